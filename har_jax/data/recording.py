@@ -65,6 +65,12 @@ ACTIVITIES = LOCOMOTION + OTHER
 
 STANDARD_GRAVITY_M_S2 = 9.80665
 
+# What every archive is brought to: 2.56 s at 50 Hz, each window sharing half with the next (UCI HAR's own choice).
+RATE_HZ = 50
+WINDOW_SAMPLES = 128
+STEP_SAMPLES = 64
+CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
+
 
 @dataclasses.dataclass(frozen=True)
 class Samples:

@@ -1,6 +1,18 @@
 """The archives we read: one file and one line each."""
 
+from har_jax.data.archives import dsads, hapt, hhar, motionsense, pamap2, realworld, ucihar, wisdm
 from har_jax.data.archives.archive import Archive
+from har_jax.data.archives.synthetic import SYNTHETIC
 
-_ALL: tuple[Archive, ...] = ()
+_ALL: tuple[Archive, ...] = (
+  hapt.ARCHIVE,
+  motionsense.ARCHIVE,
+  dsads.ARCHIVE,
+  wisdm.ARCHIVE,
+  hhar.ARCHIVE,
+  realworld.ARCHIVE,
+  pamap2.ARCHIVE,
+  ucihar.ARCHIVE,
+  *SYNTHETIC,
+)
 ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in _ALL}

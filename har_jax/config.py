@@ -1,0 +1,205 @@
+"""Every knob of an experiment: frozen dataclasses that check themselves, to and from JSON.
+
+A field is a knob: its flag (`launch/command.py`), its help and its entry in the result file follow from it.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from har_jax.errors import UserError
+
+WINDOW_SAMPLES = 128  # 2.56 s at 50 Hz
+CHANNELS = 6  # accelerometer x y z, gyroscope x y z
+
+
+def _knob(default: Any, text: str, holds: Callable[[Any], bool], rule: str) -> Any:
+  return dataclasses.field(default=default, metadata={'help': text, 'holds': holds, 'rule': rule})
+
+
+def _count(default: int, text: str) -> Any:
+  return _knob(default, text, lambda value: value >= 1, 'at least 1')
+
+
+def _not_negative(default: float, text: str) -> Any:
+  return _knob(default, text, lambda value: value >= 0, 'not negative')
+
+
+def _share(default: float, text: str) -> Any:
+  return _knob(default, text, lambda value: 0 <= value < 1, 'from 0 up to, without, 1')
+
+
+def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
+  return _knob(default, f'{text}: {" or ".join(choices)}', lambda v: v in choices, f'one of {", ".join(choices)}')
+
+
+def _names(default: tuple, text: str) -> Any:
+  return _knob(default, text, lambda value: len(value) > 0, 'at least one entry')
+
+
+class _Checked:
+  def __post_init__(self):
+    for field in dataclasses.fields(self):  # type: ignore[arg-type]
+      value = getattr(self, field.name)
+      if not field.metadata['holds'](value):
+        raise UserError(f'{type(self).__name__.lower()} {field.name} is {value!r}; it must be {field.metadata["rule"]}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Model(_Checked):
+  """The masked autoencoder and the classifier that shares its encoder."""
+
+  patch: int = _count(16, 'samples a token')
+  width: int = _count(192, 'width of a token')
+  ffn: int = _count(576, 'hidden width of a feed-forward network')
+  blocks: int = _count(6, 'blocks of the encoder')
+  decoder_blocks: int = _count(2, 'blocks of the decoder, which is dropped after pretraining')
+  heads: int = _count(6, 'attention heads of a block, over all streams')
+  streams: int = _knob(
+    1,
+    '1: both sensors are embedded and attended together; 2: apart, each in its half of the width',
+    lambda value: value in (1, 2),
+    '1 or 2',
+  )
+  mask: float = _share(0.75, 'share of the tokens that pretraining hides')
+  head: tuple[int, ...] = _names((128,), 'hidden widths of the classifier head')
+  dropout: float = _share(0.2, 'dropout rate in the classifier head')
+
+  def __post_init__(self):
+    super().__post_init__()
+    for whole, part, name in (
+      (WINDOW_SAMPLES, self.patch, f'patch must divide the window of {WINDOW_SAMPLES} samples'),
+      (self.width, self.streams * self.heads, 'width must be a multiple of heads and of streams'),
+      (self.heads, self.streams, 'heads must be a multiple of streams'),
+    ):
+      if whole % part:
+        raise UserError(f'model {name}; given patch {self.patch}, width {self.width}, heads {self.heads}')
+    if not 1 <= self.hidden < self.tokens:
+      raise UserError(f'model mask {self.mask} hides {self.hidden} of {self.tokens} tokens; hide some and leave some')
+
+  @property
+  def tokens(self) -> int:
+    return WINDOW_SAMPLES // self.patch
+
+  @property
+  def hidden(self) -> int:
+    """Tokens that pretraining hides."""
+    return round(self.mask * self.tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lora(_Checked):
+  """Low-rank adapters, for LoRA and QLoRA alike."""
+
+  rank: int = _count(32, 'rank of each adapter')
+  alpha: float = _knob(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
+  targets: tuple[str, ...] = _names(
+    ('query', 'key', 'value', 'output', 'up', 'down'),
+    'modules of the classifier to adapt; with `head` among them its own matrices stay frozen',
+  )
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol(_Checked):
+  """What is learned from, and what is measured."""
+
+  split: str = _choice('subject', ('subject', 'window'), 'what is kept apart; `window` leaks and is optimistic')
+  test: float = _knob(0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1')
+  validation: float = _knob(
+    0.1, 'share of the subjects or windows to choose by', lambda v: 0 < v < 1, 'between 0 and 1'
+  )
+  labels: str = _knob(
+    '0.7',
+    'labels to fit and choose with: a share of all windows (0.1), or n a class in each part (10/class)',
+    lambda value: _is_budget(value),
+    'a share over 0 and up to 1 such as 0.1, or a number a class such as 10/class',
+  )
+  normalise: str = _choice('train', ('train', 'dataset'), 'windows that the mean and deviation are taken from')
+  classes: str = _choice('locomotion', ('locomotion', 'all'), 'activities of the target to tell apart')
+
+  def __post_init__(self):
+    super().__post_init__()
+    if self.test + self.validation >= 1:
+      raise UserError(f'test {self.test} and validation {self.validation} leave nothing to train on')
+    if isinstance(self.label_budget, float) and self.label_budget > 1 - self.test + 1e-9:
+      raise UserError(f'labels {self.labels} is more than the {1 - self.test:.2g} that test {self.test} leaves')
+
+  @property
+  def label_budget(self) -> float | int:
+    """A share of all windows (float), or labels a class (int)."""
+    number, per_class, _ = self.labels.partition('/class')
+    return int(number) if per_class else float(number)
+
+
+def _is_budget(text: str) -> bool:
+  number, per_class, rest = text.partition('/class')
+  try:
+    return not rest and (int(number) >= 1 if per_class else 0 < float(number) <= 1)
+  except ValueError:
+    return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Training(_Checked):
+  """One run of the loop, in pretraining or fine-tuning: AdamW, linear warm-up, cosine down to nought."""
+
+  epochs: float = _knob(50.0, 'passes over the training windows', lambda value: value > 0, 'positive')
+  max_steps: int = _not_negative(0, 'steps at most, whatever the epochs; 0: no limit')
+  batch: int = _count(64, 'windows a step')
+  learning_rate: float = _not_negative(1e-3, 'peak rate of newly started weights: head, adapters, pretraining')
+  pretrained_learning_rate: float = _not_negative(5e-4, 'peak rate of pretrained weights under `full`')
+  weight_decay: float = _not_negative(0.01, 'AdamW decay of matrices')
+  warmup: float = _share(0.1, 'share of the steps with a rising rate')
+  clip: float = _not_negative(1.0, 'largest norm of a gradient; 0: no limit')
+  evaluations: int = _count(10, 'validations, evenly over the run, each with a checkpoint')
+  patience: int = _not_negative(0, 'validations without gain before the run ends early; 0: never')
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """All that a result depends on, apart from the windows, the target, the method and the seed."""
+
+  model: Model = Model()
+  lora: Lora = Lora()
+  protocol: Protocol = Protocol()
+  pretrain: Training = Training(epochs=20.0, batch=256, evaluations=10)
+  finetune: Training = Training(patience=4)
+
+  @classmethod
+  def paper(cls) -> 'Experiment':
+    """The configuration that gives the paper's parameter counts exactly, and its protocol."""
+    return cls(
+      model=Model(ffn=384, decoder_blocks=6, streams=2, head=(1024, 512, 256), dropout=0.5),
+      lora=Lora(alpha=32.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head')),
+      protocol=Protocol(split='window', normalise='dataset'),
+    )
+
+
+PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}
+
+
+def to_json(config: Any) -> dict[str, Any]:
+  """A dataclass as plain JSON values."""
+  plain = dataclasses.asdict(config)
+  return {name: _plain(value) for name, value in plain.items()}
+
+
+def _plain(value: Any) -> Any:
+  if isinstance(value, dict):
+    return {name: _plain(entry) for name, entry in value.items()}
+  return list(value) if isinstance(value, tuple) else value
+
+
+def from_json(cls: type, plain: dict[str, Any]) -> Any:
+  """The dataclass again. Raises UserError on an unknown entry."""
+  fields = {field.name: field for field in dataclasses.fields(cls)}
+  unknown = set(plain) - set(fields)
+  if unknown:
+    raise UserError(f'{cls.__name__.lower()} knows no {", ".join(sorted(unknown))}; it has {", ".join(fields)}')
+  values = {}
+  for name, value in plain.items():
+    kind = fields[name].type
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+      value = from_json(kind, value)
+    values[name] = tuple(value) if isinstance(value, list) else value
+  return cls(**values)

@@ -1,0 +1,53 @@
+"""MotionSense, folder A: an iPhone 6s in the front pocket of the trousers."""
+
+import collections
+import re
+from collections.abc import Iterator
+
+from har_jax.data.archives.archive import Archive
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
+from har_jax.data.source import Source, read_rows
+from har_jax.errors import UserError
+
+_RATE_HZ = 50.0
+_ACTIVITIES = {
+  'dws': 'downstairs',
+  'ups': 'upstairs',
+  'wlk': 'walking',
+  'jog': 'running',
+  'std': 'standing',
+  'sit': 'sitting',
+}
+_COLUMNS = [
+  f'{quantity}.{axis}' for quantity in ('gravity', 'userAcceleration', 'rotationRate') for axis in 'xyz'
+]
+
+
+def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """One recording per file, by subject, then trial."""
+  found = []
+  for name in source.find('A_DeviceMotion_data/*/sub_*.csv'):
+    match = re.search(r'A_DeviceMotion_data/(\w+)_(\d+)/sub_(\d+)\.csv$', name)
+    if match is None or match[1] not in _ACTIVITIES:
+      raise UserError(
+        f'{source.path}: {name} is not named <{"|".join(_ACTIVITIES)}>_<trial>/sub_<subject>.csv'
+      )
+    found.append((int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name))
+  for subject, _, activity, name in sorted(found):
+    rows = read_rows(source, name, columns=_COLUMNS)
+    # iOS splits the accelerometer into gravity and the user's part, and has gravity point down: a phone that
+    # lies face up reads -1 g on z. The other archives, and we, take specific force, +1 g there: minus the sum.
+    acc = regular(-(rows[:, 0:3] + rows[:, 3:6]) * STANDARD_GRAVITY_M_S2, _RATE_HZ)
+    span = Span(0.0, len(rows) / _RATE_HZ, activity)
+    yield Recording(str(subject), position, acc, regular(rows[:, 6:9], _RATE_HZ), (span,))
+
+
+ARCHIVE = Archive(
+  'motionsense',
+  'MotionSense, folder A (DeviceMotion)',
+  marker='A_DeviceMotion_data/*/sub_1.csv',
+  positions=('pocket',),
+  read=_read,
+  address='https://github.com/mmalekzadeh/motion-sense/raw/master/data/A_DeviceMotion_data.zip',
+  licence='MIT (the repository); others say ODbL',
+)

@@ -1,0 +1,83 @@
+"""PAMAP2: three inertial units (chest, hand, ankle) at 100 Hz, 9 subjects.
+
+Only the folder Protocol is read; Optional holds a few subjects' extra activities.
+The ±16 g accelerometer is taken: the ±6 g one saturates in running and its axes are not aligned with it.
+"""
+
+import collections
+from collections.abc import Iterator
+
+import numpy as np
+
+from har_jax.data.archives.archive import Archive
+from har_jax.data.archives.runs import expecting, in_order, labelled_spans, recordings
+from har_jax.data.recording import Recording, Samples
+from har_jax.data.source import Source
+from har_jax.errors import UserError
+
+_COLUMNS = 54
+# Column of each unit's temperature; then acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3 and more.
+_UNITS = {'hand': 3, 'chest': 20, 'ankle': 37}
+# 0 is what lies between activities and has no word.
+_WORDS = {
+  1: 'lying',
+  2: 'sitting',
+  3: 'standing',
+  4: 'walking',
+  5: 'running',
+  6: 'cycling',
+  7: 'nordic_walking',
+  9: 'watching_tv',
+  10: 'computer_work',
+  11: 'driving',
+  12: 'upstairs',
+  13: 'downstairs',
+  16: 'vacuuming',
+  17: 'ironing',
+  18: 'folding_laundry',
+  19: 'house_cleaning',
+  20: 'playing_soccer',
+  24: 'jumping',  # with a rope
+}
+
+
+def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """One recording a subject, parted where the radio was silent for long."""
+  import pandas as pd
+
+  names = source.find('Protocol/subject10?.dat')
+  if not names:
+    raise UserError(f'{source.path}: expected Protocol/subject101.dat and its like, found none')
+  first = _UNITS[position]
+  sensors = [*range(first + 1, first + 4), *range(first + 7, first + 10)]
+  for name in names:
+    with source.open(name) as file, expecting(name, f'{_COLUMNS} numbers a line, parted by blanks'):
+      table = pd.read_csv(file, sep=' ', header=None, dtype=np.float64)
+      if table.shape[1] != _COLUMNS:
+        raise ValueError(f'{table.shape[1]} numbers a line')
+      rows = table.to_numpy()
+      if np.isnan(rows[:, :2]).any():
+        raise ValueError('a line has no time or no activity')
+    rows = rows[in_order(rows[:, 0], dropped)]
+    time_s, labels = rows[:, 0], rows[:, 1].astype(np.int64)
+    unknown = sorted(set(labels.tolist()) - set(_WORDS) - {0})
+    if unknown:
+      raise UserError(f'{name}: activities {unknown} are unknown; 0 and {sorted(_WORDS)} are known')
+    spans = labelled_spans(time_s, labels, _WORDS)
+    dropped['rows between activities'] += int((labels == 0).sum())
+    values = rows[:, sensors].astype(np.float32)
+    there = ~np.isnan(values).any(axis=1)
+    dropped[f'rows that the {position} unit lost by radio'] += int((~there).sum())
+    acc, gyro = (Samples(time_s[there], values[there][:, part]) for part in (slice(0, 3), slice(3, 6)))
+    yield from recordings(name[-7:-4], position, acc, gyro, spans, dropped)
+
+
+ARCHIVE = Archive(
+  'pamap2',
+  'PAMAP2 Physical Activity Monitoring, Protocol',
+  marker='Protocol/subject10?.dat',
+  positions=('chest', 'hand', 'ankle'),
+  read=_read,
+  address='https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip',
+  licence='CC BY 4.0 (UCI page)',
+)

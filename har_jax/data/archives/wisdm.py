@@ -1,0 +1,103 @@
+"""WISDM 2019: a phone in the trousers' pocket, 18 activities of three minutes each."""
+
+import collections
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Shaped
+
+from har_jax.data.archives.archive import Archive
+from har_jax.data.recording import Recording, Samples, Span
+from har_jax.data.source import Source, read_rows
+from har_jax.errors import UserError
+
+# The codes of activity_key.txt: no N.
+_ACTIVITIES = {
+  b'A': 'walking',
+  b'B': 'running',
+  b'C': 'stairs',
+  b'D': 'sitting',
+  b'E': 'standing',
+  b'F': 'typing',
+  b'G': 'brushing_teeth',
+  b'H': 'eating_soup',
+  b'I': 'eating_chips',
+  b'J': 'eating_pasta',
+  b'K': 'drinking',
+  b'L': 'eating_sandwich',
+  b'M': 'kicking',
+  b'O': 'catching',
+  b'P': 'dribbling',
+  b'Q': 'writing',
+  b'R': 'clapping',
+  b'S': 'folding_laundry',
+}
+_LINE = np.dtype(
+  [('subject', 'i4'), ('code', 'S4'), ('time_ns', 'i8'), ('x', 'f8'), ('y', 'f8'), ('z', 'f8')]
+)
+
+
+def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """One recording per subject and activity; its clock begins with whichever sensor does.
+
+  Both sensors stamp their rows with the phone's own clock, so they pair by time.
+  """
+  for acc_name in source.find('raw/phone/accel/data_*_accel_phone.txt'):
+    match = re.search(r'data_(\d+)_accel_phone\.txt$', acc_name)
+    if match is None:
+      raise UserError(f'{source.path}: {acc_name} is not named data_<subject>_accel_phone.txt')
+    folder = acc_name[: match.start()].removesuffix('accel/')
+    gyro_name = f'{folder}gyro/data_{match[1]}_gyro_phone.txt'
+    if gyro_name not in source.names:
+      dropped['subjects without a gyroscope'] += 1
+      continue
+    acc, gyro = _rows(source, acc_name), _rows(source, gyro_name)
+    for code in sorted(set(acc['code'].tolist()) | set(gyro['code'].tolist())):
+      if code not in _ACTIVITIES:
+        raise UserError(
+          f'{source.path}: {acc_name} has an activity {code.decode("ascii", "replace")!r}; A to S, no N'
+        )
+      own_acc, own_gyro = (_by_time(rows[rows['code'] == code], dropped) for rows in (acc, gyro))
+      if not len(own_acc) or not len(own_gyro):
+        dropped['activity runs with one sensor only'] += 1
+        continue
+      start_ns = min(own_acc['time_ns'][0], own_gyro['time_ns'][0])
+      stop_ns = max(own_acc['time_ns'][-1], own_gyro['time_ns'][-1])
+      yield Recording(
+        match[1],
+        position,
+        acc=_samples(own_acc, start_ns),
+        gyro=_samples(own_gyro, start_ns),
+        # Up to and with the last row.
+        spans=(Span(0.0, float(stop_ns - start_ns + 1) / 1e9, _ACTIVITIES[code]),),
+      )
+
+
+def _rows(source: Source, name: str) -> Shaped[np.ndarray, 'n']:
+  # Lines end in a semicolon: a comment's start, for who reads numbers.
+  return read_rows(source, name, columns=len(_LINE.fields or ()), dtype=_LINE, comments=';')
+
+
+def _by_time(rows: Shaped[np.ndarray, 'n'], dropped: collections.Counter) -> Shaped[np.ndarray, 'n']:
+  if late := int((np.diff(rows['time_ns']) < 0).sum()):
+    dropped['rows out of order, sorted'] += late
+    rows = rows[np.argsort(rows['time_ns'], kind='stable')]
+  return rows
+
+
+def _samples(rows: Shaped[np.ndarray, 'n'], start_ns: np.int64) -> Samples:
+  # Nanoseconds since the phone started exceed a float's exact integers: subtract first.
+  return Samples((rows['time_ns'] - start_ns) / 1e9, np.stack([rows[axis] for axis in 'xyz'], axis=1))
+
+
+ARCHIVE = Archive(
+  'wisdm',
+  'WISDM Smartphone and Smartwatch Activity and Biometrics, phone (UCI 507)',
+  marker='raw/phone/accel/data_*_accel_phone.txt',
+  positions=('pocket',),
+  read=_read,
+  address='https://archive.ics.uci.edu/static/public/507/'
+  'wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip',
+  licence='UCI page: CC BY 4.0',
+)

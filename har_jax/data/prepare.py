@@ -1,0 +1,156 @@
+"""From an archive to a folder of windows, and which archives a folder holds."""
+
+import collections
+import contextlib
+import fnmatch
+import itertools
+import logging
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+
+from har_jax import __version__
+from har_jax.data import windows as store
+from har_jax.data.archives import ARCHIVES
+from har_jax.data.archives.archive import Archive
+from har_jax.data.recording import Recording
+from har_jax.data.resample import resample
+from har_jax.data.source import Source
+from har_jax.errors import UserError
+
+_DEPTH = 3  # folders below the one given in which archives are looked for
+_INNER_ZIPS = 2  # zips within a zip that are opened to recognise it; each may be hundreds of megabytes
+
+
+def prepare(
+  archive: Archive,
+  source_path: str | pathlib.Path | None,
+  out: str | pathlib.Path,
+  *,
+  position: str | None = None,
+  progress: bool = True,
+) -> store.Windows:
+  """Reads an archive, brings it to 50 Hz, cuts windows, saves them to `<out>/<archive's name>/`.
+
+  `position` is one of the archive's; its first where not given. `source_path` is None for made-up ones.
+  All windows are held in memory, twice at the end.
+  Raises UserError: an unknown position, another archive, a damaged file, no window, no space.
+  """
+  position = position or archive.positions[0]
+  if position not in archive.positions:
+    raise UserError(f'{archive.name} has no position {position!r}; one of {", ".join(archive.positions)}')
+  source = None if source_path is None else Source(source_path)
+  if source is None and archive.marker:
+    raise UserError(f'{archive.name} needs its archive: give the zip or the extracted folder, or download it')
+  if source is not None and archive.marker and not source.find(archive.marker):
+    raise UserError(f'{source.path} holds no {archive.marker}: is it {archive.title}, whole?')
+  dropped: collections.Counter = collections.Counter()
+  cut: list[store.Window] = []
+  recordings = archive.read(source, position, dropped)  # type: ignore[arg-type]  # made-up archives open nothing
+  number = -1
+  for number, recording in enumerate(_shown(recordings, archive.name) if progress else recordings):
+    cut += store.cut(recording, resample(recording, dropped), dropped, number=number)
+  windows = store.gather(
+    cut,
+    {
+      'archive': archive.name,
+      'title': archive.title,
+      'position': position,
+      'licence': archive.licence,
+      'source': '' if source is None else source.path.name,
+      'checksum': '' if source is None else source.checksum(),
+      'code_version': __version__,
+      'recordings_read': number + 1,
+      'dropped': dict(sorted(dropped.items())),
+    },
+  )
+  store.save(windows, pathlib.Path(out) / archive.name)
+  return windows
+
+
+def is_prepared(
+  archive: Archive, source_path: str | pathlib.Path, out: str | pathlib.Path, *, position: str | None = None
+) -> bool:
+  """Whether `out` holds this archive's windows of this position and source, by this version of the code."""
+  try:
+    meta = store.read_meta(pathlib.Path(out) / archive.name)
+  except UserError:
+    return False
+  same = meta.get('code_version') == __version__ and meta.get('position') == (
+    position or archive.positions[0]
+  )
+  return same and meta.get('checksum') == Source(source_path).checksum()
+
+
+def recognise(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
+  """The archives in a folder, as zips or extracted, up to three folders down; each once, zips before folders.
+
+  Only lists: of a zip its directory. What is none of ours is passed over, an unreadable zip with a warning.
+  """
+  places = list(_places(pathlib.Path(folder), _DEPTH, set()))
+  found: dict[str, tuple[Archive, pathlib.Path]] = {}
+  for path in places:
+    if path.is_file() and (archive := _of_zip(path)) is not None:
+      found.setdefault(archive.name, (archive, path))
+  for path in places:
+    for archive in ARCHIVES.values():
+      if archive.name not in found and archive.marker and path.is_dir() and _holds(path, archive.marker):
+        found[archive.name] = archive, path
+  return [found[name] for name in ARCHIVES if name in found]
+
+
+def _shown(recordings: Iterator[Recording], name: str) -> Iterable[Recording]:
+  import tqdm
+
+  return tqdm.tqdm(recordings, desc=name, unit=' recordings', mininterval=0.5)
+
+
+def _places(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:
+  """Folders and zips, each once, however links lead to it."""
+  real = path.resolve()
+  if real in seen:
+    return
+  seen.add(real)
+  if path.is_file():
+    if path.suffix == '.zip':
+      yield path
+  elif path.is_dir():
+    yield path
+    with contextlib.suppress(PermissionError):
+      for child in sorted(path.iterdir()):
+        # Files lie one deeper than the folders that hold them.
+        if child.suffix == '.zip' or (depth > 0 and child.is_dir()):
+          yield from _places(child, depth - 1, seen)
+
+
+def _holds(folder: pathlib.Path, marker: str) -> bool:
+  outer = marker.split('.zip/')[0]  # a zip within an extracted folder is not looked into
+  try:
+    return next(folder.glob(outer if outer == marker else f'{outer}.zip'), None) is not None
+  except OSError:
+    return False
+
+
+def _of_zip(path: pathlib.Path) -> Archive | None:
+  try:
+    with zipfile.ZipFile(path) as outer:
+      names = outer.namelist()
+      archive = _of_names(names)
+      for name in itertools.islice(
+        (n for n in names if n.endswith('.zip') and '__MACOSX' not in n), _INNER_ZIPS
+      ):
+        if archive is None:
+          with outer.open(name) as file, zipfile.ZipFile(file) as inner:
+            archive = _of_names([f'{name}/{entry}' for entry in inner.namelist()])
+      return archive
+  except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    logging.getLogger(__name__).warning('%s passed over: %s', path, error)
+    return None
+
+
+def _of_names(names: list[str]) -> Archive | None:
+  for archive in ARCHIVES.values():
+    if archive.marker and any(fnmatch.fnmatchcase(f'/{name}', f'*/{archive.marker}') for name in names):
+      return archive
+  return None

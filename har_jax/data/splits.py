@@ -1,0 +1,97 @@
+"""Who is learned from, who is chosen by and who is tested on.   w windows."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Int
+from sklearn.model_selection import train_test_split
+
+from har_jax import config
+from har_jax.errors import UserError
+
+_DRAWS = 100  # of subjects, until the train part knows every class
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """Places of windows, each part sorted; no window in two of them."""
+
+  train: Int[np.ndarray, 'a']
+  validation: Int[np.ndarray, 'b']
+  test: Int[np.ndarray, 'c']
+
+
+def split(
+  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
+) -> Split:
+  """Parts by subject or by window, before any label budget.
+
+  By subject, no subject is in two parts, and shares are of subjects. By window the parts are stratified; windows
+  overlap by half, so neighbours land in different parts and figures are optimistic.
+
+  Raises UserError: too few subjects; a class that the train part never knows; a class too small to stratify.
+  """
+  if protocol.split == 'subject':
+    return _by_subject(labels, subjects, protocol, seed)
+  return _by_window(labels, protocol, seed)
+
+
+def _by_subject(
+  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
+) -> Split:
+  everyone = np.unique(subjects)
+  n_test = max(1, round(protocol.test * len(everyone)))
+  n_validation = max(1, round(protocol.validation * len(everyone)))
+  if len(everyone) - n_test - n_validation < 1:
+    raise UserError(f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window')
+  rng = np.random.default_rng(seed)
+  for _ in range(_DRAWS):
+    drawn = rng.permutation(everyone)
+    parts = np.split(drawn, [n_test, n_test + n_validation])
+    test, validation, train = (np.flatnonzero(np.isin(subjects, part)) for part in parts)
+    if len(np.unique(labels[train])) == len(np.unique(labels)):
+      return Split(train, validation, test)
+  missing = sorted(set(np.unique(labels)) - set(np.unique(labels[train])))
+  raise UserError(f'no draw of {_DRAWS} has every class in the train part; class {missing} is known of too few subjects')
+
+
+def _by_window(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
+  _refuse_small_classes(labels)
+  places = np.arange(len(labels))
+  rest, test = train_test_split(places, test_size=protocol.test, stratify=labels, random_state=seed)
+  share = protocol.validation / (1 - protocol.test)
+  train, validation = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
+  return Split(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _refuse_small_classes(labels: Int[np.ndarray, 'w']) -> None:
+  classes, counts = np.unique(labels, return_counts=True)
+  if counts.min() < 10:
+    raise UserError(f'class {classes[counts.argmin()]} has {counts.min()} windows; a split by window needs 10')
+
+
+def hold_out(subjects: Int[np.ndarray, 'w'], share: float, *, seed: int) -> Bool[np.ndarray, 'w']:
+  """True for the windows of a share of the subjects, one at least; for pretraining, which needs no labels."""
+  everyone = np.unique(subjects)
+  count = max(1, round(share * len(everyone)))
+  if count >= len(everyone):
+    raise UserError(f'{len(everyone)} subjects are too few to keep one apart for validation')
+  return np.isin(subjects, np.random.default_rng(seed).permutation(everyone)[:count])
+
+
+def spend(
+  places: Int[np.ndarray, 'a'], labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
+) -> Int[np.ndarray, 'b']:
+  """The windows of a part whose labels the budget pays for, sorted.
+
+  A share is of all windows, those tested on included, and falls on the train and validation parts alike; as many of
+  each class as their numbers say, one at least. A number is for each class of the part; a class with fewer gives all.
+  """
+  budget = protocol.label_budget
+  rng = np.random.default_rng([seed, 1])  # apart from the draw of the split itself
+  kept = []
+  for each in np.unique(labels[places]):
+    of_class = rng.permutation(places[labels[places] == each])
+    wanted = budget if isinstance(budget, int) else max(1, round(len(of_class) * budget / (1 - protocol.test)))
+    kept.append(of_class[:wanted])
+  return np.sort(np.concatenate(kept))

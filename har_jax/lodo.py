@@ -1,0 +1,322 @@
+"""Leave-One-Dataset-Out: pretrain without the target, adapt to it, test; one result file a run.
+
+    <out>/<target>/pretrain/                                      shared by all methods, splits, budgets and seeds
+    <out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from har_jax import config, results, runtime, variables
+from har_jax.data import normalise, splits
+from har_jax.data import windows as store
+from har_jax.data.batches import Batch
+from har_jax.data.recording import LOCOMOTION
+from har_jax.errors import UserError
+from har_jax.peft import METHODS, Method
+from har_jax.train import metrics
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.loop import predict, train
+from har_jax.train.objective import Classify, Reconstruct
+from har_jax.variables import Variables
+
+# The same people's recordings under two names: neither may be a source where the other is the target.
+_TWINS = (frozenset({'hapt', 'ucihar'}),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """What to run: targets × methods × seeds of one experiment, over the windows of one folder."""
+
+  windows: pathlib.Path
+  out: pathlib.Path
+  experiment: config.Experiment
+  targets: tuple[str, ...]
+  methods: tuple[str, ...]
+  seeds: tuple[int, ...]
+  sources: tuple[str, ...] = ()  # of pretraining; none: every archive but the target
+
+  def __post_init__(self):
+    available = sorted(path.parent.name for path in self.windows.glob('*/meta.json'))
+    if not available:
+      raise UserError(f'no windows under {self.windows}; make some with launch/prepare.py')
+    for name in (*self.targets, *self.sources):
+      if name not in available:
+        raise UserError(f'no windows of {name!r} under {self.windows}; there are {", ".join(available)}')
+    for name in self.methods:
+      if name not in METHODS:
+        raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
+    for target in self.targets:
+      if left_out := _left_out(target).intersection(self.sources):
+        raise UserError(f'{", ".join(sorted(left_out))} among the sources is the target {target}, or its recordings')
+      if not self.sources_of(target):
+        raise UserError(f'nothing to pretrain on for {target}: {self.windows} holds no other archive')
+
+  def sources_of(self, target: str) -> tuple[str, ...]:
+    available = sorted(path.parent.name for path in self.windows.glob('*/meta.json'))
+    return self.sources or tuple(name for name in available if name not in _left_out(target))
+
+
+def _left_out(target: str) -> frozenset[str]:
+  return frozenset({target}).union(*(twins for twins in _TWINS if target in twins))
+
+
+def run(study: Study, *, progress: bool = True) -> Iterator[tuple[pathlib.Path, dict[str, Any]]]:
+  """Each run's result file and what is in it, as they come; finished runs are read, not run again."""
+  for target in study.targets:
+    base: Variables | None = None
+    for seed in study.seeds:
+      for name in study.methods:
+        path = result_path(study, target, name, seed)
+        identity = _identity(study, target, name, seed)
+        if path.exists():
+          result = results.read(path)
+          _refuse_other(path, result.get('identity'), identity)
+        else:
+          base = pretrained_encoder(study, target, progress=progress) if base is None else base
+          result = adapt_and_test(study, target, METHODS[name], seed, base, identity=identity, progress=progress)
+          results.write(path, result)
+        yield path, result
+
+
+def result_path(study: Study, target: str, method: str, seed: int) -> pathlib.Path:
+  protocol = study.experiment.protocol
+  budget = protocol.labels.replace('/', '-per-')
+  return study.out / target / method / protocol.split / f'labels-{budget}' / f'seed{seed}.json'
+
+
+def _identity(study: Study, target: str, method: str, seed: int) -> dict[str, Any]:
+  """All that decides a result's numbers; a result file made with another is not taken for this one."""
+  return {
+    'target': target,
+    'method': method,
+    'seed': seed,
+    'experiment': config.to_json(study.experiment),
+    'windows': _checksums(study, (target, *study.sources_of(target))),
+  }
+
+
+def _checksums(study: Study, names: Sequence[str]) -> dict[str, Any]:
+  metas = {name: store.read_meta(study.windows / name) for name in names}
+  kept = ('checksum', 'position', 'code_version')
+  return {name: {k: meta[k] for k in kept} | {'windows': meta['counts']['windows']} for name, meta in metas.items()}
+
+
+def _refuse_other(path: pathlib.Path, made_with: Any, asked_for: Any) -> None:
+  if lines := results.differences(made_with, asked_for):
+    raise UserError(
+      f'{path} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
+    )
+
+
+# --- pretraining
+
+
+def pretrained_encoder(study: Study, target: str, *, progress: bool = True) -> Variables:
+  """The encoder's variables, pretrained on the target's sources; trained now where that is not done yet."""
+  experiment, folder = study.experiment, study.out / target / 'pretrain'
+  sources = study.sources_of(target)
+  model = config.to_json(experiment.model)
+  identity = {
+    'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
+    'training': config.to_json(experiment.pretrain),
+    'normalise': experiment.protocol.normalise,
+    'validation': experiment.protocol.validation,
+    'windows': _checksums(study, sources),
+  }
+  _claim(folder, identity)
+  objective = Reconstruct(experiment.model)
+  path = folder / 'pretrained.json'
+  if path.exists():
+    step = results.read(path)['step']
+    shapes = jax.eval_shape(objective.init, jax.random.key(0))
+    trained = Checkpoints(folder / 'checkpoints').variables(step, shapes)
+  else:
+    windows, validation = _pretraining_windows(study, sources)
+    done = train(
+      objective,
+      jax.jit(objective.init)(jax.random.key(0)),
+      {},
+      {},
+      windows=windows,
+      validation=validation,
+      training=experiment.pretrain,
+      seed=0,
+      folder=folder,
+      title=f'{target}: pretraining on {", ".join(sources)}',
+      pretrained=False,
+      progress=progress,
+    )
+    trained = done.variables
+    results.write(
+      path,
+      {'identity': identity, 'step': done.step, 'seconds': done.seconds, 'history': done.history}
+      | {'windows': len(windows['signal'])}
+      | runtime.describe(),
+    )
+  return variables.split(trained, lambda path: path.startswith('params/encoder/'))[0]
+
+
+def _claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
+  """Says what a run's folder is for, so that no other run goes on from its checkpoints."""
+  path = folder / 'run.json'
+  if path.exists():
+    _refuse_other(path, results.read(path), identity)
+  else:
+    results.write(path, identity)
+
+
+def _pretraining_windows(study: Study, sources: Sequence[str]) -> tuple[Batch, Batch]:
+  """All sources' windows, each normalised on its own; some subjects of each are kept to choose by."""
+  protocol = study.experiment.protocol
+  train_parts, validation_parts = [], []
+  for name in sources:
+    windows = store.load(study.windows / name)
+    held_out = splits.hold_out(windows.subject, protocol.validation, seed=0)
+    fitted_on = slice(None) if protocol.normalise == 'dataset' else ~held_out
+    normaliser = normalise.fit(windows.signals[fitted_on])
+    train_parts.append(normaliser(windows.signals[~held_out]))
+    validation_parts.append(normaliser(windows.signals[held_out]))
+  return {'signal': np.concatenate(train_parts)}, {'signal': np.concatenate(validation_parts)}
+
+
+# --- adaptation
+
+
+def adapt_and_test(
+  study: Study,
+  target: str,
+  method: Method,
+  seed: int,
+  base: Variables,
+  *,
+  identity: dict[str, Any],
+  progress: bool = True,
+) -> dict[str, Any]:
+  """One run: split, adapt, train, choose on validation, test once."""
+  experiment = study.experiment
+  data = target_data(study, target, seed)
+  objective = Classify(experiment.model, len(data.classes))
+  adapted = _adapt(objective, method, experiment.lora)(base, jax.random.key(seed))
+  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+  trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment.lora))
+  path = result_path(study, target, method.name, seed)
+  folder = path.with_suffix('')
+  _claim(folder, identity)
+  done = train(
+    objective,
+    trainable,
+    statistics,
+    frozen,
+    windows=data.train,
+    validation=data.validation,
+    training=experiment.finetune,
+    seed=seed,
+    folder=folder,
+    title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
+    pretrained=True,
+    progress=progress,
+  )
+  predicted = predict(objective, done.variables | frozen, data.test).argmax(axis=1)
+  unadapted = jax.eval_shape(objective.init, jax.random.key(0))
+  in_base = variables.count({path: leaf for path, leaf in unadapted.items() if path.startswith('params/')})
+  in_adapters = variables.count({path: leaf for path, leaf in adapted.items() if path.startswith('lora/')})
+  return {
+    'format': results.FORMAT,
+    'identity': identity,
+    'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
+    'test_by_subject': _by_subject(data, predicted),
+    'validation': done.history,
+    'step': done.step,
+    'seconds': {
+      'training': done.seconds,
+      'pretraining': results.read(study.out / target / 'pretrain' / 'pretrained.json')['seconds'],
+    },
+    'parameters': {'trainable': variables.count(trainable), 'total': in_base + in_adapters},
+    'bytes': {
+      'frozen': variables.bytes_held(frozen),
+      'trainable': variables.bytes_held(trainable),
+      'statistics': variables.bytes_held(statistics),
+    },
+    'data': data.description,
+  } | runtime.describe()
+
+
+@functools.lru_cache(maxsize=64)
+def _adapt(objective: Classify, method: Method, lora: config.Lora) -> Callable[[Variables, jax.Array], Variables]:
+  """From a pretrained encoder and a key to all variables of a method's first step."""
+
+  def start(base: Variables, key: jax.Array) -> Variables:
+    head_key, adapter_key = jax.random.split(key)
+    return method.adapt(objective.init(head_key) | base, lora, adapter_key)
+
+  return jax.jit(start)
+
+
+def _by_subject(data: 'TargetData', predicted: np.ndarray) -> dict[str, Any]:
+  """Each test subject's own figures."""
+  by_subject = {}
+  for subject in np.unique(data.test_subjects):
+    own = data.test_subjects == subject
+    by_subject[str(subject)] = metrics.measure(data.test['label'][own], predicted[own], len(data.classes))
+  return by_subject
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetData:
+  """A target's windows for one seed, normalised, and what the result file says of them."""
+
+  train: Batch
+  validation: Batch
+  test: Batch
+  test_subjects: np.ndarray
+  classes: tuple[str, ...]
+  description: dict[str, Any]
+
+
+def target_data(study: Study, target: str, seed: int) -> TargetData:
+  """Splits a target, spends its label budget, and normalises it on what the protocol says.
+
+  The normaliser is fitted on the whole train part, windows without a paid label included: it needs no labels.
+  """
+  protocol = study.experiment.protocol
+  windows = store.load(study.windows / target)
+  names = windows.meta['activities']
+  classes = tuple(name for name in names if protocol.classes == 'all' or name in LOCOMOTION)
+  if len(classes) < 2:
+    raise UserError(f'{target} has fewer than two classes to tell apart ({", ".join(classes)}); try --classes=all')
+  chosen = np.flatnonzero(np.isin(windows.activity, [names.index(name) for name in classes]))
+  labels = np.searchsorted([names.index(name) for name in classes], windows.activity[chosen]).astype(np.int32)
+  subjects = windows.subject[chosen]
+  parts = splits.split(labels, subjects, protocol, seed)
+  fitted_on = slice(None) if protocol.normalise == 'dataset' else parts.train
+  normaliser = normalise.fit(windows.signals[chosen[fitted_on]])
+  places = {
+    'train': splits.spend(parts.train, labels, protocol, seed),
+    'validation': splits.spend(parts.validation, labels, protocol, seed),
+    'test': parts.test,
+  }
+  batches = {
+    part: {'signal': normaliser(windows.signals[chosen[at]]), 'label': labels[at]} for part, at in places.items()
+  }
+  people = np.array(windows.meta['subjects'])
+  return TargetData(
+    **batches,
+    test_subjects=people[subjects[parts.test]],
+    classes=classes,
+    description={
+      'classes': list(classes),
+      'windows': {part: len(at) for part, at in places.items()},
+      'by_class': {part: np.bincount(labels[at], minlength=len(classes)).tolist() for part, at in places.items()},
+      'subjects': {part: np.unique(people[subjects[at]]).tolist() for part, at in places.items()},
+      'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
+      'position': windows.meta['position'],
+    },
+  )

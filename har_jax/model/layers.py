@@ -1,0 +1,77 @@
+"""Layers that follow from the variables they are given.
+
+b batch, t tokens, s tokens attended to, d width, h heads, k head width, i in, o out, r rank.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from har_jax import nf4
+
+
+class Dense(nn.Module):
+  """A dense layer: y = x W + bias, and + scale · (x A) B where the collection `lora` holds a pair.
+
+  W is the packed kernel of the collection `nf4` where there is one, otherwise that of `params`. The scale, alpha over
+  rank, is the collection `lora_scale`'s: it is no weight, but a merged or stored adapter needs it.
+  Source: arXiv:2106.09685 (LoRA), section 4.1; arXiv:2305.14314 (QLoRA), section 3.
+  """
+
+  features: int
+
+  @nn.compact
+  def __call__(self, x: Float[Array, '*b i']) -> Float[Array, '*b o']:
+    shape = (x.shape[-1], self.features)
+    if self.has_variable('nf4', 'codes'):
+      packed = nf4.Nf4(self.get_variable('nf4', 'codes'), self.get_variable('nf4', 'scales'), shape)
+      y = nf4.matmul(x, packed)
+    else:
+      y = x @ self.param('kernel', nn.initializers.xavier_uniform(), shape)
+    if self.has_variable('lora', 'a'):
+      a, b = self.get_variable('lora', 'a'), self.get_variable('lora', 'b')
+      y = y + self.get_variable('lora_scale', 'value') * ((x @ a) @ b)
+    bias = self.param('bias', nn.initializers.zeros, (self.features,))
+    return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+
+class Attention(nn.Module):
+  """Multi-head attention over tokens.   Source: arXiv:1706.03762, section 3.2."""
+
+  heads: int
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
+    width = x.shape[-1]
+    q, k, v = (
+      Dense(width, name=name)(x).reshape(*x.shape[:-1], self.heads, width // self.heads)
+      for name in ('query', 'key', 'value')
+    )
+    scores = jnp.einsum('bthk,bshk->bhts', q, k) * (width // self.heads) ** -0.5
+    mixed = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores), v)
+    return Dense(width, name='output')(mixed.reshape(x.shape))
+
+
+class Block(nn.Module):
+  """A pre-norm Transformer block; with two streams, each half of the width has an attention of its own."""
+
+  ffn: int
+  heads: int
+  streams: int
+
+  @nn.compact
+  def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
+    halves = jnp.split(nn.LayerNorm(name='norm_attention')(x), self.streams, axis=-1)
+    attended = [
+      Attention(self.heads // self.streams, name=stream_name('attention', i, self.streams))(half)
+      for i, half in enumerate(halves)
+    ]
+    x = x + jnp.concatenate(attended, axis=-1)
+    hidden = Dense(self.ffn, name='up')(nn.LayerNorm(name='norm_ffn')(x))
+    return x + Dense(x.shape[-1], name='down')(nn.gelu(hidden))
+
+
+def stream_name(name: str, stream: int, streams: int) -> str:
+  """A module's name: 'attention' alone, or with its sensor where streams run apart."""
+  return name if streams == 1 else f'{name}_{("acc", "gyro")[stream]}'

@@ -1,0 +1,28 @@
+"""Which tokens the encoder sees.   b batch, t tokens, v visible tokens, d width."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key, UInt
+
+
+def draw_mask(
+  key: Key[Array, ''] | UInt[Array, '2'], batch: int, tokens: int, hidden: int
+) -> tuple[Int[Array, 'b v'], Bool[Array, 'b t']]:
+  """Hides `hidden` tokens of each window, any as likely as another.
+
+  Returns the visible tokens' places in rising order, and the mask (True: hidden from the encoder).
+  """
+  order = jnp.argsort(jax.random.uniform(key, (batch, tokens)), axis=1)
+  visible = jnp.sort(order[:, hidden:], axis=1)
+  mask = jnp.ones((batch, tokens), bool)
+  return visible, mask.at[jnp.arange(batch)[:, None], visible].set(False)
+
+
+def take(tokens: Float[Array, 'b t d'], places: Int[Array, 'b v']) -> Float[Array, 'b v d']:
+  """Each window's tokens at its own places."""
+  return jnp.take_along_axis(tokens, places[:, :, None], axis=1)
+
+
+def put(filler: Float[Array, 'b t d'], tokens: Float[Array, 'b v d'], places: Int[Array, 'b v']) -> Float[Array, 'b t d']:
+  """The filler with each window's tokens written at its own places."""
+  return filler.at[jnp.arange(len(places))[:, None], places].set(tokens)

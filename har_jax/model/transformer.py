@@ -1,0 +1,121 @@
+"""The encoder, its decoder for pretraining, and the classifier on top.
+
+b batch, n samples, c channels, t tokens, v visible tokens, p samples a patch, d width, y classes.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from har_jax import config
+from har_jax.model import masking
+from har_jax.model.layers import Block, Dense, stream_name
+
+_POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as in BERT and MAE
+
+
+def patches(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t p*c']:
+  """The window's samples, cut into tokens."""
+  batch, samples, channels = signal.shape
+  return signal.reshape(batch, samples // patch, patch * channels)
+
+
+class Encoder(nn.Module):
+  """Windows to tokens: a linear embedding of patches, learned positions, pre-norm blocks, a last norm."""
+
+  model: config.Model
+
+  @nn.compact
+  def __call__(
+    self, signal: Float[Array, 'b n c'], visible: Int[Array, 'b v'] | None = None
+  ) -> tuple[Float[Array, 'b v d'], Float[Array, 'd']]:
+    """Encodes the visible tokens, all of them unless told. Also returns the mask token, for the decoder.
+
+    The paper counts the mask token with the model that it adapts, so it is the encoder's.
+    """
+    model = self.model
+    start = nn.initializers.normal(_POSITION_DEVIATION)
+    embedded = [
+      Dense(model.width // model.streams, name=stream_name('embed', i, model.streams))(patches(part, model.patch))
+      for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
+    ]
+    tokens = jnp.concatenate(embedded, axis=-1) + self.param('positions', start, (1, model.tokens, model.width))
+    mask_token = self.param('mask_token', start, (model.width // model.streams,))
+    if visible is not None:
+      tokens = masking.take(tokens, visible)
+    for i in range(model.blocks):
+      tokens = Block(model.ffn, model.heads, model.streams, name=f'block_{i}')(tokens)
+    return nn.LayerNorm(name='norm')(tokens), jnp.tile(mask_token, model.streams)
+
+
+class Decoder(nn.Module):
+  """All tokens, hidden ones as mask tokens, to reconstructed patches; blocks like the encoder's."""
+
+  model: config.Model
+
+  @nn.compact
+  def __call__(
+    self, tokens: Float[Array, 'b v d'], visible: Int[Array, 'b v'], mask_token: Float[Array, 'd']
+  ) -> Float[Array, 'b t p*c']:
+    model = self.model
+    filler = jnp.broadcast_to(mask_token[None, None], (len(tokens), model.tokens, model.width))
+    start = nn.initializers.normal(_POSITION_DEVIATION)
+    tokens = masking.put(filler, tokens, visible) + self.param('positions', start, (1, model.tokens, model.width))
+    for i in range(model.decoder_blocks):
+      tokens = Block(model.ffn, model.heads, model.streams, name=f'block_{i}')(tokens)
+    return Dense(model.patch * config.CHANNELS, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))
+
+
+class Autoencoder(nn.Module):
+  """The masked autoencoder.   Source: arXiv:2111.06377, section 3."""
+
+  model: config.Model
+
+  @nn.compact
+  def __call__(self, signal: Float[Array, 'b n c'], visible: Int[Array, 'b v']) -> Float[Array, 'b t p*c']:
+    tokens, mask_token = Encoder(self.model, name='encoder')(signal, visible)
+    return Decoder(self.model, name='decoder')(tokens, visible, mask_token)
+
+
+def reconstruction_error(
+  reconstructed: Float[Array, 'b t q'], wanted: Float[Array, 'b t q'], mask: Bool[Array, 'b t']
+) -> Float[Array, 'b']:
+  """Mean squared error over each window's hidden patches (mask True), and over no others."""
+  errors = jnp.mean(jnp.square(reconstructed - wanted), axis=-1)
+  return jnp.sum(errors * mask, axis=-1) / jnp.sum(mask, axis=-1)
+
+
+class Head(nn.Module):
+  """An MLP with BatchNorm and Dropout after each hidden layer."""
+
+  hidden: tuple[int, ...]
+  dropout: float
+  classes: int
+
+  @nn.compact
+  def __call__(
+    self, features: Float[Array, 'b d'], *, training: bool, counts: Bool[Array, 'b'] | None = None
+  ) -> Float[Array, 'b y']:
+    for i, width in enumerate(self.hidden):
+      features = Dense(width, name=f'dense_{i}')(features)
+      # Momentum 0.9: a run is a few hundred steps, too short for statistics with a memory of one hundred.
+      norm = nn.BatchNorm(use_running_average=not training, momentum=0.9, name=f'norm_{i}')
+      features = nn.relu(norm(features, mask=None if counts is None else counts[:, None]))
+      features = nn.Dropout(self.dropout, deterministic=not training)(features)
+    return Dense(self.classes, name=f'dense_{len(self.hidden)}')(features)
+
+
+class Classifier(nn.Module):
+  """Windows to logits: the encoder, the mean over its tokens, the head."""
+
+  model: config.Model
+  classes: int
+
+  @nn.compact
+  def __call__(
+    self, signal: Float[Array, 'b n c'], *, training: bool = False, counts: Bool[Array, 'b'] | None = None
+  ) -> Float[Array, 'b y']:
+    """`counts` is False for the windows that fill up a batch: BatchNorm leaves them out."""
+    tokens, _ = Encoder(self.model, name='encoder')(signal)
+    head = Head(self.model.head, self.model.dropout, self.classes, name='head')
+    return head(jnp.mean(tokens, axis=1), training=training, counts=counts)

@@ -1,0 +1,27 @@
+"""What a run ran on: for result files."""
+
+import importlib.metadata
+import os
+import platform
+from typing import Any
+
+import jax
+
+import har_jax
+
+
+def describe() -> dict[str, Any]:
+  """Versions and device."""
+  names = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'numpy', 'scikit-learn', 'scipy')
+  device = jax.devices()[0]
+  return {
+    'versions': {'har_jax': har_jax.__version__, 'python': platform.python_version()}
+    | {name: importlib.metadata.version(name) for name in names},
+    'device': {
+      'platform': device.platform,
+      'kind': device.device_kind,
+      'count': jax.device_count(),
+      'host_cores': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
+      'machine': platform.machine(),
+    },
+  }

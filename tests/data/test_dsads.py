@@ -1,0 +1,91 @@
+"""DSADS's reader: the chosen unit's columns, segments joined in time, all nineteen activities."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from har_jax.data.archives.dsads import ARCHIVE
+from har_jax.data.recording import ACTIVITIES, STANDARD_GRAVITY_M_S2
+from har_jax.data.resample import resample
+from har_jax.data.source import Source
+from har_jax.errors import UserError
+
+UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
+
+
+def _folder(tmp_path, segments: list[str], *, rows: int = 125, columns: int = 45) -> Source:
+  """Column c of row r of the k-th segment holds c + r / 1000 + 100 k."""
+  for number, name in enumerate(segments):
+    path = tmp_path / 'data' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.arange(columns) + np.arange(rows)[:, None] / 1000 + 100 * number
+    np.savetxt(path, values, delimiter=',', fmt='%.4f')
+  return Source(tmp_path)
+
+
+def _read(source: Source, position: str = 'torso', dropped=None):
+  return list(ARCHIVE.read(source, position, collections.Counter() if dropped is None else dropped))
+
+
+def _segments(*numbers: int, run: str = 'a09/p1') -> list[str]:
+  return [f'{run}/s{number:02}.txt' for number in numbers]
+
+
+@pytest.mark.parametrize(('position', 'first'), list(zip(UNITS, (0, 9, 18, 27, 36), strict=True)))
+def test_a_position_is_nine_columns_of_which_six_are_taken(tmp_path, position, first):
+  recording = _read(_folder(tmp_path, _segments(1)), position)[0]
+  np.testing.assert_allclose(recording.acc.values[0], first + np.arange(3))
+  np.testing.assert_allclose(recording.gyro.values[0], first + 3 + np.arange(3))
+  assert recording.position == position
+
+
+def test_segments_follow_one_another_and_a_missing_one_splits_the_run(tmp_path):
+  dropped = collections.Counter()
+  recordings = _read(_folder(tmp_path, _segments(1, 2, 3, 5, 6)), dropped=dropped)
+  assert [len(recording.acc.values) for recording in recordings] == [375, 250]
+  assert [recording.spans[0].stop_s for recording in recordings] == [15.0, 10.0]
+  np.testing.assert_allclose(recordings[0].acc.values[[124, 125], 0], [0.124, 100], rtol=1e-6)
+  assert dropped == {'segments of 5 s missing': 55}
+
+
+def test_all_nineteen_activities_have_words(tmp_path):
+  names = [f'a{activity:02}/p1/s01.txt' for activity in range(1, 20)]
+  words = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
+  assert set(words) <= set(ACTIVITIES)
+  assert words[0] == 'sitting'
+  assert words[8] == 'walking'
+  assert words[14] == words[15] == 'cycling'
+  assert len(set(words)) == 18
+
+
+@pytest.mark.parametrize(
+  ('segments', 'shape', 'message'),
+  [
+    (_segments(1), {'rows': 124}, r's01\.txt has 124 rows where 125'),
+    (_segments(1), {'columns': 44}, r's01\.txt has 44 columns where 45'),
+    (_segments(1, run='a20/p1'), {}, r'a20/p1/s01\.txt is not'),
+  ],
+)
+def test_a_damaged_archive_says_which_file(tmp_path, segments, shape, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, segments, **shape))
+
+
+@pytest.mark.archives
+def test_the_real_archive_is_in_si_units_at_25_hz(archives_folder):
+  source = Source(archives_folder / 'dsads')
+  dropped = collections.Counter()
+  for position in UNITS:
+    # The first of subject 1's: sitting, standing.
+    for recording in itertools.islice(ARCHIVE.read(source, position, dropped), 2):
+      assert len(recording.acc.values) == 7500
+      (piece,) = resample(recording, dropped)
+      assert len(piece.signal) == 14_999
+      norm = np.linalg.norm(piece.signal[:, :3], axis=1)
+      assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.02)
+      np.testing.assert_allclose(
+        piece.signal[::2], np.hstack([recording.acc.values, recording.gyro.values]), atol=0.35
+      )
+  assert not dropped

@@ -1,0 +1,85 @@
+"""MotionSense's reader: gravity put back, the sign of everybody else, every row counted."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from har_jax.data.archives.motionsense import ARCHIVE
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Span
+from har_jax.data.source import Source
+from har_jax.errors import UserError
+
+HEADER = (
+  ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,rotationRate.x,rotationRate.y,rotationRate.z,'
+  'userAcceleration.x,userAcceleration.y,userAcceleration.z\n'
+)
+
+
+def _folder(tmp_path, files: dict[str, str]) -> Source:
+  for name, content in files.items():
+    path = tmp_path / 'A_DeviceMotion_data' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+  return Source(tmp_path)
+
+
+def _read(source: Source):
+  return list(ARCHIVE.read(source, 'pocket', collections.Counter()))
+
+
+def test_a_phone_lying_face_up_reads_plus_one_g_on_z(tmp_path):
+  # iOS says gravity (0, 0, -1) there; a user's part along it adds to the reading.
+  text = HEADER + '0,0,0,0,0,0,-1,0.1,0.2,0.3,0,0,0\n' + '1,0,0,0,0,0,-1,0,0,0,0,0,-0.5\n'
+  (recording,) = _read(_folder(tmp_path, {'std_6/sub_1.csv': text}))
+  np.testing.assert_allclose(
+    recording.acc.values / STANDARD_GRAVITY_M_S2, [[0, 0, 1], [0, 0, 1.5]], rtol=1e-6
+  )
+  np.testing.assert_allclose(recording.gyro.values[0], [0.1, 0.2, 0.3], rtol=1e-6)
+  assert recording.spans == (Span(0.0, 0.04, 'standing'),)
+
+
+def test_recordings_come_by_subject_then_trial_as_numbers(tmp_path):
+  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+  names = ['ups_12/sub_2.csv', 'ups_3/sub_2.csv', 'dws_1/sub_10.csv', 'sit_5/sub_2.csv']
+  recordings = _read(_folder(tmp_path, dict.fromkeys(names, text)))
+  assert [(r.subject, r.spans[0].activity) for r in recordings] == [
+    ('2', 'upstairs'), ('2', 'sitting'), ('2', 'upstairs'), ('10', 'downstairs')
+  ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+  ('name', 'text', 'message'),
+  [
+    ('wlk_7/sub_1.csv', HEADER.replace('gravity.y', 'gravity_y'), r'sub_1\.csv has no column gravity\.y'),
+    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table of numbers'),
+    ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv holds no row'),
+    ('run_7/sub_1.csv', HEADER, 'is not named'),
+  ],
+)
+def test_a_damaged_archive_says_which_file(tmp_path, name, text, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, {name: text}))
+
+
+@pytest.mark.archives
+def test_the_real_archive_has_the_published_rows(archives_folder):
+  source = Source(archives_folder / 'motionsense')  # the folder that holds the zip
+  rows = collections.Counter()
+  standing, subjects = {}, set()
+  for recording in _read(source):
+    (span,) = recording.spans
+    rows[span.activity] += len(recording.acc.values)
+    subjects.add(recording.subject)
+    assert np.isfinite(recording.acc.values).all()
+    if span.activity == 'standing':
+      standing.setdefault(recording.subject, recording.acc.values)
+  assert rows == {
+    'downstairs': 131_856, 'upstairs': 157_285, 'walking': 344_288,
+    'running': 134_231, 'sitting': 338_778, 'standing': 306_427,
+  }  # fmt: skip
+  assert len(subjects) == 24
+  means = np.array([values.mean(axis=0) for values in standing.values()])
+  np.testing.assert_allclose(np.linalg.norm(means, axis=1), STANDARD_GRAVITY_M_S2, rtol=0.02)
+  # Nearly everybody puts a phone into the pocket upside down: what is up lies along its -y.
+  assert (means[:, 1] < -8).mean() > 0.8

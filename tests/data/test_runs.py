@@ -1,0 +1,52 @@
+"""Rows with clocks become recordings without pauses."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from har_jax.data.archives.runs import expecting, in_order, labelled_spans, recordings
+from har_jax.data.recording import Samples, Span
+from har_jax.errors import UserError
+
+
+def at(*times) -> Samples:
+  """Samples whose x is their time."""
+  time_s = np.array(times, float)
+  return Samples(time_s, np.stack([time_s, 0 * time_s, 0 * time_s], axis=1).astype(np.float32))
+
+
+def test_rows_are_sorted_and_the_first_of_a_moment_stays():
+  dropped = collections.Counter()
+  assert in_order(np.array([0.0, 2, 1, 2, 3]), dropped).tolist() == [0, 2, 1, 4]
+  assert dropped == {'rows out of order, sorted': 1, 'rows at the same moment as another': 1}
+
+
+def test_a_stretch_of_one_label_ends_where_the_next_begins():
+  spans = labelled_spans(np.arange(6) / 2, np.array([1, 1, 0, 2, 2, 2]), {1: 'walking', 2: 'sitting'})
+  assert spans == [
+    Span(0.0, 1.0, 'walking'),
+    Span(1.5, 3.0, 'sitting'),
+  ]  # the last row lasts half a second too
+
+
+def test_a_pause_of_either_sensor_parts_recordings_and_rows_without_a_partner_are_counted():
+  acc = at(100, 100.5, 101, 101.5, 110, 110.5, 111)
+  gyro = at(99.5, 100.25, 100.75, 101.25, 105, 110.2, 110.9)
+  dropped = collections.Counter()
+  first, second = recordings('7', 'waist', acc, gyro, [Span(100.2, 110.4, 'walking')], dropped)
+  assert first.acc.values[:, 0].tolist() == [100, 100.5, 101]
+  assert first.gyro.time_s.tolist() == [0.25, 0.75, 1.25]
+  assert first.spans == (Span(pytest.approx(0.2), 1.25, 'walking'),)
+  assert second.acc.values[:, 0].tolist() == [110.5]
+  assert second.spans == (Span(0.0, pytest.approx(0.2), 'walking'),)
+  # acc: 101.5, 110 and 111; gyro: 99.5 and 105.
+  assert dropped == {'rows of one sensor while the other was silent': 5}
+
+
+def test_a_parser_s_complaint_names_the_file_and_its_layout():
+  with (
+    pytest.raises(UserError, match=r'a\.csv: expected two columns, but: could not convert'),
+    expecting('a.csv', 'two columns'),
+  ):
+    float('x')

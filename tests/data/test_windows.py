@@ -1,0 +1,232 @@
+"""Windows lie within one label and one unbroken piece; their folder is written whole or not at all."""
+
+import collections
+import dataclasses
+import errno
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from har_jax.data import windows as store
+from har_jax.data.recording import Recording, Span, regular
+from har_jax.data.resample import Piece
+from har_jax.errors import UserError
+
+
+def _recording(samples: int, *spans: Span, subject: str = '7') -> Recording:
+  sensor = regular(np.zeros((samples, 3), np.float32), 50.0)
+  return Recording(subject, 'waist', sensor, sensor, spans)
+
+
+def _ramp(samples: int, start_s: float = 0.0) -> Piece:
+  """Channel c of sample i holds i + 10000 c, counted from the recording's zero."""
+  first = round(start_s * 50)
+  return Piece(
+    start_s, (np.arange(first, first + samples)[:, None] + 10_000 * np.arange(6)).astype(np.float32)
+  )
+
+
+def _cut(recording, pieces, dropped=None, number=0):
+  return list(
+    store.cut(recording, pieces, collections.Counter() if dropped is None else dropped, number=number)
+  )
+
+
+def _starts(cut) -> list[int]:
+  return [int(window.signal[0, 0]) for window in cut]
+
+
+@pytest.mark.parametrize(
+  ('samples', 'count'), [(127, 0), (128, 1), (191, 1), (192, 2), (983, 14), (1024, 15)]
+)
+def test_a_span_of_n_samples_gives_windows_by_the_formula(samples, count):
+  # floor((n - 128) / 64) + 1, and none below 128
+  first = 249
+  span = Span(first / 50, (first + samples) / 50, 'walking')
+  cut = _cut(_recording(5000, span), [_ramp(5000)])
+  assert _starts(cut) == [first + 64 * index for index in range(count)]
+
+
+def test_no_window_crosses_a_label_wherever_rounding_puts_its_edge():
+  # Every edge as k / 50: binary fractions err both ways.
+  for first in range(0, 400):
+    (window,) = _cut(_recording(1000, Span(first / 50, (first + 128) / 50, 'walking')), [_ramp(1000)])
+    assert window.signal[0, 0] == first
+    assert window.signal[-1, 0] == first + 127
+    assert window.signal[0, 5] == first + 50_000
+
+
+def test_no_window_crosses_a_break_and_each_piece_starts_its_own_windows():
+  pieces = [_ramp(200), _ramp(300, start_s=5.0)]
+  cut = _cut(_recording(1000, Span(0.5, 20.0, 'walking')), pieces)
+  assert _starts(cut) == [25, 250, 314, 378]
+  assert [window.start_s for window in cut] == pytest.approx([0.5, 5.0, 6.28, 7.56])
+
+
+def test_windows_keep_the_order_of_spans_and_know_where_they_come_from():
+  spans = (Span(10.0, 13.0, 'sitting'), Span(0.0, 3.0, 'walking'))
+  cut = _cut(_recording(1000, *spans, subject='b'), [_ramp(1000)], number=4)
+  assert [(w.activity, w.subject, w.recording) for w in cut] == [('sitting', 'b', 4), ('walking', 'b', 4)]
+
+
+def test_spans_that_give_nothing_are_counted_by_reason():
+  dropped = collections.Counter()
+  _cut(
+    _recording(900, Span(0.0, 2.5, 'walking'), Span(3.0, 9.0, 'sitting'), Span(9.0, 13.0, 'lying')),
+    [_ramp(460)],
+    dropped,
+  )
+  assert dropped == {'spans shorter than a window': 1, 'spans without a window of both sensors unbroken': 1}
+
+
+def test_a_value_that_is_not_finite_names_its_recording():
+  piece = _ramp(500)
+  piece.signal[200, 4] = np.inf
+  with pytest.raises(UserError, match=r'recording 3 \(subject 7, walking\).*not finite'):
+    _cut(_recording(500, Span(0.0, 10.0, 'walking')), [piece], number=3)
+
+
+def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Windows:
+  cut = []
+  for number, subject in enumerate(subjects):
+    spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
+    cut += _cut(_recording(1000, *spans, subject=subject), [_ramp(1000)], number=number)
+  return store.gather(cut, {'archive': 'tiny', 'dropped': {}})
+
+
+def test_words_are_numbered_in_the_projects_order_and_subjects_as_they_come():
+  windows = _windows(('sitting', 'walking'), ('9', '10'))
+  assert windows.meta['activities'] == ['walking', 'sitting']  # as in ACTIVITIES
+  assert windows.meta['subjects'] == ['9', '10']
+  assert windows.activity.tolist() == [1, 1, 0, 0] * 2  # 200 samples of each: two windows
+  assert windows.subject.tolist() == [0] * 4 + [1] * 4
+  assert windows.meta['counts'] == {
+    'windows': 8,
+    'recordings': 2,
+    'by_activity': {'walking': 4, 'sitting': 4},
+    'by_subject': {'9': 4, '10': 4},
+  }
+
+
+def test_no_window_at_all_is_refused():
+  with pytest.raises(UserError, match='no window'):
+    store.gather([], {'archive': 'tiny'})
+
+
+def test_what_is_saved_is_loaded_with_signals_left_on_disk(tmp_path):
+  windows = _windows()
+  store.save(windows, tmp_path / 'deep' / 'tiny')
+  loaded = store.load(tmp_path / 'deep' / 'tiny')
+  assert isinstance(loaded.signals, np.memmap)
+  for field in dataclasses.fields(windows):
+    np.testing.assert_equal(getattr(loaded, field.name), getattr(windows, field.name))
+  assert [path.name for path in (tmp_path / 'deep').iterdir()] == ['tiny']
+
+
+def test_a_complete_folder_is_replaced(tmp_path):
+  store.save(_windows(), tmp_path / 'tiny')
+  store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
+  assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
+  assert [path.name for path in tmp_path.iterdir()] == ['tiny']
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+  (tmp_path / 'tiny').mkdir()
+  (tmp_path / 'tiny' / 'thesis.tex').write_text('years')
+  with pytest.raises(UserError, match='holds no windows'):
+    store.save(_windows(), tmp_path / 'tiny')
+  assert (tmp_path / 'tiny' / 'thesis.tex').read_text() == 'years'
+
+
+@pytest.mark.parametrize('stage', ['signals', 'index', 'meta', 'first rename', 'second rename'])
+@pytest.mark.parametrize('before', [False, True])
+def test_a_full_disk_leaves_what_was_there_before(tmp_path, monkeypatch, stage, before):
+  if before:
+    store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
+
+  def full(*_, **__):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  def half_a_file(path, *_, **__):
+    pathlib.Path(path).write_bytes(b'half')
+    full()
+
+  rename, calls = pathlib.Path.rename, []
+
+  def fails_at(number):
+    def renamed(path, target):
+      calls.append(path)
+      return full() if len(calls) == number else rename(path, target)
+
+    return renamed
+
+  if stage == 'signals':
+    monkeypatch.setattr(store.np, 'save', half_a_file)
+  elif stage == 'index':
+    monkeypatch.setattr(store.np, 'savez', half_a_file)
+  elif stage == 'meta':
+    monkeypatch.setattr(pathlib.Path, 'write_text', full)
+  else:
+    monkeypatch.setattr(pathlib.Path, 'rename', fails_at(1 if stage == 'first rename' or not before else 2))
+  with pytest.raises(UserError, match=r'cannot write .* No space left on device; free some space'):
+    store.save(_windows(), tmp_path / 'tiny')
+  monkeypatch.undo()
+  assert [path.name for path in tmp_path.iterdir()] == (['tiny'] if before else [])
+  if before:
+    assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
+
+
+def test_an_interrupted_save_leaves_nothing_behind(tmp_path, monkeypatch):
+  def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(store.np, 'savez', interrupt)
+  with pytest.raises(KeyboardInterrupt):
+    store.save(_windows(), tmp_path / 'tiny')
+  assert list(tmp_path.iterdir()) == []
+
+
+def _damage_meta(folder, **changes):
+  meta = json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
+  (folder / 'meta.json').write_text(json.dumps(meta | changes), encoding='utf-8')
+
+
+@pytest.mark.parametrize(
+  ('damage', 'message'),
+  [
+    (lambda folder: (folder / 'index.npz').unlink(), r'index\.npz missing'),
+    (lambda folder: (folder / 'meta.json').write_text('{'), 'no sound windows folder'),
+    (lambda folder: (folder / 'meta.json').write_text('[]'), 'does not say'),
+    (lambda folder: _damage_meta(folder, format='other'), 'does not say'),
+    (lambda folder: _damage_meta(folder, rate_hz=20), 'rate'),
+    (lambda folder: _damage_meta(folder, activities=['walking']), 'activity points outside'),
+    (lambda folder: (folder / 'signals.npy').write_bytes(b'\x93NUMPY'), 'no sound windows folder'),
+    (lambda folder: (folder / 'index.npz').write_bytes(b'PK'), 'no sound windows folder'),
+    (lambda folder: np.save(folder / 'signals.npy', np.zeros((8, 128, 3), np.float32)), 'not float32'),
+    (lambda folder: np.save(folder / 'signals.npy', np.zeros((7, 128, 6), np.float32)), 'activity is'),
+    (
+      lambda folder: np.save(folder / 'signals.npy', np.array([{}]), allow_pickle=True),
+      'no sound windows folder',
+    ),
+  ],
+)
+def test_a_folder_that_does_not_hold_together_is_refused(tmp_path, damage, message):
+  store.save(_windows(), tmp_path / 'tiny')
+  damage(tmp_path / 'tiny')
+  with pytest.raises(UserError, match=message):
+    store.load(tmp_path / 'tiny')
+
+
+def test_a_truncated_signals_file_is_refused(tmp_path):
+  store.save(_windows(), tmp_path / 'tiny')
+  content = (tmp_path / 'tiny' / 'signals.npy').read_bytes()
+  (tmp_path / 'tiny' / 'signals.npy').write_bytes(content[:-4])
+  with pytest.raises(UserError, match='no sound windows folder'):
+    store.load(tmp_path / 'tiny')
+
+
+def test_a_missing_folder_says_how_to_make_one(tmp_path):
+  with pytest.raises(UserError, match=r'launch/prepare\.py'):
+    store.load(tmp_path / 'nowhere')

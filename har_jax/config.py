@@ -21,7 +21,7 @@ def _count(default: int, text: str) -> Any:
   return _knob(default, text, lambda value: value >= 1, 'at least 1')
 
 
-def _not_negative(default: float, text: str) -> Any:
+def _not_negative(default: float | int, text: str) -> Any:
   return _knob(default, text, lambda value: value >= 0, 'not negative')
 
 
@@ -62,14 +62,19 @@ class Model(_Checked):
     '1 or 2',
   )
   mask: float = _share(0.75, 'share of the tokens that pretraining hides')
-  head: tuple[int, ...] = _names((128,), 'hidden widths of the classifier head')
+  head: tuple[int, ...] = _knob(
+    (128,),
+    'hidden widths of the classifier head',
+    lambda value: len(value) > 0 and min(value) >= 1,
+    'one width or more, each at least 1',
+  )
   dropout: float = _share(0.2, 'dropout rate in the classifier head')
 
   def __post_init__(self):
     super().__post_init__()
     for whole, part, name in (
       (WINDOW_SAMPLES, self.patch, f'patch must divide the window of {WINDOW_SAMPLES} samples'),
-      (self.width, self.streams * self.heads, 'width must be a multiple of heads and of streams'),
+      (self.width, self.heads, 'width must be a multiple of heads'),
       (self.heads, self.streams, 'heads must be a multiple of streams'),
     ):
       if whole % part:
@@ -104,8 +109,8 @@ class Protocol(_Checked):
   """What is learned from, and what is measured."""
 
   split: str = _choice('subject', ('subject', 'window'), 'what is kept apart; `window` leaks and is optimistic')
-  test: float = _knob(0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1')
-  validation: float = _knob(
+  test_share: float = _knob(0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1')
+  validation_share: float = _knob(
     0.1, 'share of the subjects or windows to choose by', lambda v: 0 < v < 1, 'between 0 and 1'
   )
   labels: str = _knob(
@@ -119,10 +124,10 @@ class Protocol(_Checked):
 
   def __post_init__(self):
     super().__post_init__()
-    if self.test + self.validation >= 1:
-      raise UserError(f'test {self.test} and validation {self.validation} leave nothing to train on')
-    if isinstance(self.label_budget, float) and self.label_budget > 1 - self.test + 1e-9:
-      raise UserError(f'labels {self.labels} is more than the {1 - self.test:.2g} that test {self.test} leaves')
+    if self.test_share + self.validation_share >= 1:
+      raise UserError(f'test_share {self.test_share} and validation_share {self.validation_share} leave nothing to train on')
+    if isinstance(self.label_budget, float) and self.label_budget > 1 - self.test_share + 1e-9:
+      raise UserError(f'labels {self.labels} is more than the {1 - self.test_share:.2g} that test_share {self.test_share} leaves')
 
   @property
   def label_budget(self) -> float | int:

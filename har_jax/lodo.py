@@ -44,12 +44,10 @@ class Study:
   sources: tuple[str, ...] = ()  # of pretraining; none: every archive but the target
 
   def __post_init__(self):
-    available = sorted(path.parent.name for path in self.windows.glob('*/meta.json'))
-    if not available:
-      raise UserError(f'no windows under {self.windows}; make some with launch/prepare.py')
+    known = available(self.windows)
     for name in (*self.targets, *self.sources):
-      if name not in available:
-        raise UserError(f'no windows of {name!r} under {self.windows}; there are {", ".join(available)}')
+      if name not in known:
+        raise UserError(f'no windows of {name!r} under {self.windows}; there are {", ".join(known)}')
     for name in self.methods:
       if name not in METHODS:
         raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
@@ -60,8 +58,15 @@ class Study:
         raise UserError(f'nothing to pretrain on for {target}: {self.windows} holds no other archive')
 
   def sources_of(self, target: str) -> tuple[str, ...]:
-    available = sorted(path.parent.name for path in self.windows.glob('*/meta.json'))
-    return self.sources or tuple(name for name in available if name not in _left_out(target))
+    return self.sources or tuple(name for name in available(self.windows) if name not in _left_out(target))
+
+
+def available(windows: pathlib.Path) -> list[str]:
+  """The datasets of a folder of windows. Raises UserError where there is none."""
+  names = sorted(path.parent.name for path in windows.glob('[!.]*/meta.json'))
+  if not names:
+    raise UserError(f'no windows under {windows}; make some with launch/prepare.py')
+  return names
 
 
 def _left_out(target: str) -> frozenset[str]:
@@ -128,7 +133,7 @@ def pretrained_encoder(study: Study, target: str, *, progress: bool = True) -> V
     'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
     'training': config.to_json(experiment.pretrain),
     'normalise': experiment.protocol.normalise,
-    'validation': experiment.protocol.validation,
+    'validation': experiment.protocol.validation_share,
     'windows': _checksums(study, sources),
   }
   _claim(folder, identity)
@@ -179,7 +184,7 @@ def _pretraining_windows(study: Study, sources: Sequence[str]) -> tuple[Batch, B
   train_parts, validation_parts = [], []
   for name in sources:
     windows = store.load(study.windows / name)
-    held_out = splits.hold_out(windows.subject, protocol.validation, seed=0)
+    held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
     fitted_on = slice(None) if protocol.normalise == 'dataset' else ~held_out
     normaliser = normalise.fit(windows.signals[fitted_on])
     train_parts.append(normaliser(windows.signals[~held_out]))

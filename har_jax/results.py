@@ -1,5 +1,6 @@
 """Result files: one JSON a run, written whole or not at all. Needs no JAX."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -18,7 +19,8 @@ def write(path: pathlib.Path, result: dict[str, Any]) -> None:
     partial.write_text(json.dumps(result, indent=1, ensure_ascii=False) + '\n', encoding='utf-8')
     os.replace(partial, path)
   except OSError as error:
-    partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      partial.unlink()
     raise UserError(f'cannot write {path}: {error.strerror}; free some space or give another --out') from error
 
 

@@ -35,7 +35,9 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
   from har_jax.data.prepare import is_prepared, recognise
 
   if _ARCHIVE.value is None:
-    raise UserError(f'which archive? --archive= one of {", ".join(ARCHIVES)}, or all')
+    raise UserError(f'which archive? --archive= one of {", ".join(ARCHIVES)}, all or synthetic')
+  if _ARCHIVE.value == 'synthetic':
+    return [(archive, None) for archive in ARCHIVES.values() if not archive.marker]
   if _ARCHIVE.value != 'all':
     archive = ARCHIVES[_ARCHIVE.value]
     if _DOWNLOAD.value:

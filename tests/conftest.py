@@ -3,9 +3,14 @@
 import os
 import pathlib
 
+import jax
 import pytest
 
+from har_jax import config
+
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
+
+jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
 
 
 @pytest.fixture(scope='session')
@@ -15,3 +20,9 @@ def archives_folder() -> pathlib.Path:
   if not folder.is_dir():
     pytest.skip(f'no real archives at {folder}: set HAR_ARCHIVES to a folder that holds them')
   return folder.resolve()
+
+
+@pytest.fixture(scope='session')
+def tiny() -> config.Model:
+  """Four tokens, two blocks: all parts of the model, at a size that compiles fast."""
+  return config.Model(patch=32, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))

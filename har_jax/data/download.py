@@ -20,8 +20,8 @@ _SILENCE_S = 60  # without a byte for so long, a connection is dead
 def fetch(archive: Archive, folder: str | pathlib.Path) -> pathlib.Path:
   """The archive's zip in `folder`; downloaded unless it is there already.
 
-  Left beside it: `<file>.sha256`, as `sha256sum --check` reads it; where an earlier complete download left one,
-  the file must match it. While incomplete the file is `<file>.part`, which the next call continues.
+  `<file>.sha256` is left beside it, as `sha256sum --check` reads it; where an earlier download left one, the
+  file must match it. While incomplete the file is `<file>.part`, which the next call continues.
   A zip is checked for its directory (at its end), not for each entry: reading finds other damage.
   Raises UserError: no network, a refusal, a wrong length; no zip or another checksum (discards new bytes).
   """

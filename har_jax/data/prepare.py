@@ -8,7 +8,7 @@ import logging
 import pathlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from har_jax import __version__
 from har_jax.data import windows as store
@@ -100,10 +100,10 @@ def recognise(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
   return [found[name] for name in ARCHIVES if name in found]
 
 
-def _shown(recordings: Iterator[Recording], name: str) -> Iterable[Recording]:
+def _shown(recordings: Iterator[Recording], name: str) -> Iterator[Recording]:
   import tqdm
 
-  return tqdm.tqdm(recordings, desc=name, unit=' recordings', mininterval=0.5)
+  yield from tqdm.tqdm(recordings, desc=name, unit=' recordings', mininterval=0.5)
 
 
 def _places(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:

@@ -37,8 +37,9 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
   """A recording's pieces in order of time, from where both sensors have begun until one ends or breaks off.
 
   Sensors pair by time. Where both tick at 50 Hz on one clock, their values come through bit for bit.
-  Otherwise each is brought onto an even grid of an integer rate not below its own median one, then to 50 Hz by a
-  polyphase filter. A tone above 29 Hz aliases by 0.3 % at most; one below 20 Hz keeps its amplitude to 0.3 %.
+  Otherwise each is brought onto an even grid of an integer rate not below its own median one, then to 50 Hz
+  by a polyphase filter: a tone above 29 Hz aliases by 0.3 % at most; one below 20 Hz, or 0.4 of a slower
+  sensor's rate, keeps its amplitude to 0.3 %.
   `dropped` counts rows with NaN, rows of a time already seen, gaps that break a run, pieces too short to cut.
   Raises ValueError where a sensor's time falls: readers sort.
   """
@@ -100,9 +101,9 @@ def _overlaps(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> Ite
 
 def _at_50_hz(samples: Samples, start_s: float, stop_s: float) -> Float32[np.ndarray, 'n 3']:
   """One sensor from start to stop, both within its unbroken run."""
-  # One row more on either side of the piece, where the run has it: the curve's ends lean on it.
-  first = max(np.searchsorted(samples.time_s, start_s - _SAME_TIME_S) - 1, 0)
-  last = np.searchsorted(samples.time_s, stop_s + _SAME_TIME_S) + 1
+  # From the row at or before the start to the row at or after the stop: not one beyond the run.
+  first = int(np.searchsorted(samples.time_s, start_s + _SAME_TIME_S, side='right')) - 1
+  last = int(np.searchsorted(samples.time_s, stop_s - _SAME_TIME_S)) + 1
   time_s, values = samples.time_s[first:last], samples.values[first:last]
   rate_hz = math.ceil((1 - _FASTER) / float(np.median(np.diff(time_s))))
   grid_s = start_s + np.arange(_ticks(start_s, stop_s, rate_hz)) / rate_hz
@@ -112,8 +113,8 @@ def _at_50_hz(samples: Samples, start_s: float, stop_s: float) -> Float32[np.nda
   if rate_hz != RATE_HZ:
     import scipy.signal  # here: a second of import that `--help` does not pay
 
-    # The filter's phases weigh a constant differently, by 0.05 %: gravity would become a tone at 25 Hz, so the
-    # mean goes round the filter. What is left runs on beyond the ends in a straight line.
+    # The filter's phases weigh a constant differently, by 0.05 %: gravity would become a tone at 25 Hz, so
+    # the mean goes round the filter. What is left runs on beyond the ends in a straight line.
     mean = even.mean(axis=0, dtype=np.float64)
     even = scipy.signal.resample_poly(even - mean, RATE_HZ, rate_hz, axis=0, padtype='line') + mean
   return np.asarray(even[: _ticks(start_s, stop_s, RATE_HZ)], np.float32)  # the filter runs on past the stop

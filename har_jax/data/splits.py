@@ -40,8 +40,8 @@ def _by_subject(
   labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
 ) -> Split:
   everyone = np.unique(subjects)
-  n_test = max(1, round(protocol.test * len(everyone)))
-  n_validation = max(1, round(protocol.validation * len(everyone)))
+  n_test = max(1, round(protocol.test_share * len(everyone)))
+  n_validation = max(1, round(protocol.validation_share * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:
     raise UserError(f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window')
   rng = np.random.default_rng(seed)
@@ -58,8 +58,8 @@ def _by_subject(
 def _by_window(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
   _refuse_small_classes(labels)
   places = np.arange(len(labels))
-  rest, test = train_test_split(places, test_size=protocol.test, stratify=labels, random_state=seed)
-  share = protocol.validation / (1 - protocol.test)
+  rest, test = train_test_split(places, test_size=protocol.test_share, stratify=labels, random_state=seed)
+  share = protocol.validation_share / (1 - protocol.test_share)
   train, validation = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
   return Split(np.sort(train), np.sort(validation), np.sort(test))
 
@@ -92,6 +92,6 @@ def spend(
   kept = []
   for each in np.unique(labels[places]):
     of_class = rng.permutation(places[labels[places] == each])
-    wanted = budget if isinstance(budget, int) else max(1, round(len(of_class) * budget / (1 - protocol.test)))
+    wanted = budget if isinstance(budget, int) else max(1, round(len(of_class) * budget / (1 - protocol.test_share)))
     kept.append(of_class[:wanted])
   return np.sort(np.concatenate(kept))

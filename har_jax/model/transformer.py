@@ -1,6 +1,6 @@
 """The encoder, its decoder for pretraining, and the classifier on top.
 
-b batch, n samples, c channels, t tokens, v visible tokens, p samples a patch, d width, y classes.
+b batch, n samples, c channels, t tokens, v visible tokens, q values a patch, d width, y classes.
 """
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ from har_jax.model.layers import Block, Dense, stream_name
 _POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as in BERT and MAE
 
 
-def patches(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t p*c']:
+def patches(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t q']:
   """The window's samples, cut into tokens."""
   batch, samples, channels = signal.shape
   return signal.reshape(batch, samples // patch, patch * channels)
@@ -56,7 +56,7 @@ class Decoder(nn.Module):
   @nn.compact
   def __call__(
     self, tokens: Float[Array, 'b v d'], visible: Int[Array, 'b v'], mask_token: Float[Array, 'd']
-  ) -> Float[Array, 'b t p*c']:
+  ) -> Float[Array, 'b t q']:
     model = self.model
     filler = jnp.broadcast_to(mask_token[None, None], (len(tokens), model.tokens, model.width))
     start = nn.initializers.normal(_POSITION_DEVIATION)
@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
   model: config.Model
 
   @nn.compact
-  def __call__(self, signal: Float[Array, 'b n c'], visible: Int[Array, 'b v']) -> Float[Array, 'b t p*c']:
+  def __call__(self, signal: Float[Array, 'b n c'], visible: Int[Array, 'b v']) -> Float[Array, 'b t q']:
     tokens, mask_token = Encoder(self.model, name='encoder')(signal, visible)
     return Decoder(self.model, name='decoder')(tokens, visible, mask_token)
 

@@ -56,8 +56,8 @@ def test_a_30_hz_tone_recorded_at_100_hz_vanishes_and_5_hz_survives():
 
 @pytest.mark.parametrize(
   ('rate_hz', 'frequency_hz', 'bound'),
-  # On an even clock at an integer rate only the filter errs. On another clock modified Akima does: by 0.6 % of
-  # a tone at a tenth of the rate and 4 % at a fifth, root mean square; 2.5 times that at the worst moment.
+  # On an even clock at an integer rate only the filter errs. On another clock modified Akima does: by 0.6 %
+  # of a tone at a tenth of the rate, 4 % at a fifth, root mean square; 2.5 times that at the worst moment.
   [(25, 5.0, 0.005), (200, 5.0, 0.005), (19.86, 2.0, 0.03), (51.3, 5.0, 0.02), (50, 20.0, 1e-6)],
 )
 def test_a_tone_keeps_its_amplitude_and_phase(rate_hz, frequency_hz, bound):
@@ -88,6 +88,14 @@ def test_gravity_is_kept_to_the_very_ends(rate_hz):
   np.testing.assert_allclose(
     piece.signal[:, :3], np.tile([0.0, -3.0, 9.3], (len(piece.signal), 1)), atol=1e-5
   )
+
+
+def test_gravity_is_kept_to_the_ends_where_the_posture_changed_between_them():
+  time_s = np.arange(3000) / 100
+  tilt = np.pi / 2 / (1 + np.exp(15.0 - time_s))  # lies, gets up within some seconds, stands
+  gravity = 9.8 * np.stack([np.sin(tilt), 0 * tilt, np.cos(tilt)], axis=1)
+  (piece,) = _resampled(Samples(time_s, gravity), Samples(time_s, gravity))
+  np.testing.assert_allclose(piece.signal[:, :3], gravity[::2], atol=0.01)
 
 
 def test_rows_with_nan_are_dropped_counted_and_bridged():

@@ -32,14 +32,14 @@ def test_a_stretch_of_one_label_ends_where_the_next_begins():
 
 def test_a_pause_of_either_sensor_parts_recordings_and_rows_without_a_partner_are_counted():
   acc = at(100, 100.5, 101, 101.5, 110, 110.5, 111)
-  gyro = at(99.5, 100.25, 100.75, 101.25, 105, 110.2, 110.9)
+  gyro = at(99.5, 100.25, 100.75, 101.25, 105, 110.25, 110.75)
   dropped = collections.Counter()
-  first, second = recordings('7', 'waist', acc, gyro, [Span(100.2, 110.4, 'walking')], dropped)
+  first, second = recordings('7', 'waist', acc, gyro, [Span(100.25, 110.5, 'walking')], dropped)
   assert first.acc.values[:, 0].tolist() == [100, 100.5, 101]
   assert first.gyro.time_s.tolist() == [0.25, 0.75, 1.25]
-  assert first.spans == (Span(pytest.approx(0.2), 1.25, 'walking'),)
+  assert first.spans == (Span(0.25, 1.25, 'walking'),)
   assert second.acc.values[:, 0].tolist() == [110.5]
-  assert second.spans == (Span(0.0, pytest.approx(0.2), 'walking'),)
+  assert second.spans == (Span(0.0, 0.25, 'walking'),)
   # acc: 101.5, 110 and 111; gyro: 99.5 and 105.
   assert dropped == {'rows of one sensor while the other was silent': 5}
 

@@ -36,7 +36,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for subject, _, activity, name in sorted(found):
     rows = read_rows(source, name, columns=_COLUMNS)
     # iOS splits the accelerometer into gravity and the user's part, and has gravity point down: a phone that
-    # lies face up reads -1 g on z. The other archives, and we, take specific force, +1 g there: minus the sum.
+    # lies face up reads -1 g on z. The other archives, and we, take specific force, +1 g there: so minus.
     acc = regular(-(rows[:, 0:3] + rows[:, 3:6]) * STANDARD_GRAVITY_M_S2, _RATE_HZ)
     span = Span(0.0, len(rows) / _RATE_HZ, activity)
     yield Recording(str(subject), position, acc, regular(rows[:, 6:9], _RATE_HZ), (span,))

@@ -59,7 +59,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 def _samples(source: Source, names: list[str], dropped: collections.Counter) -> Samples:
   """All parts of one sensor, by time."""
   columns = ['attr_time', 'attr_x', 'attr_y', 'attr_z']
-  rows = np.concatenate([read_rows(source, name, columns=columns) for name in names])
+  parts = [read_rows(source, name, columns=columns) for name in names]
+  rows = np.concatenate(sorted(parts, key=lambda part: part[0, 0]))
   time_s = rows[:, 0] / 1e3
   order = in_order(time_s, dropped)
   return Samples(time_s[order], rows[order, 1:].astype(np.float32))

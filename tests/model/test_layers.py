@@ -1,0 +1,106 @@
+"""Layers against their formulas, worked in NumPy, and what they do with each collection."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from har_jax import nf4
+from har_jax.model.layers import Attention, Block, Dense
+
+
+def _normal(*shape: int, seed: int = 0) -> jax.Array:
+  return jax.random.normal(jax.random.key(seed), shape)
+
+
+def _dense_variables() -> dict:
+  return {'params': {'kernel': _normal(6, 4), 'bias': _normal(4, seed=1)}}
+
+
+def _pair() -> dict:
+  return {
+    'lora': {'a': _normal(6, 2, seed=2), 'b': _normal(2, 4, seed=3)},
+    'lora_scale': {'value': jnp.float32(0.5)},
+  }
+
+
+def test_dense_is_product_and_bias():
+  held, x = _dense_variables(), _normal(3, 5, 6, seed=4)
+  expected = np.einsum('bti,io->bto', x, held['params']['kernel']) + np.asarray(held['params']['bias'])
+  np.testing.assert_allclose(Dense(4).apply(held, x), expected, atol=1e-5)
+
+
+def test_dense_adds_its_scaled_pair():
+  held, x = _dense_variables() | _pair(), _normal(3, 6, seed=4)
+  kernel = held['params']['kernel'] + 0.5 * held['lora']['a'] @ held['lora']['b']
+  expected = np.asarray(x) @ np.asarray(kernel) + np.asarray(held['params']['bias'])[None]
+  np.testing.assert_allclose(Dense(4).apply(held, x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('adapted', [False, True])
+def test_dense_takes_the_packed_kernel_where_it_holds_one(adapted: bool):
+  held, x = _dense_variables() | (_pair() if adapted else {}), _normal(3, 6, seed=4)
+  packed = nf4.quantize(held['params']['kernel'])
+  unpacked = held | {'params': held['params'] | {'kernel': nf4.dequantize(packed)}}
+  four_bit = held | {
+    'params': {'bias': held['params']['bias']},
+    'nf4': {'codes': packed.codes, 'scales': packed.scales},
+  }
+  np.testing.assert_array_equal(Dense(4).apply(four_bit, x), Dense(4).apply(unpacked, x))
+
+
+def test_dense_starts_with_a_zero_bias_and_no_adapter():
+  held = Dense(4).init(jax.random.key(0), _normal(3, 6))
+  assert {*held} == {'params'}
+  assert not held['params']['bias'].any()
+
+
+def test_attention_is_that_of_its_definition():
+  x = _normal(2, 5, 8)
+  held = jax.jit(Attention(heads=2).init)(jax.random.key(1), x)
+  dense = {
+    name: np.asarray(x if name == 'output' else x @ part['kernel'], np.float64)
+    for name, part in held['params'].items()
+  }
+  mixed = np.zeros((2, 5, 8))
+  for window in range(2):
+    for head in range(2):
+      own = slice(4 * head, 4 * head + 4)
+      q, k, v = (dense[name][window][:, own] for name in ('query', 'key', 'value'))
+      weights = np.exp(q @ k.T / np.sqrt(4))
+      mixed[window][:, own] = weights / weights.sum(axis=1, keepdims=True) @ v
+  expected = mixed @ np.asarray(held['params']['output']['kernel'])
+  np.testing.assert_allclose(Attention(heads=2).apply(held, x), expected, atol=1e-5)
+
+
+def test_order_reaches_attention_through_positions_alone():
+  x = _normal(2, 5, 8)
+  held = jax.jit(Attention(heads=2).init)(jax.random.key(1), x)
+  backwards = Attention(heads=2).apply(held, x[:, ::-1])
+  np.testing.assert_allclose(backwards[:, ::-1], Attention(heads=2).apply(held, x), atol=1e-5)
+
+
+def test_a_block_is_pre_norm_with_residuals():
+  x = _normal(2, 5, 8)
+  block = Block(ffn=12, heads=2, streams=1)
+  held = jax.jit(block.init)(jax.random.key(1), x)
+
+  def part(module: nn.Module, name: str, given: jax.Array) -> jax.Array:
+    return module.apply({'params': held['params'][name]}, given)
+
+  mid = x + part(Attention(2), 'attention', part(nn.LayerNorm(), 'norm_attention', x))
+  hidden = nn.gelu(part(Dense(12), 'up', part(nn.LayerNorm(), 'norm_ffn', mid)))
+  np.testing.assert_allclose(block.apply(held, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
+
+
+def test_each_stream_attends_to_its_own_half():
+  x = _normal(2, 5, 8)
+  block = Block(ffn=12, heads=2, streams=2)
+  held = jax.jit(block.init)(jax.random.key(1), x)
+  _, seen = block.apply(held, x, capture_intermediates=True)
+  (normed,) = seen['intermediates']['norm_attention']['__call__']
+  for name, half in (('attention_acc', normed[..., :4]), ('attention_gyro', normed[..., 4:])):
+    (attended,) = seen['intermediates'][name]['__call__']
+    alone = Attention(heads=1).apply({'params': held['params'][name]}, half)
+    np.testing.assert_array_equal(attended, alone)

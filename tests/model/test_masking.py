@@ -1,0 +1,38 @@
+"""Which tokens are hidden: exactly so many, and each as often as another."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax.model import masking
+
+
+@pytest.mark.parametrize(('tokens', 'hidden'), [(8, 6), (4, 1), (16, 12), (2, 1)])
+def test_so_many_tokens_are_hidden_and_the_others_visible_in_order(tokens: int, hidden: int):
+  visible, mask = masking.draw_mask(jax.random.key(1), 50, tokens, hidden)
+  assert visible.shape == (50, tokens - hidden)
+  np.testing.assert_array_equal(mask.sum(axis=1), hidden)
+  for places, hides in zip(visible, mask, strict=True):
+    np.testing.assert_array_equal(places, np.flatnonzero(~np.asarray(hides)))  # True: hidden
+
+
+def test_every_token_is_hidden_equally_often():
+  windows, share = 4000, 6 / 8
+  _, mask = masking.draw_mask(jax.random.key(0), windows, 8, 6)
+  deviation = np.sqrt(windows * share * (1 - share))  # of a binomial count
+  assert np.abs(mask.sum(axis=0) - windows * share).max() < 4.5 * deviation
+
+
+def test_windows_and_keys_hide_different_tokens():
+  _, mask = masking.draw_mask(jax.random.key(0), 20, 8, 6)
+  _, other = masking.draw_mask(jax.random.key(1), 20, 8, 6)
+  assert len(np.unique(mask, axis=0)) > 5
+  assert not np.array_equal(mask, other)
+
+
+def test_taken_tokens_are_put_back_where_they_were():
+  tokens = jax.random.normal(jax.random.key(0), (3, 8, 5))
+  visible, mask = masking.draw_mask(jax.random.key(1), 3, 8, 6)
+  put = masking.put(jnp.full_like(tokens, 7), masking.take(tokens, visible), visible)
+  np.testing.assert_array_equal(put, np.where(np.asarray(mask)[:, :, None], 7, tokens))

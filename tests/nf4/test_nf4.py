@@ -1,0 +1,150 @@
+"""Four-bit weights against their definition: levels from the normal quantiles, codes and scales by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from har_jax import nf4
+from har_jax.nf4.reference import packed_sizes
+
+_SHAPES = [(), (1,), (2,), (63,), (64,), (65,), (3, 5), (24, 48), (2, 3, 7), (1, 129), (2, 2, 2, 17)]
+
+
+def _weights(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+  return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def _there_and_back(weights: jax.Array, *, block: int = nf4.BLOCK) -> jax.Array:
+  return nf4.dequantize(nf4.quantize(weights, block=block))
+
+
+def test_levels_are_the_quantiles_of_a_normal_distribution():
+  # Appendix E: probabilities from 1 - (1/32 + 1/30) / 2 to 1/2, in eight steps up and in seven down.
+  outermost = 1 - (1 / 32 + 1 / 30) / 2
+  positive = stats.norm.ppf(np.linspace(outermost, 0.5, 9)[:-1])
+  negative = -stats.norm.ppf(np.linspace(outermost, 0.5, 8)[:-1])
+  levels = np.sort(np.concatenate([negative, [0.0], positive])) / positive.max()
+  np.testing.assert_allclose(nf4.LEVELS, levels, rtol=0, atol=1e-6)
+  assert nf4.LEVELS.dtype == np.float32
+  assert list(nf4.LEVELS[[0, 7, 15]]) == [-1, 0, 1]
+
+
+def test_codes_and_scales_by_hand():
+  # Block one, over 2:    1 → 15,   -1 → 0,   0 → 7,  0.5 → 12 (0.441; 0.563 is farther)
+  # Block two, over 0.1:  1 → 15, -0.5 → 2 (-0.525), 0.25 → 10 (0.246), 1 → 15
+  packed = nf4.quantize(jnp.array([2, -2, 0, 1, 0.1, -0.05, 0.025, 0.1]), block=4)
+  assert packed.codes.tolist() == [0xF0, 0x7C, 0xF2, 0xAF]  # the earlier weight in the high nibble
+  np.testing.assert_array_equal(packed.scales, np.float32([2, 0.1]))
+  assert packed.codes.dtype == jnp.uint8
+  expected = np.float32([2, -2, 0, 2 * 0.44070983, 0.1, -0.1 * 0.52507305, 0.1 * 0.24611230, 0.1])
+  np.testing.assert_allclose(nf4.dequantize(packed), expected, rtol=1e-6)
+
+
+def test_blocks_run_along_rows():
+  weights = jnp.concatenate([jnp.full((1, 64), 3.0), jnp.full((1, 64), 0.5)])
+  np.testing.assert_array_equal(nf4.quantize(weights).scales, np.float32([3, 0.5]))
+
+
+def test_zeros_stay_zeros():
+  packed = nf4.quantize(jnp.zeros((2, 64)))
+  assert set(packed.codes.tolist()) == {0x77}
+  assert packed.scales.tolist() == [0, 0]
+  np.testing.assert_array_equal(nf4.dequantize(packed), np.zeros((2, 64)))
+  among_others = _weights((64,))
+  among_others[5] = 0
+  assert _there_and_back(jnp.asarray(among_others))[5] == 0
+
+
+def test_the_last_nibble_of_an_odd_number_is_a_zero():
+  assert nf4.quantize(jnp.array([1.0, -1, 1])).codes.tolist() == [0xF0, 0xF7]
+
+
+@pytest.mark.parametrize('shape', _SHAPES)
+def test_any_shape_is_packed_within_the_bound(shape: tuple[int, ...]):
+  weights = _weights(shape)
+  packed = nf4.quantize(jnp.asarray(weights))
+  assert (packed.codes.size, packed.scales.size) == packed_sizes(weights.size)
+  assert packed_sizes(weights.size) == (-(-weights.size // 2), -(-weights.size // 64))
+  unpacked = nf4.dequantize(packed)
+  assert unpacked.shape == shape
+  _assert_within_bound(weights, unpacked, block=64)
+
+
+@pytest.mark.parametrize('block', [2, 64, 128])
+@pytest.mark.parametrize('seed', range(4))
+def test_error_is_at_most_0152_of_the_largest_in_the_block(block: int, seed: int):
+  rng = np.random.default_rng(seed)
+  weights = (rng.standard_t(2, 5000) * 10.0 ** rng.uniform(-6, 6, 5000)).astype(np.float32)
+  _assert_within_bound(weights, _there_and_back(jnp.asarray(weights), block=block), block=block)
+
+
+def _assert_within_bound(weights: np.ndarray, unpacked: jax.Array, *, block: int) -> None:
+  errors = np.abs(np.asarray(unpacked) - weights).reshape(-1)
+  for start in range(0, weights.size, block):
+    largest = np.abs(weights.reshape(-1)[start : start + block]).max()
+    assert errors[start : start + block].max() <= 0.152 * largest
+
+
+def test_each_weight_takes_the_nearest_level():
+  unit = np.float32(np.linspace(-1, 1, 4001))
+  nearest = np.abs(unit[:, None].astype(np.float64) - nf4.LEVELS[None]).argmin(axis=1)
+  np.testing.assert_array_equal(_codes(unit), nearest)
+
+
+def test_midway_takes_the_lower_level_and_a_hair_above_the_upper():
+  midway = (nf4.LEVELS[1:] + nf4.LEVELS[:-1]) / 2
+  above = np.nextafter(midway, np.float32(2))
+  np.testing.assert_array_equal(_codes(np.append(midway, np.float32(1)))[:-1], range(15))
+  np.testing.assert_array_equal(_codes(np.append(above, np.float32(1)))[:-1], range(1, 16))
+
+
+def _codes(unit: np.ndarray) -> np.ndarray:
+  """Codes of weights whose largest magnitude is one, in one block."""
+  packed = nf4.quantize(jnp.asarray(unit), block=len(unit) + len(unit) % 2)
+  return np.stack([packed.codes >> 4, packed.codes & 0xF], axis=-1).reshape(-1)[: len(unit)]
+
+
+def test_what_was_packed_once_is_packed_without_loss():
+  once = _there_and_back(jnp.asarray(_weights((37, 11))))
+  np.testing.assert_array_equal(_there_and_back(once), once)
+
+
+@pytest.mark.parametrize('scale', [1e-44, 1e-39, 1e-30, 1e30, 3e38])
+def test_extreme_weights_stay_finite(scale: float):
+  weights = jnp.asarray(np.float32(np.linspace(-1, 1, 64) * scale))
+  unpacked = _there_and_back(weights)
+  assert jnp.isfinite(unpacked).all()
+  assert jnp.max(jnp.abs(unpacked)) <= jnp.max(jnp.abs(weights))
+
+
+@pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
+def test_half_precision_is_packed_as_its_float32_value(dtype: jax.typing.DTypeLike):
+  weights = jnp.asarray(_weights((24, 48))).astype(dtype)
+  packed, expected = nf4.quantize(weights), nf4.quantize(weights.astype(jnp.float32))
+  np.testing.assert_array_equal(packed.codes, expected.codes)
+  np.testing.assert_array_equal(packed.scales, expected.scales)
+  assert packed.scales.dtype == jnp.float32
+  assert nf4.dequantize(packed, dtype).dtype == dtype
+
+
+def test_jit_and_vmap_change_nothing():
+  weights = jnp.asarray(_weights((3, 24, 5)))
+  expected = jnp.stack([_there_and_back(each) for each in weights])
+  np.testing.assert_array_equal(jax.vmap(_there_and_back)(weights), expected)
+  np.testing.assert_array_equal(jax.jit(jax.vmap(_there_and_back))(weights), expected)
+  np.testing.assert_array_equal(jax.jit(nf4.quantize)(weights[0]).codes, nf4.quantize(weights[0]).codes)
+
+
+def test_product_is_that_of_the_unpacked_weights():
+  packed, x = nf4.quantize(jnp.asarray(_weights((24, 48)))), jnp.asarray(_weights((2, 3, 24), 1))
+  expected = np.asarray(x, np.float64) @ np.asarray(nf4.dequantize(packed), np.float64)
+  np.testing.assert_allclose(nf4.matmul(x, packed), expected, atol=24 * 2**-23 * 24)  # a rounding a summand
+  assert nf4.matmul(x.astype(jnp.bfloat16), packed).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize('block', [0, 1, 63])
+def test_an_uneven_block_is_refused(block: int):
+  with pytest.raises(ValueError, match='even'):
+    nf4.quantize(jnp.ones(64), block=block)

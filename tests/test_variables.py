@@ -1,0 +1,55 @@
+"""The flat dict: there and back, counts, bytes, and what sets two apart."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from har_jax import variables
+
+_FLAT = {
+  'params/encoder/kernel': jnp.zeros((3, 4)),
+  'params/encoder/bias': jnp.zeros(4),
+  'nf4/encoder/codes': jnp.zeros(6, jnp.uint8),
+  'lora_scale/encoder/value': jnp.float32(2),
+}
+
+
+def test_nesting_is_undone_by_flattening():
+  nested = variables.nest(_FLAT)
+  assert nested.keys() == {'params', 'nf4', 'lora_scale'}
+  assert nested['params']['encoder']['kernel'] is _FLAT['params/encoder/kernel']
+  assert variables.flatten(nested) == _FLAT
+
+
+def test_a_split_keeps_every_entry_once():
+  params, rest = variables.split(_FLAT, lambda path: path.startswith('params/'))
+  assert params.keys() == {'params/encoder/kernel', 'params/encoder/bias'}
+  assert params | rest == _FLAT
+  assert not params.keys() & rest.keys()
+
+
+def test_numbers_and_bytes_are_counted_by_hand():
+  assert variables.count(_FLAT) == 12 + 4 + 6 + 1
+  assert variables.bytes_held(_FLAT) == {'params': 64, 'nf4': 6, 'lora_scale': 4}
+
+
+def test_shapes_count_like_arrays():
+  shapes = jax.eval_shape(lambda: _FLAT)
+  assert variables.count(shapes) == variables.count(_FLAT)
+  assert variables.bytes_held(shapes) == variables.bytes_held(_FLAT)
+  assert variables.difference(_FLAT, shapes) == ''
+
+
+def test_a_difference_names_each_entry_and_both_sides():
+  given = dict(_FLAT) | {'params/encoder/bias': jnp.zeros(5), 'lora/encoder/a': jnp.zeros((2, 2), jnp.bfloat16)}
+  del given['nf4/encoder/codes']
+  assert variables.difference(_FLAT, given).splitlines() == [
+    '  lora/encoder/a: expected nothing, given bfloat16[2, 2]',
+    '  nf4/encoder/codes: expected uint8[6], given nothing',
+    '  params/encoder/bias: expected float32[4], given float32[5]',
+  ]
+
+
+def test_on_host_are_numpy_copies():
+  host = variables.on_host(_FLAT)
+  assert all(isinstance(leaf, np.ndarray | np.generic) for leaf in host.values())

@@ -10,7 +10,7 @@ from typing import Any
 from har_jax.errors import UserError
 
 WINDOW_SAMPLES = 128  # 2.56 s at 50 Hz
-CHANNELS = 6  # accelerometer x y z, gyroscope x y z
+CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 
 
 def _knob(default: Any, text: str, holds: Callable[[Any], bool], rule: str) -> Any:
@@ -30,7 +30,9 @@ def _share(default: float, text: str) -> Any:
 
 
 def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
-  return _knob(default, f'{text}: {" or ".join(choices)}', lambda v: v in choices, f'one of {", ".join(choices)}')
+  return _knob(
+    default, f'{text}: {" or ".join(choices)}', lambda v: v in choices, f'one of {", ".join(choices)}'
+  )
 
 
 def _names(default: tuple, text: str) -> Any:
@@ -42,7 +44,9 @@ class _Checked:
     for field in dataclasses.fields(self):  # type: ignore[arg-type]
       value = getattr(self, field.name)
       if not field.metadata['holds'](value):
-        raise UserError(f'{type(self).__name__.lower()} {field.name} is {value!r}; it must be {field.metadata["rule"]}')
+        raise UserError(
+          f'{type(self).__name__.lower()} {field.name} is {value!r}; it must be {field.metadata["rule"]}'
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +84,9 @@ class Model(_Checked):
       if whole % part:
         raise UserError(f'model {name}; given patch {self.patch}, width {self.width}, heads {self.heads}')
     if not 1 <= self.hidden < self.tokens:
-      raise UserError(f'model mask {self.mask} hides {self.hidden} of {self.tokens} tokens; hide some and leave some')
+      raise UserError(
+        f'model mask {self.mask} hides {self.hidden} of {self.tokens} tokens; hide some and leave some'
+      )
 
   @property
   def tokens(self) -> int:
@@ -108,8 +114,12 @@ class Lora(_Checked):
 class Protocol(_Checked):
   """What is learned from, and what is measured."""
 
-  split: str = _choice('subject', ('subject', 'window'), 'what is kept apart; `window` leaks and is optimistic')
-  test_share: float = _knob(0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1')
+  split: str = _choice(
+    'subject', ('subject', 'window'), 'what is kept apart; `window` leaks and is optimistic'
+  )
+  test_share: float = _knob(
+    0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'
+  )
   validation_share: float = _knob(
     0.1, 'share of the subjects or windows to choose by', lambda v: 0 < v < 1, 'between 0 and 1'
   )
@@ -119,15 +129,21 @@ class Protocol(_Checked):
     lambda value: _is_budget(value),
     'a share over 0 and up to 1 such as 0.1, or a number a class such as 10/class',
   )
-  normalise: str = _choice('train', ('train', 'dataset'), 'windows that the mean and deviation are taken from')
+  normalise: str = _choice(
+    'train', ('train', 'dataset'), 'windows that the mean and deviation are taken from'
+  )
   classes: str = _choice('locomotion', ('locomotion', 'all'), 'activities of the target to tell apart')
 
   def __post_init__(self):
     super().__post_init__()
     if self.test_share + self.validation_share >= 1:
-      raise UserError(f'test_share {self.test_share} and validation_share {self.validation_share} leave nothing to train on')
+      raise UserError(
+        f'test_share {self.test_share} and validation_share {self.validation_share} leave nothing to train on'
+      )
     if isinstance(self.label_budget, float) and self.label_budget > 1 - self.test_share + 1e-9:
-      raise UserError(f'labels {self.labels} is more than the {1 - self.test_share:.2g} that test_share {self.test_share} leaves')
+      raise UserError(
+        f'labels {self.labels} is more than the {1 - self.test_share:.2g} that test_share {self.test_share} leaves'
+      )
 
   @property
   def label_budget(self) -> float | int:
@@ -151,7 +167,9 @@ class Training(_Checked):
   epochs: float = _knob(50.0, 'passes over the training windows', lambda value: value > 0, 'positive')
   max_steps: int = _not_negative(0, 'steps at most, whatever the epochs; 0: no limit')
   batch: int = _count(64, 'windows a step')
-  learning_rate: float = _not_negative(1e-3, 'peak rate of newly started weights: head, adapters, pretraining')
+  learning_rate: float = _not_negative(
+    1e-3, 'peak rate of newly started weights: head, adapters, pretraining'
+  )
   pretrained_learning_rate: float = _not_negative(5e-4, 'peak rate of pretrained weights under `full`')
   weight_decay: float = _not_negative(0.01, 'AdamW decay of matrices')
   warmup: float = _share(0.1, 'share of the steps with a rising rate')
@@ -200,7 +218,9 @@ def from_json(cls: type, plain: dict[str, Any]) -> Any:
   fields = {field.name: field for field in dataclasses.fields(cls)}
   unknown = set(plain) - set(fields)
   if unknown:
-    raise UserError(f'{cls.__name__.lower()} knows no {", ".join(sorted(unknown))}; it has {", ".join(fields)}')
+    raise UserError(
+      f'{cls.__name__.lower()} knows no {", ".join(sorted(unknown))}; it has {", ".join(fields)}'
+    )
   values = {}
   for name, value in plain.items():
     kind = fields[name].type

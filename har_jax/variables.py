@@ -1,8 +1,8 @@
 """A model's variables as one flat dict: 'collection/module/leaf' → array.
 
-    params/encoder/block_3/attention/query/kernel    f32[192,192]
-    lora/encoder/block_3/attention/query/a           f32[192,32]
-    nf4/encoder/block_3/attention/query/codes        u8[18432]
+params/encoder/block_3/attention/query/kernel    f32[192,192]
+lora/encoder/block_3/attention/query/a           f32[192,32]
+nf4/encoder/block_3/attention/query/codes        u8[18432]
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from flax import traverse_util
 Variables = dict[str, Any]  # arrays, or their shapes under jax.eval_shape
 
 
-def flatten(nested: dict) -> Variables:
+def flatten(nested: Any) -> Variables:
   """Linen's nested variables as the flat dict."""
   return traverse_util.flatten_dict(nested, sep='/')
 

@@ -1,6 +1,7 @@
 """What every launch script shares: flags made from the config, and a user's mistake as one clean line."""
 
 import dataclasses
+import errno
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -35,8 +36,16 @@ def run(main: Callable[[], None]) -> None:
     except UserError as error:
       print(f'error: {error}', file=sys.stderr)
       sys.exit(1)
+    except OSError as error:
+      if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise
+      print(
+        f'error: the disk is full ({error.filename or "no file named"}); free some space and run again',
+        file=sys.stderr,
+      )
+      sys.exit(1)
     except KeyboardInterrupt:
-      print('interrupted', file=sys.stderr)
+      print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
       sys.exit(130)
 
   app.run(guarded)
@@ -70,7 +79,11 @@ def _define(name: str, field: dataclasses.Field, default: Any) -> flags.FlagHold
   text = f'{field.metadata["help"]} (base: {",".join(map(str, default)) if isinstance(default, tuple) else default})'
   if isinstance(default, tuple):
     return flags.DEFINE_list(name, None, text)
-  kinds = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+  kinds: dict[type, Callable[..., flags.FlagHolder]] = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+  }
   return kinds[type(default)](name, None, text)
 
 

@@ -8,11 +8,15 @@ from har_jax.errors import UserError
 from launch import command
 
 _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of windows folders, made by launch/prepare.py')
-_TARGETS = flags.DEFINE_list('targets', None, 'datasets to adapt to, one fold each; all under --windows if not given')
+_TARGETS = flags.DEFINE_list(
+  'targets', None, 'datasets to adapt to, one fold each; all under --windows if not given'
+)
 _SOURCES = flags.DEFINE_list('sources', None, 'datasets to pretrain on; all but the target if not given')
 _METHODS = flags.DEFINE_list('methods', ['full', 'lora', 'qlora'], 'of full, probe, lora, qlora')
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'each draws its own split, head, adapters and order')
-_OUT = flags.DEFINE_string('out', 'results/lodo', 'folder for results and checkpoints; a run found there goes on')
+_OUT = flags.DEFINE_string(
+  'out', 'results/lodo', 'folder for results and checkpoints; a run found there goes on'
+)
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
 _experiment = command.define_experiment()
 

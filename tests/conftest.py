@@ -2,8 +2,12 @@
 
 import os
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from har_jax import config
@@ -26,3 +30,21 @@ def archives_folder() -> pathlib.Path:
 def tiny() -> config.Model:
   """Four tokens, two blocks: all parts of the model, at a size that compiles fast."""
   return config.Model(patch=32, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))
+
+
+@pytest.fixture(scope='session')
+def drawn() -> Callable[[Callable[[jax.Array], Any]], Any]:
+  """From an `init` to variables of its shapes, none of them zero, drawn by NumPy: to compile an `init` takes seconds."""
+
+  def draw(init: Callable[[jax.Array], Any]) -> Any:
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    # Near one for scales and variances, and small for everything else.
+    return jax.tree_util.tree_map_with_path(
+      lambda path, leaf: jnp.asarray(
+        0.3 * rng.standard_normal(leaf.shape).clip(-2, 2) + str(path[-1].key).endswith(('scale', 'var')), leaf.dtype
+      ),
+      shapes,
+    )
+
+  return draw

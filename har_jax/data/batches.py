@@ -4,6 +4,7 @@ Grain handles whole batches: a batch's number says which windows it holds, so th
 Per-element pipelines are 20 to 200 times slower at these sizes.
 """
 
+import functools
 from collections.abc import Iterator
 
 import grain
@@ -18,18 +19,13 @@ def training_batches(arrays: Batch, *, batch: int, steps: int, seed: int) -> gra
   size = len(next(iter(arrays.values())))
   a_pass = -(-size // batch)
 
+  @functools.lru_cache(maxsize=2)  # the order of the pass at hand, and of the one that prefetching has begun
   def order(number: int) -> Int[np.ndarray, 'w']:
     return np.random.default_rng([seed, number]).permutation(size)
 
-  orders: dict[int, np.ndarray] = {}  # that of the pass at hand, and of the one that prefetching has begun
-
   def draw(step: int) -> Batch:
     number, place = divmod(step, a_pass)
-    if number not in orders:
-      for old in sorted(orders)[:-1]:
-        orders.pop(old, None)
-      orders[number] = order(number)
-    return _fill(arrays, orders[number][place * batch : (place + 1) * batch], batch)
+    return _fill(arrays, order(number)[place * batch : (place + 1) * batch], batch)
 
   options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
   return iter(grain.MapDataset.range(steps).map(draw).to_iter_dataset(options))

@@ -62,12 +62,12 @@ def _download(address: str, part: pathlib.Path) -> None:
   except urllib.error.HTTPError as error:
     error.close()
     # 416: nothing lies beyond what is held. 'bytes */LENGTH' says whether it is all or too much.
-    whole = error.headers.get('Content-Range', '').rpartition('/')[2]
-    if error.code == 416 and whole == str(held):
+    total = error.headers.get('Content-Range', '').rpartition('/')[2]
+    if error.code == 416 and total == str(held):
       return
     if error.code == 416:
       part.unlink()
-      raise OSError(f'{held} bytes were held, the server has {whole or "fewer"}; starting over') from error
+      raise OSError(f'{held} bytes were held, the server has {total or "fewer"}; starting over') from error
     raise
   with response:
     if held and response.status != 206:  # the server ignored the range and sends everything

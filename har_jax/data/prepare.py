@@ -20,7 +20,9 @@ from har_jax.data.source import Source
 from har_jax.errors import UserError
 
 _DEPTH = 3  # folders below the one given in which archives are looked for
-_INNER_ZIPS = 2  # zips within a zip that are opened to recognise it; each may be hundreds of megabytes
+_INNER_ZIPS = 8  # zips within a zip that are opened to recognise it; each may be hundreds of megabytes
+_FILES = 2000  # of an extracted folder that are looked at to recognise it
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 def prepare(
@@ -62,7 +64,7 @@ def prepare(
       'checksum': '' if source is None else source.checksum(),
       'code_version': __version__,
       'recordings_read': number + 1,
-      'dropped': dict(sorted(dropped.items())),
+      'dropped': dict(sorted((+dropped).items())),
     },
   )
   store.save(windows, pathlib.Path(out) / archive.name)
@@ -125,11 +127,21 @@ def _places(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator
 
 
 def _holds(folder: pathlib.Path, marker: str) -> bool:
-  outer = marker.split('.zip/')[0]  # a zip within an extracted folder is not looked into
-  try:
-    return next(folder.glob(outer if outer == marker else f'{outer}.zip'), None) is not None
-  except OSError:
-    return False
+  """Whether a file matches the marker where the marker's first component lies right in this folder."""
+  top_pattern, *below = marker.split('/')
+  with contextlib.suppress(OSError):
+    for top in folder.glob(top_pattern):
+      if not below:
+        return True
+      for file in itertools.islice(top.rglob('*'), _FILES):
+        name = file.relative_to(folder).as_posix()
+        names = [name]
+        if file.suffix == '.zip' and file.is_file():
+          with contextlib.suppress(*_UNREADABLE), zipfile.ZipFile(file) as inner:
+            names = [f'{name}/{entry}' for entry in inner.namelist()]
+        if fnmatch.filter(names, marker):
+          return True
+  return False
 
 
 def _of_zip(path: pathlib.Path) -> Archive | None:
@@ -137,20 +149,20 @@ def _of_zip(path: pathlib.Path) -> Archive | None:
     with zipfile.ZipFile(path) as outer:
       names = outer.namelist()
       archive = _of_names(names)
-      for name in itertools.islice(
-        (n for n in names if n.endswith('.zip') and '__MACOSX' not in n), _INNER_ZIPS
-      ):
+      inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
+      for name in itertools.islice(inner_zips, _INNER_ZIPS):
         if archive is None:
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
             archive = _of_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive
-  except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+  except _UNREADABLE as error:
     logging.getLogger(__name__).warning('%s passed over: %s', path, error)
     return None
 
 
 def _of_names(names: list[str]) -> Archive | None:
+  rooted = [f'/{name}' for name in names]
   for archive in ARCHIVES.values():
-    if archive.marker and any(fnmatch.fnmatchcase(f'/{name}', f'*/{archive.marker}') for name in names):
+    if archive.marker and fnmatch.filter(rooted, f'*/{archive.marker}'):
       return archive
   return None

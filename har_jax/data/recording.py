@@ -8,6 +8,8 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from har_jax.config import WINDOW_SAMPLES
+
 # The project's activities. A reader maps its archive's own labels onto these words and no others.
 # The first nine are the paper's label union; a stair of unknown direction has a word of its own.
 LOCOMOTION = (
@@ -67,9 +69,7 @@ STANDARD_GRAVITY_M_S2 = 9.80665
 
 # What every archive is brought to: 2.56 s at 50 Hz, each window sharing half with the next (UCI HAR's own choice).
 RATE_HZ = 50
-WINDOW_SAMPLES = 128
-STEP_SAMPLES = 64
-CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
+STEP_SAMPLES = WINDOW_SAMPLES // 2
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from har_jax.data.recording import RATE_HZ, WINDOW_SAMPLES, Recording, Samples
+from har_jax.config import WINDOW_SAMPLES
+from har_jax.data.recording import RATE_HZ, Recording, Samples
 
 # A longer hole in a sensor breaks the run. Under half a step of a walk (about 2 a second), so no step is made
 # up; up to three lost samples of the slowest archive (20 Hz). WISDM's phones stall by up to 0.26 s.

@@ -43,7 +43,9 @@ def _by_subject(
   n_test = max(1, round(protocol.test_share * len(everyone)))
   n_validation = max(1, round(protocol.validation_share * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:
-    raise UserError(f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window')
+    raise UserError(
+      f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window'
+    )
   rng = np.random.default_rng(seed)
   for _ in range(_DRAWS):
     drawn = rng.permutation(everyone)
@@ -52,22 +54,31 @@ def _by_subject(
     if len(np.unique(labels[train])) == len(np.unique(labels)):
       return Split(train, validation, test)
   missing = sorted(set(np.unique(labels)) - set(np.unique(labels[train])))
-  raise UserError(f'no draw of {_DRAWS} has every class in the train part; class {missing} is known of too few subjects')
+  raise UserError(
+    f'no draw of {_DRAWS} has every class in the train part; class {missing} is known of too few subjects'
+  )
 
 
 def _by_window(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
   _refuse_small_classes(labels)
   places = np.arange(len(labels))
-  rest, test = train_test_split(places, test_size=protocol.test_share, stratify=labels, random_state=seed)
   share = protocol.validation_share / (1 - protocol.test_share)
-  train, validation = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
+  try:
+    rest, test = train_test_split(places, test_size=protocol.test_share, stratify=labels, random_state=seed)
+    train, validation = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
+  except ValueError as error:
+    raise UserError(
+      f'{len(labels)} windows are too few for these shares of a split by window: {error}'
+    ) from error
   return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
 def _refuse_small_classes(labels: Int[np.ndarray, 'w']) -> None:
   classes, counts = np.unique(labels, return_counts=True)
   if counts.min() < 10:
-    raise UserError(f'class {classes[counts.argmin()]} has {counts.min()} windows; a split by window needs 10')
+    raise UserError(
+      f'class {classes[counts.argmin()]} has {counts.min()} windows; a split by window needs 10'
+    )
 
 
 def hold_out(subjects: Int[np.ndarray, 'w'], share: float, *, seed: int) -> Bool[np.ndarray, 'w']:
@@ -92,6 +103,8 @@ def spend(
   kept = []
   for each in np.unique(labels[places]):
     of_class = rng.permutation(places[labels[places] == each])
-    wanted = budget if isinstance(budget, int) else max(1, round(len(of_class) * budget / (1 - protocol.test_share)))
+    wanted = (
+      budget if isinstance(budget, int) else max(1, round(len(of_class) * budget / (1 - protocol.test_share)))
+    )
     kept.append(of_class[:wanted])
   return np.sort(np.concatenate(kept))

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
-from har_jax.data.recording import ACTIVITIES, CHANNELS, RATE_HZ, STEP_SAMPLES, WINDOW_SAMPLES, Recording
+from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.data.recording import ACTIVITIES, RATE_HZ, STEP_SAMPLES, Recording
 from har_jax.data.resample import Piece
 from har_jax.errors import UserError
 

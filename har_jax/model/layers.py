@@ -30,7 +30,8 @@ class Dense(nn.Module):
     else:
       y = x @ self.param('kernel', nn.initializers.xavier_uniform(), shape)
     if self.has_variable('lora', 'a'):
-      a, b = self.get_variable('lora', 'a'), self.get_variable('lora', 'b')
+      a: Array = self.get_variable('lora', 'a')
+      b: Array = self.get_variable('lora', 'b')
       y = y + self.get_variable('lora_scale', 'value') * ((x @ a) @ b)
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)

@@ -23,6 +23,8 @@ def take(tokens: Float[Array, 'b t d'], places: Int[Array, 'b v']) -> Float[Arra
   return jnp.take_along_axis(tokens, places[:, :, None], axis=1)
 
 
-def put(filler: Float[Array, 'b t d'], tokens: Float[Array, 'b v d'], places: Int[Array, 'b v']) -> Float[Array, 'b t d']:
+def put(
+  filler: Float[Array, 'b t d'], tokens: Float[Array, 'b v d'], places: Int[Array, 'b v']
+) -> Float[Array, 'b t d']:
   """The filler with each window's tokens written at its own places."""
   return filler.at[jnp.arange(len(places))[:, None], places].set(tokens)

@@ -36,10 +36,14 @@ class Encoder(nn.Module):
     model = self.model
     start = nn.initializers.normal(_POSITION_DEVIATION)
     embedded = [
-      Dense(model.width // model.streams, name=stream_name('embed', i, model.streams))(patches(part, model.patch))
+      Dense(model.width // model.streams, name=stream_name('embed', i, model.streams))(
+        patches(part, model.patch)
+      )
       for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
     ]
-    tokens = jnp.concatenate(embedded, axis=-1) + self.param('positions', start, (1, model.tokens, model.width))
+    tokens = jnp.concatenate(embedded, axis=-1) + self.param(
+      'positions', start, (1, model.tokens, model.width)
+    )
     mask_token = self.param('mask_token', start, (model.width // model.streams,))
     if visible is not None:
       tokens = masking.take(tokens, visible)
@@ -60,7 +64,9 @@ class Decoder(nn.Module):
     model = self.model
     filler = jnp.broadcast_to(mask_token[None, None], (len(tokens), model.tokens, model.width))
     start = nn.initializers.normal(_POSITION_DEVIATION)
-    tokens = masking.put(filler, tokens, visible) + self.param('positions', start, (1, model.tokens, model.width))
+    tokens = masking.put(filler, tokens, visible) + self.param(
+      'positions', start, (1, model.tokens, model.width)
+    )
     for i in range(model.decoder_blocks):
       tokens = Block(model.ffn, model.heads, model.streams, name=f'block_{i}')(tokens)
     return Dense(model.patch * config.CHANNELS, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))

@@ -20,19 +20,25 @@ def adapt(variables: Variables, lora: config.Lora, key: jax.Array) -> Variables:
   So the adapted model starts as the pretrained one, bit for bit.
   Raises UserError where a target matches no kernel: a misspelt one would otherwise train nothing, in silence.
   """
-  kernels = {path: leaf for path, leaf in variables.items() if path.startswith('params/') and path.endswith('/kernel')}
+  kernels = {
+    path: leaf for path, leaf in variables.items() if path.startswith('params/') and path.endswith('/kernel')
+  }
   adapted = dict(variables)
   for target in lora.targets:
-    matching = [path for path in kernels if target in path.split('/')]
+    matching = [path for path in kernels if target in path.split('/')[1:-1]]
     if not matching:
       modules = sorted({part for path in kernels for part in path.split('/')[1:-1]})
-      raise UserError(f'no kernel of the model lies under the LoRA target {target!r}; it has {", ".join(modules)}')
+      raise UserError(
+        f'no kernel of the model lies under the LoRA target {target!r}; it has {", ".join(modules)}'
+      )
     for path in matching:
       module = path.removeprefix('params/').removesuffix('/kernel')
       fan_in, fan_out = kernels[path].shape
       path_key = jax.random.fold_in(key, zlib.crc32(module.encode()))
       bound = fan_in**-0.5
-      adapted[f'lora/{module}/a'] = jax.random.uniform(path_key, (fan_in, lora.rank), minval=-bound, maxval=bound)
+      adapted[f'lora/{module}/a'] = jax.random.uniform(
+        path_key, (fan_in, lora.rank), minval=-bound, maxval=bound
+      )
       adapted[f'lora/{module}/b'] = jnp.zeros((lora.rank, fan_out))
       adapted[f'lora_scale/{module}/value'] = jnp.float32(lora.alpha / lora.rank)
   return adapted
@@ -48,23 +54,36 @@ def trains(path: str, lora: config.Lora) -> bool:
 def merge(variables: Variables) -> Variables:
   """Folds each adapter into its kernel: W + scale · A B. What comes back is a plain model of `params`.
 
-  Of a packed kernel the unpacked float32 weights are folded into, so merged and unmerged agree up to float32 rounding;
-  the four-bit error of the base stays in.
+  Packed kernels are unpacked, so merged and unmerged agree up to float32 rounding; the four-bit error of the base
+  stays in.
   """
-  merged = {path: leaf for path, leaf in variables.items() if not path.startswith(('lora/', 'lora_scale/'))}
+  merged = {
+    path: leaf for path, leaf in unpack(variables).items() if not path.startswith(('lora/', 'lora_scale/'))
+  }
   for path, a in variables.items():
-    if not (path.startswith('lora/') and path.endswith('/a')):
-      continue
-    module = path.removeprefix('lora/').removesuffix('/a')
-    b, scale = variables[f'lora/{module}/b'], variables[f'lora_scale/{module}/value']
-    kernel = merged.get(f'params/{module}/kernel')
-    if kernel is None:
-      codes, scales = merged.pop(f'nf4/{module}/codes'), merged.pop(f'nf4/{module}/scales')
-      kernel = nf4.dequantize(nf4.Nf4(codes, scales, (a.shape[0], b.shape[1])))
-    merged[f'params/{module}/kernel'] = kernel + scale * (a @ b)
+    if path.startswith('lora/') and path.endswith('/a'):
+      module = path.removeprefix('lora/').removesuffix('/a')
+      b, scale = variables[f'lora/{module}/b'], variables[f'lora_scale/{module}/value']
+      merged[f'params/{module}/kernel'] = merged[f'params/{module}/kernel'] + scale * (a @ b)
   return merged
 
 
+def unpack(variables: Variables) -> Variables:
+  """Every packed kernel as a float32 one again."""
+  unpacked = {path: leaf for path, leaf in variables.items() if not path.startswith('nf4/')}
+  for path, codes in variables.items():
+    if path.startswith('nf4/') and path.endswith('/codes'):
+      module = path.removeprefix('nf4/').removesuffix('/codes')
+      fan_out = unpacked[f'params/{module}/bias'].size
+      shape = (2 * codes.size // fan_out, fan_out)  # an odd last nibble is less than a row
+      packed = nf4.Nf4(codes, variables[f'nf4/{module}/scales'], shape)
+      unpacked[f'params/{module}/kernel'] = nf4.dequantize(packed)
+  return unpacked
+
+
 METHOD = Method(
-  name='lora', summary='low-rank adapters and the head move, kernels stay in float32', adapt=adapt, trains=trains
+  name='lora',
+  summary='low-rank adapters and the head move, kernels stay in float32',
+  adapt=adapt,
+  trains=trains,
 )

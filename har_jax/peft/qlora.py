@@ -17,7 +17,7 @@ def adapt(variables: Variables, lora: config.Lora, key: jax.Array) -> Variables:
 
   Embedding, positions, norms, biases and head stay in float32.
   """
-  adapted = {}
+  adapted: Variables = {}
   for path, leaf in plain_lora.adapt(variables, lora, key).items():
     if _BLOCK_KERNEL.fullmatch(path):
       packed = nf4.quantize(leaf)

@@ -1,6 +1,8 @@
 """Checkpoints of a run through Orbax: each collection an item, the newest and the best kept."""
 
+import os
 import pathlib
+import re
 from typing import Any
 
 import grain
@@ -13,7 +15,6 @@ from har_jax import variables
 from har_jax.errors import UserError
 from har_jax.train.step import State
 from har_jax.variables import Variables
-
 
 
 def _score(measured: dict[str, float]) -> float:
@@ -47,8 +48,8 @@ class Checkpoints:
     items['about'] = ocp.args.JsonSave({'history': history, 'shapes': _shapes(state)})
     try:
       self._manager.save(int(state.step), args=ocp.args.Composite(**items), metrics={'score': score})
-    except OSError as error:
-      raise UserError(f'no checkpoint could be written to {self.folder}: {error.strerror or error}') from error
+    except (OSError, ValueError) as error:
+      raise UserError(f'no checkpoint could be written to {self.folder}: {_reason(error)}') from error
 
   def newest(self, like: State, batches: grain.DatasetIterator) -> tuple[State, list[dict]] | None:
     """The newest state, its history, and `batches` set to go on from there; None where nothing was saved."""
@@ -78,10 +79,23 @@ class Checkpoints:
 
   def _refuse_other(self, step: int, like: Variables) -> None:
     """Raises UserError with the differences where names, shapes or dtypes are not those expected."""
+    if step not in self._manager.all_steps():
+      raise UserError(
+        f'{self.folder} lacks the checkpoint of step {step}; delete {self.folder.parent} and run again'
+      )
     about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))['about']
     given = {path: jax.ShapeDtypeStruct(shape, dtype) for path, (shape, dtype) in about['shapes'].items()}
     if lines := variables.difference(like, given):
       raise UserError(f'the checkpoint in {self.folder} is of another model; give another --out:\n{lines}')
+
+
+def _reason(error: OSError | ValueError) -> str:
+  """The system's own words. TensorStore raises ValueError on a full disk, the number of the fault in its message."""
+  if isinstance(error, OSError):
+    return error.strerror or str(error)
+  if (found := re.search(r"os_error_code='(\d+)'", str(error))) is None:
+    raise error
+  return os.strerror(int(found[1]))
 
 
 def _collections(state: State) -> dict[str, Any]:

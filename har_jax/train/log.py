@@ -14,14 +14,21 @@ _LINES = 100  # about so many of the training loss, however long the run
 class Log:
   """The log of one run, in its folder. A resumed run drops the lines after the step it resumes from."""
 
-  def __init__(self, folder: pathlib.Path, *, title: str, steps: int, resumed: int, batch: int, progress: bool):
+  def __init__(
+    self, folder: pathlib.Path, *, title: str, steps: int, resumed: int, batch: int, progress: bool
+  ):
     self._path = folder / 'log.jsonl'
     kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
     self._path.write_text(''.join(line for line in kept if _step_of(line) <= resumed))
     self._events = tensorboardX.SummaryWriter(str(folder), purge_step=resumed + 1 if resumed else None)
-    # smoothing 0: the mean rate since the start, since the first steps compile and validations pause the rest
-    self._bar = tqdm.tqdm(total=steps * batch, initial=resumed * batch, desc=title, unit='w', disable=not progress)
-    self._bar.unit_scale = True
+    self._bar = tqdm.tqdm(
+      total=steps * batch,
+      initial=resumed * batch,
+      desc=title,
+      unit='w',
+      unit_scale=True,
+      disable=not progress,
+    )
     self._batch = batch
     self._every = math.ceil(steps / _LINES)
     self._started = time.monotonic()

@@ -88,14 +88,16 @@ def train(
         checkpoints.save(state, batches, history, measured['score'])
   finally:
     log.close()
-  best = max(reversed(history), key=lambda entry: entry['score'])  # of equals the later, as its checkpoint is kept
+  best = max(
+    reversed(history), key=lambda entry: entry['score']
+  )  # of equals the later, as its checkpoint is kept
   chosen = checkpoints.variables(best['step'], trainable | statistics)
   return Trained(chosen, best['step'], history, history[-1]['seconds'])
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:
   """What the windows score, each counted once."""
-  return objective.score(predict(objective, variables, windows), windows.get('label'))
+  return objective.score(predict(objective, variables, windows), windows)
 
 
 def predict(objective: Objective, variables: Variables, windows: Batch) -> np.ndarray:

@@ -1,10 +1,14 @@
 """What a run minimises and what it chooses by: reconstruction in pretraining, classification in fine-tuning.
 
-b windows a batch, n samples, c channels, y classes.   Both are hashable, so a compiled step serves every run like it.
+b windows a batch, n samples, c channels, y classes.
+
+Both give first variables; each window's training loss, with new batch statistics; predictions; and what these score. A
+score's entry 'score' is what a run chooses by: the higher the better. Both are hashable, so that one compiled step serves
+every run like it.
 """
 
 import dataclasses
-from typing import Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,21 +20,6 @@ from har_jax import config
 from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstruction_error
 from har_jax.train import metrics
 from har_jax.variables import Variables, flatten, nest
-
-
-class Objective(Protocol):
-  """First variables; each window's training loss, with new batch statistics; predictions; and what they score.
-
-  A score's entry 'score' is what a run chooses by: the higher the better.
-  """
-
-  def init(self, key: jax.Array) -> Variables: ...
-
-  def losses(self, variables: Variables, batch: dict, key: jax.Array) -> tuple[Float[Array, 'b'], Variables]: ...
-
-  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Array: ...
-
-  def score(self, predictions: np.ndarray, labels: np.ndarray | None) -> dict[str, float]: ...
 
 
 def _blank_windows(count: int = 2) -> Float[Array, 'b n c']:
@@ -50,13 +39,13 @@ class Reconstruct:
   def losses(self, variables: Variables, batch: dict, key: jax.Array) -> tuple[Float[Array, 'b'], Variables]:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
-    reconstructed = Autoencoder(self.model).apply(nest(variables), signal, visible)
+    reconstructed: Any = Autoencoder(self.model).apply(nest(variables), signal, visible)
     return reconstruction_error(reconstructed, patches(signal, self.model.patch), mask), {}
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
     return self.losses(variables, batch, key)[0]
 
-  def score(self, predictions: Float[np.ndarray, 'w'], labels: np.ndarray | None) -> dict[str, float]:
+  def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
     loss = float(np.mean(predictions, dtype=np.float64))
     return {'score': -loss, 'loss': loss}
 
@@ -83,8 +72,12 @@ class Classify:
     return optax.softmax_cross_entropy_with_integer_labels(logits, batch['label']), flatten(updated)
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:
-    return Classifier(self.model, self.classes).apply(nest(variables), batch['signal'])
+    logits: Any = Classifier(self.model, self.classes).apply(nest(variables), batch['signal'])
+    return logits
 
-  def score(self, predictions: Float[np.ndarray, 'w y'], labels: np.ndarray) -> dict[str, float]:
-    measured = metrics.measure(labels, predictions.argmax(axis=1), self.classes)
+  def score(self, predictions: Float[np.ndarray, 'w y'], windows: dict) -> dict[str, float]:
+    measured = metrics.measure(windows['label'], predictions.argmax(axis=1), self.classes)
     return {'score': measured['macro_f1'], 'macro_f1': measured['macro_f1'], 'accuracy': measured['accuracy']}
+
+
+Objective = Reconstruct | Classify

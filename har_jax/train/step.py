@@ -30,7 +30,7 @@ def start(trainable: Variables, statistics: Variables, transform: optax.Gradient
   return State(jnp.int32(0), trainable, statistics, transform.init(trainable))
 
 
-Step = Callable[[State, Variables, dict, Array, Array], tuple[State, Float[Array, '']]]
+Step = Callable[[State, Variables, dict, Array, Any], tuple[State, Float[Array, '']]]
 
 
 def training_step(objective: Objective, training: config.Training, *, pretrained: bool) -> Step:
@@ -41,7 +41,9 @@ def training_step(objective: Objective, training: config.Training, *, pretrained
   """
   transform = optimizer.build(training, pretrained=pretrained)
 
-  def step(state: State, frozen: Variables, batch: dict, key: Array, steps: Array) -> tuple[State, Float[Array, '']]:
+  def step(
+    state: State, frozen: Variables, batch: dict, key: Array, steps: Any
+  ) -> tuple[State, Float[Array, '']]:
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
       losses, statistics = objective.losses(variables, batch, jax.random.fold_in(key, state.step))

@@ -143,6 +143,20 @@ def test_every_archive_is_known_by_its_own_marker_alone(tmp_path):
       assert [(found.name, path) for found, path in recognise(folder)] == [(archive.name, folder / 'a.zip')]
 
 
+@pytest.mark.parametrize('unpacked', ['once', 'wholly'])
+def test_an_extracted_archive_of_zips_is_recognised_too(tmp_path, unpacked):
+  data = tmp_path / 'mine' / 'proband1' / 'data'
+  data.mkdir(parents=True)
+  if unpacked == 'once':
+    with zipfile.ZipFile(data / 'acc_walking_csv.zip', 'w') as file:
+      file.writestr('acc_walking_waist.csv', '')
+    (data / 'acc_broken_csv.zip').write_bytes(b'PK')
+  else:
+    (data / 'acc_walking_csv').mkdir()
+    (data / 'acc_walking_csv' / 'acc_walking_waist.csv').write_text('')
+  assert [(found.name, path) for found, path in recognise(tmp_path)] == [('realworld', tmp_path / 'mine')]
+
+
 def test_every_archive_says_what_the_project_needs():
   for name, archive in ARCHIVES.items():
     assert archive.name == name == name.lower()

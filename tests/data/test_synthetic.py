@@ -19,7 +19,7 @@ def a_motion(**changes) -> Motion:
   """Everything moves at once: large angles, all axes, an uneven beat."""
   rng = np.random.default_rng(0)
   stride = rng.normal(0, 0.15, (8, 6, 2)) @ (1, 1j)
-  slow = rng.normal(0, 0.2, (8, 6, 2)) @ (1, 1j)
+  slow = rng.normal(0, 0.2, (8, 3, 2)) @ (1, 1j)
   motion = Motion(1.1, 0.7, stride, slow, np.array([0.3, -1.2, 0.5]), np.array([0.1, -0.2, 0.3]))
   return dataclasses.replace(motion, **changes)
 
@@ -49,7 +49,7 @@ def test_gravity_keeps_its_length_while_the_body_turns():
 )
 def test_a_device_at_rest_reads_plus_g_along_what_is_up(posture, reads):
   still = a_motion(
-    stride=np.zeros((8, 6), complex), slow=np.zeros((8, 6), complex), posture_rad=np.array(posture, float)
+    stride=np.zeros((8, 6), complex), slow=np.zeros((8, 3), complex), posture_rad=np.array(posture, float)
   )
   force = still.specific_force(np.array([0.0, 1.0]))
   np.testing.assert_allclose(force, [np.array(reads) * STANDARD_GRAVITY_M_S2] * 2, atol=1e-9)
@@ -59,7 +59,7 @@ def test_a_device_at_rest_reads_plus_g_along_what_is_up(posture, reads):
 def test_an_upward_push_adds_to_gravity_whatever_the_posture():
   stride = np.zeros((8, 6), complex)
   stride[0, 5] = 3.0  # 3 cos(phase) upwards
-  pushed = a_motion(stride=stride, slow=np.zeros((8, 6), complex))
+  pushed = a_motion(stride=stride, slow=np.zeros((8, 3), complex))
   np.testing.assert_allclose(
     np.linalg.norm(pushed.specific_force(np.array([0.0])), axis=1), STANDARD_GRAVITY_M_S2 + 3, rtol=1e-9
   )
@@ -73,7 +73,7 @@ def test_a_steady_turn_pulls_inwards_by_omega_squared_times_radius():
     cycle_hz=1.0,
     drift_rad=0.0,
     stride=stride,
-    slow=np.zeros((8, 6), complex),
+    slow=np.zeros((8, 3), complex),
     posture_rad=np.zeros(3),
     lever_m=np.array([0.5, 0, 0]),
   )
@@ -155,7 +155,8 @@ def test_subjects_differ_in_how_fast_they_walk():
       frequencies = np.fft.rfftfreq(len(force), 1 / 50)
       step = frequencies > 1.2  # below lie the stride and the sway
       beats.append(frequencies[step][spectrum[step].argmax()])
-  assert np.std(beats) > 0.05
+  by_subject = np.reshape(beats, (8, 2)).mean(axis=1)
+  assert np.std(by_subject) > 0.1  # two runs of one subject average to 0.065 Hz of their own
   assert np.median(beats) == pytest.approx(1.84, abs=0.3)  # two steps in a stride of 0.92 Hz
 
 
@@ -185,10 +186,10 @@ def test_an_unknown_name_lists_the_corpora():
 
 
 def test_all_five_are_made_in_seconds():
-  start = time.perf_counter()
+  start = time.process_time()  # a busy machine slows the clock on the wall
   windows = 0
   for name in NAMES:
     for recording in corpus_recordings(name, subjects=2):
       windows += (len(recording.acc.time_s) - 128) // 64
-  assert time.perf_counter() - start < 5  # 0.5 s on two cores; ten subjects take 2.3 s
+  assert time.process_time() - start < 5
   assert windows > 0

@@ -1,5 +1,8 @@
 """Layers against their formulas, worked in NumPy, and what they do with each collection."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +11,8 @@ from flax import linen as nn
 
 from har_jax import nf4
 from har_jax.model.layers import Attention, Block, Dense
+
+Draw = Callable[[Callable[[jax.Array], Any]], Any]
 
 
 def _normal(*shape: int, seed: int = 0) -> jax.Array:
@@ -56,11 +61,11 @@ def test_dense_starts_with_a_zero_bias_and_no_adapter():
   assert not held['params']['bias'].any()
 
 
-def test_attention_is_that_of_its_definition():
+def test_attention_is_that_of_its_definition(drawn: Draw):
   x = _normal(2, 5, 8)
-  held = jax.jit(Attention(heads=2).init)(jax.random.key(1), x)
+  held = drawn(lambda key: Attention(heads=2).init(key, x))
   dense = {
-    name: np.asarray(x if name == 'output' else x @ part['kernel'], np.float64)
+    name: np.asarray(x @ part['kernel'] + part['bias'][None, None], np.float64)
     for name, part in held['params'].items()
   }
   mixed = np.zeros((2, 5, 8))
@@ -70,21 +75,22 @@ def test_attention_is_that_of_its_definition():
       q, k, v = (dense[name][window][:, own] for name in ('query', 'key', 'value'))
       weights = np.exp(q @ k.T / np.sqrt(4))
       mixed[window][:, own] = weights / weights.sum(axis=1, keepdims=True) @ v
-  expected = mixed @ np.asarray(held['params']['output']['kernel'])
+  last = held['params']['output']
+  expected = mixed @ np.asarray(last['kernel']) + np.asarray(last['bias'])
   np.testing.assert_allclose(Attention(heads=2).apply(held, x), expected, atol=1e-5)
 
 
-def test_order_reaches_attention_through_positions_alone():
+def test_order_reaches_attention_through_positions_alone(drawn: Draw):
   x = _normal(2, 5, 8)
-  held = jax.jit(Attention(heads=2).init)(jax.random.key(1), x)
+  held = drawn(lambda key: Attention(heads=2).init(key, x))
   backwards = Attention(heads=2).apply(held, x[:, ::-1])
   np.testing.assert_allclose(backwards[:, ::-1], Attention(heads=2).apply(held, x), atol=1e-5)
 
 
-def test_a_block_is_pre_norm_with_residuals():
+def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
   x = _normal(2, 5, 8)
   block = Block(ffn=12, heads=2, streams=1)
-  held = jax.jit(block.init)(jax.random.key(1), x)
+  held = drawn(lambda key: block.init(key, x))
 
   def part(module: nn.Module, name: str, given: jax.Array) -> jax.Array:
     return module.apply({'params': held['params'][name]}, given)
@@ -94,10 +100,10 @@ def test_a_block_is_pre_norm_with_residuals():
   np.testing.assert_allclose(block.apply(held, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
 
 
-def test_each_stream_attends_to_its_own_half():
+def test_each_stream_attends_to_its_own_half(drawn: Draw):
   x = _normal(2, 5, 8)
   block = Block(ffn=12, heads=2, streams=2)
-  held = jax.jit(block.init)(jax.random.key(1), x)
+  held = drawn(lambda key: block.init(key, x))
   _, seen = block.apply(held, x, capture_intermediates=True)
   (normed,) = seen['intermediates']['norm_attention']['__call__']
   for name, half in (('attention_acc', normed[..., :4]), ('attention_gyro', normed[..., 4:])):

@@ -1,6 +1,8 @@
 """The model's properties, through gradients, and its parameter counts at full size."""
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +14,15 @@ from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstru
 from har_jax.model.transformer import Encoder
 from har_jax.train.objective import Classify, Reconstruct
 
+Draw = Callable[[Callable[[jax.Array], Any]], Any]
+
 
 def _windows(count: int, seed: int = 0) -> jax.Array:
   return jax.random.normal(jax.random.key(seed), (count, config.WINDOW_SAMPLES, config.CHANNELS))
 
 
-def _encoder(model: config.Model) -> dict:
-  return jax.jit(Encoder(model).init)(jax.random.key(0), _windows(2))
+def _init_encoder(model: config.Model) -> Callable[[jax.Array], dict]:
+  return lambda key: Encoder(model).init(key, _windows(2))
 
 
 def test_patches_are_runs_of_samples():
@@ -29,11 +33,11 @@ def test_patches_are_runs_of_samples():
 
 
 @pytest.mark.parametrize('streams', [1, 2])
-def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(tiny: config.Model, streams: int):
+def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(tiny: config.Model, drawn: Draw, streams: int):
   model = dataclasses.replace(tiny, streams=streams)
   signal = _windows(5)
   visible, mask = draw_mask(jax.random.key(1), 5, model.tokens, model.hidden)
-  held = _encoder(model)
+  held = drawn(_init_encoder(model))
   direction = jax.random.normal(jax.random.key(2), (5, model.tokens - model.hidden, model.width))
 
   @jax.jit
@@ -47,10 +51,10 @@ def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(tiny: config.Mod
   assert (of_patch[~np.asarray(mask)] > 0).all()
 
 
-def test_the_reconstruction_does_not_see_what_it_is_asked_for(tiny: config.Model):
+def test_the_reconstruction_does_not_see_what_it_is_asked_for(tiny: config.Model, drawn: Draw):
   signal = _windows(3)
   visible, mask = draw_mask(jax.random.key(1), 3, tiny.tokens, tiny.hidden)
-  held = variables.nest(jax.jit(Reconstruct(tiny).init)(jax.random.key(0)))
+  held = variables.nest(drawn(Reconstruct(tiny).init))
   noise = jnp.repeat(mask, tiny.patch, axis=1)[:, :, None] * _windows(3, seed=9)
   reconstruct = jax.jit(Autoencoder(tiny).apply)
   np.testing.assert_array_equal(reconstruct(held, signal + noise, visible), reconstruct(held, signal, visible))
@@ -68,18 +72,18 @@ def test_the_loss_is_the_mean_over_hidden_patches_alone():
   np.testing.assert_array_equal(reconstruction_error(reconstructed, elsewhere, mask), errors)
 
 
-def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model):
+def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, drawn: Draw):
   objective = Reconstruct(dataclasses.replace(tiny, mask=0.5))  # of one visible token there is nothing to attend to
-  held, batch = jax.jit(objective.init)(jax.random.key(0)), {'signal': _windows(4)}
+  held, batch = drawn(objective.init), {'signal': _windows(4)}
   gradient = jax.jit(jax.grad(lambda given: objective.losses(given, batch, jax.random.key(1))[0].sum()))(held)
   # A shift of all keys cancels in the softmax: rounding alone reaches their bias.
   still = [path for path, leaf in gradient.items() if not jnp.abs(leaf).max() > 0 and '/key/bias' not in path]
   assert still == []
 
 
-def test_with_two_streams_a_sensors_embedding_sees_that_sensor_alone(tiny: config.Model):
+def test_with_two_streams_a_sensors_embedding_sees_that_sensor_alone(tiny: config.Model, drawn: Draw):
   model = dataclasses.replace(tiny, streams=2)
-  held = _encoder(model)
+  held = drawn(_init_encoder(model))
 
   def embedded(signal: jax.Array, name: str) -> jax.Array:
     _, seen = Encoder(model).apply(held, signal, capture_intermediates=True)
@@ -94,22 +98,22 @@ def test_with_two_streams_a_sensors_embedding_sees_that_sensor_alone(tiny: confi
     assert (gradient[..., own] != 0).all()
 
 
-def test_positions_tell_tokens_apart(tiny: config.Model):
+def test_positions_tell_tokens_apart(tiny: config.Model, drawn: Draw):
   same = jnp.tile(_windows(2)[:, : tiny.patch], (1, tiny.tokens, 1))
-  tokens, _ = jax.jit(Encoder(tiny).apply)(_encoder(tiny), same)
+  tokens, _ = jax.jit(Encoder(tiny).apply)(drawn(_init_encoder(tiny)), same)
   assert not jnp.allclose(tokens[:, 0], tokens[:, 1])
 
 
-def test_a_windows_logits_do_not_depend_on_its_neighbours(tiny: config.Model):
-  held = variables.nest(jax.jit(Classify(tiny, 3).init)(jax.random.key(0)))
+def test_a_windows_logits_do_not_depend_on_its_neighbours(tiny: config.Model, drawn: Draw):
+  held = variables.nest(drawn(Classify(tiny, 3).init))
   gradient = jax.jit(jax.grad(lambda signal: Classifier(tiny, 3).apply(held, signal)[0].sum()))(_windows(4))
   assert (gradient[1:] == 0).all()
   assert (gradient[0] != 0).any()
 
 
-def test_windows_that_fill_up_move_neither_statistics_nor_losses(tiny: config.Model):
+def test_windows_that_fill_up_move_neither_statistics_nor_losses(tiny: config.Model, drawn: Draw):
   objective = Classify(dataclasses.replace(tiny, dropout=0.0), 3)
-  held, signal = jax.jit(objective.init)(jax.random.key(0)), _windows(6)
+  held, signal = drawn(objective.init), _windows(6)
   losses_of = jax.jit(objective.losses)
   batch = {'signal': signal, 'label': jnp.arange(6) % 3, 'weight': jnp.float32([1, 1, 1, 1, 0, 0])}
   losses, statistics = losses_of(held, batch, jax.random.key(1))
@@ -126,9 +130,9 @@ def test_windows_that_fill_up_move_neither_statistics_nor_losses(tiny: config.Mo
     assert not np.array_equal(leaf, held[path])
 
 
-def test_dropout_follows_its_key_and_rests_in_prediction(tiny: config.Model):
+def test_dropout_follows_its_key_and_rests_in_prediction(tiny: config.Model, drawn: Draw):
   objective = Classify(tiny, 3)
-  held = jax.jit(objective.init)(jax.random.key(0))
+  held = drawn(objective.init)
   batch = {'signal': _windows(6), 'label': jnp.arange(6) % 3, 'weight': jnp.ones(6)}
   losses_of, predict = jax.jit(objective.losses), jax.jit(objective.predict)
   first, again, other = (losses_of(held, batch, jax.random.key(seed))[0] for seed in (1, 1, 2))

@@ -74,7 +74,7 @@ def _numbers(source: Source, pattern: str, columns: int, dtype: type) -> Shaped[
 ARCHIVE = Archive(
   'ucihar',
   'Human Activity Recognition Using Smartphones, v1 (released windows)',
-  marker='Inertial Signals/total_acc_x_train.txt',
+  marker='train/Inertial Signals/total_acc_x_train.txt',
   positions=('waist',),
   read=_read,
   address='https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip',

@@ -26,6 +26,10 @@ from har_jax.train.objective import Classify, Reconstruct
 from har_jax.variables import Variables
 
 # The same people's recordings under two names: neither may be a source where the other is the target.
+_SPLITS = {
+  'subject': 'by subject: nobody is in two parts',
+  'window': 'by window, optimistic: windows overlap by half, and neighbours land in different parts',
+}
 _TWINS = (frozenset({'hapt', 'ucihar'}),)
 
 
@@ -49,6 +53,9 @@ class Study:
     for name in self.methods:
       if name not in METHODS:
         raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
+    for seed in self.seeds:
+      if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's range
+        raise UserError(f'seed {seed} is out of range; give whole numbers from 0 up')
     for target in self.targets:
       if left_out := _left_out(target).intersection(self.sources):
         raise UserError(
@@ -318,6 +325,7 @@ def target_data(study: Study, target: str, seed: int) -> TargetData:
     test_subjects=people[subjects[parts.test]],
     classes=classes,
     description={
+      'split': _SPLITS[protocol.split],
       'classes': list(classes),
       'windows': {part: len(at) for part, at in places.items()},
       'by_class': {

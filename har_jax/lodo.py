@@ -25,11 +25,11 @@ from har_jax.train.loop import predict, train
 from har_jax.train.objective import Classify, Reconstruct
 from har_jax.variables import Variables
 
-# The same people's recordings under two names: neither may be a source where the other is the target.
 _SPLITS = {
   'subject': 'by subject: nobody is in two parts',
   'window': 'by window, optimistic: windows overlap by half, and neighbours land in different parts',
 }
+# The same people's recordings under two names: neither may be a source where the other is the target.
 _TWINS = (frozenset({'hapt', 'ucihar'}),)
 
 
@@ -184,9 +184,8 @@ def _claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
   """Says what a run's folder is for, so that no other run goes on from its checkpoints."""
   path = folder / 'run.json'
   if path.exists():
-    _refuse_other(
-      folder, results.read(path), identity
-    )  # the folder whole, or its checkpoints would be gone on from
+    # To be deleted whole: without its run.json alone, another run would go on from its checkpoints.
+    _refuse_other(folder, results.read(path), identity)
   else:
     results.write(path, identity)
 
@@ -197,7 +196,10 @@ def _pretraining_windows(study: Study, sources: Sequence[str]) -> tuple[Batch, B
   train_parts, validation_parts = [], []
   for name in sources:
     windows = store.load(study.windows / name)
-    held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
+    try:
+      held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
+    except UserError as error:
+      raise UserError(f'{name}: {error}; leave it out with --sources') from error
     fitted_on = slice(None) if protocol.normalise == 'dataset' else ~held_out
     normaliser = normalise.fit(windows.signals[fitted_on])
     train_parts.append(normaliser(windows.signals[~held_out]))
@@ -307,7 +309,11 @@ def target_data(study: Study, target: str, seed: int) -> TargetData:
   chosen = np.flatnonzero(np.isin(windows.activity, [names.index(name) for name in classes]))
   labels = np.searchsorted([names.index(name) for name in classes], windows.activity[chosen]).astype(np.int32)
   subjects = windows.subject[chosen]
-  parts = splits.split(labels, subjects, protocol, seed)
+  try:
+    parts = splits.split(labels, subjects, protocol, seed)
+  except UserError as error:
+    words = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
+    raise UserError(f'{target}: {error} (classes: {words})') from error
   fitted_on = slice(None) if protocol.normalise == 'dataset' else parts.train
   normaliser = normalise.fit(windows.signals[chosen[fitted_on]])
   places = {

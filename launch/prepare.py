@@ -11,7 +11,10 @@ from har_jax.errors import UserError
 from launch import command
 
 _ARCHIVE = flags.DEFINE_enum(
-  'archive', None, [*ARCHIVES, 'all'], "which archive, or all that --source's folder holds"
+  'archive',
+  None,
+  [*ARCHIVES, 'all', 'synthetic'],
+  "which archive; all that --source's folder holds; or the made-up ones",
 )
 _SOURCE = flags.DEFINE_string('source', None, 'the zip, the extracted folder, or a folder of archives')
 _OUT = flags.DEFINE_string('out', 'windows', 'folder for the windows, one folder per archive within')

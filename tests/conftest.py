@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -10,11 +12,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import config
+from har_jax.config import Model
 
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
+
+
+def pytest_configure(config: pytest.Config) -> None:
+  """Programs compiled in a session serve all of it, its child processes included: most of the time is compilation."""
+  folder = tempfile.mkdtemp(prefix='har_jax-')
+  config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+  for name, value in (
+    ('jax_compilation_cache_dir', folder),
+    ('jax_persistent_cache_min_compile_time_secs', 0.0),
+    ('jax_persistent_cache_min_entry_size_bytes', -1),
+  ):
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture(scope='session')
@@ -27,9 +42,9 @@ def archives_folder() -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
-def tiny() -> config.Model:
+def tiny() -> Model:
   """Four tokens, two blocks: all parts of the model, at a size that compiles fast."""
-  return config.Model(patch=32, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))
+  return Model(patch=32, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))
 
 
 @pytest.fixture(scope='session')
@@ -42,7 +57,8 @@ def drawn() -> Callable[[Callable[[jax.Array], Any]], Any]:
     # Near one for scales and variances, and small for everything else.
     return jax.tree_util.tree_map_with_path(
       lambda path, leaf: jnp.asarray(
-        0.3 * rng.standard_normal(leaf.shape).clip(-2, 2) + str(path[-1].key).endswith(('scale', 'var')), leaf.dtype
+        0.3 * rng.standard_normal(leaf.shape).clip(-2, 2) + str(path[-1].key).endswith(('scale', 'var')),
+        leaf.dtype,
       ),
       shapes,
     )

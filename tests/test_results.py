@@ -17,7 +17,9 @@ def test_a_result_is_read_as_it_was_written(tmp_path: pathlib.Path):
   assert os.listdir(path.parent) == ['seed0.json']
 
 
-def test_a_full_disk_is_the_users_error_and_leaves_nothing(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_the_users_error_and_leaves_nothing(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
   def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

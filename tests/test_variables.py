@@ -41,7 +41,10 @@ def test_shapes_count_like_arrays():
 
 
 def test_a_difference_names_each_entry_and_both_sides():
-  given = dict(_FLAT) | {'params/encoder/bias': jnp.zeros(5), 'lora/encoder/a': jnp.zeros((2, 2), jnp.bfloat16)}
+  given = dict(_FLAT) | {
+    'params/encoder/bias': jnp.zeros(5),
+    'lora/encoder/a': jnp.zeros((2, 2), jnp.bfloat16),
+  }
   del given['nf4/encoder/codes']
   assert variables.difference(_FLAT, given).splitlines() == [
     '  lora/encoder/a: expected nothing, given bfloat16[2, 2]',

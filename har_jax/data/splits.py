@@ -53,7 +53,7 @@ def _by_subject(
     test, validation, train = (np.flatnonzero(np.isin(subjects, part)) for part in parts)
     if len(np.unique(labels[train])) == len(np.unique(labels)):
       return Split(train, validation, test)
-  missing = sorted(set(np.unique(labels)) - set(np.unique(labels[train])))
+  missing = ', '.join(map(str, np.setdiff1d(labels, labels[train])))
   raise UserError(
     f'no draw of {_DRAWS} has every class in the train part; class {missing} is known of too few subjects'
   )

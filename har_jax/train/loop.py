@@ -88,9 +88,8 @@ def train(
         checkpoints.save(state, batches, history, measured['score'])
   finally:
     log.close()
-  best = max(
-    reversed(history), key=lambda entry: entry['score']
-  )  # of equals the later, as its checkpoint is kept
+  # Of equals the later, as its checkpoint is kept.
+  best = max(reversed(history), key=lambda entry: entry['score'])
   chosen = checkpoints.variables(best['step'], trainable | statistics)
   return Trained(chosen, best['step'], history, history[-1]['seconds'])
 

@@ -33,7 +33,9 @@ def test_patches_are_runs_of_samples():
 
 
 @pytest.mark.parametrize('streams', [1, 2])
-def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(tiny: config.Model, drawn: Draw, streams: int):
+def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(
+  tiny: config.Model, drawn: Draw, streams: int
+):
   model = dataclasses.replace(tiny, streams=streams)
   signal = _windows(5)
   visible, mask = draw_mask(jax.random.key(1), 5, model.tokens, model.hidden)
@@ -57,7 +59,9 @@ def test_the_reconstruction_does_not_see_what_it_is_asked_for(tiny: config.Model
   held = variables.nest(drawn(Reconstruct(tiny).init))
   noise = jnp.repeat(mask, tiny.patch, axis=1)[:, :, None] * _windows(3, seed=9)
   reconstruct = jax.jit(Autoencoder(tiny).apply)
-  np.testing.assert_array_equal(reconstruct(held, signal + noise, visible), reconstruct(held, signal, visible))
+  np.testing.assert_array_equal(
+    reconstruct(held, signal + noise, visible), reconstruct(held, signal, visible)
+  )
 
 
 def test_the_loss_is_the_mean_over_hidden_patches_alone():
@@ -73,7 +77,9 @@ def test_the_loss_is_the_mean_over_hidden_patches_alone():
 
 
 def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, drawn: Draw):
-  objective = Reconstruct(dataclasses.replace(tiny, mask=0.5))  # of one visible token there is nothing to attend to
+  objective = Reconstruct(
+    dataclasses.replace(tiny, mask=0.5)
+  )  # of one visible token there is nothing to attend to
   held, batch = drawn(objective.init), {'signal': _windows(4)}
   gradient = jax.jit(jax.grad(lambda given: objective.losses(given, batch, jax.random.key(1))[0].sum()))(held)
   # A shift of all keys cancels in the softmax: rounding alone reaches their bias.
@@ -147,7 +153,9 @@ def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[i
   objective = Classify(experiment.model, classes)
   chosen = peft.METHODS[method]
   start = jax.eval_shape(objective.init, jax.random.key(0))
-  adapted = jax.eval_shape(lambda: chosen.adapt(objective.init(jax.random.key(0)), experiment.lora, jax.random.key(1)))
+  adapted = jax.eval_shape(
+    lambda: chosen.adapt(objective.init(jax.random.key(0)), experiment.lora, jax.random.key(1))
+  )
   total = [path for path in start if path.startswith('params/')]
   in_base = variables.count({path: start[path] for path in total})
   in_adapters = variables.count({path: leaf for path, leaf in adapted.items() if path.startswith('lora/')})
@@ -182,5 +190,7 @@ def test_the_base_configuration_has_these_counts(method: str, trainable: int, to
 def test_the_paper_decoder_mirrors_the_encoder():
   shapes = jax.eval_shape(Reconstruct(config.Experiment.paper().model).init, jax.random.key(0))
   block = {path.split('/', 3)[3]: leaf.shape for path, leaf in shapes.items() if '/encoder/block_5/' in path}
-  mirrored = {path.split('/', 3)[3]: leaf.shape for path, leaf in shapes.items() if '/decoder/block_5/' in path}
+  mirrored = {
+    path.split('/', 3)[3]: leaf.shape for path, leaf in shapes.items() if '/decoder/block_5/' in path
+  }
   assert block == mirrored != {}

@@ -1,0 +1,75 @@
+"""Batches: each window once a pass, filled up at weight nought, resumed where they stood."""
+
+import numpy as np
+import pytest
+
+from har_jax.data.batches import Batch, evaluation_batches, training_batches
+
+
+def _arrays(size: int) -> Batch:
+  rng = np.random.default_rng(0)
+  return {
+    'signal': rng.standard_normal((size, 4, 6)).astype(np.float32),
+    'label': np.arange(size, dtype=np.int32),
+  }
+
+
+def _counted(batch: Batch) -> list[int]:
+  return batch['label'][batch['weight'] > 0].tolist()
+
+
+@pytest.mark.parametrize(('size', 'batch'), [(10, 4), (12, 4), (3, 8), (1, 1), (9, 1)])
+def test_a_pass_counts_each_window_once(size: int, batch: int):
+  a_pass = -(-size // batch)
+  batches = list(training_batches(_arrays(size), batch=batch, steps=3 * a_pass, seed=0))
+  for number in range(3):
+    seen = [label for each in batches[number * a_pass : (number + 1) * a_pass] for label in _counted(each)]
+    assert sorted(seen) == list(range(size))
+
+
+def test_shapes_stay_fixed_and_a_pass_ends_filled_up():
+  batches = list(training_batches(_arrays(10), batch=4, steps=3, seed=0))
+  assert [each['weight'].tolist() for each in batches] == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
+  for each in batches:
+    assert (each['signal'].shape, each['label'].shape) == ((4, 4, 6), (4,))
+    assert each['weight'].dtype == np.float32
+
+
+def test_a_signal_stays_with_its_label():
+  arrays = _arrays(10)
+  for each in training_batches(arrays, batch=4, steps=6, seed=0):
+    np.testing.assert_array_equal(each['signal'], arrays['signal'][each['label']])
+
+
+def test_passes_and_seeds_differ_in_order_and_a_seed_repeats_its_own():
+  def order(seed: int) -> list[list[int]]:
+    return [_counted(each) for each in training_batches(_arrays(40), batch=40, steps=2, seed=seed)]
+
+  assert order(0) == order(0)
+  assert order(0) != order(1)
+  assert order(0)[0] != order(0)[1]
+
+
+@pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # passes end after 3, 6, 9
+def test_a_resumed_iterator_goes_on_as_if_never_stopped(after: int):
+  def batches():
+    return training_batches(_arrays(10), batch=4, steps=12, seed=5)
+
+  whole = [each['label'].tolist() for each in batches()]
+  stopped = batches()
+  for _ in range(after):
+    next(stopped)
+  state = stopped.get_state()
+  resumed = batches()
+  next(resumed)  # it had moved on: the state alone counts
+  resumed.set_state(state)
+  assert [each['label'].tolist() for each in resumed] == whole[after:]
+  assert [each['label'].tolist() for each in stopped] == whole[after:]
+
+
+@pytest.mark.parametrize(('size', 'batch'), [(10, 4), (8, 4), (3, 8)])
+def test_an_evaluation_counts_each_window_once_and_in_order(size: int, batch: int):
+  batches = list(evaluation_batches(_arrays(size), batch=batch))
+  assert [label for each in batches for label in _counted(each)] == list(range(size))
+  assert {each['signal'].shape for each in batches} == {(batch, 4, 6)}
+  assert all(np.isfinite(each['signal']).all() for each in batches)

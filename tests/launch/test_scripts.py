@@ -1,0 +1,161 @@
+"""The launch scripts as a user runs them: whole processes, on small made-up corpora."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_TINY = (
+  '--model_patch=32',
+  '--model_width=24',
+  '--model_ffn=32',
+  '--model_heads=2',
+  '--model_blocks=1',
+  '--model_decoder_blocks=1',
+  '--model_head=8',
+  '--lora_rank=2',
+  '--pretrain_max_steps=6',
+  '--pretrain_evaluations=2',
+  '--finetune_max_steps=8',
+  '--finetune_evaluations=4',
+  '--seeds=0',
+  '--targets=synth_waist',
+  '--noprogress',
+)
+
+
+def _command(script: str, *arguments: object) -> list[str]:
+  return [sys.executable, str(_ROOT / 'launch' / f'{script}.py'), *map(str, arguments)]
+
+
+def _environment() -> dict[str, str]:
+  return os.environ | {'PYTHONPATH': str(_ROOT), 'JAX_PLATFORMS': 'cpu'}
+
+
+def _run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+  return subprocess.run(
+    _command(script, *arguments), env=_environment(), capture_output=True, text=True, timeout=300
+  )
+
+
+@pytest.fixture(scope='module')
+def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Three of the made-up corpora, prepared by the script."""
+  folder = tmp_path_factory.mktemp('windows')
+  for name in ('synth_waist', 'synth_thigh', 'synth_wrist'):
+    done = _run('prepare', f'--archive={name}', f'--out={folder}')
+    assert done.returncode == 0, done.stderr
+    assert 'walking' in done.stdout
+  return folder
+
+
+@pytest.mark.parametrize('script', ['prepare', 'lodo', 'report'])
+def test_help_answers_at_once(script: str):
+  seconds = []
+  for _ in range(3):
+    started = time.monotonic()
+    done = _run(script, '--help')
+    seconds.append(time.monotonic() - started)
+  assert '--out' in done.stdout
+  assert min(seconds) < 1.0  # the least of three: others may be busy on this machine
+
+
+def test_help_of_lodo_lists_every_knob():
+  text = _run('lodo', '--help').stdout
+  for knob in (
+    '--preset',
+    '--split',
+    '--labels',
+    '--model_width',
+    '--lora_rank',
+    '--pretrain_epochs',
+    '--finetune_batch',
+  ):
+    assert f'{knob}:' in text
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'told'),
+  [
+    (['--targets=synth_wasit'], "no windows of 'synth_wasit'"),
+    (['--targets=synth_waist', '--methods=lroa'], "unknown method 'lroa'; one of full, probe, lora, qlora"),
+    (
+      ['--targets=synth_waist', '--sources=synth_waist,synth_thigh'],
+      'among the sources is the target synth_waist',
+    ),
+    (['--targets=synth_waist', '--seeds=one'], '--seeds=one: give whole numbers'),
+    (['--targets=synth_waist', '--finetune_batch=0'], 'batch is 0; it must be at least 1'),
+    (['--targets=synth_waist', '--labels=0.9'], 'labels 0.9 is more than'),
+    (['--targets=synth_waist', '--lora_targets=qeury', *_TINY], "LoRA target 'qeury'"),
+    (['synth_waist'], "'synth_waist' is no flag"),
+  ],
+)
+def test_a_mistake_gets_one_clear_message_and_no_traceback(
+  arguments: list[str], told: str, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  done = _run('lodo', f'--windows={windows}', f'--out={tmp_path}', '--methods=lora', *arguments)
+  assert done.returncode == 1
+  assert told in done.stderr
+  assert 'Traceback' not in done.stderr
+  assert not list(tmp_path.rglob('seed*.json'))
+
+
+def test_a_run_killed_twice_ends_with_the_same_numbers_and_then_a_table(
+  windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  def arguments(out: pathlib.Path) -> tuple[object, ...]:
+    return (f'--windows={windows}', f'--out={out}', '--methods=full,qlora', *_TINY)
+
+  undisturbed = _run('lodo', *arguments(tmp_path / 'undisturbed'))
+  assert undisturbed.returncode == 0, undisturbed.stderr
+  killed = tmp_path / 'killed'
+  for awaited in (
+    'synth_waist/pretrain/checkpoints/3',
+    'synth_waist/full/subject/labels-0.7/seed0/checkpoints/4',
+  ):
+    _kill_once_there(_command('lodo', *arguments(killed)), killed / awaited)
+  assert not list(killed.rglob('seed*.json'))
+  assert _run('lodo', *arguments(killed)).returncode == 0
+  for method in ('full', 'qlora'):
+    name = f'synth_waist/{method}/subject/labels-0.7/seed0.json'
+    one, other = (json.loads((tmp_path / folder / name).read_text()) for folder in ('undisturbed', 'killed'))
+    assert one['test'] == other['test']
+    assert [entry['score'] for entry in one['validation']] == [
+      entry['score'] for entry in other['validation']
+    ]
+
+  finished = next(killed.rglob('seed0.json'))
+  before = finished.stat().st_mtime_ns
+  assert _run('lodo', *arguments(killed)).returncode == 0
+  assert finished.stat().st_mtime_ns == before  # skipped, not run again
+
+  other = _run('lodo', *arguments(killed), '--finetune_learning_rate=0.5')
+  assert other.returncode == 1
+  assert 'finetune.learning_rate: made with 0.001, now 0.5' in other.stderr
+
+  table = _run('report', f'--results={killed}')
+  assert table.returncode == 0, table.stderr
+  assert 'synth_waist' in table.stdout
+  assert (killed / 'table2.md').is_file()
+
+
+def _kill_once_there(command: list[str], awaited: pathlib.Path) -> None:
+  """SIGKILL as soon as a checkpoint has its final name."""
+  process = subprocess.Popen(
+    command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+  )
+  deadline = time.monotonic() + 120
+  while not awaited.exists():
+    assert process.poll() is None, f'ended before it was killed: {process.communicate()[1]}'
+    assert time.monotonic() < deadline
+    time.sleep(0.005)
+  process.send_signal(signal.SIGKILL)
+  process.wait()
+  assert process.stderr is not None
+  process.stderr.close()

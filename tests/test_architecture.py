@@ -1,0 +1,121 @@
+"""The house keeps its order: who may import whom, who reads flags, and no knob without a reader."""
+
+import ast
+import dataclasses
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from har_jax import config
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_PACKAGE = _ROOT / 'har_jax'
+# Lowest first, as BUILD.md draws them: a room imports from rooms before it, and from itself.
+_ROOMS = (
+  'errors',
+  'config',
+  'variables',
+  'results',
+  'runtime',
+  'nf4',
+  'data',
+  'model',
+  'peft',
+  'train',
+  'lodo',
+  'report',
+)
+_FILES = sorted(path for path in _PACKAGE.rglob('*.py') if path != _PACKAGE / '__init__.py')
+
+
+def _room(path: pathlib.Path) -> str:
+  return path.relative_to(_PACKAGE).parts[0].removesuffix('.py')
+
+
+def _imports(path: pathlib.Path) -> Iterator[str]:
+  """Dotted names of all imports of a file, late ones within functions too; 'har_jax.data.windows' of either form."""
+  for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, f'{path}: a relative import; write the whole name'
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def _id(path: pathlib.Path) -> str:
+  return str(path.relative_to(_ROOT))
+
+
+@pytest.mark.parametrize('path', _FILES, ids=_id)
+def test_a_room_imports_from_rooms_below_it_alone(path: pathlib.Path):
+  own = _ROOMS.index(_room(path))
+  ours = {name for name in _imports(path) if name.startswith('har_jax.')} - {'har_jax.__version__'}
+  above = {name for name in ours if _ROOMS.index(name.split('.')[1]) > own}
+  assert not above
+
+
+@pytest.mark.parametrize('path', _FILES, ids=_id)
+def test_nothing_but_the_launch_scripts_reads_flags(path: pathlib.Path):
+  assert not [name for name in _imports(path) if name.startswith(('absl.flags', 'absl.app', 'launch'))]
+
+
+@pytest.mark.parametrize(
+  'path', [path for path in _FILES if _room(path) in ('data', 'report', 'results')], ids=_id
+)
+def test_data_and_report_import_no_jax(path: pathlib.Path):
+  banned = ('jax', 'jaxlib', 'flax', 'optax', 'orbax')
+  assert not [name for name in _imports(path) if name.split('.')[0] in banned]
+
+
+def test_methods_need_no_model():
+  names = [name for path in _FILES if _room(path) == 'peft' for name in _imports(path)]
+  assert not [name for name in names if name.startswith('har_jax.model')]
+
+
+def test_the_report_runs_where_jax_is_missing():
+  modules = [
+    '.'.join(path.relative_to(_ROOT).with_suffix('').parts)
+    for path in _FILES
+    if _room(path) in ('report', 'results')
+  ]
+  code = f'import sys, importlib; sys.modules["jax"] = None; [importlib.import_module(m) for m in {modules}]'
+  subprocess.run([sys.executable, '-c', code], cwd=_ROOT, check=True)
+
+
+def _reads(path: pathlib.Path) -> Iterator[tuple[str, str]]:
+  """(holder, name) of every attribute read: ('protocol', 'split') of study.experiment.protocol.split."""
+  for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+      if isinstance(node.value, ast.Name):
+        yield node.value.id, node.attr
+      elif isinstance(node.value, ast.Attribute):
+        yield node.value.attr, node.attr
+
+
+_HOLDERS: dict[type, tuple[str, ...]] = {
+  config.Experiment: ('experiment',),
+  config.Model: ('model',),
+  config.Lora: ('lora',),
+  config.Protocol: ('protocol',),
+  config.Training: ('training', 'pretrain', 'finetune'),
+}
+
+
+@pytest.mark.parametrize(
+  ('cls', 'name'), [(cls, field.name) for cls in _HOLDERS for field in dataclasses.fields(cls)]
+)
+def test_every_knob_is_read(cls: type, name: str):
+  outside = {read for path in _FILES if _room(path) != 'config' for read in _reads(path)}
+  # A property of the config that code reads stands for the fields it is made of: `hidden` for `mask`.
+  tree = ast.parse((_PACKAGE / 'config.py').read_text(encoding='utf-8'))
+  (of_class,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+  names = {name} | {
+    part.name
+    for part in of_class.body
+    if isinstance(part, ast.FunctionDef)
+    and any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(part))
+  }
+  assert outside & {(holder, each) for holder in _HOLDERS[cls] for each in names}, 'no code reads this knob'

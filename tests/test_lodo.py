@@ -1,0 +1,443 @@
+"""The protocol, end to end on small windows: who is left out, what is shared, and what a killed run comes back to."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from har_jax import config, lodo, peft, results
+from har_jax.data import splits
+from har_jax.data import windows as store
+from har_jax.errors import UserError
+from har_jax.train.log import Log
+
+_ACTIVITIES = ('walking', 'sitting', 'lying')
+_SUBJECTS = 5
+_EACH = 6  # windows of each activity a subject
+_ROOT = pathlib.Path(__file__).parents[1]
+
+
+def _dataset(name: str, seed: int) -> store.Windows:
+  rng = np.random.default_rng(seed)
+  time = np.arange(128)[:, None] / 50
+  windows = []
+  for subject in range(_SUBJECTS):
+    for number, activity in enumerate((*_ACTIVITIES, 'eating_soup')):
+      for _ in range(_EACH):
+        swing = (3 - number) * np.sin(2 * np.pi * (1 + 0.1 * subject) * time + rng.uniform(0, 6, 6))
+        gravity = np.array([0, 0, 9.8, 0, 0, 0]) if number < 2 else np.array([9.8, 0, 0, 0, 0, 0])
+        signal = (swing + gravity + 0.1 * rng.standard_normal((128, 6))).astype(np.float32)
+        windows.append(store.Window(signal, activity, f'{name}-{subject}', subject, 0.0))
+  return store.gather(
+    windows, {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'}
+  )
+
+
+@pytest.fixture(scope='module', autouse=True)
+def compiled_fast() -> Iterator[None]:
+  """With XLA's optimisations off, in child processes too: programs run once or twice here, and compiling is what takes."""
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+    jax.config.update('jax_disable_most_optimizations', True)
+    yield
+    jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture(scope='module')
+def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('windows')
+  for seed, name in enumerate(('alpha', 'beta', 'gamma')):
+    store.save(_dataset(name, seed), folder / name)
+  return folder
+
+
+@pytest.fixture(scope='module')
+def experiment(tiny: config.Model) -> config.Experiment:
+  return config.Experiment(
+    model=dataclasses.replace(tiny, blocks=1),
+    lora=config.Lora(rank=4, alpha=8.0),
+    protocol=config.Protocol(validation_share=0.2),
+    pretrain=config.Training(epochs=1.0, batch=32, evaluations=2),
+    finetune=config.Training(max_steps=6, batch=16, evaluations=3),
+  )
+
+
+Study = Callable[..., lodo.Study]
+
+
+@pytest.fixture(scope='module')
+def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
+  def study(out: pathlib.Path, **given: Any) -> lodo.Study:
+    protocol = dataclasses.replace(experiment.protocol, **given.pop('protocol', {}))
+    fields = {
+      'windows': windows,
+      'experiment': dataclasses.replace(experiment, protocol=protocol),
+      'targets': ('alpha',),
+      'methods': ('lora',),
+      'seeds': (0,),
+    }
+    return lodo.Study(out=out, **{**fields, **given})
+
+  return study
+
+
+def _run(study: lodo.Study) -> dict[str, dict[str, Any]]:
+  """Results by their file's name under `out`."""
+  runs = lodo.run(study, progress=False)
+  return {str(path.relative_to(study.out)): result for path, result in runs}
+
+
+@pytest.fixture(scope='module')
+def out(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  return tmp_path_factory.mktemp('results')
+
+
+@pytest.fixture(scope='module')
+def runs(study_of: Study, out: pathlib.Path) -> dict[str, dict[str, Any]]:
+  """Every method, by subject, with seed 0."""
+  return _run(study_of(out, methods=tuple(peft.METHODS)))
+
+
+_LORA = 'alpha/lora/subject/labels-0.7/seed0.json'
+
+
+def test_each_run_is_a_file_in_its_place(runs: dict[str, dict], out: pathlib.Path):
+  assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in peft.METHODS]
+  for name, result in runs.items():
+    assert results.read(out / name) == json.loads(json.dumps(result))
+  assert len(results.find(out)) == len(runs)
+
+
+@pytest.mark.parametrize('name', peft.METHODS)
+def test_a_result_says_all_that_it_came_from(runs: dict[str, dict], experiment: config.Experiment, name: str):
+  result = runs[f'alpha/{name}/subject/labels-0.7/seed0.json']
+  identity = result['identity']
+  assert (identity['target'], identity['method'], identity['seed']) == ('alpha', name, 0)
+  assert config.from_json(config.Experiment, identity['experiment']) == experiment
+  assert identity['windows'].keys() == {'alpha', 'beta', 'gamma'}
+  assert identity['windows']['beta']['checksum'] == 'sum of beta'
+  assert {'jax', 'flax', 'numpy', 'har_jax', 'python'} <= result['versions'].keys()
+  assert result['device']['platform']
+  assert result['seconds'].keys() == {'training', 'pretraining'}
+  assert result['data']['classes'] == list(_ACTIVITIES)  # eating soup is no locomotion
+  assert [entry['step'] for entry in result['validation']] == [2, 4, 6]
+  assert result['step'] in (2, 4, 6)
+
+
+def test_parameters_and_bytes_are_counted_by_collection(runs: dict[str, dict]):
+  parameters = {name.split('/')[1]: result['parameters'] for name, result in runs.items()}
+  held = {name.split('/')[1]: result['bytes'] for name, result in runs.items()}
+  assert parameters['full']['trainable'] == parameters['full']['total'] == parameters['probe']['total']
+  # Rank 4, one block: four attention matrices of 24·24, up and down of 24·48.
+  adapters = 4 * (4 * (24 + 24) + 2 * (24 + 48))
+  assert parameters['lora']['total'] == parameters['full']['total'] + adapters
+  assert parameters['lora']['trainable'] == parameters['probe']['trainable'] + adapters
+  assert parameters['qlora'] == parameters['lora']
+  assert held['full']['frozen'] == {}
+  assert held['lora']['trainable']['lora'] == 4 * adapters
+  weights = 4 * 24 * 24 + 2 * 24 * 48
+  assert held['lora']['frozen']['params'] - held['qlora']['frozen']['params'] == 4 * weights
+  assert held['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly
+
+
+def test_the_test_part_is_of_subjects_that_training_never_saw(runs: dict[str, dict]):
+  for result in runs.values():
+    subjects = result['data']['subjects']
+    assert {part: len(of_part) for part, of_part in subjects.items()} == {
+      'train': 2,
+      'validation': 1,
+      'test': 2,
+    }
+    assert len(set().union(*subjects.values())) == 5
+    counted = np.sum(result['test']['confusion'], axis=1).tolist()
+    assert counted == result['data']['by_class']['test'] == [2 * _EACH] * 3
+    assert result['test_by_subject'].keys() == set(subjects['test'])
+    by_subject = [measured['confusion'] for measured in result['test_by_subject'].values()]
+    np.testing.assert_array_equal(np.sum(by_subject, axis=0), result['test']['confusion'])
+
+
+def test_finished_runs_are_read_not_run_again(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  def forbidden(*_, **__):
+    raise AssertionError('trained again')
+
+  before = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
+  monkeypatch.setattr(lodo, 'train', forbidden)
+  again = _run(study_of(out, methods=tuple(peft.METHODS)))
+  assert json.dumps(again) == json.dumps(runs)
+  assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == before
+
+
+def test_pretraining_is_done_once_for_methods_seeds_splits_and_budgets(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path
+):
+  pretrained = out / 'alpha' / 'pretrain' / 'pretrained.json'
+  before = pretrained.stat().st_mtime_ns
+  by_window = _run(study_of(out, methods=('probe',), seeds=(0, 1), protocol={'split': 'window'}))
+  few = _run(study_of(out, methods=('probe',), protocol={'labels': '2/class'}))
+  assert list(by_window) == [f'alpha/probe/window/labels-0.7/seed{seed}.json' for seed in (0, 1)]
+  assert pretrained.stat().st_mtime_ns == before
+  (result,) = few.values()
+  assert list(few) == ['alpha/probe/subject/labels-2-per-class/seed0.json']
+  assert result['data']['by_class']['train'] == result['data']['by_class']['validation'] == [2, 2, 2]
+  # The budget leaves the test part as it was.
+  whole = runs['alpha/probe/subject/labels-0.7/seed0.json']
+  assert result['data']['subjects'] == whole['data']['subjects']
+  assert result['data']['windows']['test'] == whole['data']['windows']['test']
+
+
+@pytest.mark.parametrize(
+  'change',
+  [{'finetune': config.Training(max_steps=5, batch=16)}, {'lora': config.Lora(rank=2)}],
+  ids=['finetune', 'lora'],
+)
+def test_another_experiment_in_the_same_folder_is_refused_with_what_differs(
+  runs: dict[str, dict],
+  study_of: Study,
+  experiment: config.Experiment,
+  out: pathlib.Path,
+  change: dict[str, Any],
+):
+  (part,) = change
+  with pytest.raises(UserError) as caught:
+    _run(study_of(out, experiment=dataclasses.replace(experiment, **change)))
+  assert 'is of another experiment; give another --out' in str(caught.value)
+  assert f'experiment.{part}.' in str(caught.value)
+  assert 'made with' in str(caught.value)
+
+
+def test_a_begun_run_of_another_experiment_names_its_folder(
+  runs: dict[str, dict],
+  study_of: Study,
+  experiment: config.Experiment,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+):
+  shutil.copytree(out, tmp_path / 'out')
+  (tmp_path / 'out' / _LORA).unlink()
+  other = dataclasses.replace(experiment, finetune=config.Training(max_steps=5, batch=16))
+  with pytest.raises(UserError, match=r'labels-0\.7/seed0 is of another experiment'):
+    _run(study_of(tmp_path / 'out', experiment=other))
+
+
+def _pretrained(study: lodo.Study) -> dict[str, np.ndarray]:
+  return {
+    path: np.asarray(leaf) for path, leaf in lodo.pretrained_encoder(study, 'alpha', progress=False).items()
+  }
+
+
+def _altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subjects: set[str]) -> pathlib.Path:
+  """The same windows, but for the signals of some subjects of one dataset."""
+  shutil.copytree(windows, folder)
+  old = store.load(folder / name)
+  signals = np.array(old.signals)
+  signals[np.isin(np.array(old.meta['subjects'])[old.subject], list(subjects))] *= -3
+  store.save(dataclasses.replace(old, signals=signals), folder / name)
+  return folder
+
+
+def test_pretraining_never_sees_the_target(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = _pretrained(study_of(out))
+  everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(_SUBJECTS)}
+  of_target = _altered(windows, tmp_path / 'target', 'alpha', everyone)
+  given = _pretrained(study_of(tmp_path / 'out', windows=of_target))
+  assert given.keys() == expected.keys()
+  assert all(path.startswith('params/encoder/') for path in given)
+  assert all(np.array_equal(given[path], expected[path]) for path in given)
+  of_source = _altered(windows, tmp_path / 'source', 'beta', everyone)
+  other = _pretrained(study_of(tmp_path / 'other', windows=of_source))
+  assert not np.array_equal(other['params/encoder/embed/kernel'], expected['params/encoder/embed/kernel'])
+
+
+def test_what_is_tested_on_moves_neither_training_nor_choice(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  tested = set(runs[_LORA]['data']['subjects']['test'])
+  altered = _altered(windows, tmp_path / 'windows', 'alpha', tested)
+  result = _run(study_of(tmp_path / 'out', windows=altered))[_LORA]
+  assert _without_seconds(result)['validation'] == _without_seconds(runs[_LORA])['validation']
+  assert result['data']['normaliser'] == runs[_LORA]['data']['normaliser']
+  assert result['step'] == runs[_LORA]['step']
+  assert result['test']['confusion'] != runs[_LORA]['test']['confusion']
+
+
+def test_normalisation_is_fitted_on_the_train_part_or_on_all_as_asked(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for protocol, moves in (({'normalise': 'train'}, False), ({'normalise': 'dataset'}, True)):
+    study = study_of(tmp_path / 'out', protocol=protocol)
+    before = lodo.target_data(study, 'alpha', 0)
+    tested = set(before.description['subjects']['test'])
+    folder = _altered(windows, tmp_path / protocol['normalise'], 'alpha', tested)
+    after = lodo.target_data(study_of(tmp_path / 'out', windows=folder, protocol=protocol), 'alpha', 0)
+    assert np.array_equal(before.train['signal'], after.train['signal']) is not moves
+    assert (before.description['normaliser'] != after.description['normaliser']) is moves
+
+
+def test_what_pretraining_holds_out_moves_its_normalisation_only_where_asked(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  beta = store.load(windows / 'beta')
+  held_out = splits.hold_out(beta.subject, 0.2, seed=0)
+  people = set(np.array(beta.meta['subjects'])[beta.subject[held_out]])
+  altered = _altered(windows, tmp_path / 'windows', 'beta', people)
+  for normalise, moves in (('train', False), ('dataset', True)):
+    parts = [
+      lodo._pretraining_windows(study_of(tmp_path, windows=at, protocol={'normalise': normalise}), ('beta',))
+      for at in (windows, altered)
+    ]
+    (train, validation), (train_altered, validation_altered) = parts
+    assert np.array_equal(train['signal'], train_altered['signal']) is not moves
+    assert not np.array_equal(validation['signal'], validation_altered['signal'])
+
+
+def test_labels_follow_the_classes_chosen(study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path):
+  data = lodo.target_data(study_of(tmp_path), 'alpha', 0)
+  whole = lodo.target_data(study_of(tmp_path, protocol={'classes': 'all'}), 'alpha', 0)
+  assert data.classes == _ACTIVITIES
+  assert whole.classes == (*_ACTIVITIES, 'eating_soup')
+  assert len(whole.test['label']) == len(data.test['label']) * 4 // 3
+  # In the data each activity swings less than the one before.
+  swings = [np.std(data.train['signal'][data.train['label'] == label], axis=1).mean() for label in range(3)]
+  assert swings[0] > swings[1] > swings[2]
+
+
+def _without_seconds(result: Any) -> Any:
+  if isinstance(result, dict):
+    return {name: _without_seconds(value) for name, value in result.items() if name != 'seconds'}
+  return [_without_seconds(value) for value in result] if isinstance(result, list) else result
+
+
+_KILLED = """
+import json, os, pathlib, signal, sys
+from har_jax import config, lodo
+from har_jax.train.log import Log
+
+windows, out, experiment, step = sys.argv[1:]
+taken = Log.step
+
+def dying(self, at, loss):
+  taken(self, at, loss)
+  if at == int(step):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Log.step = dying
+study = lodo.Study(
+  windows=pathlib.Path(windows), out=pathlib.Path(out), targets=('alpha',), methods=('lora',), seeds=(0,),
+  experiment=config.from_json(config.Experiment, json.loads(experiment)),
+)
+list(lodo.run(study, progress=False))
+"""
+
+
+def test_a_run_killed_and_then_stopped_ends_with_the_same_numbers(
+  runs: dict[str, dict],
+  study_of: Study,
+  experiment: config.Experiment,
+  windows: pathlib.Path,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+):
+  # Both after a checkpoint and between two: SIGKILL in pretraining, an exception in adaptation.
+  command = [
+    sys.executable,
+    '-c',
+    _KILLED,
+    str(windows),
+    str(tmp_path),
+    json.dumps(config.to_json(experiment)),
+    '5',
+  ]
+  died = subprocess.run(
+    command, env=os.environ | {'PYTHONPATH': str(_ROOT)}, cwd=tmp_path, capture_output=True, text=True
+  )
+  assert died.returncode == -signal.SIGKILL, died.stderr
+  folder = tmp_path / 'alpha'
+  assert [path.name for path in (folder / 'pretrain' / 'checkpoints').iterdir() if path.name.isdigit()] == [
+    '3'
+  ]
+  assert not (folder / 'pretrain' / 'pretrained.json').exists()
+
+  taken = Log.step
+
+  def stopping(self: Log, at: int, loss: float) -> None:
+    taken(self, at, loss)
+    if self._path.parent.name == 'seed0' and at == 3:
+      raise KeyboardInterrupt
+
+  with monkeypatch.context() as patched:
+    patched.setattr(Log, 'step', stopping)
+    with pytest.raises(KeyboardInterrupt):
+      _run(study_of(tmp_path))
+  assert (folder / 'pretrain' / 'pretrained.json').exists()
+  assert not (tmp_path / _LORA).exists()
+  assert _without_seconds(_run(study_of(tmp_path))[_LORA]) == _without_seconds(runs[_LORA])
+
+
+@pytest.mark.parametrize(
+  ('given', 'says'),
+  [
+    ({'targets': ('alfa',)}, r"no windows of 'alfa' under .*; there are alpha, beta, gamma"),
+    ({'sources': ('beta', 'delta')}, r"no windows of 'delta'"),
+    ({'methods': ('lroa',)}, "unknown method 'lroa'; one of full, probe, lora, qlora"),
+    ({'sources': ('alpha', 'beta')}, 'alpha among the sources is the target alpha'),
+    ({'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')}, 'alpha among the sources'),
+    ({'seeds': (0, -1)}, 'seed -1'),
+  ],
+)
+def test_a_study_that_cannot_be_says_why(
+  study_of: Study, tmp_path: pathlib.Path, given: dict[str, Any], says: str
+):
+  with pytest.raises(UserError, match=says):
+    study_of(tmp_path, **given)
+
+
+def test_no_windows_say_how_to_make_some(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match=r'make some with launch/prepare\.py'):
+    study_of(tmp_path, windows=tmp_path)
+
+
+def test_the_same_people_under_two_names_are_never_source_and_target(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for name in ('hapt', 'ucihar'):
+    shutil.copytree(windows / 'alpha', tmp_path / name)
+  with pytest.raises(UserError, match='nothing to pretrain on for hapt'):
+    study_of(tmp_path, windows=tmp_path, targets=('hapt',))
+  shutil.copytree(windows / 'beta', tmp_path / 'beta')
+  study = study_of(tmp_path, windows=tmp_path, targets=('hapt', 'ucihar', 'beta'))
+  assert [study.sources_of(target) for target in ('hapt', 'ucihar')] == [('beta',), ('beta',)]
+  assert study.sources_of('beta') == ('hapt', 'ucihar')
+  with pytest.raises(UserError, match='ucihar among the sources is the target hapt, or its recordings'):
+    study_of(tmp_path, windows=tmp_path, targets=('hapt',), sources=('ucihar', 'beta'))
+
+
+def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  shutil.copytree(windows, tmp_path / 'windows')
+  old = store.load(windows / 'alpha')
+  lone = dataclasses.replace(
+    old, subject=np.zeros_like(old.subject), meta=old.meta | {'subjects': old.meta['subjects'][:1]}
+  )
+  store.save(lone, tmp_path / 'windows' / 'alpha')
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')
+  with pytest.raises(
+    UserError, match=r'alpha: 1 subjects are too few .*classes: 0 walking, 1 sitting, 2 lying'
+  ):
+    lodo.target_data(study, 'alpha', 0)
+  with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*leave it out'):
+    lodo.pretrained_encoder(dataclasses.replace(study, targets=('beta',)), 'beta', progress=False)

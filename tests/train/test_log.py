@@ -1,0 +1,76 @@
+"""The log: JSON lines and TensorBoard events, and what a resumed run drops."""
+
+import json
+import pathlib
+
+import pytest
+
+from har_jax.train.log import Log
+
+
+def _log(folder: pathlib.Path, *, steps: int = 10, resumed: int = 0, progress: bool = False) -> Log:
+  return Log(folder, title='a run', steps=steps, resumed=resumed, batch=4, progress=progress)
+
+
+def _lines(folder: pathlib.Path) -> list[dict]:
+  return [json.loads(line) for line in (folder / 'log.jsonl').read_text().splitlines()]
+
+
+def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path):
+  log = _log(tmp_path)
+  log.step(1, 0.5)
+  log.validation(1, {'score': 0.1, 'macro_f1': 0.1})
+  log.close()
+  first, second = _lines(tmp_path)
+  assert (first['step'], first['loss']) == (1, 0.5)
+  assert (second['step'], second['validation_macro_f1']) == (1, 0.1)
+  assert 'validation_score' not in second
+  assert first['seconds'] >= 0
+
+
+def test_a_long_run_writes_about_a_hundred_losses(tmp_path: pathlib.Path):
+  log = _log(tmp_path, steps=1050)
+  for step in range(1, 1051):
+    log.step(step, 1.0)
+  log.close()
+  assert 90 <= len(_lines(tmp_path)) <= 110
+
+
+def test_a_resumed_run_drops_later_lines_and_a_torn_one(tmp_path: pathlib.Path):
+  log = _log(tmp_path)
+  for step in range(1, 7):
+    log.step(step, float(step))
+  log.close()
+  with (tmp_path / 'log.jsonl').open('a') as file:
+    file.write('{"step": 3, "los')
+  log = _log(tmp_path, resumed=4)
+  log.step(5, 50.0)
+  log.close()
+  assert [(line['step'], line['loss']) for line in _lines(tmp_path)] == [
+    (1, 1),
+    (2, 2),
+    (3, 3),
+    (4, 4),
+    (5, 50),
+  ]
+
+
+def test_events_are_written_for_tensorboard(tmp_path: pathlib.Path):
+  log = _log(tmp_path)
+  log.step(1, 0.5)
+  log.close()
+  (events,) = tmp_path.glob('events.out.tfevents.*')
+  assert b'loss' in events.read_bytes()
+
+
+def test_the_bar_shows_title_loss_and_rate_and_may_be_left_out(
+  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+):
+  for progress in (True, False):
+    log = _log(tmp_path, progress=progress)
+    for step in range(1, 11):
+      log.step(step, 0.25)
+    log.close()
+    shown = capsys.readouterr().err
+    assert ('a run' in shown) is progress
+    assert ('w/s' in shown) is progress

@@ -1,0 +1,73 @@
+"""The rate over a run, and which weights move at which."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax import config
+from har_jax.train import optimizer
+
+_TRAINABLE = {
+  'params/encoder/block_0/up/kernel': jnp.ones((2, 2)),
+  'params/encoder/block_0/up/bias': jnp.ones(2),
+  'params/encoder/positions': jnp.ones((1, 2, 2)),
+  'params/head/dense_0/kernel': jnp.ones((2, 2)),
+  'lora/encoder/block_0/up/a': jnp.ones((2, 2)),
+}
+
+
+def _first_updates(gradient: float, *, pretrained: bool = True, **knobs: float) -> dict[str, float]:
+  training = config.Training(**{'learning_rate': 0.1, 'pretrained_learning_rate': 0.02, 'clip': 0.0, **knobs})
+  transform = optimizer.build(training, pretrained=pretrained)
+  gradients = {path: jnp.full_like(leaf, gradient) for path, leaf in _TRAINABLE.items()}
+  updates, _ = transform.update(gradients, transform.init(_TRAINABLE), _TRAINABLE)
+  return {path: float(update.reshape(-1)[0]) for path, update in updates.items()}
+
+
+def test_the_rate_rises_straight_and_falls_along_half_a_cosine():
+  shares = [float(optimizer.rate_share(jnp.int32(i), jnp.int32(10), 0.2)) for i in range(10)]
+  expected = [0.5] + [0.5 * (1 + np.cos(np.pi * (p - 0.2) / 0.8)) for p in np.arange(2, 11) / 10]
+  np.testing.assert_allclose(shares, expected, atol=1e-6)
+  assert shares[1] == 1
+  assert shares[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_without_warm_up_the_rate_only_falls():
+  shares = [float(optimizer.rate_share(jnp.int32(i), jnp.int32(10), 0.0)) for i in range(10)]
+  assert np.isfinite(shares).all()
+  assert (np.diff(shares) < 0).all()
+
+
+def test_pretrained_weights_move_at_their_own_rate():
+  # Adam's first step is the rate, whatever the gradient's size.
+  updates = _first_updates(3.0, weight_decay=0.0)
+  for path, update in updates.items():
+    assert update == pytest.approx(-0.02 if path.startswith('params/encoder/') else -0.1, rel=1e-4)
+  updates = _first_updates(3.0, weight_decay=0.0, pretrained=False)
+  assert list(updates.values()) == pytest.approx([-0.1] * 5, rel=1e-4)
+
+
+def test_only_matrices_decay():
+  updates = _first_updates(0.0, weight_decay=0.5)
+  assert updates == pytest.approx(
+    {
+      'params/encoder/block_0/up/kernel': -0.02 * 0.5,
+      'params/encoder/block_0/up/bias': 0,
+      'params/encoder/positions': 0,
+      'params/head/dense_0/kernel': -0.1 * 0.5,
+      'lora/encoder/block_0/up/a': -0.1 * 0.5,
+    }
+  )
+
+
+def test_gradients_are_clipped_over_all_weights_together():
+  training = config.Training(clip=1.0)
+  transform = optimizer.build(training, pretrained=True)
+  small = {path: jnp.full_like(leaf, 1e-8) for path, leaf in _TRAINABLE.items()}
+  one_large = small | {'lora/encoder/block_0/up/a': jnp.full((2, 2), 1e8)}
+  alone, _ = transform.update(small, transform.init(_TRAINABLE), _TRAINABLE)
+  clipped, _ = transform.update(one_large, transform.init(_TRAINABLE), _TRAINABLE)
+  path = 'params/encoder/block_0/up/bias'
+  # Adam's first step is g / (|g| + 1e-8): a half at 1e-8, and nearly nought once the large gradient scales it away.
+  assert float(alone[path][0]) == pytest.approx(-0.5 * training.pretrained_learning_rate, rel=1e-3)
+  assert abs(float(clipped[path][0])) < 1e-3 * training.pretrained_learning_rate

@@ -1,0 +1,93 @@
+"""One step, on a loss small enough to work by hand."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+from har_jax import config
+from har_jax.train import optimizer
+from har_jax.train.objective import Reconstruct
+from har_jax.train.step import State, compiled_step, start, training_step
+from har_jax.variables import Variables
+
+_KEY = jax.random.key(0)
+_TRAINING = config.Training(learning_rate=0.1, warmup=0.0, clip=0.0, weight_decay=0.0)
+
+_MODEL = config.Model()  # a field of every objective, not looked at here
+
+
+@dataclasses.dataclass(frozen=True)
+class Product(Reconstruct):
+  """Loss w · v · x, with w trained and v frozen; its statistic counts batches."""
+
+  model: config.Model = _MODEL
+  noise: float = 0.0
+
+  def losses(self, variables: Variables, batch: dict, key: Array) -> tuple[Array, Variables]:
+    product = variables['params/w'] * variables['params/v']
+    noise = self.noise * jax.random.normal(key, batch['x'].shape)
+    return product * batch['x'] + noise, {'batch_stats/seen': variables['batch_stats/seen'] + 1}
+
+
+def _start() -> State:
+  return start(
+    {'params/w': jnp.float32(2)},
+    {'batch_stats/seen': jnp.int32(0)},
+    optimizer.build(_TRAINING, pretrained=False),
+  )
+
+
+def _batch(x: list[float], weight: list[float]) -> dict[str, np.ndarray]:
+  return {'x': np.float32(x), 'weight': np.float32(weight)}
+
+
+def _frozen() -> Variables:
+  return {'params/v': jnp.float32(3)}
+
+
+def test_the_loss_is_the_mean_over_windows_of_weight_one():
+  step = training_step(Product(), _TRAINING, pretrained=False)
+  _, loss = step(_start(), _frozen(), _batch([1, 2, 100], [1, 1, 0]), _KEY, jnp.int32(10))
+  assert float(loss) == pytest.approx(2 * 3 * 1.5)
+
+
+def test_a_step_moves_weights_by_the_rate_and_counts_itself():
+  step = training_step(Product(), _TRAINING, pretrained=False)
+  state, _ = step(_start(), _frozen(), _batch([1, 2], [1, 1]), _KEY, jnp.int32(10))
+  share = 0.5 * (1 + np.cos(np.pi * 0.1))  # the first of ten steps, no warm-up
+  assert float(state.trainable['params/w']) == pytest.approx(2 - 0.1 * share, rel=1e-5)
+  assert int(state.step) == 1
+  assert int(state.statistics['batch_stats/seen']) == 1
+  assert state.trainable.keys() == {'params/w'}
+
+
+def test_windows_that_fill_up_move_nothing():
+  step = training_step(Product(), _TRAINING, pretrained=False)
+  first, other = (
+    step(_start(), _frozen(), _batch([1, x], [1, 0]), _KEY, jnp.int32(10))[0] for x in (1.0, -50.0)
+  )
+  assert float(first.trainable['params/w']) == float(other.trainable['params/w'])
+
+
+def test_each_step_draws_its_own_noise_and_the_same_again():
+  step = training_step(Product(noise=1.0), _TRAINING, pretrained=False)
+  batch = _batch([1, 2], [1, 1])
+  state = _start()
+  later = dataclasses.replace(state, step=jnp.int32(1))
+  first, again, other = (
+    float(step(s, _frozen(), batch, _KEY, jnp.int32(10))[1]) for s in (state, state, later)
+  )
+  assert first == again != other
+
+
+def test_like_runs_share_one_compiled_step():
+  assert compiled_step(Product(), _TRAINING, pretrained=False) is compiled_step(
+    Product(), dataclasses.replace(_TRAINING), pretrained=False
+  )
+  assert compiled_step(Product(), _TRAINING, pretrained=True) is not compiled_step(
+    Product(), _TRAINING, pretrained=False
+  )

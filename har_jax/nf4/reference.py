@@ -60,7 +60,7 @@ def quantize(weights: Float[Array, '...'], *, block: int = BLOCK) -> Nf4:
   Error: at most 0.152 of the block's largest weight (half the widest step between levels). A block of zeros comes
   back as zeros, and so does a zero anywhere. A weight midway between two levels takes the lower one. The last block
   may be short; of an odd number of weights the last nibble is a zero's code.
-  Weights must be finite. Whoever holds their names checks that, since this function is traced.
+  A weight that is not finite makes its whole block so: this function is traced and cannot refuse it.
   """
   if block % 2 or block < 2:
     raise ValueError(f'block {block}: two codes share a byte, so a block must be even')

@@ -13,10 +13,8 @@ import jax
 import numpy as np
 
 from har_jax import config, results, runtime, variables
-from har_jax.data import normalise, splits
+from har_jax.data import folds
 from har_jax.data import windows as store
-from har_jax.data.batches import Batch
-from har_jax.data.recording import LOCOMOTION
 from har_jax.errors import UserError
 from har_jax.peft import METHODS, Method
 from har_jax.train import metrics
@@ -25,10 +23,6 @@ from har_jax.train.loop import predict, train
 from har_jax.train.objective import Classify, Reconstruct
 from har_jax.variables import Variables
 
-_SPLITS = {
-  'subject': 'by subject: nobody is in two parts',
-  'window': 'by window, optimistic: windows overlap by half, and neighbours land in different parts',
-}
 # The same people's recordings under two names: neither may be a source where the other is the target.
 _TWINS = (frozenset({'hapt', 'ucihar'}),)
 
@@ -155,7 +149,7 @@ def pretrained_encoder(study: Study, target: str, *, progress: bool = True) -> V
     shapes = jax.eval_shape(objective.init, jax.random.key(0))
     trained = Checkpoints(folder / 'checkpoints').variables(step, shapes)
   else:
-    windows, validation = _pretraining_windows(study, sources)
+    windows, validation = folds.pretraining_windows(study.windows, sources, experiment.protocol)
     done = train(
       objective,
       objective.init(jax.random.key(0)),
@@ -190,23 +184,6 @@ def _claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
     results.write(path, identity)
 
 
-def _pretraining_windows(study: Study, sources: Sequence[str]) -> tuple[Batch, Batch]:
-  """All sources' windows, each normalised on its own; some subjects of each are kept to choose by."""
-  protocol = study.experiment.protocol
-  train_parts, validation_parts = [], []
-  for name in sources:
-    windows = store.load(study.windows / name)
-    try:
-      held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
-    except UserError as error:
-      raise UserError(f'{name}: {error}; leave it out with --sources') from error
-    fitted_on = slice(None) if protocol.normalise == 'dataset' else ~held_out
-    normaliser = normalise.fit(windows.signals[fitted_on])
-    train_parts.append(normaliser(windows.signals[~held_out]))
-    validation_parts.append(normaliser(windows.signals[held_out]))
-  return {'signal': np.concatenate(train_parts)}, {'signal': np.concatenate(validation_parts)}
-
-
 # --- adaptation
 
 
@@ -222,7 +199,7 @@ def adapt_and_test(
 ) -> dict[str, Any]:
   """One run: split, adapt, train, choose on validation, test once."""
   experiment = study.experiment
-  data = target_data(study, target, seed)
+  data = folds.target_windows(study.windows, target, experiment.protocol, seed)
   objective = Classify(experiment.model, len(data.classes))
   # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
   # while single draws are compiled once for all of them (0.4 to 0.8 s).
@@ -272,73 +249,10 @@ def adapt_and_test(
   } | runtime.describe()
 
 
-def _by_subject(data: 'TargetData', predicted: np.ndarray) -> dict[str, Any]:
+def _by_subject(data: folds.TargetWindows, predicted: np.ndarray) -> dict[str, Any]:
   """Each test subject's own figures."""
   by_subject = {}
   for subject in np.unique(data.test_subjects):
     own = data.test_subjects == subject
     by_subject[str(subject)] = metrics.measure(data.test['label'][own], predicted[own], len(data.classes))
   return by_subject
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetData:
-  """A target's windows for one seed, normalised, and what the result file says of them."""
-
-  train: Batch
-  validation: Batch
-  test: Batch
-  test_subjects: np.ndarray
-  classes: tuple[str, ...]
-  description: dict[str, Any]
-
-
-def target_data(study: Study, target: str, seed: int) -> TargetData:
-  """Splits a target, spends its label budget, and normalises it on what the protocol says.
-
-  The normaliser is fitted on the whole train part, windows without a paid label included: it needs no labels.
-  """
-  protocol = study.experiment.protocol
-  windows = store.load(study.windows / target)
-  names = windows.meta['activities']
-  classes = tuple(name for name in names if protocol.classes == 'all' or name in LOCOMOTION)
-  if len(classes) < 2:
-    raise UserError(
-      f'{target} has fewer than two classes to tell apart ({", ".join(classes)}); try --classes=all'
-    )
-  chosen = np.flatnonzero(np.isin(windows.activity, [names.index(name) for name in classes]))
-  labels = np.searchsorted([names.index(name) for name in classes], windows.activity[chosen]).astype(np.int32)
-  subjects = windows.subject[chosen]
-  try:
-    parts = splits.split(labels, subjects, protocol, seed)
-  except UserError as error:
-    words = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
-    raise UserError(f'{target}: {error} (classes: {words})') from error
-  fitted_on = slice(None) if protocol.normalise == 'dataset' else parts.train
-  normaliser = normalise.fit(windows.signals[chosen[fitted_on]])
-  places = {
-    'train': splits.spend(parts.train, labels, protocol, seed),
-    'validation': splits.spend(parts.validation, labels, protocol, seed),
-    'test': parts.test,
-  }
-  batches = {
-    part: {'signal': normaliser(windows.signals[chosen[at]]), 'label': labels[at]}
-    for part, at in places.items()
-  }
-  people = np.array(windows.meta['subjects'])
-  return TargetData(
-    **batches,
-    test_subjects=people[subjects[parts.test]],
-    classes=classes,
-    description={
-      'split': _SPLITS[protocol.split],
-      'classes': list(classes),
-      'windows': {part: len(at) for part, at in places.items()},
-      'by_class': {
-        part: np.bincount(labels[at], minlength=len(classes)).tolist() for part, at in places.items()
-      },
-      'subjects': {part: np.unique(people[subjects[at]]).tolist() for part, at in places.items()},
-      'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
-      'position': windows.meta['position'],
-    },
-  )

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from har_jax import config, lodo, peft, results
-from har_jax.data import splits
+from har_jax.data import batches, folds, splits
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.train.log import Log
@@ -95,6 +95,14 @@ def _run(study: lodo.Study) -> dict[str, dict[str, Any]]:
   """Results by their file's name under `out`."""
   runs = lodo.run(study, progress=False)
   return {str(path.relative_to(study.out)): result for path, result in runs}
+
+
+def _target(study: lodo.Study) -> folds.TargetWindows:
+  return folds.target_windows(study.windows, 'alpha', study.experiment.protocol, seed=0)
+
+
+def _pretraining(study: lodo.Study) -> tuple[batches.Batch, batches.Batch]:
+  return folds.pretraining_windows(study.windows, ('beta',), study.experiment.protocol)
 
 
 @pytest.fixture(scope='module')
@@ -279,10 +287,10 @@ def test_normalisation_is_fitted_on_the_train_part_or_on_all_as_asked(
 ):
   for protocol, moves in (({'normalise': 'train'}, False), ({'normalise': 'dataset'}, True)):
     study = study_of(tmp_path / 'out', protocol=protocol)
-    before = lodo.target_data(study, 'alpha', 0)
+    before = _target(study)
     tested = set(before.description['subjects']['test'])
     folder = _altered(windows, tmp_path / protocol['normalise'], 'alpha', tested)
-    after = lodo.target_data(study_of(tmp_path / 'out', windows=folder, protocol=protocol), 'alpha', 0)
+    after = _target(study_of(tmp_path / 'out', windows=folder, protocol=protocol))
     assert np.array_equal(before.train['signal'], after.train['signal']) is not moves
     assert (before.description['normaliser'] != after.description['normaliser']) is moves
 
@@ -296,7 +304,7 @@ def test_what_pretraining_holds_out_moves_its_normalisation_only_where_asked(
   altered = _altered(windows, tmp_path / 'windows', 'beta', people)
   for normalise, moves in (('train', False), ('dataset', True)):
     parts = [
-      lodo._pretraining_windows(study_of(tmp_path, windows=at, protocol={'normalise': normalise}), ('beta',))
+      _pretraining(study_of(tmp_path, windows=at, protocol={'normalise': normalise}))
       for at in (windows, altered)
     ]
     (train, validation), (train_altered, validation_altered) = parts
@@ -305,8 +313,8 @@ def test_what_pretraining_holds_out_moves_its_normalisation_only_where_asked(
 
 
 def test_labels_follow_the_classes_chosen(study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path):
-  data = lodo.target_data(study_of(tmp_path), 'alpha', 0)
-  whole = lodo.target_data(study_of(tmp_path, protocol={'classes': 'all'}), 'alpha', 0)
+  data = _target(study_of(tmp_path))
+  whole = _target(study_of(tmp_path, protocol={'classes': 'all'}))
   assert data.classes == _ACTIVITIES
   assert whole.classes == (*_ACTIVITIES, 'eating_soup')
   assert len(whole.test['label']) == len(data.test['label']) * 4 // 3
@@ -438,6 +446,6 @@ def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
   with pytest.raises(
     UserError, match=r'alpha: 1 subjects are too few .*classes: 0 walking, 1 sitting, 2 lying'
   ):
-    lodo.target_data(study, 'alpha', 0)
+    _target(study)
   with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*leave it out'):
     lodo.pretrained_encoder(dataclasses.replace(study, targets=('beta',)), 'beta', progress=False)

@@ -59,7 +59,7 @@ def test_a_windows_folder_says_what_it_holds_and_where_from(tmp_path):
   assert meta['counts']['by_activity'] == {'walking': 6, 'sitting': 6}
   assert meta['counts']['by_subject'] == {'1': 6, '2': 6}
   assert meta['counts']['recordings'] == meta['recordings_read'] == 2
-  assert meta['dropped'] == {'rows without a label': 0, 'spans shorter than a window': 1}
+  assert meta['dropped'] == {'spans shorter than a window': 1}
 
 
 def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):

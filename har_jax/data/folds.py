@@ -1,0 +1,100 @@
+"""The windows of one fold: its sources' to pretrain on, its target's to adapt to, choose by and test on."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from har_jax import config
+from har_jax.data import normalise, splits
+from har_jax.data import windows as store
+from har_jax.data.batches import Batch
+from har_jax.data.recording import LOCOMOTION
+from har_jax.errors import UserError
+
+_SPLITS = {
+  'subject': 'by subject: nobody is in two parts',
+  'window': 'by window, optimistic: windows overlap by half, and neighbours land in different parts',
+}
+
+
+def pretraining_windows(
+  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
+) -> tuple[Batch, Batch]:
+  """All sources' windows, each normalised on its own; some subjects of each are kept to choose by."""
+  train_parts, validation_parts = [], []
+  for name in sources:
+    windows = store.load(folder / name)
+    try:
+      held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
+    except UserError as error:
+      raise UserError(f'{name}: {error}; leave it out with --sources') from error
+    fitted_on = slice(None) if protocol.normalise == 'dataset' else ~held_out
+    normaliser = normalise.fit(windows.signals[fitted_on])
+    train_parts.append(normaliser(windows.signals[~held_out]))
+    validation_parts.append(normaliser(windows.signals[held_out]))
+  return {'signal': np.concatenate(train_parts)}, {'signal': np.concatenate(validation_parts)}
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetWindows:
+  """A target's windows for one seed, normalised, and what the result file says of them."""
+
+  train: Batch
+  validation: Batch
+  test: Batch
+  test_subjects: np.ndarray
+  classes: tuple[str, ...]
+  description: dict[str, Any]
+
+
+def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
+  """Splits a target, spends its label budget, and normalises it on what the protocol says.
+
+  The normaliser is fitted on the whole train part, windows without a paid label included: it needs no labels.
+  """
+  windows = store.load(folder / target)
+  names = windows.meta['activities']
+  classes = tuple(name for name in names if protocol.classes == 'all' or name in LOCOMOTION)
+  if len(classes) < 2:
+    raise UserError(
+      f'{target} has fewer than two classes to tell apart ({", ".join(classes)}); try --classes=all'
+    )
+  chosen = np.flatnonzero(np.isin(windows.activity, [names.index(name) for name in classes]))
+  labels = np.searchsorted([names.index(name) for name in classes], windows.activity[chosen]).astype(np.int32)
+  subjects = windows.subject[chosen]
+  try:
+    parts = splits.split(labels, subjects, protocol, seed)
+  except UserError as error:
+    words = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
+    raise UserError(f'{target}: {error} (classes: {words})') from error
+  fitted_on = slice(None) if protocol.normalise == 'dataset' else parts.train
+  normaliser = normalise.fit(windows.signals[chosen[fitted_on]])
+  places = {
+    'train': splits.spend(parts.train, labels, protocol, seed),
+    'validation': splits.spend(parts.validation, labels, protocol, seed),
+    'test': parts.test,
+  }
+  batches = {
+    part: {'signal': normaliser(windows.signals[chosen[at]]), 'label': labels[at]}
+    for part, at in places.items()
+  }
+  people = np.array(windows.meta['subjects'])
+  return TargetWindows(
+    **batches,
+    test_subjects=people[subjects[parts.test]],
+    classes=classes,
+    description={
+      'split': _SPLITS[protocol.split],
+      'classes': list(classes),
+      'windows': {part: len(at) for part, at in places.items()},
+      'by_class': {
+        part: np.bincount(labels[at], minlength=len(classes)).tolist() for part, at in places.items()
+      },
+      'subjects': {part: np.unique(people[subjects[at]]).tolist() for part, at in places.items()},
+      'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
+      'position': windows.meta['position'],
+    },
+  )

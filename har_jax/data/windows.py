@@ -154,7 +154,9 @@ def save(windows: Windows, folder: str | pathlib.Path) -> None:
     if replaced.exists() and not folder.exists():
       replaced.rename(folder)
     reason = os.strerror(error.errno) if error.errno else str(error)
-    hint = 'free some space' if error.errno in (errno.ENOSPC, errno.EDQUOT) else 'may you write there?'
+    # NumPy reports a full disk as bytes asked for and bytes written, without a number.
+    refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
+    hint = 'may you write there?' if refused else 'free some space'
     need_mb = windows.signals.nbytes / 1e6
     raise UserError(f'cannot write {need_mb:.0f} MB of windows to {folder}: {reason}; {hint}') from error
   finally:

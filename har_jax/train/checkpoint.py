@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 from typing import Any
 
 import grain
@@ -15,6 +16,8 @@ from har_jax import variables
 from har_jax.errors import UserError
 from har_jax.train.step import State
 from har_jax.variables import Variables
+
+_ROOM = 3  # times a state's size that a save may take while it writes: parts are written, then merged
 
 
 def _score(measured: dict[str, float]) -> float:
@@ -44,6 +47,7 @@ class Checkpoints:
     items: dict[str, Any] = {
       name: ocp.args.StandardSave(collection) for name, collection in _collections(state).items()
     }
+    self._refuse_full_disk(state)
     items['data'] = grain.checkpoint.CheckpointSave(batches)
     items['about'] = ocp.args.JsonSave({'history': history, 'shapes': _shapes(state)})
     try:
@@ -76,6 +80,15 @@ class Checkpoints:
     items = _to_restore(variables.nest(like))
     restored = self._manager.restore(step, args=ocp.args.Composite(**items))
     return variables.flatten({name: restored[name] for name in items})
+
+  def _refuse_full_disk(self, state: State) -> None:
+    """Before Orbax starts: its writers' own threads each print a traceback, hundreds of them, when space runs out."""
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    if (free := shutil.disk_usage(self.folder).free) < _ROOM * size:
+      raise UserError(
+        f'no checkpoint could be written to {self.folder}: it takes up to {_ROOM * size / 1e6:.1f} MB and the disk has '
+        f'{free / 1e6:.1f} MB left; free some space and run again, which goes on from the last checkpoint'
+      )
 
   def _refuse_other(self, step: int, like: Variables) -> None:
     """Raises UserError with the differences where names, shapes or dtypes are not those expected."""

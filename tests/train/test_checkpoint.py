@@ -2,6 +2,7 @@
 
 import pathlib
 import resource
+import shutil
 from collections.abc import Iterator
 
 import grain
@@ -149,6 +150,16 @@ def test_a_full_disk_is_the_users_error(checkpoints: Checkpoints, monkeypatch: p
   monkeypatch.setattr(checkpoints._manager, 'save', full)  # TensorStore's words, from a full disk
   with pytest.raises(UserError, match='No space left on device'):
     checkpoints.save(_state(1), _batches(), [], 0.0)
+
+
+def test_a_disk_too_small_is_refused_before_anything_is_written(
+  checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+):
+  checkpoints.save(_state(1), _batches(), [], 0.0)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda _: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
+  with pytest.raises(UserError, match='the disk has 0.0 MB left; free some space'):
+    checkpoints.save(_state(2), _batches(), [], 0.0)
+  assert sorted(path.name for path in checkpoints.folder.iterdir()) == ['1']
 
 
 def test_a_mistake_of_ours_is_not_taken_for_the_users(

@@ -53,7 +53,7 @@ class _Checked:
 class Model(_Checked):
   """The masked autoencoder and the classifier that shares its encoder."""
 
-  patch: int = _count(16, 'samples a token')
+  patch: int = _count(8, 'samples a token')
   width: int = _count(192, 'width of a token')
   ffn: int = _count(576, 'hidden width of a feed-forward network')
   blocks: int = _count(6, 'blocks of the encoder')
@@ -192,7 +192,7 @@ class Experiment:
   def paper(cls) -> 'Experiment':
     """The configuration that gives the paper's parameter counts exactly, and its protocol."""
     return cls(
-      model=Model(ffn=384, decoder_blocks=6, streams=2, head=(1024, 512, 256), dropout=0.5),
+      model=Model(patch=16, ffn=384, decoder_blocks=6, streams=2, head=(1024, 512, 256), dropout=0.5),
       lora=Lora(alpha=32.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head')),
       protocol=Protocol(split='window', normalise='dataset'),
     )

@@ -33,8 +33,8 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Model, {'patch': 24}, 'patch must divide the window of 128'),
     (config.Model, {'heads': 5}, 'width must be a multiple of heads'),
     (config.Model, {'heads': 3, 'streams': 2}, 'heads must be a multiple of streams'),
-    (config.Model, {'mask': 0.01}, 'hides 0 of 8 tokens'),
-    (config.Model, {'mask': 0.99}, 'hides 8 of 8 tokens'),
+    (config.Model, {'mask': 0.01}, 'hides 0 of 16 tokens'),
+    (config.Model, {'mask': 0.99}, 'hides 16 of 16 tokens'),
     (config.Model, {'head': ()}, 'one width or more'),
     (config.Model, {'head': (64, 0)}, 'model head'),
     (config.Lora, {'rank': 0}, 'at least 1'),
@@ -77,4 +77,4 @@ def test_a_label_budget_is_a_share_or_a_number_a_class(text: str, budget: float 
 
 
 def test_tokens_and_hidden_ones():
-  assert (config.Model().tokens, config.Model().hidden) == (8, 6)
+  assert (config.Model().tokens, config.Model().hidden) == (16, 12)

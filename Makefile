@@ -38,7 +38,7 @@ test: .venv/ready-dev
 	touch $@
 
 .venv/ready-dev: .venv/ready
-	$(BIN)/pip install --quiet --editable '.[dev,report]'
+	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
 clean:

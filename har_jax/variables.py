@@ -8,7 +8,6 @@ nf4/encoder/block_3/attention/query/codes        u8[18432]
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 from flax import traverse_util
 
@@ -62,8 +61,3 @@ def difference(expected: Variables, given: Variables) -> str:
 
 def _describe(leaf: Any) -> str:
   return 'nothing' if leaf is None else f'{np.dtype(leaf.dtype).name}{list(leaf.shape)}'
-
-
-def on_host(flat: Variables) -> Variables:
-  """Copies in NumPy."""
-  return jax.device_get(flat)

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from har_jax import variables
 
@@ -51,8 +50,3 @@ def test_a_difference_names_each_entry_and_both_sides():
     '  nf4/encoder/codes: expected uint8[6], given nothing',
     '  params/encoder/bias: expected float32[4], given float32[5]',
   ]
-
-
-def test_on_host_are_numpy_copies():
-  host = variables.on_host(_FLAT)
-  assert all(isinstance(leaf, np.ndarray | np.generic) for leaf in host.values())

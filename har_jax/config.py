@@ -111,6 +111,23 @@ class Lora(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class Precision(_Checked):
+  """In what form numbers are held and multiplied."""
+
+  nf4_double: bool = _knob(
+    False,
+    'QLoRA holds the scales of its four-bit blocks in eight bits',
+    lambda v: v in (True, False),
+    'a bool',
+  )
+  nf4_kernel: str = _choice(
+    'auto',
+    ('auto', 'reference', 'pallas'),
+    'who multiplies four-bit weights; `auto` takes what was measured faster',
+  )
+
+
+@dataclasses.dataclass(frozen=True)
 class Protocol(_Checked):
   """What is learned from, and what is measured."""
 
@@ -184,6 +201,7 @@ class Experiment:
 
   model: Model = Model()
   lora: Lora = Lora()
+  precision: Precision = Precision()
   protocol: Protocol = Protocol()
   pretrain: Training = Training(epochs=20.0, batch=256, evaluations=10)
   finetune: Training = Training(patience=4)

@@ -200,13 +200,13 @@ def adapt_and_test(
   """One run: split, adapt, train, choose on validation, test once."""
   experiment = study.experiment
   data = folds.target_windows(study.windows, target, experiment.protocol, seed)
-  objective = Classify(experiment.model, len(data.classes))
+  objective = Classify(experiment.model, len(data.classes), experiment.precision)
   # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
   # while single draws are compiled once for all of them (0.4 to 0.8 s).
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
-  adapted = method.adapt(objective.init(head_key) | base, experiment.lora, adapter_key)
+  adapted = method.adapt(objective.init(head_key) | base, experiment, adapter_key)
   statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment.lora))
+  trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
   path = result_path(study, target, method.name, seed)
   folder = path.with_suffix('')
   _claim(folder, identity)

@@ -17,6 +17,7 @@ flags.disclaim_key_flags()  # flags defined here belong to the script that asks 
 _PREFIXES = {
   'model': 'model_',
   'lora': 'lora_',
+  'precision': '',
   'protocol': '',
   'pretrain': 'pretrain_',
   'finetune': 'finetune_',
@@ -80,6 +81,7 @@ def _define(name: str, field: dataclasses.Field, default: Any) -> flags.FlagHold
   if isinstance(default, tuple):
     return flags.DEFINE_list(name, None, text)
   kinds: dict[type, Callable[..., flags.FlagHolder]] = {
+    bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,

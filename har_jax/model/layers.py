@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from har_jax import nf4
+from har_jax import config, nf4
 
 
 class Dense(nn.Module):
@@ -20,13 +20,14 @@ class Dense(nn.Module):
   """
 
   features: int
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(self, x: Float[Array, '*b i']) -> Float[Array, '*b o']:
     shape = (x.shape[-1], self.features)
     if self.has_variable('nf4', 'codes'):
-      packed = nf4.Nf4(self.get_variable('nf4', 'codes'), self.get_variable('nf4', 'scales'), shape)
-      y = nf4.matmul(x, packed)
+      packed = nf4.from_leaves(self.variables['nf4'], shape)
+      y = nf4.matmul(x, packed, self.precision.nf4_kernel)
     else:
       y = x @ self.param('kernel', nn.initializers.xavier_uniform(), shape)
     if self.has_variable('lora', 'a'):
@@ -41,17 +42,18 @@ class Attention(nn.Module):
   """Multi-head attention over tokens.   Source: arXiv:1706.03762, section 3.2."""
 
   heads: int
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
     width = x.shape[-1]
     q, k, v = (
-      Dense(width, name=name)(x).reshape(*x.shape[:-1], self.heads, width // self.heads)
+      Dense(width, self.precision, name=name)(x).reshape(*x.shape[:-1], self.heads, width // self.heads)
       for name in ('query', 'key', 'value')
     )
     scores = jnp.einsum('bthk,bshk->bhts', q, k) * (width // self.heads) ** -0.5
     mixed = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores), v)
-    return Dense(width, name='output')(mixed.reshape(x.shape))
+    return Dense(width, self.precision, name='output')(mixed.reshape(x.shape))
 
 
 class Block(nn.Module):
@@ -60,17 +62,20 @@ class Block(nn.Module):
   ffn: int
   heads: int
   streams: int
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
     halves = jnp.split(nn.LayerNorm(name='norm_attention')(x), self.streams, axis=-1)
     attended = [
-      Attention(self.heads // self.streams, name=stream_name('attention', i, self.streams))(half)
+      Attention(self.heads // self.streams, self.precision, name=stream_name('attention', i, self.streams))(
+        half
+      )
       for i, half in enumerate(halves)
     ]
     x = x + jnp.concatenate(attended, axis=-1)
-    hidden = Dense(self.ffn, name='up')(nn.LayerNorm(name='norm_ffn')(x))
-    return x + Dense(x.shape[-1], name='down')(nn.gelu(hidden))
+    hidden = Dense(self.ffn, self.precision, name='up')(nn.LayerNorm(name='norm_ffn')(x))
+    return x + Dense(x.shape[-1], self.precision, name='down')(nn.gelu(hidden))
 
 
 def stream_name(name: str, stream: int, streams: int) -> str:

@@ -24,6 +24,7 @@ class Encoder(nn.Module):
   """Windows to tokens: a linear embedding of patches, learned positions, pre-norm blocks, a last norm."""
 
   model: config.Model
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(
@@ -48,7 +49,7 @@ class Encoder(nn.Module):
     if visible is not None:
       tokens = masking.take(tokens, visible)
     for i in range(model.blocks):
-      tokens = Block(model.ffn, model.heads, model.streams, name=f'block_{i}')(tokens)
+      tokens = Block(model.ffn, model.heads, model.streams, self.precision, name=f'block_{i}')(tokens)
     return nn.LayerNorm(name='norm')(tokens), jnp.tile(mask_token, model.streams)
 
 
@@ -116,12 +117,13 @@ class Classifier(nn.Module):
 
   model: config.Model
   classes: int
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(
     self, signal: Float[Array, 'b n c'], *, training: bool = False, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     """`counts` is False for the windows that fill up a batch: BatchNorm leaves them out."""
-    tokens, _ = Encoder(self.model, name='encoder')(signal)
+    tokens, _ = Encoder(self.model, self.precision, name='encoder')(signal)
     head = Head(self.model.head, self.model.dropout, self.classes, name='head')
     return head(jnp.mean(tokens, axis=1), training=training, counts=counts)

@@ -5,6 +5,6 @@ from har_jax.peft.method import Method
 METHOD = Method(
   name='full',
   summary='every weight moves',
-  adapt=lambda variables, lora, key: variables,
-  trains=lambda path, lora: path.startswith('params/'),
+  adapt=lambda variables, experiment, key: variables,
+  trains=lambda path, experiment: path.startswith('params/'),
 )

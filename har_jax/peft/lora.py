@@ -8,18 +8,19 @@ import zlib
 import jax
 import jax.numpy as jnp
 
-from har_jax import config, nf4
+from har_jax import config
 from har_jax.errors import UserError
 from har_jax.peft.method import Method, in_head
 from har_jax.variables import Variables
 
 
-def adapt(variables: Variables, lora: config.Lora, key: jax.Array) -> Variables:
+def adapt(variables: Variables, experiment: config.Experiment, key: jax.Array) -> Variables:
   """Adds a pair to each kernel under a target module: A uniform as a dense layer's start, B zero.
 
   So the adapted model starts as the pretrained one, bit for bit.
   Raises UserError where a target matches no kernel: a misspelt one would otherwise train nothing, in silence.
   """
+  lora = experiment.lora
   kernels = {
     path: leaf for path, leaf in variables.items() if path.startswith('params/') and path.endswith('/kernel')
   }
@@ -44,41 +45,11 @@ def adapt(variables: Variables, lora: config.Lora, key: jax.Array) -> Variables:
   return adapted
 
 
-def trains(path: str, lora: config.Lora) -> bool:
+def trains(path: str, experiment: config.Experiment) -> bool:
   """Adapters and the head; of a head that is itself adapted, as the paper's is, only its norms' scale and bias."""
-  if 'head' in lora.targets and in_head(path):
+  if 'head' in experiment.lora.targets and in_head(path):
     return '/norm_' in path
   return path.startswith('lora/') or in_head(path)
-
-
-def merge(variables: Variables) -> Variables:
-  """Folds each adapter into its kernel: W + scale · A B. What comes back is a plain model of `params`.
-
-  Packed kernels are unpacked, so merged and unmerged agree up to float32 rounding; the four-bit error of the base
-  stays in.
-  """
-  merged = {
-    path: leaf for path, leaf in unpack(variables).items() if not path.startswith(('lora/', 'lora_scale/'))
-  }
-  for path, a in variables.items():
-    if path.startswith('lora/') and path.endswith('/a'):
-      module = path.removeprefix('lora/').removesuffix('/a')
-      b, scale = variables[f'lora/{module}/b'], variables[f'lora_scale/{module}/value']
-      merged[f'params/{module}/kernel'] = merged[f'params/{module}/kernel'] + scale * (a @ b)
-  return merged
-
-
-def unpack(variables: Variables) -> Variables:
-  """Every packed kernel as a float32 one again."""
-  unpacked = {path: leaf for path, leaf in variables.items() if not path.startswith('nf4/')}
-  for path, codes in variables.items():
-    if path.startswith('nf4/') and path.endswith('/codes'):
-      module = path.removeprefix('nf4/').removesuffix('/codes')
-      fan_out = unpacked[f'params/{module}/bias'].size
-      shape = (2 * codes.size // fan_out, fan_out)  # an odd last nibble is less than a row
-      packed = nf4.Nf4(codes, variables[f'nf4/{module}/scales'], shape)
-      unpacked[f'params/{module}/kernel'] = nf4.dequantize(packed)
-  return unpacked
 
 
 METHOD = Method(

@@ -15,8 +15,8 @@ class Method:
 
   name: str
   summary: str
-  adapt: Callable[[Variables, config.Lora, jax.Array], Variables]
-  trains: Callable[[str, config.Lora], bool]
+  adapt: Callable[[Variables, config.Experiment, jax.Array], Variables]
+  trains: Callable[[str, config.Experiment], bool]
 
 
 def in_head(path: str) -> bool:

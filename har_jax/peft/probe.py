@@ -5,6 +5,6 @@ from har_jax.peft.method import Method, in_head
 METHOD = Method(
   name='probe',
   summary='the head alone moves',
-  adapt=lambda variables, lora, key: variables,
-  trains=lambda path, lora: in_head(path),
+  adapt=lambda variables, experiment, key: variables,
+  trains=lambda path, experiment: in_head(path),
 )

@@ -3,34 +3,46 @@
 import re
 
 import jax
+import jax.numpy as jnp
 
 from har_jax import config, nf4
-from har_jax.peft import lora as plain_lora
+from har_jax.errors import UserError
+from har_jax.peft import lora
 from har_jax.peft.method import Method
 from har_jax.variables import Variables
 
 _BLOCK_KERNEL = re.compile(r'params/encoder/block_\d+/.*kernel')
 
 
-def adapt(variables: Variables, lora: config.Lora, key: jax.Array) -> Variables:
+def adapt(variables: Variables, experiment: config.Experiment, key: jax.Array) -> Variables:
   """LoRA's pairs, and every matrix of every encoder block packed: query, key, value, output, up, down.
 
   Embedding, positions, norms, biases and head stay in float32.
+  Raises UserError where a kernel holds a weight that is not finite, naming it: its block would hold nothing else.
   """
   adapted: Variables = {}
-  for path, leaf in plain_lora.adapt(variables, lora, key).items():
+  for path, leaf in lora.adapt(variables, experiment, key).items():
     if _BLOCK_KERNEL.fullmatch(path):
-      packed = nf4.quantize(leaf)
+      _refuse_not_finite(path, leaf)
       module = path.removeprefix('params/').removesuffix('/kernel')
-      adapted |= {f'nf4/{module}/codes': packed.codes, f'nf4/{module}/scales': packed.scales}
+      adapted |= nf4.to_leaves(nf4.quantize(leaf, double=experiment.precision.nf4_double), f'nf4/{module}/')
     else:
       adapted[path] = leaf
   return adapted
+
+
+def _refuse_not_finite(path: str, leaf: jax.Array) -> None:
+  if isinstance(leaf, jax.core.Tracer):  # only shapes are asked for
+    return
+  if bad := int(jnp.sum(~jnp.isfinite(leaf))):
+    raise UserError(
+      f'{path}: {bad} of {leaf.size} weights are not finite and cannot be held in four bits; pretrain again'
+    )
 
 
 METHOD = Method(
   name='qlora',
   summary='as lora, with the frozen kernels of every block in four bits',
   adapt=adapt,
-  trains=plain_lora.trains,
+  trains=lora.trains,
 )

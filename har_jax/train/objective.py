@@ -56,12 +56,17 @@ class Classify:
 
   model: config.Model
   classes: int
+  precision: config.Precision = dataclasses.field(default_factory=config.Precision)
+
+  @property
+  def _classifier(self) -> Classifier:
+    return Classifier(self.model, self.classes, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    return flatten(Classifier(self.model, self.classes).init(key, _blank_windows()))
+    return flatten(self._classifier.init(key, _blank_windows()))
 
   def losses(self, variables: Variables, batch: dict, key: jax.Array) -> tuple[Float[Array, 'b'], Variables]:
-    logits, updated = Classifier(self.model, self.classes).apply(
+    logits, updated = self._classifier.apply(
       nest(variables),
       batch['signal'],
       training=True,
@@ -72,7 +77,7 @@ class Classify:
     return optax.softmax_cross_entropy_with_integer_labels(logits, batch['label']), flatten(updated)
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:
-    logits: Any = Classifier(self.model, self.classes).apply(nest(variables), batch['signal'])
+    logits: Any = self._classifier.apply(nest(variables), batch['signal'])
     return logits
 
   def score(self, predictions: Float[np.ndarray, 'w y'], windows: dict) -> dict[str, float]:

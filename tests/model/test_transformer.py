@@ -154,12 +154,12 @@ def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[i
   chosen = peft.METHODS[method]
   start = jax.eval_shape(objective.init, jax.random.key(0))
   adapted = jax.eval_shape(
-    lambda: chosen.adapt(objective.init(jax.random.key(0)), experiment.lora, jax.random.key(1))
+    lambda: chosen.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))
   )
   total = [path for path in start if path.startswith('params/')]
   in_base = variables.count({path: start[path] for path in total})
   in_adapters = variables.count({path: leaf for path, leaf in adapted.items() if path.startswith('lora/')})
-  trained = {path: leaf for path, leaf in adapted.items() if chosen.trains(path, experiment.lora)}
+  trained = {path: leaf for path, leaf in adapted.items() if chosen.trains(path, experiment)}
   return variables.count(trained), in_base + in_adapters
 
 

@@ -13,13 +13,13 @@ import pytest
 from har_jax import config, peft, variables
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
-from har_jax.peft.lora import unpack
+from har_jax.peft import unpack
 from har_jax.train import optimizer
 from har_jax.train.objective import Classify
 from har_jax.train.step import start, training_step
 from har_jax.variables import Variables
 
-_LORA = config.Lora(rank=4, alpha=8.0)
+_EXPERIMENT = config.Experiment(lora=config.Lora(rank=4, alpha=8.0))
 _TRAINING = config.Training(learning_rate=0.01, pretrained_learning_rate=0.01, warmup=0.0)
 _STEPS = 3
 _CLASSES = 3
@@ -67,9 +67,9 @@ def run_of(objective: Classify, base: Variables, batch: Batch) -> Callable[[str]
   def run(name: str) -> Run:
     if name not in runs:
       method = peft.METHODS[name]
-      adapted = method.adapt(base, _LORA, jax.random.key(1))
+      adapted = method.adapt(base, _EXPERIMENT, jax.random.key(1))
       statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-      trainable, frozen = variables.split(rest, lambda path: method.trains(path, _LORA))
+      trainable, frozen = variables.split(rest, lambda path: method.trains(path, _EXPERIMENT))
       state = start(trainable, statistics, optimizer.build(_TRAINING, pretrained=True))
       step = jax.jit(training_step(objective, _TRAINING, pretrained=True))
       for _ in range(_STEPS):
@@ -112,9 +112,9 @@ def test_what_trains_is_what_the_method_says(run_of: Callable[[str], Run], name:
 
 
 def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(objective: Classify, base: Variables):
-  lora = config.Lora(targets=('up', 'head'))
-  adapted = peft.METHODS['lora'].adapt(base, lora, jax.random.key(0))
-  trained = {path for path in adapted if peft.METHODS['lora'].trains(path, lora) and '/head/' in path}
+  experiment = config.Experiment(lora=config.Lora(targets=('up', 'head')))
+  adapted = peft.METHODS['lora'].adapt(base, experiment, jax.random.key(0))
+  trained = {path for path in adapted if peft.METHODS['lora'].trains(path, experiment) and '/head/' in path}
   assert trained == {
     *(f'lora/head/dense_{i}/{leaf}' for i in (0, 1) for leaf in 'ab'),
     *(f'params/head/norm_0/{leaf}' for leaf in ('scale', 'bias')),
@@ -135,7 +135,7 @@ def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of: Callable[[str], R
 def test_at_its_start_lora_gives_the_pretrained_output_bit_for_bit(
   objective: Classify, base: Variables, batch: Batch
 ):
-  adapted = peft.METHODS['lora'].adapt(base, _LORA, jax.random.key(1))
+  adapted = peft.METHODS['lora'].adapt(base, _EXPERIMENT, jax.random.key(1))
   predict = jax.jit(objective.predict)
   given = predict(adapted, batch, jax.random.key(0))
   np.testing.assert_array_equal(given, predict(base, batch, jax.random.key(0)))
@@ -161,7 +161,9 @@ def test_merged_equals_unmerged(run_of: Callable[[str], Run], objective: Classif
 
 
 def test_merging_unpacks_kernels_without_an_adapter_too(base: Variables, objective: Classify, batch: Batch):
-  adapted = peft.METHODS['qlora'].adapt(base, config.Lora(targets=('up',)), jax.random.key(1))
+  adapted = peft.METHODS['qlora'].adapt(
+    base, config.Experiment(lora=config.Lora(targets=('up',))), jax.random.key(1)
+  )
   merged = peft.merge(adapted)
   assert variables.difference(base, merged) == ''
   predict = jax.jit(objective.predict)
@@ -170,7 +172,7 @@ def test_merging_unpacks_kernels_without_an_adapter_too(base: Variables, objecti
 
 
 def test_qlora_packs_the_blocks_matrices_and_nothing_else(base: Variables):
-  adapted = peft.METHODS['qlora'].adapt(base, _LORA, jax.random.key(1))
+  adapted = peft.METHODS['qlora'].adapt(base, _EXPERIMENT, jax.random.key(1))
   packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
   matrices = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
   assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in matrices}
@@ -182,8 +184,8 @@ def test_qlora_packs_the_blocks_matrices_and_nothing_else(base: Variables):
 
 
 def test_qlora_is_lora_on_the_dequantised_kernels(objective: Classify, base: Variables, batch: Batch):
-  qlora = peft.METHODS['qlora'].adapt(base, _LORA, jax.random.key(1))
-  lora = peft.METHODS['lora'].adapt(unpack(qlora), _LORA, jax.random.key(1))
+  qlora = peft.METHODS['qlora'].adapt(base, _EXPERIMENT, jax.random.key(1))
+  lora = peft.METHODS['lora'].adapt(unpack(qlora), _EXPERIMENT, jax.random.key(1))
   assert lora.keys() == unpack(qlora).keys()
   predict = jax.jit(objective.predict)
   given, expected = (predict(held, batch, jax.random.key(0)) for held in (qlora, lora))
@@ -195,14 +197,16 @@ def test_qlora_is_lora_on_the_dequantised_kernels(objective: Classify, base: Var
 @pytest.mark.parametrize('target', ['qurey', 'kernel', 'params', ''])
 def test_a_target_that_matches_nothing_lists_the_modules(base: Variables, name: str, target: str):
   with pytest.raises(UserError) as caught:
-    peft.METHODS[name].adapt(base, config.Lora(targets=('query', target)), jax.random.key(0))
+    peft.METHODS[name].adapt(
+      base, config.Experiment(lora=config.Lora(targets=('query', target))), jax.random.key(0)
+    )
   assert repr(target) in str(caught.value)
   for module in ('query', 'output', 'up', 'embed', 'head'):
     assert module in str(caught.value)
 
 
 def test_a_pair_starts_as_its_source_says(base: Variables):
-  adapted = peft.METHODS['lora'].adapt(base, _LORA, jax.random.key(1))
+  adapted = peft.METHODS['lora'].adapt(base, _EXPERIMENT, jax.random.key(1))
   a, b = (adapted[f'lora/encoder/block_0/up/{leaf}'] for leaf in 'ab')
   assert (a.shape, b.shape) == ((24, 4), (4, 48))
   assert not b.any()
@@ -210,14 +214,14 @@ def test_a_pair_starts_as_its_source_says(base: Variables):
   assert adapted['lora_scale/encoder/block_0/up/value'] == 8 / 4  # alpha over rank
   others = [leaf for path, leaf in adapted.items() if path.endswith('/up/a')]
   assert not np.array_equal(*others)
-  other_seed = peft.METHODS['lora'].adapt(base, _LORA, jax.random.key(2))
+  other_seed = peft.METHODS['lora'].adapt(base, _EXPERIMENT, jax.random.key(2))
   assert not np.array_equal(a, other_seed['lora/encoder/block_0/up/a'])
 
 
 def test_adapting_leaves_the_given_variables_alone(base: Variables):
   paths, first = set(base), {path: np.asarray(leaf) for path, leaf in base.items()}
   for method in peft.METHODS.values():
-    method.adapt(base, _LORA, jax.random.key(0))
+    method.adapt(base, _EXPERIMENT, jax.random.key(0))
   assert set(base) == paths
   assert all(np.array_equal(first[path], base[path]) for path in paths)
 
@@ -230,9 +234,9 @@ def test_a_full_step_is_traced_at_full_size(preset: str, name: str):
   count = experiment.finetune.batch
 
   def whole(key: jax.Array, batch: Batch) -> tuple[Variables, Variables]:
-    adapted = method.adapt(objective.init(key), experiment.lora, key)
+    adapted = method.adapt(objective.init(key), experiment, key)
     statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment.lora))
+    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
     state = start(trainable, statistics, optimizer.build(experiment.finetune, pretrained=True))
     step = training_step(objective, experiment.finetune, pretrained=True)
     after, _ = step(state, frozen, batch, key, jnp.int32(100))

@@ -206,7 +206,7 @@ def adapt_and_test(
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
   adapted = method.adapt(objective.init(head_key) | base, experiment, adapter_key)
   statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
+  trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
   path = result_path(study, target, method.name, seed)
   folder = path.with_suffix('')
   _claim(folder, identity)
@@ -244,6 +244,7 @@ def adapt_and_test(
       'frozen': variables.bytes_held(frozen),
       'trainable': variables.bytes_held(trainable),
       'statistics': variables.bytes_held(statistics),
+      'optimizer': {'state': done.optimizer_bytes},
     },
     'data': data.description,
   } | runtime.describe()

@@ -8,6 +8,7 @@ nf4/encoder/block_3/attention/query/codes        u8[18432]
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 from flax import traverse_util
 
@@ -40,12 +41,25 @@ def count(flat: Variables) -> int:
 
 
 def bytes_held(flat: Variables) -> dict[str, int]:
-  """Bytes a collection holds, by collection. No leaf has a dtype under a byte, so size times width is what lies in memory."""
+  """Bytes a collection holds, by collection."""
   held: dict[str, int] = {}
   for path, leaf in flat.items():
-    size = int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize
-    held[collection(path)] = held.get(collection(path), 0) + size
+    held[collection(path)] = held.get(collection(path), 0) + resident(leaf)
   return held
+
+
+def resident(tree: Any) -> int:
+  """Bytes that a tree's leaves hold: of live arrays as their device reports it, of shapes as their dtype implies.
+
+  The device's word, as `nbytes` says a byte of four-bit integers that take half of one.
+  """
+  return sum(_resident(leaf) for leaf in jax.tree.leaves(tree))
+
+
+def _resident(leaf: Any) -> int:
+  if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer):
+    return leaf.on_device_size_in_bytes()  # type: ignore[attr-defined]
+  return int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize
 
 
 def difference(expected: Variables, given: Variables) -> str:

@@ -153,6 +153,8 @@ def test_parameters_and_bytes_are_counted_by_collection(runs: dict[str, dict]):
   assert parameters['qlora'] == parameters['lora']
   assert held['full']['frozen'] == {}
   assert held['lora']['trainable']['lora'] == 4 * adapters
+  for name, each in held.items():  # AdamW's two moments of each trainable number, and its few counters
+    assert 0 <= each['optimizer']['state'] - 8 * parameters[name]['trainable'] <= 64
   weights = 4 * 24 * 24 + 2 * 24 * 48
   assert held['lora']['frozen']['params'] - held['qlora']['frozen']['params'] == 4 * weights
   assert held['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly

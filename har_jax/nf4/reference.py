@@ -81,7 +81,9 @@ def _nearest(values: Float[Array, 'n'], block: int, table: np.ndarray) -> tuple[
   # The ecosystem multiplies full blocks by a rounded reciprocal and divides a short last one: near a midpoint these differ.
   unit = blocks * shrink[:, None] * (1 / divisor)[:, None]
   if tail:
-    unit = unit.at[-1].set(blocks[-1] * shrink[-1] / divisor[-1])
+    # Behind a barrier, or XLA makes a product with the reciprocal of a division by one number.
+    by = jax.lax.optimization_barrier(jnp.broadcast_to(divisor[-1], block))
+    unit = unit.at[-1].set(blocks[-1] * shrink[-1] / by)
     scales = scales.at[-1].set(jnp.where(scales[-1] == 0, _TAIL_FLOOR, scales[-1]))
   # In float32 a product may exceed one by a rounding; the last entry is nearest then too.
   codes = jnp.searchsorted(jnp.asarray(midpoints(table)), unit.reshape(-1), side='left').astype(jnp.uint8)

@@ -28,9 +28,9 @@ def merge(variables: Variables) -> Variables:
 def merge_and_pack(variables: Variables, *, double: bool = False) -> tuple[Variables, dict[str, float]]:
   """As `merge`, with the kernels that were packed packed again; and the error that this makes in each, by module.
 
-  The error is ‖packed - merged‖ over ‖merged‖, in Frobenius' norm. It falls on the adapter's change as much as on the
-  kernel, and the change is the smaller: where it is under a tenth of the kernel, rounding is larger than what was
-  learned. Measure what is left before you ship it; `merge` loses nothing.
+  The error is ‖packed - merged‖ over ‖merged‖, in Frobenius' norm. It is made of what was learned as much as of the
+  kernel: unpacked weights lie on the levels, and a change under half a step between them is rounded away. So measure
+  the model that comes back before you ship it; `merge` loses nothing.
   """
   merged, errors = merge(variables), {}
   for module in packed_modules(variables):

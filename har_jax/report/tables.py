@@ -309,8 +309,8 @@ def _short(value: Any) -> str:
 # --- parameters, memory, seconds
 
 _MEMORY_CAPTION = (
-  'Megabytes (2²⁰ bytes) that variables hold, by collection; activations, gradients and the optimizer are '
-  'not counted. A range is over targets, whose heads differ.'
+  'Megabytes (2²⁰ bytes) that variables hold, by collection; activations and gradients are not '
+  'counted. A range is over targets, whose heads differ.'
 )
 
 

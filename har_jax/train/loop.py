@@ -17,7 +17,7 @@ from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.log import Log
 from har_jax.train.objective import Objective
 from har_jax.train.step import compiled_predict, compiled_step, start
-from har_jax.variables import Variables
+from har_jax.variables import Variables, resident
 
 EVALUATION_BATCH = 256
 
@@ -29,6 +29,7 @@ class Trained:
   variables: Variables  # trainable and batch statistics
   step: int
   history: list[dict]  # an entry a validation: step, measures, seconds so far
+  optimizer_bytes: int  # that its state holds
   seconds: float  # of training and validation, over all sittings, compilation included
 
 
@@ -91,7 +92,7 @@ def train(
   # Of equals the later, as its checkpoint is kept.
   best = max(reversed(history), key=lambda entry: entry['score'])
   chosen = checkpoints.variables(best['step'], trainable | statistics)
-  return Trained(chosen, best['step'], history, history[-1]['seconds'])
+  return Trained(chosen, best['step'], history, resident(state.optimizer), history[-1]['seconds'])
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:

@@ -8,7 +8,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from har_jax import config
 from har_jax.train import optimizer
@@ -20,7 +20,7 @@ from har_jax.variables import Variables
 class State:
   """All that changes in a run."""
 
-  step: Int[Array, '']
+  step: Any  # Int[Array, '']; or its shape, under jax.eval_shape
   trainable: Variables
   statistics: Variables  # BatchNorm's running ones: they move, but by no gradient
   optimizer: Any

@@ -22,6 +22,7 @@ from har_jax.variables import Variables
 _EXPERIMENT = config.Experiment(lora=config.Lora(rank=4, alpha=8.0))
 _TRAINING = config.Training(learning_rate=0.01, pretrained_learning_rate=0.01, warmup=0.0)
 _STEPS = 3
+_MATRICES = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
 _CLASSES = 3
 # A classifier hides no patch, so the mask token has no gradient and, as no matrix, no decay.
 _UNUSED = 'params/encoder/mask_token'
@@ -174,13 +175,54 @@ def test_merging_unpacks_kernels_without_an_adapter_too(base: Variables, objecti
 def test_qlora_packs_the_blocks_matrices_and_nothing_else(base: Variables):
   adapted = peft.METHODS['qlora'].adapt(base, _EXPERIMENT, jax.random.key(1))
   packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
-  matrices = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
-  assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in matrices}
+  assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
   assert not packed & {path.removeprefix('params/').removesuffix('/kernel') for path in adapted}
   # Four attention matrices of 24·24, two of 24·48: half a byte each, and four bytes a block of 64.
   weights = [24 * 24] * 4 + [24 * 48] * 2
   held = 2 * sum(n // 2 + 4 * -(-n // 64) for n in weights)
   assert variables.bytes_held(adapted)['nf4'] == held
+
+
+def test_double_quantisation_packs_the_same_codes_and_eight_bit_scales(base: Variables):
+  experiment = dataclasses.replace(_EXPERIMENT, precision=config.Precision(nf4_double=True))
+  plain, double = (
+    peft.METHODS['qlora'].adapt(base, each, jax.random.key(1)) for each in (_EXPERIMENT, experiment)
+  )
+  for path, leaf in plain.items():
+    if path.endswith('/codes'):
+      np.testing.assert_array_equal(leaf, double[path])
+    if path.startswith('nf4/') and path.endswith('/scales'):
+      module = path.removesuffix('/scales')
+      assert double[f'{module}/scale_codes'].shape == leaf.shape
+      assert path not in double
+  assert variables.bytes_held(double)['nf4'] < variables.bytes_held(plain)['nf4']
+
+
+@pytest.mark.parametrize('bad', [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(base: Variables, bad: float):
+  path = 'params/encoder/block_1/attention/value/kernel'
+  broken = base | {path: base[path].at[3, 5].set(bad).at[0, 0].set(bad)}
+  with pytest.raises(UserError, match=f'{path}: 2 of 576 weights are not finite'):
+    peft.METHODS['qlora'].adapt(broken, _EXPERIMENT, jax.random.key(0))
+
+
+@pytest.mark.parametrize('double', [False, True])
+def test_merged_and_packed_states_its_error(run_of: Callable[[str], Run], double: bool):
+  after = run_of('qlora').after
+  merged, (packed, errors) = peft.merge(after), peft.merge_and_pack(after, double=double)
+  assert not any(path.startswith(('lora/', 'lora_scale/')) for path in packed)
+  unpacked = peft.unpack(packed)
+  assert variables.difference(merged, unpacked) == ''
+  assert set(errors) == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
+  for path, kernel in merged.items():
+    module = path.removeprefix('params/').removesuffix('/kernel')
+    if module in errors and path.endswith('/kernel'):
+      wanted = np.linalg.norm(unpacked[path] - kernel) / np.linalg.norm(kernel)
+      assert errors[module] == pytest.approx(wanted, rel=1e-4)
+      # 0.09 for normally distributed weights; less here, as most of the base's weights lie on the levels still.
+      assert 0.01 < errors[module] < 0.1
+    else:
+      np.testing.assert_array_equal(unpacked[path], kernel)
 
 
 def test_qlora_is_lora_on_the_dequantised_kernels(objective: Classify, base: Variables, batch: Batch):

@@ -1,0 +1,55 @@
+"""What a compiled step needs beside its arguments: QLoRA's frozen kernels come and go one at a time."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax import config, peft, variables
+from har_jax.train import optimizer
+from har_jax.train.objective import Classify
+from har_jax.train.step import compiled_step, start
+
+_SIZES = {
+  'base': (config.Model(patch=16), 64),
+  'large': (config.Model(patch=16, width=1024, ffn=3072, blocks=12, heads=16), 16),
+}
+
+
+def _temporary_bytes(name: str, experiment: config.Experiment, batch: int) -> int:
+  """Of a whole training step, as the compiler plans it; nothing is run."""
+  objective, method = Classify(experiment.model, 6, experiment.precision), peft.METHODS[name]
+
+  def begin(key: jax.Array) -> tuple:
+    adapted = method.adapt(objective.init(key), experiment, key)
+    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
+    return start(trainable, statistics, optimizer.build(experiment.finetune, pretrained=True)), frozen
+
+  state, frozen = jax.eval_shape(begin, jax.random.key(0))
+  windows = {
+    'signal': jax.ShapeDtypeStruct((batch, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
+    'label': jax.ShapeDtypeStruct((batch,), jnp.int32),
+    'weight': jax.ShapeDtypeStruct((batch,), jnp.float32),
+  }
+  step = compiled_step(objective, experiment.finetune, pretrained=True)
+  compiled = step.lower(state, frozen, windows, jax.random.key(0), np.int32(100)).compile()  # type: ignore[attr-defined]
+  return compiled.memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.parametrize('size', _SIZES)
+def test_a_qlora_step_holds_at_most_two_float_kernels_more_than_a_lora_step(size: str):
+  model, batch = _SIZES[size]
+  experiment = config.Experiment(model=model)
+  two_kernels = 2 * 4 * model.width * model.ffn  # float32; `up` and `down` are the widest layers
+  assert (
+    _temporary_bytes('qlora', experiment, batch) <= _temporary_bytes('lora', experiment, batch) + two_kernels
+  )
+
+
+def test_nor_does_one_with_double_quantisation():
+  model, batch = _SIZES['base']
+  plain = config.Experiment(model=model)
+  double = config.Experiment(model=model, precision=config.Precision(nf4_double=True))
+  two_kernels = 2 * 4 * model.width * model.ffn
+  assert _temporary_bytes('qlora', double, batch) <= _temporary_bytes('lora', plain, batch) + two_kernels

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,13 +11,14 @@ import jax
 import har_jax
 
 
-def describe() -> dict[str, Any]:
-  """Versions and device."""
+def describe(also: Sequence[str] = ()) -> dict[str, Any]:
+  """Versions and device; `also` names packages that need not be installed."""
   names = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'numpy', 'scikit-learn', 'scipy')
   device = jax.devices()[0]
   return {
     'versions': {'har_jax': har_jax.__version__, 'python': platform.python_version()}
-    | {name: importlib.metadata.version(name) for name in names},
+    | {name: importlib.metadata.version(name) for name in names}
+    | {name: version for name in also if (version := _version(name))},
     'device': {
       'platform': device.platform,
       'kind': device.device_kind,
@@ -25,3 +27,10 @@ def describe() -> dict[str, Any]:
       'machine': platform.machine(),
     },
   }
+
+
+def _version(name: str) -> str | None:
+  try:
+    return importlib.metadata.version(name)
+  except importlib.metadata.PackageNotFoundError:
+    return None

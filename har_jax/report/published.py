@@ -1,4 +1,4 @@
-"""Figures as published: arXiv:2512.17983v1, Table II.
+"""Figures as published: arXiv:2512.17983v1, Tables II and IV.
 
 Accuracy, macro-F1, precision and recall as fractions of one. Split 70/30 by window; one figure each.
 """
@@ -35,6 +35,9 @@ TABLE_II: dict[str, dict[str, tuple[float, float, float, float]]] = {
     'qlora': (0.953, 0.953, 0.956, 0.956),
   },
 }
+
+# method → megabytes: frozen, trainable, buffers. Table IV.
+TABLE_IV: dict[str, tuple[float, float, float]] = {'lora': (10.06, 1.64, 0.01), 'qlora': (6.22, 1.64, 4.82)}
 
 # Ours → theirs, with what sets them apart.
 LOOKALIKES = {

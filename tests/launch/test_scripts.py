@@ -55,7 +55,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return folder
 
 
-@pytest.mark.parametrize('script', ['prepare', 'lodo', 'report'])
+@pytest.mark.parametrize('script', ['prepare', 'lodo', 'report', 'bench_nf4'])
 def test_help_answers_at_once(script: str):
   seconds = []
   for _ in range(3):
@@ -143,6 +143,41 @@ def test_a_run_killed_twice_ends_with_the_same_numbers_and_then_a_table(
   assert table.returncode == 0, table.stderr
   assert 'synth_waist' in table.stdout
   assert (killed / 'table2.md').is_file()
+
+
+def test_the_measurements_of_nf4_come_as_json_and_as_a_table(tmp_path: pathlib.Path):
+  tiny = [flag for flag in _TINY if flag.startswith(('--model_', '--lora_'))]
+  small = ('--shapes=64x128', '--rows=8', '--batches=4', '--repeats=2', '--presets=')
+  done = _run('bench_nf4', *tiny, *small, f'--out={tmp_path}')
+  assert done.returncode == 0, done.stderr
+  bench = json.loads((tmp_path / 'nf4.json').read_text())
+  assert [row['method'] for row in bench['steps']] == ['lora', 'qlora', 'qlora double']
+  assert (
+    bench['steps'][0]['frozen_bytes'] > bench['steps'][1]['frozen_bytes'] > bench['steps'][2]['frozen_bytes']
+  )
+  assert bench['versions']['jax']
+  text = (tmp_path / 'nf4.md').read_text()
+  assert text in done.stdout
+  rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
+  assert ['product', '64×128', 'float32'] in [row[:3] for row in rows]
+  assert ['qlora double', '4'] in [row[:2] for row in rows]
+
+
+@pytest.mark.parametrize(
+  ('flag', 'told'),
+  [
+    ('--shapes=64', '64'),
+    ('--batches=many', 'many'),
+    ('--presets=huge', 'huge'),
+    ('--nf4_kernel=fast', 'fast'),
+  ],
+)
+def test_a_flag_of_the_measurements_that_makes_no_sense_is_one_line(flag: str, told: str):
+  done = _run('bench_nf4', flag)
+  assert done.returncode == 1
+  assert done.stderr.startswith('error: ')
+  assert told in done.stderr
+  assert len(done.stderr.splitlines()) == 1
 
 
 def _kill_once_there(command: list[str], awaited: pathlib.Path) -> None:

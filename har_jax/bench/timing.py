@@ -1,0 +1,35 @@
+"""Seconds of calls that are to be compared."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+_WARM_UPS = 2  # the first compiles, the second finds memory as later ones do
+
+
+def side_by_side(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, np.ndarray]:
+  """Seconds of each call, `repeats` of them, taken in turn: what disturbs a moment of the machine disturbs all.
+
+  The order within a turn is drawn anew each time, as threads of another library go on waiting for a while after it.
+  """
+  for call in calls.values():
+    for _ in range(_WARM_UPS):
+      jax.block_until_ready(call())
+  seconds: dict[str, list[float]] = {name: [] for name in calls}
+  rng = np.random.default_rng(0)
+  for _ in range(repeats):
+    for name in rng.permutation(list(calls)).tolist():
+      started = time.perf_counter()
+      jax.block_until_ready(calls[name]())
+      seconds[name].append(time.perf_counter() - started)
+  return {name: np.array(taken) for name, taken in seconds.items()}
+
+
+def summary(seconds: np.ndarray, against: np.ndarray | None) -> dict[str, Any]:
+  """Median and quartiles in milliseconds, and the ratio to another call: the median of the ratios turn by turn."""
+  low, median, high = (1e3 * np.quantile(seconds, [0.25, 0.5, 0.75])).tolist()
+  ratio = None if against is None else float(np.median(seconds / against))
+  return {'ms': median, 'ms_quartiles': [low, high], 'ratio': ratio, 'repeats': len(seconds)}

@@ -348,7 +348,9 @@ def test_codes_and_scales_are_bitsandbytes_to_the_byte(name: str):
   packed = jax.jit(nf4.quantize)(jnp.asarray(_MATRICES[name]))
   np.testing.assert_array_equal(packed.codes, codes)
   np.testing.assert_array_equal(np.asarray(packed.scales).view(np.int32), state.absmax.numpy().view(np.int32))
-  if _MATRICES[name].shape[-1] % 64 == 0:  # its CPU code takes wrong scales where a block runs on into the next row
+  if (
+    _MATRICES[name].shape[-1] % 64 == 0
+  ):  # its CPU code takes wrong scales where a block runs on into the next row
     np.testing.assert_array_equal(nf4.dequantize(packed), unpacked)
 
 

@@ -1,0 +1,224 @@
+"""The fused kernels against the reference: interpreted here, and lowered for the devices that they are for."""
+
+import re
+from types import ModuleType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax import nf4
+from har_jax.nf4 import pallas_gpu, pallas_tpu
+from har_jax.nf4.reference import float_scales
+
+# 192 and 576: the base model, where the last registers are not full. 1024: two tiles on a TPU in float32.
+_SHAPES = [(64, 64), (192, 576), (576, 192), (1024, 1024)]
+_DTYPES = [jnp.float32, jnp.bfloat16]
+
+both_kernels = pytest.mark.parametrize(
+  'kernel', [pytest.param(module, id=module.PLATFORM) for module in (pallas_tpu, pallas_gpu)]
+)
+both_dtypes = pytest.mark.parametrize('dtype', _DTYPES)
+
+
+def _packed(shape: tuple[int, int], *, double: bool = False) -> nf4.Nf4:
+  """Blocks of very different scales, and two that are all zeros."""
+  rng = np.random.default_rng(0)
+  blocks = rng.standard_normal((shape[0], shape[1] // 64, 64)) * rng.uniform(
+    0.01, 3, (shape[0], shape[1] // 64, 1)
+  )
+  blocks[0, 0] = blocks[-1, -1] = 0
+  return nf4.quantize(jnp.asarray(blocks.reshape(shape), jnp.float32), double=double)
+
+
+def _rows(m: int, width: int, dtype: jax.typing.DTypeLike) -> jax.Array:
+  return jnp.asarray(np.random.default_rng(1).standard_normal((m, width)), dtype)
+
+
+def _forward(kernel: ModuleType, x: jax.Array, packed: nf4.Nf4) -> jax.Array:
+  return kernel.forward(x, packed.codes, float_scales(packed), packed.shape, interpret=True)
+
+
+def _backward(kernel: ModuleType, g: jax.Array, packed: nf4.Nf4) -> jax.Array:
+  return kernel.backward(g, packed.codes, float_scales(packed), packed.shape, interpret=True)
+
+
+def _assert_product(y: jax.Array, x: jax.Array, weights: jax.Array) -> None:
+  """y is x @ weights up to one rounding a summand in float32, and one of the result to its dtype."""
+  assert (y.shape, y.dtype) == ((x.shape[0], weights.shape[1]), x.dtype)
+  x64, weights64 = np.asarray(x, np.float64), np.asarray(weights, np.float64)
+  exact = x64 @ weights64
+  bound = x.shape[1] * 2**-24 * (np.abs(x64) @ np.abs(weights64))
+  bound += float(jnp.finfo(x.dtype).eps) / 2 * (np.abs(exact) + bound)
+  assert (np.abs(np.asarray(y, np.float64) - exact) <= bound).all()
+
+
+@both_kernels
+@both_dtypes
+@pytest.mark.parametrize('shape', _SHAPES)
+def test_products_are_those_of_the_unpacked_weights(
+  kernel: ModuleType, dtype: jax.typing.DTypeLike, shape: tuple[int, int]
+):
+  packed = _packed(shape)
+  weights = nf4.dequantize(packed, dtype)
+  x, g = (
+    _rows(300, shape[0], dtype),
+    _rows(300, shape[1], dtype),
+  )  # two tiles of rows or more, the last ragged
+  _assert_product(_forward(kernel, x, packed), x, weights)
+  _assert_product(_backward(kernel, g, packed), g, weights.T)
+
+
+@both_kernels
+@pytest.mark.parametrize('m', [0, 1, 17, 64])
+def test_any_number_of_rows_will_do(kernel: ModuleType, m: int):
+  packed = _packed((64, 128))
+  weights = nf4.dequantize(packed)
+  x, g = _rows(m, 64, jnp.float32), _rows(m, 128, jnp.float32)
+  _assert_product(_forward(kernel, x, packed), x, weights)
+  _assert_product(_backward(kernel, g, packed), g, weights.T)
+
+
+@both_kernels
+@both_dtypes
+@pytest.mark.parametrize('double', [False, True])
+def test_weights_are_decoded_bit_for_bit(kernel: ModuleType, dtype: jax.typing.DTypeLike, double: bool):
+  packed = _packed((96, 576), double=double)
+  weights = nf4.dequantize(packed, dtype)
+  np.testing.assert_array_equal(_forward(kernel, jnp.eye(96, dtype=dtype), packed), weights)
+  np.testing.assert_array_equal(_backward(kernel, jnp.eye(576, dtype=dtype), packed), weights.T)
+
+
+@both_dtypes
+def test_smaller_tiles_change_nothing(dtype: jax.typing.DTypeLike, monkeypatch: pytest.MonkeyPatch):
+  packed = _packed((256, 512))  # a shape of its own: a trace is kept by its shape
+  x, g = jnp.eye(256, dtype=dtype), jnp.eye(512, dtype=dtype)
+  monkeypatch.setattr(pallas_tpu, '_BUDGET', 2**20)
+  for transposed in (False, True):
+    size, rows = pallas_tpu._tiles((256, 512), dtype, transposed=transposed)
+    assert size < (256 if transposed else 512)  # several tiles of the weight
+    assert rows < 256  # and of rows
+  weights = nf4.dequantize(packed, dtype)
+  np.testing.assert_array_equal(_forward(pallas_tpu, x, packed), weights)
+  np.testing.assert_array_equal(_backward(pallas_tpu, g, packed), weights.T)
+
+
+@pytest.mark.parametrize('direction', ['forward', 'backward'])
+def test_a_gpu_neither_reads_nor_writes_rows_that_are_not_there(direction: str):
+  # Interpreted, an index outside is drawn inside; on a device it is someone else's memory. So the program is read.
+  packed = _packed((64, 64))
+  product = {'forward': _forward, 'backward': _backward}[direction]
+  traced = str(jax.make_jaxpr(lambda x: product(pallas_gpu, x, packed))(_rows(70, 64, jnp.float32)))
+  assert len(re.findall(r'<-.* mask=\w', traced)) == 2  # one load of rows, one store
+
+
+@both_kernels
+def test_vmap_over_rows_is_one_product_after_another(kernel: ModuleType):
+  packed = _packed((64, 128))
+  x = _rows(3 * 70, 64, jnp.float32).reshape(3, 70, 64)
+  y = jax.vmap(lambda rows: _forward(kernel, rows, packed))(x)
+  for each, rows in zip(y, x, strict=True):
+    _assert_product(each, rows, nf4.dequantize(packed))
+
+
+@both_kernels
+@both_dtypes
+@pytest.mark.parametrize(
+  'shape', [(192, 192), (192, 576), (576, 192), (1024, 1024), (1024, 4096), (4096, 1024)]
+)
+def test_shapes_of_our_models_may_run(
+  kernel: ModuleType, dtype: jax.typing.DTypeLike, shape: tuple[int, int]
+):
+  assert kernel.may_run(shape, dtype, 64)
+
+
+@both_kernels
+@pytest.mark.parametrize(
+  ('shape', 'dtype', 'block'),
+  [
+    ((192,), jnp.float32, 64),
+    ((2, 192, 192), jnp.float32, 64),
+    ((192, 192), jnp.float32, 128),
+    ((192, 192), jnp.float16, 64),
+    ((192, 96), jnp.float32, 64),  # blocks that run over the end of a row
+    ((24, 64), jnp.float32, 64),  # rows that make no tile
+    ((0, 64), jnp.float32, 64),
+  ],
+)
+def test_what_does_not_fit_may_not_run(
+  kernel: ModuleType, shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int
+):
+  assert not kernel.may_run(shape, dtype, block)
+
+
+@both_dtypes
+@pytest.mark.parametrize('shape', [(2**16, 64), (64, 2**18)])
+def test_what_exceeds_the_memory_of_a_core_may_not_run(dtype: jax.typing.DTypeLike, shape: tuple[int, int]):
+  assert not pallas_tpu.may_run(shape, dtype, 64)
+
+
+_LOWERED_FOR = pytest.mark.parametrize(
+  ('kernel', 'platform', 'device', 'call'),
+  [
+    pytest.param(pallas_tpu, 'tpu', 'TPU v5 lite', '@tpu_custom_call', id='v5e'),
+    pytest.param(pallas_tpu, 'tpu', 'TPU v6 lite', '@tpu_custom_call', id='v6e'),
+    pytest.param(
+      pallas_gpu,
+      'cuda',
+      'NVIDIA H100 80GB HBM3',
+      '@__gpu$xla.gpu.triton',
+      id='cuda',
+      # JAX 0.12 says that Triton will go, and has nothing yet that compiles such a kernel for all its GPUs.
+      marks=pytest.mark.filterwarnings('ignore:The Pallas Triton backend is deprecated:DeprecationWarning'),
+    ),
+  ],
+)
+
+
+def _lowered(
+  kernel: ModuleType, direction: str, platform: str, device: str, dtype: jax.typing.DTypeLike
+) -> str:
+  """The program of a [192, 576] product for a device that is not here."""
+  arguments = (
+    jax.ShapeDtypeStruct((300, 192 if direction == 'forward' else 576), dtype),
+    jax.ShapeDtypeStruct((192 * 288,), jnp.uint8),
+    jax.ShapeDtypeStruct((192 * 9,), jnp.float32),
+  )
+  described = jax.sharding.AbstractDevice(device_kind=device, num_cores=1, platform=kernel.PLATFORM)
+  with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), (), abstract_device=described)):
+    product = jax.jit(lambda x, codes, scales: getattr(kernel, direction)(x, codes, scales, (192, 576)))
+    return product.trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
+
+
+@_LOWERED_FOR
+@both_dtypes
+@pytest.mark.parametrize('direction', ['forward', 'backward'])
+def test_float_weights_are_never_in_device_memory(
+  kernel: ModuleType, platform: str, device: str, call: str, dtype: jax.typing.DTypeLike, direction: str
+):
+  text = _lowered(kernel, direction, platform, device, dtype)
+  assert text.count(call) == 1
+  name = {jnp.float32: 'f32', jnp.bfloat16: 'bf16'}[dtype]
+  floats = set(re.findall(r'tensor<([0-9x]+x(?:f|bf)[0-9]+)>', text))
+  assert floats == {
+    f'300x192x{name}',
+    f'300x576x{name}',
+    '1728xf32',
+    '192x9xf32',
+  }  # rows in, rows out, scales
+
+
+@pytest.mark.parametrize('precision', ['bfloat16', 'tensorfloat32', 'float32'])
+@both_dtypes
+def test_any_precision_compiles_for_a_tpu(dtype: jax.typing.DTypeLike, precision: str):
+  # Its compiler knows one pass and all passes in float32, and in bfloat16 only the former.
+  def product(x: jax.Array) -> jax.Array:
+    return _forward(pallas_tpu, x, _packed((64, 64)))
+
+  with jax.default_matmul_precision(precision):
+    _lowered(pallas_tpu, 'forward', 'tpu', 'TPU v5 lite', dtype)
+    traced = str(jax.make_jaxpr(product)(_rows(8, 64, dtype)))
+  products = re.findall(r'precision=\(Precision.(\w+), Precision.(\w+)\)', traced)
+  takes_all = dtype == jnp.float32 and precision != 'bfloat16'
+  assert products == [('DEFAULT', 'DEFAULT'), ('HIGHEST',) * 2 if takes_all else ('DEFAULT',) * 2]

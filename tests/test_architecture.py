@@ -25,6 +25,7 @@ _ROOMS = (
   'model',
   'peft',
   'train',
+  'bench',
   'lodo',
   'report',
 )

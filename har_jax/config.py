@@ -114,6 +114,9 @@ class Lora(_Checked):
 class Precision(_Checked):
   """In what form numbers are held and multiplied."""
 
+  dtype: str = _choice(
+    'float32', ('float32', 'bfloat16'), 'what matrix products are made in; all else stays in float32'
+  )
   nf4_double: bool = _knob(
     False,
     'QLoRA holds the scales of its four-bit blocks in eight bits',

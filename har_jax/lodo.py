@@ -136,13 +136,14 @@ def pretrained_encoder(study: Study, target: str, *, progress: bool = True) -> V
   model = config.to_json(experiment.model)
   identity = {
     'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
+    'dtype': experiment.precision.dtype,
     'training': config.to_json(experiment.pretrain),
     'normalise': experiment.protocol.normalise,
     'validation': experiment.protocol.validation_share,
     'windows': _checksums(study, sources),
   }
   _claim(folder, identity)
-  objective = Reconstruct(experiment.model)
+  objective = Reconstruct(experiment.model, experiment.precision)
   path = folder / 'pretrained.json'
   if path.exists():
     step = results.read(path)['step']

@@ -1,21 +1,16 @@
 """What four-bit weights cost and save: of a matrix, of a training step, of a model."""
 
 import dataclasses
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from har_jax import config, peft, variables
+from har_jax import config
+from har_jax.bench.running import Running, finetuning
 from har_jax.bench.stores import OPERATIONS, stores
 from har_jax.bench.timing import side_by_side, summary
-from har_jax.train import optimizer
-from har_jax.train.objective import Classify
-from har_jax.train.step import State, compiled_step, start
 
-_CLASSES = 6
 # Name → method, double quantisation. The first is what the others are measured against.
 _ADAPTED = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
 
@@ -55,8 +50,8 @@ def _rate(
 
 def steps(experiment: config.Experiment, *, batch: int, repeats: int) -> Iterator[dict[str, Any]]:
   """Whole training steps, LoRA and QLoRA in turn: time, and the bytes that the compiler plans beside the arguments."""
-  running = {name: _Running.start(_experiment(experiment, name), name, batch) for name in _ADAPTED}
-  seconds = side_by_side({name: run.step for name, run in running.items()}, repeats=repeats)
+  running = {name: _adapted(experiment, name, batch) for name in _ADAPTED}
+  seconds = side_by_side({name: run.call for name, run in running.items()}, repeats=repeats)
   for name, run in running.items():
     yield {
       'method': name,
@@ -64,7 +59,7 @@ def steps(experiment: config.Experiment, *, batch: int, repeats: int) -> Iterato
       **summary(seconds[name], seconds['lora']),
       'compile_s': run.compile_s,
       'temporary_bytes': run.temporary_bytes,
-      'frozen_bytes': run.frozen_bytes,
+      'frozen_bytes': run.held['frozen'],
     }
 
 
@@ -72,63 +67,18 @@ def memory(presets: Sequence[str]) -> Iterator[dict[str, Any]]:
   """Bytes that live variables hold, by what they are (the paper's Table IV), and the temporary ones of a step."""
   for preset in presets:
     for name in _ADAPTED:
-      experiment = _experiment(config.PRESETS[preset](), name)
-      run = _Running.start(experiment, name, experiment.finetune.batch)
+      experiment = config.PRESETS[preset]()
+      run = _adapted(experiment, name, experiment.finetune.batch)
       yield {
         'preset': preset,
         'method': name,
-        'frozen': run.frozen_bytes,
-        'trainable': variables.resident(run.state.trainable),
-        'buffers': variables.resident(run.state.statistics),
-        'optimizer': variables.resident(run.state.optimizer),
+        **run.held,
         'temporary': run.temporary_bytes,
         'batch': experiment.finetune.batch,
       }
 
 
-def _experiment(experiment: config.Experiment, name: str) -> config.Experiment:
-  precision = dataclasses.replace(experiment.precision, nf4_double=_ADAPTED[name][1])
-  return dataclasses.replace(experiment, precision=precision)
-
-
-@dataclasses.dataclass
-class _Running:
-  """A compiled step and its state, which each call moves on."""
-
-  compiled: Any
-  arguments: tuple
-  state: State
-  compile_s: float
-  temporary_bytes: int
-  frozen_bytes: int
-
-  @classmethod
-  def start(cls, experiment: config.Experiment, name: str, batch: int) -> '_Running':
-    method = peft.METHODS[_ADAPTED[name][0]]
-    objective = Classify(experiment.model, _CLASSES, experiment.precision)
-    adapted = method.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))
-    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
-    state = start(trainable, statistics, optimizer.build(experiment.finetune, pretrained=True))
-    rng = np.random.default_rng(0)
-    windows = {
-      'signal': rng.standard_normal((batch, config.WINDOW_SAMPLES, config.CHANNELS), np.float32),
-      'label': rng.integers(0, _CLASSES, batch, np.int32),
-      'weight': np.ones(batch, np.float32),
-    }
-    arguments = (frozen, jax.device_put(windows), jax.random.key(2), np.int32(10**6))
-    step: Any = compiled_step(objective, experiment.finetune, pretrained=True)
-    begun = time.perf_counter()
-    compiled = step.lower(state, *arguments).compile()
-    return cls(
-      compiled,
-      arguments,
-      state,
-      compile_s=time.perf_counter() - begun,
-      temporary_bytes=compiled.memory_analysis().temp_size_in_bytes,
-      frozen_bytes=variables.resident(frozen),
-    )
-
-  def step(self) -> Any:
-    self.state, loss = self.compiled(self.state, *self.arguments)
-    return self.state, loss
+def _adapted(experiment: config.Experiment, name: str, batch: int) -> Running:
+  method, double = _ADAPTED[name]
+  precision = dataclasses.replace(experiment.precision, nf4_double=double)
+  return finetuning(dataclasses.replace(experiment, precision=precision), method, batch)

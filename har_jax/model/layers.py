@@ -16,6 +16,7 @@ class Dense(nn.Module):
 
   W is the packed kernel of the collection `nf4` where there is one, otherwise that of `params`. The scale, alpha over
   rank, is the collection `lora_scale`'s: it is no weight, but a merged or stored adapter needs it.
+  Products are made in the precision's dtype, and what they give is float32 again.
   Source: arXiv:2106.09685 (LoRA), section 4.1; arXiv:2305.14314 (QLoRA), section 3.
   """
 
@@ -24,18 +25,21 @@ class Dense(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, '*b i']) -> Float[Array, '*b o']:
-    shape = (x.shape[-1], self.features)
+    shape, dtype = (x.shape[-1], self.features), self.precision.dtype
+    x = x.astype(dtype)
     if self.has_variable('nf4', 'codes'):
       packed = nf4.from_leaves(self.variables['nf4'], shape)
       y = nf4.matmul(x, packed, self.precision.nf4_kernel)
     else:
-      y = x @ self.param('kernel', nn.initializers.xavier_uniform(), shape)
+      y = x @ self.param('kernel', nn.initializers.xavier_uniform(), shape).astype(dtype)
     if self.has_variable('lora', 'a'):
       a: Array = self.get_variable('lora', 'a')
       b: Array = self.get_variable('lora', 'b')
-      y = y + self.get_variable('lora_scale', 'value') * ((x @ a) @ b)
+      y = y + self.get_variable('lora_scale', 'value').astype(dtype) * (
+        (x @ a.astype(dtype)) @ b.astype(dtype)
+      )
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
-    return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+    return y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
 
 
 class Attention(nn.Module):
@@ -51,8 +55,10 @@ class Attention(nn.Module):
       Dense(width, self.precision, name=name)(x).reshape(*x.shape[:-1], self.heads, width // self.heads)
       for name in ('query', 'key', 'value')
     )
-    scores = jnp.einsum('bthk,bshk->bhts', q, k) * (width // self.heads) ** -0.5
-    mixed = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores), v)
+    dtype = self.precision.dtype
+    q, k, v = (each.astype(dtype) for each in (q, k, v))
+    scores = jnp.einsum('bthk,bshk->bhts', q, k).astype(jnp.float32) * (width // self.heads) ** -0.5
+    mixed = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores).astype(dtype), v)
     return Dense(width, self.precision, name='output')(mixed.reshape(x.shape))
 
 

@@ -37,7 +37,7 @@ class Encoder(nn.Module):
     model = self.model
     start = nn.initializers.normal(_POSITION_DEVIATION)
     embedded = [
-      Dense(model.width // model.streams, name=stream_name('embed', i, model.streams))(
+      Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(
         patches(part, model.patch)
       )
       for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
@@ -57,6 +57,7 @@ class Decoder(nn.Module):
   """All tokens, hidden ones as mask tokens, to reconstructed patches; blocks like the encoder's."""
 
   model: config.Model
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(
@@ -69,19 +70,22 @@ class Decoder(nn.Module):
       'positions', start, (1, model.tokens, model.width)
     )
     for i in range(model.decoder_blocks):
-      tokens = Block(model.ffn, model.heads, model.streams, name=f'block_{i}')(tokens)
-    return Dense(model.patch * config.CHANNELS, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))
+      tokens = Block(model.ffn, model.heads, model.streams, self.precision, name=f'block_{i}')(tokens)
+    return Dense(model.patch * config.CHANNELS, self.precision, name='reconstruct')(
+      nn.LayerNorm(name='norm')(tokens)
+    )
 
 
 class Autoencoder(nn.Module):
   """The masked autoencoder.   Source: arXiv:2111.06377, section 3."""
 
   model: config.Model
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(self, signal: Float[Array, 'b n c'], visible: Int[Array, 'b v']) -> Float[Array, 'b t q']:
-    tokens, mask_token = Encoder(self.model, name='encoder')(signal, visible)
-    return Decoder(self.model, name='decoder')(tokens, visible, mask_token)
+    tokens, mask_token = Encoder(self.model, self.precision, name='encoder')(signal, visible)
+    return Decoder(self.model, self.precision, name='decoder')(tokens, visible, mask_token)
 
 
 def reconstruction_error(
@@ -98,18 +102,19 @@ class Head(nn.Module):
   hidden: tuple[int, ...]
   dropout: float
   classes: int
+  precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(
     self, features: Float[Array, 'b d'], *, training: bool, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     for i, width in enumerate(self.hidden):
-      features = Dense(width, name=f'dense_{i}')(features)
+      features = Dense(width, self.precision, name=f'dense_{i}')(features)
       # Momentum 0.9: a run is a few hundred steps, too short for statistics with a memory of one hundred.
       norm = nn.BatchNorm(use_running_average=not training, momentum=0.9, name=f'norm_{i}')
       features = nn.relu(norm(features, mask=None if counts is None else counts[:, None]))
       features = nn.Dropout(self.dropout, deterministic=not training)(features)
-    return Dense(self.classes, name=f'dense_{len(self.hidden)}')(features)
+    return Dense(self.classes, self.precision, name=f'dense_{len(self.hidden)}')(features)
 
 
 class Classifier(nn.Module):
@@ -125,5 +130,5 @@ class Classifier(nn.Module):
   ) -> Float[Array, 'b y']:
     """`counts` is False for the windows that fill up a batch: BatchNorm leaves them out."""
     tokens, _ = Encoder(self.model, self.precision, name='encoder')(signal)
-    head = Head(self.model.head, self.model.dropout, self.classes, name='head')
+    head = Head(self.model.head, self.model.dropout, self.classes, self.precision, name='head')
     return head(jnp.mean(tokens, axis=1), training=training, counts=counts)

@@ -31,15 +31,20 @@ class Reconstruct:
   """Squared error on hidden patches; a validation hides the same ones every time."""
 
   model: config.Model
+  precision: config.Precision = dataclasses.field(default_factory=config.Precision)
+
+  @property
+  def _autoencoder(self) -> Autoencoder:
+    return Autoencoder(self.model, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
     visible, _ = draw_mask(key, 2, self.model.tokens, self.model.hidden)
-    return flatten(Autoencoder(self.model).init(key, _blank_windows(), visible))
+    return flatten(self._autoencoder.init(key, _blank_windows(), visible))
 
   def losses(self, variables: Variables, batch: dict, key: jax.Array) -> tuple[Float[Array, 'b'], Variables]:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
-    reconstructed: Any = Autoencoder(self.model).apply(nest(variables), signal, visible)
+    reconstructed: Any = self._autoencoder.apply(nest(variables), signal, visible)
     return reconstruction_error(reconstructed, patches(signal, self.model.patch), mask), {}
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:

@@ -55,7 +55,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return folder
 
 
-@pytest.mark.parametrize('script', ['prepare', 'lodo', 'report', 'bench_nf4'])
+@pytest.mark.parametrize('script', ['prepare', 'lodo', 'report', 'bench', 'bench_nf4'])
 def test_help_answers_at_once(script: str):
   seconds = []
   for _ in range(3):
@@ -161,6 +161,26 @@ def test_the_measurements_of_nf4_come_as_json_and_as_a_table(tmp_path: pathlib.P
   rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
   assert ['product', '64×128', 'float32'] in [row[:3] for row in rows]
   assert ['qlora double', '4'] in [row[:2] for row in rows]
+
+
+def test_the_measurements_of_steps_come_as_json_and_as_a_table(tmp_path: pathlib.Path):
+  tiny = [flag for flag in _TINY if flag.startswith(('--model_', '--lora_'))]
+  done = _run('bench', *tiny, '--kinds=lora', '--batches=4,8', '--repeats=2', f'--out={tmp_path}')
+  assert done.returncode == 0, done.stderr
+  bench = json.loads((tmp_path / 'steps.json').read_text())
+  assert [(row['kind'], row['batch'], row['by']) for row in bench['steps']] == [
+    ('lora', 4, 'har_jax'),
+    ('lora', 8, 'har_jax'),
+  ]
+  assert (tmp_path / 'steps.md').read_text() in done.stdout
+
+
+@pytest.mark.parametrize(('flag', 'told'), [('--kinds=lroa', 'lroa'), ('--batches=0', '0')])
+def test_a_step_that_is_none_is_one_line(flag: str, told: str):
+  done = _run('bench', flag)
+  assert done.returncode == 1
+  assert done.stderr.startswith('error: ')
+  assert told in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Operations are counted as they are traced, and a step that is called again and again goes on."""
+
+import jax
+import jax.numpy as jnp
+
+from har_jax import config
+from har_jax.bench import running, steps
+
+
+def test_operations_of_products_by_hand():
+  x, w = jnp.ones((3, 5)), jnp.ones((5, 7))
+  assert running.count_operations(jnp.matmul, x, w) == 2 * 3 * 5 * 7
+  # Within jit, and in batches; sums are no products.
+  batched = jax.jit(lambda x, w: jnp.einsum('bij,jk->bik', x, w).sum())
+  assert running.count_operations(batched, jnp.ones((4, 3, 5)), w) == 2 * 4 * 3 * 5 * 7
+  # The product itself, and the gradient of each side.
+  both = jax.grad(lambda x, w: (x @ w).sum() ** 2, argnums=(0, 1))
+  assert running.count_operations(both, x, w) == 3 * 2 * 3 * 5 * 7
+
+
+def test_a_lora_step_has_the_operations_of_its_layers():
+  model = config.Model(patch=16)
+  rows, d, f, r = 4 * model.tokens, model.width, model.ffn, config.Lora().rank
+  dense = [(d, d)] * 4 + [(d, f), (f, d)]
+  forward = sum(2 * rows * (i * o + r * (i + o)) for i, o in dense) + 2 * 2 * rows * model.tokens * d
+  # Backward: each frozen product once, towards its input; of adapters and attention both sides.
+  backward = sum(2 * rows * (i * o + 2 * r * (i + o)) for i, o in dense) + 4 * 2 * rows * model.tokens * d
+  counted = running.finetuning(config.Experiment(model=model), 'lora', 4).operations
+  # The rest is the embedding, and in the first block's query, key and value what no gradient needs.
+  assert abs(counted / (model.blocks * (forward + backward)) - 1) < 0.03
+
+
+def test_each_step_is_measured_and_goes_on(tiny: config.Model):
+  experiment = config.Experiment(model=tiny)
+  rows = list(steps.measure(experiment, ['lora', 'pretraining', 'inference'], [4], repeats=2, peers=False))
+  assert [(row['kind'], row['by']) for row in rows] == [
+    ('lora', 'har_jax'),
+    ('pretraining', 'har_jax'),
+    ('inference', 'har_jax'),
+  ]
+  for row in rows:
+    assert row['ratio'] == 1
+    assert row['windows_s'] * row['ms'] == 4000
+    assert row['gflop_s'] * row['ms'] * 1e6 == row['operations'] > 0
+    assert 0 < row['share_of_product'] < 1
+    assert row['peak_resident_bytes'] > row['held_bytes'] > 0

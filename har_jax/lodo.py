@@ -2,11 +2,17 @@
 
 <out>/<target>/pretrain/                                      shared by all methods, splits, budgets and seeds
 <out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder
+
+Any number of jobs may work on one --out: a folder is one job's at a time, and the others wait for what it makes.
 """
 
+import contextlib
 import dataclasses
+import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -15,9 +21,10 @@ import numpy as np
 from har_jax import config, results, runtime, variables
 from har_jax.data import folds
 from har_jax.data import windows as store
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
 from har_jax.peft import METHODS, Method
-from har_jax.train import metrics
+from har_jax.results import Place
+from har_jax.train import mesh, metrics
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import predict, train
 from har_jax.train.objective import Classify, Reconstruct
@@ -25,19 +32,22 @@ from har_jax.variables import Variables
 
 # The same people's recordings under two names: neither may be a source where the other is the target.
 _TWINS = (frozenset({'hapt', 'ucihar'}),)
+_LOOK_S = 1.0  # between two looks whether another job is done
+_TELL_S = 60.0  # between two lines that say what is waited for
 
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-  """What to run: targets × methods × seeds of one experiment, over the windows of one folder."""
+  """What to run: targets × methods × seeds of one experiment, over the windows of one folder; or a shard of them."""
 
   windows: pathlib.Path
-  out: pathlib.Path
+  out: Place
   experiment: config.Experiment
   targets: tuple[str, ...]
   methods: tuple[str, ...]
   seeds: tuple[int, ...]
   sources: tuple[str, ...] = ()  # of pretraining; none: every archive but the target
+  shard: tuple[int, int] = (0, 1)  # which, of how many
 
   def __post_init__(self):
     known = available(self.windows)
@@ -57,6 +67,23 @@ class Study:
         )
       if not self.sources_of(target):
         raise UserError(f'nothing to pretrain on for {target}: {self.windows} holds no other archive')
+    number, shards = self.shard
+    if not 0 <= number < shards:
+      raise UserError(f'shard {number} of {shards}; they are counted from 0 to n-1, such as 0/4')
+    if not self.runs:
+      every = len(dataclasses.replace(self, shard=(0, 1)).runs)
+      raise UserError(f'{every} runs cannot be dealt to {shards} shards; give at most {every}')
+
+  @property
+  def runs(self) -> list[tuple[str, int, str]]:
+    """The target, seed and method of each run of this shard, whether finished or not.
+
+    Together the shards are everything, each run in one of them, and none has more than one run more than another. A
+    shard is one stretch of all runs, target after target, so that few shards wait for the same pretraining.
+    """
+    every = list(dict.fromkeys(itertools.product(self.targets, self.seeds, self.methods)))
+    number, shards = self.shard
+    return every[number * len(every) // shards : (number + 1) * len(every) // shards]
 
   def sources_of(self, target: str) -> tuple[str, ...]:
     return self.sources or tuple(name for name in available(self.windows) if name not in _left_out(target))
@@ -74,27 +101,52 @@ def _left_out(target: str) -> frozenset[str]:
   return frozenset({target}).union(*(twins for twins in _TWINS if target in twins))
 
 
-def run(study: Study, *, progress: bool = True) -> Iterator[tuple[pathlib.Path, dict[str, Any]]]:
-  """Each run's result file and what is in it, as they come; finished runs are read, not run again."""
-  for target in study.targets:
+def run(
+  study: Study,
+  *,
+  may_pretrain: bool = True,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+  """Each run's result file and what is in it, as they come; finished runs are read, not run again.
+
+  Of several processes all do this alike, and one writes. `stop` is `train`'s.
+  """
+  for target, of_target in itertools.groupby(study.runs, key=lambda run: run[0]):
     base: Variables | None = None
-    for seed in study.seeds:
-      for name in study.methods:
-        path = result_path(study, target, name, seed)
-        identity = _identity(study, target, name, seed)
-        if path.exists():
-          result = results.read(path)
-          _refuse_other(path, result.get('identity'), identity)
-        else:
-          base = pretrained_encoder(study, target, progress=progress) if base is None else base
-          result = adapt_and_test(
-            study, target, METHODS[name], seed, base, identity=identity, progress=progress
-          )
-          results.write(path, result)
-        yield path, result
+    for _, seed, name in of_target:
+      path = result_path(study, target, name, seed)
+      identity = _identity(study, target, name, seed)
+      result = _finished(path, identity)
+      if result is None:
+        if base is None:
+          base = pretrained_encoder(study, target, may_train=may_pretrain, progress=progress, stop=stop)
+        title = f'{target}: {name}, seed {seed}'
+        with _alone(path.with_suffix(''), identity, title=title, stop=stop) as still:
+          result = _finished(path, identity)  # by another job, while this one waited
+          if result is None:
+            result = adapt_and_test(
+              study, target, METHODS[name], seed, base, identity=identity, progress=progress, stop=still
+            )
+            _write(path, result)
+      yield path, result
 
 
-def result_path(study: Study, target: str, method: str, seed: int) -> pathlib.Path:
+def pretrain(
+  study: Study, *, progress: bool = True, stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+  """The pretraining alone of each target of this shard: its file and what is in it. `stop` is `train`'s."""
+  for target in dict.fromkeys(target for target, _, _ in study.runs):
+    pretrained_encoder(study, target, progress=progress, stop=stop)
+    path = pretrained_path(study, target)
+    yield path, results.read(path)
+
+
+def pretrained_path(study: Study, target: str) -> Place:
+  return study.out / target / 'pretrain' / 'pretrained.json'
+
+
+def result_path(study: Study, target: str, method: str, seed: int) -> Place:
   protocol = study.experiment.protocol
   budget = protocol.labels.replace('/', '-per-')
   return study.out / target / method / protocol.split / f'labels-{budget}' / f'seed{seed}.json'
@@ -119,19 +171,113 @@ def _checksums(study: Study, names: Sequence[str]) -> dict[str, Any]:
   }
 
 
-def _refuse_other(path: pathlib.Path, made_with: Any, asked_for: Any) -> None:
+def _exists(path: Place) -> bool:
+  """As the leading process sees it. The others do not look: a network share would go on telling them of the past."""
+  return mesh.leaders_word(mesh.leads() and path.exists())
+
+
+def _finished(path: Place, identity: dict[str, Any]) -> dict[str, Any] | None:
+  """The result in a file, None where there is none. Raises UserError where it is of another experiment."""
+  if not _exists(path):
+    return None
+  result = results.read(path)
+  _refuse_other(path, result.get('identity'), identity)
+  return result
+
+
+def _write(path: Place, entries: dict[str, Any]) -> None:
+  """One process writes; the others go on once the file is there."""
+  if mesh.leads():
+    results.write(path, entries)
+  mesh.wait_for_all(str(path))
+
+
+def _refuse_other(path: Place, made_with: Any, asked_for: Any) -> None:
   if lines := results.differences(made_with, asked_for):
     raise UserError(
       f'{path} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
     )
 
 
+# --- one job a folder
+
+
+@contextlib.contextmanager
+def _alone(
+  folder: Place, identity: dict[str, Any], *, title: str, stop: Callable[[], bool]
+) -> Iterator[Callable[[], bool]]:
+  """Holds a run's folder, for what its run.json says: of all jobs that want it one goes on, and the others wait.
+
+  Of several processes the leading one tries, again and again rather than waiting in the lock, so that the others meet it
+  each time: nobody stays in a collective for long, and a stop comes through.
+  Gives a `stop` to train with, which raises UserError once another job has taken the folder from a silent one.
+  Raises UserError where the folder is another experiment's, Stopped where `stop` says so while it waits.
+  """
+  _is_claimed(folder, identity)  # refused before it waits
+  lock = results.lock(folder) if mesh.leads() else None
+  began = time.monotonic()
+  tell = began
+  while not mesh.leaders_word(lock is not None and lock.take()):
+    if stop():
+      raise Stopped(f'{title}: stopped while another job is at it')
+    if lock is not None and time.monotonic() >= tell:
+      minutes = (time.monotonic() - began) / 60
+      print(
+        f'{title}: {lock.holder()} is at it; waiting, {minutes:.0f} min so far', file=sys.stderr, flush=True
+      )
+      tell += _TELL_S
+    time.sleep(_LOOK_S)
+
+  def still_ours() -> bool:
+    if lock is not None and lock.is_lost():
+      raise UserError(
+        f'{title}: no sign of life from this job for {results.LEASE_S:.0f} s, and another has taken {folder}; '
+        'run again to go on with the rest'
+      )
+    return stop()
+
+  try:
+    if not _is_claimed(folder, identity):
+      _claim(folder, identity)
+    yield still_ours
+  finally:
+    if lock is not None:
+      lock.release()
+
+
+def _is_claimed(folder: Place, identity: dict[str, Any]) -> bool:
+  """Whether a run's folder says what it is for. Raises UserError where that is something else."""
+  path = folder / 'run.json'
+  if not _exists(path):
+    return False
+  # To be deleted whole: without its run.json alone, another run would go on from its checkpoints.
+  _refuse_other(folder, results.read(path), identity)
+  return True
+
+
+def _claim(folder: Place, identity: dict[str, Any]) -> None:
+  path = folder / 'run.json'
+  _write(path, identity)
+  if not path.exists():
+    raise UserError(f'{path}, which process 0 wrote, is not there; give an --out that all processes share')
+
+
 # --- pretraining
 
 
-def pretrained_encoder(study: Study, target: str, *, progress: bool = True) -> Variables:
-  """The encoder's variables, pretrained on the target's sources; trained now where that is not done yet."""
-  experiment, folder = study.experiment, study.out / target / 'pretrain'
+def pretrained_encoder(
+  study: Study,
+  target: str,
+  *,
+  may_train: bool = True,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
+) -> Variables:
+  """The encoder's variables, pretrained on the target's sources; trained now where no job has done it yet.
+
+  Raises UserError where it is not done and may not be.
+  """
+  experiment, path = study.experiment, pretrained_path(study, target)
   sources = study.sources_of(target)
   model = config.to_json(experiment.model)
   identity = {
@@ -142,47 +288,44 @@ def pretrained_encoder(study: Study, target: str, *, progress: bool = True) -> V
     'validation': experiment.protocol.validation_share,
     'windows': _checksums(study, sources),
   }
-  _claim(folder, identity)
+  _is_claimed(path.parent, identity)
   objective = Reconstruct(experiment.model, experiment.precision)
-  path = folder / 'pretrained.json'
-  if path.exists():
-    step = results.read(path)['step']
+  trained: Variables | None = None
+  if not _exists(path):
+    if not may_train:
+      raise UserError(
+        f'{path} is missing, and --stage=adapt pretrains nothing; run --stage=pretrain before it'
+      )
+    title = f'{target}: pretraining on {", ".join(sources)}'
+    with _alone(path.parent, identity, title=title, stop=stop) as still:
+      if not _exists(path):  # nor made by another job, while this one waited
+        windows, validation = folds.pretraining_windows(study.windows, sources, experiment.protocol)
+        done = train(
+          objective,
+          objective.init(jax.random.key(0)),
+          {},
+          {},
+          windows=windows,
+          validation=validation,
+          training=experiment.pretrain,
+          seed=0,
+          folder=path.parent,
+          title=title,
+          pretrained=False,
+          progress=progress,
+          stop=still,
+        )
+        trained = done.variables
+        _write(
+          path,
+          {'identity': identity, 'step': done.step, 'seconds': done.seconds, 'history': done.history}
+          | {'windows': len(windows['signal'])}
+          | runtime.describe(),
+        )
+  if trained is None:
     shapes = jax.eval_shape(objective.init, jax.random.key(0))
-    trained = Checkpoints(folder / 'checkpoints').variables(step, shapes)
-  else:
-    windows, validation = folds.pretraining_windows(study.windows, sources, experiment.protocol)
-    done = train(
-      objective,
-      objective.init(jax.random.key(0)),
-      {},
-      {},
-      windows=windows,
-      validation=validation,
-      training=experiment.pretrain,
-      seed=0,
-      folder=folder,
-      title=f'{target}: pretraining on {", ".join(sources)}',
-      pretrained=False,
-      progress=progress,
-    )
-    trained = done.variables
-    results.write(
-      path,
-      {'identity': identity, 'step': done.step, 'seconds': done.seconds, 'history': done.history}
-      | {'windows': len(windows['signal'])}
-      | runtime.describe(),
-    )
+    trained = Checkpoints(path.parent / 'checkpoints').variables(results.read(path)['step'], shapes)
   return variables.split(trained, lambda path: path.startswith('params/encoder/'))[0]
-
-
-def _claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
-  """Says what a run's folder is for, so that no other run goes on from its checkpoints."""
-  path = folder / 'run.json'
-  if path.exists():
-    # To be deleted whole: without its run.json alone, another run would go on from its checkpoints.
-    _refuse_other(folder, results.read(path), identity)
-  else:
-    results.write(path, identity)
 
 
 # --- adaptation
@@ -197,6 +340,7 @@ def adapt_and_test(
   *,
   identity: dict[str, Any],
   progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
   """One run: split, adapt, train, choose on validation, test once."""
   experiment = study.experiment
@@ -208,9 +352,6 @@ def adapt_and_test(
   adapted = method.adapt(objective.init(head_key) | base, experiment, adapter_key)
   statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
   trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
-  path = result_path(study, target, method.name, seed)
-  folder = path.with_suffix('')
-  _claim(folder, identity)
   done = train(
     objective,
     trainable,
@@ -220,10 +361,11 @@ def adapt_and_test(
     validation=data.validation,
     training=experiment.finetune,
     seed=seed,
-    folder=folder,
+    folder=result_path(study, target, method.name, seed).with_suffix(''),
     title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
     pretrained=True,
     progress=progress,
+    stop=stop,
   )
   predicted = predict(objective, done.variables | frozen, data.test).argmax(axis=1)
   unadapted = jax.eval_shape(objective.init, jax.random.key(0))
@@ -238,7 +380,7 @@ def adapt_and_test(
     'step': done.step,
     'seconds': {
       'training': done.seconds,
-      'pretraining': results.read(study.out / target / 'pretrain' / 'pretrained.json')['seconds'],
+      'pretraining': results.read(pretrained_path(study, target))['seconds'],
     },
     'parameters': {'trainable': variables.count(trainable), 'total': in_base + in_adapters},
     'bytes': {

@@ -1,7 +1,9 @@
-"""What every launch script shares: flags made from the config, and a user's mistake as one clean line."""
+"""What launch scripts share: flags made from the config, several processes, and a user's mistake as one clean line."""
 
 import dataclasses
 import errno
+import itertools
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from absl import app, flags, logging
 
 from har_jax import config
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
 
 flags.disclaim_key_flags()  # flags defined here belong to the script that asks for them, and to its --help
 
@@ -22,10 +24,14 @@ _PREFIXES = {
   'pretrain': 'pretrain_',
   'finetune': 'finetune_',
 }
+_TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
+# How long a process that ends waits for the others: they end within a moment, or are stuck waiting for one that failed, and
+# only once this is over are they ended. JAX's own 300 s would hold all machines for as long.
+_SHUTDOWN_S = 20
 
 
 def run(main: Callable[[], None]) -> None:
-  """Parses the flags, calls `main`, exits: 1 after a UserError, 130 after Ctrl-C."""
+  """Parses the flags, calls `main`, exits: 1 after a UserError, 130 after Ctrl-C, 143 once stopped by SIGTERM."""
 
   def guarded(argv: list[str]) -> None:
     if not flags.FLAGS['verbosity'].present:
@@ -45,6 +51,12 @@ def run(main: Callable[[], None]) -> None:
         file=sys.stderr,
       )
       sys.exit(1)
+    except Stopped as stopped:
+      from har_jax.train import mesh  # which takes a second: not for --help
+
+      if mesh.leads():
+        print(f'{stopped}; the same command goes on from there', file=sys.stderr)
+      sys.exit(_TERMINATED)
     except KeyboardInterrupt:
       print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
       sys.exit(130)
@@ -74,6 +86,60 @@ def define_experiment() -> Callable[[], config.Experiment]:
     return dataclasses.replace(chosen, **parts)
 
   return experiment
+
+
+def define_processes() -> Callable[[], Callable[[], bool]]:
+  """Defines the flags that make several processes one run; returns what joins them, before JAX is first used.
+
+  That in turn returns what a run asks after each step, equally often in each process: whether SIGTERM has come, to any of
+  them. All are told so at the same step. Joined or not, the signal no longer ends a process by itself.
+  """
+  coordinator = flags.DEFINE_string(
+    'coordinator', None, 'host:port where process 0 gathers the processes of one run'
+  )
+  processes = flags.DEFINE_integer('processes', None, 'how many they are, on any machines', lower_bound=1)
+  process = flags.DEFINE_integer('process', None, 'which of them this is, from 0', lower_bound=0)
+  distributed = flags.DEFINE_bool(
+    'distributed', False, 'join the processes that the cluster itself tells of: Slurm, TPU pods, GKE'
+  )
+
+  def join() -> Callable[[], bool]:
+    address, count, own = coordinator.value, processes.value, process.value
+    alone = (address, count, own) == (None, None, None)
+    if distributed.value:
+      if not alone:
+        raise UserError(
+          '--distributed finds the processes by itself: leave out --coordinator, --processes, --process'
+        )
+    elif alone:
+      return _told_to_stop()
+    elif address is None or count is None or own is None:
+      raise UserError('--coordinator, --processes and --process belong together; give all three or none')
+    elif own >= count:
+      raise UserError(f'--process={own} of {count} processes; give 0 to {count - 1}')
+    elif not address.rpartition(':')[2].isdigit():
+      raise UserError(f'--coordinator={address}; give host:port, such as 10.0.0.1:8476')
+    import jax
+    from jax.experimental import multihost_utils
+
+    try:
+      jax.distributed.initialize(
+        address, num_processes=count, process_id=own, shutdown_timeout_seconds=_SHUTDOWN_S
+      )
+    except (RuntimeError, ValueError) as error:
+      raise UserError(f'the processes could not be joined: {error}') from error
+    # A count over all runs of the process: were it a run's own steps, a sync point agreed on near its end would never come.
+    asked = itertools.count(1)
+    return lambda: multihost_utils.reached_preemption_sync_point(next(asked))
+
+  return join
+
+
+def _told_to_stop() -> Callable[[], bool]:
+  """Whether SIGTERM has come to this process."""
+  told: list[int] = []
+  signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+  return lambda: bool(told)
 
 
 def _define(name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:

@@ -17,7 +17,9 @@ _ARCHIVE = flags.DEFINE_enum(
   "which archive; all that --source's folder holds; or the made-up ones",
 )
 _SOURCE = flags.DEFINE_string('source', None, 'the zip, the extracted folder, or a folder of archives')
-_OUT = flags.DEFINE_string('out', 'windows', 'folder for the windows, one folder per archive within')
+_OUT = flags.DEFINE_string(
+  'out', 'windows', 'folder or bucket (gs://, s3://) for the windows, one folder per archive within'
+)
 _POSITION = flags.DEFINE_string(
   'position', None, "where the device is worn; the archive's first if not given"
 )
@@ -60,8 +62,10 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
   chosen: list[tuple[Archive, pathlib.Path | None]] = []
   for archive, path in found:
     if is_prepared(archive, path, _OUT.value, position=_POSITION.value):
-      folder = pathlib.Path(_OUT.value) / archive.name
-      print(f'{archive.name}: {folder} is up to date; delete it to prepare it again', file=sys.stderr)
+      print(
+        f'{archive.name}: {_OUT.value}/{archive.name} is up to date; delete it to prepare it again',
+        file=sys.stderr,
+      )
     else:
       chosen.append((archive, path))
   return chosen

@@ -1,14 +1,15 @@
 """Result files into Table II: python launch/report.py --results=results/lodo."""
 
 import io
-import pathlib
 import sys
 
 from absl import flags
 
 from launch import command
 
-_RESULTS = flags.DEFINE_string('results', 'results/lodo', 'folder of results, made by launch/lodo.py')
+_RESULTS = flags.DEFINE_string(
+  'results', 'results/lodo', 'folder or bucket of results, made by launch/lodo.py'
+)
 _OUT = flags.DEFINE_string('out', None, 'folder for table2.md; that of the results if not given')
 _PUBLISHED = flags.DEFINE_bool('published', True, "show the paper's figures beside ours")
 
@@ -17,9 +18,9 @@ def main() -> None:
   from har_jax import results
   from har_jax.report import tables
 
-  folder = pathlib.Path(_RESULTS.value)
+  folder = results.place(_RESULTS.value)
   found = results.find(folder)
-  path = pathlib.Path(_OUT.value or folder) / 'table2.md'
+  path = (results.place(_OUT.value) if _OUT.value else folder) / 'table2.md'
   results.write_text(path, tables.table2(found, beside=_PUBLISHED.value))
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # a terminal without ± still gets its table

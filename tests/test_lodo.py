@@ -18,7 +18,7 @@ import pytest
 from har_jax import config, lodo, peft, results
 from har_jax.data import batches, folds, splits
 from har_jax.data import windows as store
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
 from har_jax.train.log import Log
 
 _ACTIVITIES = ('walking', 'sitting', 'lying')
@@ -451,3 +451,97 @@ def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
     _target(study)
   with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*leave it out'):
     lodo.pretrained_encoder(dataclasses.replace(study, targets=('beta',)), 'beta', progress=False)
+
+
+# --- many jobs
+
+
+@pytest.mark.parametrize('shards', [1, 2, 3, 4, 7, 11, 12])
+def test_shards_are_disjoint_complete_and_of_even_size(study_of: Study, tmp_path: pathlib.Path, shards: int):
+  whole = study_of(
+    tmp_path, targets=('alpha', 'beta'), methods=('full', 'lora', 'qlora'), seeds=(0, 1), shard=(0, 1)
+  )
+  assert len(whole.runs) == len(set(whole.runs)) == 12
+  parts = [dataclasses.replace(whole, shard=(number, shards)).runs for number in range(shards)]
+  assert [run for part in parts for run in part] == whole.runs
+  assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_few_shards_have_a_target_to_themselves(study_of: Study, tmp_path: pathlib.Path):
+  whole = study_of(tmp_path, targets=('alpha', 'beta', 'gamma'), methods=('full', 'lora'), seeds=(0, 1))
+  for number, target in enumerate(whole.targets):
+    assert {run[0] for run in dataclasses.replace(whole, shard=(number, 3)).runs} == {target}
+
+
+def test_a_run_named_twice_is_one(study_of: Study, tmp_path: pathlib.Path):
+  study = study_of(tmp_path, targets=('alpha', 'alpha'), methods=('lora', 'full', 'lora'), seeds=(1, 1))
+  assert study.runs == [('alpha', 1, 'lora'), ('alpha', 1, 'full')]
+
+
+@pytest.mark.parametrize(
+  ('shard', 'says'),
+  [
+    ((2, 2), 'shard 2 of 2; they are counted from 0 to n-1'),
+    ((-1, 2), 'shard -1 of 2'),
+    ((0, 0), 'shard 0 of 0'),
+    ((0, 2), '1 runs cannot be dealt to 2 shards; give at most 1'),
+  ],
+)
+def test_a_shard_that_cannot_be_says_why(
+  study_of: Study, tmp_path: pathlib.Path, shard: tuple[int, int], says: str
+):
+  with pytest.raises(UserError, match=says):
+    study_of(tmp_path, shard=shard)
+
+
+def test_adapting_alone_says_that_the_pretraining_is_missing(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --stage=pretrain before it'):
+    list(lodo.run(study_of(tmp_path), may_pretrain=False, progress=False))
+  assert not list(tmp_path.iterdir())
+
+
+def test_pretraining_alone_gives_its_file_and_no_result(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shutil.copytree(out / 'alpha', tmp_path / 'alpha')
+  for path in tmp_path.rglob('seed0.json'):
+    path.unlink()
+  ((path, done),) = lodo.pretrain(study_of(tmp_path, methods=('full', 'lora')), progress=False)
+  assert path == tmp_path / 'alpha' / 'pretrain' / 'pretrained.json'
+  assert done == results.read(path)
+  assert not list(tmp_path.rglob('seed0.json'))
+
+
+def test_a_stop_comes_through_while_another_job_is_waited_for(
+  study_of: Study, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(lodo, '_LOOK_S', 0.01)
+  other = results.lock(tmp_path / 'alpha' / 'pretrain')
+  assert other.take()
+  asked = iter((False, False, True))
+  with pytest.raises(Stopped, match='alpha: pretraining on beta, gamma: stopped while another job is at it'):
+    list(lodo.run(study_of(tmp_path), progress=False, stop=lambda: next(asked)))
+  other.release()
+  (line,) = capsys.readouterr().err.splitlines()
+  assert f'alpha: pretraining on beta, gamma: process {os.getpid()} on ' in line
+  assert 'is at it; waiting, 0 min so far' in line
+  assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
+
+
+def test_a_job_that_was_overtaken_trains_no_further(
+  runs: dict[str, dict],
+  study_of: Study,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+):
+  shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
+  seen: list[int] = []
+  taken = Log.step
+  monkeypatch.setattr(Log, 'step', lambda self, at, loss: (seen.append(at), taken(self, at, loss))[1])
+  monkeypatch.setattr(results.FolderLock, 'is_lost', lambda self: bool(seen) and seen[-1] == 3)
+  with pytest.raises(UserError, match=r'alpha: lora, seed 0: no sign of life .* another has taken'):
+    _run(study_of(tmp_path))
+  assert seen == [1, 2, 3]
+  assert not (tmp_path / _LORA).exists()
+  assert not (tmp_path / _LORA).with_suffix('').joinpath('lock').exists()

@@ -2,6 +2,9 @@
 
 Grain handles whole batches: a batch's number says which windows it holds, so that an iterator is resumed by a number.
 Per-element pipelines are 20 to 200 times slower at these sizes.
+
+Of several processes each draws its own rows of a batch: the first the first ones, and so on. All count the same batches, in
+the same order, so that one iterator's state is every process's.
 """
 
 import functools
@@ -14,8 +17,13 @@ from jaxtyping import Int
 Batch = dict[str, np.ndarray]  # signal [b, n, c]; label [b]; weight [b], 0 for a window that only fills up
 
 
-def training_batches(arrays: Batch, *, batch: int, steps: int, seed: int) -> grain.DatasetIterator:
-  """So many batches, each pass in an order of its own. A pass's last batch is filled up at weight nought."""
+def training_batches(
+  arrays: Batch, *, batch: int, steps: int, seed: int, process: int = 0, processes: int = 1
+) -> grain.DatasetIterator:
+  """So many batches, each pass in an order of its own. A pass's last batch is filled up at weight nought.
+
+  `batch` counts the windows of all processes; their number divides it.
+  """
   size = len(next(iter(arrays.values())))
   a_pass = -(-size // batch)
 
@@ -25,21 +33,23 @@ def training_batches(arrays: Batch, *, batch: int, steps: int, seed: int) -> gra
 
   def draw(step: int) -> Batch:
     number, place = divmod(step, a_pass)
-    return _fill(arrays, order(number)[place * batch : (place + 1) * batch], batch)
+    places = order(number)[place * batch : (place + 1) * batch]
+    return _fill(arrays, places, batch, process, processes)
 
   options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
   return iter(grain.MapDataset.range(steps).map(draw).to_iter_dataset(options))
 
 
-def evaluation_batches(arrays: Batch, *, batch: int) -> Iterator[Batch]:
+def evaluation_batches(arrays: Batch, *, batch: int, process: int = 0, processes: int = 1) -> Iterator[Batch]:
   """Every window once, in order; the last batch is filled up at weight nought."""
   size = len(next(iter(arrays.values())))
   for start in range(0, size, batch):
-    yield _fill(arrays, np.arange(start, min(start + batch, size)), batch)
+    yield _fill(arrays, np.arange(start, min(start + batch, size)), batch, process, processes)
 
 
-def _fill(arrays: Batch, places: Int[np.ndarray, 'p'], batch: int) -> Batch:
-  """The windows at these places. What fills up repeats the first: finite, and of weight nought."""
-  filled = np.concatenate([places, np.full(batch - len(places), places[0])])
-  weight = (np.arange(batch) < len(places)).astype(np.float32)
+def _fill(arrays: Batch, places: Int[np.ndarray, 'p'], batch: int, process: int, processes: int) -> Batch:
+  """A process's rows of the windows at these places. What fills up repeats the first: finite, and of weight nought."""
+  own = slice(process * batch // processes, (process + 1) * batch // processes)
+  filled = np.concatenate([places, np.full(batch - len(places), places[0])])[own]
+  weight = (np.arange(batch) < len(places)).astype(np.float32)[own]
   return {name: array[filled] for name, array in arrays.items()} | {'weight': weight}

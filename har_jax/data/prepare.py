@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-from har_jax import __version__
+from har_jax import __version__, results
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
@@ -67,7 +67,7 @@ def prepare(
       'dropped': dict(sorted((+dropped).items())),
     },
   )
-  store.save(windows, pathlib.Path(out) / archive.name)
+  store.save(windows, results.place(str(out)) / archive.name)
   return windows
 
 
@@ -76,7 +76,7 @@ def is_prepared(
 ) -> bool:
   """Whether `out` holds this archive's windows of this position and source, by this version of the code."""
   try:
-    meta = store.read_meta(pathlib.Path(out) / archive.name)
+    meta = store.read_meta(results.place(str(out)) / archive.name)
   except UserError:
     return False
   same = meta.get('code_version') == __version__ and meta.get('position') == (

@@ -7,21 +7,25 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import json
 import math
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
+from har_jax import results
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import ACTIVITIES, RATE_HZ, STEP_SAMPLES, Recording
 from har_jax.data.resample import Piece
 from har_jax.errors import UserError
+from har_jax.results import Place
 
 FORMAT = 'har_jax windows 1'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
@@ -129,24 +133,24 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
   )
 
 
-def save(windows: Windows, folder: str | pathlib.Path) -> None:
+def save(windows: Windows, folder: str | Place) -> None:
   """Writes a windows folder, all of it or none: it is written beside `folder` and renamed when complete.
 
+  In a bucket, where nothing can be renamed, meta.json goes first and comes last: without it the rest is no windows folder.
   Replaces a windows folder, never anything else.
   Raises UserError: a full or read-only disk, a folder of something else.
   """
-  folder = pathlib.Path(folder)
+  folder = _place(folder)
   if folder.exists() and not _is_ours(folder):
     raise UserError(f'{folder} exists and holds no windows: move it away or write elsewhere')
+  if results.is_bucket(folder):
+    return _upload(windows, folder)
   partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
   replaced = folder.with_name(f'.{folder.name}.{os.getpid()}.replaced')
   try:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial.mkdir()
-    np.save(partial / 'signals.npy', windows.signals, allow_pickle=False)
-    np.savez(partial / 'index.npz', **{name: getattr(windows, name) for name in _INDEX})
-    text = json.dumps(windows.meta, indent=2, ensure_ascii=False)
-    (partial / 'meta.json').write_text(f'{text}\n', encoding='utf-8')
+    _write(windows, partial)
     if folder.exists():
       folder.rename(replaced)  # a folder cannot be renamed onto one that is not empty
     partial.rename(folder)
@@ -163,6 +167,62 @@ def save(windows: Windows, folder: str | pathlib.Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     if folder.exists():
       shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _write(windows: Windows, folder: pathlib.Path) -> None:
+  np.save(folder / 'signals.npy', windows.signals, allow_pickle=False)
+  np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in _INDEX})
+  text = json.dumps(windows.meta, indent=2, ensure_ascii=False)
+  (folder / 'meta.json').write_text(f'{text}\n', encoding='utf-8')
+
+
+def _upload(windows: Windows, folder: Place) -> None:
+  """Raises UserError where the bucket refuses."""
+  filesystem, root = results.bucket(folder)
+  try:
+    with tempfile.TemporaryDirectory() as written:
+      _write(windows, pathlib.Path(written))
+      if filesystem.exists(f'{root}/meta.json'):
+        filesystem.rm_file(f'{root}/meta.json')
+      for name in _FILES:  # meta.json is the last
+        filesystem.put_file(f'{written}/{name}', f'{root}/{name}')
+  except OSError as error:
+    raise UserError(f'cannot write windows to {folder}: {error}; may you write there?') from error
+
+
+def local(folder: Place) -> pathlib.Path:
+  """A folder of windows folders, on this machine's disk: the one given or, of a bucket's, a copy.
+
+  Copies lie under ~/.cache/har_jax (or $XDG_CACHE_HOME), one for each state of a bucket's folder, and are made once.
+  Raises UserError where the bucket holds no windows, or the disk not so much.
+  """
+  if not results.is_bucket(folder):
+    return folder
+  filesystem, root = results.bucket(folder)
+  found = {
+    name[len(root) :].lstrip('/'): about
+    for name, about in sorted(filesystem.find(root, detail=True).items())
+    if name.rpartition('/')[2] in _FILES
+  }
+  if not found:
+    raise UserError(f'no windows under {folder}; make some with launch/prepare.py')
+  state = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+  cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser() / 'har_jax'
+  copy = cache / state
+  if copy.is_dir():
+    return copy
+  try:
+    cache.mkdir(parents=True, exist_ok=True)
+    # Several jobs of a machine may do this at once: each in a folder of its own, and the first to be done gives the name.
+    with tempfile.TemporaryDirectory(dir=cache) as fetched:
+      for name in found:
+        (path := pathlib.Path(fetched) / 'windows' / name).parent.mkdir(parents=True, exist_ok=True)
+        filesystem.get_file(f'{root}/{name}', str(path))
+      with contextlib.suppress(OSError):
+        (pathlib.Path(fetched) / 'windows').rename(copy)
+  except OSError as error:
+    raise UserError(f'{folder} cannot be copied to {cache}: {error}; free some space') from error
+  return copy
 
 
 def load(folder: str | pathlib.Path) -> Windows:
@@ -193,11 +253,11 @@ def load(folder: str | pathlib.Path) -> Windows:
   return Windows(signals, **columns, meta=meta)
 
 
-def read_meta(folder: str | pathlib.Path) -> dict[str, Any]:
+def read_meta(folder: str | Place) -> dict[str, Any]:
   """The meta.json of a windows folder. Raises UserError where it is not one of ours."""
-  path = pathlib.Path(folder) / 'meta.json'
+  path = _place(folder) / 'meta.json'
   try:
-    meta = json.loads(path.read_text(encoding='utf-8'))
+    meta = json.loads(path.read_bytes().decode())
   except (OSError, ValueError) as error:
     raise _inconsistent(path.parent, f'meta.json: {error}') from error
   if not isinstance(meta, dict) or meta.get('format') != FORMAT:
@@ -212,13 +272,15 @@ def _counts(values: Sequence[str], order: Sequence[str]) -> dict[str, int]:
   return {value: counted[value] for value in order}
 
 
-def _is_ours(folder: pathlib.Path) -> bool:
+def _place(folder: str | Place) -> Place:
+  return pathlib.Path(folder) if isinstance(folder, str) else folder
+
+
+def _is_ours(folder: Place) -> bool:
   with contextlib.suppress(OSError, ValueError, AttributeError):
-    return str(json.loads((folder / 'meta.json').read_text(encoding='utf-8')).get('format')).startswith(
-      'har_jax'
-    )
+    return str(json.loads((folder / 'meta.json').read_bytes().decode()).get('format')).startswith('har_jax')
   return folder.is_dir() and not any(folder.iterdir())
 
 
-def _inconsistent(folder: pathlib.Path, reason: str) -> UserError:
+def _inconsistent(folder: Place, reason: str) -> UserError:
   return UserError(f'{folder} is no sound windows folder ({reason}): delete it and prepare it again')

@@ -1,7 +1,7 @@
 """Checkpoints of a run through Orbax: each collection an item, the newest and the best kept."""
 
+import math
 import os
-import pathlib
 import re
 import shutil
 from typing import Any
@@ -11,9 +11,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
+from orbax.checkpoint.path import atomicity
 
-from har_jax import variables
+from har_jax import results, variables
 from har_jax.errors import UserError
+from har_jax.results import Place
 from har_jax.train.step import State
 from har_jax.variables import Variables
 
@@ -29,60 +31,92 @@ _NEWEST_AND_BEST = checkpoint_managers.AnyPreservationPolicy(
 )
 
 
-class Checkpoints:
-  """The checkpoints in one folder. A save under way when the process dies leaves the one before it whole."""
+class _Manager(ocp.CheckpointManager):
+  def reached_preemption(self, step: int) -> bool:
+    """Never: Orbax would ask JAX at each save, by the run's step, and spoil the count by which the loop's `stop` asks."""
+    return False
 
-  def __init__(self, folder: pathlib.Path):
+
+class Checkpoints:
+  """The checkpoints in one folder. A save under way when the process dies leaves the one before it whole.
+
+  Of several processes all save and all read, in a folder that they share. What is read is the same on any number of
+  processes and devices: each process gets whole arrays, on one device of its own.
+  """
+
+  def __init__(self, folder: Place):
     self.folder = folder
+    in_bucket = results.is_bucket(folder)
     options = ocp.CheckpointManagerOptions(
       preservation_policy=_NEWEST_AND_BEST,
       best_fn=_score,  # or Orbax keeps no scores to tell the best by
       cleanup_tmp_directories=True,
+      # Where a folder cannot be renamed at once, a file in it says that it is whole.
+      temporary_path_class=atomicity.CommitFileTemporaryPath if in_bucket else None,
       enable_async_checkpointing=False,  # the next step reuses the state's memory (donation), so a save copies first
     )
-    self._manager = ocp.CheckpointManager(folder.resolve(), options=options)
+    self._manager = _Manager(folder if in_bucket else folder.resolve(), options=options)
 
-  def save(self, state: State, batches: grain.DatasetIterator, history: list[dict], score: float) -> None:
-    """Raises UserError where the disk is full or the folder cannot be written to; older checkpoints stay."""
+  def save(
+    self,
+    state: State,
+    batches: grain.DatasetIterator,
+    history: list[dict],
+    score: float = -math.inf,
+    *,
+    seconds: float = 0.0,
+  ) -> None:
+    """Saves a state at its step; `seconds` is what the run took so far.
+
+    One without a score is for going on alone: it is kept while it is the newest.
+    Raises UserError where the disk is full or the folder cannot be written to; older checkpoints stay.
+    """
     items: dict[str, Any] = {
       name: ocp.args.StandardSave(collection) for name, collection in _collections(state).items()
     }
     self._refuse_full_disk(state)
-    items['data'] = grain.checkpoint.CheckpointSave(batches)
-    items['about'] = ocp.args.JsonSave({'history': history, 'shapes': _shapes(state)})
+    # Grain's own item is one for each process, and no use to another number of them; the state is the same in all.
+    items['data'] = ocp.args.JsonSave(batches.get_state())
+    about = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
+    items['about'] = ocp.args.JsonSave(about)
     try:
       self._manager.save(int(state.step), args=ocp.args.Composite(**items), metrics={'score': score})
     except (OSError, ValueError) as error:
       raise UserError(f'no checkpoint could be written to {self.folder}: {_reason(error)}') from error
 
-  def newest(self, like: State, batches: grain.DatasetIterator) -> tuple[State, list[dict]] | None:
-    """The newest state, its history, and `batches` set to go on from there; None where nothing was saved."""
+  def newest(self, like: State, batches: grain.DatasetIterator) -> tuple[State, list[dict], float] | None:
+    """The newest state, its history and seconds, and `batches` set to go on from there; None where nothing was saved."""
     step = self._manager.latest_step()
     if step is None:
       return None
     self._refuse_other(step, like.trainable | like.statistics)
     items = _to_restore(_collections(like))
-    items['data'] = grain.checkpoint.CheckpointRestore(batches)
+    items['data'] = ocp.args.JsonRestore()
     items['about'] = ocp.args.JsonRestore()
     restored = self._manager.restore(step, args=ocp.args.Composite(**items))
-    flat = variables.flatten({name: restored[name] for name in items if name in _collections(like)})
+    batches.set_state(restored['data'])
+    arrays = {name: _arrays(restored[name]) for name in _collections(like)}
+    optimizer = arrays.pop('optimizer')
+    flat = variables.flatten(arrays)
     state = State(
       step=jax.numpy.int32(step),
       trainable={path: flat[path] for path in like.trainable},
       statistics={path: flat[path] for path in like.statistics},
-      optimizer=restored['optimizer'],
+      optimizer=optimizer,
     )
-    return state, restored['about']['history']
+    return state, restored['about']['history'], restored['about']['seconds']
 
   def variables(self, step: int, like: Variables) -> Variables:
     """These variables, arrays or their shapes, as they were saved at a step. Other items are not read."""
     self._refuse_other(step, like)
     items = _to_restore(variables.nest(like))
     restored = self._manager.restore(step, args=ocp.args.Composite(**items))
-    return variables.flatten({name: restored[name] for name in items})
+    return variables.flatten({name: _arrays(restored[name]) for name in items})
 
   def _refuse_full_disk(self, state: State) -> None:
     """Before Orbax starts: its writers' own threads each print a traceback, hundreds of them, when space runs out."""
+    if results.is_bucket(self.folder):
+      return
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     if (free := shutil.disk_usage(self.folder).free) < _ROOM * size:
       raise UserError(
@@ -122,5 +156,11 @@ def _shapes(state: State) -> dict[str, Any]:
 
 
 def _to_restore(items: dict[str, Any]) -> dict[str, Any]:
-  abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), items)
-  return {name: ocp.args.StandardRestore(item) for name, item in abstract.items()}
+  # As NumPy's arrays: for JAX's, Orbax looks for the devices that they were saved from.
+  like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), items)
+  return {name: ocp.args.StandardRestore(item) for name, item in like.items()}
+
+
+def _arrays(restored: Any) -> Any:
+  """As JAX's own copies: a step that is given them uses them up."""
+  return jax.tree.map(lambda leaf: jax.numpy.array(leaf, copy=True), restored)

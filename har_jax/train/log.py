@@ -2,32 +2,56 @@
 
 import json
 import math
+import os
 import pathlib
+import tempfile
 import time
 
 import tensorboardX
 import tqdm
 
+from har_jax import results
+from har_jax.results import Place
+
 _LINES = 100  # about so many of the training loss, however long the run
 
 
 class Log:
-  """The log of one run, in its folder. A resumed run drops the lines after the step it resumes from."""
+  """The log of one run, in its folder. A resumed run drops the lines after the step it resumes from.
+
+  One that is `silent` writes and shows nothing: another process does. In a bucket nothing can be added to a file, so the
+  log is written on this machine, and copied after each validation and at the end.
+  """
 
   def __init__(
-    self, folder: pathlib.Path, *, title: str, steps: int, resumed: int, batch: int, progress: bool
+    self,
+    folder: Place,
+    *,
+    title: str,
+    steps: int,
+    resumed: int,
+    batch: int,
+    progress: bool,
+    silent: bool = False,
   ):
-    self._path = folder / 'log.jsonl'
+    self._bucket = folder if results.is_bucket(folder) and not silent else None
+    self._scratch = tempfile.TemporaryDirectory() if results.is_bucket(folder) else None
+    self._folder = folder if self._scratch is None else pathlib.Path(self._scratch.name)
+    self._path = pathlib.Path(os.devnull) if silent else self._folder / 'log.jsonl'
+    if self._bucket is not None and (self._bucket / 'log.jsonl').exists():
+      self._path.write_bytes((self._bucket / 'log.jsonl').read_bytes())
     kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
     self._path.write_text(''.join(line for line in kept if _step_of(line) <= resumed))
-    self._events = tensorboardX.SummaryWriter(str(folder), purge_step=resumed + 1 if resumed else None)
+    self._events = tensorboardX.SummaryWriter(
+      str(self._folder), purge_step=resumed + 1 if resumed else None, write_to_disk=not silent
+    )
     self._bar = tqdm.tqdm(
       total=steps * batch,
       initial=resumed * batch,
       desc=title,
       unit='w',
       unit_scale=True,
-      disable=not progress,
+      disable=silent or not progress,
     )
     self._batch = batch
     self._every = math.ceil(steps / _LINES)
@@ -41,6 +65,8 @@ class Log:
 
   def validation(self, step: int, measured: dict[str, float]) -> None:
     self._write(step, {f'validation_{name}': value for name, value in measured.items() if name != 'score'})
+    self._events.flush()
+    self._copy()
 
   def _write(self, step: int, values: dict[str, float]) -> None:
     entry = {'step': step, **values, 'seconds': round(time.monotonic() - self._started, 3)}
@@ -52,6 +78,14 @@ class Log:
   def close(self) -> None:
     self._bar.close()
     self._events.close()
+    self._copy()
+    if self._scratch is not None:
+      self._scratch.cleanup()
+
+  def _copy(self) -> None:
+    if self._bucket is not None:
+      for path in self._folder.iterdir():
+        (self._bucket / path.name).write_bytes(path.read_bytes())
 
 
 def _step_of(line: str) -> int:

@@ -2,8 +2,8 @@
 
 import dataclasses
 import math
-import pathlib
 import time
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -11,15 +11,16 @@ import numpy as np
 from har_jax import config
 from har_jax.data import batches as data_batches
 from har_jax.data.batches import Batch
-from har_jax.errors import UserError
-from har_jax.train import optimizer
+from har_jax.errors import Stopped, UserError
+from har_jax.results import Place
+from har_jax.train import mesh, optimizer
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.log import Log
 from har_jax.train.objective import Objective
 from har_jax.train.step import compiled_predict, compiled_step, start
 from har_jax.variables import Variables, resident
 
-EVALUATION_BATCH = 256
+EVALUATION_BATCH = 256  # and more where that is no multiple of the devices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Trained:
   variables: Variables  # trainable and batch statistics
   step: int
   history: list[dict]  # an entry a validation: step, measures, seconds so far
-  optimizer_bytes: int  # that its state holds
+  optimizer_bytes: int  # that its state holds, on each device
   seconds: float  # of training and validation, over all sittings, compilation included
 
 
@@ -48,51 +49,75 @@ def train(
   validation: Batch,
   training: config.Training,
   seed: int,
-  folder: pathlib.Path,
+  folder: Place,
   title: str,
   pretrained: bool,
   progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
   """Trains until the steps are spent or patience is, or goes on where a killed run left off.
 
-  The same arguments give the same numbers, bit for bit on CPU, however often the run was killed.
-  Raises UserError where the loss is not finite, naming the step.
+  The same arguments give the same numbers, bit for bit on CPU, however often the run was killed. It runs on all devices;
+  another number of them gives the same numbers but for rounding. Of several processes all call this, with the same
+  arguments: whole arrays of their own, whole windows, a folder that they share.
+  `stop` is asked after each step, equally often by each process; where it says yes, to all, the run is saved and Stopped
+  raised. Raises UserError where the loss is not finite, naming the step, and where the devices do not divide the batch.
   """
   folder.mkdir(parents=True, exist_ok=True)
+  devices = mesh.over_all_devices()
+  mesh.refuse_uneven(training.batch, devices, flag='finetune_batch' if pretrained else 'pretrain_batch')
   size = len(windows['signal'])
   steps = count_steps(training, size)
   due = {math.ceil(steps * (i + 1) / training.evaluations) for i in range(training.evaluations)}
   key = jax.random.key(seed)
-  step = compiled_step(objective, training, pretrained=pretrained)
-  batches = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
+  step = compiled_step(objective, training, pretrained=pretrained, mesh=devices)
+  batches = data_batches.training_batches(
+    windows, batch=training.batch, steps=steps, seed=seed, **_own_part()
+  )
   checkpoints = Checkpoints(folder / 'checkpoints')
 
   # Copies: the step uses its state up, and the caller's arrays may be shared.
   owned, moving = jax.tree.map(jax.numpy.copy, (trainable, statistics))
   state = start(owned, moving, optimizer.build(training, pretrained=pretrained))
   history: list[dict] = []
+  earlier = 0.0
   if (found := checkpoints.newest(state, batches)) is not None:
-    state, history = found
+    state, history, earlier = found
   done = int(state.step)
-  earlier = history[-1]['seconds'] if history else 0.0
+  state, frozen = mesh.replicate((state, frozen), devices)
   started = time.monotonic()
-  log = Log(folder, title=title, steps=steps, resumed=done, batch=training.batch, progress=progress)
+  log = Log(
+    folder,
+    title=title,
+    steps=steps,
+    resumed=done,
+    batch=training.batch,
+    progress=progress,
+    silent=not mesh.leads(),
+  )
   try:
     while done < steps and not _is_out_of_patience(history, training.patience):
-      state, loss = step(state, frozen, next(batches), key, np.int32(steps))
+      # The loss is fetched each step: many steps in flight on fake CPU devices hang for good (jaxlib before 0.12).
+      state, loss = step(state, frozen, mesh.split(next(batches), devices), key, np.int32(steps))
       done += 1
       log.step(done, _finite(float(loss), done, title))
       if done in due:
         measured = evaluate(objective, state.trainable | state.statistics | frozen, validation)
-        history.append({'step': done, **measured, 'seconds': earlier + time.monotonic() - started})
+        seconds = earlier + time.monotonic() - started
+        history.append({'step': done, **measured, 'seconds': seconds})
         log.validation(done, measured)
-        checkpoints.save(state, batches, history, measured['score'])
+        checkpoints.save(state, batches, history, measured['score'], seconds=seconds)
+      if stop():
+        if done not in due:
+          checkpoints.save(state, batches, history, seconds=earlier + time.monotonic() - started)
+        raise Stopped(f'{title}: stopped and saved at step {done}')
   finally:
     log.close()
   # Of equals the later, as its checkpoint is kept.
   best = max(reversed(history), key=lambda entry: entry['score'])
   chosen = checkpoints.variables(best['step'], trainable | statistics)
-  return Trained(chosen, best['step'], history, resident(state.optimizer), history[-1]['seconds'])
+  optimizer_bytes = resident(mesh.held_by_one(state.optimizer))
+  return Trained(chosen, best['step'], history, optimizer_bytes, history[-1]['seconds'])
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:
@@ -101,13 +126,20 @@ def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict
 
 
 def predict(objective: Objective, variables: Variables, windows: Batch) -> np.ndarray:
-  """Predictions in the windows' order."""
-  compiled, key = compiled_predict(objective), jax.random.key(0)
+  """Predictions in the windows' order, all of them in each process."""
+  devices = mesh.over_all_devices()
+  compiled, key = compiled_predict(objective, devices), jax.random.key(0)
+  variables = mesh.replicate(variables, devices)
+  size = mesh.next_multiple(EVALUATION_BATCH, devices)
   outputs = []
-  for number, batch in enumerate(data_batches.evaluation_batches(windows, batch=EVALUATION_BATCH)):
-    predicted = np.asarray(compiled(variables, batch, jax.random.fold_in(key, number)))
-    outputs.append(predicted[batch['weight'] > 0])
-  return np.concatenate(outputs)
+  for number, batch in enumerate(data_batches.evaluation_batches(windows, batch=size, **_own_part())):
+    predicted = compiled(variables, mesh.split(batch, devices), jax.random.fold_in(key, number))
+    outputs.append(np.asarray(predicted))
+  return np.concatenate(outputs)[: len(windows['signal'])]  # what fills up comes last
+
+
+def _own_part() -> dict[str, int]:
+  return {'process': jax.process_index(), 'processes': jax.process_count()}
 
 
 def _is_out_of_patience(history: list[dict], patience: int) -> bool:

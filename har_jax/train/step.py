@@ -8,10 +8,12 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from har_jax import config
 from har_jax.train import optimizer
+from har_jax.train.mesh import whole
 from har_jax.train.objective import Objective
 from har_jax.variables import Variables
 
@@ -59,11 +61,20 @@ def training_step(objective: Objective, training: config.Training, *, pretrained
 
 
 @functools.lru_cache(maxsize=64)
-def compiled_step(objective: Objective, training: config.Training, *, pretrained: bool) -> Step:
-  """`training_step` under jit. The state given is used up."""
-  return jax.jit(training_step(objective, training, pretrained=pretrained), donate_argnums=0)
+def compiled_step(
+  objective: Objective, training: config.Training, *, pretrained: bool, mesh: Mesh | None = None
+) -> Step:
+  """`training_step` under jit. The state given is used up.
+
+  Over a mesh: for a batch that is split over it, with state and frozen variables whole on each device, as the state stays.
+  """
+  step = training_step(objective, training, pretrained=pretrained)
+  return jax.jit(step, donate_argnums=0, out_shardings=whole(mesh))
 
 
 @functools.lru_cache(maxsize=64)
-def compiled_predict(objective: Objective) -> Callable[[Variables, dict, Array], Array]:
-  return jax.jit(objective.predict)
+def compiled_predict(
+  objective: Objective, mesh: Mesh | None = None
+) -> Callable[[Variables, dict, Array], Array]:
+  """Over a mesh: predictions come back whole on each device, so that each process can read them all."""
+  return jax.jit(objective.predict, out_shardings=whole(mesh))

@@ -73,3 +73,35 @@ def test_an_evaluation_counts_each_window_once_and_in_order(size: int, batch: in
   assert [label for each in batches for label in _counted(each)] == list(range(size))
   assert {each['signal'].shape for each in batches} == {(batch, 4, 6)}
   assert all(np.isfinite(each['signal']).all() for each in batches)
+
+
+@pytest.mark.parametrize('processes', [2, 4])
+def test_the_rows_of_all_processes_are_the_whole_batch(processes: int):
+  arrays = _arrays(10)
+  of_all = [
+    training_batches(arrays, batch=8, steps=4, seed=3, process=process, processes=processes)
+    for process in range(processes)
+  ]
+  for whole, *parts in zip(training_batches(arrays, batch=8, steps=4, seed=3), *of_all, strict=True):
+    for name, rows in whole.items():
+      np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
+      assert {len(part[name]) for part in parts} == {8 // processes}
+
+
+def test_an_evaluation_is_shared_alike():
+  parts = [evaluation_batches(_arrays(10), batch=4, process=process, processes=2) for process in range(2)]
+  for whole, first, second in zip(evaluation_batches(_arrays(10), batch=4), *parts, strict=True):
+    for name, rows in whole.items():
+      np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), rows)
+
+
+def test_the_state_of_one_process_is_every_processs():
+  def batches(process: int):
+    return training_batches(_arrays(10), batch=4, steps=6, seed=5, process=process, processes=2)
+
+  first, second = batches(0), batches(1)
+  for _ in range(4):
+    next(first)
+  second.set_state(first.get_state())
+  rest = [each['label'].tolist() for each in batches(1)][4:]
+  assert [each['label'].tolist() for each in second] == rest

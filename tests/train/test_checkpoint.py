@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
 from har_jax import config
 from har_jax.data.batches import training_batches
@@ -97,6 +98,42 @@ def test_the_newest_and_the_best_are_kept(checkpoints: Checkpoints, scores: list
   for step, score in enumerate(scores, start=1):
     checkpoints.save(_state(step), _batches(), [], score)
   assert {int(path.name) for path in checkpoints.folder.iterdir() if path.name.isdigit()} == kept
+
+
+def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints: Checkpoints):
+  def kept() -> set[int]:
+    return {int(path.name) for path in checkpoints.folder.iterdir() if path.name.isdigit()}
+
+  checkpoints.save(_state(1), _batches(), [])
+  assert kept() == {1}
+  checkpoints.save(_state(2), _batches(), [], -5.0)
+  assert kept() == {2}
+  checkpoints.save(_state(3), _batches(), [], seconds=1.5)
+  assert kept() == {2, 3}
+  again = Checkpoints(checkpoints.folder)  # as after a restart: scores come from the files
+  found = again.newest(_state(0), _batches())
+  assert found is not None
+  assert int(found[0].step) == 3
+  assert found[2] == 1.5
+  again.save(_state(4), _batches(), [], -6.0)
+  assert kept() == {2, 4}
+
+
+def test_a_save_does_not_ask_whether_to_stop(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch):
+  # The loop's `stop` asks JAX by a count of its own; a question by another count in between would spoil the agreement.
+  asked: list[int] = []
+  monkeypatch.setattr(multihost_utils, 'reached_preemption_sync_point', asked.append)
+  checkpoints.save(_state(1), _batches(), [], 0.0)
+  assert not asked
+
+
+def test_what_comes_back_lies_on_one_device_and_may_be_used_up(checkpoints: Checkpoints):
+  checkpoints.save(_state(1), _batches(), [], 0.0)
+  found = checkpoints.newest(_state(0), _batches())
+  assert found is not None
+  for leaf in jax.tree.leaves(found[0]):
+    assert isinstance(leaf, jax.Array)
+    assert leaf.sharding.device_set == {jax.devices()[0]}
 
 
 def test_another_models_checkpoint_is_refused_with_what_differs(checkpoints: Checkpoints):

@@ -8,8 +8,10 @@ import pytest
 from har_jax.train.log import Log
 
 
-def _log(folder: pathlib.Path, *, steps: int = 10, resumed: int = 0, progress: bool = False) -> Log:
-  return Log(folder, title='a run', steps=steps, resumed=resumed, batch=4, progress=progress)
+def _log(
+  folder: pathlib.Path, *, steps: int = 10, resumed: int = 0, progress: bool = False, silent: bool = False
+) -> Log:
+  return Log(folder, title='a run', steps=steps, resumed=resumed, batch=4, progress=progress, silent=silent)
 
 
 def _lines(folder: pathlib.Path) -> list[dict]:
@@ -74,3 +76,12 @@ def test_the_bar_shows_title_loss_and_rate_and_may_be_left_out(
     shown = capsys.readouterr().err
     assert ('a run' in shown) is progress
     assert ('w/s' in shown) is progress
+
+
+def test_a_silent_log_writes_and_shows_nothing(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]):
+  log = _log(tmp_path, progress=True, silent=True)
+  log.step(1, 0.5)
+  log.validation(1, {'macro_f1': 0.1})
+  log.close()
+  assert not list(tmp_path.iterdir())
+  assert capsys.readouterr() == ('', '')

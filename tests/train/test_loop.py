@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jaxtyping import Array
 
 from har_jax import config
 from har_jax.data.batches import Batch
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
 from har_jax.train import loop
 from har_jax.train.log import Log
 from har_jax.train.loop import Trained, count_steps, predict, train
@@ -55,7 +56,12 @@ def _windows(seed: int, size: int = 10) -> Batch:
 
 
 def _train(
-  folder: pathlib.Path, training: config.Training = _TRAINING, *, seed: int = 0, **given: Batch
+  folder: pathlib.Path,
+  training: config.Training = _TRAINING,
+  *,
+  seed: int = 0,
+  stop: Callable[[], bool] = lambda: False,
+  **given: Batch,
 ) -> Trained:
   return train(
     Line(),
@@ -69,6 +75,7 @@ def _train(
     title='a line',
     pretrained=False,
     progress=False,
+    stop=stop,
   )
 
 
@@ -118,6 +125,26 @@ def test_a_stopped_run_ends_with_the_same_numbers(
   assert _numbers(_train(tmp_path)) == _numbers(whole)
   lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
   assert [line['step'] for line in lines if 'loss' in line] == list(range(1, _STEPS + 1))
+
+
+@pytest.mark.parametrize('asks', [1, 3, 4, 7, 12])  # validations are after 3, 5, 8, 10, 12
+def test_a_run_told_to_stop_saves_there_and_goes_on_to_the_same_numbers(
+  whole: Trained, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, asks: int
+):
+  answers = iter([False] * (asks - 1) + [True])
+  with pytest.raises(Stopped, match=f'a line: stopped and saved at step {asks}$'):
+    _train(tmp_path, stop=lambda: next(answers))
+  assert (tmp_path / 'checkpoints' / str(asks)).is_dir()
+  taken: list[int] = []
+  step = Log.step
+  monkeypatch.setattr(Log, 'step', lambda self, at, loss: taken.append(at) or step(self, at, loss))
+  done = _train(tmp_path)
+  assert taken == list(range(asks + 1, _STEPS + 1))  # none of them once more
+  assert _numbers(done) == _numbers(whole)
+  lines = [json.loads(line) for line in (tmp_path / 'log.jsonl').read_text().splitlines()]
+  assert [line['step'] for line in lines if 'loss' in line] == list(range(1, _STEPS + 1))
+  seconds = [entry['seconds'] for entry in done.history]
+  assert seconds == sorted(seconds)
 
 
 def test_a_run_stopped_again_and_again_ends_with_the_same_numbers(

@@ -41,19 +41,6 @@ def stores(weights: np.ndarray, x: np.ndarray) -> Iterator[Store]:
         raise
 
 
-def _products(matmul: Callable[[jax.Array], jax.Array], x: np.ndarray) -> dict[str, Callable[[], Any]]:
-  """The product alone; and with the gradient that a layer passes on, for a gradient of ones."""
-
-  def both(x: jax.Array) -> Any:
-    return jax.value_and_grad(lambda x: jnp.sum(matmul(x)))(x)
-
-  rows = jnp.asarray(x)
-  return {
-    'product': functools.partial(jax.jit(matmul), rows),
-    'product and gradient': functools.partial(jax.jit(both), rows),
-  }
-
-
 def _float32(weights: np.ndarray, x: np.ndarray) -> Store:
   # The matrix is an argument: of a constant XLA could make something else.
   kernel, rows = jnp.asarray(weights), jnp.asarray(x)
@@ -64,10 +51,24 @@ def _float32(weights: np.ndarray, x: np.ndarray) -> Store:
 
 
 def _har_jax(weights: np.ndarray, x: np.ndarray, *, double: bool, kernel: str) -> Store:
+  name = f'har_jax NF4{" double" if double else ""}{", Pallas" if kernel == "pallas" else ""}'
+  quantize = functools.partial(nf4.quantize, double=double)
+  return _in_jax(name, weights, x, quantize, nf4.dequantize, lambda x, packed: nf4.matmul(x, packed, kernel))
+
+
+def _qwix(weights: np.ndarray, x: np.ndarray) -> Store:
+  qwix: Any = importlib.import_module('qwix')
+  quantize = functools.partial(qwix.quantize, qtype='nf4', channelwise_axes=(0,), tiled_axes={1: nf4.BLOCK})
+  return _in_jax('qwix NF4', weights, x, quantize, qwix.dequantize, qwix.dot)
+
+
+def _in_jax(
+  name: str, weights: np.ndarray, x: np.ndarray, quantize: Callable, dequantize: Callable, matmul: Callable
+) -> Store:
+  """A store of a JAX library. Packed weights are an argument: of a constant XLA could make something else."""
   matrix, rows = jnp.asarray(weights), jnp.asarray(x)
-  quantize, dequantize = jax.jit(functools.partial(nf4.quantize, double=double)), jax.jit(nf4.dequantize)
-  product = jax.jit(lambda x, packed: nf4.matmul(x, packed, kernel))
-  both = jax.jit(lambda x, packed: jax.value_and_grad(lambda x: jnp.sum(nf4.matmul(x, packed, kernel)))(x))
+  quantize, dequantize, product = jax.jit(quantize), jax.jit(dequantize), jax.jit(matmul)
+  both = jax.jit(lambda x, packed: jax.value_and_grad(lambda x: jnp.sum(matmul(x, packed)))(x))
   packed = quantize(matrix)
   calls = {
     'quantise': lambda: quantize(matrix),
@@ -75,7 +76,6 @@ def _har_jax(weights: np.ndarray, x: np.ndarray, *, double: bool, kernel: str) -
     'product': lambda: product(rows, packed),
     'product and gradient': lambda: both(rows, packed),
   }
-  name = f'har_jax NF4{" double" if double else ""}{", Pallas" if kernel == "pallas" else ""}'
   return Store(name, variables.resident(packed), calls, np.asarray(dequantize(packed)))
 
 
@@ -105,22 +105,3 @@ def _bitsandbytes(weights: np.ndarray, x: np.ndarray) -> Store:
   }
   held = sum(tensor.numel() * tensor.element_size() for tensor in (packed, state.absmax))
   return Store('bitsandbytes NF4', held, calls, functional.dequantize_4bit(packed, state).numpy().T)
-
-
-def _qwix(weights: np.ndarray, x: np.ndarray) -> Store:
-  qwix: Any = importlib.import_module('qwix')
-  matrix, rows = jnp.asarray(weights), jnp.asarray(x)
-  quantize = jax.jit(
-    lambda matrix: qwix.quantize(matrix, 'nf4', channelwise_axes=(0,), tiled_axes={1: nf4.BLOCK})
-  )
-  dequantize = jax.jit(qwix.dequantize)
-  product = jax.jit(lambda x, packed: qwix.dot(x, packed))
-  both = jax.jit(lambda x, packed: jax.value_and_grad(lambda x: jnp.sum(qwix.dot(x, packed)))(x))
-  packed = quantize(matrix)
-  calls = {
-    'quantise': lambda: quantize(matrix),
-    'dequantise': lambda: dequantize(packed),
-    'product': lambda: product(rows, packed),
-    'product and gradient': lambda: both(rows, packed),
-  }
-  return Store('qwix NF4', variables.resident(packed), calls, np.asarray(dequantize(packed)))

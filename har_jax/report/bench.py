@@ -1,22 +1,21 @@
 """The measurements of launch/bench.py as Markdown. Needs no JAX."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 _OURS = 'har_jax'
+Column = Callable[[dict[str, Any]], str]
 
 
 def markdown(bench: dict[str, Any]) -> str:
   """A row for each kind of step, batch and contestant."""
-  versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
-  device = bench['device']
   return (
     '\n\n'.join(
       [
         '# Whole steps: time and how near they come to a plain matrix product',
-        f'{device["kind"]} ({device["platform"]}), {device["host_cores"]} cores, {device["machine"]}. {versions}. '
-        'Medians and quartiles of calls made in turn. Rates count the operations of our own matrix products; the share '
+        f'{machine(bench)} Medians and quartiles of calls made in turn. Rates count the operations of our own matrix products; the share '
         'is of the fastest plain float32 product of the same turn.',
-        _table([row for row in bench['steps'] if row['by'] == _OURS], _OWN),
+        table([row for row in bench['steps'] if row['by'] == _OURS], _OWN),
         *_against_peers(bench['steps']),
       ]
     )
@@ -30,11 +29,23 @@ def _against_peers(rows: list[dict[str, Any]]) -> list[str]:
   return [
     '## Beside others',
     'The ratio is the median of theirs over ours, turn by turn: above one, ours is faster.',
-    _table(rows, _BESIDE),
+    table(rows, _BESIDE),
   ]
 
 
-def _table(rows: list[dict[str, Any]], columns: dict[str, Any]) -> str:
+def machine(bench: dict[str, Any]) -> str:
+  """Device and versions, in a sentence each."""
+  versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
+  device = bench['device']
+  return (
+    f'{device["kind"]} ({device["platform"]}), {device["host_cores"]} cores, {device["machine"]}. {versions}.'
+  )
+
+
+def table(rows: Sequence[dict[str, Any]], columns: Mapping[str, Column]) -> str:
+  """A row each, in Markdown."""
+  if not rows:
+    return 'Not measured.'
   from tabulate import tabulate
 
   cells = [{name: column(row) for name, column in columns.items()} for row in rows]

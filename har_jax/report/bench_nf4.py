@@ -1,35 +1,32 @@
 """The measurements of launch/bench_nf4.py as Markdown. Needs no JAX."""
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from har_jax.report import published
+from har_jax.report.bench import Column, machine, table
 
 _MEGABYTE = 2**20
 
 
 def markdown(bench: dict[str, Any]) -> str:
   """Matrices, training steps, and the paper's Table IV beside ours."""
-  versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
-  device = bench['device']
   return (
     '\n\n'.join(
       [
         '# NF4: time, bytes, error',
-        f'{device["kind"]} ({device["platform"]}), {device["host_cores"]} cores, {device["machine"]}. {versions}. '
-        'Medians and quartiles of calls made in turn; a ratio is the median of the ratios turn by turn.',
+        f'{machine(bench)} Medians and quartiles of calls made in turn; a ratio is the median of the ratios turn by turn.',
         '## One matrix',
         "Normally distributed weights. The error is relative, in Frobenius' norm. Rates: of products by operations, of "
         'the others by bytes of both forms.',
-        _table(bench['matrices'], _MATRIX),
+        table(bench['matrices'], _MATRIX),
         '## A training step',
         'Temporary: what the compiler plans beside the arguments. Two float32 kernels of the widest layer are '
         f'{_megabytes(bench["two_kernels_bytes"])} MB.',
-        _table(bench['steps'], _STEP),
+        table(bench['steps'], _STEP),
         '## A model in memory (Table IV)',
         'Megabytes (2²⁰ bytes) of live arrays, as the device reports them. Buffers: BatchNorm statistics here; in the paper '
         'also dequantised copies, which here are temporary. Published: frozen / trainable / buffers.',
-        _table(bench['memory'], _MEMORY),
+        table(bench['memory'], _MEMORY),
       ]
     )
     + '\n'
@@ -58,9 +55,7 @@ def _megabytes(size: int) -> str:
   return f'{size / _MEGABYTE:.2f}'
 
 
-_Column = Callable[[dict[str, Any]], str]
-
-_MATRIX: dict[str, _Column] = {
+_MATRIX: dict[str, Column] = {
   'operation': lambda row: row['operation'],
   'matrix': lambda row: '×'.join(map(str, row['shape'])),
   'store': lambda row: row['store'],
@@ -70,7 +65,7 @@ _MATRIX: dict[str, _Column] = {
   'bits a weight': lambda row: f'{row["bits"]:.3f}',
   'error': lambda row: f'{row["error"]:.4f}',
 }
-_STEP: dict[str, _Column] = {
+_STEP: dict[str, Column] = {
   'method': lambda row: row['method'],
   'batch': lambda row: str(row['batch']),
   'ms': _timed,
@@ -79,7 +74,7 @@ _STEP: dict[str, _Column] = {
   'frozen, MB': lambda row: _megabytes(row['frozen_bytes']),
   'temporary, MB': lambda row: _megabytes(row['temporary_bytes']),
 }
-_MEMORY: dict[str, _Column] = {
+_MEMORY: dict[str, Column] = {
   'preset': lambda row: row['preset'],
   'method': lambda row: row['method'],
   **{
@@ -89,12 +84,3 @@ _MEMORY: dict[str, _Column] = {
   'temporary, batch 64': lambda row: _megabytes(row['temporary']),
   'published': _published,
 }
-
-
-def _table(rows: Sequence[dict[str, Any]], columns: dict[str, _Column]) -> str:
-  from tabulate import tabulate
-
-  if not rows:
-    return 'Not measured.'
-  cells = [{name: column(row) for name, column in columns.items()} for row in rows]
-  return tabulate(cells, headers='keys', tablefmt='pipe', disable_numparse=True)

@@ -12,7 +12,7 @@ import itertools
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -26,7 +26,7 @@ from har_jax.peft import METHODS, Method
 from har_jax.results import Place
 from har_jax.train import mesh, metrics
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.loop import predict, train
+from har_jax.train.loop import Run, Trained, predict, train
 from har_jax.train.objective import Classify, Reconstruct
 from har_jax.variables import Variables
 
@@ -48,6 +48,7 @@ class Study:
   seeds: tuple[int, ...]
   sources: tuple[str, ...] = ()  # of pretraining; none: every archive but the target
   shard: tuple[int, int] = (0, 1)  # which, of how many
+  batch_runs: int = 1  # so many seeds of a method train side by side, in one program
 
   def __post_init__(self):
     known = available(self.windows)
@@ -70,6 +71,8 @@ class Study:
     number, shards = self.shard
     if not 0 <= number < shards:
       raise UserError(f'shard {number} of {shards}; they are counted from 0 to n-1, such as 0/4')
+    if self.batch_runs < 1:
+      raise UserError(f'lodo_batch_runs is {self.batch_runs}; give 1 (one run after the other) or more')
     if not self.runs:
       every = len(dataclasses.replace(self, shard=(0, 1)).runs)
       raise UserError(f'{every} runs cannot be dealt to {shards} shards; give at most {every}')
@@ -114,22 +117,42 @@ def run(
   """
   for target, of_target in itertools.groupby(study.runs, key=lambda run: run[0]):
     base: Variables | None = None
-    for _, seed, name in of_target:
-      path = result_path(study, target, name, seed)
-      identity = _identity(study, target, name, seed)
-      result = _finished(path, identity)
-      if result is None:
+    for name, seeds in _groups(of_target, study.batch_runs):
+      places = {seed: result_path(study, target, name, seed) for seed in seeds}
+      identities = {seed: _identity(study, target, name, seed) for seed in seeds}
+      found = {seed: _finished(places[seed], identities[seed]) for seed in seeds}
+      if missing := [seed for seed in seeds if found[seed] is None]:
         if base is None:
           base = pretrained_encoder(study, target, may_train=may_pretrain, progress=progress, stop=stop)
-        title = f'{target}: {name}, seed {seed}'
-        with _alone(path.with_suffix(''), identity, title=title, stop=stop) as still:
-          result = _finished(path, identity)  # by another job, while this one waited
-          if result is None:
-            result = adapt_and_test(
-              study, target, METHODS[name], seed, base, identity=identity, progress=progress, stop=still
-            )
-            _write(path, result)
-      yield path, result
+        with contextlib.ExitStack() as held:
+          still = stop
+          for seed in missing:
+            title = f'{target}: {name}, seed {seed}'
+            folder = places[seed].with_suffix('')
+            still = held.enter_context(_alone(folder, identities[seed], title=title, stop=still))
+            found[seed] = _finished(places[seed], identities[seed])  # by another job, while this one waited
+          missing = [seed for seed in missing if found[seed] is None]
+          of_seed = {seed: identities[seed] for seed in missing}
+          made = adapt_and_test(study, target, METHODS[name], base, of_seed, progress=progress, stop=still)
+          for seed, result in made.items():
+            _write(places[seed], result)
+            found[seed] = result
+      for seed in seeds:
+        yield places[seed], found[seed] or {}
+
+
+def _groups(of_target: Iterable[tuple[str, int, str]], size: int) -> list[tuple[str, list[int]]]:
+  """The runs of a target as methods with so many seeds at most, which train side by side."""
+  if size == 1:
+    return [(name, [seed]) for _, seed, name in of_target]
+  seeds: dict[str, list[int]] = {}
+  for _, seed, name in of_target:
+    seeds.setdefault(name, []).append(seed)
+  return [
+    (name, all_of[first : first + size])
+    for name, all_of in seeds.items()
+    for first in range(0, len(all_of), size)
+  ]
 
 
 def pretrain(
@@ -300,20 +323,18 @@ def pretrained_encoder(
     with _alone(path.parent, identity, title=title, stop=stop) as still:
       if not _exists(path):  # nor made by another job, while this one waited
         windows, validation = folds.pretraining_windows(study.windows, sources, experiment.protocol)
-        done = train(
-          objective,
-          objective.init(jax.random.key(0)),
-          {},
-          {},
+        run = Run(
+          trainable=objective.init(jax.random.key(0)),
+          statistics={},
+          frozen={},
           windows=windows,
           validation=validation,
-          training=experiment.pretrain,
           seed=0,
           folder=path.parent,
           title=title,
-          pretrained=False,
-          progress=progress,
-          stop=still,
+        )
+        (done,) = train(
+          objective, [run], training=experiment.pretrain, pretrained=False, progress=progress, stop=still
         )
         trained = done.variables
         _write(
@@ -335,59 +356,73 @@ def adapt_and_test(
   study: Study,
   target: str,
   method: Method,
-  seed: int,
   base: Variables,
+  identities: Mapping[int, dict[str, Any]],
   *,
-  identity: dict[str, Any],
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
-  """One run: split, adapt, train, choose on validation, test once."""
+) -> dict[int, dict[str, Any]]:
+  """Runs, by seed, side by side: split, adapt, train, choose on validation, test once."""
   experiment = study.experiment
-  data = folds.target_windows(study.windows, target, experiment.protocol, seed)
-  objective = Classify(experiment.model, len(data.classes), experiment.precision)
-  # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
-  # while single draws are compiled once for all of them (0.4 to 0.8 s).
-  head_key, adapter_key = jax.random.split(jax.random.key(seed))
-  adapted = method.adapt(objective.init(head_key) | base, experiment, adapter_key)
-  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
-  done = train(
+  data = {seed: folds.target_windows(study.windows, target, experiment.protocol, seed) for seed in identities}
+  runs = {}
+  for seed, windows in data.items():
+    objective = Classify(experiment.model, len(windows.classes), experiment.precision)
+    # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
+    # while single draws are compiled once for all of them (0.4 to 0.8 s).
+    head_key, adapter_key = jax.random.split(jax.random.key(seed))
+    adapted = method.adapt(objective.init(head_key) | base, experiment, adapter_key)
+    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+    trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
+    runs[seed] = Run(
+      trainable,
+      statistics,
+      frozen,
+      windows.train,
+      windows.validation,
+      seed,
+      folder=result_path(study, target, method.name, seed).with_suffix(''),
+      title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
+    )
+  if not runs:
+    return {}
+  ends = train(
     objective,
-    trainable,
-    statistics,
-    frozen,
-    windows=data.train,
-    validation=data.validation,
+    list(runs.values()),
     training=experiment.finetune,
-    seed=seed,
-    folder=result_path(study, target, method.name, seed).with_suffix(''),
-    title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
     pretrained=True,
     progress=progress,
     stop=stop,
   )
-  predicted = predict(objective, done.variables | frozen, data.test).argmax(axis=1)
+  pretraining_s = results.read(pretrained_path(study, target))['seconds']
+  return {
+    seed: _tested(objective, runs[seed], end, data[seed])
+    | {'identity': identities[seed], 'side_by_side': len(runs)}
+    | {'seconds': {'training': end.seconds, 'pretraining': pretraining_s}}
+    for seed, end in zip(runs, ends, strict=True)
+  }
+
+
+def _tested(objective: Classify, run: Run, end: Trained, data: folds.TargetWindows) -> dict[str, Any]:
+  """What a result file says of a run, apart from what the run was asked for and what it took."""
+  predicted = predict(objective, end.variables | run.frozen, data.test).argmax(axis=1)
   unadapted = jax.eval_shape(objective.init, jax.random.key(0))
   in_base = variables.count({path: leaf for path, leaf in unadapted.items() if path.startswith('params/')})
-  in_adapters = variables.count({path: leaf for path, leaf in adapted.items() if path.startswith('lora/')})
+  in_adapters = variables.count(
+    {path: leaf for path, leaf in (run.trainable | run.frozen).items() if path.startswith('lora/')}
+  )
   return {
     'format': results.FORMAT,
-    'identity': identity,
     'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
     'test_by_subject': _by_subject(data, predicted),
-    'validation': done.history,
-    'step': done.step,
-    'seconds': {
-      'training': done.seconds,
-      'pretraining': results.read(pretrained_path(study, target))['seconds'],
-    },
-    'parameters': {'trainable': variables.count(trainable), 'total': in_base + in_adapters},
+    'validation': end.history,
+    'step': end.step,
+    'parameters': {'trainable': variables.count(run.trainable), 'total': in_base + in_adapters},
     'bytes': {
-      'frozen': variables.bytes_held(frozen),
-      'trainable': variables.bytes_held(trainable),
-      'statistics': variables.bytes_held(statistics),
-      'optimizer': {'state': done.optimizer_bytes},
+      'frozen': variables.bytes_held(run.frozen),
+      'trainable': variables.bytes_held(run.trainable),
+      'statistics': variables.bytes_held(run.statistics),
+      'optimizer': {'state': end.optimizer_bytes},
     },
     'data': data.description,
   } | runtime.describe()

@@ -88,6 +88,25 @@ def define_experiment() -> Callable[[], config.Experiment]:
   return experiment
 
 
+def define_cpu_devices() -> Callable[[], None]:
+  """Defines --cpu_devices; returns what sets it, before JAX is first used."""
+  cpu_devices = flags.DEFINE_integer(
+    'cpu_devices',
+    None,
+    'devices that a CPU counts as, between which each batch is split: half of a step runs on one core a device; 2 makes long '
+    'runs on two cores some 10 % shorter, and each compilation twice as long (default: 1)',
+    lower_bound=1,
+  )
+
+  def set_devices() -> None:
+    if cpu_devices.value is not None:
+      import jax
+
+      jax.config.update('jax_num_cpu_devices', cpu_devices.value)
+
+  return set_devices
+
+
 def define_processes() -> Callable[[], Callable[[], bool]]:
   """Defines the flags that make several processes one run; returns what joins them, before JAX is first used.
 

@@ -22,6 +22,12 @@ _SHARD = flags.DEFINE_string(
   '0/1',
   'i/n: part i, from 0, of all runs in n parts, of which each is a job with the same --out',
 )
+_BATCH_RUNS = flags.DEFINE_integer(
+  'lodo_batch_runs',
+  1,
+  'so many seeds of a method train side by side, in one program and against one frozen backbone',
+  lower_bound=1,
+)
 _STAGE = flags.DEFINE_enum(
   'stage',
   'all',
@@ -30,12 +36,14 @@ _STAGE = flags.DEFINE_enum(
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
 _experiment = command.define_experiment()
+_set_cpu_devices = command.define_cpu_devices()
 _join = command.define_processes()
 
 
 def main() -> None:
   experiment = _experiment()  # checked before anything slow is imported
   seeds, shard = _whole_numbers(_SEEDS.value), _shard(_SHARD.value)
+  _set_cpu_devices()
   stop = _join()
   from har_jax import lodo, results
   from har_jax.data import windows as store
@@ -51,6 +59,7 @@ def main() -> None:
     seeds=seeds,
     sources=tuple(_SOURCES.value or ()),
     shard=shard,
+    batch_runs=_BATCH_RUNS.value,
   )
   if _STAGE.value == 'pretrain':
     for path, done in lodo.pretrain(study, progress=_PROGRESS.value, stop=stop):

@@ -19,6 +19,7 @@ from har_jax import config, lodo, peft, results
 from har_jax.data import batches, folds, splits
 from har_jax.data import windows as store
 from har_jax.errors import Stopped, UserError
+from har_jax.train import loop
 from har_jax.train.log import Log
 
 _ACTIVITIES = ('walking', 'sitting', 'lying')
@@ -536,6 +537,7 @@ def test_a_job_that_was_overtaken_trains_no_further(
   monkeypatch: pytest.MonkeyPatch,
 ):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
+  monkeypatch.setattr(loop, '_STEPS_AT_ONCE', 1)
   seen: list[int] = []
   taken = Log.step
   monkeypatch.setattr(Log, 'step', lambda self, at, loss: (seen.append(at), taken(self, at, loss))[1])
@@ -545,3 +547,24 @@ def test_a_job_that_was_overtaken_trains_no_further(
   assert seen == [1, 2, 3]
   assert not (tmp_path / _LORA).exists()
   assert not (tmp_path / _LORA).with_suffix('').joinpath('lock').exists()
+
+
+def test_seeds_side_by_side_give_the_results_of_one_by_one(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
+  methods = ('lora', 'qlora')
+  beside = _run(study_of(tmp_path, methods=methods, seeds=(0, 1, 2), batch_runs=2))
+  alone = _run(study_of(out, methods=methods, seeds=(0, 1)))
+  assert len(beside) == 6
+  assert [result['side_by_side'] for result in beside.values()] == [2, 2, 1, 2, 2, 1]
+  for name, result in alone.items():
+    assert beside[name].keys() == result.keys()
+    assert result['side_by_side'] == 1
+    same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
+    assert {of: beside[name][of] for of in same} == {of: result[of] for of in same}
+
+
+def test_no_run_at_all_side_by_side_is_the_users_error(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match='lodo_batch_runs is 0; give 1'):
+    study_of(tmp_path, batch_runs=0)

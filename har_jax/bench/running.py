@@ -1,90 +1,184 @@
 """Compiled steps that can be called again and again: fine-tuning, pretraining, inference."""
 
 import dataclasses
+import functools
+import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.interpreters import partial_eval
 
 from har_jax import config, peft, variables
-from har_jax.train import optimizer
+from har_jax.data import batches
+from har_jax.data.batches import Batch
+from har_jax.train import mesh, optimizer
+from har_jax.train.loop import steps_at_once
 from har_jax.train.objective import Classify, Objective, Reconstruct
-from har_jax.train.step import compiled_predict, compiled_step, start, training_step
+from har_jax.train.step import State, compiled_predict, compiled_steps, start, training_step
 from har_jax.variables import Variables
 
 CLASSES = 6
+EPOCH_WINDOWS = 7209  # about 70 % of HAPT's 10,411
 
 
 @dataclasses.dataclass
 class Running:
-  """`call` makes one step and returns what to wait for."""
+  """`call` goes through `windows` windows, in one step or several, and returns what to wait for."""
 
   call: Callable[[], Any]
-  operations: int  # of matrix products, two a multiplication
+  windows: int
+  operations: int  # of matrix products in a call, two a multiplication
   compile_s: float
   temporary_bytes: int  # that the compiler plans beside the arguments
   held: dict[str, int]  # bytes of live variables: frozen, trainable, buffers, optimizer
 
 
 def finetuning(experiment: config.Experiment, method: str, batch: int) -> Running:
-  """A training step of a method, from freshly drawn weights."""
-  chosen = peft.METHODS[method]
-  objective = Classify(experiment.model, CLASSES, experiment.precision)
-  adapted = chosen.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))
-  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(rest, lambda path: chosen.trains(path, experiment))
-  return _training(objective, experiment.finetune, trainable, statistics, frozen, batch)
+  """Training steps of a method, from freshly drawn weights."""
+  return _Training(_finetuned(experiment, method, 1), experiment.finetune, batch).running()
+
+
+def together(experiment: config.Experiment, method: str, batch: int, runs: int) -> Running:
+  """Training steps of several runs side by side, against one frozen backbone; windows are those of all."""
+  return _Training(_finetuned(experiment, method, runs), experiment.finetune, batch, runs).running()
 
 
 def pretraining(experiment: config.Experiment, batch: int) -> Running:
-  """A training step of the masked autoencoder."""
+  """Training steps of the masked autoencoder."""
   objective = Reconstruct(experiment.model, experiment.precision)
-  return _training(objective, experiment.pretrain, objective.init(jax.random.key(0)), {}, {}, batch)
+  parts = _Parts(objective, objective.init(jax.random.key(0)), {}, {})
+  return _Training(parts, experiment.pretrain, batch).running()
+
+
+def epoch(experiment: config.Experiment, batch: int) -> Running:
+  """A pass of LoRA over `EPOCH_WINDOWS` windows in an order drawn anew, loading included."""
+  training = _Training(_finetuned(experiment, 'lora', 1), experiment.finetune, batch)
+  windows = _windows(EPOCH_WINDOWS)
+  steps = -(-EPOCH_WINDOWS // batch)
+  seeds = itertools.count()
+  compiled = training.running()
+
+  def call() -> Any:
+    drawn = batches.training_batches(windows, batch=batch, steps=steps, seed=next(seeds))
+    losses = []
+    for first in range(0, steps, training.at_once):
+      count = min(training.at_once, steps - first)
+      losses.append(training.take([next(drawn) for _ in range(count)]))
+    return losses
+
+  return dataclasses.replace(
+    compiled,
+    call=call,
+    windows=EPOCH_WINDOWS,
+    operations=round(compiled.operations * EPOCH_WINDOWS / compiled.windows),
+  )
 
 
 def inference(experiment: config.Experiment, batch: int) -> Running:
   """Logits of a batch, of the plain model."""
   objective = Classify(experiment.model, CLASSES, experiment.precision)
-  arguments = (objective.init(jax.random.key(0)), _windows(batch), jax.random.key(2))
-  compiled, compile_s = _compile(compiled_predict(objective), *arguments)
+  devices = mesh.over_all_devices()
+  held, key = mesh.replicate(objective.init(jax.random.key(0)), devices), jax.random.key(2)
+  windows = _windows(batch)
+  arguments = (held, mesh.split(windows, devices), key)
+  compiled, compile_s = _compile(compiled_predict(objective, devices), *arguments)
   return Running(
     lambda: compiled(*arguments),
-    count_operations(objective.predict, *arguments),
+    batch,
+    count_operations(objective.predict, held, windows, key),
     compile_s,
     compiled.memory_analysis().temp_size_in_bytes,
-    {'frozen': variables.resident(arguments[0])},
+    {'frozen': variables.resident(objective.init(jax.random.key(0)))},
   )
 
 
-def _training(
-  objective: Objective,
-  training: config.Training,
-  trainable: Variables,
-  statistics: Variables,
-  frozen: Variables,
-  batch: int,
-) -> Running:
-  pretrained = bool(statistics)
-  state = start(trainable, statistics, optimizer.build(training, pretrained=pretrained))
-  arguments = (frozen, _windows(batch), jax.random.key(2), np.int32(10**6))
-  operations = count_operations(training_step(objective, training, pretrained=pretrained), state, *arguments)
-  held = {
-    'frozen': variables.resident(frozen),
-    'trainable': variables.resident(state.trainable),
-    'buffers': variables.resident(state.statistics),
-    'optimizer': variables.resident(state.optimizer),
-  }
-  compiled, compile_s = _compile(compiled_step(objective, training, pretrained=pretrained), state, *arguments)
-  moving = [state]  # the step uses its state up
+@dataclasses.dataclass(frozen=True)
+class _Parts:
+  objective: Objective
+  trainable: Variables
+  statistics: Variables
+  frozen: Variables
 
-  def call() -> Any:
-    moving[0], loss = compiled(moving[0], *arguments)
-    return moving[0], loss
 
-  return Running(call, operations, compile_s, compiled.memory_analysis().temp_size_in_bytes, held)
+def _finetuned(experiment: config.Experiment, method: str, runs: int) -> _Parts:
+  """Freshly drawn weights; of several runs, all that moves with an axis of runs in front."""
+  chosen = peft.METHODS[method]
+  objective = Classify(experiment.model, CLASSES, experiment.precision)
+  adapted = chosen.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))
+  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+  trainable, frozen = variables.split(rest, lambda path: chosen.trains(path, experiment))
+  if runs > 1:
+    trainable, statistics = jax.tree.map(lambda leaf: jnp.stack([leaf] * runs), (trainable, statistics))
+  return _Parts(objective, trainable, statistics, frozen)
+
+
+class _Training:
+  """Compiled training steps, as the loop takes them, and the state that they move."""
+
+  def __init__(self, parts: _Parts, training: config.Training, batch: int, runs: int = 1):
+    self._devices = mesh.over_all_devices()
+    self.at_once, self._runs, self._batch = steps_at_once(batch), runs, batch
+    pretrained = bool(parts.statistics)
+    transform = optimizer.build(training, pretrained=pretrained)
+
+    def begin(trainable: Variables, statistics: Variables) -> State:
+      return start(trainable, statistics, transform)
+
+    state = (jax.vmap(begin) if runs > 1 else begin)(parts.trainable, parts.statistics)
+    self._held = {
+      'frozen': variables.resident(parts.frozen),
+      'trainable': variables.resident(state.trainable),
+      'buffers': variables.resident(state.statistics),
+      'optimizer': variables.resident(state.optimizer),
+    }
+    one = training_step(parts.objective, training, pretrained=pretrained)
+    first = jax.tree.map(lambda leaf: leaf[0], state) if runs > 1 else state
+    key: Any = jax.random.key(2)
+    steps: Any = np.int32(10**6)
+    self._operations = count_operations(one, first, parts.frozen, _windows(batch), key, steps)
+    if runs > 1:
+      key, steps = jnp.stack([key] * runs), jnp.stack([steps] * runs)
+    self._state, self._frozen = mesh.replicate((state, parts.frozen), self._devices)
+    self._key, self._steps = key, steps
+    lazily = compiled_steps(
+      parts.objective,
+      training,
+      pretrained=pretrained,
+      mesh=self._devices,
+      own=frozenset() if runs > 1 else None,
+    )
+    placed = self._place([_windows(batch)] * self.at_once)
+    self._compiled, self._compile_s = _compile(lazily, *self._arguments(placed, self.at_once))
+    self._call = functools.partial(self._take, placed, self.at_once)
+
+  def _place(self, drawn: Sequence[Batch]) -> Any:
+    stacked = batches.stack(drawn, self.at_once)
+    if self._runs > 1:
+      stacked = {name: np.stack([array] * self._runs, axis=1) for name, array in stacked.items()}
+    return mesh.split(stacked, self._devices, axis=1 if self._runs == 1 else 2)
+
+  def _arguments(self, placed: Any, count: int) -> tuple:
+    return (self._state, self._frozen, placed, self._key, self._steps, np.int32(count))
+
+  def _take(self, placed: Any, count: int) -> Any:
+    self._state, losses = self._compiled(*self._arguments(placed, count))
+    return losses
+
+  def take(self, drawn: Sequence[Batch]) -> Any:
+    """Steps over these batches, `at_once` of them at most."""
+    return self._take(self._place(drawn), len(drawn))
+
+  def running(self) -> Running:
+    calls = self.at_once * self._runs
+    temporary = self._compiled.memory_analysis().temp_size_in_bytes
+    return Running(
+      self._call, calls * self._batch, calls * self._operations, self._compile_s, temporary, self._held
+    )
 
 
 def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
@@ -93,20 +187,22 @@ def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
   return compiled, time.perf_counter() - begun
 
 
-def _windows(batch: int) -> dict[str, jax.Array]:
+def _windows(count: int) -> Batch:
   rng = np.random.default_rng(0)
-  return jax.device_put(
-    {
-      'signal': rng.standard_normal((batch, config.WINDOW_SAMPLES, config.CHANNELS), np.float32),
-      'label': rng.integers(0, CLASSES, batch, np.int32),
-      'weight': np.ones(batch, np.float32),
-    }
-  )
+  return {
+    'signal': rng.standard_normal((count, config.WINDOW_SAMPLES, config.CHANNELS), np.float32),
+    'label': rng.integers(0, CLASSES, count, np.int32),
+    'weight': np.ones(count, np.float32),
+  }
 
 
 def count_operations(function: Callable, *arguments: Any) -> int:
   """Operations of a function's matrix products, a multiplication and an addition each, as traced."""
-  return _operations(jax.make_jaxpr(function)(*arguments).jaxpr)
+  traced = jax.make_jaxpr(function)(*arguments).jaxpr
+  used, _ = partial_eval.dce_jaxpr(
+    traced, [True] * len(traced.outvars)
+  )  # gradients of what is frozen are not
+  return _operations(used)
 
 
 def _operations(traced: Any) -> int:

@@ -8,7 +8,7 @@ the same order, so that one iterator's state is every process's.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grain
 import numpy as np
@@ -45,6 +45,12 @@ def evaluation_batches(arrays: Batch, *, batch: int, process: int = 0, processes
   size = len(next(iter(arrays.values())))
   for start in range(0, size, batch):
     yield _fill(arrays, np.arange(start, min(start + batch, size)), batch, process, processes)
+
+
+def stack(batches: Sequence[Batch], size: int) -> Batch:
+  """Batches with an axis in front, filled up to `size` of them: one program then takes any number, and heeds no more."""
+  filled = [*batches, *[batches[0]] * (size - len(batches))]
+  return {name: np.stack([batch[name] for batch in filled]) for name in filled[0]}
 
 
 def _fill(arrays: Batch, places: Int[np.ndarray, 'p'], batch: int, process: int, processes: int) -> Batch:

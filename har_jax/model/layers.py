@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax import config, nf4
+from har_jax.model.product import product
 
 
 class Dense(nn.Module):
-  """A dense layer: y = x W + bias, and + scale · (x A) B where the collection `lora` holds a pair.
+  """A dense layer: y = x W + bias, and + (scale · x A) B where the collection `lora` holds a pair.
 
   W is the packed kernel of the collection `nf4` where there is one, otherwise that of `params`. The scale, alpha over
   rank, is the collection `lora_scale`'s: it is no weight, but a merged or stored adapter needs it.
@@ -31,13 +32,12 @@ class Dense(nn.Module):
       packed = nf4.from_leaves(self.variables['nf4'], shape)
       y = nf4.matmul(x, packed, self.precision.nf4_kernel)
     else:
-      y = x @ self.param('kernel', nn.initializers.xavier_uniform(), shape).astype(dtype)
+      y = product(x, self.param('kernel', nn.initializers.xavier_uniform(), shape).astype(dtype))
     if self.has_variable('lora', 'a'):
       a: Array = self.get_variable('lora', 'a')
       b: Array = self.get_variable('lora', 'b')
-      y = y + self.get_variable('lora_scale', 'value').astype(dtype) * (
-        (x @ a.astype(dtype)) @ b.astype(dtype)
-      )
+      scale: Array = self.get_variable('lora_scale', 'value')
+      y = y + product(scale.astype(dtype) * product(x, a.astype(dtype)), b.astype(dtype))
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     return y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
 

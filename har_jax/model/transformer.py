@@ -124,11 +124,22 @@ class Classifier(nn.Module):
   classes: int
   precision: config.Precision = config.Precision()
 
-  @nn.compact
+  def setup(self):
+    self.encoder = Encoder(self.model, self.precision)
+    self.head = Head(self.model.head, self.model.dropout, self.classes, self.precision)
+
+  def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b d']:
+    """What the head sees of a window; no window's depends on another's."""
+    tokens, _ = self.encoder(signal)
+    return jnp.mean(tokens, axis=1)
+
+  def classify(
+    self, features: Float[Array, 'b d'], *, training: bool, counts: Bool[Array, 'b'] | None = None
+  ) -> Float[Array, 'b y']:
+    """`counts` is False for the windows that fill up a batch: BatchNorm leaves them out."""
+    return self.head(features, training=training, counts=counts)
+
   def __call__(
     self, signal: Float[Array, 'b n c'], *, training: bool = False, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
-    """`counts` is False for the windows that fill up a batch: BatchNorm leaves them out."""
-    tokens, _ = Encoder(self.model, self.precision, name='encoder')(signal)
-    head = Head(self.model.head, self.model.dropout, self.classes, self.precision, name='head')
-    return head(jnp.mean(tokens, axis=1), training=training, counts=counts)
+    return self.classify(self.features(signal), training=training, counts=counts)

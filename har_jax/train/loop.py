@@ -3,10 +3,13 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
+import optax
+from jax.sharding import Mesh
 
 from har_jax import config
 from har_jax.data import batches as data_batches
@@ -17,10 +20,27 @@ from har_jax.train import mesh, optimizer
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.log import Log
 from har_jax.train.objective import Objective
-from har_jax.train.step import compiled_predict, compiled_step, start
+from har_jax.train.step import State, compiled_predict, compiled_steps, start
 from har_jax.variables import Variables, resident
 
+# Steps that one program takes, and the windows in them, at most: enough that asking for memory costs little, and few enough that progress and
+# SIGTERM come through within seconds on a CPU.
+_STEPS_AT_ONCE, _WINDOWS_AT_ONCE = 16, 1024
 EVALUATION_BATCH = 256  # and more where that is no multiple of the devices
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What a run starts from and learns from, and where it leaves its checkpoints and log."""
+
+  trainable: Variables
+  statistics: Variables
+  frozen: Variables
+  windows: Batch
+  validation: Batch
+  seed: int
+  folder: Place
+  title: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +51,8 @@ class Trained:
   step: int
   history: list[dict]  # an entry a validation: step, measures, seconds so far
   optimizer_bytes: int  # that its state holds, on each device
-  seconds: float  # of training and validation, over all sittings, compilation included
+  # Of training and validation, over all sittings, compilation included; and of the runs beside it, which it cannot be told from.
+  seconds: float
 
 
 def count_steps(training: config.Training, windows: int) -> int:
@@ -39,85 +60,185 @@ def count_steps(training: config.Training, windows: int) -> int:
   return min(steps, training.max_steps) if training.max_steps else steps
 
 
+def steps_at_once(batch: int) -> int:
+  """Steps that one program takes, of so many windows each."""
+  return max(1, min(_STEPS_AT_ONCE, _WINDOWS_AT_ONCE // batch))
+
+
 def train(
   objective: Objective,
-  trainable: Variables,
-  statistics: Variables,
-  frozen: Variables,
+  runs: Sequence[Run],
   *,
-  windows: Batch,
-  validation: Batch,
   training: config.Training,
-  seed: int,
-  folder: Place,
-  title: str,
   pretrained: bool,
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
-) -> Trained:
-  """Trains until the steps are spent or patience is, or goes on where a killed run left off.
+) -> list[Trained]:
+  """Trains each run until its steps are spent or its patience is, or goes on where a killed one left off.
 
+  Several runs go side by side, in one program: variables of the same names and shapes; frozen ones that are equal in all are
+  held once. Each ends as it would alone, but for rounding.
   The same arguments give the same numbers, bit for bit on CPU, however often the run was killed. It runs on all devices;
   another number of them gives the same numbers but for rounding. Of several processes all call this, with the same
   arguments: whole arrays of their own, whole windows, a folder that they share.
-  `stop` is asked after each step, equally often by each process; where it says yes, to all, the run is saved and Stopped
-  raised. Raises UserError where the loss is not finite, naming the step, and where the devices do not divide the batch.
+  `stop` is asked after every few steps, equally often by each process; where it says yes, to all, the runs are saved and
+  Stopped raised. Raises UserError where a loss is not finite, naming the step, and where the devices do not divide the batch.
   """
-  folder.mkdir(parents=True, exist_ok=True)
   devices = mesh.over_all_devices()
   mesh.refuse_uneven(training.batch, devices, flag='finetune_batch' if pretrained else 'pretrain_batch')
-  size = len(windows['signal'])
-  steps = count_steps(training, size)
-  due = {math.ceil(steps * (i + 1) / training.evaluations) for i in range(training.evaluations)}
-  key = jax.random.key(seed)
-  step = compiled_step(objective, training, pretrained=pretrained, mesh=devices)
-  batches = data_batches.training_batches(
-    windows, batch=training.batch, steps=steps, seed=seed, **_own_part()
-  )
-  checkpoints = Checkpoints(folder / 'checkpoints')
+  transform = optimizer.build(training, pretrained=pretrained)
+  sittings = [_Sitting(run, training, transform) for run in runs]
+  if unfinished := [sitting for sitting in sittings if sitting.goes_on()]:
+    for sitting in unfinished:
+      sitting.open_log(progress=progress)
+    try:
+      _side_by_side(objective, unfinished, training, pretrained=pretrained, devices=devices, stop=stop)
+    finally:
+      for sitting in unfinished:
+        sitting.log.close()
+  return [sitting.end() for sitting in sittings]
 
-  # Copies: the step uses its state up, and the caller's arrays may be shared.
-  owned, moving = jax.tree.map(jax.numpy.copy, (trainable, statistics))
-  state = start(owned, moving, optimizer.build(training, pretrained=pretrained))
-  history: list[dict] = []
-  earlier = 0.0
-  if (found := checkpoints.newest(state, batches)) is not None:
-    state, history, earlier = found
-  done = int(state.step)
-  state, frozen = mesh.replicate((state, frozen), devices)
-  started = time.monotonic()
-  log = Log(
-    folder,
-    title=title,
-    steps=steps,
-    resumed=done,
-    batch=training.batch,
-    progress=progress,
-    silent=not mesh.leads(),
+
+def _side_by_side(
+  objective: Objective,
+  sittings: Sequence['_Sitting'],
+  training: config.Training,
+  *,
+  pretrained: bool,
+  devices: Mesh | None,
+  stop: Callable[[], bool],
+) -> None:
+  """Takes every sitting to its end."""
+  size = len(sittings)
+  frozen, own = _share([sitting.run.frozen for sitting in sittings])
+  take = compiled_steps(
+    objective, training, pretrained=pretrained, mesh=devices, own=own if size > 1 else None
   )
-  try:
-    while done < steps and not _is_out_of_patience(history, training.patience):
-      # The loss is fetched each step: many steps in flight on fake CPU devices hang for good (jaxlib before 0.12).
-      state, loss = step(state, frozen, mesh.split(next(batches), devices), key, np.int32(steps))
-      done += 1
-      log.step(done, _finite(float(loss), done, title))
-      if done in due:
-        measured = evaluate(objective, state.trainable | state.statistics | frozen, validation)
-        seconds = earlier + time.monotonic() - started
-        history.append({'step': done, **measured, 'seconds': seconds})
-        log.validation(done, measured)
-        checkpoints.save(state, batches, history, measured['score'], seconds=seconds)
-      if stop():
-        if done not in due:
-          checkpoints.save(state, batches, history, seconds=earlier + time.monotonic() - started)
-        raise Stopped(f'{title}: stopped and saved at step {done}')
-  finally:
-    log.close()
-  # Of equals the later, as its checkpoint is kept.
-  best = max(reversed(history), key=lambda entry: entry['score'])
-  chosen = checkpoints.variables(best['step'], trainable | statistics)
-  optimizer_bytes = resident(mesh.held_by_one(state.optimizer))
-  return Trained(chosen, best['step'], history, optimizer_bytes, history[-1]['seconds'])
+  state, frozen = mesh.replicate((_stack([sitting.start for sitting in sittings]), frozen), devices)
+  keys = _stack([jax.random.key(sitting.run.seed) for sitting in sittings])
+  steps = _stack([np.int32(sitting.steps) for sitting in sittings])
+  at_once = steps_at_once(training.batch)
+  while going := [sitting for sitting in sittings if sitting.goes_on()]:
+    count = min(at_once, *(sitting.steps_to_validation() for sitting in going))
+    drawn = [_beside([sitting.draw() for sitting in sittings]) for _ in range(count)]
+    batches = mesh.split(data_batches.stack(drawn, at_once), devices, axis=1 if size == 1 else 2)
+    state, losses = take(state, frozen, batches, keys, steps, np.int32(count))
+    for sitting, of_sitting in zip(sittings, np.asarray(losses)[:count].reshape(count, size).T, strict=True):
+      if sitting in going:
+        sitting.took(of_sitting.tolist())
+    stopping = stop()
+    for number, sitting in enumerate(sittings):
+      if sitting not in going or not (stopping or sitting.is_due()):
+        continue
+      its_state = _part(state, number, size)
+      if sitting.is_due():
+        its_frozen = {path: leaf[number] if path in own else leaf for path, leaf in frozen.items()}
+        variables = its_state.trainable | its_state.statistics | its_frozen
+        sitting.validated(its_state, evaluate(objective, variables, sitting.run.validation))
+      else:
+        sitting.save(its_state)
+    if stopping:
+      told = [f'{sitting.run.title}: stopped and saved at step {sitting.done}' for sitting in going]
+      raise Stopped('; '.join(told))
+
+
+class _Sitting:
+  """One run while it trains: where it starts, its batches, what it has done so far and where that is told."""
+
+  log: Log
+
+  def __init__(self, run: Run, training: config.Training, transform: optax.GradientTransformation):
+    run.folder.mkdir(parents=True, exist_ok=True)
+    self.run, self._batch, self._patience = run, training.batch, training.patience
+    self.steps = count_steps(training, len(run.windows['signal']))
+    self._due = {math.ceil(self.steps * (i + 1) / training.evaluations) for i in range(training.evaluations)}
+    self._batches = data_batches.training_batches(
+      run.windows, batch=training.batch, steps=self.steps, seed=run.seed, **_own_part()
+    )
+    self._checkpoints = Checkpoints(run.folder / 'checkpoints')
+    # Copies: the step uses its state up, and the caller's arrays may be shared.
+    trainable, statistics = jax.tree.map(jax.numpy.copy, (run.trainable, run.statistics))
+    self.start = start(trainable, statistics, transform)
+    self._history: list[dict] = []
+    self._earlier = 0.0
+    if (found := self._checkpoints.newest(self.start, self._batches)) is not None:
+      self.start, self._history, self._earlier = found
+    self._optimizer_bytes = resident(self.start.optimizer)
+    self.done = int(self.start.step)
+    self._began = time.monotonic()
+
+  def open_log(self, *, progress: bool) -> None:
+    self.log = Log(
+      self.run.folder,
+      title=self.run.title,
+      steps=self.steps,
+      resumed=self.done,
+      batch=self._batch,
+      progress=progress,
+      silent=not mesh.leads(),
+    )
+
+  def goes_on(self) -> bool:
+    return self.done < self.steps and not _is_out_of_patience(self._history, self._patience)
+
+  def steps_to_validation(self) -> int:
+    return min(due for due in self._due if due > self.done) - self.done
+
+  def draw(self) -> Batch:
+    """The next batch. A run that has ended before those beside it goes along with its last, and none looks at it."""
+    if self.goes_on():
+      self._drawn = next(self._batches)
+    return self._drawn
+
+  def took(self, losses: Sequence[float]) -> None:
+    for loss in losses:
+      self.done += 1
+      self.log.step(self.done, _finite(loss, self.done, self.run.title))
+
+  def is_due(self) -> bool:
+    return self.done in self._due
+
+  def validated(self, state: State, measured: dict[str, float]) -> None:
+    self._history.append({'step': self.done, **measured, 'seconds': self._seconds()})
+    self.log.validation(self.done, measured)
+    self.save(state, measured['score'])
+
+  def save(self, state: State, score: float = -math.inf) -> None:
+    self._checkpoints.save(state, self._batches, self._history, score, seconds=self._seconds())
+
+  def _seconds(self) -> float:
+    return self._earlier + time.monotonic() - self._began
+
+  def end(self) -> Trained:
+    # Of equals the later, as its checkpoint is kept.
+    best = max(reversed(self._history), key=lambda entry: entry['score'])
+    chosen = self._checkpoints.variables(best['step'], self.run.trainable | self.run.statistics)
+    return Trained(chosen, best['step'], self._history, self._optimizer_bytes, self._history[-1]['seconds'])
+
+
+def _stack(trees: Sequence[Any]) -> Any:
+  """An axis of runs in front of all leaves; a run alone has none."""
+  return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *trees)
+
+
+def _beside(batches: Sequence[Batch]) -> Batch:
+  return batches[0] if len(batches) == 1 else data_batches.stack(batches, len(batches))
+
+
+def _part(tree: Any, number: int, runs: int) -> Any:
+  """What `_stack` was given at a place."""
+  return tree if runs == 1 else jax.tree.map(lambda leaf: leaf[number], tree)
+
+
+def _share(frozen: Sequence[Variables]) -> tuple[Variables, frozenset[str]]:
+  """Variables that are equal in all runs, once, and the others stacked; and the paths of these."""
+  first = frozen[0]
+  own = frozenset(
+    path for path in first if not all(np.array_equal(first[path], other[path]) for other in frozen[1:])
+  )
+  return {
+    path: _stack([each[path] for each in frozen]) if path in own else first[path] for path in first
+  }, own
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:

@@ -4,14 +4,19 @@ A step is written as for one device and given the whole batch; where its argumen
 a mean over windows, BatchNorm's too, is over the whole batch, and gradients need no scaling of our own.
 """
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
 
+from har_jax import variables as variables_of
 from har_jax.errors import UserError
+from har_jax.variables import Variables
 
 
 def over_all_devices() -> Mesh | None:
@@ -46,16 +51,49 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
   return jax.tree.map(place, tree)
 
 
-def split(batch: dict[str, np.ndarray], mesh: Mesh | None) -> dict[str, Any]:
-  """The whole batch, of which each process gives its own rows, split over the devices."""
+def split(batch: dict[str, np.ndarray], mesh: Mesh | None, *, axis: int = 0) -> dict[str, Any]:
+  """The whole batch, of which each process gives its own rows, split over the devices along its axis of windows."""
   if mesh is None:
     return batch
-  return jax.make_array_from_process_local_data(NamedSharding(mesh, PartitionSpec('data')), batch)
+  sharding = NamedSharding(mesh, PartitionSpec(*[None] * axis, 'data'))
+  return jax.make_array_from_process_local_data(sharding, batch)
 
 
-def held_by_one(tree: Any) -> Any:
-  """What one device holds of a tree."""
-  return jax.tree.map(lambda leaf: leaf.addressable_data(0), tree)
+PerWindow = Callable[..., Any]  # (function, variables, *windows) → what function(variables, *windows) gives
+
+
+def on_one(function: Callable[..., Any], variables: Variables, *windows: Any) -> Any:
+  return function(variables, *windows)
+
+
+def per_window(mesh: Mesh | None, moving: Collection[str]) -> PerWindow:
+  """How to call a function of which no window's output depends on another window: each device on its own windows.
+
+  The compiler, left alone, would split it the same way, but sum the gradient of each of a hundred small variables by
+  itself. Here those of `moving`, the paths that have one, are one vector and one sum: on two CPU devices 0.3 ms for 4 ms.
+  And a fused kernel, which the compiler does not split at all, sees the windows of its own device.
+  """
+  if mesh is None:
+    return on_one
+
+  def call(function: Callable[..., Any], variables: Variables, *windows: Any) -> Any:
+    moves, still = variables_of.split(variables, lambda path: path in moving)
+    vector, nested = ravel_pytree(moves)
+
+    def on_each(vector: Array, still: Variables, *windows: Any) -> Any:
+      return function(nested(vector) | still, *windows)
+
+    each = PartitionSpec('data')
+    # check_vma off: with it, variables are cast first and summed one by one, in bfloat16 too.
+    return jax.shard_map(
+      on_each,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), PartitionSpec(), *[each] * len(windows)),
+      out_specs=each,
+      check_vma=False,
+    )(vector, still, *windows)
+
+  return call
 
 
 def refuse_uneven(batch: int, mesh: Mesh | None, *, flag: str) -> None:

@@ -4,7 +4,7 @@ b windows a batch, n samples, c channels, y classes.
 
 Both give first variables; each window's training loss, with new batch statistics; predictions; and what these score. A
 score's entry 'score' is what a run chooses by: the higher the better. Both are hashable, so that one compiled step serves
-every run like it.
+every run like it. `per_window` is the step's way to call what treats each window alone (`train/mesh.py`).
 """
 
 import dataclasses
@@ -19,7 +19,8 @@ from jaxtyping import Array, Float
 from har_jax import config
 from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstruction_error
 from har_jax.train import metrics
-from har_jax.variables import Variables, flatten, nest
+from har_jax.train.mesh import PerWindow, on_one
+from har_jax.variables import Variables, flatten, nest, split
 
 
 def _blank_windows(count: int = 2) -> Float[Array, 'b n c']:
@@ -41,11 +42,16 @@ class Reconstruct:
     visible, _ = draw_mask(key, 2, self.model.tokens, self.model.hidden)
     return flatten(self._autoencoder.init(key, _blank_windows(), visible))
 
-  def losses(self, variables: Variables, batch: dict, key: jax.Array) -> tuple[Float[Array, 'b'], Variables]:
+  def losses(
+    self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
+  ) -> tuple[Float[Array, 'b'], Variables]:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
-    reconstructed: Any = self._autoencoder.apply(nest(variables), signal, visible)
+    reconstructed = per_window(self._reconstruct, variables, signal, visible)
     return reconstruction_error(reconstructed, patches(signal, self.model.patch), mask), {}
+
+  def _reconstruct(self, variables: Variables, signal: Array, visible: Array) -> Any:
+    return self._autoencoder.apply(nest(variables), signal, visible)
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
     return self.losses(variables, batch, key)[0]
@@ -70,16 +76,24 @@ class Classify:
   def init(self, key: jax.Array) -> Variables:
     return flatten(self._classifier.init(key, _blank_windows()))
 
-  def losses(self, variables: Variables, batch: dict, key: jax.Array) -> tuple[Float[Array, 'b'], Variables]:
+  def losses(
+    self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
+  ) -> tuple[Float[Array, 'b'], Variables]:
+    encoder, head = split(variables, lambda path: '/encoder/' in path)
+    features = per_window(self._features, encoder, batch['signal'])
     logits, updated = self._classifier.apply(
-      nest(variables),
-      batch['signal'],
+      nest(head),
+      features,
       training=True,
       counts=batch['weight'] > 0,
       mutable=['batch_stats'],
       rngs={'dropout': key},
+      method='classify',
     )
     return optax.softmax_cross_entropy_with_integer_labels(logits, batch['label']), flatten(updated)
+
+  def _features(self, variables: Variables, signal: Array) -> Any:
+    return self._classifier.apply(nest(variables), signal, method='features')
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:
     logits: Any = self._classifier.apply(nest(variables), batch['signal'])

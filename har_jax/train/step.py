@@ -1,4 +1,4 @@
-"""One training step and one prediction, compiled once for all runs alike.   b windows a batch."""
+"""Training steps and a prediction, compiled once for all runs alike.   s steps, r runs side by side."""
 
 import functools
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from har_jax import config
 from har_jax.train import optimizer
-from har_jax.train.mesh import whole
+from har_jax.train.mesh import per_window, whole
 from har_jax.train.objective import Objective
 from har_jax.variables import Variables
 
@@ -32,10 +32,12 @@ def start(trainable: Variables, statistics: Variables, transform: optax.Gradient
   return State(jnp.int32(0), trainable, statistics, transform.init(trainable))
 
 
-Step = Callable[[State, Variables, dict, Array, Any], tuple[State, Float[Array, '']]]
+Step = Callable[[State, Variables, dict, Array, Any], tuple[State, Array]]
 
 
-def training_step(objective: Objective, training: config.Training, *, pretrained: bool) -> Step:
+def training_step(
+  objective: Objective, training: config.Training, *, pretrained: bool, mesh: Mesh | None = None
+) -> Step:
   """One step, not compiled: (state, frozen, batch, key, steps) → (state, the batch's mean loss).
 
   Only the trainable variables are an argument of the gradient. Frozen ones are an argument of the step, never a
@@ -48,7 +50,9 @@ def training_step(objective: Objective, training: config.Training, *, pretrained
   ) -> tuple[State, Float[Array, '']]:
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
-      losses, statistics = objective.losses(variables, batch, jax.random.fold_in(key, state.step))
+      losses, statistics = objective.losses(
+        variables, batch, jax.random.fold_in(key, state.step), per_window(mesh, trainable.keys())
+      )
       return jnp.sum(losses * batch['weight']) / jnp.sum(batch['weight']), statistics
 
     (mean_loss, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(state.trainable)
@@ -60,16 +64,48 @@ def training_step(objective: Objective, training: config.Training, *, pretrained
   return step
 
 
-@functools.lru_cache(maxsize=64)
-def compiled_step(
-  objective: Objective, training: config.Training, *, pretrained: bool, mesh: Mesh | None = None
-) -> Step:
-  """`training_step` under jit. The state given is used up.
+Steps = Callable[[State, Variables, dict, Array, Any, Any], tuple[State, Array]]
 
-  Over a mesh: for a batch that is split over it, with state and frozen variables whole on each device, as the state stays.
+
+@functools.lru_cache(maxsize=64)
+def compiled_steps(
+  objective: Objective,
+  training: config.Training,
+  *,
+  pretrained: bool,
+  mesh: Mesh | None = None,
+  own: frozenset[str] | None = None,
+) -> Steps:
+  """Several steps in one program: (state, frozen, batches, key, steps, count) → (state, their mean losses [s]).
+
+  Of the s batches, stacked in front, the first `count` are taken. One program for them all: what a step computes on the way
+  lies in memory that is asked for once, not anew each step, and Python waits out the whole.
+  With `own`, several runs side by side against one frozen backbone: state, key, steps and those frozen variables whose
+  paths are `own` have an axis of runs in front, batches have it second, and losses are [s, r].
+  The state given is used up. Over a mesh: for batches that are split over it, with state and frozen variables whole on each
+  device, as the state stays.
   """
-  step = training_step(objective, training, pretrained=pretrained)
-  return jax.jit(step, donate_argnums=0, out_shardings=whole(mesh))
+  step = training_step(objective, training, pretrained=pretrained, mesh=mesh)
+
+  def several(
+    state: State, frozen: Variables, batches: dict, key: Array, steps: Any, count: Any
+  ) -> tuple[State, Array]:
+    take = step
+    if own is not None:
+      axes = {path: 0 if path in own else None for path in frozen}
+      take = jax.vmap(step, in_axes=(0, axes, 0, 0, 0))
+
+    def body(number: Array, carried: tuple[State, Array]) -> tuple[State, Array]:
+      state, losses = carried
+      batch = jax.tree.map(lambda stacked: stacked[number], batches)
+      state, loss = take(state, frozen, batch, key, steps)
+      return state, losses.at[number].set(loss)
+
+    size = len(batches['weight'])
+    losses = jnp.zeros(size if own is None else (size, len(steps)))
+    return jax.lax.fori_loop(0, count, body, (state, losses))
+
+  return jax.jit(several, donate_argnums=0, out_shardings=whole(mesh))
 
 
 @functools.lru_cache(maxsize=64)

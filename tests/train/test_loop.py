@@ -5,6 +5,7 @@ import json
 import math
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,8 @@ from har_jax.data.batches import Batch
 from har_jax.errors import Stopped, UserError
 from har_jax.train import loop
 from har_jax.train.log import Log
-from har_jax.train.loop import Trained, count_steps, predict, train
+from har_jax.train.loop import Run, Trained, count_steps, predict, train
+from har_jax.train.mesh import PerWindow, on_one
 from har_jax.train.objective import Reconstruct
 from har_jax.variables import Variables
 
@@ -30,7 +32,9 @@ class Line(Reconstruct):
 
   model: config.Model = _MODEL
 
-  def losses(self, variables: Variables, batch: dict, key: Array) -> tuple[Array, Variables]:
+  def losses(
+    self, variables: Variables, batch: dict, key: Array, per_window: PerWindow = on_one
+  ) -> tuple[Array, Variables]:
     w = variables['params/head/kernel'] * variables['params/frozen/value']
     noise = 0.1 * jax.random.normal(key, batch['label'].shape)
     mean = variables['batch_stats/mean']
@@ -55,28 +59,38 @@ def _windows(seed: int, size: int = 10) -> Batch:
   return {'signal': signal, 'label': signal @ np.float32([1, -2, 3])}
 
 
+def _run(folder: pathlib.Path, *, seed: int = 0, **given: Any) -> Run:
+  start = {
+    'trainable': {'params/head/kernel': jnp.zeros(3)},
+    'statistics': {'batch_stats/mean': jnp.float32(0)},
+    'frozen': {'params/frozen/value': jnp.float32(1)},
+    'windows': _windows(0),
+    'validation': _windows(1),
+  }
+  return Run(**(start | given), seed=seed, folder=folder, title='a line')
+
+
 def _train(
   folder: pathlib.Path,
   training: config.Training = _TRAINING,
   *,
-  seed: int = 0,
   stop: Callable[[], bool] = lambda: False,
-  **given: Batch,
+  **given: Any,
 ) -> Trained:
-  return train(
-    Line(),
-    {'params/head/kernel': jnp.zeros(3)},
-    {'batch_stats/mean': jnp.float32(0)},
-    {'params/frozen/value': jnp.float32(1)},
-    **{'windows': _windows(0), 'validation': _windows(1), **given},
-    training=training,
-    seed=seed,
-    folder=folder,
-    title='a line',
-    pretrained=False,
-    progress=False,
-    stop=stop,
-  )
+  (done,) = _train_all([_run(folder, **given)], training, stop=stop)
+  return done
+
+
+def _train_all(
+  runs: list[Run], training: config.Training = _TRAINING, stop: Callable[[], bool] = lambda: False
+) -> list[Trained]:
+  return train(Line(), runs, training=training, pretrained=False, progress=False, stop=stop)
+
+
+@pytest.fixture
+def _one_step_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+  """So that each step asks whether to stop."""
+  monkeypatch.setattr(loop, '_STEPS_AT_ONCE', 1)
 
 
 def _numbers(done: Trained) -> tuple:
@@ -127,6 +141,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(
   assert [line['step'] for line in lines if 'loss' in line] == list(range(1, _STEPS + 1))
 
 
+@pytest.mark.usefixtures('_one_step_at_once')
 @pytest.mark.parametrize('asks', [1, 3, 4, 7, 12])  # validations are after 3, 5, 8, 10, 12
 def test_a_run_told_to_stop_saves_there_and_goes_on_to_the_same_numbers(
   whole: Trained, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, asks: int
@@ -237,40 +252,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path: pa
 
 def test_the_given_variables_stay_usable(tmp_path: pathlib.Path):
   kernel = jnp.zeros(3)  # the step donates its state's memory: were it the caller's, this would be deleted
-  train(
-    Line(),
-    {'params/head/kernel': kernel},
-    {'batch_stats/mean': jnp.float32(0)},
-    {'params/frozen/value': jnp.float32(1)},
-    windows=_windows(0),
-    validation=_windows(1),
-    training=dataclasses.replace(_TRAINING, evaluations=1),
-    seed=0,
-    folder=tmp_path,
-    title='a line',
-    pretrained=False,
-    progress=False,
-  )
+  _train(tmp_path, dataclasses.replace(_TRAINING, evaluations=1), trainable={'params/head/kernel': kernel})
   np.testing.assert_array_equal(kernel, np.zeros(3))
 
 
 def test_a_folder_of_another_model_is_refused(tmp_path: pathlib.Path):
   _train(tmp_path)
   with pytest.raises(UserError, match=r'params/head/kernel: expected float32\[4\], given float32\[3\]'):
-    train(
-      Line(),
-      {'params/head/kernel': jnp.zeros(4)},
-      {'batch_stats/mean': jnp.float32(0)},
-      {},
-      windows=_windows(0),
-      validation=_windows(1),
-      training=_TRAINING,
-      seed=0,
-      folder=tmp_path,
-      title='a line',
-      pretrained=False,
-      progress=False,
-    )
+    _train(tmp_path, trainable={'params/head/kernel': jnp.zeros(4)}, frozen={})
 
 
 @pytest.mark.parametrize('size', [1, 255, 256, 257, 600])
@@ -298,3 +287,47 @@ def test_more_validations_than_steps_are_one_a_step(tmp_path: pathlib.Path):
   done = _train(tmp_path, dataclasses.replace(_TRAINING, max_steps=3, evaluations=50))
   assert [entry['step'] for entry in done.history] == [1, 2, 3]
   assert all(math.isfinite(entry['score']) for entry in done.history)
+
+
+def test_runs_side_by_side_end_as_they_do_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  """Of other seeds, other numbers of steps and other frozen values; one is stopped with the others and goes on."""
+  monkeypatch.setattr(loop, '_STEPS_AT_ONCE', 2)
+  given: list[dict[str, Any]] = [
+    {'seed': 0},
+    {'seed': 1, 'windows': _windows(2, size=5)},  # half as many steps
+    {'seed': 2, 'frozen': {'params/frozen/value': jnp.float32(2)}},
+  ]
+  alone = [_train(tmp_path / 'alone' / str(i), **each) for i, each in enumerate(given)]
+  runs = [_run(tmp_path / 'beside' / str(i), **each) for i, each in enumerate(given)]
+  answers = iter([False] * 4 + [True])
+  with pytest.raises(Stopped, match='stopped and saved at step'):
+    _train_all(runs, stop=lambda: next(answers))
+  beside = _train_all(runs)
+  assert [len(each.history) for each in beside] == [len(each.history) for each in alone]
+  for one, other in zip(alone, beside, strict=True):
+    assert one.step == other.step
+    assert one.optimizer_bytes == other.optimizer_bytes
+    for path, leaf in one.variables.items():
+      np.testing.assert_allclose(other.variables[path], leaf, rtol=1e-5, atol=1e-6)
+    errors = [[entry['error'] for entry in each.history] for each in (one, other)]
+    np.testing.assert_allclose(*errors, rtol=1e-4, atol=1e-6)
+  again = _train_all(runs)  # all of them finished
+  assert [_numbers(each) for each in again] == [_numbers(each) for each in beside]
+
+
+def test_a_run_out_of_patience_lets_those_beside_it_go_on(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  # Of the two in turn, until the first has had two below its best.
+  scores = iter([0.5, 0.1, 0.4, 0.2, 0.3, 0.4, 0.5, 0.6])
+  monkeypatch.setattr(loop, 'evaluate', lambda *_: {'score': next(scores)})
+  runs = [_run(tmp_path / str(seed), seed=seed) for seed in (0, 1)]
+  first, second = _train_all(runs, dataclasses.replace(_TRAINING, patience=2))
+  assert [entry['score'] for entry in first.history] == [0.5, 0.4, 0.3]
+  assert [entry['score'] for entry in second.history] == [0.1, 0.2, 0.4, 0.5, 0.6]
+
+
+def test_what_is_frozen_alike_is_held_once():
+  shared, own = loop._share([{'a': jnp.ones(3), 'b': jnp.zeros(2)}, {'a': jnp.ones(3), 'b': jnp.ones(2)}])
+  assert own == {'b'}
+  assert {path: leaf.shape for path, leaf in shared.items()} == {'a': (3,), 'b': (2, 2)}

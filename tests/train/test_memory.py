@@ -8,8 +8,9 @@ import pytest
 from har_jax import config, peft, variables
 from har_jax.train import optimizer
 from har_jax.train.objective import Classify
-from har_jax.train.step import compiled_step, start
+from har_jax.train.step import compiled_steps, start
 
+_STEPS = 2  # in one program: nothing of a step may be made for all of them and kept
 _SIZES = {
   'base': (config.Model(patch=16), 64),
   'large': (config.Model(patch=16, width=1024, ffn=3072, blocks=12, heads=16), 16),
@@ -28,12 +29,13 @@ def _temporary_bytes(name: str, experiment: config.Experiment, batch: int) -> in
 
   state, frozen = jax.eval_shape(begin, jax.random.key(0))
   windows = {
-    'signal': jax.ShapeDtypeStruct((batch, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
-    'label': jax.ShapeDtypeStruct((batch,), jnp.int32),
-    'weight': jax.ShapeDtypeStruct((batch,), jnp.float32),
+    'signal': jax.ShapeDtypeStruct((_STEPS, batch, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
+    'label': jax.ShapeDtypeStruct((_STEPS, batch), jnp.int32),
+    'weight': jax.ShapeDtypeStruct((_STEPS, batch), jnp.float32),
   }
-  step = compiled_step(objective, experiment.finetune, pretrained=True)
-  compiled = step.lower(state, frozen, windows, jax.random.key(0), np.int32(100)).compile()  # type: ignore[attr-defined]
+  step = compiled_steps(objective, experiment.finetune, pretrained=True)
+  given = (state, frozen, windows, jax.random.key(0), np.int32(100), np.int32(_STEPS))
+  compiled = step.lower(*given).compile()  # type: ignore[attr-defined]
   return compiled.memory_analysis().temp_size_in_bytes
 
 

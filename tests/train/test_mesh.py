@@ -19,8 +19,8 @@ from har_jax import config, variables
 from har_jax.data.batches import Batch
 from har_jax.errors import Stopped, UserError
 from har_jax.peft import METHODS
-from har_jax.train import mesh, optimizer
-from har_jax.train.loop import predict, train
+from har_jax.train import loop, mesh, optimizer
+from har_jax.train.loop import Run, predict, train
 from har_jax.train.objective import Classify
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -47,26 +47,30 @@ def _windows(seed: int, size: int) -> Batch:
   return {'signal': signal, 'label': rng.integers(0, 3, size).astype(np.int32)}
 
 
-def _run(folder: pathlib.Path, name: str, **changed) -> dict[str, np.ndarray]:
+def _run(
+  folder: pathlib.Path,
+  name: str,
+  training: config.Training | None = None,
+  stop: Callable[[], bool] = lambda: False,
+) -> dict[str, np.ndarray]:
   """All numbers that a run comes to: losses, last variables, predictions."""
-  method_name, training = _RUNS[name]
-  objective, method = Classify(_MODEL, 3), METHODS[method_name]
+  objective, method = Classify(_MODEL, 3), METHODS[_RUNS[name][0]]
   adapted = method.adapt(_initial(objective), _EXPERIMENT, jax.random.key(1))
   statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
   trainable, frozen = variables.split(rest, lambda path: method.trains(path, _EXPERIMENT))
-  given: dict = {'training': training, 'seed': 0, 'folder': folder / name, 'title': name} | changed
+  training = training or _RUNS[name][1]
   with unittest.mock.patch.object(optimizer, 'build', _sgd if training is _SGD else optimizer.build):
-    done = train(
-      objective,
+    run = Run(
       trainable,
       statistics,
       frozen,
       windows=_windows(0, _SIZE),
       validation=_windows(1, 21),
-      pretrained=True,
-      progress=False,
-      **given,
+      seed=0,
+      folder=folder / name,
+      title=name,
     )
+    (done,) = train(objective, [run], training=training, pretrained=True, progress=False, stop=stop)
   log = [json.loads(line) for line in (folder / name / 'log.jsonl').read_text().splitlines()]
   predicted = predict(objective, done.variables | frozen, _windows(2, 300))
   # The caller's own arrays are still there: the loop gave away copies.
@@ -106,7 +110,8 @@ def _child(folder: pathlib.Path) -> None:
     np.savez(folder / f'{name}.npz', **_run(folder, name))
   stopped = folder / 'stopped'
   try:
-    _run(stopped, 'full sgd', stop=_after(3))
+    with unittest.mock.patch.object(loop, '_STEPS_AT_ONCE', 1):
+      _run(stopped, 'full sgd', stop=_after(3))
   except Stopped as told:
     (folder / 'stopped.txt').write_text(str(told))
   try:

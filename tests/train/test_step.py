@@ -10,8 +10,9 @@ from jaxtyping import Array
 
 from har_jax import config
 from har_jax.train import optimizer
+from har_jax.train.mesh import PerWindow, on_one
 from har_jax.train.objective import Reconstruct
-from har_jax.train.step import State, compiled_step, start, training_step
+from har_jax.train.step import State, compiled_steps, start, training_step
 from har_jax.variables import Variables
 
 _KEY = jax.random.key(0)
@@ -27,7 +28,9 @@ class Product(Reconstruct):
   model: config.Model = _MODEL
   noise: float = 0.0
 
-  def losses(self, variables: Variables, batch: dict, key: Array) -> tuple[Array, Variables]:
+  def losses(
+    self, variables: Variables, batch: dict, key: Array, per_window: PerWindow = on_one
+  ) -> tuple[Array, Variables]:
     product = variables['params/w'] * variables['params/v']
     noise = self.noise * jax.random.normal(key, batch['x'].shape)
     return product * batch['x'] + noise, {'batch_stats/seen': variables['batch_stats/seen'] + 1}
@@ -84,10 +87,25 @@ def test_each_step_draws_its_own_noise_and_the_same_again():
   assert first == again != other
 
 
-def test_like_runs_share_one_compiled_step():
-  assert compiled_step(Product(), _TRAINING, pretrained=False) is compiled_step(
+def test_like_runs_share_one_program():
+  assert compiled_steps(Product(), _TRAINING, pretrained=False) is compiled_steps(
     Product(), dataclasses.replace(_TRAINING), pretrained=False
   )
-  assert compiled_step(Product(), _TRAINING, pretrained=True) is not compiled_step(
+  assert compiled_steps(Product(), _TRAINING, pretrained=True) is not compiled_steps(
     Product(), _TRAINING, pretrained=False
   )
+
+
+def test_several_steps_in_one_program_are_those_steps_one_by_one():
+  step = training_step(Product(noise=1.0), _TRAINING, pretrained=False)
+  state, losses = _start(), []
+  drawn = [_batch([1, 2], [1, 1]), _batch([3, -1], [1, 0]), _batch([5, 5], [1, 1])]
+  for batch in drawn[:2]:
+    state, loss = step(state, _frozen(), batch, _KEY, jnp.int32(10))
+    losses.append(float(loss))
+  stacked = {name: np.stack([batch[name] for batch in drawn]) for name in drawn[0]}
+  several = compiled_steps(Product(noise=1.0), _TRAINING, pretrained=False)
+  at_once, of_each = several(_start(), _frozen(), stacked, _KEY, jnp.int32(10), np.int32(2))
+  assert int(at_once.step) == 2  # the third is only there to fill up
+  np.testing.assert_allclose(of_each[:2], losses, rtol=1e-5)
+  np.testing.assert_allclose(at_once.trainable['params/w'], state.trainable['params/w'], rtol=1e-5)

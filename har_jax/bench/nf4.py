@@ -9,7 +9,7 @@ import numpy as np
 from har_jax import config
 from har_jax.bench.running import Running, finetuning
 from har_jax.bench.stores import OPERATIONS, stores
-from har_jax.bench.timing import side_by_side, summary
+from har_jax.bench.timing import of_a_step, side_by_side, summary
 
 # Name → method, double quantisation. The first is what the others are measured against.
 _ADAPTED = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
@@ -53,10 +53,12 @@ def steps(experiment: config.Experiment, *, batch: int, repeats: int) -> Iterato
   running = {name: _adapted(experiment, name, batch) for name in _ADAPTED}
   seconds = side_by_side({name: run.call for name, run in running.items()}, repeats=repeats)
   for name, run in running.items():
+    timed, share = summary(seconds[name], seconds['lora']), batch / run.windows  # a call is several steps
     yield {
       'method': name,
       'batch': batch,
-      **summary(seconds[name], seconds['lora']),
+      **timed,
+      **of_a_step(timed, share),
       'compile_s': run.compile_s,
       'temporary_bytes': run.temporary_bytes,
       'frozen_bytes': run.held['frozen'],

@@ -1,6 +1,6 @@
-"""The same model in PyTorch, with peft's adapters and bitsandbytes' four-bit kernels: what a training step is measured against.
+"""The same models in PyTorch, with peft's adapters and bitsandbytes' four-bit kernels: what our steps are measured against.
 
-Needs torch, peft and bitsandbytes, which nothing else here does: imported where they are used.   b batch, t tokens.
+Needs torch, peft and bitsandbytes, which nothing else here does: import this file where it is used.   b batch, t tokens.
 """
 
 import contextlib
@@ -8,67 +8,115 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from har_jax import config
+from har_jax.bench import running
 from har_jax.bench.running import CLASSES
+from har_jax.errors import UserError
 
 _ADAPTED = ('query', 'key', 'value', 'output', 'up', 'down')
+_POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as ours
+_EPSILON = 1e-6  # of a LayerNorm, as Flax has it
 
 
-def variants(experiment: config.Experiment, kind: str, batch: int) -> dict[str, Callable[[], Any]]:
-  """Name → one step: as a user writes it, compiled, and each under bfloat16. Empty where no peer does this kind.
+def variants(
+  experiment: config.Experiment, kind: str, batch: int, steps: int
+) -> dict[str, Callable[[], Any]]:
+  """Name → a call: as a user writes it, compiled, and each under bfloat16.
 
-  Raises ModuleNotFoundError where one of the libraries is missing.
+  A call makes `steps` steps of `batch` windows; of kind 'epoch' it makes one pass over `running.EPOCH_WINDOWS`.
+  Raises ModuleNotFoundError where peft or bitsandbytes is needed and missing; UserError where there is no such model here, or
+  nothing to compile with.
   """
-  import torch
-
-  if kind not in ('full', 'lora', 'qlora', 'inference'):
-    return {}
+  if experiment.model.streams != 1:
+    raise UserError('PyTorch has the model of one stream only: give --model_streams=1, or leave out --peers')
+  if kind == 'epoch' and running.EPOCH_WINDOWS % batch == 1:
+    raise UserError(
+      f"batch {batch} leaves one window to the epoch's last batch, which PyTorch's BatchNorm refuses; take another"
+    )
+  # Without this, what was compiled for earlier kinds and batches counts towards a limit beyond which PyTorch goes on uncompiled.
+  torch.compiler.reset()
   found = {}
   for compiled in (False, True):
     for half in (False, True):
       name = f'PyTorch{", compiled" if compiled else ""}{", bfloat16" if half else ""}'
       torch.manual_seed(0)
-      found[name] = _step(experiment, kind, batch, compiled=compiled, half=half)
+      found[name] = _call(experiment, kind, batch, steps, compiled=compiled, half=half)
+      if compiled:
+        _compile(found[name], name)
   return found
 
 
-def _step(
-  experiment: config.Experiment, kind: str, batch: int, *, compiled: bool, half: bool
-) -> Callable[[], Any]:
-  import torch
+def _compile(call: Callable[[], Any], name: str) -> None:
+  """Compilation comes with the first call; here, so that what is amiss is told before anything is measured."""
+  try:
+    call()
+  except torch._dynamo.exc.BackendCompilerFailed as error:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    raise UserError(
+      f'{name} could not be compiled ({lines[0] if lines else type(error).__name__}): torch.compile needs a C++ compiler, '
+      'such as g++, on the PATH or in the variable CXX; install one, or leave out --peers'
+    ) from error
 
-  model = _adapted(_classifier(experiment.model), experiment, kind)
-  rng = np.random.default_rng(0)
-  signal = torch.tensor(rng.standard_normal((batch, config.WINDOW_SAMPLES, config.CHANNELS), np.float32))
-  labels = torch.tensor(rng.integers(0, CLASSES, batch))
+
+def _call(
+  experiment: config.Experiment, kind: str, batch: int, steps: int, *, compiled: bool, half: bool
+) -> Callable[[], Any]:
+  model = _model(experiment, kind)
+  # Of an epoch the last batch is shorter: each size is compiled for itself, as one program for any size is slower.
+  forward = torch.compile(model, dynamic=False) if compiled else model
   precision = torch.autocast('cpu', torch.bfloat16) if half else contextlib.nullcontext()
-  forward = torch.compile(model) if compiled else model
+  rng = np.random.default_rng(0)
+  size = running.EPOCH_WINDOWS if kind == 'epoch' else batch
+  signal = torch.tensor(rng.standard_normal((size, config.WINDOW_SAMPLES, config.CHANNELS), np.float32))
+  labels = torch.tensor(rng.integers(0, CLASSES, size))
   if kind == 'inference':
     model.eval()
 
     def predict() -> None:
-      with torch.inference_mode(), precision:
-        forward(signal)
+      for _ in range(steps):
+        with torch.inference_mode(), precision:
+          forward(signal)
 
     return predict
 
-  training = experiment.finetune
+  training = experiment.pretrain if kind == 'pretraining' else experiment.finetune
   moving = [parameter for parameter in model.parameters() if parameter.requires_grad]
   adamw = torch.optim.AdamW(moving, lr=1e-9, weight_decay=training.weight_decay, fused=True)
 
-  def step() -> None:
+  def step(signal: Any, labels: Any) -> None:
     adamw.zero_grad(set_to_none=True)
     with precision:
-      loss = torch.nn.functional.cross_entropy(forward(signal), labels)
+      given = forward(signal)
+      loss = given if kind == 'pretraining' else nn.functional.cross_entropy(given, labels)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(moving, training.clip)
+    if training.clip:
+      nn.utils.clip_grad_norm_(moving, training.clip)
     adamw.step()
 
-  return step
+  if kind == 'epoch':
+    windows = torch.utils.data.TensorDataset(signal, labels)
+    loader = torch.utils.data.DataLoader(windows, batch_size=batch, shuffle=True, num_workers=0)
+
+    def one_pass() -> None:
+      for drawn in loader:
+        step(*drawn)
+
+    return one_pass
+
+  def several() -> None:
+    for _ in range(steps):
+      step(signal, labels)
+
+  return several
 
 
-def _adapted(model: Any, experiment: config.Experiment, kind: str) -> Any:
+def _model(experiment: config.Experiment, kind: str) -> nn.Module:
+  if kind == 'pretraining':
+    return Autoencoder(experiment.model)
+  model = Classifier(experiment.model)
   if kind in ('full', 'inference'):
     return model
   import peft
@@ -77,14 +125,14 @@ def _adapted(model: Any, experiment: config.Experiment, kind: str) -> Any:
     _pack(model)
   adapters = peft.LoraConfig(
     r=experiment.lora.rank,
-    lora_alpha=experiment.lora.alpha,
+    lora_alpha=experiment.lora.alpha,  # type: ignore[arg-type]  # it takes fractions too
     target_modules=list(_ADAPTED),
     modules_to_save=['head'],
   )
   return peft.get_peft_model(model, adapters)
 
 
-def _pack(model: Any) -> None:
+def _pack(model: nn.Module) -> None:
   """Every adapted kernel as bitsandbytes' NF4."""
   import bitsandbytes
 
@@ -96,47 +144,91 @@ def _pack(model: Any) -> None:
         setattr(module, name, packed.to('cpu'))
 
 
-def _classifier(shape: config.Model) -> Any:
-  import torch
-  from torch import nn
+def _started(*sizes: int) -> nn.Parameter:
+  return nn.Parameter(_POSITION_DEVIATION * torch.randn(*sizes))
 
-  class Block(nn.Module):
-    def __init__(self):
-      super().__init__()
-      width = shape.width
-      self.norm_attention, self.norm_ffn = nn.LayerNorm(width), nn.LayerNorm(width)
-      self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
-      self.up, self.down = nn.Linear(width, shape.ffn), nn.Linear(shape.ffn, width)
 
-    def forward(self, x):
-      batch, tokens, width = x.shape
-      normed = self.norm_attention(x)
-      q, k, v = (
-        dense(normed).view(batch, tokens, shape.heads, -1).transpose(1, 2)
-        for dense in (self.query, self.key, self.value)
-      )
-      # Plain attention: over so few tokens it beats the fused one on a CPU.
-      weights = torch.softmax(q @ k.transpose(2, 3) * (width // shape.heads) ** -0.5, dim=-1)
-      x = x + self.output((weights @ v).transpose(1, 2).reshape(x.shape))
-      return x + self.down(nn.functional.gelu(self.up(self.norm_ffn(x)), approximate='tanh'))
+class Block(nn.Module):
+  """A pre-norm Transformer block."""
 
-  class Classifier(nn.Module):
-    def __init__(self):
-      super().__init__()
-      self.embed = nn.Linear(shape.patch * config.CHANNELS, shape.width)
-      self.positions = nn.Parameter(0.02 * torch.randn(1, shape.tokens, shape.width))
-      self.blocks = nn.ModuleList(Block() for _ in range(shape.blocks))
-      self.norm = nn.LayerNorm(shape.width)
-      layers, width = [], shape.width
-      for hidden in shape.head:
-        layers += [nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(shape.dropout)]
-        width = hidden
-      self.head = nn.Sequential(*layers, nn.Linear(width, CLASSES))
+  def __init__(self, model: config.Model):
+    super().__init__()
+    width = model.width
+    self.heads = model.heads
+    self.norm_attention, self.norm_ffn = nn.LayerNorm(width, eps=_EPSILON), nn.LayerNorm(width, eps=_EPSILON)
+    self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
+    self.up, self.down = nn.Linear(width, model.ffn), nn.Linear(model.ffn, width)
 
-    def forward(self, signal):
-      x = self.embed(signal.reshape(len(signal), shape.tokens, -1)) + self.positions
-      for block in self.blocks:
-        x = block(x)
-      return self.head(self.norm(x).mean(dim=1))
+  def forward(self, x):
+    batch, tokens, width = x.shape
+    normed = self.norm_attention(x)
+    q, k, v = (
+      dense(normed).view(batch, tokens, self.heads, -1).transpose(1, 2)
+      for dense in (self.query, self.key, self.value)
+    )
+    # Plain attention: over so few tokens it beats the fused one on a CPU.
+    weights = torch.softmax(q @ k.transpose(2, 3) * (width // self.heads) ** -0.5, dim=-1)
+    x = x + self.output((weights @ v).transpose(1, 2).reshape(x.shape))
+    return x + self.down(nn.functional.gelu(self.up(self.norm_ffn(x)), approximate='tanh'))
 
-  return Classifier()
+
+class Classifier(nn.Module):
+  """Windows to logits."""
+
+  def __init__(self, model: config.Model):
+    super().__init__()
+    self.tokens = model.tokens
+    self.embed = nn.Linear(model.patch * config.CHANNELS, model.width)
+    self.positions = _started(1, model.tokens, model.width)
+    self.blocks = nn.ModuleList(Block(model) for _ in range(model.blocks))
+    self.norm = nn.LayerNorm(model.width, eps=_EPSILON)
+    layers: list[nn.Module] = []
+    width = model.width
+    for hidden in model.head:
+      layers += [nn.Linear(width, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(model.dropout)]
+      width = hidden
+    self.head = nn.Sequential(*layers, nn.Linear(width, CLASSES))
+
+  def forward(self, signal):
+    x = self.embed(signal.reshape(len(signal), self.tokens, -1)) + self.positions
+    for block in self.blocks:
+      x = block(x)
+    return self.head(self.norm(x).mean(dim=1))
+
+
+class Autoencoder(nn.Module):
+  """Windows to the mean squared error over their hidden patches."""
+
+  def __init__(self, model: config.Model):
+    super().__init__()
+    values = model.patch * config.CHANNELS
+    self.tokens, self.hidden = model.tokens, model.hidden
+    self.embed = nn.Linear(values, model.width)
+    self.positions = _started(1, model.tokens, model.width)
+    self.mask_token = _started(model.width)
+    self.blocks = nn.ModuleList(Block(model) for _ in range(model.blocks))
+    self.norm = nn.LayerNorm(model.width, eps=_EPSILON)
+    self.decoder_positions = _started(1, model.tokens, model.width)
+    self.decoder_blocks = nn.ModuleList(Block(model) for _ in range(model.decoder_blocks))
+    self.decoder_norm = nn.LayerNorm(model.width, eps=_EPSILON)
+    self.reconstruct = nn.Linear(model.width, values)
+
+  def forward(self, signal):
+    order = torch.rand(len(signal), self.tokens).argsort(dim=1)
+    return self.error(signal, order[:, self.hidden :].sort(dim=1).values)
+
+  def error(self, signal, visible):
+    """The error where these tokens [b, v] are visible, in rising order."""
+    wanted = signal.reshape(len(signal), self.tokens, -1)
+    embedded = self.embed(wanted) + self.positions
+    places = visible[:, :, None].expand(-1, -1, embedded.shape[-1])
+    x = embedded.gather(1, places)
+    for block in self.blocks:
+      x = block(x)
+    x = self.norm(x)
+    x = self.mask_token.to(x.dtype).expand(embedded.shape).scatter(1, places, x) + self.decoder_positions
+    for block in self.decoder_blocks:
+      x = block(x)
+    errors = (self.reconstruct(self.decoder_norm(x)) - wanted).square().mean(dim=-1)
+    mask = torch.ones_like(errors).scatter(1, visible, 0.0)  # one: hidden from the encoder
+    return (errors * mask).sum() / mask.sum()

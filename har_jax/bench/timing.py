@@ -33,3 +33,8 @@ def summary(seconds: np.ndarray, against: np.ndarray | None) -> dict[str, Any]:
   low, median, high = (1e3 * np.quantile(seconds, [0.25, 0.5, 0.75])).tolist()
   ratio = None if against is None else float(np.median(seconds / against))
   return {'ms': median, 'ms_quartiles': [low, high], 'ratio': ratio, 'repeats': len(seconds)}
+
+
+def of_a_step(timed: Mapping[str, Any], share: float) -> dict[str, Any]:
+  """A summary's milliseconds, of the step that is this share of a call."""
+  return {'ms': share * timed['ms'], 'ms_quartiles': [share * ms for ms in timed['ms_quartiles']]}

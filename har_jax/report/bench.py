@@ -9,36 +9,46 @@ Column = Callable[[dict[str, Any]], str]
 
 def markdown(bench: dict[str, Any]) -> str:
   """A row for each kind of step, batch and contestant."""
+  rows = bench['steps']
+  own = [row for row in rows if _is_ours(row)]
   return (
     '\n\n'.join(
       [
         '# Whole steps: time and how near they come to a plain matrix product',
-        f'{machine(bench)} Medians and quartiles of calls made in turn. Rates count the operations of our own matrix products; the share '
+        f'{machine(bench)} Medians and quartiles of calls made in turn, each of as many steps as one program takes; the time is that '
+        'of one step, or of a whole pass (epoch). Rates count the operations of our own matrix products; the share '
         'is of the fastest plain float32 product of the same turn.',
-        table([row for row in bench['steps'] if row['by'] == _OURS], _OWN),
-        *_against_peers(bench['steps']),
+        table(own, _OWN),
+        *([] if len(own) == len(rows) else _beside_peers(rows, own)),
       ]
     )
     + '\n'
   )
 
 
-def _against_peers(rows: list[dict[str, Any]]) -> list[str]:
-  if all(row['by'] == _OURS for row in rows):
-    return []
+def _beside_peers(rows: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[str]:
   return [
     '## Beside others',
-    'The ratio is the median of theirs over ours, turn by turn: above one, ours is faster.',
+    'A ratio is the median of their time over ours, turn by turn: above one, ours is faster. First, against the fastest of them: '
+    'of any precision, and of the same.',
+    table(own, _AGAINST),
+    'And all; here ratios are to the first of ours.',
     table(rows, _BESIDE),
   ]
+
+
+def _is_ours(row: dict[str, Any]) -> bool:
+  return row['by'].partition(',')[0] == _OURS
 
 
 def machine(bench: dict[str, Any]) -> str:
   """Device and versions, in a sentence each."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
   device = bench['device']
+  several = f' as {device["count"]} devices' if device.get('count', 1) > 1 else ''
   return (
-    f'{device["kind"]} ({device["platform"]}), {device["host_cores"]} cores, {device["machine"]}. {versions}.'
+    f'{device["kind"]} ({device["platform"]}){several}, {device["host_cores"]} cores, {device["machine"]}. '
+    f'{versions}.'
   )
 
 
@@ -57,7 +67,16 @@ def _timed(row: dict[str, Any]) -> str:
   return f'{row["ms"]:.1f} ({low:.1f} to {high:.1f})'
 
 
-_NAMED = {'step': lambda row: row['kind'], 'batch': lambda row: str(row['batch'])}
+def _against(row: dict[str, Any], suffix: str) -> str:
+  best = row[suffix]
+  return '–' if best is None else f'{row[f"against_{suffix}"]:.2f} ({best})'
+
+
+_NAMED: dict[str, Column] = {
+  'step': lambda row: row['kind'],
+  'batch': lambda row: str(row['batch']),
+  'by': lambda row: row['by'],
+}
 _OWN = _NAMED | {
   'ms': _timed,
   'windows/s': lambda row: f'{row["windows_s"]:.0f}',
@@ -67,4 +86,13 @@ _OWN = _NAMED | {
   'temporary, MB': lambda row: f'{row["temporary_bytes"] / 2**20:.1f}',
   'peak resident so far, MB': lambda row: f'{row["peak_resident_bytes"] / 2**20:.0f}',
 }
-_BESIDE = _NAMED | {'by': lambda row: row['by'], 'ms': _timed, 'ratio': lambda row: f'{row["ratio"]:.2f}'}
+_AGAINST = _NAMED | {
+  'best of theirs ÷ ours': lambda row: _against(row, 'best'),
+  'best of theirs ÷ ours, same precision': lambda row: _against(row, 'best_same_precision'),
+}
+_BESIDE = _NAMED | {
+  'ms': _timed,
+  'windows/s': lambda row: f'{row["windows_s"]:.0f}',
+  'GFLOP/s': lambda row: f'{row["gflop_s"]:.0f}',
+  'ratio': lambda row: f'{row["ratio"]:.2f}',
+}

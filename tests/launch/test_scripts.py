@@ -175,9 +175,38 @@ def test_the_measurements_of_steps_come_as_json_and_as_a_table(tmp_path: pathlib
   assert (tmp_path / 'steps.md').read_text() in done.stdout
 
 
-@pytest.mark.parametrize(('flag', 'told'), [('--kinds=lroa', 'lroa'), ('--batches=0', '0')])
+def test_how_cost_grows_comes_as_json_as_a_table_and_as_a_picture(tmp_path: pathlib.Path):
+  pytest.importorskip('matplotlib')
+  tiny = [flag for flag in _TINY if flag.startswith(('--model_', '--lora_'))]
+  done = _run(
+    'bench',
+    *tiny,
+    '--scaling',
+    '--dimensions=runs',
+    '--finetune_batch=64',
+    '--repeats=2',
+    f'--out={tmp_path}',
+  )
+  assert done.returncode == 0, done.stderr
+  bench = json.loads((tmp_path / 'scaling.json').read_text())
+  assert [(row['step'], row['dimension'], row['size']) for row in bench['scaling']] == [
+    ('lora', 'runs', size) for size in (1, 2, 4, 8)
+  ]
+  assert (tmp_path / 'scaling.md').read_text() in done.stdout
+  assert 'runs side by side' in (tmp_path / 'scaling.svg').read_text()
+
+
+@pytest.mark.parametrize(
+  ('flag', 'told'),
+  [
+    ('--kinds=lroa', 'lroa'),
+    ('--batches=0', '0'),
+    ('--dtypes=float32,float8', "dtype is 'float8'"),
+    ('--scaling --dimensions=depth', 'depth'),
+  ],
+)
 def test_a_step_that_is_none_is_one_line(flag: str, told: str):
-  done = _run('bench', flag)
+  done = _run('bench', *flag.split())
   assert done.returncode == 1
   assert done.stderr.startswith('error: ')
   assert told in done.stderr

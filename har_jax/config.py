@@ -135,7 +135,9 @@ class Protocol(_Checked):
   """What is learned from, and what is measured."""
 
   split: str = _choice(
-    'subject', ('subject', 'window'), 'what is kept apart; `window` leaks and is optimistic'
+    'subject',
+    ('subject', 'window', 'official'),
+    'what is kept apart; `window` leaks and is optimistic; `official` tests on the subjects that the archive says',
   )
   test_share: float = _knob(
     0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'

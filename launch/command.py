@@ -64,6 +64,14 @@ def run(main: Callable[[], None]) -> None:
   app.run(guarded)
 
 
+def whole_numbers(flag: str, words: list[str]) -> tuple[int, ...]:
+  """The values of a list flag. Raises UserError where one is no whole number."""
+  try:
+    return tuple(int(word) for word in words)
+  except ValueError as error:
+    raise UserError(f'--{flag}={",".join(words)}: give whole numbers, such as 0,1,2') from error
+
+
 def define_experiment() -> Callable[[], config.Experiment]:
   """Defines a flag for every knob, and --preset; returns what reads the experiment from them."""
   preset = flags.DEFINE_enum(

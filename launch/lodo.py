@@ -1,5 +1,8 @@
 """Leave-One-Dataset-Out: python launch/lodo.py --windows=windows --methods=full,lora,qlora --seeds=0,1,2."""
 
+import itertools
+from collections.abc import Callable
+
 from absl import flags
 
 from har_jax.errors import UserError
@@ -12,10 +15,13 @@ _TARGETS = flags.DEFINE_list(
   'targets', None, 'datasets to adapt to, one fold each; all under --windows if not given'
 )
 _SOURCES = flags.DEFINE_list('sources', None, 'datasets to pretrain on; all but the target if not given')
-_METHODS = flags.DEFINE_list('methods', ['full', 'lora', 'qlora'], 'of full, probe, lora, qlora')
+_METHODS = flags.DEFINE_list('methods', ['full', 'lora', 'qlora'], 'of full, probe, lora, qlora, scratch')
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'each draws its own split, head, adapters and order')
 _OUT = flags.DEFINE_string(
   'out', 'results/lodo', 'folder or bucket for results and checkpoints; a run found there goes on'
+)
+_PRETRAINED = flags.DEFINE_string(
+  'pretrained', None, 'folder or bucket of pretrainings to share with other experiments; --out if not given'
 )
 _SHARD = flags.DEFINE_string(
   'lodo_shard',
@@ -31,8 +37,12 @@ _BATCH_RUNS = flags.DEFINE_integer(
 _STAGE = flags.DEFINE_enum(
   'stage',
   'all',
-  ['all', 'pretrain', 'adapt'],
-  "pretrain: only what the shard's runs start from; adapt: only from it",
+  ['all', 'pretrain', 'adapt', 'personalise'],
+  "pretrain: only what the shard's runs start from; adapt: only from it; personalise: from each finished run by subject, "
+  'one adapter for each of its test subjects, side by side',
+)
+_PERSONAL_LABELS = flags.DEFINE_list(
+  'personal_labels', ['10'], 'windows of each activity that a subject labels, for --stage=personalise'
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
 _experiment = command.define_experiment()
@@ -42,7 +52,7 @@ _join = command.define_processes()
 
 def main() -> None:
   experiment = _experiment()  # checked before anything slow is imported
-  seeds, shard = _whole_numbers(_SEEDS.value), _shard(_SHARD.value)
+  seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard(_SHARD.value)
   _set_cpu_devices()
   stop = _join()
   from har_jax import lodo, results
@@ -58,6 +68,7 @@ def main() -> None:
     methods=tuple(_METHODS.value),
     seeds=seeds,
     sources=tuple(_SOURCES.value or ()),
+    pretrained=results.place(_PRETRAINED.value) if _PRETRAINED.value else None,
     shard=shard,
     batch_runs=_BATCH_RUNS.value,
   )
@@ -65,6 +76,9 @@ def main() -> None:
     for path, done in lodo.pretrain(study, progress=_PROGRESS.value, stop=stop):
       if mesh.leads():
         print(f'{path}: step {done["step"]}, {done["seconds"]:.0f} s', flush=True)
+    return
+  if _STAGE.value == 'personalise':
+    _personalise(study, command.whole_numbers('personal_labels', _PERSONAL_LABELS.value), stop)
     return
   caveat = ' (split by window: optimistic)' if experiment.protocol.split == 'window' else ''
   runs = lodo.run(study, may_pretrain=_STAGE.value == 'all', progress=_PROGRESS.value, stop=stop)
@@ -75,11 +89,27 @@ def main() -> None:
       print(f'[{number}/{len(study.runs)}] {path}: {figures}', flush=True)
 
 
-def _whole_numbers(words: list[str]) -> tuple[int, ...]:
-  try:
-    return tuple(int(word) for word in words)
-  except ValueError as error:
-    raise UserError(f'--seeds={",".join(words)}: give whole numbers, such as 0,1,2') from error
+def _personalise(study, labels: tuple[int, ...], stop: Callable[[], bool]) -> None:
+  import statistics
+
+  from har_jax.lodo.personal import personalise
+  from har_jax.train import mesh
+
+  if min(labels) < 1:
+    raise UserError(f'--personal_labels={min(labels)}: give 1 or more')
+  for (target, seed, method), number in itertools.product(study.runs, labels):
+    path, made = personalise(study, target, method, seed, number, progress=_PROGRESS.value, stop=stop)
+    before, after = (
+      [each[when]['macro_f1'] for each in made['by_subject'].values()] for when in ('before', 'after')
+    )
+    gains = [100 * (later - first) for first, later in zip(before, after, strict=True)]
+    spread = f' ± {statistics.stdev(gains):.1f}' if len(gains) > 1 else ''
+    if mesh.leads():
+      print(
+        f'{path}: {len(gains)} subjects, macro-F1 {statistics.mean(before):.3f} before, {statistics.mean(after):.3f} after '
+        f'({statistics.mean(gains):+.1f}{spread} points, over subjects)',
+        flush=True,
+      )
 
 
 def _shard(text: str) -> tuple[int, int]:

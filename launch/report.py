@@ -1,4 +1,4 @@
-"""Result files into Table II: python launch/report.py --results=results/lodo."""
+"""Result files into tables, and with --html into a page: python launch/report.py --results=results/lodo --html."""
 
 import io
 import sys
@@ -10,22 +10,38 @@ from launch import command
 _RESULTS = flags.DEFINE_string(
   'results', 'results/lodo', 'folder or bucket of results, made by launch/lodo.py'
 )
-_OUT = flags.DEFINE_string('out', None, 'folder for table2.md; that of the results if not given')
+_OUT = flags.DEFINE_string(
+  'out', None, 'folder for tables.md and report.html; that of the results if not given'
+)
 _PUBLISHED = flags.DEFINE_bool('published', True, "show the paper's figures beside ours")
+_HTML = flags.DEFINE_bool('html', False, 'write report.html too: tables and pictures in one page')
 
 
 def main() -> None:
   from har_jax import results
-  from har_jax.report import tables
+  from har_jax.report import page, paper, pictures, tables
 
+  if _HTML.value:
+    page.refuse_without_tools()
   folder = results.place(_RESULTS.value)
+  out = results.place(_OUT.value) if _OUT.value else folder
   found = results.find(folder)
-  path = (results.place(_OUT.value) if _OUT.value else folder) / 'table2.md'
-  results.write_text(path, tables.table2(found, beside=_PUBLISHED.value))
+  results.write_text(out / 'tables.md', paper.markdown(found, beside=_PUBLISHED.value))
+  if _HTML.value:
+    html = page.html(
+      found,
+      folder=_RESULTS.value,
+      embeddings=pictures.embeddings(folder),
+      reconstructions=pictures.reconstructions(folder),
+      beside=_PUBLISHED.value,
+    )
+    results.write_text(out / 'report.html', html)
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # a terminal without ± still gets its table
   print(tables.terminal(found, beside=_PUBLISHED.value))
-  print(path)
+  print(out / 'tables.md')
+  if _HTML.value:
+    print(out / 'report.html')
 
 
 if __name__ == '__main__':

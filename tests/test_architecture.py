@@ -27,6 +27,9 @@ _ROOMS = (
   'train',
   'bench',
   'lodo',
+  'paper',
+  'files',
+  'recognizer',
   'report',
 )
 _FILES = sorted(path for path in _PACKAGE.rglob('*.py') if path != _PACKAGE / '__init__.py')

@@ -19,6 +19,8 @@ from har_jax import config, lodo, peft, results
 from har_jax.data import batches, folds, splits
 from har_jax.data import windows as store
 from har_jax.errors import Stopped, UserError
+from har_jax.lodo import pictures
+from har_jax.lodo.personal import personalise
 from har_jax.train import loop
 from har_jax.train.log import Log
 
@@ -516,7 +518,7 @@ def test_pretraining_alone_gives_its_file_and_no_result(
 def test_a_stop_comes_through_while_another_job_is_waited_for(
   study_of: Study, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-  monkeypatch.setattr(lodo, '_LOOK_S', 0.01)
+  monkeypatch.setattr(lodo.claim, '_LOOK_S', 0.01)
   other = results.lock(tmp_path / 'alpha' / 'pretrain')
   assert other.take()
   asked = iter((False, False, True))
@@ -568,3 +570,82 @@ def test_seeds_side_by_side_give_the_results_of_one_by_one(
 def test_no_run_at_all_side_by_side_is_the_users_error(study_of: Study, tmp_path: pathlib.Path):
   with pytest.raises(UserError, match='lodo_batch_runs is 0; give 1'):
     study_of(tmp_path, batch_runs=0)
+
+
+def test_from_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
+  ((_, result),) = lodo.run(study_of(tmp_path, methods=('scratch',)), progress=False, may_pretrain=False)
+  assert not (tmp_path / 'alpha' / 'pretrain').exists()
+  assert result['seconds']['pretraining'] == 0
+  assert result['parameters']['trainable'] == result['parameters']['total']
+  assert result['bytes']['frozen'] == {}
+
+
+def test_experiments_share_pretrainings_where_told_to(study_of: Study, tmp_path: pathlib.Path):
+  shared = tmp_path / 'pretrained'
+  for split in ('subject', 'window'):  # and what each normalises the target on is no matter of pretraining
+    normalise = 'dataset' if split == 'window' else 'train'
+    study = study_of(
+      tmp_path / split,
+      pretrained=shared,
+      protocol={'split': split, 'normalise': normalise, 'test_share': 0.4},
+    )
+    list(lodo.run(study, progress=False, may_pretrain=split == 'subject'))
+  assert len(list(tmp_path.rglob('pretrained.json'))) == 1
+  assert (shared / 'alpha' / 'pretrain' / 'pretrained.json').exists()
+
+
+def test_a_target_without_a_split_of_its_own_is_told_who_has_one(study_of: Study, tmp_path: pathlib.Path):
+  study = study_of(tmp_path, protocol={'split': 'official'}, methods=('scratch',))
+  with pytest.raises(UserError, match=r'alpha ships with no split of its own .*hapt.*--split=subject'):
+    list(lodo.run(study, progress=False))
+
+
+def test_pictures_show_the_same_windows_before_and_after(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path
+):
+  study = study_of(out)
+  pictures.write(study, 'alpha', 'lora', 0)
+  shown = results.read(out / 'alpha/lora/subject/labels-0.7/seed0/embeddings.json')
+  windows = runs[_LORA]['data']['windows']['test']
+  assert [len(shown[name]) for name in ('label', 'before', 'after')] == [windows] * 3
+  assert np.bincount(shown['label']).tolist() == runs[_LORA]['data']['by_class']['test']
+  assert shown['before'] != shown['after']
+  filled = results.read(out / 'alpha/pretrain/reconstructions.json')
+  assert [window['activity'] for window in filled['windows']] == list(_ACTIVITIES)
+  model = study.experiment.model
+  for window in filled['windows']:
+    assert sum(window['hidden']) == model.hidden
+    assert np.shape(window['signal']) == np.shape(window['reconstructed']) == (128, 6)
+
+
+def test_pictures_of_a_run_that_is_not_done_are_refused(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match=r'pretrained.json is missing'):
+    pictures.write(study_of(tmp_path), 'alpha', 'lora', 0)
+
+
+def test_each_test_subject_gets_an_adapter_of_their_own(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path
+):
+  study = study_of(out)
+  path, made = personalise(study, 'alpha', 'lora', 0, 2, progress=False)
+  subjects = runs[_LORA]['data']['subjects']['test']
+  assert list(made['by_subject']) == subjects
+  assert made['side_by_side'] == len(subjects)
+  for each in made['by_subject'].values():
+    # Of six windows an activity two are learned, one shares samples with them, three are left.
+    assert each['windows'] == {'learned': 2 * len(_ACTIVITIES), 'tested': 3 * len(_ACTIVITIES)}
+    for when in ('before', 'after'):
+      assert np.sum(each[when]['confusion'], axis=1).tolist() == [3, 3, 3]
+  assert made['left_out'] == []
+  assert personalise(study, 'alpha', 'lora', 0, 2, progress=False) == (path, results.read(path))
+
+
+def test_personalisation_asks_for_a_finished_run_by_subject(
+  study_of: Study, tmp_path: pathlib.Path, out: pathlib.Path
+):
+  with pytest.raises(UserError, match='learned from everyone'):
+    personalise(study_of(tmp_path, protocol={'split': 'window'}), 'alpha', 'lora', 0, 2)
+  with pytest.raises(UserError, match='run --stage=all before'):
+    personalise(study_of(tmp_path), 'alpha', 'lora', 0, 2)
+  with pytest.raises(UserError, match='fewer --personal_labels'):
+    personalise(study_of(out), 'alpha', 'lora', 0, 6)

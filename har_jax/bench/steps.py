@@ -1,5 +1,6 @@
 """Whole steps and passes: time, windows a second, and how near they come to the machine's plain matrix product."""
 
+import contextlib
 import dataclasses
 import resource
 import sys
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from har_jax import config
-from har_jax.bench import running
+from har_jax.bench import apart, running
 from har_jax.bench.running import Running
 from har_jax.bench.timing import of_a_step, side_by_side, summary
 
@@ -52,7 +53,12 @@ def measure(
         own_name(dtype): KINDS[kind](_with_dtype(experiment, dtype), batch)
         for dtype in dtypes or [experiment.precision.dtype]
       }
-      yield from _compared(experiment, kind, batch, ours, repeats=repeats, peers=peers)
+      steps = next(iter(ours.values())).windows // batch
+      beside: contextlib.AbstractContextManager[dict[str, Callable[[], float]]] = contextlib.nullcontext({})
+      if peers:
+        beside = apart.peers(experiment, kind, batch, steps)
+      with beside as others:
+        yield from _compared(kind, batch, ours, others, repeats=repeats)
 
 
 def own_name(dtype: str) -> str:
@@ -65,21 +71,15 @@ def precision_of(name: str) -> str:
 
 
 def _compared(
-  experiment: config.Experiment,
   kind: str,
   batch: int,
   ours: Mapping[str, Running],
+  others: Mapping[str, Callable[[], float]],
   *,
   repeats: int,
-  peers: bool,
 ) -> Iterator[dict[str, Any]]:
   first, reference = next(iter(ours.items()))
-  others: dict[str, Callable[[], Any]] = {}
-  if peers:
-    from har_jax.bench import peers as torch_peers
-
-    others = torch_peers.variants(experiment, kind, batch, reference.windows // batch)
-  calls = {name: run.call for name, run in ours.items()} | others
+  calls = {name: run.call for name, run in ours.items()} | dict(others)
   seconds = side_by_side(calls | {_name(sizes): _product(sizes) for sizes in _PRODUCTS}, repeats=repeats)
   rate = max(_operations(sizes) / summary(seconds[_name(sizes)], None)['ms'] / 1e6 for sizes in _PRODUCTS)
   for name in calls:

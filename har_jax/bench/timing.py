@@ -13,7 +13,9 @@ _WARM_UPS = 2  # the first compiles, the second finds memory as later ones do
 def side_by_side(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, np.ndarray]:
   """Seconds of each call, `repeats` of them, taken in turn: what disturbs a moment of the machine disturbs all.
 
-  The order within a turn is drawn anew each time, as threads of another library go on waiting for a while after it.
+  The order within a turn is drawn anew each time. Each timed call follows one of its own that is not: as in training, where
+  steps follow each other, it finds its caches as it left them, and another library's threads, which go on waiting for a
+  while after their own call, asleep. A call that returns a float has timed itself, in another process.
   """
   for call in calls.values():
     for _ in range(_WARM_UPS):
@@ -22,9 +24,10 @@ def side_by_side(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dic
   rng = np.random.default_rng(0)
   for _ in range(repeats):
     for name in rng.permutation(list(calls)).tolist():
-      started = time.perf_counter()
       jax.block_until_ready(calls[name]())
-      seconds[name].append(time.perf_counter() - started)
+      started = time.perf_counter()
+      given = jax.block_until_ready(calls[name]())
+      seconds[name].append(given if isinstance(given, float) else time.perf_counter() - started)
   return {name: np.array(taken) for name, taken in seconds.items()}
 
 

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from har_jax import config
 from har_jax.data import normalise, splits
 from har_jax.data import windows as store
+from har_jax.data.archives import ARCHIVES
 from har_jax.data.batches import Batch
 from har_jax.data.recording import LOCOMOTION
 from har_jax.errors import UserError
 
 _SPLITS = {
   'subject': 'by subject: nobody is in two parts',
+  'official': "by subject: tested on the archive's own test subjects, nobody in two parts",
   'window': 'by window, optimistic: windows overlap by half, and neighbours land in different parts',
 }
 
@@ -23,7 +26,7 @@ _SPLITS = {
 def pretraining_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
-  """All sources' windows, each normalised on its own; some subjects of each are kept to choose by."""
+  """All sources' windows, each normalised on its own learning part; some subjects of each are kept to choose by."""
   train_parts, validation_parts = [], []
   for name in sources:
     windows = store.load(folder / name)
@@ -31,8 +34,7 @@ def pretraining_windows(
       held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
     except UserError as error:
       raise UserError(f'{name}: {error}; leave it out with --sources') from error
-    fitted_on = slice(None) if protocol.normalise == 'dataset' else ~held_out
-    normaliser = normalise.fit(windows.signals[fitted_on])
+    normaliser = normalise.fit(windows.signals[~held_out])
     train_parts.append(normaliser(windows.signals[~held_out]))
     validation_parts.append(normaliser(windows.signals[held_out]))
   return {'signal': np.concatenate(train_parts)}, {'signal': np.concatenate(validation_parts)}
@@ -66,7 +68,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   labels = np.searchsorted([names.index(name) for name in classes], windows.activity[chosen]).astype(np.int32)
   subjects = windows.subject[chosen]
   try:
-    parts = splits.split(labels, subjects, protocol, seed)
+    parts = splits.split(labels, subjects, protocol, seed, official=_official(windows, target, protocol))
   except UserError as error:
     words = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {words})') from error
@@ -98,3 +100,14 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
       'position': windows.meta['position'],
     },
   )
+
+
+def _official(windows: store.Windows, target: str, protocol: config.Protocol) -> Int[np.ndarray, 's'] | None:
+  """The subjects that the archive's authors test on, as the windows number them, where the protocol wants them."""
+  if protocol.split != 'official':
+    return None
+  named = ARCHIVES[target].test_subjects if target in ARCHIVES else ()
+  if not named:
+    having = ', '.join(name for name, archive in ARCHIVES.items() if archive.test_subjects)
+    raise UserError(f'{target} ships with no split of its own ({having} do); use --split=subject')
+  return np.flatnonzero(np.isin(windows.meta['subjects'], named))

@@ -22,25 +22,36 @@ class Split:
 
 
 def split(
-  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
+  labels: Int[np.ndarray, 'w'],
+  subjects: Int[np.ndarray, 'w'],
+  protocol: config.Protocol,
+  seed: int,
+  *,
+  official: Int[np.ndarray, 's'] | None = None,
 ) -> Split:
   """Parts by subject or by window, before any label budget.
 
   By subject, no subject is in two parts, and shares are of subjects. By window the parts are stratified; windows
-  overlap by half, so neighbours land in different parts and figures are optimistic.
+  overlap by half, so neighbours land in different parts and figures are optimistic. The official split tests on the
+  subjects given, and draws those to choose by from the others.
 
   Raises UserError: too few subjects; a class that the train part never knows; a class too small to stratify.
   """
-  if protocol.split == 'subject':
-    return _by_subject(labels, subjects, protocol, seed)
-  return _by_window(labels, protocol, seed)
+  if protocol.split == 'window':
+    return _by_window(labels, protocol, seed)
+  return _by_subject(labels, subjects, protocol, seed, official)
 
 
 def _by_subject(
-  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
+  labels: Int[np.ndarray, 'w'],
+  subjects: Int[np.ndarray, 'w'],
+  protocol: config.Protocol,
+  seed: int,
+  official: Int[np.ndarray, 's'] | None,
 ) -> Split:
   everyone = np.unique(subjects)
-  n_test = max(1, round(protocol.test_share * len(everyone)))
+  tested = np.empty(0, everyone.dtype) if official is None else np.intersect1d(everyone, official)
+  n_test = len(tested) or max(1, round(protocol.test_share * len(everyone)))
   n_validation = max(1, round(protocol.validation_share * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:
     raise UserError(
@@ -48,7 +59,7 @@ def _by_subject(
     )
   rng = np.random.default_rng(seed)
   for _ in range(_DRAWS):
-    drawn = rng.permutation(everyone)
+    drawn = np.concatenate([tested, rng.permutation(np.setdiff1d(everyone, tested))])
     parts = np.split(drawn, [n_test, n_test + n_validation])
     test, validation, train = (np.flatnonzero(np.isin(subjects, part)) for part in parts)
     if len(np.unique(labels[train])) == len(np.unique(labels)):

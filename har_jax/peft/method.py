@@ -17,6 +17,7 @@ class Method:
   summary: str
   adapt: Callable[[Variables, config.Experiment, jax.Array], Variables]
   trains: Callable[[str, config.Experiment], bool]
+  pretrained: bool = True  # False: the encoder starts as drawn, not as pretrained
 
 
 def in_head(path: str) -> bool:

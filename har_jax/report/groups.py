@@ -8,7 +8,7 @@ from typing import Any
 from har_jax import results
 from har_jax.errors import UserError
 
-_METHODS = ('full', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
+_METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
 
 @dataclasses.dataclass(frozen=True)

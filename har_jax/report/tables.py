@@ -26,12 +26,20 @@ Row = dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Section:
+class Section:
+  """A group's table."""
+
+  group: Group
   title: str
   caption: list[str]
   figures: list[Row]
   memory: list[Row]
   footnotes: list[str]
+
+  @property
+  def wide(self) -> list[Row]:
+    """The figures without what only a terminal needs."""
+    return [{name: cell for name, cell in row.items() if name != _PUBLISHED_SHORT} for row in self.figures]
 
 
 def table2(results: Sequence[dict[str, Any]], *, beside: bool = True) -> str:
@@ -41,14 +49,11 @@ def table2(results: Sequence[dict[str, Any]], *, beside: bool = True) -> str:
   Raises UserError where one run occurs twice.
   """
   parts = ['# Adaptation to the dataset left out of pretraining (Table II)']
-  for section in _sections(results, beside=beside):
-    figures = [
-      {name: cell for name, cell in row.items() if name != _PUBLISHED_SHORT} for row in section.figures
-    ]
+  for section in sections(results, beside=beside):
     parts += [f'## {section.title}', '\n'.join(f'- {line}' for line in section.caption)]
-    parts += [_tabulated(figures, 'pipe'), *section.footnotes]
-    parts += ['### Parameters and memory', _MEMORY_CAPTION, _tabulated(section.memory, 'pipe')]
-  return '\n\n'.join([*parts, _seconds(results)]) + '\n'
+    parts += [_tabulated(section.wide, 'pipe'), *section.footnotes]
+    parts += ['### Parameters and memory', MEMORY_CAPTION, _tabulated(section.memory, 'pipe')]
+  return '\n\n'.join([*parts, spent(results)]) + '\n'
 
 
 def terminal(results: Sequence[dict[str, Any]], *, beside: bool = True) -> str:
@@ -58,32 +63,36 @@ def terminal(results: Sequence[dict[str, Any]], *, beside: bool = True) -> str:
     return textwrap.fill(text, _LINE, initial_indent=bullet, subsequent_indent=' ' * len(bullet))
 
   parts = []
-  for section in _sections(results, beside=beside):
+  for section in sections(results, beside=beside):
     figures = [
       {name: cell for name, cell in row.items() if name not in _ONLY_WIDE} for row in section.figures
     ]
     parts += [f'{section.title}\n{"=" * len(section.title)}']
     parts += ['\n'.join(wrapped(line, '- ') for line in section.caption)]
     parts += [_tabulated(figures, 'simple'), *map(wrapped, section.footnotes)]
-    parts += [wrapped(f'Parameters and memory. {_MEMORY_CAPTION}'), _tabulated(section.memory, 'simple')]
-  return '\n\n'.join([*parts, wrapped(_seconds(results))]) + '\n'
+    parts += [wrapped(f'Parameters and memory. {MEMORY_CAPTION}'), _tabulated(section.memory, 'simple')]
+  return '\n\n'.join([*parts, wrapped(spent(results))]) + '\n'
 
 
-def _sections(results: Sequence[dict[str, Any]], *, beside: bool) -> list[_Section]:
+def sections(results: Sequence[dict[str, Any]], *, beside: bool) -> list[Section]:
+  """A section for each split, label budget and experiment, in the order of `groups.group`."""
   grouped = groups.group(results)
   return [_section(group, number, grouped, beside=beside) for number, group in enumerate(grouped, start=1)]
 
 
-def _section(group: Group, number: int, grouped: Sequence[Group], *, beside: bool) -> _Section:
+def _section(group: Group, number: int, grouped: Sequence[Group], *, beside: bool) -> Section:
   # repr: a share of 1.0 is not one label a class.
   peers = [
     other for other in grouped if (other.split, repr(other.budget)) == (group.split, repr(group.budget))
   ]
   figures, footnotes = _figures(group, beside=beside and group.budget == published.LABELS)
-  optimistic = ' (optimistic)' if group.split == 'window' else ''
+  by = {'window': 'window (optimistic)', 'official': "subject, the archive's own"}.get(
+    group.split, group.split
+  )
   labels = group.experiment['protocol']['labels']
-  return _Section(
-    title=f'Table {number}. Split by {group.split}{optimistic}, labels {labels}',
+  return Section(
+    group=group,
+    title=f'Table {number}. Split by {by}, labels {labels}',
     caption=_caption(group, groups.apart(group, peers), beside=any(_PUBLISHED in row for row in figures)),
     figures=figures,
     memory=_memory(group),
@@ -135,10 +144,8 @@ def _row(
   of_runs = list(runs.values())
   points = _points_to_full(group, target, method)
   row = {'target': target, 'method': method, 'seeds': f'n={len(runs)}'}
-  row |= {name: _spread([run['test'][key] for run in of_runs], '.3f') for key, name in _MEASURES.items()}
-  row[_DIFFERENCE] = _spread(points, '+.1f') + (
-    '' if len(points) in (0, len(runs)) else f' (n={len(points)})'
-  )
+  row |= {name: spread([run['test'][key] for run in of_runs], '.3f') for key, name in _MEASURES.items()}
+  row[_DIFFERENCE] = spread(points, '+.1f') + ('' if len(points) in (0, len(runs)) else f' (n={len(points)})')
   row['trainable'] = _range((run['parameters']['trainable'] for run in of_runs), '{:,}')
   row['total'] = _range((run['parameters']['total'] for run in of_runs), '{:,}')
   row['training, s'] = f'{statistics.mean(run["seconds"]["training"] for run in of_runs):,.1f}'
@@ -172,7 +179,7 @@ def _points_to_full(group: Group, target: str, method: str) -> list[float]:
   ]
 
 
-def _spread(values: Sequence[float], form: str) -> str:
+def spread(values: Sequence[float], form: str) -> str:
   """Mean ± sample standard deviation; the mean alone where there is one value."""
   if not values:
     return _NONE
@@ -202,7 +209,7 @@ def _caption(group: Group, own: dict[str, Any], *, beside: bool) -> list[str]:
     _model(group),
     f'Seeds: {", ".join(map(str, group.seeds))}. {_FIGURES}',
     *_missing(group),
-    f'Device: {_device(group.every_run)}. Versions: {_versions(group.every_run)}.',
+    f'Device: {machines(group.every_run)}. Versions: {_versions(group.every_run)}.',
   ]
   if beside:
     lines.append(
@@ -214,6 +221,7 @@ def _caption(group: Group, own: dict[str, Any], *, beside: bool) -> list[str]:
 
 _SPLIT = {
   'subject': 'Split by subject: nobody is in two parts.',
+  'official': 'Split by subject, tested on those that the archive itself sets apart: nobody is in two parts.',
   'window': (
     'Split by window, so optimistic: neighbouring windows overlap by half and land on both sides of the '
     'split.'
@@ -273,7 +281,9 @@ def _missing(group: Group) -> list[str]:
   return [f'Seeds not run: {"; ".join(lacking)}.'] if lacking else []
 
 
-def _device(found: Sequence[dict[str, Any]]) -> str:
+def machines(found: Sequence[dict[str, Any]]) -> str:
+  """The devices that results were made on, with counts where there are several."""
+
   def name(device: dict[str, Any]) -> str:
     many = f'{device["count"]} × ' if device['count'] > 1 else ''
     return f'{many}{device["kind"]} ({device["machine"]} host, {device["host_cores"]} cores)'
@@ -308,7 +318,7 @@ def _short(value: Any) -> str:
 
 # --- parameters, memory, seconds
 
-_MEMORY_CAPTION = (
+MEMORY_CAPTION = (
   'Megabytes (2²⁰ bytes) that variables hold, by collection; activations and gradients are not '
   'counted. A range is over targets, whose heads differ.'
 )
@@ -344,7 +354,8 @@ def _megabytes(sizes: Sequence[int]) -> str:
   return '<0.01' if max(sizes) < 0.005 * 2**20 else _range((size / 2**20 for size in sizes), '{:.2f}')
 
 
-def _seconds(results: Sequence[dict[str, Any]]) -> str:
+def spent(results: Sequence[dict[str, Any]]) -> str:
+  """Seconds of all results together, in a sentence."""
   training = sum(result['seconds']['training'] for result in results)
   # A target's runs share one pretraining, by subject and by window alike: the same seconds are the same run.
   pretraining = {(result['identity']['target'], result['seconds']['pretraining']) for result in results}

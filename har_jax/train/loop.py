@@ -85,7 +85,7 @@ def train(
   Stopped raised. Raises UserError where a loss is not finite, naming the step, and where the devices do not divide the batch.
   """
   devices = mesh.over_all_devices()
-  mesh.refuse_uneven(training.batch, devices, flag='finetune_batch' if pretrained else 'pretrain_batch')
+  mesh.refuse_uneven(training.batch, devices, flag=f'{objective.part}_batch')
   transform = optimizer.build(training, pretrained=pretrained)
   sittings = [_Sitting(run, training, transform) for run in runs]
   if unfinished := [sitting for sitting in sittings if sitting.goes_on()]:

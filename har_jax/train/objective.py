@@ -8,7 +8,7 @@ every run like it. `per_window` is the step's way to call what treats each windo
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,8 @@ def _blank_windows(count: int = 2) -> Float[Array, 'b n c']:
 @dataclasses.dataclass(frozen=True)
 class Reconstruct:
   """Squared error on hidden patches; a validation hides the same ones every time."""
+
+  part: ClassVar[str] = 'pretrain'  # of the experiment
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
@@ -65,6 +67,8 @@ class Reconstruct:
 class Classify:
   """Cross-entropy; a validation is scored by macro-F1."""
 
+  part: ClassVar[str] = 'finetune'
+
   model: config.Model
   classes: int
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
@@ -80,7 +84,7 @@ class Classify:
     self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
   ) -> tuple[Float[Array, 'b'], Variables]:
     encoder, head = split(variables, lambda path: '/encoder/' in path)
-    features = per_window(self._features, encoder, batch['signal'])
+    features = per_window(self.features, encoder, batch['signal'])
     logits, updated = self._classifier.apply(
       nest(head),
       features,
@@ -92,7 +96,8 @@ class Classify:
     )
     return optax.softmax_cross_entropy_with_integer_labels(logits, batch['label']), flatten(updated)
 
-  def _features(self, variables: Variables, signal: Array) -> Any:
+  def features(self, variables: Variables, signal: Array) -> Any:
+    """What the head sees of windows [b, n, c]: [b, d]."""
     return self._classifier.apply(nest(variables), signal, method='features')
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:

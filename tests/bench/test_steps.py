@@ -1,6 +1,7 @@
 """Steps, ours and others', go through the same windows in turn, and ratios are of the time of a call."""
 
-import types
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -76,17 +77,17 @@ def test_the_best_of_the_others_is_the_fastest_by_its_median():
 def test_peers_make_as_many_steps_a_call_as_we_do(tiny: config.Model, monkeypatch: pytest.MonkeyPatch):
   asked: list[tuple] = []
 
-  def variants(experiment: config.Experiment, *asked_for: Any) -> dict[str, Any]:
+  @contextlib.contextmanager
+  def peers(experiment: config.Experiment, *asked_for: Any) -> Iterator[dict[str, Any]]:
     asked.append(asked_for)
-    return {'PyTorch': lambda: None, 'PyTorch, bfloat16': lambda: None}
+    yield {'PyTorch': lambda: 1.0, 'PyTorch, bfloat16': lambda: 2.0}
 
-  stand_in = types.SimpleNamespace(variants=variants)
-  monkeypatch.setattr('har_jax.bench.peers', stand_in, raising=False)
-  monkeypatch.setitem(__import__('sys').modules, 'har_jax.bench.peers', stand_in)
+  monkeypatch.setattr(steps.apart, 'peers', peers)
   ours, *others = steps.measure(config.Experiment(model=tiny), ['lora'], [256], repeats=2, peers=True)
   assert asked == [('lora', 256, ours['windows'] // 256)]
   assert ours['windows'] > 256
-  assert ours['best'] in ('PyTorch', 'PyTorch, bfloat16')
+  assert ours['best'] == 'PyTorch'
+  assert [row['ms'] for row in others] == [1e3 / asked[0][2], 2e3 / asked[0][2]]  # as timed elsewhere
   assert ours['best_same_precision'] == 'PyTorch'
   assert [row['by'] for row in others] == ['PyTorch', 'PyTorch, bfloat16']
   assert all('against_best' not in row for row in others)

@@ -10,9 +10,10 @@ def test_each_call_is_made_once_a_turn_in_an_order_that_changes():
   made: list[str] = []
   calls = {name: (lambda name=name: made.append(name)) for name in 'abc'}
   seconds = timing.side_by_side(calls, repeats=20)
-  warm, timed = made[: -3 * 20], made[-3 * 20 :]
+  warm, timed = made[: -6 * 20], made[-6 * 20 :]
   assert sorted(warm) == sorted('abc' * 2)
-  turns = [tuple(timed[i : i + 3]) for i in range(0, 60, 3)]
+  assert timed[::2] == timed[1::2]  # each after one of its own that is not timed
+  turns = [tuple(timed[i : i + 6 : 2]) for i in range(0, 120, 6)]
   assert all(sorted(turn) == ['a', 'b', 'c'] for turn in turns)
   assert len(set(turns)) > 1
   assert {name: len(taken) for name, taken in seconds.items()} == {'a': 20, 'b': 20, 'c': 20}

@@ -31,6 +31,21 @@ def test_by_subject_no_subject_is_in_two_parts(seed: int):
   assert set.union(*parts) == set(range(_SUBJECTS))
 
 
+def test_the_official_split_tests_on_the_subjects_given_and_a_seed_draws_the_others():
+  official = np.array([3, 7, 11, 15])
+  parts = [
+    [
+      set(SUBJECTS[part])
+      for part in _parts(splits.split(LABELS, SUBJECTS, Protocol(split='official'), seed, official=official))
+    ]
+    for seed in (0, 1)
+  ]
+  assert all(test == {3, 7, 11, 15} for _, _, test in parts)
+  assert all((len(train), len(validation)) == (14, 2) for train, validation, _ in parts)
+  assert all(set.union(*three) == set(range(_SUBJECTS)) for three in parts)
+  assert parts[0][1] != parts[1][1]
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_by_window_every_part_has_the_classes_in_proportion(seed: int):
   labels = np.repeat(np.arange(3, dtype=np.int32), [600, 300, 100])

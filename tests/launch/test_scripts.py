@@ -142,7 +142,7 @@ def test_a_run_killed_twice_ends_with_the_same_numbers_and_then_a_table(
   table = _run('report', f'--results={killed}')
   assert table.returncode == 0, table.stderr
   assert 'synth_waist' in table.stdout
-  assert (killed / 'table2.md').is_file()
+  assert (killed / 'tables.md').is_file()
 
 
 def test_the_measurements_of_nf4_come_as_json_and_as_a_table(tmp_path: pathlib.Path):

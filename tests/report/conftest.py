@@ -28,8 +28,20 @@ def _result(
   labels='0.7',
   rank=32,
   checksum='sha256:aa',
+  normalise='train',
+  test_by_subject=None,
+  confusion=None,
+  validation=None,
 ):
-  """One result file's content: accuracy .01, precision .02 and recall .03 above macro-F1."""
+  """One result file's content: accuracy .01, precision .02 and recall .03 above macro-F1.
+
+  `test_by_subject` is by name the subject's macro-F1 or its whole entry.
+  """
+  subjects = {
+    name: entry if isinstance(entry, dict) else {'accuracy': entry, 'macro_f1': entry}
+    for name, entry in (test_by_subject or {}).items()
+  }
+  optional = {'test_by_subject': subjects, 'validation': validation}
   training = {'epochs': 50.0, 'max_steps': 0, 'patience': 0}
   names = sorted({target, 'dsads', 'hhar'})
   windows = {'code_version': '0.1.0', 'windows': 1000, 'checksum': checksum}
@@ -42,7 +54,7 @@ def _result(
       'experiment': {
         'model': {'patch': 16, 'width': 192, 'ffn': 576, 'blocks': 6, 'head': [128]},
         'lora': {'rank': rank, 'alpha': 64.0, 'targets': ['query', 'up']},
-        'protocol': {'split': split, 'labels': labels, 'normalise': 'train', 'classes': 'locomotion'},
+        'protocol': {'split': split, 'labels': labels, 'normalise': normalise, 'classes': 'locomotion'},
         'pretrain': training,
         'finetune': training,
       },
@@ -53,7 +65,9 @@ def _result(
       'macro_f1': macro_f1,
       'precision': macro_f1 + 0.02,
       'recall': macro_f1 + 0.03,
+      **({'confusion': confusion} if confusion else {}),
     },
+    **{name: value for name, value in optional.items() if value},
     'seconds': {'training': 10.0 + seed, 'pretraining': 100.0},
     'parameters': {'trainable': 1234567, 'total': 2345678},
     'bytes': copy.deepcopy(LORA_BYTES),

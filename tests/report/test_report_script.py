@@ -1,4 +1,4 @@
-"""launch/report.py from a folder of result files to table2.md."""
+"""launch/report.py from a folder of result files to tables.md."""
 
 import json
 import os
@@ -33,20 +33,20 @@ def test_a_folder_of_results_becomes_a_table_there(result, tmp_path):
   )
   done = report(f'--results={tmp_path}')
   assert (done.returncode, done.stderr) == (0, '')
-  markdown = (tmp_path / 'table2.md').read_text(encoding='utf-8')
+  markdown = (tmp_path / 'tables.md').read_text(encoding='utf-8')
   assert '0.900 ± 0.000' in markdown
   assert '0.900 ± 0.000' in done.stdout
-  assert done.stdout.splitlines()[-1] == str(tmp_path / 'table2.md')
-  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['table2.md']  # nothing half-written
+  assert done.stdout.splitlines()[-1] == str(tmp_path / 'tables.md')
+  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['tables.md']  # nothing half-written
 
 
 def test_flags_say_where_to_and_whether_published_figures_are_shown(result, tmp_path):
   write(tmp_path / 'results', [result(target='hhar')])
   done = report(f'--results={tmp_path / "results"}', f'--out={tmp_path / "a" / "b"}', '--nopublished')
   assert done.returncode == 0
-  assert 'ublished' not in (tmp_path / 'a' / 'b' / 'table2.md').read_text(encoding='utf-8')
+  assert 'ublished' not in (tmp_path / 'a' / 'b' / 'tables.md').read_text(encoding='utf-8')
   assert 'ublished' not in done.stdout
-  assert not (tmp_path / 'results' / 'table2.md').exists()
+  assert not (tmp_path / 'results' / 'tables.md').exists()
 
 
 def test_a_terminal_without_the_signs_still_gets_its_table(result, tmp_path):

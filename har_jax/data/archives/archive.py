@@ -23,3 +23,4 @@ class Archive:
   read: Callable[[Source, str, collections.Counter], Iterator[Recording]]
   address: str  # of the official download; empty for what is made here
   licence: str
+  test_subjects: tuple[str, ...] = ()  # that its authors test on, where they say so

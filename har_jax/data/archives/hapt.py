@@ -71,4 +71,5 @@ ARCHIVE = Archive(
   address='https://archive.ics.uci.edu/static/public/341/'
   'smartphone+based+recognition+of+human+activities+and+postural+transitions.zip',
   licence='README: cite the authors, no commercial use; UCI page: CC BY 4.0',
+  test_subjects=('2', '4', '9', '10', '12', '13', '18', '20', '24'),
 )

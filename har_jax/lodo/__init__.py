@@ -1,0 +1,14 @@
+"""Leave-One-Dataset-Out: pretrain without the target, adapt to it, test; one result file a run.
+
+<out>/<target>/pretrain/                                      shared by all methods, splits, budgets and seeds; or
+<pretrained>/<target>/pretrain/                               shared by several experiments too
+<out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder
+
+Any number of jobs may work on one --out: a folder is one job's at a time, and the others wait for what it makes.
+"""
+
+from har_jax.lodo.pretraining import pretrained_encoder
+from har_jax.lodo.runs import pretrain, run
+from har_jax.lodo.study import Study, available
+
+__all__ = ['Study', 'available', 'pretrain', 'pretrained_encoder', 'run']

@@ -1,0 +1,119 @@
+"""Adaptation of a pretrained encoder to a target: train, choose on validation, test once."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from har_jax import results, runtime, variables
+from har_jax.data import folds
+from har_jax.lodo.study import Study, pretrained_path, result_path
+from har_jax.peft import Method
+from har_jax.train import metrics
+from har_jax.train.loop import Run, Trained, predict, train
+from har_jax.train.objective import Classify
+from har_jax.variables import Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Begun:
+  """A run before its first step."""
+
+  objective: Classify
+  run: Run
+  data: folds.TargetWindows
+
+
+def begin(study: Study, target: str, method: Method, base: Variables, seed: int) -> Begun:
+  """Splits the target, draws a head and adapters, and sorts out what moves. `base` is the pretrained encoder."""
+  experiment = study.experiment
+  windows = folds.target_windows(study.windows, target, experiment.protocol, seed)
+  objective = Classify(experiment.model, len(windows.classes), experiment.precision)
+  # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
+  # while single draws are compiled once for all of them (0.4 to 0.8 s).
+  head_key, adapter_key = jax.random.split(jax.random.key(seed))
+  started = objective.init(head_key) | (base if method.pretrained else {})
+  adapted = method.adapt(started, experiment, adapter_key)
+  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+  trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
+  run = Run(
+    trainable,
+    statistics,
+    frozen,
+    windows.train,
+    windows.validation,
+    seed,
+    folder=result_path(study, target, method.name, seed).with_suffix(''),
+    title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
+  )
+  return Begun(objective, run, windows)
+
+
+def adapt_and_test(
+  study: Study,
+  target: str,
+  method: Method,
+  base: Variables,
+  identities: Mapping[int, dict[str, Any]],
+  *,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
+) -> dict[int, dict[str, Any]]:
+  """Runs, by seed, side by side: split, adapt, train, choose on validation, test once."""
+  experiment = study.experiment
+  begun = {seed: begin(study, target, method, base, seed) for seed in identities}
+  if not begun:
+    return {}
+  objective = next(iter(begun.values())).objective
+  ends = train(
+    objective,
+    [each.run for each in begun.values()],
+    training=experiment.finetune,
+    pretrained=method.pretrained,
+    progress=progress,
+    stop=stop,
+  )
+  pretraining_s = results.read(pretrained_path(study, target))['seconds'] if method.pretrained else 0.0
+  return {
+    seed: _tested(begun[seed], end)
+    | {'identity': identities[seed], 'side_by_side': len(begun)}
+    | {'seconds': {'training': end.seconds, 'pretraining': pretraining_s}}
+    for seed, end in zip(begun, ends, strict=True)
+  }
+
+
+def _tested(begun: Begun, end: Trained) -> dict[str, Any]:
+  """What a result file says of a run, apart from what the run was asked for and what it took."""
+  objective, run, data = begun.objective, begun.run, begun.data
+  predicted = predict(objective, end.variables | run.frozen, data.test).argmax(axis=1)
+  unadapted = jax.eval_shape(objective.init, jax.random.key(0))
+  in_base = variables.count({path: leaf for path, leaf in unadapted.items() if path.startswith('params/')})
+  in_adapters = variables.count(
+    {path: leaf for path, leaf in (run.trainable | run.frozen).items() if path.startswith('lora/')}
+  )
+  return {
+    'format': results.FORMAT,
+    'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
+    'test_by_subject': _by_subject(data, predicted),
+    'validation': end.history,
+    'step': end.step,
+    'parameters': {'trainable': variables.count(run.trainable), 'total': in_base + in_adapters},
+    'bytes': {
+      'frozen': variables.bytes_held(run.frozen),
+      'trainable': variables.bytes_held(run.trainable),
+      'statistics': variables.bytes_held(run.statistics),
+      'optimizer': {'state': end.optimizer_bytes},
+    },
+    'data': data.description,
+  } | runtime.describe()
+
+
+def _by_subject(data: folds.TargetWindows, predicted: np.ndarray) -> dict[str, Any]:
+  """Each test subject's own figures."""
+  by_subject = {}
+  for subject in np.unique(data.test_subjects):
+    own = data.test_subjects == subject
+    by_subject[str(subject)] = metrics.measure(data.test['label'][own], predicted[own], len(data.classes))
+  return by_subject

@@ -1,0 +1,104 @@
+"""What a report shows of runs that are done: embeddings before and after adaptation, reconstructed windows.
+
+b windows, d width, n samples, c channels, t tokens.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from har_jax import results
+from har_jax.data import folds
+from har_jax.lodo.adaptation import Begun, begin
+from har_jax.lodo.pretraining import pretrained_autoencoder, pretrained_encoder
+from har_jax.lodo.study import Study, pretrained_path, result_path
+from har_jax.model import Autoencoder, draw_mask
+from har_jax.peft import METHODS
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.variables import Variables, nest
+
+_WINDOWS = 600  # of an embedding: as many as a picture tells apart, and t-SNE places within seconds
+_RECONSTRUCTED = 4
+
+
+def write(study: Study, target: str, method: str, seed: int) -> None:
+  """<run's folder>/embeddings.json, and reconstructions.json beside the pretraining; those that are there stay.
+
+  Raises UserError where the run or its pretraining is not done.
+  """
+  result = result_path(study, target, method, seed)
+  embeddings = result.with_suffix('') / 'embeddings.json'
+  if not embeddings.exists():
+    results.write(embeddings, _embedding(study, target, method, seed))
+  reconstructions = pretrained_path(study, target).parent / 'reconstructions.json'
+  if not reconstructions.exists():
+    results.write(reconstructions, _reconstruction(study, target))
+
+
+def _embedding(study: Study, target: str, method: str, seed: int) -> dict[str, Any]:
+  """Test windows, drawn at random, as the pretrained encoder and as the adapted one see them, each in two dimensions."""
+  base = pretrained_encoder(study, target, may_train=False)
+  begun = begin(study, target, METHODS[method], base, seed)
+  step = results.read(result_path(study, target, method, seed))['step']
+  run, objective, test = begun.run, begun.objective, begun.data.test
+  trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
+  size = len(test['label'])
+  shown = np.sort(np.random.default_rng(0).permutation(size)[:_WINDOWS])
+  signal = test['signal'][shown]
+  return {
+    'format': 'har_jax embedding 1',
+    'target': target,
+    'method': method,
+    'seed': seed,
+    'split': study.experiment.protocol.split,
+    'classes': list(begun.data.classes),
+    'label': test['label'][shown].tolist(),
+    'before': _placed(_features(begun, objective.init(jax.random.key(0)) | base, signal)),
+    'after': _placed(_features(begun, trained | run.frozen, signal)),
+  }
+
+
+def _features(begun: Begun, held: Variables, signal: np.ndarray) -> Float[np.ndarray, 'b d']:
+  return np.asarray(jax.jit(begun.objective.features)(held, signal))
+
+
+def _placed(features: Float[np.ndarray, 'b d']) -> list[list[float]]:
+  """By t-SNE. Source: van der Maaten and Hinton, JMLR 9, 2008."""
+  from sklearn.manifold import TSNE  # late: a second of import
+
+  perplexity = min(30.0, (len(features) - 1) / 3)
+  placed = TSNE(init='pca', perplexity=perplexity, random_state=0).fit_transform(features)
+  return np.round(placed.astype(float), 2).tolist()
+
+
+def _reconstruction(study: Study, target: str) -> dict[str, Any]:
+  """Windows of the target, which pretraining never saw, with the tokens that were hidden filled in by the decoder."""
+  experiment = study.experiment
+  held = pretrained_autoencoder(study, target, may_train=False)
+  test = folds.target_windows(study.windows, target, experiment.protocol, 0)
+  _, first = np.unique(
+    test.test['label'], return_index=True
+  )  # of each activity one, and the first few of these
+  chosen = first[:_RECONSTRUCTED]
+  signal = test.test['signal'][chosen]
+  model = experiment.model
+  visible, mask = draw_mask(jax.random.key(0), len(signal), model.tokens, model.hidden)
+  filled: Any = Autoencoder(model, experiment.precision).apply(nest(held), signal, visible)
+  filled = np.asarray(filled).reshape(signal.shape)
+  return {
+    'format': 'har_jax reconstruction 1',
+    'target': target,
+    'patch': model.patch,
+    'windows': [
+      {
+        'dataset': target,
+        'activity': test.classes[test.test['label'][chosen[number]]],
+        'hidden': np.asarray(mask[number]).tolist(),
+        'signal': np.round(signal[number].astype(float), 3).tolist(),
+        'reconstructed': np.round(filled[number].astype(float), 3).tolist(),
+      }
+      for number in range(len(signal))
+    ],
+  }

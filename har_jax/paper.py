@@ -1,0 +1,115 @@
+"""The paper's tables: the runs that each of them needs, under two protocols, from the same pretrainings.
+
+<out>/pretrained/<target>/pretrain/   shared by everything below
+<out>/base/...                        the experiment as it is: Tables II to V and VII, the gap from leakage
+<out>/rank-<r>/...                    the same with adapters of another rank: Table VI
+Below these, paths are those of `har_jax.lodo`.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from har_jax import config, lodo
+from har_jax.errors import UserError
+from har_jax.results import Place
+
+# Table VI's ranks and Table VII's shares, then what the paper left out: fewer labels, and so many a class.
+RANKS = (8, 16, 20, 32, 48, 64)
+SHARES = ('0.7', '0.6', '0.5', '0.4', '0.3')
+FEW_LABELS = (
+  '0.1',
+  '0.05',
+  '0.01',
+  '100/class',
+  '50/class',
+  '25/class',
+  '10/class',
+  '5/class',
+  '2/class',
+  '1/class',
+)
+# Where pretraining must pay, on every target.
+SCARCE = ('0.1', '10/class')
+# Tables VI and VII are of UCI HAR; where that is not at hand, of its people's other recordings; else of the first target.
+_SWEPT = ('ucihar', 'hapt')
+_PROTOCOLS = {
+  'paper': {'split': 'window', 'normalise': 'dataset'},
+  'subject': {'split': 'subject', 'normalise': 'train'},
+}
+TABLES = ('2', '3', '4', '5', '6', '7', 'pretraining')
+
+
+@dataclasses.dataclass(frozen=True)
+class Paper:
+  """Which tables, over which windows."""
+
+  windows: pathlib.Path
+  out: Place
+  experiment: config.Experiment
+  seeds: tuple[int, ...]
+  targets: tuple[str, ...]
+  tables: tuple[str, ...] = TABLES
+
+  def __post_init__(self):
+    for name in self.tables:
+      if name not in TABLES:
+        raise UserError(f'no table {name!r}; of {", ".join(TABLES)}')
+
+  @property
+  def swept(self) -> str:
+    """The target of Tables VI and VII."""
+    return next((name for name in _SWEPT if name in self.targets), self.targets[0])
+
+  def studies(self) -> Iterator[lodo.Study]:
+    """What to run, in the order that makes each table whole soonest. Runs that two tables need occur in both."""
+    if set('2345').intersection(self.tables):
+      yield from self._under_both(self.targets, ('full', 'lora', 'qlora', 'probe'))
+    if '6' in self.tables:
+      for rank in RANKS:
+        yield from self._under_both((self.swept,), ('lora',), rank=rank)
+    if 'pretraining' in self.tables:
+      for labels in SCARCE:
+        yield self._study('subject', self.targets, ('full', 'lora', 'qlora', 'scratch'), labels=labels)
+    if '7' in self.tables:
+      for labels in (*SHARES, *FEW_LABELS):
+        yield from self._under_both((self.swept,), ('full', 'lora', 'scratch'), labels=labels)
+
+  def _under_both(
+    self,
+    targets: Sequence[str],
+    methods: Sequence[str],
+    *,
+    rank: int | None = None,
+    labels: str | None = None,
+  ) -> Iterator[lodo.Study]:
+    for protocol in _PROTOCOLS:
+      yield self._study(protocol, targets, methods, rank=rank, labels=labels)
+
+  def _study(
+    self,
+    protocol: str,
+    targets: Sequence[str],
+    methods: Sequence[str],
+    *,
+    rank: int | None = None,
+    labels: str | None = None,
+  ) -> lodo.Study:
+    experiment, folder = self.experiment, 'base'
+    own = _PROTOCOLS[protocol]
+    changed = dataclasses.replace(experiment.protocol, split=own['split'], normalise=own['normalise'])
+    experiment = dataclasses.replace(experiment, protocol=changed)
+    if labels is not None:
+      experiment = dataclasses.replace(experiment, protocol=dataclasses.replace(changed, labels=labels))
+    if rank is not None and rank != experiment.lora.rank:
+      experiment = dataclasses.replace(experiment, lora=dataclasses.replace(experiment.lora, rank=rank))
+      folder = f'rank-{rank}'
+    return lodo.Study(
+      windows=self.windows,
+      out=self.out / folder,
+      experiment=experiment,
+      targets=tuple(targets),
+      methods=tuple(methods),
+      seeds=self.seeds,
+      pretrained=self.out / 'pretrained',
+    )

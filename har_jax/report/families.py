@@ -1,0 +1,158 @@
+"""Experiments that differ in a named knob or two and in nothing else: what a sweep's table is made of."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from har_jax.report import groups
+from har_jax.report.groups import Group
+
+SPLIT = ('protocol.split', 'protocol.normalise')  # the paper's split comes with its normalisation
+LABELS = ('protocol.labels',)
+RANK = ('lora.rank',)
+_COMPARED = ('full', 'lora', 'qlora')  # what the paper compares
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+  """Groups that are alike but for the knobs in `free`; `apart` is what sets it apart from the other families."""
+
+  members: list[Group]
+  free: tuple[str, ...]
+  apart: dict[str, Any]
+
+  @property
+  def targets(self) -> list[str]:
+    return sorted({target for each in self.members for target in each.targets})
+
+  @property
+  def methods(self) -> list[str]:
+    # One group with everybody's runs knows their order.
+    return dataclasses.replace(
+      self.members[0], runs={key: {} for each in self.members for key in each.runs}
+    ).methods
+
+  def title(self) -> str:
+    """Split and label budget, as far as they are the same throughout."""
+    protocol = self.members[0].experiment['protocol']
+    told = [] if 'protocol.split' in self.free else [by_split(protocol['split'])]
+    told += [] if 'protocol.labels' in self.free else [f'labels {protocol["labels"]}']
+    return ', '.join(told)
+
+  def caption(self) -> list[str]:
+    """Sentences: what sets this family apart, the model, and what was not run."""
+    said = []
+    if self.apart:
+      knobs = '; '.join(f'{name} {short(value)}' for name, value in self.apart.items())
+      said.append(f'Not the only experiment of this kind; what sets this one apart: {knobs}.')
+    experiment, free = self.members[0].experiment, self.free
+    said.append(f'Model: {model(experiment["model"])}.')
+    if {'lora', 'qlora'}.intersection(self.methods):
+      said.append(f'Adapters: {adapters(experiment["lora"], rank="lora.rank" not in free)}.')
+    return said
+
+  def missing(self, methods: Sequence[str] = ()) -> list[str]:
+    """Sentences that name runs which a table would have and the results lack; methods: those expected, the paper's if none."""
+    absent = [name for name in methods or _COMPARED if name not in self.methods]
+    said = [f'No results of {", ".join(absent)}.'] if absent else []
+    lacking: dict[str, list[str]] = {}  # a sentence, and the members that it is true of
+    for each in self.members:
+      for text in _lacking(each, self):
+        lacking.setdefault(text, []).append(self.knob(each))
+    some = [
+      f'{text} ({", ".join(at)})' if len(at) < len(self.members) else text for text, at in lacking.items()
+    ]
+    return said + ([f'Not run: {"; ".join(some)}.'] if some else [])
+
+  def knob(self, each: Group) -> str:
+    """'labels 0.1', 'rank 8', 'split window': what is free, as the member has it."""
+    values = {name: _entry(each.experiment, name) for name in self.free}
+    return ', '.join(f'{name.rpartition(".")[2]} {value}' for name, value in values.items())
+
+
+def families(found: Sequence[dict[str, Any]], free: tuple[str, ...] = ()) -> list[Family]:
+  """By split, the most labels first. With no knob free, each group by itself.
+
+  Raises UserError where a target, method and seed of one experiment occur twice.
+  """
+  gathered: list[list[Group]] = []
+  for each in groups.group(found):
+    home = next((f for f in gathered if all(_alike(each, other, free) for other in f)), None)
+    if home is None:
+      gathered.append([each])
+    else:
+      home.append(each)
+  firsts = [members[0] for members in gathered]
+  hidden = {*free, 'protocol.split', 'protocol.labels'}  # the title has these
+  return [
+    Family(
+      members,
+      free,
+      {
+        name: value
+        for name, value in groups.apart(members[0], _peers(members[0], firsts, free)).items()
+        if name not in hidden
+      },
+    )
+    for members in gathered
+  ]
+
+
+def _entry(experiment: dict[str, Any], name: str) -> Any:
+  part, _, knob = name.partition('.')
+  return experiment[part][knob]
+
+
+def _alike(one: Group, other: Group, free: tuple[str, ...]) -> bool:
+  return all(name in free for name in groups.apart(one, (one, other)))
+
+
+def _peers(own: Group, firsts: Sequence[Group], free: tuple[str, ...]) -> list[Group]:
+  """Those whose title is the same."""
+
+  def key(each: Group) -> list[str]:
+    protocol = each.experiment['protocol']
+    return [protocol[name] for name in ('split', 'labels') if f'protocol.{name}' not in free]
+
+  return [each for each in firsts if key(each) == key(own)]
+
+
+def _lacking(group: Group, family: Family) -> list[str]:
+  """'wisdm lora all' or 'dsads full 1, 2', seeds."""
+  return [
+    f'{target} {method} {"all seeds" if (target, method) not in group.runs else f"seed {_listed(seeds)}"}'
+    for target in family.targets
+    for method in family.methods
+    if (seeds := [seed for seed in group.seeds if seed not in group.runs.get((target, method), {})])
+  ]
+
+
+def _listed(values: Sequence[Any]) -> str:
+  return ', '.join(map(str, values))
+
+
+# --- in words
+
+
+def by_split(split: str) -> str:
+  told = {'window': 'by window (optimistic)', 'official': "by subject, the archive's own"}
+  return f'split {told.get(split, f"by {split}")}'
+
+
+def model(told: dict[str, Any]) -> str:
+  streams = ', the two sensors embedded apart' if told.get('streams', 1) == 2 else ''
+  return (
+    f'{told["blocks"]} blocks of width {told["width"]}, feed-forward {told["ffn"]}, patches of '
+    f'{told["patch"]} samples{streams}, head {", ".join(map(str, told["head"]))}'
+  )
+
+
+def adapters(lora: dict[str, Any], *, rank: bool = True) -> str:
+  on = f'alpha {lora["alpha"]:g}, on {", ".join(lora["targets"])}'
+  return f'rank {lora["rank"]}, {on}' if rank else on
+
+
+def short(value: Any) -> str:
+  if isinstance(value, list):
+    return ', '.join(map(str, value))
+  return f'{value[:15]}…' if str(value).startswith('sha256:') else str(value)

@@ -1,0 +1,79 @@
+"""Which runs the paper's tables need, and where they lie."""
+
+import dataclasses
+import itertools
+import pathlib
+
+import numpy as np
+import pytest
+
+from har_jax import config, lodo
+from har_jax.data import windows as store
+from har_jax.errors import UserError
+from har_jax.paper import FEW_LABELS, RANKS, SHARES, TABLES, Paper
+
+
+@pytest.fixture
+def paper(tmp_path: pathlib.Path) -> Paper:
+  for name in ('hapt', 'wisdm'):
+    window = store.Window(np.zeros((128, 6), np.float32), 'walking', 'a', 0, 0.0)
+    meta = {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'}
+    store.save(store.gather([window], meta), tmp_path / 'windows' / name)
+  return Paper(
+    windows=tmp_path / 'windows',
+    out=tmp_path / 'out',
+    experiment=config.Experiment(),
+    seeds=(0, 1, 2),
+    targets=('hapt', 'wisdm'),
+  )
+
+
+def _of(paper: Paper, *tables: str) -> list[lodo.Study]:
+  return list(dataclasses.replace(paper, tables=tables).studies())
+
+
+def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
+  window, subject = _of(paper, '2')
+  assert (window.experiment.protocol.split, window.experiment.protocol.normalise) == ('window', 'dataset')
+  assert (subject.experiment.protocol.split, subject.experiment.protocol.normalise) == ('subject', 'train')
+  for study in (window, subject):
+    every = itertools.product(('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe'), (0, 1, 2))
+    assert {(target, method, seed) for target, seed, method in study.runs} == set(every)
+
+
+def test_tables_2_to_5_are_made_of_the_same_runs(paper: Paper):
+  assert _of(paper, '2') == _of(paper, '3') == _of(paper, '4', '5') == _of(paper, '2', '3', '4', '5')
+
+
+def test_table_6_varies_the_rank_alone(paper: Paper):
+  studies = _of(paper, '6')
+  assert [study.experiment.lora.rank for study in studies[::2]] == list(RANKS)
+  for study in studies:
+    assert (study.targets, study.methods) == (('hapt',), ('lora',))
+    lora = dataclasses.replace(study.experiment.lora, rank=paper.experiment.lora.rank)
+    assert (
+      dataclasses.replace(study.experiment, lora=lora, protocol=paper.experiment.protocol) == paper.experiment
+    )
+
+
+def test_table_7_varies_the_labels_alone(paper: Paper):
+  studies = _of(paper, '7')
+  assert [study.experiment.protocol.labels for study in studies[::2]] == [*SHARES, *FEW_LABELS]
+  for study in studies:
+    assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
+
+
+def test_runs_of_one_place_are_of_one_experiment(paper: Paper):
+  """So that a finished run is reused by every table that needs it, and no run is refused for another's sake."""
+  places: dict[tuple, config.Experiment] = {}
+  for study in _of(paper, *TABLES):
+    protocol = study.experiment.protocol
+    for target, _, method in study.runs:
+      place = (study.out, target, method, protocol.split, protocol.labels)
+      assert places.setdefault(place, study.experiment) == study.experiment
+    assert study.pretrained == paper.out / 'pretrained'
+
+
+def test_an_unknown_table_is_refused_with_the_choices(paper: Paper):
+  with pytest.raises(UserError, match="no table '8'; of 2, 3, 4, 5, 6, 7, pretraining"):
+    _of(paper, '8')

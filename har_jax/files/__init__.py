@@ -1,0 +1,25 @@
+"""Adapters and pretrained bases as files: safetensors, and a card in JSON beside each.
+
+<folder>/base.safetensors     base.json      a pretrained encoder
+<folder>/adapter.safetensors  adapter.json   what an adaptation adds to it; may lie in the same folder
+"""
+
+from har_jax.files.adapter import Adapter, attach, load_adapter, make_adapter, save_adapter
+from har_jax.files.base import Base, load_base, make_base, save_base
+from har_jax.files.peft_layout import read_peft, write_peft
+from har_jax.files.runs import load_run
+
+__all__ = [
+  'Adapter',
+  'Base',
+  'attach',
+  'load_adapter',
+  'load_base',
+  'load_run',
+  'make_adapter',
+  'make_base',
+  'read_peft',
+  'save_adapter',
+  'save_base',
+  'write_peft',
+]

@@ -1,0 +1,119 @@
+"""A pretrained encoder as a file."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import har_jax
+from har_jax import config, results, variables
+from har_jax.data.archives import ARCHIVES
+from har_jax.errors import UserError
+from har_jax.files import leaves
+from har_jax.results import Place
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.objective import Classify, Reconstruct
+from har_jax.variables import Variables
+
+FORMAT = 'har_jax base 1'
+_NORMALISATION = (
+  'each data set by its own learning part: of each sensor one mean and one deviation, over its three axes'
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Base:
+  """A pretrained encoder's leaves, params/encoder/..., and its card. Not to be changed: adapters know it by its checksum."""
+
+  variables: Variables
+  card: dict[str, Any]
+
+  @property
+  def checksum(self) -> str:
+    return self.card['checksum']
+
+  @property
+  def model(self) -> config.Model:
+    """The model that it is the encoder of. What pretraining does not decide, the head, is the default's."""
+    return config.from_json(config.Model, self.card['model'])
+
+  @property
+  def precision(self) -> config.Precision:
+    return config.Precision(dtype=self.card['dtype'])
+
+  def __repr__(self) -> str:
+    return f'Base({self.checksum[:12]}, {variables.count(self.variables)} weights)'
+
+  def __deepcopy__(self, _: Any) -> 'Base':
+    return self  # scikit-learn copies an estimator's parameters for each fold
+
+
+def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
+  """A base of any variables that have an encoder among them; the others are left out.
+
+  Of the card `model` must be given, as `config.to_json` says it; `dtype`, `sources`, `normalisation` and `pretraining` may be.
+  Checksum, format and version are filled in. Raises UserError where the encoder is not the model's, leaf by leaf.
+  """
+  encoder, _ = variables.split(held, lambda path: path.startswith('params/encoder/'))
+  model = config.from_json(config.Model, dict(card['model']))
+  whole = jax.eval_shape(Classify(model, 2).init, jax.random.key(0))
+  expected, _ = variables.split(whole, lambda path: path.startswith('params/encoder/'))
+  if lines := variables.difference(expected, encoder):
+    raise UserError(f"these are not the leaves of the card's model:\n{lines}")
+  filled = {
+    'format': FORMAT,
+    'checksum': leaves.checksum(encoder),
+    'har_jax': har_jax.__version__,
+    **leaves.INPUT,
+  }
+  rule = {'dtype': 'float32', 'normalisation': _NORMALISATION}
+  return Base({path: jnp.asarray(leaf) for path, leaf in encoder.items()}, {**rule, **card, **filled})
+
+
+def save_base(folder: str | Place, held: Variables, card: Mapping[str, Any]) -> Base:
+  """Writes `make_base`'s base, all of it or none. Raises UserError as that does, and where it cannot be written."""
+  base = make_base(held, card)
+  leaves.write(results.place(str(folder)), 'base', base.variables, base.card)
+  return base
+
+
+def load_base(folder: str | Place) -> Base:
+  """The base of a folder: one of `save_base`, or one that a pretraining left, .../<target>/pretrain.
+
+  Raises UserError where there is neither, and where a base's leaves are not those that its card says.
+  """
+  place = results.place(str(folder))
+  if (place / 'base.json').exists():
+    return Base(*leaves.read(place, 'base', FORMAT))
+  if (place / 'pretrained.json').exists():
+    return _of_pretraining(place)
+  raise UserError(
+    f'{place} holds no base: neither base.json nor the pretrained.json of a pretraining that is done; '
+    'launch/lodo.py --stage=pretrain makes <out>/<target>/pretrain'
+  )
+
+
+def _of_pretraining(folder: Place) -> Base:
+  done = results.read(folder / 'pretrained.json')
+  if not {'identity', 'step', 'history'} <= done.keys():
+    raise UserError(f'{folder / "pretrained.json"} does not say what was pretrained; pretrain again')
+  identity, step = done['identity'], done['step']
+  shapes = jax.eval_shape(
+    Reconstruct(config.from_json(config.Model, identity['model'])).init, jax.random.key(0)
+  )
+  whole = Checkpoints(folder / 'checkpoints').variables(step, shapes)
+  sources = [
+    {'archive': name, 'licence': ARCHIVES[name].licence if name in ARCHIVES else 'unknown'}
+    | {'checksum': windows['checksum'], 'windows': windows['windows']}
+    for name, windows in identity['windows'].items()
+  ]
+  (loss,) = (entry['loss'] for entry in done['history'] if entry['step'] == step)
+  card = {
+    'model': identity['model'],
+    'dtype': identity['dtype'],
+    'sources': sources,
+    'pretraining': {'steps': step, 'validation_loss': loss, 'training': identity['training']},
+  }
+  return make_base(whole, card)

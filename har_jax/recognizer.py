@@ -1,0 +1,319 @@
+"""A recogniser for Python programs, with scikit-learn's habits.
+
+>>> import jax, numpy as np
+>>> from har_jax import Recognizer, config, files
+>>> from har_jax.train.objective import Reconstruct
+>>> model = config.Model(patch=32, width=24, ffn=48, blocks=1, decoder_blocks=1, heads=2, head=(16,))
+>>> drawn = Reconstruct(model).init(jax.random.key(0))  # in earnest: files.load_base(<a folder>)
+>>> base = files.make_base(drawn, {'model': config.to_json(model)})
+
+Two activities of made-up windows: 128 samples at 50 Hz of acceleration in m/s² and rotation in rad/s.
+
+>>> y = np.array(['still', 'walking'] * 20)
+>>> swing = np.where(y == 'walking', 3.0, 0.1)[:, None, None]
+>>> X = np.array([0, 0, 9.8, 0, 0, 0]) + swing * np.random.default_rng(0).standard_normal((40, 128, 6))
+>>> recognizer = Recognizer(base, rank=4, steps=40, batch=16, learning_rate=0.01).fit(X, y)
+>>> [str(label) for label in recognizer.predict(X[:4])]
+['still', 'walking', 'still', 'walking']
+>>> recognizer.predict_proba(X).shape
+(40, 2)
+"""
+
+import math
+import pathlib
+import tempfile
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from har_jax import config, files, results, variables
+from har_jax.data import normalise, splits
+from har_jax.errors import UserError
+from har_jax.peft import METHODS
+from har_jax.train import loop
+from har_jax.train.objective import Classify
+
+_EVALUATIONS = 10  # of a fit at most, to choose its step by
+_STEPS_BETWEEN = 10  # two evaluations, at least: each takes as long as some steps
+_FEWEST = 5  # windows of a class, below which none is kept apart to choose by
+_FEWEST_SUBJECTS = 4  # with fewer, windows are kept apart, not people
+_DRAWS = 100  # of subjects, until the others show every class
+
+
+class Recognizer(ClassifierMixin, BaseEstimator):
+  """Adapts a pretrained base to labelled windows, and tells what others show.
+
+  X is [w, 128, 6]: windows of 2.56 s at 50 Hz, acceleration x y z in m/s² with gravity, then rotation x y z in rad/s, not
+  normalised. y holds any strings or numbers.
+
+  base: a `files.Base`, or the folder of one; None for the method 'scratch' alone.
+  method: full, probe, lora, qlora or scratch; rank and alpha are lora's and qlora's.
+  steps, of `batch` windows each, at the peak `learning_rate`; under full, the base's own weights move at half of it.
+  validation: a share of the subjects, or of each class's windows, that is kept apart to choose the best step by; 0 for none, and the
+    last step. Windows mostly overlap, so give `fit` the subjects where you know them.
+  verbose: a progress bar.
+  """
+
+  def __init__(
+    self,
+    base=None,
+    *,
+    method='lora',
+    rank=32,
+    alpha=64.0,
+    steps=300,
+    learning_rate=1e-3,
+    batch=64,
+    seed=0,
+    validation=0.1,
+    verbose=False,
+  ):
+    self.base = base
+    self.method = method
+    self.rank = rank
+    self.alpha = alpha
+    self.steps = steps
+    self.learning_rate = learning_rate
+    self.batch = batch
+    self.seed = seed
+    self.validation = validation
+    self.verbose = verbose
+
+  @classmethod
+  def load(cls, place, base=None) -> 'Recognizer':
+    """A recogniser of one of four things.
+
+    A base's folder, or a pretraining's, .../<target>/pretrain: it is to be fitted. A folder of `save`, or a run's result file,
+    .../seed<k>.json: it is fitted; `base`, a Base or a folder, stands in where theirs lies elsewhere.
+    Raises UserError where there is none of these, or where adapter and base do not belong together.
+    """
+    path = results.place(str(place))
+    given = _base(base)
+    if path.name.endswith('.json'):
+      return cls._of(*files.load_run(path, given))
+    if not (path / 'adapter.json').exists():
+      return cls(files.load_base(path))
+    adapter = files.load_adapter(path)
+    if given is None and adapter.card['base'] is not None and (path / 'base.json').exists():
+      given = files.load_base(path)
+    return cls._of(given, adapter)
+
+  @classmethod
+  def _of(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
+    card = adapter.card
+    known = {name: card[name] for name in ('method', 'rank', 'alpha')}
+    training = card.get('training', {})
+    known |= {
+      name: training[name]
+      for name in ('steps', 'learning_rate', 'batch', 'seed', 'validation')
+      if name in training
+    }
+    made = cls(base, **known)
+    made._hold(base, adapter)
+    made.classes_ = np.array(card['classes'])
+    return made
+
+  def adapt(self, windows, labels, subjects=None, **parameters) -> 'Recognizer':
+    """A new recogniser, fitted: this one's base and parameters, but for those given, such as method='qlora'."""
+    return clone(self).set_params(**parameters).fit(windows, labels, subjects)
+
+  def fit(self, X, y, subjects=None) -> 'Recognizer':
+    """`subjects` says whose each window is, by any name. Fitting again starts anew.
+
+    Raises UserError: windows or labels that are not as the class says, fewer than two classes, parameters out of range.
+    """
+    signals = _windows(X)
+    classes, labels = _labels(y, len(signals))
+    subject = _subjects(subjects, len(signals))
+    base, method, experiment = self._begin()
+    held_out, by = self._hold_out(labels, subject)
+    normaliser = normalise.fit(signals[~held_out])
+    all_of = {'signal': normaliser(signals), 'label': labels}
+    learned = {name: array[~held_out] for name, array in all_of.items()}
+    # Without any to choose by, those learned from, heeded by nobody: there is one validation, after the last step.
+    chosen_by = {name: array[held_out] for name, array in all_of.items()} if by else learned
+    objective = Classify(experiment.model, len(classes), experiment.precision)
+    head_key, adapter_key = jax.random.split(jax.random.key(int(self.seed)))
+    started = objective.init(head_key) | (base.variables if base is not None and method.pretrained else {})
+    adapted = method.adapt(started, experiment, adapter_key)
+    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
+    with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
+      run = loop.Run(
+        trainable,
+        statistics,
+        frozen,
+        learned,
+        chosen_by,
+        int(self.seed),
+        folder=pathlib.Path(folder),
+        title=f'{method.name}, {len(classes)} classes',
+      )
+      (end,) = loop.train(
+        objective,
+        [run],
+        training=self._training(validated=bool(by)),
+        pretrained=method.pretrained,
+        progress=bool(self.verbose),
+      )
+    (best,) = (entry for entry in end.history if entry['step'] == end.step)
+    card = {
+      'method': method.name,
+      'rank': experiment.lora.rank,
+      'alpha': experiment.lora.alpha,
+      'targets': list(experiment.lora.targets),
+      'model': config.to_json(experiment.model),
+      'precision': config.to_json(experiment.precision),
+      'classes': classes.tolist(),
+      'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
+      'metrics': {'validation': {name: best[name] for name in ('macro_f1', 'accuracy')} if by else None},
+      # Numbers alone: an adapter is given away, and names of people are nobody's business.
+      'split': {
+        'by': by or 'none kept apart, the last step',
+        'windows': {'train': len(learned['label']), 'validation': int(held_out.sum())},
+      },
+      'training': {
+        'steps': int(self.steps),  # a search over parameters gives NumPy's numbers, which JSON knows not
+        'learning_rate': float(self.learning_rate),
+        'batch': int(self.batch),
+        'seed': int(self.seed),
+        'validation': float(self.validation),
+        'step': end.step,
+      },
+    }
+    self._hold(base, files.make_adapter(base, end.variables | frozen, card))
+    self.classes_ = classes
+    return self
+
+  def predict(self, X) -> np.ndarray:
+    """The likeliest label of each window, one of `classes_`."""
+    probabilities = self.predict_proba(X)
+    return self.classes_[probabilities.argmax(axis=1)]
+
+  def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
+    """Of each window a share for each of `classes_`, which add up to one. Overconfident, as all such networks, unless calibrated."""
+    check_is_fitted(self)
+    signals = self.adapter_.normaliser(_windows(X))
+    # With labels that nobody reads: the program is then that of the validations.
+    windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
+    logits = loop.predict(self.adapter_.objective, self.variables_, windows).astype(np.float64)
+    raised = np.exp(
+      (logits - logits.max(axis=1, keepdims=True)) / self.adapter_.card['temperature']
+    )  # the largest is 1
+    return raised / raised.sum(axis=1, keepdims=True)
+
+  def save(self, folder, *, with_base=True) -> None:
+    """The adapter and, unless its users have it, its base, as files for `load`. Raises UserError where they cannot be written."""
+    check_is_fitted(self)
+    if with_base and self.base_ is not None and self.adapter_.card['base'] is not None:
+      files.save_base(folder, self.base_.variables, self.base_.card)
+    files.save_adapter(folder, self.adapter_)
+
+  def _hold(self, base: files.Base | None, adapter: files.Adapter) -> None:
+    self.base_, self.adapter_ = base, adapter
+    self.variables_ = files.attach(base, adapter)
+
+  def _begin(self) -> tuple[files.Base | None, Any, config.Experiment]:
+    if self.method not in METHODS:
+      raise UserError(f'unknown method {self.method!r}; one of {", ".join(METHODS)}')
+    method, base = METHODS[self.method], _base(self.base)
+    if method.pretrained and base is None:
+      raise UserError(
+        f"{self.method} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
+      )
+    if not 0 <= self.validation < 1:
+      raise UserError(f'validation is {self.validation!r}; give a share from 0 up to, without, 1')
+    if self.steps < 1:
+      raise UserError(f'steps is {self.steps!r}; give 1 or more')
+    experiment = config.Experiment(
+      model=config.Model() if base is None else base.model,
+      lora=config.Lora(rank=int(self.rank), alpha=float(self.alpha)),
+      precision=config.Precision() if base is None else base.precision,
+    )
+    return base, method, experiment
+
+  def _training(self, *, validated: bool) -> config.Training:
+    return config.Training(
+      epochs=float(self.steps),  # no fewer steps than asked for, however few the windows
+      max_steps=int(self.steps),
+      batch=int(self.batch),
+      learning_rate=float(self.learning_rate),
+      pretrained_learning_rate=float(self.learning_rate) / 2,
+      evaluations=min(_EVALUATIONS, math.ceil(self.steps / _STEPS_BETWEEN)) if validated else 1,
+    )
+
+  def _hold_out(self, labels: Int[np.ndarray, 'w'], subject: Any) -> tuple[np.ndarray, str]:
+    """True: kept apart to choose by; and by what, empty where none is."""
+    apart = np.zeros(len(labels), bool)
+    if not self.validation or np.bincount(labels).min() < _FEWEST:
+      return apart, ''
+    if subject is not None and len(np.unique(subject)) >= _FEWEST_SUBJECTS:
+      for draw in range(_DRAWS):
+        held_out = splits.hold_out(subject, self.validation, seed=int(self.seed) + draw)
+        if len(np.unique(labels[~held_out])) == len(np.unique(labels)):
+          return held_out, 'subject'
+      # A class that too few people show: better that windows are kept apart than that it is not learned.
+    rng = np.random.default_rng(self.seed)
+    for label in np.unique(labels):
+      places = rng.permutation(np.flatnonzero(labels == label))
+      # One at least, and one at least is left to learn from.
+      apart[places[: min(max(1, round(self.validation * len(places))), len(places) - 1)]] = True
+    return apart, 'window'
+
+  def __sklearn_tags__(self):
+    tags = super().__sklearn_tags__()
+    tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+    return tags
+
+
+def _base(given: Any) -> files.Base | None:
+  return given if given is None or isinstance(given, files.Base) else files.load_base(given)
+
+
+def _windows(given: Any) -> Float[np.ndarray, 'w 128 6']:
+  """Raises UserError with what was given, where that is no windows."""
+  array = np.asarray(given)
+  wanted = (
+    f'give [w, {config.WINDOW_SAMPLES}, {config.CHANNELS}]: windows of 2.56 s at 50 Hz, acceleration x y z in m/s², '
+    'rotation x y z in rad/s'
+  )
+  if array.ndim != 3 or array.shape[1:] != (config.WINDOW_SAMPLES, config.CHANNELS) or not len(array):
+    raise UserError(f'the windows are {list(array.shape)}; {wanted}')
+  if array.dtype.kind not in 'fiu':
+    raise UserError(f'the windows are of {array.dtype.name}, no real numbers; {wanted}')
+  if bad := int((~np.isfinite(array)).any(axis=(1, 2)).sum()):
+    raise UserError(
+      f'{bad} of {len(array)} windows hold a value that is not finite (NaN or infinite); leave these windows out'
+    )
+  return array.astype(np.float32)
+
+
+def _labels(given: Any, windows: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
+  """The classes, sorted, and each window's place among them."""
+  array = np.asarray(given)
+  if array.shape != (windows,):
+    raise UserError(
+      f'the labels are {list(array.shape)}, and there are {windows} windows; give one label a window'
+    )
+  if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
+    raise UserError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
+  classes, labels = np.unique(array, return_inverse=True)
+  if len(classes) < 2:
+    raise UserError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
+  return classes, labels.astype(np.int32)
+
+
+def _subjects(given: Any, windows: int) -> Int[np.ndarray, 'w'] | None:
+  """Numbers for the names."""
+  if given is None:
+    return None
+  array = np.asarray(given)
+  if array.shape != (windows,):
+    raise UserError(
+      f'the subjects are {list(array.shape)}, and there are {windows} windows; give one a window'
+    )
+  return np.unique(array, return_inverse=True)[1]

@@ -42,6 +42,7 @@ _STEPS_BETWEEN = 10  # two evaluations, at least: each takes as long as some ste
 _FEWEST = 5  # windows of a class, below which none is kept apart to choose by
 _FEWEST_SUBJECTS = 4  # with fewer, windows are kept apart, not people
 _DRAWS = 100  # of subjects, until the others show every class
+_STILL = 1e-5  # a deviation below which a sensor was not there; no sensor's noise is as small
 
 
 class Recognizer(ClassifierMixin, BaseEstimator):
@@ -121,16 +122,17 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     """A new recogniser, fitted: this one's base and parameters, but for those given, such as method='qlora'."""
     return clone(self).set_params(**parameters).fit(windows, labels, subjects)
 
-  def fit(self, X, y, subjects=None) -> 'Recognizer':
+  def fit(self, X, y, subjects=None, held_out=None) -> 'Recognizer':
     """`subjects` says whose each window is, by any name. Fitting again starts anew.
 
+    `held_out`, True: this window is kept apart to choose by; it stands in for the share that `validation` draws.
     Raises UserError: windows or labels that are not as the class says, fewer than two classes, parameters out of range.
     """
     signals = _windows(X)
     classes, labels = _labels(y, len(signals))
     subject = _subjects(subjects, len(signals))
     base, method, experiment = self._begin()
-    held_out, by = self._hold_out(labels, subject)
+    held_out, by = self._hold_out(labels, subject) if held_out is None else _given_apart(held_out, labels)
     normaliser = normalise.fit(signals[~held_out])
     all_of = {'signal': normaliser(signals), 'label': labels}
     learned = {name: array[~held_out] for name, array in all_of.items()}
@@ -197,7 +199,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
     """Of each window a share for each of `classes_`, which add up to one. Overconfident, as all such networks, unless calibrated."""
     check_is_fitted(self)
-    signals = self.adapter_.normaliser(_windows(X))
+    signals = self.prepare(X)
     # With labels that nobody reads: the program is then that of the validations.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
     logits = loop.predict(self.adapter_.objective, self.variables_, windows).astype(np.float64)
@@ -205,6 +207,17 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       (logits - logits.max(axis=1, keepdims=True)) / self.adapter_.card['temperature']
     )  # the largest is 1
     return raised / raised.sum(axis=1, keepdims=True)
+
+  def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
+    """Windows as the model is given them: normalised. Raises UserError where they are none.
+
+    Where the recogniser never saw rotation, none is heeded: its scale is not known.
+    """
+    check_is_fitted(self)
+    normaliser = self.adapter_.normaliser
+    signals = normaliser(_windows(X))
+    signals[..., np.repeat(normaliser.deviation, config.CHANNELS // 2) <= _STILL] = 0.0
+    return signals
 
   def save(self, folder, *, with_base=True) -> None:
     """The adapter and, unless its users have it, its base, as files for `load`. Raises UserError where they cannot be written."""
@@ -305,6 +318,19 @@ def _labels(given: Any, windows: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]
   if len(classes) < 2:
     raise UserError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
   return classes, labels.astype(np.int32)
+
+
+def _given_apart(given: Any, labels: Int[np.ndarray, 'w']) -> tuple[np.ndarray, str]:
+  """As `_hold_out`. Raises UserError where a class would not be learned."""
+  held_out = np.asarray(given)
+  if held_out.shape != labels.shape or held_out.dtype != bool:
+    raise UserError(
+      f'held_out is {list(held_out.shape)} of {held_out.dtype.name}, and there are {len(labels)} windows; '
+      'give True or False a window'
+    )
+  if len(np.unique(labels[~held_out])) < len(np.unique(labels)):
+    raise UserError('held_out keeps all windows of a class apart: leave one of each at least to learn from')
+  return held_out, 'given' if held_out.any() else ''
 
 
 def _subjects(given: Any, windows: int) -> Int[np.ndarray, 'w'] | None:

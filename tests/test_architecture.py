@@ -30,6 +30,9 @@ _ROOMS = (
   'paper',
   'files',
   'recognizer',
+  'calibration',
+  'timeline',
+  'stream',
   'report',
 )
 _FILES = sorted(path for path in _PACKAGE.rglob('*.py') if path != _PACKAGE / '__init__.py')

@@ -1,0 +1,56 @@
+"""LiteRT, once TensorFlow Lite: for phones and small boards, through StableHLO and without TensorFlow.
+
+The converter's Python package has no public door for StableHLO. This goes through the module that Google's own converters for
+PyTorch and JAX call, so its version is pinned in pyproject.toml.
+"""
+
+import pathlib
+import tempfile
+
+import jax
+import numpy as np
+
+from har_jax import config
+from har_jax.export.merged import Merged
+from har_jax.export.format import Format, Run
+
+_SIGNATURE = 'recognise'
+
+
+def _build(merged: Merged, precision: str) -> bytes:
+  """For one window a call. With int8 weights, LiteRT scales activations as they come."""
+  from litert_converter.mlir import ir, passmanager
+  from litert_converter.mlir._mlir_libs import converter_api_ext as converter
+
+  window = jax.ShapeDtypeStruct((1, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
+  text = jax.jit(merged.recognise).lower(window).as_text()
+  context = ir.Context()
+  converter.prepare_mlir_context(context)
+  with context, ir.Location.unknown():
+    module = ir.Module.parse(text)
+    converter.set_signature(module.operation, _SIGNATURE, ['signal'], ['probabilities'])
+    converter.run_convert_to_tfl_passes(module, passmanager.PassManager(), converter.ConvertToTFLConfig())
+    content = converter.export_flatbuffer_to_bytes(module)
+  return _quantized(content) if precision == 'int8' else content
+
+
+def _start(content: bytes) -> Run:
+  from ai_edge_litert.interpreter import Interpreter
+
+  interpreter = Interpreter(model_content=content, num_threads=1)
+  recognise = interpreter.get_signature_runner(_SIGNATURE)
+  return lambda signals: recognise(signal=signals)['probabilities']
+
+
+def _quantized(content: bytes) -> bytes:
+  from ai_edge_quantizer import quantizer, recipe
+
+  with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
+    path = pathlib.Path(folder) / 'model.tflite'
+    path.write_bytes(content)
+    made = quantizer.Quantizer(str(path))
+    made.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+    return bytes(made.quantize().quantized_model)
+
+
+LITERT = Format('litert', 'model.tflite', ('ai-edge-litert', 'ai-edge-quantizer', 'litert-converter'), (), _build, _start)

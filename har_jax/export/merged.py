@@ -1,0 +1,60 @@
+"""A fitted recogniser as one plain model, from windows in physical units to probabilities.
+
+b windows, n samples, c channels, y classes.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Float32
+from sklearn.utils.validation import check_is_fitted
+
+from har_jax import config, peft
+from har_jax.model import Classifier
+from har_jax.recognizer import Recognizer
+from har_jax.variables import Variables, nest
+
+LAYER_NORM_EPSILON, BATCH_NORM_EPSILON = 1e-6, 1e-5  # Flax's own, which the model leaves as they are
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Merged:
+  """Float32 weights in NumPy, adapters folded in, and what comes before and after them.
+
+  Products are float32's, also of a recogniser that was trained in bfloat16.
+  """
+
+  variables: Variables
+  model: config.Model
+  classes: tuple[Any, ...]
+  mean: Float32[np.ndarray, 'c']
+  deviation: Float32[np.ndarray, 'c']
+  temperature: float
+
+  def recognise(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
+    """What every format computes, in JAX."""
+    normalised = (signal - self.mean[None, None]) / self.deviation[None, None]
+    logits: Any = Classifier(self.model, len(self.classes)).apply(nest(self.variables), normalised)
+    return jax.nn.softmax(logits / self.temperature)
+
+
+def merge(recognizer: Recognizer) -> Merged:
+  """The model that `recognizer` predicts with, merged. Raises scikit-learn's NotFittedError where it is not fitted."""
+  check_is_fitted(recognizer)
+  adapter = recognizer.adapter_
+  axes = config.CHANNELS // 2
+  mean, deviation = (
+    np.repeat(each, axes).astype(np.float32)
+    for each in (adapter.normaliser.mean, adapter.normaliser.deviation)
+  )
+  return Merged(
+    {path: np.asarray(leaf) for path, leaf in peft.merge(recognizer.variables_).items()},
+    adapter.experiment.model,
+    tuple(recognizer.classes_.tolist()),
+    mean,
+    deviation,
+    float(adapter.card['temperature']),
+  )
+

@@ -1,0 +1,209 @@
+"""ONNX, its graph written node by node: for ONNX Runtime, and what else reads ONNX, in browsers and on phones.
+
+Names in the graph are those of the variables, such as encoder/block_3/attention/query.
+w windows, t tokens, d width, h heads, k head width.
+"""
+
+import json
+import pathlib
+import tempfile
+from typing import Any
+
+import numpy as np
+
+import har_jax
+from har_jax import config
+from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
+from har_jax.export.format import Format, Run
+from har_jax.model.layers import stream_name
+
+_OPSET = 20  # the first with Gelu
+_IR = 9  # of the time of that opset: onnx writes the newest otherwise, and older runtimes refuse it
+
+
+def _build(merged: Merged, precision: str) -> bytes:
+  """With int8 weights, activations are scaled as they come: for all windows of a call alike, so that a call takes one."""
+  import onnx
+
+  graph = _Graph(merged)
+  probabilities = graph.head(graph.encoder(graph.normalised('signal')))
+  graph.add('Identity', probabilities, name='probabilities')
+  windows = 'windows' if precision == 'float32' else 1
+  float32 = onnx.TensorProto.FLOAT
+  model = onnx.helper.make_model(
+    onnx.helper.make_graph(
+      graph.nodes,
+      'har_jax',
+      [
+        onnx.helper.make_tensor_value_info(
+          'signal', float32, [windows, config.WINDOW_SAMPLES, config.CHANNELS]
+        )
+      ],
+      [onnx.helper.make_tensor_value_info('probabilities', float32, [windows, len(merged.classes)])],
+      graph.constants,
+    ),
+    opset_imports=[onnx.helper.make_opsetid('', _OPSET)],
+    ir_version=_IR,
+    producer_name='har_jax',
+    producer_version=har_jax.__version__,
+  )
+  onnx.checker.check_model(model, full_check=True)
+  if precision == 'int8':
+    model = _quantized(model)
+  onnx.helper.set_model_props(model, {'classes': json.dumps(merged.classes, ensure_ascii=False)})
+  return model.SerializeToString()
+
+
+def _start(content: bytes) -> Run:
+  import onnxruntime
+
+  options = onnxruntime.SessionOptions()
+  options.intra_op_num_threads = 1  # one window is too little to share, and a phone has other things to do
+  session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+  return lambda signals: session.run(['probabilities'], {'signal': signals})[0]
+
+
+def _quantized(model: Any) -> Any:
+  import onnx
+  from onnxruntime import quantization
+
+  with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
+    path = pathlib.Path(folder) / 'model.onnx'
+    quantization.quantize_dynamic(
+      model,
+      path,
+      per_channel=True,
+      weight_type=quantization.QuantType.QInt8,
+      op_types_to_quantize=['MatMul'],
+      extra_options={'MatMulConstBOnly': True},  # products of activations, in the attention, stay float32
+    )
+    return onnx.load(path)
+
+
+class _Graph:
+  """The nodes so far. Each method adds some, and gives the name of what they compute."""
+
+  def __init__(self, merged: Merged):
+    self._merged, self._model = merged, merged.model
+    self.nodes: list[Any] = []
+    self.constants: list[Any] = []
+
+  def add(self, kind: str, *inputs: str, name: str, **attributes: Any) -> str:
+    import onnx
+
+    self.nodes.append(onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
+    return name
+
+  def normalised(self, signal: str) -> str:
+    mean, deviation = (
+      self._constant(name, getattr(self._merged, name)) for name in ('mean', 'deviation')
+    )
+    return self.add('Div', self.add('Sub', signal, mean, name='centred'), deviation, name='normalised')
+
+  def encoder(self, signal: str) -> str:
+    """[w, d]: the mean over tokens."""
+    model = self._model
+    size = model.patch * config.CHANNELS // model.streams
+    embedded = []
+    for i, part in enumerate(self._split(signal, 'sensors')):
+      module = f'encoder/{stream_name("embed", i, model.streams)}'
+      patches = self._reshaped(part, (model.tokens, size), f'{module}/patches')
+      embedded.append(self._dense(module, patches))
+    tokens = self._joined(embedded, 'encoder/embedded')
+    tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/placed')
+    for i in range(model.blocks):
+      tokens = self._block(f'encoder/block_{i}', tokens)
+    axis = self._constant('encoder/tokens', np.array([1], np.int64))
+    return self.add('ReduceMean', self._norm('encoder/norm', tokens), axis, name='encoder/mean', keepdims=0)
+
+  def head(self, features: str) -> str:
+    """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""
+    last = len(self._model.head)
+    for i in range(last):
+      features = self.add('Relu', self._dense(f'head/dense_{i}', features, f'head/norm_{i}'), name=f'head/relu_{i}')
+    temperature = self._constant('temperature', np.float32(self._merged.temperature))
+    logits = self.add('Div', self._dense(f'head/dense_{last}', features), temperature, name='logits')
+    return self.add('Softmax', logits, name='softmax', axis=-1)
+
+  def _block(self, module: str, x: str) -> str:
+    model = self._model
+    attended = [
+      self._attention(f'{module}/{stream_name("attention", i, model.streams)}', half)
+      for i, half in enumerate(self._split(self._norm(f'{module}/norm_attention', x), f'{module}/halves'))
+    ]
+    x = self.add('Add', x, self._joined(attended, f'{module}/attended'), name=f'{module}/with_attention')
+    up = self._dense(f'{module}/up', self._norm(f'{module}/norm_ffn', x))
+    hidden = self.add('Gelu', up, name=f'{module}/gelu', approximate='tanh')
+    return self.add('Add', x, self._dense(f'{module}/down', hidden), name=f'{module}/with_ffn')
+
+  def _attention(self, module: str, x: str) -> str:
+    model = self._model
+    heads, width = model.heads // model.streams, model.width // model.streams
+    q, k, v = (
+      self.add(
+        'Transpose',
+        self._reshaped(
+          self._dense(f'{module}/{name}', x), (model.tokens, heads, width // heads), f'{module}/{name}/heads'
+        ),
+        name=f'{module}/{name}/by_head',
+        perm=[0, 2, 3, 1] if name == 'key' else [0, 2, 1, 3],
+      )
+      for name in ('query', 'key', 'value')
+    )
+    scale = self._constant(f'{module}/scale', np.float32((width // heads) ** -0.5))
+    scores = self.add('Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores')
+    shares = self.add('Softmax', scores, name=f'{module}/shares', axis=-1)
+    mixed = self.add(
+      'Transpose',
+      self.add('MatMul', shares, v, name=f'{module}/mixed'),
+      name=f'{module}/by_token',
+      perm=[0, 2, 1, 3],
+    )
+    return self._dense(f'{module}/output', self._reshaped(mixed, (model.tokens, width), f'{module}/joined'))
+
+  def _dense(self, module: str, x: str, batch_norm: str = '') -> str:
+    kernel, bias = (self._value(f'{module}/{name}') for name in ('kernel', 'bias'))
+    if batch_norm:
+      scale = self._value(f'{batch_norm}/scale') / np.sqrt(
+        self._value(f'{batch_norm}/var', 'batch_stats') + BATCH_NORM_EPSILON
+      )
+      kernel = kernel * scale[None]
+      bias = (bias - self._value(f'{batch_norm}/mean', 'batch_stats')) * scale + self._value(f'{batch_norm}/bias')
+    product = self.add('MatMul', x, self._constant(f'{module}/kernel', kernel), name=f'{module}/product')
+    return self.add('Add', product, self._constant(f'{module}/bias', bias), name=module)
+
+  def _norm(self, module: str, x: str) -> str:
+    scale, bias = (self._leaf(f'{module}/{name}') for name in ('scale', 'bias'))
+    return self.add('LayerNormalization', x, scale, bias, name=module, axis=-1, epsilon=LAYER_NORM_EPSILON)
+
+  def _split(self, x: str, name: str) -> list[str]:
+    """Both halves of the last axis where streams run apart, otherwise x."""
+    import onnx
+
+    if self._model.streams == 1:
+      return [x]
+    halves = [f'{name}_{i}' for i in range(self._model.streams)]
+    self.nodes.append(onnx.helper.make_node('Split', [x], halves, name=name, axis=-1, num_outputs=len(halves)))
+    return halves
+
+  def _joined(self, parts: list[str], name: str) -> str:
+    return parts[0] if len(parts) == 1 else self.add('Concat', *parts, name=name, axis=-1)
+
+  def _reshaped(self, x: str, shape: tuple[int, ...], name: str) -> str:
+    """[w, *shape], however many windows there are: 0 stands for as many as x has."""
+    return self.add('Reshape', x, self._constant(f'{name}/shape', np.array([0, *shape], np.int64)), name=name)
+
+  def _leaf(self, path: str) -> str:
+    return self._constant(path, self._value(path))
+
+  def _value(self, path: str, collection: str = 'params') -> np.ndarray:
+    return self._merged.variables[f'{collection}/{path}']
+
+  def _constant(self, name: str, value: Any) -> str:
+    import onnx
+
+    self.constants.append(onnx.numpy_helper.from_array(np.asarray(value, order='C'), name))
+    return name
+
+
+ONNX = Format('onnx', 'model.onnx', ('onnx', 'onnxruntime'), ('float32',), _build, _start)

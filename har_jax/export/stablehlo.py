@@ -1,0 +1,56 @@
+"""StableHLO, as `jax.export` writes it: for JAX itself on any platform, and for what reads portable StableHLO.
+
+i in, o out.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32, Int8
+
+from har_jax import config
+from har_jax.export.merged import Merged
+from har_jax.export.format import Format, Run
+
+_PLATFORMS = ('cpu', 'cuda', 'tpu')
+_LARGEST = 127  # of an int8 code: -128 stays unused, so that codes are symmetric
+
+
+def _build(merged: Merged, precision: str) -> bytes:
+  """For any number of windows a call. int8 here is how kernels are held: they are multiplied in float32."""
+  recognise = merged.recognise if precision == 'float32' else _held_in_int8(merged)
+  shape = jax.export.symbolic_shape(f'windows, {config.WINDOW_SAMPLES}, {config.CHANNELS}')
+  exported = jax.export.export(jax.jit(recognise), platforms=_PLATFORMS)(
+    jax.ShapeDtypeStruct(shape, np.float32)
+  )
+  return bytes(exported.serialize())
+
+
+def _start(content: bytes) -> Run:
+  recognise = jax.jit(jax.export.deserialize(bytearray(content)).call)
+  return lambda signals: np.asarray(recognise(signals))
+
+
+def quantize(
+  kernel: Float32[np.ndarray, 'i o'],
+) -> tuple[Int8[np.ndarray, 'i o'], Float32[np.ndarray, '1 o']]:
+  """Codes and scales, one scale for each output. Error: at most half a scale, 1/254 of the output's largest weight."""
+  scale = np.maximum(np.abs(kernel).max(axis=0, keepdims=True), np.finfo(np.float32).tiny) / _LARGEST
+  return np.rint(kernel / scale).astype(np.int8), scale
+
+
+def _held_in_int8(merged: Merged) -> Callable[[Array], Array]:
+  packed = {path: quantize(leaf) for path, leaf in merged.variables.items() if path.endswith('/kernel')}
+
+  def recognise(signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
+    kernels = {path: jnp.asarray(codes).astype(jnp.float32) * scale for path, (codes, scale) in packed.items()}
+    return dataclasses.replace(merged, variables=merged.variables | kernels).recognise(signal)
+
+  return recognise
+
+
+STABLEHLO = Format('stablehlo', 'model.stablehlo', (), ('float32', 'int8'), _build, _start)

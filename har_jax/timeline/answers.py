@@ -1,0 +1,80 @@
+"""What the recogniser says of each window of a long recording.   w windows, y classes."""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from har_jax.data import own
+from har_jax.data.own import Reading
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2
+from har_jax.data.windows import Window
+from har_jax.errors import UserError
+from har_jax.recognizer import Recognizer
+
+_AT_ONCE = 1024  # windows: whole batches of the program, and a bar that moves every few seconds on a CPU
+# Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device lies still where two axes of three deviate by less.
+_STILL_M_S2, _STILL_AXES = 0.013 * STANDARD_GRAVITY_M_S2, 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+  """In order of recording and time, over whatever was recorded without a gap for 2.56 s.
+
+  `recording` indexes the reading's, `start_s` is on that recording's clock. `still`, True: the device lay still, to about
+  what a sensor's noise is.
+  """
+
+  classes: tuple[str, ...]
+  recording: Int[np.ndarray, 'w']
+  start_s: Float[np.ndarray, 'w']
+  probabilities: Float[np.ndarray, 'w y']
+  still: Bool[np.ndarray, 'w']
+
+
+def recognise(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Answers:
+  """An answer every 1.28 s. Memory, beyond the reading's: 24 bytes a sample of its longest recording at 50 Hz, and a few MB.
+
+  Raises UserError where there is no window.
+  """
+  import tqdm
+
+  recording, start_s, probabilities, still = [], [], [], []
+  seconds = sum(float(each.acc.time_s[-1]) for each in reading.recordings)
+  with tqdm.tqdm(total=round(seconds), desc='recognising', unit='s', unit_scale=True, disable=not progress) as bar:
+    for windows in _chunks(_windows(reading), _AT_ONCE):
+      signals = np.stack([window.signal for window in windows])
+      probabilities.append(recognizer.predict_proba(signals).astype(np.float32))
+      still.append((signals[..., :3].std(axis=1) < _STILL_M_S2).sum(axis=1) >= _STILL_AXES)
+      recording += [window.recording for window in windows]
+      start_s += [window.start_s for window in windows]
+      before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])
+      bar.update(round(before_s + start_s[-1]) - bar.n)
+    bar.update(round(seconds) - bar.n)
+  if not recording:
+    raise UserError(
+      f'no window of 2.56 s without a gap in {seconds:.1f} s of recording: is its rate below 5 Hz, or is it too short?'
+    )
+  return Answers(
+    tuple(str(each) for each in recognizer.classes_),
+    np.array(recording),
+    np.array(start_s),
+    np.concatenate(probabilities),
+    np.concatenate(still),
+  )
+
+
+def _windows(reading: Reading) -> Iterator[Window]:
+  """One recording's at a time, so that what was resampled of the one before is given up."""
+  for number, recording in enumerate(reading.recordings):
+    one = dataclasses.replace(reading, recordings=[recording])
+    for window in own.to_windows(one, unlabelled=True, dropped=collections.Counter()):
+      yield dataclasses.replace(window, recording=number)
+
+
+def _chunks(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:
+  while chunk := list(itertools.islice(windows, size)):
+    yield chunk

@@ -1,0 +1,113 @@
+"""Adapts a pretrained model to your own recording: python launch/adapt.py --recording=my.csv --labels=labels.csv --pretrained=<base> --out=my_adapter."""
+
+import collections
+import os
+import pathlib
+import shutil
+import sys
+
+from absl import flags
+
+from har_jax.errors import UserError
+from launch import command, own
+
+_read = own.define_recording()
+_LABELS = flags.DEFINE_string(
+  'labels',
+  None,
+  'CSV of start, end, activity; if not given <recording>.labels.csv beside it, or its own column of labels',
+)
+_PRETRAINED = flags.DEFINE_string(
+  'pretrained', None, "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken"
+)
+_METHOD = flags.DEFINE_string('method', 'lora', 'one of full, probe, lora, qlora, scratch')
+_OUT = flags.DEFINE_string('out', 'adapter', 'a new folder, for adapter and base')
+_RANK = flags.DEFINE_integer('rank', 32, "of lora's and qlora's pairs; they are scaled by 2", lower_bound=1)
+_STEPS = flags.DEFINE_integer('steps', 300, 'to train', lower_bound=1)
+_LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'at its peak')
+_BATCH = flags.DEFINE_integer('batch', 64, 'windows a step', lower_bound=1)
+_SEED = flags.DEFINE_integer('seed', 0, 'draws head, adapters and order', lower_bound=0)
+_VALIDATION = flags.DEFINE_float(
+  'validation', 0.2, 'share of each activity, the last of it, kept apart to choose by and to calibrate on; 0 for none'
+)
+_PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
+
+
+def main() -> None:
+  try:
+    _adapt()
+  except KeyboardInterrupt:
+    print('interrupted; nothing was written', file=sys.stderr)
+    sys.exit(130)
+
+
+def _adapt() -> None:
+  if not 0 <= _VALIDATION.value < 1:
+    raise UserError(f'--validation={_VALIDATION.value}: give a share from 0 up to, without, 1')
+  if _PRETRAINED.value is None and _METHOD.value != 'scratch':
+    raise UserError('--pretrained= the folder of a base, a pretraining or an adapter; or --method=scratch')
+  out = pathlib.Path(_OUT.value)
+  if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    raise UserError(f'--out={out} is there already: give another one, or delete it')
+  reading = _read(_LABELS.value)
+  from har_jax.data import own as recordings
+
+  own.warn(reading.warnings + recordings.check(reading))
+  dropped: collections.Counter = collections.Counter()
+  windows = recordings.to_windows(reading, dropped=dropped)
+  activities = sorted({window.activity for window in windows})
+  if len(activities) < 2:
+    held = f'of {activities[0]!r} alone' if activities else 'at all'
+    raise UserError(
+      f'no windows of two activities, but {held}: label two or more for 2.56 s at a stretch, in a column of the recording '
+      'or with --labels='
+    )
+  for reason, count in dropped.items():
+    print(f'Left out: {count} {reason}.')
+  import numpy as np
+
+  from har_jax.calibration import calibrate
+  from har_jax.data.in_time import hold_out
+  from har_jax.recognizer import Recognizer
+
+  held_out, overlapping = hold_out(windows, _VALIDATION.value)
+  signals = np.stack([window.signal for window in windows])[~overlapping]
+  labels = np.array([window.activity for window in windows])[~overlapping]
+  held_out = held_out[~overlapping]
+  given = Recognizer.load(_PRETRAINED.value).base if _PRETRAINED.value is not None else None
+  recognizer = Recognizer(
+    given,
+    method=_METHOD.value,
+    rank=_RANK.value,
+    alpha=2.0 * _RANK.value,
+    steps=_STEPS.value,
+    learning_rate=_LEARNING_RATE.value,
+    batch=_BATCH.value,
+    seed=_SEED.value,
+    validation=_VALIDATION.value,
+    verbose=_PROGRESS.value,
+  ).fit(signals, labels, held_out=held_out)
+  calibration = None
+  if held_out.any():
+    predicted = recognizer.predict(signals[held_out])
+    calibration = calibrate(recognizer, signals[held_out], labels[held_out])
+    _tell_held_out(labels, held_out, predicted, int(overlapping.sum()))
+    (before, after), accuracy = calibration.confidence, calibration.accuracy
+    print(
+      f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} before, {after:.3f} '
+      f'after; accuracy {accuracy:.3f}.'
+    )
+  else:
+    _tell_all(labels)
+  _save(recognizer, out)
+  print(out / 'adapter.json')
+
+
+def _tell_held_out(labels, held_out, predicted, overlapping: int) -> None:
+  from tabulate import tabulate
+
+  from har_jax.train.metrics import measure
+
+  classes = sorted(set(labels.tolist()))
+  place = {name: number for number, name in enumerate(classes)}
+  measured = measure(*([place[name] for name in each.tolist()] for each in (labels[held_out], predicted)), len(classes))

@@ -1,4 +1,6 @@
 # make lodo [ARCHIVES=<folder>]   the main job: on made-up corpora, or on the real archives in a folder
+# make pretrained ARCHIVES=<folder>  a base to adapt, from every archive in the folder
+# make export-env                 all that launch/export.py can need, LiteRT too, in .venv/export; tests it there
 # make test                       format, lint and types checked, then the tests
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,13 +17,21 @@ endif
 WINDOWS := windows/$(NAME)
 RESULTS := results/$(NAME)
 
-.PHONY: lodo test clean
+.PHONY: lodo pretrained export-env test clean
 
 lodo: .venv/ready
 	$(BIN)/python launch/prepare.py $(PREPARE) --out=$(WINDOWS)
 	for split in $(SPLITS); do $(BIN)/python launch/lodo.py --flagfile=launch/flags/$(NAME).flags \
 	  --split=$$split --windows=$(WINDOWS) --out=$(RESULTS) || exit 1; done
 	$(BIN)/python launch/report.py --results=$(RESULTS)
+
+pretrained: .venv/ready
+	$(if $(ARCHIVES),,$(error make pretrained ARCHIVES=<folder of archives>))
+	$(BIN)/python launch/prepare.py $(PREPARE) --out=$(WINDOWS)
+	$(BIN)/python launch/pretrain.py --flagfile=launch/flags/base.flags --windows=$(WINDOWS) --out=results/base
+
+export-env: .venv/export/ready
+	.venv/export/bin/python -m pytest tests/test_export.py
 
 test: .venv/ready-dev
 	$(BIN)/ruff format --check .
@@ -39,6 +49,12 @@ test: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready
 	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# Apart from .venv, where packages that users add may want what LiteRT's converter refuses.
+.venv/export/ready: .venv/bin/python pyproject.toml
+	$(BIN)/python -m venv .venv/export
+	.venv/export/bin/pip install --quiet --editable '.[dev,export-litert,export-onnx]'
 	touch $@
 
 clean:

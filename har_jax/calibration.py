@@ -41,7 +41,9 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
   known = {label: place for place, label in enumerate(classes)}
   given = np.asarray(y).tolist()
   if unknown := sorted({str(label) for label in given if label not in known}):
-    raise UserError(f'no class of the recogniser: {", ".join(unknown)}; it has {", ".join(map(str, classes))}')
+    raise UserError(
+      f'no class of the recogniser: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'
+    )
   labels = np.array([known[label] for label in given], np.int64)
   # Logits, but for a number a window, at whatever temperature the probabilities were made with.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
@@ -63,16 +65,16 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
 def temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> float:
   """Where the cross-entropy of softmax(logits / temperature) is least.
 
-  Its targets are smoothed by Laplace's rule of succession: where all of w windows are right, the next is so with probability
-  (w + 1) / (w + y), not 1. Without, a few windows that are all right would make every later confidence 100 %.
-  So for Platt scaling: Platt, Advances in Large Margin Classifiers, 1999, section 2.2.
+  Its targets are smoothed, as Platt's are: the true class has (w + 1) / (w + 2), by Laplace's rule for right or wrong, and the
+  others share the rest. Without, a few windows that are all right would make every later confidence 100 %; with it, where
+  w is small, confidences come out a little too low, not too high.
+  Source: Platt, Advances in Large Margin Classifiers, 1999, section 2.2.
   """
   from scipy import optimize  # late: not for --help
 
   windows, classes = logits.shape
-  other = 1 / (windows + classes)
-  targets = np.full(logits.shape, other)
-  targets[np.arange(windows), labels] = (windows + 1) * other
+  targets = np.full(logits.shape, 1 / (windows + 2) / (classes - 1))
+  targets[np.arange(windows), labels] = (windows + 1) / (windows + 2)
 
   def loss(log_temperature: float) -> float:
     return float(-(targets * _log_probabilities(logits, math.exp(log_temperature))).sum(axis=1).mean())

@@ -42,7 +42,9 @@ _STEPS_BETWEEN = 10  # two evaluations, at least: each takes as long as some ste
 _FEWEST = 5  # windows of a class, below which none is kept apart to choose by
 _FEWEST_SUBJECTS = 4  # with fewer, windows are kept apart, not people
 _DRAWS = 100  # of subjects, until the others show every class
-_STILL = 1e-5  # a deviation below which a sensor was not there; no sensor's noise is as small
+_STILL = (
+  1e-5  # rad/s, a deviation below which there was no gyroscope: the noise of one is a hundred times that
+)
 
 
 class Recognizer(ClassifierMixin, BaseEstimator):
@@ -209,15 +211,17 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     return raised / raised.sum(axis=1, keepdims=True)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
-    """Windows as the model is given them: normalised. Raises UserError where they are none.
-
-    Where the recogniser never saw rotation, none is heeded: its scale is not known.
-    """
+    """Windows as the model is given them: normalised, without rotation where it was fitted without. Raises UserError as `fit`."""
     check_is_fitted(self)
-    normaliser = self.adapter_.normaliser
-    signals = normaliser(_windows(X))
-    signals[..., np.repeat(normaliser.deviation, config.CHANNELS // 2) <= _STILL] = 0.0
+    signals = self.adapter_.normaliser(_windows(X))
+    if not self.has_gyro:
+      signals[..., config.CHANNELS // 2 :] = 0.0
     return signals
+
+  @property
+  def has_gyro(self) -> bool:
+    """Whether the windows that it was fitted on held rotation."""
+    return bool(self.adapter_.normaliser.deviation[1] > _STILL)
 
   def save(self, folder, *, with_base=True) -> None:
     """The adapter and, unless its users have it, its base, as files for `load`. Raises UserError where they cannot be written."""

@@ -71,7 +71,7 @@ class Stream:
     size = len(self._time_s)
     pauses = np.flatnonzero(np.diff(self._time_s) > MAX_GAP_S)
     bounds = [0, *(pauses + 1).tolist(), size]
-    answers = []
+    answers: list[Answer] = []
     for number, (first, stop) in enumerate(itertools.pairwise(bounds)):
       if number or anew:
         self._due_s = float(self._time_s[first])
@@ -102,10 +102,8 @@ class Stream:
       self._now_s = float(times_s[-1]) + 1 / rate_hz
     return values.astype(np.float32), times_s
 
-  def _recognise_due(
-    self, time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 6']
-  ) -> list[Answer]:
-    answers = []
+  def _recognise_due(self, time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 6']) -> list[Answer]:
+    answers: list[Answer] = []
     while True:
       first = int(np.searchsorted(time_s, self._due_s - _BEFORE_S - _SLACK_S))
       if first == len(time_s):

@@ -18,7 +18,9 @@ _LABELS = flags.DEFINE_string(
   'CSV of start, end, activity; if not given <recording>.labels.csv beside it, or its own column of labels',
 )
 _PRETRAINED = flags.DEFINE_string(
-  'pretrained', None, "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken"
+  'pretrained',
+  None,
+  "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken",
 )
 _METHOD = flags.DEFINE_string('method', 'lora', 'one of full, probe, lora, qlora, scratch')
 _OUT = flags.DEFINE_string('out', 'adapter', 'a new folder, for adapter and base')
@@ -28,7 +30,9 @@ _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'at its peak')
 _BATCH = flags.DEFINE_integer('batch', 64, 'windows a step', lower_bound=1)
 _SEED = flags.DEFINE_integer('seed', 0, 'draws head, adapters and order', lower_bound=0)
 _VALIDATION = flags.DEFINE_float(
-  'validation', 0.2, 'share of each activity, the last of it, kept apart to choose by and to calibrate on; 0 for none'
+  'validation',
+  0.2,
+  'share of each activity, the last of it, kept apart to choose by and to calibrate on; 0 for none',
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
 
@@ -74,7 +78,13 @@ def _adapt() -> None:
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
-  given = Recognizer.load(_PRETRAINED.value).base if _PRETRAINED.value is not None else None
+  given = None
+  if _METHOD.value != 'scratch':
+    given = Recognizer.load(_PRETRAINED.value).base
+    if given is None:
+      raise UserError(
+        f'--pretrained={_PRETRAINED.value} was trained from scratch and has no base: give another one'
+      )
   recognizer = Recognizer(
     given,
     method=_METHOD.value,
@@ -104,10 +114,58 @@ def _adapt() -> None:
 
 
 def _tell_held_out(labels, held_out, predicted, overlapping: int) -> None:
+  """Figures of the windows kept apart, and what they are worth."""
+  import numpy as np
   from tabulate import tabulate
 
   from har_jax.train.metrics import measure
 
-  classes = sorted(set(labels.tolist()))
-  place = {name: number for number, name in enumerate(classes)}
-  measured = measure(*([place[name] for name in each.tolist()] for each in (labels[held_out], predicted)), len(classes))
+  classes = np.unique(labels)
+  true = labels[held_out]
+  measured = measure(np.searchsorted(classes, true), np.searchsorted(classes, predicted), len(classes))
+  rows = [
+    (
+      name,
+      (labels[~held_out] == name).sum(),
+      (true == name).sum(),
+      ((true == name) & (predicted == name)).sum(),
+    )
+    for name in classes
+  ]
+  print(tabulate(rows, headers=('activity', 'learned from', 'kept apart', 'of these right')))
+  print(
+    f'Macro-F1 {measured["macro_f1"]:.3f}, accuracy {measured["accuracy"]:.3f}, on {len(true)} windows that were not learned '
+    f'from: the last {_VALIDATION.value:.0%} of each activity ({overlapping} between were left out, as they overlap both).'
+  )
+  print(
+    'They are of the same recording, and the step was chosen by them: expect less on another day, and less on another person.'
+  )
+
+
+def _tell_all(labels) -> None:
+  import numpy as np
+  from tabulate import tabulate
+
+  print(
+    tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'learned from'))
+  )
+  print(
+    'No figure, and no temperature: no windows were kept apart, since --validation=0 or an activity has fewer than 5. '
+    'Confidences are those of the network, which is overconfident.'
+  )
+
+
+def _save(recognizer, out: pathlib.Path) -> None:
+  """Base and adapter, both or neither."""
+  partial = out.with_name(f'.{out.name}.{os.getpid()}.partial')
+  try:
+    recognizer.save(partial)
+    os.rename(partial, out)
+  except OSError as error:
+    raise UserError(f'cannot write {out}: {error.strerror or error}; give another --out') from error
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+if __name__ == '__main__':
+  command.run(main)

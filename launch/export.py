@@ -3,6 +3,9 @@
 --adapter is a folder of Recognizer.save, or the result file of a run of launch/lodo.py.
 """
 
+import io
+import sys
+
 from absl import flags
 
 from har_jax.errors import UserError
@@ -43,7 +46,9 @@ def main() -> None:
       raise UserError(f'--precision={precision}: one or both of {", ".join(export.PRECISIONS)}')
   recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
   if not hasattr(recognizer, 'classes_'):
-    raise UserError(f'{_ADAPTER.value} is a base, which tells nothing yet: fit a Recognizer on it, and save that')
+    raise UserError(
+      f'{_ADAPTER.value} is a base, which tells nothing yet: fit a Recognizer on it, and save that'
+    )
   classes = recognizer.classes_.tolist()
   windows = _WINDOWS.value and compare.labelled(
     store.local(results.place(_WINDOWS.value)), classes, _test_subjects(_ADAPTER.value)
@@ -52,11 +57,11 @@ def main() -> None:
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]
   rows = compare.measure(recognizer, made, windows)
-  places = [
-    results.place(_OUT.value) / f'{each.card["runtime"]}-{each.card["precision"]}' for each in made
-  ]
+  places = [results.place(_OUT.value) / f'{each.card["runtime"]}-{each.card["precision"]}' for each in made]
   for place, each, row in zip(places, made, rows, strict=True):
     export.write(place, each, measured=row)
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='replace')  # a terminal without Δ still gets its table
   if windows:
     score, count = rows[0]['macro_f1_unexported'], rows[0]['windows']
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_WINDOWS.value}.')

@@ -17,7 +17,9 @@ def define_recording() -> Callable[..., Any]:
   What was guessed goes to stdout, what is to be looked at to stderr.
   """
   recording = flags.DEFINE_string(
-    'recording', None, 'CSV or Parquet file, or a folder of them: time, acceleration with gravity, rotation if there is'
+    'recording',
+    None,
+    'CSV or Parquet file, or a folder of them: time, acceleration with gravity, rotation if there is',
   )
   columns = flags.DEFINE_list(
     'columns', [], 'ours=theirs, where names are not guessed: time, ax, ay, az, gx, gy, gz, label'

@@ -36,6 +36,7 @@ def main() -> None:
       beside=_PUBLISHED.value,
     )
     results.write_text(out / 'report.html', html)
+    results.write_text(out / 'headline.svg', page.headline(found))
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # a terminal without ± still gets its table
   print(tables.terminal(found, beside=_PUBLISHED.value))

@@ -30,6 +30,7 @@ _ROOMS = (
   'paper',
   'files',
   'recognizer',
+  'export',
   'calibration',
   'timeline',
   'stream',

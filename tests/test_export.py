@@ -10,7 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -30,10 +30,10 @@ from har_jax.train.objective import Classify
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: the order is the adapter's
-_LORA = config.Lora(rank=4, alpha=8.0)
+_LORA, _FLOAT32 = config.Lora(rank=4, alpha=8.0), config.Precision()
 _ALL = [(name, precision) for name in export.FORMATS for precision in export.PRECISIONS]
 # Largest error of a probability. float32: other orders of summation. int8: weights, and activations in 255 steps.
-_BOUND = {'float32': 2e-5, 'int8': 0.05}
+_BOUND = {'float32': 2e-5, 'int8': 0.12}
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -44,16 +44,34 @@ def compiled_fast() -> Iterator[None]:
 
 
 @pytest.fixture(scope='module')
+def signals() -> np.ndarray:
+  """Three people's made-up walking, lying and so on, in m/s² and rad/s."""
+  recordings = ARCHIVES['synth_waist'].read(None, 'waist', collections.Counter())  # type: ignore[arg-type]
+  return _cut(recordings)
+
+
+def _cut(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
+  dropped: collections.Counter = collections.Counter()
+  cut = [
+    window.signal
+    for recording in itertools.islice(recordings, count)
+    for window in store.cut(recording, resample(recording, dropped), dropped)
+  ]
+  return np.stack(cut[:: max(1, len(cut) // most)]).astype(np.float32)
+
+
+@pytest.fixture(scope='module')
 def recognizer_of(
-  drawn: Callable[[Callable[[jax.Array], Any]], Any], tmp_path_factory: pytest.TempPathFactory
+  drawn: Callable[[Callable[[jax.Array], Any]], Any], signals: np.ndarray
 ) -> Callable[..., Recognizer]:
-  """As if it had been fitted: no weight, no statistic is what it was at the start, and the temperature is not one."""
+  """As if it had been fitted: no weight and no statistic is what it was at the start, and windows are told apart."""
 
   def recognizer(
     model: config.Model,
     method: str = 'lora',
     lora: config.Lora = _LORA,
-    precision: config.Precision = config.Precision(),
+    precision: config.Precision = _FLOAT32,
+    deviation: Sequence[float] = (5.5, 1.2),
   ) -> Recognizer:
     experiment = config.Experiment(model=model, lora=lora, precision=precision)
     whole = drawn(Classify(model, len(_CLASSES)).init)
@@ -73,14 +91,17 @@ def recognizer_of(
       'model': config.to_json(model),
       'precision': config.to_json(precision),
       'classes': _CLASSES,
-      'normaliser': {'mean': [1.5, -0.2], 'deviation': [5.5, 1.2]},
-      'temperature': 1.7,
+      'normaliser': {'mean': [1.5, -0.2], 'deviation': list(deviation)},
     }
-    adapter = files.make_adapter(base if peft.METHODS[method].pretrained else None, held, card)
-    folder = tmp_path_factory.mktemp('adapter')
-    files.save_base(folder, base.variables, base.card)
-    files.save_adapter(folder, adapter)
-    return Recognizer.load(folder)
+    start = base if peft.METHODS[method].pretrained else None
+    rough = Recognizer._of(start, files.make_adapter(start, held, card))
+    # Each class likely for some: logits around zero, and a temperature as large as they are.
+    logits = np.log(rough.predict_proba(signals))
+    bias = f'params/head/dense_{len(model.head)}/bias'
+    held[bias] = held[bias] - logits.mean(axis=0)
+    return Recognizer._of(
+      start, files.make_adapter(start, held, card | {'temperature': float(logits.std(axis=0).mean())})
+    )
 
   return recognizer
 
@@ -88,23 +109,6 @@ def recognizer_of(
 @pytest.fixture(scope='module')
 def recognizer(recognizer_of: Callable[..., Recognizer], tiny: config.Model) -> Recognizer:
   return recognizer_of(tiny)
-
-
-@pytest.fixture(scope='module')
-def signals() -> np.ndarray:
-  """Three people's made-up walking, lying and so on, in m/s² and rad/s."""
-  recordings = ARCHIVES['synth_waist'].read(None, 'waist', collections.Counter())  # type: ignore[arg-type]
-  return _cut(recordings)
-
-
-def _cut(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
-  dropped: collections.Counter = collections.Counter()
-  cut = [
-    window.signal
-    for recording in itertools.islice(recordings, count)
-    for window in store.cut(recording, resample(recording, dropped), dropped)
-  ]
-  return np.stack(cut[:: max(1, len(cut) // most)]).astype(np.float32)
 
 
 def _or_skip(name: str) -> None:
@@ -126,7 +130,7 @@ def test_in_its_own_runtime_it_tells_what_the_recogniser_tells(
 ):
   _or_skip(name)
   expected = recognizer.predict_proba(signals)
-  assert expected.max(axis=0).min() > 0.1  # of all classes, or a wrong order would not show
+  assert np.ptp(expected, axis=0).min() > 3 * _BOUND[precision]  # or to tell always the same would do
   given = _one_by_one(export.make(recognizer, name, precision), signals)
   assert given.dtype == np.float32
   np.testing.assert_allclose(given.sum(axis=1), 1.0, atol=1e-5)
@@ -173,6 +177,20 @@ def test_of_real_windows_it_tells_what_the_recogniser_tells(
   np.testing.assert_allclose(given, recognizer.predict_proba(real), atol=_BOUND[precision])
 
 
+@pytest.mark.parametrize('name', ['onnx', 'stablehlo'])
+def test_a_recogniser_that_never_saw_rotation_heeds_none_there_either(
+  recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray, name: str
+):
+  _or_skip(name)
+  adapted = recognizer_of(tiny, deviation=[5.5, 1e-6])
+  made = export.make(adapted, name)
+  given = _one_by_one(made, signals[:3])
+  np.testing.assert_allclose(given, adapted.predict_proba(signals[:3]), atol=_BOUND['float32'])
+  turning = signals[:3] + np.repeat([0.0, 1.0], 3).astype(np.float32)
+  np.testing.assert_array_equal(_one_by_one(made, turning), given)
+  assert made.card['input']['rotation'].startswith('not heeded')
+
+
 def test_what_was_trained_in_bfloat16_is_exported_in_float32(
   recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray
 ):
@@ -193,7 +211,7 @@ def test_a_call_takes_as_many_windows_as_the_card_says(
     np.testing.assert_allclose(run(signals[:3]), one_by_one, atol=1e-6)
   else:
     assert made.card['input']['shape'] == [1, 128, 6]
-    with pytest.raises(Exception, match=r'[Dd]imension'):
+    with pytest.raises(Exception, match=r'dimension|reshape'):
       run(signals[:3])
 
 
@@ -232,7 +250,8 @@ def test_the_card_says_what_goes_in_and_what_comes_out(recognizer: Recognizer):
     recognizer.adapter_.card['checksum'],
     recognizer.base_.checksum,
   )
-  assert (card['runtime'], card['precision'], card['temperature']) == ('stablehlo', 'int8', 1.7)
+  assert (card['runtime'], card['precision']) == ('stablehlo', 'int8')
+  assert card['temperature'] == recognizer.adapter_.card['temperature'] != 1
 
 
 def test_onnx_carries_the_class_names_and_is_readable_by_older_runtimes(recognizer: Recognizer):
@@ -318,7 +337,8 @@ def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pat
   place = tmp_path_factory.mktemp('windows') / 'made_up'
   shown = (('Ann', 'walking'), ('Bob', 'lying'), ('Cem', 'running'))
   cut = [
-    store.Window(signal, shown[i % 3][1], shown[i % 3][0], i % 3, 0.0) for i, signal in enumerate(signals[:12])
+    store.Window(signal, shown[i % 3][1], shown[i % 3][0], i % 3, 0.0)
+    for i, signal in enumerate(signals[:12])
   ]
   store.save(store.gather(cut, {'archive': 'made_up', 'position': 'waist'}), place)
   return place
@@ -333,7 +353,7 @@ def test_windows_to_compare_on_are_of_the_classes_and_subjects(
   given, labels = compare.labelled(folder, _CLASSES, ['Bob', 'Cem'])
   np.testing.assert_array_equal(given, signals[1:12:3])
   assert labels.tolist() == [1] * 4
-  with pytest.raises(UserError, match='no window of the classes walking, .* by the subjects Dov'):
+  with pytest.raises(UserError, match=r'no window of the classes walking, .* by the subjects Dov'):
     compare.labelled(folder, _CLASSES, ['Dov'])
   monkeypatch.setattr(compare, '_MOST', 3)
   assert compare.labelled(folder, _CLASSES)[1].tolist() == [0, 1, 1]

@@ -587,7 +587,7 @@ def test_experiments_share_pretrainings_where_told_to(study_of: Study, tmp_path:
     study = study_of(
       tmp_path / split,
       pretrained=shared,
-      protocol={'split': split, 'normalise': normalise, 'test_share': 0.4},
+      protocol={'split': split, 'normalise': normalise},
     )
     list(lodo.run(study, progress=False, may_pretrain=split == 'subject'))
   assert len(list(tmp_path.rglob('pretrained.json'))) == 1

@@ -4,6 +4,8 @@ The converter's Python package has no public door for StableHLO. This goes throu
 PyTorch and JAX call, so its version is pinned in pyproject.toml.
 """
 
+import contextlib
+import io
 import pathlib
 import tempfile
 
@@ -11,8 +13,8 @@ import jax
 import numpy as np
 
 from har_jax import config
-from har_jax.export.merged import Merged
 from har_jax.export.format import Format, Run
+from har_jax.export.merged import Merged
 
 _SIGNATURE = 'recognise'
 
@@ -30,7 +32,7 @@ def _build(merged: Merged, precision: str) -> bytes:
     module = ir.Module.parse(text)
     converter.set_signature(module.operation, _SIGNATURE, ['signal'], ['probabilities'])
     converter.run_convert_to_tfl_passes(module, passmanager.PassManager(), converter.ConvertToTFLConfig())
-    content = converter.export_flatbuffer_to_bytes(module)
+    content = converter.export_flatbuffer_to_bytes(module.operation)
   return _quantized(content) if precision == 'int8' else content
 
 
@@ -48,9 +50,13 @@ def _quantized(content: bytes) -> bytes:
   with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
     path = pathlib.Path(folder) / 'model.tflite'
     path.write_bytes(content)
-    made = quantizer.Quantizer(str(path))
-    made.load_quantization_recipe(recipe.dynamic_wi8_afp32())
-    return bytes(made.quantize().quantized_model)
+    # It prints bars and sums on both streams.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+      made = quantizer.Quantizer(str(path))
+      made.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+      return bytes(made.quantize().quantized_model)
 
 
-LITERT = Format('litert', 'model.tflite', ('ai-edge-litert', 'ai-edge-quantizer', 'litert-converter'), (), _build, _start)
+LITERT = Format(
+  'litert', 'model.tflite', ('ai-edge-litert', 'ai-edge-quantizer', 'litert-converter'), (), _build, _start
+)

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import importlib.metadata
-from collections.abc import Mapping
 from typing import Any
 
 import har_jax
@@ -74,6 +73,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         'channels': list(_CHANNELS),
         **leaves.INPUT,
         'gravity': 'included',
+        'rotation': 'heeded' if recognizer.has_gyro else 'not heeded: any values do',
         'normalised': 'within the model',
       },
       'output': {

@@ -30,12 +30,12 @@ class Merged:
   model: config.Model
   classes: tuple[Any, ...]
   mean: Float32[np.ndarray, 'c']
-  deviation: Float32[np.ndarray, 'c']
+  scale: Float32[np.ndarray, 'c']  # one over the deviation; zero where rotation is not heeded
   temperature: float
 
   def recognise(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
     """What every format computes, in JAX."""
-    normalised = (signal - self.mean[None, None]) / self.deviation[None, None]
+    normalised = (signal - self.mean[None, None]) * self.scale[None, None]
     logits: Any = Classifier(self.model, len(self.classes)).apply(nest(self.variables), normalised)
     return jax.nn.softmax(logits / self.temperature)
 
@@ -46,15 +46,16 @@ def merge(recognizer: Recognizer) -> Merged:
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2
   mean, deviation = (
-    np.repeat(each, axes).astype(np.float32)
-    for each in (adapter.normaliser.mean, adapter.normaliser.deviation)
+    np.repeat(each, axes) for each in (adapter.normaliser.mean, adapter.normaliser.deviation)
   )
+  scale = 1 / deviation
+  if not recognizer.has_gyro:
+    scale[axes:] = 0.0  # as Recognizer.prepare does
   return Merged(
     {path: np.asarray(leaf) for path, leaf in peft.merge(recognizer.variables_).items()},
     adapter.experiment.model,
     tuple(recognizer.classes_.tolist()),
-    mean,
-    deviation,
+    mean.astype(np.float32),
+    scale.astype(np.float32),
     float(adapter.card['temperature']),
   )
-

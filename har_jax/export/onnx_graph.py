@@ -13,8 +13,8 @@ import numpy as np
 
 import har_jax
 from har_jax import config
-from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
 from har_jax.export.format import Format, Run
+from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
 from har_jax.model.layers import stream_name
 
 _OPSET = 20  # the first with Gelu
@@ -67,6 +67,9 @@ def _quantized(model: Any) -> Any:
   import onnx
   from onnxruntime import quantization
 
+  model = onnx.shape_inference.infer_shapes(model)
+  # Which says that this was done: the quantiser warns otherwise.
+  onnx.helper.set_model_props(model, {'onnx.quant.pre_process': 'onnxruntime.quant'})
   with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
     path = pathlib.Path(folder) / 'model.onnx'
     quantization.quantize_dynamic(
@@ -95,10 +98,9 @@ class _Graph:
     return name
 
   def normalised(self, signal: str) -> str:
-    mean, deviation = (
-      self._constant(name, getattr(self._merged, name)) for name in ('mean', 'deviation')
-    )
-    return self.add('Div', self.add('Sub', signal, mean, name='centred'), deviation, name='normalised')
+    mean = self._constant('mean', self._merged.mean)
+    scale = self._constant('scale', self._merged.scale)
+    return self.add('Mul', self.add('Sub', signal, mean, name='centred'), scale, name='normalised')
 
   def encoder(self, signal: str) -> str:
     """[w, d]: the mean over tokens."""
@@ -120,7 +122,9 @@ class _Graph:
     """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""
     last = len(self._model.head)
     for i in range(last):
-      features = self.add('Relu', self._dense(f'head/dense_{i}', features, f'head/norm_{i}'), name=f'head/relu_{i}')
+      features = self.add(
+        'Relu', self._dense(f'head/dense_{i}', features, f'head/norm_{i}'), name=f'head/relu_{i}'
+      )
     temperature = self._constant('temperature', np.float32(self._merged.temperature))
     logits = self.add('Div', self._dense(f'head/dense_{last}', features), temperature, name='logits')
     return self.add('Softmax', logits, name='softmax', axis=-1)
@@ -151,7 +155,9 @@ class _Graph:
       for name in ('query', 'key', 'value')
     )
     scale = self._constant(f'{module}/scale', np.float32((width // heads) ** -0.5))
-    scores = self.add('Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores')
+    scores = self.add(
+      'Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores'
+    )
     shares = self.add('Softmax', scores, name=f'{module}/shares', axis=-1)
     mixed = self.add(
       'Transpose',
@@ -168,7 +174,9 @@ class _Graph:
         self._value(f'{batch_norm}/var', 'batch_stats') + BATCH_NORM_EPSILON
       )
       kernel = kernel * scale[None]
-      bias = (bias - self._value(f'{batch_norm}/mean', 'batch_stats')) * scale + self._value(f'{batch_norm}/bias')
+      bias = (bias - self._value(f'{batch_norm}/mean', 'batch_stats')) * scale + self._value(
+        f'{batch_norm}/bias'
+      )
     product = self.add('MatMul', x, self._constant(f'{module}/kernel', kernel), name=f'{module}/product')
     return self.add('Add', product, self._constant(f'{module}/bias', bias), name=module)
 
@@ -183,7 +191,9 @@ class _Graph:
     if self._model.streams == 1:
       return [x]
     halves = [f'{name}_{i}' for i in range(self._model.streams)]
-    self.nodes.append(onnx.helper.make_node('Split', [x], halves, name=name, axis=-1, num_outputs=len(halves)))
+    self.nodes.append(
+      onnx.helper.make_node('Split', [x], halves, name=name, axis=-1, num_outputs=len(halves))
+    )
     return halves
 
   def _joined(self, parts: list[str], name: str) -> str:

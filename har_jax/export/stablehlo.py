@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Int8
 
 from har_jax import config
-from har_jax.export.merged import Merged
 from har_jax.export.format import Format, Run
+from har_jax.export.merged import Merged
 
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
 _LARGEST = 127  # of an int8 code: -128 stays unused, so that codes are symmetric
@@ -47,7 +47,9 @@ def _held_in_int8(merged: Merged) -> Callable[[Array], Array]:
   packed = {path: quantize(leaf) for path, leaf in merged.variables.items() if path.endswith('/kernel')}
 
   def recognise(signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
-    kernels = {path: jnp.asarray(codes).astype(jnp.float32) * scale for path, (codes, scale) in packed.items()}
+    kernels = {
+      path: jnp.asarray(codes).astype(jnp.float32) * scale for path, (codes, scale) in packed.items()
+    }
     return dataclasses.replace(merged, variables=merged.variables | kernels).recognise(signal)
 
   return recognise

@@ -7,8 +7,8 @@
 Any number of jobs may work on one --out: a folder is one job's at a time, and the others wait for what it makes.
 """
 
-from har_jax.lodo.pretraining import pretrained_encoder
+from har_jax.lodo.pretraining import autoencoder_at, pretrained_encoder
 from har_jax.lodo.runs import pretrain, run
 from har_jax.lodo.study import Study, available
 
-__all__ = ['Study', 'available', 'pretrain', 'pretrained_encoder', 'run']
+__all__ = ['Study', 'autoencoder_at', 'available', 'pretrain', 'pretrained_encoder', 'run']

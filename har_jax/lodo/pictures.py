@@ -6,6 +6,7 @@ b windows, d width, n samples, c channels, t tokens.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -78,14 +79,13 @@ def _reconstruction(study: Study, target: str) -> dict[str, Any]:
   experiment = study.experiment
   held = pretrained_autoencoder(study, target, may_train=False)
   test = folds.target_windows(study.windows, target, experiment.protocol, 0)
-  _, first = np.unique(
-    test.test['label'], return_index=True
-  )  # of each activity one, and the first few of these
+  # Of each activity its first window, and of these the first few.
+  _, first = np.unique(test.test['label'], return_index=True)
   chosen = first[:_RECONSTRUCTED]
   signal = test.test['signal'][chosen]
   model = experiment.model
   visible, mask = draw_mask(jax.random.key(0), len(signal), model.tokens, model.hidden)
-  filled: Any = Autoencoder(model, experiment.precision).apply(nest(held), signal, visible)
+  filled: Any = Autoencoder(model, experiment.precision).apply(nest(held), jnp.asarray(signal), visible)
   filled = np.asarray(filled).reshape(signal.shape)
   return {
     'format': 'har_jax reconstruction 1',

@@ -1,6 +1,7 @@
 """Pretraining: one a target, shared by all its runs."""
 
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Sequence
 
 import jax
 
@@ -9,6 +10,7 @@ from har_jax.data import folds
 from har_jax.errors import UserError
 from har_jax.lodo import claim
 from har_jax.lodo.study import Study, checksums, pretrained_path
+from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
 from har_jax.train.objective import Reconstruct
@@ -40,15 +42,41 @@ def pretrained_autoencoder(
   stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
   """As `pretrained_encoder`, with the decoder."""
-  experiment, path = study.experiment, pretrained_path(study, target)
   sources = study.sources_of(target)
+  return autoencoder_at(
+    pretrained_path(study, target),
+    study.experiment,
+    study.windows,
+    sources,
+    title=f'{target}: pretraining on {", ".join(sources)}',
+    may_train=may_train,
+    progress=progress,
+    stop=stop,
+  )
+
+
+def autoencoder_at(
+  path: Place,
+  experiment: config.Experiment,
+  folder: pathlib.Path,
+  sources: Sequence[str],
+  *,
+  title: str,
+  may_train: bool = True,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
+) -> Variables:
+  """The autoencoder whose pretrained.json is or shall be at `path`, pretrained on the sources' windows under `folder`.
+
+  Raises UserError as `pretrained_encoder` does.
+  """
   model = config.to_json(experiment.model)
   identity = {
     'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
     'dtype': experiment.precision.dtype,
     'training': config.to_json(experiment.pretrain),
     'validation': experiment.protocol.validation_share,
-    'windows': checksums(study, sources),
+    'windows': checksums(folder, sources),
   }
   claim.is_claimed(path.parent, identity)
   objective = Reconstruct(experiment.model, experiment.precision)
@@ -58,10 +86,9 @@ def pretrained_autoencoder(
       raise UserError(
         f'{path} is missing, and --stage=adapt pretrains nothing; run --stage=pretrain before it'
       )
-    title = f'{target}: pretraining on {", ".join(sources)}'
     with claim.alone(path.parent, identity, title=title, stop=stop) as still:
       if not claim.exists(path):  # nor made by another job, while this one waited
-        windows, validation = folds.pretraining_windows(study.windows, sources, experiment.protocol)
+        windows, validation = folds.pretraining_windows(folder, sources, experiment.protocol)
         run = Run(
           trainable=objective.init(jax.random.key(0)),
           statistics={},

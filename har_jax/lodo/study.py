@@ -102,12 +102,12 @@ def identity(study: Study, target: str, method: str, seed: int) -> dict[str, Any
     'method': method,
     'seed': seed,
     'experiment': config.to_json(study.experiment),
-    'windows': checksums(study, (target, *study.sources_of(target))),
+    'windows': checksums(study.windows, (target, *study.sources_of(target))),
   }
 
 
-def checksums(study: Study, names: Sequence[str]) -> dict[str, Any]:
-  metas = {name: store.read_meta(study.windows / name) for name in names}
+def checksums(windows: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
+  metas = {name: store.read_meta(windows / name) for name in names}
   kept = ('checksum', 'position', 'code_version')
   return {
     name: {k: meta[k] for k in kept} | {'windows': meta['counts']['windows']} for name, meta in metas.items()

@@ -81,6 +81,15 @@ def html(
   return environment.from_string(template).render(parts=parts, facts=_facts(sections, results))
 
 
+def headline(results: Sequence[Result]) -> str:
+  """One SVG file for a README: macro-F1 against the bytes that a method holds, of the first split's largest experiment."""
+  group = _largest(tables.sections(results, beside=False))[0].group
+  (drawn,) = _costs(group, 'headline', ('megabytes held',))
+  return drawn.replace(
+    '<svg ', '<svg style="background: white" ', 1
+  )  # a file has no page whose colours it could take
+
+
 # --- the head
 
 
@@ -294,22 +303,32 @@ def _matrix(target: str, method: str, runs: Sequence[Result]) -> Matrix | None:
 
 
 def _cost(group: Group, name: str) -> list[Any]:
-  runs = {key: list(by_seed.values()) for key, by_seed in group.runs.items()}
-  costs: dict[str, Callable[[Result], float | int]] = {
-    'trainable parameters': lambda run: run['parameters']['trainable'],
-    'megabytes held': lambda run: sum(sum(sizes.values()) for sizes in run['bytes'].values()) / 2**20,
-  }
-  drawings: list[str] = []
-  for place, (title, cost) in enumerate(costs.items(), 1):
-    points = [_point(target, method, of, cost) for (target, method), of in sorted(runs.items())]
-    drawings.append(figures.pareto(points, f'{name}-svg-{place}', cost=title))
   return [
     Gallery(
       'Macro-F1 on the test part, mean ± SD over seeds, against what is trained and what is held in memory (2²⁰ bytes: '
       'weights, statistics and, where the results tell it, the optimizer’s state; not activations). A grey line joins the '
       'methods of one target. Filled: no other method of that target is as good for less.',
-      drawings,
+      _costs(group, name, tuple(_COSTS)),
     )
+  ]
+
+
+_COSTS: dict[str, Callable[[Result], float | int]] = {
+  'trainable parameters': lambda run: run['parameters']['trainable'],
+  'megabytes held': lambda run: sum(sum(sizes.values()) for sizes in run['bytes'].values()) / 2**20,
+}
+
+
+def _costs(group: Group, name: str, titles: Sequence[str]) -> list[str]:
+  """A drawing for each of these costs."""
+  runs = {key: list(by_seed.values()) for key, by_seed in sorted(group.runs.items())}
+  return [
+    figures.pareto(
+      [_point(target, method, of, _COSTS[title]) for (target, method), of in runs.items()],
+      f'{name}-svg-{place}',
+      cost=title,
+    )
+    for place, title in enumerate(titles, start=1)
   ]
 
 

@@ -1,7 +1,7 @@
 """Hours of recording → what was done when: an answer a window, bouts of them, minutes, a picture."""
 
-from har_jax.timeline.answers import Answers, recognise
+from har_jax.timeline.answers import Answers, doubts, recognise
 from har_jax.timeline.bouts import Bout, Rules, find
-from har_jax.timeline.files import contents
+from har_jax.timeline.outputs import write
 
-__all__ = ['Answers', 'Bout', 'Rules', 'contents', 'find', 'recognise']
+__all__ = ['Answers', 'Bout', 'Rules', 'doubts', 'find', 'recognise', 'write']

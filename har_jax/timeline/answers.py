@@ -44,7 +44,9 @@ def recognise(recognizer: Recognizer, reading: Reading, *, progress: bool = True
 
   recording, start_s, probabilities, still = [], [], [], []
   seconds = sum(float(each.acc.time_s[-1]) for each in reading.recordings)
-  with tqdm.tqdm(total=round(seconds), desc='recognising', unit='s', unit_scale=True, disable=not progress) as bar:
+  with tqdm.tqdm(
+    total=round(seconds), desc='recognising', unit='s', unit_scale=True, disable=not progress
+  ) as bar:
     for windows in _chunks(_windows(reading), _AT_ONCE):
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.predict_proba(signals).astype(np.float32))
@@ -65,6 +67,15 @@ def recognise(recognizer: Recognizer, reading: Reading, *, progress: bool = True
     np.concatenate(probabilities),
     np.concatenate(still),
   )
+
+
+def doubts(recognizer: Recognizer, reading: Reading) -> list[str]:
+  """What of a recording is unlike what the recogniser learned from, in plain sentences."""
+  if recognizer.has_gyro and not reading.has_gyro:
+    return ['The adapter learned from a gyroscope too, and this recording has none: expect more mistakes.']
+  if reading.has_gyro and not recognizer.has_gyro:
+    return ['The adapter learned without a gyroscope, so that of this recording is not heeded.']
+  return []
 
 
 def _windows(reading: Reading) -> Iterator[Window]:

@@ -24,7 +24,7 @@ class Rules:
   """How answers become bouts.
 
   smooth_s: probabilities are averaged over windows that begin within so many seconds, half of it before, half after.
-  unknown_below: where even the likeliest activity's average is less, the answer is `unknown`.
+  unknown_below: where the average of the activity that is likeliest is less, the answer is `unknown`.
   not_worn_min: a device that lies still for so many minutes is not worn; 0 for never.
   """
 
@@ -50,7 +50,9 @@ class Rules:
       if self.windows > 1
       else "each window's probabilities decide"
     )
-    unknown = f'; unknown where the likeliest has less than {self.unknown_below:g}' if self.unknown_below else ''
+    unknown = (
+      f'; unknown where the likeliest has less than {self.unknown_below:g}' if self.unknown_below else ''
+    )
     not_worn = (
       f'; not worn where the device lay still for {self.not_worn_min:g} minutes or more'
       if self.not_worn_min
@@ -61,7 +63,7 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True)
 class Bout:
-  """`confidence` is the mean, over its windows, of the averaged probability of the likeliest activity; NaN if not worn.
+  """`confidence` is the mean, over its windows, of the averaged probability of what was likeliest; NaN if not worn.
 
   Times are on the clock of its recording.
   """
@@ -82,10 +84,17 @@ def find(answers: Answers, rules: Rules) -> list[Bout]:
   found = []
   for part in _stretches(answers):
     start_s = answers.start_s[part]
-    averaged = _average(answers.probabilities[part], rules.windows)
-    likeliest, confidence = averaged.argmax(axis=1), averaged.max(axis=1)
-    said = np.where(confidence < rules.unknown_below, _UNKNOWN, likeliest)
+    probabilities = answers.probabilities[part]
+    said = _average(probabilities, rules.windows).argmax(axis=1)
     said[_not_worn(answers.still[part], start_s, rules)] = _NOT_WORN
+    confidence = np.full(len(said), np.nan)
+    for first, stop, code in list(_runs(said)):
+      if code >= 0:
+        # Averaged anew, over windows of the same activity: where one follows another both are sure, and only the mean
+        # over both is not.
+        own = _average(probabilities[first:stop, code : code + 1], rules.windows)[:, 0]
+        confidence[first:stop] = own
+        said[first:stop][own < rules.unknown_below] = _UNKNOWN
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + _WINDOW_S) / 2, start_s[-1] + _WINDOW_S]
     for first, stop, code in _runs(said):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or answers.classes[code]
@@ -105,7 +114,9 @@ def _stretches(answers: Answers) -> Iterator[slice]:
 def _average(probabilities: Float[np.ndarray, 'w y'], size: int) -> Float[np.ndarray, 'w y']:
   """Over `size` windows around each; over fewer at either end."""
   count, half = len(probabilities), size // 2
-  sums = np.concatenate([np.zeros((1, probabilities.shape[1])), probabilities.cumsum(axis=0, dtype=np.float64)])
+  sums = np.concatenate(
+    [np.zeros((1, probabilities.shape[1])), probabilities.cumsum(axis=0, dtype=np.float64)]
+  )
   first = np.maximum(np.arange(count) - half, 0)
   stop = np.minimum(np.arange(count) + half + 1, count)
   return (sums[stop] - sums[first]) / (stop - first)[:, None]

@@ -13,7 +13,7 @@ from har_jax.timeline.clock import Clock
 # Okabe and Ito's palette, told apart by colour-blind readers too. A ninth activity has the first one's colour, hatched.
 _COLOURS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
 _HATCHES = ('', '////', '....', 'xxxx')
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
   'svg.fonttype': 'none',  # letters stay text
   'svg.hashsalt': 'timeline',
   'font.family': 'sans-serif',
@@ -76,7 +76,12 @@ def _look(activity: str, classes: Sequence[str]) -> dict[str, Any]:
   if activity in classes:
     place = list(classes).index(activity)
     hatch = _HATCHES[place // len(_COLOURS) % len(_HATCHES)]
-    return {'facecolor': _COLOURS[place % len(_COLOURS)], 'edgecolor': 'white' if hatch else 'none', 'hatch': hatch, 'linewidth': 0}
+    return {
+      'facecolor': _COLOURS[place % len(_COLOURS)],
+      'edgecolor': 'white' if hatch else 'none',
+      'hatch': hatch,
+      'linewidth': 0,
+    }
   if activity == NOT_WORN:
     return {'facecolor': 'white', 'edgecolor': '#999999', 'hatch': '////', 'linewidth': 0}
   return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}
@@ -87,7 +92,10 @@ def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
 
   names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
   handles = [
-    Patch(label=f'{activity if activity in classes else names[activity]}, {spent:.1f} min', **_look(activity, classes))
+    Patch(
+      label=f'{activity if activity in classes else names[activity]}, {spent:.1f} min',
+      **_look(activity, classes),
+    )
     for activity, spent in minutes(bouts).items()
   ]
   figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
@@ -109,7 +117,9 @@ def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
   if clock.start is not None:
     midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
     midnight_s = (clock.start - midnight).total_seconds()
-  begin_s, end_s = (midnight_s + clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s))
+  begin_s, end_s = (
+    midnight_s + clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s)
+  )
   while begin_s < end_s:
     day = int(begin_s // _DAY_S)
     stop_s = min(end_s, (day + 1) * _DAY_S)

@@ -286,7 +286,11 @@ def test_the_script_writes_the_page_beside_the_table(found, tmp_path):
 
 def test_the_page_has_the_tests_and_gaps_that_the_markdown_has(found):
   text = ''.join(Read(made(found)).text)
-  for title in ('Against full fine-tuning', 'What a split by window gives away', 'Table V. Seconds of training'):
+  for title in (
+    'Against full fine-tuning',
+    'What a split by window gives away',
+    'Table V. Seconds of training',
+  ):
     assert title in text
 
 

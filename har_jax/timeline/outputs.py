@@ -3,13 +3,15 @@
 import csv
 import importlib.util
 import io
-import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import har_jax
+from har_jax import results
 from har_jax.data.own import Reading
+from har_jax.files import leaves
+from har_jax.results import Place
 from har_jax.timeline import picture
 from har_jax.timeline.answers import Answers
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes
@@ -18,10 +20,18 @@ from har_jax.timeline.clock import Clock
 FORMAT = 'har_jax timeline 1'
 
 
-def contents(
-  answers: Answers, bouts: Sequence[Bout], rules: Rules, reading: Reading, card: dict[str, Any], about: dict[str, Any]
-) -> dict[str, bytes]:
-  """The files' contents by name, summary.json last. `card` is the adapter's; `about` goes into the summary first."""
+def write(
+  folder: str | Place,
+  answers: Answers,
+  bouts: Sequence[Bout],
+  rules: Rules,
+  reading: Reading,
+  card: dict[str, Any],
+) -> dict[str, Any]:
+  """Writes the files, all of them or none, and returns the summary; `card` is the adapter's.
+
+  Raises UserError where they cannot be written.
+  """
   clock = Clock.of(reading)
   made = {
     'windows.csv': _csv(_window_rows(answers, rules, clock)),
@@ -29,11 +39,13 @@ def contents(
   }
   if importlib.util.find_spec('matplotlib') is not None:
     made['timeline.svg'] = picture.svg(bouts, clock, answers.classes)
-  told = summary(answers, bouts, rules, reading, card)
-  return made | {'summary.json': f'{json.dumps(about | told, indent=1, ensure_ascii=False)}\n'.encode()}
+  told = _summary(answers, bouts, rules, reading, card)
+  made['summary.json'] = leaves.to_text(told)
+  leaves.write_files(results.place(str(folder)), made)
+  return told
 
 
-def summary(
+def _summary(
   answers: Answers, bouts: Sequence[Bout], rules: Rules, reading: Reading, card: dict[str, Any]
 ) -> dict[str, Any]:
   """Minutes of all that was recorded, from each file's first sample to its last: they add up, but for a window's end."""
@@ -45,7 +57,9 @@ def summary(
     ends_s[clock.files[number]] = max(end_s, ends_s.get(clock.files[number], 0.0))
   recorded = sum(ends_s.values()) / 60
   special = {name: by.pop(name, 0.0) for name in (UNKNOWN, NOT_WORN) if name not in answers.classes}
-  shown = {name: round(by.get(name, 0.0), 2) for name in sorted(answers.classes, key=lambda each: -by.get(each, 0.0))}
+  shown = {
+    name: round(by.get(name, 0.0), 2) for name in sorted(answers.classes, key=lambda each: -by.get(each, 0.0))
+  }
   covered = sum(bout.length_s for bout in bouts) / 60
   return {
     'format': FORMAT,
@@ -73,8 +87,15 @@ def summary(
 
 def _window_rows(answers: Answers, rules: Rules, clock: Clock) -> Iterable[list[str]]:
   """Each window's own answer, neither averaged nor looked at for a device that is not worn."""
-  yield [*_place_names(clock, ('time',)), 'activity', 'confidence', *(f'p_{name}' for name in answers.classes)]
-  for recording, start_s, shares in zip(answers.recording, answers.start_s, answers.probabilities, strict=True):
+  yield [
+    *_place_names(clock, ('time',)),
+    'activity',
+    'confidence',
+    *(f'p_{name}' for name in answers.classes),
+  ]
+  for recording, start_s, shares in zip(
+    answers.recording, answers.start_s, answers.probabilities, strict=True
+  ):
     likeliest = int(shares.argmax())
     sure = shares[likeliest] >= rules.unknown_below
     yield [

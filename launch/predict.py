@@ -1,0 +1,84 @@
+"""Tells what was done when: python launch/predict.py --recording=day.csv --adapter=my_adapter --out=day."""
+
+import dataclasses
+import importlib.util
+import sys
+from typing import Any
+
+from absl import flags
+
+from har_jax.errors import UserError
+from launch import command, own
+
+_read = own.define_recording()
+_ADAPTER = flags.DEFINE_string('adapter', None, "folder of launch/adapt.py, or a run's seed<k>.json")
+_BASE = flags.DEFINE_string('base', None, 'folder of its base, where that lies elsewhere')
+_OUT = flags.DEFINE_string(
+  'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
+)
+_UNKNOWN_BELOW = flags.DEFINE_float(
+  'unknown_below', 0.0, 'confidence, calibrated where the adapter is, below which the answer is unknown'
+)
+_SMOOTH_S = flags.DEFINE_float(
+  'smooth_s', 10.0, 'bouts: probabilities are averaged over so many seconds; 0 for each window alone'
+)
+_NOT_WORN_MIN = flags.DEFINE_float(
+  'not_worn_min', 30.0, 'a device that lies still for so many minutes is not worn; 0 for never'
+)
+_PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
+
+
+def main() -> None:
+  try:
+    _predict()
+  except KeyboardInterrupt:
+    print('interrupted; nothing was written', file=sys.stderr)
+    sys.exit(130)
+
+
+def _predict() -> None:
+  if _ADAPTER.value is None:
+    raise UserError('--adapter= a folder that launch/adapt.py made')
+  from har_jax import results, timeline
+  from har_jax.recognizer import Recognizer
+
+  rules = timeline.Rules(_SMOOTH_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
+  out = results.place(_OUT.value)
+  recognizer = Recognizer.load(_ADAPTER.value, _BASE.value)
+  if not hasattr(recognizer, 'adapter_'):
+    raise UserError(
+      f'--adapter={_ADAPTER.value} is a base, which knows no activity: adapt it with launch/adapt.py'
+    )
+  reading = _read()
+  from har_jax.data import own as recordings
+
+  # Whatever labels it has are not looked at, nor whether they are enough.
+  reading = dataclasses.replace(
+    reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
+  )
+  own.warn(reading.warnings + recordings.check(reading) + timeline.doubts(recognizer, reading))
+  answers = timeline.recognise(recognizer, reading, progress=_PROGRESS.value)
+  bouts = timeline.find(answers, rules)
+  told = timeline.write(out, answers, bouts, rules, reading, recognizer.adapter_.card)
+  _tell(told)
+  if importlib.util.find_spec('matplotlib') is None:
+    print('no timeline.svg: pip install matplotlib draws it', file=sys.stderr)
+  print(out / 'summary.json')
+
+
+def _tell(told: dict[str, Any]) -> None:
+  from tabulate import tabulate
+
+  rows = [
+    *told['minutes'].items(),
+    ('unknown', told['unknown_minutes']),
+    ('not worn', told['not_worn_minutes']),
+    ('no signal', told['gap_minutes']),
+    ('recorded', told['recorded_minutes']),
+  ]
+  print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
+  print(f'{told["bouts"]} bouts: {told["rules"]}.')
+
+
+if __name__ == '__main__':
+  command.run(main)

@@ -221,6 +221,16 @@ class Experiment:
     )
 
 
+# Each part of an experiment, and what its flags begin with: --model_width, --split, --finetune_epochs.
+FLAG_PREFIXES = {
+  'model': 'model_',
+  'lora': 'lora_',
+  'precision': '',
+  'protocol': '',
+  'pretrain': 'pretrain_',
+  'finetune': 'finetune_',
+}
+
 PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}
 
 

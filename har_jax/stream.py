@@ -40,7 +40,7 @@ class Stream:
   pause of more than 0.2 s windows begin anew. Held are the last 3 s. A program for one window at a time is compiled here.
   """
 
-  def __init__(self, recognizer: Recognizer, *, hop_s: float = STEP_SAMPLES / RATE_HZ):
+  def __init__(self, recognizer: Recognizer, *, hop_s: float | int = STEP_SAMPLES / RATE_HZ):
     """`hop_s`: from one window to the next, in steps of 0.02 s. Raises UserError where it is less than one."""
     check_is_fitted(recognizer)
     if not hop_s * RATE_HZ >= 1 - _SLACK:
@@ -55,7 +55,7 @@ class Stream:
     self._now_s = 0.0  # where a sample without a time goes
     self._recognise(np.zeros((WINDOW_SAMPLES, CHANNELS), np.float32))
 
-  def push(self, samples, time_s=None, *, rate_hz: float = RATE_HZ) -> list[Answer]:
+  def push(self, samples, time_s=None, *, rate_hz: float | int = RATE_HZ) -> list[Answer]:
     """Takes samples [n, 6], however many, and gives the answers that are now due, in order.
 
     `time_s` [n] says when each was taken, on any clock; without it they follow those before at `rate_hz`, the first at 0.
@@ -81,7 +81,7 @@ class Stream:
     self._time_s, self._values = self._time_s[kept:].copy(), self._values[kept:].copy()
     return answers
 
-  def _checked(self, samples, time_s, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+  def _checked(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(samples)
     if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
       raise UserError(

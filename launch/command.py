@@ -15,15 +15,6 @@ from har_jax.errors import Stopped, UserError
 
 flags.disclaim_key_flags()  # flags defined here belong to the script that asks for them, and to its --help
 
-# Each part of an experiment, and what its flags begin with: --model_width, --split, --finetune_epochs.
-_PREFIXES = {
-  'model': 'model_',
-  'lora': 'lora_',
-  'precision': '',
-  'protocol': '',
-  'pretrain': 'pretrain_',
-  'finetune': 'finetune_',
-}
 _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
 # How long a process that ends waits for the others: they end within a moment, or are stuck waiting for one that failed, and
 # only once this is over are they ended. JAX's own 300 s would hold all machines for as long.
@@ -83,7 +74,7 @@ def define_experiment() -> Callable[[], config.Experiment]:
       field.name: _define(f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
       for field in dataclasses.fields(getattr(base, part))
     }
-    for part, prefix in _PREFIXES.items()
+    for part, prefix in config.FLAG_PREFIXES.items()
   }
 
   def experiment() -> config.Experiment:

@@ -49,24 +49,24 @@ def main() -> None:
     raise UserError(
       f'{_ADAPTER.value} is a base, which tells nothing yet: fit a Recognizer on it, and save that'
     )
-  classes = recognizer.classes_.tolist()
-  windows = _WINDOWS.value and compare.labelled(
-    store.local(results.place(_WINDOWS.value)), classes, _test_subjects(_ADAPTER.value)
-  )
+  windows = None
+  if _WINDOWS.value:
+    place = store.local(results.place(_WINDOWS.value))
+    windows = compare.labelled(place, recognizer.classes_.tolist(), _test_subjects(_ADAPTER.value))
   made = [
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]
   rows = compare.measure(recognizer, made, windows)
-  places = [results.place(_OUT.value) / f'{each.card["runtime"]}-{each.card["precision"]}' for each in made]
-  for place, each, row in zip(places, made, rows, strict=True):
-    export.write(place, each, measured=row)
+  folders = [results.place(_OUT.value) / f'{each.card["runtime"]}-{each.card["precision"]}' for each in made]
+  for folder, each, row in zip(folders, made, rows, strict=True):
+    export.write(folder, each, measured=row)
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # a terminal without Δ still gets its table
-  if windows:
+  if windows is not None:
     score, count = rows[0]['macro_f1_unexported'], rows[0]['windows']
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_WINDOWS.value}.')
   print(compare.table(rows))
-  print(*places, sep='\n')
+  print(*folders, sep='\n')
 
 
 def _test_subjects(adapter: str) -> list[str] | None:

@@ -1,5 +1,6 @@
 """An export in its own runtime beside the recogniser it was made of.   w windows, y classes."""
 
+import functools
 import pathlib
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from har_jax import runtime
 from har_jax.bench import timing
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data import windows as store
@@ -56,23 +58,29 @@ def measure(
   Each window is given alone, as a device gives them. Latencies are of calls from Python, taken in turn.
   """
   runs = [export.start() for export in exports]
-  seconds = timing.side_by_side(
-    {str(number): lambda run=run: run(_STILL) for number, run in enumerate(runs)}, repeats=_REPEATS
-  )
-  rows = []
+  calls = {str(number): functools.partial(run, _STILL) for number, run in enumerate(runs)}
+  seconds = timing.side_by_side(calls, repeats=_REPEATS)
+  device = runtime.describe()['device']
+  rows: list[dict[str, Any]] = []
   expected = None if windows is None else recognizer.predict_proba(windows[0])
   for number, (export, run) in enumerate(zip(exports, runs, strict=True)):
-    row = {
+    row: dict[str, Any] = {
       'format': export.card['runtime'],
       'precision': export.card['precision'],
       'bytes': len(export.content),
-      **timing.summary(seconds[str(number)], None),
+      **_milliseconds(seconds[str(number)]),
+      'device': device,
     }
     if windows is not None and expected is not None:
       given = np.concatenate([run(signal[None]) for signal in windows[0]])
       row |= against(expected, given, windows[1])
     rows.append(row)
   return rows
+
+
+def _milliseconds(seconds: np.ndarray) -> dict[str, Any]:
+  told = timing.summary(seconds, None)
+  return {name: told[name] for name in ('ms', 'ms_quartiles', 'repeats')}
 
 
 def against(

@@ -6,16 +6,6 @@ from typing import Any
 from har_jax import config
 from har_jax.report.groups import Group
 
-# Parts of an experiment → what their flags begin with, as launch/command.py defines them.
-_PREFIXES = {
-  'model': 'model_',
-  'lora': 'lora_',
-  'precision': '',
-  'protocol': '',
-  'pretrain': 'pretrain_',
-  'finetune': 'finetune_',
-}
-
 
 def commands(group: Group) -> list[str]:
   """One command for all targets that were pretrained on all other datasets; one each for the rest.
@@ -51,7 +41,7 @@ def knobs(experiment: dict[str, Any]) -> list[str]:
 def _differing(experiment: dict[str, Any], preset: dict[str, Any]) -> list[str]:
   return [
     _flag(f'{prefix}{name}', value)
-    for part, prefix in _PREFIXES.items()
+    for part, prefix in config.FLAG_PREFIXES.items()
     for name, value in experiment.get(part, {}).items()
     if value != preset[part].get(name)
   ]

@@ -85,8 +85,10 @@ def find(answers: Answers, rules: Rules) -> list[Bout]:
   for part in _stretches(answers):
     start_s = answers.start_s[part]
     probabilities = answers.probabilities[part]
-    said = _average(probabilities, rules.windows).argmax(axis=1)
-    said[_not_worn(answers.still[part], start_s, rules)] = _NOT_WORN
+    said = np.full(len(start_s), _NOT_WORN)
+    for first, stop, off in _runs(_not_worn(answers.still[part], start_s, rules).astype(np.int64)):
+      if not off:  # averaged over what was worn alone
+        said[first:stop] = _average(probabilities[first:stop], rules.windows).argmax(axis=1)
     confidence = np.full(len(said), np.nan)
     for first, stop, code in list(_runs(said)):
       if code >= 0:

@@ -81,6 +81,10 @@ def _labels(path: pathlib.Path, parts: list[tuple[str, float]]) -> None:
   pd.DataFrame(rows, columns=['start', 'end', 'activity']).to_csv(path, index=False)
 
 
+def _rows(path: pathlib.Path) -> list[dict[str, str]]:
+  return list(csv.DictReader(io.StringIO(path.read_text(encoding='utf-8'))))
+
+
 _LEARNED = [('walking', 40.0), ('lying', 40.0), ('sitting, upright', 40.0)]
 _DAY = [('walking', 60.0), ('gap', 20.0), ('lying', 60.0), ('table', 120.0), ('walking', 60.0)]
 
@@ -153,7 +157,7 @@ def test_the_adapter_holds_its_temperature_and_predicts_without_the_base_folder(
 
 def test_a_day_is_told_in_bouts(folder: pathlib.Path, told: tuple[str, str]):
   out, _ = told
-  rows = list(csv.DictReader((folder / 'day' / 'bouts.csv').open()))
+  rows = _rows(folder / 'day' / 'bouts.csv')
   assert [row['activity'] for row in rows] == ['walking', 'lying', 'not_worn', 'walking']
   for row, (start, end) in zip(rows, [(0, 60), (80, 140), (140, 260), (260, 320)], strict=True):
     assert abs(float(row['start_s']) - start) < 2
@@ -174,7 +178,7 @@ def test_minutes_add_up_to_what_was_recorded(folder: pathlib.Path, told: tuple[s
 
 
 def test_every_window_has_an_answer_and_a_share_a_class(folder: pathlib.Path, told: tuple[str, str]):
-  rows = list(csv.DictReader((folder / 'day' / 'windows.csv').open()))
+  rows = _rows(folder / 'day' / 'windows.csv')
   assert len(rows) == json.loads((folder / 'day' / 'summary.json').read_text())['windows']
   for row in rows[:: len(rows) // 10]:
     shares = {name[2:]: float(share) for name, share in row.items() if name.startswith('p_')}
@@ -220,7 +224,7 @@ def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path
     'predict', f'--recording={folder}/day.csv', f'--adapter={tmp_path}/adapter', f'--out={tmp_path}/day', '--noprogress'
   )
   assert 'that of this recording is not heeded' in err
-  rows = list(csv.DictReader((tmp_path / 'day' / 'bouts.csv').open()))
+  rows = _rows(tmp_path / 'day' / 'bouts.csv')
   assert rows[0]['activity'] == 'walking'
 
 

@@ -13,7 +13,9 @@ _SOURCES = flags.DEFINE_list(
   'datasets to pretrain on; all under --windows if not given (UCI HAR and HAPT are the same people)',
 )
 _OUT = flags.DEFINE_string('out', 'base', 'folder for the base; a pretraining found there goes on')
-_HALF = flags.DEFINE_bool('half', False, 'round its weights to sixteen bits, for a file of half the size')
+_FOUR_BITS = flags.DEFINE_bool(
+  'four_bits', False, 'round the matrices of its blocks to four bits, for a file of a seventh the size'
+)
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
 _experiment = command.define_experiment()
 _set_cpu_devices = command.define_cpu_devices()
@@ -24,8 +26,6 @@ def main() -> None:
   experiment = _experiment()
   _set_cpu_devices()
   stop = _join()
-  import numpy as np
-
   from har_jax import files, lodo, results
   from har_jax.data import windows as store
   from har_jax.errors import UserError
@@ -42,10 +42,7 @@ def main() -> None:
   if not mesh.leads():
     return
   base = files.load_base(done.parent)
-  held = base.variables
-  if _HALF.value:
-    held = {path: np.asarray(leaf).astype(np.float16).astype(np.float32) for path, leaf in held.items()}
-  base = files.save_base(out, held, base.card)
+  base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   told = base.card['pretraining']
   print(f'{out / "base.json"}: step {told["steps"]}, validation loss {told["validation_loss"]:.3f}')
 

@@ -399,11 +399,6 @@ def test_the_script_exports_compares_and_prints_a_table(
   [
     ([], 'what to export? --adapter='),
     (['--adapter=nowhere', '--format=onxx'], '--format=onxx: one or more of litert, onnx, stablehlo'),
-    (
-      ['--adapter=nowhere', '--format=stablehlo', '--precision=int4'],
-      '--precision=int4: one or both of float32, int8',
-    ),
-    (['--adapter=nowhere', '--format=stablehlo'], 'nowhere holds no base'),
   ],
 )
 def test_a_mistake_gets_one_clear_message(arguments: list[str], told: str):

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from har_jax import config, files, lodo, peft, results, variables
+from har_jax import config, files, lodo, nf4, peft, results, variables
 from har_jax.data import folds
 from har_jax.data import windows as store
 from har_jax.errors import UserError
@@ -135,6 +135,20 @@ def test_a_base_comes_back_bit_for_bit_with_its_card(
     'base.json',
     'base.safetensors',
   ]
+
+
+def test_a_base_in_four_bits_is_the_one_that_qlora_would_make_of_it(
+  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
+):
+  saved = files.save_base(tmp_path / 'four', whole, base_card, four_bits=True)
+  loaded = files.load_base(tmp_path / 'four')
+  _equal(loaded.variables, saved.variables)
+  assert loaded.checksum == saved.checksum
+  kernel = 'params/encoder/block_0/up/kernel'
+  np.testing.assert_array_equal(loaded.variables[kernel], nf4.dequantize(nf4.quantize(whole[kernel])))
+  files.save_base(tmp_path / 'whole', whole, base_card)
+  sizes = [(tmp_path / name / 'base.safetensors').stat().st_size for name in ('four', 'whole')]
+  assert sizes[0] < sizes[1] / 2
 
 
 def test_a_checksum_is_of_names_types_shapes_and_bytes():

@@ -1,7 +1,7 @@
 """LiteRT, once TensorFlow Lite: for phones and small boards, through StableHLO and without TensorFlow.
 
-The converter's Python package has no public door for StableHLO. This goes through the module that Google's own converters for
-PyTorch and JAX call, so its version is pinned in pyproject.toml.
+The converter's Python package has no public door for StableHLO. This goes through the module that Google's own converter from
+PyTorch calls, so its version is pinned in pyproject.toml.
 """
 
 import contextlib

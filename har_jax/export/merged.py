@@ -6,6 +6,7 @@ b windows, n samples, c channels, y classes.
 import dataclasses
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Float32
@@ -16,7 +17,8 @@ from har_jax.model import Classifier
 from har_jax.recognizer import Recognizer
 from har_jax.variables import Variables, nest
 
-LAYER_NORM_EPSILON, BATCH_NORM_EPSILON = 1e-6, 1e-5  # Flax's own, which the model leaves as they are
+# The model leaves both as Flax has them.
+LAYER_NORM_EPSILON, BATCH_NORM_EPSILON = nn.LayerNorm.epsilon, nn.BatchNorm.epsilon
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

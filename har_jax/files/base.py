@@ -12,6 +12,8 @@ from har_jax import config, results, variables
 from har_jax.data.archives import ARCHIVES
 from har_jax.errors import UserError
 from har_jax.files import leaves
+from har_jax.peft import unpack
+from har_jax.peft.qlora import pack
 from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify, Reconstruct
@@ -72,10 +74,22 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   return Base({path: jnp.asarray(leaf) for path, leaf in encoder.items()}, {**rule, **card, **filled})
 
 
-def save_base(folder: str | Place, held: Variables, card: Mapping[str, Any]) -> Base:
-  """Writes `make_base`'s base, all of it or none. Raises UserError as that does, and where it cannot be written."""
+def save_base(
+  folder: str | Place, held: Variables, card: Mapping[str, Any], *, four_bits: bool = False
+) -> Base:
+  """Writes `make_base`'s base, all of it or none. Raises UserError as that does, and where it cannot be written.
+
+  With `four_bits` the matrices of its blocks are rounded to NF4 and held so, in a seventh of the bytes; what comes back, and is
+  read again, are the rounded ones.
+  """
   base = make_base(held, card)
-  leaves.write(results.place(str(folder)), 'base', base.variables, base.card)
+  written = base.variables
+  if four_bits:
+    written = pack(
+      base.variables
+    )  # not doubly: a product of two floats is the same everywhere, so the checksum is
+    base = make_base(unpack(written), base.card)
+  leaves.write(results.place(str(folder)), 'base', written, base.card)
   return base
 
 

@@ -16,6 +16,7 @@ from har_jax import results
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ
 from har_jax.errors import UserError
+from har_jax.peft import unpack
 from har_jax.results import Place
 from har_jax.variables import Variables
 
@@ -43,12 +44,12 @@ def write(folder: Place, name: str, leaves: Variables, card: Mapping[str, Any]) 
 
 
 def read(folder: Place, name: str, wanted: str) -> tuple[Variables, dict[str, Any]]:
-  """What `write` wrote, the card's format `wanted`.
+  """What `write` wrote, the card's format `wanted`; kernels that are held in four bits as the float32 that they stand for.
 
   Raises UserError, naming the file: one that is missing or not of this format, and leaves that are not the card's.
   """
   card = read_card(folder / f'{name}.json', wanted)
-  leaves = from_file(folder / f'{name}.safetensors')
+  leaves = unpack(from_file(folder / f'{name}.safetensors'))
   if (held := checksum(leaves)) != card['checksum']:
     raise UserError(
       f'{folder / name}.safetensors is damaged, or not of the card beside it: its checksum is {held}, '
@@ -71,19 +72,7 @@ def read_card(path: Place, wanted: str) -> dict[str, Any]:
 
 def to_bytes(leaves: Variables) -> bytes:
   # In C order; a scalar stays one, which np.ascontiguousarray would not leave it.
-  return safetensors.numpy.save(
-    {path: np.asarray(_short(leaves[path]), order='C') for path in sorted(leaves)}
-  )
-
-
-def _short(leaf: Any) -> np.ndarray:
-  """In sixteen bits where that loses nothing; `from_file` gives thirty-two back."""
-  held = np.asarray(leaf)
-  if held.dtype != np.float32:
-    return held
-  with np.errstate(over='ignore'):  # what is too large for it comes back as another
-    short = held.astype(np.float16)
-  return short if np.array_equal(short.astype(np.float32), held) else held
+  return safetensors.numpy.save({path: np.asarray(leaves[path], order='C') for path in sorted(leaves)})
 
 
 def from_file(path: Place) -> Variables:
@@ -92,10 +81,7 @@ def from_file(path: Place) -> Variables:
     read = safetensors.numpy.load(path.read_bytes())
   except (OSError, ValueError, safetensors.SafetensorError) as error:
     raise UserError(f'{path} cannot be read ({error}); fetch or write it again') from error
-  return {
-    name: jnp.asarray(leaf.astype(np.float32) if leaf.dtype == np.float16 else leaf)
-    for name, leaf in read.items()
-  }
+  return {name: jnp.asarray(leaf) for name, leaf in read.items()}
 
 
 def to_text(card: Mapping[str, Any]) -> bytes:

@@ -20,15 +20,20 @@ def adapt(variables: Variables, experiment: config.Experiment, key: jax.Array) -
   Embedding, positions, norms, biases and head stay in float32.
   Raises UserError where a kernel holds a weight that is not finite, naming it: its block would hold nothing else.
   """
-  adapted: Variables = {}
-  for path, leaf in lora.adapt(variables, experiment, key).items():
+  return pack(lora.adapt(variables, experiment, key), double=experiment.precision.nf4_double)
+
+
+def pack(variables: Variables, *, double: bool = False) -> Variables:
+  """Every matrix of every encoder block in four bits. Raises UserError as `adapt` does."""
+  packed: Variables = {}
+  for path, leaf in variables.items():
     if _BLOCK_KERNEL.fullmatch(path):
       _refuse_not_finite(path, leaf)
       module = path.removeprefix('params/').removesuffix('/kernel')
-      adapted |= nf4.to_leaves(nf4.quantize(leaf, double=experiment.precision.nf4_double), f'nf4/{module}/')
+      packed |= nf4.to_leaves(nf4.quantize(leaf, double=double), f'nf4/{module}/')
     else:
-      adapted[path] = leaf
-  return adapted
+      packed[path] = leaf
+  return packed
 
 
 def _refuse_not_finite(path: str, leaf: jax.Array) -> None:

@@ -61,7 +61,9 @@ def _signal(activity: str, seconds: float, seed: int) -> np.ndarray:
   return noise + 3.0 * (activity == 'walking') * swing + np.array([*acc_gravity, 0, 0, 0])
 
 
-def _recording(path: pathlib.Path, parts: list[tuple[str, float]], *, sensors: str = 'ax ay az gx gy gz') -> None:
+def _recording(
+  path: pathlib.Path, parts: list[tuple[str, float]], *, sensors: str = 'ax ay az gx gy gz'
+) -> None:
   """Activities one after another; 'gap' is a pause."""
   signals, times, at = [], [], 0.0
   for seed, (activity, seconds) in enumerate(parts):
@@ -91,7 +93,9 @@ _DAY = [('walking', 60.0), ('gap', 20.0), ('lying', 60.0), ('table', 120.0), ('w
 
 @pytest.fixture(scope='module')
 def folder(
-  tmp_path_factory: pytest.TempPathFactory, tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]
+  tmp_path_factory: pytest.TempPathFactory,
+  tiny: config.Model,
+  drawn: Callable[[Callable[[jax.Array], Any]], Any],
 ) -> pathlib.Path:
   """my.csv, labels.csv, day.csv and base."""
   made = tmp_path_factory.mktemp('own')
@@ -132,7 +136,9 @@ def test_an_adaptation_says_what_it_guessed_and_what_its_figure_is_worth(adapted
   assert 'Column time_ms is in ms' in out
   assert '3 labels, their times read as' in out
   assert 'warning: ' in err  # of few windows or a guessed unit
-  rows = {line.split('  ')[0]: line.split()[-3:] for line in out.splitlines() if line[:3] in ('lyi', 'sit', 'wal')}
+  rows = {
+    line.split('  ')[0]: line.split()[-3:] for line in out.splitlines() if line[:3] in ('lyi', 'sit', 'wal')
+  }
   # 30 windows each: the last 6 are kept apart, the one before overlaps.
   assert [row[:2] for row in rows.values()] == [['23', '6']] * 3
   assert 'the last 20% of each activity' in out
@@ -185,7 +191,9 @@ def test_every_window_has_an_answer_and_a_share_a_class(folder: pathlib.Path, to
     assert list(shares) == ['lying', 'sitting, upright', 'walking']
     assert sum(shares.values()) == pytest.approx(1, abs=2e-4)
     assert float(row['confidence']) == max(shares.values())
-    assert row['activity'] == ('unknown' if max(shares.values()) < 0.4 else max(shares, key=lambda each: shares[each]))
+    assert row['activity'] == (
+      'unknown' if max(shares.values()) < 0.4 else max(shares, key=lambda each: shares[each])
+    )
   times = [float(row['time_s']) for row in rows]
   assert np.diff(times).min() == pytest.approx(1.28)
 
@@ -199,7 +207,12 @@ def test_the_timeline_is_a_picture_with_a_legend_and_hours(folder: pathlib.Path,
 
 
 def test_nothing_sure_enough_is_unknown(folder: pathlib.Path, told: tuple[str, str], tmp_path: pathlib.Path):
-  arguments = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}', '--noprogress')
+  arguments = (
+    f'--recording={folder}/day.csv',
+    f'--adapter={folder}/adapter',
+    f'--out={tmp_path}',
+    '--noprogress',
+  )
   _run('predict', *arguments, '--unknown_below=1', '--not_worn_min=0')
   summary = json.loads((tmp_path / 'summary.json').read_text())
   assert summary['unknown_minutes'] == pytest.approx(5.0, abs=0.1)
@@ -221,7 +234,11 @@ def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path
   assert 'No figure, and no temperature' in out
   assert 'There is no gyroscope' in err
   _, err = _run(
-    'predict', f'--recording={folder}/day.csv', f'--adapter={tmp_path}/adapter', f'--out={tmp_path}/day', '--noprogress'
+    'predict',
+    f'--recording={folder}/day.csv',
+    f'--adapter={tmp_path}/adapter',
+    f'--out={tmp_path}/day',
+    '--noprogress',
   )
   assert 'that of this recording is not heeded' in err
   rows = _rows(tmp_path / 'day' / 'bouts.csv')
@@ -233,21 +250,42 @@ def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path
   [
     ('adapt', ['--recording={}/my.csv'], '--pretrained= the folder of a base'),
     ('adapt', ['--pretrained={}/base'], '--recording= a CSV or Parquet file'),
-    ('adapt', ['--pretrained={}/base', '--recording={}/my.csv', '--labels={}/none.csv'], 'no file .*none.csv'),
+    (
+      'adapt',
+      ['--pretrained={}/base', '--recording={}/my.csv', '--labels={}/none.csv'],
+      'no file .*none.csv',
+    ),
     ('adapt', ['--pretrained={}/base', '--recording={}/day.csv'], 'no windows of two activities, but at all'),
     ('adapt', ['--pretrained={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'holds no base'),
-    ('adapt', ['--pretrained={}/base', '--recording={}/my.csv', '--out={}/base'], '--out=.*base is there already'),
-    ('adapt', ['--pretrained={}/base', '--recording={}/my.csv', '--columns=time'], '--columns=time: give ours=theirs'),
+    (
+      'adapt',
+      ['--pretrained={}/base', '--recording={}/my.csv', '--out={}/base'],
+      '--out=.*base is there already',
+    ),
+    (
+      'adapt',
+      ['--pretrained={}/base', '--recording={}/my.csv', '--columns=time'],
+      '--columns=time: give ours=theirs',
+    ),
     ('adapt', ['--pretrained={}/base', '--validation=1'], '--validation=1.0: give a share'),
     ('predict', ['--recording={}/day.csv'], '--adapter= a folder'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], 'is a base, which knows no activity'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'holds no base'),
-    ('predict', ['--recording={}/day.csv', '--adapter={}/base', '--unknown_below=60'], 'unknown_below is 60.0'),
+    (
+      'predict',
+      ['--recording={}/day.csv', '--adapter={}/base', '--unknown_below=60'],
+      'unknown_below is 60.0',
+    ),
     ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'no recording at'),
   ],
 )
 def test_a_mistake_is_told_and_leaves_nothing(
-  script: str, arguments: list[str], says: str, folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
+  script: str,
+  arguments: list[str],
+  says: str,
+  folder: pathlib.Path,
+  adapted: tuple[str, str],
+  tmp_path: pathlib.Path,
 ):
   given = [argument.format(folder) for argument in arguments]
   out = [] if any(argument.startswith('--out') for argument in given) else [f'--out={tmp_path}/out']
@@ -279,7 +317,12 @@ def test_a_disk_that_is_full_leaves_no_half_an_adapter(
 @pytest.mark.parametrize('script', ['adapt', 'predict'])
 def test_as_a_process_a_mistake_is_one_line(script: str, tmp_path: pathlib.Path):
   done = subprocess.run(
-    [sys.executable, str(_ROOT / 'launch' / f'{script}.py'), f'--recording={tmp_path}/none.csv', f'--out={tmp_path}/out'],
+    [
+      sys.executable,
+      str(_ROOT / 'launch' / f'{script}.py'),
+      f'--recording={tmp_path}/none.csv',
+      f'--out={tmp_path}/out',
+    ],
     env=os.environ | {'PYTHONPATH': str(_ROOT)},
     capture_output=True,
     text=True,

@@ -55,7 +55,10 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return folder
 
 
-@pytest.mark.parametrize('script', ['prepare', 'lodo', 'report', 'bench', 'bench_nf4'])
+@pytest.mark.parametrize(
+  'script',
+  ['prepare', 'lodo', 'paper', 'pretrain', 'report', 'bench', 'bench_nf4', 'adapt', 'predict', 'export'],
+)
 def test_help_answers_at_once(script: str):
   seconds = []
   for _ in range(3):
@@ -243,3 +246,38 @@ def _kill_once_there(command: list[str], awaited: pathlib.Path) -> None:
   process.wait()
   assert process.stderr is not None
   process.stderr.close()
+
+
+def test_a_base_is_pretrained_on_the_sources_alone_and_found_again(
+  windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  model = [flag for flag in _TINY if flag.startswith(('--model', '--pretrain'))]
+  asked = (f'--windows={windows}', '--sources=synth_thigh', '--four_bits', f'--out={tmp_path}', *model)
+  done = _run('pretrain', *asked, '--noprogress')
+  assert done.returncode == 0, done.stderr
+  card = json.loads((tmp_path / 'base.json').read_text(encoding='utf-8'))
+  assert [source['archive'] for source in card['sources']] == ['synth_thigh']
+  assert card['pretraining']['steps'] in (3, 6)
+  assert done.stdout.startswith(f'{tmp_path / "base.json"}: step {card["pretraining"]["steps"]}')
+  first = (tmp_path / 'base.safetensors').read_bytes()
+  assert _run('pretrain', *asked, '--noprogress').returncode == 0
+  assert (tmp_path / 'base.safetensors').read_bytes() == first
+  refused = _run('pretrain', f'--windows={windows}', '--sources=nowhere', f'--out={tmp_path}')
+  assert (refused.returncode, 'no windows of nowhere' in refused.stderr) == (1, True)
+
+
+def test_the_papers_tables_take_one_command(windows: pathlib.Path, tmp_path: pathlib.Path):
+  tiny = [flag for flag in _TINY if not flag.startswith('--targets')]
+  asked = (f'--windows={windows}', f'--out={tmp_path}', '--targets=synth_waist', *tiny)
+  done = _run('paper', '--table=2', *asked)
+  assert done.returncode == 0, done.stderr
+  assert 'not at hand, so not in any table: hhar, motionsense' in done.stdout
+  made = sorted(tmp_path.glob('base/synth_waist/*/*/labels-0.7/seed0.json'))
+  assert len(made) == 8  # four methods by window and by subject
+  assert len(list(tmp_path.rglob('pretrained.json'))) == 1
+  text = (tmp_path / 'tables.md').read_text(encoding='utf-8')
+  assert 'What a split by window gives away' in text
+  assert list(tmp_path.rglob('embeddings.json'))
+  before = {path: path.stat().st_mtime_ns for path in made}
+  assert _run('paper', '--table=3', *asked).returncode == 0
+  assert {path: path.stat().st_mtime_ns for path in made} == before  # reused

@@ -87,13 +87,15 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.verbose = verbose
 
   @classmethod
-  def load(cls, place, base=None) -> 'Recognizer':
-    """A recogniser of one of four things.
+  def load(cls, place=None, base=None) -> 'Recognizer':
+    """A recogniser of one of five things.
 
-    A base's folder, or a pretraining's, .../<target>/pretrain: it is to be fitted. A folder of `save`, or a run's result file,
+    None: the base that comes with the package. A base's folder, or a pretraining's, .../<target>/pretrain: it is to be fitted. A folder of `save`, or a run's result file,
     .../seed<k>.json: it is fitted; `base`, a Base or a folder, stands in where theirs lies elsewhere.
     Raises UserError where there is none of these, or where adapter and base do not belong together.
     """
+    if place is None:
+      return cls(files.shipped_base())
     path = results.place(str(place))
     given = _base(base)
     if path.name.endswith('.json'):

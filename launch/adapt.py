@@ -1,4 +1,4 @@
-"""Adapts a pretrained model to your own recording: python launch/adapt.py --recording=my.csv --labels=labels.csv --pretrained=<base> --out=my_adapter."""
+"""Adapts a pretrained model to your own recording: python launch/adapt.py --recording=my.csv --labels=labels.csv --out=my_adapter."""
 
 import collections
 import os
@@ -20,7 +20,8 @@ _LABELS = flags.DEFINE_string(
 _PRETRAINED = flags.DEFINE_string(
   'pretrained',
   None,
-  "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken",
+  "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken; if not given the base "
+  'that comes with the package, pretrained on MotionSense',
 )
 _METHOD = flags.DEFINE_string('method', 'lora', 'one of full, probe, lora, qlora, scratch')
 _OUT = flags.DEFINE_string('out', 'adapter', 'a new folder, for adapter and base')
@@ -48,8 +49,6 @@ def main() -> None:
 def _adapt() -> None:
   if not 0 <= _VALIDATION.value < 1:
     raise UserError(f'--validation={_VALIDATION.value}: give a share from 0 up to, without, 1')
-  if _PRETRAINED.value is None and _METHOD.value != 'scratch':
-    raise UserError('--pretrained= the folder of a base, a pretraining or an adapter; or --method=scratch')
   out = pathlib.Path(_OUT.value)
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
     raise UserError(f'--out={out} is there already: give another one, or delete it')

@@ -13,6 +13,9 @@ from launch import command, own
 _read = own.define_recording()
 _ADAPTER = flags.DEFINE_string('adapter', None, "folder of launch/adapt.py, or a run's seed<k>.json")
 _BASE = flags.DEFINE_string('base', None, 'folder of its base, where that lies elsewhere')
+_LABELS = flags.DEFINE_string(
+  'labels', None, 'CSV of start, end, activity to score the answers by; labels are heeded in no other way'
+)
 _OUT = flags.DEFINE_string(
   'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
 )
@@ -49,9 +52,10 @@ def _predict() -> None:
     raise UserError(
       f'--adapter={_ADAPTER.value} is a base, which knows no activity: adapt it with launch/adapt.py'
     )
-  reading = _read()
+  reading = _read(_LABELS.value)
   from har_jax.data import own as recordings
 
+  labelled = reading.recordings
   # Whatever labels it has are not looked at, nor whether they are enough.
   reading = dataclasses.replace(
     reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
@@ -59,8 +63,13 @@ def _predict() -> None:
   own.warn(reading.warnings + recordings.check(reading) + timeline.doubts(recognizer, reading))
   answers = timeline.recognise(recognizer, reading, progress=_PROGRESS.value)
   bouts = timeline.find(answers, rules)
-  told = timeline.write(out, answers, bouts, rules, reading, recognizer.adapter_.card)
+  scored = None
+  if _LABELS.value is not None:
+    scored = timeline.score(answers, labelled, unknown_below=rules.unknown_below)
+  told = timeline.write(out, answers, bouts, rules, reading, recognizer.adapter_.card, scored)
   _tell(told)
+  if scored is not None:
+    _tell_score(scored)
   if importlib.util.find_spec('matplotlib') is None:
     print('no timeline.svg: pip install matplotlib draws it', file=sys.stderr)
   print(out / 'summary.json')
@@ -78,6 +87,15 @@ def _tell(told: dict[str, Any]) -> None:
   ]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
   print(f'{told["bouts"]} bouts: {told["rules"]}.')
+
+
+def _tell_score(scored: Any) -> None:
+  from tabulate import tabulate
+
+  rows = [(name, *row) for name, row in zip(scored.names, scored.confusion, strict=True) if sum(row)]
+  print('Windows within one label, by what was done (rows) and what was answered:')
+  print(tabulate(rows, headers=('', *scored.names)))
+  print(f'Macro-F1 {scored.macro_f1:.3f}, accuracy {scored.accuracy:.3f}, {scored.windows} windows.')
 
 
 if __name__ == '__main__':

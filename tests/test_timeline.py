@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from har_jax.data import own
-from har_jax.data.recording import Recording, Samples
+from har_jax.data.recording import Recording, Samples, Span
 from har_jax.errors import UserError
-from har_jax.timeline import Answers, Rules, find, write
+from har_jax.timeline import Answers, Rules, find, score, write
 from har_jax.timeline.clock import Clock
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
@@ -123,3 +123,28 @@ def test_a_day_that_goes_past_midnight_has_a_strip_a_date(tmp_path):
   assert '2026-05-28' in text
   assert '2026-05-29' in text
   assert text == picture.svg(bouts, clock, tuple('abcdefghij')).decode()
+
+
+def _labelled(*spans: tuple[float, float, str]) -> list[Recording]:
+  still = Samples(np.zeros(1), np.zeros((1, 3), np.float32))
+  return [Recording('', '', still, still, tuple(Span(*span) for span in spans))]
+
+
+def test_a_score_is_of_whole_windows_within_a_label():
+  # Begun at 0, 1.28, ..., 6.4: the labels hold the first two, half of the third, and the last one.
+  told = score(_answers([0, 1, 0, 1, 0, 1]), _labelled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit')))
+  assert (told.windows, told.names, told.confusion) == (3, ('run', 'sit'), [[1, 1], [0, 1]])
+  assert told.accuracy == pytest.approx(2 / 3)
+  assert told.macro_f1 == pytest.approx(2 / 3)
+
+
+def test_unknown_and_what_was_never_learned_count_as_wrong():
+  answers = _answers([0, 1], sure=0.6)
+  assert score(answers, _labelled((0.0, 9.0, 'run')), unknown_below=0.7).confusion == [[0, 2], [0, 0]]
+  told = score(answers, _labelled((0.0, 9.0, 'swim')))
+  assert (told.names, told.accuracy) == (('run', 'sit', 'swim'), 0)
+
+
+def test_labels_of_another_recording_are_refused():
+  with pytest.raises(UserError, match='no window lies within a labelled span'):
+    score(_answers([0, 1]), _labelled((100.0, 200.0, 'run')))

@@ -5,7 +5,7 @@
 """
 
 from har_jax.files.adapter import Adapter, attach, load_adapter, make_adapter, save_adapter
-from har_jax.files.base import Base, load_base, make_base, save_base
+from har_jax.files.base import Base, load_base, make_base, save_base, shipped_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
 
@@ -21,5 +21,6 @@ __all__ = [
   'read_peft',
   'save_adapter',
   'save_base',
+  'shipped_base',
   'write_peft',
 ]

@@ -1,6 +1,7 @@
 """A pretrained encoder as a file."""
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from har_jax.train.objective import Classify, Reconstruct
 from har_jax.variables import Variables
 
 FORMAT = 'har_jax base 1'
+_SHIPPED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'motionsense'
 _NORMALISATION = (
   'each data set by its own learning part: of each sensor one mean and one deviation, over its three axes'
 )
@@ -107,6 +109,11 @@ def load_base(folder: str | Place) -> Base:
     f'{place} holds no base: neither base.json nor the pretrained.json of a pretraining that is done; '
     'launch/lodo.py --stage=pretrain makes <out>/<target>/pretrain'
   )
+
+
+def shipped_base() -> Base:
+  """The base that comes with the package, pretrained on MotionSense alone: its licence allows that, others' do not."""
+  return load_base(str(_SHIPPED))
 
 
 def _of_pretraining(folder: Place) -> Base:

@@ -81,13 +81,13 @@ def autoencoder_at(
   claim.is_claimed(path.parent, identity)
   objective = Reconstruct(experiment.model, experiment.precision)
   trained: Variables | None = None
-  if not claim.exists(path):
+  if not _is_done(path):
     if not may_train:
       raise UserError(
         f'{path} is missing, and --stage=adapt pretrains nothing; run --stage=pretrain before it'
       )
     with claim.alone(path.parent, identity, title=title, stop=stop) as still:
-      if not claim.exists(path):  # nor made by another job, while this one waited
+      if not _is_done(path):  # nor made by another job, while this one waited
         windows, validation = folds.pretraining_windows(folder, sources, experiment.protocol)
         run = Run(
           trainable=objective.init(jax.random.key(0)),
@@ -113,3 +113,8 @@ def autoencoder_at(
     shapes = jax.eval_shape(objective.init, jax.random.key(0))
     trained = Checkpoints(path.parent / 'checkpoints').variables(results.read(path)['step'], shapes)
   return trained
+
+
+def _is_done(path: Place) -> bool:
+  """A result file without its checkpoints, as it comes with a clone of a repository, is made again."""
+  return claim.exists(path) and claim.exists(path.parent / 'checkpoints')

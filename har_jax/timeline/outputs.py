@@ -1,6 +1,7 @@
 """What a prediction leaves behind: windows.csv, bouts.csv, summary.json and, where matplotlib is, timeline.svg."""
 
 import csv
+import dataclasses
 import importlib.util
 import io
 import math
@@ -16,6 +17,7 @@ from har_jax.timeline import picture
 from har_jax.timeline.answers import Answers
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes
 from har_jax.timeline.clock import Clock
+from har_jax.timeline.scoring import Score
 
 FORMAT = 'har_jax timeline 1'
 
@@ -27,6 +29,7 @@ def write(
   rules: Rules,
   reading: Reading,
   card: dict[str, Any],
+  scored: Score | None = None,
 ) -> dict[str, Any]:
   """Writes the files, all of them or none, and returns the summary; `card` is the adapter's.
 
@@ -40,6 +43,8 @@ def write(
   if importlib.util.find_spec('matplotlib') is not None:
     made['timeline.svg'] = picture.svg(bouts, clock, answers.classes)
   told = _summary(answers, bouts, rules, reading, card)
+  if scored is not None:
+    told['score'] = dataclasses.asdict(scored)
   made['summary.json'] = leaves.to_text(told)
   leaves.write_files(results.place(str(folder)), made)
   return told

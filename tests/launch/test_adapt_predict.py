@@ -245,10 +245,52 @@ def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path
   assert rows[0]['activity'] == 'walking'
 
 
+def test_answers_are_scored_by_labels_that_were_not_learned_from(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
+):
+  parts = [('walking', 30.0), ('lying', 30.0)]
+  _recording(tmp_path / 'other.csv', parts)
+  _labels(tmp_path / 'truth.csv', parts)
+  out, _ = _run(
+    'predict',
+    f'--recording={tmp_path}/other.csv',
+    f'--labels={tmp_path}/truth.csv',
+    f'--adapter={folder}/adapter',
+    f'--out={tmp_path}/answers',
+    '--noprogress',
+  )
+  score = json.loads((tmp_path / 'answers' / 'summary.json').read_text())['score']
+  assert f'Macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}, 44 windows.' in out
+  # Of 45 windows begun every 1.28 s that over the change is in no span.
+  assert score['windows'] == 44 == sum(map(sum, score['confusion']))
+  right = sum(row[place] for place, row in enumerate(score['confusion']))
+  assert score['accuracy'] == pytest.approx(right / 44)
+  assert score['accuracy'] > 0.9
+
+
+def test_without_a_base_named_the_one_of_the_package_is_adapted(folder: pathlib.Path, tmp_path: pathlib.Path):
+  out, _ = _run(
+    'adapt',
+    f'--recording={folder}/my.csv',
+    f'--labels={folder}/labels.csv',
+    f'--out={tmp_path}/adapter',
+    *_QUICK,
+    '--steps=4',
+  )
+  assert 'adapter.json' in out
+  card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
+  assert card['base'] == files.shipped_base().checksum
+
+
 @pytest.mark.parametrize(
   ('script', 'arguments', 'says'),
   [
-    ('adapt', ['--recording={}/my.csv'], '--pretrained= the folder of a base'),
+    ('adapt', ['--recording={}/none.csv'], 'no file .*none.csv'),
+    (
+      'predict',
+      ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'],
+      'no file .*none.csv',
+    ),
     ('adapt', ['--pretrained={}/base'], '--recording= a CSV or Parquet file'),
     (
       'adapt',

@@ -83,7 +83,7 @@ def run_of(objective: Classify, base: Variables, batch: Batch) -> Callable[[str]
 
 
 def test_each_method_is_listed_under_its_name():
-  assert list(peft.METHODS) == ['full', 'probe', 'lora', 'qlora']
+  assert list(peft.METHODS) == ['full', 'probe', 'lora', 'qlora', 'scratch']
   assert all(name == method.name and method.summary for name, method in peft.METHODS.items())
 
 

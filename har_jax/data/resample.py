@@ -20,7 +20,8 @@ MAX_GAP_S = 0.2
 _HOLE_TICKS = 2.0  # a wider interval is bridged by a straight line: a curve would overshoot there
 _SAME_TIME_S = 1e-6
 _SLACK = 1e-3  # of a sample: a stop that rounding moved still counts its sample
-_FASTER = 0.01  # a clock that runs this much fast still counts as the integer rate below it
+# A clock that runs this much fast, or by half a tick a second, still counts as the integer rate below it.
+_FASTER = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
   """A recording's pieces in order of time, from where both sensors have begun until one ends or breaks off.
 
   Sensors pair by time. Where both tick at 50 Hz on one clock, their values come through bit for bit.
-  Otherwise each is brought onto an even grid of an integer rate not below its own median one, then to 50 Hz
+  Otherwise each is brought onto an even grid of the integer rate at or next to its own median one, then to 50 Hz
   by a polyphase filter: a tone above 29 Hz aliases by 0.3 % at most; one below 20 Hz, or 0.4 of a slower
   sensor's rate, keeps its amplitude to 0.3 %.
   `dropped` counts rows with NaN, rows of a time already seen, gaps that break a run, pieces too short to cut.
@@ -106,7 +107,8 @@ def _at_50_hz(samples: Samples, start_s: float, stop_s: float) -> Float32[np.nda
   first = int(np.searchsorted(samples.time_s, start_s + _SAME_TIME_S, side='right')) - 1
   last = int(np.searchsorted(samples.time_s, stop_s - _SAME_TIME_S)) + 1
   time_s, values = samples.time_s[first:last], samples.values[first:last]
-  rate_hz = math.ceil((1 - _FASTER) / float(np.median(np.diff(time_s))))
+  median_hz = 1 / float(np.median(np.diff(time_s)))
+  rate_hz = max(round(median_hz), math.ceil((1 - _FASTER) * median_hz))
   grid_s = start_s + np.arange(_ticks(start_s, stop_s, rate_hz)) / rate_hz
   even = _on_grid(time_s, values, grid_s)
   if even is None:

@@ -58,7 +58,14 @@ def test_a_30_hz_tone_recorded_at_100_hz_vanishes_and_5_hz_survives():
   ('rate_hz', 'frequency_hz', 'bound'),
   # On an even clock at an integer rate only the filter errs. On another clock modified Akima does: by 0.6 %
   # of a tone at a tenth of the rate, 4 % at a fifth, root mean square; 2.5 times that at the worst moment.
-  [(25, 5.0, 0.005), (200, 5.0, 0.005), (19.86, 2.0, 0.03), (51.3, 5.0, 0.02), (50, 20.0, 1e-6)],
+  [
+    (25, 5.0, 0.005),
+    (128, 20.0, 0.005),
+    (200, 5.0, 0.005),
+    (19.86, 2.0, 0.03),
+    (51.3, 5.0, 0.02),
+    (50, 20.0, 1e-6),
+  ],
 )
 def test_a_tone_keeps_its_amplitude_and_phase(rate_hz, frequency_hz, bound):
   samples = _tones(np.arange(int(20 * rate_hz)) / rate_hz, frequency_hz)

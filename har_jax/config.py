@@ -29,6 +29,10 @@ def _share(default: float, text: str) -> Any:
   return _knob(default, text, lambda value: 0 <= value < 1, 'from 0 up to, without, 1')
 
 
+def _flag(default: bool, text: str) -> Any:
+  return _knob(default, text, lambda value: value in (True, False), 'a bool')
+
+
 def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
   return _knob(
     default, f'{text}: {" or ".join(choices)}', lambda v: v in choices, f'one of {", ".join(choices)}'
@@ -54,6 +58,9 @@ class Model(_Checked):
   """The masked autoencoder and the classifier that shares its encoder."""
 
   patch: int = _count(8, 'samples a token')
+  deviations: bool = _flag(
+    True, 'a token is embedded from its samples and, of each channel, the logarithm of their deviation'
+  )
   width: int = _count(192, 'width of a token')
   ffn: int = _count(576, 'hidden width of a feed-forward network')
   blocks: int = _count(6, 'blocks of the encoder')
@@ -117,12 +124,7 @@ class Precision(_Checked):
   dtype: str = _choice(
     'float32', ('float32', 'bfloat16'), 'what matrix products are made in; all else stays in float32'
   )
-  nf4_double: bool = _knob(
-    False,
-    'QLoRA holds the scales of its four-bit blocks in eight bits',
-    lambda v: v in (True, False),
-    'a bool',
-  )
+  nf4_double: bool = _flag(False, 'QLoRA holds the scales of its four-bit blocks in eight bits')
   nf4_kernel: str = _choice(
     'auto',
     ('auto', 'reference', 'pallas'),
@@ -196,6 +198,9 @@ class Training(_Checked):
   weight_decay: float = _not_negative(0.01, 'AdamW decay of matrices')
   warmup: float = _share(0.1, 'share of the steps with a rising rate')
   clip: float = _not_negative(1.0, 'largest norm of a gradient; 0: no limit')
+  roll: bool = _flag(
+    False, 'each window of a step begins at a sample drawn at random, and goes on from its end to its start'
+  )
   evaluations: int = _count(10, 'validations, evenly over the run, each with a checkpoint')
   patience: int = _not_negative(0, 'validations without gain before the run ends early; 0: never')
 
@@ -209,15 +214,24 @@ class Experiment:
   precision: Precision = Precision()
   protocol: Protocol = Protocol()
   pretrain: Training = Training(epochs=20.0, batch=256, evaluations=10)
-  finetune: Training = Training(patience=4)
+  finetune: Training = Training(roll=True, patience=4)
 
   @classmethod
   def paper(cls) -> 'Experiment':
     """The configuration that gives the paper's parameter counts exactly, and its protocol."""
     return cls(
-      model=Model(patch=16, ffn=384, decoder_blocks=6, streams=2, head=(1024, 512, 256), dropout=0.5),
+      model=Model(
+        patch=16,
+        deviations=False,
+        ffn=384,
+        decoder_blocks=6,
+        streams=2,
+        head=(1024, 512, 256),
+        dropout=0.5,
+      ),
       lora=Lora(alpha=32.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head')),
       protocol=Protocol(split='window', normalise='dataset'),
+      finetune=Training(patience=4),
     )
 
 

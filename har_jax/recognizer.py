@@ -262,6 +262,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       batch=int(self.batch),
       learning_rate=float(self.learning_rate),
       pretrained_learning_rate=float(self.learning_rate) / 2,
+      roll=True,
       evaluations=min(_EVALUATIONS, math.ceil(self.steps / _STEPS_BETWEEN)) if validated else 1,
     )
 

@@ -65,7 +65,7 @@ def test_any_width_that_the_heads_divide_will_do():
 
 
 def test_an_unknown_entry_is_named_with_the_known_ones():
-  with pytest.raises(UserError, match='model knows no depth; it has patch, width'):
+  with pytest.raises(UserError, match='model knows no depth; it has patch, deviations'):
     config.from_json(config.Experiment, {'model': {'depth': 3}})
 
 

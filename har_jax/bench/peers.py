@@ -15,6 +15,7 @@ from har_jax import config
 from har_jax.bench import running
 from har_jax.bench.running import CLASSES
 from har_jax.errors import UserError
+from har_jax.model import transformer
 
 _ADAPTED = ('query', 'key', 'value', 'output', 'up', 'down')
 _POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as ours
@@ -88,6 +89,8 @@ def _call(
 
   def step(signal: Any, labels: Any) -> None:
     adamw.zero_grad(set_to_none=True)
+    if training.roll:
+      signal = _roll(signal)
     with precision:
       given = forward(signal)
       loss = given if kind == 'pretraining' else nn.functional.cross_entropy(given, labels)
@@ -144,6 +147,27 @@ def _pack(model: nn.Module) -> None:
         setattr(module, name, packed.to('cpu'))
 
 
+def _roll(signal):
+  """Each window from a sample of its own on, its end joined to its start."""
+  batch, samples, _ = signal.shape
+  places = (torch.randint(samples, (batch, 1)) + torch.arange(samples)) % samples
+  return signal[torch.arange(batch)[:, None], places]
+
+
+def _embedded(signal, model: config.Model):
+  """What a token is embedded from, [b, t, q], as ours."""
+  cut = signal.reshape(len(signal), model.tokens, model.patch, config.CHANNELS)
+  if not model.deviations:
+    return cut.flatten(2)
+  log = 0.5 * torch.log(cut.var(dim=2, correction=0) + transformer.STILL)
+  return torch.cat([cut.flatten(2), (log - transformer.LOG_MEAN) / transformer.LOG_DEVIATION], dim=-1)
+
+
+def _values(model: config.Model) -> int:
+  """q."""
+  return (model.patch + model.deviations) * config.CHANNELS
+
+
 def _started(*sizes: int) -> nn.Parameter:
   return nn.Parameter(_POSITION_DEVIATION * torch.randn(*sizes))
 
@@ -177,8 +201,8 @@ class Classifier(nn.Module):
 
   def __init__(self, model: config.Model):
     super().__init__()
-    self.tokens = model.tokens
-    self.embed = nn.Linear(model.patch * config.CHANNELS, model.width)
+    self.model = model
+    self.embed = nn.Linear(_values(model), model.width)
     self.positions = _started(1, model.tokens, model.width)
     self.blocks = nn.ModuleList(Block(model) for _ in range(model.blocks))
     self.norm = nn.LayerNorm(model.width, eps=_EPSILON)
@@ -190,7 +214,7 @@ class Classifier(nn.Module):
     self.head = nn.Sequential(*layers, nn.Linear(width, CLASSES))
 
   def forward(self, signal):
-    x = self.embed(signal.reshape(len(signal), self.tokens, -1)) + self.positions
+    x = self.embed(_embedded(signal, self.model)) + self.positions
     for block in self.blocks:
       x = block(x)
     return self.head(self.norm(x).mean(dim=1))
@@ -201,9 +225,8 @@ class Autoencoder(nn.Module):
 
   def __init__(self, model: config.Model):
     super().__init__()
-    values = model.patch * config.CHANNELS
-    self.tokens, self.hidden = model.tokens, model.hidden
-    self.embed = nn.Linear(values, model.width)
+    self.model = model
+    self.embed = nn.Linear(_values(model), model.width)
     self.positions = _started(1, model.tokens, model.width)
     self.mask_token = _started(model.width)
     self.blocks = nn.ModuleList(Block(model) for _ in range(model.blocks))
@@ -211,16 +234,16 @@ class Autoencoder(nn.Module):
     self.decoder_positions = _started(1, model.tokens, model.width)
     self.decoder_blocks = nn.ModuleList(Block(model) for _ in range(model.decoder_blocks))
     self.decoder_norm = nn.LayerNorm(model.width, eps=_EPSILON)
-    self.reconstruct = nn.Linear(model.width, values)
+    self.reconstruct = nn.Linear(model.width, model.patch * config.CHANNELS)
 
   def forward(self, signal):
-    order = torch.rand(len(signal), self.tokens).argsort(dim=1)
-    return self.error(signal, order[:, self.hidden :].sort(dim=1).values)
+    order = torch.rand(len(signal), self.model.tokens).argsort(dim=1)
+    return self.error(signal, order[:, self.model.hidden :].sort(dim=1).values)
 
   def error(self, signal, visible):
     """The error where these tokens [b, v] are visible, in rising order."""
-    wanted = signal.reshape(len(signal), self.tokens, -1)
-    embedded = self.embed(wanted) + self.positions
+    wanted = signal.reshape(len(signal), self.model.tokens, -1)
+    embedded = self.embed(_embedded(signal, self.model)) + self.positions
     places = visible[:, :, None].expand(-1, -1, embedded.shape[-1])
     x = embedded.gather(1, places)
     for block in self.blocks:

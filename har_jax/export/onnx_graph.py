@@ -15,6 +15,7 @@ import har_jax
 from har_jax import config
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
+from har_jax.model import transformer
 from har_jax.model.layers import stream_name
 
 _OPSET = 20  # the first with Gelu
@@ -109,14 +110,34 @@ class _Graph:
     embedded = []
     for i, part in enumerate(self._split(signal, 'sensors')):
       module = f'encoder/{stream_name("embed", i, model.streams)}'
-      patches = self._reshaped(part, (model.tokens, size), f'{module}/patches')
-      embedded.append(self._dense(module, patches))
+      given = self._reshaped(part, (model.tokens, size), f'{module}/patches')
+      if model.deviations:
+        given = self._joined([given, self._log_deviations(module, part)], f'{module}/given')
+      embedded.append(self._dense(module, given))
     tokens = self._joined(embedded, 'encoder/embedded')
     tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/placed')
     for i in range(model.blocks):
       tokens = self._block(f'encoder/block_{i}', tokens)
     axis = self._constant('encoder/tokens', np.array([1], np.int64))
     return self.add('ReduceMean', self._norm('encoder/norm', tokens), axis, name='encoder/mean', keepdims=0)
+
+  def _log_deviations(self, module: str, part: str) -> str:
+    model = self._model
+    axis = self._constant(f'{module}/of_patch', np.array([2], np.int64))
+    channels = config.CHANNELS // model.streams
+    cut = self._reshaped(part, (model.tokens, model.patch, channels), f'{module}/cut')
+    mean = self.add('ReduceMean', cut, axis, name=f'{module}/mean')
+    apart = self.add('Sub', cut, mean, name=f'{module}/apart')
+    squares = self.add('Mul', apart, apart, name=f'{module}/squares')
+    variance = self.add('ReduceMean', squares, axis, name=f'{module}/variance', keepdims=0)
+    still = self._constant(f'{module}/still', np.float32(transformer.STILL))
+    log = self.add('Log', self.add('Add', variance, still, name=f'{module}/moving'), name=f'{module}/log')
+    # (log / 2 - mean) / deviation
+    slope = self._constant(f'{module}/slope', np.float32(0.5 / transformer.LOG_DEVIATION))
+    offset = self._constant(f'{module}/offset', np.float32(transformer.LOG_MEAN / transformer.LOG_DEVIATION))
+    return self.add(
+      'Sub', self.add('Mul', log, slope, name=f'{module}/sloped'), offset, name=f'{module}/log_deviations'
+    )
 
   def head(self, features: str) -> str:
     """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""

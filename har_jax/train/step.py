@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.train import optimizer
+from har_jax.train import augment, optimizer
 from har_jax.train.mesh import per_window, whole
 from har_jax.train.objective import Objective
 from har_jax.variables import Variables
@@ -48,11 +48,14 @@ def training_step(
   def step(
     state: State, frozen: Variables, batch: dict, key: Array, steps: Any
   ) -> tuple[State, Float[Array, '']]:
+    key = jax.random.fold_in(key, state.step)
+    if training.roll:
+      key, to_roll = jax.random.split(key)
+      batch = batch | {'signal': augment.roll(batch['signal'], to_roll)}
+
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
-      losses, statistics = objective.losses(
-        variables, batch, jax.random.fold_in(key, state.step), per_window(mesh, trainable.keys())
-      )
+      losses, statistics = objective.losses(variables, batch, key, per_window(mesh, trainable.keys()))
       return jnp.sum(losses * batch['weight']) / jnp.sum(batch['weight']), statistics
 
     (mean_loss, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(state.trainable)

@@ -11,7 +11,7 @@ import pytest
 
 from har_jax import config, peft, variables
 from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstruction_error
-from har_jax.model.transformer import Encoder
+from har_jax.model.transformer import Encoder, log_deviations
 from har_jax.train.objective import Classify, Reconstruct
 
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
@@ -30,6 +30,22 @@ def test_patches_are_runs_of_samples():
   cut = patches(jnp.asarray(signal), 32)
   assert cut.shape == (1, 4, 192)
   np.testing.assert_array_equal(cut[0, 1], signal[0, 32:64].reshape(-1))
+
+
+def test_deviations_are_each_patchs_own_on_a_scale_that_shows_small_ones():
+  signal = np.full((1, 128, 6), 3.0, np.float32)
+  signal[0, 64:96, 2] += np.tile([-2.0, 2.0], 16)
+  given = np.asarray(log_deviations(jnp.asarray(signal), 32))
+  # (log deviation + 2.6) / 2, which noise keeps off minus infinity.
+  expected = np.full((4, 6), (0.5 * np.log(1e-5) + 2.6) / 2)
+  expected[2, 2] = (np.log(2) + 2.6) / 2
+  np.testing.assert_allclose(given[0], expected, atol=1e-5)
+
+
+def test_without_deviations_a_token_is_embedded_from_its_samples_alone(tiny: config.Model, drawn: Draw):
+  for chosen, values in ((True, 33 * 6), (False, 32 * 6)):
+    model = dataclasses.replace(tiny, deviations=chosen)
+    assert drawn(_init_encoder(model))['params']['embed']['kernel'].shape == (values, tiny.width)
 
 
 @pytest.mark.parametrize('streams', [1, 2])
@@ -176,11 +192,11 @@ def test_the_paper_configuration_has_the_papers_counts(method: str, trainable: i
   [
     # Embedding 48·192 + 192, positions 16·192, mask token 192, last norm 384 = 13,056; six blocks of four 192·192 + 192,
     # up 192·576 + 576, down 576·192 + 192, two norms of 384 = 370,944 each; head 192·128 + 128 + 256 + 128·6 + 6 = 25,734.
-    ('full', 2_264_454, 2_264_454),
-    ('probe', 25_734, 2_264_454),
+    ('full', 2_265_606, 2_265_606),
+    ('probe', 25_734, 2_265_606),
     # Adapters of rank 32, a block: 4·32·(192 + 192) + 2·32·(192 + 576) = 98,304.
-    ('lora', 615_558, 2_854_278),
-    ('qlora', 615_558, 2_854_278),
+    ('lora', 615_558, 2_855_430),
+    ('qlora', 615_558, 2_855_430),
   ],
 )
 def test_the_base_configuration_has_these_counts(method: str, trainable: int, total: int):

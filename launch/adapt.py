@@ -23,7 +23,9 @@ _PRETRAINED = flags.DEFINE_string(
   "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken; if not given the base "
   'that comes with the package, pretrained on MotionSense',
 )
-_METHOD = flags.DEFINE_string('method', 'lora', 'one of full, probe, lora, qlora, scratch')
+_METHOD = flags.DEFINE_string(
+  'method', 'lora', "one of full, probe, lora, qlora, scratch (the base's architecture, drawn anew)"
+)
 _OUT = flags.DEFINE_string('out', 'adapter', 'a new folder, for adapter and base')
 _RANK = flags.DEFINE_integer('rank', 32, "of lora's and qlora's pairs; they are scaled by 2", lower_bound=1)
 _STEPS = flags.DEFINE_integer('steps', 300, 'to train', lower_bound=1)
@@ -77,13 +79,11 @@ def _adapt() -> None:
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
-  given = None
-  if _METHOD.value != 'scratch':
-    given = Recognizer.load(_PRETRAINED.value).base
-    if given is None:
-      raise UserError(
-        f'--pretrained={_PRETRAINED.value} was trained from scratch and has no base: give another one'
-      )
+  given = Recognizer.load(_PRETRAINED.value).base
+  if given is None:
+    raise UserError(
+      f'--pretrained={_PRETRAINED.value} was trained from scratch and has no base: give another one'
+    )
   recognizer = Recognizer(
     given,
     method=_METHOD.value,

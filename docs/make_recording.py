@@ -10,16 +10,20 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from absl import app, flags
+from absl import flags
 
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording
 from har_jax.data.source import Source
 from har_jax.data.synthetic import corpus_recordings
+from har_jax.errors import UserError
+from launch import command
 
 _OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv')
-_ARCHIVE = flags.DEFINE_string('archive', None, 'whose recordings to take; made-up ones if not given')
+_ARCHIVE = flags.DEFINE_enum(
+  'archive', None, list(ARCHIVES), 'whose recordings to take; made-up ones if not given'
+)
 _SOURCE = flags.DEFINE_string('source', None, "the archive's zip or folder")
 _SUBJECT = flags.DEFINE_string('subject', '1', 'whose recordings, as the archive calls them')
 _WINDOWS = flags.DEFINE_integer(
@@ -29,7 +33,7 @@ _APP_HZ = 100.0
 _BEGAN_NS = 1_767_000_000_000_000_000  # some morning
 
 
-def main(_: list[str]) -> None:
+def main() -> None:
   rng = np.random.default_rng(0)
   parts: list[np.ndarray] = []
   labels: list[tuple[float, float, str]] = []
@@ -55,6 +59,8 @@ def main(_: list[str]) -> None:
       labels.append((start_s, cut_s, span.activity))
       truth.append((cut_s, stop_s, span.activity))
     began_s += length_s
+  if not parts:
+    raise UserError(f'{_ARCHIVE.value} has nobody of the name --subject={_SUBJECT.value}')
   out = pathlib.Path(_OUT.value)
   out.mkdir(parents=True, exist_ok=True)
   rows = np.concatenate(parts)
@@ -73,6 +79,8 @@ def _recordings() -> Iterator[Recording]:
   if _ARCHIVE.value is None:
     yield from corpus_recordings('synth_waist', subjects=1, seconds=30.0)  # one an activity
     return
+  if _SOURCE.value is None:
+    raise UserError(f"--source= {_ARCHIVE.value}'s zip or folder")
   archive = ARCHIVES[_ARCHIVE.value]
   for recording in archive.read(Source(_SOURCE.value), archive.positions[0], collections.Counter()):
     if recording.subject == _SUBJECT.value:
@@ -84,4 +92,4 @@ def _windows_in(length_s: float) -> int:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  command.run(main)

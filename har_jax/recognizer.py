@@ -90,8 +90,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def load(cls, place=None, base=None) -> 'Recognizer':
     """A recogniser of one of five things.
 
-    None: the base that comes with the package. A base's folder, or a pretraining's, .../<target>/pretrain: it is to be fitted. A folder of `save`, or a run's result file,
-    .../seed<k>.json: it is fitted; `base`, a Base or a folder, stands in where theirs lies elsewhere.
+    None: the base that comes with the package; a base's folder, or a pretraining's, .../<target>/pretrain: it is to be fitted.
+    A folder of `save`, or a run's result file, .../seed<k>.json: it is fitted; `base`, a Base or a folder, stands in where theirs lies elsewhere.
     Raises UserError where there is none of these, or where adapter and base do not belong together.
     """
     if place is None:

@@ -23,10 +23,8 @@ class Score:
   windows: int
   macro_f1: float
   accuracy: float
-  names: tuple[
-    str, ...
-  ]  # that occur, of the confusion matrix: rows are what was done, columns what was answered
-  confusion: list[list[int]]
+  names: tuple[str, ...]  # that occur, in the order of `confusion`
+  confusion: list[list[int]]  # rows are what was done, columns what was answered
 
 
 def score(answers: Answers, labelled: Sequence[Recording], *, unknown_below: float = 0.0) -> Score:

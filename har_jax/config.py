@@ -73,6 +73,9 @@ class Model(_Checked):
     '1 or 2',
   )
   mask: float = _share(0.75, 'share of the tokens that pretraining hides')
+  spectrum: bool = _flag(
+    True, 'pretraining reconstructs, beside the samples of hidden tokens, their logarithmic power spectrum'
+  )
   head: tuple[int, ...] = _knob(
     (128,),
     'hidden widths of the classifier head',
@@ -223,6 +226,7 @@ class Experiment:
       model=Model(
         patch=16,
         deviations=False,
+        spectrum=False,
         ffn=384,
         decoder_blocks=6,
         streams=2,

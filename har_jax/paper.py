@@ -50,6 +50,7 @@ class Paper:
   seeds: tuple[int, ...]
   targets: tuple[str, ...]
   tables: tuple[str, ...] = TABLES
+  shard: tuple[int, int] = (0, 1)  # which of each table's runs, of how many parts
 
   def __post_init__(self):
     for name in self.tables:
@@ -72,7 +73,7 @@ class Paper:
       for labels in SCARCE:
         yield self._study('subject', self.targets, ('full', 'lora', 'qlora', 'scratch'), labels=labels)
     if '7' in self.tables:
-      for labels in (*SHARES, *FEW_LABELS):
+      for labels in (*FEW_LABELS, *SHARES):
         yield from self._under_both((self.swept,), ('full', 'lora', 'scratch'), labels=labels)
 
   def _under_both(
@@ -112,4 +113,5 @@ class Paper:
       methods=tuple(methods),
       seeds=self.seeds,
       pretrained=self.out / 'pretrained',
+      shard=self.shard,
     )

@@ -153,6 +153,24 @@ def define_processes() -> Callable[[], Callable[[], bool]]:
   return join
 
 
+def define_shard() -> Callable[[], tuple[int, int]]:
+  """Defines the flag that makes a script one job of several; returns which, of how many."""
+  shard = flags.DEFINE_string(
+    'lodo_shard',
+    '0/1',
+    'i/n: part i, from 0, of all runs in n parts, of which each is a job with the same --out',
+  )
+
+  def which() -> tuple[int, int]:
+    number, _, shards = shard.value.partition('/')
+    try:
+      return int(number), int(shards)
+    except ValueError as error:
+      raise UserError(f'--lodo_shard={shard.value}: give i/n, such as 0/4 to 3/4') from error
+
+  return which
+
+
 def _told_to_stop() -> Callable[[], bool]:
   """Whether SIGTERM has come to this process."""
   told: list[int] = []

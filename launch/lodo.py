@@ -23,11 +23,6 @@ _OUT = flags.DEFINE_string(
 _PRETRAINED = flags.DEFINE_string(
   'pretrained', None, 'folder or bucket of pretrainings to share with other experiments; --out if not given'
 )
-_SHARD = flags.DEFINE_string(
-  'lodo_shard',
-  '0/1',
-  'i/n: part i, from 0, of all runs in n parts, of which each is a job with the same --out',
-)
 _BATCH_RUNS = flags.DEFINE_integer(
   'lodo_batch_runs',
   1,
@@ -48,11 +43,12 @@ _PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
 _experiment = command.define_experiment()
 _set_cpu_devices = command.define_cpu_devices()
 _join = command.define_processes()
+_shard = command.define_shard()
 
 
 def main() -> None:
   experiment = _experiment()  # checked before anything slow is imported
-  seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard(_SHARD.value)
+  seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
   from har_jax import lodo, results
@@ -110,14 +106,6 @@ def _personalise(study, labels: tuple[int, ...], stop: Callable[[], bool]) -> No
         f'({statistics.mean(gains):+.1f}{spread} points, over subjects)',
         flush=True,
       )
-
-
-def _shard(text: str) -> tuple[int, int]:
-  number, _, shards = text.partition('/')
-  try:
-    return int(number), int(shards)
-  except ValueError as error:
-    raise UserError(f'--lodo_shard={text}: give i/n, such as 0/4 to 3/4') from error
 
 
 if __name__ == '__main__':

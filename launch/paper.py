@@ -17,13 +17,14 @@ _PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
 _experiment = command.define_experiment()
 _set_cpu_devices = command.define_cpu_devices()
 _join = command.define_processes()
+_shard = command.define_shard()
 
 _PUBLISHED = ('hhar', 'motionsense', 'pamap2', 'realworld', 'ucihar')
 
 
 def main() -> None:
   experiment = _experiment()
-  seeds = command.whole_numbers('seeds', _SEEDS.value)
+  seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
   from har_jax import lodo, paper, results
@@ -41,6 +42,7 @@ def main() -> None:
     seeds=seeds,
     targets=tuple(_TARGETS.value or here),
     tables=paper.TABLES if _TABLE.value == ['all'] else tuple(_TABLE.value),
+    shard=shard,
   )
   studies = list(whole.studies())
   total, done, began = sum(len(study.runs) for study in studies), 0, time.monotonic()
@@ -56,6 +58,9 @@ def main() -> None:
           f'[{done}/{total}, {minutes:.0f} min] {path}: macro-F1 {result["test"]["macro_f1"]:.3f}', flush=True
         )
   if not mesh.leads():
+    return
+  if shard[1] > 1:
+    print('a part of the runs is done; the same command without --lodo_shard writes the tables once all are')
     return
   for target in whole.targets:
     study = next(study for study in studies if target in study.targets and 'lora' in study.methods)

@@ -45,6 +45,13 @@ def test_tables_2_to_5_are_made_of_the_same_runs(paper: Paper):
   assert _of(paper, '2') == _of(paper, '3') == _of(paper, '4', '5') == _of(paper, '2', '3', '4', '5')
 
 
+def test_shards_of_a_table_are_everything_and_nothing_twice(paper: Paper):
+  parts = [dataclasses.replace(paper, tables=('2',), shard=(number, 2)) for number in (0, 1)]
+  for whole, *halves in zip(_of(paper, '2'), *(part.studies() for part in parts), strict=True):
+    assert sorted(run for half in halves for run in half.runs) == sorted(whole.runs)
+    assert all(dataclasses.replace(half, shard=(0, 1)) == whole for half in halves)
+
+
 def test_table_6_varies_the_rank_alone(paper: Paper):
   studies = _of(paper, '6')
   assert [study.experiment.lora.rank for study in studies[::2]] == list(RANKS)
@@ -58,7 +65,7 @@ def test_table_6_varies_the_rank_alone(paper: Paper):
 
 def test_table_7_varies_the_labels_alone(paper: Paper):
   studies = _of(paper, '7')
-  assert [study.experiment.protocol.labels for study in studies[::2]] == [*SHARES, *FEW_LABELS]
+  assert [study.experiment.protocol.labels for study in studies[::2]] == [*FEW_LABELS, *SHARES]
   for study in studies:
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
 

@@ -15,7 +15,7 @@ from har_jax import config
 from har_jax.bench import running
 from har_jax.bench.running import CLASSES
 from har_jax.errors import UserError
-from har_jax.model import transformer
+from har_jax.model import tokens as ours
 
 _ADAPTED = ('query', 'key', 'value', 'output', 'up', 'down')
 _POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as ours
@@ -159,12 +159,24 @@ def _embedded(signal, model: config.Model):
   cut = signal.reshape(len(signal), model.tokens, model.patch, config.CHANNELS)
   if not model.deviations:
     return cut.flatten(2)
-  log = 0.5 * torch.log(cut.var(dim=2, correction=0) + transformer.STILL)
-  return torch.cat([cut.flatten(2), (log - transformer.LOG_MEAN) / transformer.LOG_DEVIATION], dim=-1)
+  log = 0.5 * torch.log(cut.var(dim=2, correction=0) + ours.STILL)
+  return torch.cat([cut.flatten(2), (log - ours.LOG_MEAN) / ours.LOG_DEVIATION], dim=-1)
+
+
+def _wanted(signal, model: config.Model):
+  """What is reconstructed of a token, [b, t, q], as ours."""
+  cut = signal.reshape(len(signal), model.tokens, model.patch, config.CHANNELS)
+  if not model.spectrum:
+    return cut.flatten(2)
+  waves = torch.fft.rfft(cut - cut.mean(dim=2, keepdim=True), dim=2)[:, :, 1:]
+  logs = torch.log(torch.view_as_real(waves).square().sum(dim=-1) / model.patch + ours.SILENT)
+  return torch.cat(
+    [cut.flatten(2), ((logs - ours.LOG_POWER_MEAN) / ours.LOG_POWER_DEVIATION).flatten(2)], dim=-1
+  )
 
 
 def _values(model: config.Model) -> int:
-  """q."""
+  """q of `_embedded`."""
   return (model.patch + model.deviations) * config.CHANNELS
 
 
@@ -234,7 +246,7 @@ class Autoencoder(nn.Module):
     self.decoder_positions = _started(1, model.tokens, model.width)
     self.decoder_blocks = nn.ModuleList(Block(model) for _ in range(model.decoder_blocks))
     self.decoder_norm = nn.LayerNorm(model.width, eps=_EPSILON)
-    self.reconstruct = nn.Linear(model.width, model.patch * config.CHANNELS)
+    self.reconstruct = nn.Linear(model.width, ours.values_wanted(model))
 
   def forward(self, signal):
     order = torch.rand(len(signal), self.model.tokens).argsort(dim=1)
@@ -242,7 +254,6 @@ class Autoencoder(nn.Module):
 
   def error(self, signal, visible):
     """The error where these tokens [b, v] are visible, in rising order."""
-    wanted = signal.reshape(len(signal), self.model.tokens, -1)
     embedded = self.embed(_embedded(signal, self.model)) + self.positions
     places = visible[:, :, None].expand(-1, -1, embedded.shape[-1])
     x = embedded.gather(1, places)
@@ -252,6 +263,6 @@ class Autoencoder(nn.Module):
     x = self.mask_token.to(x.dtype).expand(embedded.shape).scatter(1, places, x) + self.decoder_positions
     for block in self.decoder_blocks:
       x = block(x)
-    errors = (self.reconstruct(self.decoder_norm(x)) - wanted).square().mean(dim=-1)
+    errors = (self.reconstruct(self.decoder_norm(x)) - _wanted(signal, self.model)).square().mean(dim=-1)
     mask = torch.ones_like(errors).scatter(1, visible, 0.0)  # one: hidden from the encoder
     return (errors * mask).sum() / mask.sum()

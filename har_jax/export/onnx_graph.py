@@ -15,8 +15,8 @@ import har_jax
 from har_jax import config
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
-from har_jax.model import transformer
 from har_jax.model.layers import stream_name
+from har_jax.model.tokens import LOG_DEVIATION, LOG_MEAN, STILL
 
 _OPSET = 20  # the first with Gelu
 _IR = 9  # of the time of that opset: onnx writes the newest otherwise, and older runtimes refuse it
@@ -130,11 +130,11 @@ class _Graph:
     apart = self.add('Sub', cut, mean, name=f'{module}/apart')
     squares = self.add('Mul', apart, apart, name=f'{module}/squares')
     variance = self.add('ReduceMean', squares, axis, name=f'{module}/variance', keepdims=0)
-    still = self._constant(f'{module}/still', np.float32(transformer.STILL))
+    still = self._constant(f'{module}/still', np.float32(STILL))
     log = self.add('Log', self.add('Add', variance, still, name=f'{module}/moving'), name=f'{module}/log')
     # (log / 2 - mean) / deviation
-    slope = self._constant(f'{module}/slope', np.float32(0.5 / transformer.LOG_DEVIATION))
-    offset = self._constant(f'{module}/offset', np.float32(transformer.LOG_MEAN / transformer.LOG_DEVIATION))
+    slope = self._constant(f'{module}/slope', np.float32(0.5 / LOG_DEVIATION))
+    offset = self._constant(f'{module}/offset', np.float32(LOG_MEAN / LOG_DEVIATION))
     return self.add(
       'Sub', self.add('Mul', log, slope, name=f'{module}/sloped'), offset, name=f'{module}/log_deviations'
     )

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from har_jax import results
+from har_jax import config, results
 from har_jax.data import folds
 from har_jax.lodo.adaptation import Begun, begin
 from har_jax.lodo.pretraining import pretrained_autoencoder, pretrained_encoder
@@ -86,7 +86,8 @@ def _reconstruction(study: Study, target: str) -> dict[str, Any]:
   model = experiment.model
   visible, mask = draw_mask(jax.random.key(0), len(signal), model.tokens, model.hidden)
   filled: Any = Autoencoder(model, experiment.precision).apply(nest(held), jnp.asarray(signal), visible)
-  filled = np.asarray(filled).reshape(signal.shape)
+  samples = model.patch * config.CHANNELS  # come first, before the spectrum
+  filled = np.asarray(filled)[..., :samples].reshape(signal.shape)
   return {
     'format': 'har_jax reconstruction 1',
     'target': target,

@@ -1,6 +1,7 @@
 """Flax modules. They know no method and no file: what they do follows from the variables they are given."""
 
 from har_jax.model.masking import draw_mask
-from har_jax.model.transformer import Autoencoder, Classifier, patches, reconstruction_error
+from har_jax.model.tokens import wanted
+from har_jax.model.transformer import Autoencoder, Classifier, reconstruction_error
 
-__all__ = ['Autoencoder', 'Classifier', 'draw_mask', 'patches', 'reconstruction_error']
+__all__ = ['Autoencoder', 'Classifier', 'draw_mask', 'reconstruction_error', 'wanted']

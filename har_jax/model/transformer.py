@@ -1,6 +1,6 @@
 """The encoder, its decoder for pretraining, and the classifier on top.
 
-b batch, n samples, c channels, t tokens, v visible tokens, q values a patch, d width, y classes.
+b batch, n samples, c channels, t tokens, v visible tokens, q values wanted of a token, d width, y classes.
 """
 
 import flax.linen as nn
@@ -10,30 +10,9 @@ from jaxtyping import Array, Bool, Float, Int
 from har_jax import config
 from har_jax.model import masking
 from har_jax.model.layers import Block, Dense, stream_name
+from har_jax.model.tokens import given, values_wanted
 
 _POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as in BERT and MAE
-
-
-def patches(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t q']:
-  """The window's samples, cut into tokens."""
-  batch, samples, channels = signal.shape
-  return signal.reshape(batch, samples // patch, patch * channels)
-
-
-# The logarithm's mean and deviation over HAPT, MotionSense, DSADS and WISDM at patch 16, in normalised units; and the square of
-# what counts as no movement there: a sensor's noise.
-LOG_MEAN, LOG_DEVIATION, STILL = -2.6, 2.0, 1e-5
-
-
-def log_deviations(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t c']:
-  """The logarithm of each patch's and channel's deviation, brought to the size of one.
-
-  Whether a still sensor is held up by a person or by a chair is hundredths of what walking does, so that a linear embedding of the samples
-  hides it.
-  """
-  batch, samples, channels = signal.shape
-  variance = jnp.var(signal.reshape(batch, samples // patch, patch, channels), axis=2)
-  return (0.5 * jnp.log(variance + STILL) - LOG_MEAN) / LOG_DEVIATION
 
 
 class Encoder(nn.Module):
@@ -54,7 +33,7 @@ class Encoder(nn.Module):
     start = nn.initializers.normal(_POSITION_DEVIATION)
     embedded = [
       Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(
-        self._embedded(part)
+        given(part, model)
       )
       for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
     ]
@@ -68,16 +47,9 @@ class Encoder(nn.Module):
       tokens = Block(model.ffn, model.heads, model.streams, self.precision, name=f'block_{i}')(tokens)
     return nn.LayerNorm(name='norm')(tokens), jnp.tile(mask_token, model.streams)
 
-  def _embedded(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b t q']:
-    """What the embedding is given of a stream's channels."""
-    samples = patches(signal, self.model.patch)
-    if not self.model.deviations:
-      return samples
-    return jnp.concatenate([samples, log_deviations(signal, self.model.patch)], axis=-1)
-
 
 class Decoder(nn.Module):
-  """All tokens, hidden ones as mask tokens, to reconstructed patches; blocks like the encoder's."""
+  """All tokens, hidden ones as mask tokens, to what is wanted of each; blocks like the encoder's."""
 
   model: config.Model
   precision: config.Precision = config.Precision()
@@ -94,9 +66,7 @@ class Decoder(nn.Module):
     )
     for i in range(model.decoder_blocks):
       tokens = Block(model.ffn, model.heads, model.streams, self.precision, name=f'block_{i}')(tokens)
-    return Dense(model.patch * config.CHANNELS, self.precision, name='reconstruct')(
-      nn.LayerNorm(name='norm')(tokens)
-    )
+    return Dense(values_wanted(model), self.precision, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))
 
 
 class Autoencoder(nn.Module):

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstruction_error
+from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error, wanted
 from har_jax.train import metrics
 from har_jax.train.mesh import PerWindow, on_one
 from har_jax.variables import Variables, flatten, nest, split
@@ -50,7 +50,7 @@ class Reconstruct:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
     reconstructed = per_window(self._reconstruct, variables, signal, visible)
-    return reconstruction_error(reconstructed, patches(signal, self.model.patch), mask), {}
+    return reconstruction_error(reconstructed, wanted(signal, self.model), mask), {}
 
   def _reconstruct(self, variables: Variables, signal: Array, visible: Array) -> Any:
     return self._autoencoder.apply(nest(variables), signal, visible)

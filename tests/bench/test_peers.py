@@ -11,7 +11,7 @@ import pytest
 from har_jax import config, variables
 from har_jax.bench import running
 from har_jax.errors import UserError
-from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstruction_error
+from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error, wanted
 
 torch = pytest.importorskip('torch')
 peers: Any = pytest.importorskip('har_jax.bench.peers')
@@ -71,7 +71,7 @@ def test_the_autoencoder_is_ours(tiny: config.Model, drawn: Callable[..., Any]):
   ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL, visible)))
   theirs = _with_ours(peers.Autoencoder(tiny), ours)
   reconstructed: Any = model.apply(variables.nest(ours), _SIGNAL, visible)
-  expected = reconstruction_error(reconstructed, patches(_SIGNAL, tiny.patch), mask).mean()
+  expected = reconstruction_error(reconstructed, wanted(_SIGNAL, tiny), mask).mean()
   with torch.inference_mode():
     error = theirs.error(torch.tensor(np.asarray(_SIGNAL)), torch.tensor(np.asarray(visible)).long())
   assert float(error) == pytest.approx(float(expected), rel=1e-5)

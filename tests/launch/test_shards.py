@@ -77,7 +77,7 @@ def test_two_jobs_started_at_once_pretrain_once_and_both_finish(
   assert [entry['step'] for entry in steps if 'loss' in entry] == list(range(1, 21))
   assert len(list(folder.glob('events*'))) == 1
   waited = [err.count('synth_waist: pretraining on synth_thigh: process ') for _, _, err in ended]
-  assert sorted(waited) == [0, 1]
+  assert sum(waited) <= 1  # none, where one job was so slow to start that the other had done it
   assert not list(tmp_path.rglob('lock'))
   (seconds,) = {json.loads((tmp_path / name).read_text())['seconds']['pretraining'] for name in _RESULTS}
   assert seconds == json.loads((folder / 'pretrained.json').read_text())['seconds']

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from har_jax import config, peft, variables
-from har_jax.model import Autoencoder, Classifier, draw_mask, patches, reconstruction_error
-from har_jax.model.transformer import Encoder, log_deviations
+from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error
+from har_jax.model.tokens import patches
+from har_jax.model.transformer import Encoder
 from har_jax.train.objective import Classify, Reconstruct
 
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
@@ -23,23 +24,6 @@ def _windows(count: int, seed: int = 0) -> jax.Array:
 
 def _init_encoder(model: config.Model) -> Callable[[jax.Array], dict]:
   return lambda key: Encoder(model).init(key, _windows(2))
-
-
-def test_patches_are_runs_of_samples():
-  signal = np.arange(128 * 6, dtype=np.float32).reshape(1, 128, 6)
-  cut = patches(jnp.asarray(signal), 32)
-  assert cut.shape == (1, 4, 192)
-  np.testing.assert_array_equal(cut[0, 1], signal[0, 32:64].reshape(-1))
-
-
-def test_deviations_are_each_patchs_own_on_a_scale_that_shows_small_ones():
-  signal = np.full((1, 128, 6), 3.0, np.float32)
-  signal[0, 64:96, 2] += np.tile([-2.0, 2.0], 16)
-  given = np.asarray(log_deviations(jnp.asarray(signal), 32))
-  # (log deviation + 2.6) / 2, which noise keeps off minus infinity.
-  expected = np.full((4, 6), (0.5 * np.log(1e-5) + 2.6) / 2)
-  expected[2, 2] = (np.log(2) + 2.6) / 2
-  np.testing.assert_allclose(given[0], expected, atol=1e-5)
 
 
 def test_without_deviations_a_token_is_embedded_from_its_samples_alone(tiny: config.Model, drawn: Draw):

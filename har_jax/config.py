@@ -148,11 +148,11 @@ class Protocol(_Checked):
     0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'
   )
   validation_share: float = _knob(
-    0.1, 'share of the subjects or windows to choose by', lambda v: 0 < v < 1, 'between 0 and 1'
+    0.1, 'share of the subjects or windows to validate on', lambda v: 0 < v < 1, 'between 0 and 1'
   )
   labels: str = _knob(
     '0.7',
-    'labels to fit and choose with: a share of all windows (0.1), or n a class in each part (10/class)',
+    'labels to fit and validate with: a share of all windows (0.1), or n a class in each part (10/class)',
     lambda value: _is_budget(value),
     'a share over 0 and up to 1 such as 0.1, or a number a class such as 10/class',
   )
@@ -205,7 +205,10 @@ class Training(_Checked):
     False, 'each window of a step begins at a sample drawn at random, and goes on from its end to its start'
   )
   evaluations: int = _count(10, 'validations, evenly over the run, each with a checkpoint')
-  patience: int = _not_negative(0, 'validations without gain before the run ends early; 0: never')
+  patience: int = _not_negative(
+    0,
+    'validations without gain before the run ends early, with the best of them kept; 0: never, and the last step is kept',
+  )
 
 
 @dataclasses.dataclass(frozen=True)

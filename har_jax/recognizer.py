@@ -37,9 +37,9 @@ from har_jax.peft import METHODS
 from har_jax.train import loop
 from har_jax.train.objective import Classify
 
-_EVALUATIONS = 10  # of a fit at most, to choose its step by
+_EVALUATIONS = 10  # of a fit at most, to show how it goes
 _STEPS_BETWEEN = 10  # two evaluations, at least: each takes as long as some steps
-_FEWEST = 5  # windows of a class, below which none is kept apart to choose by
+_FEWEST = 5  # windows of a class, below which none is kept apart to measure by
 _FEWEST_SUBJECTS = 4  # with fewer, windows are kept apart, not people
 _DRAWS = 100  # of subjects, until the others show every class
 _STILL = (
@@ -56,8 +56,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   base: a `files.Base`, or the folder of one; None for the method 'scratch' alone.
   method: full, probe, lora, qlora or scratch; rank and alpha are lora's and qlora's.
   steps, of `batch` windows each, at the peak `learning_rate`; under full, the base's own weights move at half of it.
-  validation: a share of the subjects, or of each class's windows, that is kept apart to choose the best step by; 0 for none, and the
-    last step. Windows mostly overlap, so give `fit` the subjects where you know them.
+  validation: a share of the subjects, or of each class's windows, that is kept apart to measure and calibrate by; 0 for none.
+    Windows mostly overlap, so give `fit` the subjects where you know them.
   verbose: a progress bar.
   """
 
@@ -129,7 +129,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def fit(self, X, y, subjects=None, held_out=None) -> 'Recognizer':
     """`subjects` says whose each window is, by any name. Fitting again starts anew.
 
-    `held_out`, True: this window is kept apart to choose by; it stands in for the share that `validation` draws.
+    `held_out`, True: this window is kept apart to measure by; it stands in for the share that `validation` draws.
     Raises UserError: windows or labels that are not as the class says, fewer than two classes, parameters out of range.
     """
     signals = _windows(X)
@@ -140,8 +140,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     normaliser = normalise.fit(signals[~held_out])
     all_of = {'signal': normaliser(signals), 'label': labels}
     learned = {name: array[~held_out] for name, array in all_of.items()}
-    # Without any to choose by, those learned from, heeded by nobody: there is one validation, after the last step.
-    chosen_by = {name: array[held_out] for name, array in all_of.items()} if by else learned
+    # Without any to measure by, those learned from, heeded by nobody: there is one validation, after the last step.
+    measured_by = {name: array[held_out] for name, array in all_of.items()} if by else learned
     objective = Classify(experiment.model, len(classes), experiment.precision)
     head_key, adapter_key = jax.random.split(jax.random.key(int(self.seed)))
     started = objective.init(head_key) | (base.variables if base is not None and method.pretrained else {})
@@ -154,7 +154,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         statistics,
         frozen,
         learned,
-        chosen_by,
+        measured_by,
         int(self.seed),
         folder=pathlib.Path(folder),
         title=f'{method.name}, {len(classes)} classes',
@@ -166,7 +166,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         pretrained=method.pretrained,
         progress=bool(self.verbose),
       )
-    (best,) = (entry for entry in end.history if entry['step'] == end.step)
+    (last,) = (entry for entry in end.history if entry['step'] == end.step)
     card = {
       'method': method.name,
       'rank': experiment.lora.rank,
@@ -176,7 +176,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       'precision': config.to_json(experiment.precision),
       'classes': classes.tolist(),
       'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
-      'metrics': {'validation': {name: best[name] for name in ('macro_f1', 'accuracy')} if by else None},
+      'metrics': {'validation': {name: last[name] for name in ('macro_f1', 'accuracy')} if by else None},
       # Numbers alone: an adapter is given away, and names of people are nobody's business.
       'split': {
         'by': by or 'none kept apart, the last step',
@@ -267,7 +267,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     )
 
   def _hold_out(self, labels: Int[np.ndarray, 'w'], subject: Any) -> tuple[np.ndarray, str]:
-    """True: kept apart to choose by; and by what, empty where none is."""
+    """True: kept apart to measure by; and by what, empty where none is."""
     apart = np.zeros(len(labels), bool)
     if not self.validation or np.bincount(labels).min() < _FEWEST:
       return apart, ''

@@ -35,7 +35,7 @@ _SEED = flags.DEFINE_integer('seed', 0, 'draws head, adapters and order', lower_
 _VALIDATION = flags.DEFINE_float(
   'validation',
   0.2,
-  'share of each activity, the last of it, kept apart to choose by and to calibrate on; 0 for none',
+  'share of each activity, the last of it, kept apart to measure by and to calibrate on; 0 for none',
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
 
@@ -136,9 +136,7 @@ def _tell_held_out(labels, held_out, predicted, overlapping: int) -> None:
     f'Macro-F1 {measured["macro_f1"]:.3f}, accuracy {measured["accuracy"]:.3f}, on {len(true)} windows that were not learned '
     f'from: the last {_VALIDATION.value:.0%} of each activity ({overlapping} between were left out, as they overlap both).'
   )
-  print(
-    'They are of the same recording, and the step was chosen by them: expect less on another day, and less on another person.'
-  )
+  print('They are of the same recording: expect less on another day, and less on another person.')
 
 
 def _tell_all(labels) -> None:

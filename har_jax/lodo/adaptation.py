@@ -1,4 +1,4 @@
-"""Adaptation of a pretrained encoder to a target: train, choose on validation, test once."""
+"""Adaptation of a pretrained encoder to a target: train, validate, test once."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ def adapt_and_test(
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> dict[int, dict[str, Any]]:
-  """Runs, by seed, side by side: split, adapt, train, choose on validation, test once."""
+  """Runs, by seed, side by side: split, adapt, train, validate, test once."""
   experiment = study.experiment
   begun = {seed: begin(study, target, method, base, seed) for seed in identities}
   if not begun:

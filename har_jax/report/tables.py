@@ -246,7 +246,7 @@ def _of_target(group: Group, target: str) -> str:
     f'{target} ({", ".join(sorted({data["position"] for data in told}))}): '
     f'{_range((len(data["classes"]) for data in told), "{}")} classes; '
     f'{_range((data["windows"]["train"] for data in told), "{:,}")} labelled windows to train and '
-    f'{_range((data["windows"]["validation"] for data in told), "{:,}")} to choose by; tested on '
+    f'{_range((data["windows"]["validation"] for data in told), "{:,}")} to validate on; tested on '
     f'{_range((data["windows"]["test"] for data in told), "{:,}")} windows of '
     f'{_range((len(data["subjects"]["test"]) for data in told), "{}")} subjects; '
     f'pretrained on {", ".join(group.sources[target])}.'
@@ -267,7 +267,7 @@ def _model(group: Group) -> str:
 def _length(group: Group, part: str) -> str:
   training = group.experiment[part]
   capped = f', {training["max_steps"]:,} steps at most' if training['max_steps'] else ''
-  patience = f', ended after {training["patience"]} validations without gain' if training['patience'] else ''
+  patience = f', ended after {training["patience"]} validations without gain, the best kept' if training['patience'] else ''
   return f'{training["epochs"]:g} epochs{capped}{patience}'
 
 

@@ -45,7 +45,7 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-  """A run's end: the variables that the best validation saw, and how it came to them."""
+  """A run's end: its last variables or, with patience, those that the best validation saw; and how it came to them."""
 
   variables: Variables  # trainable and batch statistics
   step: int
@@ -210,10 +210,13 @@ class _Sitting:
     return self._earlier + time.monotonic() - self._began
 
   def end(self) -> Trained:
-    # Of equals the later, as its checkpoint is kept.
-    best = max(reversed(self._history), key=lambda entry: entry['score'])
-    chosen = self._checkpoints.variables(best['step'], self.run.trainable | self.run.statistics)
-    return Trained(chosen, best['step'], self._history, self._optimizer_bytes, self._history[-1]['seconds'])
+    if self._patience:
+      # Of equals the later, as its checkpoint is kept.
+      kept = max(reversed(self._history), key=lambda entry: entry['score'])
+    else:
+      kept = self._history[-1]
+    chosen = self._checkpoints.variables(kept['step'], self.run.trainable | self.run.statistics)
+    return Trained(chosen, kept['step'], self._history, self._optimizer_bytes, self._history[-1]['seconds'])
 
 
 def _stack(trees: Sequence[Any]) -> Any:

@@ -158,11 +158,11 @@ def test_the_caption_tells_what_was_run(result):
   markdown = tables.table2([changed])
   for told in (
     'Labels: 0.7 of all windows. Normalised on the train part. Classes: locomotion.',
-    'wisdm (pocket): 2 classes; 600 labelled windows to train and 100 to choose by;',
+    'wisdm (pocket): 2 classes; 600 labelled windows to train and 100 to validate on;',
     'tested on 301 windows of 2 subjects;',
     'pretrained on dsads, hhar.',
     '6 blocks of width 192',
-    'Fine-tuning: 50 epochs, 60 steps at most, ended after 4 validations without gain.',
+    'Fine-tuning: 50 epochs, 60 steps at most, ended after 4 validations without gain, the best kept.',
     'Seeds: 1.',
     'Device: cpu (x86_64 host, 2 cores). Versions: har_jax 0.1.0, jax 0.10.2.',
   ):

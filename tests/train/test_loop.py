@@ -210,13 +210,23 @@ def _scripted(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list[byte
     ([-3.0, -1.0, -2.0, -2.0, -2.0], 1),
   ],
 )
-def test_the_best_by_validation_is_returned_not_the_last(
+def test_with_patience_the_best_by_validation_is_returned(
   tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], best: int
 ):
   seen = _scripted(monkeypatch, scores)
-  done = _train(tmp_path)
+  done = _train(tmp_path, training=dataclasses.replace(_TRAINING, patience=5))
   assert np.asarray(done.variables['params/head/kernel']).tobytes() == seen[best]
   assert done.step == done.history[best]['step']
+  assert len(set(seen)) == 5
+
+
+def test_without_patience_the_last_step_is_returned_whatever_validation_says(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  seen = _scripted(monkeypatch, [0.1, 0.5, 0.3, 0.2, 0.1])
+  done = _train(tmp_path)
+  assert np.asarray(done.variables['params/head/kernel']).tobytes() == seen[-1]
+  assert done.step == done.history[-1]['step']
   assert len(set(seen)) == 5
 
 

@@ -267,7 +267,11 @@ def _model(group: Group) -> str:
 def _length(group: Group, part: str) -> str:
   training = group.experiment[part]
   capped = f', {training["max_steps"]:,} steps at most' if training['max_steps'] else ''
-  patience = f', ended after {training["patience"]} validations without gain, the best kept' if training['patience'] else ''
+  patience = (
+    f', ended after {training["patience"]} validations without gain, the best kept'
+    if training['patience']
+    else ''
+  )
   return f'{training["epochs"]:g} epochs{capped}{patience}'
 
 

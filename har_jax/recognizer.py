@@ -166,7 +166,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         pretrained=method.pretrained,
         progress=bool(self.verbose),
       )
-    (last,) = (entry for entry in end.history if entry['step'] == end.step)
+    last = end.history[-1]
     card = {
       'method': method.name,
       'rank': experiment.lora.rank,
@@ -179,7 +179,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       'metrics': {'validation': {name: last[name] for name in ('macro_f1', 'accuracy')} if by else None},
       # Numbers alone: an adapter is given away, and names of people are nobody's business.
       'split': {
-        'by': by or 'none kept apart, the last step',
+        'by': by or 'none kept apart',
         'windows': {'train': len(learned['label']), 'validation': int(held_out.sum())},
       },
       'training': {

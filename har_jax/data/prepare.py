@@ -7,7 +7,6 @@ import itertools
 import logging
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Iterator
 
 from har_jax import __version__, results
@@ -16,13 +15,12 @@ from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import Recording
 from har_jax.data.resample import resample
-from har_jax.data.source import Source
+from har_jax.data.source import UNREADABLE, Source
 from har_jax.errors import UserError
 
 _DEPTH = 3  # folders below the one given in which archives are looked for
 _INNER_ZIPS = 8  # zips within a zip that are opened to recognise it; each may be hundreds of megabytes
 _FILES = 2000  # of an extracted folder that are looked at to recognise it
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
 def prepare(
@@ -137,7 +135,7 @@ def _holds(folder: pathlib.Path, marker: str) -> bool:
         name = file.relative_to(folder).as_posix()
         names = [name]
         if file.suffix == '.zip' and file.is_file():
-          with contextlib.suppress(*_UNREADABLE), zipfile.ZipFile(file) as inner:
+          with contextlib.suppress(*UNREADABLE), zipfile.ZipFile(file) as inner:
             names = [f'{name}/{entry}' for entry in inner.namelist()]
         if fnmatch.filter(names, marker):
           return True
@@ -155,7 +153,7 @@ def _of_zip(path: pathlib.Path) -> Archive | None:
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
             archive = _of_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive
-  except _UNREADABLE as error:
+  except UNREADABLE as error:
     logging.getLogger(__name__).warning('%s passed over: %s', path, error)
     return None
 

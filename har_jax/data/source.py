@@ -20,11 +20,8 @@ from jaxtyping import Shaped
 from har_jax.errors import UserError
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError)  # what a damaged or truncated zip raises
-_UNREADABLE = (
-  *_DAMAGE,
-  NotImplementedError,
-  RuntimeError,
-)  # and one with odd compression or a password, when opened
+# And one with odd compression or a password, when opened.
+UNREADABLE = (*_DAMAGE, NotImplementedError, RuntimeError)
 
 
 class Source:
@@ -52,7 +49,7 @@ class Source:
     if self.path.is_file():
       try:
         self._outer = zipfile.ZipFile(self.path)
-      except _UNREADABLE as error:
+      except UNREADABLE as error:
         size = self.path.stat().st_size
         raise UserError(
           f'{self.path} is not a zip, or a truncated one ({size} bytes): download it again'
@@ -95,7 +92,7 @@ class Source:
     complaint = f'{self.path}: {name} cannot be read; is the download complete?'
     try:
       file = open(self.path / name, 'rb') if holder is None else holder.open(inner)  # noqa: SIM115
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
       raise UserError(f'{complaint} ({error})') from error
     try:
       with file:
@@ -140,7 +137,7 @@ class Source:
         content = io.BytesIO(file.read())
       try:
         self._inner = zip_name, zipfile.ZipFile(content)
-      except _UNREADABLE as error:
+      except UNREADABLE as error:
         raise UserError(
           f'{self.path}: {zip_name} inside is no zip, or a truncated one: download it again'
         ) from error

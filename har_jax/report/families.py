@@ -11,6 +11,7 @@ SPLIT = ('protocol.split', 'protocol.normalise')  # the paper's split comes with
 LABELS = ('protocol.labels',)
 RANK = ('lora.rank',)
 _COMPARED = ('full', 'lora', 'qlora')  # what the paper compares
+_SWEEP = 3  # so many values of a knob are a sweep
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +97,25 @@ def families(found: Sequence[dict[str, Any]], free: tuple[str, ...] = ()) -> lis
     )
     for members in gathered
   ]
+
+
+def without_sweeps(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+  """The results, but of each sweep over rank or labels only those of the experiment with the most runs.
+
+  Tables VI and VII show a sweep; a table of its own for each point would bury the others.
+  Raises UserError as `families` does.
+  """
+  sweeps = [
+    family for free in (RANK, LABELS) for family in families(found, free) if len(family.members) >= _SWEEP
+  ]
+  points = {
+    id(run)
+    for sweep in sweeps
+    for each in sweep.members
+    if each is not max(sweep.members, key=lambda group: len(group.every_run))
+    for run in each.every_run
+  }
+  return [run for run in found if id(run) not in points]
 
 
 def _entry(experiment: dict[str, Any], name: str) -> Any:

@@ -59,13 +59,13 @@ def html(
   import jinja2
   import markupsafe
 
-  sections = tables.sections(results, beside=beside)
+  sections, kept = tables.sections(results, beside=beside), families.without_sweeps(results)
   parts = [
     _tables(sections),
     _differences(sections),
-    _sections('leakage', 'What a split by window gives away', sweeps.leakage(results)),
+    _sections('leakage', 'What a split by window gives away', sweeps.leakage(kept)),
     _sections('pretraining', 'What pretraining is worth', sweeps.pretraining(results)),
-    _sections('seconds', 'Seconds of training', paper.table5(results, beside=beside)),
+    _sections('seconds', 'Seconds of training', paper.table5(kept, beside=beside)),
     *_of_largest(sections),
     curves.ranks(results, beside=beside),
     curves.labels(results, beside=beside),

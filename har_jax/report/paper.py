@@ -16,18 +16,26 @@ from har_jax.report.section import NONE, Footnotes, Row, Section, span, spread_o
 
 Result = dict[str, Any]
 _ADAPTED = ('lora', 'qlora')
+_NOT_OF_SWEEPS = ('2', '5', 'leakage', 'statistics')
 _THEIR_MODEL = "the published figures are of the paper's model (preset `paper`) with a head for nine classes"
 
 
 def markdown(results: Sequence[Result], names: Sequence[str] = ('all',), *, beside: bool = True) -> str:
   """The tables of these names ('2' to '7', 'leakage', 'pretraining', 'statistics'; 'all'), in this order.
 
-  `beside`: with the published figures. Raises UserError for another name, and where one run occurs twice.
+  `beside`: with the published figures. Beside Tables VI and VII the others leave a sweep's points to these.
+  Raises UserError for another name, and where one run occurs twice.
   """
   if unknown := [name for name in names if name not in (*TABLES, 'all')]:
     raise UserError(f'no table {", ".join(unknown)}; one of {", ".join(TABLES)}, all')
   chosen = list(TABLES) if 'all' in names else list(dict.fromkeys(names))
-  return '\n'.join(TABLES[name](results, beside) for name in chosen)
+  if not {'6', '7'} <= set(chosen):
+    return '\n'.join(TABLES[name](results, beside) for name in chosen)
+  kept = families.without_sweeps(results)
+  made = [TABLES[name](kept if name in _NOT_OF_SWEEPS else results, beside) for name in chosen]
+  if left := len(results) - len(kept):
+    made[0] += f'\n{left} runs more, points of sweeps over rank or labels, are in Tables VI and VII.\n'
+  return '\n'.join(made)
 
 
 # --- Table III

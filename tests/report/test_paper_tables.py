@@ -1,6 +1,7 @@
 """Tables III to VII and what the paper has none of: figures worked out by hand, nothing mixed, nothing made up."""
 
 import copy
+import re
 
 import pytest
 
@@ -347,6 +348,30 @@ def test_markdown_has_the_tables_asked_for(result):
     assert told in everything
   with pytest.raises(UserError, match='no table 9; one of 2, 3'):
     paper.markdown(found, ['9'])
+
+
+def test_a_sweeps_points_are_in_the_sweeps_table_alone(result):
+  found = [
+    *(result(method=method) for method in ('full', 'lora')),
+    *(result(method='lora', rank=rank) for rank in (8, 16)),
+    *(result(method='lora', labels=labels) for labels in ('0.3', '5/class')),
+  ]
+  text = paper.markdown(found)
+  headings = [line for line in text.splitlines() if line.startswith('## Table')]
+  assert [line for line in headings if line.startswith(('## Table 1', '## Table 2', '## Table V.'))] == [
+    '## Table 1. Split by subject, labels 0.7',
+    '## Table V. Seconds of training, split by subject, labels 0.7',
+  ]
+  assert '\n4 runs more, points of sweeps over rank or labels, are in Tables VI and VII.\n' in text
+  assert all(re.search(rf'\| wisdm +\| +{point} ', text) for point in ('0.3', '5/class', '16', '8'))
+  assert 'Table 4. Split by subject, labels 5/class' in paper.markdown(found[:4] + found[5:], ['2', '7'])
+
+
+def test_two_budgets_are_no_sweep_and_keep_their_tables(result):
+  found = [result(), result(method='lora'), result(labels='0.1')]
+  text = paper.markdown(found)
+  assert '## Table 2. Split by subject, labels 0.1' in text
+  assert 'runs more' not in text
 
 
 def test_a_section_is_heading_caption_table_and_footnotes():

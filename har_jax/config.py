@@ -43,6 +43,11 @@ def _names(default: tuple, text: str) -> Any:
   return _knob(default, text, lambda value: len(value) > 0, 'at least one entry')
 
 
+def _later(knob: Any) -> Any:
+  """A knob that came later: JSON leaves it out at its default, so that what was made before it stays what it was."""
+  return dataclasses.field(default=knob.default, metadata=knob.metadata | {'later': True})
+
+
 class _Checked:
   def __post_init__(self):
     for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -160,6 +165,12 @@ class Protocol(_Checked):
     'train', ('train', 'dataset'), 'windows that the mean and deviation are taken from'
   )
   classes: str = _choice('locomotion', ('locomotion', 'all'), 'activities of the target to tell apart')
+  unlabelled_steps: int = _later(
+    _not_negative(
+      0,
+      "steps that pretraining goes on over the target's own train part, whose labels it does not see; before any adapting",
+    )
+  )
 
   def __post_init__(self):
     super().__post_init__()
@@ -257,13 +268,17 @@ PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Exp
 
 def to_json(config: Any) -> dict[str, Any]:
   """A dataclass as plain JSON values."""
-  plain = dataclasses.asdict(config)
-  return {name: _plain(value) for name, value in plain.items()}
+  knobs = {field: getattr(config, field.name) for field in dataclasses.fields(config)}
+  return {
+    field.name: _plain(value)
+    for field, value in knobs.items()
+    if not (field.metadata.get('later') and value == field.default)
+  }
 
 
 def _plain(value: Any) -> Any:
-  if isinstance(value, dict):
-    return {name: _plain(entry) for name, entry in value.items()}
+  if dataclasses.is_dataclass(value):
+    return to_json(value)
   return list(value) if isinstance(value, tuple) else value
 
 

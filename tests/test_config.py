@@ -18,6 +18,14 @@ def test_an_experiment_survives_json(preset: str):
   assert hash(config.from_json(config.Experiment, json.loads(text))) == hash(experiment)
 
 
+def test_a_later_knob_is_told_only_where_it_is_turned():
+  plain, turned = config.Protocol(), config.Protocol(unlabelled_steps=5)
+  assert 'unlabelled_steps' not in config.to_json(plain)
+  assert config.to_json(turned) == config.to_json(plain) | {'unlabelled_steps': 5}
+  for each in (plain, turned):
+    assert config.from_json(config.Protocol, config.to_json(each)) == each
+
+
 def test_every_field_has_help_a_check_and_its_rule_in_words():
   for cls in (config.Model, config.Lora, config.Protocol, config.Training):
     for field in dataclasses.fields(cls):
@@ -48,6 +56,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Protocol, {'labels': 'ten'}, '10/class'),
     (config.Protocol, {'labels': 'nan'}, '10/class'),
     (config.Protocol, {'labels': '0'}, '10/class'),
+    (config.Protocol, {'unlabelled_steps': -1}, 'not negative'),
     (config.Training, {'epochs': 0.0}, 'positive'),
     (config.Training, {'learning_rate': float('nan')}, 'not negative'),
     (config.Training, {'batch': 0}, 'at least 1'),

@@ -491,7 +491,7 @@ def runs(study: lodo.Study) -> dict[str, tuple[pathlib.Path, dict[str, Any]]]:
 def test_a_pretrainings_folder_is_a_base(study: lodo.Study, runs: dict[str, Any], tmp_path: pathlib.Path):
   folder = study.out / 'alpha' / 'pretrain'
   base = files.load_base(folder)
-  _equal(base.variables, lodo.pretrained_encoder(study, 'alpha', may_train=False))
+  _equal(base.variables, lodo.pretrained_encoder(study, 'alpha', 0, may_train=False))
   (source,) = base.card['sources']
   assert (source['archive'], source['checksum'], source['windows']) == ('hapt', 'sum of hapt', 60)
   assert 'no commercial use' in source['licence']

@@ -255,9 +255,10 @@ def test_a_begun_run_of_another_experiment_names_its_folder(
     _run(study_of(tmp_path / 'out', experiment=other))
 
 
-def _pretrained(study: lodo.Study) -> dict[str, np.ndarray]:
+def _pretrained(study: lodo.Study, seed: int = 0) -> dict[str, np.ndarray]:
   return {
-    path: np.asarray(leaf) for path, leaf in lodo.pretrained_encoder(study, 'alpha', progress=False).items()
+    path: np.asarray(leaf)
+    for path, leaf in lodo.pretrained_encoder(study, 'alpha', seed, progress=False).items()
   }
 
 
@@ -296,6 +297,58 @@ def test_what_is_tested_on_moves_neither_training_nor_choice(
   assert result['data']['normaliser'] == runs[_LORA]['data']['normaliser']
   assert result['step'] == runs[_LORA]['step']
   assert result['test']['confusion'] != runs[_LORA]['test']['confusion']
+
+
+_GOES_ON = {'unlabelled_steps': 3}
+
+
+def test_pretraining_goes_on_once_a_seed_over_the_train_part(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'protocol': _GOES_ON, 'pretrained': out, 'seeds': (0, 1)}
+  made = _run(study_of(tmp_path, methods=('full', 'lora', 'scratch'), **shared))
+  continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
+  before = {seed: path.stat().st_mtime_ns for seed, path in continued.items()}
+  few = {'protocol': _GOES_ON | {'labels': '2/class'}}
+  made |= _run(study_of(tmp_path, **shared | few))
+  assert {seed: path.stat().st_mtime_ns for seed, path in continued.items()} == before
+  whole = _target(study_of(tmp_path))
+  told = {seed: results.read(path) for seed, path in continued.items()}
+  assert (told[0]['step'], told[0]['windows']) == (3, len(whole.train['label']))
+  for name, result in made.items():
+    seed, method = result['identity']['seed'], result['identity']['method']
+    expected = None if method == 'scratch' else told[seed]['seconds']
+    assert result['seconds'].get('continued') == expected, name
+  started = [_pretrained(study_of(tmp_path, **shared), seed) for seed in (0, 1)]
+  base = _pretrained(study_of(out))
+  kernel = 'params/encoder/embed/kernel'
+  assert started[0].keys() == base.keys()
+  assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
+
+
+def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = _pretrained(study_of(tmp_path / 'out', protocol=_GOES_ON, pretrained=out))
+  tested = set(runs[_LORA]['data']['subjects']['test'])
+  altered = _altered(windows, tmp_path / 'windows', 'alpha', tested)
+  given = _pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_GOES_ON, pretrained=out))
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  protocol = study_of(out).experiment.protocol
+  for part in folds.unlabelled_windows(windows, 'alpha', protocol, 0):
+    assert list(part) == ['signal']
+
+
+def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol=_GOES_ON, pretrained=out)
+  with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
+    list(lodo.run(study, may_pretrain=False, progress=False))
+  paths = [path for path, _ in lodo.pretrain(study, progress=False)]
+  assert [path.parent.name for path in paths] == ['pretrain', 'seed0']
+  (result,) = _run(study).values()
+  assert result['identity']['experiment']['protocol']['unlabelled_steps'] == 3
 
 
 def test_normalisation_is_fitted_on_the_train_part_or_on_all_as_asked(
@@ -464,7 +517,7 @@ def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
   ):
     _target(study)
   with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*leave it out'):
-    lodo.pretrained_encoder(dataclasses.replace(study, targets=('beta',)), 'beta', progress=False)
+    lodo.pretrained_encoder(dataclasses.replace(study, targets=('beta',)), 'beta', 0, progress=False)
 
 
 # --- many jobs

@@ -102,6 +102,15 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   )
 
 
+def unlabelled_windows(
+  folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
+) -> tuple[Batch, Batch]:
+  """All windows of a target's train and validation parts, whatever the label budget, without their labels."""
+  every = repr(1 - protocol.test_share)
+  whole = target_windows(folder, target, dataclasses.replace(protocol, labels=every), seed)
+  return {'signal': whole.train['signal']}, {'signal': whole.validation['signal']}
+
+
 def _official(windows: store.Windows, target: str, protocol: config.Protocol) -> Int[np.ndarray, 's'] | None:
   """The subjects that the archive's authors test on, as the windows number them, where the protocol wants them."""
   if protocol.split != 'official':

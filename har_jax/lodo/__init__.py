@@ -2,6 +2,7 @@
 
 <out>/<target>/pretrain/                                      shared by all methods, splits, budgets and seeds; or
 <pretrained>/<target>/pretrain/                               shared by several experiments too
+<out>/<target>/continued/<split>/seed<k>/                     shared by all methods and budgets; with --unlabelled_steps
 <out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder
 
 Any number of jobs may work on one --out: a folder is one job's at a time, and the others wait for what it makes.

@@ -9,7 +9,7 @@ import numpy as np
 
 from har_jax import results, runtime, variables
 from har_jax.data import folds
-from har_jax.lodo.study import Study, pretrained_path, result_path
+from har_jax.lodo.study import Study, continued_path, pretrained_path, result_path
 from har_jax.peft import Method
 from har_jax.train import metrics
 from har_jax.train.loop import Run, Trained, predict, train
@@ -55,15 +55,15 @@ def adapt_and_test(
   study: Study,
   target: str,
   method: Method,
-  base: Variables,
+  bases: Mapping[int, Variables],
   identities: Mapping[int, dict[str, Any]],
   *,
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> dict[int, dict[str, Any]]:
-  """Runs, by seed, side by side: split, adapt, train, validate, test once."""
+  """Runs, by seed, side by side: split, adapt, train, validate, test once. `bases`: the encoder of each seed, if pretrained."""
   experiment = study.experiment
-  begun = {seed: begin(study, target, method, base, seed) for seed in identities}
+  begun = {seed: begin(study, target, method, bases.get(seed, {}), seed) for seed in identities}
   if not begun:
     return {}
   objective = next(iter(begun.values())).objective
@@ -75,13 +75,21 @@ def adapt_and_test(
     progress=progress,
     stop=stop,
   )
-  pretraining_s = results.read(pretrained_path(study, target))['seconds'] if method.pretrained else 0.0
   return {
     seed: _tested(begun[seed], end)
     | {'identity': identities[seed], 'side_by_side': len(begun)}
-    | {'seconds': {'training': end.seconds, 'pretraining': pretraining_s}}
+    | {'seconds': {'training': end.seconds} | _pretraining_s(study, target, method, seed)}
     for seed, end in zip(begun, ends, strict=True)
   }
+
+
+def _pretraining_s(study: Study, target: str, method: Method, seed: int) -> dict[str, float]:
+  if not method.pretrained:
+    return {'pretraining': 0.0}
+  told = {'pretraining': results.read(pretrained_path(study, target))['seconds']}
+  if study.experiment.protocol.unlabelled_steps:
+    told['continued'] = results.read(continued_path(study, target, seed))['seconds']
+  return told
 
 
 def _tested(begun: Begun, end: Trained) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def personalise(
   path = result.with_suffix('') / 'personal' / f'labels-{labels}-per-class.json'
   if claim.exists(path):
     return path, results.read(path)
-  base = pretrained_encoder(study, target, may_train=False)
+  base = pretrained_encoder(study, target, seed, may_train=False)
   begun = begin(study, target, METHODS[method], base, seed)
   run, test = begun.run, begun.data.test
   trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)

@@ -40,7 +40,7 @@ def write(study: Study, target: str, method: str, seed: int) -> None:
 
 def _embedding(study: Study, target: str, method: str, seed: int) -> dict[str, Any]:
   """Test windows, drawn at random, as the pretrained encoder and as the adapted one see them, each in two dimensions."""
-  base = pretrained_encoder(study, target, may_train=False)
+  base = pretrained_encoder(study, target, seed, may_train=False)
   begun = begin(study, target, METHODS[method], base, seed)
   step = results.read(result_path(study, target, method, seed))['step']
   run, objective, test = begun.run, begun.objective, begun.data.test

@@ -1,15 +1,18 @@
-"""Pretraining: one a target, shared by all its runs."""
+"""Pretraining: one a target, shared by all its runs; and, where asked for, one more a seed that goes on from it."""
 
+import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
 from har_jax import config, results, runtime, variables
 from har_jax.data import folds
+from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.lodo import claim
-from har_jax.lodo.study import Study, checksums, pretrained_path
+from har_jax.lodo.study import Study, checksums, continued_path, pretrained_path
 from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
@@ -20,17 +23,51 @@ from har_jax.variables import Variables
 def pretrained_encoder(
   study: Study,
   target: str,
+  seed: int,
   *,
   may_train: bool = True,
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
-  """The encoder's variables, pretrained on the target's sources; trained now where no job has done it yet.
+  """What a run of this seed starts from: the encoder, pretrained on the target's sources, and on its own train part where
+  the protocol has `unlabelled_steps`. Trained now where no job has done it yet.
 
   Raises UserError where it is not done and may not be.
   """
   whole = pretrained_autoencoder(study, target, may_train=may_train, progress=progress, stop=stop)
+  if study.experiment.protocol.unlabelled_steps:
+    whole = _continued(study, target, seed, whole, may_train=may_train, progress=progress, stop=stop)
   return variables.split(whole, lambda path: path.startswith('params/encoder/'))[0]
+
+
+def _continued(
+  study: Study,
+  target: str,
+  seed: int,
+  whole: Variables,
+  *,
+  may_train: bool,
+  progress: bool,
+  stop: Callable[[], bool],
+) -> Variables:
+  """The autoencoder after so many steps more.   Source: arXiv:2004.10964, section 4 (task-adaptive pretraining)."""
+  folder, protocol = study.windows, study.experiment.protocol
+  steps, training = protocol.unlabelled_steps, study.experiment.pretrain
+  # The label budget is no part of it, so that runs of every budget share it.
+  asked = {name: value for name, value in config.to_json(protocol).items() if name != 'labels'}
+  before = results.read(pretrained_path(study, target))['identity']
+  return _trained_once(
+    continued_path(study, target, seed),
+    {'from': before, 'protocol': asked, 'seed': seed, 'windows': checksums(folder, [target])},
+    Reconstruct(study.experiment.model, study.experiment.precision),
+    dataclasses.replace(training, epochs=float(steps), max_steps=steps, evaluations=1, patience=0),
+    lambda: (whole, *folds.unlabelled_windows(folder, target, protocol, seed)),
+    seed=seed,
+    title=f'{target}: pretraining on its own train part, by {protocol.split}, seed {seed}',
+    may_train=may_train,
+    progress=progress,
+    stop=stop,
+  )
 
 
 def pretrained_autoencoder(
@@ -41,7 +78,7 @@ def pretrained_autoencoder(
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
-  """As `pretrained_encoder`, with the decoder."""
+  """Encoder and decoder, pretrained on the target's sources. Raises UserError as `pretrained_encoder` does."""
   sources = study.sources_of(target)
   return autoencoder_at(
     pretrained_path(study, target),
@@ -78,8 +115,42 @@ def autoencoder_at(
     'validation': experiment.protocol.validation_share,
     'windows': checksums(folder, sources),
   }
-  claim.is_claimed(path.parent, identity)
   objective = Reconstruct(experiment.model, experiment.precision)
+  return _trained_once(
+    path,
+    identity,
+    objective,
+    experiment.pretrain,
+    lambda: (
+      objective.init(jax.random.key(0)),
+      *folds.pretraining_windows(folder, sources, experiment.protocol),
+    ),
+    seed=0,
+    title=title,
+    may_train=may_train,
+    progress=progress,
+    stop=stop,
+  )
+
+
+def _trained_once(
+  path: Place,
+  identity: dict[str, Any],
+  objective: Reconstruct,
+  training: config.Training,
+  begin: Callable[[], tuple[Variables, Batch, Batch]],
+  *,
+  seed: int,
+  title: str,
+  may_train: bool,
+  progress: bool,
+  stop: Callable[[], bool],
+) -> Variables:
+  """The autoencoder's variables that the file at `path` tells of; trained now, by one job, where they are not there.
+
+  `begin` gives the first variables, and the windows to train and to validate on.
+  """
+  claim.is_claimed(path.parent, identity)
   trained: Variables | None = None
   if not _is_done(path):
     if not may_train:
@@ -88,20 +159,9 @@ def autoencoder_at(
       )
     with claim.alone(path.parent, identity, title=title, stop=stop) as still:
       if not _is_done(path):  # nor made by another job, while this one waited
-        windows, validation = folds.pretraining_windows(folder, sources, experiment.protocol)
-        run = Run(
-          trainable=objective.init(jax.random.key(0)),
-          statistics={},
-          frozen={},
-          windows=windows,
-          validation=validation,
-          seed=0,
-          folder=path.parent,
-          title=title,
-        )
-        (done,) = train(
-          objective, [run], training=experiment.pretrain, pretrained=False, progress=progress, stop=still
-        )
+        first, windows, validation = begin()
+        run = Run(first, {}, {}, windows, validation, seed, folder=path.parent, title=title)
+        (done,) = train(objective, [run], training=training, pretrained=False, progress=progress, stop=still)
         trained = done.variables
         claim.write(
           path,

@@ -9,10 +9,9 @@ from har_jax import results
 from har_jax.lodo import claim
 from har_jax.lodo.adaptation import adapt_and_test
 from har_jax.lodo.pretraining import pretrained_encoder
-from har_jax.lodo.study import Study, identity, pretrained_path, result_path
+from har_jax.lodo.study import Study, continued_path, identity, pretrained_path, result_path
 from har_jax.peft import METHODS
 from har_jax.results import Place
-from har_jax.variables import Variables
 
 
 def run(
@@ -27,14 +26,16 @@ def run(
   Of several processes all do this alike, and one writes. `stop` is `train`'s.
   """
   for target, of_target in itertools.groupby(study.runs, key=lambda run: run[0]):
-    base: Variables | None = None
     for name, seeds in _groups(of_target, study.batch_runs):
       places = {seed: result_path(study, target, name, seed) for seed in seeds}
       identities = {seed: identity(study, target, name, seed) for seed in seeds}
       found = {seed: claim.finished(places[seed], identities[seed]) for seed in seeds}
       if missing := [seed for seed in seeds if found[seed] is None]:
-        if base is None and METHODS[name].pretrained:
-          base = pretrained_encoder(study, target, may_train=may_pretrain, progress=progress, stop=stop)
+        bases = {
+          seed: pretrained_encoder(study, target, seed, may_train=may_pretrain, progress=progress, stop=stop)
+          for seed in missing
+          if METHODS[name].pretrained
+        }
         with contextlib.ExitStack() as held:
           still = stop
           for seed in missing:
@@ -46,9 +47,7 @@ def run(
             )  # by another job, while this one waited
           missing = [seed for seed in missing if found[seed] is None]
           of_seed = {seed: identities[seed] for seed in missing}
-          made = adapt_and_test(
-            study, target, METHODS[name], base or {}, of_seed, progress=progress, stop=still
-          )
+          made = adapt_and_test(study, target, METHODS[name], bases, of_seed, progress=progress, stop=still)
           for seed, result in made.items():
             claim.write(places[seed], result)
             found[seed] = result
@@ -73,8 +72,15 @@ def _groups(of_target: Iterable[tuple[str, int, str]], size: int) -> list[tuple[
 def pretrain(
   study: Study, *, progress: bool = True, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[tuple[Place, dict[str, Any]]]:
-  """The pretraining alone of each target of this shard: its file and what is in it. `stop` is `train`'s."""
-  for target in dict.fromkeys(target for target, _, _ in study.runs):
-    pretrained_encoder(study, target, progress=progress, stop=stop)
-    path = pretrained_path(study, target)
-    yield path, results.read(path)
+  """The pretraining alone of each target of this shard, and what goes on from it: each file and what is in it.
+
+  `stop` is `train`'s.
+  """
+  for target, runs in itertools.groupby(study.runs, key=lambda run: run[0]):
+    paths = [pretrained_path(study, target)]
+    for seed in dict.fromkeys(seed for _, seed, _ in runs):
+      pretrained_encoder(study, target, seed, progress=progress, stop=stop)
+      if study.experiment.protocol.unlabelled_steps:
+        paths.append(continued_path(study, target, seed))
+    for path in paths:
+      yield path, results.read(path)

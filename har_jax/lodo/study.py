@@ -89,6 +89,12 @@ def pretrained_path(study: Study, target: str) -> Place:
   return (study.pretrained or study.out) / target / 'pretrain' / 'pretrained.json'
 
 
+def continued_path(study: Study, target: str, seed: int) -> Place:
+  """Of `unlabelled_steps`; every method and label budget of a split and seed starts from it."""
+  split = study.experiment.protocol.split
+  return study.out / target / 'continued' / split / f'seed{seed}' / 'pretrained.json'
+
+
 def result_path(study: Study, target: str, method: str, seed: int) -> Place:
   protocol = study.experiment.protocol
   budget = protocol.labels.replace('/', '-per-')

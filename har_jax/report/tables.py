@@ -261,7 +261,11 @@ def _model(group: Group) -> str:
   )
   if {'lora', 'qlora'}.intersection(group.methods):
     told += f'; adapters of rank {lora["rank"]}, alpha {lora["alpha"]:g}, on {", ".join(lora["targets"])}'
-  return f'{told}. Pretraining: {_length(group, "pretrain")}. Fine-tuning: {_length(group, "finetune")}.'
+  steps = group.experiment['protocol'].get('unlabelled_steps')
+  more = f', then {steps:,} steps on the target’s own train part, labels unseen' if steps else ''
+  return (
+    f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}.'
+  )
 
 
 def _length(group: Group, part: str) -> str:
@@ -363,10 +367,16 @@ def spent(results: Sequence[dict[str, Any]]) -> str:
   training = sum(result['seconds']['training'] for result in results)
   # A target's runs share one pretraining, by subject and by window alike: the same seconds are the same run.
   pretraining = {(result['identity']['target'], result['seconds']['pretraining']) for result in results}
-  total = sum(seconds for _, seconds in pretraining)
+  # And one that goes on from it is that of a split and seed.
+  continued = {
+    (result['identity']['target'], result['seconds']['continued'])
+    for result in results
+    if 'continued' in result['seconds']
+  }
+  total = sum(seconds for _, seconds in [*pretraining, *continued])
   return (
     f'Seconds: {training + total:,.0f} in all; {training:,.0f} of training in {len(results)} runs, '
-    f'{total:,.0f} of pretraining in {len(pretraining)}.'
+    f'{total:,.0f} of pretraining in {len(pretraining) + len(continued)}.'
   )
 
 

@@ -258,6 +258,17 @@ def test_a_shared_pretraining_is_timed_once(result):
   assert 'Seconds: 240 in all; 40 of training in 4 runs, 200 of pretraining in 2.' in tables.table2(found)
 
 
+def test_pretraining_that_went_on_is_told_and_timed_once_a_seed(result):
+  found = [result(method=method, seed=seed) for method in ('full', 'lora') for seed in (0, 1)]
+  for each in found:
+    each['identity']['experiment']['protocol']['unlabelled_steps'] = 400
+    each['seconds']['continued'] = 30.0 + each['identity']['seed']
+  text = tables.table2(found)
+  assert ', then 400 steps on the target’s own train part, labels unseen. Fine-tuning' in text
+  assert 'of training in 4 runs, 161 of pretraining in 3.' in text
+  assert 'labels unseen' not in tables.table2([result()])
+
+
 def test_the_terminal_shows_the_same_figures_in_fewer_columns(result):
   found = [
     result(target='hhar', method=method, seed=seed, split='window')

@@ -1,6 +1,7 @@
 """Experiments that differ in a named knob or two and in nothing else: what a sweep's table is made of."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,19 +57,21 @@ class Family:
     """Sentences that name runs which a table would have and the results lack; methods: those expected, the paper's if none."""
     absent = [name for name in methods or _COMPARED if name not in self.methods]
     said = [f'No results of {", ".join(absent)}.'] if absent else []
-    lacking: dict[str, list[str]] = {}  # a sentence, and the members that it is true of
-    for each in self.members:
-      for text in _lacking(each, self):
-        lacking.setdefault(text, []).append(self.knob(each))
-    some = [
-      f'{text} ({", ".join(at)})' if len(at) < len(self.members) else text for text, at in lacking.items()
-    ]
-    return said + ([f'Not run: {"; ".join(some)}.'] if some else [])
+    lacking = _lacking(self)
+    return said + ([f'Not run: {"; ".join(lacking)}.'] if lacking else [])
 
-  def knob(self, each: Group) -> str:
-    """'labels 0.1', 'rank 8', 'split window': what is free, as the member has it."""
-    values = {name: _entry(each.experiment, name) for name in self.free}
-    return ', '.join(f'{name.rpartition(".")[2]} {value}' for name, value in values.items())
+  def shown(self, target: str) -> list[Group]:
+    """The members that a table has a row of: all or, of a target that was run at less than half of them, these."""
+    run = [each for each in self.members if target in each.targets]
+    return self.members if 2 * len(run) >= len(self.members) else run
+
+  def knob(self, members: Sequence[Group]) -> str:
+    """'labels 0.1, 0.05', 'rank 8' or 'split window, normalise dataset': what is free, as these have it."""
+    told = [
+      f'{name.rpartition(".")[2]} {_listed(list(dict.fromkeys(_entry(each.experiment, name) for each in members)))}'
+      for name in self.free
+    ]
+    return ', '.join(told)
 
 
 def families(found: Sequence[dict[str, Any]], free: tuple[str, ...] = ()) -> list[Family]:
@@ -137,14 +140,26 @@ def _peers(own: Group, firsts: Sequence[Group], free: tuple[str, ...]) -> list[G
   return [each for each in firsts if key(each) == key(own)]
 
 
-def _lacking(group: Group, family: Family) -> list[str]:
-  """'wisdm lora all' or 'dsads full 1, 2', seeds."""
-  return [
-    f'{target} {method} {"all seeds" if (target, method) not in group.runs else f"seed {_listed(seeds)}"}'
-    for target in family.targets
-    for method in family.methods
-    if (seeds := [seed for seed in group.seeds if seed not in group.runs.get((target, method), {})])
-  ]
+def _lacking(family: Family) -> list[str]:
+  """'wisdm lora, qlora all seeds', 'dsads full seed 1, 2 (rank 8)' or 'hapt lora all seeds (all but labels 0.1)'."""
+  methods: dict[tuple[str, str], list[str]] = {}  # of a target, and of what it lacks
+  for target, method in itertools.product(family.targets, family.methods):
+    lacking: dict[str, list[Group]] = {}  # seeds, and the members that lack them
+    for each in family.members:
+      if seeds := [seed for seed in each.seeds if seed not in each.runs.get((target, method), {})]:
+        told = f'seed {_listed(seeds)}' if (target, method) in each.runs else 'all seeds'
+        lacking.setdefault(told, []).append(each)
+    for told, members in lacking.items():
+      methods.setdefault((target, told + _where(family, members)), []).append(method)
+  return [f'{target} {_listed(of)} {told}' for (target, told), of in methods.items()]
+
+
+def _where(family: Family, members: Sequence[Group]) -> str:
+  others = [each for each in family.members if each not in members]
+  if not others:
+    return ''
+  few = len(members) <= len(others)
+  return f' ({family.knob(members)})' if few else f' (all but {family.knob(others)})'
 
 
 def _listed(values: Sequence[Any]) -> str:

@@ -29,7 +29,7 @@ def _ranks(family: Family, *, beside: bool) -> Section:
   notes = Footnotes()
   rows = []
   for target in family.targets:
-    for group in sorted(family.members, key=_rank):
+    for group in sorted(family.shown(target), key=_rank):
       runs = list(group.runs.get((target, 'lora'), {}).values())
       row = {'target': target, 'rank': str(_rank(group)), 'seeds': _seeds([len(runs)])}
       row['macro-F1'] = spread([run['test']['macro_f1'] for run in runs], '.3f')
@@ -59,7 +59,7 @@ def _labels(family: Family, *, beside: bool) -> Section:
   notes = Footnotes()
   rows = []
   for target in family.targets:
-    for group in family.members:
+    for group in family.shown(target):
       rows.append(_labels_row(group, target, family.methods, notes, beside=beside))
   said = [
     'Labels: a share of all windows, or so many windows a class, in each of train and validation.',
@@ -72,7 +72,7 @@ def _labels(family: Family, *, beside: bool) -> Section:
 def _labels_row(group: Group, target: str, methods: Sequence[str], notes: Footnotes, *, beside: bool) -> Row:
   runs = {method: group.runs.get((target, method), {}) for method in methods}
   row = {'target': target, 'labels': group.experiment['protocol']['labels']}
-  row['seeds'] = _seeds([len(by_seed) for by_seed in runs.values()])
+  row['seeds'] = _seeds([len(by_seed) for by_seed in runs.values() if by_seed])
   for key, name in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
     for method, by_seed in runs.items():
       row[f'{method} {name}'] = spread([run['test'][key] for run in by_seed.values()], '.3f')
@@ -157,7 +157,7 @@ def _worth(title: str, family: Family) -> Section:
   compared = [method for method in ('full', 'lora') if method in family.methods]
   rows = []
   for target in family.targets:
-    for group in family.members:
+    for group in family.shown(target):
       scratch = [run['test']['macro_f1'] for run in group.runs.get((target, 'scratch'), {}).values()]
       row = {'target': target, 'labels': group.experiment['protocol']['labels']}
       row |= {'seeds': _seeds([len(scratch)]), 'scratch, macro-F1': spread(scratch, '.3f')}
@@ -166,7 +166,8 @@ def _worth(title: str, family: Family) -> Section:
         row[_less(method)] = spread_of(points, _most(group, target), '+.1f')
       rows.append(row)
   if len(family.targets) > 1:
-    rows += [_mean_worth(group, family.targets, compared) for group in family.members]
+    means = [_mean_worth(group, family.targets, compared) for group in family.members]
+    rows += [row for row in means if any(row[_less(method)] != NONE for method in compared)]
   said = [
     _SPREAD,
     _PAIRED,

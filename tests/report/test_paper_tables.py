@@ -234,6 +234,23 @@ def test_labels_go_from_many_to_few_and_splits_apart(result):
   assert by_subject.rows[0]['lora ÷ full, accuracy'] == '–'
 
 
+def test_a_target_that_was_hardly_swept_has_rows_of_what_was_run(result):
+  budgets = ('0.7', '0.5', '0.3', '0.1', '5/class')
+  found = [
+    *(result(method=method, labels=labels) for method in ('full', 'lora') for labels in budgets),
+    *(result(target='dsads', method=method, labels='0.7') for method in ('full', 'lora', 'qlora')),
+    result(target='hhar', labels='0.7', seed=1),
+  ]
+  (own,) = sweeps.table7(found)
+  assert [row['labels'] for row in own.rows if row['target'] == 'dsads'] == ['0.7']
+  assert [row['labels'] for row in own.rows if row['target'] == 'wisdm'] == list(budgets)
+  assert {row['seeds'] for row in own.rows} == {'n=1'}  # of the methods that were run
+  (said,) = [text for text in own.footnotes if text.startswith('Not run: ')]
+  assert 'dsads full, lora, qlora all seeds (all but labels 0.7)' in said
+  assert 'wisdm qlora all seeds' in said
+  assert 'wisdm full, lora seed 1 (labels 0.7)' in said
+
+
 def test_one_budget_is_no_sweep(result):
   (own,) = sweeps.table7([result(), result(method='lora')])
   assert own.rows == []
@@ -308,7 +325,7 @@ def test_what_pretraining_is_worth_by_budget_and_on_average(result):
     '+3.0',
   )  # of 10, 2; 8, -2
   # dsads was not run with few labels, so there is no mean over targets.
-  assert cells(own.rows, target='mean of targets', labels='0.1')['full − scratch, points'] == '–'
+  assert [row['labels'] for row in own.rows if row['target'] == 'mean of targets'] == ['0.7']
   assert cells(own.rows, target='dsads', labels='0.1')['seeds'] == 'not run'
 
 

@@ -65,7 +65,7 @@ class Paper:
   def studies(self) -> Iterator[lodo.Study]:
     """What to run, in the order that makes each table whole soonest. Runs that two tables need occur in both."""
     if set('2345').intersection(self.tables):
-      yield from self._under_both(self.targets, ('full', 'lora', 'qlora', 'probe'))
+      yield from self._under_both(self.targets, ('full', 'lora', 'qlora', 'probe', 'scratch'))
     if '6' in self.tables:
       for rank in RANKS:
         yield from self._under_both((self.swept,), ('lora',), rank=rank)

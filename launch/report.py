@@ -19,7 +19,7 @@ _HTML = flags.DEFINE_bool('html', False, 'write report.html too: tables and pict
 
 def main() -> None:
   from har_jax import results
-  from har_jax.report import page, paper, pictures, tables
+  from har_jax.report import families, page, paper, pictures, tables
 
   if _HTML.value:
     page.refuse_without_tools()
@@ -39,7 +39,7 @@ def main() -> None:
     results.write_text(out / 'headline.svg', page.headline(found))
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # a terminal without ± still gets its table
-  print(tables.terminal(found, beside=_PUBLISHED.value))
+  print(tables.terminal(families.without_sweeps(found), beside=_PUBLISHED.value))
   print(out / 'tables.md')
   if _HTML.value:
     print(out / 'report.html')

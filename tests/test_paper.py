@@ -37,7 +37,7 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
   assert (window.experiment.protocol.split, window.experiment.protocol.normalise) == ('window', 'dataset')
   assert (subject.experiment.protocol.split, subject.experiment.protocol.normalise) == ('subject', 'train')
   for study in (window, subject):
-    every = itertools.product(('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe'), (0, 1, 2))
+    every = itertools.product(('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe', 'scratch'), (0, 1, 2))
     assert {(target, method, seed) for target, seed, method in study.runs} == set(every)
 
 

@@ -14,6 +14,7 @@ from har_jax.report import (
   curves,
   families,
   figures,
+  groups,
   paper,
   pictures,
   published,
@@ -59,7 +60,8 @@ def html(
   import jinja2
   import markupsafe
 
-  sections, kept = tables.sections(results, beside=beside), families.without_sweeps(results)
+  kept = families.without_sweeps(results)
+  sections = tables.sections(kept, beside=beside)
   parts = [
     _tables(sections),
     _differences(sections),
@@ -78,7 +80,7 @@ def html(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
   )
   environment.filters['drawing'] = markupsafe.Markup  # an SVG of ours, whose text ElementTree has escaped
-  return environment.from_string(template).render(parts=parts, facts=_facts(sections, results))
+  return environment.from_string(template).render(parts=parts, facts=_facts(results))
 
 
 def headline(results: Sequence[Result]) -> str:
@@ -93,16 +95,16 @@ def headline(results: Sequence[Result]) -> str:
 # --- the head
 
 
-def _facts(sections: Sequence[Section], results: Sequence[Result]) -> dict[str, Any]:
+def _facts(results: Sequence[Result]) -> dict[str, Any]:
   budgets: dict[str, dict[str, None]] = {}
-  for section in sections:
-    labels = section.group.experiment['protocol']['labels']
-    budgets.setdefault(families.by_split(section.group.split), {})[labels] = None
+  for each in groups.group(results):
+    labels = each.experiment['protocol']['labels']
+    budgets.setdefault(families.by_split(each.split), {})[labels] = None
   return {
     'source': published.SOURCE.partition(',')[0],
     'datasets': _datasets(results),
     'lines': {
-      'Results': f'{len(results)} runs in {_number(len(sections), "experiment")}',
+      'Results': f'{len(results)} runs in {_number(len(groups.group(results)), "experiment")}',
       'Protocols': '; '.join(f'{split}, labels {", ".join(labels)}' for split, labels in budgets.items()),
       'Seeds': ', '.join(map(str, sorted({run['identity']['seed'] for run in results}))),
       'Device': tables.machines(results),
@@ -348,6 +350,9 @@ def _again(sections: Sequence[Section], results: Sequence[Result], folder: str) 
     Part(f'again-{number}', section.title, [Commands(section.title, again.commands(section.group))])
     for number, section in enumerate(sections, 1)
   ]
+  kept = [section.group.experiment for section in sections]
+  swept = [each for each in groups.group(results) if each.experiment not in kept]
+  points = Commands('Points of sweeps', [line for each in swept for line in again.commands(each)])
   versions = [{'package': name, 'version': told} for name, told in _releases(results).items()]
   return Part(
     'again',
@@ -358,6 +363,7 @@ def _again(sections: Sequence[Section], results: Sequence[Result], folder: str) 
         "its command's results; the curves over rank and labels from all of them together."
       ),
       Fold('By table', commands, open=len(commands) <= _FEW),
+      *([Fold(_number(len(swept), 'point') + ' of sweeps over rank or labels', [points])] if swept else []),
       Part('again-page', 'This page', [Commands('This page', [again.report(folder)])]),
       Part(
         'again-with',

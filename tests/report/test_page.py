@@ -284,6 +284,17 @@ def test_the_script_writes_the_page_beside_the_table(found, tmp_path):
   assert 'Table II' in (tmp_path / 'report.html').read_text(encoding='utf-8')
 
 
+def test_a_sweeps_points_have_their_command_and_no_table_of_their_own(found):
+  made_page = made(found)
+  text = ' '.join(Read(made_page).text)
+  assert '26 runs in 7 experiments' in text
+  assert 'Split by subject, labels 0.7: mean' in text
+  assert 'labels 0.3: mean' not in text
+  assert '5 points of sweeps over rank or labels' in text
+  for flag in ('--lora_rank=8', '--lora_rank=16', '--labels=0.3', '--labels=10/class', '--labels=5/class'):
+    assert text.count(flag) == 1, flag
+
+
 def test_the_page_has_the_tests_and_gaps_that_the_markdown_has(found):
   text = ''.join(Read(made(found)).text)
   for title in (

@@ -22,7 +22,7 @@ def ranks(results: Sequence[Result], *, beside: bool) -> Part:
   parts: list[Part] = []
   for family in _several(adapted, families.RANK):
     name = f'ranks-{len(parts) + 1}'
-    drawings = [each for target in family.targets for each in _of_ranks(family, target, name, beside=beside)]
+    drawings = [each for target in family.swept for each in _of_ranks(family, target, name, beside=beside)]
     if drawings:
       caption = f'{_BAND} Time is over that of the smallest rank, and compares where all were run on one device. {_told(family, beside=beside)}'
       parts.append(Part(name, family.title().capitalize(), [Gallery(caption, drawings)]))
@@ -38,7 +38,7 @@ def labels(results: Sequence[Result], *, beside: bool) -> Part:
   parts: list[Part] = []
   for family in _several(results, families.LABELS):
     name = f'labels-{len(parts) + 1}'
-    drawings = [each for target in family.targets for each in _of_labels(family, target, name, beside=beside)]
+    drawings = [each for target in family.swept for each in _of_labels(family, target, name, beside=beside)]
     if drawings:
       caption = f'{_BAND} A share is of all windows. {_told(family, beside=beside)}'
       parts.append(Part(name, family.title().capitalize(), [Gallery(caption, drawings)]))

@@ -60,10 +60,15 @@ class Family:
     lacking = _lacking(self)
     return said + ([f'Not run: {"; ".join(lacking)}.'] if lacking else [])
 
+  @property
+  def swept(self) -> list[str]:
+    """The targets that were run at half of the members or more."""
+    run = {target: sum(target in each.targets for each in self.members) for target in self.targets}
+    return [target for target, count in run.items() if 2 * count >= len(self.members)]
+
   def shown(self, target: str) -> list[Group]:
-    """The members that a table has a row of: all or, of a target that was run at less than half of them, these."""
-    run = [each for each in self.members if target in each.targets]
-    return self.members if 2 * len(run) >= len(self.members) else run
+    """The members that a table has a row of: all or, of a target that was not swept, those it was run at."""
+    return [each for each in self.members if target in self.swept or target in each.targets]
 
   def knob(self, members: Sequence[Group]) -> str:
     """'labels 0.1, 0.05', 'rank 8' or 'split window, normalise dataset': what is free, as these have it."""

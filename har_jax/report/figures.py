@@ -37,6 +37,7 @@ _OTHERS = ((_ORANGE, 'P'), (_SKY, 'X'))
 _CLASSES = (_BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY, INK)
 _MARKERS = 'os^vDP*X<>ph'
 _MOST = 600  # windows of an embedding
+_GAP_SHARE, _DIGIT_SHARE = 0.02, 0.023  # of an axis, that a tick's label takes and each of its digits
 CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
 
 
@@ -199,11 +200,25 @@ def sweep(
     if logarithmic:
       panel.set_xscale('log')
       panel.minorticks_off()
-    panel.set_xticks(ticks, labels=[f'{tick:g}' for tick in ticks])
+    panel.set_xticks(ticks, labels=_apart(ticks, logarithmic=logarithmic))
     panel.set(xlabel=x, ylabel=y, title=title)
     _legend(figure, min(len(lines), 2))
 
   return vector.svg(draw, name, title=f'{y} of {title} over {x}', description=f'{y} over {x}. {told}.')
+
+
+def _apart(ticks: Sequence[float | int], *, logarithmic: bool) -> list[str]:
+  """Their labels, none of which would touch the next: the last has one, and one too near it has none."""
+  places = np.log(ticks) if logarithmic else np.array(ticks, dtype=float)
+  span = float(np.ptp(places))
+  labels: list[str] = []
+  last = np.inf
+  for tick, place in reversed(list(zip(ticks, places, strict=True))):
+    label = f'{tick:g}'
+    near = last - place < span * (_GAP_SHARE + _DIGIT_SHARE * len(label))
+    labels.append('' if near else label)
+    last = last if near else place
+  return labels[::-1]
 
 
 def embedding(picture: dict[str, Any], when: str, name: str) -> str:
@@ -250,6 +265,7 @@ def reconstruction(window: dict[str, Any], patch: int, name: str) -> str:
   hidden = np.repeat(np.array(window['hidden'], dtype=bool), patch)
   guessed = np.where(hidden[:, None], np.array(window['reconstructed'], dtype=float), np.nan)
   error = float(np.nanmean((guessed - signal) ** 2)) if hidden.any() else 0.0
+  of = ', '.join(window[name] for name in ('dataset', 'activity') if name in window)
 
   def draw(figure: Any) -> None:
     panels = figure.subplots(len(CHANNELS), 1, sharex=True)
@@ -261,14 +277,14 @@ def reconstruction(window: dict[str, Any], patch: int, name: str) -> str:
       panel.set_ylabel(CHANNELS[channel], rotation=0, ha='right', va='center')
       panel.locator_params(axis='y', nbins=3)
     panels[-1].set_xlabel('sample')
-    panels[0].set_title(window['dataset'])
+    panels[0].set_title(of)
     figure.legend([true, made], ['signal', 'made by the model'], loc='outside lower center', ncols=2)
 
   return vector.svg(
     draw,
     name,
     size=(4.4, 5.6),
-    title=f'A window of {window["dataset"]} and its reconstruction',
+    title=f'A window of {of} and its reconstruction',
     description=f'{int(sum(window["hidden"]))} of {len(window["hidden"])} tokens hidden; mean squared error there {error:.3f}.',
   )
 

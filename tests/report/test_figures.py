@@ -95,6 +95,24 @@ def test_published_lines_are_called_so():
   assert drawing.count('stroke-dasharray') == 2  # the line and its sample in the legend
 
 
+def test_labels_of_ticks_never_touch():
+  shares = [0.01, 0.05, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7]
+  assert figures._apart(shares, logarithmic=True) == ['0.01', '0.05', '0.1', '', '0.4', '', '', '0.7']
+  assert figures._apart([8, 16, 20, 22, 64], logarithmic=False) == ['8', '16', '', '22', '64']
+  assert figures._apart([3], logarithmic=False) == ['3']
+
+
+def test_a_reconstruction_is_called_by_its_activity_where_that_is_told():
+  window = {
+    'dataset': 'hapt',
+    'hidden': [True] * 6 + [False] * 2,
+    'signal': [[0.1] * 6] * 128,
+    'reconstructed': [[0.2] * 6] * 128,
+  }
+  assert '>hapt<' in figures.reconstruction(window, 16, 'r')
+  assert '>hapt, walking<' in figures.reconstruction(window | {'activity': 'walking'}, 16, 'r')
+
+
 def test_methods_have_markers_and_colours_of_their_own():
   styles = [figures.style(method) for method in ('full', 'scratch', 'probe', 'lora', 'qlora', 'another')]
   assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == len(styles)

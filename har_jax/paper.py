@@ -76,6 +76,17 @@ class Paper:
       for labels in (*FEW_LABELS, *SHARES):
         yield from self._under_both((self.swept,), ('full', 'lora', 'scratch'), labels=labels)
 
+  def shown(self, target: str) -> list[lodo.Study]:
+    """Those of which pictures tell, of this target: of the experiment as it is, with LoRA; none where a sweep has only others."""
+    labels, lora = self.experiment.protocol.labels, self.experiment.lora
+    return [
+      study
+      for study in self.studies()
+      if target in study.targets
+      and 'lora' in study.methods
+      and (study.experiment.protocol.labels, study.experiment.lora) == (labels, lora)
+    ]
+
   def _under_both(
     self,
     targets: Sequence[str],

@@ -63,8 +63,8 @@ def main() -> None:
     print('a part of the runs is done; the same command without --lodo_shard writes the tables once all are')
     return
   for target in whole.targets:
-    study = next(study for study in studies if target in study.targets and 'lora' in study.methods)
-    pictures.write(study, target, 'lora', seeds[0])
+    for study in whole.shown(target)[:1]:
+      pictures.write(study, target, 'lora', seeds[0])
   found = results.find(out)
   results.write_text(out / 'tables.md', tables.markdown(found))
   print(out / 'tables.md')

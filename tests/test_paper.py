@@ -70,6 +70,18 @@ def test_table_7_varies_the_labels_alone(paper: Paper):
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
 
 
+def test_pictures_are_of_the_experiment_as_it_is(paper: Paper):
+  labels = {'protocol': dataclasses.replace(paper.experiment.protocol, labels='0.5')}
+  assert [study.experiment.protocol.split for study in paper.shown('wisdm')] == ['window', 'subject']
+  assert dataclasses.replace(paper, tables=('6',)).shown('wisdm') == []
+  of_ranks = dataclasses.replace(paper, tables=('6',)).shown('hapt')
+  assert {study.experiment.lora for study in of_ranks} == {paper.experiment.lora}
+  of_labels = dataclasses.replace(
+    paper, tables=('7',), experiment=dataclasses.replace(paper.experiment, **labels)
+  )
+  assert {study.experiment.protocol.labels for study in of_labels.shown('hapt')} == {'0.5'}
+
+
 def test_runs_of_one_place_are_of_one_experiment(paper: Paper):
   """So that a finished run is reused by every table that needs it, and no run is refused for another's sake."""
   places: dict[tuple, config.Experiment] = {}

@@ -322,8 +322,12 @@ _COSTS: dict[str, Callable[[Result], float | int]] = {
 
 
 def _costs(group: Group, name: str, titles: Sequence[str]) -> list[str]:
-  """A drawing for each of these costs."""
-  runs = {key: list(by_seed.values()) for key, by_seed in sorted(group.runs.items())}
+  """A drawing for each of these costs. A start from scratch costs what full fine-tuning does, and would lie upon it."""
+  runs = {
+    (target, method): list(by_seed.values())
+    for (target, method), by_seed in sorted(group.runs.items())
+    if method != 'scratch'
+  }
   return [
     figures.pareto(
       [_point(target, method, of, _COSTS[title]) for (target, method), of in runs.items()],

@@ -294,7 +294,8 @@ def machines(found: Sequence[dict[str, Any]]) -> str:
 
   def name(device: dict[str, Any]) -> str:
     many = f'{device["count"]} × ' if device['count'] > 1 else ''
-    return f'{many}{device["kind"]} ({device["machine"]} host, {device["host_cores"]} cores)'
+    cores = f'{device["host_cores"]} core{"" if device["host_cores"] == 1 else "s"}'
+    return f'{many}{device["kind"]} ({device["machine"]} host, {cores})'
 
   devices = collections.Counter(name(result['device']) for result in found)
   if len(devices) == 1:
@@ -366,7 +367,11 @@ def spent(results: Sequence[dict[str, Any]]) -> str:
   """Seconds of all results together, in a sentence."""
   training = sum(result['seconds']['training'] for result in results)
   # A target's runs share one pretraining, by subject and by window alike: the same seconds are the same run.
-  pretraining = {(result['identity']['target'], result['seconds']['pretraining']) for result in results}
+  pretraining = {
+    (result['identity']['target'], seconds)
+    for result in results
+    if (seconds := result['seconds']['pretraining'])
+  }
   # And one that goes on from it is that of a split and seed.
   continued = {
     (result['identity']['target'], result['seconds']['continued'])

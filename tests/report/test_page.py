@@ -295,6 +295,12 @@ def test_a_sweeps_points_have_their_command_and_no_table_of_their_own(found):
     assert text.count(flag) == 1, flag
 
 
+def test_a_start_from_scratch_is_in_no_picture_of_costs(result):
+  found = [whole(result(target='hapt', method=method)) for method in ('full', 'lora', 'scratch')]
+  assert '>lora<' in page.headline(found)
+  assert '>scratch<' not in page.headline(found)
+
+
 def test_the_page_has_the_tests_and_gaps_that_the_markdown_has(found):
   text = ''.join(Read(made(found)).text)
   for title in (

@@ -258,6 +258,19 @@ def test_a_shared_pretraining_is_timed_once(result):
   assert 'Seconds: 240 in all; 40 of training in 4 runs, 200 of pretraining in 2.' in tables.table2(found)
 
 
+def test_a_start_from_scratch_is_no_pretraining(result):
+  scratch = result(method='scratch')
+  scratch['seconds']['pretraining'] = 0.0
+  assert '10 of training in 1 runs, 0 of pretraining in 0.' in tables.table2([scratch])
+  assert '100 of pretraining in 1.' in tables.table2([scratch, result()])
+
+
+def test_a_single_core_is_one(result):
+  found = result()
+  found['device']['host_cores'] = 1
+  assert 'Device: cpu (x86_64 host, 1 core).' in tables.table2([found])
+
+
 def test_pretraining_that_went_on_is_told_and_timed_once_a_seed(result):
   found = [result(method=method, seed=seed) for method in ('full', 'lora') for seed in (0, 1)]
   for each in found:

@@ -273,7 +273,7 @@ def test_the_papers_tables_take_one_command(windows: pathlib.Path, tmp_path: pat
   assert done.returncode == 0, done.stderr
   assert 'not at hand, so not in any table: hhar, motionsense' in done.stdout
   made = sorted(tmp_path.glob('base/synth_waist/*/*/labels-0.7/seed0.json'))
-  assert len(made) == 8  # four methods by window and by subject
+  assert len(made) == 10  # five methods by window and by subject
   assert len(list(tmp_path.rglob('pretrained.json'))) == 1
   text = (tmp_path / 'tables.md').read_text(encoding='utf-8')
   assert 'What a split by window gives away' in text
@@ -281,3 +281,10 @@ def test_the_papers_tables_take_one_command(windows: pathlib.Path, tmp_path: pat
   before = {path: path.stat().st_mtime_ns for path in made}
   assert _run('paper', '--table=3', *asked).returncode == 0
   assert {path: path.stat().st_mtime_ns for path in made} == before  # reused
+  (tmp_path / 'tables.md').unlink()
+  part = _run('paper', '--table=2', '--lodo_shard=0/2', *asked)
+  assert (part.returncode, 'the same command without --lodo_shard writes the tables' in part.stdout) == (
+    0,
+    True,
+  )
+  assert not (tmp_path / 'tables.md').exists()

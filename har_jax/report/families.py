@@ -68,7 +68,8 @@ class Family:
 
   def shown(self, target: str) -> list[Group]:
     """The members that a table has a row of: all or, of a target that was not swept, those it was run at."""
-    return [each for each in self.members if target in self.swept or target in each.targets]
+    swept = target in self.swept
+    return [each for each in self.members if swept or target in each.targets]
 
   def knob(self, members: Sequence[Group]) -> str:
     """'labels 0.1, 0.05', 'rank 8' or 'split window, normalise dataset': what is free, as these have it."""
@@ -113,16 +114,11 @@ def without_sweeps(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
   Tables VI and VII show a sweep; a table of its own for each point would bury the others.
   Raises UserError as `families` does.
   """
-  sweeps = [
-    family for free in (RANK, LABELS) for family in families(found, free) if len(family.members) >= _SWEEP
-  ]
-  points = {
-    id(run)
-    for sweep in sweeps
-    for each in sweep.members
-    if each is not max(sweep.members, key=lambda group: len(group.every_run))
-    for run in each.every_run
-  }
+  points: set[int] = set()
+  for sweep in (family for free in (RANK, LABELS) for family in families(found, free)):
+    if len(sweep.members) >= _SWEEP:
+      largest = max(sweep.members, key=lambda group: len(group.every_run))
+      points |= {id(run) for each in sweep.members if each is not largest for run in each.every_run}
   return [run for run in found if id(run) not in points]
 
 

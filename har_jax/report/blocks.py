@@ -118,3 +118,8 @@ class Part:
   title: str
   blocks: Sequence[Any]
   again: str = ''
+
+
+def counted(count: int, what: str) -> str:
+  """'1 table', '2 tables'."""
+  return f'{count} {what}{"" if count == 1 else "s"}'

@@ -10,9 +10,9 @@ from typing import Any
 
 from har_jax import config
 from har_jax.errors import UserError
-from har_jax.report import families, published, section, significance, sweeps, tables
+from har_jax.report import families, provenance, published, section, significance, sweeps, tables
 from har_jax.report.groups import Group
-from har_jax.report.section import NONE, Footnotes, Row, Section, span, spread_of
+from har_jax.report.section import NONE, Footnotes, Row, Section, megabytes, span, spread, spread_of
 
 Result = dict[str, Any]
 _ADAPTED = ('lora', 'qlora')
@@ -104,17 +104,9 @@ def _memory(method: str, runs: Sequence[Result]) -> tuple[Row, tuple[str, ...] |
     name: [sum(run['bytes'][part].values()) if part in run['bytes'] else None for run in runs]
     for name, part in _PARTS.items()
   }
-  own = {f'{name}, MB': _megabytes(sizes) for name, sizes in held.items()}
+  own = {f'{name}, MB': megabytes(sizes) for name, sizes in held.items()}
   theirs = published.TABLE_IV.get(method)
   return own, tuple(f'{figure:.2f}' for figure in theirs) if theirs else None
-
-
-def _megabytes(sizes: Sequence[int | None]) -> str:
-  """'–' where a run did not record the part."""
-  known = [size for size in sizes if size is not None]
-  if len(known) < len(sizes):
-    return NONE
-  return '<0.01' if 0 < max(known) < 0.005 * 2**20 else span((size / 2**20 for size in known), '{:.2f}')
 
 
 # --- what Tables III and IV share: a row for each method of a model
@@ -210,7 +202,7 @@ def _seconds_row(group: Group, target: str, method: str, notes: Footnotes, *, be
     if seed in full and method != 'full' and _conditions(runs[seed]) == _conditions(full[seed])
   ]
   row = {'target': target, 'method': method, 'seeds': f'n={len(runs)}' if runs else 'not run'}
-  row['training, s'] = tables.spread([run['seconds']['training'] for run in runs.values()], ',.1f')
+  row['training, s'] = spread([run['seconds']['training'] for run in runs.values()], ',.1f')
   row['÷ full'] = spread_of(ratios, len(runs), '.2f')
   name, difference = published.LOOKALIKES.get(target, (target, ''))
   theirs = published.TABLE_V.get(name, {}) if beside else {}
@@ -239,7 +231,7 @@ def _devices(group: Group) -> list[str]:
   together = (
     f'Trained side by side in one program: {span(counts)} seeds; a run has the seconds of all of them.'
   )
-  return [f'Device: {tables.machines(group.every_run)}.', *([together] if counts != [1] else [])]
+  return [f'Device: {provenance.machines(group.every_run)}.', *([together] if counts != [1] else [])]
 
 
 def _rendered(make: Callable[..., list[Section]]) -> Callable[[Sequence[Result], bool], str]:

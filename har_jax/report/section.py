@@ -1,10 +1,10 @@
 """A table with what is said around it, as data: Markdown and web pages render the same rows. Needs no JAX."""
 
 import dataclasses
+import statistics
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-from har_jax.report.tables import spread
 
 NONE = '–'
 Row = dict[str, str]
@@ -26,17 +26,22 @@ def markdown(sections: Sequence[Section], *, level: int = 2) -> str:
   """One after the other, under headings of so many signs."""
   parts = []
   for section in sections:
-    table = [_tabulated(section.rows)] if section.rows else []
+    table = [tabulated(section.rows)] if section.rows else []
     parts += [f'{"#" * level} {section.title}', section.caption, *table, *section.footnotes]
   return '\n\n'.join(part for part in parts if part) + '\n'
 
 
-def _tabulated(rows: Sequence[Row]) -> str:
+def tabulated(rows: Sequence[Row], form: str = 'pipe') -> str:
+  """`form`: tabulate's; 'simple' is for terminals, whose columns are narrow."""
   from tabulate import tabulate
 
+  headers = {
+    name: '\n'.join(textwrap.wrap(name, 10, break_long_words=False)) if form == 'simple' else name
+    for name in rows[0]
+  }
   alignment = ['left' if name in _LEFT else 'right' for name in rows[0]]
   # Figures are text by now: parsed again, 0.980 would come out as 0.98.
-  return tabulate(rows, headers='keys', tablefmt='pipe', colalign=alignment, disable_numparse=True)
+  return tabulate(rows, headers=headers, tablefmt=form, colalign=alignment, disable_numparse=True)
 
 
 class Footnotes:
@@ -60,6 +65,14 @@ class Footnotes:
 # --- cells
 
 
+def spread(values: Sequence[float], form: str) -> str:
+  """Mean ± sample standard deviation; the mean alone where there is one value."""
+  if not values:
+    return NONE
+  mean = format(statistics.mean(values), form)
+  return f'{mean} ± {statistics.stdev(values):{form.lstrip("+")}}' if len(values) > 1 else mean
+
+
 def spread_of(values: Sequence[float], runs: int, form: str) -> str:
   """Mean ± sample standard deviation, with the number of values where they are fewer than the runs beside them."""
   return spread(values, form) + (f' (n={len(values)})' if 0 < len(values) < runs else '')
@@ -72,6 +85,14 @@ def span(values: Iterable[Any], form: str = '{}') -> str:
     return NONE
   low, high = form.format(ordered[0]), form.format(ordered[-1])
   return low if low == high else f'{low}–{high}'
+
+
+def megabytes(sizes: Sequence[int | None]) -> str:
+  """Bytes as 2²⁰ bytes; '–' where one of them is not known."""
+  known = [size for size in sizes if size is not None]
+  if len(known) < len(sizes):
+    return NONE
+  return '<0.01' if 0 < max(known) < 0.005 * 2**20 else span((size / 2**20 for size in known), '{:.2f}')
 
 
 def p_value(value: float | None) -> str:

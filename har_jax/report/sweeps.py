@@ -7,8 +7,7 @@ from typing import Any
 from har_jax.report import families, published
 from har_jax.report.families import Family
 from har_jax.report.groups import Group
-from har_jax.report.section import NONE, Footnotes, Row, Section, span, spread_of
-from har_jax.report.tables import spread
+from har_jax.report.section import NONE, Footnotes, Row, Section, span, spread, spread_of
 
 Result = dict[str, Any]
 _SPREAD = 'Mean ± sample standard deviation over seeds, no deviation where n=1.'

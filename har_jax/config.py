@@ -215,6 +215,12 @@ class Training(_Checked):
   roll: bool = _flag(
     False, 'each window of a step begins at a sample drawn at random, and goes on from its end to its start'
   )
+  rotation: float = _later(
+    _not_negative(
+      0.0,
+      'each window of a step is turned, about each axis by an angle of this deviation, in degrees; 0: never',
+    )
+  )
   evaluations: int = _count(10, 'validations, evenly over the run, each with a checkpoint')
   patience: int = _not_negative(
     0,
@@ -231,7 +237,7 @@ class Experiment:
   precision: Precision = Precision()
   protocol: Protocol = Protocol()
   pretrain: Training = Training(epochs=20.0, batch=256, evaluations=10)
-  finetune: Training = Training(roll=True, patience=4)
+  finetune: Training = Training(roll=True, rotation=10.0, patience=4)
 
   @classmethod
   def paper(cls) -> 'Experiment':
@@ -280,6 +286,19 @@ def _plain(value: Any) -> Any:
   if dataclasses.is_dataclass(value):
     return to_json(value)
   return list(value) if isinstance(value, tuple) else value
+
+
+def filled(experiment: dict[str, Any]) -> dict[str, Any]:
+  """An experiment's JSON with the knobs that `to_json` left out, at their defaults."""
+  parts: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Experiment)}
+  left_out = {
+    part: {knob.name: knob.default for knob in dataclasses.fields(kind) if knob.metadata.get('later')}
+    for part, kind in parts.items()
+  }
+  return {
+    part: knobs | {k: v for k, v in left_out.get(part, {}).items() if k not in knobs}
+    for part, knobs in experiment.items()
+  }
 
 
 def from_json(cls: type, plain: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 <out>/pretrained/<target>/pretrain/   shared by everything below
 <out>/base/...                        the experiment as it is: Tables II to V and VII, the gap from leakage
 <out>/rank-<r>/...                    the same with adapters of another rank: Table VI
+<out>/turned/...                      the same with windows turned in fine-tuning, by subject: what that is worth
 Below these, paths are those of `har_jax.lodo`.
 """
 
@@ -31,13 +32,15 @@ FEW_LABELS = (
 )
 # Where pretraining must pay, on every target.
 SCARCE = ('0.1', '10/class')
+ROTATION = config.Experiment().finetune.rotation  # degrees
 # Tables VI and VII are of UCI HAR; where that is not at hand, of its people's other recordings; else of the first target.
 _SWEPT = ('ucihar', 'hapt')
 _PROTOCOLS = {
   'paper': {'split': 'window', 'normalise': 'dataset'},
   'subject': {'split': 'subject', 'normalise': 'train'},
 }
-TABLES = ('2', '3', '4', '5', '6', '7', 'pretraining')
+TABLES = ('2', '3', '4', '5', '6', '7', 'pretraining', 'rotation')
+_METHODS = ('full', 'lora', 'qlora', 'probe', 'scratch')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +68,19 @@ class Paper:
   def studies(self) -> Iterator[lodo.Study]:
     """What to run, in the order that makes each table whole soonest. Runs that two tables need occur in both."""
     if set('2345').intersection(self.tables):
-      yield from self._under_both(self.targets, ('full', 'lora', 'qlora', 'probe', 'scratch'))
+      yield from self._under_both(self.targets, _METHODS)
     if '6' in self.tables:
       for rank in RANKS:
         yield from self._under_both((self.swept,), ('lora',), rank=rank)
     if 'pretraining' in self.tables:
       for labels in SCARCE:
         yield self._study('subject', self.targets, ('full', 'lora', 'qlora', 'scratch'), labels=labels)
+    if 'rotation' in self.tables:
+      yield self._study('subject', self.targets, _METHODS, rotation=ROTATION)
+      for labels in SCARCE:
+        yield self._study(
+          'subject', self.targets, ('full', 'lora', 'qlora', 'scratch'), labels=labels, rotation=ROTATION
+        )
     if '7' in self.tables:
       for labels in (*FEW_LABELS, *SHARES):
         yield from self._under_both((self.swept,), ('full', 'lora', 'scratch'), labels=labels)
@@ -85,6 +94,7 @@ class Paper:
       if target in study.targets
       and 'lora' in study.methods
       and (study.experiment.protocol.labels, study.experiment.lora) == (labels, lora)
+      and study.experiment.finetune == self.experiment.finetune
     ]
 
   def _under_both(
@@ -106,6 +116,7 @@ class Paper:
     *,
     rank: int | None = None,
     labels: str | None = None,
+    rotation: float | None = None,
   ) -> lodo.Study:
     experiment, folder = self.experiment, 'base'
     own = _PROTOCOLS[protocol]
@@ -116,6 +127,11 @@ class Paper:
     if rank is not None and rank != experiment.lora.rank:
       experiment = dataclasses.replace(experiment, lora=dataclasses.replace(experiment.lora, rank=rank))
       folder = f'rank-{rank}'
+    if rotation is not None and rotation != experiment.finetune.rotation:
+      experiment = dataclasses.replace(
+        experiment, finetune=dataclasses.replace(experiment.finetune, rotation=rotation)
+      )
+      folder = 'turned'
     return lodo.Study(
       windows=self.windows,
       out=self.out / folder,

@@ -19,6 +19,7 @@ Two activities of made-up windows: 128 samples at 50 Hz of acceleration in m/s²
 (40, 2)
 """
 
+import dataclasses
 import math
 import pathlib
 import tempfile
@@ -140,8 +141,9 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     normaliser = normalise.fit(signals[~held_out])
     all_of = {'signal': normaliser(signals), 'label': labels}
     learned = {name: array[~held_out] for name, array in all_of.items()}
+    learned['origin'] = normaliser.origins(len(learned['label']))
     # Without any to measure by, those learned from, heeded by nobody: there is one validation, after the last step.
-    measured_by = {name: array[held_out] for name, array in all_of.items()} if by else learned
+    measured_by = {name: array[held_out] for name, array in all_of.items()} if by else all_of
     objective = Classify(experiment.model, len(classes), experiment.precision)
     head_key, adapter_key = jax.random.split(jax.random.key(int(self.seed)))
     started = objective.init(head_key) | (base.variables if base is not None and method.pretrained else {})
@@ -256,14 +258,15 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     return base, method, experiment
 
   def _training(self, *, validated: bool) -> config.Training:
-    return config.Training(
+    return dataclasses.replace(
+      config.Experiment().finetune,
       epochs=float(self.steps),  # no fewer steps than asked for, however few the windows
       max_steps=int(self.steps),
       batch=int(self.batch),
       learning_rate=float(self.learning_rate),
       pretrained_learning_rate=float(self.learning_rate) / 2,
-      roll=True,
       evaluations=min(_EVALUATIONS, math.ceil(self.steps / _STEPS_BETWEEN)) if validated else 1,
+      patience=0,
     )
 
   def _hold_out(self, labels: Int[np.ndarray, 'w'], subject: Any) -> tuple[np.ndarray, str]:

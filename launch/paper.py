@@ -7,7 +7,9 @@ from absl import flags
 from launch import command
 
 _TABLE = flags.DEFINE_list(
-  'table', ['all'], 'which: of 2 to 7, pretraining (its worth where labels are few), or all'
+  'table',
+  ['all'],
+  'which: of 2 to 7, pretraining (its worth where labels are few), rotation (that of turned windows), or all',
 )
 _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder or bucket of windows folders')
 _TARGETS = flags.DEFINE_list('targets', None, 'datasets to adapt to; all under --windows if not given')

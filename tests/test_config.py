@@ -26,6 +26,15 @@ def test_a_later_knob_is_told_only_where_it_is_turned():
     assert config.from_json(config.Protocol, config.to_json(each)) == each
 
 
+def test_what_json_leaves_out_is_filled_in():
+  told = config.to_json(config.Experiment(finetune=config.Training(rotation=5.0)))
+  filled = config.filled(told)
+  assert (filled['finetune']['rotation'], filled['pretrain']['rotation']) == (5.0, 0.0)
+  assert filled['protocol'] == told['protocol'] | {'unlabelled_steps': 0}
+  assert config.filled(filled) == filled
+  assert config.from_json(config.Experiment, filled) == config.from_json(config.Experiment, told)
+
+
 def test_every_field_has_help_a_check_and_its_rule_in_words():
   for cls in (config.Model, config.Lora, config.Protocol, config.Training):
     for field in dataclasses.fields(cls):

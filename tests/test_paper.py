@@ -22,7 +22,7 @@ def paper(tmp_path: pathlib.Path) -> Paper:
   return Paper(
     windows=tmp_path / 'windows',
     out=tmp_path / 'out',
-    experiment=config.Experiment(),
+    experiment=config.Experiment(finetune=config.Training()),
     seeds=(0, 1, 2),
     targets=('hapt', 'wisdm'),
   )
@@ -70,6 +70,23 @@ def test_table_7_varies_the_labels_alone(paper: Paper):
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
 
 
+def test_the_table_of_turned_windows_turns_them_alone_and_keeps_them_apart(paper: Paper):
+  studies = _of(paper, 'rotation')
+  assert [study.experiment.protocol.labels for study in studies] == ['0.7', '0.1', '10/class']
+  for study in studies:
+    assert study.experiment.protocol.split == 'subject'
+    assert study.targets == paper.targets
+    assert study.out == paper.out / 'turned'
+    still = dataclasses.replace(study.experiment.finetune, rotation=0.0)
+    as_it_is = dataclasses.replace(study.experiment, finetune=still, protocol=paper.experiment.protocol)
+    assert study.experiment.finetune.rotation == 10.0
+    assert as_it_is == paper.experiment
+  every = dataclasses.replace(
+    paper, experiment=dataclasses.replace(paper.experiment, finetune=studies[0].experiment.finetune)
+  )
+  assert {study.out for study in _of(every, 'rotation')} == {paper.out / 'base'}  # whose windows turn anyway
+
+
 def test_pictures_are_of_the_experiment_as_it_is(paper: Paper):
   labels = {'protocol': dataclasses.replace(paper.experiment.protocol, labels='0.5')}
   assert [study.experiment.protocol.split for study in paper.shown('wisdm')] == ['window', 'subject']
@@ -94,5 +111,5 @@ def test_runs_of_one_place_are_of_one_experiment(paper: Paper):
 
 
 def test_an_unknown_table_is_refused_with_the_choices(paper: Paper):
-  with pytest.raises(UserError, match="no table '8'; of 2, 3, 4, 5, 6, 7, pretraining"):
+  with pytest.raises(UserError, match="no table '8'; of 2, 3, 4, 5, 6, 7, pretraining, rotation"):
     _of(paper, '8')

@@ -4,6 +4,7 @@ Needs torch, peft and bitsandbytes, which nothing else here does: import this fi
 """
 
 import contextlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,8 @@ def _call(
     adamw.zero_grad(set_to_none=True)
     if training.roll:
       signal = _roll(signal)
+    if training.rotation:
+      signal = _rotate(signal, training.rotation)
     with precision:
       given = forward(signal)
       loss = given if kind == 'pretraining' else nn.functional.cross_entropy(given, labels)
@@ -152,6 +155,16 @@ def _roll(signal):
   batch, samples, _ = signal.shape
   places = (torch.randint(samples, (batch, 1)) + torch.arange(samples)) % samples
   return signal[torch.arange(batch)[:, None], places]
+
+
+def _rotate(signal, degrees: float):
+  """Each window turned, about each axis by a normal angle of this deviation."""
+  x, y, z = (math.radians(degrees) * torch.randn(3, len(signal))).unbind()
+  nought = torch.zeros_like(x)
+  turns = torch.linalg.matrix_exp(
+    torch.stack([nought, -z, y, z, nought, -x, -y, x, nought], dim=-1).view(-1, 3, 3)
+  )
+  return torch.einsum('bij,bnsj->bnsi', turns, signal.unflatten(2, (2, 3))).flatten(2)
 
 
 def _embedded(signal, model: config.Model):

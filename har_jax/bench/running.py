@@ -191,6 +191,7 @@ def _windows(count: int) -> Batch:
   rng = np.random.default_rng(0)
   return {
     'signal': rng.standard_normal((count, config.WINDOW_SAMPLES, config.CHANNELS), np.float32),
+    'origin': np.zeros((count, 2), np.float32),
     'label': rng.integers(0, CLASSES, count, np.int32),
     'weight': np.ones(count, np.float32),
   }

@@ -14,7 +14,9 @@ import grain
 import numpy as np
 from jaxtyping import Int
 
-Batch = dict[str, np.ndarray]  # signal [b, n, c]; label [b]; weight [b], 0 for a window that only fills up
+Batch = dict[
+  str, np.ndarray
+]  # signal [b, n, c]; of those to train on its origin [b, 2]; label [b]; weight [b], 0 for a window that only fills up
 
 
 def training_batches(

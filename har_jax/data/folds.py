@@ -27,7 +27,7 @@ def pretraining_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
   """All sources' windows, each normalised on its own learning part; some subjects of each are kept to choose by."""
-  train_parts, validation_parts = [], []
+  train_parts, origins, validation_parts = [], [], []
   for name in sources:
     windows = store.load(folder / name)
     try:
@@ -36,8 +36,10 @@ def pretraining_windows(
       raise UserError(f'{name}: {error}; leave it out with --sources') from error
     normaliser = normalise.fit(windows.signals[~held_out])
     train_parts.append(normaliser(windows.signals[~held_out]))
+    origins.append(normaliser.origins(len(train_parts[-1])))
     validation_parts.append(normaliser(windows.signals[held_out]))
-  return {'signal': np.concatenate(train_parts)}, {'signal': np.concatenate(validation_parts)}
+  learned = {'signal': np.concatenate(train_parts), 'origin': np.concatenate(origins)}
+  return learned, {'signal': np.concatenate(validation_parts)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +85,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
     part: {'signal': normaliser(windows.signals[chosen[at]]), 'label': labels[at]}
     for part, at in places.items()
   }
+  batches['train']['origin'] = normaliser.origins(len(places['train']))
   people = np.array(windows.meta['subjects'])
   return TargetWindows(
     **batches,
@@ -108,7 +111,8 @@ def unlabelled_windows(
   """All windows of a target's train and validation parts, whatever the label budget, without their labels."""
   every = repr(1 - protocol.test_share)
   whole = target_windows(folder, target, dataclasses.replace(protocol, labels=every), seed)
-  return {'signal': whole.train['signal']}, {'signal': whole.validation['signal']}
+  learned = {name: whole.train[name] for name in ('signal', 'origin')}
+  return learned, {'signal': whole.validation['signal']}
 
 
 def _official(windows: store.Windows, target: str, protocol: config.Protocol) -> Int[np.ndarray, 's'] | None:

@@ -23,6 +23,10 @@ class Normaliser:
     mean, deviation = np.repeat(self.mean, axes), np.repeat(self.deviation, axes)
     return ((signals - mean) / deviation).astype(np.float32)
 
+  def origins(self, windows: int) -> Float[np.ndarray, 'w 2']:
+    """Where, after this, a reading of nought lies on each axis of the triads: about it a window is turned. The same for each."""
+    return np.tile((-self.mean / self.deviation).astype(np.float32), (windows, 1))
+
 
 def fit(signals: Float[np.ndarray, 'w n 6']) -> Normaliser:
   """The triads' statistics over these windows, in float64."""

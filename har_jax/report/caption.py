@@ -68,7 +68,7 @@ def _model(group: Group) -> str:
   told = f'Model: {families.model(group.experiment["model"])}'
   if {'lora', 'qlora'}.intersection(group.methods):
     told += f'; adapters of {families.adapters(group.experiment["lora"])}'
-  steps = group.experiment['protocol'].get('unlabelled_steps')
+  steps = group.experiment['protocol']['unlabelled_steps']
   more = f', then {steps:,} steps on the target’s own train part, labels unseen' if steps else ''
   return (
     f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}.'
@@ -83,7 +83,8 @@ def _length(group: Group, part: str) -> str:
     if training['patience']
     else ''
   )
-  return f'{training["epochs"]:g} epochs{capped}{patience}'
+  turned = f', windows turned by some {training["rotation"]:g}°' if training['rotation'] else ''
+  return f'{training["epochs"]:g} epochs{capped}{patience}{turned}'
 
 
 def _missing(group: Group) -> list[str]:

@@ -11,6 +11,7 @@ from har_jax.report.groups import Group
 SPLIT = ('protocol.split', 'protocol.normalise')  # the paper's split comes with its normalisation
 LABELS = ('protocol.labels',)
 RANK = ('lora.rank',)
+ROTATION = ('finetune.rotation',)
 _COMPARED = ('full', 'lora', 'qlora')  # what the paper compares
 _SWEEP = 3  # so many values of a knob are a sweep
 

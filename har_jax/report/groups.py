@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from har_jax import results
+from har_jax import config, results
 from har_jax.errors import UserError
 
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
@@ -50,10 +50,10 @@ class Group:
   def of_target(self, target: str) -> list[dict[str, Any]]:
     return [run for (name, _), by_seed in self.runs.items() if name == target for run in by_seed.values()]
 
-  def _takes(self, identity: dict[str, Any]) -> bool:
+  def _takes(self, identity: dict[str, Any], experiment: dict[str, Any]) -> bool:
     windows = identity['windows']
     return (
-      identity['experiment'] == self.experiment
+      experiment == self.experiment
       and all(self.windows.get(name, meta) == meta for name, meta in windows.items())
       and self.sources.get(identity['target'], _sources(identity)) == _sources(identity)
     )
@@ -83,9 +83,10 @@ def group(found: Sequence[dict[str, Any]]) -> list[Group]:
   groups: list[Group] = []
   for result in found:
     identity = result['identity']
-    home = next((each for each in groups if each._takes(identity)), None)
+    experiment = config.filled(identity['experiment'])
+    home = next((each for each in groups if each._takes(identity, experiment)), None)
     if home is None:
-      home = Group(identity['experiment'], {}, {}, {})
+      home = Group(experiment, {}, {}, {})
       groups.append(home)
     home._add(result)
   return sorted(groups, key=lambda each: (each.split, isinstance(each.budget, int), -each.budget))

@@ -64,6 +64,7 @@ def html(
     _differences(sections),
     _sections('leakage', 'What a split by window gives away', sweeps.leakage(kept)),
     _sections('pretraining', 'What pretraining is worth', sweeps.pretraining(results)),
+    _sections('rotation', 'What turned windows are worth', sweeps.rotation(results)),
     _sections('seconds', 'Seconds of training', paper.table5(kept, beside=beside)),
     *experiment.parts(sections),
     curves.ranks(results, beside=beside),

@@ -21,7 +21,7 @@ _THEIR_MODEL = "the published figures are of the paper's model (preset `paper`) 
 
 
 def markdown(results: Sequence[Result], names: Sequence[str] = ('all',), *, beside: bool = True) -> str:
-  """The tables of these names ('2' to '7', 'leakage', 'pretraining', 'statistics'; 'all'), in this order.
+  """The tables of these names ('2' to '7', 'leakage', 'pretraining', 'rotation', 'statistics'; 'all'), in this order.
 
   `beside`: with the published figures. Beside Tables VI and VII the others leave a sweep's points to these.
   Raises UserError for another name, and where one run occurs twice.
@@ -247,5 +247,6 @@ TABLES: dict[str, Callable[[Sequence[Result], bool], str]] = {
   '7': _rendered(sweeps.table7),
   'leakage': lambda results, beside: section.markdown(sweeps.leakage(results)),
   'pretraining': lambda results, beside: section.markdown(sweeps.pretraining(results)),
+  'rotation': lambda results, beside: section.markdown(sweeps.rotation(results)),
   'statistics': lambda results, beside: section.markdown(significance.sections(results)),
 }

@@ -1,5 +1,6 @@
 """Tables of experiments that differ in one knob: rank, labels, split; and full fine-tuning beside no pretraining. Needs no JAX."""
 
+import itertools
 import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -118,10 +119,7 @@ def _leak(title: str, family: Family, leaky: Group, strict: Group) -> Section:
   for target in sorted({*leaky.targets, *strict.targets}):
     for method in family.methods:
       by_window, by_subject = (group.runs.get((target, method), {}) for group in (leaky, strict))
-      both = [seed for seed in by_window if seed in by_subject]
-      gaps = [
-        100 * (by_window[seed]['test']['macro_f1'] - by_subject[seed]['test']['macro_f1']) for seed in both
-      ]
+      gaps = _gains(by_window, by_subject)
       row = {'target': target, 'method': method, 'seeds': _seeds([len(by_window), len(by_subject)])}
       row['by window, macro-F1'] = spread([run['test']['macro_f1'] for run in by_window.values()], '.3f')
       row['by subject, macro-F1'] = spread([run['test']['macro_f1'] for run in by_subject.values()], '.3f')
@@ -192,6 +190,64 @@ def _mean_worth(group: Group, targets: Sequence[str], methods: Sequence[str]) ->
       f'{statistics.mean(map(statistics.mean, by_target)):+.1f}' if all(by_target) else NONE
     )
   return row
+
+
+def rotation(results: Sequence[Result]) -> list[Section]:
+  """Windows turned in fine-tuning beside windows as they are, everything else equal."""
+  title = 'What turned windows are worth'
+  pairs = [
+    (family, turned, still)
+    for family in families.families(results, families.ROTATION)
+    for turned in family.members
+    for still in family.members
+    if _degrees(turned) and not _degrees(still)
+  ]
+  if not pairs:
+    return [_nothing(title, 'no two experiments differ in finetune.rotation alone, of which one is 0')]
+  return [_turned(title, *pair) for pair in pairs]
+
+
+def _turned(title: str, family: Family, turned: Group, still: Group) -> Section:
+  rows = []
+  targets = [target for target in turned.targets if target in still.targets]
+  for target, method in itertools.product(targets, family.methods):
+    own, other = (group.runs.get((target, method), {}) for group in (turned, still))
+    if own and other:
+      points = _gains(own, other)
+      row = {'target': target, 'method': method, 'seeds': _seeds([len(own), len(other)])}
+      row['as they are, macro-F1'] = spread([run['test']['macro_f1'] for run in other.values()], '.3f')
+      row['turned, macro-F1'] = spread([run['test']['macro_f1'] for run in own.values()], '.3f')
+      row[_GAINED] = spread_of(points, max(len(own), len(other)), '+.1f')
+      rows.append(row)
+  for method in family.methods if len(targets) > 1 else ():
+    both = [tuple(group.runs.get((target, method), {}) for group in (turned, still)) for target in targets]
+    if all(_gains(*pair) for pair in both):
+      mean = statistics.mean(statistics.mean(_gains(*pair)) for pair in both)
+      rows.append(
+        dict.fromkeys(rows[0], '') | {'target': 'mean of targets', 'method': method, _GAINED: f'{mean:+.1f}'}
+      )
+  said = [
+    f'In fine-tuning each window of a step is turned, about each axis by a normal angle of deviation {_degrees(turned):g}°, or left as it '
+    'is; the same pretraining, splits and seeds. Test windows are never turned.',
+    _SPREAD,
+    _PAIRED,
+  ]
+  return _section(
+    title, Family([turned, still], family.free, family.apart), said, rows, Footnotes(), family.methods
+  )
+
+
+_GAINED = 'turned − as they are, points'
+
+
+def _degrees(group: Group) -> float:
+  return group.experiment['finetune']['rotation']
+
+
+def _gains(own: dict[int, Result], other: dict[int, Result]) -> list[float]:
+  return [
+    100 * (own[seed]['test']['macro_f1'] - other[seed]['test']['macro_f1']) for seed in own if seed in other
+  ]
 
 
 # --- pairs, published figures, and what is the same in all

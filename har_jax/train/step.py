@@ -52,6 +52,10 @@ def training_step(
     if training.roll:
       key, to_roll = jax.random.split(key)
       batch = batch | {'signal': augment.roll(batch['signal'], to_roll)}
+    if training.rotation:
+      key, to_turn = jax.random.split(key)
+      turned = augment.rotate(batch['signal'], batch['origin'], to_turn, training.rotation)
+      batch = batch | {'signal': turned}
 
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics

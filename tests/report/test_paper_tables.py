@@ -263,6 +263,44 @@ def test_sweeps_that_differ_otherwise_name_what_sets_them_apart(result):
   assert sum('sets this one apart: lora.rank 8.' in text for text in captions) == 1
 
 
+# --- rotation
+
+
+def turned(found, degrees=10.0):
+  experiment = found['identity']['experiment']
+  experiment['finetune'] = experiment['finetune'] | {'rotation': degrees}
+  return found
+
+
+def test_what_turning_gives_in_points(result):
+  still = {'dsads': (0.80, 0.82), 'hapt': (0.90, 0.90)}
+  found = [
+    result(target=target, seed=seed, macro_f1=f1)
+    for target, of in still.items()
+    for seed, f1 in enumerate(of)
+  ]
+  found += [
+    turned(result(target=target, seed=seed, macro_f1=f1 + gain))
+    for (target, of), gain in zip(still.items(), (0.03, 0.01), strict=True)
+    for seed, f1 in enumerate(of)
+  ]
+  found += [turned(result(target='hapt', method='lora')), turned(result(split='window'))]
+  (own,) = sweeps.rotation(found)
+  row = cells(own.rows, target='dsads')
+  assert (row['as they are, macro-F1'], row['turned, macro-F1']) == ('0.810 ± 0.014', '0.840 ± 0.014')
+  assert row['turned − as they are, points'] == '+3.0 ± 0.0'
+  assert cells(own.rows, target='mean of targets')['turned − as they are, points'] == '+2.0'
+  assert not [row for row in own.rows if row['method'] == 'lora']  # that was run turned alone
+  assert 'deviation 10°' in own.caption
+  assert '## What turned windows are worth' in paper.markdown(found, ['rotation'])
+
+
+def test_nothing_turned_is_said(result):
+  (own,) = sweeps.rotation([result(), result(method='lora')])
+  assert own.rows == []
+  assert 'differ in finetune.rotation alone' in own.footnotes[0]
+
+
 # --- leakage
 
 

@@ -57,6 +57,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   base: a `files.Base`, or the folder of one; None for the method 'scratch' alone.
   method: full, probe, lora, qlora or scratch; rank and alpha are lora's and qlora's.
   steps, of `batch` windows each, at the peak `learning_rate`; under full, the base's own weights move at half of it.
+  rotation: each window of a step is turned, about each axis by an angle of this deviation, in degrees, so that other people, who
+    wear the device otherwise, are recognised too; 0 turns none.
   validation: a share of the subjects, or of each class's windows, that is kept apart to measure and calibrate by; 0 for none.
     Windows mostly overlap, so give `fit` the subjects where you know them.
   verbose: a progress bar.
@@ -72,6 +74,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     steps=300,
     learning_rate=1e-3,
     batch=64,
+    rotation=10.0,
     seed=0,
     validation=0.1,
     verbose=False,
@@ -83,6 +86,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.steps = steps
     self.learning_rate = learning_rate
     self.batch = batch
+    self.rotation = rotation
     self.seed = seed
     self.validation = validation
     self.verbose = verbose
@@ -115,7 +119,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     training = card.get('training', {})
     known |= {
       name: training[name]
-      for name in ('steps', 'learning_rate', 'batch', 'seed', 'validation')
+      for name in ('steps', 'learning_rate', 'batch', 'rotation', 'seed', 'validation')
       if name in training
     }
     made = cls(base, **known)
@@ -188,6 +192,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         'steps': int(self.steps),  # a search over parameters gives NumPy's numbers, which JSON knows not
         'learning_rate': float(self.learning_rate),
         'batch': int(self.batch),
+        'rotation': float(self.rotation),
         'seed': int(self.seed),
         'validation': float(self.validation),
         'step': end.step,
@@ -265,6 +270,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       batch=int(self.batch),
       learning_rate=float(self.learning_rate),
       pretrained_learning_rate=float(self.learning_rate) / 2,
+      rotation=float(self.rotation),
       evaluations=min(_EVALUATIONS, math.ceil(self.steps / _STEPS_BETWEEN)) if validated else 1,
       patience=0,
     )

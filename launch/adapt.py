@@ -31,6 +31,12 @@ _RANK = flags.DEFINE_integer('rank', 32, "of lora's and qlora's pairs; they are 
 _STEPS = flags.DEFINE_integer('steps', 300, 'to train', lower_bound=1)
 _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'at its peak')
 _BATCH = flags.DEFINE_integer('batch', 64, 'windows a step', lower_bound=1)
+_ROTATION = flags.DEFINE_float(
+  'rotation',
+  10.0,
+  'degrees, by some of which windows are turned, as the device may be worn otherwise; 0: never',
+  lower_bound=0,
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'draws head, adapters and order', lower_bound=0)
 _VALIDATION = flags.DEFINE_float(
   'validation',
@@ -91,6 +97,7 @@ def _adapt() -> None:
     alpha=2.0 * _RANK.value,
     steps=_STEPS.value,
     learning_rate=_LEARNING_RATE.value,
+    rotation=_ROTATION.value,
     batch=_BATCH.value,
     seed=_SEED.value,
     validation=_VALIDATION.value,

@@ -109,7 +109,17 @@ def test_what_is_saved_predicts_the_same_anywhere(
   for loaded in (whole, alone, pickle.loads(pickle.dumps(fitted))):
     np.testing.assert_array_equal(loaded.predict_proba(_SIGNALS), expected)
     assert loaded.predict(_SIGNALS).tolist() == fitted.predict(_SIGNALS).tolist()
-  for name in ('method', 'rank', 'alpha', 'steps', 'batch', 'learning_rate', 'seed', 'validation'):
+  for name in (
+    'method',
+    'rank',
+    'alpha',
+    'steps',
+    'batch',
+    'learning_rate',
+    'rotation',
+    'seed',
+    'validation',
+  ):
     assert getattr(whole, name) == getattr(fitted, name)
   with pytest.raises(UserError, match=f'wants the base with checksum {base.checksum}'):
     Recognizer.load(tmp_path / 'alone')
@@ -227,6 +237,7 @@ def test_what_is_no_windows_is_refused_with_what_was_given(fitted: Recognizer, s
     ({'rank': 0}, _LABELS, None, 'lora rank is 0; it must be at least 1'),
     ({'steps': 0}, _LABELS, None, 'steps is 0; give 1 or more'),
     ({'validation': 1.0}, _LABELS, None, r'validation is 1\.0'),
+    ({'rotation': -1.0}, _LABELS, None, 'rotation is -1.0; it must be not negative'),
     ({'learning_rate': -1.0}, _LABELS, None, 'learning_rate is -1.0; it must be not negative'),
   ],
 )

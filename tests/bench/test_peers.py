@@ -139,3 +139,14 @@ def test_what_pytorch_has_not_is_refused(tiny: config.Model, monkeypatch: pytest
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 9)
   with pytest.raises(UserError, match='leaves one window'):
     peers.variants(config.Experiment(model=tiny), 'epoch', 4, 1)
+
+
+def test_windows_are_turned_as_ours_are():
+  signal = torch.randn(2000, 4, 6, generator=torch.Generator().manual_seed(0))
+  turned = peers._rotate(signal, 5.0)
+  before, after = (each.reshape(2000, 8, 3).numpy() for each in (signal, turned))
+  products = np.einsum('bij,bkj->bik', before, before)
+  np.testing.assert_allclose(np.einsum('bij,bkj->bik', after, after), products, atol=1e-4)
+  # A small turn moves a vector by its product with the turn's vector: across it, two of three angles count.
+  moved = np.square(after - before).sum(axis=2).mean() / np.square(before).sum(axis=2).mean()
+  np.testing.assert_allclose(np.degrees(np.sqrt(moved / 2)), 5.0, rtol=0.05)

@@ -1,0 +1,154 @@
+"""The tables in README.md and docs/results.md say what the result files say, cell by cell."""
+
+import json
+import pathlib
+import statistics
+from collections.abc import Sequence
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_SEEDS = (0, 1, 2)
+_TARGETS = {'HAPT': 'hapt', 'MotionSense': 'motionsense', 'DSADS': 'dsads', 'WISDM phone': 'wisdm'}
+_METHODS = {'full': 'full', 'LoRA': 'lora', 'QLoRA': 'qlora', 'probe': 'probe', 'from scratch': 'scratch'}
+_TURNED, _STILL = 'paper/turned', 'paper/base'
+
+Row = dict[str, str]
+
+
+def _tables(path: str, column: str) -> list[list[Row]]:
+  """Those of a Markdown file that have this column."""
+  tables: list[list[list[str]]] = [[]]
+  for line in (_ROOT / path).read_text(encoding='utf-8').splitlines():
+    if line.startswith('|'):
+      tables[-1].append([cell.strip() for cell in line.strip('|').split('|')])
+    elif tables[-1]:
+      tables.append([])
+  found = [table for table in tables if table and column in table[0]]
+  assert found, f'{path} has no table with a column {column!r}'
+  return [[dict(zip(table[0], cells, strict=True)) for cells in table[2:]] for table in found]
+
+
+def _carried(rows: Sequence[Row], column: str) -> list[Row]:
+  """An empty cell stands for the one above it."""
+  last = ''
+  carried = []
+  for row in rows:
+    last = row[column] or last
+    carried.append(row | {column: last})
+  return carried
+
+
+def _scores(
+  folder: str, target: str, method: str, split: str, labels: str = '0.7', key: str = 'macro_f1'
+) -> list[float]:
+  place = _ROOT / 'results' / folder / target / method / split / f'labels-{labels.replace("/", "-per-")}'
+  files = [place / f'seed{seed}.json' for seed in _SEEDS]
+  return [json.loads(path.read_text(encoding='utf-8'))['test'][key] for path in files]
+
+
+def _short(number: float, form: str) -> str:
+  return format(number, form).replace('0.', '.')
+
+
+def _share(values: Sequence[float]) -> str:
+  return f'{_short(statistics.mean(values), ".3f")} ± {_short(statistics.stdev(values), ".3f")}'
+
+
+def _points(own: Sequence[float], other: Sequence[float]) -> list[float]:
+  return [100 * (a - b) for a, b in zip(own, other, strict=True)]
+
+
+def _signed(points: Sequence[float]) -> str:
+  return f'{statistics.mean(points):+.1f} ± {statistics.stdev(points):.1f}'.replace('-', '−')
+
+
+def _mean_signed(of_targets: Sequence[Sequence[float]]) -> str:
+  return f'{statistics.mean(map(statistics.mean, of_targets)):+.1f}'.replace('-', '−')
+
+
+def test_the_headline_table():
+  (rows,) = _tables('README.md', 'gained by turning, points')
+  wanted = {
+    'by subject, windows turned': (_TURNED, 'subject'),
+    'by subject, as they are': (_STILL, 'subject'),
+    'by window (optimistic)': (_STILL, 'window'),
+  }
+  rows = _carried(rows, 'target')
+  assert len(rows) == (len(_TARGETS) + 1) * len(_METHODS)
+  for row in rows:
+    name, method = row['target'].partition(',')[0], _METHODS[row['method']]
+    targets = [_TARGETS[name]] if name in _TARGETS else list(_TARGETS.values())
+    found = {
+      column: [_scores(folder, target, method, split) for target in targets]
+      for column, (folder, split) in wanted.items()
+    }
+    turned, still, _ = found.values()
+    gained = [_points(*pair) for pair in zip(turned, still, strict=True)]
+    full = [_scores(_TURNED, target, 'full', 'subject') for target in targets]
+    less = [_points(*pair) for pair in zip(turned, full, strict=True)]
+    if name in _TARGETS:
+      expected = {column: _share(of[0]) for column, of in found.items()}
+      expected |= {'gained by turning, points': _signed(gained[0]), '− full, points': _signed(less[0])}
+    else:
+      expected = {
+        column: _short(statistics.mean(map(statistics.mean, of)), '.3f') for column, of in found.items()
+      }
+      expected |= {'gained by turning, points': _mean_signed(gained), '− full, points': _mean_signed(less)}
+    if method == 'full':
+      expected['− full, points'] = ''
+    assert {column: row[column] for column in expected} == expected, row
+
+
+def test_the_table_of_labels():
+  (rows,) = _tables('docs/results.md', 'by subject: full')
+  columns = list(rows[0])
+  for row in rows:
+    number, unit, *_ = row['labels'].split()
+    labels = f'{float(number) / 100:g}' if unit == '%' else f'{number}/class'
+    for split, place in (('subject', 1), ('window', 5)):
+      full, lora, scratch = (
+        _scores(_STILL, 'hapt', method, split, labels) for method in ('full', 'lora', 'scratch')
+      )
+      accuracies = [_scores(_STILL, 'hapt', method, split, labels, 'accuracy') for method in ('lora', 'full')]
+      ratio = _share([a / b for a, b in zip(*accuracies, strict=True)])
+      told = [row[column] for column in columns[place : place + 4]]
+      assert told == [_share(full), _share(lora), ratio, _share(scratch)], row
+
+
+@pytest.mark.parametrize(
+  ('number', 'folder', 'gone_on'), [(0, _TURNED, 'unlabelled-turned'), (1, _STILL, 'unlabelled')]
+)
+def test_the_tables_of_what_pretraining_is_worth(number: int, folder: str, gone_on: str):
+  tables = _tables('docs/results.md', 'full, gone on')
+  assert len(tables) == 2
+  compared = {
+    'full': (folder, 'full'),
+    'LoRA': (folder, 'lora'),
+    'QLoRA': (folder, 'qlora'),
+    'full, gone on': (gone_on, 'full'),
+    'LoRA, gone on': (gone_on, 'lora'),
+  }
+  for row in _carried(tables[number], 'labels'):
+    labels = {'10 %': '0.1', '10 a class': '10/class'}[row['labels']]
+    targets = [_TARGETS[row['target']]] if row['target'] in _TARGETS else list(_TARGETS.values())
+    scratch = [_scores(folder, target, 'scratch', 'subject', labels) for target in targets]
+    worth = {
+      column: [
+        _points(_scores(place, target, method, 'subject', labels), nothing)
+        for target, nothing in zip(targets, scratch, strict=True)
+      ]
+      for column, (place, method) in compared.items()
+    }
+    one = len(targets) == 1
+    expected = {column: _signed(of[0]) if one else _mean_signed(of) for column, of in worth.items()}
+    expected['scratch'] = _share(scratch[0]) if one else ''
+    assert {column: row[column] for column in expected} == expected, row
+
+
+def test_the_table_of_hapts_own_split():
+  (rows,) = [table for table in _tables('docs/results.md', 'QLoRA') if 'what' in table[0]]
+  folders = ('official-turned', 'official-long', 'official', 'unlabelled')
+  for row, folder in zip(rows, folders, strict=True):
+    for name in ('full', 'LoRA', 'QLoRA'):
+      assert row[name] == _share(_scores(folder, 'hapt', _METHODS[name], 'official')), (folder, name)

@@ -335,8 +335,8 @@ def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
   given = _pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_GOES_ON, pretrained=out))
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   protocol = study_of(out).experiment.protocol
-  for part in folds.unlabelled_windows(windows, 'alpha', protocol, 0):
-    assert list(part) == ['signal']
+  learned, measured_by = folds.unlabelled_windows(windows, 'alpha', protocol, 0)
+  assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
 
 
 def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(

@@ -30,6 +30,7 @@ def _temporary_bytes(name: str, experiment: config.Experiment, batch: int) -> in
   state, frozen = jax.eval_shape(begin, jax.random.key(0))
   windows = {
     'signal': jax.ShapeDtypeStruct((_STEPS, batch, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
+    'origin': jax.ShapeDtypeStruct((_STEPS, batch, 2), jnp.float32),
     'label': jax.ShapeDtypeStruct((_STEPS, batch), jnp.int32),
     'weight': jax.ShapeDtypeStruct((_STEPS, batch), jnp.float32),
   }

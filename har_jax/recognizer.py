@@ -57,8 +57,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   base: a `files.Base`, or the folder of one; None for the method 'scratch' alone.
   method: full, probe, lora, qlora or scratch; rank and alpha are lora's and qlora's.
   steps, of `batch` windows each, at the peak `learning_rate`; under full, the base's own weights move at half of it.
-  rotation: each window of a step is turned, about each axis by an angle of this deviation, in degrees, so that other people, who
-    wear the device otherwise, are recognised too; 0 turns none.
+  rotation: each window of a step is turned, about each axis by an angle of this deviation, in degrees. Some 10 help to recognise
+    people whom it never saw, who wear the device otherwise; 0 turns none, and is best for those it learns from.
   validation: a share of the subjects, or of each class's windows, that is kept apart to measure and calibrate by; 0 for none.
     Windows mostly overlap, so give `fit` the subjects where you know them.
   verbose: a progress bar.
@@ -74,7 +74,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     steps=300,
     learning_rate=1e-3,
     batch=64,
-    rotation=10.0,
+    rotation=0.0,
     seed=0,
     validation=0.1,
     verbose=False,

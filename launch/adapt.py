@@ -33,8 +33,8 @@ _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'at its peak')
 _BATCH = flags.DEFINE_integer('batch', 64, 'windows a step', lower_bound=1)
 _ROTATION = flags.DEFINE_float(
   'rotation',
-  10.0,
-  'degrees, by some of which windows are turned, as the device may be worn otherwise; 0: never',
+  0.0,
+  'degrees that windows are turned by at random; some 10 help with other people, who wear the device otherwise',
   lower_bound=0,
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'draws head, adapters and order', lower_bound=0)

@@ -2,7 +2,7 @@
 
 import itertools
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from har_jax.report import families, published
@@ -119,12 +119,7 @@ def _leak(title: str, family: Family, leaky: Group, strict: Group) -> Section:
   for target in sorted({*leaky.targets, *strict.targets}):
     for method in family.methods:
       by_window, by_subject = (group.runs.get((target, method), {}) for group in (leaky, strict))
-      gaps = _gains(by_window, by_subject)
-      row = {'target': target, 'method': method, 'seeds': _seeds([len(by_window), len(by_subject)])}
-      row['by window, macro-F1'] = spread([run['test']['macro_f1'] for run in by_window.values()], '.3f')
-      row['by subject, macro-F1'] = spread([run['test']['macro_f1'] for run in by_subject.values()], '.3f')
-      row['window − subject, points'] = spread_of(gaps, max(len(by_window), len(by_subject)), '+.1f')
-      rows.append(row)
+      rows.append(_beside(target, method, by_window, by_subject, _LEAK))
   compared = Family([leaky, strict], family.free, family.apart)
   said = [
     f'{families.by_split(leaky.split).capitalize()}, normalised on {_normalised(leaky)}, against '
@@ -134,6 +129,9 @@ def _leak(title: str, family: Family, leaky: Group, strict: Group) -> Section:
     'The gap is the mean over seeds that both have.',
   ]
   return _section(title, compared, said, rows, Footnotes(), ('full', 'lora'))
+
+
+_LEAK = ('by window, macro-F1', 'by subject, macro-F1', 'window − subject, points')
 
 
 def _normalised(group: Group) -> str:
@@ -213,18 +211,14 @@ def _turned(title: str, family: Family, turned: Group, still: Group) -> Section:
   for target, method in itertools.product(targets, family.methods):
     own, other = (group.runs.get((target, method), {}) for group in (turned, still))
     if own and other:
-      points = _gains(own, other)
-      row = {'target': target, 'method': method, 'seeds': _seeds([len(own), len(other)])}
-      row['as they are, macro-F1'] = spread([run['test']['macro_f1'] for run in other.values()], '.3f')
-      row['turned, macro-F1'] = spread([run['test']['macro_f1'] for run in own.values()], '.3f')
-      row[_GAINED] = spread_of(points, max(len(own), len(other)), '+.1f')
-      rows.append(row)
+      rows.append(_beside(target, method, own, other, _TURNED))
   for method in family.methods if len(targets) > 1 else ():
     both = [tuple(group.runs.get((target, method), {}) for group in (turned, still)) for target in targets]
     if all(_gains(*pair) for pair in both):
       mean = statistics.mean(statistics.mean(_gains(*pair)) for pair in both)
       rows.append(
-        dict.fromkeys(rows[0], '') | {'target': 'mean of targets', 'method': method, _GAINED: f'{mean:+.1f}'}
+        dict.fromkeys(rows[0], '')
+        | {'target': 'mean of targets', 'method': method, _TURNED[2]: f'{mean:+.1f}'}
       )
   said = [
     f'In fine-tuning each window of a step is turned, about each axis by a normal angle of deviation {_degrees(turned):g}°, or left as it '
@@ -237,17 +231,11 @@ def _turned(title: str, family: Family, turned: Group, still: Group) -> Section:
   )
 
 
-_GAINED = 'turned − as they are, points'
+_TURNED = ('turned, macro-F1', 'as they are, macro-F1', 'turned − as they are, points')
 
 
 def _degrees(group: Group) -> float:
   return group.experiment['finetune']['rotation']
-
-
-def _gains(own: dict[int, Result], other: dict[int, Result]) -> list[float]:
-  return [
-    100 * (own[seed]['test']['macro_f1'] - other[seed]['test']['macro_f1']) for seed in own if seed in other
-  ]
 
 
 # --- pairs, published figures, and what is the same in all
@@ -269,6 +257,23 @@ def _points(group: Group, target: str, method: str, against: str) -> list[float]
     against,
     lambda own, other: 100 * (own['test']['macro_f1'] - other['test']['macro_f1']),
   )
+
+
+Runs = Mapping[int, Result]  # by seed
+
+
+def _beside(target: str, method: str, own: Runs, other: Runs, names: tuple[str, str, str]) -> Row:
+  """A row of a method's runs under two experiments, and what the first is ahead by; `names` of the three columns."""
+  row = {'target': target, 'method': method, 'seeds': _seeds([len(own), len(other)])}
+  for name, runs in zip(names[:2], (own, other), strict=True):
+    row[name] = spread([run['test']['macro_f1'] for run in runs.values()], '.3f')
+  return row | {names[2]: spread_of(_gains(own, other), max(len(own), len(other)), '+.1f')}
+
+
+def _gains(own: Runs, other: Runs) -> list[float]:
+  return [
+    100 * (own[seed]['test']['macro_f1'] - other[seed]['test']['macro_f1']) for seed in own if seed in other
+  ]
 
 
 def _most(group: Group, target: str) -> int:

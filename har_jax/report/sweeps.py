@@ -102,13 +102,7 @@ def _ratios(group: Group, target: str, key: str) -> list[float]:
 def leakage(results: Sequence[Result]) -> list[Section]:
   """By window beside by subject, everything else equal but the normalisation: the points that neighbouring windows give away."""
   title = 'What a split by window gives away'
-  pairs = [
-    (family, leaky, strict)
-    for family in families.families(results, families.SPLIT)
-    for leaky in family.members
-    for strict in family.members
-    if leaky.split == 'window' and strict.split != 'window'
-  ]
+  pairs = _pairs(results, families.SPLIT, lambda each: each.split == 'window')
   if not pairs:
     return [_nothing(title, 'no two experiments differ in their split (by window, by subject) alone')]
   return [_leak(title, *pair) for pair in pairs]
@@ -193,13 +187,7 @@ def _mean_worth(group: Group, targets: Sequence[str], methods: Sequence[str]) ->
 def rotation(results: Sequence[Result]) -> list[Section]:
   """Windows turned in fine-tuning beside windows as they are, everything else equal."""
   title = 'What turned windows are worth'
-  pairs = [
-    (family, turned, still)
-    for family in families.families(results, families.ROTATION)
-    for turned in family.members
-    for still in family.members
-    if _degrees(turned) and not _degrees(still)
-  ]
+  pairs = _pairs(results, families.ROTATION, _degrees)
   if not pairs:
     return [_nothing(title, 'no two experiments differ in finetune.rotation alone, of which one is 0')]
   return [_turned(title, *pair) for pair in pairs]
@@ -239,6 +227,19 @@ def _degrees(group: Group) -> float:
 
 
 # --- pairs, published figures, and what is the same in all
+
+
+def _pairs(
+  results: Sequence[Result], free: tuple[str, ...], is_first: Callable[[Group], Any]
+) -> list[tuple[Family, Group, Group]]:
+  """Every two experiments that differ in the free knobs alone, of which the first is such a one and the second is not."""
+  return [
+    (family, first, second)
+    for family in families.families(results, free)
+    for first in family.members
+    for second in family.members
+    if is_first(first) and not is_first(second)
+  ]
 
 
 def _paired(

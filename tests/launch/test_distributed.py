@@ -29,6 +29,8 @@ _TINY = (
   # So fast that the second validation is plainly the better: of two alike, rounding would choose.
   '--finetune_pretrained_learning_rate=0.01',
   '--finetune_learning_rate=0.02',
+  # Turned, windows leave so short a run with classes as good as tied, and rounding would choose; tests/train/test_mesh.py turns them.
+  '--finetune_rotation=0',
   '--methods=full',
   '--seeds=0',
   '--targets=synth_waist',
@@ -136,8 +138,7 @@ def test_two_processes_come_to_the_numbers_of_one(by_one: pathlib.Path, by_two: 
   assert two['device']['count'] == 2
   assert two['bytes'] == one['bytes']  # on each device
   assert two['identity'] == one['identity']
-  # After so few steps the classes of some windows are as good as tied, and rounding decides.
-  assert two['test']['accuracy'] == pytest.approx(one['test']['accuracy'], abs=0.03)
+  assert two['test']['accuracy'] == pytest.approx(one['test']['accuracy'], abs=0.01)
   counted = [sum(map(sum, run['test']['confusion'])) for run in (one, two)]
   assert counted[0] == counted[1]
 

@@ -28,7 +28,7 @@ _MODEL = config.Model(patch=32, width=24, ffn=32, blocks=1, decoder_blocks=1, he
 _EXPERIMENT = config.Experiment(model=_MODEL, lora=config.Lora(rank=2))
 # 40 windows in batches of 16: each third one is half empty, so that of eight devices four hold nothing but filling.
 _SIZE, _STEPS = 40, 7
-_ADAMW = config.Training(epochs=50.0, batch=16, max_steps=_STEPS, evaluations=1, roll=True)
+_ADAMW = config.Training(epochs=50.0, batch=16, max_steps=_STEPS, evaluations=1, roll=True, rotation=10.0)
 _SGD = dataclasses.replace(
   _ADAMW, learning_rate=0.05
 )  # another rate, or the compiled AdamW step would serve it
@@ -44,7 +44,8 @@ _RUNS: dict[str, tuple[str, config.Training]] = {
 def _windows(seed: int, size: int) -> Batch:
   rng = np.random.default_rng(seed)
   signal = rng.standard_normal((size, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
-  return {'signal': signal, 'label': rng.integers(0, 3, size).astype(np.int32)}
+  label = rng.integers(0, 3, size).astype(np.int32)
+  return {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
 
 
 def _run(

@@ -128,15 +128,22 @@ def _below(folder: Place, pattern: str) -> list[Place]:
   return sorted(path for path in paths if path.match(pattern))
 
 
+_ABSENT = object()
+
+
 def differences(made_with: Any, asked_for: Any, name: str = '') -> list[str]:
   """What sets two JSON values apart, a line an entry."""
   if isinstance(made_with, dict) and isinstance(asked_for, dict):
     entries = sorted(made_with.keys() | asked_for.keys())
     lines = (
-      differences(made_with.get(key), asked_for.get(key), f'{name}.{key}'.lstrip('.')) for key in entries
+      differences(made_with.get(key, _ABSENT), asked_for.get(key, _ABSENT), f'{name}.{key}'.lstrip('.'))
+      for key in entries
     )
     return [line for part in lines for line in part]
-  return [] if made_with == asked_for else [f'{name}: made with {made_with!r}, now {asked_for!r}']
+  if made_with == asked_for:
+    return []
+  made, now = ('without' if value is _ABSENT else f'with {value!r}' for value in (made_with, asked_for))
+  return [f'{name}: made {made}, now {now}']
 
 
 # --- one job a folder

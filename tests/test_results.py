@@ -106,9 +106,9 @@ def test_no_results_is_the_users_error(tmp_path: pathlib.Path):
 def test_differences_name_the_entry_and_both_values():
   made, asked = {'a': {'b': 1, 'c': [1]}, 'd': 2}, {'a': {'b': 2, 'c': [1]}, 'e': 2}
   assert results.differences(made, asked) == [
-    'a.b: made with 1, now 2',
-    'd: made with 2, now None',
-    'e: made with None, now 2',
+    'a.b: made with 1, now with 2',
+    'd: made with 2, now without',
+    'e: made without, now with 2',
   ]
   assert results.differences(made, made) == []
 

@@ -105,7 +105,7 @@ def _differing(one: Group, other: Group) -> list[str]:
     both = {part: {name: getattr(each, part)[name] for name in names} for part, names in shared.items()}
     return each.experiment | both
 
-  return [line.partition(': made with ')[0] for line in results.differences(facts(one), facts(other))]
+  return [line.partition(': made ')[0] for line in results.differences(facts(one), facts(other))]
 
 
 def _entry(each: Group, name: str) -> Any:

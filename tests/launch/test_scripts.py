@@ -140,7 +140,7 @@ def test_a_run_killed_twice_ends_with_the_same_numbers_and_then_a_table(
 
   other = _run('lodo', *arguments(killed), '--finetune_learning_rate=0.5')
   assert other.returncode == 1
-  assert 'finetune.learning_rate: made with 0.001, now 0.5' in other.stderr
+  assert 'finetune.learning_rate: made with 0.001, now with 0.5' in other.stderr
 
   table = _run('report', f'--results={killed}')
   assert table.returncode == 0, table.stderr

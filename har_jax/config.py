@@ -66,6 +66,12 @@ class Model(_Checked):
   deviations: bool = _flag(
     True, 'a token is embedded from its samples and, of each channel, the logarithm of their deviation'
   )
+  descriptors: bool = _later(
+    _flag(
+      False,
+      "a token is also embedded from each sensor's magnitude and its parts along and across gravity, and from the logarithmic power spectrum of all",
+    )
+  )
   width: int = _count(192, 'width of a token')
   ffn: int = _count(576, 'hidden width of a feed-forward network')
   blocks: int = _count(6, 'blocks of the encoder')
@@ -98,6 +104,10 @@ class Model(_Checked):
     ):
       if whole % part:
         raise UserError(f'model {name}; given patch {self.patch}, width {self.width}, heads {self.heads}')
+    if self.descriptors and self.streams > 1:
+      raise UserError(
+        f'model descriptors are of both sensors at once; given streams {self.streams}, add --nomodel_descriptors or --model_streams=1'
+      )
     if not 1 <= self.hidden < self.tokens:
       raise UserError(
         f'model mask {self.mask} hides {self.hidden} of {self.tokens} tokens; hide some and leave some'
@@ -232,7 +242,7 @@ class Training(_Checked):
 class Experiment:
   """All that a result depends on, apart from the windows, the target, the method and the seed."""
 
-  model: Model = Model()
+  model: Model = Model(descriptors=True)
   lora: Lora = Lora()
   precision: Precision = Precision()
   protocol: Protocol = Protocol()

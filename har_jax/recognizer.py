@@ -256,7 +256,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     if self.steps < 1:
       raise UserError(f'steps is {self.steps!r}; give 1 or more')
     experiment = config.Experiment(
-      model=config.Model() if base is None else base.model,
+      model=config.Experiment().model if base is None else base.model,
       lora=config.Lora(rank=int(self.rank), alpha=float(self.alpha)),
       precision=config.Precision() if base is None else base.precision,
     )

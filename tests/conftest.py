@@ -44,7 +44,7 @@ def archives_folder() -> pathlib.Path:
 @pytest.fixture(scope='session')
 def tiny() -> Model:
   """Four tokens, two blocks: all parts of the model, at a size that compiles fast."""
-  return Model(patch=32, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))
+  return Model(patch=32, descriptors=True, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))
 
 
 @pytest.fixture(scope='session')

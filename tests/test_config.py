@@ -50,6 +50,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Model, {'patch': 24}, 'patch must divide the window of 128'),
     (config.Model, {'heads': 5}, 'width must be a multiple of heads'),
     (config.Model, {'heads': 3, 'streams': 2}, 'heads must be a multiple of streams'),
+    (config.Model, {'streams': 2, 'descriptors': True}, 'of both sensors at once; given streams 2'),
     (config.Model, {'mask': 0.01}, 'hides 0 of 16 tokens'),
     (config.Model, {'mask': 0.99}, 'hides 16 of 16 tokens'),
     (config.Model, {'head': ()}, 'one width or more'),

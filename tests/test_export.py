@@ -145,8 +145,8 @@ _PAPER = config.Lora(rank=4, alpha=4.0, targets=('embed_acc', 'embed_gyro', 'out
   ('method', 'lora', 'changed'),
   [
     ('qlora', _LORA, {}),
-    ('full', _LORA, {'streams': 2, 'head': (16, 8)}),
-    ('lora', _PAPER, {'streams': 2, 'heads': 4, 'head': (8, 16, 8)}),
+    ('full', _LORA, {'streams': 2, 'descriptors': False, 'head': (16, 8)}),
+    ('lora', _PAPER, {'streams': 2, 'descriptors': False, 'heads': 4, 'head': (8, 16, 8)}),
     ('scratch', _LORA, {'patch': 8, 'blocks': 1}),
   ],
 )

@@ -170,27 +170,46 @@ def _rotate(signal, degrees: float):
 def _embedded(signal, model: config.Model):
   """What a token is embedded from, [b, t, q], as ours."""
   cut = signal.reshape(len(signal), model.tokens, model.patch, config.CHANNELS)
-  if not model.deviations:
-    return cut.flatten(2)
-  log = 0.5 * torch.log(cut.var(dim=2, correction=0) + ours.STILL)
-  return torch.cat([cut.flatten(2), (log - ours.LOG_MEAN) / ours.LOG_DEVIATION], dim=-1)
+  if model.descriptors:
+    cut = torch.cat([cut, _descriptors(cut)], dim=-1)
+  parts = [cut]
+  if model.deviations:
+    log = 0.5 * torch.log(cut.var(dim=2, correction=0, keepdim=True) + ours.STILL)
+    parts.append((log - ours.LOG_MEAN) / ours.LOG_DEVIATION)
+  if model.descriptors:
+    parts.append(_log_spectrum(cut))
+  return torch.cat(parts, dim=2).flatten(2)
+
+
+def _descriptors(cut):
+  """Of both sensors' patches [b, t, p, 6]: magnitude, part along gravity, part across."""
+  triads = cut.unflatten(3, (2, 3))
+  gravity = triads[..., 0, :].mean(dim=2)[:, :, None, None]
+  gravity = gravity / (gravity.square().sum(dim=-1, keepdim=True) + ours.WEIGHTLESS).sqrt()
+  along = (triads * gravity).sum(dim=-1, keepdim=True)
+  sizes = [
+    (vectors.square().sum(dim=-1) + ours.POINT).sqrt() for vectors in (triads, triads - along * gravity)
+  ]
+  return torch.cat([sizes[0], along[..., 0], sizes[1]], dim=-1)
+
+
+def _log_spectrum(cut):
+  """Of patches [b, t, p, c] the logarithm of their power at each frequency but nought, [b, t, f, c]."""
+  waves = torch.fft.rfft(cut - cut.mean(dim=2, keepdim=True), dim=2)[:, :, 1:]
+  logs = torch.log(torch.view_as_real(waves).square().sum(dim=-1) / cut.shape[2] + ours.SILENT)
+  return (logs - ours.LOG_POWER_MEAN) / ours.LOG_POWER_DEVIATION
 
 
 def _wanted(signal, model: config.Model):
   """What is reconstructed of a token, [b, t, q], as ours."""
   cut = signal.reshape(len(signal), model.tokens, model.patch, config.CHANNELS)
-  if not model.spectrum:
-    return cut.flatten(2)
-  waves = torch.fft.rfft(cut - cut.mean(dim=2, keepdim=True), dim=2)[:, :, 1:]
-  logs = torch.log(torch.view_as_real(waves).square().sum(dim=-1) / model.patch + ours.SILENT)
-  return torch.cat(
-    [cut.flatten(2), ((logs - ours.LOG_POWER_MEAN) / ours.LOG_POWER_DEVIATION).flatten(2)], dim=-1
-  )
+  return torch.cat([cut, _log_spectrum(cut)] if model.spectrum else [cut], dim=2).flatten(2)
 
 
 def _values(model: config.Model) -> int:
   """q of `_embedded`."""
-  return (model.patch + model.deviations) * config.CHANNELS
+  spectrum = model.descriptors * (model.patch // 2)
+  return (model.patch + model.deviations + spectrum) * config.CHANNELS * (1 + model.descriptors)
 
 
 def _started(*sizes: int) -> nn.Parameter:

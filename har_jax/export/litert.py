@@ -45,7 +45,15 @@ def _start(content: bytes) -> Run:
 
 
 def _quantized(content: bytes) -> bytes:
-  from ai_edge_quantizer import quantizer, recipe
+  from ai_edge_quantizer import qtyping, quantizer, recipe
+  from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+  # The products with no weights: attention's, and those of the spectra, which int8 would spoil.
+  in_full = {
+    'regex': '.*',
+    'operation': qtyping.TFLOperationName.BATCH_MATMUL,
+    'algorithm_key': AlgorithmName.NO_QUANTIZE,
+  }
 
   with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
     path = pathlib.Path(folder) / 'model.tflite'
@@ -53,7 +61,7 @@ def _quantized(content: bytes) -> bytes:
     # It prints bars and sums on both streams.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
       made = quantizer.Quantizer(str(path))
-      made.load_quantization_recipe(recipe.dynamic_wi8_afp32())
+      made.load_quantization_recipe([*recipe.dynamic_wi8_afp32(), in_full])
       return bytes(made.quantize().quantized_model)
 
 

@@ -15,8 +15,9 @@ import har_jax
 from har_jax import config
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
+from har_jax.export.onnx_given import IN_FULL, given
+from har_jax.export.onnx_nodes import Nodes
 from har_jax.model.layers import stream_name
-from har_jax.model.tokens import LOG_DEVIATION, LOG_MEAN, STILL
 
 _OPSET = 20  # the first with Gelu
 _IR = 9  # of the time of that opset: onnx writes the newest otherwise, and older runtimes refuse it
@@ -79,65 +80,37 @@ def _quantized(model: Any) -> Any:
       per_channel=True,
       weight_type=quantization.QuantType.QInt8,
       op_types_to_quantize=['MatMul'],
+      nodes_to_exclude=[node.name for node in model.graph.node if node.name.endswith(IN_FULL)],
       extra_options={'MatMulConstBOnly': True},  # products of activations, in the attention, stay float32
     )
     return onnx.load(path)
 
 
-class _Graph:
-  """The nodes so far. Each method adds some, and gives the name of what they compute."""
+class _Graph(Nodes):
+  """A merged model's."""
 
   def __init__(self, merged: Merged):
+    super().__init__()
     self._merged, self._model = merged, merged.model
-    self.nodes: list[Any] = []
-    self.constants: list[Any] = []
-
-  def add(self, kind: str, *inputs: str, name: str, **attributes: Any) -> str:
-    import onnx
-
-    self.nodes.append(onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
-    return name
 
   def normalised(self, signal: str) -> str:
-    mean = self._constant('mean', self._merged.mean)
-    scale = self._constant('scale', self._merged.scale)
+    mean = self.constant('mean', self._merged.mean)
+    scale = self.constant('scale', self._merged.scale)
     return self.add('Mul', self.add('Sub', signal, mean, name='centred'), scale, name='normalised')
 
   def encoder(self, signal: str) -> str:
     """[w, d]: the mean over tokens."""
     model = self._model
-    size = model.patch * config.CHANNELS // model.streams
     embedded = []
     for i, part in enumerate(self._split(signal, 'sensors')):
       module = f'encoder/{stream_name("embed", i, model.streams)}'
-      given = self._reshaped(part, (model.tokens, size), f'{module}/patches')
-      if model.deviations:
-        given = self._joined([given, self._log_deviations(module, part)], f'{module}/given')
-      embedded.append(self._dense(module, given))
-    tokens = self._joined(embedded, 'encoder/embedded')
+      embedded.append(self._dense(module, given(self, module, part, model)))
+    tokens = self.joined(embedded, 'encoder/embedded')
     tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/placed')
     for i in range(model.blocks):
       tokens = self._block(f'encoder/block_{i}', tokens)
-    axis = self._constant('encoder/tokens', np.array([1], np.int64))
+    axis = self.constant('encoder/tokens', np.array([1], np.int64))
     return self.add('ReduceMean', self._norm('encoder/norm', tokens), axis, name='encoder/mean', keepdims=0)
-
-  def _log_deviations(self, module: str, part: str) -> str:
-    model = self._model
-    axis = self._constant(f'{module}/of_patch', np.array([2], np.int64))
-    channels = config.CHANNELS // model.streams
-    cut = self._reshaped(part, (model.tokens, model.patch, channels), f'{module}/cut')
-    mean = self.add('ReduceMean', cut, axis, name=f'{module}/mean')
-    apart = self.add('Sub', cut, mean, name=f'{module}/apart')
-    squares = self.add('Mul', apart, apart, name=f'{module}/squares')
-    variance = self.add('ReduceMean', squares, axis, name=f'{module}/variance', keepdims=0)
-    still = self._constant(f'{module}/still', np.float32(STILL))
-    log = self.add('Log', self.add('Add', variance, still, name=f'{module}/moving'), name=f'{module}/log')
-    # (log / 2 - mean) / deviation
-    slope = self._constant(f'{module}/slope', np.float32(0.5 / LOG_DEVIATION))
-    offset = self._constant(f'{module}/offset', np.float32(LOG_MEAN / LOG_DEVIATION))
-    return self.add(
-      'Sub', self.add('Mul', log, slope, name=f'{module}/sloped'), offset, name=f'{module}/log_deviations'
-    )
 
   def head(self, features: str) -> str:
     """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""
@@ -146,7 +119,7 @@ class _Graph:
       features = self.add(
         'Relu', self._dense(f'head/dense_{i}', features, f'head/norm_{i}'), name=f'head/relu_{i}'
       )
-    temperature = self._constant('temperature', np.float32(self._merged.temperature))
+    temperature = self.constant('temperature', np.float32(self._merged.temperature))
     logits = self.add('Div', self._dense(f'head/dense_{last}', features), temperature, name='logits')
     return self.add('Softmax', logits, name='softmax', axis=-1)
 
@@ -156,7 +129,7 @@ class _Graph:
       self._attention(f'{module}/{stream_name("attention", i, model.streams)}', half)
       for i, half in enumerate(self._split(self._norm(f'{module}/norm_attention', x), f'{module}/halves'))
     ]
-    x = self.add('Add', x, self._joined(attended, f'{module}/attended'), name=f'{module}/with_attention')
+    x = self.add('Add', x, self.joined(attended, f'{module}/attended'), name=f'{module}/with_attention')
     up = self._dense(f'{module}/up', self._norm(f'{module}/norm_ffn', x))
     hidden = self.add('Gelu', up, name=f'{module}/gelu', approximate='tanh')
     return self.add('Add', x, self._dense(f'{module}/down', hidden), name=f'{module}/with_ffn')
@@ -167,7 +140,7 @@ class _Graph:
     q, k, v = (
       self.add(
         'Transpose',
-        self._reshaped(
+        self.reshaped(
           self._dense(f'{module}/{name}', x), (model.tokens, heads, width // heads), f'{module}/{name}/heads'
         ),
         name=f'{module}/{name}/by_head',
@@ -175,7 +148,7 @@ class _Graph:
       )
       for name in ('query', 'key', 'value')
     )
-    scale = self._constant(f'{module}/scale', np.float32((width // heads) ** -0.5))
+    scale = self.constant(f'{module}/scale', np.float32((width // heads) ** -0.5))
     scores = self.add(
       'Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores'
     )
@@ -186,7 +159,7 @@ class _Graph:
       name=f'{module}/by_token',
       perm=[0, 2, 1, 3],
     )
-    return self._dense(f'{module}/output', self._reshaped(mixed, (model.tokens, width), f'{module}/joined'))
+    return self._dense(f'{module}/output', self.reshaped(mixed, (model.tokens, width), f'{module}/joined'))
 
   def _dense(self, module: str, x: str, batch_norm: str = '') -> str:
     kernel, bias = (self._value(f'{module}/{name}') for name in ('kernel', 'bias'))
@@ -198,8 +171,8 @@ class _Graph:
       bias = (bias - self._value(f'{batch_norm}/mean', 'batch_stats')) * scale + self._value(
         f'{batch_norm}/bias'
       )
-    product = self.add('MatMul', x, self._constant(f'{module}/kernel', kernel), name=f'{module}/product')
-    return self.add('Add', product, self._constant(f'{module}/bias', bias), name=module)
+    product = self.add('MatMul', x, self.constant(f'{module}/kernel', kernel), name=f'{module}/product')
+    return self.add('Add', product, self.constant(f'{module}/bias', bias), name=module)
 
   def _norm(self, module: str, x: str) -> str:
     scale, bias = (self._leaf(f'{module}/{name}') for name in ('scale', 'bias'))
@@ -217,24 +190,11 @@ class _Graph:
     )
     return halves
 
-  def _joined(self, parts: list[str], name: str) -> str:
-    return parts[0] if len(parts) == 1 else self.add('Concat', *parts, name=name, axis=-1)
-
-  def _reshaped(self, x: str, shape: tuple[int, ...], name: str) -> str:
-    """[w, *shape], however many windows there are: 0 stands for as many as x has."""
-    return self.add('Reshape', x, self._constant(f'{name}/shape', np.array([0, *shape], np.int64)), name=name)
-
   def _leaf(self, path: str) -> str:
-    return self._constant(path, self._value(path))
+    return self.constant(path, self._value(path))
 
   def _value(self, path: str, collection: str = 'params') -> np.ndarray:
     return self._merged.variables[f'{collection}/{path}']
-
-  def _constant(self, name: str, value: Any) -> str:
-    import onnx
-
-    self.constants.append(onnx.numpy_helper.from_array(np.asarray(value, order='C'), name))
-    return name
 
 
 ONNX = Format('onnx', 'model.onnx', ('onnx', 'onnxruntime'), ('float32',), _build, _start)

@@ -5,7 +5,7 @@ b batch, n samples, c channels, t tokens, q values a token.
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from har_jax import config
 
@@ -13,6 +13,8 @@ from har_jax import config
 # what counts as no movement there: a sensor's noise.
 LOG_MEAN, LOG_DEVIATION, STILL = -2.6, 2.0, 1e-5
 LOG_POWER_MEAN, LOG_POWER_DEVIATION, SILENT = -5.9, 3.2, 1e-4
+# Squared, what a vector of no length counts as, so that a direction and a gradient are finite there too.
+WEIGHTLESS, POINT = 1e-3, 1e-6
 
 
 def patches(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t q']:
@@ -42,7 +44,7 @@ def log_spectrum(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t
   cut = signal.reshape(batch, samples // patch, patch, channels)
   apart = cut - jnp.mean(cut, axis=2, keepdims=True)  # a large mean would reach other frequencies by rounding
   # By products: patches are short, and XLA does not split an FFT over devices.
-  basis = np.fft.rfft(np.eye(patch), axis=1)[:, 1:]
+  basis = waves(patch)
   real, imaginary = (
     jnp.einsum('btpc,pf->btfc', apart, part.astype(np.float32), precision='highest')
     for part in (basis.real, basis.imag)
@@ -52,12 +54,40 @@ def log_spectrum(signal: Float[Array, 'b n c'], patch: int) -> Float[Array, 'b t
   return logs.reshape(batch, samples // patch, -1)
 
 
+def descriptors(signal: Float[Array, 'b n 6'], patch: int) -> Float[Array, 'b n 6']:
+  """Channels that hardly change where the device is turned: each sensor's magnitude, its part along gravity, and the size of its part across.
+
+  Gravity's direction is that of the patch's own mean acceleration, so that no hidden patch tells of itself through another. Hardly, since normalised
+  readings are taken about the mean of a sensor's axes, and not about where it reads nought.
+  """
+  batch, samples, _ = signal.shape
+  triads = signal.reshape(batch, samples // patch, patch, 2, 3)
+  gravity = jnp.mean(triads[..., 0, :], axis=2)
+  gravity = gravity / jnp.sqrt(jnp.sum(jnp.square(gravity), axis=-1, keepdims=True) + WEIGHTLESS)
+  along = jnp.sum(triads * gravity[:, :, None, None], axis=-1)
+  across = _size(triads - along[..., None] * gravity[:, :, None, None])
+  return jnp.concatenate([_size(triads), along, across], axis=-1).reshape(batch, samples, 6)
+
+
+def _size(vectors: Float[Array, '... 3']) -> Float[Array, '...']:
+  return jnp.sqrt(jnp.sum(jnp.square(vectors), axis=-1) + POINT)
+
+
+def waves(patch: int) -> Complex[np.ndarray, 'p f']:
+  """What a patch's samples are multiplied by for each frequency but nought."""
+  return np.fft.rfft(np.eye(patch), axis=1)[:, 1:]
+
+
 def given(signal: Float[Array, 'b n c'], model: config.Model) -> Float[Array, 'b t q']:
   """What the embedding is given of a stream's channels."""
-  samples = patches(signal, model.patch)
-  if not model.deviations:
-    return samples
-  return jnp.concatenate([samples, log_deviations(signal, model.patch)], axis=-1)
+  if model.descriptors:
+    signal = jnp.concatenate([signal, descriptors(signal, model.patch)], axis=-1)
+  parts = [patches(signal, model.patch)]
+  if model.deviations:
+    parts.append(log_deviations(signal, model.patch))
+  if model.descriptors:
+    parts.append(log_spectrum(signal, model.patch))
+  return jnp.concatenate(parts, axis=-1)
 
 
 def wanted(signal: Float[Array, 'b n c'], model: config.Model) -> Float[Array, 'b t q']:

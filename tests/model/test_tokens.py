@@ -2,12 +2,21 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from har_jax import config
-from har_jax.model.tokens import log_deviations, log_spectrum, patches, values_wanted, wanted
+from har_jax.model.tokens import (
+  descriptors,
+  given,
+  log_deviations,
+  log_spectrum,
+  patches,
+  values_wanted,
+  wanted,
+)
 
 
 def test_patches_are_runs_of_samples():
@@ -50,3 +59,43 @@ def test_samples_are_wanted_first_and_then_the_spectrum(tiny: config.Model, spec
   np.testing.assert_array_equal(whole[..., :samples], patches(signal, model.patch))
   rest = log_spectrum(signal, model.patch)[..., : whole.shape[-1] - samples]
   np.testing.assert_array_equal(whole[..., samples:], rest)
+
+
+def test_descriptors_are_magnitude_and_the_parts_along_and_across_gravity():
+  signal = np.zeros((1, 128, 6), np.float32)
+  signal[0, :, :3] = (0.0, 0.0, 2.0)  # gravity, of which each patch's movement is nought on average
+  signal[0, ::2, :3] += (0.3, 0.4, 1.0)
+  signal[0, 1::2, :3] -= (0.3, 0.4, 1.0)
+  signal[0, :, 3:] = (3.0, 4.0, -12.0)
+  found = np.asarray(descriptors(jnp.asarray(signal), 32))
+  assert found.shape == (1, 128, 6)
+  np.testing.assert_allclose(found[0, 0], [np.hypot(3.0, 0.5), 13.0, 3.0, -12.0, 0.5, 5.0], rtol=1e-3)
+  np.testing.assert_allclose(found[0, 1], [np.hypot(1.0, 0.5), 13.0, 1.0, -12.0, 0.5, 5.0], rtol=1e-3)
+
+
+def test_descriptors_stay_the_same_where_the_device_is_turned():
+  rng = np.random.default_rng(0)
+  signal = rng.standard_normal((3, 128, 6)).astype(np.float32) + np.float32([0, 0, 2, 0, 0, 0])
+  turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+  turn = (turn * np.sign(np.linalg.det(turn))).astype(np.float32)
+  turned = (signal.reshape(3, 128, 2, 3) @ turn.T).reshape(signal.shape)
+  before, after = (np.asarray(descriptors(jnp.asarray(each), 16)) for each in (signal, turned))
+  assert np.abs(turned - signal).max() > 1
+  np.testing.assert_allclose(after, before, atol=1e-4)
+
+
+def test_descriptors_and_their_gradient_are_finite_where_nothing_is_felt():
+  gradient = jax.grad(lambda signal: descriptors(signal, 16).sum())(jnp.zeros((1, 128, 6)))
+  assert np.isfinite(gradient).all()
+
+
+def test_a_patch_is_described_by_itself_alone():
+  rng = np.random.default_rng(0)
+  signal = rng.standard_normal((1, 128, 6)).astype(np.float32)
+  other = signal.copy()
+  other[0, 32:64] += rng.standard_normal((32, 6)) * 5
+  model = config.Model(patch=32, descriptors=True)
+  one, two = (np.asarray(given(jnp.asarray(each), model)) for each in (signal, other))
+  changed = np.abs(one - two).max(axis=-1)[0]
+  assert (changed[[0, 2, 3]] == 0).all()
+  assert changed[1] > 1

@@ -26,17 +26,22 @@ def _init_encoder(model: config.Model) -> Callable[[jax.Array], dict]:
   return lambda key: Encoder(model).init(key, _windows(2))
 
 
-def test_without_deviations_a_token_is_embedded_from_its_samples_alone(tiny: config.Model, drawn: Draw):
-  for chosen, values in ((True, 33 * 6), (False, 32 * 6)):
-    model = dataclasses.replace(tiny, deviations=chosen)
-    assert drawn(_init_encoder(model))['params']['embed']['kernel'].shape == (values, tiny.width)
+@pytest.mark.parametrize(
+  ('deviations', 'descriptors', 'values'),
+  [(False, False, 32 * 6), (True, False, 33 * 6), (False, True, 48 * 12), (True, True, 49 * 12)],
+)
+def test_a_token_is_embedded_from_its_samples_and_what_else_is_asked_for(
+  tiny: config.Model, drawn: Draw, deviations: bool, descriptors: bool, values: int
+):
+  model = dataclasses.replace(tiny, deviations=deviations, descriptors=descriptors)
+  assert drawn(_init_encoder(model))['params']['embed']['kernel'].shape == (values, tiny.width)
 
 
 @pytest.mark.parametrize('streams', [1, 2])
 def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(
   tiny: config.Model, drawn: Draw, streams: int
 ):
-  model = dataclasses.replace(tiny, streams=streams)
+  model = dataclasses.replace(tiny, streams=streams, descriptors=streams == 1)
   signal = _windows(5)
   visible, mask = draw_mask(jax.random.key(1), 5, model.tokens, model.hidden)
   held = drawn(_init_encoder(model))
@@ -88,7 +93,7 @@ def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, dra
 
 
 def test_with_two_streams_a_sensors_embedding_sees_that_sensor_alone(tiny: config.Model, drawn: Draw):
-  model = dataclasses.replace(tiny, streams=2)
+  model = dataclasses.replace(tiny, streams=2, descriptors=False)
   held = drawn(_init_encoder(model))
 
   def embedded(signal: jax.Array, name: str) -> jax.Array:
@@ -174,13 +179,13 @@ def test_the_paper_configuration_has_the_papers_counts(method: str, trainable: i
 @pytest.mark.parametrize(
   ('method', 'trainable', 'total'),
   [
-    # Embedding 48·192 + 192, positions 16·192, mask token 192, last norm 384 = 13,056; six blocks of four 192·192 + 192,
+    # Embedding 12·(8 + 1 + 4)·192 + 192, positions 16·192, mask token 192, last norm 384 = 33,792; six blocks of four 192·192 + 192,
     # up 192·576 + 576, down 576·192 + 192, two norms of 384 = 370,944 each; head 192·128 + 128 + 256 + 128·6 + 6 = 25,734.
-    ('full', 2_265_606, 2_265_606),
-    ('probe', 25_734, 2_265_606),
+    ('full', 2_285_190, 2_285_190),
+    ('probe', 25_734, 2_285_190),
     # Adapters of rank 32, a block: 4·32·(192 + 192) + 2·32·(192 + 576) = 98,304.
-    ('lora', 615_558, 2_855_430),
-    ('qlora', 615_558, 2_855_430),
+    ('lora', 615_558, 2_875_014),
+    ('qlora', 615_558, 2_875_014),
   ],
 )
 def test_the_base_configuration_has_these_counts(method: str, trainable: int, total: int):

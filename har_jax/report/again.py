@@ -34,7 +34,7 @@ def knobs(experiment: dict[str, Any]) -> list[str]:
   choices = []
   for name, preset in config.PRESETS.items():
     named = [] if name == 'base' else [f'--preset={name}']
-    choices.append(named + _differing(experiment, config.filled(config.to_json(preset()))))
+    choices.append(named + _differing(config.filled(experiment), config.filled(config.to_json(preset()))))
   return min(choices, key=len)
 
 

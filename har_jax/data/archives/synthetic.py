@@ -4,8 +4,9 @@ import collections
 from collections.abc import Iterator
 
 from har_jax.data.archives.archive import Archive
+from har_jax.data.corpora import CORPORA, Corpus
 from har_jax.data.recording import Recording
-from har_jax.data.synthetic import CORPORA, Corpus, corpus_recordings
+from har_jax.data.synthetic import corpus_recordings
 
 
 def _archive(corpus: Corpus) -> Archive:

@@ -178,9 +178,10 @@ def by_split(split: str) -> str:
 
 def model(told: dict[str, Any]) -> str:
   streams = ', the two sensors embedded apart' if told.get('streams', 1) == 2 else ''
+  described = ' with descriptors' if told.get('descriptors') else ''
   return (
     f'{told["blocks"]} blocks of width {told["width"]}, feed-forward {told["ffn"]}, patches of '
-    f'{told["patch"]} samples{streams}, head {", ".join(map(str, told["head"]))}'
+    f'{told["patch"]} samples{described}{streams}, head {", ".join(map(str, told["head"]))}'
   )
 
 

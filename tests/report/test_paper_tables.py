@@ -64,6 +64,17 @@ def test_models_and_adapters_have_rows_of_their_own(result):
   assert 'width 192' in first.caption
 
 
+def test_a_model_with_descriptors_says_so(result):
+  described = result(seed=1)
+  described['identity']['experiment']['model']['descriptors'] = True
+  captions = [own.caption for own in paper.table3([result(), described])]
+  assert sorted('patches of 16 samples with descriptors, head 128' in text for text in captions) == [
+    False,
+    True,
+  ]
+  assert sum('patches of 16 samples, head 128' in text for text in captions) == 1
+
+
 def test_heads_of_several_targets_make_a_range(result):
   other = result(target='dsads')
   other['parameters'] = {'trainable': 1234600, 'total': 2345678}

@@ -110,6 +110,22 @@ def test_the_headline_table():
     assert {column: row[column] for column in expected} == expected, row
 
 
+def test_the_table_of_what_descriptors_gain():
+  (rows,) = _tables('docs/results.md', 'gained, full')
+  names = ('full', 'LoRA', 'QLoRA', 'from scratch')
+  for row in rows:
+    labels = {'70 %': '0.7', '10 %': '0.1', '10 a class': '10/class'}[row['labels']]
+    gained, reached = [], []
+    for name in names:
+      described, turned = (
+        [_scores(folder, target, _METHODS[name], 'subject', labels) for target in _TARGETS.values()]
+        for folder in (_DESCRIBED, _TURNED)
+      )
+      gained.append(_mean_signed([_points(*pair) for pair in zip(described, turned, strict=True)]))
+      reached.append(_short(statistics.mean(map(statistics.mean, described)), '.3f'))
+    assert list(row.values())[1:] == [*gained, *reached], row
+
+
 def test_the_table_of_labels():
   (rows,) = _tables('docs/results.md', 'by subject: full')
   columns = list(rows[0])

@@ -19,8 +19,8 @@ def given(graph: Nodes, module: str, part: str, model: config.Model) -> str:
     part = graph.joined([part, _descriptors(graph, module, part, model)], f'{module}/channels')
     channels = 2 * config.CHANNELS
   parts = [graph.reshaped(part, (model.tokens, model.patch * channels), f'{module}/patches')]
-  cut = graph.reshaped(part, (model.tokens, model.patch, channels), f'{module}/cut')
   if model.deviations or model.descriptors:
+    cut = graph.reshaped(part, (model.tokens, model.patch, channels), f'{module}/cut')
     mean = graph.add('ReduceMean', cut, _axis(graph, f'{module}/of_patch', 2), name=f'{module}/mean')
     apart = graph.add('Sub', cut, mean, name=f'{module}/apart')
   if model.deviations:

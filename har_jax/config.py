@@ -181,6 +181,12 @@ class Protocol(_Checked):
       "steps that pretraining goes on over the target's own train part, whose labels it does not see; before any adapting",
     )
   )
+  source_label_steps: int = _later(
+    _not_negative(
+      0,
+      "steps that the encoder then takes to tell the sources' activities apart, whose labels it sees, as fine-tuning takes its own; before any adapting",
+    )
+  )
 
   def __post_init__(self):
     super().__post_init__()

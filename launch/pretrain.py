@@ -1,5 +1,7 @@
 """A base to adapt, pretrained on archives: python launch/pretrain.py --windows=windows --sources=motionsense --out=base."""
 
+from typing import Any
+
 from absl import flags
 
 from launch import command
@@ -38,13 +40,21 @@ def main() -> None:
     raise UserError(f'no windows of {", ".join(unknown)} under {windows}; there are {", ".join(here)}')
   done = out / 'pretrain' / 'pretrained.json'
   title = f'pretraining on {", ".join(sources)}'
-  lodo.autoencoder_at(done, experiment, windows, sources, title=title, progress=_PROGRESS.value, stop=stop)
+  how: dict[str, Any] = {'progress': _PROGRESS.value, 'stop': stop}
+  whole = lodo.autoencoder_at(done, experiment, windows, sources, title=title, **how)
+  if experiment.protocol.source_label_steps:
+    before, done = done, out / 'labelled' / 'pretrained.json'
+    title = f'activities of {", ".join(sources)}'
+    lodo.labelled_at(done, before, whole, experiment, windows, sources, seed=0, title=title, **how)
   if not mesh.leads():
     return
   base = files.load_base(done.parent)
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   told = base.card['pretraining']
-  print(f'{out / "base.json"}: step {told["steps"]}, validation loss {told["validation_loss"]:.3f}')
+  measured = ', '.join(
+    f'{name.replace("_", " ")} {value:.3f}' for name, value in told.items() if name.startswith('validation_')
+  )
+  print(f'{out / "base.json"}: step {told["steps"]}, {measured}')
 
 
 if __name__ == '__main__':

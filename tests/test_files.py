@@ -518,6 +518,28 @@ def test_a_runs_adapter_predicts_what_its_result_says(study: lodo.Study, runs: d
   assert any(np.array_equal(adapter.normaliser(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
 
 
+@pytest.mark.parametrize('asked', [{'unlabelled_steps': 2}, {'unlabelled_steps': 2, 'source_label_steps': 2}])
+def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
+  study: lodo.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
+):
+  protocol = dataclasses.replace(study.experiment.protocol, **asked)
+  experiment = dataclasses.replace(study.experiment, protocol=protocol)
+  gone_on = dataclasses.replace(
+    study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
+  )
+  ((path, result),) = lodo.run(gone_on, progress=False)
+  base, adapter = files.load_run(path)
+  assert base is not None
+  _equal(base.variables, lodo.pretrained_encoder(gone_on, 'alpha', 3, may_train=False))
+  assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
+  assert ('classes' in base.card['pretraining']) == ('source_label_steps' in asked)
+  data = folds.target_windows(study.windows, 'alpha', protocol, 3)
+  predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
+  confusion = np.zeros((3, 3), int)
+  np.add.at(confusion, (data.test['label'], predicted), 1)
+  assert confusion.tolist() == result['test']['confusion']
+
+
 def test_a_run_that_is_none_says_so(study: lodo.Study, runs: dict[str, Any]):
   with pytest.raises(UserError, match=r'pretrained\.json is no result of a run'):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')

@@ -351,6 +351,104 @@ def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
   assert result['identity']['experiment']['protocol']['unlabelled_steps'] == 3
 
 
+_TOLD = {'source_label_steps': 4}
+
+
+def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'protocol': _GOES_ON | _TOLD, 'pretrained': out}
+  made = _run(study_of(tmp_path, methods=('full', 'scratch'), **shared))
+  path = tmp_path / 'alpha/labelled/subject/seed0/pretrained.json'
+  before, told = path.stat().st_mtime_ns, results.read(path)
+  (lora,) = _run(
+    study_of(tmp_path, **shared | {'protocol': _GOES_ON | _TOLD | {'labels': '2/class'}})
+  ).values()
+  assert path.stat().st_mtime_ns == before
+  assert told['identity']['classes'] == sorted(_ACTIVITIES)  # of both sources; eating soup is no locomotion
+  assert told['identity']['windows'].keys() == {'beta', 'gamma'}
+  assert (
+    told['identity']['from']
+    == results.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
+  )
+  each = 2 * len(_ACTIVITIES) * _EACH  # of both sources, a subject of each
+  assert (told['step'], told['windows']) == (4, each * (_SUBJECTS - 1))
+  seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
+  assert seconds['full']['labelled'] == lora['seconds']['labelled'] == told['seconds']
+  assert 'labelled' not in seconds['scratch']
+  assert (
+    made['alpha/scratch/subject/labels-0.7/seed0.json']['test']
+    == runs['alpha/scratch/subject/labels-0.7/seed0.json']['test']
+  )
+  # A study that asks for less finds what it shares.
+  continued = _pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained=out))
+  started = _pretrained(study_of(tmp_path, **shared))
+  assert continued.keys() == started.keys()
+  kernel = 'params/encoder/embed/kernel'
+  assert not np.array_equal(continued[kernel], started[kernel])
+
+
+def test_source_labels_move_what_is_learned_and_the_targets_do_not(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = _pretrained(study_of(tmp_path / 'out', protocol=_TOLD, pretrained=out))
+  for name, moves in (('alpha', False), ('beta', True)):
+    shutil.copytree(windows, tmp_path / name)
+    old = store.load(tmp_path / name / name)
+    shuffled = np.random.default_rng(0).permutation(old.activity)
+    store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
+    altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained=out)
+    given = _pretrained(altered)
+    assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
+
+
+def test_labelled_source_windows_are_those_of_pretraining(
+  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
+):
+  protocol = study_of(tmp_path).experiment.protocol
+  sources = ('beta', 'gamma')
+  every, _ = folds.pretraining_windows(windows, sources, dataclasses.replace(protocol, classes='all'))
+  assert list(every) == ['signal', 'origin']
+  learned, measured_by = folds.labelled_source_windows(
+    windows, sources, dataclasses.replace(protocol, classes='all')
+  )
+  assert np.array_equal(learned['signal'], every['signal'])
+  assert folds.source_classes(windows, sources, dataclasses.replace(protocol, classes='all')) == tuple(
+    sorted((*_ACTIVITIES, 'eating_soup'))
+  )
+  assert np.bincount(learned['label']).tolist() == [2 * _EACH * (_SUBJECTS - 1)] * 4
+  assert np.bincount(measured_by['label']).tolist() == [2 * _EACH] * 4
+  fewer, _ = folds.labelled_source_windows(windows, sources, protocol)
+  assert np.array_equal(fewer['signal'], learned['signal'][learned['label'] != 0])  # eating_soup is first
+  # beta's lying windows, and no others, have gravity along x; whatever was normalised, they stand apart.
+  along = fewer['signal'][..., 0].mean(axis=1)
+  assert along[fewer['label'] == 0].min() > along[fewer['label'] != 0].max()
+
+
+def test_source_labels_of_one_activity_are_refused(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for name in ('beta', 'gamma'):
+    still = _dataset(name, 0)
+    chosen = still.activity == still.meta['activities'].index('walking')
+    store.save(
+      store.gather(
+        [
+          store.Window(still.signals[at], 'walking', f'{name}-{still.subject[at]}', int(at), 0.0)
+          for at in np.flatnonzero(chosen)
+        ],
+        {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'},
+      ),
+      tmp_path / 'windows' / name,
+    )
+  shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_TOLD)
+  with pytest.raises(
+    UserError, match='source_label_steps 4 need two activities or more; beta, gamma have walking'
+  ):
+    _pretrained(study)
+
+
 def test_normalisation_is_fitted_on_the_train_part_or_on_all_as_asked(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):

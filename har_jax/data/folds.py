@@ -27,19 +27,68 @@ def pretraining_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
   """All sources' windows, each normalised on its own learning part; some subjects of each are kept to choose by."""
-  train_parts, origins, validation_parts = [], [], []
-  for name in sources:
-    windows = store.load(folder / name)
-    try:
-      held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
-    except UserError as error:
-      raise UserError(f'{name}: {error}; leave it out with --sources') from error
-    normaliser = normalise.fit(windows.signals[~held_out])
-    train_parts.append(normaliser(windows.signals[~held_out]))
-    origins.append(normaliser.origins(len(train_parts[-1])))
-    validation_parts.append(normaliser(windows.signals[held_out]))
-  learned = {'signal': np.concatenate(train_parts), 'origin': np.concatenate(origins)}
-  return learned, {'signal': np.concatenate(validation_parts)}
+  learned, validation = zip(*(_source_windows(folder, name, protocol) for name in sources), strict=True)
+  return _joined(learned, ('signal', 'origin')), _joined(validation, ('signal',))
+
+
+def source_classes(
+  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
+) -> tuple[str, ...]:
+  """What the sources' labels tell apart, over all of them; sorted."""
+  return tuple(
+    sorted(
+      {
+        name
+        for source in sources
+        for name in _classes(store.read_meta(folder / source)['activities'], protocol)
+      }
+    )
+  )
+
+
+def labelled_source_windows(
+  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
+) -> tuple[Batch, Batch]:
+  """As `pretraining_windows`, normalised like those, with labels: places in `source_classes`. Windows of other activities are left out."""
+  known = source_classes(folder, sources, protocol)
+  learned: list[Batch] = []
+  validation: list[Batch] = []
+  for source in sources:
+    names = store.read_meta(folder / source)['activities']
+    label = np.array([known.index(name) if name in known else -1 for name in names], np.int32)
+    for parts, part in zip((learned, validation), _source_windows(folder, source, protocol), strict=True):
+      labelled = part | {'label': label[part['activity']]}
+      parts.append({name: values[labelled['label'] >= 0] for name, values in labelled.items()})
+  return _joined(learned, ('signal', 'origin', 'label')), _joined(validation, ('signal', 'label'))
+
+
+def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) -> tuple[Batch, Batch]:
+  """A source's windows, normalised on those to learn from, and their activities: to learn from, and to choose by."""
+  windows = store.load(folder / name)
+  try:
+    held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
+  except UserError as error:
+    raise UserError(f'{name}: {error}; leave it out with --sources') from error
+  normaliser = normalise.fit(windows.signals[~held_out])
+
+  def part(chosen: np.ndarray) -> Batch:
+    signal = normaliser(windows.signals[chosen])
+    return {
+      'signal': signal,
+      'origin': normaliser.origins(len(signal)),
+      'activity': windows.activity[chosen],
+    }
+
+  return part(~held_out), part(held_out)
+
+
+def _joined(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
+  return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _classes(activities: Sequence[str], protocol: config.Protocol) -> tuple[str, ...]:
+  """Those of an archive's activities that the protocol tells apart."""
+  return tuple(name for name in activities if protocol.classes == 'all' or name in LOCOMOTION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +110,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   """
   windows = store.load(folder / target)
   names = windows.meta['activities']
-  classes = tuple(name for name in names if protocol.classes == 'all' or name in LOCOMOTION)
+  classes = _classes(names, protocol)
   if len(classes) < 2:
     raise UserError(
       f'{target} has fewer than two classes to tell apart ({", ".join(classes)}); try --classes=all'

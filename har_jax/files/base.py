@@ -17,7 +17,7 @@ from har_jax.peft import unpack
 from har_jax.peft.qlora import pack
 from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.objective import Classify, Reconstruct
+from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
 FORMAT = 'har_jax base 1'
@@ -121,20 +121,31 @@ def _of_pretraining(folder: Place) -> Base:
   if not {'identity', 'step', 'history'} <= done.keys():
     raise UserError(f'{folder / "pretrained.json"} does not say what was pretrained; pretrain again')
   identity, step = done['identity'], done['step']
-  shapes = jax.eval_shape(
-    Reconstruct(config.from_json(config.Model, identity['model'])).init, jax.random.key(0)
+  told: dict[str, Any] = {'steps': step}
+  sources = dict(identity['windows'])
+  first = identity
+  while 'from' in first:  # what it went on from
+    first = first['from']
+    sources = first['windows'] | sources
+  model = config.from_json(config.Model, identity.get('model', first['model']))
+  (last,) = (entry for entry in done['history'] if entry['step'] == step)
+  if 'classes' in identity:
+    objective: Objective = Classify(model, len(identity['classes']))
+    told |= {'validation_macro_f1': last['macro_f1'], 'classes': identity['classes']}
+  else:
+    objective = Reconstruct(model)
+    told |= {'validation_loss': last['loss']}
+  whole = Checkpoints(folder / 'checkpoints').variables(
+    step, jax.eval_shape(objective.init, jax.random.key(0))
   )
-  whole = Checkpoints(folder / 'checkpoints').variables(step, shapes)
-  sources = [
-    {'archive': name, 'licence': ARCHIVES[name].licence if name in ARCHIVES else 'unknown'}
-    | {'checksum': windows['checksum'], 'windows': windows['windows']}
-    for name, windows in identity['windows'].items()
-  ]
-  (loss,) = (entry['loss'] for entry in done['history'] if entry['step'] == step)
   card = {
-    'model': identity['model'],
-    'dtype': identity['dtype'],
-    'sources': sources,
-    'pretraining': {'steps': step, 'validation_loss': loss, 'training': identity['training']},
+    'model': first['model'],
+    'dtype': first['dtype'],
+    'sources': [
+      {'archive': name, 'licence': ARCHIVES[name].licence if name in ARCHIVES else 'unknown'}
+      | {'checksum': windows['checksum'], 'windows': windows['windows']}
+      for name, windows in sources.items()
+    ],
+    'pretraining': told | {name: identity[name] for name in ('training', 'from') if name in identity},
   }
   return make_base(whole, card)

@@ -15,7 +15,7 @@ from har_jax.train.objective import Classify
 def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None, Adapter]:
   """The base and adapter of a result file, <out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json.
 
-  The base is the <out>/<target>/pretrain's unless given; a method without pretraining has none. The windows are not needed.
+  The base is what it started from, of <out>/<target>, unless given; a method without pretraining has none. The windows are not needed.
   Raises UserError where the file is no result, or where base or checkpoint are missing.
   """
   path = results.place(str(result))
@@ -28,7 +28,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   if not method.pretrained:
     base = None
   elif base is None:
-    base = load_base(path.parents[3] / 'pretrain')
+    base = load_base(_started_from(path, experiment.protocol, seed))
   objective = Classify(experiment.model, len(data['classes']), experiment.precision)
   # As the run began: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint holds them.
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
@@ -58,3 +58,13 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     'training': {'seed': seed, 'step': told['step'], 'target': identity['target']},
   }
   return base, make_adapter(base, adapted | trained, card)
+
+
+def _started_from(result: Place, protocol: config.Protocol, seed: int) -> Place:
+  """The folder of the last stage of pretraining, as `har_jax.lodo` lays them out."""
+  of_target = result.parents[3]
+  stages = {'labelled': protocol.source_label_steps, 'continued': protocol.unlabelled_steps}
+  for stage, steps in stages.items():
+    if steps:
+      return of_target / stage / protocol.split / f'seed{seed}'
+  return of_target / 'pretrain'

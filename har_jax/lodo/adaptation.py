@@ -9,7 +9,7 @@ import numpy as np
 
 from har_jax import results, runtime, variables
 from har_jax.data import folds
-from har_jax.lodo.study import Study, continued_path, pretrained_path, result_path
+from har_jax.lodo.study import Study, continued_path, labelled_path, pretrained_path, result_path
 from har_jax.peft import Method
 from har_jax.train import metrics
 from har_jax.train.loop import Run, Trained, predict, train
@@ -87,8 +87,11 @@ def _pretraining_s(study: Study, target: str, method: Method, seed: int) -> dict
   if not method.pretrained:
     return {'pretraining': 0.0}
   told = {'pretraining': results.read(pretrained_path(study, target))['seconds']}
-  if study.experiment.protocol.unlabelled_steps:
+  protocol = study.experiment.protocol
+  if protocol.unlabelled_steps:
     told['continued'] = results.read(continued_path(study, target, seed))['seconds']
+  if protocol.source_label_steps:
+    told['labelled'] = results.read(labelled_path(study, target, seed))['seconds']
   return told
 
 

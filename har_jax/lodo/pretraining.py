@@ -1,4 +1,4 @@
-"""Pretraining: one a target, shared by all its runs; and, where asked for, one more a seed that goes on from it."""
+"""Pretraining: one a target, shared by all its runs; and, where asked for, what goes on from it, once a seed."""
 
 import dataclasses
 import pathlib
@@ -12,11 +12,11 @@ from har_jax.data import folds
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.lodo import claim
-from har_jax.lodo.study import Study, checksums, continued_path, pretrained_path
+from har_jax.lodo.study import Study, checksums, continued_path, labelled_path, pretrained_path
 from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
-from har_jax.train.objective import Reconstruct
+from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
 
@@ -29,15 +29,41 @@ def pretrained_encoder(
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
-  """What a run of this seed starts from: the encoder, pretrained on the target's sources, and on its own train part where
-  the protocol has `unlabelled_steps`. Trained now where no job has done it yet.
+  """What a run of this seed starts from: the encoder, pretrained on the target's sources; then on its own train part where
+  the protocol has `unlabelled_steps`, and by its sources' labels where it has `source_label_steps`. Trained now where no
+  job has done it yet.
 
   Raises UserError where it is not done and may not be.
   """
+  protocol, path = study.experiment.protocol, pretrained_path(study, target)
   whole = pretrained_autoencoder(study, target, may_train=may_train, progress=progress, stop=stop)
-  if study.experiment.protocol.unlabelled_steps:
+  if protocol.unlabelled_steps:
     whole = _continued(study, target, seed, whole, may_train=may_train, progress=progress, stop=stop)
+    path = continued_path(study, target, seed)
+  if protocol.source_label_steps:
+    sources = study.sources_of(target)
+    whole = labelled_at(
+      labelled_path(study, target, seed),
+      path,
+      whole,
+      study.experiment,
+      study.windows,
+      sources,
+      seed=seed,
+      title=f'{target}: activities of {", ".join(sources)}, seed {seed}',
+      may_train=may_train,
+      progress=progress,
+      stop=stop,
+    )
+  return _encoder(whole)
+
+
+def _encoder(whole: Variables) -> Variables:
   return variables.split(whole, lambda path: path.startswith('params/encoder/'))[0]
+
+
+def _only(training: config.Training, steps: int) -> config.Training:
+  return dataclasses.replace(training, epochs=float(steps), max_steps=steps, evaluations=1, patience=0)
 
 
 def _continued(
@@ -52,18 +78,71 @@ def _continued(
 ) -> Variables:
   """The autoencoder after so many steps more.   Source: arXiv:2004.10964, section 4 (task-adaptive pretraining)."""
   folder, protocol = study.windows, study.experiment.protocol
-  steps, training = protocol.unlabelled_steps, study.experiment.pretrain
-  # The label budget is no part of it, so that runs of every budget share it.
-  asked = {name: value for name, value in config.to_json(protocol).items() if name != 'labels'}
+  # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
+  later = ('labels', 'source_label_steps')
+  asked = {name: value for name, value in config.to_json(protocol).items() if name not in later}
   before = results.read(pretrained_path(study, target))['identity']
   return _trained_once(
     continued_path(study, target, seed),
     {'from': before, 'protocol': asked, 'seed': seed, 'windows': checksums(folder, [target])},
     Reconstruct(study.experiment.model, study.experiment.precision),
-    dataclasses.replace(training, epochs=float(steps), max_steps=steps, evaluations=1, patience=0),
+    _only(study.experiment.pretrain, protocol.unlabelled_steps),
     lambda: (whole, *folds.unlabelled_windows(folder, target, protocol, seed)),
     seed=seed,
     title=f'{target}: pretraining on its own train part, by {protocol.split}, seed {seed}',
+    may_train=may_train,
+    progress=progress,
+    stop=stop,
+  )
+
+
+def labelled_at(
+  path: Place,
+  before: Place,
+  whole: Variables,
+  experiment: config.Experiment,
+  folder: pathlib.Path,
+  sources: Sequence[str],
+  *,
+  seed: int,
+  title: str,
+  may_train: bool = True,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
+) -> Variables:
+  """The encoder and a head after so many steps of telling the sources' activities apart, whose pretrained.json is or shall be at `path`.
+
+  `whole` is what it starts from, which the pretrained.json at `before` tells of; steps are fine-tuning's, every weight at the
+  rate of new ones.   Source: arXiv:1811.01088 (a labelled task between pretraining and the target).
+  Raises UserError where the sources have fewer than two activities, or as `pretrained_encoder` does.
+  """
+  protocol = experiment.protocol
+  classes = folds.source_classes(folder, sources, protocol)
+  if len(classes) < 2:
+    raise UserError(
+      f'source_label_steps {protocol.source_label_steps} need two activities or more; {", ".join(sources)} have {", ".join(classes) or "none"}'
+    )
+  objective = Classify(experiment.model, len(classes), experiment.precision)
+  training = _only(experiment.finetune, protocol.source_label_steps)
+  identity = {
+    'from': results.read(before)['identity'],
+    'model': config.to_json(experiment.model),
+    'classes': list(classes),
+    'training': config.to_json(training),
+    'seed': seed,
+    'windows': checksums(folder, sources),
+  }
+  return _trained_once(
+    path,
+    identity,
+    objective,
+    training,
+    lambda: (
+      objective.init(jax.random.key(seed)) | _encoder(whole),
+      *folds.labelled_source_windows(folder, sources, protocol),
+    ),
+    seed=seed,
+    title=title,
     may_train=may_train,
     progress=progress,
     stop=stop,
@@ -136,7 +215,7 @@ def autoencoder_at(
 def _trained_once(
   path: Place,
   identity: dict[str, Any],
-  objective: Reconstruct,
+  objective: Objective,
   training: config.Training,
   begin: Callable[[], tuple[Variables, Batch, Batch]],
   *,
@@ -146,7 +225,7 @@ def _trained_once(
   progress: bool,
   stop: Callable[[], bool],
 ) -> Variables:
-  """The autoencoder's variables that the file at `path` tells of; trained now, by one job, where they are not there.
+  """The variables that the file at `path` tells of; trained now, by one job, where they are not there.
 
   `begin` gives the first variables, and the windows to train and to validate on.
   """
@@ -160,7 +239,8 @@ def _trained_once(
     with claim.alone(path.parent, identity, title=title, stop=stop) as still:
       if not _is_done(path):  # nor made by another job, while this one waited
         first, windows, validation = begin()
-        run = Run(first, {}, {}, windows, validation, seed, folder=path.parent, title=title)
+        statistics, moving = variables.split(first, lambda leaf: leaf.startswith('batch_stats/'))
+        run = Run(moving, statistics, {}, windows, validation, seed, folder=path.parent, title=title)
         (done,) = train(objective, [run], training=training, pretrained=False, progress=progress, stop=still)
         trained = done.variables
         claim.write(

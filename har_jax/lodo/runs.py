@@ -9,7 +9,7 @@ from har_jax import results
 from har_jax.lodo import claim
 from har_jax.lodo.adaptation import adapt_and_test
 from har_jax.lodo.pretraining import pretrained_encoder
-from har_jax.lodo.study import Study, continued_path, identity, pretrained_path, result_path
+from har_jax.lodo.study import Study, continued_path, identity, labelled_path, pretrained_path, result_path
 from har_jax.peft import METHODS
 from har_jax.results import Place
 
@@ -82,5 +82,7 @@ def pretrain(
       pretrained_encoder(study, target, seed, progress=progress, stop=stop)
       if study.experiment.protocol.unlabelled_steps:
         paths.append(continued_path(study, target, seed))
+      if study.experiment.protocol.source_label_steps:
+        paths.append(labelled_path(study, target, seed))
     for path in paths:
       yield path, results.read(path)

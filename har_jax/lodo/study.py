@@ -95,6 +95,12 @@ def continued_path(study: Study, target: str, seed: int) -> Place:
   return study.out / target / 'continued' / split / f'seed{seed}' / 'pretrained.json'
 
 
+def labelled_path(study: Study, target: str, seed: int) -> Place:
+  """Of `source_label_steps`; shared likewise."""
+  split = study.experiment.protocol.split
+  return study.out / target / 'labelled' / split / f'seed{seed}' / 'pretrained.json'
+
+
 def result_path(study: Study, target: str, method: str, seed: int) -> Place:
   protocol = study.experiment.protocol
   budget = protocol.labels.replace('/', '-per-')

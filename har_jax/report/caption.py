@@ -68,8 +68,15 @@ def _model(group: Group) -> str:
   told = f'Model: {families.model(group.experiment["model"])}'
   if {'lora', 'qlora'}.intersection(group.methods):
     told += f'; adapters of {families.adapters(group.experiment["lora"])}'
-  steps = group.experiment['protocol']['unlabelled_steps']
-  more = f', then {steps:,} steps on the target’s own train part, labels unseen' if steps else ''
+  protocol = group.experiment['protocol']
+  more = ''.join(
+    f', then {steps:,} steps {what}'
+    for steps, what in (
+      (protocol['unlabelled_steps'], 'on the target’s own train part, labels unseen'),
+      (protocol['source_label_steps'], 'that tell its sources’ activities apart by their labels'),
+    )
+    if steps
+  )
   return (
     f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}.'
   )

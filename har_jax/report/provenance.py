@@ -44,13 +44,14 @@ def spent(results: Sequence[dict[str, Any]]) -> str:
     for result in results
     if (seconds := result['seconds']['pretraining'])
   }
-  # And one that goes on from it is that of a split and seed.
+  # And what goes on from it is that of a split and seed.
   continued = {
-    (result['identity']['target'], result['seconds']['continued'])
+    (result['identity']['target'], stage, result['seconds'][stage])
     for result in results
-    if 'continued' in result['seconds']
+    for stage in ('continued', 'labelled')
+    if stage in result['seconds']
   }
-  total = sum(seconds for _, seconds in [*pretraining, *continued])
+  total = sum(seconds for *_, seconds in [*pretraining, *continued])
   return (
     f'Seconds: {training + total:,.0f} in all; {training:,.0f} of training in {len(results)} runs, '
     f'{total:,.0f} of pretraining in {len(pretraining) + len(continued)}.'

@@ -280,6 +280,15 @@ def test_pretraining_that_went_on_is_told_and_timed_once_a_seed(result):
   assert ', then 400 steps on the target’s own train part, labels unseen. Fine-tuning' in text
   assert 'of training in 4 runs, 161 of pretraining in 3.' in text
   assert 'labels unseen' not in tables.table2([result()])
+  for each in found:
+    each['identity']['experiment']['protocol']['source_label_steps'] = 600
+    each['seconds']['labelled'] = 30.0 + each['identity']['seed']
+  text = tables.table2(found)
+  assert (
+    'labels unseen, then 600 steps that tell its sources’ activities apart by their labels. Fine-tuning'
+    in text
+  )
+  assert 'of training in 4 runs, 222 of pretraining in 5.' in text
 
 
 def test_the_terminal_shows_the_same_figures_in_fewer_columns(result):

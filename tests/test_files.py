@@ -530,7 +530,9 @@ def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
   ((path, result),) = lodo.run(gone_on, progress=False)
   base, adapter = files.load_run(path)
   assert base is not None
-  _equal(base.variables, lodo.pretrained_encoder(gone_on, 'alpha', 3, may_train=False))
+  began_with = lodo.pretrained_encoder(gone_on, 'alpha', 3, may_train=False)
+  assert base.variables.keys() == {path for path in began_with if path.startswith('params/encoder/')}
+  _equal(base.variables, {path: began_with[path] for path in base.variables})
   assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
   assert ('classes' in base.card['pretraining']) == ('source_label_steps' in asked)
   data = folds.target_windows(study.windows, 'alpha', protocol, 3)

@@ -20,6 +20,7 @@ from har_jax.data import batches, folds, splits
 from har_jax.data import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.lodo import pictures
+from har_jax.lodo.adaptation import begin
 from har_jax.lodo.personal import personalise
 from har_jax.train import loop
 from har_jax.train.log import Log
@@ -383,7 +384,7 @@ def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
   # A study that asks for less finds what it shares.
   continued = _pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained=out))
   started = _pretrained(study_of(tmp_path, **shared))
-  assert continued.keys() == started.keys()
+  assert {path for path in started if '/encoder/' in path} == continued.keys()
   kernel = 'params/encoder/embed/kernel'
   assert not np.array_equal(continued[kernel], started[kernel])
 
@@ -423,6 +424,58 @@ def test_labelled_source_windows_are_those_of_pretraining(
   # beta's lying windows, and no others, have gravity along x; whatever was normalised, they stand apart.
   along = fewer['signal'][..., 0].mean(axis=1)
   assert along[fewer['label'] == 0].min() > along[fewer['label'] != 0].max()
+
+
+def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
+  study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
+):
+  asked = {'protocol': _TOLD, 'pretrained': out}
+  told = _pretrained(study_of(tmp_path, **asked))
+  study = study_of(tmp_path, **asked | {'protocol': _TOLD | {'classes': 'locomotion'}})
+  lora = dataclasses.replace(study.experiment.lora, targets=('query',))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  # The sources' outputs are sorted: lying, sitting, walking. The target has one more, and another order.
+  every = dataclasses.replace(
+    study,
+    experiment=dataclasses.replace(
+      study.experiment, protocol=dataclasses.replace(study.experiment.protocol, classes='all')
+    ),
+  )
+  first = begin(study, 'alpha', peft.METHODS['lora'], told, 0).run
+  assert folds.source_classes(windows, ('beta', 'gamma'), study.experiment.protocol) == (
+    'lying',
+    'sitting',
+    'walking',
+  )
+  outputs = 'params/head/dense_1/kernel'
+  assert np.array_equal(first.trainable[outputs], told[outputs][:, [2, 1, 0]])
+  assert np.array_equal(first.trainable['params/head/dense_0/kernel'], told['params/head/dense_0/kernel'])
+  assert np.array_equal(
+    first.statistics['batch_stats/head/norm_0/mean'], told['batch_stats/head/norm_0/mean']
+  )
+  drawn = begin(every, 'alpha', peft.METHODS['scratch'], {}, 0).run.trainable[outputs]
+  with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
+    patched.setattr(folds, 'source_classes', lambda *_: ('lying', 'sitting', 'walking'))
+    fewer = begin(every, 'alpha', peft.METHODS['full'], told, 0)
+  place = fewer.data.classes.index('eating_soup')
+  assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
+  assert np.array_equal(np.delete(fewer.run.trainable[outputs], place, axis=1), told[outputs][:, [2, 1, 0]])
+
+
+def test_a_head_that_is_itself_adapted_stays_as_drawn(
+  study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol=_TOLD, pretrained=out)
+  told = _pretrained(study)
+  lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  given = begin(study, 'alpha', peft.METHODS['lora'], told, 0).run
+  bare = begin(
+    study, 'alpha', peft.METHODS['lora'], {p: leaf for p, leaf in told.items() if '/encoder/' in p}, 0
+  ).run
+  kernel = 'params/head/dense_0/kernel'
+  assert np.array_equal(given.frozen[kernel], bare.frozen[kernel])
+  assert np.array_equal(given.frozen['params/encoder/embed/kernel'], told['params/encoder/embed/kernel'])
 
 
 def test_source_labels_of_one_activity_are_refused(

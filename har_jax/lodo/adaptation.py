@@ -1,7 +1,7 @@
 """Adaptation of a pretrained encoder to a target: train, validate, test once."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -27,14 +27,27 @@ class Begun:
 
 
 def begin(study: Study, target: str, method: Method, base: Variables, seed: int) -> Begun:
-  """Splits the target, draws a head and adapters, and sorts out what moves. `base` is the pretrained encoder."""
+  """Splits the target, draws a head and adapters, and sorts out what moves.
+
+  `base` is what `pretrained_encoder` gives. A head among it is gone on from, but where adapters freeze the head as drawn.
+  """
   experiment = study.experiment
   windows = folds.target_windows(study.windows, target, experiment.protocol, seed)
   objective = Classify(experiment.model, len(windows.classes), experiment.precision)
   # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
   # while single draws are compiled once for all of them (0.4 to 0.8 s).
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
-  started = objective.init(head_key) | (base if method.pretrained else {})
+  started = objective.init(head_key)
+  if method.pretrained:
+    encoder, head = variables.split(base, lambda path: path.startswith('params/encoder/'))
+    started |= encoder
+    if head and 'head' not in experiment.lora.targets:
+      known = folds.source_classes(study.windows, study.sources_of(target), experiment.protocol)
+      outputs = f'params/head/dense_{len(experiment.model.head)}/'
+      started |= {
+        path: _of_classes(leaf, started[path], known, windows.classes) if path.startswith(outputs) else leaf
+        for path, leaf in head.items()
+      }
   adapted = method.adapt(started, experiment, adapter_key)
   statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
   trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
@@ -49,6 +62,13 @@ def begin(study: Study, target: str, method: Method, base: Variables, seed: int)
     title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
   )
   return Begun(objective, run, windows)
+
+
+def _of_classes(leaf: Any, drawn: Any, known: Sequence[str], classes: Sequence[str]) -> Any:
+  """Weights or biases of outputs that tell `known` activities apart, for `classes` instead; as drawn where one is not known."""
+  of_class = {place: known.index(name) for place, name in enumerate(classes) if name in known}
+  to, taken = np.array(list(of_class), int), np.array(list(of_class.values()), int)
+  return drawn.at[..., to].set(leaf[..., taken])
 
 
 def adapt_and_test(

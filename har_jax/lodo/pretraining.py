@@ -30,8 +30,8 @@ def pretrained_encoder(
   stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
   """What a run of this seed starts from: the encoder, pretrained on the target's sources; then on its own train part where
-  the protocol has `unlabelled_steps`, and by its sources' labels where it has `source_label_steps`. Trained now where no
-  job has done it yet.
+  the protocol has `unlabelled_steps`; then by its sources' labels where it has `source_label_steps`, with the head that
+  learned them, its outputs those of `folds.source_classes`. Trained now where no job has done it yet.
 
   Raises UserError where it is not done and may not be.
   """
@@ -42,7 +42,7 @@ def pretrained_encoder(
     path = continued_path(study, target, seed)
   if protocol.source_label_steps:
     sources = study.sources_of(target)
-    whole = labelled_at(
+    return labelled_at(
       labelled_path(study, target, seed),
       path,
       whole,

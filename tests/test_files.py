@@ -469,7 +469,7 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> lodo.
   return lodo.Study(
     windows=folder / 'windows',
     out=folder / 'out',
-    # Of shapes that tests/test_lodo.py compiles too.
+    # Of shapes that tests/lodo compile too.
     experiment=config.Experiment(
       model=dataclasses.replace(tiny, blocks=1),
       lora=config.Lora(rank=4, alpha=8.0, targets=('query', 'up', 'head')),

@@ -1,0 +1,227 @@
+"""Pretraining that goes on: over the target's own train part, and by the labels of its sources."""
+
+import dataclasses
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from lodo_studies import (
+  ACTIVITIES,
+  EACH,
+  LORA,
+  SUBJECTS,
+  Study,
+  dataset,
+  pretrained,
+  run,
+  target_of,
+  with_altered,
+)
+
+from har_jax import lodo, peft, results
+from har_jax.data import folds
+from har_jax.data import windows as store
+from har_jax.errors import UserError
+from har_jax.lodo.adaptation import begin
+
+_GOES_ON = {'unlabelled_steps': 3}
+
+
+def test_pretraining_goes_on_once_a_seed_over_the_train_part(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'protocol': _GOES_ON, 'pretrained': out, 'seeds': (0, 1)}
+  made = run(study_of(tmp_path, methods=('full', 'lora', 'scratch'), **shared))
+  continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
+  before = {seed: path.stat().st_mtime_ns for seed, path in continued.items()}
+  few = {'protocol': _GOES_ON | {'labels': '2/class'}}
+  made |= run(study_of(tmp_path, **shared | few))
+  assert {seed: path.stat().st_mtime_ns for seed, path in continued.items()} == before
+  whole = target_of(study_of(tmp_path))
+  told = {seed: results.read(path) for seed, path in continued.items()}
+  assert (told[0]['step'], told[0]['windows']) == (3, len(whole.train['label']))
+  for name, result in made.items():
+    seed, method = result['identity']['seed'], result['identity']['method']
+    expected = None if method == 'scratch' else told[seed]['seconds']
+    assert result['seconds'].get('continued') == expected, name
+  started = [pretrained(study_of(tmp_path, **shared), seed) for seed in (0, 1)]
+  base = pretrained(study_of(out))
+  kernel = 'params/encoder/embed/kernel'
+  assert started[0].keys() == base.keys()
+  assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
+
+
+def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_GOES_ON, pretrained=out))
+  tested = set(runs[LORA]['data']['subjects']['test'])
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
+  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_GOES_ON, pretrained=out))
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  protocol = study_of(out).experiment.protocol
+  learned, measured_by = folds.unlabelled_windows(windows, 'alpha', protocol, 0)
+  assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
+
+
+def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol=_GOES_ON, pretrained=out)
+  with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
+    list(lodo.run(study, may_pretrain=False, progress=False))
+  paths = [path for path, _ in lodo.pretrain(study, progress=False)]
+  assert [path.parent.name for path in paths] == ['pretrain', 'seed0']
+  (result,) = run(study).values()
+  assert result['identity']['experiment']['protocol']['unlabelled_steps'] == 3
+
+
+_TOLD = {'source_label_steps': 4}
+
+
+def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'protocol': _GOES_ON | _TOLD, 'pretrained': out}
+  made = run(study_of(tmp_path, methods=('full', 'scratch'), **shared))
+  path = tmp_path / 'alpha/labelled/subject/seed0/pretrained.json'
+  before, told = path.stat().st_mtime_ns, results.read(path)
+  (lora,) = run(
+    study_of(tmp_path, **shared | {'protocol': _GOES_ON | _TOLD | {'labels': '2/class'}})
+  ).values()
+  assert path.stat().st_mtime_ns == before
+  assert told['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
+  assert told['identity']['windows'].keys() == {'beta', 'gamma'}
+  assert (
+    told['identity']['from']
+    == results.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
+  )
+  each = 2 * len(ACTIVITIES) * EACH  # of both sources, a subject of each
+  assert (told['step'], told['windows']) == (4, each * (SUBJECTS - 1))
+  seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
+  assert seconds['full']['labelled'] == lora['seconds']['labelled'] == told['seconds']
+  assert 'labelled' not in seconds['scratch']
+  assert (
+    made['alpha/scratch/subject/labels-0.7/seed0.json']['test']
+    == runs['alpha/scratch/subject/labels-0.7/seed0.json']['test']
+  )
+  # A study that asks for less finds what it shares.
+  continued = pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained=out))
+  started = pretrained(study_of(tmp_path, **shared))
+  assert {path for path in started if '/encoder/' in path} == continued.keys()
+  kernel = 'params/encoder/embed/kernel'
+  assert not np.array_equal(continued[kernel], started[kernel])
+
+
+def test_source_labels_move_what_is_learned_and_the_targets_do_not(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_TOLD, pretrained=out))
+  for name, moves in (('alpha', False), ('beta', True)):
+    shutil.copytree(windows, tmp_path / name)
+    old = store.load(tmp_path / name / name)
+    shuffled = np.random.default_rng(0).permutation(old.activity)
+    store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
+    altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained=out)
+    given = pretrained(altered)
+    assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
+
+
+def test_labelled_source_windows_are_those_of_pretraining(
+  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
+):
+  protocol = study_of(tmp_path).experiment.protocol
+  sources = ('beta', 'gamma')
+  every, _ = folds.pretraining_windows(windows, sources, dataclasses.replace(protocol, classes='all'))
+  assert list(every) == ['signal', 'origin']
+  learned, measured_by = folds.labelled_source_windows(
+    windows, sources, dataclasses.replace(protocol, classes='all')
+  )
+  assert np.array_equal(learned['signal'], every['signal'])
+  assert folds.source_classes(windows, sources, dataclasses.replace(protocol, classes='all')) == tuple(
+    sorted((*ACTIVITIES, 'eating_soup'))
+  )
+  assert np.bincount(learned['label']).tolist() == [2 * EACH * (SUBJECTS - 1)] * 4
+  assert np.bincount(measured_by['label']).tolist() == [2 * EACH] * 4
+  fewer, _ = folds.labelled_source_windows(windows, sources, protocol)
+  assert np.array_equal(fewer['signal'], learned['signal'][learned['label'] != 0])  # eating_soup is first
+  # beta's lying windows, and no others, have gravity along x; whatever was normalised, they stand apart.
+  along = fewer['signal'][..., 0].mean(axis=1)
+  assert along[fewer['label'] == 0].min() > along[fewer['label'] != 0].max()
+
+
+def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
+  study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
+):
+  asked = {'protocol': _TOLD, 'pretrained': out}
+  told = pretrained(study_of(tmp_path, **asked))
+  study = study_of(tmp_path, **asked | {'protocol': _TOLD | {'classes': 'locomotion'}})
+  lora = dataclasses.replace(study.experiment.lora, targets=('query',))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  # The sources' outputs are sorted: lying, sitting, walking. The target has one more, and another order.
+  every = dataclasses.replace(
+    study,
+    experiment=dataclasses.replace(
+      study.experiment, protocol=dataclasses.replace(study.experiment.protocol, classes='all')
+    ),
+  )
+  first = begin(study, 'alpha', peft.METHODS['lora'], told, 0).run
+  assert folds.source_classes(windows, ('beta', 'gamma'), study.experiment.protocol) == (
+    'lying',
+    'sitting',
+    'walking',
+  )
+  outputs = 'params/head/dense_1/kernel'
+  assert np.array_equal(first.trainable[outputs], told[outputs][:, [2, 1, 0]])
+  assert np.array_equal(first.trainable['params/head/dense_0/kernel'], told['params/head/dense_0/kernel'])
+  assert np.array_equal(
+    first.statistics['batch_stats/head/norm_0/mean'], told['batch_stats/head/norm_0/mean']
+  )
+  drawn = begin(every, 'alpha', peft.METHODS['scratch'], {}, 0).run.trainable[outputs]
+  with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
+    patched.setattr(folds, 'source_classes', lambda *_: ('lying', 'sitting', 'walking'))
+    fewer = begin(every, 'alpha', peft.METHODS['full'], told, 0)
+  place = fewer.data.classes.index('eating_soup')
+  assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
+  assert np.array_equal(np.delete(fewer.run.trainable[outputs], place, axis=1), told[outputs][:, [2, 1, 0]])
+
+
+def test_a_head_that_is_itself_adapted_stays_as_drawn(
+  study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol=_TOLD, pretrained=out)
+  told = pretrained(study)
+  lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  given = begin(study, 'alpha', peft.METHODS['lora'], told, 0).run
+  bare = begin(
+    study, 'alpha', peft.METHODS['lora'], {p: leaf for p, leaf in told.items() if '/encoder/' in p}, 0
+  ).run
+  kernel = 'params/head/dense_0/kernel'
+  assert np.array_equal(given.frozen[kernel], bare.frozen[kernel])
+  assert np.array_equal(given.frozen['params/encoder/embed/kernel'], told['params/encoder/embed/kernel'])
+
+
+def test_source_labels_of_one_activity_are_refused(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for name in ('beta', 'gamma'):
+    still = dataset(name, 0)
+    chosen = still.activity == still.meta['activities'].index('walking')
+    store.save(
+      store.gather(
+        [
+          store.Window(still.signals[at], 'walking', f'{name}-{still.subject[at]}', int(at), 0.0)
+          for at in np.flatnonzero(chosen)
+        ],
+        {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'},
+      ),
+      tmp_path / 'windows' / name,
+    )
+  shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_TOLD)
+  with pytest.raises(
+    UserError, match='source_label_steps 4 need two activities or more; beta, gamma have walking'
+  ):
+    pretrained(study)

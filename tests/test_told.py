@@ -143,14 +143,16 @@ def test_the_table_of_labels():
 
 
 @pytest.mark.parametrize(
-  ('number', 'folder', 'gone_on', 'not_run'),
+  ('number', 'folder', 'gone_on', 'not_run', 'labelled'),
   [
-    (0, _DESCRIBED, 'unlabelled-described', '0.1'),
-    (1, _TURNED, 'unlabelled-turned', ''),
-    (2, _STILL, 'unlabelled', ''),
+    (0, _DESCRIBED, 'unlabelled-described', '0.1', 'labelled-described'),
+    (1, _TURNED, 'unlabelled-turned', '', ''),
+    (2, _STILL, 'unlabelled', '', ''),
   ],
 )
-def test_the_tables_of_what_pretraining_is_worth(number: int, folder: str, gone_on: str, not_run: str):
+def test_the_tables_of_what_pretraining_is_worth(
+  number: int, folder: str, gone_on: str, not_run: str, labelled: str
+):
   tables = _tables('docs/results.md', 'full, gone on')
   assert len(tables) == 3
   compared = {
@@ -160,6 +162,8 @@ def test_the_tables_of_what_pretraining_is_worth(number: int, folder: str, gone_
     'full, gone on': (gone_on, 'full'),
     'LoRA, gone on': (gone_on, 'lora'),
   }
+  if labelled:
+    compared |= {'full, and labels': (labelled, 'full'), 'LoRA, and labels': (labelled, 'lora')}
   for row in _carried(tables[number], 'labels'):
     labels = {'10 %': '0.1', '10 a class': '10/class'}[row['labels']]
     targets = [_TARGETS[row['target']]] if row['target'] in _TARGETS else list(_TARGETS.values())

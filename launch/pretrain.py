@@ -52,7 +52,9 @@ def main() -> None:
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   told = base.card['pretraining']
   measured = ', '.join(
-    f'{name.replace("_", " ")} {value:.3f}' for name, value in told.items() if name.startswith('validation_')
+    f'{name.replace("_f1", "-F1").replace("_", " ")} {value:.3f}'
+    for name, value in told.items()
+    if name.startswith('validation_')
   )
   print(f'{out / "base.json"}: step {told["steps"]}, {measured}')
 

@@ -262,6 +262,13 @@ def test_a_base_is_pretrained_on_the_sources_alone_and_found_again(
   first = (tmp_path / 'base.safetensors').read_bytes()
   assert _run('pretrain', *asked, '--noprogress').returncode == 0
   assert (tmp_path / 'base.safetensors').read_bytes() == first
+  told = _run('pretrain', *asked, '--source_label_steps=2', '--finetune_batch=16', '--noprogress')
+  assert told.returncode == 0, told.stderr
+  assert ': step 2, validation macro-F1 ' in told.stdout
+  card = json.loads((tmp_path / 'base.json').read_text(encoding='utf-8'))
+  assert card['pretraining']['classes'] == sorted(set(card['pretraining']['classes']))
+  assert [source['archive'] for source in card['sources']] == ['synth_thigh']
+  assert (tmp_path / 'base.safetensors').read_bytes() != first
   refused = _run('pretrain', f'--windows={windows}', '--sources=nowhere', f'--out={tmp_path}')
   assert (refused.returncode, 'no windows of nowhere' in refused.stderr) == (1, True)
 

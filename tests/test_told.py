@@ -196,3 +196,14 @@ def test_the_table_of_hapts_own_split():
   for row, folder in zip(rows, folders, strict=True):
     for name in ('full', 'LoRA', 'QLoRA'):
       assert row[name] == _share(_scores(folder, 'hapt', _METHODS[name], 'official')), (folder, name)
+
+
+def test_the_table_of_longer_runs_by_window():
+  (rows,) = _tables('docs/results.md', 'length')
+  folders = {'50 epochs': 'long-described', '2,400 steps': 'long'}
+  for row in _carried(rows, 'length'):
+    for name in ('full', 'LoRA', 'QLoRA'):
+      folder, target = folders[row['length']], _TARGETS[row['target']]
+      there = (_ROOT / 'results' / folder / target / _METHODS[name]).exists()
+      expected = _share(_scores(folder, target, _METHODS[name], 'window')) if there else '–'
+      assert row[name] == expected, row

@@ -1,0 +1,90 @@
+"""A base, and adapters of it, that tests of files share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from files_given import CLASSES, LORA
+
+from har_jax import config, files, peft
+from har_jax.train.objective import Classify
+from har_jax.variables import Variables
+
+
+@pytest.fixture(scope='module', autouse=True)
+def compiled_fast() -> Iterator[None]:
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture(scope='module')
+def objective(tiny: config.Model) -> Classify:
+  return Classify(tiny, len(CLASSES))
+
+
+@pytest.fixture(scope='module')
+def whole(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Variables:
+  return drawn(objective.init)
+
+
+@pytest.fixture(scope='module')
+def base_card(tiny: config.Model) -> dict[str, Any]:
+  return {
+    'model': config.to_json(tiny),
+    'sources': [{'archive': 'alpha', 'licence': 'none', 'checksum': '0', 'windows': 7}],
+    'pretraining': {'steps': 12, 'validation_loss': 0.5},
+  }
+
+
+@pytest.fixture(scope='module')
+def base(whole: Variables, base_card: dict[str, Any]) -> files.Base:
+  return files.make_base(whole, base_card)
+
+
+@pytest.fixture(scope='module')
+def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
+  def card(method: str, lora: config.Lora = LORA) -> dict[str, Any]:
+    return {
+      'method': method,
+      'rank': lora.rank,
+      'alpha': lora.alpha,
+      'targets': list(lora.targets),
+      'model': config.to_json(tiny),
+      'precision': config.to_json(config.Precision()),
+      'classes': list(CLASSES),
+      'normaliser': {'mean': [0.1, 0.2], 'deviation': [3.0, 1.0]},
+      'metrics': {'validation': {'macro_f1': 0.9, 'accuracy': 0.8}},
+    }
+
+  return card
+
+
+@pytest.fixture(scope='module')
+def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
+  """A method's variables as if trained: all that it may move differs from the base's."""
+
+  def adapt(name: str, seed: int = 1, lora: config.Lora = LORA) -> Variables:
+    experiment, method = config.Experiment(model=tiny, lora=lora), peft.METHODS[name]
+    rng = np.random.default_rng(seed)
+    held = method.adapt(whole, experiment, jax.random.key(seed))
+    return {
+      path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
+      if path.startswith('batch_stats/') or method.trains(path, experiment)
+      else leaf
+      for path, leaf in held.items()
+    }
+
+  return adapt
+
+
+@pytest.fixture(scope='module')
+def adapter_of(
+  base: files.Base, adapted: Callable[..., Variables], card_of: Callable[..., dict[str, Any]]
+) -> Callable[..., files.Adapter]:
+  def adapter(name: str, seed: int = 1, lora: config.Lora = LORA) -> files.Adapter:
+    return files.make_adapter(base, adapted(name, seed, lora), card_of(name, lora))
+
+  return adapter

@@ -1,0 +1,123 @@
+"""Bases as files: nothing is lost on the way, and what is damaged is refused."""
+
+import dataclasses
+import errno
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from files_given import assert_equal
+
+from har_jax import config, files, nf4
+from har_jax.errors import UserError
+from har_jax.files import leaves
+from har_jax.variables import Variables
+
+
+def test_a_base_comes_back_bit_for_bit_with_its_card(
+  whole: Variables, base_card: dict[str, Any], tiny: config.Model, tmp_path: pathlib.Path
+):
+  saved = files.save_base(tmp_path / 'new' / 'base', whole, base_card)
+  loaded = files.load_base(str(tmp_path / 'new' / 'base'))
+  assert_equal(
+    loaded.variables, {path: leaf for path, leaf in whole.items() if path.startswith('params/encoder/')}
+  )
+  assert loaded.card == saved.card
+  assert loaded.card.items() >= base_card.items()
+  assert (loaded.card['rate_hz'], loaded.card['window'], loaded.card['dtype']) == (50, 128, 'float32')
+  assert loaded.card['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
+  assert 'one mean and one deviation' in loaded.card['normalisation']
+  assert loaded.model == tiny
+  assert sorted(path.name for path in (tmp_path / 'new' / 'base').iterdir()) == [
+    'base.json',
+    'base.safetensors',
+  ]
+
+
+def test_a_base_in_four_bits_is_the_one_that_qlora_would_make_of_it(
+  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
+):
+  saved = files.save_base(tmp_path / 'four', whole, base_card, four_bits=True)
+  loaded = files.load_base(tmp_path / 'four')
+  assert_equal(loaded.variables, saved.variables)
+  assert loaded.checksum == saved.checksum
+  kernel = 'params/encoder/block_0/up/kernel'
+  np.testing.assert_array_equal(loaded.variables[kernel], nf4.dequantize(nf4.quantize(whole[kernel])))
+  files.save_base(tmp_path / 'whole', whole, base_card)
+  sizes = [(tmp_path / name / 'base.safetensors').stat().st_size for name in ('four', 'whole')]
+  weights = sum(
+    leaf.size for path, leaf in whole.items() if '/encoder/block_' in path and path.endswith('kernel')
+  )
+  assert sizes[1] - sizes[0] == pytest.approx((4 - 4.5 / 8) * weights, rel=0.1)
+
+
+def test_a_checksum_is_of_names_types_shapes_and_bytes():
+  held = {'one': np.arange(6, dtype=np.float32).reshape(2, 3), 'two': np.float32(1)}
+  first = leaves.checksum(held)
+  assert leaves.checksum(dict(reversed(held.items()))) == first
+  for other in (
+    {'one': held['one'], 'three': held['two']},
+    held | {'one': held['one'].reshape(3, 2)},
+    held | {'one': np.nextafter(held['one'], 9)},
+    held | {'one': held['one'].view(np.int32)},
+  ):
+    assert leaves.checksum(other) != first
+
+
+def _flip_a_bit(path: pathlib.Path) -> None:
+  content = bytearray(path.read_bytes())
+  content[-5] ^= 1
+  path.write_bytes(content)
+
+
+def test_a_damaged_base_is_refused_and_says_which(
+  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
+):
+  saved = files.save_base(tmp_path, whole, base_card)
+  _flip_a_bit(tmp_path / 'base.safetensors')
+  with pytest.raises(UserError, match=r'base\.safetensors is damaged') as caught:
+    files.load_base(tmp_path)
+  assert saved.checksum in str(caught.value)
+  (tmp_path / 'base.safetensors').write_bytes(b'short')
+  with pytest.raises(UserError, match=r'base\.safetensors cannot be read'):
+    files.load_base(tmp_path)
+  (tmp_path / 'base.json').write_text('{"format": "har_jax base 0"}')
+  with pytest.raises(UserError, match=r"base\.json is of the format 'har_jax base 0'; this reads"):
+    files.load_base(tmp_path)
+  (tmp_path / 'base.json').write_text('{"format": ')
+  with pytest.raises(UserError, match=r'base\.json cannot be read'):
+    files.load_base(tmp_path)
+  (tmp_path / 'base.json').unlink()
+  with pytest.raises(UserError, match=r'holds no base: neither base\.json nor'):
+    files.load_base(tmp_path)
+
+
+def test_leaves_of_another_model_are_no_base_of_this_one(
+  whole: Variables, base_card: dict[str, Any], tiny: config.Model
+):
+  wider = config.to_json(dataclasses.replace(tiny, ffn=96))
+  with pytest.raises(UserError, match=r'block_0/down/bias|block_0/up/kernel: expected float32\[24, 96\]'):
+    files.make_base(whole, base_card | {'model': wider})
+
+
+def test_a_full_disk_leaves_the_files_as_they_were(
+  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  before = files.save_base(tmp_path, whole, base_card)
+  write = pathlib.Path.write_bytes
+
+  def full(path: pathlib.Path, content: bytes) -> int:
+    if '.json' in path.name:
+      raise OSError(errno.ENOSPC, 'No space left on device')
+    return write(path, content)
+
+  other = {path: 2 * leaf for path, leaf in whole.items()}
+  with monkeypatch.context() as patched:
+    patched.setattr(pathlib.Path, 'write_bytes', full)
+    with pytest.raises(UserError, match='No space left on device'):
+      files.save_base(tmp_path, other, base_card)
+  assert_equal(files.load_base(tmp_path).variables, before.variables)
+  assert len(list(tmp_path.iterdir())) == 2
+  after = files.save_base(tmp_path, other, base_card)
+  assert files.load_base(tmp_path).checksum == after.checksum != before.checksum

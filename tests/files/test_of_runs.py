@@ -1,0 +1,134 @@
+"""What har_jax.lodo leaves, read as bases and adapters."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from files_given import assert_equal
+
+import har_jax
+from har_jax import config, files, lodo, results
+from har_jax.data import folds
+from har_jax.data import windows as store
+from har_jax.errors import UserError
+from har_jax.files import leaves
+from har_jax.train.loop import predict
+
+_ACTIVITIES = ('walking', 'sitting', 'lying')
+
+
+def _dataset(name: str, seed: int) -> store.Windows:
+  rng = np.random.default_rng(seed)
+  windows = [
+    store.Window(
+      (np.array([0, 0, 9.8, 0, 0, 0]) + (1 + 3 * swing) * rng.standard_normal((128, 6))).astype(np.float32),
+      activity,
+      f'{name}-{subject}',
+      subject,
+      0.0,
+    )
+    for subject in range(4)
+    for swing, activity in enumerate(_ACTIVITIES)
+    for _ in range(5)
+  ]
+  return store.gather(
+    windows, {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'}
+  )
+
+
+@pytest.fixture(scope='module')
+def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> lodo.Study:
+  folder = tmp_path_factory.mktemp('lodo')
+  for seed, name in enumerate(('alpha', 'hapt')):
+    store.save(_dataset(name, seed), folder / 'windows' / name)
+  return lodo.Study(
+    windows=folder / 'windows',
+    out=folder / 'out',
+    # Of shapes that tests/lodo compile too.
+    experiment=config.Experiment(
+      model=dataclasses.replace(tiny, blocks=1),
+      lora=config.Lora(rank=4, alpha=8.0, targets=('query', 'up', 'head')),
+      protocol=config.Protocol(validation_share=0.2),
+      pretrain=config.Training(max_steps=4, batch=32, evaluations=2),
+      finetune=config.Training(max_steps=6, batch=16, evaluations=3),
+    ),
+    targets=('alpha',),
+    methods=('lora', 'scratch'),
+    seeds=(3,),
+  )
+
+
+@pytest.fixture(scope='module')
+def runs(study: lodo.Study) -> dict[str, tuple[pathlib.Path, dict[str, Any]]]:
+  return {result['identity']['method']: (path, result) for path, result in lodo.run(study, progress=False)}
+
+
+def test_a_pretrainings_folder_is_a_base(study: lodo.Study, runs: dict[str, Any], tmp_path: pathlib.Path):
+  folder = study.out / 'alpha' / 'pretrain'
+  base = files.load_base(folder)
+  assert_equal(base.variables, lodo.pretrained_encoder(study, 'alpha', 0, may_train=False))
+  (source,) = base.card['sources']
+  assert (source['archive'], source['checksum'], source['windows']) == ('hapt', 'sum of hapt', 60)
+  assert 'no commercial use' in source['licence']
+  done = results.read(folder / 'pretrained.json')
+  assert base.card['pretraining']['steps'] == done['step']
+  assert base.card['pretraining']['validation_loss'] in [entry['loss'] for entry in done['history']]
+  assert (base.model.ffn, base.model.blocks) == (48, 1)
+  files.save_base(tmp_path, base.variables, base.card)
+  assert files.load_base(tmp_path).card == base.card
+
+
+@pytest.mark.parametrize('name', ['lora', 'scratch'])
+def test_a_runs_adapter_predicts_what_its_result_says(study: lodo.Study, runs: dict[str, Any], name: str):
+  path, result = runs[name]
+  base, adapter = files.load_run(path)
+  assert (base is None) == (name == 'scratch')
+  data = folds.target_windows(study.windows, 'alpha', study.experiment.protocol, 3)
+  predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
+  confusion = np.zeros((3, 3), int)
+  np.add.at(confusion, (data.test['label'], predicted), 1)
+  assert confusion.tolist() == result['test']['confusion']
+  assert adapter.card['classes'] == result['data']['classes']
+  raw = np.array(store.load(study.windows / 'alpha').signals)
+  assert any(np.array_equal(adapter.normaliser(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
+
+
+@pytest.mark.parametrize('asked', [{'unlabelled_steps': 2}, {'unlabelled_steps': 2, 'source_label_steps': 2}])
+def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
+  study: lodo.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
+):
+  protocol = dataclasses.replace(study.experiment.protocol, **asked)
+  experiment = dataclasses.replace(study.experiment, protocol=protocol)
+  gone_on = dataclasses.replace(
+    study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
+  )
+  ((path, result),) = lodo.run(gone_on, progress=False)
+  base, adapter = files.load_run(path)
+  assert base is not None
+  began_with = lodo.pretrained_encoder(gone_on, 'alpha', 3, may_train=False)
+  assert base.variables.keys() == {path for path in began_with if path.startswith('params/encoder/')}
+  assert_equal(base.variables, {path: began_with[path] for path in base.variables})
+  assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
+  assert ('classes' in base.card['pretraining']) == ('source_label_steps' in asked)
+  data = folds.target_windows(study.windows, 'alpha', protocol, 3)
+  predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
+  confusion = np.zeros((3, 3), int)
+  np.add.at(confusion, (data.test['label'], predicted), 1)
+  assert confusion.tolist() == result['test']['confusion']
+
+
+def test_a_run_that_is_none_says_so(study: lodo.Study, runs: dict[str, Any]):
+  with pytest.raises(UserError, match=r'pretrained\.json is no result of a run'):
+    files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
+
+
+def test_the_base_that_comes_with_the_package_may_be_given_away_and_is_small():
+  base = files.shipped_base()
+  assert [(source['archive'], source['licence'][:3]) for source in base.card['sources']] == [
+    ('motionsense', 'MIT')
+  ]
+  assert leaves.checksum(base.variables) == base.checksum
+  folder = pathlib.Path(har_jax.__file__).parent / 'assets' / 'motionsense'
+  assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6

@@ -1,0 +1,122 @@
+"""Adapters in the layout of the PyTorch library peft."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from files_given import LORA, SIGNAL, assert_equal, logits_of
+
+from har_jax import config, files, peft
+from har_jax.errors import UserError
+from har_jax.files import leaves
+
+
+@pytest.mark.parametrize('name', ['lora', 'qlora'])
+@pytest.mark.parametrize('targets', [LORA.targets, ('attention', 'embed')])
+def test_pefts_layout_comes_back_bit_for_bit(
+  base: files.Base,
+  adapter_of: Callable[..., files.Adapter],
+  name: str,
+  targets: tuple[str, ...],
+  tmp_path: pathlib.Path,
+):
+  adapter = adapter_of(name, lora=config.Lora(4, 6.5, targets))
+  files.write_peft(tmp_path, adapter)
+  again = files.read_peft(tmp_path, base)
+  assert_equal(again.variables, adapter.variables)
+  assert again.card == adapter.card
+
+
+def test_pefts_layout_has_pytorchs_names_and_shapes(
+  adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
+):
+  adapter = adapter_of('lora')
+  files.write_peft(tmp_path, adapter)
+  assert sorted(path.name for path in tmp_path.iterdir()) == [
+    'adapter_config.json',
+    'adapter_model.safetensors',
+    'har_jax.json',
+  ]
+  tensors = leaves.from_file(tmp_path / 'adapter_model.safetensors')
+  up = {side: tensors[f'base_model.model.blocks.1.up.lora_{side}.weight'] for side in 'AB'}
+  assert (up['A'].shape, up['B'].shape) == ((4, 24), (48, 4))
+  np.testing.assert_array_equal(up['A'].T, adapter.variables['lora/encoder/block_1/up/a'])
+  assert tensors['base_model.model.head.0.weight'].shape == (16, 24)
+  assert tensors['base_model.model.head.4.weight'].shape == (6, 16)
+  np.testing.assert_array_equal(
+    tensors['base_model.model.head.1.running_var'], adapter.variables['batch_stats/head/norm_0/var']
+  )
+  peft_config = json.loads((tmp_path / 'adapter_config.json').read_text())
+  assert (peft_config['peft_type'], peft_config['r'], peft_config['lora_alpha']) == ('LORA', 4, 8)
+  assert peft_config['target_modules'] == sorted(LORA.targets)
+  assert (peft_config['modules_to_save'], peft_config['task_type']) == (['head'], None)
+
+
+def test_what_pefts_layout_cannot_hold_is_refused(
+  base: files.Base, adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
+):
+  for name in ('full', 'probe', 'scratch'):
+    with pytest.raises(UserError, match=f'{name} has no low-rank pairs'):
+      files.write_peft(tmp_path, adapter_of(name))
+  with pytest.raises(UserError, match='the head is adapted by pairs'):
+    files.write_peft(tmp_path, adapter_of('lora', lora=config.Lora(4, 8.0, ('up', 'head'))))
+  with pytest.raises(UserError, match=r'har_jax\.json cannot be read'):
+    files.read_peft(tmp_path, base)
+  files.write_peft(tmp_path, adapter_of('lora'))
+  tensors = leaves.from_file(tmp_path / 'adapter_model.safetensors')
+  gone = 'base_model.model.blocks.0.key.lora_A.weight'
+  del tensors[gone]
+  (tmp_path / 'adapter_model.safetensors').write_bytes(leaves.to_bytes(tensors))
+  with pytest.raises(UserError, match=f'1 tensors are missing .*{gone}'):
+    files.read_peft(tmp_path, base)
+  peft_config = json.loads((tmp_path / 'adapter_config.json').read_text()) | {'r': 8}
+  (tmp_path / 'adapter_config.json').write_text(json.dumps(peft_config))
+  with pytest.raises(UserError, match=r'adapter_config\.json says rank 8, and har_jax\.json 4'):
+    files.read_peft(tmp_path, base)
+
+
+def _torch_name(path: str) -> str:
+  """A leaf of the encoder in PyTorch: blocks.1.query.weight of params/encoder/block_1/attention/query/kernel."""
+  _, _, *modules, leaf = path.split('/')
+  if not modules:
+    return leaf
+  name = '.'.join(modules).replace('attention.', '').replace('block_', 'blocks.')
+  return f'{name}.{"bias" if leaf == "bias" else "weight"}'
+
+
+@pytest.mark.filterwarnings('ignore')
+@pytest.mark.parametrize('name', ['lora', 'qlora'])
+def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
+  base: files.Base,
+  adapter_of: Callable[..., files.Adapter],
+  tiny: config.Model,
+  name: str,
+  tmp_path: pathlib.Path,
+):
+  torch = pytest.importorskip('torch')
+  theirs: Any = pytest.importorskip('peft')
+  peers = pytest.importorskip('har_jax.bench.peers')
+  adapter = adapter_of(name)
+  attached = files.attach(base, adapter)
+  # QLoRA's pairs were trained on kernels that four bits hold: PyTorch's model is given these values.
+  encoder = {
+    path: np.array(leaf)
+    for path, leaf in peft.unpack(attached).items()
+    if path.startswith('params/encoder/') and not path.endswith('mask_token')
+  }
+  given = {
+    _torch_name(path): torch.tensor(leaf.T if path.endswith('/kernel') else leaf)
+    for path, leaf in encoder.items()
+  }
+  model = peers.Classifier(tiny)
+  told = model.load_state_dict(given, strict=False)
+  assert not told.unexpected_keys
+  assert all(key.startswith('head.') for key in told.missing_keys)
+  files.write_peft(tmp_path, adapter)
+  loaded = theirs.PeftModel.from_pretrained(model, str(tmp_path)).eval()
+  with torch.inference_mode():
+    logits = loaded(torch.tensor(SIGNAL)).numpy()
+  np.testing.assert_allclose(logits, logits_of(adapter.objective, attached), rtol=1e-4, atol=1e-4)

@@ -4,7 +4,7 @@ import os
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -39,6 +39,14 @@ def archives_folder() -> pathlib.Path:
   if not folder.is_dir():
     pytest.skip(f'no real archives at {folder}: set HAR_ARCHIVES to a folder that holds them')
   return folder.resolve()
+
+
+@pytest.fixture(scope='module')
+def compiled_fast() -> Iterator[None]:
+  """With XLA's optimisations off: for modules whose programs run once or twice, where compiling is what takes."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
 
 
 @pytest.fixture(scope='session')

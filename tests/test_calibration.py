@@ -1,7 +1,7 @@
 """Temperature: found again where it is known, never a false certainty, kept with the adapter."""
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,12 +14,7 @@ from har_jax.errors import UserError
 from har_jax.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
-
-@pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
 def _drawn(windows: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

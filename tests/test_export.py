@@ -10,7 +10,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -35,12 +35,7 @@ _ALL = [(name, precision) for name in export.FORMATS for precision in export.PRE
 # Largest error of a probability. float32: other orders of summation. int8: weights, and activations in 255 steps.
 _BOUND = {'float32': 2e-5, 'int8': 0.12}
 
-
-@pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ import pathlib
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -27,12 +27,7 @@ from har_jax.train.objective import Classify
 _PER_CLASS = 24
 _QUICK = {'rank': 4, 'alpha': 8.0, 'steps': 30, 'batch': 16, 'learning_rate': 0.01}
 
-
-@pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
 """The stream says what a whole recording would, as samples come, and at once."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -18,12 +18,7 @@ from har_jax.train.objective import Classify
 
 _CLASSES = ('lying', 'walking')
 
-
-@pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
 def _at(time_s: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A base, and adapters of it, that tests of files share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,10 +14,8 @@ from har_jax.variables import Variables
 
 
 @pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
+def quickly(compiled_fast: None) -> None:
+  pass
 
 
 @pytest.fixture(scope='module')

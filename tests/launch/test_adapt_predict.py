@@ -9,7 +9,7 @@ import pathlib
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
@@ -28,12 +28,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _QUICK = ('--steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress')
 _EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
 
-
-@pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
 def _run(script: str, *arguments: object) -> tuple[str, str]:

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import jax
 import pytest
 from lodo_studies import (
   Study,
@@ -18,13 +17,11 @@ from har_jax.data import windows as store
 
 
 @pytest.fixture(scope='module', autouse=True)
-def compiled_fast() -> Iterator[None]:
-  """With XLA's optimisations off, in child processes too: programs run once or twice here, and compiling is what takes."""
+def quickly(compiled_fast: None) -> Iterator[None]:
+  """In child processes too."""
   with pytest.MonkeyPatch.context() as patched:
     patched.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-    jax.config.update('jax_disable_most_optimizations', True)
     yield
-    jax.config.update('jax_disable_most_optimizations', False)
 
 
 @pytest.fixture(scope='module')

@@ -22,7 +22,8 @@ from lodo_studies import (
 from har_jax import lodo, peft, results
 from har_jax.data import folds
 from har_jax.data import windows as store
-from har_jax.errors import UserError
+from har_jax.errors import Stopped, UserError
+from har_jax.lodo import pictures
 from har_jax.lodo.adaptation import begin
 
 _GOES_ON = {'unlabelled_steps': 3}
@@ -126,6 +127,21 @@ def test_source_labels_move_what_is_learned_and_the_targets_do_not(
     altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained=out)
     given = pretrained(altered)
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
+
+
+def test_source_labels_go_on_where_a_stop_came(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  asked = {'protocol': {'source_label_steps': 20}, 'pretrained': out}
+  expected = pretrained(study_of(tmp_path / 'whole', **asked))
+  study = study_of(tmp_path / 'stopped', **asked)
+  with pytest.raises(Stopped, match='saved at step 16'):
+    lodo.pretrained_encoder(study, 'alpha', 0, progress=False, stop=lambda: True)
+  given = pretrained(study)
+  assert given.keys() == expected.keys()
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  list(lodo.run(study, progress=False))
+  pictures.write(study, 'alpha', 'lora', 0)  # features alone are asked of it, whose head is another's
 
 
 def test_labelled_source_windows_are_those_of_pretraining(

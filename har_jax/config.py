@@ -187,6 +187,12 @@ class Protocol(_Checked):
       "steps that the encoder then takes to tell the sources' activities apart, whose labels it sees, as fine-tuning takes its own; before any adapting",
     )
   )
+  self_training: int = _later(
+    _not_negative(
+      0,
+      "times that a run's end labels its whole train part and the run is made again, from where it began, also on the windows it was surest of and on those of its sources that it takes for what they are labelled",
+    )
+  )
 
   def __post_init__(self):
     super().__post_init__()

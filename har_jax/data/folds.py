@@ -62,6 +62,17 @@ def labelled_source_windows(
   return _joined(learned, ('signal', 'origin', 'label')), _joined(validation, ('signal', 'label'))
 
 
+def source_windows_of(
+  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol, classes: Sequence[str]
+) -> Batch:
+  """The sources' windows of a target's classes, to learn from; labels: places in `classes`."""
+  known = source_classes(folder, sources, protocol)
+  learned, _ = labelled_source_windows(folder, sources, protocol)
+  label = np.array([classes.index(name) if name in classes else -1 for name in known], np.int32)
+  labelled = learned | {'label': label[learned['label']]}
+  return {name: values[labelled['label'] >= 0] for name, values in labelled.items()}
+
+
 def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) -> tuple[Batch, Batch]:
   """A source's windows, normalised on those to learn from, and their activities: to learn from, and to choose by."""
   windows = store.load(folder / name)

@@ -8,7 +8,9 @@ import jax
 import numpy as np
 
 from har_jax import results, runtime, variables
-from har_jax.data import folds
+from har_jax.data import folds, mixed
+from har_jax.data.batches import Batch
+from har_jax.lodo import self_training
 from har_jax.lodo.study import Study, continued_path, labelled_path, pretrained_path, result_path
 from har_jax.peft import Method
 from har_jax.train import metrics
@@ -87,20 +89,51 @@ def adapt_and_test(
   if not begun:
     return {}
   objective = next(iter(begun.values())).objective
-  ends = train(
-    objective,
-    [each.run for each in begun.values()],
-    training=experiment.finetune,
-    pretrained=method.pretrained,
-    progress=progress,
-    stop=stop,
-  )
+
+  def trained(runs: Sequence[Run]) -> dict[int, Trained]:
+    ends = train(
+      objective,
+      runs,
+      training=experiment.finetune,
+      pretrained=method.pretrained,
+      progress=progress,
+      stop=stop,
+    )
+    return dict(zip(begun, ends, strict=True))
+
+  runs, spent = [each.run for each in begun.values()], dict.fromkeys(begun, 0.0)
+  for number in range(1, experiment.protocol.self_training + 1):
+    teachers = trained([_as_teacher(run, number) for run in runs])
+    spent = {seed: spent[seed] + teacher.seconds for seed, teacher in teachers.items()}
+    runs = [_taught(study, target, method, begun[seed], teacher) for seed, teacher in teachers.items()]
   return {
     seed: _tested(begun[seed], end)
     | {'identity': identities[seed], 'side_by_side': len(begun)}
-    | {'seconds': {'training': end.seconds} | _pretraining_s(study, target, method, seed)}
-    for seed, end in zip(begun, ends, strict=True)
+    | {'seconds': {'training': spent[seed] + end.seconds} | _pretraining_s(study, target, method, seed)}
+    for seed, end in trained(runs).items()
   }
+
+
+def _as_teacher(run: Run, number: int) -> Run:
+  return dataclasses.replace(
+    run, folder=run.folder / f'teacher{number}', title=f'{run.title}, teacher {number}'
+  )
+
+
+def _taught(study: Study, target: str, method: Method, begun: Begun, teacher: Trained) -> Run:
+  """The run as it began, with what the teacher adds to the windows that it learns from."""
+  run, protocol, objective = begun.run, study.experiment.protocol, begun.objective
+
+  def logits(windows: Batch) -> np.ndarray:
+    return predict(objective, teacher.variables | run.frozen, windows)
+
+  own, _ = folds.unlabelled_windows(study.windows, target, protocol, run.seed)
+  parts = [run.windows, self_training.self_labelled(own, logits(own), seed=run.seed)]
+  if method.pretrained:
+    sources = study.sources_of(target)
+    theirs = folds.source_windows_of(study.windows, sources, protocol, begun.data.classes)
+    parts.append(self_training.agreed(theirs, logits(theirs), seed=run.seed))
+  return dataclasses.replace(run, windows=mixed.joined(parts))
 
 
 def _pretraining_s(study: Study, target: str, method: Method, seed: int) -> dict[str, float]:

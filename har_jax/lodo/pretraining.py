@@ -79,7 +79,7 @@ def _continued(
   """The autoencoder after so many steps more.   Source: arXiv:2004.10964, section 4 (task-adaptive pretraining)."""
   folder, protocol = study.windows, study.experiment.protocol
   # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
-  later = ('labels', 'source_label_steps')
+  later = ('labels', 'source_label_steps', 'self_training')
   asked = {name: value for name, value in config.to_json(protocol).items() if name not in later}
   before = results.read(pretrained_path(study, target))['identity']
   return _trained_once(

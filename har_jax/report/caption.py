@@ -77,9 +77,12 @@ def _model(group: Group) -> str:
     )
     if steps
   )
-  return (
-    f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}.'
+  again = (
+    f', made {protocol["self_training"] + 1} times: each end labels windows, its target’s and its sources’, for the next'
+    if protocol['self_training']
+    else ''
   )
+  return f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}{again}.'
 
 
 def _length(group: Group, part: str) -> str:

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import optimize, special
 
 from har_jax.errors import UserError
 from har_jax.recognizer import Recognizer
@@ -51,7 +52,7 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
   found = temperature(logits, labels)
   adapter = recognizer.adapter_
   recognizer.adapter_ = dataclasses.replace(adapter, card={**adapter.card, 'temperature': found})
-  cold, warm = _log_probabilities(logits, 1.0), _log_probabilities(logits, found)
+  cold, warm = (special.log_softmax(logits / at, axis=1) for at in (1.0, found))
   places = np.arange(len(labels))
   return Calibration(
     found,
@@ -70,22 +71,15 @@ def temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) 
   w is small, confidences come out a little too low, not too high.
   Source: Platt, Advances in Large Margin Classifiers, 1999, section 2.2.
   """
-  from scipy import optimize  # late: not for --help
-
   windows, classes = logits.shape
   targets = np.full(logits.shape, 1 / (windows + 2) / (classes - 1))
   targets[np.arange(windows), labels] = (windows + 1) / (windows + 2)
 
   def loss(log_temperature: float) -> float:
-    return float(-(targets * _log_probabilities(logits, math.exp(log_temperature))).sum(axis=1).mean())
+    given = special.log_softmax(logits / math.exp(log_temperature), axis=1)
+    return float(-(targets * given).sum(axis=1).mean())
 
   found = optimize.minimize_scalar(
     loss, bounds=(math.log(_COLDEST), math.log(_HOTTEST)), method='bounded', options={'xatol': 1e-4}
   )
   return math.exp(float(found.x))
-
-
-def _log_probabilities(logits: Float[np.ndarray, 'w y'], at: float) -> Float[np.ndarray, 'w y']:
-  scaled = logits / at
-  scaled = scaled - scaled.max(axis=1, keepdims=True)
-  return scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))

@@ -27,12 +27,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import scipy.special
 from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from har_jax import config, files, results, variables
-from har_jax.data import normalise, splits
+from har_jax.data import given, normalise, splits
 from har_jax.errors import UserError
 from har_jax.peft import METHODS
 from har_jax.train import loop
@@ -102,15 +103,15 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     if place is None:
       return cls(files.shipped_base())
     path = results.place(str(place))
-    given = _base(base)
+    base = _base(base)
     if path.name.endswith('.json'):
-      return cls._of(*files.load_run(path, given))
+      return cls._of(*files.load_run(path, base))
     if not (path / 'adapter.json').exists():
       return cls(files.load_base(path))
     adapter = files.load_adapter(path)
-    if given is None and adapter.card['base'] is not None and (path / 'base.json').exists():
-      given = files.load_base(path)
-    return cls._of(given, adapter)
+    if base is None and adapter.card['base'] is not None and (path / 'base.json').exists():
+      base = files.load_base(path)
+    return cls._of(base, adapter)
 
   @classmethod
   def _of(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
@@ -137,11 +138,15 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     `held_out`, True: this window is kept apart to measure by; it stands in for the share that `validation` draws.
     Raises UserError: windows or labels that are not as the class says, fewer than two classes, parameters out of range.
     """
-    signals = _windows(X)
-    classes, labels = _labels(y, len(signals))
-    subject = _subjects(subjects, len(signals))
+    signals = given.windows(X)
+    classes, labels = given.labels(y, len(signals))
+    subject = given.subjects(subjects, len(signals))
     base, method, experiment = self._begin()
-    held_out, by = self._hold_out(labels, subject) if held_out is None else _given_apart(held_out, labels)
+    if held_out is None:
+      held_out, by = self._hold_out(labels, subject)
+    else:
+      held_out = given.held_out(held_out, labels)
+      by = 'given' if held_out.any() else ''
     normaliser = normalise.fit(signals[~held_out])
     all_of = {'signal': normaliser(signals), 'label': labels}
     learned = {name: array[~held_out] for name, array in all_of.items()}
@@ -214,15 +219,12 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     # With labels that nobody reads: the program is then that of the validations.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
     logits = loop.predict(self.adapter_.objective, self.variables_, windows).astype(np.float64)
-    raised = np.exp(
-      (logits - logits.max(axis=1, keepdims=True)) / self.adapter_.card['temperature']
-    )  # the largest is 1
-    return raised / raised.sum(axis=1, keepdims=True)
+    return scipy.special.softmax(logits / self.adapter_.card['temperature'], axis=1)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
     """Windows as the model is given them: normalised, without rotation where it was fitted without. Raises UserError as `fit`."""
     check_is_fitted(self)
-    signals = self.adapter_.normaliser(_windows(X))
+    signals = self.adapter_.normaliser(given.windows(X))
     if not self.has_gyro:
       signals[..., config.CHANNELS // 2 :] = 0.0
     return signals
@@ -299,63 +301,5 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     return tags
 
 
-def _base(given: Any) -> files.Base | None:
-  return given if given is None or isinstance(given, files.Base) else files.load_base(given)
-
-
-def _windows(given: Any) -> Float[np.ndarray, 'w 128 6']:
-  """Raises UserError with what was given, where that is no windows."""
-  array = np.asarray(given)
-  wanted = (
-    f'give [w, {config.WINDOW_SAMPLES}, {config.CHANNELS}]: windows of 2.56 s at 50 Hz, acceleration x y z in m/s², '
-    'rotation x y z in rad/s'
-  )
-  if array.ndim != 3 or array.shape[1:] != (config.WINDOW_SAMPLES, config.CHANNELS) or not len(array):
-    raise UserError(f'the windows are {list(array.shape)}; {wanted}')
-  if array.dtype.kind not in 'fiu':
-    raise UserError(f'the windows are of {array.dtype.name}, no real numbers; {wanted}')
-  if bad := int((~np.isfinite(array)).any(axis=(1, 2)).sum()):
-    raise UserError(
-      f'{bad} of {len(array)} windows hold a value that is not finite (NaN or infinite); leave these windows out'
-    )
-  return array.astype(np.float32)
-
-
-def _labels(given: Any, windows: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
-  """The classes, sorted, and each window's place among them."""
-  array = np.asarray(given)
-  if array.shape != (windows,):
-    raise UserError(
-      f'the labels are {list(array.shape)}, and there are {windows} windows; give one label a window'
-    )
-  if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
-    raise UserError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
-  classes, labels = np.unique(array, return_inverse=True)
-  if len(classes) < 2:
-    raise UserError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
-  return classes, labels.astype(np.int32)
-
-
-def _given_apart(given: Any, labels: Int[np.ndarray, 'w']) -> tuple[np.ndarray, str]:
-  """As `_hold_out`. Raises UserError where a class would not be learned."""
-  held_out = np.asarray(given)
-  if held_out.shape != labels.shape or held_out.dtype != bool:
-    raise UserError(
-      f'held_out is {list(held_out.shape)} of {held_out.dtype.name}, and there are {len(labels)} windows; '
-      'give True or False a window'
-    )
-  if len(np.unique(labels[~held_out])) < len(np.unique(labels)):
-    raise UserError('held_out keeps all windows of a class apart: leave one of each at least to learn from')
-  return held_out, 'given' if held_out.any() else ''
-
-
-def _subjects(given: Any, windows: int) -> Int[np.ndarray, 'w'] | None:
-  """Numbers for the names."""
-  if given is None:
-    return None
-  array = np.asarray(given)
-  if array.shape != (windows,):
-    raise UserError(
-      f'the subjects are {list(array.shape)}, and there are {windows} windows; give one a window'
-    )
-  return np.unique(array, return_inverse=True)[1]
+def _base(base: Any) -> files.Base | None:
+  return base if base is None or isinstance(base, files.Base) else files.load_base(base)

@@ -183,6 +183,39 @@ def test_the_tables_of_what_pretraining_is_worth(
     assert {column: row[column] for column in expected} == expected, row
 
 
+def test_the_table_of_self_training():
+  (rows,) = _tables('docs/results.md', 'gained by it, full')
+  assert [row['target'] for row in rows] == [*_TARGETS, 'mean of targets']
+  once = {'full': 'labelled-described', 'LoRA': 'labelled-described', 'scratch': _DESCRIBED}
+  method = {'full': 'full', 'LoRA': 'lora', 'scratch': 'scratch'}
+  for row in rows:
+    targets = [_TARGETS[row['target']]] if row['target'] in _TARGETS else list(_TARGETS.values())
+    reached, before = (
+      {
+        name: [_scores(folder(name), target, method[name], 'subject', '10/class') for target in targets]
+        for name in once
+      }
+      for folder in (lambda name: 'taught-described', once.__getitem__)
+    )
+    worth = {
+      f'{name} − scratch': [_points(*pair) for pair in zip(reached[name], reached['scratch'], strict=True)]
+      for name in ('full', 'LoRA')
+    }
+    worth |= {
+      column: [_points(*pair) for pair in zip(reached[name], before[name], strict=True)]
+      for column, name in zip(('gained by it, full', 'LoRA, gained', 'scratch, gained'), once, strict=True)
+    }
+    if len(targets) == 1:
+      expected = {name: _share(of[0]) for name, of in reached.items()}
+      expected |= {name: _signed(of[0]) for name, of in worth.items()}
+    else:
+      expected = {
+        name: _short(statistics.mean(map(statistics.mean, of)), '.3f') for name, of in reached.items()
+      }
+      expected |= {name: _mean_signed(of) for name, of in worth.items()}
+    assert {column: row[column] for column in expected} == expected, row
+
+
 def test_the_table_of_hapts_own_split():
   (rows,) = [table for table in _tables('docs/results.md', 'QLoRA') if 'what' in table[0]]
   folders = (

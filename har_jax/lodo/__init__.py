@@ -4,7 +4,8 @@
 <pretrained>/<target>/pretrain/                               shared by several experiments too
 <out>/<target>/continued/<split>/seed<k>/                     shared by all methods and budgets; with --unlabelled_steps
 <out>/<target>/labelled/<split>/seed<k>/                      likewise; with --source_label_steps
-<out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder
+<out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder,
+                                                              in it teacher<n>/ with --self_training
 
 Any number of jobs may work on one --out: a folder is one job's at a time, and the others wait for what it makes.
 """

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import jax
 
@@ -20,15 +20,15 @@ from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
 
-def pretrained_encoder(
-  study: Study,
-  target: str,
-  seed: int,
-  *,
-  may_train: bool = True,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
-) -> Variables:
+class How(TypedDict, total=False):
+  """How to train what is not there yet; left out: it may be, with progress, and nothing stops it."""
+
+  may_train: bool
+  progress: bool
+  stop: Callable[[], bool]  # `train`'s
+
+
+def pretrained_encoder(study: Study, target: str, seed: int, **how: Unpack[How]) -> Variables:
   """What a run of this seed starts from: the encoder, pretrained on the target's sources; then on its own train part where
   the protocol has `unlabelled_steps`; then by its sources' labels where it has `source_label_steps`, with the head that
   learned them, its outputs those of `folds.source_classes`. Trained now where no job has done it yet.
@@ -36,9 +36,9 @@ def pretrained_encoder(
   Raises UserError where it is not done and may not be.
   """
   protocol, path = study.experiment.protocol, pretrained_path(study, target)
-  whole = pretrained_autoencoder(study, target, may_train=may_train, progress=progress, stop=stop)
+  whole = pretrained_autoencoder(study, target, **how)
   if protocol.unlabelled_steps:
-    whole = _continued(study, target, seed, whole, may_train=may_train, progress=progress, stop=stop)
+    whole = _continued(study, target, seed, whole, **how)
     path = continued_path(study, target, seed)
   if protocol.source_label_steps:
     sources = study.sources_of(target)
@@ -51,9 +51,7 @@ def pretrained_encoder(
       sources,
       seed=seed,
       title=f'{target}: activities of {", ".join(sources)}, seed {seed}',
-      may_train=may_train,
-      progress=progress,
-      stop=stop,
+      **how,
     )
   return _encoder(whole)
 
@@ -66,16 +64,7 @@ def _only(training: config.Training, steps: int) -> config.Training:
   return dataclasses.replace(training, epochs=float(steps), max_steps=steps, evaluations=1, patience=0)
 
 
-def _continued(
-  study: Study,
-  target: str,
-  seed: int,
-  whole: Variables,
-  *,
-  may_train: bool,
-  progress: bool,
-  stop: Callable[[], bool],
-) -> Variables:
+def _continued(study: Study, target: str, seed: int, whole: Variables, **how: Unpack[How]) -> Variables:
   """The autoencoder after so many steps more.   Source: arXiv:2004.10964, section 4 (task-adaptive pretraining)."""
   folder, protocol = study.windows, study.experiment.protocol
   # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
@@ -90,9 +79,7 @@ def _continued(
     lambda: (whole, *folds.unlabelled_windows(folder, target, protocol, seed)),
     seed=seed,
     title=f'{target}: pretraining on its own train part, by {protocol.split}, seed {seed}',
-    may_train=may_train,
-    progress=progress,
-    stop=stop,
+    **how,
   )
 
 
@@ -106,9 +93,7 @@ def labelled_at(
   *,
   seed: int,
   title: str,
-  may_train: bool = True,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
+  **how: Unpack[How],
 ) -> Variables:
   """The encoder and a head after so many steps of telling the sources' activities apart, whose pretrained.json is or shall be at `path`.
 
@@ -143,20 +128,11 @@ def labelled_at(
     ),
     seed=seed,
     title=title,
-    may_train=may_train,
-    progress=progress,
-    stop=stop,
+    **how,
   )
 
 
-def pretrained_autoencoder(
-  study: Study,
-  target: str,
-  *,
-  may_train: bool = True,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
-) -> Variables:
+def pretrained_autoencoder(study: Study, target: str, **how: Unpack[How]) -> Variables:
   """Encoder and decoder, pretrained on the target's sources. Raises UserError as `pretrained_encoder` does."""
   sources = study.sources_of(target)
   return autoencoder_at(
@@ -165,9 +141,7 @@ def pretrained_autoencoder(
     study.windows,
     sources,
     title=f'{target}: pretraining on {", ".join(sources)}',
-    may_train=may_train,
-    progress=progress,
-    stop=stop,
+    **how,
   )
 
 
@@ -178,9 +152,7 @@ def autoencoder_at(
   sources: Sequence[str],
   *,
   title: str,
-  may_train: bool = True,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
+  **how: Unpack[How],
 ) -> Variables:
   """The autoencoder whose pretrained.json is or shall be at `path`, pretrained on the sources' windows under `folder`.
 
@@ -206,9 +178,7 @@ def autoencoder_at(
     ),
     seed=0,
     title=title,
-    may_train=may_train,
-    progress=progress,
-    stop=stop,
+    **how,
   )
 
 
@@ -221,9 +191,9 @@ def _trained_once(
   *,
   seed: int,
   title: str,
-  may_train: bool,
-  progress: bool,
-  stop: Callable[[], bool],
+  may_train: bool = True,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
   """The variables that the file at `path` tells of; trained now, by one job, where they are not there.
 

@@ -92,7 +92,9 @@ def test_a_run_is_made_again_on_what_its_end_labelled(
     assert again != once
     assert result['data'] == plain[name]['data']  # no label more is paid for
     assert result['parameters'] == plain[name]['parameters']
-    assert result['seconds']['training'] > result['validation'][-1]['seconds']  # which are of the second alone
+    assert (
+      result['seconds']['training'] > result['validation'][-1]['seconds']
+    )  # which are of the second alone
 
 
 def test_self_training_never_sees_who_is_tested_on(

@@ -289,6 +289,14 @@ def test_pretraining_that_went_on_is_told_and_timed_once_a_seed(result):
     in text
   )
   assert 'of training in 4 runs, 222 of pretraining in 5.' in text
+  assert 'times: each end labels' not in text
+
+
+def test_self_training_is_told(result):
+  found = result()
+  found['identity']['experiment']['protocol']['self_training'] = 1
+  told = 'Fine-tuning: 50 epochs, made 2 times: each end labels windows, its target’s and its sources’, for the next.'
+  assert told in tables.table2([found])
 
 
 def test_the_terminal_shows_the_same_figures_in_fewer_columns(result):

@@ -140,3 +140,18 @@ def test_what_pretraining_shares_does_not_ask_for_self_training(
     study_of(tmp_path, protocol=pretraining | _FEW, pretrained=out)
   )  # claimed once, so found
   assert all(np.array_equal(given[path], leaf) for path, leaf in before.items())
+
+
+def test_seeds_side_by_side_are_each_taught_by_their_own_end(
+  taught: tuple[lodo.Study, dict[str, dict]], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study, _ = taught
+  asked = {'protocol': _FEW, 'pretrained': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
+  made = run(study_of(tmp_path, **asked))
+  assert [result['side_by_side'] for result in made.values()] == [2, 2]
+  folder = _FULL.removesuffix('.json')
+  for each in (folder, f'{folder}/teacher1'):
+    alone, beside = _losses(study.out / each), _losses(tmp_path / each)
+    other = _losses(tmp_path / each.replace('seed0', 'seed1'))
+    np.testing.assert_allclose(beside, alone, rtol=1e-3)
+    assert not np.allclose(other, alone, rtol=1e-3)

@@ -194,6 +194,13 @@ class Protocol(_Checked):
     )
   )
 
+  test_shifts: int = _later(
+    _count(
+      1,
+      'times that a window is tested on, each moved on by a part of a token, its end joined to its start; logits are averaged. 4 pay, for four times the time of testing',
+    )
+  )
+
   def __post_init__(self):
     super().__post_init__()
     if self.test_share + self.validation_share >= 1:

@@ -62,6 +62,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     people whom it never saw, who wear the device otherwise; 0 turns none, and is best for those it learns from.
   validation: a share of the subjects, or of each class's windows, that is kept apart to measure and calibrate by; 0 for none.
     Windows mostly overlap, so give `fit` the subjects where you know them.
+  shifts: `predict` looks at each window so many times, moved on by parts of a token; 4 help with people whom it never saw, for four
+    times the time. A program that is exported, and a stream, look once.
   verbose: a progress bar.
   """
 
@@ -78,6 +80,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     rotation=0.0,
     seed=0,
     validation=0.1,
+    shifts=1,
     verbose=False,
   ):
     self.base = base
@@ -90,6 +93,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.rotation = rotation
     self.seed = seed
     self.validation = validation
+    self.shifts = shifts
     self.verbose = verbose
 
   @classmethod
@@ -215,11 +219,13 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
     """Of each window a share for each of `classes_`, which add up to one. Overconfident, as all such networks, unless calibrated."""
     check_is_fitted(self)
+    if self.shifts < 1:
+      raise UserError(f'shifts is {self.shifts!r}; give 1 or more')
     signals = self.prepare(X)
     # With labels that nobody reads: the program is then that of the validations.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    logits = loop.predict(self.adapter_.objective, self.variables_, windows).astype(np.float64)
-    return scipy.special.softmax(logits / self.adapter_.card['temperature'], axis=1)
+    logits = loop.predict(self.adapter_.objective, self.variables_, windows, shifts=int(self.shifts))
+    return scipy.special.softmax(logits.astype(np.float64) / self.adapter_.card['temperature'], axis=1)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
     """Windows as the model is given them: normalised, without rotation where it was fitted without. Raises UserError as `fit`."""

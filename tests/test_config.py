@@ -30,7 +30,7 @@ def test_what_json_leaves_out_is_filled_in():
   told = config.to_json(config.Experiment(finetune=config.Training(rotation=5.0)))
   filled = config.filled(told)
   assert (filled['finetune']['rotation'], filled['pretrain']['rotation']) == (5.0, 0.0)
-  later = {'unlabelled_steps': 0, 'source_label_steps': 0, 'self_training': 0}
+  later = {'unlabelled_steps': 0, 'source_label_steps': 0, 'self_training': 0, 'test_shifts': 1}
   assert filled['protocol'] == told['protocol'] | later
   assert config.filled(filled) == filled
   assert config.from_json(config.Experiment, filled) == config.from_json(config.Experiment, told)
@@ -69,6 +69,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Protocol, {'labels': '0'}, '10/class'),
     (config.Protocol, {'unlabelled_steps': -1}, 'not negative'),
     (config.Protocol, {'self_training': -1}, 'not negative'),
+    (config.Protocol, {'test_shifts': 0}, 'at least 1'),
     (config.Training, {'epochs': 0.0}, 'positive'),
     (config.Training, {'learning_rate': float('nan')}, 'not negative'),
     (config.Training, {'batch': 0}, 'at least 1'),

@@ -1,5 +1,6 @@
 """The recogniser: scikit-learn's habits, and what it says of windows that are none."""
 
+import copy
 import dataclasses
 import doctest
 import pathlib
@@ -64,6 +65,15 @@ def test_it_learns_and_says_how_sure_it_is(fitted: Recognizer):
   assert probabilities.shape == (7, 3)
   np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
   np.testing.assert_array_equal(fitted.predict(_SIGNALS[:7]), fitted.classes_[probabilities.argmax(axis=1)])
+
+
+def test_it_looks_as_often_as_it_is_told_to(fitted: Recognizer):
+  often = copy.copy(fitted).set_params(shifts=4)
+  given, once = often.predict_proba(_SIGNALS), fitted.predict_proba(_SIGNALS)
+  assert 0 < np.abs(given - once).max() < 0.5
+  assert often.score(_SIGNALS, _LABELS) > 0.9
+  with pytest.raises(UserError, match='shifts is 0; give 1 or more'):
+    often.set_params(shifts=0).predict(_SIGNALS)
 
 
 def test_a_fit_is_the_same_again_and_another_with_another_seed(base: files.Base, fitted: Recognizer):

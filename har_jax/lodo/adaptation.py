@@ -107,7 +107,7 @@ def adapt_and_test(
     spent = {seed: spent[seed] + teacher.seconds for seed, teacher in teachers.items()}
     runs = [_taught(study, target, method, begun[seed], teacher) for seed, teacher in teachers.items()]
   return {
-    seed: _tested(begun[seed], end)
+    seed: _tested(begun[seed], end, experiment.protocol.test_shifts)
     | {'identity': identities[seed], 'side_by_side': len(begun)}
     | {'seconds': {'training': spent[seed] + end.seconds} | _pretraining_s(study, target, method, seed)}
     for seed, end in trained(runs).items()
@@ -148,10 +148,10 @@ def _pretraining_s(study: Study, target: str, method: Method, seed: int) -> dict
   return told
 
 
-def _tested(begun: Begun, end: Trained) -> dict[str, Any]:
+def _tested(begun: Begun, end: Trained, shifts: int) -> dict[str, Any]:
   """What a result file says of a run, apart from what the run was asked for and what it took."""
   objective, run, data = begun.objective, begun.run, begun.data
-  predicted = predict(objective, end.variables | run.frozen, data.test).argmax(axis=1)
+  predicted = predict(objective, end.variables | run.frozen, data.test, shifts=shifts).argmax(axis=1)
   unadapted = jax.eval_shape(objective.init, jax.random.key(0))
   in_base = variables.count({path: leaf for path, leaf in unadapted.items() if path.startswith('params/')})
   in_adapters = variables.count(

@@ -68,7 +68,7 @@ def _continued(study: Study, target: str, seed: int, whole: Variables, **how: Un
   """The autoencoder after so many steps more.   Source: arXiv:2004.10964, section 4 (task-adaptive pretraining)."""
   folder, protocol = study.windows, study.experiment.protocol
   # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
-  later = ('labels', 'source_label_steps', 'self_training')
+  later = ('labels', 'source_label_steps', 'self_training', 'test_shifts')
   asked = {name: value for name, value in config.to_json(protocol).items() if name not in later}
   before = results.read(pretrained_path(study, target))['identity']
   return _trained_once(

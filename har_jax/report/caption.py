@@ -82,7 +82,12 @@ def _model(group: Group) -> str:
     if protocol['self_training']
     else ''
   )
-  return f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}{again}.'
+  shifted = (
+    f' Tested on {protocol["test_shifts"]} shifts of a window, averaged.'
+    if protocol['test_shifts'] > 1
+    else ''
+  )
+  return f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}{again}.{shifted}'
 
 
 def _length(group: Group, part: str) -> str:

@@ -249,8 +249,16 @@ def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict
   return objective.score(predict(objective, variables, windows), windows)
 
 
-def predict(objective: Objective, variables: Variables, windows: Batch) -> np.ndarray:
-  """Predictions in the windows' order, all of them in each process."""
+def predict(objective: Objective, variables: Variables, windows: Batch, *, shifts: int = 1) -> np.ndarray:
+  """Predictions in the windows' order, all of them in each process.
+
+  Of several `shifts` the mean: of each window as it is, and moved on by so many parts of a token, its end joined to its start,
+  so that tokens begin elsewhere.
+  """
+  if shifts > 1:
+    moves = [round(part * objective.model.patch / shifts) for part in range(shifts)]
+    moved = [windows | {'signal': np.roll(windows['signal'], move, axis=1)} for move in moves]
+    return np.mean([predict(objective, variables, each) for each in moved], axis=0)
   devices = mesh.over_all_devices()
   compiled, key = compiled_predict(objective, devices), jax.random.key(0)
   variables = mesh.replicate(variables, devices)

@@ -13,12 +13,18 @@ from lodo_studies import (
   EACH,
   LORA,
   Study,
+  pretrained,
   run,
   target_of,
+  without_seconds,
 )
 
 from har_jax import config, peft, results
 from har_jax.errors import UserError
+from har_jax.lodo.adaptation import begin
+from har_jax.train import metrics
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.loop import predict
 
 
 def test_each_run_is_a_file_in_its_place(runs: dict[str, dict], out: pathlib.Path):
@@ -151,3 +157,18 @@ def test_seeds_side_by_side_give_the_results_of_one_by_one(
     assert result['side_by_side'] == 1
     same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
     assert {of: beside[name][of] for of in same} == {of: result[of] for of in same}
+
+
+def test_shifts_change_what_is_tested_and_nothing_that_is_learned(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol={'test_shifts': 4}, pretrained=out)
+  (result,) = run(study).values()
+  assert without_seconds(result['validation']) == without_seconds(runs[LORA]['validation'])
+  begun = begin(study, 'alpha', peft.METHODS['lora'], pretrained(study), 0)
+  moved = begun.run.trainable | begun.run.statistics
+  trained = Checkpoints(begun.run.folder / 'checkpoints').variables(result['step'], moved) | begun.run.frozen
+  for shifts, told in ((4, result), (1, runs[LORA])):
+    logits = predict(begun.objective, trained, begun.data.test, shifts=shifts)
+    measured = metrics.measure(begun.data.test['label'], logits.argmax(axis=1), len(begun.data.classes))
+    assert measured['confusion'] == told['test']['confusion']

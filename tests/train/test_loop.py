@@ -20,7 +20,7 @@ from har_jax.train import loop
 from har_jax.train.log import Log
 from har_jax.train.loop import Run, Trained, count_steps, predict, train
 from har_jax.train.mesh import PerWindow, on_one
-from har_jax.train.objective import Classify, Reconstruct
+from har_jax.train.objective import Reconstruct
 from har_jax.variables import Variables
 
 _MODEL = config.Model()  # a field of every objective, not looked at here
@@ -279,26 +279,6 @@ def test_predictions_come_once_a_window_and_in_order(size: int):
   kernel = jnp.asarray(np.float32([1, -2, 3]))
   predicted = predict(Line(), {'params/head/kernel': kernel}, windows)
   np.testing.assert_allclose(predicted, windows['label'], atol=1e-5)
-
-
-def test_shifts_are_averaged_over_parts_of_a_token():
-  model = config.Model(patch=16, width=24, ffn=48, blocks=1, decoder_blocks=1, heads=2, head=(16,))
-  objective = Classify(model, 3)
-  variables = objective.init(jax.random.key(0))
-  signal = np.random.default_rng(0).standard_normal((5, 128, 6)).astype(np.float32)
-  windows = {'signal': signal, 'label': np.zeros(5, np.int32)}
-  by_hand = [
-    predict(
-      objective, variables, windows | {'signal': np.concatenate([signal[:, -by:], signal[:, :-by]], axis=1)}
-    )
-    for by in (4, 8, 12)
-  ]
-  once = predict(objective, variables, windows)
-  np.testing.assert_allclose(
-    predict(objective, variables, windows, shifts=4), (once + sum(by_hand)) / 4, atol=1e-6
-  )
-  assert np.abs(by_hand[0] - once).max() > 1e-3
-  np.testing.assert_array_equal(predict(objective, variables, windows, shifts=1), once)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_the_table_of_labels():
   [
     (0, _DESCRIBED, 'unlabelled-described', '0.1', 'labelled-described'),
     (1, _TURNED, 'unlabelled-turned', '', ''),
-    (2, _STILL, 'unlabelled', '', ''),
+    (2, _STILL, 'unlabelled', '', 'labelled'),
   ],
 )
 def test_the_tables_of_what_pretraining_is_worth(

@@ -233,7 +233,11 @@ def test_the_table_of_hapts_own_split():
 
 def test_the_table_of_longer_runs_by_window():
   (rows,) = _tables('docs/results.md', 'length')
-  folders = {'50 epochs': 'long-described', '2,400 steps': 'long'}
+  folders = {
+    '50 epochs, tested on four shifts': 'long-shifted',
+    '50 epochs': 'long-described',
+    '2,400 steps': 'long',
+  }
   for row in _carried(rows, 'length'):
     for name in ('full', 'LoRA', 'QLoRA'):
       folder, target = folders[row['length']], _TARGETS[row['target']]

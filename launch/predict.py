@@ -28,6 +28,12 @@ _SMOOTH_S = flags.DEFINE_float(
 _NOT_WORN_MIN = flags.DEFINE_float(
   'not_worn_min', 30.0, 'a device that lies still for so many minutes is not worn; 0 for never'
 )
+_SHIFTS = flags.DEFINE_integer(
+  'shifts',
+  1,
+  'each window is looked at so many times, moved on by parts of a token; 4 help with people whom the adapter never saw, for four times the time',
+  lower_bound=1,
+)
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
 
 
@@ -52,6 +58,7 @@ def _predict() -> None:
     raise UserError(
       f'--adapter={_ADAPTER.value} is a base, which knows no activity: adapt it with launch/adapt.py'
     )
+  recognizer.set_params(shifts=_SHIFTS.value)
   reading = _read(_LABELS.value)
   from har_jax.data import own as recordings
 

@@ -216,6 +216,39 @@ def test_the_table_of_self_training():
     assert {column: row[column] for column in expected} == expected, row
 
 
+def test_the_table_of_shifts():
+  (rows,) = _tables('docs/results.md', 'full, four looks')
+  assert [row['target'] for row in rows] == [*_TARGETS, 'mean of targets']
+  methods = {'full': 'full', 'LoRA': 'lora', 'QLoRA': 'qlora', 'scratch': 'scratch'}
+  for row in rows:
+    targets = [_TARGETS[row['target']]] if row['target'] in _TARGETS else list(_TARGETS.values())
+    often, once = (
+      {
+        name: [_scores(folder, target, method, 'subject') for target in targets]
+        for name, method in methods.items()
+      }
+      for folder in ('shifted', _DESCRIBED)
+    )
+    gained = {
+      f'{name}, more': [_points(*pair) for pair in zip(often[name], once[name], strict=True)]
+      for name in methods
+    }
+    gained |= {
+      column: [_points(*pair) for pair in zip(often[one], often[other], strict=True)]
+      for column, one, other in (('LoRA − full', 'LoRA', 'full'), ('QLoRA − LoRA', 'QLoRA', 'LoRA'))
+    }
+    if len(targets) == 1:
+      expected = {f'{name}, four looks': _share(of[0]) for name, of in often.items()}
+      expected |= {column: _signed(of[0]) for column, of in gained.items()}
+    else:
+      expected = {
+        f'{name}, four looks': _short(statistics.mean(map(statistics.mean, of)), '.3f')
+        for name, of in often.items()
+      }
+      expected |= {column: _mean_signed(of) for column, of in gained.items()}
+    assert {column: row[column] for column in expected} == expected, row
+
+
 def test_the_table_of_hapts_own_split():
   (rows,) = [table for table in _tables('docs/results.md', 'QLoRA') if 'what' in table[0]]
   folders = (

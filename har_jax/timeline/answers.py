@@ -25,7 +25,7 @@ class Answers:
   """In order of recording and time, over whatever was recorded without a gap for 2.56 s.
 
   `recording` indexes the reading's, `start_s` is on that recording's clock. `still`, True: the device lay still, to about
-  what a sensor's noise is.
+  what a sensor's noise is. `shifts`: how often each window was looked at.
   """
 
   classes: tuple[str, ...]
@@ -33,6 +33,7 @@ class Answers:
   start_s: Float[np.ndarray, 'w']
   probabilities: Float[np.ndarray, 'w y']
   still: Bool[np.ndarray, 'w']
+  shifts: int = 1
 
 
 def recognise(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Answers:
@@ -66,6 +67,7 @@ def recognise(recognizer: Recognizer, reading: Reading, *, progress: bool = True
     np.array(start_s),
     np.concatenate(probabilities),
     np.concatenate(still),
+    recognizer.shifts,
   )
 
 

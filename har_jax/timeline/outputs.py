@@ -77,6 +77,7 @@ def _summary(
     'gap_minutes': round(max(recorded - covered, 0.0), 2),
     'recorded_minutes': round(recorded, 2),
     'windows': len(answers.start_s),
+    'shifts': answers.shifts,
     'bouts': len(bouts),
     'rules': str(rules),
     'adapter': {

@@ -214,6 +214,20 @@ def test_nothing_sure_enough_is_unknown(folder: pathlib.Path, told: tuple[str, s
   assert not any(summary['minutes'].values())
 
 
+def test_windows_are_looked_at_as_often_as_asked(
+  folder: pathlib.Path, told: tuple[str, str], tmp_path: pathlib.Path
+):
+  where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
+  _run('predict', *where, '--shifts=4', '--noprogress')
+  summaries = [json.loads((each / 'summary.json').read_text()) for each in (folder / 'day', tmp_path)]
+  assert [summary['shifts'] for summary in summaries] == [1, 4]
+  once, often = (
+    [float(row['p_walking']) for row in _rows(each / 'windows.csv')] for each in (folder / 'day', tmp_path)
+  )
+  assert once != often
+  assert np.abs(np.subtract(once, often)).mean() < 0.1
+
+
 def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path, tmp_path: pathlib.Path):
   _recording(tmp_path / 'my.csv', _LEARNED, sensors='ax ay az')
   _labels(tmp_path / 'my.labels.csv', _LEARNED)  # found beside it

@@ -124,7 +124,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     training = card.get('training', {})
     known |= {
       name: training[name]
-      for name in ('steps', 'learning_rate', 'batch', 'rotation', 'seed', 'validation')
+      for name in ('steps', 'learning_rate', 'batch', 'rotation', 'seed', 'validation', 'shifts')
       if name in training
     }
     made = cls(base, **known)
@@ -204,6 +204,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         'rotation': float(self.rotation),
         'seed': int(self.seed),
         'validation': float(self.validation),
+        'shifts': int(self.shifts),
         'step': end.step,
       },
     }

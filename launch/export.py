@@ -49,6 +49,7 @@ def main() -> None:
     raise UserError(
       f'{_ADAPTER.value} is a base, which tells nothing yet: fit a Recognizer on it, and save that'
     )
+  recognizer.set_params(shifts=1)  # as what is exported: compared alike
   windows = None
   if _WINDOWS.value:
     place = store.local(results.place(_WINDOWS.value))

@@ -30,8 +30,9 @@ _NOT_WORN_MIN = flags.DEFINE_float(
 )
 _SHIFTS = flags.DEFINE_integer(
   'shifts',
-  1,
-  'each window is looked at so many times, moved on by parts of a token; 4 help with people whom the adapter never saw, for four times the time',
+  None,
+  'each window is looked at so many times, moved on by parts of a token; 4 help with people whom the adapter never saw, for four times the time; '
+  'as the adapter was made if not given',
   lower_bound=1,
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
@@ -58,7 +59,7 @@ def _predict() -> None:
     raise UserError(
       f'--adapter={_ADAPTER.value} is a base, which knows no activity: adapt it with launch/adapt.py'
     )
-  recognizer.set_params(shifts=_SHIFTS.value)
+  recognizer.set_params(shifts=_SHIFTS.value or recognizer.shifts)
   reading = _read(_LABELS.value)
   from har_jax.data import own as recordings
 

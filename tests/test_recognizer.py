@@ -122,6 +122,7 @@ def test_what_is_saved_predicts_the_same_anywhere(
     'batch',
     'learning_rate',
     'rotation',
+    'shifts',
     'seed',
     'validation',
   ):

@@ -254,6 +254,7 @@ def test_the_table_of_hapts_own_split():
   folders = (
     'official-described',
     'official-described-long',
+    'official-shifted',
     'official-turned',
     'official-long',
     'official',

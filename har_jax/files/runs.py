@@ -55,7 +55,12 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
       'test': {name: told['test'][name] for name in ('macro_f1', 'accuracy')},
     },
     'split': {'by': data['split'], 'windows': data['windows']},
-    'training': {'seed': seed, 'step': told['step'], 'target': identity['target']},
+    'training': {
+      'seed': seed,
+      'step': told['step'],
+      'target': identity['target'],
+      'shifts': experiment.protocol.test_shifts,
+    },
   }
   return base, make_adapter(base, adapted | trained, card)
 

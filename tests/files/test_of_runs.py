@@ -14,6 +14,7 @@ from har_jax.data import folds
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.files import leaves
+from har_jax.recognizer import Recognizer
 from har_jax.train.loop import predict
 
 _ACTIVITIES = ('walking', 'sitting', 'lying')
@@ -117,6 +118,21 @@ def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], predicted), 1)
   assert confusion.tolist() == result['test']['confusion']
+
+
+def test_a_run_looks_as_often_as_it_was_tested(
+  study: lodo.Study, runs: dict[str, Any], tmp_path: pathlib.Path
+):
+  protocol = dataclasses.replace(study.experiment.protocol, test_shifts=4)
+  experiment = dataclasses.replace(study.experiment, protocol=protocol)
+  often = dataclasses.replace(
+    study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
+  )
+  ((path, _),) = lodo.run(often, progress=False)
+  base = files.load_base(study.out / 'alpha' / 'pretrain')
+  _, adapter = files.load_run(path, base)
+  assert adapter.card['training']['shifts'] == Recognizer.load(path, base).shifts == 4
+  assert Recognizer.load(runs['lora'][0], base).shifts == 1
 
 
 def test_a_run_that_is_none_says_so(study: lodo.Study, runs: dict[str, Any]):

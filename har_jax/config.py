@@ -193,7 +193,6 @@ class Protocol(_Checked):
       "times that a run's end labels its whole train part and the run is made again, from where it began, also on the windows it was surest of and on those of its sources that it takes for what they are labelled",
     )
   )
-
   test_shifts: int = _later(
     _count(
       1,

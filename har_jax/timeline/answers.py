@@ -67,7 +67,7 @@ def recognise(recognizer: Recognizer, reading: Reading, *, progress: bool = True
     np.array(start_s),
     np.concatenate(probabilities),
     np.concatenate(still),
-    recognizer.shifts,
+    int(recognizer.shifts),  # JSON knows no number of NumPy's
   )
 
 

@@ -3,128 +3,13 @@
 import gzip
 
 import numpy as np
+import own_files
 import pandas as pd
 import pytest
 
 from har_jax.data import own
 from har_jax.data.own import cutting
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2 as G
-
-DEGREES = 180 / np.pi
-EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
-START = '2026-05-28T20:26:40'
-
-
-def _signal(samples: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Seconds at 50 Hz, m/s² with gravity, rad/s: somebody who walks briskly, and noise that no two samples share."""
-  rng = np.random.default_rng(3)
-  time_s = np.arange(samples) / 50
-  phase = 2 * np.pi * 1.9 * time_s[:, None] + np.arange(3)
-  acc = (
-    np.array([0.5, -1.5, 9.6]) + np.array([1.0, 0.7, 2.0]) * np.sin(phase) + rng.normal(0, 0.1, (samples, 3))
-  )
-  gyro = np.array([1.5, 0.4, 0.9]) * np.cos(phase) + rng.normal(0, 0.02, (samples, 3))
-  return time_s, acc, gyro
-
-
-def _frame(time, acc, gyro, names='time ax ay az gx gy gz') -> pd.DataFrame:
-  columns = [time, *acc.T, *([] if gyro is None else gyro.T)]
-  return pd.DataFrame(dict(zip(names.split(), columns, strict=True)))
-
-
-def _file(tmp_path, frame: pd.DataFrame, name='walk.csv', **options):
-  path = tmp_path / name
-  frame.to_csv(path, index=False, **options)
-  return path
-
-
-def _same(reading: own.Reading, *, gyro: bool = True, atol: float = 1e-3) -> None:
-  time_s, acc, turn = _signal()
-  (recording,) = reading.recordings
-  np.testing.assert_allclose(recording.acc.time_s, time_s, atol=1e-5)
-  np.testing.assert_allclose(recording.acc.values, acc, atol=atol)
-  assert recording.acc.values.dtype == recording.gyro.values.dtype == np.float32
-  if gyro:
-    np.testing.assert_allclose(recording.gyro.time_s, time_s, atol=1e-5)
-    np.testing.assert_allclose(recording.gyro.values, turn, atol=atol)
-
-
-def _spans(recording) -> list[tuple[float, float, str]]:
-  return [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
-
-
-def _said(reading: own.Reading, words: str) -> bool:
-  return any(words in note for note in reading.notes)
-
-
-@pytest.mark.parametrize(('time', 'per_s'), [('s', 1), ('ms', 1e3), ('us', 1e6), ('ns', 1e9)])
-@pytest.mark.parametrize(('acc_unit', 'acc_per'), [('m/s2', 1), ('g', 1 / G), ('mg', 1e3 / G)])
-@pytest.mark.parametrize(('gyro_unit', 'gyro_per'), [('rad/s', 1), ('deg/s', DEGREES)])
-@pytest.mark.parametrize('epoch', [0, EPOCH_S])
-def test_units_of_every_kind_are_told_by_their_numbers(
-  tmp_path, time, per_s, acc_unit, acc_per, gyro_unit, gyro_per, epoch
-):
-  time_s, acc, gyro = _signal()
-  stamps = (
-    (epoch + time_s) * per_s
-    if time == 's'
-    else np.round(time_s * per_s).astype(np.int64) + int(epoch * per_s)
-  )
-  reading = own.read(_file(tmp_path, _frame(stamps, acc * acc_per, gyro * gyro_per)))
-  _same(reading)
-  assert reading.has_gyro
-  assert reading.start == (f'{START}+00:00' if epoch else '')
-  assert _said(reading, f'Acceleration is in {acc_unit}')
-  assert _said(reading, f'time is in {time}')
-  # A calm recording in deg/s would look like this one in rad/s.
-  assert any('The unit of rotation is a guess' in warning for warning in reading.warnings) == (
-    gyro_unit == 'rad/s'
-  )
-
-
-def test_units_that_the_user_names_are_taken_whatever_the_numbers(tmp_path):
-  time_s, acc, gyro = _signal()
-  path = _file(tmp_path, _frame(time_s * 1e3, acc * 0.05, gyro * 0.05))
-  reading = own.read(path, acc_unit='g', gyro_unit='dps', time_unit='ms')
-  (recording,) = reading.recordings
-  np.testing.assert_allclose(recording.acc.values, acc * 0.05 * G, atol=1e-3)
-  np.testing.assert_allclose(recording.gyro.values, gyro * 0.05 / DEGREES, atol=1e-4)
-  assert not reading.warnings
-
-
-@pytest.mark.parametrize(('unit', 'per'), [('rad/s', 1), ('deg/s', DEGREES)])
-def test_gravity_tells_the_unit_of_slow_rotation(tmp_path, unit, per):
-  # A device rocks slowly about x: gravity moves in its axes as the gyroscope says.
-  time_s, _, gyro = _signal(1500)
-  angle = 0.15 * np.sin(2 * np.pi * 0.2 * time_s)
-  acc = G * np.stack([0 * angle, np.sin(angle), np.cos(angle)], axis=1)
-  gyro = np.stack([np.gradient(angle, time_s), 0 * angle, 0 * angle], axis=1)
-  noise = np.random.default_rng(8).normal(0, 0.01, (1500, 6))
-  reading = own.read(_file(tmp_path, _frame(time_s, acc + noise[:, :3], (gyro + noise[:, 3:] / 10) * per)))
-  assert _said(reading, f'Rotation is in {unit}, as gravity turns with it')
-  np.testing.assert_allclose(reading.recordings[0].gyro.values, gyro, atol=0.01)
-  assert not reading.warnings
-
-
-@pytest.mark.parametrize('per', [1, 1 / G, 1e3 / G])
-def test_a_run_is_no_other_unit(tmp_path, per):
-  time_s, acc, gyro = _signal(1500)
-  phase = 2 * np.pi * 2.7 * time_s
-  acc = acc + 14 * np.stack([np.cos(phase), 0 * phase, np.sin(phase)], axis=1)
-  assert np.median(np.linalg.norm(acc, axis=1)) > 1.35 * G
-  reading = own.read(_file(tmp_path, _frame(time_s, acc * per, gyro)), gyro_unit='rad/s')
-  np.testing.assert_allclose(reading.recordings[0].acc.values, acc, atol=1e-3)
-  assert not reading.warnings
-  assert not [sentence for sentence in own.check(reading) if 'ravity' in sentence]
-
-
-def test_a_unit_in_the_name_wins_over_the_numbers(tmp_path):
-  time_s, acc, gyro = _signal()
-  names = 'time|acc x (m/s^2)|acc y (m/s^2)|acc z (m/s^2)|gyro x [deg/s]|gyro y [deg/s]|gyro z [deg/s]'
-  frame = _frame(time_s, acc * 0.1, gyro).set_axis(names.split('|'), axis=1)
-  (recording,) = own.read(_file(tmp_path, frame)).recordings
-  np.testing.assert_allclose(recording.acc.values, acc * 0.1, atol=1e-4)
-  np.testing.assert_allclose(recording.gyro.values, gyro / DEGREES, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -134,10 +19,10 @@ def test_a_unit_in_the_name_wins_over_the_numbers(tmp_path):
     ('timestamp acc_x acc_y acc_z gyro_x gyro_y gyro_z', 1, 1),
     ('Timestamp AccX AccY AccZ GyrX GyrY GyrZ', 1, 1),
     ('t a_x a_y a_z g_x g_y g_z', 1, 1),
-    ('time_s accel_x_g accel_y_g accel_z_g gyro_x_dps gyro_y_dps gyro_z_dps', 1 / G, DEGREES),
+    ('time_s accel_x_g accel_y_g accel_z_g gyro_x_dps gyro_y_dps gyro_z_dps', 1 / G, own_files.DEGREES),
     ('time gFx gFy gFz wx wy wz', 1 / G, 1),  # Physics Toolbox
     ('Time_(s) Accelerometer.X Accelerometer.Y Accelerometer.Z Gyroscope.X Gyroscope.Y Gyroscope.Z', 1, 1),
-    ('elapsed_(s) x-axis_(g) y-axis_(g) z-axis_(g) x-axis_(deg/s) y-axis_(deg/s) z-axis_(deg/s)', 1 / G, DEGREES),
+    ('elapsed_(s) x-axis_(g) y-axis_(g) z-axis_(g) x-axis_(deg/s) y-axis_(deg/s) z-axis_(deg/s)', 1 / G, own_files.DEGREES),
     ('Time_(s) Acceleration_x_(m/s^2) Acceleration_y_(m/s^2) Acceleration_z_(m/s^2)'
      ' Gyroscope_x_(rad/s) Gyroscope_y_(rad/s) Gyroscope_z_(rad/s)', 1, 1),  # Phyphox
     ('epoch ACCELEROMETER_X_(m/s²) ACCELEROMETER_Y_(m/s²) ACCELEROMETER_Z_(m/s²)'
@@ -149,26 +34,26 @@ def test_a_unit_in_the_name_wins_over_the_numbers(tmp_path):
 )  # fmt: skip
 @pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'cp1252', 'utf-16'])
 def test_names_of_many_apps_are_known(tmp_path, names, acc_per, gyro_per, encoding):
-  time_s, acc, gyro = _signal()
-  frame = _frame(time_s, acc * acc_per, gyro * gyro_per, names)
+  time_s, acc, gyro = own_files.signal()
+  frame = own_files.frame(time_s, acc * acc_per, gyro * gyro_per, names)
   frame.columns = [
     name.replace('_', ' ') if '(' in name and 'Timestamp' not in name else name for name in frame
   ]
   rng = np.random.default_rng(len(names))
   frame['magnetometer_x'] = 1.0
   shuffled = frame[list(rng.permutation(frame.columns))]
-  reading = own.read(_file(tmp_path, shuffled, encoding=encoding))
-  _same(reading)
-  assert _said(reading, 'of iOS') == (acc_per < 0)
+  reading = own.read(own_files.written(tmp_path, shuffled, encoding=encoding))
+  own_files.same(reading)
+  assert own_files.said(reading, 'of iOS') == (acc_per < 0)
   assert any(frame.columns[1] in note for note in reading.notes), 'the columns taken are not shown'
 
 
 def test_columns_that_the_user_names_are_taken_as_they_are(tmp_path):
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   names = 'when up side front r1 r2 r3'
-  path = _file(tmp_path, _frame(time_s, acc, gyro, names).assign(ax=0.0, ay=0.0, az=0.0))
+  path = own_files.written(tmp_path, own_files.frame(time_s, acc, gyro, names).assign(ax=0.0, ay=0.0, az=0.0))
   mapped = dict(zip(('time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz'), names.split(), strict=True))
-  _same(own.read(path, columns=mapped))
+  own_files.same(own.read(path, columns=mapped))
 
 
 @pytest.mark.parametrize('separator', [',', ';', '\t', '|'])
@@ -176,117 +61,129 @@ def test_columns_that_the_user_names_are_taken_as_they_are(tmp_path):
 def test_separators_and_decimal_commas_are_seen(tmp_path, separator, decimal):
   if separator == decimal:
     pytest.skip('a comma cannot be both')
-  time_s, acc, gyro = _signal()
-  path = _file(tmp_path, _frame(time_s, acc, gyro), 'walk.txt', sep=separator, decimal=decimal)
-  _same(own.read(path))
+  time_s, acc, gyro = own_files.signal()
+  path = own_files.written(
+    tmp_path, own_files.frame(time_s, acc, gyro), 'walk.txt', sep=separator, decimal=decimal
+  )
+  own_files.same(own.read(path))
 
 
 def test_remarks_before_the_names_and_a_separator_at_every_end_do_no_harm(tmp_path):
-  time_s, acc, gyro = _signal()
-  text = _frame(time_s, acc, gyro).to_csv(index=False)
+  time_s, acc, gyro = own_files.signal()
+  text = own_files.frame(time_s, acc, gyro).to_csv(index=False)
   lines = '\n'.join(line + ',' for line in text.splitlines())
   path = tmp_path / 'walk.csv'
   path.write_text(f'sep=,\n# device: 7, rate: 50 Hz\n\n{lines}\n')
-  _same(own.read(path))
+  own_files.same(own.read(path))
 
 
 def test_units_in_a_line_of_their_own_count_as_named(tmp_path):
-  time_s, acc, gyro = _signal()
-  rows = _frame(time_s * 1e3, acc / G, gyro).to_csv(index=False, header=False)
+  time_s, acc, gyro = own_files.signal()
+  rows = own_files.frame(time_s * 1e3, acc / G, gyro).to_csv(index=False, header=False)
   path = tmp_path / 'walk.csv'
   path.write_text(f'time,ax,ay,az,gx,gy,gz\nms,g,g,g,rad/s,rad/s,rad/s\n{rows}')
   reading = own.read(path)
-  _same(reading)
+  own_files.same(reading)
   assert not reading.warnings
 
 
 def test_a_compressed_file_is_read_like_a_plain_one(tmp_path):
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   path = tmp_path / 'walk.csv.gz'
-  path.write_bytes(gzip.compress(_frame(time_s, acc, gyro).to_csv(index=False).encode()))
-  _same(own.read(path))
+  path.write_bytes(gzip.compress(own_files.frame(time_s, acc, gyro).to_csv(index=False).encode()))
+  own_files.same(own.read(path))
 
 
 @pytest.mark.parametrize(
   ('written', 'start'),
   [
-    (lambda t: t.strftime('%Y-%m-%d %H:%M:%S.%f'), START),
-    (lambda t: t.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), f'{START}+00:00'),
+    (lambda t: t.strftime('%Y-%m-%d %H:%M:%S.%f'), own_files.START),
+    (lambda t: t.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), f'{own_files.START}+00:00'),
     (lambda t: t.strftime('%Y-%m-%d %H:%M:%S.%f +0200'), '2026-05-28T18:26:40+00:00'),
-    (lambda t: t.strftime('%Y-%m-%d %H:%M:%S:%f').str[:-3], START),  # AndroSensor
+    (lambda t: t.strftime('%Y-%m-%d %H:%M:%S:%f').str[:-3], own_files.START),  # AndroSensor
     (lambda t: t.strftime('%H:%M:%S.%f'), ''),
   ],
 )
 def test_written_out_times_are_read(tmp_path, written, start):
-  time_s, acc, gyro = _signal()
-  moments = pd.to_datetime(EPOCH_S, unit='s') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
-  reading = own.read(_file(tmp_path, _frame(written(pd.DatetimeIndex(moments)), acc, gyro)))
-  _same(reading)
+  time_s, acc, gyro = own_files.signal()
+  moments = pd.to_datetime(own_files.EPOCH_S, unit='s') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
+  reading = own.read(
+    own_files.written(tmp_path, own_files.frame(written(pd.DatetimeIndex(moments)), acc, gyro))
+  )
+  own_files.same(reading)
   assert reading.start == start
 
 
 def test_time_of_day_goes_on_past_midnight(tmp_path):
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   moments = pd.Timestamp('2026-05-28 23:59:55') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
-  _same(own.read(_file(tmp_path, _frame(moments.strftime('%H:%M:%S.%f'), acc, gyro))))
+  own_files.same(
+    own.read(own_files.written(tmp_path, own_files.frame(moments.strftime('%H:%M:%S.%f'), acc, gyro)))
+  )
 
 
 def test_rows_out_of_order_and_twice_are_put_right_and_said(tmp_path):
-  frame = _frame(*_signal())
+  frame = own_files.frame(*own_files.signal())
   frame = pd.concat([frame, frame.iloc[100:130]]).sample(frac=1, random_state=1)
-  reading = own.read(_file(tmp_path, frame))
-  _same(reading)
-  assert _said(reading, 'all rows were sorted')
-  assert _said(reading, '30 rows at the time of another')
+  reading = own.read(own_files.written(tmp_path, frame))
+  own_files.same(reading)
+  assert own_files.said(reading, 'all rows were sorted')
+  assert own_files.said(reading, '30 rows at the time of another')
 
 
 def test_an_irregular_clock_comes_through_as_it_is(tmp_path):
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   time_s = time_s + np.random.default_rng(5).uniform(0, 0.015, len(time_s))
   time_s -= time_s[0]
-  reading = own.read(_file(tmp_path, _frame(time_s, acc, gyro)))
+  reading = own.read(own_files.written(tmp_path, own_files.frame(time_s, acc, gyro)))
   np.testing.assert_allclose(reading.recordings[0].acc.time_s, time_s, atol=1e-9)
-  assert _said(reading, 'The rate of the accelerometer is')
-  assert _said(reading, 'steps from')
+  assert own_files.said(reading, 'The rate of the accelerometer is')
+  assert own_files.said(reading, 'steps from')
 
 
 def test_a_gap_splits_the_recording_and_its_labels(tmp_path):
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   later_s = np.where(np.arange(1000) < 400, time_s, time_s + 3)
-  path = _file(tmp_path, _frame(later_s, acc, gyro).assign(label=['walk'] * 600 + ['sit'] * 400))
+  path = own_files.written(
+    tmp_path, own_files.frame(later_s, acc, gyro).assign(label=['walk'] * 600 + ['sit'] * 400)
+  )
   reading = own.read(path)
   assert [len(recording.acc.time_s) for recording in reading.recordings] == [400, 600]
   assert reading.offsets_s == pytest.approx([0, 11])
   assert reading.files == ['walk', 'walk']
-  first, second = map(_spans, reading.recordings)
+  first, second = map(own_files.spans, reading.recordings)
   assert first == [(0, 8, 'walk')]
   assert second == [(0, 4, 'walk'), (4, 12, 'sit')]
   assert reading.recordings[1].acc.time_s[0] == 0
-  assert _said(reading, 'pauses once for over 1 s, at longest 3.0 s')
+  assert own_files.said(reading, 'pauses once for over 1 s, at longest 3.0 s')
 
 
 def test_a_slow_clock_has_no_gaps_of_a_second(tmp_path):
-  time_s, acc, gyro = _signal(60)
-  reading = own.read(_file(tmp_path, _frame(time_s * 50 * 0.9, acc, gyro)), time_unit='s')
+  time_s, acc, gyro = own_files.signal(60)
+  reading = own.read(
+    own_files.written(tmp_path, own_files.frame(time_s * 50 * 0.9, acc, gyro)), time_unit='s'
+  )
   assert len(reading.recordings) == 1  # 0.9 s a sample, a gap is 2.7 s
 
 
 def test_without_a_gyroscope_zeros_stand_in_and_it_is_said(tmp_path):
-  time_s, acc, _ = _signal()
-  reading = own.read(_file(tmp_path, _frame(time_s, acc, None, 'time x y z')))
-  _same(reading, gyro=False)
+  time_s, acc, _ = own_files.signal()
+  reading = own.read(own_files.written(tmp_path, own_files.frame(time_s, acc, None, 'time x y z')))
+  own_files.same(reading, gyro=False)
   assert not reading.has_gyro
   assert not reading.recordings[0].gyro.values.any()
-  assert _said(reading, 'No gyroscope: its samples are zeros')
+  assert own_files.said(reading, 'No gyroscope: its samples are zeros')
 
 
 def test_sensors_in_rows_of_their_own_keep_their_own_clocks(tmp_path):
-  time_s, acc, gyro = _signal()
-  acc_rows = _frame(time_s, acc, None, 'time ax ay az')
+  time_s, acc, gyro = own_files.signal()
+  acc_rows = own_files.frame(time_s, acc, None, 'time ax ay az')
   gyro_rows = pd.DataFrame(
     {'time': time_s[::2] + 0.004, **dict(zip(('gx', 'gy', 'gz'), gyro[::2].T, strict=True))}
   )
-  (recording,) = own.read(_file(tmp_path, pd.concat([acc_rows, gyro_rows]).sort_values('time'))).recordings
+  (recording,) = own.read(
+    own_files.written(tmp_path, pd.concat([acc_rows, gyro_rows]).sort_values('time'))
+  ).recordings
   # From where both have begun.
   np.testing.assert_allclose(recording.acc.time_s, time_s[1:-1] - 0.004, atol=1e-9)
   np.testing.assert_allclose(recording.gyro.values, gyro[::2], atol=1e-3)
@@ -294,8 +191,8 @@ def test_sensors_in_rows_of_their_own_keep_their_own_clocks(tmp_path):
 
 def test_one_file_a_sensor_makes_one_recording(tmp_path):
   # As Sensor Logger exports: its Accelerometer has no gravity, and columns run z, y, x.
-  time_s, acc, gyro = _signal()
-  stamps = EPOCH_S * 10**9 + np.round(time_s * 1e9).astype(np.int64)
+  time_s, acc, gyro = own_files.signal()
+  stamps = own_files.EPOCH_S * 10**9 + np.round(time_s * 1e9).astype(np.int64)
   folder = tmp_path / 'walk-2026'
   folder.mkdir()
   for name, values, late in (
@@ -304,7 +201,7 @@ def test_one_file_a_sensor_makes_one_recording(tmp_path):
     ('Gyroscope', gyro, 2_000_000),
   ):
     frame = pd.DataFrame({'time': stamps + late, 'seconds_elapsed': time_s})
-    _file(folder, frame.assign(z=values[:, 2], y=values[:, 1], x=values[:, 0]), f'{name}.csv')
+    own_files.written(folder, frame.assign(z=values[:, 2], y=values[:, 1], x=values[:, 0]), f'{name}.csv')
   (folder / 'Metadata.csv').write_text('device,app\nphone,logger\n')
   for path in (folder, tmp_path):
     reading = own.read(path)
@@ -317,32 +214,32 @@ def test_one_file_a_sensor_makes_one_recording(tmp_path):
 
 @pytest.mark.parametrize('sign', [1, -1])
 def test_gravity_in_columns_of_its_own_is_added_to_acceleration_without(tmp_path, sign):
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   pull = np.tile([0.0, 0.0, G], (len(acc), 1))
   moved, pulls = ('userAcceleration', 'gravity') if sign < 0 else ('Linear Acceleration', 'Gravity')
   frame = pd.DataFrame({'time': time_s})
   for name, values in ((moved, sign * (acc - pull) / G), (pulls, sign * pull / G), ('rotationRate', gyro)):
     for axis, column in zip('xyz', values.T, strict=True):
       frame[f'{name}.{axis}'] = column
-  reading = own.read(_file(tmp_path, frame))
-  _same(reading)
-  assert _said(reading, 'gravity was added')
+  reading = own.read(own_files.written(tmp_path, frame))
+  own_files.same(reading)
+  assert own_files.said(reading, 'gravity was added')
 
 
 def test_acceleration_without_gravity_is_not_taken_for_g(tmp_path):
   # Its length is about 1 and would pass for g; that of its mean would not.
-  time_s, acc, gyro = _signal()
+  time_s, acc, gyro = own_files.signal()
   moved = (acc - acc.mean(axis=0)) / 2
-  reading = own.read(_file(tmp_path, _frame(time_s, moved, gyro)))
+  reading = own.read(own_files.written(tmp_path, own_files.frame(time_s, moved, gyro)))
   np.testing.assert_allclose(reading.recordings[0].acc.values, moved, atol=1e-3)
   assert any('seems to lack gravity' in warning for warning in reading.warnings)
   assert any('looks like linear acceleration' in sentence for sentence in own.check(reading))
 
 
 def test_a_folder_gives_a_recording_a_file_by_name(tmp_path):
-  frame = _frame(*_signal())
-  _file(tmp_path, frame, 'b.csv')
-  _file(tmp_path, frame.iloc[:500], 'a.tsv', sep='\t')
+  frame = own_files.frame(*own_files.signal())
+  own_files.written(tmp_path, frame, 'b.csv')
+  own_files.written(tmp_path, frame.iloc[:500], 'a.tsv', sep='\t')
   (tmp_path / 'notes.md').write_text('nothing')
   reading = own.read(tmp_path, subject='ann', position='wrist')
   assert reading.files == ['a', 'b']
@@ -351,35 +248,41 @@ def test_a_folder_gives_a_recording_a_file_by_name(tmp_path):
 
 
 def test_rows_without_a_time_are_spaced_by_the_rate(tmp_path):
-  _, acc, gyro = _signal()
-  path = _file(tmp_path, _frame(np.arange(1000), acc, gyro, 'row ax ay az gx gy gz'))
-  _same(own.read(path, rate_hz=50))
+  _, acc, gyro = own_files.signal()
+  path = own_files.written(tmp_path, own_files.frame(np.arange(1000), acc, gyro, 'row ax ay az gx gy gz'))
+  own_files.same(own.read(path, rate_hz=50))
 
 
 def test_parquet_reads_like_csv(tmp_path):
   pytest.importorskip('pyarrow')
-  time_s, acc, gyro = _signal()
-  moments = pd.to_datetime(EPOCH_S, unit='s') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
-  for time, start in ((time_s, ''), (moments, START), (moments.tz_localize('UTC'), f'{START}+00:00')):
-    frame = _frame(time, acc, gyro).assign(label=['walk'] * 500 + [None] * 500)
+  time_s, acc, gyro = own_files.signal()
+  moments = pd.to_datetime(own_files.EPOCH_S, unit='s') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
+  for time, start in (
+    (time_s, ''),
+    (moments, own_files.START),
+    (moments.tz_localize('UTC'), f'{own_files.START}+00:00'),
+  ):
+    frame = own_files.frame(time, acc, gyro).assign(label=['walk'] * 500 + [None] * 500)
     frame.to_parquet(tmp_path / 'walk.parquet')
     reading = own.read(tmp_path / 'walk.parquet')
-    _same(reading)
+    own_files.same(reading)
     assert reading.start == start
-    assert _spans(reading.recordings[0]) == [(0, 10, 'walk')]
+    assert own_files.spans(reading.recordings[0]) == [(0, 10, 'walk')]
 
 
 def test_many_chunks_are_one_recording(tmp_path, monkeypatch):
   monkeypatch.setattr('har_jax.data.own.table._CHUNK_ROWS', 77)
   labels = ['walk'] * 300 + [''] * 300 + ['sit'] * 400
-  reading = own.read(_file(tmp_path, _frame(*_signal()).assign(activity=labels)))
-  _same(reading)
-  assert _spans(reading.recordings[0]) == [(0, 6, 'walk'), (12, 20, 'sit')]
+  reading = own.read(
+    own_files.written(tmp_path, own_files.frame(*own_files.signal()).assign(activity=labels))
+  )
+  own_files.same(reading)
+  assert own_files.spans(reading.recordings[0]) == [(0, 6, 'walk'), (12, 20, 'sit')]
 
 
 def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
   labels = ['walk'] * 300 + [''] * 300 + ['sit'] * 400
-  reading = own.read(_file(tmp_path, _frame(*_signal()).assign(label=labels)))
+  reading = own.read(own_files.written(tmp_path, own_files.frame(*own_files.signal()).assign(label=labels)))
   windows = own.to_windows(reading)
   assert [window.activity for window in windows] == ['walk'] * 3 + ['sit'] * 5
   assert [window.start_s for window in windows[:3]] == pytest.approx([0, 1.28, 2.56])
@@ -389,7 +292,7 @@ def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
 
 
 def test_all_that_was_recorded_can_be_cut_without_labels(tmp_path, monkeypatch):
-  reading = own.read(_file(tmp_path, _frame(*_signal(5000))))
+  reading = own.read(own_files.written(tmp_path, own_files.frame(*own_files.signal(5000))))
   assert own.to_windows(reading) == []
   whole = own.to_windows(reading, unlabelled=True)
   assert len(whole) == (5000 - 128) // 64 + 1

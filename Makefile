@@ -31,7 +31,7 @@ pretrained: .venv/ready
 	$(BIN)/python launch/pretrain.py --flagfile=launch/flags/base.flags --windows=$(WINDOWS) --out=results/base
 
 export-env: .venv/export/ready
-	.venv/export/bin/python -m pytest tests/test_export.py
+	.venv/export/bin/python -m pytest tests/export
 
 test: .venv/ready-dev
 	$(BIN)/ruff format --check .

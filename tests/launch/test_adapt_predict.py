@@ -1,23 +1,18 @@
 """From a user's CSV and a few labels to an adapter, and from that to what was done when: the scripts, run in this process."""
 
-import contextlib
-import csv
-import io
 import json
 import os
 import pathlib
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
+import days
 import jax
 import numpy as np
-import pandas as pd
 import pytest
-from absl import flags
 
 from har_jax import config, files
 from har_jax.errors import UserError
@@ -26,60 +21,8 @@ from har_jax.train.objective import Classify
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _QUICK = ('--steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress')
-_EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
 
 pytestmark = pytest.mark.usefixtures('compiled_fast')
-
-
-def _run(script: str, *arguments: object) -> tuple[str, str]:
-  """What it prints, to stdout and to stderr; its flags are gone afterwards."""
-  before = set(flags.FLAGS)
-  out, err = io.StringIO(), io.StringIO()
-  try:
-    main = runpy.run_path(str(_ROOT / 'launch' / f'{script}.py'), run_name=f'launch_{script}')['main']
-    flags.FLAGS([script, *map(str, arguments)])
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-      main()
-  finally:
-    for name in set(flags.FLAGS) - before:
-      delattr(flags.FLAGS, name)
-  return out.getvalue(), err.getvalue()
-
-
-def _signal(activity: str, seconds: float, seed: int) -> np.ndarray:
-  """At 50 Hz, m/s² and rad/s: a walk swings, who lies has gravity along another axis, and a table does not move."""
-  rng = np.random.default_rng(seed)
-  n = round(50 * seconds)
-  noise = rng.standard_normal((n, 6)) * {'walking': 0.3, 'table': 0.02}.get(activity, 0.25)
-  swing = np.sin(2 * np.pi * 1.9 * np.arange(n)[:, None] / 50 + np.arange(6))
-  acc_gravity = [9.8, 0, 0] if activity == 'lying' else [0, 0, 9.8]
-  return noise + 3.0 * (activity == 'walking') * swing + np.array([*acc_gravity, 0, 0, 0])
-
-
-def _recording(
-  path: pathlib.Path, parts: list[tuple[str, float]], *, sensors: str = 'ax ay az gx gy gz'
-) -> None:
-  """Activities one after another; 'gap' is a pause."""
-  signals, times, at = [], [], 0.0
-  for seed, (activity, seconds) in enumerate(parts):
-    if activity != 'gap':
-      signals.append(_signal(activity, seconds, seed))
-      times.append(at + np.arange(len(signals[-1])) / 50)
-    at += seconds
-  names = sensors.split()
-  frame = pd.DataFrame(np.concatenate(signals)[:, : len(names)], columns=names)
-  frame.insert(0, 'time_ms', np.round((_EPOCH_S + np.concatenate(times)) * 1e3).astype(np.int64))
-  frame.to_csv(path, index=False)
-
-
-def _labels(path: pathlib.Path, parts: list[tuple[str, float]]) -> None:
-  ends = np.cumsum([seconds for _, seconds in parts])
-  rows = [(end - seconds, end, name) for end, (name, seconds) in zip(ends, parts, strict=True)]
-  pd.DataFrame(rows, columns=['start', 'end', 'activity']).to_csv(path, index=False)
-
-
-def _rows(path: pathlib.Path) -> list[dict[str, str]]:
-  return list(csv.DictReader(io.StringIO(path.read_text(encoding='utf-8'))))
 
 
 _LEARNED = [('walking', 40.0), ('lying', 40.0), ('sitting, upright', 40.0)]
@@ -94,16 +37,16 @@ def folder(
 ) -> pathlib.Path:
   """my.csv, labels.csv, day.csv and base."""
   made = tmp_path_factory.mktemp('own')
-  _recording(made / 'my.csv', _LEARNED)
-  _labels(made / 'labels.csv', _LEARNED)
-  _recording(made / 'day.csv', _DAY)
+  days.recording(made / 'my.csv', _LEARNED)
+  days.labels(made / 'labels.csv', _LEARNED)
+  days.recording(made / 'day.csv', _DAY)
   files.save_base(made / 'base', drawn(Classify(tiny, 2).init), {'model': config.to_json(tiny)})
   return made
 
 
 @pytest.fixture(scope='module')
 def adapted(folder: pathlib.Path) -> tuple[str, str]:
-  return _run(
+  return days.run(
     'adapt',
     f'--recording={folder}/my.csv',
     f'--labels={folder}/labels.csv',
@@ -115,7 +58,7 @@ def adapted(folder: pathlib.Path) -> tuple[str, str]:
 
 @pytest.fixture(scope='module')
 def told(folder: pathlib.Path, adapted: tuple[str, str]) -> tuple[str, str]:
-  return _run(
+  return days.run(
     'predict',
     f'--recording={folder}/day.csv',
     f'--adapter={folder}/adapter',
@@ -158,7 +101,7 @@ def test_the_adapter_holds_its_temperature_and_predicts_without_the_base_folder(
 
 def test_a_day_is_told_in_bouts(folder: pathlib.Path, told: tuple[str, str]):
   out, _ = told
-  rows = _rows(folder / 'day' / 'bouts.csv')
+  rows = days.rows(folder / 'day' / 'bouts.csv')
   assert [row['activity'] for row in rows] == ['walking', 'lying', 'not_worn', 'walking']
   for row, (start, end) in zip(rows, [(0, 60), (80, 140), (140, 260), (260, 320)], strict=True):
     assert abs(float(row['start_s']) - start) < 2
@@ -179,7 +122,7 @@ def test_minutes_add_up_to_what_was_recorded(folder: pathlib.Path, told: tuple[s
 
 
 def test_every_window_has_an_answer_and_a_share_a_class(folder: pathlib.Path, told: tuple[str, str]):
-  rows = _rows(folder / 'day' / 'windows.csv')
+  rows = days.rows(folder / 'day' / 'windows.csv')
   assert len(rows) == json.loads((folder / 'day' / 'summary.json').read_text())['windows']
   for row in rows[:: len(rows) // 10]:
     shares = {name[2:]: float(share) for name, share in row.items() if name.startswith('p_')}
@@ -208,7 +151,7 @@ def test_nothing_sure_enough_is_unknown(folder: pathlib.Path, told: tuple[str, s
     f'--out={tmp_path}',
     '--noprogress',
   )
-  _run('predict', *arguments, '--unknown_below=1', '--not_worn_min=0')
+  days.run('predict', *arguments, '--unknown_below=1', '--not_worn_min=0')
   summary = json.loads((tmp_path / 'summary.json').read_text())
   assert summary['unknown_minutes'] == pytest.approx(5.0, abs=0.1)
   assert not any(summary['minutes'].values())
@@ -218,20 +161,21 @@ def test_windows_are_looked_at_as_often_as_asked(
   folder: pathlib.Path, told: tuple[str, str], tmp_path: pathlib.Path
 ):
   where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
-  _run('predict', *where, '--shifts=4', '--noprogress')
+  days.run('predict', *where, '--shifts=4', '--noprogress')
   summaries = [json.loads((each / 'summary.json').read_text()) for each in (folder / 'day', tmp_path)]
   assert [summary['shifts'] for summary in summaries] == [1, 4]
   once, often = (
-    [float(row['p_walking']) for row in _rows(each / 'windows.csv')] for each in (folder / 'day', tmp_path)
+    [float(row['p_walking']) for row in days.rows(each / 'windows.csv')]
+    for each in (folder / 'day', tmp_path)
   )
   assert once != often
   assert np.abs(np.subtract(once, often)).mean() < 0.1
 
 
 def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path, tmp_path: pathlib.Path):
-  _recording(tmp_path / 'my.csv', _LEARNED, sensors='ax ay az')
-  _labels(tmp_path / 'my.labels.csv', _LEARNED)  # found beside it
-  out, err = _run(
+  days.recording(tmp_path / 'my.csv', _LEARNED, sensors='ax ay az')
+  days.labels(tmp_path / 'my.labels.csv', _LEARNED)  # found beside it
+  out, err = days.run(
     'adapt',
     f'--recording={tmp_path}/my.csv',
     f'--pretrained={folder}/adapter',  # an adapter's base
@@ -242,7 +186,7 @@ def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path
   )
   assert 'No figure, and no temperature' in out
   assert 'There is no gyroscope' in err
-  _, err = _run(
+  _, err = days.run(
     'predict',
     f'--recording={folder}/day.csv',
     f'--adapter={tmp_path}/adapter',
@@ -250,7 +194,7 @@ def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path
     '--noprogress',
   )
   assert 'that of this recording is not heeded' in err
-  rows = _rows(tmp_path / 'day' / 'bouts.csv')
+  rows = days.rows(tmp_path / 'day' / 'bouts.csv')
   assert rows[0]['activity'] == 'walking'
 
 
@@ -258,9 +202,9 @@ def test_answers_are_scored_by_labels_that_were_not_learned_from(
   folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
 ):
   parts = [('walking', 30.0), ('lying', 30.0)]
-  _recording(tmp_path / 'other.csv', parts)
-  _labels(tmp_path / 'truth.csv', parts)
-  out, _ = _run(
+  days.recording(tmp_path / 'other.csv', parts)
+  days.labels(tmp_path / 'truth.csv', parts)
+  out, _ = days.run(
     'predict',
     f'--recording={tmp_path}/other.csv',
     f'--labels={tmp_path}/truth.csv',
@@ -278,7 +222,7 @@ def test_answers_are_scored_by_labels_that_were_not_learned_from(
 
 
 def test_without_a_base_named_the_one_of_the_package_is_adapted(folder: pathlib.Path, tmp_path: pathlib.Path):
-  out, _ = _run(
+  out, _ = days.run(
     'adapt',
     f'--recording={folder}/my.csv',
     f'--labels={folder}/labels.csv',
@@ -341,7 +285,7 @@ def test_a_mistake_is_told_and_leaves_nothing(
   given = [argument.format(folder) for argument in arguments]
   out = [] if any(argument.startswith('--out') for argument in given) else [f'--out={tmp_path}/out']
   with pytest.raises(UserError, match=says):
-    _run(script, *given, *out, '--noprogress')
+    days.run(script, *given, *out, '--noprogress')
   assert not list(tmp_path.iterdir())
 
 
@@ -353,7 +297,7 @@ def test_a_disk_that_is_full_leaves_no_half_an_adapter(
 
   monkeypatch.setattr(files, 'save_adapter', full)
   with pytest.raises(UserError, match='No space left'):
-    _run(
+    days.run(
       'adapt',
       f'--recording={folder}/my.csv',
       f'--labels={folder}/labels.csv',

@@ -1,0 +1,26 @@
+"""What tests of exports share: classes, bounds, windows."""
+
+import collections
+import itertools
+from typing import Any
+
+import numpy as np
+
+from har_jax import config
+from har_jax.data import windows as store
+from har_jax.data.resample import resample
+
+CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: the order is the adapter's
+LORA, FLOAT32 = config.Lora(rank=4, alpha=8.0), config.Precision()
+# Largest error of a probability. float32: other orders of summation. int8: weights, and activations in 255 steps.
+BOUND = {'float32': 2e-5, 'int8': 0.12}
+
+
+def cut_from(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
+  dropped: collections.Counter = collections.Counter()
+  cut = [
+    window.signal
+    for recording in itertools.islice(recordings, count)
+    for window in store.cut(recording, resample(recording, dropped), dropped)
+  ]
+  return np.stack(cut[:: max(1, len(cut) // most)]).astype(np.float32)

@@ -150,6 +150,10 @@ class Precision(_Checked):
   )
 
 
+# What pretraining may go on with, in this order: a stage's folder, and the knob of the protocol that counts its steps.
+STAGES = {'continued': 'unlabelled_steps', 'contrasted': 'contrast_steps', 'labelled': 'source_label_steps'}
+
+
 @dataclasses.dataclass(frozen=True)
 class Protocol(_Checked):
   """What is learned from, and what is measured."""
@@ -181,6 +185,12 @@ class Protocol(_Checked):
       "steps that pretraining goes on over the target's own train part, whose labels it does not see; before any adapting",
     )
   )
+  contrast_steps: int = _later(
+    _not_negative(
+      0,
+      "steps in which the encoder then learns to tell what follows a window in its recording from windows of other recordings, over the target's own train part, labels unseen; before any adapting. Pays most where few are labelled",
+    )
+  )
   source_label_steps: int = _later(
     _not_negative(
       0,
@@ -210,6 +220,11 @@ class Protocol(_Checked):
       raise UserError(
         f'labels {self.labels} is more than the {1 - self.test_share:.2g} that test_share {self.test_share} leaves'
       )
+
+  @property
+  def stages(self) -> tuple[str, ...]:
+    """Those of `STAGES` that are asked for."""
+    return tuple(stage for stage, knob in STAGES.items() if getattr(self, knob))
 
   @property
   def label_budget(self) -> float | int:

@@ -30,7 +30,13 @@ def test_what_json_leaves_out_is_filled_in():
   told = config.to_json(config.Experiment(finetune=config.Training(rotation=5.0)))
   filled = config.filled(told)
   assert (filled['finetune']['rotation'], filled['pretrain']['rotation']) == (5.0, 0.0)
-  later = {'unlabelled_steps': 0, 'source_label_steps': 0, 'self_training': 0, 'test_shifts': 1}
+  later = {
+    'unlabelled_steps': 0,
+    'contrast_steps': 0,
+    'source_label_steps': 0,
+    'self_training': 0,
+    'test_shifts': 1,
+  }
   assert filled['protocol'] == told['protocol'] | later
   assert config.filled(filled) == filled
   assert config.from_json(config.Experiment, filled) == config.from_json(config.Experiment, told)

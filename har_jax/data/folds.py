@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import normalise, splits
+from har_jax.data import neighbours, normalise, splits
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.batches import Batch
-from har_jax.data.recording import LOCOMOTION
+from har_jax.data.recording import LOCOMOTION, RATE_HZ
 from har_jax.errors import UserError
 
 _SPLITS = {
@@ -111,6 +111,7 @@ class TargetWindows:
   test: Batch
   test_subjects: np.ndarray
   classes: tuple[str, ...]
+  places: dict[str, Int[np.ndarray, 'p']]  # of train, validation and test among the archive's windows
   description: dict[str, Any]
 
 
@@ -151,6 +152,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
     **batches,
     test_subjects=people[subjects[parts.test]],
     classes=classes,
+    places={part: chosen[at] for part, at in places.items()},
     description={
       'split': _SPLITS[protocol.split],
       'classes': list(classes),
@@ -169,10 +171,35 @@ def unlabelled_windows(
   folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
 ) -> tuple[Batch, Batch]:
   """All windows of a target's train and validation parts, whatever the label budget, without their labels."""
-  every = repr(1 - protocol.test_share)
-  whole = target_windows(folder, target, dataclasses.replace(protocol, labels=every), seed)
+  whole = _unthinned(folder, target, protocol, seed)
   learned = {name: whole.train[name] for name in ('signal', 'origin')}
   return learned, {'signal': whole.validation['signal']}
+
+
+def _unthinned(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
+  every = repr(1 - protocol.test_share)
+  return target_windows(folder, target, dataclasses.replace(protocol, labels=every), seed)
+
+
+def followed_windows(
+  folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
+) -> tuple[Batch, Batch]:
+  """As `unlabelled_windows`, each beside what follows it in its recording, of the same part: `near`; and `recording`, whose it is."""
+  whole, archive = _unthinned(folder, target, protocol, seed), store.load(folder / target)
+  window_s = config.WINDOW_SAMPLES / RATE_HZ
+
+  def part(windows: Batch, places: np.ndarray) -> Batch:
+    near = neighbours.following(archive.recording[places], archive.start_s[places], window_s)
+    # In an order drawn at random: a validation goes from front to back, and contrasts what is in a batch.
+    mixed = np.random.default_rng(0).permutation(len(places))
+    return {
+      'signal': windows['signal'][mixed],
+      'near': windows['signal'][near[mixed]],
+      'recording': archive.recording[places][mixed],
+      'origin': np.broadcast_to(whole.train['origin'][:1], (len(places), 2)),
+    }
+
+  return part(whole.train, whole.places['train']), part(whole.validation, whole.places['validation'])
 
 
 def _official(windows: store.Windows, target: str, protocol: config.Protocol) -> Int[np.ndarray, 's'] | None:

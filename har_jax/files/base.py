@@ -17,7 +17,7 @@ from har_jax.peft import unpack
 from har_jax.peft.qlora import pack
 from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.objective import Classify, Objective, Reconstruct
+from har_jax.train.objective import Classify, Contrast, Objective, Reconstruct
 from har_jax.variables import Variables
 
 FORMAT = 'har_jax base 1'
@@ -133,7 +133,7 @@ def _of_pretraining(folder: Place) -> Base:
     objective: Objective = Classify(model, len(identity['classes']))
     told |= {'validation_macro_f1': last['macro_f1'], 'classes': identity['classes']}
   else:
-    objective = Reconstruct(model)
+    objective = Contrast(model) if 'contrast' in identity else Reconstruct(model)
     told |= {'validation_loss': last['loss']}
   whole = Checkpoints(folder / 'checkpoints').variables(
     step, jax.eval_shape(objective.init, jax.random.key(0))

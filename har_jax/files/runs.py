@@ -68,8 +68,6 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
 def _started_from(result: Place, protocol: config.Protocol, seed: int) -> Place:
   """The folder of the last stage of pretraining, as `har_jax.lodo` lays them out."""
   of_target = result.parents[3]
-  stages = {'labelled': protocol.source_label_steps, 'continued': protocol.unlabelled_steps}
-  for stage, steps in stages.items():
-    if steps:
-      return of_target / stage / protocol.split / f'seed{seed}'
+  if protocol.stages:
+    return of_target / protocol.stages[-1] / protocol.split / f'seed{seed}'
   return of_target / 'pretrain'

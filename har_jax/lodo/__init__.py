@@ -3,6 +3,7 @@
 <out>/<target>/pretrain/                                      shared by all methods, splits, budgets and seeds; or
 <pretrained>/<target>/pretrain/                               shared by several experiments too
 <out>/<target>/continued/<split>/seed<k>/                     shared by all methods and budgets; with --unlabelled_steps
+<out>/<target>/contrasted/<split>/seed<k>/                    likewise; with --contrast_steps
 <out>/<target>/labelled/<split>/seed<k>/                      likewise; with --source_label_steps
 <out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result, and beside it the run's folder,
                                                               in it teacher<n>/ with --self_training

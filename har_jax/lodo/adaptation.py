@@ -11,7 +11,7 @@ from har_jax import results, runtime, variables
 from har_jax.data import folds, mixed
 from har_jax.data.batches import Batch
 from har_jax.lodo import self_training
-from har_jax.lodo.study import Study, continued_path, labelled_path, pretrained_path, result_path
+from har_jax.lodo.study import Study, pretrained_path, result_path, stage_path
 from har_jax.peft import Method
 from har_jax.train import metrics
 from har_jax.train.loop import Run, Trained, predict, train
@@ -140,12 +140,10 @@ def _pretraining_s(study: Study, target: str, method: Method, seed: int) -> dict
   if not method.pretrained:
     return {'pretraining': 0.0}
   told = {'pretraining': results.read(pretrained_path(study, target))['seconds']}
-  protocol = study.experiment.protocol
-  if protocol.unlabelled_steps:
-    told['continued'] = results.read(continued_path(study, target, seed))['seconds']
-  if protocol.source_label_steps:
-    told['labelled'] = results.read(labelled_path(study, target, seed))['seconds']
-  return told
+  return told | {
+    stage: results.read(stage_path(study, target, stage, seed))['seconds']
+    for stage in study.experiment.protocol.stages
+  }
 
 
 def _tested(begun: Begun, end: Trained, shifts: int) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from har_jax.data import folds
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.lodo import claim
-from har_jax.lodo.study import Study, checksums, continued_path, labelled_path, pretrained_path
+from har_jax.lodo.study import Study, checksums, pretrained_path, stage_path
 from har_jax.results import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
-from har_jax.train.objective import Classify, Objective, Reconstruct
+from har_jax.train.objective import Classify, Contrast, Objective, Reconstruct
 from har_jax.variables import Variables
 
 
@@ -30,8 +30,9 @@ class How(TypedDict, total=False):
 
 def pretrained_encoder(study: Study, target: str, seed: int, **how: Unpack[How]) -> Variables:
   """What a run of this seed starts from: the encoder, pretrained on the target's sources; then on its own train part where
-  the protocol has `unlabelled_steps`; then by its sources' labels where it has `source_label_steps`, with the head that
-  learned them, its outputs those of `folds.source_classes`. Trained now where no job has done it yet.
+  the protocol has `unlabelled_steps`; there by contrast where it has `contrast_steps`; then by its sources' labels where it has
+  `source_label_steps`, with the head that learned them, its outputs those of `folds.source_classes`. Trained now where no job has
+  done it yet.
 
   Raises UserError where it is not done and may not be.
   """
@@ -39,11 +40,14 @@ def pretrained_encoder(study: Study, target: str, seed: int, **how: Unpack[How])
   whole = pretrained_autoencoder(study, target, **how)
   if protocol.unlabelled_steps:
     whole = _continued(study, target, seed, whole, **how)
-    path = continued_path(study, target, seed)
+    path = stage_path(study, target, 'continued', seed)
+  if protocol.contrast_steps:
+    whole = _contrasted(study, target, seed, path, whole, **how)
+    path = stage_path(study, target, 'contrasted', seed)
   if protocol.source_label_steps:
     sources = study.sources_of(target)
     return labelled_at(
-      labelled_path(study, target, seed),
+      stage_path(study, target, 'labelled', seed),
       path,
       whole,
       study.experiment,
@@ -67,18 +71,53 @@ def _only(training: config.Training, steps: int) -> config.Training:
 def _continued(study: Study, target: str, seed: int, whole: Variables, **how: Unpack[How]) -> Variables:
   """The autoencoder after so many steps more.   Source: arXiv:2004.10964, section 4 (task-adaptive pretraining)."""
   folder, protocol = study.windows, study.experiment.protocol
-  # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
-  later = ('labels', 'source_label_steps', 'self_training', 'test_shifts')
-  asked = {name: value for name, value in config.to_json(protocol).items() if name not in later}
-  before = results.read(pretrained_path(study, target))['identity']
   return _trained_once(
-    continued_path(study, target, seed),
-    {'from': before, 'protocol': asked, 'seed': seed, 'windows': checksums(folder, [target])},
+    stage_path(study, target, 'continued', seed),
+    _on_target(study, target, seed, pretrained_path(study, target), 'contrast_steps'),
     Reconstruct(study.experiment.model, study.experiment.precision),
     _only(study.experiment.pretrain, protocol.unlabelled_steps),
     lambda: (whole, *folds.unlabelled_windows(folder, target, protocol, seed)),
     seed=seed,
     title=f'{target}: pretraining on its own train part, by {protocol.split}, seed {seed}',
+    **how,
+  )
+
+
+def _on_target(study: Study, target: str, seed: int, before: Place, *later: str) -> dict[str, Any]:
+  """Identity of what goes on over the target's train part, from what the file at `before` tells of; `later` knobs come after it."""
+  # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
+  later = ('labels', 'source_label_steps', 'self_training', 'test_shifts', *later)
+  asked = config.to_json(study.experiment.protocol)
+  return {
+    'from': results.read(before)['identity'],
+    'protocol': {name: value for name, value in asked.items() if name not in later},
+    'seed': seed,
+    'windows': checksums(study.windows, [target]),
+  }
+
+
+def _contrasted(
+  study: Study, target: str, seed: int, before: Place, whole: Variables, **how: Unpack[How]
+) -> Variables:
+  """The encoder, and what contrasts on top of it, after so many steps over the target's train part."""
+  experiment, protocol = study.experiment, study.experiment.protocol
+  objective = Contrast(experiment.model, experiment.precision)
+  # A pair of windows for each window of pretraining's would take twice its time.
+  halved = dataclasses.replace(experiment.pretrain, batch=max(experiment.pretrain.batch // 2, 1))
+  training = _only(halved, protocol.contrast_steps)
+  asked = {'temperature': objective.temperature, 'degrees': objective.degrees}
+  return _trained_once(
+    stage_path(study, target, 'contrasted', seed),
+    _on_target(study, target, seed, before) | {'contrast': asked, 'training': config.to_json(training)},
+    objective,
+    training,
+    lambda: (
+      objective.init(jax.random.key(seed)) | _encoder(whole),
+      *folds.followed_windows(study.windows, target, protocol, seed),
+    ),
+    pretrained=True,
+    seed=seed,
+    title=f'{target}: what follows a window, by {protocol.split}, seed {seed}',
     **how,
   )
 
@@ -191,13 +230,14 @@ def _trained_once(
   *,
   seed: int,
   title: str,
+  pretrained: bool = False,
   may_train: bool = True,
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> Variables:
   """The variables that the file at `path` tells of; trained now, by one job, where they are not there.
 
-  `begin` gives the first variables, and the windows to train and to validate on.
+  `begin` gives the first variables, and the windows to train and to validate on. `pretrained`: the encoder moves at the rate for such.
   """
   claim.is_claimed(path.parent, identity)
   trained: Variables | None = None
@@ -211,7 +251,9 @@ def _trained_once(
         first, windows, validation = begin()
         statistics, moving = variables.split(first, lambda leaf: leaf.startswith('batch_stats/'))
         run = Run(moving, statistics, {}, windows, validation, seed, folder=path.parent, title=title)
-        (done,) = train(objective, [run], training=training, pretrained=False, progress=progress, stop=still)
+        (done,) = train(
+          objective, [run], training=training, pretrained=pretrained, progress=progress, stop=still
+        )
         trained = done.variables
         claim.write(
           path,

@@ -9,7 +9,7 @@ from har_jax import results
 from har_jax.lodo import claim
 from har_jax.lodo.adaptation import adapt_and_test
 from har_jax.lodo.pretraining import pretrained_encoder
-from har_jax.lodo.study import Study, continued_path, identity, labelled_path, pretrained_path, result_path
+from har_jax.lodo.study import Study, identity, pretrained_path, result_path, stage_path
 from har_jax.peft import METHODS
 from har_jax.results import Place
 
@@ -80,9 +80,6 @@ def pretrain(
     paths = [pretrained_path(study, target)]
     for seed in dict.fromkeys(seed for _, seed, _ in runs):
       pretrained_encoder(study, target, seed, progress=progress, stop=stop)
-      if study.experiment.protocol.unlabelled_steps:
-        paths.append(continued_path(study, target, seed))
-      if study.experiment.protocol.source_label_steps:
-        paths.append(labelled_path(study, target, seed))
+      paths.extend(stage_path(study, target, stage, seed) for stage in study.experiment.protocol.stages)
     for path in paths:
       yield path, results.read(path)

@@ -89,16 +89,10 @@ def pretrained_path(study: Study, target: str) -> Place:
   return (study.pretrained or study.out) / target / 'pretrain' / 'pretrained.json'
 
 
-def continued_path(study: Study, target: str, seed: int) -> Place:
-  """Of `unlabelled_steps`; every method and label budget of a split and seed starts from it."""
+def stage_path(study: Study, target: str, stage: str, seed: int) -> Place:
+  """Of a stage of `config.STAGES`; every method and label budget of a split and seed starts from it."""
   split = study.experiment.protocol.split
-  return study.out / target / 'continued' / split / f'seed{seed}' / 'pretrained.json'
-
-
-def labelled_path(study: Study, target: str, seed: int) -> Place:
-  """Of `source_label_steps`; shared likewise."""
-  split = study.experiment.protocol.split
-  return study.out / target / 'labelled' / split / f'seed{seed}' / 'pretrained.json'
+  return study.out / target / stage / split / f'seed{seed}' / 'pretrained.json'
 
 
 def result_path(study: Study, target: str, method: str, seed: int) -> Place:

@@ -2,6 +2,6 @@
 
 from har_jax.model.masking import draw_mask
 from har_jax.model.tokens import wanted
-from har_jax.model.transformer import Autoencoder, Classifier, reconstruction_error
+from har_jax.model.transformer import Autoencoder, Classifier, Embedder, reconstruction_error
 
-__all__ = ['Autoencoder', 'Classifier', 'draw_mask', 'reconstruction_error', 'wanted']
+__all__ = ['Autoencoder', 'Classifier', 'Embedder', 'draw_mask', 'reconstruction_error', 'wanted']

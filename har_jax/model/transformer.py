@@ -1,6 +1,6 @@
-"""The encoder, its decoder for pretraining, and the classifier on top.
+"""The encoder, its decoder for pretraining, and what goes on top: the classifier, or what contrasts.
 
-b batch, n samples, c channels, t tokens, v visible tokens, q values wanted of a token, d width, y classes.
+b batch, n samples, c channels, t tokens, v visible tokens, q values wanted of a token, d width, y classes, e of an embedding.
 """
 
 import flax.linen as nn
@@ -13,6 +13,7 @@ from har_jax.model.layers import Block, Dense, stream_name
 from har_jax.model.tokens import given, values_wanted
 
 _POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as in BERT and MAE
+_EMBEDDED = 128  # numbers of a window's point, as in SimCLR
 
 
 class Encoder(nn.Module):
@@ -136,3 +137,17 @@ class Classifier(nn.Module):
     self, signal: Float[Array, 'b n c'], *, training: bool = False, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     return self.classify(self.features(signal), training=training, counts=counts)
+
+
+class Embedder(nn.Module):
+  """Windows to points on a sphere, for contrasting alone: the encoder, the mean over its tokens, two dense layers."""
+
+  model: config.Model
+  precision: config.Precision = config.Precision()
+
+  @nn.compact
+  def __call__(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b e']:
+    tokens, _ = Encoder(self.model, self.precision, name='encoder')(signal)
+    hidden = nn.relu(Dense(self.model.width, self.precision, name='project_0')(jnp.mean(tokens, axis=1)))
+    embedded = Dense(_EMBEDDED, self.precision, name='project_1')(hidden)
+    return embedded / jnp.maximum(jnp.linalg.norm(embedded, axis=-1, keepdims=True), 1e-6)

@@ -73,6 +73,10 @@ def _model(group: Group) -> str:
     f', then {steps:,} steps {what}'
     for steps, what in (
       (protocol['unlabelled_steps'], 'on the target’s own train part, labels unseen'),
+      (
+        protocol['contrast_steps'],
+        'that tell what follows a window in its recording from other recordings’ windows',
+      ),
       (protocol['source_label_steps'], 'that tell its sources’ activities apart by their labels'),
     )
     if steps

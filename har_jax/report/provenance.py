@@ -4,6 +4,8 @@ import collections
 from collections.abc import Sequence
 from typing import Any
 
+from har_jax import config
+
 
 def machines(found: Sequence[dict[str, Any]]) -> str:
   """The devices that results were made on, with counts where there are several."""
@@ -48,7 +50,7 @@ def spent(results: Sequence[dict[str, Any]]) -> str:
   continued = {
     (result['identity']['target'], stage, result['seconds'][stage])
     for result in results
-    for stage in ('continued', 'labelled')
+    for stage in config.STAGES
     if stage in result['seconds']
   }
   total = sum(seconds for *_, seconds in [*pretraining, *continued])

@@ -1,4 +1,4 @@
-"""What a run minimises and what it chooses by: reconstruction in pretraining, classification in fine-tuning.
+"""What a run minimises and what it chooses by: reconstruction and contrast in pretraining, classification in fine-tuning.
 
 b windows a batch, n samples, c channels, y classes.
 
@@ -17,14 +17,19 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error, wanted
-from har_jax.train import metrics
+from har_jax.model import Autoencoder, Classifier, Embedder, draw_mask, reconstruction_error, wanted
+from har_jax.train import augment, metrics
 from har_jax.train.mesh import PerWindow, on_one
 from har_jax.variables import Variables, flatten, nest, split
 
 
 def _blank_windows(count: int = 2) -> Float[Array, 'b n c']:
   return jnp.zeros((count, config.WINDOW_SAMPLES, config.CHANNELS))
+
+
+def _score_of(losses: Float[np.ndarray, 'w']) -> dict[str, float]:
+  loss = float(np.mean(losses, dtype=np.float64))
+  return {'score': -loss, 'loss': loss}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +64,7 @@ class Reconstruct:
     return self.losses(variables, batch, key)[0]
 
   def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
-    loss = float(np.mean(predictions, dtype=np.float64))
-    return {'score': -loss, 'loss': loss}
+    return _score_of(predictions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,4 +113,60 @@ class Classify:
     return {'score': measured['macro_f1'], 'macro_f1': measured['macro_f1'], 'accuracy': measured['accuracy']}
 
 
-Objective = Reconstruct | Classify
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+  """A window and what follows it in its recording are told, as a pair, from the batch's windows of other recordings.
+
+  Each of the two is rolled and turned its own way, so that neither place in the window nor how the device is worn gives it away.
+  Batches hold `near` [b, n, c], `recording` [b] and `origin` [b, 2] beside `signal`.
+  Source: arXiv:2002.05709 (SimCLR; the loss), arXiv:2106.00750 (neighbours in time).
+  """
+
+  part: ClassVar[str] = 'pretrain'
+
+  model: config.Model
+  precision: config.Precision = dataclasses.field(default_factory=config.Precision)
+  temperature: float = 0.2
+  degrees: float = 15.0  # of turning, about each axis
+
+  @property
+  def _embedder(self) -> Embedder:
+    return Embedder(self.model, self.precision)
+
+  def init(self, key: jax.Array) -> Variables:
+    return flatten(self._embedder.init(key, _blank_windows()))
+
+  def losses(
+    self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
+  ) -> tuple[Float[Array, 'b'], Variables]:
+    first, second = (
+      per_window(self._embed, variables, self._view(batch[name], batch['origin'], each))
+      for name, each in zip(('signal', 'near'), jax.random.split(key), strict=True)
+    )
+    recording, counts = batch['recording'], batch['weight'] > 0
+    other = (recording[:, None] != recording[None]) & counts[None]
+    alike = jnp.sum(first * second, axis=1) / self.temperature
+
+    def missed(one: Array) -> Float[Array, 'b']:
+      """Of each point of `one` how far its partner is from standing out among all points of other recordings."""
+      against = jnp.concatenate([one @ first.T, one @ second.T], axis=1) / self.temperature
+      against = jnp.where(jnp.tile(other, 2), against, -jnp.inf)
+      return jax.nn.logsumexp(jnp.concatenate([alike[:, None], against], axis=1), axis=1) - alike
+
+    return (missed(first) + missed(second)) / 2, {}
+
+  def _view(self, signal: Array, origin: Array, key: jax.Array) -> Array:
+    to_roll, to_turn = jax.random.split(key)
+    return augment.rotate(augment.roll(signal, to_roll), origin, to_turn, self.degrees)
+
+  def _embed(self, variables: Variables, signal: Array) -> Any:
+    return self._embedder.apply(nest(variables), signal)
+
+  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
+    return self.losses(variables, batch, key)[0]
+
+  def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
+    return _score_of(predictions)
+
+
+Objective = Reconstruct | Contrast | Classify

@@ -96,7 +96,14 @@ def test_a_runs_adapter_predicts_what_its_result_says(study: lodo.Study, runs: d
   assert any(np.array_equal(adapter.normaliser(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
 
 
-@pytest.mark.parametrize('asked', [{'unlabelled_steps': 2}, {'unlabelled_steps': 2, 'source_label_steps': 2}])
+@pytest.mark.parametrize(
+  'asked',
+  [
+    {'unlabelled_steps': 2},
+    {'unlabelled_steps': 2, 'contrast_steps': 2},
+    {'contrast_steps': 2, 'source_label_steps': 2},
+  ],
+)
 def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
   study: lodo.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
 ):

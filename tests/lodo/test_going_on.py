@@ -1,6 +1,7 @@
 """Pretraining that goes on: over the target's own train part, and by the labels of its sources."""
 
 import dataclasses
+import itertools
 import pathlib
 import shutil
 
@@ -27,6 +28,7 @@ from har_jax.lodo import pictures
 from har_jax.lodo.adaptation import begin
 
 _GOES_ON = {'unlabelled_steps': 3}
+_CONTRASTS = {'contrast_steps': 3}
 
 
 def test_pretraining_goes_on_once_a_seed_over_the_train_part(
@@ -53,17 +55,25 @@ def test_pretraining_goes_on_once_a_seed_over_the_train_part(
   assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
 
 
+@pytest.mark.parametrize('asked', [_GOES_ON, _CONTRASTS])
 def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
-  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+  runs: dict[str, dict],
+  study_of: Study,
+  windows: pathlib.Path,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+  asked: dict[str, int],
 ):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_GOES_ON, pretrained=out))
+  expected = pretrained(study_of(tmp_path / 'out', protocol=asked, pretrained=out))
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=_GOES_ON, pretrained=out))
+  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=asked, pretrained=out))
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   protocol = study_of(out).experiment.protocol
   learned, measured_by = folds.unlabelled_windows(windows, 'alpha', protocol, 0)
   assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
+  for part in folds.followed_windows(windows, 'alpha', protocol, 0):
+    assert sorted(part) == ['near', 'origin', 'recording', 'signal']
 
 
 def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
@@ -129,10 +139,59 @@ def test_source_labels_move_what_is_learned_and_the_targets_do_not(
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
 
 
-def test_source_labels_go_on_where_a_stop_came(
+def test_contrast_comes_after_going_on_and_before_the_sources_labels(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  asked = {'protocol': {'source_label_steps': 20}, 'pretrained': out}
+  every = _GOES_ON | _CONTRASTS | _TOLD
+  (result,) = run(study_of(tmp_path, protocol=every, pretrained=out)).values()
+  stages = ('continued', 'contrasted', 'labelled')
+  told = [results.read(tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json') for stage in stages]
+  for before, after in itertools.pairwise(told):
+    assert after['identity']['from'] == before['identity']
+  assert {stage: result['seconds'][stage] for stage in stages} == {
+    stage: each['seconds'] for stage, each in zip(stages, told, strict=True)
+  }
+  # A study that asks for less finds what it shares.
+  kept = {
+    stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
+  }
+  started = [
+    pretrained(study_of(tmp_path, protocol=asked, pretrained=out))
+    for asked in (_GOES_ON, _GOES_ON | _CONTRASTS)
+  ]
+  assert started[0].keys() == started[1].keys() == pretrained(study_of(out)).keys()
+  assert not np.array_equal(*(each['params/encoder/embed/kernel'] for each in started))
+  assert kept == {
+    stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
+  }
+
+
+def test_followed_windows_stand_beside_a_window_of_their_own_recording(
+  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
+):
+  archive = store.load(windows / 'alpha')
+  steps = np.arange(len(archive.start_s)) * 0.64  # each overlaps the three after it
+  shutil.copytree(windows, tmp_path / 'windows')
+  store.save(dataclasses.replace(archive, start_s=steps), tmp_path / 'windows' / 'alpha')
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')
+  protocol = study.experiment.protocol
+  learned, _ = folds.followed_windows(study.windows, 'alpha', protocol, 0)
+  whole = folds.target_windows(study.windows, 'alpha', protocol, 0)
+  place = {
+    signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.places['train'], strict=True)
+  }
+  assert sorted(place.values()) == sorted(place[signal.tobytes()] for signal in learned['signal'])
+  for signal, near, recording in zip(learned['signal'], learned['near'], learned['recording'], strict=True):
+    own, other = place[signal.tobytes()], place[near.tobytes()]
+    assert archive.recording[own] == archive.recording[other] == recording
+    assert 4 <= abs(own - other) <= 9
+
+
+@pytest.mark.parametrize('asked', [{'source_label_steps': 20}, {'contrast_steps': 20}])
+def test_what_goes_on_goes_on_where_a_stop_came(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path, asked: dict[str, int]
+):
+  asked = {'protocol': asked, 'pretrained': out}
   expected = pretrained(study_of(tmp_path / 'whole', **asked))
   study = study_of(tmp_path / 'stopped', **asked)
   with pytest.raises(Stopped, match='saved at step 16'):

@@ -21,7 +21,7 @@ from har_jax.errors import Stopped, UserError
 from har_jax.peft import METHODS
 from har_jax.train import loop, mesh, optimizer
 from har_jax.train.loop import Run, predict, train
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, Contrast, Objective
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _MODEL = config.Model(patch=32, width=24, ffn=32, blocks=1, decoder_blocks=1, heads=2, head=(16,))
@@ -38,6 +38,7 @@ _RUNS: dict[str, tuple[str, config.Training]] = {
   'full sgd': ('full', _SGD),
   'qlora adamw': ('qlora', _ADAMW),
   'qlora sgd': ('qlora', _SGD),
+  'contrast sgd': ('contrast', dataclasses.replace(_SGD, roll=False, rotation=0.0)),
 }
 
 
@@ -45,7 +46,8 @@ def _windows(seed: int, size: int) -> Batch:
   rng = np.random.default_rng(seed)
   signal = rng.standard_normal((size, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
   label = rng.integers(0, 3, size).astype(np.int32)
-  return {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
+  windows = {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
+  return windows | {'near': signal[::-1].copy(), 'recording': label}  # for contrasting alone
 
 
 def _run(
@@ -55,12 +57,17 @@ def _run(
   stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, np.ndarray]:
   """All numbers that a run comes to: losses, last variables, predictions."""
-  objective, method = Classify(_MODEL, 3), METHODS[_RUNS[name][0]]
-  adapted = method.adapt(_initial(objective), _EXPERIMENT, jax.random.key(1))
-  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(rest, lambda path: method.trains(path, _EXPERIMENT))
+  kind = _RUNS[name][0]
+  if kind == 'contrast':
+    objective: Objective = Contrast(_MODEL)
+    trainable, statistics, frozen = _initial(objective), {}, {}
+  else:
+    objective, method = Classify(_MODEL, 3), METHODS[kind]
+    adapted = method.adapt(_initial(objective), _EXPERIMENT, jax.random.key(1))
+    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+    trainable, frozen = variables.split(rest, lambda path: method.trains(path, _EXPERIMENT))
   training = training or _RUNS[name][1]
-  with unittest.mock.patch.object(optimizer, 'build', _sgd if training is _SGD else optimizer.build):
+  with unittest.mock.patch.object(optimizer, 'build', _sgd if name.endswith('sgd') else optimizer.build):
     run = Run(
       trainable,
       statistics,
@@ -84,7 +91,7 @@ def _run(
   }
 
 
-def _initial(objective: Classify) -> variables.Variables:
+def _initial(objective: Objective) -> variables.Variables:
   """Variables of an `init`'s shapes; to compile one takes seconds."""
   rng = np.random.default_rng(0)
   shapes = jax.eval_shape(objective.init, jax.random.key(0))
@@ -160,7 +167,9 @@ def test_eight_devices_give_what_one_gives(name: str, on_eight: pathlib.Path, tm
     # either way. The losses do not depend on those; predictions do a little, while the running means lag behind.
     one, eight = ({of: run[of] for of in ('losses', 'optimizer bytes')} for run in (one, eight))
   else:
-    moved = [np.abs(leaf).max() for path, leaf in one.items() if path.startswith('params/head/')]
+    moved = [
+      np.abs(leaf).max() for path, leaf in one.items() if path.startswith(('params/head/', 'params/project'))
+    ]
     assert max(moved) > 0.01
   for of, expected in one.items():
     np.testing.assert_allclose(eight[of], expected, **_ROUNDING, err_msg=of)

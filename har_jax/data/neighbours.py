@@ -1,0 +1,30 @@
+"""What follows a window in its recording.   w windows."""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+_FARTHEST_S = 6.0  # of a neighbour: what is done has hardly changed
+
+
+def following(
+  recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], window_s: float
+) -> Int[np.ndarray, 'w']:
+  """Of each window the place of the next one of its recording that shares no sample with it.
+
+  At a recording's end, or before a gap, the last one before it instead; and of a window that has neither near it, its own.
+  """
+  order = np.lexsort((start_s, recording))
+  # One axis for all recordings, too far apart to be each other's neighbours.
+  shift = np.ptp(start_s) + 2 * _FARTHEST_S if len(start_s) else 0.0
+  along = (recording * shift + (start_s - start_s.min(initial=0.0)))[order]
+  apart_s = window_s - 1e-3
+  after = np.searchsorted(along, along + apart_s)
+  before = np.searchsorted(along, along - apart_s, side='right') - 1
+  place = np.arange(len(order))
+  for candidate in (before, after):  # what comes after counts more
+    inside = np.clip(candidate, 0, len(order) - 1)
+    near = (candidate == inside) & (np.abs(along[inside] - along) <= _FARTHEST_S)
+    place = np.where(near, inside, place)
+  found = np.empty(len(order), int)
+  found[order] = order[place]
+  return found

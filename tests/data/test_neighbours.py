@@ -1,0 +1,43 @@
+"""What follows a window in its recording, by hand."""
+
+import numpy as np
+
+from har_jax.data import neighbours
+
+
+def test_the_next_window_that_shares_no_sample_follows():
+  # Windows of 2 s, begun each second.
+  recording, start_s = np.zeros(6, int), np.arange(6.0)
+  assert neighbours.following(recording, start_s, 2.0).tolist() == [
+    2,
+    3,
+    4,
+    5,
+    2,
+    3,
+  ]  # at the end, what came before
+
+
+def test_no_other_recording_follows_and_order_is_of_no_account():
+  recording = np.array([4, 4, 4, 9, 9, 9])
+  start_s = np.array([100.0, 102.0, 104.0, 0.0, 2.0, 4.0])
+  expected = np.array([1, 2, 1, 4, 5, 4])
+  assert neighbours.following(recording, start_s, 2.0).tolist() == expected.tolist()
+  mixed = np.random.default_rng(0).permutation(6)
+  found = neighbours.following(recording[mixed], start_s[mixed], 2.0)
+  assert mixed[found].tolist() == expected[mixed].tolist()
+
+
+def test_what_has_nothing_near_is_its_own_neighbour():
+  # Alone in its recording; and before a pause of a minute.
+  recording, start_s = np.array([0, 1, 1, 1]), np.array([0.0, 0.0, 60.0, 61.0])
+  assert neighbours.following(recording, start_s, 2.0).tolist() == [0, 1, 2, 3]
+
+
+def test_of_windows_left_out_the_nearest_that_is_there_follows():
+  recording, start_s = np.zeros(3, int), np.array([0.0, 1.0, 5.0])
+  assert neighbours.following(recording, start_s, 2.0).tolist() == [2, 2, 1]
+
+
+def test_no_windows_have_no_neighbours():
+  assert neighbours.following(np.zeros(0, int), np.zeros(0), 2.0).tolist() == []

@@ -1,0 +1,87 @@
+"""Contrast: its loss by hand, and what it learns from."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from har_jax import config
+from har_jax.train.objective import Contrast
+
+_MODEL = config.Model(patch=16, width=24, ffn=48, blocks=1, decoder_blocks=1, heads=2, head=(16,))
+
+
+class _OfPoints(Contrast):
+  """Given points for windows, and no view but the one."""
+
+  def _view(self, signal, origin, key):
+    return signal
+
+  def _embed(self, variables, signal):
+    return signal
+
+
+def _points(angles: list[float]) -> jax.Array:
+  return jnp.stack([jnp.cos(jnp.array(angles)), jnp.sin(jnp.array(angles))], axis=1)
+
+
+def _losses(recording: list[int], weight: list[float]) -> np.ndarray:
+  batch = {
+    'signal': _points([0.0, 1.0, 2.5]),
+    'near': _points([0.2, 1.5, 3.0]),
+    'recording': jnp.array(recording),
+    'origin': jnp.zeros((3, 2)),
+    'weight': jnp.array(weight),
+  }
+  losses, statistics = _OfPoints(_MODEL, temperature=0.5).losses({}, batch, jax.random.key(0))
+  assert statistics == {}
+  return np.asarray(losses)
+
+
+def _missed(angle: float, partner: float, others: list[float]) -> float:
+  alike = [np.exp(np.cos(angle - other) / 0.5) for other in (partner, *others)]
+  return -np.log(alike[0] / sum(alike))
+
+
+def test_a_pair_is_told_from_both_points_of_each_window_of_another_recording():
+  others = [1.0, 1.5, 2.5, 3.0]
+  expected = (_missed(0.0, 0.2, others) + _missed(0.2, 0.0, others)) / 2
+  np.testing.assert_allclose(_losses([0, 1, 2], [1, 1, 1])[0], expected, rtol=1e-5)
+
+
+def test_windows_of_its_own_recording_are_not_told_from_it():
+  others = [2.5, 3.0]
+  expected = (_missed(0.0, 0.2, others) + _missed(0.2, 0.0, others)) / 2
+  np.testing.assert_allclose(_losses([0, 0, 2], [1, 1, 1])[0], expected, rtol=1e-5)
+  np.testing.assert_allclose(_losses([0, 0, 0], [1, 1, 1]), 0.0, atol=1e-6)  # nothing to tell it from
+
+
+def test_what_fills_a_batch_up_is_nobody_to_be_told_from():
+  np.testing.assert_allclose(_losses([0, 1, 2], [1, 1, 0])[0], _losses([0, 1, 0], [1, 1, 1])[0], rtol=1e-6)
+
+
+def test_views_are_turned_and_rolled_each_its_own_way_and_gradients_are_finite():
+  objective = Contrast(_MODEL)
+  variables = objective.init(jax.random.key(0))
+  signal = jnp.asarray(np.random.default_rng(0).standard_normal((4, 128, 6)).astype(np.float32))
+  batch = {
+    'signal': signal,
+    'near': signal,
+    'recording': jnp.array([0, 0, 1, 2]),
+    'origin': jnp.zeros((4, 2)),
+    'weight': jnp.ones(4),
+  }
+
+  def mean(variables, key):
+    return objective.losses(variables, batch, key)[0].mean()
+
+  gradient = jax.grad(mean)(variables, jax.random.key(1))
+  assert all(np.isfinite(leaf).all() for leaf in gradient.values())
+  moved = {path for path, leaf in gradient.items() if np.abs(leaf).max() > 1e-8}
+  assert {'params/encoder/embed/kernel', 'params/project_1/kernel'} <= moved
+  # Of the same window twice the two views differ, and so do those of another key.
+  first, second = (
+    objective._view(signal, batch['origin'], key) for key in jax.random.split(jax.random.key(2))
+  )
+  assert np.abs(first - second).mean() > 0.1
+  lengths = [np.linalg.norm(view[..., :3], axis=-1).sum(axis=1) for view in (signal, first, second)]
+  np.testing.assert_allclose(lengths[1:], [lengths[0]] * 2, rtol=1e-4)  # turned, and nothing lost

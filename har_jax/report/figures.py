@@ -132,6 +132,9 @@ def pareto(points: Sequence[Point], name: str, *, cost: str) -> str:
       panel.plot(*zip(*along, strict=True), color=INK, linewidth=0.7, alpha=0.4, zorder=0)
       ends.append((*along[-1], target))
     _label_ends(panel, ends)
+    if len({point.cost for point in points}) == 1:
+      # A bar of errors comes back from a logarithmic axis a rounding apart from its point, and the limits with it.
+      panel.set_xlim(points[0].cost / 2, points[0].cost * 2)
     panel.set(xlabel=cost, ylabel='macro-F1, test')
     methods = list(dict.fromkeys(point.method for point in points))
     _legend(figure, len(methods), [_handle(method) for method in methods])

@@ -150,3 +150,11 @@ def test_a_large_embedding_is_thinned():
   drawing = figures.embedding(picture, 'before', 'e')
   assert figures.thinned(picture) == 4
   assert '500 windows' in drawing
+
+
+@pytest.mark.parametrize('cost', [100.0, 1234567, 2210857, 9.87654321])
+def test_points_of_one_cost_are_drawn_on_an_axis_that_has_a_width(cost):
+  drawing = figures.pareto(
+    [Point('hapt', 'full', cost, 0.9, 0.01), Point('dsads', 'full', cost, 0.8, 0.02)], 'one', cost='bytes'
+  )
+  assert f'hapt, full: 0.900 at {cost:,.4g}' in drawing

@@ -20,18 +20,27 @@ Batch = dict[
 
 
 def training_batches(
-  arrays: Batch, *, batch: int, steps: int, seed: int, process: int = 0, processes: int = 1
+  arrays: Batch,
+  *,
+  batch: int,
+  steps: int,
+  seed: int,
+  together: int = 1,
+  process: int = 0,
+  processes: int = 1,
 ) -> grain.DatasetIterator:
   """So many batches, each pass in an order of its own. A pass's last batch is filled up at weight nought.
 
-  `batch` counts the windows of all processes; their number divides it.
+  `batch` counts the windows of all processes; their number divides it. Of the arrays so many windows in a row stay `together`,
+  in their order; that number divides the windows and `batch`.
   """
   size = len(next(iter(arrays.values())))
   a_pass = -(-size // batch)
 
   @functools.lru_cache(maxsize=2)  # the order of the pass at hand, and of the one that prefetching has begun
   def order(number: int) -> Int[np.ndarray, 'w']:
-    return np.random.default_rng([seed, number]).permutation(size)
+    rows = np.random.default_rng([seed, number]).permutation(size // together)
+    return (rows[:, None] * together + np.arange(together)).reshape(-1)
 
   def draw(step: int) -> Batch:
     number, place = divmod(step, a_pass)

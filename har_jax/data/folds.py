@@ -184,19 +184,23 @@ def _unthinned(folder: pathlib.Path, target: str, protocol: config.Protocol, see
 def followed_windows(
   folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
 ) -> tuple[Batch, Batch]:
-  """As `unlabelled_windows`, each beside what follows it in its recording, of the same part: `near`; and `recording`, whose it is."""
+  """As `unlabelled_windows`, each beside what follows it in its recording, of the same part: `near`; and whose it is, `subject`,
+  `recording` and `start_s`. In the order of `neighbours.by_person`, also to validate on, as batches go from front to back.
+  """
   whole, archive = _unthinned(folder, target, protocol, seed), store.load(folder / target)
   window_s = config.WINDOW_SAMPLES / RATE_HZ
 
   def part(windows: Batch, places: np.ndarray) -> Batch:
     near = neighbours.following(archive.recording[places], archive.start_s[places], window_s)
-    # In an order drawn at random: a validation goes from front to back, and contrasts what is in a batch.
-    mixed = np.random.default_rng(0).permutation(len(places))
+    order = neighbours.by_person(archive.subject[places], seed=0)
+    at = places[order]
     return {
-      'signal': windows['signal'][mixed],
-      'near': windows['signal'][near[mixed]],
-      'recording': archive.recording[places][mixed],
-      'origin': np.broadcast_to(whole.train['origin'][:1], (len(places), 2)),
+      'signal': windows['signal'][order],
+      'near': windows['signal'][near[order]],
+      'subject': archive.subject[at],
+      'recording': archive.recording[at],
+      'start_s': archive.start_s[at].astype(np.float32),
+      'origin': np.broadcast_to(whole.train['origin'][:1], (len(at), 2)),
     }
 
   return part(whole.train, whole.places['train']), part(whole.validation, whole.places['validation'])

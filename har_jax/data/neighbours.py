@@ -1,8 +1,9 @@
-"""What follows a window in its recording.   w windows."""
+"""What follows a window in its recording, and what else its person did.   w windows, r in rows."""
 
 import numpy as np
 from jaxtyping import Float, Int
 
+IN_A_ROW = 32  # windows of one person; four people are then in a batch of 128
 _FARTHEST_S = 6.0  # of a neighbour: what is done has hardly changed
 
 
@@ -28,3 +29,17 @@ def following(
   found = np.empty(len(order), int)
   found[order] = order[place]
   return found
+
+
+def by_person(subject: Int[np.ndarray, 'w'], *, seed: int) -> Int[np.ndarray, 'r']:
+  """Places of all windows in rows of `IN_A_ROW` of one person, drawn at random, as is the order of the rows.
+
+  A person's last row is filled up with windows of theirs a second time.
+  """
+  rng = np.random.default_rng(seed)
+  mixed = rng.permutation(len(subject))
+  rows = []
+  for person in np.unique(subject):
+    own = mixed[subject[mixed] == person]
+    rows.append(np.resize(own, (-(-len(own) // IN_A_ROW), IN_A_ROW)))
+  return rng.permutation(np.concatenate(rows)).reshape(-1)

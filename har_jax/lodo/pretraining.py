@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import jax
 
 from har_jax import config, results, runtime, variables
-from har_jax.data import folds
+from har_jax.data import folds, neighbours
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.lodo import claim
@@ -102,10 +102,11 @@ def _contrasted(
   """The encoder, and what contrasts on top of it, after so many steps over the target's train part."""
   experiment, protocol = study.experiment, study.experiment.protocol
   objective = Contrast(experiment.model, experiment.precision)
-  # A pair of windows for each window of pretraining's would take twice its time.
-  halved = dataclasses.replace(experiment.pretrain, batch=max(experiment.pretrain.batch // 2, 1))
+  # A pair of windows for each window of pretraining's would take twice its time; whole rows of a person's.
+  rows = max(experiment.pretrain.batch // 2 // neighbours.IN_A_ROW, 1)
+  halved = dataclasses.replace(experiment.pretrain, batch=rows * neighbours.IN_A_ROW)
   training = _only(halved, protocol.contrast_steps)
-  asked = {'temperature': objective.temperature, 'degrees': objective.degrees}
+  asked = {name: getattr(objective, name) for name in ('temperature', 'degrees', 'apart_s', 'together')}
   return _trained_once(
     stage_path(study, target, 'contrasted', seed),
     _on_target(study, target, seed, before) | {'contrast': asked, 'training': config.to_json(training)},

@@ -87,7 +87,7 @@ def train(
   devices = mesh.over_all_devices()
   mesh.refuse_uneven(training.batch, devices, flag=f'{objective.part}_batch')
   transform = optimizer.build(training, pretrained=pretrained)
-  sittings = [_Sitting(run, training, transform) for run in runs]
+  sittings = [_Sitting(run, training, transform, objective.together) for run in runs]
   if unfinished := [sitting for sitting in sittings if sitting.goes_on()]:
     for sitting in unfinished:
       sitting.open_log(progress=progress)
@@ -147,13 +147,20 @@ class _Sitting:
 
   log: Log
 
-  def __init__(self, run: Run, training: config.Training, transform: optax.GradientTransformation):
+  def __init__(
+    self, run: Run, training: config.Training, transform: optax.GradientTransformation, together: int
+  ):
     run.folder.mkdir(parents=True, exist_ok=True)
     self.run, self._batch, self._patience = run, training.batch, training.patience
     self.steps = count_steps(training, len(run.windows['signal']))
     self._due = {math.ceil(self.steps * (i + 1) / training.evaluations) for i in range(training.evaluations)}
     self._batches = data_batches.training_batches(
-      run.windows, batch=training.batch, steps=self.steps, seed=run.seed, **_own_part()
+      run.windows,
+      batch=training.batch,
+      steps=self.steps,
+      seed=run.seed,
+      together=together,
+      **_own_part(),
     )
     self._checkpoints = Checkpoints(run.folder / 'checkpoints')
     # Copies: the step uses its state up, and the caller's arrays may be shared.

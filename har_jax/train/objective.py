@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
+from har_jax.data.neighbours import IN_A_ROW
 from har_jax.model import Autoencoder, Classifier, Embedder, draw_mask, reconstruction_error, wanted
 from har_jax.train import augment, metrics
 from har_jax.train.mesh import PerWindow, on_one
@@ -37,6 +38,7 @@ class Reconstruct:
   """Squared error on hidden patches; a validation hides the same ones every time."""
 
   part: ClassVar[str] = 'pretrain'  # of the experiment
+  together: ClassVar[int] = 1  # windows in a row that a batch takes as one
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
@@ -72,6 +74,7 @@ class Classify:
   """Cross-entropy; a validation is scored by macro-F1."""
 
   part: ClassVar[str] = 'finetune'
+  together: ClassVar[int] = 1
 
   model: config.Model
   classes: int
@@ -115,19 +118,23 @@ class Classify:
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-  """A window and what follows it in its recording are told, as a pair, from the batch's windows of other recordings.
+  """A window and what follows it in its recording are told, as a pair, from the batch's windows of the same person at other times.
 
-  Each of the two is rolled and turned its own way, so that neither place in the window nor how the device is worn gives it away.
-  Batches hold `near` [b, n, c], `recording` [b] and `origin` [b, 2] beside `signal`.
-  Source: arXiv:2002.05709 (SimCLR; the loss), arXiv:2106.00750 (neighbours in time).
+  Nobody is told from anybody else: what tells people apart is not what tells activities apart. Each of the two is rolled and
+  turned its own way, so that neither place in the window nor how the device is worn gives it away.
+  Batches hold `near` [b, n, c], `subject` [b], `recording` [b], `start_s` [b] and `origin` [b, 2] beside `signal`, windows of a
+  person side by side.
+  Source: arXiv:2002.05709 (SimCLR; the loss), arXiv:2106.00750 (neighbours in time), arXiv:2007.04871 (one person's at a time).
   """
 
   part: ClassVar[str] = 'pretrain'
+  together: ClassVar[int] = IN_A_ROW
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
   temperature: float = 0.2
   degrees: float = 15.0  # of turning, about each axis
+  apart_s: float = 20.0  # from here on a window of the same recording counts as another time
 
   @property
   def _embedder(self) -> Embedder:
@@ -143,12 +150,15 @@ class Contrast:
       per_window(self._embed, variables, self._view(batch[name], batch['origin'], each))
       for name, each in zip(('signal', 'near'), jax.random.split(key), strict=True)
     )
-    recording, counts = batch['recording'], batch['weight'] > 0
-    other = (recording[:, None] != recording[None]) & counts[None]
+    subject, recording, start_s = batch['subject'], batch['recording'], batch['start_s']
+    same_time = (recording[:, None] == recording[None]) & (
+      jnp.abs(start_s[:, None] - start_s[None]) < self.apart_s
+    )
+    other = (subject[:, None] == subject[None]) & ~same_time & (batch['weight'] > 0)[None]
     alike = jnp.sum(first * second, axis=1) / self.temperature
 
     def missed(one: Array) -> Float[Array, 'b']:
-      """Of each point of `one` how far its partner is from standing out among all points of other recordings."""
+      """Of each point of `one` how far its partner is from standing out among all points of the person's other times."""
       against = jnp.concatenate([one @ first.T, one @ second.T], axis=1) / self.temperature
       against = jnp.where(jnp.tile(other, 2), against, -jnp.inf)
       return jax.nn.logsumexp(jnp.concatenate([alike[:, None], against], axis=1), axis=1) - alike

@@ -188,7 +188,7 @@ class Protocol(_Checked):
   contrast_steps: int = _later(
     _not_negative(
       0,
-      "steps in which the encoder then learns to tell what follows a window in its recording from windows of other recordings, over the target's own train part, labels unseen; before any adapting. Pays most where few are labelled",
+      "steps in which the encoder then learns to tell what follows a window in its recording from what the same person did at other times, over the target's own train part, labels unseen; before any adapting. Pays most where few are labelled",
     )
   )
   source_label_steps: int = _later(

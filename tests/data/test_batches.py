@@ -50,6 +50,16 @@ def test_passes_and_seeds_differ_in_order_and_a_seed_repeats_its_own():
   assert order(0)[0] != order(0)[1]
 
 
+def test_windows_in_a_row_stay_together_and_rows_are_drawn_anew():
+  batches = list(training_batches(_arrays(21), batch=6, steps=8, seed=0, together=3))
+  passes = [np.concatenate([_counted(each) for each in batches[at : at + 4]]) for at in (0, 4)]
+  for labels in passes:
+    rows = labels.reshape(-1, 3)
+    assert sorted(rows[:, 0]) == [0, 3, 6, 9, 12, 15, 18]
+    assert (np.diff(rows, axis=1) == 1).all()
+  assert not np.array_equal(*passes)
+
+
 @pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # passes end after 3, 6, 9
 def test_a_resumed_iterator_goes_on_as_if_never_stopped(after: int):
   def batches():

@@ -41,3 +41,20 @@ def test_of_windows_left_out_the_nearest_that_is_there_follows():
 
 def test_no_windows_have_no_neighbours():
   assert neighbours.following(np.zeros(0, int), np.zeros(0), 2.0).tolist() == []
+
+
+def test_rows_are_of_one_person_and_hold_every_window():
+  size = neighbours.IN_A_ROW
+  subject = np.random.default_rng(0).permutation(np.repeat([4, 7, 9], [2 * size, size + 3, 5]))
+  rows = neighbours.by_person(subject, seed=0).reshape(-1, size)
+  assert set(rows.ravel()) == set(range(len(subject)))
+  assert [len(set(subject[row])) for row in rows] == [1] * 5
+  assert sorted(subject[rows[:, 0]]) == [4, 4, 7, 7, 9]
+  # Again only where a last row must be filled up, and evenly then.
+  times = np.bincount(rows.ravel())
+  assert [(times[subject == person].min(), times[subject == person].max()) for person in (4, 7, 9)] == [
+    (1, 1),
+    (1, 2),
+    (6, 7),
+  ]
+  assert not np.array_equal(rows, neighbours.by_person(subject, seed=1).reshape(-1, size))

@@ -73,7 +73,7 @@ def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
   learned, measured_by = folds.unlabelled_windows(windows, 'alpha', protocol, 0)
   assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
   for part in folds.followed_windows(windows, 'alpha', protocol, 0):
-    assert sorted(part) == ['near', 'origin', 'recording', 'signal']
+    assert sorted(part) == ['near', 'origin', 'recording', 'signal', 'start_s', 'subject']
 
 
 def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
@@ -180,10 +180,14 @@ def test_followed_windows_stand_beside_a_window_of_their_own_recording(
   place = {
     signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.places['train'], strict=True)
   }
-  assert sorted(place.values()) == sorted(place[signal.tobytes()] for signal in learned['signal'])
-  for signal, near, recording in zip(learned['signal'], learned['near'], learned['recording'], strict=True):
-    own, other = place[signal.tobytes()], place[near.tobytes()]
-    assert archive.recording[own] == archive.recording[other] == recording
+  at = [place[signal.tobytes()] for signal in learned['signal']]
+  assert set(at) == set(place.values())
+  for name in ('subject', 'recording'):
+    np.testing.assert_array_equal(learned[name], getattr(archive, name)[at])
+  np.testing.assert_allclose(learned['start_s'], steps[at], rtol=1e-6)
+  for own, near in zip(at, learned['near'], strict=True):
+    other = place[near.tobytes()]
+    assert archive.recording[own] == archive.recording[other]
     assert 4 <= abs(own - other) <= 9
 
 

@@ -24,11 +24,18 @@ def _points(angles: list[float]) -> jax.Array:
   return jnp.stack([jnp.cos(jnp.array(angles)), jnp.sin(jnp.array(angles))], axis=1)
 
 
-def _losses(recording: list[int], weight: list[float]) -> np.ndarray:
+def _losses(
+  subject: list[int],
+  recording: list[int],
+  start_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+  weight: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> np.ndarray:
   batch = {
     'signal': _points([0.0, 1.0, 2.5]),
     'near': _points([0.2, 1.5, 3.0]),
+    'subject': jnp.array(subject),
     'recording': jnp.array(recording),
+    'start_s': jnp.array(start_s),
     'origin': jnp.zeros((3, 2)),
     'weight': jnp.array(weight),
   }
@@ -42,21 +49,31 @@ def _missed(angle: float, partner: float, others: list[float]) -> float:
   return -np.log(alike[0] / sum(alike))
 
 
-def test_a_pair_is_told_from_both_points_of_each_window_of_another_recording():
-  others = [1.0, 1.5, 2.5, 3.0]
-  expected = (_missed(0.0, 0.2, others) + _missed(0.2, 0.0, others)) / 2
-  np.testing.assert_allclose(_losses([0, 1, 2], [1, 1, 1])[0], expected, rtol=1e-5)
+def _told_from(*others: float) -> float:
+  return (_missed(0.0, 0.2, list(others)) + _missed(0.2, 0.0, list(others))) / 2
 
 
-def test_windows_of_its_own_recording_are_not_told_from_it():
-  others = [2.5, 3.0]
-  expected = (_missed(0.0, 0.2, others) + _missed(0.2, 0.0, others)) / 2
-  np.testing.assert_allclose(_losses([0, 0, 2], [1, 1, 1])[0], expected, rtol=1e-5)
-  np.testing.assert_allclose(_losses([0, 0, 0], [1, 1, 1]), 0.0, atol=1e-6)  # nothing to tell it from
+def test_a_pair_is_told_from_both_points_of_each_window_of_its_persons_other_recordings():
+  np.testing.assert_allclose(_losses([0, 0, 0], [0, 1, 2])[0], _told_from(1.0, 1.5, 2.5, 3.0), rtol=1e-5)
+
+
+def test_nobody_is_told_from_anybody_else():
+  np.testing.assert_allclose(_losses([0, 1, 0], [0, 1, 2])[0], _told_from(2.5, 3.0), rtol=1e-5)
+  np.testing.assert_allclose(_losses([0, 1, 2], [0, 1, 2]), 0.0, atol=1e-6)  # nothing to tell them from
+
+
+def test_windows_of_its_own_recording_are_told_from_it_from_twenty_seconds_on():
+  near, far = (
+    _losses([0, 0, 0], [0, 0, 0], (30.0, 10.5, 0.0)),
+    _losses([0, 0, 0], [0, 0, 0], (0.0, 20.0, 40.0)),
+  )
+  np.testing.assert_allclose(near[0], _told_from(2.5, 3.0), rtol=1e-5)
+  np.testing.assert_allclose(far[0], _told_from(1.0, 1.5, 2.5, 3.0), rtol=1e-5)
 
 
 def test_what_fills_a_batch_up_is_nobody_to_be_told_from():
-  np.testing.assert_allclose(_losses([0, 1, 2], [1, 1, 0])[0], _losses([0, 1, 0], [1, 1, 1])[0], rtol=1e-6)
+  filled = _losses([0, 0, 0], [0, 1, 2], weight=(1.0, 1.0, 0.0))
+  np.testing.assert_allclose(filled[0], _told_from(1.0, 1.5), rtol=1e-5)
 
 
 def test_views_are_turned_and_rolled_each_its_own_way_and_gradients_are_finite():
@@ -66,7 +83,9 @@ def test_views_are_turned_and_rolled_each_its_own_way_and_gradients_are_finite()
   batch = {
     'signal': signal,
     'near': signal,
+    'subject': jnp.array([0, 0, 0, 1]),
     'recording': jnp.array([0, 0, 1, 2]),
+    'start_s': jnp.array([0.0, 40.0, 0.0, 0.0]),
     'origin': jnp.zeros((4, 2)),
     'weight': jnp.ones(4),
   }

@@ -47,7 +47,13 @@ def _windows(seed: int, size: int) -> Batch:
   signal = rng.standard_normal((size, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
   label = rng.integers(0, 3, size).astype(np.int32)
   windows = {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
-  return windows | {'near': signal[::-1].copy(), 'recording': label}  # for contrasting alone
+  # For contrasting alone.
+  return windows | {
+    'near': signal[::-1].copy(),
+    'subject': label // 2,
+    'recording': label,
+    'start_s': np.arange(size, dtype=np.float32),
+  }
 
 
 def _run(

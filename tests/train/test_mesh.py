@@ -38,7 +38,10 @@ _RUNS: dict[str, tuple[str, config.Training]] = {
   'full sgd': ('full', _SGD),
   'qlora adamw': ('qlora', _ADAMW),
   'qlora sgd': ('qlora', _SGD),
-  'contrast sgd': ('contrast', dataclasses.replace(_SGD, roll=False, rotation=0.0)),
+  'contrast sgd': (
+    'contrast',
+    dataclasses.replace(_SGD, roll=False, rotation=0.0, batch=2 * Contrast.together),
+  ),
 }
 
 
@@ -78,7 +81,7 @@ def _run(
       trainable,
       statistics,
       frozen,
-      windows=_windows(0, _SIZE),
+      windows=_windows(0, 3 * objective.together if kind == 'contrast' else _SIZE),
       validation=_windows(1, 21),
       seed=0,
       folder=folder / name,

@@ -188,25 +188,26 @@ def test_the_table_of_contrast():
   for row in _carried(rows, 'labels'):
     labels = {'10 %': '0.1', '10 a class': '10/class'}[row['labels']]
     targets = [_TARGETS[row['target']]] if row['target'] in _TARGETS else list(_TARGETS.values())
-    reached = {
-      name: [_scores('contrasted', target, method, 'subject', labels) for target in targets]
-      for name, method in {'full': 'full', 'LoRA': 'lora', 'scratch': 'scratch'}.items()
-      if (name, labels) != ('LoRA', '0.1')  # which was not run
-    }
-    worth = {
-      f'{name} over it': [_points(*pair) for pair in zip(of, reached['scratch'], strict=True)]
-      for name, of in reached.items()
-      if name != 'scratch'
-    }
     one = len(targets) == 1
-    expected = {
-      f'{name}, contrasted' if name != 'scratch' else 'scratch, float32': _share(of[0])
-      if one
-      else _short(statistics.mean(map(statistics.mean, of)), '.3f')
-      for name, of in reached.items()
-    }
-    expected |= {column: _signed(of[0]) if one else _mean_signed(of) for column, of in worth.items()}
-    expected = dict.fromkeys(('LoRA, contrasted', 'LoRA over it'), '–') | expected
+
+    def reached(method: str, targets: Sequence[str] = targets, labels: str = labels) -> list[list[float]]:
+      return [_scores('contrasted', target, method, 'subject', labels) for target in targets]
+
+    def told(of: list[list[float]], one: bool = one) -> str:
+      return _share(of[0]) if one else _short(statistics.mean(map(statistics.mean, of)), '.3f')
+
+    scratch = reached('scratch')
+    expected = {'scratch, float32': told(scratch)}
+    for name in ('full', 'LoRA', 'QLoRA'):
+      if (name, labels) == ('QLoRA', '0.1'):  # which was not run
+        expected |= {f'{name}, contrasted': '–', f'{name} over it': '–'}
+        continue
+      of = reached(_METHODS[name])
+      worth = [_points(*pair) for pair in zip(of, scratch, strict=True)]
+      expected |= {
+        f'{name}, contrasted': told(of),
+        f'{name} over it': _signed(worth[0]) if one else _mean_signed(worth),
+      }
     assert {column: row[column] for column in expected} == expected, row
 
 

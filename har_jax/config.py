@@ -1,4 +1,4 @@
-"""Every knob of an experiment: frozen dataclasses that check themselves, to and from JSON.
+"""Every knob of an experiment: frozen dataclasses that check themselves.
 
 A field is a knob: its flag (`launch/command.py`), its help and its entry in the result file follow from it.
 """
@@ -7,93 +7,49 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from har_jax import knobs
 from har_jax.errors import UserError
 
 WINDOW_SAMPLES = 128  # 2.56 s at 50 Hz
 CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 
 
-def _knob(default: Any, text: str, holds: Callable[[Any], bool], rule: str) -> Any:
-  return dataclasses.field(default=default, metadata={'help': text, 'holds': holds, 'rule': rule})
-
-
-def _count(default: int, text: str) -> Any:
-  return _knob(default, text, lambda value: value >= 1, 'at least 1')
-
-
-def _not_negative(default: float | int, text: str) -> Any:
-  return _knob(default, text, lambda value: value >= 0, 'not negative')
-
-
-def _share(default: float, text: str) -> Any:
-  return _knob(default, text, lambda value: 0 <= value < 1, 'from 0 up to, without, 1')
-
-
-def _flag(default: bool, text: str) -> Any:
-  return _knob(default, text, lambda value: value in (True, False), 'a bool')
-
-
-def _choice(default: str, choices: tuple[str, ...], text: str) -> Any:
-  return _knob(
-    default, f'{text}: {" or ".join(choices)}', lambda v: v in choices, f'one of {", ".join(choices)}'
-  )
-
-
-def _names(default: tuple, text: str) -> Any:
-  return _knob(default, text, lambda value: len(value) > 0, 'at least one entry')
-
-
-def _later(knob: Any) -> Any:
-  """A knob that came later: JSON leaves it out at its default, so that what was made before it stays what it was."""
-  return dataclasses.field(default=knob.default, metadata=knob.metadata | {'later': True})
-
-
-class _Checked:
-  def __post_init__(self):
-    for field in dataclasses.fields(self):  # type: ignore[arg-type]
-      value = getattr(self, field.name)
-      if not field.metadata['holds'](value):
-        raise UserError(
-          f'{type(self).__name__.lower()} {field.name} is {value!r}; it must be {field.metadata["rule"]}'
-        )
-
-
 @dataclasses.dataclass(frozen=True)
-class Model(_Checked):
+class Model(knobs.Checked):
   """The masked autoencoder and the classifier that shares its encoder."""
 
-  patch: int = _count(8, 'samples a token')
-  deviations: bool = _flag(
+  patch: int = knobs.count(8, 'samples a token')
+  deviations: bool = knobs.flag(
     True, 'a token is embedded from its samples and, of each channel, the logarithm of their deviation'
   )
-  descriptors: bool = _later(
-    _flag(
+  descriptors: bool = knobs.later(
+    knobs.flag(
       False,
       "a token is also embedded from each sensor's magnitude and its parts along and across gravity, and from the logarithmic power spectrum of all",
     )
   )
-  width: int = _count(192, 'width of a token')
-  ffn: int = _count(576, 'hidden width of a feed-forward network')
-  blocks: int = _count(6, 'blocks of the encoder')
-  decoder_blocks: int = _count(2, 'blocks of the decoder, which is dropped after pretraining')
-  heads: int = _count(6, 'attention heads of a block, over all streams')
-  streams: int = _knob(
+  width: int = knobs.count(192, 'width of a token')
+  ffn: int = knobs.count(576, 'hidden width of a feed-forward network')
+  blocks: int = knobs.count(6, 'blocks of the encoder')
+  decoder_blocks: int = knobs.count(2, 'blocks of the decoder, which is dropped after pretraining')
+  heads: int = knobs.count(6, 'attention heads of a block, over all streams')
+  streams: int = knobs.knob(
     1,
     '1: both sensors are embedded and attended together; 2: apart, each in its half of the width',
     lambda value: value in (1, 2),
     '1 or 2',
   )
-  mask: float = _share(0.75, 'share of the tokens that pretraining hides')
-  spectrum: bool = _flag(
+  mask: float = knobs.share(0.75, 'share of the tokens that pretraining hides')
+  spectrum: bool = knobs.flag(
     True, 'pretraining reconstructs, beside the samples of hidden tokens, their logarithmic power spectrum'
   )
-  head: tuple[int, ...] = _knob(
+  head: tuple[int, ...] = knobs.knob(
     (128,),
     'hidden widths of the classifier head',
     lambda value: len(value) > 0 and min(value) >= 1,
     'one width or more, each at least 1',
   )
-  dropout: float = _share(0.2, 'dropout rate in the classifier head')
+  dropout: float = knobs.share(0.2, 'dropout rate in the classifier head')
 
   def __post_init__(self):
     super().__post_init__()
@@ -124,26 +80,26 @@ class Model(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Lora(_Checked):
+class Lora(knobs.Checked):
   """Low-rank adapters, for LoRA and QLoRA alike."""
 
-  rank: int = _count(32, 'rank of each adapter')
-  alpha: float = _knob(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
-  targets: tuple[str, ...] = _names(
+  rank: int = knobs.count(32, 'rank of each adapter')
+  alpha: float = knobs.knob(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
+  targets: tuple[str, ...] = knobs.names(
     ('query', 'key', 'value', 'output', 'up', 'down'),
     'modules of the classifier to adapt; with `head` among them its own matrices stay frozen',
   )
 
 
 @dataclasses.dataclass(frozen=True)
-class Precision(_Checked):
+class Precision(knobs.Checked):
   """In what form numbers are held and multiplied."""
 
-  dtype: str = _choice(
+  dtype: str = knobs.choice(
     'float32', ('float32', 'bfloat16'), 'what matrix products are made in; all else stays in float32'
   )
-  nf4_double: bool = _flag(False, 'QLoRA holds the scales of its four-bit blocks in eight bits')
-  nf4_kernel: str = _choice(
+  nf4_double: bool = knobs.flag(False, 'QLoRA holds the scales of its four-bit blocks in eight bits')
+  nf4_kernel: str = knobs.choice(
     'auto',
     ('auto', 'reference', 'pallas'),
     'who multiplies four-bit weights; `auto` takes what was measured faster',
@@ -155,56 +111,56 @@ STAGES = {'continued': 'unlabelled_steps', 'contrasted': 'contrast_steps', 'labe
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(_Checked):
+class Protocol(knobs.Checked):
   """What is learned from, and what is measured."""
 
-  split: str = _choice(
+  split: str = knobs.choice(
     'subject',
     ('subject', 'window', 'official'),
     'what is kept apart; `window` leaks and is optimistic; `official` tests on the subjects that the archive says',
   )
-  test_share: float = _knob(
+  test_share: float = knobs.knob(
     0.3, 'share of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'
   )
-  validation_share: float = _knob(
+  validation_share: float = knobs.knob(
     0.1, 'share of the subjects or windows to validate on', lambda v: 0 < v < 1, 'between 0 and 1'
   )
-  labels: str = _knob(
+  labels: str = knobs.knob(
     '0.7',
     'labels to fit and validate with: a share of all windows (0.1), or n a class in each part (10/class)',
     lambda value: _is_budget(value),
     'a share over 0 and up to 1 such as 0.1, or a number a class such as 10/class',
   )
-  normalise: str = _choice(
+  normalise: str = knobs.choice(
     'train', ('train', 'dataset'), 'windows that the mean and deviation are taken from'
   )
-  classes: str = _choice('locomotion', ('locomotion', 'all'), 'activities of the target to tell apart')
-  unlabelled_steps: int = _later(
-    _not_negative(
+  classes: str = knobs.choice('locomotion', ('locomotion', 'all'), 'activities of the target to tell apart')
+  unlabelled_steps: int = knobs.later(
+    knobs.not_negative(
       0,
       "steps that pretraining goes on over the target's own train part, whose labels it does not see; before any adapting",
     )
   )
-  contrast_steps: int = _later(
-    _not_negative(
+  contrast_steps: int = knobs.later(
+    knobs.not_negative(
       0,
       "steps in which the encoder then learns to tell what follows a window in its recording from what the same person did at other times, over the target's own train part, labels unseen; before any adapting. Pays most where few are labelled",
     )
   )
-  source_label_steps: int = _later(
-    _not_negative(
+  source_label_steps: int = knobs.later(
+    knobs.not_negative(
       0,
       "steps that the encoder then takes to tell the sources' activities apart, whose labels it sees, as fine-tuning takes its own; before any adapting",
     )
   )
-  self_training: int = _later(
-    _not_negative(
+  self_training: int = knobs.later(
+    knobs.not_negative(
       0,
       "times that a run's end labels its whole train part and the run is made again, from where it began, also on the windows it was surest of and on those of its sources that it takes for what they are labelled",
     )
   )
-  test_shifts: int = _later(
-    _count(
+  test_shifts: int = knobs.later(
+    knobs.count(
       1,
       'times that a window is tested on, each moved on by a part of a token, its end joined to its start; logits are averaged. 4 pay, for four times the time of testing',
     )
@@ -242,30 +198,30 @@ def _is_budget(text: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(_Checked):
+class Training(knobs.Checked):
   """One run of the loop, in pretraining or fine-tuning: AdamW, linear warm-up, cosine down to nought."""
 
-  epochs: float = _knob(50.0, 'passes over the training windows', lambda value: value > 0, 'positive')
-  max_steps: int = _not_negative(0, 'steps at most, whatever the epochs; 0: no limit')
-  batch: int = _count(64, 'windows a step')
-  learning_rate: float = _not_negative(
+  epochs: float = knobs.knob(50.0, 'passes over the training windows', lambda value: value > 0, 'positive')
+  max_steps: int = knobs.not_negative(0, 'steps at most, whatever the epochs; 0: no limit')
+  batch: int = knobs.count(64, 'windows a step')
+  learning_rate: float = knobs.not_negative(
     1e-3, 'peak rate of newly started weights: head, adapters, pretraining'
   )
-  pretrained_learning_rate: float = _not_negative(5e-4, 'peak rate of pretrained weights under `full`')
-  weight_decay: float = _not_negative(0.01, 'AdamW decay of matrices')
-  warmup: float = _share(0.1, 'share of the steps with a rising rate')
-  clip: float = _not_negative(1.0, 'largest norm of a gradient; 0: no limit')
-  roll: bool = _flag(
+  pretrained_learning_rate: float = knobs.not_negative(5e-4, 'peak rate of pretrained weights under `full`')
+  weight_decay: float = knobs.not_negative(0.01, 'AdamW decay of matrices')
+  warmup: float = knobs.share(0.1, 'share of the steps with a rising rate')
+  clip: float = knobs.not_negative(1.0, 'largest norm of a gradient; 0: no limit')
+  roll: bool = knobs.flag(
     False, 'each window of a step begins at a sample drawn at random, and goes on from its end to its start'
   )
-  rotation: float = _later(
-    _not_negative(
+  rotation: float = knobs.later(
+    knobs.not_negative(
       0.0,
       'each window of a step is turned, about each axis by an angle of this deviation, in degrees; 0: never',
     )
   )
-  evaluations: int = _count(10, 'validations, evenly over the run, each with a checkpoint')
-  patience: int = _not_negative(
+  evaluations: int = knobs.count(10, 'validations, evenly over the run, each with a checkpoint')
+  patience: int = knobs.not_negative(
     0,
     'validations without gain before the run ends early, with the best of them kept; 0: never, and the last step is kept',
   )
@@ -315,47 +271,14 @@ FLAG_PREFIXES = {
 PRESETS: dict[str, Callable[[], Experiment]] = {'base': Experiment, 'paper': Experiment.paper}
 
 
-def to_json(config: Any) -> dict[str, Any]:
-  """A dataclass as plain JSON values."""
-  knobs = {field: getattr(config, field.name) for field in dataclasses.fields(config)}
-  return {
-    field.name: _plain(value)
-    for field, value in knobs.items()
-    if not (field.metadata.get('later') and value == field.default)
-  }
-
-
-def _plain(value: Any) -> Any:
-  if dataclasses.is_dataclass(value):
-    return to_json(value)
-  return list(value) if isinstance(value, tuple) else value
-
-
 def filled(experiment: dict[str, Any]) -> dict[str, Any]:
-  """An experiment's JSON with the knobs that `to_json` left out, at their defaults."""
+  """An experiment's JSON with the knobs that `knobs.to_json` left out, at their defaults."""
   parts: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Experiment)}
   left_out = {
     part: {knob.name: knob.default for knob in dataclasses.fields(kind) if knob.metadata.get('later')}
     for part, kind in parts.items()
   }
   return {
-    part: knobs | {k: v for k, v in left_out.get(part, {}).items() if k not in knobs}
-    for part, knobs in experiment.items()
+    part: values | {k: v for k, v in left_out.get(part, {}).items() if k not in values}
+    for part, values in experiment.items()
   }
-
-
-def from_json(cls: type, plain: dict[str, Any]) -> Any:
-  """The dataclass again. Raises UserError on an unknown entry."""
-  fields = {field.name: field for field in dataclasses.fields(cls)}
-  unknown = set(plain) - set(fields)
-  if unknown:
-    raise UserError(
-      f'{cls.__name__.lower()} knows no {", ".join(sorted(unknown))}; it has {", ".join(fields)}'
-    )
-  values = {}
-  for name, value in plain.items():
-    kind = fields[name].type
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-      value = from_json(kind, value)
-    values[name] = tuple(value) if isinstance(value, list) else value
-  return cls(**values)

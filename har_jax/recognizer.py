@@ -5,7 +5,7 @@
 >>> from har_jax.train.objective import Reconstruct
 >>> model = config.Model(patch=32, width=24, ffn=48, blocks=1, decoder_blocks=1, heads=2, head=(16,))
 >>> drawn = Reconstruct(model).init(jax.random.key(0))  # in earnest: files.load_base(<a folder>)
->>> base = files.make_base(drawn, {'model': config.to_json(model)})
+>>> base = files.make_base(drawn, {'model': knobs.to_json(model)})
 
 Two activities of made-up windows: 128 samples at 50 Hz of acceleration in m/s² and rotation in rad/s.
 
@@ -32,7 +32,7 @@ from jaxtyping import Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from har_jax import config, files, results, variables
+from har_jax import config, files, knobs, results, variables
 from har_jax.data import given, normalise, splits
 from har_jax.errors import UserError
 from har_jax.peft import METHODS
@@ -187,8 +187,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       'rank': experiment.lora.rank,
       'alpha': experiment.lora.alpha,
       'targets': list(experiment.lora.targets),
-      'model': config.to_json(experiment.model),
-      'precision': config.to_json(experiment.precision),
+      'model': knobs.to_json(experiment.model),
+      'precision': knobs.to_json(experiment.precision),
       'classes': classes.tolist(),
       'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
       'metrics': {'validation': {name: last[name] for name in ('macro_f1', 'accuracy')} if by else None},

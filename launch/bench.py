@@ -50,7 +50,7 @@ def main() -> None:
 def _steps(experiment, batches: list[int]) -> None:
   import tqdm
 
-  from har_jax import config, results, runtime
+  from har_jax import config, knobs, results, runtime
   from har_jax.bench import steps
   from har_jax.report import bench as table
   from har_jax.train import mesh
@@ -71,7 +71,7 @@ def _steps(experiment, batches: list[int]) -> None:
     raise UserError(
       f'--peers needs torch, peft and bitsandbytes installed; {missing.name} is not'
     ) from missing
-  bench = {'experiment': config.to_json(experiment), 'steps': rows} | runtime.describe(
+  bench = {'experiment': knobs.to_json(experiment), 'steps': rows} | runtime.describe(
     also=('torch', 'peft', 'bitsandbytes')
   )
   out = pathlib.Path(_OUT.value)
@@ -93,7 +93,7 @@ def _scaling(experiment) -> None:
   sizes = {name: of for name, of in scaling.SIZES.items() if name in _DIMENSIONS.value}
   import tqdm
 
-  from har_jax import config, results, runtime
+  from har_jax import knobs, results, runtime
   from har_jax.train import mesh
 
   devices = mesh.over_all_devices()
@@ -105,7 +105,7 @@ def _scaling(experiment) -> None:
     )
   measured = scaling.measure(experiment, sizes, repeats=_REPEATS.value)
   rows = list(tqdm.tqdm(measured, desc='scaling', unit=' figures'))
-  bench = {'experiment': config.to_json(experiment), 'scaling': rows} | runtime.describe()
+  bench = {'experiment': knobs.to_json(experiment), 'scaling': rows} | runtime.describe()
   out = pathlib.Path(_OUT.value)
   results.write(out / 'scaling.json', bench)
   text = picture.markdown(bench)

@@ -4,7 +4,7 @@ import pathlib
 
 from absl import flags
 
-from har_jax import config
+from har_jax import config, knobs
 from har_jax.errors import UserError
 from launch import command
 
@@ -41,7 +41,7 @@ def main() -> None:
   ]
   model = experiment.model
   bench = {
-    'experiment': config.to_json(experiment),
+    'experiment': knobs.to_json(experiment),
     'two_kernels_bytes': 2 * 4 * model.width * max(model.width, model.ffn),
     'matrices': matrices,
     'steps': steps,

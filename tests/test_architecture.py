@@ -16,6 +16,7 @@ _PACKAGE = _ROOT / 'har_jax'
 # Lowest first, as BUILD.md draws them: a room imports from rooms before it, and from itself.
 _ROOMS = (
   'errors',
+  'knobs',
   'config',
   'variables',
   'results',

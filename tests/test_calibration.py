@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from har_jax import config, files
+from har_jax import config, files, knobs
 from har_jax.calibration import calibrate, temperature
 from har_jax.errors import UserError
 from har_jax.recognizer import Recognizer
@@ -42,7 +42,7 @@ def test_a_few_windows_that_are_all_right_make_no_certainty(windows: int):
 
 @pytest.fixture(scope='module')
 def fitted(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Recognizer:
-  base = files.make_base(drawn(Classify(tiny, 2).init), {'model': config.to_json(tiny)})
+  base = files.make_base(drawn(Classify(tiny, 2).init), {'model': knobs.to_json(tiny)})
   return Recognizer(base, rank=4, steps=20, batch=16, learning_rate=0.01).fit(_X, _Y, held_out=_APART)
 
 

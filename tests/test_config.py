@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from har_jax import config
+from har_jax import config, knobs
 from har_jax.errors import UserError
 
 
 @pytest.mark.parametrize('preset', config.PRESETS)
 def test_an_experiment_survives_json(preset: str):
   experiment = config.PRESETS[preset]()
-  text = json.dumps(config.to_json(experiment))
-  assert config.from_json(config.Experiment, json.loads(text)) == experiment
-  assert hash(config.from_json(config.Experiment, json.loads(text))) == hash(experiment)
+  text = json.dumps(knobs.to_json(experiment))
+  assert knobs.from_json(config.Experiment, json.loads(text)) == experiment
+  assert hash(knobs.from_json(config.Experiment, json.loads(text))) == hash(experiment)
 
 
 def test_a_later_knob_is_told_only_where_it_is_turned():
   plain, turned = config.Protocol(), config.Protocol(unlabelled_steps=5)
-  assert 'unlabelled_steps' not in config.to_json(plain)
-  assert config.to_json(turned) == config.to_json(plain) | {'unlabelled_steps': 5}
+  assert 'unlabelled_steps' not in knobs.to_json(plain)
+  assert knobs.to_json(turned) == knobs.to_json(plain) | {'unlabelled_steps': 5}
   for each in (plain, turned):
-    assert config.from_json(config.Protocol, config.to_json(each)) == each
+    assert knobs.from_json(config.Protocol, knobs.to_json(each)) == each
 
 
 def test_what_json_leaves_out_is_filled_in():
-  told = config.to_json(config.Experiment(finetune=config.Training(rotation=5.0)))
+  told = knobs.to_json(config.Experiment(finetune=config.Training(rotation=5.0)))
   filled = config.filled(told)
   assert (filled['finetune']['rotation'], filled['pretrain']['rotation']) == (5.0, 0.0)
   later = {
@@ -39,7 +39,7 @@ def test_what_json_leaves_out_is_filled_in():
   }
   assert filled['protocol'] == told['protocol'] | later
   assert config.filled(filled) == filled
-  assert config.from_json(config.Experiment, filled) == config.from_json(config.Experiment, told)
+  assert knobs.from_json(config.Experiment, filled) == knobs.from_json(config.Experiment, told)
 
 
 def test_every_field_has_help_a_check_and_its_rule_in_words():
@@ -94,7 +94,7 @@ def test_any_width_that_the_heads_divide_will_do():
 
 def test_an_unknown_entry_is_named_with_the_known_ones():
   with pytest.raises(UserError, match='model knows no depth; it has patch, deviations'):
-    config.from_json(config.Experiment, {'model': {'depth': 3}})
+    knobs.from_json(config.Experiment, {'model': {'depth': 3}})
 
 
 @pytest.mark.parametrize(('text', 'budget'), [('0.7', 0.7), ('0.01', 0.01), ('10/class', 10), ('1/class', 1)])

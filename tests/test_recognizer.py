@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import har_jax
-from har_jax import config, files, peft, recognizer
+from har_jax import config, files, knobs, peft, recognizer
 from har_jax.errors import UserError
 from har_jax.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures('compiled_fast')
 @pytest.fixture(scope='module')
 def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> files.Base:
   model = dataclasses.replace(tiny, blocks=1)
-  return files.make_base(drawn(Classify(model, 2).init), {'model': config.to_json(model)})
+  return files.make_base(drawn(Classify(model, 2).init), {'model': knobs.to_json(model)})
 
 
 _LABELS = np.tile(np.array(['walking', 'lying', 'still']), _PER_CLASS)

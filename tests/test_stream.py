@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from har_jax import config, files
+from har_jax import config, files, knobs
 from har_jax.data import own
 from har_jax.data.recording import Recording, Samples
 from har_jax.errors import UserError
@@ -33,7 +33,7 @@ def _signal(samples: int) -> np.ndarray:
 
 @pytest.fixture(scope='module')
 def recognizer(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Recognizer:
-  base = files.make_base(drawn(Classify(tiny, 2).init), {'model': config.to_json(tiny)})
+  base = files.make_base(drawn(Classify(tiny, 2).init), {'model': knobs.to_json(tiny)})
   signal = _signal(6400)
   windows = np.stack([signal[begin : begin + 128] for begin in range(0, 6400 - 128, 64)])
   # Whatever they are: what counts is that each window gets an answer of its own.

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import har_jax
-from har_jax import config, results, variables
+from har_jax import config, knobs, results, variables
 from har_jax.data.normalise import Normaliser
 from har_jax.errors import UserError
 from har_jax.files import leaves
@@ -41,9 +41,9 @@ class Adapter:
     """Of it the model, the adapters and the precision count."""
     card = self.card
     return config.Experiment(
-      config.from_json(config.Model, card['model']),
+      knobs.from_json(config.Model, card['model']),
       config.Lora(card['rank'], card['alpha'], tuple(card['targets'])),
-      config.from_json(config.Precision, card['precision']),
+      knobs.from_json(config.Precision, card['precision']),
     )
 
   @property

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import har_jax
-from har_jax import config, results, variables
+from har_jax import config, knobs, results, variables
 from har_jax.data.archives import ARCHIVES
 from har_jax.errors import UserError
 from har_jax.files import leaves
@@ -41,7 +41,7 @@ class Base:
   @property
   def model(self) -> config.Model:
     """The model that it is the encoder of. What pretraining does not decide, the head, is the default's."""
-    return config.from_json(config.Model, self.card['model'])
+    return knobs.from_json(config.Model, self.card['model'])
 
   @property
   def precision(self) -> config.Precision:
@@ -57,11 +57,11 @@ class Base:
 def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   """A base of any variables that have an encoder among them; the others are left out.
 
-  Of the card `model` must be given, as `config.to_json` says it; `dtype`, `sources`, `normalisation` and `pretraining` may be.
+  Of the card `model` must be given, as `knobs.to_json` says it; `dtype`, `sources`, `normalisation` and `pretraining` may be.
   Checksum, format and version are filled in. Raises UserError where the encoder is not the model's, leaf by leaf.
   """
   encoder, _ = variables.split(held, lambda path: path.startswith('params/encoder/'))
-  model = config.from_json(config.Model, dict(card['model']))
+  model = knobs.from_json(config.Model, dict(card['model']))
   whole = jax.eval_shape(Classify(model, 2).init, jax.random.key(0))
   expected, _ = variables.split(whole, lambda path: path.startswith('params/encoder/'))
   if lines := variables.difference(expected, encoder):
@@ -127,7 +127,7 @@ def _of_pretraining(folder: Place) -> Base:
   while 'from' in first:  # what it went on from
     first = first['from']
     sources = first['windows'] | sources
-  model = config.from_json(config.Model, identity.get('model', first['model']))
+  model = knobs.from_json(config.Model, identity.get('model', first['model']))
   (last,) = (entry for entry in done['history'] if entry['step'] == step)
   if 'classes' in identity:
     objective: Objective = Classify(model, len(identity['classes']))

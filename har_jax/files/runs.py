@@ -2,7 +2,7 @@
 
 import jax
 
-from har_jax import config, results
+from har_jax import config, knobs, results
 from har_jax.errors import UserError
 from har_jax.files.adapter import Adapter, make_adapter
 from har_jax.files.base import Base, load_base
@@ -23,7 +23,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   if told.get('format') != results.FORMAT:
     raise UserError(f"{path} is no result of a run; give a run's seed<k>.json")
   identity, data, seed = told['identity'], told['data'], told['identity']['seed']
-  experiment = config.from_json(config.Experiment, identity['experiment'])
+  experiment = knobs.from_json(config.Experiment, identity['experiment'])
   method = METHODS[identity['method']]
   if not method.pretrained:
     base = None

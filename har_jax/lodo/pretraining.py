@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 
 import jax
 
-from har_jax import config, results, runtime, variables
+from har_jax import config, knobs, results, runtime, variables
 from har_jax.data import folds, neighbours
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
@@ -87,7 +87,7 @@ def _on_target(study: Study, target: str, seed: int, before: Place, *later: str)
   """Identity of what goes on over the target's train part, from what the file at `before` tells of; `later` knobs come after it."""
   # The label budget is no part of it, so that runs of every budget share it; nor is what comes after.
   later = ('labels', 'source_label_steps', 'self_training', 'test_shifts', *later)
-  asked = config.to_json(study.experiment.protocol)
+  asked = knobs.to_json(study.experiment.protocol)
   return {
     'from': results.read(before)['identity'],
     'protocol': {name: value for name, value in asked.items() if name not in later},
@@ -109,7 +109,7 @@ def _contrasted(
   asked = {name: getattr(objective, name) for name in ('temperature', 'degrees', 'apart_s', 'together')}
   return _trained_once(
     stage_path(study, target, 'contrasted', seed),
-    _on_target(study, target, seed, before) | {'contrast': asked, 'training': config.to_json(training)},
+    _on_target(study, target, seed, before) | {'contrast': asked, 'training': knobs.to_json(training)},
     objective,
     training,
     lambda: (
@@ -151,9 +151,9 @@ def labelled_at(
   training = _only(experiment.finetune, protocol.source_label_steps)
   identity = {
     'from': results.read(before)['identity'],
-    'model': config.to_json(experiment.model),
+    'model': knobs.to_json(experiment.model),
     'classes': list(classes),
-    'training': config.to_json(training),
+    'training': knobs.to_json(training),
     'seed': seed,
     'windows': checksums(folder, sources),
   }
@@ -198,11 +198,11 @@ def autoencoder_at(
 
   Raises UserError as `pretrained_encoder` does.
   """
-  model = config.to_json(experiment.model)
+  model = knobs.to_json(experiment.model)
   identity = {
     'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
     'dtype': experiment.precision.dtype,
-    'training': config.to_json(experiment.pretrain),
+    'training': knobs.to_json(experiment.pretrain),
     'validation': experiment.protocol.validation_share,
     'windows': checksums(folder, sources),
   }

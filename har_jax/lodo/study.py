@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from har_jax import config
+from har_jax import config, knobs
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.peft import METHODS
@@ -107,7 +107,7 @@ def identity(study: Study, target: str, method: str, seed: int) -> dict[str, Any
     'target': target,
     'method': method,
     'seed': seed,
-    'experiment': config.to_json(study.experiment),
+    'experiment': knobs.to_json(study.experiment),
     'windows': checksums(study.windows, (target, *study.sources_of(target))),
   }
 

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from har_jax import config
+from har_jax import config, knobs
 from har_jax.report.groups import Group
 
 
@@ -25,16 +25,16 @@ def _command(group: Group, targets: list[str], sources: list[str]) -> str:
   if sources:
     flags['sources'] = ','.join(sources)
   flags |= {'methods': ','.join(group.methods), 'seeds': ','.join(map(str, group.seeds))}
-  words = [*(f'--{name}={value}' for name, value in flags.items()), *knobs(group.experiment)]
+  words = [*(f'--{name}={value}' for name, value in flags.items()), *flags_of(group.experiment)]
   return shlex.join(['python', 'launch/lodo.py', '--windows=windows', *words, '--out=results/again'])
 
 
-def knobs(experiment: dict[str, Any]) -> list[str]:
+def flags_of(experiment: dict[str, Any]) -> list[str]:
   """The flags that set an experiment apart from the preset next to it, which is named where it is not the default."""
   choices = []
   for name, preset in config.PRESETS.items():
     named = [] if name == 'base' else [f'--preset={name}']
-    choices.append(named + _differing(config.filled(experiment), config.filled(config.to_json(preset()))))
+    choices.append(named + _differing(config.filled(experiment), config.filled(knobs.to_json(preset()))))
   return min(choices, key=len)
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from har_jax import config
+from har_jax import config, knobs
 from har_jax.errors import UserError
 from har_jax.report import families, provenance, published, section, significance, sweeps, tables
 from har_jax.report.groups import Group
@@ -159,7 +159,7 @@ def _methods(results: Sequence[Result]) -> list[str]:
 
 def _foreign(model: dict[str, Any], lora: dict[str, Any] | None) -> str:
   """What to say where published counts are of another model; '' where they are of the same."""
-  theirs = config.to_json(config.PRESETS['paper']())
+  theirs = knobs.to_json(config.PRESETS['paper']())
   same = model == theirs['model'] and (lora is None or lora == theirs['lora'])
   return '' if same else f'{_THEIR_MODEL}; these results are of another model or other adapters'
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from har_jax import config
+from har_jax import config, knobs
 from har_jax.bench import running, scaling
 from har_jax.errors import UserError
 from har_jax.report import scaling as report
@@ -79,7 +79,7 @@ def _bench() -> dict[str, Any]:
   rows += [_row('pretraining', 'width', size, 0.7 * size, 2e3 * size**2) for size in (96, 192, 384)]
   rows += [_row('lora', 'runs', size, 4.0, 1e6) for size in (1, 2)]
   return {
-    'experiment': config.to_json(config.Experiment()),
+    'experiment': knobs.to_json(config.Experiment()),
     'scaling': rows,
     'versions': {'jax': '1.2'},
     'device': {'kind': 'cpu', 'platform': 'cpu', 'host_cores': 4, 'machine': 'x'},

@@ -9,7 +9,7 @@ import made_up
 import numpy as np
 import pytest
 
-from har_jax import config, files, peft
+from har_jax import config, files, knobs, peft
 from har_jax.data.archives import ARCHIVES
 from har_jax.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -37,7 +37,7 @@ def recognizer_of(
   ) -> Recognizer:
     experiment = config.Experiment(model=model, lora=lora, precision=precision)
     whole = drawn(Classify(model, len(made_up.CLASSES)).init)
-    base = files.make_base(whole, {'model': config.to_json(model), 'dtype': precision.dtype})
+    base = files.make_base(whole, {'model': knobs.to_json(model), 'dtype': precision.dtype})
     rng = np.random.default_rng(1)
     held = {
       path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
@@ -50,8 +50,8 @@ def recognizer_of(
       'rank': lora.rank,
       'alpha': lora.alpha,
       'targets': list(lora.targets),
-      'model': config.to_json(model),
-      'precision': config.to_json(precision),
+      'model': knobs.to_json(model),
+      'precision': knobs.to_json(precision),
       'classes': made_up.CLASSES,
       'normaliser': {'mean': [1.5, -0.2], 'deviation': list(deviation)},
     }

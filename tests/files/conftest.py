@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from files_given import CLASSES, LORA
 
-from har_jax import config, files, peft
+from har_jax import config, files, knobs, peft
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
@@ -31,7 +31,7 @@ def whole(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any
 @pytest.fixture(scope='module')
 def base_card(tiny: config.Model) -> dict[str, Any]:
   return {
-    'model': config.to_json(tiny),
+    'model': knobs.to_json(tiny),
     'sources': [{'archive': 'alpha', 'licence': 'none', 'checksum': '0', 'windows': 7}],
     'pretraining': {'steps': 12, 'validation_loss': 0.5},
   }
@@ -50,8 +50,8 @@ def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
       'rank': lora.rank,
       'alpha': lora.alpha,
       'targets': list(lora.targets),
-      'model': config.to_json(tiny),
-      'precision': config.to_json(config.Precision()),
+      'model': knobs.to_json(tiny),
+      'precision': knobs.to_json(config.Precision()),
       'classes': list(CLASSES),
       'normaliser': {'mean': [0.1, 0.2], 'deviation': [3.0, 1.0]},
       'metrics': {'validation': {'macro_f1': 0.9, 'accuracy': 0.8}},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from files_given import assert_equal
 
-from har_jax import config, files, nf4
+from har_jax import config, files, knobs, nf4
 from har_jax.errors import UserError
 from har_jax.files import leaves
 from har_jax.variables import Variables
@@ -96,7 +96,7 @@ def test_a_damaged_base_is_refused_and_says_which(
 def test_leaves_of_another_model_are_no_base_of_this_one(
   whole: Variables, base_card: dict[str, Any], tiny: config.Model
 ):
-  wider = config.to_json(dataclasses.replace(tiny, ffn=96))
+  wider = knobs.to_json(dataclasses.replace(tiny, ffn=96))
   with pytest.raises(UserError, match=r'block_0/down/bias|block_0/up/kernel: expected float32\[24, 96\]'):
     files.make_base(whole, base_card | {'model': wider})
 

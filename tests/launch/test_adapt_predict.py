@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from har_jax import config, files
+from har_jax import config, files, knobs
 from har_jax.errors import UserError
 from har_jax.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -40,7 +40,7 @@ def folder(
   days.recording(made / 'my.csv', _LEARNED)
   days.labels(made / 'labels.csv', _LEARNED)
   days.recording(made / 'day.csv', _DAY)
-  files.save_base(made / 'base', drawn(Classify(tiny, 2).init), {'model': config.to_json(tiny)})
+  files.save_base(made / 'base', drawn(Classify(tiny, 2).init), {'model': knobs.to_json(tiny)})
   return made
 
 

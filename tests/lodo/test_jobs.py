@@ -11,7 +11,7 @@ import sys
 import pytest
 from lodo_studies import LORA, Study, run, without_seconds
 
-from har_jax import config, lodo, results
+from har_jax import config, knobs, lodo, results
 from har_jax.errors import Stopped, UserError
 from har_jax.train import loop
 from har_jax.train.log import Log
@@ -35,7 +35,7 @@ def dying(self, at, loss):
 Log.step = dying
 study = lodo.Study(
   windows=pathlib.Path(windows), out=pathlib.Path(out), targets=('alpha',), methods=('lora',), seeds=(0,),
-  experiment=config.from_json(config.Experiment, json.loads(experiment)),
+  experiment=knobs.from_json(config.Experiment, json.loads(experiment)),
 )
 list(lodo.run(study, progress=False))
 """
@@ -56,7 +56,7 @@ def test_a_run_killed_and_then_stopped_ends_with_the_same_numbers(
     _KILLED,
     str(windows),
     str(tmp_path),
-    json.dumps(config.to_json(experiment)),
+    json.dumps(knobs.to_json(experiment)),
     '5',
   ]
   died = subprocess.run(

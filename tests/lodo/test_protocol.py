@@ -19,7 +19,7 @@ from lodo_studies import (
   without_seconds,
 )
 
-from har_jax import config, peft, results
+from har_jax import config, knobs, peft, results
 from har_jax.errors import UserError
 from har_jax.lodo.adaptation import begin
 from har_jax.train import metrics
@@ -39,7 +39,7 @@ def test_a_result_says_all_that_it_came_from(runs: dict[str, dict], experiment: 
   result = runs[f'alpha/{name}/subject/labels-0.7/seed0.json']
   identity = result['identity']
   assert (identity['target'], identity['method'], identity['seed']) == ('alpha', name, 0)
-  assert config.from_json(config.Experiment, identity['experiment']) == experiment
+  assert knobs.from_json(config.Experiment, identity['experiment']) == experiment
   assert identity['windows'].keys() == {'alpha', 'beta', 'gamma'}
   assert identity['windows']['beta']['checksum'] == 'sum of beta'
   assert {'jax', 'flax', 'numpy', 'har_jax', 'python'} <= result['versions'].keys()

@@ -210,7 +210,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(result):
 
 
 def test_the_command_of_a_result_gives_its_experiment_again():
-  from har_jax import config
+  from har_jax import config, knobs
 
   for experiment in (
     config.Experiment(),
@@ -220,13 +220,13 @@ def test_the_command_of_a_result_gives_its_experiment_again():
     ),
     config.Experiment(model=config.Model(head=(64, 32)), protocol=config.Protocol(labels='10/class')),
   ):
-    flags = again.knobs(config.to_json(experiment))
+    flags = again.flags_of(knobs.to_json(experiment))
     code = (
-      'import json, sys; from absl import flags; from launch import command; from har_jax import config;'
-      'read = command.define_experiment(); flags.FLAGS(sys.argv); print(json.dumps(config.to_json(read())))'
+      'import json, sys; from absl import flags; from launch import command; from har_jax import knobs;'
+      'read = command.define_experiment(); flags.FLAGS(sys.argv); print(json.dumps(knobs.to_json(read())))'
     )
     done = subprocess.run([sys.executable, '-c', code, *flags], capture_output=True, text=True)
-    assert json.loads(done.stdout) == config.to_json(experiment), done.stderr
+    assert json.loads(done.stdout) == knobs.to_json(experiment), done.stderr
 
 
 def test_targets_pretrained_on_all_others_share_a_command_and_the_rest_name_their_sources(result):

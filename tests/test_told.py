@@ -110,6 +110,17 @@ def test_the_headline_table():
     assert {column: row[column] for column in expected} == expected, row
 
 
+def test_the_table_of_how_near_adapters_come():
+  (rows,) = _tables('docs/results.md', 'and four looks')
+  folders = dict(zip(list(rows[0])[2:], (_STILL, _TURNED, _DESCRIBED, 'shifted'), strict=True))
+  for row in _carried(rows, 'difference'):
+    pair = {'LoRA − full': ('lora', 'full'), 'QLoRA − LoRA': ('qlora', 'lora')}[row['difference']]
+    targets = [_TARGETS[row['target']]] if row['target'] in _TARGETS else list(_TARGETS.values())
+    for column, folder in folders.items():
+      less = [_points(*(_scores(folder, target, method, 'subject') for method in pair)) for target in targets]
+      assert row[column] == (_signed(less[0]) if len(less) == 1 else _mean_signed(less)), (row, column)
+
+
 def test_the_table_of_what_descriptors_gain():
   (rows,) = _tables('docs/results.md', 'gained, full')
   names = ('full', 'LoRA', 'QLoRA', 'from scratch')

@@ -21,7 +21,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 _KILLED = """
 import json, os, pathlib, signal, sys
-from har_jax import config, lodo
+from har_jax import config, knobs, lodo
 from har_jax.train.log import Log
 
 windows, out, experiment, step = sys.argv[1:]

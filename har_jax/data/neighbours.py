@@ -34,7 +34,7 @@ def following(
 def by_person(subject: Int[np.ndarray, 'w'], *, seed: int) -> Int[np.ndarray, 'r']:
   """Places of all windows in rows of `IN_A_ROW` of one person, drawn at random, as is the order of the rows.
 
-  A person's last row is filled up with windows of theirs a second time.
+  A person's last row is filled up with windows of theirs again.
   """
   rng = np.random.default_rng(seed)
   mixed = rng.permutation(len(subject))

@@ -43,7 +43,7 @@ def archives_folder() -> pathlib.Path:
 
 @pytest.fixture(scope='module')
 def compiled_fast() -> Iterator[None]:
-  """With XLA's optimisations off: for modules whose programs run once or twice, where compiling is what takes."""
+  """With XLA's optimizations off: for modules whose programs run once or twice, where compiling is what takes."""
   jax.config.update('jax_disable_most_optimizations', True)
   yield
   jax.config.update('jax_disable_most_optimizations', False)
@@ -52,7 +52,16 @@ def compiled_fast() -> Iterator[None]:
 @pytest.fixture(scope='session')
 def tiny() -> Model:
   """Four tokens, two blocks: all parts of the model, at a size that compiles fast."""
-  return Model(patch=32, descriptors=True, width=24, ffn=48, blocks=2, decoder_blocks=1, heads=2, head=(16,))
+  return Model(
+    patch_size=32,
+    invariant_features=True,
+    width=24,
+    mlp_dim=48,
+    blocks=2,
+    decoder_depth=1,
+    num_heads=2,
+    head=(16,),
+  )
 
 
 @pytest.fixture(scope='session')

@@ -6,40 +6,42 @@ from typing import Any
 
 import pytest
 
-from har_jax import config, knobs
+from har_jax import config, config_fields
 from har_jax.errors import UserError
 
 
 @pytest.mark.parametrize('preset', config.PRESETS)
 def test_an_experiment_survives_json(preset: str):
   experiment = config.PRESETS[preset]()
-  text = json.dumps(knobs.to_json(experiment))
-  assert knobs.from_json(config.Experiment, json.loads(text)) == experiment
-  assert hash(knobs.from_json(config.Experiment, json.loads(text))) == hash(experiment)
+  text = json.dumps(config_fields.to_json(experiment))
+  assert config_fields.from_json(config.Experiment, json.loads(text)) == experiment
+  assert hash(config_fields.from_json(config.Experiment, json.loads(text))) == hash(experiment)
 
 
 def test_a_later_knob_is_told_only_where_it_is_turned():
-  plain, turned = config.Protocol(), config.Protocol(unlabelled_steps=5)
-  assert 'unlabelled_steps' not in knobs.to_json(plain)
-  assert knobs.to_json(turned) == knobs.to_json(plain) | {'unlabelled_steps': 5}
+  plain, turned = config.Protocol(), config.Protocol(continued_pretraining_steps=5)
+  assert 'continued_pretraining_steps' not in config_fields.to_json(plain)
+  assert config_fields.to_json(turned) == config_fields.to_json(plain) | {'continued_pretraining_steps': 5}
   for each in (plain, turned):
-    assert knobs.from_json(config.Protocol, knobs.to_json(each)) == each
+    assert config_fields.from_json(config.Protocol, config_fields.to_json(each)) == each
 
 
 def test_what_json_leaves_out_is_filled_in():
-  told = knobs.to_json(config.Experiment(finetune=config.Training(rotation=5.0)))
+  told = config_fields.to_json(config.Experiment(finetune=config.Training(rotation_std_deg=5.0)))
   filled = config.filled(told)
   assert (filled['finetune']['rotation'], filled['pretrain']['rotation']) == (5.0, 0.0)
   later = {
-    'unlabelled_steps': 0,
-    'contrast_steps': 0,
-    'source_label_steps': 0,
+    'continued_pretraining_steps': 0,
+    'contrastive_steps': 0,
+    'supervised_pretraining_steps': 0,
     'self_training': 0,
-    'test_shifts': 1,
+    'tta_shifts': 1,
   }
   assert filled['protocol'] == told['protocol'] | later
   assert config.filled(filled) == filled
-  assert knobs.from_json(config.Experiment, filled) == knobs.from_json(config.Experiment, told)
+  assert config_fields.from_json(config.Experiment, filled) == config_fields.from_json(
+    config.Experiment, told
+  )
 
 
 def test_every_field_has_help_a_check_and_its_rule_in_words():
@@ -66,16 +68,16 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Lora, {'alpha': 0.0}, 'positive'),
     (config.Lora, {'targets': ()}, 'at least one'),
     (config.Protocol, {'split': 'random'}, 'one of subject, window'),
-    (config.Protocol, {'test_share': 0.5, 'validation_share': 0.5}, 'leave nothing to train on'),
+    (config.Protocol, {'test_fraction': 0.5, 'validation_fraction': 0.5}, 'leave nothing to train on'),
     (config.Protocol, {'labels': '0.8'}, 'more than the 0.7'),
     (config.Protocol, {'labels': '0/class'}, '10/class'),
     (config.Protocol, {'labels': '10/classes'}, '10/class'),
     (config.Protocol, {'labels': 'ten'}, '10/class'),
     (config.Protocol, {'labels': 'nan'}, '10/class'),
     (config.Protocol, {'labels': '0'}, '10/class'),
-    (config.Protocol, {'unlabelled_steps': -1}, 'not negative'),
+    (config.Protocol, {'continued_pretraining_steps': -1}, 'not negative'),
     (config.Protocol, {'self_training': -1}, 'not negative'),
-    (config.Protocol, {'test_shifts': 0}, 'at least 1'),
+    (config.Protocol, {'tta_shifts': 0}, 'at least 1'),
     (config.Training, {'epochs': 0.0}, 'positive'),
     (config.Training, {'learning_rate': float('nan')}, 'not negative'),
     (config.Training, {'batch': 0}, 'at least 1'),
@@ -89,17 +91,17 @@ def test_a_knob_out_of_range_says_what_holds(cls: type, given: dict[str, Any], s
 
 
 def test_any_width_that_the_heads_divide_will_do():
-  assert config.Model(width=18, heads=6, streams=2).width == 18  # two halves of 9, three heads of 3 each
+  assert config.Model(width=18, num_heads=6, streams=2).width == 18  # two halves of 9, three heads of 3 each
 
 
 def test_an_unknown_entry_is_named_with_the_known_ones():
   with pytest.raises(UserError, match='model knows no depth; it has patch, deviations'):
-    knobs.from_json(config.Experiment, {'model': {'depth': 3}})
+    config_fields.from_json(config.Experiment, {'model': {'depth': 3}})
 
 
 @pytest.mark.parametrize(('text', 'budget'), [('0.7', 0.7), ('0.01', 0.01), ('10/class', 10), ('1/class', 1)])
 def test_a_label_budget_is_a_share_or_a_number_a_class(text: str, budget: float | int):
-  read = config.Protocol(labels=text).label_budget
+  read = config.Protocol(label_budget=text).budget
   assert read == budget
   assert type(read) is type(budget)
 

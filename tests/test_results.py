@@ -17,10 +17,10 @@ import pytest
 from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 
-from har_jax import results
+from har_jax import locks, results, storage
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.results import Place
+from har_jax.storage import Place
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator[
     fsspec.register_implementation(protocol, _Bucket, clobber=True)
   monkeypatch.setattr(results, '_DRIVERS', {'gs': 'fsspec'})
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-  yield results.place('gs://bucket/out')
+  yield storage.place('gs://bucket/out')
   _Bucket.store.clear()
   _Bucket.pseudo_dirs[:] = ['']
 
@@ -55,8 +55,8 @@ def folder(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Place:
 
 def test_a_result_is_read_as_it_was_written(tmp_path: pathlib.Path):
   path = tmp_path / 'a' / 'b' / 'seed0.json'
-  results.write(path, {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]})
-  assert results.read(path) == {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]}
+  storage.write(path, {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]})
+  assert storage.read(path) == {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]}
   assert os.listdir(path.parent) == ['seed0.json']
 
 
@@ -67,18 +67,18 @@ def test_a_full_disk_is_the_users_error_and_leaves_nothing(
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
   path = tmp_path / 'seed0.json'
-  results.write(path, {'old': 1})
+  storage.write(path, {'old': 1})
   monkeypatch.setattr(os, 'replace', full)
   with pytest.raises(UserError, match='No space left on device; free some space'):
-    results.write(path, {'new': 2})
+    storage.write(path, {'new': 2})
   assert os.listdir(tmp_path) == ['seed0.json']
-  assert results.read(path) == {'old': 1}
+  assert storage.read(path) == {'old': 1}
 
 
 def test_a_file_in_the_way_of_a_folder_is_the_users_error(tmp_path: pathlib.Path):
   (tmp_path / 'out').write_text('')
   with pytest.raises(UserError, match='give another --out'):
-    results.write(tmp_path / 'out' / 'target' / 'seed0.json', {})
+    storage.write(tmp_path / 'out' / 'target' / 'seed0.json', {})
 
 
 @pytest.mark.parametrize('text', ['', '{"a": 1', '[1]', '\udcff'.encode(errors='surrogateescape')])
@@ -86,14 +86,14 @@ def test_a_damaged_result_says_delete_it(tmp_path: pathlib.Path, text: str | byt
   path = tmp_path / 'seed0.json'
   path.write_bytes(text.encode() if isinstance(text, str) else text)
   with pytest.raises(UserError, match='delete it to run again'):
-    results.read(path)
+    storage.read(path)
 
 
 def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path: pathlib.Path):
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    results.write(tmp_path / name, {'format': results.FORMAT, 'name': name})
-  results.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
-  results.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
+    storage.write(tmp_path / name, {'format': results.FORMAT, 'name': name})
+  storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
+  storage.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
   found = results.find(tmp_path)
   assert [result['name'] for result in found] == ['a/full/window/seed0.json', 'b/lora/seed1.json']
 
@@ -117,16 +117,16 @@ def test_differences_name_the_entry_and_both_values():
 
 
 def test_a_local_path_stays_a_plain_path(tmp_path: pathlib.Path):
-  assert results.place(str(tmp_path)) == tmp_path
-  assert type(results.place('results/lodo')) is type(pathlib.Path())
+  assert storage.place(str(tmp_path)) == tmp_path
+  assert type(storage.place('results/lodo')) is type(pathlib.Path())
 
 
 def test_results_in_a_bucket_are_written_read_and_found(bucket: Place):
   assert isinstance(bucket, epath.Path)
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    results.write(bucket / name, {'format': results.FORMAT, 'name': name, 'x': 'pampã'})
-  results.write(bucket / 'a' / 'pretrained.json', {'format': results.FORMAT})
-  assert results.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
+    storage.write(bucket / name, {'format': results.FORMAT, 'name': name, 'x': 'pampã'})
+  storage.write(bucket / 'a' / 'pretrained.json', {'format': results.FORMAT})
+  assert storage.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
   assert (bucket / 'b' / 'lora' / 'seed1.json').exists()
   assert not (bucket / 'b' / 'lora' / 'seed2.json').exists()
   found = [result['name'] for result in results.find(bucket)]
@@ -140,20 +140,20 @@ def test_a_write_that_a_bucket_refuses_is_the_users_error(bucket: Place, monkeyp
 
   monkeypatch.setattr(_Bucket, '_open', refuse)
   with pytest.raises(UserError, match=r'cannot write gs://bucket/out/seed0.json: no'):
-    results.write(bucket / 'seed0.json', {})
+    storage.write(bucket / 'seed0.json', {})
 
 
 def test_a_bucket_that_cannot_be_used_is_refused_where_it_is_named(
   bucket: Place, monkeypatch: pytest.MonkeyPatch
 ):
   with pytest.raises(UserError, match='neither a folder nor a bucket that we know, gs://'):
-    results.place('ftp://host/out')
+    storage.place('ftp://host/out')
   monkeypatch.setattr(_Bucket, 'info', lambda *_: (_ for _ in ()).throw(RuntimeError('no credentials')))
   with pytest.raises(UserError, match=r'cannot be reached \(no credentials\); are you logged in'):
-    results.place('gs://bucket/out')
+    storage.place('gs://bucket/out')
   monkeypatch.setattr(results, '_DRIVERS', {'s3': 'no_such_driver'})
   with pytest.raises(UserError, match=r"needs no_such_driver: pip install 'har_jax\[s3\]'"):
-    results.place('s3://bucket/out')
+    storage.place('s3://bucket/out')
 
 
 def _windows(size: float) -> store.Windows:
@@ -165,7 +165,7 @@ def _windows(size: float) -> store.Windows:
 def test_windows_in_a_bucket_come_to_the_disk_once_and_again_when_they_changed(
   bucket: Place, tmp_path: pathlib.Path
 ):
-  windows = results.place('gs://bucket/windows')
+  windows = storage.place('gs://bucket/windows')
   with pytest.raises(UserError, match='no windows under gs://bucket/windows; make some'):
     store.local(windows)
   store.save(_windows(1.0), windows / 'alpha')
@@ -180,7 +180,7 @@ def test_windows_in_a_bucket_come_to_the_disk_once_and_again_when_they_changed(
   assert again != copy
   np.testing.assert_array_equal(store.load(again / 'alpha').signals, _windows(2.0).signals)
   assert store.local(tmp_path) == tmp_path
-  results.write(bucket / 'alpha' / 'other.json', {})
+  storage.write(bucket / 'alpha' / 'other.json', {})
   with pytest.raises(UserError, match='exists and holds no windows'):
     store.save(_windows(1.0), bucket / 'alpha')
 
@@ -190,7 +190,7 @@ def test_windows_in_a_bucket_come_to_the_disk_once_and_again_when_they_changed(
 _LEASE_S = 1.0
 
 
-def _wait_for(lock: results.FolderLock | results.BucketLock) -> float:
+def _wait_for(lock: locks.FolderLock | locks.BucketLock) -> float:
   """Seconds until it could be taken."""
   began = time.monotonic()
   while not lock.take():
@@ -200,7 +200,7 @@ def _wait_for(lock: results.FolderLock | results.BucketLock) -> float:
 
 
 def test_one_of_two_jobs_has_a_folder_until_it_lets_go(folder: Place):
-  one, other = (results.lock(folder, lease_s=_LEASE_S) for _ in range(2))
+  one, other = (locks.lock(folder, lease_s=_LEASE_S) for _ in range(2))
   assert one.take()
   until = time.monotonic() + 1.5 * _LEASE_S  # signs of life keep it
   while time.monotonic() < until:
@@ -217,8 +217,8 @@ def test_one_of_two_jobs_has_a_folder_until_it_lets_go(folder: Place):
 
 _HOLDER = """
 import pathlib, sys, time
-from har_jax import results
-lock = results.lock(pathlib.Path(sys.argv[1]))
+from har_jax import locks, results, storage
+lock = locks.lock(pathlib.Path(sys.argv[1]))
 assert lock.take()
 print('held', flush=True)
 time.sleep(600)
@@ -226,7 +226,7 @@ time.sleep(600)
 
 
 def test_the_lock_of_a_killed_process_of_this_machine_is_taken_at_once(tmp_path: pathlib.Path):
-  lock = results.lock(tmp_path)
+  lock = locks.lock(tmp_path)
   with subprocess.Popen(
     [sys.executable, '-c', _HOLDER, str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True
   ) as holder:
@@ -237,21 +237,21 @@ def test_the_lock_of_a_killed_process_of_this_machine_is_taken_at_once(tmp_path:
     holder.send_signal(signal.SIGKILL)
   began = time.monotonic()
   assert lock.take()
-  assert time.monotonic() - began < results.LEASE_S / 10
+  assert time.monotonic() - began < locks.LEASE_S / 10
   lock.release()
 
 
 def test_the_lock_of_a_machine_that_went_silent_is_taken_after_the_lease(folder: Place):
-  gone, waiting = (results.lock(folder, lease_s=_LEASE_S) for _ in range(2))
+  gone, waiting = (locks.lock(folder, lease_s=_LEASE_S) for _ in range(2))
   assert gone.take()
   _silence(gone)
   assert _wait_for(waiting) >= 0.9 * _LEASE_S
   waiting.release()
 
 
-def _silence(lock: results.FolderLock | results.BucketLock) -> None:
+def _silence(lock: locks.FolderLock | locks.BucketLock) -> None:
   """As if its machine were cut off: no sign of life from here on, and no knowing whether its process lives."""
-  if isinstance(lock, results.FolderLock):
+  if isinstance(lock, locks.FolderLock):
     lock._lease._stop_heartbeat()
     path = lock._path
     host = next(line for line in path.read_text().splitlines() if line.startswith('host='))
@@ -261,7 +261,7 @@ def _silence(lock: results.FolderLock | results.BucketLock) -> None:
 
 
 def test_a_job_that_was_overtaken_can_tell_and_leaves_the_lock_to_the_other(folder: Place):
-  slow, waiting = (results.lock(folder, lease_s=_LEASE_S) for _ in range(2))
+  slow, waiting = (locks.lock(folder, lease_s=_LEASE_S) for _ in range(2))
   assert slow.take()
   _overtake(folder)
   until = time.monotonic() + 20 * _LEASE_S
@@ -275,7 +275,7 @@ def test_a_job_that_was_overtaken_can_tell_and_leaves_the_lock_to_the_other(fold
 
 def _overtake(folder: Place) -> None:
   """As another machine does that saw no sign of life."""
-  if results.is_bucket(folder):
+  if storage.is_bucket(folder):
     (folder / 'lock-1').write_bytes(b'process 1 on elsewhere 0')
   else:
     old = (folder / 'lock').read_text()
@@ -284,7 +284,7 @@ def _overtake(folder: Place) -> None:
 
 
 def test_of_many_that_wait_for_a_bucket_lock_one_gets_it(bucket: Place):
-  first, *rest = (results.lock(bucket, lease_s=_LEASE_S) for _ in range(5))
+  first, *rest = (locks.lock(bucket, lease_s=_LEASE_S) for _ in range(5))
   assert first.take()
   _silence(first)
   taken: list = []

@@ -8,10 +8,10 @@ import numpy as np
 
 from har_jax import config
 from har_jax.bench.running import Running, finetuning
-from har_jax.bench.stores import OPERATIONS, stores
 from har_jax.bench.timing import of_a_step, side_by_side, summary
+from har_jax.bench.weight_formats import OPERATIONS, stores
 
-# Name → method, double quantisation. The first is what the others are measured against.
+# Name → method, double quantization. The first is what the others are measured against.
 _ADAPTED = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
 
 
@@ -42,7 +42,7 @@ def matrices(shapes: Sequence[tuple[int, int]], *, rows: int, repeats: int) -> I
 def _rate(
   operation: str, held_bytes: int, weights: np.ndarray, rows: int, seconds: float
 ) -> dict[str, float]:
-  if operation in ('quantise', 'dequantise'):
+  if operation in ('quantize', 'dequantize'):
     return {'gbyte_s': (held_bytes + weights.nbytes) / seconds / 1e9}
   products = 2 if operation == 'product and gradient' else 1
   return {'gflop_s': products * 2 * rows * weights.size / seconds / 1e9}

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.interpreters import partial_eval
 
-from har_jax import config, peft, variables
+from har_jax import config, methods, variables
 from har_jax.data import batches
 from har_jax.data.batches import Batch
 from har_jax.train import mesh, optimizer
-from har_jax.train.loop import steps_at_once
+from har_jax.train.loop import steps_per_call
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.train.step import State, compiled_predict, compiled_steps, start, training_step
 from har_jax.variables import Variables
@@ -82,7 +82,7 @@ def epoch(experiment: config.Experiment, batch: int) -> Running:
 def inference(experiment: config.Experiment, batch: int) -> Running:
   """Logits of a batch, of the plain model."""
   objective = Classify(experiment.model, CLASSES, experiment.precision)
-  devices = mesh.over_all_devices()
+  devices = mesh.data_mesh()
   held, key = mesh.replicate(objective.init(jax.random.key(0)), devices), jax.random.key(2)
   windows = _windows(batch)
   arguments = (held, mesh.split(windows, devices), key)
@@ -107,7 +107,7 @@ class _Parts:
 
 def _finetuned(experiment: config.Experiment, method: str, runs: int) -> _Parts:
   """Freshly drawn weights; of several runs, all that moves with an axis of runs in front."""
-  chosen = peft.METHODS[method]
+  chosen = methods.METHODS[method]
   objective = Classify(experiment.model, CLASSES, experiment.precision)
   adapted = chosen.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))
   statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
@@ -121,8 +121,8 @@ class _Training:
   """Compiled training steps, as the loop takes them, and the state that they move."""
 
   def __init__(self, parts: _Parts, training: config.Training, batch: int, runs: int = 1):
-    self._devices = mesh.over_all_devices()
-    self.at_once, self._runs, self._batch = steps_at_once(batch), runs, batch
+    self._devices = mesh.data_mesh()
+    self.at_once, self._runs, self._batch = steps_per_call(batch), runs, batch
     pretrained = bool(parts.statistics)
     transform = optimizer.build(training, pretrained=pretrained)
 
@@ -150,7 +150,7 @@ class _Training:
       training,
       pretrained=pretrained,
       mesh=self._devices,
-      own=frozenset() if runs > 1 else None,
+      per_run_paths=frozenset() if runs > 1 else None,
     )
     placed = self._place([_windows(batch)] * self.at_once)
     self._compiled, self._compile_s = _compile(lazily, *self._arguments(placed, self.at_once))

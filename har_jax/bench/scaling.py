@@ -49,9 +49,9 @@ def measure(
 def _running(experiment: config.Experiment, step: str, dimension: str, size: int) -> Running:
   model = experiment.model
   if dimension == 'width':
-    model = dataclasses.replace(model, width=size, ffn=model.ffn * size // model.width)
+    model = dataclasses.replace(model, width=size, mlp_dim=model.mlp_dim * size // model.width)
   elif dimension == 'tokens':
-    model = dataclasses.replace(model, patch=config.WINDOW_SAMPLES // size)
+    model = dataclasses.replace(model, patch_size=config.WINDOW_SAMPLES // size)
   scaled = dataclasses.replace(experiment, model=model)
   training = experiment.finetune if step == 'lora' else experiment.pretrain
   batch = size if dimension == 'batch' else training.batch

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from har_jax import config
-from har_jax.bench import apart, running
+from har_jax.bench import peer_process, running
 from har_jax.bench.running import Running
 from har_jax.bench.timing import of_a_step, side_by_side, summary
 
@@ -56,7 +56,7 @@ def measure(
       steps = next(iter(ours.values())).windows // batch
       beside: contextlib.AbstractContextManager[dict[str, Callable[[], float]]] = contextlib.nullcontext({})
       if peers:
-        beside = apart.peers(experiment, kind, batch, steps)
+        beside = peer_process.peers(experiment, kind, batch, steps)
       with beside as others:
         yield from _compared(kind, batch, ours, others, repeats=repeats)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import neighbours, normalise, splits
+from har_jax.data import normalization, splits, temporal_pairs
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.batches import Batch
@@ -19,14 +19,14 @@ from har_jax.errors import UserError
 _SPLITS = {
   'subject': 'by subject: nobody is in two parts',
   'official': "by subject: tested on the archive's own test subjects, nobody in two parts",
-  'window': 'by window, optimistic: windows overlap by half, and neighbours land in different parts',
+  'window': 'by window, optimistic: windows overlap by half, and neighbors land in different parts',
 }
 
 
 def pretraining_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
-  """All sources' windows, each normalised on its own learning part; some subjects of each are kept to choose by."""
+  """All sources' windows, each normalized on its own learning part; some subjects of each are kept to choose by."""
   learned, validation = zip(*(_source_windows(folder, name, protocol) for name in sources), strict=True)
   return _joined(learned, ('signal', 'origin')), _joined(validation, ('signal',))
 
@@ -46,10 +46,10 @@ def source_classes(
   )
 
 
-def labelled_source_windows(
+def labeled_source_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
-  """As `pretraining_windows`, normalised like those, with labels: places in `source_classes`. Windows of other activities are left out."""
+  """As `pretraining_windows`, normalized like those, with labels: places in `source_classes`. Windows of other activities are left out."""
   known = source_classes(folder, sources, protocol)
   learned: list[Batch] = []
   validation: list[Batch] = []
@@ -57,8 +57,8 @@ def labelled_source_windows(
     names = store.read_meta(folder / source)['activities']
     label = np.array([known.index(name) if name in known else -1 for name in names], np.int32)
     for parts, part in zip((learned, validation), _source_windows(folder, source, protocol), strict=True):
-      labelled = part | {'label': label[part['activity']]}
-      parts.append({name: values[labelled['label'] >= 0] for name, values in labelled.items()})
+      labeled = part | {'label': label[part['activity']]}
+      parts.append({name: values[labeled['label'] >= 0] for name, values in labeled.items()})
   return _joined(learned, ('signal', 'origin', 'label')), _joined(validation, ('signal', 'label'))
 
 
@@ -67,26 +67,26 @@ def source_windows_of(
 ) -> Batch:
   """The sources' windows of a target's classes, to learn from; labels: places in `classes`."""
   known = source_classes(folder, sources, protocol)
-  learned, _ = labelled_source_windows(folder, sources, protocol)
+  learned, _ = labeled_source_windows(folder, sources, protocol)
   label = np.array([classes.index(name) if name in classes else -1 for name in known], np.int32)
-  labelled = learned | {'label': label[learned['label']]}
-  return {name: values[labelled['label'] >= 0] for name, values in labelled.items()}
+  labeled = learned | {'label': label[learned['label']]}
+  return {name: values[labeled['label'] >= 0] for name, values in labeled.items()}
 
 
 def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) -> tuple[Batch, Batch]:
-  """A source's windows, normalised on those to learn from, and their activities: to learn from, and to choose by."""
+  """A source's windows, normalized on those to learn from, and their activities: to learn from, and to choose by."""
   windows = store.load(folder / name)
   try:
-    held_out = splits.hold_out(windows.subject, protocol.validation_share, seed=0)
+    held_out = splits.hold_out(windows.subject, protocol.validation_fraction, seed=0)
   except UserError as error:
     raise UserError(f'{name}: {error}; leave it out with --sources') from error
-  normaliser = normalise.fit(windows.signals[~held_out])
+  normalizer = normalization.fit(windows.signals[~held_out])
 
   def part(chosen: np.ndarray) -> Batch:
-    signal = normaliser(windows.signals[chosen])
+    signal = normalizer(windows.signals[chosen])
     return {
       'signal': signal,
-      'origin': normaliser.origins(len(signal)),
+      'origin': normalizer.origins(len(signal)),
       'activity': windows.activity[chosen],
     }
 
@@ -104,7 +104,7 @@ def _classes(activities: Sequence[str], protocol: config.Protocol) -> tuple[str,
 
 @dataclasses.dataclass(frozen=True)
 class TargetWindows:
-  """A target's windows for one seed, normalised, and what the result file says of them."""
+  """A target's windows for one seed, normalized, and what the result file says of them."""
 
   train: Batch
   validation: Batch
@@ -116,9 +116,9 @@ class TargetWindows:
 
 
 def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
-  """Splits a target, spends its label budget, and normalises it on what the protocol says.
+  """Splits a target, spends its label budget, and normalizes it on what the protocol says.
 
-  The normaliser is fitted on the whole train part, windows without a paid label included: it needs no labels.
+  The normalizer is fitted on the whole train part, windows without a paid label included: it needs no labels.
   """
   windows = store.load(folder / target)
   names = windows.meta['activities']
@@ -135,18 +135,18 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   except UserError as error:
     words = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {words})') from error
-  fitted_on = slice(None) if protocol.normalise == 'dataset' else parts.train
-  normaliser = normalise.fit(windows.signals[chosen[fitted_on]])
+  fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
+  normalizer = normalization.fit(windows.signals[chosen[fitted_on]])
   places = {
-    'train': splits.spend(parts.train, labels, protocol, seed),
-    'validation': splits.spend(parts.validation, labels, protocol, seed),
+    'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
+    'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),
     'test': parts.test,
   }
   batches = {
-    part: {'signal': normaliser(windows.signals[chosen[at]]), 'label': labels[at]}
+    part: {'signal': normalizer(windows.signals[chosen[at]]), 'label': labels[at]}
     for part, at in places.items()
   }
-  batches['train']['origin'] = normaliser.origins(len(places['train']))
+  batches['train']['origin'] = normalizer.origins(len(places['train']))
   people = np.array(windows.meta['subjects'])
   return TargetWindows(
     **batches,
@@ -161,13 +161,13 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
         part: np.bincount(labels[at], minlength=len(classes)).tolist() for part, at in places.items()
       },
       'subjects': {part: np.unique(people[subjects[at]]).tolist() for part, at in places.items()},
-      'normaliser': {'mean': normaliser.mean.tolist(), 'deviation': normaliser.deviation.tolist()},
+      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'position': windows.meta['position'],
     },
   )
 
 
-def unlabelled_windows(
+def unlabeled_windows(
   folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
 ) -> tuple[Batch, Batch]:
   """All windows of a target's train and validation parts, whatever the label budget, without their labels."""
@@ -177,22 +177,22 @@ def unlabelled_windows(
 
 
 def _unthinned(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
-  every = repr(1 - protocol.test_share)
-  return target_windows(folder, target, dataclasses.replace(protocol, labels=every), seed)
+  every = repr(1 - protocol.test_fraction)
+  return target_windows(folder, target, dataclasses.replace(protocol, label_budget=every), seed)
 
 
 def followed_windows(
   folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
 ) -> tuple[Batch, Batch]:
-  """As `unlabelled_windows`, each beside what follows it in its recording, of the same part: `near`; and whose it is, `subject`,
-  `recording` and `start_s`. In the order of `neighbours.by_person`, also to validate on, as batches go from front to back.
+  """As `unlabeled_windows`, each beside what follows it in its recording, of the same part: `near`; and whose it is, `subject`,
+  `recording` and `start_s`. In the order of `neighbors.by_person`, also to validate on, as batches go from front to back.
   """
   whole, archive = _unthinned(folder, target, protocol, seed), store.load(folder / target)
   window_s = config.WINDOW_SAMPLES / RATE_HZ
 
   def part(windows: Batch, places: np.ndarray) -> Batch:
-    near = neighbours.following(archive.recording[places], archive.start_s[places], window_s)
-    order = neighbours.by_person(archive.subject[places], seed=0)
+    near = temporal_pairs.following(archive.recording[places], archive.start_s[places], window_s)
+    order = temporal_pairs.by_person(archive.subject[places], seed=0)
     at = places[order]
     return {
       'signal': windows['signal'][order],

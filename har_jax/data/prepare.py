@@ -9,7 +9,7 @@ import pathlib
 import zipfile
 from collections.abc import Iterator
 
-from har_jax import __version__, results
+from har_jax import __version__, storage
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
@@ -19,8 +19,8 @@ from har_jax.data.source import UNREADABLE, Source
 from har_jax.errors import UserError
 
 _DEPTH = 3  # folders below the one given in which archives are looked for
-_INNER_ZIPS = 8  # zips within a zip that are opened to recognise it; each may be hundreds of megabytes
-_FILES = 2000  # of an extracted folder that are looked at to recognise it
+_INNER_ZIPS = 8  # zips within a zip that are opened to recognize it; each may be hundreds of megabytes
+_FILES = 2000  # of an extracted folder that are looked at to recognize it
 
 
 def prepare(
@@ -57,7 +57,7 @@ def prepare(
       'archive': archive.name,
       'title': archive.title,
       'position': position,
-      'licence': archive.licence,
+      'license': archive.license,
       'source': '' if source is None else source.path.name,
       'checksum': '' if source is None else source.checksum(),
       'code_version': __version__,
@@ -65,7 +65,7 @@ def prepare(
       'dropped': dict(sorted((+dropped).items())),
     },
   )
-  store.save(windows, results.place(str(out)) / archive.name)
+  store.save(windows, storage.place(str(out)) / archive.name)
   return windows
 
 
@@ -74,7 +74,7 @@ def is_prepared(
 ) -> bool:
   """Whether `out` holds this archive's windows of this position and source, by this version of the code."""
   try:
-    meta = store.read_meta(results.place(str(out)) / archive.name)
+    meta = store.read_meta(storage.place(str(out)) / archive.name)
   except UserError:
     return False
   same = meta.get('code_version') == __version__ and meta.get('position') == (
@@ -83,7 +83,7 @@ def is_prepared(
   return same and meta.get('checksum') == Source(source_path).checksum()
 
 
-def recognise(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
+def recognize(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
   """The archives in a folder, as zips or extracted, up to three folders down; each once, zips before folders.
 
   Only lists: of a zip its directory. What is none of ours is passed over, an unreadable zip with a warning.

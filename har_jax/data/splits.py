@@ -32,7 +32,7 @@ def split(
   """Parts by subject or by window, before any label budget.
 
   By subject, no subject is in two parts, and shares are of subjects. By window the parts are stratified; windows
-  overlap by half, so neighbours land in different parts and figures are optimistic. The official split tests on the
+  overlap by half, so neighbors land in different parts and figures are optimistic. The official split tests on the
   subjects given, and draws those to choose by from the others.
 
   Raises UserError: too few subjects; a class that the train part never knows; a class too small to stratify.
@@ -51,8 +51,8 @@ def _by_subject(
 ) -> Split:
   everyone = np.unique(subjects)
   tested = np.empty(0, everyone.dtype) if official is None else np.intersect1d(everyone, official)
-  n_test = len(tested) or max(1, round(protocol.test_share * len(everyone)))
-  n_validation = max(1, round(protocol.validation_share * len(everyone)))
+  n_test = len(tested) or max(1, round(protocol.test_fraction * len(everyone)))
+  n_validation = max(1, round(protocol.validation_fraction * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:
     raise UserError(
       f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window'
@@ -73,9 +73,11 @@ def _by_subject(
 def _by_window(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
   _refuse_small_classes(labels)
   places = np.arange(len(labels))
-  share = protocol.validation_share / (1 - protocol.test_share)
+  share = protocol.validation_fraction / (1 - protocol.test_fraction)
   try:
-    rest, test = train_test_split(places, test_size=protocol.test_share, stratify=labels, random_state=seed)
+    rest, test = train_test_split(
+      places, test_size=protocol.test_fraction, stratify=labels, random_state=seed
+    )
     train, validation = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
   except ValueError as error:
     raise UserError(
@@ -101,7 +103,7 @@ def hold_out(subjects: Int[np.ndarray, 'w'], share: float, *, seed: int) -> Bool
   return np.isin(subjects, np.random.default_rng(seed).permutation(everyone)[:count])
 
 
-def spend(
+def apply_label_budget(
   places: Int[np.ndarray, 'a'], labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
 ) -> Int[np.ndarray, 'b']:
   """The windows of a part whose labels the budget pays for, sorted.
@@ -109,13 +111,15 @@ def spend(
   A share is of all windows, those tested on included, and falls on the train and validation parts alike; as many of
   each class as their numbers say, one at least. A number is for each class of the part; a class with fewer gives all.
   """
-  budget = protocol.label_budget
+  budget = protocol.budget
   rng = np.random.default_rng([seed, 1])  # apart from the draw of the split itself
   kept = []
   for each in np.unique(labels[places]):
     of_class = rng.permutation(places[labels[places] == each])
     wanted = (
-      budget if isinstance(budget, int) else max(1, round(len(of_class) * budget / (1 - protocol.test_share)))
+      budget
+      if isinstance(budget, int)
+      else max(1, round(len(of_class) * budget / (1 - protocol.test_fraction)))
     )
     kept.append(of_class[:wanted])
   return np.sort(np.concatenate(kept))

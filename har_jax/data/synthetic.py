@@ -16,8 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Complex, Float
 
-from har_jax.data.corpora import ACTIVITIES, CORPORA, Corpus
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, Span
+from har_jax.data.synthetic_corpora import ACTIVITIES, CORPORA, Corpus
 from har_jax.errors import UserError
 
 _HARMONICS = 8

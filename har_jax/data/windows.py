@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
-from har_jax import results
+from har_jax import storage
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import ACTIVITIES, RATE_HZ, STEP_SAMPLES, Recording
 from har_jax.data.resample import Piece
 from har_jax.errors import UserError
-from har_jax.results import Place
+from har_jax.storage import Place
 
 FORMAT = 'har_jax windows 1'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
@@ -38,7 +38,7 @@ _SLACK = 1e-3  # of a sample: a span's edge that rounding moved is still that sa
 class Windows:
   """An archive's windows, in the order of its recordings.
 
-  `signals` in m/s² with gravity and rad/s, not normalised. `activity` indexes meta['activities'], `subject`
+  `signals` in m/s² with gravity and rad/s, not normalized. `activity` indexes meta['activities'], `subject`
   indexes meta['subjects']; `recording` counts recordings as read; `start_s` is on the recording's clock.
   """
 
@@ -64,7 +64,7 @@ class Window:
 def cut(
   recording: Recording, pieces: Sequence[Piece], dropped: collections.Counter, *, number: int = 0
 ) -> Iterator[Window]:
-  """Windows that lie within one labelled span and one piece, span after span; `number` is the recording's.
+  """Windows that lie within one labeled span and one piece, span after span; `number` is the recording's.
 
   The first begins with the span, or with the piece where that begins later; each next one 64 samples on.
   Raises UserError where a window holds a value that is not finite.
@@ -143,7 +143,7 @@ def save(windows: Windows, folder: str | Place) -> None:
   folder = _place(folder)
   if folder.exists() and not _is_ours(folder):
     raise UserError(f'{folder} exists and holds no windows: move it away or write elsewhere')
-  if results.is_bucket(folder):
+  if storage.is_bucket(folder):
     return _upload(windows, folder)
   partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
   replaced = folder.with_name(f'.{folder.name}.{os.getpid()}.replaced')
@@ -178,7 +178,7 @@ def _write(windows: Windows, folder: pathlib.Path) -> None:
 
 def _upload(windows: Windows, folder: Place) -> None:
   """Raises UserError where the bucket refuses."""
-  filesystem, root = results.bucket(folder)
+  filesystem, root = storage.bucket(folder)
   try:
     with tempfile.TemporaryDirectory() as written:
       _write(windows, pathlib.Path(written))
@@ -196,9 +196,9 @@ def local(folder: Place) -> pathlib.Path:
   Copies lie under ~/.cache/har_jax (or $XDG_CACHE_HOME), one for each state of a bucket's folder, and are made once.
   Raises UserError where the bucket holds no windows, or the disk not so much.
   """
-  if not results.is_bucket(folder):
+  if not storage.is_bucket(folder):
     return folder
-  filesystem, root = results.bucket(folder)
+  filesystem, root = storage.bucket(folder)
   found = {
     name[len(root) :].lstrip('/'): about
     for name, about in sorted(filesystem.find(root, detail=True).items())

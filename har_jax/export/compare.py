@@ -1,4 +1,4 @@
-"""An export in its own runtime beside the recogniser it was made of.   w windows, y classes."""
+"""An export in its own runtime beside the recognizer it was made of.   w windows, y classes."""
 
 import functools
 import pathlib
@@ -13,8 +13,8 @@ from har_jax.bench import timing
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.export.made import Export
-from har_jax.recognizer import Recognizer
+from har_jax.export.exporter import Export
+from har_jax.inference.recognizer import Recognizer
 from har_jax.train import metrics
 
 _MOST = 4000  # windows to compare on: slow runtimes take milliseconds for each
@@ -22,7 +22,7 @@ _REPEATS = 100
 _STILL = np.zeros((1, WINDOW_SAMPLES, CHANNELS), np.float32)
 
 
-def labelled(
+def labeled(
   folder: str | pathlib.Path, classes: Sequence[Any], subjects: Collection[str] | None = None
 ) -> tuple[Float32[np.ndarray, 'w 128 6'], Int[np.ndarray, 'w']]:
   """Of a windows folder those that show one of `classes`, and each one's place among them; of `subjects` alone where given.
@@ -53,7 +53,7 @@ def measure(
   exports: Sequence[Export],
   windows: tuple[Float32[np.ndarray, 'w 128 6'], Int[np.ndarray, 'w']] | None = None,
 ) -> list[dict[str, Any]]:
-  """A row for each export: size, seconds for one window and, with windows, how far it is from the recogniser.
+  """A row for each export: size, seconds for one window and, with windows, how far it is from the recognizer.
 
   Each window is given alone, as a device gives them. Latencies are of calls from Python, taken in turn.
   """

@@ -16,7 +16,7 @@ from har_jax import config
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import Merged
 
-_SIGNATURE = 'recognise'
+_SIGNATURE = 'recognize'
 
 
 def _build(merged: Merged, precision: str) -> bytes:
@@ -25,7 +25,7 @@ def _build(merged: Merged, precision: str) -> bytes:
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
   window = jax.ShapeDtypeStruct((1, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
-  text = jax.jit(merged.recognise).trace(window).lower(lowering_platforms=('cpu',)).as_text()
+  text = jax.jit(merged.recognize).trace(window).lower(lowering_platforms=('cpu',)).as_text()
   context = ir.Context()
   converter.prepare_mlir_context(context)
   with context, ir.Location.unknown():
@@ -40,8 +40,8 @@ def _start(content: bytes) -> Run:
   from ai_edge_litert.interpreter import Interpreter
 
   interpreter = Interpreter(model_content=content, num_threads=1)
-  recognise = interpreter.get_signature_runner(_SIGNATURE)
-  return lambda signals: recognise(signal=signals)['probabilities']
+  recognize = interpreter.get_signature_runner(_SIGNATURE)
+  return lambda signals: recognize(signal=signals)['probabilities']
 
 
 def _quantized(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A fitted recogniser as one plain model, from windows in physical units to probabilities.
+"""A fitted recognizer as one plain model, from windows in physical units to probabilities.
 
 b windows, n samples, c channels, y classes.
 """
@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float, Float32
 from sklearn.utils.validation import check_is_fitted
 
-from har_jax import config, peft
+from har_jax import config, methods
+from har_jax.inference.recognizer import Recognizer
 from har_jax.model import Classifier
-from har_jax.recognizer import Recognizer
 from har_jax.variables import Variables, nest
 
 # The model leaves both as Flax has them.
@@ -25,7 +25,7 @@ LAYER_NORM_EPSILON, BATCH_NORM_EPSILON = nn.LayerNorm.epsilon, nn.BatchNorm.epsi
 class Merged:
   """Float32 weights in NumPy, adapters folded in, and what comes before and after them.
 
-  Products are float32's, also of a recogniser that was trained in bfloat16.
+  Products are float32's, also of a recognizer that was trained in bfloat16.
   """
 
   variables: Variables
@@ -35,10 +35,10 @@ class Merged:
   scale: Float32[np.ndarray, 'c']  # one over the deviation; zero where rotation is not heeded
   temperature: float
 
-  def recognise(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
+  def recognize(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
     """What every format computes, in JAX."""
-    normalised = (signal - self.mean[None, None]) * self.scale[None, None]
-    logits: Any = Classifier(self.model, len(self.classes)).apply(nest(self.variables), normalised)
+    normalized = (signal - self.mean[None, None]) * self.scale[None, None]
+    logits: Any = Classifier(self.model, len(self.classes)).apply(nest(self.variables), normalized)
     return jax.nn.softmax(logits / self.temperature)
 
 
@@ -48,13 +48,13 @@ def merge(recognizer: Recognizer) -> Merged:
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2
   mean, deviation = (
-    np.repeat(each, axes) for each in (adapter.normaliser.mean, adapter.normaliser.deviation)
+    np.repeat(each, axes) for each in (adapter.normalizer.mean, adapter.normalizer.deviation)
   )
   scale = 1 / deviation
   if not recognizer.has_gyro:
     scale[axes:] = 0.0  # as Recognizer.prepare does
   return Merged(
-    {path: np.asarray(leaf) for path, leaf in peft.merge(recognizer.variables_).items()},
+    {path: np.asarray(leaf) for path, leaf in methods.merge(recognizer.variables_).items()},
     adapter.experiment.model,
     tuple(recognizer.classes_.tolist()),
     mean.astype(np.float32),

@@ -15,7 +15,7 @@ import har_jax
 from har_jax import config
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
-from har_jax.export.onnx_given import IN_FULL, given
+from har_jax.export.onnx_features import IN_FULL, given
 from har_jax.export.onnx_nodes import Nodes
 from har_jax.model.layers import stream_name
 
@@ -28,7 +28,7 @@ def _build(merged: Merged, precision: str) -> bytes:
   import onnx
 
   graph = _Graph(merged)
-  probabilities = graph.head(graph.encoder(graph.normalised('signal')))
+  probabilities = graph.head(graph.encoder(graph.normalized('signal')))
   graph.add('Identity', probabilities, name='probabilities')
   windows = 'windows' if precision == 'float32' else 1
   float32 = onnx.TensorProto.FLOAT
@@ -70,7 +70,7 @@ def _quantized(model: Any) -> Any:
   from onnxruntime import quantization
 
   model = onnx.shape_inference.infer_shapes(model)
-  # Which says that this was done: the quantiser warns otherwise.
+  # Which says that this was done: the quantizer warns otherwise.
   onnx.helper.set_model_props(model, {'onnx.quant.pre_process': 'onnxruntime.quant'})
   with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
     path = pathlib.Path(folder) / 'model.onnx'
@@ -94,10 +94,10 @@ class _Graph(Nodes):
     super().__init__()
     self._merged, self._model = merged, merged.model
 
-  def normalised(self, signal: str) -> str:
+  def normalized(self, signal: str) -> str:
     mean = self.constant('mean', self._merged.mean)
     scale = self.constant('scale', self._merged.scale)
-    return self.add('Mul', self.add('Sub', signal, mean, name='centred'), scale, name='normalised')
+    return self.add('Mul', self.add('Sub', signal, mean, name='centerd'), scale, name='normalized')
 
   def encoder(self, signal: str) -> str:
     """[w, d]: the mean over tokens."""
@@ -108,7 +108,7 @@ class _Graph(Nodes):
       embedded.append(self._dense(module, given(self, module, part, model)))
     tokens = self.joined(embedded, 'encoder/embedded')
     tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/placed')
-    for i in range(model.blocks):
+    for i in range(model.depth):
       tokens = self._block(f'encoder/block_{i}', tokens)
     axis = self.constant('encoder/tokens', np.array([1], np.int64))
     return self.add('ReduceMean', self._norm('encoder/norm', tokens), axis, name='encoder/mean', keepdims=0)
@@ -137,19 +137,21 @@ class _Graph(Nodes):
 
   def _attention(self, module: str, x: str) -> str:
     model = self._model
-    heads, width = model.heads // model.streams, model.width // model.streams
+    num_heads, width = model.num_heads // model.streams, model.width // model.streams
     q, k, v = (
       self.add(
         'Transpose',
         self.reshaped(
-          self._dense(f'{module}/{name}', x), (model.tokens, heads, width // heads), f'{module}/{name}/heads'
+          self._dense(f'{module}/{name}', x),
+          (model.tokens, num_heads, width // num_heads),
+          f'{module}/{name}/heads',
         ),
         name=f'{module}/{name}/by_head',
         perm=[0, 2, 3, 1] if name == 'key' else [0, 2, 1, 3],
       )
       for name in ('query', 'key', 'value')
     )
-    scale = self.constant(f'{module}/scale', np.float32((width // heads) ** -0.5))
+    scale = self.constant(f'{module}/scale', np.float32((width // num_heads) ** -0.5))
     scores = self.add(
       'Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores'
     )

@@ -22,17 +22,17 @@ _LARGEST = 127  # of an int8 code: -128 stays unused, so that codes are symmetri
 
 def _build(merged: Merged, precision: str) -> bytes:
   """For any number of windows a call. int8 here is how kernels are held: they are multiplied in float32."""
-  recognise = merged.recognise if precision == 'float32' else _held_in_int8(merged)
+  recognize = merged.recognize if precision == 'float32' else _held_in_int8(merged)
   shape = jax.export.symbolic_shape(f'windows, {config.WINDOW_SAMPLES}, {config.CHANNELS}')
-  exported = jax.export.export(jax.jit(recognise), platforms=_PLATFORMS)(
+  exported = jax.export.export(jax.jit(recognize), platforms=_PLATFORMS)(
     jax.ShapeDtypeStruct(shape, np.float32)
   )
   return bytes(exported.serialize())
 
 
 def _start(content: bytes) -> Run:
-  recognise = jax.jit(jax.export.deserialize(bytearray(content)).call)
-  return lambda signals: np.asarray(recognise(signals))
+  recognize = jax.jit(jax.export.deserialize(bytearray(content)).call)
+  return lambda signals: np.asarray(recognize(signals))
 
 
 def quantize(
@@ -46,13 +46,13 @@ def quantize(
 def _held_in_int8(merged: Merged) -> Callable[[Array], Array]:
   packed = {path: quantize(leaf) for path, leaf in merged.variables.items() if path.endswith('/kernel')}
 
-  def recognise(signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
+  def recognize(signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
     kernels = {
       path: jnp.asarray(codes).astype(jnp.float32) * scale for path, (codes, scale) in packed.items()
     }
-    return dataclasses.replace(merged, variables=merged.variables | kernels).recognise(signal)
+    return dataclasses.replace(merged, variables=merged.variables | kernels).recognize(signal)
 
-  return recognise
+  return recognize
 
 
 STABLEHLO = Format('stablehlo', 'model.stablehlo', (), ('float32', 'int8'), _build, _start)

@@ -5,7 +5,7 @@
 """
 
 from har_jax.files.adapter import Adapter, attach, load_adapter, make_adapter, save_adapter
-from har_jax.files.base import Base, load_base, make_base, save_base, shipped_base
+from har_jax.files.base import Base, bundled_base, load_base, make_base, save_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
 
@@ -13,6 +13,7 @@ __all__ = [
   'Adapter',
   'Base',
   'attach',
+  'bundled_base',
   'load_adapter',
   'load_base',
   'load_run',
@@ -21,6 +22,5 @@ __all__ = [
   'read_peft',
   'save_adapter',
   'save_base',
-  'shipped_base',
   'write_peft',
 ]

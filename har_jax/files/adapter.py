@@ -13,20 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 
 import har_jax
-from har_jax import config, knobs, results, variables
-from har_jax.data.normalise import Normaliser
+from har_jax import config, config_fields, storage, variables
+from har_jax.data.normalization import Normalizer
 from har_jax.errors import UserError
-from har_jax.files import leaves
+from har_jax.files import safetensors_io
 from har_jax.files.base import Base
-from har_jax.peft import METHODS
-from har_jax.peft.method import in_head
-from har_jax.results import Place
+from har_jax.methods import METHODS
+from har_jax.methods.method import in_head
+from har_jax.storage import Place
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
-FORMAT = 'har_jax adapter 1'
+FORMAT = 'har_jax adapter 2'
 # Of a card, without which no prediction can be made.
-_NEEDED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normaliser')
+_NEEDED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normalizer')
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -41,9 +41,9 @@ class Adapter:
     """Of it the model, the adapters and the precision count."""
     card = self.card
     return config.Experiment(
-      knobs.from_json(config.Model, card['model']),
+      config_fields.from_json(config.Model, card['model']),
       config.Lora(card['rank'], card['alpha'], tuple(card['targets'])),
-      knobs.from_json(config.Precision, card['precision']),
+      config_fields.from_json(config.Precision, card['precision']),
     )
 
   @property
@@ -53,9 +53,9 @@ class Adapter:
     return Classify(experiment.model, len(self.card['classes']), experiment.precision)
 
   @property
-  def normaliser(self) -> Normaliser:
-    mean, deviation = (np.array(self.card['normaliser'][name]) for name in ('mean', 'deviation'))
-    return Normaliser(mean, deviation)
+  def normalizer(self) -> Normalizer:
+    mean, deviation = (np.array(self.card['normalizer'][name]) for name in ('mean', 'deviation'))
+    return Normalizer(mean, deviation)
 
   def __repr__(self) -> str:
     return f'Adapter({self.card["method"]}, {", ".join(map(str, self.card["classes"]))})'
@@ -66,7 +66,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
 
   These are pairs and their scales, the head, its statistics, and every other leaf that the method trains. Packed kernels are
   left out: they are packed again as the adapter is attached. `base` may be None for a method that starts without.
-  Of the card method, rank, alpha, targets, model, precision, classes and normaliser must be given; temperature is 1 unless it is.
+  Of the card method, rank, alpha, targets, model, precision, classes and normalizer must be given; temperature is 1 unless it is.
   Raises UserError: an entry that is missing, variables that are not the method's, a method that wants a base and has none.
   """
   if missing := [name for name in _NEEDED if name not in card]:
@@ -88,9 +88,9 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   }
   filled = {
     'format': FORMAT,
-    'checksum': leaves.checksum(kept),
+    'checksum': safetensors_io.checksum(kept),
     'har_jax': har_jax.__version__,
-    **leaves.INPUT,
+    **safetensors_io.INPUT,
   }
   return Adapter(kept, adapter.card | filled)
 
@@ -118,12 +118,12 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
 
 def save_adapter(folder: str | Place, adapter: Adapter) -> None:
   """Writes it, all of it or none, beside what the folder holds. Raises UserError where it cannot be written."""
-  leaves.write(results.place(str(folder)), 'adapter', adapter.variables, adapter.card)
+  safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card)
 
 
 def load_adapter(folder: str | Place) -> Adapter:
   """Raises UserError where there is none, and where its leaves are not those that its card says."""
-  return Adapter(*leaves.read(results.place(str(folder)), 'adapter', FORMAT))
+  return Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT))
 
 
 def refuse_other_base(base: Base | None, adapter: Adapter) -> None:

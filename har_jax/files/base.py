@@ -9,18 +9,18 @@ import jax
 import jax.numpy as jnp
 
 import har_jax
-from har_jax import config, knobs, results, variables
+from har_jax import config, config_fields, storage, variables
 from har_jax.data.archives import ARCHIVES
 from har_jax.errors import UserError
-from har_jax.files import leaves
-from har_jax.peft import unpack
-from har_jax.peft.qlora import pack
-from har_jax.results import Place
+from har_jax.files import safetensors_io
+from har_jax.methods import unpack
+from har_jax.methods.qlora import pack
+from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.objective import Classify, Contrast, Objective, Reconstruct
+from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct
 from har_jax.variables import Variables
 
-FORMAT = 'har_jax base 1'
+FORMAT = 'har_jax base 2'
 _SHIPPED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'motionsense'
 _NORMALISATION = (
   'each data set by its own learning part: of each sensor one mean and one deviation, over its three axes'
@@ -41,7 +41,7 @@ class Base:
   @property
   def model(self) -> config.Model:
     """The model that it is the encoder of. What pretraining does not decide, the head, is the default's."""
-    return knobs.from_json(config.Model, self.card['model'])
+    return config_fields.from_json(config.Model, self.card['model'])
 
   @property
   def precision(self) -> config.Precision:
@@ -57,22 +57,22 @@ class Base:
 def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   """A base of any variables that have an encoder among them; the others are left out.
 
-  Of the card `model` must be given, as `knobs.to_json` says it; `dtype`, `sources`, `normalisation` and `pretraining` may be.
+  Of the card `model` must be given, as `knobs.to_json` says it; `dtype`, `sources`, `normalization` and `pretraining` may be.
   Checksum, format and version are filled in. Raises UserError where the encoder is not the model's, leaf by leaf.
   """
   encoder, _ = variables.split(held, lambda path: path.startswith('params/encoder/'))
-  model = knobs.from_json(config.Model, dict(card['model']))
+  model = config_fields.from_json(config.Model, dict(card['model']))
   whole = jax.eval_shape(Classify(model, 2).init, jax.random.key(0))
   expected, _ = variables.split(whole, lambda path: path.startswith('params/encoder/'))
   if lines := variables.difference(expected, encoder):
     raise UserError(f"these are not the leaves of the card's model:\n{lines}")
   filled = {
     'format': FORMAT,
-    'checksum': leaves.checksum(encoder),
+    'checksum': safetensors_io.checksum(encoder),
     'har_jax': har_jax.__version__,
-    **leaves.INPUT,
+    **safetensors_io.INPUT,
   }
-  rule = {'dtype': 'float32', 'normalisation': _NORMALISATION}
+  rule = {'dtype': 'float32', 'normalization': _NORMALISATION}
   return Base({path: jnp.asarray(leaf) for path, leaf in encoder.items()}, {**rule, **card, **filled})
 
 
@@ -91,7 +91,7 @@ def save_base(
       base.variables
     )  # not doubly: a product of two floats is the same everywhere, so the checksum is
     base = make_base(unpack(written), base.card)
-  leaves.write(results.place(str(folder)), 'base', written, base.card)
+  safetensors_io.write(storage.place(str(folder)), 'base', written, base.card)
   return base
 
 
@@ -100,9 +100,9 @@ def load_base(folder: str | Place) -> Base:
 
   Raises UserError where there is neither, and where a base's leaves are not those that its card says.
   """
-  place = results.place(str(folder))
+  place = storage.place(str(folder))
   if (place / 'base.json').exists():
-    return Base(*leaves.read(place, 'base', FORMAT))
+    return Base(*safetensors_io.read(place, 'base', FORMAT))
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)
   raise UserError(
@@ -111,13 +111,13 @@ def load_base(folder: str | Place) -> Base:
   )
 
 
-def shipped_base() -> Base:
-  """The base that comes with the package, pretrained on MotionSense alone: its licence allows that, others' do not."""
+def bundled_base() -> Base:
+  """The base that comes with the package, pretrained on MotionSense alone: its license allows that, others' do not."""
   return load_base(str(_SHIPPED))
 
 
 def _of_pretraining(folder: Place) -> Base:
-  done = results.read(folder / 'pretrained.json')
+  done = storage.read(folder / 'pretrained.json')
   if not {'identity', 'step', 'history'} <= done.keys():
     raise UserError(f'{folder / "pretrained.json"} does not say what was pretrained; pretrain again')
   identity, step = done['identity'], done['step']
@@ -127,13 +127,13 @@ def _of_pretraining(folder: Place) -> Base:
   while 'from' in first:  # what it went on from
     first = first['from']
     sources = first['windows'] | sources
-  model = knobs.from_json(config.Model, identity.get('model', first['model']))
+  model = config_fields.from_json(config.Model, identity.get('model', first['model']))
   (last,) = (entry for entry in done['history'] if entry['step'] == step)
   if 'classes' in identity:
     objective: Objective = Classify(model, len(identity['classes']))
     told |= {'validation_macro_f1': last['macro_f1'], 'classes': identity['classes']}
   else:
-    objective = Contrast(model) if 'contrast' in identity else Reconstruct(model)
+    objective = Contrastive(model) if 'contrast' in identity else Reconstruct(model)
     told |= {'validation_loss': last['loss']}
   whole = Checkpoints(folder / 'checkpoints').variables(
     step, jax.eval_shape(objective.init, jax.random.key(0))
@@ -142,7 +142,7 @@ def _of_pretraining(folder: Place) -> Base:
     'model': first['model'],
     'dtype': first['dtype'],
     'sources': [
-      {'archive': name, 'licence': ARCHIVES[name].licence if name in ARCHIVES else 'unknown'}
+      {'archive': name, 'license': ARCHIVES[name].license if name in ARCHIVES else 'unknown'}
       | {'checksum': windows['checksum'], 'windows': windows['windows']}
       for name, windows in sources.items()
     ],

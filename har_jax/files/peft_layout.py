@@ -1,4 +1,4 @@
-"""Adapters as Hugging Face's peft lays them out, for the PyTorch model of `har_jax.bench.peers`.
+"""Adapters as Hugging Face's peft lays them out, for the PyTorch model of `har_jax.bench.pytorch_baseline`.
 
 <folder>/adapter_model.safetensors   base_model.model.blocks.0.query.lora_A.weight [r, i], ...lora_B.weight [o, r], the head
 <folder>/adapter_config.json         peft's own
@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import results
+from har_jax import storage
 from har_jax.errors import UserError
-from har_jax.files import leaves
+from har_jax.files import safetensors_io
 from har_jax.files.adapter import FORMAT, Adapter, expected, make_adapter, refuse_other_base
 from har_jax.files.base import Base
-from har_jax.peft.method import in_head
-from har_jax.results import Place
+from har_jax.methods.method import in_head
+from har_jax.storage import Place
 from har_jax.variables import Variables
 
 _PREFIX = 'base_model.model.'
@@ -68,11 +68,11 @@ def write_peft(folder: str | Place, adapter: Adapter) -> None:
     'modules_to_save': ['head'],
   }
   contents = {
-    'adapter_model.safetensors': leaves.to_bytes(tensors),
-    'adapter_config.json': leaves.to_text(peft_config),
-    'har_jax.json': leaves.to_text(card),
+    'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
+    'adapter_config.json': safetensors_io.to_text(peft_config),
+    'har_jax.json': safetensors_io.to_text(card),
   }
-  leaves.write_files(results.place(str(folder)), contents)
+  safetensors_io.write_files(storage.place(str(folder)), contents)
 
 
 def read_peft(folder: str | Place, base: Base) -> Adapter:
@@ -80,17 +80,17 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
 
   Raises UserError: a file that is missing, a card of another base, tensors that are not this adapter's, by name.
   """
-  place = results.place(str(folder))
-  card = leaves.read_card(place / 'har_jax.json', FORMAT)
+  place = storage.place(str(folder))
+  card = safetensors_io.read_card(place / 'har_jax.json', FORMAT)
   described = Adapter({}, card)
   refuse_other_base(base, described)
-  peft_config = results.read(place / 'adapter_config.json')
+  peft_config = storage.read(place / 'adapter_config.json')
   given = {'rank': peft_config.get('r'), 'alpha': peft_config.get('lora_alpha')}
   if other := [name for name, value in given.items() if value != card[name]]:
     told = ', '.join(f'{name} {given[name]}, and har_jax.json {card[name]}' for name in other)
     raise UserError(f'{place}: adapter_config.json says {told}')
   shapes = expected(described.objective, card['method'], described.experiment.lora)
-  tensors = leaves.from_file(place / 'adapter_model.safetensors')
+  tensors = safetensors_io.from_file(place / 'adapter_model.safetensors')
   wanted = {_key(path): path for path in _listed(shapes)}
   found = {key for key in tensors if not key.endswith(f'.{_COUNTER}')}
   if wrong := sorted(found ^ wanted.keys()):

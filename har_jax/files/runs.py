@@ -1,13 +1,13 @@
-"""The adapter of a run of `har_jax.lodo` that is done."""
+"""The adapter of a run of `har_jax.experiments` that is done."""
 
 import jax
 
-from har_jax import config, knobs, results
+from har_jax import config, config_fields, results, storage
 from har_jax.errors import UserError
 from har_jax.files.adapter import Adapter, make_adapter
 from har_jax.files.base import Base, load_base
-from har_jax.peft import METHODS
-from har_jax.results import Place
+from har_jax.methods import METHODS
+from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
 
@@ -18,12 +18,12 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   The base is what it started from, of <out>/<target>, unless given; a method without pretraining has none. The windows are not needed.
   Raises UserError where the file is no result, or where base or checkpoint are missing.
   """
-  path = results.place(str(result))
-  told = results.read(path)
+  path = storage.place(str(result))
+  told = storage.read(path)
   if told.get('format') != results.FORMAT:
     raise UserError(f"{path} is no result of a run; give a run's seed<k>.json")
   identity, data, seed = told['identity'], told['data'], told['identity']['seed']
-  experiment = knobs.from_json(config.Experiment, identity['experiment'])
+  experiment = config_fields.from_json(config.Experiment, identity['experiment'])
   method = METHODS[identity['method']]
   if not method.pretrained:
     base = None
@@ -49,24 +49,24 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     'model': identity['experiment']['model'],
     'precision': identity['experiment']['precision'],
     'classes': data['classes'],
-    'normaliser': data['normaliser'],
+    'normalizer': data['normalizer'],
     'metrics': {
       'validation': {name: chosen[name] for name in ('macro_f1', 'accuracy')},
       'test': {name: told['test'][name] for name in ('macro_f1', 'accuracy')},
     },
     'split': {'by': data['split'], 'windows': data['windows']},
     'training': {
-      'seed': seed,
+      'random_state': seed,
       'step': told['step'],
       'target': identity['target'],
-      'shifts': experiment.protocol.test_shifts,
+      'tta_shifts': experiment.protocol.tta_shifts,
     },
   }
   return base, make_adapter(base, adapted | trained, card)
 
 
 def _started_from(result: Place, protocol: config.Protocol, seed: int) -> Place:
-  """The folder of the last stage of pretraining, as `har_jax.lodo` lays them out."""
+  """The folder of the last stage of pretraining, as `har_jax.experiments` lays them out."""
   of_target = result.parents[3]
   if protocol.stages:
     return of_target / protocol.stages[-1] / protocol.split / f'seed{seed}'

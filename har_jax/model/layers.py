@@ -45,19 +45,21 @@ class Dense(nn.Module):
 class Attention(nn.Module):
   """Multi-head attention over tokens.   Source: arXiv:1706.03762, section 3.2."""
 
-  heads: int
+  num_heads: int
   precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
     width = x.shape[-1]
     q, k, v = (
-      Dense(width, self.precision, name=name)(x).reshape(*x.shape[:-1], self.heads, width // self.heads)
+      Dense(width, self.precision, name=name)(x).reshape(
+        *x.shape[:-1], self.num_heads, width // self.num_heads
+      )
       for name in ('query', 'key', 'value')
     )
     dtype = self.precision.dtype
     q, k, v = (each.astype(dtype) for each in (q, k, v))
-    scores = jnp.einsum('bthk,bshk->bhts', q, k).astype(jnp.float32) * (width // self.heads) ** -0.5
+    scores = jnp.einsum('bthk,bshk->bhts', q, k).astype(jnp.float32) * (width // self.num_heads) ** -0.5
     mixed = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores).astype(dtype), v)
     return Dense(width, self.precision, name='output')(mixed.reshape(x.shape))
 
@@ -65,8 +67,8 @@ class Attention(nn.Module):
 class Block(nn.Module):
   """A pre-norm Transformer block; with two streams, each half of the width has an attention of its own."""
 
-  ffn: int
-  heads: int
+  mlp_dim: int
+  num_heads: int
   streams: int
   precision: config.Precision = config.Precision()
 
@@ -74,13 +76,13 @@ class Block(nn.Module):
   def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
     halves = jnp.split(nn.LayerNorm(name='norm_attention')(x), self.streams, axis=-1)
     attended = [
-      Attention(self.heads // self.streams, self.precision, name=stream_name('attention', i, self.streams))(
-        half
-      )
+      Attention(
+        self.num_heads // self.streams, self.precision, name=stream_name('attention', i, self.streams)
+      )(half)
       for i, half in enumerate(halves)
     ]
     x = x + jnp.concatenate(attended, axis=-1)
-    hidden = Dense(self.ffn, self.precision, name='up')(nn.LayerNorm(name='norm_ffn')(x))
+    hidden = Dense(self.mlp_dim, self.precision, name='up')(nn.LayerNorm(name='norm_ffn')(x))
     return x + Dense(x.shape[-1], self.precision, name='down')(nn.gelu(hidden))
 
 

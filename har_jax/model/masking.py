@@ -18,13 +18,13 @@ def draw_mask(
   return visible, mask.at[jnp.arange(batch)[:, None], visible].set(False)
 
 
-def take(tokens: Float[Array, 'b t d'], places: Int[Array, 'b v']) -> Float[Array, 'b v d']:
+def gather_tokens(tokens: Float[Array, 'b t d'], indices: Int[Array, 'b v']) -> Float[Array, 'b v d']:
   """Each window's tokens at its own places."""
-  return jnp.take_along_axis(tokens, places[:, :, None], axis=1)
+  return jnp.take_along_axis(tokens, indices[:, :, None], axis=1)
 
 
-def put(
-  filler: Float[Array, 'b t d'], tokens: Float[Array, 'b v d'], places: Int[Array, 'b v']
+def scatter_tokens(
+  filler: Float[Array, 'b t d'], tokens: Float[Array, 'b v d'], indices: Int[Array, 'b v']
 ) -> Float[Array, 'b t d']:
   """The filler with each window's tokens written at its own places."""
-  return filler.at[jnp.arange(len(places))[:, None], places].set(tokens)
+  return filler.at[jnp.arange(len(indices))[:, None], indices].set(tokens)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from har_jax import config
 from har_jax.model import masking
 from har_jax.model.layers import Block, Dense, stream_name
-from har_jax.model.tokens import given, values_wanted
+from har_jax.model.tokens import patch_features, target_dim
 
 _POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as in BERT and MAE
 _EMBEDDED = 128  # numbers of a window's point, as in SimCLR
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
     start = nn.initializers.normal(_POSITION_DEVIATION)
     embedded = [
       Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(
-        given(part, model)
+        patch_features(part, model)
       )
       for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
     ]
@@ -43,9 +43,9 @@ class Encoder(nn.Module):
     )
     mask_token = self.param('mask_token', start, (model.width // model.streams,))
     if visible is not None:
-      tokens = masking.take(tokens, visible)
-    for i in range(model.blocks):
-      tokens = Block(model.ffn, model.heads, model.streams, self.precision, name=f'block_{i}')(tokens)
+      tokens = masking.gather_tokens(tokens, visible)
+    for i in range(model.depth):
+      tokens = Block(model.mlp_dim, model.num_heads, model.streams, self.precision, name=f'block_{i}')(tokens)
     return nn.LayerNorm(name='norm')(tokens), jnp.tile(mask_token, model.streams)
 
 
@@ -62,12 +62,12 @@ class Decoder(nn.Module):
     model = self.model
     filler = jnp.broadcast_to(mask_token[None, None], (len(tokens), model.tokens, model.width))
     start = nn.initializers.normal(_POSITION_DEVIATION)
-    tokens = masking.put(filler, tokens, visible) + self.param(
+    tokens = masking.scatter_tokens(filler, tokens, visible) + self.param(
       'positions', start, (1, model.tokens, model.width)
     )
-    for i in range(model.decoder_blocks):
-      tokens = Block(model.ffn, model.heads, model.streams, self.precision, name=f'block_{i}')(tokens)
-    return Dense(values_wanted(model), self.precision, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))
+    for i in range(model.decoder_depth):
+      tokens = Block(model.mlp_dim, model.num_heads, model.streams, self.precision, name=f'block_{i}')(tokens)
+    return Dense(target_dim(model), self.precision, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))
 
 
 class Autoencoder(nn.Module):
@@ -83,10 +83,10 @@ class Autoencoder(nn.Module):
 
 
 def reconstruction_error(
-  reconstructed: Float[Array, 'b t q'], wanted: Float[Array, 'b t q'], mask: Bool[Array, 'b t']
+  reconstructed: Float[Array, 'b t q'], reconstruction_target: Float[Array, 'b t q'], mask: Bool[Array, 'b t']
 ) -> Float[Array, 'b']:
   """Mean squared error over each window's hidden patches (mask True), and over no others."""
-  errors = jnp.mean(jnp.square(reconstructed - wanted), axis=-1)
+  errors = jnp.mean(jnp.square(reconstructed - reconstruction_target), axis=-1)
   return jnp.sum(errors * mask, axis=-1) / jnp.sum(mask, axis=-1)
 
 
@@ -139,7 +139,7 @@ class Classifier(nn.Module):
     return self.classify(self.features(signal), training=training, counts=counts)
 
 
-class Embedder(nn.Module):
+class ProjectionModel(nn.Module):
   """Windows to points on a sphere, for contrasting alone: the encoder, the mean over its tokens, two dense layers."""
 
   model: config.Model

@@ -4,7 +4,7 @@ Bytes come in, and the float weight lives and dies in the core's memory (VMEM): 
 and, innermost, over tiles of rows. A tile's codes do not depend on the rows, so they are fetched once, decoded at the
 first tile of rows and kept in scratch for the others.
 
-A byte holds two neighbours of a row, and vector registers do not weave lanes. The matrix unit does: bytes times a
+A byte holds two neighbors of a row, and vector registers do not weave lanes. The matrix unit does: bytes times a
 matrix of ones and zeros puts each byte in two columns, exactly, as bfloat16 holds whole numbers up to 256. That costs
 as much as 256 rows of x. Even and odd columns as two products, woven by XLA, would copy all of the result three times.
 """

@@ -3,7 +3,7 @@
 import shlex
 from typing import Any
 
-from har_jax import config, knobs
+from har_jax import config, config_fields
 from har_jax.report.groups import Group
 
 
@@ -34,7 +34,7 @@ def flags_of(experiment: dict[str, Any]) -> list[str]:
   choices = []
   for name, preset in config.PRESETS.items():
     named = [] if name == 'base' else [f'--preset={name}']
-    choices.append(named + _differing(config.filled(experiment), config.filled(knobs.to_json(preset()))))
+    choices.append(named + _differing(experiment, config_fields.to_json(preset())))
   return min(choices, key=len)
 
 

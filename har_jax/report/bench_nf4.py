@@ -25,7 +25,7 @@ def markdown(bench: dict[str, Any]) -> str:
         table(bench['steps'], _STEP),
         '## A model in memory (Table IV)',
         'Megabytes (2²⁰ bytes) of live arrays, as the device reports them. Buffers: BatchNorm statistics here; in the paper '
-        'also dequantised copies, which here are temporary. Published: frozen / trainable / buffers.',
+        'also dequantized copies, which here are temporary. Published: frozen / trainable / buffers.',
         table(bench['memory'], _MEMORY),
       ]
     )

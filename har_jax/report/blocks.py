@@ -38,7 +38,7 @@ class Table:
   kind: ClassVar[str] = 'table'
   caption: str
   rows: Sequence[Mapping[str, Any]]
-  heads: int = 1
+  num_heads: int = 1
 
   @property
   def columns(self) -> list[str]:

@@ -14,7 +14,7 @@ def caption(group: Group, own: dict[str, Any], *, beside: bool) -> list[str]:
     told = '; '.join(f'{name} {families.short(value)}' for name, value in own.items())
     lines.append(f'Not the only experiment of this split and label budget; what sets this one apart: {told}.')
   lines += [
-    f'Labels: {_labels(protocol["labels"])}. Normalised on {_NORMALISED[protocol["normalise"]]}. '
+    f'Labels: {_labels(protocol["label_budget"])}. Normalized on {_NORMALISED[protocol["normalize"]]}. '
     f'Classes: {protocol["classes"]}.',
     *(_of_target(group, target) for target in group.targets),
     _model(group),
@@ -34,8 +34,7 @@ _SPLIT = {
   'subject': 'Split by subject: nobody is in two parts.',
   'official': 'Split by subject, tested on those that the archive itself sets apart: nobody is in two parts.',
   'window': (
-    'Split by window, so optimistic: neighbouring windows overlap by half and land on both sides of the '
-    'split.'
+    'Split by window, so optimistic: neighboring windows overlap by half and land on both sides of the split.'
   ),
 }
 _FIGURES = (
@@ -56,7 +55,7 @@ def _of_target(group: Group, target: str) -> str:
   return (
     f'{target} ({", ".join(sorted({data["position"] for data in told}))}): '
     f'{span((len(data["classes"]) for data in told), "{}")} classes; '
-    f'{span((data["windows"]["train"] for data in told), "{:,}")} labelled windows to train and '
+    f'{span((data["windows"]["train"] for data in told), "{:,}")} labeled windows to train and '
     f'{span((data["windows"]["validation"] for data in told), "{:,}")} to validate on; tested on '
     f'{span((data["windows"]["test"] for data in told), "{:,}")} windows of '
     f'{span((len(data["subjects"]["test"]) for data in told), "{}")} subjects; '
@@ -72,12 +71,12 @@ def _model(group: Group) -> str:
   more = ''.join(
     f', then {steps:,} steps {what}'
     for steps, what in (
-      (protocol['unlabelled_steps'], 'on the target’s own train part, labels unseen'),
+      (protocol['continued_pretraining_steps'], 'on the target’s own train part, labels unseen'),
       (
-        protocol['contrast_steps'],
+        protocol['contrastive_steps'],
         'that tell what follows a window in its recording from other recordings’ windows',
       ),
-      (protocol['source_label_steps'], 'that tell its sources’ activities apart by their labels'),
+      (protocol['supervised_pretraining_steps'], 'that tell its sources’ activities apart by their labels'),
     )
     if steps
   )
@@ -87,9 +86,7 @@ def _model(group: Group) -> str:
     else ''
   )
   shifted = (
-    f' Tested on {protocol["test_shifts"]} shifts of a window, averaged.'
-    if protocol['test_shifts'] > 1
-    else ''
+    f' Tested on {protocol["tta_shifts"]} shifts of a window, averaged.' if protocol['tta_shifts'] > 1 else ''
   )
   return f'{told}. Pretraining: {_length(group, "pretrain")}{more}. Fine-tuning: {_length(group, "finetune")}{again}.{shifted}'
 

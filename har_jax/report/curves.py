@@ -45,7 +45,9 @@ def labels(results: Sequence[Result], *, beside: bool) -> Part:
   return Part(
     'labels',
     'Label budget',
-    [*parts, *_tables(sweeps.table7(results, beside=beside))] if parts else _missing('protocol.labels', '7'),
+    [*parts, *_tables(sweeps.table7(results, beside=beside))]
+    if parts
+    else _missing('protocol.label_budget', '7'),
   )
 
 
@@ -63,7 +65,7 @@ def _missing(knob: str, table: str) -> list[Any]:
 
 def _tables(found: Sequence[section.Section]) -> list[Any]:
   return [
-    Fold(each.title, [Note(each.caption), Table(each.title, each.rows, heads=2), Notes(each.footnotes)])
+    Fold(each.title, [Note(each.caption), Table(each.title, each.rows, num_heads=2), Notes(each.footnotes)])
     for each in found
     if each.rows
   ]
@@ -103,7 +105,7 @@ def _over_first(line: figures.Line) -> figures.Line:
 
 def _of_labels(family: Family, target: str, name: str, *, beside: bool) -> list[str]:
   drawings = []
-  for kind, x in ((float, 'labelled share'), (int, 'labels a class')):
+  for kind, x in ((float, 'labeled share'), (int, 'labels a class')):
     members = [group for group in family.members if isinstance(group.budget, kind)]
     for key, y in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
       lines = _lines(members, target, lambda group: group.budget, lambda run, key=key: run['test'][key])  # type: ignore[misc]
@@ -160,13 +162,13 @@ def _drawn(lines: Sequence[figures.Line], name: str, target: str, x: str, y: str
 
 def _is_theirs(target: str) -> bool:
   """Whether Tables VI and VII are of this target or of its people's other recordings."""
-  return published.LOOKALIKES.get(target, (target, ''))[0] == published.SWEPT
+  return published.SAME_RECORDINGS.get(target, (target, ''))[0] == published.SWEPT
 
 
 def _told(family: Family, *, beside: bool) -> str:
   said = [_THEIRS] if beside and any(map(_is_theirs, family.targets)) else []
   for target in family.targets if said else []:
-    if difference := published.LOOKALIKES.get(target, ('', ''))[1]:
+    if difference := published.SAME_RECORDINGS.get(target, ('', ''))[1]:
       said.append(f'{difference[0].upper()}{difference[1:]}.')
   seeds = sorted({len(by_seed) for group in family.members for by_seed in group.runs.values()})
   said.append(f'n = {section.span(seeds)} seeds.')

@@ -8,8 +8,8 @@ from typing import Any
 from har_jax.report import groups
 from har_jax.report.groups import Group
 
-SPLIT = ('protocol.split', 'protocol.normalise')  # the paper's split comes with its normalisation
-LABELS = ('protocol.labels',)
+SPLIT = ('protocol.split', 'protocol.normalize')  # the paper's split comes with its normalization
+LABELS = ('protocol.label_budget',)
 RANK = ('lora.rank',)
 ROTATION = ('finetune.rotation',)
 _COMPARED = ('full', 'lora', 'qlora')  # what the paper compares
@@ -39,7 +39,7 @@ class Family:
     """Split and label budget, as far as they are the same throughout."""
     protocol = self.members[0].experiment['protocol']
     told = [] if 'protocol.split' in self.free else [by_split(protocol['split'])]
-    told += [] if 'protocol.labels' in self.free else [f'labels {protocol["labels"]}']
+    told += [] if 'protocol.label_budget' in self.free else [f'labels {protocol["label_budget"]}']
     return ', '.join(told)
 
   def caption(self) -> list[str]:
@@ -73,7 +73,7 @@ class Family:
     return [each for each in self.members if swept or target in each.targets]
 
   def knob(self, members: Sequence[Group]) -> str:
-    """'labels 0.1, 0.05', 'rank 8' or 'split window, normalise dataset': what is free, as these have it."""
+    """'labels 0.1, 0.05', 'rank 8' or 'split window, normalize dataset': what is free, as these have it."""
     told = [
       f'{name.rpartition(".")[2]} {_listed(list(dict.fromkeys(_entry(each.experiment, name) for each in members)))}'
       for name in self.free
@@ -94,7 +94,7 @@ def families(found: Sequence[dict[str, Any]], free: tuple[str, ...] = ()) -> lis
     else:
       home.append(each)
   firsts = [members[0] for members in gathered]
-  hidden = {*free, 'protocol.split', 'protocol.labels'}  # the title has these
+  hidden = {*free, 'protocol.split', 'protocol.label_budget'}  # the title has these
   return [
     Family(
       members,
@@ -137,7 +137,7 @@ def _peers(own: Group, firsts: Sequence[Group], free: tuple[str, ...]) -> list[G
 
   def key(each: Group) -> list[str]:
     protocol = each.experiment['protocol']
-    return [protocol[name] for name in ('split', 'labels') if f'protocol.{name}' not in free]
+    return [protocol[name] for name in ('split', 'label_budget') if f'protocol.{name}' not in free]
 
   return [each for each in firsts if key(each) == key(own)]
 
@@ -180,7 +180,7 @@ def model(told: dict[str, Any]) -> str:
   streams = ', the two sensors embedded apart' if told.get('streams', 1) == 2 else ''
   described = ' with descriptors' if told.get('descriptors') else ''
   return (
-    f'{told["blocks"]} blocks of width {told["width"]}, feed-forward {told["ffn"]}, patches of '
+    f'{told["blocks"]} blocks of width {told["width"]}, feed-forward {told["mlp_dim"]}, patches of '
     f'{told["patch"]} samples{described}{streams}, head {", ".join(map(str, told["head"]))}'
   )
 

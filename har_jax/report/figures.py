@@ -1,6 +1,6 @@
 """Pictures of results as SVG, for a page light or dark. The same results give the same text. Needs no JAX; needs matplotlib.
 
-Colours are of Okabe and Ito's palette, told apart by colour-blind readers too, and each has a marker of its own.
+Colors are of Okabe and Ito's palette, told apart by color-blind readers too, and each has a marker of its own.
 `name` begins every id within an SVG.
 """
 
@@ -25,7 +25,7 @@ _BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY = (
   '#e69f00',
   '#56b4e9',
 )
-# Method → colour and marker. Of the palette those that have three times the contrast of white and of near-black.
+# Method → color and marker. Of the palette those that have three times the contrast of white and of near-black.
 _METHODS = {
   'full': (_BLUE, 'o'),
   'lora': (_VERMILION, 's'),
@@ -73,12 +73,12 @@ def learning_curves(runs: Mapping[str, Mapping[int, Result]], name: str, *, targ
   def draw(figure: Any) -> None:
     panel = figure.subplots()
     for method, by_seed in runs.items():
-      colour, marker = style(method)
+      color, marker = style(method)
       for run in by_seed.values():
         history = run['validation']
         steps, scores = [each['step'] for each in history], [each['macro_f1'] for each in history]
-        panel.plot(steps, scores, color=colour, linewidth=0.7, alpha=0.45)
-      panel.plot(*_mean_curve(list(by_seed.values())), color=colour, marker=marker, label=method)
+        panel.plot(steps, scores, color=color, linewidth=0.7, alpha=0.45)
+      panel.plot(*_mean_curve(list(by_seed.values())), color=color, marker=marker, label=method)
     panel.set(xlabel='step', ylabel='macro-F1, validation', title=target)
     _legend(figure, len(runs))
 
@@ -122,10 +122,10 @@ def pareto(points: Sequence[Point], name: str, *, cost: str) -> str:
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     panel.xaxis.set_minor_formatter(NullFormatter())
     for point in points:
-      colour, marker = style(point.method)
-      face = colour if is_best(point, points) else 'none'
-      panel.errorbar(point.cost, point.score, point.deviation, color=colour, elinewidth=0.7, alpha=0.5)
-      panel.plot(point.cost, point.score, marker=marker, color=colour, markerfacecolor=face)
+      color, marker = style(point.method)
+      face = color if is_best(point, points) else 'none'
+      panel.errorbar(point.cost, point.score, point.deviation, color=color, elinewidth=0.7, alpha=0.5)
+      panel.plot(point.cost, point.score, marker=marker, color=color, markerfacecolor=face)
     ends = []
     for target in targets:
       along = sorted((point.cost, point.score) for point in points if point.target == target)
@@ -192,13 +192,13 @@ def sweep(
   def draw(figure: Any) -> None:
     panel = figure.subplots()
     for line in lines:
-      colour, marker = style(line.method)
+      color, marker = style(line.method)
       dashed = {'linestyle': '--', 'markerfacecolor': 'none'} if line.deviation is None else {}
-      panel.plot(line.x, line.y, color=colour, marker=marker, label=line.label, **dashed)
+      panel.plot(line.x, line.y, color=color, marker=marker, label=line.label, **dashed)
       if line.deviation is not None and any(line.deviation):
-        centre, deviation = np.array(line.y), np.array(line.deviation)
+        center, deviation = np.array(line.y), np.array(line.deviation)
         panel.fill_between(
-          line.x, centre - deviation, centre + deviation, color=colour, alpha=0.18, linewidth=0
+          line.x, center - deviation, center + deviation, color=color, alpha=0.18, linewidth=0
         )
     if logarithmic:
       panel.set_xscale('log')
@@ -225,7 +225,7 @@ def _apart(ticks: Sequence[float | int], *, logarithmic: bool) -> list[str]:
 
 
 def embedding(picture: dict[str, Any], when: str, name: str) -> str:
-  """Windows in the plane, `before` or `after` adaptation, a colour and marker a class."""
+  """Windows in the plane, `before` or `after` adaptation, a color and marker a class."""
   every = thinned(picture)
   labels = np.array(picture['label'][::every])
   places = np.array(picture[when][::every], dtype=float)
@@ -262,10 +262,10 @@ def thinned(picture: dict[str, Any]) -> int:
   return max(1, math.ceil(len(picture['label']) / _MOST))
 
 
-def reconstruction(window: dict[str, Any], patch: int, name: str) -> str:
+def reconstruction(window: dict[str, Any], patch_size: int, name: str) -> str:
   """A window's six channels, and within the hidden tokens, which are shaded, what the model made of the rest."""
   signal = np.array(window['signal'], dtype=float)
-  hidden = np.repeat(np.array(window['hidden'], dtype=bool), patch)
+  hidden = np.repeat(np.array(window['hidden'], dtype=bool), patch_size)
   guessed = np.where(hidden[:, None], np.array(window['reconstructed'], dtype=float), np.nan)
   error = float(np.nanmean((guessed - signal) ** 2)) if hidden.any() else 0.0
   of = ', '.join(window[name] for name in ('dataset', 'activity') if name in window)
@@ -274,10 +274,12 @@ def reconstruction(window: dict[str, Any], patch: int, name: str) -> str:
     panels = figure.subplots(len(CHANNELS), 1, sharex=True)
     for channel, panel in enumerate(panels):
       for token in np.flatnonzero(window['hidden']):
-        panel.axvspan(token * patch - 0.5, (token + 1) * patch - 0.5, color=INK, alpha=0.1, linewidth=0)
+        panel.axvspan(
+          token * patch_size - 0.5, (token + 1) * patch_size - 0.5, color=INK, alpha=0.1, linewidth=0
+        )
       (true,) = panel.plot(signal[:, channel], color=INK, linewidth=0.8)
       (made,) = panel.plot(guessed[:, channel], color=_VERMILION, linewidth=1.6, linestyle=(0, (3, 1)))
-      panel.set_ylabel(CHANNELS[channel], rotation=0, ha='right', va='center')
+      panel.set_ylabel(CHANNELS[channel], rotation_std_deg=0, ha='right', va='center')
       panel.locator_params(axis='y', nbins=3)
     panels[-1].set_xlabel('sample')
     panels[0].set_title(of)
@@ -298,15 +300,15 @@ def deviation(values: Sequence[float | int]) -> float:
 
 
 def style(method: str) -> tuple[str, str]:
-  """A method's colour and marker; of a method not known here, one by its name."""
+  """A method's color and marker; of a method not known here, one by its name."""
   return _METHODS.get(method) or _OTHERS[sum(method.encode()) % len(_OTHERS)]
 
 
 def _handle(method: str) -> Any:
   from matplotlib.lines import Line2D
 
-  colour, marker = style(method)
-  return Line2D([], [], color=colour, marker=marker, linestyle='none', label=method)
+  color, marker = style(method)
+  return Line2D([], [], color=color, marker=marker, linestyle='none', label=method)
 
 
 def _legend(figure: Any, columns: int, handles: Sequence[Any] | None = None) -> None:

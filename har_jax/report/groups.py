@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from har_jax import config, results
+from har_jax import results
 from har_jax.errors import UserError
 
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
@@ -44,7 +44,7 @@ class Group:
   @property
   def budget(self) -> float | int:
     """A share of all windows (float), or labels a class (int)."""
-    number, per_class, _ = self.experiment['protocol']['labels'].partition('/class')
+    number, per_class, _ = self.experiment['protocol']['label_budget'].partition('/class')
     return int(number) if per_class else float(number)
 
   def of_target(self, target: str) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def group(found: Sequence[dict[str, Any]]) -> list[Group]:
   groups: list[Group] = []
   for result in found:
     identity = result['identity']
-    experiment = config.filled(identity['experiment'])
+    experiment = identity['experiment']
     home = next((each for each in groups if each._takes(identity, experiment)), None)
     if home is None:
       home = Group(experiment, {}, {}, {})

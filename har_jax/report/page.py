@@ -64,7 +64,7 @@ def html(
     _differences(sections),
     _sections('leakage', 'What a split by window gives away', sweeps.leakage(kept)),
     _sections('pretraining', 'What pretraining is worth', sweeps.pretraining(results)),
-    _sections('rotation', 'What turned windows are worth', sweeps.rotation(results)),
+    _sections('rotation', 'What turned windows are worth', sweeps.rotation_std_deg(results)),
     _sections('seconds', 'Seconds of training', paper.table5(kept, beside=beside)),
     *experiment.parts(sections),
     curves.ranks(results, beside=beside),
@@ -87,7 +87,7 @@ def headline(results: Sequence[Result]) -> str:
   (drawn,) = experiment.costs(group, 'headline', ('megabytes held',))
   return drawn.replace(
     '<svg ', '<svg style="background: white" ', 1
-  )  # a file has no page whose colours it could take
+  )  # a file has no page whose colors it could take
 
 
 # --- the head
@@ -96,7 +96,7 @@ def headline(results: Sequence[Result]) -> str:
 def _facts(results: Sequence[Result]) -> dict[str, Any]:
   budgets: dict[str, dict[str, None]] = {}
   for each in groups.group(results):
-    labels = each.experiment['protocol']['labels']
+    labels = each.experiment['protocol']['label_budget']
     budgets.setdefault(families.by_split(each.split), {})[labels] = None
   return {
     'source': published.SOURCE.partition(',')[0],
@@ -152,7 +152,7 @@ def _sections(name: str, title: str, found: Sequence[Plain]) -> Part:
 
 
 def _of_section(each: Plain) -> list[Any]:
-  table = [Table(each.title, each.rows, heads=2)] if each.rows else []
+  table = [Table(each.title, each.rows, num_heads=2)] if each.rows else []
   return (
     [Note(each.caption), *table, Notes(each.footnotes)] if each.caption else [*table, Notes(each.footnotes)]
   )
@@ -198,7 +198,7 @@ def _table(number: int, section: Section) -> Part:
     section.title,
     [
       Notes([*shown, *section.footnotes]),
-      Table(f'{section.title}: mean ± sample standard deviation over seeds.', section.wide, heads=2),
+      Table(f'{section.title}: mean ± sample standard deviation over seeds.', section.wide, num_heads=2),
       Fold('How these were run and measured', [Notes(details)]),
       Fold('Parameters and memory', [Table(tables.MEMORY_CAPTION, section.memory)]),
     ],

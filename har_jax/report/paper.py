@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from har_jax import config, knobs
+from har_jax import config, config_fields
 from har_jax.errors import UserError
 from har_jax.report import families, provenance, published, section, significance, sweeps, tables
 from har_jax.report.groups import Group
@@ -92,8 +92,12 @@ _REMARK = (
 
 
 def _precision(results: Sequence[Result]) -> str:
-  knobs = results[0]['identity']['experiment'].get('precision', {})
-  return f' Precision: {", ".join(f"{name} {value}" for name, value in knobs.items())}.' if knobs else ''
+  config_fields = results[0]['identity']['experiment'].get('precision', {})
+  return (
+    f' Precision: {", ".join(f"{name} {value}" for name, value in config_fields.items())}.'
+    if config_fields
+    else ''
+  )
 
 
 _PARTS = {'frozen': 'frozen', 'trainable': 'trainable', 'buffers': 'statistics', 'optimizer': 'optimizer'}
@@ -159,7 +163,7 @@ def _methods(results: Sequence[Result]) -> list[str]:
 
 def _foreign(model: dict[str, Any], lora: dict[str, Any] | None) -> str:
   """What to say where published counts are of another model; '' where they are of the same."""
-  theirs = knobs.to_json(config.PRESETS['paper']())
+  theirs = config_fields.to_json(config.PRESETS['paper']())
   same = model == theirs['model'] and (lora is None or lora == theirs['lora'])
   return '' if same else f'{_THEIR_MODEL}; these results are of another model or other adapters'
 
@@ -204,7 +208,7 @@ def _seconds_row(group: Group, target: str, method: str, notes: Footnotes, *, be
   row = {'target': target, 'method': method, 'seeds': f'n={len(runs)}' if runs else 'not run'}
   row['training, s'] = spread([run['seconds']['training'] for run in runs.values()], ',.1f')
   row['÷ full'] = spread_of(ratios, len(runs), '.2f')
-  name, difference = published.LOOKALIKES.get(target, (target, ''))
+  name, difference = published.SAME_RECORDINGS.get(target, (target, ''))
   theirs = published.TABLE_V.get(name, {}) if beside else {}
   if method not in theirs:
     return row | {'published s': NONE, 'published ÷ full': NONE}
@@ -247,6 +251,6 @@ TABLES: dict[str, Callable[[Sequence[Result], bool], str]] = {
   '7': _rendered(sweeps.table7),
   'leakage': lambda results, beside: section.markdown(sweeps.leakage(results)),
   'pretraining': lambda results, beside: section.markdown(sweeps.pretraining(results)),
-  'rotation': lambda results, beside: section.markdown(sweeps.rotation(results)),
+  'rotation': lambda results, beside: section.markdown(sweeps.rotation_std_deg(results)),
   'statistics': lambda results, beside: section.markdown(significance.sections(results)),
 }

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import results
+from har_jax import storage
 from har_jax.errors import UserError
 from har_jax.report import figures
 from har_jax.report.blocks import Commands, Gallery, Note, Part
-from har_jax.results import Place
+from har_jax.storage import Place
 
 Picture = dict[str, Any]
 
@@ -39,7 +39,7 @@ def embedded(found: Sequence[Picture], folder: str) -> Part:
       [
         Gallery(
           f'Test windows of {picture["target"]} as the encoder sees them, in the plane by t-SNE: as pretrained, and after '
-          f'adaptation by {picture["method"]}, seed {picture["seed"]}, split by {picture["split"]}. Colours and markers are '
+          f'adaptation by {picture["method"]}, seed {picture["seed"]}, split by {picture["split"]}. Colors and markers are '
           f'the true classes; directions and distances between far groups mean nothing.{_fewer(picture)}',
           [figures.embedding(picture, when, f'embeddings-{number}-{when}') for when in ('before', 'after')],
         )
@@ -65,7 +65,7 @@ def reconstructed(found: Sequence[Picture], folder: str) -> Part:
       [
         Gallery(
           f'Windows and what the autoencoder pretrained for {picture["target"]} made of the tokens that were hidden from it '
-          f'(shaded; {picture["patch"]} samples each). Normalised units: one is a standard deviation of the dataset. '
+          f'(shaded; {picture["patch"]} samples each). Normalized units: one is a standard deviation of the dataset. '
           f'{min(_WINDOWS, len(picture["windows"]))} of {len(picture["windows"])} windows.',
           [
             figures.reconstruction(window, picture['patch'], f'reconstructions-{number}-{place}')
@@ -116,7 +116,7 @@ def _reconstruction(path: Place) -> Picture:
 
 
 def _read(path: Place, form: dict[str, Any]) -> Picture:
-  picture = results.read(path)
+  picture = storage.read(path)
   given, known = picture.get('format'), form['format']
   _refuse_unless(path, given == known, f'its format is {given!r}; this report reads {known!r}')
   lacking = [name for name in form if name not in picture]

@@ -4,8 +4,6 @@ import collections
 from collections.abc import Sequence
 from typing import Any
 
-from har_jax import config
-
 
 def machines(found: Sequence[dict[str, Any]]) -> str:
   """The devices that results were made on, with counts where there are several."""
@@ -50,8 +48,8 @@ def spent(results: Sequence[dict[str, Any]]) -> str:
   continued = {
     (result['identity']['target'], stage, result['seconds'][stage])
     for result in results
-    for stage in config.STAGES
-    if stage in result['seconds']
+    for stage in result['seconds']
+    if stage not in ('training', 'pretraining')
   }
   total = sum(seconds for *_, seconds in [*pretraining, *continued])
   return (

@@ -68,7 +68,7 @@ TABLE_VI: dict[int, tuple[float, float]] = {
   64: (0.9649, 1049),
 }
 
-# share of all windows that is labelled → accuracy of full fine-tuning, of LoRA. The ratio that it prints is that of the
+# share of all windows that is labeled → accuracy of full fine-tuning, of LoRA. The ratio that it prints is that of the
 # two but for the last digit.
 TABLE_VII: dict[str, tuple[float, float]] = {
   '0.7': (0.9676, 0.9528),
@@ -79,7 +79,7 @@ TABLE_VII: dict[str, tuple[float, float]] = {
 }
 
 # Ours → theirs, with what sets them apart.
-LOOKALIKES = {
+SAME_RECORDINGS = {
   'hapt': (
     'ucihar',
     "published for UCI HAR; HAPT holds the same recordings, but its windows are not UCI HAR v1's windows",

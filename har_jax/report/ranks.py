@@ -27,7 +27,7 @@ class Ranks:
   targets: tuple[str, ...]
   friedman_p: float | None  # None where all methods tie in every block
   critical_difference: float  # of two mean ranks, Nemenyi's at .05
-  cliques: tuple[tuple[str, ...], ...]  # neighbours not told apart; of two or more, none within another
+  cliques: tuple[tuple[str, ...], ...]  # neighbors not told apart; of two or more, none within another
 
 
 def ranks(group: Group) -> Ranks:

@@ -19,7 +19,7 @@ _AXES = {
   'batch': 'windows of a batch',
   'runs': 'runs side by side',
 }
-# Step → its name, colour (of Okabe and Ito's palette, told apart by colour-blind readers too), and marker (on paper).
+# Step → its name, color (of Okabe and Ito's palette, told apart by color-blind readers too), and marker (on paper).
 _STEPS = {'lora': ('LoRA', '#0072b2', 'o'), 'pretraining': ('pretraining', '#d55e00', 's')}
 
 
@@ -78,7 +78,7 @@ def _described(experiment: dict[str, Any]) -> str:
   """What stays the same where it is not what varies."""
   model = experiment['model']
   return (
-    f'Unless varied: width {model["width"]}, feed-forward {model["ffn"]}, patches of {model["patch"]} samples, {model["blocks"]} blocks, '
+    f'Unless varied: width {model["width"]}, feed-forward {model["mlp_dim"]}, patches of {model["patch"]} samples, {model["blocks"]} blocks, '
     f'batch {experiment["finetune"]["batch"]} for LoRA and {experiment["pretrain"]["batch"]} for pretraining, '
     f'{experiment["precision"]["dtype"]}.'
   )
@@ -119,8 +119,8 @@ def figure(bench: dict[str, Any]) -> Any:
   panels[0].set_ylabel('milliseconds a window')
   steps = [name for name in _STEPS if any(row['step'] == name for row in rows)]
   handles = [
-    Line2D([], [], color=colour, marker=marker, markersize=5, label=f'{name}, median and quartiles')
-    for name, colour, marker in (_STEPS[step] for step in steps)
+    Line2D([], [], color=color, marker=marker, markersize=5, label=f'{name}, median and quartiles')
+    for name, color, marker in (_STEPS[step] for step in steps)
   ]
   handles.append(
     Line2D(
@@ -137,16 +137,16 @@ def _draw(panel: Any, rows: Sequence[Row], dimension: str) -> None:
   panel.set_xscale('log')
   panel.set_yscale('log')
   ticks = sorted({row['size'] for row in rows if row['dimension'] == dimension})
-  for step, (_, colour, marker) in _STEPS.items():
+  for step, (_, color, marker) in _STEPS.items():
     if not (along := _along(rows, step, dimension)):
       continue
     sizes = np.array([row['size'] for row in along])
     times = np.array([row['ms_window'] for row in along])
     low, high = np.array([row['ms_window_quartiles'] for row in along]).T
     operations = np.array([row['operations_window'] for row in along])
-    panel.plot(sizes, times[0] * operations / operations[0], '--', color=colour, linewidth=1, alpha=0.8)
+    panel.plot(sizes, times[0] * operations / operations[0], '--', color=color, linewidth=1, alpha=0.8)
     panel.errorbar(
-      sizes, times, [times - low, high - times], color=colour, marker=marker, markersize=5, capsize=3
+      sizes, times, [times - low, high - times], color=color, marker=marker, markersize=5, capsize=3
     )
   panel.set_xlabel(_AXES[dimension])
   panel.set_xticks(ticks, labels=[str(size) for size in ticks])

@@ -86,7 +86,9 @@ def _difference(each: Comparison, notes: Footnotes) -> Row:
 def _same_people(group: Group) -> list[str]:
   """Pooled, two forms of one recording would count its people twice."""
   both = [
-    (ours, theirs) for ours, (theirs, _) in published.LOOKALIKES.items() if {ours, theirs} <= {*group.targets}
+    (ours, theirs)
+    for ours, (theirs, _) in published.SAME_RECORDINGS.items()
+    if {ours, theirs} <= {*group.targets}
   ]
   return [
     f'{one} and {other} hold the same people, who count twice where targets are pooled.'

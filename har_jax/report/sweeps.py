@@ -71,7 +71,7 @@ def _labels(family: Family, *, beside: bool) -> Section:
 
 def _labels_row(group: Group, target: str, methods: Sequence[str], notes: Footnotes, *, beside: bool) -> Row:
   runs = {method: group.runs.get((target, method), {}) for method in methods}
-  row = {'target': target, 'labels': group.experiment['protocol']['labels']}
+  row = {'target': target, 'labels': group.experiment['protocol']['label_budget']}
   row['seeds'] = _seeds([len(by_seed) for by_seed in runs.values() if by_seed])
   for key, name in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
     for method, by_seed in runs.items():
@@ -100,7 +100,7 @@ def _ratios(group: Group, target: str, key: str) -> list[float]:
 
 
 def leakage(results: Sequence[Result]) -> list[Section]:
-  """By window beside by subject, everything else equal but the normalisation: the points that neighbouring windows give away."""
+  """By window beside by subject, everything else equal but the normalization: the points that neighboring windows give away."""
   title = 'What a split by window gives away'
   pairs = _pairs(results, families.SPLIT, lambda each: each.split == 'window')
   if not pairs:
@@ -116,9 +116,9 @@ def _leak(title: str, family: Family, leaky: Group, strict: Group) -> Section:
       rows.append(_beside(target, method, by_window, by_subject, _LEAK))
   compared = Family([leaky, strict], family.free, family.apart)
   said = [
-    f'{families.by_split(leaky.split).capitalize()}, normalised on {_normalised(leaky)}, against '
-    f'{families.by_split(strict.split)}, normalised on {_normalised(strict)}; the same model and seeds.',
-    'Windows overlap by half, so by window a test window has neighbours among those trained on.',
+    f'{families.by_split(leaky.split).capitalize()}, normalized on {_normalized(leaky)}, against '
+    f'{families.by_split(strict.split)}, normalized on {_normalized(strict)}; the same model and seeds.',
+    'Windows overlap by half, so by window a test window has neighbors among those trained on.',
     _SPREAD,
     'The gap is the mean over seeds that both have.',
   ]
@@ -128,9 +128,9 @@ def _leak(title: str, family: Family, leaky: Group, strict: Group) -> Section:
 _LEAK = ('by window, macro-F1', 'by subject, macro-F1', 'window − subject, points')
 
 
-def _normalised(group: Group) -> str:
+def _normalized(group: Group) -> str:
   own = {'train': 'the train part', 'dataset': 'the whole dataset'}
-  return own[group.experiment['protocol']['normalise']]
+  return own[group.experiment['protocol']['normalize']]
 
 
 def pretraining(results: Sequence[Result]) -> list[Section]:
@@ -148,7 +148,7 @@ def _worth(title: str, family: Family) -> Section:
   for target in family.targets:
     for group in family.shown(target):
       scratch = [run['test']['macro_f1'] for run in group.runs.get((target, 'scratch'), {}).values()]
-      row = {'target': target, 'labels': group.experiment['protocol']['labels']}
+      row = {'target': target, 'labels': group.experiment['protocol']['label_budget']}
       row |= {'seeds': _seeds([len(scratch)]), 'scratch, macro-F1': spread(scratch, '.3f')}
       for method in compared:
         points = _points(group, target, method, 'scratch')
@@ -172,7 +172,7 @@ def _less(method: str) -> str:
 def _mean_worth(group: Group, targets: Sequence[str], methods: Sequence[str]) -> Row:
   row = {
     'target': 'mean of targets',
-    'labels': group.experiment['protocol']['labels'],
+    'labels': group.experiment['protocol']['label_budget'],
     'seeds': '',
     'scratch, macro-F1': '',
   }
@@ -184,7 +184,7 @@ def _mean_worth(group: Group, targets: Sequence[str], methods: Sequence[str]) ->
   return row
 
 
-def rotation(results: Sequence[Result]) -> list[Section]:
+def rotation_std_deg(results: Sequence[Result]) -> list[Section]:
   """Windows turned in fine-tuning beside windows as they are, everything else equal."""
   title = 'What turned windows are worth'
   pairs = _pairs(results, families.ROTATION, _degrees)
@@ -288,7 +288,7 @@ def _seeds(counts: Sequence[int]) -> str:
 
 def _published(target: str, notes: Footnotes) -> tuple[bool, str]:
   """Whether Tables VI and VII are of this target, and the mark of what sets it apart."""
-  theirs, difference = published.LOOKALIKES.get(target, (target, ''))
+  theirs, difference = published.SAME_RECORDINGS.get(target, (target, ''))
   if theirs != published.SWEPT:
     return False, ''
   return True, notes.mark(_BY_WINDOW, difference)

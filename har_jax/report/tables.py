@@ -84,7 +84,7 @@ def _section(group: Group, number: int, grouped: Sequence[Group], *, beside: boo
     other for other in grouped if (other.split, repr(other.budget)) == (group.split, repr(group.budget))
   ]
   figures, footnotes = _figures(group, beside=beside and group.budget == published.LABELS)
-  labels = group.experiment['protocol']['labels']
+  labels = group.experiment['protocol']['label_budget']
   return Section(
     group=group,
     title=f'Table {number}. {families.by_split(group.split).capitalize()}, labels {labels}',
@@ -121,7 +121,7 @@ def _figures(group: Group, *, beside: bool) -> tuple[list[Row], list[str]]:
 
 
 def _published(target: str, method: str) -> tuple[tuple[float, ...] | None, str]:
-  theirs, footnote = published.LOOKALIKES.get(target, (target, ''))
+  theirs, footnote = published.SAME_RECORDINGS.get(target, (target, ''))
   found = published.TABLE_II.get(theirs, {}).get(method)
   return found, footnote if found else ''
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from har_jax.report import scaling
 
-INK = '#010203'  # stands for the colour of the page's text, whatever that is: currentColor in the SVG
+INK = '#010203'  # stands for the color of the page's text, whatever that is: currentColor in the SVG
 SIZE = (4.4, 3.2)  # inches; small, since a phone shows a figure no wider, and its text must not shrink there
 
 _STYLE: Any = {

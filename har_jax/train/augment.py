@@ -6,7 +6,7 @@ from jax.scipy.spatial.transform import Rotation
 from jaxtyping import Array, Float
 
 
-def roll(signal: Float[Array, 'b n c'], key: jax.Array) -> Float[Array, 'b n c']:
+def circular_shift(signal: Float[Array, 'b n c'], key: jax.Array) -> Float[Array, 'b n c']:
   """Each window from a sample of its own on, drawn at random, its end joined to its start.
 
   What it holds stays the same, posture and pace, and where in the window a step falls says nothing any more.
@@ -23,7 +23,7 @@ def rotate(
   """Each window as a device would have recorded it that was worn turned, both sensors alike.
 
   The turn is drawn anew for each window: about each axis by a normal angle of this deviation.
-  `origin`: what the axes of each triad read at nought, since signals come normalised.
+  `origin`: what the axes of each triad read at nought, since signals come normalized.
   """
   turns = Rotation.from_rotvec(jnp.radians(degrees) * jax.random.normal(key, (len(signal), 3))).as_matrix()
   triads = signal.reshape(*signal.shape[:2], 2, 3) - origin[:, None, :, None]

@@ -13,9 +13,9 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 from orbax.checkpoint.path import atomicity
 
-from har_jax import results, variables
+from har_jax import storage, variables
 from har_jax.errors import UserError
-from har_jax.results import Place
+from har_jax.storage import Place
 from har_jax.train.step import State
 from har_jax.variables import Variables
 
@@ -46,7 +46,7 @@ class Checkpoints:
 
   def __init__(self, folder: Place):
     self.folder = folder
-    in_bucket = results.is_bucket(folder)
+    in_bucket = storage.is_bucket(folder)
     options = ocp.CheckpointManagerOptions(
       preservation_policy=_NEWEST_AND_BEST,
       best_fn=_score,  # or Orbax keeps no scores to tell the best by
@@ -115,7 +115,7 @@ class Checkpoints:
 
   def _refuse_full_disk(self, state: State) -> None:
     """Before Orbax starts: its writers' own threads each print a traceback, hundreds of them, when space runs out."""
-    if results.is_bucket(self.folder):
+    if storage.is_bucket(self.folder):
       return
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     if (free := shutil.disk_usage(self.folder).free) < _ROOM * size:

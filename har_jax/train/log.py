@@ -10,8 +10,8 @@ import time
 import tensorboardX
 import tqdm
 
-from har_jax import results
-from har_jax.results import Place
+from har_jax import storage
+from har_jax.storage import Place
 
 _LINES = 100  # about so many of the training loss, however long the run
 
@@ -34,8 +34,8 @@ class Log:
     progress: bool,
     silent: bool = False,
   ):
-    self._bucket = folder if results.is_bucket(folder) and not silent else None
-    self._scratch = tempfile.TemporaryDirectory() if results.is_bucket(folder) else None
+    self._bucket = folder if storage.is_bucket(folder) and not silent else None
+    self._scratch = tempfile.TemporaryDirectory() if storage.is_bucket(folder) else None
     self._folder = folder if self._scratch is None else pathlib.Path(self._scratch.name)
     self._path = pathlib.Path(os.devnull) if silent else self._folder / 'log.jsonl'
     if self._bucket is not None and (self._bucket / 'log.jsonl').exists():

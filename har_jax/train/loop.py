@@ -15,7 +15,7 @@ from har_jax import config
 from har_jax.data import batches as data_batches
 from har_jax.data.batches import Batch
 from har_jax.errors import Stopped, UserError
-from har_jax.results import Place
+from har_jax.storage import Place
 from har_jax.train import mesh, optimizer
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.log import Log
@@ -60,7 +60,7 @@ def count_steps(training: config.Training, windows: int) -> int:
   return min(steps, training.max_steps) if training.max_steps else steps
 
 
-def steps_at_once(batch: int) -> int:
+def steps_per_call(batch: int) -> int:
   """Steps that one program takes, of so many windows each."""
   return max(1, min(_STEPS_AT_ONCE, _WINDOWS_AT_ONCE // batch))
 
@@ -84,24 +84,24 @@ def train(
   `stop` is asked after every few steps, equally often by each process; where it says yes, to all, the runs are saved and
   Stopped raised. Raises UserError where a loss is not finite, naming the step, and where the devices do not divide the batch.
   """
-  devices = mesh.over_all_devices()
-  mesh.refuse_uneven(training.batch, devices, flag=f'{objective.part}_batch')
+  devices = mesh.data_mesh()
+  mesh.check_divisible(training.batch, devices, flag=f'{objective.part}_batch')
   transform = optimizer.build(training, pretrained=pretrained)
-  sittings = [_Sitting(run, training, transform, objective.together) for run in runs]
-  if unfinished := [sitting for sitting in sittings if sitting.goes_on()]:
-    for sitting in unfinished:
-      sitting.open_log(progress=progress)
+  active_runs = [_ActiveRun(run, training, transform, objective.together) for run in runs]
+  if unfinished := [active_run for active_run in active_runs if active_run.is_active()]:
+    for active_run in unfinished:
+      active_run.open_log(progress=progress)
     try:
-      _side_by_side(objective, unfinished, training, pretrained=pretrained, devices=devices, stop=stop)
+      _train_together(objective, unfinished, training, pretrained=pretrained, devices=devices, stop=stop)
     finally:
-      for sitting in unfinished:
-        sitting.log.close()
-  return [sitting.end() for sitting in sittings]
+      for active_run in unfinished:
+        active_run.log.close()
+  return [active_run.end() for active_run in active_runs]
 
 
-def _side_by_side(
+def _train_together(
   objective: Objective,
-  sittings: Sequence['_Sitting'],
+  active_runs: Sequence['_ActiveRun'],
   training: config.Training,
   *,
   pretrained: bool,
@@ -109,40 +109,48 @@ def _side_by_side(
   stop: Callable[[], bool],
 ) -> None:
   """Takes every sitting to its end."""
-  size = len(sittings)
-  frozen, own = _share([sitting.run.frozen for sitting in sittings])
+  size = len(active_runs)
+  frozen, per_run_paths = _share([active_run.run.frozen for active_run in active_runs])
   take = compiled_steps(
-    objective, training, pretrained=pretrained, mesh=devices, own=own if size > 1 else None
+    objective,
+    training,
+    pretrained=pretrained,
+    mesh=devices,
+    per_run_paths=per_run_paths if size > 1 else None,
   )
-  state, frozen = mesh.replicate((_stack([sitting.start for sitting in sittings]), frozen), devices)
-  keys = _stack([jax.random.key(sitting.run.seed) for sitting in sittings])
-  steps = _stack([np.int32(sitting.steps) for sitting in sittings])
-  at_once = steps_at_once(training.batch)
-  while going := [sitting for sitting in sittings if sitting.goes_on()]:
-    count = min(at_once, *(sitting.steps_to_validation() for sitting in going))
-    drawn = [_beside([sitting.draw() for sitting in sittings]) for _ in range(count)]
+  state, frozen = mesh.replicate((_stack([active_run.start for active_run in active_runs]), frozen), devices)
+  keys = _stack([jax.random.key(active_run.run.seed) for active_run in active_runs])
+  steps = _stack([np.int32(active_run.steps) for active_run in active_runs])
+  at_once = steps_per_call(training.batch)
+  while still_active := [active_run for active_run in active_runs if active_run.is_active()]:
+    count = min(at_once, *(active_run.steps_to_validation() for active_run in still_active))
+    drawn = [_stack_batches([active_run.next_batch() for active_run in active_runs]) for _ in range(count)]
     batches = mesh.split(data_batches.stack(drawn, at_once), devices, axis=1 if size == 1 else 2)
     state, losses = take(state, frozen, batches, keys, steps, np.int32(count))
-    for sitting, of_sitting in zip(sittings, np.asarray(losses)[:count].reshape(count, size).T, strict=True):
-      if sitting in going:
-        sitting.took(of_sitting.tolist())
+    for active_run, of_run in zip(
+      active_runs, np.asarray(losses)[:count].reshape(count, size).T, strict=True
+    ):
+      if active_run in still_active:
+        active_run.record_losses(of_run.tolist())
     stopping = stop()
-    for number, sitting in enumerate(sittings):
-      if sitting not in going or not (stopping or sitting.is_due()):
+    for number, active_run in enumerate(active_runs):
+      if active_run not in still_active or not (stopping or active_run.is_due()):
         continue
-      its_state = _part(state, number, size)
-      if sitting.is_due():
-        its_frozen = {path: leaf[number] if path in own else leaf for path, leaf in frozen.items()}
+      its_state = _unstack(state, number, size)
+      if active_run.is_due():
+        its_frozen = {path: leaf[number] if path in per_run_paths else leaf for path, leaf in frozen.items()}
         variables = its_state.trainable | its_state.statistics | its_frozen
-        sitting.validated(its_state, evaluate(objective, variables, sitting.run.validation))
+        active_run.record_validation(its_state, evaluate(objective, variables, active_run.run.validation))
       else:
-        sitting.save(its_state)
+        active_run.save(its_state)
     if stopping:
-      told = [f'{sitting.run.title}: stopped and saved at step {sitting.done}' for sitting in going]
+      told = [
+        f'{active_run.run.title}: stopped and saved at step {active_run.done}' for active_run in still_active
+      ]
       raise Stopped('; '.join(told))
 
 
-class _Sitting:
+class _ActiveRun:
   """One run while it trains: where it starts, its batches, what it has done so far and where that is told."""
 
   log: Log
@@ -153,7 +161,7 @@ class _Sitting:
     run.folder.mkdir(parents=True, exist_ok=True)
     self.run, self._batch, self._patience = run, training.batch, training.patience
     self.steps = count_steps(training, len(run.windows['signal']))
-    self._due = {math.ceil(self.steps * (i + 1) / training.evaluations) for i in range(training.evaluations)}
+    self._due = {math.ceil(self.steps * (i + 1) / training.num_evals) for i in range(training.num_evals)}
     self._batches = data_batches.training_batches(
       run.windows,
       batch=training.batch,
@@ -182,22 +190,22 @@ class _Sitting:
       resumed=self.done,
       batch=self._batch,
       progress=progress,
-      silent=not mesh.leads(),
+      silent=not mesh.is_main_process(),
     )
 
-  def goes_on(self) -> bool:
+  def is_active(self) -> bool:
     return self.done < self.steps and not _is_out_of_patience(self._history, self._patience)
 
   def steps_to_validation(self) -> int:
     return min(due for due in self._due if due > self.done) - self.done
 
-  def draw(self) -> Batch:
+  def next_batch(self) -> Batch:
     """The next batch. A run that has ended before those beside it goes along with its last, and none looks at it."""
-    if self.goes_on():
+    if self.is_active():
       self._drawn = next(self._batches)
     return self._drawn
 
-  def took(self, losses: Sequence[float]) -> None:
+  def record_losses(self, losses: Sequence[float]) -> None:
     for loss in losses:
       self.done += 1
       self.log.step(self.done, _finite(loss, self.done, self.run.title))
@@ -205,7 +213,7 @@ class _Sitting:
   def is_due(self) -> bool:
     return self.done in self._due
 
-  def validated(self, state: State, measured: dict[str, float]) -> None:
+  def record_validation(self, state: State, measured: dict[str, float]) -> None:
     self._history.append({'step': self.done, **measured, 'seconds': self._seconds()})
     self.log.validation(self.done, measured)
     self.save(state, measured['score'])
@@ -231,11 +239,11 @@ def _stack(trees: Sequence[Any]) -> Any:
   return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *trees)
 
 
-def _beside(batches: Sequence[Batch]) -> Batch:
+def _stack_batches(batches: Sequence[Batch]) -> Batch:
   return batches[0] if len(batches) == 1 else data_batches.stack(batches, len(batches))
 
 
-def _part(tree: Any, number: int, runs: int) -> Any:
+def _unstack(tree: Any, number: int, runs: int) -> Any:
   """What `_stack` was given at a place."""
   return tree if runs == 1 else jax.tree.map(lambda leaf: leaf[number], tree)
 
@@ -243,12 +251,12 @@ def _part(tree: Any, number: int, runs: int) -> Any:
 def _share(frozen: Sequence[Variables]) -> tuple[Variables, frozenset[str]]:
   """Variables that are equal in all runs, once, and the others stacked; and the paths of these."""
   first = frozen[0]
-  own = frozenset(
+  per_run_paths = frozenset(
     path for path in first if not all(np.array_equal(first[path], other[path]) for other in frozen[1:])
   )
   return {
-    path: _stack([each[path] for each in frozen]) if path in own else first[path] for path in first
-  }, own
+    path: _stack([each[path] for each in frozen]) if path in per_run_paths else first[path] for path in first
+  }, per_run_paths
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:
@@ -256,17 +264,17 @@ def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict
   return objective.score(predict(objective, variables, windows), windows)
 
 
-def predict(objective: Objective, variables: Variables, windows: Batch, *, shifts: int = 1) -> np.ndarray:
+def predict(objective: Objective, variables: Variables, windows: Batch, *, tta_shifts: int = 1) -> np.ndarray:
   """Predictions in the windows' order, all of them in each process.
 
   Of several `shifts` the mean: of each window as it is, and moved on by so many parts of a token, its end joined to its start,
   so that tokens begin elsewhere.
   """
-  if shifts > 1:
-    moves = [round(part * objective.model.patch / shifts) for part in range(shifts)]
+  if tta_shifts > 1:
+    moves = [round(part * objective.model.patch_size / tta_shifts) for part in range(tta_shifts)]
     moved = [windows | {'signal': np.roll(windows['signal'], move, axis=1)} for move in moves]
     return np.mean([predict(objective, variables, each) for each in moved], axis=0)
-  devices = mesh.over_all_devices()
+  devices = mesh.data_mesh()
   compiled, key = compiled_predict(objective, devices), jax.random.key(0)
   variables = mesh.replicate(variables, devices)
   size = mesh.next_multiple(EVALUATION_BATCH, devices)

@@ -19,14 +19,14 @@ from har_jax.errors import UserError
 from har_jax.variables import Variables
 
 
-def over_all_devices() -> Mesh | None:
+def data_mesh() -> Mesh | None:
   """The mesh of a run, of the one axis `data`; None where there is one device: nothing is placed there at all."""
   # By process: the rows of a batch that a process holds are then side by side.
   devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
   return Mesh(np.array(devices), ('data',)) if len(devices) > 1 else None
 
 
-def whole(mesh: Mesh | None) -> NamedSharding | None:
+def replicated(mesh: Mesh | None) -> NamedSharding | None:
   """The sharding of what each device holds whole; None leaves it to JAX."""
   return None if mesh is None else NamedSharding(mesh, PartitionSpec())
 
@@ -38,7 +38,7 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
   """
   if mesh is None:
     return tree
-  sharding = whole(mesh)
+  sharding = replicated(mesh)
 
   def place(leaf: Any) -> jax.Array:
     if isinstance(leaf, jax.Array) and leaf.sharding == sharding:
@@ -59,14 +59,16 @@ def split(batch: dict[str, np.ndarray], mesh: Mesh | None, *, axis: int = 0) -> 
   return jax.make_array_from_process_local_data(sharding, batch)
 
 
-PerWindow = Callable[..., Any]  # (function, variables, *windows) → what function(variables, *windows) gives
+ShardOverBatch = Callable[
+  ..., Any
+]  # (function, variables, *windows) → what function(variables, *windows) gives
 
 
 def on_one(function: Callable[..., Any], variables: Variables, *windows: Any) -> Any:
   return function(variables, *windows)
 
 
-def per_window(mesh: Mesh | None, moving: Collection[str]) -> PerWindow:
+def shard_over_batch(mesh: Mesh | None, moving: Collection[str]) -> ShardOverBatch:
   """How to call a function of which no window's output depends on another window: each device on its own windows.
 
   The compiler, left alone, would split it the same way, but sum the gradient of each of a hundred small variables by
@@ -96,7 +98,7 @@ def per_window(mesh: Mesh | None, moving: Collection[str]) -> PerWindow:
   return call
 
 
-def refuse_uneven(batch: int, mesh: Mesh | None, *, flag: str) -> None:
+def check_divisible(batch: int, mesh: Mesh | None, *, flag: str) -> None:
   """Raises UserError where the devices cannot have as many windows each."""
   if mesh is not None and batch % mesh.size:
     raise UserError(
@@ -110,12 +112,12 @@ def next_multiple(batch: int, mesh: Mesh | None) -> int:
   return batch if mesh is None else batch + -batch % mesh.size
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
   """Whether this is the process that writes logs and results; the others stay silent."""
   return jax.process_index() == 0
 
 
-def leaders_word(word: bool) -> bool:
+def broadcast_bool(word: bool) -> bool:
   """What the leading process says, in each: all take the same way, though files come and go while they look."""
   return word if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(np.bool_(word)))
 

@@ -4,7 +4,7 @@ b windows a batch, n samples, c channels, y classes.
 
 Both give first variables; each window's training loss, with new batch statistics; predictions; and what these score. A
 score's entry 'score' is what a run chooses by: the higher the better. Both are hashable, so that one compiled step serves
-every run like it. `per_window` is the step's way to call what treats each window alone (`train/mesh.py`).
+every run like it. `shard_over_batch` is the step's way to call what treats each window alone (`train/mesh.py`).
 """
 
 import dataclasses
@@ -17,10 +17,17 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.data.neighbours import IN_A_ROW
-from har_jax.model import Autoencoder, Classifier, Embedder, draw_mask, reconstruction_error, wanted
+from har_jax.data.temporal_pairs import IN_A_ROW
+from har_jax.model import (
+  Autoencoder,
+  Classifier,
+  ProjectionModel,
+  draw_mask,
+  reconstruction_error,
+  reconstruction_target,
+)
 from har_jax.train import augment, metrics
-from har_jax.train.mesh import PerWindow, on_one
+from har_jax.train.mesh import ShardOverBatch, on_one
 from har_jax.variables import Variables, flatten, nest, split
 
 
@@ -52,12 +59,12 @@ class Reconstruct:
     return flatten(self._autoencoder.init(key, _blank_windows(), visible))
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one
   ) -> tuple[Float[Array, 'b'], Variables]:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
-    reconstructed = per_window(self._reconstruct, variables, signal, visible)
-    return reconstruction_error(reconstructed, wanted(signal, self.model), mask), {}
+    reconstructed = shard_over_batch(self._reconstruct, variables, signal, visible)
+    return reconstruction_error(reconstructed, reconstruction_target(signal, self.model), mask), {}
 
   def _reconstruct(self, variables: Variables, signal: Array, visible: Array) -> Any:
     return self._autoencoder.apply(nest(variables), signal, visible)
@@ -88,10 +95,10 @@ class Classify:
     return flatten(self._classifier.init(key, _blank_windows()))
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one
   ) -> tuple[Float[Array, 'b'], Variables]:
     encoder, head = split(variables, lambda path: '/encoder/' in path)
-    features = per_window(self.features, encoder, batch['signal'])
+    features = shard_over_batch(self.features, encoder, batch['signal'])
     logits, updated = self._classifier.apply(
       nest(head),
       features,
@@ -117,14 +124,14 @@ class Classify:
 
 
 @dataclasses.dataclass(frozen=True)
-class Contrast:
+class Contrastive:
   """A window and what follows it in its recording are told, as a pair, from the batch's windows of the same person at other times.
 
   Nobody is told from anybody else: what tells people apart is not what tells activities apart. Each of the two is rolled and
   turned its own way, so that neither place in the window nor how the device is worn gives it away.
   Batches hold `near` [b, n, c], `subject` [b], `recording` [b], `start_s` [b] and `origin` [b, 2] beside `signal`, windows of a
   person side by side.
-  Source: arXiv:2002.05709 (SimCLR; the loss), arXiv:2106.00750 (neighbours in time), arXiv:2007.04871 (one person's at a time).
+  Source: arXiv:2002.05709 (SimCLR; the loss), arXiv:2106.00750 (neighbors in time), arXiv:2007.04871 (one person's at a time).
   """
 
   part: ClassVar[str] = 'pretrain'
@@ -137,17 +144,17 @@ class Contrast:
   apart_s: float = 20.0  # from here on a window of the same recording counts as another time
 
   @property
-  def _embedder(self) -> Embedder:
-    return Embedder(self.model, self.precision)
+  def _embedder(self) -> ProjectionModel:
+    return ProjectionModel(self.model, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
     return flatten(self._embedder.init(key, _blank_windows()))
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, per_window: PerWindow = on_one
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one
   ) -> tuple[Float[Array, 'b'], Variables]:
     first, second = (
-      per_window(self._embed, variables, self._view(batch[name], batch['origin'], each))
+      shard_over_batch(self._embed, variables, self._view(batch[name], batch['origin'], each))
       for name, each in zip(('signal', 'near'), jax.random.split(key), strict=True)
     )
     subject, recording, start_s = batch['subject'], batch['recording'], batch['start_s']
@@ -167,7 +174,7 @@ class Contrast:
 
   def _view(self, signal: Array, origin: Array, key: jax.Array) -> Array:
     to_roll, to_turn = jax.random.split(key)
-    return augment.rotate(augment.roll(signal, to_roll), origin, to_turn, self.degrees)
+    return augment.rotate(augment.circular_shift(signal, to_roll), origin, to_turn, self.degrees)
 
   def _embed(self, variables: Variables, signal: Array) -> Any:
     return self._embedder.apply(nest(variables), signal)
@@ -179,4 +186,4 @@ class Contrast:
     return _score_of(predictions)
 
 
-Objective = Reconstruct | Contrast | Classify
+Objective = Reconstruct | Contrastive | Classify

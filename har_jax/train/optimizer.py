@@ -12,9 +12,9 @@ _DECAYED = ('kernel', 'a', 'b')  # matrices; biases, norms, positions and tokens
 
 
 def build(training: config.Training, *, pretrained: bool) -> optax.GradientTransformation:
-  """The optimizer of a run's trainable variables, at peak rates; `rate_share` scales its updates.
+  """The optimizer of a run's trainable variables, at peak rates; `rate_fraction` scales its updates.
 
-  With `pretrained`, the encoder's own weights move at `pretrained_learning_rate`, all else at `learning_rate`.
+  With `pretrained`, the encoder's own weights move at `encoder_learning_rate`, all else at `learning_rate`.
   """
 
   def rate_of(path: str) -> str:
@@ -24,17 +24,21 @@ def build(training: config.Training, *, pretrained: bool) -> optax.GradientTrans
     return optax.adamw(rate, weight_decay=training.weight_decay, mask=_is_decayed)
 
   by_rate = optax.partition(
-    {'fresh': adamw(training.learning_rate), 'pretrained': adamw(training.pretrained_learning_rate)},
+    {'fresh': adamw(training.learning_rate), 'pretrained': adamw(training.encoder_learning_rate)},
     lambda trainable: {path: rate_of(path) for path in trainable},
   )
-  return optax.chain(optax.clip_by_global_norm(training.clip), by_rate) if training.clip else by_rate
+  return (
+    optax.chain(optax.clip_by_global_norm(training.grad_clip_norm), by_rate)
+    if training.grad_clip_norm
+    else by_rate
+  )
 
 
 def _is_decayed(trainable: Variables) -> dict[str, bool]:
   return {path: path.rpartition('/')[2] in _DECAYED for path in trainable}
 
 
-def rate_share(step: Array, steps: Array, warmup: float) -> Float[Array, '']:
+def rate_fraction(step: Array, steps: Array, warmup: float) -> Float[Array, '']:
   """The share of the peak rate at a step from 0: a straight rise, then half a cosine down to nought.
 
   The number of steps is traced, so that runs of different length share one compiled step.

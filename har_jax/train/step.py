@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from har_jax import config
 from har_jax.train import augment, optimizer
-from har_jax.train.mesh import per_window, whole
+from har_jax.train.mesh import replicated, shard_over_batch
 from har_jax.train.objective import Objective
 from har_jax.variables import Variables
 
@@ -49,22 +49,22 @@ def training_step(
     state: State, frozen: Variables, batch: dict, key: Array, steps: Any
   ) -> tuple[State, Float[Array, '']]:
     key = jax.random.fold_in(key, state.step)
-    if training.roll:
+    if training.circular_shift:
       key, to_roll = jax.random.split(key)
-      batch = batch | {'signal': augment.roll(batch['signal'], to_roll)}
-    if training.rotation:
+      batch = batch | {'signal': augment.circular_shift(batch['signal'], to_roll)}
+    if training.rotation_std_deg:
       key, to_turn = jax.random.split(key)
-      turned = augment.rotate(batch['signal'], batch['origin'], to_turn, training.rotation)
+      turned = augment.rotate(batch['signal'], batch['origin'], to_turn, training.rotation_std_deg)
       batch = batch | {'signal': turned}
 
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
-      losses, statistics = objective.losses(variables, batch, key, per_window(mesh, trainable.keys()))
+      losses, statistics = objective.losses(variables, batch, key, shard_over_batch(mesh, trainable.keys()))
       return jnp.sum(losses * batch['weight']) / jnp.sum(batch['weight']), statistics
 
     (mean_loss, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(state.trainable)
     updates, optimizer_state = transform.update(gradient, state.optimizer, state.trainable)
-    share = optimizer.rate_share(state.step, steps, training.warmup)
+    share = optimizer.rate_fraction(state.step, steps, training.warmup)
     trainable = optimizer.apply(updates, state.trainable, share)
     return State(state.step + 1, trainable, statistics, optimizer_state), mean_loss
 
@@ -81,7 +81,7 @@ def compiled_steps(
   *,
   pretrained: bool,
   mesh: Mesh | None = None,
-  own: frozenset[str] | None = None,
+  per_run_paths: frozenset[str] | None = None,
 ) -> Steps:
   """Several steps in one program: (state, frozen, batches, key, steps, count) → (state, their mean losses [s]).
 
@@ -98,8 +98,8 @@ def compiled_steps(
     state: State, frozen: Variables, batches: dict, key: Array, steps: Any, count: Any
   ) -> tuple[State, Array]:
     take = step
-    if own is not None:
-      axes = {path: 0 if path in own else None for path in frozen}
+    if per_run_paths is not None:
+      axes = {path: 0 if path in per_run_paths else None for path in frozen}
       take = jax.vmap(step, in_axes=(0, axes, 0, 0, 0))
 
     def body(number: Array, carried: tuple[State, Array]) -> tuple[State, Array]:
@@ -109,10 +109,10 @@ def compiled_steps(
       return state, losses.at[number].set(loss)
 
     size = len(batches['weight'])
-    losses = jnp.zeros(size if own is None else (size, len(steps)))
+    losses = jnp.zeros(size if per_run_paths is None else (size, len(steps)))
     return jax.lax.fori_loop(0, count, body, (state, losses))
 
-  return jax.jit(several, donate_argnums=0, out_shardings=whole(mesh))
+  return jax.jit(several, donate_argnums=0, out_shardings=replicated(mesh))
 
 
 @functools.lru_cache(maxsize=64)
@@ -120,4 +120,4 @@ def compiled_predict(
   objective: Objective, mesh: Mesh | None = None
 ) -> Callable[[Variables, dict, Array], Array]:
   """Over a mesh: predictions come back whole on each device, so that each process can read them all."""
-  return jax.jit(objective.predict, out_shardings=whole(mesh))
+  return jax.jit(objective.predict, out_shardings=replicated(mesh))

@@ -19,8 +19,8 @@ def test_operations_of_products_by_hand():
 
 
 def test_a_lora_step_has_the_operations_of_its_layers():
-  model = config.Model(patch=16)
-  rows, d, f, r = 4 * model.tokens, model.width, model.ffn, config.Lora().rank
+  model = config.Model(patch_size=16)
+  rows, d, f, r = 4 * model.tokens, model.width, model.mlp_dim, config.Lora().rank
   dense = [(d, d)] * 4 + [(d, f), (f, d)]
   forward = sum(2 * rows * (i * o + r * (i + o)) for i, o in dense) + 2 * 2 * rows * model.tokens * d
   # Backward: each frozen product once, towards its input; of adapters and attention both sides.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from har_jax import config, knobs
+from har_jax import config, config_fields
 from har_jax.bench import running, scaling
 from har_jax.errors import UserError
 from har_jax.report import scaling as report
@@ -34,14 +34,14 @@ def test_one_thing_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
 
   def stand_in(experiment: config.Experiment, batch: int, *, runs: int = 1) -> running.Running:
     model = experiment.model
-    asked.append((model.width, model.ffn, model.tokens, batch, runs))
+    asked.append((model.width, model.mlp_dim, model.tokens, batch, runs))
     return running.Running(lambda: None, batch * runs, 1000, 0.0, 0, {})
 
   monkeypatch.setattr(running, 'pretraining', stand_in)
   monkeypatch.setattr(
     running, 'together', lambda experiment, method, batch, runs: stand_in(experiment, batch, runs=runs)
   )
-  experiment = config.Experiment(model=config.Model(patch=16))
+  experiment = config.Experiment(model=config.Model(patch_size=16))
   rows = list(scaling.measure(experiment, scaling.SIZES, repeats=2))
   base = (192, 576, 8)
   widths = [(96, 288, 8), base, (384, 1152, 8)]
@@ -58,7 +58,7 @@ def test_one_thing_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_sizes_are_those_of_models():
   model = config.Model()
-  assert all(width % model.heads == 0 for width in scaling.SIZES['width'])
+  assert all(width % model.num_heads == 0 for width in scaling.SIZES['width'])
   assert all(config.WINDOW_SAMPLES % tokens == 0 for tokens in scaling.SIZES['tokens'])
 
 
@@ -79,7 +79,7 @@ def _bench() -> dict[str, Any]:
   rows += [_row('pretraining', 'width', size, 0.7 * size, 2e3 * size**2) for size in (96, 192, 384)]
   rows += [_row('lora', 'runs', size, 4.0, 1e6) for size in (1, 2)]
   return {
-    'experiment': knobs.to_json(config.Experiment()),
+    'experiment': config_fields.to_json(config.Experiment()),
     'scaling': rows,
     'versions': {'jax': '1.2'},
     'device': {'kind': 'cpu', 'platform': 'cpu', 'host_cores': 4, 'machine': 'x'},

@@ -1,4 +1,4 @@
-"""Preparing an archive, recognising archives in a folder, and the launch script's manners."""
+"""Preparing an archive, recognizing archives in a folder, and the launch script's manners."""
 
 import collections
 import json
@@ -15,7 +15,7 @@ import pytest
 import har_jax
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
-from har_jax.data.prepare import is_prepared, prepare, recognise
+from har_jax.data.prepare import is_prepared, prepare, recognize
 from har_jax.data.recording import ACTIVITIES
 from har_jax.errors import UserError
 
@@ -52,7 +52,7 @@ def test_a_windows_folder_says_what_it_holds_and_where_from(tmp_path):
   assert meta['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
   assert meta['channels'] == ['acc_x', 'acc_y', 'acc_z', 'gyro_x', 'gyro_y', 'gyro_z']
   assert (meta['archive'], meta['position'], meta['rate_hz']) == ('hapt', 'waist', 50)
-  assert (meta['title'], meta['licence']) == (HAPT.title, HAPT.licence)
+  assert (meta['title'], meta['license']) == (HAPT.title, HAPT.license)
   assert meta['source'] == 'HAPT Data Set.zip'
   assert meta['checksum'].startswith('sha256:')
   assert meta['code_version'] == har_jax.__version__
@@ -104,7 +104,7 @@ def _marker_file(archive) -> str:
   return archive.marker.replace('[0-9]', '1').replace('*', '1').replace('?', '1')
 
 
-def test_archives_are_recognised_as_zips_and_folders_and_foreign_files_are_passed_over(tmp_path, caplog):
+def test_archives_are_recognized_as_zips_and_folders_and_foreign_files_are_passed_over(tmp_path, caplog):
   hapt = _hapt_zip(tmp_path / 'one' / 'two' / 'download.zip')
   extracted = tmp_path / 'mine' / 'x' / _marker_file(ARCHIVES['motionsense'])
   extracted.parent.mkdir(parents=True)
@@ -124,7 +124,7 @@ def test_archives_are_recognised_as_zips_and_folders_and_foreign_files_are_passe
   (tmp_path / 'notes.txt').write_text('RawData/acc_exp01_user01.txt')
   (tmp_path / 'loop').symlink_to(tmp_path)
   (tmp_path / 'nowhere').symlink_to(tmp_path / 'missing')
-  found = {archive.name: path for archive, path in recognise(tmp_path)}
+  found = {archive.name: path for archive, path in recognize(tmp_path)}
   assert found == {
     'hapt': hapt,
     'motionsense': tmp_path / 'mine' / 'x',
@@ -140,11 +140,11 @@ def test_every_archive_is_known_by_its_own_marker_alone(tmp_path):
       folder.mkdir()
       with zipfile.ZipFile(folder / 'a.zip', 'w') as file:
         file.writestr(_marker_file(archive), '')
-      assert [(found.name, path) for found, path in recognise(folder)] == [(archive.name, folder / 'a.zip')]
+      assert [(found.name, path) for found, path in recognize(folder)] == [(archive.name, folder / 'a.zip')]
 
 
 @pytest.mark.parametrize('unpacked', ['once', 'wholly'])
-def test_an_extracted_archive_of_zips_is_recognised_too(tmp_path, unpacked):
+def test_an_extracted_archive_of_zips_is_recognized_too(tmp_path, unpacked):
   data = tmp_path / 'mine' / 'proband1' / 'data'
   data.mkdir(parents=True)
   if unpacked == 'once':
@@ -154,7 +154,7 @@ def test_an_extracted_archive_of_zips_is_recognised_too(tmp_path, unpacked):
   else:
     (data / 'acc_walking_csv').mkdir()
     (data / 'acc_walking_csv' / 'acc_walking_waist.csv').write_text('')
-  assert [(found.name, path) for found, path in recognise(tmp_path)] == [('realworld', tmp_path / 'mine')]
+  assert [(found.name, path) for found, path in recognize(tmp_path)] == [('realworld', tmp_path / 'mine')]
 
 
 def test_every_archive_says_what_the_project_needs():
@@ -162,13 +162,13 @@ def test_every_archive_says_what_the_project_needs():
     assert archive.name == name == name.lower()
     assert archive.title
     assert archive.positions
-    assert archive.licence
+    assert archive.license
 
 
 @pytest.mark.archives
-def test_the_real_archives_are_recognised_in_a_moment(archives_folder):
+def test_the_real_archives_are_recognized_in_a_moment(archives_folder):
   begin = time.monotonic()
-  found = [archive.name for archive, _ in recognise(archives_folder)]
+  found = [archive.name for archive, _ in recognize(archives_folder)]
   assert time.monotonic() - begin < 2
   assert {'hapt', 'motionsense', 'dsads', 'wisdm'} <= set(found)
   assert len(found) == len(set(found))

@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from har_jax.data.archives.runs import expecting, in_order, labelled_spans, recordings
+from har_jax.data.archives.runs import expecting, in_order, labeled_spans, recordings
 from har_jax.data.recording import Samples, Span
 from har_jax.errors import UserError
 
@@ -23,7 +23,7 @@ def test_rows_are_sorted_and_the_first_of_a_moment_stays():
 
 
 def test_a_stretch_of_one_label_ends_where_the_next_begins():
-  spans = labelled_spans(np.arange(6) / 2, np.array([1, 1, 0, 2, 2, 2]), {1: 'walking', 2: 'sitting'})
+  spans = labeled_spans(np.arange(6) / 2, np.array([1, 1, 0, 2, 2, 2]), {1: 'walking', 2: 'sitting'})
   assert spans == [
     Span(0.0, 1.0, 'walking'),
     Span(1.5, 3.0, 'sitting'),

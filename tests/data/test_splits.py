@@ -74,10 +74,10 @@ def test_the_train_part_knows_every_class_even_where_few_subjects_do(seed: int):
 
 @pytest.mark.parametrize('kind', ['subject', 'window'])
 def test_the_whole_budget_keeps_every_window(kind: str):
-  protocol = Protocol(split=kind, labels='0.7')
+  protocol = Protocol(split=kind, label_budget='0.7')
   split = splits.split(LABELS, SUBJECTS, protocol, 0)
   for part in (split.train, split.validation):
-    np.testing.assert_array_equal(splits.spend(part, LABELS, protocol, 0), part)
+    np.testing.assert_array_equal(splits.apply_label_budget(part, LABELS, protocol, 0), part)
 
 
 @pytest.mark.parametrize(('labels', 'share'), [('0.35', 0.5), ('0.1', 1 / 7), ('0.01', 1 / 70)])
@@ -85,20 +85,20 @@ def test_a_share_is_of_all_windows_and_falls_on_each_class_alike(labels: str, sh
   protocol = Protocol(labels=labels)
   split = splits.split(LABELS, SUBJECTS, protocol, 0)
   for part in (split.train, split.validation):
-    kept = splits.spend(part, LABELS, protocol, 0)
+    kept = splits.apply_label_budget(part, LABELS, protocol, 0)
     wanted = np.round(np.bincount(LABELS[part]) * share)
     np.testing.assert_array_equal(np.bincount(LABELS[kept]), np.maximum(wanted, 1))
 
 
 def test_the_smallest_share_still_keeps_every_class():
-  protocol = Protocol(labels='0.0001')
-  kept = splits.spend(np.arange(len(LABELS)), LABELS, protocol, 0)
+  protocol = Protocol(label_budget='0.0001')
+  kept = splits.apply_label_budget(np.arange(len(LABELS)), LABELS, protocol, 0)
   assert sorted(LABELS[kept]) == [0, 1, 2, 3]
 
 
 def test_a_number_a_class_is_that_number_or_all_there_are():
   labels = np.repeat(np.arange(3, dtype=np.int32), [50, 20, 5])
-  kept = splits.spend(np.arange(75), labels, Protocol(labels='10/class'), 0)
+  kept = splits.apply_label_budget(np.arange(75), labels, Protocol(label_budget='10/class'), 0)
   np.testing.assert_array_equal(np.bincount(labels[kept]), [10, 10, 5])
 
 
@@ -109,7 +109,7 @@ def test_a_budget_moves_no_part_and_is_spent_within_it(kind: str, labels: str):
   split, expected = (splits.split(LABELS, SUBJECTS, each, 3) for each in (protocol, whole))
   for part, same in zip(_parts(split), _parts(expected), strict=True):
     np.testing.assert_array_equal(part, same)
-  kept = splits.spend(split.train, LABELS, protocol, 3)
+  kept = splits.apply_label_budget(split.train, LABELS, protocol, 3)
   assert set(kept) <= set(split.train)
   assert len(set(kept)) == len(kept)
   assert not set(kept) & set(split.test)
@@ -117,7 +117,9 @@ def test_a_budget_moves_no_part_and_is_spent_within_it(kind: str, labels: str):
 
 def test_a_smaller_budget_is_part_of_a_larger_one():
   part = np.arange(len(LABELS))
-  small, large = (set(splits.spend(part, LABELS, Protocol(labels=n), 0)) for n in ('0.1', '0.3'))
+  small, large = (
+    set(splits.apply_label_budget(part, LABELS, Protocol(label_budget=n), 0)) for n in ('0.1', '0.3')
+  )
   assert small < large
 
 
@@ -135,11 +137,11 @@ def test_held_out_subjects_are_whole_and_of_the_share_asked_for():
     (
       [0] * 9 + [1],
       range(10),
-      Protocol(validation_share=0.6, labels='0.1'),
+      Protocol(validation_fraction=0.6, label_budget='0.1'),
       r'class \d is known of too few',
     ),
     ([0] * 30 + [1] * 9, [0] * 39, Protocol(split='window'), 'class 1 has 9 windows; .* needs 10'),
-    ([0, 1] * 10, [0] * 20, Protocol(split='window', validation_share=0.01), 'too few for these shares'),
+    ([0, 1] * 10, [0] * 20, Protocol(split='window', validation_fraction=0.01), 'too few for these shares'),
   ],
 )
 def test_what_cannot_be_split_is_refused(labels: list, subjects: list, protocol: Protocol, says: str):

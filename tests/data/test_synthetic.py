@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from har_jax.data.archives import ARCHIVES
-from har_jax.data.corpora import CORPORA
 from har_jax.data.recording import LOCOMOTION, STANDARD_GRAVITY_M_S2
 from har_jax.data.synthetic import Motion, corpus_recordings
+from har_jax.data.synthetic_corpora import CORPORA
 from har_jax.errors import UserError
 
 NAMES = [corpus.name for corpus in CORPORA]

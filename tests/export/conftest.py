@@ -1,4 +1,4 @@
-"""Windows and fitted recognisers to export."""
+"""Windows and fitted recognizers to export."""
 
 import collections
 from collections.abc import Callable, Sequence
@@ -9,9 +9,9 @@ import made_up
 import numpy as np
 import pytest
 
-from har_jax import config, files, knobs, peft
+from har_jax import config, config_fields, files, methods
 from har_jax.data.archives import ARCHIVES
-from har_jax.recognizer import Recognizer
+from har_jax.inference.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
@@ -37,25 +37,25 @@ def recognizer_of(
   ) -> Recognizer:
     experiment = config.Experiment(model=model, lora=lora, precision=precision)
     whole = drawn(Classify(model, len(made_up.CLASSES)).init)
-    base = files.make_base(whole, {'model': knobs.to_json(model), 'dtype': precision.dtype})
+    base = files.make_base(whole, {'model': config_fields.to_json(model), 'dtype': precision.dtype})
     rng = np.random.default_rng(1)
     held = {
       path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
-      if path.startswith('batch_stats/') or peft.METHODS[method].trains(path, experiment)
+      if path.startswith('batch_stats/') or methods.METHODS[method].trains(path, experiment)
       else leaf
-      for path, leaf in peft.METHODS[method].adapt(whole, experiment, jax.random.key(1)).items()
+      for path, leaf in methods.METHODS[method].adapt(whole, experiment, jax.random.key(1)).items()
     }
     card = {
       'method': method,
       'rank': lora.rank,
       'alpha': lora.alpha,
       'targets': list(lora.targets),
-      'model': knobs.to_json(model),
-      'precision': knobs.to_json(precision),
+      'model': config_fields.to_json(model),
+      'precision': config_fields.to_json(precision),
       'classes': made_up.CLASSES,
-      'normaliser': {'mean': [1.5, -0.2], 'deviation': list(deviation)},
+      'normalizer': {'mean': [1.5, -0.2], 'deviation': list(deviation)},
     }
-    start = base if peft.METHODS[method].pretrained else None
+    start = base if methods.METHODS[method].pretrained else None
     rough = Recognizer._of(start, files.make_adapter(start, held, card))
     # Each class likely for some: logits around zero, and a temperature as large as they are.
     logits = np.log(rough.predict_proba(signals))

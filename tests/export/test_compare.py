@@ -13,7 +13,7 @@ from har_jax import export
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.export import compare
-from har_jax.recognizer import Recognizer
+from har_jax.inference.recognizer import Recognizer
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
@@ -48,16 +48,16 @@ def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pat
 def test_windows_to_compare_on_are_of_the_classes_and_subjects(
   folder: pathlib.Path, signals: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
-  given, labels = compare.labelled(folder, made_up.CLASSES)
+  given, labels = compare.labeled(folder, made_up.CLASSES)
   np.testing.assert_array_equal(given, signals[:12][np.arange(12) % 3 < 2])
   assert labels.tolist() == [0, 1] * 4  # running is none of the classes
-  given, labels = compare.labelled(folder, made_up.CLASSES, ['Bob', 'Cem'])
+  given, labels = compare.labeled(folder, made_up.CLASSES, ['Bob', 'Cem'])
   np.testing.assert_array_equal(given, signals[1:12:3])
   assert labels.tolist() == [1] * 4
   with pytest.raises(UserError, match=r'no window of the classes walking, .* by the subjects Dov'):
-    compare.labelled(folder, made_up.CLASSES, ['Dov'])
+    compare.labeled(folder, made_up.CLASSES, ['Dov'])
   monkeypatch.setattr(compare, '_MOST', 3)
-  assert compare.labelled(folder, made_up.CLASSES)[1].tolist() == [0, 1, 1]
+  assert compare.labeled(folder, made_up.CLASSES)[1].tolist() == [0, 1, 1]
 
 
 def _script(*arguments: object) -> subprocess.CompletedProcess[str]:

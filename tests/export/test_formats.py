@@ -1,4 +1,4 @@
-"""Exports: in its own runtime a file tells what the recogniser tells, of windows in physical units."""
+"""Exports: in its own runtime a file tells what the recognizer tells, of windows in physical units."""
 
 import collections
 import dataclasses
@@ -19,7 +19,7 @@ from har_jax.data.archives import ARCHIVES
 from har_jax.data.source import Source
 from har_jax.errors import UserError
 from har_jax.export.stablehlo import quantize
-from har_jax.recognizer import Recognizer
+from har_jax.inference.recognizer import Recognizer
 
 _ALL = [(name, precision) for name in export.FORMATS for precision in export.PRECISIONS]
 
@@ -40,7 +40,7 @@ def _one_by_one(made: export.Export, signals: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
-def test_in_its_own_runtime_it_tells_what_the_recogniser_tells(
+def test_in_its_own_runtime_it_tells_what_the_recognizer_tells(
   recognizer: Recognizer, signals: np.ndarray, name: str, precision: str
 ):
   _or_skip(name)
@@ -82,7 +82,7 @@ def test_every_method_and_shape_of_model_is_exported(
 
 @pytest.mark.archives
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
-def test_of_real_windows_it_tells_what_the_recogniser_tells(
+def test_of_real_windows_it_tells_what_the_recognizer_tells(
   recognizer: Recognizer, archives_folder: pathlib.Path, name: str, precision: str
 ):
   _or_skip(name)
@@ -93,7 +93,7 @@ def test_of_real_windows_it_tells_what_the_recogniser_tells(
 
 
 @pytest.mark.parametrize('name', ['onnx', 'stablehlo'])
-def test_a_recogniser_that_never_saw_rotation_heeds_none_there_either(
+def test_a_recognizer_that_never_saw_rotation_heeds_none_there_either(
   recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray, name: str
 ):
   _or_skip(name)
@@ -136,7 +136,7 @@ def test_int8_takes_about_a_quarter_of_the_space(
 ):
   _or_skip(name)
   # Wide enough that kernels are nearly all of it.
-  wide = recognizer_of(dataclasses.replace(tiny, width=96, ffn=384, blocks=1))
+  wide = recognizer_of(dataclasses.replace(tiny, width=96, mlp_dim=384, blocks=1))
   whole, small = (len(export.make(wide, name, precision).content) for precision in export.PRECISIONS)
   kernels = sum(leaf.nbytes for path, leaf in wide.variables_.items() if path.endswith('/kernel'))
   assert kernels < whole < kernels + 120_000

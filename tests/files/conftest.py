@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from files_given import CLASSES, LORA
 
-from har_jax import config, files, knobs, peft
+from har_jax import config, config_fields, files, methods
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
@@ -31,8 +31,8 @@ def whole(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any
 @pytest.fixture(scope='module')
 def base_card(tiny: config.Model) -> dict[str, Any]:
   return {
-    'model': knobs.to_json(tiny),
-    'sources': [{'archive': 'alpha', 'licence': 'none', 'checksum': '0', 'windows': 7}],
+    'model': config_fields.to_json(tiny),
+    'sources': [{'archive': 'alpha', 'license': 'none', 'checksum': '0', 'windows': 7}],
     'pretraining': {'steps': 12, 'validation_loss': 0.5},
   }
 
@@ -50,10 +50,10 @@ def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
       'rank': lora.rank,
       'alpha': lora.alpha,
       'targets': list(lora.targets),
-      'model': knobs.to_json(tiny),
-      'precision': knobs.to_json(config.Precision()),
+      'model': config_fields.to_json(tiny),
+      'precision': config_fields.to_json(config.Precision()),
       'classes': list(CLASSES),
-      'normaliser': {'mean': [0.1, 0.2], 'deviation': [3.0, 1.0]},
+      'normalizer': {'mean': [0.1, 0.2], 'deviation': [3.0, 1.0]},
       'metrics': {'validation': {'macro_f1': 0.9, 'accuracy': 0.8}},
     }
 
@@ -65,7 +65,7 @@ def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
   """A method's variables as if trained: all that it may move differs from the base's."""
 
   def adapt(name: str, seed: int = 1, lora: config.Lora = LORA) -> Variables:
-    experiment, method = config.Experiment(model=tiny, lora=lora), peft.METHODS[name]
+    experiment, method = config.Experiment(model=tiny, lora=lora), methods.METHODS[name]
     rng = np.random.default_rng(seed)
     held = method.adapt(whole, experiment, jax.random.key(seed))
     return {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from files_given import CLASSES, assert_equal, logits_of
 
-from har_jax import files, peft, variables
+from har_jax import files, methods, variables
 from har_jax.errors import UserError
 from har_jax.train import mesh
 from har_jax.train.objective import Classify
@@ -17,7 +17,7 @@ from har_jax.train.step import compiled_predict
 from har_jax.variables import Variables
 
 
-@pytest.mark.parametrize('name', peft.METHODS)
+@pytest.mark.parametrize('name', methods.METHODS)
 def test_what_is_attached_is_what_was_trained_bit_for_bit(
   base: files.Base,
   adapted: Callable[..., Variables],
@@ -37,7 +37,7 @@ def test_what_is_attached_is_what_was_trained_bit_for_bit(
   assert held & of_encoder == (of_encoder if name in ('full', 'scratch') else set())
   assert not any(path.startswith('nf4/') for path in held)  # packed again from the base
   assert held >= {path for path in trained if path.startswith(('lora', 'params/head/', 'batch_stats/'))}
-  np.testing.assert_array_equal(loaded.normaliser.deviation, [3.0, 1.0])
+  np.testing.assert_array_equal(loaded.normalizer.deviation, [3.0, 1.0])
 
 
 def test_an_adapter_of_another_base_is_refused_with_both_checksums(
@@ -87,7 +87,7 @@ def test_merged_predicts_the_same_and_attaching_again_unmerges(
 ):
   adapter = adapter_of(name)
   attached = files.attach(base, adapter)
-  merged = peft.merge(attached)
+  merged = methods.merge(attached)
   assert {variables.collection(path) for path in merged} == {'params', 'batch_stats'}
   expected = logits_of(objective, attached)
   np.testing.assert_allclose(
@@ -102,7 +102,7 @@ def test_adapters_of_one_shape_take_turns_without_compiling_again(
   for seed in (1, 2):
     files.save_adapter(tmp_path / str(seed), adapter_of('lora', seed))
   adapters = [adapter_of('lora', 3), *(files.load_adapter(tmp_path / str(seed)) for seed in (1, 2))]
-  compiled: Any = compiled_predict(adapters[0].objective, mesh.over_all_devices())
+  compiled: Any = compiled_predict(adapters[0].objective, mesh.data_mesh())
   first = logits_of(adapters[0].objective, files.attach(base, adapters[0]))
   held = compiled._cache_size()
   assert held >= 1

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from files_given import assert_equal
 
-from har_jax import config, files, knobs, nf4
+from har_jax import config, config_fields, files, nf4
 from har_jax.errors import UserError
-from har_jax.files import leaves
+from har_jax.files import safetensors_io
 from har_jax.variables import Variables
 
 
@@ -27,7 +27,7 @@ def test_a_base_comes_back_bit_for_bit_with_its_card(
   assert loaded.card.items() >= base_card.items()
   assert (loaded.card['rate_hz'], loaded.card['window'], loaded.card['dtype']) == (50, 128, 'float32')
   assert loaded.card['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
-  assert 'one mean and one deviation' in loaded.card['normalisation']
+  assert 'one mean and one deviation' in loaded.card['normalization']
   assert loaded.model == tiny
   assert sorted(path.name for path in (tmp_path / 'new' / 'base').iterdir()) == [
     'base.json',
@@ -54,15 +54,15 @@ def test_a_base_in_four_bits_is_the_one_that_qlora_would_make_of_it(
 
 def test_a_checksum_is_of_names_types_shapes_and_bytes():
   held = {'one': np.arange(6, dtype=np.float32).reshape(2, 3), 'two': np.float32(1)}
-  first = leaves.checksum(held)
-  assert leaves.checksum(dict(reversed(held.items()))) == first
+  first = safetensors_io.checksum(held)
+  assert safetensors_io.checksum(dict(reversed(held.items()))) == first
   for other in (
     {'one': held['one'], 'three': held['two']},
     held | {'one': held['one'].reshape(3, 2)},
     held | {'one': np.nextafter(held['one'], 9)},
     held | {'one': held['one'].view(np.int32)},
   ):
-    assert leaves.checksum(other) != first
+    assert safetensors_io.checksum(other) != first
 
 
 def _flip_a_bit(path: pathlib.Path) -> None:
@@ -96,7 +96,7 @@ def test_a_damaged_base_is_refused_and_says_which(
 def test_leaves_of_another_model_are_no_base_of_this_one(
   whole: Variables, base_card: dict[str, Any], tiny: config.Model
 ):
-  wider = knobs.to_json(dataclasses.replace(tiny, ffn=96))
+  wider = config_fields.to_json(dataclasses.replace(tiny, mlp_dim=96))
   with pytest.raises(UserError, match=r'block_0/down/bias|block_0/up/kernel: expected float32\[24, 96\]'):
     files.make_base(whole, base_card | {'model': wider})
 

@@ -1,4 +1,4 @@
-"""What har_jax.lodo leaves, read as bases and adapters."""
+"""What har_jax.experiments leaves, read as bases and adapters."""
 
 import dataclasses
 import pathlib
@@ -9,12 +9,12 @@ import pytest
 from files_given import assert_equal
 
 import har_jax
-from har_jax import config, files, lodo, results
+from har_jax import config, experiments, files, storage
 from har_jax.data import folds
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.files import leaves
-from har_jax.recognizer import Recognizer
+from har_jax.files import safetensors_io
+from har_jax.inference.recognizer import Recognizer
 from har_jax.train.loop import predict
 
 _ACTIVITIES = ('walking', 'sitting', 'lying')
@@ -40,20 +40,20 @@ def _dataset(name: str, seed: int) -> store.Windows:
 
 
 @pytest.fixture(scope='module')
-def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> lodo.Study:
+def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> experiments.Study:
   folder = tmp_path_factory.mktemp('lodo')
   for seed, name in enumerate(('alpha', 'hapt')):
     store.save(_dataset(name, seed), folder / 'windows' / name)
-  return lodo.Study(
+  return experiments.Study(
     windows=folder / 'windows',
     out=folder / 'out',
     # Of shapes that tests/lodo compile too.
     experiment=config.Experiment(
       model=dataclasses.replace(tiny, blocks=1),
       lora=config.Lora(rank=4, alpha=8.0, targets=('query', 'up', 'head')),
-      protocol=config.Protocol(validation_share=0.2),
-      pretrain=config.Training(max_steps=4, batch=32, evaluations=2),
-      finetune=config.Training(max_steps=6, batch=16, evaluations=3),
+      protocol=config.Protocol(validation_fraction=0.2),
+      pretrain=config.Training(max_steps=4, batch=32, num_evals=2),
+      finetune=config.Training(max_steps=6, batch=16, num_evals=3),
     ),
     targets=('alpha',),
     methods=('lora', 'scratch'),
@@ -62,27 +62,33 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> lodo.
 
 
 @pytest.fixture(scope='module')
-def runs(study: lodo.Study) -> dict[str, tuple[pathlib.Path, dict[str, Any]]]:
-  return {result['identity']['method']: (path, result) for path, result in lodo.run(study, progress=False)}
+def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, dict[str, Any]]]:
+  return {
+    result['identity']['method']: (path, result) for path, result in experiments.run(study, progress=False)
+  }
 
 
-def test_a_pretrainings_folder_is_a_base(study: lodo.Study, runs: dict[str, Any], tmp_path: pathlib.Path):
+def test_a_pretrainings_folder_is_a_base(
+  study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
+):
   folder = study.out / 'alpha' / 'pretrain'
   base = files.load_base(folder)
-  assert_equal(base.variables, lodo.pretrained_encoder(study, 'alpha', 0, may_train=False))
+  assert_equal(base.variables, experiments.pretrained_encoder(study, 'alpha', 0, may_train=False))
   (source,) = base.card['sources']
   assert (source['archive'], source['checksum'], source['windows']) == ('hapt', 'sum of hapt', 60)
-  assert 'no commercial use' in source['licence']
-  done = results.read(folder / 'pretrained.json')
+  assert 'no commercial use' in source['license']
+  done = storage.read(folder / 'pretrained.json')
   assert base.card['pretraining']['steps'] == done['step']
   assert base.card['pretraining']['validation_loss'] in [entry['loss'] for entry in done['history']]
-  assert (base.model.ffn, base.model.blocks) == (48, 1)
+  assert (base.model.mlp_dim, base.model.blocks) == (48, 1)
   files.save_base(tmp_path, base.variables, base.card)
   assert files.load_base(tmp_path).card == base.card
 
 
 @pytest.mark.parametrize('name', ['lora', 'scratch'])
-def test_a_runs_adapter_predicts_what_its_result_says(study: lodo.Study, runs: dict[str, Any], name: str):
+def test_a_runs_adapter_predicts_what_its_result_says(
+  study: experiments.Study, runs: dict[str, Any], name: str
+):
   path, result = runs[name]
   base, adapter = files.load_run(path)
   assert (base is None) == (name == 'scratch')
@@ -93,33 +99,33 @@ def test_a_runs_adapter_predicts_what_its_result_says(study: lodo.Study, runs: d
   assert confusion.tolist() == result['test']['confusion']
   assert adapter.card['classes'] == result['data']['classes']
   raw = np.array(store.load(study.windows / 'alpha').signals)
-  assert any(np.array_equal(adapter.normaliser(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
+  assert any(np.array_equal(adapter.normalizer(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
 
 
 @pytest.mark.parametrize(
   'asked',
   [
-    {'unlabelled_steps': 2},
-    {'unlabelled_steps': 2, 'contrast_steps': 2},
-    {'contrast_steps': 2, 'source_label_steps': 2},
+    {'continued_pretraining_steps': 2},
+    {'continued_pretraining_steps': 2, 'contrastive_steps': 2},
+    {'contrastive_steps': 2, 'supervised_pretraining_steps': 2},
   ],
 )
 def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
-  study: lodo.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
+  study: experiments.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
 ):
   protocol = dataclasses.replace(study.experiment.protocol, **asked)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
   gone_on = dataclasses.replace(
     study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
   )
-  ((path, result),) = lodo.run(gone_on, progress=False)
+  ((path, result),) = experiments.run(gone_on, progress=False)
   base, adapter = files.load_run(path)
   assert base is not None
-  began_with = lodo.pretrained_encoder(gone_on, 'alpha', 3, may_train=False)
+  began_with = experiments.pretrained_encoder(gone_on, 'alpha', 3, may_train=False)
   assert base.variables.keys() == {path for path in began_with if path.startswith('params/encoder/')}
   assert_equal(base.variables, {path: began_with[path] for path in base.variables})
   assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
-  assert ('classes' in base.card['pretraining']) == ('source_label_steps' in asked)
+  assert ('classes' in base.card['pretraining']) == ('supervised_pretraining_steps' in asked)
   data = folds.target_windows(study.windows, 'alpha', protocol, 3)
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
   confusion = np.zeros((3, 3), int)
@@ -128,30 +134,30 @@ def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
 
 
 def test_a_run_looks_as_often_as_it_was_tested(
-  study: lodo.Study, runs: dict[str, Any], tmp_path: pathlib.Path
+  study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
 ):
-  protocol = dataclasses.replace(study.experiment.protocol, test_shifts=4)
+  protocol = dataclasses.replace(study.experiment.protocol, tta_shifts=4)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
   often = dataclasses.replace(
     study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
   )
-  ((path, _),) = lodo.run(often, progress=False)
+  ((path, _),) = experiments.run(often, progress=False)
   base = files.load_base(study.out / 'alpha' / 'pretrain')
   _, adapter = files.load_run(path, base)
-  assert adapter.card['training']['shifts'] == Recognizer.load(path, base).shifts == 4
-  assert Recognizer.load(runs['lora'][0], base).shifts == 1
+  assert adapter.card['training']['shifts'] == Recognizer.load(path, base).tta_shifts == 4
+  assert Recognizer.load(runs['lora'][0], base).tta_shifts == 1
 
 
-def test_a_run_that_is_none_says_so(study: lodo.Study, runs: dict[str, Any]):
+def test_a_run_that_is_none_says_so(study: experiments.Study, runs: dict[str, Any]):
   with pytest.raises(UserError, match=r'pretrained\.json is no result of a run'):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
 
 
 def test_the_base_that_comes_with_the_package_may_be_given_away_and_is_small():
-  base = files.shipped_base()
-  assert [(source['archive'], source['licence'][:3]) for source in base.card['sources']] == [
+  base = files.bundled_base()
+  assert [(source['archive'], source['license'][:3]) for source in base.card['sources']] == [
     ('motionsense', 'MIT')
   ]
-  assert leaves.checksum(base.variables) == base.checksum
+  assert safetensors_io.checksum(base.variables) == base.checksum
   folder = pathlib.Path(har_jax.__file__).parent / 'assets' / 'motionsense'
   assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6

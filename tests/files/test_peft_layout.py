@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from files_given import LORA, SIGNAL, assert_equal, logits_of
 
-from har_jax import config, files, peft
+from har_jax import config, files, methods
 from har_jax.errors import UserError
-from har_jax.files import leaves
+from har_jax.files import safetensors_io
 
 
 @pytest.mark.parametrize('name', ['lora', 'qlora'])
@@ -40,7 +40,7 @@ def test_pefts_layout_has_pytorchs_names_and_shapes(
     'adapter_model.safetensors',
     'har_jax.json',
   ]
-  tensors = leaves.from_file(tmp_path / 'adapter_model.safetensors')
+  tensors = safetensors_io.from_file(tmp_path / 'adapter_model.safetensors')
   up = {side: tensors[f'base_model.model.blocks.1.up.lora_{side}.weight'] for side in 'AB'}
   assert (up['A'].shape, up['B'].shape) == ((4, 24), (48, 4))
   np.testing.assert_array_equal(up['A'].T, adapter.variables['lora/encoder/block_1/up/a'])
@@ -66,10 +66,10 @@ def test_what_pefts_layout_cannot_hold_is_refused(
   with pytest.raises(UserError, match=r'har_jax\.json cannot be read'):
     files.read_peft(tmp_path, base)
   files.write_peft(tmp_path, adapter_of('lora'))
-  tensors = leaves.from_file(tmp_path / 'adapter_model.safetensors')
+  tensors = safetensors_io.from_file(tmp_path / 'adapter_model.safetensors')
   gone = 'base_model.model.blocks.0.key.lora_A.weight'
   del tensors[gone]
-  (tmp_path / 'adapter_model.safetensors').write_bytes(leaves.to_bytes(tensors))
+  (tmp_path / 'adapter_model.safetensors').write_bytes(safetensors_io.to_bytes(tensors))
   with pytest.raises(UserError, match=f'1 tensors are missing .*{gone}'):
     files.read_peft(tmp_path, base)
   peft_config = json.loads((tmp_path / 'adapter_config.json').read_text()) | {'r': 8}
@@ -98,13 +98,13 @@ def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
 ):
   torch = pytest.importorskip('torch')
   theirs: Any = pytest.importorskip('peft')
-  peers = pytest.importorskip('har_jax.bench.peers')
+  peers = pytest.importorskip('har_jax.bench.pytorch_baseline')
   adapter = adapter_of(name)
   attached = files.attach(base, adapter)
   # QLoRA's pairs were trained on kernels that four bits hold: PyTorch's model is given these values.
   encoder = {
     path: np.array(leaf)
-    for path, leaf in peft.unpack(attached).items()
+    for path, leaf in methods.unpack(attached).items()
     if path.startswith('params/encoder/') and not path.endswith('mask_token')
   }
   given = {

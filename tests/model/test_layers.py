@@ -63,7 +63,7 @@ def test_dense_starts_with_a_zero_bias_and_no_adapter():
 
 def test_attention_is_that_of_its_definition(drawn: Draw):
   x = _normal(2, 5, 8)
-  held = drawn(lambda key: Attention(heads=2).init(key, x))
+  held = drawn(lambda key: Attention(num_heads=2).init(key, x))
   dense = {
     name: np.asarray(x @ part['kernel'] + part['bias'][None, None], np.float64)
     for name, part in held['params'].items()
@@ -77,23 +77,23 @@ def test_attention_is_that_of_its_definition(drawn: Draw):
       mixed[window][:, own] = weights / weights.sum(axis=1, keepdims=True) @ v
   last = held['params']['output']
   expected = mixed @ np.asarray(last['kernel']) + np.asarray(last['bias'])
-  np.testing.assert_allclose(Attention(heads=2).apply(held, x), expected, atol=1e-5)
+  np.testing.assert_allclose(Attention(num_heads=2).apply(held, x), expected, atol=1e-5)
 
 
 def test_order_reaches_attention_through_positions_alone(drawn: Draw):
   x = _normal(2, 5, 8)
-  held = drawn(lambda key: Attention(heads=2).init(key, x))
-  backwards = Attention(heads=2).apply(held, x[:, ::-1])
-  np.testing.assert_allclose(backwards[:, ::-1], Attention(heads=2).apply(held, x), atol=1e-5)
+  held = drawn(lambda key: Attention(num_heads=2).init(key, x))
+  backwards = Attention(num_heads=2).apply(held, x[:, ::-1])
+  np.testing.assert_allclose(backwards[:, ::-1], Attention(num_heads=2).apply(held, x), atol=1e-5)
 
 
 def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
   x = _normal(2, 5, 8)
-  block = Block(ffn=12, heads=2, streams=1)
+  block = Block(mlp_dim=12, num_heads=2, streams=1)
   held = drawn(lambda key: block.init(key, x))
 
-  def part(module: nn.Module, name: str, given: jax.Array) -> jax.Array:
-    return module.apply({'params': held['params'][name]}, given)
+  def part(module: nn.Module, name: str, patch_features: jax.Array) -> jax.Array:
+    return module.apply({'params': held['params'][name]}, patch_features)
 
   mid = x + part(Attention(2), 'attention', part(nn.LayerNorm(), 'norm_attention', x))
   hidden = nn.gelu(part(Dense(12), 'up', part(nn.LayerNorm(), 'norm_ffn', mid)))
@@ -102,11 +102,11 @@ def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
 
 def test_each_stream_attends_to_its_own_half(drawn: Draw):
   x = _normal(2, 5, 8)
-  block = Block(ffn=12, heads=2, streams=2)
+  block = Block(mlp_dim=12, num_heads=2, streams=2)
   held = drawn(lambda key: block.init(key, x))
   _, seen = block.apply(held, x, capture_intermediates=True)
   (normed,) = seen['intermediates']['norm_attention']['__call__']
   for name, half in (('attention_acc', normed[..., :4]), ('attention_gyro', normed[..., 4:])):
     (attended,) = seen['intermediates'][name]['__call__']
-    alone = Attention(heads=1).apply({'params': held['params'][name]}, half)
+    alone = Attention(num_heads=1).apply({'params': held['params'][name]}, half)
     np.testing.assert_array_equal(attended, alone)

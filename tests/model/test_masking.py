@@ -13,8 +13,8 @@ def test_so_many_tokens_are_hidden_and_the_others_visible_in_order(tokens: int, 
   visible, mask = masking.draw_mask(jax.random.key(1), 50, tokens, hidden)
   assert visible.shape == (50, tokens - hidden)
   np.testing.assert_array_equal(mask.sum(axis=1), hidden)
-  for places, hides in zip(visible, mask, strict=True):
-    np.testing.assert_array_equal(places, np.flatnonzero(~np.asarray(hides)))  # True: hidden
+  for indices, hides in zip(visible, mask, strict=True):
+    np.testing.assert_array_equal(indices, np.flatnonzero(~np.asarray(hides)))  # True: hidden
 
 
 def test_every_token_is_hidden_equally_often():
@@ -34,5 +34,5 @@ def test_windows_and_keys_hide_different_tokens():
 def test_taken_tokens_are_put_back_where_they_were():
   tokens = jax.random.normal(jax.random.key(0), (3, 8, 5))
   visible, mask = masking.draw_mask(jax.random.key(1), 3, 8, 6)
-  put = masking.put(jnp.full_like(tokens, 7), masking.take(tokens, visible), visible)
+  put = masking.scatter_tokens(jnp.full_like(tokens, 7), masking.gather_tokens(tokens, visible), visible)
   np.testing.assert_array_equal(put, np.where(np.asarray(mask)[:, :, None], 7, tokens))

@@ -9,13 +9,13 @@ import pytest
 
 from har_jax import config
 from har_jax.model.tokens import (
-  descriptors,
-  given,
-  log_deviations,
+  invariant_features,
   log_spectrum,
+  log_std,
+  patch_features,
   patches,
-  values_wanted,
-  wanted,
+  reconstruction_target,
+  target_dim,
 )
 
 
@@ -29,11 +29,11 @@ def test_patches_are_runs_of_samples():
 def test_deviations_are_each_patchs_own_on_a_scale_that_shows_small_ones():
   signal = np.full((1, 128, 6), 3.0, np.float32)
   signal[0, 64:96, 2] += np.tile([-2.0, 2.0], 16)
-  given = np.asarray(log_deviations(jnp.asarray(signal), 32))
+  patch_features = np.asarray(log_std(jnp.asarray(signal), 32))
   # (log deviation + 2.6) / 2, which noise keeps off minus infinity.
   expected = np.full((4, 6), (0.5 * np.log(1e-5) + 2.6) / 2)
   expected[2, 2] = (np.log(2) + 2.6) / 2
-  np.testing.assert_allclose(given[0], expected, atol=1e-5)
+  np.testing.assert_allclose(patch_features[0], expected, atol=1e-5)
 
 
 def test_a_sine_has_its_power_at_its_frequency_and_its_phase_says_nothing():
@@ -51,13 +51,13 @@ def test_a_sine_has_its_power_at_its_frequency_and_its_phase_says_nothing():
 
 @pytest.mark.parametrize('spectrum', [True, False])
 def test_samples_are_wanted_first_and_then_the_spectrum(tiny: config.Model, spectrum: bool):
-  model = dataclasses.replace(tiny, spectrum=spectrum)
+  model = dataclasses.replace(tiny, reconstruct_spectrum=spectrum)
   signal = jnp.asarray(np.random.default_rng(0).standard_normal((2, 128, 6), np.float32))
-  whole = wanted(signal, model)
-  assert whole.shape == (2, model.tokens, values_wanted(model))
-  samples = model.patch * config.CHANNELS
-  np.testing.assert_array_equal(whole[..., :samples], patches(signal, model.patch))
-  rest = log_spectrum(signal, model.patch)[..., : whole.shape[-1] - samples]
+  whole = reconstruction_target(signal, model)
+  assert whole.shape == (2, model.tokens, target_dim(model))
+  samples = model.patch_size * config.CHANNELS
+  np.testing.assert_array_equal(whole[..., :samples], patches(signal, model.patch_size))
+  rest = log_spectrum(signal, model.patch_size)[..., : whole.shape[-1] - samples]
   np.testing.assert_array_equal(whole[..., samples:], rest)
 
 
@@ -67,7 +67,7 @@ def test_descriptors_are_magnitude_and_the_parts_along_and_across_gravity():
   signal[0, ::2, :3] += (0.3, 0.4, 1.0)
   signal[0, 1::2, :3] -= (0.3, 0.4, 1.0)
   signal[0, :, 3:] = (3.0, 4.0, -12.0)
-  found = np.asarray(descriptors(jnp.asarray(signal), 32))
+  found = np.asarray(invariant_features(jnp.asarray(signal), 32))
   assert found.shape == (1, 128, 6)
   np.testing.assert_allclose(found[0, 0], [np.hypot(3.0, 0.5), 13.0, 3.0, -12.0, 0.5, 5.0], rtol=1e-3)
   np.testing.assert_allclose(found[0, 1], [np.hypot(1.0, 0.5), 13.0, 1.0, -12.0, 0.5, 5.0], rtol=1e-3)
@@ -79,13 +79,13 @@ def test_descriptors_stay_the_same_where_the_device_is_turned():
   turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
   turn = (turn * np.sign(np.linalg.det(turn))).astype(np.float32)
   turned = (signal.reshape(3, 128, 2, 3) @ turn.T).reshape(signal.shape)
-  before, after = (np.asarray(descriptors(jnp.asarray(each), 16)) for each in (signal, turned))
+  before, after = (np.asarray(invariant_features(jnp.asarray(each), 16)) for each in (signal, turned))
   assert np.abs(turned - signal).max() > 1
   np.testing.assert_allclose(after, before, atol=1e-4)
 
 
 def test_descriptors_and_their_gradient_are_finite_where_nothing_is_felt():
-  gradient = jax.grad(lambda signal: descriptors(signal, 16).sum())(jnp.zeros((1, 128, 6)))
+  gradient = jax.grad(lambda signal: invariant_features(signal, 16).sum())(jnp.zeros((1, 128, 6)))
   assert np.isfinite(gradient).all()
 
 
@@ -94,8 +94,8 @@ def test_a_patch_is_described_by_itself_alone():
   signal = rng.standard_normal((1, 128, 6)).astype(np.float32)
   other = signal.copy()
   other[0, 32:64] += rng.standard_normal((32, 6)) * 5
-  model = config.Model(patch=32, descriptors=True)
-  one, two = (np.asarray(given(jnp.asarray(each), model)) for each in (signal, other))
+  model = config.Model(patch_size=32, invariant_features=True)
+  one, two = (np.asarray(patch_features(jnp.asarray(each), model)) for each in (signal, other))
   changed = np.abs(one - two).max(axis=-1)[0]
   assert (changed[[0, 2, 3]] == 0).all()
   assert changed[1] > 1

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import config, peft, variables
+from har_jax import config, methods, variables
 from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error
 from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder
@@ -31,9 +31,9 @@ def _init_encoder(model: config.Model) -> Callable[[jax.Array], dict]:
   [(False, False, 32 * 6), (True, False, 33 * 6), (False, True, 48 * 12), (True, True, 49 * 12)],
 )
 def test_a_token_is_embedded_from_its_samples_and_what_else_is_asked_for(
-  tiny: config.Model, drawn: Draw, deviations: bool, descriptors: bool, values: int
+  tiny: config.Model, drawn: Draw, deviations: bool, invariant_features: bool, values: int
 ):
-  model = dataclasses.replace(tiny, deviations=deviations, descriptors=descriptors)
+  model = dataclasses.replace(tiny, log_std=deviations, invariant_features=invariant_features)
   assert drawn(_init_encoder(model))['params']['embed']['kernel'].shape == (values, tiny.width)
 
 
@@ -41,7 +41,7 @@ def test_a_token_is_embedded_from_its_samples_and_what_else_is_asked_for(
 def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(
   tiny: config.Model, drawn: Draw, streams: int
 ):
-  model = dataclasses.replace(tiny, streams=streams, descriptors=streams == 1)
+  model = dataclasses.replace(tiny, streams=streams, invariant_features=streams == 1)
   signal = _windows(5)
   visible, mask = draw_mask(jax.random.key(1), 5, model.tokens, model.hidden)
   held = drawn(_init_encoder(model))
@@ -49,11 +49,11 @@ def test_what_is_hidden_has_no_gradient_and_what_is_visible_has(
 
   @jax.jit
   @jax.grad
-  def gradient_of(given: jax.Array) -> jax.Array:
-    return jnp.sum(direction * Encoder(model).apply(held, given, visible)[0])
+  def gradient_of(patch_features: jax.Array) -> jax.Array:
+    return jnp.sum(direction * Encoder(model).apply(held, patch_features, visible)[0])
 
   gradient = gradient_of(signal)
-  of_patch = np.abs(patches(gradient, model.patch)).max(axis=-1)
+  of_patch = np.abs(patches(gradient, model.patch_size)).max(axis=-1)
   assert (of_patch[np.asarray(mask)] == 0).all()  # True: hidden
   assert (of_patch[~np.asarray(mask)] > 0).all()
 
@@ -62,7 +62,7 @@ def test_the_reconstruction_does_not_see_what_it_is_asked_for(tiny: config.Model
   signal = _windows(3)
   visible, mask = draw_mask(jax.random.key(1), 3, tiny.tokens, tiny.hidden)
   held = variables.nest(drawn(Reconstruct(tiny).init))
-  noise = jnp.repeat(mask, tiny.patch, axis=1)[:, :, None] * _windows(3, seed=9)
+  noise = jnp.repeat(mask, tiny.patch_size, axis=1)[:, :, None] * _windows(3, seed=9)
   reconstruct = jax.jit(Autoencoder(tiny).apply)
   np.testing.assert_array_equal(
     reconstruct(held, signal + noise, visible), reconstruct(held, signal, visible)
@@ -70,14 +70,14 @@ def test_the_reconstruction_does_not_see_what_it_is_asked_for(tiny: config.Model
 
 
 def test_the_loss_is_the_mean_over_hidden_patches_alone():
-  wanted = jax.random.normal(jax.random.key(0), (4, 8, 6))
+  reconstruction_target = jax.random.normal(jax.random.key(0), (4, 8, 6))
   reconstructed = jax.random.normal(jax.random.key(1), (4, 8, 6))
   _, mask = draw_mask(jax.random.key(2), 4, 8, 6)
-  errors = reconstruction_error(reconstructed, wanted, mask)
-  squares = np.square(np.asarray(reconstructed) - np.asarray(wanted))
+  errors = reconstruction_error(reconstructed, reconstruction_target, mask)
+  squares = np.square(np.asarray(reconstructed) - np.asarray(reconstruction_target))
   expected = [squares[window][np.asarray(mask)[window]].mean() for window in range(4)]
   np.testing.assert_allclose(errors, expected, rtol=1e-5)
-  elsewhere = wanted + 100 * ~mask[:, :, None]  # mask True: hidden
+  elsewhere = reconstruction_target + 100 * ~mask[:, :, None]  # mask True: hidden
   np.testing.assert_array_equal(reconstruction_error(reconstructed, elsewhere, mask), errors)
 
 
@@ -86,14 +86,16 @@ def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, dra
     dataclasses.replace(tiny, mask=0.5)
   )  # of one visible token there is nothing to attend to
   held, batch = drawn(objective.init), {'signal': _windows(4)}
-  gradient = jax.jit(jax.grad(lambda given: objective.losses(given, batch, jax.random.key(1))[0].sum()))(held)
+  gradient = jax.jit(
+    jax.grad(lambda patch_features: objective.losses(patch_features, batch, jax.random.key(1))[0].sum())
+  )(held)
   # A shift of all keys cancels in the softmax: rounding alone reaches their bias.
   still = [path for path, leaf in gradient.items() if not jnp.abs(leaf).max() > 0 and '/key/bias' not in path]
   assert still == []
 
 
 def test_with_two_streams_a_sensors_embedding_sees_that_sensor_alone(tiny: config.Model, drawn: Draw):
-  model = dataclasses.replace(tiny, streams=2, descriptors=False)
+  model = dataclasses.replace(tiny, streams=2, invariant_features=False)
   held = drawn(_init_encoder(model))
 
   def embedded(signal: jax.Array, name: str) -> jax.Array:
@@ -110,12 +112,12 @@ def test_with_two_streams_a_sensors_embedding_sees_that_sensor_alone(tiny: confi
 
 
 def test_positions_tell_tokens_apart(tiny: config.Model, drawn: Draw):
-  same = jnp.tile(_windows(2)[:, : tiny.patch], (1, tiny.tokens, 1))
+  same = jnp.tile(_windows(2)[:, : tiny.patch_size], (1, tiny.tokens, 1))
   tokens, _ = jax.jit(Encoder(tiny).apply)(drawn(_init_encoder(tiny)), same)
   assert not jnp.allclose(tokens[:, 0], tokens[:, 1])
 
 
-def test_a_windows_logits_do_not_depend_on_its_neighbours(tiny: config.Model, drawn: Draw):
+def test_a_windows_logits_do_not_depend_on_its_neighbors(tiny: config.Model, drawn: Draw):
   held = variables.nest(drawn(Classify(tiny, 3).init))
   gradient = jax.jit(jax.grad(lambda signal: Classifier(tiny, 3).apply(held, signal)[0].sum()))(_windows(4))
   assert (gradient[1:] == 0).all()
@@ -156,7 +158,7 @@ def test_dropout_follows_its_key_and_rests_in_prediction(tiny: config.Model, dra
 def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[int, int]:
   """Trainable and total parameters, without computing."""
   objective = Classify(experiment.model, classes)
-  chosen = peft.METHODS[method]
+  chosen = methods.METHODS[method]
   start = jax.eval_shape(objective.init, jax.random.key(0))
   adapted = jax.eval_shape(
     lambda: chosen.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))

@@ -61,7 +61,7 @@ def test_codes_and_scales_are_bitsandbytes_to_the_byte(name: str):
     np.testing.assert_array_equal(nf4.dequantize(packed), unpacked)
 
 
-def test_double_quantised_scales_are_bitsandbytes_but_for_its_second_choices():
+def test_double_quantized_scales_are_bitsandbytes_but_for_its_second_choices():
   weights = drawn.weights((1024, 1024))
   _, state, _ = _by_bitsandbytes(weights, double=True)
   scales = nf4.quantize(jnp.asarray(weights), double=True).scales

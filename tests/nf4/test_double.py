@@ -22,7 +22,7 @@ def test_the_dynamic_code_is_seven_decades_of_equal_steps():
   assert [int(np.sum(decades == decade)) for decade in range(-6, 1)] == [1, 2, 4, 8, 16, 32, 64]
 
 
-def test_double_quantised_scales_by_hand():
+def test_double_quantized_scales_by_hand():
   # Scales 1, 2, 6: less their mean of 3 they are -2, -1, 3, of which the largest is 3. Over it: -2/3, -1/3, 1.
   # The upper decade steps by 0.9/64 from 0.1, middles at 0.1 + 0.9/64·(k + 1/2): -2/3 is nearest to k = 40 (0.6695),
   # -1/3 to k = 16 (0.3320); the decade starts at 191 above zero and, mirrored, at 63 below it.
@@ -35,7 +35,7 @@ def test_double_quantised_scales_by_hand():
 
 
 @pytest.mark.parametrize('shape', drawn.SHAPES)
-def test_double_quantisation_keeps_codes_and_takes_its_scales_within_the_bound(shape: tuple[int, ...]):
+def test_double_quantization_keeps_codes_and_takes_its_scales_within_the_bound(shape: tuple[int, ...]):
   plain, double = (nf4.quantize(jnp.asarray(drawn.weights(shape)), double=each) for each in (False, True))
   np.testing.assert_array_equal(plain.codes, double.codes)
   distances = np.abs(np.asarray(plain.scales) - float(double.scales.mean))
@@ -44,7 +44,7 @@ def test_double_quantisation_keeps_codes_and_takes_its_scales_within_the_bound(s
   assert np.abs(np.asarray(float_scales(double)) - np.asarray(plain.scales)).max() <= bound
 
 
-def test_double_quantisation_takes_4_127_bits_a_weight_with_everything_counted():
+def test_double_quantization_takes_4_127_bits_a_weight_with_everything_counted():
   weights = jnp.asarray(drawn.weights((1024, 1024)))
   bits = {
     double: 8
@@ -59,9 +59,9 @@ def test_double_quantisation_takes_4_127_bits_a_weight_with_everything_counted()
   assert round(bits[True] + tables, 2) == 4.14
 
 
-def test_double_quantisation_costs_little_accuracy():
+def test_double_quantization_costs_little_accuracy():
   # Of normally distributed weights, relative in Frobenius' norm. Measured over these twenty seeds: plain NF4 in blocks
-  # of 64 loses 0.0916 to 0.0925, double quantisation 1.0001 to 1.0003 times that. The limits leave about as much again.
+  # of 64 loses 0.0916 to 0.0925, double quantization 1.0001 to 1.0003 times that. The limits leave about as much again.
   for seed in range(20):
     weights = drawn.weights((192, 576), seed)
     plain, double = (

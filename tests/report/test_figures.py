@@ -113,9 +113,9 @@ def test_a_reconstruction_is_called_by_its_activity_where_that_is_told():
   assert '>hapt, walking<' in figures.reconstruction(window | {'activity': 'walking'}, 16, 'r')
 
 
-def test_methods_have_markers_and_colours_of_their_own():
+def test_methods_have_markers_and_colors_of_their_own():
   styles = [figures.style(method) for method in ('full', 'scratch', 'probe', 'lora', 'qlora', 'another')]
-  assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == len(styles)
+  assert len({color for color, _ in styles}) == len({marker for _, marker in styles}) == len(styles)
 
 
 @pytest.mark.parametrize('paper', ['#ffffff', '#14171a'], ids=['light', 'dark'])
@@ -127,8 +127,8 @@ def test_lines_stand_out_on_either_paper(paper):
 def contrast(one: str, other: str) -> float:
   """Source: WCAG 2.1, relative luminance and contrast ratio."""
 
-  def luminance(colour: str) -> float:
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+  def luminance(color: str) -> float:
+    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     red, green, blue = (
       part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )

@@ -210,7 +210,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(result):
 
 
 def test_the_command_of_a_result_gives_its_experiment_again():
-  from har_jax import config, knobs
+  from har_jax import config, config_fields
 
   for experiment in (
     config.Experiment(),
@@ -218,15 +218,15 @@ def test_the_command_of_a_result_gives_its_experiment_again():
     config.Experiment(
       lora=config.Lora(rank=8, targets=('query',)), precision=config.Precision(nf4_double=True)
     ),
-    config.Experiment(model=config.Model(head=(64, 32)), protocol=config.Protocol(labels='10/class')),
+    config.Experiment(model=config.Model(head=(64, 32)), protocol=config.Protocol(label_budget='10/class')),
   ):
-    flags = again.flags_of(knobs.to_json(experiment))
+    flags = again.flags_of(config_fields.to_json(experiment))
     code = (
       'import json, sys; from absl import flags; from launch import command; from har_jax import knobs;'
       'read = command.define_experiment(); flags.FLAGS(sys.argv); print(json.dumps(knobs.to_json(read())))'
     )
     done = subprocess.run([sys.executable, '-c', code, *flags], capture_output=True, text=True)
-    assert json.loads(done.stdout) == knobs.to_json(experiment), done.stderr
+    assert json.loads(done.stdout) == config_fields.to_json(experiment), done.stderr
 
 
 def test_targets_pretrained_on_all_others_share_a_command_and_the_rest_name_their_sources(result):

@@ -5,13 +5,13 @@ import re
 import pytest
 from report_rows import cells, timed
 
-from har_jax import config, knobs
+from har_jax import config, config_fields
 from har_jax.errors import UserError
 from har_jax.report import paper, published, section
 
 
 def of_papers_model(found):
-  theirs = knobs.to_json(config.PRESETS['paper']())
+  theirs = config_fields.to_json(config.PRESETS['paper']())
   found['identity']['experiment'] |= {'model': theirs['model'], 'lora': theirs['lora']}
   return found
 

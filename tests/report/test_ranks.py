@@ -84,7 +84,7 @@ def test_a_block_needs_every_method(result):
   assert (got.blocks, got.targets) == (3, ('wisdm',))
 
 
-def test_the_picture_has_names_in_the_colour_of_the_page(result):
+def test_the_picture_has_names_in_the_color_of_the_page(result):
   found = ranks.ranks(one_group(ranked(result)))
   picture = ranks.svg(found, 'ranks')
   assert picture.startswith('<svg')

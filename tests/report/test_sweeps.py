@@ -132,7 +132,7 @@ def test_what_turning_gives_in_points(result):
     for seed, f1 in enumerate(of)
   ]
   found += [turned(result(target='hapt', method='lora')), turned(result(split='window'))]
-  (own,) = sweeps.rotation(found)
+  (own,) = sweeps.rotation_std_deg(found)
   row = cells(own.rows, target='dsads')
   assert (row['as they are, macro-F1'], row['turned, macro-F1']) == ('0.810 ± 0.014', '0.840 ± 0.014')
   assert row['turned − as they are, points'] == '+3.0 ± 0.0'
@@ -143,7 +143,7 @@ def test_what_turning_gives_in_points(result):
 
 
 def test_nothing_turned_is_said(result):
-  (own,) = sweeps.rotation([result(), result(method='lora')])
+  (own,) = sweeps.rotation_std_deg([result(), result(method='lora')])
   assert own.rows == []
   assert 'differ in finetune.rotation alone' in own.footnotes[0]
 
@@ -153,8 +153,8 @@ def test_nothing_turned_is_said(result):
 
 def test_the_gap_of_splits_in_points(result):
   found = [
-    result(split=split, normalise=normalise, seed=seed, macro_f1=f1)
-    for split, normalise, figures in (
+    result(split=split, normalize=normalize, seed=seed, macro_f1=f1)
+    for split, normalize, figures in (
       ('window', 'dataset', (0.96, 0.98, 0.50)),
       ('subject', 'train', (0.90, 0.88)),
     )
@@ -166,7 +166,7 @@ def test_the_gap_of_splits_in_points(result):
   assert row['window − subject, points'] == '+8.0 ± 2.8 (n=2)'
   assert (row['by subject, macro-F1'], row['seeds']) == ('0.890 ± 0.014', 'n=2–3')
   assert (
-    'normalised on the whole dataset, against split by subject, normalised on the train part' in own.caption
+    'normalized on the whole dataset, against split by subject, normalized on the train part' in own.caption
   )
   assert own.title == 'What a split by window gives away, labels 0.7'
   assert 'No results of lora.' in own.footnotes
@@ -185,7 +185,7 @@ def test_a_method_run_by_window_alone_has_no_gap(result):
     '–',
     '–',
   )
-  assert own.footnotes == ['Not run: wisdm lora all seeds (split subject, normalise train).']
+  assert own.footnotes == ['Not run: wisdm lora all seeds (split subject, normalize train).']
 
 
 # --- pretraining

@@ -148,7 +148,7 @@ def test_a_run_given_twice_is_refused(result):
 @pytest.mark.parametrize('show', [tables.table2, tables.terminal])
 def test_a_split_by_window_is_called_optimistic_and_why(result, show):
   told = ' '.join(show([result(split='window')]).split())
-  assert 'so optimistic: neighbouring windows overlap by half and land on both sides of the split' in told
+  assert 'so optimistic: neighboring windows overlap by half and land on both sides of the split' in told
   assert 'optimistic' not in show([result()])
 
 
@@ -157,8 +157,8 @@ def test_the_caption_tells_what_was_run(result):
   changed['identity']['experiment']['finetune'] = {'epochs': 50.0, 'max_steps': 60, 'patience': 4}
   markdown = tables.table2([changed])
   for told in (
-    'Labels: 0.7 of all windows. Normalised on the train part. Classes: locomotion.',
-    'wisdm (pocket): 2 classes; 600 labelled windows to train and 100 to validate on;',
+    'Labels: 0.7 of all windows. Normalized on the train part. Classes: locomotion.',
+    'wisdm (pocket): 2 classes; 600 labeled windows to train and 100 to validate on;',
     'tested on 301 windows of 2 subjects;',
     'pretrained on dsads, hhar.',
     '6 blocks of width 192',
@@ -274,15 +274,15 @@ def test_a_single_core_is_one(result):
 def test_pretraining_that_went_on_is_told_and_timed_once_a_seed(result):
   found = [result(method=method, seed=seed) for method in ('full', 'lora') for seed in (0, 1)]
   for each in found:
-    each['identity']['experiment']['protocol']['unlabelled_steps'] = 400
+    each['identity']['experiment']['protocol']['continued_pretraining_steps'] = 400
     each['seconds']['continued'] = 30.0 + each['identity']['seed']
   text = tables.table2(found)
   assert ', then 400 steps on the target’s own train part, labels unseen. Fine-tuning' in text
   assert 'of training in 4 runs, 161 of pretraining in 3.' in text
   assert 'labels unseen' not in tables.table2([result()])
   for each in found:
-    each['identity']['experiment']['protocol']['source_label_steps'] = 600
-    each['seconds']['labelled'] = 30.0 + each['identity']['seed']
+    each['identity']['experiment']['protocol']['supervised_pretraining_steps'] = 600
+    each['seconds']['labeled'] = 30.0 + each['identity']['seed']
   text = tables.table2(found)
   assert (
     'labels unseen, then 600 steps that tell its sources’ activities apart by their labels. Fine-tuning'

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from har_jax import config
-from har_jax.data import normalise
+from har_jax.data import normalization
 from har_jax.train import augment, optimizer
 from har_jax.train.objective import Classify
 from har_jax.train.step import start, training_step
@@ -17,7 +17,7 @@ from har_jax.train.step import start, training_step
 
 def test_a_rolled_window_is_the_same_circle_begun_elsewhere():
   signal = np.random.default_rng(0).standard_normal((64, 128, 6)).astype(np.float32)
-  rolled = np.asarray(augment.roll(jnp.asarray(signal), jax.random.key(0)))
+  rolled = np.asarray(augment.circular_shift(jnp.asarray(signal), jax.random.key(0)))
   starts = [
     int(np.flatnonzero((window == after[0]).all(axis=1))[0])
     for window, after in zip(signal, rolled, strict=True)
@@ -61,19 +61,21 @@ def test_windows_turn_about_each_axis_by_the_angle_asked_for(degrees: float):
   np.testing.assert_allclose(np.mean(found, axis=0), 0.0, atol=0.15 * degrees)
 
 
-def test_a_normalised_window_is_turned_about_where_its_sensors_read_nought():
+def test_a_normalized_window_is_turned_about_where_its_sensors_read_nought():
   signals = np.random.default_rng(1).normal([1, 2, 9, 0.1, 0.2, 0.3], 1.0, (16, 128, 6))
-  normaliser = normalise.fit(signals)
+  normalizer = normalization.fit(signals)
   key = jax.random.key(3)
-  here = augment.rotate(jnp.asarray(normaliser(signals)), jnp.asarray(normaliser.origins(16)), key, 30.0)
+  here = augment.rotate(jnp.asarray(normalizer(signals)), jnp.asarray(normalizer.origins(16)), key, 30.0)
   there = augment.rotate(jnp.asarray(signals, jnp.float32), jnp.zeros((16, 2)), key, 30.0)
-  np.testing.assert_allclose(here, normaliser(np.asarray(there)), atol=1e-5)
+  np.testing.assert_allclose(here, normalizer(np.asarray(there)), atol=1e-5)
 
 
 class _FirstSample(Classify):
   """A window's loss is its first sample."""
 
-  def losses(self, variables: Any, batch: dict, key: jax.Array, per_window: Any) -> tuple[jax.Array, dict]:
+  def losses(
+    self, variables: Any, batch: dict, key: jax.Array, shard_over_batch: Any
+  ) -> tuple[jax.Array, dict]:
     return batch['signal'][:, 0, 0] + 0 * variables['w'], {}
 
 

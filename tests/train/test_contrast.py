@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from har_jax import config
-from har_jax.train.objective import Contrast
+from har_jax.train.objective import Contrastive
 
-_MODEL = config.Model(patch=16, width=24, ffn=48, blocks=1, decoder_blocks=1, heads=2, head=(16,))
+_MODEL = config.Model(patch_size=16, width=24, mlp_dim=48, blocks=1, decoder_depth=1, num_heads=2, head=(16,))
 
 
-class _OfPoints(Contrast):
+class _OfPoints(Contrastive):
   """Given points for windows, and no view but the one."""
 
   def _view(self, signal, origin, key):
@@ -77,7 +77,7 @@ def test_what_fills_a_batch_up_is_nobody_to_be_told_from():
 
 
 def test_views_are_turned_and_rolled_each_its_own_way_and_gradients_are_finite():
-  objective = Contrast(_MODEL)
+  objective = Contrastive(_MODEL)
   variables = objective.init(jax.random.key(0))
   signal = jnp.asarray(np.random.default_rng(0).standard_normal((4, 128, 6)).astype(np.float32))
   batch = {

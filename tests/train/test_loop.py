@@ -19,7 +19,7 @@ from har_jax.errors import Stopped, UserError
 from har_jax.train import loop
 from har_jax.train.log import Log
 from har_jax.train.loop import Run, Trained, count_steps, predict, train
-from har_jax.train.mesh import PerWindow, on_one
+from har_jax.train.mesh import ShardOverBatch, on_one
 from har_jax.train.objective import Reconstruct
 from har_jax.variables import Variables
 
@@ -33,7 +33,7 @@ class Line(Reconstruct):
   model: config.Model = _MODEL
 
   def losses(
-    self, variables: Variables, batch: dict, key: Array, per_window: PerWindow = on_one
+    self, variables: Variables, batch: dict, key: Array, shard_over_batch: ShardOverBatch = on_one
   ) -> tuple[Array, Variables]:
     w = variables['params/head/kernel'] * variables['params/frozen/value']
     noise = 0.1 * jax.random.normal(key, batch['label'].shape)
@@ -49,7 +49,7 @@ class Line(Reconstruct):
     return {'score': -error, 'error': error}
 
 
-_TRAINING = config.Training(epochs=4.0, batch=4, evaluations=5, learning_rate=0.05)
+_TRAINING = config.Training(epochs=4.0, batch=4, num_evals=5, learning_rate=0.05)
 _STEPS = 12  # four passes of ten windows, three batches each
 
 
@@ -263,7 +263,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path: pa
 
 def test_the_given_variables_stay_usable(tmp_path: pathlib.Path):
   kernel = jnp.zeros(3)  # the step donates its state's memory: were it the caller's, this would be deleted
-  _train(tmp_path, dataclasses.replace(_TRAINING, evaluations=1), trainable={'params/head/kernel': kernel})
+  _train(tmp_path, dataclasses.replace(_TRAINING, num_evals=1), trainable={'params/head/kernel': kernel})
   np.testing.assert_array_equal(kernel, np.zeros(3))
 
 
@@ -295,7 +295,7 @@ def test_steps_are_counted_by_hand(training: config.Training, windows: int, step
 
 
 def test_more_validations_than_steps_are_one_a_step(tmp_path: pathlib.Path):
-  done = _train(tmp_path, dataclasses.replace(_TRAINING, max_steps=3, evaluations=50))
+  done = _train(tmp_path, dataclasses.replace(_TRAINING, max_steps=3, num_evals=50))
   assert [entry['step'] for entry in done.history] == [1, 2, 3]
   assert all(math.isfinite(entry['score']) for entry in done.history)
 
@@ -339,6 +339,6 @@ def test_a_run_out_of_patience_lets_those_beside_it_go_on(
 
 
 def test_what_is_frozen_alike_is_held_once():
-  shared, own = loop._share([{'a': jnp.ones(3), 'b': jnp.zeros(2)}, {'a': jnp.ones(3), 'b': jnp.ones(2)}])
-  assert own == {'b'}
+  shared, per_run_paths = loop._share([{'a': jnp.ones(3), 'b': jnp.zeros(2)}, {'a': jnp.ones(3), 'b': jnp.ones(2)}])
+  assert per_run_paths == {'b'}
   assert {path: leaf.shape for path, leaf in shared.items()} == {'a': (3,), 'b': (2, 2)}

@@ -5,21 +5,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import config, peft, variables
+from har_jax import config, methods, variables
 from har_jax.train import optimizer
 from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_steps, start
 
 _STEPS = 2  # in one program: nothing of a step may be made for all of them and kept
 _SIZES = {
-  'base': (config.Model(patch=16), 64),
-  'large': (config.Model(patch=16, width=1024, ffn=3072, blocks=12, heads=16), 16),
+  'base': (config.Model(patch_size=16), 64),
+  'large': (config.Model(patch_size=16, width=1024, mlp_dim=3072, blocks=12, num_heads=16), 16),
 }
 
 
 def _temporary_bytes(name: str, experiment: config.Experiment, batch: int) -> int:
   """Of a whole training step, as the compiler plans it; nothing is run."""
-  objective, method = Classify(experiment.model, 6, experiment.precision), peft.METHODS[name]
+  objective, method = Classify(experiment.model, 6, experiment.precision), methods.METHODS[name]
 
   def begin(key: jax.Array) -> tuple:
     adapted = method.adapt(objective.init(key), experiment, key)
@@ -44,15 +44,15 @@ def _temporary_bytes(name: str, experiment: config.Experiment, batch: int) -> in
 def test_a_qlora_step_holds_at_most_two_float_kernels_more_than_a_lora_step(size: str):
   model, batch = _SIZES[size]
   experiment = config.Experiment(model=model)
-  two_kernels = 2 * 4 * model.width * model.ffn  # float32; `up` and `down` are the widest layers
+  two_kernels = 2 * 4 * model.width * model.mlp_dim  # float32; `up` and `down` are the widest layers
   assert (
     _temporary_bytes('qlora', experiment, batch) <= _temporary_bytes('lora', experiment, batch) + two_kernels
   )
 
 
-def test_nor_does_one_with_double_quantisation():
+def test_nor_does_one_with_double_quantization():
   model, batch = _SIZES['base']
   plain = config.Experiment(model=model)
   double = config.Experiment(model=model, precision=config.Precision(nf4_double=True))
-  two_kernels = 2 * 4 * model.width * model.ffn
+  two_kernels = 2 * 4 * model.width * model.mlp_dim
   assert _temporary_bytes('qlora', double, batch) <= _temporary_bytes('lora', plain, batch) + two_kernels

@@ -18,17 +18,19 @@ import pytest
 from har_jax import config, variables
 from har_jax.data.batches import Batch
 from har_jax.errors import Stopped, UserError
-from har_jax.peft import METHODS
+from har_jax.methods import METHODS
 from har_jax.train import loop, mesh, optimizer
 from har_jax.train.loop import Run, predict, train
-from har_jax.train.objective import Classify, Contrast, Objective
+from har_jax.train.objective import Classify, Contrastive, Objective
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_MODEL = config.Model(patch=32, width=24, ffn=32, blocks=1, decoder_blocks=1, heads=2, head=(16,))
+_MODEL = config.Model(patch_size=32, width=24, mlp_dim=32, blocks=1, decoder_depth=1, num_heads=2, head=(16,))
 _EXPERIMENT = config.Experiment(model=_MODEL, lora=config.Lora(rank=2))
 # 40 windows in batches of 16: each third one is half empty, so that of eight devices four hold nothing but filling.
 _SIZE, _STEPS = 40, 7
-_ADAMW = config.Training(epochs=50.0, batch=16, max_steps=_STEPS, evaluations=1, roll=True, rotation=10.0)
+_ADAMW = config.Training(
+  epochs=50.0, batch=16, max_steps=_STEPS, num_evals=1, circular_shift=True, rotation_std_deg=10.0
+)
 _SGD = dataclasses.replace(
   _ADAMW, learning_rate=0.05
 )  # another rate, or the compiled AdamW step would serve it
@@ -40,7 +42,7 @@ _RUNS: dict[str, tuple[str, config.Training]] = {
   'qlora sgd': ('qlora', _SGD),
   'contrast sgd': (
     'contrast',
-    dataclasses.replace(_SGD, roll=False, rotation=0.0, batch=2 * Contrast.together),
+    dataclasses.replace(_SGD, circular_shift=False, rotation_std_deg=0.0, batch=2 * Contrastive.together),
   ),
 }
 
@@ -68,7 +70,7 @@ def _run(
   """All numbers that a run comes to: losses, last variables, predictions."""
   kind = _RUNS[name][0]
   if kind == 'contrast':
-    objective: Objective = Contrast(_MODEL)
+    objective: Objective = Contrastive(_MODEL)
     trainable, statistics, frozen = _initial(objective), {}, {}
   else:
     objective, method = Classify(_MODEL, 3), METHODS[kind]
@@ -76,7 +78,7 @@ def _run(
     statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
     trainable, frozen = variables.split(rest, lambda path: method.trains(path, _EXPERIMENT))
   training = training or _RUNS[name][1]
-  with unittest.mock.patch.object(optimizer, 'build', _sgd if name.endswith('sgd') else optimizer.build):
+  with unittest.mock.patch_size.object(optimizer, 'build', _sgd if name.endswith('sgd') else optimizer.build):
     run = Run(
       trainable,
       statistics,
@@ -127,7 +129,7 @@ def _child(folder: pathlib.Path) -> None:
     np.savez(folder / f'{name}.npz', **_run(folder, name))
   stopped = folder / 'stopped'
   try:
-    with unittest.mock.patch.object(loop, '_STEPS_AT_ONCE', 1):
+    with unittest.mock.patch_size.object(loop, '_STEPS_AT_ONCE', 1):
       _run(stopped, 'full sgd', stop=_after(3))
   except Stopped as told:
     (folder / 'stopped.txt').write_text(str(told))
@@ -136,10 +138,10 @@ def _child(folder: pathlib.Path) -> None:
   except UserError as told:
     (folder / 'uneven.txt').write_text(str(told))
   kernel = np.ones((2, 3), np.float32)
-  placed = mesh.replicate({'kernel': kernel}, mesh.over_all_devices())['kernel']
+  placed = mesh.replicate({'kernel': kernel}, mesh.data_mesh())['kernel']
   assert len(placed.addressable_shards) == 8
   assert all(shard.data.shape == (2, 3) for shard in placed.addressable_shards)
-  rows = mesh.split({'label': np.arange(16)}, mesh.over_all_devices())['label']
+  rows = mesh.split({'label': np.arange(16)}, mesh.data_mesh())['label']
   assert [np.asarray(shard.data).tolist() for shard in rows.addressable_shards] == [
     [2 * device, 2 * device + 1] for device in range(8)
   ]
@@ -199,12 +201,12 @@ def test_a_batch_that_devices_cannot_share_evenly_is_the_users_error(on_eight: p
 
 def test_one_device_has_no_mesh():
   assert jax.device_count() == 1
-  assert mesh.over_all_devices() is None
+  assert mesh.data_mesh() is None
   batch = {'label': np.arange(3)}
   assert mesh.split(batch, None) is batch
   assert mesh.replicate(batch, None) is batch
   assert mesh.next_multiple(256, None) == 256
-  assert mesh.leads()
+  assert mesh.is_main_process()
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ _TRAINABLE = {
 
 
 def _first_updates(gradient: float, *, pretrained: bool = True, **knobs: float) -> dict[str, float]:
-  training = config.Training(**{'learning_rate': 0.1, 'pretrained_learning_rate': 0.02, 'clip': 0.0, **knobs})
+  training = config.Training(**{'learning_rate': 0.1, 'encoder_learning_rate': 0.02, 'clip': 0.0, **knobs})
   transform = optimizer.build(training, pretrained=pretrained)
   gradients = {path: jnp.full_like(leaf, gradient) for path, leaf in _TRAINABLE.items()}
   updates, _ = transform.update(gradients, transform.init(_TRAINABLE), _TRAINABLE)
@@ -25,7 +25,7 @@ def _first_updates(gradient: float, *, pretrained: bool = True, **knobs: float) 
 
 
 def test_the_rate_rises_straight_and_falls_along_half_a_cosine():
-  shares = [float(optimizer.rate_share(jnp.int32(i), jnp.int32(10), 0.2)) for i in range(10)]
+  shares = [float(optimizer.rate_fraction(jnp.int32(i), jnp.int32(10), 0.2)) for i in range(10)]
   expected = [0.5] + [0.5 * (1 + np.cos(np.pi * (p - 0.2) / 0.8)) for p in np.arange(2, 11) / 10]
   np.testing.assert_allclose(shares, expected, atol=1e-6)
   assert shares[1] == 1
@@ -33,7 +33,7 @@ def test_the_rate_rises_straight_and_falls_along_half_a_cosine():
 
 
 def test_without_warm_up_the_rate_only_falls():
-  shares = [float(optimizer.rate_share(jnp.int32(i), jnp.int32(10), 0.0)) for i in range(10)]
+  shares = [float(optimizer.rate_fraction(jnp.int32(i), jnp.int32(10), 0.0)) for i in range(10)]
   assert np.isfinite(shares).all()
   assert (np.diff(shares) < 0).all()
 
@@ -61,7 +61,7 @@ def test_only_matrices_decay():
 
 
 def test_gradients_are_clipped_over_all_weights_together():
-  training = config.Training(clip=1.0)
+  training = config.Training(grad_clip_norm=1.0)
   transform = optimizer.build(training, pretrained=True)
   small = {path: jnp.full_like(leaf, 1e-8) for path, leaf in _TRAINABLE.items()}
   one_large = small | {'lora/encoder/block_0/up/a': jnp.full((2, 2), 1e8)}
@@ -69,5 +69,5 @@ def test_gradients_are_clipped_over_all_weights_together():
   clipped, _ = transform.update(one_large, transform.init(_TRAINABLE), _TRAINABLE)
   path = 'params/encoder/block_0/up/bias'
   # Adam's first step is g / (|g| + 1e-8): a half at 1e-8, and nearly nought once the large gradient scales it away.
-  assert float(alone[path][0]) == pytest.approx(-0.5 * training.pretrained_learning_rate, rel=1e-3)
-  assert abs(float(clipped[path][0])) < 1e-3 * training.pretrained_learning_rate
+  assert float(alone[path][0]) == pytest.approx(-0.5 * training.encoder_learning_rate, rel=1e-3)
+  assert abs(float(clipped[path][0])) < 1e-3 * training.encoder_learning_rate

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import config, peft
+from har_jax import config, methods
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
@@ -35,9 +35,9 @@ def test_every_product_of_a_step_is_in_bfloat16_and_gradients_are_float32(
     held = moving = drawn(objective.init)
   else:
     objective = Classify(tiny, 3, _HALF)
-    held = peft.METHODS[name].adapt(drawn(objective.init), config.Experiment(), jax.random.key(0))
+    held = methods.METHODS[name].adapt(drawn(objective.init), config.Experiment(), jax.random.key(0))
     moving = {
-      path: leaf for path, leaf in held.items() if peft.METHODS[name].trains(path, config.Experiment())
+      path: leaf for path, leaf in held.items() if methods.METHODS[name].trains(path, config.Experiment())
     }
   gradient = jax.grad(_loss(objective, held))
   traced = str(jax.make_jaxpr(gradient)(moving))

@@ -9,7 +9,9 @@ from har_jax.train.objective import Classify
 
 
 def test_shifts_are_averaged_over_parts_of_a_token():
-  model = config.Model(patch=16, width=24, ffn=48, blocks=1, decoder_blocks=1, heads=2, head=(16,))
+  model = config.Model(
+    patch_size=16, width=24, mlp_dim=48, blocks=1, decoder_depth=1, num_heads=2, head=(16,)
+  )
   objective = Classify(model, 3)
   variables = objective.init(jax.random.key(0))
   signal = np.random.default_rng(0).standard_normal((5, 128, 6)).astype(np.float32)
@@ -22,7 +24,7 @@ def test_shifts_are_averaged_over_parts_of_a_token():
   ]
   once = predict(objective, variables, windows)
   np.testing.assert_allclose(
-    predict(objective, variables, windows, shifts=4), (once + sum(by_hand)) / 4, atol=1e-6
+    predict(objective, variables, windows, tta_shifts=4), (once + sum(by_hand)) / 4, atol=1e-6
   )
   assert np.abs(by_hand[0] - once).max() > 1e-3
-  np.testing.assert_array_equal(predict(objective, variables, windows, shifts=1), once)
+  np.testing.assert_array_equal(predict(objective, variables, windows, tta_shifts=1), once)

@@ -10,13 +10,13 @@ from jaxtyping import Array
 
 from har_jax import config
 from har_jax.train import optimizer
-from har_jax.train.mesh import PerWindow, on_one
+from har_jax.train.mesh import ShardOverBatch, on_one
 from har_jax.train.objective import Reconstruct
 from har_jax.train.step import State, compiled_steps, start, training_step
 from har_jax.variables import Variables
 
 _KEY = jax.random.key(0)
-_TRAINING = config.Training(learning_rate=0.1, warmup=0.0, clip=0.0, weight_decay=0.0)
+_TRAINING = config.Training(learning_rate=0.1, warmup=0.0, grad_clip_norm=0.0, weight_decay=0.0)
 
 _MODEL = config.Model()  # a field of every objective, not looked at here
 
@@ -29,7 +29,7 @@ class Product(Reconstruct):
   noise: float = 0.0
 
   def losses(
-    self, variables: Variables, batch: dict, key: Array, per_window: PerWindow = on_one
+    self, variables: Variables, batch: dict, key: Array, shard_over_batch: ShardOverBatch = on_one
   ) -> tuple[Array, Variables]:
     product = variables['params/w'] * variables['params/v']
     noise = self.noise * jax.random.normal(key, batch['x'].shape)

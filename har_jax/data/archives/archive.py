@@ -22,5 +22,5 @@ class Archive:
   positions: tuple[str, ...]  # the default first: the one nearest the waist
   read: Callable[[Source, str, collections.Counter], Iterator[Recording]]
   address: str  # of the official download; empty for what is made here
-  licence: str
+  license: str
   test_subjects: tuple[str, ...] = ()  # that its authors test on, where they say so

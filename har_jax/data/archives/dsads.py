@@ -91,5 +91,5 @@ ARCHIVE = Archive(
   positions=_UNITS,
   read=_read,
   address='https://archive.ics.uci.edu/static/public/256/daily+and+sports+activities.zip',
-  licence='UCI page: CC BY 4.0',
+  license='UCI page: CC BY 4.0',
 )

@@ -43,7 +43,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     acc_g = _sensor(source, f'{folder}acc_{suffix}')
     gyro = _sensor(source, f'{folder}gyro_{suffix}')
     spans = []
-    labelled = np.zeros(len(acc_g), bool)
+    labeled = np.zeros(len(acc_g), bool)
     for code, start, stop in labels[labels[:, 0] == experiment, 2:].tolist():
       # Rows count from one, the last included.
       if code not in _ACTIVITIES or not 1 <= start <= stop:
@@ -52,8 +52,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
           'activities are 1 to 12, rows count from 1'
         )
       spans.append(Span((start - 1) / _RATE_HZ, stop / _RATE_HZ, _ACTIVITIES[code]))
-      labelled[start - 1 : stop] = True
-    dropped['rows without a label'] += int((~labelled).sum())
+      labeled[start - 1 : stop] = True
+    dropped['rows without a label'] += int((~labeled).sum())
     acc = regular(acc_g * STANDARD_GRAVITY_M_S2, _RATE_HZ)
     yield Recording(str(user), position, acc, regular(gyro, _RATE_HZ), tuple(spans))
 
@@ -70,6 +70,6 @@ ARCHIVE = Archive(
   read=_read,
   address='https://archive.ics.uci.edu/static/public/341/'
   'smartphone+based+recognition+of+human+activities+and+postural+transitions.zip',
-  licence='README: cite the authors, no commercial use; UCI page: CC BY 4.0',
+  license='README: cite the authors, no commercial use; UCI page: CC BY 4.0',
   test_subjects=('2', '4', '9', '10', '12', '13', '18', '20', '24'),
 )

@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Int8
 
 from har_jax.data.archives.archive import Archive
-from har_jax.data.archives.runs import expecting, in_order, labelled_spans, recordings
+from har_jax.data.archives.runs import expecting, in_order, labeled_spans, recordings
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.source import Source
 from har_jax.errors import UserError
@@ -70,7 +70,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       position,
       Samples(acc_s, acc.values[acc_order]),
       Samples(gyro_s[gyro_order], gyro.values[gyro_order]),
-      labelled_spans(acc_s, labels, dict(enumerate(_WORDS.values()))),
+      labeled_spans(acc_s, labels, dict(enumerate(_WORDS.values()))),
       dropped,
     )
 
@@ -144,5 +144,5 @@ ARCHIVE = Archive(
   positions=('waist', 'wrist'),
   read=_read,
   address='https://archive.ics.uci.edu/static/public/344/heterogeneity+activity+recognition.zip',
-  licence='CC BY 4.0 (UCI page)',
+  license='CC BY 4.0 (UCI page)',
 )

@@ -49,5 +49,5 @@ ARCHIVE = Archive(
   positions=('pocket',),
   read=_read,
   address='https://github.com/mmalekzadeh/motion-sense/raw/master/data/A_DeviceMotion_data.zip',
-  licence='MIT (the repository); others say ODbL',
+  license='MIT (the repository); others say ODbL',
 )

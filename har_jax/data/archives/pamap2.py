@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.data.archives.archive import Archive
-from har_jax.data.archives.runs import expecting, in_order, labelled_spans, recordings
+from har_jax.data.archives.runs import expecting, in_order, labeled_spans, recordings
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.source import Source
 from har_jax.errors import UserError
@@ -63,7 +63,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     unknown = sorted(set(labels.tolist()) - set(_WORDS) - {0})
     if unknown:
       raise UserError(f'{name}: activities {unknown} are unknown; 0 and {sorted(_WORDS)} are known')
-    spans = labelled_spans(time_s, labels, _WORDS)
+    spans = labeled_spans(time_s, labels, _WORDS)
     dropped['rows between activities'] += int((labels == 0).sum())
     values = rows[:, sensors].astype(np.float32)
     there = ~np.isnan(values).any(axis=1)
@@ -79,5 +79,5 @@ ARCHIVE = Archive(
   positions=('chest', 'hand', 'ankle'),
   read=_read,
   address='https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip',
-  licence='CC BY 4.0 (UCI page)',
+  license='CC BY 4.0 (UCI page)',
 )

@@ -73,5 +73,5 @@ ARCHIVE = Archive(
   positions=('waist', 'chest', 'forearm', 'head', 'shin', 'thigh', 'upperarm'),
   read=_read,
   address='http://wifo5-14.informatik.uni-mannheim.de/sensor/dataset/realworld2016/realworld2016_dataset.zip',
-  licence='none stated: for your own research; never redistribute',
+  license='none stated: for your own research; never redistribute',
 )

@@ -38,7 +38,7 @@ def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter) -> In
   return order[~again]
 
 
-def labelled_spans(
+def labeled_spans(
   time_s: Float[np.ndarray, 'n'], labels: Integer[np.ndarray, 'n'], words: Mapping[int, str]
 ) -> list[Span]:
   """Each stretch of one label; a label without a word is no activity.

@@ -4,9 +4,9 @@ import collections
 from collections.abc import Iterator
 
 from har_jax.data.archives.archive import Archive
-from har_jax.data.corpora import CORPORA, Corpus
 from har_jax.data.recording import Recording
 from har_jax.data.synthetic import corpus_recordings
+from har_jax.data.synthetic_corpora import CORPORA, Corpus
 
 
 def _archive(corpus: Corpus) -> Archive:
@@ -21,7 +21,7 @@ def _archive(corpus: Corpus) -> Archive:
     positions=(corpus.position,),
     read=read,
     address='',
-    licence='made here; no terms',
+    license='made here; no terms',
   )
 
 

@@ -26,7 +26,7 @@ _WORDS = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standi
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """Both official parts, subject by subject; the released split is not kept."""
-  del dropped  # every window is whole and labelled
+  del dropped  # every window is whole and labeled
   runs = [run for part in ('train', 'test') for run in _part(source, position, part)]
   yield from sorted(runs, key=lambda run: int(run.subject))
 
@@ -78,6 +78,6 @@ ARCHIVE = Archive(
   positions=('waist',),
   read=_read,
   address='https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip',
-  licence='README: cite, no commercial use; the UCI page says CC BY 4.0',
+  license='README: cite, no commercial use; the UCI page says CC BY 4.0',
   test_subjects=('2', '4', '9', '10', '12', '13', '18', '20', '24'),
 )

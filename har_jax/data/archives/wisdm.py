@@ -99,5 +99,5 @@ ARCHIVE = Archive(
   read=_read,
   address='https://archive.ics.uci.edu/static/public/507/'
   'wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip',
-  licence='UCI page: CC BY 4.0',
+  license='UCI page: CC BY 4.0',
 )

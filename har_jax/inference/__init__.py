@@ -1,0 +1,1 @@
+"""From windows or a recording to answers: recognizer, calibration, stream, timeline."""

@@ -1,0 +1,131 @@
+"""The timeline as a picture: a strip a day, or a file, on which each activity has its color. Needs matplotlib."""
+
+import collections
+import dataclasses
+import datetime
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from har_jax.inference.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes
+from har_jax.inference.timeline.clock import Clock
+
+# Okabe and Ito's palette, told apart by color-blind readers too. A ninth activity has the first one's color, hatched.
+_COLOURS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
+_HATCHES = ('', '////', '....', 'xxxx')
+_STYLE: Any = {
+  'svg.fonttype': 'none',  # letters stay text
+  'svg.hashsalt': 'timeline',
+  'font.family': 'sans-serif',
+  'font.sans-serif': ['DejaVu Sans'],
+  'text.parse_math': False,  # a $ in a name is a $
+  'font.size': 9,
+  'hatch.linewidth': 0.6,
+}
+_DAY_S, _HOUR_S, _MINUTE_S = 86_400.0, 3600.0, 60.0
+_WIDTH, _ROW, _AROUND = 9.0, 0.45, 1.3  # inches
+_TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
+_MOST_TICKS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class _Strip:
+  """Part of a bout, within a row; seconds from the row's midnight or begin."""
+
+  row: str
+  start_s: float
+  length_s: float
+  activity: str
+
+
+def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str]) -> bytes:
+  """The same bouts give the same bytes."""
+  import matplotlib
+  from matplotlib.figure import Figure
+
+  strips = [strip for bout in bouts for strip in _strips(bout, clock)]
+  rows = list(dict.fromkeys(strip.row for strip in strips))
+  with matplotlib.rc_context(_STYLE):
+    figure = Figure(figsize=(_WIDTH, _AROUND + _ROW * len(rows)), layout='constrained')
+    axes = figure.add_subplot()
+    _draw(axes, strips, rows, classes)
+    _legend(figure, bouts, classes)
+    _hours(axes, strips)
+    axes.set_xlabel(
+      f'time of day{" (UTC)" * clock.is_utc}' if clock.start else 'hours : minutes from the first sample'
+    )
+    written = io.BytesIO()
+    figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'What was done when'})
+  return written.getvalue()
+
+
+def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
+  places: dict[tuple[str, str], list[tuple[float, float]]] = collections.defaultdict(list)
+  for strip in strips:
+    places[strip.row, strip.activity].append((strip.start_s, strip.length_s))
+  for (row, activity), spans in places.items():
+    axes.broken_barh(spans, (rows.index(row) - 0.4, 0.8), **_look(activity, classes))
+  axes.set_yticks(range(len(rows)), rows)
+  axes.set_ylim(len(rows) - 0.5, -0.5)  # the first on top
+  for side in ('top', 'right', 'left'):
+    axes.spines[side].set_visible(False)
+  axes.tick_params(axis='y', length=0)
+
+
+def _look(activity: str, classes: Sequence[str]) -> dict[str, Any]:
+  if activity in classes:
+    place = list(classes).index(activity)
+    hatch = _HATCHES[place // len(_COLOURS) % len(_HATCHES)]
+    return {
+      'facecolor': _COLOURS[place % len(_COLOURS)],
+      'edgecolor': 'white' if hatch else 'none',
+      'hatch': hatch,
+      'linewidth': 0,
+    }
+  if activity == NOT_WORN:
+    return {'facecolor': 'white', 'edgecolor': '#999999', 'hatch': '////', 'linewidth': 0}
+  return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}
+
+
+def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
+  from matplotlib.patches import Patch
+
+  names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
+  handles = [
+    Patch(
+      label=f'{activity if activity in classes else names[activity]}, {spent:.1f} min',
+      **_look(activity, classes),
+    )
+    for activity, spent in minutes(bouts).items()
+  ]
+  figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
+
+
+def _hours(axes: Any, strips: Sequence[_Strip]) -> None:
+  first_s = min(strip.start_s for strip in strips)
+  last_s = max(strip.start_s + strip.length_s for strip in strips)
+  wanted = (last_s - first_s) / _MINUTE_S / _MOST_TICKS
+  step_s = _MINUTE_S * next((each for each in _TICKS_MIN if each >= wanted), _TICKS_MIN[-1])
+  ticks = [step_s * number for number in range(int(first_s // step_s), int(last_s // step_s) + 2)]
+  axes.set_xticks(ticks, [f'{int(tick // _HOUR_S)}:{int(tick % _HOUR_S // _MINUTE_S):02d}' for tick in ticks])
+  axes.set_xlim(first_s, last_s)
+
+
+def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
+  """Cut at midnight, or where the file has no date every 24 hours."""
+  midnight_s = 0.0
+  if clock.start is not None:
+    midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight_s = (clock.start - midnight).total_seconds()
+  begin_s, end_s = (
+    midnight_s + clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s)
+  )
+  while begin_s < end_s:
+    day = int(begin_s // _DAY_S)
+    stop_s = min(end_s, (day + 1) * _DAY_S)
+    if clock.start is not None:
+      row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
+    else:
+      row = clock.files[bout.recording] + (f', day {day + 1}' if day else '')
+    yield _Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
+    begin_s = stop_s

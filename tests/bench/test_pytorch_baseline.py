@@ -1,0 +1,152 @@
+"""PyTorch measures the same models: with our variables they give what ours give."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax import config, variables
+from har_jax.bench import running
+from har_jax.errors import UserError
+from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error, wanted
+
+torch = pytest.importorskip('torch')
+peers: Any = pytest.importorskip('har_jax.bench.pytorch_baseline')
+
+_SIGNAL = jnp.asarray(
+  np.random.default_rng(0).standard_normal((5, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
+)
+_LEAVES = {
+  'kernel': 'weight',
+  'scale': 'weight',
+  'bias': 'bias',
+  'mean': 'running_mean',
+  'var': 'running_var',
+}
+
+
+def _name(path: str) -> str:
+  """A variable's name in PyTorch: blocks.1.query.weight of params/encoder/block_1/attention/query/kernel."""
+  *modules, leaf = path.split('/')[1:]
+  decoder = 'decoder' in modules
+  parts = [part for part in modules if part not in ('encoder', 'decoder', 'attention')]
+  if modules[0] == 'head':  # dense, norm, ReLU, dropout, and again
+    kind, number = modules[1].split('_')
+    return f'head.{4 * int(number) + (kind == "norm")}.{_LEAVES[leaf]}'
+  if parts and parts[0].startswith('block_'):
+    blocks = 'decoder_depth' if decoder else 'blocks'
+    return '.'.join([blocks, parts[0].removeprefix('block_'), *parts[1:], _LEAVES[leaf]])
+  own = [f'decoder_{part}' if decoder and part in ('norm', 'positions') else part for part in [*parts, leaf]]
+  return '.'.join([*own[:-1], _LEAVES.get(own[-1], f'decoder_{leaf}' if decoder else leaf)])
+
+
+def _with_ours(model: Any, ours: variables.Variables) -> Any:
+  """The PyTorch model with our variables: all of them, and no other."""
+  mine = {_name(path): (path, np.asarray(value)) for path, value in ours.items()}
+  held = {name for name in model.state_dict() if not name.endswith('num_batches_tracked')}
+  mine.pop('mask_token', None) if 'mask_token' not in held else None  # a classifier's lies idle
+  assert set(mine) == held
+  given = {
+    name: torch.tensor(value.T if path.endswith('/kernel') else value) for name, (path, value) in mine.items()
+  }
+  model.load_state_dict(given, strict=False)
+  return model.eval()
+
+
+def test_the_classifier_is_ours(tiny: config.Model, drawn: Callable[..., Any]):
+  model = Classifier(tiny, running.CLASSES)
+  ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL)))
+  theirs = _with_ours(peers.Classifier(tiny), ours)
+  with torch.inference_mode():
+    logits = theirs(torch.tensor(np.asarray(_SIGNAL))).numpy()
+  np.testing.assert_allclose(logits, model.apply(variables.nest(ours), _SIGNAL), rtol=1e-4, atol=1e-4)
+
+
+def test_the_autoencoder_is_ours(tiny: config.Model, drawn: Callable[..., Any]):
+  visible, mask = draw_mask(jax.random.key(3), len(_SIGNAL), tiny.tokens, tiny.hidden)
+  model = Autoencoder(tiny)
+  ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL, visible)))
+  theirs = _with_ours(peers.Autoencoder(tiny), ours)
+  reconstructed: Any = model.apply(variables.nest(ours), _SIGNAL, visible)
+  expected = reconstruction_error(reconstructed, wanted(_SIGNAL, tiny), mask).mean()
+  with torch.inference_mode():
+    error = theirs.error(torch.tensor(np.asarray(_SIGNAL)), torch.tensor(np.asarray(visible)).long())
+  assert float(error) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_autoencoder_draws_places_and_learns(tiny: config.Model):
+  torch.manual_seed(0)
+  model = peers.Autoencoder(tiny)
+  errors = [model(torch.tensor(np.asarray(_SIGNAL))) for _ in range(2)]
+  assert float(errors[0].detach()) != float(errors[1].detach())
+  errors[0].backward()
+  assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize('kind', ['full', 'pretraining', 'inference', 'epoch'])
+def test_a_call_makes_the_steps_that_it_is_asked_for(
+  tiny: config.Model, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(running, 'EPOCH_WINDOWS', 11)
+  seen: list[int] = []
+  if kind == 'epoch':
+    pytest.importorskip('peft')
+
+  def compiled(model: Any, **_: Any) -> Any:
+    """A stand-in that compiles nothing, which takes a minute, and notes the windows it is given."""
+
+    def forward(signal: Any) -> Any:
+      seen.append(len(signal))
+      return model(signal)
+
+    return forward
+
+  monkeypatch.setattr(torch, 'compile', compiled)
+  found = peers.variants(config.Experiment(model=tiny), kind, 4, 3)
+  assert list(found) == [
+    'PyTorch',
+    'PyTorch, bfloat16',
+    'PyTorch, compiled',
+    'PyTorch, compiled, bfloat16',
+  ]
+  for name, call in found.items():
+    seen.clear()
+    call()
+    if 'compiled' in name:
+      assert seen == ([4, 4, 3] if kind == 'epoch' else [4, 4, 4])
+
+
+def test_a_machine_that_cannot_compile_is_told_so(tiny: config.Model, monkeypatch: pytest.MonkeyPatch):
+  from torch._inductor import config as inductor
+
+  torch.compiler.reset()
+  with (
+    inductor.patch_size({'cpp.cxx': ('no-such-compiler',), 'fx_graph_cache': False}),
+    pytest.raises(UserError) as told,
+  ):
+    peers.variants(config.Experiment(model=tiny), 'inference', 2, 1)
+  assert 'PyTorch, compiled could not be compiled' in str(told.value)
+  assert 'C++ compiler' in str(told.value)
+
+
+def test_what_pytorch_has_not_is_refused(tiny: config.Model, monkeypatch: pytest.MonkeyPatch):
+  two_streams = config.Experiment.paper()
+  with pytest.raises(UserError, match='one stream only'):
+    peers.variants(two_streams, 'full', 4, 1)
+  monkeypatch.setattr(running, 'EPOCH_WINDOWS', 9)
+  with pytest.raises(UserError, match='leaves one window'):
+    peers.variants(config.Experiment(model=tiny), 'epoch', 4, 1)
+
+
+def test_windows_are_turned_as_ours_are():
+  signal = torch.randn(2000, 4, 6, generator=torch.Generator().manual_seed(0))
+  turned = peers._rotate(signal, 5.0)
+  before, after = (each.reshape(2000, 8, 3).numpy() for each in (signal, turned))
+  products = np.einsum('bij,bkj->bik', before, before)
+  np.testing.assert_allclose(np.einsum('bij,bkj->bik', after, after), products, atol=1e-4)
+  # A small turn moves a vector by its product with the turn's vector: across it, two of three angles count.
+  moved = np.square(after - before).sum(axis=2).mean() / np.square(before).sum(axis=2).mean()
+  np.testing.assert_allclose(np.degrees(np.sqrt(moved / 2)), 5.0, rtol=0.05)

@@ -1,0 +1,65 @@
+"""Made-up days, recorded and labeled as a user has them, and the scripts that read them."""
+
+import contextlib
+import csv
+import io
+import pathlib
+import runpy
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+_ROOT = pathlib.Path(__file__).parents[2]
+EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
+
+
+def run(script: str, *arguments: object) -> tuple[str, str]:
+  """What it prints, to stdout and to stderr; its flags are gone afterwards."""
+  before = set(flags.FLAGS)
+  out, err = io.StringIO(), io.StringIO()
+  try:
+    main = runpy.run_path(str(_ROOT / 'launch' / f'{script}.py'), run_name=f'launch_{script}')['main']
+    flags.FLAGS([script, *map(str, arguments)])
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+      main()
+  finally:
+    for name in set(flags.FLAGS) - before:
+      delattr(flags.FLAGS, name)
+  return out.getvalue(), err.getvalue()
+
+
+def signal(activity: str, seconds: float, seed: int) -> np.ndarray:
+  """At 50 Hz, m/s² and rad/s: a walk swings, who lies has gravity along another axis, and a table does not move."""
+  rng = np.random.default_rng(seed)
+  n = round(50 * seconds)
+  noise = rng.standard_normal((n, 6)) * {'walking': 0.3, 'table': 0.02}.get(activity, 0.25)
+  swing = np.sin(2 * np.pi * 1.9 * np.arange(n)[:, None] / 50 + np.arange(6))
+  acc_gravity = [9.8, 0, 0] if activity == 'lying' else [0, 0, 9.8]
+  return noise + 3.0 * (activity == 'walking') * swing + np.array([*acc_gravity, 0, 0, 0])
+
+
+def recording(
+  path: pathlib.Path, parts: list[tuple[str, float]], *, sensors: str = 'ax ay az gx gy gz'
+) -> None:
+  """Activities one after another; 'gap' is a pause."""
+  signals, times, at = [], [], 0.0
+  for seed, (activity, seconds) in enumerate(parts):
+    if activity != 'gap':
+      signals.append(signal(activity, seconds, seed))
+      times.append(at + np.arange(len(signals[-1])) / 50)
+    at += seconds
+  names = sensors.split()
+  frame = pd.DataFrame(np.concatenate(signals)[:, : len(names)], columns=names)
+  frame.insert(0, 'time_ms', np.round((EPOCH_S + np.concatenate(times)) * 1e3).astype(np.int64))
+  frame.to_csv(path, index=False)
+
+
+def labels(path: pathlib.Path, parts: list[tuple[str, float]]) -> None:
+  ends = np.cumsum([seconds for _, seconds in parts])
+  rows = [(end - seconds, end, name) for end, (name, seconds) in zip(ends, parts, strict=True)]
+  pd.DataFrame(rows, columns=['start', 'end', 'activity']).to_csv(path, index=False)
+
+
+def rows(path: pathlib.Path) -> list[dict[str, str]]:
+  return list(csv.DictReader(io.StringIO(path.read_text(encoding='utf-8'))))

@@ -1,0 +1,191 @@
+"""Labels on the recording's clock or from its start, whichever the user wrote."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from har_jax.data import user_recordings
+from har_jax.errors import UserError
+
+EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
+SPANS = [(2.0, 12.5, 'walk the dog'), (12.5, 30.0, 'sit'), (40.0, 55.0, 'walk the dog')]
+
+
+def _recording(tmp_path, time=None, name='day.csv', samples=3000):
+  rng = np.random.default_rng(7)
+  time = np.arange(samples) / 50 if time is None else time
+  frame = pd.DataFrame({'time': time})
+  frame[['ax', 'ay', 'az']] = rng.normal([0, 0, 9.81], 0.3, (samples, 3))
+  frame[['gx', 'gy', 'gz']] = rng.normal(0, 0.5, (samples, 3))
+  frame.to_csv(tmp_path / name, index=False)
+  return tmp_path / name
+
+
+def _labels(tmp_path, start, stop, activity=None, names='start,end,activity', name='labels.csv'):
+  activity = [word for _, _, word in SPANS] if activity is None else activity
+  frame = pd.DataFrame(dict(zip(names.split(','), (start, stop, activity), strict=True)))
+  frame.to_csv(tmp_path / name, index=False)
+  return tmp_path / name
+
+
+def _spans(recording) -> list[tuple[float, float, str]]:
+  return [(round(span.start_s, 2), round(span.stop_s, 2), span.activity) for span in recording.spans]
+
+
+STARTS, STOPS = (np.array([span[i] for span in SPANS]) for i in (0, 1))
+
+
+def _dates(seconds, zone=''):
+  moments = pd.DatetimeIndex(
+    pd.to_datetime(EPOCH_S * 1000 + np.round(seconds * 1e3).astype(np.int64), unit='ms')
+  )
+  return moments.strftime(f'%Y-%m-%d %H:%M:%S.%f{zone}')
+
+
+def _clock(seconds):
+  return [f'{int(s // 60)}:{s % 60:04.1f}' for s in seconds]
+
+
+@pytest.mark.parametrize(
+  ('clock', 'written', 'how'),
+  [
+    (lambda s: s, lambda s: s, 's on the'),
+    (lambda s: s + 5000, lambda s: s + 5000, 's on the'),
+    (lambda s: s + 5000, lambda s: s, 's from the'),
+    (lambda s: s * 1e3, lambda s: s, 's from the'),
+    (lambda s: s * 1e3, lambda s: s * 1e3, 'ms on the'),
+    (lambda s: s, lambda s: s * 1e3, 'ms on the'),
+    (lambda s: (EPOCH_S + s) * 1e3, lambda s: (EPOCH_S + s) * 1e3, 'ms on the'),
+    (lambda s: (EPOCH_S + s) * 1e3, lambda s: EPOCH_S + s, 's on the'),
+    (lambda s: (EPOCH_S + s) * 1e3, lambda s: s, 's from the'),
+    (lambda s: (EPOCH_S + s) * 1e3, lambda s: _dates(s, 'Z'), 'dates on the'),
+    (lambda s: _dates(s), lambda s: _dates(s), 'dates on the'),
+    (lambda s: _dates(s), lambda s: _dates(s + 7200, '+02:00'), 'what has no time zone as UTC'),
+    (lambda s: _dates(s), lambda s: s, 's from the'),
+    (lambda s: _dates(s), lambda s: pd.Index(_dates(s)).str[11:], 'times of the day'),
+    (lambda s: pd.Index(_dates(s)).str[11:], lambda s: pd.Index(_dates(s)).str[11:], 'times of day on the'),
+    (lambda s: s, _clock, 'hours, minutes and seconds from'),
+  ],
+)
+def test_times_of_labels_are_read_as_they_fall_into_the_recording(tmp_path, clock, written, how):
+  path = _recording(tmp_path, clock(np.arange(3000) / 50))
+  reading = user_recordings.read(path, labels=_labels(tmp_path, written(STARTS), written(STOPS)))
+  assert _spans(reading.recordings[0]) == SPANS
+  assert any(f'3 labels, their times read as {how}' in note or how in note for note in reading.notes)
+
+
+def test_a_unit_in_the_names_of_start_and_end_is_believed(tmp_path):
+  path = _recording(tmp_path, np.arange(3000) * 20)
+  labels = _labels(tmp_path, STARTS, STOPS, names='start_s,end_s,activity')
+  assert _spans(user_recordings.read(path, labels=labels).recordings[0]) == SPANS
+
+
+def test_other_words_for_the_columns_will_do(tmp_path):
+  labels = _labels(tmp_path, STARTS, STOPS, names='Begin,Stop,Label')
+  assert _spans(user_recordings.read(_recording(tmp_path), labels=labels).recordings[0]) == SPANS
+
+
+def test_two_ways_to_read_the_times_are_said(tmp_path):
+  path = _recording(tmp_path, np.arange(3000) / 50 + 1.5)
+  reading = user_recordings.read(path, labels=_labels(tmp_path, STARTS + 1.5, STOPS + 1.5))
+  assert _spans(reading.recordings[0]) == SPANS
+  assert any(
+    "read as s from the recording's start they would fall" in warning for warning in reading.warnings
+  )
+
+
+def test_a_labels_file_beside_the_recording_is_found_and_one_given_goes_first(tmp_path):
+  path = _recording(tmp_path)
+  _labels(tmp_path, STARTS, STOPS, name='day.labels.csv')
+  assert _spans(user_recordings.read(path).recordings[0]) == SPANS
+  assert _spans(user_recordings.read(tmp_path).recordings[0]) == SPANS  # nor is it taken for a recording
+  given = _labels(tmp_path, [0.0], [9.0], ['run'])
+  assert _spans(user_recordings.read(path, labels=given).recordings[0]) == [(0, 9, 'run')]
+
+
+def test_labels_of_a_folder_name_their_recordings(tmp_path):
+  folder = tmp_path / 'own'
+  folder.mkdir()
+  _recording(folder, name='a.csv')
+  _recording(folder, name='b.csv')
+  frame = pd.DataFrame(
+    {'recording': ['b', 'a.csv'], 'start': [1, 2], 'end': [11, 12], 'activity': ['run', 'sit']}
+  )
+  frame.to_csv(folder / 'labels.csv', index=False)
+  reading = user_recordings.read(folder, labels=folder / 'labels.csv')
+  assert [_spans(recording) for recording in reading.recordings] == [[(2, 12, 'sit')], [(1, 11, 'run')]]
+  frame.assign(recording=['b', 'c']).to_csv(folder / 'labels.csv', index=False)
+  with pytest.raises(UserError, match=r'labels c; the recordings are a, b'):
+    user_recordings.read(folder, labels=folder / 'labels.csv')
+
+
+def test_labels_of_a_folder_go_by_the_wall_clock_where_there_is_one(tmp_path):
+  folder = tmp_path / 'own'
+  folder.mkdir()
+  _recording(folder, EPOCH_S + np.arange(3000) / 50, 'a.csv')
+  _recording(folder, EPOCH_S + 1000 + np.arange(3000) / 50, 'b.csv')
+  labels = _labels(
+    tmp_path, EPOCH_S + np.array([2, 1003.0]), EPOCH_S + np.array([12, 1013.0]), ['sit', 'run']
+  )
+  reading = user_recordings.read(folder, labels=labels)
+  assert [_spans(recording) for recording in reading.recordings] == [[(2, 12, 'sit')], [(3, 13, 'run')]]
+  _recording(folder, name='a.csv')
+  with pytest.raises(UserError, match='add a column `recording`'):
+    user_recordings.read(folder, labels=labels)
+
+
+def test_spans_are_cut_at_the_ends_and_at_gaps(tmp_path):
+  time_s = np.arange(3000) / 50
+  path = _recording(tmp_path, np.where(time_s < 20, time_s, time_s + 10))
+  reading = user_recordings.read(
+    path, labels=_labels(tmp_path, [-5.0, 15.0, 60.0], [5.0, 40.0, 99.0], ['a', 'b', 'c'])
+  )
+  first, second = map(_spans, reading.recordings)
+  assert first == [(0, 5, 'a'), (15, 20, 'b')]
+  assert second == [(0, 10, 'b'), (30, 40, 'c')]
+  assert any('2 of 3 labels reach beyond the recording' in warning for warning in reading.warnings)
+
+
+def test_a_short_overlap_goes_to_the_later_and_one_activity_is_joined(tmp_path):
+  labels = _labels(tmp_path, [1.0, 9.8, 15.0], [10.0, 16.0, 20.0], ['sit', 'run', 'run'])
+  assert _spans(user_recordings.read(_recording(tmp_path), labels=labels).recordings[0]) == [
+    (1, 9.8, 'sit'),
+    (9.8, 20, 'run'),
+  ]
+
+
+def test_a_column_of_labels_gives_runs_and_the_empty_ones_are_unlabeled(tmp_path):
+  path = _recording(tmp_path)
+  frame = pd.read_csv(path).assign(Activity=['sit'] * 500 + [''] * 500 + ['42'] * 1000 + [' sit '] * 1000)
+  frame.to_csv(path, index=False)
+  assert _spans(user_recordings.read(path).recordings[0]) == [(0, 10, 'sit'), (20, 40, '42'), (40, 60, 'sit')]
+  mapped = frame.rename(columns={'Activity': 'what'})
+  mapped.to_csv(path, index=False)
+  assert not user_recordings.read(path).recordings[0].spans
+  assert len(user_recordings.read(path, columns={'label': 'what'}).recordings[0].spans) == 3
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    (
+      'start,end,activity\n100,200,walk\n300,400,sit\n',
+      r'no label lies in the recording, which lasts 60\.0 s',
+    ),
+    ('start,end,activity\n2026-05-01 10:00:00,2026-05-01 10:01:00,walk\n', 'has no date to place them by'),
+    ('start,activity\n1,walk\n2,sit\n', r'lacks end; its columns are start, activity'),
+    ('start,end,activity\n1,2,walk\n9,5,sit\n', r'row 2 \(sit\) ends at or before its start'),
+    ('start,end,activity\n1,2,walk\n5,9,\n', 'row 2 lacks its start, its end or its activity'),
+    ('start,end,activity\n1,2,walk\nx,9,sit\n', r"line 3 has 'x' in column 'start'"),
+    (
+      'start,end,activity\n1,20,walk\n5,9,sit\n',
+      r'walk \(1\.0 to 20\.0 s\) and sit \(5\.0 to 9\.0 s\) overlap',
+    ),
+    ('start,end,activity\n', 'no row beneath'),
+  ],
+)
+def test_labels_that_do_not_fit_say_why(tmp_path, text, message):
+  labels = tmp_path / 'labels.csv'
+  labels.write_text(text)
+  with pytest.raises(UserError, match=message):
+    user_recordings.read(_recording(tmp_path), labels=labels)

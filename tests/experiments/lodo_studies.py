@@ -1,0 +1,73 @@
+"""Three small datasets, and what tests of the protocol do with studies of them."""
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from har_jax import experiments
+from har_jax.data import batches, folds
+from har_jax.data import windows as store
+
+ACTIVITIES = ('walking', 'sitting', 'lying')
+SUBJECTS = 5
+EACH = 6  # windows of each activity a subject
+LORA = 'alpha/lora/subject/labels-0.7/seed0.json'
+
+Study = Callable[..., experiments.Study]  # of the fixture study_of
+
+
+def dataset(name: str, seed: int) -> store.Windows:
+  rng = np.random.default_rng(seed)
+  time = np.arange(128)[:, None] / 50
+  windows = []
+  for subject in range(SUBJECTS):
+    for number, activity in enumerate((*ACTIVITIES, 'eating_soup')):
+      for _ in range(EACH):
+        swing = (3 - number) * np.sin(2 * np.pi * (1 + 0.1 * subject) * time + rng.uniform(0, 6, 6))
+        gravity = np.array([0, 0, 9.8, 0, 0, 0]) if number < 2 else np.array([9.8, 0, 0, 0, 0, 0])
+        signal = (swing + gravity + 0.1 * rng.standard_normal((128, 6))).astype(np.float32)
+        windows.append(store.Window(signal, activity, f'{name}-{subject}', subject, 0.0))
+  return store.gather(
+    windows, {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'}
+  )
+
+
+def run(study: experiments.Study) -> dict[str, dict[str, Any]]:
+  """Results by their file's name under `out`."""
+  runs = experiments.run(study, progress=False)
+  return {str(path.relative_to(study.out)): result for path, result in runs}
+
+
+def target_of(study: experiments.Study) -> folds.TargetWindows:
+  return folds.target_windows(study.windows, 'alpha', study.experiment.protocol, seed=0)
+
+
+def pretraining_of(study: experiments.Study) -> tuple[batches.Batch, batches.Batch]:
+  return folds.pretraining_windows(study.windows, ('beta',), study.experiment.protocol)
+
+
+def pretrained(study: experiments.Study, seed: int = 0) -> dict[str, np.ndarray]:
+  return {
+    path: np.asarray(leaf)
+    for path, leaf in experiments.pretrained_encoder(study, 'alpha', seed, progress=False).items()
+  }
+
+
+def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subjects: set[str]) -> pathlib.Path:
+  """The same windows, but for the signals of some subjects of one dataset."""
+  shutil.copytree(windows, folder)
+  old = store.load(folder / name)
+  signals = np.array(old.signals)
+  signals[np.isin(np.array(old.meta['subjects'])[old.subject], list(subjects))] *= -3
+  store.save(dataclasses.replace(old, signals=signals), folder / name)
+  return folder
+
+
+def without_seconds(result: Any) -> Any:
+  if isinstance(result, dict):
+    return {name: without_seconds(value) for name, value in result.items() if name != 'seconds'}
+  return [without_seconds(value) for value in result] if isinstance(result, list) else result

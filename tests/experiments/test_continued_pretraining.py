@@ -1,0 +1,306 @@
+"""Pretraining that goes on: over the target's own train part, and by the labels of its sources."""
+
+import dataclasses
+import itertools
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from lodo_studies import (
+  ACTIVITIES,
+  EACH,
+  LORA,
+  SUBJECTS,
+  Study,
+  dataset,
+  pretrained,
+  run,
+  target_of,
+  with_altered,
+)
+
+from har_jax import experiments, methods, storage
+from har_jax.data import folds
+from har_jax.data import windows as store
+from har_jax.errors import Stopped, UserError
+from har_jax.experiments import pictures
+from har_jax.experiments.adaptation import begin
+
+_GOES_ON = {'continued_pretraining_steps': 3}
+_CONTRASTS = {'contrastive_steps': 3}
+
+
+def test_pretraining_goes_on_once_a_seed_over_the_train_part(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'protocol': _GOES_ON, 'pretrained': out, 'seeds': (0, 1)}
+  made = run(study_of(tmp_path, methods=('full', 'lora', 'scratch'), **shared))
+  continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
+  before = {seed: path.stat().st_mtime_ns for seed, path in continued.items()}
+  few = {'protocol': _GOES_ON | {'labels': '2/class'}}
+  made |= run(study_of(tmp_path, **shared | few))
+  assert {seed: path.stat().st_mtime_ns for seed, path in continued.items()} == before
+  whole = target_of(study_of(tmp_path))
+  told = {seed: storage.read(path) for seed, path in continued.items()}
+  assert (told[0]['step'], told[0]['windows']) == (3, len(whole.train['label']))
+  for name, result in made.items():
+    seed, method = result['identity']['seed'], result['identity']['method']
+    expected = None if method == 'scratch' else told[seed]['seconds']
+    assert result['seconds'].get('continued') == expected, name
+  started = [pretrained(study_of(tmp_path, **shared), seed) for seed in (0, 1)]
+  base = pretrained(study_of(out))
+  kernel = 'params/encoder/embed/kernel'
+  assert started[0].keys() == base.keys()
+  assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
+
+
+@pytest.mark.parametrize('asked', [_GOES_ON, _CONTRASTS])
+def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
+  runs: dict[str, dict],
+  study_of: Study,
+  windows: pathlib.Path,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+  asked: dict[str, int],
+):
+  expected = pretrained(study_of(tmp_path / 'out', protocol=asked, pretrained=out))
+  tested = set(runs[LORA]['data']['subjects']['test'])
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
+  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=asked, pretrained=out))
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  protocol = study_of(out).experiment.protocol
+  learned, measured_by = folds.unlabeled_windows(windows, 'alpha', protocol, 0)
+  assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
+  for part in folds.followed_windows(windows, 'alpha', protocol, 0):
+    assert sorted(part) == ['near', 'origin', 'recording', 'signal', 'start_s', 'subject']
+
+
+def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol=_GOES_ON, pretrained=out)
+  with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
+    list(experiments.run(study, may_pretrain=False, progress=False))
+  paths = [path for path, _ in experiments.pretrain(study, progress=False)]
+  assert [path.parent.name for path in paths] == ['pretrain', 'seed0']
+  (result,) = run(study).values()
+  assert result['identity']['experiment']['protocol']['continued_pretraining_steps'] == 3
+
+
+_TOLD = {'supervised_pretraining_steps': 4}
+
+
+def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'protocol': _GOES_ON | _TOLD, 'pretrained': out}
+  made = run(study_of(tmp_path, methods=('full', 'scratch'), **shared))
+  path = tmp_path / 'alpha/labeled/subject/seed0/pretrained.json'
+  before, told = path.stat().st_mtime_ns, storage.read(path)
+  (lora,) = run(
+    study_of(tmp_path, **shared | {'protocol': _GOES_ON | _TOLD | {'labels': '2/class'}})
+  ).values()
+  assert path.stat().st_mtime_ns == before
+  assert told['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
+  assert told['identity']['windows'].keys() == {'beta', 'gamma'}
+  assert (
+    told['identity']['from']
+    == storage.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
+  )
+  each = 2 * len(ACTIVITIES) * EACH  # of both sources, a subject of each
+  assert (told['step'], told['windows']) == (4, each * (SUBJECTS - 1))
+  seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
+  assert seconds['full']['labeled'] == lora['seconds']['labeled'] == told['seconds']
+  assert 'labeled' not in seconds['scratch']
+  assert (
+    made['alpha/scratch/subject/labels-0.7/seed0.json']['test']
+    == runs['alpha/scratch/subject/labels-0.7/seed0.json']['test']
+  )
+  # A study that asks for less finds what it shares.
+  continued = pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained=out))
+  started = pretrained(study_of(tmp_path, **shared))
+  assert {path for path in started if '/encoder/' in path} == continued.keys()
+  kernel = 'params/encoder/embed/kernel'
+  assert not np.array_equal(continued[kernel], started[kernel])
+
+
+def test_source_labels_move_what_is_learned_and_the_targets_do_not(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_TOLD, pretrained=out))
+  for name, moves in (('alpha', False), ('beta', True)):
+    shutil.copytree(windows, tmp_path / name)
+    old = store.load(tmp_path / name / name)
+    shuffled = np.random.default_rng(0).permutation(old.activity)
+    store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
+    altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained=out)
+    given = pretrained(altered)
+    assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
+
+
+def test_contrast_comes_after_going_on_and_before_the_sources_labels(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  every = _GOES_ON | _CONTRASTS | _TOLD
+  (result,) = run(study_of(tmp_path, protocol=every, pretrained=out)).values()
+  stages = ('continued', 'contrasted', 'labeled')
+  told = [storage.read(tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json') for stage in stages]
+  for before, after in itertools.pairwise(told):
+    assert after['identity']['from'] == before['identity']
+  assert {stage: result['seconds'][stage] for stage in stages} == {
+    stage: each['seconds'] for stage, each in zip(stages, told, strict=True)
+  }
+  # A study that asks for less finds what it shares.
+  kept = {
+    stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
+  }
+  started = [
+    pretrained(study_of(tmp_path, protocol=asked, pretrained=out))
+    for asked in (_GOES_ON, _GOES_ON | _CONTRASTS)
+  ]
+  assert started[0].keys() == started[1].keys() == pretrained(study_of(out)).keys()
+  assert not np.array_equal(*(each['params/encoder/embed/kernel'] for each in started))
+  assert kept == {
+    stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
+  }
+
+
+def test_followed_windows_stand_beside_a_window_of_their_own_recording(
+  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
+):
+  archive = store.load(windows / 'alpha')
+  steps = np.arange(len(archive.start_s)) * 0.64  # each overlaps the three after it
+  shutil.copytree(windows, tmp_path / 'windows')
+  store.save(dataclasses.replace(archive, start_s=steps), tmp_path / 'windows' / 'alpha')
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')
+  protocol = study.experiment.protocol
+  learned, _ = folds.followed_windows(study.windows, 'alpha', protocol, 0)
+  whole = folds.target_windows(study.windows, 'alpha', protocol, 0)
+  place = {
+    signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.places['train'], strict=True)
+  }
+  at = [place[signal.tobytes()] for signal in learned['signal']]
+  assert set(at) == set(place.values())
+  for name in ('subject', 'recording'):
+    np.testing.assert_array_equal(learned[name], getattr(archive, name)[at])
+  np.testing.assert_allclose(learned['start_s'], steps[at], rtol=1e-6)
+  for own, near in zip(at, learned['near'], strict=True):
+    other = place[near.tobytes()]
+    assert archive.recording[own] == archive.recording[other]
+    assert 4 <= abs(own - other) <= 9
+
+
+@pytest.mark.parametrize('asked', [{'supervised_pretraining_steps': 20}, {'contrastive_steps': 20}])
+def test_what_goes_on_goes_on_where_a_stop_came(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path, asked: dict[str, int]
+):
+  asked = {'protocol': asked, 'pretrained': out}
+  expected = pretrained(study_of(tmp_path / 'whole', **asked))
+  study = study_of(tmp_path / 'stopped', **asked)
+  with pytest.raises(Stopped, match='saved at step 16'):
+    experiments.pretrained_encoder(study, 'alpha', 0, progress=False, stop=lambda: True)
+  given = pretrained(study)
+  assert given.keys() == expected.keys()
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  list(experiments.run(study, progress=False))
+  pictures.write(study, 'alpha', 'lora', 0)  # features alone are asked of it, whose head is another's
+
+
+def test_labeled_source_windows_are_those_of_pretraining(
+  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
+):
+  protocol = study_of(tmp_path).experiment.protocol
+  sources = ('beta', 'gamma')
+  every, _ = folds.pretraining_windows(windows, sources, dataclasses.replace(protocol, classes='all'))
+  assert list(every) == ['signal', 'origin']
+  learned, measured_by = folds.labeled_source_windows(
+    windows, sources, dataclasses.replace(protocol, classes='all')
+  )
+  assert np.array_equal(learned['signal'], every['signal'])
+  assert folds.source_classes(windows, sources, dataclasses.replace(protocol, classes='all')) == tuple(
+    sorted((*ACTIVITIES, 'eating_soup'))
+  )
+  assert np.bincount(learned['label']).tolist() == [2 * EACH * (SUBJECTS - 1)] * 4
+  assert np.bincount(measured_by['label']).tolist() == [2 * EACH] * 4
+  fewer, _ = folds.labeled_source_windows(windows, sources, protocol)
+  assert np.array_equal(fewer['signal'], learned['signal'][learned['label'] != 0])  # eating_soup is first
+  # beta's lying windows, and no others, have gravity along x; whatever was normalized, they stand apart.
+  along = fewer['signal'][..., 0].mean(axis=1)
+  assert along[fewer['label'] == 0].min() > along[fewer['label'] != 0].max()
+
+
+def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
+  study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
+):
+  asked = {'protocol': _TOLD, 'pretrained': out}
+  told = pretrained(study_of(tmp_path, **asked))
+  study = study_of(tmp_path, **asked | {'protocol': _TOLD | {'classes': 'locomotion'}})
+  lora = dataclasses.replace(study.experiment.lora, targets=('query',))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  # The sources' outputs are sorted: lying, sitting, walking. The target has one more, and another order.
+  every = dataclasses.replace(
+    study,
+    experiment=dataclasses.replace(
+      study.experiment, protocol=dataclasses.replace(study.experiment.protocol, classes='all')
+    ),
+  )
+  first = begin(study, 'alpha', methods.METHODS['lora'], told, 0).run
+  assert folds.source_classes(windows, ('beta', 'gamma'), study.experiment.protocol) == (
+    'lying',
+    'sitting',
+    'walking',
+  )
+  outputs = 'params/head/dense_1/kernel'
+  assert np.array_equal(first.trainable[outputs], told[outputs][:, [2, 1, 0]])
+  assert np.array_equal(first.trainable['params/head/dense_0/kernel'], told['params/head/dense_0/kernel'])
+  assert np.array_equal(
+    first.statistics['batch_stats/head/norm_0/mean'], told['batch_stats/head/norm_0/mean']
+  )
+  drawn = begin(every, 'alpha', methods.METHODS['scratch'], {}, 0).run.trainable[outputs]
+  with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
+    patched.setattr(folds, 'source_classes', lambda *_: ('lying', 'sitting', 'walking'))
+    fewer = begin(every, 'alpha', methods.METHODS['full'], told, 0)
+  place = fewer.data.classes.index('eating_soup')
+  assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
+  assert np.array_equal(np.delete(fewer.run.trainable[outputs], place, axis=1), told[outputs][:, [2, 1, 0]])
+
+
+def test_a_head_that_is_itself_adapted_stays_as_drawn(
+  study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol=_TOLD, pretrained=out)
+  told = pretrained(study)
+  lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
+  study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
+  given = begin(study, 'alpha', methods.METHODS['lora'], told, 0).run
+  bare = begin(
+    study, 'alpha', methods.METHODS['lora'], {p: leaf for p, leaf in told.items() if '/encoder/' in p}, 0
+  ).run
+  kernel = 'params/head/dense_0/kernel'
+  assert np.array_equal(given.frozen[kernel], bare.frozen[kernel])
+  assert np.array_equal(given.frozen['params/encoder/embed/kernel'], told['params/encoder/embed/kernel'])
+
+
+def test_source_labels_of_one_activity_are_refused(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for name in ('beta', 'gamma'):
+    still = dataset(name, 0)
+    chosen = still.activity == still.meta['activities'].index('walking')
+    store.save(
+      store.gather(
+        [
+          store.Window(still.signals[at], 'walking', f'{name}-{still.subject[at]}', int(at), 0.0)
+          for at in np.flatnonzero(chosen)
+        ],
+        {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'},
+      ),
+      tmp_path / 'windows' / name,
+    )
+  shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_TOLD)
+  with pytest.raises(
+    UserError, match='supervised_pretraining_steps 4 need two activities or more; beta, gamma have walking'
+  ):
+    pretrained(study)

@@ -1,0 +1,139 @@
+"""Runs that are killed, stopped, waited for or overtaken."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from lodo_studies import LORA, Study, run, without_seconds
+
+from har_jax import config, config_fields, experiments, locks, storage
+from har_jax.errors import Stopped, UserError
+from har_jax.train import loop
+from har_jax.train.log import Log
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+_KILLED = """
+import json, os, pathlib, signal, sys
+from har_jax import config, config_fields, experiments
+from har_jax.train.log import Log
+
+windows, out, experiment, step = sys.argv[1:]
+taken = Log.step
+
+def dying(self, at, loss):
+  taken(self, at, loss)
+  if at == int(step):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Log.step = dying
+study = lodo.Study(
+  windows=pathlib.Path(windows), out=pathlib.Path(out), targets=('alpha',), methods=('lora',), seeds=(0,),
+  experiment=knobs.from_json(config.Experiment, json.loads(experiment)),
+)
+list(lodo.run(study, progress=False))
+"""
+
+
+def test_a_run_killed_and_then_stopped_ends_with_the_same_numbers(
+  runs: dict[str, dict],
+  study_of: Study,
+  experiment: config.Experiment,
+  windows: pathlib.Path,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+):
+  # Both after a checkpoint and between two: SIGKILL in pretraining, an exception in adaptation.
+  command = [
+    sys.executable,
+    '-c',
+    _KILLED,
+    str(windows),
+    str(tmp_path),
+    json.dumps(config_fields.to_json(experiment)),
+    '5',
+  ]
+  died = subprocess.run(
+    command, env=os.environ | {'PYTHONPATH': str(_ROOT)}, cwd=tmp_path, capture_output=True, text=True
+  )
+  assert died.returncode == -signal.SIGKILL, died.stderr
+  folder = tmp_path / 'alpha'
+  assert [path.name for path in (folder / 'pretrain' / 'checkpoints').iterdir() if path.name.isdigit()] == [
+    '3'
+  ]
+  assert not (folder / 'pretrain' / 'pretrained.json').exists()
+
+  taken = Log.step
+
+  def stopping(self: Log, at: int, loss: float) -> None:
+    taken(self, at, loss)
+    if self._path.parent.name == 'seed0' and at == 3:
+      raise KeyboardInterrupt
+
+  with monkeypatch.context() as patched:
+    patched.setattr(Log, 'step', stopping)
+    with pytest.raises(KeyboardInterrupt):
+      run(study_of(tmp_path))
+  assert (folder / 'pretrain' / 'pretrained.json').exists()
+  assert not (tmp_path / LORA).exists()
+  assert without_seconds(run(study_of(tmp_path))[LORA]) == without_seconds(runs[LORA])
+
+
+def test_adapting_alone_says_that_the_pretraining_is_missing(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --stage=pretrain before it'):
+    list(experiments.run(study_of(tmp_path), may_pretrain=False, progress=False))
+  assert not list(tmp_path.iterdir())
+
+
+def test_pretraining_alone_gives_its_file_and_no_result(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shutil.copytree(out / 'alpha', tmp_path / 'alpha')
+  for path in tmp_path.rglob('seed0.json'):
+    path.unlink()
+  ((path, done),) = experiments.pretrain(study_of(tmp_path, methods=('full', 'lora')), progress=False)
+  assert path == tmp_path / 'alpha' / 'pretrain' / 'pretrained.json'
+  assert done == storage.read(path)
+  assert not list(tmp_path.rglob('seed0.json'))
+
+
+def test_a_stop_comes_through_while_another_job_is_waited_for(
+  study_of: Study, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(experiments.claim, '_LOOK_S', 0.01)
+  other = locks.lock(tmp_path / 'alpha' / 'pretrain')
+  assert other.take()
+  asked = iter((False, False, True))
+  with pytest.raises(Stopped, match='alpha: pretraining on beta, gamma: stopped while another job is at it'):
+    list(experiments.run(study_of(tmp_path), progress=False, stop=lambda: next(asked)))
+  other.release()
+  (line,) = capsys.readouterr().err.splitlines()
+  assert f'alpha: pretraining on beta, gamma: process {os.getpid()} on ' in line
+  assert 'is at it; waiting, 0 min so far' in line
+  assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
+
+
+def test_a_job_that_was_overtaken_trains_no_further(
+  runs: dict[str, dict],
+  study_of: Study,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+):
+  shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
+  monkeypatch.setattr(loop, '_STEPS_AT_ONCE', 1)
+  seen: list[int] = []
+  taken = Log.step
+  monkeypatch.setattr(Log, 'step', lambda self, at, loss: (seen.append(at), taken(self, at, loss))[1])
+  monkeypatch.setattr(locks.FolderLock, 'is_lost', lambda self: bool(seen) and seen[-1] == 3)
+  with pytest.raises(UserError, match=r'alpha: lora, seed 0: no sign of life .* another has taken'):
+    run(study_of(tmp_path))
+  assert seen == [1, 2, 3]
+  assert not (tmp_path / LORA).exists()
+  assert not (tmp_path / LORA).with_suffix('').joinpath('lock').exists()

@@ -1,0 +1,63 @@
+"""Pictures of runs that are done, and an adapter for each of their test subjects."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from lodo_studies import ACTIVITIES, LORA, Study
+
+from har_jax import storage
+from har_jax.errors import UserError
+from har_jax.experiments import pictures
+from har_jax.experiments.personalization import personalize
+
+
+def test_pictures_show_the_same_windows_before_and_after(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path
+):
+  study = study_of(out)
+  pictures.write(study, 'alpha', 'lora', 0)
+  shown = storage.read(out / 'alpha/lora/subject/labels-0.7/seed0/embeddings.json')
+  windows = runs[LORA]['data']['windows']['test']
+  assert [len(shown[name]) for name in ('label', 'before', 'after')] == [windows] * 3
+  assert np.bincount(shown['label']).tolist() == runs[LORA]['data']['by_class']['test']
+  assert shown['before'] != shown['after']
+  filled = storage.read(out / 'alpha/pretrain/reconstructions.json')
+  assert [window['activity'] for window in filled['windows']] == list(ACTIVITIES)
+  model = study.experiment.model
+  for window in filled['windows']:
+    assert sum(window['hidden']) == model.hidden
+    assert np.shape(window['signal']) == np.shape(window['reconstructed']) == (128, 6)
+
+
+def test_pictures_of_a_run_that_is_not_done_are_refused(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match=r'pretrained.json is missing'):
+    pictures.write(study_of(tmp_path), 'alpha', 'lora', 0)
+
+
+def test_each_test_subject_gets_an_adapter_of_their_own(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path
+):
+  study = study_of(out)
+  path, made = personalize(study, 'alpha', 'lora', 0, 2, progress=False)
+  subjects = runs[LORA]['data']['subjects']['test']
+  assert list(made['by_subject']) == subjects
+  assert made['side_by_side'] == len(subjects)
+  for each in made['by_subject'].values():
+    # Of six windows an activity two are learned, one shares samples with them, three are left.
+    assert each['windows'] == {'learned': 2 * len(ACTIVITIES), 'tested': 3 * len(ACTIVITIES)}
+    for when in ('before', 'after'):
+      assert np.sum(each[when]['confusion'], axis=1).tolist() == [3, 3, 3]
+  assert made['left_out'] == []
+  assert personalize(study, 'alpha', 'lora', 0, 2, progress=False) == (path, storage.read(path))
+
+
+def test_personalization_asks_for_a_finished_run_by_subject(
+  study_of: Study, tmp_path: pathlib.Path, out: pathlib.Path
+):
+  with pytest.raises(UserError, match='learned from everyone'):
+    personalize(study_of(tmp_path, protocol={'split': 'window'}), 'alpha', 'lora', 0, 2)
+  with pytest.raises(UserError, match='run --stage=all before'):
+    personalize(study_of(tmp_path), 'alpha', 'lora', 0, 2)
+  with pytest.raises(UserError, match='fewer --personal_labels'):
+    personalize(study_of(out), 'alpha', 'lora', 0, 6)

@@ -1,0 +1,129 @@
+"""Pretraining: who is left out, what is shared, what it is normalized on."""
+
+import pathlib
+
+import numpy as np
+from lodo_studies import (
+  LORA,
+  SUBJECTS,
+  Study,
+  pretrained,
+  pretraining_of,
+  run,
+  target_of,
+  with_altered,
+  without_seconds,
+)
+
+from har_jax import experiments, storage
+from har_jax.data import splits
+from har_jax.data import windows as store
+
+
+def test_pretraining_is_done_once_for_methods_seeds_splits_and_budgets(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path
+):
+  pretrained = out / 'alpha' / 'pretrain' / 'pretrained.json'
+  before = pretrained.stat().st_mtime_ns
+  by_window = run(study_of(out, methods=('probe',), seeds=(0, 1), protocol={'split': 'window'}))
+  few = run(study_of(out, methods=('probe',), protocol={'labels': '2/class'}))
+  assert list(by_window) == [f'alpha/probe/window/labels-0.7/seed{seed}.json' for seed in (0, 1)]
+  assert pretrained.stat().st_mtime_ns == before
+  (result,) = few.values()
+  assert list(few) == ['alpha/probe/subject/labels-2-per-class/seed0.json']
+  assert result['data']['by_class']['train'] == result['data']['by_class']['validation'] == [2, 2, 2]
+  # The budget leaves the test part as it was.
+  whole = runs['alpha/probe/subject/labels-0.7/seed0.json']
+  assert result['data']['subjects'] == whole['data']['subjects']
+  assert result['data']['windows']['test'] == whole['data']['windows']['test']
+
+
+def test_a_pretraining_without_checkpoints_as_in_a_clone_is_made_again(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  at = pathlib.Path('alpha', 'pretrain', 'pretrained.json')
+  (tmp_path / at).parent.mkdir(parents=True)
+  storage.write(tmp_path / at, storage.read(out / at))
+  name = 'alpha/probe/subject/labels-0.7/seed0.json'
+  assert run(study_of(tmp_path, methods=('probe',)))[name]['test'] == runs[name]['test']
+
+
+def test_pretraining_never_sees_the_target(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  expected = pretrained(study_of(out))
+  everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}
+  of_target = with_altered(windows, tmp_path / 'target', 'alpha', everyone)
+  given = pretrained(study_of(tmp_path / 'out', windows=of_target))
+  assert given.keys() == expected.keys()
+  assert all(path.startswith('params/encoder/') for path in given)
+  assert all(np.array_equal(given[path], expected[path]) for path in given)
+  of_source = with_altered(windows, tmp_path / 'source', 'beta', everyone)
+  other = pretrained(study_of(tmp_path / 'other', windows=of_source))
+  assert not np.array_equal(other['params/encoder/embed/kernel'], expected['params/encoder/embed/kernel'])
+
+
+def test_what_is_tested_on_moves_neither_training_nor_choice(
+  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  tested = set(runs[LORA]['data']['subjects']['test'])
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
+  result = run(study_of(tmp_path / 'out', windows=altered))[LORA]
+  assert without_seconds(result)['validation'] == without_seconds(runs[LORA])['validation']
+  assert result['data']['normalizer'] == runs[LORA]['data']['normalizer']
+  assert result['step'] == runs[LORA]['step']
+  assert result['test']['confusion'] != runs[LORA]['test']['confusion']
+
+
+def test_normalization_is_fitted_on_the_train_part_or_on_all_as_asked(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for protocol, moves in (({'normalize': 'train'}, False), ({'normalize': 'dataset'}, True)):
+    study = study_of(tmp_path / 'out', protocol=protocol)
+    before = target_of(study)
+    tested = set(before.description['subjects']['test'])
+    folder = with_altered(windows, tmp_path / protocol['normalize'], 'alpha', tested)
+    after = target_of(study_of(tmp_path / 'out', windows=folder, protocol=protocol))
+    assert np.array_equal(before.train['signal'], after.train['signal']) is not moves
+    assert (before.description['normalizer'] != after.description['normalizer']) is moves
+
+
+def test_what_pretraining_holds_out_never_moves_its_normalization(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  beta = store.load(windows / 'beta')
+  held_out = splits.hold_out(beta.subject, 0.2, seed=0)
+  people = set(np.array(beta.meta['subjects'])[beta.subject[held_out]])
+  altered = with_altered(windows, tmp_path / 'windows', 'beta', people)
+  for normalize in ('train', 'dataset'):
+    parts = [
+      pretraining_of(study_of(tmp_path, windows=at, protocol={'normalize': normalize}))
+      for at in (windows, altered)
+    ]
+    (train, validation), (train_altered, validation_altered) = parts
+    assert np.array_equal(train['signal'], train_altered['signal'])
+    assert not np.array_equal(validation['signal'], validation_altered['signal'])
+
+
+def test_from_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
+  ((_, result),) = experiments.run(
+    study_of(tmp_path, methods=('scratch',)), progress=False, may_pretrain=False
+  )
+  assert not (tmp_path / 'alpha' / 'pretrain').exists()
+  assert result['seconds']['pretraining'] == 0
+  assert result['parameters']['trainable'] == result['parameters']['total']
+  assert result['bytes']['frozen'] == {}
+
+
+def test_experiments_share_pretrainings_where_told_to(study_of: Study, tmp_path: pathlib.Path):
+  shared = tmp_path / 'pretrained'
+  for split in ('subject', 'window'):  # and what each normalizes the target on is no matter of pretraining
+    normalize = 'dataset' if split == 'window' else 'train'
+    study = study_of(
+      tmp_path / split,
+      pretrained=shared,
+      protocol={'split': split, 'normalize': normalize},
+    )
+    list(experiments.run(study, progress=False, may_pretrain=split == 'subject'))
+  assert len(list(tmp_path.rglob('pretrained.json'))) == 1
+  assert (shared / 'alpha' / 'pretrain' / 'pretrained.json').exists()

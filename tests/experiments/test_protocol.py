@@ -1,0 +1,165 @@
+"""The protocol, end to end on small windows: one result file a run, and what is in it."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+from lodo_studies import ACTIVITIES, EACH, LORA, Study, pretrained, run, target_of, without_seconds
+
+from har_jax import config, config_fields, methods, results, storage
+from har_jax.errors import UserError
+from har_jax.experiments.adaptation import begin
+from har_jax.train import metrics
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.loop import predict
+
+
+def test_each_run_is_a_file_in_its_place(runs: dict[str, dict], out: pathlib.Path):
+  assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in methods.METHODS]
+  for name, result in runs.items():
+    assert storage.read(out / name) == json.loads(json.dumps(result))
+  assert len(results.find(out)) == len(runs)
+
+
+@pytest.mark.parametrize('name', methods.METHODS)
+def test_a_result_says_all_that_it_came_from(runs: dict[str, dict], experiment: config.Experiment, name: str):
+  result = runs[f'alpha/{name}/subject/labels-0.7/seed0.json']
+  identity = result['identity']
+  assert (identity['target'], identity['method'], identity['seed']) == ('alpha', name, 0)
+  assert config_fields.from_json(config.Experiment, identity['experiment']) == experiment
+  assert identity['windows'].keys() == {'alpha', 'beta', 'gamma'}
+  assert identity['windows']['beta']['checksum'] == 'sum of beta'
+  assert {'jax', 'flax', 'numpy', 'har_jax', 'python'} <= result['versions'].keys()
+  assert result['device']['platform']
+  assert result['seconds'].keys() == {'training', 'pretraining'}
+  assert result['data']['classes'] == list(ACTIVITIES)  # eating soup is no locomotion
+  assert [entry['step'] for entry in result['validation']] == [2, 4, 6]
+  assert result['step'] in (2, 4, 6)
+
+
+def test_parameters_and_bytes_are_counted_by_collection(runs: dict[str, dict]):
+  parameters = {name.split('/')[1]: result['parameters'] for name, result in runs.items()}
+  held = {name.split('/')[1]: result['bytes'] for name, result in runs.items()}
+  assert parameters['full']['trainable'] == parameters['full']['total'] == parameters['probe']['total']
+  # Rank 4, one block: four attention matrices of 24·24, up and down of 24·48.
+  adapters = 4 * (4 * (24 + 24) + 2 * (24 + 48))
+  assert parameters['lora']['total'] == parameters['full']['total'] + adapters
+  assert parameters['lora']['trainable'] == parameters['probe']['trainable'] + adapters
+  assert parameters['qlora'] == parameters['lora']
+  assert held['full']['frozen'] == {}
+  assert held['lora']['trainable']['lora'] == 4 * adapters
+  for name, each in held.items():  # AdamW's two moments of each trainable number, and its few counters
+    assert 0 <= each['optimizer']['state'] - 8 * parameters[name]['trainable'] <= 64
+  weights = 4 * 24 * 24 + 2 * 24 * 48
+  assert held['lora']['frozen']['params'] - held['qlora']['frozen']['params'] == 4 * weights
+  assert held['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly
+
+
+def test_the_test_part_is_of_subjects_that_training_never_saw(runs: dict[str, dict]):
+  for result in runs.values():
+    subjects = result['data']['subjects']
+    assert {part: len(of_part) for part, of_part in subjects.items()} == {
+      'train': 2,
+      'validation': 1,
+      'test': 2,
+    }
+    assert len(set().union(*subjects.values())) == 5
+    counted = np.sum(result['test']['confusion'], axis=1).tolist()
+    assert counted == result['data']['by_class']['test'] == [2 * EACH] * 3
+    assert result['test_by_subject'].keys() == set(subjects['test'])
+    by_subject = [measured['confusion'] for measured in result['test_by_subject'].values()]
+    np.testing.assert_array_equal(np.sum(by_subject, axis=0), result['test']['confusion'])
+
+
+def test_finished_runs_are_read_not_run_again(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  def forbidden(*_, **__):
+    raise AssertionError('trained again')
+
+  before = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
+  for module in ('adaptation', 'pretraining'):
+    monkeypatch.setattr(f'har_jax.experiments.{module}.train', forbidden)
+  again = run(study_of(out, methods=tuple(methods.METHODS)))
+  assert json.dumps(again) == json.dumps(runs)
+  assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+  'change',
+  [{'finetune': config.Training(max_steps=5, batch=16)}, {'lora': config.Lora(rank=2)}],
+  ids=['finetune', 'lora'],
+)
+def test_another_experiment_in_the_same_folder_is_refused_with_what_differs(
+  runs: dict[str, dict],
+  study_of: Study,
+  experiment: config.Experiment,
+  out: pathlib.Path,
+  change: dict[str, Any],
+):
+  (part,) = change
+  with pytest.raises(UserError) as caught:
+    run(study_of(out, experiment=dataclasses.replace(experiment, **change)))
+  assert 'is of another experiment; give another --out' in str(caught.value)
+  assert f'experiment.{part}.' in str(caught.value)
+  assert 'made with' in str(caught.value)
+
+
+def test_a_begun_run_of_another_experiment_names_its_folder(
+  runs: dict[str, dict],
+  study_of: Study,
+  experiment: config.Experiment,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+):
+  shutil.copytree(out, tmp_path / 'out')
+  (tmp_path / 'out' / LORA).unlink()
+  other = dataclasses.replace(experiment, finetune=config.Training(max_steps=5, batch=16))
+  with pytest.raises(UserError, match=r'labels-0\.7/seed0 is of another experiment'):
+    run(study_of(tmp_path / 'out', experiment=other))
+
+
+def test_labels_follow_the_classes_chosen(study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path):
+  data = target_of(study_of(tmp_path))
+  whole = target_of(study_of(tmp_path, protocol={'classes': 'all'}))
+  assert data.classes == ACTIVITIES
+  assert whole.classes == (*ACTIVITIES, 'eating_soup')
+  assert len(whole.test['label']) == len(data.test['label']) * 4 // 3
+  # In the data each activity swings less than the one before.
+  swings = [np.std(data.train['signal'][data.train['label'] == label], axis=1).mean() for label in range(3)]
+  assert swings[0] > swings[1] > swings[2]
+
+
+def test_seeds_side_by_side_give_the_results_of_one_by_one(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
+  methods = ('lora', 'qlora')
+  beside = run(study_of(tmp_path, methods=methods, seeds=(0, 1, 2), batch_runs=2))
+  alone = run(study_of(out, methods=methods, seeds=(0, 1)))
+  assert len(beside) == 6
+  assert [result['side_by_side'] for result in beside.values()] == [2, 2, 1, 2, 2, 1]
+  for name, result in alone.items():
+    assert beside[name].keys() == result.keys()
+    assert result['side_by_side'] == 1
+    same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
+    assert {of: beside[name][of] for of in same} == {of: result[of] for of in same}
+
+
+def test_shifts_change_what_is_tested_and_nothing_that_is_learned(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained=out)
+  (result,) = run(study).values()
+  assert without_seconds(result['validation']) == without_seconds(runs[LORA]['validation'])
+  begun = begin(study, 'alpha', methods.METHODS['lora'], pretrained(study), 0)
+  moved = begun.run.trainable | begun.run.statistics
+  trained = Checkpoints(begun.run.folder / 'checkpoints').variables(result['step'], moved) | begun.run.frozen
+  for tta_shifts, told in ((4, result), (1, runs[LORA])):
+    logits = predict(begun.objective, trained, begun.data.test, tta_shifts=tta_shifts)
+    measured = metrics.measure(begun.data.test['label'], logits.argmax(axis=1), len(begun.data.classes))
+    assert measured['confusion'] == told['test']['confusion']

@@ -1,0 +1,168 @@
+"""Runs whose ends label windows for the same run, made again."""
+
+import itertools
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+from lodo_studies import EACH, SUBJECTS, Study, pretrained, run, with_altered, without_seconds
+
+from har_jax import config, experiments, storage
+from har_jax.data import balancing, folds
+from har_jax.errors import Stopped
+from har_jax.experiments import self_training
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.objective import Classify
+
+_FEW = {'labels': '2/class', 'self_training': 1}
+_FULL = 'alpha/full/subject/labels-2-per-class/seed0.json'
+
+
+def test_self_labeled_are_the_surest_of_each_class_that_was_found():
+  sure = np.array([3.0, 9.0, 6.0, 0.1, 5.0, 4.0, 2.0, 8.0])
+  logits = np.zeros((8, 3))
+  logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
+  windows = {'signal': np.arange(8)[:, None, None], 'origin': np.zeros((8, 2))}
+  given = self_training.self_labeled(windows, logits, seed=0)
+  # Six tenths of five and of three: 3 and 2.
+  found = {
+    (int(number), int(label)) for number, label in zip(given['signal'].ravel(), given['label'], strict=True)
+  }
+  assert found == {(1, 0), (2, 0), (4, 0), (7, 2), (5, 2)}
+  assert np.bincount(given['label']).tolist() == [3 * balancing.AGAIN, 0, 2 * balancing.AGAIN]
+  assert given.keys() == {'signal', 'origin', 'label'}
+
+
+def test_agreed_are_those_taken_for_what_they_are_labeled():
+  windows = {'signal': np.arange(4)[:, None, None], 'label': np.array([0, 1, 1, 2], np.int32)}
+  logits = np.eye(3)[[0, 1, 2, 0]]
+  given = self_training.filter_by_teacher(windows, logits, seed=0)
+  assert set(given['signal'].ravel().tolist()) == {0, 1}
+  assert np.bincount(given['label']).tolist() == [balancing.AGAIN] * 2
+  assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
+
+
+def test_source_windows_of_a_target_bear_its_labels(windows: pathlib.Path):
+  classes = ('walking', 'jumping', 'lying')
+  given = folds.source_windows_of(
+    windows, ('beta', 'gamma'), config.Protocol(validation_fraction=0.2), classes
+  )
+  assert np.bincount(given['label']).tolist() == [2 * EACH * (SUBJECTS - 1), 0, 2 * EACH * (SUBJECTS - 1)]
+  along = given['signal'][..., 0].mean(axis=1)  # gravity, of lying alone
+  assert along[given['label'] == 2].min() > along[given['label'] == 0].max()
+
+
+def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
+  """What a run's last checkpoint holds of the encoder and the head."""
+  path = study.out / name
+  told = storage.read(path)
+  objective = Classify(study.experiment.model, len(told['data']['classes']), study.experiment.precision)
+  shapes = jax.eval_shape(objective.init, jax.random.key(0))
+  found = Checkpoints(path.with_suffix('') / 'checkpoints').variables(told['step'], shapes)
+  return {path: np.asarray(leaf) for path, leaf in found.items()}
+
+
+@pytest.fixture(scope='module')
+def taught(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[experiments.Study, dict[str, dict]]:
+  study = study_of(
+    tmp_path_factory.mktemp('taught'), protocol=_FEW, pretrained=out, methods=('full', 'scratch')
+  )
+  return study, run(study)
+
+
+def _losses(folder: pathlib.Path) -> list[float]:
+  lines = (folder / 'log.jsonl').read_text().splitlines()
+  return [told['loss'] for told in map(json.loads, lines) if 'loss' in told]
+
+
+def test_a_run_is_made_again_on_what_its_end_labeled(
+  taught: tuple[experiments.Study, dict[str, dict]],
+  study_of: Study,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+):
+  study, made = taught
+  asked = {'protocol': {'labels': '2/class'}, 'pretrained': out, 'methods': ('full', 'scratch')}
+  plain = run(study_of(tmp_path, **asked))
+  assert made.keys() == plain.keys()
+  for name, result in made.items():
+    folder = name.removesuffix('.json')
+    once, again = _losses(tmp_path / folder), _losses(study.out / folder)
+    assert len(once) == len(again) == 6
+    assert _losses(study.out / folder / 'teacher1') == once  # first it is the run without self-training
+    assert again != once
+    assert result['data'] == plain[name]['data']  # no label more is paid for
+    assert result['parameters'] == plain[name]['parameters']
+    assert (
+      result['seconds']['training'] > result['validation'][-1]['seconds']
+    )  # which are of the second alone
+
+
+def test_self_training_never_sees_who_is_tested_on(
+  taught: tuple[experiments.Study, dict[str, dict]],
+  study_of: Study,
+  windows: pathlib.Path,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+):
+  study, made = taught
+  tested = set(made[_FULL]['data']['subjects']['test'])
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
+  other = study_of(tmp_path / 'out', windows=altered, protocol=_FEW, pretrained=out, methods=('full',))
+  (result,) = run(other).values()
+  assert result['test'] != made[_FULL]['test']
+  expected, given = _weights(study, _FULL), _weights(other, _FULL)
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+
+
+def test_self_training_goes_on_where_a_stop_came(
+  taught: tuple[experiments.Study, dict[str, dict]],
+  study_of: Study,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+):
+  study, made = taught
+  asked = itertools.count(1)
+  stopped = study_of(tmp_path, protocol=_FEW, pretrained=out, methods=('full',))
+  with pytest.raises(Stopped, match='alpha: full, by subject, seed 0: stopped and saved at step 4'):
+    list(
+      experiments.run(stopped, progress=False, stop=lambda: next(asked) == 5)
+    )  # three times while the teacher learns
+  assert not (tmp_path / _FULL).exists()
+  (result,) = run(stopped).values()
+  assert without_seconds(result) == without_seconds(made[_FULL])
+  expected, given = _weights(study, _FULL), _weights(stopped, _FULL)
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+
+
+def test_what_pretraining_shares_does_not_ask_for_self_training(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  pretraining = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2}
+  before = pretrained(study_of(tmp_path, protocol=pretraining, pretrained=out))
+  given = pretrained(
+    study_of(tmp_path, protocol=pretraining | _FEW, pretrained=out)
+  )  # claimed once, so found
+  assert all(np.array_equal(given[path], leaf) for path, leaf in before.items())
+
+
+def test_seeds_side_by_side_are_each_taught_by_their_own_end(
+  taught: tuple[experiments.Study, dict[str, dict]],
+  study_of: Study,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+):
+  study, _ = taught
+  asked = {'protocol': _FEW, 'pretrained': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
+  made = run(study_of(tmp_path, **asked))
+  assert [result['side_by_side'] for result in made.values()] == [2, 2]
+  folder = _FULL.removesuffix('.json')
+  for each in (folder, f'{folder}/teacher1'):
+    alone, beside = _losses(study.out / each), _losses(tmp_path / each)
+    other = _losses(tmp_path / each.replace('seed0', 'seed1'))
+    np.testing.assert_allclose(beside, alone, rtol=1e-3)
+    assert not np.allclose(other, alone, rtol=1e-3)

@@ -1,0 +1,296 @@
+"""Fine-tuning methods: what each adds, what moves, and what stays bit for bit."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax import config, methods, variables
+from har_jax.data.batches import Batch
+from har_jax.errors import UserError
+from har_jax.methods import unpack
+from har_jax.train import optimizer
+from har_jax.train.objective import Classify
+from har_jax.train.step import start, training_step
+from har_jax.variables import Variables
+
+_EXPERIMENT = config.Experiment(lora=config.Lora(rank=4, alpha=8.0))
+_TRAINING = config.Training(learning_rate=0.01, encoder_learning_rate=0.01, warmup=0.0)
+_STEPS = 3
+_MATRICES = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
+_CLASSES = 3
+# A classifier hides no patch, so the mask token has no gradient and, as no matrix, no decay.
+_UNUSED = 'params/encoder/mask_token'
+# What the softmax and the BatchNorm after them take out again: only rounding moves these, or nothing does.
+_CANCELLED = re.compile(r'params/.*(/key/bias|/head/dense_0/bias)')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A method's variables before and after a few steps."""
+
+  method: methods.Method
+  before: Variables
+  after: Variables
+  trainable: frozenset[str]
+
+
+@pytest.fixture(scope='module')
+def objective(tiny: config.Model) -> Classify:
+  return Classify(tiny, _CLASSES)
+
+
+@pytest.fixture(scope='module')
+def base(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Variables:
+  return drawn(objective.init)
+
+
+@pytest.fixture(scope='module')
+def batch() -> Batch:
+  rng = np.random.default_rng(0)
+  signal = rng.standard_normal((6, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
+  return {
+    'signal': signal,
+    'label': np.arange(6, dtype=np.int32) % _CLASSES,
+    'weight': np.ones(6, np.float32),
+  }
+
+
+@pytest.fixture(scope='module')
+def run_of(objective: Classify, base: Variables, batch: Batch) -> Callable[[str], Run]:
+  runs: dict[str, Run] = {}
+
+  def run(name: str) -> Run:
+    if name not in runs:
+      method = methods.METHODS[name]
+      adapted = method.adapt(base, _EXPERIMENT, jax.random.key(1))
+      statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+      trainable, frozen = variables.split(rest, lambda path: method.trains(path, _EXPERIMENT))
+      state = start(trainable, statistics, optimizer.build(_TRAINING, pretrained=True))
+      step = jax.jit(training_step(objective, _TRAINING, pretrained=True))
+      for _ in range(_STEPS):
+        state, _ = step(state, frozen, batch, jax.random.key(2), np.int32(2 * _STEPS))
+      after = state.trainable | state.statistics | frozen
+      runs[name] = Run(method, adapted, after, frozenset(trainable))
+    return runs[name]
+
+  return run
+
+
+def test_each_method_is_listed_under_its_name():
+  assert list(methods.METHODS) == ['full', 'probe', 'lora', 'qlora', 'scratch']
+  assert all(name == method.name and method.summary for name, method in methods.METHODS.items())
+
+
+@pytest.mark.parametrize('name', methods.METHODS)
+def test_every_trained_leaf_moves_and_no_other_does(run_of: Callable[[str], Run], name: str):
+  run = run_of(name)
+  moved = {path for path in run.before if not np.array_equal(run.before[path], run.after[path])}
+  statistics = {path for path in run.before if path.startswith('batch_stats/')}
+  expected = (run.trainable | statistics) - {_UNUSED}
+  assert {path for path in moved ^ expected if not _CANCELLED.fullmatch(path)} == set()
+  assert moved <= expected
+  assert run.before.keys() == run.after.keys()
+
+
+@pytest.mark.parametrize(
+  ('name', 'pattern'),
+  [
+    ('full', r'params/.*'),
+    ('probe', r'params/head/.*'),
+    ('lora', r'params/head/.*|lora/encoder/block_\d/(attention/(query|key|value|output)|up|down)/[ab]'),
+    ('qlora', r'params/head/.*|lora/encoder/block_\d/(attention/(query|key|value|output)|up|down)/[ab]'),
+  ],
+)
+def test_what_trains_is_what_the_method_says(run_of: Callable[[str], Run], name: str, pattern: str):
+  run = run_of(name)
+  assert run.trainable == {path for path in run.before if re.fullmatch(pattern, path)} != set()
+
+
+def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(objective: Classify, base: Variables):
+  experiment = config.Experiment(lora=config.Lora(targets=('up', 'head')))
+  adapted = methods.METHODS['lora'].adapt(base, experiment, jax.random.key(0))
+  trained = {
+    path for path in adapted if methods.METHODS['lora'].trains(path, experiment) and '/head/' in path
+  }
+  assert trained == {
+    *(f'lora/head/dense_{i}/{leaf}' for i in (0, 1) for leaf in 'ab'),
+    *(f'params/head/norm_0/{leaf}' for leaf in ('scale', 'bias')),
+  }
+
+
+@pytest.mark.parametrize('name', methods.METHODS)
+def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of: Callable[[str], Run], name: str):
+  run = run_of(name)
+  trainable = {path: run.before[path] for path in run.trainable}
+  state = optimizer.build(_TRAINING, pretrained=True).init(trainable)
+  held = sum(leaf.size for leaf in jax.tree.leaves(state) if leaf.ndim)
+  assert held <= 2 * variables.count(trainable)  # AdamW's two moments
+  matrices = sum(leaf.size for leaf in trainable.values() if leaf.ndim == 2)
+  assert held >= 2 * matrices
+
+
+def test_at_its_start_lora_gives_the_pretrained_output_bit_for_bit(
+  objective: Classify, base: Variables, batch: Batch
+):
+  adapted = methods.METHODS['lora'].adapt(base, _EXPERIMENT, jax.random.key(1))
+  predict = jax.jit(objective.predict)
+  given = predict(adapted, batch, jax.random.key(0))
+  np.testing.assert_array_equal(given, predict(base, batch, jax.random.key(0)))
+
+
+@pytest.mark.parametrize('name', ['lora', 'qlora'])
+def test_merged_equals_unmerged(run_of: Callable[[str], Run], objective: Classify, batch: Batch, name: str):
+  run = run_of(name)
+  merged = methods.merge(run.after)
+  assert {variables.collection(path) for path in merged} == {'params', 'batch_stats'}
+  for path, b in run.after.items():
+    if path.startswith('lora/') and path.endswith('/b'):
+      module = path.split('/', 1)[1].rsplit('/', 1)[0]
+      change = np.asarray(run.after[f'lora/{module}/a'], np.float64) @ np.asarray(b, np.float64) * 8 / 4
+      kernel = unpack(run.after)[f'params/{module}/kernel'] + change
+      np.testing.assert_allclose(merged[f'params/{module}/kernel'], kernel, rtol=0, atol=1e-6)
+  predict = jax.jit(objective.predict)
+  given, expected = (predict(held, batch, jax.random.key(0)) for held in (merged, run.after))
+  # x W + s (x A) B and x (W + s A B) differ by float32 rounding: some 50 rounded sums over up to 192 terms, one after
+  # the other, on values of order one: 50 · √192 · 2⁻²⁴ ≈ 4e-5 of the largest logit.
+  np.testing.assert_allclose(given, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+  assert not np.allclose(given, predict(unpack(run.before), batch, jax.random.key(0)), atol=1e-2)
+
+
+def test_merging_unpacks_kernels_without_an_adapter_too(base: Variables, objective: Classify, batch: Batch):
+  adapted = methods.METHODS['qlora'].adapt(
+    base, config.Experiment(lora=config.Lora(targets=('up',))), jax.random.key(1)
+  )
+  merged = methods.merge(adapted)
+  assert variables.difference(base, merged) == ''
+  predict = jax.jit(objective.predict)
+  given, expected = (predict(held, batch, jax.random.key(0)) for held in (merged, adapted))
+  np.testing.assert_allclose(given, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_qlora_packs_the_blocks_matrices_and_nothing_else(base: Variables):
+  adapted = methods.METHODS['qlora'].adapt(base, _EXPERIMENT, jax.random.key(1))
+  packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
+  assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
+  assert not packed & {path.removeprefix('params/').removesuffix('/kernel') for path in adapted}
+  # Four attention matrices of 24·24, two of 24·48: half a byte each, and four bytes a block of 64.
+  weights = [24 * 24] * 4 + [24 * 48] * 2
+  held = 2 * sum(n // 2 + 4 * -(-n // 64) for n in weights)
+  assert variables.bytes_held(adapted)['nf4'] == held
+
+
+def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base: Variables):
+  experiment = dataclasses.replace(_EXPERIMENT, precision=config.Precision(nf4_double=True))
+  plain, double = (
+    methods.METHODS['qlora'].adapt(base, each, jax.random.key(1)) for each in (_EXPERIMENT, experiment)
+  )
+  for path, leaf in plain.items():
+    if path.endswith('/codes'):
+      np.testing.assert_array_equal(leaf, double[path])
+    if path.startswith('nf4/') and path.endswith('/scales'):
+      module = path.removesuffix('/scales')
+      assert double[f'{module}/scale_codes'].shape == leaf.shape
+      assert path not in double
+  assert variables.bytes_held(double)['nf4'] < variables.bytes_held(plain)['nf4']
+
+
+@pytest.mark.parametrize('bad', [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(base: Variables, bad: float):
+  path = 'params/encoder/block_1/attention/value/kernel'
+  broken = base | {path: base[path].at[3, 5].set(bad).at[0, 0].set(bad)}
+  with pytest.raises(UserError, match=f'{path}: 2 of 576 weights are not finite'):
+    methods.METHODS['qlora'].adapt(broken, _EXPERIMENT, jax.random.key(0))
+
+
+@pytest.mark.parametrize('double', [False, True])
+def test_merged_and_packed_states_its_error(run_of: Callable[[str], Run], double: bool):
+  after = run_of('qlora').after
+  merged, (packed, errors) = methods.merge(after), methods.merge_and_pack(after, double=double)
+  assert not any(path.startswith(('lora/', 'lora_scale/')) for path in packed)
+  unpacked = methods.unpack(packed)
+  assert variables.difference(merged, unpacked) == ''
+  assert set(errors) == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
+  for path, kernel in merged.items():
+    module = path.removeprefix('params/').removesuffix('/kernel')
+    if module in errors and path.endswith('/kernel'):
+      wanted = np.linalg.norm(unpacked[path] - kernel) / np.linalg.norm(kernel)
+      assert errors[module] == pytest.approx(wanted, rel=1e-4)
+      # 0.09 for normally distributed weights; less here, as most of the base's weights lie on the levels still.
+      assert 0.01 < errors[module] < 0.1
+    else:
+      np.testing.assert_array_equal(unpacked[path], kernel)
+
+
+def test_qlora_is_lora_on_the_dequantized_kernels(objective: Classify, base: Variables, batch: Batch):
+  qlora = methods.METHODS['qlora'].adapt(base, _EXPERIMENT, jax.random.key(1))
+  lora = methods.METHODS['lora'].adapt(unpack(qlora), _EXPERIMENT, jax.random.key(1))
+  assert lora.keys() == unpack(qlora).keys()
+  predict = jax.jit(objective.predict)
+  given, expected = (predict(held, batch, jax.random.key(0)) for held in (qlora, lora))
+  np.testing.assert_allclose(given, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+  assert not np.array_equal(given, predict(base, batch, jax.random.key(0)))
+
+
+@pytest.mark.parametrize('name', ['lora', 'qlora'])
+@pytest.mark.parametrize('target', ['qurey', 'kernel', 'params', ''])
+def test_a_target_that_matches_nothing_lists_the_modules(base: Variables, name: str, target: str):
+  with pytest.raises(UserError) as caught:
+    methods.METHODS[name].adapt(
+      base, config.Experiment(lora=config.Lora(targets=('query', target))), jax.random.key(0)
+    )
+  assert repr(target) in str(caught.value)
+  for module in ('query', 'output', 'up', 'embed', 'head'):
+    assert module in str(caught.value)
+
+
+def test_a_pair_starts_as_its_source_says(base: Variables):
+  adapted = methods.METHODS['lora'].adapt(base, _EXPERIMENT, jax.random.key(1))
+  a, b = (adapted[f'lora/encoder/block_0/up/{leaf}'] for leaf in 'ab')
+  assert (a.shape, b.shape) == ((24, 4), (4, 48))
+  assert not b.any()
+  assert 0.8 * 24**-0.5 < jnp.abs(a).max() <= 24**-0.5
+  assert adapted['lora_scale/encoder/block_0/up/value'] == 8 / 4  # alpha over rank
+  others = [leaf for path, leaf in adapted.items() if path.endswith('/up/a')]
+  assert not np.array_equal(*others)
+  other_seed = methods.METHODS['lora'].adapt(base, _EXPERIMENT, jax.random.key(2))
+  assert not np.array_equal(a, other_seed['lora/encoder/block_0/up/a'])
+
+
+def test_adapting_leaves_the_given_variables_alone(base: Variables):
+  paths, first = set(base), {path: np.asarray(leaf) for path, leaf in base.items()}
+  for method in methods.METHODS.values():
+    method.adapt(base, _EXPERIMENT, jax.random.key(0))
+  assert set(base) == paths
+  assert all(np.array_equal(first[path], base[path]) for path in paths)
+
+
+@pytest.mark.parametrize('preset', config.PRESETS)
+@pytest.mark.parametrize('name', methods.METHODS)
+def test_a_full_step_is_traced_at_full_size(preset: str, name: str):
+  experiment, method = config.PRESETS[preset](), methods.METHODS[name]
+  objective = Classify(experiment.model, 6)
+  count = experiment.finetune.batch
+
+  def whole(key: jax.Array, batch: Batch) -> tuple[Variables, Variables]:
+    adapted = method.adapt(objective.init(key), experiment, key)
+    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
+    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
+    state = start(trainable, statistics, optimizer.build(experiment.finetune, pretrained=True))
+    step = training_step(objective, experiment.finetune, pretrained=True)
+    after, _ = step(state, frozen, batch, key, jnp.int32(100))
+    return adapted, after.trainable | after.statistics | frozen
+
+  batch = {
+    'signal': jax.ShapeDtypeStruct((count, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
+    'origin': jax.ShapeDtypeStruct((count, 2), jnp.float32),
+    'label': jax.ShapeDtypeStruct((count,), jnp.int32),
+    'weight': jax.ShapeDtypeStruct((count,), jnp.float32),
+  }
+  before, after = jax.eval_shape(whole, jax.random.key(0), batch)
+  assert variables.difference(before, after) == ''

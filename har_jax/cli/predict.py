@@ -69,13 +69,13 @@ def _predict() -> None:
   reading = dataclasses.replace(
     reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
   )
-  recording.warn(reading.warnings + recordings.check(reading) + timeline.doubts(recognizer, reading))
-  answers = timeline.recognize(recognizer, reading, progress=_PROGRESS.value)
-  bouts = timeline.find(answers, rules)
+  recording.warn(reading.warnings + recordings.check(reading) + timeline.warnings_for(recognizer, reading))
+  predictions = timeline.predict(recognizer, reading, progress=_PROGRESS.value)
+  bouts = timeline.find_bouts(predictions, rules)
   scored = None
   if _LABELS.value is not None:
-    scored = timeline.score(answers, labeled, unknown_below=rules.unknown_below)
-  told = timeline.write(out, answers, bouts, rules, reading, recognizer.adapter_.card, scored)
+    scored = timeline.score(predictions, labeled, unknown_below=rules.unknown_below)
+  told = timeline.write(out, predictions, bouts, rules, reading, recognizer.adapter_.card, scored)
   _tell(told)
   if scored is not None:
     _tell_score(scored)

@@ -1,6 +1,6 @@
-"""A recognizer's confidence made honest: one temperature that its logits are divided by.
+"""Temperature scaling: calibrates a recognizer's confidence.   w windows, y classes.
 
-w windows, y classes.   Source: Guo et al., arXiv:1706.04599, section 4.2.
+Source: Guo et al., arXiv:1706.04599, section 4.2.
 """
 
 import dataclasses
@@ -13,15 +13,15 @@ from scipy import optimize, special
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 
-# Both far beyond what is ever found, so that the search has ends.
-_COLDEST, _HOTTEST = 0.05, 20.0
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-  """What was found, and the mean negative log likelihood of the true classes in nats, at temperature 1 and at this one.
+  """The temperature, and what it changes on the windows that it was fitted to.
 
-  `confidence` is the mean of the likeliest class's probability, before and after; `accuracy` is what it should be.
+  loss: mean negative log likelihood in nats, before and after.
+  confidence: mean probability of the predicted class, before and after; it should come close to `accuracy`.
   """
 
   temperature: float
@@ -32,43 +32,43 @@ class Calibration:
 
 
 def calibrate(recognizer: Recognizer, X, y) -> Calibration:
-  """Fits the temperature to windows that the recognizer did not learn from, and puts it into its card.
+  """Fits the temperature to windows outside the training set, and stores it in the adapter's card.
 
-  `predict_proba` heeds it from then on, and `save` keeps it. What is likeliest stays so.
-  Raises UserError where a label is none of the recognizer's classes.
+  `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.
+  Raises UserError if a label is not one of the recognizer's classes.
   """
   probabilities = recognizer.predict_proba(X)
   classes = recognizer.classes_.tolist()
-  known = {label: place for place, label in enumerate(classes)}
-  given = np.asarray(y).tolist()
-  if unknown := sorted({str(label) for label in given if label not in known}):
+  index_of = {label: index for index, label in enumerate(classes)}
+  names = np.asarray(y).tolist()
+  if unknown := sorted({str(name) for name in names if name not in index_of}):
     raise UserError(
-      f'no class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'
+      f'not a class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'
     )
-  labels = np.array([known[label] for label in given], np.int64)
-  # Logits, but for a number a window, at whatever temperature the probabilities were made with.
+  labels = np.array([index_of[name] for name in names], np.int64)
+  # The logits up to a constant per window, which no probability depends on.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
   logits *= recognizer.adapter_.card['temperature']
-  found = temperature(logits, labels)
+  fitted = fit_temperature(logits, labels)
   adapter = recognizer.adapter_
-  recognizer.adapter_ = dataclasses.replace(adapter, card={**adapter.card, 'temperature': found})
-  cold, warm = (special.log_softmax(logits / at, axis=1) for at in (1.0, found))
-  places = np.arange(len(labels))
+  recognizer.adapter_ = dataclasses.replace(adapter, card={**adapter.card, 'temperature': fitted})
+  before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
+  indices = np.arange(len(labels))
   return Calibration(
-    found,
+    fitted,
     len(labels),
-    (float(-cold[places, labels].mean()), float(-warm[places, labels].mean())),
-    (float(np.exp(cold.max(axis=1)).mean()), float(np.exp(warm.max(axis=1)).mean())),
+    (float(-before[indices, labels].mean()), float(-after[indices, labels].mean())),
+    (float(np.exp(before.max(axis=1)).mean()), float(np.exp(after.max(axis=1)).mean())),
     float((logits.argmax(axis=1) == labels).mean()),
   )
 
 
-def temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> float:
-  """Where the cross-entropy of softmax(logits / temperature) is least.
+def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> float:
+  """Minimizes the cross-entropy of softmax(logits / temperature) with smoothed targets.
 
-  Its targets are smoothed, as Platt's are: the true class has (w + 1) / (w + 2), by Laplace's rule for right or wrong, and the
-  others share the rest. Without, a few windows that are all right would make every later confidence 100 %; with it, where
-  w is small, confidences come out a little too low, not too high.
+  The target of the true class is (w + 1) / (w + 2), as in Platt scaling; the others share the rest equally.
+  Without smoothing, a few windows that are all correct would drive every later confidence to 100 %.
+  For small w, confidences come out slightly too low.
   Source: Platt, Advances in Large Margin Classifiers, 1999, section 2.2.
   """
   windows, classes = logits.shape
@@ -76,10 +76,13 @@ def temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) 
   targets[np.arange(windows), labels] = (windows + 1) / (windows + 2)
 
   def loss(log_temperature: float) -> float:
-    given = special.log_softmax(logits / math.exp(log_temperature), axis=1)
-    return float(-(targets * given).sum(axis=1).mean())
+    log_probabilities = special.log_softmax(logits / math.exp(log_temperature), axis=1)
+    return float(-(targets * log_probabilities).sum(axis=1).mean())
 
   found = optimize.minimize_scalar(
-    loss, bounds=(math.log(_COLDEST), math.log(_HOTTEST)), method='bounded', options={'xatol': 1e-4}
+    loss,
+    bounds=(math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)),
+    method='bounded',
+    options={'xatol': 1e-4},
   )
   return math.exp(float(found.x))

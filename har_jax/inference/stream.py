@@ -1,4 +1,4 @@
-"""Recognition while it is recorded: samples in as they come, an answer a hop out.   n samples, y classes."""
+"""Recognition of a live stream: samples in as they arrive, a prediction per hop out.   n samples."""
 
 import collections
 import itertools
@@ -18,14 +18,14 @@ from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train.step import compiled_predict
 
-_BEFORE_S = 0.5  # of what came before a window, for the filter that resamples it to settle
-_LAST_S = (WINDOW_SAMPLES - 1) / RATE_HZ  # a window's last sample, from its first
+_SETTLING_S = 0.5  # before a window: the resampling filter needs it to settle
+_LAST_S = (WINDOW_SAMPLES - 1) / RATE_HZ  # from a window's first sample to its last
 _SLACK_S = 1e-6
-_SLACK = 1e-3  # of a sample
+_SLACK_SAMPLES = 1e-3
 
 
-class Answer(NamedTuple):
-  """Of the 2.56 s from `time_s` on."""
+class Prediction(NamedTuple):
+  """Of the window of 2.56 s that starts at `time_s`."""
 
   time_s: float
   activity: str
@@ -33,60 +33,60 @@ class Answer(NamedTuple):
 
 
 class Stream:
-  """Windows of what comes in, each recognized as soon as its last sample is there.
+  """Recognizes each window as soon as its last sample arrives. Keeps the last 3 s of samples.
 
-  Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, rotation x y z in rad/s. At 50 Hz a window is the
-  samples themselves; at any other rate, even or not, the last 3 s are resampled as archives are (`data.resample`). After a
-  pause of more than 0.2 s windows begin anew. Held are the last 3 s. A program for one window at a time is compiled here.
+  Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, rotation x y z in rad/s.
+  At 50 Hz a window is the samples themselves; other rates, even or uneven, are resampled by `data.resample`.
+  After a gap of more than 0.2 s a new window starts. Compiles its program on construction.
   """
 
   def __init__(self, recognizer: Recognizer, *, hop_s: float | int = STEP_SAMPLES / RATE_HZ):
-    """`hop_s`: from one window to the next, in steps of 0.02 s. Raises UserError where it is less than one."""
+    """`hop_s`: from one window to the next, rounded to samples of 0.02 s. Raises UserError if it is less."""
     check_is_fitted(recognizer)
-    if not hop_s * RATE_HZ >= 1 - _SLACK:
+    if not hop_s * RATE_HZ >= 1 - _SLACK_SAMPLES:
       raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
     self._recognizer = recognizer
     self._hop_s = round(hop_s * RATE_HZ) / RATE_HZ
     self._program = compiled_predict(recognizer.adapter_.objective)
     self._variables = jax.device_put(recognizer.variables_)
     self._key = jax.random.key(0)
-    self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # no pause among them
-    self._due_s = 0.0  # where the next window begins, or up to a sample later
-    self._now_s = 0.0  # where a sample without a time goes
+    self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
+    self._due_s = 0.0  # the next window starts then, or less than a sample later
+    self._now_s = 0.0  # time of the next sample if it comes without one
     self._recognize(np.zeros((WINDOW_SAMPLES, CHANNELS), np.float32))
 
-  def push(self, samples, time_s=None, *, rate_hz: float | int = RATE_HZ) -> list[Answer]:
-    """Takes samples [n, 6], however many, and gives the answers that are now due, in order.
+  def push(self, samples, time_s=None, *, rate_hz: float | int = RATE_HZ) -> list[Prediction]:
+    """Takes samples [n, 6], any number of them, and returns the predictions that are due, in order.
 
-    `time_s` [n] says when each was taken, on any clock; without it they follow those before at `rate_hz`, the first at 0.
-    Samples that are not finite count as lost. Raises UserError: other shapes, times that fall.
+    `time_s` [n]: time of each sample, on any clock. Default: at `rate_hz`, starting at 0 in the first call.
+    Samples that are not finite count as missing. Raises UserError on other shapes and on times that decrease.
     """
     values, times_s = self._checked(samples, time_s, rate_hz)
-    known = np.isfinite(values).all(axis=1)
-    if not known.any():
+    is_finite = np.isfinite(values).all(axis=1)
+    if not is_finite.any():
       return []
-    anew = not len(self._time_s)
-    self._time_s = np.r_[self._time_s, times_s[known]]
-    self._values = np.concatenate([self._values, values[known]])
+    was_empty = not len(self._time_s)
+    self._time_s = np.r_[self._time_s, times_s[is_finite]]
+    self._values = np.concatenate([self._values, values[is_finite]])
     size = len(self._time_s)
-    pauses = np.flatnonzero(np.diff(self._time_s) > MAX_GAP_S)
-    bounds = [0, *(pauses + 1).tolist(), size]
-    answers: list[Answer] = []
-    for number, (first, stop) in enumerate(itertools.pairwise(bounds)):
-      if number or anew:
+    gaps = np.flatnonzero(np.diff(self._time_s) > MAX_GAP_S)
+    bounds = [0, *(gaps + 1).tolist(), size]
+    predictions: list[Prediction] = []
+    for index, (first, stop) in enumerate(itertools.pairwise(bounds)):
+      if index or was_empty:
         self._due_s = float(self._time_s[first])
-      answers += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
-    settled = int(np.searchsorted(self._time_s, self._due_s - _BEFORE_S - _SLACK_S))
-    kept = min(max(settled, bounds[-2]), size - 1)  # the last one tells whether a pause follows
-    self._time_s, self._values = self._time_s[kept:].copy(), self._values[kept:].copy()
-    return answers
+      predictions += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
+    needed = int(np.searchsorted(self._time_s, self._due_s - _SETTLING_S - _SLACK_S))
+    keep = min(max(needed, bounds[-2]), size - 1)  # always the last sample, to detect a gap after it
+    self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
+    return predictions
 
   def _checked(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(samples)
     if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
       raise UserError(
-        f'the samples are {list(values.shape)} of {values.dtype.name}; give [n, {CHANNELS}]: acceleration x y z in m/s², '
-        'rotation x y z in rad/s'
+        f'the samples are {list(values.shape)} of {values.dtype.name}; '
+        f'give [n, {CHANNELS}]: acceleration x y z in m/s², rotation x y z in rad/s'
       )
     if not (rate_hz > 0 and math.isfinite(rate_hz)):
       raise UserError(f'rate_hz is {rate_hz!r}; it must be positive, such as 50')
@@ -98,31 +98,34 @@ class Stream:
         raise UserError(f'time_s is {list(times_s.shape)} for {len(values)} samples; give a finite time each')
     if len(times_s):
       if (np.diff(np.r_[self._time_s[-1:], times_s]) < 0).any():
-        raise UserError('time_s falls; push samples in the order in which they were taken')
+        raise UserError('time_s decreases; push samples in order of time')
       self._now_s = float(times_s[-1]) + 1 / rate_hz
     return values.astype(np.float32), times_s
 
-  def _recognize_due(self, time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 6']) -> list[Answer]:
-    answers: list[Answer] = []
+  def _recognize_due(
+    self, time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 6']
+  ) -> list[Prediction]:
+    predictions: list[Prediction] = []
     while True:
-      first = int(np.searchsorted(time_s, self._due_s - _BEFORE_S - _SLACK_S))
+      first = int(np.searchsorted(time_s, self._due_s - _SETTLING_S - _SLACK_S))
       if first == len(time_s):
-        return answers
-      # On the grid that resampling makes: at 50 Hz the due sample itself.
-      grid = max(math.ceil((self._due_s - time_s[first]) * RATE_HZ - _SLACK), 0)
-      start_s = float(time_s[first]) + grid / RATE_HZ
+        return predictions
+      # The window starts on the grid that resampling makes from `first`: at 50 Hz, on a sample.
+      offset = max(math.ceil((self._due_s - time_s[first]) * RATE_HZ - _SLACK_SAMPLES), 0)
+      start_s = float(time_s[first]) + offset / RATE_HZ
       if time_s[-1] < start_s + _LAST_S - _SLACK_S:
-        return answers
+        return predictions
       stop = int(np.searchsorted(time_s, start_s + _LAST_S - _SLACK_S)) + 1
       acc, gyro = (Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, 6)))
       (piece,) = resample(Recording('', '', acc, gyro, ()), collections.Counter())
-      answers.append(Answer(start_s, *self._recognize(piece.signal[grid : grid + WINDOW_SAMPLES])))
+      window = piece.signal[offset : offset + WINDOW_SAMPLES]
+      predictions.append(Prediction(start_s, *self._recognize(window)))
       self._due_s += self._hop_s
 
   def _recognize(self, window: Float[np.ndarray, '128 6']) -> tuple[str, float]:
     signal = self._recognizer.prepare(window[None])
     logits = np.asarray(self._program(self._variables, {'signal': signal}, self._key), np.float64)[0]
-    # The temperature of now: whoever calibrates later is heeded.
-    shares = special.softmax(logits / self._recognizer.adapter_.card['temperature'])
-    likeliest = int(shares.argmax())
-    return str(self._recognizer.classes_[likeliest]), float(shares[likeliest])
+    # The current temperature: a later calibration takes effect.
+    probabilities = special.softmax(logits / self._recognizer.adapter_.card['temperature'])
+    best = int(probabilities.argmax())
+    return str(self._recognizer.classes_[best]), float(probabilities[best])

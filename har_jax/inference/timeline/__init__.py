@@ -1,8 +1,8 @@
-"""Hours of recording → what was done when: an answer a window, bouts of them, minutes, a picture."""
+"""A recording of hours → a prediction per window, bouts, minutes per activity, a picture."""
 
-from har_jax.inference.timeline.answers import Answers, doubts, recognize
-from har_jax.inference.timeline.bouts import Bout, Rules, find
+from har_jax.inference.timeline.bouts import Bout, Rules, find_bouts
 from har_jax.inference.timeline.outputs import write
+from har_jax.inference.timeline.predictions import Predictions, predict, warnings_for
 from har_jax.inference.timeline.scoring import Score, score
 
-__all__ = ['Answers', 'Bout', 'Rules', 'Score', 'doubts', 'find', 'recognize', 'score', 'write']
+__all__ = ['Bout', 'Predictions', 'Rules', 'Score', 'find_bouts', 'predict', 'score', 'warnings_for', 'write']

@@ -1,4 +1,4 @@
-"""From an answer every 1.28 s to bouts: what was done from when to when.   w windows of a stretch, y classes."""
+"""Predictions every 1.28 s → bouts: what was done from when to when.   w windows, y classes."""
 
 import dataclasses
 import itertools
@@ -11,21 +11,21 @@ from jaxtyping import Bool, Float, Int
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.errors import UserError
-from har_jax.inference.timeline.answers import Answers
+from har_jax.inference.timeline.predictions import Predictions
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
-_UNKNOWN, _NOT_WORN = -1, -2  # beside the classes' places
+_UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
 _WINDOW_S, _STEP_S = WINDOW_SAMPLES / RATE_HZ, STEP_SAMPLES / RATE_HZ
-_NEIGHBOUR_S = 1.5 * _STEP_S  # beyond a gap the next window begins a window later, at least
+_MAX_STEP_S = 1.5 * _STEP_S  # after a gap the next window starts at least a whole window later
 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-  """How answers become bouts.
+  """How predictions become bouts.
 
-  smooth_s: probabilities are averaged over windows that begin within so many seconds, half of it before, half after.
-  unknown_below: where the average of the activity that is likeliest is less, the answer is `unknown`.
-  not_worn_min: a device that lies still for so many minutes is not worn; 0 for never.
+  smooth_s: probabilities are averaged over the windows that start within so many seconds; 0: no averaging.
+  unknown_below: the activity is `unknown` if the average of its probability is lower.
+  not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
   """
 
   smooth_s: float = 10.0
@@ -41,31 +41,27 @@ class Rules:
 
   @property
   def windows(self) -> int:
-    """Averaged over, an odd number."""
+    """How many windows an average is over: an odd number."""
     return 2 * round(self.smooth_s / _STEP_S / 2) + 1 if self.smooth_s else 1
 
   def __str__(self) -> str:
-    smoothed = (
-      f'the mean of the probabilities of {self.windows} windows, begun over {(self.windows - 1) * _STEP_S:.1f} s, decides'
+    parts = [
+      f'probabilities averaged over {self.windows} windows ({(self.windows - 1) * _STEP_S:.1f} s)'
       if self.windows > 1
-      else "each window's probabilities decide"
-    )
-    unknown = (
-      f'; unknown where the likeliest has less than {self.unknown_below:g}' if self.unknown_below else ''
-    )
-    not_worn = (
-      f'; not worn where the device lay still for {self.not_worn_min:g} minutes or more'
-      if self.not_worn_min
-      else ''
-    )
-    return smoothed + unknown + not_worn
+      else 'probabilities of single windows'
+    ]
+    if self.unknown_below:
+      parts.append(f'unknown below {self.unknown_below:g}')
+    if self.not_worn_min:
+      parts.append(f'not worn after {self.not_worn_min:g} minutes without movement')
+    return '; '.join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Bout:
-  """`confidence` is the mean, over its windows, of the averaged probability of what was likeliest; NaN if not worn.
+  """Times are on the clock of its recording.
 
-  Times are on the clock of its recording.
+  `confidence` is the mean over the windows of the averaged probability of the activity; NaN if not worn.
   """
 
   recording: int
@@ -79,42 +75,49 @@ class Bout:
     return self.stop_s - self.start_s
 
 
-def find(answers: Answers, rules: Rules) -> list[Bout]:
-  """In order, without overlap, over all that the windows cover: the border of two is midway between their windows."""
-  found = []
-  for part in _stretches(answers):
-    start_s = answers.start_s[part]
-    probabilities = answers.probabilities[part]
-    said = np.full(len(start_s), _NOT_WORN)
-    for first, stop, off in _runs(_not_worn(answers.still[part], start_s, rules).astype(np.int64)):
-      if not off:  # averaged over what was worn alone
-        said[first:stop] = _average(probabilities[first:stop], rules.windows).argmax(axis=1)
-    confidence = np.full(len(said), np.nan)
-    for first, stop, code in list(_runs(said)):
+def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
+  """Bouts in order, without overlap. Two bouts meet midway between the centers of their windows."""
+  bouts = []
+  for part in _without_gaps(predictions):
+    start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
+    codes = np.full(len(start_s), _NOT_WORN)
+    not_worn = _not_worn(predictions.still[part], start_s, rules)
+    for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
+      if not off:
+        codes[first:stop] = _average(probabilities[first:stop], rules.windows).argmax(axis=1)
+    confidence = np.full(len(codes), np.nan)
+    for first, stop, code in list(_equal_runs(codes)):
       if code >= 0:
-        # Averaged anew, over windows of the same activity: where one follows another both are sure, and only the mean
-        # over both is not.
-        own = _average(probabilities[first:stop, code : code + 1], rules.windows)[:, 0]
-        confidence[first:stop] = own
-        said[first:stop][own < rules.unknown_below] = _UNKNOWN
+        # Averaged over windows of this activity only: an average across a change of activity is low for both.
+        confidence[first:stop] = _average(probabilities[first:stop, [code]], rules.windows)[:, 0]
+        codes[first:stop][confidence[first:stop] < rules.unknown_below] = _UNKNOWN
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + _WINDOW_S) / 2, start_s[-1] + _WINDOW_S]
-    for first, stop, code in _runs(said):
-      activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or answers.classes[code]
-      sure = math.nan if code == _NOT_WORN else float(confidence[first:stop].mean())
-      number = int(answers.recording[part][0])
-      found.append(Bout(number, float(edges[first]), float(edges[stop]), activity, sure))
-  return found
+    recording = int(predictions.recording[part][0])
+    for first, stop, code in _equal_runs(codes):
+      activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
+      mean = math.nan if code == _NOT_WORN else float(confidence[first:stop].mean())
+      bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean))
+  return bouts
 
 
-def _stretches(answers: Answers) -> Iterator[slice]:
-  """Windows each of which overlaps the next."""
-  apart = (np.diff(answers.recording) != 0) | (np.diff(answers.start_s) > _NEIGHBOUR_S)
-  for first, stop in itertools.pairwise([0, *(np.flatnonzero(apart) + 1).tolist(), len(answers.start_s)]):
+def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
+  """Longest first."""
+  minutes: dict[str, float] = {}
+  for bout in bouts:
+    minutes[bout.activity] = minutes.get(bout.activity, 0.0) + bout.length_s / 60
+  return dict(sorted(minutes.items(), key=lambda entry: -entry[1]))
+
+
+def _without_gaps(predictions: Predictions) -> Iterator[slice]:
+  """Parts in which each window overlaps the next."""
+  is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > _MAX_STEP_S)
+  bounds = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(predictions.start_s)]
+  for first, stop in itertools.pairwise(bounds):
     yield slice(first, stop)
 
 
 def _average(probabilities: Float[np.ndarray, 'w y'], size: int) -> Float[np.ndarray, 'w y']:
-  """Over `size` windows around each; over fewer at either end."""
+  """Moving average over `size` windows; over fewer at either end."""
   count, half = len(probabilities), size // 2
   sums = np.concatenate(
     [np.zeros((1, probabilities.shape[1])), probabilities.cumsum(axis=0, dtype=np.float64)]
@@ -127,24 +130,16 @@ def _average(probabilities: Float[np.ndarray, 'w y'], size: int) -> Float[np.nda
 def _not_worn(
   still: Bool[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], rules: Rules
 ) -> Bool[np.ndarray, 'w']:
-  off = np.zeros(len(still), bool)
+  not_worn = np.zeros(len(still), bool)
   if rules.not_worn_min:
-    for first, stop, code in _runs(still.astype(np.int64)):
+    for first, stop, code in _equal_runs(still.astype(np.int64)):
       if code and start_s[stop - 1] + _WINDOW_S - start_s[first] >= 60 * rules.not_worn_min:
-        off[first:stop] = True
-  return off
+        not_worn[first:stop] = True
+  return not_worn
 
 
-def _runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
-  """First, stop and code of each run of equal ones."""
+def _equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
+  """First index, stop index and code of each run of equal codes."""
   bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
   for first, stop in itertools.pairwise(bounds):
     yield first, stop, int(codes[first])
-
-
-def minutes(bouts: Sequence[Bout]) -> dict[str, float]:
-  """By what was said, the longest first."""
-  by: dict[str, float] = {}
-  for bout in bouts:
-    by[bout.activity] = by.get(bout.activity, 0.0) + bout.length_s / 60
-  return dict(sorted(by.items(), key=lambda entry: -entry[1]))

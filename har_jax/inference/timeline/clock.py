@@ -1,4 +1,4 @@
-"""When it was: seconds from a file's first sample, and the wall clock where the file knows it."""
+"""Seconds from a file's first sample, and the wall-clock time if the file states it."""
 
 import dataclasses
 import datetime
@@ -8,16 +8,16 @@ from har_jax.data.user_recordings import Reading
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-  """Of a reading's recordings, by their number."""
+  """File and time offset of each recording of a reading, by the recording's index."""
 
-  files: tuple[str, ...]  # each recording's
+  files: tuple[str, ...]
   offsets_s: tuple[float, ...]
-  start: datetime.datetime | None  # of the one file; of several only the first one's is known, so none is
+  start: datetime.datetime | None  # None for several files: only the first one's start is known
 
   @classmethod
   def of(cls, reading: Reading) -> 'Clock':
-    known = bool(reading.start) and len(set(reading.files)) == 1
-    start = datetime.datetime.fromisoformat(reading.start) if known else None
+    is_known = bool(reading.start) and len(set(reading.files)) == 1
+    start = datetime.datetime.fromisoformat(reading.start) if is_known else None
     return cls(tuple(reading.files), tuple(reading.offsets_s), start)
 
   @property
@@ -32,6 +32,6 @@ class Clock:
     return self.offsets_s[recording] + time_s
 
   def wall(self, file_s: float) -> str:
-    """ISO to the millisecond."""
+    """ISO 8601, to the millisecond."""
     assert self.start is not None
     return (self.start + datetime.timedelta(seconds=file_s)).isoformat(timespec='milliseconds')

@@ -1,4 +1,4 @@
-"""What a prediction leaves behind: windows.csv, bouts.csv, summary.json and, where matplotlib is, timeline.svg."""
+"""The files of a timeline: windows.csv, bouts.csv, summary.json and, with matplotlib, timeline.svg."""
 
 import csv
 import dataclasses
@@ -13,76 +13,80 @@ from har_jax import storage
 from har_jax.data.user_recordings import Reading
 from har_jax.files import safetensors_io
 from har_jax.inference.timeline import picture
-from har_jax.inference.timeline.answers import Answers
-from har_jax.inference.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes
+from har_jax.inference.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes_by_activity
 from har_jax.inference.timeline.clock import Clock
+from har_jax.inference.timeline.predictions import Predictions
 from har_jax.inference.timeline.scoring import Score
 from har_jax.storage import Place
 
-FORMAT = 'har_jax timeline 1'
+FORMAT = 'har_jax timeline 2'
 
 
 def write(
   folder: str | Place,
-  answers: Answers,
+  predictions: Predictions,
   bouts: Sequence[Bout],
   rules: Rules,
   reading: Reading,
   card: dict[str, Any],
   scored: Score | None = None,
 ) -> dict[str, Any]:
-  """Writes the files, all of them or none, and returns the summary; `card` is the adapter's.
+  """Writes all files or none, and returns the summary. `card` is the adapter's.
 
-  Raises UserError where they cannot be written.
+  Raises UserError if they cannot be written.
   """
   clock = Clock.of(reading)
-  made = {
-    'windows.csv': _csv(_window_rows(answers, rules, clock)),
+  contents = {
+    'windows.csv': _csv(_window_rows(predictions, rules, clock)),
     'bouts.csv': _csv(_bout_rows(bouts, clock)),
   }
   if importlib.util.find_spec('matplotlib') is not None:
-    made['timeline.svg'] = picture.svg(bouts, clock, answers.classes)
-  told = _summary(answers, bouts, rules, reading, card)
+    contents['timeline.svg'] = picture.svg(bouts, clock, predictions.classes)
+  summary = _summary(predictions, bouts, rules, reading, card)
   if scored is not None:
-    told['score'] = dataclasses.asdict(scored)
-  made['summary.json'] = safetensors_io.to_text(told)
-  safetensors_io.write_files(storage.place(str(folder)), made)
-  return told
+    summary['score'] = dataclasses.asdict(scored)
+  contents['summary.json'] = safetensors_io.to_text(summary)
+  safetensors_io.write_files(storage.place(str(folder)), contents)
+  return summary
 
 
 def _summary(
-  answers: Answers, bouts: Sequence[Bout], rules: Rules, reading: Reading, card: dict[str, Any]
+  predictions: Predictions, bouts: Sequence[Bout], rules: Rules, reading: Reading, card: dict[str, Any]
 ) -> dict[str, Any]:
-  """Minutes of all that was recorded, from each file's first sample to its last: they add up, but for a window's end."""
-  by = minutes(bouts)
+  """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it."""
+  minutes = minutes_by_activity(bouts)
   clock = Clock.of(reading)
   ends_s: dict[str, float] = {}
-  for number, recording in enumerate(reading.recordings):
-    end_s = clock.in_file_s(number, float(recording.acc.time_s[-1]))
-    ends_s[clock.files[number]] = max(end_s, ends_s.get(clock.files[number], 0.0))
+  for index, recording in enumerate(reading.recordings):
+    end_s = clock.in_file_s(index, float(recording.acc.time_s[-1]))
+    ends_s[clock.files[index]] = max(end_s, ends_s.get(clock.files[index], 0.0))
   recorded = sum(ends_s.values()) / 60
-  special = {name: by.pop(name, 0.0) for name in (UNKNOWN, NOT_WORN) if name not in answers.classes}
-  shown = {
-    name: round(by.get(name, 0.0), 2) for name in sorted(answers.classes, key=lambda each: -by.get(each, 0.0))
-  }
   covered = sum(bout.length_s for bout in bouts) / 60
+  classes = predictions.classes
+  unknown, not_worn = (
+    0.0 if name in classes else minutes.get(name, 0.0)  # a class may have this name
+    for name in (UNKNOWN, NOT_WORN)
+  )
   return {
     'format': FORMAT,
     'har_jax': har_jax.__version__,
     'start': reading.start or None,
     'files': list(ends_s),
-    'minutes': shown,
-    'unknown_minutes': round(special.get(UNKNOWN, 0.0), 2),
-    'not_worn_minutes': round(special.get(NOT_WORN, 0.0), 2),
+    'minutes': {
+      name: round(minutes.get(name, 0.0), 2)
+      for name in sorted(classes, key=lambda name: -minutes.get(name, 0.0))
+    },
+    'unknown_minutes': round(unknown, 2),
+    'not_worn_minutes': round(not_worn, 2),
     'gap_minutes': round(max(recorded - covered, 0.0), 2),
     'recorded_minutes': round(recorded, 2),
-    'windows': len(answers.start_s),
-    'shifts': answers.tta_shifts,
+    'windows': len(predictions.start_s),
+    'tta_shifts': predictions.tta_shifts,
     'bouts': len(bouts),
     'rules': str(rules),
     'adapter': {
       'method': card['method'],
-      'classes': list(answers.classes),
+      'classes': list(classes),
       'temperature': card['temperature'],
       'checksum': card['checksum'],
     },
@@ -91,40 +95,41 @@ def _summary(
   }
 
 
-def _window_rows(answers: Answers, rules: Rules, clock: Clock) -> Iterable[list[str]]:
-  """Each window's own answer, neither averaged nor looked at for a device that is not worn."""
+def _window_rows(predictions: Predictions, rules: Rules, clock: Clock) -> Iterable[list[str]]:
+  """The prediction of each window alone, without averaging and without the rule for `not_worn`."""
   yield [
-    *_place_names(clock, ('time',)),
+    *_location_names(clock, ('time',)),
     'activity',
     'confidence',
-    *(f'p_{name}' for name in answers.classes),
+    *(f'p_{name}' for name in predictions.classes),
   ]
-  for recording, start_s, shares in zip(
-    answers.recording, answers.start_s, answers.probabilities, strict=True
+  for recording, start_s, probabilities in zip(
+    predictions.recording, predictions.start_s, predictions.probabilities, strict=True
   ):
-    likeliest = int(shares.argmax())
-    sure = shares[likeliest] >= rules.unknown_below
+    best = int(probabilities.argmax())
     yield [
-      *_places(clock, int(recording), (float(start_s),)),
-      answers.classes[likeliest] if sure else UNKNOWN,
-      f'{shares[likeliest]:.4f}',
-      *(f'{share:.4f}' for share in shares),
+      *_location(clock, int(recording), (float(start_s),)),
+      predictions.classes[best] if probabilities[best] >= rules.unknown_below else UNKNOWN,
+      f'{probabilities[best]:.4f}',
+      *(f'{probability:.4f}' for probability in probabilities),
     ]
 
 
 def _bout_rows(bouts: Sequence[Bout], clock: Clock) -> Iterable[list[str]]:
-  yield [*_place_names(clock, ('start', 'end')), 'activity', 'confidence']
+  yield [*_location_names(clock, ('start', 'end')), 'activity', 'confidence']
   for bout in bouts:
-    sure = '' if math.isnan(bout.confidence) else f'{bout.confidence:.4f}'
-    yield [*_places(clock, bout.recording, (bout.start_s, bout.stop_s)), bout.activity, sure]
+    confidence = '' if math.isnan(bout.confidence) else f'{bout.confidence:.4f}'
+    times_s = (bout.start_s, bout.stop_s)
+    yield [*_location(clock, bout.recording, times_s), bout.activity, confidence]
 
 
-def _place_names(clock: Clock, names: Sequence[str]) -> list[str]:
+def _location_names(clock: Clock, names: Sequence[str]) -> list[str]:
   walls = list(names) if clock.start is not None else []
   return ['file'] * clock.has_several + [f'{name}_s' for name in names] + walls
 
 
-def _places(clock: Clock, recording: int, times_s: Sequence[float]) -> list[str]:
+def _location(clock: Clock, recording: int, times_s: Sequence[float]) -> list[str]:
+  """File, seconds and wall-clock times, as `_location_names` lists them."""
   file_s = [clock.in_file_s(recording, time_s) for time_s in times_s]
   walls = [clock.wall(each) for each in file_s] if clock.start is not None else []
   return [clock.files[recording]] * clock.has_several + [f'{each:.3f}' for each in file_s] + walls

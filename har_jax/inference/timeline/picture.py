@@ -1,4 +1,4 @@
-"""The timeline as a picture: a strip a day, or a file, on which each activity has its color. Needs matplotlib."""
+"""The timeline as a picture: a row per day or file, a color per activity. Needs matplotlib."""
 
 import collections
 import dataclasses
@@ -7,30 +7,30 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from har_jax.inference.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes
+from har_jax.inference.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
 from har_jax.inference.timeline.clock import Clock
 
-# Okabe and Ito's palette, told apart by color-blind readers too. A ninth activity has the first one's color, hatched.
-_COLOURS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
+# Okabe and Ito's palette, readable with color blindness. The ninth activity has the first color, hatched.
+_COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
 _HATCHES = ('', '////', '....', 'xxxx')
 _STYLE: Any = {
   'svg.fonttype': 'none',  # letters stay text
   'svg.hashsalt': 'timeline',
   'font.family': 'sans-serif',
   'font.sans-serif': ['DejaVu Sans'],
-  'text.parse_math': False,  # a $ in a name is a $
+  'text.parse_math': False,  # activity names may contain a $
   'font.size': 9,
   'hatch.linewidth': 0.6,
 }
 _DAY_S, _HOUR_S, _MINUTE_S = 86_400.0, 3600.0, 60.0
-_WIDTH, _ROW, _AROUND = 9.0, 0.45, 1.3  # inches
+_WIDTH, _ROW, _MARGIN = 9.0, 0.45, 1.3  # inches
 _TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
-_MOST_TICKS = 12
+_MAX_TICKS = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class _Strip:
-  """Part of a bout, within a row; seconds from the row's midnight or begin."""
+  """Part of a bout in one row; seconds from the row's midnight, or from the file's first sample."""
 
   row: str
   start_s: float
@@ -39,45 +39,45 @@ class _Strip:
 
 
 def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str]) -> bytes:
-  """The same bouts give the same bytes."""
+  """Draws the bouts. The same bouts give the same bytes."""
   import matplotlib
   from matplotlib.figure import Figure
 
   strips = [strip for bout in bouts for strip in _strips(bout, clock)]
   rows = list(dict.fromkeys(strip.row for strip in strips))
   with matplotlib.rc_context(_STYLE):
-    figure = Figure(figsize=(_WIDTH, _AROUND + _ROW * len(rows)), layout='constrained')
+    figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows)), layout='constrained')
     axes = figure.add_subplot()
     _draw(axes, strips, rows, classes)
     _legend(figure, bouts, classes)
-    _hours(axes, strips)
+    _time_axis(axes, strips)
     axes.set_xlabel(
       f'time of day{" (UTC)" * clock.is_utc}' if clock.start else 'hours : minutes from the first sample'
     )
     written = io.BytesIO()
-    figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'What was done when'})
+    figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
   return written.getvalue()
 
 
 def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
-  places: dict[tuple[str, str], list[tuple[float, float]]] = collections.defaultdict(list)
+  spans_of: dict[tuple[str, str], list[tuple[float, float]]] = collections.defaultdict(list)
   for strip in strips:
-    places[strip.row, strip.activity].append((strip.start_s, strip.length_s))
-  for (row, activity), spans in places.items():
-    axes.broken_barh(spans, (rows.index(row) - 0.4, 0.8), **_look(activity, classes))
+    spans_of[strip.row, strip.activity].append((strip.start_s, strip.length_s))
+  for (row, activity), spans in spans_of.items():
+    axes.broken_barh(spans, (rows.index(row) - 0.4, 0.8), **_style(activity, classes))
   axes.set_yticks(range(len(rows)), rows)
-  axes.set_ylim(len(rows) - 0.5, -0.5)  # the first on top
+  axes.set_ylim(len(rows) - 0.5, -0.5)  # first row on top
   for side in ('top', 'right', 'left'):
     axes.spines[side].set_visible(False)
   axes.tick_params(axis='y', length=0)
 
 
-def _look(activity: str, classes: Sequence[str]) -> dict[str, Any]:
+def _style(activity: str, classes: Sequence[str]) -> dict[str, Any]:
   if activity in classes:
-    place = list(classes).index(activity)
-    hatch = _HATCHES[place // len(_COLOURS) % len(_HATCHES)]
+    index = list(classes).index(activity)
+    hatch = _HATCHES[index // len(_COLORS) % len(_HATCHES)]
     return {
-      'facecolor': _COLOURS[place % len(_COLOURS)],
+      'facecolor': _COLORS[index % len(_COLORS)],
       'edgecolor': 'white' if hatch else 'none',
       'hatch': hatch,
       'linewidth': 0,
@@ -94,25 +94,25 @@ def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
   handles = [
     Patch(
       label=f'{activity if activity in classes else names[activity]}, {spent:.1f} min',
-      **_look(activity, classes),
+      **_style(activity, classes),
     )
-    for activity, spent in minutes(bouts).items()
+    for activity, spent in minutes_by_activity(bouts).items()
   ]
   figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
 
 
-def _hours(axes: Any, strips: Sequence[_Strip]) -> None:
+def _time_axis(axes: Any, strips: Sequence[_Strip]) -> None:
   first_s = min(strip.start_s for strip in strips)
   last_s = max(strip.start_s + strip.length_s for strip in strips)
-  wanted = (last_s - first_s) / _MINUTE_S / _MOST_TICKS
-  step_s = _MINUTE_S * next((each for each in _TICKS_MIN if each >= wanted), _TICKS_MIN[-1])
+  least_min = (last_s - first_s) / _MINUTE_S / _MAX_TICKS
+  step_s = _MINUTE_S * next((each for each in _TICKS_MIN if each >= least_min), _TICKS_MIN[-1])
   ticks = [step_s * number for number in range(int(first_s // step_s), int(last_s // step_s) + 2)]
   axes.set_xticks(ticks, [f'{int(tick // _HOUR_S)}:{int(tick % _HOUR_S // _MINUTE_S):02d}' for tick in ticks])
   axes.set_xlim(first_s, last_s)
 
 
 def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
-  """Cut at midnight, or where the file has no date every 24 hours."""
+  """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
   midnight_s = 0.0
   if clock.start is not None:
     midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,4 +1,4 @@
-"""What the recognizer says of each window of a long recording.   w windows, y classes."""
+"""The recognizer's prediction for each window of a long recording.   w windows, y classes."""
 
 import collections
 import dataclasses
@@ -15,17 +15,17 @@ from har_jax.data.windows import Window
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 
-_AT_ONCE = 1024  # windows: whole batches of the program, and a bar that moves every few seconds on a CPU
-# Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device lies still where two axes of three deviate by less.
+_CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
+# Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device is still if two of three axes deviate by less.
 _STILL_M_S2, _STILL_AXES = 0.013 * STANDARD_GRAVITY_M_S2, 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
-  """In order of recording and time, over whatever was recorded without a gap for 2.56 s.
+class Predictions:
+  """Windows in order of recording and time. A window with a gap in it has no prediction.
 
-  `recording` indexes the reading's, `start_s` is on that recording's clock. `still`, True: the device lay still, to about
-  what a sensor's noise is. `shifts`: how often each window was looked at.
+  `recording` is an index into the reading's recordings; `start_s` is on that recording's clock.
+  `still` is True where the device did not move.
   """
 
   classes: tuple[str, ...]
@@ -36,10 +36,11 @@ class Answers:
   tta_shifts: int = 1
 
 
-def recognize(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Answers:
-  """An answer every 1.28 s. Memory, beyond the reading's: 24 bytes a sample of its longest recording at 50 Hz, and a few MB.
+def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
+  """Predicts a window every 1.28 s.
 
-  Raises UserError where there is no window.
+  Memory: 24 bytes per sample of the longest recording at 50 Hz, and a few MB.
+  Raises UserError if no window fits into the recordings.
   """
   import tqdm
 
@@ -48,7 +49,7 @@ def recognize(recognizer: Recognizer, reading: Reading, *, progress: bool = True
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
   ) as bar:
-    for windows in _chunks(_windows(reading), _AT_ONCE):
+    for windows in _chunks(_windows(reading), _CHUNK):
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.predict_proba(signals).astype(np.float32))
       still.append((signals[..., :3].std(axis=1) < _STILL_M_S2).sum(axis=1) >= _STILL_AXES)
@@ -59,33 +60,34 @@ def recognize(recognizer: Recognizer, reading: Reading, *, progress: bool = True
     bar.update(round(seconds) - bar.n)
   if not recording:
     raise UserError(
-      f'no window of 2.56 s without a gap in {seconds:.1f} s of recording: is its rate below 5 Hz, or is it too short?'
+      f'no window of 2.56 s without a gap in {seconds:.1f} s of recording: '
+      'is its rate below 5 Hz, or is it too short?'
     )
-  return Answers(
+  return Predictions(
     tuple(str(each) for each in recognizer.classes_),
     np.array(recording),
     np.array(start_s),
     np.concatenate(probabilities),
     np.concatenate(still),
-    int(recognizer.tta_shifts),  # JSON knows no number of NumPy's
+    int(recognizer.tta_shifts),  # JSON has no NumPy integers
   )
 
 
-def doubts(recognizer: Recognizer, reading: Reading) -> list[str]:
-  """What of a recording is unlike what the recognizer learned from, in plain sentences."""
+def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
+  """Sentences on how the recording's sensors differ from those of the training windows."""
   if recognizer.has_gyro and not reading.has_gyro:
-    return ['The adapter learned from a gyroscope too, and this recording has none: expect more mistakes.']
+    return ['The adapter was trained with a gyroscope, and this recording has none: expect more errors.']
   if reading.has_gyro and not recognizer.has_gyro:
-    return ['The adapter learned without a gyroscope, so that of this recording is not heeded.']
+    return ['The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.']
   return []
 
 
 def _windows(reading: Reading) -> Iterator[Window]:
-  """One recording's at a time, so that what was resampled of the one before is given up."""
-  for number, recording in enumerate(reading.recordings):
+  """One recording at a time, so that only one resampled recording is in memory."""
+  for index, recording in enumerate(reading.recordings):
     one = dataclasses.replace(reading, recordings=[recording])
     for window in user_recordings.to_windows(one, unlabeled=True, dropped=collections.Counter()):
-      yield dataclasses.replace(window, recording=number)
+      yield dataclasses.replace(window, recording=index)
 
 
 def _chunks(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:

@@ -1,17 +1,112 @@
-"""Result files: their schema, and what sets two of them apart. No JAX."""
+"""Result files: their schema, the row of each in the table of all runs, what differs between two. No JAX."""
 
+import dataclasses
+import hashlib
+import json
 from typing import Any
 
+from har_jax import config
 from har_jax.errors import UserError
 from har_jax.storage import Place, files_below, read
 
-FORMAT = 'har_jax result 2'
+FORMAT = f'har_jax result {config.SCHEMA_VERSION}'
+
+# Flag → part and name of each hyperparameter: 'model_width' → ('model', 'width').
+HYPERPARAMETERS = {
+  f'{config.FLAG_PREFIXES[part.name]}{field.name}': (part.name, field.name)
+  for part in dataclasses.fields(config.Experiment)
+  for field in dataclasses.fields(part.type)  # type: ignore[arg-type]
+}
+# Only methods with adapters depend on these.
+ADAPTERS = tuple(flag for flag, (part, _) in HYPERPARAMETERS.items() if part == 'lora')
+
+_MEASURED = (
+  *('macro_f1', 'accuracy', 'precision', 'recall'),  # fractions of one, on the test part
+  *('seconds', 'pretraining_seconds'),  # of adaptation; of all stages before it
+  *('frozen_bytes', 'trainable_bytes', 'statistics_bytes', 'optimizer_bytes'),
+  *('trained_parameters', 'total_parameters', 'num_classes'),
+  *('train_windows', 'validation_windows', 'test_windows', 'step', 'batch_runs'),
+)
+_KEYS = ('experiment', 'target', 'method', 'split', 'label_budget', 'seed')
+_ORIGIN = ('sources', 'windows', 'device', 'versions', 'commit')
+# Columns of results/runs.csv.
+RUN_COLUMNS = (
+  *_KEYS,
+  *_MEASURED,
+  *_ORIGIN,
+  *(flag for flag in HYPERPARAMETERS if flag not in _KEYS),
+  'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject
+)
 
 
-def find(folder: Place) -> list[dict[str, Any]]:
-  """Every result under a folder, by path. Raises UserError where there is none."""
-  found = [read(path) for path in files_below(folder, 'seed*.json')]
-  results = [result for result in found if result.get('format') == FORMAT]
+def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, Any]:
+  """A result's row: RUN_COLUMNS → value, floats to six significant digits, None where it does not apply.
+
+  `experiment` names the set of runs it belongs to; `commit` the code that made it.
+  """
+  identity, data, seconds = result['identity'], result['data'], result['seconds']
+  values = {
+    'experiment': experiment,
+    **{name: identity[name] for name in ('target', 'method', 'seed')},
+    **{name: result['test'][name] for name in ('macro_f1', 'accuracy', 'precision', 'recall')},
+    'seconds': seconds['training'],
+    'pretraining_seconds': sum(value for name, value in seconds.items() if name != 'training'),
+    **{f'{part}_bytes': sum(sizes.values()) for part, sizes in result['bytes'].items()},
+    'trained_parameters': result['parameters']['trainable'],
+    'total_parameters': result['parameters']['total'],
+    'num_classes': len(data['classes']),
+    **{f'{part}_windows': data['windows'][part] for part in ('train', 'validation', 'test')},
+    'step': result['step'],
+    'batch_runs': result['batch_runs'],
+    'sources': ' '.join(sorted(set(identity['windows']) - {identity['target']})),
+    'windows': _digest(identity['windows']),
+    'device': _device(result['device']),
+    'versions': ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python')),
+    'commit': commit,
+    **{
+      flag: _flat(identity['experiment'][part][name])
+      for flag, (part, name) in HYPERPARAMETERS.items()
+      if result['collections'] or flag not in ADAPTERS
+    },
+    'subject_macro_f1': ' '.join(
+      f'{subject}={measured["macro_f1"]:.6g}' for subject, measured in result['test_by_subject'].items()
+    ),
+  }
+  return {name: _rounded(values.get(name)) for name in RUN_COLUMNS}
+
+
+def _rounded(value: Any) -> Any:
+  return float(f'{value:.6g}') if isinstance(value, float) else value
+
+
+def _flat(value: Any) -> Any:
+  """A hyperparameter as its flag takes it."""
+  return ','.join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _digest(windows: dict[str, Any]) -> str:
+  """Names a set of windows folders; the same windows have the same name."""
+  return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _device(device: dict[str, Any]) -> str:
+  many = f'{device["count"]} × ' if device['count'] > 1 else ''
+  cores = f'{device["host_cores"]} core{"" if device["host_cores"] == 1 else "s"}'
+  return f'{many}{device["kind"]} ({device["machine"]} host, {cores})'
+
+
+def find(folder: Place) -> dict[Place, dict[str, Any]]:
+  """Path → result, of every result under a folder, by path.
+
+  Raises UserError where there is none, or one of another schema version.
+  """
+  found = {path: read(path) for path in files_below(folder, 'seed*.json')}
+  kind, _, version = FORMAT.rpartition(' ')
+  for path, result in found.items():
+    name, _, own_version = str(result.get('format', '')).rpartition(' ')
+    if name == kind and own_version != version:
+      raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run again')
+  results = {path: result for path, result in found.items() if result.get('format') == FORMAT}
   if not results:
     raise UserError(f'no results under {folder}; launch/lodo.py --out={folder} makes them')
   return results
@@ -21,7 +116,7 @@ _ABSENT = object()
 
 
 def differences(made_with: Any, asked_for: Any, name: str = '') -> list[str]:
-  """What sets two JSON values apart, a line an entry."""
+  """What differs between two JSON values, a line an entry."""
   if isinstance(made_with, dict) and isinstance(asked_for, dict):
     entries = sorted(made_with.keys() | asked_for.keys())
     lines = (

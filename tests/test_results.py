@@ -95,7 +95,7 @@ def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path: pathlib
   storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
   storage.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
   found = results.find(tmp_path)
-  assert [result['name'] for result in found] == ['a/full/window/seed0.json', 'b/lora/seed1.json']
+  assert [result['name'] for result in found.values()] == ['a/full/window/seed0.json', 'b/lora/seed1.json']
 
 
 def test_no_results_is_the_users_error(tmp_path: pathlib.Path):
@@ -129,7 +129,7 @@ def test_results_in_a_bucket_are_written_read_and_found(bucket: Place):
   assert storage.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
   assert (bucket / 'b' / 'lora' / 'seed1.json').exists()
   assert not (bucket / 'b' / 'lora' / 'seed2.json').exists()
-  found = [result['name'] for result in results.find(bucket)]
+  found = [result['name'] for result in results.find(bucket).values()]
   assert found == ['a/full/window/seed0.json', 'b/lora/seed1.json']
   assert len(_Bucket.store) == 3  # nothing partial beside them
 

@@ -25,7 +25,7 @@ def main() -> None:
     page.refuse_without_tools()
   folder = storage.place(_RESULTS.value)
   out = storage.place(_OUT.value) if _OUT.value else folder
-  found = results.find(folder)
+  found = list(results.find(folder).values())
   storage.write_text(out / 'tables.md', paper.markdown(found, beside=_PUBLISHED.value))
   if _HTML.value:
     html = page.html(

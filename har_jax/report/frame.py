@@ -1,0 +1,99 @@
+"""Runs as a pandas DataFrame, a row a run, from result files or from the table of all runs. Needs no JAX."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from har_jax import config, results, storage
+from har_jax.errors import UserError
+from har_jax.storage import Place
+
+KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
+_METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
+
+
+def _hyperparameter_type(flag: str) -> str:
+  part, name = results.HYPERPARAMETERS[flag]
+  (default,) = (
+    field.default for field in dataclasses.fields(getattr(config.Experiment(), part)) if field.name == name
+  )
+  return {bool: 'bool', int: 'Int64', float: 'float'}.get(type(default), 'str')
+
+
+_TEXT = (
+  'experiment',
+  'target',
+  'method',
+  'sources',
+  'windows',
+  'device',
+  'versions',
+  'commit',
+  'subject_macro_f1',
+)
+_TYPES = dict.fromkeys(_TEXT, 'str') | {flag: _hyperparameter_type(flag) for flag in results.HYPERPARAMETERS}
+
+
+def load(folder: Place) -> pd.DataFrame:
+  """Every result under a folder: results.RUN_COLUMNS, `bytes` (all that are held), `result` (the JSON).
+
+  An experiment is named by its folder, seen from the parent of `folder`: 'paper/base' of runs/paper.
+  Raises UserError as results.find does.
+  """
+  found = results.find(folder)
+  above = max(len(folder.parts) - 1, 0)
+  # <experiment>/<target>/<method>/<split>/labels-<budget>/seed<k>.json
+  return from_rows(
+    results.row(result, '/'.join(path.parts[above:-5]) or folder.name) | {'result': result}
+    for path, result in found.items()
+  )
+
+
+def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+  """Rows as results.row makes them, as a frame."""
+  return _finished(pd.DataFrame(list(rows)))
+
+
+def read_csv(path: Place) -> pd.DataFrame:
+  """The table of all runs: results.RUN_COLUMNS and `bytes`. Raises UserError where it has other columns."""
+  frame = pd.read_csv(path, dtype=dict.fromkeys(_TYPES, 'str'))
+  if list(frame.columns) != list(results.RUN_COLUMNS):
+    differing = sorted(set(frame.columns) ^ set(results.RUN_COLUMNS))
+    raise UserError(
+      f'{path} has other columns than this version writes: {", ".join(differing)} or their order'
+    )
+  return _finished(frame)
+
+
+def _finished(frame: pd.DataFrame) -> pd.DataFrame:
+  for name, kind in _TYPES.items():
+    if kind == 'bool':
+      frame[name] = frame[name].map({'True': True, 'False': False, True: True, False: False}).astype('bool')
+    elif kind == 'Int64':
+      frame[name] = pd.to_numeric(frame[name]).astype('Int64')
+    else:
+      frame[name] = frame[name].astype(kind)
+  frame['commit'] = frame['commit'].fillna('')
+  frame['bytes'] = frame[[name for name in frame if str(name).endswith('_bytes')]].sum(axis=1)
+  return frame.sort_values(KEY, kind='stable').reset_index(drop=True)
+
+
+def to_csv(frame: pd.DataFrame, path: Place) -> None:
+  storage.write_text(path, frame[list(results.RUN_COLUMNS)].to_csv(index=False, lineterminator='\n'))
+
+
+def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
+  """Adds runs to the table of all runs; a run that it holds already is replaced."""
+  added = frame.assign(commit=commit)
+  both = pd.concat([read_csv(path), added]) if path.exists() else added
+  kept = both.drop_duplicates(KEY, keep='last')
+  to_csv(kept.sort_values(KEY, kind='stable'), path)
+
+
+def methods(frame: pd.DataFrame) -> list[str]:
+  """The methods of a frame in the order of tables."""
+  found = set(frame['method'])
+  return [name for name in _METHODS if name in found] + sorted(found.difference(_METHODS))

@@ -1,0 +1,80 @@
+"""The project uses the words of the field, and no coined ones, for what it names."""
+
+import pathlib
+import re
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_COINED = (
+  'knobs?',
+  'levers',
+  'unlabell?ed_steps',
+  'source_label_steps',
+  'contrast_steps',
+  'contrasted',
+  'test_shifts',
+  'finetune_(rotation|roll)',
+  'model_(descriptors|deviations|spectrum|described)',
+  '_?Sitting',
+  'goes_on',
+  'leaders_word',
+  'over_all_devices',
+  'refuse_uneven',
+  'LOOKALIKES',
+  'WEIGHTLESS',
+  'told',
+  'nought',
+  'heeded',
+  'strangers?',
+)
+_OF_THE_FIELD = (
+  'test-time augmentation',
+  'contrastive pretraining',
+  'supervised pretraining',
+  'hyperparameter',
+  'linear probe',
+  'frozen-encoder probe',
+  'task-adaptive',
+  'domain-adaptive',
+  'subject-wise',
+  'window-wise',
+  'pseudo-label',
+)
+
+
+def _files() -> list[pathlib.Path]:
+  patterns = (
+    'README.md',
+    'BUILD.md',
+    'docs/*',
+    'har_jax/**/*.py',
+    'launch/**/*',
+    'Makefile',
+    'pyproject.toml',
+  )
+  return sorted(path for pattern in patterns for path in _ROOT.glob(pattern) if path.suffix != '.pyc')
+
+
+@pytest.fixture(scope='module')
+def texts() -> dict[str, str]:
+  return {
+    str(path.relative_to(_ROOT)): path.read_text(encoding='utf-8') for path in _files() if path.is_file()
+  }
+
+
+@pytest.mark.parametrize('word', _COINED)
+def test_a_coined_word_is_gone(word: str, texts: dict[str, str]):
+  pattern = re.compile(rf'(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])')
+  assert not [
+    f'{file}:{number}'
+    for file, text in texts.items()
+    for number, line in enumerate(text.splitlines(), start=1)
+    if pattern.search(line)
+  ]
+
+
+@pytest.mark.parametrize('word', _OF_THE_FIELD)
+def test_a_word_of_the_field_is_found(word: str, texts: dict[str, str]):
+  pattern = re.compile(re.escape(word).replace(r'\ ', r'\s+'), re.IGNORECASE)
+  assert [file for file, text in texts.items() if pattern.search(text)]

@@ -126,7 +126,7 @@ class Protocol(config_fields.Checked):
   )
   label_budget: str = config_fields.field(
     '0.7',
-    'labels to train and validate with: a fraction of all windows (0.1), or n per class in each part (10/class)',
+    'labels to train and validate with: a fraction of all windows (0.1), or n per class and part (10/class)',
     lambda value: _is_budget(value),
     'a fraction over 0 and up to 1 such as 0.1, or a number per class such as 10/class',
   )
@@ -150,7 +150,7 @@ class Protocol(config_fields.Checked):
   )
   tta_shifts: int = config_fields.count(
     1,
-    'test-time augmentation: average the logits over so many circular shifts. Multiplies the inference cost',
+    'test-time augmentation: average the logits over so many circular shifts, at so many times the cost',
   )
 
   def __post_init__(self):

@@ -18,7 +18,10 @@ _SIGNS = 4  # of life within a lease: three may fail
 
 
 class FolderLock:
-  """On a disk or a network share: a file that exists while the lock is held. Needs no locking by the file system."""
+  """On a disk or a network share: a file that exists while the lock is held.
+
+  Needs no locking by the file system.
+  """
 
   def __init__(self, folder: pathlib.Path, lease_s: float):
     self._path = folder / 'lock'
@@ -47,10 +50,12 @@ class FolderLock:
 
 
 class BucketLock:
-  """In a bucket: objects lock-0, lock-1 …, of which the last tells who holds it; he writes it anew as a sign of life.
+  """In a bucket: objects lock-0, lock-1 …, of which the last tells who holds it; he writes it anew as a sign
+  of life.
 
-  To take the lock is to create the next one, which a bucket lets only one job do. None is ever deleted, so a waiter who
-  judged too late, by an object that is no longer the last, finds the next one there. An empty one is a lock released.
+  To take the lock is to create the next one, which a bucket lets only one job do. None is ever deleted, so a
+  waiter who judged too late, by an object that is no longer the last, finds the next one there. An empty one
+  is a lock released.
   """
 
   def __init__(self, folder: Place, lease_s: float):
@@ -132,8 +137,9 @@ def lock(folder: Place, *, lease_s: float = LEASE_S) -> FolderLock | BucketLock:
   """A folder's lock, a small file in it, held by one job of all that try to `take` it.
 
   `take` tries once. Whoever waits keeps his lock and tries again: it is what sees time pass. The holder gives
-  signs of life from a thread. Another job takes over when it has seen none for `lease_s` by its own clock, or at once where the holder is a dead process of the same machine (not in a bucket). The lock of a
-  job that was overtaken `is_lost`: nothing but its asking stops it. All jobs must agree on `lease_s`.
+  signs of life from a thread. Another job takes over when it has seen none for `lease_s` by its own clock, or
+  at once where the holder is a dead process of the same machine (not in a bucket). The lock of a job that was
+  overtaken `is_lost`: nothing but its asking stops it. All jobs must agree on `lease_s`.
   Raises UserError where the folder cannot be made.
   """
   if is_bucket(folder):

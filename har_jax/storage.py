@@ -69,7 +69,8 @@ def write(path: Place, result: dict[str, Any]) -> None:
 
 
 def write_text(path: Place, text: str) -> None:
-  """Writes beside the file and renames. Raises UserError where the disk is full or the folder not ours to write.
+  """Writes beside the file and renames. Raises UserError where the disk is full or the folder not ours to
+  write.
 
   An object in a bucket appears when all of it is there, so it needs no renaming.
   """

@@ -1,18 +1,21 @@
 """Adaptation of a pretrained encoder to a target: train, validate, test once."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from har_jax import results, runtime, storage, variables
+from har_jax import methods, results, runtime, storage, variables
 from har_jax.data import balancing, folds
 from har_jax.data.batches import Batch
 from har_jax.experiments import self_training
-from har_jax.experiments.study import Study, pretrained_path, result_path, stage_path
-from har_jax.methods import Method
+from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
+from har_jax.experiments.study import RunSpec
+from har_jax.methods import METHODS, Settings
+from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.loop import Run, Trained, predict, train
 from har_jax.train.objective import Classify
@@ -23,95 +26,93 @@ from har_jax.variables import Variables
 class PreparedRun:
   """A run before its first step."""
 
+  spec: RunSpec
   objective: Classify
   run: Run
   data: folds.TargetWindows
 
 
-def prepare_run(study: Study, target: str, method: Method, base: Variables, seed: int) -> PreparedRun:
-  """Splits the target, draws a head and adapters, and sorts out what moves.
+def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
+  """Splits the target, draws head and adapters, and splits the variables into trainable and frozen.
 
-  `base` is what `pretrained_encoder` gives. A head among it is gone on from, but where adapters freeze the head as drawn.
+  base: what `stages.run_stages` returns. If the last stage is supervised, its head is the starting point,
+    too.
   """
-  experiment = study.experiment
-  windows = folds.target_windows(study.windows, target, experiment.protocol, seed)
-  objective = Classify(experiment.model, len(windows.classes), experiment.precision)
-  # Op by op, not under jit: a program of every weight's draw takes 5 to 11 s to compile for each method and head,
-  # while single draws are compiled once for all of them (0.4 to 0.8 s).
-  head_key, adapter_key = jax.random.split(jax.random.key(seed))
-  started = objective.init(head_key)
-  if method.pretrained:
-    encoder, head = variables.split(base, lambda path: path.startswith('params/encoder/'))
-    started |= encoder
-    if head and 'head' not in experiment.lora.targets:
-      known = folds.source_classes(study.windows, study.sources_of(target), experiment.protocol)
-      outputs = f'params/head/dense_{len(experiment.model.head)}/'
-      started |= {
-        path: _of_classes(leaf, started[path], known, windows.classes) if path.startswith(outputs) else leaf
-        for path, leaf in head.items()
-      }
-  adapted = method.adapt(started, experiment, adapter_key)
-  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(jax.device_put(rest), lambda path: method.trains(path, experiment))
-  run = Run(
-    trainable,
-    statistics,
-    frozen,
-    windows.train,
-    windows.validation,
-    seed,
-    folder=result_path(study, target, method.name, seed).with_suffix(''),
-    title=f'{target}: {method.name}, by {experiment.protocol.split}, seed {seed}',
+  experiment, method = spec.experiment, METHODS[spec.method]
+  data = folds.target_windows(spec.windows, spec.target, experiment.protocol, spec.seed)
+  objective = Classify(experiment.model, len(data.classes), experiment.precision)
+  encoder, rest = variables.split(base, lambda path: path.startswith('params/encoder/'))
+  has_head = experiment.protocol.supervised_pretraining_steps and 'head' not in experiment.lora.targets
+
+  def head(drawn: Variables) -> Variables:
+    known = folds.source_classes(spec.windows, spec.sources, experiment.protocol)
+    output = f'params/head/dense_{len(experiment.model.head)}/'
+    return {
+      path: _for_classes(leaf, drawn[path], known, data.classes) if path.startswith(output) else leaf
+      for path, leaf in rest.items()
+    }
+
+  prepared = methods.prepare(
+    objective.init,
+    method,
+    Settings.of(experiment),
+    spec.seed,
+    pretrained=encoder,
+    head=head if has_head and base else None,
   )
-  return PreparedRun(objective, run, windows)
+  run = Run(
+    prepared.trainable,
+    prepared.statistics,
+    prepared.frozen,
+    data.train,
+    data.validation,
+    spec.seed,
+    folder=spec.folder,
+    title=spec.title,
+  )
+  return PreparedRun(spec, objective, run, data)
 
 
-def _of_classes(leaf: Any, drawn: Any, known: Sequence[str], classes: Sequence[str]) -> Any:
-  """Weights or biases of outputs that tell `known` activities apart, for `classes` instead; as drawn where one is not known."""
-  of_class = {place: known.index(name) for place, name in enumerate(classes) if name in known}
-  to, taken = np.array(list(of_class), int), np.array(list(of_class.values()), int)
-  return drawn.at[..., to].set(leaf[..., taken])
+def _for_classes(leaf: Any, drawn: Any, known: Sequence[str], classes: Sequence[str]) -> Any:
+  """Output weights or biases of the `known` activities, arranged for `classes`; an unknown class stays as
+  drawn.
+  """
+  index = {number: known.index(name) for number, name in enumerate(classes) if name in known}
+  to, source = np.array(list(index), int), np.array(list(index.values()), int)
+  return drawn.at[..., to].set(leaf[..., source])
 
 
 def adapt_and_test(
-  study: Study,
-  target: str,
-  method: Method,
-  bases: Mapping[int, Variables],
-  identities: Mapping[int, dict[str, Any]],
-  *,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
+  specs: Sequence[RunSpec], bases: Mapping[int, Variables], options: TrainOptions
 ) -> dict[int, dict[str, Any]]:
-  """Runs, by seed, side by side: split, adapt, train, validate, test once. `bases`: the encoder of each seed, if pretrained."""
-  experiment = study.experiment
-  prepared = {seed: prepare_run(study, target, method, bases.get(seed, {}), seed) for seed in identities}
-  if not prepared:
+  """Trains runs that differ only in their seed together; returns each result by seed.
+
+  bases: by seed, what `stages.run_stages` returns; none for a method that starts from scratch.
+  """
+  if not specs:
     return {}
-  objective = next(iter(prepared.values())).objective
+  prepared = {spec.seed: prepare_run(spec, bases.get(spec.seed, {})) for spec in specs}
+  objective, first = next(iter(prepared.values())).objective, specs[0]
+  protocol, pretrained = first.experiment.protocol, METHODS[first.method].pretrained
 
   def trained(runs: Sequence[Run]) -> dict[int, Trained]:
     ends = train(
       objective,
       runs,
-      training=experiment.finetune,
-      pretrained=method.pretrained,
-      progress=progress,
-      stop=stop,
+      training=first.experiment.finetune,
+      pretrained=pretrained,
+      progress=options.progress,
+      stop=options.stop,
     )
     return dict(zip(prepared, ends, strict=True))
 
-  runs, spent = [each.run for each in prepared.values()], dict.fromkeys(prepared, 0.0)
-  for number in range(1, experiment.protocol.self_training + 1):
+  runs, seconds = [each.run for each in prepared.values()], dict.fromkeys(prepared, 0.0)
+  for number in range(1, protocol.self_training + 1):
     teachers = trained([_as_teacher(run, number) for run in runs])
-    spent = {seed: spent[seed] + teacher.seconds for seed, teacher in teachers.items()}
-    runs = [
-      _student_run(study, target, method, prepared[seed], teacher) for seed, teacher in teachers.items()
-    ]
+    seconds = {seed: seconds[seed] + teacher.seconds for seed, teacher in teachers.items()}
+    runs = [_student_run(prepared[seed], teacher) for seed, teacher in teachers.items()]
   return {
-    seed: _tested(prepared[seed], end, experiment.protocol.tta_shifts)
-    | {'identity': identities[seed], 'side_by_side': len(prepared)}
-    | {'seconds': {'training': spent[seed] + end.seconds} | _pretraining_s(study, target, method, seed)}
+    seed: _test(prepared[seed], end, earlier_s=seconds[seed]) | {'batch_runs': len(prepared)}
     for seed, end in trained(runs).items()
   }
 
@@ -122,45 +123,46 @@ def _as_teacher(run: Run, number: int) -> Run:
   )
 
 
-def _student_run(study: Study, target: str, method: Method, prepared: PreparedRun, teacher: Trained) -> Run:
-  """The run as it began, with what the teacher adds to the windows that it learns from."""
-  run, protocol, objective = prepared.run, study.experiment.protocol, prepared.objective
+def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
+  """The same run from its start, with the teacher's confident pseudo-labels added to its windows."""
+  run, spec, objective = prepared.run, prepared.spec, prepared.objective
+  protocol = spec.experiment.protocol
 
   def logits(windows: Batch) -> np.ndarray:
     return predict(objective, teacher.variables | run.frozen, windows)
 
-  own, _ = folds.unlabeled_windows(study.windows, target, protocol, run.seed)
-  parts = [run.windows, self_training.self_labeled(own, logits(own), seed=run.seed)]
-  if method.pretrained:
-    sources = study.sources_of(target)
-    theirs = folds.source_windows_of(study.windows, sources, protocol, prepared.data.classes)
-    parts.append(self_training.filter_by_teacher(theirs, logits(theirs), seed=run.seed))
-  return dataclasses.replace(run, windows=balancing.joined(parts))
+  unlabeled, _ = folds.unlabeled_windows(spec.windows, spec.target, protocol, spec.seed)
+  parts = [run.windows, self_training.pseudo_labeled(unlabeled, logits(unlabeled), seed=spec.seed)]
+  if METHODS[spec.method].pretrained:
+    sources = folds.source_windows_of(spec.windows, spec.sources, protocol, prepared.data.classes)
+    parts.append(self_training.filter_by_teacher(sources, logits(sources), seed=spec.seed))
+  return dataclasses.replace(run, windows=balancing.concatenate_equally(parts))
 
 
-def _pretraining_s(study: Study, target: str, method: Method, seed: int) -> dict[str, float]:
-  if not method.pretrained:
-    return {'pretraining': 0.0}
-  told = {'pretraining': storage.read(pretrained_path(study, target))['seconds']}
-  return told | {stage: storage.read(stage_path(study, target, stage, seed))['seconds'] for stage in ()}
-
-
-def _tested(prepared: PreparedRun, end: Trained, tta_shifts: int) -> dict[str, Any]:
-  """What a result file says of a run, apart from what the run was asked for and what it took."""
-  objective, run, data = prepared.objective, prepared.run, prepared.data
-  predicted = predict(objective, end.variables | run.frozen, data.test, tta_shifts=tta_shifts).argmax(axis=1)
-  unadapted = jax.eval_shape(objective.init, jax.random.key(0))
-  in_base = variables.count({path: leaf for path, leaf in unadapted.items() if path.startswith('params/')})
-  in_adapters = variables.count(
-    {path: leaf for path, leaf in (run.trainable | run.frozen).items() if path.startswith('lora/')}
+def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str, Any]:
+  """A result file's entries. The test part is used here alone. earlier_s: training time of the teachers."""
+  spec, objective, run, data = prepared.spec, prepared.objective, prepared.run, prepared.data
+  held = end.variables | run.frozen
+  predicted = predict(objective, held, data.test, tta_shifts=spec.experiment.protocol.tta_shifts).argmax(
+    axis=1
   )
+  plain = jax.eval_shape(objective.init, jax.random.key(0))
+  weights = {path: leaf for path, leaf in plain.items() if path.startswith('params/')}
+  added = {path: leaf for path, leaf in run.trainable.items() if path not in plain}
+  stages = stages_of(spec) if METHODS[spec.method].pretrained else []
   return {
     'format': results.FORMAT,
+    'identity': spec.identity,
+    'collections': list(METHODS[spec.method].collections),
+    'starts_from': _relative(stages[-1].folder, spec.result) if stages else None,
     'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
     'test_by_subject': _by_subject(data, predicted),
     'validation': end.history,
     'step': end.step,
-    'parameters': {'trainable': variables.count(run.trainable), 'total': in_base + in_adapters},
+    'parameters': {
+      'trainable': variables.count(run.trainable),
+      'total': variables.count(weights) + variables.count(added),
+    },
     'bytes': {
       'frozen': variables.bytes_held(run.frozen),
       'trainable': variables.bytes_held(run.trainable),
@@ -168,13 +170,25 @@ def _tested(prepared: PreparedRun, end: Trained, tta_shifts: int) -> dict[str, A
       'optimizer': {'state': end.optimizer_bytes},
     },
     'data': data.description,
+    'seconds': {'training': earlier_s + end.seconds, 'pretraining': 0.0} | seconds_of(stages),
   } | runtime.describe()
 
 
+def _relative(folder: Place, result: Place) -> str:
+  """Where a folder lies, seen from the result file, so that both can move together; in a bucket its whole
+  address.
+  """
+  if storage.is_bucket(folder) or storage.is_bucket(result):
+    return str(folder)
+  return os.path.relpath(folder, result.parent)
+
+
 def _by_subject(data: folds.TargetWindows, predicted: np.ndarray) -> dict[str, Any]:
-  """Each test subject's own figures."""
+  """The measures of each test subject."""
   by_subject = {}
   for subject in np.unique(data.test_subjects):
-    own = data.test_subjects == subject
-    by_subject[str(subject)] = metrics.measure(data.test['label'][own], predicted[own], len(data.classes))
+    of_subject = data.test_subjects == subject
+    by_subject[str(subject)] = metrics.measure(
+      data.test['label'][of_subject], predicted[of_subject], len(data.classes)
+    )
   return by_subject

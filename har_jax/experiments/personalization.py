@@ -1,142 +1,136 @@
-"""Personalization: from a run's end, one adapter for each person that it was tested on, all trained side by side.
+"""Personalization: one adapter for each test subject of a finished run, all trained together.
 
 <run's folder>/personal/labels-<n>-per-class.json
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
 from har_jax import config, runtime, storage
+from har_jax.config import SCHEMA_VERSION
 from har_jax.data.batches import Batch
+from har_jax.data.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import prepare_run
-from har_jax.experiments.pretraining import pretrained_encoder
-from har_jax.experiments.study import Study, identity, result_path
+from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
+from har_jax.experiments.study import RunSpec
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import predict, train
 
-FORMAT = 'har_jax personal 1'
-# From so few windows there is none to choose by: the length is fixed, and the rates are gentle enough not to need a choice.
-_STEPS, _RATE_SHARE = 60, 0.3
+FORMAT = f'har_jax personal {SCHEMA_VERSION}'
+# So few windows leave none to validate on: the length is fixed, and the learning rates are low enough to need
+# no choice.
+_STEPS, _RATE_FRACTION = 60, 0.3
 
 
-def personalize(
-  study: Study,
-  target: str,
-  method: str,
-  seed: int,
-  labels: int,
-  *,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
-) -> tuple[Place, dict[str, Any]]:
-  """The result's file and what is in it: for each test subject, figures on the same windows before and after.
+def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> tuple[Place, dict[str, Any]]:
+  """The result file and its content: for each test subject, measures on the same windows before and after.
 
-  Of each of a subject's activities the first `labels` windows are learned from, as a new owner would record them; the next is
-  left out, as it shares samples with the last of these, and the others are tested on. An activity without a window left to
-  test on is only learned. A subject with less than two activities to test on is left out and named.
-  Raises UserError: split by window, where the subject was learned from already; the run is not done; nobody is left.
+  The first `labels` windows of each activity are for training, as a new user would record them. The next one
+  is left out, since it overlaps them; the others are for testing. A subject with fewer than two activities to
+  test on is excluded and listed.
+  Raises UserError where the split is window-wise, the run is not finished, or no subject is left.
   """
-  if study.experiment.protocol.split == 'window':
+  if spec.experiment.protocol.split == 'window':
     raise UserError(
-      'split by window, the run has learned from everyone it is tested on; give --split=subject'
+      'a run with a window-wise split was trained on all subjects it is tested on; give --split=subject'
     )
-  result = result_path(study, target, method, seed)
-  if not job_lock.exists(result):
-    raise UserError(f'{result} is missing; run --stage=all before --stage=personalize')
-  asked_for = identity(study, target, method, seed)
-  step = (job_lock.finished(result, asked_for) or {})['step']
-  path = result.with_suffix('') / 'personal' / f'labels-{labels}-per-class.json'
+  if not job_lock.exists(spec.result):
+    raise UserError(f'{spec.result} is missing; run --stage=all before --stage=personalize')
+  step = (job_lock.finished(spec.result, spec.identity) or {})['step']
+  path = spec.folder / 'personal' / f'labels-{labels}-per-class.json'
   if job_lock.exists(path):
     return path, storage.read(path)
-  base = pretrained_encoder(study, target, seed, may_train=False)
-  prepared = prepare_run(study, target, METHODS[method], base, seed)
-  run, test = prepared.run, prepared.data.test
+  base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if METHODS[spec.method].pretrained else {}
+  prepared = prepare_run(spec, base)
+  run, test, classes = prepared.run, prepared.data.test, len(prepared.data.classes)
   trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
   before = predict(prepared.objective, trained | run.frozen, test).argmax(axis=1)
   parts = {
-    str(subject): _parts(prepared.data, subject, labels) for subject in np.unique(prepared.data.test_subjects)
+    str(subject): _split(prepared.data, subject, labels) for subject in np.unique(prepared.data.test_subjects)
   }
-  people = {
-    subject: (learned, tested)
-    for subject, (learned, tested) in parts.items()
-    if len(np.unique(test['label'][tested])) > 1
+  included = {
+    subject: (train_at, test_at)
+    for subject, (train_at, test_at) in parts.items()
+    if len(np.unique(test['label'][test_at])) > 1
   }
-  if not people:
+  if not included:
     raise UserError(
-      f'{target}: no test subject has windows left of two activities; give fewer --personal_labels'
+      f'{spec.target}: no test subject has windows of two activities left to test on; '
+      'give fewer --personal_labels'
     )
   runs = [
     dataclasses.replace(
       run,
       trainable={name: trained[name] for name in run.trainable},
       statistics={name: trained[name] for name in run.statistics},
-      windows=_of(test, learned),
-      validation=_of(test, learned),  # heeded by nobody: the last step is taken
+      windows=_select(test, train_at),
+      validation=_select(test, train_at),  # of no effect: the last step is kept
       folder=path.with_suffix('') / subject,
-      title=f'{run.title}, for subject {subject}',
+      title=f'{run.title}, subject {subject}',
     )
-    for subject, (learned, _) in people.items()
+    for subject, (train_at, _) in included.items()
   ]
   ends = train(
     prepared.objective,
     runs,
-    training=_gently(study.experiment.finetune),
+    training=_short_training(spec.experiment.finetune),
     pretrained=True,
-    progress=progress,
-    stop=stop,
+    progress=options.progress,
+    stop=options.stop,
   )
   by_subject = {}
-  for (subject, (learned, tested)), end in zip(people.items(), ends, strict=True):
-    after = predict(prepared.objective, end.variables | run.frozen, _of(test, tested)).argmax(axis=1)
-    truth = test['label'][tested]
+  for (subject, (train_at, test_at)), end in zip(included.items(), ends, strict=True):
+    after = predict(prepared.objective, end.variables | run.frozen, _select(test, test_at)).argmax(axis=1)
+    labels_at = test['label'][test_at]
     by_subject[subject] = {
-      'windows': {'learned': len(learned), 'tested': len(tested)},
-      'before': metrics.measure(truth, before[tested], len(prepared.data.classes)),
-      'after': metrics.measure(truth, after, len(prepared.data.classes)),
+      'windows': {'train': len(train_at), 'test': len(test_at)},
+      'before': metrics.measure(labels_at, before[test_at], classes),
+      'after': metrics.measure(labels_at, after, classes),
     }
-  made = {
+  result = {
     'format': FORMAT,
-    'identity': asked_for | {'personal_labels': labels},
+    'identity': spec.identity | {'personal_labels': labels},
     'by_subject': by_subject,
-    'left_out': sorted(parts.keys() - people.keys()),
-    'side_by_side': len(runs),
+    'excluded': sorted(parts.keys() - included.keys()),
+    'batch_runs': len(runs),
     'seconds': ends[0].seconds,
   } | runtime.describe()
-  job_lock.write(path, made)
-  return path, made
+  job_lock.write(path, result)
+  return path, result
 
 
-def _parts(data: Any, subject: str, labels: int) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
-  """Places of a subject's windows to learn from and to test on, in the order of recording."""
-  learned, tested = [], []
-  own = np.flatnonzero(data.test_subjects == subject)
-  for activity in np.unique(data.test['label'][own]):
-    places = own[data.test['label'][own] == activity]
-    learned.append(places[:labels])
-    tested.append(places[labels + 1 :])
-  return np.sort(np.concatenate(learned)), np.sort(np.concatenate(tested))
+def _split(
+  data: TargetWindows, subject: str, labels: int
+) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
+  """Indices of a subject's windows to train and to test on, in recording order."""
+  train_at, test_at = [], []
+  of_subject = np.flatnonzero(data.test_subjects == subject)
+  for activity in np.unique(data.test['label'][of_subject]):
+    indices = of_subject[data.test['label'][of_subject] == activity]
+    train_at.append(indices[:labels])
+    test_at.append(indices[labels + 1 :])
+  return np.sort(np.concatenate(train_at)), np.sort(np.concatenate(test_at))
 
 
-def _of(windows: Batch, places: Int[np.ndarray, 'p']) -> Batch:
-  return {name: array[places] for name, array in windows.items()}
+def _select(windows: Batch, indices: Int[np.ndarray, 'p']) -> Batch:
+  return {name: array[indices] for name, array in windows.items()}
 
 
-def _gently(training: config.Training) -> config.Training:
+def _short_training(training: config.Training) -> config.Training:
   return dataclasses.replace(
     training,
     epochs=float(_STEPS),
     max_steps=_STEPS,
-    learning_rate=_RATE_SHARE * training.learning_rate,
-    encoder_learning_rate=_RATE_SHARE * training.encoder_learning_rate,
+    learning_rate=_RATE_FRACTION * training.learning_rate,
+    encoder_learning_rate=_RATE_FRACTION * training.encoder_learning_rate,
     num_evals=1,
     patience=0,
   )

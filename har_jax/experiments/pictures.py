@@ -1,4 +1,5 @@
-"""What a report shows of runs that are done: embeddings before and after adaptation, reconstructed windows.
+"""Data for a report's pictures of finished runs: embeddings before and after adaptation, reconstructed
+windows.
 
 b windows, d width, n samples, c channels, t tokens.
 """
@@ -13,51 +14,51 @@ from jaxtyping import Float
 from har_jax import config, storage
 from har_jax.data import folds
 from har_jax.experiments.adaptation import PreparedRun, prepare_run
-from har_jax.experiments.pretraining import pretrained_autoencoder, pretrained_encoder
-from har_jax.experiments.study import Study, pretrained_path, result_path
-from har_jax.methods import METHODS
+from har_jax.experiments.stages import TrainOptions, run_stages, stages_of
+from har_jax.experiments.study import RunSpec
 from har_jax.model import Autoencoder, draw_mask
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.variables import Variables, nest
 
-_WINDOWS = 600  # of an embedding: as many as a picture tells apart, and t-SNE places within seconds
+_WINDOWS = 600  # of an embedding: a picture shows no more, and t-SNE takes seconds
 _RECONSTRUCTED = 4
+_LOAD = TrainOptions(may_train=False)
 
 
-def write(study: Study, target: str, method: str, seed: int) -> None:
-  """<run's folder>/embeddings.json, and reconstructions.json beside the pretraining; those that are there stay.
+def write(spec: RunSpec) -> None:
+  """Writes <run's folder>/embeddings.json, and reconstructions.json in the pretraining's folder, where
+  missing.
 
-  Raises UserError where the run or its pretraining is not done.
+  Raises UserError where the run or its pretraining is not finished.
   """
-  result = result_path(study, target, method, seed)
-  embeddings = result.with_suffix('') / 'embeddings.json'
+  embeddings = spec.folder / 'embeddings.json'
   if not embeddings.exists():
-    storage.write(embeddings, _embedding(study, target, method, seed))
-  reconstructions = pretrained_path(study, target).parent / 'reconstructions.json'
+    storage.write(embeddings, _embedding(spec))
+  reconstructions = spec.pretraining / 'reconstructions.json'
   if not reconstructions.exists():
-    storage.write(reconstructions, _reconstruction(study, target))
+    storage.write(reconstructions, _reconstruction(spec))
 
 
-def _embedding(study: Study, target: str, method: str, seed: int) -> dict[str, Any]:
-  """Test windows, drawn at random, as the pretrained encoder and as the adapted one see them, each in two dimensions."""
-  base = pretrained_encoder(study, target, seed, may_train=False)
-  prepared = prepare_run(study, target, METHODS[method], base, seed)
-  step = storage.read(result_path(study, target, method, seed))['step']
+def _embedding(spec: RunSpec) -> dict[str, Any]:
+  """A random sample of test windows in two dimensions, by the pretrained encoder and by the adapted one."""
+  base = run_stages(stages_of(spec), _LOAD)
+  prepared = prepare_run(spec, base)
+  step = storage.read(spec.result)['step']
   run, objective, test = prepared.run, prepared.objective, prepared.data.test
   trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
-  size = len(test['label'])
-  shown = np.sort(np.random.default_rng(0).permutation(size)[:_WINDOWS])
+  shown = np.sort(np.random.default_rng(0).permutation(len(test['label']))[:_WINDOWS])
   signal = test['signal'][shown]
+  encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}
   return {
-    'format': 'har_jax embedding 1',
-    'target': target,
-    'method': method,
-    'seed': seed,
-    'split': study.experiment.protocol.split,
+    'format': 'har_jax embedding 2',
+    'target': spec.target,
+    'method': spec.method,
+    'seed': spec.seed,
+    'split': spec.experiment.protocol.split,
     'classes': list(prepared.data.classes),
     'label': test['label'][shown].tolist(),
-    'before': _placed(_features(prepared, objective.init(jax.random.key(0)) | base, signal)),
-    'after': _placed(_features(prepared, trained | run.frozen, signal)),
+    'before': _project(_features(prepared, objective.init(jax.random.key(0)) | encoder, signal)),
+    'after': _project(_features(prepared, trained | run.frozen, signal)),
   }
 
 
@@ -65,37 +66,36 @@ def _features(prepared: PreparedRun, held: Variables, signal: np.ndarray) -> Flo
   return np.asarray(jax.jit(prepared.objective.features)(held, signal))
 
 
-def _placed(features: Float[np.ndarray, 'b d']) -> list[list[float]]:
-  """By t-SNE. Source: van der Maaten and Hinton, JMLR 9, 2008."""
-  from sklearn.manifold import TSNE  # late: a second of import
+def _project(features: Float[np.ndarray, 'b d']) -> list[list[float]]:
+  """t-SNE. Source: van der Maaten and Hinton, JMLR 9, 2008."""
+  from sklearn.manifold import TSNE  # late: importing it takes a second
 
   perplexity = min(30.0, (len(features) - 1) / 3)
-  placed = TSNE(init='pca', perplexity=perplexity, random_state=0).fit_transform(features)
-  return np.round(placed.astype(float), 2).tolist()
+  points = TSNE(init='pca', perplexity=perplexity, random_state=0).fit_transform(features)
+  return np.round(points.astype(float), 2).tolist()
 
 
-def _reconstruction(study: Study, target: str) -> dict[str, Any]:
-  """Windows of the target, which pretraining never saw, with the tokens that were hidden filled in by the decoder."""
-  experiment = study.experiment
-  held = pretrained_autoencoder(study, target, may_train=False)
-  test = folds.target_windows(study.windows, target, experiment.protocol, 0)
-  # Of each activity its first window, and of these the first few.
-  _, first = np.unique(test.test['label'], return_index=True)
+def _reconstruction(spec: RunSpec) -> dict[str, Any]:
+  """Windows of the target, which pretraining never saw, with their hidden tokens filled in by the decoder."""
+  model, precision = spec.experiment.model, spec.experiment.precision
+  held = run_stages(stages_of(spec)[:1], _LOAD)
+  data = folds.target_windows(spec.windows, spec.target, spec.experiment.protocol, 0)
+  # The first window of each of the first activities.
+  _, first = np.unique(data.test['label'], return_index=True)
   chosen = first[:_RECONSTRUCTED]
-  signal = test.test['signal'][chosen]
-  model = experiment.model
+  signal = data.test['signal'][chosen]
   visible, mask = draw_mask(jax.random.key(0), len(signal), model.tokens, model.hidden)
-  filled: Any = Autoencoder(model, experiment.precision).apply(nest(held), jnp.asarray(signal), visible)
-  samples = model.patch_size * config.CHANNELS  # come first, before the spectrum
+  filled: Any = Autoencoder(model, precision).apply(nest(held), jnp.asarray(signal), visible)
+  samples = model.patch_size * config.CHANNELS  # the samples come first, then the spectrum
   filled = np.asarray(filled)[..., :samples].reshape(signal.shape)
   return {
-    'format': 'har_jax reconstruction 1',
-    'target': target,
-    'patch': model.patch_size,
+    'format': 'har_jax reconstruction 2',
+    'target': spec.target,
+    'patch_size': model.patch_size,
     'windows': [
       {
-        'dataset': target,
-        'activity': test.classes[test.test['label'][chosen[number]]],
+        'dataset': spec.target,
+        'activity': data.classes[data.test['label'][chosen[number]]],
         'hidden': np.asarray(mask[number]).tolist(),
         'signal': np.round(signal[number].astype(float), 3).tolist(),
         'reconstructed': np.round(filled[number].astype(float), 3).tolist(),

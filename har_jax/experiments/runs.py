@@ -2,84 +2,75 @@
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from har_jax import storage
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import adapt_and_test
-from har_jax.experiments.pretraining import pretrained_encoder
-from har_jax.experiments.study import Study, identity, pretrained_path, result_path, stage_path
+from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
+from har_jax.experiments.study import RunSpec, Study
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 
 
-def run(
-  study: Study,
-  *,
-  may_pretrain: bool = True,
-  progress: bool = True,
-  stop: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Place, dict[str, Any]]]:
-  """Each run's result file and what is in it, as they come; finished runs are read, not run again.
+def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, dict[str, Any]]]:
+  """Yields each run's result file and its content as it is finished. Finished runs are read, not run again.
 
-  Of several processes all do this alike, and one writes. `stop` is `train`'s.
+  With several processes, all call this alike and one writes.
   """
-  for target, of_target in itertools.groupby(study.runs, key=lambda run: run[0]):
-    for name, seeds in _groups(of_target, study.batch_runs):
-      places = {seed: result_path(study, target, name, seed) for seed in seeds}
-      identities = {seed: identity(study, target, name, seed) for seed in seeds}
-      found = {seed: job_lock.finished(places[seed], identities[seed]) for seed in seeds}
-      if missing := [seed for seed in seeds if found[seed] is None]:
-        bases = {
-          seed: pretrained_encoder(study, target, seed, may_train=may_pretrain, progress=progress, stop=stop)
-          for seed in missing
-          if METHODS[name].pretrained
-        }
-        with contextlib.ExitStack() as held:
-          still = stop
-          for seed in missing:
-            title = f'{target}: {name}, seed {seed}'
-            folder = places[seed].with_suffix('')
-            still = held.enter_context(job_lock.exclusive(folder, identities[seed], title=title, stop=still))
-            found[seed] = job_lock.finished(
-              places[seed], identities[seed]
-            )  # by another job, while this one waited
-          missing = [seed for seed in missing if found[seed] is None]
-          of_seed = {seed: identities[seed] for seed in missing}
-          made = adapt_and_test(study, target, METHODS[name], bases, of_seed, progress=progress, stop=still)
-          for seed, result in made.items():
-            job_lock.write(places[seed], result)
-            found[seed] = result
-      for seed in seeds:
-        yield places[seed], found[seed] or {}
+  for specs in _batched(study.runs, study.batch_runs):
+    found = {spec: job_lock.finished(spec.result, spec.identity) for spec in specs}
+    if missing := [spec for spec in specs if found[spec] is None]:
+      bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing if _is_pretrained(spec)}
+      found |= _run_missing(missing, bases, options)
+    for spec in specs:
+      yield spec.result, found[spec] or {}
 
 
-def _groups(of_target: Iterable[tuple[str, int, str]], size: int) -> list[tuple[str, list[int]]]:
-  """The runs of a target as methods with so many seeds at most, which train side by side."""
+def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, dict[str, Any]]]:
+  """Yields the `pretrained.json` of each stage of this shard's runs and its content, as it is finished."""
+  done: set[str] = set()
+  for spec in study.runs:
+    stages = [stage for stage in stages_of(spec) if str(stage.path) not in done]
+    if stages:
+      run_stages(stages_of(spec), options)
+    for stage in stages:
+      done.add(str(stage.path))
+      yield stage.path, storage.read(stage.path)
+
+
+def _is_pretrained(spec: RunSpec) -> bool:
+  return METHODS[spec.method].pretrained
+
+
+def _run_missing(
+  specs: Sequence[RunSpec], bases: dict[int, Any], options: TrainOptions
+) -> dict[RunSpec, dict[str, Any] | None]:
+  """Runs what no other job has finished meanwhile, under the locks of all runs."""
+  with contextlib.ExitStack() as held:
+    stop = options.stop
+    found: dict[RunSpec, dict[str, Any] | None] = {}
+    for spec in specs:
+      title = f'{spec.target}: {spec.method}, seed {spec.seed}'
+      stop = held.enter_context(job_lock.exclusive(spec.folder, spec.identity, title=title, stop=stop))
+      found[spec] = job_lock.finished(spec.result, spec.identity)
+    missing = [spec for spec in specs if found[spec] is None]
+    results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))
+    for spec in missing:
+      job_lock.write(spec.result, results[spec.seed])
+      found[spec] = results[spec.seed]
+  return found
+
+
+def _batched(specs: Sequence[RunSpec], size: int) -> Iterator[list[RunSpec]]:
+  """Runs one by one; or seeds of one target and method, up to `size` of them, to train together."""
   if size == 1:
-    return [(name, [seed]) for _, seed, name in of_target]
-  seeds: dict[str, list[int]] = {}
-  for _, seed, name in of_target:
-    seeds.setdefault(name, []).append(seed)
-  return [
-    (name, all_of[first : first + size])
-    for name, all_of in seeds.items()
-    for first in range(0, len(all_of), size)
-  ]
-
-
-def pretrain(
-  study: Study, *, progress: bool = True, stop: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[Place, dict[str, Any]]]:
-  """The pretraining alone of each target of this shard, and what goes on from it: each file and what is in it.
-
-  `stop` is `train`'s.
-  """
-  for target, runs in itertools.groupby(study.runs, key=lambda run: run[0]):
-    paths = [pretrained_path(study, target)]
-    for seed in dict.fromkeys(seed for _, seed, _ in runs):
-      pretrained_encoder(study, target, seed, progress=progress, stop=stop)
-      paths.extend(stage_path(study, target, stage, seed) for stage in ())
-    for path in paths:
-      yield path, storage.read(path)
+    yield from ([spec] for spec in specs)
+    return
+  for _, of_target in itertools.groupby(specs, key=lambda spec: spec.target):
+    by_method: dict[str, list[RunSpec]] = {}
+    for spec in of_target:
+      by_method.setdefault(spec.method, []).append(spec)
+    for seeds in by_method.values():
+      yield from (seeds[first : first + size] for first in range(0, len(seeds), size))

@@ -1,7 +1,7 @@
-"""Adapters and pretrained bases as files: safetensors, and a card in JSON beside each.
+"""Adapters and pretrained bases as files: safetensors, each with a card in JSON.
 
 <folder>/base.safetensors     base.json      a pretrained encoder
-<folder>/adapter.safetensors  adapter.json   what an adaptation adds to it; may lie in the same folder
+<folder>/adapter.safetensors  adapter.json   what an adaptation adds to it; may be in the same folder
 """
 
 from har_jax.files.adapter import Adapter, attach, load_adapter, make_adapter, save_adapter

@@ -1,6 +1,7 @@
-"""What an adaptation adds to a base, as a file: pairs, head and statistics, and all that a prediction needs to know.
+"""What an adaptation adds to a base, as a file: adapters, head and statistics, and all that a prediction
+needs.
 
-The base is known by its checksum, so that an adapter is never put on another one.
+The base is referred to by its checksum, so that an adapter is never put on another one.
 """
 
 import dataclasses
@@ -13,44 +14,49 @@ import jax.numpy as jnp
 import numpy as np
 
 import har_jax
-from har_jax import config, config_fields, storage, variables
+from har_jax import config, config_fields, methods, storage, variables
+from har_jax.config import SCHEMA_VERSION
 from har_jax.data.normalization import Normalizer
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.base import Base
-from har_jax.methods import METHODS
-from har_jax.methods.method import in_head
+from har_jax.methods import METHODS, Method, Settings
 from har_jax.storage import Place
 from har_jax.train.objective import Classify
-from har_jax.variables import Variables
+from har_jax.variables import Variables, collection
 
-FORMAT = 'har_jax adapter 2'
-# Of a card, without which no prediction can be made.
-_NEEDED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normalizer')
+FORMAT = f'har_jax adapter {SCHEMA_VERSION}'
+# Entries of a card that every prediction needs.
+_REQUIRED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normalizer')
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Adapter:
-  """Leaves that its base does not have, or has otherwise, and its card."""
+  """The leaves that differ from the base, and a card."""
 
   variables: Variables
   card: dict[str, Any]
 
   @property
-  def experiment(self) -> config.Experiment:
-    """Of it the model, the adapters and the precision count."""
+  def method(self) -> Method:
+    return METHODS[self.card['method']]
+
+  @property
+  def settings(self) -> Settings:
     card = self.card
-    return config.Experiment(
-      config_fields.from_json(config.Model, card['model']),
+    return Settings(
       config.Lora(card['rank'], card['alpha'], tuple(card['targets'])),
       config_fields.from_json(config.Precision, card['precision']),
     )
 
   @property
   def objective(self) -> Classify:
-    """What predicts: adapters alike in model, classes and precision share one, and one compiled program."""
-    experiment = self.experiment
-    return Classify(experiment.model, len(self.card['classes']), experiment.precision)
+    """The model that predicts.
+
+    Adapters with equal model, classes and precision share one compiled program.
+    """
+    model = config_fields.from_json(config.Model, self.card['model'])
+    return Classify(model, len(self.card['classes']), self.settings.precision)
 
   @property
   def normalizer(self) -> Normalizer:
@@ -62,29 +68,30 @@ class Adapter:
 
 
 def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) -> Adapter:
-  """The adapter of a model that was adapted: of its variables those that the base cannot give again.
+  """The adapter of an adapted model: those of its variables that the base cannot reproduce.
 
-  These are pairs and their scales, the head, its statistics, and every other leaf that the method trains. Packed kernels are
-  left out: they are packed again as the adapter is attached. `base` may be None for a method that starts without.
-  Of the card method, rank, alpha, targets, model, precision, classes and normalizer must be given; temperature is 1 unless it is.
-  Raises UserError: an entry that is missing, variables that are not the method's, a method that wants a base and has none.
+  These are the method's own collections, except for those it rebuilds from the base; the head; the
+  statistics; and every other leaf that the method trains.
+  base: None for a method that starts from scratch.
+  card: method, rank, alpha, targets, model, precision, classes and normalizer are required; temperature is 1
+    by default.
+  Raises UserError for a missing entry, for variables that do not fit the method, and for a missing base.
   """
-  if missing := [name for name in _NEEDED if name not in card]:
+  if missing := [name for name in _REQUIRED if name not in card]:
     raise UserError(f'the card lacks {", ".join(missing)}')
   if (name := card['method']) not in METHODS:
     raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
   method = METHODS[name]
   if method.pretrained and base is None:
-    raise UserError(f'{name} adapts a base; give the one that it was trained on')
-  whose = base.checksum if base is not None and method.pretrained else None
-  adapter = Adapter({}, {'temperature': 1.0, **card, 'base': whose})
-  _refuse_other(adapter, held)
+    raise UserError(f'{name} adapts a base; give the one it was trained on')
+  checksum = base.checksum if base is not None and method.pretrained else None
+  adapter = Adapter({}, {'temperature': 1.0, **card, 'base': checksum})
+  _check_variables(adapter, held)
+  stored = {*method.collections, 'batch_stats'}.difference(method.rebuilt)
   kept = {
     path: jnp.asarray(leaf)
     for path, leaf in held.items()
-    if path.startswith(('lora/', 'lora_scale/', 'batch_stats/'))
-    or in_head(path)
-    or method.trains(path, adapter.experiment)
+    if collection(path) in stored or methods.in_head(path) or method.trains(path, adapter.settings)
   }
   filled = {
     'format': FORMAT,
@@ -96,61 +103,57 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
 
 
 def attach(base: Base | None, adapter: Adapter) -> Variables:
-  """The adapted model's variables, for the adapter's `objective` to predict with. A second adapter needs no second base.
+  """The adapted model's variables, for the adapter's `objective`. Many adapters can share one base.
 
-  QLoRA's kernels are packed from the base's again, to the very bytes that the adapter was trained on.
-  `peft.merge` folds the pairs into the kernels; to take them out again, attach again.
-  Raises UserError where the adapter is of another base, with both checksums, and where a leaf is missing.
+  Rebuilt collections, such as QLoRA's kernels, are computed from the base again, to the same bytes as in
+  training. `methods.merge` folds the adapter into the kernels; to undo it, attach again.
+  Raises UserError where the adapter belongs to another base (with both checksums), or where a leaf is
+  missing.
   """
-  method, experiment = METHODS[adapter.card['method']], adapter.experiment
-  refuse_other_base(base, adapter)
-  known = base.variables if base is not None and method.pretrained else {}
-  own = {
-    path: leaf for path, leaf in adapter.variables.items() if path.startswith(('params/', 'batch_stats/'))
+  method = adapter.method
+  check_base(base, adapter)
+  pretrained = base.variables if base is not None and method.pretrained else {}
+  plain = {
+    path: leaf for path, leaf in adapter.variables.items() if collection(path) in methods.MODEL_COLLECTIONS
   }
-  adapted = method.adapt(known | own, experiment, jax.random.key(0))
-  # Not the pairs just drawn: one that is missing from the file would be made up.
-  given = {path: leaf for path, leaf in adapted.items() if not path.startswith(('lora/', 'lora_scale/'))}
-  held = given | adapter.variables
-  _refuse_other(adapter, held)
+  adapted = method.adapt(pretrained | plain, adapter.settings, jax.random.key(0))
+  # Not the leaves just drawn: one that is missing from the file must be an error.
+  drawn = set(method.collections).difference(method.rebuilt)
+  held = {path: leaf for path, leaf in adapted.items() if collection(path) not in drawn} | adapter.variables
+  _check_variables(adapter, held)
   return held
 
 
 def save_adapter(folder: str | Place, adapter: Adapter) -> None:
-  """Writes it, all of it or none, beside what the folder holds. Raises UserError where it cannot be written."""
+  """Writes it, completely or not at all; other files stay. Raises UserError where it cannot be written."""
   safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card)
 
 
 def load_adapter(folder: str | Place) -> Adapter:
-  """Raises UserError where there is none, and where its leaves are not those that its card says."""
+  """Raises UserError where there is none, and where its leaves do not match its card."""
   return Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT))
 
 
-def refuse_other_base(base: Base | None, adapter: Adapter) -> None:
-  """Raises UserError where it is not the one that the adapter was trained on."""
-  wanted = adapter.card['base']
-  if wanted is None:
+def check_base(base: Base | None, adapter: Adapter) -> None:
+  """Raises UserError where the adapter was trained on another base."""
+  expected = adapter.card['base']
+  if expected is None:
     return
   if base is None:
-    raise UserError(f'the adapter wants the base with checksum {wanted}, and there is none; give it')
-  if base.checksum != wanted:
+    raise UserError(f'the adapter needs the base with checksum {expected}; give it')
+  if base.checksum != expected:
     raise UserError(
-      f'the adapter was trained on another base: it wants the one with checksum {wanted}, this one has {base.checksum}'
+      f'the adapter needs the base with checksum {expected}; the base given has checksum {base.checksum}'
     )
 
 
-def _refuse_other(adapter: Adapter, held: Variables) -> None:
-  name = adapter.card['method']
-  if lines := variables.difference(expected(adapter.objective, name, adapter.experiment.lora), held):
-    raise UserError(f'these are not the variables of {name} for the model that the card says:\n{lines}')
+def _check_variables(adapter: Adapter, held: Variables) -> None:
+  expected = expected_shapes(adapter.objective, adapter.method, adapter.settings)
+  if lines := variables.difference(expected, held):
+    raise UserError(f"these are not the variables of {adapter.method.name} for the card's model:\n{lines}")
 
 
 @functools.lru_cache(maxsize=32)
-def expected(objective: Classify, method: str, lora: config.Lora) -> Variables:
+def expected_shapes(objective: Classify, method: Method, settings: Settings) -> Variables:
   """The shapes of an adapted model's variables."""
-  experiment = config.Experiment(objective.model, lora, objective.precision)
-
-  def adapted(key: jax.Array) -> Variables:
-    return METHODS[method].adapt(objective.init(key), experiment, key)
-
-  return jax.eval_shape(adapted, jax.random.key(0))
+  return jax.eval_shape(lambda: methods.prepare(objective.init, method, settings, 0).variables)

@@ -1,8 +1,8 @@
-"""Adapters as Hugging Face's peft lays them out, for the PyTorch model of `har_jax.bench.pytorch_baseline`.
+"""Adapters in the layout of Hugging Face's peft, for the PyTorch model of `har_jax.bench.pytorch_baseline`.
 
-<folder>/adapter_model.safetensors   base_model.model.blocks.0.query.lora_A.weight [r, i], ...lora_B.weight [o, r], the head
-<folder>/adapter_config.json         peft's own
-<folder>/har_jax.json                our card, for which peft's has no room
+<folder>/adapter_model.safetensors   base_model.model.blocks.0.query.lora_A.weight [r, i], lora_B [o, r], head
+<folder>/adapter_config.json         peft's configuration
+<folder>/har_jax.json                our card, which peft's configuration has no place for
 
 r rank, i in, o out.
 """
@@ -15,9 +15,9 @@ import numpy as np
 from har_jax import storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.files.adapter import FORMAT, Adapter, expected, make_adapter, refuse_other_base
+from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter
 from har_jax.files.base import Base
-from har_jax.methods.method import in_head
+from har_jax.methods import METHODS, in_head
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
@@ -31,30 +31,32 @@ _LEAVES = {
   'mean': 'running_mean',
   'var': 'running_var',
 }
-_COUNTER = 'num_batches_tracked'  # of PyTorch's BatchNorm, which heeds it where no momentum is set
+_COUNTER = 'num_batches_tracked'  # of PyTorch's BatchNorm, which uses it where no momentum is set
 
 
 def write_peft(folder: str | Place, adapter: Adapter) -> None:
   """Writes the three files, all of them or none.
 
-  QLoRA's pairs are LoRA's here: PyTorch's model is given whole kernels or packs them itself.
-  Raises UserError: a method without pairs; a head that is itself adapted, as peft saves the head whole.
+  QLoRA's adapters are written like LoRA's: the PyTorch model packs its kernels itself.
+  Raises UserError for a method that peft does not have, and for a head that is itself adapted: peft saves it
+  in full.
   """
   card = adapter.card
-  if not any(path.startswith('lora/') for path in adapter.variables):
-    raise UserError(f"{card['method']} has no low-rank pairs for peft's layout; lora and qlora have")
+  if adapter.method.peft_type is None:
+    known = [name for name, method in METHODS.items() if method.peft_type]
+    raise UserError(f'peft has no layout for {card["method"]}; it has one for {", ".join(known)}')
   if any(path.startswith('lora/head/') for path in adapter.variables):
     raise UserError(
-      "the head is adapted by pairs, and peft's layout holds it whole; merge, or train without head"
+      "peft's layout holds the head in full, and this head is adapted; merge, or adapt without head"
     )
-  tensors = {_key(path): _turned(path, adapter.variables[path]) for path in _listed(adapter.variables)}
+  tensors = {_key(path): _transposed(path, adapter.variables[path]) for path in _stored(adapter.variables)}
   for key in [key for key in tensors if key.endswith('.running_mean')]:
     tensors[key.replace('running_mean', _COUNTER)] = np.zeros((), np.int64)
   modules = sorted({_module(path) for path in adapter.variables if path.startswith('lora/')})
   last = {module.rpartition('.')[2] for module in modules}
   alpha = card['alpha']
   peft_config = {
-    'peft_type': 'LORA',
+    'peft_type': adapter.method.peft_type,
     'task_type': None,
     'base_model_name_or_path': None,
     'r': card['rank'],
@@ -63,7 +65,7 @@ def write_peft(folder: str | Place, adapter: Adapter) -> None:
     'bias': 'none',
     'fan_in_fan_out': False,
     'inference_mode': True,
-    # peft takes a name for every module that ends in it; where ours says less or more than that, each by its whole name.
+    # For peft a name stands for every module that ends in it. Where our targets mean others, list full names.
     'target_modules': sorted(last) if last == set(card['targets']) else modules,
     'modules_to_save': ['head'],
   }
@@ -76,43 +78,44 @@ def write_peft(folder: str | Place, adapter: Adapter) -> None:
 
 
 def read_peft(folder: str | Place, base: Base) -> Adapter:
-  """What `write_peft` wrote, bit for bit; also after peft trained it on, whose rank and alpha must then be the card's.
+  """What `write_peft` wrote, bit for bit, or what peft trained further; rank and alpha must be the card's.
 
-  Raises UserError: a file that is missing, a card of another base, tensors that are not this adapter's, by name.
+  Raises UserError for a missing file, a card of another base, and tensors that do not belong to this adapter,
+  by name.
   """
   place = storage.place(str(folder))
   card = safetensors_io.read_card(place / 'har_jax.json', FORMAT)
   described = Adapter({}, card)
-  refuse_other_base(base, described)
+  check_base(base, described)
   peft_config = storage.read(place / 'adapter_config.json')
-  given = {'rank': peft_config.get('r'), 'alpha': peft_config.get('lora_alpha')}
-  if other := [name for name, value in given.items() if value != card[name]]:
-    told = ', '.join(f'{name} {given[name]}, and har_jax.json {card[name]}' for name in other)
-    raise UserError(f'{place}: adapter_config.json says {told}')
-  shapes = expected(described.objective, card['method'], described.experiment.lora)
+  found = {'rank': peft_config.get('r'), 'alpha': peft_config.get('lora_alpha')}
+  if other := [name for name, value in found.items() if value != card[name]]:
+    differences = ', '.join(f'{name} {found[name]}, har_jax.json {card[name]}' for name in other)
+    raise UserError(f'{place}: adapter_config.json has {differences}')
+  shapes = expected_shapes(described.objective, described.method, described.settings)
   tensors = safetensors_io.from_file(place / 'adapter_model.safetensors')
-  wanted = {_key(path): path for path in _listed(shapes)}
-  found = {key for key in tensors if not key.endswith(f'.{_COUNTER}')}
-  if wrong := sorted(found ^ wanted.keys()):
+  expected = {_key(path): path for path in _stored(shapes)}
+  keys = {key for key in tensors if not key.endswith(f'.{_COUNTER}')}
+  if wrong := sorted(keys ^ expected.keys()):
     raise UserError(
-      f'{place}: {len(wrong)} tensors are missing from adapter_model.safetensors or none of this adapter: '
+      f'{place}: {len(wrong)} tensors are missing from adapter_model.safetensors, or are not of this adapter: '
       f'{json.dumps(wrong[:5])}'
     )
-  read = {path: _turned(path, tensors[key]) for key, path in wanted.items()}
+  read = {path: _transposed(path, tensors[key]) for key, path in expected.items()}
   scales = {
     path: np.float32(card['alpha'] / card['rank']) for path in shapes if path.startswith('lora_scale/')
   }
-  # The base's leaves are left out of the adapter again, packed or not: their shapes stand for them.
+  # Shapes stand for the base's leaves, which the adapter leaves out again.
   return make_adapter(base, shapes | read | scales, card)
 
 
-def _listed(held: Variables) -> list[str]:
-  """The paths that peft's file holds: all but the scales, which follow from its config."""
+def _stored(held: Variables) -> list[str]:
+  """The paths in peft's file: all but the scales, which follow from its configuration."""
   return [path for path in held if path.startswith(('lora/', 'batch_stats/')) or in_head(path)]
 
 
-def _turned(path: str, leaf: Any) -> Any:
-  """A matrix as the other side has it: ours are [in, out], PyTorch's [out, in]."""
+def _transposed(path: str, leaf: Any) -> Any:
+  """A matrix in the other layout: ours are [in, out], PyTorch's [out, in]."""
   return np.asarray(leaf).T if path.rpartition('/')[2] in ('a', 'b', 'kernel') else np.asarray(leaf)
 
 

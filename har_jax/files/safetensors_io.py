@@ -1,10 +1,10 @@
-"""Leaves in a safetensors file, which runs no code when it is read, and their card."""
+"""Variables in a safetensors file, which runs no code when it is read, and a JSON card next to it."""
 
 import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,11 +16,10 @@ from har_jax import storage
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ
 from har_jax.errors import UserError
-from har_jax.methods import unpack
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
-# What every model here is given, as its card says it.
+# The input of every model, as stated in its card.
 INPUT: dict[str, Any] = {
   'rate_hz': RATE_HZ,
   'window': WINDOW_SAMPLES,
@@ -29,7 +28,7 @@ INPUT: dict[str, Any] = {
 
 
 def checksum(leaves: Variables) -> str:
-  """SHA-256 over names, types, shapes and bytes, whatever the order they are given in."""
+  """SHA-256 over names, types, shapes and bytes; the order of the entries does not matter."""
   digest = hashlib.sha256()
   for path in sorted(leaves):
     leaf = np.asarray(leaves[path])
@@ -43,30 +42,33 @@ def write(folder: Place, name: str, leaves: Variables, card: Mapping[str, Any]) 
   write_files(folder, {f'{name}.safetensors': to_bytes(leaves), f'{name}.json': to_text(card)})
 
 
-def read(folder: Place, name: str, wanted: str) -> tuple[Variables, dict[str, Any]]:
-  """What `write` wrote, the card's format `wanted`; kernels that are held in four bits as the float32 that they stand for.
+def read(
+  folder: Place, name: str, format: str, *, decode: Callable[[Variables], Variables] = dict
+) -> tuple[Variables, dict[str, Any]]:
+  """What `write` wrote. decode: applied to the leaves before the checksum, such as unpacking kernels.
 
-  Raises UserError, naming the file: one that is missing or not of this format, and leaves that are not the card's.
+  Raises UserError, naming the file, where one is missing or has another format, and where the checksum
+  differs.
   """
-  card = read_card(folder / f'{name}.json', wanted)
-  leaves = unpack(from_file(folder / f'{name}.safetensors'))
+  card = read_card(folder / f'{name}.json', format)
+  leaves = decode(from_file(folder / f'{name}.safetensors'))
   if (held := checksum(leaves)) != card['checksum']:
     raise UserError(
-      f'{folder / name}.safetensors is damaged, or not of the card beside it: its checksum is {held}, '
-      f'and the card says {card["checksum"]}; fetch or write both again'
+      f'{folder / name}.safetensors is damaged or does not belong to {name}.json: its checksum is {held}, '
+      f'the card says {card["checksum"]}; fetch or write both again'
     )
   return leaves, card
 
 
-def read_card(path: Place, wanted: str) -> dict[str, Any]:
-  """Raises UserError where it is missing, no JSON object, or of another format than `wanted`."""
+def read_card(path: Place, format: str) -> dict[str, Any]:
+  """Raises UserError where it is missing, no JSON object, or of another format or schema version."""
   try:
     card = json.loads(path.read_bytes().decode())
   except (OSError, ValueError) as error:
     raise UserError(f'{path} cannot be read: {error}') from error
   held = card.get('format') if isinstance(card, dict) else None
-  if held != wanted:
-    raise UserError(f'{path} is of the format {held!r}; this reads {wanted!r}')
+  if held != format:
+    raise UserError(f'{path} has the format {held!r}, and this version reads {format!r}; make it again')
   return card
 
 
@@ -89,11 +91,10 @@ def to_text(card: Mapping[str, Any]) -> bytes:
 
 
 def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
-  """Files of a folder, all of them or none; others stay as they are.
+  """Writes files into a folder, all of them or none; other files stay.
 
-  All are written under other names before the first is given its own, and the last one, the card, comes last: whoever
-  reads in between meets a checksum that does not fit.
-  Raises UserError where the disk is full or the folder not ours to write.
+  All are written under temporary names, then renamed; the card comes last, so that a reader in between finds
+  a checksum that does not match. Raises UserError where the disk is full or the folder is not writable.
   """
   partial = {name: folder / f'.{name}.{os.getpid()}.partial' for name in contents}
   try:
@@ -111,5 +112,6 @@ def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
       with contextlib.suppress(OSError):
         path.unlink()
     raise UserError(
-      f'cannot write {", ".join(contents)} to {folder}: {error.strerror or error}; free some space or write elsewhere'
+      f'cannot write {", ".join(contents)} to {folder}: {error.strerror or error}; '
+      'free some space or write elsewhere'
     ) from error

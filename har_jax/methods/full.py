@@ -1,10 +1,10 @@
-"""Full fine-tuning: everything moves."""
+"""Full fine-tuning: every weight trains."""
 
 from har_jax.methods.method import Method
 
 METHOD = Method(
   name='full',
-  summary='every weight moves',
-  adapt=lambda variables, experiment, key: variables,
-  trains=lambda path, experiment: path.startswith('params/'),
+  summary='trains every weight',
+  adapt=lambda variables, settings, key: variables,
+  trains=lambda path, settings: path.startswith('params/'),
 )

@@ -1,10 +1,10 @@
-"""A probe: the encoder stays as pretrained, the head alone moves."""
+"""A frozen-encoder probe: only the head trains."""
 
 from har_jax.methods.method import Method, in_head
 
 METHOD = Method(
   name='probe',
-  summary='the head alone moves',
-  adapt=lambda variables, experiment, key: variables,
-  trains=lambda path, experiment: in_head(path),
+  summary='trains the head on the frozen encoder',
+  adapt=lambda variables, settings, key: variables,
+  trains=lambda path, settings: in_head(path),
 )

@@ -1,11 +1,11 @@
-"""From scratch: the same model without pretraining, to tell what that is worth."""
+"""From scratch: the same model without pretraining, to measure what pretraining is worth."""
 
 from har_jax.methods.method import Method
 
 METHOD = Method(
   name='scratch',
-  summary='every weight moves, from a fresh start',
-  adapt=lambda variables, experiment, key: variables,
-  trains=lambda path, experiment: path.startswith('params/'),
+  summary='trains every weight, from random weights',
+  adapt=lambda variables, settings, key: variables,
+  trains=lambda path, settings: path.startswith('params/'),
   pretrained=False,
 )

@@ -1,0 +1,297 @@
+"""The training stages before adaptation, as a list, and the one loop that runs it.
+
+pretraining   masked autoencoding of the sources' windows                    <pretraining>/
+continued     the same, on the target's unlabeled training part              <out>/continued/<split>/seed<k>/
+contrastive   InfoNCE within subject, on the same windows                    <out>/contrastive/<split>/seed<k>/
+supervised    classification of the sources' activities, with labels         <out>/supervised/<split>/seed<k>/
+
+A stage starts from the variables of the stage before it, as far as its own model has them. The folder of a
+stage holds its checkpoints, its log and `pretrained.json`, which says that it is finished.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from har_jax import config, config_fields, runtime, storage, variables
+from har_jax.data import folds, temporal_pairs
+from har_jax.data.batches import Batch
+from har_jax.errors import UserError
+from har_jax.experiments import job_lock
+from har_jax.experiments.study import RunSpec, checksums
+from har_jax.storage import Place
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.loop import Run, train
+from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct
+from har_jax.variables import Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+  """How to train what is not finished yet."""
+
+  may_train: bool = True  # False: an unfinished stage is an error
+  progress: bool = True
+  stop: Callable[[], bool] = lambda: False  # `train`'s
+
+
+DEFAULT = TrainOptions()
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """One training before adaptation.
+
+  `identity` decides its numbers, together with that of the stages before it.
+  """
+
+  name: str
+  folder: Place
+  objective: Objective
+  training: config.Training
+  windows: Callable[[], tuple[Batch, Batch]]  # reads the windows to train and to validate on
+  identity: dict[str, Any]
+  seed: int
+  title: str
+  pretrained: bool = False  # whether the encoder trains at `encoder_learning_rate`
+
+  @property
+  def path(self) -> Place:
+    return self.folder / 'pretrained.json'
+
+
+def stages_of(spec: RunSpec) -> list[Stage]:
+  """The stages of a run, in order. Runs of every method and label budget share them."""
+  protocol, target = spec.experiment.protocol, spec.target
+  stages = [
+    masked_pretraining(
+      spec.pretraining,
+      spec.experiment,
+      spec.windows,
+      spec.sources,
+      f'{target}: pretraining on {", ".join(spec.sources)}',
+    )
+  ]
+  if protocol.continued_pretraining_steps:
+    stages.append(_continued(spec))
+  if protocol.contrastive_steps:
+    stages.append(_contrastive(spec))
+  if protocol.supervised_pretraining_steps:
+    title = f'{target}: activities of {", ".join(spec.sources)}, seed {spec.seed}'
+    folder = _folder(spec, 'supervised')
+    stages.append(
+      supervised_pretraining(folder, spec.experiment, spec.windows, spec.sources, title, seed=spec.seed)
+    )
+  return stages
+
+
+def masked_pretraining(
+  folder: Place, experiment: config.Experiment, windows: pathlib.Path, sources: Sequence[str], title: str
+) -> Stage:
+  """Pretraining of the masked autoencoder on the sources' windows."""
+  model = config_fields.to_json(experiment.model)
+  return Stage(
+    name='pretraining',
+    folder=folder,
+    objective=Reconstruct(experiment.model, experiment.precision),
+    training=experiment.pretrain,
+    windows=lambda: folds.pretraining_windows(windows, sources, experiment.protocol),
+    identity={
+      'stage': 'pretraining',
+      'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
+      'dtype': experiment.precision.dtype,
+      'training': config_fields.to_json(experiment.pretrain),
+      'validation': experiment.protocol.validation_fraction,
+      'windows': checksums(windows, sources),
+    },
+    seed=0,
+    title=title,
+  )
+
+
+def _continued(spec: RunSpec) -> Stage:
+  """Continued (task-adaptive) pretraining.   Source: arXiv:2004.10964, section 4."""
+  experiment = spec.experiment
+  training = _fixed_length(experiment.pretrain, experiment.protocol.continued_pretraining_steps)
+  return Stage(
+    name='continued',
+    folder=_folder(spec, 'continued'),
+    objective=Reconstruct(experiment.model, experiment.precision),
+    training=training,
+    windows=lambda: folds.unlabeled_windows(spec.windows, spec.target, experiment.protocol, spec.seed),
+    identity=_on_target(spec, 'continued', training),
+    seed=spec.seed,
+    title=f'{spec.target}: continued pretraining, {experiment.protocol.split} split, seed {spec.seed}',
+  )
+
+
+def _contrastive(spec: RunSpec) -> Stage:
+  """Contrastive pretraining: InfoNCE within subject."""
+  experiment = spec.experiment
+  objective = Contrastive(experiment.model, experiment.precision)
+  # Each example is a pair of windows: half of pretraining's batch takes the same time. Batches hold rows of
+  # one subject.
+  rows = max(experiment.pretrain.batch // 2 // temporal_pairs.ROW_SIZE, 1)
+  halved = dataclasses.replace(experiment.pretrain, batch=rows * temporal_pairs.ROW_SIZE)
+  training = _fixed_length(halved, experiment.protocol.contrastive_steps)
+  settings = {name: getattr(objective, name) for name in ('temperature', 'degrees', 'apart_s', 'together')}
+  return Stage(
+    name='contrastive',
+    folder=_folder(spec, 'contrastive'),
+    objective=objective,
+    training=training,
+    windows=lambda: folds.followed_windows(spec.windows, spec.target, experiment.protocol, spec.seed),
+    identity=_on_target(spec, 'contrastive', training) | {'contrastive': settings},
+    seed=spec.seed,
+    title=f'{spec.target}: contrastive pretraining, {experiment.protocol.split} split, seed {spec.seed}',
+    pretrained=True,
+  )
+
+
+def supervised_pretraining(
+  folder: Place,
+  experiment: config.Experiment,
+  windows: pathlib.Path,
+  sources: Sequence[str],
+  title: str,
+  *,
+  seed: int = 0,
+) -> Stage:
+  """Supervised pretraining: fine-tuning's steps on the sources' activities.   Source: arXiv:1811.01088.
+
+  Raises UserError where the sources have fewer than two activities.
+  """
+  protocol = experiment.protocol
+  classes = folds.source_classes(windows, sources, protocol)
+  if len(classes) < 2:
+    raise UserError(
+      f'supervised_pretraining_steps {protocol.supervised_pretraining_steps} need at least two activities; '
+      f'{", ".join(sources)} have {", ".join(classes) or "none"}'
+    )
+  training = _fixed_length(experiment.finetune, protocol.supervised_pretraining_steps)
+  return Stage(
+    name='supervised',
+    folder=folder,
+    objective=Classify(experiment.model, len(classes), experiment.precision),
+    training=training,
+    windows=lambda: folds.labeled_source_windows(windows, sources, protocol),
+    identity={
+      'stage': 'supervised',
+      'model': config_fields.to_json(experiment.model),
+      'classes': list(classes),
+      'training': config_fields.to_json(training),
+      'seed': seed,
+      'windows': checksums(windows, sources),
+    },
+    seed=seed,
+    title=title,
+  )
+
+
+def _folder(spec: RunSpec, stage: str) -> Place:
+  return spec.out / stage / spec.experiment.protocol.split / f'seed{spec.seed}'
+
+
+def _fixed_length(training: config.Training, steps: int) -> config.Training:
+  return dataclasses.replace(training, epochs=float(steps), max_steps=steps, num_evals=1, patience=0)
+
+
+def _on_target(spec: RunSpec, stage: str, training: config.Training) -> dict[str, Any]:
+  """Identity of a stage on the target's training part.
+
+  The label budget is no part of it: runs of every budget share it.
+  """
+  protocol = spec.experiment.protocol
+  splitting = ('split', 'test_fraction', 'validation_fraction', 'normalize', 'classes')
+  return {
+    'stage': stage,
+    'protocol': {name: getattr(protocol, name) for name in splitting},
+    'training': config_fields.to_json(training),
+    'seed': spec.seed,
+    'windows': checksums(spec.windows, [spec.target]),
+  }
+
+
+def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:
+  """The variables after the last stage. A finished stage is loaded; the others are trained, by one job each.
+
+  Raises UserError where a stage is unfinished and may not be trained, or where its folder is another
+  experiment's.
+  """
+  identities = _chained(stages)
+  for stage, identity in zip(stages, identities, strict=True):
+    job_lock.is_claimed(stage.folder, identity)
+  finished = [number for number, stage in enumerate(stages) if _is_finished(stage)]
+  first = finished[-1] if finished else -1
+  held = _load(stages[first]) if finished else {}
+  for stage, identity in list(zip(stages, identities, strict=True))[first + 1 :]:
+    held = train_or_load(stage, identity, held, options)
+  return held
+
+
+def seconds_of(stages: Sequence[Stage]) -> dict[str, float]:
+  """Training time of each finished stage, by name."""
+  return {stage.name: storage.read(stage.path)['seconds'] for stage in stages}
+
+
+def _chained(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+  """Each stage's identity, including that of the stages before it."""
+  identities: list[dict[str, Any]] = []
+  for stage in stages:
+    identities.append(stage.identity | ({'from': identities[-1]} if identities else {}))
+  return identities
+
+
+def train_or_load(
+  stage: Stage, identity: dict[str, Any], before: Variables, options: TrainOptions
+) -> Variables:
+  """The stage's variables: loaded where another job has finished it meanwhile, otherwise trained under its
+  lock.
+  """
+  if not options.may_train:
+    raise UserError(f'{stage.path} is missing, and --stage=adapt trains no stage; run --stage=pretrain first')
+  with job_lock.exclusive(stage.folder, identity, title=stage.title, stop=options.stop) as stop:
+    if _is_finished(stage):
+      return _load(stage)
+    windows, validation = stage.windows()
+    first = _starting_from(stage, before)
+    statistics, trainable = variables.split(first, lambda path: path.startswith('batch_stats/'))
+    run = Run(
+      trainable, statistics, {}, windows, validation, stage.seed, folder=stage.folder, title=stage.title
+    )
+    (trained,) = train(
+      stage.objective,
+      [run],
+      training=stage.training,
+      pretrained=stage.pretrained,
+      progress=options.progress,
+      stop=stop,
+    )
+    entries = {
+      'identity': identity,
+      'step': trained.step,
+      'seconds': trained.seconds,
+      'history': trained.history,
+    }
+    job_lock.write(stage.path, entries | {'windows': len(windows['signal'])} | runtime.describe())
+    return trained.variables
+
+
+def _starting_from(stage: Stage, before: Variables) -> Variables:
+  """The leaves of the stage before, where the stage's model has them; the others are drawn."""
+  shapes = jax.eval_shape(stage.objective.init, jax.random.key(stage.seed))
+  kept = {path: leaf for path, leaf in before.items() if path in shapes}
+  return kept if len(kept) == len(shapes) else stage.objective.init(jax.random.key(stage.seed)) | kept
+
+
+def _load(stage: Stage) -> Variables:
+  shapes = jax.eval_shape(stage.objective.init, jax.random.key(0))
+  return Checkpoints(stage.folder / 'checkpoints').variables(storage.read(stage.path)['step'], shapes)
+
+
+def _is_finished(stage: Stage) -> bool:
+  """A `pretrained.json` without checkpoints does not count."""
+  return job_lock.exists(stage.path) and job_lock.exists(stage.folder / 'checkpoints')

@@ -1,0 +1,55 @@
+"""Kernels in four bits: the collection `nf4`.   Source: arXiv:2305.14314, section 3."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+
+from har_jax import nf4
+from har_jax.errors import UserError
+from har_jax.variables import Variables
+
+_BLOCK_KERNEL = re.compile(r'params/encoder/block_\d+/.*kernel')
+
+
+def pack(variables: Variables, *, double: bool = False) -> Variables:
+  """Packs every kernel of every encoder block: query, key, value, output, up, down.
+
+  Embedding, positions, norms, biases and head stay in float32.
+  Raises UserError where a kernel holds a weight that is not finite: it would spoil its whole block.
+  """
+  packed: Variables = {}
+  for path, leaf in variables.items():
+    if _BLOCK_KERNEL.fullmatch(path):
+      _check_finite(path, leaf)
+      module = path.removeprefix('params/').removesuffix('/kernel')
+      packed |= nf4.to_leaves(nf4.quantize(leaf, double=double), f'nf4/{module}/')
+    else:
+      packed[path] = leaf
+  return packed
+
+
+def unpack(variables: Variables) -> Variables:
+  """Every packed kernel as a float32 kernel again."""
+  unpacked = {path: leaf for path, leaf in variables.items() if not path.startswith('nf4/')}
+  for module in _packed_modules(variables):
+    prefix = f'nf4/{module}/'
+    leaves = {path.removeprefix(prefix): leaf for path, leaf in variables.items() if path.startswith(prefix)}
+    fan_out = variables[f'params/{module}/bias'].size
+    shape = (2 * leaves['codes'].size // fan_out, fan_out)  # an odd last nibble is less than a row
+    unpacked[f'params/{module}/kernel'] = nf4.dequantize(nf4.from_leaves(leaves, shape))
+  return unpacked
+
+
+def _packed_modules(variables: Variables) -> list[str]:
+  paths = (path for path in variables if path.startswith('nf4/') and path.endswith('/codes'))
+  return [path.removeprefix('nf4/').removesuffix('/codes') for path in paths]
+
+
+def _check_finite(path: str, leaf: jax.Array) -> None:
+  if isinstance(leaf, jax.core.Tracer):  # under jax.eval_shape there are no values
+    return
+  if bad := int(jnp.sum(~jnp.isfinite(leaf))):
+    raise UserError(
+      f'{path}: {bad} of {leaf.size} weights are not finite, so they cannot be quantized; pretrain again'
+    )

@@ -1,7 +1,7 @@
-"""See har_jax/cli/bench_nf4.py."""
+"""har-jax bench_nf4, from a checkout."""
 
-from har_jax.cli import command
-from har_jax.cli.bench_nf4 import main
+import sys
 
-if __name__ == '__main__':
-  command.run(main)
+from har_jax.cli.main import main
+
+sys.exit(main(['bench_nf4', *sys.argv[1:]]))

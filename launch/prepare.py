@@ -1,7 +1,7 @@
-"""See har_jax/cli/prepare.py."""
+"""har-jax prepare, from a checkout."""
 
-from har_jax.cli import command
-from har_jax.cli.prepare import main
+import sys
 
-if __name__ == '__main__':
-  command.run(main)
+from har_jax.cli.main import main
+
+sys.exit(main(['prepare', *sys.argv[1:]]))

@@ -1,77 +1,76 @@
-"""Adapts a pretrained model to your own recording: python launch/adapt.py --recording=my.csv --labels=labels.csv --out=my_adapter."""
+"""Adapt a pretrained model to your own labeled recording.
+
+har-jax adapt --recording=my.csv --labels=labels.csv --out=my_adapter
+"""
 
 import collections
 import os
 import pathlib
 import shutil
-import sys
 
 from absl import flags
 
-from har_jax.cli import command, recording
+from har_jax.cli import recording
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
-_read = recording.define_recording()
+FLAGS = flags.FlagValues()
+_read = recording.define_recording(FLAGS)
 _LABELS = flags.DEFINE_string(
   'labels',
   None,
-  'CSV of start, end, activity; if not given <recording>.labels.csv beside it, or its own column of labels',
+  f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)',
+  flag_values=FLAGS,
 )
-_PRETRAINED = flags.DEFINE_string(
-  'pretrained',
-  None,
-  "a base's folder, a pretraining's (<out>/<target>/pretrain), or an adapter's, whose base is taken; if not given the base "
-  'that comes with the package, pretrained on MotionSense',
+_BASE = flags.DEFINE_string(
+  'base', None, f'{HELP["base"]} (default: the bundled base, pretrained on MotionSense)', flag_values=FLAGS
 )
 _METHOD = flags.DEFINE_string(
-  'method', 'lora', "one of full, probe, lora, qlora, scratch (the base's architecture, drawn anew)"
+  'method', 'lora', 'full, probe, lora, qlora, or scratch (no pretrained weights)', flag_values=FLAGS
 )
-_OUT = flags.DEFINE_string('out', 'adapter', 'a new folder, for adapter and base')
-_RANK = flags.DEFINE_integer('rank', 32, "of lora's and qlora's pairs; they are scaled by 2", lower_bound=1)
-_STEPS = flags.DEFINE_integer('steps', 300, 'to train', lower_bound=1)
-_LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'at its peak')
-_BATCH = flags.DEFINE_integer('batch', 64, 'windows a step', lower_bound=1)
-_ROTATION = flags.DEFINE_float(
-  'rotation',
+_OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
+_RANK = flags.DEFINE_integer(
+  'rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
+)
+_MAX_STEPS = flags.DEFINE_integer('max_steps', 300, 'training steps', lower_bound=1, flag_values=FLAGS)
+_LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)
+_BATCH = flags.DEFINE_integer('batch', 64, 'windows per step', lower_bound=1, flag_values=FLAGS)
+_ROTATION_STD_DEG = flags.DEFINE_float(
+  'rotation_std_deg',
   0.0,
-  'degrees that windows are turned by at random; some 10 help with other people, who wear the device otherwise',
+  'rotation augmentation: standard deviation of the angle about each axis; about 10 helps on other people',
   lower_bound=0,
+  flag_values=FLAGS,
 )
-_SEED = flags.DEFINE_integer('seed', 0, 'draws head, adapters and order', lower_bound=0)
-_VALIDATION = flags.DEFINE_float(
-  'validation',
+_RANDOM_STATE = flags.DEFINE_integer(
+  'random_state', 0, 'seed of head, adapter and batch order', lower_bound=0, flag_values=FLAGS
+)
+_VALIDATION_FRACTION = flags.DEFINE_float(
+  'validation_fraction',
   0.2,
-  'share of each activity, the last of it, kept apart to measure by and to calibrate on; 0 for none',
+  'fraction of each activity, its last part, held out for validation and calibration; 0: none',
+  flag_values=FLAGS,
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
+_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
 def main() -> None:
-  try:
-    _adapt()
-  except KeyboardInterrupt:
-    print('interrupted; nothing was written', file=sys.stderr)
-    sys.exit(130)
-
-
-def _adapt() -> None:
-  if not 0 <= _VALIDATION.value < 1:
-    raise UserError(f'--validation={_VALIDATION.value}: give a share from 0 up to, without, 1')
+  if not 0 <= _VALIDATION_FRACTION.value < 1:
+    raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)
   if out.exists() and (not out.is_dir() or any(out.iterdir())):
-    raise UserError(f'--out={out} is there already: give another one, or delete it')
+    raise UserError(f'--out={out} exists already: give another folder, or delete it')
   reading = _read(_LABELS.value)
-  from har_jax.data import user_recordings as recordings
+  from har_jax.data import user_recordings
 
-  recording.warn(reading.warnings + recordings.check(reading))
+  recording.warn(reading.warnings + user_recordings.check(reading))
   dropped: collections.Counter = collections.Counter()
-  windows = recordings.to_windows(reading, dropped=dropped)
+  windows = user_recordings.to_windows(reading, dropped=dropped)
   activities = sorted({window.activity for window in windows})
   if len(activities) < 2:
-    held = f'of {activities[0]!r} alone' if activities else 'at all'
     raise UserError(
-      f'no windows of two activities, but {held}: label two or more for 2.56 s at a stretch, in a column of the recording '
-      'or with --labels='
+      f'labeled windows of {len(activities)} activities ({", ".join(activities) or "none"}), two are needed: '
+      'label them for 2.56 s or more at a time, in a column of the recording or with --labels='
     )
   for reason, count in dropped.items():
     print(f'Left out: {count} {reason}.')
@@ -81,46 +80,42 @@ def _adapt() -> None:
   from har_jax.inference.calibration import calibrate
   from har_jax.inference.recognizer import Recognizer
 
-  held_out, overlapping = hold_out(windows, _VALIDATION.value)
+  held_out, overlapping = hold_out(windows, _VALIDATION_FRACTION.value)
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
-  given = Recognizer.load(_PRETRAINED.value).base
-  if given is None:
-    raise UserError(
-      f'--pretrained={_PRETRAINED.value} was trained from scratch and has no base: give another one'
-    )
+  base = Recognizer.load(_BASE.value).base
+  if base is None:
+    raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
   recognizer = Recognizer(
-    given,
+    base,
     method=_METHOD.value,
     rank=_RANK.value,
     alpha=2.0 * _RANK.value,
-    max_steps=_STEPS.value,
+    max_steps=_MAX_STEPS.value,
     learning_rate=_LEARNING_RATE.value,
-    rotation_std_deg=_ROTATION.value,
+    rotation_std_deg=_ROTATION_STD_DEG.value,
     batch=_BATCH.value,
-    random_state=_SEED.value,
-    validation_fraction=_VALIDATION.value,
+    random_state=_RANDOM_STATE.value,
+    validation_fraction=_VALIDATION_FRACTION.value,
     verbose=_PROGRESS.value,
   ).fit(signals, labels, held_out=held_out)
-  calibration = None
   if held_out.any():
     predicted = recognizer.predict(signals[held_out])
     calibration = calibrate(recognizer, signals[held_out], labels[held_out])
-    _tell_held_out(labels, held_out, predicted, int(overlapping.sum()))
-    (before, after), accuracy = calibration.confidence, calibration.accuracy
+    _print_validation(labels, held_out, predicted, int(overlapping.sum()))
+    before, after = calibration.confidence
     print(
-      f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} before, {after:.3f} '
-      f'after; accuracy {accuracy:.3f}.'
+      f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
+      f'before and {after:.3f} after, accuracy {calibration.accuracy:.3f}.'
     )
   else:
-    _tell_all(labels)
+    _print_counts(labels)
   _save(recognizer, out)
   print(out / 'adapter.json')
 
 
-def _tell_held_out(labels, held_out, predicted, overlapping: int) -> None:
-  """Figures of the windows kept apart, and what they are worth."""
+def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
   import numpy as np
   from tabulate import tabulate
 
@@ -138,29 +133,28 @@ def _tell_held_out(labels, held_out, predicted, overlapping: int) -> None:
     )
     for name in classes
   ]
-  print(tabulate(rows, headers=('activity', 'learned from', 'kept apart', 'of these right')))
+  print(tabulate(rows, headers=('activity', 'training', 'validation', 'correct')))
   print(
-    f'Macro-F1 {measured["macro_f1"]:.3f}, accuracy {measured["accuracy"]:.3f}, on {len(true)} windows that were not learned '
-    f'from: the last {_VALIDATION.value:.0%} of each activity ({overlapping} between were left out, as they overlap both).'
+    f'Validation on {len(true)} windows, the last {_VALIDATION_FRACTION.value:.0%} of each activity: '
+    f'macro-F1 {measured["macro_f1"]:.3f}, accuracy {measured["accuracy"]:.3f}. '
+    f'{overlapping} windows that overlap them were left out.\n'
+    'They come from the same recording: expect less on another day, and less on another person.'
   )
-  print('They are of the same recording: expect less on another day, and less on another person.')
 
 
-def _tell_all(labels) -> None:
+def _print_counts(labels) -> None:
   import numpy as np
   from tabulate import tabulate
 
+  print(tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'training')))
   print(
-    tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'learned from'))
-  )
-  print(
-    'No figure, and no temperature: no windows were kept apart, since --validation=0 or an activity has fewer than 5. '
-    'Confidences are those of the network, which is overconfident.'
+    'No validation and no calibration: --validation_fraction=0, or an activity has fewer than 5 windows. '
+    'Expect overconfident predictions.'
   )
 
 
 def _save(recognizer, out: pathlib.Path) -> None:
-  """Base and adapter, both or neither."""
+  """Writes base and adapter, both or neither."""
   partial = out.with_name(f'.{out.name}.{os.getpid()}.partial')
   try:
     recognizer.save(partial)
@@ -169,7 +163,3 @@ def _save(recognizer, out: pathlib.Path) -> None:
     raise UserError(f'cannot write {out}: {error.strerror or error}; give another --out') from error
   finally:
     shutil.rmtree(partial, ignore_errors=True)
-
-
-if __name__ == '__main__':
-  command.run(main)

@@ -1,6 +1,7 @@
-"""How fast whole steps are: python launch/bench.py --model_patch_size=16 --out=results/bench; --peers adds PyTorch.
+"""Measure the time of training steps, pretraining and inference.
 
---scaling measures instead how their cost grows with the model, the batch and the runs side by side.
+har-jax bench --model_patch_size=16 --out=runs/bench
+har-jax bench --scaling measures how the time grows with width, tokens, batch and runs trained together.
 """
 
 import pathlib
@@ -8,43 +9,57 @@ import pathlib
 from absl import flags
 
 from har_jax.cli import command
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+FLAGS = flags.FlagValues()
 _KINDS = flags.DEFINE_list(
   'kinds',
   ['full', 'lora', 'qlora', 'pretraining', 'inference'],
-  'steps to measure; `epoch` is a pass of LoRA over 7209 windows, loading included',
+  'steps to measure; `epoch` is one epoch of LoRA over 7209 windows, loading included',
+  flag_values=FLAGS,
 )
-_BATCHES = flags.DEFINE_list('batches', ['64', '256', '1024'], 'windows of a step')
+_BATCHES = flags.DEFINE_list('batches', ['64', '256', '1024'], HELP['batches'], flag_values=FLAGS)
 _DTYPES = flags.DEFINE_list(
-  'dtypes', None, 'of float32, bfloat16: what we multiply in, each beside the other (default: --dtype alone)'
+  'dtypes',
+  None,
+  'one or more of float32, bfloat16, for matrix products (default: --dtype)',
+  flag_values=FLAGS,
 )
-_REPEATS = flags.DEFINE_integer('repeats', 20, 'calls of each, in turn with the others', lower_bound=2)
+_REPEATS = flags.DEFINE_integer('repeats', 20, HELP['repeats'], lower_bound=2, flag_values=FLAGS)
 _PEERS = flags.DEFINE_bool(
-  'peers', False, 'measure PyTorch with peft and bitsandbytes beside, in the same run'
+  'peers', False, 'also measure PyTorch with peft and bitsandbytes, in the same run', flag_values=FLAGS
 )
 _SCALING = flags.DEFINE_bool(
-  'scaling', False, 'measure how the cost of a window grows; --kinds, --batches, --dtypes, --peers stay out'
+  'scaling',
+  False,
+  'measure instead how the cost grows with --dimensions; ignores --kinds, --batches, --dtypes, --peers',
+  flag_values=FLAGS,
 )
 _DIMENSIONS = flags.DEFINE_list(
-  'dimensions', ['width', 'tokens', 'batch', 'runs'], 'what --scaling varies, one at a time'
+  'dimensions',
+  ['width', 'tokens', 'batch', 'runs'],
+  'what --scaling varies, one at a time',
+  flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
-  'out', 'results/bench', 'folder for steps.json and steps.md, or scaling.json, scaling.md and scaling.svg'
+  'out',
+  'runs/bench',
+  'folder for steps.json and steps.md, or scaling.json, scaling.md and scaling.svg',
+  flag_values=FLAGS,
 )
-_experiment = command.define_experiment()
-_set_cpu_devices = command.define_cpu_devices()
+_experiment = command.define_experiment(FLAGS)
+_set_cpu_devices = command.define_cpu_devices(FLAGS)
 
 
 def main() -> None:
   experiment = _experiment()
-  if not all(text.isdigit() and int(text) >= 1 for text in _BATCHES.value):
-    raise UserError(f'--batches={",".join(_BATCHES.value)}: give whole numbers from 1 up')
+  batches = command.sizes('batches', _BATCHES.value)
   _set_cpu_devices()
   if _SCALING.value:
     _scaling(experiment)
   else:
-    _steps(experiment, [int(text) for text in _BATCHES.value])
+    _steps(experiment, batches)
 
 
 def _steps(experiment, batches: list[int]) -> None:
@@ -55,11 +70,10 @@ def _steps(experiment, batches: list[int]) -> None:
   from har_jax.report import bench as table
   from har_jax.train import mesh
 
-  if unknown := set(_KINDS.value).difference(steps.KINDS):
-    raise UserError(f'--kinds: no step {", ".join(sorted(unknown))}; of {", ".join(steps.KINDS)}')
+  command.check_choices('kinds', _KINDS.value, steps.KINDS)
   dtypes = _DTYPES.value or [experiment.precision.dtype]
   for dtype in dtypes:
-    config.Precision(dtype=dtype)  # which refuses what it does not know
+    config.Precision(dtype=dtype)  # raises UserError where unknown
   for batch in batches:
     mesh.check_divisible(batch, mesh.data_mesh(), flag='batches')
   measured = steps.measure(
@@ -88,9 +102,8 @@ def _scaling(experiment) -> None:
   picture.refuse_without_matplotlib()  # now, not after minutes of measuring
   from har_jax.bench import scaling
 
-  if unknown := set(_DIMENSIONS.value).difference(scaling.SIZES):
-    raise UserError(f'--dimensions: no {", ".join(sorted(unknown))}; of {", ".join(scaling.SIZES)}')
-  sizes = {name: of for name, of in scaling.SIZES.items() if name in _DIMENSIONS.value}
+  command.check_choices('dimensions', _DIMENSIONS.value, list(scaling.SIZES))
+  sizes = {name: values for name, values in scaling.SIZES.items() if name in _DIMENSIONS.value}
   import tqdm
 
   from har_jax import config_fields, runtime, storage
@@ -101,7 +114,8 @@ def _scaling(experiment) -> None:
   mesh.check_divisible(experiment.pretrain.batch, devices, flag='pretrain_batch')
   if devices is not None and any(batch % devices.size for batch in sizes.get('batch', ())):
     raise UserError(
-      f'batches of {sizes["batch"]} cannot be split over {devices.size} devices; leave `batch` out of --dimensions, or use fewer'
+      f'batches of {sizes["batch"]} cannot be split over {devices.size} devices; '
+      'leave `batch` out of --dimensions, or use fewer devices'
     )
   measured = scaling.measure(experiment, sizes, repeats=_REPEATS.value)
   rows = list(tqdm.tqdm(measured, desc='scaling', unit=' figures'))
@@ -113,7 +127,3 @@ def _scaling(experiment) -> None:
   storage.write_text(out / 'scaling.svg', picture.svg(bench))
   print(text)
   print(out / 'scaling.svg')
-
-
-if __name__ == '__main__':
-  command.run(main)

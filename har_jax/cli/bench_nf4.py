@@ -1,4 +1,7 @@
-"""What four-bit weights cost and save: python launch/bench_nf4.py --model_patch_size=16 --out=results/bench."""
+"""Measure what NF4 weights cost in time and save in memory.
+
+har-jax bench_nf4 --model_patch_size=16 --out=runs/bench
+"""
 
 import pathlib
 
@@ -6,23 +9,28 @@ from absl import flags
 
 from har_jax import config, config_fields
 from har_jax.cli import command
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
-_SHAPES = flags.DEFINE_list('shapes', ['192x576', '1024x4096'], 'matrices to measure, in x out')
-_ROWS = flags.DEFINE_integer('rows', 2048, 'rows that are multiplied with them', lower_bound=1)
-_BATCHES = flags.DEFINE_list('batches', ['64', '256'], 'windows of a training step')
-_REPEATS = flags.DEFINE_integer('repeats', 30, 'calls of each, in turn with the others', lower_bound=2)
-_PRESETS = flags.DEFINE_list('presets', ['base', 'paper'], 'models to weigh in memory, of base, paper')
-_OUT = flags.DEFINE_string('out', 'results/bench', 'folder for nf4.json and nf4.md')
-_experiment = command.define_experiment()
+FLAGS = flags.FlagValues()
+_SHAPES = flags.DEFINE_list(
+  'shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs', flag_values=FLAGS
+)
+_ROWS = flags.DEFINE_integer('rows', 2048, 'rows of the other factor', lower_bound=1, flag_values=FLAGS)
+_BATCHES = flags.DEFINE_list('batches', ['64', '256'], HELP['batches'], flag_values=FLAGS)
+_REPEATS = flags.DEFINE_integer('repeats', 30, HELP['repeats'], lower_bound=2, flag_values=FLAGS)
+_PRESETS = flags.DEFINE_list(
+  'presets', ['base', 'paper'], 'models whose memory to count: base, paper or both', flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string('out', 'runs/bench', 'folder for nf4.json and nf4.md', flag_values=FLAGS)
+_experiment = command.define_experiment(FLAGS)
 
 
 def main() -> None:
   experiment = _experiment()
-  shapes = [(i, o) for i, o in (_sizes('shapes', text, 2) for text in _SHAPES.value)]
-  batches = [_sizes('batches', text, 1)[0] for text in _BATCHES.value]
-  if unknown := set(_PRESETS.value).difference(config.PRESETS):
-    raise UserError(f'--presets: no preset {", ".join(sorted(unknown))}; of {", ".join(config.PRESETS)}')
+  shapes = [_shape(text) for text in _SHAPES.value]
+  batches = command.sizes('batches', _BATCHES.value)
+  command.check_choices('presets', _PRESETS.value, list(config.PRESETS))
   import tqdm
 
   from har_jax import runtime, storage
@@ -54,13 +62,8 @@ def main() -> None:
   print(out / 'nf4.md')
 
 
-def _sizes(flag: str, text: str, count: int) -> tuple[int, ...]:
+def _shape(text: str) -> tuple[int, int]:
   parts = text.split('x')
-  if len(parts) != count or not all(part.isdigit() and int(part) >= 1 for part in parts):
-    wanted = 'sizes such as 192x576' if count == 2 else 'whole numbers from 1 up'
-    raise UserError(f'--{flag}: {text!r} is not understood; give {wanted}')
-  return tuple(int(part) for part in parts)
-
-
-if __name__ == '__main__':
-  command.run(main)
+  if len(parts) != 2 or not all(part.isdigit() and int(part) >= 1 for part in parts):
+    raise UserError(f'--shapes={text}: give inputs x outputs, such as 192x576')
+  return int(parts[0]), int(parts[1])

@@ -1,77 +1,126 @@
-"""What launch scripts share: flags made from the config, several processes, and a user's mistake as one clean line."""
+"""Shared by all commands: how one is run, its exit codes and its help, and the flags that several have."""
 
 import dataclasses
 import errno
-import itertools
 import signal
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from absl import app, flags, logging
+from absl import flags
 
 from har_jax import config
 from har_jax.errors import Stopped, UserError
 
-flags.disclaim_key_flags()  # flags defined here belong to the script that asks for them, and to its --help
-
 _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
-# How long a process that ends waits for the others: they end within a moment, or are stuck waiting for one that failed, and
-# only once this is over are they ended. JAX's own 300 s would hold all machines for as long.
-_SHUTDOWN_S = 20
+
+# Help of flags that several commands have: one name, one meaning.
+HELP = {
+  'windows': 'folder or bucket (gs://, s3://) of `har-jax prepare`, with windows of one or more datasets',
+  'targets': 'target datasets, one fold each (default: all under --windows)',
+  'sources': 'datasets to pretrain on',
+  'seeds': 'random seeds; each draws its own split, head, adapters and batch order',
+  'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json",
+  'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',
+  'labels': 'labels of the recording: CSV with columns start, end, activity',
+  'batches': 'batch sizes to measure, in windows',
+  'repeats': 'timed calls of each measurement, interleaved with the others',
+  'tta_shifts': config.Protocol.__dataclass_fields__['tta_shifts'].metadata['help'],
+  'progress': 'show progress bars',
+}
 
 
-def run(main: Callable[[], None]) -> None:
-  """Parses the flags, calls `main`, exits: 1 after a UserError, 130 after Ctrl-C, 143 once stopped by SIGTERM."""
+def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
+  """Parses `module.FLAGS`, calls `module.main` and returns the exit code.
 
-  def guarded(argv: list[str]) -> None:
-    if not flags.FLAGS['verbosity'].present:
-      logging.set_verbosity(logging.WARNING)  # at its own default, Orbax tells each file it writes
-    try:
-      if len(argv) > 1:
-        raise UserError(f'{argv[1]!r} is no flag: write --name=value')
-      main()
-    except UserError as error:
-      print(f'error: {error}', file=sys.stderr)
-      sys.exit(1)
-    except OSError as error:
-      if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        raise
-      print(
-        f'error: the disk is full ({error.filename or "no file named"}); free some space and run again',
-        file=sys.stderr,
-      )
-      sys.exit(1)
-    except Stopped as stopped:
-      from har_jax.train import mesh  # which takes a second: not for --help
+  0: done. 1: a mistake in flags or files, or a full disk. 130: Ctrl-C. 143: SIGTERM, training state saved.
+  """
+  if {'--help', '-h'}.intersection(arguments):
+    print(help_text(module))
+    return 0
+  try:
+    _, *positional = module.FLAGS(['har-jax', *arguments])
+    if positional:
+      raise UserError(f'{positional[0]!r} is not a flag: write --name=value')
+    module.main()
+  except (flags.Error, UserError) as error:
+    return _fail(f'error: {error}', 1)
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+      raise
+    return _fail(
+      f'error: the disk is full ({error.filename or "no file named"}); free some space and run again', 1
+    )
+  except Stopped as stopped:
+    from har_jax.train import mesh  # imports JAX
 
-      if mesh.is_main_process():
-        print(f'{stopped}; the same command goes on from there', file=sys.stderr)
-      sys.exit(_TERMINATED)
-    except KeyboardInterrupt:
-      print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
-      sys.exit(130)
-
-  app.run(guarded)
+    return _fail(f'{stopped}; run the same command to resume' if mesh.is_main_process() else '', _TERMINATED)
+  except KeyboardInterrupt:
+    return _fail('interrupted; run the same command again to continue', 130)
+  return 0
 
 
-def whole_numbers(flag: str, words: list[str]) -> tuple[int, ...]:
-  """The values of a list flag. Raises UserError where one is no whole number."""
+def _fail(message: str, code: int) -> int:
+  if message:
+    print(message, file=sys.stderr)
+  return code
+
+
+def help_text(module: types.ModuleType) -> str:
+  """A command's docstring and its flags, in the order of their definition."""
+  entries = []
+  for name in module.FLAGS:
+    flag = module.FLAGS[name]
+    is_shown = flag.default not in (None, []) and '(default:' not in flag.help
+    default = f' (default: {flag.default_as_str.strip(chr(39))})' if is_shown else ''
+    text = f'--{"[no]" * flag.boolean}{name}: {flag.help}{default}'
+    entries.append(flags.text_wrap(text, length=100, indent='      ', firstline_indent='  '))
+  return '\n'.join(
+    [
+      (module.__doc__ or '').strip(),
+      '',
+      'Flags; --flagfile=<file> reads them from a file, one per line:',
+      *entries,
+    ]
+  )
+
+
+def whole_numbers(flag: str, words: Sequence[str]) -> tuple[int, ...]:
+  """The values of a list flag. Raises UserError where one is not a whole number."""
   try:
     return tuple(int(word) for word in words)
   except ValueError as error:
     raise UserError(f'--{flag}={",".join(words)}: give whole numbers, such as 0,1,2') from error
 
 
-def define_experiment() -> Callable[[], config.Experiment]:
-  """Defines a flag for every knob, and --preset; returns what reads the experiment from them."""
+def sizes(flag: str, words: Sequence[str]) -> list[int]:
+  """Whole numbers that are at least 1. Raises UserError otherwise."""
+  numbers = whole_numbers(flag, words)
+  if any(number < 1 for number in numbers):
+    raise UserError(f'--{flag}={",".join(words)}: give numbers of at least 1')
+  return list(numbers)
+
+
+def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> None:
+  """Raises UserError where a word of a list flag is not among the choices."""
+  if unknown := [word for word in words if word not in choices]:
+    raise UserError(f'--{flag}={",".join(unknown)}: give one or more of {", ".join(choices)}')
+
+
+def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experiment]:
+  """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment."""
   preset = flags.DEFINE_enum(
-    'preset', 'base', list(config.PRESETS), 'where knobs not given by flag come from'
+    'preset',
+    'base',
+    list(config.PRESETS),
+    'source of the hyperparameters that no flag sets',
+    flag_values=values,
   )
   base = config.Experiment()
   holders = {
     part: {
-      field.name: _define(f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
+      field.name: _define(values, f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
       for field in dataclasses.fields(getattr(base, part))
     }
     for part, prefix in config.FLAG_PREFIXES.items()
@@ -80,21 +129,22 @@ def define_experiment() -> Callable[[], config.Experiment]:
   def experiment() -> config.Experiment:
     chosen = config.PRESETS[preset.value]()
     parts = {
-      part: dataclasses.replace(getattr(chosen, part), **_given(knobs)) for part, knobs in holders.items()
+      part: dataclasses.replace(getattr(chosen, part), **_set(fields)) for part, fields in holders.items()
     }
     return dataclasses.replace(chosen, **parts)
 
   return experiment
 
 
-def define_cpu_devices() -> Callable[[], None]:
-  """Defines --cpu_devices; returns what sets it, before JAX is first used."""
+def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
+  """Defines --cpu_devices; returns a function that applies it, to be called before JAX is used."""
   cpu_devices = flags.DEFINE_integer(
     'cpu_devices',
     None,
-    'devices that a CPU counts as, between which each batch is split: half of a step runs on one core a device; 2 makes long '
-    'runs on two cores some 10 % shorter, and each compilation twice as long (default: 1)',
+    'number of JAX devices on the CPU; each batch is split over them. With 2 on two cores, long runs take '
+    'about 10 % less time and each compilation twice as long (default: 1)',
     lower_bound=1,
+    flag_values=values,
   )
 
   def set_devices() -> None:
@@ -106,93 +156,42 @@ def define_cpu_devices() -> Callable[[], None]:
   return set_devices
 
 
-def define_processes() -> Callable[[], Callable[[], bool]]:
-  """Defines the flags that make several processes one run; returns what joins them, before JAX is first used.
-
-  That in turn returns what a run asks after each step, equally often in each process: whether SIGTERM has come, to any of
-  them. All are told so at the same step. Joined or not, the signal no longer ends a process by itself.
-  """
-  coordinator = flags.DEFINE_string(
-    'coordinator', None, 'host:port where process 0 gathers the processes of one run'
-  )
-  processes = flags.DEFINE_integer('processes', None, 'how many they are, on any machines', lower_bound=1)
-  process = flags.DEFINE_integer('process', None, 'which of them this is, from 0', lower_bound=0)
-  distributed = flags.DEFINE_bool(
-    'distributed', False, 'join the processes that the cluster itself tells of: Slurm, TPU pods, GKE'
-  )
-
-  def join() -> Callable[[], bool]:
-    address, count, own = coordinator.value, processes.value, process.value
-    alone = (address, count, own) == (None, None, None)
-    if distributed.value:
-      if not alone:
-        raise UserError(
-          '--distributed finds the processes by itself: leave out --coordinator, --processes, --process'
-        )
-    elif alone:
-      return _told_to_stop()
-    elif address is None or count is None or own is None:
-      raise UserError('--coordinator, --processes and --process belong together; give all three or none')
-    elif own >= count:
-      raise UserError(f'--process={own} of {count} processes; give 0 to {count - 1}')
-    elif not address.rpartition(':')[2].isdigit():
-      raise UserError(f'--coordinator={address}; give host:port, such as 10.0.0.1:8476')
-    import jax
-    from jax.experimental import multihost_utils
-
-    try:
-      jax.distributed.initialize(
-        address, num_processes=count, process_id=own, shutdown_timeout_seconds=_SHUTDOWN_S
-      )
-    except (RuntimeError, ValueError) as error:
-      raise UserError(f'the processes could not be joined: {error}') from error
-    # A count over all runs of the process: were it a run's own steps, a sync point agreed on near its end would never come.
-    asked = itertools.count(1)
-    return lambda: multihost_utils.reached_preemption_sync_point(next(asked))
-
-  return join
-
-
-def define_shard() -> Callable[[], tuple[int, int]]:
-  """Defines the flag that makes a script one job of several; returns which, of how many."""
+def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
+  """Defines --lodo_shard; returns a function that reads (shard, number of shards)."""
   shard = flags.DEFINE_string(
     'lodo_shard',
     '0/1',
-    'i/n: part i, from 0, of all runs in n parts, of which each is a job with the same --out',
+    'i/n: do part i (from 0) of the runs, dealt to n jobs with the same --out',
+    flag_values=values,
   )
 
-  def which() -> tuple[int, int]:
+  def read() -> tuple[int, int]:
     number, _, shards = shard.value.partition('/')
     try:
       return int(number), int(shards)
     except ValueError as error:
       raise UserError(f'--lodo_shard={shard.value}: give i/n, such as 0/4 to 3/4') from error
 
-  return which
+  return read
 
 
-def _told_to_stop() -> Callable[[], bool]:
-  """Whether SIGTERM has come to this process."""
-  told: list[int] = []
-  signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
-  return lambda: bool(told)
-
-
-def _define(name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:
-  text = f'{field.metadata["help"]} (base: {",".join(map(str, default)) if isinstance(default, tuple) else default})'
+def _define(values: flags.FlagValues, name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:
+  shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
+  text = f'{field.metadata["help"]} (default: {shown})'
   if isinstance(default, tuple):
-    return flags.DEFINE_list(name, None, text)
+    return flags.DEFINE_list(name, None, text, flag_values=values)
   kinds: dict[type, Callable[..., flags.FlagHolder]] = {
     bool: flags.DEFINE_bool,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     str: flags.DEFINE_string,
   }
-  return kinds[type(default)](name, None, text)
+  return kinds[type(default)](name, None, text, flag_values=values)
 
 
-def _given(knobs: dict[str, flags.FlagHolder]) -> dict[str, Any]:
-  given = {name: holder.value for name, holder in knobs.items() if holder.value is not None}
+def _set(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:
+  """The values of flags that the command line sets."""
+  given = {name: holder.value for name, holder in holders.items() if holder.value is not None}
   return {name: _entries(value) if isinstance(value, list) else value for name, value in given.items()}
 
 

@@ -1,6 +1,6 @@
-"""A fitted recognizer for other runtimes: python launch/export.py --adapter=<folder or seed0.json> --format=onnx --windows=windows/hapt.
+"""Export a fitted model to ONNX, LiteRT or StableHLO.
 
---adapter is a folder of Recognizer.save, or the result file of a run of launch/lodo.py.
+har-jax export --adapter=my_adapter --format=onnx --out=exports
 """
 
 import io
@@ -9,50 +9,52 @@ import sys
 from absl import flags
 
 from har_jax.cli import command
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
-_ADAPTER = flags.DEFINE_string(
-  'adapter', None, "what to export: a folder with adapter.json, or a run's seed<k>.json"
-)
+FLAGS = flags.FlagValues()
+_ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string(
-  'base', None, 'folder of the base that it adapts, where it does not lie beside it'
+  'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
 )
-_FORMAT = flags.DEFINE_list('format', ['onnx'], 'one or more of litert, onnx, stablehlo')
-_PRECISION = flags.DEFINE_list('precision', ['float32'], 'how weights are held: float32, int8 or both')
-_WINDOWS = flags.DEFINE_string(
-  'windows',
+_FORMAT = flags.DEFINE_list('format', ['onnx'], 'one or more of litert, onnx, stablehlo', flag_values=FLAGS)
+_PRECISION = flags.DEFINE_list(
+  'precision', ['float32'], 'number format of the weights: float32, int8 or both', flag_values=FLAGS
+)
+_COMPARE_WINDOWS = flags.DEFINE_string(
+  'compare_windows',
   None,
-  "an archive's folder of windows to compare on: of a run, those of its test subjects (default: size and latency alone)",
+  "one dataset's prepared windows, to compare predictions before and after export; only those of the test "
+  'subjects if --adapter is a run (default: compare size and latency only)',
+  flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
-  'out', 'exports', 'folder or bucket for <format>-<precision>/, each with a model file and model.json'
+  'out',
+  'exports',
+  'folder or bucket for <format>-<precision>/, each with a model file and model.json',
+  flag_values=FLAGS,
 )
 
 
 def main() -> None:
   if _ADAPTER.value is None:
-    raise UserError("what to export? --adapter= a folder with adapter.json, or a run's seed<k>.json")
+    raise UserError("--adapter= a folder of `har-jax adapt`, or a run's seed<k>.json")
   from har_jax import export, storage
   from har_jax.data import windows as store
   from har_jax.export import compare
   from har_jax.inference.recognizer import Recognizer
 
+  command.check_choices('format', _FORMAT.value, export.FORMATS)
+  command.check_choices('precision', _PRECISION.value, export.PRECISIONS)
   for name in _FORMAT.value:
-    if name not in export.FORMATS:
-      raise UserError(f'--format={name}: one or more of {", ".join(export.FORMATS)}')
     export.refuse_without(name)  # now, not after the first export
-  for precision in _PRECISION.value:
-    if precision not in export.PRECISIONS:
-      raise UserError(f'--precision={precision}: one or both of {", ".join(export.PRECISIONS)}')
   recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
   if not hasattr(recognizer, 'classes_'):
-    raise UserError(
-      f'{_ADAPTER.value} is a base, which tells nothing yet: fit a Recognizer on it, and save that'
-    )
-  recognizer.set_params(tta_shifts=1)  # as what is exported: compared alike
+    raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
+  recognizer.set_params(tta_shifts=1)  # the exported program has no test-time augmentation
   windows = None
-  if _WINDOWS.value:
-    place = store.local(storage.place(_WINDOWS.value))
+  if _COMPARE_WINDOWS.value:
+    place = store.local(storage.place(_COMPARE_WINDOWS.value))
     windows = compare.labeled(place, recognizer.classes_.tolist(), _test_subjects(_ADAPTER.value))
   made = [
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
@@ -62,22 +64,18 @@ def main() -> None:
   for folder, each, row in zip(folders, made, rows, strict=True):
     export.write(folder, each, measured=row)
   if isinstance(sys.stdout, io.TextIOWrapper):
-    sys.stdout.reconfigure(errors='replace')  # a terminal without Δ still gets its table
+    sys.stdout.reconfigure(errors='replace')  # terminals without Δ
   if windows is not None:
     score, count = rows[0]['macro_f1_unexported'], rows[0]['windows']
-    print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_WINDOWS.value}.')
+    print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')
   print(compare.table(rows))
   print(*folders, sep='\n')
 
 
 def _test_subjects(adapter: str) -> list[str] | None:
-  """Whom a run was tested on. An adapter's folder names nobody."""
+  """The test subjects of a run's result file; None for an adapter's folder."""
   from har_jax import storage
 
   if not adapter.endswith('.json'):
     return None
   return storage.read(storage.place(adapter))['data']['subjects']['test']
-
-
-if __name__ == '__main__':
-  command.run(main)

@@ -1,53 +1,70 @@
-"""Leave-One-Dataset-Out: python launch/lodo.py --windows=windows --methods=full,lora,qlora --seeds=0,1,2."""
+"""Leave-One-Dataset-Out: pretrain on the sources, adapt to each target, test.
 
+har-jax lodo --windows=windows --methods=full,lora,qlora --seeds=0,1,2
+"""
+
+import dataclasses
 import itertools
-from collections.abc import Callable
+from typing import Any
 
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, processes
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
-_WINDOWS = flags.DEFINE_string(
-  'windows', 'windows', 'folder or bucket (gs://, s3://) of windows folders, made by launch/prepare.py'
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
+_TARGETS = flags.DEFINE_list('targets', None, HELP['targets'], flag_values=FLAGS)
+_SOURCES = flags.DEFINE_list(
+  'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', flag_values=FLAGS
 )
-_TARGETS = flags.DEFINE_list(
-  'targets', None, 'datasets to adapt to, one fold each; all under --windows if not given'
+_METHODS = flags.DEFINE_list(
+  'methods', ['full', 'lora', 'qlora'], 'one or more of full, probe, lora, qlora, scratch', flag_values=FLAGS
 )
-_SOURCES = flags.DEFINE_list('sources', None, 'datasets to pretrain on; all but the target if not given')
-_METHODS = flags.DEFINE_list('methods', ['full', 'lora', 'qlora'], 'of full, probe, lora, qlora, scratch')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'each draws its own split, head, adapters and order')
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)
 _OUT = flags.DEFINE_string(
-  'out', 'results/lodo', 'folder or bucket for results and checkpoints; a run found there goes on'
+  'out',
+  'runs/lodo',
+  'folder or bucket for results and checkpoints; finished runs there are skipped, unfinished ones resumed',
+  flag_values=FLAGS,
 )
-_PRETRAINED = flags.DEFINE_string(
-  'pretrained', None, 'folder or bucket of pretrainings to share with other experiments; --out if not given'
+_PRETRAINED_DIR = flags.DEFINE_string(
+  'pretrained_dir',
+  None,
+  'folder or bucket of pretrainings, shared with other experiments (default: --out)',
+  flag_values=FLAGS,
 )
 _BATCH_RUNS = flags.DEFINE_integer(
   'lodo_batch_runs',
   1,
-  'so many seeds of a method train side by side, in one program and against one frozen backbone',
+  'seeds of a method that train together, in one program with one frozen backbone',
   lower_bound=1,
+  flag_values=FLAGS,
 )
 _STAGE = flags.DEFINE_enum(
   'stage',
   'all',
   ['all', 'pretrain', 'adapt', 'personalize'],
-  "pretrain: only what the shard's runs start from; adapt: only from it; personalize: from each finished run by subject, "
-  'one adapter for each of its test subjects, side by side',
+  'pretrain: only the pretrainings; adapt: only the runs, from finished pretrainings; personalize: from each '
+  'finished subject-wise run, one adapter per test subject',
+  flag_values=FLAGS,
 )
 _PERSONAL_LABELS = flags.DEFINE_list(
-  'personal_labels', ['10'], 'windows of each activity that a subject labels, for --stage=personalize'
+  'personal_labels',
+  ['10'],
+  'for --stage=personalize: labeled windows per activity and subject',
+  flag_values=FLAGS,
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
-_experiment = command.define_experiment()
-_set_cpu_devices = command.define_cpu_devices()
-_join = command.define_processes()
-_shard = command.define_shard()
+_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_experiment = command.define_experiment(FLAGS)
+_set_cpu_devices = command.define_cpu_devices(FLAGS)
+_join = processes.define_processes(FLAGS)
+_shard = command.define_shard(FLAGS)
 
 
 def main() -> None:
-  experiment = _experiment()  # checked before anything slow is imported
+  experiment = _experiment()  # before the slow imports, so that mistakes show at once
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
@@ -64,28 +81,29 @@ def main() -> None:
     methods=tuple(_METHODS.value),
     seeds=seeds,
     sources=tuple(_SOURCES.value or ()),
-    pretrained=storage.place(_PRETRAINED.value) if _PRETRAINED.value else None,
+    pretrained_dir=storage.place(_PRETRAINED_DIR.value) if _PRETRAINED_DIR.value else None,
     shard=shard,
     batch_runs=_BATCH_RUNS.value,
   )
+  options = experiments.TrainOptions(may_train=_STAGE.value == 'all', progress=_PROGRESS.value, stop=stop)
   if _STAGE.value == 'pretrain':
-    for path, done in experiments.pretrain(study, progress=_PROGRESS.value, stop=stop):
+    options = dataclasses.replace(options, may_train=True)
+    for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():
         print(f'{path}: step {done["step"]}, {done["seconds"]:.0f} s', flush=True)
     return
   if _STAGE.value == 'personalize':
-    _personalize(study, command.whole_numbers('personal_labels', _PERSONAL_LABELS.value), stop)
+    _personalize(study, command.whole_numbers('personal_labels', _PERSONAL_LABELS.value), options)
     return
-  caveat = ' (split by window: optimistic)' if experiment.protocol.split == 'window' else ''
-  runs = experiments.run(study, may_pretrain=_STAGE.value == 'all', progress=_PROGRESS.value, stop=stop)
-  for number, (path, result) in enumerate(runs, start=1):
+  caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
+  for number, (path, result) in enumerate(experiments.run(study, options), start=1):
     test = result['test']
     figures = f'accuracy {test["accuracy"]:.3f}, macro-F1 {test["macro_f1"]:.3f}{caveat}'
     if mesh.is_main_process():
       print(f'[{number}/{len(study.runs)}] {path}: {figures}', flush=True)
 
 
-def _personalize(study, labels: tuple[int, ...], stop: Callable[[], bool]) -> None:
+def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> None:
   import statistics
 
   from har_jax.experiments.personalization import personalize
@@ -93,20 +111,16 @@ def _personalize(study, labels: tuple[int, ...], stop: Callable[[], bool]) -> No
 
   if min(labels) < 1:
     raise UserError(f'--personal_labels={min(labels)}: give 1 or more')
-  for (target, seed, method), number in itertools.product(study.runs, labels):
-    path, made = personalize(study, target, method, seed, number, progress=_PROGRESS.value, stop=stop)
+  for spec, number in itertools.product(study.runs, labels):
+    path, result = personalize(spec, number, options)
     before, after = (
-      [each[when]['macro_f1'] for each in made['by_subject'].values()] for when in ('before', 'after')
+      [each[when]['macro_f1'] for each in result['by_subject'].values()] for when in ('before', 'after')
     )
     gains = [100 * (later - first) for first, later in zip(before, after, strict=True)]
     spread = f' ± {statistics.stdev(gains):.1f}' if len(gains) > 1 else ''
     if mesh.is_main_process():
       print(
-        f'{path}: {len(gains)} subjects, macro-F1 {statistics.mean(before):.3f} before, {statistics.mean(after):.3f} after '
-        f'({statistics.mean(gains):+.1f}{spread} points, over subjects)',
+        f'{path}: {len(gains)} subjects, macro-F1 {statistics.mean(before):.3f} before, '
+        f'{statistics.mean(after):.3f} after ({statistics.mean(gains):+.1f}{spread} points, over subjects)',
         flush=True,
       )
-
-
-if __name__ == '__main__':
-  command.run(main)

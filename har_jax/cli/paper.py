@@ -1,26 +1,38 @@
-"""Every table of the paper, under two protocols: python launch/paper.py --flagfile=launch/flags/paper.flags --table=all."""
+"""Run the experiments of the paper, window-wise and subject-wise, and write its tables.
+
+har-jax paper --flagfile=launch/flags/paper.flags --windows=windows --table=all
+"""
 
 import time
 
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, processes
+from har_jax.cli.command import HELP
 
+FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(
   'table',
   ['all'],
-  'which: of 2 to 7, pretraining (its worth where labels are few), rotation (that of turned windows), or all',
+  'one or more of 2 to 7; pretraining (its gain with few labels); rotation (rotated windows); or all',
+  flag_values=FLAGS,
 )
-_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder or bucket of windows folders')
-_TARGETS = flags.DEFINE_list('targets', None, 'datasets to adapt to; all under --windows if not given')
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], 'each draws its own split, head, adapters and order')
-_OUT = flags.DEFINE_string('out', 'results/paper', 'folder or bucket; finished runs found there are reused')
-_PROGRESS = flags.DEFINE_bool('progress', True, 'show progress bars')
-_experiment = command.define_experiment()
-_set_cpu_devices = command.define_cpu_devices()
-_join = command.define_processes()
-_shard = command.define_shard()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
+_TARGETS = flags.DEFINE_list('targets', None, HELP['targets'], flag_values=FLAGS)
+_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)
+_OUT = flags.DEFINE_string(
+  'out',
+  'runs/paper',
+  'folder or bucket for runs and tables.md; finished runs there are reused',
+  flag_values=FLAGS,
+)
+_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_experiment = command.define_experiment(FLAGS)
+_set_cpu_devices = command.define_cpu_devices(FLAGS)
+_join = processes.define_processes(FLAGS)
+_shard = command.define_shard(FLAGS)
 
+# Targets of the paper.
 _PUBLISHED = ('hhar', 'motionsense', 'pamap2', 'realworld', 'ucihar')
 
 
@@ -36,25 +48,26 @@ def main() -> None:
   from har_jax.train import mesh
 
   windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
-  here = experiments.available(windows)
-  whole = paper.Paper(
+  prepared = experiments.available(windows)
+  plan = paper.Paper(
     windows=windows,
     out=out,
     experiment=experiment,
     seeds=seeds,
-    targets=tuple(_TARGETS.value or here),
+    targets=tuple(_TARGETS.value or prepared),
     tables=paper.TABLES if _TABLE.value == ['all'] else tuple(_TABLE.value),
     shard=shard,
   )
-  studies = list(whole.studies())
-  total, done, began = sum(len(study.runs) for study in studies), 0, time.monotonic()
-  missing = [name for name in _PUBLISHED if name not in here]
+  options = experiments.TrainOptions(progress=_PROGRESS.value, stop=stop)
+  studies = list(plan.studies())
+  total, done, start_s = sum(len(study.runs) for study in studies), 0, time.monotonic()
+  missing = [name for name in _PUBLISHED if name not in prepared]
   if mesh.is_main_process() and missing:
-    print(f'not at hand, so not in any table: {", ".join(missing)}', flush=True)
+    print(f'without windows, so in no table: {", ".join(missing)}', flush=True)
   for study in studies:
-    for path, result in experiments.run(study, progress=_PROGRESS.value, stop=stop):
+    for path, result in experiments.run(study, options):
       done += 1
-      minutes = (time.monotonic() - began) / 60
+      minutes = (time.monotonic() - start_s) / 60
       if mesh.is_main_process():
         print(
           f'[{done}/{total}, {minutes:.0f} min] {path}: macro-F1 {result["test"]["macro_f1"]:.3f}', flush=True
@@ -62,15 +75,11 @@ def main() -> None:
   if not mesh.is_main_process():
     return
   if shard[1] > 1:
-    print('a part of the runs is done; the same command without --lodo_shard writes the tables once all are')
+    print('this shard is done; once all are, the same command without --lodo_shard writes the tables')
     return
-  for target in whole.targets:
-    for study in whole.shown(target)[:1]:
-      pictures.write(study, target, 'lora', seeds[0])
-  found = results.find(out)
+  for target in plan.targets:
+    if (spec := plan.pictured(target)) is not None:
+      pictures.write(spec)
+  found = list(results.find(out).values())
   storage.write_text(out / 'tables.md', tables.markdown(found))
   print(out / 'tables.md')
-
-
-if __name__ == '__main__':
-  command.run(main)

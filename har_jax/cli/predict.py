@@ -1,4 +1,7 @@
-"""Tells what was done when: python launch/predict.py --recording=day.csv --adapter=my_adapter --out=day."""
+"""Predict the activities of a recording: a timeline of bouts, and minutes per activity.
+
+har-jax predict --recording=day.csv --adapter=my_adapter --out=day
+"""
 
 import dataclasses
 import importlib.util
@@ -7,48 +10,50 @@ from typing import Any
 
 from absl import flags
 
-from har_jax.cli import command, recording
+from har_jax.cli import recording
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
-_read = recording.define_recording()
-_ADAPTER = flags.DEFINE_string('adapter', None, "folder of launch/adapt.py, or a run's seed<k>.json")
-_BASE = flags.DEFINE_string('base', None, 'folder of its base, where that lies elsewhere')
+FLAGS = flags.FlagValues()
+_read = recording.define_recording(FLAGS)
+_ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
+_BASE = flags.DEFINE_string(
+  'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
+)
 _LABELS = flags.DEFINE_string(
-  'labels', None, 'CSV of start, end, activity to score the answers by; labels are heeded in no other way'
+  'labels',
+  None,
+  f'{HELP["labels"]} (default: no score; labels never change the predictions)',
+  flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
-  'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
+  'out',
+  'timeline',
+  'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg',
+  flag_values=FLAGS,
 )
 _UNKNOWN_BELOW = flags.DEFINE_float(
-  'unknown_below', 0.0, 'confidence, calibrated where the adapter is, below which the answer is unknown'
+  'unknown_below', 0.0, 'predict `unknown` where the confidence is below this', flag_values=FLAGS
 )
 _SMOOTH_S = flags.DEFINE_float(
-  'smooth_s', 10.0, 'bouts: probabilities are averaged over so many seconds; 0 for each window alone'
+  'smooth_s', 10.0, 'bouts: average probabilities over so many seconds; 0: no averaging', flag_values=FLAGS
 )
 _NOT_WORN_MIN = flags.DEFINE_float(
-  'not_worn_min', 30.0, 'a device that lies still for so many minutes is not worn; 0 for never'
+  'not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never', flag_values=FLAGS
 )
-_SHIFTS = flags.DEFINE_integer(
-  'shifts',
+_TTA_SHIFTS = flags.DEFINE_integer(
+  'tta_shifts',
   None,
-  'each window is looked at so many times, moved on by parts of a token; 4 help with people whom the adapter never saw, for four times the time; '
-  'as the adapter was made if not given',
+  f"{HELP['tta_shifts']} (default: the adapter's)",
   lower_bound=1,
+  flag_values=FLAGS,
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
+_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
 def main() -> None:
-  try:
-    _predict()
-  except KeyboardInterrupt:
-    print('interrupted; nothing was written', file=sys.stderr)
-    sys.exit(130)
-
-
-def _predict() -> None:
   if _ADAPTER.value is None:
-    raise UserError('--adapter= a folder that launch/adapt.py made')
+    raise UserError('--adapter= a folder of `har-jax adapt`')
   from har_jax import storage
   from har_jax.inference import timeline
   from har_jax.inference.recognizer import Recognizer
@@ -57,55 +62,50 @@ def _predict() -> None:
   out = storage.place(_OUT.value)
   recognizer = Recognizer.load(_ADAPTER.value, _BASE.value)
   if not hasattr(recognizer, 'adapter_'):
-    raise UserError(
-      f'--adapter={_ADAPTER.value} is a base, which knows no activity: adapt it with launch/adapt.py'
-    )
-  recognizer.set_params(tta_shifts=_SHIFTS.value or recognizer.tta_shifts)
+    raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
+  recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
   reading = _read(_LABELS.value)
-  from har_jax.data import user_recordings as recordings
+  from har_jax.data import user_recordings
 
   labeled = reading.recordings
-  # Whatever labels it has are not looked at, nor whether they are enough.
+  # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = dataclasses.replace(
     reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
   )
-  recording.warn(reading.warnings + recordings.check(reading) + timeline.warnings_for(recognizer, reading))
+  recording.warn(
+    reading.warnings + user_recordings.check(reading) + timeline.warnings_for(recognizer, reading)
+  )
   predictions = timeline.predict(recognizer, reading, progress=_PROGRESS.value)
   bouts = timeline.find_bouts(predictions, rules)
   scored = None
   if _LABELS.value is not None:
     scored = timeline.score(predictions, labeled, unknown_below=rules.unknown_below)
-  told = timeline.write(out, predictions, bouts, rules, reading, recognizer.adapter_.card, scored)
-  _tell(told)
+  _print_summary(timeline.write(out, predictions, bouts, rules, reading, recognizer.adapter_.card, scored))
   if scored is not None:
-    _tell_score(scored)
+    _print_score(scored)
   if importlib.util.find_spec('matplotlib') is None:
-    print('no timeline.svg: pip install matplotlib draws it', file=sys.stderr)
+    print('no timeline.svg: it needs matplotlib, pip install matplotlib', file=sys.stderr)
   print(out / 'summary.json')
 
 
-def _tell(told: dict[str, Any]) -> None:
+def _print_summary(summary: dict[str, Any]) -> None:
   from tabulate import tabulate
 
   rows = [
-    *told['minutes'].items(),
-    ('unknown', told['unknown_minutes']),
-    ('not worn', told['not_worn_minutes']),
-    ('no signal', told['gap_minutes']),
-    ('recorded', told['recorded_minutes']),
+    *summary['minutes'].items(),
+    ('unknown', summary['unknown_minutes']),
+    ('not worn', summary['not_worn_minutes']),
+    ('no signal', summary['gap_minutes']),
+    ('recorded', summary['recorded_minutes']),
   ]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
-  print(f'{told["bouts"]} bouts: {told["rules"]}.')
+  print(f'{summary["bouts"]} bouts: {summary["rules"]}.')
 
 
-def _tell_score(scored: Any) -> None:
+def _print_score(scored: Any) -> None:
   from tabulate import tabulate
 
   rows = [(name, *row) for name, row in zip(scored.names, scored.confusion, strict=True) if sum(row)]
-  print('Windows within one label, by what was done (rows) and what was answered:')
+  print('Confusion matrix, rows: labels, columns: predictions; windows within one label only:')
   print(tabulate(rows, headers=('', *scored.names)))
   print(f'Macro-F1 {scored.macro_f1:.3f}, accuracy {scored.accuracy:.3f}, {scored.windows} windows.')
-
-
-if __name__ == '__main__':
-  command.run(main)

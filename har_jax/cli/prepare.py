@@ -1,73 +1,85 @@
-"""Makes windows from an archive: python launch/prepare.py --archive=hapt --source='HAPT Data Set.zip'."""
+"""Cut an archive of recordings into windows.
+
+har-jax prepare --archive=hapt --archive_path='HAPT Data Set.zip' --out=windows
+"""
 
 import pathlib
 import sys
 
 from absl import flags
 
-from har_jax.cli import command
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
 from har_jax.errors import UserError
 
+FLAGS = flags.FlagValues()
 _ARCHIVE = flags.DEFINE_enum(
   'archive',
   None,
   [*ARCHIVES, 'all', 'synthetic'],
-  "which archive; all that --source's folder holds; or the made-up ones",
+  'which archive; all: every one in the folder --archive_path; synthetic: the made-up ones',
+  flag_values=FLAGS,
 )
-_SOURCE = flags.DEFINE_string('source', None, 'the zip, the extracted folder, or a folder of archives')
+_ARCHIVE_PATH = flags.DEFINE_string(
+  'archive_path', None, "the archive's zip or extracted folder, or a folder of archives", flag_values=FLAGS
+)
 _OUT = flags.DEFINE_string(
-  'out', 'windows', 'folder or bucket (gs://, s3://) for the windows, one folder per archive within'
+  'out',
+  'windows',
+  'folder or bucket (gs://, s3://) for the windows, one folder per dataset',
+  flag_values=FLAGS,
 )
 _POSITION = flags.DEFINE_string(
-  'position', None, "where the device is worn; the archive's first if not given"
+  'position', None, "where the device is worn (default: the archive's first position)", flag_values=FLAGS
 )
 _DOWNLOAD = flags.DEFINE_bool(
-  'download', False, "fetch the official archive into --source, or 'archives', first"
+  'download',
+  False,
+  'first download the official archive to --archive_path, or to archives/',
+  flag_values=FLAGS,
 )
 
 
 def main() -> None:
   from har_jax.data.prepare import prepare
 
-  for archive, source in _chosen():
-    windows = prepare(archive, source, _OUT.value, position=_POSITION.value)
+  for archive, path in _chosen():
+    windows = prepare(archive, path, _OUT.value, position=_POSITION.value)
     print(_summary(windows.meta), flush=True)
 
 
 def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
-  from har_jax.data.prepare import is_prepared, recognize
+  from har_jax.data.prepare import detect_archives, is_prepared
 
-  if _ARCHIVE.value is None:
-    raise UserError(f'which archive? --archive= one of {", ".join(ARCHIVES)}, all or synthetic')
-  if _ARCHIVE.value == 'synthetic':
+  name, path = _ARCHIVE.value, pathlib.Path(_ARCHIVE_PATH.value) if _ARCHIVE_PATH.value else None
+  if name is None:
+    raise UserError(f'--archive= one of {", ".join(ARCHIVES)}, all or synthetic')
+  if name == 'synthetic':
     return [(archive, None) for archive in ARCHIVES.values() if not archive.marker]
-  if _ARCHIVE.value != 'all':
-    archive = ARCHIVES[_ARCHIVE.value]
+  if name != 'all':
+    archive = ARCHIVES[name]
     if _DOWNLOAD.value:
       from har_jax.data.download import fetch
 
-      return [(archive, pathlib.Path(fetch(archive, pathlib.Path(_SOURCE.value or 'archives'))))]
-    if _SOURCE.value is None:
+      return [(archive, pathlib.Path(fetch(archive, path or pathlib.Path('archives'))))]
+    if path is None:
       return [(archive, None)]
-    given = pathlib.Path(_SOURCE.value)
-    held = {found.name: path for found, path in recognize(given)} if given.is_dir() else {}
-    return [(archive, held.get(archive.name, given))]
-  if _SOURCE.value is None or _DOWNLOAD.value:
-    raise UserError('--archive=all needs --source= a folder of archives, and downloads nothing')
-  found = recognize(_SOURCE.value)
-  if not found:
-    raise UserError(f'no archive in {_SOURCE.value} that we know: {", ".join(ARCHIVES)}')
+    found = {each.name: place for each, place in detect_archives(path)} if path.is_dir() else {}
+    return [(archive, found.get(name, path))]
+  if path is None or _DOWNLOAD.value:
+    raise UserError('--archive=all needs --archive_path= a folder of archives, and no --download')
+  detected = detect_archives(path)
+  if not detected:
+    raise UserError(f'--archive_path={path} holds none of the archives {", ".join(ARCHIVES)}')
   chosen: list[tuple[Archive, pathlib.Path | None]] = []
-  for archive, path in found:
-    if is_prepared(archive, path, _OUT.value, position=_POSITION.value):
+  for archive, place in detected:
+    if is_prepared(archive, place, _OUT.value, position=_POSITION.value):
       print(
         f'{archive.name}: {_OUT.value}/{archive.name} is up to date; delete it to prepare it again',
         file=sys.stderr,
       )
     else:
-      chosen.append((archive, path))
+      chosen.append((archive, place))
   return chosen
 
 
@@ -83,7 +95,3 @@ def _summary(meta: dict) -> str:
   if meta['dropped']:
     parts.append(tabulate(meta['dropped'].items(), headers=('left out', 'count')))
   return '\n\n'.join(parts) + '\n'
-
-
-if __name__ == '__main__':
-  command.run(main)

@@ -1,27 +1,32 @@
-"""A base to adapt, pretrained on archives: python launch/pretrain.py --windows=windows --sources=motionsense --out=base."""
+"""Pretrain a base on prepared windows, for adaptation.
 
-from typing import Any
+har-jax pretrain --flagfile=launch/flags/base.flags --windows=windows --sources=motionsense --out=runs/base
+"""
 
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, processes
+from har_jax.cli.command import HELP
+from har_jax.errors import UserError
 
-_WINDOWS = flags.DEFINE_string(
-  'windows', 'windows', 'folder or bucket of windows folders, made by launch/prepare.py'
-)
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
 _SOURCES = flags.DEFINE_list(
-  'sources',
-  None,
-  'datasets to pretrain on; all under --windows if not given (UCI HAR and HAPT are the same people)',
+  'sources', None, f'{HELP["sources"]} (default: all under --windows)', flag_values=FLAGS
 )
-_OUT = flags.DEFINE_string('out', 'base', 'folder for the base; a pretraining found there goes on')
+_OUT = flags.DEFINE_string(
+  'out', 'runs/base', 'folder for the base; an unfinished pretraining there is resumed', flag_values=FLAGS
+)
 _FOUR_BITS = flags.DEFINE_bool(
-  'four_bits', False, 'round the matrices of its blocks to four bits, for a file of a seventh the size'
+  'four_bits',
+  False,
+  'store the matrices of the encoder blocks in NF4, in a seventh of the bytes',
+  flag_values=FLAGS,
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, 'show a progress bar')
-_experiment = command.define_experiment()
-_set_cpu_devices = command.define_cpu_devices()
-_join = command.define_processes()
+_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_experiment = command.define_experiment(FLAGS)
+_set_cpu_devices = command.define_cpu_devices(FLAGS)
+_join = processes.define_processes(FLAGS)
 
 
 def main() -> None:
@@ -30,36 +35,30 @@ def main() -> None:
   stop = _join()
   from har_jax import experiments, files, storage
   from har_jax.data import windows as store
-  from har_jax.errors import UserError
+  from har_jax.experiments import stages as staging
   from har_jax.train import mesh
 
   windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
-  here = experiments.available(windows)
-  sources = _SOURCES.value or here
-  if unknown := sorted(set(sources).difference(here)):
-    raise UserError(f'no windows of {", ".join(unknown)} under {windows}; there are {", ".join(here)}')
-  done = out / 'pretrain' / 'pretrained.json'
-  title = f'pretraining on {", ".join(sources)}'
-  how: dict[str, Any] = {'progress': _PROGRESS.value, 'stop': stop}
-  whole = experiments.pretrain_mae(done, experiment, windows, sources, title=title, **how)
+  prepared = experiments.available(windows)
+  sources = _SOURCES.value or prepared
+  if unknown := sorted(set(sources).difference(prepared)):
+    raise UserError(f'no windows of {", ".join(unknown)} under {windows}; there are {", ".join(prepared)}')
+  names = ', '.join(sources)
+  stages = [
+    staging.masked_pretraining(out / 'pretrain', experiment, windows, sources, f'pretraining on {names}')
+  ]
   if experiment.protocol.supervised_pretraining_steps:
-    before, done = done, out / 'labeled' / 'pretrained.json'
-    title = f'activities of {", ".join(sources)}'
-    experiments.pretrain_supervised(
-      done, before, whole, experiment, windows, sources, seed=0, title=title, **how
-    )
+    title = f'activities of {names}'
+    stages.append(staging.supervised_pretraining(out / 'supervised', experiment, windows, sources, title))
+  staging.run_stages(stages, experiments.TrainOptions(progress=_PROGRESS.value, stop=stop))
   if not mesh.is_main_process():
     return
-  base = files.load_base(done.parent)
+  base = files.load_base(stages[-1].folder)
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
-  told = base.card['pretraining']
+  pretraining = base.card['pretraining']
   measured = ', '.join(
     f'{name.replace("_f1", "-F1").replace("_", " ")} {value:.3f}'
-    for name, value in told.items()
+    for name, value in pretraining.items()
     if name.startswith('validation_')
   )
-  print(f'{out / "base.json"}: step {told["steps"]}, {measured}')
-
-
-if __name__ == '__main__':
-  command.run(main)
+  print(f'{out / "base.json"}: step {pretraining["steps"]}, {measured}')

@@ -1,4 +1,4 @@
-"""Flags that say how a user's own recording is to be read, for the scripts that read one."""
+"""Flags that say how to read a user's own recording."""
 
 import sys
 from collections.abc import Callable
@@ -8,45 +8,55 @@ from absl import flags
 
 from har_jax.errors import UserError
 
-flags.disclaim_key_flags()  # they belong to the script that asks for them, and to its --help
 
+def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
+  """Defines --recording and the flags around it; returns a function that reads it.
 
-def define_recording() -> Callable[..., Any]:
-  """Defines --recording and what it may need; returns what reads it, given a path of labels or None, and says aloud how.
-
-  What was guessed goes to stdout, what is to be looked at to stderr.
+  That function takes the path of the labels, or None, and prints what was inferred: columns, units, clock.
   """
   recording = flags.DEFINE_string(
     'recording',
     None,
-    'CSV or Parquet file, or a folder of them: time, acceleration with gravity, rotation if there is',
+    'CSV or Parquet file, or a folder of them: time, acceleration with gravity, angular velocity if measured',
+    flag_values=values,
   )
   columns = flags.DEFINE_list(
-    'columns', [], 'ours=theirs, where names are not guessed: time, ax, ay, az, gx, gy, gz, label'
+    'columns',
+    [],
+    'names of columns that are not inferred, as role=column; roles: time, ax, ay, az, gx, gy, gz, label',
+    flag_values=values,
   )
-  acc_unit = flags.DEFINE_string('acc_unit', 'auto', 'of acceleration: auto, m/s2, g or mg')
-  gyro_unit = flags.DEFINE_string('gyro_unit', 'auto', 'of rotation: auto, rad/s or deg/s')
-  time_unit = flags.DEFINE_string('time_unit', 'auto', 'of time: auto, s, ms, us, ns or iso')
-  rate_hz = flags.DEFINE_float('rate_hz', None, 'of rows without a time')
+  acc_unit = flags.DEFINE_string(
+    'acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg', flag_values=values
+  )
+  gyro_unit = flags.DEFINE_string(
+    'gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s', flag_values=values
+  )
+  time_unit = flags.DEFINE_string(
+    'time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso', flag_values=values
+  )
+  rate_hz = flags.DEFINE_float(
+    'rate_hz', None, 'sampling rate of a recording without a time column', flag_values=values
+  )
 
   def read(labels: str | None = None) -> Any:
     if recording.value is None:
       raise UserError('--recording= a CSV or Parquet file, or a folder of them')
     pairs = [entry.partition('=') for entry in columns.value]
     if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
-      raise UserError(f'--columns={wrong[0]}: give ours=theirs, such as time=timestamp,ax=acc_1')
-    from har_jax.data import user_recordings  # pandas takes a second: not for --help
+      raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
+    from har_jax.data import user_recordings  # imports pandas
 
     reading = user_recordings.read(
       recording.value,
       labels=labels,
-      columns={ours.strip(): theirs for ours, _, theirs in pairs},
+      columns={role.strip(): column for role, _, column in pairs},
       acc_unit=acc_unit.value,
       gyro_unit=gyro_unit.value,
       time_unit=time_unit.value,
       rate_hz=rate_hz.value,
     )
-    print('Guessed, unless you say otherwise:')
+    print('Inferred from the recording; flags override it:')
     for note in reading.notes:
       print(f'  {note}')
     sys.stdout.flush()
@@ -56,6 +66,6 @@ def define_recording() -> Callable[..., Any]:
 
 
 def warn(sentences: list[str]) -> None:
-  """What a user should look at."""
+  """Warnings about a recording, on stderr."""
   for sentence in sentences:
     print(f'warning: {sentence}', file=sys.stderr, flush=True)

@@ -1,20 +1,32 @@
-"""Result files into tables, and with --html into a page: python launch/report.py --results=results/lodo --html."""
+"""Turn result files into tables and, with --html, a page with figures.
+
+har-jax report --results=runs/lodo --html
+"""
 
 import io
 import sys
 
 from absl import flags
 
-from har_jax.cli import command
-
+FLAGS = flags.FlagValues()
 _RESULTS = flags.DEFINE_string(
-  'results', 'results/lodo', 'folder or bucket of results, made by launch/lodo.py'
+  'results',
+  'runs/lodo',
+  'folder or bucket with result files, as `har-jax lodo` or `har-jax paper` wrote them',
+  flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
-  'out', None, 'folder for tables.md and report.html; that of the results if not given'
+  'out',
+  None,
+  'folder or bucket for tables.md, report.html and headline.svg (default: --results)',
+  flag_values=FLAGS,
 )
-_PUBLISHED = flags.DEFINE_bool('published', True, "show the paper's figures beside ours")
-_HTML = flags.DEFINE_bool('html', False, 'write report.html too: tables and pictures in one page')
+_PUBLISHED = flags.DEFINE_bool(
+  'published', True, 'show the published results of the paper next to these', flag_values=FLAGS
+)
+_HTML = flags.DEFINE_bool(
+  'html', False, 'also write report.html: tables and figures on one page', flag_values=FLAGS
+)
 
 
 def main() -> None:
@@ -38,12 +50,8 @@ def main() -> None:
     storage.write_text(out / 'report.html', html)
     storage.write_text(out / 'headline.svg', page.headline(found))
   if isinstance(sys.stdout, io.TextIOWrapper):
-    sys.stdout.reconfigure(errors='replace')  # a terminal without ± still gets its table
+    sys.stdout.reconfigure(errors='replace')  # terminals without ±
   print(tables.terminal(families.without_sweeps(found), beside=_PUBLISHED.value))
   print(out / 'tables.md')
   if _HTML.value:
     print(out / 'report.html')
-
-
-if __name__ == '__main__':
-  command.run(main)

@@ -1,0 +1,47 @@
+"""The command line: `har-jax <command> --flag=value`."""
+
+import importlib
+import sys
+import types
+from collections.abc import Sequence
+
+from har_jax.cli import command
+
+COMMANDS = (
+  'prepare',
+  'pretrain',
+  'lodo',
+  'paper',
+  'report',
+  'adapt',
+  'predict',
+  'export',
+  'bench',
+  'bench_nf4',
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
+  name, *rest = (sys.argv[1:] if arguments is None else arguments) or ['--help']
+  if name in ('--help', '-h'):
+    print(_overview())
+    return 0
+  if name not in COMMANDS:
+    print(f'error: unknown command {name!r}; one of {", ".join(COMMANDS)}', file=sys.stderr)
+    return 1
+  return command.run(load(name), rest)
+
+
+def load(name: str) -> types.ModuleType:
+  """A command's module: its `FLAGS`, its `main`, and its docstring for --help."""
+  return importlib.import_module(f'har_jax.cli.{name}')
+
+
+def _overview() -> str:
+  lines = [f'  {name:<10} {(load(name).__doc__ or "").splitlines()[0]}' for name in COMMANDS]
+  return '\n'.join(['har-jax <command> --flag=value; har-jax <command> --help lists the flags.', '', *lines])
+
+
+if __name__ == '__main__':
+  sys.exit(main())

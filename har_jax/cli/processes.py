@@ -1,0 +1,74 @@
+"""One run by several processes, and the end of a run by SIGTERM."""
+
+import itertools
+import signal
+from collections.abc import Callable
+
+from absl import flags
+
+from har_jax.errors import UserError
+
+# Seconds that an ending process waits for the others. They end within a moment, or wait for one that failed
+# and end only after this. JAX's default of 300 s would hold all machines for as long.
+_SHUTDOWN_S = 20
+
+
+def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool]]:
+  """Defines the flags of a distributed run; returns a function that joins it, before JAX is used.
+
+  That function returns `stop`: whether SIGTERM has reached any process. A run calls it after each step,
+  equally often in each process; it turns True at the same step in all. The signal itself no longer ends a process.
+  """
+  coordinator = flags.DEFINE_string(
+    'coordinator', None, 'distributed run: host:port of process 0', flag_values=values
+  )
+  processes = flags.DEFINE_integer(
+    'processes', None, 'distributed run: number of processes', lower_bound=1, flag_values=values
+  )
+  process = flags.DEFINE_integer(
+    'process', None, 'distributed run: number of this process, from 0', lower_bound=0, flag_values=values
+  )
+  distributed = flags.DEFINE_bool(
+    'distributed',
+    False,
+    'distributed run whose processes the cluster lists (Slurm, TPU pods, GKE)',
+    flag_values=values,
+  )
+
+  def join() -> Callable[[], bool]:
+    address, count, index = coordinator.value, processes.value, process.value
+    is_single = (address, count, index) == (None, None, None)
+    if distributed.value:
+      if not is_single:
+        raise UserError(
+          '--distributed needs none of --coordinator, --processes, --process: the cluster lists them'
+        )
+    elif is_single:
+      return _sigterm_flag()
+    elif address is None or count is None or index is None:
+      raise UserError('--coordinator, --processes and --process belong together; give all three or none')
+    elif index >= count:
+      raise UserError(f'--process={index} of {count} processes; give 0 to {count - 1}')
+    elif not address.rpartition(':')[2].isdigit():
+      raise UserError(f'--coordinator={address}; give host:port, such as 10.0.0.1:8476')
+    import jax
+    from jax.experimental import multihost_utils
+
+    try:
+      jax.distributed.initialize(
+        address, num_processes=count, process_id=index, shutdown_timeout_seconds=_SHUTDOWN_S
+      )
+    except (RuntimeError, ValueError) as error:
+      raise UserError(f'the processes could not be joined: {error}') from error
+    # Counts over all runs: with a run's own steps, a sync point agreed on near its end would never come.
+    calls = itertools.count(1)
+    return lambda: multihost_utils.reached_preemption_sync_point(next(calls))
+
+  return join
+
+
+def _sigterm_flag() -> Callable[[], bool]:
+  """Handles SIGTERM from now on; returns whether it has come."""
+  received: list[int] = []
+  signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+  return lambda: bool(received)

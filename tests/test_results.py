@@ -166,7 +166,7 @@ def test_windows_in_a_bucket_come_to_the_disk_once_and_again_when_they_changed(
   bucket: Place, tmp_path: pathlib.Path
 ):
   windows = storage.place('gs://bucket/windows')
-  with pytest.raises(UserError, match='no windows under gs://bucket/windows; make some'):
+  with pytest.raises(UserError, match='gs://bucket/windows'):
     store.local(windows)
   store.save(_windows(1.0), windows / 'alpha')
   assert store.read_meta(windows / 'alpha')['archive'] == 'alpha'
@@ -181,7 +181,7 @@ def test_windows_in_a_bucket_come_to_the_disk_once_and_again_when_they_changed(
   np.testing.assert_array_equal(store.load(again / 'alpha').signals, _windows(2.0).signals)
   assert store.local(tmp_path) == tmp_path
   storage.write(bucket / 'alpha' / 'other.json', {})
-  with pytest.raises(UserError, match='exists and holds no windows'):
+  with pytest.raises(UserError, match='exists and is not a windows folder'):
     store.save(_windows(1.0), bucket / 'alpha')
 
 

@@ -1,4 +1,4 @@
-"""Windows of several parts, to be learned from side by side.   w windows."""
+"""Training sets with equal parts of each class, or of each data source.   w windows."""
 
 from collections.abc import Sequence
 
@@ -6,27 +6,30 @@ import numpy as np
 
 from har_jax.data.batches import Batch
 
-EACH = 600  # windows of a class: about as many as the steps of a run draw, and few beside an archive's
-AGAIN = 20  # times that one window is given, at most: a handful of windows shall not stand for a class
+WINDOWS_PER_CLASS = 600  # about as many as a run has steps, and few next to an archive's windows
+MAX_REPEATS = 20  # a handful of windows must not stand for a class
 
 
-def balanced(windows: Batch, *, seed: int) -> Batch:
-  """`EACH` windows of every class among them, drawn at random; a class with fewer gives them again, `AGAIN` times at most."""
+def balance_classes(windows: Batch, *, seed: int) -> Batch:
+  """`WINDOWS_PER_CLASS` windows of each class, drawn at random.
+
+  A class with fewer windows repeats them, each at most `MAX_REPEATS` times.
+  """
   rng = np.random.default_rng(seed)
   chosen = [np.empty(0, int)]
-  for each in np.unique(windows['label']):
-    of_class = rng.permutation(np.flatnonzero(windows['label'] == each))
-    chosen.append(np.resize(of_class, min(EACH, AGAIN * len(of_class))))
-  places = np.concatenate(chosen)
-  return {name: values[places] for name, values in windows.items()}
+  for label in np.unique(windows['label']):
+    class_indices = rng.permutation(np.flatnonzero(windows['label'] == label))
+    chosen.append(np.resize(class_indices, min(WINDOWS_PER_CLASS, MAX_REPEATS * len(class_indices))))
+  indices = np.concatenate(chosen)
+  return {name: values[indices] for name, values in windows.items()}
 
 
-def joined(parts: Sequence[Batch]) -> Batch:
-  """All parts, each given again and again up to the length of the longest: a step draws from each alike. Empty ones are left out."""
+def concatenate_equally(parts: Sequence[Batch]) -> Batch:
+  """All parts in one batch, each repeated up to the length of the longest; drops empty parts."""
   parts = [part for part in parts if len(part['label'])]
   longest = max(len(part['label']) for part in parts)
-  places = [np.resize(np.arange(len(part['label'])), longest) for part in parts]
+  part_indices = [np.resize(np.arange(len(part['label'])), longest) for part in parts]
   return {
-    name: np.concatenate([part[name][at] for part, at in zip(parts, places, strict=True)])
+    name: np.concatenate([part[name][indices] for part, indices in zip(parts, part_indices, strict=True)])
     for name in parts[0]
   }

@@ -1,4 +1,4 @@
-"""From an archive to a folder of windows, and which archives a folder holds."""
+"""Turns an archive into a folder of windows, and detects the archives in a folder."""
 
 import collections
 import contextlib
@@ -18,9 +18,9 @@ from har_jax.data.resample import resample
 from har_jax.data.source import UNREADABLE, Source
 from har_jax.errors import UserError
 
-_DEPTH = 3  # folders below the one given in which archives are looked for
-_INNER_ZIPS = 8  # zips within a zip that are opened to recognize it; each may be hundreds of megabytes
-_FILES = 2000  # of an extracted folder that are looked at to recognize it
+_MAX_DEPTH = 3  # levels of subfolders to search for archives
+_MAX_INNER_ZIPS = 8  # zips within a zip to open; each may be hundreds of megabytes
+_MAX_FILES = 2000  # files of an extracted folder to look at
 
 
 def prepare(
@@ -31,10 +31,10 @@ def prepare(
   position: str | None = None,
   progress: bool = True,
 ) -> store.Windows:
-  """Reads an archive, brings it to 50 Hz, cuts windows, saves them to `<out>/<archive's name>/`.
+  """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
 
-  `position` is one of the archive's; its first where not given. `source_path` is None for made-up ones.
-  All windows are held in memory, twice at the end.
+  `position` is one of the archive's; by default its first. `source_path` is None for synthetic archives.
+  Holds all windows in memory, at the end twice.
   Raises UserError: an unknown position, another archive, a damaged file, no window, no space.
   """
   position = position or archive.positions[0]
@@ -42,14 +42,14 @@ def prepare(
     raise UserError(f'{archive.name} has no position {position!r}; one of {", ".join(archive.positions)}')
   source = None if source_path is None else Source(source_path)
   if source is None and archive.marker:
-    raise UserError(f'{archive.name} needs its archive: give the zip or the extracted folder, or download it')
+    raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
   if source is not None and archive.marker and not source.find(archive.marker):
-    raise UserError(f'{source.path} holds no {archive.marker}: is it {archive.title}, whole?')
+    raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
   dropped: collections.Counter = collections.Counter()
   cut: list[store.Window] = []
-  recordings = archive.read(source, position, dropped)  # type: ignore[arg-type]  # made-up archives open nothing
+  recordings = archive.read(source, position, dropped)  # type: ignore[arg-type]  # None: synthetic
   number = -1
-  for number, recording in enumerate(_shown(recordings, archive.name) if progress else recordings):
+  for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
     cut += store.cut(recording, resample(recording, dropped), dropped, number=number)
   windows = store.gather(
     cut,
@@ -72,42 +72,41 @@ def prepare(
 def is_prepared(
   archive: Archive, source_path: str | pathlib.Path, out: str | pathlib.Path, *, position: str | None = None
 ) -> bool:
-  """Whether `out` holds this archive's windows of this position and source, by this version of the code."""
+  """Whether `out` has this archive's windows, of this position and source, by this version of the code."""
   try:
     meta = store.read_meta(storage.place(str(out)) / archive.name)
   except UserError:
     return False
-  same = meta.get('code_version') == __version__ and meta.get('position') == (
-    position or archive.positions[0]
-  )
-  return same and meta.get('checksum') == Source(source_path).checksum()
+  if meta.get('code_version') != __version__ or meta.get('position') != (position or archive.positions[0]):
+    return False
+  return meta.get('checksum') == Source(source_path).checksum()
 
 
-def recognize(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
-  """The archives in a folder, as zips or extracted, up to three folders down; each once, zips before folders.
+def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
+  """The archives in a folder, zipped or extracted, up to three levels down; each once, a zip before a folder.
 
-  Only lists: of a zip its directory. What is none of ours is passed over, an unreadable zip with a warning.
+  Reads names only, no contents. Skips other files; warns of an unreadable zip.
   """
-  places = list(_places(pathlib.Path(folder), _DEPTH, set()))
+  candidates = list(_candidates(pathlib.Path(folder), _MAX_DEPTH, set()))
   found: dict[str, tuple[Archive, pathlib.Path]] = {}
-  for path in places:
-    if path.is_file() and (archive := _of_zip(path)) is not None:
+  for path in candidates:
+    if path.is_file() and (archive := _detect_in_zip(path)) is not None:
       found.setdefault(archive.name, (archive, path))
-  for path in places:
+  for path in candidates:
     for archive in ARCHIVES.values():
-      if archive.name not in found and archive.marker and path.is_dir() and _holds(path, archive.marker):
+      if archive.name not in found and archive.marker and path.is_dir() and _has_marker(path, archive.marker):
         found[archive.name] = archive, path
   return [found[name] for name in ARCHIVES if name in found]
 
 
-def _shown(recordings: Iterator[Recording], name: str) -> Iterator[Recording]:
+def _with_progress(recordings: Iterator[Recording], name: str) -> Iterator[Recording]:
   import tqdm
 
   yield from tqdm.tqdm(recordings, desc=name, unit=' recordings', mininterval=0.5)
 
 
-def _places(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:
-  """Folders and zips, each once, however links lead to it."""
+def _candidates(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:
+  """Folders and zips; each once, even if links lead to it."""
   real = path.resolve()
   if real in seen:
     return
@@ -121,17 +120,17 @@ def _places(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator
       for child in sorted(path.iterdir()):
         # Files lie one deeper than the folders that hold them.
         if child.suffix == '.zip' or (depth > 0 and child.is_dir()):
-          yield from _places(child, depth - 1, seen)
+          yield from _candidates(child, depth - 1, seen)
 
 
-def _holds(folder: pathlib.Path, marker: str) -> bool:
-  """Whether a file matches the marker where the marker's first component lies right in this folder."""
+def _has_marker(folder: pathlib.Path, marker: str) -> bool:
+  """Whether a file matches the marker, relative to this folder."""
   top_pattern, *below = marker.split('/')
   with contextlib.suppress(OSError):
     for top in folder.glob(top_pattern):
       if not below:
         return True
-      for file in itertools.islice(top.rglob('*'), _FILES):
+      for file in itertools.islice(top.rglob('*'), _MAX_FILES):
         name = file.relative_to(folder).as_posix()
         names = [name]
         if file.suffix == '.zip' and file.is_file():
@@ -142,23 +141,23 @@ def _holds(folder: pathlib.Path, marker: str) -> bool:
   return False
 
 
-def _of_zip(path: pathlib.Path) -> Archive | None:
+def _detect_in_zip(path: pathlib.Path) -> Archive | None:
   try:
     with zipfile.ZipFile(path) as outer:
       names = outer.namelist()
-      archive = _of_names(names)
+      archive = _detect_in_names(names)
       inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
-      for name in itertools.islice(inner_zips, _INNER_ZIPS):
+      for name in itertools.islice(inner_zips, _MAX_INNER_ZIPS):
         if archive is None:
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
-            archive = _of_names([f'{name}/{entry}' for entry in inner.namelist()])
+            archive = _detect_in_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive
   except UNREADABLE as error:
-    logging.getLogger(__name__).warning('%s passed over: %s', path, error)
+    logging.getLogger(__name__).warning('%s skipped: %s', path, error)
     return None
 
 
-def _of_names(names: list[str]) -> Archive | None:
+def _detect_in_names(names: list[str]) -> Archive | None:
   rooted = [f'/{name}' for name in names]
   for archive in ARCHIVES.values():
     if archive.marker and fnmatch.filter(rooted, f'*/{archive.marker}'):

@@ -1,4 +1,4 @@
-"""What an archive's reader yields: recordings in physical units, at their own rate, and the words for activities.
+"""Recordings in physical units, as readers of archives yield them, and the names of activities.
 
 n samples.
 """
@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from har_jax.config import WINDOW_SAMPLES
 
-# The project's activities. A reader maps its archive's own labels onto these words and no others.
-# The first nine are the paper's label union; a stair of unknown direction has a word of its own.
+# Readers map an archive's labels to these names. The first nine are the paper's label union; stairs of
+# unknown direction are a separate class.
 LOCOMOTION = (
   'walking',
   'running',
@@ -24,7 +24,7 @@ LOCOMOTION = (
   'jumping',
   'stairs',
 )
-# Activities that few archives know: they serve pretraining, and a target only where asked for.
+# Activities of few archives: used in pretraining, and for a target only with --classes=all.
 OTHER = (
   'stand_to_sit',
   'sit_to_stand',
@@ -67,17 +67,17 @@ ACTIVITIES = LOCOMOTION + OTHER
 
 STANDARD_GRAVITY_M_S2 = 9.80665
 
-# What every archive is brought to: 2.56 s at 50 Hz, each window sharing half with the next (UCI HAR's own choice).
+# Windows of 2.56 s at 50 Hz that overlap by half, as in UCI HAR.
 RATE_HZ = 50
 STEP_SAMPLES = WINDOW_SAMPLES // 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Samples:
-  """One triaxial sensor's samples, each with its own time.
+  """Timed samples of one triaxial sensor.
 
-  `time_s` never falls (readers sort) and shares its origin with the recording's other sensor and spans.
-  Rows lost to the radio are absent, not NaN.
+  `time_s` never decreases (readers sort) and shares its origin with the recording's other sensor and spans.
+  Lost rows are absent, not NaN.
   """
 
   time_s: Float[np.ndarray, 'n']
@@ -86,7 +86,7 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-  """One activity, from `start_s` up to but without `stop_s`."""
+  """One activity in [start_s, stop_s)."""
 
   start_s: float
   stop_s: float
@@ -95,9 +95,9 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-  """One subject, one device position, one continuous run.
+  """One subject, one device position, one continuous session.
 
-  `acc` is the accelerometer in m/s² with gravity, `gyro` the gyroscope in rad/s, each at its own rate and clock ticks.
+  `acc` is the accelerometer in m/s² with gravity, `gyro` the gyroscope in rad/s; their rates may differ.
   """
 
   subject: str
@@ -108,5 +108,5 @@ class Recording:
 
 
 def regular(values: Float[np.ndarray, 'n 3'], rate_hz: float) -> Samples:
-  """Samples whose clock ticks evenly from zero."""
+  """Evenly spaced samples from time 0."""
   return Samples(np.arange(len(values)) / rate_hz, np.asarray(values, np.float32))

@@ -1,4 +1,4 @@
-"""An archive on disk: a zip, zips within it, or an extracted folder; read in place, nothing extracted.
+"""An archive on disk: a zip, zips within it, or an extracted folder; read in place, without extracting.
 
 n rows, c columns.
 """
@@ -19,16 +19,15 @@ from jaxtyping import Shaped
 
 from har_jax.errors import UserError
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError)  # what a damaged or truncated zip raises
-# And one with odd compression or a password, when opened.
-UNREADABLE = (*_DAMAGE, NotImplementedError, RuntimeError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError)  # a damaged or truncated zip
+UNREADABLE = (*_DAMAGE, NotImplementedError, RuntimeError)  # or one with unknown compression or a password
 
 
 class Source:
-  """The files of one archive under names joined by '/', whatever holds them.
+  """The files of one archive, under names joined by '/'.
 
-  A zip inside is a folder here: 'data/acc_walking_csv.zip/acc_walking_waist.csv'.
-  Nothing is written to disk, so an entry's name can lead nowhere.
+  A zip inside counts as a folder: 'data/acc_walking_csv.zip/acc_walking_waist.csv'.
+  Nothing is written to disk, so an entry's name cannot lead outside.
 
   Raises UserError: no such file, not a zip, a truncated zip.
   """
@@ -37,13 +36,10 @@ class Source:
     self.path = pathlib.Path(path)
     if not self.path.exists():
       raise UserError(f'no archive at {self.path}: give a zip or the folder it was extracted to')
-    self._inner: tuple[str, zipfile.ZipFile] | None = (
-      None  # the inner zip in use; one at a time bounds memory
-    )
+    # The inner zip in use; one at a time bounds memory.
+    self._inner: tuple[str, zipfile.ZipFile] | None = None
     self._outer: zipfile.ZipFile | None = None
-    self._zips: set[str] = (
-      set()
-    )  # a folder may be called 'a.zip' too: only what is listed here is opened as a zip
+    self._zips: set[str] = set()  # inner zips; a folder may be named 'a.zip', too
     self._names: list[str] | None = None
     self._known: set[str] = set()
     if self.path.is_file():
@@ -57,16 +53,16 @@ class Source:
 
   @property
   def names(self) -> list[str]:
-    """Every file, sorted; macOS resource forks left out."""
+    """Every file, sorted, without macOS resource forks."""
     return self._list_once()
 
   def find(self, pattern: str) -> list[str]:
-    """Names whose last components match a glob pattern, at any depth, in sorted order."""
+    """The names whose last components match a glob pattern, at any depth, sorted."""
     return [name for name in self.names if fnmatch.fnmatchcase(f'/{name}', f'*/{pattern}')]
 
   @contextlib.contextmanager
   def open(self, name: str) -> Iterator[IO[bytes]]:
-    """A file's bytes. Raises UserError where there is no such file or the zip is damaged."""
+    """A file's bytes. Raises UserError: no such file, a damaged zip."""
     self._list_once()
     if name not in self._known:
       raise UserError(
@@ -76,7 +72,7 @@ class Source:
       yield file
 
   def checksum(self) -> str:
-    """SHA-256 of the zip; of names and sizes for a folder, marked as such."""
+    """SHA-256 of the zip; for a folder, of its names and sizes, with another prefix."""
     if self._outer is None:
       digest = hashlib.sha256()
       for name in self.names:
@@ -88,17 +84,17 @@ class Source:
 
   @contextlib.contextmanager
   def _open(self, name: str) -> Iterator[IO[bytes]]:
-    holder, inner = self._holder(name)
-    complaint = f'{self.path}: {name} cannot be read; is the download complete?'
+    zipped, inner = self._innermost_zip(name)
+    message = f'{self.path}: {name} cannot be read; is the download complete?'
     try:
-      file = open(self.path / name, 'rb') if holder is None else holder.open(inner)  # noqa: SIM115
+      file = open(self.path / name, 'rb') if zipped is None else zipped.open(inner)  # noqa: SIM115
     except UNREADABLE as error:
-      raise UserError(f'{complaint} ({error})') from error
+      raise UserError(f'{message} ({error})') from error
     try:
       with file:
         yield file
     except _DAMAGE as error:
-      raise UserError(f'{complaint} ({error})') from error
+      raise UserError(f'{message} ({error})') from error
 
   def _list_once(self) -> list[str]:
     if self._names is None:
@@ -113,22 +109,22 @@ class Source:
       plain = [file.relative_to(self.path).as_posix() for file in self.path.rglob('*') if file.is_file()]
     for name in plain:
       if name.endswith('.zip') and not _is_resource_fork(name):
-        yield from self._list_inner(name)
+        yield from self._list_zip(name)
       else:
         yield name
 
-  def _list_inner(self, name: str) -> Iterator[str]:
+  def _list_zip(self, name: str) -> Iterator[str]:
     self._zips.add(name)
-    holder, _ = self._holder(f'{name}/')
-    assert holder is not None
-    for entry in holder.infolist():
+    zipped, _ = self._innermost_zip(f'{name}/')
+    assert zipped is not None
+    for entry in zipped.infolist():
       if entry.filename.endswith('.zip') and not _is_resource_fork(entry.filename):
-        yield from self._list_inner(f'{name}/{entry.filename}')
+        yield from self._list_zip(f'{name}/{entry.filename}')
       elif not entry.is_dir():
         yield f'{name}/{entry.filename}'
 
-  def _holder(self, name: str) -> tuple[zipfile.ZipFile | None, str]:
-    """The innermost zip that holds a name and the name in it; no zip for a plain file of a folder."""
+  def _innermost_zip(self, name: str) -> tuple[zipfile.ZipFile | None, str]:
+    """The innermost zip around a file, and the file's name there; None for a plain file of a folder."""
     zip_name = max(self._zips_above(name), key=len, default=None)
     if zip_name is None:
       return self._outer, name
@@ -139,16 +135,16 @@ class Source:
         self._inner = zip_name, zipfile.ZipFile(content)
       except UNREADABLE as error:
         raise UserError(
-          f'{self.path}: {zip_name} inside is no zip, or a truncated one: download it again'
+          f'{self.path}: {zip_name} inside is not a zip, or a truncated one: download it again'
         ) from error
     return self._inner[1], name[len(zip_name) + 1 :]
 
   def _zips_above(self, name: str) -> Iterator[str]:
-    cut = name.find('.zip/')
-    while cut >= 0:
-      if name[: cut + 4] in self._zips:
-        yield name[: cut + 4]
-      cut = name.find('.zip/', cut + 1)
+    at = name.find('.zip/')
+    while at >= 0:
+      if name[: at + 4] in self._zips:
+        yield name[: at + 4]
+      at = name.find('.zip/', at + 1)
 
 
 def read_rows(
@@ -160,37 +156,36 @@ def read_rows(
   dtype: np.dtype | type = np.float64,
   comments: str | None = None,
 ) -> Shaped[np.ndarray, '...']:
-  """The rows of a text file: [n, c] numbers, or [n] records where `dtype` has fields.
+  """The rows of a text file: [n, c] numbers, or [n] records if `dtype` has fields. 'nan' becomes NaN.
 
-  `columns` is how many each line holds, or, for a file with a header line, the names of those to take.
-  'nan' stays NaN.
-  Raises UserError: no such file, no such column, a line of another length, a word for a number, no row.
+  `columns`: how many each line has; or, for a file with a header line, the names of those to read.
+  Raises UserError: no such file, no such column, a line of another length, text for a number, no row.
   """
   with source.open(name) as file:
     text = io.StringIO(file.read().decode('utf-8-sig', 'replace'))
-  wanted: list[int] | None = None
+  selected: list[int] | None = None
   if not isinstance(columns, int):
     header = [word.strip() for word in text.readline().split(delimiter)]
     if missing := [column for column in columns if column not in header]:
       raise UserError(f'{source.path}: {name} has no column {", ".join(missing)}; it has {", ".join(header)}')
-    wanted = [header.index(column) for column in columns]
+    selected = [header.index(column) for column in columns]
   records = np.dtype(dtype).names or ()
   try:
     with warnings.catch_warnings():
-      warnings.simplefilter('ignore', UserWarning)  # of an empty file, refused below
+      warnings.simplefilter('ignore', UserWarning)  # of an empty file, an error below
       rows = np.loadtxt(
         text,
         dtype=dtype,
         delimiter=delimiter,
         comments=comments,
-        usecols=wanted,
+        usecols=selected,
         ndmin=1 if records else 2,
       )
   except (ValueError, OverflowError) as error:
-    reason = str(error).split(';')[0]  # what follows advises on numpy's own arguments
+    reason = str(error).split(';')[0]  # the rest is about numpy's arguments
     raise UserError(f'{source.path}: {name} is not a table of numbers: {reason}') from error
   if not len(rows):
-    raise UserError(f'{source.path}: {name} holds no row of numbers')
+    raise UserError(f'{source.path}: {name} has no rows')
   if isinstance(columns, int) and not records and rows.shape[1] != columns:
     raise UserError(f'{source.path}: {name} has {rows.shape[1]} columns where {columns} are expected')
   return rows

@@ -1,4 +1,4 @@
-"""Who is learned from, who is chosen by and who is tested on.   w windows."""
+"""Splits into train, validation and test parts, and label budgets.   w windows."""
 
 import dataclasses
 
@@ -9,12 +9,12 @@ from sklearn.model_selection import train_test_split
 from har_jax import config
 from har_jax.errors import UserError
 
-_DRAWS = 100  # of subjects, until the train part knows every class
+_MAX_DRAWS = 100  # of subjects, until the train part has every class
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-  """Places of windows, each part sorted; no window in two of them."""
+  """Indices of windows, each part sorted; the parts are disjoint."""
 
   train: Int[np.ndarray, 'a']
   validation: Int[np.ndarray, 'b']
@@ -29,20 +29,20 @@ def split(
   *,
   official: Int[np.ndarray, 's'] | None = None,
 ) -> Split:
-  """Parts by subject or by window, before any label budget.
+  """Splits subject-wise or window-wise, before any label budget.
 
-  By subject, no subject is in two parts, and shares are of subjects. By window the parts are stratified; windows
-  overlap by half, so neighbors land in different parts and figures are optimistic. The official split tests on the
-  subjects given, and draws those to choose by from the others.
+  Subject-wise: no subject is in two parts, and fractions are of subjects. With `official` test subjects, only
+  validation subjects are drawn.
+  Window-wise: stratified by class. Windows overlap by half, so neighbors in different parts leak.
 
-  Raises UserError: too few subjects; a class that the train part never knows; a class too small to stratify.
+  Raises UserError: too few subjects; a class that no train part has; a class too small to stratify.
   """
   if protocol.split == 'window':
-    return _by_window(labels, protocol, seed)
-  return _by_subject(labels, subjects, protocol, seed, official)
+    return _window_wise(labels, protocol, seed)
+  return _subject_wise(labels, subjects, protocol, seed, official)
 
 
-def _by_subject(
+def _subject_wise(
   labels: Int[np.ndarray, 'w'],
   subjects: Int[np.ndarray, 'w'],
   protocol: config.Protocol,
@@ -50,76 +50,75 @@ def _by_subject(
   official: Int[np.ndarray, 's'] | None,
 ) -> Split:
   everyone = np.unique(subjects)
-  tested = np.empty(0, everyone.dtype) if official is None else np.intersect1d(everyone, official)
-  n_test = len(tested) or max(1, round(protocol.test_fraction * len(everyone)))
+  fixed_test = np.empty(0, everyone.dtype) if official is None else np.intersect1d(everyone, official)
+  n_test = len(fixed_test) or max(1, round(protocol.test_fraction * len(everyone)))
   n_validation = max(1, round(protocol.validation_fraction * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:
     raise UserError(
       f'{len(everyone)} subjects are too few to train, validate and test on; use --split=window'
     )
   rng = np.random.default_rng(seed)
-  for _ in range(_DRAWS):
-    drawn = np.concatenate([tested, rng.permutation(np.setdiff1d(everyone, tested))])
+  for _ in range(_MAX_DRAWS):
+    drawn = np.concatenate([fixed_test, rng.permutation(np.setdiff1d(everyone, fixed_test))])
     parts = np.split(drawn, [n_test, n_test + n_validation])
     test, validation, train = (np.flatnonzero(np.isin(subjects, part)) for part in parts)
     if len(np.unique(labels[train])) == len(np.unique(labels)):
       return Split(train, validation, test)
   missing = ', '.join(map(str, np.setdiff1d(labels, labels[train])))
   raise UserError(
-    f'no draw of {_DRAWS} has every class in the train part; class {missing} is known of too few subjects'
+    f'none of {_MAX_DRAWS} draws has every class in the train part; too few subjects have class {missing}'
   )
 
 
-def _by_window(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
-  _refuse_small_classes(labels)
-  places = np.arange(len(labels))
-  share = protocol.validation_fraction / (1 - protocol.test_fraction)
+def _window_wise(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
+  _check_class_sizes(labels)
+  fraction = protocol.validation_fraction / (1 - protocol.test_fraction)
   try:
     rest, test = train_test_split(
-      places, test_size=protocol.test_fraction, stratify=labels, random_state=seed
+      np.arange(len(labels)), test_size=protocol.test_fraction, stratify=labels, random_state=seed
     )
-    train, validation = train_test_split(rest, test_size=share, stratify=labels[rest], random_state=seed)
+    train, validation = train_test_split(rest, test_size=fraction, stratify=labels[rest], random_state=seed)
   except ValueError as error:
     raise UserError(
-      f'{len(labels)} windows are too few for these shares of a split by window: {error}'
+      f'{len(labels)} windows are too few for these fractions of a window-wise split: {error}'
     ) from error
   return Split(np.sort(train), np.sort(validation), np.sort(test))
 
 
-def _refuse_small_classes(labels: Int[np.ndarray, 'w']) -> None:
+def _check_class_sizes(labels: Int[np.ndarray, 'w']) -> None:
   classes, counts = np.unique(labels, return_counts=True)
   if counts.min() < 10:
     raise UserError(
-      f'class {classes[counts.argmin()]} has {counts.min()} windows; a split by window needs 10'
+      f'class {classes[counts.argmin()]} has {counts.min()} windows; a window-wise split needs 10'
     )
 
 
-def hold_out(subjects: Int[np.ndarray, 'w'], share: float, *, seed: int) -> Bool[np.ndarray, 'w']:
-  """True for the windows of a share of the subjects, one at least; for pretraining, which needs no labels."""
+def hold_out(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: int) -> Bool[np.ndarray, 'w']:
+  """True for the windows of a random fraction of the subjects, at least one subject. Needs no labels."""
   everyone = np.unique(subjects)
-  count = max(1, round(share * len(everyone)))
+  count = max(1, round(fraction * len(everyone)))
   if count >= len(everyone):
-    raise UserError(f'{len(everyone)} subjects are too few to keep one apart for validation')
+    raise UserError(f'{len(everyone)} subjects are too few to hold one out for validation')
   return np.isin(subjects, np.random.default_rng(seed).permutation(everyone)[:count])
 
 
 def apply_label_budget(
-  places: Int[np.ndarray, 'a'], labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
+  indices: Int[np.ndarray, 'a'], labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int
 ) -> Int[np.ndarray, 'b']:
-  """The windows of a part whose labels the budget pays for, sorted.
+  """The windows of one part, train or validation, whose labels are used; sorted.
 
-  A share is of all windows, those tested on included, and falls on the train and validation parts alike; as many of
-  each class as their numbers say, one at least. A number is for each class of the part; a class with fewer gives all.
+  A fraction is of all windows, with the test part, and thins each class of both parts alike; at least one
+  window per class stays. A number is per class of the part; a class with fewer windows keeps all.
   """
   budget = protocol.budget
-  rng = np.random.default_rng([seed, 1])  # apart from the draw of the split itself
+  rng = np.random.default_rng([seed, 1])  # independent of the draw of the split
   kept = []
-  for each in np.unique(labels[places]):
-    of_class = rng.permutation(places[labels[places] == each])
-    wanted = (
+  for label in np.unique(labels[indices]):
+    class_indices = rng.permutation(indices[labels[indices] == label])
+    count = (
       budget
       if isinstance(budget, int)
-      else max(1, round(len(of_class) * budget / (1 - protocol.test_fraction)))
+      else max(1, round(len(class_indices) * budget / (1 - protocol.test_fraction)))
     )
-    kept.append(of_class[:wanted])
+    kept.append(class_indices[:count])
   return np.sort(np.concatenate(kept))

@@ -1,10 +1,10 @@
-"""Five made-up corpora that differ as real ones do: for tests and trial runs where no archive is at hand.
+"""Five synthetic corpora that differ as real ones do, for tests and trial runs without an archive.
 
-They are a stand-in, not evidence about people. What is physical in them holds exactly: the gyroscope is the
-angular velocity that moves the gravity in the accelerometer, and both pass through the same mounting.
+They are no evidence about people. Their physics is exact: the gyroscope reads the angular velocity that
+rotates gravity in the accelerometer, and both have the same mounting.
 
-Axes before mounting: x forward, y left, z up for somebody who stands. The attitude is yaw, then pitch
-(positive: leaning forward), then roll. Accelerometers read specific force: at rest +9.8 along what is up.
+Axes before mounting: x forward, y left, z up, for a standing person. The attitude is yaw, then pitch
+(positive: leaning forward), then roll. Accelerometers read specific force: at rest +9.8 m/s² upward.
 
 n samples, k harmonics of the stride, c channels: roll, pitch, yaw (rad), then forward, left, up (m/s²).
 """
@@ -22,29 +22,29 @@ from har_jax.errors import UserError
 
 _HARMONICS = 8
 _SLOW_HZ = 0.04  # sway, breath and turns are harmonics of a cycle of 25 s
-_BAND = 0.45  # of the sampling rate: a device's own filter takes what moves faster
+_BAND = 0.45  # fraction of the sampling rate: the device's filter removes faster motion
 
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
-  """A motion without end, known at every moment: a harmonic series of the stride on top of slow sway."""
+  """A motion as a function of time: a harmonic series of the stride plus slow sway."""
 
   cycle_hz: float
-  drift_rad: float  # how far the stride's phase wanders from an even beat
+  drift_rad: float  # amplitude of the stride's phase modulation
   stride: Complex[np.ndarray, 'k 6']
-  slow: Complex[np.ndarray, 'k 3']  # turns only
+  slow: Complex[np.ndarray, 'k 3']  # roll, pitch, yaw only
   posture_rad: Float[np.ndarray, '3']
   lever_m: Float[np.ndarray, '3']
 
   def attitude(
     self, time_s: Float[np.ndarray, 'n']
   ) -> tuple[Float[np.ndarray, '3 n'], Float[np.ndarray, '3 n']]:
-    """Roll, pitch, yaw in rad, and their rates in rad/s."""
+    """Roll, pitch and yaw in rad, and their rates in rad/s."""
     value, rate = self._channels(time_s)
     return value[:3] + self.posture_rad[:, None], rate[:3]
 
   def angular_velocity(self, time_s: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n 3']:
-    """rad/s along the moving axes: what a perfect gyroscope reads."""
+    """rad/s along the body axes: an ideal gyroscope."""
     (roll, pitch, _), (roll_rate, pitch_rate, yaw_rate) = self.attitude(time_s)
     return np.stack(
       [
@@ -56,26 +56,26 @@ class Motion:
     )
 
   def gravity(self, time_s: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n 3']:
-    """m/s² along the moving axes: what a perfect accelerometer would read without any acceleration."""
+    """m/s² along the body axes: an ideal accelerometer without acceleration."""
     upward = np.zeros((3, len(time_s)))
     upward[2] = STANDARD_GRAVITY_M_S2
-    return self._along_moving_axes(upward, time_s)
+    return self._in_body_axes(upward, time_s)
 
   def specific_force(self, time_s: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n 3']:
-    """m/s² along the moving axes: what a perfect accelerometer reads."""
+    """m/s² along the body axes: an ideal accelerometer."""
     acceleration = self._channels(time_s)[0][3:]
     acceleration[2] += STANDARD_GRAVITY_M_S2
-    # Turning about a joint pushes a device that is `lever_m` away from it.
+    # Tangential and centripetal acceleration of a device that is `lever_m` away from the joint.
     step_s = 1e-3
     velocity = self.angular_velocity(time_s)
     change = (self.angular_velocity(time_s + step_s) - self.angular_velocity(time_s - step_s)) / (2 * step_s)
     turning = np.cross(change, self.lever_m) + np.cross(velocity, np.cross(velocity, self.lever_m))
-    return self._along_moving_axes(acceleration, time_s) + turning
+    return self._in_body_axes(acceleration, time_s) + turning
 
-  def _along_moving_axes(self, heading: Float[np.ndarray, '3 n'], time_s: Float[np.ndarray, 'n']):
-    """Forward, left, up turned back through pitch, then roll. Heading cancels: nothing here knows north."""
+  def _in_body_axes(self, vector: Float[np.ndarray, '3 n'], time_s: Float[np.ndarray, 'n']):
+    """Rotates forward, left, up by pitch, then roll. Yaw cancels: no sensor here depends on it."""
     (roll, pitch, _), _ = self.attitude(time_s)
-    forward, left, up = heading
+    forward, left, up = vector
     level = np.sin(pitch) * forward + np.cos(pitch) * up
     return np.stack(
       [
@@ -101,9 +101,9 @@ class Motion:
 
 
 def corpus_recordings(name: str, *, subjects: int = 10, seconds: float | int = 25.0) -> Iterator[Recording]:
-  """A corpus's recordings: two runs of `seconds` for each subject and activity.
+  """A corpus's recordings: two of `seconds` for each subject and activity.
 
-  The same on every call; a subject's recordings do not depend on how many subjects are asked for.
+  Deterministic; a subject's recordings do not depend on the number of subjects.
   Raises UserError for an unknown name.
   """
   named = {corpus.name: corpus for corpus in CORPORA}
@@ -119,43 +119,41 @@ def _subject_recordings(
   corpus: Corpus, subject: str, seconds: float | int, rng: np.random.Generator
 ) -> Iterator[Recording]:
   cadence = corpus.cadence * rng.normal(1, 0.07)
-  vigour = corpus.vigour * rng.lognormal(0, 0.15)
-  habit = rng.normal(0, 0.2, (_HARMONICS, 6, 2)) @ (
-    1,
-    1j,
-  )  # how this body's harmonics differ from the population's
+  vigor = corpus.vigor * rng.lognormal(0, 0.15)
+  # The subject's deviation from the population's harmonics.
+  habit = rng.normal(0, 0.2, (_HARMONICS, 6, 2)) @ (1, 1j)
   stance_rad = rng.normal(0, 1, 3) * (0.06, 0.1, 0.0)
   mounting = _rotation(rng.normal(0, 0.15, 3)) @ _rotation(np.array(corpus.mounting_rad))
   acc_gain, gyro_gain = rng.normal(1, corpus.gain, (2, 3))
   acc_bias = rng.normal(0, corpus.acc_bias_m_s2, 3)
   gyro_bias = rng.normal(0, corpus.gyro_bias_rad_s, 3)
   for activity in corpus.activities:
-    # A person's way of one activity is only partly their way of another.
-    own_habit = habit + rng.normal(0, 0.12, (_HARMONICS, 6, 2)) @ (1, 1j)
-    own_stance_rad = stance_rad + rng.normal(0, corpus.place.wander_rad, 3) * (1, 1, 0)
+    # Only part of the deviation is common to all activities.
+    activity_habit = habit + rng.normal(0, 0.12, (_HARMONICS, 6, 2)) @ (1, 1j)
+    activity_stance_rad = stance_rad + rng.normal(0, corpus.placement.wander_rad, 3) * (1, 1, 0)
     for _ in range(2):
       motion = _motion(
         activity if activity != 'stairs' else str(rng.choice(['upstairs', 'downstairs'])),
         corpus,
         cycle_scale=cadence * rng.normal(1, 0.05),
-        vigour=vigour * rng.lognormal(0, 0.1),
-        habit=own_habit,
-        stance_rad=own_stance_rad + rng.normal(0, corpus.place.wander_rad / 2, 3) * (1, 1, 0),
+        vigor=vigor * rng.lognormal(0, 0.1),
+        habit=activity_habit,
+        stance_rad=activity_stance_rad + rng.normal(0, corpus.placement.wander_rad / 2, 3) * (1, 1, 0),
         rng=rng,
       )
       acc_s, gyro_s = _clock(corpus, seconds, rng), _clock(corpus, seconds, rng)
       force = motion.specific_force(acc_s)
-      # Impacts and loose cloth: what no harmonic series has, the stronger the harder the motion.
+      # Impacts and loose clothing, which no harmonic series has, grow with the motion.
       noise_m_s2 = corpus.acc_noise_m_s2 + 0.12 * (force - motion.gravity(acc_s)).std()
       force = force @ mounting.T * acc_gain + acc_bias + rng.normal(0, noise_m_s2, force.shape)
-      turn = motion.angular_velocity(gyro_s) @ mounting.T * gyro_gain + gyro_bias
-      turn += rng.normal(0, corpus.gyro_noise_rad_s + 0.05 * turn.std(), turn.shape)
+      gyro = motion.angular_velocity(gyro_s) @ mounting.T * gyro_gain + gyro_bias
+      gyro += rng.normal(0, corpus.gyro_noise_rad_s + 0.05 * gyro.std(), gyro.shape)
       limit = corpus.acc_range_m_s2
       yield Recording(
         subject,
         corpus.position,
         Samples(acc_s, force.clip(-limit, limit).astype(np.float32)),
-        Samples(gyro_s, turn.astype(np.float32)),
+        Samples(gyro_s, gyro.astype(np.float32)),
         (Span(0.0, float(seconds), activity),),
       )
 
@@ -165,45 +163,46 @@ def _motion(
   corpus: Corpus,
   *,
   cycle_scale: float,
-  vigour: float,
+  vigor: float,
   habit: Complex[np.ndarray, 'k c'],
   stance_rad: Float[np.ndarray, '3'],
   rng: np.random.Generator,
 ) -> Motion:
-  """One run of one activity at a corpus's place."""
-  shape, place = ACTIVITIES[activity], corpus.place
+  """One recording's motion of one activity at the corpus's body position."""
+  pelvis, placement = ACTIVITIES[activity], corpus.placement
   amplitude = np.zeros((_HARMONICS, 6))
-  for harmonic, swing in enumerate(place.swing_rad):
-    amplitude[harmonic, :3] = np.array(swing) * shape.swing
-  for channel, series in enumerate((shape.forward, shape.left, shape.up), start=3):
-    amplitude[: len(series), channel] = np.array(series) * place.bounce
-  # The population's phases depend on the activity alone: what one corpus teaches serves in another.
+  for harmonic, swing in enumerate(placement.swing_rad):
+    amplitude[harmonic, :3] = np.array(swing) * pelvis.swing
+  for channel, series in enumerate((pelvis.forward, pelvis.left, pelvis.up), start=3):
+    amplitude[: len(series), channel] = np.array(series) * placement.bounce
+  # The population's phases depend on the activity alone, so that corpora transfer.
   shared = np.random.default_rng(zlib.crc32(activity.encode()))
-  stride = amplitude * np.exp(2j * np.pi * shared.random((_HARMONICS, 6))) * (1 + habit) * vigour
+  stride = amplitude * np.exp(2j * np.pi * shared.random((_HARMONICS, 6))) * (1 + habit) * vigor
   if activity == 'jumping':
-    stride[:, 5] = _jump(duty=float(rng.uniform(0.45, 0.65))) * place.bounce
-  cycle_hz = shape.cycle_hz * cycle_scale
+    stride[:, 5] = _jump(duty=float(rng.uniform(0.45, 0.65))) * placement.bounce
+  cycle_hz = pelvis.cycle_hz * cycle_scale
   stride[np.arange(1, _HARMONICS + 1) * cycle_hz > _BAND * corpus.rate_hz] = 0
   fall = np.arange(1, _HARMONICS + 1) ** -0.5
-  slow = shape.sway_rad * fall[:, None] * (rng.normal(0, 0.6, (_HARMONICS, 3, 2)) @ (1, 1j))
-  if shape.swing:
-    slow[:2, 2] *= 12  # people who move also turn around
-  pitch_rad = place.trunk * shape.lean_rad + place.pitch_rad.get(activity, 0.0)
+  slow = pelvis.sway_rad * fall[:, None] * (rng.normal(0, 0.6, (_HARMONICS, 3, 2)) @ (1, 1j))
+  if pelvis.swing:
+    slow[:2, 2] *= 12  # moving people also turn around
+  pitch_rad = placement.trunk * pelvis.lean_rad + placement.pitch_rad.get(activity, 0.0)
+  drift_rad = float(rng.uniform(0.3, 1.5))
+  start_phase = np.exp(2j * np.pi * rng.random() * np.arange(1, _HARMONICS + 1))
   return Motion(
     cycle_hz,
-    drift_rad=float(rng.uniform(0.3, 1.5)),
-    stride=stride
-    * np.exp(2j * np.pi * rng.random() * np.arange(1, _HARMONICS + 1))[:, None],  # start anywhere
+    drift_rad=drift_rad,
+    stride=stride * start_phase[:, None],
     slow=slow,
     posture_rad=stance_rad + np.array([0, pitch_rad, 0]),
-    lever_m=np.array(place.lever_m, float),
+    lever_m=np.array(placement.lever_m, float),
   )
 
 
 def _jump(duty: float) -> Complex[np.ndarray, 'k']:
-  """Harmonics of the upward acceleration in jumping on the spot.
+  """Harmonics of the upward acceleration of jumping on the spot.
 
-  Free fall for 1 − duty of the cycle, a half-sine push for the rest; the mean is 0, as the body stays.
+  Free fall for 1 − duty of the cycle, a half-sine push for the rest; the mean is 0.
   """
   phase = np.arange(256) / 256
   # The push's mean over the cycle is 1 g: height · 2/π · duty = g.
@@ -214,13 +213,13 @@ def _jump(duty: float) -> Complex[np.ndarray, 'k']:
 def _series(
   coefficients: Complex[np.ndarray, 'k c'], phase: Float[np.ndarray, 'n'], phase_rate: Float[np.ndarray, 'n']
 ) -> tuple[Float[np.ndarray, 'c n'], Float[np.ndarray, 'c n']]:
-  """The real part of Σ coefficient_k · exp(i·k·phase), and its derivative in time."""
+  """The real part of Σ coefficient_k · exp(i·k·phase), and its time derivative."""
   value = np.zeros((coefficients.shape[1], len(phase)))
   rate = np.zeros_like(value)
-  turn, power = np.exp(1j * phase), np.ones(len(phase), complex)
-  # A loop, not a product of matrices: a threaded BLAS is ten times slower here on a busy machine.
+  rotation, power = np.exp(1j * phase), np.ones(len(phase), complex)
+  # A loop instead of a matrix product: a threaded BLAS is ten times slower here on a busy machine.
   for order, coefficient in enumerate(coefficients, start=1):
-    power = power * turn
+    power = power * rotation
     if coefficient.any():
       term = np.multiply.outer(coefficient, power)
       value += term.real
@@ -229,7 +228,7 @@ def _series(
 
 
 def _clock(corpus: Corpus, seconds: float | int, rng: np.random.Generator) -> Float[np.ndarray, 'n']:
-  """When samples are taken: even, or jittered with rows missing."""
+  """Sample times: even, or with jitter and lost rows."""
   ticks = np.arange(round(seconds * corpus.rate_hz)).astype(float)
   ticks += corpus.jitter * rng.normal(size=len(ticks))
   return np.sort(ticks.clip(min=0))[rng.random(len(ticks)) >= corpus.lost] / corpus.rate_hz

@@ -1,6 +1,6 @@
-"""Who wears what where in the five made-up corpora, and how bodies move in them. `synthetic` makes recordings of it.
+"""Parameters of the five synthetic corpora: devices, body positions, activities. See `synthetic`.
 
-Axes before mounting: x forward, y left, z up for somebody who stands.
+Axes before mounting: x forward, y left, z up, for a standing person.
 """
 
 import dataclasses
@@ -10,13 +10,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Activity:
-  """What the pelvis does in one cycle (two steps, one turn of the pedals, one jump): m/s² by harmonic."""
+  """The pelvis's acceleration in one cycle (two steps, one pedal turn, one jump): m/s² by harmonic."""
 
   cycle_hz: float = 0.0
   up: tuple[float, ...] = ()
   forward: tuple[float, ...] = ()
   left: tuple[float, ...] = ()
-  swing: float = 0.0  # of the limb or trunk, relative to walking
+  swing: float = 0.0  # of the limb or trunk, relative to walking's
   lean_rad: float = 0.0  # of the trunk
   sway_rad: float = 0.02
 
@@ -50,22 +50,22 @@ ACTIVITIES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-  """Where a device sits: how far it turns in a stride of walking, how it hangs, how far the joint is."""
+class Placement:
+  """A body position: how the device there moves with the body."""
 
-  swing_rad: tuple[tuple[float, float, float], ...]  # by harmonic: roll, pitch, yaw
-  lever_m: tuple[float, float, float]
-  pitch_rad: dict[str, float]  # by activity, added to what the trunk leans
-  trunk: float = 1.0  # how much of the trunk's lean it follows
-  wander_rad: float = 0.08  # how much its posture differs from run to run
-  bounce: float = 1.0  # of the pelvis's acceleration that reaches it
+  swing_rad: tuple[tuple[float, float, float], ...]  # in walking, by harmonic: roll, pitch, yaw
+  lever_m: tuple[float, float, float]  # from the joint
+  pitch_rad: dict[str, float]  # by activity, added to the trunk's lean
+  trunk: float = 1.0  # fraction of the trunk's lean
+  wander_rad: float = 0.08  # standard deviation of the posture between recordings
+  bounce: float = 1.0  # fraction of the pelvis's acceleration
 
 
-_WAIST = Place(
+_WAIST = Placement(
   ((0.05, 0.015, 0.09), (0.02, 0.04, 0.02), (0.01, 0.01, 0.02)), (0.1, 0.0, 0.0), {'sitting': -0.2}
 )
-_CHEST = Place(((0.03, 0.015, 0.07), (0.01, 0.03, 0.01)), (0.12, 0.0, 0.3), {'cycling': 0.2}, bounce=0.9)
-_THIGH = Place(
+_CHEST = Placement(((0.03, 0.015, 0.07), (0.01, 0.03, 0.01)), (0.12, 0.0, 0.3), {'cycling': 0.2}, bounce=0.9)
+_THIGH = Placement(
   ((0.06, 0.38, 0.06), (0.03, 0.12, 0.02), (0.01, 0.05, 0.01)),
   (0.06, 0.0, -0.25),
   {'sitting': -1.4, 'lying': -1.45, 'cycling': -0.95, 'upstairs': -0.2},
@@ -73,7 +73,7 @@ _THIGH = Place(
   wander_rad=0.12,
 )
 _POCKET = dataclasses.replace(_THIGH, lever_m=(0.08, 0.04, -0.15), wander_rad=0.2)
-_WRIST = Place(
+_WRIST = Placement(
   ((0.1, 0.42, 0.15), (0.05, 0.1, 0.05), (0.02, 0.04, 0.02)),
   (0.0, 0.0, -0.5),
   {'sitting': -1.2, 'lying': -1.3, 'cycling': -0.8, 'running': -1.2, 'jumping': -0.4},
@@ -85,25 +85,25 @@ _WRIST = Place(
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-  """One corpus: who wears what where, and what is asked of them."""
+  """One corpus: device, body position, population, activities."""
 
   name: str
   title: str
   position: str
-  place: Place
+  placement: Placement
   activities: tuple[str, ...]
   rate_hz: float
   mounting_rad: tuple[float, float, float]  # rotation vector from the body's axes to the device's
-  jitter: float = 0.0  # of one sampling interval, standard deviation
-  lost: float = 0.0  # share of rows that never arrived
-  gain: float = 0.01  # standard deviation by device and axis
+  jitter: float = 0.0  # standard deviation, in sampling intervals
+  lost: float = 0.0  # fraction of lost rows
+  gain: float = 0.01  # standard deviation over devices and axes
   acc_bias_m_s2: float = 0.1
   gyro_bias_rad_s: float = 0.01
   acc_noise_m_s2: float = 0.05
   gyro_noise_rad_s: float = 0.01
   acc_range_m_s2: float = 160.0
   cadence: float = 1.0  # of this population, relative to the table above
-  vigour: float = 1.0
+  vigor: float = 1.0
 
 
 CORPORA: tuple[Corpus, ...] = (
@@ -169,6 +169,6 @@ CORPORA: tuple[Corpus, ...] = (
     (np.pi / 2, 0.0, 0.0),
     acc_noise_m_s2=0.1,
     cadence=0.93,
-    vigour=0.9,
+    vigor=0.9,
   ),
 )

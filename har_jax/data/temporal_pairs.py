@@ -1,45 +1,49 @@
-"""What follows a window in its recording, and what else its person did.   w windows, r in rows."""
+"""Pairs of consecutive windows, and rows of windows of one subject, for contrastive pretraining.
+
+w windows, r windows in rows.
+"""
 
 import numpy as np
 from jaxtyping import Float, Int
 
-IN_A_ROW = 32  # windows of one person; four people are then in a batch of 128
-_FARTHEST_S = 6.0  # of a neighbor: what is done has hardly changed
+ROW_SIZE = 32  # windows of one subject; four subjects are then in a batch of 128
+_MAX_DISTANCE_S = 6.0  # between the starts of a pair: the activity has hardly changed
 
 
-def following(
+def next_windows(
   recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], window_s: float
 ) -> Int[np.ndarray, 'w']:
-  """Of each window the place of the next one of its recording that shares no sample with it.
+  """For each window, the index of the next window of its recording that shares no sample with it.
 
-  At a recording's end, or before a gap, the last one before it instead; and of a window that has neither near it, its own.
+  If none starts within `_MAX_DISTANCE_S` (the end of a recording, a gap), the previous such window;
+  failing that, the window itself.
   """
   order = np.lexsort((start_s, recording))
-  # One axis for all recordings, too far apart to be each other's neighbors.
-  shift = np.ptp(start_s) + 2 * _FARTHEST_S if len(start_s) else 0.0
+  # One time axis for all recordings, with gaps too long for a pair.
+  shift = np.ptp(start_s) + 2 * _MAX_DISTANCE_S if len(start_s) else 0.0
   along = (recording * shift + (start_s - start_s.min(initial=0.0)))[order]
-  apart_s = window_s - 1e-3
-  after = np.searchsorted(along, along + apart_s)
-  before = np.searchsorted(along, along - apart_s, side='right') - 1
-  place = np.arange(len(order))
-  for candidate in (before, after):  # what comes after counts more
+  min_distance_s = window_s - 1e-3
+  after = np.searchsorted(along, along + min_distance_s)
+  before = np.searchsorted(along, along - min_distance_s, side='right') - 1
+  partner = np.arange(len(order))
+  for candidate in (before, after):  # the next window overrules the previous one
     inside = np.clip(candidate, 0, len(order) - 1)
-    near = (candidate == inside) & (np.abs(along[inside] - along) <= _FARTHEST_S)
-    place = np.where(near, inside, place)
+    is_near = (candidate == inside) & (np.abs(along[inside] - along) <= _MAX_DISTANCE_S)
+    partner = np.where(is_near, inside, partner)
   found = np.empty(len(order), int)
-  found[order] = order[place]
+  found[order] = order[partner]
   return found
 
 
-def by_person(subject: Int[np.ndarray, 'w'], *, seed: int) -> Int[np.ndarray, 'r']:
-  """Places of all windows in rows of `IN_A_ROW` of one person, drawn at random, as is the order of the rows.
+def subject_rows(subject: Int[np.ndarray, 'w'], *, seed: int) -> Int[np.ndarray, 'r']:
+  """Indices of all windows in rows of `ROW_SIZE` windows of one subject, in random order, as are the rows.
 
-  A person's last row is filled up with windows of theirs again.
+  The last row of a subject is filled with windows of the same subject.
   """
   rng = np.random.default_rng(seed)
-  mixed = rng.permutation(len(subject))
+  shuffled = rng.permutation(len(subject))
   rows = []
-  for person in np.unique(subject):
-    own = mixed[subject[mixed] == person]
-    rows.append(np.resize(own, (-(-len(own) // IN_A_ROW), IN_A_ROW)))
+  for each in np.unique(subject):
+    windows = shuffled[subject[shuffled] == each]
+    rows.append(np.resize(windows, (-(-len(windows) // ROW_SIZE), ROW_SIZE)))
   return rng.permutation(np.concatenate(rows)).reshape(-1)

@@ -1,4 +1,4 @@
-"""Labeled windows kept apart by time: what came last of each activity, so that no window shares a sample with one learned from.
+"""Held-out labeled windows: the last ones of each activity, which share no sample with the training windows.
 
 w windows.
 """
@@ -12,36 +12,38 @@ from har_jax.config import WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ
 from har_jax.data.windows import Window
 
-FEWEST = 5  # windows of an activity, below which none of any is kept apart
-_KEPT = 2  # at least: one to learn from, and one between, which may overlap
+MIN_WINDOWS = 5  # per activity; with fewer, nothing is held out
+_MIN_REST = 2  # windows per activity that are not held out: one to train on, and one that may overlap
 
 
-def hold_out(windows: Sequence[Window], share: float) -> tuple[Bool[np.ndarray, 'w'], Bool[np.ndarray, 'w']]:
-  """True, first: kept apart; second: left out of both, since it overlaps one that is kept apart.
+def hold_out(
+  windows: Sequence[Window], fraction: float
+) -> tuple[Bool[np.ndarray, 'w'], Bool[np.ndarray, 'w']]:
+  """Two masks, disjoint. First, True: held out. Second, True: overlaps a held-out window, so not to train on.
 
-  Of each activity the last `share`, one window at least, of windows in order of time; none at all where `share` is nought
-  or an activity has fewer than FEWEST. Windows drawn at random instead would have neighbors on both sides, which share
-  half their samples: their figures flatter.
+  Holds out the last `fraction` of each activity in time, at least one window. Holds out nothing if `fraction`
+  is 0 or an activity has fewer than `MIN_WINDOWS`.
+  A random choice would be optimistic: it shares half of its samples with the training windows on either side.
   """
   activity = np.array([window.activity for window in windows])
   recording = np.array([window.recording for window in windows])
   start_s = np.array([window.start_s for window in windows])
-  apart, overlapping = np.zeros((2, len(windows)), bool)
-  places = [np.flatnonzero(activity == each) for each in np.unique(activity)]
-  if not share or min(map(len, places), default=0) < FEWEST:
-    return apart, overlapping
-  for of_activity in places:
-    in_order = of_activity[np.lexsort((start_s[of_activity], recording[of_activity]))]
-    count = min(max(1, round(share * len(in_order))), len(in_order) - _KEPT)
-    apart[in_order[-count:]] = True
-  window_s = (WINDOW_SAMPLES - 0.5) / RATE_HZ  # half a sample less: two that touch do not overlap
-  for each in np.unique(recording[apart]):
-    here = np.flatnonzero((recording == each) & ~apart)
-    begins = np.sort(start_s[(recording == each) & apart])
-    after = np.searchsorted(begins, start_s[here])
+  held_out, overlapping = np.zeros((2, len(windows)), bool)
+  indices = [np.flatnonzero(activity == each) for each in np.unique(activity)]
+  if not fraction or min(map(len, indices), default=0) < MIN_WINDOWS:
+    return held_out, overlapping
+  for activity_indices in indices:
+    in_order = activity_indices[np.lexsort((start_s[activity_indices], recording[activity_indices]))]
+    count = min(max(1, round(fraction * len(in_order))), len(in_order) - _MIN_REST)
+    held_out[in_order[-count:]] = True
+  window_s = (WINDOW_SAMPLES - 0.5) / RATE_HZ  # minus half a sample: adjacent windows do not overlap
+  for each in np.unique(recording[held_out]):
+    rest = np.flatnonzero((recording == each) & ~held_out)
+    starts = np.sort(start_s[(recording == each) & held_out])
+    after = np.searchsorted(starts, start_s[rest])
     nearest = np.minimum(
-      np.abs(start_s[here] - begins[np.minimum(after, len(begins) - 1)]),
-      np.abs(start_s[here] - begins[np.maximum(after - 1, 0)]),
+      np.abs(start_s[rest] - starts[np.minimum(after, len(starts) - 1)]),
+      np.abs(start_s[rest] - starts[np.maximum(after - 1, 0)]),
     )
-    overlapping[here[nearest < window_s]] = True
-  return apart, overlapping
+    overlapping[rest[nearest < window_s]] = True
+  return held_out, overlapping

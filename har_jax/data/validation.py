@@ -1,6 +1,6 @@
-"""Arrays that a program gives, checked before anything is made of them.   w windows.
+"""Checks of the arrays that a caller passes.   w windows.
 
-All raise UserError with what was given, where it is not as they say.
+All raise UserError with the value found and the value expected.
 """
 
 from typing import Any
@@ -12,57 +12,53 @@ from har_jax import config
 from har_jax.errors import UserError
 
 
-def windows(given: Any) -> Float[np.ndarray, 'w 128 6']:
-  """Windows of finite numbers."""
-  array = np.asarray(given)
-  wanted = (
-    f'give [w, {config.WINDOW_SAMPLES}, {config.CHANNELS}]: windows of 2.56 s at 50 Hz, acceleration x y z in m/s², '
-    'rotation x y z in rad/s'
+def check_windows(X: Any) -> Float[np.ndarray, 'w 128 6']:
+  """Finite windows, in float32."""
+  array = np.asarray(X)
+  expected = (
+    f'give [w, {config.WINDOW_SAMPLES}, {config.CHANNELS}]: windows of 2.56 s at 50 Hz, '
+    'acceleration x y z in m/s², rotation x y z in rad/s'
   )
   if array.ndim != 3 or array.shape[1:] != (config.WINDOW_SAMPLES, config.CHANNELS) or not len(array):
-    raise UserError(f'the windows are {list(array.shape)}; {wanted}')
+    raise UserError(f'the windows are {list(array.shape)}; {expected}')
   if array.dtype.kind not in 'fiu':
-    raise UserError(f'the windows are of {array.dtype.name}, no real numbers; {wanted}')
+    raise UserError(f'the windows are {array.dtype.name}, not real numbers; {expected}')
   if bad := int((~np.isfinite(array)).any(axis=(1, 2)).sum()):
-    raise UserError(
-      f'{bad} of {len(array)} windows hold a value that is not finite (NaN or infinite); leave these windows out'
-    )
+    raise UserError(f'{bad} of {len(array)} windows have a NaN or infinite value; leave these windows out')
   return array.astype(np.float32)
 
 
-def labels(given: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
-  """The classes, sorted, and each window's place among them."""
-  array = np.asarray(given)
+def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
+  """The sorted classes, and the class index of each window."""
+  array = np.asarray(y)
   if array.shape != (count,):
-    raise UserError(
-      f'the labels are {list(array.shape)}, and there are {count} windows; give one label a window'
-    )
+    raise UserError(f'the labels are {list(array.shape)} for {count} windows; give one label per window')
   if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
     raise UserError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
-  classes, places = np.unique(array, return_inverse=True)
+  classes, indices = np.unique(array, return_inverse=True)
   if len(classes) < 2:
     raise UserError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
-  return classes, places.astype(np.int32)
+  return classes, indices.astype(np.int32)
 
 
-def held_out(given: Any, label: Int[np.ndarray, 'w']) -> Bool[np.ndarray, 'w']:
-  """True for the windows kept apart; of each class one at least is left to learn from."""
-  apart = np.asarray(given)
-  if apart.shape != label.shape or apart.dtype != bool:
+def check_held_out(held_out: Any, label: Int[np.ndarray, 'w']) -> Bool[np.ndarray, 'w']:
+  """True: held out. At least one window of each class must stay to train on."""
+  mask = np.asarray(held_out)
+  if mask.shape != label.shape or mask.dtype != bool:
     raise UserError(
-      f'held_out is {list(apart.shape)} of {apart.dtype.name}, and there are {len(label)} windows; '
-      'give True or False a window'
+      f'held_out is {list(mask.shape)} of {mask.dtype.name} for {len(label)} windows; '
+      'give True or False per window'
     )
-  if len(np.unique(label[~apart])) < len(np.unique(label)):
-    raise UserError('held_out keeps all windows of a class apart: leave one of each at least to learn from')
-  return apart
+  if len(np.unique(label[~mask])) < len(np.unique(label)):
+    raise UserError('held_out has all windows of a class; leave at least one of each class to train on')
+  return mask
 
 
-def groups(given: Any, count: int) -> Int[np.ndarray, 'w'] | None:
-  """Whose each window is: numbers for the names."""
-  if given is None:
+def encode_groups(groups: Any, count: int) -> Int[np.ndarray, 'w'] | None:
+  """The group of each window as an index."""
+  if groups is None:
     return None
-  array = np.asarray(given)
+  array = np.asarray(groups)
   if array.shape != (count,):
-    raise UserError(f'the subjects are {list(array.shape)}, and there are {count} windows; give one a window')
+    raise UserError(f'the groups are {list(array.shape)} for {count} windows; give one group per window')
   return np.unique(array, return_inverse=True)[1]

@@ -17,7 +17,7 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.data.temporal_pairs import IN_A_ROW
+from har_jax.data.temporal_pairs import ROW_SIZE
 from har_jax.model import (
   Autoencoder,
   Classifier,
@@ -135,7 +135,7 @@ class Contrastive:
   """
 
   part: ClassVar[str] = 'pretrain'
-  together: ClassVar[int] = IN_A_ROW
+  together: ClassVar[int] = ROW_SIZE
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)

@@ -1,4 +1,4 @@
-"""The archives we read: one file and one line each."""
+"""The public archives: one file and one line each."""
 
 from har_jax.data.archives import dsads, hapt, hhar, motionsense, pamap2, realworld, ucihar, wisdm
 from har_jax.data.archives.archive import Archive

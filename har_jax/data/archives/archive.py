@@ -1,4 +1,4 @@
-"""What each archive states about itself; its file in this folder fills it in."""
+"""The description of an archive; each archive fills one in."""
 
 import collections
 import dataclasses
@@ -12,15 +12,15 @@ from har_jax.data.source import Source
 class Archive:
   """One public archive and its reader.
 
-  `read(source, position, dropped)` yields recordings of one device position, subject by subject, and counts in
-  `dropped` what it leaves out, under a reason a person can read ('rows without a label').
+  `read(source, position, dropped)` yields the recordings of one device position, subject by subject. It adds
+  what it drops to `dropped`, by reason ('rows without a label').
   """
 
   name: str
-  title: str  # as its authors call it, with version
-  marker: str  # glob of a file that only this archive holds, for recognition
-  positions: tuple[str, ...]  # the default first: the one nearest the waist
+  title: str  # its authors' name for it, with the version
+  marker: str  # glob pattern of a file that only this archive has; empty if synthetic
+  positions: tuple[str, ...]  # the default first: the one nearest to the waist
   read: Callable[[Source, str, collections.Counter], Iterator[Recording]]
-  address: str  # of the official download; empty for what is made here
+  url: str  # official download; empty if synthetic
   license: str
-  test_subjects: tuple[str, ...] = ()  # that its authors test on, where they say so
+  test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one

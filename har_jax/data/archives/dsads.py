@@ -1,4 +1,4 @@
-"""Daily and Sports Activities: five inertial units at once, 19 activities of 5 minutes, 8 subjects."""
+"""Daily and Sports Activities: five inertial units, 19 activities of 5 minutes, 8 subjects."""
 
 import collections
 import re
@@ -13,13 +13,8 @@ from har_jax.errors import UserError
 
 _RATE_HZ = 25.0
 _SEGMENTS, _SEGMENT_ROWS = 60, 125
-_UNITS = (
-  'torso',
-  'right_arm',
-  'left_arm',
-  'right_leg',
-  'left_leg',
-)  # nine columns each: acc, gyro, magnetometer
+# Nine columns each: acc, gyro, magnetometer.
+_UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
 _ACTIVITIES = {
   1: 'sitting',
   2: 'standing',
@@ -44,10 +39,10 @@ _ACTIVITIES = {
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """One recording per unbroken run of segments, by subject, then activity.
+  """One recording per run of consecutive segments, by subject, then activity.
 
-  Segments of 5 s follow one another in time: the step from one to the next is as small as within one. Not so
-  in jumping by subjects 3 and 6, where it is as large as between any two.
+  Segments of 5 s are consecutive in time: the signal changes no more between two of them than within one. The
+  exception is jumping of subjects 3 and 6.
   """
   runs: dict[tuple[int, int], dict[int, str]] = collections.defaultdict(dict)
   for name in source.find('a[0-9][0-9]/p[0-9]/s[0-9][0-9].txt'):
@@ -57,8 +52,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     runs[int(match[2]), int(match[1])][int(match[3])] = name
   column = 9 * _UNITS.index(position)
   for (subject, activity), segments in sorted(runs.items()):
-    missing = _SEGMENTS - len(segments)
-    if missing:
+    if missing := _SEGMENTS - len(segments):
       dropped['segments of 5 s missing'] += missing
     for run in _consecutive(sorted(segments)):
       rows = np.concatenate([_segment(source, segments[number]) for number in run])[:, column : column + 6]
@@ -90,6 +84,6 @@ ARCHIVE = Archive(
   marker='a01/p1/s01.txt',
   positions=_UNITS,
   read=_read,
-  address='https://archive.ics.uci.edu/static/public/256/daily+and+sports+activities.zip',
+  url='https://archive.ics.uci.edu/static/public/256/daily+and+sports+activities.zip',
   license='UCI page: CC BY 4.0',
 )

@@ -1,6 +1,6 @@
-"""HAPT: UCI HAR's recordings, continuous, with the transitions between postures.
+"""HAPT: the continuous recordings of UCI HAR, with postural transitions.
 
-Its windows are not UCI HAR v1's 10,299: cut strictly within each label they are 10,929, of other moments.
+Its windows differ from the 10,299 of UCI HAR v1: cut within each label, there are 10,929.
 """
 
 import collections
@@ -32,10 +32,10 @@ _ACTIVITIES = {
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """One recording per experiment, in labels.txt's order: within each part, that of the shipped y_*.txt."""
+  """One recording per experiment, in the order of labels.txt, which is that of y_train.txt and y_test.txt."""
   names = source.find('RawData/labels.txt')
   if not names:
-    raise UserError(f'{source.path} has no RawData/labels.txt: is it HAPT, whole?')
+    raise UserError(f'{source.path} has no RawData/labels.txt: is it all of HAPT?')
   labels = read_rows(source, names[0], columns=5, delimiter=None, dtype=np.int64)
   folder = names[0].removesuffix('labels.txt')
   for experiment, user in dict.fromkeys(map(tuple, labels[:, :2].tolist())):
@@ -45,11 +45,11 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     spans = []
     labeled = np.zeros(len(acc_g), bool)
     for code, start, stop in labels[labels[:, 0] == experiment, 2:].tolist():
-      # Rows count from one, the last included.
+      # Rows are numbered from 1, and `stop` is inclusive.
       if code not in _ACTIVITIES or not 1 <= start <= stop:
         raise UserError(
-          f'{source.path}: {names[0]} gives experiment {experiment} activity {code}, rows {start} to {stop}; '
-          'activities are 1 to 12, rows count from 1'
+          f'{source.path}: {names[0]} has experiment {experiment}, activity {code}, rows {start} to {stop}; '
+          'activities are 1 to 12, rows start at 1'
         )
       spans.append(Span((start - 1) / _RATE_HZ, stop / _RATE_HZ, _ACTIVITIES[code]))
       labeled[start - 1 : stop] = True
@@ -68,7 +68,7 @@ ARCHIVE = Archive(
   marker='RawData/acc_exp01_user01.txt',
   positions=('waist',),
   read=_read,
-  address='https://archive.ics.uci.edu/static/public/341/'
+  url='https://archive.ics.uci.edu/static/public/341/'
   'smartphone+based+recognition+of+human+activities+and+postural+transitions.zip',
   license='README: cite the authors, no commercial use; UCI page: CC BY 4.0',
   test_subjects=('2', '4', '9', '10', '12', '13', '18', '20', '24'),

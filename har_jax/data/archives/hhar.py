@@ -1,14 +1,12 @@
-"""HHAR: several phones in one waist pouch, watches on the wrists, 9 subjects (a to i), 50 to 200 Hz by model.
+"""HHAR: several phones in one waist pouch, watches on the wrists, 9 subjects (a to i), 50 to 200 Hz.
 
-A subject's phones record the same moments side by side: each (user, device) gives recordings of its own.
-Sensors are paired by user, device and clock: rows of the two files do not correspond, and a model is no
-device.
+The phones of a subject record at the same time; each (user, device) gives separate recordings. Sensors are
+paired by user, device and time: the rows of their files do not correspond, and two devices share a model.
 
-Which clock: Creation_Time is when the sample was taken, but its unit (ns, µs or ms; 13 to 19 digits) and
-origin (1970 or the last boot) differ by device, so digits alone do not tell the unit. Arrival_Time, in ms
-since 1970, has the jitter of delivery. Creation_Time is used where it keeps arrival's pace in one of the
-units, within 2 %, and both sensors' offsets from arrival agree within half a second; else this user and
-device is timed by arrival.
+Timestamps: Creation_Time is the sampling time, but its unit (ns, µs or ms) and its origin (1970 or the last
+boot) depend on the device, so the number of digits (13 to 19) does not tell the unit. Arrival_Time, in ms
+since 1970, has the jitter of delivery. We use Creation_Time if, in one of the units, it runs as fast as
+Arrival_Time within 2 %, and both sensors' offsets from Arrival_Time agree within 0.5 s; else Arrival_Time.
 
 n rows.
 """
@@ -27,7 +25,7 @@ from har_jax.data.source import Source
 from har_jax.errors import UserError
 
 _FILES = {'waist': 'Phones', 'wrist': 'Watch'}
-_WORDS = {
+_ACTIVITIES = {
   'bike': 'cycling',
   'sit': 'sitting',
   'stand': 'standing',
@@ -35,15 +33,17 @@ _WORDS = {
   'stairsup': 'upstairs',
   'stairsdown': 'downstairs',
 }
-_LABELS = {label: code for code, label in enumerate(_WORDS)}
-_NO_LABEL = -1  # 'null' in the files, which pandas takes for missing
+_LABELS = {label: code for code, label in enumerate(_ACTIVITIES)}
+_NO_LABEL = -1  # 'null' in the files, which pandas reads as missing
+_MAX_OFFSET_S = 0.5
+_PACE_TOLERANCE = 0.02
 _CHUNK_ROWS = 1_000_000
 _COLUMNS = ['Arrival_Time', 'Creation_Time', 'x', 'y', 'z', 'User', 'Device', 'gt']
 
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-  """One sensor of one user and device, as filed: 29 bytes a row."""
+  """One sensor of one user and device, in file order: 29 bytes per row."""
 
   arrival_ms: Int[np.ndarray, 'n']
   creation: Int[np.ndarray, 'n']
@@ -52,7 +52,7 @@ class _Rows:
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """By user, then device; memory: 29 bytes for each row of both files (0.8 GB for the phones' 27 million)."""
+  """By user, then device. Memory: 29 bytes per row of both files (0.8 GB for the phones' 27 million rows)."""
   acc_groups = _groups(source, f'{_FILES[position]}_accelerometer.csv')
   gyro_groups = _groups(source, f'{_FILES[position]}_gyroscope.csv')
   for key in sorted(acc_groups.keys() | gyro_groups.keys()):
@@ -70,32 +70,32 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       position,
       Samples(acc_s, acc.values[acc_order]),
       Samples(gyro_s[gyro_order], gyro.values[gyro_order]),
-      labeled_spans(acc_s, labels, dict(enumerate(_WORDS.values()))),
+      labeled_spans(acc_s, labels, dict(enumerate(_ACTIVITIES.values()))),
       dropped,
     )
 
 
 def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
-  """A file's rows by user and device, read a million at a time."""
+  """The rows of a file by user and device."""
   import pandas as pd
 
-  # The download also holds 'Still exp', devices at rest on a table, in files of the same name.
+  # The download also has 'Still exp', devices at rest on a table, in files of the same name.
   found = [name for name in source.find(file_name) if 'still' not in name.lower()]
   if len(found) != 1:
     raise UserError(f'{source.path}: expected one file {file_name}, found {len(found)}')
-  kinds = {'x': np.float32, 'y': np.float32, 'z': np.float32, 'User': str, 'Device': str, 'gt': str}
-  kinds |= {'Arrival_Time': np.int64, 'Creation_Time': np.int64}
-  pieces: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
+  dtypes = {'x': np.float32, 'y': np.float32, 'z': np.float32, 'User': str, 'Device': str, 'gt': str}
+  dtypes |= {'Arrival_Time': np.int64, 'Creation_Time': np.int64}
+  parts: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
   with source.open(found[0]) as file, expecting(found[0], f'columns {", ".join(_COLUMNS)}'):
-    for chunk in pd.read_csv(file, usecols=_COLUMNS, dtype=kinds, chunksize=_CHUNK_ROWS):
-      unknown = sorted(set(chunk['gt'].dropna().unique()) - set(_WORDS))
+    for chunk in pd.read_csv(file, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
+      unknown = sorted(set(chunk['gt'].dropna().unique()) - set(_ACTIVITIES))
       if unknown:
         raise ValueError(f'activities {unknown} are unknown')
       if chunk.drop(columns='gt').isna().any(axis=None):
         raise ValueError('a value is missing')
       labels = chunk['gt'].map(_LABELS).fillna(_NO_LABEL).astype(np.int8)
       for (user, device), rows in chunk.groupby(['User', 'Device']):
-        pieces.setdefault((str(user), str(device)), []).append(
+        parts.setdefault((str(user), str(device)), []).append(
           (
             rows['Arrival_Time'].to_numpy(),
             rows['Creation_Time'].to_numpy(),
@@ -104,37 +104,37 @@ def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
           )
         )
   groups = {}
-  while pieces:  # emptied as it is joined: rows are never held twice
-    key, parts = pieces.popitem()
-    groups[key] = _Rows(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+  while parts:  # frees the parts of each group, so that no row is held twice
+    key, chunks = parts.popitem()
+    groups[key] = _Rows(*(np.concatenate(column) for column in zip(*chunks, strict=True)))
   return groups
 
 
 def _clocks(
   acc: _Rows, gyro: _Rows, dropped: collections.Counter
 ) -> tuple[Float[np.ndarray, 'n'], Float[np.ndarray, 'm']]:
-  """Seconds of both sensors from one origin; see the head of this file for the choice."""
+  """Times of both sensors in seconds, from a common origin; see the module docstring."""
   origin_ms = min(acc.arrival_ms.min(), gyro.arrival_ms.min())
   arrivals = [(rows.arrival_ms - origin_ms) / 1e3 for rows in (acc, gyro)]
-  # Whole numbers first: 1.4e18 ns since 1970 do not fit a float to better than 256 ns.
+  # Subtract as integers: a float holds 1.4e18 ns since 1970 only to 256 ns.
   origin = min(acc.creation.min(), gyro.creation.min())
   for unit_s in (1e-9, 1e-6, 1e-3):
     creations = [(rows.creation - origin) * unit_s for rows in (acc, gyro)]
     offsets = [creation - arrival for creation, arrival in zip(creations, arrivals, strict=True)]
-    if abs(np.median(offsets[0]) - np.median(offsets[1])) < 0.5 and all(
-      _keeps_pace(creation, arrival) for creation, arrival in zip(creations, arrivals, strict=True)
+    if abs(np.median(offsets[0]) - np.median(offsets[1])) < _MAX_OFFSET_S and all(
+      _is_same_pace(creation, arrival) for creation, arrival in zip(creations, arrivals, strict=True)
     ):
       return creations[0], creations[1]
   dropped['devices timed by arrival, as their creation clock is unusable (kept)'] += 1
   return arrivals[0], arrivals[1]
 
 
-def _keeps_pace(creation_s: Float[np.ndarray, 'n'], arrival_s: Float[np.ndarray, 'n']) -> bool:
-  """Whether the middle 90 % of rows last equally long on both clocks, within 2 %."""
+def _is_same_pace(creation_s: Float[np.ndarray, 'n'], arrival_s: Float[np.ndarray, 'n']) -> bool:
+  """Whether the middle 90 % of the rows last equally long on both clocks."""
   first, last = len(arrival_s) // 20, len(arrival_s) - 1 - len(arrival_s) // 20
   order = np.argsort(arrival_s, kind='stable')[[first, last]]
-  lasted_s = float(np.diff(arrival_s[order])[0])
-  return abs(float(np.diff(creation_s[order])[0]) - lasted_s) < 0.02 * lasted_s
+  duration_s = float(np.diff(arrival_s[order])[0])
+  return abs(float(np.diff(creation_s[order])[0]) - duration_s) < _PACE_TOLERANCE * duration_s
 
 
 ARCHIVE = Archive(
@@ -143,6 +143,6 @@ ARCHIVE = Archive(
   marker='Phones_accelerometer.csv',
   positions=('waist', 'wrist'),
   read=_read,
-  address='https://archive.ics.uci.edu/static/public/344/heterogeneity+activity+recognition.zip',
+  url='https://archive.ics.uci.edu/static/public/344/heterogeneity+activity+recognition.zip',
   license='CC BY 4.0 (UCI page)',
 )

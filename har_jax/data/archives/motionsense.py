@@ -35,8 +35,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     found.append((int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name))
   for subject, _, activity, name in sorted(found):
     rows = read_rows(source, name, columns=_COLUMNS)
-    # iOS splits the accelerometer into gravity and the user's part, and has gravity point down: a phone that
-    # lies face up reads -1 g on z. The other archives, and we, take specific force, +1 g there: so minus.
+    # iOS splits acceleration into gravity and the user's. Its gravity points down: -1 g on z if a phone lies
+    # face up. The other archives have specific force, +1 g there, hence the sign.
     acc = regular(-(rows[:, 0:3] + rows[:, 3:6]) * STANDARD_GRAVITY_M_S2, _RATE_HZ)
     span = Span(0.0, len(rows) / _RATE_HZ, activity)
     yield Recording(str(subject), position, acc, regular(rows[:, 6:9], _RATE_HZ), (span,))
@@ -48,6 +48,6 @@ ARCHIVE = Archive(
   marker='A_DeviceMotion_data/*/sub_1.csv',
   positions=('pocket',),
   read=_read,
-  address='https://github.com/mmalekzadeh/motion-sense/raw/master/data/A_DeviceMotion_data.zip',
+  url='https://github.com/mmalekzadeh/motion-sense/raw/master/data/A_DeviceMotion_data.zip',
   license='MIT (the repository); others say ODbL',
 )

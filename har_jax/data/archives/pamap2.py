@@ -1,7 +1,7 @@
 """PAMAP2: three inertial units (chest, hand, ankle) at 100 Hz, 9 subjects.
 
-Only the folder Protocol is read; Optional holds a few subjects' extra activities.
-The ±16 g accelerometer is taken: the ±6 g one saturates in running and its axes are not aligned with it.
+Reads the folder Protocol only; Optional has extra activities of a few subjects.
+Reads the ±16 g accelerometer: the ±6 g one saturates in running, and its axes are not aligned with that.
 """
 
 import collections
@@ -16,10 +16,10 @@ from har_jax.data.source import Source
 from har_jax.errors import UserError
 
 _COLUMNS = 54
-# Column of each unit's temperature; then acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3 and more.
+# Column of each unit's temperature. Next: acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3 and more.
 _UNITS = {'hand': 3, 'chest': 20, 'ankle': 37}
-# 0 is what lies between activities and has no word.
-_WORDS = {
+# 0 means between activities.
+_ACTIVITIES = {
   1: 'lying',
   2: 'sitting',
   3: 'standing',
@@ -42,7 +42,7 @@ _WORDS = {
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """One recording a subject, parted where the radio was silent for long."""
+  """One recording per subject, split at long radio gaps."""
   import pandas as pd
 
   names = source.find('Protocol/subject10?.dat')
@@ -51,24 +51,25 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   first = _UNITS[position]
   sensors = [*range(first + 1, first + 4), *range(first + 7, first + 10)]
   for name in names:
-    with source.open(name) as file, expecting(name, f'{_COLUMNS} numbers a line, parted by blanks'):
+    with source.open(name) as file, expecting(name, f'{_COLUMNS} numbers per line, separated by blanks'):
       table = pd.read_csv(file, sep=' ', header=None, dtype=np.float64)
       if table.shape[1] != _COLUMNS:
-        raise ValueError(f'{table.shape[1]} numbers a line')
+        raise ValueError(f'{table.shape[1]} numbers per line')
       rows = table.to_numpy()
       if np.isnan(rows[:, :2]).any():
         raise ValueError('a line has no time or no activity')
     rows = rows[in_order(rows[:, 0], dropped)]
     time_s, labels = rows[:, 0], rows[:, 1].astype(np.int64)
-    unknown = sorted(set(labels.tolist()) - set(_WORDS) - {0})
+    unknown = sorted(set(labels.tolist()) - set(_ACTIVITIES) - {0})
     if unknown:
-      raise UserError(f'{name}: activities {unknown} are unknown; 0 and {sorted(_WORDS)} are known')
-    spans = labeled_spans(time_s, labels, _WORDS)
+      raise UserError(f'{name}: activities {unknown} are unknown; known are 0 and {sorted(_ACTIVITIES)}')
+    spans = labeled_spans(time_s, labels, _ACTIVITIES)
     dropped['rows between activities'] += int((labels == 0).sum())
     values = rows[:, sensors].astype(np.float32)
-    there = ~np.isnan(values).any(axis=1)
-    dropped[f'rows that the {position} unit lost by radio'] += int((~there).sum())
-    acc, gyro = (Samples(time_s[there], values[there][:, part]) for part in (slice(0, 3), slice(3, 6)))
+    is_present = ~np.isnan(values).any(axis=1)
+    dropped[f'rows that the {position} unit lost by radio'] += int((~is_present).sum())
+    time_s, values = time_s[is_present], values[is_present]
+    acc, gyro = Samples(time_s, values[:, :3]), Samples(time_s, values[:, 3:])
     yield from recordings(name[-7:-4], position, acc, gyro, spans, dropped)
 
 
@@ -78,6 +79,6 @@ ARCHIVE = Archive(
   marker='Protocol/subject10?.dat',
   positions=('chest', 'hand', 'ankle'),
   read=_read,
-  address='https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip',
+  url='https://archive.ics.uci.edu/static/public/231/pamap2+physical+activity+monitoring.zip',
   license='CC BY 4.0 (UCI page)',
 )

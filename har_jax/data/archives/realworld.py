@@ -1,8 +1,8 @@
 """RealWorld (HAR) 2016: seven positions, 15 subjects, phones and a watch at about 50 Hz.
 
-Each activity is a zip for each sensor, at times of further zips, with one or more parts for each position.
-Part numbers are not to be trusted (some first parts are called 2) and lengths differ between sensors: parts
-are put in order and paired by their clock alone.
+Each activity has one zip per sensor, sometimes of further zips, with one or more parts per position.
+Part numbers are unreliable (some first parts are numbered 2) and lengths differ between sensors, so parts are
+ordered and paired by time alone.
 """
 
 import collections
@@ -17,7 +17,7 @@ from har_jax.data.recording import Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
 from har_jax.errors import UserError
 
-_WORDS = {
+_ACTIVITIES = {
   'climbingdown': 'downstairs',
   'climbingup': 'upstairs',
   'jumping': 'jumping',
@@ -34,16 +34,16 @@ _NAME = re.compile(
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """One recording for each unbroken stretch of a subject's activity."""
+  """One recording per stretch of a subject's activity without a gap."""
   parts: dict[tuple[int, str], dict[str, list[str]]] = {}
   for name in source.names:
     match = _NAME.search(name)
     if match:
-      proband, sensor, activity, place = (group.lower() for group in match.groups())
-      if activity not in _WORDS:
-        raise UserError(f'{name}: activity {activity!r} is unknown; one of {", ".join(_WORDS)}')
+      proband, sensor, activity, file_position = (group.lower() for group in match.groups())
+      if activity not in _ACTIVITIES:
+        raise UserError(f'{name}: activity {activity!r} is unknown; one of {", ".join(_ACTIVITIES)}')
       sensors = parts.setdefault((int(proband), activity), {'acc': [], 'gyr': []})
-      if place == position:
+      if file_position == position:
         sensors[sensor[:3]].append(name)
   if not parts:
     raise UserError(f'{source.path}: expected proband1/data/acc_walking_csv.zip and its like, found none')
@@ -52,12 +52,12 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       dropped[f'activities of a subject without both {position} files'] += 1
       continue
     acc, gyro = (_samples(source, sensors[sensor], dropped) for sensor in ('acc', 'gyr'))
-    whole = Span(float(acc.time_s[0]), float(acc.time_s[-1]), _WORDS[activity])
-    yield from recordings(str(proband), position, acc, gyro, [whole], dropped)
+    span = Span(float(acc.time_s[0]), float(acc.time_s[-1]), _ACTIVITIES[activity])
+    yield from recordings(str(proband), position, acc, gyro, [span], dropped)
 
 
 def _samples(source: Source, names: list[str], dropped: collections.Counter) -> Samples:
-  """All parts of one sensor, by time."""
+  """All parts of one sensor, sorted by time."""
   columns = ['attr_time', 'attr_x', 'attr_y', 'attr_z']
   parts = [read_rows(source, name, columns=columns) for name in names]
   rows = np.concatenate(sorted(parts, key=lambda part: part[0, 0]))
@@ -72,6 +72,6 @@ ARCHIVE = Archive(
   marker='proband*/acc_*_waist.csv',
   positions=('waist', 'chest', 'forearm', 'head', 'shin', 'thigh', 'upperarm'),
   read=_read,
-  address='http://wifo5-14.informatik.uni-mannheim.de/sensor/dataset/realworld2016/realworld2016_dataset.zip',
+  url='http://wifo5-14.informatik.uni-mannheim.de/sensor/dataset/realworld2016/realworld2016_dataset.zip',
   license='none stated: for your own research; never redistribute',
 )

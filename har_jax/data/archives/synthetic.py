@@ -1,4 +1,4 @@
-"""The five made-up corpora as archives: no file to fetch, so their source may be None."""
+"""The five synthetic corpora as archives: they have no files, so their source may be None."""
 
 import collections
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from har_jax.data.synthetic_corpora import CORPORA, Corpus
 
 def _archive(corpus: Corpus) -> Archive:
   def read(source: object, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-    del source, position, dropped  # nothing to open, one position, nothing left out
+    del source, position, dropped  # no files, one position, nothing dropped
     return corpus_recordings(corpus.name)
 
   return Archive(
@@ -20,8 +20,8 @@ def _archive(corpus: Corpus) -> Archive:
     marker='',
     positions=(corpus.position,),
     read=read,
-    address='',
-    license='made here; no terms',
+    url='',
+    license='none: generated',
   )
 
 

@@ -1,9 +1,8 @@
 """UCI HAR, version 1: windows as released; a waist phone, 30 subjects.
 
-The released windows of 128 samples overlap by half and were filtered (median, 20 Hz low-pass); where the
-sessions break is not released, so each window is a recording of its own. Neighbours share samples: split by
-subject. HAPT holds the same sessions unbroken; the two must not be mixed, as their subjects are the same
-people.
+The released windows of 128 samples overlap by half and were filtered (median, 20 Hz low-pass). The limits of
+the sessions are not released, so each window is one recording. Neighbors share samples: split subject-wise.
+HAPT has the same sessions, continuous; never combine the two, as their subjects are the same people.
 
 n windows, c columns.
 """
@@ -21,33 +20,34 @@ from har_jax.errors import UserError
 
 _RATE_HZ = 50.0
 _SAMPLES = 128
-_WORDS = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying'}
+_ACTIVITIES = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying'}
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """Both official parts, subject by subject; the released split is not kept."""
-  del dropped  # every window is whole and labeled
-  runs = [run for part in ('train', 'test') for run in _part(source, position, part)]
-  yield from sorted(runs, key=lambda run: int(run.subject))
+  """Both released parts, subject by subject."""
+  del dropped  # every window is complete and labeled
+  windows = [window for part in ('train', 'test') for window in _part(source, position, part)]
+  yield from sorted(windows, key=lambda window: int(window.subject))
 
 
 def _part(source: Source, position: str, part: str) -> Iterator[Recording]:
   subjects = _integers(source, f'subject_{part}.txt')
   labels = _integers(source, f'y_{part}.txt')
-  # total_acc has gravity; body_acc has not and is left alone.
+  # total_acc includes gravity; body_acc does not.
   acc = _sensor(source, part, 'total_acc') * np.float32(STANDARD_GRAVITY_M_S2)
   gyro = _sensor(source, part, 'body_gyro')
   lengths = {'subjects': len(subjects), 'labels': len(labels), 'total_acc': len(acc), 'body_gyro': len(gyro)}
   if len(set(lengths.values())) > 1:
     raise UserError(
-      f'{source.path}: the {part} part disagrees with itself on how many windows it has: {lengths}'
+      f'{source.path}: the files of the {part} part differ in their number of windows: {lengths}'
     )
-  unknown = sorted(set(labels.tolist()) - set(_WORDS))
+  unknown = sorted(set(labels.tolist()) - set(_ACTIVITIES))
   if unknown:
-    raise UserError(f'{source.path}: y_{part}.txt holds labels {unknown}; 1 to {len(_WORDS)} are known')
-  for subject, label, force, turn in zip(subjects, labels, acc, gyro, strict=True):
-    span = Span(0.0, _SAMPLES / _RATE_HZ, _WORDS[int(label)])
-    yield Recording(str(subject), position, regular(force, _RATE_HZ), regular(turn, _RATE_HZ), (span,))
+    raise UserError(f'{source.path}: y_{part}.txt has labels {unknown}; 1 to {len(_ACTIVITIES)} are known')
+  for subject, label, acc_window, gyro_window in zip(subjects, labels, acc, gyro, strict=True):
+    span = Span(0.0, _SAMPLES / _RATE_HZ, _ACTIVITIES[int(label)])
+    sensors = regular(acc_window, _RATE_HZ), regular(gyro_window, _RATE_HZ)
+    yield Recording(str(subject), position, *sensors, (span,))
 
 
 def _sensor(source: Source, part: str, sensor: str) -> Float32[np.ndarray, 'n 128 3']:
@@ -77,7 +77,7 @@ ARCHIVE = Archive(
   marker='train/Inertial Signals/total_acc_x_train.txt',
   positions=('waist',),
   read=_read,
-  address='https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip',
+  url='https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip',
   license='README: cite, no commercial use; the UCI page says CC BY 4.0',
   test_subjects=('2', '4', '9', '10', '12', '13', '18', '20', '24'),
 )

@@ -1,4 +1,4 @@
-"""WISDM 2019: a phone in the trousers' pocket, 18 activities of three minutes each."""
+"""WISDM 2019: a phone in the trouser pocket, 18 activities of three minutes each."""
 
 import collections
 import re
@@ -39,9 +39,9 @@ _LINE = np.dtype(
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """One recording per subject and activity; its clock begins with whichever sensor does.
+  """One recording per subject and activity; its time starts with the earlier sensor.
 
-  Both sensors stamp their rows with the phone's own clock, so they pair by time.
+  Both sensors have timestamps of the phone's clock, so they are paired by time.
   """
   for acc_name in source.find('raw/phone/accel/data_*_accel_phone.txt'):
     match = re.search(r'data_(\d+)_accel_phone\.txt$', acc_name)
@@ -58,36 +58,36 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
         raise UserError(
           f'{source.path}: {acc_name} has an activity {code.decode("ascii", "replace")!r}; A to S, no N'
         )
-      own_acc, own_gyro = (_by_time(rows[rows['code'] == code], dropped) for rows in (acc, gyro))
-      if not len(own_acc) or not len(own_gyro):
+      activity_acc, activity_gyro = (_by_time(rows[rows['code'] == code], dropped) for rows in (acc, gyro))
+      if not len(activity_acc) or not len(activity_gyro):
         dropped['activity runs with one sensor only'] += 1
         continue
-      start_ns = min(own_acc['time_ns'][0], own_gyro['time_ns'][0])
-      stop_ns = max(own_acc['time_ns'][-1], own_gyro['time_ns'][-1])
+      start_ns = min(activity_acc['time_ns'][0], activity_gyro['time_ns'][0])
+      stop_ns = max(activity_acc['time_ns'][-1], activity_gyro['time_ns'][-1])
       yield Recording(
         match[1],
         position,
-        acc=_samples(own_acc, start_ns),
-        gyro=_samples(own_gyro, start_ns),
-        # Up to and with the last row.
+        acc=_samples(activity_acc, start_ns),
+        gyro=_samples(activity_gyro, start_ns),
+        # Includes the last row.
         spans=(Span(0.0, float(stop_ns - start_ns + 1) / 1e9, _ACTIVITIES[code]),),
       )
 
 
 def _rows(source: Source, name: str) -> Shaped[np.ndarray, 'n']:
-  # Lines end in a semicolon: a comment's start, for who reads numbers.
+  # Lines end with a semicolon, which is read as the start of a comment.
   return read_rows(source, name, columns=len(_LINE.fields or ()), dtype=_LINE, comments=';')
 
 
 def _by_time(rows: Shaped[np.ndarray, 'n'], dropped: collections.Counter) -> Shaped[np.ndarray, 'n']:
-  if late := int((np.diff(rows['time_ns']) < 0).sum()):
-    dropped['rows out of order, sorted'] += late
+  if misplaced := int((np.diff(rows['time_ns']) < 0).sum()):
+    dropped['rows out of order, sorted'] += misplaced
     rows = rows[np.argsort(rows['time_ns'], kind='stable')]
   return rows
 
 
 def _samples(rows: Shaped[np.ndarray, 'n'], start_ns: np.int64) -> Samples:
-  # Nanoseconds since the phone started exceed a float's exact integers: subtract first.
+  # Subtract as integers: nanoseconds since boot exceed the exact integers of a float.
   return Samples((rows['time_ns'] - start_ns) / 1e9, np.stack([rows[axis] for axis in 'xyz'], axis=1))
 
 
@@ -97,7 +97,7 @@ ARCHIVE = Archive(
   marker='raw/phone/accel/data_*_accel_phone.txt',
   positions=('pocket',),
   read=_read,
-  address='https://archive.ics.uci.edu/static/public/507/'
+  url='https://archive.ics.uci.edu/static/public/507/'
   'wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip',
   license='UCI page: CC BY 4.0',
 )

@@ -1,9 +1,12 @@
-# make lodo [ARCHIVES=<folder>]   the main job: on made-up corpora, or on the real archives in a folder
-# make pretrained ARCHIVES=<folder>  a base to adapt, from every archive in the folder
-# make export-env                 all that launch/export.py can need, LiteRT too, in .venv/export; tests it there
-# make test                       format, lint and types checked, then the tests
+# make lodo [ARCHIVES=<folder>]      the main experiment: on made-up recordings, or on the real archives in a folder
+# make pretrained ARCHIVES=<folder>  a base for adaptation, pretrained on every archive in the folder
+# make export-env                    an environment for every export format, with LiteRT; tests the export there
+# make test                          format, lint, types, all tests
+# make check                         format, lint, types, fast tests
 PYTHON ?= python3
 BIN := .venv/bin
+# Extras for the tests. EXTRAS=dev,test-optional also compares with PyTorch, peft and bitsandbytes.
+EXTRAS ?= dev
 ARCHIVES ?=
 ifeq ($(ARCHIVES),)
 NAME := smoke
@@ -11,33 +14,38 @@ PREPARE := --archive=synthetic
 SPLITS := subject
 else
 NAME := real
-PREPARE := --archive=all --source="$(ARCHIVES)"
+PREPARE := --archive=all --archive_path="$(ARCHIVES)"
 SPLITS := subject window
 endif
 WINDOWS := windows/$(NAME)
-RESULTS := results/$(NAME)
+RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env test clean
+.PHONY: lodo pretrained export-env test check style clean
 
 lodo: .venv/ready
-	$(BIN)/python launch/prepare.py $(PREPARE) --out=$(WINDOWS)
-	for split in $(SPLITS); do $(BIN)/python launch/lodo.py --flagfile=launch/flags/$(NAME).flags \
-	  --split=$$split --windows=$(WINDOWS) --out=$(RESULTS) || exit 1; done
-	$(BIN)/python launch/report.py --results=$(RESULTS)
+	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
+	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=launch/flags/$(NAME).flags \
+	  --split=$$split --windows=$(WINDOWS) --out=$(RUNS) || exit 1; done
+	$(BIN)/har-jax report --results=$(RUNS)
 
 pretrained: .venv/ready
 	$(if $(ARCHIVES),,$(error make pretrained ARCHIVES=<folder of archives>))
-	$(BIN)/python launch/prepare.py $(PREPARE) --out=$(WINDOWS)
-	$(BIN)/python launch/pretrain.py --flagfile=launch/flags/base.flags --windows=$(WINDOWS) --out=results/base
+	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
+	$(BIN)/har-jax pretrain --flagfile=launch/flags/base.flags --windows=$(WINDOWS) --out=runs/base
 
 export-env: .venv/export/ready
 	.venv/export/bin/python -m pytest tests/export
 
-test: .venv/ready-dev
+test: style
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+check: style
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not slow'
+
+style: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "har_jax needs Python 3.11 or newer; make PYTHON=python3.12")'
@@ -48,10 +56,10 @@ test: .venv/ready-dev
 	touch $@
 
 .venv/ready-dev: .venv/ready
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
-# Apart from .venv, where packages that users add may want what LiteRT's converter refuses.
+# Not in .venv: packages that users add may refuse the versions that LiteRT's converter needs.
 .venv/export/ready: .venv/bin/python pyproject.toml
 	$(BIN)/python -m venv .venv/export
 	.venv/export/bin/pip install --quiet --editable '.[dev,export-litert,export-onnx]'

@@ -40,8 +40,8 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
 
   Sensors pair by time. Where both tick at 50 Hz on one clock, their values come through bit for bit.
   Otherwise each is interpolated onto an even grid near its median rate, then filtered to 50 Hz (polyphase).
-  A tone above 29 Hz aliases by 0.3 % at most. One below 20 Hz keeps its amplitude to 0.3 %, at a slower sensor
-  one below 0.4 of its rate.
+  A tone above 29 Hz aliases by 0.3 % at most. One below 20 Hz keeps its amplitude to 0.3 %, on a slower
+  sensor one below 0.4 of its rate.
   `dropped` counts rows with NaN, rows of a repeated time, gaps, and pieces shorter than a window.
   Raises ValueError where a sensor's time falls: readers sort.
   """

@@ -100,13 +100,27 @@ def test_creation_times_of_any_unit_become_even_seconds(clock, tmp_path):
     (lambda ms: (START_MS + 2 * ms) * 10**6, CLOCKS['ns']),  # runs at twice the pace
     (CLOCKS['boot ns'], CLOCKS['ns']),  # the sensors count from different origins
     (CLOCKS['us'], CLOCKS['ns']),
+    (CLOCKS['ns'], lambda ms: CLOCKS['ns'](ms + 1000)),  # a second apart
+    (lambda ms: CLOCKS['ns'](ms + ms // 20), lambda ms: CLOCKS['ns'](ms + ms // 20)),  # 5 % too fast
   ],
 )
-def test_an_unusable_creation_clock_gives_way_to_arrival_for_both_sensors(acc_clock, gyro_clock, tmp_path):
+def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, gyro_clock, tmp_path):
   (recording,), dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock), tmp_path)
   assert dropped['devices timed by arrival, as their creation clock is unusable (kept)'] == 1
   assert recording.acc.time_s[-1] == pytest.approx(7.99, abs=0.01)
   assert recording.gyro.time_s[-1] == pytest.approx(7.99, abs=0.01)
+
+
+@pytest.mark.parametrize(
+  ('acc_clock', 'gyro_clock'),
+  [
+    (CLOCKS['ns'], lambda ms: CLOCKS['ns'](ms + 400)),  # 0.4 s apart
+    (lambda ms: CLOCKS['ns'](ms + ms // 100), lambda ms: CLOCKS['ns'](ms + ms // 100)),  # 1 % too fast
+  ],
+)
+def test_a_creation_clock_slightly_off_arrival_is_used(acc_clock, gyro_clock, tmp_path):
+  _, dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock), tmp_path)
+  assert not any('arrival' in reason for reason in dropped)
 
 
 def test_sensors_pair_by_user_device_and_time_never_by_row_or_model(tmp_path):

@@ -1,4 +1,4 @@
-"""Rows with clocks become recordings without pauses."""
+"""Rows with clocks become recordings without gaps."""
 
 import collections
 
@@ -16,21 +16,30 @@ def at(*times) -> Samples:
   return Samples(time_s, np.stack([time_s, 0 * time_s, 0 * time_s], axis=1).astype(np.float32))
 
 
-def test_rows_are_sorted_and_the_first_of_a_moment_stays():
+def test_rows_are_sorted_and_the_first_of_each_time_is_kept():
   dropped = collections.Counter()
   assert in_order(np.array([0.0, 2, 1, 2, 3]), dropped).tolist() == [0, 2, 1, 4]
   assert dropped == {'rows out of order, sorted': 1, 'rows at the same moment as another': 1}
 
 
-def test_a_stretch_of_one_label_ends_where_the_next_begins():
+def test_a_span_ends_where_the_next_label_begins():
   spans = labeled_spans(np.arange(6) / 2, np.array([1, 1, 0, 2, 2, 2]), {1: 'walking', 2: 'sitting'})
-  assert spans == [
-    Span(0.0, 1.0, 'walking'),
-    Span(1.5, 3.0, 'sitting'),
-  ]  # the last row lasts half a second too
+  # The last row lasts half a second too.
+  assert spans == [Span(0.0, 1.0, 'walking'), Span(1.5, 3.0, 'sitting')]
 
 
-def test_a_pause_of_either_sensor_parts_recordings_and_rows_without_a_partner_are_counted():
+def test_the_last_row_lasts_a_median_step_whatever_gaps_there_are():
+  (span,) = labeled_spans(np.array([0.0, 0.5, 1.0, 9.0, 9.5]), np.ones(5, int), {1: 'walking'})
+  assert span == Span(0.0, 10.0, 'walking')
+
+
+@pytest.mark.parametrize(('gap_s', 'parts'), [(0.98, 1), (1.0, 1), (1.02, 2)])
+def test_a_gap_over_one_second_splits(gap_s, parts):
+  rows = at(0, 0.5, 0.5 + gap_s, 1.0 + gap_s)
+  assert len(list(recordings('7', 'waist', rows, rows, [], collections.Counter()))) == parts
+
+
+def test_a_gap_in_either_sensor_splits_and_unpaired_rows_are_counted():
   acc = at(100, 100.5, 101, 101.5, 110, 110.5, 111)
   gyro = at(99.5, 100.25, 100.75, 101.25, 105, 110.25, 110.75)
   dropped = collections.Counter()
@@ -44,7 +53,7 @@ def test_a_pause_of_either_sensor_parts_recordings_and_rows_without_a_partner_ar
   assert dropped == {'rows of one sensor while the other was silent': 5}
 
 
-def test_a_parser_s_complaint_names_the_file_and_its_layout():
+def test_an_error_of_a_parser_names_the_file_and_its_layout():
   with (
     pytest.raises(UserError, match=r'a\.csv: expected two columns, but: could not convert'),
     expecting('a.csv', 'two columns'),

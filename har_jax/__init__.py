@@ -1,4 +1,4 @@
-"""Human activity recognition: pretrained on many datasets, adapted to the next one with little of everything."""
+"""Human activity recognition: a pretrained Transformer, adapted with little data, compute and memory."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ __version__ = '0.1.0'
 
 
 def __getattr__(name: str) -> Any:
-  """`har_jax.Recognizer`, imported as it is asked for: it takes seconds, and `import har_jax` none."""
+  """Imports `Recognizer` on first use, since that takes seconds."""
   if name == 'Recognizer':
     from har_jax.inference.recognizer import Recognizer
 

@@ -1,5 +1,6 @@
 """Where the tests find real recordings, and the small things that many of them use."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -11,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toy_method
 
+from har_jax import methods
 from har_jax.config import Model
 
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
@@ -20,7 +23,9 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up w
 
 
 def pytest_configure(config: pytest.Config) -> None:
-  """Programs compiled in a session serve all of it, its child processes included: most of the time is compilation."""
+  """Programs compiled in a session serve all of it, its child processes included: most of the time is
+  compilation.
+  """
   folder = tempfile.mkdtemp(prefix='har_jax-')
   config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
   for name, value in (
@@ -34,19 +39,40 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope='session')
 def archives_folder() -> pathlib.Path:
-  """The folder of real archives; its tests skip, with this reason, where it is missing."""
+  """The folder of real archives; tests that need it are skipped if it is missing."""
   folder = pathlib.Path(os.environ.get('HAR_ARCHIVES', _DEFAULT))
   if not folder.is_dir():
-    pytest.skip(f'no real archives at {folder}: set HAR_ARCHIVES to a folder that holds them')
+    pytest.skip(f'no real archives at {folder}: set HAR_ARCHIVES to a folder that has them')
   return folder.resolve()
+
+
+@pytest.fixture(scope='session')
+def real_archive(archives_folder: pathlib.Path) -> Callable[[str], pathlib.Path]:
+  """The folder of one real archive; tests that need it are skipped if it is missing."""
+
+  def folder(name: str) -> pathlib.Path:
+    if not (archives_folder / name).is_dir():
+      pytest.skip(f'no real {name} in {archives_folder} (HAR_ARCHIVES)')
+    return archives_folder / name
+
+  return folder
 
 
 @pytest.fixture(scope='module')
 def compiled_fast() -> Iterator[None]:
-  """With XLA's optimizations off: for modules whose programs run once or twice, where compiling is what takes."""
+  """With XLA's optimizations off: for modules whose programs run once or twice, where compiling is what
+  takes.
+  """
   jax.config.update('jax_disable_most_optimizations', True)
   yield
   jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture(params=[*methods.METHODS, toy_method.NAME])
+def method_name(request: pytest.FixtureRequest) -> Iterator[str]:
+  """Every method, and one that no code of the package knows."""
+  with toy_method.installed() if request.param == toy_method.NAME else contextlib.nullcontext():
+    yield request.param
 
 
 @pytest.fixture(scope='session')
@@ -57,7 +83,7 @@ def tiny() -> Model:
     invariant_features=True,
     width=24,
     mlp_dim=48,
-    blocks=2,
+    depth=2,
     decoder_depth=1,
     num_heads=2,
     head=(16,),
@@ -66,7 +92,9 @@ def tiny() -> Model:
 
 @pytest.fixture(scope='session')
 def drawn() -> Callable[[Callable[[jax.Array], Any]], Any]:
-  """From an `init` to variables of its shapes, none of them zero, drawn by NumPy: to compile an `init` takes seconds."""
+  """From an `init` to variables of its shapes, none of them zero, drawn by NumPy: to compile an `init` takes
+  seconds.
+  """
 
   def draw(init: Callable[[jax.Array], Any]) -> Any:
     rng = np.random.default_rng(0)

@@ -1,1 +1,1 @@
-"""From windows or a recording to answers: recognizer, calibration, stream, timeline."""
+"""From windows or recordings to predictions: recognizer, calibration, stream, timeline."""

@@ -1,23 +1,4 @@
-"""A recognizer for Python programs, with scikit-learn's habits.
-
->>> import jax, numpy as np
->>> from har_jax import Recognizer, config, files
->>> from har_jax.train.objective import Reconstruct
->>> model = config.Model(patch=32, width=24, mlp_dim=48, blocks=1, decoder_depth=1, heads=2, head=(16,))
->>> drawn = Reconstruct(model).init(jax.random.key(0))  # in earnest: files.load_base(<a folder>)
->>> base = files.make_base(drawn, {'model': knobs.to_json(model)})
-
-Two activities of made-up windows: 128 samples at 50 Hz of acceleration in m/s² and rotation in rad/s.
-
->>> y = np.array(['still', 'walking'] * 20)
->>> swing = np.where(y == 'walking', 3.0, 0.1)[:, None, None]
->>> X = np.array([0, 0, 9.8, 0, 0, 0]) + swing * np.random.default_rng(0).standard_normal((40, 128, 6))
->>> recognizer = Recognizer(base, rank=4, max_steps=40, batch=16, learning_rate=0.01).fit(X, y)
->>> [str(label) for label in recognizer.predict(X[:4])]
-['still', 'walking', 'still', 'walking']
->>> recognizer.predict_proba(X).shape
-(40, 2)
-"""
+"""The recognizer: a scikit-learn classifier of windows, adapted from a pretrained base."""
 
 import dataclasses
 import math
@@ -25,46 +6,95 @@ import pathlib
 import tempfile
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.special
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from har_jax import config, config_fields, files, storage, variables
+from har_jax import config, config_fields, files, methods, storage
 from har_jax.data import normalization, splits, validation
 from har_jax.errors import UserError
-from har_jax.methods import METHODS
 from har_jax.train import loop
 from har_jax.train.objective import Classify
 
-_EVALUATIONS = 10  # of a fit at most, to show how it goes
-_STEPS_BETWEEN = 10  # two num_evals, at least: each takes as long as some steps
-_FEWEST = 5  # windows of a class, below which none is kept apart to measure by
-_FEWEST_SUBJECTS = 4  # with fewer, windows are kept apart, not people
-_DRAWS = 100  # of subjects, until the others show every class
-_STILL = (
-  1e-5  # rad/s, a deviation below which there was no gyroscope: the noise of one is a hundred times that
-)
+_MAX_EVALS = 10
+_MIN_STEPS_PER_EVAL = 10  # an evaluation takes as long as some steps
+_MIN_CLASS_WINDOWS = 5  # with fewer windows of a class, none are held out
+_MIN_SUBJECTS = 4  # with fewer subjects, windows are held out, not subjects
+_MAX_DRAWS = 100  # of held-out subjects, until the others have every class
+_MIN_GYRO_STD_RAD_S = 1e-5  # the noise of a gyroscope is a hundred times that: below, there was none
+# Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
+_KEPT_PARAMETERS = {
+  'max_steps': int,
+  'learning_rate': float,
+  'batch': int,
+  'rotation_std_deg': float,
+  'random_state': int,
+  'validation_fraction': float,
+  'tta_shifts': int,
+}
 
 
 class Recognizer(ClassifierMixin, BaseEstimator):
-  """Adapts a pretrained base to labeled windows, and tells what others show.
+  """Adapts a pretrained base to labeled windows and classifies new windows.
 
-  X is [w, 128, 6]: windows of 2.56 s at 50 Hz, acceleration x y z in m/s² with gravity, then rotation x y z in rad/s, not
-  normalized. y holds any strings or numbers.
+  Windows are arrays [w, 128, 6] of 2.56 s at 50 Hz, not normalized: acceleration x y z in m/s² with gravity,
+  then rotation x y z in rad/s. Labels are strings or numbers.
 
-  base: a `files.Base`, or the folder of one; None for the method 'scratch' alone.
-  method: full, probe, lora, qlora or scratch; rank and alpha are lora's and qlora's.
-  steps, of `batch` windows each, at the peak `learning_rate`; under full, the base's own weights move at half of it.
-  rotation: each window of a step is turned, about each axis by an angle of this deviation, in degrees. Some 10 help to recognize
-    people whom it never saw, who wear the device otherwise; 0 turns none, and is best for those it learns from.
-  validation: a share of the subjects, or of each class's windows, that is kept apart to measure and calibrate by; 0 for none.
-    Windows mostly overlap, so give `fit` the subjects where you know them.
-  shifts: `predict` looks at each window so many times, moved on by parts of a token; 4 help with people whom it never saw, for four
-    times the time. A program that is exported, and a stream, look once.
-  verbose: a progress bar.
+  Parameters
+  ----------
+  base : files.Base or str or path-like, default None
+    Pretrained encoder, or the folder of one. Only the method 'scratch' works without.
+  method : {'full', 'probe', 'lora', 'qlora', 'scratch'}, default 'lora'
+    Fine-tuning method.
+  rank : int, default 32
+    Rank of the adapters of lora and qlora.
+  alpha : float, default 64.0
+    The adapters are scaled by alpha / rank.
+  max_steps : int, default 300
+    Training steps.
+  learning_rate : float, default 1e-3
+    Peak learning rate. A pretrained encoder's own weights, if trained, use half of it.
+  batch : int, default 64
+    Windows per step.
+  rotation_std_deg : float, default 0.0
+    Rotation augmentation: standard deviation of the angle about each axis, in degrees. About 10 helps on
+    unseen subjects, who wear the device differently; 0 is best on the training subjects.
+  random_state : int, default 0
+    Seed of all random draws.
+  validation_fraction : float in [0, 1), default 0.1
+    Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation.
+    Windows that overlap leak between the parts, so pass the subjects as `groups` if they are known.
+  tta_shifts : int, default 1
+    Test-time augmentation: `predict` averages the logits over so many circular shifts. 4 helps on unseen
+    subjects and costs 4 times the inference. Exports and streams do not use it.
+  verbose : bool, default False
+    Show a progress bar.
+
+  Attributes
+  ----------
+  classes_ : ndarray
+    The sorted labels.
+  base_ : files.Base or None
+    The base that was adapted.
+  adapter_ : files.Adapter
+    The trained weights and their card.
+  variables_ : dict
+    The adapted model's variables, 'collection/module/leaf' → array.
+
+  Examples
+  --------
+  >>> import numpy as np
+  >>> from har_jax import Recognizer
+  >>> y = np.tile(['still', 'walking'], 20)
+  >>> std = np.where(y == 'walking', 3.0, 0.1)[:, None, None]
+  >>> X = np.array([0, 0, 9.8, 0, 0, 0]) + std * np.random.default_rng(0).standard_normal((40, 128, 6))
+  >>> recognizer = Recognizer.load().adapt(X, y, max_steps=20)
+  >>> recognizer.predict(X[:4]).tolist()
+  ['still', 'walking', 'still', 'walking']
+  >>> recognizer.predict_proba(X).shape
+  (40, 2)
   """
 
   def __init__(
@@ -97,99 +127,93 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.verbose = verbose
 
   @classmethod
-  def load(cls, place=None, base=None) -> 'Recognizer':
-    """A recognizer of one of five things.
+  def load(cls, path=None, base=None) -> 'Recognizer':
+    """Loads a recognizer, fitted or not, by what `path` is.
 
-    None: the base that comes with the package; a base's folder, or a pretraining's, .../<target>/pretrain: it is to be fitted.
-    A folder of `save`, or a run's result file, .../seed<k>.json: it is fitted; `base`, a Base or a folder, stands in where theirs lies elsewhere.
-    Raises UserError where there is none of these, or where adapter and base do not belong together.
+    None: the base that comes with the package; not fitted.
+    The folder of a base or of a pretraining, .../<target>/pretrain: not fitted.
+    The folder that `save` wrote, or the result file of a run, .../seed<k>.json: fitted.
+    `base`, a Base or a folder, replaces the base of a fitted one, for example if it was saved elsewhere.
+    Raises UserError if nothing of these is there, or if adapter and base do not match.
     """
-    if place is None:
+    if path is None:
       return cls(files.bundled_base())
-    path = storage.place(str(place))
-    base = _base(base)
-    if path.name.endswith('.json'):
-      return cls._of(*files.load_run(path, base))
-    if not (path / 'adapter.json').exists():
-      return cls(files.load_base(path))
-    adapter = files.load_adapter(path)
-    if base is None and adapter.card['base'] is not None and (path / 'base.json').exists():
-      base = files.load_base(path)
-    return cls._of(base, adapter)
+    place = storage.place(str(path))
+    base = _load_base(base)
+    if place.name.endswith('.json'):
+      return cls._from_adapter(*files.load_run(place, base))
+    if not (place / 'adapter.json').exists():
+      return cls(files.load_base(place))
+    adapter = files.load_adapter(place)
+    if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():
+      base = files.load_base(place)
+    return cls._from_adapter(base, adapter)
 
   @classmethod
-  def _of(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
+  def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
     card = adapter.card
-    known = {name: card[name] for name in ('method', 'rank', 'alpha')}
     training = card.get('training', {})
-    known |= {
-      name: training[name]
-      for name in (
-        'max_steps',
-        'learning_rate',
-        'batch',
-        'rotation_std_deg',
-        'random_state',
-        'validation_fraction',
-        'tta_shifts',
-      )
-      if name in training
-    }
-    made = cls(base, **known)
-    made._hold(base, adapter)
-    made.classes_ = np.array(card['classes'])
-    return made
+    parameters = {name: card[name] for name in ('method', 'rank', 'alpha')}
+    parameters |= {name: training[name] for name in _KEPT_PARAMETERS if name in training}
+    recognizer = cls(base, **parameters)
+    recognizer._set_adapter(base, adapter)
+    return recognizer
 
   def adapt(self, X, y, groups=None, **parameters) -> 'Recognizer':
-    """A new recognizer, fitted: this one's base and parameters, but for those given, such as method='qlora'."""
+    """A new recognizer, fitted, with this one's base and parameters except for `parameters`."""
     return clone(self).set_params(**parameters).fit(X, y, groups)
 
   def fit(self, X, y, groups=None, held_out=None) -> 'Recognizer':
-    """`subjects` says whose each window is, by any name. Fitting again starts anew.
+    """Trains from the base on; fitting again starts anew.
 
-    `held_out`, True: this window is kept apart to measure by; it stands in for the share that `validation` draws.
-    Raises UserError: windows or labels that are not as the class says, fewer than two classes, parameters out of range.
+    `groups`: the subject of each window, any names or numbers.
+    `held_out`, bool per window, True: for validation only. It replaces `validation_fraction`.
+    Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
     """
-    signals = validation.windows(X)
-    classes, labels = validation.labels(y, len(signals))
-    subject = validation.groups(groups, len(signals))
-    base, method, experiment = self._begin()
+    signals = validation.check_windows(X)
+    classes, labels = validation.check_labels(y, len(signals))
+    subjects = validation.encode_groups(groups, len(signals))
+    base, method, experiment = self._check_parameters()
     if held_out is None:
-      held_out, by = self._hold_out(labels, subject)
+      fraction, seed = float(self.validation_fraction), int(self.random_state)
+      held_out, split = _draw_held_out(labels, subjects, fraction, seed)
     else:
-      held_out = validation.held_out(held_out, labels)
-      by = 'given' if held_out.any() else ''
+      held_out = validation.check_held_out(held_out, labels)
+      split = 'held_out' if held_out.any() else 'none'
     normalizer = normalization.fit(signals[~held_out])
-    all_of = {'signal': normalizer(signals), 'label': labels}
-    learned = {name: array[~held_out] for name, array in all_of.items()}
-    learned['origin'] = normalizer.origins(len(learned['label']))
-    # Without any to measure by, those learned from, heeded by nobody: there is one validation, after the last step.
-    measured_by = {name: array[held_out] for name, array in all_of.items()} if by else all_of
+    windows = {'signal': normalizer(signals), 'label': labels}
+    train = {name: array[~held_out] for name, array in windows.items()}
+    train['origin'] = normalizer.origins(len(train['label']))
+    # Nothing held out: one validation after the last step, on all windows, whose metrics are not used.
+    has_validation = split != 'none'
+    validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
     objective = Classify(experiment.model, len(classes), experiment.precision)
-    head_key, adapter_key = jax.random.split(jax.random.key(int(self.random_state)))
-    started = objective.init(head_key) | (base.variables if base is not None and method.pretrained else {})
-    adapted = method.adapt(started, experiment, adapter_key)
-    statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-    trainable, frozen = variables.split(rest, lambda path: method.trains(path, experiment))
+    prepared = methods.prepare(
+      objective.init,
+      method,
+      methods.Settings.of(experiment),
+      int(self.random_state),
+      pretrained=None if base is None else base.variables,
+    )
     with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
       run = loop.Run(
-        trainable,
-        statistics,
-        frozen,
-        learned,
-        measured_by,
+        prepared.trainable,
+        prepared.statistics,
+        prepared.frozen,
+        train,
+        validate,
         int(self.random_state),
         folder=pathlib.Path(folder),
         title=f'{method.name}, {len(classes)} classes',
       )
-      (end,) = loop.train(
+      (trained,) = loop.train(
         objective,
         [run],
-        training=self._training(validated=bool(by)),
+        training=self._training(num_evals=None if has_validation else 1),
         pretrained=method.pretrained,
         progress=bool(self.verbose),
       )
-    last = end.history[-1]
+    metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}
     card = {
       'method': method.name,
       'rank': experiment.lora.rank,
@@ -199,73 +223,63 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       'precision': config_fields.to_json(experiment.precision),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-      'metrics': {'validation': {name: last[name] for name in ('macro_f1', 'accuracy')} if by else None},
-      # Numbers alone: an adapter is given away, and names of people are nobody's business.
+      'metrics': {'validation': metrics if has_validation else None},
+      # Counts only: adapters are shared, and the names of subjects are private.
       'split': {
-        'by': by or 'none kept apart',
-        'windows': {'train': len(learned['label']), 'validation': int(held_out.sum())},
+        'by': split,
+        'windows': {'train': len(train['label']), 'validation': int(held_out.sum())},
       },
-      'training': {
-        'max_steps': int(
-          self.max_steps
-        ),  # a search over parameters gives NumPy's numbers, which JSON knows not
-        'learning_rate': float(self.learning_rate),
-        'batch': int(self.batch),
-        'rotation_std_deg': float(self.rotation_std_deg),
-        'random_state': int(self.random_state),
-        'validation_fraction': float(self.validation_fraction),
-        'tta_shifts': int(self.tta_shifts),
-        'step': end.step,
-      },
+      'training': {name: kind(getattr(self, name)) for name, kind in _KEPT_PARAMETERS.items()}
+      | {'step': trained.step},
     }
-    self._hold(base, files.make_adapter(base, end.variables | frozen, card))
-    self.classes_ = classes
+    self._set_adapter(base, files.make_adapter(base, trained.variables | prepared.frozen, card))
     return self
 
   def predict(self, X) -> np.ndarray:
-    """The likeliest label of each window, one of `classes_`."""
-    probabilities = self.predict_proba(X)
-    return self.classes_[probabilities.argmax(axis=1)]
+    """The most probable of `classes_` for each window."""
+    indices = self.predict_proba(X).argmax(axis=1)
+    return self.classes_[indices]
 
   def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
-    """Of each window a share for each of `classes_`, which add up to one. Overconfident, as all such networks, unless calibrated."""
+    """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated."""
     check_is_fitted(self)
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
     signals = self.prepare(X)
-    # With labels that nobody reads: the program is then that of the validations.
+    # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
     logits = loop.predict(self.adapter_.objective, self.variables_, windows, tta_shifts=int(self.tta_shifts))
     return scipy.special.softmax(logits.astype(np.float64) / self.adapter_.card['temperature'], axis=1)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
-    """Windows as the model is given them: normalized, without rotation where it was fitted without. Raises UserError as `fit`."""
+    """The model's input: normalized; without rotation if the training windows had none. Raises as `fit`."""
     check_is_fitted(self)
-    signals = self.adapter_.normalizer(validation.windows(X))
+    signals = self.adapter_.normalizer(validation.check_windows(X))
     if not self.has_gyro:
       signals[..., config.CHANNELS // 2 :] = 0.0
     return signals
 
   @property
   def has_gyro(self) -> bool:
-    """Whether the windows that it was fitted on held rotation."""
-    return bool(self.adapter_.normalizer.deviation[1] > _STILL)
+    """Whether the training windows had rotation."""
+    return bool(self.adapter_.normalizer.deviation[1] > _MIN_GYRO_STD_RAD_S)
 
   def save(self, folder, *, with_base=True) -> None:
-    """The adapter and, unless its users have it, its base, as files for `load`. Raises UserError where they cannot be written."""
+    """Writes the adapter and, by default, its base. Raises UserError if they cannot be written."""
     check_is_fitted(self)
     if with_base and self.base_ is not None and self.adapter_.card['base'] is not None:
       files.save_base(folder, self.base_.variables, self.base_.card)
     files.save_adapter(folder, self.adapter_)
 
-  def _hold(self, base: files.Base | None, adapter: files.Adapter) -> None:
+  def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
     self.variables_ = files.attach(base, adapter)
+    self.classes_ = np.array(adapter.card['classes'])
 
-  def _begin(self) -> tuple[files.Base | None, Any, config.Experiment]:
-    if self.method not in METHODS:
-      raise UserError(f'unknown method {self.method!r}; one of {", ".join(METHODS)}')
-    method, base = METHODS[self.method], _base(self.base)
+  def _check_parameters(self) -> tuple[files.Base | None, methods.Method, config.Experiment]:
+    if self.method not in methods.METHODS:
+      raise UserError(f'unknown method {self.method!r}; one of {", ".join(methods.METHODS)}')
+    method, base = methods.METHODS[self.method], _load_base(self.base)
     if method.pretrained and base is None:
       raise UserError(
         f"{self.method} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
@@ -281,36 +295,18 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     )
     return base, method, experiment
 
-  def _training(self, *, validated: bool) -> config.Training:
+  def _training(self, *, num_evals: int | None) -> config.Training:
     return dataclasses.replace(
       config.Experiment().finetune,
-      epochs=float(self.max_steps),  # no fewer steps than asked for, however few the windows
+      epochs=float(self.max_steps),  # at least one step per epoch, so that max_steps decides
       max_steps=int(self.max_steps),
       batch=int(self.batch),
       learning_rate=float(self.learning_rate),
       encoder_learning_rate=float(self.learning_rate) / 2,
       rotation_std_deg=float(self.rotation_std_deg),
-      num_evals=min(_EVALUATIONS, math.ceil(self.max_steps / _STEPS_BETWEEN)) if validated else 1,
+      num_evals=num_evals or min(_MAX_EVALS, math.ceil(self.max_steps / _MIN_STEPS_PER_EVAL)),
       patience=0,
     )
-
-  def _hold_out(self, labels: Int[np.ndarray, 'w'], subject: Any) -> tuple[np.ndarray, str]:
-    """True: kept apart to measure by; and by what, empty where none is."""
-    apart = np.zeros(len(labels), bool)
-    if not self.validation_fraction or np.bincount(labels).min() < _FEWEST:
-      return apart, ''
-    if subject is not None and len(np.unique(subject)) >= _FEWEST_SUBJECTS:
-      for draw in range(_DRAWS):
-        held_out = splits.hold_out(subject, self.validation_fraction, seed=int(self.random_state) + draw)
-        if len(np.unique(labels[~held_out])) == len(np.unique(labels)):
-          return held_out, 'subject'
-      # A class that too few people show: better that windows are kept apart than that it is not learned.
-    rng = np.random.default_rng(self.random_state)
-    for label in np.unique(labels):
-      places = rng.permutation(np.flatnonzero(labels == label))
-      # One at least, and one at least is left to learn from.
-      apart[places[: min(max(1, round(self.validation_fraction * len(places))), len(places) - 1)]] = True
-    return apart, 'window'
 
   def __sklearn_tags__(self):
     tags = super().__sklearn_tags__()
@@ -318,5 +314,27 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     return tags
 
 
-def _base(base: Any) -> files.Base | None:
+def _draw_held_out(
+  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'] | None, fraction: float, seed: int
+) -> tuple[Bool[np.ndarray, 'w'], str]:
+  """Draws validation windows: True where held out, and the kind of split: subject, window or none."""
+  classes = np.unique(labels)
+  held_out = np.zeros(len(labels), bool)
+  if not fraction or np.bincount(labels).min() < _MIN_CLASS_WINDOWS:
+    return held_out, 'none'
+  if subjects is not None and len(np.unique(subjects)) >= _MIN_SUBJECTS:
+    for draw in range(_MAX_DRAWS):
+      drawn = splits.hold_out(subjects, fraction, seed=seed + draw)
+      if len(np.unique(labels[~drawn])) == len(classes):
+        return drawn, 'subject'
+    # Too few subjects have some class: hold out windows, so that every class is trained.
+  rng = np.random.default_rng(seed)
+  for label in classes:
+    indices = rng.permutation(np.flatnonzero(labels == label))
+    count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+    held_out[indices[:count]] = True
+  return held_out, 'window'
+
+
+def _load_base(base: Any) -> files.Base | None:
   return base if base is None or isinstance(base, files.Base) else files.load_base(base)

@@ -1,4 +1,4 @@
-"""Answers to bouts, by hand: smoothing, not sure, not worn, gaps, minutes, midnight."""
+"""Predictions to bouts, by hand: smoothing, unknown, not worn, gaps, minutes, midnight."""
 
 import numpy as np
 import pytest
@@ -6,81 +6,109 @@ import pytest
 from har_jax.data import user_recordings
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.errors import UserError
-from har_jax.inference.timeline import Answers, Rules, find, score, write
+from har_jax.inference.timeline import Predictions, Rules, find_bouts, score, write
 from har_jax.inference.timeline.clock import Clock
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
 
 
-def _answers(
-  codes: list[int], *, sure: float = 0.9, starts=None, recording=None, still=None, classes=('run', 'sit')
-) -> Answers:
-  size, other = len(codes), (1 - sure) / (len(classes) - 1)
-  shares = np.full((size, len(classes)), other, np.float32)
-  shares[np.arange(size), codes] = sure
-  return Answers(
+def _predictions(
+  codes: list[int],
+  *,
+  confidence: float | list[float] = 0.9,
+  starts=None,
+  recording=None,
+  still=None,
+  classes=('run', 'sit'),
+) -> Predictions:
+  size = len(codes)
+  probabilities = np.empty((size, len(classes)), np.float32)
+  probabilities[:] = ((1 - np.broadcast_to(confidence, size)) / (len(classes) - 1))[:, None]
+  probabilities[np.arange(size), codes] = confidence
+  return Predictions(
     tuple(classes),
     np.zeros(size, int) if recording is None else np.array(recording),
     1.28 * np.arange(size) if starts is None else np.array(starts),
-    shares,
+    probabilities,
     np.zeros(size, bool) if still is None else np.array(still),
   )
 
 
-def _told(answers: Answers, **rules) -> list[tuple[float, float, str]]:
+def _bouts(predictions: Predictions, **rules) -> list[tuple[float, float, str]]:
   return [
-    (round(bout.start_s, 2), round(bout.stop_s, 2), bout.activity) for bout in find(answers, Rules(**rules))
+    (round(bout.start_s, 2), round(bout.stop_s, 2), bout.activity)
+    for bout in find_bouts(predictions, Rules(**rules))
   ]
 
 
-def test_the_border_of_two_bouts_is_midway_between_their_windows():
+def test_bouts_meet_midway_between_window_centers():
   # Windows 0 to 3 have centers 1.28, 2.56, 3.84, 5.12: between the second and the third lies 3.2.
-  assert _told(_answers([0, 0, 1, 1]), smooth_s=0.0) == [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]
+  assert _bouts(_predictions([0, 0, 1, 1]), smooth_s=0.0) == [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]
 
 
-def test_a_lone_window_is_outvoted_and_a_change_stays_where_it_was():
+def test_smoothing_removes_a_single_window_and_keeps_edges():
   codes = [0] * 10 + [1] + [0] * 10 + [1] * 20
-  assert _told(_answers(codes)) == [(0, 27.52, 'run'), (27.52, 53.76, 'sit')]
-  assert len(_told(_answers(codes), smooth_s=0.0)) == 4
+  assert _bouts(_predictions(codes)) == [(0, 27.52, 'run'), (27.52, 53.76, 'sit')]
+  assert len(_bouts(_predictions(codes), smooth_s=0.0)) == 4
 
 
-def test_at_a_change_both_are_sure_so_nothing_is_unknown():
-  answers = _answers([0] * 20 + [1] * 20)
-  (first, second) = find(answers, Rules(unknown_below=0.85))
+def test_confidence_is_not_averaged_across_activities():
+  predictions = _predictions([0] * 20 + [1] * 20)
+  (first, second) = find_bouts(predictions, Rules(unknown_below=0.85))
   assert (first.activity, second.activity) == ('run', 'sit')
   assert first.confidence == pytest.approx(0.9)
 
 
-def test_what_is_not_sure_is_unknown_and_keeps_its_confidence():
-  (bout,) = find(_answers([0] * 10, sure=0.55), Rules(unknown_below=0.6))
+def test_confidence_is_the_mean_of_smoothed_probabilities():
+  (bout,) = find_bouts(_predictions([0, 0, 0], confidence=[0.9, 0.6, 0.6]), Rules(smooth_s=2.56))
+  # Three windows at most: (0.9 + 0.6) / 2, (0.9 + 0.6 + 0.6) / 3 and (0.6 + 0.6) / 2.
+  assert bout.confidence == pytest.approx((0.75 + 0.7 + 0.6) / 3)
+
+
+def test_low_confidence_is_unknown():
+  (bout,) = find_bouts(_predictions([0] * 10, confidence=0.55), Rules(unknown_below=0.6))
   assert (bout.activity, round(bout.confidence, 2)) == ('unknown', 0.55)
 
 
-def test_a_gap_is_no_part_of_a_bout_and_is_not_smoothed_over():
-  answers = _answers([0, 0, 0, 1, 1], starts=[0, 1.28, 2.56, 60, 61.28])
-  assert _told(answers) == [(0, 5.12, 'run'), (60, 63.84, 'sit')]
-  other = _answers([0, 0, 0, 0], recording=[0, 0, 1, 1], starts=[0, 1.28, 2.56, 3.84])
-  assert [bout.recording for bout in find(other, Rules())] == [0, 1]
+def test_gaps_belong_to_no_bout_and_end_smoothing():
+  predictions = _predictions([0, 0, 0, 1, 1], starts=[0, 1.28, 2.56, 60, 61.28])
+  assert _bouts(predictions) == [(0, 5.12, 'run'), (60, 63.84, 'sit')]
+  other = _predictions([0, 0, 0, 0], recording=[0, 0, 1, 1], starts=[0, 1.28, 2.56, 3.84])
+  assert [bout.recording for bout in find_bouts(other, Rules())] == [0, 1]
 
 
-def test_a_device_that_lies_still_for_long_is_not_worn_and_votes_for_nothing():
+def test_windows_that_do_not_overlap_are_not_joined():
+  # After a gap the next window starts at least 2.56 s later; without one, 1.28 s and less than a sample.
+  assert _bouts(_predictions([0, 0], starts=[0, 2.56])) == [(0, 2.56, 'run'), (2.56, 5.12, 'run')]
+  assert _bouts(_predictions([0, 0], starts=[0, 1.3])) == [(0, 3.86, 'run')]
+
+
+def test_a_device_still_for_long_is_not_worn():
   still = [False] * 10 + [True] * 60 + [False] * 10
-  answers = _answers([0] * 10 + [1] * 60 + [0] * 10, still=still)
-  assert [each[2] for each in _told(answers, not_worn_min=1.0)] == ['run', 'not_worn', 'run']
-  assert np.isnan(find(answers, Rules(not_worn_min=1.0))[1].confidence)
+  predictions = _predictions([0] * 10 + [1] * 60 + [0] * 10, still=still)
+  assert [each[2] for each in _bouts(predictions, not_worn_min=1.0)] == ['run', 'not_worn', 'run']
+  assert np.isnan(find_bouts(predictions, Rules(not_worn_min=1.0))[1].confidence)
   for minutes in (2.0, 0.0):
-    assert [each[2] for each in _told(answers, not_worn_min=minutes)] == ['run', 'sit', 'run']
+    assert [each[2] for each in _bouts(predictions, not_worn_min=minutes)] == ['run', 'sit', 'run']
+
+
+@pytest.mark.parametrize(('last_start_s', 'activity'), [(57.44, 'not_worn'), (57.43, 'sit')])
+def test_not_worn_counts_from_first_to_last_sample(last_start_s: float, activity: str):
+  # 57.44 s and a window of 2.56 s are one minute exactly.
+  starts = np.linspace(0, last_start_s, 46)
+  (bout,) = _bouts(_predictions([1] * 46, starts=starts, still=[True] * 46), not_worn_min=1.0)
+  assert bout[2] == activity
 
 
 @pytest.mark.parametrize(('smooth_s', 'windows'), [(0.0, 1), (1.0, 1), (10.0, 9), (2.56, 3)])
-def test_smoothing_takes_an_odd_number_of_windows(smooth_s: float, windows: int):
+def test_smoothing_averages_an_odd_number_of_windows(smooth_s: float, windows: int):
   assert Rules(smooth_s=smooth_s).windows == windows
 
 
 @pytest.mark.parametrize(
   'rules', [{'unknown_below': 1.5}, {'smooth_s': -1.0}, {'not_worn_min': float('nan')}]
 )
-def test_rules_that_make_no_sense_are_refused(rules: dict[str, float]):
+def test_rules_out_of_range_are_errors(rules: dict[str, float]):
   (name,) = rules
   with pytest.raises(UserError, match=f'{name} is'):
     Rules(**rules)
@@ -96,10 +124,10 @@ def _reading(
   return user_recordings.Reading(recordings, [], [], start, True, files, offsets_s)
 
 
-def test_of_several_files_each_row_names_its_own_and_no_clock_is_made_up(tmp_path):
-  answers = _answers([0, 0, 1, 1], recording=[0, 0, 1, 1], starts=[0, 1.28, 0, 1.28])
+def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
+  predictions = _predictions([0, 0, 1, 1], recording=[0, 0, 1, 1], starts=[0, 1.28, 0, 1.28])
   reading = _reading([3.84, 3.84], ['a', 'b'], [0.0, 0.0], '2026-05-28T20:26:40')
-  told = write(tmp_path, answers, find(answers, Rules()), Rules(), reading, _CARD)
+  summary = write(tmp_path, predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD)
   assert (tmp_path / 'bouts.csv').read_text().splitlines() == [
     'file,start_s,end_s,activity,confidence',
     'a,0.000,3.840,run,0.9000',
@@ -110,14 +138,28 @@ def test_of_several_files_each_row_names_its_own_and_no_clock_is_made_up(tmp_pat
     .read_text()
     .startswith('file,time_s,activity,confidence,p_run,p_sit\na,0.000,run,')
   )
-  assert told['minutes'] == {'run': 0.06, 'sit': 0.06}
-  assert told['gap_minutes'] == 0
+  assert summary['minutes'] == {'run': 0.06, 'sit': 0.06}
+  assert summary['gap_minutes'] == 0
 
 
-def test_a_day_that_goes_past_midnight_has_a_strip_a_date(tmp_path):
+def test_minutes_add_up_to_the_recorded_time(tmp_path):
+  # 64 s of activity, 76.8 s unworn, and 40 s after the last window.
+  still = [False] * 49 + [True] * 60
+  predictions = _predictions([0] * 49 + [1] * 60, still=still)
+  bouts = find_bouts(predictions, Rules(not_worn_min=1.0))
+  reading = _reading([140.8 + 40.0], ['day'], [0.0])
+  summary = write(tmp_path, predictions, bouts, Rules(), reading, _CARD)
+  names = ('unknown_minutes', 'not_worn_minutes', 'gap_minutes')
+  parts = [*summary['minutes'].values(), *(summary[name] for name in names)]
+  assert parts == pytest.approx([63.36 / 60, 0, 0, 77.44 / 60, 40 / 60], abs=0.006)
+  assert sum(parts) == pytest.approx(summary['recorded_minutes'], abs=0.02)
+
+
+def test_a_day_past_midnight_has_a_row_per_date():
   pytest.importorskip('matplotlib')
-  picture = pytest.importorskip('har_jax.inference.timeline.picture')
-  bouts = find(_answers([0] * 4000, classes=tuple('abcdefghij')), Rules())
+  from har_jax.inference.timeline import picture
+
+  bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
   clock = Clock(('day',), (0.0,), Clock.of(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start)
   text = picture.svg(bouts, clock, tuple('abcdefghij')).decode()
   assert '2026-05-28' in text
@@ -126,25 +168,25 @@ def test_a_day_that_goes_past_midnight_has_a_strip_a_date(tmp_path):
 
 
 def _labeled(*spans: tuple[float, float, str]) -> list[Recording]:
-  still = Samples(np.zeros(1), np.zeros((1, 3), np.float32))
-  return [Recording('', '', still, still, tuple(Span(*span) for span in spans))]
+  empty = Samples(np.zeros(1), np.zeros((1, 3), np.float32))
+  return [Recording('', '', empty, empty, tuple(Span(*span) for span in spans))]
 
 
-def test_a_score_is_of_whole_windows_within_a_label():
-  # Begun at 0, 1.28, ..., 6.4: the labels hold the first two, half of the third, and the last one.
-  told = score(_answers([0, 1, 0, 1, 0, 1]), _labeled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit')))
-  assert (told.windows, told.names, told.confusion) == (3, ('run', 'sit'), [[1, 1], [0, 1]])
-  assert told.accuracy == pytest.approx(2 / 3)
-  assert told.macro_f1 == pytest.approx(2 / 3)
+def test_scores_count_windows_inside_one_label():
+  # Windows start at 0, 1.28, ..., 6.4: the labels contain the first two, half of the third, and the last one.
+  scored = score(_predictions([0, 1, 0, 1, 0, 1]), _labeled((0.0, 3.84, 'run'), (6.4, 8.96, 'sit')))
+  assert (scored.windows, scored.names, scored.confusion) == (3, ('run', 'sit'), [[1, 1], [0, 1]])
+  assert scored.accuracy == pytest.approx(2 / 3)
+  assert scored.macro_f1 == pytest.approx(2 / 3)
 
 
-def test_unknown_and_what_was_never_learned_count_as_wrong():
-  answers = _answers([0, 1], sure=0.6)
-  assert score(answers, _labeled((0.0, 9.0, 'run')), unknown_below=0.7).confusion == [[0, 2], [0, 0]]
-  told = score(answers, _labeled((0.0, 9.0, 'swim')))
-  assert (told.names, told.accuracy) == (('run', 'sit', 'swim'), 0)
+def test_unknown_and_untrained_classes_count_as_errors():
+  predictions = _predictions([0, 1], confidence=0.6)
+  assert score(predictions, _labeled((0.0, 9.0, 'run')), unknown_below=0.7).confusion == [[0, 2], [0, 0]]
+  scored = score(predictions, _labeled((0.0, 9.0, 'swim')))
+  assert (scored.names, scored.accuracy) == (('run', 'sit', 'swim'), 0)
 
 
-def test_labels_of_another_recording_are_refused():
+def test_labels_of_another_recording_are_an_error():
   with pytest.raises(UserError, match='no window lies within a labeled span'):
-    score(_answers([0, 1]), _labeled((100.0, 200.0, 'run')))
+    score(_predictions([0, 1]), _labeled((100.0, 200.0, 'run')))

@@ -1,36 +1,20 @@
-"""Made-up days, recorded and labeled as a user has them, and the scripts that read them."""
+"""Made-up recordings and labels in a user's format."""
 
-import contextlib
 import csv
 import io
 import pathlib
-import runpy
 
 import numpy as np
 import pandas as pd
-from absl import flags
 
-_ROOT = pathlib.Path(__file__).parents[2]
 EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
-
-
-def run(script: str, *arguments: object) -> tuple[str, str]:
-  """What it prints, to stdout and to stderr; its flags are gone afterwards."""
-  before = set(flags.FLAGS)
-  out, err = io.StringIO(), io.StringIO()
-  try:
-    main = runpy.run_path(str(_ROOT / 'launch' / f'{script}.py'), run_name=f'launch_{script}')['main']
-    flags.FLAGS([script, *map(str, arguments)])
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-      main()
-  finally:
-    for name in set(flags.FLAGS) - before:
-      delattr(flags.FLAGS, name)
-  return out.getvalue(), err.getvalue()
+# Activities and their seconds.
+LABELED = [('walking', 40.0), ('lying', 40.0), ('sitting, upright', 40.0)]
+DAY = [('walking', 60.0), ('gap', 20.0), ('lying', 60.0), ('table', 120.0), ('walking', 60.0)]
 
 
 def signal(activity: str, seconds: float, seed: int) -> np.ndarray:
-  """At 50 Hz, m/s² and rad/s: a walk swings, who lies has gravity along another axis, and a table does not move."""
+  """50 Hz, m/s² and rad/s. Walking swings, lying has gravity along another axis, a table does not move."""
   rng = np.random.default_rng(seed)
   n = round(50 * seconds)
   noise = rng.standard_normal((n, 6)) * {'walking': 0.3, 'table': 0.02}.get(activity, 0.25)
@@ -42,7 +26,7 @@ def signal(activity: str, seconds: float, seed: int) -> np.ndarray:
 def recording(
   path: pathlib.Path, parts: list[tuple[str, float]], *, sensors: str = 'ax ay az gx gy gz'
 ) -> None:
-  """Activities one after another; 'gap' is a pause."""
+  """Writes activities one after another; 'gap' is a pause without samples."""
   signals, times, at = [], [], 0.0
   for seed, (activity, seconds) in enumerate(parts):
     if activity != 'gap':

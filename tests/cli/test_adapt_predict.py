@@ -1,93 +1,61 @@
-"""From a user's CSV and a few labels to an adapter, and from that to what was done when: the scripts, run in this process."""
+"""From a recording and its labels to an adapter, a timeline of another recording, and an export."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
-from collections.abc import Callable
-from typing import Any
 from xml.etree import ElementTree
 
-import days
-import jax
 import numpy as np
 import pytest
+import recordings
+import tiny_flags
+from in_process import run_in_process
 
-from har_jax import config, config_fields, files
+from har_jax import files
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
-from har_jax.train.objective import Classify
-
-_ROOT = pathlib.Path(__file__).parents[2]
-_QUICK = ('--steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress')
-
-pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
-_LEARNED = [('walking', 40.0), ('lying', 40.0), ('sitting, upright', 40.0)]
-_DAY = [('walking', 60.0), ('gap', 20.0), ('lying', 60.0), ('table', 120.0), ('walking', 60.0)]
+def _run(command: str, *arguments: object) -> tuple[str, str]:
+  code, out, err = run_in_process(command, *arguments, *(['--noprogress'] if command != 'export' else []))
+  assert code == 0, err
+  return out, err
 
 
-@pytest.fixture(scope='module')
-def folder(
-  tmp_path_factory: pytest.TempPathFactory,
-  tiny: config.Model,
-  drawn: Callable[[Callable[[jax.Array], Any]], Any],
-) -> pathlib.Path:
-  """my.csv, labels.csv, day.csv and base."""
-  made = tmp_path_factory.mktemp('own')
-  days.recording(made / 'my.csv', _LEARNED)
-  days.labels(made / 'labels.csv', _LEARNED)
-  days.recording(made / 'day.csv', _DAY)
-  files.save_base(made / 'base', drawn(Classify(tiny, 2).init), {'model': config_fields.to_json(tiny)})
-  return made
+def _summary(folder: pathlib.Path) -> dict:
+  return json.loads((folder / 'summary.json').read_text())
 
 
 @pytest.fixture(scope='module')
-def adapted(folder: pathlib.Path) -> tuple[str, str]:
-  return days.run(
-    'adapt',
-    f'--recording={folder}/my.csv',
-    f'--labels={folder}/labels.csv',
-    f'--pretrained={folder}/base',
-    f'--out={folder}/adapter',
-    *_QUICK,
-  )
-
-
-@pytest.fixture(scope='module')
-def told(folder: pathlib.Path, adapted: tuple[str, str]) -> tuple[str, str]:
-  return days.run(
+def predicted(folder: pathlib.Path, adapted: tuple[str, str]) -> tuple[str, str]:
+  """What `har-jax predict` prints while it makes the folder `day`."""
+  return _run(
     'predict',
     f'--recording={folder}/day.csv',
     f'--adapter={folder}/adapter',
     f'--out={folder}/day',
     '--not_worn_min=1.5',
     '--unknown_below=0.4',
-    '--noprogress',
   )
 
 
-def test_an_adaptation_says_what_it_guessed_and_what_its_figure_is_worth(adapted: tuple[str, str]):
+# --- adapt
+
+
+def test_adapt_prints_what_it_inferred_and_its_validation(adapted: tuple[str, str]):
   out, err = adapted
   assert 'Column time_ms is in ms' in out
-  assert '3 labels, their times read as' in out
-  assert 'warning: ' in err  # of few windows or a guessed unit
+  assert '3 labels' in out
+  assert 'warning: ' in err  # few windows
   rows = {
     line.split('  ')[0]: line.split()[-3:] for line in out.splitlines() if line[:3] in ('lyi', 'sit', 'wal')
   }
-  # 30 windows each: the last 6 are kept apart, the one before overlaps.
+  # 30 windows each: the last 6 are held out, and the one before overlaps them.
   assert [row[:2] for row in rows.values()] == [['23', '6']] * 3
-  assert 'the last 20% of each activity' in out
-  assert 'expect less on another day' in out
-  assert float(out.split('Macro-F1 ')[1][:5]) > 0.8
-  assert 'Temperature ' in out
+  assert 'Validation on 18 windows, the last 20% of each activity' in out
+  assert float(out.split('macro-F1 ')[1][:5]) > 0.8
 
 
-def test_the_adapter_holds_its_temperature_and_predicts_without_the_base_folder(
-  folder: pathlib.Path, adapted: tuple[str, str]
-):
+def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, adapted: tuple[str, str]):
   assert {path.name for path in (folder / 'adapter').iterdir()} == {
     *('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
   }
@@ -96,47 +64,100 @@ def test_the_adapter_holds_its_temperature_and_predicts_without_the_base_folder(
   card = recognizer.adapter_.card
   assert card['temperature'] not in (0.0, 1.0)
   assert f'Temperature {card["temperature"]:.2f}' in adapted[0]
-  assert (card['rank'], card['alpha'], card['split']['by']) == (4, 8.0, 'given')
+  assert (card['rank'], card['alpha']) == (4, 8.0)
+  assert card['split']['windows'] == {'train': 69, 'validation': 18}
 
 
-def test_a_day_is_told_in_bouts(folder: pathlib.Path, told: tuple[str, str]):
-  out, _ = told
-  rows = days.rows(folder / 'day' / 'bouts.csv')
+def test_adapt_uses_the_bundled_base_by_default(folder: pathlib.Path, tmp_path: pathlib.Path):
+  arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--out={tmp_path}/adapter')
+  out, _ = _run('adapt', *arguments, *tiny_flags.ADAPT, '--max_steps=2')
+  assert 'adapter.json' in out
+  card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
+  assert card['base'] == files.bundled_base().checksum
+
+
+def test_a_recording_without_a_gyroscope_is_adapted_to(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
+):
+  recordings.recording(tmp_path / 'my.csv', recordings.LABELED, sensors='ax ay az')
+  recordings.labels(tmp_path / 'my.labels.csv', recordings.LABELED)  # the default of --labels
+  out, err = _run(
+    'adapt',
+    f'--recording={tmp_path}/my.csv',
+    f'--base={folder}/adapter',  # the base of an adapter
+    f'--out={tmp_path}/adapter',
+    '--validation_fraction=0',
+    '--method=probe',
+    *tiny_flags.ADAPT,
+  )
+  assert 'No validation' in out
+  assert 'gyroscope' in err
+  _, err = _run(
+    'predict', f'--recording={folder}/day.csv', f'--adapter={tmp_path}/adapter', f'--out={tmp_path}/day'
+  )
+  assert 'gyroscope' in err  # that of the day is ignored
+  assert recordings.rows(tmp_path / 'day' / 'bouts.csv')[0]['activity'] == 'walking'
+
+
+def test_a_full_disk_leaves_no_partial_adapter(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  def full(*_: object) -> None:
+    raise UserError('cannot write: No space left on device')
+
+  monkeypatch.setattr(files, 'save_adapter', full)
+  code, _, err = run_in_process(
+    'adapt',
+    f'--recording={folder}/my.csv',
+    f'--labels={folder}/labels.csv',
+    f'--base={folder}/base',
+    f'--out={tmp_path}/adapter',
+    *tiny_flags.ADAPT,
+    '--max_steps=1',
+  )
+  assert (code, 'No space left' in err) == (1, True)
+  assert not list(tmp_path.iterdir())
+
+
+# --- predict
+
+
+def test_a_day_is_divided_into_bouts(folder: pathlib.Path, predicted: tuple[str, str]):
+  out, _ = predicted
+  rows = recordings.rows(folder / 'day' / 'bouts.csv')
   assert [row['activity'] for row in rows] == ['walking', 'lying', 'not_worn', 'walking']
   for row, (start, end) in zip(rows, [(0, 60), (80, 140), (140, 260), (260, 320)], strict=True):
     assert abs(float(row['start_s']) - start) < 2
     assert abs(float(row['end_s']) - end) < 2
   assert rows[0]['start'] == '2026-05-28T20:26:40.000+00:00'
   assert all(0.4 <= float(row['confidence']) <= 1 for row in rows if row['activity'] != 'not_worn')
-  assert 'bouts: the mean of the probabilities of 9 windows' in out
+  assert '4 bouts: ' in out
   assert out.splitlines()[-1] == str(folder / 'day' / 'summary.json')
 
 
-def test_minutes_add_up_to_what_was_recorded(folder: pathlib.Path, told: tuple[str, str]):
-  summary = json.loads((folder / 'day' / 'summary.json').read_text())
-  parts = [summary[f'{name}_minutes'] for name in ('unknown', 'not_worn', 'gap')]
-  assert sum(summary['minutes'].values()) + sum(parts) == pytest.approx(summary['recorded_minutes'], abs=0.05)
+def test_minutes_add_up_to_the_recorded_time(folder: pathlib.Path, predicted: tuple[str, str]):
+  summary = _summary(folder / 'day')
+  rest = sum(summary[f'{name}_minutes'] for name in ('unknown', 'not_worn', 'gap'))
+  assert sum(summary['minutes'].values()) + rest == pytest.approx(summary['recorded_minutes'], abs=0.05)
   assert summary['recorded_minutes'] == pytest.approx(320 / 60, abs=0.01)
   assert summary['minutes']['walking'] == pytest.approx(2.0, abs=0.1)
   assert summary['gap_minutes'] == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_every_window_has_an_answer_and_a_share_a_class(folder: pathlib.Path, told: tuple[str, str]):
-  rows = days.rows(folder / 'day' / 'windows.csv')
-  assert len(rows) == json.loads((folder / 'day' / 'summary.json').read_text())['windows']
+def test_each_window_has_a_probability_per_class(folder: pathlib.Path, predicted: tuple[str, str]):
+  rows = recordings.rows(folder / 'day' / 'windows.csv')
+  assert len(rows) == _summary(folder / 'day')['windows']
   for row in rows[:: len(rows) // 10]:
-    shares = {name[2:]: float(share) for name, share in row.items() if name.startswith('p_')}
-    assert list(shares) == ['lying', 'sitting, upright', 'walking']
-    assert sum(shares.values()) == pytest.approx(1, abs=2e-4)
-    assert float(row['confidence']) == max(shares.values())
-    assert row['activity'] == (
-      'unknown' if max(shares.values()) < 0.4 else max(shares, key=lambda each: shares[each])
-    )
-  times = [float(row['time_s']) for row in rows]
-  assert np.diff(times).min() == pytest.approx(1.28)
+    probabilities = {name[2:]: float(value) for name, value in row.items() if name.startswith('p_')}
+    assert list(probabilities) == ['lying', 'sitting, upright', 'walking']
+    assert sum(probabilities.values()) == pytest.approx(1, abs=2e-4)
+    best = max(probabilities, key=lambda name: probabilities[name])
+    assert float(row['confidence']) == probabilities[best]
+    assert row['activity'] == ('unknown' if probabilities[best] < 0.4 else best)
+  assert np.diff([float(row['time_s']) for row in rows]).min() == pytest.approx(1.28)
 
 
-def test_the_timeline_is_a_picture_with_a_legend_and_hours(folder: pathlib.Path, told: tuple[str, str]):
+def test_the_timeline_has_a_legend_and_hours(folder: pathlib.Path, predicted: tuple[str, str]):
   pytest.importorskip('matplotlib')
   root = ElementTree.parse(folder / 'day' / 'timeline.svg').getroot()
   text = ' '.join(element.text or '' for element in root.iter('{http://www.w3.org/2000/svg}text'))
@@ -144,184 +165,104 @@ def test_the_timeline_is_a_picture_with_a_legend_and_hours(folder: pathlib.Path,
     assert words in text
 
 
-def test_nothing_sure_enough_is_unknown(folder: pathlib.Path, told: tuple[str, str], tmp_path: pathlib.Path):
-  arguments = (
-    f'--recording={folder}/day.csv',
-    f'--adapter={folder}/adapter',
-    f'--out={tmp_path}',
-    '--noprogress',
-  )
-  days.run('predict', *arguments, '--unknown_below=1', '--not_worn_min=0')
-  summary = json.loads((tmp_path / 'summary.json').read_text())
-  assert summary['unknown_minutes'] == pytest.approx(5.0, abs=0.1)
-  assert not any(summary['minutes'].values())
-
-
-def test_windows_are_looked_at_as_often_as_asked(
-  folder: pathlib.Path, told: tuple[str, str], tmp_path: pathlib.Path
+def test_predictions_below_the_threshold_are_unknown(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
 ):
   where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
-  days.run('predict', *where, '--shifts=4', '--noprogress')
-  summaries = [json.loads((each / 'summary.json').read_text()) for each in (folder / 'day', tmp_path)]
-  assert [summary['shifts'] for summary in summaries] == [1, 4]
-  once, often = (
-    [float(row['p_walking']) for row in days.rows(each / 'windows.csv')]
+  _run('predict', *where, '--unknown_below=1', '--not_worn_min=0')
+  assert _summary(tmp_path)['unknown_minutes'] == pytest.approx(5.0, abs=0.1)
+  assert not any(_summary(tmp_path)['minutes'].values())
+
+
+def test_tta_shifts_change_probabilities_a_little(
+  folder: pathlib.Path, predicted: tuple[str, str], tmp_path: pathlib.Path
+):
+  where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
+  _run('predict', *where, '--tta_shifts=4')
+  assert [_summary(each)['tta_shifts'] for each in (folder / 'day', tmp_path)] == [1, 4]
+  one, four = (
+    [float(row['p_walking']) for row in recordings.rows(each / 'windows.csv')]
     for each in (folder / 'day', tmp_path)
   )
-  assert once != often
-  assert np.abs(np.subtract(once, often)).mean() < 0.1
+  assert one != four
+  assert np.abs(np.subtract(one, four)).mean() < 0.1
 
 
-def test_without_a_gyroscope_it_adapts_and_later_heeds_none(folder: pathlib.Path, tmp_path: pathlib.Path):
-  days.recording(tmp_path / 'my.csv', _LEARNED, sensors='ax ay az')
-  days.labels(tmp_path / 'my.labels.csv', _LEARNED)  # found beside it
-  out, err = days.run(
-    'adapt',
-    f'--recording={tmp_path}/my.csv',
-    f'--pretrained={folder}/adapter',  # an adapter's base
-    f'--out={tmp_path}/adapter',
-    '--validation=0',
-    '--method=probe',
-    *_QUICK,
-  )
-  assert 'No figure, and no temperature' in out
-  assert 'There is no gyroscope' in err
-  _, err = days.run(
-    'predict',
-    f'--recording={folder}/day.csv',
-    f'--adapter={tmp_path}/adapter',
-    f'--out={tmp_path}/day',
-    '--noprogress',
-  )
-  assert 'that of this recording is not heeded' in err
-  rows = days.rows(tmp_path / 'day' / 'bouts.csv')
-  assert rows[0]['activity'] == 'walking'
-
-
-def test_answers_are_scored_by_labels_that_were_not_learned_from(
+def test_predictions_are_scored_by_labels(
   folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
 ):
   parts = [('walking', 30.0), ('lying', 30.0)]
-  days.recording(tmp_path / 'other.csv', parts)
-  days.labels(tmp_path / 'truth.csv', parts)
-  out, _ = days.run(
+  recordings.recording(tmp_path / 'other.csv', parts)
+  recordings.labels(tmp_path / 'truth.csv', parts)
+  out, _ = _run(
     'predict',
     f'--recording={tmp_path}/other.csv',
     f'--labels={tmp_path}/truth.csv',
     f'--adapter={folder}/adapter',
-    f'--out={tmp_path}/answers',
-    '--noprogress',
+    f'--out={tmp_path}/scored',
   )
-  score = json.loads((tmp_path / 'answers' / 'summary.json').read_text())['score']
+  score = _summary(tmp_path / 'scored')['score']
   assert f'Macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}, 43 windows.' in out
-  # Of 45 windows, begun every 1.28 s, two lie over the change.
+  # Of 45 windows, one every 1.28 s, two contain both activities.
   assert score['windows'] == 43 == sum(map(sum, score['confusion']))
-  right = sum(row[place] for place, row in enumerate(score['confusion']))
-  assert score['accuracy'] == pytest.approx(right / 43)
+  correct = sum(row[index] for index, row in enumerate(score['confusion']))
+  assert score['accuracy'] == pytest.approx(correct / 43)
   assert score['accuracy'] > 0.9
 
 
-def test_without_a_base_named_the_one_of_the_package_is_adapted(folder: pathlib.Path, tmp_path: pathlib.Path):
-  out, _ = days.run(
-    'adapt',
-    f'--recording={folder}/my.csv',
-    f'--labels={folder}/labels.csv',
-    f'--out={tmp_path}/adapter',
-    *_QUICK,
-    '--steps=4',
-  )
-  assert 'adapter.json' in out
-  card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
-  assert card['base'] == files.bundled_base().checksum
+# --- export
+
+
+def test_an_adapter_is_exported_with_a_card(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
+):
+  out, _ = _run('export', f'--adapter={folder}/adapter', '--format=stablehlo', f'--out={tmp_path}')
+  exported = tmp_path / 'stablehlo-float32'
+  assert out.splitlines()[-1] == str(exported)
+  card = json.loads((exported / 'model.json').read_text())
+  assert (card['runtime'], card['precision']) == ('stablehlo', 'float32')
+  assert card['classes'] == ['lying', 'sitting, upright', 'walking']
+
+
+# --- mistakes
 
 
 @pytest.mark.parametrize(
-  ('script', 'arguments', 'says'),
+  ('command', 'arguments', 'named'),
   [
-    ('adapt', ['--recording={}/none.csv'], 'no recording at .*none.csv'),
-    (
-      'predict',
-      ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'],
-      'no file .*none.csv',
-    ),
-    ('adapt', ['--pretrained={}/base'], '--recording= a CSV or Parquet file'),
-    (
-      'adapt',
-      ['--pretrained={}/base', '--recording={}/my.csv', '--labels={}/none.csv'],
-      'no file .*none.csv',
-    ),
-    ('adapt', ['--pretrained={}/base', '--recording={}/day.csv'], 'no windows of two activities, but at all'),
-    ('adapt', ['--pretrained={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'holds no base'),
-    (
-      'adapt',
-      ['--pretrained={}/base', '--recording={}/my.csv', '--out={}/base'],
-      '--out=.*base is there already',
-    ),
-    (
-      'adapt',
-      ['--pretrained={}/base', '--recording={}/my.csv', '--columns=time'],
-      '--columns=time: give ours=theirs',
-    ),
-    ('adapt', ['--pretrained={}/base', '--validation=1'], '--validation=1.0: give a share'),
-    ('predict', ['--recording={}/day.csv'], '--adapter= a folder'),
-    ('predict', ['--recording={}/day.csv', '--adapter={}/base'], 'is a base, which knows no activity'),
+    ('adapt', ['--recording={}/none.csv'], 'none.csv'),
+    ('adapt', ['--base={}/base'], '--recording='),
+    ('adapt', ['--recording={}/my.csv', '--labels={}/none.csv'], 'none.csv'),
+    ('adapt', ['--recording={}/day.csv'], '--labels='),
+    ('adapt', ['--base={}', '--recording={}/my.csv', '--labels={}/labels.csv'], 'holds no base'),
+    ('adapt', ['--recording={}/my.csv', '--out={}/base'], '--out='),
+    ('adapt', ['--recording={}/my.csv', '--columns=time'], '--columns=time'),
+    ('adapt', ['--validation_fraction=1'], '--validation_fraction=1.0'),
+    ('predict', ['--recording={}/day.csv'], '--adapter='),
+    ('predict', ['--recording={}/day.csv', '--adapter={}/base'], '--adapter='),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'holds no base'),
-    (
-      'predict',
-      ['--recording={}/day.csv', '--adapter={}/base', '--unknown_below=60'],
-      'unknown_below is 60.0',
-    ),
-    ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'no recording at'),
+    ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'], 'none.csv'),
+    ('predict', ['--recording={}/day.csv', '--adapter={}/base', '--unknown_below=60'], '60.0'),
+    ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'none.csv'),
+    ('export', [], '--adapter='),
+    ('export', ['--adapter={}/base'], '--adapter='),
+    ('export', ['--adapter={}/adapter', '--format=caffe'], '--format=caffe'),
+    ('export', ['--adapter={}/adapter', '--precision=int4'], '--precision=int4'),
   ],
 )
-def test_a_mistake_is_told_and_leaves_nothing(
-  script: str,
+def test_a_mistake_is_one_line_and_leaves_no_file(
+  command: str,
   arguments: list[str],
-  says: str,
+  named: str,
   folder: pathlib.Path,
   adapted: tuple[str, str],
   tmp_path: pathlib.Path,
 ):
-  given = [argument.format(folder) for argument in arguments]
-  out = [] if any(argument.startswith('--out') for argument in given) else [f'--out={tmp_path}/out']
-  with pytest.raises(UserError, match=says):
-    days.run(script, *given, *out, '--noprogress')
+  words = [word.format(folder) for word in arguments]
+  out = [] if any(word.startswith('--out') for word in words) else [f'--out={tmp_path}/out']
+  code, _, err = run_in_process(command, *words, *out)
+  assert code == 1
+  (message,) = [line for line in err.splitlines() if not line.startswith('warning: ')]
+  assert message.startswith('error: ')
+  assert named in message
   assert not list(tmp_path.iterdir())
-
-
-def test_a_disk_that_is_full_leaves_no_half_an_adapter(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
-  def full(*_: object) -> None:
-    raise UserError('cannot write: No space left on device')
-
-  monkeypatch.setattr(files, 'save_adapter', full)
-  with pytest.raises(UserError, match='No space left'):
-    days.run(
-      'adapt',
-      f'--recording={folder}/my.csv',
-      f'--labels={folder}/labels.csv',
-      f'--pretrained={folder}/base',
-      f'--out={tmp_path}/adapter',
-      *_QUICK,
-      '--steps=1',
-    )
-  assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize('script', ['adapt', 'predict'])
-def test_as_a_process_a_mistake_is_one_line(script: str, tmp_path: pathlib.Path):
-  done = subprocess.run(
-    [
-      sys.executable,
-      str(_ROOT / 'launch' / f'{script}.py'),
-      f'--recording={tmp_path}/none.csv',
-      f'--out={tmp_path}/out',
-    ],
-    env=os.environ | {'PYTHONPATH': str(_ROOT)},
-    capture_output=True,
-    text=True,
-  )
-  assert done.returncode == 1
-  assert len(done.stderr.splitlines()) == 1
-  assert done.stderr.startswith('error: ')

@@ -1,0 +1,71 @@
+"""har-jax bench and bench_nf4 on a small model."""
+
+import json
+import pathlib
+
+import pytest
+import tiny_flags
+from in_process import run_in_process
+
+
+def _run(command: str, *arguments: object) -> str:
+  code, out, err = run_in_process(command, *tiny_flags.MODEL, '--repeats=2', *arguments)
+  assert code == 0, err
+  return out
+
+
+def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
+  out = _run('bench_nf4', '--shapes=64x128', '--rows=8', '--batches=4', '--presets=', f'--out={tmp_path}')
+  bench = json.loads((tmp_path / 'nf4.json').read_text())
+  assert [row['method'] for row in bench['steps']] == ['lora', 'qlora', 'qlora double']
+  lora, qlora, double = (row['frozen_bytes'] for row in bench['steps'])
+  assert lora > qlora > double
+  assert bench['versions']['jax']
+  text = (tmp_path / 'nf4.md').read_text()
+  assert text in out
+  rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
+  assert ['product', '64×128', 'float32'] in [row[:3] for row in rows]
+  assert ['qlora double', '4'] in [row[:2] for row in rows]
+
+
+def test_steps_are_measured_into_json_and_a_table(tmp_path: pathlib.Path):
+  out = _run('bench', '--kinds=lora', '--batches=4,8', f'--out={tmp_path}')
+  bench = json.loads((tmp_path / 'steps.json').read_text())
+  assert [(row['kind'], row['batch'], row['by']) for row in bench['steps']] == [
+    ('lora', 4, 'har_jax'),
+    ('lora', 8, 'har_jax'),
+  ]
+  assert (tmp_path / 'steps.md').read_text() in out
+
+
+@pytest.mark.slow
+def test_scaling_is_measured_into_json_a_table_and_a_figure(tmp_path: pathlib.Path):
+  pytest.importorskip('matplotlib')
+  out = _run('bench', '--scaling', '--dimensions=runs', '--finetune_batch=64', f'--out={tmp_path}')
+  bench = json.loads((tmp_path / 'scaling.json').read_text())
+  assert [(row['step'], row['dimension'], row['size']) for row in bench['scaling']] == [
+    ('lora', 'runs', size) for size in (1, 2, 4, 8)
+  ]
+  assert (tmp_path / 'scaling.md').read_text() in out
+  assert '<svg' in (tmp_path / 'scaling.svg').read_text()
+
+
+@pytest.mark.parametrize(
+  ('command', 'arguments', 'named'),
+  [
+    ('bench', ['--kinds=lroa'], '--kinds=lroa'),
+    ('bench', ['--batches=0'], '--batches=0'),
+    ('bench', ['--dtypes=float32,float8'], "'float8'"),
+    ('bench', ['--scaling', '--dimensions=depth'], '--dimensions=depth'),
+    ('bench_nf4', ['--shapes=64'], '--shapes=64'),
+    ('bench_nf4', ['--batches=many'], '--batches=many'),
+    ('bench_nf4', ['--presets=huge'], '--presets=huge'),
+    ('bench_nf4', ['--nf4_kernel=fast'], "'fast'"),
+  ],
+)
+def test_a_mistake_is_one_line(command: str, arguments: list[str], named: str):
+  code, _, err = run_in_process(command, *arguments)
+  assert code == 1
+  assert err.startswith('error: ')
+  assert named in err
+  assert len(err.splitlines()) == 1

@@ -1,0 +1,247 @@
+"""Flags, help, exit codes and entry points of all commands."""
+
+import errno
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import types
+
+import pytest
+from absl import flags
+from in_process import run_in_process
+
+from har_jax import config
+from har_jax.cli import command, main, processes
+from har_jax.errors import Stopped, UserError
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_HEAVY = ('jax', 'flax', 'pandas', 'scipy', 'sklearn', 'matplotlib', 'grain', 'orbax', 'tqdm')
+# The same meaning, in each command's own terms.
+_OWN_HELP = {
+  'out': 'what a command writes, each its own files',
+  'validation_fraction': 'of subjects or windows in a protocol; of each activity, in time, in adapt',
+}
+
+
+def _module(ends: BaseException | None = None) -> types.ModuleType:
+  """A command that ends with an exception."""
+  module = types.ModuleType('toy', 'Do nothing.\n\nhar-jax toy')
+
+  def run() -> None:
+    if ends is not None:
+      raise ends
+
+  module.main = run  # type: ignore[attr-defined]
+  module.FLAGS = flags.FlagValues()  # type: ignore[attr-defined]
+  flags.DEFINE_integer('size', 3, 'how large', flag_values=module.FLAGS)
+  flags.DEFINE_bool('progress', True, 'show progress bars', flag_values=module.FLAGS)
+  return module
+
+
+# --- flags
+
+
+def test_a_flag_means_the_same_in_every_command():
+  helps: dict[str, set[str]] = {}
+  for name in main.COMMANDS:
+    values = main.load(name).FLAGS
+    for flag in values:
+      if flag not in _OWN_HELP:
+        helps.setdefault(flag, set()).add(re.sub(r' \(default: .*\)$', '', values[flag].help))
+  assert not {flag: texts for flag, texts in helps.items() if len(texts) > 1}
+
+
+@pytest.mark.parametrize('name', main.COMMANDS)
+def test_every_flag_has_a_help_text(name: str):
+  values = main.load(name).FLAGS
+  assert all(values[flag].help for flag in values)
+
+
+@pytest.mark.parametrize('path', sorted((_ROOT / 'launch' / 'flags').iterdir()), ids=lambda path: path.name)
+def test_a_flagfile_sets_flags_of_the_command_that_it_names(path: pathlib.Path):
+  text = path.read_text()
+  name = 'lodo' if 'make lodo' in text else re.findall(r'^# har-jax (\w+)', text, re.MULTILINE)[0]
+  module = main.load(name)
+  try:
+    module.FLAGS(['har-jax', f'--flagfile={path}'])
+    experiment = module._experiment()
+    assert experiment != config.Experiment()
+  finally:
+    module.FLAGS.unparse_flags()
+
+
+def test_lodo_has_a_flag_for_every_hyperparameter():
+  values, experiment = main.load('lodo').FLAGS, config.Experiment()
+  for part, prefix in config.FLAG_PREFIXES.items():
+    for field in vars(getattr(experiment, part)):
+      assert f'{prefix}{field}' in values
+
+
+def test_hyperparameter_flags_override_the_preset():
+  values = flags.FlagValues()
+  experiment = command.define_experiment(values)
+  values(
+    [
+      'har-jax',
+      '--preset=paper',
+      '--model_width=96',
+      '--model_head=8,4',
+      '--nomodel_log_std',
+      '--split=subject',
+    ]
+  )
+  paper = config.Experiment.paper()
+  assert experiment().model.width == 96
+  assert experiment().model.head == (8, 4)
+  assert experiment().protocol.split == 'subject'
+  assert experiment().lora == paper.lora
+
+
+def test_a_second_call_in_one_process_starts_from_the_defaults():
+  assert '--batches=0' in run_in_process('bench_nf4', '--batches=0')[2]
+  assert '--presets=huge' in run_in_process('bench_nf4', '--presets=huge')[2]
+
+
+# --- help
+
+
+def test_help_and_the_list_of_commands_import_nothing_heavy():
+  code = f"""
+import sys
+from har_jax.cli import main
+for name in main.COMMANDS:
+  assert main.main([name, '--help']) == 0
+assert main.main([]) == 0
+loaded = {{name.partition('.')[0] for name in sys.modules}}
+print(sorted(loaded.intersection({_HEAVY})))
+"""
+  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
+  assert done.stdout.splitlines()[-1] == '[]'
+
+
+@pytest.mark.parametrize('name', main.COMMANDS)
+def test_help_lists_every_flag_and_an_example(name: str):
+  code, out, _ = run_in_process(name, '--help')
+  assert code == 0
+  assert f'har-jax {name} ' in out
+  for flag in main.load(name).FLAGS:
+    assert re.search(rf'--(\[no\])?{flag}: ', out)
+
+
+def test_help_shows_a_default_once(capsys: pytest.CaptureFixture[str]):
+  assert command.run(_module(), ['--help']) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0] == 'Do nothing.'
+  assert '  --size: how large (default: 3)' in lines
+  assert '  --[no]progress: show progress bars (default: true)' in lines
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]):
+  assert main.main([]) == 0
+  listed = re.findall(r'^  (\w+) +\S', capsys.readouterr().out, re.MULTILINE)
+  assert tuple(listed) == main.COMMANDS
+
+
+def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
+  assert main.main(['lood']) == 1
+  err = capsys.readouterr().err
+  assert "'lood'" in err
+  assert 'lodo' in err
+
+
+# --- exit codes
+
+
+@pytest.mark.parametrize(
+  ('ends', 'code', 'named'),
+  [
+    (None, 0, ''),
+    (UserError('rank is 0'), 1, 'error: rank is 0'),
+    (OSError(errno.ENOSPC, 'full', 'a.json'), 1, 'a.json'),
+    (Stopped('alpha: saved at step 3'), 143, 'alpha: saved at step 3; run the same command to resume'),
+    (KeyboardInterrupt(), 130, 'interrupted'),
+  ],
+)
+def test_a_command_ends_with_an_exit_code_and_one_line(
+  ends: BaseException | None, code: int, named: str, capsys: pytest.CaptureFixture[str]
+):
+  assert command.run(_module(ends), []) == code
+  err = capsys.readouterr().err
+  assert named in err
+  assert len(err.splitlines()) == (ends is not None)
+
+
+@pytest.mark.parametrize('ends', [ValueError('a bug'), OSError(errno.EACCES, 'denied')])
+def test_other_exceptions_keep_their_traceback(ends: BaseException):
+  with pytest.raises(type(ends)):
+    command.run(_module(ends), [])
+
+
+@pytest.mark.parametrize(
+  ('argument', 'named'),
+  [
+    ('--siez=3', 'siez'),
+    ('--size=three', 'three'),
+    ('3', "'3'"),
+    ('--flagfile=nowhere.flags', 'nowhere.flags'),
+  ],
+)
+def test_a_wrong_flag_is_one_line(argument: str, named: str, capsys: pytest.CaptureFixture[str]):
+  assert command.run(_module(), [argument]) == 1
+  err = capsys.readouterr().err
+  assert err.startswith('error: ')
+  assert named in err
+  assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'named'),
+  [
+    (['--processes=2', '--process=0'], '--coordinator'),
+    (['--coordinator=here:1', '--processes=2', '--process=2'], '--process=2'),
+    (['--coordinator=here', '--processes=2', '--process=1'], '--coordinator=here'),
+    (['--distributed', '--process=1'], '--distributed'),
+  ],
+)
+def test_flags_of_a_distributed_run_are_checked(arguments: list[str], named: str):
+  values = flags.FlagValues()
+  join = processes.define_processes(values)
+  values(['har-jax', *arguments])
+  with pytest.raises(UserError, match=named):
+    join()
+
+
+# --- entry points
+
+
+@pytest.mark.parametrize(
+  'entry',
+  [
+    [str(pathlib.Path(sys.executable).parent / 'har-jax'), 'bench_nf4'],
+    [sys.executable, '-m', 'har_jax', 'bench_nf4'],
+    [sys.executable, str(_ROOT / 'launch' / 'bench_nf4.py')],
+  ],
+  ids=['har-jax', 'python -m har_jax', 'launch'],
+)
+def test_an_entry_point_passes_flags_and_the_exit_code_on(entry: list[str]):
+  done = subprocess.run([*entry, '--batches=0'], cwd=_ROOT, capture_output=True, text=True)
+  assert done.returncode == 1
+  assert done.stderr.startswith('error: --batches=0')
+  assert len(done.stderr.splitlines()) == 1
+
+
+def test_launch_has_a_script_for_every_command():
+  assert {path.stem for path in (_ROOT / 'launch').glob('*.py')} == set(main.COMMANDS)
+
+
+def test_only_the_package_is_installed_at_top_level():
+  code = 'import importlib.metadata, json; print(json.dumps(importlib.metadata.packages_distributions()))'
+  done = subprocess.run(
+    [sys.executable, '-c', code], cwd=_ROOT.parent, capture_output=True, text=True, check=True
+  )
+  packages = json.loads(done.stdout)
+  assert [
+    name for name, of in packages.items() if 'har_jax' in of and not name.startswith('__editable__')
+  ] == ['har_jax']

@@ -1,0 +1,225 @@
+"""har-jax lodo, pretrain, paper and report on made-up datasets, for a few steps."""
+
+import json
+import pathlib
+import signal
+
+import processes
+import pytest
+import tiny_flags
+from in_process import run_in_process
+
+_RESULT = 'synth_waist/{}/subject/labels-0.7/seed0.json'
+
+
+def _run(command: str, *arguments: object) -> str:
+  code, out, err = run_in_process(command, *arguments)
+  assert code == 0, err
+  return out
+
+
+def _result(folder: pathlib.Path, method: str) -> dict:
+  return json.loads((folder / _RESULT.format(method)).read_text())
+
+
+@pytest.fixture(scope='module')
+def study(windows: pathlib.Path) -> tuple[str, ...]:
+  return (f'--windows={windows}', '--methods=full,qlora', *tiny_flags.STUDY)
+
+
+@pytest.fixture(scope='module')
+def finished(study: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('runs')
+  out = _run('lodo', *study, f'--out={folder}')
+  for number, method in enumerate(('full', 'qlora'), start=1):
+    assert f'[{number}/2] {folder / _RESULT.format(method)}: accuracy ' in out
+  return folder
+
+
+# --- lodo
+
+
+def test_a_finished_run_is_not_run_again(study: tuple[str, ...], finished: pathlib.Path):
+  before = {path: path.stat().st_mtime_ns for path in finished.rglob('*.json')}
+  assert '[2/2] ' in _run('lodo', *study, f'--out={finished}')
+  assert {path: path.stat().st_mtime_ns for path in finished.rglob('*.json')} == before
+
+
+def test_a_finished_run_of_another_experiment_is_refused(study: tuple[str, ...], finished: pathlib.Path):
+  code, _, err = run_in_process('lodo', *study, f'--out={finished}', '--finetune_learning_rate=0.5')
+  assert code == 1
+  (line,) = [line for line in err.splitlines() if 'finetune.learning_rate' in line]
+  assert '0.001' in line
+  assert '0.5' in line
+
+
+def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path):
+  code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--stage=adapt')
+  assert code == 1
+  assert '--stage' in err
+  pretrained = tmp_path / 'synth_waist' / 'pretrain' / 'pretrained.json'
+  assert _run('lodo', *study, f'--out={tmp_path}', '--stage=pretrain').startswith(f'{pretrained}: step ')
+  assert not list(tmp_path.rglob('seed0.json'))
+  _run('lodo', *study, '--methods=full', f'--out={tmp_path}', '--stage=adapt')
+  assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
+
+
+def test_personalization_writes_one_file_per_label_count(study: tuple[str, ...], finished: pathlib.Path):
+  flags = ('--methods=full', f'--out={finished}', '--stage=personalize', '--personal_labels=2')
+  out = _run('lodo', *study, *flags)
+  path, _, figures = out.partition(': ')
+  assert json.loads(pathlib.Path(path).read_text())['by_subject']
+  assert 'subjects, macro-F1 ' in figures
+  code, _, err = run_in_process('lodo', *study, *flags, '--personal_labels=0')
+  assert (code, '--personal_labels=0' in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'named'),
+  [
+    (['--targets=synth_wasit'], "'synth_wasit'"),
+    (['--methods=lroa'], "'lroa'"),
+    (['--sources=synth_waist,synth_thigh'], 'synth_waist'),
+    (['--seeds=one'], '--seeds=one'),
+    (['--finetune_batch=0'], 'batch is 0'),
+    (['--label_budget=0.9'], 'label_budget 0.9'),
+    (['--methods=lora', '--lora_targets=qeury'], "'qeury'"),
+    (['--lodo_shard=2'], '--lodo_shard=2'),
+    (['--lodo_shard=one/two'], '--lodo_shard=one/two'),
+    (['--lodo_shard=0/3'], '3 shards'),
+    (['--windows={}/nowhere'], 'nowhere'),
+  ],
+)
+def test_a_mistake_is_one_line_and_starts_no_run(
+  arguments: list[str], named: str, study: tuple[str, ...], tmp_path: pathlib.Path
+):
+  words = [word.format(tmp_path) for word in arguments]
+  code, out, err = run_in_process('lodo', *study, f'--out={tmp_path}/out', *words)
+  assert (code, out) == (1, '')
+  assert err.startswith('error: ')
+  assert named in err
+  assert len(err.splitlines()) == 1
+  assert not list(tmp_path.rglob('seed*.json'))
+
+
+@pytest.mark.slow
+def test_a_run_killed_twice_ends_with_the_same_numbers(
+  study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path
+):
+  arguments = (*study, f'--out={tmp_path}')
+  for checkpoint in (
+    'synth_waist/pretrain/checkpoints/3',
+    'synth_waist/full/subject/labels-0.7/seed0/checkpoints/4',
+  ):
+    process = processes.start('lodo', *arguments)
+    processes.wait_for(tmp_path / checkpoint, process)
+    process.send_signal(signal.SIGKILL)
+    processes.end(process)
+  assert not list(tmp_path.rglob('seed*.json'))
+  code, _, err = processes.end(processes.start('lodo', *arguments))
+  assert code == 0, err
+  for method in ('full', 'qlora'):
+    one, other = _result(finished, method), _result(tmp_path, method)
+    assert one['test'] == other['test']
+    assert [entry['score'] for entry in one['validation']] == [
+      entry['score'] for entry in other['validation']
+    ]
+
+
+# --- report
+
+
+def test_the_report_of_a_study_is_a_table(finished: pathlib.Path):
+  out = _run('report', f'--results={finished}')
+  assert 'synth_waist' in out
+  assert str(finished / 'tables.md') in out
+  assert 'synth_waist' in (finished / 'tables.md').read_text(encoding='utf-8')
+
+
+# --- pretrain
+
+
+@pytest.fixture(scope='module')
+def base(
+  windows: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pathlib.Path, tuple[str, ...]]:
+  """A base, and the arguments that make it."""
+  folder = tmp_path_factory.mktemp('base')
+  arguments = (
+    f'--windows={windows}',
+    '--sources=synth_thigh',
+    '--four_bits',
+    f'--out={folder}',
+    *tiny_flags.MODEL,
+    *tiny_flags.PRETRAIN,
+    '--noprogress',
+  )
+  out = _run('pretrain', *arguments)
+  assert out.startswith(f'{folder / "base.json"}: step 6, validation loss ')
+  return folder, arguments
+
+
+def _card(folder: pathlib.Path) -> dict:
+  return json.loads((folder / 'base.json').read_text(encoding='utf-8'))
+
+
+def test_a_base_is_pretrained_on_the_sources_alone(base: tuple[pathlib.Path, tuple[str, ...]]):
+  folder, arguments = base
+  assert [source['archive'] for source in _card(folder)['sources']] == ['synth_thigh']
+  assert _card(folder)['pretraining']['steps'] == 6
+  first = (folder / 'base.safetensors').read_bytes()
+  _run('pretrain', *arguments)  # reads the finished pretraining
+  assert (folder / 'base.safetensors').read_bytes() == first
+
+
+def test_supervised_pretraining_follows(base: tuple[pathlib.Path, tuple[str, ...]]):
+  folder, arguments = base
+  first = (folder / 'base.safetensors').read_bytes()
+  out = _run('pretrain', *arguments, '--supervised_pretraining_steps=2', '--finetune_batch=16')
+  assert ': step 2, validation macro-F1 ' in out
+  pretraining = _card(folder)['pretraining']
+  assert pretraining['classes'] == sorted(set(pretraining['classes']))
+  assert [source['archive'] for source in _card(folder)['sources']] == ['synth_thigh']
+  assert (folder / 'base.safetensors').read_bytes() != first
+
+
+def test_unknown_sources_are_refused(windows: pathlib.Path, tmp_path: pathlib.Path):
+  code, _, err = run_in_process('pretrain', f'--windows={windows}', '--sources=nowhere', f'--out={tmp_path}')
+  assert (code, 'nowhere' in err) == (1, True)
+
+
+# --- paper
+
+
+@pytest.mark.slow
+def test_a_table_of_the_paper_is_one_command(windows: pathlib.Path, tmp_path: pathlib.Path):
+  arguments = (f'--windows={windows}', f'--out={tmp_path}', *tiny_flags.STUDY)
+  out = _run('paper', '--table=2', *arguments)
+  assert 'hhar, motionsense' in out.splitlines()[0]  # targets of the paper without windows
+  assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 10
+  made = sorted(tmp_path.glob('base/synth_waist/*/*/labels-0.7/seed0.json'))
+  assert len(made) == 10  # five methods, two splits
+  assert len(list(tmp_path.rglob('pretrained.json'))) == 1
+  assert list(tmp_path.rglob('embeddings.json'))
+  assert 'synth_waist' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
+  before = {path: path.stat().st_mtime_ns for path in made}
+  _run('paper', '--table=3', *arguments)
+  assert {path: path.stat().st_mtime_ns for path in made} == before  # reused
+  (tmp_path / 'tables.md').unlink()
+  assert '--lodo_shard' in _run('paper', '--table=2', '--lodo_shard=0/2', *arguments)
+  assert not (tmp_path / 'tables.md').exists()
+
+
+def test_an_unknown_table_is_refused(windows: pathlib.Path, tmp_path: pathlib.Path):
+  code, _, err = run_in_process('paper', f'--windows={windows}', f'--out={tmp_path}', '--table=9')
+  assert (code, "'9'" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+  ('command', 'out'), [('lodo', 'runs/lodo'), ('paper', 'runs/paper'), ('bench', 'runs/bench')]
+)
+def test_runs_go_to_a_folder_that_is_not_committed(command: str, out: str):
+  from har_jax.cli import main
+
+  assert main.load(command).FLAGS['out'].default == out
+  assert '/runs/' in (processes.ROOT / '.gitignore').read_text().splitlines()

@@ -1,0 +1,23 @@
+"""Flags of experiments that train for a few steps."""
+
+MODEL = (
+  '--model_patch_size=32',
+  '--model_width=24',
+  '--model_mlp_dim=32',
+  '--model_num_heads=2',
+  '--model_depth=1',
+  '--model_decoder_depth=1',
+  '--model_head=8',
+  '--lora_rank=2',
+)
+PRETRAIN = ('--pretrain_max_steps=6', '--pretrain_num_evals=2')
+STUDY = (
+  *MODEL,
+  *PRETRAIN,
+  '--finetune_max_steps=8',
+  '--finetune_num_evals=4',
+  '--seeds=0',
+  '--targets=synth_waist',
+  '--noprogress',
+)
+ADAPT = ('--max_steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress')

@@ -17,7 +17,8 @@ from har_jax.experiments.study import RunSpec
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train import metrics
-from har_jax.train.loop import Run, Trained, predict, train
+from har_jax.train.evaluation import predict
+from har_jax.train.loop import Run, Trained, train
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 

@@ -22,7 +22,8 @@ from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.loop import predict, train
+from har_jax.train.evaluation import predict
+from har_jax.train.loop import train
 
 FORMAT = f'har_jax personal {SCHEMA_VERSION}'
 # So few windows leave none to validate on: the length is fixed, and the learning rates are low enough to need

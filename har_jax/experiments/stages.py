@@ -137,7 +137,10 @@ def _contrastive(spec: RunSpec) -> Stage:
   rows = max(experiment.pretrain.batch // 2 // temporal_pairs.ROW_SIZE, 1)
   halved = dataclasses.replace(experiment.pretrain, batch=rows * temporal_pairs.ROW_SIZE)
   training = _fixed_length(halved, experiment.protocol.contrastive_steps)
-  settings = {name: getattr(objective, name) for name in ('temperature', 'degrees', 'apart_s', 'together')}
+  settings = {
+    name: getattr(objective, name)
+    for name in ('temperature', 'rotation_std_deg', 'min_gap_s', 'windows_per_row')
+  }
   return Stage(
     name='contrastive',
     folder=_folder(spec, 'contrastive'),

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from har_jax import config, config_fields, files, methods, storage
 from har_jax.data import normalization, splits, validation
 from har_jax.errors import UserError
-from har_jax.train import loop
+from har_jax.train import evaluation, loop
 from har_jax.train.objective import Classify
 
 _MAX_EVALS = 10
@@ -248,7 +248,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    logits = loop.predict(self.adapter_.objective, self.variables_, windows, tta_shifts=int(self.tta_shifts))
+    logits = evaluation.predict(self.adapter_.objective, self.variables_, windows, tta_shifts=int(self.tta_shifts))
     return scipy.special.softmax(logits.astype(np.float64) / self.adapter_.card['temperature'], axis=1)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: a progress bar, JSON lines and TensorBoard events."""
+"""The log of a training run: progress bar, JSON lines and TensorBoard events."""
 
 import json
 import math
@@ -13,14 +13,14 @@ import tqdm
 from har_jax import storage
 from har_jax.storage import Place
 
-_LINES = 100  # about so many of the training loss, however long the run
+_LINES = 100  # of the training loss, approximately, however long the run
 
 
 class Log:
   """The log of one run, in its folder. A resumed run drops the lines after the step it resumes from.
 
-  One that is `silent` writes and shows nothing: another process does. In a bucket nothing can be added to a file, so the
-  log is written on this machine, and copied after each validation and at the end.
+  A `silent` log writes and shows nothing, because another process does. Buckets cannot append to a file:
+  there the log is written locally and copied after each validation and at the end.
   """
 
   def __init__(
@@ -63,8 +63,8 @@ class Log:
       self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
       self._write(step, {'loss': loss})
 
-  def validation(self, step: int, measured: dict[str, float]) -> None:
-    self._write(step, {f'validation_{name}': value for name, value in measured.items() if name != 'score'})
+  def validation(self, step: int, metrics: dict[str, float]) -> None:
+    self._write(step, {f'validation_{name}': value for name, value in metrics.items() if name != 'score'})
     self._events.flush()
     self._copy()
 
@@ -89,7 +89,7 @@ class Log:
 
 
 def _step_of(line: str) -> int:
-  """A line's step; a torn last line of a killed run counts as later than any."""
+  """A line's step. An incomplete last line of a killed run counts as later than any step."""
   try:
     return json.loads(line)['step']
   except (json.JSONDecodeError, KeyError, TypeError):

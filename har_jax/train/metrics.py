@@ -1,4 +1,4 @@
-"""Recognition figures, all from scikit-learn.   w windows, y classes."""
+"""Classification metrics from scikit-learn.   w windows, y classes."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from jaxtyping import Int
 
 
 def measure(labels: Int[np.ndarray, 'w'], predicted: Int[np.ndarray, 'w'], classes: int) -> dict[str, Any]:
-  """Accuracy; F1, precision and recall as plain means over classes, as fractions of one; the confusion matrix.
+  """Accuracy, macro F1, precision and recall as fractions, and the confusion matrix.
 
-  The means are over the classes that occur among labels or predictions, scikit-learn's convention; a class without a
-  prediction has precision nought. Rows of the matrix are true classes, columns predicted ones.
+  Macro averages are over the classes that occur in labels or predictions (scikit-learn's convention). A
+  class without a prediction has precision 0. Rows of the matrix are true classes, columns predicted ones.
   """
-  from sklearn import metrics  # late: 0.5 s of import that --help need not pay
+  from sklearn import metrics  # here, because importing it takes 0.5 s that --help need not pay
 
   precision, recall, f1, _ = metrics.precision_recall_fscore_support(
     labels, predicted, average='macro', zero_division=0

@@ -1,10 +1,11 @@
-"""What a run minimises and what it chooses by: reconstruction and contrast in pretraining, classification in fine-tuning.
+"""Training objectives: reconstruction and contrast for pretraining, classification for fine-tuning.
 
-b windows a batch, n samples, c channels, y classes.
+b windows per batch, n samples, c channels, w windows, y classes.
 
-Both give first variables; each window's training loss, with new batch statistics; predictions; and what these score. A
-score's entry 'score' is what a run chooses by: the higher the better. Both are hashable, so that one compiled step serves
-every run like it. `shard_over_batch` is the step's way to call what treats each window alone (`train/mesh.py`).
+An objective defines initial variables, the training loss of each window with new batch statistics,
+predictions, and their metrics. The metric 'score' selects the best validation: higher is better. Objectives
+are hashable, so that equal runs share one compiled step. The step passes `shard_over_batch`
+(`train/mesh.py`), which calls functions that treat each window independently.
 """
 
 import dataclasses
@@ -27,7 +28,7 @@ from har_jax.model import (
   reconstruction_target,
 )
 from har_jax.train import augment, metrics
-from har_jax.train.mesh import ShardOverBatch, on_one
+from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.variables import Variables, flatten, nest, split
 
 
@@ -42,10 +43,10 @@ def _score_of(losses: Float[np.ndarray, 'w']) -> dict[str, float]:
 
 @dataclasses.dataclass(frozen=True)
 class Reconstruct:
-  """Squared error on hidden patches; a validation hides the same ones every time."""
+  """Masked pretraining: squared error on hidden patches. Every validation hides the same patches."""
 
-  part: ClassVar[str] = 'pretrain'  # of the experiment
-  together: ClassVar[int] = 1  # windows in a row that a batch takes as one
+  part: ClassVar[str] = 'pretrain'  # of the experiment, with this objective's training settings
+  windows_per_row: ClassVar[int] = 1  # consecutive windows that stay in one batch
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
@@ -59,7 +60,7 @@ class Reconstruct:
     return flatten(self._autoencoder.init(key, _blank_windows(), visible))
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
   ) -> tuple[Float[Array, 'b'], Variables]:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
@@ -78,10 +79,10 @@ class Reconstruct:
 
 @dataclasses.dataclass(frozen=True)
 class Classify:
-  """Cross-entropy; a validation is scored by macro-F1."""
+  """Cross-entropy; validations are scored by macro-F1."""
 
   part: ClassVar[str] = 'finetune'
-  together: ClassVar[int] = 1
+  windows_per_row: ClassVar[int] = 1
 
   model: config.Model
   classes: int
@@ -95,7 +96,7 @@ class Classify:
     return flatten(self._classifier.init(key, _blank_windows()))
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
   ) -> tuple[Float[Array, 'b'], Variables]:
     encoder, head = split(variables, lambda path: '/encoder/' in path)
     features = shard_over_batch(self.features, encoder, batch['signal'])
@@ -111,7 +112,7 @@ class Classify:
     return optax.softmax_cross_entropy_with_integer_labels(logits, batch['label']), flatten(updated)
 
   def features(self, variables: Variables, signal: Array) -> Any:
-    """What the head sees of windows [b, n, c]: [b, d]."""
+    """The head's input, [b, d], for windows [b, n, c]."""
     return self._classifier.apply(nest(variables), signal, method='features')
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:
@@ -120,64 +121,68 @@ class Classify:
 
   def score(self, predictions: Float[np.ndarray, 'w y'], windows: dict) -> dict[str, float]:
     measured = metrics.measure(windows['label'], predictions.argmax(axis=1), self.classes)
-    return {'score': measured['macro_f1'], 'macro_f1': measured['macro_f1'], 'accuracy': measured['accuracy']}
+    macro_f1, accuracy = measured['macro_f1'], measured['accuracy']
+    return {'score': macro_f1, 'macro_f1': macro_f1, 'accuracy': accuracy}
 
 
 @dataclasses.dataclass(frozen=True)
 class Contrastive:
-  """A window and what follows it in its recording are told, as a pair, from the batch's windows of the same person at other times.
+  """Contrastive pretraining: InfoNCE within subject.
 
-  Nobody is told from anybody else: what tells people apart is not what tells activities apart. Each of the two is rolled and
-  turned its own way, so that neither place in the window nor how the device is worn gives it away.
-  Batches hold `near` [b, n, c], `subject` [b], `recording` [b], `start_s` [b] and `origin` [b, 2] beside `signal`, windows of a
-  person side by side.
-  Source: arXiv:2002.05709 (SimCLR; the loss), arXiv:2106.00750 (neighbors in time), arXiv:2007.04871 (one person's at a time).
+  A window and its next window in the same recording form a positive pair. Negatives are the batch's windows
+  of the same subject at other times. With negatives from other subjects, the task can be solved by
+  identity, which does not transfer to unseen subjects. Each window of a pair gets its own circular shift
+  and rotation, so that phase and device orientation do not identify the pair. Batches hold rows of windows
+  of one subject, with `near` [b, n, c] (each window's next window), `subject` [b], `recording` [b],
+  `start_s` [b] and `origin` [b, 2].
+  Source: arXiv:2002.05709 (SimCLR, the loss), arXiv:2106.00750 (temporal neighbors), arXiv:2007.04871
+  (negatives within subject).
   """
 
   part: ClassVar[str] = 'pretrain'
-  together: ClassVar[int] = ROW_SIZE
+  windows_per_row: ClassVar[int] = ROW_SIZE
 
   model: config.Model
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
   temperature: float = 0.2
-  degrees: float = 15.0  # of turning, about each axis
-  apart_s: float = 20.0  # from here on a window of the same recording counts as another time
+  rotation_std_deg: float = 15.0
+  min_gap_s: float = 20.0  # between the starts of two windows of a recording for them to be negatives
 
   @property
-  def _embedder(self) -> ProjectionModel:
+  def _projection_model(self) -> ProjectionModel:
     return ProjectionModel(self.model, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    return flatten(self._embedder.init(key, _blank_windows()))
+    return flatten(self._projection_model.init(key, _blank_windows()))
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
   ) -> tuple[Float[Array, 'b'], Variables]:
     first, second = (
-      shard_over_batch(self._embed, variables, self._view(batch[name], batch['origin'], each))
-      for name, each in zip(('signal', 'near'), jax.random.split(key), strict=True)
+      shard_over_batch(self._project, variables, self._augment(batch[name], batch['origin'], view_key))
+      for name, view_key in zip(('signal', 'near'), jax.random.split(key), strict=True)
     )
     subject, recording, start_s = batch['subject'], batch['recording'], batch['start_s']
     same_time = (recording[:, None] == recording[None]) & (
-      jnp.abs(start_s[:, None] - start_s[None]) < self.apart_s
+      jnp.abs(start_s[:, None] - start_s[None]) < self.min_gap_s
     )
-    other = (subject[:, None] == subject[None]) & ~same_time & (batch['weight'] > 0)[None]
-    alike = jnp.sum(first * second, axis=1) / self.temperature
+    is_negative = (subject[:, None] == subject[None]) & ~same_time & (batch['weight'] > 0)[None]
+    positive = jnp.sum(first * second, axis=1) / self.temperature
 
-    def missed(one: Array) -> Float[Array, 'b']:
-      """Of each point of `one` how far its partner is from standing out among all points of the person's other times."""
-      against = jnp.concatenate([one @ first.T, one @ second.T], axis=1) / self.temperature
-      against = jnp.where(jnp.tile(other, 2), against, -jnp.inf)
-      return jax.nn.logsumexp(jnp.concatenate([alike[:, None], against], axis=1), axis=1) - alike
+    def info_nce(anchor: Array) -> Float[Array, 'b']:
+      negative = jnp.concatenate([anchor @ first.T, anchor @ second.T], axis=1) / self.temperature
+      negative = jnp.where(jnp.tile(is_negative, 2), negative, -jnp.inf)
+      return jax.nn.logsumexp(jnp.concatenate([positive[:, None], negative], axis=1), axis=1) - positive
 
-    return (missed(first) + missed(second)) / 2, {}
+    return (info_nce(first) + info_nce(second)) / 2, {}
 
-  def _view(self, signal: Array, origin: Array, key: jax.Array) -> Array:
-    to_roll, to_turn = jax.random.split(key)
-    return augment.rotate(augment.circular_shift(signal, to_roll), origin, to_turn, self.degrees)
+  def _augment(self, signal: Array, origin: Array, key: jax.Array) -> Array:
+    shift_key, rotation_key = jax.random.split(key)
+    shifted = augment.circular_shift(signal, shift_key)
+    return augment.rotate(shifted, origin, rotation_key, self.rotation_std_deg)
 
-  def _embed(self, variables: Variables, signal: Array) -> Any:
-    return self._embedder.apply(nest(variables), signal)
+  def _project(self, variables: Variables, signal: Array) -> Any:
+    return self._projection_model.apply(nest(variables), signal)
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
     return self.losses(variables, batch, key)[0]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from har_jax import config, variables
-from har_jax.train.loop import predict
+from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 

@@ -6,18 +6,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from files_given import assert_equal
+from adapters import assert_equal
 
 import har_jax
 from har_jax import config, experiments, files, storage
 from har_jax.data import folds
 from har_jax.data import windows as store
 from har_jax.errors import UserError
+from har_jax.experiments.stages import run_stages, stages_of
 from har_jax.files import safetensors_io
 from har_jax.inference.recognizer import Recognizer
-from har_jax.train.loop import predict
+from har_jax.train.evaluation import predict
 
 _ACTIVITIES = ('walking', 'sitting', 'lying')
+QUIET = experiments.TrainOptions(progress=False)
 
 
 def _dataset(name: str, seed: int) -> store.Windows:
@@ -39,6 +41,12 @@ def _dataset(name: str, seed: int) -> store.Windows:
   )
 
 
+def _started_from(study: experiments.Study) -> dict[str, Any]:
+  stages = stages_of(dataclasses.replace(study, methods=('lora',)).runs[0])
+  held = run_stages(stages, experiments.TrainOptions(may_train=False))
+  return {path: leaf for path, leaf in held.items() if path.startswith('params/encoder/')}
+
+
 @pytest.fixture(scope='module')
 def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> experiments.Study:
   folder = tmp_path_factory.mktemp('lodo')
@@ -49,7 +57,7 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> exper
     out=folder / 'out',
     # Of shapes that tests/lodo compile too.
     experiment=config.Experiment(
-      model=dataclasses.replace(tiny, blocks=1),
+      model=dataclasses.replace(tiny, depth=1),
       lora=config.Lora(rank=4, alpha=8.0, targets=('query', 'up', 'head')),
       protocol=config.Protocol(validation_fraction=0.2),
       pretrain=config.Training(max_steps=4, batch=32, num_evals=2),
@@ -63,9 +71,7 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> exper
 
 @pytest.fixture(scope='module')
 def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, dict[str, Any]]]:
-  return {
-    result['identity']['method']: (path, result) for path, result in experiments.run(study, progress=False)
-  }
+  return {result['identity']['method']: (path, result) for path, result in experiments.run(study, QUIET)}
 
 
 def test_a_pretrainings_folder_is_a_base(
@@ -73,14 +79,14 @@ def test_a_pretrainings_folder_is_a_base(
 ):
   folder = study.out / 'alpha' / 'pretrain'
   base = files.load_base(folder)
-  assert_equal(base.variables, experiments.pretrained_encoder(study, 'alpha', 0, may_train=False))
+  assert_equal(base.variables, _started_from(study))
   (source,) = base.card['sources']
   assert (source['archive'], source['checksum'], source['windows']) == ('hapt', 'sum of hapt', 60)
   assert 'no commercial use' in source['license']
   done = storage.read(folder / 'pretrained.json')
   assert base.card['pretraining']['steps'] == done['step']
   assert base.card['pretraining']['validation_loss'] in [entry['loss'] for entry in done['history']]
-  assert (base.model.mlp_dim, base.model.blocks) == (48, 1)
+  assert (base.model.mlp_dim, base.model.depth) == (48, 1)
   files.save_base(tmp_path, base.variables, base.card)
   assert files.load_base(tmp_path).card == base.card
 
@@ -116,12 +122,12 @@ def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
   protocol = dataclasses.replace(study.experiment.protocol, **asked)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
   gone_on = dataclasses.replace(
-    study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
+    study, out=tmp_path, pretrained_dir=study.out, methods=('lora',), experiment=experiment
   )
-  ((path, result),) = experiments.run(gone_on, progress=False)
+  ((path, result),) = experiments.run(gone_on, QUIET)
   base, adapter = files.load_run(path)
   assert base is not None
-  began_with = experiments.pretrained_encoder(gone_on, 'alpha', 3, may_train=False)
+  began_with = _started_from(gone_on)
   assert base.variables.keys() == {path for path in began_with if path.startswith('params/encoder/')}
   assert_equal(base.variables, {path: began_with[path] for path in base.variables})
   assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
@@ -139,17 +145,17 @@ def test_a_run_looks_as_often_as_it_was_tested(
   protocol = dataclasses.replace(study.experiment.protocol, tta_shifts=4)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
   often = dataclasses.replace(
-    study, out=tmp_path, pretrained=study.out, methods=('lora',), experiment=experiment
+    study, out=tmp_path, pretrained_dir=study.out, methods=('lora',), experiment=experiment
   )
-  ((path, _),) = experiments.run(often, progress=False)
+  ((path, _),) = experiments.run(often, QUIET)
   base = files.load_base(study.out / 'alpha' / 'pretrain')
   _, adapter = files.load_run(path, base)
-  assert adapter.card['training']['shifts'] == Recognizer.load(path, base).tta_shifts == 4
+  assert adapter.card['training']['tta_shifts'] == Recognizer.load(path, base).tta_shifts == 4
   assert Recognizer.load(runs['lora'][0], base).tta_shifts == 1
 
 
 def test_a_run_that_is_none_says_so(study: experiments.Study, runs: dict[str, Any]):
-  with pytest.raises(UserError, match=r'pretrained\.json is no result of a run'):
+  with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 2' file"):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
 
 

@@ -31,7 +31,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.fixture(scope='module')
 def experiment(tiny: config.Model) -> config.Experiment:
   return config.Experiment(
-    model=dataclasses.replace(tiny, blocks=1),
+    model=dataclasses.replace(tiny, depth=1),
     lora=config.Lora(rank=4, alpha=8.0),
     protocol=config.Protocol(validation_fraction=0.2),
     pretrain=config.Training(epochs=1.0, batch=32, num_evals=2),

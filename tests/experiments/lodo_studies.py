@@ -11,6 +11,7 @@ import numpy as np
 from har_jax import experiments
 from har_jax.data import batches, folds
 from har_jax.data import windows as store
+from har_jax.experiments.stages import run_stages, stages_of
 
 ACTIVITIES = ('walking', 'sitting', 'lying')
 SUBJECTS = 5
@@ -18,6 +19,8 @@ EACH = 6  # windows of each activity a subject
 LORA = 'alpha/lora/subject/labels-0.7/seed0.json'
 
 Study = Callable[..., experiments.Study]  # of the fixture study_of
+QUIET = experiments.TrainOptions(progress=False)
+ADAPT_ONLY = experiments.TrainOptions(may_train=False, progress=False)
 
 
 def dataset(name: str, seed: int) -> store.Windows:
@@ -38,7 +41,7 @@ def dataset(name: str, seed: int) -> store.Windows:
 
 def run(study: experiments.Study) -> dict[str, dict[str, Any]]:
   """Results by their file's name under `out`."""
-  runs = experiments.run(study, progress=False)
+  runs = experiments.run(study, QUIET)
   return {str(path.relative_to(study.out)): result for path, result in runs}
 
 
@@ -50,10 +53,20 @@ def pretraining_of(study: experiments.Study) -> tuple[batches.Batch, batches.Bat
   return folds.pretraining_windows(study.windows, ('beta',), study.experiment.protocol)
 
 
-def pretrained(study: experiments.Study, seed: int = 0) -> dict[str, np.ndarray]:
+def spec_of(study: experiments.Study, method: str = 'lora', seed: int = 0) -> experiments.RunSpec:
+  (spec,) = dataclasses.replace(study, methods=(method,), seeds=(seed,)).runs
+  return spec
+
+
+def pretrained(study: experiments.Study, seed: int = 0, **options: Any) -> dict[str, np.ndarray]:
+  """What a run starts from: the encoder and, after supervised pretraining, its head."""
+  stages = stages_of(spec_of(study, seed=seed))
+  held = run_stages(stages, dataclasses.replace(QUIET, **options))
+  with_head = stages[-1].name == 'supervised'
   return {
     path: np.asarray(leaf)
-    for path, leaf in experiments.pretrained_encoder(study, 'alpha', seed, progress=False).items()
+    for path, leaf in held.items()
+    if with_head or path.startswith('params/encoder/')
   }
 
 

@@ -9,23 +9,26 @@ import numpy as np
 import pytest
 from lodo_studies import (
   ACTIVITIES,
+  ADAPT_ONLY,
   EACH,
   LORA,
+  QUIET,
   SUBJECTS,
   Study,
   dataset,
   pretrained,
   run,
+  spec_of,
   target_of,
   with_altered,
 )
 
-from har_jax import experiments, methods, storage
+from har_jax import experiments, storage
 from har_jax.data import folds
 from har_jax.data import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments import pictures
-from har_jax.experiments.adaptation import begin
+from har_jax.experiments.adaptation import prepare_run
 
 _GOES_ON = {'continued_pretraining_steps': 3}
 _CONTRASTS = {'contrastive_steps': 3}
@@ -34,11 +37,11 @@ _CONTRASTS = {'contrastive_steps': 3}
 def test_pretraining_goes_on_once_a_seed_over_the_train_part(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  shared = {'protocol': _GOES_ON, 'pretrained': out, 'seeds': (0, 1)}
+  shared = {'protocol': _GOES_ON, 'pretrained_dir': out, 'seeds': (0, 1)}
   made = run(study_of(tmp_path, methods=('full', 'lora', 'scratch'), **shared))
   continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
   before = {seed: path.stat().st_mtime_ns for seed, path in continued.items()}
-  few = {'protocol': _GOES_ON | {'labels': '2/class'}}
+  few = {'protocol': _GOES_ON | {'label_budget': '2/class'}}
   made |= run(study_of(tmp_path, **shared | few))
   assert {seed: path.stat().st_mtime_ns for seed, path in continued.items()} == before
   whole = target_of(study_of(tmp_path))
@@ -64,10 +67,10 @@ def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
   tmp_path: pathlib.Path,
   asked: dict[str, int],
 ):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=asked, pretrained=out))
+  expected = pretrained(study_of(tmp_path / 'out', protocol=asked, pretrained_dir=out))
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=asked, pretrained=out))
+  given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=asked, pretrained_dir=out))
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   protocol = study_of(out).experiment.protocol
   learned, measured_by = folds.unlabeled_windows(windows, 'alpha', protocol, 0)
@@ -79,10 +82,10 @@ def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
 def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  study = study_of(tmp_path, protocol=_GOES_ON, pretrained=out)
+  study = study_of(tmp_path, protocol=_GOES_ON, pretrained_dir=out)
   with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
-    list(experiments.run(study, may_pretrain=False, progress=False))
-  paths = [path for path, _ in experiments.pretrain(study, progress=False)]
+    list(experiments.run(study, ADAPT_ONLY))
+  paths = [path for path, _ in experiments.pretrain(study, QUIET)]
   assert [path.parent.name for path in paths] == ['pretrain', 'seed0']
   (result,) = run(study).values()
   assert result['identity']['experiment']['protocol']['continued_pretraining_steps'] == 3
@@ -94,12 +97,12 @@ _TOLD = {'supervised_pretraining_steps': 4}
 def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  shared = {'protocol': _GOES_ON | _TOLD, 'pretrained': out}
+  shared = {'protocol': _GOES_ON | _TOLD, 'pretrained_dir': out}
   made = run(study_of(tmp_path, methods=('full', 'scratch'), **shared))
-  path = tmp_path / 'alpha/labeled/subject/seed0/pretrained.json'
+  path = tmp_path / 'alpha/supervised/subject/seed0/pretrained.json'
   before, told = path.stat().st_mtime_ns, storage.read(path)
   (lora,) = run(
-    study_of(tmp_path, **shared | {'protocol': _GOES_ON | _TOLD | {'labels': '2/class'}})
+    study_of(tmp_path, **shared | {'protocol': _GOES_ON | _TOLD | {'label_budget': '2/class'}})
   ).values()
   assert path.stat().st_mtime_ns == before
   assert told['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
@@ -111,14 +114,14 @@ def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
   each = 2 * len(ACTIVITIES) * EACH  # of both sources, a subject of each
   assert (told['step'], told['windows']) == (4, each * (SUBJECTS - 1))
   seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
-  assert seconds['full']['labeled'] == lora['seconds']['labeled'] == told['seconds']
-  assert 'labeled' not in seconds['scratch']
+  assert seconds['full']['supervised'] == lora['seconds']['supervised'] == told['seconds']
+  assert 'supervised' not in seconds['scratch']
   assert (
     made['alpha/scratch/subject/labels-0.7/seed0.json']['test']
     == runs['alpha/scratch/subject/labels-0.7/seed0.json']['test']
   )
   # A study that asks for less finds what it shares.
-  continued = pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained=out))
+  continued = pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained_dir=out))
   started = pretrained(study_of(tmp_path, **shared))
   assert {path for path in started if '/encoder/' in path} == continued.keys()
   kernel = 'params/encoder/embed/kernel'
@@ -128,13 +131,13 @@ def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
 def test_source_labels_move_what_is_learned_and_the_targets_do_not(
   runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_TOLD, pretrained=out))
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_TOLD, pretrained_dir=out))
   for name, moves in (('alpha', False), ('beta', True)):
     shutil.copytree(windows, tmp_path / name)
     old = store.load(tmp_path / name / name)
     shuffled = np.random.default_rng(0).permutation(old.activity)
     store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
-    altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained=out)
+    altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained_dir=out)
     given = pretrained(altered)
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
 
@@ -143,8 +146,8 @@ def test_contrast_comes_after_going_on_and_before_the_sources_labels(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   every = _GOES_ON | _CONTRASTS | _TOLD
-  (result,) = run(study_of(tmp_path, protocol=every, pretrained=out)).values()
-  stages = ('continued', 'contrasted', 'labeled')
+  (result,) = run(study_of(tmp_path, protocol=every, pretrained_dir=out)).values()
+  stages = ('continued', 'contrastive', 'supervised')
   told = [storage.read(tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json') for stage in stages]
   for before, after in itertools.pairwise(told):
     assert after['identity']['from'] == before['identity']
@@ -156,7 +159,7 @@ def test_contrast_comes_after_going_on_and_before_the_sources_labels(
     stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
   }
   started = [
-    pretrained(study_of(tmp_path, protocol=asked, pretrained=out))
+    pretrained(study_of(tmp_path, protocol=asked, pretrained_dir=out))
     for asked in (_GOES_ON, _GOES_ON | _CONTRASTS)
   ]
   assert started[0].keys() == started[1].keys() == pretrained(study_of(out)).keys()
@@ -178,7 +181,7 @@ def test_followed_windows_stand_beside_a_window_of_their_own_recording(
   learned, _ = folds.followed_windows(study.windows, 'alpha', protocol, 0)
   whole = folds.target_windows(study.windows, 'alpha', protocol, 0)
   place = {
-    signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.places['train'], strict=True)
+    signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.indices['train'], strict=True)
   }
   at = [place[signal.tobytes()] for signal in learned['signal']]
   assert set(at) == set(place.values())
@@ -195,16 +198,16 @@ def test_followed_windows_stand_beside_a_window_of_their_own_recording(
 def test_what_goes_on_goes_on_where_a_stop_came(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path, asked: dict[str, int]
 ):
-  asked = {'protocol': asked, 'pretrained': out}
+  asked = {'protocol': asked, 'pretrained_dir': out}
   expected = pretrained(study_of(tmp_path / 'whole', **asked))
   study = study_of(tmp_path / 'stopped', **asked)
   with pytest.raises(Stopped, match='saved at step 16'):
-    experiments.pretrained_encoder(study, 'alpha', 0, progress=False, stop=lambda: True)
+    pretrained(study, stop=lambda: True)
   given = pretrained(study)
   assert given.keys() == expected.keys()
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
-  list(experiments.run(study, progress=False))
-  pictures.write(study, 'alpha', 'lora', 0)  # features alone are asked of it, whose head is another's
+  list(experiments.run(study, QUIET))
+  pictures.write(spec_of(study))  # features alone are asked of it, whose head is another's
 
 
 def test_labeled_source_windows_are_those_of_pretraining(
@@ -233,7 +236,7 @@ def test_labeled_source_windows_are_those_of_pretraining(
 def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
   study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
 ):
-  asked = {'protocol': _TOLD, 'pretrained': out}
+  asked = {'protocol': _TOLD, 'pretrained_dir': out}
   told = pretrained(study_of(tmp_path, **asked))
   study = study_of(tmp_path, **asked | {'protocol': _TOLD | {'classes': 'locomotion'}})
   lora = dataclasses.replace(study.experiment.lora, targets=('query',))
@@ -245,7 +248,7 @@ def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
       study.experiment, protocol=dataclasses.replace(study.experiment.protocol, classes='all')
     ),
   )
-  first = begin(study, 'alpha', methods.METHODS['lora'], told, 0).run
+  first = prepare_run(spec_of(study), told).run
   assert folds.source_classes(windows, ('beta', 'gamma'), study.experiment.protocol) == (
     'lying',
     'sitting',
@@ -257,10 +260,10 @@ def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
   assert np.array_equal(
     first.statistics['batch_stats/head/norm_0/mean'], told['batch_stats/head/norm_0/mean']
   )
-  drawn = begin(every, 'alpha', methods.METHODS['scratch'], {}, 0).run.trainable[outputs]
+  drawn = prepare_run(spec_of(every, 'scratch'), {}).run.trainable[outputs]
   with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
     patched.setattr(folds, 'source_classes', lambda *_: ('lying', 'sitting', 'walking'))
-    fewer = begin(every, 'alpha', methods.METHODS['full'], told, 0)
+    fewer = prepare_run(spec_of(every, 'full'), told)
   place = fewer.data.classes.index('eating_soup')
   assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
   assert np.array_equal(np.delete(fewer.run.trainable[outputs], place, axis=1), told[outputs][:, [2, 1, 0]])
@@ -269,14 +272,12 @@ def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
 def test_a_head_that_is_itself_adapted_stays_as_drawn(
   study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
 ):
-  study = study_of(tmp_path, protocol=_TOLD, pretrained=out)
+  study = study_of(tmp_path, protocol=_TOLD, pretrained_dir=out)
   told = pretrained(study)
   lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
   study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
-  given = begin(study, 'alpha', methods.METHODS['lora'], told, 0).run
-  bare = begin(
-    study, 'alpha', methods.METHODS['lora'], {p: leaf for p, leaf in told.items() if '/encoder/' in p}, 0
-  ).run
+  given = prepare_run(spec_of(study), told).run
+  bare = prepare_run(spec_of(study), {p: leaf for p, leaf in told.items() if '/encoder/' in p}).run
   kernel = 'params/head/dense_0/kernel'
   assert np.array_equal(given.frozen[kernel], bare.frozen[kernel])
   assert np.array_equal(given.frozen['params/encoder/embed/kernel'], told['params/encoder/embed/kernel'])

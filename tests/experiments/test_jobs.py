@@ -1,5 +1,6 @@
 """Runs that are killed, stopped, waited for or overtaken."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,10 +10,11 @@ import subprocess
 import sys
 
 import pytest
-from lodo_studies import LORA, Study, run, without_seconds
+from lodo_studies import ADAPT_ONLY, LORA, QUIET, Study, run, without_seconds
 
 from har_jax import config, config_fields, experiments, locks, storage
 from har_jax.errors import Stopped, UserError
+from har_jax.experiments import job_lock
 from har_jax.train import loop
 from har_jax.train.log import Log
 
@@ -33,11 +35,11 @@ def dying(self, at, loss):
     os.kill(os.getpid(), signal.SIGKILL)
 
 Log.step = dying
-study = lodo.Study(
+study = experiments.Study(
   windows=pathlib.Path(windows), out=pathlib.Path(out), targets=('alpha',), methods=('lora',), seeds=(0,),
-  experiment=knobs.from_json(config.Experiment, json.loads(experiment)),
+  experiment=config_fields.from_json(config.Experiment, json.loads(experiment)),
 )
-list(lodo.run(study, progress=False))
+list(experiments.run(study, experiments.TrainOptions(progress=False)))
 """
 
 
@@ -86,8 +88,8 @@ def test_a_run_killed_and_then_stopped_ends_with_the_same_numbers(
 
 
 def test_adapting_alone_says_that_the_pretraining_is_missing(study_of: Study, tmp_path: pathlib.Path):
-  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --stage=pretrain before it'):
-    list(experiments.run(study_of(tmp_path), may_pretrain=False, progress=False))
+  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --stage=pretrain first'):
+    list(experiments.run(study_of(tmp_path), ADAPT_ONLY))
   assert not list(tmp_path.iterdir())
 
 
@@ -97,7 +99,7 @@ def test_pretraining_alone_gives_its_file_and_no_result(
   shutil.copytree(out / 'alpha', tmp_path / 'alpha')
   for path in tmp_path.rglob('seed0.json'):
     path.unlink()
-  ((path, done),) = experiments.pretrain(study_of(tmp_path, methods=('full', 'lora')), progress=False)
+  ((path, done),) = experiments.pretrain(study_of(tmp_path, methods=('full', 'lora')), QUIET)
   assert path == tmp_path / 'alpha' / 'pretrain' / 'pretrained.json'
   assert done == storage.read(path)
   assert not list(tmp_path.rglob('seed0.json'))
@@ -106,16 +108,18 @@ def test_pretraining_alone_gives_its_file_and_no_result(
 def test_a_stop_comes_through_while_another_job_is_waited_for(
   study_of: Study, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-  monkeypatch.setattr(experiments.claim, '_LOOK_S', 0.01)
+  monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
   other = locks.lock(tmp_path / 'alpha' / 'pretrain')
   assert other.take()
   asked = iter((False, False, True))
-  with pytest.raises(Stopped, match='alpha: pretraining on beta, gamma: stopped while another job is at it'):
-    list(experiments.run(study_of(tmp_path), progress=False, stop=lambda: next(asked)))
+  with pytest.raises(
+    Stopped, match='alpha: pretraining on beta, gamma: stopped while another job is running it'
+  ):
+    list(experiments.run(study_of(tmp_path), dataclasses.replace(QUIET, stop=lambda: next(asked))))
   other.release()
   (line,) = capsys.readouterr().err.splitlines()
   assert f'alpha: pretraining on beta, gamma: process {os.getpid()} on ' in line
-  assert 'is at it; waiting, 0 min so far' in line
+  assert 'is running it; waiting for 0 min' in line
   assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
 
 
@@ -127,12 +131,12 @@ def test_a_job_that_was_overtaken_trains_no_further(
   monkeypatch: pytest.MonkeyPatch,
 ):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
-  monkeypatch.setattr(loop, '_STEPS_AT_ONCE', 1)
+  monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 1)
   seen: list[int] = []
   taken = Log.step
   monkeypatch.setattr(Log, 'step', lambda self, at, loss: (seen.append(at), taken(self, at, loss))[1])
   monkeypatch.setattr(locks.FolderLock, 'is_lost', lambda self: bool(seen) and seen[-1] == 3)
-  with pytest.raises(UserError, match=r'alpha: lora, seed 0: no sign of life .* another has taken'):
+  with pytest.raises(UserError, match=r'alpha: lora, seed 0: .* no heartbeat .* another job has taken'):
     run(study_of(tmp_path))
   assert seen == [1, 2, 3]
   assert not (tmp_path / LORA).exists()

@@ -10,7 +10,7 @@ import pytest
 from har_jax import config, experiments
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.experiments.paper import FEW_LABELS, RANKS, SHARES, TABLES, Paper
+from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
   assert (subject.experiment.protocol.split, subject.experiment.protocol.normalize) == ('subject', 'train')
   for study in (window, subject):
     every = itertools.product(('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe', 'scratch'), (0, 1, 2))
-    assert {(target, method, seed) for target, seed, method in study.runs} == set(every)
+    assert {(run.target, run.method, run.seed) for run in study.runs} == set(every)
 
 
 def test_tables_2_to_5_are_made_of_the_same_runs(paper: Paper):
@@ -48,7 +48,9 @@ def test_tables_2_to_5_are_made_of_the_same_runs(paper: Paper):
 def test_shards_of_a_table_are_everything_and_nothing_twice(paper: Paper):
   parts = [dataclasses.replace(paper, tables=('2',), shard=(number, 2)) for number in (0, 1)]
   for whole, *halves in zip(_of(paper, '2'), *(part.studies() for part in parts), strict=True):
-    assert sorted(run for half in halves for run in half.runs) == sorted(whole.runs)
+    parts_of_whole = [run for half in halves for run in half.runs]
+    assert len(parts_of_whole) == len(whole.runs)
+    assert set(parts_of_whole) == set(whole.runs)
     assert all(dataclasses.replace(half, shard=(0, 1)) == whole for half in halves)
 
 
@@ -65,7 +67,7 @@ def test_table_6_varies_the_rank_alone(paper: Paper):
 
 def test_table_7_varies_the_labels_alone(paper: Paper):
   studies = _of(paper, '7')
-  assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *SHARES]
+  assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *LABEL_FRACTIONS]
   for study in studies:
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
 
@@ -76,7 +78,7 @@ def test_the_table_of_turned_windows_turns_them_alone_and_keeps_them_apart(paper
   for study in studies:
     assert study.experiment.protocol.split == 'subject'
     assert study.targets == paper.targets
-    assert study.out == paper.out / 'turned'
+    assert study.out == paper.out / 'rotation'
     still = dataclasses.replace(study.experiment.finetune, rotation_std_deg=0.0)
     as_it_is = dataclasses.replace(study.experiment, finetune=still, protocol=paper.experiment.protocol)
     assert study.experiment.finetune.rotation_std_deg == 10.0
@@ -87,27 +89,31 @@ def test_the_table_of_turned_windows_turns_them_alone_and_keeps_them_apart(paper
   assert {study.out for study in _of(every, 'rotation')} == {paper.out / 'base'}  # whose windows turn anyway
 
 
-def test_pictures_are_of_the_experiment_as_it_is(paper: Paper):
-  labels = {'protocol': dataclasses.replace(paper.experiment.protocol, label_budget='0.5')}
-  assert [study.experiment.protocol.split for study in paper.shown('wisdm')] == ['window', 'subject']
-  assert dataclasses.replace(paper, tables=('6',)).shown('wisdm') == []
-  of_ranks = dataclasses.replace(paper, tables=('6',)).shown('hapt')
-  assert {study.experiment.lora for study in of_ranks} == {paper.experiment.lora}
-  of_labels = dataclasses.replace(
-    paper, tables=('7',), experiment=dataclasses.replace(paper.experiment, **labels)
-  )
-  assert {study.experiment.protocol.label_budget for study in of_labels.shown('hapt')} == {'0.5'}
+def test_pictures_show_the_unchanged_experiment(paper: Paper):
+  spec = paper.pictured('wisdm')
+  assert spec is not None
+  assert (spec.target, spec.method, spec.seed) == ('wisdm', 'lora', 0)
+  assert spec.experiment.protocol.split == 'window'
+  assert dataclasses.replace(paper, shard=(1, 2)).pictured('wisdm') == spec
+  assert dataclasses.replace(paper, tables=('6',)).pictured('wisdm') is None
+  of_ranks = dataclasses.replace(paper, tables=('6',)).pictured('hapt')
+  assert of_ranks is not None
+  assert of_ranks.experiment.lora == paper.experiment.lora
+  protocol = dataclasses.replace(paper.experiment.protocol, label_budget='0.5')
+  half = dataclasses.replace(paper.experiment, protocol=protocol)
+  of_budgets = dataclasses.replace(paper, tables=('7',), experiment=half).pictured('hapt')
+  assert of_budgets is not None
+  assert of_budgets.experiment.protocol.label_budget == '0.5'
 
 
 def test_runs_of_one_place_are_of_one_experiment(paper: Paper):
-  """So that a finished run is reused by every table that needs it, and no run is refused for another's sake."""
-  places: dict[tuple, config.Experiment] = {}
+  """So that a finished run is reused by every table that needs it, and no run is refused for another's sake.
+  """
+  places: dict[pathlib.Path, config.Experiment] = {}
   for study in _of(paper, *TABLES):
-    protocol = study.experiment.protocol
-    for target, _, method in study.runs:
-      place = (study.out, target, method, protocol.split, protocol.label_budget)
-      assert places.setdefault(place, study.experiment) == study.experiment
-    assert study.pretrained == paper.out / 'pretrained'
+    for run in study.runs:
+      assert places.setdefault(run.result, study.experiment) == study.experiment
+    assert study.pretrained_dir == paper.out / 'pretrained'
 
 
 def test_an_unknown_table_is_refused_with_the_choices(paper: Paper):

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, LORA, Study
+from lodo_studies import ACTIVITIES, LORA, QUIET, Study, spec_of
 
 from har_jax import storage
 from har_jax.errors import UserError
@@ -16,7 +16,7 @@ def test_pictures_show_the_same_windows_before_and_after(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path
 ):
   study = study_of(out)
-  pictures.write(study, 'alpha', 'lora', 0)
+  pictures.write(spec_of(study))
   shown = storage.read(out / 'alpha/lora/subject/labels-0.7/seed0/embeddings.json')
   windows = runs[LORA]['data']['windows']['test']
   assert [len(shown[name]) for name in ('label', 'before', 'after')] == [windows] * 3
@@ -32,32 +32,32 @@ def test_pictures_show_the_same_windows_before_and_after(
 
 def test_pictures_of_a_run_that_is_not_done_are_refused(study_of: Study, tmp_path: pathlib.Path):
   with pytest.raises(UserError, match=r'pretrained.json is missing'):
-    pictures.write(study_of(tmp_path), 'alpha', 'lora', 0)
+    pictures.write(spec_of(study_of(tmp_path)))
 
 
 def test_each_test_subject_gets_an_adapter_of_their_own(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path
 ):
   study = study_of(out)
-  path, made = personalize(study, 'alpha', 'lora', 0, 2, progress=False)
+  path, made = personalize(spec_of(study), 2, QUIET)
   subjects = runs[LORA]['data']['subjects']['test']
   assert list(made['by_subject']) == subjects
-  assert made['side_by_side'] == len(subjects)
+  assert made['batch_runs'] == len(subjects)
   for each in made['by_subject'].values():
     # Of six windows an activity two are learned, one shares samples with them, three are left.
-    assert each['windows'] == {'learned': 2 * len(ACTIVITIES), 'tested': 3 * len(ACTIVITIES)}
+    assert each['windows'] == {'train': 2 * len(ACTIVITIES), 'test': 3 * len(ACTIVITIES)}
     for when in ('before', 'after'):
       assert np.sum(each[when]['confusion'], axis=1).tolist() == [3, 3, 3]
-  assert made['left_out'] == []
-  assert personalize(study, 'alpha', 'lora', 0, 2, progress=False) == (path, storage.read(path))
+  assert made['excluded'] == []
+  assert personalize(spec_of(study), 2, QUIET) == (path, storage.read(path))
 
 
 def test_personalization_asks_for_a_finished_run_by_subject(
   study_of: Study, tmp_path: pathlib.Path, out: pathlib.Path
 ):
-  with pytest.raises(UserError, match='learned from everyone'):
-    personalize(study_of(tmp_path, protocol={'split': 'window'}), 'alpha', 'lora', 0, 2)
+  with pytest.raises(UserError, match='--split=subject'):
+    personalize(spec_of(study_of(tmp_path, protocol={'split': 'window'})), 2)
   with pytest.raises(UserError, match='run --stage=all before'):
-    personalize(study_of(tmp_path), 'alpha', 'lora', 0, 2)
+    personalize(spec_of(study_of(tmp_path)), 2)
   with pytest.raises(UserError, match='fewer --personal_labels'):
-    personalize(study_of(out), 'alpha', 'lora', 0, 6)
+    personalize(spec_of(study_of(out)), 6)

@@ -4,7 +4,9 @@ import pathlib
 
 import numpy as np
 from lodo_studies import (
+  ADAPT_ONLY,
   LORA,
+  QUIET,
   SUBJECTS,
   Study,
   pretrained,
@@ -26,7 +28,7 @@ def test_pretraining_is_done_once_for_methods_seeds_splits_and_budgets(
   pretrained = out / 'alpha' / 'pretrain' / 'pretrained.json'
   before = pretrained.stat().st_mtime_ns
   by_window = run(study_of(out, methods=('probe',), seeds=(0, 1), protocol={'split': 'window'}))
-  few = run(study_of(out, methods=('probe',), protocol={'labels': '2/class'}))
+  few = run(study_of(out, methods=('probe',), protocol={'label_budget': '2/class'}))
   assert list(by_window) == [f'alpha/probe/window/labels-0.7/seed{seed}.json' for seed in (0, 1)]
   assert pretrained.stat().st_mtime_ns == before
   (result,) = few.values()
@@ -106,9 +108,7 @@ def test_what_pretraining_holds_out_never_moves_its_normalization(
 
 
 def test_from_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
-  ((_, result),) = experiments.run(
-    study_of(tmp_path, methods=('scratch',)), progress=False, may_pretrain=False
-  )
+  ((_, result),) = experiments.run(study_of(tmp_path, methods=('scratch',)), ADAPT_ONLY)
   assert not (tmp_path / 'alpha' / 'pretrain').exists()
   assert result['seconds']['pretraining'] == 0
   assert result['parameters']['trainable'] == result['parameters']['total']
@@ -121,9 +121,9 @@ def test_experiments_share_pretrainings_where_told_to(study_of: Study, tmp_path:
     normalize = 'dataset' if split == 'window' else 'train'
     study = study_of(
       tmp_path / split,
-      pretrained=shared,
+      pretrained_dir=shared,
       protocol={'split': split, 'normalize': normalize},
     )
-    list(experiments.run(study, progress=False, may_pretrain=split == 'subject'))
+    list(experiments.run(study, QUIET if split == 'subject' else ADAPT_ONLY))
   assert len(list(tmp_path.rglob('pretrained.json'))) == 1
   assert (shared / 'alpha' / 'pretrain' / 'pretrained.json').exists()

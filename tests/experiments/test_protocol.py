@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, EACH, LORA, Study, pretrained, run, target_of, without_seconds
+from lodo_studies import ACTIVITIES, EACH, LORA, Study, pretrained, run, spec_of, target_of, without_seconds
 
 from har_jax import config, config_fields, methods, results, storage
 from har_jax.errors import UserError
-from har_jax.experiments.adaptation import begin
+from har_jax.experiments.adaptation import prepare_run
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
-from har_jax.train.loop import predict
+from har_jax.train.evaluation import predict
 
 
 def test_each_run_is_a_file_in_its_place(runs: dict[str, dict], out: pathlib.Path):
@@ -82,7 +82,7 @@ def test_finished_runs_are_read_not_run_again(
     raise AssertionError('trained again')
 
   before = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
-  for module in ('adaptation', 'pretraining'):
+  for module in ('adaptation', 'stages'):
     monkeypatch.setattr(f'har_jax.experiments.{module}.train', forbidden)
   again = run(study_of(out, methods=tuple(methods.METHODS)))
   assert json.dumps(again) == json.dumps(runs)
@@ -134,7 +134,7 @@ def test_labels_follow_the_classes_chosen(study_of: Study, tmp_path: pathlib.Pat
   assert swings[0] > swings[1] > swings[2]
 
 
-def test_seeds_side_by_side_give_the_results_of_one_by_one(
+def test_seeds_batch_runs_give_the_results_of_one_by_one(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
@@ -142,10 +142,10 @@ def test_seeds_side_by_side_give_the_results_of_one_by_one(
   beside = run(study_of(tmp_path, methods=methods, seeds=(0, 1, 2), batch_runs=2))
   alone = run(study_of(out, methods=methods, seeds=(0, 1)))
   assert len(beside) == 6
-  assert [result['side_by_side'] for result in beside.values()] == [2, 2, 1, 2, 2, 1]
+  assert [result['batch_runs'] for result in beside.values()] == [2, 2, 1, 2, 2, 1]
   for name, result in alone.items():
     assert beside[name].keys() == result.keys()
-    assert result['side_by_side'] == 1
+    assert result['batch_runs'] == 1
     same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
     assert {of: beside[name][of] for of in same} == {of: result[of] for of in same}
 
@@ -153,10 +153,10 @@ def test_seeds_side_by_side_give_the_results_of_one_by_one(
 def test_shifts_change_what_is_tested_and_nothing_that_is_learned(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained=out)
+  study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out)
   (result,) = run(study).values()
   assert without_seconds(result['validation']) == without_seconds(runs[LORA]['validation'])
-  begun = begin(study, 'alpha', methods.METHODS['lora'], pretrained(study), 0)
+  begun = prepare_run(spec_of(study), pretrained(study))
   moved = begun.run.trainable | begun.run.statistics
   trained = Checkpoints(begun.run.folder / 'checkpoints').variables(result['step'], moved) | begun.run.frozen
   for tta_shifts, told in ((4, result), (1, runs[LORA])):

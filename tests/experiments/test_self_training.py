@@ -1,5 +1,6 @@
 """Runs whose ends label windows for the same run, made again."""
 
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -7,7 +8,7 @@ import pathlib
 import jax
 import numpy as np
 import pytest
-from lodo_studies import EACH, SUBJECTS, Study, pretrained, run, with_altered, without_seconds
+from lodo_studies import EACH, QUIET, SUBJECTS, Study, pretrained, run, with_altered, without_seconds
 
 from har_jax import config, experiments, storage
 from har_jax.data import balancing, folds
@@ -16,7 +17,7 @@ from har_jax.experiments import self_training
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
 
-_FEW = {'labels': '2/class', 'self_training': 1}
+_FEW = {'label_budget': '2/class', 'self_training': 1}
 _FULL = 'alpha/full/subject/labels-2-per-class/seed0.json'
 
 
@@ -25,13 +26,13 @@ def test_self_labeled_are_the_surest_of_each_class_that_was_found():
   logits = np.zeros((8, 3))
   logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
   windows = {'signal': np.arange(8)[:, None, None], 'origin': np.zeros((8, 2))}
-  given = self_training.self_labeled(windows, logits, seed=0)
+  given = self_training.pseudo_labeled(windows, logits, seed=0)
   # Six tenths of five and of three: 3 and 2.
   found = {
     (int(number), int(label)) for number, label in zip(given['signal'].ravel(), given['label'], strict=True)
   }
   assert found == {(1, 0), (2, 0), (4, 0), (7, 2), (5, 2)}
-  assert np.bincount(given['label']).tolist() == [3 * balancing.AGAIN, 0, 2 * balancing.AGAIN]
+  assert np.bincount(given['label']).tolist() == [3 * balancing.MAX_REPEATS, 0, 2 * balancing.MAX_REPEATS]
   assert given.keys() == {'signal', 'origin', 'label'}
 
 
@@ -40,7 +41,7 @@ def test_agreed_are_those_taken_for_what_they_are_labeled():
   logits = np.eye(3)[[0, 1, 2, 0]]
   given = self_training.filter_by_teacher(windows, logits, seed=0)
   assert set(given['signal'].ravel().tolist()) == {0, 1}
-  assert np.bincount(given['label']).tolist() == [balancing.AGAIN] * 2
+  assert np.bincount(given['label']).tolist() == [balancing.MAX_REPEATS] * 2
   assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
 
 
@@ -69,7 +70,7 @@ def taught(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[experiments.Study, dict[str, dict]]:
   study = study_of(
-    tmp_path_factory.mktemp('taught'), protocol=_FEW, pretrained=out, methods=('full', 'scratch')
+    tmp_path_factory.mktemp('taught'), protocol=_FEW, pretrained_dir=out, methods=('full', 'scratch')
   )
   return study, run(study)
 
@@ -86,7 +87,7 @@ def test_a_run_is_made_again_on_what_its_end_labeled(
   tmp_path: pathlib.Path,
 ):
   study, made = taught
-  asked = {'protocol': {'labels': '2/class'}, 'pretrained': out, 'methods': ('full', 'scratch')}
+  asked = {'protocol': {'label_budget': '2/class'}, 'pretrained_dir': out, 'methods': ('full', 'scratch')}
   plain = run(study_of(tmp_path, **asked))
   assert made.keys() == plain.keys()
   for name, result in made.items():
@@ -112,7 +113,7 @@ def test_self_training_never_sees_who_is_tested_on(
   study, made = taught
   tested = set(made[_FULL]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
-  other = study_of(tmp_path / 'out', windows=altered, protocol=_FEW, pretrained=out, methods=('full',))
+  other = study_of(tmp_path / 'out', windows=altered, protocol=_FEW, pretrained_dir=out, methods=('full',))
   (result,) = run(other).values()
   assert result['test'] != made[_FULL]['test']
   expected, given = _weights(study, _FULL), _weights(other, _FULL)
@@ -127,10 +128,10 @@ def test_self_training_goes_on_where_a_stop_came(
 ):
   study, made = taught
   asked = itertools.count(1)
-  stopped = study_of(tmp_path, protocol=_FEW, pretrained=out, methods=('full',))
+  stopped = study_of(tmp_path, protocol=_FEW, pretrained_dir=out, methods=('full',))
   with pytest.raises(Stopped, match='alpha: full, by subject, seed 0: stopped and saved at step 4'):
     list(
-      experiments.run(stopped, progress=False, stop=lambda: next(asked) == 5)
+      experiments.run(stopped, dataclasses.replace(QUIET, stop=lambda: next(asked) == 5))
     )  # three times while the teacher learns
   assert not (tmp_path / _FULL).exists()
   (result,) = run(stopped).values()
@@ -143,23 +144,23 @@ def test_what_pretraining_shares_does_not_ask_for_self_training(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   pretraining = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2}
-  before = pretrained(study_of(tmp_path, protocol=pretraining, pretrained=out))
+  before = pretrained(study_of(tmp_path, protocol=pretraining, pretrained_dir=out))
   given = pretrained(
-    study_of(tmp_path, protocol=pretraining | _FEW, pretrained=out)
+    study_of(tmp_path, protocol=pretraining | _FEW, pretrained_dir=out)
   )  # claimed once, so found
   assert all(np.array_equal(given[path], leaf) for path, leaf in before.items())
 
 
-def test_seeds_side_by_side_are_each_taught_by_their_own_end(
+def test_seeds_batch_runs_are_each_taught_by_their_own_end(
   taught: tuple[experiments.Study, dict[str, dict]],
   study_of: Study,
   out: pathlib.Path,
   tmp_path: pathlib.Path,
 ):
   study, _ = taught
-  asked = {'protocol': _FEW, 'pretrained': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
+  asked = {'protocol': _FEW, 'pretrained_dir': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
   made = run(study_of(tmp_path, **asked))
-  assert [result['side_by_side'] for result in made.values()] == [2, 2]
+  assert [result['batch_runs'] for result in made.values()] == [2, 2]
   folder = _FULL.removesuffix('.json')
   for each in (folder, f'{folder}/teacher1'):
     alone, beside = _losses(study.out / each), _losses(tmp_path / each)

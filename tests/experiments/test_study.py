@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import Study, target_of
+from lodo_studies import QUIET, Study, target_of
 
 from har_jax import experiments
 from har_jax.data import windows as store
@@ -20,8 +20,8 @@ from har_jax.errors import UserError
     ({'targets': ('alfa',)}, r"no windows of 'alfa' under .*; there are alpha, beta, gamma"),
     ({'sources': ('beta', 'delta')}, r"no windows of 'delta'"),
     ({'methods': ('lroa',)}, "unknown method 'lroa'; one of full, probe, lora, qlora"),
-    ({'sources': ('alpha', 'beta')}, 'alpha among the sources is the target alpha'),
-    ({'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')}, 'alpha among the sources'),
+    ({'sources': ('alpha', 'beta')}, 'alpha are the target alpha'),
+    ({'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')}, 'alpha are the target alpha'),
     ({'seeds': (0, -1)}, 'seed -1'),
   ],
 )
@@ -33,7 +33,7 @@ def test_a_study_that_cannot_be_says_why(
 
 
 def test_no_windows_say_how_to_make_some(study_of: Study, tmp_path: pathlib.Path):
-  with pytest.raises(UserError, match=r'make some with launch/prepare\.py'):
+  with pytest.raises(UserError, match=r'launch/prepare\.py'):
     study_of(tmp_path, windows=tmp_path)
 
 
@@ -42,13 +42,13 @@ def test_the_same_people_under_two_names_are_never_source_and_target(
 ):
   for name in ('hapt', 'ucihar'):
     shutil.copytree(windows / 'alpha', tmp_path / name)
-  with pytest.raises(UserError, match='nothing to pretrain on for hapt'):
+  with pytest.raises(UserError, match='no sources to pretrain on for hapt'):
     study_of(tmp_path, windows=tmp_path, targets=('hapt',))
   shutil.copytree(windows / 'beta', tmp_path / 'beta')
   study = study_of(tmp_path, windows=tmp_path, targets=('hapt', 'ucihar', 'beta'))
   assert [study.sources_of(target) for target in ('hapt', 'ucihar')] == [('beta',), ('beta',)]
   assert study.sources_of('beta') == ('hapt', 'ucihar')
-  with pytest.raises(UserError, match='ucihar among the sources is the target hapt, or its recordings'):
+  with pytest.raises(UserError, match='ucihar are the target hapt or its recordings'):
     study_of(tmp_path, windows=tmp_path, targets=('hapt',), sources=('ucihar', 'beta'))
 
 
@@ -67,7 +67,7 @@ def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
   ):
     target_of(study)
   with pytest.raises(UserError, match=r'alpha: 1 subjects are too few .*leave it out'):
-    experiments.pretrained_encoder(dataclasses.replace(study, targets=('beta',)), 'beta', 0, progress=False)
+    list(experiments.pretrain(dataclasses.replace(study, targets=('beta',)), QUIET))
 
 
 @pytest.mark.parametrize('shards', [1, 2, 3, 4, 7, 11, 12])
@@ -84,21 +84,22 @@ def test_shards_are_disjoint_complete_and_of_even_size(study_of: Study, tmp_path
 def test_few_shards_have_a_target_to_themselves(study_of: Study, tmp_path: pathlib.Path):
   whole = study_of(tmp_path, targets=('alpha', 'beta', 'gamma'), methods=('full', 'lora'), seeds=(0, 1))
   for number, target in enumerate(whole.targets):
-    assert {run[0] for run in dataclasses.replace(whole, shard=(number, 3)).runs} == {target}
+    assert {run.target for run in dataclasses.replace(whole, shard=(number, 3)).runs} == {target}
 
 
 def test_a_run_named_twice_is_one(study_of: Study, tmp_path: pathlib.Path):
   study = study_of(tmp_path, targets=('alpha', 'alpha'), methods=('lora', 'full', 'lora'), seeds=(1, 1))
-  assert study.runs == [('alpha', 1, 'lora'), ('alpha', 1, 'full')]
+  runs = [(run.target, run.seed, run.method) for run in study.runs]
+  assert runs == [('alpha', 1, 'lora'), ('alpha', 1, 'full')]
 
 
 @pytest.mark.parametrize(
   ('shard', 'says'),
   [
-    ((2, 2), 'shard 2 of 2; they are counted from 0 to n-1'),
+    ((2, 2), 'shard 2 of 2: the number must be in '),
     ((-1, 2), 'shard -1 of 2'),
     ((0, 0), 'shard 0 of 0'),
-    ((0, 2), '1 runs cannot be dealt to 2 shards; give at most 1'),
+    ((0, 2), '1 runs are too few for 2 shards; give at most 1'),
   ],
 )
 def test_a_shard_that_cannot_be_says_why(
@@ -108,12 +109,12 @@ def test_a_shard_that_cannot_be_says_why(
     study_of(tmp_path, shard=shard)
 
 
-def test_no_run_at_all_side_by_side_is_the_users_error(study_of: Study, tmp_path: pathlib.Path):
-  with pytest.raises(UserError, match='lodo_batch_runs is 0; give 1'):
+def test_no_run_at_all_batch_runs_is_the_users_error(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match='lodo_batch_runs is 0'):
     study_of(tmp_path, batch_runs=0)
 
 
 def test_a_target_without_a_split_of_its_own_is_told_who_has_one(study_of: Study, tmp_path: pathlib.Path):
   study = study_of(tmp_path, protocol={'split': 'official'}, methods=('scratch',))
   with pytest.raises(UserError, match=r'alpha ships with no split of its own .*hapt.*--split=subject'):
-    list(experiments.run(study, progress=False))
+    list(experiments.run(study, QUIET))

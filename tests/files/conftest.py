@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from files_given import CLASSES, LORA
+from adapters import CLASSES, LORA
 
 from har_jax import config, config_fields, files, methods
 from har_jax.train.objective import Classify
@@ -65,12 +65,12 @@ def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
   """A method's variables as if trained: all that it may move differs from the base's."""
 
   def adapt(name: str, seed: int = 1, lora: config.Lora = LORA) -> Variables:
-    experiment, method = config.Experiment(model=tiny, lora=lora), methods.METHODS[name]
+    settings, method = methods.Settings(lora), methods.METHODS[name]
     rng = np.random.default_rng(seed)
-    held = method.adapt(whole, experiment, jax.random.key(seed))
+    held = method.adapt(whole, settings, jax.random.key(seed))
     return {
       path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
-      if path.startswith('batch_stats/') or method.trains(path, experiment)
+      if path.startswith('batch_stats/') or method.trains(path, settings)
       else leaf
       for path, leaf in held.items()
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from files_given import CLASSES, assert_equal, logits_of
+from adapters import CLASSES, assert_equal, logits_of
 
 from har_jax import files, methods, variables
 from har_jax.errors import UserError
@@ -17,27 +17,41 @@ from har_jax.train.step import compiled_predict
 from har_jax.variables import Variables
 
 
-@pytest.mark.parametrize('name', methods.METHODS)
-def test_what_is_attached_is_what_was_trained_bit_for_bit(
+def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   base: files.Base,
   adapted: Callable[..., Variables],
   adapter_of: Callable[..., files.Adapter],
-  name: str,
+  method_name: str,
   tmp_path: pathlib.Path,
 ):
-  files.save_adapter(tmp_path, adapter_of(name))
+  method = methods.METHODS[method_name]
+  files.save_adapter(tmp_path, adapter_of(method_name))
   loaded = files.load_adapter(tmp_path)
-  trained = adapted(name)
+  trained = adapted(method_name)
   assert_equal(files.attach(base, loaded), trained)
-  assert loaded.card == adapter_of(name).card
-  assert loaded.card['base'] == (base.checksum if name != 'scratch' else None)
+  assert loaded.card == adapter_of(method_name).card
+  assert loaded.card['base'] == (base.checksum if method.pretrained else None)
   assert (loaded.card['temperature'], loaded.card['rate_hz'], loaded.card['window']) == (1.0, 50, 128)
-  held = set(loaded.variables)
-  of_encoder = {path for path in trained if path.startswith('params/encoder/')}
-  assert held & of_encoder == (of_encoder if name in ('full', 'scratch') else set())
-  assert not any(path.startswith('nf4/') for path in held)  # packed again from the base
-  assert held >= {path for path in trained if path.startswith(('lora', 'params/head/', 'batch_stats/'))}
   np.testing.assert_array_equal(loaded.normalizer.deviation, [3.0, 1.0])
+  # Small: the file holds what trains, the head and the method's collections, and nothing that the base gives
+  # again.
+  held = {variables.collection(path) for path in loaded.variables}
+  assert held == {'params', 'batch_stats', *method.collections} - set(method.rebuilt)
+  encoder = {path for path in trained if path.startswith('params/encoder/')}
+  trains = {path for path in encoder if method.trains(path, loaded.settings)}
+  assert encoder.intersection(loaded.variables) == trains
+
+
+def test_methods_that_peft_lacks_are_refused_by_name(
+  adapter_of: Callable[..., files.Adapter], method_name: str, tmp_path: pathlib.Path
+):
+  if methods.METHODS[method_name].peft_type:
+    files.write_peft(tmp_path, adapter_of(method_name))
+    assert (tmp_path / 'adapter_config.json').exists()
+    return
+  with pytest.raises(UserError, match=f'{method_name}; it has one for lora, qlora'):
+    files.write_peft(tmp_path, adapter_of(method_name))
+  assert not list(tmp_path.iterdir())
 
 
 def test_an_adapter_of_another_base_is_refused_with_both_checksums(
@@ -49,15 +63,15 @@ def test_an_adapter_of_another_base_is_refused_with_both_checksums(
 ):
   path = 'params/encoder/norm/bias'
   other = files.make_base(whole | {path: whole[path] + 1}, base_card)
-  for name in ('full', 'probe', 'lora', 'qlora'):
-    with pytest.raises(UserError, match='trained on another base') as caught:
+  for name in [name for name, method in methods.METHODS.items() if method.pretrained]:
+    with pytest.raises(UserError, match=base.checksum) as caught:
       files.attach(other, adapter_of(name))
     assert base.checksum in str(caught.value)
     assert other.checksum in str(caught.value)
-  with pytest.raises(UserError, match=f'wants the base with checksum {base.checksum}, and there is none'):
+  with pytest.raises(UserError, match=f'needs the base with checksum {base.checksum}; give it'):
     files.attach(None, adapter_of('lora'))
   files.write_peft(tmp_path, adapter_of('lora'))
-  with pytest.raises(UserError, match='trained on another base'):
+  with pytest.raises(UserError, match=base.checksum):
     files.read_peft(tmp_path, other)
   assert files.attach(None, adapter_of('scratch')).keys() == whole.keys()
 
@@ -81,19 +95,24 @@ def test_an_adapter_that_lacks_something_says_what(
     files.make_adapter(None, adapted('lora'), card_of('lora'))
 
 
-@pytest.mark.parametrize('name', ['lora', 'qlora'])
-def test_merged_predicts_the_same_and_attaching_again_unmerges(
-  base: files.Base, adapter_of: Callable[..., files.Adapter], objective: Classify, name: str
+def test_attaching_again_undoes_a_merge(
+  base: files.Base, adapter_of: Callable[..., files.Adapter], objective: Classify, method_name: str
 ):
-  adapter = adapter_of(name)
+  adapter = adapter_of(method_name)
   attached = files.attach(base, adapter)
-  merged = methods.merge(attached)
-  assert {variables.collection(path) for path in merged} == {'params', 'batch_stats'}
+  merged = methods.merge(adapter.method, attached)
   expected = logits_of(objective, attached)
   np.testing.assert_allclose(
     logits_of(objective, merged), expected, rtol=0, atol=1e-4 * np.abs(expected).max()
   )
   assert_equal(files.attach(base, adapter), attached)
+
+
+def test_a_temperature_in_the_card_is_kept(
+  base: files.Base, adapted: Callable[..., Variables], card_of: Callable[..., dict[str, Any]]
+):
+  made = files.make_adapter(base, adapted('lora'), card_of('lora') | {'temperature': 1.7})
+  assert made.card['temperature'] == 1.7
 
 
 def test_adapters_of_one_shape_take_turns_without_compiling_again(

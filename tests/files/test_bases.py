@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from files_given import assert_equal
+from adapters import assert_equal
 
 from har_jax import config, config_fields, files, nf4
 from har_jax.errors import UserError
@@ -27,7 +27,7 @@ def test_a_base_comes_back_bit_for_bit_with_its_card(
   assert loaded.card.items() >= base_card.items()
   assert (loaded.card['rate_hz'], loaded.card['window'], loaded.card['dtype']) == (50, 128, 'float32')
   assert loaded.card['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
-  assert 'one mean and one deviation' in loaded.card['normalization']
+  assert 'one mean and one standard deviation' in loaded.card['normalization']
   assert loaded.model == tiny
   assert sorted(path.name for path in (tmp_path / 'new' / 'base').iterdir()) == [
     'base.json',
@@ -83,7 +83,7 @@ def test_a_damaged_base_is_refused_and_says_which(
   with pytest.raises(UserError, match=r'base\.safetensors cannot be read'):
     files.load_base(tmp_path)
   (tmp_path / 'base.json').write_text('{"format": "har_jax base 0"}')
-  with pytest.raises(UserError, match=r"base\.json is of the format 'har_jax base 0'; this reads"):
+  with pytest.raises(UserError, match=r"base\.json has the format 'har_jax base 0'"):
     files.load_base(tmp_path)
   (tmp_path / 'base.json').write_text('{"format": ')
   with pytest.raises(UserError, match=r'base\.json cannot be read'):

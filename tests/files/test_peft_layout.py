@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from files_given import LORA, SIGNAL, assert_equal, logits_of
+from adapters import LORA, SIGNAL, assert_equal, logits_of
 
 from har_jax import config, files, methods
 from har_jax.errors import UserError
@@ -79,7 +79,8 @@ def test_what_pefts_layout_cannot_hold_is_refused(
 
 
 def _torch_name(path: str) -> str:
-  """A leaf of the encoder in PyTorch: blocks.1.query.weight of params/encoder/block_1/attention/query/kernel."""
+  """A leaf of the encoder in PyTorch: blocks.1.query.weight of params/encoder/block_1/attention/query/kernel.
+  """
   _, _, *modules, leaf = path.split('/')
   if not modules:
     return leaf

@@ -13,20 +13,17 @@ import filelock
 from har_jax.errors import UserError
 from har_jax.storage import Place, bucket, is_bucket
 
-LEASE_S = 60.0  # without a sign of life from whoever holds a folder, before another job takes it
-_SIGNS = 4  # of life within a lease: three may fail
+LEASE_S = 60.0  # without a heartbeat from the holder, before another job takes the folder
+_HEARTBEATS = 4  # per lease: three may fail
 
 
 class FolderLock:
-  """On a disk or a network share: a file that exists while the lock is held.
-
-  Needs no locking by the file system.
-  """
+  """On a disk or a network share: a file that exists while the lock is held. No file system locks needed."""
 
   def __init__(self, folder: pathlib.Path, lease_s: float):
     self._path = folder / 'lock'
     self._lease = filelock.SoftFileLease(
-      self._path, lease_duration=lease_s, heartbeat_interval=lease_s / _SIGNS
+      self._path, lease_duration=lease_s, heartbeat_interval=lease_s / _HEARTBEATS
     )
 
   def take(self) -> bool:
@@ -50,12 +47,11 @@ class FolderLock:
 
 
 class BucketLock:
-  """In a bucket: objects lock-0, lock-1 …, of which the last tells who holds it; he writes it anew as a sign
-  of life.
+  """In a bucket: objects lock-0, lock-1, ... The last one names the holder, who rewrites it as a heartbeat.
 
-  To take the lock is to create the next one, which a bucket lets only one job do. None is ever deleted, so a
-  waiter who judged too late, by an object that is no longer the last, finds the next one there. An empty one
-  is a lock released.
+  Taking the lock means creating the next object, which a bucket allows one job only. No object is ever
+  deleted, so a job that decides on an outdated object finds the next one taken. An empty object is a released
+  lock.
   """
 
   def __init__(self, folder: Place, lease_s: float):
@@ -77,7 +73,7 @@ class BucketLock:
     filesystem, root = bucket(self._folder)
     self._name = f'{root}/lock-{number + 1}'
     try:
-      filesystem.pipe_file(self._name, self._sign(), mode='create')
+      filesystem.pipe_file(self._name, self._heartbeat(), mode='create')
     except FileExistsError:
       return False
     except OSError as error:
@@ -97,13 +93,13 @@ class BucketLock:
     self._stopped.set()
     if self._thread is not None and not self._lost:
       self._thread.join()
-      # Left as it is where the bucket is out of reach: it ages.
+      # If the bucket cannot be reached, the lock expires.
       with contextlib.suppress(Exception):
         bucket(self._folder)[0].pipe_file(self._name, b'')
     self._thread = None
 
   def _last(self) -> tuple[int, bytes]:
-    """The number of the last object, -1 where there is none, and its content."""
+    """The number of the last object, -1 if there is none, and its content."""
     filesystem, root = bucket(self._folder)
     try:
       names = [name.rpartition('/')[2] for name in filesystem.ls(root, detail=False)]
@@ -112,21 +108,21 @@ class BucketLock:
     number = max((int(name[5:]) for name in names if name.startswith('lock-')), default=-1)
     return number, filesystem.cat_file(f'{root}/lock-{number}') if number >= 0 else b''
 
-  def _sign(self) -> bytes:
+  def _heartbeat(self) -> bytes:
     return f'process {os.getpid()} on {socket.gethostname()} {uuid.uuid4().hex}'.encode()
 
   def _live(self) -> None:
-    """A sign of life now and then, until stopped or overtaken."""
+    """Sends heartbeats until stopped or overtaken."""
     alive = time.monotonic()
-    while not self._stopped.wait(self._lease_s / _SIGNS):
-      # Each cloud's library has errors of its own; they count as silence.
+    while not self._stopped.wait(self._lease_s / _HEARTBEATS):
+      # Every cloud library has its own errors; each counts as a missed heartbeat.
       with contextlib.suppress(Exception):
         if self._last()[0] != self._seen[0]:
           break
-        bucket(self._folder)[0].pipe_file(self._name, self._sign())
+        bucket(self._folder)[0].pipe_file(self._name, self._heartbeat())
         alive = time.monotonic()
-      # Earlier than a waiter would: it sees a sign later than it was given.
-      if time.monotonic() - alive > self._lease_s * (1 - 1 / _SIGNS):
+      # Earlier than a waiting job would: it sees a heartbeat later than it was sent.
+      if time.monotonic() - alive > self._lease_s * (1 - 1 / _HEARTBEATS):
         break
     else:
       return
@@ -134,13 +130,13 @@ class BucketLock:
 
 
 def lock(folder: Place, *, lease_s: float = LEASE_S) -> FolderLock | BucketLock:
-  """A folder's lock, a small file in it, held by one job of all that try to `take` it.
+  """A folder's lock: a small file in it, held by one job of all that try to `take` it.
 
-  `take` tries once. Whoever waits keeps his lock and tries again: it is what sees time pass. The holder gives
-  signs of life from a thread. Another job takes over when it has seen none for `lease_s` by its own clock, or
-  at once where the holder is a dead process of the same machine (not in a bucket). The lock of a job that was
-  overtaken `is_lost`: nothing but its asking stops it. All jobs must agree on `lease_s`.
-  Raises UserError where the folder cannot be made.
+  `take` tries once. A waiting job keeps its lock object and tries again: the object measures the time. The
+  holder sends heartbeats from a thread. Another job takes over after `lease_s` without one, by its own clock;
+  or at once, if the holder is a dead process of the same machine (not in a bucket). The lock of the overtaken
+  job then `is_lost`: nothing but its own question stops it. All jobs must use the same `lease_s`.
+  Raises UserError where the folder cannot be created.
   """
   if is_bucket(folder):
     return BucketLock(folder, lease_s)

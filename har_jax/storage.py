@@ -1,4 +1,4 @@
-"""Places on disk or in a bucket, and files that are written whole or not at all. No JAX.
+"""Places on disk or in a bucket, and files that are written completely or not at all. No JAX.
 
 A place is a folder or a file: on a disk or a network share a `pathlib.Path`, in a bucket (gs://, s3://) an
 `epath.Path`, which has the methods of one.
@@ -32,18 +32,20 @@ def place(text: str) -> Place:
   if not separator:
     return pathlib.Path(text)
   if scheme not in _DRIVERS:
-    raise UserError(f'{text}: neither a folder nor a bucket that we know, {" or ".join(_DRIVERS)}://…')
+    raise UserError(
+      f'{text}: unknown scheme {scheme}://; give a folder, or a bucket as {" or ".join(_DRIVERS)}://…'
+    )
   if importlib.util.find_spec(_DRIVERS[scheme]) is None:
     raise UserError(f"{text} needs {_DRIVERS[scheme]}: pip install 'har_jax[{scheme}]'")
   path = epath.Path(text)
   try:
-    # Once, here: later questions whether a file exists would take a missing permission for a no.
+    # Checked once, here: later, a missing permission would look like a missing file.
     filesystem, root = bucket(path)
     filesystem.info(root)
   except FileNotFoundError:
-    pass  # to be made
-  except Exception as error:  # each cloud's library has errors of its own
-    raise UserError(f'{text} cannot be reached ({error}); are you logged in, and may you read it?') from error
+    pass  # it is created later
+  except Exception as error:  # every cloud library has its own errors
+    raise UserError(f'{text} cannot be reached ({error}); check your login and your permissions') from error
   return path
 
 
@@ -52,7 +54,7 @@ def is_bucket(path: Place) -> bool:
 
 
 def bucket(path: Place) -> tuple[Any, str]:
-  """The file system of a place in a bucket, and its name there; nothing remembered from before."""
+  """The file system of a place in a bucket, without its cache, and the name there."""
   import fsspec
 
   filesystem, name = fsspec.url_to_fs(str(path))
@@ -61,18 +63,17 @@ def bucket(path: Place) -> tuple[Any, str]:
 
 
 def write(path: Place, result: dict[str, Any]) -> None:
-  """A result's file. Raises UserError as `write_text` does."""
+  """Writes a JSON file. Raises UserError as `write_text` does."""
   text = json.dumps(result, indent=1, ensure_ascii=False)
-  # A line a number would make most of the file. A string holds no line break, so none is touched.
+  # Lists of numbers on one line each. JSON strings hold no line break, so none is touched.
   text = re.sub(r'\[\n[\s\d.,eE+-]*\]', lambda numbers: ' '.join(numbers[0].split()), text)
   write_text(path, text + '\n')
 
 
 def write_text(path: Place, text: str) -> None:
-  """Writes beside the file and renames. Raises UserError where the disk is full or the folder not ours to
-  write.
+  """Writes a temporary file and renames it; an object in a bucket appears only when complete.
 
-  An object in a bucket appears when all of it is there, so it needs no renaming.
+  Raises UserError where the disk is full or the folder is not writable.
   """
   partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
   try:
@@ -97,12 +98,12 @@ def read(path: Place) -> dict[str, Any]:
   except (OSError, ValueError) as error:
     raise UserError(f'{path} cannot be read ({error}); delete it to run again') from error
   if not isinstance(result, dict):
-    raise UserError(f'{path} holds no result; delete it to run again')
+    raise UserError(f'{path} is no JSON object; delete it to run again')
   return result
 
 
 def files_below(folder: Place, pattern: str) -> list[Place]:
-  """The files whose name fits, at any depth, sorted; of a bucket in one question."""
+  """The files whose name matches, at any depth, sorted. A bucket is listed once."""
   if not is_bucket(folder):
     return sorted(folder.rglob(pattern))
   filesystem, root = bucket(folder)

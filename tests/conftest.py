@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy_method
+from memory_bucket import bucket, place  # noqa: F401
 
 from har_jax import methods
 from har_jax.config import Model

@@ -1,0 +1,124 @@
+"""One job a folder, on disk and in a bucket."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from har_jax import locks, storage
+from har_jax.storage import Place
+
+_ROOT = pathlib.Path(__file__).parents[1]
+
+pytestmark = pytest.mark.slow  # leases last a second
+_LEASE_S = 1.0
+
+
+def _wait_for(lock: locks.FolderLock | locks.BucketLock) -> float:
+  """Seconds until the lock could be taken."""
+  began = time.monotonic()
+  while not lock.take():
+    assert time.monotonic() < began + 20 * _LEASE_S
+    time.sleep(0.01)
+  return time.monotonic() - began
+
+
+def test_one_of_two_jobs_holds_a_folder_until_its_release(place: Place):
+  one, other = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
+  assert one.take()
+  until = time.monotonic() + 1.5 * _LEASE_S  # heartbeats keep it
+  while time.monotonic() < until:
+    assert not other.take()
+    time.sleep(0.02)
+  assert f'process {os.getpid()} on ' in other.holder()
+  one.release()
+  assert other.take()
+  assert not one.take()
+  other.release()
+  assert not one.is_lost()
+  assert not other.is_lost()
+
+
+_HOLDER = """
+import pathlib, sys, time
+from har_jax import locks
+lock = locks.lock(pathlib.Path(sys.argv[1]))
+assert lock.take()
+print('held', flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_lock_of_a_killed_local_process_is_taken_at_once(tmp_path: pathlib.Path):
+  lock = locks.lock(tmp_path)
+  with subprocess.Popen(
+    [sys.executable, '-c', _HOLDER, str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True
+  ) as holder:
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == 'held\n'
+    assert not lock.take()
+    assert lock.holder().startswith(f'process {holder.pid} on ')
+    holder.send_signal(signal.SIGKILL)
+  began = time.monotonic()
+  assert lock.take()
+  assert time.monotonic() - began < locks.LEASE_S / 10
+  lock.release()
+
+
+def test_the_lock_of_a_silent_machine_is_taken_after_the_lease(place: Place):
+  gone, waiting = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
+  assert gone.take()
+  _silence(gone)
+  assert _wait_for(waiting) >= 0.9 * _LEASE_S
+  waiting.release()
+
+
+def _silence(lock: locks.FolderLock | locks.BucketLock) -> None:
+  """As if its machine were cut off: no more heartbeats, and its process cannot be checked."""
+  if isinstance(lock, locks.FolderLock):
+    lock._lease._stop_heartbeat()
+    path = lock._path
+    host = next(line for line in path.read_text().splitlines() if line.startswith('host='))
+    path.write_text(path.read_text().replace(host, 'host=elsewhere'))
+  else:
+    lock._stopped.set()
+
+
+def test_an_overtaken_job_notices_and_leaves_the_lock(place: Place):
+  slow, waiting = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
+  assert slow.take()
+  _overtake(place)
+  until = time.monotonic() + 20 * _LEASE_S
+  while not slow.is_lost():
+    assert time.monotonic() < until
+    time.sleep(0.01)
+  slow.release()
+  assert _wait_for(waiting) >= 0.5 * _LEASE_S
+  waiting.release()
+
+
+def _overtake(place: Place) -> None:
+  """As another machine does that saw no heartbeat."""
+  if storage.is_bucket(place):
+    (place / 'lock-1').write_bytes(b'process 1 on elsewhere 0')
+  else:
+    old = (place / 'lock').read_text()
+    (place / 'other').write_text(old.replace('host=', 'host=else').replace('token=', 'token=0')[:-1] + '\n')
+    os.replace(place / 'other', place / 'lock')
+
+
+def test_one_of_many_waiting_jobs_gets_a_bucket_lock(bucket: Place):
+  first, *rest = (locks.lock(bucket, lease_s=_LEASE_S) for _ in range(5))
+  assert first.take()
+  _silence(first)
+  taken: list = []
+  until = time.monotonic() + 1.5 * _LEASE_S
+  while time.monotonic() < until:
+    taken += [lock for lock in rest if lock.take()]
+    time.sleep(0.01)
+  assert len(taken) == 1
+  taken[0].release()

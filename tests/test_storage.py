@@ -1,0 +1,117 @@
+"""Files on disk and in a bucket: complete or not at all, and errors that say what to do."""
+
+import dataclasses
+import errno
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from etils import epath
+from memory_bucket import Bucket
+
+from har_jax import results, storage
+from har_jax.data import windows as store
+from har_jax.errors import UserError
+from har_jax.storage import Place
+
+
+def test_a_file_is_read_as_it_was_written(tmp_path: pathlib.Path):
+  path = tmp_path / 'a' / 'b' / 'seed0.json'
+  storage.write(path, {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]})
+  assert storage.read(path) == {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]}
+  assert os.listdir(path.parent) == ['seed0.json']
+
+
+def test_a_full_disk_is_a_user_error_and_leaves_nothing(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+  path = tmp_path / 'seed0.json'
+  storage.write(path, {'old': 1})
+  monkeypatch.setattr(os, 'replace', full)
+  with pytest.raises(UserError, match='No space left on device; free some space'):
+    storage.write(path, {'new': 2})
+  assert os.listdir(tmp_path) == ['seed0.json']
+  assert storage.read(path) == {'old': 1}
+
+
+def test_a_file_in_place_of_a_folder_is_a_user_error(tmp_path: pathlib.Path):
+  (tmp_path / 'out').write_text('')
+  with pytest.raises(UserError, match='give another --out'):
+    storage.write(tmp_path / 'out' / 'target' / 'seed0.json', {})
+
+
+@pytest.mark.parametrize('text', ['', '{"a": 1', '[1]', '\udcff'.encode(errors='surrogateescape')])
+def test_a_damaged_file_is_to_be_deleted(tmp_path: pathlib.Path, text: str | bytes):
+  path = tmp_path / 'seed0.json'
+  path.write_bytes(text.encode() if isinstance(text, str) else text)
+  with pytest.raises(UserError, match='delete it to run again'):
+    storage.read(path)
+
+
+def test_a_local_path_stays_a_plain_path(tmp_path: pathlib.Path):
+  assert storage.place(str(tmp_path)) == tmp_path
+  assert type(storage.place('results/lodo')) is type(pathlib.Path())
+
+
+def test_files_in_a_bucket_are_written_read_and_found(bucket: Place):
+  assert isinstance(bucket, epath.Path)
+  for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
+    storage.write(bucket / name, {'format': results.FORMAT, 'name': name, 'x': 'pampã'})
+  storage.write(bucket / 'a' / 'pretrained.json', {'format': results.FORMAT})
+  assert storage.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
+  assert (bucket / 'b' / 'lora' / 'seed1.json').exists()
+  assert not (bucket / 'b' / 'lora' / 'seed2.json').exists()
+  found = [result['name'] for result in results.find(bucket).values()]
+  assert found == ['a/full/window/seed0.json', 'b/lora/seed1.json']
+  assert len(Bucket.store) == 3  # no temporary files
+
+
+def test_a_refused_write_to_a_bucket_is_a_user_error(bucket: Place, monkeypatch: pytest.MonkeyPatch):
+  def refuse(*_, **__):
+    raise PermissionError('no')
+
+  monkeypatch.setattr(Bucket, '_open', refuse)
+  with pytest.raises(UserError, match=r'cannot write gs://bucket/out/seed0.json: no'):
+    storage.write(bucket / 'seed0.json', {})
+
+
+def test_an_unusable_bucket_is_refused_by_its_address(bucket: Place, monkeypatch: pytest.MonkeyPatch):
+  with pytest.raises(UserError, match=r'ftp://host/out.*gs://'):
+    storage.place('ftp://host/out')
+  monkeypatch.setattr(Bucket, 'info', lambda *_: (_ for _ in ()).throw(RuntimeError('no credentials')))
+  with pytest.raises(UserError, match=r'cannot be reached \(no credentials\); check your login'):
+    storage.place('gs://bucket/out')
+  monkeypatch.setattr(storage, '_DRIVERS', {'s3': 'no_such_driver'})
+  with pytest.raises(UserError, match=r"needs no_such_driver: pip install 'har_jax\[s3\]'"):
+    storage.place('s3://bucket/out')
+
+
+def _windows(size: float) -> store.Windows:
+  signal = np.full((128, 6), size, np.float32)
+  window = store.Window(signal, 'walking', 'someone', 0, 0.0)
+  return store.gather([window], {'archive': 'alpha', 'checksum': 'sum'})
+
+
+def test_windows_in_a_bucket_are_copied_again_when_they_change(bucket: Place, tmp_path: pathlib.Path):
+  windows = storage.place('gs://bucket/windows')
+  with pytest.raises(UserError, match='gs://bucket/windows'):
+    store.local(windows)
+  store.save(_windows(1.0), windows / 'alpha')
+  assert store.read_meta(windows / 'alpha')['archive'] == 'alpha'
+  copy = store.local(windows)
+  loaded = store.load(copy / 'alpha')
+  np.testing.assert_array_equal(loaded.signals, _windows(1.0).signals)
+  assert dataclasses.replace(loaded, signals=loaded.signals[:]).meta == _windows(1.0).meta
+  assert store.local(windows) == copy
+  store.save(_windows(2.0), windows / 'alpha')
+  again = store.local(windows)
+  assert again != copy
+  np.testing.assert_array_equal(store.load(again / 'alpha').signals, _windows(2.0).signals)
+  assert store.local(tmp_path) == tmp_path
+  storage.write(bucket / 'alpha' / 'other.json', {})
+  with pytest.raises(UserError, match='exists and is not a windows folder'):
+    store.save(_windows(1.0), bucket / 'alpha')

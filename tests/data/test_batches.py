@@ -1,9 +1,9 @@
-"""Batches: each window once a pass, filled up at weight nought, resumed where they stood."""
+"""Batches: each window once per epoch, padding with weight 0, exact resume."""
 
 import numpy as np
 import pytest
 
-from har_jax.data.batches import Batch, evaluation_batches, training_batches
+from har_jax.data.batches import Batch, evaluation_batches, stack, training_batches
 
 
 def _arrays(size: int) -> Batch:
@@ -15,19 +15,20 @@ def _arrays(size: int) -> Batch:
 
 
 def _counted(batch: Batch) -> list[int]:
+  """The labels of the windows that are not padding."""
   return batch['label'][batch['weight'] > 0].tolist()
 
 
 @pytest.mark.parametrize(('size', 'batch'), [(10, 4), (12, 4), (3, 8), (1, 1), (9, 1)])
-def test_a_pass_counts_each_window_once(size: int, batch: int):
-  a_pass = -(-size // batch)
-  batches = list(training_batches(_arrays(size), batch=batch, steps=3 * a_pass, seed=0))
-  for number in range(3):
-    seen = [label for each in batches[number * a_pass : (number + 1) * a_pass] for label in _counted(each)]
+def test_an_epoch_counts_each_window_once(size: int, batch: int):
+  steps = -(-size // batch)
+  batches = list(training_batches(_arrays(size), batch=batch, steps=3 * steps, seed=0))
+  for epoch in range(3):
+    seen = [label for each in batches[epoch * steps : (epoch + 1) * steps] for label in _counted(each)]
     assert sorted(seen) == list(range(size))
 
 
-def test_shapes_stay_fixed_and_a_pass_ends_filled_up():
+def test_shapes_are_fixed_and_the_last_batch_of_an_epoch_is_padded():
   batches = list(training_batches(_arrays(10), batch=4, steps=3, seed=0))
   assert [each['weight'].tolist() for each in batches] == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
   for each in batches:
@@ -41,7 +42,7 @@ def test_a_signal_stays_with_its_label():
     np.testing.assert_array_equal(each['signal'], arrays['signal'][each['label']])
 
 
-def test_passes_and_seeds_differ_in_order_and_a_seed_repeats_its_own():
+def test_epochs_and_seeds_differ_in_order_and_a_seed_repeats():
   def order(seed: int) -> list[list[int]]:
     return [_counted(each) for each in training_batches(_arrays(40), batch=40, steps=2, seed=seed)]
 
@@ -50,31 +51,31 @@ def test_passes_and_seeds_differ_in_order_and_a_seed_repeats_its_own():
   assert order(0)[0] != order(0)[1]
 
 
-def test_windows_in_a_row_stay_together_and_rows_are_drawn_anew():
+def test_rows_of_windows_stay_together_and_are_shuffled():
   batches = list(training_batches(_arrays(21), batch=6, steps=8, seed=0, together=3))
-  passes = [np.concatenate([_counted(each) for each in batches[at : at + 4]]) for at in (0, 4)]
-  for labels in passes:
+  epochs = [np.concatenate([_counted(each) for each in batches[at : at + 4]]) for at in (0, 4)]
+  for labels in epochs:
     rows = labels.reshape(-1, 3)
     assert sorted(rows[:, 0]) == [0, 3, 6, 9, 12, 15, 18]
     assert (np.diff(rows, axis=1) == 1).all()
-  assert not np.array_equal(*passes)
+  assert not np.array_equal(*epochs)
 
 
-@pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # passes end after 3, 6, 9
-def test_a_resumed_iterator_goes_on_as_if_never_stopped(after: int):
+@pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # epochs end after 3, 6, 9
+def test_a_resumed_iterator_continues_exactly(after: int):
   def batches():
     return training_batches(_arrays(10), batch=4, steps=12, seed=5)
 
-  whole = [each['label'].tolist() for each in batches()]
+  expected = [each['label'].tolist() for each in batches()]
   stopped = batches()
   for _ in range(after):
     next(stopped)
   state = stopped.get_state()
   resumed = batches()
-  next(resumed)  # it had moved on: the state alone counts
+  next(resumed)  # the state overrules its position
   resumed.set_state(state)
-  assert [each['label'].tolist() for each in resumed] == whole[after:]
-  assert [each['label'].tolist() for each in stopped] == whole[after:]
+  assert [each['label'].tolist() for each in resumed] == expected[after:]
+  assert [each['label'].tolist() for each in stopped] == expected[after:]
 
 
 @pytest.mark.parametrize(('size', 'batch'), [(10, 4), (8, 4), (3, 8)])
@@ -85,27 +86,34 @@ def test_an_evaluation_counts_each_window_once_and_in_order(size: int, batch: in
   assert all(np.isfinite(each['signal']).all() for each in batches)
 
 
+def test_stacked_batches_are_filled_with_the_first():
+  first, second = evaluation_batches(_arrays(4), batch=2)
+  stacked = stack([first, second], 3)
+  assert stacked['label'].tolist() == [[0, 1], [2, 3], [0, 1]]
+  assert stacked['signal'].shape == (3, 2, 4, 6)
+
+
 @pytest.mark.parametrize('processes', [2, 4])
-def test_the_rows_of_all_processes_are_the_whole_batch(processes: int):
+def test_processes_share_a_training_batch(processes: int):
   arrays = _arrays(10)
-  of_all = [
+  by_process = [
     training_batches(arrays, batch=8, steps=4, seed=3, process=process, processes=processes)
     for process in range(processes)
   ]
-  for whole, *parts in zip(training_batches(arrays, batch=8, steps=4, seed=3), *of_all, strict=True):
-    for name, rows in whole.items():
+  for batch, *parts in zip(training_batches(arrays, batch=8, steps=4, seed=3), *by_process, strict=True):
+    for name, rows in batch.items():
       np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
       assert {len(part[name]) for part in parts} == {8 // processes}
 
 
-def test_an_evaluation_is_shared_alike():
+def test_processes_share_an_evaluation_batch():
   parts = [evaluation_batches(_arrays(10), batch=4, process=process, processes=2) for process in range(2)]
-  for whole, first, second in zip(evaluation_batches(_arrays(10), batch=4), *parts, strict=True):
-    for name, rows in whole.items():
+  for batch, first, second in zip(evaluation_batches(_arrays(10), batch=4), *parts, strict=True):
+    for name, rows in batch.items():
       np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), rows)
 
 
-def test_the_state_of_one_process_is_every_processs():
+def test_processes_share_one_iterator_state():
   def batches(process: int):
     return training_batches(_arrays(10), batch=4, steps=6, seed=5, process=process, processes=2)
 

@@ -1,4 +1,4 @@
-"""DSADS's reader: the chosen unit's columns, segments joined in time, all nineteen activities."""
+"""DSADS: the columns of each unit, consecutive segments, all nineteen activities."""
 
 import collections
 import itertools
@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 
 from har_jax.data.archives.dsads import ARCHIVE
-from har_jax.data.recording import ACTIVITIES, STANDARD_GRAVITY_M_S2
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.data.resample import resample
 from har_jax.data.source import Source
 from har_jax.errors import UserError
 
 UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
+ACTIVITIES = {
+  1: 'sitting', 2: 'standing', 3: 'lying', 4: 'lying_on_side', 5: 'upstairs', 6: 'downstairs',
+  7: 'standing_in_elevator', 8: 'moving_in_elevator', 9: 'walking', 10: 'treadmill_walking',
+  11: 'treadmill_incline_walking', 12: 'running', 13: 'exercising_on_stepper',
+  14: 'exercising_on_cross_trainer', 15: 'cycling', 16: 'cycling', 17: 'rowing', 18: 'jumping',
+  19: 'playing_basketball',
+}  # fmt: skip
 
 
 def _folder(tmp_path, segments: list[str], *, rows: int = 125, columns: int = 45) -> Source:
@@ -34,14 +41,14 @@ def _segments(*numbers: int, run: str = 'a09/p1') -> list[str]:
 
 
 @pytest.mark.parametrize(('position', 'first'), list(zip(UNITS, (0, 9, 18, 27, 36), strict=True)))
-def test_a_position_is_nine_columns_of_which_six_are_taken(tmp_path, position, first):
+def test_a_position_is_nine_columns_of_which_six_are_read(tmp_path, position, first):
   recording = _read(_folder(tmp_path, _segments(1)), position)[0]
   np.testing.assert_allclose(recording.acc.values[0], first + np.arange(3))
   np.testing.assert_allclose(recording.gyro.values[0], first + 3 + np.arange(3))
   assert recording.position == position
 
 
-def test_segments_follow_one_another_and_a_missing_one_splits_the_run(tmp_path):
+def test_segments_are_consecutive_and_a_missing_one_splits_the_run(tmp_path):
   dropped = collections.Counter()
   recordings = _read(_folder(tmp_path, _segments(1, 2, 3, 5, 6)), dropped=dropped)
   assert [len(recording.acc.values) for recording in recordings] == [375, 250]
@@ -50,14 +57,10 @@ def test_segments_follow_one_another_and_a_missing_one_splits_the_run(tmp_path):
   assert dropped == {'segments of 5 s missing': 55}
 
 
-def test_all_nineteen_activities_have_words(tmp_path):
-  names = [f'a{activity:02}/p1/s01.txt' for activity in range(1, 20)]
-  words = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
-  assert set(words) <= set(ACTIVITIES)
-  assert words[0] == 'sitting'
-  assert words[8] == 'walking'
-  assert words[14] == words[15] == 'cycling'
-  assert len(set(words)) == 18
+def test_every_code_has_its_activity(tmp_path):
+  names = [f'a{code:02}/p1/s01.txt' for code in range(1, 20)]
+  activities = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
+  assert dict(enumerate(activities, start=1)) == ACTIVITIES
 
 
 @pytest.mark.parametrize(
@@ -68,17 +71,17 @@ def test_all_nineteen_activities_have_words(tmp_path):
     (_segments(1, run='a20/p1'), {}, r'a20/p1/s01\.txt is not'),
   ],
 )
-def test_a_damaged_archive_says_which_file(tmp_path, segments, shape, message):
+def test_a_damaged_archive_names_the_file(tmp_path, segments, shape, message):
   with pytest.raises(UserError, match=message):
     _read(_folder(tmp_path, segments, **shape))
 
 
 @pytest.mark.archives
-def test_the_real_archive_is_in_si_units_at_25_hz(archives_folder):
-  source = Source(archives_folder / 'dsads')
+def test_the_real_archive_is_in_si_units_at_25_hz(real_archive):
+  source = Source(real_archive('dsads'))
   dropped = collections.Counter()
   for position in UNITS:
-    # The first of subject 1's: sitting, standing.
+    # Subject 1, sitting and standing.
     for recording in itertools.islice(ARCHIVE.read(source, position, dropped), 2):
       assert len(recording.acc.values) == 7500
       (piece,) = resample(recording, dropped)

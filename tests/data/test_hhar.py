@@ -1,4 +1,4 @@
-"""HHAR as released: two tables whose rows do not pair, with clocks of several units and repeated rows."""
+"""HHAR as released: two tables of unpaired rows, with timestamps of several units and repeated rows."""
 
 import collections
 import io
@@ -33,7 +33,7 @@ def lines(
   start_ms: int = 0,
   labels: tuple[tuple[str, int], ...] = (('walk', 400), ('null', 50), ('stairsup', 350)),
   creation=CLOCKS['ns'],
-  arrival=lambda ms: START_MS + ms + 7 + ms % 3,  # delivered late and unevenly
+  arrival=lambda ms: START_MS + ms + 7 + ms % 3,  # delayed, with jitter
 ) -> list[str]:
   """Rows of one device: x is `value`, y counts rows."""
   words = [word for word, rows in labels for _ in range(rows)]
@@ -45,7 +45,7 @@ def lines(
 
 
 def source_of(acc: list[str], gyro: list[str], tmp_path, header: str = HEADER) -> Source:
-  """As the repository ships it: one zip for the activities and one of devices at rest, in a zip."""
+  """As published: in a zip, one zip of activities and one of devices at rest."""
   inner, still = io.BytesIO(), io.BytesIO()
   with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
     for sensor, rows in (('accelerometer', acc), ('gyroscope', gyro)):
@@ -76,11 +76,11 @@ def test_labels_become_spans_and_rows_without_one_are_counted(tmp_path):
   np.testing.assert_allclose(recording.gyro.values[3], [2, 3, 9.81], rtol=1e-6)
 
 
-def test_every_label_has_its_word(tmp_path):
+def test_every_label_has_its_activity(tmp_path):
   labels = tuple((word, 40) for word in ('bike', 'sit', 'stand', 'walk', 'stairsup', 'stairsdown'))
   (recording,), _ = read(lines(1.0, labels=labels), lines(2.0, labels=labels), tmp_path)
-  words = [span.activity for span in recording.spans]
-  assert words == ['cycling', 'sitting', 'standing', 'walking', 'upstairs', 'downstairs']
+  activities = [span.activity for span in recording.spans]
+  assert activities == ['cycling', 'sitting', 'standing', 'walking', 'upstairs', 'downstairs']
 
 
 @pytest.mark.parametrize('clock', CLOCKS)
@@ -123,8 +123,8 @@ def test_a_creation_clock_slightly_off_arrival_is_used(acc_clock, gyro_clock, tm
   assert not any('arrival' in reason for reason in dropped)
 
 
-def test_sensors_pair_by_user_device_and_time_never_by_row_or_model(tmp_path):
-  """Two phones of one model, two users; the gyroscope's file has them in another order and starts later."""
+def test_sensors_are_paired_by_user_device_and_time(tmp_path):
+  """Two phones of one model, two users; the gyroscope's file has another order and starts later."""
   acc = lines(1.0) + lines(2.0, device='nexus4_2') + lines(3.0, user='b', start_ms=60_000)
   gyro = lines(30.0, user='b', start_ms=60_500) + lines(20.0, device='nexus4_2') + lines(10.0, start_ms=1000)
   recordings, dropped = read(acc, gyro, tmp_path)
@@ -135,7 +135,7 @@ def test_sensors_pair_by_user_device_and_time_never_by_row_or_model(tmp_path):
   assert dropped['rows of one sensor while the other was silent'] == 2 * (100 + 50)
 
 
-def test_a_pause_parts_recordings_and_no_activity_runs_through_it(tmp_path):
+def test_a_gap_splits_a_recording_and_its_activity(tmp_path):
   def twice(value):
     return lines(value, labels=(('sit', 500),)) + lines(value, labels=(('sit', 600),), start_ms=600_000)
 
@@ -145,10 +145,10 @@ def test_a_pause_parts_recordings_and_no_activity_runs_through_it(tmp_path):
   assert second.spans[0].start_s == 0
 
 
-def test_repeated_and_misplaced_rows_are_mended_and_counted(tmp_path):
+def test_repeated_and_misplaced_rows_are_repaired_and_counted(tmp_path):
   acc = lines(1.0)
   acc[20], acc[21] = acc[21], acc[20]
-  acc[100:100] = acc[90:100]  # ten rows filed twice
+  acc[100:100] = acc[90:100]  # ten rows twice
   (recording,), dropped = read(acc, lines(2.0), tmp_path)
   assert recording.acc.values[:, 1].tolist() == list(range(800))
   assert dropped['rows out of order, sorted'] == 2
@@ -161,22 +161,22 @@ def test_a_device_with_one_sensor_is_counted(tmp_path):
   assert dropped['rows of a device with one sensor'] == 800
 
 
-def test_reading_in_small_pieces_changes_nothing(tmp_path, monkeypatch):
+def test_reading_in_small_chunks_changes_nothing(tmp_path, monkeypatch):
   acc, gyro = lines(1.0) + lines(3.0, user='b'), lines(2.0) + lines(4.0, user='b')
-  whole, _ = read(acc, gyro, tmp_path)
+  at_once, _ = read(acc, gyro, tmp_path)
   monkeypatch.setattr(hhar, '_CHUNK_ROWS', 77)
-  pieces, _ = read(acc, gyro, tmp_path)
-  assert [r.acc.values.tobytes() for r in pieces] == [r.acc.values.tobytes() for r in whole]
-  assert [r.spans for r in pieces] == [r.spans for r in whole]
+  in_chunks, _ = read(acc, gyro, tmp_path)
+  assert [r.acc.values.tobytes() for r in in_chunks] == [r.acc.values.tobytes() for r in at_once]
+  assert [r.spans for r in in_chunks] == [r.spans for r in at_once]
 
 
-def test_the_wrist_is_the_watches(tmp_path):
+def test_the_wrist_has_the_watches(tmp_path):
   (recording,), _ = read(lines(1.0), lines(2.0), tmp_path, 'wrist')
   assert recording.acc.values[0, 0] == 50
 
 
 @pytest.mark.parametrize(
-  ('header', 'row', 'complaint'),
+  ('header', 'row', 'message'),
   [
     (HEADER.replace('Device', 'Thing'), '', 'Phones_accelerometer.csv: expected columns .*Device'),
     (HEADER, '1,2,3,word,0,0,a,m,m_1,walk\n', 'Phones_accelerometer.csv: expected.*could not convert'),
@@ -184,8 +184,8 @@ def test_the_wrist_is_the_watches(tmp_path):
     (HEADER, '1,2,3,0,0,0,a,m,m_1,dance\n', r"activities \['dance'\] are unknown"),
   ],
 )
-def test_malformed_files_are_named(header, row, complaint, tmp_path):
-  with pytest.raises(UserError, match=complaint):
+def test_malformed_files_are_named(header, row, message, tmp_path):
+  with pytest.raises(UserError, match=message):
     read([*lines(1.0), row], lines(2.0), tmp_path, header=header)
 
 
@@ -195,5 +195,5 @@ def test_a_missing_file_is_named(tmp_path):
     list(ARCHIVE.read(Source(tmp_path), 'waist', collections.Counter()))
 
 
-def test_its_marker_is_found(tmp_path):
+def test_the_marker_matches(tmp_path):
   assert source_of([], [], tmp_path).find(ARCHIVE.marker)

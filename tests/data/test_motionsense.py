@@ -1,6 +1,7 @@
-"""MotionSense's reader: gravity put back, the sign of everybody else, every row counted."""
+"""MotionSense: gravity added, the sign of the other archives, the published number of rows."""
 
 import collections
+import itertools
 
 import numpy as np
 import pytest
@@ -11,9 +12,14 @@ from har_jax.data.source import Source
 from har_jax.errors import UserError
 
 HEADER = (
-  ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,rotationRate.x,rotationRate.y,rotationRate.z,'
+  ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,'
+  'rotationRate.x,rotationRate.y,rotationRate.z,'
   'userAcceleration.x,userAcceleration.y,userAcceleration.z\n'
 )
+ROWS = {  # of subject 1, and of all subjects
+  'downstairs': (5_105, 131_856), 'upstairs': (6_336, 157_285), 'walking': (11_112, 344_288),
+  'running': (6_428, 134_231), 'sitting': (20_584, 338_778), 'standing': (12_747, 306_427),
+}  # fmt: skip
 
 
 def _folder(tmp_path, files: dict[str, str]) -> Source:
@@ -29,7 +35,7 @@ def _read(source: Source):
 
 
 def test_a_phone_lying_face_up_reads_plus_one_g_on_z(tmp_path):
-  # iOS says gravity (0, 0, -1) there; a user's part along it adds to the reading.
+  # iOS has gravity (0, 0, -1) there; user acceleration along it increases the reading.
   text = HEADER + '0,0,0,0,0,0,-1,0.1,0.2,0.3,0,0,0\n' + '1,0,0,0,0,0,-1,0,0,0,0,0,-0.5\n'
   (recording,) = _read(_folder(tmp_path, {'std_6/sub_1.csv': text}))
   np.testing.assert_allclose(
@@ -48,38 +54,42 @@ def test_recordings_come_by_subject_then_trial_as_numbers(tmp_path):
   ]  # fmt: skip
 
 
+def test_every_code_has_its_activity(tmp_path):
+  codes = ('dws_1', 'jog_9', 'sit_5', 'std_6', 'ups_3', 'wlk_7')
+  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+  recordings = [_read(_folder(tmp_path / code, {f'{code}/sub_1.csv': text}))[0] for code in codes]
+  activities = [recording.spans[0].activity for recording in recordings]
+  assert activities == ['downstairs', 'running', 'sitting', 'standing', 'upstairs', 'walking']
+
+
 @pytest.mark.parametrize(
   ('name', 'text', 'message'),
   [
     ('wlk_7/sub_1.csv', HEADER.replace('gravity.y', 'gravity_y'), r'sub_1\.csv has no column gravity\.y'),
     ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table of numbers'),
-    ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv holds no row'),
+    ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv has no rows'),
     ('run_7/sub_1.csv', HEADER, 'is not named'),
   ],
 )
-def test_a_damaged_archive_says_which_file(tmp_path, name, text, message):
+def test_a_damaged_archive_names_the_file(tmp_path, name, text, message):
   with pytest.raises(UserError, match=message):
     _read(_folder(tmp_path, {name: text}))
 
 
 @pytest.mark.archives
-def test_the_real_archive_has_the_published_rows(archives_folder):
-  source = Source(archives_folder / 'motionsense')  # the folder that holds the zip
-  rows = collections.Counter()
-  standing, subjects = {}, set()
-  for recording in _read(source):
+@pytest.mark.parametrize('subjects', [1, pytest.param(24, marks=pytest.mark.slow)])  # of 24, 15 trials each
+def test_the_real_archive_has_the_published_rows(real_archive, subjects):
+  source = Source(real_archive('motionsense'))
+  rows, standing = collections.Counter(), {}
+  for recording in itertools.islice(ARCHIVE.read(source, 'pocket', collections.Counter()), 15 * subjects):
     (span,) = recording.spans
     rows[span.activity] += len(recording.acc.values)
-    subjects.add(recording.subject)
     assert np.isfinite(recording.acc.values).all()
     if span.activity == 'standing':
       standing.setdefault(recording.subject, recording.acc.values)
-  assert rows == {
-    'downstairs': 131_856, 'upstairs': 157_285, 'walking': 344_288,
-    'running': 134_231, 'sitting': 338_778, 'standing': 306_427,
-  }  # fmt: skip
-  assert len(subjects) == 24
+  assert rows == {activity: counts[subjects == 24] for activity, counts in ROWS.items()}
+  assert len(standing) == subjects
   means = np.array([values.mean(axis=0) for values in standing.values()])
   np.testing.assert_allclose(np.linalg.norm(means, axis=1), STANDARD_GRAVITY_M_S2, rtol=0.02)
-  # Nearly everybody puts a phone into the pocket upside down: what is up lies along its -y.
+  # Nearly everyone has the phone upside down in the pocket: -y is up.
   assert (means[:, 1] < -8).mean() > 0.8

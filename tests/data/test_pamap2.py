@@ -1,4 +1,4 @@
-"""PAMAP2 as released: one text file of 54 columns a subject, with rows lost by radio."""
+"""PAMAP2 as released: one text file of 54 columns per subject, with rows lost by radio."""
 
 import collections
 import io
@@ -11,29 +11,35 @@ from har_jax.data.archives.pamap2 import ARCHIVE
 from har_jax.data.source import Source
 from har_jax.errors import UserError
 
-ACTIVITIES = [(0, 50), (1, 300), (4, 200), (0, 40), (24, 300)]  # rows at 100 Hz
+RUNS = [(0, 50), (1, 300), (4, 200), (0, 40), (24, 300)]  # (activity code, rows at 100 Hz)
+ACTIVITIES = {
+  1: 'lying', 2: 'sitting', 3: 'standing', 4: 'walking', 5: 'running', 6: 'cycling', 7: 'nordic_walking',
+  9: 'watching_tv', 10: 'computer_work', 11: 'driving', 12: 'upstairs', 13: 'downstairs',
+  16: 'vacuuming', 17: 'ironing', 18: 'folding_laundry', 19: 'house_cleaning', 20: 'playing_soccer',
+  24: 'jumping',
+}  # fmt: skip
 
 
-def rows() -> np.ndarray:
-  """Column c of row r holds c + r / 10,000: which column went where can be read off."""
-  count = sum(length for _, length in ACTIVITIES)
+def rows(runs=RUNS) -> np.ndarray:
+  """Column c of row r has the value c + r / 10,000, which tells columns apart."""
+  count = sum(length for _, length in runs)
   table = np.arange(54)[None] + np.arange(count)[:, None] / 1e4
   table[:, 0] = 8.38 + np.arange(count) / 100
-  table[:, 1] = np.repeat(*zip(*ACTIVITIES, strict=True))
+  table[:, 1] = np.repeat(*zip(*runs, strict=True))
   table[:, 2] = np.nan  # the heart rate comes at 9 Hz
   table[2::11, 2] = 90
   return table
 
 
 def text(table) -> str:
-  def word(column, value):
+  def entry(column, value):
     return 'NaN' if np.isnan(value) else str(int(value)) if column == 1 else f'{value:.6g}'
 
-  return ''.join(' '.join(map(word, range(len(row)), row)) + '\n' for row in table)
+  return ''.join(' '.join(map(entry, range(len(row)), row)) + '\n' for row in table)
 
 
 def source_of(subjects: dict[str, str], tmp_path) -> Source:
-  """As the repository ships it: PAMAP2_Dataset.zip within another zip."""
+  """As published: PAMAP2_Dataset.zip within another zip."""
   inner = io.BytesIO()
   with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
     for subject, content in subjects.items():
@@ -53,21 +59,21 @@ def read(table, tmp_path, position='chest'):
 
 @pytest.mark.parametrize(
   ('position', 'acc', 'gyro'),
-  # Hand begins at column 4 counted from 1: temperature, acc ±16 g 5-7, acc ±6 g 8-10, gyro 11-13, and so on.
+  # From 1, the hand has columns 4 (temperature), 5-7 (acc ±16 g), 8-10 (acc ±6 g), 11-13 (gyro) and more.
   [
     ('hand', (4, 5, 6), (10, 11, 12)),
     ('chest', (21, 22, 23), (27, 28, 29)),
     ('ankle', (38, 39, 40), (44, 45, 46)),
   ],
 )
-def test_each_unit_gives_its_16_g_accelerometer_and_its_gyroscope(position, acc, gyro, tmp_path):
+def test_each_unit_has_its_16_g_accelerometer_and_gyroscope(position, acc, gyro, tmp_path):
   (recording,), _ = read(rows(), tmp_path, position)
   np.testing.assert_allclose(recording.acc.values[0], acc)
   np.testing.assert_allclose(recording.gyro.values[0], gyro)
   assert (recording.subject, recording.position) == ('101', position)
 
 
-def test_spans_are_the_stretches_of_one_activity_and_what_lies_between_is_counted(tmp_path):
+def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(tmp_path):
   (recording,), dropped = read(rows(), tmp_path)
   assert [span.activity for span in recording.spans] == ['lying', 'walking', 'jumping']
   edges = [(span.start_s, span.stop_s) for span in recording.spans]
@@ -79,16 +85,16 @@ def test_spans_are_the_stretches_of_one_activity_and_what_lies_between_is_counte
 def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(tmp_path):
   table = rows()
   table[100:120, 20:37] = np.nan  # chest
-  table[400:450, 37:54] = np.nan  # ankle: no concern of the chest
+  table[400:450, 37:54] = np.nan  # ankle, which does not affect the chest
   (recording,), dropped = read(table, tmp_path)
   assert dropped['rows that the chest unit lost by radio'] == 20
   assert len(recording.acc.time_s) == len(recording.gyro.time_s) == len(table) - 20
   assert np.isfinite(recording.acc.values).all()
   assert np.diff(recording.acc.time_s).max() == pytest.approx(0.21, abs=1e-6)
-  assert len(recording.spans) == 3  # a hole does not end an activity
+  assert len(recording.spans) == 3  # a short gap does not end an activity
 
 
-def test_a_long_silence_parts_the_recording_within_one_activity(tmp_path):
+def test_a_long_gap_splits_the_recording_within_one_activity(tmp_path):
   table = rows()
   table[100:250, 20:37] = np.nan
   (first, second), _ = read(table, tmp_path)
@@ -99,16 +105,13 @@ def test_a_long_silence_parts_the_recording_within_one_activity(tmp_path):
   assert [span.activity for span in second.spans] == ['lying', 'walking', 'jumping']
 
 
-def test_vacuuming_and_ironing_have_words_of_their_own(tmp_path):
-  table = rows()
-  table[table[:, 1] == 1, 1] = 16
-  table[table[:, 1] == 4, 1] = 17
-  (recording,), _ = read(table, tmp_path)
-  assert [span.activity for span in recording.spans] == ['vacuuming', 'ironing', 'jumping']
+def test_every_code_has_its_activity(tmp_path):
+  (recording,), _ = read(rows([(code, 20) for code in ACTIVITIES]), tmp_path)
+  assert [span.activity for span in recording.spans] == list(ACTIVITIES.values())
 
 
-def test_subjects_come_in_order_and_the_optional_folder_is_not_read(tmp_path):
-  one_activity = rows()[550:]  # as subject 109: rope jumping alone
+def test_subjects_are_sorted_and_the_optional_folder_is_not_read(tmp_path):
+  one_activity = rows()[550:]  # as subject 109: only rope jumping
   one_activity[:, 1] = 24
   source = source_of({'109': text(one_activity), '101': text(rows())}, tmp_path)
   recordings = list(ARCHIVE.read(source, 'chest', collections.Counter()))
@@ -117,24 +120,24 @@ def test_subjects_come_in_order_and_the_optional_folder_is_not_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('table', 'complaint'),
+  ('table', 'message'),
   [
-    ('1 2 3\n4 5 6\n', 'subject101.dat: expected 54 numbers a line.*3 numbers'),
+    ('1 2 3\n4 5 6\n', 'subject101.dat: expected 54 numbers.*3 numbers'),
     ('', 'subject101.dat: expected 54 numbers'),
     ('a ' * 53 + 'a\n', 'subject101.dat: expected 54 numbers.*could not convert'),
     (text(rows()[:3]) + '9.5\n', 'no time or no activity'),
     (text(np.where(np.arange(54) == 1, 8, rows()[:3])), r'activities \[8\] are unknown'),
   ],
 )
-def test_malformed_files_are_named(table, complaint, tmp_path):
-  with pytest.raises(UserError, match=complaint):
+def test_malformed_files_are_named(table, message, tmp_path):
+  with pytest.raises(UserError, match=message):
     read(table, tmp_path)
 
 
-def test_an_archive_without_the_protocol_folder_says_what_is_missing(tmp_path):
+def test_a_missing_protocol_folder_is_named(tmp_path):
   with pytest.raises(UserError, match=r'Protocol/subject101\.dat'):
     list(ARCHIVE.read(source_of({}, tmp_path), 'chest', collections.Counter()))
 
 
-def test_its_marker_is_found(tmp_path):
+def test_the_marker_matches(tmp_path):
   assert source_of({'101': text(rows()[:5])}, tmp_path).find(ARCHIVE.marker)

@@ -1,4 +1,4 @@
-"""Preparing an archive, recognizing archives in a folder, and the launch script's manners."""
+"""Preparing an archive, detecting archives in a folder, and the command."""
 
 import collections
 import json
@@ -6,20 +6,21 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 import zipfile
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import har_jax
+from har_jax.cli import command
+from har_jax.cli import prepare as cli
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
-from har_jax.data.prepare import is_prepared, prepare, recognize
+from har_jax.data.prepare import detect_archives, is_prepared, prepare
 from har_jax.data.recording import ACTIVITIES
 from har_jax.errors import UserError
 
-ROOT = pathlib.Path(__file__).parents[2]
 HAPT = ARCHIVES['hapt']
 
 
@@ -42,7 +43,7 @@ def _hapt_zip(path: pathlib.Path, **options) -> pathlib.Path:
   return path
 
 
-def test_a_windows_folder_says_what_it_holds_and_where_from(tmp_path):
+def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
   path = _hapt_zip(tmp_path / 'HAPT Data Set.zip')
   returned = prepare(HAPT, path, tmp_path / 'windows', progress=False)
   windows = store.load(tmp_path / 'windows' / 'hapt')
@@ -71,24 +72,24 @@ def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
   assert folder.meta['checksum'].startswith('listing-sha256:')
 
 
-def test_another_archive_or_position_is_refused(tmp_path):
+def test_another_archive_or_position_is_an_error(tmp_path):
   path = _hapt_zip(tmp_path / 'a.zip')
-  with pytest.raises(UserError, match=r'holds no .*accel_phone\.txt: is it WISDM'):
+  with pytest.raises(UserError, match=r'accel_phone\.txt'):
     prepare(ARCHIVES['wisdm'], path, tmp_path, progress=False)
-  with pytest.raises(UserError, match="no position 'wrist'; one of waist"):
+  with pytest.raises(UserError, match="'wrist'; one of waist"):
     prepare(HAPT, path, tmp_path, position='wrist', progress=False)
-  with pytest.raises(UserError, match='needs its archive'):
+  with pytest.raises(UserError, match='--archive_path'):
     prepare(HAPT, None, tmp_path, progress=False)
 
 
-def test_progress_goes_to_standard_error_alone(tmp_path, capsys):
+def test_progress_is_on_standard_error(tmp_path, capsys):
   prepare(HAPT, _hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows')
   captured = capsys.readouterr()
   assert captured.out == ''
   assert 'hapt' in captured.err
 
 
-def test_windows_are_up_to_date_only_for_the_same_source_position_and_version(tmp_path, monkeypatch):
+def test_windows_are_current_for_one_source_position_and_version(tmp_path, monkeypatch):
   path = _hapt_zip(tmp_path / 'a.zip')
   assert not is_prepared(HAPT, path, tmp_path)
   prepare(HAPT, path, tmp_path, progress=False)
@@ -99,12 +100,20 @@ def test_windows_are_up_to_date_only_for_the_same_source_position_and_version(tm
   assert not is_prepared(HAPT, path, tmp_path)
 
 
+def test_a_synthetic_archive_needs_no_source(tmp_path):
+  windows = prepare(ARCHIVES['synth_waist'], None, tmp_path, progress=False)
+  assert windows.meta['checksum'] == ''
+  assert set(windows.meta['activities']) <= set(ACTIVITIES)
+  assert json.loads((tmp_path / 'synth_waist' / 'meta.json').read_text(encoding='utf-8')) == windows.meta
+  assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta['activities'])))
+
+
 def _marker_file(archive) -> str:
-  """A name that the archive's marker matches."""
+  """A file name that matches the archive's marker."""
   return archive.marker.replace('[0-9]', '1').replace('*', '1').replace('?', '1')
 
 
-def test_archives_are_recognized_as_zips_and_folders_and_foreign_files_are_passed_over(tmp_path, caplog):
+def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog):
   hapt = _hapt_zip(tmp_path / 'one' / 'two' / 'download.zip')
   extracted = tmp_path / 'mine' / 'x' / _marker_file(ARCHIVES['motionsense'])
   extracted.parent.mkdir(parents=True)
@@ -115,7 +124,7 @@ def test_archives_are_recognized_as_zips_and_folders_and_foreign_files_are_passe
   with zipfile.ZipFile(tmp_path / 'outer.zip', 'w') as archive:
     archive.write(inner, 'DSADS.zip')
   inner.unlink()
-  # And once more what is there already, and what is none of ours.
+  # A second copy, and files of other kinds.
   with zipfile.ZipFile(hapt) as archive:
     archive.extractall(tmp_path / 'hapt again')
   (tmp_path / 'broken.zip').write_bytes(hapt.read_bytes()[:3000])
@@ -124,40 +133,42 @@ def test_archives_are_recognized_as_zips_and_folders_and_foreign_files_are_passe
   (tmp_path / 'notes.txt').write_text('RawData/acc_exp01_user01.txt')
   (tmp_path / 'loop').symlink_to(tmp_path)
   (tmp_path / 'nowhere').symlink_to(tmp_path / 'missing')
-  found = {archive.name: path for archive, path in recognize(tmp_path)}
+  found = {archive.name: path for archive, path in detect_archives(tmp_path)}
   assert found == {
     'hapt': hapt,
     'motionsense': tmp_path / 'mine' / 'x',
     'dsads': tmp_path / 'outer.zip',
   }
-  assert 'broken.zip passed over' in caplog.text
+  assert 'broken.zip skipped' in caplog.text
 
 
-def test_every_archive_is_known_by_its_own_marker_alone(tmp_path):
+def test_every_archive_is_detected_by_its_marker_alone(tmp_path):
   for archive in ARCHIVES.values():
     if archive.marker:
       folder = tmp_path / archive.name
       folder.mkdir()
       with zipfile.ZipFile(folder / 'a.zip', 'w') as file:
         file.writestr(_marker_file(archive), '')
-      assert [(found.name, path) for found, path in recognize(folder)] == [(archive.name, folder / 'a.zip')]
+      found = [(each.name, path) for each, path in detect_archives(folder)]
+      assert found == [(archive.name, folder / 'a.zip')]
 
 
-@pytest.mark.parametrize('unpacked', ['once', 'wholly'])
-def test_an_extracted_archive_of_zips_is_recognized_too(tmp_path, unpacked):
+@pytest.mark.parametrize('is_fully_extracted', [False, True])
+def test_an_extracted_archive_of_zips_is_detected(tmp_path, is_fully_extracted):
   data = tmp_path / 'mine' / 'proband1' / 'data'
   data.mkdir(parents=True)
-  if unpacked == 'once':
+  if is_fully_extracted:
+    (data / 'acc_walking_csv').mkdir()
+    (data / 'acc_walking_csv' / 'acc_walking_waist.csv').write_text('')
+  else:
     with zipfile.ZipFile(data / 'acc_walking_csv.zip', 'w') as file:
       file.writestr('acc_walking_waist.csv', '')
     (data / 'acc_broken_csv.zip').write_bytes(b'PK')
-  else:
-    (data / 'acc_walking_csv').mkdir()
-    (data / 'acc_walking_csv' / 'acc_walking_waist.csv').write_text('')
-  assert [(found.name, path) for found, path in recognize(tmp_path)] == [('realworld', tmp_path / 'mine')]
+  found = [(each.name, path) for each, path in detect_archives(tmp_path)]
+  assert found == [('realworld', tmp_path / 'mine')]
 
 
-def test_every_archive_says_what_the_project_needs():
+def test_every_archive_is_described():
   for name, archive in ARCHIVES.items():
     assert archive.name == name == name.lower()
     assert archive.title
@@ -166,85 +177,78 @@ def test_every_archive_says_what_the_project_needs():
 
 
 @pytest.mark.archives
-def test_the_real_archives_are_recognized_in_a_moment(archives_folder):
-  begin = time.monotonic()
-  found = [archive.name for archive, _ in recognize(archives_folder)]
-  assert time.monotonic() - begin < 2
-  assert {'hapt', 'motionsense', 'dsads', 'wisdm'} <= set(found)
-  assert len(found) == len(set(found))
+def test_the_real_archives_are_detected(archives_folder):
+  expected = {name for name in ARCHIVES if (archives_folder / name).is_dir()}
+  assert [archive.name for archive, _ in detect_archives(archives_folder)] == [
+    name for name in ARCHIVES if name in expected
+  ]
 
 
-def _launch(*arguments: str, cwd: pathlib.Path) -> subprocess.CompletedProcess:
-  return subprocess.run(
-    [sys.executable, str(ROOT / 'launch' / 'prepare.py'), *arguments],
-    cwd=cwd,
-    env=os.environ | {'PYTHONPATH': str(ROOT)},
-    capture_output=True,
-    text=True,
-    timeout=60,
-  )
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
+  """Runs the command in `tmp_path`; returns the exit code, standard output and standard error."""
+  monkeypatch.chdir(tmp_path)
+
+  def run_command(*arguments: str) -> tuple[int, str, str]:
+    for name in cli.FLAGS:
+      cli.FLAGS[name].unparse()
+    capsys.readouterr()
+    code = command.run(cli, arguments)
+    return code, *capsys.readouterr()
+
+  return run_command
 
 
-def test_the_script_prepares_one_archive_and_prints_what_came_out(tmp_path):
+@pytest.mark.parametrize('path', ['archives', 'archives/a.zip'])  # a folder with the archive, or the archive
+def test_the_command_prepares_an_archive_and_prints_a_summary(tmp_path, run, path):
   _hapt_zip(tmp_path / 'archives' / 'a.zip')
-  for source in ('archives', 'archives/a.zip'):  # the archive, or a folder that holds it
-    done = _launch('--archive=hapt', f'--source={source}', '--out=w', cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert 'hapt (waist): 12 windows, 2 subjects, 2 recordings' in done.stdout
-    assert 'spans shorter than a window' in done.stdout
-    assert len(store.load(tmp_path / 'w' / 'hapt').signals) == 12
+  code, out, err = run('--archive=hapt', f'--archive_path={path}', '--out=w')
+  assert code == 0, err
+  assert 'hapt (waist): 12 windows, 2 subjects, 2 recordings' in out
+  assert 'spans shorter than a window' in out
+  assert len(store.load(tmp_path / 'w' / 'hapt').signals) == 12
 
 
-def test_all_skips_what_is_up_to_date(tmp_path):
+def test_all_skips_what_is_up_to_date(tmp_path, run):
   _hapt_zip(tmp_path / 'archives' / 'a.zip')
-  arguments = ('--archive=all', '--source=archives')
-  assert '12 windows' in _launch(*arguments, cwd=tmp_path).stdout
+  arguments = ('--archive=all', '--archive_path=archives')
+  assert '12 windows' in run(*arguments)[1]
   written = (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns
-  again = _launch(*arguments, cwd=tmp_path)
-  assert again.returncode == 0
-  assert 'up to date' in again.stderr
+  code, _, err = run(*arguments)
+  assert (code, 'up to date' in err) == (0, True)
   assert (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
-    (('--archive=hapt', '--source=missing.zip'), 'error: no archive at missing.zip'),
-    (('--archive=hapt',), 'error: hapt needs its archive'),
-    (('--archive=all', '--source=.'), 'error: no archive in .'),
-    (('--archive=all',), 'error: --archive=all needs --source'),
-    ((), 'error: which archive?'),
-    (('hapt',), "error: 'hapt' is no flag"),
+    (('--archive=hapt', '--archive_path=missing.zip'), 'missing.zip'),
+    (('--archive=hapt',), '--archive_path'),
+    (('--archive=all', '--archive_path=.'), '--archive_path=.'),
+    (('--archive=all',), '--archive_path'),
+    ((), '--archive='),
+    (('hapt',), "'hapt' is not a flag"),
   ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_1(tmp_path, arguments, message):
-  done = _launch(*arguments, cwd=tmp_path)
-  assert done.returncode == 1
-  assert done.stdout == ''
-  assert done.stderr.startswith(message)
-  assert len(done.stderr.splitlines()) == 1
+def test_a_mistake_is_one_line_and_exit_code_1(run, arguments, message):
+  code, out, err = run(*arguments)
+  assert (code, out) == (1, '')
+  assert err.startswith('error: ')
+  assert message in err
+  assert len(err.splitlines()) == 1
 
 
-def test_help_lists_the_archives_and_loads_nothing_heavy(tmp_path):
-  help_text = _launch('--help', cwd=tmp_path).stdout
-  assert all(name in ''.join(help_text.split()) for name in ARCHIVES)
-  # What a slow start would be made of; seconds would depend on the machine.
-  code = 'import sys, launch.prepare; print(*sorted({"pandas", "scipy", "jax", "tqdm"} & set(sys.modules)))'
-  loaded = subprocess.run(
-    [sys.executable, '-c', code],
-    env=os.environ | {'PYTHONPATH': str(ROOT)},
+def test_help_lists_the_archives_and_imports_nothing_heavy(run):
+  code, out, _ = run('--help')
+  assert code == 0
+  assert all(name in ''.join(out.split()) for name in ARCHIVES)
+  check = 'import sys, har_jax.cli.prepare; print({"pandas", "scipy", "jax", "tqdm"} & set(sys.modules))'
+  imported = subprocess.run(
+    [sys.executable, '-c', check],
+    env=os.environ | {'PYTHONPATH': str(pathlib.Path(__file__).parents[2])},
     capture_output=True,
     text=True,
     timeout=60,
   )
-  assert loaded.returncode == 0, loaded.stderr
-  assert loaded.stdout.strip() == ''
-
-
-def test_a_made_up_archive_needs_no_source(tmp_path):
-  made_up = [archive for archive in ARCHIVES.values() if not archive.marker]
-  windows = prepare(made_up[0], None, tmp_path, progress=False)
-  assert windows.meta['checksum'] == ''
-  assert set(windows.meta['activities']) <= set(ACTIVITIES)
-  assert json.loads((tmp_path / made_up[0].name / 'meta.json').read_text(encoding='utf-8')) == windows.meta
-  assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta['activities'])))
+  assert imported.returncode == 0, imported.stderr
+  assert imported.stdout.strip() == 'set()'

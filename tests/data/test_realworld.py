@@ -1,4 +1,4 @@
-"""RealWorld 2016 as released: zips of parts in zips, with the parts and lengths that do not fit together."""
+"""RealWorld 2016 as released: zips of parts in zips, with part numbers and lengths that do not match."""
 
 import collections
 import io
@@ -15,7 +15,7 @@ START_MS = 1_435_993_000_000
 
 
 def table(start_s: float, rows: int, value: float, *, step_ms: int = 20) -> str:
-  """One part of one sensor; x is `value`, y counts rows, z is gravity."""
+  """One part of one sensor; x is `value`, y is the row, z is gravity."""
   lines = [
     f'{row + 1},{START_MS + round(start_s * 1000) + row * step_ms},{value},{row},9.81' for row in range(rows)
   ]
@@ -44,7 +44,7 @@ def official() -> dict[str, bytes]:
       {'Gyroscope_walking_waist.csv': table(0.1, 480, 3.0), 'Gyroscope_walking_head.csv': table(0, 500, 4.0)}
     ),
     'proband1/images/front.jpg': b'picture',
-    # As 6 and 7: the parts are numbered 2 and 3; as with others, the gyroscope's zip holds zips.
+    # As of subjects 6 and 7, the parts are numbered 2 and 3; as of others, the gyroscope's zip has zips.
     'proband10/data/acc_sitting_csv.zip': zipped(
       {'acc_sitting_2_waist.csv': table(0, 300, 5.0), 'acc_sitting_3_waist.csv': table(60, 200, 6.0)}
     ),
@@ -70,15 +70,29 @@ def read(files, tmp_path, position='waist'):
   return list(ARCHIVE.read(source_of(files, tmp_path), position, dropped)), dropped
 
 
-def test_activities_come_subject_by_subject_with_their_word(tmp_path):
+def test_recordings_are_sorted_by_subject(tmp_path):
   recordings, _ = read(official(), tmp_path)
   found = [(recording.subject, recording.spans[0].activity) for recording in recordings]
   assert found == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
 
 
+def test_every_code_has_its_activity(tmp_path):
+  activities = {
+    'climbingdown': 'downstairs', 'climbingup': 'upstairs', 'jumping': 'jumping', 'lying': 'lying',
+    'running': 'running', 'sitting': 'sitting', 'standing': 'standing', 'walking': 'walking',
+  }  # fmt: skip
+  files = {
+    f'proband1/data/{sensor}_{code}_csv.zip': zipped({f'{sensor}_{code}_waist.csv': table(0, 9, 1.0)})
+    for code in activities
+    for sensor in ('acc', 'gyr')
+  }
+  recordings, _ = read(files, tmp_path)
+  assert [recording.spans[0].activity for recording in recordings] == list(activities.values())
+
+
 def test_sensors_of_different_length_are_paired_by_time(tmp_path):
   (walking, *_), dropped = read(official(), tmp_path)
-  # The gyroscope runs from 0.1 to 9.68 s: of the accelerometer rows 5 to 484 remain.
+  # The gyroscope runs from 0.1 to 9.68 s: accelerometer rows 5 to 484.
   assert walking.acc.values[[0, -1], 1].tolist() == [5, 484]
   assert walking.gyro.values[[0, -1], 1].tolist() == [0, 479]
   assert walking.acc.time_s[0] == walking.gyro.time_s[0] == 0
@@ -87,14 +101,14 @@ def test_sensors_of_different_length_are_paired_by_time(tmp_path):
   assert dropped['rows of one sensor while the other was silent'] == 20 + 20  # walking, both ends; sitting
 
 
-def test_parts_are_paired_by_time_whatever_their_numbers_and_nesting(tmp_path):
+def test_parts_are_paired_by_time_not_by_number_or_nesting(tmp_path):
   *_, first, second = read(official(), tmp_path)[0]
   assert (first.acc.values[0, 0], first.gyro.values[0, 0]) == (5, 7)
   assert (second.acc.values[0, 0], second.gyro.values[0, 0]) == (6, 8)
   assert (len(first.acc.time_s), len(second.acc.time_s)) == (300, 200)
 
 
-def test_another_position_is_read_where_asked(tmp_path):
+def test_another_position_is_read_on_request(tmp_path):
   (walking,), dropped = read(official(), tmp_path, 'head')
   assert (walking.acc.values[0, 0], walking.gyro.values[0, 0], walking.position) == (2, 4, 'head')
   assert dropped['activities of a subject without both head files'] == 2
@@ -108,7 +122,7 @@ def test_a_missing_gyroscope_is_counted(tmp_path):
   assert dropped['activities of a subject without both waist files'] == 1
 
 
-def test_rows_out_of_order_are_sorted_and_repeated_ones_counted(tmp_path):
+def test_rows_out_of_order_are_sorted_and_repeats_counted(tmp_path):
   files = official()
   lines = table(0, 100, 9.0).splitlines()
   lines[10], lines[11] = lines[11], lines[10]
@@ -121,7 +135,7 @@ def test_rows_out_of_order_are_sorted_and_repeated_ones_counted(tmp_path):
   assert dropped['rows at the same moment as another'] == 1
 
 
-def test_an_extracted_folder_reads_the_same_inner_zips_extracted_too(tmp_path):
+def test_a_fully_extracted_folder_reads_the_same(tmp_path):
   expected, _ = read(official(), tmp_path)
   for name, content in official().items():
     if name.endswith('.zip'):
@@ -132,7 +146,7 @@ def test_an_extracted_folder_reads_the_same_inner_zips_extracted_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('files', 'complaint'),
+  ('files', 'message'),
   [
     (
       {
@@ -147,11 +161,11 @@ def test_an_extracted_folder_reads_the_same_inner_zips_extracted_too(tmp_path):
     ({'readme.txt': b'words'}, 'expected proband1/data'),
   ],
 )
-def test_malformed_archives_say_what_is_wrong(files, complaint, tmp_path):
+def test_malformed_archives_are_errors(files, message, tmp_path):
   gyro = {'proband1/data/gyr_walking_csv.zip': zipped({'Gyroscope_walking_waist.csv': table(0, 3, 1.0)})}
-  with pytest.raises(UserError, match=complaint):
+  with pytest.raises(UserError, match=message):
     read(files | (gyro if len(files) and 'readme.txt' not in files else {}), tmp_path)
 
 
-def test_its_marker_is_found(tmp_path):
+def test_the_marker_matches(tmp_path):
   assert source_of(official(), tmp_path).find(ARCHIVE.marker)

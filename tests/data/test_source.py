@@ -1,4 +1,4 @@
-"""A source reads zips, zips in zips and folders alike, and says what is wrong with a damaged one."""
+"""A source reads zips, zips in zips and folders alike, and reports damage."""
 
 import io
 import pathlib
@@ -32,7 +32,7 @@ def _read(source: Source, name: str) -> bytes:
 FILES = {'Top folder/raw/a.txt': '1\n', 'Top folder/raw/b.txt': '2\n', '__MACOSX/Top folder/raw/._a.txt': 'x'}
 
 
-def test_a_zip_and_the_folder_it_was_extracted_to_hold_the_same(tmp_path):
+def test_a_zip_and_its_extracted_folder_have_the_same_files(tmp_path):
   zipped = Source(_zip(tmp_path / 'archive.zip', FILES))
   with zipfile.ZipFile(tmp_path / 'archive.zip') as archive:
     archive.extractall(tmp_path / 'out')
@@ -51,7 +51,7 @@ def test_zips_within_zips_are_folders(tmp_path):
   )
   source = Source(path)
   assert source.names == ['b.csv', 'x/one.zip/a.csv', 'x/one.zip/two.zip/c.csv']
-  # In an order that has the inner zips change places.
+  # Forward and backward, so that the inner zip changes.
   assert [_read(source, name) for name in (*source.names, *source.names[::-1])] == [
     b'B', b'A', b'deep', b'deep', b'A', b'B'
   ]  # fmt: skip
@@ -60,14 +60,14 @@ def test_zips_within_zips_are_folders(tmp_path):
   assert _read(Source(tmp_path / 'folder'), 'y/in.zip/c.csv') == b'deep'
 
 
-def test_a_folder_that_is_called_like_a_zip_is_a_folder(tmp_path):
+def test_a_folder_named_like_a_zip_is_a_folder(tmp_path):
   (tmp_path / 'HAPT.zip' / 'raw.zip').mkdir(parents=True)
   (tmp_path / 'HAPT.zip' / 'raw.zip' / 'a.txt').write_text('1')
   assert _read(Source(tmp_path), 'HAPT.zip/raw.zip/a.txt') == b'1'
   assert _read(Source(_zip(tmp_path / 'z', {'raw.zip/a.txt': '1'})), 'raw.zip/a.txt') == b'1'
 
 
-def test_an_entry_that_climbs_out_is_only_a_name(tmp_path):
+def test_an_entry_name_cannot_lead_outside(tmp_path):
   (tmp_path / 'secret').write_text('outside')
   (tmp_path / 'in').mkdir()
   source = Source(_zip(tmp_path / 'in' / 'a.zip', {'../secret': 'inside', '/etc/x': 'inside'}))
@@ -78,43 +78,43 @@ def test_an_entry_that_climbs_out_is_only_a_name(tmp_path):
     pass
 
 
-def test_what_is_no_archive_says_so(tmp_path):
-  with pytest.raises(UserError, match='no archive at'):
+def test_a_missing_file_and_a_file_of_another_kind_are_errors(tmp_path):
+  with pytest.raises(UserError, match=r'missing\.zip'):
     Source(tmp_path / 'missing.zip')
   (tmp_path / 'page.zip').write_text('<html>not found</html>')
-  with pytest.raises(UserError, match='not a zip'):
+  with pytest.raises(UserError, match=r'page\.zip is not a zip'):
     Source(tmp_path / 'page.zip')
 
 
 @pytest.mark.parametrize('kept', [0.5, 0.99])
-def test_a_truncated_zip_says_so(tmp_path, kept):
-  whole = _zipped({'a.txt': np.random.default_rng(0).bytes(10_000)})
-  (tmp_path / 'part.zip').write_bytes(whole[: int(len(whole) * kept)])
+def test_a_truncated_zip_is_an_error(tmp_path, kept):
+  content = _zipped({'a.txt': np.random.default_rng(0).bytes(10_000)})
+  (tmp_path / 'part.zip').write_bytes(content[: int(len(content) * kept)])
   with pytest.raises(UserError, match='truncated'):
     Source(tmp_path / 'part.zip')
-  path = _zip(tmp_path / 'outer.zip', {'part.zip': whole[: int(len(whole) * kept)]})
-  with pytest.raises(UserError, match=r'part\.zip inside is no zip'):
+  path = _zip(tmp_path / 'outer.zip', {'part.zip': content[: int(len(content) * kept)]})
+  with pytest.raises(UserError, match=r'part\.zip inside is not a zip'):
     Source(path).names  # noqa: B018
 
 
-@pytest.mark.parametrize('place', [60, 5000])  # in the deflated stream's head, and in its middle
-def test_damaged_bytes_say_so(tmp_path, place):
+@pytest.mark.parametrize('at', [60, 5000])  # in the head of the deflated stream, and in its middle
+def test_damaged_bytes_are_an_error(tmp_path, at):
   content = bytearray(
     _zipped({'a.txt': np.random.default_rng(0).integers(65, 80, 20_000, np.uint8).tobytes()})
   )
-  content[place : place + 40] = bytes(40)
+  content[at : at + 40] = bytes(40)
   (tmp_path / 'damaged.zip').write_bytes(content)
   with pytest.raises(UserError, match=r'a\.txt cannot be read'):
     _read(Source(tmp_path / 'damaged.zip'), 'a.txt')
 
 
-def test_an_error_of_the_reader_is_not_taken_for_damage(tmp_path):
+def test_an_error_of_the_reader_passes_through(tmp_path):
   source = Source(_zip(tmp_path / 'a.zip', {'a.txt': '1'}))
   with pytest.raises(RuntimeError, match='mine'), source.open('a.txt'):
     raise RuntimeError('mine')
 
 
-def test_the_checksum_is_that_of_the_file_and_moves_with_its_bytes(tmp_path):
+def test_the_checksum_is_that_of_the_zip_or_of_the_listing(tmp_path):
   import hashlib
 
   path = _zip(tmp_path / 'a.zip', {'a.txt': '1'})
@@ -133,9 +133,9 @@ def _rows_of(tmp_path: pathlib.Path, text: str, **options):
   return read_rows(Source(tmp_path / 'folder'), 't.csv', **options)
 
 
-def test_rows_are_read_by_number_or_by_name(tmp_path):
+def test_columns_are_read_by_number_or_by_name(tmp_path):
   np.testing.assert_array_equal(_rows_of(tmp_path, '1,2\n3,nan\n', columns=2), [[1, 2], [3, np.nan]])
-  # As MotionSense: a byte-order mark, a nameless index, columns in another order than asked for.
+  # As MotionSense: a byte-order mark, a nameless index, columns in another order than requested.
   text = '\ufeff,b,a\n0,1,2\n1,3,4\n'
   np.testing.assert_array_equal(_rows_of(tmp_path, text, columns=['a', 'b']), [[2, 1], [4, 3]])
 
@@ -146,13 +146,13 @@ def test_rows_are_read_by_number_or_by_name(tmp_path):
     ('1,2\n3,x\n', 2, "could not convert string 'x'"),
     ('1,2\n3\n', 2, 'columns changed from 2 to 1'),
     ('1,2,3\n', 2, 'has 3 columns where 2 are expected'),
-    ('', 2, 'holds no row'),
+    ('', 2, 'has no rows'),
     ('a,b\n1,2\n', ['a', 'c'], 'has no column c; it has a, b'),
     ('a,b\n1,2\n1\n', ['a', 'b'], 'is not a table of numbers'),
-    ('a,b\n', ['a', 'b'], 'holds no row'),
+    ('a,b\n', ['a', 'b'], 'has no rows'),
   ],
 )
-def test_a_malformed_table_names_its_file_and_what_was_expected(tmp_path, text, columns, message):
+def test_a_malformed_table_names_its_file_and_the_error(tmp_path, text, columns, message):
   with pytest.raises(UserError, match=message) as raised:
     _rows_of(tmp_path, text, columns=columns)
   assert 't.csv' in str(raised.value)

@@ -17,7 +17,7 @@ LABELS = {'train': [1, 6, 2], 'test': [5, 4]}
 
 
 def signal(sensor: str, axis: str, part: str) -> np.ndarray:
-  """Every file has numbers of its own."""
+  """Every file has different numbers."""
   rng = np.random.default_rng([len(sensor), ord(axis), len(part)])
   return rng.normal(size=(len(SUBJECTS[part]), 128))
 
@@ -38,7 +38,7 @@ def official() -> dict[str, str]:
 
 
 def source_of(files: dict[str, str], tmp_path) -> Source:
-  """As the repository ships it: a zip in a zip, with resource forks of a Mac."""
+  """As published: a zip in a zip, with resource forks of macOS."""
   inner = io.BytesIO()
   with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
     for name, content in files.items():
@@ -54,7 +54,7 @@ def read(files, tmp_path):
   return list(ARCHIVE.read(source_of(files, tmp_path), 'waist', collections.Counter()))
 
 
-def test_each_released_window_is_a_recording_subject_by_subject(tmp_path):
+def test_each_released_window_is_a_recording(tmp_path):
   recordings = read(official(), tmp_path)
   assert [recording.subject for recording in recordings] == ['1', '2', '2', '3', '3']
   activities = [recording.spans[0].activity for recording in recordings]
@@ -62,7 +62,7 @@ def test_each_released_window_is_a_recording_subject_by_subject(tmp_path):
   assert {recording.spans[0].stop_s for recording in recordings} == {128 / 50}
 
 
-def test_acceleration_is_total_in_m_s2_and_the_gyroscope_is_left_as_it_is(tmp_path):
+def test_acceleration_is_total_in_m_s2_and_rotation_is_unchanged(tmp_path):
   first = read(official(), tmp_path)[0]  # the third training window
   for axis, name in enumerate('xyz'):
     np.testing.assert_allclose(
@@ -86,21 +86,38 @@ def test_an_extracted_folder_reads_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ('name', 'content', 'complaint'),
+  ('name', 'content', 'message'),
   [
     ('train/Inertial Signals/body_gyro_z_train.txt', None, 'body_gyro_z_train.txt, found 0'),
     ('train/Inertial Signals/body_gyro_z_train.txt', '1 2 3\n' * 3, 'body_gyro_z_train.txt has 3 columns'),
     ('test/Inertial Signals/total_acc_x_test.txt', text(np.ones((1, 128))), r'differ in length: \[1, 2\]'),
     ('test/Inertial Signals/total_acc_x_test.txt', 'one two\n', 'total_acc_x_test.txt is not a table'),
-    ('train/y_train.txt', '1\n2\n', 'how many windows'),
+    ('train/y_train.txt', '1\n2\n', "'labels': 2"),
     ('train/y_train.txt', '1\n2\n7\n', r'labels \[7\]; 1 to 6'),
   ],
 )
-def test_missing_or_malformed_files_are_named(name, content, complaint, tmp_path):
+def test_missing_or_malformed_files_are_named(name, content, message, tmp_path):
   files = official() | {f'UCI HAR Dataset/{name}': content}
-  with pytest.raises(UserError, match=complaint):
+  with pytest.raises(UserError, match=message):
     read({name: content for name, content in files.items() if content is not None}, tmp_path)
 
 
-def test_its_marker_is_found(tmp_path):
+def test_every_code_has_its_activity(tmp_path):
+  files = official() | {'UCI HAR Dataset/train/y_train.txt': '1\n2\n3\n'}
+  files |= {f'UCI HAR Dataset/test/{name}_test.txt': '4\n5\n6\n' for name in ('y', 'subject')}
+  for sensor in ('total_acc', 'body_gyro'):
+    for axis in 'xyz':
+      signals = f'UCI HAR Dataset/test/Inertial Signals/{sensor}_{axis}_test.txt'
+      files[signals] = text(np.zeros((3, 128)))
+  found = sorted((int(r.subject), r.spans[0].activity) for r in read(files, tmp_path))
+  assert found == [
+    (1, 'downstairs'), (3, 'upstairs'), (3, 'walking'), (4, 'sitting'), (5, 'standing'), (6, 'lying')
+  ]  # fmt: skip
+
+
+def test_the_official_test_subjects_are_the_published_ones():
+  assert ARCHIVE.test_subjects == ('2', '4', '9', '10', '12', '13', '18', '20', '24')
+
+
+def test_the_marker_matches(tmp_path):
   assert source_of(official(), tmp_path).find(ARCHIVE.marker)

@@ -1,19 +1,24 @@
-"""WISDM's reader: sensors paired by the phone's clock, every loss counted."""
+"""WISDM: sensors paired by the phone's clock, every loss counted."""
 
 import collections
 import itertools
-import re
 
 import numpy as np
 import pytest
 
 from har_jax.data.archives.wisdm import ARCHIVE
-from har_jax.data.recording import ACTIVITIES, STANDARD_GRAVITY_M_S2
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.data.resample import resample
 from har_jax.data.source import Source
 from har_jax.errors import UserError
 
-BOOT_NS = 9_007_199_254_740_993  # 2**53 + 1: the first integer that a float cannot hold
+BOOT_NS = 9_007_199_254_740_993  # 2**53 + 1: the first integer that a float cannot represent
+ACTIVITIES = {  # activity_key.txt
+  'A': 'walking', 'B': 'running', 'C': 'stairs', 'D': 'sitting', 'E': 'standing', 'F': 'typing',
+  'G': 'brushing_teeth', 'H': 'eating_soup', 'I': 'eating_chips', 'J': 'eating_pasta', 'K': 'drinking',
+  'L': 'eating_sandwich', 'M': 'kicking', 'O': 'catching', 'P': 'dribbling', 'Q': 'writing',
+  'R': 'clapping', 'S': 'folding_laundry',
+}  # fmt: skip
 
 
 def _lines(subject: int, code: str, times_ns, value: float = 1.5) -> str:
@@ -37,7 +42,13 @@ def _ticks(count: int, start_ns: int = BOOT_NS) -> list[int]:
   return [start_ns + 50_000_000 * index for index in range(count)]
 
 
-def test_a_recording_is_one_activity_of_one_subject_on_the_phones_clock(tmp_path):
+def test_every_code_has_its_activity(tmp_path):
+  rows = ''.join(_lines(1600, code, _ticks(3)) for code in ACTIVITIES)
+  recordings = _read(_folder(tmp_path, {1600: rows}, {1600: rows}))
+  assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
+
+
+def test_a_recording_is_one_activity_on_the_phones_clock(tmp_path):
   acc = _lines(1600, 'A', _ticks(100)) + _lines(1600, 'D', _ticks(100, BOOT_NS + 10**12))
   gyro = _lines(1600, 'A', _ticks(97, BOOT_NS + 150_000_001), 0.25) + _lines(
     1600, 'D', _ticks(9, BOOT_NS + 10**12)
@@ -47,7 +58,7 @@ def test_a_recording_is_one_activity_of_one_subject_on_the_phones_clock(tmp_path
   np.testing.assert_array_equal(first.acc.values[0], [1.5, -2.25, 0.5])
   np.testing.assert_array_equal(first.gyro.values[0], [0.25, -2.25, 0.5])
   assert first.acc.time_s[0] == 0
-  assert first.gyro.time_s[0] == pytest.approx(0.150000001, abs=1e-12)  # not a nanosecond lost to rounding
+  assert first.gyro.time_s[0] == pytest.approx(0.150000001, abs=1e-12)  # exact to 1 ns
   assert len(second.gyro.values) == 9
 
 
@@ -84,33 +95,26 @@ def test_clocks_that_share_no_moment_give_no_piece(tmp_path):
     ('1,A,5,1.0,2.0,z;\n', "could not convert string 'z'"),
     ('1,A,5.5,1.0,2.0,3.0;\n', "could not convert string '5.5' to int64"),
     ('1,N,5,1.0,2.0,3.0;\n', "an activity 'N'"),
-    ('', 'holds no row'),
+    ('', 'has no rows'),
   ],
 )
-def test_a_damaged_archive_says_which_file(tmp_path, text, message):
+def test_a_damaged_archive_names_the_file(tmp_path, text, message):
   with pytest.raises(UserError, match=message):
     _read(_folder(tmp_path, {1: text}, {1: _lines(1, 'A', _ticks(9))}))
 
 
 @pytest.mark.archives
-def test_the_real_archive_names_the_codes_as_we_do_and_is_in_si_units(archives_folder):
-  source = Source(archives_folder / 'wisdm')
-  (name,) = source.find('activity_key.txt')
-  with source.open(name) as file:
-    key = dict(re.findall(r'(\w+) = (\w)', file.read().decode()))
-  words = {key_word: next((w for w in ACTIVITIES if key_word in w), key_word) for key_word in key}
-  words |= {'jogging': 'running', 'catch': 'catching', 'stairs': 'stairs', 'walking': 'walking'}
+def test_the_real_archive_has_all_codes_and_si_units(real_archive):
   dropped = collections.Counter()
-  subject = list(itertools.islice(ARCHIVE.read(source, 'pocket', dropped), 18))
-  assert {r.subject for r in subject} == {'1600'}
-  by_code = sorted((code, words[word]) for word, code in key.items())
-  assert [r.spans[0].activity for r in subject] == [word for _, word in by_code]
-  for recording in subject:
+  recordings = list(itertools.islice(ARCHIVE.read(Source(real_archive('wisdm')), 'pocket', dropped), 18))
+  assert {r.subject for r in recordings} == {'1600'}
+  assert [r.spans[0].activity for r in recordings] == list(ACTIVITIES.values())
+  for recording in recordings:
     (piece,) = resample(recording, dropped)
     assert len(piece.signal) == pytest.approx(180 * 50, abs=20)
     assert np.isfinite(piece.signal).all()
     if recording.spans[0].activity in ('sitting', 'standing'):
       norm = np.linalg.norm(piece.signal[:, :3], axis=1)
-      # Nobody calibrated the phones: over the subjects, sitting reads 9.2 to 10.4.
+      # The phones are not calibrated: sitting reads 9.2 to 10.4 over the subjects.
       assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.08)
   assert not dropped

@@ -47,7 +47,7 @@ def main() -> None:
   command.check_choices('format', _FORMAT.value, export.FORMATS)
   command.check_choices('precision', _PRECISION.value, export.PRECISIONS)
   for name in _FORMAT.value:
-    export.refuse_without(name)  # now, not after the first export
+    export.check_installed(name)  # now, not after the first export
   recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
   if not hasattr(recognizer, 'classes_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
@@ -55,7 +55,7 @@ def main() -> None:
   windows = None
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))
-    windows = compare.labeled(place, recognizer.classes_.tolist(), _test_subjects(_ADAPTER.value))
+    windows = compare.labeled_windows(place, recognizer.classes_.tolist(), _test_subjects(_ADAPTER.value))
   made = [
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]
@@ -66,7 +66,7 @@ def main() -> None:
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # terminals without Δ
   if windows is not None:
-    score, count = rows[0]['macro_f1_unexported'], rows[0]['windows']
+    score, count = rows[0]['macro_f1_before'], rows[0]['windows']
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')
   print(compare.table(rows))
   print(*folders, sep='\n')

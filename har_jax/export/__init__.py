@@ -1,9 +1,9 @@
-"""A fitted recognizer as a file for other runtimes: windows in physical units go in, probabilities come out.
+"""A fitted recognizer as a file for other runtimes: from windows in physical units to probabilities.
 
-<folder>/model.onnx | model.tflite | model.stablehlo    the merged model, normalization and temperature within
-<folder>/model.json                                     classes, shapes, units, rate, and what it was made of
+<folder>/model.onnx | model.tflite | model.stablehlo    the merged model, with normalization and temperature
+<folder>/model.json                                     classes, shapes, units, rate, adapter, versions
 """
 
-from har_jax.export.exporter import FORMATS, PRECISIONS, Export, load, make, refuse_without, write
+from har_jax.export.exporter import FORMATS, PRECISIONS, Export, check_installed, load, make, write
 
-__all__ = ['FORMATS', 'PRECISIONS', 'Export', 'load', 'make', 'refuse_without', 'write']
+__all__ = ['FORMATS', 'PRECISIONS', 'Export', 'check_installed', 'load', 'make', 'write']

@@ -1,4 +1,4 @@
-"""An export in its own runtime beside the recognizer it was made of.   w windows, y classes."""
+"""Compares an export, in its runtime, with the recognizer that it was made from.   w windows, y classes."""
 
 import functools
 import pathlib
@@ -17,35 +17,36 @@ from har_jax.export.exporter import Export
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train import metrics
 
-_MOST = 4000  # windows to compare on: slow runtimes take milliseconds for each
+_MAX_WINDOWS = 4000  # slow runtimes take milliseconds for each
 _REPEATS = 100
-_STILL = np.zeros((1, WINDOW_SAMPLES, CHANNELS), np.float32)
+_WINDOW = np.zeros((1, WINDOW_SAMPLES, CHANNELS), np.float32)
 
 
-def labeled(
+def labeled_windows(
   folder: str | pathlib.Path, classes: Sequence[Any], subjects: Collection[str] | None = None
 ) -> tuple[Float32[np.ndarray, 'w 128 6'], Int[np.ndarray, 'w']]:
-  """Of a windows folder those that show one of `classes`, and each one's place among them; of `subjects` alone where given.
+  """The windows of a folder whose activity is one of `classes`, and the index of their class.
 
-  At most 4000, evenly spread over them. Raises UserError where there is none.
+  Only those of `subjects`, unless None. At most 4000, evenly spaced. Raises UserError if there is none.
   """
   windows = store.load(folder)
   names = windows.meta['activities']
-  known = [list(map(str, classes)).index(name) if name in map(str, classes) else -1 for name in names]
-  labels = np.array(known)[windows.activity]
+  class_names = list(map(str, classes))
+  index_of = [class_names.index(name) if name in class_names else -1 for name in names]
+  labels = np.array(index_of)[windows.activity]
   chosen = labels >= 0
   if subjects is not None:
     chosen &= np.isin(np.array(windows.meta['subjects'])[windows.subject], list(subjects))
-  places = np.flatnonzero(chosen)
-  if not len(places):
+  indices = np.flatnonzero(chosen)
+  if not len(indices):
     raise UserError(
-      f'{folder} has no window of the classes {", ".join(map(str, classes))}'
+      f'{folder} has no window of the classes {", ".join(class_names)}'
       + ('' if subjects is None else f' by the subjects {", ".join(sorted(subjects))}')
-      + f'; it knows {", ".join(names)}'
+      + f'; it has {", ".join(names)}'
     )
-  if len(places) > _MOST:
-    places = places[np.linspace(0, len(places) - 1, _MOST).astype(int)]
-  return np.asarray(windows.signals[places]), labels[places]
+  if len(indices) > _MAX_WINDOWS:
+    indices = indices[np.linspace(0, len(indices) - 1, _MAX_WINDOWS).astype(int)]
+  return np.asarray(windows.signals[indices]), labels[indices]
 
 
 def measure(
@@ -53,12 +54,12 @@ def measure(
   exports: Sequence[Export],
   windows: tuple[Float32[np.ndarray, 'w 128 6'], Int[np.ndarray, 'w']] | None = None,
 ) -> list[dict[str, Any]]:
-  """A row for each export: size, seconds for one window and, with windows, how far it is from the recognizer.
+  """A row per export: size, latency and, with `windows`, the difference from the recognizer.
 
-  Each window is given alone, as a device gives them. Latencies are of calls from Python, taken in turn.
+  Each call has one window, as on a device. Latencies are of calls from Python, interleaved over the exports.
   """
   runs = [export.start() for export in exports]
-  calls = {str(number): functools.partial(run, _STILL) for number, run in enumerate(runs)}
+  calls = {str(number): functools.partial(run, _WINDOW) for number, run in enumerate(runs)}
   seconds = timing.side_by_side(calls, repeats=_REPEATS)
   device = runtime.describe()['device']
   rows: list[dict[str, Any]] = []
@@ -72,36 +73,36 @@ def measure(
       'device': device,
     }
     if windows is not None and expected is not None:
-      given = np.concatenate([run(signal[None]) for signal in windows[0]])
-      row |= against(expected, given, windows[1])
+      exported = np.concatenate([run(signal[None]) for signal in windows[0]])
+      row |= compare_probabilities(expected, exported, windows[1])
     rows.append(row)
   return rows
 
 
 def _milliseconds(seconds: np.ndarray) -> dict[str, Any]:
-  told = timing.summary(seconds, None)
-  return {name: told[name] for name in ('ms', 'ms_quartiles', 'repeats')}
+  summary = timing.summary(seconds, None)
+  return {name: summary[name] for name in ('ms', 'ms_quartiles', 'repeats')}
 
 
-def against(
-  expected: Float[np.ndarray, 'w y'], given: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
+def compare_probabilities(
+  expected: Float[np.ndarray, 'w y'], exported: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
 ) -> dict[str, Any]:
-  """What was lost between two runtimes' probabilities. A positive `macro_f1_lost` is a loss."""
-  score, kept = (
-    metrics.measure(labels, each.argmax(axis=1), each.shape[1])['macro_f1'] for each in (expected, given)
+  """How the export's probabilities differ from the recognizer's. `macro_f1_loss` is before minus after."""
+  before, after = (
+    metrics.measure(labels, each.argmax(axis=1), each.shape[1])['macro_f1'] for each in (expected, exported)
   )
   return {
     'windows': len(labels),
-    'max_difference': float(np.abs(expected - given).max()),
-    'other_answers': int((expected.argmax(axis=1) != given.argmax(axis=1)).sum()),
-    'macro_f1_unexported': score,
-    'macro_f1': kept,
-    'macro_f1_lost': score - kept,
+    'max_difference': float(np.abs(expected - exported).max()),
+    'changed_predictions': int((expected.argmax(axis=1) != exported.argmax(axis=1)).sum()),
+    'macro_f1_before': before,
+    'macro_f1': after,
+    'macro_f1_loss': before - after,
   }
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-  """In Markdown, an export a row."""
+  """Markdown, a row per export."""
   from tabulate import tabulate
 
   cells = [
@@ -114,9 +115,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     | (
       {
         'largest |Δp|': f'{row["max_difference"]:.1e}',
-        'other answers': f'{row["other_answers"]} of {row["windows"]}',
+        'changed predictions': f'{row["changed_predictions"]} of {row["windows"]}',
         'macro-F1': f'{row["macro_f1"]:.4f}',
-        'macro-F1 lost': f'{row["macro_f1_lost"]:+.4f}',
+        'macro-F1 loss': f'{row["macro_f1_loss"]:+.4f}',
       }
       if 'windows' in row
       else {}

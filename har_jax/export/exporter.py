@@ -1,4 +1,4 @@
-"""Exports: made, written and read."""
+"""Makes, writes and reads exports."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from har_jax.files import safetensors_io
 from har_jax.inference.recognizer import Recognizer
 from har_jax.storage import Place
 
-FORMAT = 'har_jax export 1'
+FORMAT = f'har_jax export {config.SCHEMA_VERSION}'
 CARD = 'model.json'
 FORMATS: dict[str, Format] = {
   each.name: each for each in (litert.LITERT, onnx_graph.ONNX, stablehlo.STABLEHLO)
@@ -24,7 +24,7 @@ _CHANNELS = tuple(f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in '
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Export:
-  """A model file's content, and its card."""
+  """The content of a model file, and its card."""
 
   content: bytes
   card: dict[str, Any]
@@ -34,29 +34,29 @@ class Export:
     return FORMATS[self.card['runtime']]
 
   def start(self) -> Run:
-    """The model in its own runtime, on one thread where that can be said: float32 windows in, probabilities out.
+    """The model as a function of float32 windows, loaded into its runtime; on one thread if that can be set.
 
-    A call takes as many windows as the card's input shape says. Raises UserError where the runtime is not installed.
+    A call takes as many windows as the card's input shape says. Raises UserError without the runtime.
     """
-    refuse_without(self.format.name)
+    check_installed(self.format.name)
     return self.format.start(self.content)
 
 
 def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Export:
-  """An export of a fitted recognizer in the format `name`.
+  """Exports a fitted recognizer in the format `name`.
 
-  Adapters are merged and products are float32's, so that a recognizer trained in bfloat16 differs by that rounding. With int8,
-  LiteRT and ONNX quantize activations too, as they come; StableHLO holds kernels in int8 and multiplies in float32.
-  Raises UserError: an unknown format or precision, a package that is not installed.
+  Adapters are merged. Products are in float32: a recognizer trained in bfloat16 differs by rounding.
+  int8: LiteRT and ONNX also quantize activations, dynamically. StableHLO multiplies in float32.
+  Raises UserError on an unknown format or precision, and if a package is not installed.
   """
   if name not in FORMATS:
     raise UserError(f'unknown format {name!r}; one of {", ".join(FORMATS)}')
   if precision not in PRECISIONS:
     raise UserError(f'unknown precision {precision!r}; one of {", ".join(PRECISIONS)}')
-  refuse_without(name)
+  check_installed(name)
   model, chosen = merged.merge(recognizer), FORMATS[name]
   content, adapter = chosen.build(model, precision), recognizer.adapter_.card
-  windows = 'any number' if precision in chosen.together else 1
+  windows = 'any number' if precision in chosen.batched else 1
   return Export(
     content,
     {
@@ -73,14 +73,14 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         'channels': list(_CHANNELS),
         **safetensors_io.INPUT,
         'gravity': 'included',
-        'rotation': 'heeded' if recognizer.has_gyro else 'not heeded: any values do',
-        'normalized': 'within the model',
+        'rotation': 'used' if recognizer.has_gyro else 'ignored',
+        'normalization': 'in the model',
       },
       'output': {
         'name': 'probabilities',
         'dtype': 'float32',
         'shape': [windows, len(model.classes)],
-        'of': 'the classes, in their order',
+        'values': 'one per class, in the order of `classes`',
       },
       'adapter': {entry: adapter.get(entry) for entry in ('checksum', 'base', 'method', 'metrics')},
       'model': adapter['model'],
@@ -92,14 +92,14 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
   )
 
 
-def write(folder: str | Place, export: Export, **also: Any) -> None:
-  """Model and card, both or neither; `also` goes into the card. Raises UserError where they cannot be written."""
-  contents = {export.card['file']: export.content, CARD: safetensors_io.to_text(export.card | also)}
+def write(folder: str | Place, export: Export, **extra: Any) -> None:
+  """Writes model and card, both or neither, with `extra` in the card. Raises UserError if it cannot."""
+  contents = {export.card['file']: export.content, CARD: safetensors_io.to_text(export.card | extra)}
   safetensors_io.write_files(storage.place(str(folder)), contents)
 
 
 def load(folder: str | Place) -> Export:
-  """Raises UserError where there is none, and where the model is not the card's."""
+  """Raises UserError if there is no export, or if the model's checksum is not the card's."""
   place = storage.place(str(folder))
   card = safetensors_io.read_card(place / CARD, FORMAT)
   path = place / card['file']
@@ -107,15 +107,16 @@ def load(folder: str | Place) -> Export:
     content = path.read_bytes()
   except OSError as error:
     raise UserError(f'{path} cannot be read: {error.strerror or error}; export again') from error
-  if (held := hashlib.sha256(content).hexdigest()) != card['checksum']:
+  if (checksum := hashlib.sha256(content).hexdigest()) != card['checksum']:
     raise UserError(
-      f'{path} is damaged, or not of the card beside it: its checksum is {held}, and the card says {card["checksum"]}; export again'
+      f'{path} is damaged or belongs to another {CARD}: '
+      f'its checksum is {checksum}, the card has {card["checksum"]}; export again'
     )
   return Export(content, card)
 
 
-def refuse_without(name: str) -> None:
-  """Raises UserError where a package that the format needs is not installed."""
+def check_installed(name: str) -> None:
+  """Raises UserError if a package that the format needs is not installed."""
   if missing := [package for package in FORMATS[name].needs if not _is_installed(package)]:
     raise UserError(
       f"{name} needs {', '.join(missing)}: pip install 'har_jax[export-{name}]', or run make export-env"

@@ -1,4 +1,4 @@
-"""What a format is.   w windows, n samples, c channels, y classes."""
+"""The interface of an export format.   w windows, n samples, c channels, y classes."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,25 +7,23 @@ import numpy as np
 
 from har_jax.export.merged import Merged
 
-PRECISIONS = (
-  'float32',
-  'int8',
-)  # what weights are held in; under int8, what products are made in is the runtime's affair
+# Number format of the weights. Under int8 each runtime has its own number format of products.
+PRECISIONS = ('float32', 'int8')
 
-Run = Callable[
-  [np.ndarray], np.ndarray
-]  # float32 [w, n, c] in physical units → probabilities, float32 [w, y]
+# float32 [w, n, c] in physical units → probabilities, float32 [w, y]
+Run = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-  """How a merged model becomes a file's content, and how the file's own runtime starts it."""
+  """How a merged model becomes the content of a file, and how the runtime of the format loads it.
+
+  batched: the precisions in which a call takes any number of windows; in others it takes one.
+  """
 
   name: str
   file: str
-  needs: tuple[str, ...]  # packages, beside our own requirements
-  together: tuple[
-    str, ...
-  ]  # precisions in which a call may take any number of windows; in others it takes one
+  needs: tuple[str, ...]  # packages that only this format needs
+  batched: tuple[str, ...]
   build: Callable[[Merged, str], bytes]
   start: Callable[[bytes], Run]

@@ -1,7 +1,7 @@
-"""LiteRT, once TensorFlow Lite: for phones and small boards, through StableHLO and without TensorFlow.
+"""LiteRT, formerly TensorFlow Lite: for phones and small boards, through StableHLO and without TensorFlow.
 
-The converter's Python package has no public door for StableHLO. This goes through the module that Google's own converter from
-PyTorch calls, so its version is pinned in pyproject.toml.
+The converter's Python package has no public function for StableHLO. This uses the internal module of
+Google's converter from PyTorch, so pyproject.toml pins its version.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _SIGNATURE = 'recognize'
 
 
 def _build(merged: Merged, precision: str) -> bytes:
-  """For one window a call. With int8 weights, LiteRT scales activations as they come."""
+  """One window per call. With int8 weights, LiteRT quantizes activations dynamically."""
   from litert_converter.mlir import ir, passmanager
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
@@ -48,8 +48,8 @@ def _quantized(content: bytes) -> bytes:
   from ai_edge_quantizer import qtyping, quantizer, recipe
   from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-  # The products with no weights: attention's, and those of the spectra, which int8 would spoil.
-  in_full = {
+  # Products without weights: attention and spectra, which int8 would spoil.
+  stay_float32 = {
     'regex': '.*',
     'operation': qtyping.TFLOperationName.BATCH_MATMUL,
     'algorithm_key': AlgorithmName.NO_QUANTIZE,
@@ -58,11 +58,11 @@ def _quantized(content: bytes) -> bytes:
   with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
     path = pathlib.Path(folder) / 'model.tflite'
     path.write_bytes(content)
-    # It prints bars and sums on both streams.
+    # It prints progress on both streams.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-      made = quantizer.Quantizer(str(path))
-      made.load_quantization_recipe([*recipe.dynamic_wi8_afp32(), in_full])
-      return bytes(made.quantize().quantized_model)
+      quantization = quantizer.Quantizer(str(path))
+      quantization.load_quantization_recipe([*recipe.dynamic_wi8_afp32(), stay_float32])
+      return bytes(quantization.quantize().quantized_model)
 
 
 LITERT = Format(

@@ -17,33 +17,36 @@ from har_jax.inference.recognizer import Recognizer
 from har_jax.model import Classifier
 from har_jax.variables import Variables, nest
 
-# The model leaves both as Flax has them.
+# The model uses the defaults of Flax.
 LAYER_NORM_EPSILON, BATCH_NORM_EPSILON = nn.LayerNorm.epsilon, nn.BatchNorm.epsilon
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Merged:
-  """Float32 weights in NumPy, adapters folded in, and what comes before and after them.
+  """A plain model in float32 with its normalization and temperature. No adapters, no packed kernels.
 
-  Products are float32's, also of a recognizer that was trained in bfloat16.
+  Products are in float32, even if the recognizer was trained in bfloat16.
   """
 
   variables: Variables
   model: config.Model
   classes: tuple[Any, ...]
   mean: Float32[np.ndarray, 'c']
-  scale: Float32[np.ndarray, 'c']  # one over the deviation; zero where rotation is not heeded
+  scale: Float32[np.ndarray, 'c']  # 1 / standard deviation; 0 for rotation that is ignored
   temperature: float
 
   def recognize(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:
-    """What every format computes, in JAX."""
+    """The computation that every format exports."""
     normalized = (signal - self.mean[None, None]) * self.scale[None, None]
     logits: Any = Classifier(self.model, len(self.classes)).apply(nest(self.variables), normalized)
     return jax.nn.softmax(logits / self.temperature)
 
 
 def merge(recognizer: Recognizer) -> Merged:
-  """The model that `recognizer` predicts with, merged. Raises scikit-learn's NotFittedError where it is not fitted."""
+  """Merges the recognizer's adapters into its kernels.
+
+  Raises scikit-learn's NotFittedError if it is not fitted, UserError if a collection has no owner.
+  """
   check_is_fitted(recognizer)
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2
@@ -54,8 +57,8 @@ def merge(recognizer: Recognizer) -> Merged:
   if not recognizer.has_gyro:
     scale[axes:] = 0.0  # as Recognizer.prepare does
   return Merged(
-    {path: np.asarray(leaf) for path, leaf in methods.merge(recognizer.variables_).items()},
-    adapter.experiment.model,
+    {path: np.asarray(leaf) for path, leaf in methods.merge(adapter.method, recognizer.variables_).items()},
+    adapter.objective.model,
     tuple(recognizer.classes_.tolist()),
     mean.astype(np.float32),
     scale.astype(np.float32),

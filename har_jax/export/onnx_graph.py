@@ -1,4 +1,4 @@
-"""ONNX, its graph written node by node: for ONNX Runtime, and what else reads ONNX, in browsers and on phones.
+"""ONNX, the graph written node by node: for ONNX Runtime and other readers, in browsers and on phones.
 
 Names in the graph are those of the variables, such as encoder/block_3/attention/query.
 w windows, t tokens, d width, h heads, k head width.
@@ -15,20 +15,20 @@ import har_jax
 from har_jax import config
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
-from har_jax.export.onnx_features import IN_FULL, given
+from har_jax.export.onnx_features import KEEP_FLOAT32, patch_features
 from har_jax.export.onnx_nodes import Nodes
 from har_jax.model.layers import stream_name
 
 _OPSET = 20  # the first with Gelu
-_IR = 9  # of the time of that opset: onnx writes the newest otherwise, and older runtimes refuse it
+_IR_VERSION = 9  # of the same age: older runtimes refuse the newest, which onnx writes by default
 
 
 def _build(merged: Merged, precision: str) -> bytes:
-  """With int8 weights, activations are scaled as they come: for all windows of a call alike, so that a call takes one."""
+  """int8: activations are quantized dynamically with one scale per call, so a call takes one window."""
   import onnx
 
   graph = _Graph(merged)
-  probabilities = graph.head(graph.encoder(graph.normalized('signal')))
+  probabilities = graph.head(graph.encoder(graph.normalize('signal')))
   graph.add('Identity', probabilities, name='probabilities')
   windows = 'windows' if precision == 'float32' else 1
   float32 = onnx.TensorProto.FLOAT
@@ -45,7 +45,7 @@ def _build(merged: Merged, precision: str) -> bytes:
       graph.constants,
     ),
     opset_imports=[onnx.helper.make_opsetid('', _OPSET)],
-    ir_version=_IR,
+    ir_version=_IR_VERSION,
     producer_name='har_jax',
     producer_version=har_jax.__version__,
   )
@@ -60,7 +60,7 @@ def _start(content: bytes) -> Run:
   import onnxruntime
 
   options = onnxruntime.SessionOptions()
-  options.intra_op_num_threads = 1  # one window is too little to share, and a phone has other things to do
+  options.intra_op_num_threads = 1  # one window is too little work for more, and a phone has other tasks
   session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
   return lambda signals: session.run(['probabilities'], {'signal': signals})[0]
 
@@ -70,7 +70,7 @@ def _quantized(model: Any) -> Any:
   from onnxruntime import quantization
 
   model = onnx.shape_inference.infer_shapes(model)
-  # Which says that this was done: the quantizer warns otherwise.
+  # The quantizer warns without this mark of the shape inference above.
   onnx.helper.set_model_props(model, {'onnx.quant.pre_process': 'onnxruntime.quant'})
   with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
     path = pathlib.Path(folder) / 'model.onnx'
@@ -78,26 +78,26 @@ def _quantized(model: Any) -> Any:
       model,
       path,
       per_channel=True,
-      # Unsigned, as activations are: an x86 without VNNI adds pairs of products with signed ones in 16 bits, which overflow.
+      # Unsigned, as activations are: an x86 without VNNI adds signed products in 16 bits, which overflows.
       weight_type=quantization.QuantType.QUInt8,
       op_types_to_quantize=['MatMul'],
-      nodes_to_exclude=[node.name for node in model.graph.node if node.name.endswith(IN_FULL)],
-      extra_options={'MatMulConstBOnly': True},  # products of activations, in the attention, stay float32
+      nodes_to_exclude=[node.name for node in model.graph.node if node.name.endswith(KEEP_FLOAT32)],
+      extra_options={'MatMulConstBOnly': True},  # attention, a product of activations, stays float32
     )
     return onnx.load(path)
 
 
 class _Graph(Nodes):
-  """A merged model's."""
+  """The graph of a merged model."""
 
   def __init__(self, merged: Merged):
     super().__init__()
     self._merged, self._model = merged, merged.model
 
-  def normalized(self, signal: str) -> str:
+  def normalize(self, signal: str) -> str:
     mean = self.constant('mean', self._merged.mean)
     scale = self.constant('scale', self._merged.scale)
-    return self.add('Mul', self.add('Sub', signal, mean, name='centerd'), scale, name='normalized')
+    return self.add('Mul', self.add('Sub', signal, mean, name='centered'), scale, name='normalized')
 
   def encoder(self, signal: str) -> str:
     """[w, d]: the mean over tokens."""
@@ -105,9 +105,9 @@ class _Graph(Nodes):
     embedded = []
     for i, part in enumerate(self._split(signal, 'sensors')):
       module = f'encoder/{stream_name("embed", i, model.streams)}'
-      embedded.append(self._dense(module, given(self, module, part, model)))
-    tokens = self.joined(embedded, 'encoder/embedded')
-    tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/placed')
+      embedded.append(self._dense(module, patch_features(self, module, part, model)))
+    tokens = self.concat(embedded, 'encoder/embedded')
+    tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/with_positions')
     for i in range(model.depth):
       tokens = self._block(f'encoder/block_{i}', tokens)
     axis = self.constant('encoder/tokens', np.array([1], np.int64))
@@ -130,7 +130,7 @@ class _Graph(Nodes):
       self._attention(f'{module}/{stream_name("attention", i, model.streams)}', half)
       for i, half in enumerate(self._split(self._norm(f'{module}/norm_attention', x), f'{module}/halves'))
     ]
-    x = self.add('Add', x, self.joined(attended, f'{module}/attended'), name=f'{module}/with_attention')
+    x = self.add('Add', x, self.concat(attended, f'{module}/attended'), name=f'{module}/with_attention')
     up = self._dense(f'{module}/up', self._norm(f'{module}/norm_ffn', x))
     hidden = self.add('Gelu', up, name=f'{module}/gelu', approximate='tanh')
     return self.add('Add', x, self._dense(f'{module}/down', hidden), name=f'{module}/with_ffn')
@@ -141,7 +141,7 @@ class _Graph(Nodes):
     q, k, v = (
       self.add(
         'Transpose',
-        self.reshaped(
+        self.reshape(
           self._dense(f'{module}/{name}', x),
           (model.tokens, num_heads, width // num_heads),
           f'{module}/{name}/heads',
@@ -155,14 +155,14 @@ class _Graph(Nodes):
     scores = self.add(
       'Mul', self.add('MatMul', q, k, name=f'{module}/products'), scale, name=f'{module}/scores'
     )
-    shares = self.add('Softmax', scores, name=f'{module}/shares', axis=-1)
+    weights = self.add('Softmax', scores, name=f'{module}/weights', axis=-1)
     mixed = self.add(
       'Transpose',
-      self.add('MatMul', shares, v, name=f'{module}/mixed'),
+      self.add('MatMul', weights, v, name=f'{module}/mixed'),
       name=f'{module}/by_token',
       perm=[0, 2, 1, 3],
     )
-    return self._dense(f'{module}/output', self.reshaped(mixed, (model.tokens, width), f'{module}/joined'))
+    return self._dense(f'{module}/output', self.reshape(mixed, (model.tokens, width), f'{module}/joined'))
 
   def _dense(self, module: str, x: str, batch_norm: str = '') -> str:
     kernel, bias = (self._value(f'{module}/{name}') for name in ('kernel', 'bias'))
@@ -182,7 +182,7 @@ class _Graph(Nodes):
     return self.add('LayerNormalization', x, scale, bias, name=module, axis=-1, epsilon=LAYER_NORM_EPSILON)
 
   def _split(self, x: str, name: str) -> list[str]:
-    """Both halves of the last axis where streams run apart, otherwise x."""
+    """The last axis cut into one part per stream."""
     import onnx
 
     if self._model.streams == 1:

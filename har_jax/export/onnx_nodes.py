@@ -1,4 +1,4 @@
-"""Nodes of an ONNX graph, and its constants.   w windows."""
+"""Nodes and constants of an ONNX graph.   w windows."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Nodes:
-  """The nodes so far. Each method adds some, and gives the name of what they compute."""
+  """A graph under construction. Each method adds nodes and returns the name of their output."""
 
   def __init__(self) -> None:
     self.nodes: list[Any] = []
@@ -18,11 +18,11 @@ class Nodes:
     self.nodes.append(onnx.helper.make_node(kind, inputs, [name], name=name, **attributes))
     return name
 
-  def joined(self, parts: list[str], name: str) -> str:
+  def concat(self, parts: list[str], name: str) -> str:
     return parts[0] if len(parts) == 1 else self.add('Concat', *parts, name=name, axis=-1)
 
-  def reshaped(self, x: str, shape: tuple[int, ...], name: str) -> str:
-    """[w, *shape], however many windows there are: 0 stands for as many as x has."""
+  def reshape(self, x: str, shape: tuple[int, ...], name: str) -> str:
+    """[w, *shape] for any w: in ONNX, a 0 keeps the size of the axis."""
     return self.add('Reshape', x, self.constant(f'{name}/shape', np.array([0, *shape], np.int64)), name=name)
 
   def constant(self, name: str, value: Any) -> str:

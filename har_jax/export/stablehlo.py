@@ -1,4 +1,4 @@
-"""StableHLO, as `jax.export` writes it: for JAX itself on any platform, and for what reads portable StableHLO.
+"""StableHLO, written by `jax.export`: for JAX on any platform, and for readers of portable StableHLO.
 
 i in, o out.
 """
@@ -17,12 +17,12 @@ from har_jax.export.format import Format, Run
 from har_jax.export.merged import Merged
 
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
-_LARGEST = 127  # of an int8 code: -128 stays unused, so that codes are symmetric
+_MAX_CODE = 127  # -128 is not used, so that codes are symmetric
 
 
 def _build(merged: Merged, precision: str) -> bytes:
-  """For any number of windows a call. int8 here is how kernels are held: they are multiplied in float32."""
-  recognize = merged.recognize if precision == 'float32' else _held_in_int8(merged)
+  """Any number of windows per call. int8 kernels are multiplied in float32."""
+  recognize = merged.recognize if precision == 'float32' else _with_int8_kernels(merged)
   shape = jax.export.symbolic_shape(f'windows, {config.WINDOW_SAMPLES}, {config.CHANNELS}')
   exported = jax.export.export(jax.jit(recognize), platforms=_PLATFORMS)(
     jax.ShapeDtypeStruct(shape, np.float32)
@@ -38,12 +38,12 @@ def _start(content: bytes) -> Run:
 def quantize(
   kernel: Float32[np.ndarray, 'i o'],
 ) -> tuple[Int8[np.ndarray, 'i o'], Float32[np.ndarray, '1 o']]:
-  """Codes and scales, one scale for each output. Error: at most half a scale, 1/254 of the output's largest weight."""
-  scale = np.maximum(np.abs(kernel).max(axis=0, keepdims=True), np.finfo(np.float32).tiny) / _LARGEST
+  """Codes, and one scale per output. Error: at most half a scale, 1/254 of the output's largest weight."""
+  scale = np.maximum(np.abs(kernel).max(axis=0, keepdims=True), np.finfo(np.float32).tiny) / _MAX_CODE
   return np.rint(kernel / scale).astype(np.int8), scale
 
 
-def _held_in_int8(merged: Merged) -> Callable[[Array], Array]:
+def _with_int8_kernels(merged: Merged) -> Callable[[Array], Array]:
   packed = {path: quantize(leaf) for path, leaf in merged.variables.items() if path.endswith('/kernel')}
 
   def recognize(signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:

@@ -248,7 +248,9 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    logits = evaluation.predict(self.adapter_.objective, self.variables_, windows, tta_shifts=int(self.tta_shifts))
+    logits = evaluation.predict(
+      self.adapter_.objective, self.variables_, windows, tta_shifts=int(self.tta_shifts)
+    )
     return scipy.special.softmax(logits.astype(np.float64) / self.adapter_.card['temperature'], axis=1)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:

@@ -1,11 +1,12 @@
-"""Windows and fitted recognizers to export."""
+"""Windows, and fitted recognizers to export."""
 
 import collections
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
+import export_cases
 import jax
-import made_up
 import numpy as np
 import pytest
 
@@ -15,35 +16,41 @@ from har_jax.inference.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='module', autouse=True)
+def _compiled_fast(compiled_fast: None) -> None:
+  pass
+
+
+@pytest.fixture(scope='session')
 def signals() -> np.ndarray:
-  """Three people's made-up walking, lying and so on, in m/s² and rad/s."""
+  """Synthetic windows of three subjects, in m/s² and rad/s."""
   recordings = ARCHIVES['synth_waist'].read(None, 'waist', collections.Counter())  # type: ignore[arg-type]
-  return made_up.cut_from(recordings)
+  return export_cases.cut_from(recordings)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def recognizer_of(
   drawn: Callable[[Callable[[jax.Array], Any]], Any], signals: np.ndarray
 ) -> Callable[..., Recognizer]:
-  """As if it had been fitted: no weight and no statistic is what it was at the start, and windows are told apart."""
+  """Recognizers with random weights, as if they had been trained: none is zero, and predictions vary."""
 
+  @functools.cache
   def recognizer(
     model: config.Model,
     method: str = 'lora',
-    lora: config.Lora = made_up.LORA,
-    precision: config.Precision = made_up.FLOAT32,
-    deviation: Sequence[float] = (5.5, 1.2),
+    lora: config.Lora = export_cases.LORA,
+    precision: config.Precision = export_cases.FLOAT32,
+    deviation: tuple[float, float] = (5.5, 1.2),
   ) -> Recognizer:
-    experiment = config.Experiment(model=model, lora=lora, precision=precision)
-    whole = drawn(Classify(model, len(made_up.CLASSES)).init)
-    base = files.make_base(whole, {'model': config_fields.to_json(model), 'dtype': precision.dtype})
+    plain = drawn(Classify(model, len(export_cases.CLASSES)).init)
+    base = files.make_base(plain, {'model': config_fields.to_json(model), 'dtype': precision.dtype})
+    prepared = methods.prepare(
+      lambda key: dict(plain), methods.METHODS[method], methods.Settings(lora, precision), 0
+    )
     rng = np.random.default_rng(1)
-    held = {
+    trained = {
       path: leaf + 0.1 * np.abs(rng.standard_normal(leaf.shape)).astype(np.float32)
-      if path.startswith('batch_stats/') or methods.METHODS[method].trains(path, experiment)
-      else leaf
-      for path, leaf in methods.METHODS[method].adapt(whole, experiment, jax.random.key(1)).items()
+      for path, leaf in (prepared.trainable | prepared.statistics).items()
     }
     card = {
       'method': method,
@@ -52,22 +59,25 @@ def recognizer_of(
       'targets': list(lora.targets),
       'model': config_fields.to_json(model),
       'precision': config_fields.to_json(precision),
-      'classes': made_up.CLASSES,
+      'classes': export_cases.CLASSES,
       'normalizer': {'mean': [1.5, -0.2], 'deviation': list(deviation)},
     }
     start = base if methods.METHODS[method].pretrained else None
-    rough = Recognizer._of(start, files.make_adapter(start, held, card))
-    # Each class likely for some: logits around zero, and a temperature as large as they are.
-    logits = np.log(rough.predict_proba(signals))
+
+    def fitted(**entries: Any) -> Recognizer:
+      adapter = files.make_adapter(start, prepared.frozen | trained, card | entries)
+      return Recognizer._from_adapter(start, adapter)
+
+    # Center the logits and divide them by their size, so that every class is probable for some windows.
+    logits = np.log(fitted().predict_proba(signals))
     bias = f'params/head/dense_{len(model.head)}/bias'
-    held[bias] = held[bias] - logits.mean(axis=0)
-    return Recognizer._of(
-      start, files.make_adapter(start, held, card | {'temperature': float(logits.std(axis=0).mean())})
-    )
+    target = trained if bias in trained else prepared.frozen
+    target[bias] = target[bias] - logits.mean(axis=0)
+    return fitted(temperature=float(logits.std(axis=0).mean()))
 
   return recognizer
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def recognizer(recognizer_of: Callable[..., Recognizer], tiny: config.Model) -> Recognizer:
   return recognizer_of(tiny)

@@ -10,6 +10,7 @@ from typing import Any
 
 import har_jax
 from har_jax import storage
+from har_jax.config import SCHEMA_VERSION
 from har_jax.data.user_recordings import Reading
 from har_jax.files import safetensors_io
 from har_jax.inference.timeline import picture
@@ -19,7 +20,7 @@ from har_jax.inference.timeline.predictions import Predictions
 from har_jax.inference.timeline.scoring import Score
 from har_jax.storage import Place
 
-FORMAT = 'har_jax timeline 2'
+FORMAT = f'har_jax timeline {SCHEMA_VERSION}'
 
 
 def write(

@@ -1,4 +1,4 @@
-"""What tests of exports share: classes, bounds, windows."""
+"""Classes, error bounds and windows of the tests of exports."""
 
 import collections
 import itertools
@@ -10,13 +10,14 @@ from har_jax import config
 from har_jax.data import windows as store
 from har_jax.data.resample import resample
 
-CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: the order is the adapter's
+CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: an export keeps the adapter's order
 LORA, FLOAT32 = config.Lora(rank=4, alpha=8.0), config.Precision()
-# Largest error of a probability. float32: other orders of summation. int8: weights, and activations in 255 steps.
+# Largest error of a probability. float32: order of summation. int8: weights, and activations in 255 steps.
 BOUND = {'float32': 2e-5, 'int8': 0.12}
 
 
 def cut_from(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
+  """At most about `most` windows, evenly spaced, of the first `count` recordings."""
   dropped: collections.Counter = collections.Counter()
   cut = [
     window.signal

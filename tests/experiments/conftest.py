@@ -62,5 +62,5 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 @pytest.fixture(scope='module')
 def runs(study_of: Study, out: pathlib.Path) -> dict[str, dict[str, Any]]:
-  """Every method, by subject, with seed 0."""
+  """Every method, with a subject-wise split and seed 0."""
   return run(study_of(out, methods=tuple(methods.METHODS)))

@@ -1,4 +1,4 @@
-"""Three small datasets, and what tests of the protocol do with studies of them."""
+"""Small datasets, and studies of them, for tests of the protocol."""
 
 import dataclasses
 import pathlib
@@ -40,7 +40,7 @@ def dataset(name: str, seed: int) -> store.Windows:
 
 
 def run(study: experiments.Study) -> dict[str, dict[str, Any]]:
-  """Results by their file's name under `out`."""
+  """Results by the name of their file under `out`."""
   runs = experiments.run(study, QUIET)
   return {str(path.relative_to(study.out)): result for path, result in runs}
 
@@ -64,14 +64,12 @@ def pretrained(study: experiments.Study, seed: int = 0, **options: Any) -> dict[
   held = run_stages(stages, dataclasses.replace(QUIET, **options))
   with_head = stages[-1].name == 'supervised'
   return {
-    path: np.asarray(leaf)
-    for path, leaf in held.items()
-    if with_head or path.startswith('params/encoder/')
+    path: np.asarray(leaf) for path, leaf in held.items() if with_head or path.startswith('params/encoder/')
   }
 
 
 def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subjects: set[str]) -> pathlib.Path:
-  """The same windows, but for the signals of some subjects of one dataset."""
+  """The same windows, with other signals for some subjects of one dataset."""
   shutil.copytree(windows, folder)
   old = store.load(folder / name)
   signals = np.array(old.signals)

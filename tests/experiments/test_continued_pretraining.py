@@ -1,4 +1,4 @@
-"""Pretraining that goes on: over the target's own train part, and by the labels of its sources."""
+"""The stages between pretraining and adaptation: continued, contrastive, supervised."""
 
 import dataclasses
 import itertools
@@ -30,26 +30,26 @@ from har_jax.errors import Stopped, UserError
 from har_jax.experiments import pictures
 from har_jax.experiments.adaptation import prepare_run
 
-_GOES_ON = {'continued_pretraining_steps': 3}
-_CONTRASTS = {'contrastive_steps': 3}
+_CONTINUED = {'continued_pretraining_steps': 3}
+_CONTRASTIVE = {'contrastive_steps': 3}
 
 
-def test_pretraining_goes_on_once_a_seed_over_the_train_part(
+def test_continued_pretraining_runs_once_per_seed_on_the_training_part(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  shared = {'protocol': _GOES_ON, 'pretrained_dir': out, 'seeds': (0, 1)}
+  shared = {'protocol': _CONTINUED, 'pretrained_dir': out, 'seeds': (0, 1)}
   made = run(study_of(tmp_path, methods=('full', 'lora', 'scratch'), **shared))
   continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
   before = {seed: path.stat().st_mtime_ns for seed, path in continued.items()}
-  few = {'protocol': _GOES_ON | {'label_budget': '2/class'}}
+  few = {'protocol': _CONTINUED | {'label_budget': '2/class'}}
   made |= run(study_of(tmp_path, **shared | few))
   assert {seed: path.stat().st_mtime_ns for seed, path in continued.items()} == before
   whole = target_of(study_of(tmp_path))
-  told = {seed: storage.read(path) for seed, path in continued.items()}
-  assert (told[0]['step'], told[0]['windows']) == (3, len(whole.train['label']))
+  entries = {seed: storage.read(path) for seed, path in continued.items()}
+  assert (entries[0]['step'], entries[0]['windows']) == (3, len(whole.train['label']))
   for name, result in made.items():
     seed, method = result['identity']['seed'], result['identity']['method']
-    expected = None if method == 'scratch' else told[seed]['seconds']
+    expected = None if method == 'scratch' else entries[seed]['seconds']
     assert result['seconds'].get('continued') == expected, name
   started = [pretrained(study_of(tmp_path, **shared), seed) for seed in (0, 1)]
   base = pretrained(study_of(out))
@@ -58,8 +58,8 @@ def test_pretraining_goes_on_once_a_seed_over_the_train_part(
   assert len({each[kernel].tobytes() for each in (base, *started)}) == 3
 
 
-@pytest.mark.parametrize('asked', [_GOES_ON, _CONTRASTS])
-def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
+@pytest.mark.parametrize('asked', [_CONTINUED, _CONTRASTIVE])
+def test_stages_on_the_target_see_no_label_and_no_test_subject(
   runs: dict[str, dict],
   study_of: Study,
   windows: pathlib.Path,
@@ -79,10 +79,10 @@ def test_pretraining_that_goes_on_never_sees_a_label_or_who_is_tested_on(
     assert sorted(part) == ['near', 'origin', 'recording', 'signal', 'start_s', 'subject']
 
 
-def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
+def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  study = study_of(tmp_path, protocol=_GOES_ON, pretrained_dir=out)
+  study = study_of(tmp_path, protocol=_CONTINUED, pretrained_dir=out)
   with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
     list(experiments.run(study, ADAPT_ONLY))
   paths = [path for path, _ in experiments.pretrain(study, QUIET)]
@@ -91,76 +91,78 @@ def test_pretraining_alone_goes_on_too_and_adapting_alone_does_not(
   assert result['identity']['experiment']['protocol']['continued_pretraining_steps'] == 3
 
 
-_TOLD = {'supervised_pretraining_steps': 4}
+_SUPERVISED = {'supervised_pretraining_steps': 4}
 
 
-def test_source_labels_are_learned_once_a_seed_after_all_other_pretraining(
+def test_supervised_pretraining_runs_once_per_seed_and_comes_last(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  shared = {'protocol': _GOES_ON | _TOLD, 'pretrained_dir': out}
+  shared = {'protocol': _CONTINUED | _SUPERVISED, 'pretrained_dir': out}
   made = run(study_of(tmp_path, methods=('full', 'scratch'), **shared))
   path = tmp_path / 'alpha/supervised/subject/seed0/pretrained.json'
-  before, told = path.stat().st_mtime_ns, storage.read(path)
+  before, entries = path.stat().st_mtime_ns, storage.read(path)
   (lora,) = run(
-    study_of(tmp_path, **shared | {'protocol': _GOES_ON | _TOLD | {'label_budget': '2/class'}})
+    study_of(tmp_path, **shared | {'protocol': _CONTINUED | _SUPERVISED | {'label_budget': '2/class'}})
   ).values()
   assert path.stat().st_mtime_ns == before
-  assert told['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
-  assert told['identity']['windows'].keys() == {'beta', 'gamma'}
+  assert entries['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
+  assert entries['identity']['windows'].keys() == {'beta', 'gamma'}
   assert (
-    told['identity']['from']
+    entries['identity']['from']
     == storage.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
   )
   each = 2 * len(ACTIVITIES) * EACH  # of both sources, a subject of each
-  assert (told['step'], told['windows']) == (4, each * (SUBJECTS - 1))
+  assert (entries['step'], entries['windows']) == (4, each * (SUBJECTS - 1))
   seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
-  assert seconds['full']['supervised'] == lora['seconds']['supervised'] == told['seconds']
+  assert seconds['full']['supervised'] == lora['seconds']['supervised'] == entries['seconds']
   assert 'supervised' not in seconds['scratch']
   assert (
     made['alpha/scratch/subject/labels-0.7/seed0.json']['test']
     == runs['alpha/scratch/subject/labels-0.7/seed0.json']['test']
   )
-  # A study that asks for less finds what it shares.
-  continued = pretrained(study_of(tmp_path, protocol=_GOES_ON, pretrained_dir=out))
+  # A study with fewer stages finds the shared ones.
+  continued = pretrained(study_of(tmp_path, protocol=_CONTINUED, pretrained_dir=out))
   started = pretrained(study_of(tmp_path, **shared))
   assert {path for path in started if '/encoder/' in path} == continued.keys()
   kernel = 'params/encoder/embed/kernel'
   assert not np.array_equal(continued[kernel], started[kernel])
 
 
-def test_source_labels_move_what_is_learned_and_the_targets_do_not(
+def test_supervised_pretraining_depends_on_source_labels_only(
   runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_TOLD, pretrained_dir=out))
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=out))
   for name, moves in (('alpha', False), ('beta', True)):
     shutil.copytree(windows, tmp_path / name)
     old = store.load(tmp_path / name / name)
     shuffled = np.random.default_rng(0).permutation(old.activity)
     store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
-    altered = study_of(tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_TOLD, pretrained_dir=out)
+    altered = study_of(
+      tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_SUPERVISED, pretrained_dir=out
+    )
     given = pretrained(altered)
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
 
 
-def test_contrast_comes_after_going_on_and_before_the_sources_labels(
+def test_stages_run_in_order_and_are_shared(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  every = _GOES_ON | _CONTRASTS | _TOLD
+  every = _CONTINUED | _CONTRASTIVE | _SUPERVISED
   (result,) = run(study_of(tmp_path, protocol=every, pretrained_dir=out)).values()
   stages = ('continued', 'contrastive', 'supervised')
-  told = [storage.read(tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json') for stage in stages]
-  for before, after in itertools.pairwise(told):
+  entries = [storage.read(tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json') for stage in stages]
+  for before, after in itertools.pairwise(entries):
     assert after['identity']['from'] == before['identity']
   assert {stage: result['seconds'][stage] for stage in stages} == {
-    stage: each['seconds'] for stage, each in zip(stages, told, strict=True)
+    stage: each['seconds'] for stage, each in zip(stages, entries, strict=True)
   }
-  # A study that asks for less finds what it shares.
+  # A study with fewer stages finds the shared ones.
   kept = {
     stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
   }
   started = [
     pretrained(study_of(tmp_path, protocol=asked, pretrained_dir=out))
-    for asked in (_GOES_ON, _GOES_ON | _CONTRASTS)
+    for asked in (_CONTINUED, _CONTINUED | _CONTRASTIVE)
   ]
   assert started[0].keys() == started[1].keys() == pretrained(study_of(out)).keys()
   assert not np.array_equal(*(each['params/encoder/embed/kernel'] for each in started))
@@ -169,7 +171,7 @@ def test_contrast_comes_after_going_on_and_before_the_sources_labels(
   }
 
 
-def test_followed_windows_stand_beside_a_window_of_their_own_recording(
+def test_contrastive_pairs_come_from_one_recording(
   windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
 ):
   archive = store.load(windows / 'alpha')
@@ -195,7 +197,7 @@ def test_followed_windows_stand_beside_a_window_of_their_own_recording(
 
 
 @pytest.mark.parametrize('asked', [{'supervised_pretraining_steps': 20}, {'contrastive_steps': 20}])
-def test_what_goes_on_goes_on_where_a_stop_came(
+def test_a_stopped_stage_resumes_to_the_same_numbers(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path, asked: dict[str, int]
 ):
   asked = {'protocol': asked, 'pretrained_dir': out}
@@ -210,7 +212,7 @@ def test_what_goes_on_goes_on_where_a_stop_came(
   pictures.write(spec_of(study))  # features alone are asked of it, whose head is another's
 
 
-def test_labeled_source_windows_are_those_of_pretraining(
+def test_labeled_source_windows_equal_those_of_pretraining(
   windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
 ):
   protocol = study_of(tmp_path).experiment.protocol
@@ -233,12 +235,12 @@ def test_labeled_source_windows_are_those_of_pretraining(
   assert along[fewer['label'] == 0].min() > along[fewer['label'] != 0].max()
 
 
-def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
+def test_the_head_starts_from_known_activities_and_draws_others(
   study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
 ):
-  asked = {'protocol': _TOLD, 'pretrained_dir': out}
-  told = pretrained(study_of(tmp_path, **asked))
-  study = study_of(tmp_path, **asked | {'protocol': _TOLD | {'classes': 'locomotion'}})
+  asked = {'protocol': _SUPERVISED, 'pretrained_dir': out}
+  entries = pretrained(study_of(tmp_path, **asked))
+  study = study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': 'locomotion'}})
   lora = dataclasses.replace(study.experiment.lora, targets=('query',))
   study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
   # The sources' outputs are sorted: lying, sitting, walking. The target has one more, and another order.
@@ -248,42 +250,44 @@ def test_the_head_goes_on_from_the_sources_activities_and_is_drawn_for_others(
       study.experiment, protocol=dataclasses.replace(study.experiment.protocol, classes='all')
     ),
   )
-  first = prepare_run(spec_of(study), told).run
+  first = prepare_run(spec_of(study), entries).run
   assert folds.source_classes(windows, ('beta', 'gamma'), study.experiment.protocol) == (
     'lying',
     'sitting',
     'walking',
   )
   outputs = 'params/head/dense_1/kernel'
-  assert np.array_equal(first.trainable[outputs], told[outputs][:, [2, 1, 0]])
-  assert np.array_equal(first.trainable['params/head/dense_0/kernel'], told['params/head/dense_0/kernel'])
+  assert np.array_equal(first.trainable[outputs], entries[outputs][:, [2, 1, 0]])
+  assert np.array_equal(first.trainable['params/head/dense_0/kernel'], entries['params/head/dense_0/kernel'])
   assert np.array_equal(
-    first.statistics['batch_stats/head/norm_0/mean'], told['batch_stats/head/norm_0/mean']
+    first.statistics['batch_stats/head/norm_0/mean'], entries['batch_stats/head/norm_0/mean']
   )
   drawn = prepare_run(spec_of(every, 'scratch'), {}).run.trainable[outputs]
   with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
     patched.setattr(folds, 'source_classes', lambda *_: ('lying', 'sitting', 'walking'))
-    fewer = prepare_run(spec_of(every, 'full'), told)
+    fewer = prepare_run(spec_of(every, 'full'), entries)
   place = fewer.data.classes.index('eating_soup')
   assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
-  assert np.array_equal(np.delete(fewer.run.trainable[outputs], place, axis=1), told[outputs][:, [2, 1, 0]])
+  assert np.array_equal(
+    np.delete(fewer.run.trainable[outputs], place, axis=1), entries[outputs][:, [2, 1, 0]]
+  )
 
 
-def test_a_head_that_is_itself_adapted_stays_as_drawn(
+def test_an_adapted_head_keeps_its_drawn_kernels(
   study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
 ):
-  study = study_of(tmp_path, protocol=_TOLD, pretrained_dir=out)
-  told = pretrained(study)
+  study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=out)
+  entries = pretrained(study)
   lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
   study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
-  given = prepare_run(spec_of(study), told).run
-  bare = prepare_run(spec_of(study), {p: leaf for p, leaf in told.items() if '/encoder/' in p}).run
+  given = prepare_run(spec_of(study), entries).run
+  bare = prepare_run(spec_of(study), {p: leaf for p, leaf in entries.items() if '/encoder/' in p}).run
   kernel = 'params/head/dense_0/kernel'
   assert np.array_equal(given.frozen[kernel], bare.frozen[kernel])
-  assert np.array_equal(given.frozen['params/encoder/embed/kernel'], told['params/encoder/embed/kernel'])
+  assert np.array_equal(given.frozen['params/encoder/embed/kernel'], entries['params/encoder/embed/kernel'])
 
 
-def test_source_labels_of_one_activity_are_refused(
+def test_supervised_pretraining_refuses_a_single_activity(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):
   for name in ('beta', 'gamma'):
@@ -300,7 +304,7 @@ def test_source_labels_of_one_activity_are_refused(
       tmp_path / 'windows' / name,
     )
   shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
-  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_TOLD)
+  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_SUPERVISED)
   with pytest.raises(
     UserError, match='supervised_pretraining_steps 4 need two activities or more; beta, gamma have walking'
   ):

@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped, waited for or overtaken."""
+"""Runs that are killed, stopped, waiting or overtaken."""
 
 import dataclasses
 import json
@@ -43,7 +43,7 @@ list(experiments.run(study, experiments.TrainOptions(progress=False)))
 """
 
 
-def test_a_run_killed_and_then_stopped_ends_with_the_same_numbers(
+def test_a_killed_and_stopped_run_ends_with_the_same_numbers(
   runs: dict[str, dict],
   study_of: Study,
   experiment: config.Experiment,
@@ -87,13 +87,13 @@ def test_a_run_killed_and_then_stopped_ends_with_the_same_numbers(
   assert without_seconds(run(study_of(tmp_path))[LORA]) == without_seconds(runs[LORA])
 
 
-def test_adapting_alone_says_that_the_pretraining_is_missing(study_of: Study, tmp_path: pathlib.Path):
+def test_stage_adapt_names_the_missing_pretraining(study_of: Study, tmp_path: pathlib.Path):
   with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --stage=pretrain first'):
     list(experiments.run(study_of(tmp_path), ADAPT_ONLY))
   assert not list(tmp_path.iterdir())
 
 
-def test_pretraining_alone_gives_its_file_and_no_result(
+def test_stage_pretrain_writes_its_file_and_no_result(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   shutil.copytree(out / 'alpha', tmp_path / 'alpha')
@@ -105,7 +105,7 @@ def test_pretraining_alone_gives_its_file_and_no_result(
   assert not list(tmp_path.rglob('seed0.json'))
 
 
-def test_a_stop_comes_through_while_another_job_is_waited_for(
+def test_a_stop_works_while_waiting_for_another_job(
   study_of: Study, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
   monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
@@ -123,7 +123,7 @@ def test_a_stop_comes_through_while_another_job_is_waited_for(
   assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
 
 
-def test_a_job_that_was_overtaken_trains_no_further(
+def test_an_overtaken_job_stops_training(
   runs: dict[str, dict],
   study_of: Study,
   out: pathlib.Path,

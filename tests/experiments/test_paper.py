@@ -1,4 +1,4 @@
-"""Which runs the paper's tables need, and where they lie."""
+"""Which runs the paper's tables need, and where their results are."""
 
 import dataclasses
 import itertools
@@ -41,11 +41,11 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
     assert {(run.target, run.method, run.seed) for run in study.runs} == set(every)
 
 
-def test_tables_2_to_5_are_made_of_the_same_runs(paper: Paper):
+def test_tables_2_to_5_use_the_same_runs(paper: Paper):
   assert _of(paper, '2') == _of(paper, '3') == _of(paper, '4', '5') == _of(paper, '2', '3', '4', '5')
 
 
-def test_shards_of_a_table_are_everything_and_nothing_twice(paper: Paper):
+def test_shards_of_a_table_partition_its_runs(paper: Paper):
   parts = [dataclasses.replace(paper, tables=('2',), shard=(number, 2)) for number in (0, 1)]
   for whole, *halves in zip(_of(paper, '2'), *(part.studies() for part in parts), strict=True):
     parts_of_whole = [run for half in halves for run in half.runs]
@@ -54,7 +54,7 @@ def test_shards_of_a_table_are_everything_and_nothing_twice(paper: Paper):
     assert all(dataclasses.replace(half, shard=(0, 1)) == whole for half in halves)
 
 
-def test_table_6_varies_the_rank_alone(paper: Paper):
+def test_table_6_varies_the_rank_only(paper: Paper):
   studies = _of(paper, '6')
   assert [study.experiment.lora.rank for study in studies[::2]] == list(RANKS)
   for study in studies:
@@ -65,14 +65,14 @@ def test_table_6_varies_the_rank_alone(paper: Paper):
     )
 
 
-def test_table_7_varies_the_labels_alone(paper: Paper):
+def test_table_7_varies_the_label_budget_only(paper: Paper):
   studies = _of(paper, '7')
   assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *LABEL_FRACTIONS]
   for study in studies:
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
 
 
-def test_the_table_of_turned_windows_turns_them_alone_and_keeps_them_apart(paper: Paper):
+def test_the_rotation_table_changes_the_rotation_only(paper: Paper):
   studies = _of(paper, 'rotation')
   assert [study.experiment.protocol.label_budget for study in studies] == ['0.7', '0.1', '10/class']
   for study in studies:
@@ -106,9 +106,8 @@ def test_pictures_show_the_unchanged_experiment(paper: Paper):
   assert of_budgets.experiment.protocol.label_budget == '0.5'
 
 
-def test_runs_of_one_place_are_of_one_experiment(paper: Paper):
-  """So that a finished run is reused by every table that needs it, and no run is refused for another's sake.
-  """
+def test_one_result_file_belongs_to_one_experiment(paper: Paper):
+  # Otherwise a table would refuse the finished runs of another.
   places: dict[pathlib.Path, config.Experiment] = {}
   for study in _of(paper, *TABLES):
     for run in study.runs:

@@ -1,4 +1,4 @@
-"""Pictures of runs that are done, and an adapter for each of their test subjects."""
+"""Pictures of finished runs, and an adapter for each of their test subjects."""
 
 import pathlib
 
@@ -30,14 +30,12 @@ def test_pictures_show_the_same_windows_before_and_after(
     assert np.shape(window['signal']) == np.shape(window['reconstructed']) == (128, 6)
 
 
-def test_pictures_of_a_run_that_is_not_done_are_refused(study_of: Study, tmp_path: pathlib.Path):
+def test_pictures_of_an_unfinished_run_are_refused(study_of: Study, tmp_path: pathlib.Path):
   with pytest.raises(UserError, match=r'pretrained.json is missing'):
     pictures.write(spec_of(study_of(tmp_path)))
 
 
-def test_each_test_subject_gets_an_adapter_of_their_own(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path
-):
+def test_each_test_subject_gets_an_adapter(runs: dict[str, dict], study_of: Study, out: pathlib.Path):
   study = study_of(out)
   path, made = personalize(spec_of(study), 2, QUIET)
   subjects = runs[LORA]['data']['subjects']['test']
@@ -52,7 +50,7 @@ def test_each_test_subject_gets_an_adapter_of_their_own(
   assert personalize(spec_of(study), 2, QUIET) == (path, storage.read(path))
 
 
-def test_personalization_asks_for_a_finished_run_by_subject(
+def test_personalization_needs_a_finished_subject_wise_run(
   study_of: Study, tmp_path: pathlib.Path, out: pathlib.Path
 ):
   with pytest.raises(UserError, match='--split=subject'):

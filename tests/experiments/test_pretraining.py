@@ -1,4 +1,4 @@
-"""Pretraining: who is left out, what is shared, what it is normalized on."""
+"""Masked pretraining: what it excludes, what it shares, and its normalization."""
 
 import pathlib
 
@@ -22,7 +22,7 @@ from har_jax.data import splits
 from har_jax.data import windows as store
 
 
-def test_pretraining_is_done_once_for_methods_seeds_splits_and_budgets(
+def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path
 ):
   pretrained = out / 'alpha' / 'pretrain' / 'pretrained.json'
@@ -40,7 +40,7 @@ def test_pretraining_is_done_once_for_methods_seeds_splits_and_budgets(
   assert result['data']['windows']['test'] == whole['data']['windows']['test']
 
 
-def test_a_pretraining_without_checkpoints_as_in_a_clone_is_made_again(
+def test_a_pretraining_without_checkpoints_is_trained_again(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   at = pathlib.Path('alpha', 'pretrain', 'pretrained.json')
@@ -65,7 +65,7 @@ def test_pretraining_never_sees_the_target(
   assert not np.array_equal(other['params/encoder/embed/kernel'], expected['params/encoder/embed/kernel'])
 
 
-def test_what_is_tested_on_moves_neither_training_nor_choice(
+def test_test_windows_affect_neither_training_nor_model_choice(
   runs: dict[str, dict], study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):
   tested = set(runs[LORA]['data']['subjects']['test'])
@@ -77,7 +77,7 @@ def test_what_is_tested_on_moves_neither_training_nor_choice(
   assert result['test']['confusion'] != runs[LORA]['test']['confusion']
 
 
-def test_normalization_is_fitted_on_the_train_part_or_on_all_as_asked(
+def test_normalization_is_fitted_on_the_training_part_or_on_all(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):
   for protocol, moves in (({'normalize': 'train'}, False), ({'normalize': 'dataset'}, True)):
@@ -90,7 +90,7 @@ def test_normalization_is_fitted_on_the_train_part_or_on_all_as_asked(
     assert (before.description['normalizer'] != after.description['normalizer']) is moves
 
 
-def test_what_pretraining_holds_out_never_moves_its_normalization(
+def test_held_out_windows_never_affect_pretraining_normalization(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):
   beta = store.load(windows / 'beta')
@@ -107,7 +107,7 @@ def test_what_pretraining_holds_out_never_moves_its_normalization(
     assert not np.array_equal(validation['signal'], validation_altered['signal'])
 
 
-def test_from_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
+def test_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
   ((_, result),) = experiments.run(study_of(tmp_path, methods=('scratch',)), ADAPT_ONLY)
   assert not (tmp_path / 'alpha' / 'pretrain').exists()
   assert result['seconds']['pretraining'] == 0
@@ -115,7 +115,7 @@ def test_from_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp
   assert result['bytes']['frozen'] == {}
 
 
-def test_experiments_share_pretrainings_where_told_to(study_of: Study, tmp_path: pathlib.Path):
+def test_experiments_can_share_pretrainings(study_of: Study, tmp_path: pathlib.Path):
   shared = tmp_path / 'pretrained'
   for split in ('subject', 'window'):  # and what each normalizes the target on is no matter of pretraining
     normalize = 'dataset' if split == 'window' else 'train'

@@ -1,4 +1,4 @@
-"""The protocol, end to end on small windows: one result file a run, and what is in it."""
+"""The protocol, end to end on small windows: one result file a run, and its content."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
 
-def test_each_run_is_a_file_in_its_place(runs: dict[str, dict], out: pathlib.Path):
+def test_each_run_has_one_result_file(runs: dict[str, dict], out: pathlib.Path):
   assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in methods.METHODS]
   for name, result in runs.items():
     assert storage.read(out / name) == json.loads(json.dumps(result))
@@ -26,7 +26,9 @@ def test_each_run_is_a_file_in_its_place(runs: dict[str, dict], out: pathlib.Pat
 
 
 @pytest.mark.parametrize('name', methods.METHODS)
-def test_a_result_says_all_that_it_came_from(runs: dict[str, dict], experiment: config.Experiment, name: str):
+def test_a_result_states_its_experiment_data_and_versions(
+  runs: dict[str, dict], experiment: config.Experiment, name: str
+):
   result = runs[f'alpha/{name}/subject/labels-0.7/seed0.json']
   identity = result['identity']
   assert (identity['target'], identity['method'], identity['seed']) == ('alpha', name, 0)
@@ -75,7 +77,7 @@ def test_the_test_part_is_of_subjects_that_training_never_saw(runs: dict[str, di
     np.testing.assert_array_equal(np.sum(by_subject, axis=0), result['test']['confusion'])
 
 
-def test_finished_runs_are_read_not_run_again(
+def test_finished_runs_are_read_and_not_run_again(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
   def forbidden(*_, **__):
@@ -94,7 +96,7 @@ def test_finished_runs_are_read_not_run_again(
   [{'finetune': config.Training(max_steps=5, batch=16)}, {'lora': config.Lora(rank=2)}],
   ids=['finetune', 'lora'],
 )
-def test_another_experiment_in_the_same_folder_is_refused_with_what_differs(
+def test_another_experiment_in_the_folder_is_refused_with_differences(
   runs: dict[str, dict],
   study_of: Study,
   experiment: config.Experiment,
@@ -109,7 +111,7 @@ def test_another_experiment_in_the_same_folder_is_refused_with_what_differs(
   assert 'made with' in str(caught.value)
 
 
-def test_a_begun_run_of_another_experiment_names_its_folder(
+def test_an_unfinished_run_of_another_experiment_names_its_folder(
   runs: dict[str, dict],
   study_of: Study,
   experiment: config.Experiment,
@@ -123,7 +125,7 @@ def test_a_begun_run_of_another_experiment_names_its_folder(
     run(study_of(tmp_path / 'out', experiment=other))
 
 
-def test_labels_follow_the_classes_chosen(study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path):
+def test_labels_follow_the_chosen_classes(study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path):
   data = target_of(study_of(tmp_path))
   whole = target_of(study_of(tmp_path, protocol={'classes': 'all'}))
   assert data.classes == ACTIVITIES
@@ -139,27 +141,29 @@ def test_seeds_batch_runs_give_the_results_of_one_by_one(
 ):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
   methods = ('lora', 'qlora')
-  beside = run(study_of(tmp_path, methods=methods, seeds=(0, 1, 2), batch_runs=2))
+  together = run(study_of(tmp_path, methods=methods, seeds=(0, 1, 2), batch_runs=2))
   alone = run(study_of(out, methods=methods, seeds=(0, 1)))
-  assert len(beside) == 6
-  assert [result['batch_runs'] for result in beside.values()] == [2, 2, 1, 2, 2, 1]
+  assert len(together) == 6
+  assert [result['batch_runs'] for result in together.values()] == [2, 2, 1, 2, 2, 1]
   for name, result in alone.items():
-    assert beside[name].keys() == result.keys()
+    assert together[name].keys() == result.keys()
     assert result['batch_runs'] == 1
     same = ('identity', 'test', 'test_by_subject', 'step', 'parameters', 'bytes', 'data')
-    assert {of: beside[name][of] for of in same} == {of: result[of] for of in same}
+    assert {of: together[name][of] for of in same} == {of: result[of] for of in same}
 
 
-def test_shifts_change_what_is_tested_and_nothing_that_is_learned(
+def test_test_time_augmentation_changes_the_test_only(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out)
   (result,) = run(study).values()
   assert without_seconds(result['validation']) == without_seconds(runs[LORA]['validation'])
-  begun = prepare_run(spec_of(study), pretrained(study))
-  moved = begun.run.trainable | begun.run.statistics
-  trained = Checkpoints(begun.run.folder / 'checkpoints').variables(result['step'], moved) | begun.run.frozen
-  for tta_shifts, told in ((4, result), (1, runs[LORA])):
-    logits = predict(begun.objective, trained, begun.data.test, tta_shifts=tta_shifts)
-    measured = metrics.measure(begun.data.test['label'], logits.argmax(axis=1), len(begun.data.classes))
-    assert measured['confusion'] == told['test']['confusion']
+  prepared = prepare_run(spec_of(study), pretrained(study))
+  moved = prepared.run.trainable | prepared.run.statistics
+  trained = (
+    Checkpoints(prepared.run.folder / 'checkpoints').variables(result['step'], moved) | prepared.run.frozen
+  )
+  for tta_shifts, entries in ((4, result), (1, runs[LORA])):
+    logits = predict(prepared.objective, trained, prepared.data.test, tta_shifts=tta_shifts)
+    measured = metrics.measure(prepared.data.test['label'], logits.argmax(axis=1), len(prepared.data.classes))
+    assert measured['confusion'] == entries['test']['confusion']

@@ -1,4 +1,4 @@
-"""Runs whose ends label windows for the same run, made again."""
+"""Self-training: pseudo-labels of a teacher, and one more round of training."""
 
 import dataclasses
 import itertools
@@ -21,7 +21,7 @@ _FEW = {'label_budget': '2/class', 'self_training': 1}
 _FULL = 'alpha/full/subject/labels-2-per-class/seed0.json'
 
 
-def test_self_labeled_are_the_surest_of_each_class_that_was_found():
+def test_pseudo_labels_are_the_most_confident_of_each_class():
   sure = np.array([3.0, 9.0, 6.0, 0.1, 5.0, 4.0, 2.0, 8.0])
   logits = np.zeros((8, 3))
   logits[np.arange(8), [0, 0, 0, 0, 0, 2, 2, 2]] = sure
@@ -36,7 +36,7 @@ def test_self_labeled_are_the_surest_of_each_class_that_was_found():
   assert given.keys() == {'signal', 'origin', 'label'}
 
 
-def test_agreed_are_those_taken_for_what_they_are_labeled():
+def test_the_teacher_keeps_windows_whose_label_it_predicts():
   windows = {'signal': np.arange(4)[:, None, None], 'label': np.array([0, 1, 1, 2], np.int32)}
   logits = np.eye(3)[[0, 1, 2, 0]]
   given = self_training.filter_by_teacher(windows, logits, seed=0)
@@ -45,7 +45,7 @@ def test_agreed_are_those_taken_for_what_they_are_labeled():
   assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
 
 
-def test_source_windows_of_a_target_bear_its_labels(windows: pathlib.Path):
+def test_source_windows_get_the_labels_of_the_target(windows: pathlib.Path):
   classes = ('walking', 'jumping', 'lying')
   given = folds.source_windows_of(
     windows, ('beta', 'gamma'), config.Protocol(validation_fraction=0.2), classes
@@ -58,35 +58,35 @@ def test_source_windows_of_a_target_bear_its_labels(windows: pathlib.Path):
 def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
   """What a run's last checkpoint holds of the encoder and the head."""
   path = study.out / name
-  told = storage.read(path)
-  objective = Classify(study.experiment.model, len(told['data']['classes']), study.experiment.precision)
+  entries = storage.read(path)
+  objective = Classify(study.experiment.model, len(entries['data']['classes']), study.experiment.precision)
   shapes = jax.eval_shape(objective.init, jax.random.key(0))
-  found = Checkpoints(path.with_suffix('') / 'checkpoints').variables(told['step'], shapes)
+  found = Checkpoints(path.with_suffix('') / 'checkpoints').variables(entries['step'], shapes)
   return {path: np.asarray(leaf) for path, leaf in found.items()}
 
 
 @pytest.fixture(scope='module')
-def taught(
+def self_trained(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[experiments.Study, dict[str, dict]]:
   study = study_of(
-    tmp_path_factory.mktemp('taught'), protocol=_FEW, pretrained_dir=out, methods=('full', 'scratch')
+    tmp_path_factory.mktemp('self_trained'), protocol=_FEW, pretrained_dir=out, methods=('full', 'scratch')
   )
   return study, run(study)
 
 
 def _losses(folder: pathlib.Path) -> list[float]:
   lines = (folder / 'log.jsonl').read_text().splitlines()
-  return [told['loss'] for told in map(json.loads, lines) if 'loss' in told]
+  return [entries['loss'] for entries in map(json.loads, lines) if 'loss' in entries]
 
 
 def test_a_run_is_made_again_on_what_its_end_labeled(
-  taught: tuple[experiments.Study, dict[str, dict]],
+  self_trained: tuple[experiments.Study, dict[str, dict]],
   study_of: Study,
   out: pathlib.Path,
   tmp_path: pathlib.Path,
 ):
-  study, made = taught
+  study, made = self_trained
   asked = {'protocol': {'label_budget': '2/class'}, 'pretrained_dir': out, 'methods': ('full', 'scratch')}
   plain = run(study_of(tmp_path, **asked))
   assert made.keys() == plain.keys()
@@ -104,13 +104,13 @@ def test_a_run_is_made_again_on_what_its_end_labeled(
 
 
 def test_self_training_never_sees_who_is_tested_on(
-  taught: tuple[experiments.Study, dict[str, dict]],
+  self_trained: tuple[experiments.Study, dict[str, dict]],
   study_of: Study,
   windows: pathlib.Path,
   out: pathlib.Path,
   tmp_path: pathlib.Path,
 ):
-  study, made = taught
+  study, made = self_trained
   tested = set(made[_FULL]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
   other = study_of(tmp_path / 'out', windows=altered, protocol=_FEW, pretrained_dir=out, methods=('full',))
@@ -120,13 +120,13 @@ def test_self_training_never_sees_who_is_tested_on(
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
 
 
-def test_self_training_goes_on_where_a_stop_came(
-  taught: tuple[experiments.Study, dict[str, dict]],
+def test_stopped_self_training_resumes_to_the_same_numbers(
+  self_trained: tuple[experiments.Study, dict[str, dict]],
   study_of: Study,
   out: pathlib.Path,
   tmp_path: pathlib.Path,
 ):
-  study, made = taught
+  study, made = self_trained
   asked = itertools.count(1)
   stopped = study_of(tmp_path, protocol=_FEW, pretrained_dir=out, methods=('full',))
   with pytest.raises(Stopped, match='alpha: full, by subject, seed 0: stopped and saved at step 4'):
@@ -140,7 +140,7 @@ def test_self_training_goes_on_where_a_stop_came(
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
 
 
-def test_what_pretraining_shares_does_not_ask_for_self_training(
+def test_stages_do_not_depend_on_self_training(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   pretraining = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2}
@@ -152,18 +152,18 @@ def test_what_pretraining_shares_does_not_ask_for_self_training(
 
 
 def test_seeds_batch_runs_are_each_taught_by_their_own_end(
-  taught: tuple[experiments.Study, dict[str, dict]],
+  self_trained: tuple[experiments.Study, dict[str, dict]],
   study_of: Study,
   out: pathlib.Path,
   tmp_path: pathlib.Path,
 ):
-  study, _ = taught
+  study, _ = self_trained
   asked = {'protocol': _FEW, 'pretrained_dir': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
   made = run(study_of(tmp_path, **asked))
   assert [result['batch_runs'] for result in made.values()] == [2, 2]
   folder = _FULL.removesuffix('.json')
   for each in (folder, f'{folder}/teacher1'):
-    alone, beside = _losses(study.out / each), _losses(tmp_path / each)
+    alone, together = _losses(study.out / each), _losses(tmp_path / each)
     other = _losses(tmp_path / each.replace('seed0', 'seed1'))
-    np.testing.assert_allclose(beside, alone, rtol=1e-3)
+    np.testing.assert_allclose(together, alone, rtol=1e-3)
     assert not np.allclose(other, alone, rtol=1e-3)

@@ -1,4 +1,4 @@
-"""What a study may ask for, and how its runs are dealt to shards."""
+"""Which studies are valid, and how runs are divided into shards."""
 
 import dataclasses
 import pathlib
@@ -25,19 +25,19 @@ from har_jax.errors import UserError
     ({'seeds': (0, -1)}, 'seed -1'),
   ],
 )
-def test_a_study_that_cannot_be_says_why(
+def test_an_impossible_study_is_refused(
   study_of: Study, tmp_path: pathlib.Path, given: dict[str, Any], says: str
 ):
   with pytest.raises(UserError, match=says):
     study_of(tmp_path, **given)
 
 
-def test_no_windows_say_how_to_make_some(study_of: Study, tmp_path: pathlib.Path):
+def test_missing_windows_name_the_command_that_makes_them(study_of: Study, tmp_path: pathlib.Path):
   with pytest.raises(UserError, match=r'launch/prepare\.py'):
     study_of(tmp_path, windows=tmp_path)
 
 
-def test_the_same_people_under_two_names_are_never_source_and_target(
+def test_the_same_people_are_never_both_source_and_target(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):
   for name in ('hapt', 'ucihar'):
@@ -52,7 +52,7 @@ def test_the_same_people_under_two_names_are_never_source_and_target(
     study_of(tmp_path, windows=tmp_path, targets=('hapt',), sources=('ucihar', 'beta'))
 
 
-def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
+def test_a_dataset_that_cannot_be_split_is_named(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):
   shutil.copytree(windows, tmp_path / 'windows')
@@ -71,7 +71,7 @@ def test_a_dataset_that_cannot_be_split_is_named_with_its_classes(
 
 
 @pytest.mark.parametrize('shards', [1, 2, 3, 4, 7, 11, 12])
-def test_shards_are_disjoint_complete_and_of_even_size(study_of: Study, tmp_path: pathlib.Path, shards: int):
+def test_shards_are_disjoint_complete_and_even(study_of: Study, tmp_path: pathlib.Path, shards: int):
   whole = study_of(
     tmp_path, targets=('alpha', 'beta'), methods=('full', 'lora', 'qlora'), seeds=(0, 1), shard=(0, 1)
   )
@@ -81,13 +81,13 @@ def test_shards_are_disjoint_complete_and_of_even_size(study_of: Study, tmp_path
   assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_few_shards_have_a_target_to_themselves(study_of: Study, tmp_path: pathlib.Path):
+def test_as_many_shards_as_targets_get_one_target_each(study_of: Study, tmp_path: pathlib.Path):
   whole = study_of(tmp_path, targets=('alpha', 'beta', 'gamma'), methods=('full', 'lora'), seeds=(0, 1))
   for number, target in enumerate(whole.targets):
     assert {run.target for run in dataclasses.replace(whole, shard=(number, 3)).runs} == {target}
 
 
-def test_a_run_named_twice_is_one(study_of: Study, tmp_path: pathlib.Path):
+def test_duplicate_runs_are_merged(study_of: Study, tmp_path: pathlib.Path):
   study = study_of(tmp_path, targets=('alpha', 'alpha'), methods=('lora', 'full', 'lora'), seeds=(1, 1))
   runs = [(run.target, run.seed, run.method) for run in study.runs]
   assert runs == [('alpha', 1, 'lora'), ('alpha', 1, 'full')]
@@ -102,7 +102,7 @@ def test_a_run_named_twice_is_one(study_of: Study, tmp_path: pathlib.Path):
     ((0, 2), '1 runs are too few for 2 shards; give at most 1'),
   ],
 )
-def test_a_shard_that_cannot_be_says_why(
+def test_an_impossible_shard_is_refused(
   study_of: Study, tmp_path: pathlib.Path, shard: tuple[int, int], says: str
 ):
   with pytest.raises(UserError, match=says):
@@ -114,7 +114,7 @@ def test_no_run_at_all_batch_runs_is_the_users_error(study_of: Study, tmp_path: 
     study_of(tmp_path, batch_runs=0)
 
 
-def test_a_target_without_a_split_of_its_own_is_told_who_has_one(study_of: Study, tmp_path: pathlib.Path):
+def test_a_target_without_an_official_split_is_refused(study_of: Study, tmp_path: pathlib.Path):
   study = study_of(tmp_path, protocol={'split': 'official'}, methods=('scratch',))
   with pytest.raises(UserError, match=r'alpha ships with no split of its own .*hapt.*--split=subject'):
     list(experiments.run(study, QUIET))

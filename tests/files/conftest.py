@@ -62,7 +62,7 @@ def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope='module')
 def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
-  """A method's variables as if trained: all that it may move differs from the base's."""
+  """A method's variables as if trained: every leaf that it trains differs from the base's."""
 
   def adapt(name: str, seed: int = 1, lora: config.Lora = LORA) -> Variables:
     settings, method = methods.Settings(lora), methods.METHODS[name]

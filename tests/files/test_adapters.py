@@ -1,4 +1,4 @@
-"""Adapters as files: nothing is put together that does not belong together."""
+"""Adapters as files: an adapter fits its own base and method only."""
 
 import dataclasses
 import pathlib
@@ -54,7 +54,7 @@ def test_methods_that_peft_lacks_are_refused_by_name(
   assert not list(tmp_path.iterdir())
 
 
-def test_an_adapter_of_another_base_is_refused_with_both_checksums(
+def test_an_adapter_of_another_base_is_refused(
   base: files.Base,
   whole: Variables,
   base_card: dict[str, Any],
@@ -76,15 +76,15 @@ def test_an_adapter_of_another_base_is_refused_with_both_checksums(
   assert files.attach(None, adapter_of('scratch')).keys() == whole.keys()
 
 
-def test_an_adapter_that_lacks_something_says_what(
+def test_an_incomplete_adapter_names_what_is_missing(
   base: files.Base, adapter_of: Callable[..., files.Adapter], adapted: Callable[..., Variables], card_of: Any
 ):
   lora = adapter_of('lora')
   path = 'lora/encoder/block_0/up/a'
   short = {name: leaf for name, leaf in lora.variables.items() if name != path}
-  with pytest.raises(UserError, match=rf'{path}: expected float32\[24, 4\], given nothing'):
+  with pytest.raises(UserError, match=rf'{path}: expected float32\[24, 4\], found nothing'):
     files.attach(base, dataclasses.replace(lora, variables=short))
-  with pytest.raises(UserError, match=r'head/dense_1/bias: expected float32\[5\], given float32\[6\]'):
+  with pytest.raises(UserError, match=r'head/dense_1/bias: expected float32\[5\], found float32\[6\]'):
     files.make_adapter(base, adapted('lora'), card_of('lora') | {'classes': list(CLASSES[:5])})
   left = {name: entry for name, entry in card_of('lora').items() if name not in ('alpha', 'classes')}
   with pytest.raises(UserError, match='the card lacks alpha, classes'):
@@ -115,7 +115,7 @@ def test_a_temperature_in_the_card_is_kept(
   assert made.card['temperature'] == 1.7
 
 
-def test_adapters_of_one_shape_take_turns_without_compiling_again(
+def test_adapters_of_one_shape_share_a_compiled_program(
   base: files.Base, adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
 ):
   for seed in (1, 2):

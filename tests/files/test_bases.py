@@ -1,4 +1,4 @@
-"""Bases as files: nothing is lost on the way, and what is damaged is refused."""
+"""Bases as files: nothing is lost, and damaged files are refused."""
 
 import dataclasses
 import errno
@@ -15,7 +15,7 @@ from har_jax.files import safetensors_io
 from har_jax.variables import Variables
 
 
-def test_a_base_comes_back_bit_for_bit_with_its_card(
+def test_a_saved_base_is_loaded_bit_for_bit(
   whole: Variables, base_card: dict[str, Any], tiny: config.Model, tmp_path: pathlib.Path
 ):
   saved = files.save_base(tmp_path / 'new' / 'base', whole, base_card)
@@ -35,7 +35,7 @@ def test_a_base_comes_back_bit_for_bit_with_its_card(
   ]
 
 
-def test_a_base_in_four_bits_is_the_one_that_qlora_would_make_of_it(
+def test_a_base_in_four_bits_has_the_kernels_of_qlora(
   whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
 ):
   saved = files.save_base(tmp_path / 'four', whole, base_card, four_bits=True)
@@ -52,7 +52,7 @@ def test_a_base_in_four_bits_is_the_one_that_qlora_would_make_of_it(
   assert sizes[1] - sizes[0] == pytest.approx((4 - 4.5 / 8) * weights, rel=0.1)
 
 
-def test_a_checksum_is_of_names_types_shapes_and_bytes():
+def test_a_checksum_covers_names_types_shapes_and_bytes():
   held = {'one': np.arange(6, dtype=np.float32).reshape(2, 3), 'two': np.float32(1)}
   first = safetensors_io.checksum(held)
   assert safetensors_io.checksum(dict(reversed(held.items()))) == first
@@ -71,7 +71,7 @@ def _flip_a_bit(path: pathlib.Path) -> None:
   path.write_bytes(content)
 
 
-def test_a_damaged_base_is_refused_and_says_which(
+def test_a_damaged_base_is_refused_by_name(
   whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
 ):
   saved = files.save_base(tmp_path, whole, base_card)
@@ -93,15 +93,13 @@ def test_a_damaged_base_is_refused_and_says_which(
     files.load_base(tmp_path)
 
 
-def test_leaves_of_another_model_are_no_base_of_this_one(
-  whole: Variables, base_card: dict[str, Any], tiny: config.Model
-):
+def test_leaves_of_another_model_are_refused(whole: Variables, base_card: dict[str, Any], tiny: config.Model):
   wider = config_fields.to_json(dataclasses.replace(tiny, mlp_dim=96))
   with pytest.raises(UserError, match=r'block_0/down/bias|block_0/up/kernel: expected float32\[24, 96\]'):
     files.make_base(whole, base_card | {'model': wider})
 
 
-def test_a_full_disk_leaves_the_files_as_they_were(
+def test_a_full_disk_leaves_the_old_files(
   whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
   before = files.save_base(tmp_path, whole, base_card)

@@ -79,8 +79,7 @@ def test_what_pefts_layout_cannot_hold_is_refused(
 
 
 def _torch_name(path: str) -> str:
-  """A leaf of the encoder in PyTorch: blocks.1.query.weight of params/encoder/block_1/attention/query/kernel.
-  """
+  """A leaf of the encoder in PyTorch: blocks.1.query.weight of params/encoder/block_1/.../query/kernel."""
   _, _, *modules, leaf = path.split('/')
   if not modules:
     return leaf
@@ -113,9 +112,9 @@ def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
     for path, leaf in encoder.items()
   }
   model = peers.Classifier(tiny)
-  told = model.load_state_dict(given, strict=False)
-  assert not told.unexpected_keys
-  assert all(key.startswith('head.') for key in told.missing_keys)
+  entries = model.load_state_dict(given, strict=False)
+  assert not entries.unexpected_keys
+  assert all(key.startswith('head.') for key in entries.missing_keys)
   files.write_peft(tmp_path, adapter)
   loaded = theirs.PeftModel.from_pretrained(model, str(tmp_path)).eval()
   with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""What har_jax.experiments leaves, read as bases and adapters."""
+"""Runs of har_jax.experiments, read as bases and adapters."""
 
 import dataclasses
 import pathlib
@@ -55,7 +55,7 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> exper
   return experiments.Study(
     windows=folder / 'windows',
     out=folder / 'out',
-    # Of shapes that tests/lodo compile too.
+    # Of shapes that tests/experiments compile, too.
     experiment=config.Experiment(
       model=dataclasses.replace(tiny, depth=1),
       lora=config.Lora(rank=4, alpha=8.0, targets=('query', 'up', 'head')),
@@ -74,7 +74,7 @@ def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, dict[str, An
   return {result['identity']['method']: (path, result) for path, result in experiments.run(study, QUIET)}
 
 
-def test_a_pretrainings_folder_is_a_base(
+def test_a_pretraining_folder_is_a_base(
   study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
 ):
   folder = study.out / 'alpha' / 'pretrain'
@@ -92,9 +92,7 @@ def test_a_pretrainings_folder_is_a_base(
 
 
 @pytest.mark.parametrize('name', ['lora', 'scratch'])
-def test_a_runs_adapter_predicts_what_its_result_says(
-  study: experiments.Study, runs: dict[str, Any], name: str
-):
+def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs: dict[str, Any], name: str):
   path, result = runs[name]
   base, adapter = files.load_run(path)
   assert (base is None) == (name == 'scratch')
@@ -116,20 +114,20 @@ def test_a_runs_adapter_predicts_what_its_result_says(
     {'contrastive_steps': 2, 'supervised_pretraining_steps': 2},
   ],
 )
-def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
+def test_a_run_is_read_with_the_stage_it_started_from(
   study: experiments.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
 ):
   protocol = dataclasses.replace(study.experiment.protocol, **asked)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
-  gone_on = dataclasses.replace(
+  continued = dataclasses.replace(
     study, out=tmp_path, pretrained_dir=study.out, methods=('lora',), experiment=experiment
   )
-  ((path, result),) = experiments.run(gone_on, QUIET)
+  ((path, result),) = experiments.run(continued, QUIET)
   base, adapter = files.load_run(path)
   assert base is not None
-  began_with = _started_from(gone_on)
-  assert base.variables.keys() == {path for path in began_with if path.startswith('params/encoder/')}
-  assert_equal(base.variables, {path: began_with[path] for path in base.variables})
+  start = _started_from(continued)
+  assert base.variables.keys() == {path for path in start if path.startswith('params/encoder/')}
+  assert_equal(base.variables, {path: start[path] for path in base.variables})
   assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
   assert ('classes' in base.card['pretraining']) == ('supervised_pretraining_steps' in asked)
   data = folds.target_windows(study.windows, 'alpha', protocol, 3)
@@ -139,27 +137,27 @@ def test_a_run_whose_pretraining_went_on_is_read_with_what_it_started_from(
   assert confusion.tolist() == result['test']['confusion']
 
 
-def test_a_run_looks_as_often_as_it_was_tested(
+def test_a_run_is_read_with_its_test_time_augmentation(
   study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
 ):
   protocol = dataclasses.replace(study.experiment.protocol, tta_shifts=4)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
-  often = dataclasses.replace(
+  augmented = dataclasses.replace(
     study, out=tmp_path, pretrained_dir=study.out, methods=('lora',), experiment=experiment
   )
-  ((path, _),) = experiments.run(often, QUIET)
+  ((path, _),) = experiments.run(augmented, QUIET)
   base = files.load_base(study.out / 'alpha' / 'pretrain')
   _, adapter = files.load_run(path, base)
   assert adapter.card['training']['tta_shifts'] == Recognizer.load(path, base).tta_shifts == 4
   assert Recognizer.load(runs['lora'][0], base).tta_shifts == 1
 
 
-def test_a_run_that_is_none_says_so(study: experiments.Study, runs: dict[str, Any]):
+def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dict[str, Any]):
   with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 2' file"):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
 
 
-def test_the_base_that_comes_with_the_package_may_be_given_away_and_is_small():
+def test_the_bundled_base_is_redistributable_and_small():
   base = files.bundled_base()
   assert [(source['archive'], source['license'][:3]) for source in base.card['sources']] == [
     ('motionsense', 'MIT')

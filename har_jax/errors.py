@@ -1,9 +1,9 @@
-"""The exceptions that a user may see without a traceback."""
+"""Exceptions whose message is shown to the user without a traceback."""
 
 
 class UserError(Exception):
-  """Something the user gave does not fit: the message says what was given, what holds and what to do."""
+  """Invalid input. The message says what it was, what is valid and what to do."""
 
 
 class Stopped(Exception):
-  """A run was told to end and saved itself: the same command goes on from there. The message says which and where."""
+  """A run was stopped and saved itself; the same command resumes it. The message names the step."""

@@ -1,4 +1,4 @@
-"""What a run ran on: for result files."""
+"""Versions and device, for result files."""
 
 import importlib.metadata
 import os
@@ -12,7 +12,7 @@ import har_jax
 
 
 def describe(also: Sequence[str] = ()) -> dict[str, Any]:
-  """Versions and device; `also` names packages that need not be installed."""
+  """Versions of packages and the device; `also` names further packages, skipped if not installed."""
   names = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'numpy', 'scikit-learn', 'scipy')
   device = jax.devices()[0]
   return {

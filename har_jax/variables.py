@@ -16,12 +16,12 @@ Variables = dict[str, Any]  # arrays, or their shapes under jax.eval_shape
 
 
 def flatten(nested: Any) -> Variables:
-  """Linen's nested variables as the flat dict."""
+  """The flat dict of linen's nested variables."""
   return traverse_util.flatten_dict(nested, sep='/')
 
 
 def nest(flat: Variables) -> dict:
-  """The flat dict as what linen's `apply` takes."""
+  """The nested variables that linen's `apply` takes."""
   return traverse_util.unflatten_dict(flat, sep='/')
 
 
@@ -29,29 +29,29 @@ def collection(path: str) -> str:
   return path.partition('/')[0]
 
 
-def split(flat: Variables, holds: Callable[[str], bool]) -> tuple[Variables, Variables]:
-  """Those entries whose path fits, and the others."""
-  fits = {path: leaf for path, leaf in flat.items() if holds(path)}
-  return fits, {path: leaf for path, leaf in flat.items() if path not in fits}
+def split(flat: Variables, is_selected: Callable[[str], bool]) -> tuple[Variables, Variables]:
+  """The entries whose path is selected, and the others."""
+  selected = {path: leaf for path, leaf in flat.items() if is_selected(path)}
+  return selected, {path: leaf for path, leaf in flat.items() if path not in selected}
 
 
 def count(flat: Variables) -> int:
-  """Numbers held."""
+  """The number of parameters."""
   return sum(int(np.prod(leaf.shape)) for leaf in flat.values())
 
 
 def bytes_held(flat: Variables) -> dict[str, int]:
-  """Bytes a collection holds, by collection."""
-  held: dict[str, int] = {}
+  """Bytes in memory, by collection."""
+  sizes: dict[str, int] = {}
   for path, leaf in flat.items():
-    held[collection(path)] = held.get(collection(path), 0) + resident(leaf)
-  return held
+    sizes[collection(path)] = sizes.get(collection(path), 0) + resident(leaf)
+  return sizes
 
 
 def resident(tree: Any) -> int:
-  """Bytes that a tree's leaves hold: of live arrays as their device reports it, of shapes as their dtype implies.
+  """Bytes in memory of the leaves: as the device reports for arrays, as the dtype implies for shapes.
 
-  The device's word, as `nbytes` says a byte of four-bit integers that take half of one.
+  Not `nbytes`, which counts a byte for each four-bit integer although it takes half of one.
   """
   return sum(_resident(leaf) for leaf in jax.tree.leaves(tree))
 
@@ -62,14 +62,13 @@ def _resident(leaf: Any) -> int:
   return int(np.prod(leaf.shape)) * np.dtype(leaf.dtype).itemsize
 
 
-def difference(expected: Variables, given: Variables) -> str:
-  """What sets two flat dicts apart, a line an entry; empty where names, shapes and dtypes agree."""
+def difference(expected: Variables, actual: Variables) -> str:
+  """One line per entry whose name, shape or dtype differs; empty if there is none."""
   lines = []
-  for path in sorted(expected.keys() | given.keys()):
-    wanted = _describe(expected.get(path))
-    held = _describe(given.get(path))
-    if wanted != held:
-      lines.append(f'  {path}: expected {wanted}, given {held}')
+  for path in sorted(expected.keys() | actual.keys()):
+    want, have = _describe(expected.get(path)), _describe(actual.get(path))
+    if want != have:
+      lines.append(f'  {path}: expected {want}, found {have}')
   return '\n'.join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Flax modules. They know no method and no file: what they do follows from the variables they are given."""
+"""Flax modules. They know no fine-tuning method and no file: their variables determine what they compute."""
 
 from har_jax.model.masking import draw_mask
 from har_jax.model.tokens import reconstruction_target

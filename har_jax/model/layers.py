@@ -1,4 +1,4 @@
-"""Layers that follow from the variables they are given.
+"""Layers whose variables determine what they compute.
 
 b batch, t tokens, s tokens attended to, d width, h heads, k head width, i in, o out, r rank.
 """
@@ -13,11 +13,11 @@ from har_jax.model.product import product
 
 
 class Dense(nn.Module):
-  """A dense layer: y = x W + bias, and + (scale · x A) B where the collection `lora` holds a pair.
+  """A dense layer: y = x W + bias, plus (scale · x A) B if the collection `lora` holds a pair A, B.
 
-  W is the packed kernel of the collection `nf4` where there is one, otherwise that of `params`. The scale, alpha over
-  rank, is the collection `lora_scale`'s: it is no weight, but a merged or stored adapter needs it.
-  Products are made in the precision's dtype, and what they give is float32 again.
+  W is the packed kernel of the collection `nf4` if it exists, otherwise the kernel of `params`. The
+  collection `lora_scale` holds the scale, alpha / rank: not a weight, but needed to merge or store an
+  adapter. Products are computed in the precision's dtype and returned as float32.
   Source: arXiv:2106.09685 (LoRA), section 4.1; arXiv:2305.14314 (QLoRA), section 3.
   """
 
@@ -60,12 +60,12 @@ class Attention(nn.Module):
     dtype = self.precision.dtype
     q, k, v = (each.astype(dtype) for each in (q, k, v))
     scores = jnp.einsum('bthk,bshk->bhts', q, k).astype(jnp.float32) * (width // self.num_heads) ** -0.5
-    mixed = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores).astype(dtype), v)
-    return Dense(width, self.precision, name='output')(mixed.reshape(x.shape))
+    attended = jnp.einsum('bhts,bshk->bthk', jax.nn.softmax(scores).astype(dtype), v)
+    return Dense(width, self.precision, name='output')(attended.reshape(x.shape))
 
 
 class Block(nn.Module):
-  """A pre-norm Transformer block; with two streams, each half of the width has an attention of its own."""
+  """A pre-norm Transformer block. With two streams, each half of the width has a separate attention."""
 
   mlp_dim: int
   num_heads: int
@@ -87,5 +87,5 @@ class Block(nn.Module):
 
 
 def stream_name(name: str, stream: int, streams: int) -> str:
-  """A module's name: 'attention' alone, or with its sensor where streams run apart."""
+  """A module's name: `name`, or with two streams `name` and the stream's sensor."""
   return name if streams == 1 else f'{name}_{("acc", "gyro")[stream]}'

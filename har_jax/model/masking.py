@@ -1,4 +1,4 @@
-"""Which tokens the encoder sees.   b batch, t tokens, v visible tokens, d width."""
+"""Random masking of tokens.   b batch, t tokens, v visible tokens, d width."""
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,9 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt
 def draw_mask(
   key: Key[Array, ''] | UInt[Array, '2'], batch: int, tokens: int, hidden: int
 ) -> tuple[Int[Array, 'b v'], Bool[Array, 'b t']]:
-  """Hides `hidden` tokens of each window, any as likely as another.
+  """Hides `hidden` random tokens of each window.
 
-  Returns the visible tokens' places in rising order, and the mask (True: hidden from the encoder).
+  Returns the indices of the visible tokens, ascending, and the mask (True: hidden from the encoder).
   """
   order = jnp.argsort(jax.random.uniform(key, (batch, tokens)), axis=1)
   visible = jnp.sort(order[:, hidden:], axis=1)
@@ -19,12 +19,12 @@ def draw_mask(
 
 
 def gather_tokens(tokens: Float[Array, 'b t d'], indices: Int[Array, 'b v']) -> Float[Array, 'b v d']:
-  """Each window's tokens at its own places."""
+  """Each window's tokens at its indices."""
   return jnp.take_along_axis(tokens, indices[:, :, None], axis=1)
 
 
 def scatter_tokens(
   filler: Float[Array, 'b t d'], tokens: Float[Array, 'b v d'], indices: Int[Array, 'b v']
 ) -> Float[Array, 'b t d']:
-  """The filler with each window's tokens written at its own places."""
+  """The filler, with each window's tokens written at its indices."""
   return filler.at[jnp.arange(len(indices))[:, None], indices].set(tokens)

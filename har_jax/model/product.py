@@ -1,4 +1,4 @@
-"""The one product of every dense layer.   i in, o out."""
+"""The matrix product of every dense layer.   i in, o out."""
 
 import jax
 from jaxtyping import Array, Float
@@ -6,11 +6,11 @@ from jaxtyping import Array, Float
 
 @jax.custom_vjp
 def product(x: Float[Array, '*b i'], w: Float[Array, 'i o']) -> Float[Array, '*b o']:
-  """x w, with the weight's gradient in a form that CPU compilers multiply fast.
+  """x w, with the gradient of w in a form that is fast on CPU.
 
-  Derived by JAX it is (dyᵀ x)ᵀ. XLA folds that into a product that contracts the first axis of its left side, for which its
-  CPU has no fast kernel: full fine-tuning in bfloat16 took 2.5 times as long. Contracting x and dy over all leading axes at
-  once, it copies x the other way round and takes the fast kernel.
+  JAX derives it as (dyᵀ x)ᵀ. XLA folds this into a product that contracts the first axis of its left
+  operand, without a fast CPU kernel: full fine-tuning in bfloat16 took 2.5 times as long. If x and dy are
+  contracted over all leading axes at once, XLA transposes x and uses the fast kernel.
   """
   return x @ w
 
@@ -19,8 +19,8 @@ def _forward(x: Array, w: Array) -> tuple[Array, tuple[Array, Array]]:
   return x @ w, (x, w)
 
 
-def _backward(kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
-  x, w = kept
+def _backward(residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+  x, w = residuals
   leading = tuple(range(x.ndim - 1))
   return dy @ w.T, jax.lax.dot_general(x, dy, ((leading, leading), ((), ())))
 

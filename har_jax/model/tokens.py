@@ -1,6 +1,6 @@
-"""What a token is embedded from, and what pretraining wants of a hidden one.
+"""Input features of a token, and the reconstruction target of pretraining.
 
-b batch, n samples, c channels, t tokens, q values a token.
+b batch, n samples, c channels, t tokens, p samples per patch, f frequencies, q values per token.
 """
 
 import jax.numpy as jnp
@@ -9,25 +9,25 @@ from jaxtyping import Array, Complex, Float
 
 from har_jax import config
 
-# Of both logarithms, mean and deviation over HAPT, MotionSense, DSADS and WISDM at patch 16, in normalized units; and the square of
-# what counts as no movement there: a sensor's noise.
+# Mean and standard deviation of each logarithm over HAPT, MotionSense, DSADS and WISDM at patch size 16, in
+# normalized units. The epsilons are the variance and power of sensor noise.
 LOG_MEAN, LOG_DEVIATION, VAR_EPS = -2.6, 2.0, 1e-5
 LOG_POWER_MEAN, LOG_POWER_DEVIATION, POWER_EPS = -5.9, 3.2, 1e-4
-# Squared, what a vector of no length counts as, so that a direction and a gradient are finite there too.
+# Added to squared norms, so that directions and gradients are finite for zero vectors.
 GRAVITY_EPS, NORM_EPS = 1e-3, 1e-6
 
 
 def patches(signal: Float[Array, 'b n c'], patch_size: int) -> Float[Array, 'b t q']:
-  """The window's samples, cut into tokens."""
+  """The window's samples, cut into patches."""
   batch, samples, channels = signal.shape
   return signal.reshape(batch, samples // patch_size, patch_size * channels)
 
 
 def log_std(signal: Float[Array, 'b n c'], patch_size: int) -> Float[Array, 'b t c']:
-  """The logarithm of each patch's and channel's deviation, brought to the size of one.
+  """The log standard deviation of each patch and channel, normalized.
 
-  Whether a still sensor is held up by a person or by a chair is hundredths of what walking does, so that a linear embedding of the samples
-  hides it.
+  Small movements distinguish still activities, such as standing from sitting. A linear embedding of the
+  samples hides them: they are a hundredth of the amplitude of walking.
   """
   batch, samples, channels = signal.shape
   variance = jnp.var(signal.reshape(batch, samples // patch_size, patch_size, channels), axis=2)
@@ -35,18 +35,18 @@ def log_std(signal: Float[Array, 'b n c'], patch_size: int) -> Float[Array, 'b t
 
 
 def log_spectrum(signal: Float[Array, 'b n c'], patch_size: int) -> Float[Array, 'b t q']:
-  """The logarithm of each patch's and channel's power at each frequency but nought, brought to the size of one.
+  """The log power of each patch and channel at each frequency above zero, normalized.
 
-  Where a step falls within a hidden patch nobody can tell from the others, so that samples are at best guessed as their mean; how strong
-  and how fast the movement is, one can.
+  The phase of a hidden patch cannot be predicted from the others, so the best guess of its samples is their
+  mean. The strength and frequency of its movement can be predicted.
   """
   batch, samples, channels = signal.shape
   cut = signal.reshape(batch, samples // patch_size, patch_size, channels)
-  apart = cut - jnp.mean(cut, axis=2, keepdims=True)  # a large mean would reach other frequencies by rounding
-  # By products: patches are short, and XLA does not split an FFT over devices.
+  centered = cut - jnp.mean(cut, axis=2, keepdims=True)  # a large mean would leak into other bins by rounding
+  # As matrix products: patches are short, and XLA does not split an FFT over devices.
   basis = dft_basis(patch_size)
   real, imaginary = (
-    jnp.einsum('btpc,pf->btfc', apart, part.astype(np.float32), precision='highest')
+    jnp.einsum('btpc,pf->btfc', centered, part.astype(np.float32), precision='highest')
     for part in (basis.real, basis.imag)
   )
   power = (jnp.square(real) + jnp.square(imaginary)) / patch_size
@@ -55,31 +55,33 @@ def log_spectrum(signal: Float[Array, 'b n c'], patch_size: int) -> Float[Array,
 
 
 def invariant_features(signal: Float[Array, 'b n 6'], patch_size: int) -> Float[Array, 'b n 6']:
-  """Channels that hardly change where the device is turned: each sensor's magnitude, its part along gravity, and the size of its part across.
+  """Channels that hardly change with device orientation.
 
-  Gravity's direction is that of the patch's own mean acceleration, so that no hidden patch tells of itself through another. Hardly, since normalized
-  readings are taken about the mean of a sensor's axes, and not about where it reads nought.
+  For each sensor: its norm, its component along gravity, and the norm of its component across gravity.
+  Gravity is the mean acceleration of the same patch, so that no hidden patch leaks through another. The
+  invariance is approximate, because normalization centers each sensor on its mean instead of on physical
+  zero.
   """
   batch, samples, _ = signal.shape
   triads = signal.reshape(batch, samples // patch_size, patch_size, 2, 3)
   gravity = jnp.mean(triads[..., 0, :], axis=2)
   gravity = gravity / jnp.sqrt(jnp.sum(jnp.square(gravity), axis=-1, keepdims=True) + GRAVITY_EPS)
   along = jnp.sum(triads * gravity[:, :, None, None], axis=-1)
-  across = _size(triads - along[..., None] * gravity[:, :, None, None])
-  return jnp.concatenate([_size(triads), along, across], axis=-1).reshape(batch, samples, 6)
+  across = _norm(triads - along[..., None] * gravity[:, :, None, None])
+  return jnp.concatenate([_norm(triads), along, across], axis=-1).reshape(batch, samples, 6)
 
 
-def _size(vectors: Float[Array, '... 3']) -> Float[Array, '...']:
+def _norm(vectors: Float[Array, '... 3']) -> Float[Array, '...']:
   return jnp.sqrt(jnp.sum(jnp.square(vectors), axis=-1) + NORM_EPS)
 
 
 def dft_basis(patch_size: int) -> Complex[np.ndarray, 'p f']:
-  """What a patch's samples are multiplied by for each frequency but nought."""
+  """The discrete Fourier basis of a patch, without frequency zero."""
   return np.fft.rfft(np.eye(patch_size), axis=1)[:, 1:]
 
 
 def patch_features(signal: Float[Array, 'b n c'], model: config.Model) -> Float[Array, 'b t q']:
-  """What the embedding is given of a stream's channels."""
+  """The input of the embedding, from one stream's channels."""
   if model.invariant_features:
     signal = jnp.concatenate([signal, invariant_features(signal, model.patch_size)], axis=-1)
   parts = [patches(signal, model.patch_size)]
@@ -91,7 +93,7 @@ def patch_features(signal: Float[Array, 'b n c'], model: config.Model) -> Float[
 
 
 def reconstruction_target(signal: Float[Array, 'b n c'], model: config.Model) -> Float[Array, 'b t q']:
-  """What the decoder shall make of each token: its samples, then its spectrum."""
+  """The decoder's target for each token: its samples, then its log spectrum."""
   samples = patches(signal, model.patch_size)
   if not model.reconstruct_spectrum:
     return samples
@@ -99,5 +101,5 @@ def reconstruction_target(signal: Float[Array, 'b n c'], model: config.Model) ->
 
 
 def target_dim(model: config.Model) -> int:
-  """The q of `wanted`."""
+  """The q of `reconstruction_target`."""
   return (model.patch_size + model.reconstruct_spectrum * (model.patch_size // 2)) * config.CHANNELS

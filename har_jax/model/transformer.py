@@ -1,6 +1,7 @@
-"""The encoder, its decoder for pretraining, and what goes on top: the classifier, or what contrasts.
+"""The encoder, and the models that contain it: masked autoencoder, classifier, projection model.
 
-b batch, n samples, c channels, t tokens, v visible tokens, q values wanted of a token, d width, y classes, e of an embedding.
+b batch, n samples, c channels, t tokens, v visible tokens, q values per token, d width, y classes,
+e projection width.
 """
 
 import flax.linen as nn
@@ -12,12 +13,12 @@ from har_jax.model import masking
 from har_jax.model.layers import Block, Dense, stream_name
 from har_jax.model.tokens import patch_features, target_dim
 
-_POSITION_DEVIATION = 0.02  # of learned positions and mask tokens at the start, as in BERT and MAE
-_EMBEDDED = 128  # numbers of a window's point, as in SimCLR
+_INIT_STD = 0.02  # of learned positions and mask tokens, as in BERT and MAE
+_PROJECTION_DIM = 128  # as in SimCLR
 
 
 class Encoder(nn.Module):
-  """Windows to tokens: a linear embedding of patches, learned positions, pre-norm blocks, a last norm."""
+  """Windows to tokens: a linear embedding of patches, learned positions, pre-norm blocks, a final norm."""
 
   model: config.Model
   precision: config.Precision = config.Precision()
@@ -26,12 +27,12 @@ class Encoder(nn.Module):
   def __call__(
     self, signal: Float[Array, 'b n c'], visible: Int[Array, 'b v'] | None = None
   ) -> tuple[Float[Array, 'b v d'], Float[Array, 'd']]:
-    """Encodes the visible tokens, all of them unless told. Also returns the mask token, for the decoder.
+    """Encodes the visible tokens, by default all. Also returns the mask token, for the decoder.
 
-    The paper counts the mask token with the model that it adapts, so it is the encoder's.
+    The paper counts the mask token among the parameters of the adapted model, so it belongs to the encoder.
     """
     model = self.model
-    start = nn.initializers.normal(_POSITION_DEVIATION)
+    start = nn.initializers.normal(_INIT_STD)
     embedded = [
       Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(
         patch_features(part, model)
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-  """All tokens, hidden ones as mask tokens, to what is wanted of each; blocks like the encoder's."""
+  """Tokens, with mask tokens in place of hidden ones, to reconstructions; blocks as in the encoder."""
 
   model: config.Model
   precision: config.Precision = config.Precision()
@@ -61,7 +62,7 @@ class Decoder(nn.Module):
   ) -> Float[Array, 'b t q']:
     model = self.model
     filler = jnp.broadcast_to(mask_token[None, None], (len(tokens), model.tokens, model.width))
-    start = nn.initializers.normal(_POSITION_DEVIATION)
+    start = nn.initializers.normal(_INIT_STD)
     tokens = masking.scatter_tokens(filler, tokens, visible) + self.param(
       'positions', start, (1, model.tokens, model.width)
     )
@@ -83,10 +84,10 @@ class Autoencoder(nn.Module):
 
 
 def reconstruction_error(
-  reconstructed: Float[Array, 'b t q'], reconstruction_target: Float[Array, 'b t q'], mask: Bool[Array, 'b t']
+  reconstructed: Float[Array, 'b t q'], target: Float[Array, 'b t q'], mask: Bool[Array, 'b t']
 ) -> Float[Array, 'b']:
-  """Mean squared error over each window's hidden patches (mask True), and over no others."""
-  errors = jnp.mean(jnp.square(reconstructed - reconstruction_target), axis=-1)
+  """Mean squared error over the hidden patches (mask True) of each window."""
+  errors = jnp.mean(jnp.square(reconstructed - target), axis=-1)
   return jnp.sum(errors * mask, axis=-1) / jnp.sum(mask, axis=-1)
 
 
@@ -104,7 +105,7 @@ class Head(nn.Module):
   ) -> Float[Array, 'b y']:
     for i, width in enumerate(self.hidden):
       features = Dense(width, self.precision, name=f'dense_{i}')(features)
-      # Momentum 0.9: a run is a few hundred steps, too short for statistics with a memory of one hundred.
+      # Momentum 0.9 instead of 0.99: runs of a few hundred steps are too short for the latter.
       norm = nn.BatchNorm(use_running_average=not training, momentum=0.9, name=f'norm_{i}')
       features = nn.relu(norm(features, mask=None if counts is None else counts[:, None]))
       features = nn.Dropout(self.dropout, deterministic=not training)(features)
@@ -123,14 +124,14 @@ class Classifier(nn.Module):
     self.head = Head(self.model.head, self.model.dropout, self.classes, self.precision)
 
   def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b d']:
-    """What the head sees of a window; no window's depends on another's."""
+    """The head's input. Each window's features depend on that window only."""
     tokens, _ = self.encoder(signal)
     return jnp.mean(tokens, axis=1)
 
   def classify(
     self, features: Float[Array, 'b d'], *, training: bool, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
-    """`counts` is False for the windows that fill up a batch: BatchNorm leaves them out."""
+    """Logits. `counts` is False for padding, which BatchNorm leaves out."""
     return self.head(features, training=training, counts=counts)
 
   def __call__(
@@ -140,7 +141,7 @@ class Classifier(nn.Module):
 
 
 class ProjectionModel(nn.Module):
-  """Windows to points on a sphere, for contrasting alone: the encoder, the mean over its tokens, two dense layers."""
+  """Windows to unit vectors for contrastive pretraining: encoder, mean over tokens, two dense layers."""
 
   model: config.Model
   precision: config.Precision = config.Precision()
@@ -149,5 +150,5 @@ class ProjectionModel(nn.Module):
   def __call__(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b e']:
     tokens, _ = Encoder(self.model, self.precision, name='encoder')(signal)
     hidden = nn.relu(Dense(self.model.width, self.precision, name='project_0')(jnp.mean(tokens, axis=1)))
-    embedded = Dense(_EMBEDDED, self.precision, name='project_1')(hidden)
-    return embedded / jnp.maximum(jnp.linalg.norm(embedded, axis=-1, keepdims=True), 1e-6)
+    projected = Dense(_PROJECTION_DIM, self.precision, name='project_1')(hidden)
+    return projected / jnp.maximum(jnp.linalg.norm(projected, axis=-1, keepdims=True), 1e-6)

@@ -1,4 +1,4 @@
-"""Four-bit NormalFloat weights: packed, and unpacked where they are used."""
+"""4-bit NormalFloat (NF4) weights: quantization, dequantization and matrix products."""
 
 from har_jax.nf4.product import matmul
 from har_jax.nf4.reference import BLOCK, Nf4, QuantizedScales, dequantize, from_leaves, quantize, to_leaves

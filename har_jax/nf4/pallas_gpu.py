@@ -1,8 +1,8 @@
-"""The product with packed weights in one GPU kernel (Triton).   m rows, i in, o out, c bytes of codes, s scales.
+"""The product with NF4 weights in one GPU kernel (Triton).   m rows, i in, o out, c bytes of codes, s scales.
 
-A program makes one tile of the result and walks along the contraction: it loads a tile of codes, decodes it in
-registers and multiplies. Each tile of rows decodes anew. Programs that share codes run next to each other (rows are the
-grid's fast axis), so device memory gives a byte once and the L2 cache gives it to the other tiles of rows.
+A program computes one tile of the result. Along the contraction it loads a tile of codes, decodes it in
+registers and multiplies. Each tile of rows decodes again. Programs that share codes run next to each other
+(rows are the grid's fast axis), so that a byte is read once from device memory, then from the L2 cache.
 """
 
 import functools
@@ -17,18 +17,18 @@ from jaxtyping import Array, Float, UInt8
 from har_jax.nf4.pallas_tpu import levels
 
 PLATFORM = 'gpu'
-_BLOCK = 64  # also a tile's columns: one scale a row
-_SMALLEST = 16  # what a side of a Triton product must have
+_BLOCK = 64  # also a tile's columns: one scale per row
+_SMALLEST = 16  # the least side of a Triton product
 
 
 def may_run(shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int) -> bool:
-  """Whether both products take weights of this shape: whole blocks in a row, and rows in tiles of 16 or more."""
+  """Whether both products support the shape: rows of full blocks, and a multiple of 16 rows."""
   if len(shape) != 2 or block != _BLOCK or jnp.dtype(dtype) not in (jnp.float32, jnp.bfloat16):
     return False
   return not (shape[0] % _SMALLEST or shape[1] % _BLOCK) and all(shape)
 
 
-# Traced once a shape, not once a layer: a trace takes 10 ms.
+# Traced once per shape, not per layer: a trace takes 10 ms.
 @functools.partial(jax.jit, static_argnames=('shape', 'interpret'))
 def forward(
   x: Float[Array, 'm i'],
@@ -40,8 +40,8 @@ def forward(
 ) -> Float[Array, 'm o']:
   """x times the [i, o] weights, each rounded to the dtype of x, accumulated in float32.
 
-  Scales are float32, one a block of 64. Defined where `may_run` holds. As in XLA's own product, float32 is rounded to
-  TF32 unless `jax_default_matmul_precision` is `highest`.
+  Scales are float32, one per block of 64. Defined where `may_run` holds. As in XLA's product, float32 is
+  rounded to TF32 unless `jax_default_matmul_precision` is `highest`.
   """
   return _product(_forward, x, codes, scales, shape, shape[1], interpret)
 
@@ -55,7 +55,7 @@ def backward(
   *,
   interpret: bool = False,
 ) -> Float[Array, 'm i']:
-  """g times the transposed weights; all else as in `forward`."""
+  """g times the transposed weights; otherwise as `forward`."""
   return _product(_backward, g, codes, scales, shape, shape[0], interpret)
 
 
@@ -64,14 +64,13 @@ def _product(kernel, x, codes, scales, shape, width, interpret):
   if not len(x):
     return jnp.zeros((0, width), x.dtype)  # a grid must not be empty
   rows = min(max(pl.next_power_of_2(len(x)), _SMALLEST), 64)
-  tile = math.gcd(i, 64)  # rows of the weight; Triton takes powers of two
+  tile = math.gcd(i, 64)  # rows of the weight; Triton needs powers of two
   return pl.pallas_call(
     functools.partial(kernel, rows=rows, tile=tile),
     out_shape=jax.ShapeDtypeStruct((len(x), width), x.dtype),
     grid=(pl.cdiv(len(x), rows), o // _BLOCK if kernel is _forward else i // tile),
-    # Given, for without them JAX 0.10 takes its other GPU compiler. JAX 0.12 warns that Triton is to go, but where the
-    # caller's program is compiled, so no filter here would catch it; Python shows a library's DeprecationWarning only
-    # if asked.
+    # Without them, JAX 0.10 uses its other GPU compiler. JAX 0.12 deprecates Triton, but warns where the
+    # caller's program is compiled, so that no filter here would catch it.
     compiler_params=triton.CompilerParams(num_warps=4, num_stages=2),
     interpret=interpret,
     name=kernel.__name__.replace('_', 'nf4_'),
@@ -105,14 +104,14 @@ def _backward(g_ref, codes_ref, scales_ref, x_ref, *, rows, tile):
 
 
 def _tile(axis, size):
-  """Where this program's tile lies."""
+  """Indices of this program's tile."""
   return pl.program_id(axis) * size + jnp.arange(size)
 
 
 def _decode(codes_ref, scales_ref, rows, block, dtype):
   """One block of each of these rows of the weight: [rows, 64].
 
-  Selects, not a table of 16: a load for each weight would go through the units that the rows need too.
+  By selects, not a table of 16: a load per weight would compete with the loads of x.
   """
   half = _BLOCK // 2
   codes = codes_ref[rows[:, None], (block * half + jnp.arange(half))[None]].astype(jnp.int32)
@@ -130,5 +129,5 @@ def _store(ref, rows, columns, values):
 
 
 def _inside(ref, rows, columns):
-  """The last tile of rows may stick out."""
+  """The last tile of rows may be partly outside."""
   return jnp.broadcast_to(rows[:, None] < ref.shape[0], (len(rows), len(columns)))

@@ -1,12 +1,13 @@
-"""The product with packed weights in one TPU kernel.   m rows, i in, o out, c bytes of codes, s scales.
+"""The product with NF4 weights in one TPU kernel.   m rows, i in, o out, c bytes of codes, s scales.
 
-Bytes come in, and the float weight lives and dies in the core's memory (VMEM): the grid runs over tiles of the weight
-and, innermost, over tiles of rows. A tile's codes do not depend on the rows, so they are fetched once, decoded at the
-first tile of rows and kept in scratch for the others.
+Float weights exist only in the core's memory (VMEM). The grid runs over tiles of the weight and, innermost,
+over tiles of rows. A tile's codes do not depend on the rows: they are fetched once, decoded at the first
+tile of rows and kept in scratch for the others.
 
-A byte holds two neighbors of a row, and vector registers do not weave lanes. The matrix unit does: bytes times a
-matrix of ones and zeros puts each byte in two columns, exactly, as bfloat16 holds whole numbers up to 256. That costs
-as much as 256 rows of x. Even and odd columns as two products, woven by XLA, would copy all of the result three times.
+A byte holds two neighbors of a row, and vector registers cannot interleave lanes. The matrix unit can:
+bytes times a matrix of ones and zeros puts each byte in two columns. This is exact, since bfloat16 holds
+integers up to 256, and costs as much as 256 rows of x. Two products for even and odd columns, interleaved
+by XLA, would copy the result three times.
 """
 
 import functools
@@ -21,15 +22,15 @@ from jaxtyping import Array, Float, UInt8
 from har_jax.nf4.tables import LEVELS
 
 PLATFORM = 'tpu'
-_ONE_PASS = (None, 'default', 'bfloat16')  # JAX's names for float32 products of bfloat16 roundings
+_ONE_PASS = (None, 'default', 'bfloat16')  # JAX's names for float32 products rounded to bfloat16
 _BLOCK = 64
-_LANES = 128  # a register's columns
-_SUBLANES = 32  # and rows, of bytes
-_BUDGET = 14 * 2**20  # bytes; of the 16 MiB that a v5e grants a kernel
+_LANES = 128  # columns of a register
+_SUBLANES = 32  # rows of a register, for bytes
+_BUDGET = 14 * 2**20  # bytes, of the 16 MiB that a v5e allows a kernel
 
 
 def may_run(shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int) -> bool:
-  """Whether both products take weights of this shape: whole blocks in a row, rows by 32, and tiles that fit."""
+  """Whether both products support the shape: rows of full blocks, a multiple of 32 rows, tiles that fit."""
   if len(shape) != 2 or block != _BLOCK or jnp.dtype(dtype) not in (jnp.float32, jnp.bfloat16):
     return False
   if shape[0] % _SUBLANES or shape[1] % _BLOCK or not all(shape):
@@ -37,7 +38,7 @@ def may_run(shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int) -> 
   return all(_tiles(shape, dtype, transposed=transposed)[0] for transposed in (False, True))
 
 
-# Traced once a shape, not once a layer: a trace takes 25 to 50 ms.
+# Traced once per shape, not per layer: a trace takes 25 to 50 ms.
 @functools.partial(jax.jit, static_argnames=('shape', 'interpret'))
 def forward(
   x: Float[Array, 'm i'],
@@ -49,9 +50,9 @@ def forward(
 ) -> Float[Array, 'm o']:
   """x times the [i, o] weights, each rounded to the dtype of x, accumulated in float32.
 
-  Scales are float32, one a block of 64. Defined where `may_run` holds. The kernel reads codes and scales once;
-  before, XLA copies the packed bytes from their flat layout into tiles. A float32 product is as precise as
-  `jax_default_matmul_precision` says, as everywhere on a TPU.
+  Scales are float32, one per block of 64. Defined where `may_run` holds. The kernel reads codes and scales
+  once; before, XLA copies the codes from their flat layout into tiles. `jax_default_matmul_precision` sets
+  the precision of float32 products, as everywhere on a TPU.
   """
   (i, o), (tile, rows) = shape, _tiles(shape, x.dtype, transposed=False)
   if not len(x):
@@ -64,7 +65,7 @@ def forward(
     in_specs=[
       pl.BlockSpec((rows, i), lambda column, row: (row, 0)),
       pl.BlockSpec((i, tile // 2), lambda column, row: (0, column)),
-      # All scales, whole and once: a tile's few would be padded to 128 lanes, in device memory too.
+      # All scales at once: those of one tile would be padded to 128 lanes, in device memory too.
       pl.BlockSpec((i, o // _BLOCK), lambda column, row: (0, 0), pipeline_mode=pl.Buffered(1)),
     ],
     out_specs=pl.BlockSpec((rows, tile), lambda column, row: (row, column)),
@@ -81,7 +82,7 @@ def backward(
   *,
   interpret: bool = False,
 ) -> Float[Array, 'm i']:
-  """g times the transposed weights; all else as in `forward`."""
+  """g times the transposed weights; otherwise as `forward`."""
   (i, o), (tile, rows) = shape, _tiles(shape, g.dtype, transposed=True)
   if not len(g):
     return jnp.zeros((0, i), g.dtype)
@@ -103,7 +104,7 @@ def backward(
 def _options(decoded: tuple[int, int], dtype: jnp.dtype, interpret: bool, name: str) -> dict:
   return {
     'scratch_shapes': [pltpu.VMEM(decoded, dtype)],
-    # Cores may share the weight's tiles. Rows stay in order: the first tile of them decodes.
+    # Tiles of the weight may run on several cores. Rows run in order: their first tile decodes.
     'compiler_params': pltpu.CompilerParams(dimension_semantics=('parallel', 'arbitrary')),
     'interpret': interpret,
     'name': name,
@@ -122,19 +123,20 @@ def _backward(g_ref, codes_ref, scales_ref, x_ref, weights_ref):
 
 
 def _dot(left, right, axis: int):
-  """Left's columns against this axis of the right."""
-  # Said here, for the compiler fails where bfloat16, whose products are exact, is asked for more, and knows nothing
-  # between one pass and all.
-  wanted = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
-  takes_all = left.dtype == jnp.float32 and wanted not in _ONE_PASS
-  precision = jax.lax.Precision.HIGHEST if takes_all else jax.lax.Precision.DEFAULT
-  over = (((1,), (axis,)), ((), ()))
-  return jax.lax.dot_general(left, right, over, precision=precision, preferred_element_type=jnp.float32)
+  """Contracts the columns of `left` with an axis of `right`."""
+  # Explicit, because the compiler fails for bfloat16 at a higher precision, and supports only one pass or
+  # all.
+  setting = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+  all_passes = left.dtype == jnp.float32 and setting not in _ONE_PASS
+  precision = jax.lax.Precision.HIGHEST if all_passes else jax.lax.Precision.DEFAULT
+  dimensions = (((1,), (axis,)), ((), ()))
+  return jax.lax.dot_general(left, right, dimensions, precision=precision, preferred_element_type=jnp.float32)
 
 
 def _decode_at_first_rows(codes_ref, scales_ref, weights_ref, first_block):
-  """Fills the scratch. Its left column is that of block `first_block` in the scales."""
-  # At a time, up to 128 rows of 128 bytes: all at once the compiler would unroll, register by register.
+  """Fills the scratch. `first_block` is the index, among the scales, of its leftmost block."""
+  # In chunks of up to 128 rows of 128 bytes: the compiler would unroll the whole tile, register by
+  # register.
   size = math.gcd(codes_ref.shape[0], _LANES)
 
   def decode(index, _):
@@ -152,11 +154,11 @@ def _decode_at_first_rows(codes_ref, scales_ref, weights_ref, first_block):
 
 
 def _unpack(packed):
-  """From [r, n] bytes to [r, 2n] whole numbers whose low nibble is the column's code."""
+  """From [r, n] bytes to [r, 2n] integers whose low nibble is the column's code."""
   n = packed.shape[1]
   byte, column = (jax.lax.broadcasted_iota(jnp.int32, (n, 2 * n), axis) for axis in (0, 1))
   twice = (column // 2 == byte).astype(jnp.float32).astype(jnp.bfloat16)
-  # These are the casts that the compiler has.
+  # These are the casts that the compiler supports.
   values = packed.astype(jnp.int32).astype(jnp.float32).astype(jnp.bfloat16)
   pairs = _dot(values, twice, 0).astype(jnp.int32)
   is_odd = jax.lax.broadcasted_iota(jnp.int32, pairs.shape, 1) % 2 == 1
@@ -164,7 +166,7 @@ def _unpack(packed):
 
 
 def _spread(scales, first, shape):
-  """Of a row's scales those from `first` on, each over the columns of its block. By selects, which round nothing."""
+  """A row's scales from index `first`, each repeated over the columns of its block, exactly (by selects)."""
   block_of_scale = jax.lax.broadcasted_iota(jnp.int32, scales.shape, 1)
   block_of_column = jax.lax.broadcasted_iota(jnp.int32, shape, 1) // _BLOCK
   spread = jnp.zeros(shape, jnp.float32)
@@ -174,11 +176,11 @@ def _spread(scales, first, shape):
   return spread
 
 
-@jax.jit  # traced once: each select takes 0.3 ms
+@jax.jit  # traced once: each select takes 0.3 ms to trace
 def levels(codes):
-  """The level of each low nibble: its four bits choose one of 16 in 15 selects.
+  """The level of each low nibble, by 15 selects on its four bits.
 
-  A TPU's gather from a table is slow or missing; selects are exact and the same everywhere.
+  A gather from a table is slow or unsupported on a TPU; selects are exact on all devices.
   """
   values = [jnp.float32(level) for level in LEVELS]
   for bit in range(4):
@@ -188,29 +190,31 @@ def levels(codes):
 
 
 def _tiles(shape: tuple[int, ...], dtype: jax.typing.DTypeLike, *, transposed: bool) -> tuple[int, int]:
-  """Columns of the weight's tile (transposed: its rows) and rows of x, or zeros where nothing fits.
+  """Columns of the weight's tile (transposed: its rows) and rows of x; zeros if nothing fits.
 
-  The most rows that fit, then the widest tile.
+  As many rows as fit, then the widest tile.
   """
   i, o = shape
-  # The whole; or whole registers, of bytes, or transposed of the result.
-  whole = i if transposed else o
-  parts = [size for size in ((512, 256, 128) if transposed else (1024, 512, 256)) if whole % size == 0]
+  # The full side, or full registers: of bytes or, transposed, of the result.
+  side = i if transposed else o
+  parts = [size for size in ((512, 256, 128) if transposed else (1024, 512, 256)) if side % size == 0]
   for rows in (256, 128, 64, 32):
-    for size in (whole, *parts):
+    for size in (side, *parts):
       decoded = (size, o) if transposed else (i, size)
-      if _held(decoded, o, rows, size, jnp.dtype(dtype).itemsize, transposed=transposed) <= _BUDGET:
+      if _vmem_bytes(decoded, o, rows, size, jnp.dtype(dtype).itemsize, transposed=transposed) <= _BUDGET:
         return size, rows
   return 0, 0
 
 
-def _held(decoded: tuple[int, int], o: int, rows: int, size: int, itemsize: int, *, transposed: bool) -> int:
-  """Bytes of VMEM. What changes from step to step is there twice: the next is on its way."""
+def _vmem_bytes(
+  decoded: tuple[int, int], o: int, rows: int, size: int, itemsize: int, *, transposed: bool
+) -> int:
+  """Bytes of VMEM. What changes from step to step is double-buffered."""
   height, width = decoded
   codes = 2 * height * _padded(width // 2)
   scales = (2 if transposed else 1) * 4 * height * _padded(o // _BLOCK)
   weights, x, y = height * _padded(width), rows * _padded(o if transposed else height), rows * _padded(size)
-  # And weights and x once more: at the highest precision the compiler takes float32 apart.
+  # Weights and x once more: at the highest precision the compiler splits float32 into parts.
   return codes + scales + (2 * weights + 3 * x + 2 * y) * itemsize
 
 

@@ -1,4 +1,4 @@
-"""The product with packed weights, forward and backward.   i in, o out."""
+"""The matrix product with NF4 weights, forward and backward.   i in, o out."""
 
 import dataclasses
 import functools
@@ -14,22 +14,22 @@ from har_jax.nf4.reference import Nf4, dequantize, float_scales
 
 # The fused kernels, by platform. Imported when needed: Pallas takes half a second to import.
 _FUSED = {'tpu': 'har_jax.nf4.pallas_tpu', 'gpu': 'har_jax.nf4.pallas_gpu'}
-# Where `auto` takes them: where launch/bench_nf4.py has shown them to be faster than XLA's own product at our shapes.
-# So far no such device was at hand.
+# Platforms where `auto` uses them: where launch/bench_nf4.py measured them faster than XLA. None measured
+# so far.
 _FASTER: frozenset[str] = frozenset()
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def matmul(x: Float[Array, '*b i'], packed: Nf4, kernel: str = 'auto') -> Float[Array, '*b o']:
-  """x times the unpacked [i, o] weights, in the dtype of x. Packed weights have no gradient.
+  """x times the dequantized [i, o] weights, in the dtype of x. NF4 weights have no gradient.
 
-  The weights are unpacked once here and once more in the backward pass, and each time are dropped after their product:
-  a step over many layers holds one float kernel at a time. `kernel` is `config.Precision.nf4_kernel`: with `pallas`,
-  products that the fused kernel of the platform cannot take are done in jnp all the same.
-  Raises UserError for `pallas` where the platform has no such kernel.
+  Each pass dequantizes the weights and drops them after the product, so a step over many layers holds one
+  float kernel at a time. `kernel` is `config.Precision.nf4_kernel`. `pallas` falls back to jnp for products
+  that the platform's fused kernel does not support.
+  Raises UserError for `pallas` on a platform without fused kernels.
   """
   if fused := _fused(x, packed, kernel):
-    y = fused.forward(_rows(x), packed.codes, float_scales(packed), packed.shape)
+    y = fused.forward(_as_rows(x), packed.codes, float_scales(packed), packed.shape)
     return y.reshape(*x.shape[:-1], packed.shape[1])
   return x @ dequantize(_after(packed, x), x.dtype)
 
@@ -40,26 +40,26 @@ def _forward(x: Array, packed: Nf4, kernel: str) -> tuple[Array, Nf4]:
 
 def _backward(kernel: str, packed: Nf4, gradient: Array) -> tuple[Array, None]:
   if fused := _fused(gradient, packed, kernel):
-    rows = fused.backward(_rows(gradient), packed.codes, float_scales(packed), packed.shape)
-    towards_x = rows.reshape(*gradient.shape[:-1], packed.shape[0])
+    rows = fused.backward(_as_rows(gradient), packed.codes, float_scales(packed), packed.shape)
+    x_gradient = rows.reshape(*gradient.shape[:-1], packed.shape[0])
   else:
-    towards_x = gradient @ dequantize(_after(packed, gradient), gradient.dtype).T
-  return towards_x, None  # of packed weights there is none
+    x_gradient = gradient @ dequantize(_after(packed, gradient), gradient.dtype).T
+  return x_gradient, None
 
 
 matmul.defvjp(_forward, _backward)
 
 
-def _rows(x: Float[Array, '*b i']) -> Float[Array, 'm i']:
+def _as_rows(x: Float[Array, '*b i']) -> Float[Array, 'm i']:
   return x.reshape(-1, x.shape[-1])
 
 
 def _fused(x: Array, packed: Nf4, kernel: str) -> ModuleType | None:
-  """The platform's fused kernels where they are to do this product; None: jnp does it."""
+  """The platform's fused kernels if they compute this product; None: jnp does."""
   platform = getattr(jax.config.values['jax_default_device'], 'platform', None) or jax.default_backend()
   if kernel == 'pallas' and platform not in _FUSED:
     raise UserError(
-      f'nf4_kernel pallas: there are kernels for {", ".join(_FUSED)} and this is a {platform}; use auto'
+      f'--nf4_kernel=pallas has kernels for {", ".join(_FUSED)}, and this platform is {platform}; use auto'
     )
   if kernel == 'reference' or (kernel == 'auto' and platform not in _FASTER):
     return None
@@ -68,17 +68,18 @@ def _fused(x: Array, packed: Nf4, kernel: str) -> ModuleType | None:
 
 
 def _after(packed: Nf4, x: Array) -> Nf4:
-  """The packed weights, but not before x is there.
+  """The NF4 weights, available to the compiler only after x is computed.
 
-  Without this the compiler unpacks the weights of all layers at once and keeps them for the backward pass.
+  Without this, the compiler dequantizes the weights of all layers at once and keeps them for the backward
+  pass.
   """
   codes, x = jax.lax.optimization_barrier((packed.codes, x))
-  # The CPU compiler drops barriers before it puts the program in order (JAX 0.10; 0.12 heeds some): there the codes
-  # wait for a value of x.
-  codes = jax.lax.platform_dependent(codes, x, cpu=_marked, default=lambda codes, x: codes)
+  # The CPU compiler drops barriers before it schedules the program (JAX 0.10; 0.12 keeps some). There the
+  # codes depend on a value of x.
+  codes = jax.lax.platform_dependent(codes, x, cpu=_depend_on, default=lambda codes, x: codes)
   return dataclasses.replace(packed, codes=codes)
 
 
-def _marked(codes: UInt8[Array, 'c'], x: Array) -> UInt8[Array, 'c']:
-  first = x.reshape(-1)[:1]  # an empty x is none to wait for
-  return codes ^ jnp.any((first > 1) & (first < 0)).astype(jnp.uint8)  # never true, as only we know
+def _depend_on(codes: UInt8[Array, 'c'], x: Array) -> UInt8[Array, 'c']:
+  first = x.reshape(-1)[:1]  # also valid for an empty x
+  return codes ^ jnp.any((first > 1) & (first < 0)).astype(jnp.uint8)  # never true, but XLA cannot know

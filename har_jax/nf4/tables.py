@@ -1,9 +1,9 @@
-"""The numbers that codes stand for. Tests derive them."""
+"""The values that codes stand for. Tests derive them."""
 
 import numpy as np
 
-# Quantiles of the standard normal: eight steps on the positive side and seven on the negative, the largest scaled
-# to one, and an exact zero. These float32 values are the ecosystem's.
+# Quantiles of the standard normal: eight steps on the positive side and seven on the negative, scaled so
+# that the largest is 1, and an exact zero. The float32 values are those of bitsandbytes.
 # Source: arXiv:2305.14314 (QLoRA), section 3 and appendix E.
 LEVELS = np.array(
   [
@@ -29,9 +29,10 @@ LEVELS = np.array(
 
 
 def _dynamic() -> np.ndarray:
-  """Seven decades up to one, each of both signs and with twice the entries of the one under it; zero, and one.
+  """Seven decades up to 1, of both signs, each with twice the entries of the decade below; and 0 and 1.
 
-  A decade's entries are the middles of equal steps from a tenth of it to the whole. Source: arXiv:1511.04561, section 3.
+  A decade's entries are the midpoints of equal steps from a tenth of its end to its end.
+  Source: arXiv:1511.04561, section 3.
   """
   decades = [
     10.0 ** (exponent - 6) * (0.1 + 0.9 * (np.arange(2**exponent) + 0.5) / 2**exponent)
@@ -41,11 +42,10 @@ def _dynamic() -> np.ndarray:
   return np.sort(np.concatenate([-positive, [0], positive, [1]])).astype(np.float32)
 
 
-DYNAMIC = (
-  _dynamic()
-)  # 256 entries for scales; the ecosystem's differ in some last bits, which hang on its machine
+# 256 entries for scales. Those of bitsandbytes differ in some last bits, depending on the machine.
+DYNAMIC = _dynamic()
 
 
 def midpoints(table: np.ndarray) -> np.ndarray:
-  """Where the nearest entry changes."""
+  """The thresholds between neighboring entries."""
   return (table[1:] + table[:-1]) / 2

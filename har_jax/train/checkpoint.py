@@ -53,7 +53,7 @@ class Checkpoints:
       cleanup_tmp_directories=True,
       # Buckets cannot rename a folder atomically: a file in it marks it as complete.
       temporary_path_class=atomicity.CommitFileTemporaryPath if in_bucket else None,
-      enable_async_checkpointing=False,  # an async save would copy the state, because the next step donates it
+      enable_async_checkpointing=False,  # it would copy the state, because the next step donates it
     )
     self._manager = _Manager(folder if in_bucket else folder.resolve(), options=options)
 

@@ -64,7 +64,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'versions': ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python')),
     'commit': commit,
     **{
-      flag: _flat(identity['experiment'][part][name])
+      flag: flat(identity['experiment'][part][name])
       for flag, (part, name) in HYPERPARAMETERS.items()
       if result['collections'] or flag not in ADAPTERS
     },
@@ -79,7 +79,7 @@ def _rounded(value: Any) -> Any:
   return float(f'{value:.6g}') if isinstance(value, float) else value
 
 
-def _flat(value: Any) -> Any:
+def flat(value: Any) -> Any:
   """A hyperparameter as its flag takes it."""
   return ','.join(map(str, value)) if isinstance(value, list | tuple) else value
 

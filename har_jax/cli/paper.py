@@ -41,10 +41,10 @@ def main() -> None:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
-  from har_jax import experiments, results, storage
+  from har_jax import experiments, storage
   from har_jax.data import windows as store
   from har_jax.experiments import paper, pictures
-  from har_jax.report import paper as tables
+  from har_jax.report import frame, tables
   from har_jax.train import mesh
 
   windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
@@ -80,6 +80,5 @@ def main() -> None:
   for target in plan.targets:
     if (spec := plan.pictured(target)) is not None:
       pictures.write(spec)
-  found = list(results.find(out).values())
-  storage.write_text(out / 'tables.md', tables.markdown(found))
+  storage.write_text(out / 'tables.md', tables.text(frame.load(out)))
   print(out / 'tables.md')

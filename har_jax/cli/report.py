@@ -1,18 +1,36 @@
-"""Turn result files into tables and, with --html, a page with figures.
+"""Turn result files, or the table of all runs, into tables and, with --html, a page with figures.
 
 har-jax report --results=runs/lodo --html
+har-jax report --results=runs/lodo --append_to=results/runs.csv
+har-jax report --runs_csv=results/runs.csv --out=results
 """
 
 import io
+import pathlib
+import subprocess
 import sys
 
 from absl import flags
+
+from har_jax.errors import UserError
 
 FLAGS = flags.FlagValues()
 _RESULTS = flags.DEFINE_string(
   'results',
   'runs/lodo',
   'folder or bucket with result files, as `har-jax lodo` or `har-jax paper` wrote them',
+  flag_values=FLAGS,
+)
+_RUNS_CSV = flags.DEFINE_string(
+  'runs_csv',
+  None,
+  'table of all runs, read instead of --results, with personalization.csv and bench.csv next to it',
+  flag_values=FLAGS,
+)
+_APPEND_TO = flags.DEFINE_string(
+  'append_to',
+  None,
+  'table of all runs to add those under --results to; writes nothing else',
   flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
@@ -30,28 +48,53 @@ _HTML = flags.DEFINE_bool(
 
 
 def main() -> None:
-  from har_jax import results, storage
-  from har_jax.report import families, page, paper, pictures, tables
+  from har_jax import storage
+  from har_jax.report import frame, markdown, measurements, page, pictures, tables
 
   if _HTML.value:
     page.refuse_without_tools()
+  if _RUNS_CSV.value and (_HTML.value or _APPEND_TO.value):
+    raise UserError('--html and --append_to need result files: give --results, not --runs_csv')
   folder = storage.place(_RESULTS.value)
-  out = storage.place(_OUT.value) if _OUT.value else folder
-  found = list(results.find(folder).values())
-  storage.write_text(out / 'tables.md', paper.markdown(found, beside=_PUBLISHED.value))
+  if _APPEND_TO.value:
+    frame.append(frame.load(folder), pathlib.Path(_APPEND_TO.value), commit())
+    print(_APPEND_TO.value)
+    return
+  table = storage.place(_RUNS_CSV.value) if _RUNS_CSV.value else None
+  runs = frame.load(folder) if table is None else frame.read_csv(table)
+  out = storage.place(_OUT.value) if _OUT.value else folder if table is None else table.parent
+  text = tables.text(runs, with_published=_PUBLISHED.value)
+  if table is not None and (table.parent / 'personalization.csv').exists():
+    text += '\n' + markdown.markdown([measurements.personalization(table.parent / 'personalization.csv')])
+  storage.write_text(out / 'tables.md', text)
+  if table is not None and (table.parent / 'bench.csv').exists():
+    storage.write_text(
+      out / 'bench.md', markdown.markdown(measurements.benchmarks(table.parent / 'bench.csv'))
+    )
   if _HTML.value:
     html = page.html(
-      found,
+      runs,
       folder=_RESULTS.value,
       embeddings=pictures.embeddings(folder),
       reconstructions=pictures.reconstructions(folder),
-      beside=_PUBLISHED.value,
+      with_published=_PUBLISHED.value,
     )
     storage.write_text(out / 'report.html', html)
-    storage.write_text(out / 'headline.svg', page.headline(found))
+    storage.write_text(out / 'headline.svg', page.headline(runs))
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # terminals without ±
-  print(tables.terminal(families.without_sweeps(found), beside=_PUBLISHED.value))
+  print(tables.terminal(runs))
   print(out / 'tables.md')
   if _HTML.value:
     print(out / 'report.html')
+
+
+def commit() -> str:
+  """Short hash of the working folder's commit; '' outside a git repository."""
+  try:
+    found = subprocess.run(
+      ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return ''
+  return found.stdout.strip()

@@ -1,115 +1,97 @@
-"""Which results may share a table: those of one experiment, on the same windows."""
+"""Which runs may share a table, and in which hyperparameters experiments differ. Needs no JAX."""
 
-import dataclasses
-import itertools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
 
 from har_jax import results
 from har_jax.errors import UserError
+from har_jax.report.frame import methods
 
-_METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
-
-
-@dataclasses.dataclass(frozen=True)
-class Group:
-  """Results of one experiment: target × method × seed, each at most once."""
-
-  experiment: dict[str, Any]
-  runs: dict[tuple[str, str], dict[int, dict[str, Any]]]  # (target, method) → seed → result
-  windows: dict[str, dict[str, Any]]  # dataset → checksum, position, ...
-  sources: dict[str, list[str]]  # target → datasets of pretraining
-
-  @property
-  def every_run(self) -> list[dict[str, Any]]:
-    return [result for by_seed in self.runs.values() for result in by_seed.values()]
-
-  @property
-  def targets(self) -> list[str]:
-    return sorted(self.sources)
-
-  @property
-  def methods(self) -> list[str]:
-    found = {method for _, method in self.runs}
-    return [name for name in _METHODS if name in found] + sorted(found.difference(_METHODS))
-
-  @property
-  def seeds(self) -> list[int]:
-    return sorted({seed for by_seed in self.runs.values() for seed in by_seed})
-
-  @property
-  def split(self) -> str:
-    return self.experiment['protocol']['split']
-
-  @property
-  def budget(self) -> float | int:
-    """A share of all windows (float), or labels a class (int)."""
-    number, per_class, _ = self.experiment['protocol']['label_budget'].partition('/class')
-    return int(number) if per_class else float(number)
-
-  def of_target(self, target: str) -> list[dict[str, Any]]:
-    return [run for (name, _), by_seed in self.runs.items() if name == target for run in by_seed.values()]
-
-  def _takes(self, identity: dict[str, Any], experiment: dict[str, Any]) -> bool:
-    windows = identity['windows']
-    return (
-      experiment == self.experiment
-      and all(self.windows.get(name, meta) == meta for name, meta in windows.items())
-      and self.sources.get(identity['target'], _sources(identity)) == _sources(identity)
-    )
-
-  def _add(self, result: dict[str, Any]) -> None:
-    identity = result['identity']
-    target, method, seed = identity['target'], identity['method'], identity['seed']
-    by_seed = self.runs.setdefault((target, method), {})
-    if seed in by_seed:  # counted twice, it would narrow the spread
-      raise UserError(
-        f'two results of {target}, {method}, seed {seed}, of one experiment; give a folder with one'
-      )
-    by_seed[seed] = result
-    self.windows.update(identity['windows'])
-    self.sources[target] = _sources(identity)
+SPLITS = {
+  'subject': 'subject-wise split',
+  'official': 'official subject-wise split',
+  'window': 'window-wise split (optimistic)',
+}
+_SWEEP = 3  # from so many values on, a hyperparameter is swept
 
 
-def _sources(identity: dict[str, Any]) -> list[str]:
-  return sorted(set(identity['windows']) - {identity['target']})
+def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
+  """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
-
-def group(found: Sequence[dict[str, Any]]) -> list[Group]:
-  """By subject first, then by window; the most labels first.
-
-  Raises UserError where a target, method and seed of one experiment occur twice.
+  Runs without adapters join those with the most frequent ones. Runs of a target on other windows are apart.
+  Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
+  Raises UserError where a run occurs twice.
   """
-  groups: list[Group] = []
-  for result in found:
-    identity = result['identity']
-    experiment = identity['experiment']
-    home = next((each for each in groups if each._takes(identity, experiment)), None)
-    if home is None:
-      home = Group(experiment, {}, {}, {})
-      groups.append(home)
-    home._add(result)
-  return sorted(groups, key=lambda each: (each.split, isinstance(each.budget, int), -each.budget))
+  adapters = [flag for flag in results.ADAPTERS if flag not in free]
+  # Those that never differ only cost time.
+  fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)] or ['windows']
+  words = pd.Series(map(str, runs[adapters].itertuples(index=False, name=None)), index=runs.index)
+  words = words.where(runs['lora_rank'].notna())
+  usual = words.groupby([runs[flag] for flag in fixed]).transform(lambda of: of.mode().get(0, ''))
+  version = runs.groupby([*fixed, 'target'])['windows'].transform(lambda of: pd.factorize(of)[0])
+  keyed = runs.assign(_adapters=words.fillna(usual), _version=version)
+  keys = [flag for flag in (*fixed, '_adapters', '_version') if flag != 'windows']
+  found = [_sorted(part) for _, part in keyed.groupby(keys, sort=False)]
+  for part in found:
+    _refuse_duplicates(part, free)
+  return sorted(found, key=lambda part: (part['split'].iat[0], _most_labels(part['label_budget'].iat[0])))
 
 
-def apart(each: Group, peers: Sequence[Group]) -> dict[str, Any]:
-  """A group's own values of the entries that set its peers, itself among them, apart."""
-  names = {name for pair in itertools.combinations(peers, 2) for name in _differing(*pair)}
-  return {name: _entry(each, name) for name in sorted(names)}
+def _sorted(part: pd.DataFrame) -> pd.DataFrame:
+  order = {name: place for place, name in enumerate(methods(part))}
+  keys = {'method': order.get, 'label_budget': _most_labels}
+  return part.sort_values(
+    ['target', 'label_budget', 'method', 'lora_rank', 'seed'],
+    key=lambda column: column.map(keys[column.name]) if column.name in keys else column,
+    kind='stable',
+  )
 
 
-def _differing(one: Group, other: Group) -> list[str]:
-  def facts(each: Group) -> dict[str, Any]:
-    # A dataset that only one of them has read is no difference in how it was read.
-    shared = {'windows': one.windows.keys() & other.windows, 'sources': one.sources.keys() & other.sources}
-    both = {part: {name: getattr(each, part)[name] for name in names} for part, names in shared.items()}
-    return each.experiment | both
-
-  return [line.partition(': made ')[0] for line in results.differences(facts(one), facts(other))]
+def _most_labels(budget: str) -> tuple[bool, float]:
+  """Sorts fractions before numbers per class, and large before small."""
+  number, per_class, _ = budget.partition('/class')
+  return bool(per_class), -float(number)
 
 
-def _entry(each: Group, name: str) -> Any:
-  entry: Any = each.experiment | {'windows': each.windows, 'sources': each.sources}
-  for key in name.split('.'):
-    entry = entry.get(key) if isinstance(entry, dict) else None
-  return entry
+def _refuse_duplicates(part: pd.DataFrame, free: Sequence[str]) -> None:
+  twice = part[part.duplicated(['target', 'method', 'seed', *free])]
+  if len(twice):
+    target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
+    raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
+
+
+def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
+  """The runs, but of each sweep over rank or label budget only those at the value with the most runs."""
+  dropped: list = []
+  for flag in ('lora_rank', 'label_budget'):
+    for family in experiments(runs, [flag]):
+      sizes = family.groupby(flag, sort=False).size()
+      if len(sizes) >= _SWEEP:
+        dropped += list(family.index[family[flag].notna() & (family[flag] != sizes.idxmax())])
+  return runs.drop(index=dropped)
+
+
+def differing(runs: pd.DataFrame, flags: Iterable[str] = results.HYPERPARAMETERS) -> list[str]:
+  """Those of the hyperparameters that differ between runs; a missing value is no difference."""
+  return [flag for flag in flags if runs[flag].nunique() > 1]
+
+
+def title(part: pd.DataFrame, free: Sequence[str] = ()) -> str:
+  """The names of the experiments, split and label budget."""
+  words = [', '.join(sorted(set(part['experiment'])))]
+  words += [] if 'split' in free else [SPLITS[part['split'].iat[0]]]
+  words += [] if 'label_budget' in free else [f'labels {part["label_budget"].iat[0]}']
+  return ', '.join(words)
+
+
+def not_run(part: pd.DataFrame) -> list[str]:
+  """A note that names the seeds that some target and method of an experiment lack."""
+  have = part.groupby(['target', 'method'])['seed'].agg(set).to_dict()
+  lacking = [
+    f'{target} {method} {", ".join(map(str, sorted(missing)))}'
+    for target in sorted(set(part['target']))
+    for method in methods(part)
+    if (missing := set(part['seed']) - have.get((target, method), set()))
+  ]
+  return [f'Seeds not run: {"; ".join(lacking)}.'] if lacking else []

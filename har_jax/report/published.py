@@ -1,7 +1,9 @@
 """Figures as published: arXiv:2512.17983v1, Tables II to VII.
 
-Accuracy, macro-F1, precision and recall as fractions of one. Split 70/30 by window; one figure each.
+Accuracy, macro-F1, precision and recall as fractions of one. Window-wise split 70/30, one run each.
 """
+
+import pandas as pd
 
 SOURCE = 'arXiv:2512.17983v1, Table II'
 SPLIT = 'window'
@@ -43,8 +45,8 @@ TABLE_III: dict[str, tuple[int, int]] = {
   'qlora': (428_832, 2_636_105),
 }
 
-# method → megabytes: frozen, trainable, buffers. Of 2²⁰ bytes, though they do not say: in these, and not in 10⁶,
-# Table III's 428,832 and 2,636,105 weights of four bytes are 1.64 and 10.06.
+# method → megabytes: frozen, trainable, buffers. The unit is not named; in 2²⁰ bytes, Table III's 428,832 and
+# 2,636,105 weights of four bytes are 1.64 and 10.06.
 TABLE_IV: dict[str, tuple[float, float, float]] = {'lora': (10.06, 1.64, 0.01), 'qlora': (6.22, 1.64, 4.82)}
 
 # target → method → seconds of 50 epochs, on their CPU.
@@ -68,8 +70,7 @@ TABLE_VI: dict[int, tuple[float, float]] = {
   64: (0.9649, 1049),
 }
 
-# share of all windows that is labeled → accuracy of full fine-tuning, of LoRA. The ratio that it prints is that of the
-# two but for the last digit.
+# label budget → accuracy of full fine-tuning, of LoRA. Their printed ratio differs in the last digit.
 TABLE_VII: dict[str, tuple[float, float]] = {
   '0.7': (0.9676, 0.9528),
   '0.6': (0.9651, 0.9508),
@@ -78,10 +79,19 @@ TABLE_VII: dict[str, tuple[float, float]] = {
   '0.3': (0.9380, 0.9257),
 }
 
-# Ours → theirs, with what sets them apart.
-SAME_RECORDINGS = {
-  'hapt': (
-    'ucihar',
-    "published for UCI HAR; HAPT holds the same recordings, but its windows are not UCI HAR v1's windows",
-  )
-}
+# Our name of a target → theirs.
+SAME_RECORDINGS = {'hapt': 'ucihar'}
+
+
+def name_of(target: str) -> str:
+  """The target's name in the published tables."""
+  return SAME_RECORDINGS.get(target, target)
+
+
+def notes(table: pd.DataFrame, remark: str) -> list[str]:
+  """A note for a table with published figures: where they are from, and what hapt is compared with."""
+  if not any('published' in name for name in table):
+    return []
+  is_hapt = 'target' in table and 'hapt' in set(table['target'])
+  hapt = ' hapt: published for UCI HAR v1, other windows of the same recordings.' if is_hapt else ''
+  return [f'Published: {remark}.{hapt}']

@@ -1,122 +1,87 @@
 """Tests of differences, intervals and ranks as tables. Needs no JAX."""
 
-from collections.abc import Sequence
-from typing import Any
+import pandas as pd
 
-from har_jax.errors import UserError
-from har_jax.report import families, published, ranks, statistics
-from har_jax.report.families import Family
-from har_jax.report.groups import Group
-from har_jax.report.section import NONE, Footnotes, Row, Section, p_value
-from har_jax.report.statistics import Comparison, Interval
+from har_jax.report import groups, published, ranks, statistics
+from har_jax.report.frame import methods
+from har_jax.report.markdown import NONE, Section, number, p_value
+from har_jax.report.statistics import LEVEL, Interval
 
 _AGAINST = 'full'
 
 
-def sections(results: Sequence[dict[str, Any]]) -> list[Section]:
-  """For each experiment: methods against full fine-tuning, each by itself, their ranks; and what so many datasets can show."""
-  found = []
-  for family in families.families(results):
-    (group,) = family.members
-    said = ' '.join([_ABOUT, *_about_split(group), *family.caption()])
-    where = family.title()
-    found += [
-      Section(f'Against full fine-tuning, {where}', f'{said} {_TESTS}', *_differences(family)),
-      Section(f'Macro-F1 with its interval, {where}', f'{said} {_INTERVAL}', *_levels(family)),
-      Section(f'Ranks of methods, {where}', f'{said} {_RANKS}', *_ranked(group)),
-      Section(
-        f'What datasets can show (n={len(group.targets)}), {where}',
-        statistics.what_datasets_show(len(group.targets)),
-        [],
-        [],
-      ),
-    ]
-  return found
-
-
-_ABOUT = (
-  "Macro-F1 in points (100 times the fraction) of each test subject, over the classes among that subject's labels and "
-  'predictions; the mean over the seeds that tested the subject, who so counts once.'
-)
-_TESTS = (
-  'A difference is that of the same subject under the same seeds; below, its mean over subjects with a bootstrap interval of '
-  '95 %. p of a difference: two-sided Wilcoxon signed-rank test; r: how one-sided its ranks are (rank-biserial), of -1 to 1. '
-  f'p of equivalence: two one-sided paired t tests against a margin of {statistics.MARGIN:g} point. Both kinds of p are '
-  'corrected by Holm, each over all rows of this table, pooled ones too. Pooled: every subject of every target is one '
-  f"pair, so targets weigh by their subjects. Verdicts at {statistics.LEVEL:g}: 'equivalent' where equivalence is shown; else "
-  "'better' or 'worse' where a difference is; else 'undecided', which is no word for equal."
-)
-_INTERVAL = 'Mean over subjects, and a bootstrap interval of 95 % over them; it is too narrow with a handful of subjects.'
-_RANKS = (
-  "A block is a subject of a target that was tested with all methods; rank 1 is best. Friedman's test, then Nemenyi's critical "
-  'difference at .05. Targets weigh by their subjects, and subjects of one target share a training, so blocks are not quite '
-  'independent and p is too small.'
-)
-
-
-def _about_split(group: Group) -> list[str]:
-  if group.split != 'window':
-    return []
-  return ['By window the same people were also trained on: nothing here speaks of new people.']
-
-
-def _differences(family: Family) -> tuple[list[Row], list[str]]:
-  (group,) = family.members
-  if _AGAINST not in group.methods:
-    return [], [f'No results of {_AGAINST}, so there is nothing to compare with.', *family.missing()]
-  notes = Footnotes()
-  rows = [_difference(each, notes) for each in statistics.compare(group, _AGAINST)]
-  return rows, [*notes.texts, *family.missing(), *_same_people(group)]
-
-
-def _difference(each: Comparison, notes: Footnotes) -> Row:
-  return {
-    'target': each.target,
-    'method': each.method,
-    'subjects': str(each.n),
-    f'macro-F1 − {_AGAINST}, points': shown(each.difference, '+.1f'),
-    'better on': f'{each.better_on} of {each.n}' if each.n else NONE,
-    'r': NONE if each.rank_biserial is None else f'{each.rank_biserial:+.2f}',
-    'p of a difference': p_value(each.wilcoxon_p),
-    'p of equivalence': p_value(each.equivalence_p),
-    'verdict': f'{each.verdict} {notes.mark(*each.notes)}'.strip(),
-  }
-
-
-def _same_people(group: Group) -> list[str]:
-  """Pooled, two forms of one recording would count its people twice."""
-  both = [
-    (ours, theirs)
-    for ours, (theirs, _) in published.SAME_RECORDINGS.items()
-    if {ours, theirs} <= {*group.targets}
-  ]
+def sections(runs: pd.DataFrame) -> list[Section]:
+  """For each experiment: tests against full fine-tuning, intervals, and ranks of three methods or more."""
+  found = groups.experiments(runs)
+  ranked = [part for part in found if part['method'].nunique() > 2]
   return [
-    f'{one} and {other} hold the same people, who count twice where targets are pooled.'
-    for one, other in both
+    *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
+    *(_levels(part) for part in found),
+    *(_ranks(part) for part in ranked),
+    Section('What datasets can show', what_datasets_show(runs['target'].nunique()), pd.DataFrame()),
   ]
 
 
-def _levels(family: Family) -> tuple[list[Row], list[str]]:
-  (group,) = family.members
+_POINTS = 'Macro-F1 of a test subject in points, the mean over the seeds that tested it.'
+_TESTS = (
+  f'{_POINTS} Difference: of the same subject under the same seeds, the mean over subjects with a bootstrap '
+  'interval of 95 %. p of a difference: Wilcoxon signed-rank test; r: rank-biserial correlation. '
+  f'p of equivalence: two one-sided paired t tests (TOST), margin {statistics.MARGIN:g} point. Both are '
+  f'corrected by Holm over all rows. Verdicts at {LEVEL:g}: equivalent; else better or worse; else undecided, '
+  'which does not mean equal.'
+)
+_LEVELS = (
+  f'{_POINTS} Mean over subjects with a bootstrap interval of 95 %, too narrow with a handful of them.'
+)
+_RANKS = (
+  f'{_POINTS} A block is a subject tested with all methods; rank 1 is best. Friedman test, then the critical '
+  'difference of Nemenyi. Subjects of a target share a training: blocks are not independent, p is too small.'
+)
+_WINDOW = 'Window-wise, the same people were trained on: nothing here speaks of new people.'
+
+
+def _notes(part: pd.DataFrame) -> list[str]:
+  same = [
+    f'{ours} and {theirs} hold the same people, who count twice where targets are pooled.'
+    for ours, theirs in published.SAME_RECORDINGS.items()
+    if {ours, theirs} <= set(part['target'])
+  ]
+  return [*([_WINDOW] if part['split'].iat[0] == 'window' else []), *same, *groups.not_run(part)]
+
+
+def _tests(part: pd.DataFrame) -> Section:
+  found = statistics.compare(part, _AGAINST)
+  table = pd.DataFrame(
+    {
+      'target': found['target'],
+      'method': found['method'],
+      'subjects': found['n'].astype(str),
+      f'macro-F1 − {_AGAINST}, points': [shown(each, '+.1f') for each in found['difference']],
+      'better on': [f'{better} of {n}' for better, n in found[['better_on', 'n']].itertuples(index=False)],
+      'r': [number(value, '+.2f') for value in found['rank_biserial'].astype(float)],
+      'p of a difference': found['wilcoxon_p'].map(p_value),
+      'p of equivalence': found['equivalence_p'].map(p_value),
+      'verdict': found['verdict'],
+    }
+  )
+  named = found[found['note'] != ''].groupby(['note', 'target'], sort=False)['method'].agg(', '.join)
+  notes = [f'{target} {names}: {note}.' for (note, target), names in named.items()]
+  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', _TESTS, table, [*notes, *_notes(part)])
+
+
+def _levels(part: pd.DataFrame) -> Section:
+  points = statistics.scores(part)
   rows = []
-  for target in group.targets:
-    for method in group.methods:
-      runs = group.runs.get((target, method), {})
-      points = [value for (value,) in statistics.by_subject([runs]).values()]
-      rows.append(
-        {
-          'target': target,
-          'method': method,
-          'subjects': str(len(points)),
-          'seeds': f'n={len(runs)}' if runs else 'not run',
-          'macro-F1, points': shown(statistics.interval(points), '.1f'),
-        }
-      )
-  return rows, family.missing()
+  for target, of_target in points.groupby('target'):
+    for method in methods(part):
+      values = list(statistics.by_subject(of_target, [method])[method])
+      cells = {'subjects': str(len(values)), 'macro-F1, points': shown(statistics.interval(values), '.1f')}
+      rows += [{'target': target, 'method': method, **cells}] if values else []
+  return Section(f'Intervals: {groups.title(part)}', _LEVELS, pd.DataFrame(rows), _notes(part))
 
 
 def shown(found: Interval | None, form: str) -> str:
-  """'-0.7 (-1.5 to +0.1)'; without the bracket where there is one subject."""
+  """'-0.7 (-1.5 to +0.1)'; of one subject without the interval."""
   if found is None:
     return NONE
   if found.low is None or found.high is None:
@@ -124,37 +89,35 @@ def shown(found: Interval | None, form: str) -> str:
   return f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})'
 
 
-def _ranked(group: Group) -> tuple[list[Row], list[str]]:
-  try:
-    found = ranks.ranks(group)
-  except UserError as error:
-    return [], [f'Not ranked: {error}.']
+def _ranks(part: pd.DataFrame) -> Section:
+  title = f'Ranks: {groups.title(part)}'
+  found = ranks.ranks(part)
   rows = [
     {
       'method': method,
       'mean rank': f'{rank:.2f}',
-      'alike': '; '.join(
+      'not told apart': '; '.join(
         ', '.join(name for name in clique if name != method) for clique in found.cliques if method in clique
       )
       or NONE,
     }
     for method, rank in zip(found.methods, found.mean_ranks, strict=True)
   ]
-  friedman = (
-    'Friedman: all methods tie everywhere'
-    if found.friedman_p is None
-    else f'Friedman: p {_with_sign(found.friedman_p)}'
+  p = NONE if found.friedman_p is None else p_value(found.friedman_p)
+  note = (
+    f'Friedman p: {p}, over {found.blocks} subjects of {", ".join(found.targets)}. '
+    f'Critical difference: {found.critical_difference:.2f} ranks.'
   )
-  none = (
-    ''
-    if found.friedman_p is not None and found.friedman_p < statistics.LEVEL
-    else ', so no two are told apart'
-  )
-  return rows, [
-    f'{friedman} over {found.blocks} subjects of {", ".join(found.targets)}{none}. '
-    f"Nemenyi's critical difference: {found.critical_difference:.2f} ranks; 'alike' are those no further apart."
-  ]
+  return Section(title, _RANKS, pd.DataFrame(rows), [note, *_notes(part)])
 
 
-def _with_sign(p: float) -> str:
-  return p_value(p) if p < 0.001 else f'= {p_value(p)}'
+def what_datasets_show(n: int) -> str:
+  """What so many target datasets can show."""
+  smallest = 2 / 2**n
+  reach = 'cannot reach' if smallest >= LEVEL else 'can reach'
+  return (
+    f'The unit of a claim about new datasets is a dataset, and there are {n}. If all pointed the same way, '
+    f'the smallest two-sided p of a signed-rank test would be 2/2^{n} = {smallest:.3g}, which {reach} '
+    f'{LEVEL:g}; that takes six. The tests above have subjects as their unit: they speak of new people, '
+    'recorded as those of the dataset were. Seeds share the recordings, so they are no independent sample.'
+  )

@@ -1,208 +1,244 @@
-"""Result files into Table II, as Markdown and for a terminal. Needs no JAX.
+"""The tables of results: what was run, Tables II to V, and all tables as Markdown. Needs no JAX.
 
-A table holds one experiment: results that differ in any knob, or in the windows they read, never share one.
+Runs that differ in a hyperparameter or in their windows never share a row.
 """
 
-import dataclasses
-import statistics
-import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from har_jax.report import families, groups, provenance, published
-from har_jax.report.caption import caption
-from har_jax.report.groups import Group
-from har_jax.report.section import NONE, Footnotes, Row, megabytes, span, spread, tabulated
+import pandas as pd
 
-_MEASURES = {'accuracy': 'accuracy', 'macro_f1': 'macro-F1', 'precision': 'precision', 'recall': 'recall'}
-_DIFFERENCE = 'macro-F1 − full, points'
-_PUBLISHED = 'published, by window: accuracy / macro-F1 / precision / recall'
-_PUBLISHED_SHORT = 'published macro-F1, by window'
-# Too wide for a terminal, which has them in the second table or in short.
-_ONLY_WIDE = ('trainable', 'total', _PUBLISHED)
-_LINE = 110  # columns of a terminal's text
+from har_jax import config, config_fields, results
+from har_jax.errors import UserError
+from har_jax.report import frame, groups, markdown, published, significance, sweeps
+from har_jax.report.markdown import Section, joined, mean_rows, megabytes, number, seeds, span_of, spread_of
+
+_MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
+DIFFERENCE = 'macro-F1 − full, points'
+_NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
 
 
-@dataclasses.dataclass(frozen=True)
-class Section:
-  """A group's table."""
+def text(runs: pd.DataFrame, names: Sequence[str] = ('all',), *, with_published: bool = True) -> str:
+  """The tables of these names (of TABLES, or 'all') as Markdown, in this order.
 
-  group: Group
-  title: str
-  caption: list[str]
-  figures: list[Row]
-  memory: list[Row]
-  footnotes: list[str]
-
-  @property
-  def wide(self) -> list[Row]:
-    """The figures without what only a terminal needs."""
-    return [{name: cell for name, cell in row.items() if name != _PUBLISHED_SHORT} for row in self.figures]
-
-
-def table2(results: Sequence[dict[str, Any]], *, beside: bool = True) -> str:
-  """Markdown: a table, with its caption, for each split, label budget and experiment.
-
-  `beside`: the published figures in their own column, where label budget and target are among theirs.
-  Raises UserError where one run occurs twice.
+  Raises UserError for another name, and where one run occurs twice.
   """
-  parts = ['# Adaptation to the dataset left out of pretraining (Table II)']
-  for section in sections(results, beside=beside):
-    parts += [f'## {section.title}', '\n'.join(f'- {line}' for line in section.caption)]
-    parts += [tabulated(section.wide, 'pipe'), *section.footnotes]
-    parts += ['### Parameters and memory', MEMORY_CAPTION, tabulated(section.memory, 'pipe')]
-  return '\n\n'.join([*parts, provenance.spent(results)]) + '\n'
+  if unknown := [name for name in names if name not in (*TABLES, 'all')]:
+    raise UserError(f'no table {", ".join(unknown)}; one of {", ".join(TABLES)}, all')
+  chosen = TABLES if 'all' in names else dict.fromkeys(names)
+  return '\n'.join(markdown.markdown(TABLES[name](runs, with_published)) for name in chosen)
 
 
-def terminal(results: Sequence[dict[str, Any]], *, beside: bool = True) -> str:
-  """The same as plain text, without the widest columns."""
-
-  def wrapped(text: str, bullet: str = '') -> str:
-    return textwrap.fill(text, _LINE, initial_indent=bullet, subsequent_indent=' ' * len(bullet))
-
+def terminal(runs: pd.DataFrame) -> str:
+  """Table II as plain text, without the widest columns."""
   parts = []
-  for section in sections(results, beside=beside):
-    figures = [
-      {name: cell for name, cell in row.items() if name not in _ONLY_WIDE} for row in section.figures
-    ]
-    parts += [f'{section.title}\n{"=" * len(section.title)}']
-    parts += ['\n'.join(wrapped(line, '- ') for line in section.caption)]
-    parts += [tabulated(figures, 'simple'), *map(wrapped, section.footnotes)]
-    parts += [wrapped(f'Parameters and memory. {MEMORY_CAPTION}'), tabulated(section.memory, 'simple')]
-  return '\n\n'.join([*parts, wrapped(provenance.spent(results))]) + '\n'
+  for section in table2(groups.without_sweeps(runs), with_published=False):
+    table = section.table[[name for name in _NARROW if name in section.table]]
+    parts += [section.title, markdown.tabulated(table, 'simple')]
+  return '\n\n'.join(parts)
 
 
-def sections(results: Sequence[dict[str, Any]], *, beside: bool) -> list[Section]:
-  """A section for each split, label budget and experiment, in the order of `groups.group`."""
-  grouped = groups.group(results)
-  return [_section(group, number, grouped, beside=beside) for number, group in enumerate(grouped, start=1)]
+# --- what was run
 
 
-def _section(group: Group, number: int, grouped: Sequence[Group], *, beside: bool) -> Section:
-  # repr: a share of 1.0 is not one label a class.
-  peers = [
-    other for other in grouped if (other.split, repr(other.budget)) == (group.split, repr(group.budget))
-  ]
-  figures, footnotes = _figures(group, beside=beside and group.budget == published.LABELS)
-  labels = group.experiment['protocol']['label_budget']
-  return Section(
-    group=group,
-    title=f'Table {number}. {families.by_split(group.split).capitalize()}, labels {labels}',
-    caption=caption(group, groups.apart(group, peers), beside=any(_PUBLISHED in row for row in figures)),
-    figures=figures,
-    memory=_memory(group),
-    footnotes=footnotes,
-  )
-
-
-# --- the figures
-
-
-def _figures(group: Group, *, beside: bool) -> tuple[list[Row], list[str]]:
-  """A row for each target and method, then the means over targets; and the footnotes the rows ask for."""
-  rows: list[Row] = []
-  footnotes = Footnotes()
-  for target in group.targets:
-    for method in group.methods:
-      if runs := group.runs.get((target, method)):
-        theirs, footnote = _published(target, method) if beside else (None, '')
-        rows.append(_row(group, target, method, runs, theirs, footnotes.mark(footnote)))
-  if len(group.targets) > 1:
-    rows += [
-      _mean_row(group, method)
-      for method in group.methods
-      if all((t, method) in group.runs for t in group.targets)
-    ]
-  unused = [] if 'full' in group.methods and len(group.methods) > 1 else [_DIFFERENCE]
-  if all(row[_PUBLISHED] == NONE for row in rows if row['target'] in group.targets):
-    unused += [_PUBLISHED, _PUBLISHED_SHORT]
-  kept = [{name: cell for name, cell in row.items() if name not in unused} for row in rows]
-  return kept, footnotes.texts
-
-
-def _published(target: str, method: str) -> tuple[tuple[float, ...] | None, str]:
-  theirs, footnote = published.SAME_RECORDINGS.get(target, (target, ''))
-  found = published.TABLE_II.get(theirs, {}).get(method)
-  return found, footnote if found else ''
-
-
-def _row(
-  group: Group,
-  target: str,
-  method: str,
-  runs: dict[int, dict[str, Any]],
-  theirs: tuple[float, ...] | None,
-  mark: str,
-) -> Row:
-  of_runs = list(runs.values())
-  points = _points_to_full(group, target, method)
-  row = {'target': target, 'method': method, 'seeds': f'n={len(runs)}'}
-  row |= {name: spread([run['test'][key] for run in of_runs], '.3f') for key, name in _MEASURES.items()}
-  row[_DIFFERENCE] = spread(points, '+.1f') + ('' if len(points) in (0, len(runs)) else f' (n={len(points)})')
-  row['trainable'] = span((run['parameters']['trainable'] for run in of_runs), '{:,}')
-  row['total'] = span((run['parameters']['total'] for run in of_runs), '{:,}')
-  row['training, s'] = f'{statistics.mean(run["seconds"]["training"] for run in of_runs):,.1f}'
-  row[_PUBLISHED] = ' / '.join(f'{figure:.3f}' for figure in theirs) + mark if theirs else NONE
-  row[_PUBLISHED_SHORT] = f'{theirs[1]:.3f}{mark}' if theirs else NONE
-  return row
-
-
-def _mean_row(group: Group, method: str) -> Row:
-  """Plain means of the targets' means: each target counts once, however many seeds it has. No spread."""
-
-  def over_targets(values: Callable[[str], list[float]], form: str) -> str:
-    by_target = [values(target) for target in group.targets]
-    return format(statistics.mean(map(statistics.mean, by_target)), form) if all(by_target) else NONE
-
-  def measured(key: str) -> Callable[[str], list[float]]:
-    return lambda target: [run['test'][key] for run in group.runs[target, method].values()]
-
-  row = {'target': 'mean of targets', 'method': method, 'seeds': ''}
-  row |= {name: over_targets(measured(key), '.3f') for key, name in _MEASURES.items()}
-  row[_DIFFERENCE] = over_targets(lambda target: _points_to_full(group, target, method), '+.1f')
-  return row | dict.fromkeys(('trainable', 'total', 'training, s', _PUBLISHED, _PUBLISHED_SHORT), '')
-
-
-def _points_to_full(group: Group, target: str, method: str) -> list[float]:
-  """Macro-F1 less that of full fine-tuning, in points, for each seed that both have: they share its split."""
-  full = group.runs.get((target, 'full'), {})
-  own = {} if method == 'full' else group.runs[target, method]
+def configuration(runs: pd.DataFrame) -> list[Section]:
+  """The hyperparameters that differ, those that do not and are not the default, the data, the machines."""
+  differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
+  defaults = config_fields.to_json(config.Experiment())
+  shared = {
+    flag: str(runs[flag].dropna().iat[0]) for flag in results.HYPERPARAMETERS if runs[flag].nunique() == 1
+  }
+  shared = {
+    flag: value
+    for flag, value in shared.items()
+    for part, name in [results.HYPERPARAMETERS[flag]]
+    if value != str(results.flat(defaults[part][name]))
+  }
+  data = {
+    'classes': span_of('num_classes'),
+    **{f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')},
+    'test subjects': lambda part: markdown.span(part['subject_macro_f1'].str.split().str.len()),
+    'pretrained on': lambda part: '; '.join(sorted(set(part['sources']))),
+    'runs': lambda part: f'{len(part):,}',
+  }
+  machines = {
+    'runs': data['runs'],
+    'hours of training': lambda part: f'{part["seconds"].sum() / 3600:.1f}',
+  }
   return [
-    100 * (own[seed]['test']['macro_f1'] - full[seed]['test']['macro_f1']) for seed in own if seed in full
+    Section(
+      'Experiments',
+      'Hyperparameters that differ, by the flags that set them.',
+      runs[['experiment', *differing]].drop_duplicates().astype(str),
+    ),
+    Section(
+      'Common to all experiments',
+      'Hyperparameters that do not differ and are not the default.',
+      pd.DataFrame(shared.items(), columns=['field', 'value']),
+    ),
+    Section(
+      'Data',
+      'Labeled windows of a seed; a range is over label budgets and seeds.',
+      markdown.rows(runs.sort_values(['target', 'split']), ['target', 'split'], data),
+    ),
+    Section('Machines', '', markdown.rows(runs.sort_values('device'), ['device', 'versions'], machines)),
   ]
 
 
-# --- parameters and memory
+# --- Table II
 
-MEMORY_CAPTION = (
-  'Megabytes (2²⁰ bytes) that variables hold, by collection; activations and gradients are not '
-  'counted. A range is over targets, whose heads differ.'
+
+def table2(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+  """Adaptation to the dataset left out of pretraining: a section for each experiment."""
+  return [_table2(part, with_published) for part in groups.experiments(runs)]
+
+
+_FIGURES = (
+  'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
+  'compared by the difference in points, paired by seed. A mean of targets counts each target once.'
 )
 
 
-def _memory(group: Group) -> list[Row]:
-  """A row for each method."""
-  held = {
-    method: [_held(run) for run in group.every_run if run['identity']['method'] == method]
-    for method in group.methods
+def _table2(part: pd.DataFrame, with_published: bool) -> Section:
+  full = sweeps.relative(part, 'full', 'macro_f1', ['target', 'seed'])
+  part = part.assign(points=100 * (part['macro_f1'] - full))
+  difference = {DIFFERENCE: ('points', '+.1f')} if part['points'].notna().any() else {}
+  cells = {
+    'seeds': seeds,
+    **{name: spread_of(column, '.3f') for name, column in _MEASURES.items()},
+    **{name: spread_of(*column, count=True) for name, column in difference.items()},
+    'trainable': span_of('trained_parameters'),
+    'total': span_of('total_parameters'),
+    'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
+    **({'published: accuracy / macro-F1 / precision / recall': _published} if with_published else {}),
   }
-  collections_held = sorted({name for runs in held.values() for run in runs for name in run})
-  rows = []
-  for method, runs in held.items():
-    parameters = [run['parameters'] for run in group.every_run if run['identity']['method'] == method]
-    row = {'method': method}
-    row |= {
-      f'{part} weights': span((run[part] for run in parameters), '{:,}') for part in ('trainable', 'total')
-    }
-    row |= {name: _held_by_all([run.get(name, 0) for run in runs]) for name in collections_held}
-    rows.append(row | {'all': megabytes([sum(run.values()) for run in runs])})
-  return rows
+  table = markdown.rows(part, ['target', 'method'], cells)
+  means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
+  remark = f'of {published.SOURCE}, window-wise split'
+  remark += '' if part['split'].iat[0] == published.SPLIT else ', not comparable with this one'
+  notes = [*published.notes(table, remark), *groups.not_run(part)]
+  return Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes)
 
 
-def _held(run: dict[str, Any]) -> dict[str, int]:
-  """'frozen nf4' → bytes, and so on."""
-  return {f'{part} {name}': size for part, sizes in run['bytes'].items() for name, size in sizes.items()}
+def _published(part: pd.DataFrame) -> str:
+  theirs = _of_target(part, published.TABLE_II)
+  return ' / '.join(f'{figure:.3f}' for figure in theirs.get(part['method'].iat[0], ())) or markdown.NONE
 
 
-def _held_by_all(sizes: Sequence[int]) -> str:
-  return megabytes(sizes) if max(sizes) else NONE
+def _of_target(part: pd.DataFrame, table: dict) -> dict:
+  """What is published of a target, by method, with the label budget of these runs."""
+  is_theirs = part['label_budget'].iat[0] == str(published.LABELS)
+  return table.get(published.name_of(part['target'].iat[0]), {}) if is_theirs else {}
+
+
+# --- Tables III and IV: a row for each method, model and adapters
+
+
+def table3(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+  """Trained and total parameters."""
+  cells = {
+    'classes': span_of('num_classes'),
+    'trainable': span_of('trained_parameters'),
+    'total': span_of('total_parameters'),
+    'trainable fraction': lambda part: markdown.span(
+      100 * part['trained_parameters'] / part['total_parameters'], '{:.1f} %'
+    ),
+  } | (_published_cells(published.TABLE_III, ('trainable', 'total'), ',') if with_published else {})
+  table, notes = _by_model(runs, ('model',), cells)
+  return [Section('Table III. Parameters', f'Of encoder, head and adapters. {_RANGE}', table, notes)]
+
+
+def table4(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+  """Bytes held."""
+  parts = {'frozen': 'frozen', 'trainable': 'trainable', 'buffers': 'statistics', 'optimizer': 'optimizer'}
+  cells = {f'{name}, MB': _held(f'{part}_bytes') for name, part in parts.items()}
+  theirs = _published_cells(published.TABLE_IV, tuple(parts)[:3], '.2f') if with_published else {}
+  table, notes = _by_model(runs, ('model', 'precision'), cells | theirs)
+  return [Section('Table IV. Memory', f'{_MEMORY} {_RANGE}', table, [*notes, *([_REMARK] if theirs else [])])]
+
+
+_RANGE = 'A range is over targets, whose heads differ.'
+_MEMORY = (
+  'Megabytes (2²⁰ bytes) of arrays held, measured; without activations and gradients. Buffers are the '
+  'statistics of BatchNorm.'
+)
+# Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
+_REMARK = (
+  "The published unit is not named; 2²⁰ bytes fit the published counts. LoRA's 10.06 'frozen' are all "
+  '2,636,105 weights of four bytes, also the trainable ones; without those, 8.42 are frozen. QLoRA holds 6.22 '
+  'and buffers of 4.82, together 11.04 against 10.07 of LoRA: nothing was packed.'
+)
+
+
+def _held(column: str) -> markdown.Cell:
+  return lambda part: megabytes(part[column])
+
+
+def _published_cells(table: dict, names: Sequence[str], form: str) -> dict[str, markdown.Cell]:
+  def cell(place: int) -> markdown.Cell:
+    return lambda part: number(table.get(part['method'].iat[0], [float('nan')] * 3)[place], form)
+
+  return {f'published {name}': cell(place) for place, name in enumerate(names)}
+
+
+def _by_model(
+  runs: pd.DataFrame, parts: Sequence[str], cells: dict[str, markdown.Cell]
+) -> tuple[pd.DataFrame, list[str]]:
+  """The table, with the hyperparameters that differ as columns, and its notes."""
+  flags = [flag for flag, (part, _) in results.HYPERPARAMETERS.items() if part in (*parts, 'lora')]
+  by = ['method', *groups.differing(runs, flags)]
+  order = {name: place for place, name in enumerate(frame.methods(runs))}
+  ordered = runs.sort_values(by, key=lambda column: column.map(order) if column.name == 'method' else column)
+  table = markdown.rows(ordered, by, cells)
+  return table, published.notes(table, "of the paper's model (--preset=paper), with a head for nine classes")
+
+
+# --- Table V
+
+
+def table5(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+  """Seconds of training: a section for each experiment."""
+  return [_table5(part, with_published) for part in groups.experiments(runs)]
+
+
+_SECONDS = (
+  'Seconds of fine-tuning with validations, without pretraining: mean ± sample deviation over seeds. '
+  'A ratio is paired by seed, of runs on the same device and with as many runs in a batch.'
+)
+
+
+def _table5(part: pd.DataFrame, with_published: bool) -> Section:
+  full = sweeps.relative(part, 'full', 'seconds', ['target', 'seed', 'device', 'batch_runs'])
+  cells = {
+    'seeds': seeds,
+    'runs in a batch': span_of('batch_runs'),
+    'training, s': spread_of('seconds', ',.1f'),
+    '÷ full': spread_of('ratio', '.2f', count=True),
+  } | ({'published s': _seconds, 'published ÷ full': _published_ratio} if with_published else {})
+  table = markdown.rows(part.assign(ratio=part['seconds'] / full), ['target', 'method'], cells)
+  notes = published.notes(table, '50 epochs on their CPU, window-wise split; only the ratio compares')
+  return Section(f'Table V: {groups.title(part)}', _SECONDS, table, [*notes, *groups.not_run(part)])
+
+
+def _seconds(part: pd.DataFrame) -> str:
+  return number(_of_target(part, published.TABLE_V).get(part['method'].iat[0], float('nan')), ',.0f')
+
+
+def _published_ratio(part: pd.DataFrame) -> str:
+  theirs, method = _of_target(part, published.TABLE_V), part['method'].iat[0]
+  return f'{theirs[method] / theirs["full"]:.2f}' if method in theirs and method != 'full' else markdown.NONE
+
+
+TABLES: dict[str, Callable[[pd.DataFrame, bool], list[Section]]] = {
+  'configuration': lambda runs, _: configuration(runs),
+  '2': lambda runs, theirs: table2(groups.without_sweeps(runs), with_published=theirs),
+  '3': lambda runs, theirs: table3(runs, with_published=theirs),
+  '4': lambda runs, theirs: table4(runs, with_published=theirs),
+  '5': lambda runs, theirs: table5(groups.without_sweeps(runs), with_published=theirs),
+  '6': lambda runs, theirs: sweeps.table6(runs, with_published=theirs),
+  '7': lambda runs, theirs: sweeps.table7(runs, with_published=theirs),
+  'leakage': lambda runs, _: sweeps.leakage(groups.without_sweeps(runs)),
+  'pretraining': lambda runs, _: sweeps.pretraining(runs),
+  'rotation': lambda runs, _: sweeps.rotation(runs),
+  'ablations': lambda runs, _: sweeps.ablations(runs),
+  'statistics': lambda runs, _: significance.sections(groups.without_sweeps(runs)),
+}

@@ -1,0 +1,138 @@
+"""Tables as text: cells, the rows of grouped runs, and Markdown. Needs no JAX."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+NONE = '–'
+MEAN = 'mean of targets'
+# Columns of words; the others hold figures and stand at the right.
+_WORDS = (
+  'experiment',
+  'target',
+  'method',
+  'verdict',
+  'not told apart',
+  'field',
+  'value',
+  'device',
+  'versions',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """A table of text with its caption and notes; an empty table where there is nothing to show."""
+
+  title: str
+  caption: str
+  table: pd.DataFrame
+  notes: Sequence[str] = ()
+
+
+def markdown(sections: Sequence[Section]) -> str:
+  """One after the other. A caption is not repeated in the section after it."""
+  parts, last = [], ''
+  for section in sections:
+    table = '' if section.table.empty else tabulated(section.table)
+    parts += [
+      f'## {section.title}',
+      '' if section.caption == last else section.caption,
+      table,
+      *section.notes,
+    ]
+    last = section.caption
+  return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def tabulated(table: pd.DataFrame, form: str = 'pipe') -> str:
+  """`form`: a table format of the package tabulate."""
+  alignment = ['left' if name in _WORDS else 'right' for name in table]
+  # Cells are text by now: parsed again, 0.980 would come out as 0.98.
+  return table.to_markdown(index=False, tablefmt=form, colalign=alignment, disable_numparse=True)
+
+
+Cell = Callable[[pd.DataFrame], str]
+
+
+def rows(runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell]) -> pd.DataFrame:
+  """A row for each group of runs, in the order they come in: the columns `by`, then the cells.
+
+  Columns of published figures are left out where there is none.
+  """
+  grouped = runs.groupby(list(by), sort=False, dropna=False)
+  made = [
+    dict(zip(by, map(str, key), strict=True)) | {name: cell(part) for name, cell in cells.items()}
+    for key, part in grouped
+  ]
+  table = pd.DataFrame(made, columns=[*by, *cells]).replace({'nan': NONE, '<NA>': NONE})
+  return table[[name for name in table if 'published' not in name or (table[name] != NONE).any()]]
+
+
+def mean_rows(runs: pd.DataFrame, by: Sequence[str], columns: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+  """Means of the targets' means, each target once, where every target has runs; none of a single target.
+
+  `by` is without the target; `columns`: name → column of the runs, format.
+  """
+  targets = runs['target'].nunique()
+  made = []
+  for key, part in runs.groupby(list(by), sort=False):
+    means = part.groupby('target')[[column for column, _ in columns.values()]].mean()
+    if len(means) == targets > 1:
+      cells = {
+        name: number(means[column].mean(skipna=False), form) for name, (column, form) in columns.items()
+      }
+      made.append({'target': MEAN} | dict(zip(by, key, strict=True)) | cells)
+  return pd.DataFrame(made)
+
+
+def joined(*tables: pd.DataFrame) -> pd.DataFrame:
+  return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True).fillna('')
+
+
+# --- cells
+
+
+def number(value: float, form: str) -> str:
+  return NONE if pd.isna(value) else format(value, form)
+
+
+def spread(values: pd.Series, form: str, *, count: bool = False) -> str:
+  """Mean ± sample standard deviation, of one value the value. Missing values do not count.
+
+  `count`: the number of values is added where some are missing.
+  """
+  known = values.dropna().astype(float)
+  deviation = f' ± {known.std():{form.lstrip("+")}}' if len(known) > 1 else ''
+  fewer = f' (n={len(known)})' if count and 0 < len(known) < len(values) else ''
+  return number(known.mean(), form) + deviation + fewer
+
+
+def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
+  return lambda runs: spread(runs[column], form, count=count)
+
+
+def span(values: Iterable[Any], form: str = '{:,}') -> str:
+  """The value, or smallest–largest where they differ."""
+  ordered = sorted(values)
+  low, high = form.format(ordered[0]), form.format(ordered[-1])
+  return low if low == high else f'{low}–{high}'
+
+
+def span_of(column: str, form: str = '{:,}') -> Cell:
+  return lambda runs: span(runs[column], form)
+
+
+def seeds(runs: pd.DataFrame) -> str:
+  return f'n={runs["seed"].nunique()}'
+
+
+def megabytes(sizes: pd.Series) -> str:
+  """Bytes in units of 2²⁰ bytes."""
+  return '<0.01' if 0 < sizes.max() < 0.005 * 2**20 else span(sizes / 2**20, '{:.2f}')
+
+
+def p_value(value: float) -> str:
+  return '<0.001' if value < 0.001 else number(value, '.3f')

@@ -1,98 +1,95 @@
-"""The measurements of launch/bench.py as Markdown. Needs no JAX."""
+"""Measurements of `launch/bench.py` as Markdown tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-_OURS = 'har_jax'
-Column = Callable[[dict[str, Any]], str]
+import pandas as pd
+
+MEGABYTE = 2**20
 
 
 def markdown(bench: dict[str, Any]) -> str:
-  """A row for each kind of step, batch and contestant."""
-  rows = bench['steps']
-  own = [row for row in rows if _is_ours(row)]
-  return (
-    '\n\n'.join(
-      [
-        '# Whole steps: time and how near they come to a plain matrix product',
-        f'{machine(bench)} Medians and quartiles of calls made in turn, each of as many steps as one program takes; the time is that '
-        'of one step, or of a whole pass (epoch). Rates count the operations of our own matrix products; the share '
-        'is of the fastest plain float32 product of the same turn.',
-        table(own, _OWN),
-        *([] if len(own) == len(rows) else _beside_peers(rows, own)),
-      ]
-    )
-    + '\n'
-  )
+  """A row for each kind of step, batch size and library."""
+  rows = pd.DataFrame(bench['steps'])
+  ours = rows[rows['by'].str.partition(',')[0] == 'har_jax'] if len(rows) else rows
+  parts = [
+    '# Training steps: time, and efficiency relative to a plain matrix product',
+    f'{machine(bench)} Medians and quartiles of interleaved calls, for one step or one epoch. Rates count'
+    ' the operations of our matrix products. The fraction is of the fastest plain float32 product.',
+    table(_own(ours)) if len(ours) else NOTHING,
+  ]
+  if len(ours) < len(rows):
+    parts += [
+      '## Against other libraries',
+      'A ratio is the median over turns of their time divided by ours: above one, ours is faster. First the '
+      'fastest of them, of any precision and of the same.',
+      table(_names(ours) | {_RATIO: _best(ours, 'best'), f'{_RATIO}, same precision': _best(ours, _SAME)}),
+      'All of them; here ratios are to the first of ours.',
+      table(_names(rows) | _speed(rows) | {'ratio': numbers(rows['ratio'], '.2f')}),
+    ]
+  return '\n\n'.join(parts) + '\n'
 
 
-def _beside_peers(rows: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[str]:
+NOTHING = 'Not measured.'
+_SAME, _RATIO = 'best_same_precision', 'fastest of theirs ÷ ours'
+
+
+def _names(rows: pd.DataFrame) -> dict[str, Iterable[Any]]:
+  return {'step': rows['kind'], 'batch': rows['batch'], 'by': rows['by']}
+
+
+def _speed(rows: pd.DataFrame) -> dict[str, list[str]]:
+  return {
+    'ms': with_quartiles(rows, 'ms', '.1f'),
+    'windows/s': numbers(rows['windows_s'], '.0f'),
+    'GFLOP/s': numbers(rows['gflop_s'], '.0f'),
+  }
+
+
+def _own(rows: pd.DataFrame) -> dict[str, Iterable[Any]]:
+  return {
+    **_names(rows),
+    **_speed(rows),
+    'of a product': [f'{text} %' for text in numbers(100 * rows['share_of_product'], '.0f')],
+    'compile, s': numbers(rows['compile_s'], '.1f'),
+    'temporary, MB': numbers(rows['temporary_bytes'] / MEGABYTE, '.1f'),
+    'peak resident so far, MB': numbers(rows['peak_resident_bytes'] / MEGABYTE, '.0f'),
+  }
+
+
+def _best(rows: pd.DataFrame, column: str) -> list[str]:
   return [
-    '## Beside others',
-    'A ratio is the median of their time over ours, turn by turn: above one, ours is faster. First, against the fastest of them: '
-    'of any precision, and of the same.',
-    table(own, _AGAINST),
-    'And all; here ratios are to the first of ours.',
-    table(rows, _BESIDE),
+    f'{ratio:.2f} ({name})' if isinstance(name, str) else '–'
+    for name, ratio in zip(rows[column], rows[f'against_{column}'], strict=True)
   ]
 
 
-def _is_ours(row: dict[str, Any]) -> bool:
-  return row['by'].partition(',')[0] == _OURS
+# --- shared by the tables of measurements
+
+
+def table(columns: Mapping[str, Iterable[Any]]) -> str:
+  """Markdown. Numbers must be text already, else trailing zeros are lost."""
+  return pd.DataFrame(columns, dtype=str).to_markdown(index=False, disable_numparse=True)
+
+
+def numbers(values: Iterable[float], form: str) -> list[str]:
+  """Each as text; '–' for a missing one."""
+  return ['–' if pd.isna(value) else format(value, form) for value in values]
+
+
+def with_quartiles(rows: pd.DataFrame, column: str, form: str) -> list[str]:
+  """'median (lower quartile to upper quartile)'."""
+  return [
+    f'{median:{form}} ({low:{form}} to {high:{form}})'
+    for median, (low, high) in zip(rows[column], rows[f'{column}_quartiles'], strict=True)
+  ]
 
 
 def machine(bench: dict[str, Any]) -> str:
-  """Device and versions, in a sentence each."""
+  """Device and versions, a sentence each."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
   device = bench['device']
-  several = f' as {device["count"]} devices' if device.get('count', 1) > 1 else ''
-  return (
-    f'{device["kind"]} ({device["platform"]}){several}, {device["host_cores"]} cores, {device["machine"]}. '
-    f'{versions}.'
-  )
-
-
-def table(rows: Sequence[dict[str, Any]], columns: Mapping[str, Column]) -> str:
-  """A row each, in Markdown."""
-  if not rows:
-    return 'Not measured.'
-  from tabulate import tabulate
-
-  cells = [{name: column(row) for name, column in columns.items()} for row in rows]
-  return tabulate(cells, headers='keys', tablefmt='pipe', disable_numparse=True)
-
-
-def _timed(row: dict[str, Any]) -> str:
-  low, high = row['ms_quartiles']
-  return f'{row["ms"]:.1f} ({low:.1f} to {high:.1f})'
-
-
-def _against(row: dict[str, Any], suffix: str) -> str:
-  best = row[suffix]
-  return '–' if best is None else f'{row[f"against_{suffix}"]:.2f} ({best})'
-
-
-_NAMED: dict[str, Column] = {
-  'step': lambda row: row['kind'],
-  'batch': lambda row: str(row['batch']),
-  'by': lambda row: row['by'],
-}
-_OWN = _NAMED | {
-  'ms': _timed,
-  'windows/s': lambda row: f'{row["windows_s"]:.0f}',
-  'GFLOP/s': lambda row: f'{row["gflop_s"]:.0f}',
-  'of a product': lambda row: f'{100 * row["share_of_product"]:.0f} %',
-  'compile, s': lambda row: f'{row["compile_s"]:.1f}',
-  'temporary, MB': lambda row: f'{row["temporary_bytes"] / 2**20:.1f}',
-  'peak resident so far, MB': lambda row: f'{row["peak_resident_bytes"] / 2**20:.0f}',
-}
-_AGAINST = _NAMED | {
-  'best of theirs ÷ ours': lambda row: _against(row, 'best'),
-  'best of theirs ÷ ours, same precision': lambda row: _against(row, 'best_same_precision'),
-}
-_BESIDE = _NAMED | {
-  'ms': _timed,
-  'windows/s': lambda row: f'{row["windows_s"]:.0f}',
-  'GFLOP/s': lambda row: f'{row["gflop_s"]:.0f}',
-  'ratio': lambda row: f'{row["ratio"]:.2f}',
-}
+  count = device.get('count', 1)
+  devices = f' as {count} devices' if count > 1 else ''
+  cores = f'{device["host_cores"]} cores, {device["machine"]}'
+  return f'{device["kind"]} ({device["platform"]}){devices}, {cores}. {versions}.'

@@ -1,175 +1,126 @@
-"""Parts of the page that show a knob's curve: adapters' rank and label budget. Needs no JAX; needs matplotlib."""
+"""SVG elements drawn from the runs of an experiment or of a sweep. Needs no JAX; needs matplotlib."""
 
-import statistics
-from collections.abc import Callable, Sequence
-from typing import Any
+import numpy as np
+import pandas as pd
 
-from har_jax.report import families, figures, published, section, sweeps
-from har_jax.report.blocks import Commands, Fold, Gallery, Note, Notes, Part, Table
-from har_jax.report.families import Family
-from har_jax.report.groups import Group
+from har_jax.report import figures, published, svg
+from har_jax.report.pictures import Picture
 
-Result = dict[str, Any]
-
-_BAND = 'Lines are means over seeds, bands ± one sample standard deviation; no band where there is one seed.'
-_THEIRS = f'Dashed and hollow: published ({published.SOURCE.partition(",")[0]}), by window, one run each.'
-_SPAN = 16  # the largest value over the smallest, from which on an axis is logarithmic
+_COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
+_WINDOWS = 4  # reconstructions drawn of a target
 
 
-def ranks(results: Sequence[Result], *, beside: bool) -> Part:
-  """Macro-F1 and time over lora.rank, for each set of experiments that differ in nothing else."""
-  adapted = [run for run in results if 'lora' in run['bytes']['trainable']]
-  parts: list[Part] = []
-  for family in _several(adapted, families.RANK):
-    name = f'ranks-{len(parts) + 1}'
-    drawings = [each for target in family.swept for each in _of_ranks(family, target, name, beside=beside)]
-    if drawings:
-      caption = f'{_BAND} Time is over that of the smallest rank, and compares where all were run on one device. {_told(family, beside=beside)}'
-      parts.append(Part(name, family.title().capitalize(), [Gallery(caption, drawings)]))
-  return Part(
-    'ranks',
-    'Rank of the adapters',
-    [*parts, *_tables(sweeps.table6(adapted, beside=beside))] if parts else _missing('lora.rank', '6'),
-  )
-
-
-def labels(results: Sequence[Result], *, beside: bool) -> Part:
-  """Accuracy and macro-F1 over the label budget, for each set of experiments that differ in nothing else."""
-  parts: list[Part] = []
-  for family in _several(results, families.LABELS):
-    name = f'labels-{len(parts) + 1}'
-    drawings = [each for target in family.swept for each in _of_labels(family, target, name, beside=beside)]
-    if drawings:
-      caption = f'{_BAND} A share is of all windows. {_told(family, beside=beside)}'
-      parts.append(Part(name, family.title().capitalize(), [Gallery(caption, drawings)]))
-  return Part(
-    'labels',
-    'Label budget',
-    [*parts, *_tables(sweeps.table7(results, beside=beside))]
-    if parts
-    else _missing('protocol.label_budget', '7'),
-  )
-
-
-def _several(results: Sequence[Result], free: tuple[str, ...]) -> list[Family]:
-  return [family for family in families.families(results, free) if len(family.members) > 1] if results else []
-
-
-def _missing(knob: str, table: str) -> list[Any]:
-  command = f'python launch/paper.py --windows=windows --table={table}'
+def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
+  """One a target."""
   return [
-    Note(f'No two of these results differ in {knob} alone. It is swept by'),
-    Commands('To sweep it', [command]),
+    svg.render(
+      figures.learning_curves, part, target, name=f'{name}-{target}', title=f'Learning curves, {target}'
+    )
+    for target, part in runs.groupby('target')
   ]
 
 
-def _tables(found: Sequence[section.Section]) -> list[Any]:
-  return [
-    Fold(each.title, [Note(each.caption), Table(each.title, each.rows, num_heads=2), Notes(each.footnotes)])
-    for each in found
-    if each.rows
-  ]
-
-
-# --- rank
-
-
-def _of_ranks(family: Family, target: str, name: str, *, beside: bool) -> list[str]:
-  def rank(group: Group) -> int:
-    return group.experiment['lora']['rank']
-
-  lines = _lines(family.members, target, rank, lambda run: run['test']['macro_f1'])
-  if not lines:
-    return []
-  times = [
-    _over_first(line) for line in _lines(family.members, target, rank, lambda run: run['seconds']['training'])
-  ]
-  if beside and _is_theirs(target):
-    found = published.TABLE_VI
-    theirs = [figures.Line('lora', list(found), [each[place] for each in found.values()]) for place in (0, 1)]
-    lines, times = [*lines, theirs[0]], [*times, _over_first(theirs[1])]
-  return [
-    _drawn(lines, f'{name}-{target}', target, 'rank', 'macro-F1'),
-    _drawn(times, f'{name}-{target}', target, 'rank', 'training time ÷ smallest rank’s'),
-  ]
-
-
-def _over_first(line: figures.Line) -> figures.Line:
-  first = line.y[0]
-  deviation = None if line.deviation is None else [each / first for each in line.deviation]
-  return figures.Line(line.method, line.x, [each / first for each in line.y], deviation)
-
-
-# --- labels
-
-
-def _of_labels(family: Family, target: str, name: str, *, beside: bool) -> list[str]:
+def confusion(runs: pd.DataFrame, name: str) -> list[str]:
+  """One a target and method, of all seeds together."""
   drawings = []
-  for kind, x in ((float, 'labeled share'), (int, 'labels a class')):
-    members = [group for group in family.members if isinstance(group.budget, kind)]
-    for key, y in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
-      lines = _lines(members, target, lambda group: group.budget, lambda run, key=key: run['test'][key])  # type: ignore[misc]
-      if lines and beside and kind is float and key == 'accuracy' and _is_theirs(target):
-        shares = sorted(published.TABLE_VII, key=float)
-        lines += [
-          figures.Line(
-            method, list(map(float, shares)), [published.TABLE_VII[share][place] for share in shares]
-          )
-          for place, method in enumerate(('full', 'lora'))
-        ]
-      if lines:
-        drawings.append(_drawn(lines, f'{name}-{target}-{kind.__name__}', target, x, y))
+  for (target, method), results in runs.groupby(['target', 'method'], sort=False)['result']:
+    classes = results.iloc[0]['data']['classes']
+    counts = pd.DataFrame(sum(np.array(each['test']['confusion']) for each in results), classes, classes)
+    recall = np.diag(counts) / counts.sum(axis=1).clip(lower=1)
+    listed = ', '.join(f'{label} {value:.2f}' for label, value in recall.items())
+    named = {'name': f'{name}-{target}-{method}', 'title': f'Confusion, {target}, {method}; recall: {listed}'}
+    side = 2.2 + 0.35 * len(classes)
+    drawings.append(svg.render(figures.confusion, counts, f'{target}, {method}', size=(side, side), **named))
   return drawings
 
 
-# --- both
+def costs(runs: pd.DataFrame, name: str, labels: tuple[str, ...] = tuple(_COSTS)) -> list[str]:
+  """One a cost. Training from scratch is left out: it costs what full fine-tuning does."""
+  drawings = []
+  for label in labels:
+    column, unit = _COSTS[label]
+    points = (
+      runs[runs['method'] != 'scratch']
+      .assign(cost=runs[column] / unit)
+      .groupby(['target', 'method'], as_index=False)
+      .agg(cost=('cost', 'mean'), mean=('macro_f1', 'mean'), std=('macro_f1', 'std'))
+      .fillna(0)
+    )
+    named = {'name': f'{name}-{label}', 'title': f'Macro-F1 against {label}'}
+    drawings.append(svg.render(figures.pareto, points, label, **named))
+  return drawings
 
 
-def _lines(
-  members: Sequence[Group],
-  target: str,
-  place: Callable[[Group], float | int],
-  measure: Callable[[Result], float],
-) -> list[figures.Line]:
-  """Of each method that was run at two values or more."""
-  lines = []
-  for method in dict.fromkeys(method for group in members for method in group.methods):
-    measured = {
-      place(group): [measure(run) for run in by_seed.values()]
-      for group in members
-      if (by_seed := group.runs.get((target, method)))
-    }
-    if len(measured) > 1:
-      x = sorted(measured)
-      means = [statistics.mean(measured[value]) for value in x]
-      lines.append(figures.Line(method, list(x), means, [figures.deviation(measured[value]) for value in x]))
-  return lines
+def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
+  """Macro-F1 and relative training time over the rank, for each target."""
+  theirs = pd.DataFrame.from_dict(published.TABLE_VI, orient='index', columns=['macro_f1', 'seconds'])
+  theirs = theirs.rename_axis('x').reset_index().assign(method='lora')
+  drawings = []
+  for target, part in runs.assign(x=runs['lora_rank'].astype(float)).groupby('target'):
+    shown = theirs if with_published and _is_published(str(target)) else theirs[:0]
+    drawings += _sweep(part, shown, name, str(target), 'rank', 'macro_f1', 'macro-F1')
+    drawings += _sweep(part, shown, name, str(target), 'rank', 'seconds', _RELATIVE)
+  return drawings
 
 
-def _drawn(lines: Sequence[figures.Line], name: str, target: str, x: str, y: str) -> str:
-  ticks = sorted({value for line in lines if line.deviation is not None for value in line.x})
-  places = [value for line in lines for value in line.x]
-  return figures.sweep(
-    lines,
-    f'{name}-{y}',
-    title=target,
-    x=x,
-    y=y,
-    ticks=ticks,
-    logarithmic=max(places) / min(places) >= _SPAN,
-  )
+def label_budgets(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
+  """Accuracy and macro-F1 over the fraction of labels, and over labels per class, for each target."""
+  theirs = pd.DataFrame.from_dict(published.TABLE_VII, orient='index', columns=['full', 'lora'])
+  theirs = theirs.rename(index=float).stack().rename_axis(['x', 'method']).reset_index(name='accuracy')
+  budgets = runs['label_budget'].str.partition('/class')
+  kind = budgets[1].map({'': 'fraction of labels', '/class': 'labels per class'})
+  drawings = []
+  for (target, x), part in runs.assign(x=budgets[0].astype(float), kind=kind).groupby(['target', 'kind']):
+    is_shown = with_published and x == 'fraction of labels' and _is_published(target)
+    for column, y in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
+      drawings += _sweep(part, theirs if is_shown else theirs[:0], name, target, x, column, y)
+  return drawings
 
 
-def _is_theirs(target: str) -> bool:
-  """Whether Tables VI and VII are of this target or of its people's other recordings."""
+_RELATIVE = 'training time ÷ first'
+
+
+def _sweep(
+  runs: pd.DataFrame, theirs: pd.DataFrame, name: str, target: str, x: str, column: str, y: str
+) -> list[str]:
+  """A figure of the methods with two values of x or more, if there are any."""
+  ours = runs.groupby(['method', 'x'], as_index=False)[column].agg(['mean', 'std']).fillna({'std': 0.0})
+  points = ours[ours.groupby('method')['x'].transform('size') > 1].assign(line=lambda found: found['method'])
+  if points.empty:
+    return []
+  if column in theirs and len(theirs):
+    theirs = theirs.assign(line=theirs['method'] + ', published', mean=theirs[column], std=np.nan)
+    points = pd.concat([points, theirs[list(points)]], ignore_index=True)
+  if y == _RELATIVE:
+    first = points.sort_values('x').groupby('line')['mean'].transform('first')
+    points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
+  named = {'name': f'{name}-{target}-{x}-{column}', 'title': f'{y} over {x}, {target}'}
+  return [svg.render(figures.sweep, points, target, x, y, **named)]
+
+
+def _is_published(target: str) -> bool:
+  """Whether Tables VI and VII are of this target, or of the same recordings."""
   return published.SAME_RECORDINGS.get(target, (target, ''))[0] == published.SWEPT
 
 
-def _told(family: Family, *, beside: bool) -> str:
-  said = [_THEIRS] if beside and any(map(_is_theirs, family.targets)) else []
-  for target in family.targets if said else []:
-    if difference := published.SAME_RECORDINGS.get(target, ('', ''))[1]:
-      said.append(f'{difference[0].upper()}{difference[1:]}.')
-  seeds = sorted({len(by_seed) for group in family.members for by_seed in group.runs.values()})
-  said.append(f'n = {section.span(seeds)} seeds.')
-  return ' '.join([*said, *family.caption()])
+def embeddings(picture: Picture, name: str) -> list[str]:
+  """Test windows before and after adaptation."""
+  labels, classes, size = np.array(picture['label']), picture['classes'], (4.4, 4.4)
+  drawings = []
+  for when in ('before', 'after'):
+    title, points = f'{when} adaptation', np.array(picture[when], float)
+    named = {'name': f'{name}-{when}', 'title': f'Embedding {title}, {picture["target"]}'}
+    drawings.append(svg.render(figures.embedding, points, labels, classes, title, size=size, **named))
+  return drawings
+
+
+def reconstructions(picture: Picture, name: str) -> list[str]:
+  """The first windows of a target."""
+  drawings = []
+  for number, window in enumerate(picture['windows'][:_WINDOWS]):
+    title = f'{window["dataset"]}, {window["activity"]}'
+    named = {'name': f'{name}-{number}', 'title': f'Reconstruction of a window: {title}'}
+    drawings.append(
+      svg.render(figures.reconstruction, window, picture['patch_size'], title, size=(4.4, 5.6), **named)
+    )
+  return drawings

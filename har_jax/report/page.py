@@ -1,238 +1,193 @@
-"""Result files into one HTML page that needs no other file and no network. Needs no JAX; needs matplotlib and jinja2."""
+"""Runs as one HTML page without other files or network. Needs no JAX; needs matplotlib and jinja2."""
 
+import contextlib
+import dataclasses
 import importlib.resources
 import importlib.util
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
 
 from har_jax.errors import UserError
-from har_jax.report import (
-  again,
-  curves,
-  experiment,
-  families,
-  groups,
-  paper,
-  pictures,
-  provenance,
-  published,
-  ranks,
-  scaling,
-  significance,
-  sweeps,
-  tables,
-)
-from har_jax.report.blocks import Commands, Fold, Gallery, Note, Notes, Part, Table, counted
-from har_jax.report.section import Section as Plain
-from har_jax.report.tables import Section
+from har_jax.report import commands, curves, figures, frame, groups, ranks, svg, tables
+from har_jax.report.markdown import Section
+from har_jax.report.pictures import Picture
 
-Result = dict[str, Any]
+_FEW = 4  # blocks of a part that are not folded
+_NUMBER = r'[-+−–<~]?\d|–|n=\d|$'
 
-_FEW = 4  # tables whose commands need no fold
-_SHOWN = ('Split', 'Not the only', 'Seeds not run', 'Published')  # lines of a caption that nobody should miss
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+  """A title with what there is of notes, a table, figures (SVG elements) and commands."""
+
+  title: str
+  notes: Sequence[str] = ()
+  table: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+  drawings: Sequence[str] = ()
+  commands: Sequence[str] = ()
+
+  @property
+  def numeric(self) -> set[str]:
+    """Columns of numbers, aligned right."""
+    return {str(name) for name, cells in self.table.items() if cells.str.match(_NUMBER).all()}
 
 
 def refuse_without_tools() -> None:
-  """Raises UserError where there is nothing to draw or to lay out with."""
-  scaling.refuse_without_matplotlib()
+  """Raises UserError if matplotlib or jinja2 is not installed."""
+  svg.refuse_without_matplotlib()
   if importlib.util.find_spec('jinja2') is None:
     raise UserError("the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
 
 
 def html(
-  results: Sequence[Result],
+  runs: pd.DataFrame,
   *,
   folder: str,
-  embeddings: Sequence[dict[str, Any]] = (),
-  reconstructions: Sequence[dict[str, Any]] = (),
-  beside: bool = True,
+  embeddings: Sequence[Picture] = (),
+  reconstructions: Sequence[Picture] = (),
+  with_published: bool = True,
 ) -> str:
-  """The page. The same results give the same text.
+  """The page. Deterministic.
 
-  `folder`: where the results are, as the commands on the page shall name it. `embeddings` and `reconstructions`: as
-  `pictures` reads them. `beside`: the published figures stand beside ours.
-  Raises UserError where one run occurs twice, or matplotlib or jinja2 is missing.
+  folder: the results, as the page's commands name it. embeddings, reconstructions: as `pictures` reads them.
+  Raises UserError if a run occurs twice, or if matplotlib or jinja2 is not installed.
   """
   refuse_without_tools()
   import jinja2
-  import markupsafe
 
-  kept = families.without_sweeps(results)
-  sections = tables.sections(kept, beside=beside)
-  parts = [
-    _tables(sections),
-    _differences(sections),
-    _sections('leakage', 'What a split by window gives away', sweeps.leakage(kept)),
-    _sections('pretraining', 'What pretraining is worth', sweeps.pretraining(results)),
-    _sections('rotation', 'What turned windows are worth', sweeps.rotation_std_deg(results)),
-    _sections('seconds', 'Seconds of training', paper.table5(kept, beside=beside)),
-    *experiment.parts(sections),
-    curves.ranks(results, beside=beside),
-    curves.labels(results, beside=beside),
-    pictures.embedded(embeddings, folder),
-    pictures.reconstructed(reconstructions, folder),
-    _again(sections, results, folder),
-  ]
-  template = importlib.resources.files('har_jax.report').joinpath('page.html.jinja').read_text('utf-8')
+  shown = {name: _tables(make(runs, with_published)) for name, make in tables.TABLES.items()}
+  chosen = largest(groups.without_sweeps(runs))
+  adapted = runs[runs['lora_rank'].notna()]
+  parts = {
+    ('configuration', 'Configuration'): shown['configuration'],
+    ('tables', 'Macro-F1 and accuracy'): shown['2'],
+    ('statistics', 'Statistical tests'): shown['statistics'] + _rank_diagrams(chosen),
+    ('leakage', 'Window-wise against subject-wise split'): shown['leakage'],
+    ('pretraining', 'Value of pretraining'): shown['pretraining'],
+    ('rotation', 'Rotation augmentation and other ablations'): shown['rotation'] + shown['ablations'],
+    ('seconds', 'Training time'): shown['5'],
+    ('memory', 'Parameters and memory'): shown['3'] + shown['4'],
+    ('curves', 'Learning curves'): _galleries(chosen, curves.learning_curves, 'curves', _CURVES),
+    ('confusion', 'Confusion matrices'): _galleries(
+      _by_target(chosen), curves.confusion, 'confusion', _CONFUSION
+    ),
+    ('cost', 'Macro-F1 against cost'): _galleries(chosen, curves.costs, 'cost', _COST),
+    ('ranks', 'Rank of the adapters'): _sweeps(adapted, 'lora_rank', curves.ranks, with_published)
+    + shown['6'],
+    ('labels', 'Label budget'): _sweeps(runs, 'label_budget', curves.label_budgets, with_published)
+    + shown['7'],
+    ('embeddings', 'Embeddings before and after adaptation'): [
+      Block(
+        f'{each["target"]}, {each["method"]}, {groups.SPLITS[each["split"]]}, seed {each["seed"]}',
+        [f'{len(each["label"])} test windows as the encoder embeds them, projected by t-SNE.'],
+        drawings=curves.embeddings(each, f'embedding-{number}'),
+      )
+      for number, each in enumerate(embeddings)
+    ]
+    or [Block('No embeddings.json. To make it', commands=[_PAPER])],
+    ('reconstructions', 'Reconstructions of masked windows'): [
+      Block(
+        each['target'], [_RECONSTRUCTION], drawings=curves.reconstructions(each, f'reconstruction-{number}')
+      )
+      for number, each in enumerate(reconstructions)
+    ]
+    or [Block('No reconstructions.json. To make it', commands=[_PAPER])],
+    ('commands', 'Commands'): [
+      Block('This page', commands=[commands.report(folder)]),
+      *(Block(groups.title(part), commands=commands.commands(part)) for part in groups.experiments(runs)),
+    ],
+  }
   environment = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
   )
-  environment.filters['drawing'] = markupsafe.Markup  # an SVG of ours, whose text ElementTree has escaped
-  return environment.from_string(template).render(parts=parts, facts=_facts(results))
+  template = importlib.resources.files('har_jax.report').joinpath('page.html.jinja').read_text('utf-8')
+  return environment.from_string(template).render(title=finding(chosen[0]), parts=parts, few=_FEW)
 
 
-def headline(results: Sequence[Result]) -> str:
-  """One SVG file for a README: macro-F1 against the bytes that a method holds, of the first split's largest experiment."""
-  group = experiment.largest(tables.sections(results, beside=False))[0].group
-  (drawn,) = experiment.costs(group, 'headline', ('megabytes held',))
-  return drawn.replace(
-    '<svg ', '<svg style="background: white" ', 1
-  )  # a file has no page whose colors it could take
+def headline(runs: pd.DataFrame) -> str:
+  """An SVG file: macro-F1 against bytes held, of the first split's largest experiment."""
+  (drawing,) = curves.costs(largest(groups.without_sweeps(runs))[0], 'headline', ('megabytes held',))
+  return drawing.replace('<svg ', '<svg style="background: white" ', 1)
 
 
-# --- the head
+def finding(runs: pd.DataFrame) -> str:
+  """Mean macro-F1 over targets, of each method that all targets have."""
+  scores = runs.groupby(['target', 'method'])['macro_f1'].mean().unstack().dropna(axis=1).mean()
+  listed = ', '.join(f'{name} {scores[name]:.3f}' for name in frame.methods(runs) if name in scores)
+  split, targets = groups.SPLITS[runs['split'].iloc[0]], ', '.join(sorted(set(runs['target'])))
+  return f'Macro-F1 on {targets}, unseen in pretraining: {listed}; {split}'
 
 
-def _facts(results: Sequence[Result]) -> dict[str, Any]:
-  budgets: dict[str, dict[str, None]] = {}
-  for each in groups.group(results):
-    labels = each.experiment['protocol']['label_budget']
-    budgets.setdefault(families.by_split(each.split), {})[labels] = None
-  return {
-    'source': published.SOURCE.partition(',')[0],
-    'datasets': _datasets(results),
-    'lines': {
-      'Results': f'{len(results)} runs in {counted(len(groups.group(results)), "experiment")}',
-      'Protocols': '; '.join(f'{split}, labels {", ".join(labels)}' for split, labels in budgets.items()),
-      'Seeds': ', '.join(map(str, sorted({run['identity']['seed'] for run in results}))),
-      'Device': provenance.machines(results),
-      'Versions': ', '.join(
-        f'{name} {version}' for name, version in _releases(results).items() if name in ('har_jax', 'jax')
-      ),
-      'Cost': provenance.spent(results),
-    },
-  }
+def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
+  """For each split the experiment with the most runs."""
+  found: dict[str, pd.DataFrame] = {}
+  for part in groups.experiments(runs):
+    split = part['split'].iloc[0]
+    found[split] = max(found.get(split, part), part, key=len)
+  return list(found.values())
 
 
-def _datasets(results: Sequence[Result]) -> Table:
-  """A row a dataset, whether adapted to or only pretrained on."""
-  metas = {name: meta for run in results for name, meta in run['identity']['windows'].items()}
-  targets = {run['identity']['target']: run['data'] for run in results}
-  rows = [
-    {
-      'dataset': name,
-      'worn at': meta['position'],
-      'windows': f'{meta["windows"]:,}',
-      'adapted to': 'yes' if name in targets else 'no',
-      'classes': ', '.join(targets[name]['classes']) if name in targets else '',
-    }
-    for name, meta in sorted(metas.items())
+# --- blocks
+
+_CURVES = (
+  'Macro-F1 on the validation part during fine-tuning. Thin: one seed. Thick: their mean, up to the last '
+  'step that all reached.'
+)
+_CONFUSION = (
+  'Percent of the test windows of each true class, all seeds together. Blue: correct, orange: wrong.'
+)
+_COST = (
+  'Macro-F1 on the test part, mean ± SD over seeds. Megabytes (2²⁰ bytes) of weights, statistics and '
+  'optimizer state. A line joins the methods of a target. Filled: no other method is as good for less.'
+)
+_SWEEP = (
+  'Means over seeds, bands ± sample standard deviation. Dashed: published, window-wise split, one run each.'
+)
+_RECONSTRUCTION = (
+  'Shaded tokens were hidden from the autoencoder. Units are standard deviations of the dataset.'
+)
+_PAPER = 'python launch/paper.py --windows=windows --table=all'
+
+
+def _tables(sections: Sequence[Section]) -> list[Block]:
+  return [Block(each.title, [each.caption, *each.notes], each.table) for each in sections]
+
+
+def _rank_diagrams(chosen: Sequence[pd.DataFrame]) -> list[Block]:
+  blocks = []
+  for number, runs in enumerate(chosen):
+    with contextlib.suppress(UserError):  # the table of ranks says why
+      found, title = ranks.ranks(runs), f'Mean ranks, {groups.title(runs)}'
+      drawing = svg.render(figures.rank_diagram, found, name=f'rank-diagram-{number}', title=title)
+      note = 'Rank 1 is best. A bar joins methods whose ranks do not differ significantly.'
+      blocks.append(Block(title, [note], drawings=[drawing]))
+  return blocks
+
+
+def _by_target(chosen: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+  return [part for runs in chosen for _, part in runs.groupby('target')]
+
+
+def _galleries(
+  chosen: Iterable[pd.DataFrame], draw: Callable[..., list[str]], name: str, note: str
+) -> list[Block]:
+  return [
+    Block(groups.title(runs), [note], drawings=draw(runs, f'{name}-{number}'))
+    for number, runs in enumerate(chosen)
   ]
-  return Table('Datasets. A target is pretrained on others only; the tables say which.', rows)
 
 
-def _releases(results: Sequence[Result]) -> dict[str, str]:
-  """Package → every version that a result names."""
-  names = dict.fromkeys(name for run in results for name in run['versions'])
-  return {
-    name: ' and '.join(sorted({str(run['versions'].get(name, 'none')) for run in results})) for name in names
-  }
-
-
-# --- tables
-
-
-def _sections(name: str, title: str, found: Sequence[Plain]) -> Part:
-  """Tables that the Markdown has too; those after the first few in a fold."""
-  parts = [
-    Part(f'{name}-{number}', each.title, _of_section(each)) for number, each in enumerate(found, start=1)
+def _sweeps(
+  runs: pd.DataFrame, flag: str, draw: Callable[..., list[str]], with_published: bool
+) -> list[Block]:
+  """Figures of each set of experiments that differ in `flag` alone."""
+  families = groups.experiments(runs, [flag])
+  drawn = [
+    draw(part, f'{flag}-{number}', with_published=with_published) for number, part in enumerate(families)
   ]
-  rest = [Fold(f'{counted(len(parts) - _FEW, "more table")}', parts[_FEW:])] if len(parts) > _FEW else []
-  return Part(name, title, [*parts[:_FEW], *rest])
-
-
-def _of_section(each: Plain) -> list[Any]:
-  table = [Table(each.title, each.rows, num_heads=2)] if each.rows else []
-  return (
-    [Note(each.caption), *table, Notes(each.footnotes)] if each.caption else [*table, Notes(each.footnotes)]
-  )
-
-
-def _differences(sections: Sequence[Section]) -> Part:
-  """Tests, intervals and ranks of the largest experiments, with the diagrams of ranks."""
-  largest = experiment.largest(sections)
-  parts: list[Any] = []
-  for place, each in enumerate(largest, start=1):
-    found = significance.sections(each.group.every_run)
-    parts += [
-      Part(f'statistics-{place}-{number}', one.title, _of_section(one)) for number, one in enumerate(found, 1)
-    ]
-    try:
-      drawn = ranks.svg(ranks.ranks(each.group), f'ranks-{place}')
-    except UserError:
-      continue  # the table of ranks says why
-    parts.append(
-      Gallery(f'{each.title}: mean ranks, 1 is best; a bar joins methods that are not told apart.', [drawn])
-    )
-  return Part('statistics', 'Which differences can be told from chance', parts)
-
-
-def _tables(sections: Sequence[Section]) -> Part:
-  """Those of the largest experiments, and the others in a fold."""
-  largest = [section.title for section in experiment.largest(sections)]
-  parts = {section.title: _table(number, section) for number, section in enumerate(sections, 1)}
-  others = [part for title, part in parts.items() if title not in largest]
-  fold = (
-    [Fold(f'{counted(len(others), "more table")}: other label budgets, ranks and so on', others)]
-    if others
-    else []
-  )
-  return Part('tables', 'Tables', [*(parts[title] for title in largest), *fold])
-
-
-def _table(number: int, section: Section) -> Part:
-  shown = [line for line in section.caption if line.startswith(_SHOWN)]
-  details = [line for line in section.caption if line not in shown]
-  return Part(
-    f'table-{number}',
-    section.title,
-    [
-      Notes([*shown, *section.footnotes]),
-      Table(f'{section.title}: mean ± sample standard deviation over seeds.', section.wide, num_heads=2),
-      Fold('How these were run and measured', [Notes(details)]),
-      Fold('Parameters and memory', [Table(tables.MEMORY_CAPTION, section.memory)]),
-    ],
-    again=f'again-{number}',
-  )
-
-
-# --- how it is made again
-
-
-def _again(sections: Sequence[Section], results: Sequence[Result], folder: str) -> Part:
-  commands = [
-    Part(f'again-{number}', section.title, [Commands(section.title, again.commands(section.group))])
-    for number, section in enumerate(sections, 1)
-  ]
-  kept = [section.group.experiment for section in sections]
-  swept = [each for each in groups.group(results) if each.experiment not in kept]
-  points = Commands('Points of sweeps', [line for each in swept for line in again.commands(each)])
-  versions = [{'package': name, 'version': told} for name, told in _releases(results).items()]
-  return Part(
-    'again',
-    'How each is made again',
-    [
-      Note(
-        'Windows come from launch/prepare.py. A table, and the curves, matrices and pictures under the same title, come from '
-        "its command's results; the curves over rank and labels from all of them together."
-      ),
-      Fold('By table', commands, open=len(commands) <= _FEW),
-      *([Fold(counted(len(swept), 'point') + ' of sweeps over rank or labels', [points])] if swept else []),
-      Part('again-page', 'This page', [Commands('This page', [again.report(folder)])]),
-      Part(
-        'again-with',
-        'Made with',
-        [Note(f'Device: {provenance.machines(results)}.'), Fold('Versions', [Table('Versions', versions)])],
-      ),
-    ],
-  )
+  return [
+    Block(groups.title(part, [flag]), [_SWEEP], drawings=drawings)
+    for part, drawings in zip(families, drawn, strict=True)
+    if drawings
+  ] or [Block(f'No two experiments differ in {flag} alone. To run them', commands=[_PAPER])]

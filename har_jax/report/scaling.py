@@ -1,180 +1,127 @@
-"""The measurements of launch/bench.py --scaling as Markdown and as a picture. Needs no JAX; the picture needs matplotlib."""
+"""Measurements of `launch/bench.py --scaling` as Markdown and as a figure, which needs matplotlib."""
 
-import importlib.util
-import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from har_jax.errors import UserError
-from har_jax.report.bench import Column, machine, table
-
-Row = dict[str, Any]
+from har_jax.report.bench import NOTHING, machine, numbers, table, with_quartiles
+from har_jax.report.svg import refuse_without_matplotlib, to_text
 
 # Dimension → the label of its axis.
 _AXES = {
-  'width': 'width of a token',
-  'tokens': 'tokens of a window',
-  'batch': 'windows of a batch',
-  'runs': 'runs side by side',
+  'width': 'token width',
+  'tokens': 'tokens per window',
+  'batch': 'windows per batch',
+  'runs': 'runs per batch',
 }
-# Step → its name, color (of Okabe and Ito's palette, told apart by color-blind readers too), and marker (on paper).
+# Step → its name, color (palette of Okabe and Ito, safe for color-blind readers) and marker.
 _STEPS = {'lora': ('LoRA', '#0072b2', 'o'), 'pretraining': ('pretraining', '#d55e00', 's')}
 
 
 def markdown(bench: dict[str, Any]) -> str:
   """How time and operations grow along each dimension, and every size measured."""
-  rows = bench['scaling']
-  return (
-    '\n\n'.join(
-      [
-        '# How the cost of a window grows',
-        f'{machine(bench)} {_described(bench["experiment"])} Medians and quartiles; the sizes of a dimension were measured in turn. '
-        'Operations are those of matrix products.',
-        'Growth as a power p, size^p, fitted to all sizes of a dimension. Where time has the smaller power, larger is more efficient.',
-        table(growth(rows), _GROWTH),
-        table([row | _over_first(row, rows) for row in rows], _SIZES),
-      ]
-    )
-    + '\n'
-  )
+  rows, fitted = pd.DataFrame(bench['scaling']), growth(bench['scaling'])
+  parts = [
+    '# How the cost of a window grows',
+    f'{machine(bench)} {_fixed(bench["experiment"])} Medians and quartiles of interleaved calls. Operations '
+    'are those of matrix products.',
+    'Growth as a power p, size^p, fitted to all sizes of a dimension. If the power of time is smaller, larger'
+    ' sizes are more efficient.',
+    table(_powers(pd.DataFrame(fitted))) if fitted else NOTHING,
+    table(_sizes(rows)) if len(rows) else NOTHING,
+  ]
+  return '\n\n'.join(parts) + '\n'
 
 
-def growth(rows: Sequence[Row]) -> list[Row]:
-  """For each step and dimension the powers of the size that a window's time and operations grow with, by least squares."""
+def growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+  """For each step and dimension, the powers of the size by which time and operations grow. Least squares."""
   found = []
-  for step, dimension in dict.fromkeys((row['step'], row['dimension']) for row in rows):
-    along = _along(rows, step, dimension)
-    if len(along) > 1:
-      powers = {name: _power(along, name) for name in ('ms_window', 'operations_window')}
-      sizes = [row['size'] for row in along]
-      found.append({'step': step, 'dimension': dimension, 'from': min(sizes), 'to': max(sizes), **powers})
+  for (step, dimension), part in pd.DataFrame(rows).groupby(['step', 'dimension'], sort=False):
+    if len(part) > 1:
+      logs = np.log(part[['size', 'ms_window', 'operations_window']])
+      powers = logs.cov()['size'] / logs['size'].var()
+      ends = {'from': part['size'].min(), 'to': part['size'].max()}
+      found.append({'step': step, 'dimension': dimension, **ends, **powers.drop('size')})
   return found
 
 
-def _power(along: Sequence[Row], name: str) -> float:
-  logs = np.log([[row['size'], row[name]] for row in along])
-  x, y = (logs - logs.mean(axis=0)).T
-  return float(x @ y / (x @ x))
-
-
-def _along(rows: Sequence[Row], step: str, dimension: str) -> list[Row]:
-  """The rows of a step and a dimension, from the smallest size."""
-  return sorted(
-    (row for row in rows if (row['step'], row['dimension']) == (step, dimension)), key=lambda row: row['size']
-  )
-
-
-def _over_first(row: Row, rows: Sequence[Row]) -> Row:
-  first = _along(rows, row['step'], row['dimension'])[0]
+def _powers(rows: pd.DataFrame) -> dict[str, Any]:
   return {
-    'ms_growth': row['ms_window'] / first['ms_window'],
-    'operations_growth': row['operations_window'] / first['operations_window'],
+    'step': rows['step'],
+    'dimension': rows['dimension'],
+    'sizes': [f'{low} to {high}' for low, high in zip(rows['from'], rows['to'], strict=True)],
+    'p of time': numbers(rows['ms_window'], '.2f'),
+    'p of operations': numbers(rows['operations_window'], '.2f'),
   }
 
 
-def _described(experiment: dict[str, Any]) -> str:
-  """What stays the same where it is not what varies."""
+def _sizes(rows: pd.DataFrame) -> dict[str, Any]:
+  measured = rows.sort_values('size').groupby(['step', 'dimension'])[['ms_window', 'operations_window']]
+  ratios = rows[['ms_window', 'operations_window']] / measured.transform('first')
+  return {
+    'step': rows['step'],
+    'dimension': rows['dimension'],
+    'size': rows['size'],
+    'ms per window': with_quartiles(rows, 'ms_window', '.3g'),
+    '÷ first': numbers(ratios['ms_window'], '.2f'),
+    'operations ÷ first': numbers(ratios['operations_window'], '.2f'),
+    'GFLOP/s': numbers(rows['gflop_s'], '.0f'),
+  }
+
+
+def _fixed(experiment: dict[str, Any]) -> str:
+  """The values of what is not varied."""
   model = experiment['model']
   return (
-    f'Unless varied: width {model["width"]}, feed-forward {model["mlp_dim"]}, patches of {model["patch"]} samples, {model["blocks"]} blocks, '
-    f'batch {experiment["finetune"]["batch"]} for LoRA and {experiment["pretrain"]["batch"]} for pretraining, '
-    f'{experiment["precision"]["dtype"]}.'
+    f'Unless varied: width {model["width"]}, MLP {model["mlp_dim"]}, patch size {model["patch_size"]}, '
+    f'depth {model["depth"]}, batch {experiment["finetune"]["batch"]} for LoRA and '
+    f'{experiment["pretrain"]["batch"]} for pretraining, {experiment["precision"]["dtype"]}.'
   )
-
-
-def refuse_without_matplotlib() -> None:
-  """Raises UserError where there is nothing to draw with."""
-  if importlib.util.find_spec('matplotlib') is None:
-    raise UserError("the picture needs matplotlib: pip install matplotlib, or 'har_jax[report]'")
 
 
 def svg(bench: dict[str, Any]) -> str:
-  """A panel for each dimension: milliseconds a window over the size. The same measurements give the same text.
+  """An SVG file with a panel for each dimension: milliseconds per window over the size. Deterministic.
 
-  Raises UserError where matplotlib is missing.
+  Raises UserError if matplotlib is not installed.
   """
   refuse_without_matplotlib()
   import matplotlib
-
-  # Letters stay text, to be found and read aloud; the salt makes names within the file the same every time.
-  with matplotlib.rc_context({'svg.hashsalt': 'har_jax', 'svg.fonttype': 'none'}):
-    written = io.StringIO()
-    figure(bench).savefig(written, format='svg', metadata={'Date': None})
-  return written.getvalue()
-
-
-def figure(bench: dict[str, Any]) -> Any:
-  """The picture as a matplotlib Figure."""
   from matplotlib.figure import Figure
-  from matplotlib.lines import Line2D
 
-  rows = bench['scaling']
-  dimensions = [name for name in _AXES if any(row['dimension'] == name for row in rows)]
-  drawn = Figure(figsize=(2.7 * len(dimensions) + 0.7, 3.6), layout='constrained', facecolor='white')
-  panels = drawn.subplots(1, len(dimensions), sharey=True, squeeze=False)[0]
-  for panel, dimension in zip(panels, dimensions, strict=True):
-    _draw(panel, rows, dimension)
-  panels[0].set_ylabel('milliseconds a window')
-  steps = [name for name in _STEPS if any(row['step'] == name for row in rows)]
-  handles = [
-    Line2D([], [], color=color, marker=marker, markersize=5, label=f'{name}, median and quartiles')
-    for name, color, marker in (_STEPS[step] for step in steps)
-  ]
-  handles.append(
-    Line2D(
-      [], [], color='0.4', linestyle='--', linewidth=1, label='in proportion to operations, from the first'
-    )
-  )
-  drawn.legend(handles=handles, loc='outside upper center', ncols=len(handles), frameon=False)
-  return drawn
+  rows = pd.DataFrame(bench['scaling'])
+  dimensions = [name for name in _AXES if name in set(rows['dimension'])]
+  with matplotlib.rc_context({'svg.hashsalt': 'har_jax', 'svg.fonttype': 'none'}):
+    figure = Figure(figsize=(2.7 * len(dimensions) + 0.7, 3.6), layout='constrained', facecolor='white')
+    panels = figure.subplots(1, len(dimensions), sharey=True, squeeze=False)[0]
+    for panel, dimension in zip(panels, dimensions, strict=True):
+      _draw(panel, rows[rows['dimension'] == dimension].sort_values('size'))
+      panel.set_xlabel(_AXES[dimension])
+    panels[0].set_ylabel('ms per window')
+    handles = {
+      label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles, loc='outside upper center', ncols=len(handles), frameon=False)
+    return to_text(figure)
 
 
-def _draw(panel: Any, rows: Sequence[Row], dimension: str) -> None:
-  from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
-
-  panel.set_xscale('log')
-  panel.set_yscale('log')
-  ticks = sorted({row['size'] for row in rows if row['dimension'] == dimension})
-  for step, (_, color, marker) in _STEPS.items():
-    if not (along := _along(rows, step, dimension)):
+def _draw(panel: Any, rows: pd.DataFrame) -> None:
+  """Times of each step, and dashed: in proportion to operations, from the first."""
+  ticks = sorted(set(rows['size']))
+  panel.set(xscale='log', yscale='log')
+  for step, (name, color, marker) in _STEPS.items():
+    found = rows[rows['step'] == step]
+    if found.empty:
       continue
-    sizes = np.array([row['size'] for row in along])
-    times = np.array([row['ms_window'] for row in along])
-    low, high = np.array([row['ms_window_quartiles'] for row in along]).T
-    operations = np.array([row['operations_window'] for row in along])
-    panel.plot(sizes, times[0] * operations / operations[0], '--', color=color, linewidth=1, alpha=0.8)
+    sizes, times, operations = (found[key].to_numpy() for key in ('size', 'ms_window', 'operations_window'))
+    errors = np.abs(np.array(found['ms_window_quartiles'].to_list()).T - times)
     panel.errorbar(
-      sizes, times, [times - low, high - times], color=color, marker=marker, markersize=5, capsize=3
+      sizes, times, errors, color=color, marker=marker, capsize=3, label=f'{name}, median and quartiles'
     )
-  panel.set_xlabel(_AXES[dimension])
-  panel.set_xticks(ticks, labels=[str(size) for size in ticks])
-  panel.xaxis.set_minor_locator(NullLocator())
-  margin = (ticks[-1] / ticks[0]) ** 0.1 if len(ticks) > 1 else 2.0
-  panel.set_xlim(ticks[0] / margin, ticks[-1] * margin)
-  panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-  panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f'{value:g}'))
-  panel.yaxis.set_minor_formatter(NullFormatter())
-  panel.grid(alpha=0.25, linewidth=0.6)
-  panel.spines[['top', 'right']].set_visible(False)
-
-
-def _timed(row: Row) -> str:
-  low, high = row['ms_window_quartiles']
-  return f'{row["ms_window"]:.3g} ({low:.3g} to {high:.3g})'
-
-
-_NAMED: dict[str, Column] = {'step': lambda row: row['step'], 'dimension': lambda row: row['dimension']}
-_GROWTH = _NAMED | {
-  'sizes': lambda row: f'{row["from"]} to {row["to"]}',
-  'p of time': lambda row: f'{row["ms_window"]:.2f}',
-  'p of operations': lambda row: f'{row["operations_window"]:.2f}',
-}
-_SIZES = _NAMED | {
-  'size': lambda row: str(row['size']),
-  'ms a window': _timed,
-  '÷ first': lambda row: f'{row["ms_growth"]:.2f}',
-  'operations ÷ first': lambda row: f'{row["operations_growth"]:.2f}',
-  'GFLOP/s': lambda row: f'{row["gflop_s"]:.0f}',
-}
+    panel.plot(
+      sizes, times[0] * operations / operations[0], '--', color=color, label=f'{name}, by operations'
+    )
+  panel.set_xticks(ticks, labels=map(str, ticks))
+  panel.minorticks_off()
+  panel.margins(x=0.1)
+  panel.grid(alpha=0.25)

@@ -1,125 +1,210 @@
-"""Drawings: what a reader would see, read from the SVG or the helper that decides it."""
+"""Figures: what a reader would see, from matplotlib's artists or from the SVG."""
 
 import re
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from har_jax.report import figures, vector
-from har_jax.report.figures import Line, Point
+pytest.importorskip('matplotlib')
+from matplotlib.figure import Figure
+
+from har_jax.errors import UserError
+from har_jax.report import figures, ranks, svg
 
 
-def curves(**options) -> str:
-  runs = {
-    'full': {
-      seed: {'validation': [{'step': s, 'macro_f1': s / 1000 + seed / 10} for s in (100, 200)]}
-      for seed in (0, 1)
+def drawn(draw: Any, *data: Any) -> Figure:
+  figure = Figure(layout='constrained')
+  draw(figure, *data)
+  return figure
+
+
+def lines(figure: Figure) -> dict[str, Any]:
+  return {line.get_label(): line for panel in figure.axes for line in panel.get_lines()}
+
+
+def history(*scores: float) -> dict[str, Any]:
+  return {'validation': [{'step': step, 'macro_f1': score} for step, score in enumerate(scores, 1)]}
+
+
+RUNS = pd.DataFrame(
+  {'method': ['full', 'full'], 'seed': [0, 1], 'result': [history(0.2, 0.4, 0.9), history(0.4, 0.6)]}
+)
+
+
+@pytest.fixture(scope='module')
+def curves() -> str:
+  return svg.render(figures.learning_curves, RUNS, '<b>$x$', name='a b<c', title='1 < "2"')
+
+
+# --- SVG
+
+
+def test_svg_takes_color_and_background_from_the_page(curves):
+  assert 'currentColor' in curves
+  assert svg.INK not in curves
+  assert not re.search(r'#(fff|ffffff|000|000000)\b', curves)
+
+
+def test_svg_is_deterministic(curves):
+  assert curves == svg.render(figures.learning_curves, RUNS, '<b>$x$', name='a b<c', title='1 < "2"')
+
+
+def test_svg_ids_and_references_are_its_own(curves):
+  other = svg.render(figures.learning_curves, RUNS, 't', name='other', title='t')
+  ids = re.findall(r' id="([^"]*)"', curves)
+  assert len(ids) == len(set(ids)) > 2
+  assert not set(ids).intersection(re.findall(r' id="([^"]*)"', other))
+  assert set(re.findall(r'url\(#(.*?)\)|href="#(.*?)"|labelledby="(.*?) ', curves)) != set()
+  for reference in re.findall(r'url\(#([^)]*)\)|href="#([^"]*)"', curves):
+    assert ''.join(reference) in ids
+
+
+def test_svg_is_well_formed_and_text_is_text(curves):
+  root = ElementTree.fromstring(curves)
+  texts = [''.join(element.itertext()) for element in root.iter()]
+  assert '<b>$x$' in texts
+  assert '1 < "2"' in texts
+  assert root.attrib['aria-labelledby'] == 'a-b-c-title a-b-c-desc'
+
+
+def test_svg_description_has_the_ends_of_labeled_lines(curves):
+  assert '>full: 0.3 at 1, 0.5 at 2.<' in curves
+
+
+def test_missing_matplotlib_names_the_extra(monkeypatch):
+  monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+  with pytest.raises(UserError, match=r"matplotlib.*'har_jax\[report\]'"):
+    svg.render(figures.learning_curves, RUNS, 't', name='n', title='t')
+
+
+# --- curves
+
+
+def test_mean_learning_curve_ends_with_the_shortest_seed():
+  mean = lines(drawn(figures.learning_curves, RUNS, 't'))['full']
+  assert list(mean.get_xdata()) == [1, 2]
+  assert mean.get_ydata() == pytest.approx([0.3, 0.5])
+
+
+def test_sweep_sorts_numbers_and_dashes_published_lines():
+  points = pd.DataFrame(
+    {
+      'line': ['lora', 'lora', 'lora, published'],
+      'method': 'lora',
+      'x': [16.0, 8.0, 64.0],
+      'mean': [0.9, 0.8, 0.95],
+      'std': [0.1, 0.1, np.nan],
     }
-  }
-  return figures.learning_curves(options.pop('runs', runs), 'curves', target='hapt')
-
-
-def test_a_drawing_takes_the_ink_of_its_page_and_leaves_the_paper_free():
-  drawing = curves()
-  assert 'currentColor' in drawing
-  assert vector.INK not in drawing
-  assert not re.search(r'#(fff|ffffff|000|000000)\b', drawing)  # neither white paper nor black ink
-
-
-def test_a_drawing_is_the_same_every_time_and_bears_no_date():
-  assert curves() == curves()
-  assert not re.search(r'date|20\d\d-', curves())
-
-
-def test_the_names_within_are_its_own_and_no_style_leaves_it():
-  names = {
-    element.attrib['id'] for element in ElementTree.fromstring(curves()).iter() if 'id' in element.attrib
-  }
-  assert names
-  assert all(name.startswith('curves-') for name in names)
-  assert '<style' not in curves()
-
-
-def test_a_name_with_signs_gives_a_plain_id():
-  drawing = vector.svg(lambda figure: figure.subplots(), 'a b<c', title='t', description='d')
-  assert 'id="a-b-c-title"' in drawing
-
-
-def test_text_is_text_and_a_dollar_no_formula():
-  root = ElementTree.fromstring(
-    vector.svg(lambda figure: figure.text(0.5, 0.5, 'a<b $x$'), 'x', title='1 < 2', description='d')
   )
-  assert 'a<b $x$' in [''.join(element.itertext()) for element in root.iter() if element.tag.endswith('text')]
+  figure = drawn(figures.sweep, points, 't', 'rank', 'macro-F1')
+  found = lines(figure)
+  assert list(found['lora'].get_xdata()) == ['8', '16']
+  assert list(found['lora'].get_ydata()) == [0.8, 0.9]
+  assert [found[name].get_linestyle() for name in ('lora', 'lora, published')] == ['-', '--']
+  figure.draw_without_rendering()
+  assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ['8', '16', '64']
 
 
-def test_text_is_not_rounded_as_places_are():
-  drawing = vector.svg(lambda figure: figure.text(1 / 3, 0.5, '0.12345'), 'x', title='t', description='d')
-  assert '>0.12345<' in drawing
-  assert not re.search(r'(?: x| y| d|transform)="[^"]*\.\d{3}', drawing)
+def test_pareto_optimal_is_what_no_other_point_beats():
+  points = pd.DataFrame({'cost': [1, 2, 3, 4], 'mean': [0.5, 0.4, 0.9, 0.9]})
+  assert figures.is_optimal(points) == [True, False, True, False]
 
 
-def test_the_mean_curve_ends_where_the_first_seed_ends():
-  runs = [
-    {'validation': [{'step': step, 'macro_f1': value} for step, value in enumerate(values, 1)]}
-    for values in ((0.2, 0.4, 0.9), (0.4, 0.6))
+def test_pareto_fills_optimal_points_of_each_target():
+  points = pd.DataFrame(
+    {
+      'target': ['a', 'a', 'b'],
+      'method': ['full', 'lora', 'full'],
+      'cost': [1, 2, 9],
+      'mean': [0.5, 0.4, 0.1],
+      'std': 0,
+    }
+  )
+  faces = [
+    (line.get_label(), line.get_markerfacecolor())
+    for line in drawn(figures.pareto, points, 'bytes').axes[0].get_lines()
+    if line.get_label() in ('_full', '_lora')
   ]
-  steps, means = figures._mean_curve(runs)
-  assert steps == [1, 2]
-  assert means == pytest.approx([0.3, 0.5])  # and not .9 of the seed that is left
+  blue = figures.style('full')[0]
+  assert faces == [('_full', blue), ('_lora', 'none'), ('_full', blue)]
 
 
-def test_filled_is_what_nothing_of_the_same_target_beats():
-  def point(target, cost, score):
-    return Point(target, 'full', cost, score, 0.0)
-
-  points = [
-    point('a', 1, 0.5),
-    point('a', 2, 0.4),
-    point('a', 3, 0.9),
-    point('a', 4, 0.9),
-    point('b', 9, 0.1),
-  ]
-  assert [figures.is_best(each, points) for each in points] == [True, False, True, False, True]
+@pytest.mark.parametrize('cost', [100.0, 1234567, 9.87654321])
+def test_points_of_one_cost_have_an_axis_with_a_width(cost):
+  points = pd.DataFrame(
+    {'target': ['a', 'b'], 'method': 'full', 'cost': cost, 'mean': [0.9, 0.8], 'std': 0.01}
+  )
+  figure = drawn(figures.pareto, points, 'bytes')
+  low, high = figure.axes[0].get_xlim()
+  assert low < cost < high
 
 
-def test_one_seed_has_no_deviation():
-  assert figures.deviation([0.5]) == 0
-  assert figures.deviation([0.4, 0.6]) == pytest.approx(0.1414, abs=1e-4)
+# --- confusion
 
 
-def test_published_lines_are_called_so():
-  lines = [Line('lora', [8, 16], [0.8, 0.9], [0.1, 0.1]), Line('lora', [8, 16], [0.9, 0.95])]
-  drawing = figures.sweep(lines, 's', title='t', x='rank', y='macro-F1', ticks=[8, 16], logarithmic=False)
-  assert 'lora: 0.800 at 8, 0.900 at 16; lora, published: 0.900 at 8' in drawing
-  assert drawing.count('>lora, published<') == 1
-  assert drawing.count('stroke-dasharray') == 2  # the line and its sample in the legend
+def test_confusion_is_a_percentage_of_its_row():
+  classes = ['walking', 'sitting']
+  counts = pd.DataFrame([[190, 10], [1, 599]], classes, classes)
+  panel = drawn(figures.confusion, counts, 'lora').axes[0]
+  assert [text.get_text() for text in panel.texts] == ['95', '5', '<1', '>99']
+  assert [label.get_text() for label in panel.get_yticklabels()] == ['walking (200)', 'sitting (600)']
+  low, high = panel.get_ylim()
+  assert low > high  # the first class is at the top
 
 
-def test_labels_of_ticks_never_touch():
-  shares = [0.01, 0.05, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7]
-  assert figures._apart(shares, logarithmic=True) == ['0.01', '0.05', '0.1', '', '0.4', '', '', '0.7']
-  assert figures._apart([8, 16, 20, 22, 64], logarithmic=False) == ['8', '16', '', '22', '64']
-  assert figures._apart([3], logarithmic=False) == ['3']
+@pytest.mark.parametrize(
+  ('fraction', 'text'), [(0.0, ''), (0.001, '<1'), (0.5, '50'), (0.994, '99'), (0.999, '>99'), (1.0, '100')]
+)
+def test_no_percentage_is_rounded_to_all_or_nothing(fraction, text):
+  assert figures.percent(fraction) == text
 
 
-def test_a_reconstruction_is_called_by_its_activity_where_that_is_told():
-  window = {
-    'dataset': 'hapt',
-    'hidden': [True] * 6 + [False] * 2,
-    'signal': [[0.1] * 6] * 128,
-    'reconstructed': [[0.2] * 6] * 128,
-  }
-  assert '>hapt<' in figures.reconstruction(window, 16, 'r')
-  assert '>hapt, walking<' in figures.reconstruction(window | {'activity': 'walking'}, 16, 'r')
+# --- windows
 
 
-def test_methods_have_markers_and_colors_of_their_own():
+def test_embedding_draws_each_class_once():
+  points, labels = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
+  panel = drawn(figures.embedding, points, labels, ['a', 'b'], 't').axes[0]
+  offsets = {each.get_label(): each.get_offsets().tolist() for each in panel.collections}
+  assert offsets == {'a': [[0, 1], [4, 5]], 'b': [[2, 3]]}
+
+
+def test_reconstruction_is_drawn_in_hidden_tokens_only():
+  window = {'hidden': [True, False], 'signal': np.full((8, 6), 0.1), 'reconstructed': np.full((8, 6), 0.2)}
+  figure = drawn(figures.reconstruction, window, 4, 't')
+  signal, made = figure.axes[5].get_lines()
+  assert np.array_equal(signal.get_ydata(), np.full(8, 0.1))
+  assert np.array_equal(made.get_ydata(), [0.2] * 4 + [np.nan] * 4, equal_nan=True)
+  assert len(figure.axes[5].patches) == 1
+
+
+# --- ranks
+
+
+def test_rank_diagram_joins_methods_that_do_not_differ():
+  found = ranks.Ranks(
+    ('full', 'lora', 'probe'), (1.2, 1.8, 3.0), 10, ('hapt',), 0.01, 1.05, (('full', 'lora'),)
+  )
+  panel = drawn(figures.rank_diagram, found).axes[0]
+  bars = [line for line in panel.get_lines() if line.get_linewidth() > 3]
+  assert [list(bar.get_xdata()) for bar in bars] == [[1.2, 1.8]]
+  texts = [text.get_text() for text in panel.texts]
+  assert {'full 1.20', 'lora 1.80', 'probe 3.00', 'critical difference 1.05'} == set(texts)
+
+
+# --- colors
+
+
+def test_methods_differ_in_color_and_marker():
   styles = [figures.style(method) for method in ('full', 'scratch', 'probe', 'lora', 'qlora', 'another')]
   assert len({color for color, _ in styles}) == len({marker for _, marker in styles}) == len(styles)
 
 
 @pytest.mark.parametrize('paper', ['#ffffff', '#14171a'], ids=['light', 'dark'])
-def test_lines_stand_out_on_either_paper(paper):
+def test_lines_have_contrast_on_either_background(paper):
   for method in ('full', 'probe', 'lora', 'qlora'):
     assert contrast(figures.style(method)[0], paper) >= 3  # WCAG 2.1, 1.4.11
 
@@ -128,7 +213,7 @@ def contrast(one: str, other: str) -> float:
   """Source: WCAG 2.1, relative luminance and contrast ratio."""
 
   def luminance(color: str) -> float:
-    parts = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    parts = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
     red, green, blue = (
       part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
@@ -136,25 +221,3 @@ def contrast(one: str, other: str) -> float:
 
   high, low = sorted((luminance(one), luminance(other)), reverse=True)
   return (high + 0.05) / (low + 0.05)
-
-
-def test_a_large_embedding_is_thinned():
-  picture = {
-    'target': 't',
-    'method': 'lora',
-    'classes': ['a', 'b'],
-    'label': [0, 1] * 1000,
-    'before': [[i, i % 7] for i in range(2000)],
-    'after': [[i, i % 7] for i in range(2000)],
-  }
-  drawing = figures.embedding(picture, 'before', 'e')
-  assert figures.thinned(picture) == 4
-  assert '500 windows' in drawing
-
-
-@pytest.mark.parametrize('cost', [100.0, 1234567, 2210857, 9.87654321])
-def test_points_of_one_cost_are_drawn_on_an_axis_that_has_a_width(cost):
-  drawing = figures.pareto(
-    [Point('hapt', 'full', cost, 0.9, 0.01), Point('dsads', 'full', cost, 0.8, 0.02)], 'one', cost='bytes'
-  )
-  assert f'hapt, full: 0.900 at {cost:,.4g}' in drawing

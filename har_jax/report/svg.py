@@ -1,0 +1,92 @@
+"""Matplotlib figures as SVG elements of a page, in the page's text color. Needs matplotlib."""
+
+import html
+import importlib.util
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+from har_jax.errors import UserError
+
+INK = '#010203'  # drawn in this color, shown in the page's: currentColor
+
+_STYLE: Any = {
+  'svg.fonttype': 'none',  # text stays text: small, searchable, read by screen readers
+  'font.sans-serif': ['DejaVu Sans'],
+  'font.size': 9,
+  'text.parse_math': False,  # a $ in a name is a $
+  'axes.facecolor': 'none',
+  'axes.titlesize': 10,
+  'axes.spines.top': False,
+  'axes.spines.right': False,
+  'axes.grid': True,
+  'axes.axisbelow': True,
+  'grid.alpha': 0.2,
+  'grid.linewidth': 0.6,
+  'legend.frameon': False,
+  'lines.markersize': 5,
+} | dict.fromkeys(
+  ('text.color', 'axes.edgecolor', 'axes.labelcolor', 'xtick.color', 'ytick.color', 'grid.color'), INK
+)
+_NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+
+
+def refuse_without_matplotlib() -> None:
+  """Raises UserError if matplotlib is not installed."""
+  if importlib.util.find_spec('matplotlib') is None:
+    raise UserError("figures need matplotlib: pip install matplotlib, or 'har_jax[report]'")
+
+
+def render(
+  draw: Callable[..., None],
+  *data: Any,
+  name: str,
+  title: str,
+  size: tuple[float, float] = (4.4, 3.2),
+  **options: Any,
+) -> str:
+  """Calls `draw(figure, *data, **options)` on an empty figure of `size` inches. Deterministic.
+
+  name: prefix of the element's ids, unique in the page. title: for screen readers.
+  """
+  refuse_without_matplotlib()
+  import matplotlib
+  from matplotlib.figure import Figure
+
+  name = re.sub(r'[^\w-]+', '-', name)
+  with matplotlib.rc_context(_STYLE | {'svg.hashsalt': name}):
+    figure = Figure(figsize=size, layout='constrained', facecolor='none')
+    draw(figure, *data, **options)
+    return _inline(to_text(figure), name, title, _describe(figure))
+
+
+def to_text(figure: Any) -> str:
+  """The figure as an SVG file, without the date."""
+  written = io.StringIO()
+  figure.savefig(written, format='svg', metadata=_NO_METADATA)
+  return written.getvalue()
+
+
+def _inline(text: str, name: str, title: str, description: str) -> str:
+  element = text[text.index('<svg ') :].replace(INK, 'currentColor')
+  element = re.sub(r'<g id="[^"]*">', '<g>', element)  # the same names in every figure
+  tag, _, content = element.partition('>')
+  return (
+    f'{tag} role="img" aria-labelledby="{name}-title {name}-desc">'
+    f'<title id="{name}-title">{html.escape(title)}</title>'
+    f'<desc id="{name}-desc">{html.escape(description)}</desc>{content}'
+  )
+
+
+def _describe(figure: Any) -> str:
+  """First and last value of each labeled line."""
+  lines = [line for panel in figure.axes for line in panel.get_lines() if line.get_label()[0] != '_']
+  described = []
+  for line in lines:
+    points = list(zip(*line.get_data(), strict=True))
+    ends = ', '.join(
+      f'{y:.3g} at {x if isinstance(x, str) else f"{x:.4g}"}' for x, y in points[:: max(len(points) - 1, 1)]
+    )
+    described.append(f'{line.get_label()}: {ends}')
+  return f'{"; ".join(described)}.' if described else ''

@@ -105,7 +105,7 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
   for path, result in found.items():
     name, _, own_version = str(result.get('format', '')).rpartition(' ')
     if name == kind and own_version != version:
-      raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run again')
+      raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run it again')
   results = {path: result for path, result in found.items() if result.get('format') == FORMAT}
   if not results:
     raise UserError(f'no results under {folder}; launch/lodo.py --out={folder} makes them')

@@ -4,12 +4,15 @@ import copy
 
 import pytest
 
-LORA_BYTES = {
+from har_jax import config, config_fields, results
+
+BYTES = {
   'frozen': {'params': 3 * 2**20},
   'trainable': {'lora': 2**20, 'params': 2**19},
   'statistics': {'batch_stats': 64},
+  'optimizer': {'state': 3 * 2**20},
 }
-POSITIONS = {'dsads': 'torso', 'hhar': 'waist', 'hapt': 'waist', 'ucihar': 'waist', 'wisdm': 'pocket'}
+DEVICE = {'platform': 'cpu', 'kind': 'cpu', 'count': 1, 'host_cores': 2, 'machine': 'x86_64'}
 
 
 @pytest.fixture
@@ -24,59 +27,61 @@ def _result(
   method='full',
   seed=0,
   macro_f1=0.9,
-  split='subject',
-  labels='0.7',
-  rank=32,
+  subjects=None,
   checksum='sha256:aa',
-  normalize='train',
-  test_by_subject=None,
+  seconds=None,
   confusion=None,
   validation=None,
+  device=None,
+  batch_runs=1,
+  sources=('dsads', 'hhar'),
+  label_budget='0.7',
+  **flags,
 ):
   """One result file's content: accuracy .01, precision .02 and recall .03 above macro-F1.
 
-  `test_by_subject` is by name the subject's macro-F1 or its whole entry.
+  `subjects`: test subject → macro-F1; the accuracy is one less it. `flags`: hyperparameters by their flags.
   """
-  subjects = {
-    name: entry if isinstance(entry, dict) else {'accuracy': entry, 'macro_f1': entry}
-    for name, entry in (test_by_subject or {}).items()
-  }
-  optional = {'test_by_subject': subjects, 'validation': validation}
-  training = {'epochs': 50.0, 'max_steps': 0, 'patience': 0}
-  names = sorted({target, 'dsads', 'hhar'})
-  windows = {'code_version': '0.1.0', 'windows': 1000, 'checksum': checksum}
+  experiment = config_fields.to_json(config.Experiment())
+  for flag, value in (flags | {'label_budget': label_budget}).items():
+    part, name = results.HYPERPARAMETERS[flag]
+    experiment[part][name] = value
+  names = sorted({target, *sources})
   return {
-    'format': 'har_jax result 1',
+    'format': results.FORMAT,
     'identity': {
       'target': target,
       'method': method,
       'seed': seed,
-      'experiment': {
-        'model': {'patch': 16, 'width': 192, 'mlp_dim': 576, 'blocks': 6, 'head': [128]},
-        'lora': {'rank': rank, 'alpha': 64.0, 'targets': ['query', 'up']},
-        'protocol': {'split': split, 'labels': labels, 'normalize': normalize, 'classes': 'locomotion'},
-        'pretrain': training,
-        'finetune': training,
-      },
-      'windows': {name: windows | {'position': POSITIONS[name]} for name in names},
+      'experiment': experiment,
+      'windows': {name: {'checksum': checksum, 'windows': 1000, 'position': 'waist'} for name in names},
     },
+    'collections': ['lora', 'lora_scale'] if method in ('lora', 'qlora') else [],
     'test': {
-      'accuracy': macro_f1 + 0.01,
       'macro_f1': macro_f1,
+      'accuracy': macro_f1 + 0.01,
       'precision': macro_f1 + 0.02,
       'recall': macro_f1 + 0.03,
-      **({'confusion': confusion} if confusion else {}),
+      'confusion': confusion or [[9, 1], [2, 8]],
     },
-    **{name: value for name, value in optional.items() if value},
-    'seconds': {'training': 10.0 + seed, 'pretraining': 100.0},
+    'test_by_subject': {name: {'accuracy': 1 - f1, 'macro_f1': f1} for name, f1 in (subjects or {}).items()},
+    'validation': validation or [{'step': step, 'macro_f1': macro_f1, 'seconds': step} for step in (30, 60)],
+    'step': 60,
+    'seconds': {
+      'training': 10.0 + seed if seconds is None else seconds,
+      'pretraining': 100.0,
+      'continued': 5.0,
+    },
     'parameters': {'trainable': 1234567, 'total': 2345678},
-    'bytes': copy.deepcopy(LORA_BYTES),
+    'bytes': copy.deepcopy(BYTES),
     'data': {
       'classes': ['walking', 'sitting'],
       'windows': {'train': 600, 'validation': 100, 'test': 300 + seed},
       'subjects': {'train': ['1'], 'validation': ['2'], 'test': ['3', '4']},
-      'position': POSITIONS[target],
+      'position': 'waist',
+      'split': 'subject-wise',
     },
+    'batch_runs': batch_runs,
     'versions': {'har_jax': '0.1.0', 'python': '3.11.7', 'jax': '0.10.2'},
-    'device': {'platform': 'cpu', 'kind': 'cpu', 'count': 1, 'host_cores': 2, 'machine': 'x86_64'},
+    'device': DEVICE | (device or {}),
   }

@@ -1,34 +1,34 @@
 """What tests of tables share."""
 
-import copy
-
-from har_jax.report import groups
-
-
-def timed(found, seconds, **more):
-  found = copy.deepcopy(found)
-  found['seconds']['training'] = float(seconds)
-  return found | more
+from har_jax import results
+from har_jax.report import frame, groups
 
 
-def cells(rows, **where):
-  (row,) = [row for row in rows if all(row[name] == value for name, value in where.items())]
+def runs(found, name='study'):
+  """Results as the frame that a table of runs gives: without the JSON."""
+  return frame.from_rows(results.row(each, name) for each in found)
+
+
+def cells(table, **where):
+  """The one row of a table with these cells."""
+  (row,) = [
+    row for row in table.to_dict('records') if all(row[name] == value for name, value in where.items())
+  ]
   return row
 
 
 def runs_of(result, method, *by_seed, **options):
-  """A method's results, a mapping of subject to macro-F1 for each seed."""
+  """A method's results; for each seed a mapping of subject to macro-F1."""
   return [
-    result(method=method, seed=seed, test_by_subject=subjects, **options)
-    for seed, subjects in enumerate(by_seed)
+    result(method=method, seed=seed, subjects=subjects, **options) for seed, subjects in enumerate(by_seed)
   ]
 
 
-def six(*points):
+def scored(*points):
   """Subjects a, b, c … with so many points."""
   return {name: value / 100 for name, value in zip('abcdefghijklm', points, strict=False)}
 
 
 def one_group(found):
-  (group,) = groups.group(found)
+  (group,) = groups.experiments(runs(found))
   return group

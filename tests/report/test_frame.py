@@ -1,0 +1,140 @@
+"""Result files and the table of all runs give the same rows, and lose nothing that tables need."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from har_jax import config, results
+from har_jax.errors import UserError
+from har_jax.report import frame
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def write(folder, found):
+  """Result files where a study puts them."""
+  for each in found:
+    identity = each['identity']
+    protocol = identity['experiment']['protocol']
+    budget = protocol['label_budget'].replace('/', '-per-')
+    place = folder / identity['target'] / identity['method'] / protocol['split'] / f'labels-{budget}'
+    place.mkdir(parents=True, exist_ok=True)
+    (place / f'seed{identity["seed"]}.json').write_text(json.dumps(each), encoding='utf-8')
+
+
+def test_a_row_holds_what_the_result_holds(result):
+  found = result(
+    method='lora', seed=2, macro_f1=0.123456789, subjects={'a': 0.5, 'b': 1 / 3}, lora_rank=8, batch_runs=3
+  )
+  row = results.row(found, 'study', 'abc1234')
+  assert tuple(row) == results.RUN_COLUMNS
+  expected = {
+    'experiment': 'study',
+    'target': 'wisdm',
+    'method': 'lora',
+    'seed': 2,
+    'split': 'subject',
+    'label_budget': '0.7',
+    'macro_f1': 0.123457,
+    'accuracy': 0.133457,
+    'precision': 0.143457,
+    'recall': 0.153457,
+    'seconds': 12.0,
+    'pretraining_seconds': 105.0,  # all stages
+    'frozen_bytes': 3 * 2**20,
+    'trainable_bytes': 3 * 2**19,
+    'statistics_bytes': 64,
+    'optimizer_bytes': 3 * 2**20,
+    'trained_parameters': 1234567,
+    'total_parameters': 2345678,
+    'num_classes': 2,
+    'train_windows': 600,
+    'validation_windows': 100,
+    'test_windows': 302,
+    'step': 60,
+    'batch_runs': 3,
+    'sources': 'dsads hhar',
+    'device': 'cpu (x86_64 host, 2 cores)',
+    'versions': 'har_jax=0.1.0 jax=0.10.2 python=3.11.7',
+    'commit': 'abc1234',
+    'lora_rank': 8,
+    'model_head': '128',
+    'finetune_rotation_std_deg': 10.0,
+    'subject_macro_f1': 'a=0.5 b=0.333333',
+  }
+  assert {name: row[name] for name in expected} == expected
+
+
+def test_every_hyperparameter_is_a_column():
+  fields = sum(len(vars(part)) for part in vars(config.Experiment()).values())
+  assert len(results.HYPERPARAMETERS) == fields
+  assert set(results.HYPERPARAMETERS) <= set(results.RUN_COLUMNS)
+
+
+def test_runs_without_adapters_do_not_depend_on_the_rank(result):
+  one, other = (results.row(result(lora_rank=rank), 'study') for rank in (8, 32))
+  assert one == other
+  assert one['lora_rank'] is one['lora_targets'] is None
+
+
+def test_other_windows_have_another_name(result):
+  names = {results.row(result(checksum=f'sha256:{end}'), 'study')['windows'] for end in ('aa', 'aa', 'bb')}
+  assert len(names) == 2
+
+
+def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
+  folder = tmp_path / 'paper'
+  found = [result(method=method, subjects={'1': 0.5}, label_budget='10/class') for method in ('lora', 'full')]
+  write(folder / 'base', found)
+  loaded = frame.load(folder)
+  assert list(loaded['experiment']) == ['paper/base', 'paper/base']
+  assert list(loaded['method']) == ['full', 'lora']
+  assert list(loaded['bytes']) == [int(7.5 * 2**20) + 64] * 2
+  assert loaded['result'][1] == found[0]
+  frame.to_csv(loaded, tmp_path / 'runs.csv')
+  pd.testing.assert_frame_equal(frame.read_csv(tmp_path / 'runs.csv'), loaded.drop(columns='result'))
+
+
+def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):
+  write(tmp_path / 'lodo', [result()])
+  assert list(frame.load(tmp_path / 'lodo')['experiment']) == ['lodo']
+
+
+def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
+  table = tmp_path / 'runs.csv'
+  frame.append(frame.from_rows([results.row(result(seed=seed), 'a') for seed in (1, 0)]), table, 'aaaaaaa')
+  again = [results.row(result(seed=1, macro_f1=0.5), 'a'), results.row(result(), 'b')]
+  frame.append(frame.from_rows(again), table, 'bbbbbbb')
+  found = frame.read_csv(table)[['experiment', 'seed', 'macro_f1', 'commit']].to_numpy().tolist()
+  assert found == [['a', 0, 0.9, 'aaaaaaa'], ['a', 1, 0.5, 'bbbbbbb'], ['b', 0, 0.9, 'bbbbbbb']]
+
+
+def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):
+  rows = [results.row(result(method='lora', lora_rank=rank), 'a') for rank in (8, 32)]
+  frame.append(frame.from_rows(rows), tmp_path / 'runs.csv', '')
+  assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+  (tmp_path / 'runs.csv').write_text(','.join([*results.RUN_COLUMNS, 'mood']) + '\n')
+  with pytest.raises(UserError, match='mood'):
+    frame.read_csv(tmp_path / 'runs.csv')
+
+
+def test_results_of_another_schema_version_are_refused(result, tmp_path):
+  write(tmp_path, [result() | {'format': 'har_jax result 1'}])
+  with pytest.raises(UserError, match=r'seed0.json has schema version 1, not 2; .* run it again'):
+    frame.load(tmp_path)
+
+
+def test_reports_need_no_jax():
+  code = (
+    'import sys, har_jax.report.tables, har_jax.report.measurements, har_jax.report.commands;'
+    'print("jax" in sys.modules)'
+  )
+  done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=True)
+  assert done.stdout.strip() == 'False'

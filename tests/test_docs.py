@@ -9,14 +9,28 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from in_process import run_in_process
 
-from har_jax import config
+from har_jax.cli import main
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _PAGES = ('README.md', 'BUILD.md', *(f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))))
+_OTHER_PAGES = (
+  'Makefile',
+  'har_jax/assets/motionsense/README.md',
+  *(
+    str(path.relative_to(_ROOT))
+    for folder in ('launch/flags', 'launch/cloud', 'har_jax/cli')
+    for path in sorted((_ROOT / folder).iterdir())
+    if path.is_file()
+  ),
+)
 _WALKS = ('reproduce', 'adapt', 'export')  # in this order: export needs the adapter that adapt makes
-# Steps enough to run every line; `make lodo` runs the full length.
-_SHORTER = {'lodo': ('--pretrain_max_steps=4', '--finetune_max_steps=4'), 'adapt': ('--max_steps=4',)}
+# Small enough to test; `make lodo` runs the full size.
+_SMALLER = {
+  'lodo': ('--pretrain_max_steps=4', '--finetune_max_steps=4', '--model_depth=1', '--methods=lora'),
+  'adapt': ('--max_steps=4',),
+}
 _FIGURE = re.compile(
   r'(?<![\w.])0?\.\d{2,3}(?!\w)'  # a macro-F1
   r'|± ?\d'
@@ -25,7 +39,9 @@ _FIGURE = re.compile(
   r'|\d× (faster|slower|smaller|less)'
 )
 _NOT_MEASURED = ('JAX 0.12',)
-_ABSL_FLAGS = {'flagfile', 'help', 'helpfull'}
+
+
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 
 def _read(page: str) -> str:
@@ -40,7 +56,9 @@ def _blocks(page: str, language: str) -> list[str]:
 def _commands(walk: str) -> list[str]:
   """Commands that run as written. A command with a <placeholder> does not."""
   lines = [line for block in _blocks(f'docs/{walk}.md', 'sh') for line in block.splitlines()]
-  return [line for line in lines if line.startswith('.venv/bin/python ') and '<' not in line]
+  return [
+    line for line in lines if line.startswith(('.venv/bin/har-jax ', '.venv/bin/python ')) and '<' not in line
+  ]
 
 
 def _without_generated(text: str) -> str:
@@ -75,79 +93,54 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-  ('walk', 'command'), [(walk, command) for walk in _WALKS for command in _commands(walk)]
-)
-def test_a_command_of_a_walk_writes_what_it_names(walk: str, command: str, clone: pathlib.Path):
-  _, script, *arguments = shlex.split(command)
+@pytest.mark.parametrize(('walk', 'line'), [(walk, line) for walk in _WALKS for line in _commands(walk)])
+def test_a_command_of_a_walk_writes_what_it_names(
+  walk: str, line: str, clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.chdir(clone)
+  program, name, *arguments = shlex.split(line)
   if '--format=onnx' in arguments:
     pytest.importorskip('onnxruntime')
-  shorter = _SHORTER.get(pathlib.Path(script).stem, ())
-  done = subprocess.run(
-    [sys.executable, script, *arguments, *shorter],
-    cwd=clone,
-    env=os.environ | {'PYTHONPATH': str(clone), 'JAX_PLATFORMS': 'cpu'},
-    capture_output=True,
-    encoding='utf-8',
-  )
-  assert done.returncode == 0, done.stderr[-2000:]
-  assert done.stdout
-  for word in arguments:
-    if word.startswith('--out='):
-      assert (clone / word.removeprefix('--out=')).exists()
+  if program == '.venv/bin/har-jax':
+    code, out, err = run_in_process(name, *arguments, *_SMALLER.get(name, ()))
+  else:
+    process = subprocess.run(
+      [sys.executable, name, *arguments],
+      env=os.environ | {'PYTHONPATH': str(clone)},
+      capture_output=True,
+      encoding='utf-8',
+    )
+    code, out, err = process.returncode, process.stdout, process.stderr
+  assert code == 0, err[-2000:]
+  assert out
+  for argument in arguments:
+    if argument.startswith('--out='):
+      assert (clone / argument.removeprefix('--out=')).exists()
 
 
-def _flags(script: str) -> set[str]:
-  """The flags of a script of launch/, read from the source: absl allows one definition in a process."""
-  module = (_ROOT / 'har_jax' / 'cli' / f'{script}.py').read_text(encoding='utf-8')
-  sources = [module]
-  for shared in ('command', 'recording'):
-    if f'{shared}.define_' in module:
-      sources.append((_ROOT / 'har_jax' / 'cli' / f'{shared}.py').read_text(encoding='utf-8'))
-  names = {name for source in sources for name in re.findall(r"DEFINE_\w+\(\s*'(\w+)'", source)}
-  if 'define_experiment' in module:
-    experiment = config.Experiment()
-    for part, prefix in config.FLAG_PREFIXES.items():
-      names |= {f'{prefix}{name}' for name in vars(getattr(experiment, part))}
-  return names | {f'no{name}' for name in names} | _ABSL_FLAGS
+def _flags(command: str) -> set[str]:
+  values = main.load(command).FLAGS
+  return {f'{no}{name}' for name in values for no in ('', 'no')} | {'flagfile', 'help'}
 
 
-def _launch_commands() -> Iterator[tuple[str, str, list[str]]]:
-  """File, script and flags of every launch command in the text files."""
-  files = [_ROOT / page for page in _PAGES]
-  for pattern in (
-    'Makefile',
-    'launch/flags/*',
-    'launch/cloud/*',
-    'har_jax/cli/*.py',
-    'har_jax/assets/*/README.md',
-  ):
-    files += sorted(_ROOT.glob(pattern))
-  for path in files:
-    text = re.sub(r'\\\n\s*', '', path.read_text(encoding='utf-8'))
-    for script, arguments in re.findall(r'launch/(\w+)\.py((?: (?:--)[^\s`]*)*)', text):
-      yield path.name, script, re.findall(r'--(\w+)', arguments)
-    if path.suffix == '.flags':
-      yield (
-        path.name,
-        'paper' if path.stem == 'paper' else 'lodo',
-        re.findall(r'^--(\w+)', text, re.MULTILINE),
-      )
+def _commands_in(page: str) -> Iterator[tuple[str, list[str]]]:
+  """Command and flag names, from `har-jax <command> ...` and `launch/<command>.py ...`."""
+  text = re.sub(r'\\\n\s*', '', _read(page))
+  for command, arguments in re.findall(r'(?:har-jax |launch/)(\w+)(?:\.py)?([^\n`#]*)', text):
+    if command in main.COMMANDS:
+      yield command, re.findall(r'--(\w+)', arguments)
 
 
-def test_every_command_in_the_docs_uses_flags_that_exist():
-  unknown = [
-    (file, f'launch/{script}.py', flag)
-    for file, script, names in _launch_commands()
-    for flag in names
-    if flag not in _flags(script)
-  ]
-  assert not unknown
+@pytest.mark.parametrize('page', [*_PAGES, *_OTHER_PAGES])
+def test_every_command_is_written_with_flags_that_it_has(page: str):
+  assert not {
+    (command, name) for command, names in _commands_in(page) for name in names if name not in _flags(command)
+  }
 
 
 @pytest.mark.parametrize('page', _PAGES)
 def test_every_flag_in_backticks_belongs_to_a_command(page: str):
-  known = set().union(*(_flags(path.stem) for path in (_ROOT / 'launch').glob('*.py')))
+  known = set().union(*map(_flags, main.COMMANDS))
   code = ' '.join(re.findall(r'`(--\w+[^`]*)`', _read(page)))
   assert not set(re.findall(r'--(\w+)', code)) - known
 

@@ -1,11 +1,11 @@
-"""Measurements of `launch/bench.py --scaling` as Markdown and as a figure, which needs matplotlib."""
+"""Measurements of `har-jax bench --scaling` as Markdown and as a figure, which needs matplotlib."""
 
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from har_jax.report.bench import NOTHING, machine, numbers, table, with_quartiles
+from har_jax.report.bench import Row, machine, table
 from har_jax.report.svg import refuse_without_matplotlib, to_text
 
 # Dimension → the label of its axis.
@@ -17,24 +17,36 @@ _AXES = {
 }
 # Step → its name, color (palette of Okabe and Ito, safe for color-blind readers) and marker.
 _STEPS = {'lora': ('LoRA', '#0072b2', 'o'), 'pretraining': ('pretraining', '#d55e00', 's')}
+_NAMES = {'step': '{step}', 'dimension': '{dimension}'}
+_GROWTH = {
+  'sizes': '{from} to {to}',
+  'p of time': '{ms_window:.2f}',
+  'p of operations': '{operations_window:.2f}',
+}
+_SIZES = {
+  'size': '{size}',
+  'ms per window': '{ms_window:.3g} ({ms_window_quartiles[0]:.3g} to {ms_window_quartiles[1]:.3g})',
+  '÷ first': '{ms_ratio:.2f}',
+  'operations ÷ first': '{operations_ratio:.2f}',
+  'GFLOP/s': '{gflop_s:.0f}',
+}
 
 
-def markdown(bench: dict[str, Any]) -> str:
+def markdown(bench: Row) -> str:
   """How time and operations grow along each dimension, and every size measured."""
-  rows, fitted = pd.DataFrame(bench['scaling']), growth(bench['scaling'])
   parts = [
     '# How the cost of a window grows',
     f'{machine(bench)} {_fixed(bench["experiment"])} Medians and quartiles of interleaved calls. Operations '
     'are those of matrix products.',
     'Growth as a power p, size^p, fitted to all sizes of a dimension. If the power of time is smaller, larger'
     ' sizes are more efficient.',
-    table(_powers(pd.DataFrame(fitted))) if fitted else NOTHING,
-    table(_sizes(rows)) if len(rows) else NOTHING,
+    table(growth(bench['scaling']), _NAMES | _GROWTH),
+    table(_with_ratios(bench['scaling']), _NAMES | _SIZES),
   ]
   return '\n\n'.join(parts) + '\n'
 
 
-def growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def growth(rows: list[Row]) -> list[Row]:
   """For each step and dimension, the powers of the size by which time and operations grow. Least squares."""
   found = []
   for (step, dimension), part in pd.DataFrame(rows).groupby(['step', 'dimension'], sort=False):
@@ -46,31 +58,16 @@ def growth(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
   return found
 
 
-def _powers(rows: pd.DataFrame) -> dict[str, Any]:
-  return {
-    'step': rows['step'],
-    'dimension': rows['dimension'],
-    'sizes': [f'{low} to {high}' for low, high in zip(rows['from'], rows['to'], strict=True)],
-    'p of time': numbers(rows['ms_window'], '.2f'),
-    'p of operations': numbers(rows['operations_window'], '.2f'),
-  }
+def _with_ratios(rows: list[Row]) -> list[Row]:
+  """Relative to the smallest size of the step and dimension."""
+  frame = pd.DataFrame(rows).sort_values('size', kind='stable')
+  first = frame.groupby(['step', 'dimension'])[['ms_window', 'operations_window']].transform('first')
+  frame['ms_ratio'] = frame['ms_window'] / first['ms_window']
+  frame['operations_ratio'] = frame['operations_window'] / first['operations_window']
+  return frame.sort_index().to_dict('records')
 
 
-def _sizes(rows: pd.DataFrame) -> dict[str, Any]:
-  measured = rows.sort_values('size').groupby(['step', 'dimension'])[['ms_window', 'operations_window']]
-  ratios = rows[['ms_window', 'operations_window']] / measured.transform('first')
-  return {
-    'step': rows['step'],
-    'dimension': rows['dimension'],
-    'size': rows['size'],
-    'ms per window': with_quartiles(rows, 'ms_window', '.3g'),
-    '÷ first': numbers(ratios['ms_window'], '.2f'),
-    'operations ÷ first': numbers(ratios['operations_window'], '.2f'),
-    'GFLOP/s': numbers(rows['gflop_s'], '.0f'),
-  }
-
-
-def _fixed(experiment: dict[str, Any]) -> str:
+def _fixed(experiment: Row) -> str:
   """The values of what is not varied."""
   model = experiment['model']
   return (
@@ -80,7 +77,7 @@ def _fixed(experiment: dict[str, Any]) -> str:
   )
 
 
-def svg(bench: dict[str, Any]) -> str:
+def svg(bench: Row) -> str:
   """An SVG file with a panel for each dimension: milliseconds per window over the size. Deterministic.
 
   Raises UserError if matplotlib is not installed.
@@ -98,10 +95,7 @@ def svg(bench: dict[str, Any]) -> str:
       _draw(panel, rows[rows['dimension'] == dimension].sort_values('size'))
       panel.set_xlabel(_AXES[dimension])
     panels[0].set_ylabel('ms per window')
-    handles = {
-      label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles, loc='outside upper center', ncols=len(handles), frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc='outside upper center', ncols=4, frameon=False)
     return to_text(figure)
 
 
@@ -115,13 +109,11 @@ def _draw(panel: Any, rows: pd.DataFrame) -> None:
       continue
     sizes, times, operations = (found[key].to_numpy() for key in ('size', 'ms_window', 'operations_window'))
     errors = np.abs(np.array(found['ms_window_quartiles'].to_list()).T - times)
-    panel.errorbar(
-      sizes, times, errors, color=color, marker=marker, capsize=3, label=f'{name}, median and quartiles'
-    )
-    panel.plot(
-      sizes, times[0] * operations / operations[0], '--', color=color, label=f'{name}, by operations'
-    )
+    style = {'color': color, 'marker': marker, 'capsize': 3}
+    panel.errorbar(sizes, times, errors, **style, label=f'{name}, median and quartiles')
+    expected = times[0] * operations / operations[0]
+    panel.plot(sizes, expected, '--', color=color, label=f'{name}, by operations')
   panel.set_xticks(ticks, labels=map(str, ticks))
-  panel.minorticks_off()
+  panel.xaxis.minorticks_off()
   panel.margins(x=0.1)
   panel.grid(alpha=0.25)

@@ -1,4 +1,4 @@
-"""What a user is told before anything is trained; what is refused."""
+"""What a user is warned of before training, and what is refused."""
 
 import gzip
 
@@ -14,7 +14,7 @@ from har_jax.errors import UserError
 def _reading(
   samples=3000, rate_hz=50.0, spans=((0.0, 30.0, 'walk'), (30.0, 60.0, 'sit')), **changes
 ) -> user_recordings.Reading:
-  """A sound one, unless `changes` says otherwise: acc(values), gyro(values), has_gyro."""
+  """A good one, but for `changes`: acc(values), gyro(values), has_gyro."""
   rng = np.random.default_rng(1)
   time_s = np.arange(samples) / rate_hz
   acc = rng.normal([0, 0, 9.81], [1.0, 1.0, 2.0], (samples, 3)).astype(np.float32)
@@ -31,11 +31,11 @@ def _held(values, first, stop):
   return values
 
 
-def test_a_sound_recording_is_passed_without_a_word():
+def test_a_good_recording_has_no_warnings():
   assert user_recordings.check(_reading()) == []
 
 
-def test_a_quantized_sensor_at_rest_is_not_called_clipped():
+def test_a_quantized_sensor_at_rest_is_not_clipped():
   def coarse(values):
     return (np.round((values * [0.02, 0.02, 0.01] + [0, 0, 9.7]) / 0.02) * 0.02).astype(np.float32)
 
@@ -46,21 +46,27 @@ def test_a_quantized_sensor_at_rest_is_not_called_clipped():
   ('changes', 'sentences'),
   [
     ({'rate_hz': 12.5}, ['The accelerometer runs at 12.5 Hz', 'The gyroscope runs at 12.5 Hz']),
-    ({'rate_hz': 4.0}, ['Below 5 Hz no window', 'Below 5 Hz no window']),
-    ({'acc': lambda v: v.clip(None, 12.5)}, ["of the accelerometer's z values are its greatest, 12.5 m/s²: clipped"]),
-    ({'gyro': lambda v: v.clip(-2, 9)}, [f"of the gyroscope's {axis} values are its least, -2 rad/s" for axis in 'xyz']),
-    ({'acc': lambda v: _held(v, 500, 701)}, ['The accelerometer stands still to the last digit once for over 2 s, at longest 4.0 s']),
-    ({'gyro': lambda v: _held(_held(v, 500, 651), 900, 1101)}, ['gyroscope stands still to the last digit 2 times for over 2 s, at longest 4.0 s']),
-    ({'acc': lambda v: v - np.float32([0, 0, 9.81])}, ['this looks like linear acceleration']),
-    ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it: is the unit right?']),
-    ({'has_gyro': False, 'gyro': lambda v: v * 0}, ['There is no gyroscope']),
-    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.06, 'sit'))}, ["The label 'sit' has 14.1 s of labels, 9 windows of 2.56 s: too few to learn from; label 14.1 s"]),
+    ({'rate_hz': 4.0}, ['Below 5 Hz', 'Below 5 Hz']),
+    ({'acc': lambda v: v.clip(None, 12.5)}, ['accelerometer values on z are at their maximum, 12.5 m/s²']),
+    (
+      {'gyro': lambda v: v.clip(-2, 9)},
+      [f'gyroscope values on {axis} are at their minimum, -2 rad/s' for axis in 'xyz'],
+    ),
+    ({'acc': lambda v: _held(v, 500, 701)}, ['accelerometer is constant once for over 2 s, at longest 4.0 s']),
+    (
+      {'gyro': lambda v: _held(_held(v, 500, 651), 900, 1101)},
+      ['gyroscope is constant 2 times for over 2 s, at longest 4.0 s'],
+    ),
+    ({'acc': lambda v: v - np.float32([0, 0, 9.81])}, ['linear acceleration']),
+    ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it']),
+    ({'has_gyro': False, 'gyro': lambda v: v * 0}, ['no gyroscope']),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.06, 'sit'))}, ["'sit' has 14.1 s, 9 windows of 2.56 s"]),
     ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.08, 'sit'))}, []),
     ({'spans': ((0.0, 30.0, 'walk'),)}, ["'walk' is the only label"]),
-    ({'samples': 600, 'spans': ()}, ['All recordings together last 12.0 s: that is under 10 windows (14.1 s)']),
+    ({'samples': 600, 'spans': ()}, ['12.0 s: that is under 10 windows (14.1 s)']),
   ],
 )  # fmt: skip
-def test_each_check_speaks_in_numbers_and_no_other_does(changes, sentences):
+def test_each_defect_gives_one_sentence_with_its_numbers(changes, sentences):
   found = user_recordings.check(_reading(**changes))
   assert len(found) == len(sentences)
   for sentence, words in zip(found, sentences, strict=True):
@@ -69,14 +75,14 @@ def test_each_check_speaks_in_numbers_and_no_other_does(changes, sentences):
     assert sentence.endswith('.')
 
 
-def test_held_for_less_than_two_seconds_is_not_stuck():
+def test_constant_for_less_than_two_seconds_is_not_stuck():
   assert user_recordings.check(_reading(acc=lambda v: _held(v, 500, 600))) == []
 
 
-def test_a_check_names_the_recording_that_it_is_about():
-  sound, stuck = _reading(), _reading(acc=lambda v: _held(v, 500, 701))
+def test_a_check_names_its_recording():
+  good, stuck = _reading(), _reading(acc=lambda v: _held(v, 500, 701))
   both = user_recordings.Reading(
-    sound.recordings + stuck.recordings, [], [], '', True, ['mon', 'tue'], [0.0, 0.0]
+    good.recordings + stuck.recordings, [], [], '', True, ['mon', 'tue'], [0.0, 0.0]
   )
   (sentence,) = user_recordings.check(both)
   assert 'in recording 2 (tue)' in sentence
@@ -90,21 +96,24 @@ GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0
   [
     ('', 'is empty'),
     ('\n\n', 'is empty'),
-    ('time,ax,ay,az\n', 'no row beneath'),
+    ('time,ax,ay,az\n', 'time, ax, ay, az and no row'),
     ('hello\nworld\n', 'is no table'),
-    ('0.0,1,2,3\n0.02,1,2,3\n', 'begins with numbers, not with names'),
-    (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* give rate_hz'),
-    (GOOD.replace('ax', 'left'), r'no three axes of an accelerometer .* time, left, ay'),
+    ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line such as time,ax'),
+    (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* rate_hz'),
+    (GOOD.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
     (GOOD.replace('0.30,0.2', '0.30,oops'), r"line 22 has 'oops' in column 'ay'"),
     (GOOD.replace('0.6,0.30', 'soon,0.30'), r"line 22 has 'soon' in column 'time'"),
     (GOOD.replace(',9.8', ','), 'holds 0 samples of three axes'),
     ('time,ax,ay,az\n' + '5,1,2,9\n' * 9, 'never changes'),
-    ('time,ax,ay,az\n' + ''.join(f'{i},1,2,9\n' for i in range(60)), 'counts rows, it is no time: give rate_hz'),
-    ('time,ax,ay,az\n' + ''.join(f'{i // 50},1,2,9.{i}\n' for i in range(600)), '98% of the rows .* too coarse'),
-    ('time,ax,ay,az\n' + ''.join(f'2026-05-0{i} at ten,1,2,9\n' for i in range(1, 9)), "'2026-05-01 at ten' .* is no time"),
+    ('time,ax,ay,az\n' + ''.join(f'{i},1,2,9\n' for i in range(60)), 'counts rows: give rate_hz'),
+    ('time,ax,ay,az\n' + ''.join(f'{i // 50},1,2,9.{i}\n' for i in range(600)), '98% of the .* too coarse'),
+    (
+      'time,ax,ay,az\n' + ''.join(f'2026-05-0{i} at ten,1,2,9\n' for i in range(1, 9)),
+      "'2026-05-01 at ten' .* is no time",
+    ),
   ],
 )  # fmt: skip
-def test_a_file_that_is_not_fit_says_why(tmp_path, text, message):
+def test_an_unusable_file_is_refused_with_the_reason(tmp_path, text, message):
   path = tmp_path / 'own.csv'
   path.write_text(text)
   with pytest.raises(UserError, match=message):
@@ -116,8 +125,8 @@ def test_a_file_that_is_not_fit_says_why(tmp_path, text, message):
   [
     ({'columns': {'ax': 'left', 'ay': 'ay', 'az': 'az'}}, r"no column 'left' \(for ax\); it has time, ax"),
     ({'columns': {'ax': 'ax'}}, r'columns gives ax=ax: a sensor has three axes'),
-    ({'columns': {'ax': 'ax', 'ay': 'ax', 'az': 'az'}}, 'a column of its own'),
-    ({'columns': {'acc': 'ax'}}, 'columns knows no acc; it maps time, ax'),
+    ({'columns': {'ax': 'ax', 'ay': 'ax', 'az': 'az'}}, 'ax=ax, ay=ax, az=az'),
+    ({'columns': {'acc': 'ax'}}, 'columns has no role acc; it maps time, ax'),
     ({'acc_unit': 'stone'}, r"acc_unit is 'stone'; it must be auto or one of m/s2, g, mg"),
     ({'gyro_unit': 'g'}, r"gyro_unit is 'g'; it must be auto or one of rad/s, deg/s"),
     ({'time_unit': 'weeks'}, "time_unit is 'weeks'"),
@@ -125,7 +134,7 @@ def test_a_file_that_is_not_fit_says_why(tmp_path, text, message):
     ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must be positive'),
   ],
 )
-def test_what_the_user_says_is_checked(tmp_path, options, message):
+def test_options_are_checked(tmp_path, options, message):
   path = tmp_path / 'own.csv'
   path.write_text(GOOD)
   user_recordings.read(path)
@@ -133,7 +142,7 @@ def test_what_the_user_says_is_checked(tmp_path, options, message):
     user_recordings.read(path, **options)
 
 
-def test_places_that_hold_no_recording_say_so(tmp_path):
+def test_paths_without_a_recording_are_refused(tmp_path):
   with pytest.raises(UserError, match='no recording at'):
     user_recordings.read(tmp_path / 'nowhere.csv')
   with pytest.raises(UserError, match='holds no CSV or Parquet file'):
@@ -146,15 +155,15 @@ def test_places_that_hold_no_recording_say_so(tmp_path):
     user_recordings.read(tmp_path / 'own.csv', labels=tmp_path / 'labels.csv')
 
 
-def test_a_file_that_breaks_off_is_refused(tmp_path):
+def test_a_truncated_file_is_refused(tmp_path):
   path = tmp_path / 'own.csv.gz'
   whole = gzip.compress((GOOD + GOOD.partition('\n')[2] * 2000).encode(), mtime=0)
   path.write_bytes(whole[: len(whole) // 2])
-  with pytest.raises(UserError, match=r'own\.csv\.gz (breaks off|cannot be read)'):
+  with pytest.raises(UserError, match=r'own\.csv\.gz (is truncated|cannot be read)'):
     user_recordings.read(path)
 
 
-def test_sensors_that_never_run_together_are_refused(tmp_path):
+def test_sensors_without_a_common_time_are_refused(tmp_path):
   time = pd.Series(np.arange(200) / 50)
   frame = pd.DataFrame({'time': time})
   for name in ('ax', 'ay', 'az'):

@@ -1,4 +1,4 @@
-"""Labels on the recording's clock or from its start, whichever the user wrote."""
+"""Times of labels are on the recording's clock or count from its start."""
 
 import numpy as np
 import pandas as pd
@@ -60,47 +60,45 @@ def _clock(seconds):
     (lambda s: (EPOCH_S + s) * 1e3, lambda s: s, 's from the'),
     (lambda s: (EPOCH_S + s) * 1e3, lambda s: _dates(s, 'Z'), 'dates on the'),
     (lambda s: _dates(s), lambda s: _dates(s), 'dates on the'),
-    (lambda s: _dates(s), lambda s: _dates(s + 7200, '+02:00'), 'what has no time zone as UTC'),
+    (lambda s: _dates(s), lambda s: _dates(s + 7200, '+02:00'), 'without a time zone as UTC'),
     (lambda s: _dates(s), lambda s: s, 's from the'),
     (lambda s: _dates(s), lambda s: pd.Index(_dates(s)).str[11:], 'times of the day'),
     (lambda s: pd.Index(_dates(s)).str[11:], lambda s: pd.Index(_dates(s)).str[11:], 'times of day on the'),
     (lambda s: s, _clock, 'hours, minutes and seconds from'),
   ],
 )
-def test_times_of_labels_are_read_as_they_fall_into_the_recording(tmp_path, clock, written, how):
+def test_times_of_labels_are_read_so_that_they_lie_in_the_recording(tmp_path, clock, written, how):
   path = _recording(tmp_path, clock(np.arange(3000) / 50))
   reading = user_recordings.read(path, labels=_labels(tmp_path, written(STARTS), written(STOPS)))
   assert _spans(reading.recordings[0]) == SPANS
-  assert any(f'3 labels, their times read as {how}' in note or how in note for note in reading.notes)
+  assert any('3 labels' in note and how in note for note in reading.notes)
 
 
-def test_a_unit_in_the_names_of_start_and_end_is_believed(tmp_path):
+def test_a_unit_in_the_names_of_start_and_end_is_used(tmp_path):
   path = _recording(tmp_path, np.arange(3000) * 20)
   labels = _labels(tmp_path, STARTS, STOPS, names='start_s,end_s,activity')
   assert _spans(user_recordings.read(path, labels=labels).recordings[0]) == SPANS
 
 
-def test_other_words_for_the_columns_will_do(tmp_path):
+def test_columns_may_have_other_names(tmp_path):
   labels = _labels(tmp_path, STARTS, STOPS, names='Begin,Stop,Label')
   assert _spans(user_recordings.read(_recording(tmp_path), labels=labels).recordings[0]) == SPANS
 
 
-def test_two_ways_to_read_the_times_are_said(tmp_path):
+def test_two_ways_to_read_the_times_give_a_warning(tmp_path):
   path = _recording(tmp_path, np.arange(3000) / 50 + 1.5)
   reading = user_recordings.read(path, labels=_labels(tmp_path, STARTS + 1.5, STOPS + 1.5))
   assert _spans(reading.recordings[0]) == SPANS
-  assert any(
-    "read as s from the recording's start they would fall" in warning for warning in reading.warnings
-  )
+  assert any("as s from the recording's start" in warning for warning in reading.warnings)
 
 
-def test_a_labels_file_beside_the_recording_is_found_and_one_given_goes_first(tmp_path):
+def test_labels_next_to_the_recording_are_read_unless_others_are_given(tmp_path):
   path = _recording(tmp_path)
   _labels(tmp_path, STARTS, STOPS, name='day.labels.csv')
   assert _spans(user_recordings.read(path).recordings[0]) == SPANS
-  assert _spans(user_recordings.read(tmp_path).recordings[0]) == SPANS  # nor is it taken for a recording
-  given = _labels(tmp_path, [0.0], [9.0], ['run'])
-  assert _spans(user_recordings.read(path, labels=given).recordings[0]) == [(0, 9, 'run')]
+  assert _spans(user_recordings.read(tmp_path).recordings[0]) == SPANS  # it is no recording itself
+  others = _labels(tmp_path, [0.0], [9.0], ['run'])
+  assert _spans(user_recordings.read(path, labels=others).recordings[0]) == [(0, 9, 'run')]
 
 
 def test_labels_of_a_folder_name_their_recordings(tmp_path):
@@ -119,7 +117,7 @@ def test_labels_of_a_folder_name_their_recordings(tmp_path):
     user_recordings.read(folder, labels=folder / 'labels.csv')
 
 
-def test_labels_of_a_folder_go_by_the_wall_clock_where_there_is_one(tmp_path):
+def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   folder = tmp_path / 'own'
   folder.mkdir()
   _recording(folder, EPOCH_S + np.arange(3000) / 50, 'a.csv')
@@ -134,7 +132,7 @@ def test_labels_of_a_folder_go_by_the_wall_clock_where_there_is_one(tmp_path):
     user_recordings.read(folder, labels=labels)
 
 
-def test_spans_are_cut_at_the_ends_and_at_gaps(tmp_path):
+def test_spans_are_clipped_at_the_ends_and_at_gaps(tmp_path):
   time_s = np.arange(3000) / 50
   path = _recording(tmp_path, np.where(time_s < 20, time_s, time_s + 10))
   reading = user_recordings.read(
@@ -143,10 +141,10 @@ def test_spans_are_cut_at_the_ends_and_at_gaps(tmp_path):
   first, second = map(_spans, reading.recordings)
   assert first == [(0, 5, 'a'), (15, 20, 'b')]
   assert second == [(0, 10, 'b'), (30, 40, 'c')]
-  assert any('2 of 3 labels reach beyond the recording' in warning for warning in reading.warnings)
+  assert any('2 of 3 labels' in warning for warning in reading.warnings)
 
 
-def test_a_short_overlap_goes_to_the_later_and_one_activity_is_joined(tmp_path):
+def test_a_short_overlap_belongs_to_the_later_label(tmp_path):
   labels = _labels(tmp_path, [1.0, 9.8, 15.0], [10.0, 16.0, 20.0], ['sit', 'run', 'run'])
   assert _spans(user_recordings.read(_recording(tmp_path), labels=labels).recordings[0]) == [
     (1, 9.8, 'sit'),
@@ -154,7 +152,7 @@ def test_a_short_overlap_goes_to_the_later_and_one_activity_is_joined(tmp_path):
   ]
 
 
-def test_a_column_of_labels_gives_runs_and_the_empty_ones_are_unlabeled(tmp_path):
+def test_a_column_of_labels_gives_spans_and_empty_cells_none(tmp_path):
   path = _recording(tmp_path)
   frame = pd.read_csv(path).assign(Activity=['sit'] * 500 + [''] * 500 + ['42'] * 1000 + [' sit '] * 1000)
   frame.to_csv(path, index=False)
@@ -172,7 +170,7 @@ def test_a_column_of_labels_gives_runs_and_the_empty_ones_are_unlabeled(tmp_path
       'start,end,activity\n100,200,walk\n300,400,sit\n',
       r'no label lies in the recording, which lasts 60\.0 s',
     ),
-    ('start,end,activity\n2026-05-01 10:00:00,2026-05-01 10:01:00,walk\n', 'has no date to place them by'),
+    ('start,end,activity\n2026-05-01 10:00:00,2026-05-01 10:01:00,walk\n', r'labels\.csv gives dates'),
     ('start,activity\n1,walk\n2,sit\n', r'lacks end; its columns are start, activity'),
     ('start,end,activity\n1,2,walk\n9,5,sit\n', r'row 2 \(sit\) ends at or before its start'),
     ('start,end,activity\n1,2,walk\n5,9,\n', 'row 2 lacks its start, its end or its activity'),
@@ -181,10 +179,10 @@ def test_a_column_of_labels_gives_runs_and_the_empty_ones_are_unlabeled(tmp_path
       'start,end,activity\n1,20,walk\n5,9,sit\n',
       r'walk \(1\.0 to 20\.0 s\) and sit \(5\.0 to 9\.0 s\) overlap',
     ),
-    ('start,end,activity\n', 'no row beneath'),
+    ('start,end,activity\n', 'start, end, activity and no row'),
   ],
 )
-def test_labels_that_do_not_fit_say_why(tmp_path, text, message):
+def test_unusable_labels_are_refused_with_the_reason(tmp_path, text, message):
   labels = tmp_path / 'labels.csv'
   labels.write_text(text)
   with pytest.raises(UserError, match=message):

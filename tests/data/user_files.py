@@ -1,4 +1,4 @@
-"""Files as a user has them, and what they should come back as."""
+"""Files as a user has them, and the recordings that they hold."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ START = '2026-05-28T20:26:40'
 
 
 def signal(samples: int = 1000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Seconds at 50 Hz, m/s² with gravity, rad/s: somebody who walks briskly, and noise that no two samples share."""
+  """Seconds at 50 Hz, m/s² with gravity, rad/s: a brisk walk with noise."""
   rng = np.random.default_rng(3)
   time_s = np.arange(samples) / 50
   phase = 2 * np.pi * 1.9 * time_s[:, None] + np.arange(3)
@@ -33,7 +33,7 @@ def written(tmp_path, frame: pd.DataFrame, name='walk.csv', **options):
   return path
 
 
-def same(reading: user_recordings.Reading, *, gyro: bool = True, atol: float = 1e-3) -> None:
+def assert_same(reading: user_recordings.Reading, *, gyro: bool = True, atol: float = 1e-3) -> None:
   time_s, acc, turn = signal()
   (recording,) = reading.recordings
   np.testing.assert_allclose(recording.acc.time_s, time_s, atol=1e-5)
@@ -48,5 +48,5 @@ def spans(recording) -> list[tuple[float, float, str]]:
   return [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
 
 
-def said(reading: user_recordings.Reading, words: str) -> bool:
+def has_note(reading: user_recordings.Reading, words: str) -> bool:
   return any(words in note for note in reading.notes)

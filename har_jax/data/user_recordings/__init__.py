@@ -1,7 +1,6 @@
-"""A user's own recordings: files of any make → recordings in m/s² and rad/s, with what was guessed said aloud."""
+"""A user's own recordings: files of many apps → recordings in m/s² and rad/s, and what was inferred."""
 
 from har_jax.data.user_recordings.checks import check
-from har_jax.data.user_recordings.cutting import to_windows
-from har_jax.data.user_recordings.reading import Reading, read
+from har_jax.data.user_recordings.reading import Reading, read, to_windows
 
 __all__ = ['Reading', 'check', 'read', 'to_windows']

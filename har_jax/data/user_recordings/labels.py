@@ -1,232 +1,212 @@
-"""Labels that a user wrote beside a recording: spans on the recording's clock or in seconds from its start.
+"""A file of labels → spans of a recording: times are on the recording's clock, or count from its start.
 
 s spans.
 """
 
 import dataclasses
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from har_jax.config import WINDOW_SAMPLES
+from har_jax.data import segments
 from har_jax.data.recording import RATE_HZ, Span
-from har_jax.data.user_recordings import clock as clocks
-from har_jax.data.user_recordings import columns, units
-from har_jax.data.user_recordings.clock import Clock
-from har_jax.data.user_recordings.table import Kind, Table, chunks, is_number, open_table
+from har_jax.data.user_recordings import columns, formats, infer, units
+from har_jax.data.user_recordings.formats import Kind, Table
+from har_jax.data.user_recordings.infer import Clock, Findings
 from har_jax.errors import UserError
 
 _NAMES = {
   'start': ('start', 'begin', 'from', 'onset', 'start time', 'time start', 'begin time', 'begins', 'starts'),
-  'end': ('end', 'stop', 'to', 'until', 'finish', 'offset', 'end time', 'stop time', 'time end', 'ends', 'stops'),
+  'end': ('end', 'stop', 'to', 'until', 'finish', 'offset', 'end time', 'stop time', 'time end', 'ends',
+          'stops'),
   'activity': ('activity', 'label', 'class', 'annotation', 'text', 'tag', 'name', 'activities', 'labels'),
   'recording': ('recording', 'file', 'filename', 'file name'),
 }  # fmt: skip
-_SLACK_S = 0.5  # labels of two activities may overlap by as much: a hand on a stopwatch
-_OUTSIDE_S = 1.0  # a label may reach over the recording's ends by as much without a word
+_OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
+_OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
 
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-  """A file of labels as written: `start` and `stop` are numbers, or nanoseconds where they were dates or times."""
+  """A file of labels as written: `start` and `stop` are numbers, or nanoseconds of dates and times."""
 
   path: pathlib.Path
   start: Float[np.ndarray, 's']
   stop: Float[np.ndarray, 's']
-  kind: str  # 'numbers', or what kind of clock the text is of
-  unit: str  # of numbers, where the name says it
+  kind: str  # of the clock, see Clock; '' for numbers
+  unit: str  # of numbers, if the name says it
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
 
   def of(self, names: set[str]) -> 'Labels':
-    """Those of one recording, by any of its names; all where none is named."""
+    """Those of one recording, by any of its names; all if none is named."""
     if self.recording is None:
       return self
     keep = [i for i, name in enumerate(self.recording) if name in names]
+    activity, recording = (tuple(each[i] for i in keep) for each in (self.activity, self.recording))
     return dataclasses.replace(
-      self,
-      start=self.start[keep],
-      stop=self.stop[keep],
-      activity=tuple(self.activity[i] for i in keep),
-      recording=tuple(self.recording[i] for i in keep),
+      self, start=self.start[keep], stop=self.stop[keep], activity=activity, recording=recording
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Way:
-  """The labels' times read in one way, in seconds from the recording's start."""
+class _Reading:
+  """One interpretation of the times, in seconds from the recording's start."""
 
   how: str
   start_s: Float[np.ndarray, 's']
   stop_s: Float[np.ndarray, 's']
-  is_sure: bool  # the unit is given, or seconds
+  is_unit_known: bool
 
   @property
-  def window_long(self) -> bool:
-    """Read in too small a unit, labels would all lie in the first moments: what is too short to cut from is unlikely."""
-    return bool(np.median(self.stop_s - self.start_s) >= WINDOW_SAMPLES / RATE_HZ)
+  def is_likely(self) -> bool:
+    """In too small a unit all labels would lie in the first moments, too short to hold a window."""
+    return self.is_unit_known or bool(np.median(self.stop_s - self.start_s) >= WINDOW_SAMPLES / RATE_HZ)
+
+  def inside(self, length_s: float) -> float:
+    """The fraction of labels whose middle lies in the recording."""
+    middle_s = (self.start_s + self.stop_s) / 2
+    return float(((middle_s > 0) & (middle_s < length_s)).mean())
 
 
 def read_labels(path: pathlib.Path) -> Labels:
-  """Raises UserError: no such file, no columns start, end and activity, a row without one of them, an end before its start."""
-  table = open_table(path)
-  where = _find(table)
-  kinds: dict[int, Kind] = {}
-  for name in ('start', 'end'):
-    cells = table.column(where[name])
-    kinds[where[name]] = 'precise' if 2 * sum(map(is_number, cells)) >= len(cells) else 'stamp'
-  kinds |= {where[name]: 'text' for name in ('activity', 'recording') if name in where}
-  if kinds[where['start']] != kinds[where['end']]:
+  """Raises UserError: no file; no columns start, end, activity; an empty cell; an end before its start."""
+  table = formats.open_table(path)
+  indices = _find_columns(table)
+  kinds: dict[int, Kind] = {indices[name]: table.kind_of_time(indices[name]) for name in ('start', 'end')}
+  kinds |= {indices[name]: 'text' for name in ('activity', 'recording') if name in indices}
+  if kinds[indices['start']] != kinds[indices['end']]:
     raise UserError(f'{path} has numbers in one of start and end, text in the other: write both alike')
-  parts = list(chunks(table, kinds))
-  (start, kind), (stop, _) = (_times(table, where[name], parts) for name in ('start', 'end'))
-  activity = [cell for part in parts for cell in part[where['activity']]]
-  for row in range(len(start)):
-    word = activity[row]
-    if np.isnan(start[row]) or np.isnan(stop[row]) or not isinstance(word, str) or not word.strip():
+  chunks = list(formats.chunks(table, kinds))
+  cells = {name: [cell for chunk in chunks for cell in chunk[index]] for name, index in indices.items()}
+  (start, kind), (stop, _) = (_times(table, indices[name], chunks) for name in ('start', 'end'))
+  for row, activity in enumerate(cells['activity']):
+    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not activity.strip():
       raise UserError(
-        f'{path}: row {row + 1} lacks its start, its end or its activity: fill it in or delete it'
+        f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
       )
     if not start[row] < stop[row]:
-      raise UserError(f'{path}: row {row + 1} ({word.strip()}) ends at or before its start: mend its times')
-  named = None
-  if 'recording' in where:
-    named = tuple(str(cell).strip() for part in parts for cell in part[where['recording']])
-  unit = units.time_unit(columns.words(table.names[where['start']])) if kind == 'numbers' else ''
-  return Labels(path, start, stop, kind, unit, tuple(word.strip() for word in activity), named)
+      raise UserError(
+        f'{path}: row {row + 1} ({activity.strip()}) ends at or before its start: correct its times'
+      )
+  activities = tuple(activity.strip() for activity in cells['activity'])
+  recording = tuple(str(cell).strip() for cell in cells['recording']) if 'recording' in cells else None
+  unit = '' if kind else units.time_unit(columns.words(table.names[indices['start']]))
+  return Labels(path, start, stop, kind, unit, activities, recording)
 
 
 def place(
-  labels: Labels,
-  clock: Clock,
-  length_s: float,
-  notes: list[str],
-  warnings: list[str],
-  *,
-  several: bool = False,
-) -> list[Span]:
-  """Spans in seconds from the recording's start, clipped to it, in order and apart.
+  labels: Labels, clock: Clock, length_s: float, findings: Findings, *, several: bool = False
+) -> tuple[Span, ...]:
+  """Spans in seconds from the recording's start, clipped to it, in order and without overlaps.
 
-  How the times are counted is guessed by which reading of them falls into the recording, and said. Where the labels are
-  of several recordings only the clock can tell them apart, and there may be none for this one.
-  Raises UserError: all outside the recording, unless `several`; two activities at once.
+  Of all ways to read the times, the one is chosen that puts most labels into the recording. `several`: the
+  labels are of several recordings, which only the clock tells apart, so that this one may have none.
+  Raises UserError: all labels outside the recording, unless `several`; two activities at once.
   """
   if not len(labels.start):
-    return []
-  ways = _ways(labels, clock, from_start=not several)
-  likely = [(_inside(way, length_s), way) for way in ways if way.is_sure or way.window_long]
-  most = max((share for share, _ in likely), default=0.0)
-  if not most:
+    return ()
+  readings = list(_readings(labels, clock, several=several))
+  inside = [reading.inside(length_s) if reading.is_likely else 0.0 for reading in readings]
+  if not max(inside, default=0.0):
     if several:
-      return []
-    raise UserError(_outside(labels, clock, length_s, ways))
-  best = [way for share, way in likely if share == most]
-  how, start_s, stop_s = best[0].how, best[0].start_s, best[0].stop_s
-  notes.append(f'{labels.path.name}: {len(start_s)} labels, their times read as {how}.')
-  if others := [way.how for way in best if abs(way.start_s - start_s).max() > _OUTSIDE_S]:
-    warnings.append(
-      f'{labels.path.name}: times were read as {how}; read as {others[0]} they would fall into the recording too. '
+      return ()
+    raise UserError(_outside(labels, clock, length_s, readings))
+  best, *others = [reading for reading, each in zip(readings, inside, strict=True) if each == max(inside)]
+  name = labels.path.name
+  findings.note(f'{name}: {len(best.start_s)} labels, their times read as {best.how}.')
+  if other := next((each for each in others if abs(each.start_s - best.start_s).max() > _OUTSIDE_S), None):
+    findings.warn(
+      f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '
       'Compare a label with the signal.'
     )
-  over = (start_s < -_OUTSIDE_S) | (stop_s > length_s + _OUTSIDE_S)
+  over = (best.start_s < -_OUTSIDE_S) | (best.stop_s > length_s + _OUTSIDE_S)
   if over.any() and not several:
-    warnings.append(
-      f'{labels.path.name}: {int(over.sum())} of {len(over)} labels reach beyond the recording (0 to {length_s:.1f} s) '
-      f'and were cut, the first at {float(start_s[over][0]):.1f} to {float(stop_s[over][0]):.1f} s.'
+    findings.warn(
+      f'{name}: {int(over.sum())} of {len(over)} labels exceed the recording (0 to {length_s:.1f} s) and are '
+      f'clipped, the first at {float(best.start_s[over][0]):.1f} to {float(best.stop_s[over][0]):.1f} s.'
     )
-  spans = [
-    Span(max(start, 0.0), min(stop, length_s), word)
-    for start, stop, word in zip(start_s.tolist(), stop_s.tolist(), labels.activity, strict=True)
-    if max(start, 0.0) < min(stop, length_s)
-  ]
-  return _apart(sorted(spans, key=lambda span: span.start_s), labels.path)
+  spans = map(Span, best.start_s.tolist(), best.stop_s.tolist(), labels.activity)
+  clipped = segments.clip(tuple(spans), 0.0, length_s)
+  return _without_overlaps(sorted(clipped, key=lambda span: span.start_s), labels.path)
 
 
-def _find(table: Table) -> dict[str, int]:
-  where: dict[str, int] = {}
-  for name, known in _NAMES.items():
-    for index, own in enumerate(table.names):
-      bare = [word for word in columns.words(units.without_brackets(own)) if not units.time_unit([word])]
-      if ' '.join(bare) in known and index not in where.values():
-        where[name] = index
+def _find_columns(table: Table) -> dict[str, int]:
+  indices: dict[str, int] = {}
+  for role, known in _NAMES.items():
+    for index, name in enumerate(table.names):
+      bare = [word for word in columns.words(units.without_brackets(name)) if not units.time_unit([word])]
+      if ' '.join(bare) in known and index not in indices.values():
+        indices[role] = index
         break
-  if missing := [name for name in ('start', 'end', 'activity') if name not in where]:
+  if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
     raise UserError(
       f'{table.path} lacks {", ".join(missing)}; its columns are {", ".join(table.names)}: '
       'labels are rows of start, end and activity'
     )
-  return where
+  return indices
 
 
-def _times(table: Table, index: int, parts: list[dict[int, Any]]) -> tuple[Float[np.ndarray, 's'], str]:
-  cells = [part[index] for part in parts]
+def _times(table: Table, index: int, chunks: list[dict[int, Any]]) -> tuple[Float[np.ndarray, 's'], str]:
+  """Numbers or nanoseconds, NaN if missing, and the kind of clock; '' for numbers."""
+  cells = [chunk[index] for chunk in chunks]
   if isinstance(cells[0], np.ndarray):
-    return np.concatenate(cells), 'numbers'
-  place_ = f'{table.path}, column {table.names[index]!r}'
-  read = [clocks.text_ns(part, place_) for part in cells]
-  ns = np.concatenate([part for part, _ in read])
-  return np.where(ns == np.iinfo(np.int64).min, np.nan, ns.astype(np.float64)), read[0][1]
+    return np.concatenate(cells), ''
+  parsed = [infer.parse_times(part, table.place(index)) for part in cells]
+  ns = np.concatenate([part for part, _ in parsed])
+  return np.where(ns == np.iinfo(np.int64).min, np.nan, ns.astype(np.float64)), parsed[0][1]
 
 
-def _ways(labels: Labels, clock: Clock, *, from_start: bool) -> list[_Way]:
-  """Every way to read the times, the likeliest first."""
+def _readings(labels: Labels, clock: Clock, *, several: bool) -> Iterator[_Reading]:
+  """All ways to read the times, the likeliest first."""
+  on_clock: list[tuple[str, float, float]] = []  # how, scale to seconds, origin in seconds
+  from_start: list[tuple[str, float, float]] = []
+  known = ['s', *([labels.unit] if labels.unit else [])]
   origin_s = clock.origin_ns / 1e9
-  # How, the unit in seconds, the recording's begin in seconds of that clock, and whether that unit needs no second thought.
-  on_clock: list[tuple[str, float, float, bool]] = []
-  since: list[tuple[str, float, float, bool]] = []
-  if labels.kind == 'numbers':
-    named = [labels.unit] if labels.unit else []
-    for unit in named or dict.fromkeys([clock.unit, *units.TIME_S]):
-      sure = bool(named) or unit == 's'
-      on_clock.append((f"{unit} on the recording's clock", units.TIME_S[unit], origin_s, sure))
-    for unit in named or units.TIME_S:
-      sure = bool(named) or unit == 's'
-      since.append((f"{unit} from the recording's start", units.TIME_S[unit], 0.0, sure))
+  dated = clock.kind in ('zoned', 'date')
+  if not labels.kind:
+    names = [labels.unit] if labels.unit else [clock.unit, *units.TIME_S]
+    for unit in dict.fromkeys(names):
+      on_clock.append((f"{unit} on the recording's clock", units.TIME_S[unit], origin_s))
+    for unit in names[-len(units.TIME_S) :]:
+      from_start.append((f"{unit} from the recording's start", units.TIME_S[unit], 0.0))
   elif labels.kind in ('zoned', 'date'):
-    if clock.kind in ('zoned', 'date'):
-      utc = '' if clock.kind == labels.kind else ', what has no time zone as UTC'
-      on_clock.append((f"dates on the recording's clock{utc}", 1e-9, origin_s, True))
+    utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
+    on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s)] if dated else []
   else:
     if clock.kind == 'day':
-      on_clock.append(("times of day on the recording's clock", 1e-9, origin_s, True))
-    elif clock.kind in ('date', 'zoned'):
+      on_clock.append(("times of day on the recording's clock", 1e-9, origin_s))
+    elif dated:
       zone = ' (UTC)' if clock.kind == 'zoned' else ''
-      since_midnight_s = (clock.origin_ns - clocks.midnight_ns(clock)) / 1e9
-      on_clock.append((f'times of the day on which the recording begins{zone}', 1e-9, since_midnight_s, True))
-    since.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
-  if not from_start:
-    since = []
-  # The likeliest of both kinds before the others of either.
-  return [
-    _Way(how, labels.start * scale - begin_s, labels.stop * scale - begin_s, sure)
-    for how, scale, begin_s, sure in on_clock[:1] + since[:1] + on_clock[1:] + since[1:]
-  ]
+      on_clock.append((f'times of the day on which the recording starts{zone}', 1e-9, clock.since_midnight_s))
+    from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0))
+  if several:
+    from_start = []
+  for how, scale, zero_s in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
+    is_unit_known = bool(labels.kind) or how.split()[0] in known
+    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_unit_known)
 
 
-def _inside(way: _Way, length_s: float) -> float:
-  """The share of labels whose middle lies in the recording."""
-  middle = (way.start_s + way.stop_s) / 2
-  return float(((middle > 0) & (middle < length_s)).mean())
-
-
-def _outside(labels: Labels, clock: Clock, length_s: float, ways: list[_Way]) -> str:
-  if not ways:
+def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading]) -> str:
+  if not readings:
     return (
-      f'{labels.path} gives dates, but the recording (0 to {length_s:.1f} s) has no date to place them by: '
-      'write the labels in seconds from its start'
+      f'{labels.path} gives dates, but the recording has none: write the labels in seconds from its start'
     )
-  begins = f' and begins at {clock.start}' if clock.start else ''
+  starts = f' and starts at {clock.start}' if clock.start else ''
+  first, last = readings[0].start_s.min(), readings[0].stop_s.max()
   return (
-    f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{begins}; read as {ways[0].how}, the '
-    f'labels run from {ways[0].start_s.min():.1f} to {ways[0].stop_s.max():.1f} s: write them on its clock or in seconds '
-    'from its start'
+    f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{starts}; read as '
+    f'{readings[0].how}, the labels are from {first:.1f} to {last:.1f} s: write them on its clock or in '
+    'seconds from its start'
   )
 
 
-def _apart(spans: list[Span], path: pathlib.Path) -> list[Span]:
-  """No moment twice: the same activity is joined, a short overlap of two goes to the later one."""
+def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:
+  """Joins overlaps of one activity; a short overlap of two belongs to the later one."""
   kept: list[Span] = []
   for span in spans:
     last = kept[-1] if kept else None
@@ -234,12 +214,11 @@ def _apart(spans: list[Span], path: pathlib.Path) -> list[Span]:
       kept.append(span)
     elif span.activity == last.activity:
       kept[-1] = Span(last.start_s, max(last.stop_s, span.stop_s), last.activity)
-    elif min(last.stop_s, span.stop_s) - span.start_s <= _SLACK_S and span.start_s > last.start_s:
-      kept[-1] = Span(last.start_s, span.start_s, last.activity)
-      kept.append(span)
+    elif min(last.stop_s, span.stop_s) - span.start_s <= _OVERLAP_S and span.start_s > last.start_s:
+      kept[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
     else:
       raise UserError(
         f'{path}: {last.activity} ({last.start_s:.1f} to {last.stop_s:.1f} s) and {span.activity} '
-        f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: a moment has one activity'
+        f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: only one activity at a time'
       )
-  return kept
+  return tuple(kept)

@@ -1,32 +1,54 @@
-"""Reading a user's files: recordings in our units, and sentences on all that was guessed on the way."""
+"""Reads a user's files: recordings in our units, with sentences on what was inferred and what is doubtful.
+
+n samples.
+"""
 
 import collections
 import dataclasses
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
 
+from har_jax.config import WINDOW_SAMPLES
+from har_jax.data import segments
 from har_jax.data.archives.runs import labeled_spans
-from har_jax.data.recording import Recording, Samples, Span
-from har_jax.data.user_recordings import units
-from har_jax.data.user_recordings.files import Item, items
+from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
+from har_jax.data.resample import resample
+from har_jax.data.user_recordings import table, units
+from har_jax.data.user_recordings.formats import is_table, stem
+from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.labels import Labels, place, read_labels
-from har_jax.data.user_recordings.rows import Asked
-from har_jax.data.user_recordings.sensors import Track, track
+from har_jax.data.user_recordings.table import Track
+from har_jax.data.windows import Window, cut
 from har_jax.errors import UserError
 
-GAP_S, _GAP_STEPS = 1.0, 3.0  # the longer of both ends a recording
+_LABELS_ENDING = '.labels'
+# Names of files of one sensor, best first: Sensor Logger's TotalAcceleration has gravity, Accelerometer not.
+_SENSORS = {
+  'acc': (
+    *('totalacceleration', 'accelerometer', 'acceleration', 'rawaccelerometer', 'accelerometerraw', 'acc'),
+    *('linearacceleration', 'linearaccelerometer'),
+  ),
+  'gyro': ('gyroscope', 'gyro', 'rotationrate', 'rawgyroscope', 'gyroscoperaw', 'gyr'),
+  'gravity': ('gravity',),
+}
+# A gap ends a recording if longer than both: a slow sensor's steps are no gaps. Shorter gaps end a piece.
+_GAP_S, _GAP_STEPS = 1.0, 3.0
+# Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
+# A multiple of the windows' step, so that windows are the same with and without slices.
+_SLICE_S = 2812 * STEP_SAMPLES / RATE_HZ
+_OVERLAP_S = (WINDOW_SAMPLES - STEP_SAMPLES) / RATE_HZ
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-  """A user's recordings, in order of file and time; time begins at 0 in each.
+  """A user's recordings, in order of file and time; time starts at 0 in each.
 
-  `notes` say what was guessed, `warnings` what a user should look at; `check` looks at the signals themselves.
-  `start` is when the first file's first sample was taken by the wall clock, ISO, or ''. Without a gyroscope its samples are zeros.
-  `files` names each recording's file, `offsets_s` says where on that file's clock it begins, from the file's first sample.
+  `notes` say what was inferred, `warnings` what is doubtful; `check` looks at the signals.
+  `start` is the ISO time of the first file's first sample, or ''. Without a gyroscope its samples are zeros.
+  `files` names the file of each recording, `offsets_s` its start, from the file's first sample.
   """
 
   recordings: list[Recording]
@@ -36,6 +58,25 @@ class Reading:
   has_gyro: bool
   files: list[str] = dataclasses.field(default_factory=list)
   offsets_s: list[float] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Item:
+  """One recording: one file under '', or several by sensor ('acc', 'gyro', 'gravity')."""
+
+  name: str
+  files: dict[str, pathlib.Path]
+
+  @property
+  def names(self) -> set[str]:
+    return {self.name} | {path.name for path in self.files.values()}
+
+  def labels(self) -> Labels | None:
+    """The labels file next to it."""
+    folder = next(iter(self.files.values())).parent
+    folders = [folder] if '' in self.files else [folder, folder.parent]
+    paths = [each / f'{self.name}{_LABELS_ENDING}.csv' for each in folders]
+    return next((read_labels(path) for path in paths if path.is_file()), None)
 
 
 def read(
@@ -50,198 +91,216 @@ def read(
   position: str = 'unknown',
   rate_hz: float | int | None = None,
 ) -> Reading:
-  """Reads a CSV or Parquet file, or a folder of them, with labels or without.
+  """Reads a CSV or Parquet file, or a folder of them, with or without labels.
 
-  `columns` maps our names (time, ax, ay, az, gx, gy, gz, label) to the file's; what it leaves out is guessed. `labels` is a
-  file of start, end, activity (and recording, for a folder); without it `<name>.labels.csv` beside the recording, then the
-  recording's own column of labels. `rate_hz` is for rows without a time. Activities stay the user's words.
-  Memory: 32 bytes a row of both sensors, about three times that at the peak.
-  Raises UserError at whatever does not fit, with what to do.
+  `columns` maps roles (time, ax, ay, az, gx, gy, gz, label) to names of columns; the rest is inferred.
+  `labels` is a file of start, end, activity (and recording, for a folder). Without it, `<name>.labels.csv`
+  next to the recording is read, else its column of labels. `rate_hz` is for rows without a time.
+  Memory: 32 bytes for each row of both sensors, about three times that at the peak.
+  Raises UserError at whatever cannot be read, with what to do.
   """
   if rate_hz is not None and not (rate_hz > 0 and np.isfinite(rate_hz)):
     raise UserError(f'rate_hz is {rate_hz}; it must be positive, such as 50')
-  asked = Asked(
+  options = table.Options(
     columns or {},
-    units.asked(acc_unit, units.ACC, 'acc_unit'),
-    units.asked(gyro_unit, units.GYRO, 'gyro_unit'),
-    'iso' if time_unit == 'iso' else units.asked(time_unit, units.TIME_S, 'time_unit'),
+    units.requested(acc_unit, units.ACC, 'acc_unit'),
+    units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
+    'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
     rate_hz,
   )
   labels_path = None if labels is None else pathlib.Path(labels)
-  given = None if labels_path is None else read_labels(labels_path)
-  found = items(pathlib.Path(path), labels_path)
-  if given is not None:
-    _fits(given, found)
-  notes: list[str] = []
-  warnings: list[str] = []
-  reading = Reading([], notes, warnings, '', True)
-  start, with_gyro = '', []
-  for item in found:
-    one = track(item, asked)
-    spans = _spans(item, one, given, several=len(found) > 1)
-    parts = list(_split(one, spans, subject, position))
+  shared = None if labels_path is None else read_labels(labels_path)
+  items = _items(pathlib.Path(path), labels_path)
+  several = len(items) > 1
+  named = set() if shared is None else set(shared.recording or ())
+  if shared is not None and (unknown := sorted(named.difference(*(item.names for item in items)))):
+    names = ', '.join(item.name for item in items)
+    raise UserError(f'{shared.path} labels {", ".join(unknown)}; the recordings are {names}')
+  reading = Reading([], [], [], '', True)
+  without_gyro = []
+  for item in items:
+    findings = Findings()
+    track = table.load(item.name, item.files, options, findings)
+    spans = _spans(item, track, shared, several, findings)
+    parts = list(_split(track, spans, subject, position, findings))
     if not parts:
-      raise UserError(
-        f'{item.name}: accelerometer and gyroscope do not overlap in time: are they of one recording?'
-      )
+      raise UserError(f'{item.name}: the sensors do not overlap in time: are they of one recording?')
     for offset_s, recording in parts:
       reading.recordings.append(recording)
       reading.files.append(item.name)
       reading.offsets_s.append(offset_s)
-    with_gyro.append(one.gyro is not None)
-    start = start or one.clock.start
-    label = f'{item.name}: ' if len(found) > 1 else ''
-    notes += [label + note for note in one.notes]
-    warnings += [label + warning for warning in one.warnings]
-  if given is not None and not any(recording.spans for recording in reading.recordings):
-    raise UserError(f'{given.path}: no label lies in any recording: are its times on their clock?')
-  if any(with_gyro) and not all(with_gyro):
-    without = [item.name for item, there in zip(found, with_gyro, strict=True) if not there]
-    warnings.append(f'{", ".join(without)} without a gyroscope, others with: read them apart.')
-  notes.append(_summary(reading.recordings))
-  return dataclasses.replace(reading, start=start, has_gyro=all(with_gyro))
+    if track.gyro is None:
+      without_gyro.append(item.name)
+    reading = dataclasses.replace(reading, start=reading.start or track.clock.start)
+    prefix = f'{item.name}: ' if several else ''
+    # Both sensors may give the same sentence.
+    reading.notes.extend(prefix + note for note in dict.fromkeys(findings.notes))
+    reading.warnings.extend(prefix + warning for warning in dict.fromkeys(findings.warnings))
+  if shared is not None and not any(recording.spans for recording in reading.recordings):
+    raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
+  if 0 < len(without_gyro) < len(items):
+    reading.warnings.append(
+      f'{", ".join(without_gyro)} without a gyroscope, others with: read them separately.'
+    )
+  reading.notes.append(_summary(reading.recordings))
+  return dataclasses.replace(reading, has_gyro=not without_gyro)
 
 
-def _fits(labels: Labels, found: Sequence[Item]) -> None:
-  """Raises UserError where labels name a recording that is not there."""
-  if labels.recording is None:
+def to_windows(
+  reading: Reading, *, unlabeled: bool = False, dropped: collections.Counter | None = None
+) -> list[Window]:
+  """Windows at 50 Hz within labeled spans; with `unlabeled` all windows, of activity '', whatever the labels.
+
+  A window's `recording` indexes reading.recordings, its `start_s` is on that recording's clock.
+  `dropped` counts what is left out, by reason.
+  """
+  dropped = collections.Counter() if dropped is None else dropped
+  windows: list[Window] = []
+  for number, recording in enumerate(reading.recordings):
+    if unlabeled:
+      end_s = float(recording.acc.time_s[-1]) + 1 / RATE_HZ
+      recording = dataclasses.replace(recording, spans=(Span(0.0, end_s, ''),))
+    for part in _slices(recording):
+      windows += cut(part, resample(part, dropped), dropped, number=number)
+  return windows
+
+
+def _slices(recording: Recording) -> Iterator[Recording]:
+  """About an hour each, on the recording's clock, and half a window of the next: each window lies in one."""
+  end_s = float(recording.acc.time_s[-1])
+  if end_s <= 1.5 * _SLICE_S:
+    yield recording
     return
-  known = set().union(*map(_names, found))
-  if unknown := sorted(set(labels.recording) - known):
-    raise UserError(
-      f'{labels.path} labels {", ".join(unknown)}; the recordings are {", ".join(item.name for item in found)}'
+  for start_s in np.arange(0.0, end_s, _SLICE_S).tolist():
+    stop_s = start_s + _SLICE_S + _OVERLAP_S
+    spans = segments.clip(recording.spans, start_s, stop_s)
+    # A nanosecond, for a sample that rounding moved behind the start.
+    acc, gyro = (
+      segments.extract_around(samples, start_s + 1e-9, stop_s) for samples in (recording.acc, recording.gyro)
     )
+    if spans and len(acc.time_s) > 1 and len(gyro.time_s) > 1:
+      yield dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
 
 
-def _names(item: Item) -> set[str]:
-  return {item.name} | {path.name for path in item.files.values()}
+def _items(path: pathlib.Path, labels: pathlib.Path | None) -> list[_Item]:
+  """The recordings at a path, by name. Raises UserError if there is none."""
+  if path.is_file():
+    return [_Item(stem(path), {'': path})]
+  if not path.is_dir():
+    raise UserError(f'no recording at {path}: give a CSV or Parquet file, or a folder of them')
+  ignored = labels.resolve() if labels else None
+  found = _items_in(path, ignored)
+  for folder in sorted(child for child in path.iterdir() if child.is_dir()):
+    found += [item for item in _items_in(folder, ignored) if '' not in item.files]
+  if not found:
+    raise UserError(f'{path} holds no CSV or Parquet file: give the folder of your recordings')
+  return sorted(found, key=lambda item: item.name)
 
 
-def _spans(item: Item, one: Track, given: Labels | None, *, several: bool) -> list[Span]:
-  """From the labels file, else from the one beside the recording, else from its own column."""
-  length_s = float(one.acc.time_s[-1]) + _step_s(one.acc.time_s)
-  labels = given
-  if labels is None and item.own_labels is not None:
-    labels = read_labels(item.own_labels)
+def _items_in(folder: pathlib.Path, ignored: pathlib.Path | None) -> list[_Item]:
+  """One recording of one file a sensor, as many phone apps export it; else one recording a file."""
+  files = [
+    file
+    for file in sorted(folder.iterdir())
+    if file.is_file()
+    and is_table(file)
+    and not file.name.startswith(('.', '~'))
+    and not stem(file).lower().endswith(_LABELS_ENDING)
+    and file.resolve() != ignored
+  ]
+  by_name = {re.sub(r'[\W_]', '', stem(file).lower()): file for file in reversed(files)}
+  sensors = {
+    sensor: by_name[known[0]]
+    for sensor, names in _SENSORS.items()
+    if (known := [name for name in names if name in by_name])
+  }
+  if 'acc' in sensors and len(sensors) > 1:
+    return [_Item(folder.name, sensors)]
+  return [_Item(stem(file), {'': file}) for file in files]
+
+
+def _spans(
+  item: _Item, track: Track, shared: Labels | None, several: bool, findings: Findings
+) -> tuple[Span, ...]:
+  """From the shared labels, else from the file next to the recording, else from its column of labels."""
+  labels = item.labels() if shared is None else shared
   if labels is None:
-    if one.labels is None:
-      return []
-    spans = labeled_spans(one.acc.time_s, one.labels, one.words)
-    missing = float((one.labels < 0).mean())
-    one.notes.append(
-      f'{len(spans)} stretches of labels from its own column; {missing:.0%} of the rows are without.'
-      if missing
-      else f'{len(spans)} stretches of labels from its own column.'
+    if track.labels is None:
+      return ()
+    spans = labeled_spans(track.acc.time_s, track.labels, track.activities)
+    missing = float((track.labels < 0).mean())
+    empty = f'; {missing:.0%} of the rows have no label' if missing else ''
+    findings.note(f'{len(spans)} labeled spans from the column of labels{empty}.')
+    return tuple(spans)
+  if track.labels is not None:
+    findings.note(f'The column of labels is not used, but {labels.path.name}.')
+  by_clock = labels is shared and several and labels.recording is None
+  if by_clock and 'relative' in (track.clock.kind, labels.kind):
+    raise UserError(
+      f'{labels.path} does not say which recording each label is of, and their clocks do not tell: add a '
+      'column `recording` with the names of the files'
     )
-    return spans
-  if one.labels is not None:
-    one.notes.append(f'Its own column of labels is not used: {labels.path.name} is.')
-  if labels is given and several and labels.recording is None:
-    if one.clock.kind == 'own' or labels.kind == 'own':
-      raise UserError(
-        f'{labels.path} does not say which recording each label is of, and their clocks cannot tell: add a column '
-        '`recording` with the names of the files'
-      )
-    return place(labels, one.clock, length_s, one.notes, one.warnings, several=True)
-  return place(labels.of(_names(item)), one.clock, length_s, one.notes, one.warnings)
+  length_s = float(track.acc.time_s[-1]) + _step_s(track.acc)
+  return place(labels.of(item.names), track.clock, length_s, findings, several=by_clock)
 
 
 def _split(
-  one: Track, spans: Sequence[Span], subject: str, position: str
+  track: Track, spans: Sequence[Span], subject: str, position: str, findings: Findings
 ) -> Iterator[tuple[float, Recording]]:
-  """Recordings and where each begins: stretches in which neither sensor pauses for long, of two samples at least."""
-  gyro = one.gyro
+  """Recordings without a gap in either sensor, of at least two samples, and where each starts."""
+  acc, gyro = track.acc, track.gyro
   if gyro is None:
-    one.notes.append(
-      'No gyroscope: its samples are zeros. Normalization takes their mean, nought, away, so that they say nothing.'
-    )
-    # One array for all: zeros are never written to.
-    gyro = Samples(one.acc.time_s, np.zeros((len(one.acc.time_s), 3), np.float32))
-  step_s = _step_s(one.acc.time_s)
-  _say_rate(one, step_s)
+    findings.note('No gyroscope: its samples are zeros, as is their mean, so that they carry nothing.')
+    gyro = Samples(acc.time_s, np.zeros((len(acc.time_s), 3), np.float32))
+  _note_rates(track, findings)
+  whole = Recording(subject, position, acc, gyro, tuple(spans))
+  step_s = _step_s(acc)
   lost = 0
-  for begin_s, end_s in _overlaps(_stretches(one.acc.time_s), _stretches(gyro.time_s)):
-    acc_part, gyro_part = (_between(samples, begin_s, end_s) for samples in (one.acc, gyro))
-    if min(len(acc_part.time_s), len(gyro_part.time_s)) < 2:
-      lost += len(acc_part.time_s)
-      continue
-    stop_s = end_s + step_s  # the last sample lasts a step
-    inside = tuple(
-      Span(max(span.start_s, begin_s) - begin_s, min(span.stop_s, stop_s) - begin_s, span.activity)
-      for span in spans
-      if max(span.start_s, begin_s) < min(span.stop_s, stop_s)
-    )
-    yield begin_s, Recording(subject, position, acc_part, gyro_part, inside)
-  if lost:
-    one.notes.append(f'{lost} samples between gaps, alone, were left out.')
-
-
-def _say_rate(one: Track, step_s: float) -> None:
-  steps = np.diff(one.acc.time_s)
-  low, high = np.quantile(steps, [0.05, 0.95])
-  even = (
-    ' on an even clock'
-    if high - low < 0.02 * step_s
-    else f', steps from {low * 1e3:.3g} to {high * 1e3:.3g} ms'
-  )
-  rate = f'The rate of the accelerometer is {1 / step_s:.4g} Hz{even}'
-  if one.gyro is not None and abs(_step_s(one.gyro.time_s) / step_s - 1) > 0.02:
-    rate += f', that of the gyroscope {1 / _step_s(one.gyro.time_s):.4g} Hz'
-  one.notes.append(f'{rate}.')
-  for word, samples in (('accelerometer', one.acc), ('gyroscope', one.gyro)):
-    if samples is not None:
-      gaps = _gaps(samples.time_s)
-      pauses = np.diff(samples.time_s)[gaps]
-      if len(gaps):
-        times = 'once' if len(gaps) == 1 else f'{len(gaps)} times'
-        one.notes.append(
-          f'The {word} pauses {times} for over {_limit_s(samples.time_s):.2g} s, at longest {pauses.max():.1f} s: '
-          'the recording is split there.'
-        )
-
-
-def _step_s(time_s: Float[np.ndarray, 'n']) -> float:
-  return float(np.median(np.diff(time_s)))
-
-
-def _limit_s(time_s: Float[np.ndarray, 'n']) -> float:
-  return max(GAP_S, _GAP_STEPS * _step_s(time_s))
-
-
-def _gaps(time_s: Float[np.ndarray, 'n']) -> np.ndarray:
-  """Samples after which the sensor pauses."""
-  return np.flatnonzero(np.diff(time_s) > _limit_s(time_s) + 1e-6)
-
-
-def _stretches(time_s: Float[np.ndarray, 'n']) -> list[tuple[float, float]]:
-  gaps = _gaps(time_s)
-  return list(zip(time_s[np.r_[0, gaps + 1]].tolist(), time_s[np.r_[gaps, -1]].tolist(), strict=True))
-
-
-def _overlaps(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-  i = j = 0
-  while i < len(a) and j < len(b):
-    begin_s, end_s = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
-    if begin_s <= end_s:
-      yield begin_s, end_s
-    if a[i][1] < b[j][1]:
-      i += 1
+  both = (segments.unbroken(samples.time_s, _max_gap_s(samples)) for samples in (acc, gyro))
+  # Moments: a sample that stands alone is counted for the user.
+  for start_s, stop_s in segments.overlaps(*both, moments=True):
+    # A column of labels ends with the last sample, which lasts a step.
+    recording = segments.extract(whole, start_s, stop_s, last_s=step_s)
+    if min(len(recording.acc.time_s), len(recording.gyro.time_s)) < 2:
+      lost += len(recording.acc.time_s)
     else:
-      j += 1
+      yield start_s, recording
+  if lost:
+    findings.note(f'{lost} isolated samples between gaps were left out.')
 
 
-def _between(samples: Samples, begin_s: float, end_s: float) -> Samples:
-  first = np.searchsorted(samples.time_s, begin_s)
-  stop = np.searchsorted(samples.time_s, end_s, side='right')
-  return Samples(samples.time_s[first:stop] - begin_s, samples.values[first:stop])
+def _note_rates(track: Track, findings: Findings) -> None:
+  step_s = _step_s(track.acc)
+  low_s, high_s = np.quantile(np.diff(track.acc.time_s), [0.05, 0.95])
+  is_even = high_s - low_s < 0.02 * step_s
+  clock = ' on an even clock' if is_even else f', steps from {low_s * 1e3:.3g} to {high_s * 1e3:.3g} ms'
+  rate = f'The rate of the accelerometer is {1 / step_s:.4g} Hz{clock}'
+  if track.gyro is not None and abs(_step_s(track.gyro) / step_s - 1) > 0.02:
+    rate += f', that of the gyroscope {1 / _step_s(track.gyro):.4g} Hz'
+  findings.note(f'{rate}.')
+  for word, samples in (('accelerometer', track.acc), ('gyroscope', track.gyro)):
+    if samples is not None:
+      steps_s = np.diff(samples.time_s)
+      gaps_s = steps_s[steps_s > _max_gap_s(samples)]
+      if len(gaps_s):
+        times = 'once' if len(gaps_s) == 1 else f'{len(gaps_s)} times'
+        over = f'over {_max_gap_s(samples):.2g} s, at longest {gaps_s.max():.1f} s'
+        findings.note(f'The {word} pauses {times} for {over}: the recording is split there.')
+
+
+def _step_s(samples: Samples) -> float:
+  return float(np.median(np.diff(samples.time_s)))
+
+
+def _max_gap_s(samples: Samples) -> float:
+  return max(_GAP_S, _GAP_STEPS * _step_s(samples)) + 1e-6  # a microsecond, for rounding
 
 
 def _summary(recordings: Sequence[Recording]) -> str:
-  seconds = sum(float(recording.acc.time_s[-1]) for recording in recordings)
+  total_s = sum(float(recording.acc.time_s[-1]) for recording in recordings)
   by_activity: dict[str, float] = collections.defaultdict(float)
-  for recording in recordings:
-    for span in recording.spans:
-      by_activity[span.activity] += span.stop_s - span.start_s
-  shown = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
-  many = f'{len(recordings)} recording{"s" * (len(recordings) > 1)}'
-  return f'{many}, {seconds:.1f} s in all; labels: {shown or "none"}.'
+  for span in (span for recording in recordings for span in recording.spans):
+    by_activity[span.activity] += span.stop_s - span.start_s
+  labels = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
+  count = f'{len(recordings)} recording{"s" * (len(recordings) > 1)}'
+  return f'{count}, {total_s:.1f} s in total; labels: {labels or "none"}.'

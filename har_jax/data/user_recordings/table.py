@@ -1,298 +1,268 @@
-"""Tables of any make, opened by looking at them: separator, decimal sign, where the names stand; read in chunks.
+"""The files of one recording → its sensors in m/s² and rad/s on one clock, and a label for each row.
 
-n rows of a chunk.
+n rows, m samples of one sensor.
 """
 
-import csv
 import dataclasses
-import gzip
-import io
 import pathlib
-import re
-import warnings
-import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Int32
 
-from har_jax.data.user_recordings import units
+from har_jax.data import segments
+from har_jax.data.recording import Samples
+from har_jax.data.user_recordings import columns, formats, infer, units
+from har_jax.data.user_recordings.columns import WORDS, Columns
+from har_jax.data.user_recordings.formats import Kind, Table
+from har_jax.data.user_recordings.infer import Clock, Findings
 from har_jax.errors import UserError
 
-# Rows of a chunk: 40 MB of text and numbers at a time, whatever the file's length.
-_CHUNK_ROWS = 500_000
-_HEAD_BYTES = 1 << 16  # looked at to learn the layout
-_SHOWN_ROWS = 200  # kept of them
-_PARQUET = ('.parquet', '.pq')
-_TEXT = ('.csv', '.tsv', '.txt', '.csv.gz', '.tsv.gz', '.txt.gz')
-SUFFIXES = _PARQUET + _TEXT
-_SEPARATORS = ';\t|,'  # in this order: with decimal commas a comma is everywhere too
-_NUMBER = re.compile(r'[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?|[+-]?inf(inity)?', re.IGNORECASE)
-_DATE = re.compile(r'\d{4}-\d\d-\d\d([T ].*)?|\d{1,3}:\d\d(:\d\d)?([.,:_]\d+)?')
-_MISSING = frozenset(('', 'nan', '-nan', 'na', 'n/a', 'null', 'none', '<na>', '#n/a'))
-
-Kind = Literal['number', 'precise', 'text', 'stamp']  # float32, float64, words, as Parquet or the text has it
+# Fractions of rows with a repeated time: a warning, and a clock that is too coarse.
+_MANY_REPEATS, _TOO_MANY_REPEATS = 0.05, 0.5
+_LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
-  """A file's columns and its first rows as text, and how to read the rest."""
+class Options:
+  """What the user says of the files; empty or None if it is to be inferred."""
 
-  path: pathlib.Path
-  names: tuple[str, ...]
-  cells: tuple[tuple[str, ...], ...]  # first rows, each as long as `names`
-  separator: str = ','
-  decimal: str = '.'
-  skipped: int = 0  # lines before the first row
-  encoding: str = 'utf-8'
-
-  @property
-  def is_parquet(self) -> bool:
-    return self.path.suffix.lower() in _PARQUET
-
-  def column(self, index: int) -> list[str]:
-    """What the first rows hold there, without what is missing."""
-    return [row[index] for row in self.cells if not is_missing(row[index])]
+  columns: Mapping[str, str]
+  acc_unit: str
+  gyro_unit: str
+  time_unit: str
+  rate_hz: float | int | None
 
 
-def is_missing(cell: str) -> bool:
-  return cell.strip().lower() in _MISSING
+@dataclasses.dataclass(frozen=True)
+class Track:
+  """One recording before it is split at gaps; seconds count from whichever sensor starts first."""
+
+  acc: Samples
+  gyro: Samples | None
+  clock: Clock
+  labels: Int32[np.ndarray, 'm'] | None  # of the accelerometer's samples, -1: none; indices of `activities`
+  activities: dict[int, str]
 
 
-def is_number(cell: str) -> bool:
-  return _NUMBER.fullmatch(cell.strip()) is not None
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+  """One file, in order of time; values as written."""
+
+  columns: Columns
+  time_s: Float[np.ndarray, 'n']
+  clock: Clock
+  values: dict[str, Float32[np.ndarray, 'n 3']]
+  labels: Int32[np.ndarray, 'n'] | None
+  activities: dict[int, str]
 
 
-def is_date(cell: str) -> bool:
-  """Also a time of day, or minutes and seconds."""
-  return _DATE.fullmatch(cell.strip()) is not None
+def load(name: str, files: Mapping[str, pathlib.Path], options: Options, findings: Findings) -> Track:
+  """One recording from its files by sensor: 'acc', 'gyro', 'gravity', or '' for all.
 
-
-def is_table(path: pathlib.Path) -> bool:
-  """Whether its name says so."""
-  return path.name.lower().endswith(SUFFIXES)
-
-
-def stem(path: pathlib.Path) -> str:
-  """The name without what says the format."""
-  lower = path.name.lower()
-  ending = max((suffix for suffix in SUFFIXES if lower.endswith(suffix)), key=len, default='')
-  return path.name[: len(path.name) - len(ending)]
-
-
-def open_table(path: pathlib.Path) -> Table:
-  """Raises UserError: no such file, an empty one, no table, no names, no rows."""
-  if not path.is_file():
-    raise UserError(f'no file {path}: give a CSV or Parquet file, or a folder of them')
-  if path.suffix.lower() in _PARQUET:
-    return _open_parquet(path)
-  if not is_table(path):
-    raise UserError(f'{path} is none of {", ".join(SUFFIXES)}: export the recording as one of these')
-  return _open_text(path)
-
-
-def chunks(table: Table, kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
-  """Columns by their index, in chunks of rows: float32 or float64 arrays, and pandas Series for 'text' and 'stamp'.
-
-  What is missing is NaN. Raises UserError at a cell that is no number, with its line, and where the file breaks off.
+  Raises UserError if a file cannot be read or interpreted.
   """
-  yield from _parquet_chunks(table, kinds) if table.is_parquet else _text_chunks(table, kinds)
-
-
-# --- text
-
-
-def _open_text(path: pathlib.Path) -> Table:
-  lines, encoding = _head(path)
-  if not any(line.strip() for line in lines):
-    raise UserError(f'{path} is empty: export the recording again')
-  for separator in _SEPARATORS:
-    rows = [_fields(line, separator) for line in lines]
-    width = _width(rows)
-    if width >= 2:
-      break
-  else:
-    raise UserError(
-      f'{path} is no table: its lines are not parted by commas, semicolons, tabs or bars; export it as CSV'
+  tables = {
+    sensor: _rows(formats.open_table(path), options, sensor, findings) for sensor, path in files.items()
+  }
+  main = tables.get('acc') or tables['']
+  rows_of = dict.fromkeys(main.columns.sensors, main) | {each: tables[each] for each in tables if each}
+  acc, kept = _samples(main, 'acc', main.clock, findings)
+  if len(acc.time_s) < 2:
+    raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples: give at least two')
+  axes = main.columns.sensors['acc']
+  if 'gravity' in rows_of:
+    _add_gravity(acc, main, rows_of['gravity'], findings)
+  unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
+  if axes.is_flipped:
+    findings.note(
+      'The names are of iOS, where gravity points down: the signs of acceleration were flipped, so that a '
+      'device that lies face up reads +9.81 on z. Name ax, ay and az with columns to keep the signs.'
     )
-  first = next((i for i, row in enumerate(rows) if len(row) >= width - 1 and _is_data(row)), None)
-  header = _header(rows, width, len(rows) if first is None else first)
-  if header is None:
-    raise UserError(
-      f'{path} begins with numbers, not with names: add a first line such as time,ax,ay,az,gx,gy,gz'
-    )
-  names = tuple(name.strip() for name in rows[header])
-  above = rows[header - 1] if header else []
-  if len(above) == len(names) and all(units.is_unit(name) for name in names):
-    # Names, and their units in a line of their own.
-    names = tuple(f'{name.strip()} ({unit})' for name, unit in zip(above, names, strict=True))
-  body = [row for row in rows[header + 1 :] if any(cell.strip() for cell in row)]
-  if not body:
-    raise UserError(f'{path} holds the names {", ".join(names)} and no row beneath: nothing was recorded')
-  while names and not names[-1] and all(len(row) < len(names) or not row[len(names) - 1] for row in body):
-    names = names[:-1]  # lines that end with a separator
-  commas = sum(bool(re.fullmatch(r'[+-]?\d*,\d+', cell.strip())) for row in body for cell in row)
-  points = sum(bool(re.fullmatch(r'[+-]?\d*\.\d+', cell.strip())) for row in body for cell in row)
-  cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[:_SHOWN_ROWS])
-  decimal = ',' if separator != ',' and commas > points else '.'
-  return Table(path, names, cells, separator, decimal, header + 1, encoding)
+  acc.values[:] *= np.float32((-1.0 if axes.is_flipped else 1.0) * units.ACC[unit])
+  gyro = None
+  if 'gyro' in rows_of:
+    gyro = _gyro(rows_of['gyro'], acc, main.clock, options, findings)
+  start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
+  acc = Samples(acc.time_s - start_s, acc.values)
+  gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
+  clock = dataclasses.replace(main.clock, origin_ns=main.clock.origin_ns + round(start_s * 1e9))
+  labels = None if main.labels is None else main.labels[kept]
+  return Track(acc, gyro, clock, labels, main.activities)
 
 
-def _head(path: pathlib.Path) -> tuple[list[str], str]:
-  """The first lines, whole ones, and the encoding."""
-  try:
-    with _binary(path) as file:
-      head = file.read(_HEAD_BYTES)
-      more = bool(file.read(1))
-  except (OSError, EOFError, zlib.error) as error:
-    raise UserError(f'{path} cannot be read ({error}): copy it again') from error
-  encoding = 'utf-8-sig'
-  if head[:2] in (b'\xff\xfe', b'\xfe\xff'):
-    encoding = 'utf-16'
-  else:
-    try:
-      # The head may end within a letter: up to three bytes of it are no fault.
-      head.decode(encoding) if not more else head[: head.rfind(b'\n') + 1].decode(encoding)
-    except UnicodeDecodeError:
-      encoding = 'cp1252'
-  lines = re.split(r'\r\n|\n|\r', head.decode(encoding, 'replace'))
-  if '\0' in lines[0]:
-    raise UserError(f'{path} is no text: export the recording as CSV or Parquet')
-  return (lines[:-1] if more else lines), encoding
-
-
-def _binary(path: pathlib.Path) -> Any:
-  return gzip.open(path, 'rb') if path.suffix.lower() == '.gz' else path.open('rb')
-
-
-def _fields(line: str, separator: str) -> list[str]:
-  return next(csv.reader(io.StringIO(line), delimiter=separator), []) if line.strip() else []
-
-
-def _width(rows: list[list[str]]) -> int:
-  """How many fields nearly all of the later lines have; 0 where they do not agree."""
-  filled = [len(row) for row in rows if row]
-  later = filled[len(filled) // 2 :]
-  width = max(set(later), key=later.count)
-  return width if later.count(width) >= 0.9 * len(later) - 1 and width >= 2 else 0
-
-
-def _is_data(row: list[str]) -> bool:
-  """Whether two cells at least are numbers or times."""
-  return sum(is_number(cell) or is_date(cell) for cell in row) >= 2
-
-
-def _header(rows: list[list[str]], width: int, first: int) -> int | None:
-  """The line before the first row that has as many fields, past remarks and empty lines."""
-  before = [i for i in range(first) if len(rows[i]) >= width - 1 and not rows[i][0].startswith('sep=')]
-  if not before:
+def _gyro(rows: _Rows, acc: Samples, clock: Clock, options: Options, findings: Findings) -> Samples | None:
+  gyro, _ = _samples(rows, 'gyro', clock, findings)
+  if len(gyro.time_s) < 2:
+    findings.note('The columns of the gyroscope are empty.')
     return None
-  return before[0] if first == len(rows) else before[-1]
+  unit = infer.gyro_unit(acc, gyro, rows.columns.sensors['gyro'].unit, options.gyro_unit, findings)
+  gyro.values[:] *= np.float32(units.GYRO[unit])
+  return gyro
 
 
-def _text_chunks(table: Table, kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
-  import pandas as pd
+def _add_gravity(acc: Samples, main: _Rows, rows: _Rows, findings: Findings) -> None:
+  """Adds a separate gravity to acceleration without it, in place."""
+  gravity, _ = _samples(rows, 'gravity', main.clock, Findings())
+  if len(gravity.time_s) < 2:
+    return
+  acc_axes, gravity_axes = main.columns.sensors['acc'], rows.columns.sensors['gravity']
+  gravity_length, acc_length = (float(np.median(infer.lengths(each.values))) for each in (gravity, acc))
+  if not acc_axes.is_linear and acc_length > _LINEAR * gravity_length:
+    return
+  if acc_axes.unit and gravity_axes.unit and acc_axes.unit != gravity_axes.unit:
+    findings.warn(
+      f'Acceleration lacks gravity and is in {acc_axes.unit}; gravity is in {gravity_axes.unit}: not added.'
+    )
+    return
+  findings.note(
+    f'Acceleration lacks gravity (its median length is {acc_length:.4g}): gravity was added from its columns.'
+  )
+  same = np.array_equal(acc.time_s, gravity.time_s)
+  for axis, along in enumerate(gravity.values.T):
+    along = along if same else np.interp(acc.time_s, gravity.time_s, along).astype(np.float32)
+    acc.values[:, axis] += along
 
-  dtypes = {'number': np.float32, 'precise': np.float64, 'text': str, 'stamp': str}
-  try:
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore', pd.errors.ParserWarning)  # of lines with a separator at their end
-      reader = pd.read_csv(
-        table.path,
-        sep=table.separator,
-        decimal=table.decimal,
-        header=None,
-        names=list(range(len(table.names))),
-        index_col=False,
-        usecols=sorted(kinds),
-        dtype={index: dtypes[kind] for index, kind in kinds.items()},
-        skiprows=table.skipped,
-        skipinitialspace=True,
-        encoding=table.encoding,
-        encoding_errors='replace',
-        chunksize=_CHUNK_ROWS,
+
+def _samples(
+  rows: _Rows, sensor: str, clock: Clock, findings: Findings
+) -> tuple[Samples, Int[np.ndarray, 'm']]:
+  """The rows with all three axes, each time once, and their indices; seconds are from the origin of `clock`.
+
+  An app may write each sensor in rows of its own, where the others are empty.
+  """
+  values = rows.values[sensor]
+  complete = np.isfinite(values).all(axis=1)
+  if not complete.all():
+    findings.note(f'{_count(~complete)} without all {WORDS[sensor]} values: left out.')
+  kept = np.flatnonzero(complete)
+  repeats = segments.repeats(rows.time_s[kept])
+  if repeats.any():
+    findings.note(f'{_count(repeats)} with a repeated time: the first of each time was kept.')
+    fraction = float(repeats.mean())
+    repeated = f'{fraction:.0%} of the {WORDS[sensor]} rows repeat a time'
+    if fraction > _TOO_MANY_REPEATS:
+      raise UserError(f'{repeated}: the time column is too coarse; choose another one, or give rate_hz')
+    if fraction > _MANY_REPEATS:
+      findings.warn(f'{repeated}: is the clock too coarse?')
+    kept = kept[~repeats]
+  if rows.clock.kind != clock.kind:
+    raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
+  shift_s = (rows.clock.origin_ns - clock.origin_ns) / 1e9
+  if len(kept) == len(values):
+    return Samples(rows.time_s + shift_s, values), kept  # no copy of the values
+  return Samples(rows.time_s[kept] + shift_s, values[kept]), kept
+
+
+def _rows(table: Table, options: Options, sensor: str, findings: Findings) -> _Rows:
+  """Reads a file; `sensor` is the one that it holds alone, or ''."""
+  notes: list[str] = []
+  chosen = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
+  time = chosen.time if options.rate_hz is None else None
+  used = {'time': [time], **{WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}}
+  used['labels'] = [chosen.label]
+  findings.notes += [f'{table.path.name}: {_sources(table, used)}.', *notes]
+  kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
+  if chosen.label is not None:
+    kinds[chosen.label] = 'text'
+  if time is not None:
+    kinds[time] = table.kind_of_time(time)
+  parts: dict[str, list[np.ndarray]] = {each: [] for each in chosen.sensors}
+  times: list[tuple[np.ndarray, str]] = []
+  labels: list[np.ndarray] = []
+  codes: dict[str, int] = {}
+  for chunk in formats.chunks(table, kinds):
+    for each, axes in chosen.sensors.items():
+      parts[each].append(np.stack([chunk[index] for index in axes.columns], axis=1))
+    if time is not None:
+      # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
+      numbers = kinds[time] == 'precise'
+      times.append((chunk[time], '') if numbers else infer.parse_times(chunk[time], table.place(time)))
+    if chosen.label is not None:
+      labels.append(_encode(chunk[chosen.label], codes))
+  values = {each: np.concatenate(part) for each, part in parts.items()}
+  # The rate is that of the file's first sensor.
+  sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
+  if sampled.sum() < 2:
+    raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
+  time_s, clock = _clock(table, time, times, options, sampled, findings)
+  order = _order(time_s, findings.notes)
+  return _Rows(
+    chosen,
+    time_s[order],
+    clock,
+    {each: rows[order] for each, rows in values.items()},
+    np.concatenate(labels)[order] if labels else None,
+    {code: word for word, code in codes.items()},
+  )
+
+
+def _sources(table: Table, used: Mapping[str, Any]) -> str:
+  named = {what: [table.names[i] for i in indices if i is not None] for what, indices in used.items()}
+  return '; '.join(f'{what} from {", ".join(names)}' for what, names in named.items() if names)
+
+
+def _encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
+  """Labels as codes, -1 if empty; new ones are added to `codes`."""
+  indices, known = cells.str.strip().factorize()
+  for word in known:
+    if word:
+      codes.setdefault(str(word), len(codes))
+  lookup = np.array([*(codes.get(str(word), -1) for word in known), -1], np.int32)
+  return lookup[indices]  # a missing label has the index -1, which is the last
+
+
+def _clock(
+  table: Table,
+  time: int | None,
+  times: list[tuple[np.ndarray, str]],
+  options: Options,
+  sampled: Bool[np.ndarray, 'n'],
+  findings: Findings,
+) -> tuple[Float[np.ndarray, 'n'], Clock]:
+  if time is None:
+    assert options.rate_hz is not None
+    findings.note(f'Rows are evenly spaced at {options.rate_hz:g} Hz, as requested; no time is read.')
+    return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
+  name, (values, kind) = table.names[time], (np.concatenate([part for part, _ in times]), times[0][1])
+  if kind:
+    if options.time_unit not in ('', 'iso'):
+      raise UserError(
+        f'{table.place(time)} holds text, which has no unit {options.time_unit}; omit time_unit'
       )
-    with reader:
-      while True:
-        with warnings.catch_warnings():
-          warnings.simplefilter('ignore', pd.errors.ParserWarning)
-          chunk = next(reader, None)
-        if chunk is None:
-          return
-        yield {
-          index: chunk[index] if kind in ('text', 'stamp') else chunk[index].to_numpy()
-          for index, kind in kinds.items()
-        }
-  except (EOFError, OSError, zlib.error) as error:
-    raise UserError(f'{table.path} breaks off ({error}): copy it again') from error
-  except ValueError as error:
-    raise _bad_cell(table, kinds, error) from error
+    written = {
+      'zoned': 'dates with a time zone',
+      'date': 'dates without a time zone',
+      'day': 'times of day',
+      'relative': 'times from a start',
+    }
+    findings.note(f'Column {name} holds {written[kind]}.')
+    return infer.clock_of_dates(values, kind)
+  if options.time_unit == 'iso':
+    raise UserError(f'{table.place(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
+  named = units.time_unit(columns.words(name))
+  time_s, clock, reason = infer.clock_of_numbers(
+    values, sampled, named, options.time_unit, table.place(time), findings
+  )
+  findings.note(f'Column {name} is in {clock.unit}, {reason}.')
+  return time_s, clock
 
 
-def _bad_cell(table: Table, kinds: Mapping[int, Kind], error: ValueError) -> UserError:
-  """Names the first cell that is no number: pandas does not say where it was."""
-  numbers = {index for index, kind in kinds.items() if kind in ('number', 'precise')}
-  with io.TextIOWrapper(_binary(table.path), table.encoding, 'replace', newline='') as file:
-    reader = csv.reader(file, delimiter=table.separator)
-    for _ in range(table.skipped):
-      next(reader)
-    for row in reader:
-      for index in sorted(numbers):
-        cell = row[index].strip() if index < len(row) else ''
-        if (table.decimal == '.' and ',' in cell) or not (is_missing(cell) or is_number(cell)):
-          return UserError(
-            f'{table.path}: line {reader.line_num} has {cell!r} in column {table.names[index]!r}, which is no number; '
-            'mend or delete that line'
-          )
-  return UserError(f'{table.path} cannot be read as numbers: {" ".join(str(error).split())}')
+def _order(time_s: Float[np.ndarray, 'n'], notes: list[str]) -> slice | Int[np.ndarray, 'm']:
+  """Rows with a time, sorted by it; a slice, which copies nothing, if they are."""
+  missing = np.isnan(time_s)
+  if missing.any():
+    notes.append(f'{_count(missing)} without a time: left out.')
+  fell = int((np.diff(time_s[~missing]) < 0).sum())
+  if fell:
+    notes.append(f'Time ran back {fell} times: all rows were sorted by it.')
+  if not fell and not missing.any():
+    return slice(None)
+  order = np.argsort(time_s, kind='stable')  # NaN comes last
+  return order[: len(order) - int(missing.sum())]
 
 
-# --- Parquet
-
-
-def _open_parquet(path: pathlib.Path) -> Table:
-  file = _parquet(path)
-  names = tuple(file.schema_arrow.names)
-  first = next(file.iter_batches(batch_size=_SHOWN_ROWS), None)
-  if first is None or not first.num_rows:
-    raise UserError(f'{path} holds no row: nothing was recorded')
-  columns = [['' if cell is None else str(cell) for cell in column.to_pylist()] for column in first.columns]
-  return Table(path, names, tuple(zip(*columns, strict=True)))
-
-
-def _parquet(path: pathlib.Path) -> Any:
-  try:
-    import pyarrow
-    import pyarrow.parquet
-  except ImportError as error:
-    raise UserError(
-      f"{path} is Parquet, which needs pyarrow: pip install 'har_jax[parquet]', or export it as CSV"
-    ) from error
-  try:
-    return pyarrow.parquet.ParquetFile(path)
-  except (pyarrow.ArrowInvalid, OSError) as error:
-    raise UserError(f'{path} is no sound Parquet file ({error}): copy it again') from error
-
-
-def _parquet_chunks(table: Table, kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
-  import pandas as pd
-
-  dtypes = {'number': np.float32, 'precise': np.float64}
-  for batch in _parquet(table.path).iter_batches(
-    batch_size=_CHUNK_ROWS, columns=[table.names[index] for index in kinds]
-  ):
-    found = {}
-    for index, kind in kinds.items():
-      series = batch.column(table.names[index]).to_pandas()
-      if kind == 'text':
-        found[index] = series.where(series.isna(), series.astype(str))
-      elif kind == 'stamp':
-        found[index] = series
-      else:
-        try:
-          found[index] = pd.to_numeric(series).to_numpy(dtypes[kind], na_value=np.nan)
-        except (ValueError, TypeError) as error:
-          raise UserError(
-            f'{table.path}: column {table.names[index]!r} holds what is no number: {error}'
-          ) from error
-    yield found
+def _count(rows: Bool[np.ndarray, 'n']) -> str:
+  count = int(rows.sum())
+  return f'{count} row{"s" * (count != 1)}'

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -157,6 +158,11 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page: str):
   for phrase in _NOT_MEASURED:
     text = text.replace(phrase, '')
   assert not [line for line in text.splitlines() if _FIGURE.search(line)]
+
+
+def test_the_table_of_the_readme_follows_from_the_table_of_runs():
+  filled = runpy.run_path(str(_ROOT / 'docs' / 'headline.py'))['filled']
+  assert filled(_read('README.md')) == _read('README.md')
 
 
 @pytest.mark.parametrize(

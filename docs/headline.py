@@ -1,0 +1,41 @@
+"""Fill the generated table of README.md from results/runs.csv: python docs/headline.py."""
+
+import pathlib
+import re
+
+import pandas as pd
+
+from har_jax.report import frame, groups, markdown
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_BLOCK = re.compile(r'(<!-- generated: .*? -->\n).*?(<!-- end of generated -->)', re.DOTALL)
+_KEY = ['experiment', 'split', 'label_budget']
+_ROWS = [
+  ('invariant-rotation', 'subject', '0.7'),
+  ('tta', 'subject', '0.7'),
+  ('paper/base', 'window', '0.7'),
+  ('invariant-rotation', 'subject', '10/class'),
+  ('contrastive', 'subject', '10/class'),
+  ('self-training-invariant', 'subject', '10/class'),
+]
+
+
+def table() -> str:
+  """Macro-F1 as Markdown: a row for each experiment, a column for each method."""
+  runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  chosen = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
+  means = markdown.mean_rows(chosen, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
+  wide = means.pivot(index=_KEY, columns='method', values='macro-F1')
+  wide = wide.reindex(index=pd.MultiIndex.from_tuples(_ROWS, names=_KEY), columns=frame.methods(chosen))
+  rows = wide.fillna(markdown.NONE).reset_index()
+  rows['split'] = rows['split'].map(groups.SPLITS)
+  return markdown.tabulated(rows)
+
+
+def filled(page: str) -> str:
+  return _BLOCK.sub(lambda block: f'{block[1]}\n{table()}\n\n{block[2]}', page)
+
+
+if __name__ == '__main__':
+  readme = _ROOT / 'README.md'
+  readme.write_text(filled(readme.read_text(encoding='utf-8')), encoding='utf-8')

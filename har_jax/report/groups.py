@@ -25,13 +25,13 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   """
   adapters = [flag for flag in results.ADAPTERS if flag not in free]
   # Those that never differ only cost time.
-  fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)] or ['windows']
+  fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)]
   words = pd.Series(map(str, runs[adapters].itertuples(index=False, name=None)), index=runs.index)
-  words = words.where(runs['lora_rank'].notna())
-  usual = words.groupby([runs[flag] for flag in fixed]).transform(lambda of: of.mode().get(0, ''))
-  version = runs.groupby([*fixed, 'target'])['windows'].transform(lambda of: pd.factorize(of)[0])
-  keyed = runs.assign(_adapters=words.fillna(usual), _version=version)
-  keys = [flag for flag in (*fixed, '_adapters', '_version') if flag != 'windows']
+  keyed = runs.assign(_all=0, _adapters=words.where(runs['lora_rank'].notna()))
+  usual = keyed.groupby(['_all', *fixed])['_adapters'].transform(lambda of: of.mode().get(0, ''))
+  version = keyed.groupby([*fixed, 'target'])['windows'].transform(lambda of: pd.factorize(of)[0])
+  keyed = keyed.assign(_adapters=keyed['_adapters'].fillna(usual), _version=version)
+  keys = [*fixed, '_adapters', '_version']
   found = [_sorted(part) for _, part in keyed.groupby(keys, sort=False)]
   for part in found:
     _refuse_duplicates(part, free)

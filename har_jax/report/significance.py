@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from har_jax.errors import UserError
 from har_jax.report import groups, published, ranks, statistics
 from har_jax.report.frame import methods
 from har_jax.report.markdown import NONE, Section, number, p_value
@@ -26,9 +27,9 @@ _POINTS = 'Macro-F1 of a test subject in points, the mean over the seeds that te
 _TESTS = (
   f'{_POINTS} Difference: of the same subject under the same seeds, the mean over subjects with a bootstrap '
   'interval of 95 %. p of a difference: Wilcoxon signed-rank test; r: rank-biserial correlation. '
-  f'p of equivalence: two one-sided paired t tests (TOST), margin {statistics.MARGIN:g} point. Both are '
-  f'corrected by Holm over all rows. Verdicts at {LEVEL:g}: equivalent; else better or worse; else undecided, '
-  'which does not mean equal.'
+  f'p of equivalence: two one-sided t tests (TOST), margin {statistics.MARGIN:g} point. Both are '
+  f'corrected by Holm over all rows. Verdicts at {LEVEL:g}: equivalent; else better or worse; else '
+  'undecided, which does not mean equal.'
 )
 _LEVELS = (
   f'{_POINTS} Mean over subjects with a bootstrap interval of 95 %, too narrow with a handful of them.'
@@ -91,7 +92,10 @@ def shown(found: Interval | None, form: str) -> str:
 
 def _ranks(part: pd.DataFrame) -> Section:
   title = f'Ranks: {groups.title(part)}'
-  found = ranks.ranks(part)
+  try:
+    found = ranks.ranks(part)
+  except UserError as error:
+    return Section(title, _RANKS, pd.DataFrame(), [f'Not ranked: {error}.'])
   rows = [
     {
       'method': method,

@@ -35,8 +35,8 @@ class Interval:
 def scores(runs: pd.DataFrame) -> pd.DataFrame:
   """(target, subject, seed) × method → points."""
   entries = runs.assign(entry=runs['subject_macro_f1'].str.split()).explode('entry').dropna(subset=['entry'])
-  pairs = entries['entry'].str.rpartition('=')
-  entries = entries.assign(subject=pairs[0], points=100 * pairs[2].astype(float))
+  entries[['subject', 'points']] = entries['entry'].str.extract('(.*)=(.*)')
+  entries['points'] = 100 * entries['points'].astype(float)
   wide = entries.pivot(index=['target', 'subject', 'seed'], columns='method', values='points')
   return wide.reindex(columns=methods(runs))
 
@@ -84,14 +84,14 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
 
 
 def _tests(pairs: np.ndarray) -> dict:
-  differences = np.round(pairs[:, 0] - pairs[:, 1], _DECIMALS)
+  differences = np.round(pairs[:, 0] - pairs[:, 1], _DECIMALS).tolist()
   p, why_no_test = wilcoxon(differences)
   q, why_no_equivalence = equivalence(pairs)
   reasons = dict.fromkeys(reason for reason in (why_no_test, why_no_equivalence) if reason)
   return {
     'n': len(pairs),
     'difference': interval(differences),
-    'better_on': int((differences > 0).sum()),
+    'better_on': sum(difference > 0 for difference in differences),
     'rank_biserial': rank_biserial(differences),
     'wilcoxon_p': p,
     'equivalence_p': q,

@@ -164,8 +164,8 @@ _MEMORY = (
 # Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
 _REMARK = (
   "The published unit is not named; 2²⁰ bytes fit the published counts. LoRA's 10.06 'frozen' are all "
-  '2,636,105 weights of four bytes, also the trainable ones; without those, 8.42 are frozen. QLoRA holds 6.22 '
-  'and buffers of 4.82, together 11.04 against 10.07 of LoRA: nothing was packed.'
+  '2,636,105 weights of four bytes, also the trainable ones; without those, 8.42 are frozen. QLoRA holds '
+  '6.22 and buffers of 4.82, together 11.04 against 10.07 of LoRA: nothing was packed.'
 )
 
 

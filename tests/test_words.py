@@ -7,8 +7,8 @@ import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _COINED = (
-  'knobs?',
-  'levers',
+  '[Kk]nobs?',
+  '[Ll]evers',
   'unlabell?ed_steps',
   'source_label_steps',
   'contrast_steps',
@@ -28,6 +28,7 @@ _COINED = (
   'heeded',
   'strangers?',
 )
+_BRITISH = ('labelled(?!by)',  # aria-labelledby is HTML 'normalis', 'behaviour', 'neighbour', 'quantis', 'recognis', 'favour', 'colour')
 _OF_THE_FIELD = (
   'test-time augmentation',
   'contrastive pretraining',
@@ -63,15 +64,24 @@ def texts() -> dict[str, str]:
   }
 
 
-@pytest.mark.parametrize('word', _COINED)
-def test_a_coined_word_is_gone(word: str, texts: dict[str, str]):
-  pattern = re.compile(rf'(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])')
-  assert not [
-    f'{file}:{number}'
+def _found(pattern: str, texts: dict[str, str]) -> list[str]:
+  """File and line of each match."""
+  lines = [
+    (f'{file}:{number}', line)
     for file, text in texts.items()
     for number, line in enumerate(text.splitlines(), start=1)
-    if pattern.search(line)
   ]
+  return [where for where, line in lines if re.search(pattern, line)]
+
+
+@pytest.mark.parametrize('word', _COINED)
+def test_a_coined_word_is_gone(word: str, texts: dict[str, str]):
+  assert not _found(rf'(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])', texts)
+
+
+@pytest.mark.parametrize('word', _BRITISH)
+def test_spelling_is_american(word: str, texts: dict[str, str]):
+  assert not _found(f'(?i){word}', texts)
 
 
 @pytest.mark.parametrize('word', _OF_THE_FIELD)

@@ -67,12 +67,14 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
       f'{spec.target}: no test subject has windows of two activities left to test on; '
       'give fewer --personal_labels'
     )
+  train_origin = prepared.data.train['origin'][:1]
   runs = [
     dataclasses.replace(
       run,
       trainable={name: trained[name] for name in run.trainable},
       statistics={name: trained[name] for name in run.statistics},
-      windows=_select(test, train_at),
+      # Equal rows: the normalized value of a zero reading.
+      windows=_select(test, train_at) | {'origin': train_origin.repeat(len(train_at), axis=0)},
       validation=_select(test, train_at),  # of no effect: the last step is kept
       folder=path.with_suffix('') / subject,
       title=f'{run.title}, subject {subject}',

@@ -21,9 +21,9 @@ def _compiled_fast(compiled_fast: None) -> None:
 
 @pytest.fixture(scope='session')
 def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """Three of the made-up datasets, prepared by the command."""
+  """Two of the made-up datasets, prepared by the command."""
   folder = tmp_path_factory.mktemp('windows')
-  for name in ('synth_waist', 'synth_thigh', 'synth_wrist'):
+  for name in ('synth_waist', 'synth_thigh'):
     code, out, err = run_in_process('prepare', f'--archive={name}', f'--out={folder}')
     assert code == 0, err
     assert 'walking' in out

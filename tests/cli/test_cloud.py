@@ -1,19 +1,19 @@
-"""Job specs: what their engines read of them, and that each flag in them is one that the script has."""
+"""Job specs for clusters: valid for their engines, with flags that the commands have."""
 
-import json
 import math
 import os
 import pathlib
 import re
 import shlex
 import subprocess
-import sys
 import warnings
 from typing import Any
 
 import pytest
 import yaml
+from absl import flags
 
+from har_jax.cli import main
 from har_jax.config import Experiment
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -36,33 +36,28 @@ def _shell(name: str) -> str:
 
 
 def _command(name: str) -> list[str]:
-  """The script that a spec runs, from the repository's root, and its arguments."""
+  """The script that a spec runs and its arguments."""
   if name == 'gke_tpu.yaml':
     words = _pod()['containers'][0]['command']
   else:
     lines = _shell(name).replace('\\\n', ' ').splitlines()
     (line,) = (line for line in lines if 'launch/' in line and not line.startswith('#'))
     words = shlex.split(line)
-  start = next(at for at, word in enumerate(words) if word.startswith('launch/'))
+  start = next(index for index, word in enumerate(words) if word.startswith('launch/'))
   return words[start:]
 
 
-def _read(script: str, arguments: list[str]) -> dict[str, str]:
-  """The arguments as the script reads them, knobs checked, in a process of its own. Flagfiles are real too."""
-  code = """
-import importlib, json, sys
-from absl import flags
-script = importlib.import_module(sys.argv[1])
-flags.FLAGS(sys.argv[1:])
-if hasattr(script, '_experiment'):
-  script._experiment()
-print(json.dumps({name: str(flags.FLAGS[name].value) for name in flags.FLAGS if flags.FLAGS[name].present}))
-"""
-  module = script.removesuffix('.py').replace('/', '.')
-  command = [sys.executable, '-c', code, module, *arguments]
-  done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
-  assert done.returncode == 0, done.stderr
-  return json.loads(done.stdout)
+def _parse(script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+  """The flags that the arguments set, with hyperparameters checked. Flagfiles are real."""
+  monkeypatch.chdir(_ROOT)
+  module = main.load(pathlib.Path(script).stem)
+  try:
+    module.FLAGS([script, *arguments])
+    if hasattr(module, '_experiment'):
+      module._experiment()
+    return {name: module.FLAGS[name].value for name in module.FLAGS if module.FLAGS[name].present}
+  finally:
+    module.FLAGS.unparse_flags()
 
 
 def test_every_spec_is_tested():
@@ -70,38 +65,38 @@ def test_every_spec_is_tested():
 
 
 @pytest.mark.parametrize('name', _SPECS)
-def test_what_a_spec_runs_is_the_script_with_flags_that_it_has(name: str):
+def test_a_spec_runs_lodo_with_flags_that_it_has(name: str, monkeypatch: pytest.MonkeyPatch):
   script, *arguments = _command(name)
   assert script == 'launch/lodo.py'
-  given = _read(script, arguments)
-  assert given['model_patch_size'] == '16'  # of real.flags
-  assert re.fullmatch(r'\$[({]?BUCKET[)}]?/windows', given['windows'])
-  assert re.fullmatch(r'\$[({]?BUCKET[)}]?/results/real', given['out'])
-  assert '$' in given['lodo_shard']
-  assert given['progress'] == 'False'
-  assert ('distributed' in given) is (name != 'sky_gpu.yaml')
+  parsed = _parse(script, arguments, monkeypatch)
+  assert parsed['model_patch_size'] == 16  # from real.flags
+  assert re.fullmatch(r'\$[({]?BUCKET[)}]?/windows', parsed['windows'])
+  assert re.fullmatch(r'\$[({]?BUCKET[)}]?/runs/real', parsed['out'])
+  assert '$' in parsed['lodo_shard']
+  assert parsed['progress'] is False
+  assert ('distributed' in parsed) is (name != 'sky_gpu.yaml')
 
 
-def test_a_flag_that_the_script_lacks_would_be_seen():
+def test_an_unknown_flag_in_a_spec_is_an_error(monkeypatch: pytest.MonkeyPatch):
   script, *arguments = _command('gke_tpu.yaml')
-  with pytest.raises(AssertionError, match='lodo_shart'):
-    _read(script, [*arguments, '--lodo_shart=0/1'])
+  with pytest.raises(flags.UnrecognizedFlagError, match='lodo_shart'):
+    _parse(script, [*arguments, '--lodo_shart=0/1'], monkeypatch)
 
 
 @pytest.mark.parametrize('name', _SPECS)
-def test_a_spec_opens_with_what_it_is_and_the_command_that_starts_it(name: str):
+def test_a_spec_opens_with_its_command_and_what_to_edit(name: str, monkeypatch: pytest.MonkeyPatch):
   lines = _text(name).removeprefix('#!/bin/bash\n').splitlines()
-  block = lines[: next(at for at, line in enumerate(lines) if not line.startswith('# '))]
-  assert f' launch/cloud/{name}' in block[1] + block[2]
+  block = lines[: next(index for index, line in enumerate(lines) if not line.startswith('#'))]
+  assert f' launch/cloud/{name}' in ' '.join(block[1:3])
   text = ' '.join(line.removeprefix('#').strip() for line in block)
   assert 'Edit: ' in text
   (prepare,) = re.findall(r'`(launch/prepare\.py [^`]*)`', text)
   script, *arguments = shlex.split(prepare)
-  _read(script, arguments)
+  assert _parse(script, arguments, monkeypatch)['archive_path'] == '<folder>'
 
 
 @pytest.mark.parametrize('name', _SPECS)
-def test_a_told_end_is_no_failure(name: str):
+def test_an_end_by_sigterm_is_no_failure(name: str):
   text = _text(name)
   assert '143' in text
   assert 'my-bucket' in text or '$BUCKET' in text
@@ -111,13 +106,11 @@ def test_a_told_end_is_no_failure(name: str):
 
 
 @pytest.mark.parametrize('name', _SKY)
-def test_skypilots_own_parser_takes_the_spec(
-  name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
-  monkeypatch.setenv('HOME', str(tmp_path))  # it keeps a database there
+def test_skypilot_parses_the_spec(name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setenv('HOME', str(tmp_path))  # for its database
   with warnings.catch_warnings():
-    warnings.simplefilter('ignore')  # its dependencies' own
-    sky = pytest.importorskip('sky', reason='pip install skypilot: it is heavy, and so not among the extras')
+    warnings.simplefilter('ignore')  # of its dependencies
+    sky = pytest.importorskip('sky', reason='needs skypilot, which is too heavy for the extras')
     task = sky.Task.from_yaml(str(_CLOUD / name))
   assert task.envs.keys() == {'BUCKET', 'SHARD'}
   for resources in task.resources:
@@ -127,13 +120,13 @@ def test_skypilots_own_parser_takes_the_spec(
 
 @pytest.mark.parametrize('name', _SKY)
 @pytest.mark.parametrize('part', ['setup', 'run'])
-def test_skypilots_shell_is_shell(name: str, part: str):
+def test_skypilots_commands_are_valid_bash(name: str, part: str):
   subprocess.run(['bash', '-n', '-c', yaml.safe_load(_text(name))[part]], check=True)
 
 
 # --- GKE
 
-# JobSet's own fields, v1alpha2: each with its type, or the fields below it. A list has one kind of entry.
+# Fields of JobSet v1alpha2: their type, or the fields below them. A list has one kind of entry.
 _JOBSET: dict[str, Any] = {
   'apiVersion': str,
   'kind': str,
@@ -148,31 +141,31 @@ _JOBSET: dict[str, Any] = {
 }
 
 
-def _fits(given: Any, schema: Any, at: str = '') -> None:
+def _check_schema(value: Any, schema: Any, path: str = '') -> None:
   if isinstance(schema, dict):
-    assert isinstance(given, dict), at
-    assert given.keys() <= schema.keys(), f'{at}: {given.keys() - schema.keys()}'
-    for name, value in given.items():
-      _fits(value, schema[name], f'{at}.{name}')
+    assert isinstance(value, dict), path
+    assert value.keys() <= schema.keys(), f'{path}: {value.keys() - schema.keys()}'
+    for name, entry in value.items():
+      _check_schema(entry, schema[name], f'{path}.{name}')
   elif isinstance(schema, list):
-    assert isinstance(given, list), at
-    for number, value in enumerate(given):
-      _fits(value, schema[0], f'{at}[{number}]')
+    assert isinstance(value, list), path
+    for index, entry in enumerate(value):
+      _check_schema(entry, schema[0], f'{path}[{index}]')
   else:
-    assert type(given) is schema, f'{at} is {given!r}'
+    assert type(value) is schema, f'{path} is {value!r}'
 
 
-def test_the_jobset_has_the_fields_of_one():
-  given = yaml.safe_load(_text('gke_tpu.yaml'))
-  _fits(given, _JOBSET)
-  assert (given['apiVersion'], given['kind']) == ('jobset.x-k8s.io/v1alpha2', 'JobSet')
-  assert re.fullmatch('[a-z][a-z0-9-]*', given['metadata']['name'])
-  (rule,) = given['spec']['failurePolicy']['rules']
+def test_the_jobset_has_only_fields_of_its_schema():
+  jobset = yaml.safe_load(_text('gke_tpu.yaml'))
+  _check_schema(jobset, _JOBSET)
+  assert (jobset['apiVersion'], jobset['kind']) == ('jobset.x-k8s.io/v1alpha2', 'JobSet')
+  assert re.fullmatch('[a-z][a-z0-9-]*', jobset['metadata']['name'])
+  (rule,) = jobset['spec']['failurePolicy']['rules']
   assert rule['action'] == 'RestartJobSetAndIgnoreMaxRestarts'
-  assert rule['onJobFailureReasons'] == ['PodFailurePolicy']  # which the Job's own policy gives as its reason
+  assert rule['onJobFailureReasons'] == ['PodFailurePolicy']  # the Job's reason under its policy
 
 
-def test_kubernetes_takes_the_job_of_the_jobset():
+def test_kubernetes_accepts_the_job_of_the_jobset():
   kubernetes_validate = pytest.importorskip('kubernetes_validate')
   (replicated,) = yaml.safe_load(_text('gke_tpu.yaml'))['spec']['replicatedJobs']
   job = {'apiVersion': 'batch/v1', 'kind': 'Job', 'metadata': {'name': replicated['name']}}
@@ -184,7 +177,7 @@ def test_kubernetes_takes_the_job_of_the_jobset():
     kubernetes_validate.validate(job | misspelt, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_the_hosts_of_the_slice_are_as_many_as_its_topology_has():
+def test_the_number_of_hosts_fits_the_topology():
   (replicated,) = yaml.safe_load(_text('gke_tpu.yaml'))['spec']['replicatedJobs']
   job, (container,) = replicated['template']['spec'], _pod()['containers']
   sides = _pod()['nodeSelector']['cloud.google.com/gke-tpu-topology'].split('x')
@@ -192,39 +185,39 @@ def test_the_hosts_of_the_slice_are_as_many_as_its_topology_has():
   assert job['parallelism'] == job['completions'] == math.prod(map(int, sides)) // chips
   assert container['resources']['requests'] == container['resources']['limits']
   assert job['backoffLimit'] == 0
-  assert _pod()['restartPolicy'] == 'Never'  # or Kubernetes refuses a podFailurePolicy
+  assert _pod()['restartPolicy'] == 'Never'  # a podFailurePolicy needs it
   assert {entry['name'] for entry in container['env']} == {'BUCKET', 'SHARD'}
-  _divides_the_batches(job['parallelism'] * chips)
+  _check_divides_the_batches(job['parallelism'] * chips)
 
 
-def _divides_the_batches(devices: int) -> None:
-  experiment = Experiment()  # real.flags leaves the batches as they are
+def _check_divides_the_batches(devices: int) -> None:
+  experiment = Experiment()  # real.flags has no batch sizes
   assert experiment.finetune.batch % devices == experiment.pretrain.batch % devices == 0
 
 
-def test_the_slice_of_skypilot_divides_the_batches():
+def test_the_chips_of_skypilots_slice_divide_the_batches():
   accelerators = yaml.safe_load(_text('sky_tpu.yaml'))['resources']['accelerators']
-  _divides_the_batches(int(accelerators.removeprefix('tpu-v5litepod-')))
+  _check_divides_the_batches(int(accelerators.removeprefix('tpu-v5litepod-')))
 
 
 # --- Slurm
 
 _SBATCH = {
   'job-name': r'\w+',
-  'array': r'0-\d+',  # from 0, as shards are counted
+  'array': r'0-\d+',  # shards count from 0
   'nodes': r'\d+',
   'ntasks-per-node': r'\d+',
   'gpus-per-node': r'\d+',
   'cpus-per-task': r'\d+',
   'time': r'\d\d:\d\d:\d\d',
-  'signal': r'TERM@\d+',  # to the tasks; with B: before it, to this script alone
+  'signal': r'TERM@\d+',  # to the tasks; with the prefix B: only to this script
   'requeue': '',
-  'open-mode': 'append',  # or a job that is queued again loses its log
+  'open-mode': 'append',  # otherwise a requeued job loses its log
   'output': r'[\w%-]+\.log',
 }
 
 
-def test_the_slurm_script_is_shell_with_options_that_sbatch_has():
+def test_the_slurm_script_is_bash_with_options_of_sbatch():
   subprocess.run(['bash', '-n', str(_CLOUD / 'slurm_gpu.sh')], check=True)
   lines = _text('slurm_gpu.sh').splitlines()
   options = dict(re.findall(r'^#SBATCH --([\w-]+)=?(.*)$', _text('slurm_gpu.sh'), re.MULTILINE))
@@ -232,19 +225,17 @@ def test_the_slurm_script_is_shell_with_options_that_sbatch_has():
   for name, value in options.items():
     assert re.fullmatch(_SBATCH[name], value), name
   # sbatch stops reading options at the first command.
-  first = next(at for at, line in enumerate(lines) if line and not line.startswith('#'))
+  first = next(index for index, line in enumerate(lines) if line and not line.startswith('#'))
   assert not [line for line in lines[first:] if line.startswith('#SBATCH')]
-  # JAX gives the tasks of a node a GPU each, by their number there.
+  # JAX assigns one GPU to each task of a node.
   assert options['ntasks-per-node'] == options['gpus-per-node']
-  _divides_the_batches(int(options['nodes']) * int(options['ntasks-per-node']))
+  _check_divides_the_batches(int(options['nodes']) * int(options['ntasks-per-node']))
 
 
-@pytest.mark.parametrize(('ends', 'queued'), [(143, True), (0, False), (1, False)])
-def test_the_slurm_script_queues_itself_again_once_told_to_end(
-  tmp_path: pathlib.Path, ends: int, queued: bool
-):
-  for name, code in (('srun', ends), ('scontrol', 0)):
-    (tmp_path / name).write_text(f'#!/bin/bash\necho {name} "$@" >> {tmp_path}/called\nexit {code}\n')
+@pytest.mark.parametrize(('code', 'is_requeued'), [(143, True), (0, False), (1, False)])
+def test_the_slurm_script_requeues_itself_after_sigterm(tmp_path: pathlib.Path, code: int, is_requeued: bool):
+  for name, ends in (('srun', code), ('scontrol', 0)):
+    (tmp_path / name).write_text(f'#!/bin/bash\necho {name} "$@" >> {tmp_path}/called\nexit {ends}\n')
     (tmp_path / name).chmod(0o755)
   slurm = {
     'SLURM_ARRAY_TASK_ID': '1',
@@ -254,7 +245,7 @@ def test_the_slurm_script_queues_itself_again_once_told_to_end(
   }
   environment = os.environ | slurm | {'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
   done = subprocess.run(['bash', str(_CLOUD / 'slurm_gpu.sh')], env=environment)
-  assert done.returncode == ends
+  assert done.returncode == code
   called = (tmp_path / 'called').read_text().splitlines()
-  assert '--windows=gs://b/windows --out=gs://b/results/real --lodo_shard=1/4 --distributed' in called[0]
-  assert called[1:] == (['scontrol requeue 17'] if queued else [])
+  assert '--windows=gs://b/windows --out=gs://b/runs/real --lodo_shard=1/4 --distributed' in called[0]
+  assert called[1:] == (['scontrol requeue 17'] if is_requeued else [])

@@ -24,14 +24,14 @@ def _result(folder: pathlib.Path, method: str) -> dict:
 
 @pytest.fixture(scope='module')
 def study(windows: pathlib.Path) -> tuple[str, ...]:
-  return (f'--windows={windows}', '--methods=full,qlora', *tiny_flags.STUDY)
+  return (f'--windows={windows}', '--methods=full,probe', *tiny_flags.STUDY)
 
 
 @pytest.fixture(scope='module')
 def finished(study: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('runs')
   out = _run('lodo', *study, f'--out={folder}')
-  for number, method in enumerate(('full', 'qlora'), start=1):
+  for number, method in enumerate(('full', 'probe'), start=1):
     assert f'[{number}/2] {folder / _RESULT.format(method)}: accuracy ' in out
   return folder
 
@@ -118,7 +118,7 @@ def test_a_run_killed_twice_ends_with_the_same_numbers(
   assert not list(tmp_path.rglob('seed*.json'))
   code, _, err = processes.end(processes.start('lodo', *arguments))
   assert code == 0, err
-  for method in ('full', 'qlora'):
+  for method in ('full', 'probe'):
     one, other = _result(finished, method), _result(tmp_path, method)
     assert one['test'] == other['test']
     assert [entry['score'] for entry in one['validation']] == [

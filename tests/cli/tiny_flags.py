@@ -8,6 +8,8 @@ MODEL = (
   '--model_depth=1',
   '--model_decoder_depth=1',
   '--model_head=8',
+  '--nomodel_invariant_features',
+  '--nomodel_reconstruct_spectrum',
   '--lora_rank=2',
 )
 PRETRAIN = ('--pretrain_max_steps=6', '--pretrain_num_evals=2')

@@ -162,5 +162,5 @@ def test_too_few_subjects_or_windows_are_an_error(
 
 
 def test_a_single_subject_cannot_be_held_out():
-  with pytest.raises(UserError, match='^1 subjects'):
+  with pytest.raises(UserError, match=r'^1 subjects'):
     splits.hold_out(np.zeros(5, np.int16), 0.1, seed=0)

@@ -1,9 +1,9 @@
 """The training stages before adaptation, as a list, and the one loop that runs it.
 
-pretraining   masked autoencoding of the sources' windows                    <pretraining>/
-continued     the same, on the target's unlabeled training part              <out>/continued/<split>/seed<k>/
-contrastive   InfoNCE within subject, on the same windows                    <out>/contrastive/<split>/seed<k>/
-supervised    classification of the sources' activities, with labels         <out>/supervised/<split>/seed<k>/
+pretraining   masked autoencoding of the sources' windows                   <pretraining>/
+continued     the same, on the target's unlabeled training part             <out>/continued/<split>/seed<k>/
+contrastive   InfoNCE within subject, on the same windows                   <out>/contrastive/<split>/seed<k>/
+supervised    classification of the sources' activities, with labels        <out>/supervised/<split>/seed<k>/
 
 A stage starts from the variables of the stage before it, as far as its own model has them. The folder of a
 stage holds its checkpoints, its log and `pretrained.json`, which says that it is finished.

@@ -98,7 +98,7 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   keys = {key for key in tensors if not key.endswith(f'.{_COUNTER}')}
   if wrong := sorted(keys ^ expected.keys()):
     raise UserError(
-      f'{place}: {len(wrong)} tensors are missing from adapter_model.safetensors, or are not of this adapter: '
+      f'{place}: {len(wrong)} tensors of adapter_model.safetensors are missing or unknown: '
       f'{json.dumps(wrong[:5])}'
     )
   read = {path: _transposed(path, tensors[key]) for key, path in expected.items()}

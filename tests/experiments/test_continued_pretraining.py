@@ -306,6 +306,6 @@ def test_supervised_pretraining_refuses_a_single_activity(
   shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
   study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_SUPERVISED)
   with pytest.raises(
-    UserError, match='supervised_pretraining_steps 4 need two activities or more; beta, gamma have walking'
+    UserError, match='supervised_pretraining_steps 4 .*; beta, gamma have walking'
   ):
     pretrained(study)

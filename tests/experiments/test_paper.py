@@ -116,5 +116,5 @@ def test_one_result_file_belongs_to_one_experiment(paper: Paper):
 
 
 def test_an_unknown_table_is_refused_with_the_choices(paper: Paper):
-  with pytest.raises(UserError, match="no table '8'; of 2, 3, 4, 5, 6, 7, pretraining, rotation"):
+  with pytest.raises(UserError, match="no table '8'; one of 2, 3, 4, 5, 6, 7, pretraining, rotation"):
     _of(paper, '8')

@@ -1,11 +1,16 @@
-"""A recording as a phone's app would export it, and its labels: python docs/make_recording.py --out=watch.
+"""Make a recording in the format of a phone app, and its labels, to try `har-jax adapt` with.
 
-Made up; or what one person of an archive recorded, --archive=motionsense --source=<zip or folder> --subject=5, in the same form.
-labels.csv has the first --windows windows of each activity, and truth.csv what comes after them.
+python docs/make_recording.py --out=watch
+
+The signals are made up, or those of one person of an archive:
+--archive=motionsense --archive_path=<zip or folder> --subject=5
+day.csv is the recording. labels.csv has the first --windows_per_activity windows of each activity, truth.csv the
+others.
 """
 
 import collections
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,17 +25,24 @@ from har_jax.data.source import Source
 from har_jax.data.synthetic import corpus_recordings
 from har_jax.errors import UserError
 
-_OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv')
+FLAGS = flags.FlagValues()
+_OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv', flag_values=FLAGS)
 _ARCHIVE = flags.DEFINE_enum(
-  'archive', None, list(ARCHIVES), 'whose recordings to take; made-up ones if not given'
+  'archive', None, list(ARCHIVES), 'archive of the recordings (default: made-up signals)', flag_values=FLAGS
 )
-_SOURCE = flags.DEFINE_string('source', None, "the archive's zip or folder")
-_SUBJECT = flags.DEFINE_string('subject', '1', 'whose recordings, as the archive calls them')
+_ARCHIVE_PATH = flags.DEFINE_string(
+  'archive_path', None, "the archive's zip or extracted folder", flag_values=FLAGS
+)
+_SUBJECT = flags.DEFINE_string('subject', '1', 'subject, by its name in the archive', flag_values=FLAGS)
 _WINDOWS = flags.DEFINE_integer(
-  'windows', 0, 'to label of each activity; 0: all, and no truth.csv', lower_bound=0
+  'windows_per_activity',
+  0,
+  'windows to label of each activity; 0: all, without truth.csv',
+  lower_bound=0,
+  flag_values=FLAGS,
 )
 _APP_HZ = 100.0
-_BEGAN_NS = 1_767_000_000_000_000_000  # some morning
+_START_NS = 1_767_000_000_000_000_000  # 2025-12-29T09:20Z
 
 
 def main() -> None:
@@ -38,51 +50,53 @@ def main() -> None:
   parts: list[np.ndarray] = []
   labels: list[tuple[float, float, str]] = []
   truth: list[tuple[float, float, str]] = []
-  taken: collections.Counter = collections.Counter()
-  began_s = 0.0
+  labeled: collections.Counter = collections.Counter()
+  offset_s = 0.0
   for recording in _recordings():
     length_s = min(recording.acc.time_s[-1], recording.gyro.time_s[-1])
-    ticks = np.arange(0, length_s, 1 / _APP_HZ)
-    ticks += rng.uniform(0, 0.4 / _APP_HZ, len(ticks))
-    acc_g, gyro_rad_s = (
-      np.stack([np.interp(ticks, sensor.time_s, axis) for axis in sensor.values.T], axis=1)
+    time_s = np.arange(0, length_s, 1 / _APP_HZ)
+    time_s += rng.uniform(0, 0.4 / _APP_HZ, len(time_s))
+    acc_m_s2, gyro_rad_s = (
+      np.stack([np.interp(time_s, sensor.time_s, axis) for axis in sensor.values.T], axis=1)
       for sensor in (recording.acc, recording.gyro)
     )
-    parts.append(np.column_stack([began_s + ticks, acc_g / STANDARD_GRAVITY_M_S2, np.rad2deg(gyro_rad_s)]))
+    parts.append(
+      np.column_stack([offset_s + time_s, acc_m_s2 / STANDARD_GRAVITY_M_S2, np.rad2deg(gyro_rad_s)])
+    )
     for span in recording.spans:
-      start_s, stop_s = began_s + span.start_s, began_s + min(span.stop_s, length_s)
+      start_s, stop_s = offset_s + span.start_s, offset_s + min(span.stop_s, length_s)
       cut_s = stop_s
       if _WINDOWS.value:
-        some = min(_WINDOWS.value - taken[span.activity], _windows_in(stop_s - start_s))
-        taken[span.activity] += max(some, 0)
-        cut_s = start_s + (WINDOW_SAMPLES + (some - 1) * STEP_SAMPLES) / RATE_HZ if some > 0 else start_s
+        count = min(_WINDOWS.value - labeled[span.activity], _windows_in(stop_s - start_s))
+        labeled[span.activity] += max(count, 0)
+        cut_s = start_s + (WINDOW_SAMPLES + (count - 1) * STEP_SAMPLES) / RATE_HZ if count > 0 else start_s
       labels.append((start_s, cut_s, span.activity))
       truth.append((cut_s, stop_s, span.activity))
-    began_s += length_s
+    offset_s += length_s
   if not parts:
-    raise UserError(f'{_ARCHIVE.value} has nobody of the name --subject={_SUBJECT.value}')
+    raise UserError(f'{_ARCHIVE.value} has no subject --subject={_SUBJECT.value}')
   out = pathlib.Path(_OUT.value)
   out.mkdir(parents=True, exist_ok=True)
   rows = np.concatenate(parts)
-  columns = {'timestamp_ns': _BEGAN_NS + (rows[:, 0] * 1e9).astype(np.int64)}
-  columns |= {f'acceleration_{axis} (g)': rows[:, 1 + place].round(5) for place, axis in enumerate('xyz')}
-  columns |= {f'rotation_{axis} (deg/s)': rows[:, 4 + place].round(3) for place, axis in enumerate('xyz')}
+  columns = {'timestamp_ns': _START_NS + (rows[:, 0] * 1e9).astype(np.int64)}
+  columns |= {f'acceleration_{axis} (g)': rows[:, 1 + index].round(5) for index, axis in enumerate('xyz')}
+  columns |= {f'rotation_{axis} (deg/s)': rows[:, 4 + index].round(3) for index, axis in enumerate('xyz')}
   pd.DataFrame(columns).to_csv(out / 'day.csv', index=False)
   for name, spans in ({'labels': labels} | ({'truth': truth} if _WINDOWS.value else {})).items():
     table = pd.DataFrame([span for span in spans if span[1] > span[0]], columns=['start', 'end', 'activity'])
     table.round(2).to_csv(out / f'{name}.csv', index=False)
   activities = dict.fromkeys(activity for _, _, activity in truth)
-  print(f'{out / "day.csv"}: {began_s:.0f} s of {", ".join(activities)}')
+  print(f'{out / "day.csv"}: {offset_s:.0f} s of {", ".join(activities)}')
 
 
 def _recordings() -> Iterator[Recording]:
   if _ARCHIVE.value is None:
-    yield from corpus_recordings('synth_waist', subjects=1, seconds=30.0)  # one an activity
+    yield from corpus_recordings('synth_waist', subjects=1, seconds=30.0)  # one per activity
     return
-  if _SOURCE.value is None:
-    raise UserError(f"--source= {_ARCHIVE.value}'s zip or folder")
+  if _ARCHIVE_PATH.value is None:
+    raise UserError(f"--archive_path= {_ARCHIVE.value}'s zip or folder")
   archive = ARCHIVES[_ARCHIVE.value]
-  for recording in archive.read(Source(_SOURCE.value), archive.positions[0], collections.Counter()):
+  for recording in archive.read(Source(_ARCHIVE_PATH.value), archive.positions[0], collections.Counter()):
     if recording.subject == _SUBJECT.value:
       yield recording
 
@@ -92,4 +106,4 @@ def _windows_in(length_s: float) -> int:
 
 
 if __name__ == '__main__':
-  command.run(main)
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

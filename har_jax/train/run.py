@@ -77,7 +77,7 @@ class ActiveRun:
       batch=training.batch,
       steps=self.total_steps,
       seed=run.seed,
-      together=windows_per_row,
+      windows_per_row=windows_per_row,
       **mesh.process_rank(),
     )
     self._checkpoints = Checkpoints(run.folder / 'checkpoints')

@@ -52,7 +52,7 @@ def test_epochs_and_seeds_differ_in_order_and_a_seed_repeats():
 
 
 def test_rows_of_windows_stay_together_and_are_shuffled():
-  batches = list(training_batches(_arrays(21), batch=6, steps=8, seed=0, together=3))
+  batches = list(training_batches(_arrays(21), batch=6, steps=8, seed=0, windows_per_row=3))
   epochs = [np.concatenate([_counted(each) for each in batches[at : at + 4]]) for at in (0, 4)]
   for labels in epochs:
     rows = labels.reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""The flat dict: there and back, counts, bytes, and what sets two apart."""
+"""The flat dict of variables: nesting, splitting, counts, bytes and differences."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ _FLAT = {
 }
 
 
-def test_nesting_is_undone_by_flattening():
+def test_flattening_inverts_nesting():
   nested = variables.nest(_FLAT)
   assert nested.keys() == {'params', 'nf4', 'lora_scale'}
   assert nested['params']['encoder']['kernel'] is _FLAT['params/encoder/kernel']
@@ -27,12 +27,12 @@ def test_a_split_keeps_every_entry_once():
   assert not params.keys() & rest.keys()
 
 
-def test_numbers_and_bytes_are_counted_by_hand():
+def test_parameter_and_byte_counts_by_hand():
   assert variables.count(_FLAT) == 12 + 4 + 6 + 1
   assert variables.bytes_held(_FLAT) == {'params': 64, 'nf4': 6, 'lora_scale': 4}
 
 
-def test_shapes_count_like_arrays():
+def test_shapes_count_as_arrays_do():
   shapes = jax.eval_shape(lambda: _FLAT)
   assert variables.count(shapes) == variables.count(_FLAT)
   assert variables.bytes_held(shapes) == variables.bytes_held(_FLAT)
@@ -40,13 +40,13 @@ def test_shapes_count_like_arrays():
 
 
 def test_a_difference_names_each_entry_and_both_sides():
-  given = dict(_FLAT) | {
+  actual = dict(_FLAT) | {
     'params/encoder/bias': jnp.zeros(5),
     'lora/encoder/a': jnp.zeros((2, 2), jnp.bfloat16),
   }
-  del given['nf4/encoder/codes']
-  assert variables.difference(_FLAT, given).splitlines() == [
-    '  lora/encoder/a: expected nothing, given bfloat16[2, 2]',
-    '  nf4/encoder/codes: expected uint8[6], given nothing',
-    '  params/encoder/bias: expected float32[4], given float32[5]',
+  del actual['nf4/encoder/codes']
+  assert variables.difference(_FLAT, actual).splitlines() == [
+    '  lora/encoder/a: expected nothing, found bfloat16[2, 2]',
+    '  nf4/encoder/codes: expected uint8[6], found nothing',
+    '  params/encoder/bias: expected float32[4], found float32[5]',
   ]

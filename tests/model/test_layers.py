@@ -1,4 +1,4 @@
-"""Layers against their formulas, worked in NumPy, and what they do with each collection."""
+"""Layers against their formulas in NumPy, for each collection."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,82 +31,84 @@ def _pair() -> dict:
 
 
 def test_dense_is_product_and_bias():
-  held, x = _dense_variables(), _normal(3, 5, 6, seed=4)
-  expected = np.einsum('bti,io->bto', x, held['params']['kernel']) + np.asarray(held['params']['bias'])
-  np.testing.assert_allclose(Dense(4).apply(held, x), expected, atol=1e-5)
+  variables, x = _dense_variables(), _normal(3, 5, 6, seed=4)
+  expected = np.einsum('bti,io->bto', x, variables['params']['kernel']) + np.asarray(
+    variables['params']['bias']
+  )
+  np.testing.assert_allclose(Dense(4).apply(variables, x), expected, atol=1e-5)
 
 
-def test_dense_adds_its_scaled_pair():
-  held, x = _dense_variables() | _pair(), _normal(3, 6, seed=4)
-  kernel = held['params']['kernel'] + 0.5 * held['lora']['a'] @ held['lora']['b']
-  expected = np.asarray(x) @ np.asarray(kernel) + np.asarray(held['params']['bias'])[None]
-  np.testing.assert_allclose(Dense(4).apply(held, x), expected, atol=1e-5)
+def test_dense_adds_its_scaled_lora_pair():
+  variables, x = _dense_variables() | _pair(), _normal(3, 6, seed=4)
+  kernel = variables['params']['kernel'] + 0.5 * variables['lora']['a'] @ variables['lora']['b']
+  expected = np.asarray(x) @ np.asarray(kernel) + np.asarray(variables['params']['bias'])[None]
+  np.testing.assert_allclose(Dense(4).apply(variables, x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize('adapted', [False, True])
-def test_dense_takes_the_packed_kernel_where_it_holds_one(adapted: bool):
-  held, x = _dense_variables() | (_pair() if adapted else {}), _normal(3, 6, seed=4)
-  packed = nf4.quantize(held['params']['kernel'])
-  unpacked = held | {'params': held['params'] | {'kernel': nf4.dequantize(packed)}}
-  four_bit = held | {
-    'params': {'bias': held['params']['bias']},
+def test_dense_uses_the_nf4_kernel_if_there_is_one(adapted: bool):
+  variables, x = _dense_variables() | (_pair() if adapted else {}), _normal(3, 6, seed=4)
+  packed = nf4.quantize(variables['params']['kernel'])
+  unpacked = variables | {'params': variables['params'] | {'kernel': nf4.dequantize(packed)}}
+  four_bit = variables | {
+    'params': {'bias': variables['params']['bias']},
     'nf4': {'codes': packed.codes, 'scales': packed.scales},
   }
   np.testing.assert_array_equal(Dense(4).apply(four_bit, x), Dense(4).apply(unpacked, x))
 
 
 def test_dense_starts_with_a_zero_bias_and_no_adapter():
-  held = Dense(4).init(jax.random.key(0), _normal(3, 6))
-  assert {*held} == {'params'}
-  assert not held['params']['bias'].any()
+  variables = Dense(4).init(jax.random.key(0), _normal(3, 6))
+  assert {*variables} == {'params'}
+  assert not variables['params']['bias'].any()
 
 
-def test_attention_is_that_of_its_definition(drawn: Draw):
+def test_attention_equals_its_definition(drawn: Draw):
   x = _normal(2, 5, 8)
-  held = drawn(lambda key: Attention(num_heads=2).init(key, x))
+  variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
   dense = {
     name: np.asarray(x @ part['kernel'] + part['bias'][None, None], np.float64)
-    for name, part in held['params'].items()
+    for name, part in variables['params'].items()
   }
-  mixed = np.zeros((2, 5, 8))
+  attended = np.zeros((2, 5, 8))
   for window in range(2):
     for head in range(2):
-      own = slice(4 * head, 4 * head + 4)
-      q, k, v = (dense[name][window][:, own] for name in ('query', 'key', 'value'))
+      columns = slice(4 * head, 4 * head + 4)
+      q, k, v = (dense[name][window][:, columns] for name in ('query', 'key', 'value'))
       weights = np.exp(q @ k.T / np.sqrt(4))
-      mixed[window][:, own] = weights / weights.sum(axis=1, keepdims=True) @ v
-  last = held['params']['output']
-  expected = mixed @ np.asarray(last['kernel']) + np.asarray(last['bias'])
-  np.testing.assert_allclose(Attention(num_heads=2).apply(held, x), expected, atol=1e-5)
+      attended[window][:, columns] = weights / weights.sum(axis=1, keepdims=True) @ v
+  last = variables['params']['output']
+  expected = attended @ np.asarray(last['kernel']) + np.asarray(last['bias'])
+  np.testing.assert_allclose(Attention(num_heads=2).apply(variables, x), expected, atol=1e-5)
 
 
-def test_order_reaches_attention_through_positions_alone(drawn: Draw):
+def test_attention_does_not_depend_on_the_order_of_tokens(drawn: Draw):
   x = _normal(2, 5, 8)
-  held = drawn(lambda key: Attention(num_heads=2).init(key, x))
-  backwards = Attention(num_heads=2).apply(held, x[:, ::-1])
-  np.testing.assert_allclose(backwards[:, ::-1], Attention(num_heads=2).apply(held, x), atol=1e-5)
+  variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
+  backwards = Attention(num_heads=2).apply(variables, x[:, ::-1])
+  np.testing.assert_allclose(backwards[:, ::-1], Attention(num_heads=2).apply(variables, x), atol=1e-5)
 
 
 def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
   x = _normal(2, 5, 8)
   block = Block(mlp_dim=12, num_heads=2, streams=1)
-  held = drawn(lambda key: block.init(key, x))
+  variables = drawn(lambda key: block.init(key, x))
 
-  def part(module: nn.Module, name: str, patch_features: jax.Array) -> jax.Array:
-    return module.apply({'params': held['params'][name]}, patch_features)
+  def part(module: nn.Module, name: str, inputs: jax.Array) -> jax.Array:
+    return module.apply({'params': variables['params'][name]}, inputs)
 
   mid = x + part(Attention(2), 'attention', part(nn.LayerNorm(), 'norm_attention', x))
   hidden = nn.gelu(part(Dense(12), 'up', part(nn.LayerNorm(), 'norm_ffn', mid)))
-  np.testing.assert_allclose(block.apply(held, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
+  np.testing.assert_allclose(block.apply(variables, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
 
 
-def test_each_stream_attends_to_its_own_half(drawn: Draw):
+def test_each_stream_attends_to_one_half_of_the_width(drawn: Draw):
   x = _normal(2, 5, 8)
   block = Block(mlp_dim=12, num_heads=2, streams=2)
-  held = drawn(lambda key: block.init(key, x))
-  _, seen = block.apply(held, x, capture_intermediates=True)
-  (normed,) = seen['intermediates']['norm_attention']['__call__']
+  variables = drawn(lambda key: block.init(key, x))
+  _, captured = block.apply(variables, x, capture_intermediates=True)
+  (normed,) = captured['intermediates']['norm_attention']['__call__']
   for name, half in (('attention_acc', normed[..., :4]), ('attention_gyro', normed[..., 4:])):
-    (attended,) = seen['intermediates'][name]['__call__']
-    alone = Attention(num_heads=1).apply({'params': held['params'][name]}, half)
+    (attended,) = captured['intermediates'][name]['__call__']
+    alone = Attention(num_heads=1).apply({'params': variables['params'][name]}, half)
     np.testing.assert_array_equal(attended, alone)

@@ -1,4 +1,4 @@
-"""Which tokens are hidden: exactly so many, and each as often as another."""
+"""Random masking: the number of hidden tokens, and their distribution."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from har_jax.model import masking
 
 
 @pytest.mark.parametrize(('tokens', 'hidden'), [(8, 6), (4, 1), (16, 12), (2, 1)])
-def test_so_many_tokens_are_hidden_and_the_others_visible_in_order(tokens: int, hidden: int):
+def test_the_configured_number_of_tokens_is_hidden(tokens: int, hidden: int):
   visible, mask = masking.draw_mask(jax.random.key(1), 50, tokens, hidden)
   assert visible.shape == (50, tokens - hidden)
   np.testing.assert_array_equal(mask.sum(axis=1), hidden)
@@ -18,10 +18,10 @@ def test_so_many_tokens_are_hidden_and_the_others_visible_in_order(tokens: int, 
 
 
 def test_every_token_is_hidden_equally_often():
-  windows, share = 4000, 6 / 8
+  windows, fraction = 4000, 6 / 8
   _, mask = masking.draw_mask(jax.random.key(0), windows, 8, 6)
-  deviation = np.sqrt(windows * share * (1 - share))  # of a binomial count
-  assert np.abs(mask.sum(axis=0) - windows * share).max() < 4.5 * deviation
+  deviation = np.sqrt(windows * fraction * (1 - fraction))  # of a binomial count
+  assert np.abs(mask.sum(axis=0) - windows * fraction).max() < 4.5 * deviation
 
 
 def test_windows_and_keys_hide_different_tokens():
@@ -31,8 +31,10 @@ def test_windows_and_keys_hide_different_tokens():
   assert not np.array_equal(mask, other)
 
 
-def test_taken_tokens_are_put_back_where_they_were():
+def test_scattering_gathered_tokens_restores_them():
   tokens = jax.random.normal(jax.random.key(0), (3, 8, 5))
   visible, mask = masking.draw_mask(jax.random.key(1), 3, 8, 6)
-  put = masking.scatter_tokens(jnp.full_like(tokens, 7), masking.gather_tokens(tokens, visible), visible)
-  np.testing.assert_array_equal(put, np.where(np.asarray(mask)[:, :, None], 7, tokens))
+  scattered = masking.scatter_tokens(
+    jnp.full_like(tokens, 7), masking.gather_tokens(tokens, visible), visible
+  )
+  np.testing.assert_array_equal(scattered, np.where(np.asarray(mask)[:, :, None], 7, tokens))

@@ -1,4 +1,4 @@
-"""The product of a dense layer gives what a plain one gives, forward and backward."""
+"""The product of dense layers equals a plain one, forward and backward."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from har_jax.model.product import product
 
 
 @pytest.mark.parametrize('leading', [(), (5,), (2, 3), (2, 3, 4)])
-def test_gradients_are_those_of_a_plain_product(leading: tuple[int, ...]):
+def test_gradients_equal_those_of_a_plain_product(leading: tuple[int, ...]):
   rng = np.random.default_rng(0)
   x, w, dy = (jnp.asarray(rng.standard_normal(shape)) for shape in ((*leading, 7), (7, 4), (*leading, 4)))
   ours, pull = jax.vjp(product, x, w)
@@ -19,9 +19,9 @@ def test_gradients_are_those_of_a_plain_product(leading: tuple[int, ...]):
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_runs_side_by_side_keep_their_own_gradients():
+def test_under_vmap_each_run_has_its_own_gradient():
   rng = np.random.default_rng(1)
   x, w = (jnp.asarray(rng.standard_normal(shape)) for shape in ((3, 5, 7), (7, 4)))
-  together = jax.vmap(jax.grad(lambda w, x: jnp.sum(product(x, w) ** 2)), in_axes=(None, 0))(w, x)
-  for gradient, one in zip(together, x, strict=True):
+  gradients = jax.vmap(jax.grad(lambda w, x: jnp.sum(product(x, w) ** 2)), in_axes=(None, 0))(w, x)
+  for gradient, one in zip(gradients, x, strict=True):
     np.testing.assert_allclose(gradient, 2 * one.T @ (one @ w), rtol=1e-4, atol=1e-5)

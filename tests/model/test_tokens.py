@@ -1,4 +1,4 @@
-"""What a token is embedded from and what is wanted of it, worked out by hand."""
+"""Token features and reconstruction targets, by hand."""
 
 import dataclasses
 
@@ -19,24 +19,24 @@ from har_jax.model.tokens import (
 )
 
 
-def test_patches_are_runs_of_samples():
+def test_patches_are_consecutive_samples():
   signal = np.arange(128 * 6, dtype=np.float32).reshape(1, 128, 6)
   cut = patches(jnp.asarray(signal), 32)
   assert cut.shape == (1, 4, 192)
   np.testing.assert_array_equal(cut[0, 1], signal[0, 32:64].reshape(-1))
 
 
-def test_deviations_are_each_patchs_own_on_a_scale_that_shows_small_ones():
+def test_log_std_of_each_patch_and_channel():
   signal = np.full((1, 128, 6), 3.0, np.float32)
   signal[0, 64:96, 2] += np.tile([-2.0, 2.0], 16)
-  patch_features = np.asarray(log_std(jnp.asarray(signal), 32))
-  # (log deviation + 2.6) / 2, which noise keeps off minus infinity.
+  found = np.asarray(log_std(jnp.asarray(signal), 32))
+  # (log standard deviation + 2.6) / 2; the noise variance 1e-5 keeps it finite.
   expected = np.full((4, 6), (0.5 * np.log(1e-5) + 2.6) / 2)
   expected[2, 2] = (np.log(2) + 2.6) / 2
-  np.testing.assert_allclose(patch_features[0], expected, atol=1e-5)
+  np.testing.assert_allclose(found[0], expected, atol=1e-5)
 
 
-def test_a_sine_has_its_power_at_its_frequency_and_its_phase_says_nothing():
+def test_a_sine_has_its_power_at_its_frequency_for_every_phase():
   time, spectra = np.arange(128), []
   for phase in (0.0, 1.0):
     signal = np.full((1, 128, 6), 5.0, np.float32)
@@ -44,26 +44,26 @@ def test_a_sine_has_its_power_at_its_frequency_and_its_phase_says_nothing():
     spectra.append(np.asarray(log_spectrum(jnp.asarray(signal), 32)).reshape(1, 4, 16, 6))
   power = np.exp(3.2 * spectra[0] - 5.9) - 1e-4
   expected = np.zeros((4, 16, 6))
-  expected[:, 2, 3] = (2.0 * 32 / 2) ** 2 / 32  # of frequency 3, as nought is left out
+  expected[:, 2, 3] = (2.0 * 32 / 2) ** 2 / 32  # of frequency 3; frequency 0 is left out
   np.testing.assert_allclose(power[0], expected, rtol=1e-3, atol=1e-6)
   np.testing.assert_allclose(spectra[0], spectra[1], atol=5e-3)
 
 
 @pytest.mark.parametrize('spectrum', [True, False])
-def test_samples_are_wanted_first_and_then_the_spectrum(tiny: config.Model, spectrum: bool):
+def test_the_target_is_the_samples_then_the_spectrum(tiny: config.Model, spectrum: bool):
   model = dataclasses.replace(tiny, reconstruct_spectrum=spectrum)
   signal = jnp.asarray(np.random.default_rng(0).standard_normal((2, 128, 6), np.float32))
-  whole = reconstruction_target(signal, model)
-  assert whole.shape == (2, model.tokens, target_dim(model))
+  target = reconstruction_target(signal, model)
+  assert target.shape == (2, model.tokens, target_dim(model))
   samples = model.patch_size * config.CHANNELS
-  np.testing.assert_array_equal(whole[..., :samples], patches(signal, model.patch_size))
-  rest = log_spectrum(signal, model.patch_size)[..., : whole.shape[-1] - samples]
-  np.testing.assert_array_equal(whole[..., samples:], rest)
+  np.testing.assert_array_equal(target[..., :samples], patches(signal, model.patch_size))
+  rest = log_spectrum(signal, model.patch_size)[..., : target.shape[-1] - samples]
+  np.testing.assert_array_equal(target[..., samples:], rest)
 
 
-def test_descriptors_are_magnitude_and_the_parts_along_and_across_gravity():
+def test_invariant_features_are_norms_and_parts_along_and_across_gravity():
   signal = np.zeros((1, 128, 6), np.float32)
-  signal[0, :, :3] = (0.0, 0.0, 2.0)  # gravity, of which each patch's movement is nought on average
+  signal[0, :, :3] = (0.0, 0.0, 2.0)  # gravity; the movement averages to zero in each patch
   signal[0, ::2, :3] += (0.3, 0.4, 1.0)
   signal[0, 1::2, :3] -= (0.3, 0.4, 1.0)
   signal[0, :, 3:] = (3.0, 4.0, -12.0)
@@ -73,23 +73,23 @@ def test_descriptors_are_magnitude_and_the_parts_along_and_across_gravity():
   np.testing.assert_allclose(found[0, 1], [np.hypot(1.0, 0.5), 13.0, 1.0, -12.0, 0.5, 5.0], rtol=1e-3)
 
 
-def test_descriptors_stay_the_same_where_the_device_is_turned():
+def test_invariant_features_do_not_change_under_rotation():
   rng = np.random.default_rng(0)
   signal = rng.standard_normal((3, 128, 6)).astype(np.float32) + np.float32([0, 0, 2, 0, 0, 0])
-  turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
-  turn = (turn * np.sign(np.linalg.det(turn))).astype(np.float32)
-  turned = (signal.reshape(3, 128, 2, 3) @ turn.T).reshape(signal.shape)
-  before, after = (np.asarray(invariant_features(jnp.asarray(each), 16)) for each in (signal, turned))
-  assert np.abs(turned - signal).max() > 1
+  rotation = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+  rotation = (rotation * np.sign(np.linalg.det(rotation))).astype(np.float32)
+  rotated = (signal.reshape(3, 128, 2, 3) @ rotation.T).reshape(signal.shape)
+  before, after = (np.asarray(invariant_features(jnp.asarray(each), 16)) for each in (signal, rotated))
+  assert np.abs(rotated - signal).max() > 1
   np.testing.assert_allclose(after, before, atol=1e-4)
 
 
-def test_descriptors_and_their_gradient_are_finite_where_nothing_is_felt():
+def test_invariant_features_of_a_zero_signal_have_finite_gradients():
   gradient = jax.grad(lambda signal: invariant_features(signal, 16).sum())(jnp.zeros((1, 128, 6)))
   assert np.isfinite(gradient).all()
 
 
-def test_a_patch_is_described_by_itself_alone():
+def test_the_features_of_a_patch_depend_on_that_patch_only():
   rng = np.random.default_rng(0)
   signal = rng.standard_normal((1, 128, 6)).astype(np.float32)
   other = signal.copy()

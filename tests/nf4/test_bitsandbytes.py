@@ -1,4 +1,4 @@
-"""Four-bit weights against bitsandbytes', where it is installed."""
+"""NF4 against bitsandbytes, if it is installed."""
 
 import math
 
@@ -25,7 +25,7 @@ def _by_bitsandbytes(weights: np.ndarray, *, double: bool = False):
 
 
 def _near_midpoints() -> np.ndarray:
-  """Blocks of 64 of scales that have no exact reciprocal, with weights within four float32 steps of a midpoint."""
+  """Blocks whose scales have no exact reciprocal, with weights within four float32 steps of a midpoint."""
   rng, midway = np.random.default_rng(0), (nf4.LEVELS[1:] + nf4.LEVELS[:-1]) / 2
   scales = rng.choice(np.float32([3, 0.7, 1e-5, 7, 1 / 3]), (500, 1))
   weights = scales * rng.choice(midway, (500, 64))
@@ -50,25 +50,23 @@ _MATRICES = {
 
 
 @pytest.mark.parametrize('name', _MATRICES)
-def test_codes_and_scales_are_bitsandbytes_to_the_byte(name: str):
+def test_codes_and_scales_equal_bitsandbytes_byte_for_byte(name: str):
   codes, state, unpacked = _by_bitsandbytes(_MATRICES[name])
   packed = jax.jit(nf4.quantize)(jnp.asarray(_MATRICES[name]))
   np.testing.assert_array_equal(packed.codes, codes)
   np.testing.assert_array_equal(np.asarray(packed.scales).view(np.int32), state.absmax.numpy().view(np.int32))
-  if (
-    _MATRICES[name].shape[-1] % 64 == 0
-  ):  # its CPU code takes wrong scales where a block runs on into the next row
+  if _MATRICES[name].shape[-1] % 64 == 0:  # its CPU code uses wrong scales for a block over two rows
     np.testing.assert_array_equal(nf4.dequantize(packed), unpacked)
 
 
-def test_double_quantized_scales_are_bitsandbytes_but_for_its_second_choices():
+def test_double_quantized_scales_are_within_one_code_of_bitsandbytes():
   weights = drawn.weights((1024, 1024))
   _, state, _ = _by_bitsandbytes(weights, double=True)
   scales = nf4.quantize(jnp.asarray(weights), double=True).scales
   np.testing.assert_allclose(DYNAMIC, state.state2.code.numpy(), rtol=0, atol=2**-24)
   np.testing.assert_allclose(scales.mean, state.offset.numpy(), rtol=1e-6)
   np.testing.assert_allclose(scales.scales, state.state2.absmax.numpy(), rtol=1e-6)
-  # Its CPU code takes the second nearest entry for two in a thousand, near a midpoint; ours takes the nearest.
-  apart = np.abs(np.asarray(scales.codes, np.int32) - state.absmax.numpy().astype(np.int32))
-  assert apart.max() <= 1
-  assert apart.mean() <= 0.005
+  # Its CPU code uses the second nearest entry for two in a thousand, near a midpoint; ours the nearest.
+  distance = np.abs(np.asarray(scales.codes, np.int32) - state.absmax.numpy().astype(np.int32))
+  assert distance.max() <= 1
+  assert distance.mean() <= 0.005

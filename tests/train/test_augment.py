@@ -1,4 +1,4 @@
-"""Augmentation keeps what a window holds, and reaches the step that asks for it."""
+"""Augmentation preserves what it should, and the training step applies it."""
 
 from typing import Any
 
@@ -15,59 +15,59 @@ from har_jax.train.objective import Classify
 from har_jax.train.step import start, training_step
 
 
-def test_a_rolled_window_is_the_same_circle_begun_elsewhere():
+def test_a_circular_shift_starts_each_window_at_a_random_sample():
   signal = np.random.default_rng(0).standard_normal((64, 128, 6)).astype(np.float32)
-  rolled = np.asarray(augment.circular_shift(jnp.asarray(signal), jax.random.key(0)))
+  shifted = np.asarray(augment.circular_shift(jnp.asarray(signal), jax.random.key(0)))
   starts = [
-    int(np.flatnonzero((window == after[0]).all(axis=1))[0])
-    for window, after in zip(signal, rolled, strict=True)
+    int(np.flatnonzero((before == after[0]).all(axis=1))[0])
+    for before, after in zip(signal, shifted, strict=True)
   ]
-  for window, after, begin in zip(signal, rolled, starts, strict=True):
-    np.testing.assert_array_equal(after, np.roll(window, -begin, axis=0))
+  for before, after, begin in zip(signal, shifted, starts, strict=True):
+    np.testing.assert_array_equal(after, np.roll(before, -begin, axis=0))
   assert len(set(starts)) > 40  # of 64 drawn from 128
 
 
-def _turned(degrees: float, *, origin: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
+def _rotated(std_deg: float, *, origin: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
   signal = np.random.default_rng(0).standard_normal((512, 8, 6)).astype(np.float32)
   origins = np.tile(np.float32(origin), (512, 1))
-  turned = augment.rotate(jnp.asarray(signal), jnp.asarray(origins), jax.random.key(0), degrees)
-  return signal, np.asarray(turned)
+  rotated = augment.rotate(jnp.asarray(signal), jnp.asarray(origins), jax.random.key(0), std_deg)
+  return signal, np.asarray(rotated)
 
 
-def test_a_turned_window_keeps_lengths_and_what_both_sensors_are_to_one_another():
+def test_rotation_keeps_lengths_and_angles_within_and_between_sensors():
   origin = (-0.5, 0.1)
-  signal, turned = _turned(40.0, origin=origin)
+  signal, rotated = _rotated(40.0, origin=origin)
   before, after = (
-    each.reshape(512, 16, 3) - np.tile(np.float32(origin), 8)[:, None] for each in (signal, turned)
+    each.reshape(512, 16, 3) - np.tile(np.float32(origin), 8)[:, None] for each in (signal, rotated)
   )
-  # Every scalar product among a window's vectors, so all lengths and all angles between them.
+  # All scalar products among a window's vectors, so all lengths and all angles.
   products = np.einsum('bij,bkj->bik', before, before)
   np.testing.assert_allclose(np.einsum('bij,bkj->bik', after, after), products, atol=2e-5)
-  handed = np.cross(before[:, 0], before[:, 1])
-  turned_alike = np.einsum('bj,bj->b', np.cross(after[:, 0], after[:, 1]), after[:, 2])
-  np.testing.assert_allclose(
-    turned_alike, np.einsum('bj,bj->b', handed, before[:, 2]), atol=2e-5
-  )  # no mirror
+  # Triple products keep their sign: a rotation, not a reflection.
+  volumes = [np.einsum('bj,bj->b', np.cross(each[:, 0], each[:, 1]), each[:, 2]) for each in (before, after)]
+  np.testing.assert_allclose(volumes[1], volumes[0], atol=2e-5)
 
 
-@pytest.mark.parametrize('degrees', [2.0, 10.0])
-def test_windows_turn_about_each_axis_by_the_angle_asked_for(degrees: float):
-  signal, turned = _turned(degrees)
-  found = [
+@pytest.mark.parametrize('std_deg', [2.0, 10.0])
+def test_rotation_angles_have_the_configured_standard_deviation(std_deg: float):
+  signal, rotated = _rotated(std_deg)
+  angles = [
     Rotation.align_vectors(after.reshape(-1, 3), before.reshape(-1, 3))[0].as_rotvec(degrees=True)
-    for before, after in zip(signal, turned, strict=True)
+    for before, after in zip(signal, rotated, strict=True)
   ]
-  np.testing.assert_allclose(np.std(found, axis=0), degrees, rtol=0.1)
-  np.testing.assert_allclose(np.mean(found, axis=0), 0.0, atol=0.15 * degrees)
+  np.testing.assert_allclose(np.std(angles, axis=0), std_deg, rtol=0.1)
+  np.testing.assert_allclose(np.mean(angles, axis=0), 0.0, atol=0.15 * std_deg)
 
 
-def test_a_normalized_window_is_turned_about_where_its_sensors_read_nought():
+def test_rotating_a_normalized_window_equals_normalizing_a_rotated_one():
   signals = np.random.default_rng(1).normal([1, 2, 9, 0.1, 0.2, 0.3], 1.0, (16, 128, 6))
   normalizer = normalization.fit(signals)
   key = jax.random.key(3)
-  here = augment.rotate(jnp.asarray(normalizer(signals)), jnp.asarray(normalizer.origins(16)), key, 30.0)
-  there = augment.rotate(jnp.asarray(signals, jnp.float32), jnp.zeros((16, 2)), key, 30.0)
-  np.testing.assert_allclose(here, normalizer(np.asarray(there)), atol=1e-5)
+  normalized = augment.rotate(
+    jnp.asarray(normalizer(signals)), jnp.asarray(normalizer.origins(16)), key, 30.0
+  )
+  physical = augment.rotate(jnp.asarray(signals, jnp.float32), jnp.zeros((16, 2)), key, 30.0)
+  np.testing.assert_allclose(normalized, normalizer(np.asarray(physical)), atol=1e-5)
 
 
 class _FirstSample(Classify):
@@ -79,15 +79,26 @@ class _FirstSample(Classify):
     return batch['signal'][:, 0, 0] + 0 * variables['w'], {}
 
 
-@pytest.mark.parametrize('knobs', [{'roll': True}, {'rotation': 5.0}, {}], ids=str)
-def test_a_step_changes_windows_where_its_training_says_so_anew_each_time(knobs: dict[str, Any]):
-  training = config.Training(**knobs)
+def _losses(training: config.Training, signal: jax.Array, origin: tuple[float, float]) -> list[float]:
+  """The losses of eight training steps on one window."""
   step = training_step(_FirstSample(config.Model(), 2), training, pretrained=False)
-  signal = jnp.tile(jnp.arange(128.0)[None, :, None], (1, 1, 6))
-  batch = {'signal': signal + 1, 'origin': jnp.zeros((1, 2)), 'weight': jnp.ones(1)}
+  batch = {'signal': signal, 'origin': jnp.array([origin]), 'weight': jnp.ones(1)}
   state = start({'w': jnp.zeros(())}, {}, optimizer.build(training, pretrained=False))
   losses = []
   for _ in range(8):
     state, loss = step(state, {}, batch, jax.random.key(0), jnp.int32(8))
     losses.append(float(loss))
-  assert len(set(losses)) > 5 if knobs else losses == [1.0] * 8
+  return losses
+
+
+@pytest.mark.parametrize('fields', [{'circular_shift': True}, {'rotation_std_deg': 5.0}, {}], ids=str)
+def test_each_training_step_draws_a_new_augmentation_if_configured(fields: dict[str, Any]):
+  signal = jnp.tile(jnp.arange(128.0)[None, :, None], (1, 1, 6)) + 1
+  losses = _losses(config.Training(**fields), signal, (0.0, 0.0))
+  assert len(set(losses)) > 5 if fields else losses == [1.0] * 8
+
+
+def test_a_training_step_rotates_about_the_origin_of_the_window():
+  origin = (3.0, -2.0)  # a window equal to its origin is a device that measures zero: it has no direction
+  signal = jnp.tile(jnp.repeat(jnp.array(origin), 3)[None, None], (1, 128, 1))
+  np.testing.assert_allclose(_losses(config.Training(rotation_std_deg=30.0), signal, origin), 3.0, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""The log: JSON lines and TensorBoard events, and what a resumed run drops."""
+"""The log: JSON lines, TensorBoard events and the progress bar."""
 
 import json
 import pathlib
@@ -30,7 +30,7 @@ def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path):
   assert first['seconds'] >= 0
 
 
-def test_a_long_run_writes_about_a_hundred_losses(tmp_path: pathlib.Path):
+def test_a_long_run_logs_about_a_hundred_losses(tmp_path: pathlib.Path):
   log = _log(tmp_path, steps=1050)
   for step in range(1, 1051):
     log.step(step, 1.0)
@@ -38,7 +38,7 @@ def test_a_long_run_writes_about_a_hundred_losses(tmp_path: pathlib.Path):
   assert 90 <= len(_lines(tmp_path)) <= 110
 
 
-def test_a_resumed_run_drops_later_lines_and_a_torn_one(tmp_path: pathlib.Path):
+def test_a_resumed_run_drops_later_lines_and_an_incomplete_one(tmp_path: pathlib.Path):
   log = _log(tmp_path)
   for step in range(1, 7):
     log.step(step, float(step))
@@ -57,7 +57,7 @@ def test_a_resumed_run_drops_later_lines_and_a_torn_one(tmp_path: pathlib.Path):
   ]
 
 
-def test_events_are_written_for_tensorboard(tmp_path: pathlib.Path):
+def test_tensorboard_events_are_written(tmp_path: pathlib.Path):
   log = _log(tmp_path)
   log.step(1, 0.5)
   log.close()
@@ -65,7 +65,7 @@ def test_events_are_written_for_tensorboard(tmp_path: pathlib.Path):
   assert b'loss' in events.read_bytes()
 
 
-def test_the_bar_shows_title_loss_and_rate_and_may_be_left_out(
+def test_the_progress_bar_shows_title_and_rate_and_is_optional(
   tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ):
   for progress in (True, False):

@@ -1,4 +1,4 @@
-"""Recognition figures against a table worked by hand."""
+"""Classification metrics against a confusion matrix worked by hand."""
 
 import numpy as np
 import pytest
@@ -8,14 +8,14 @@ from har_jax.train import metrics
 _TABLE = [[4, 1, 0], [2, 3, 0], [0, 1, 4]]  # rows true, columns predicted
 
 
-def _of_table(table: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+def _labels_and_predictions(table: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
   pairs = [(i, j) for i, row in enumerate(table) for j, count in enumerate(row) for _ in range(count)]
   labels, predicted = np.array(pairs).T
   return labels, predicted
 
 
-def test_figures_of_a_table_by_hand():
-  measured = metrics.measure(*_of_table(_TABLE), 3)
+def test_metrics_of_a_confusion_matrix_by_hand():
+  measured = metrics.measure(*_labels_and_predictions(_TABLE), 3)
   assert measured['confusion'] == _TABLE
   assert measured['accuracy'] == pytest.approx(11 / 15)
   assert measured['precision'] == pytest.approx((4 / 6 + 3 / 5 + 4 / 4) / 3)
@@ -24,13 +24,13 @@ def test_figures_of_a_table_by_hand():
   assert measured['macro_f1'] == pytest.approx((8 / 11 + 3 / 5 + 8 / 9) / 3)
 
 
-def test_a_class_never_predicted_has_precision_nought_and_no_warning():
-  measured = metrics.measure(*_of_table([[3, 0], [2, 0]]), 2)
+def test_a_class_without_a_prediction_has_precision_0_and_no_warning():
+  measured = metrics.measure(*_labels_and_predictions([[3, 0], [2, 0]]), 2)
   assert measured['precision'] == pytest.approx((3 / 5 + 0) / 2)
   assert measured['macro_f1'] == pytest.approx((2 * 0.6 / 1.6) / 2)
 
 
-def test_a_class_that_does_not_occur_is_no_part_of_the_means():
-  measured = metrics.measure(*_of_table([[3, 0, 0], [0, 2, 0], [0, 0, 0]]), 3)
+def test_macro_averages_leave_out_classes_that_do_not_occur():
+  measured = metrics.measure(*_labels_and_predictions([[3, 0, 0], [0, 2, 0], [0, 0, 0]]), 3)
   assert measured['macro_f1'] == 1
   assert np.shape(measured['confusion']) == (3, 3)

@@ -1,4 +1,4 @@
-"""One step, on a loss small enough to work by hand."""
+"""The training step, on a loss small enough to work by hand."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from har_jax import config
 from har_jax.train import optimizer
-from har_jax.train.mesh import ShardOverBatch, on_one
+from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.train.objective import Reconstruct
 from har_jax.train.step import State, compiled_steps, start, training_step
 from har_jax.variables import Variables
@@ -18,7 +18,7 @@ from har_jax.variables import Variables
 _KEY = jax.random.key(0)
 _TRAINING = config.Training(learning_rate=0.1, warmup=0.0, grad_clip_norm=0.0, weight_decay=0.0)
 
-_MODEL = config.Model()  # a field of every objective, not looked at here
+_MODEL = config.Model()  # a field of every objective, not used here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Product(Reconstruct):
   noise: float = 0.0
 
   def losses(
-    self, variables: Variables, batch: dict, key: Array, shard_over_batch: ShardOverBatch = on_one
+    self, variables: Variables, batch: dict, key: Array, shard_over_batch: ShardOverBatch = on_one_device
   ) -> tuple[Array, Variables]:
     product = variables['params/w'] * variables['params/v']
     noise = self.noise * jax.random.normal(key, batch['x'].shape)
@@ -52,23 +52,23 @@ def _frozen() -> Variables:
   return {'params/v': jnp.float32(3)}
 
 
-def test_the_loss_is_the_mean_over_windows_of_weight_one():
+def test_the_loss_is_the_mean_over_windows_of_weight_1():
   step = training_step(Product(), _TRAINING, pretrained=False)
   _, loss = step(_start(), _frozen(), _batch([1, 2, 100], [1, 1, 0]), _KEY, jnp.int32(10))
   assert float(loss) == pytest.approx(2 * 3 * 1.5)
 
 
-def test_a_step_moves_weights_by_the_rate_and_counts_itself():
+def test_a_step_changes_weights_by_the_rate_and_counts_itself():
   step = training_step(Product(), _TRAINING, pretrained=False)
   state, _ = step(_start(), _frozen(), _batch([1, 2], [1, 1]), _KEY, jnp.int32(10))
-  share = 0.5 * (1 + np.cos(np.pi * 0.1))  # the first of ten steps, no warm-up
-  assert float(state.trainable['params/w']) == pytest.approx(2 - 0.1 * share, rel=1e-5)
+  fraction = 0.5 * (1 + np.cos(np.pi * 0.1))  # the first of ten steps, no warm-up
+  assert float(state.trainable['params/w']) == pytest.approx(2 - 0.1 * fraction, rel=1e-5)
   assert int(state.step) == 1
   assert int(state.statistics['batch_stats/seen']) == 1
   assert state.trainable.keys() == {'params/w'}
 
 
-def test_windows_that_fill_up_move_nothing():
+def test_padding_changes_nothing():
   step = training_step(Product(), _TRAINING, pretrained=False)
   first, other = (
     step(_start(), _frozen(), _batch([1, x], [1, 0]), _KEY, jnp.int32(10))[0] for x in (1.0, -50.0)
@@ -76,7 +76,7 @@ def test_windows_that_fill_up_move_nothing():
   assert float(first.trainable['params/w']) == float(other.trainable['params/w'])
 
 
-def test_each_step_draws_its_own_noise_and_the_same_again():
+def test_noise_depends_on_the_step_and_is_reproducible():
   step = training_step(Product(noise=1.0), _TRAINING, pretrained=False)
   batch = _batch([1, 2], [1, 1])
   state = _start()
@@ -87,7 +87,7 @@ def test_each_step_draws_its_own_noise_and_the_same_again():
   assert first == again != other
 
 
-def test_like_runs_share_one_program():
+def test_equal_runs_share_one_program():
   assert compiled_steps(Product(), _TRAINING, pretrained=False) is compiled_steps(
     Product(), dataclasses.replace(_TRAINING), pretrained=False
   )
@@ -96,16 +96,16 @@ def test_like_runs_share_one_program():
   )
 
 
-def test_several_steps_in_one_program_are_those_steps_one_by_one():
+def test_several_steps_in_one_program_equal_single_steps():
   step = training_step(Product(noise=1.0), _TRAINING, pretrained=False)
   state, losses = _start(), []
-  drawn = [_batch([1, 2], [1, 1]), _batch([3, -1], [1, 0]), _batch([5, 5], [1, 1])]
-  for batch in drawn[:2]:
+  batches = [_batch([1, 2], [1, 1]), _batch([3, -1], [1, 0]), _batch([5, 5], [1, 1])]
+  for batch in batches[:2]:
     state, loss = step(state, _frozen(), batch, _KEY, jnp.int32(10))
     losses.append(float(loss))
-  stacked = {name: np.stack([batch[name] for batch in drawn]) for name in drawn[0]}
-  several = compiled_steps(Product(noise=1.0), _TRAINING, pretrained=False)
-  at_once, of_each = several(_start(), _frozen(), stacked, _KEY, jnp.int32(10), np.int32(2))
-  assert int(at_once.step) == 2  # the third is only there to fill up
-  np.testing.assert_allclose(of_each[:2], losses, rtol=1e-5)
-  np.testing.assert_allclose(at_once.trainable['params/w'], state.trainable['params/w'], rtol=1e-5)
+  stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
+  train_steps = compiled_steps(Product(noise=1.0), _TRAINING, pretrained=False)
+  end, step_losses = train_steps(_start(), _frozen(), stacked, _KEY, jnp.int32(10), np.int32(2))
+  assert int(end.step) == 2  # the third batch is padding
+  np.testing.assert_allclose(step_losses[:2], losses, rtol=1e-5)
+  np.testing.assert_allclose(end.trainable['params/w'], state.trainable['params/w'], rtol=1e-5)

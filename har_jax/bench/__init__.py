@@ -1,1 +1,1 @@
-"""Measurements of time, bytes and error; what is compared runs side by side in one process."""
+"""Benchmarks of time, bytes and error."""

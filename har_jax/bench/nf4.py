@@ -1,4 +1,4 @@
-"""What four-bit weights cost and save: of a matrix, of a training step, of a model."""
+"""Costs and savings of four-bit weights: for a matrix, a training step, a model."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -7,35 +7,35 @@ from typing import Any
 import numpy as np
 
 from har_jax import config
-from har_jax.bench.running import Running, finetuning
-from har_jax.bench.timing import of_a_step, side_by_side, summary
-from har_jax.bench.weight_formats import OPERATIONS, stores
+from har_jax.bench.running import Program, finetuning
+from har_jax.bench.timing import interleaved, per_step, summary
+from har_jax.bench.weight_formats import OPERATIONS, weight_formats
 
-# Name → method, double quantization. The first is what the others are measured against.
-_ADAPTED = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
+# Name → method, double quantization. The first is the reference.
+_METHODS = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
 
 
 def matrices(shapes: Sequence[tuple[int, int]], *, rows: int, repeats: int) -> Iterator[dict[str, Any]]:
-  """Time, bits a weight and relative error (Frobenius) of each operation in each store, for [i, o] and [rows, i]."""
+  """Time, bits per weight and relative error (Frobenius) of each operation and format: [rows, i] @ [i, o]."""
   rng = np.random.default_rng(0)
   for shape in shapes:
     weights = rng.standard_normal(shape, np.float32)
-    held = list(stores(weights, rng.standard_normal((rows, shape[0]), np.float32)))
+    formats = list(weight_formats(weights, rng.standard_normal((rows, shape[0]), np.float32)))
     for operation in OPERATIONS:
-      calls = {store.name: store.calls[operation] for store in held if operation in store.calls}
-      seconds = side_by_side(calls, repeats=repeats)
-      for store in held:
-        if store.name in seconds:
-          timed = summary(seconds[store.name], seconds.get('float32'))
+      calls = {each.name: each.calls[operation] for each in formats if operation in each.calls}
+      seconds = interleaved(calls, repeats=repeats)
+      for each in formats:
+        if each.name in seconds:
+          timed = summary(seconds[each.name], seconds.get('float32'))
           yield {
             'operation': operation,
             'shape': list(shape),
             'rows': rows,
-            'store': store.name,
+            'format': each.name,
             **timed,
-            **_rate(operation, store.held_bytes, weights, rows, timed['ms'] / 1e3),
-            'bits': 8 * store.held_bytes / weights.size,
-            'error': float(np.linalg.norm(store.unpacked - weights) / np.linalg.norm(weights)),
+            **_rate(operation, each.held_bytes, weights, rows, timed['ms'] / 1e3),
+            'bits': 8 * each.held_bytes / weights.size,
+            'error': float(np.linalg.norm(each.unpacked - weights) / np.linalg.norm(weights)),
           }
 
 
@@ -49,38 +49,38 @@ def _rate(
 
 
 def steps(experiment: config.Experiment, *, batch: int, repeats: int) -> Iterator[dict[str, Any]]:
-  """Whole training steps, LoRA and QLoRA in turn: time, and the bytes that the compiler plans beside the arguments."""
-  running = {name: _adapted(experiment, name, batch) for name in _ADAPTED}
-  seconds = side_by_side({name: run.call for name, run in running.items()}, repeats=repeats)
-  for name, run in running.items():
-    timed, share = summary(seconds[name], seconds['lora']), batch / run.windows  # a call is several steps
+  """Training steps of LoRA and QLoRA: time, and the temporary bytes that the compiler plans."""
+  programs = {name: _program(experiment, name, batch) for name in _METHODS}
+  seconds = interleaved({name: program.call for name, program in programs.items()}, repeats=repeats)
+  for name, program in programs.items():
+    timed, fraction = summary(seconds[name], seconds['lora']), batch / program.windows
     yield {
       'method': name,
       'batch': batch,
       **timed,
-      **of_a_step(timed, share),
-      'compile_s': run.compile_s,
-      'temporary_bytes': run.temporary_bytes,
-      'frozen_bytes': run.held['frozen'],
+      **per_step(timed, fraction),
+      'compile_s': program.compile_s,
+      'temporary_bytes': program.temporary_bytes,
+      'frozen_bytes': program.held_bytes['frozen'],
     }
 
 
 def memory(presets: Sequence[str]) -> Iterator[dict[str, Any]]:
-  """Bytes that live variables hold, by what they are (the paper's Table IV), and the temporary ones of a step."""
+  """Bytes of live variables by kind, as in Table IV of the paper, and temporary bytes of a step."""
   for preset in presets:
-    for name in _ADAPTED:
+    for name in _METHODS:
       experiment = config.PRESETS[preset]()
-      run = _adapted(experiment, name, experiment.finetune.batch)
+      program = _program(experiment, name, experiment.finetune.batch)
       yield {
         'preset': preset,
         'method': name,
-        **run.held,
-        'temporary': run.temporary_bytes,
+        **program.held_bytes,
+        'temporary': program.temporary_bytes,
         'batch': experiment.finetune.batch,
       }
 
 
-def _adapted(experiment: config.Experiment, name: str, batch: int) -> Running:
-  method, double = _ADAPTED[name]
+def _program(experiment: config.Experiment, name: str, batch: int) -> Program:
+  method, double = _METHODS[name]
   precision = dataclasses.replace(experiment.precision, nf4_double=double)
   return finetuning(dataclasses.replace(experiment, precision=precision), method, batch)

@@ -1,4 +1,4 @@
-"""Peers in a process of their own: two libraries in one process share its memory and wait for each other's threads."""
+"""Other libraries in a second process: in one, libraries share memory and wait for each other's threads."""
 
 import contextlib
 import functools
@@ -9,46 +9,45 @@ from typing import Any
 
 from har_jax import config
 
-_END_S = 10.0  # for the process to end by itself
+_JOIN_S = 10.0
 
 
 @contextlib.contextmanager
 def peers(
   experiment: config.Experiment, kind: str, batch: int, steps: int
 ) -> Iterator[dict[str, Callable[[], float]]]:
-  """`bench.peers.variants`, made and called elsewhere; each call returns the seconds that it took there.
+  """The calls of `pytorch_baseline.variants`, in another process; each returns its seconds there.
 
   Raises what making them raises.
   """
-  here, there = multiprocessing.get_context('spawn').Pipe()
-  process = multiprocessing.get_context('spawn').Process(
-    target=_serve, args=(there, experiment, kind, batch, steps), daemon=True
-  )
+  spawn = multiprocessing.get_context('spawn')
+  connection, child_connection = spawn.Pipe()
+  process = spawn.Process(target=_serve, args=(child_connection, experiment, kind, batch, steps), daemon=True)
   process.start()
-  there.close()
+  child_connection.close()
   try:
-    names = _answer(here)
-    yield {name: functools.partial(_ask, here, name) for name in names}
+    names = _receive(connection)
+    yield {name: functools.partial(_call, connection, name) for name in names}
   finally:
-    here.close()
-    process.join(_END_S)
+    connection.close()
+    process.join(_JOIN_S)
     process.kill()
 
 
-def _ask(connection: Any, name: str) -> float:
+def _call(connection: Any, name: str) -> float:
   connection.send(name)
-  return _answer(connection)
+  return _receive(connection)
 
 
-def _answer(connection: Any) -> Any:
-  answer = connection.recv()
-  if isinstance(answer, BaseException):
-    raise answer
-  return answer
+def _receive(connection: Any) -> Any:
+  message = connection.recv()
+  if isinstance(message, BaseException):
+    raise message
+  return message
 
 
 def _serve(connection: Any, experiment: config.Experiment, kind: str, batch: int, steps: int) -> None:
-  """Answers with the names, then each name with its seconds, until the other end closes."""
+  """Sends the names, then the seconds of each name that it receives, until the other end closes."""
   with contextlib.suppress(EOFError, BrokenPipeError):
     try:
       from har_jax.bench.pytorch_baseline import variants

@@ -1,4 +1,4 @@
-"""Compiled steps that can be called again and again: fine-tuning, pretraining, inference."""
+"""Compiled programs to time: fine-tuning, pretraining, inference."""
 
 import dataclasses
 import functools
@@ -16,175 +16,163 @@ from jax.interpreters import partial_eval
 from har_jax import config, methods, variables
 from har_jax.data import batches
 from har_jax.data.batches import Batch
-from har_jax.train import mesh, optimizer
-from har_jax.train.loop import steps_per_call
+from har_jax.train import loop, mesh, optimizer
 from har_jax.train.objective import Classify, Objective, Reconstruct
-from har_jax.train.step import State, compiled_predict, compiled_steps, start, training_step
-from har_jax.variables import Variables
+from har_jax.train.step import compiled_predict, compiled_steps, start, training_step
 
 CLASSES = 6
 EPOCH_WINDOWS = 7209  # about 70 % of HAPT's 10,411
 
 
 @dataclasses.dataclass
-class Running:
-  """`call` goes through `windows` windows, in one step or several, and returns what to wait for."""
+class Program:
+  """`call` processes `windows` windows, in one step or several, and returns what to wait for."""
 
   call: Callable[[], Any]
   windows: int
-  operations: int  # of matrix products in a call, two a multiplication
+  operations: int  # of matrix products per call: a multiplication and an addition count as two
   compile_s: float
-  temporary_bytes: int  # that the compiler plans beside the arguments
-  held: dict[str, int]  # bytes of live variables: frozen, trainable, buffers, optimizer
+  temporary_bytes: int  # that the compiler plans in addition to the arguments
+  held_bytes: dict[str, int]  # of live variables: frozen, trainable, buffers, optimizer
 
 
-def finetuning(experiment: config.Experiment, method: str, batch: int) -> Running:
-  """Training steps of a method, from freshly drawn weights."""
-  return _Training(_finetuned(experiment, method, 1), experiment.finetune, batch).running()
+def finetuning(experiment: config.Experiment, method: str, batch: int) -> Program:
+  """Training steps of a method, from random weights."""
+  return _Training(*_prepare(experiment, method), experiment.finetune, batch).program()
 
 
-def together(experiment: config.Experiment, method: str, batch: int, runs: int) -> Running:
-  """Training steps of several runs side by side, against one frozen backbone; windows are those of all."""
-  return _Training(_finetuned(experiment, method, runs), experiment.finetune, batch, runs).running()
+def parallel_finetuning(experiment: config.Experiment, method: str, batch: int, runs: int) -> Program:
+  """Training steps of several runs on one frozen encoder; `windows` counts those of all runs."""
+  return _Training(*_prepare(experiment, method), experiment.finetune, batch, runs).program()
 
 
-def pretraining(experiment: config.Experiment, batch: int) -> Running:
+def pretraining(experiment: config.Experiment, batch: int) -> Program:
   """Training steps of the masked autoencoder."""
   objective = Reconstruct(experiment.model, experiment.precision)
-  parts = _Parts(objective, objective.init(jax.random.key(0)), {}, {})
-  return _Training(parts, experiment.pretrain, batch).running()
+  prepared = methods.Prepared(objective.init(jax.random.key(0)), {}, {})
+  return _Training(objective, prepared, experiment.pretrain, batch).program()
 
 
-def epoch(experiment: config.Experiment, batch: int) -> Running:
-  """A pass of LoRA over `EPOCH_WINDOWS` windows in an order drawn anew, loading included."""
-  training = _Training(_finetuned(experiment, 'lora', 1), experiment.finetune, batch)
+def epoch(experiment: config.Experiment, batch: int) -> Program:
+  """An epoch of LoRA over `EPOCH_WINDOWS` windows in random order, loading included."""
+  training = _Training(*_prepare(experiment, 'lora'), experiment.finetune, batch)
+  program = training.program()
   windows = _windows(EPOCH_WINDOWS)
   steps = -(-EPOCH_WINDOWS // batch)
   seeds = itertools.count()
-  compiled = training.running()
 
   def call() -> Any:
     drawn = batches.training_batches(windows, batch=batch, steps=steps, seed=next(seeds))
     losses = []
-    for first in range(0, steps, training.at_once):
-      count = min(training.at_once, steps - first)
-      losses.append(training.take([next(drawn) for _ in range(count)]))
+    for first in range(0, steps, training.steps_per_call):
+      count = min(training.steps_per_call, steps - first)
+      losses.append(training.train([next(drawn) for _ in range(count)]))
     return losses
 
   return dataclasses.replace(
-    compiled,
+    program,
     call=call,
     windows=EPOCH_WINDOWS,
-    operations=round(compiled.operations * EPOCH_WINDOWS / compiled.windows),
+    operations=round(program.operations * EPOCH_WINDOWS / program.windows),
   )
 
 
-def inference(experiment: config.Experiment, batch: int) -> Running:
-  """Logits of a batch, of the plain model."""
+def inference(experiment: config.Experiment, batch: int) -> Program:
+  """Logits of one batch, by the plain model."""
   objective = Classify(experiment.model, CLASSES, experiment.precision)
   devices = mesh.data_mesh()
-  held, key = mesh.replicate(objective.init(jax.random.key(0)), devices), jax.random.key(2)
+  model, key = mesh.replicate(objective.init(jax.random.key(0)), devices), jax.random.key(2)
   windows = _windows(batch)
-  arguments = (held, mesh.split(windows, devices), key)
+  arguments = (model, mesh.split(windows, devices), key)
   compiled, compile_s = _compile(compiled_predict(objective, devices), *arguments)
-  return Running(
+  return Program(
     lambda: compiled(*arguments),
     batch,
-    count_operations(objective.predict, held, windows, key),
+    count_operations(objective.predict, model, windows, key),
     compile_s,
     compiled.memory_analysis().temp_size_in_bytes,
     {'frozen': variables.resident(objective.init(jax.random.key(0)))},
   )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Parts:
-  objective: Objective
-  trainable: Variables
-  statistics: Variables
-  frozen: Variables
-
-
-def _finetuned(experiment: config.Experiment, method: str, runs: int) -> _Parts:
-  """Freshly drawn weights; of several runs, all that moves with an axis of runs in front."""
-  chosen = methods.METHODS[method]
+def _prepare(experiment: config.Experiment, method: str) -> tuple[Objective, methods.Prepared]:
   objective = Classify(experiment.model, CLASSES, experiment.precision)
-  adapted = chosen.adapt(objective.init(jax.random.key(0)), experiment, jax.random.key(1))
-  statistics, rest = variables.split(adapted, lambda path: path.startswith('batch_stats/'))
-  trainable, frozen = variables.split(rest, lambda path: chosen.trains(path, experiment))
-  if runs > 1:
-    trainable, statistics = jax.tree.map(lambda leaf: jnp.stack([leaf] * runs), (trainable, statistics))
-  return _Parts(objective, trainable, statistics, frozen)
+  settings = methods.Settings.of(experiment)
+  return objective, methods.prepare(objective.init, methods.METHODS[method], settings, seed=0)
 
 
 class _Training:
-  """Compiled training steps, as the loop takes them, and the state that they move."""
+  """Compiled training steps, as the training loop makes them, and the state that they change.
 
-  def __init__(self, parts: _Parts, training: config.Training, batch: int, runs: int = 1):
+  Several runs share the frozen variables; all other arrays then have an axis of runs.
+  """
+
+  def __init__(
+    self,
+    objective: Objective,
+    prepared: methods.Prepared,
+    training: config.Training,
+    batch: int,
+    runs: int = 1,
+  ):
     self._devices = mesh.data_mesh()
-    self.at_once, self._runs, self._batch = steps_per_call(batch), runs, batch
-    pretrained = bool(parts.statistics)
-    transform = optimizer.build(training, pretrained=pretrained)
-
-    def begin(trainable: Variables, statistics: Variables) -> State:
-      return start(trainable, statistics, transform)
-
-    state = (jax.vmap(begin) if runs > 1 else begin)(parts.trainable, parts.statistics)
-    self._held = {
-      'frozen': variables.resident(parts.frozen),
+    self.steps_per_call, self._runs, self._batch = loop.steps_per_call(batch), runs, batch
+    pretrained = bool(prepared.statistics)
+    state = start(prepared.trainable, prepared.statistics, optimizer.build(training, pretrained=pretrained))
+    key: Any = jax.random.key(2)
+    total_steps: Any = np.int32(10**6)
+    step = training_step(objective, training, pretrained=pretrained)
+    self._operations = count_operations(step, state, prepared.frozen, _windows(batch), key, total_steps)
+    if runs > 1:
+      state, key, total_steps = jax.tree.map(lambda leaf: jnp.stack([leaf] * runs), (state, key, total_steps))
+    self._held_bytes = {
+      'frozen': variables.resident(prepared.frozen),
       'trainable': variables.resident(state.trainable),
       'buffers': variables.resident(state.statistics),
       'optimizer': variables.resident(state.optimizer),
     }
-    one = training_step(parts.objective, training, pretrained=pretrained)
-    first = jax.tree.map(lambda leaf: leaf[0], state) if runs > 1 else state
-    key: Any = jax.random.key(2)
-    steps: Any = np.int32(10**6)
-    self._operations = count_operations(one, first, parts.frozen, _windows(batch), key, steps)
-    if runs > 1:
-      key, steps = jnp.stack([key] * runs), jnp.stack([steps] * runs)
-    self._state, self._frozen = mesh.replicate((state, parts.frozen), self._devices)
-    self._key, self._steps = key, steps
-    lazily = compiled_steps(
-      parts.objective,
+    self._state, self._frozen = mesh.replicate((state, prepared.frozen), self._devices)
+    self._key, self._total_steps = key, total_steps
+    lazy = compiled_steps(
+      objective,
       training,
       pretrained=pretrained,
       mesh=self._devices,
       per_run_paths=frozenset() if runs > 1 else None,
     )
-    placed = self._place([_windows(batch)] * self.at_once)
-    self._compiled, self._compile_s = _compile(lazily, *self._arguments(placed, self.at_once))
-    self._call = functools.partial(self._take, placed, self.at_once)
+    placed = self._place([_windows(batch)] * self.steps_per_call)
+    self._compiled, self._compile_s = _compile(lazy, *self._arguments(placed, self.steps_per_call))
+    self._call = functools.partial(self._train, placed, self.steps_per_call)
+
+  def program(self) -> Program:
+    steps = self.steps_per_call * self._runs
+    temporary = self._compiled.memory_analysis().temp_size_in_bytes
+    return Program(
+      self._call, steps * self._batch, steps * self._operations, self._compile_s, temporary, self._held_bytes
+    )
+
+  def train(self, drawn: Sequence[Batch]) -> Any:
+    """One step per batch; at most `steps_per_call`."""
+    return self._train(self._place(drawn), len(drawn))
+
+  def _train(self, placed: Any, count: int) -> Any:
+    self._state, losses = self._compiled(*self._arguments(placed, count))
+    return losses
+
+  def _arguments(self, placed: Any, count: int) -> tuple:
+    return (self._state, self._frozen, placed, self._key, self._total_steps, np.int32(count))
 
   def _place(self, drawn: Sequence[Batch]) -> Any:
-    stacked = batches.stack(drawn, self.at_once)
+    stacked = batches.stack(drawn, self.steps_per_call)
     if self._runs > 1:
       stacked = {name: np.stack([array] * self._runs, axis=1) for name, array in stacked.items()}
     return mesh.split(stacked, self._devices, axis=1 if self._runs == 1 else 2)
 
-  def _arguments(self, placed: Any, count: int) -> tuple:
-    return (self._state, self._frozen, placed, self._key, self._steps, np.int32(count))
-
-  def _take(self, placed: Any, count: int) -> Any:
-    self._state, losses = self._compiled(*self._arguments(placed, count))
-    return losses
-
-  def take(self, drawn: Sequence[Batch]) -> Any:
-    """Steps over these batches, `at_once` of them at most."""
-    return self._take(self._place(drawn), len(drawn))
-
-  def running(self) -> Running:
-    calls = self.at_once * self._runs
-    temporary = self._compiled.memory_analysis().temp_size_in_bytes
-    return Running(
-      self._call, calls * self._batch, calls * self._operations, self._compile_s, temporary, self._held
-    )
-
 
 def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
-  begun = time.perf_counter()
+  started = time.perf_counter()
   compiled = function.lower(*arguments).compile()
-  return compiled, time.perf_counter() - begun
+  return compiled, time.perf_counter() - started
 
 
 def _windows(count: int) -> Batch:
@@ -198,11 +186,10 @@ def _windows(count: int) -> Batch:
 
 
 def count_operations(function: Callable, *arguments: Any) -> int:
-  """Operations of a function's matrix products, a multiplication and an addition each, as traced."""
+  """Operations of the matrix products that a function traces to; those without effect are not counted."""
   traced = jax.make_jaxpr(function)(*arguments).jaxpr
-  used, _ = partial_eval.dce_jaxpr(
-    traced, [True] * len(traced.outvars)
-  )  # gradients of what is frozen are not
+  # Removes the gradients of frozen variables, which nothing uses.
+  used, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
   return _operations(used)
 
 
@@ -218,7 +205,7 @@ def _operations(traced: Any) -> int:
 
 
 def _inside(parameters: dict[str, Any]) -> list[Any]:
-  """The programs within a traced operation: jit, custom derivatives; of alternatives, which are for platforms, one."""
+  """The programs inside a traced operation: jit, custom derivatives; one of those for several platforms."""
   found = []
   for value in parameters.values():
     first = value[0] if isinstance(value, tuple) and value else value

@@ -1,4 +1,4 @@
-"""How the cost of a window grows with the width, the tokens, the batch and the runs side by side."""
+"""How the cost per window grows with width, tokens, batch size and number of runs trained together."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,15 +6,15 @@ from typing import Any
 
 from har_jax import config
 from har_jax.bench import running
-from har_jax.bench.running import Running
-from har_jax.bench.timing import side_by_side, summary
+from har_jax.bench.running import Program
+from har_jax.bench.timing import interleaved, summary
 
-# Each dimension's sizes, all else as the experiment says; the first is what growth is counted from.
+# Sizes of each dimension; everything else is the experiment's. Growth is relative to the first.
 SIZES: dict[str, tuple[int, ...]] = {
-  'width': (96, 192, 384),  # the feed-forward network keeps its share of it: in `base` three times
-  'tokens': (4, 8, 16, 32),  # patches of 32, 16, 8 and 4 samples
+  'width': (96, 192, 384),  # mlp_dim grows in proportion
+  'tokens': (4, 8, 16, 32),  # patch sizes 32, 16, 8 and 4
   'batch': (16, 64, 256, 1024),
-  'runs': (1, 2, 4, 8),  # of fine-tuning, side by side against one frozen backbone
+  'runs': (1, 2, 4, 8),  # fine-tuned together on one frozen encoder
 }
 _DIMENSIONS = {'lora': ('width', 'tokens', 'batch', 'runs'), 'pretraining': ('width', 'tokens', 'batch')}
 
@@ -22,31 +22,32 @@ _DIMENSIONS = {'lora': ('width', 'tokens', 'batch', 'runs'), 'pretraining': ('wi
 def measure(
   experiment: config.Experiment, sizes: Mapping[str, Sequence[int]], *, repeats: int
 ) -> Iterator[dict[str, Any]]:
-  """A row for each step, dimension and size: milliseconds and operations of a window, and the rate.
+  """A row per step, dimension and size: milliseconds and operations per window, and the rate.
 
-  The sizes of a dimension are measured in turn with one another.
+  Calls of the sizes of one dimension are interleaved.
   """
   for step, dimensions in _DIMENSIONS.items():
     for dimension in dimensions:
-      held = {size: _running(experiment, step, dimension, size) for size in sizes.get(dimension, ())}
-      seconds = side_by_side({str(size): run.call for size, run in held.items()}, repeats=repeats)
-      for size, run in held.items():
+      programs = {size: _program(experiment, step, dimension, size) for size in sizes.get(dimension, ())}
+      calls = {str(size): program.call for size, program in programs.items()}
+      seconds = interleaved(calls, repeats=repeats)
+      for size, program in programs.items():
         timed = summary(seconds[str(size)], None)
         low, high = timed['ms_quartiles']
         yield {
           'step': step,
           'dimension': dimension,
           'size': size,
-          'ms_window': timed['ms'] / run.windows,
-          'ms_window_quartiles': [low / run.windows, high / run.windows],
-          'operations_window': run.operations / run.windows,
-          'gflop_s': run.operations / timed['ms'] / 1e6,
-          'windows': run.windows,  # of a call
+          'ms_window': timed['ms'] / program.windows,
+          'ms_window_quartiles': [low / program.windows, high / program.windows],
+          'operations_window': program.operations / program.windows,
+          'gflop_s': program.operations / timed['ms'] / 1e6,
+          'windows': program.windows,  # per call
           'repeats': timed['repeats'],
         }
 
 
-def _running(experiment: config.Experiment, step: str, dimension: str, size: int) -> Running:
+def _program(experiment: config.Experiment, step: str, dimension: str, size: int) -> Program:
   model = experiment.model
   if dimension == 'width':
     model = dataclasses.replace(model, width=size, mlp_dim=model.mlp_dim * size // model.width)
@@ -57,4 +58,4 @@ def _running(experiment: config.Experiment, step: str, dimension: str, size: int
   batch = size if dimension == 'batch' else training.batch
   if step == 'pretraining':
     return running.pretraining(scaled, batch)
-  return running.together(scaled, 'lora', batch, size if dimension == 'runs' else 1)
+  return running.parallel_finetuning(scaled, 'lora', batch, size if dimension == 'runs' else 1)

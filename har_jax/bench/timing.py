@@ -1,4 +1,4 @@
-"""Seconds of calls that are to be compared."""
+"""Times of calls that are compared with each other."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,15 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-_WARM_UPS = 2  # the first compiles, the second finds memory as later ones do
+_WARM_UPS = 2  # the first compiles, the second finds memory as later calls do
 
 
-def side_by_side(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, np.ndarray]:
-  """Seconds of each call, `repeats` of them, taken in turn: what disturbs a moment of the machine disturbs all.
+def interleaved(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict[str, np.ndarray]:
+  """Seconds of each call, `repeats` times. Calls take turns, so that a disturbance affects all alike.
 
-  The order within a turn is drawn anew each time. Each timed call follows one of its own that is not: as in training, where
-  steps follow each other, it finds its caches as it left them, and another library's threads, which go on waiting for a
-  while after their own call, asleep. A call that returns a float has timed itself, in another process.
+  The order within a turn is random. Each timed call follows an untimed one of the same kind, as steps do in
+  training: caches are warm, and threads of other libraries have stopped spinning.
+  A call that returns a float has timed itself, in another process.
   """
   for call in calls.values():
     for _ in range(_WARM_UPS):
@@ -26,18 +26,18 @@ def side_by_side(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dic
     for name in rng.permutation(list(calls)).tolist():
       jax.block_until_ready(calls[name]())
       started = time.perf_counter()
-      given = jax.block_until_ready(calls[name]())
-      seconds[name].append(given if isinstance(given, float) else time.perf_counter() - started)
-  return {name: np.array(taken) for name, taken in seconds.items()}
+      output = jax.block_until_ready(calls[name]())
+      seconds[name].append(output if isinstance(output, float) else time.perf_counter() - started)
+  return {name: np.array(times) for name, times in seconds.items()}
 
 
-def summary(seconds: np.ndarray, against: np.ndarray | None) -> dict[str, Any]:
-  """Median and quartiles in milliseconds, and the ratio to another call: the median of the ratios turn by turn."""
+def summary(seconds: np.ndarray, reference: np.ndarray | None) -> dict[str, Any]:
+  """Median and quartiles in milliseconds; `ratio`: the median over turns of the ratio to the reference."""
   low, median, high = (1e3 * np.quantile(seconds, [0.25, 0.5, 0.75])).tolist()
-  ratio = None if against is None else float(np.median(seconds / against))
+  ratio = None if reference is None else float(np.median(seconds / reference))
   return {'ms': median, 'ms_quartiles': [low, high], 'ratio': ratio, 'repeats': len(seconds)}
 
 
-def of_a_step(timed: Mapping[str, Any], share: float) -> dict[str, Any]:
-  """A summary's milliseconds, of the step that is this share of a call."""
-  return {'ms': share * timed['ms'], 'ms_quartiles': [share * ms for ms in timed['ms_quartiles']]}
+def per_step(timed: Mapping[str, Any], fraction: float) -> dict[str, Any]:
+  """The milliseconds of a step that is this fraction of a call, from the call's summary."""
+  return {'ms': fraction * timed['ms'], 'ms_quartiles': [fraction * ms for ms in timed['ms_quartiles']]}

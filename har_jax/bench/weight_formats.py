@@ -1,4 +1,4 @@
-"""Ways to hold a weight matrix: float32, this library's NF4, and those of other libraries where they are installed."""
+"""Formats of a weight matrix: float32, our NF4, and the NF4 of other libraries, if they are installed."""
 
 import dataclasses
 import functools
@@ -14,20 +14,20 @@ from har_jax import nf4, variables
 
 
 @dataclasses.dataclass(frozen=True)
-class Store:
-  """The same matrix [i, o] and the same activations [m, i] in each store; calls take no argument."""
+class WeightFormat:
+  """A matrix [i, o] in one format, and calls that multiply it with activations [m, i]."""
 
   name: str
   held_bytes: int
-  calls: dict[str, Callable[[], Any]]  # operation → call
-  unpacked: np.ndarray  # the matrix as the store gives it back
+  calls: dict[str, Callable[[], Any]]  # operation → call without arguments
+  unpacked: np.ndarray  # the matrix after dequantization
 
 
 OPERATIONS = ('quantize', 'dequantize', 'product', 'product and gradient')
 
 
-def stores(weights: np.ndarray, x: np.ndarray) -> Iterator[Store]:
-  """The stores that this machine has. float32 comes first: the others are measured against it."""
+def weight_formats(weights: np.ndarray, x: np.ndarray) -> Iterator[WeightFormat]:
+  """The formats that are installed. float32 comes first, as the reference."""
   yield _float32(weights, x)
   kernels = ['reference'] if jax.default_backend() == 'cpu' else ['reference', 'pallas']
   for double in (False, True):
@@ -41,22 +41,22 @@ def stores(weights: np.ndarray, x: np.ndarray) -> Iterator[Store]:
         raise
 
 
-def _float32(weights: np.ndarray, x: np.ndarray) -> Store:
-  # The matrix is an argument: of a constant XLA could make something else.
+def _float32(weights: np.ndarray, x: np.ndarray) -> WeightFormat:
+  # The matrix is an argument: XLA could fold a constant.
   kernel, rows = jnp.asarray(weights), jnp.asarray(x)
-  both = jax.jit(lambda x, kernel: jax.value_and_grad(lambda x: jnp.sum(x @ kernel))(x))
+  gradient = jax.jit(lambda x, kernel: jax.value_and_grad(lambda x: jnp.sum(x @ kernel))(x))
   product = jax.jit(lambda x, kernel: x @ kernel)
-  calls = {'product': lambda: product(rows, kernel), 'product and gradient': lambda: both(rows, kernel)}
-  return Store('float32', variables.resident(kernel), calls, weights)
+  calls = {'product': lambda: product(rows, kernel), 'product and gradient': lambda: gradient(rows, kernel)}
+  return WeightFormat('float32', variables.resident(kernel), calls, weights)
 
 
-def _har_jax(weights: np.ndarray, x: np.ndarray, *, double: bool, kernel: str) -> Store:
+def _har_jax(weights: np.ndarray, x: np.ndarray, *, double: bool, kernel: str) -> WeightFormat:
   name = f'har_jax NF4{" double" if double else ""}{", Pallas" if kernel == "pallas" else ""}'
   quantize = functools.partial(nf4.quantize, double=double)
   return _in_jax(name, weights, x, quantize, nf4.dequantize, lambda x, packed: nf4.matmul(x, packed, kernel))
 
 
-def _qwix(weights: np.ndarray, x: np.ndarray) -> Store:
+def _qwix(weights: np.ndarray, x: np.ndarray) -> WeightFormat:
   qwix: Any = importlib.import_module('qwix')
   quantize = functools.partial(qwix.quantize, qtype='nf4', channelwise_axes=(0,), tiled_axes={1: nf4.BLOCK})
   return _in_jax('qwix NF4', weights, x, quantize, qwix.dequantize, qwix.dot)
@@ -64,31 +64,31 @@ def _qwix(weights: np.ndarray, x: np.ndarray) -> Store:
 
 def _in_jax(
   name: str, weights: np.ndarray, x: np.ndarray, quantize: Callable, dequantize: Callable, matmul: Callable
-) -> Store:
-  """A store of a JAX library. Packed weights are an argument: of a constant XLA could make something else."""
+) -> WeightFormat:
+  """The format of a JAX library. Packed weights are an argument: XLA could fold a constant."""
   matrix, rows = jnp.asarray(weights), jnp.asarray(x)
   quantize, dequantize, product = jax.jit(quantize), jax.jit(dequantize), jax.jit(matmul)
-  both = jax.jit(lambda x, packed: jax.value_and_grad(lambda x: jnp.sum(matmul(x, packed)))(x))
+  gradient = jax.jit(lambda x, packed: jax.value_and_grad(lambda x: jnp.sum(matmul(x, packed)))(x))
   packed = quantize(matrix)
   calls = {
     'quantize': lambda: quantize(matrix),
     'dequantize': lambda: dequantize(packed),
     'product': lambda: product(rows, packed),
-    'product and gradient': lambda: both(rows, packed),
+    'product and gradient': lambda: gradient(rows, packed),
   }
-  return Store(name, variables.resident(packed), calls, np.asarray(dequantize(packed)))
+  return WeightFormat(name, variables.resident(packed), calls, np.asarray(dequantize(packed)))
 
 
-def _bitsandbytes(weights: np.ndarray, x: np.ndarray) -> Store:
+def _bitsandbytes(weights: np.ndarray, x: np.ndarray) -> WeightFormat:
   torch: Any = importlib.import_module('torch')
   library: Any = importlib.import_module('bitsandbytes')
   functional = library.functional
-  matrix = torch.tensor(np.ascontiguousarray(weights.T))  # its products take [o, i]
+  matrix = torch.tensor(np.ascontiguousarray(weights.T))  # bitsandbytes multiplies with [o, i]
   quantize = functools.partial(functional.quantize_4bit, matrix, quant_type='nf4')
   packed, state = quantize()
   rows = torch.tensor(x)
 
-  def both() -> Any:
+  def gradient() -> Any:
     leaf = rows.clone().requires_grad_()
     library.matmul_4bit(leaf, packed.t(), state).sum().backward()
     return leaf.grad.numpy()
@@ -101,7 +101,7 @@ def _bitsandbytes(weights: np.ndarray, x: np.ndarray) -> Store:
     'quantize': lambda: quantize()[0].numpy(),
     'dequantize': lambda: functional.dequantize_4bit(packed, state).numpy(),
     'product': product,
-    'product and gradient': both,
+    'product and gradient': gradient,
   }
   held = sum(tensor.numel() * tensor.element_size() for tensor in (packed, state.absmax))
-  return Store('bitsandbytes NF4', held, calls, functional.dequantize_4bit(packed, state).numpy().T)
+  return WeightFormat('bitsandbytes NF4', held, calls, functional.dequantize_4bit(packed, state).numpy().T)

@@ -1,4 +1,4 @@
-"""Peers are made, called and timed in a process of their own."""
+"""Other libraries are called and timed in another process."""
 
 import pytest
 
@@ -10,9 +10,9 @@ pytest.importorskip('torch')
 pytest.importorskip('peft')
 
 
-def test_what_peers_refuse_is_raised_here():
+def test_errors_of_the_other_process_are_raised_here():
   with (
-    pytest.raises(UserError, match='one stream only'),
+    pytest.raises(UserError, match='--model_streams=1'),
     peer_process.peers(config.Experiment.paper(), 'inference', 2, 1),
   ):
     pass

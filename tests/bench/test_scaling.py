@@ -1,9 +1,11 @@
-"""How cost grows: measured on a tiny model, fitted and drawn from hand-made rows."""
+"""Growth of the cost: measured on a tiny model; fitted and drawn from rows made by hand."""
 
+import dataclasses
 import importlib.util
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from har_jax import config, config_fields
@@ -12,51 +14,70 @@ from har_jax.errors import UserError
 from har_jax.report import scaling as report
 
 
-def test_a_window_is_measured(tiny: config.Model):
-  training = config.Training(batch=512)
-  experiment = config.Experiment(model=tiny, finetune=training, pretrain=training)
-  rows = list(scaling.measure(experiment, {'width': (24,), 'runs': (2,)}, repeats=2))
+def test_costs_are_per_window(monkeypatch: pytest.MonkeyPatch):
+  program = running.Program(lambda: None, 8, 1000, 0.0, 0, {})
+  monkeypatch.setattr(running, 'pretraining', lambda experiment, batch: program)
+  monkeypatch.setattr(running, 'parallel_finetuning', lambda experiment, method, batch, runs: program)
+  monkeypatch.setattr(
+    scaling, 'interleaved', lambda calls, repeats: dict.fromkeys(calls, np.array([0.016, 0.02, 0.032]))
+  )
+  rows = list(scaling.measure(config.Experiment(), {'width': (192,), 'runs': (2,)}, repeats=3))
   assert [(row['step'], row['dimension'], row['size']) for row in rows] == [
-    ('lora', 'width', 24),
+    ('lora', 'width', 192),
     ('lora', 'runs', 2),
-    ('pretraining', 'width', 24),
+    ('pretraining', 'width', 192),
   ]
   for row in rows:
-    low, high = row['ms_window_quartiles']
-    assert 0 < low <= row['ms_window'] <= high
-    assert row['gflop_s'] * row['ms_window'] * 1e6 == pytest.approx(row['operations_window'])
-  # Two runs side by side have each the operations of one alone.
-  assert rows[0]['operations_window'] == pytest.approx(rows[1]['operations_window'])
+    assert row['ms_window'] == pytest.approx(2.5)
+    assert row['ms_window_quartiles'] == pytest.approx([2.25, 3.25])
+    assert row['operations_window'] == 125
+    assert row['gflop_s'] == pytest.approx(1000 / 20e-3 / 1e9)
+    assert (row['windows'], row['repeats']) == (8, 3)
 
 
-def test_one_thing_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
-  asked: list[tuple] = []
+@pytest.mark.slow
+def test_each_parallel_run_has_the_operations_of_a_single_run(tiny: config.Model):
+  experiment = config.Experiment(model=dataclasses.replace(tiny, depth=1))
+  single = running.finetuning(experiment, 'lora', 4)
+  parallel = running.parallel_finetuning(experiment, 'lora', 4, 3)
+  assert (parallel.windows, parallel.operations) == (3 * single.windows, 3 * single.operations)
+  assert parallel.held_bytes['frozen'] == single.held_bytes['frozen']
+  assert parallel.held_bytes['trainable'] == 3 * single.held_bytes['trainable']
+  losses = np.asarray(parallel.call())
+  assert losses.shape == (2, 3)
+  np.testing.assert_allclose(losses, np.asarray(single.call())[:, None].repeat(3, axis=1), rtol=1e-4)
 
-  def stand_in(experiment: config.Experiment, batch: int, *, runs: int = 1) -> running.Running:
+
+def test_one_dimension_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
+  requests: list[tuple] = []
+
+  def program(experiment: config.Experiment, batch: int, *, runs: int = 1) -> running.Program:
     model = experiment.model
-    asked.append((model.width, model.mlp_dim, model.tokens, batch, runs))
-    return running.Running(lambda: None, batch * runs, 1000, 0.0, 0, {})
+    requests.append((model.width, model.mlp_dim, model.tokens, batch, runs))
+    return running.Program(lambda: None, batch * runs, 1000, 0.0, 0, {})
 
-  monkeypatch.setattr(running, 'pretraining', stand_in)
+  monkeypatch.setattr(running, 'pretraining', program)
   monkeypatch.setattr(
-    running, 'together', lambda experiment, method, batch, runs: stand_in(experiment, batch, runs=runs)
+    running,
+    'parallel_finetuning',
+    lambda experiment, method, batch, runs: program(experiment, batch, runs=runs),
   )
   experiment = config.Experiment(model=config.Model(patch_size=16))
   rows = list(scaling.measure(experiment, scaling.SIZES, repeats=2))
   base = (192, 576, 8)
   widths = [(96, 288, 8), base, (384, 1152, 8)]
   tokens = [(192, 576, 4), base, (192, 576, 16), (192, 576, 32)]
-  assert asked == [
+  assert requests == [
     *((*model, 64, 1) for model in widths + tokens),
     *((*base, batch, 1) for batch in (16, 64, 256, 1024)),
     *((*base, 64, runs) for runs in (1, 2, 4, 8)),
     *((*model, 256, 1) for model in widths + tokens),
     *((*base, batch, 1) for batch in (16, 64, 256, 1024)),
   ]
-  assert len(rows) == len(asked)
+  assert len(rows) == len(requests)
 
 
-def test_the_sizes_are_those_of_models():
+def test_every_size_gives_a_valid_model():
   model = config.Model()
   assert all(width % model.num_heads == 0 for width in scaling.SIZES['width'])
   assert all(config.WINDOW_SAMPLES % tokens == 0 for tokens in scaling.SIZES['tokens'])
@@ -86,37 +107,37 @@ def _bench() -> dict[str, Any]:
   }
 
 
-def test_growth_is_a_power_of_the_size():
+def test_growth_is_the_power_of_the_size():
   found = {(row['step'], row['dimension']): row for row in report.growth(_bench()['scaling'])}
   assert found['lora', 'width']['ms_window'] == pytest.approx(1)
   assert found['lora', 'width']['operations_window'] == pytest.approx(2)
   assert found['lora', 'runs']['ms_window'] == pytest.approx(0, abs=1e-12)
-  # One size alone has no growth.
+  # A single size has no growth.
   assert report.growth([_row('lora', 'batch', 4, 1.0, 1.0)]) == []
 
 
-def test_the_table_counts_growth_from_the_smallest_size():
+def test_ratios_of_the_table_are_to_the_smallest_size():
   text = report.markdown(_bench())
   rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
   assert ['lora', 'width', '96 to 384', '1.00', '2.00'] in rows
   assert ['lora', 'width', '384', '192 (173 to 230)', '4.00', '16.00', '1'] in rows
   assert ['lora', 'runs', '2', '4 (3.6 to 4.8)', '1.00', '1.00', '0'] in rows
-  assert 'width 192, feed-forward 576' in text
+  assert 'width 192, MLP 576' in text
 
 
-def test_the_picture_has_a_panel_for_each_dimension_measured():
+def test_the_figure_has_a_panel_per_measured_dimension():
   pytest.importorskip('matplotlib')
   text = report.svg(_bench())
   assert len(re.findall(r'<g id="axes_\d+">', text)) == 2
-  for label in ('width of a token', 'runs side by side', 'milliseconds a window', 'LoRA', 'pretraining'):
+  for label in ('token width', 'runs per batch', 'ms per window', 'LoRA', 'pretraining'):
     assert label in text
-  assert 'tokens of a window' not in text
-  # Nothing in it is of the day, or of the moment.
+  assert 'tokens per window' not in text
+  # The file is deterministic.
   assert text == report.svg(_bench())
   assert '<dc:date>' not in text
 
 
-def test_a_missing_matplotlib_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_matplotlib_is_an_error(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(UserError, match='pip install matplotlib'):
+  with pytest.raises(UserError, match='matplotlib'):
     report.svg(_bench())

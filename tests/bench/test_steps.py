@@ -1,6 +1,7 @@
-"""Steps, ours and others', go through the same windows in turn, and ratios are of the time of a call."""
+"""Steps of ours and of other libraries process the same windows, and ratios are of times per call."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,20 +13,25 @@ from har_jax.bench import running, steps
 from har_jax.report import bench as table
 
 
+@pytest.fixture(scope='module')
+def small(tiny: config.Model) -> config.Model:
+  return dataclasses.replace(tiny, depth=1)
+
+
 @pytest.fixture
-def passes(monkeypatch: pytest.MonkeyPatch) -> None:
-  """An epoch of few windows, the last batch of which is not full."""
+def short_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+  """An epoch of few windows whose last batch is not full."""
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 22)
 
 
-@pytest.mark.usefixtures('passes')
-def test_each_step_is_measured_and_goes_on(tiny: config.Model):
+@pytest.mark.usefixtures('short_epoch')
+def test_each_kind_of_step_is_measured(small: config.Model):
   kinds = ['lora', 'pretraining', 'inference', 'epoch']
-  rows = list(steps.measure(config.Experiment(model=tiny), kinds, [4], repeats=2, peers=False))
+  rows = list(steps.measure(config.Experiment(model=small), kinds, [4], repeats=2, peers=False))
   assert [(row['kind'], row['by']) for row in rows] == [(kind, 'har_jax') for kind in kinds]
   for row in rows:
     assert row['ratio'] == pytest.approx(1)
-    # Of a step of four windows, however many a call makes; of the epoch, of all its windows.
+    # Times are per step of four windows, or per epoch.
     windows = 22 if row['kind'] == 'epoch' else 4
     assert row['windows_s'] * row['ms'] == pytest.approx(1000 * windows)
     assert row['gflop_s'] * row['ms'] * 1e6 == pytest.approx(row['operations'], rel=1e-3)
@@ -33,13 +39,13 @@ def test_each_step_is_measured_and_goes_on(tiny: config.Model):
     assert low <= row['ms'] <= high
     assert row['windows'] % windows == 0
     assert row['operations'] > 0
-    assert row['share_of_product'] > 0  # no more: a busy machine may make a step look faster than a product
+    assert row['fraction_of_product'] == pytest.approx(row['gflop_s'] / row['product_gflop_s'])
     assert row['peak_resident_bytes'] > row['held_bytes'] > 0
     assert row['best'] is row['against_best'] is row['best_same_precision'] is None
 
 
-def test_two_dtypes_take_part_in_the_same_turns(tiny: config.Model):
-  experiment = config.Experiment(model=tiny)
+def test_two_dtypes_are_measured_together(small: config.Model):
+  experiment = config.Experiment(model=small)
   rows = list(
     steps.measure(experiment, ['inference'], [4], repeats=3, peers=False, dtypes=['float32', 'bfloat16'])
   )
@@ -51,7 +57,7 @@ def test_two_dtypes_take_part_in_the_same_turns(tiny: config.Model):
   assert rows[0]['operations'] == rows[1]['operations']
 
 
-def test_the_best_of_the_others_is_the_fastest_by_its_median():
+def test_the_fastest_peer_is_that_of_the_least_median():
   seconds = {
     'har_jax': np.array([1.0, 2.0, 1.0]),
     'har_jax, bfloat16': np.array([1.0, 1.0, 1.0]),
@@ -74,27 +80,27 @@ def test_the_best_of_the_others_is_the_fastest_by_its_median():
   assert alone['best_same_precision'] is alone['against_best_same_precision'] is None
 
 
-def test_peers_make_as_many_steps_a_call_as_we_do(tiny: config.Model, monkeypatch: pytest.MonkeyPatch):
-  asked: list[tuple] = []
+def test_peers_make_as_many_steps_per_call_as_ours(small: config.Model, monkeypatch: pytest.MonkeyPatch):
+  requests: list[tuple] = []
 
   @contextlib.contextmanager
-  def peers(experiment: config.Experiment, *asked_for: Any) -> Iterator[dict[str, Any]]:
-    asked.append(asked_for)
+  def peers(experiment: config.Experiment, *arguments: Any) -> Iterator[dict[str, Any]]:
+    requests.append(arguments)
     yield {'PyTorch': lambda: 1.0, 'PyTorch, bfloat16': lambda: 2.0}
 
-  monkeypatch.setattr(steps.apart, 'peers', peers)
-  ours, *others = steps.measure(config.Experiment(model=tiny), ['lora'], [256], repeats=2, peers=True)
-  assert asked == [('lora', 256, ours['windows'] // 256)]
-  assert ours['windows'] > 256
+  monkeypatch.setattr(steps.peer_process, 'peers', peers)
+  ours, *others = steps.measure(config.Experiment(model=small), ['lora'], [4], repeats=2, peers=True)
+  assert requests == [('lora', 4, 2)]
+  assert ours['windows'] == 8
   assert ours['best'] == 'PyTorch'
-  assert [row['ms'] for row in others] == [1e3 / asked[0][2], 2e3 / asked[0][2]]  # as timed elsewhere
+  assert [row['ms'] for row in others] == [1e3 / 2, 2e3 / 2]  # as timed there, per step
   assert ours['best_same_precision'] == 'PyTorch'
   assert [row['by'] for row in others] == ['PyTorch', 'PyTorch, bfloat16']
   assert all('against_best' not in row for row in others)
 
 
 def _row(by: str, **more: Any) -> dict[str, Any]:
-  own = {
+  ours = {
     'compile_s': 1.5,
     'temporary_bytes': 2**20,
     'peak_resident_bytes': 2**30,
@@ -104,9 +110,9 @@ def _row(by: str, **more: Any) -> dict[str, Any]:
     'against_best_same_precision': None,
   }
   timed = {'ms': 2.0, 'ms_quartiles': [1.0, 3.0], 'ratio': 1.0}
-  rates = {'windows_s': 32000.0, 'gflop_s': 50.0, 'share_of_product': 0.5}
+  rates = {'windows_s': 32000.0, 'gflop_s': 50.0, 'fraction_of_product': 0.5}
   named = {'kind': 'lora', 'batch': 64, 'by': by}
-  return named | timed | rates | (own if by.startswith('har_jax') else {}) | more
+  return named | timed | rates | (ours if by.startswith('har_jax') else {}) | more
 
 
 def _cells(text: str) -> list[list[str]]:
@@ -119,16 +125,16 @@ _MACHINE = {
 }
 
 
-def test_the_table_of_ours_alone_has_no_peers():
+def test_without_peers_the_table_has_our_rows_only():
   text = table.markdown(_MACHINE | {'steps': [_row('har_jax'), _row('har_jax, bfloat16')]})
-  assert 'Beside others' not in text
+  assert 'other libraries' not in text
   assert 'cpu (cpu) as 2 devices, 4 cores, x. jax 1.2.' in text
   assert ['lora', '64', 'har_jax, bfloat16', '2.0 (1.0 to 3.0)', '32000', '50', '50 %'] in [
     row[:7] for row in _cells(text)
   ]
 
 
-def test_the_table_says_against_whom():
+def test_the_table_names_the_fastest_peer():
   best = {
     'best': 'PyTorch, bfloat16',
     'against_best': 0.8,
@@ -139,7 +145,7 @@ def test_the_table_says_against_whom():
   rows = _cells(table.markdown(_MACHINE | {'steps': [_row('har_jax', **best), *others]}))
   assert ['lora', '64', 'har_jax', '0.80 (PyTorch, bfloat16)', '1.25 (PyTorch)'] in rows
   assert ['lora', '64', 'PyTorch', '2.0 (1.0 to 3.0)', '32000', '50', '1.25'] in rows
-  # A peer of our precision may be missing.
+  # There may be no peer of the same precision.
   alone = best | {'best_same_precision': None, 'against_best_same_precision': None}
   rows = _cells(table.markdown(_MACHINE | {'steps': [_row('har_jax', **alone), *others]}))
   assert ['lora', '64', 'har_jax', '0.80 (PyTorch, bfloat16)', '–'] in rows

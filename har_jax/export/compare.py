@@ -60,7 +60,7 @@ def measure(
   """
   runs = [export.start() for export in exports]
   calls = {str(number): functools.partial(run, _WINDOW) for number, run in enumerate(runs)}
-  seconds = timing.side_by_side(calls, repeats=_REPEATS)
+  seconds = timing.interleaved(calls, repeats=_REPEATS)
   device = runtime.describe()['device']
   rows: list[dict[str, Any]] = []
   expected = None if windows is None else recognizer.predict_proba(windows[0])

@@ -45,7 +45,8 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   predicted = np.array(predictions.classes)[probabilities.argmax(axis=1)]
   predicted = np.where(probabilities.max(axis=1) < unknown_below, UNKNOWN, predicted)
   names, codes = np.unique([true, predicted], return_inverse=True)
-  measured = metrics.measure(*codes.reshape(2, -1), len(names))
+  true_codes, predicted_codes = codes.reshape(2, -1)
+  measured = metrics.measure(true_codes, predicted_codes, len(names))
   return Score(
     len(true), measured['macro_f1'], measured['accuracy'], tuple(names.tolist()), measured['confusion']
   )

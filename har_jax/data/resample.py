@@ -129,6 +129,7 @@ def _interpolate(
   """
   import scipy.interpolate
 
+  grid_s = grid_s.clip(time_s[0], time_s[-1])  # a tick that rounding moved outside would be NaN
   curve = scipy.interpolate.Akima1DInterpolator(time_s, values, method='makima')(grid_s)
   hole = _in_hole(time_s, grid_s)
   for axis in range(values.shape[1]):

@@ -190,6 +190,15 @@ def test_bursts_of_rows_and_repeated_times_are_harmless():
   assert np.abs(piece.signal - 9.8).max() < 1
 
 
+def test_a_last_tick_that_rounding_moves_past_the_last_sample_is_finite():
+  time_s = np.arange(400) / 20
+  time_s[-1] -= 1e-12
+  keep = np.arange(400) != 7  # a lost sample, so that samples are interpolated
+  samples = Samples(time_s[keep], np.full((399, 3), 9.8))
+  (piece,) = _resampled(samples, samples)
+  np.testing.assert_allclose(piece.signal, 9.8, rtol=1e-6)
+
+
 def test_sensors_that_never_run_together_are_counted():
   time_s = np.arange(1000) / 50
   dropped = collections.Counter()

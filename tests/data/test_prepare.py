@@ -1,6 +1,7 @@
 """Preparing an archive, detecting archives in a folder, and the command."""
 
 import collections
+import functools
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ import har_jax
 from har_jax.cli import command
 from har_jax.cli import prepare as cli
 from har_jax.data import windows as store
-from har_jax.data.archives import ARCHIVES
+from har_jax.data.archives import ARCHIVES, synthetic
 from har_jax.data.prepare import detect_archives, is_prepared, prepare
 from har_jax.data.recording import ACTIVITIES
 from har_jax.errors import UserError
@@ -100,7 +101,9 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
   assert not is_prepared(HAPT, path, tmp_path)
 
 
-def test_a_synthetic_archive_needs_no_source(tmp_path):
+def test_a_synthetic_archive_needs_no_source(tmp_path, monkeypatch):
+  short = functools.partial(synthetic.corpus_recordings, subjects=2, seconds=5)
+  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
   windows = prepare(ARCHIVES['synth_waist'], None, tmp_path, progress=False)
   assert windows.meta['checksum'] == ''
   assert set(windows.meta['activities']) <= set(ACTIVITIES)

@@ -28,7 +28,16 @@ _COINED = (
   'heeded',
   'strangers?',
 )
-_BRITISH = ('labelled(?!by)',  # aria-labelledby is HTML 'normalis', 'behaviour', 'neighbour', 'quantis', 'recognis', 'favour', 'colour')
+_BRITISH = (
+  'labelled(?!by)',  # aria-labelledby is HTML
+  'normalis',
+  'behaviour',
+  'neighbour',
+  'quantis',
+  'recognis',
+  'favour',
+  'colour',
+)
 _OF_THE_FIELD = (
   'test-time augmentation',
   'contrastive pretraining',

@@ -14,6 +14,7 @@ def _run(command: str, *arguments: object) -> str:
   return out
 
 
+@pytest.mark.slow
 def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
   out = _run('bench_nf4', '--shapes=64x128', '--rows=8', '--batches=4', '--presets=', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'nf4.json').read_text())

@@ -106,10 +106,10 @@ def test_models_of_every_shape_are_exported(
 @pytest.mark.archives
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
 def test_an_export_gives_the_same_on_real_windows(
-  recognizer: Recognizer, archives_folder: pathlib.Path, name: str, precision: str
+  recognizer: Recognizer, real_archive: Callable[[str], pathlib.Path], name: str, precision: str
 ):
   _skip_unless_installed(name)
-  source = Source(archives_folder / 'motionsense')
+  source = Source(real_archive('motionsense'))
   real = export_cases.cut_from(ARCHIVES['motionsense'].read(source, 'pocket', collections.Counter()))
   exported = _one_by_one(export.make(recognizer, name, precision), real)
   np.testing.assert_allclose(exported, recognizer.predict_proba(real), atol=export_cases.BOUND[precision])

@@ -28,9 +28,7 @@ def _command(part: pd.DataFrame, targets: list[str], sources: list[str]) -> str:
     'seeds': part['seed'].unique(),
   }
   words = [f'--{name}={",".join(map(str, values))}' for name, values in lists.items() if len(values)]
-  return shlex.join(
-    ['python', 'launch/lodo.py', '--windows=windows', *words, *flags_of(part), '--out=runs/again']
-  )
+  return shlex.join(['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), '--out=runs/again'])
 
 
 def flags_of(part: pd.DataFrame) -> list[str]:
@@ -55,4 +53,4 @@ def _flag(name: str, value: object) -> str:
 
 
 def report(folder: str) -> str:
-  return shlex.join(['python', 'launch/report.py', f'--results={folder}', '--html'])
+  return shlex.join(['har-jax', 'report', f'--results={folder}', '--html'])

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from har_jax.errors import UserError
 from har_jax.report import figures, published, svg
+from har_jax.report import ranks as mean_ranks
 from har_jax.report.pictures import Picture
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
@@ -51,13 +53,22 @@ def costs(runs: pd.DataFrame, name: str, labels: tuple[str, ...] = tuple(_COSTS)
   return drawings
 
 
+def rank_diagram(runs: pd.DataFrame, name: str) -> list[str]:
+  """One, or none where ranks need more methods or subjects."""
+  try:
+    found = mean_ranks.ranks(runs)
+  except UserError:
+    return []
+  return [svg.render(figures.rank_diagram, found, name=name, title='Mean ranks of methods')]
+
+
 def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
   """Macro-F1 and relative training time over the rank, for each target."""
   theirs = pd.DataFrame.from_dict(published.TABLE_VI, orient='index', columns=['macro_f1', 'seconds'])
   theirs = theirs.rename_axis('x').reset_index().assign(method='lora')
   drawings = []
   for target, part in runs.assign(x=runs['lora_rank'].astype(float)).groupby('target'):
-    shown = theirs if with_published and _is_published(str(target)) else theirs[:0]
+    shown = theirs if with_published and published.name_of(str(target)) == published.SWEPT else theirs[:0]
     drawings += _sweep(part, shown, name, str(target), 'rank', 'macro_f1', 'macro-F1')
     drawings += _sweep(part, shown, name, str(target), 'rank', 'seconds', _RELATIVE)
   return drawings
@@ -71,7 +82,7 @@ def label_budgets(runs: pd.DataFrame, name: str, *, with_published: bool) -> lis
   kind = budgets[1].map({'': 'fraction of labels', '/class': 'labels per class'})
   drawings = []
   for (target, x), part in runs.assign(x=budgets[0].astype(float), kind=kind).groupby(['target', 'kind']):
-    is_shown = with_published and x == 'fraction of labels' and _is_published(target)
+    is_shown = with_published and x == 'fraction of labels' and published.name_of(target) == published.SWEPT
     for column, y in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
       drawings += _sweep(part, theirs if is_shown else theirs[:0], name, target, x, column, y)
   return drawings
@@ -98,17 +109,15 @@ def _sweep(
   return [svg.render(figures.sweep, points, target, x, y, **named)]
 
 
-def _is_published(target: str) -> bool:
-  """Whether Tables VI and VII are of this target, or of the same recordings."""
-  return published.SAME_RECORDINGS.get(target, (target, ''))[0] == published.SWEPT
-
-
 def embeddings(picture: Picture, name: str) -> list[str]:
   """Test windows before and after adaptation."""
   labels, classes, size = np.array(picture['label']), picture['classes'], (4.4, 4.4)
   drawings = []
   for when in ('before', 'after'):
-    title, points = f'{when} adaptation', np.array(picture[when], float)
+    title, points = (
+      f'{when} adaptation by {picture["method"]}, {picture["split"]}-wise split',
+      np.array(picture[when], float),
+    )
     named = {'name': f'{name}-{when}', 'title': f'Embedding {title}, {picture["target"]}'}
     drawings.append(svg.render(figures.embedding, points, labels, classes, title, size=size, **named))
   return drawings

@@ -95,7 +95,7 @@ def joined(*tables: pd.DataFrame) -> pd.DataFrame:
 # --- cells
 
 
-def number(value: float, form: str) -> str:
+def number(value: float | int, form: str) -> str:
   return NONE if pd.isna(value) else format(value, form)
 
 

@@ -1,17 +1,19 @@
 """Runs as one HTML page without other files or network. Needs no JAX; needs matplotlib and jinja2."""
 
-import contextlib
 import dataclasses
 import importlib.resources
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import pandas as pd
 
 from har_jax.errors import UserError
-from har_jax.report import commands, curves, figures, frame, groups, ranks, svg, tables
+from har_jax.report import commands, curves, frame, groups, svg, tables
 from har_jax.report.markdown import Section
 from har_jax.report.pictures import Picture
+
+_Draw = Callable[..., list[str]]
 
 _FEW = 4  # blocks of a part that are not folded
 _NUMBER = r'[-+−–<~]?\d|–|n=\d|$'
@@ -58,45 +60,25 @@ def html(
 
   shown = {name: _tables(make(runs, with_published)) for name, make in tables.TABLES.items()}
   chosen = largest(groups.without_sweeps(runs))
-  adapted = runs[runs['lora_rank'].notna()]
+  draw_ranks = partial(curves.ranks, with_published=with_published)
+  draw_budgets = partial(curves.label_budgets, with_published=with_published)
   parts = {
-    ('configuration', 'Configuration'): shown['configuration'],
-    ('tables', 'Macro-F1 and accuracy'): shown['2'],
-    ('statistics', 'Statistical tests'): shown['statistics'] + _rank_diagrams(chosen),
-    ('leakage', 'Window-wise against subject-wise split'): shown['leakage'],
-    ('pretraining', 'Value of pretraining'): shown['pretraining'],
-    ('rotation', 'Rotation augmentation and other ablations'): shown['rotation'] + shown['ablations'],
-    ('seconds', 'Training time'): shown['5'],
-    ('memory', 'Parameters and memory'): shown['3'] + shown['4'],
-    ('curves', 'Learning curves'): _galleries(chosen, curves.learning_curves, 'curves', _CURVES),
-    ('confusion', 'Confusion matrices'): _galleries(
-      _by_target(chosen), curves.confusion, 'confusion', _CONFUSION
-    ),
-    ('cost', 'Macro-F1 against cost'): _galleries(chosen, curves.costs, 'cost', _COST),
-    ('ranks', 'Rank of the adapters'): _sweeps(adapted, 'lora_rank', curves.ranks, with_published)
-    + shown['6'],
-    ('labels', 'Label budget'): _sweeps(runs, 'label_budget', curves.label_budgets, with_published)
-    + shown['7'],
-    ('embeddings', 'Embeddings before and after adaptation'): [
-      Block(
-        f'{each["target"]}, {each["method"]}, {groups.SPLITS[each["split"]]}, seed {each["seed"]}',
-        [f'{len(each["label"])} test windows as the encoder embeds them, projected by t-SNE.'],
-        drawings=curves.embeddings(each, f'embedding-{number}'),
-      )
-      for number, each in enumerate(embeddings)
-    ]
-    or [Block('No embeddings.json. To make it', commands=[_PAPER])],
-    ('reconstructions', 'Reconstructions of masked windows'): [
-      Block(
-        each['target'], [_RECONSTRUCTION], drawings=curves.reconstructions(each, f'reconstruction-{number}')
-      )
-      for number, each in enumerate(reconstructions)
-    ]
-    or [Block('No reconstructions.json. To make it', commands=[_PAPER])],
-    ('commands', 'Commands'): [
-      Block('This page', commands=[commands.report(folder)]),
-      *(Block(groups.title(part), commands=commands.commands(part)) for part in groups.experiments(runs)),
-    ],
+    'Configuration': shown['configuration'],
+    'Macro-F1 and accuracy': shown['2'],
+    'Statistical tests': shown['statistics'] + _galleries(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
+    'Window-wise against subject-wise split': shown['leakage'],
+    'Value of pretraining': shown['pretraining'],
+    'Rotation augmentation and other ablations': shown['rotation'] + shown['ablations'],
+    'Training time': shown['5'],
+    'Parameters and memory': shown['3'] + shown['4'],
+    'Learning curves': _galleries(chosen, curves.learning_curves, 'curves', _CURVES),
+    'Confusion matrices': _galleries(chosen, curves.confusion, 'confusion', _CONFUSION),
+    'Macro-F1 against cost': _galleries(chosen, curves.costs, 'cost', _COST),
+    'Rank of the adapters': _sweep(runs[runs['lora_rank'].notna()], 'lora_rank', draw_ranks) + shown['6'],
+    'Label budget': _sweep(runs, 'label_budget', draw_budgets) + shown['7'],
+    'Embeddings': _pictures(embeddings, curves.embeddings, 'embeddings', _EMBEDDING),
+    'Reconstructions': _pictures(reconstructions, curves.reconstructions, 'reconstructions', _RECONSTRUCTION),
+    'Commands': _commands(runs, folder),
   }
   environment = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -131,63 +113,47 @@ def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
 # --- blocks
 
 _CURVES = (
-  'Macro-F1 on the validation part during fine-tuning. Thin: one seed. Thick: their mean, up to the last '
-  'step that all reached.'
+  'Macro-F1 on the validation part. Thin: one seed. Thick: the mean, up to the last step that all reached.'
 )
-_CONFUSION = (
-  'Percent of the test windows of each true class, all seeds together. Blue: correct, orange: wrong.'
-)
+_RANKS = 'Rank 1 is best. A bar joins methods whose ranks do not differ significantly.'
+_CONFUSION = 'Percent of the test windows of each true class, of all seeds. Blue: correct, orange: wrong.'
 _COST = (
-  'Macro-F1 on the test part, mean ± SD over seeds. Megabytes (2²⁰ bytes) of weights, statistics and '
-  'optimizer state. A line joins the methods of a target. Filled: no other method is as good for less.'
+  'Mean ± SD over seeds, 2²⁰ bytes a megabyte. Filled: no other method of the target is as good for less.'
 )
-_SWEEP = (
-  'Means over seeds, bands ± sample standard deviation. Dashed: published, window-wise split, one run each.'
-)
-_RECONSTRUCTION = (
-  'Shaded tokens were hidden from the autoencoder. Units are standard deviations of the dataset.'
-)
-_PAPER = 'python launch/paper.py --windows=windows --table=all'
+_SWEEP = 'Means over seeds, bands ± SD. Dashed: published, window-wise split, one run each.'
+_EMBEDDING = 'Test windows as the encoder embeds them, before and after adaptation, projected by t-SNE.'
+_RECONSTRUCTION = 'Shaded: hidden from the autoencoder. Units are standard deviations of the dataset.'
 
 
 def _tables(sections: Sequence[Section]) -> list[Block]:
   return [Block(each.title, [each.caption, *each.notes], each.table) for each in sections]
 
 
-def _rank_diagrams(chosen: Sequence[pd.DataFrame]) -> list[Block]:
-  blocks = []
-  for number, runs in enumerate(chosen):
-    with contextlib.suppress(UserError):  # the table of ranks says why
-      found, title = ranks.ranks(runs), f'Mean ranks, {groups.title(runs)}'
-      drawing = svg.render(figures.rank_diagram, found, name=f'rank-diagram-{number}', title=title)
-      note = 'Rank 1 is best. A bar joins methods whose ranks do not differ significantly.'
-      blocks.append(Block(title, [note], drawings=[drawing]))
-  return blocks
-
-
-def _by_target(chosen: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
-  return [part for runs in chosen for _, part in runs.groupby('target')]
-
-
 def _galleries(
-  chosen: Iterable[pd.DataFrame], draw: Callable[..., list[str]], name: str, note: str
+  chosen: Iterable[pd.DataFrame], draw: _Draw, name: str, note: str, free: Sequence[str] = ()
 ) -> list[Block]:
-  return [
-    Block(groups.title(runs), [note], drawings=draw(runs, f'{name}-{number}'))
-    for number, runs in enumerate(chosen)
-  ]
+  drawn = [(groups.title(runs, free), draw(runs, f'{name}-{number}')) for number, runs in enumerate(chosen)]
+  return [Block(title, [note], drawings=drawings) for title, drawings in drawn if drawings]
 
 
-def _sweeps(
-  runs: pd.DataFrame, flag: str, draw: Callable[..., list[str]], with_published: bool
-) -> list[Block]:
-  """Figures of each set of experiments that differ in `flag` alone."""
+def _sweep(runs: pd.DataFrame, flag: str, draw: _Draw) -> list[Block]:
   families = groups.experiments(runs, [flag])
-  drawn = [
-    draw(part, f'{flag}-{number}', with_published=with_published) for number, part in enumerate(families)
-  ]
+  return _galleries(families, draw, flag, _SWEEP, [flag]) or _missing(f'No sweep of {flag}')
+
+
+def _pictures(found: Iterable[Picture], draw: _Draw, name: str, note: str) -> list[Block]:
   return [
-    Block(groups.title(part, [flag]), [_SWEEP], drawings=drawings)
-    for part, drawings in zip(families, drawn, strict=True)
-    if drawings
-  ] or [Block(f'No two experiments differ in {flag} alone. To run them', commands=[_PAPER])]
+    Block(each['target'], [note], drawings=draw(each, f'{name}-{number}'))
+    for number, each in enumerate(found)
+  ] or _missing(f'No {name}.json')
+
+
+def _missing(what: str) -> list[Block]:
+  return [Block(f'{what}. To make it', commands=['har-jax paper --windows=windows --table=all'])]
+
+
+def _commands(runs: pd.DataFrame, folder: str) -> list[Block]:
+  return [
+    Block('This page', commands=[commands.report(folder)]),
+    *(Block(groups.title(part), commands=commands.commands(part)) for part in groups.experiments(runs)),
+  ]

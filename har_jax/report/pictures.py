@@ -1,4 +1,4 @@
-"""Embeddings and reconstructions, as launch/paper.py writes them into the folders of runs. Needs no JAX."""
+"""Embeddings and reconstructions, as `har-jax paper` writes them into the folders of runs. Needs no JAX."""
 
 from typing import Any
 
@@ -56,4 +56,4 @@ def _read(path: Place, expected: str, keys: tuple[str, ...]) -> Picture:
 
 def _check(path: Place, is_valid: bool, why: str) -> None:
   if not is_valid:
-    raise UserError(f'{path} cannot be shown: {why}; delete it and run launch/paper.py again')
+    raise UserError(f'{path} cannot be shown: {why}; delete it and run har-jax paper again')

@@ -70,7 +70,7 @@ def to_text(figure: Any) -> str:
 
 def _inline(text: str, name: str, title: str, description: str) -> str:
   element = text[text.index('<svg ') :].replace(INK, 'currentColor')
-  element = re.sub(r'<g id="[^"]*">', '<g>', element)  # the same names in every figure
+  element = re.sub(r'<g id="[^"]*"', '<g', element)  # the same names in every figure
   tag, _, content = element.partition('>')
   return (
     f'{tag} role="img" aria-labelledby="{name}-title {name}-desc">'

@@ -82,7 +82,7 @@ def table7(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
   return found or [_nothing(title, 'no two experiments differ in label_budget alone')]
 
 
-def _published(part: pd.DataFrame, table: dict, key: object, place: int) -> float:
+def _published(part: pd.DataFrame, table: dict, key: object, place: int) -> float | int:
   is_theirs = published.name_of(part['target'].iat[0]) == published.SWEPT
   return table[key][place] if is_theirs and key in table else float('nan')
 

@@ -15,7 +15,7 @@ BYTES = {
 DEVICE = {'platform': 'cpu', 'kind': 'cpu', 'count': 1, 'host_cores': 2, 'machine': 'x86_64'}
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def result():
   """Makes one result file's content."""
   return _result

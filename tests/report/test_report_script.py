@@ -1,71 +1,121 @@
-"""launch/report.py from a folder of result files to tables.md."""
+"""har-jax report, from a folder of result files to tables and a page."""
 
+import contextlib
+import io
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).parents[2]
+import page_fixtures
+import pytest
+from in_process import run_in_process
 
-
-def report(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-  return subprocess.run(
-    [sys.executable, str(ROOT / 'launch' / 'report.py'), *arguments],
-    env=os.environ | {'PYTHONPATH': str(ROOT), 'PYTHONIOENCODING': 'utf-8'} | environment,
-    capture_output=True,
-    encoding='utf-8',
-  )
+from har_jax.cli import main
 
 
 def write(folder: pathlib.Path, found: list[dict]) -> None:
+  """Result files as experiments write them, of the study 'base'."""
   for each in found:
     identity = each['identity']
-    path = folder / identity['target'] / identity['method'] / f'seed{identity["seed"]}.json'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(each), encoding='utf-8')
+    protocol = identity['experiment']['protocol']
+    labels = f'labels-{protocol["label_budget"]}'
+    path = folder / 'base' / identity['target'] / identity['method'] / protocol['split'] / labels
+    path.mkdir(parents=True, exist_ok=True)
+    (path / f'seed{identity["seed"]}.json').write_text(json.dumps(each), encoding='utf-8')
 
 
-def test_a_folder_of_results_becomes_a_table_there(result, tmp_path):
+def test_a_folder_of_results_becomes_tables_there(result, tmp_path):
   write(
-    tmp_path,
-    [result(target='hhar', method=method, seed=seed) for method in ('full', 'lora') for seed in (0, 1)],
+    tmp_path, [result(target='hhar', method=name, seed=seed) for name in ('full', 'lora') for seed in (0, 1)]
   )
-  done = report(f'--results={tmp_path}')
-  assert (done.returncode, done.stderr) == (0, '')
-  markdown = (tmp_path / 'tables.md').read_text(encoding='utf-8')
-  assert '0.900 ± 0.000' in markdown
-  assert '0.900 ± 0.000' in done.stdout
-  assert done.stdout.splitlines()[-1] == str(tmp_path / 'tables.md')
-  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['tables.md']  # nothing half-written
+  code, out, err = run_in_process('report', f'--results={tmp_path}')
+  assert (code, err) == (0, '')
+  assert '0.900 ± 0.000' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
+  assert '0.900 ± 0.000' in out
+  assert out.splitlines()[-1] == str(tmp_path / 'tables.md')
+  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['tables.md']  # no temporary file
 
 
-def test_flags_say_where_to_and_whether_published_figures_are_shown(result, tmp_path):
+def test_flags_set_the_output_folder_and_leave_out_published_results(result, tmp_path):
   write(tmp_path / 'results', [result(target='hhar')])
-  done = report(f'--results={tmp_path / "results"}', f'--out={tmp_path / "a" / "b"}', '--nopublished')
-  assert done.returncode == 0
-  assert 'ublished' not in (tmp_path / 'a' / 'b' / 'tables.md').read_text(encoding='utf-8')
-  assert 'ublished' not in done.stdout
+  out = tmp_path / 'a' / 'b'
+  code, text, _ = run_in_process(
+    'report', f'--results={tmp_path / "results"}', f'--out={out}', '--nopublished'
+  )
+  assert code == 0
+  assert 'ublished' not in (out / 'tables.md').read_text(encoding='utf-8')
+  assert 'ublished' not in text
   assert not (tmp_path / 'results' / 'tables.md').exists()
 
 
-def test_a_terminal_without_the_signs_still_gets_its_table(result, tmp_path):
+def test_html_writes_the_page_and_the_headline_figure(result, tmp_path):
+  pytest.importorskip('jinja2')
+  pytest.importorskip('matplotlib')
+  write(tmp_path, [result(target='hapt')])
+  (tmp_path / 'embeddings.json').write_text(json.dumps(page_fixtures.EMBEDDING))
+  code, out, err = run_in_process('report', f'--results={tmp_path}', '--html')
+  assert (code, err) == (0, '')
+  assert out.splitlines()[-1] == str(tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text(encoding='utf-8')
+  assert 'Table II' in page
+  assert 'before adaptation by lora' in page
+  assert f'har-jax report --results={tmp_path} --html' in page
+  assert (tmp_path / 'headline.svg').read_text(encoding='utf-8').startswith('<svg ')
+
+
+def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp_path):
+  table = tmp_path / 'table' / 'runs.csv'
+  table.parent.mkdir()
+  write(tmp_path / 'results', [result(target='hhar', seed=seed, subjects={'3': 0.9}) for seed in (0, 1)])
+  for _ in range(2):  # the second time they are replaced
+    code, out, err = run_in_process('report', f'--results={tmp_path / "results"}', f'--append_to={table}')
+    assert (code, out.strip(), err) == (0, str(table), '')
+  assert len(table.read_text(encoding='utf-8').splitlines()) == 3
+  code, out, _ = run_in_process('report', f'--runs_csv={table}')
+  assert code == 0
+  assert out.splitlines()[-1] == str(table.parent / 'tables.md')
+  assert 'n=2' in (table.parent / 'tables.md').read_text(encoding='utf-8')
+
+
+def test_a_table_of_runs_has_no_page(tmp_path):
+  code, _, err = run_in_process('report', f'--runs_csv={tmp_path / "runs.csv"}', '--html')
+  assert (code, len(err.splitlines())) == (1, 1)
+  assert '--html' in err
+
+
+def test_an_ascii_terminal_gets_its_table(result, tmp_path):
   write(tmp_path, [result(seed=seed) for seed in (0, 1)])
-  done = report(f'--results={tmp_path}', PYTHONIOENCODING='ascii')
-  assert (done.returncode, done.stderr) == (0, '')
-  assert '0.900 ? 0.000' in done.stdout
+  terminal = io.TextIOWrapper(io.BytesIO(), encoding='ascii', write_through=True)
+  with contextlib.redirect_stdout(terminal):
+    code = main.main(['report', f'--results={tmp_path}'])
+  main.load('report').FLAGS.unparse_flags()
+  assert code == 0
+  assert b'0.900 ? 0.000' in terminal.buffer.getvalue()
 
 
 def test_mistakes_are_one_line(result, tmp_path):
-  done = report(f'--results={tmp_path}')
-  assert (done.returncode, done.stdout) == (1, '')
-  assert done.stderr.startswith(f'error: no results under {tmp_path}')
+  code, out, err = run_in_process('report', f'--results={tmp_path}')
+  assert (code, out) == (1, '')
+  assert err.startswith(f'error: no results under {tmp_path}')
   (tmp_path / 'seed0.json').write_text('{"format": ')
-  done = report(f'--results={tmp_path}')
-  assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-  assert 'seed0.json cannot be read' in done.stderr
+  code, _, err = run_in_process('report', f'--results={tmp_path}')
+  assert (code, len(err.splitlines())) == (1, 1)
+  assert 'seed0.json' in err
   (tmp_path / 'seed0.json').write_text(json.dumps(result()))
   (tmp_path / 'file').touch()
-  done = report(f'--results={tmp_path}', f'--out={tmp_path / "file"}')
-  assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-  assert 'cannot write' in done.stderr
+  code, _, err = run_in_process('report', f'--results={tmp_path}', f'--out={tmp_path / "file"}')
+  assert (code, len(err.splitlines())) == (1, 1)
+  assert str(tmp_path / 'file') in err
+
+
+@pytest.mark.slow
+def test_the_report_needs_no_jax(result, tmp_path):
+  write(tmp_path, [result(target='hapt', method=method) for method in ('full', 'lora')])
+  code = (
+    'import sys; sys.modules.update(dict.fromkeys(("jax", "jaxlib", "flax", "optax", "orbax", "grain")));'
+    f'from har_jax.cli import main; sys.exit(main.main(["report", "--results={tmp_path}", "--html"]))'
+  )
+  done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+  assert (done.returncode, done.stderr) == (0, '')
+  assert (tmp_path / 'report.html').exists()

@@ -1,0 +1,75 @@
+"""A page of results made by hand, drawn once a session."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from har_jax import results
+from har_jax.report import frame, page
+
+EMBEDDING = {
+  'format': 'har_jax embedding 2',
+  'target': 'hapt',
+  'method': 'lora',
+  'seed': 0,
+  'split': 'subject',
+  'classes': ['walking', 'sitting'],
+  'label': [0, 1, 0],
+  'before': [[0, 1], [2, 3], [4, 5]],
+  'after': [[0, 0], [9, 9], [0, 1]],
+}
+RECONSTRUCTION = {
+  'format': 'har_jax reconstruction 2',
+  'target': 'hapt',
+  'patch_size': 16,
+  'windows': [
+    {
+      'dataset': 'hapt',
+      'activity': 'walking',
+      'hidden': [True] * 6 + [False] * 2,
+      'signal': np.full((128, 6), 0.1).tolist(),
+      'reconstructed': np.full((128, 6), 0.2).tolist(),
+    }
+  ],
+}
+
+
+def with_json(found: list[dict[str, Any]]) -> Any:
+  """Results as the frame that frame.load makes."""
+  return frame.from_rows(results.row(each, 'study') | {'result': each} for each in found)
+
+
+@functools.cache
+def found(result: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
+  """Two splits, three ranks and four label budgets on one target, two seeds each."""
+  settings = [
+    *({'method': method} for method in ('full', 'lora', 'qlora')),
+    *({'method': method, 'split': 'window', 'normalize': 'dataset'} for method in ('full', 'lora')),
+    *({'method': 'lora', 'lora_rank': rank} for rank in (8, 16)),
+    *(
+      {'method': method, 'label_budget': budget}
+      for method in ('full', 'lora')
+      for budget in ('0.3', '10/class', '5/class')
+    ),
+  ]
+  return [
+    result(
+      target='hapt',
+      seed=seed,
+      macro_f1=0.9123 - 0.01 * seed - 0.001 * number,
+      subjects={'3': 0.9, '4': 0.8},
+      **each,
+    )
+    for number, each in enumerate(settings)
+    for seed in (0, 1)
+  ]
+
+
+@functools.cache
+def made(result: Callable[..., dict[str, Any]]) -> str:
+  """The page of `found`."""
+  return page.html(
+    with_json(found(result)), folder='runs/x', embeddings=[EMBEDDING], reconstructions=[RECONSTRUCTION]
+  )

@@ -1,4 +1,4 @@
-"""Recordings at their own rates → unbroken pieces at 50 Hz with both sensors on one clock.
+"""Recordings at any rate → unbroken pieces at 50 Hz with both sensors on one clock.
 
 n samples, r sensor rows, g grid points.
 """

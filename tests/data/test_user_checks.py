@@ -114,7 +114,7 @@ GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0
   ],
 )  # fmt: skip
 def test_an_unusable_file_is_refused_with_the_reason(tmp_path, text, message):
-  path = tmp_path / 'own.csv'
+  path = tmp_path / 'day.csv'
   path.write_text(text)
   with pytest.raises(UserError, match=message):
     user_recordings.read(path)
@@ -135,7 +135,7 @@ def test_an_unusable_file_is_refused_with_the_reason(tmp_path, text, message):
   ],
 )
 def test_options_are_checked(tmp_path, options, message):
-  path = tmp_path / 'own.csv'
+  path = tmp_path / 'day.csv'
   path.write_text(GOOD)
   user_recordings.read(path)
   with pytest.raises(UserError, match=message):
@@ -147,19 +147,19 @@ def test_paths_without_a_recording_are_refused(tmp_path):
     user_recordings.read(tmp_path / 'nowhere.csv')
   with pytest.raises(UserError, match='holds no CSV or Parquet file'):
     user_recordings.read(tmp_path)
-  (tmp_path / 'own.xlsx').write_bytes(b'PK')
+  (tmp_path / 'day.xlsx').write_bytes(b'PK')
   with pytest.raises(UserError, match='is none of'):
-    user_recordings.read(tmp_path / 'own.xlsx')
-  (tmp_path / 'own.csv').write_text(GOOD)
+    user_recordings.read(tmp_path / 'day.xlsx')
+  (tmp_path / 'day.csv').write_text(GOOD)
   with pytest.raises(UserError, match=r'no file .*labels\.csv'):
-    user_recordings.read(tmp_path / 'own.csv', labels=tmp_path / 'labels.csv')
+    user_recordings.read(tmp_path / 'day.csv', labels=tmp_path / 'labels.csv')
 
 
 def test_a_truncated_file_is_refused(tmp_path):
-  path = tmp_path / 'own.csv.gz'
+  path = tmp_path / 'day.csv.gz'
   whole = gzip.compress((GOOD + GOOD.partition('\n')[2] * 2000).encode(), mtime=0)
   path.write_bytes(whole[: len(whole) // 2])
-  with pytest.raises(UserError, match=r'own\.csv\.gz (is truncated|cannot be read)'):
+  with pytest.raises(UserError, match=r'day\.csv\.gz (is truncated|cannot be read)'):
     user_recordings.read(path)
 
 
@@ -170,13 +170,13 @@ def test_sensors_without_a_common_time_are_refused(tmp_path):
     frame[name] = np.where(time < 2, 5.7, np.nan)
   for name in ('gx', 'gy', 'gz'):
     frame[name] = np.where(time < 2, np.nan, 0.1)
-  frame.to_csv(tmp_path / 'own.csv', index=False)
+  frame.to_csv(tmp_path / 'day.csv', index=False)
   with pytest.raises(UserError, match='do not overlap in time'):
-    user_recordings.read(tmp_path / 'own.csv')
+    user_recordings.read(tmp_path / 'day.csv')
 
 
 def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
   monkeypatch.setitem(__import__('sys').modules, 'pyarrow', None)
-  (tmp_path / 'own.parquet').write_bytes(b'PAR1')
+  (tmp_path / 'day.parquet').write_bytes(b'PAR1')
   with pytest.raises(UserError, match=r'har_jax\[parquet\]'):
-    user_recordings.read(tmp_path / 'own.parquet')
+    user_recordings.read(tmp_path / 'day.parquet')

@@ -102,7 +102,7 @@ def test_labels_next_to_the_recording_are_read_unless_others_are_given(tmp_path)
 
 
 def test_labels_of_a_folder_name_their_recordings(tmp_path):
-  folder = tmp_path / 'own'
+  folder = tmp_path / 'recordings'
   folder.mkdir()
   _recording(folder, name='a.csv')
   _recording(folder, name='b.csv')
@@ -118,7 +118,7 @@ def test_labels_of_a_folder_name_their_recordings(tmp_path):
 
 
 def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
-  folder = tmp_path / 'own'
+  folder = tmp_path / 'recordings'
   folder.mkdir()
   _recording(folder, EPOCH_S + np.arange(3000) / 50, 'a.csv')
   _recording(folder, EPOCH_S + 1000 + np.arange(3000) / 50, 'b.csv')

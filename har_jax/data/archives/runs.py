@@ -65,7 +65,7 @@ def recordings(
   spans: Sequence[Span],
   dropped: collections.Counter,
 ) -> Iterator[Recording]:
-  """One recording for each stretch in which both sensors run without a gap; its time starts at 0.
+  """One recording for each overlap of the sensors' unbroken segments; its time starts at 0.
 
   Sensors are paired by their clocks, never by row. Rows of one sensor alone are left out and counted.
   """

@@ -1,4 +1,4 @@
-"""A user's own recordings: files of many apps → recordings in m/s² and rad/s, and what was inferred."""
+"""A user's recordings: files of many apps → recordings in m/s² and rad/s, and what was inferred."""
 
 from har_jax.data.user_recordings.checks import check
 from har_jax.data.user_recordings.reading import Reading, read, to_windows

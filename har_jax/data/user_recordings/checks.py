@@ -72,7 +72,7 @@ def _stuck(reading: Reading) -> Iterator[str]:
 
 
 def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
-  """Seconds of each stretch, longer than _STUCK_S, in which no axis changes."""
+  """Durations, longer than _STUCK_S, in which no axis changes."""
   same = np.r_[False, (np.diff(samples.values, axis=0) == 0).all(axis=1), False]
   first, last = np.flatnonzero(np.diff(same.astype(np.int8))).reshape(-1, 2).T
   durations_s = samples.time_s[last] - samples.time_s[first]

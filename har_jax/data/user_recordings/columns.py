@@ -1,4 +1,4 @@
-"""Which column is what: by the names that phone apps use, or as the user says."""
+"""Which column is what: by the names that phone apps use, or by the user's options."""
 
 import dataclasses
 import re
@@ -98,21 +98,19 @@ def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, not
       f'{", ".join(table.names)}: name them with columns, such as '
       f'{"gx" if sensor == "gyro" else "ax"}={table.names[-1]}'
     )
-  taken = {column for axes in found.values() for column in axes.columns}
+  used = {column for axes in found.values() for column in axes.columns}
   time = known.get('time')
   if time is None and timed:
-    time = _infer_time(table, taken, notes)
+    time = _infer_time(table, used, notes)
   labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in _LABEL]
   label = known.get('label', labels[0] if labels else None)
   sensors = {each: found[each] for each in WORDS if each in found}
-  return Columns(time, sensors, None if label in taken else label)
+  return Columns(time, sensors, None if label in used else label)
 
 
 def _named(table: Table, named: Mapping[str, str], sensor: str) -> dict[str, int]:
   if unknown := [role for role in named if role not in _ROLES]:
-    raise UserError(
-      f'columns has no role {", ".join(unknown)}; it maps {", ".join(_ROLES)} to names of the file'
-    )
+    raise UserError(f'columns has no role {", ".join(unknown)}; it maps {", ".join(_ROLES)} to column names')
   return {role: _find(table, name, role) for role, name in named.items() if role in _ROLES_OF[sensor]}
 
 
@@ -174,11 +172,11 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
   )
 
 
-def _infer_axes(table: Table, taken: set[int], sensor: str, notes: list[str]) -> dict[str, Axes]:
-  """The best three columns of each sensor, of those not `taken`."""
+def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> dict[str, Axes]:
+  """The best three columns of each sensor, of those not `used`."""
   groups: dict[tuple[str, str], dict[str, tuple[int, str]]] = {}
   for index, name in enumerate(table.names):
-    if index not in taken and (parsed := _parse(name)) is not None:
+    if index not in used and (parsed := _parse(name)) is not None:
       kind, axis, unit, other = parsed
       groups.setdefault((kind, other), {}).setdefault(axis, (index, unit))
   found = {}
@@ -207,11 +205,11 @@ def _infer_axes(table: Table, taken: set[int], sensor: str, notes: list[str]) ->
   return found
 
 
-def _infer_time(table: Table, taken: set[int], notes: list[str]) -> int:
+def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
   candidates = []
   for index, name in enumerate(table.names):
     cells = table.column(index)
-    if index in taken or not cells:
+    if index in used or not cells:
       continue
     parts = words(units.without_brackets(name))
     is_named = bool(set(parts) & _TIME)

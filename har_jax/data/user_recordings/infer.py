@@ -21,7 +21,7 @@ _NEAR = 1.35  # a unit fits if gravity is within this factor: the median of a ru
 # 20 rad/s is 1100 degrees a second: no body part turns as fast for a twentieth of the time.
 _FASTEST_RAD_S = 20.0
 _STRETCH, _STRETCHES = 128, 1000
-_MAX_SAMPLES = 200_000  # that statistics are taken of, evenly over the recording
+_MAX_SAMPLES = 200_000  # for statistics, evenly over the recording
 _MOMENT_S = 0.25
 # Over 130 recordings of MotionSense, HAPT, WISDM and DSADS that correlate by over 0.3, the slope is 0.17 to
 # 1.32 for rad/s: below 1 where motion hides gravity. For deg/s it is a 57th of that.
@@ -91,36 +91,36 @@ def steady_length(acc: Float[np.ndarray, 'n 3']) -> float:
 
 def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:
   """The requested unit, else the one in the column's name, else the one in which gravity is near 9.81."""
-  median = float(np.median(lengths(acc)))
-  if unit := requested or named:
-    source = 'as requested' if requested else 'as its name says'
-    findings.note(f'Acceleration is in {unit}, {source} (its median length is {median:.4g}).')
-    return unit
-  steady = steady_length(acc)
-  if steady < LINEAR * median:
+  median, steady = float(np.median(lengths(acc))), steady_length(acc)
+  unit, reason = 'm/s2', 'by assumption'
+  if requested:
+    unit, reason = requested, 'as requested'
+  elif named:
+    unit, reason = named, 'as its name says'
+  elif steady < LINEAR * median:
     findings.warn(
       f'Acceleration seems to lack gravity: its median length is {median:.4g}, that of its mean {steady:.4g}.'
       ' So its unit is a guess, m/s2; name it with acc_unit.'
     )
-    findings.note('Acceleration is in m/s2, by assumption: gravity, which would tell, is missing.')
-    return 'm/s2'
   # In a run the median length is far above gravity, but the mean is near it.
-  for what, length in (('median length', median), ('mean', steady)):
-    factors = {
-      unit: abs(math.log(max(length, 1e-12) * scale / STANDARD_GRAVITY_M_S2))
-      for unit, scale in units.ACC.items()
-    }
-    unit = min(factors, key=lambda unit: factors[unit])
-    if factors[unit] <= math.log(_NEAR):
-      gravity = STANDARD_GRAVITY_M_S2 / units.ACC[unit]
-      findings.note(f'Acceleration is in {unit}, as its {what} is {length:.4g} and gravity is {gravity:.4g}.')
-      return unit
-  findings.warn(
-    f'The unit of acceleration is a guess, m/s2: its median length is {median:.4g}, and gravity would make '
-    'it about 1 (g), 9.81 (m/s2) or 1000 (mg). Name it with acc_unit.'
+  elif near := _unit_near_gravity(median) or _unit_near_gravity(steady):
+    unit, reason = near, f'as gravity is {STANDARD_GRAVITY_M_S2 / units.ACC[near]:.4g}'
+  else:
+    findings.warn(
+      f'The unit of acceleration is a guess, m/s2: its median length is {median:.4g}, and gravity would make '
+      'it about 1 (g), 9.81 (m/s2) or 1000 (mg). Name it with acc_unit.'
+    )
+  findings.note(
+    f'Acceleration is in {unit}, {reason} (median length {median:.4g}, of the mean {steady:.4g}).'
   )
-  findings.note(f'Acceleration is in m/s2, by assumption, though its median length is {median:.4g}.')
-  return 'm/s2'
+  return unit
+
+
+def _unit_near_gravity(length: float) -> str:
+  length = max(length, 1e-12)
+  logs = {unit: abs(math.log(length * g / STANDARD_GRAVITY_M_S2)) for unit, g in units.ACC.items()}
+  unit = min(logs, key=lambda unit: logs[unit])
+  return unit if logs[unit] <= math.log(_NEAR) else ''
 
 
 def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings: Findings) -> str:

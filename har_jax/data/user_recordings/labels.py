@@ -144,10 +144,7 @@ def _find_columns(table: Table) -> dict[str, int]:
         indices[role] = index
         break
   if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
-    raise UserError(
-      f'{table.path} lacks {", ".join(missing)}; its columns are {", ".join(table.names)}: '
-      'labels are rows of start, end and activity'
-    )
+    raise UserError(f'{table.path} lacks {", ".join(missing)}; its columns are {", ".join(table.names)}')
   return indices
 
 
@@ -163,32 +160,33 @@ def _times(table: Table, index: int, chunks: list[dict[int, Any]]) -> tuple[Floa
 
 def _readings(labels: Labels, clock: Clock, *, several: bool) -> Iterator[_Reading]:
   """All ways to read the times, the likeliest first."""
-  on_clock: list[tuple[str, float, float]] = []  # how, scale to seconds, origin in seconds
-  from_start: list[tuple[str, float, float]] = []
-  known = ['s', *([labels.unit] if labels.unit else [])]
+  on_clock: list[tuple[str, float, float, bool]] = []  # how, scale to seconds, origin in seconds, unit known
+  from_start: list[tuple[str, float, float, bool]] = []
   origin_s = clock.origin_ns / 1e9
   dated = clock.kind in ('zoned', 'date')
   if not labels.kind:
-    names = [labels.unit] if labels.unit else [clock.unit, *units.TIME_S]
-    for unit in dict.fromkeys(names):
-      on_clock.append((f"{unit} on the recording's clock", units.TIME_S[unit], origin_s))
-    for unit in names[-len(units.TIME_S) :]:
-      from_start.append((f"{unit} from the recording's start", units.TIME_S[unit], 0.0))
+    possible = [labels.unit] if labels.unit else units.TIME_S
+    scales = {unit: (units.TIME_S[unit], bool(labels.unit) or unit == 's') for unit in possible}
+    for unit in dict.fromkeys(possible if labels.unit else [clock.unit, *possible]):
+      scale, known = scales[unit]
+      on_clock.append((f"{unit} on the recording's clock", scale, origin_s, known))
+    for unit, (scale, known) in scales.items():
+      from_start.append((f"{unit} from the recording's start", scale, 0.0, known))
   elif labels.kind in ('zoned', 'date'):
     utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
-    on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s)] if dated else []
+    on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s, True)] if dated else []
   else:
     if clock.kind == 'day':
-      on_clock.append(("times of day on the recording's clock", 1e-9, origin_s))
+      on_clock.append(("times of day on the recording's clock", 1e-9, origin_s, True))
     elif dated:
       zone = ' (UTC)' if clock.kind == 'zoned' else ''
-      on_clock.append((f'times of the day on which the recording starts{zone}', 1e-9, clock.since_midnight_s))
-    from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0))
+      how = f'times of the day on which the recording starts{zone}'
+      on_clock.append((how, 1e-9, clock.since_midnight_s, True))
+    from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
   if several:
     from_start = []
-  for how, scale, zero_s in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
-    is_unit_known = bool(labels.kind) or how.split()[0] in known
-    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_unit_known)
+  for how, scale, zero_s, known in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
+    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, known)
 
 
 def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading]) -> str:

@@ -1,7 +1,4 @@
-"""Reads a user's files: recordings in our units, with sentences on what was inferred and what is doubtful.
-
-n samples.
-"""
+"""Reads a user's files: recordings in our units, with sentences on what was inferred and what is doubtful."""
 
 import collections
 import dataclasses
@@ -125,10 +122,9 @@ def read(
     parts = list(_split(track, spans, subject, position, findings))
     if not parts:
       raise UserError(f'{item.name}: the sensors do not overlap in time: are they of one recording?')
-    for offset_s, recording in parts:
-      reading.recordings.append(recording)
-      reading.files.append(item.name)
-      reading.offsets_s.append(offset_s)
+    reading.recordings.extend(recording for _, recording in parts)
+    reading.offsets_s.extend(offset_s for offset_s, _ in parts)
+    reading.files.extend([item.name] * len(parts))
     if track.gyro is None:
       without_gyro.append(item.name)
     reading = dataclasses.replace(reading, start=reading.start or track.clock.start)
@@ -139,9 +135,7 @@ def read(
   if shared is not None and not any(recording.spans for recording in reading.recordings):
     raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
   if 0 < len(without_gyro) < len(items):
-    reading.warnings.append(
-      f'{", ".join(without_gyro)} without a gyroscope, others with: read them separately.'
-    )
+    reading.warnings.append(f'Only {", ".join(without_gyro)} lacks a gyroscope: read it separately.')
   reading.notes.append(_summary(reading.recordings))
   return dataclasses.replace(reading, has_gyro=not without_gyro)
 
@@ -250,17 +244,17 @@ def _split(
   """Recordings without a gap in either sensor, of at least two samples, and where each starts."""
   acc, gyro = track.acc, track.gyro
   if gyro is None:
-    findings.note('No gyroscope: its samples are zeros, as is their mean, so that they carry nothing.')
+    findings.note('No gyroscope: its samples are zeros, also when normalized.')
     gyro = Samples(acc.time_s, np.zeros((len(acc.time_s), 3), np.float32))
   _note_rates(track, findings)
-  whole = Recording(subject, position, acc, gyro, tuple(spans))
+  unsplit = Recording(subject, position, acc, gyro, tuple(spans))
   step_s = _step_s(acc)
   lost = 0
   both = (segments.unbroken(samples.time_s, _max_gap_s(samples)) for samples in (acc, gyro))
   # Moments: a sample that stands alone is counted for the user.
   for start_s, stop_s in segments.overlaps(*both, moments=True):
     # A column of labels ends with the last sample, which lasts a step.
-    recording = segments.extract(whole, start_s, stop_s, last_s=step_s)
+    recording = segments.extract(unsplit, start_s, stop_s, last_s=step_s)
     if min(len(recording.acc.time_s), len(recording.gyro.time_s)) < 2:
       lost += len(recording.acc.time_s)
     else:

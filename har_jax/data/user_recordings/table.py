@@ -26,7 +26,7 @@ _LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What the user says of the files; empty or None if it is to be inferred."""
+  """What the user specifies; empty or None if it is to be inferred."""
 
   columns: Mapping[str, str]
   acc_unit: str
@@ -81,9 +81,7 @@ def load(name: str, files: Mapping[str, pathlib.Path], options: Options, finding
       'device that lies face up reads +9.81 on z. Name ax, ay and az with columns to keep the signs.'
     )
   acc.values[:] *= np.float32((-1.0 if axes.is_flipped else 1.0) * units.ACC[unit])
-  gyro = None
-  if 'gyro' in rows_of:
-    gyro = _gyro(rows_of['gyro'], acc, main.clock, options, findings)
+  gyro = _gyro(rows_of['gyro'], acc, main.clock, options, findings) if 'gyro' in rows_of else None
   start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
   acc = Samples(acc.time_s - start_s, acc.values)
   gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
@@ -130,7 +128,7 @@ def _samples(
 ) -> tuple[Samples, Int[np.ndarray, 'm']]:
   """The rows with all three axes, each time once, and their indices; seconds are from the origin of `clock`.
 
-  An app may write each sensor in rows of its own, where the others are empty.
+  An app may write each sensor in separate rows, where the others are empty.
   """
   values = rows.values[sensor]
   complete = np.isfinite(values).all(axis=1)
@@ -160,9 +158,11 @@ def _rows(table: Table, options: Options, sensor: str, findings: Findings) -> _R
   notes: list[str] = []
   chosen = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
   time = chosen.time if options.rate_hz is None else None
-  used = {'time': [time], **{WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}}
-  used['labels'] = [chosen.label]
-  findings.notes += [f'{table.path.name}: {_sources(table, used)}.', *notes]
+  sources: dict[str, tuple[int, ...]] = {} if time is None else {'time': (time,)}
+  sources |= {WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}
+  sources |= {'labels': (chosen.label,)} if chosen.label is not None else {}
+  named = [f'{what} from {", ".join(table.names[i] for i in used)}' for what, used in sources.items()]
+  findings.notes += [f'{table.path.name}: {"; ".join(named)}.', *notes]
   kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
   if chosen.label is not None:
     kinds[chosen.label] = 'text'
@@ -196,11 +196,6 @@ def _rows(table: Table, options: Options, sensor: str, findings: Findings) -> _R
     np.concatenate(labels)[order] if labels else None,
     {code: word for word, code in codes.items()},
   )
-
-
-def _sources(table: Table, used: Mapping[str, Any]) -> str:
-  named = {what: [table.names[i] for i in indices if i is not None] for what, indices in used.items()}
-  return '; '.join(f'{what} from {", ".join(names)}' for what, names in named.items() if names)
 
 
 def _encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:

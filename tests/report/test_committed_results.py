@@ -1,0 +1,78 @@
+"""What is committed under results/ is generated from the tables there."""
+
+import pathlib
+
+import pytest
+
+from har_jax import config_fields, results
+from har_jax.config import Experiment
+from har_jax.report import commands, frame, groups, markdown, measurements, tables
+
+FOLDER = pathlib.Path(__file__).parents[2] / 'results'
+
+
+@pytest.fixture(scope='module')
+def committed():
+  return frame.read_csv(FOLDER / 'runs.csv')
+
+
+def test_the_table_of_runs_is_as_the_command_writes_it(committed, tmp_path):
+  frame.to_csv(committed, tmp_path / 'runs.csv')
+  assert (tmp_path / 'runs.csv').read_bytes() == (FOLDER / 'runs.csv').read_bytes()
+  assert not committed.duplicated(frame.KEY).any()
+  assert committed['commit'].str.fullmatch('[0-9a-f]{7,}').all()
+
+
+@pytest.mark.parametrize('name', ['3', '4', '6'])
+def test_fast_tables_are_those_of_the_runs(committed, name):
+  text = markdown.markdown(tables.TABLES[name](committed, True))
+  assert text in (FOLDER / 'tables.md').read_text(encoding='utf-8')
+
+
+def test_benchmark_tables_are_those_of_the_measurements():
+  text = markdown.markdown(measurements.benchmarks(FOLDER / 'bench.csv'))
+  assert text == (FOLDER / 'bench.md').read_text(encoding='utf-8')
+
+
+@pytest.mark.slow
+def test_all_tables_are_those_of_the_runs(committed):
+  personal = markdown.markdown([measurements.personalization(FOLDER / 'personalization.csv')])
+  text = f'{tables.text(committed)}\n{personal}'
+  assert text.encode() == (FOLDER / 'tables.md').read_bytes()
+
+
+def test_nothing_else_is_committed_as_a_result():
+  names = {path.name for path in FOLDER.iterdir()}
+  assert names == {'runs.csv', 'personalization.csv', 'bench.csv', 'tables.md', 'bench.md'}
+
+
+# --- commands
+
+
+def test_the_command_of_an_experiment_names_what_is_not_the_default(result):
+  found = [
+    result(method=method, seed=seed, lora_rank=8, finetune_circular_shift=False, sources=('dsads', 'hapt'))
+    for method in ('full', 'lora')
+    for seed in (0, 1)
+  ]
+  (part,) = groups.experiments(frame.from_rows(results.row(each, 'a') for each in found))
+  assert commands.commands(part) == [
+    'har-jax lodo --windows=windows --targets=wisdm --methods=full,lora --seeds=0,1 --lora_rank=8 '
+    '--nofinetune_circular_shift --out=runs/again'
+  ]
+
+
+def test_targets_with_fewer_sources_have_a_command_of_their_own(result):
+  found = [result(target=target) for target in ('dsads', 'hhar', 'wisdm')] + [result(target='hapt')]
+  found += [result(target='ucihar', sources=('hapt', 'hhar', 'dsads', 'wisdm'))]
+  (part,) = groups.experiments(frame.from_rows(results.row(each, 'a') for each in found))
+  lines = commands.commands(part)
+  assert '--targets=ucihar --methods' in lines[-1]  # pretrained on all others
+  assert '--targets=dsads --sources=hhar ' in lines[0]
+
+
+def test_the_closest_preset_is_named(result):
+  paper = config_fields.to_json(Experiment.paper())
+  flags = {flag: paper[part][name] for flag, (part, name) in results.HYPERPARAMETERS.items()}
+  found = frame.from_rows([results.row(result(method='lora', **flags | {'model_dropout': 0.1}), 'a')])
+  assert commands.flags_of(found) == ['--preset=paper', '--model_dropout=0.1']

@@ -16,6 +16,8 @@ from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder, Head
 from har_jax.train.objective import Classify, Reconstruct
 
+pytestmark = pytest.mark.usefixtures('compiled_fast')
+
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
 
 

@@ -3,9 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from har_jax import config
 from har_jax.train.objective import Contrastive
+
+pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 _MODEL = config.Model(patch_size=16, width=24, mlp_dim=48, depth=1, decoder_depth=1, num_heads=2, head=(16,))
 
@@ -76,9 +79,9 @@ def test_padding_is_no_negative():
   np.testing.assert_allclose(filled[0], _pair_loss(1.0, 1.5), rtol=1e-5)
 
 
-def test_each_window_of_a_pair_is_augmented_and_gradients_are_finite():
+def test_each_window_of_a_pair_is_augmented_and_gradients_are_finite(drawn):
   objective = Contrastive(_MODEL)
-  variables = objective.init(jax.random.key(0))
+  variables = drawn(objective.init)
   signal = jnp.asarray(np.random.default_rng(0).standard_normal((4, 128, 6)).astype(np.float32))
   batch = {
     'signal': signal,
@@ -93,7 +96,7 @@ def test_each_window_of_a_pair_is_augmented_and_gradients_are_finite():
   def mean(variables, key):
     return objective.losses(variables, batch, key)[0].mean()
 
-  gradient = jax.grad(mean)(variables, jax.random.key(1))
+  gradient = jax.jit(jax.grad(mean))(variables, jax.random.key(1))
   assert all(np.isfinite(leaf).all() for leaf in gradient.values())
   trained = {path for path, leaf in gradient.items() if np.abs(leaf).max() > 1e-8}
   assert {'params/encoder/embed/kernel', 'params/project_1/kernel'} <= trained

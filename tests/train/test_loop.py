@@ -143,13 +143,13 @@ def test_the_same_arguments_give_the_same_numbers(trained: Trained, tmp_path: pa
 
 def test_each_seed_draws_its_own_noise(tmp_path: pathlib.Path):
   signal = np.ones((4, 3), np.float32)  # equal windows, so that their order does not matter
-  windows = {'signal': signal, 'label': np.ones(4, np.float32)}
-  training = dataclasses.replace(_TRAINING, max_steps=2, num_evals=1)
+  windows = {'signal': signal, 'label': np.zeros(4, np.float32)}  # the gradient comes from the noise only
+  training = dataclasses.replace(_TRAINING, max_steps=4, num_evals=1)
   runs = [_run(tmp_path / str(seed), seed=seed, windows=windows) for seed in (0, 1)]
   side_by_side = _train_all(runs, training)
   alone = _train(tmp_path / 'alone', training, seed=1, windows=windows)
   kernels = [each.variables['params/head/kernel'] for each in (*side_by_side, alone)]
-  assert not np.allclose(kernels[0], kernels[1], rtol=1e-3)
+  assert not np.allclose(kernels[0], kernels[1], rtol=0.1)
   np.testing.assert_allclose(kernels[1], kernels[2], rtol=1e-5)
 
 

@@ -20,7 +20,7 @@ HYPERPARAMETERS = {
 # Only methods with adapters depend on these.
 ADAPTERS = tuple(flag for flag, (part, _) in HYPERPARAMETERS.items() if part == 'lora')
 
-_MEASURED = (
+MEASURED = (
   *('macro_f1', 'accuracy', 'precision', 'recall'),  # fractions of one, on the test part
   *('seconds', 'pretraining_seconds'),  # of adaptation; of all stages before it
   *('frozen_bytes', 'trainable_bytes', 'statistics_bytes', 'optimizer_bytes'),
@@ -32,7 +32,7 @@ _ORIGIN = ('sources', 'windows', 'device', 'versions', 'commit')
 # Columns of results/runs.csv.
 RUN_COLUMNS = (
   *_KEYS,
-  *_MEASURED,
+  *MEASURED,
   *_ORIGIN,
   *(flag for flag in HYPERPARAMETERS if flag not in _KEYS),
   'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject

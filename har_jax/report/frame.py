@@ -1,6 +1,5 @@
 """Runs as a pandas DataFrame, a row a run, from result files or from the table of all runs. Needs no JAX."""
 
-import dataclasses
 import pathlib
 from collections.abc import Iterable
 from typing import Any
@@ -14,27 +13,12 @@ from har_jax.storage import Place
 KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
-
-def _hyperparameter_type(flag: str) -> str:
-  part, name = results.HYPERPARAMETERS[flag]
-  (default,) = (
-    field.default for field in dataclasses.fields(getattr(config.Experiment(), part)) if field.name == name
-  )
-  return {bool: 'bool', int: 'Int64', float: 'float'}.get(type(default), 'str')
-
-
-_TEXT = (
-  'experiment',
-  'target',
-  'method',
-  'sources',
-  'windows',
-  'device',
-  'versions',
-  'commit',
-  'subject_macro_f1',
-)
-_TYPES = dict.fromkeys(_TEXT, 'str') | {flag: _hyperparameter_type(flag) for flag in results.HYPERPARAMETERS}
+_TEXT = set(results.RUN_COLUMNS) - {*results.MEASURED, *results.HYPERPARAMETERS, 'seed'}
+_KINDS = {bool: 'bool', int: 'Int64', float: 'float'}
+_TYPES = dict.fromkeys(_TEXT, 'str') | {
+  flag: _KINDS.get(type(getattr(getattr(config.Experiment(), part), name)), 'str')
+  for flag, (part, name) in results.HYPERPARAMETERS.items()
+}
 
 
 def load(folder: Place) -> pd.DataFrame:

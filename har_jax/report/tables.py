@@ -44,15 +44,11 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   """The hyperparameters that differ, those that do not and are not the default, the data, the machines."""
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
   defaults = config_fields.to_json(config.Experiment())
-  shared = {
-    flag: str(runs[flag].dropna().iat[0]) for flag in results.HYPERPARAMETERS if runs[flag].nunique() == 1
-  }
-  shared = {
-    flag: value
-    for flag, value in shared.items()
-    for part, name in [results.HYPERPARAMETERS[flag]]
-    if value != str(results.flat(defaults[part][name]))
-  }
+  shared = [
+    (flag, str(runs[flag].dropna().iat[0]), str(results.flat(defaults[part][name])))
+    for flag, (part, name) in results.HYPERPARAMETERS.items()
+    if runs[flag].nunique() == 1
+  ]
   data = {
     'classes': span_of('num_classes'),
     **{f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')},
@@ -73,7 +69,9 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
     Section(
       'Common to all experiments',
       'Hyperparameters that do not differ and are not the default.',
-      pd.DataFrame(shared.items(), columns=['field', 'value']),
+      pd.DataFrame(
+        [(flag, value) for flag, value, default in shared if value != default], columns=['field', 'value']
+      ),
     ),
     Section(
       'Data',

@@ -16,7 +16,7 @@ def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
   """One a target."""
   return [
     svg.render(
-      figures.learning_curves, part, target, name=f'{name}-{target}', title=f'Learning curves, {target}'
+      figures.learning_curves, part, target, named=(f'{name}-{target}', f'Learning curves, {target}')
     )
     for target, part in runs.groupby('target')
   ]
@@ -30,9 +30,9 @@ def confusion(runs: pd.DataFrame, name: str) -> list[str]:
     counts = pd.DataFrame(sum(np.array(each['test']['confusion']) for each in results), classes, classes)
     recall = np.diag(counts) / counts.sum(axis=1).clip(lower=1)
     listed = ', '.join(f'{label} {value:.2f}' for label, value in recall.items())
-    named = {'name': f'{name}-{target}-{method}', 'title': f'Confusion, {target}, {method}; recall: {listed}'}
-    side = 2.2 + 0.35 * len(classes)
-    drawings.append(svg.render(figures.confusion, counts, f'{target}, {method}', size=(side, side), **named))
+    title, side = f'{target}, {method}', 2.2 + 0.35 * len(classes)
+    named = (f'{name}-{title}', f'Confusion matrix, {title}; recall: {listed}')
+    drawings.append(svg.render(figures.confusion, counts, title, named=named, size=(side, side)))
   return drawings
 
 
@@ -48,8 +48,8 @@ def costs(runs: pd.DataFrame, name: str, labels: tuple[str, ...] = tuple(_COSTS)
       .agg(cost=('cost', 'mean'), mean=('macro_f1', 'mean'), std=('macro_f1', 'std'))
       .fillna(0)
     )
-    named = {'name': f'{name}-{label}', 'title': f'Macro-F1 against {label}'}
-    drawings.append(svg.render(figures.pareto, points, label, **named))
+    named = (f'{name}-{label}', f'Macro-F1 against {label}')
+    drawings.append(svg.render(figures.pareto, points, label, named=named))
   return drawings
 
 
@@ -59,7 +59,7 @@ def rank_diagram(runs: pd.DataFrame, name: str) -> list[str]:
     found = mean_ranks.ranks(runs)
   except UserError:
     return []
-  return [svg.render(figures.rank_diagram, found, name=name, title='Mean ranks of methods')]
+  return [svg.render(figures.rank_diagram, found, named=(name, 'Mean ranks of methods'))]
 
 
 def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
@@ -105,21 +105,21 @@ def _sweep(
   if y == _RELATIVE:
     first = points.sort_values('x').groupby('line')['mean'].transform('first')
     points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
-  named = {'name': f'{name}-{target}-{x}-{column}', 'title': f'{y} over {x}, {target}'}
-  return [svg.render(figures.sweep, points, target, x, y, **named)]
+  named = (f'{name}-{target}-{x}-{column}', f'{y} over {x}, {target}')
+  return [svg.render(figures.sweep, points, target, x, y, named=named)]
 
 
 def embeddings(picture: Picture, name: str) -> list[str]:
   """Test windows before and after adaptation."""
-  labels, classes, size = np.array(picture['label']), picture['classes'], (4.4, 4.4)
+  labels, classes = np.array(picture['label']), picture['classes']
   drawings = []
   for when in ('before', 'after'):
-    title, points = (
-      f'{when} adaptation by {picture["method"]}, {picture["split"]}-wise split',
-      np.array(picture[when], float),
+    title = f'{when} adaptation by {picture["method"]}, {picture["split"]}-wise split'
+    data, named = (
+      (np.array(picture[when], float), labels, classes, title),
+      (f'{name}-{when}', f'Embedding {title}'),
     )
-    named = {'name': f'{name}-{when}', 'title': f'Embedding {title}, {picture["target"]}'}
-    drawings.append(svg.render(figures.embedding, points, labels, classes, title, size=size, **named))
+    drawings.append(svg.render(figures.embedding, *data, named=named, size=(4.4, 4.4)))
   return drawings
 
 
@@ -128,8 +128,6 @@ def reconstructions(picture: Picture, name: str) -> list[str]:
   drawings = []
   for number, window in enumerate(picture['windows'][:_WINDOWS]):
     title = f'{window["dataset"]}, {window["activity"]}'
-    named = {'name': f'{name}-{number}', 'title': f'Reconstruction of a window: {title}'}
-    drawings.append(
-      svg.render(figures.reconstruction, window, picture['patch_size'], title, size=(4.4, 5.6), **named)
-    )
+    data, named = (window, picture['patch_size'], title), (f'{name}-{number}', f'Reconstruction, {title}')
+    drawings.append(svg.render(figures.reconstruction, *data, named=named, size=(4.4, 5.6)))
   return drawings

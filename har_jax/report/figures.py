@@ -82,13 +82,14 @@ def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
   panel.xaxis.set_major_formatter(EngFormatter(sep=''))  # powers of ten would be formulas
   panel.xaxis.set_minor_formatter(NullFormatter())
   ends, handles = [], {}
-  for target, part in points.sort_values('cost').groupby('target'):
+  for target, part in points.sort_values(['cost', 'mean'], ascending=[True, False]).groupby('target'):
     panel.plot(part['cost'], part['mean'], color=INK, linewidth=0.7, alpha=0.4, zorder=0, label=target)
     ends.append((part['mean'].iloc[-1], target))
-    for point, optimal in zip(part.itertuples(), is_optimal(part), strict=True):
+    optimal = part['mean'] > part['mean'].cummax().shift(fill_value=-np.inf)  # than all that cost less
+    for point, is_optimal in zip(part.itertuples(), optimal, strict=True):
       color, marker = style(point.method)
       (handles[point.method],) = panel.plot([], [], marker, color=color, label='_')
-      face = color if optimal else 'none'
+      face = color if is_optimal else 'none'
       panel.errorbar(point.cost, point.mean, point.std, color=color, elinewidth=0.7, alpha=0.5)
       panel.plot(point.cost, point.mean, marker, color=color, markerfacecolor=face, label=f'_{point.method}')
   _label_ends(panel, ends, float(points['cost'].max()))
@@ -96,18 +97,6 @@ def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
     panel.set_xlim(points['cost'].iloc[0] / 2, points['cost'].iloc[0] * 2)
   panel.set(xlabel=cost, ylabel='macro-F1, test')
   figure.legend(handles.values(), handles, loc='outside lower center', ncols=4)
-
-
-def is_optimal(points: pd.DataFrame) -> list[bool]:
-  """Whether no other point has a score as high for a lower cost, or higher for the same."""
-  return [
-    not any(
-      (points['cost'] <= cost)
-      & (points['mean'] >= mean)
-      & ((points['cost'] < cost) | (points['mean'] > mean))
-    )
-    for cost, mean in zip(points['cost'], points['mean'], strict=True)
-  ]
 
 
 def _label_ends(panel: Any, ends: Sequence[tuple[float, str]], x: float) -> None:

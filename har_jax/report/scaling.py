@@ -12,7 +12,7 @@ from har_jax.report.svg import refuse_without_matplotlib, to_text
 _AXES = {
   'width': 'token width',
   'tokens': 'tokens per window',
-  'batch': 'windows per batch',
+  'batch': 'batch size',
   'runs': 'runs per batch',
 }
 # Step → its name, color (palette of Okabe and Ito, safe for color-blind readers) and marker.
@@ -60,11 +60,10 @@ def growth(rows: list[Row]) -> list[Row]:
 
 def _with_ratios(rows: list[Row]) -> list[Row]:
   """Relative to the smallest size of the step and dimension."""
-  frame = pd.DataFrame(rows).sort_values('size', kind='stable')
-  first = frame.groupby(['step', 'dimension'])[['ms_window', 'operations_window']].transform('first')
-  frame['ms_ratio'] = frame['ms_window'] / first['ms_window']
-  frame['operations_ratio'] = frame['operations_window'] / first['operations_window']
-  return frame.sort_index().to_dict('records')
+  frame = pd.DataFrame(rows)
+  columns = {'ms_window': 'ms_ratio', 'operations_window': 'operations_ratio'}
+  first = frame.sort_values('size').groupby(['step', 'dimension'])[list(columns)].transform('first')
+  return frame.join((frame[list(columns)] / first).rename(columns=columns)).to_dict('records')
 
 
 def _fixed(experiment: Row) -> str:
@@ -107,7 +106,7 @@ def _draw(panel: Any, rows: pd.DataFrame) -> None:
     found = rows[rows['step'] == step]
     if found.empty:
       continue
-    sizes, times, operations = (found[key].to_numpy() for key in ('size', 'ms_window', 'operations_window'))
+    sizes, times, operations = found[['size', 'ms_window', 'operations_window']].to_numpy().T
     errors = np.abs(np.array(found['ms_window_quartiles'].to_list()).T - times)
     style = {'color': color, 'marker': marker, 'capsize': 3}
     panel.errorbar(sizes, times, errors, **style, label=f'{name}, median and quartiles')

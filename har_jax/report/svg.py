@@ -17,13 +17,10 @@ _STYLE: Any = {
   'font.size': 9,
   'text.parse_math': False,  # a $ in a name is a $
   'axes.facecolor': 'none',
-  'axes.titlesize': 10,
   'axes.spines.top': False,
   'axes.spines.right': False,
   'axes.grid': True,
-  'axes.axisbelow': True,
   'grid.alpha': 0.2,
-  'grid.linewidth': 0.6,
   'legend.frameon': False,
   'lines.markersize': 5,
 } | dict.fromkeys(
@@ -39,25 +36,20 @@ def refuse_without_matplotlib() -> None:
 
 
 def render(
-  draw: Callable[..., None],
-  *data: Any,
-  name: str,
-  title: str,
-  size: tuple[float, float] = (4.4, 3.2),
-  **options: Any,
+  draw: Callable[..., None], *data: Any, named: tuple[str, str], size: tuple[float, float] = (4.4, 3.2)
 ) -> str:
-  """Calls `draw(figure, *data, **options)` on an empty figure of `size` inches. Deterministic.
+  """Calls `draw(figure, *data)` on an empty figure of `size` inches. Deterministic.
 
-  name: prefix of the element's ids, unique in the page. title: for screen readers.
+  named: a prefix of the element's ids, unique in the page, and a title for screen readers.
   """
   refuse_without_matplotlib()
   import matplotlib
   from matplotlib.figure import Figure
 
-  name = re.sub(r'[^\w-]+', '-', name)
+  name, title = re.sub(r'[^\w-]+', '-', named[0]), named[1]
   with matplotlib.rc_context(_STYLE | {'svg.hashsalt': name}):
     figure = Figure(figsize=size, layout='constrained', facecolor='none')
-    draw(figure, *data, **options)
+    draw(figure, *data)
     return _inline(to_text(figure), name, title, _describe(figure))
 
 

@@ -36,7 +36,7 @@ RUNS = pd.DataFrame(
 
 @pytest.fixture(scope='module')
 def curves() -> str:
-  return svg.render(figures.learning_curves, RUNS, '<b>$x$', name='a b<c', title='1 < "2"')
+  return svg.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
 
 
 # --- SVG
@@ -49,11 +49,11 @@ def test_svg_takes_color_and_background_from_the_page(curves):
 
 
 def test_svg_is_deterministic(curves):
-  assert curves == svg.render(figures.learning_curves, RUNS, '<b>$x$', name='a b<c', title='1 < "2"')
+  assert curves == svg.render(figures.learning_curves, RUNS, '<b>$x$', named=('a b<c', '1 < "2"'))
 
 
 def test_svg_ids_and_references_are_its_own(curves):
-  other = svg.render(figures.learning_curves, RUNS, 't', name='other', title='t')
+  other = svg.render(figures.learning_curves, RUNS, 't', named=('other', 't'))
   ids = re.findall(r' id="([^"]*)"', curves)
   assert len(ids) == len(set(ids)) > 2
   assert not set(ids).intersection(re.findall(r' id="([^"]*)"', other))
@@ -77,7 +77,7 @@ def test_svg_description_has_the_ends_of_labeled_lines(curves):
 def test_missing_matplotlib_names_the_extra(monkeypatch):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   with pytest.raises(UserError, match=r"matplotlib.*'har_jax\[report\]'"):
-    svg.render(figures.learning_curves, RUNS, 't', name='n', title='t')
+    svg.render(figures.learning_curves, RUNS, 't', named=('n', 't'))
 
 
 # --- curves
@@ -108,28 +108,23 @@ def test_sweep_sorts_numbers_and_dashes_published_lines():
   assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ['8', '16', '64']
 
 
-def test_pareto_optimal_is_what_no_other_point_beats():
-  points = pd.DataFrame({'cost': [1, 2, 3, 4], 'mean': [0.5, 0.4, 0.9, 0.9]})
-  assert figures.is_optimal(points) == [True, False, True, False]
-
-
-def test_pareto_fills_optimal_points_of_each_target():
+def test_pareto_fills_what_no_other_point_of_the_target_beats():
   points = pd.DataFrame(
     {
-      'target': ['a', 'a', 'b'],
-      'method': ['full', 'lora', 'full'],
-      'cost': [1, 2, 9],
-      'mean': [0.5, 0.4, 0.1],
-      'std': 0,
+      'target': ['a', 'a', 'a', 'a', 'a', 'b'],
+      'method': ['scratch', 'full', 'lora', 'qlora', 'probe', 'full'],
+      'cost': [1, 1, 2, 3, 4, 9],
+      'mean': [0.4, 0.5, 0.4, 0.9, 0.9, 0.1],
+      'std': 0.0,
     }
   )
   faces = [
     (line.get_label(), line.get_markerfacecolor())
     for line in drawn(figures.pareto, points, 'bytes').axes[0].get_lines()
-    if line.get_label() in ('_full', '_lora')
+    if line.get_label()[1:] in set(points['method'])
   ]
-  blue = figures.style('full')[0]
-  assert faces == [('_full', blue), ('_lora', 'none'), ('_full', blue)]
+  assert [name for name, face in faces if face != 'none'] == ['_full', '_qlora', '_full']
+  assert len(faces) == len(points)
 
 
 @pytest.mark.parametrize('cost', [100.0, 1234567, 9.87654321])

@@ -23,14 +23,14 @@ def start(command: str, *arguments: object) -> subprocess.Popen[str]:
 
 def end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
   """Exit code, standard output and standard error."""
-  out, err = process.communicate(timeout=200)
+  out, err = process.communicate(timeout=400)
   # Gloo, JAX's transport between processes, prints a greeting.
   return process.returncode, ''.join(line for line in out.splitlines(True) if 'Gloo' not in line), err
 
 
 def wait_for(path: pathlib.Path, *processes: subprocess.Popen[str]) -> None:
   """Returns once a path exists. Fails if a process ends before."""
-  deadline = time.monotonic() + 150
+  deadline = time.monotonic() + 300
   while not path.exists():
     assert all(process.poll() is None for process in processes), [end(process) for process in processes]
     assert time.monotonic() < deadline

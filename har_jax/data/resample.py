@@ -89,7 +89,7 @@ def _at_50_hz(samples: Samples, start_s: float, stop_s: float) -> Float32[np.nda
   """One sensor from start to stop, both within its segment."""
   samples = segments.extract_around(samples, start_s + _SAME_TIME_S, stop_s - _SAME_TIME_S)
   time_s, values = samples.time_s, samples.values
-  median_hz = 1 / float(np.median(np.diff(time_s)))
+  median_hz = 1 / segments.step_s(samples)
   rate_hz = max(round(median_hz), math.ceil((1 - _TOO_SLOW) * median_hz))
   grid_s = start_s + np.arange(_ticks(start_s, stop_s, rate_hz)) / rate_hz
   even = _on_grid(time_s, values, grid_s)

@@ -22,6 +22,11 @@ def repeats(time_s: Float[np.ndarray, 'n']) -> Bool[np.ndarray, 'n']:
   return np.diff(time_s, prepend=-np.inf) == 0
 
 
+def step_s(samples: Samples) -> float:
+  """The median time from one sample to the next."""
+  return float(np.median(np.diff(samples.time_s)))
+
+
 def unbroken(time_s: Float[np.ndarray, 'n'], max_gap_s: float) -> list[Segment]:
   """Segments without a gap, in order of time. Time must not fall."""
   if not len(time_s):

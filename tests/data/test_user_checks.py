@@ -52,7 +52,7 @@ def test_a_quantized_sensor_at_rest_is_not_clipped():
       {'gyro': lambda v: v.clip(-2, 9)},
       [f'gyroscope values on {axis} are at their minimum, -2 rad/s' for axis in 'xyz'],
     ),
-    ({'acc': lambda v: _held(v, 500, 701)}, ['accelerometer is constant once for over 2 s, at longest 4.0 s']),
+    ({'acc': lambda v: _held(v, 500, 701)}, ['accelerometer is constant once for over 2 s, at longest 4.0']),
     (
       {'gyro': lambda v: _held(_held(v, 500, 651), 900, 1101)},
       ['gyroscope is constant 2 times for over 2 s, at longest 4.0 s'],

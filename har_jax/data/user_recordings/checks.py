@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.config import WINDOW_SAMPLES
+from har_jax.data import segments
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
 from har_jax.data.user_recordings import infer
@@ -33,7 +34,7 @@ def check(reading: Reading) -> list[str]:
 
 def _rate(reading: Reading) -> Iterator[str]:
   for word, samples in _sensors(reading):
-    rates_hz = [1 / _step_s(one) for one in samples]
+    rates_hz = [1 / segments.step_s(one) for one in samples]
     slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
     if slow:
       none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
@@ -133,11 +134,7 @@ def _length(reading: Reading) -> Iterator[str]:
 
 
 def _length_s(recording: Recording) -> float:
-  return float(recording.acc.time_s[-1]) + _step_s(recording.acc)
-
-
-def _step_s(samples: Samples) -> float:
-  return float(np.median(np.diff(samples.time_s)))
+  return float(recording.acc.time_s[-1]) + segments.step_s(recording.acc)
 
 
 def _sensors(reading: Reading) -> Iterator[tuple[str, list[Samples]]]:

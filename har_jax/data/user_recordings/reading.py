@@ -234,7 +234,7 @@ def _spans(
       f'{labels.path} does not say which recording each label is of, and their clocks do not tell: add a '
       'column `recording` with the names of the files'
     )
-  length_s = float(track.acc.time_s[-1]) + _step_s(track.acc)
+  length_s = float(track.acc.time_s[-1]) + segments.step_s(track.acc)
   return place(labels.of(item.names), track.clock, length_s, findings, several=by_clock)
 
 
@@ -248,7 +248,7 @@ def _split(
     gyro = Samples(acc.time_s, np.zeros((len(acc.time_s), 3), np.float32))
   _note_rates(track, findings)
   unsplit = Recording(subject, position, acc, gyro, tuple(spans))
-  step_s = _step_s(acc)
+  step_s = segments.step_s(acc)
   lost = 0
   both = (segments.unbroken(samples.time_s, _max_gap_s(samples)) for samples in (acc, gyro))
   # Moments: a sample that stands alone is counted for the user.
@@ -264,13 +264,13 @@ def _split(
 
 
 def _note_rates(track: Track, findings: Findings) -> None:
-  step_s = _step_s(track.acc)
+  step_s = segments.step_s(track.acc)
   low_s, high_s = np.quantile(np.diff(track.acc.time_s), [0.05, 0.95])
   is_even = high_s - low_s < 0.02 * step_s
   clock = ' on an even clock' if is_even else f', steps from {low_s * 1e3:.3g} to {high_s * 1e3:.3g} ms'
   rate = f'The rate of the accelerometer is {1 / step_s:.4g} Hz{clock}'
-  if track.gyro is not None and abs(_step_s(track.gyro) / step_s - 1) > 0.02:
-    rate += f', that of the gyroscope {1 / _step_s(track.gyro):.4g} Hz'
+  if track.gyro is not None and abs(segments.step_s(track.gyro) / step_s - 1) > 0.02:
+    rate += f', that of the gyroscope {1 / segments.step_s(track.gyro):.4g} Hz'
   findings.note(f'{rate}.')
   for word, samples in (('accelerometer', track.acc), ('gyroscope', track.gyro)):
     if samples is not None:
@@ -282,12 +282,8 @@ def _note_rates(track: Track, findings: Findings) -> None:
         findings.note(f'The {word} pauses {times} for {over}: the recording is split there.')
 
 
-def _step_s(samples: Samples) -> float:
-  return float(np.median(np.diff(samples.time_s)))
-
-
 def _max_gap_s(samples: Samples) -> float:
-  return max(_GAP_S, _GAP_STEPS * _step_s(samples)) + 1e-6  # a microsecond, for rounding
+  return max(_GAP_S, _GAP_STEPS * segments.step_s(samples)) + 1e-6  # a microsecond, for rounding
 
 
 def _summary(recordings: Sequence[Recording]) -> str:

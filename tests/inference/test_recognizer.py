@@ -58,6 +58,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted: Recognizer):
     cloned.save('nowhere')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [name for name in methods.METHODS if name != 'lora'])
 def test_every_method_adapts(fitted: Recognizer, name: str):
   adapted = fitted.adapt(SIGNALS, LABELS, method=name, max_steps=3)

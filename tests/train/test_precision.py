@@ -29,7 +29,9 @@ def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], j
   return lambda trainable: jnp.sum(objective.losses(variables | trainable, _batch(), jax.random.key(1))[0])
 
 
-@pytest.mark.parametrize('name', ['full', 'lora', 'qlora', 'pretraining'])
+@pytest.mark.parametrize(
+  'name', [*(pytest.param(name, marks=pytest.mark.slow) for name in ('full', 'lora')), 'qlora', 'pretraining']
+)
 def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: config.Model, drawn: Draw):
   if name == 'pretraining':
     objective: Objective = Reconstruct(tiny, _HALF)

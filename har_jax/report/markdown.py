@@ -14,7 +14,7 @@ _WORDS = (
   'target',
   'method',
   'verdict',
-  'not told apart',
+  'not significantly different',
   'field',
   'value',
   'device',

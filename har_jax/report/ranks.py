@@ -24,7 +24,7 @@ class Ranks:
   targets: tuple[str, ...]
   friedman_p: float | None  # None where all methods tie in every block
   critical_difference: float  # of two mean ranks, Nemenyi's at .05
-  cliques: tuple[tuple[str, ...], ...]  # of neighbors not told apart; two or more, none within another
+  cliques: tuple[tuple[str, ...], ...]  # of two or more that do not differ significantly; none in another
 
 
 def ranks(runs: pd.DataFrame) -> Ranks:

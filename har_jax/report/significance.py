@@ -100,7 +100,7 @@ def _ranks(part: pd.DataFrame) -> Section:
     {
       'method': method,
       'mean rank': f'{rank:.2f}',
-      'not told apart': '; '.join(
+      'not significantly different': '; '.join(
         ', '.join(name for name in clique if name != method) for clique in found.cliques if method in clique
       )
       or NONE,

@@ -90,8 +90,8 @@ def test_ranks_in_a_table(result):
     each for each in significance.sections(runs(ranked(result))) if each.title.startswith('Ranks')
   ]
   assert section.table.to_dict('records') == [
-    {'method': 'full', 'mean rank': '1.00', 'not told apart': 'lora'},
-    {'method': 'lora', 'mean rank': '2.00', 'not told apart': 'full; scratch'},
-    {'method': 'scratch', 'mean rank': '3.00', 'not told apart': 'lora'},
+    {'method': 'full', 'mean rank': '1.00', 'not significantly different': 'lora'},
+    {'method': 'lora', 'mean rank': '2.00', 'not significantly different': 'full; scratch'},
+    {'method': 'scratch', 'mean rank': '3.00', 'not significantly different': 'lora'},
   ]
   assert section.notes[0].startswith('Friedman p: <0.001, over 10 subjects of wisdm.')

@@ -16,8 +16,8 @@ _SHUTDOWN_S = 20
 def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool]]:
   """Defines the flags of a distributed run; returns a function that joins it, before JAX is used.
 
-  That function returns `stop`: whether SIGTERM has reached any process. A run calls it after each step, equally
-  often in each process; it turns True at the same step in all. The signal itself ends no process any more.
+  That function returns `stop`: whether SIGTERM has reached any process. A run calls it after each step,
+  equally often in each process; it turns True at the same step in all. The signal itself no longer ends them.
   """
   coordinator = flags.DEFINE_string(
     'coordinator', None, 'distributed run: host:port of process 0', flag_values=values

@@ -133,7 +133,7 @@ def test_a_weight_that_is_not_finite_affects_its_block_only(bad: float, jit: boo
 @pytest.mark.parametrize('quantize', [nf4.quantize, jax.jit(nf4.quantize)], ids=['eager', 'jit'])
 def test_full_blocks_use_a_rounded_reciprocal_and_a_short_one_divides(quantize):
   # As bitsandbytes. Near a midpoint, the product with the rounded reciprocal and the quotient are on
-  # different sides. Several blocks in one call: for a single one, XLA replaces the division by a product.
+  # different sides. (XLA on CPU rewrites a plain division by the broadcast scales into that product.)
   above, below = (nf4.LEVELS[[11, 2]] + nf4.LEVELS[[12, 3]]) / 2
   near_3, near_7 = np.float32([1.1679376, -3.2199667])
   assert near_3 * (1 / np.float32(3)) > above >= near_3 / np.float32(3)

@@ -24,13 +24,17 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up w
 
 
 def pytest_configure(config: pytest.Config) -> None:
-  """Programs compiled in a session serve all of it, its child processes included: most of the time is
-  compilation.
-  """
-  folder = tempfile.mkdtemp(prefix='har_jax-')
-  config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+  """Shares compiled programs among all workers and child processes of a session: compiling costs the most."""
+  if hasattr(config, 'workerinput'):  # a worker of pytest-xdist uses the folder of the main process
+    folder = os.environ['JAX_COMPILATION_CACHE_DIR']
+  else:
+    folder = tempfile.mkdtemp(prefix='har_jax-')
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
   for name, value in (
     ('jax_compilation_cache_dir', folder),
+    (
+      4 * 2**30,
+    ),  # with a limit, JAX locks the folder against other processes
     ('jax_persistent_cache_min_compile_time_secs', 0.0),
     ('jax_persistent_cache_min_entry_size_bytes', -1),
   ):
@@ -61,9 +65,7 @@ def real_archive(archives_folder: pathlib.Path) -> Callable[[str], pathlib.Path]
 
 @pytest.fixture(scope='module')
 def compiled_fast() -> Iterator[None]:
-  """With XLA's optimizations off: for modules whose programs run once or twice, where compiling is what
-  takes.
-  """
+  """Turns off XLA's optimizations, for modules that run each compiled program only a few times."""
   jax.config.update('jax_disable_most_optimizations', True)
   yield
   jax.config.update('jax_disable_most_optimizations', False)

@@ -8,8 +8,6 @@ from jaxtyping import Array, Float
 from har_jax import config
 from har_jax.variables import Variables
 
-_DECAYED = ('kernel', 'a', 'b')  # matrices, but no biases, norms, positions or mask tokens
-
 
 def build(training: config.Training, *, pretrained: bool) -> optax.GradientTransformation:
   """AdamW at peak rates; `rate_fraction` scales its updates.
@@ -36,7 +34,9 @@ def build(training: config.Training, *, pretrained: bool) -> optax.GradientTrans
 
 
 def _is_decayed(trainable: Variables) -> dict[str, bool]:
-  return {path: path.rpartition('/')[2] in _DECAYED for path in trainable}
+  """Matrices of any method decay; biases, norms, positions and mask tokens do not."""
+  # optax.partition hides the other group's leaves behind placeholders without a shape.
+  return {path: getattr(leaf, 'ndim', 0) == 2 for path, leaf in trainable.items()}
 
 
 def rate_fraction(step: Array, total_steps: Array, warmup: float) -> Float[Array, '']:

@@ -68,6 +68,7 @@ def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, ada
   assert card['split']['windows'] == {'train': 69, 'validation': 18}
 
 
+@pytest.mark.slow
 def test_adapt_uses_the_bundled_base_by_default(folder: pathlib.Path, tmp_path: pathlib.Path):
   arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--out={tmp_path}/adapter')
   out, _ = _run('adapt', *arguments, *tiny_flags.ADAPT, '--max_steps=2')

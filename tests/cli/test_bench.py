@@ -29,6 +29,7 @@ def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
   assert ['qlora double', '4'] in [row[:2] for row in rows]
 
 
+@pytest.mark.slow
 def test_steps_are_measured_into_json_and_a_table(tmp_path: pathlib.Path):
   out = _run('bench', '--kinds=lora', '--batches=4,8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'steps.json').read_text())

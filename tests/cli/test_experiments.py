@@ -64,6 +64,7 @@ def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.
   assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
 
 
+@pytest.mark.slow
 def test_personalization_writes_one_file_per_label_count(study: tuple[str, ...], finished: pathlib.Path):
   flags = ('--methods=full', f'--out={finished}', '--stage=personalize', '--personal_labels=2')
   out = _run('lodo', *study, *flags)

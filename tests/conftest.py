@@ -32,10 +32,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
   for name, value in (
     ('jax_compilation_cache_dir', folder),
-    (
-      'jax_compilation_cache_max_size',
-      4 * 2**30,
-    ),  # with a limit, JAX locks the folder against other processes
     ('jax_persistent_cache_min_compile_time_secs', 0.0),
     ('jax_persistent_cache_min_entry_size_bytes', -1),
   ):

@@ -139,8 +139,8 @@ class Protocol(config_fields.Checked):
   )
   contrastive_steps: int = config_fields.not_negative(
     0,
-    "stage 'contrastive': steps of contrastive pretraining (InfoNCE within subject) on the target's unlabeled "
-    'training part',
+    "stage 'contrastive': steps of contrastive pretraining (InfoNCE within subject) on the target's "
+    'unlabeled training part',
   )
   supervised_pretraining_steps: int = config_fields.not_negative(
     0, "stage 'supervised': steps of classifying the sources' activities, with their labels"

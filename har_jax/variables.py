@@ -35,6 +35,11 @@ def split(flat: Variables, is_selected: Callable[[str], bool]) -> tuple[Variable
   return selected, {path: leaf for path, leaf in flat.items() if path not in selected}
 
 
+def split_statistics(flat: Variables) -> tuple[Variables, Variables]:
+  """The running statistics of BatchNorm, and the other entries."""
+  return split(flat, lambda path: path.startswith('batch_stats/'))
+
+
 def count(flat: Variables) -> int:
   """The number of parameters."""
   return sum(int(np.prod(leaf.shape)) for leaf in flat.values())

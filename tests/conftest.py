@@ -92,9 +92,7 @@ def tiny() -> Model:
 
 @pytest.fixture(scope='session')
 def drawn() -> Callable[[Callable[[jax.Array], Any]], Any]:
-  """From an `init` to variables of its shapes, none of them zero, drawn by NumPy: to compile an `init` takes
-  seconds.
-  """
+  """Draws nonzero variables of the shapes of an `init` by NumPy: compiling an `init` takes seconds."""
 
   def draw(init: Callable[[jax.Array], Any]) -> Any:
     rng = np.random.default_rng(0)

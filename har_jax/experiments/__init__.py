@@ -2,8 +2,8 @@
 
 <out>/<target>/pretrain/                                      masked pretraining, for all runs of the target
 <pretrained_dir>/<target>/pretrain/                           the same, shared by several experiments
-<out>/<target>/<stage>/<split>/seed<k>/                       further stages, for all methods and label budgets
-<out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result; next to it the run
+<out>/<target>/<stage>/<split>/seed<k>/                       further stages, for all methods and budgets
+<out>/<target>/<method>/<split>/labels-<budget>/seed<k>.json  a result; next to it its run
 
 Any number of jobs may share one --out: one job at a time holds a folder, and the others wait for its result.
 """

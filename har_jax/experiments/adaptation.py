@@ -75,9 +75,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
 
 
 def _for_classes(leaf: Any, drawn: Any, known: Sequence[str], classes: Sequence[str]) -> Any:
-  """Output weights or biases of the `known` activities, arranged for `classes`; an unknown class stays as
-  drawn.
-  """
+  """Output weights or biases of `known` activities, arranged for `classes`; unknown classes stay as drawn."""
   index = {number: known.index(name) for number, name in enumerate(classes) if name in known}
   to, source = np.array(list(index), int), np.array(list(index.values()), int)
   return drawn.at[..., to].set(leaf[..., source])
@@ -176,9 +174,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
 
 
 def _relative(folder: Place, result: Place) -> str:
-  """Where a folder lies, seen from the result file, so that both can move together; in a bucket its whole
-  address.
-  """
+  """The folder relative to the result file, so that both can move; in a bucket, its address."""
   if storage.is_bucket(folder) or storage.is_bucket(result):
     return str(folder)
   return os.path.relpath(folder, result.parent)

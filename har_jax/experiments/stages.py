@@ -251,9 +251,7 @@ def _chained(stages: Sequence[Stage]) -> list[dict[str, Any]]:
 def train_or_load(
   stage: Stage, identity: dict[str, Any], before: Variables, options: TrainOptions
 ) -> Variables:
-  """The stage's variables: loaded where another job has finished it meanwhile, otherwise trained under its
-  lock.
-  """
+  """Trains the stage under its lock, or loads it if another job has finished it meanwhile."""
   if not options.may_train:
     raise UserError(f'{stage.path} is missing, and --stage=adapt trains no stage; run --stage=pretrain first')
   with job_lock.exclusive(stage.folder, identity, title=stage.title, stop=options.stop) as stop:
@@ -261,7 +259,7 @@ def train_or_load(
       return _load(stage)
     windows, validation = stage.windows()
     first = _starting_from(stage, before)
-    statistics, trainable = variables.split(first, lambda path: path.startswith('batch_stats/'))
+    statistics, trainable = variables.split_statistics(first)
     run = Run(
       trainable, statistics, {}, windows, validation, stage.seed, folder=stage.folder, title=stage.title
     )

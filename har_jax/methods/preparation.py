@@ -1,6 +1,4 @@
-"""The one way to begin a run: draw the model, add the base, adapt, and split into what trains and what does
-not.
-"""
+"""The one way to begin a run: draw the model, add the base, adapt, split the variables."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,7 +6,7 @@ from collections.abc import Callable
 import jax
 
 from har_jax.methods.method import Method, Settings, check_collections
-from har_jax.variables import Variables, split
+from har_jax.variables import Variables, split, split_statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +47,6 @@ def prepare(
     drawn |= head(drawn) if head is not None else {}
   adapted = method.adapt(drawn, settings, adapter_key)
   check_collections(method, adapted)
-  statistics, rest = split(adapted, lambda path: path.startswith('batch_stats/'))
+  statistics, rest = split_statistics(adapted)
   trainable, frozen = split(jax.device_put(rest), lambda path: method.trains(path, settings))
   return Prepared(trainable, statistics, frozen)

@@ -305,7 +305,5 @@ def test_supervised_pretraining_refuses_a_single_activity(
     )
   shutil.copytree(windows / 'alpha', tmp_path / 'windows' / 'alpha')
   study = study_of(tmp_path / 'out', windows=tmp_path / 'windows', protocol=_SUPERVISED)
-  with pytest.raises(
-    UserError, match='supervised_pretraining_steps 4 .*; beta, gamma have walking'
-  ):
+  with pytest.raises(UserError, match=r'supervised_pretraining_steps 4 .*; beta, gamma have walking'):
     pretrained(study)

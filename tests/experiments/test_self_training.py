@@ -129,7 +129,7 @@ def test_stopped_self_training_resumes_to_the_same_numbers(
   study, made = self_trained
   asked = itertools.count(1)
   stopped = study_of(tmp_path, protocol=_FEW, pretrained_dir=out, methods=('full',))
-  with pytest.raises(Stopped, match='alpha: full, subject split, seed 0: .*step 4'):
+  with pytest.raises(Stopped, match=r'alpha: full, subject split, seed 0: .*step 4'):
     list(
       experiments.run(stopped, dataclasses.replace(QUIET, stop=lambda: next(asked) == 5))
     )  # three times while the teacher learns

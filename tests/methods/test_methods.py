@@ -81,7 +81,6 @@ def run_of(objective: Classify, base: Variables, batch: Batch) -> Callable[[str]
 
 
 def test_each_method_is_listed_under_its_name():
-  assert list(methods.METHODS) == ['full', 'probe', 'lora', 'qlora', 'scratch']
   assert all(name == method.name and method.summary for name, method in methods.METHODS.items())
 
 

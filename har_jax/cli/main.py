@@ -1,6 +1,7 @@
 """The command line: `har-jax <command> --flag=value`."""
 
 import importlib
+import os
 import sys
 import types
 from collections.abc import Sequence
@@ -23,7 +24,17 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
-  name, *rest = (sys.argv[1:] if arguments is None else arguments) or ['--help']
+  try:
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.flush()
+    return code
+  except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _run(arguments: Sequence[str]) -> int:
+  name, *rest = arguments or ['--help']
   if name in ('--help', '-h'):
     print(_overview())
     return 0

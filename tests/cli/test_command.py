@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -245,3 +246,17 @@ def test_only_the_package_is_installed_at_top_level():
   assert [
     name for name, of in packages.items() if 'har_jax' in of and not name.startswith('__editable__')
   ] == ['har_jax']
+
+
+def test_a_closed_pipe_ends_without_a_traceback():
+  reader, writer = os.pipe()
+  os.close(reader)
+  done = subprocess.run(
+    [sys.executable, '-m', 'har_jax', 'lodo', '--help'],
+    cwd=_ROOT,
+    stdout=writer,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  os.close(writer)
+  assert (done.returncode, done.stderr) == (0, '')

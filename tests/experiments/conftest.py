@@ -2,9 +2,11 @@
 
 import dataclasses
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import pytest
 from lodo_studies import Study, dataset, run
 
@@ -20,7 +22,7 @@ def quickly(compiled_fast: None) -> Iterator[None]:
     yield
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('windows')
   for seed, name in enumerate(('alpha', 'beta', 'gamma')):
@@ -28,7 +30,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return folder
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def experiment(tiny: config.Model) -> config.Experiment:
   return config.Experiment(
     model=dataclasses.replace(tiny, depth=1),
@@ -39,7 +41,7 @@ def experiment(tiny: config.Model) -> config.Experiment:
   )
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
   def study(out: pathlib.Path, **given: Any) -> experiments.Study:
     protocol = dataclasses.replace(experiment.protocol, **given.pop('protocol', {}))
@@ -55,12 +57,28 @@ def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
   return study
 
 
-@pytest.fixture(scope='module')
-def out(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  return tmp_path_factory.mktemp('results')
+@pytest.fixture(scope='session')
+def finished(
+  study_of: Study, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pathlib.Path, dict[str, dict[str, Any]]]:
+  """The folder and the results of every method, with a subject-wise split and seed 0."""
+  folder = tmp_path_factory.mktemp('finished')
+  before = jax.config.read('jax_disable_most_optimizations')
+  jax.config.update('jax_disable_most_optimizations', True)  # as in every module here
+  results = run(study_of(folder, methods=tuple(methods.METHODS)))
+  jax.config.update('jax_disable_most_optimizations', before)
+  return folder, results
 
 
 @pytest.fixture(scope='module')
-def runs(study_of: Study, out: pathlib.Path) -> dict[str, dict[str, Any]]:
-  """Every method, with a subject-wise split and seed 0."""
-  return run(study_of(out, methods=tuple(methods.METHODS)))
+def out(
+  finished: tuple[pathlib.Path, dict[str, dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+  """A copy of the folder, which the tests of a module may add to."""
+  return pathlib.Path(shutil.copytree(finished[0], tmp_path_factory.mktemp('out') / 'out'))
+
+
+@pytest.fixture(scope='module')
+def runs(finished: tuple[pathlib.Path, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+  """The results by the name of their file under `out`."""
+  return finished[1]

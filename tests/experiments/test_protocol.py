@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import toy_method
 from lodo_studies import ACTIVITIES, EACH, LORA, Study, pretrained, run, spec_of, target_of, without_seconds
 
-from har_jax import config, config_fields, methods, results, storage
+from har_jax import config, config_fields, files, methods, results, storage
 from har_jax.errors import UserError
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.train import metrics
@@ -59,6 +60,22 @@ def test_parameters_and_bytes_are_counted_by_collection(runs: dict[str, dict]):
   weights = 4 * 24 * 24 + 2 * 24 * 48
   assert held['lora']['frozen']['params'] - held['qlora']['frozen']['params'] == 4 * weights
   assert held['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly
+
+
+def test_a_new_method_is_counted_saved_and_read(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  with toy_method.installed():
+    ((name, result),) = run(study_of(tmp_path, methods=(toy_method.NAME,), pretrained_dir=out)).items()
+    base, adapter = files.load_run(tmp_path / name)
+    attached = files.attach(base, adapter)
+  gains = 4 * 24 + 48 + 24  # query, key, value, output, up, down
+  probe = runs['alpha/probe/subject/labels-0.7/seed0.json']['parameters']
+  assert result['parameters'] == {'trainable': probe['trainable'] + gains, 'total': probe['total'] + gains}
+  assert result['bytes']['trainable']['gain'] == 4 * gains
+  assert result['collections'] == ['gain']
+  assert sum(leaf.size for path, leaf in adapter.variables.items() if path.startswith('gain/')) == gains
+  assert attached.keys() >= adapter.variables.keys()
 
 
 def test_the_test_part_is_of_subjects_that_training_never_saw(runs: dict[str, dict]):

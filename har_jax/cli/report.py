@@ -49,7 +49,7 @@ _HTML = flags.DEFINE_bool(
 
 def main() -> None:
   from har_jax import storage
-  from har_jax.report import frame, markdown, measurements, page, pictures, tables
+  from har_jax.report import bench, frame, markdown, page, pictures, tables
 
   if _HTML.value:
     page.refuse_without_tools()
@@ -61,16 +61,15 @@ def main() -> None:
     print(_APPEND_TO.value)
     return
   table = storage.place(_RUNS_CSV.value) if _RUNS_CSV.value else None
+  source = folder if table is None else table.parent
   runs = frame.load(folder) if table is None else frame.read_csv(table)
-  out = storage.place(_OUT.value) if _OUT.value else folder if table is None else table.parent
+  out = storage.place(_OUT.value) if _OUT.value else source
   text = tables.text(runs, with_published=_PUBLISHED.value)
-  if table is not None and (table.parent / 'personalization.csv').exists():
-    text += '\n' + markdown.markdown([measurements.personalization(table.parent / 'personalization.csv')])
+  if (source / 'personalization.csv').exists():
+    text += '\n' + markdown.markdown([tables.personalization(source / 'personalization.csv')])
   storage.write_text(out / 'tables.md', text)
-  if table is not None and (table.parent / 'bench.csv').exists():
-    storage.write_text(
-      out / 'bench.md', markdown.markdown(measurements.benchmarks(table.parent / 'bench.csv'))
-    )
+  if (source / 'bench.csv').exists():
+    storage.write_text(out / 'bench.md', markdown.markdown(bench.sections(source / 'bench.csv')))
   if _HTML.value:
     html = page.html(
       runs,

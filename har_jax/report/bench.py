@@ -1,9 +1,12 @@
-"""Measurements of `har-jax bench` as Markdown tables."""
+"""Measurements of `har-jax bench`, and of results/bench.csv, as Markdown tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+
+from har_jax.report.markdown import NONE, Section, number
+from har_jax.storage import Place
 
 Row = dict[str, Any]
 
@@ -44,6 +47,41 @@ def markdown(bench: Row) -> str:
       table(rows, _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
     ]
   return '\n\n'.join(parts) + '\n'
+
+
+# --- bench.csv
+
+_FORMS = {
+  'ratio': '.2f',
+  'windows_s': ',.0f',
+  'gflop_s': ',.0f',
+  'product_fraction': '.2f',
+  'compile_s': '.1f',
+}
+_CAPTION = (
+  'Medians and quartiles of interleaved calls. ratio: time over that of the first row of the kind and batch; '
+  'product_fraction: GFLOP/s over that of the fastest plain float32 product of the same turns.'
+)
+
+
+def sections(path: Place) -> list[Section]:
+  """bench.csv, a section for each experiment: steps, or how their cost grows along a dimension."""
+  with path.open(encoding='utf-8') as file:
+    measured = pd.read_csv(file, dtype={'batch': 'Int64', 'size': 'Int64'})
+  return [_section(str(name), part) for name, part in measured.groupby('experiment')]
+
+
+def _section(name: str, part: pd.DataFrame) -> Section:
+  is_scaling = part['dimension'].notna().all()
+  by = ['kind', 'dimension', 'size'] if is_scaling else ['kind', 'batch', 'by']
+  times = part[['ms', 'ms_low', 'ms_high']].itertuples(index=False)
+  columns = {
+    'ms a window' if is_scaling else 'ms': [f'{ms:.4g} ({low:.4g} to {high:.4g})' for ms, low, high in times],
+    **{column: [number(value, form) for value in part[column]] for column, form in _FORMS.items()},
+  }
+  table = part[by].astype(str).assign(**columns)
+  kept = table[[column for column in table if (table[column] != NONE).any()]]
+  return Section(name, _CAPTION, kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
 
 
 # --- shared by the tables of measurements

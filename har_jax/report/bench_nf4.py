@@ -58,6 +58,6 @@ def _rate(row: Row) -> str:
 
 
 def _with_published(row: Row) -> Row:
-  found = published.TABLE_IV.get(row['method']) if row['preset'] == 'paper' else None
+  found = published.TABLE_IV.get((row['method'],)) if row['preset'] == 'paper' else None
   sizes = {f'{name}_bytes': row[name] for name in _SIZES}
   return row | sizes | {'published': ' / '.join(f'{size:.2f}' for size in found) if found else '–'}

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from har_jax.errors import UserError
 from har_jax.report import figures, published, svg
 from har_jax.report import ranks as mean_ranks
 from har_jax.report.pictures import Picture
@@ -36,11 +35,10 @@ def confusion(runs: pd.DataFrame, name: str) -> list[str]:
   return drawings
 
 
-def costs(runs: pd.DataFrame, name: str, labels: tuple[str, ...] = tuple(_COSTS)) -> list[str]:
+def costs(runs: pd.DataFrame, name: str) -> list[str]:
   """One a cost. Training from scratch is left out: it costs what full fine-tuning does."""
   drawings = []
-  for label in labels:
-    column, unit = _COSTS[label]
+  for label, (column, unit) in _COSTS.items():
     points = (
       runs[runs['method'] != 'scratch']
       .assign(cost=runs[column] / unit)
@@ -55,46 +53,46 @@ def costs(runs: pd.DataFrame, name: str, labels: tuple[str, ...] = tuple(_COSTS)
 
 def rank_diagram(runs: pd.DataFrame, name: str) -> list[str]:
   """One, or none where ranks need more methods or subjects."""
-  try:
-    found = mean_ranks.ranks(runs)
-  except UserError:
-    return []
-  return [svg.render(figures.rank_diagram, found, named=(name, 'Mean ranks of methods'))]
+  found = mean_ranks.ranks(runs)
+  return [svg.render(figures.rank_diagram, found, named=(name, 'Mean ranks of methods'))] if found else []
 
 
 def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
   """Macro-F1 and relative training time over the rank, for each target."""
-  theirs = pd.DataFrame.from_dict(published.TABLE_VI, orient='index', columns=['macro_f1', 'seconds'])
-  theirs = theirs.rename_axis('x').reset_index().assign(method='lora')
+  theirs = pd.DataFrame(
+    [(target, 'lora', rank, *row) for (target, rank), row in published.TABLE_VI.items()],
+    columns=['target', 'method', 'x', 'macro_f1', 'seconds'],
+  )
   drawings = []
   for target, part in runs.assign(x=runs['lora_rank'].astype(float)).groupby('target'):
-    shown = theirs if with_published and published.name_of(str(target)) == published.SWEPT else theirs[:0]
-    drawings += _sweep(part, shown, name, str(target), 'rank', 'macro_f1', 'macro-F1')
-    drawings += _sweep(part, shown, name, str(target), 'rank', 'seconds', _RELATIVE)
+    shown = theirs[theirs['target'] == published.name_of(target)][: None if with_published else 0]
+    drawings += _sweep(part, shown, name, 'rank', 'macro_f1', 'macro-F1')
+    drawings += _sweep(part, shown, name, 'rank', 'seconds', _RELATIVE)
   return drawings
 
 
 def label_budgets(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
   """Accuracy and macro-F1 over the fraction of labels, and over labels per class, for each target."""
-  theirs = pd.DataFrame.from_dict(published.TABLE_VII, orient='index', columns=['full', 'lora'])
-  theirs = theirs.rename(index=float).stack().rename_axis(['x', 'method']).reset_index(name='accuracy')
+  theirs = pd.DataFrame(
+    [(*key[:2], float(key[2]), accuracy) for key, (accuracy,) in published.TABLE_VII.items()],
+    columns=['target', 'method', 'x', 'accuracy'],
+  )
   budgets = runs['label_budget'].str.partition('/class')
   kind = budgets[1].map({'': 'fraction of labels', '/class': 'labels per class'})
   drawings = []
   for (target, x), part in runs.assign(x=budgets[0].astype(float), kind=kind).groupby(['target', 'kind']):
-    is_shown = with_published and x == 'fraction of labels' and published.name_of(target) == published.SWEPT
-    for column, y in (('accuracy', 'accuracy'), ('macro_f1', 'macro-F1')):
-      drawings += _sweep(part, theirs if is_shown else theirs[:0], name, target, x, column, y)
+    is_shown = with_published and x == 'fraction of labels'
+    shown = theirs[theirs['target'] == published.name_of(target)][: None if is_shown else 0]
+    drawings += _sweep(part, shown, name, x, 'accuracy', 'accuracy')
+    drawings += _sweep(part, shown, name, x, 'macro_f1', 'macro-F1')
   return drawings
 
 
 _RELATIVE = 'training time ÷ first'
 
 
-def _sweep(
-  runs: pd.DataFrame, theirs: pd.DataFrame, name: str, target: str, x: str, column: str, y: str
-) -> list[str]:
-  """A figure of the methods with two values of x or more, if there are any."""
+def _sweep(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, x: str, column: str, y: str) -> list[str]:
+  """A figure of the methods of a target with two values of x or more, if there are any."""
   ours = runs.groupby(['method', 'x'], as_index=False)[column].agg(['mean', 'std']).fillna({'std': 0.0})
   points = ours[ours.groupby('method')['x'].transform('size') > 1].assign(line=lambda found: found['method'])
   if points.empty:
@@ -105,6 +103,7 @@ def _sweep(
   if y == _RELATIVE:
     first = points.sort_values('x').groupby('line')['mean'].transform('first')
     points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
+  target = runs['target'].iat[0]
   named = (f'{name}-{target}-{x}-{column}', f'{y} over {x}, {target}')
   return [svg.render(figures.sweep, points, target, x, y, named=named)]
 
@@ -115,10 +114,7 @@ def embeddings(picture: Picture, name: str) -> list[str]:
   drawings = []
   for when in ('before', 'after'):
     title = f'{when} adaptation by {picture["method"]}, {picture["split"]}-wise split'
-    data, named = (
-      (np.array(picture[when], float), labels, classes, title),
-      (f'{name}-{when}', f'Embedding {title}'),
-    )
+    data, named = (np.array(picture[when], float), labels, classes, title), (f'{name}-{when}', title)
     drawings.append(svg.render(figures.embedding, *data, named=named, size=(4.4, 4.4)))
   return drawings
 

@@ -13,12 +13,13 @@ from har_jax.storage import Place
 KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
-_TEXT = set(results.RUN_COLUMNS) - {*results.MEASURED, *results.HYPERPARAMETERS, 'seed'}
-_KINDS = {bool: 'bool', int: 'Int64', float: 'float'}
-_TYPES = dict.fromkeys(_TEXT, 'str') | {
+_KINDS = {bool: 'bool', int: 'int64', float: 'float'}
+_TYPES = dict.fromkeys(set(results.RUN_COLUMNS) - {*results.MEASURED, 'seed'}, 'str') | {
   flag: _KINDS.get(type(getattr(getattr(config.Experiment(), part), name)), 'str')
   for flag, (part, name) in results.HYPERPARAMETERS.items()
 }
+# Missing where a method has no adapters.
+_TYPES |= {flag: 'Int64' for flag in results.ADAPTERS if _TYPES[flag] == 'int64'}
 
 
 def load(folder: Place) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 def read_csv(path: Place) -> pd.DataFrame:
   """The table of all runs: results.RUN_COLUMNS and `bytes`. Raises UserError where it has other columns."""
-  frame = pd.read_csv(path, dtype=dict.fromkeys(_TYPES, 'str'))
+  frame = pd.read_csv(path, dtype=_TYPES)
   if list(frame.columns) != list(results.RUN_COLUMNS):
     differing = sorted(set(frame.columns) ^ set(results.RUN_COLUMNS))
     raise UserError(
@@ -53,16 +54,11 @@ def read_csv(path: Place) -> pd.DataFrame:
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
-  for name, kind in _TYPES.items():
-    if kind == 'bool':
-      frame[name] = frame[name].map({'True': True, 'False': False, True: True, False: False}).astype('bool')
-    elif kind == 'Int64':
-      frame[name] = pd.to_numeric(frame[name]).astype('Int64')
-    else:
-      frame[name] = frame[name].astype(kind)
-  frame['commit'] = frame['commit'].fillna('')
-  frame['bytes'] = frame[[name for name in frame if str(name).endswith('_bytes')]].sum(axis=1)
-  return frame.sort_values(KEY, kind='stable').reset_index(drop=True)
+  frame = frame.astype(_TYPES).fillna({'commit': '', 'subject_macro_f1': ''})
+  frame['bytes'] = frame[[name for name in results.MEASURED if name.endswith('_bytes')]].sum(axis=1)
+  # Frames are cut into many small ones, which takes a third of the time with text as objects.
+  text = {name: object for name, kind in _TYPES.items() if kind == 'str'}
+  return frame.astype(text).sort_values(KEY, kind='stable').reset_index(drop=True).copy()
 
 
 def to_csv(frame: pd.DataFrame, path: Place) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from har_jax import results
@@ -19,43 +20,41 @@ _SWEEP = 3  # from so many values on, a hyperparameter is swept
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
-  Runs without adapters join those with the most frequent ones. Runs of a target on other windows are apart.
+  Runs without adapters join those with the most frequent ones. Runs on other windows are separate.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
   Raises UserError where a run occurs twice.
   """
-  adapters = [flag for flag in results.ADAPTERS if flag not in free]
-  # Those that never differ only cost time.
   fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)]
-  words = pd.Series(map(str, runs[adapters].itertuples(index=False, name=None)), index=runs.index)
-  keyed = runs.assign(_all=0, _adapters=words.where(runs['lora_rank'].notna()))
-  usual = keyed.groupby(['_all', *fixed])['_adapters'].transform(lambda of: of.mode().get(0, ''))
-  version = keyed.groupby([*fixed, 'target'])['windows'].transform(lambda of: pd.factorize(of)[0])
-  keyed = keyed.assign(_adapters=keyed['_adapters'].fillna(usual), _version=version)
-  keys = [*fixed, '_adapters', '_version']
-  found = [_sorted(part) for _, part in keyed.groupby(keys, sort=False)]
-  for part in found:
-    _refuse_duplicates(part, free)
-  return sorted(found, key=lambda part: (part['split'].iat[0], _most_labels(part['label_budget'].iat[0])))
-
-
-def _sorted(part: pd.DataFrame) -> pd.DataFrame:
-  order = {name: place for place, name in enumerate(methods(part))}
-  keys = {'method': order.get, 'label_budget': _most_labels}
-  return part.sort_values(
-    ['target', 'label_budget', 'method', 'lora_rank', 'seed'],
-    key=lambda column: column.map(keys[column.name]) if column.name in keys else column,
-    kind='stable',
+  settings = runs.assign(_all=0).groupby(['_all', *fixed], sort=False).ngroup()
+  adapters = runs.groupby([flag for flag in results.ADAPTERS if flag not in free], dropna=False).ngroup()
+  adapters = adapters.where(runs['lora_rank'].notna(), np.nan)
+  most_frequent = adapters.groupby(settings).agg(lambda of: of.mode().get(0, -1))
+  windows = runs.groupby([settings, 'target', 'windows'], sort=False).ngroup()
+  keys = {
+    'settings': settings,
+    'adapters': adapters.fillna(settings.map(most_frequent)),
+    'windows': windows.groupby([settings, runs['target']]).rank('dense'),
+  }
+  group = pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()
+  order = {name: place for place, name in enumerate(methods(runs))}
+  ranked = runs[['target', 'lora_rank', 'seed']].assign(
+    group=group, labels=runs['label_budget'].map(_fewness), method=runs['method'].map(order)
   )
+  by = ['group', 'target', 'labels', 'method', 'lora_rank', 'seed']
+  ordered = runs.loc[ranked.sort_values(by, kind='stable').index]
+  _refuse_duplicates(ordered.assign(_group=group), ['_group', 'target', 'method', 'seed', *free])
+  found = [part for _, part in ordered.groupby(group)]
+  return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
 
 
-def _most_labels(budget: str) -> tuple[bool, float]:
+def _fewness(budget: str) -> float:
   """Sorts fractions before numbers per class, and large before small."""
   number, per_class, _ = budget.partition('/class')
-  return bool(per_class), -float(number)
+  return 1 / float(number) if per_class else -float(number)
 
 
-def _refuse_duplicates(part: pd.DataFrame, free: Sequence[str]) -> None:
-  twice = part[part.duplicated(['target', 'method', 'seed', *free])]
+def _refuse_duplicates(runs: pd.DataFrame, by: list[str]) -> None:
+  twice = runs[runs.duplicated(by)]
   if len(twice):
     target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')

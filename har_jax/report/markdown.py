@@ -4,32 +4,33 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 NONE = '–'
 MEAN = 'mean of targets'
-# Columns of words; the others hold figures and stand at the right.
-_WORDS = (
-  'experiment',
-  'target',
-  'method',
-  'verdict',
-  'not significantly different',
-  'field',
-  'value',
-  'device',
-  'versions',
-)
+_NUMBER = r'[-+−<~]?\d|–$|n=\d|$'
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A table of text with its caption and notes; an empty table where there is nothing to show."""
+  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands."""
 
   title: str
-  caption: str
-  table: pd.DataFrame
+  caption: str = ''
+  table: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
   notes: Sequence[str] = ()
+  drawings: Sequence[str] = ()
+  commands: Sequence[str] = ()
+
+  @property
+  def numeric(self) -> list[str]:
+    return numeric(self.table)
+
+  def without_published(self) -> 'Section':
+    columns = [name for name in self.table if 'published' not in name]
+    notes = [note for note in self.notes if 'ublished' not in note]
+    return dataclasses.replace(self, table=self.table[columns], notes=notes)
 
 
 def markdown(sections: Sequence[Section]) -> str:
@@ -37,21 +38,22 @@ def markdown(sections: Sequence[Section]) -> str:
   parts, last = [], ''
   for section in sections:
     table = '' if section.table.empty else tabulated(section.table)
-    parts += [
-      f'## {section.title}',
-      '' if section.caption == last else section.caption,
-      table,
-      *section.notes,
-    ]
+    caption = '' if section.caption == last else section.caption
+    parts += [f'## {section.title}', caption, table, *section.notes]
     last = section.caption
   return '\n\n'.join(part for part in parts if part) + '\n'
 
 
 def tabulated(table: pd.DataFrame, form: str = 'pipe') -> str:
   """`form`: a table format of the package tabulate."""
-  alignment = ['left' if name in _WORDS else 'right' for name in table]
+  alignment = ['right' if name in numeric(table) else 'left' for name in table]
   # Cells are text by now: parsed again, 0.980 would come out as 0.98.
   return table.to_markdown(index=False, tablefmt=form, colalign=alignment, disable_numparse=True)
+
+
+def numeric(table: pd.DataFrame) -> list[str]:
+  """Columns of numbers, which are aligned right."""
+  return [name for name in table if table[name].str.match(_NUMBER).all()]
 
 
 Cell = Callable[[pd.DataFrame], str]
@@ -60,7 +62,7 @@ Cell = Callable[[pd.DataFrame], str]
 def rows(runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell]) -> pd.DataFrame:
   """A row for each group of runs, in the order they come in: the columns `by`, then the cells.
 
-  Columns of published figures are left out where there is none.
+  Columns of published figures are left out where all are missing.
   """
   grouped = runs.groupby(list(by), sort=False, dropna=False)
   made = [
@@ -104,10 +106,13 @@ def spread(values: pd.Series, form: str, *, count: bool = False) -> str:
 
   `count`: the number of values is added where some are missing.
   """
-  known = values.dropna().astype(float)
-  deviation = f' ± {known.std():{form.lstrip("+")}}' if len(known) > 1 else ''
-  fewer = f' (n={len(known)})' if count and 0 < len(known) < len(values) else ''
-  return number(known.mean(), form) + deviation + fewer
+  known = values.to_numpy(float)
+  known = known[~np.isnan(known)]
+  if not known.size:
+    return NONE
+  deviation = f' ± {known.std(ddof=1):{form.lstrip("+")}}' if known.size > 1 else ''
+  fewer = f' (n={known.size})' if count and known.size < len(values) else ''
+  return format(known.mean(), form) + deviation + fewer
 
 
 def spread_of(column: str, form: str, *, count: bool = False) -> Cell:

@@ -9,8 +9,6 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from har_jax.errors import UserError
-from har_jax.report.frame import methods
 from har_jax.report.statistics import LEVEL, by_subject, scores
 
 
@@ -22,43 +20,36 @@ class Ranks:
   mean_ranks: tuple[float, ...]
   blocks: int
   targets: tuple[str, ...]
-  friedman_p: float | None  # None where all methods tie in every block
+  friedman_p: float  # NaN where all methods tie in every block
   critical_difference: float  # of two mean ranks, Nemenyi's at .05
   cliques: tuple[tuple[str, ...], ...]  # of two or more that do not differ significantly; none in another
 
 
-def ranks(runs: pd.DataFrame) -> Ranks:
+def ranks(runs: pd.DataFrame) -> Ranks | None:
   """Over the subjects of each target that every method was tested on under one seed.
 
   Where Friedman's test finds no difference at .05, all methods are one clique.
-  Raises UserError with fewer than three methods or two blocks.
+  None with fewer than three methods or two blocks.
   """
-  compared = methods(runs)
-  blocks = by_subject(scores(runs), compared)
-  if len(compared) < 3 or len(blocks) < 2:
-    raise UserError(
-      'ranks need at least 3 methods and 2 subjects tested with all of them; there are '
-      f'{len(compared)} ({", ".join(compared)}) and {len(blocks)}'
-    )
+  blocks = by_subject(scores(runs).dropna())
+  if len(blocks.columns) < 3 or len(blocks) < 2:
+    return None
   from scipy import stats
 
   mean_ranks = blocks.rank(axis=1, ascending=False).mean().sort_values(kind='stable')
-  p = (
-    None if blocks.nunique(axis=1).max() == 1 else float(stats.friedmanchisquare(*blocks.to_numpy().T).pvalue)
-  )
-  critical = critical_difference(len(compared), len(blocks))
+  has_ties_only = blocks.nunique(axis=1).max() == 1
+  p = np.nan if has_ties_only else float(stats.friedmanchisquare(*blocks.to_numpy().T).pvalue)
+  critical = critical_difference(len(blocks.columns), len(blocks))
   names = tuple(mean_ranks.index)
-  different = p is not None and p < LEVEL
+  cliques = _cliques(mean_ranks.to_numpy(), critical) if p < LEVEL else [(0, len(names))]
   return Ranks(
-    names,
-    tuple(map(float, mean_ranks)),
-    len(blocks),
-    tuple(sorted(set(blocks.index.get_level_values('target')))),
-    p,
-    critical,
-    tuple(names[slice(*ends)] for ends in _cliques(mean_ranks.to_numpy(), critical))
-    if different
-    else (names,),
+    methods=names,
+    mean_ranks=tuple(map(float, mean_ranks)),
+    blocks=len(blocks),
+    targets=tuple(sorted(set(blocks.index.get_level_values('target')))),
+    friedman_p=p,
+    critical_difference=critical,
+    cliques=tuple(names[first:end] for first, end in cliques),
   )
 
 

@@ -2,34 +2,17 @@
 
 import pandas as pd
 
-from har_jax.errors import UserError
 from har_jax.report import groups, published, ranks, statistics
-from har_jax.report.frame import methods
 from har_jax.report.markdown import NONE, Section, number, p_value
-from har_jax.report.statistics import LEVEL, Interval
+from har_jax.report.statistics import FEWEST, LEVEL, MARGIN, Interval
 
 _AGAINST = 'full'
-
-
-def sections(runs: pd.DataFrame) -> list[Section]:
-  """For each experiment: tests against full fine-tuning, intervals, and ranks of three methods or more."""
-  found = groups.experiments(runs)
-  ranked = [part for part in found if part['method'].nunique() > 2]
-  return [
-    *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
-    *(_levels(part) for part in found),
-    *(_ranks(part) for part in ranked),
-    Section('What datasets can show', what_datasets_show(runs['target'].nunique()), pd.DataFrame()),
-  ]
-
-
 _POINTS = 'Macro-F1 of a test subject in points, the mean over the seeds that tested it.'
 _TESTS = (
-  f'{_POINTS} Difference: of the same subject under the same seeds, the mean over subjects with a bootstrap '
-  'interval of 95 %. p of a difference: Wilcoxon signed-rank test; r: rank-biserial correlation. '
-  f'p of equivalence: two one-sided t tests (TOST), margin {statistics.MARGIN:g} point. Both are '
-  f'corrected by Holm over all rows. Verdicts at {LEVEL:g}: equivalent; else better or worse; else '
-  'undecided, which does not mean equal.'
+  f'{_POINTS} Difference: mean over subjects, paired by seed, with a bootstrap interval of 95 %. '
+  'p of a difference: Wilcoxon signed-rank test; r: rank-biserial correlation. p of equivalence: two '
+  f'one-sided t tests (TOST), margin {MARGIN:g} point. Both are Holm-corrected over all rows; –: fewer than '
+  f'{FEWEST} subjects differ, or all by the same. Verdicts at {LEVEL:g}; undecided does not mean equal.'
 )
 _LEVELS = (
   f'{_POINTS} Mean over subjects with a bootstrap interval of 95 %, too narrow with a handful of them.'
@@ -39,6 +22,17 @@ _RANKS = (
   'difference of Nemenyi. Subjects of a target share a training: blocks are not independent, p is too small.'
 )
 _WINDOW = 'Window-wise, the same people were trained on: nothing here speaks of new people.'
+
+
+def sections(runs: pd.DataFrame) -> list[Section]:
+  """For each experiment: tests against full fine-tuning, intervals, and ranks of three methods or more."""
+  found = groups.experiments(runs)
+  return [
+    *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
+    *(_levels(part) for part in found),
+    *(_ranks(part, made) for part in found if (made := ranks.ranks(part))),
+    Section('What datasets can show', what_datasets_show(runs['target'].nunique())),
+  ]
 
 
 def _notes(part: pd.DataFrame) -> list[str]:
@@ -58,61 +52,50 @@ def _tests(part: pd.DataFrame) -> Section:
       'method': found['method'],
       'subjects': found['n'].astype(str),
       f'macro-F1 − {_AGAINST}, points': [shown(each, '+.1f') for each in found['difference']],
-      'better on': [f'{better} of {n}' for better, n in found[['better_on', 'n']].itertuples(index=False)],
-      'r': [number(value, '+.2f') for value in found['rank_biserial'].astype(float)],
+      'better on': found['better_on'].astype(str) + ' of ' + found['n'].astype(str),
+      'r': [number(value, '+.2f') for value in found['rank_biserial']],
       'p of a difference': found['wilcoxon_p'].map(p_value),
       'p of equivalence': found['equivalence_p'].map(p_value),
       'verdict': found['verdict'],
     }
   )
-  named = found[found['note'] != ''].groupby(['note', 'target'], sort=False)['method'].agg(', '.join)
-  notes = [f'{target} {names}: {note}.' for (note, target), names in named.items()]
-  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', _TESTS, table, [*notes, *_notes(part)])
+  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', _TESTS, table, _notes(part))
 
 
 def _levels(part: pd.DataFrame) -> Section:
-  points = statistics.scores(part)
-  rows = []
-  for target, of_target in points.groupby('target'):
-    for method in methods(part):
-      values = list(statistics.by_subject(of_target, [method])[method])
-      cells = {'subjects': str(len(values)), 'macro-F1, points': shown(statistics.interval(values), '.1f')}
-      rows += [{'target': target, 'method': method, **cells}] if values else []
+  rows = [
+    {
+      'target': target,
+      'method': method,
+      'subjects': str(points.count()),
+      'macro-F1, points': shown(statistics.interval(points.dropna().to_numpy()), '.1f'),
+    }
+    for target, of_target in statistics.by_subject(statistics.scores(part)).groupby('target')
+    for method, points in of_target.dropna(axis=1, how='all').items()
+  ]
   return Section(f'Intervals: {groups.title(part)}', _LEVELS, pd.DataFrame(rows), _notes(part))
 
 
-def shown(found: Interval | None, form: str) -> str:
-  """'-0.7 (-1.5 to +0.1)'; of one subject without the interval."""
-  if found is None:
-    return NONE
-  if found.low is None or found.high is None:
-    return format(found.mean, form)
-  return f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})'
+def shown(found: Interval, form: str) -> str:
+  """'-0.7 (-1.5 to +0.1)'."""
+  return (
+    f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})' if found.mean == found.mean else NONE
+  )
 
 
-def _ranks(part: pd.DataFrame) -> Section:
-  title = f'Ranks: {groups.title(part)}'
-  try:
-    found = ranks.ranks(part)
-  except UserError as error:
-    return Section(title, _RANKS, pd.DataFrame(), [f'Not ranked: {error}.'])
-  rows = [
-    {
-      'method': method,
-      'mean rank': f'{rank:.2f}',
-      'not significantly different': '; '.join(
-        ', '.join(name for name in clique if name != method) for clique in found.cliques if method in clique
-      )
-      or NONE,
-    }
-    for method, rank in zip(found.methods, found.mean_ranks, strict=True)
-  ]
-  p = NONE if found.friedman_p is None else p_value(found.friedman_p)
+def _ranks(part: pd.DataFrame, found: ranks.Ranks) -> Section:
+  rows = []
+  for method, rank in zip(found.methods, found.mean_ranks, strict=True):
+    others = [
+      ', '.join(name for name in clique if name != method) for clique in found.cliques if method in clique
+    ]
+    similar = '; '.join(others) or NONE
+    rows.append({'method': method, 'mean rank': f'{rank:.2f}', 'not significantly different': similar})
   note = (
-    f'Friedman p: {p}, over {found.blocks} subjects of {", ".join(found.targets)}. '
+    f'Friedman p: {p_value(found.friedman_p)}, over {found.blocks} subjects of {", ".join(found.targets)}. '
     f'Critical difference: {found.critical_difference:.2f} ranks.'
   )
-  return Section(title, _RANKS, pd.DataFrame(rows), [note, *_notes(part)])
+  return Section(f'Ranks: {groups.title(part)}', _RANKS, pd.DataFrame(rows), [note, *_notes(part)])
 
 
 def what_datasets_show(n: int) -> str:
@@ -120,8 +103,7 @@ def what_datasets_show(n: int) -> str:
   smallest = 2 / 2**n
   reach = 'cannot reach' if smallest >= LEVEL else 'can reach'
   return (
-    f'The unit of a claim about new datasets is a dataset, and there are {n}. If all pointed the same way, '
-    f'the smallest two-sided p of a signed-rank test would be 2/2^{n} = {smallest:.3g}, which {reach} '
-    f'{LEVEL:g}; that takes six. The tests above have subjects as their unit: they speak of new people, '
-    'recorded as those of the dataset were. Seeds share the recordings, so they are no independent sample.'
+    f'The unit of a claim about new datasets is a dataset, and there are {n}: the smallest two-sided p of a '
+    f'signed-rank test is 2/2^{n} = {smallest:.3g}, which {reach} {LEVEL:g}. The tests above have subjects '
+    'as their unit: they speak of new people, recorded as those of the dataset were.'
   )

@@ -46,11 +46,15 @@ def render(
   import matplotlib
   from matplotlib.figure import Figure
 
-  name, title = re.sub(r'[^\w-]+', '-', named[0]), named[1]
+  name, title = re.sub(r'[^\w-]+', '-', named[0]), html.escape(named[1])
   with matplotlib.rc_context(_STYLE | {'svg.hashsalt': name}):
     figure = Figure(figsize=size, layout='constrained', facecolor='none')
     draw(figure, *data)
-    return _inline(to_text(figure), name, title, _describe(figure))
+    text = to_text(figure)
+  element = text[text.index('<svg ') :].replace(INK, 'currentColor')
+  element = re.sub(r'<g id="[^"]*"', '<g', element)  # the same names in every figure
+  tag, _, content = element.partition('>')
+  return f'{tag} role="img" aria-labelledby="{name}-title"><title id="{name}-title">{title}</title>{content}'
 
 
 def to_text(figure: Any) -> str:
@@ -58,27 +62,3 @@ def to_text(figure: Any) -> str:
   written = io.StringIO()
   figure.savefig(written, format='svg', metadata=_NO_METADATA)
   return written.getvalue()
-
-
-def _inline(text: str, name: str, title: str, description: str) -> str:
-  element = text[text.index('<svg ') :].replace(INK, 'currentColor')
-  element = re.sub(r'<g id="[^"]*"', '<g', element)  # the same names in every figure
-  tag, _, content = element.partition('>')
-  return (
-    f'{tag} role="img" aria-labelledby="{name}-title {name}-desc">'
-    f'<title id="{name}-title">{html.escape(title)}</title>'
-    f'<desc id="{name}-desc">{html.escape(description)}</desc>{content}'
-  )
-
-
-def _describe(figure: Any) -> str:
-  """First and last value of each labeled line."""
-  lines = [line for panel in figure.axes for line in panel.get_lines() if line.get_label()[0] != '_']
-  described = []
-  for line in lines:
-    points = list(zip(*line.get_data(), strict=True))
-    ends = ', '.join(
-      f'{y:.3g} at {x if isinstance(x, str) else f"{x:.4g}"}' for x, y in points[:: max(len(points) - 1, 1)]
-    )
-    described.append(f'{line.get_label()}: {ends}')
-  return f'{"; ".join(described)}.' if described else ''

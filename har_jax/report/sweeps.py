@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from har_jax.report import groups, published
-from har_jax.report.markdown import Section, joined, mean_rows, number, rows, seeds, span_of, spread_of
+from har_jax.report.markdown import Section, joined, mean_rows, rows, seeds, span_of, spread_of
 
 _SPREAD = 'Mean ± sample standard deviation over seeds. Differences and ratios are paired by seed.'
 # Flag → the value that turns it off.
@@ -34,44 +34,34 @@ def relative(runs: pd.DataFrame, method: str, column: str, by: Sequence[str]) ->
 # --- Tables VI and VII
 
 
-def table6(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+def table6(runs: pd.DataFrame) -> list[Section]:
   """Rank of LoRA: a section for each set of experiments that differ in rank alone."""
-  title = 'Table VI. Rank of LoRA'
-
-  def theirs(place: int, form: str):
-    return lambda part: number(_published(part, published.TABLE_VI, part['lora_rank'].iat[0], place), form)
-
+  title, by = 'Table VI. Rank of LoRA', ['target', 'lora_rank']
   cells = {
     'seeds': seeds,
     'macro-F1': spread_of('macro_f1', '.3f'),
     'training, s': spread_of('seconds', ',.1f'),
     'trainable': span_of('trained_parameters'),
-  } | ({'published macro-F1': theirs(0, '.4f'), 'published s': theirs(1, ',.0f')} if with_published else {})
+    **published.cells(published.TABLE_VI, by, {'macro-F1': '.4f', 's': ',.0f'}),
+  }
   return [
-    _swept(title, family, rows(family, ['target', 'lora_rank'], cells))
+    _swept(title, family, rows(family, by, cells))
     for family in groups.experiments(runs[runs['method'] == 'lora'], ['lora_rank'])
     if family['lora_rank'].nunique() > 1
-  ] or [_nothing(title, 'no two experiments with LoRA differ in lora_rank alone')]
+  ]
 
 
-def table7(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+def table7(runs: pd.DataFrame) -> list[Section]:
   """Labels: a section for each set of experiments that differ in their label budget alone."""
   title = 'Table VII. Labels'
-
-  def theirs(part: pd.DataFrame) -> str:
-    method, budget = part[['method', 'label_budget']].iloc[0]
-    place = {'full': 0, 'lora': 1}.get(method)
-    return number(
-      float('nan') if place is None else _published(part, published.TABLE_VII, budget, place), '.4f'
-    )
-
   cells = {
     'seeds': seeds,
     'accuracy': spread_of('accuracy', '.3f'),
     'macro-F1': spread_of('macro_f1', '.3f'),
     'accuracy ÷ full': spread_of('accuracy_ratio', '.4f', count=True),
     'macro-F1 ÷ full': spread_of('macro_f1_ratio', '.4f', count=True),
-  } | ({'published accuracy': theirs} if with_published else {})
+    **published.cells(published.TABLE_VII, ['target', 'method', 'label_budget'], {'accuracy': '.4f'}),
+  }
   found = []
   for family in groups.experiments(runs, ['label_budget']):
     if family['label_budget'].nunique() > 1:
@@ -79,12 +69,7 @@ def table7(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
         full = relative(family, 'full', column, ['target', 'label_budget', 'seed'])
         family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
       found.append(_swept(title, family, rows(family, ['target', 'label_budget', 'method'], cells)))
-  return found or [_nothing(title, 'no two experiments differ in label_budget alone')]
-
-
-def _published(part: pd.DataFrame, table: dict, key: object, place: int) -> float | int:
-  is_theirs = published.name_of(part['target'].iat[0]) == published.SWEPT
-  return table[key][place] if is_theirs and key in table else float('nan')
+  return found
 
 
 def _swept(title: str, family: pd.DataFrame, table: pd.DataFrame) -> Section:
@@ -105,7 +90,7 @@ def leakage(runs: pd.DataFrame) -> list[Section]:
     if len(window) and len(subject):
       names = ('window-wise', 'subject-wise')
       found.append(_compared(f'{title}: {groups.title(family, ["split"])}', window, subject, names))
-  return found or [_nothing(title, 'no two experiments differ in split alone')]
+  return found
 
 
 def pretraining(runs: pd.DataFrame) -> list[Section]:
@@ -118,7 +103,7 @@ def pretraining(runs: pd.DataFrame) -> list[Section]:
       first = family[family['method'].isin(['full', 'lora'])]
       name = f'{title}: {groups.title(family, ["label_budget"])}'
       found.append(_compared(name, first, scratch, ('pretrained', 'scratch'), ['target', 'label_budget']))
-  return found or [_nothing(title, 'scratch, the model without pretraining, was not run')]
+  return found
 
 
 def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
@@ -138,9 +123,7 @@ def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
 
 def rotation(runs: pd.DataFrame) -> list[Section]:
   """Rotation augmentation in fine-tuning less none, all else equal."""
-  flag = 'finetune_rotation_std_deg'
-  nothing = _nothing('Rotation augmentation', f'no two experiments differ in {flag} alone, one of them 0')
-  return ablation(runs, flag, 0.0) or [nothing]
+  return ablation(runs, 'finetune_rotation_std_deg', 0.0)
 
 
 def ablations(runs: pd.DataFrame) -> list[Section]:
@@ -173,7 +156,3 @@ def _compared(
   means = mean_rows(both, [key for key in keys if key != 'target'], {difference: ('points', '+.1f')})
   caption = f'Of the seeds that both have. {_SPREAD} A mean of targets counts each target once.'
   return Section(title, caption, joined(table, means))
-
-
-def _nothing(title: str, why: str) -> Section:
-  return Section(title, '', pd.DataFrame(), [f'Nothing to show: {why}.'])

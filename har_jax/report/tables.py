@@ -3,35 +3,36 @@
 Runs that differ in a hyperparameter or in their windows never share a row.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from har_jax import config, config_fields, results
-from har_jax.errors import UserError
 from har_jax.report import frame, groups, markdown, published, significance, sweeps
-from har_jax.report.markdown import Section, joined, mean_rows, megabytes, number, seeds, span_of, spread_of
+from har_jax.report.markdown import Cell, Section, joined, mean_rows, megabytes, seeds, span_of, spread_of
+from har_jax.storage import Place
 
-_MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
 DIFFERENCE = 'macro-F1 − full, points'
+_MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
 _NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
 
 
-def text(runs: pd.DataFrame, names: Sequence[str] = ('all',), *, with_published: bool = True) -> str:
-  """The tables of these names (of TABLES, or 'all') as Markdown, in this order.
+def text(runs: pd.DataFrame, *, with_published: bool = True) -> str:
+  """All tables as Markdown. Raises UserError where one run occurs twice."""
+  found = [sections(runs, name, with_published=with_published) for name in TABLES]
+  return '\n'.join(markdown.markdown(each) for each in found if each)
 
-  Raises UserError for another name, and where one run occurs twice.
-  """
-  if unknown := [name for name in names if name not in (*TABLES, 'all')]:
-    raise UserError(f'no table {", ".join(unknown)}; one of {", ".join(TABLES)}, all')
-  chosen = TABLES if 'all' in names else dict.fromkeys(names)
-  return '\n'.join(markdown.markdown(TABLES[name](runs, with_published)) for name in chosen)
+
+def sections(runs: pd.DataFrame, name: str, *, with_published: bool = True) -> list[Section]:
+  """The table of this name in TABLES, a section for each set of runs that may share one."""
+  found = TABLES[name](runs)
+  return found if with_published else [section.without_published() for section in found]
 
 
 def terminal(runs: pd.DataFrame) -> str:
   """Table II as plain text, without the widest columns."""
   parts = []
-  for section in table2(groups.without_sweeps(runs), with_published=False):
+  for section in table2(groups.without_sweeps(runs)):
     table = section.table[[name for name in _NARROW if name in section.table]]
     parts += [section.title, markdown.tabulated(table, 'simple')]
   return '\n\n'.join(parts)
@@ -49,6 +50,7 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
     for flag, (part, name) in results.HYPERPARAMETERS.items()
     if runs[flag].nunique() == 1
   ]
+  common = [(flag, value) for flag, value, default in shared if value != default]
   data = {
     'classes': span_of('num_classes'),
     **{f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')},
@@ -69,9 +71,7 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
     Section(
       'Common to all experiments',
       'Hyperparameters that do not differ and are not the default.',
-      pd.DataFrame(
-        [(flag, value) for flag, value, default in shared if value != default], columns=['field', 'value']
-      ),
+      pd.DataFrame(common, columns=['field', 'value']),
     ),
     Section(
       'Data',
@@ -85,18 +85,19 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
 # --- Table II
 
 
-def table2(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+def table2(runs: pd.DataFrame) -> list[Section]:
   """Adaptation to the dataset left out of pretraining: a section for each experiment."""
-  return [_table2(part, with_published) for part in groups.experiments(runs)]
+  return [_table2(part) for part in groups.experiments(runs)]
 
 
 _FIGURES = (
   'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
   'compared by the difference in points, paired by seed. A mean of targets counts each target once.'
 )
+_RUN = ('target', 'method', 'label_budget')  # the key of a published run
 
 
-def _table2(part: pd.DataFrame, with_published: bool) -> Section:
+def _table2(part: pd.DataFrame) -> Section:
   full = sweeps.relative(part, 'full', 'macro_f1', ['target', 'seed'])
   part = part.assign(points=100 * (part['macro_f1'] - full))
   difference = {DIFFERENCE: ('points', '+.1f')} if part['points'].notna().any() else {}
@@ -107,7 +108,7 @@ def _table2(part: pd.DataFrame, with_published: bool) -> Section:
     'trainable': span_of('trained_parameters'),
     'total': span_of('total_parameters'),
     'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
-    **({'published: accuracy / macro-F1 / precision / recall': _published} if with_published else {}),
+    **published.cells(published.TABLE_II, _RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}),
   }
   table = markdown.rows(part, ['target', 'method'], cells)
   means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
@@ -117,21 +118,10 @@ def _table2(part: pd.DataFrame, with_published: bool) -> Section:
   return Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes)
 
 
-def _published(part: pd.DataFrame) -> str:
-  theirs = _of_target(part, published.TABLE_II)
-  return ' / '.join(f'{figure:.3f}' for figure in theirs.get(part['method'].iat[0], ())) or markdown.NONE
-
-
-def _of_target(part: pd.DataFrame, table: dict) -> dict:
-  """What is published of a target, by method, with the label budget of these runs."""
-  is_theirs = part['label_budget'].iat[0] == str(published.LABELS)
-  return table.get(published.name_of(part['target'].iat[0]), {}) if is_theirs else {}
-
-
 # --- Tables III and IV: a row for each method, model and adapters
 
 
-def table3(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+def table3(runs: pd.DataFrame) -> list[Section]:
   """Trained and total parameters."""
   cells = {
     'classes': span_of('num_classes'),
@@ -140,46 +130,37 @@ def table3(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
     'trainable fraction': lambda part: markdown.span(
       100 * part['trained_parameters'] / part['total_parameters'], '{:.1f} %'
     ),
-  } | (_published_cells(published.TABLE_III, ('trainable', 'total'), ',') if with_published else {})
+    **published.cells(published.TABLE_III, ['method'], {'trainable': ',', 'total': ','}),
+  }
   table, notes = _by_model(runs, ('model',), cells)
   return [Section('Table III. Parameters', f'Of encoder, head and adapters. {_RANGE}', table, notes)]
 
 
-def table4(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+def table4(runs: pd.DataFrame) -> list[Section]:
   """Bytes held."""
   parts = {'frozen': 'frozen', 'trainable': 'trainable', 'buffers': 'statistics', 'optimizer': 'optimizer'}
-  cells = {f'{name}, MB': _held(f'{part}_bytes') for name, part in parts.items()}
-  theirs = _published_cells(published.TABLE_IV, tuple(parts)[:3], '.2f') if with_published else {}
-  table, notes = _by_model(runs, ('model', 'precision'), cells | theirs)
-  return [Section('Table IV. Memory', f'{_MEMORY} {_RANGE}', table, [*notes, *([_REMARK] if theirs else [])])]
+  cells = {f'{name}, MB': _held(f'{part}_bytes') for name, part in parts.items()} | published.cells(
+    published.TABLE_IV, ['method'], {'frozen': '.2f', 'trainable': '.2f', 'buffers': '.2f'}
+  )
+  table, notes = _by_model(runs, ('model', 'precision'), cells)
+  return [Section('Table IV. Memory', f'{_MEMORY} {_RANGE}', table, [*notes, _REMARK] if notes else notes)]
 
 
 _RANGE = 'A range is over targets, whose heads differ.'
-_MEMORY = (
-  'Megabytes (2²⁰ bytes) of arrays held, measured; without activations and gradients. Buffers are the '
-  'statistics of BatchNorm.'
-)
+_MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
 # Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
 _REMARK = (
-  "The published unit is not named; 2²⁰ bytes fit the published counts. LoRA's 10.06 'frozen' are all "
-  '2,636,105 weights of four bytes, also the trainable ones; without those, 8.42 are frozen. QLoRA holds '
-  '6.22 and buffers of 4.82, together 11.04 against 10.07 of LoRA: nothing was packed.'
+  "The published unit is not named; 2²⁰ bytes fit. LoRA's 10.06 'frozen' are all 2,636,105 weights; without "
+  "the trainable ones, 8.42 are frozen. QLoRA's 6.22 and 4.82 are more than LoRA's 10.07: nothing was packed."
 )
 
 
-def _held(column: str) -> markdown.Cell:
+def _held(column: str) -> Cell:
   return lambda part: megabytes(part[column])
 
 
-def _published_cells(table: dict, names: Sequence[str], form: str) -> dict[str, markdown.Cell]:
-  def cell(place: int) -> markdown.Cell:
-    return lambda part: number(table.get(part['method'].iat[0], [float('nan')] * 3)[place], form)
-
-  return {f'published {name}': cell(place) for place, name in enumerate(names)}
-
-
 def _by_model(
-  runs: pd.DataFrame, parts: Sequence[str], cells: dict[str, markdown.Cell]
+  runs: pd.DataFrame, parts: Sequence[str], cells: Mapping[str, Cell]
 ) -> tuple[pd.DataFrame, list[str]]:
   """The table, with the hyperparameters that differ as columns, and its notes."""
   flags = [flag for flag, (part, _) in results.HYPERPARAMETERS.items() if part in (*parts, 'lora')]
@@ -193,50 +174,64 @@ def _by_model(
 # --- Table V
 
 
-def table5(runs: pd.DataFrame, *, with_published: bool = True) -> list[Section]:
+def table5(runs: pd.DataFrame) -> list[Section]:
   """Seconds of training: a section for each experiment."""
-  return [_table5(part, with_published) for part in groups.experiments(runs)]
+  return [_table5(part) for part in groups.experiments(runs)]
 
 
 _SECONDS = (
-  'Seconds of fine-tuning with validations, without pretraining: mean ± sample deviation over seeds. '
-  'A ratio is paired by seed, of runs on the same device and with as many runs in a batch.'
+  'Seconds of fine-tuning: mean ± sample deviation over seeds. A ratio is paired by seed, of runs on the '
+  'same device and with as many runs in a batch.'
 )
 
 
-def _table5(part: pd.DataFrame, with_published: bool) -> Section:
+def _table5(part: pd.DataFrame) -> Section:
   full = sweeps.relative(part, 'full', 'seconds', ['target', 'seed', 'device', 'batch_runs'])
   cells = {
     'seeds': seeds,
     'runs in a batch': span_of('batch_runs'),
     'training, s': spread_of('seconds', ',.1f'),
     '÷ full': spread_of('ratio', '.2f', count=True),
-  } | ({'published s': _seconds, 'published ÷ full': _published_ratio} if with_published else {})
+    **published.cells(published.TABLE_V, _RUN, {'s': ',.0f', '÷ full': '.2f'}),
+  }
   table = markdown.rows(part.assign(ratio=part['seconds'] / full), ['target', 'method'], cells)
   notes = published.notes(table, '50 epochs on their CPU, window-wise split; only the ratio compares')
   return Section(f'Table V: {groups.title(part)}', _SECONDS, table, [*notes, *groups.not_run(part)])
 
 
-def _seconds(part: pd.DataFrame) -> str:
-  return number(_of_target(part, published.TABLE_V).get(part['method'].iat[0], float('nan')), ',.0f')
-
-
-def _published_ratio(part: pd.DataFrame) -> str:
-  theirs, method = _of_target(part, published.TABLE_V), part['method'].iat[0]
-  return f'{theirs[method] / theirs["full"]:.2f}' if method in theirs and method != 'full' else markdown.NONE
-
-
-TABLES: dict[str, Callable[[pd.DataFrame, bool], list[Section]]] = {
-  'configuration': lambda runs, _: configuration(runs),
-  '2': lambda runs, theirs: table2(groups.without_sweeps(runs), with_published=theirs),
-  '3': lambda runs, theirs: table3(runs, with_published=theirs),
-  '4': lambda runs, theirs: table4(runs, with_published=theirs),
-  '5': lambda runs, theirs: table5(groups.without_sweeps(runs), with_published=theirs),
-  '6': lambda runs, theirs: sweeps.table6(runs, with_published=theirs),
-  '7': lambda runs, theirs: sweeps.table7(runs, with_published=theirs),
-  'leakage': lambda runs, _: sweeps.leakage(groups.without_sweeps(runs)),
-  'pretraining': lambda runs, _: sweeps.pretraining(runs),
-  'rotation': lambda runs, _: sweeps.rotation(runs),
-  'ablations': lambda runs, _: sweeps.ablations(runs),
-  'statistics': lambda runs, _: significance.sections(groups.without_sweeps(runs)),
+TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
+  'configuration': configuration,
+  '2': lambda runs: table2(groups.without_sweeps(runs)),
+  '3': table3,
+  '4': table4,
+  '5': lambda runs: table5(groups.without_sweeps(runs)),
+  '6': sweeps.table6,
+  '7': sweeps.table7,
+  'leakage': lambda runs: sweeps.leakage(groups.without_sweeps(runs)),
+  'pretraining': sweeps.pretraining,
+  'rotation': sweeps.rotation,
+  'ablations': sweeps.ablations,
+  'statistics': lambda runs: significance.sections(groups.without_sweeps(runs)),
 }
+
+
+# --- of other files than runs.csv
+
+
+def personalization(path: Place) -> Section:
+  """personalization.csv: macro-F1 of test subjects before and after training on some of their own windows."""
+  with path.open(encoding='utf-8') as file:
+    subjects = pd.read_csv(file)
+  points = 100 * (subjects['macro_f1_after'] - subjects['macro_f1_before'])
+  cells = {
+    'seeds': seeds,
+    'subjects and seeds': lambda part: str(len(part)),
+    'test windows': span_of('test_windows'),
+    'before': spread_of('macro_f1_before', '.3f'),
+    'after': spread_of('macro_f1_after', '.3f'),
+    'after − before, points': spread_of('points', '+.1f'),
+    'better': lambda part: f'{(part["points"] > 0).sum()} of {len(part)}',
+  }
+  by = ['experiment', 'target', 'method', 'labels_per_class']
+  caption = 'Macro-F1 of a subject under a seed, mean ± sample standard deviation over both.'
+  return Section('Personalization', caption, markdown.rows(subjects.assign(points=points), by, cells))

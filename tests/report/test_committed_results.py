@@ -6,7 +6,7 @@ import pytest
 
 from har_jax import config_fields, results
 from har_jax.config import Experiment
-from har_jax.report import commands, frame, groups, markdown, measurements, tables
+from har_jax.report import bench, commands, frame, groups, markdown, tables
 
 FOLDER = pathlib.Path(__file__).parents[2] / 'results'
 
@@ -25,18 +25,18 @@ def test_the_table_of_runs_is_as_the_command_writes_it(committed, tmp_path):
 
 @pytest.mark.parametrize('name', ['3', '4', '6'])
 def test_fast_tables_are_those_of_the_runs(committed, name):
-  text = markdown.markdown(tables.TABLES[name](committed, True))
+  text = markdown.markdown(tables.TABLES[name](committed))
   assert text in (FOLDER / 'tables.md').read_text(encoding='utf-8')
 
 
 def test_benchmark_tables_are_those_of_the_measurements():
-  text = markdown.markdown(measurements.benchmarks(FOLDER / 'bench.csv'))
+  text = markdown.markdown(bench.sections(FOLDER / 'bench.csv'))
   assert text == (FOLDER / 'bench.md').read_text(encoding='utf-8')
 
 
 @pytest.mark.slow
 def test_all_tables_are_those_of_the_runs(committed):
-  personal = markdown.markdown([measurements.personalization(FOLDER / 'personalization.csv')])
+  personal = markdown.markdown([tables.personalization(FOLDER / 'personalization.csv')])
   text = f'{tables.text(committed)}\n{personal}'
   assert text.encode() == (FOLDER / 'tables.md').read_bytes()
 

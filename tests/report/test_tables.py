@@ -5,15 +5,15 @@ import pytest
 from report_rows import cells, runs
 
 from har_jax.errors import UserError
-from har_jax.report import groups, markdown, published, tables
+from har_jax.report import frame, groups, markdown, published, tables
 
 DIFFERENCE = tables.DIFFERENCE
-THEIRS = 'published: accuracy / macro-F1 / precision / recall'
+THEIRS = 'published macro-F1'
 
 
-def table2(found, **options):
+def table2(found):
   """The one section of Table II."""
-  (section,) = tables.table2(runs(found), **options)
+  (section,) = tables.table2(runs(found))
   return section
 
 
@@ -141,11 +141,11 @@ def test_published_figures_stand_next_to_the_same_target_and_budget(result):
     result(target=target, method=m, split='window') for target in ('hhar', 'wisdm') for m in ('full', 'probe')
   ]
   section = table2(found)
-  assert cells(section.table, target='hhar', method='full')[THEIRS] == '0.981 / 0.980 / 0.981 / 0.981'
+  assert cells(section.table, target='hhar', method='full')[THEIRS] == '0.980'
   assert {cells(section.table, target=each, method='probe')[THEIRS] for each in ('hhar', 'wisdm')} == {'–'}
   assert published.SOURCE in section.notes[0]
   for without in (
-    table2(found, with_published=False),
+    table2(found).without_published(),
     table2([result(target='hhar', split='window', label_budget='0.1')]),
     table2([result(target='wisdm', split='window')]),
   ):
@@ -161,7 +161,7 @@ def test_published_figures_of_another_split_do_not_compare(result):
 
 def test_hapt_is_not_passed_off_as_uci_har(result):
   section = table2([result(target='hapt', split='window')])
-  assert section.table[THEIRS][0] == '0.968 / 0.969 / 0.970 / 0.971'
+  assert section.table[THEIRS][0] == '0.969'
   assert 'UCI HAR v1, other windows' in section.notes[0]
   assert 'hapt' not in table2([result(target='ucihar', split='window')]).notes[0]
 
@@ -178,7 +178,7 @@ def test_parameters_stand_next_to_the_published_ones(result):
   assert cells(section.table, method='full')['published total'] == '2,210,857'
   assert cells(section.table, method='probe')['published total'] == '–'
   assert "of the paper's model" in section.notes[0]
-  (without,) = tables.table3(runs(found), with_published=False)
+  (without,) = tables.sections(runs(found), '3', with_published=False)
   assert not [name for name in without.table if 'published' in name]
 
 
@@ -221,21 +221,23 @@ def test_memory_by_its_use(result):
 
 
 def test_the_remark_on_the_published_memory_follows_from_its_counts():
-  trainable, total = published.TABLE_III['lora']
-  assert f'{4 * total / 2**20:.2f}' == f'{published.TABLE_IV["lora"][0]:.2f}' == '10.06'
-  assert f'{4 * trainable / 2**20:.2f}' == f'{published.TABLE_IV["lora"][1]:.2f}' == '1.64'
+  trainable, total = published.TABLE_III['lora',]
+  assert f'{4 * total / 2**20:.2f}' == f'{published.TABLE_IV["lora",][0]:.2f}' == '10.06'
+  assert f'{4 * trainable / 2**20:.2f}' == f'{published.TABLE_IV["lora",][1]:.2f}' == '1.64'
   assert f'{4 * (total - trainable) / 2**20:.2f}' == '8.42'
-  assert f'{sum(published.TABLE_IV["qlora"][part] for part in (0, 2)):.2f}' == '11.04'
-  assert f'{sum(published.TABLE_IV["lora"][part] for part in (0, 2)):.2f}' == '10.07'
+  assert f'{sum(published.TABLE_IV["qlora",][part] for part in (0, 2)):.2f}' == '11.04'
+  assert f'{sum(published.TABLE_IV["lora",][part] for part in (0, 2)):.2f}' == '10.07'
 
 
 def test_published_tables_hold_what_the_paper_holds():
   assert set(published.TABLE_V) == set(published.TABLE_II)
-  assert all(list(methods) == ['full', 'lora', 'qlora'] for methods in published.TABLE_II.values())
-  assert published.TABLE_V['pamap2'] == {'full': 1170, 'lora': 1011, 'qlora': 1037}
-  printed = [0.9847, 0.9852, 0.9859, 0.9867, 0.9869]
-  assert [lora / full for full, lora in published.TABLE_VII.values()] == pytest.approx(printed, abs=1e-4)
-  assert list(published.TABLE_VI) == [8, 16, 20, 32, 48, 64]
+  seconds = {method: published.TABLE_V['pamap2', method, '0.7'][0] for method in ('full', 'lora', 'qlora')}
+  assert seconds == {'full': 1170, 'lora': 1011, 'qlora': 1037}
+  accuracy = {key[1:]: value for key, (value,) in published.TABLE_VII.items()}
+  printed = {'0.7': 0.9847, '0.6': 0.9852, '0.5': 0.9859, '0.4': 0.9867, '0.3': 0.9869}
+  ratios = {labels: accuracy['lora', labels] / accuracy['full', labels] for labels in printed}
+  assert ratios == pytest.approx(printed, abs=1e-4)
+  assert [rank for _, rank in published.TABLE_VI] == [8, 16, 20, 32, 48, 64]
 
 
 # --- V
@@ -282,24 +284,27 @@ def test_the_configuration_has_only_what_differs(result):
   assert machines.table['device'][0] == 'cpu (x86_64 host, 2 cores)'
 
 
-def test_markdown_has_the_tables_asked_for(result):
+def test_the_configuration_of_runs_without_subjects(result, tmp_path):
+  frame.to_csv(runs([result()]), tmp_path / 'runs.csv')
+  _, _, data, _ = tables.configuration(frame.read_csv(tmp_path / 'runs.csv'))
+  assert data.table['test subjects'][0] == '0'
+
+
+def test_markdown_has_all_tables(result):
   found = [
     result(method=method, split=split, label_budget=labels, subjects={'a': 0.8, 'b': 0.7})
     for method in ('full', 'lora', 'scratch')
     for split in ('window', 'subject')
     for labels in ('0.7', '0.1')
   ]
-  text = tables.text(runs(found), ['leakage', '3', '3'])
-  assert [line for line in text.splitlines() if line.startswith('#')] == [
+  everything = tables.text(runs(found))
+  assert [line for line in everything.splitlines() if line.startswith('## Leakage')] == [
     '## Leakage: study, labels 0.7',
     '## Leakage: study, labels 0.1',
-    '## Table III. Parameters',
   ]
-  everything = tables.text(runs(found))
-  for title in ('Table II:', 'Table IV.', 'Table V:', 'Table VI.', 'Table VII.', 'Pretraining', 'Ranks'):
+  for title in ('Table II:', 'Table III.', 'Table IV.', 'Table V:', 'Table VII.', 'Pretraining', 'Ranks'):
     assert f'## {title}' in everything
-  with pytest.raises(UserError, match='no table 9; one of configuration, 2, 3'):
-    tables.text(runs(found), ['9'])
+  assert '## Table VI.' not in everything  # one rank
 
 
 def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
@@ -308,10 +313,10 @@ def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
     *(result(method='lora', lora_rank=rank) for rank in (8, 16)),
     *(result(method='lora', label_budget=labels) for labels in ('0.3', '5/class')),
   ]
-  titles = [section.title for section in tables.TABLES['2'](runs(found), True)]
+  titles = [section.title for section in tables.TABLES['2'](runs(found))]
   assert titles == ['Table II: study, subject-wise split, labels 0.7']
   two = [result(), result(method='lora'), result(label_budget='0.1')]
-  assert len(tables.TABLES['2'](runs(two), True)) == 2  # two values are no sweep
+  assert len(tables.TABLES['2'](runs(two))) == 2  # two values are no sweep
 
 
 def test_a_section_is_heading_caption_table_and_notes():

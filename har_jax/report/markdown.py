@@ -1,6 +1,7 @@
 """Tables as text: cells, the rows of grouped runs, and Markdown. Needs no JAX."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 NONE = '–'
 MEAN = 'mean of targets'
-_NUMBER = r'[-+−<~]?\d|–$|n=\d|$'
+_NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +47,15 @@ def markdown(sections: Sequence[Section]) -> str:
 
 def tabulated(table: pd.DataFrame, form: str = 'pipe') -> str:
   """`form`: a table format of the package tabulate."""
-  alignment = ['right' if name in numeric(table) else 'left' for name in table]
+  numbers = numeric(table)
+  alignment = ['right' if name in numbers else 'left' for name in table]
   # Cells are text by now: parsed again, 0.980 would come out as 0.98.
   return table.to_markdown(index=False, tablefmt=form, colalign=alignment, disable_numparse=True)
 
 
 def numeric(table: pd.DataFrame) -> list[str]:
   """Columns of numbers, which are aligned right."""
-  return [name for name in table if table[name].str.match(_NUMBER).all()]
+  return [name for name in table if all(map(_NUMBER.match, table[name]))]
 
 
 Cell = Callable[[pd.DataFrame], str]

@@ -24,13 +24,14 @@ jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up w
 
 
 def pytest_configure(config: pytest.Config) -> None:
-  """Shares compiled programs among all workers and child processes of a session: compiling costs the most."""
+  """Compiles fast and once per session, in workers and child processes too: compiling costs the most."""
   if hasattr(config, 'workerinput'):  # a worker of pytest-xdist uses the folder of the main process
     folder = os.environ['JAX_COMPILATION_CACHE_DIR']
   else:
     folder = tempfile.mkdtemp(prefix='har_jax-')
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
   for name, value in (
+    ('jax_disable_most_optimizations', True),  # most programs run a few times only
     ('jax_compilation_cache_dir', folder),
     ('jax_persistent_cache_min_compile_time_secs', 0.0),
     ('jax_persistent_cache_min_entry_size_bytes', -1),
@@ -61,11 +62,16 @@ def real_archive(archives_folder: pathlib.Path) -> Callable[[str], pathlib.Path]
 
 
 @pytest.fixture(scope='module')
-def compiled_fast() -> Iterator[None]:
-  """Turns off XLA's optimizations, for modules that run each compiled program only a few times."""
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
+def optimized() -> Iterator[None]:
+  """Turns on XLA's optimizations, for tests of what they achieve."""
   jax.config.update('jax_disable_most_optimizations', False)
+  yield
+  jax.config.update('jax_disable_most_optimizations', True)
+
+
+@pytest.fixture(scope='module')
+def compiled_fast() -> None:
+  pass
 
 
 @pytest.fixture(params=[*methods.METHODS, toy_method.NAME])

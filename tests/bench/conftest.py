@@ -1,15 +1,21 @@
-"""Benchmarks of small calls, compiled without optimization: no test compares times."""
+"""Benchmarks of small calls: no test compares times."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from har_jax.train import loop
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _compiled_fast(compiled_fast: None) -> None:
-  pass
+from har_jax.train.objective import Classify, Reconstruct
 
 
 @pytest.fixture(autouse=True)
 def _two_steps_per_call(monkeypatch: pytest.MonkeyPatch) -> None:
   monkeypatch.setattr(loop, 'steps_per_call', lambda batch: 2)
+
+
+@pytest.fixture(autouse=True)
+def _without_compiled_init(monkeypatch: pytest.MonkeyPatch, drawn: Callable[..., Any]) -> None:
+  for objective in (Classify, Reconstruct):
+    init = objective.init
+    monkeypatch.setattr(objective, 'init', lambda self, key, init=init: drawn(lambda key: init(self, key)))

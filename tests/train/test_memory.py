@@ -12,9 +12,11 @@ from har_jax.train.objective import Classify
 from har_jax.train.step import State, compiled_steps, start
 from har_jax.variables import Variables
 
+pytestmark = pytest.mark.usefixtures('optimized')
+
 _STEPS = 2  # in one program: no temporary may be made once for all steps and kept
-_BASE = config.Experiment(model=config.Model(patch_size=16, depth=3))
-_WIDE = config.Experiment(model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=3, num_heads=16))
+_BASE = config.Experiment(model=config.Model(patch_size=16, depth=2))
+_WIDE = config.Experiment(model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=2, num_heads=16))
 
 
 def _temporary_bytes(name: str, experiment: config.Experiment, *, batch: int, double: bool = False) -> int:

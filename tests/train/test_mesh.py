@@ -24,8 +24,6 @@ from har_jax.train.loop import Run, train
 from har_jax.train.objective import Classify, Contrastive, Objective
 from har_jax.variables import Variables
 
-pytestmark = pytest.mark.usefixtures('compiled_fast')
-
 _ROOT = pathlib.Path(__file__).parents[2]
 _MODEL = config.Model(patch_size=32, width=24, mlp_dim=32, depth=1, decoder_depth=1, num_heads=2, head=(16,))
 # 40 windows in batches of 16: every third batch is half empty, so that four of eight devices have only
@@ -125,8 +123,7 @@ def _child(folder: pathlib.Path, names: list[str]) -> None:
   assert jax.device_count() == 8
   for name in names:
     np.savez(folder / f'{name}.npz', **_run(folder, name))
-  if 'full sgd' in names:
-    _check_errors_and_placement(folder)
+  _check_errors_and_placement(folder)
 
 
 def _check_errors_and_placement(folder: pathlib.Path) -> None:
@@ -152,7 +149,6 @@ def _run_child(folder: pathlib.Path, names: list[str]) -> pathlib.Path:
     'PYTHONPATH': str(_ROOT),
     'JAX_PLATFORMS': 'cpu',
     'XLA_FLAGS': '--xla_force_host_platform_device_count=8',
-    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # as in `compiled_fast`
   }
   child = subprocess.run(
     [sys.executable, '-W', 'error', __file__, str(folder), *names],
@@ -166,14 +162,11 @@ def _run_child(folder: pathlib.Path, names: list[str]) -> pathlib.Path:
 
 
 @pytest.fixture(scope='module')
-def on_eight(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """The folder with the numbers of full fine-tuning on eight devices."""
-  return _run_child(tmp_path_factory.mktemp('eight'), ['full sgd'])
-
-
-@pytest.fixture(scope='module')
-def others_on_eight(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  return _run_child(tmp_path_factory.mktemp('others'), [name for name in _RUNS if name != 'full sgd'])
+def on_eight(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """The folder with the numbers of the collected tests' runs on eight devices, by one child process."""
+  collected = ' '.join(item.name for item in request.session.items)
+  names = [name for name in _RUNS if name == 'full sgd' or f'[{name}]' in collected]
+  return _run_child(tmp_path_factory.mktemp('eight'), names)
 
 
 @pytest.fixture(scope='module')
@@ -191,9 +184,9 @@ def test_full_fine_tuning_on_eight_devices_gives_the_numbers_of_one(
 @pytest.mark.slow
 @pytest.mark.parametrize('name', [name for name in _RUNS if name != 'full sgd'])
 def test_other_runs_on_eight_devices_give_the_numbers_of_one(
-  name: str, others_on_eight: pathlib.Path, tmp_path: pathlib.Path
+  name: str, on_eight: pathlib.Path, tmp_path: pathlib.Path
 ):
-  _assert_equal_numbers(name, _run(tmp_path, name), others_on_eight)
+  _assert_equal_numbers(name, _run(tmp_path, name), on_eight)
 
 
 def _assert_equal_numbers(name: str, one: dict[str, np.ndarray], folder: pathlib.Path) -> None:

@@ -14,8 +14,6 @@ from har_jax.methods import METHODS, Settings, prepare
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
-pytestmark = pytest.mark.usefixtures('compiled_fast')
-
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
 _HALF = config.Precision(dtype='bfloat16')
 
@@ -29,9 +27,7 @@ def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], j
   return lambda trainable: jnp.sum(objective.losses(variables | trainable, _batch(), jax.random.key(1))[0])
 
 
-@pytest.mark.parametrize(
-  'name', [*(pytest.param(name, marks=pytest.mark.slow) for name in ('full', 'lora')), 'qlora', 'pretraining']
-)
+@pytest.mark.parametrize('name', ['full', 'lora', 'qlora', 'pretraining'])
 def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: config.Model, drawn: Draw):
   if name == 'pretraining':
     objective: Objective = Reconstruct(tiny, _HALF)
@@ -40,17 +36,18 @@ def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: 
     objective = Classify(tiny, 3, _HALF)
     prepared = prepare(lambda _: drawn(objective.init), METHODS[name], Settings(), seed=0)
     variables, trainable = prepared.variables, prepared.trainable
-  gradient = jax.grad(_loss(objective, variables))
-  traced = str(jax.make_jaxpr(gradient)(trainable))
+  gradient = jax.jit(jax.grad(_loss(objective, variables))).trace(trainable)
+  assert {leaf.dtype for leaf in gradient.jaxpr.out_avals} == {jnp.dtype('float32')}
+  traced = str(gradient.jaxpr)
   products = re.findall(r':(\w+)\[[0-9,]*\] = dot_general', traced)
   assert len(products) > 20
   # Only the spectra of input and reconstruction target: a real and an imaginary part each.
   assert products.count('f32') == (4 if name == 'pretraining' else 2)
   assert set(products) <= {'bf16', 'f32'}
   assert not re.search(r':bf16\[[0-9,]*\] = (exp|rsqrt|tanh|erf|log)', traced)  # softmax, norms, GELU
-  gradients = jax.jit(gradient)(trainable)
-  assert {leaf.dtype for leaf in gradients.values()} == {jnp.dtype('float32')}
-  assert all(bool(jnp.isfinite(leaf).all()) for leaf in gradients.values())
+  if name in ('qlora', 'pretraining'):  # the others compute the same operations
+    gradients = gradient.lower().compile()(trainable)
+    assert all(np.isfinite(leaf).all() for leaf in gradients.values())
 
 
 def test_bfloat16_logits_differ_from_float32_ones_by_rounding(tiny: config.Model, drawn: Draw):

@@ -1,14 +1,12 @@
 """Test-time augmentation."""
 
 import numpy as np
-import pytest
 
 from har_jax import config
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 
 
-@pytest.mark.usefixtures('compiled_fast')
 def test_predictions_average_over_circular_shifts_by_fractions_of_a_patch(drawn):
   model = config.Model(patch_size=16, width=24, mlp_dim=48, depth=1, decoder_depth=1, num_heads=2, head=(16,))
   objective = Classify(model, 3)

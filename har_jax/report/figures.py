@@ -3,7 +3,6 @@
 Colors: palette of Okabe and Ito, safe for color-blind readers. Each method also has its own marker.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +14,13 @@ from har_jax.report.svg import INK
 _BLUE, _VERMILION, _GREEN, _PURPLE = '#0072b2', '#d55e00', '#009e73', '#cc79a7'
 _ORANGE, _SKY = '#e69f00', '#56b4e9'
 # Method → color and marker. These colors have a contrast of 3 with white and with near-black.
-_METHODS = {
-  'full': (_BLUE, 'o'),
-  'lora': (_VERMILION, 's'),
-  'qlora': (_GREEN, '^'),
-  'probe': (_PURPLE, 'v'),
-  'scratch': (INK, 'D'),
-}
+_METHODS = {'full': (_BLUE, 'o'), 'lora': (_VERMILION, 's'), 'qlora': (_GREEN, '^')}
+_METHODS |= {'probe': (_PURPLE, 'v'), 'scratch': (INK, 'D')}
 _OTHERS = ((_ORANGE, 'P'), (_SKY, 'X'))
 _CLASSES = (_BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY, INK)
 _MARKERS = 'os^vDP*X<>ph'
-CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
+_CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
+_LABEL = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
 
 
 def style(method: str) -> tuple[str, str]:
@@ -74,40 +69,34 @@ def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
 
   points: columns target, method, cost, mean, std.
   """
-  from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+  from matplotlib.ticker import EngFormatter, LogLocator
 
   panel = figure.subplots()
   panel.set_xscale('log')
-  panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+  panel.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_formatter='')
   panel.xaxis.set_major_formatter(EngFormatter(sep=''))  # powers of ten would be formulas
-  panel.xaxis.set_minor_formatter(NullFormatter())
-  ends, handles = [], {}
+  ends = {}
   for target, part in points.sort_values(['cost', 'mean'], ascending=[True, False]).groupby('target'):
-    panel.plot(part['cost'], part['mean'], color=INK, linewidth=0.7, alpha=0.4, zorder=0, label=target)
-    ends.append((part['mean'].iloc[-1], target))
+    panel.plot(part['cost'], part['mean'], color=INK, linewidth=0.7, alpha=0.4, zorder=0, label=f'_{target}')
+    ends[target] = part['mean'].iloc[-1]
     optimal = part['mean'] > part['mean'].cummax().shift(fill_value=-np.inf)  # than all that cost less
     for point, is_optimal in zip(part.itertuples(), optimal, strict=True):
       color, marker = style(point.method)
-      (handles[point.method],) = panel.plot([], [], marker, color=color, label='_')
       face = color if is_optimal else 'none'
       panel.errorbar(point.cost, point.mean, point.std, color=color, elinewidth=0.7, alpha=0.5)
       panel.plot(point.cost, point.mean, marker, color=color, markerfacecolor=face, label=f'_{point.method}')
-  _label_ends(panel, ends, float(points['cost'].max()))
-  if points['cost'].nunique() == 1:  # the limits would coincide
+  y, top = panel.get_ylim()
+  spacing = 0.06 * (top - y)
+  for target in sorted(ends, key=ends.__getitem__):
+    y = max(ends[target], y + spacing)  # names do not overlap
+    panel.annotate(target, (points['cost'].max(), y), xytext=(8, 0), **_LABEL)
+  for method in frame.methods(points):
+    color, marker = style(method)
+    panel.plot([], [], marker, color=color, label=method)
+  if points['cost'].nunique() == 1:  # ticks on both sides
     panel.set_xlim(points['cost'].iloc[0] / 2, points['cost'].iloc[0] * 2)
   panel.set(xlabel=cost, ylabel='macro-F1, test')
-  figure.legend(handles.values(), handles, loc='outside lower center', ncols=4)
-
-
-def _label_ends(panel: Any, ends: Sequence[tuple[float, str]], x: float) -> None:
-  """Names right of the lines, moved up where two would overlap."""
-  low, high = panel.get_ylim()
-  y = low
-  for end, name in sorted(ends):
-    y = max(end, y + 0.06 * (high - low))
-    panel.annotate(
-      name, (x, y), xytext=(8, 0), textcoords='offset points', va='center', annotation_clip=False
-    )
+  _legend(figure)
 
 
 def confusion(figure: Any, counts: pd.DataFrame, title: str) -> None:
@@ -132,11 +121,9 @@ def confusion(figure: Any, counts: pd.DataFrame, title: str) -> None:
 
 def percent(fraction: float) -> str:
   """Rounded, but never to 0 or 100 unless it is; nothing for 0."""
-  if fraction == 0:
-    return ''
-  if fraction < 0.005:
-    return '<1'
-  return '>99' if 0.995 <= fraction < 1 else f'{100 * fraction:.0f}'
+  if 0 < fraction < 0.005 or 0.995 <= fraction < 1:
+    return '<1' if fraction < 0.5 else '>99'
+  return f'{100 * fraction:.0f}' if fraction else ''
 
 
 def rank_diagram(figure: Any, ranks: Any) -> None:
@@ -152,7 +139,7 @@ def rank_diagram(figure: Any, ranks: Any) -> None:
   for number, (method, rank) in enumerate(reversed(rank_of.items()), start=1):
     y = -bars - number  # the best lowest, so that no line crosses a name
     panel.plot([rank, rank], [0, y], color=INK, linewidth=0.8, label=f'_{method}')
-    panel.annotate(f'{method} {rank:.2f}', (rank, y), xytext=(4, 0), textcoords='offset points', va='center')
+    panel.annotate(f'{method} {rank:.2f}', (rank, y), xytext=(4, 0), **_LABEL)
   end = 1 + min(ranks.critical_difference, count - 1)
   panel.plot([1, end], [0.7, 0.7], color=INK, marker='|', linewidth=1.5, label='_critical difference')
   panel.annotate(f'critical difference {ranks.critical_difference:.2f}', (1, 1), va='bottom')
@@ -162,22 +149,12 @@ def rank_diagram(figure: Any, ranks: Any) -> None:
   panel.grid(False)
 
 
-def embedding(
-  figure: Any, points: np.ndarray, labels: np.ndarray, classes: Sequence[str], title: str
-) -> None:
+def embedding(figure: Any, points: np.ndarray, labels: np.ndarray, classes: list[str], title: str) -> None:
   """Windows in the plane, a color and marker a class."""
   panel = figure.subplots()
   for index, name in enumerate(classes):
-    color, marker = _CLASSES[index % len(_CLASSES)], _MARKERS[index % len(_MARKERS)]
-    panel.scatter(
-      *points[labels == index].T,
-      s=11,
-      color=color,
-      marker=marker,
-      linewidths=0.25,
-      edgecolors=INK,
-      label=name,
-    )
+    look = {'color': _CLASSES[index % len(_CLASSES)], 'marker': _MARKERS[index % len(_MARKERS)]}
+    panel.scatter(*points[labels == index].T, s=11, linewidths=0.25, edgecolors=INK, label=name, **look)
   panel.set(xticks=[], yticks=[], title=title)
   panel.spines[:].set_visible(False)
   _legend(figure, columns=3)
@@ -187,17 +164,13 @@ def reconstruction(figure: Any, window: dict[str, Any], patch_size: int, title: 
   """A window's six channels, and the model's reconstruction of the hidden tokens, which are shaded."""
   signal, hidden = np.array(window['signal']), np.array(window['hidden'], dtype=bool)
   masked = np.where(np.repeat(hidden, patch_size)[:, None], window['reconstructed'], np.nan)
-  panels = figure.subplots(len(CHANNELS), 1, sharex=True)
-  for channel, panel in enumerate(panels):
-    for token in np.flatnonzero(hidden):
-      panel.axvspan(
-        token * patch_size - 0.5, (token + 1) * patch_size - 0.5, color=INK, alpha=0.1, linewidth=0
-      )
-    panel.plot(signal[:, channel], color=INK, linewidth=0.8, label='_signal')
-    panel.plot(
-      masked[:, channel], color=_VERMILION, linewidth=1.6, linestyle=(0, (3, 1)), label='_reconstruction'
-    )
-    panel.set_ylabel(CHANNELS[channel], rotation=0, ha='right', va='center')
+  panels = figure.subplots(len(_CHANNELS), 1, sharex=True)
+  for panel, name, true, made in zip(panels, _CHANNELS, signal.T, masked.T, strict=True):
+    for start in patch_size * np.flatnonzero(hidden) - 0.5:
+      panel.axvspan(start, start + patch_size, color=INK, alpha=0.1, linewidth=0)
+    panel.plot(true, color=INK, linewidth=0.8, label='_signal')
+    panel.plot(made, color=_VERMILION, linewidth=1.6, linestyle=(0, (3, 1)), label='_reconstruction')
+    panel.set_ylabel(name, rotation=0, ha='right', va='center')
     panel.locator_params(axis='y', nbins=3)
   panels[-1].set_xlabel('sample')
   panels[0].set_title(title)

@@ -117,7 +117,7 @@ def test_pareto_fills_what_no_other_point_of_the_target_beats():
   faces = [
     (line.get_label(), line.get_markerfacecolor())
     for line in drawn(figures.pareto, points, 'bytes').axes[0].get_lines()
-    if line.get_label()[1:] in set(points['method'])
+    if line.get_label() in set('_' + points['method'])
   ]
   assert [name for name, face in faces if face != 'none'] == ['_full', '_qlora', '_full']
   assert len(faces) == len(points)

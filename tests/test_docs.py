@@ -1,11 +1,12 @@
-"""README.md, BUILD.md and docs/: snippets and commands run, flags and links exist, figures are generated."""
+"""README.md, BUILD.md, docs/ and docstrings: examples run, flags and links exist, figures are generated."""
 
-import os
+import doctest
+import functools
+import importlib
 import pathlib
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ import pytest
 from in_process import run_in_process
 
 from har_jax.cli import main
+from har_jax.data.archives import synthetic
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _PAGES = ('README.md', 'BUILD.md', *(f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))))
@@ -29,8 +31,11 @@ _OTHER_PAGES = (
 _WALKS = ('reproduce', 'adapt', 'export')  # in this order: export needs the adapter that adapt makes
 # Small enough to test; `make lodo` runs the full size.
 _SMALLER = {
-  'lodo': ('--pretrain_max_steps=4', '--finetune_max_steps=4', '--model_depth=1', '--methods=lora'),
-  'adapt': ('--max_steps=4',),
+  'lodo': (
+    *('--pretrain_max_steps=4', '--pretrain_num_evals=1', '--finetune_max_steps=4', '--finetune_num_evals=1'),
+    *('--model_depth=1', '--model_patch_size=32', '--methods=lora'),
+  ),
+  'adapt': ('--max_steps=4', '--method=probe'),
 }
 _FIGURE = re.compile(
   r'(?<![\w.])0?\.\d{2,3}(?!\w)'  # a macro-F1
@@ -41,7 +46,11 @@ _FIGURE = re.compile(
 )
 _NOT_MEASURED = ('JAX 0.12', "the paper's 70 %")
 
-pytestmark = pytest.mark.usefixtures('compiled_fast')
+_MODULES = [
+  '.'.join(path.relative_to(_ROOT).with_suffix('').parts)
+  for path in sorted((_ROOT / 'har_jax').rglob('*.py'))
+  if '>>> ' in path.read_text(encoding='utf-8')
+]
 
 
 def _read(page: str) -> str:
@@ -76,6 +85,22 @@ def test_a_python_snippet_runs_in_fresh_globals(
   exec(compile(snippet, page, 'exec'), {'__name__': '__main__'})
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('module', _MODULES)
+def test_examples_of_docstrings_run_in_fresh_globals(module: str):
+  # Not doctest.testmod: its globals are the module's, where a forgotten import is not noticed.
+  tests = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module), globs={})
+  runner = doctest.DocTestRunner()
+  for test in tests:
+    runner.run(test)
+  assert runner.tries > 0
+  assert runner.failures == 0
+
+
+def test_the_recognizer_has_an_example():
+  assert 'har_jax.inference.recognizer' in _MODULES
+
+
 def test_the_readme_has_a_python_example_and_names_every_walk():
   assert _blocks('README.md', 'python')
   for walk in _WALKS:
@@ -95,22 +120,25 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(('walk', 'line'), [(walk, line) for walk in _WALKS for line in _commands(walk)])
 def test_a_command_of_a_walk_writes_what_it_names(
-  walk: str, line: str, clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+  walk: str,
+  line: str,
+  clone: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+  capsys: pytest.CaptureFixture[str],
 ):
   monkeypatch.chdir(clone)
+  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
   program, name, *arguments = shlex.split(line)
   if '--format=onnx' in arguments:
     pytest.importorskip('onnxruntime')
   if program == '.venv/bin/har-jax':
     code, out, err = run_in_process(name, *arguments, *_SMALLER.get(name, ()))
   else:
-    process = subprocess.run(
-      [sys.executable, name, *arguments],
-      env=os.environ | {'PYTHONPATH': str(clone)},
-      capture_output=True,
-      encoding='utf-8',
-    )
-    code, out, err = process.returncode, process.stdout, process.stderr
+    monkeypatch.setattr(sys, 'argv', [name, *arguments])
+    with pytest.raises(SystemExit) as ended:
+      runpy.run_path(name, run_name='__main__')
+    code, (out, err) = ended.value.code, capsys.readouterr()
   assert code == 0, err[-2000:]
   assert out
   for argument in arguments:

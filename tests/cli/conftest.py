@@ -1,5 +1,6 @@
-"""Prepared windows, and an adapter of a made-up recording, for all tests of commands."""
+"""Prepared windows, a study of them, and an adapter of a made-up recording, for all tests of commands."""
 
+import functools
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -11,22 +12,42 @@ import tiny_flags
 from in_process import run_in_process
 
 from har_jax import config, config_fields, files
+from har_jax.data.archives import synthetic
 from har_jax.train.objective import Classify
 
 
-@pytest.fixture(scope='module', autouse=True)
-def _compiled_fast(compiled_fast: None) -> None:
-  """As in processes.py."""
+def _run(command: str, *arguments: object) -> tuple[str, str]:
+  code, out, err = run_in_process(command, *arguments)
+  assert code == 0, err
+  return out, err
 
 
 @pytest.fixture(scope='session')
 def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """Two of the made-up datasets, prepared by the command."""
+  """Two of the made-up datasets with short recordings, prepared by the command."""
   folder = tmp_path_factory.mktemp('windows')
-  for name in ('synth_waist', 'synth_thigh'):
-    code, out, err = run_in_process('prepare', f'--archive={name}', f'--out={folder}')
-    assert code == 0, err
-    assert 'walking' in out
+  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(synthetic, 'corpus_recordings', short)
+    for name in ('synth_waist', 'synth_thigh'):
+      out, _ = _run('prepare', f'--archive={name}', f'--out={folder}')
+      assert 'walking' in out
+  return folder
+
+
+@pytest.fixture(scope='session')
+def study(windows: pathlib.Path) -> tuple[str, ...]:
+  """Flags of a study of two runs."""
+  return (f'--windows={windows}', '--methods=full,probe', *tiny_flags.STUDY)
+
+
+@pytest.fixture(scope='session')
+def finished(study: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """The folder of the study, run without interruption in one process."""
+  folder = tmp_path_factory.mktemp('runs')
+  out, _ = _run('lodo', *study, f'--out={folder}')
+  for number, method in enumerate(('full', 'probe'), start=1):
+    assert f'[{number}/2] {folder}/synth_waist/{method}/subject/labels-0.7/seed0.json: accuracy ' in out
   return folder
 
 
@@ -48,8 +69,7 @@ def folder(
 @pytest.fixture(scope='session')
 def adapted(folder: pathlib.Path) -> tuple[str, str]:
   """What `har-jax adapt` prints while it makes the folder `adapter`."""
-  jax.config.update('jax_disable_most_optimizations', True)
-  code, out, err = run_in_process(
+  return _run(
     'adapt',
     f'--recording={folder}/my.csv',
     f'--labels={folder}/labels.csv',
@@ -57,6 +77,3 @@ def adapted(folder: pathlib.Path) -> tuple[str, str]:
     f'--out={folder}/adapter',
     *tiny_flags.ADAPT,
   )
-  jax.config.update('jax_disable_most_optimizations', False)
-  assert code == 0, err
-  return out, err

@@ -2,12 +2,17 @@
 
 import json
 import pathlib
+import re
 import signal
+from typing import Any
 
 import processes
 import pytest
 import tiny_flags
 from in_process import run_in_process
+
+from har_jax.experiments import paper
+from har_jax.train.checkpoint import Checkpoints
 
 _RESULT = 'synth_waist/{}/subject/labels-0.7/seed0.json'
 
@@ -20,20 +25,6 @@ def _run(command: str, *arguments: object) -> str:
 
 def _result(folder: pathlib.Path, method: str) -> dict:
   return json.loads((folder / _RESULT.format(method)).read_text())
-
-
-@pytest.fixture(scope='module')
-def study(windows: pathlib.Path) -> tuple[str, ...]:
-  return (f'--windows={windows}', '--methods=full,probe', *tiny_flags.STUDY)
-
-
-@pytest.fixture(scope='module')
-def finished(study: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp('runs')
-  out = _run('lodo', *study, f'--out={folder}')
-  for number, method in enumerate(('full', 'probe'), start=1):
-    assert f'[{number}/2] {folder / _RESULT.format(method)}: accuracy ' in out
-  return folder
 
 
 # --- lodo
@@ -49,7 +40,7 @@ def test_a_finished_run_of_another_experiment_is_refused(study: tuple[str, ...],
   code, _, err = run_in_process('lodo', *study, f'--out={finished}', '--finetune_learning_rate=0.5')
   assert code == 1
   (line,) = [line for line in err.splitlines() if 'finetune.learning_rate' in line]
-  assert '0.001' in line
+  assert '0.02' in line
   assert '0.5' in line
 
 
@@ -104,24 +95,39 @@ def test_a_mistake_is_one_line_and_starts_no_run(
 
 
 @pytest.mark.slow
-def test_a_run_killed_twice_ends_with_the_same_numbers(
-  study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path
+def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
+  study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
   arguments = (*study, f'--out={tmp_path}')
-  for checkpoint in (
-    'synth_waist/pretrain/checkpoints/3',
-    'synth_waist/full/subject/labels-0.7/seed0/checkpoints/4',
-  ):
-    process = processes.start('lodo', *arguments)
-    processes.wait_for(tmp_path / checkpoint, process)
-    process.send_signal(signal.SIGKILL)
-    processes.end(process)
+  pretraining = tmp_path / 'synth_waist' / 'pretrain'
+  killed = processes.start('lodo', *arguments, '--stage=pretrain')
+  processes.wait_for(pretraining / 'checkpoints' / '3', killed)
+  killed.send_signal(signal.SIGKILL)
+  processes.end(killed)
+  assert (pretraining / 'lock').exists()
+  assert not (pretraining / 'pretrained.json').exists()
+
+  save = Checkpoints.save
+
+  def save_and_end(self: Checkpoints, *arguments: Any, **options: Any) -> None:
+    save(self, *arguments, **options)
+    if 'full' in self.folder.parts:
+      signal.raise_signal(signal.SIGTERM)
+
+  with monkeypatch.context() as patched:
+    patched.setattr(Checkpoints, 'save', save_and_end)
+    code, out, err = run_in_process('lodo', *arguments)
+  assert (code, out) == (143, '')
+  assert 'waiting' not in err  # the lock of a dead process is taken at once
+  (line,) = [line for line in err.splitlines() if 'stopped' in line]
+  assert re.match(r'synth_waist: full, .* step 4;', line)
+  assert (tmp_path / _RESULT.format('full')).with_suffix('').joinpath('checkpoints', '4').is_dir()
   assert not list(tmp_path.rglob('seed*.json'))
-  code, _, err = processes.end(processes.start('lodo', *arguments))
-  assert code == 0, err
+
+  _run('lodo', *arguments)
   for method in ('full', 'probe'):
     one, other = _result(finished, method), _result(tmp_path, method)
-    assert one['test'] == other['test']
+    assert (one['test'], one['test_by_subject']) == (other['test'], other['test_by_subject'])
     assert [entry['score'] for entry in one['validation']] == [
       entry['score'] for entry in other['validation']
     ]
@@ -193,13 +199,16 @@ def test_unknown_sources_are_refused(windows: pathlib.Path, tmp_path: pathlib.Pa
 
 
 @pytest.mark.slow
-def test_a_table_of_the_paper_is_one_command(windows: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_table_of_the_paper_is_one_command(
+  windows: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(paper, '_METHODS', ('lora', 'probe'))
   arguments = (f'--windows={windows}', f'--out={tmp_path}', *tiny_flags.STUDY)
   out = _run('paper', '--table=2', *arguments)
   assert 'hhar, motionsense' in out.splitlines()[0]  # targets of the paper without windows
-  assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 10
+  assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 4
   made = sorted(tmp_path.glob('base/synth_waist/*/*/labels-0.7/seed0.json'))
-  assert len(made) == 10  # five methods, two splits
+  assert len(made) == 4  # two methods, two splits
   assert len(list(tmp_path.rglob('pretrained.json'))) == 1
   assert list(tmp_path.rglob('embeddings.json'))
   assert 'synth_waist' in (tmp_path / 'tables.md').read_text(encoding='utf-8')

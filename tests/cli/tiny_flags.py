@@ -1,4 +1,4 @@
-"""Flags of experiments that train for a few steps."""
+"""Flags of experiments that train for a few steps. Tests share them, and so compiled programs."""
 
 MODEL = (
   '--model_patch_size=32',
@@ -18,6 +18,11 @@ STUDY = (
   *PRETRAIN,
   '--finetune_max_steps=8',
   '--finetune_num_evals=4',
+  # Validations must differ plainly: of equal ones, the rounding of two processes would choose. Hence high
+  # learning rates, and no rotation; tests/train/test_mesh.py covers rotation.
+  '--finetune_encoder_learning_rate=0.01',
+  '--finetune_learning_rate=0.02',
+  '--finetune_rotation_std_deg=0',
   '--seeds=0',
   '--targets=synth_waist',
   '--noprogress',

@@ -60,7 +60,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'batch_runs': result['batch_runs'],
     'sources': ' '.join(sorted(set(identity['windows']) - {identity['target']})),
     'windows': _digest(identity['windows']),
-    'device': _device(result['device']),
+    'device': device_text(result['device']),
     'versions': ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python')),
     'commit': commit,
     **{
@@ -89,7 +89,7 @@ def _digest(windows: dict[str, Any]) -> str:
   return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _device(device: dict[str, Any]) -> str:
+def device_text(device: dict[str, Any]) -> str:
   many = f'{device["count"]} × ' if device['count'] > 1 else ''
   cores = f'{device["host_cores"]} core{"" if device["host_cores"] == 1 else "s"}'
   return f'{many}{device["kind"]} ({device["machine"]} host, {cores})'

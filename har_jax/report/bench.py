@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from har_jax import results
 from har_jax.report.markdown import NONE, Section, number
 from har_jax.storage import Place
 
@@ -17,7 +18,7 @@ _SPEED = {
   'GFLOP/s': '{gflop_s:.0f}',
 }
 _COST = {
-  'of a product': '{percent_of_product:.0f} %',
+  'of a product': '{fraction_of_product:.0%}',
   'compile, s': '{compile_s:.1f}',
   'temporary, MB': '{temporary_mb:.1f}',
   'peak resident so far, MB': '{peak_resident_mb:.0f}',
@@ -30,23 +31,21 @@ _FASTEST = {
 
 def markdown(bench: Row) -> str:
   """A row for each kind of step, batch size and library."""
-  rows = [row | {'percent_of_product': 100 * row['fraction_of_product']} for row in bench['steps']]
-  ours = [row for row in rows if row['by'].partition(',')[0] == 'har_jax']
+  ours = [row for row in bench['steps'] if row['by'].partition(',')[0] == 'har_jax']
   parts = [
-    '# Training steps: time, and efficiency relative to a plain matrix product',
-    f'{machine(bench)} Medians and quartiles of interleaved calls, for one step or one epoch. Rates count'
-    ' the operations of our matrix products. Efficiency is relative to the fastest plain float32 product.',
+    'Times are for one step or one epoch. Rates count the operations of our matrix products. Efficiency is '
+    'relative to the fastest plain float32 product.',
     table(ours, _NAMES | _SPEED | _COST),
   ]
-  if len(ours) < len(rows):
+  if len(ours) < len(bench['steps']):
     parts += [
       '## Against other libraries',
       'A ratio is the median over turns of their time divided by ours: above one, ours is faster.',
       table(ours, _NAMES | _FASTEST),
       'All of them; here ratios are to the first of ours.',
-      table(rows, _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
+      table(bench['steps'], _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
     ]
-  return '\n\n'.join(parts) + '\n'
+  return document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
 
 
 # --- bench.csv
@@ -103,12 +102,9 @@ def _cell(form: str, row: Row) -> str:
     return '–'
 
 
-def machine(bench: Row) -> str:
-  """Device and versions, a sentence each."""
+def document(title: str, bench: Row, *parts: str) -> str:
+  """Markdown of measurements: title, device and versions, then the parts."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
-  device = bench['device']
-  devices = f' as {device["count"]} devices' if device.get('count', 1) > 1 else ''
-  return (
-    f'{device["kind"]} ({device["platform"]}){devices}, {device["host_cores"]} cores, {device["machine"]}. '
-    f'{versions}.'
-  )
+  device = results.device_text(bench['device'])
+  measured = f'{device}. {versions}. Medians and quartiles of interleaved calls.'
+  return '\n\n'.join([f'# {title}', measured, *parts]) + '\n'

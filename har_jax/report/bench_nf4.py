@@ -1,7 +1,7 @@
 """Measurements of `har-jax bench_nf4` as Markdown tables."""
 
 from har_jax.report import published
-from har_jax.report.bench import Row, machine, table
+from har_jax.report.bench import Row, document, table
 
 _MS = '{ms:.3g} ({ms_quartiles[0]:.3g} to {ms_quartiles[1]:.3g})'
 _MATRIX = {
@@ -35,8 +35,7 @@ _MEMORY = {
 def markdown(bench: Row) -> str:
   """Matrices, training steps, and the paper's Table IV with ours."""
   parts = [
-    '# NF4: time, bytes, error',
-    f'{machine(bench)} Medians and quartiles of interleaved calls. A ratio is the median over turns.',
+    'A ratio is the median over turns.',
     '## One matrix',
     'Normally distributed weights. The error is relative, in the Frobenius norm. Rates: of products by '
     'operations, of the others by the bytes of both forms.',
@@ -50,7 +49,7 @@ def markdown(bench: Row) -> str:
     'paper also dequantized copies, which are temporary here. Published: frozen / trainable / buffers.',
     table([_with_published(row) for row in bench['memory']], _MEMORY),
   ]
-  return '\n\n'.join(parts) + '\n'
+  return document('NF4: time, bytes, error', bench, *parts)
 
 
 def _rate(row: Row) -> str:

@@ -88,8 +88,7 @@ def html(
 
 def headline(runs: pd.DataFrame) -> str:
   """An SVG file: macro-F1 against bytes held, of the first split's largest experiment."""
-  drawing = curves.costs(largest(groups.without_sweeps(runs))[0], 'headline')[-1]
-  return drawing.replace('<svg ', '<svg style="background: white" ', 1)
+  return svg.file(curves.costs(largest(groups.without_sweeps(runs))[0], 'headline')[-1])
 
 
 def finding(runs: pd.DataFrame) -> str:

@@ -46,19 +46,19 @@ def render(
   import matplotlib
   from matplotlib.figure import Figure
 
+  written = io.StringIO()
   name, title = re.sub(r'[^\w-]+', '-', named[0]), html.escape(named[1])
   with matplotlib.rc_context(_STYLE | {'svg.hashsalt': name}):
     figure = Figure(figsize=size, layout='constrained', facecolor='none')
     draw(figure, *data)
-    text = to_text(figure)
+    figure.savefig(written, format='svg', metadata=_NO_METADATA)
+  text = written.getvalue()
   element = text[text.index('<svg ') :].replace(INK, 'currentColor')
   element = re.sub(r'<g id="[^"]*"', '<g', element)  # the same names in every figure
   tag, _, content = element.partition('>')
   return f'{tag} role="img" aria-labelledby="{name}-title"><title id="{name}-title">{title}</title>{content}'
 
 
-def to_text(figure: Any) -> str:
-  """The figure as an SVG file, without the date."""
-  written = io.StringIO()
-  figure.savefig(written, format='svg', metadata=_NO_METADATA)
-  return written.getvalue()
+def file(element: str) -> str:
+  """An element as an SVG file of its own, on white."""
+  return element.replace('<svg ', '<svg style="background: white" ', 1)

@@ -128,8 +128,8 @@ _MACHINE = {
 def test_without_peers_the_table_has_our_rows_only():
   text = table.markdown(_MACHINE | {'steps': [_row('har_jax'), _row('har_jax, bfloat16')]})
   assert 'other libraries' not in text
-  assert 'cpu (cpu) as 2 devices, 4 cores, x. jax 1.2.' in text
-  assert ['lora', '64', 'har_jax, bfloat16', '2.0 (1.0 to 3.0)', '32000', '50', '50 %'] in [
+  assert '2 × cpu (x host, 4 cores). jax 1.2.' in text
+  assert ['lora', '64', 'har_jax, bfloat16', '2.0 (1.0 to 3.0)', '32000', '50', '50%'] in [
     row[:7] for row in _cells(text)
   ]
 

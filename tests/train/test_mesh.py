@@ -148,7 +148,7 @@ def _run_child(folder: pathlib.Path, names: list[str]) -> pathlib.Path:
   environment = os.environ | {
     'PYTHONPATH': str(_ROOT),
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': '--xla_force_host_platform_device_count=8',
+    'XLA_FLAGS': f'{os.environ["XLA_FLAGS"]} --xla_force_host_platform_device_count=8',
   }
   child = subprocess.run(
     [sys.executable, '-W', 'error', __file__, str(folder), *names],

@@ -1,5 +1,6 @@
 """har-jax lodo, pretrain, paper and report on made-up datasets, for a few steps."""
 
+import functools
 import json
 import pathlib
 import re
@@ -10,6 +11,7 @@ import processes
 import pytest
 import tiny_flags
 from in_process import run_in_process
+from sklearn import manifold
 
 from har_jax.experiments import paper
 from har_jax.train.checkpoint import Checkpoints
@@ -203,6 +205,7 @@ def test_a_table_of_the_paper_is_one_command(
   windows: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
   monkeypatch.setattr(paper, '_METHODS', ('lora', 'probe'))
+  monkeypatch.setattr(manifold, 'TSNE', functools.partial(manifold.TSNE, max_iter=250))
   arguments = (f'--windows={windows}', f'--out={tmp_path}', *tiny_flags.STUDY)
   out = _run('paper', '--table=2', *arguments)
   assert 'hhar, motionsense' in out.splitlines()[0]  # targets of the paper without windows

@@ -90,7 +90,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   >>> y = np.tile(['still', 'walking'], 20)
   >>> std = np.where(y == 'walking', 3.0, 0.1)[:, None, None]
   >>> X = np.array([0, 0, 9.8, 0, 0, 0]) + std * np.random.default_rng(0).standard_normal((40, 128, 6))
-  >>> recognizer = Recognizer.load().adapt(X, y, max_steps=20)
+  >>> recognizer = Recognizer.load().adapt(X, y, max_steps=10)
   >>> recognizer.predict(X[:4]).tolist()
   ['still', 'walking', 'still', 'walking']
   >>> recognizer.predict_proba(X).shape

@@ -74,8 +74,8 @@ def main() -> None:
     html = page.html(
       runs,
       folder=_RESULTS.value,
-      embeddings=pictures.embeddings(folder),
-      reconstructions=pictures.reconstructions(folder),
+      embeddings=pictures.find(folder, 'embedding'),
+      reconstructions=pictures.find(folder, 'reconstruction'),
       with_published=_PUBLISHED.value,
     )
     storage.write_text(out / 'report.html', html)

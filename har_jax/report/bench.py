@@ -27,6 +27,17 @@ _FASTEST = {
   'fastest of theirs ÷ ours': '{against_best:.2f} ({best})',
   'of the same precision': '{against_best_same_precision:.2f} ({best_same_precision})',
 }
+_FORMS = {
+  'ratio': '.2f',
+  'windows_s': ',.0f',
+  'gflop_s': ',.0f',
+  'product_fraction': '.2f',
+  'compile_s': '.1f',
+}
+_CAPTION = (
+  'Medians and quartiles of interleaved calls. ratio: time over that of the first row of the kind and batch; '
+  'product_fraction: GFLOP/s over that of the fastest plain float32 product of the same turns.'
+)
 
 
 def markdown(bench: Row) -> str:
@@ -48,21 +59,6 @@ def markdown(bench: Row) -> str:
   return document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
 
 
-# --- bench.csv
-
-_FORMS = {
-  'ratio': '.2f',
-  'windows_s': ',.0f',
-  'gflop_s': ',.0f',
-  'product_fraction': '.2f',
-  'compile_s': '.1f',
-}
-_CAPTION = (
-  'Medians and quartiles of interleaved calls. ratio: time over that of the first row of the kind and batch; '
-  'product_fraction: GFLOP/s over that of the fastest plain float32 product of the same turns.'
-)
-
-
 def sections(path: Place) -> list[Section]:
   """bench.csv, a section for each experiment: steps, or how their cost grows along a dimension."""
   with path.open(encoding='utf-8') as file:
@@ -81,9 +77,6 @@ def _section(name: str, part: pd.DataFrame) -> Section:
   table = part[by].astype(str).assign(**columns)
   kept = table[[column for column in table if (table[column] != NONE).any()]]
   return Section(name, _CAPTION, kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
-
-
-# --- shared by the tables of measurements
 
 
 def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:

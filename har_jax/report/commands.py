@@ -17,18 +17,14 @@ def commands(part: pd.DataFrame) -> list[str]:
   for target, sources in part[['target', 'sources']].drop_duplicates().itertuples(index=False):
     is_usual = set(sources.split()) == everything - {target}
     calls.setdefault('' if is_usual else sources, []).append(target)
-  return [_command(part, targets, sources.split()) for sources, targets in calls.items()]
-
-
-def _command(part: pd.DataFrame, targets: list[str], sources: list[str]) -> str:
-  lists = {
-    'targets': targets,
-    'sources': sources,
-    'methods': part['method'].unique(),
-    'seeds': part['seed'].unique(),
-  }
-  words = [f'--{name}={",".join(map(str, values))}' for name, values in lists.items() if len(values)]
-  return shlex.join(['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), '--out=runs/again'])
+  found = []
+  for sources, targets in calls.items():
+    lists = {'targets': targets, 'sources': sources.split()}
+    lists |= {'methods': part['method'].unique(), 'seeds': part['seed'].unique()}
+    words = [f'--{name}={",".join(map(str, values))}' for name, values in lists.items() if len(values)]
+    lodo = ['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), '--out=runs/again']
+    found.append(shlex.join(lodo))
+  return found
 
 
 def flags_of(part: pd.DataFrame) -> list[str]:
@@ -36,20 +32,25 @@ def flags_of(part: pd.DataFrame) -> list[str]:
   run = part.sort_values('lora_rank').iloc[0]  # with adapters, if there is one
   choices = []
   for name, preset in config.PRESETS.items():
-    defaults = config_fields.to_json(preset())
-    differing = [
-      _flag(flag, run[flag])
-      for flag, (group, field) in results.HYPERPARAMETERS.items()
-      if not pd.isna(run[flag]) and str(run[flag]) != str(results.flat(defaults[group][field]))
-    ]
-    choices.append([*([] if name == 'base' else [f'--preset={name}']), *differing])
+    flags = [_flag(*entry) for entry in differing(run, preset()).items()]
+    choices.append(flags if name == 'base' else [f'--preset={name}', *flags])
   return min(choices, key=len)
 
 
-def _flag(name: str, value: object) -> str:
-  if str(value) in ('True', 'False'):
-    return f'--{name}' if str(value) == 'True' else f'--no{name}'
-  return f'--{name}={value}'
+def differing(run: pd.Series, experiment: config.Experiment) -> dict[str, str]:
+  """Flag → value of a run's hyperparameters that differ from an experiment's and are not missing."""
+  plain = config_fields.to_json(experiment)
+  values = {flag: plain[part][name] for flag, (part, name) in results.HYPERPARAMETERS.items()}
+  return {
+    flag: str(run[flag])
+    for flag, value in values.items()
+    if not pd.isna(run[flag]) and str(run[flag]) != str(results.flat(value))
+  }
+
+
+def _flag(name: str, value: str) -> str:
+  switches = {'True': f'--{name}', 'False': f'--no{name}'}
+  return switches.get(value, f'--{name}={value}')
 
 
 def report(folder: str) -> str:

@@ -1,5 +1,7 @@
 """SVG elements drawn from the runs of an experiment or of a sweep. Needs no JAX; needs matplotlib."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +10,8 @@ from har_jax.report import ranks as mean_ranks
 from har_jax.report.pictures import Picture
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
+_FRACTION = 'fraction of labels'
+_RELATIVE = 'training time ÷ first'
 _WINDOWS = 4  # reconstructions drawn of a target
 
 
@@ -60,52 +64,47 @@ def rank_diagram(runs: pd.DataFrame, name: str) -> list[str]:
 def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
   """Macro-F1 and relative training time over the rank, for each target."""
   theirs = pd.DataFrame(
-    [(target, 'lora', rank, *row) for (target, rank), row in published.TABLE_VI.items()],
-    columns=['target', 'method', 'x', 'macro_f1', 'seconds'],
+    [(target, 'lora', 'rank', rank, *row) for (target, rank), row in published.TABLE_VI.items()],
+    columns=['target', 'method', 'axis', 'x', 'macro_f1', 'seconds'],
   )
-  drawings = []
-  for target, part in runs.assign(x=runs['lora_rank'].astype(float)).groupby('target'):
-    shown = theirs[theirs['target'] == published.name_of(target)][: None if with_published else 0]
-    drawings += _sweep(part, shown, name, 'rank', 'macro_f1', 'macro-F1')
-    drawings += _sweep(part, shown, name, 'rank', 'seconds', _RELATIVE)
-  return drawings
+  runs = runs.assign(axis='rank', x=runs['lora_rank'].astype(float))
+  measures = {'macro_f1': 'macro-F1', 'seconds': _RELATIVE}
+  return _sweeps(runs, theirs if with_published else theirs[:0], name, measures)
 
 
 def label_budgets(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
   """Accuracy and macro-F1 over the fraction of labels, and over labels per class, for each target."""
   theirs = pd.DataFrame(
-    [(*key[:2], float(key[2]), accuracy) for key, (accuracy,) in published.TABLE_VII.items()],
-    columns=['target', 'method', 'x', 'accuracy'],
+    [(*key[:2], _FRACTION, float(key[2]), accuracy) for key, (accuracy,) in published.TABLE_VII.items()],
+    columns=['target', 'method', 'axis', 'x', 'accuracy'],
   )
   budgets = runs['label_budget'].str.partition('/class')
-  kind = budgets[1].map({'': 'fraction of labels', '/class': 'labels per class'})
+  axis = budgets[1].map({'': _FRACTION, '/class': 'labels per class'})
+  runs = runs.assign(axis=axis, x=budgets[0].astype(float))
+  measures = {'accuracy': 'accuracy', 'macro_f1': 'macro-F1'}
+  return _sweeps(runs, theirs if with_published else theirs[:0], name, measures)
+
+
+def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: Mapping[str, str]) -> list[str]:
+  """For each target, axis and measure, a figure of the methods with two values of x or more, if any."""
   drawings = []
-  for (target, x), part in runs.assign(x=budgets[0].astype(float), kind=kind).groupby(['target', 'kind']):
-    is_shown = with_published and x == 'fraction of labels'
-    shown = theirs[theirs['target'] == published.name_of(target)][: None if is_shown else 0]
-    drawings += _sweep(part, shown, name, x, 'accuracy', 'accuracy')
-    drawings += _sweep(part, shown, name, x, 'macro_f1', 'macro-F1')
+  for (target, axis), part in runs.groupby(['target', 'axis']):
+    shown = theirs[(theirs['target'] == published.name_of(target)) & (theirs['axis'] == axis)]
+    shown = shown.assign(line=shown['method'] + ', published', std=np.nan)
+    several = part[part.groupby('method')['x'].transform('nunique') > 1]
+    for column, y in measures.items() if len(several) else ():
+      ours = (
+        several.groupby(['method', 'x'], as_index=False)[column].agg(['mean', 'std']).fillna({'std': 0.0})
+      )
+      points = ours.assign(line=ours['method'])
+      if column in shown and len(shown):
+        points = pd.concat([points, shown.rename(columns={column: 'mean'})[list(points)]], ignore_index=True)
+      if y == _RELATIVE:
+        first = points.sort_values('x').groupby('line')['mean'].transform('first')
+        points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
+      named = (f'{name}-{target}-{axis}-{column}', f'{y} over {axis}, {target}')
+      drawings.append(svg.render(figures.sweep, points, target, axis, y, named=named))
   return drawings
-
-
-_RELATIVE = 'training time ÷ first'
-
-
-def _sweep(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, x: str, column: str, y: str) -> list[str]:
-  """A figure of the methods of a target with two values of x or more, if there are any."""
-  ours = runs.groupby(['method', 'x'], as_index=False)[column].agg(['mean', 'std']).fillna({'std': 0.0})
-  points = ours[ours.groupby('method')['x'].transform('size') > 1].assign(line=lambda found: found['method'])
-  if points.empty:
-    return []
-  if column in theirs and len(theirs):
-    theirs = theirs.assign(line=theirs['method'] + ', published', mean=theirs[column], std=np.nan)
-    points = pd.concat([points, theirs[list(points)]], ignore_index=True)
-  if y == _RELATIVE:
-    first = points.sort_values('x').groupby('line')['mean'].transform('first')
-    points = points.assign(mean=points['mean'] / first, std=points['std'] / first)
-  target = runs['target'].iat[0]
-  named = (f'{name}-{target}-{x}-{column}', f'{y} over {x}, {target}')
-  return [svg.render(figures.sweep, points, target, x, y, named=named)]
 
 
 def embeddings(picture: Picture, name: str) -> list[str]:

@@ -42,7 +42,10 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   )
   by = ['group', 'target', 'labels', 'method', 'lora_rank', 'seed']
   ordered = runs.loc[ranked.sort_values(by, kind='stable').index]
-  _refuse_duplicates(ordered.assign(_group=group), ['_group', 'target', 'method', 'seed', *free])
+  twice = ordered[ordered.assign(_group=group).duplicated(['_group', 'target', 'method', 'seed', *free])]
+  if len(twice):
+    target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
+    raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
   found = [part for _, part in ordered.groupby(group)]
   return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
 
@@ -51,13 +54,6 @@ def _fewness(budget: str) -> float:
   """Sorts fractions before numbers per class, and large before small."""
   number, per_class, _ = budget.partition('/class')
   return 1 / float(number) if per_class else -float(number)
-
-
-def _refuse_duplicates(runs: pd.DataFrame, by: list[str]) -> None:
-  twice = runs[runs.duplicated(by)]
-  if len(twice):
-    target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
-    raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
 
 
 def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+Cell = Callable[[pd.DataFrame], str]
+
 NONE = '–'
 MEAN = 'mean of targets'
 _NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
@@ -58,9 +60,6 @@ def numeric(table: pd.DataFrame) -> list[str]:
   return [name for name in table if all(map(_NUMBER.match, table[name]))]
 
 
-Cell = Callable[[pd.DataFrame], str]
-
-
 def rows(runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell]) -> pd.DataFrame:
   """A row for each group of runs, in the order they come in: the columns `by`, then the cells.
 
@@ -96,29 +95,23 @@ def joined(*tables: pd.DataFrame) -> pd.DataFrame:
   return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True).fillna('')
 
 
-# --- cells
-
-
 def number(value: float | int, form: str) -> str:
   return NONE if pd.isna(value) else format(value, form)
 
 
-def spread(values: pd.Series, form: str, *, count: bool = False) -> str:
+def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
   """Mean ± sample standard deviation, of one value the value. Missing values do not count.
 
   `count`: the number of values is added where some are missing.
   """
-  known = values.to_numpy(float)
-  known = known[~np.isnan(known)]
-  if not known.size:
-    return NONE
-  deviation = f' ± {known.std(ddof=1):{form.lstrip("+")}}' if known.size > 1 else ''
-  fewer = f' (n={known.size})' if count and known.size < len(values) else ''
-  return format(known.mean(), form) + deviation + fewer
 
+  def cell(runs: pd.DataFrame) -> str:
+    known = runs[column].dropna().to_numpy(float)
+    deviation = f' ± {known.std(ddof=1):{form.lstrip("+")}}' if known.size > 1 else ''
+    fewer = f' (n={known.size})' if count and 0 < known.size < len(runs) else ''
+    return number(known.mean() if known.size else np.nan, form) + deviation + fewer
 
-def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
-  return lambda runs: spread(runs[column], form, count=count)
+  return cell
 
 
 def span(values: Iterable[Any], form: str = '{:,}') -> str:
@@ -128,17 +121,18 @@ def span(values: Iterable[Any], form: str = '{:,}') -> str:
   return low if low == high else f'{low}–{high}'
 
 
-def span_of(column: str, form: str = '{:,}') -> Cell:
-  return lambda runs: span(runs[column], form)
+def span_of(column: str) -> Cell:
+  return lambda runs: span(runs[column])
 
 
 def seeds(runs: pd.DataFrame) -> str:
   return f'n={runs["seed"].nunique()}'
 
 
-def megabytes(sizes: pd.Series) -> str:
+def megabytes_of(column: str) -> Cell:
   """Bytes in units of 2²⁰ bytes."""
-  return '<0.01' if 0 < sizes.max() < 0.005 * 2**20 else span(sizes / 2**20, '{:.2f}')
+  tiny = 0.005 * 2**20
+  return lambda runs: '<0.01' if 0 < runs[column].max() < tiny else span(runs[column] / 2**20, '{:.2f}')
 
 
 def p_value(value: float) -> str:

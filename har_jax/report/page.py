@@ -2,8 +2,10 @@
 
 import importlib.resources
 import importlib.util
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -51,6 +53,7 @@ def html(
   budgets = groups.experiments(runs, ['label_budget'])
   draw_ranks = partial(curves.ranks, with_published=with_published)
   draw_budgets = partial(curves.label_budgets, with_published=with_published)
+  any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
   parts = {
     'Configuration': shown['configuration'],
     'Macro-F1 and accuracy': shown['2'],
@@ -64,15 +67,9 @@ def html(
     'Confusion matrices': _drawn(chosen, curves.confusion, 'confusion', _CONFUSION),
     'Macro-F1 against cost': _drawn(chosen, curves.costs, 'cost', _COST),
     'Rank of the adapters': _drawn(ranks, draw_ranks, 'lora_rank', _SWEEP) + shown['6'],
-    'Label budget': _drawn(budgets, draw_budgets, 'label_budget', _SWEEP, ['label_budget']) + shown['7'],
-    'Embeddings': [
-      Section(each['target'], _EMBEDDING, drawings=curves.embeddings(each, f'embeddings-{number}'))
-      for number, each in enumerate(embeddings)
-    ],
-    'Reconstructions': [
-      Section(each['target'], _RECONSTRUCTION, drawings=curves.reconstructions(each, f'windows-{number}'))
-      for number, each in enumerate(reconstructions)
-    ],
+    'Label budget': _drawn(budgets, draw_budgets, 'label_budget', _SWEEP, any_budget) + shown['7'],
+    'Embeddings': _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target),
+    'Reconstructions': _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
     'Commands': [
       Section('This page', commands=[commands.report(folder)]),
       *(Section(groups.title(part), commands=commands.commands(part)) for part in groups.experiments(runs)),
@@ -109,12 +106,12 @@ def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def _drawn(
-  parts: Iterable[pd.DataFrame],
+  parts: Iterable[Any],
   draw: Callable[..., list[str]],
   name: str,
   caption: str,
-  free: Sequence[str] = (),
+  title: Callable[[Any], str] = groups.title,
 ) -> list[Section]:
-  """A section for each part of the runs that has figures. `name` starts the ids of their elements."""
-  drawn = [(groups.title(part, free), draw(part, f'{name}-{number}')) for number, part in enumerate(parts)]
-  return [Section(title, caption, drawings=drawings) for title, drawings in drawn if drawings]
+  """A section for each part that has figures. `name` starts the ids of their elements."""
+  drawn = [(title(part), draw(part, f'{name}-{number}')) for number, part in enumerate(parts)]
+  return [Section(heading, caption, drawings=drawings) for heading, drawings in drawn if drawings]

@@ -9,19 +9,13 @@ from har_jax.storage import Place
 Picture = dict[str, Any]
 
 
-def embeddings(folder: Place) -> list[Picture]:
-  """Every embeddings.json below a folder, by path. Raises UserError if one has another format."""
-  return _found(folder, 'embeddings.json', 'har_jax embedding 2')
+def find(folder: Place, kind: str) -> list[Picture]:
+  """Every <kind>s.json below a folder, by path. Raises UserError if one has another format.
 
-
-def reconstructions(folder: Place) -> list[Picture]:
-  """Every reconstructions.json below a folder, by path. Raises UserError if one has another format."""
-  return _found(folder, 'reconstructions.json', 'har_jax reconstruction 2')
-
-
-def _found(folder: Place, name: str, expected: str) -> list[Picture]:
-  found = {path: storage.read(path) for path in sorted(folder.rglob(name))}
+  kind: embedding or reconstruction.
+  """
+  found = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
   for path, picture in found.items():
-    if picture.get('format') != expected:
-      raise UserError(f'{path} is not of format {expected!r}; delete it and run har-jax paper again')
+    if picture.get('format') != f'har_jax {kind} 2':
+      raise UserError(f"{path} is not of format 'har_jax {kind} 2'; delete it and run har-jax paper again")
   return list(found.values())

@@ -86,10 +86,8 @@ def shown(found: Interval, form: str) -> str:
 def _ranks(part: pd.DataFrame, found: ranks.Ranks) -> Section:
   rows = []
   for method, rank in zip(found.methods, found.mean_ranks, strict=True):
-    others = [
-      ', '.join(name for name in clique if name != method) for clique in found.cliques if method in clique
-    ]
-    similar = '; '.join(others) or NONE
+    cliques = [[name for name in each if name != method] for each in found.cliques if method in each]
+    similar = '; '.join(map(', '.join, cliques)) or NONE
     rows.append({'method': method, 'mean rank': f'{rank:.2f}', 'not significantly different': similar})
   note = (
     f'Friedman p: {p_value(found.friedman_p)}, over {found.blocks} subjects of {", ".join(found.targets)}. '

@@ -73,9 +73,9 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
   equivalence_p, verdict. Each of the two tests is corrected by Holm over all rows; NaN: not made.
   """
   targets, points, found = sorted(set(runs['target'])), scores(runs), []
-  for method in [name for name in methods(runs) if name != against]:
-    pairs = by_subject(points[[method, against]].dropna())  # of the seeds that have both
-    for target in [*targets, *([POOLED] if len(targets) > 1 else [])]:
+  for target in [*targets, *([POOLED] if len(targets) > 1 else [])]:
+    for method in [name for name in methods(runs) if name != against]:
+      pairs = by_subject(points[[method, against]].dropna())  # of the seeds that have both
       chosen = pairs if target == POOLED else pairs[pairs.index.get_level_values('target') == target]
       differences = (chosen[method] - chosen[against]).round(_DECIMALS).to_numpy()
       row = {
@@ -93,8 +93,7 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
   for name in ('wilcoxon_p', 'equivalence_p'):
     table[name] = holm(table[name])
   table['verdict'] = table.apply(_verdict, axis=1)
-  order = {name: place for place, name in enumerate([*targets, POOLED])}
-  return table.sort_values('target', key=lambda column: column.map(order), kind='stable', ignore_index=True)
+  return table
 
 
 def _verdict(row: pd.Series) -> str:

@@ -25,18 +25,15 @@ def matched(runs: pd.DataFrame, others: pd.DataFrame, column: str, by: Sequence[
   return pd.Series(values.reindex(pd.MultiIndex.from_frame(runs[list(by)])).to_numpy(), index=runs.index)
 
 
-def relative(runs: pd.DataFrame, method: str, column: str, by: Sequence[str]) -> pd.Series:
-  """For each run of another method, the column of the matching run of `method`."""
-  others = runs[runs['method'] == method]
-  return matched(runs, others, column, by).where(runs['method'] != method)
-
-
-# --- Tables VI and VII
+def matched_full(runs: pd.DataFrame, column: str, by: Sequence[str]) -> pd.Series:
+  """For each run of another method, the column of the matching run of full fine-tuning."""
+  is_full = runs['method'] == 'full'
+  return matched(runs, runs[is_full], column, by).where(~is_full)
 
 
 def table6(runs: pd.DataFrame) -> list[Section]:
   """Rank of LoRA: a section for each set of experiments that differ in rank alone."""
-  title, by = 'Table VI. Rank of LoRA', ['target', 'lora_rank']
+  by = ['target', 'lora_rank']
   cells = {
     'seeds': seeds,
     'macro-F1': spread_of('macro_f1', '.3f'),
@@ -45,7 +42,7 @@ def table6(runs: pd.DataFrame) -> list[Section]:
     **published.cells(published.TABLE_VI, by, {'macro-F1': '.4f', 's': ',.0f'}),
   }
   return [
-    _swept(title, family, rows(family, by, cells))
+    _swept('Table VI. Rank of LoRA', family, rows(family, by, cells))
     for family in groups.experiments(runs[runs['method'] == 'lora'], ['lora_rank'])
     if family['lora_rank'].nunique() > 1
   ]
@@ -53,7 +50,6 @@ def table6(runs: pd.DataFrame) -> list[Section]:
 
 def table7(runs: pd.DataFrame) -> list[Section]:
   """Labels: a section for each set of experiments that differ in their label budget alone."""
-  title = 'Table VII. Labels'
   cells = {
     'seeds': seeds,
     'accuracy': spread_of('accuracy', '.3f'),
@@ -66,9 +62,11 @@ def table7(runs: pd.DataFrame) -> list[Section]:
   for family in groups.experiments(runs, ['label_budget']):
     if family['label_budget'].nunique() > 1:
       for column in ('accuracy', 'macro_f1'):
-        full = relative(family, 'full', column, ['target', 'label_budget', 'seed'])
+        full = matched_full(family, column, ['target', 'label_budget', 'seed'])
         family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
-      found.append(_swept(title, family, rows(family, ['target', 'label_budget', 'method'], cells)))
+      found.append(
+        _swept('Table VII. Labels', family, rows(family, ['target', 'label_budget', 'method'], cells))
+      )
   return found
 
 
@@ -78,47 +76,39 @@ def _swept(title: str, family: pd.DataFrame, table: pd.DataFrame) -> Section:
   return Section(f'{title}: {groups.title(family, free)}', _SPREAD, table, notes)
 
 
-# --- what a split, pretraining or a hyperparameter changes
-
-
 def leakage(runs: pd.DataFrame) -> list[Section]:
   """Window-wise less subject-wise split, all else equal but the windows that normalize."""
-  title = 'Leakage'
   found = []
   for family in groups.experiments(runs[runs['split'] != 'official'], ['split', 'normalize']):
     window, subject = (family[family['split'] == split] for split in ('window', 'subject'))
     if len(window) and len(subject):
       names = ('window-wise', 'subject-wise')
-      found.append(_compared(f'{title}: {groups.title(family, ["split"])}', window, subject, names))
+      found.append(_compared(f'Leakage: {groups.title(family, ["split"])}', window, subject, names))
   return found
 
 
 def pretraining(runs: pd.DataFrame) -> list[Section]:
   """Full fine-tuning and LoRA less the same model from scratch, by label budget."""
-  title = "Pretraining's worth"
   found = []
   for family in groups.experiments(runs, ['label_budget']):
     scratch = family[family['method'] == 'scratch']
     if len(scratch):
       first = family[family['method'].isin(['full', 'lora'])]
-      name = f'{title}: {groups.title(family, ["label_budget"])}'
+      name = f"Pretraining's worth: {groups.title(family, ['label_budget'])}"
       found.append(_compared(name, first, scratch, ('pretrained', 'scratch'), ['target', 'label_budget']))
   return found
 
 
 def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
   """A hyperparameter on less off, all else equal: a section for each two such experiments."""
-  return [
-    _compared(
-      f'{flag} {value} − {off}: {groups.title(family[family[flag] == value])}',
-      family[family[flag] == value],
-      family[family[flag] == off],
-      (f'{value}', f'{off}'),
-    )
-    for family in groups.experiments(runs, [flag])
-    for value in sorted(set(family[flag]) - {off})
-    if off in set(family[flag])
-  ]
+  found = []
+  for family in groups.experiments(runs, [flag]):
+    parts = dict(list(family.groupby(flag)))
+    without = parts.pop(off, None)
+    for value, part in parts.items() if without is not None else ():
+      title = f'{flag} {value} − {off}: {groups.title(part)}'
+      found.append(_compared(title, part, without, (f'{value}', f'{off}')))
+  return found
 
 
 def rotation(runs: pd.DataFrame) -> list[Section]:
@@ -143,16 +133,12 @@ def _compared(
   both = first.assign(other=other, points=100 * (first['macro_f1'] - other)).dropna(subset=['points'])
   keys = list(dict.fromkeys([*by, 'method']))
   difference = f'{names[0]} − {names[1]}, points'
-  table = rows(
-    both,
-    keys,
-    {
-      'seeds': seeds,
-      f'{names[0]}, macro-F1': spread_of('macro_f1', '.3f'),
-      f'{names[1]}, macro-F1': spread_of('other', '.3f'),
-      difference: spread_of('points', '+.1f'),
-    },
-  )
+  cells = {
+    'seeds': seeds,
+    f'{names[0]}, macro-F1': spread_of('macro_f1', '.3f'),
+    f'{names[1]}, macro-F1': spread_of('other', '.3f'),
+    difference: spread_of('points', '+.1f'),
+  }
   means = mean_rows(both, [key for key in keys if key != 'target'], {difference: ('points', '+.1f')})
   caption = f'Of the seeds that both have. {_SPREAD} A mean of targets counts each target once.'
-  return Section(title, caption, joined(table, means))
+  return Section(title, caption, joined(rows(both, keys, cells), means))

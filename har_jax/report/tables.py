@@ -7,14 +7,30 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
-from har_jax import config, config_fields, results
-from har_jax.report import frame, groups, markdown, published, significance, sweeps
-from har_jax.report.markdown import Cell, Section, joined, mean_rows, megabytes, seeds, span_of, spread_of
+from har_jax import config, results
+from har_jax.report import commands, frame, groups, markdown, published, significance, sweeps
+from har_jax.report.markdown import Cell, Section, joined, mean_rows, megabytes_of, seeds, span_of, spread_of
 from har_jax.storage import Place
 
 DIFFERENCE = 'macro-F1 − full, points'
 _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
 _NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
+_FIGURES = (
+  'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
+  'compared by the difference in points, paired by seed. A mean of targets counts each target once.'
+)
+_RUN = ('target', 'method', 'label_budget')  # the key of a published run
+_RANGE = 'A range is over targets, whose heads differ.'
+_MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
+# Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
+_REMARK = (
+  "The published unit is not named; 2²⁰ bytes fit. LoRA's 10.06 'frozen' are all 2,636,105 weights; without "
+  "the trainable ones, 8.42 are frozen. QLoRA's 6.22 and 4.82 are more than LoRA's 10.07: nothing was packed."
+)
+_SECONDS = (
+  'Seconds of fine-tuning: mean ± sample deviation over seeds. A ratio is paired by seed, of runs on the '
+  'same device and with as many runs in a batch.'
+)
 
 
 def text(runs: pd.DataFrame, *, with_published: bool = True) -> str:
@@ -38,87 +54,54 @@ def terminal(runs: pd.DataFrame) -> str:
   return '\n\n'.join(parts)
 
 
-# --- what was run
-
-
 def configuration(runs: pd.DataFrame) -> list[Section]:
   """The hyperparameters that differ, those that do not and are not the default, the data, the machines."""
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
-  defaults = config_fields.to_json(config.Experiment())
-  shared = [
-    (flag, str(runs[flag].dropna().iat[0]), str(results.flat(defaults[part][name])))
-    for flag, (part, name) in results.HYPERPARAMETERS.items()
-    if runs[flag].nunique() == 1
-  ]
-  common = [(flag, value) for flag, value, default in shared if value != default]
-  data = {
-    'classes': span_of('num_classes'),
-    **{f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')},
-    'test subjects': lambda part: markdown.span(part['subject_macro_f1'].str.split().str.len()),
-    'pretrained on': lambda part: '; '.join(sorted(set(part['sources']))),
-    'runs': lambda part: f'{len(part):,}',
-  }
-  machines = {
-    'runs': data['runs'],
-    'hours of training': lambda part: f'{part["seconds"].sum() / 3600:.1f}',
-  }
+  experiments = runs[['experiment', *differing]].drop_duplicates().astype(str)
+  changed = commands.differing(runs[list(results.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
+  same = [(flag, value) for flag, value in changed.items() if runs[flag].nunique() == 1]
+  common = pd.DataFrame(same, columns=['field', 'value'])
+  count = {'runs': lambda part: f'{len(part):,}'}
+  windows = {f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')}
+  data = {'classes': span_of('num_classes')} | windows
+  data['test subjects'] = lambda part: markdown.span(part['subject_macro_f1'].str.split().str.len())
+  data['pretrained on'] = lambda part: '; '.join(sorted(set(part['sources'])))
+  hours = {'hours of training': lambda part: f'{part["seconds"].sum() / 3600:.1f}'}
+  datasets = markdown.rows(runs.sort_values(['target', 'split']), ['target', 'split'], data | count)
+  machines = markdown.rows(runs.sort_values('device'), ['device', 'versions'], count | hours)
   return [
+    Section('Experiments', 'Hyperparameters that differ, by the flags that set them.', experiments),
     Section(
-      'Experiments',
-      'Hyperparameters that differ, by the flags that set them.',
-      runs[['experiment', *differing]].drop_duplicates().astype(str),
+      'Common to all experiments', 'Hyperparameters that do not differ and are not the default.', common
     ),
-    Section(
-      'Common to all experiments',
-      'Hyperparameters that do not differ and are not the default.',
-      pd.DataFrame(common, columns=['field', 'value']),
-    ),
-    Section(
-      'Data',
-      'Labeled windows of a seed; a range is over label budgets and seeds.',
-      markdown.rows(runs.sort_values(['target', 'split']), ['target', 'split'], data),
-    ),
-    Section('Machines', '', markdown.rows(runs.sort_values('device'), ['device', 'versions'], machines)),
+    Section('Data', 'Labeled windows of a seed; a range is over label budgets and seeds.', datasets),
+    Section('Machines', '', machines),
   ]
-
-
-# --- Table II
 
 
 def table2(runs: pd.DataFrame) -> list[Section]:
   """Adaptation to the dataset left out of pretraining: a section for each experiment."""
-  return [_table2(part) for part in groups.experiments(runs)]
-
-
-_FIGURES = (
-  'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
-  'compared by the difference in points, paired by seed. A mean of targets counts each target once.'
-)
-_RUN = ('target', 'method', 'label_budget')  # the key of a published run
-
-
-def _table2(part: pd.DataFrame) -> Section:
-  full = sweeps.relative(part, 'full', 'macro_f1', ['target', 'seed'])
-  part = part.assign(points=100 * (part['macro_f1'] - full))
-  difference = {DIFFERENCE: ('points', '+.1f')} if part['points'].notna().any() else {}
-  cells = {
-    'seeds': seeds,
-    **{name: spread_of(column, '.3f') for name, column in _MEASURES.items()},
-    **{name: spread_of(*column, count=True) for name, column in difference.items()},
-    'trainable': span_of('trained_parameters'),
-    'total': span_of('total_parameters'),
-    'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
-    **published.cells(published.TABLE_II, _RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}),
-  }
-  table = markdown.rows(part, ['target', 'method'], cells)
-  means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
-  remark = f'of {published.SOURCE}, window-wise split'
-  remark += '' if part['split'].iat[0] == published.SPLIT else ', not comparable with this one'
-  notes = [*published.notes(table, remark), *groups.not_run(part)]
-  return Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes)
-
-
-# --- Tables III and IV: a row for each method, model and adapters
+  found = []
+  for part in groups.experiments(runs):
+    full = sweeps.matched_full(part, 'macro_f1', ['target', 'seed'])
+    part = part.assign(points=100 * (part['macro_f1'] - full))
+    difference = {DIFFERENCE: ('points', '+.1f')} if part['points'].notna().any() else {}
+    cells = {
+      'seeds': seeds,
+      **{name: spread_of(column, '.3f') for name, column in _MEASURES.items()},
+      **{name: spread_of(*column, count=True) for name, column in difference.items()},
+      'trainable': span_of('trained_parameters'),
+      'total': span_of('total_parameters'),
+      'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
+      **published.cells(published.TABLE_II, _RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}),
+    }
+    table = markdown.rows(part, ['target', 'method'], cells)
+    means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
+    remark = f'of {published.SOURCE}, window-wise split'
+    remark += '' if part['split'].iat[0] == published.SPLIT else ', not comparable with this one'
+    notes = [*published.notes(table, remark), *groups.not_run(part)]
+    found.append(Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes))
+  return found
 
 
 def table3(runs: pd.DataFrame) -> list[Section]:
@@ -139,24 +122,11 @@ def table3(runs: pd.DataFrame) -> list[Section]:
 def table4(runs: pd.DataFrame) -> list[Section]:
   """Bytes held."""
   parts = {'frozen': 'frozen', 'trainable': 'trainable', 'buffers': 'statistics', 'optimizer': 'optimizer'}
-  cells = {f'{name}, MB': _held(f'{part}_bytes') for name, part in parts.items()} | published.cells(
+  cells = {f'{name}, MB': megabytes_of(f'{part}_bytes') for name, part in parts.items()} | published.cells(
     published.TABLE_IV, ['method'], {'frozen': '.2f', 'trainable': '.2f', 'buffers': '.2f'}
   )
   table, notes = _by_model(runs, ('model', 'precision'), cells)
   return [Section('Table IV. Memory', f'{_MEMORY} {_RANGE}', table, [*notes, _REMARK] if notes else notes)]
-
-
-_RANGE = 'A range is over targets, whose heads differ.'
-_MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
-# Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
-_REMARK = (
-  "The published unit is not named; 2²⁰ bytes fit. LoRA's 10.06 'frozen' are all 2,636,105 weights; without "
-  "the trainable ones, 8.42 are frozen. QLoRA's 6.22 and 4.82 are more than LoRA's 10.07: nothing was packed."
-)
-
-
-def _held(column: str) -> Cell:
-  return lambda part: megabytes(part[column])
 
 
 def _by_model(
@@ -171,22 +141,8 @@ def _by_model(
   return table, published.notes(table, "of the paper's model (--preset=paper), with a head for nine classes")
 
 
-# --- Table V
-
-
 def table5(runs: pd.DataFrame) -> list[Section]:
   """Seconds of training: a section for each experiment."""
-  return [_table5(part) for part in groups.experiments(runs)]
-
-
-_SECONDS = (
-  'Seconds of fine-tuning: mean ± sample deviation over seeds. A ratio is paired by seed, of runs on the '
-  'same device and with as many runs in a batch.'
-)
-
-
-def _table5(part: pd.DataFrame) -> Section:
-  full = sweeps.relative(part, 'full', 'seconds', ['target', 'seed', 'device', 'batch_runs'])
   cells = {
     'seeds': seeds,
     'runs in a batch': span_of('batch_runs'),
@@ -194,9 +150,13 @@ def _table5(part: pd.DataFrame) -> Section:
     '÷ full': spread_of('ratio', '.2f', count=True),
     **published.cells(published.TABLE_V, _RUN, {'s': ',.0f', '÷ full': '.2f'}),
   }
-  table = markdown.rows(part.assign(ratio=part['seconds'] / full), ['target', 'method'], cells)
-  notes = published.notes(table, '50 epochs on their CPU, window-wise split; only the ratio compares')
-  return Section(f'Table V: {groups.title(part)}', _SECONDS, table, [*notes, *groups.not_run(part)])
+  found = []
+  for part in groups.experiments(runs):
+    full = sweeps.matched_full(part, 'seconds', ['target', 'seed', 'device', 'batch_runs'])
+    table = markdown.rows(part.assign(ratio=part['seconds'] / full), ['target', 'method'], cells)
+    notes = published.notes(table, '50 epochs on their CPU, window-wise split; only the ratio compares')
+    found.append(Section(f'Table V: {groups.title(part)}', _SECONDS, table, [*notes, *groups.not_run(part)]))
+  return found
 
 
 TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
@@ -213,9 +173,6 @@ TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
   'ablations': sweeps.ablations,
   'statistics': lambda runs: significance.sections(groups.without_sweeps(runs)),
 }
-
-
-# --- of other files than runs.csv
 
 
 def personalization(path: Place) -> Section:

@@ -237,18 +237,16 @@ def test_a_missing_tool_names_the_extra(module, monkeypatch):
 # --- files of pictures
 
 
-@pytest.mark.parametrize(
-  ('name', 'read_all'), [('embedding', pictures.embeddings), ('reconstruction', pictures.reconstructions)]
-)
-def test_pictures_of_another_format_are_refused(name, read_all, tmp_path):
+@pytest.mark.parametrize('name', ['embedding', 'reconstruction'])
+def test_pictures_of_another_format_are_refused(name, tmp_path):
   (tmp_path / f'{name}s.json').write_text(json.dumps({'format': f'har_jax {name} 1'}))
   with pytest.raises(UserError, match=f'{name}s.json.*har_jax {name} 2'):
-    read_all(tmp_path)
+    pictures.find(tmp_path, name)
 
 
 def test_pictures_are_found_below_a_folder(tmp_path):
   (tmp_path / 'a').mkdir()
   (tmp_path / 'a' / 'embeddings.json').write_text(json.dumps(EMBEDDING))
   (tmp_path / 'a' / 'reconstructions.json').write_text(json.dumps(RECONSTRUCTION))
-  assert pictures.embeddings(tmp_path) == [EMBEDDING]
-  assert pictures.reconstructions(tmp_path) == [RECONSTRUCTION]
+  assert pictures.find(tmp_path, 'embedding') == [EMBEDDING]
+  assert pictures.find(tmp_path, 'reconstruction') == [RECONSTRUCTION]

@@ -3,23 +3,13 @@
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Iterator
 from typing import Any
 
-import jax
 import pytest
 from lodo_studies import Study, dataset, run
 
 from har_jax import config, experiments, methods
 from har_jax.data import windows as store
-
-
-@pytest.fixture(scope='module', autouse=True)
-def quickly(compiled_fast: None) -> Iterator[None]:
-  """In child processes too."""
-  with pytest.MonkeyPatch.context() as patched:
-    patched.setenv('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-    yield
 
 
 @pytest.fixture(scope='session')
@@ -63,10 +53,7 @@ def finished(
 ) -> tuple[pathlib.Path, dict[str, dict[str, Any]]]:
   """The folder and the results of every method, with a subject-wise split and seed 0."""
   folder = tmp_path_factory.mktemp('finished')
-  before = jax.config.read('jax_disable_most_optimizations')
-  jax.config.update('jax_disable_most_optimizations', True)  # as in every module here
   results = run(study_of(folder, methods=tuple(methods.METHODS)))
-  jax.config.update('jax_disable_most_optimizations', before)
   return folder, results
 
 

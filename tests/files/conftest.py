@@ -13,11 +13,6 @@ from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 
-@pytest.fixture(scope='module', autouse=True)
-def quickly(compiled_fast: None) -> None:
-  pass
-
-
 @pytest.fixture(scope='module')
 def objective(tiny: config.Model) -> Classify:
   return Classify(tiny, len(CLASSES))

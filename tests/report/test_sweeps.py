@@ -2,7 +2,7 @@
 
 from report_rows import cells, runs
 
-from har_jax.report import markdown, sweeps
+from har_jax.report import markdown, sweeps, tables
 
 
 def one(sections):
@@ -96,7 +96,7 @@ def test_what_rotation_gives_in_points(result):
     for degrees in (0.0, 10.0)
   ]
   alone = [result(target='hapt', method='lora'), result(split='window')]  # with rotation only
-  section = one(sweeps.rotation(runs([*found, *alone])))
+  section = one(tables.TABLES['rotation'](runs([*found, *alone])))
   row = cells(section.table, target='dsads')
   assert (row['10.0, macro-F1'], row['0.0, macro-F1']) == ('0.840 ± 0.014', '0.810 ± 0.014')
   assert row['10.0 − 0.0, points'] == '+3.0 ± 0.0'
@@ -105,7 +105,7 @@ def test_what_rotation_gives_in_points(result):
 
 
 def test_without_a_pair_there_is_no_gain(result):
-  assert sweeps.rotation(runs([result(), result(method='lora')])) == []
+  assert tables.TABLES['rotation'](runs([result(), result(method='lora')])) == []
   assert sweeps.ablations(runs([result()])) == []
 
 

@@ -51,7 +51,3 @@ def differing(run: pd.Series, experiment: config.Experiment) -> dict[str, str]:
 def _flag(name: str, value: str) -> str:
   switches = {'True': f'--{name}', 'False': f'--no{name}'}
   return switches.get(value, f'--{name}={value}')
-
-
-def report(folder: str) -> str:
-  return shlex.join(['har-jax', 'report', f'--results={folder}', '--html'])

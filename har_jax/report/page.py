@@ -3,6 +3,7 @@
 import importlib.resources
 import importlib.util
 import operator
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -71,7 +72,7 @@ def html(
     'Embeddings': _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target),
     'Reconstructions': _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
     'Commands': [
-      Section('This page', commands=[commands.report(folder)]),
+      Section('This page', commands=[shlex.join(['har-jax', 'report', f'--results={folder}', '--html'])]),
       *(Section(groups.title(part), commands=commands.commands(part)) for part in groups.experiments(runs)),
     ],
   }

@@ -32,11 +32,8 @@ TABLE_II: Table = {
 }
 
 # (method,) → weights: trainable, total; with a head for nine classes.
-TABLE_III: Table = {
-  ('full',): (2_210_857, 2_210_857),
-  ('lora',): (428_832, 2_636_105),
-  ('qlora',): (428_832, 2_636_105),
-}
+_ADAPTED = (428_832, 2_636_105)
+TABLE_III: Table = {('full',): (2_210_857, 2_210_857), ('lora',): _ADAPTED, ('qlora',): _ADAPTED}
 
 # (method,) → megabytes: frozen, trainable, buffers. The unit is not named; in 2²⁰ bytes, Table III's 428,832
 # and 2,636,105 weights of four bytes are 1.64 and 10.06.

@@ -78,9 +78,7 @@ def _levels(part: pd.DataFrame) -> Section:
 
 def shown(found: Interval, form: str) -> str:
   """'-0.7 (-1.5 to +0.1)'."""
-  return (
-    f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})' if found.mean == found.mean else NONE
-  )
+  return NONE if pd.isna(found.mean) else f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})'
 
 
 def _ranks(part: pd.DataFrame, found: ranks.Ranks) -> Section:

@@ -64,9 +64,8 @@ def table7(runs: pd.DataFrame) -> list[Section]:
       for column in ('accuracy', 'macro_f1'):
         full = matched_full(family, column, ['target', 'label_budget', 'seed'])
         family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
-      found.append(
-        _swept('Table VII. Labels', family, rows(family, ['target', 'label_budget', 'method'], cells))
-      )
+      table = rows(family, ['target', 'label_budget', 'method'], cells)
+      found.append(_swept('Table VII. Labels', family, table))
   return found
 
 
@@ -111,13 +110,8 @@ def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
   return found
 
 
-def rotation(runs: pd.DataFrame) -> list[Section]:
-  """Rotation augmentation in fine-tuning less none, all else equal."""
-  return ablation(runs, 'finetune_rotation_std_deg', 0.0)
-
-
 def ablations(runs: pd.DataFrame) -> list[Section]:
-  """The other hyperparameters that experiments turn on."""
+  """All hyperparameters that experiments turn on, but rotation."""
   return [section for flag, off in _OFF.items() for section in ablation(runs, flag, off)]
 
 

@@ -59,8 +59,8 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
   experiments = runs[['experiment', *differing]].drop_duplicates().astype(str)
   changed = commands.differing(runs[list(results.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
-  same = [(flag, value) for flag, value in changed.items() if runs[flag].nunique() == 1]
-  common = pd.DataFrame(same, columns=['field', 'value'])
+  common = [(flag, value) for flag, value in changed.items() if runs[flag].nunique() == 1]
+  same = pd.DataFrame(common, columns=['field', 'value'])
   count = {'runs': lambda part: f'{len(part):,}'}
   windows = {f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')}
   data = {'classes': span_of('num_classes')} | windows
@@ -71,9 +71,7 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   machines = markdown.rows(runs.sort_values('device'), ['device', 'versions'], count | hours)
   return [
     Section('Experiments', 'Hyperparameters that differ, by the flags that set them.', experiments),
-    Section(
-      'Common to all experiments', 'Hyperparameters that do not differ and are not the default.', common
-    ),
+    Section('Common to all experiments', 'Hyperparameters that do not differ and are not the default.', same),
     Section('Data', 'Labeled windows of a seed; a range is over label budgets and seeds.', datasets),
     Section('Machines', '', machines),
   ]
@@ -169,7 +167,7 @@ TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
   '7': sweeps.table7,
   'leakage': lambda runs: sweeps.leakage(groups.without_sweeps(runs)),
   'pretraining': sweeps.pretraining,
-  'rotation': sweeps.rotation,
+  'rotation': lambda runs: sweeps.ablation(runs, 'finetune_rotation_std_deg', 0.0),
   'ablations': sweeps.ablations,
   'statistics': lambda runs: significance.sections(groups.without_sweeps(runs)),
 }

@@ -98,8 +98,9 @@ def _steps(experiment, batches: list[int]) -> None:
 
 def _scaling(experiment) -> None:
   from har_jax.report import scaling as picture
+  from har_jax.report import svg
 
-  picture.refuse_without_matplotlib()  # now, not after minutes of measuring
+  svg.refuse_without_matplotlib()  # now, not after minutes of measuring
   from har_jax.bench import scaling
 
   command.check_choices('dimensions', _DIMENSIONS.value, list(scaling.SIZES))

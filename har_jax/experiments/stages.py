@@ -10,6 +10,7 @@ stage holds its checkpoints, its log and `pretrained.json`, which says that it i
 """
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -227,10 +228,9 @@ def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:
   identities = _chained(stages)
   for stage, identity in zip(stages, identities, strict=True):
     job_lock.is_claimed(stage.folder, identity)
-  finished = [number for number, stage in enumerate(stages) if _is_finished(stage)]
-  first = finished[-1] if finished else -1
-  held = _load(stages[first]) if finished else {}
-  for stage, identity in list(zip(stages, identities, strict=True))[first + 1 :]:
+  finished = list(itertools.takewhile(_is_finished, stages))
+  held = _load(finished[-1]) if finished else {}
+  for stage, identity in list(zip(stages, identities, strict=True))[len(finished) :]:
     held = train_or_load(stage, identity, held, options)
   return held
 

@@ -169,6 +169,12 @@ def test_stages_run_in_order_and_are_shared(
   assert kept == {
     stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
   }
+  # A stage whose folder was deleted is trained again, although a later one is finished.
+  shutil.rmtree(tmp_path / 'alpha' / 'continued')
+  (tmp_path / LORA).unlink()
+  (again,) = run(study_of(tmp_path, protocol=every, pretrained_dir=out)).values()
+  assert again['test'] == result['test']
+  assert again['seconds'].keys() == result['seconds'].keys()
 
 
 def test_contrastive_pairs_come_from_one_recording(

@@ -37,10 +37,10 @@ export-env: .venv/export/ready
 	.venv/export/bin/python -m pytest tests/export
 
 test: style
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: style
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not slow'
 
 style: .venv/ready-dev
 	$(BIN)/ruff format --check .

@@ -43,15 +43,6 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} --xla_cpu_use_fusion_emitters=false'
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-  """Gives the tests of a file to one worker, and those of a folder whose files share trained runs."""
-  for item in items:
-    folder = item.path.parent
-    shared = folder.name in ('cli', 'experiments')
-    item.add_marker(pytest.mark.xdist_group(str(folder if shared else item.path)))
-
-
 @pytest.fixture(scope='session')
 def archives_folder() -> pathlib.Path:
   """The folder of real archives; tests that need it are skipped if it is missing."""

@@ -3,7 +3,6 @@
 har-jax lodo --windows=windows --methods=full,lora,qlora --seeds=0,1,2
 """
 
-import dataclasses
 import itertools
 from typing import Any
 
@@ -85,9 +84,8 @@ def main() -> None:
     shard=shard,
     batch_runs=_BATCH_RUNS.value,
   )
-  options = experiments.TrainOptions(may_train=_STAGE.value == 'all', progress=_PROGRESS.value, stop=stop)
+  options = experiments.TrainOptions(may_train=_STAGE.value != 'adapt', progress=_PROGRESS.value, stop=stop)
   if _STAGE.value == 'pretrain':
-    options = dataclasses.replace(options, may_train=True)
     for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():
         print(f'{path}: step {done["step"]}, {done["seconds"]:.0f} s', flush=True)
@@ -96,11 +94,12 @@ def main() -> None:
     _personalize(study, command.whole_numbers('personal_labels', _PERSONAL_LABELS.value), options)
     return
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
+  total = len(study.runs)
   for number, (path, result) in enumerate(experiments.run(study, options), start=1):
     test = result['test']
     figures = f'accuracy {test["accuracy"]:.3f}, macro-F1 {test["macro_f1"]:.3f}{caveat}'
     if mesh.is_main_process():
-      print(f'[{number}/{len(study.runs)}] {path}: {figures}', flush=True)
+      print(f'[{number}/{total}] {path}: {figures}', flush=True)
 
 
 def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> None:

@@ -32,12 +32,13 @@ def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Pl
   """Yields the `pretrained.json` of each stage of this shard's runs and its content, as it is finished."""
   done: set[str] = set()
   for spec in study.runs:
-    stages = [stage for stage in stages_of(spec) if str(stage.path) not in done]
-    if stages:
-      run_stages(stages_of(spec), options)
-    for stage in stages:
-      done.add(str(stage.path))
-      yield stage.path, storage.read(stage.path)
+    stages = stages_of(spec)
+    new = [stage.path for stage in stages if str(stage.path) not in done]
+    if new:
+      run_stages(stages, options)
+    for path in new:
+      done.add(str(path))
+      yield path, storage.read(path)
 
 
 def _is_pretrained(spec: RunSpec) -> bool:

@@ -1,6 +1,7 @@
 """What to run: a study is turned into a list of runs, and a run carries all that it needs."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ class RunSpec:
   def title(self) -> str:
     return f'{self.target}: {self.method}, {self.experiment.protocol.split} split, seed {self.seed}'
 
-  @property
+  @functools.cached_property  # it reads a file of each dataset
   def identity(self) -> dict[str, Any]:
     """All that decides a result's numbers. A result file with another identity is refused."""
     return {

@@ -6,10 +6,9 @@ import itertools
 import numpy as np
 import pytest
 
-from har_jax.data.archives import motionsense
 from har_jax.data.archives.motionsense import ARCHIVE
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Span
-from har_jax.data.source import Source, read_rows
+from har_jax.data.source import Source
 from har_jax.errors import UserError
 
 HEADER = (
@@ -77,18 +76,9 @@ def test_a_damaged_archive_names_the_file(tmp_path, name, text, message):
     _read(_folder(tmp_path, {name: text}))
 
 
-def _read_standing_and_count_others(source, name, columns):
-  if '/std_' in name:
-    return read_rows(source, name, columns=columns)
-  with source.open(name) as file:
-    return np.zeros((sum(1 for _ in file) - 1, len(columns)))
-
-
 @pytest.mark.archives
 @pytest.mark.parametrize('subjects', [1, pytest.param(24, marks=pytest.mark.slow)])  # of 24, 15 trials each
-def test_the_real_archive_has_the_published_rows(real_archive, subjects, monkeypatch):
-  if subjects == 24:  # parsing all takes 10 s
-    monkeypatch.setattr(motionsense, 'read_rows', _read_standing_and_count_others)
+def test_the_real_archive_has_the_published_rows(real_archive, subjects):
   source = Source(real_archive('motionsense'))
   rows, standing = collections.Counter(), {}
   for recording in itertools.islice(ARCHIVE.read(source, 'pocket', collections.Counter()), 15 * subjects):

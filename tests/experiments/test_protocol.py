@@ -153,7 +153,7 @@ def test_labels_follow_the_chosen_classes(study_of: Study, tmp_path: pathlib.Pat
   assert swings[0] > swings[1] > swings[2]
 
 
-def test_seeds_batch_runs_give_the_results_of_one_by_one(
+def test_seeds_trained_together_give_the_results_of_one_by_one(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')

@@ -65,6 +65,11 @@ def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
   return {path: np.asarray(leaf) for path, leaf in found.items()}
 
 
+def _assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+  assert found.keys() == expected.keys()
+  assert all(np.array_equal(found[path], leaf) for path, leaf in expected.items())
+
+
 @pytest.fixture(scope='module')
 def self_trained(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
@@ -116,8 +121,7 @@ def test_self_training_never_sees_who_is_tested_on(
   other = study_of(tmp_path / 'out', windows=altered, protocol=_FEW, pretrained_dir=out, methods=('full',))
   (result,) = run(other).values()
   assert result['test'] != made[_FULL]['test']
-  expected, given = _weights(study, _FULL), _weights(other, _FULL)
-  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  _assert_equal(_weights(other, _FULL), _weights(study, _FULL))
 
 
 def test_stopped_self_training_resumes_to_the_same_numbers(
@@ -130,28 +134,26 @@ def test_stopped_self_training_resumes_to_the_same_numbers(
   asked = itertools.count(1)
   stopped = study_of(tmp_path, protocol=_FEW, pretrained_dir=out, methods=('full',))
   with pytest.raises(Stopped, match=r'alpha: full, subject split, seed 0: .*step 4'):
-    list(
-      experiments.run(stopped, dataclasses.replace(QUIET, stop=lambda: next(asked) == 5))
-    )  # three times while the teacher learns
+    # Three polls while the teacher trains.
+    list(experiments.run(stopped, dataclasses.replace(QUIET, stop=lambda: next(asked) == 5)))
   assert not (tmp_path / _FULL).exists()
   (result,) = run(stopped).values()
   assert without_seconds(result) == without_seconds(made[_FULL])
-  expected, given = _weights(study, _FULL), _weights(stopped, _FULL)
-  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+  _assert_equal(_weights(stopped, _FULL), _weights(study, _FULL))
 
 
 def test_stages_do_not_depend_on_self_training(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   pretraining = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2}
-  before = pretrained(study_of(tmp_path, protocol=pretraining, pretrained_dir=out))
-  given = pretrained(
-    study_of(tmp_path, protocol=pretraining | _FEW, pretrained_dir=out)
-  )  # claimed once, so found
-  assert all(np.array_equal(given[path], leaf) for path, leaf in before.items())
+  before, after = (
+    pretrained(study_of(tmp_path, protocol=protocol, pretrained_dir=out))
+    for protocol in (pretraining, pretraining | _FEW)  # the second would be refused, were it another stage
+  )
+  _assert_equal(after, before)
 
 
-def test_seeds_batch_runs_are_each_taught_by_their_own_end(
+def test_seeds_trained_together_have_their_own_teachers(
   self_trained: tuple[experiments.Study, dict[str, dict]],
   study_of: Study,
   out: pathlib.Path,

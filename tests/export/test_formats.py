@@ -146,7 +146,7 @@ def test_a_call_takes_the_windows_of_the_cards_input_shape(
   made = export.make(recognizer, name, precision)
   one_by_one, run = _one_by_one(made, signals[:3]), made.start()
   if made.card['input']['shape'] == ['any number', 128, 6]:
-    np.testing.assert_allclose(run(signals[:3]), one_by_one, atol=export_cases.BOUND['float32'])
+    np.testing.assert_allclose(run(signals[:3]), one_by_one, atol=1e-6)
   else:
     assert made.card['input']['shape'] == [1, 128, 6]
     with pytest.raises(Exception, match=r'dimension|reshape'):

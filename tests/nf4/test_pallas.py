@@ -61,6 +61,9 @@ def _assert_product(y: jax.Array, x: jax.Array, weights: jax.Array) -> None:
     ((192, 576), jnp.float32),
     ((192, 576), jnp.bfloat16),
     ((576, 192), jnp.float32),
+    # On a TPU, two tiles of the weight in float32.
+    pytest.param((1024, 1024), jnp.float32, marks=pytest.mark.slow),
+    pytest.param((1024, 1024), jnp.bfloat16, marks=pytest.mark.slow),
   ],
 )
 def test_products_use_the_dequantized_weights(

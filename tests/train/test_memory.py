@@ -15,8 +15,8 @@ from har_jax.variables import Variables
 pytestmark = pytest.mark.usefixtures('optimized')
 
 _STEPS = 2  # in one program: no temporary may be made once for all steps and kept
-_BASE = config.Experiment(model=config.Model(patch_size=16, depth=2))
-_WIDE = config.Experiment(model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=2, num_heads=16))
+_BASE = config.Experiment(model=config.Model(patch_size=16))
+_WIDE = config.Experiment(model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=12, num_heads=16))
 
 
 def _temporary_bytes(name: str, experiment: config.Experiment, *, batch: int, double: bool = False) -> int:

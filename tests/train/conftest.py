@@ -1,0 +1,22 @@
+"""A finished run, for tests of the loop and of resumption."""
+
+import pytest
+from line import (
+  run_of,
+  train_all,
+)
+
+from har_jax.train.loop import Run, Trained
+
+
+@pytest.fixture(scope='session')
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
+  """A finished run; training it again only reads its result."""
+  run = run_of(tmp_path_factory.mktemp('uninterrupted'))
+  train_all([run])
+  return run
+
+
+@pytest.fixture(scope='session')
+def trained(uninterrupted: Run) -> Trained:
+  return train_all([uninterrupted])[0]

@@ -24,6 +24,7 @@ def short_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 22)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('short_epoch')
 def test_each_kind_of_step_is_measured(small: config.Model):
   kinds = ['lora', 'pretraining', 'inference', 'epoch']

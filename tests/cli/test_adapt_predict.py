@@ -14,6 +14,8 @@ from har_jax import files
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 
+pytestmark = pytest.mark.slow
+
 
 def _run(command: str, *arguments: object) -> tuple[str, str]:
   code, out, err = run_in_process(command, *arguments, *(['--noprogress'] if command != 'export' else []))

@@ -16,6 +16,8 @@ from sklearn import manifold
 from har_jax.experiments import paper
 from har_jax.train.checkpoint import Checkpoints
 
+pytestmark = pytest.mark.slow
+
 _RESULT = 'synth_waist/{}/subject/labels-0.7/seed0.json'
 
 
@@ -57,7 +59,6 @@ def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.
   assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
 
 
-@pytest.mark.slow
 def test_personalization_writes_one_file_per_label_count(study: tuple[str, ...], finished: pathlib.Path):
   flags = ('--methods=full', f'--out={finished}', '--stage=personalize', '--personal_labels=2')
   out = _run('lodo', *study, *flags)
@@ -96,7 +97,6 @@ def test_a_mistake_is_one_line_and_starts_no_run(
   assert not list(tmp_path.rglob('seed*.json'))
 
 
-@pytest.mark.slow
 def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
   study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -200,7 +200,6 @@ def test_unknown_sources_are_refused(windows: pathlib.Path, tmp_path: pathlib.Pa
 # --- paper
 
 
-@pytest.mark.slow
 def test_a_table_of_the_paper_is_one_command(
   windows: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -30,6 +30,8 @@ from har_jax.errors import Stopped, UserError
 from har_jax.experiments import pictures
 from har_jax.experiments.adaptation import prepare_run
 
+pytestmark = pytest.mark.slow
+
 _CONTINUED = {'continued_pretraining_steps': 3}
 _CONTRASTIVE = {'contrastive_steps': 3}
 

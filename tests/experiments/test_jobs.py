@@ -26,6 +26,8 @@ import json, os, pathlib, signal, sys
 from har_jax import config, config_fields, experiments
 from har_jax.train.log import Log
 
+pytestmark = pytest.mark.slow
+
 windows, out, experiment, step = sys.argv[1:]
 taken = Log.step
 

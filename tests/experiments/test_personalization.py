@@ -11,6 +11,8 @@ from har_jax.errors import UserError
 from har_jax.experiments import pictures
 from har_jax.experiments.personalization import personalize
 
+pytestmark = pytest.mark.slow
+
 
 def test_pictures_show_the_same_windows_before_and_after(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path

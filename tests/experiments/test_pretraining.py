@@ -3,6 +3,7 @@
 import pathlib
 
 import numpy as np
+import pytest
 from lodo_studies import (
   ADAPT_ONLY,
   LORA,
@@ -20,6 +21,8 @@ from lodo_studies import (
 from har_jax import experiments, storage
 from har_jax.data import splits
 from har_jax.data import windows as store
+
+pytestmark = pytest.mark.slow
 
 
 def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(

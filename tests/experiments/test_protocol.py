@@ -18,6 +18,8 @@ from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
+pytestmark = pytest.mark.slow
+
 
 def test_each_run_has_one_result_file(runs: dict[str, dict], out: pathlib.Path):
   assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in methods.METHODS]
@@ -170,10 +172,22 @@ def test_seeds_trained_together_give_the_results_of_one_by_one(
 
 
 def test_test_time_augmentation_changes_the_test_only(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+  runs: dict[str, dict],
+  study_of: Study,
+  out: pathlib.Path,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
 ):
   study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out)
+  shifts = []  # so few windows may be predicted alike with and without
+
+  def spied(*arguments: Any, tta_shifts: int = 1) -> np.ndarray:
+    shifts.append(tta_shifts)
+    return predict(*arguments, tta_shifts=tta_shifts)
+
+  monkeypatch.setattr('har_jax.experiments.adaptation.predict', spied)
   (result,) = run(study).values()
+  assert shifts == [4]
   assert without_seconds(result['validation']) == without_seconds(runs[LORA]['validation'])
   prepared = prepare_run(spec_of(study), pretrained(study))
   moved = prepared.run.trainable | prepared.run.statistics

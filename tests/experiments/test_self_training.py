@@ -17,6 +17,8 @@ from har_jax.experiments import self_training
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
 
+pytestmark = pytest.mark.slow
+
 _FEW = {'label_budget': '2/class', 'self_training': 1}
 _FULL = 'alpha/full/subject/labels-2-per-class/seed0.json'
 

@@ -54,6 +54,7 @@ def test_windows_to_compare_are_of_the_classes_and_subjects(
   assert compare.labeled_windows(folder, export_cases.CLASSES)[1].tolist() == [0, 1, 1]
 
 
+@pytest.mark.slow
 def test_the_command_exports_compares_and_prints_a_table(
   recognizer: Recognizer, folder: pathlib.Path, tmp_path: pathlib.Path
 ):

@@ -25,6 +25,8 @@ from har_jax.export import merged
 from har_jax.export.stablehlo import quantize
 from har_jax.inference.recognizer import Recognizer
 
+pytestmark = pytest.mark.slow
+
 _ALL = [(name, precision) for name in export.FORMATS for precision in export.PRECISIONS]
 
 
@@ -138,6 +140,7 @@ def test_a_bfloat16_recognizer_is_exported_in_float32(
   assert 1e-5 < difference < 0.05
 
 
+@pytest.mark.usefixtures('optimized')
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
 def test_a_call_takes_the_windows_of_the_cards_input_shape(
   recognizer: Recognizer, signals: np.ndarray, name: str, precision: str

@@ -106,6 +106,7 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
   assert any(np.array_equal(adapter.normalizer(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'asked',
   [
@@ -137,6 +138,7 @@ def test_a_run_is_read_with_the_stage_it_started_from(
   assert confusion.tolist() == result['test']['confusion']
 
 
+@pytest.mark.slow
 def test_a_run_is_read_with_its_test_time_augmentation(
   study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
 ):

@@ -40,6 +40,7 @@ def test_test_time_augmentation_changes_probabilities(fitted: Recognizer):
     shifted.set_params(tta_shifts=0).predict(SIGNALS)
 
 
+@pytest.mark.slow
 def test_the_random_state_decides_the_fit(fitted: Recognizer):
   again = clone(fitted).fit(SIGNALS, LABELS, SUBJECTS)
   np.testing.assert_array_equal(again.predict_proba(SIGNALS), fitted.predict_proba(SIGNALS))
@@ -165,6 +166,7 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
   np.testing.assert_array_equal(acc_only.predict_proba(SIGNALS), acc_only.predict_proba(without))
 
 
+@pytest.mark.slow
 def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted: Recognizer):
   g_per_unit = np.array([9.81] * 3 + [1.0] * 3)
   to_m_s2 = FunctionTransformer(lambda signals: signals * g_per_unit)

@@ -81,6 +81,7 @@ def test_the_loss_is_the_mean_over_hidden_patches_only():
   np.testing.assert_array_equal(reconstruction_error(reconstructed, other, mask), errors)
 
 
+@pytest.mark.slow
 def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, drawn: Draw):
   # With one visible token, attention would have no gradient.
   objective = Reconstruct(dataclasses.replace(tiny, mask_ratio=0.5))

@@ -13,6 +13,8 @@ from in_process import run_in_process
 
 from har_jax.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder: pathlib.Path, found: list[dict]) -> None:
   """Result files as experiments write them, of the study 'base'."""
@@ -109,7 +111,6 @@ def test_mistakes_are_one_line(result, tmp_path):
   assert str(tmp_path / 'file') in err
 
 
-@pytest.mark.slow
 def test_the_report_needs_no_jax(result, tmp_path):
   write(tmp_path, [result(target='hapt', method=method) for method in ('full', 'lora')])
   code = (

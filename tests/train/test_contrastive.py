@@ -79,6 +79,7 @@ def test_padding_is_no_negative():
   np.testing.assert_allclose(filled[0], _pair_loss(1.0, 1.5), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_window_of_a_pair_is_augmented_and_gradients_are_finite(drawn):
   objective = Contrastive(_MODEL)
   variables = drawn(objective.init)

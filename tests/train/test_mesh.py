@@ -24,6 +24,8 @@ from har_jax.train.loop import Run, train
 from har_jax.train.objective import Classify, Contrastive, Objective
 from har_jax.variables import Variables
 
+pytestmark = pytest.mark.slow
+
 _ROOT = pathlib.Path(__file__).parents[2]
 _MODEL = config.Model(patch_size=32, width=24, mlp_dim=32, depth=1, decoder_depth=1, num_heads=2, head=(16,))
 # 40 windows in batches of 16: every third batch is half empty, so that four of eight devices have only
@@ -148,7 +150,7 @@ def _run_child(folder: pathlib.Path, names: list[str]) -> pathlib.Path:
   environment = os.environ | {
     'PYTHONPATH': str(_ROOT),
     'JAX_PLATFORMS': 'cpu',
-    'XLA_FLAGS': f'{os.environ["XLA_FLAGS"]} --xla_force_host_platform_device_count=8',
+    'XLA_FLAGS': f'{os.environ.get("XLA_FLAGS", "")} --xla_force_host_platform_device_count=8',
   }
   child = subprocess.run(
     [sys.executable, '-W', 'error', __file__, str(folder), *names],
@@ -181,7 +183,6 @@ def test_full_fine_tuning_on_eight_devices_gives_the_numbers_of_one(
   _assert_equal_numbers('full sgd', full_on_one, on_eight)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize('name', [name for name in _RUNS if name != 'full sgd'])
 def test_other_runs_on_eight_devices_give_the_numbers_of_one(
   name: str, on_eight: pathlib.Path, tmp_path: pathlib.Path

@@ -14,6 +14,8 @@ from har_jax.methods import METHODS, Settings, prepare
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables
 
+pytestmark = pytest.mark.slow
+
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
 _HALF = config.Precision(dtype='bfloat16')
 

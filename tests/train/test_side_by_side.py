@@ -21,6 +21,7 @@ from har_jax.errors import Stopped
 from har_jax.train import loop
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_end_as_they_do_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   """With different seeds, numbers of steps and frozen values; they are stopped together and resume."""
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 2)

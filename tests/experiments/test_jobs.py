@@ -18,6 +18,8 @@ from har_jax.experiments import job_lock
 from har_jax.train import loop
 from har_jax.train.log import Log
 
+pytestmark = pytest.mark.slow
+
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -25,8 +27,6 @@ _KILLED = """
 import json, os, pathlib, signal, sys
 from har_jax import config, config_fields, experiments
 from har_jax.train.log import Log
-
-pytestmark = pytest.mark.slow
 
 windows, out, experiment, step = sys.argv[1:]
 taken = Log.step

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from har_jax import config
 from har_jax.train.objective import Contrastive

@@ -30,7 +30,11 @@ _OUT = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _POSITION = flags.DEFINE_string(
-  'position', None, "where the device is worn (default: the archive's first position)", flag_values=FLAGS
+  'position',
+  None,
+  "where the device is worn: one position, several joined by commas, or all (default: the archive's first). "
+  'A target has the first one only; a source has all',
+  flag_values=FLAGS,
 )
 _DOWNLOAD = flags.DEFINE_bool(
   'download',
@@ -92,6 +96,8 @@ def _summary(meta: dict) -> str:
     f'{counts["recordings"]} recordings'
   )
   parts = [title, tabulate(counts['by_activity'].items(), headers=('activity', 'windows'))]
+  if 'by_position' in counts:
+    parts.append(tabulate(counts['by_position'].items(), headers=('position', 'windows')))
   if meta['dropped']:
     parts.append(tabulate(meta['dropped'].items(), headers=('left out', 'count')))
   return '\n\n'.join(parts) + '\n'

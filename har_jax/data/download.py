@@ -28,7 +28,7 @@ def fetch(archive: Archive, folder: str | pathlib.Path) -> pathlib.Path:
   if not archive.url:
     raise UserError(f'{archive.name} is synthetic: there is nothing to download')
   folder = pathlib.Path(folder)
-  path = folder / pathlib.PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(archive.url).path)).name
+  path = folder / _file_name(archive.url)
   if path.exists():
     _check(path, path)
     return path
@@ -50,6 +50,12 @@ def fetch(archive: Archive, folder: str | pathlib.Path) -> pathlib.Path:
     raise
   part.replace(path)
   return path
+
+
+def _file_name(url: str) -> str:
+  """The URL's last part; of GitHub's snapshots, which are all HEAD.zip, the repository's name."""
+  place = pathlib.PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
+  return f'{place.parts[-3]}.zip' if place.match('archive/HEAD.zip') else place.name
 
 
 def _download(url: str, part: pathlib.Path) -> None:

@@ -26,7 +26,10 @@ _SPLITS = {
 def pretraining_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
-  """Train and validation windows of all sources: each holds out subjects, and is normalized on the others."""
+  """Train and validation windows of all sources: each holds out subjects, and is normalized on the others.
+
+  A held-out subject is held out at all positions, and each position of a source has its own normalizer.
+  """
   train, validation = zip(*(_source_windows(folder, name, protocol) for name in sources), strict=True)
   return _concatenate(train, ('signal', 'origin')), _concatenate(validation, ('signal',))
 
@@ -80,17 +83,17 @@ def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) 
     held_out = splits.hold_out(windows.subject, protocol.validation_fraction, seed=0)
   except UserError as error:
     raise UserError(f'{name}: {error}; leave it out with --sources') from error
-  normalizer = normalization.fit(windows.signals[~held_out])
-
-  def part(chosen: np.ndarray) -> Batch:
-    signal = normalizer(windows.signals[chosen])
-    return {
-      'signal': signal,
-      'origin': normalizer.origins(len(signal)),
-      'activity': windows.activity[chosen],
-    }
-
-  return part(~held_out), part(held_out)
+  train: list[Batch] = []
+  validation: list[Batch] = []
+  for position in np.unique(windows.position[~held_out]):
+    is_here = windows.position == position
+    normalizer = normalization.fit(windows.signals[is_here & ~held_out])
+    for batches, chosen in ((train, is_here & ~held_out), (validation, is_here & held_out)):
+      signal = normalizer(windows.signals[chosen])
+      origin = normalizer.origins(len(signal))
+      batches.append({'signal': signal, 'origin': origin, 'activity': windows.activity[chosen]})
+  names = ('signal', 'origin', 'activity')
+  return _concatenate(train, names), _concatenate(validation, names)
 
 
 def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
@@ -111,16 +114,19 @@ class TargetWindows:
   test: Batch
   test_subjects: np.ndarray
   classes: tuple[str, ...]
-  indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in the archive's
+  indices: dict[
+    str, Int[np.ndarray, 'p']
+  ]  # part → where its windows are in the archive's, at its first position
   description: dict[str, Any]
 
 
 def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
   """Splits a target, applies its label budget, and normalizes it as the protocol says.
 
-  The normalizer is fitted on the full train part: it needs no labels, so the label budget does not limit it.
+  Has the first position only. The normalizer is fitted on the full train part: it needs no labels, so the
+  label budget does not limit it.
   """
-  windows = store.load(folder / target)
+  windows = store.at_first_position(store.load(folder / target))
   names = windows.meta['activities']
   classes = _classes(names, protocol)
   if len(classes) < 2:
@@ -187,7 +193,8 @@ def followed_windows(
   Adds `subject`, `recording` and `start_s`. Both parts are in the order of `temporal_pairs.subject_rows`,
   since evaluation reads its batches in order.
   """
-  target_parts, archive = _without_budget(folder, target, protocol, seed), store.load(folder / target)
+  target_parts = _without_budget(folder, target, protocol, seed)
+  archive = store.at_first_position(store.load(folder / target))
   window_s = config.WINDOW_SAMPLES / RATE_HZ
 
   def part(windows: Batch, indices: np.ndarray) -> Batch:

@@ -33,13 +33,12 @@ def prepare(
 ) -> store.Windows:
   """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
 
-  `position` is one of the archive's; by default its first. `source_path` is None for synthetic archives.
+  `position` is one of the archive's, several joined by commas, or 'all'; by default its first. Of several,
+  the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
   Holds all windows in memory, at the end twice.
   Raises UserError: an unknown position, another archive, a damaged file, no window, no space.
   """
-  position = position or archive.positions[0]
-  if position not in archive.positions:
-    raise UserError(f'{archive.name} has no position {position!r}; one of {", ".join(archive.positions)}')
+  positions = _positions(archive, position)
   source = None if source_path is None else Source(source_path)
   if source is None and archive.marker:
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
@@ -47,16 +46,20 @@ def prepare(
     raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
   dropped: collections.Counter = collections.Counter()
   cut: list[store.Window] = []
-  recordings = archive.read(source, position, dropped)  # type: ignore[arg-type]  # None: synthetic
+  recordings = itertools.chain.from_iterable(
+    archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
+    for each in positions
+  )
   number = -1
   for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
-    cut += store.cut(recording, resample(recording, dropped), dropped, number=number)
+    pieces = resample(recording, dropped)
+    cut += store.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
   windows = store.gather(
     cut,
     {
       'archive': archive.name,
       'title': archive.title,
-      'position': position,
+      'position': ','.join(positions),
       'license': archive.license,
       'source': '' if source is None else source.path.name,
       'checksum': '' if source is None else source.checksum(),
@@ -72,14 +75,28 @@ def prepare(
 def is_prepared(
   archive: Archive, source_path: str | pathlib.Path, out: str | pathlib.Path, *, position: str | None = None
 ) -> bool:
-  """Whether `out` has this archive's windows, of this position and source, by this version of the code."""
+  """Whether `out` has this archive's windows, of these positions and source, by this version of the code."""
+  wanted = ','.join(_positions(archive, position))
   try:
     meta = store.read_meta(storage.place(str(out)) / archive.name)
   except UserError:
     return False
-  if meta.get('code_version') != __version__ or meta.get('position') != (position or archive.positions[0]):
+  if meta.get('code_version') != __version__ or meta.get('position') != wanted:
     return False
   return meta.get('checksum') == Source(source_path).checksum()
+
+
+def _positions(archive: Archive, position: str | None) -> tuple[str, ...]:
+  """The positions of an archive that were asked for, in that order, each once."""
+  if position == 'all':
+    return archive.positions
+  positions = tuple(dict.fromkeys((position or archive.positions[0]).split(',')))
+  for each in positions:
+    if each not in archive.positions:
+      raise UserError(
+        f'{archive.name} has no position {each!r}; one of {", ".join(archive.positions)}, or all'
+      )
+  return positions
 
 
 def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:

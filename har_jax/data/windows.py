@@ -22,14 +22,15 @@ from jaxtyping import Float, Float32, Int16, Int32
 
 from har_jax import storage
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
-from har_jax.data.recording import ACTIVITIES, RATE_HZ, STEP_SAMPLES, Recording
+from har_jax.data import segments
+from har_jax.data.recording import ACTIVITIES, RATE_HZ, STEP_SAMPLES, Recording, Span
 from har_jax.data.resample import Piece
 from har_jax.errors import UserError
 from har_jax.storage import Place
 
 FORMAT = 'har_jax windows 1'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
-_INDEX = ('activity', 'subject', 'recording', 'start_s')
+_INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
 _WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 _SLACK = 1e-3  # samples: tolerance for rounding of a span's edge
 
@@ -40,7 +41,7 @@ class Windows:
 
   `signals` are in m/s² with gravity and rad/s, not normalized. `activity` and `subject` index
   meta['activities'] and meta['subjects']; `recording` numbers the recordings as read; `start_s` is the
-  recording's time.
+  recording's time. `position` indexes meta['positions'], which is absent if there is only one; it never falls.
   """
 
   signals: Float32[np.ndarray, 'w 128 6']
@@ -48,6 +49,7 @@ class Windows:
   subject: Int16[np.ndarray, 'w']
   recording: Int32[np.ndarray, 'w']
   start_s: Float[np.ndarray, 'w']
+  position: Int16[np.ndarray, 'w']
   meta: dict[str, Any]
 
 
@@ -60,41 +62,70 @@ class Window:
   subject: str
   recording: int
   start_s: float
+  position: str = ''
 
 
 def cut(
-  recording: Recording, pieces: Sequence[Piece], dropped: collections.Counter, *, number: int = 0
+  recording: Recording,
+  pieces: Sequence[Piece],
+  dropped: collections.Counter,
+  *,
+  number: int = 0,
+  majority_label: bool = False,
 ) -> Iterator[Window]:
   """Windows that lie within one labeled span and one piece, span after span; `number` is the recording's.
 
   The first window starts with the span or the piece, whichever is later; each next one 64 samples after.
+  With `majority_label`, spans that follow one another count as one, and a window has the label of the
+  activity that lasts longest in it.
   Raises UserError if a value is NaN or infinite.
   """
-  for span in recording.spans:
+  for spans in _chains(recording.spans) if majority_label else [(span,) for span in recording.spans]:
     count = 0
+    span_start_s, span_stop_s = spans[0].start_s, spans[-1].stop_s
     for piece in pieces:
       # Samples at or after the start, before the stop.
-      first = max(math.ceil((span.start_s - piece.start_s) * RATE_HZ - _SLACK), 0)
-      end = min(math.ceil((span.stop_s - piece.start_s) * RATE_HZ - _SLACK), len(piece.signal))
+      first = max(math.ceil((span_start_s - piece.start_s) * RATE_HZ - _SLACK), 0)
+      end = min(math.ceil((span_stop_s - piece.start_s) * RATE_HZ - _SLACK), len(piece.signal))
       for begin in range(first, end - WINDOW_SAMPLES + 1, STEP_SAMPLES):
         signal = piece.signal[begin : begin + WINDOW_SAMPLES]
         start_s = piece.start_s + begin / RATE_HZ
+        activity = spans[0].activity if len(spans) == 1 else _longest(spans, start_s)
         if not np.isfinite(signal).all():
           raise UserError(
-            f'recording {number} (subject {recording.subject}, {span.activity}) has a NaN or infinite value '
+            f'recording {number} (subject {recording.subject}, {activity}) has a NaN or infinite value '
             f'in the {_WINDOW_S} s from {start_s:.2f} s: is the archive damaged?'
           )
-        yield Window(signal, span.activity, recording.subject, number, start_s)
+        yield Window(signal, activity, recording.subject, number, start_s, recording.position)
         count += 1
     if not count:
-      is_short = span.stop_s - span.start_s < _WINDOW_S - _SLACK / RATE_HZ
+      is_short = span_stop_s - span_start_s < _WINDOW_S - _SLACK / RATE_HZ
       dropped['spans shorter than a window' if is_short else 'spans without a window free of gaps'] += 1
+
+
+def _chains(spans: Sequence[Span]) -> list[tuple[Span, ...]]:
+  """The spans, each with those that begin where it stops."""
+  chains: list[tuple[Span, ...]] = []
+  for span in spans:
+    if chains and abs(chains[-1][-1].stop_s - span.start_s) * RATE_HZ < _SLACK:
+      chains[-1] += (span,)
+    else:
+      chains.append((span,))
+  return chains
+
+
+def _longest(spans: Sequence[Span], start_s: float) -> str:
+  """The activity that lasts longest in the window from `start_s`."""
+  lasts_s: collections.Counter = collections.Counter()
+  for span in segments.clip(spans, start_s, start_s + _WINDOW_S):
+    lasts_s[span.activity] += span.stop_s - span.start_s  # type: ignore[assignment]  # counts are floats
+  return lasts_s.most_common(1)[0][0]
 
 
 def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
   """Collects the windows of one archive; adds activities, subjects, counts and the format to `meta`.
 
-  Raises UserError if there are none.
+  Windows of several positions must come position by position. Raises UserError if there are none.
   """
   if not windows:
     raise UserError(
@@ -105,21 +136,28 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
   if unknown := present - set(activities):
     raise ValueError(f'unknown activity {", ".join(sorted(unknown))}; see recording.ACTIVITIES')
   subjects = list(dict.fromkeys(window.subject for window in windows))
+  positions = list(dict.fromkeys(window.position for window in windows))
   counts = {
     'windows': len(windows),
     'recordings': len({window.recording for window in windows}),
     'by_activity': _counts([window.activity for window in windows], activities),
     'by_subject': _counts([window.subject for window in windows], subjects),
   }
+  several = {}
+  if len(positions) > 1:
+    counts['by_position'] = _counts([window.position for window in windows], positions)
+    several['positions'] = positions
   return Windows(
     signals=np.stack([window.signal for window in windows]),
     activity=np.array([activities.index(window.activity) for window in windows], np.int16),
     subject=np.array([subjects.index(window.subject) for window in windows], np.int16),
     recording=np.array([window.recording for window in windows], np.int32),
     start_s=np.array([window.start_s for window in windows], np.float64),
+    position=np.array([positions.index(window.position) for window in windows], np.int16),
     meta={
       'format': FORMAT,
       **meta,
+      **several,
       'rate_hz': RATE_HZ,
       'channels': [f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
       'units': ['m/s²'] * 3 + ['rad/s'] * 3,
@@ -128,6 +166,30 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
       'counts': counts,
     },
   )
+
+
+def at_first_position(windows: Windows) -> Windows:
+  """The windows of the first position, as if they had been prepared alone; only sources use the others."""
+  positions = windows.meta.get('positions')
+  if positions is None:
+    return windows
+  chosen = slice(0, int(np.searchsorted(windows.position, 1)))  # a slice keeps the signals memory-mapped
+  columns = {name: getattr(windows, name)[chosen] for name in (*_INDEX, 'position')}
+  meta = {name: value for name, value in windows.meta.items() if name not in ('positions', 'counts')}
+  meta['position'] = positions[0]
+  for name, names in (('activity', 'activities'), ('subject', 'subjects')):
+    present, columns[name] = np.unique(columns[name], return_inverse=True)
+    columns[name] = columns[name].astype(np.int16)
+    meta[names] = [windows.meta[names][index] for index in present]
+  meta['counts'] = {
+    'windows': len(columns['recording']),
+    'recordings': len(np.unique(columns['recording'])),
+    **{
+      f'by_{name}': dict(zip(meta[names], np.bincount(columns[name]).tolist(), strict=True))
+      for name, names in (('activity', 'activities'), ('subject', 'subjects'))
+    },
+  }
+  return Windows(windows.signals[chosen], **columns, meta=meta)
 
 
 def save(windows: Windows, folder: str | Place) -> None:
@@ -168,7 +230,8 @@ def save(windows: Windows, folder: str | Place) -> None:
 
 def _write(windows: Windows, folder: pathlib.Path) -> None:
   np.save(folder / 'signals.npy', windows.signals, allow_pickle=False)
-  np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in _INDEX})
+  names = _index_columns(windows.meta)
+  np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in names})
   text = json.dumps(windows.meta, indent=2, ensure_ascii=False)
   (folder / 'meta.json').write_text(f'{text}\n', encoding='utf-8')
 
@@ -236,18 +299,27 @@ def load(folder: str | pathlib.Path) -> Windows:
   try:
     signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
     with np.load(folder / 'index.npz', allow_pickle=False) as index:
-      columns = {name: index[name] for name in _INDEX}
+      columns = {name: index[name] for name in _index_columns(meta)}
   except (ValueError, OSError, KeyError, EOFError) as error:
     raise _inconsistent(folder, str(error)) from error
   if signals.dtype != np.float32 or signals.shape[1:] != (WINDOW_SAMPLES, CHANNELS):
     raise _inconsistent(folder, f'signals are {signals.dtype}{list(signals.shape)}, not float32[w, 128, 6]')
-  for name, dtype in zip(_INDEX, (np.int16, np.int16, np.int32, np.float64), strict=True):
-    if columns[name].shape != signals.shape[:1] or columns[name].dtype != dtype:
-      raise _inconsistent(folder, f'{name} is {columns[name].dtype}{list(columns[name].shape)}')
-  for name, names in (('activity', meta['activities']), ('subject', meta['subjects'])):
+  columns.setdefault('position', np.zeros(len(signals), np.int16))
+  for name, values in columns.items():
+    if values.shape != signals.shape[:1] or values.dtype != _INDEX.get(name, np.int16):
+      raise _inconsistent(folder, f'{name} is {values.dtype}{list(values.shape)}')
+  for name in ('activity', 'subject', 'position'):
+    names = meta.get({'activity': 'activities'}.get(name, f'{name}s'), [''])
     if len(signals) and not (columns[name].min() >= 0 and columns[name].max() < len(names)):
       raise _inconsistent(folder, f'{name} is out of range: meta.json names {len(names)}')
+  if (np.diff(columns['position']) < 0).any():
+    raise _inconsistent(folder, 'the windows are not in the order of their positions')
   return Windows(signals, **columns, meta=meta)
+
+
+def _index_columns(meta: dict[str, Any]) -> tuple[str, ...]:
+  """The columns of index.npz: without positions if there is only one."""
+  return (*_INDEX, 'position') if 'positions' in meta else tuple(_INDEX)
 
 
 def read_meta(folder: str | Place) -> dict[str, Any]:

@@ -1,6 +1,18 @@
 """The public archives: one file and one line each."""
 
-from har_jax.data.archives import dsads, hapt, hhar, motionsense, pamap2, realworld, ucihar, wisdm
+from har_jax.data.archives import (
+  dsads,
+  hapt,
+  hhar,
+  motionsense,
+  pamap2,
+  pdiot,
+  realworld,
+  sp_sw_har,
+  ucihar,
+  weda_fall,
+  wisdm,
+)
 from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.synthetic import SYNTHETIC
 
@@ -13,6 +25,9 @@ _ALL: tuple[Archive, ...] = (
   realworld.ARCHIVE,
   pamap2.ARCHIVE,
   ucihar.ARCHIVE,
+  pdiot.ARCHIVE,
+  weda_fall.ARCHIVE,
+  sp_sw_har.ARCHIVE,
   *SYNTHETIC,
 )
 ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in _ALL}

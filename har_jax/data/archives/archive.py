@@ -24,3 +24,4 @@ class Archive:
   url: str  # official download; empty if synthetic
   license: str
   test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one
+  majority_label: bool = False  # True: spans are shorter than windows, see windows.cut

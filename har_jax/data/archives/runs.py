@@ -16,6 +16,8 @@ from har_jax.errors import UserError
 
 # Five times the resampler's limit: shorter gaps do not end a recording, they end a piece within it.
 MAX_GAP_S = 1.0
+# Bursts come every 0.1 s. If the time to the next one is over twice as long, one may be missing.
+_MAX_BURST_S = 0.2
 
 
 @contextlib.contextmanager
@@ -37,6 +39,24 @@ def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter) -> In
   if repeats.any():
     dropped['rows at the same moment as another'] += int(repeats.sum())
   return order[~repeats]
+
+
+def even_clock(time_s: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
+  """When rows were sampled that a device samples evenly but stamps as it delivers them, in bursts.
+
+  Fits a line to time over row number by least squares: one rate for all rows, one offset for each stretch
+  without a gap over 0.2 s, where rows may be lost. `time_s` must not fall; the result does not fall either.
+  A sample's mean delay, half the length of a burst, remains; it is the same for two sensors of one device.
+  """
+  stretch = np.concatenate([[0], np.cumsum(np.diff(time_s) > _MAX_BURST_S)])
+  row = np.arange(len(time_s), dtype=np.float64)
+  counts = np.bincount(stretch)
+  mean_row, mean_s = (np.bincount(stretch, values)[stretch] / counts[stretch] for values in (row, time_s))
+  row -= mean_row
+  if not row.any():  # no two rows lie together
+    return time_s
+  step_s = row @ (time_s - mean_s) / (row @ row)
+  return np.maximum.accumulate(mean_s + step_s * row)
 
 
 def labeled_spans(

@@ -41,7 +41,8 @@ class Windows:
 
   `signals` are in m/s² with gravity and rad/s, not normalized. `activity` and `subject` index
   meta['activities'] and meta['subjects']; `recording` numbers the recordings as read; `start_s` is the
-  recording's time. `position` indexes meta['positions'], which is absent if there is only one; it never falls.
+  recording's time. `position` indexes meta['positions'], which is absent if there is one position only; the
+  windows come position by position.
   """
 
   signals: Float32[np.ndarray, 'w 128 6']

@@ -13,7 +13,7 @@ from har_jax.errors import UserError
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 
-# Recordings of the same people under two names: neither may be a source where the other is the target.
+# Archives of the same people: none may be a source where another is the target.
 _SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)
 
 
@@ -85,7 +85,7 @@ class Study:
       if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's range
         raise UserError(f'seed {seed} is out of range; give integers in [0, 2³²)')
     for target in self.targets:
-      if excluded := _excluded(target).intersection(self.sources):
+      if excluded := _excluded(self.windows, target).intersection(self.sources):
         raise UserError(f'sources {", ".join(sorted(excluded))} are the target {target} or its recordings')
       if not self.sources_of(target):
         raise UserError(f'no sources to pretrain on for {target}: {self.windows} holds no other dataset')
@@ -106,12 +106,13 @@ class Study:
     the list, target after target, so that few shards wait for the same pretraining.
     """
     every = list(dict.fromkeys(itertools.product(self.targets, self.seeds, self.methods)))
+    sources = {target: self.sources_of(target) for target in self.targets}  # each reads files
     number, shards = self.shard
     return [
       RunSpec(
         windows=self.windows,
         target=target,
-        sources=self.sources_of(target),
+        sources=sources[target],
         method=method,
         seed=seed,
         experiment=self.experiment,
@@ -122,7 +123,8 @@ class Study:
     ]
 
   def sources_of(self, target: str) -> tuple[str, ...]:
-    return self.sources or tuple(name for name in available(self.windows) if name not in _excluded(target))
+    excluded = _excluded(self.windows, target)
+    return self.sources or tuple(name for name in available(self.windows) if name not in excluded)
 
 
 def available(windows: pathlib.Path) -> list[str]:
@@ -133,8 +135,13 @@ def available(windows: pathlib.Path) -> list[str]:
   return names
 
 
-def _excluded(target: str) -> frozenset[str]:
-  return frozenset({target}).union(*(names for names in _SAME_PEOPLE if target in names))
+def _excluded(windows: pathlib.Path, target: str) -> frozenset[str]:
+  """The datasets that have the target's people, by the archive they are of, whatever their folder's name."""
+  archives = {
+    name: {name, store.read_meta(windows / name).get('archive', name)} for name in available(windows)
+  }
+  people = archives[target].union(*(names for names in _SAME_PEOPLE if archives[target] & names))
+  return frozenset(name for name, own in archives.items() if own & people)
 
 
 def checksums(windows: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:

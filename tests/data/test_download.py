@@ -174,7 +174,13 @@ def test_synthetic_corpora_are_not_downloaded(tmp_path):
     fetch(ARCHIVES['synth_waist'], tmp_path)
 
 
+@pytest.mark.parametrize(('name', 'file'), [('pdiot', 'pdiot-data.zip'), ('weda_fall', 'WEDA-FALL.zip')])
+def test_a_snapshot_of_a_repository_is_named_after_it(tmp_path, name, file):
+  (tmp_path / file).write_bytes(a_zip(256))  # there already, so that nothing is downloaded
+  assert fetch(ARCHIVES[name], tmp_path) == tmp_path / file
+
+
 def test_every_real_archive_has_its_url():
   urls = [archive.url for archive in ARCHIVES.values() if archive.marker]
-  assert len(set(urls)) == len(urls) == 8
+  assert len(set(urls)) == len(urls) == 11
   assert all(url.endswith('.zip') for url in urls)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax.config import Protocol
-from har_jax.data import folds
+from har_jax.data import folds, normalization, splits
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 
@@ -98,6 +98,55 @@ def test_sources_hold_out_subjects_and_are_normalized_each(folder: pathlib.Path)
   for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
     assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
     assert part[..., 3:].std() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.fixture
+def positions(tmp_path: pathlib.Path) -> pathlib.Path:
+  """'many' has two positions of the same five subjects, 'one' the first of them."""
+  cut = []
+  rng = np.random.default_rng(4)
+  for place, position in enumerate(('torso', 'left_leg')):
+    for subject in range(5):
+      for number in range(36):
+        signal = rng.normal(10 * place + subject, 1 + place, (128, 6)).astype(np.float32)
+        activity = ('walking', 'sitting', 'lying')[number // 12]
+        recording = 5 * place + subject
+        cut.append(store.Window(signal, activity, f's{subject}', recording, 1.28 * number, position))
+  store.save(store.gather(cut, {'archive': 'many', 'position': 'torso,left_leg'}), tmp_path / 'many')
+  store.save(store.gather(cut[: 5 * 36], {'archive': 'one', 'position': 'torso'}), tmp_path / 'one')
+  return tmp_path
+
+
+@pytest.mark.parametrize('split', ['subject', 'window'])
+def test_a_target_has_its_first_position_only(positions: pathlib.Path, split: str):
+  many, one = (
+    folds.target_windows(positions, name, Protocol(split=split), seed=3) for name in ('many', 'one')
+  )
+  assert many.description == one.description
+  assert many.description['position'] == 'torso'
+  for part in _PARTS:
+    np.testing.assert_equal(getattr(many, part), getattr(one, part))
+    np.testing.assert_array_equal(many.indices[part], one.indices[part])
+  followed = [folds.followed_windows(positions, name, Protocol(), seed=3) for name in ('many', 'one')]
+  np.testing.assert_equal(followed[0], followed[1])
+
+
+def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: pathlib.Path):
+  train, validation = folds.pretraining_windows(positions, ('many',), Protocol(validation_fraction=0.2))
+  assert (len(train['signal']), len(validation['signal'])) == (2 * 4 * 36, 2 * 36)
+  alone, alone_validation = folds.pretraining_windows(positions, ('one',), Protocol(validation_fraction=0.2))
+  np.testing.assert_array_equal(train['signal'][: 4 * 36], alone['signal'])
+  np.testing.assert_array_equal(validation['signal'][:36], alone_validation['signal'])
+  # Each position has its own normalizer.
+  for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
+    assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
+    assert part[..., 3:].std() == pytest.approx(1, abs=1e-5)
+  archive = store.load(positions / 'many')
+  is_held_out = splits.hold_out(archive.subject, 0.2, seed=0)
+  assert len(set(archive.subject[is_held_out])) == 1
+  is_left = archive.position == 1
+  normalizer = normalization.fit(archive.signals[is_left & ~is_held_out])
+  np.testing.assert_array_equal(validation['signal'][36:], normalizer(archive.signals[is_left & is_held_out]))
 
 
 def test_source_labels_index_the_classes_of_all_sources(folder: pathlib.Path):

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -95,10 +96,42 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
   assert not is_prepared(HAPT, path, tmp_path)
   prepare(HAPT, path, tmp_path, progress=False)
   assert is_prepared(HAPT, path, tmp_path)
-  assert not is_prepared(HAPT, path, tmp_path, position='wrist')
+  assert is_prepared(HAPT, path, tmp_path, position='all')  # it has one position
   assert not is_prepared(HAPT, _hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path)
   monkeypatch.setattr('har_jax.data.prepare.__version__', '99')
   assert not is_prepared(HAPT, path, tmp_path)
+
+
+def _dsads(tmp_path: pathlib.Path) -> pathlib.Path:
+  rng = np.random.default_rng(0)
+  for activity in (1, 9):
+    folder = tmp_path / 'dsads' / 'data' / f'a{activity:02}' / 'p1'
+    folder.mkdir(parents=True)
+    for segment in (1, 2):
+      np.savetxt(folder / f's{segment:02}.txt', rng.normal(0, 1, (125, 45)), delimiter=',', fmt='%.4f')
+  return tmp_path / 'dsads'
+
+
+def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_path):
+  path, archive = _dsads(tmp_path), ARCHIVES['dsads']
+  alone = prepare(archive, path, tmp_path / 'torso', progress=False)
+  assert (alone.meta['position'], 'positions' in alone.meta) == ('torso', False)
+  every = prepare(archive, path, tmp_path / 'all', position='all', progress=False)
+  assert every.meta['positions'] == list(archive.positions)
+  assert every.meta['position'] == ','.join(archive.positions)
+  assert every.meta['counts']['by_position'] == dict.fromkeys(archive.positions, len(alone.signals))
+  first = store.at_first_position(store.load(tmp_path / 'all' / 'dsads'))
+  for name in ('signals', 'activity', 'subject', 'recording', 'start_s'):
+    np.testing.assert_array_equal(getattr(first, name), getattr(alone, name))
+  # No two positions share a recording, so that no pair of windows is of two positions.
+  assert len(np.unique(every.recording)) == len(archive.positions) * len(np.unique(alone.recording))
+  legs = prepare(archive, path, tmp_path / 'legs', position='left_leg,torso', progress=False)
+  assert legs.meta['positions'] == ['left_leg', 'torso']
+  np.testing.assert_array_equal(legs.signals[len(alone.signals) :], alone.signals)
+  assert is_prepared(archive, path, tmp_path / 'all', position='all')
+  assert not is_prepared(archive, path, tmp_path / 'all')
+  with pytest.raises(UserError, match=r"'head'; one of torso, .* or all"):
+    prepare(archive, path, tmp_path, position='torso,head', progress=False)
 
 
 def test_a_synthetic_archive_needs_no_source(tmp_path, monkeypatch):
@@ -154,6 +187,11 @@ def test_every_archive_is_detected_by_its_marker_alone(tmp_path):
         file.writestr(_marker_file(archive), '')
       found = [(each.name, path) for each, path in detect_archives(folder)]
       assert found == [(archive.name, folder / 'a.zip')]
+      with zipfile.ZipFile(folder / 'a.zip') as file:
+        file.extractall(folder / 'extracted')
+      (folder / 'a.zip').unlink()
+      found = [(each.name, path) for each, path in detect_archives(folder)]
+      assert [name for name, _ in found] == [archive.name]
 
 
 @pytest.mark.parametrize('is_fully_extracted', [False, True])
@@ -210,6 +248,14 @@ def test_the_command_prepares_an_archive_and_prints_a_summary(tmp_path, run, pat
   assert 'hapt (waist): 12 windows, 2 subjects, 2 recordings' in out
   assert 'spans shorter than a window' in out
   assert len(store.load(tmp_path / 'w' / 'hapt').signals) == 12
+
+
+def test_the_command_counts_the_windows_of_each_position(tmp_path, run):
+  _dsads(tmp_path)
+  code, out, err = run('--archive=dsads', '--archive_path=dsads', '--out=w', '--position=torso,right_leg')
+  assert code == 0, err
+  assert 'dsads (torso,right_leg): 24 windows' in out
+  assert re.search(r'right_leg +12', out)
 
 
 def test_all_skips_what_is_up_to_date(tmp_path, run):

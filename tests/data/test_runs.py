@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from har_jax.data.archives.runs import expecting, in_order, labeled_spans, recordings
+from har_jax.data.archives.runs import even_clock, expecting, in_order, labeled_spans, recordings
 from har_jax.data.recording import Samples, Span
 from har_jax.errors import UserError
 
@@ -20,6 +20,28 @@ def test_rows_are_sorted_and_the_first_of_each_time_is_kept():
   dropped = collections.Counter()
   assert in_order(np.array([0.0, 2, 1, 2, 3]), dropped).tolist() == [0, 2, 1, 4]
   assert dropped == {'rows out of order, sorted': 1, 'rows at the same moment as another': 1}
+
+
+def test_rows_in_bursts_get_the_times_of_an_even_sensor():
+  true_s = np.arange(500) / 49.4
+  bursts_s = np.ceil(true_s * 10) / 10  # each row comes with the next tenth of a second
+  bursts_s[200:208] += 0.09  # one burst is late
+  time_s = even_clock(bursts_s)
+  np.testing.assert_allclose(np.diff(time_s), 1 / 49.4, rtol=2e-3)
+  np.testing.assert_allclose(time_s - true_s, 0.05, atol=0.02)  # the mean delay of a burst
+
+
+def test_a_lost_burst_shifts_what_follows_and_keeps_the_rate():
+  kept = np.r_[0:200, 230:500]
+  true_s = kept / 49.4
+  time_s = even_clock(np.ceil(true_s * 10) / 10)
+  np.testing.assert_allclose(time_s - true_s, 0.05, atol=0.02)
+  np.testing.assert_allclose(np.diff(time_s)[199], 31 / 49.4, atol=0.03)
+
+
+@pytest.mark.parametrize('times', [[3.0], [0.0, 5.0, 10.0]])
+def test_rows_that_lie_apart_keep_their_times(times):
+  assert even_clock(np.array(times)).tolist() == times
 
 
 def test_a_span_ends_where_the_next_label_begins():

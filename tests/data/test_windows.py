@@ -88,6 +88,86 @@ def test_an_infinite_value_names_its_recording():
     _cut(_recording(500, Span(0.0, 10.0, 'walking')), [piece], number=3)
 
 
+def _cut_by_majority(*spans: Span, samples: int = 1000) -> list[store.Window]:
+  recording = _recording(samples, *spans)
+  return list(store.cut(recording, [_ramp(samples)], collections.Counter(), majority_label=True))
+
+
+def test_with_a_majority_label_windows_cross_labels_and_have_the_longest():
+  spans = Span(0.0, 1.2, 'sitting'), Span(1.2, 2.5, 'sit_to_stand'), Span(2.5, 6.4, 'walking')
+  cut = _cut_by_majority(*spans)
+  assert _starts(cut) == [0, 64, 128, 192]
+  assert [window.activity for window in cut] == ['sit_to_stand', 'walking', 'walking', 'walking']
+
+
+def test_the_parts_of_an_activity_in_a_window_add_up():
+  spans = Span(0.0, 0.8, 'walking'), Span(0.8, 1.8, 'turning'), Span(1.8, 2.56, 'walking')
+  assert [window.activity for window in _cut_by_majority(*spans)] == ['walking']
+
+
+def test_with_a_majority_label_no_window_crosses_what_has_no_label():
+  cut = _cut_by_majority(Span(0.0, 2.0, 'walking'), Span(2.1, 4.7, 'sitting'))
+  assert [(int(window.signal[0, 0]), window.activity) for window in cut] == [(105, 'sitting')]
+
+
+def _at_positions(*positions: str) -> store.Windows:
+  """Two subjects who walk, and at the last of several positions also sit."""
+  cut = []
+  for number, (position, subject) in enumerate((p, s) for p in positions for s in ('9', '10')):
+    activities = (
+      ('walking', 'sitting') if position in positions[1:] and position == positions[-1] else ('walking',)
+    )
+    spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
+    recording = dataclasses.replace(_recording(1000, *spans, subject=subject), position=position)
+    cut += _cut(recording, [_ramp(1000)], number=number)
+  return store.gather(cut, {'archive': 'tiny', 'position': ','.join(positions)})
+
+
+def test_one_position_is_stored_without_a_column_for_it(tmp_path):
+  store.save(_at_positions('waist'), tmp_path / 'tiny')
+  with np.load(tmp_path / 'tiny' / 'index.npz') as index:
+    assert sorted(index.files) == ['activity', 'recording', 'start_s', 'subject']
+  loaded = store.load(tmp_path / 'tiny')
+  assert not {'positions', 'by_position'} & (loaded.meta.keys() | loaded.meta['counts'].keys())
+  assert loaded.position.tolist() == [0] * len(loaded.signals)
+  assert store.at_first_position(loaded) is loaded
+
+
+def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
+  several = _at_positions('torso', 'left_leg', 'right_arm')
+  store.save(several, tmp_path / 'tiny')
+  loaded = store.load(tmp_path / 'tiny')
+  assert loaded.meta['positions'] == ['torso', 'left_leg', 'right_arm']
+  assert loaded.meta['counts']['by_position'] == {'torso': 4, 'left_leg': 4, 'right_arm': 8}
+  np.testing.assert_array_equal(loaded.position, np.repeat([0, 1, 2], [4, 4, 8]))
+  assert loaded.meta['activities'] == ['walking', 'sitting']
+  cut = [
+    window
+    for number, subject in enumerate(('9', '10'))
+    for window in _cut(
+      _recording(1000, Span(0.0, 4.0, 'walking'), subject=subject), [_ramp(1000)], number=number
+    )
+  ]
+  alone = store.gather(cut, {'archive': 'tiny', 'position': 'torso'})
+  first = store.at_first_position(loaded)
+  for field in dataclasses.fields(alone):
+    np.testing.assert_equal(getattr(first, field.name), getattr(alone, field.name))
+    if field.name != 'meta':
+      assert getattr(first, field.name).dtype == getattr(alone, field.name).dtype
+  assert isinstance(first.signals, np.memmap)
+
+
+def test_positions_out_of_order_or_out_of_range_are_refused(tmp_path):
+  windows = _at_positions('torso', 'left_leg')
+  for position, message in (
+    (windows.position[::-1], 'order of their positions'),
+    (windows.position + 1, 'range'),
+  ):
+    store.save(dataclasses.replace(windows, position=position.astype(np.int16)), tmp_path / 'tiny')
+    with pytest.raises(UserError, match=message):
+      store.load(tmp_path / 'tiny')
+
+
 def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Windows:
   cut = []
   for number, subject in enumerate(subjects):

@@ -52,6 +52,17 @@ def test_the_same_people_are_never_both_source_and_target(
     study_of(tmp_path, windows=tmp_path, targets=('hapt',), sources=('ucihar', 'beta'))
 
 
+def test_another_position_of_the_targets_archive_is_no_source_under_another_name(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for source, name in (('alpha', 'alpha'), ('alpha', 'alpha_wrist'), ('beta', 'beta')):
+    shutil.copytree(windows / source, tmp_path / name)  # alpha_wrist has alpha as its archive
+  study = study_of(tmp_path, windows=tmp_path, targets=('alpha', 'alpha_wrist'))
+  assert [study.sources_of(target) for target in study.targets] == [('beta',), ('beta',)]
+  with pytest.raises(UserError, match='alpha_wrist are the target alpha or its recordings'):
+    study_of(tmp_path, windows=tmp_path, targets=('alpha',), sources=('alpha_wrist', 'beta'))
+
+
 def test_a_dataset_that_cannot_be_split_is_named(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):

@@ -1,8 +1,8 @@
 """sp-sw-har (Matey-Sanz et al. 2023): a phone in a trouser pocket and a watch, 23 people, sequences of 11 s.
 
-Each sequence: sit, get up, walk, turn, walk back, turn, sit down. One activity lasts 0.7 to 2.5 s, so a window
-holds several and has the label of the longest. As a target it needs `--classes=all`: of locomotion there is
-walking, and sitting in 3 % of the windows only.
+Each sequence: sit, get up, walk, turn, walk back, turn, sit down. One activity lasts 0.7 to 2.5 s, so a
+window holds several and has the label of the longest. As a target it needs `--classes=all`: of locomotion
+there is walking, and sitting in 3 % of the windows only.
 
 Timestamps, in ms, come in bursts, of the phone every 0.1 s. The true rates are constant: phone 102.4 Hz,
 watch 104.3 Hz. No row is lost, so the clock is rebuilt from all rows. Both sensors share each row.

@@ -8,6 +8,7 @@ from gravity_fit import rotation
 
 from har_jax.data import windows as store
 from har_jax.data.archives.sp_sw_har import ARCHIVE
+from har_jax.data.prepare import prepare
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.data.resample import resample
 from har_jax.data.source import Source
@@ -83,6 +84,17 @@ def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
   assert dropped['rows out of order, sorted'] >= 1
   assert (np.diff(recording.acc.time_s) > 0).all()
   assert recording.acc.values[:, 0].max() == 39.5
+
+
+def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_longest(tmp_path):
+  labels = 70 * ['SEATED'] + 120 * ['STANDING_UP'] + 200 * ['WALKING'] + 110 * ['TURNING']  # at 100 Hz
+  files = {f's01_01_{device}': HEADER + _rows(labels) for device in POSITIONS.values()}
+  _folder(tmp_path / 'archive', files)
+  windows = prepare(ARCHIVE, tmp_path / 'archive', tmp_path, position='all', progress=False)
+  names = [windows.meta['activities'][activity] for activity in windows.activity]
+  assert names == 2 * ['sit_to_stand', 'walking']
+  assert windows.meta['counts']['by_position'] == {'pocket': 2, 'wrist': 2}
+  assert windows.meta['subjects'] == ['s01']  # one person at both positions
 
 
 @pytest.mark.parametrize(

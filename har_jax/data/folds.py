@@ -114,9 +114,7 @@ class TargetWindows:
   test: Batch
   test_subjects: np.ndarray
   classes: tuple[str, ...]
-  indices: dict[
-    str, Int[np.ndarray, 'p']
-  ]  # part → where its windows are in the archive's, at its first position
+  indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in the archive's of one position
   description: dict[str, Any]
 
 

@@ -54,6 +54,9 @@ def prepare(
   for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
     pieces = resample(recording, dropped)
     cut += store.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
+  without = [each for each in positions if each not in {window.position for window in cut}]
+  if len(positions) > 1 and without:
+    raise UserError(f'{archive.name} has no window at {", ".join(without)}: leave it out of --position')
   windows = store.gather(
     cut,
     {

@@ -97,6 +97,13 @@ def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_long
   assert windows.meta['subjects'] == ['s01']  # one person at both positions
 
 
+def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
+  source = _folder(tmp_path / 'archive', {'s01_01_sp': HEADER + _rows(300 * ['WALKING'])})
+  with pytest.raises(UserError, match='no window at wrist'):
+    prepare(ARCHIVE, source.path, tmp_path, position='all', progress=False)
+  assert not (tmp_path / 'sp_sw_har').exists()
+
+
 @pytest.mark.parametrize(
   ('name', 'text', 'message'),
   [

@@ -13,13 +13,11 @@ from har_jax.storage import Place
 KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
-_KINDS = {bool: 'bool', int: 'int64', float: 'float'}
+_KINDS = {bool: 'boolean', int: 'Int64', float: 'float'}  # missing where a method does not depend on it
 _TYPES = dict.fromkeys(set(results.RUN_COLUMNS) - {*results.MEASURED, 'seed'}, 'str') | {
   flag: _KINDS.get(type(getattr(getattr(config.Experiment(), part), name)), 'str')
   for flag, (part, name) in results.HYPERPARAMETERS.items()
 }
-# Missing where a method has no adapters.
-_TYPES |= {flag: 'Int64' for flag in results.ADAPTERS if _TYPES[flag] == 'int64'}
 
 
 def load(folder: Place) -> pd.DataFrame:

@@ -17,8 +17,9 @@ _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'preci
 _NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
 _FIGURES = (
   'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
-  'compared by the difference in points, paired by seed. A mean of targets counts each target once. forest and '
-  'rocket are baselines without a neural network: their rows are equal in all tables of a split and label budget.'
+  'compared by the difference in points, paired by seed. A mean of targets counts each target once. '
+  'forest and rocket are baselines without a neural network: every table of a split and label budget repeats '
+  'their rows.'
 )
 _RUN = ('target', 'method', 'label_budget')  # the key of a published run
 _RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'

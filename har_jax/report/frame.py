@@ -54,7 +54,8 @@ def read_csv(path: Place) -> pd.DataFrame:
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
   frame = frame.astype(_TYPES).fillna({'commit': '', 'subject_macro_f1': ''})
   frame['bytes'] = frame[[name for name in results.MEASURED if name.endswith('_bytes')]].sum(axis=1)
-  # Groups are cut out of the frame often; columns of plain NumPy types are cut together.
+  # Groups are cut out of the frame often; columns of plain NumPy types are cut together. Numbers that may be
+  # missing stay nullable: as floats, ranks would read 32.0.
   text = {name: object for name, kind in _TYPES.items() if kind == 'str'}
   return frame.astype(text).sort_values(KEY, kind='stable').reset_index(drop=True).copy()
 

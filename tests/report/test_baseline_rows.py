@@ -1,11 +1,14 @@
 """Baselines in tables: which experiments they join."""
 
+import re
+
+import page_fixtures
 import pytest
 from report_rows import cells, runs
 
 from har_jax import results
 from har_jax.errors import UserError
-from har_jax.report import commands, curves, frame, groups, tables
+from har_jax.report import commands, curves, frame, groups, page, tables
 
 
 def _named(part):
@@ -99,3 +102,26 @@ def test_a_baseline_has_no_learning_curve(result):
   (drawing,) = curves.learning_curves(found, 'curves')
   assert 'forest' not in drawing
   assert any('forest' in each for each in curves.costs(found, 'cost'))
+
+
+@pytest.mark.slow
+def test_the_page_shows_baselines_in_tables_and_figures(result):
+  pytest.importorskip('jinja2')
+  subjects = {'3': 0.9, '4': 0.8}
+  found = [
+    result(method=name, seed=seed, subjects=subjects)
+    for name in ('full', 'forest', 'rocket')
+    for seed in (0, 1)
+  ]
+  text = page.html(page_fixtures.with_json(found), folder='runs/x')
+  parts = dict(re.findall(r'<h2[^>]*>([^<]+)</h2>(.*?)(?=<h2|$)', text, re.DOTALL))
+  for name in (
+    'Macro-F1 and accuracy',
+    'Statistical tests',
+    'Parameters and memory',
+    'Macro-F1 against cost',
+  ):
+    assert 'forest' in parts[name]
+    assert 'rocket' in parts[name]
+  assert 'rocket' in parts['Confusion matrices']
+  assert 'rocket' not in parts['Learning curves']

@@ -24,6 +24,7 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
   baseline = BASELINES[spec.method](spec.seed)
 
   def predict(part: str) -> Any:
+    # Columns are classes: every train part has them all.
     return baseline.predict_proba(signals[data.indices[part]]).argmax(axis=1)
 
   _check(spec, stop)
@@ -53,4 +54,4 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
 
 def _check(spec: RunSpec, stop: Callable[[], bool]) -> None:
   if stop():
-    raise Stopped(f'{spec.title}: stopped; a baseline starts again from its first window')
+    raise Stopped(f'{spec.title}: stopped; run again to fit it anew')

@@ -23,6 +23,8 @@ _ROWS = [
 def table() -> str:
   """Macro-F1 as Markdown: a row for each experiment, a column for each method."""
   runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  found = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
+  runs = pd.concat(found)  # each experiment with its baselines
   chosen = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
   means = markdown.mean_rows(chosen, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
   wide = means.pivot(index=_KEY, columns='method', values='macro-F1')

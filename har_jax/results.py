@@ -17,6 +17,8 @@ HYPERPARAMETERS = {
   for part in dataclasses.fields(config.Experiment)
   for field in dataclasses.fields(part.type)  # type: ignore[arg-type]
 }
+# All methods depend on these, baselines too.
+SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'classes')
 # Only methods with adapters depend on these.
 ADAPTERS = tuple(flag for flag, (part, _) in HYPERPARAMETERS.items() if part == 'lora')
 
@@ -66,13 +68,18 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     **{
       flag: flat(identity['experiment'][part][name])
       for flag, (part, name) in HYPERPARAMETERS.items()
-      if result['collections'] or flag not in ADAPTERS
+      if _depends_on(result['collections'], flag)
     },
     'subject_macro_f1': ' '.join(
       f'{subject}={measured["macro_f1"]:.6g}' for subject, measured in result['test_by_subject'].items()
     ),
   }
   return {name: _rounded(values.get(name)) for name in RUN_COLUMNS}
+
+
+def _depends_on(collections: list[str] | None, flag: str) -> bool:
+  """Whether a method with these collections depends on a hyperparameter; a baseline's are None."""
+  return flag in SHARED or (collections is not None and (bool(collections) or flag not in ADAPTERS))
 
 
 def _rounded(value: Any) -> Any:

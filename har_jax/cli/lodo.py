@@ -19,7 +19,10 @@ _SOURCES = flags.DEFINE_list(
   'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', flag_values=FLAGS
 )
 _METHODS = flags.DEFINE_list(
-  'methods', ['full', 'lora', 'qlora'], 'one or more of full, probe, lora, qlora, scratch', flag_values=FLAGS
+  'methods',
+  ['full', 'lora', 'qlora'],
+  'one or more of full, probe, lora, qlora, scratch; or of the baselines forest, rocket',
+  flag_values=FLAGS,
 )
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)
 _OUT = flags.DEFINE_string(

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from har_jax import methods, results, runtime, storage, variables
 from har_jax.data import balancing, folds
@@ -92,7 +93,7 @@ def adapt_and_test(
     return {}
   prepared = {spec.seed: prepare_run(spec, bases.get(spec.seed, {})) for spec in specs}
   objective, first = next(iter(prepared.values())).objective, specs[0]
-  protocol, pretrained = first.experiment.protocol, METHODS[first.method].pretrained
+  protocol, pretrained = first.experiment.protocol, first.is_pretrained
 
   def trained(runs: Sequence[Run]) -> dict[int, Trained]:
     ends = train(
@@ -132,7 +133,7 @@ def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
 
   unlabeled, _ = folds.unlabeled_windows(spec.windows, spec.target, protocol, spec.seed)
   parts = [run.windows, self_training.pseudo_labeled(unlabeled, logits(unlabeled), seed=spec.seed)]
-  if METHODS[spec.method].pretrained:
+  if spec.is_pretrained:
     sources = folds.source_windows_of(spec.windows, spec.sources, protocol, prepared.data.classes)
     parts.append(self_training.filter_by_teacher(sources, logits(sources), seed=spec.seed))
   return dataclasses.replace(run, windows=balancing.concatenate_equally(parts))
@@ -148,14 +149,10 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   plain = jax.eval_shape(objective.init, jax.random.key(0))
   weights = {path: leaf for path, leaf in plain.items() if path.startswith('params/')}
   added = {path: leaf for path, leaf in run.trainable.items() if path not in plain}
-  stages = stages_of(spec) if METHODS[spec.method].pretrained else []
-  return {
-    'format': results.FORMAT,
-    'identity': spec.identity,
+  stages = stages_of(spec) if spec.is_pretrained else []
+  return described(spec, data, predicted) | {
     'collections': list(METHODS[spec.method].collections),
     'starts_from': _relative(stages[-1].folder, spec.result) if stages else None,
-    'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
-    'test_by_subject': _by_subject(data, predicted),
     'validation': end.history,
     'step': end.step,
     'parameters': {
@@ -168,8 +165,18 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
       'statistics': variables.bytes_held(run.statistics),
       'optimizer': {'state': end.optimizer_bytes},
     },
-    'data': data.description,
     'seconds': {'training': earlier_s + end.seconds, 'pretraining': 0.0} | seconds_of(stages),
+  }
+
+
+def described(spec: RunSpec, data: folds.TargetWindows, predicted: Int[np.ndarray, 'w']) -> dict[str, Any]:
+  """The entries of a result file that follow from the predictions on the test part."""
+  return {
+    'format': results.FORMAT,
+    'identity': spec.identity,
+    'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
+    'test_by_subject': _by_subject(data, predicted),
+    'data': data.description,
   } | runtime.describe()
 
 

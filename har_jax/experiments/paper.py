@@ -14,6 +14,7 @@ from typing import Any
 
 from har_jax import config
 from har_jax.errors import UserError
+from har_jax.experiments.baselines import BASELINES
 from har_jax.experiments.study import RunSpec, Study
 from har_jax.storage import Place
 
@@ -68,13 +69,13 @@ class Paper:
     Runs that two tables need occur in both.
     """
     if set('2345').intersection(self.tables):
-      yield from self._under_both(self.targets, _METHODS)
+      yield from self._under_both(self.targets, (*_METHODS, *BASELINES))
     if '6' in self.tables:
       for rank in RANKS:
         yield from self._under_both((self.swept,), ('lora',), rank=rank)
     if 'pretraining' in self.tables:
       for budget in SCARCE:
-        yield self._study('subject', self.targets, _COMPARED_METHODS, label_budget=budget)
+        yield self._study('subject', self.targets, (*_COMPARED_METHODS, *BASELINES), label_budget=budget)
     if 'rotation' in self.tables:
       yield self._study('subject', self.targets, _METHODS, rotation_std_deg=ROTATION_STD_DEG)
       for budget in SCARCE:
@@ -87,7 +88,9 @@ class Paper:
         )
     if '7' in self.tables:
       for budget in (*FEW_LABELS, *LABEL_FRACTIONS):
-        yield from self._under_both((self.swept,), ('full', 'lora', 'scratch'), label_budget=budget)
+        yield from self._under_both(
+          (self.swept,), ('full', 'lora', 'scratch', *BASELINES), label_budget=budget
+        )
 
   def pictured(self, target: str) -> RunSpec | None:
     """The LoRA run of this target, with the first seed and the unchanged experiment, that pictures show; or

@@ -18,7 +18,6 @@ from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import RunSpec
-from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
@@ -37,8 +36,11 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
   The first `labels` windows of each activity are for training, as a new user would record them. The next one
   is left out, since it overlaps them; the others are for testing. A subject with fewer than two activities to
   test on is excluded and listed.
-  Raises UserError where the split is window-wise, the run is not finished, or no subject is left.
+  Raises UserError where the method is a baseline, the split is window-wise, the run is not finished, or no
+  subject is left.
   """
+  if spec.is_baseline:
+    raise UserError(f'{spec.method} has no adapter to personalize; leave it out of --methods')
   if spec.experiment.protocol.split == 'window':
     raise UserError(
       'a run with a window-wise split was trained on all subjects it is tested on; give --split=subject'
@@ -49,7 +51,7 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
   path = spec.folder / 'personal' / f'labels-{labels}-per-class.json'
   if job_lock.exists(path):
     return path, storage.read(path)
-  base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if METHODS[spec.method].pretrained else {}
+  base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if spec.is_pretrained else {}
   prepared = prepare_run(spec, base)
   run, test, classes = prepared.run, prepared.data.test, len(prepared.data.classes)
   trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)

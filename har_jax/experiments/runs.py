@@ -8,9 +8,9 @@ from typing import Any
 from har_jax import storage
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import adapt_and_test
+from har_jax.experiments.fitting import fit_and_test
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import RunSpec, Study
-from har_jax.methods import METHODS
 from har_jax.storage import Place
 
 
@@ -22,7 +22,7 @@ def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, 
   for specs in _batched(study.runs, study.batch_runs):
     found = {spec: job_lock.finished(spec.result, spec.identity) for spec in specs}
     if missing := [spec for spec in specs if found[spec] is None]:
-      bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing if _is_pretrained(spec)}
+      bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing if spec.is_pretrained}
       found |= _run_missing(missing, bases, options)
     for spec in specs:
       yield spec.result, found[spec] or {}
@@ -32,17 +32,13 @@ def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Pl
   """Yields the `pretrained.json` of each stage of this shard's runs and its content, as it is finished."""
   done: set[str] = set()
   for spec in study.runs:
-    stages = stages_of(spec)
+    stages = [] if spec.is_baseline else stages_of(spec)
     new = [stage.path for stage in stages if str(stage.path) not in done]
     if new:
       run_stages(stages, options)
     for path in new:
       done.add(str(path))
       yield path, storage.read(path)
-
-
-def _is_pretrained(spec: RunSpec) -> bool:
-  return METHODS[spec.method].pretrained
 
 
 def _run_missing(
@@ -57,7 +53,10 @@ def _run_missing(
       stop = held.enter_context(job_lock.exclusive(spec.folder, spec.identity, title=title, stop=stop))
       found[spec] = job_lock.finished(spec.result, spec.identity)
     missing = [spec for spec in specs if found[spec] is None]
-    results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))
+    if any(spec.is_baseline for spec in missing):
+      results = {spec.seed: fit_and_test(spec, stop) for spec in missing}
+    else:
+      results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))
     for spec in missing:
       job_lock.write(spec.result, results[spec.seed])
       found[spec] = results[spec.seed]

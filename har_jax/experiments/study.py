@@ -10,6 +10,7 @@ from typing import Any
 from har_jax import config, config_fields
 from har_jax.data import windows as store
 from har_jax.errors import UserError
+from har_jax.experiments.baselines import BASELINES
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 
@@ -41,6 +42,14 @@ class RunSpec:
   def folder(self) -> Place:
     """Checkpoints and log of the run."""
     return self.result.with_suffix('')
+
+  @property
+  def is_baseline(self) -> bool:
+    return self.method in BASELINES
+
+  @property
+  def is_pretrained(self) -> bool:
+    return not self.is_baseline and METHODS[self.method].pretrained
 
   @property
   def title(self) -> str:
@@ -79,8 +88,10 @@ class Study:
       if name not in known:
         raise UserError(f'no windows of {name!r} under {self.windows}; there are {", ".join(known)}')
     for name in self.methods:
-      if name not in METHODS:
-        raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
+      if name in BASELINES:
+        BASELINES[name](0)  # a missing package shows now, not after hours of other runs
+      elif name not in METHODS:
+        raise UserError(f'unknown method {name!r}; one of {", ".join([*METHODS, *BASELINES])}')
     for seed in self.seeds:
       if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's range
         raise UserError(f'seed {seed} is out of range; give integers in [0, 2³²)')

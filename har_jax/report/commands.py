@@ -29,7 +29,7 @@ def commands(part: pd.DataFrame) -> list[str]:
 
 def flags_of(part: pd.DataFrame) -> list[str]:
   """The flags that differ from the closest preset, which is named unless it is the default."""
-  run = part.sort_values('lora_rank').iloc[0]  # with adapters, if there is one
+  run = part.sort_values(['lora_rank', 'model_width']).iloc[0]  # with adapters or a network, if there is one
   choices = []
   for name, preset in config.PRESETS.items():
     flags = [_flag(*entry) for entry in differing(run, preset()).items()]

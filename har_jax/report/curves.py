@@ -16,12 +16,12 @@ _WINDOWS = 4  # reconstructions drawn of a target
 
 
 def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a target."""
+  """One a target, of the methods that take steps."""
   return [
     svg.render(
       figures.learning_curves, part, target, named=(f'{name}-{target}', f'Learning curves, {target}')
     )
-    for target, part in runs.groupby('target')
+    for target, part in runs[runs['step'] > 0].groupby('target')
   ]
 
 

@@ -13,13 +13,11 @@ from har_jax.storage import Place
 KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
-_KINDS = {bool: 'bool', int: 'int64', float: 'float'}
+_KINDS = {bool: 'boolean', int: 'Int64', float: 'float'}  # missing where a method does not depend on it
 _TYPES = dict.fromkeys(set(results.RUN_COLUMNS) - {*results.MEASURED, 'seed'}, 'str') | {
   flag: _KINDS.get(type(getattr(getattr(config.Experiment(), part), name)), 'str')
   for flag, (part, name) in results.HYPERPARAMETERS.items()
 }
-# Missing where a method has no adapters.
-_TYPES |= {flag: 'Int64' for flag in results.ADAPTERS if _TYPES[flag] == 'int64'}
 
 
 def load(folder: Place) -> pd.DataFrame:
@@ -56,7 +54,8 @@ def read_csv(path: Place) -> pd.DataFrame:
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
   frame = frame.astype(_TYPES).fillna({'commit': '', 'subject_macro_f1': ''})
   frame['bytes'] = frame[[name for name in results.MEASURED if name.endswith('_bytes')]].sum(axis=1)
-  # Groups are cut out of the frame often; columns of plain NumPy types are cut together.
+  # Groups are cut out of the frame often; columns of plain NumPy types are cut together. Numbers that may be
+  # missing stay nullable: as floats, ranks would read 32.0.
   text = {name: object for name, kind in _TYPES.items() if kind == 'str'}
   return frame.astype(text).sort_values(KEY, kind='stable').reset_index(drop=True).copy()
 

@@ -15,15 +15,60 @@ SPLITS = {
   'window': 'window-wise split (optimistic)',
 }
 _SWEEP = 3  # from so many values on, a hyperparameter is swept
+# What a run has in common with the baselines that stand in its table.
+_BASIS = ['target', 'seed', 'windows', *results.SHARED]
 
 
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
   Runs without adapters join those with the most frequent ones. Runs on other windows are separate.
+  A baseline joins every experiment that has a run of its target, seed, windows, split and labels; without
+  any, baselines are an experiment of their own.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
   Raises UserError where a run occurs twice.
   """
+  placed = _placed(runs, free)
+  order = {name: place for place, name in enumerate(methods(runs))}
+  ranked = placed[['_group', 'target', 'lora_rank', 'seed']].assign(
+    labels=placed['label_budget'].map(_fewness), method=placed['method'].map(order)
+  )
+  by = ['_group', 'target', 'labels', 'method', 'lora_rank', 'seed']
+  ordered = placed.iloc[ranked.reset_index(drop=True).sort_values(by, kind='stable').index]
+  twice = ordered[ordered.duplicated(['_group', 'target', 'method', 'seed', *free])]
+  if len(twice):
+    target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
+    raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
+  found = [part.drop(columns='_group') for _, part in ordered.groupby('_group')]
+  return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
+
+
+def baselines(runs: pd.DataFrame) -> pd.Series:
+  """True for runs without a neural network: they depend on no hyperparameter of one."""
+  return runs['model_width'].isna()
+
+
+def _placed(runs: pd.DataFrame, free: Sequence[str]) -> pd.DataFrame:
+  """The runs with the number of their experiment, `_group`; a baseline once for each that it joins."""
+  networks = runs[~baselines(runs)]
+  # Two experiments may both have run a baseline; with equal numbers, one of them is enough.
+  others = runs[baselines(runs)].drop_duplicates([*_BASIS, 'method', 'macro_f1'])
+  networks = networks.assign(_group=_numbers(networks, free))
+  hosts = networks[[*_BASIS, '_group']].drop_duplicates()
+  joined = others.reset_index().merge(hosts, on=_BASIS).set_index('index')
+  alone = others[~_has_basis(others, networks)]
+  alone = alone.assign(_group=len(runs) + _numbers(alone, free))
+  return pd.concat([part for part in (networks, joined, alone) if len(part)] or [networks])
+
+
+def _has_basis(runs: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
+  """Whether one of the others is of the same target, seed, windows, split and labels."""
+  known = pd.MultiIndex.from_frame(others[_BASIS])
+  return pd.Series(pd.MultiIndex.from_frame(runs[_BASIS]).isin(known), index=runs.index)
+
+
+def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
+  """Numbers the experiments of runs that are all networks, or all baselines."""
   fixed = [flag for flag in differing(runs) if flag not in (*free, *results.ADAPTERS)]
   settings = runs.assign(_all=0).groupby(['_all', *fixed], sort=False).ngroup()
   adapters = runs.groupby([flag for flag in results.ADAPTERS if flag not in free], dropna=False).ngroup()
@@ -35,19 +80,7 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
     'adapters': adapters.fillna(settings.map(most_frequent)),
     'windows': windows.groupby([settings, runs['target']]).rank('dense'),
   }
-  group = pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()
-  order = {name: place for place, name in enumerate(methods(runs))}
-  ranked = runs[['target', 'lora_rank', 'seed']].assign(
-    group=group, labels=runs['label_budget'].map(_fewness), method=runs['method'].map(order)
-  )
-  by = ['group', 'target', 'labels', 'method', 'lora_rank', 'seed']
-  ordered = runs.loc[ranked.sort_values(by, kind='stable').index]
-  twice = ordered[ordered.assign(_group=group).duplicated(['_group', 'target', 'method', 'seed', *free])]
-  if len(twice):
-    target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
-    raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
-  found = [part for _, part in ordered.groupby(group)]
-  return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
+  return pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()
 
 
 def _fewness(budget: str) -> float:
@@ -57,14 +90,21 @@ def _fewness(budget: str) -> float:
 
 
 def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
-  """The runs, but of each sweep over rank or label budget only those at the value with the most runs."""
+  """The runs, but of each sweep over rank or label budget only those at the value with the most runs.
+
+  Baselines stay where an experiment that they join does.
+  """
   dropped: list = []
   for flag in ('lora_rank', 'label_budget'):
     for family in experiments(runs, [flag]):
+      has_networks = not baselines(family).all()
+      family = family[~baselines(family)] if has_networks else family
       sizes = family.groupby(flag, sort=False).size()
       if len(sizes) >= _SWEEP:
         dropped += list(family.index[family[flag].notna() & (family[flag] != sizes.idxmax())])
-  return runs.drop(index=dropped)
+  kept, networks = runs.drop(index=dropped), runs[~baselines(runs)]
+  joined_before, join_now = (_has_basis(kept, each) for each in (networks, kept[~baselines(kept)]))
+  return kept[join_now | ~joined_before]
 
 
 def differing(runs: pd.DataFrame, flags: Iterable[str] = results.HYPERPARAMETERS) -> list[str]:
@@ -72,9 +112,15 @@ def differing(runs: pd.DataFrame, flags: Iterable[str] = results.HYPERPARAMETERS
   return [flag for flag in flags if runs[flag].nunique() > 1]
 
 
+def experiment(part: pd.DataFrame) -> str:
+  """The names of the experiments; not those of baselines that joined them."""
+  networks = part[~baselines(part)]
+  return ', '.join(sorted(set((networks if len(networks) else part)['experiment'])))
+
+
 def title(part: pd.DataFrame, free: Sequence[str] = ()) -> str:
   """The names of the experiments, split and label budget."""
-  words = [', '.join(sorted(set(part['experiment'])))]
+  words = [experiment(part)]
   words += [] if 'split' in free else [SPLITS[part['split'].iat[0]]]
   words += [] if 'label_budget' in free else [f'labels {part["label_budget"].iat[0]}']
   return ', '.join(words)

@@ -17,10 +17,12 @@ _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'preci
 _NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
 _FIGURES = (
   'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
-  'compared by the difference in points, paired by seed. A mean of targets counts each target once.'
+  'compared by the difference in points, paired by seed. A mean of targets counts each target once. '
+  'forest and rocket are baselines without a neural network: every table of a split and label budget repeats '
+  'their rows.'
 )
 _RUN = ('target', 'method', 'label_budget')  # the key of a published run
-_RANGE = 'A range is over targets, whose heads differ.'
+_RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'
 _MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
 # Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
 _REMARK = (
@@ -57,7 +59,7 @@ def terminal(runs: pd.DataFrame) -> str:
 def configuration(runs: pd.DataFrame) -> list[Section]:
   """The hyperparameters that differ, those that do not and are not the default, the data, the machines."""
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
-  experiments = runs[['experiment', *differing]].drop_duplicates().astype(str)
+  experiments = runs[['experiment', *differing]].drop_duplicates().astype(str).fillna(markdown.NONE)
   changed = commands.differing(runs[list(results.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
   common = [(flag, value) for flag, value in changed.items() if runs[flag].nunique() == 1]
   same = pd.DataFrame(common, columns=['field', 'value'])
@@ -114,7 +116,14 @@ def table3(runs: pd.DataFrame) -> list[Section]:
     **published.cells(published.TABLE_III, ['method'], {'trainable': ',', 'total': ','}),
   }
   table, notes = _by_model(runs, ('model',), cells)
-  return [Section('Table III. Parameters', f'Of encoder, head and adapters. {_RANGE}', table, notes)]
+  return [
+    Section(
+      'Table III. Parameters',
+      f'Of encoder, head and adapters; of a baseline, all numbers that were fitted. {_RANGE}',
+      table,
+      notes,
+    )
+  ]
 
 
 def table4(runs: pd.DataFrame) -> list[Section]:

@@ -16,9 +16,11 @@ from in_process import run_in_process
 from har_jax import config
 from har_jax.cli import command, main, processes
 from har_jax.errors import Stopped, UserError
+from har_jax.experiments.baselines import BASELINES
+from har_jax.methods import METHODS
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_HEAVY = ('jax', 'flax', 'pandas', 'scipy', 'sklearn', 'matplotlib', 'grain', 'orbax', 'tqdm')
+_HEAVY = ('jax', 'flax', 'pandas', 'scipy', 'sklearn', 'aeon', 'matplotlib', 'grain', 'orbax', 'tqdm')
 # The same meaning, in each command's own terms.
 _OWN_HELP = {
   'out': 'what a command writes, each its own files',
@@ -120,6 +122,11 @@ print(sorted(loaded.intersection({_HEAVY})))
 """
   done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
   assert done.stdout.splitlines()[-1] == '[]'
+
+
+def test_the_help_of_lodo_lists_every_method_and_baseline():
+  methods = main.load('lodo').FLAGS['methods'].help
+  assert re.findall('[a-z]+(?=[,;]|$)', methods) == [*METHODS, *BASELINES]
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)

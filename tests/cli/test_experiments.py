@@ -135,6 +135,18 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
     ]
 
 
+def test_a_baseline_runs_by_the_same_command(study: tuple[str, ...], tmp_path: pathlib.Path):
+  flags = (*study, '--methods=forest', f'--out={tmp_path}')
+  assert _run('lodo', *flags, '--stage=pretrain') == ''
+  out = _run('lodo', *flags)
+  assert out.startswith(f'[1/1] {tmp_path}/{_RESULT.format("forest")}: accuracy ')
+  assert 'forest' in _run('report', f'--results={tmp_path}')
+  code, _, err = run_in_process('lodo', *flags, '--stage=personalize')
+  assert code == 1
+  (line,) = err.splitlines()
+  assert line.startswith('error: forest has no adapter')
+
+
 # --- report
 
 
@@ -208,9 +220,9 @@ def test_a_table_of_the_paper_is_one_command(
   arguments = (f'--windows={windows}', f'--out={tmp_path}', *tiny_flags.STUDY)
   out = _run('paper', '--table=2', *arguments)
   assert 'hhar, motionsense' in out.splitlines()[0]  # targets of the paper without windows
-  assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 4
+  assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 8
   made = sorted(tmp_path.glob('base/synth_waist/*/*/labels-0.7/seed0.json'))
-  assert len(made) == 4  # two methods, two splits
+  assert len(made) == 8  # two methods, two baselines, two splits
   assert len(list(tmp_path.rglob('pretrained.json'))) == 1
   assert list(tmp_path.rglob('embeddings.json'))
   assert 'synth_waist' in (tmp_path / 'tables.md').read_text(encoding='utf-8')

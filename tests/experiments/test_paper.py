@@ -10,6 +10,7 @@ import pytest
 from har_jax import config, experiments
 from har_jax.data import windows as store
 from har_jax.errors import UserError
+from har_jax.experiments.baselines import BASELINES
 from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
 
 
@@ -37,7 +38,9 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
   assert (window.experiment.protocol.split, window.experiment.protocol.normalize) == ('window', 'dataset')
   assert (subject.experiment.protocol.split, subject.experiment.protocol.normalize) == ('subject', 'train')
   for study in (window, subject):
-    every = itertools.product(('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe', 'scratch'), (0, 1, 2))
+    every = itertools.product(
+      ('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe', 'scratch', *BASELINES), (0, 1, 2)
+    )
     assert {(run.target, run.method, run.seed) for run in study.runs} == set(every)
 
 
@@ -70,6 +73,12 @@ def test_table_7_varies_the_label_budget_only(paper: Paper):
   assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *LABEL_FRACTIONS]
   for study in studies:
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
+
+
+def test_every_label_budget_has_the_baselines_and_the_rotation_has_none(paper: Paper):
+  # No hyperparameter of training changes them.
+  for table, has_them in (('7', True), ('pretraining', True), ('rotation', False), ('6', False)):
+    assert all(set(BASELINES).issubset(study.methods) == has_them for study in _of(paper, table))
 
 
 def test_the_rotation_table_changes_the_rotation_only(paper: Paper):

@@ -12,6 +12,7 @@ BYTES = {
   'statistics': {'batch_stats': 64},
   'optimizer': {'state': 3 * 2**20},
 }
+_BASELINES = ('forest', 'rocket')
 DEVICE = {'platform': 'cpu', 'kind': 'cpu', 'count': 1, 'host_cores': 2, 'machine': 'x86_64'}
 
 
@@ -56,7 +57,7 @@ def _result(
       'experiment': experiment,
       'windows': {name: {'checksum': checksum, 'windows': 1000, 'position': 'waist'} for name in names},
     },
-    'collections': ['lora', 'lora_scale'] if method in ('lora', 'qlora') else [],
+    'collections': {'lora': ['lora'], 'qlora': ['lora', 'nf4'], **dict.fromkeys(_BASELINES)}.get(method, []),
     'test': {
       'macro_f1': macro_f1,
       'accuracy': macro_f1 + 0.01,
@@ -66,7 +67,7 @@ def _result(
     },
     'test_by_subject': {name: {'accuracy': 1 - f1, 'macro_f1': f1} for name, f1 in (subjects or {}).items()},
     'validation': validation or [{'step': step, 'macro_f1': macro_f1, 'seconds': step} for step in (30, 60)],
-    'step': 60,
+    'step': 0 if method in _BASELINES else 60,
     'seconds': {
       'training': 10.0 + seed if seconds is None else seconds,
       'pretraining': 100.0,

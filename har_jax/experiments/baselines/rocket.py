@@ -1,0 +1,59 @@
+"""MiniRocket: ridge classification on fixed convolution kernels.   w windows, n samples, y classes.
+
+Source: arXiv:2012.08791. The transform is aeon's, whose zero padding lets gravity through kernels that sum to
+zero. Without gravity, postures look alike.
+"""
+
+import numpy as np
+import scipy.special
+from jaxtyping import Float, Int
+
+from har_jax.errors import UserError
+
+_KERNELS = 10_000
+# Above so many windows, fewer kernels: the ridge's time grows with windows times kernels squared.
+_MANY_WINDOWS, _KERNELS_OF_MANY = 1000, 2000
+# Ridge scores of -1 and 1 mean "no" and "yes"; a softmax of the scores themselves is close to uniform.
+_SCORE_SCALE = 3.0
+
+
+class Rocket:
+  """aeon's MiniRocket, standardized features, and a ridge whose penalty leave-one-out chooses."""
+
+  def __init__(self, random_state: int):
+    try:
+      import aeon.transformations.collection.convolution_based  # noqa: F401  here, so that no fit pays for it
+    except ImportError as error:
+      raise UserError("rocket needs aeon: pip install 'har_jax[baselines]'") from error
+    self._random_state = random_state
+
+  def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> 'Rocket':
+    from aeon.transformations.collection.convolution_based import MiniRocket
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    kernels = _KERNELS if len(X) <= _MANY_WINDOWS else _KERNELS_OF_MANY
+    self._pipeline = make_pipeline(
+      MiniRocket(kernels, random_state=self._random_state),
+      StandardScaler(),  # it leaves constant features unscaled
+      RidgeClassifierCV(np.logspace(-3, 3, 10)),
+    )
+    self._pipeline.fit(_channels_first(X), y)
+    return self
+
+  def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:
+    """A softmax of the scores: not calibrated."""
+    scores = self._pipeline.decision_function(_channels_first(X))
+    if scores.ndim == 1:  # two classes have one score
+      scores = np.stack([-scores, scores], axis=1)
+    return scipy.special.softmax(_SCORE_SCALE * scores, axis=1)
+
+  @property
+  def arrays(self) -> list[np.ndarray]:
+    transform, scaler, ridge = (step for _, step in self._pipeline.steps)
+    return [*transform.parameters, scaler.mean_, scaler.scale_, ridge.coef_, ridge.intercept_]
+
+
+def _channels_first(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w 6 n']:
+  return np.ascontiguousarray(np.swapaxes(windows, 1, 2), np.float32)

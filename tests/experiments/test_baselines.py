@@ -1,0 +1,212 @@
+"""Baselines: their features, and their runs through the protocol of all methods."""
+
+import dataclasses
+import pathlib
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from lodo_studies import QUIET, Study, run, spec_of, target_of, with_altered, without_seconds
+
+from har_jax import experiments, files, results, storage
+from har_jax.data import windows as store
+from har_jax.errors import Stopped, UserError
+from har_jax.experiments import baselines
+from har_jax.experiments.baselines import BASELINES, features
+from har_jax.experiments.personalization import personalize
+
+_FOREST = 'alpha/forest/subject/labels-0.7/seed0.json'
+_EVERY = [pytest.param(name, marks=pytest.mark.slow if name == 'rocket' else ()) for name in BASELINES]
+_TIME_S = np.arange(128) / 50
+
+
+# --- features
+
+
+def _features(**channels: np.ndarray | float) -> dict[str, float]:
+  """The features of one window whose other channels are zero; 'acc_x' is 'acc x'."""
+  window = np.zeros((1, 128, 6))
+  for name, values in channels.items():
+    window[0, :, features.CHANNELS.index(name.replace('_', ' '))] = values
+  (row,) = features.window_features(window)
+  return dict(zip(features.NAMES, row, strict=True))
+
+
+def test_features_of_a_sine():
+  frequency_hz = 5 * 50 / 128  # five periods a window: all power is in one bin
+  found = _features(gyro_y=3 + 2 * np.sin(2 * np.pi * frequency_hz * (_TIME_S + 0.001)))
+  assert found['peak frequency, gyro y'] == pytest.approx(frequency_hz)
+  assert found['mean, gyro y'] == pytest.approx(3)
+  assert found['standard deviation, gyro y'] == pytest.approx(2 / 2**0.5)
+  assert found['zero crossings, gyro y'] == 9  # two a period; the window ends before the last one
+  # The one-sided spectrum holds a quarter of the squared amplitude.
+  assert found['log power 1.5-2 Hz, gyro y'] == pytest.approx(0, abs=1e-4)
+  assert found['log power 3-4 Hz, gyro y'] == pytest.approx(np.log(1e-6))
+  assert found['peak frequency, acc x'] == 0
+
+
+def test_features_of_a_ramp():
+  found = _features(acc_x=np.linspace(0, 127, 128), acc_y=-np.linspace(0, 127, 128))
+  assert found['mean absolute difference, acc x'] == pytest.approx(1)
+  assert [found[f'{name}, acc x'] for name in ('minimum', 'median', 'maximum')] == [0, 63.5, 127]
+  assert found['lower quartile, acc x'] == pytest.approx(127 / 4)
+  assert found['upper quartile, acc x'] == pytest.approx(3 * 127 / 4)
+  assert found['correlation, acc x and acc y'] == pytest.approx(-1)
+  assert found['correlation, acc x and acc norm'] == pytest.approx(1)
+  assert found['correlation, acc x and gyro x'] == 0  # a constant channel
+
+
+def test_the_norm_is_that_of_three_axes():
+  found = _features(acc_x=2.0, acc_y=3.0, acc_z=6.0, gyro_z=-1.0)
+  assert (found['mean, acc norm'], found['mean, gyro norm']) == (7, 1)
+
+
+def test_features_are_of_each_window_alone(monkeypatch: pytest.MonkeyPatch):
+  windows = np.random.default_rng(0).standard_normal((5, 128, 6)).astype(np.float32)
+  whole = features.window_features(windows)
+  assert whole.shape == (5, len(features.NAMES))
+  assert len(set(features.NAMES)) == len(features.NAMES)
+  monkeypatch.setattr(features, '_CHUNK', 2)
+  np.testing.assert_allclose(features.window_features(windows), whole, rtol=1e-12)
+
+
+# --- classifiers
+
+
+@pytest.mark.parametrize('name', _EVERY)
+@pytest.mark.parametrize('classes', [2, 3])
+def test_probabilities_are_of_each_class(name: str, classes: int):
+  rng = np.random.default_rng(0)
+  labels = np.arange(24, dtype=np.int32) % classes
+  windows = (rng.standard_normal((24, 128, 6)) * (1 + 3 * labels)[:, None, None]).astype(np.float32)
+  probabilities = BASELINES[name](2**32 - 1).fit(windows, labels).predict_proba(windows)
+  assert probabilities.shape == (24, classes)
+  np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+  np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
+
+
+def test_a_missing_package_is_named_before_any_run(
+  study_of: Study, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
+    monkeypatch.delitem(sys.modules, name)
+  monkeypatch.setitem(sys.modules, 'aeon', None)
+  with pytest.raises(UserError, match=r"aeon.*pip install 'har_jax\[baselines\]'"):
+    study_of(tmp_path, methods=('lora', 'rocket'))
+
+
+# --- runs
+
+
+class _Spy:
+  """Remembers what it is fitted to and what it predicts; every prediction is the first class."""
+
+  def __init__(self, random_state: int):
+    self.seen: dict[str, Any] = {'random_state': random_state, 'predicted': []}
+    _Spy.last = self
+
+  def fit(self, X: np.ndarray, y: np.ndarray) -> '_Spy':
+    self.seen |= {'windows': np.array(X), 'labels': y}
+    return self
+
+  def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    self.seen['predicted'].append(len(X))
+    return np.tile([1.0, 0.0, 0.0], (len(X), 1))
+
+  arrays = (np.zeros((2, 3), np.float32), np.zeros(4, np.int64))
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> type[_Spy]:
+  monkeypatch.setitem(baselines.BASELINES, 'forest', _Spy)
+  return _Spy
+
+
+@pytest.mark.parametrize('name', _EVERY)
+def test_the_same_seed_gives_the_same_numbers(study_of: Study, tmp_path: pathlib.Path, name: str):
+  one, other = (run(study_of(tmp_path / out, methods=(name,))) for out in ('one', 'other'))
+  assert without_seconds(one) == without_seconds(other)
+  (result,) = one.values()
+  assert result['test']['accuracy'] > 0.9
+  assert sum(map(sum, result['test']['confusion'])) == result['data']['windows']['test']
+  assert result['parameters']['trainable'] > 0
+  assert result['bytes']['trainable']['fitted'] >= 4 * result['parameters']['total']
+
+
+def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(
+  study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
+):
+  study = study_of(tmp_path, methods=('forest',), protocol={'label_budget': '4/class'})
+  (result,) = run(study).values()
+  data, archive = target_of(study), store.load(study.windows / 'alpha')
+  seen = spy.last.seen
+  assert seen['random_state'] == 0
+  np.testing.assert_array_equal(np.bincount(seen['labels']), [4, 4, 4])
+  np.testing.assert_array_equal(seen['windows'], archive.signals[data.indices['train']])
+  of_train = np.array(archive.meta['subjects'])[archive.subject[data.indices['train']]]
+  assert not set(of_train) & {*data.description['subjects']['test'], *result['test_by_subject']}
+  # Each part once, and the test part last.
+  assert seen['predicted'] == [result['data']['windows'][part] for part in ('validation', 'test')]
+  assert result['parameters'] == {'trainable': 10, 'total': 10}
+  assert results.row(result, 'a')['trainable_bytes'] == 6 * 4 + 4 * 8
+
+
+def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(
+  study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path, spy: type[_Spy]
+):
+  study = study_of(tmp_path / 'one', methods=('forest',))
+  held_out = target_of(study).description['subjects']
+  run(study)
+  first = spy.last.seen['windows']
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', {*held_out['test'], *held_out['validation']})
+  run(study_of(tmp_path / 'other', methods=('forest',), windows=altered))
+  np.testing.assert_array_equal(spy.last.seen['windows'], first)
+
+
+def test_a_finished_run_is_read_and_not_run_again(
+  study_of: Study, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  study = study_of(tmp_path, methods=('forest',))
+  first = run(study)
+  assert list(first) == [_FOREST]
+  assert storage.read(tmp_path / _FOREST) == first[_FOREST]
+  monkeypatch.setattr(_Spy, 'fit', lambda *_: pytest.fail('fitted again'))
+  monkeypatch.setitem(baselines.BASELINES, 'forest', _Spy)
+  assert run(study) == first
+  with pytest.raises(UserError, match=r'label_budget|of another experiment'):
+    run(study_of(tmp_path, methods=('forest',), protocol={'tta_shifts': 2}))
+
+
+def test_seeds_of_a_batch_are_fitted_one_by_one(study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]):
+  found = run(study_of(tmp_path, methods=('forest',), seeds=(0, 1), batch_runs=2))
+  assert [result['identity']['seed'] for result in found.values()] == [0, 1]
+  assert {result['batch_runs'] for result in found.values()} == {1}
+
+
+def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(
+  study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
+):
+  study = study_of(tmp_path, methods=('forest',))
+  assert list(experiments.pretrain(study, QUIET)) == []
+  result = run(study)[_FOREST]
+  assert (result['collections'], result['starts_from'], result['step']) == (None, None, 0)
+  assert [path.name for path in spec_of(study, 'forest').folder.iterdir()] == ['run.json']
+  with pytest.raises(UserError, match='forest has no adapter to personalize'):
+    personalize(spec_of(study, 'forest'), 1, QUIET)
+  with pytest.raises(UserError, match=r'baseline forest, which has no adapter'):
+    files.load_run(tmp_path / _FOREST)
+
+
+def test_a_stopped_baseline_leaves_no_result(study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]):
+  study = study_of(tmp_path, methods=('forest',))
+  with pytest.raises(Stopped, match='alpha: forest'):
+    list(experiments.run(study, dataclasses.replace(QUIET, stop=lambda: True)))
+  assert not (tmp_path / _FOREST).exists()
+
+
+def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(
+  study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
+):
+  row = results.row(run(study_of(tmp_path, methods=('forest',)))[_FOREST], 'a')
+  assert {flag for flag in results.HYPERPARAMETERS if row[flag] is not None} == set(results.SHARED)

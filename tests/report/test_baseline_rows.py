@@ -1,0 +1,127 @@
+"""Baselines in tables: which experiments they join."""
+
+import re
+
+import page_fixtures
+import pytest
+from report_rows import cells, runs
+
+from har_jax import results
+from har_jax.errors import UserError
+from har_jax.report import commands, curves, frame, groups, page, tables
+
+
+def _named(part):
+  return sorted(zip(part['experiment'], part['method'], part['seed'], strict=True))
+
+
+def _both(result, **options):
+  """Full fine-tuning with and without test-time augmentation, two experiments."""
+  return [result(seed=seed, tta_shifts=shifts, **options) for shifts in (1, 4) for seed in (0, 1)]
+
+
+def test_a_baseline_joins_every_experiment_with_its_split_labels_and_windows(result):
+  ours = runs(_both(result))
+  other = {'label_budget': '0.3'}, {'split': 'window'}, {'checksum': 'sha256:bb'}, {'target': 'dsads'}
+  theirs = runs(
+    [
+      *(result(method='forest', seed=seed, macro_f1=0.7) for seed in (0, 1, 2)),
+      *(result(method='forest', seed=0, **each) for each in other),
+    ],
+    'theirs',
+  )
+  found = groups.experiments(frame.from_rows([*ours.to_dict('records'), *theirs.to_dict('records')]))
+  joined = [part for part in found if 'full' in set(part['method'])]
+  assert [_named(part) for part in joined] == 2 * [
+    [('study', 'full', 0), ('study', 'full', 1), ('theirs', 'forest', 0), ('theirs', 'forest', 1)]
+  ]
+  assert all(groups.title(part).startswith('study, ') for part in joined)
+  alone = [part for part in found if 'full' not in set(part['method'])]
+  assert sum(map(len, alone)) == 5  # the others, and seed 2, which full was not run with
+  assert all(groups.title(part).startswith('theirs, ') for part in alone)
+  assert groups.experiments(theirs[:0]) == []
+
+
+def test_table_ii_has_its_difference_to_full(result):
+  found = [*_both(result, macro_f1=0.9), *(result(method='rocket', seed=s, macro_f1=0.92) for s in (0, 1))]
+  for section in tables.table2(runs(found)):
+    row = cells(section.table, method='rocket')
+    assert (row['macro-F1'], row['seeds']) == ('0.920 ± 0.000', 'n=2')
+    assert row[tables.DIFFERENCE] == '+2.0 ± 0.0'
+
+
+def test_a_baseline_that_two_experiments_ran_counts_once(result):
+  found = [*_both(result), result(method='forest', tta_shifts=1), result(method='forest', tta_shifts=4)]
+  for part in groups.experiments(runs(found)):
+    assert list(part['method']) == ['full', 'full', 'forest']
+  found[-1] = result(method='forest', macro_f1=0.5)  # of another version of the code
+  with pytest.raises(UserError, match='two results of wisdm, forest, seed 0'):
+    groups.experiments(runs(found))
+
+
+def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
+  budgets = ('0.7', '0.3', '0.1', '10/class')
+  sweep = [result(method=method, label_budget=each) for each in budgets for method in ('full', 'forest')]
+  lone = [result(label_budget='0.3', tta_shifts=4)]
+  kept = groups.without_sweeps(runs([*sweep, result(label_budget='0.7', seed=1), *lone]))
+  shown = {(row.method, row.label_budget) for row in kept.itertuples()}
+  assert shown == {('full', '0.7'), ('full', '0.3'), ('forest', '0.7'), ('forest', '0.3')}
+  (table7,) = tables.TABLES['7'](runs(sweep))
+  assert list(table7.table['method']) == len(budgets) * ['full', 'forest']
+
+
+def test_baselines_alone_are_an_experiment(result):
+  found = runs([result(method=method, seed=seed) for method in ('forest', 'rocket') for seed in (0, 1)])
+  (section,) = tables.table2(found)
+  assert list(section.table['method']) == ['forest', 'rocket']
+  assert 'forest' in tables.text(found)
+  assert commands.flags_of(found) == []
+
+
+def test_the_command_of_an_experiment_has_the_flags_of_its_networks(result):
+  (part,) = groups.experiments(runs([result(method='forest'), result(finetune_max_steps=9)]))
+  assert '--methods=full,forest --seeds=0 --finetune_max_steps=9 ' in commands.commands(part)[0]
+
+
+def test_missing_hyperparameters_read_back(result, tmp_path):
+  found = runs([result(method='forest'), result(method='lora'), result()])
+  frame.append(found, tmp_path / 'runs.csv', 'abc1234')
+  again = frame.read_csv(tmp_path / 'runs.csv')
+  frame.to_csv(again, tmp_path / 'again.csv')
+  assert (tmp_path / 'again.csv').read_bytes() == (tmp_path / 'runs.csv').read_bytes()
+  flags = [flag for flag in results.HYPERPARAMETERS if flag not in results.SHARED]
+  assert again.loc[again['method'] == 'forest', flags].isna().all(axis=None)
+  assert tables.text(again) == tables.text(found)
+
+
+def test_a_baseline_has_no_learning_curve(result):
+  pytest.importorskip('matplotlib')
+  found = frame.from_rows(
+    results.row(each, 'a') | {'result': each} for each in (result(), result(method='forest', target='dsads'))
+  )
+  (drawing,) = curves.learning_curves(found, 'curves')
+  assert 'forest' not in drawing
+  assert any('forest' in each for each in curves.costs(found, 'cost'))
+
+
+@pytest.mark.slow
+def test_the_page_shows_baselines_in_tables_and_figures(result):
+  pytest.importorskip('jinja2')
+  subjects = {'3': 0.9, '4': 0.8}
+  found = [
+    result(method=name, seed=seed, subjects=subjects)
+    for name in ('full', 'forest', 'rocket')
+    for seed in (0, 1)
+  ]
+  text = page.html(page_fixtures.with_json(found), folder='runs/x')
+  parts = dict(re.findall(r'<h2[^>]*>([^<]+)</h2>(.*?)(?=<h2|$)', text, re.DOTALL))
+  for name in (
+    'Macro-F1 and accuracy',
+    'Statistical tests',
+    'Parameters and memory',
+    'Macro-F1 against cost',
+  ):
+    assert 'forest' in parts[name]
+    assert 'rocket' in parts[name]
+  assert 'rocket' in parts['Confusion matrices']
+  assert 'rocket' not in parts['Learning curves']

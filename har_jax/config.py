@@ -19,6 +19,13 @@ class Model(config_fields.Checked):
   """The masked autoencoder, and the classifier that shares its encoder."""
 
   patch_size: int = config_fields.count(8, 'samples per token')
+  stem: tuple[int, ...] = config_fields.field(
+    (),
+    'widths of the convolution stages before the blocks, each of which halves the time axis; '
+    'none: a linear embedding of patches',
+    lambda value: not value or min(value) >= 1,
+    'widths of at least 1',
+  )
   log_std: bool = config_fields.flag(
     True, 'embed the log standard deviation of each channel with the samples'
   )
@@ -39,6 +46,11 @@ class Model(config_fields.Checked):
   mask_ratio: float = config_fields.fraction(0.75, 'fraction of tokens that pretraining hides')
   reconstruct_spectrum: bool = config_fields.flag(
     True, 'pretraining reconstructs the log power spectrum of hidden tokens, as well as their samples'
+  )
+  pooling: str = config_fields.choice(
+    'mean',
+    ('mean', 'statistics'),
+    'head input over the tokens; `statistics`: mean, maximum, standard deviation',
   )
   head: tuple[int, ...] = config_fields.field(
     (128,),
@@ -63,6 +75,11 @@ class Model(config_fields.Checked):
       raise UserError(
         f'model invariant_features need both sensors in one stream; given streams {self.streams}, '
         'add --nomodel_invariant_features or --model_streams=1'
+      )
+    if self.stem and (self.patch_size != 2 ** len(self.stem) or self.streams > 1):
+      raise UserError(
+        f'model stem of {len(self.stem)} stages needs patch_size {2 ** len(self.stem)} and streams 1; '
+        f'given patch_size {self.patch_size}, streams {self.streams}'
       )
     if not 1 <= self.hidden < self.tokens:
       raise UserError(
@@ -131,7 +148,9 @@ class Protocol(config_fields.Checked):
     'a fraction over 0 and up to 1 such as 0.1, or a number per class such as 10/class',
   )
   normalize: str = config_fields.choice(
-    'train', ('train', 'dataset'), 'windows that the mean and standard deviation are computed on'
+    'train',
+    ('train', 'dataset', 'none'),
+    'windows that the mean and standard deviation are computed on; `none`: signals in g and rad/s instead',
   )
   classes: str = config_fields.choice('locomotion', ('locomotion', 'all'), 'activities of the target')
   continued_pretraining_steps: int = config_fields.not_negative(
@@ -204,6 +223,12 @@ class Training(config_fields.Checked):
   )
   rotation_std_deg: float = config_fields.not_negative(
     0.0, 'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none'
+  )
+  amplitude_std: float = config_fields.not_negative(
+    0.0, 'amplitude augmentation: standard deviation of the log factor of movements; 0: none'
+  )
+  time_warp_std: float = config_fields.not_negative(
+    0.0, 'time warp augmentation: standard deviation of the log factor of speed; 0: none'
   )
   num_evals: int = config_fields.count(10, 'evenly spaced validations, each with a checkpoint')
   patience: int = config_fields.not_negative(

@@ -87,13 +87,20 @@ def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) 
   validation: list[Batch] = []
   for position in np.unique(windows.position[~held_out]):
     is_here = windows.position == position
-    normalizer = normalization.fit(windows.signals[is_here & ~held_out])
+    normalizer = _normalizer(windows.signals, np.flatnonzero(is_here & ~held_out), protocol)
     for batches, chosen in ((train, is_here & ~held_out), (validation, is_here & held_out)):
       signal = normalizer(windows.signals[chosen])
       origin = normalizer.origins(len(signal))
       batches.append({'signal': signal, 'origin': origin, 'activity': windows.activity[chosen]})
   names = ('signal', 'origin', 'activity')
   return _concatenate(train, names), _concatenate(validation, names)
+
+
+def _normalizer(
+  signals: np.ndarray, indices: Int[np.ndarray, 'p'], protocol: config.Protocol
+) -> normalization.Normalizer:
+  """As the protocol says: fitted on the windows at these indices, or the constants of physical units."""
+  return normalization.PHYSICAL if protocol.normalize == 'none' else normalization.fit(signals[indices])
 
 
 def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
@@ -138,7 +145,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
     legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {legend})') from error
   fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
-  normalizer = normalization.fit(windows.signals[chosen[fitted_on]])
+  normalizer = _normalizer(windows.signals, chosen[fitted_on], protocol)
   indices = {
     'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
     'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.config import CHANNELS
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 
 _CHUNK = 4096  # windows read at a time from a memory map
 _MIN_DEVIATION = 1e-6
@@ -29,6 +30,10 @@ class Normalizer:
   def origins(self, windows: int) -> Float[np.ndarray, 'w 2']:
     """The normalized value of a zero reading per sensor: the origin of rotation augmentation. Equal rows."""
     return np.tile((-self.mean / self.deviation).astype(np.float32), (windows, 1))
+
+
+# Acceleration in g, rotation in rad/s: a zero reading stays zero.
+PHYSICAL = Normalizer(np.zeros(2), np.array([STANDARD_GRAVITY_M_S2, 1.0]))
 
 
 def fit(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:

@@ -13,6 +13,7 @@ import numpy as np
 
 import har_jax
 from har_jax import config
+from har_jax.export import onnx_stem
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
 from har_jax.export.onnx_features import KEEP_FLOAT32, patch_features
@@ -100,18 +101,25 @@ class _Graph(Nodes):
     return self.add('Mul', self.add('Sub', signal, mean, name='centered'), scale, name='normalized')
 
   def encoder(self, signal: str) -> str:
-    """[w, d]: the mean over tokens."""
+    """[w, d], or [w, 3 d]: the head's input."""
     model = self._model
-    embedded = []
-    for i, part in enumerate(self._split(signal, 'sensors')):
-      module = f'encoder/{stream_name("embed", i, model.streams)}'
-      embedded.append(self._dense(module, patch_features(self, module, part, model)))
-    tokens = self.concat(embedded, 'encoder/embedded')
+    if model.stem:
+      stem = onnx_stem.tokens(self, 'encoder/stem', signal, model.stem, self._dense, self._norm)
+      tokens = self._dense('encoder/embed', stem)
+    else:
+      embedded = []
+      for i, part in enumerate(self._split(signal, 'sensors')):
+        module = f'encoder/{stream_name("embed", i, model.streams)}'
+        embedded.append(self._dense(module, patch_features(self, module, part, model)))
+      tokens = self.concat(embedded, 'encoder/embedded')
     tokens = self.add('Add', tokens, self._leaf('encoder/positions'), name='encoder/with_positions')
     for i in range(model.depth):
       tokens = self._block(f'encoder/block_{i}', tokens)
+    tokens = self._norm('encoder/norm', tokens)
+    if model.pooling == 'statistics':
+      return onnx_stem.statistics(self, 'encoder/pool', tokens)
     axis = self.constant('encoder/tokens', np.array([1], np.int64))
-    return self.add('ReduceMean', self._norm('encoder/norm', tokens), axis, name='encoder/mean', keepdims=0)
+    return self.add('ReduceMean', tokens, axis, name='encoder/mean', keepdims=0)
 
   def head(self, features: str) -> str:
     """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""

@@ -18,6 +18,12 @@ def draw_mask(
   return visible, mask.at[jnp.arange(batch)[:, None], visible].set(False)
 
 
+def is_visible(visible: Int[Array, 'b v'], tokens: int) -> Bool[Array, 'b t']:
+  """True at the visible tokens."""
+  hidden = jnp.zeros((len(visible), tokens), bool)
+  return hidden.at[jnp.arange(len(visible))[:, None], visible].set(True)
+
+
 def gather_tokens(tokens: Float[Array, 'b t d'], indices: Int[Array, 'b v']) -> Float[Array, 'b v d']:
   """Each window's tokens at its indices."""
   return jnp.take_along_axis(tokens, indices[:, :, None], axis=1)

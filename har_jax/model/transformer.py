@@ -1,7 +1,8 @@
 """The encoder, and the models that contain it: masked autoencoder, classifier, projection model.
 
 b batch, n samples, c channels, t tokens, v visible tokens, q values per token, d width, y classes,
-e projection width.
+e projection width,
+f head input: d, or 3 d with statistics.
 """
 
 import flax.linen as nn
@@ -11,14 +12,16 @@ from jaxtyping import Array, Bool, Float, Int
 from har_jax import config
 from har_jax.model import masking
 from har_jax.model.layers import Block, Dense, stream_name
+from har_jax.model.stem import Stem
 from har_jax.model.tokens import patch_features, target_dim
 
 _INIT_STD = 0.02  # of learned positions and mask tokens, as in BERT and MAE
 _PROJECTION_DIM = 128  # as in SimCLR
+VAR_EPS = 1e-4  # so that the gradient of the standard deviation is finite at zero
 
 
 class Encoder(nn.Module):
-  """Windows to tokens: a linear embedding of patches, learned positions, pre-norm blocks, a final norm."""
+  """Windows to tokens: stem or linear embedding, learned positions, pre-norm blocks, a final norm."""
 
   model: config.Model
   precision: config.Precision = config.Precision()
@@ -33,12 +36,17 @@ class Encoder(nn.Module):
     """
     model = self.model
     start = nn.initializers.normal(_INIT_STD)
-    embedded = [
-      Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(
-        patch_features(part, model)
-      )
-      for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
-    ]
+    if model.stem:
+      is_visible = None if visible is None else masking.is_visible(visible, model.tokens)
+      stem = Stem(model.stem, self.precision, name='stem')(signal, is_visible)
+      embedded = [Dense(model.width, self.precision, name='embed')(stem)]
+    else:
+      embedded = [
+        Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(
+          patch_features(part, model)
+        )
+        for i, part in enumerate(jnp.split(signal, model.streams, axis=-1))
+      ]
     tokens = jnp.concatenate(embedded, axis=-1) + self.param(
       'positions', start, (1, model.tokens, model.width)
     )
@@ -101,7 +109,7 @@ class Head(nn.Module):
 
   @nn.compact
   def __call__(
-    self, features: Float[Array, 'b d'], *, training: bool, counts: Bool[Array, 'b'] | None = None
+    self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     for i, width in enumerate(self.hidden):
       features = Dense(width, self.precision, name=f'dense_{i}')(features)
@@ -113,7 +121,7 @@ class Head(nn.Module):
 
 
 class Classifier(nn.Module):
-  """Windows to logits: the encoder, the mean over its tokens, the head."""
+  """Windows to logits: the encoder, statistics over its tokens, the head."""
 
   model: config.Model
   classes: int
@@ -123,13 +131,17 @@ class Classifier(nn.Module):
     self.encoder = Encoder(self.model, self.precision)
     self.head = Head(self.model.head, self.model.dropout, self.classes, self.precision)
 
-  def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b d']:
+  def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b f']:
     """The head's input. Each window's features depend on that window only."""
     tokens, _ = self.encoder(signal)
-    return jnp.mean(tokens, axis=1)
+    mean = jnp.mean(tokens, axis=1)
+    if self.model.pooling == 'mean':
+      return mean
+    std = jnp.sqrt(jnp.var(tokens, axis=1) + VAR_EPS)
+    return jnp.concatenate([mean, jnp.max(tokens, axis=1), std], axis=-1)
 
   def classify(
-    self, features: Float[Array, 'b d'], *, training: bool, counts: Bool[Array, 'b'] | None = None
+    self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     """Logits. `counts` is False for padding, which BatchNorm leaves out."""
     return self.head(features, training=training, counts=counts)

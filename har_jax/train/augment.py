@@ -30,3 +30,37 @@ def rotate(
   # Not a matrix product: sums of three are faster written out, and in full precision on all devices.
   rotated = jnp.sum(rotations.as_matrix()[:, None, None] * triads[..., None, :], axis=-1)
   return (rotated + origin[:, None, :, None]).reshape(signal.shape)
+
+
+def scale_amplitude(
+  signal: Float[Array, 'b n c'], origin: Float[Array, 'b 2'], key: jax.Array, std: float
+) -> Float[Array, 'b n c']:
+  """Makes each window's movements stronger or weaker by one factor, exp of a normal number.
+
+  Acceleration is scaled about its mean, which is mostly gravity; rotation about its zero, `origin`.
+  """
+  factor = jnp.exp(std * jax.random.normal(key, (len(signal), 1, 1)))
+  acc, gyro = jnp.split(signal, 2, axis=-1)
+  gravity, zero = jnp.mean(acc, axis=1, keepdims=True), origin[:, None, 1:]
+  return jnp.concatenate([gravity + factor * (acc - gravity), zero + factor * (gyro - zero)], axis=-1)
+
+
+def warp_time(
+  signal: Float[Array, 'b n c'], origin: Float[Array, 'b 2'], key: jax.Array, std: float
+) -> Float[Array, 'b n c']:
+  """Makes each window's movements faster or slower by one factor, exp of a normal number.
+
+  Samples are interpolated about the middle; beyond the ends, the signal is mirrored. The same movement in
+  less time rotates faster, so rotation is scaled by the factor, too.
+  """
+  batch, samples, _ = signal.shape
+  factor = jnp.exp(std * jax.random.normal(key, (batch, 1)))
+  last, middle = samples - 1, (samples - 1) / 2
+  position = jnp.abs(middle + factor * (jnp.arange(samples)[None] - middle)) % (2 * last)
+  position = jnp.where(position > last, 2 * last - position, position)
+  before = jnp.clip(jnp.floor(position).astype(int), 0, last - 1)
+  weight = (position - before)[..., None]
+  left, right = (jnp.take_along_axis(signal, index[..., None], axis=1) for index in (before, before + 1))
+  acc, gyro = jnp.split(left * (1 - weight) + right * weight, 2, axis=-1)
+  zero = origin[:, None, 1:]
+  return jnp.concatenate([acc, zero + factor[..., None] * (gyro - zero)], axis=-1)

@@ -50,13 +50,7 @@ def training_step(
     state: State, frozen: Variables, batch: dict, key: Array, total_steps: Any
   ) -> tuple[State, Float[Array, '']]:
     key = jax.random.fold_in(key, state.step)
-    if training.circular_shift:
-      key, shift_key = jax.random.split(key)
-      batch = batch | {'signal': augment.circular_shift(batch['signal'], shift_key)}
-    if training.rotation_std_deg:
-      key, rotation_key = jax.random.split(key)
-      rotated = augment.rotate(batch['signal'], batch['origin'], rotation_key, training.rotation_std_deg)
-      batch = batch | {'signal': rotated}
+    key, batch = _augmented(batch, key, training)
 
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
@@ -70,6 +64,24 @@ def training_step(
     return State(state.step + 1, trainable, statistics, optimizer_state), mean_loss
 
   return step
+
+
+def _augmented(batch: dict, key: Array, training: config.Training) -> tuple[Array, dict]:
+  """The batch with augmented windows, and an unused key."""
+  signal = batch['signal']
+  if training.time_warp_std:
+    key, warp_key = jax.random.split(key)
+    signal = augment.warp_time(signal, batch['origin'], warp_key, training.time_warp_std)
+  if training.circular_shift:
+    key, shift_key = jax.random.split(key)
+    signal = augment.circular_shift(signal, shift_key)
+  if training.amplitude_std:
+    key, amplitude_key = jax.random.split(key)
+    signal = augment.scale_amplitude(signal, batch['origin'], amplitude_key, training.amplitude_std)
+  if training.rotation_std_deg:
+    key, rotation_key = jax.random.split(key)
+    signal = augment.rotate(signal, batch['origin'], rotation_key, training.rotation_std_deg)
+  return key, batch | {'signal': signal}
 
 
 Steps = Callable[[State, Variables, dict, Array, Any, Any], tuple[State, Array]]

@@ -39,9 +39,11 @@ def test_the_embedding_reads_samples_and_the_configured_features(
   assert drawn(_init_encoder(model))['params']['embed']['kernel'].shape == (values, tiny.width)
 
 
-@pytest.mark.parametrize('streams', [1, 2])
-def test_only_visible_patches_have_a_gradient(tiny: config.Model, drawn: Draw, streams: int):
-  model = dataclasses.replace(tiny, streams=streams, invariant_features=streams == 1)
+@pytest.mark.parametrize(
+  'changes', [{}, {'streams': 2, 'invariant_features': False}, {'stem': (8, 8, 8, 16, 16)}]
+)
+def test_only_visible_patches_have_a_gradient(tiny: config.Model, drawn: Draw, changes: dict):
+  model = dataclasses.replace(tiny, **changes)
   signal = _windows(5)
   visible, mask = draw_mask(jax.random.key(1), 5, model.tokens, model.hidden)
   model_variables = drawn(_init_encoder(model))
@@ -58,7 +60,11 @@ def test_only_visible_patches_have_a_gradient(tiny: config.Model, drawn: Draw, s
   assert (largest[~np.asarray(mask)] > 0).all()
 
 
-def test_the_reconstruction_does_not_depend_on_hidden_patches(tiny: config.Model, drawn: Draw):
+@pytest.mark.parametrize('stem', [(), (8, 8, 8, 16, 16)])
+def test_the_reconstruction_does_not_depend_on_hidden_patches(
+  tiny: config.Model, drawn: Draw, stem: tuple[int, ...]
+):
+  tiny = dataclasses.replace(tiny, stem=stem)
   signal = _windows(3)
   visible, mask = draw_mask(jax.random.key(1), 3, tiny.tokens, tiny.hidden)
   model_variables = variables.nest(drawn(Reconstruct(tiny).init))

@@ -91,7 +91,11 @@ def _losses(training: config.Training, signal: jax.Array, origin: tuple[float, f
   return losses
 
 
-@pytest.mark.parametrize('fields', [{'circular_shift': True}, {'rotation_std_deg': 5.0}, {}], ids=str)
+@pytest.mark.parametrize(
+  'fields',
+  [{'circular_shift': True}, {'rotation_std_deg': 5.0}, {'amplitude_std': 0.1}, {'time_warp_std': 0.1}, {}],
+  ids=str,
+)
 def test_each_training_step_draws_a_new_augmentation_if_configured(fields: dict[str, Any]):
   signal = jnp.tile(jnp.arange(128.0)[None, :, None], (1, 1, 6)) + 1
   losses = _losses(config.Training(**fields), signal, (0.0, 0.0))
@@ -102,3 +106,53 @@ def test_a_training_step_rotates_about_the_origin_of_the_window():
   origin = (3.0, -2.0)  # a window equal to its origin is a device that measures zero: it has no direction
   signal = jnp.tile(jnp.repeat(jnp.array(origin), 3)[None, None], (1, 128, 1))
   np.testing.assert_allclose(_losses(config.Training(rotation_std_deg=30.0), signal, origin), 3.0, rtol=1e-6)
+
+
+def _windows(seed: int = 0) -> np.ndarray:
+  return np.random.default_rng(seed).standard_normal((256, 128, 6)).astype(np.float32)
+
+
+def test_amplitude_scales_movement_and_keeps_mean_acceleration():
+  signal, zero = _windows() + np.float32([0, 0, 9, 0.5, 0.5, 0.5]), np.float32([[-1.0, 0.5]])
+  found = np.asarray(
+    augment.scale_amplitude(jnp.asarray(signal), jnp.tile(zero, (256, 1)), jax.random.key(0), 0.15)
+  )
+  acc, gyro = found[..., :3], found[..., 3:]
+  np.testing.assert_allclose(acc.mean(axis=1), signal[..., :3].mean(axis=1), atol=1e-4)
+  factors = np.ptp(acc[..., 0], axis=1) / np.ptp(signal[..., 0], axis=1)
+  np.testing.assert_allclose(
+    gyro - 0.5, factors[:, None, None] * (signal[..., 3:] - 0.5), rtol=1e-3, atol=1e-3
+  )
+  np.testing.assert_allclose(np.std(np.log(factors)), 0.15, rtol=0.15)
+
+
+def test_a_time_warp_changes_frequency_and_rotation_by_the_same_factor():
+  samples = np.arange(128) - 63.5
+  waves = np.cos(2 * np.pi * samples / 32)[None, :, None]
+  signal = np.tile(waves, (64, 1, 6)).astype(np.float32)
+  origin = jnp.zeros((64, 2))
+  found = np.asarray(augment.warp_time(jnp.asarray(signal), origin, jax.random.key(1), 0.1))
+  factors = found[:, 63:65, 3].mean(axis=1) / found[:, 63:65, 0].mean(axis=1)
+  np.testing.assert_allclose(np.std(np.log(factors)), 0.1, rtol=0.3)
+  middle = slice(20, 108)  # no mirrored samples
+  expected = np.cos(2 * np.pi * factors[:, None] * samples[None, middle] / 32)
+  np.testing.assert_allclose(found[:, middle, 0], expected, atol=0.02)
+  np.testing.assert_allclose(found[..., 3], factors[:, None] * found[..., 0], rtol=1e-3, atol=1e-5)
+
+
+def test_a_time_warp_mirrors_the_signal_beyond_its_ends():
+  signal = np.tile(np.arange(128, dtype=np.float32)[None, :, None], (64, 1, 6))
+  found = np.asarray(
+    augment.warp_time(jnp.asarray(signal), jnp.zeros((64, 2)), jax.random.key(1), 0.1)[..., 0]
+  )
+  assert found.min() >= 0
+  assert found.max() <= 127
+  faster = found[np.ptp(found, axis=1) > 126]  # more than the window's samples were needed
+  assert len(faster) > 10
+  assert (np.diff(faster, axis=1)[:, 0] < 0).mean() > 0.5  # runs back at the start
+
+
+def test_no_augmentation_with_a_deviation_of_zero():
+  signal, origin = jnp.asarray(_windows()), jnp.zeros((256, 2))
+  for transform in (augment.scale_amplitude, augment.warp_time):
+    np.testing.assert_allclose(transform(signal, origin, jax.random.key(0), 0.0), signal, atol=1e-5)

@@ -1,0 +1,108 @@
+"""`har_jax.model.stem.Stem` and `Classifier.features`' pooling as ONNX nodes, operation by operation.
+
+w windows, n samples, m samples after a stage, c channels, t tokens, d width.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from har_jax import config
+from har_jax.export.onnx_nodes import Nodes
+from har_jax.model import stem, transformer
+
+Layer = Callable[[str, str], str]  # a module's name and its input → its output
+
+
+def tokens(graph: Nodes, name: str, signal: str, widths: tuple[int, ...], dense: Layer, norm: Layer) -> str:
+  """[w, t, d] of a signal [w, n, c]. `dense` and `norm` add the layers of a module."""
+  x = _standardized(graph, name, signal)
+  samples, channels = config.WINDOW_SAMPLES, 2 * config.CHANNELS
+  for i, width in enumerate(widths):
+    down, conv = f'{name}/down_{i}', f'{name}/conv_{i}'
+    samples //= 2
+    y = dense(down, _neighbors(graph, down, x, stem.KERNEL if i else stem.FIRST_KERNEL, 2))
+    y = graph.add('Relu', norm(f'{name}/norm_down_{i}', y), name=f'{down}/relu')
+    y = norm(f'{name}/norm_conv_{i}', dense(conv, _neighbors(graph, conv, y, stem.SECOND_KERNEL, 1)))
+    pairs = graph.reshape(x, (samples, 2, channels), f'{name}/pairs_{i}')
+    means = graph.add(
+      'ReduceMean', pairs, _ints(graph, f'{name}/of_pair_{i}', 2), name=f'{name}/means_{i}', keepdims=0
+    )
+    total = graph.add('Add', y, dense(f'{name}/shortcut_{i}', means), name=f'{conv}/with_shortcut')
+    x, channels = graph.add('Relu', total, name=f'{name}/stage_{i}'), width
+  return x
+
+
+def statistics(graph: Nodes, name: str, x: str) -> str:
+  """[w, 3 d] of tokens [w, t, d]: mean, maximum, standard deviation."""
+  axis = _ints(graph, f'{name}/tokens', 1)
+  mean = graph.add('ReduceMean', x, axis, name=f'{name}/mean', keepdims=0)
+  largest = graph.add('ReduceMax', x, axis, name=f'{name}/max', keepdims=0)
+  kept = graph.add('ReduceMean', x, axis, name=f'{name}/mean_kept')
+  centered = graph.add('Sub', x, kept, name=f'{name}/centered')
+  squares = graph.add('Mul', centered, centered, name=f'{name}/squares')
+  variance = graph.add('ReduceMean', squares, axis, name=f'{name}/variance', keepdims=0)
+  return graph.concat(
+    [mean, largest, _root(graph, f'{name}/std', variance, transformer.VAR_EPS)], f'{name}/pooled'
+  )
+
+
+def _standardized(graph: Nodes, name: str, signal: str) -> str:
+  triads = graph.reshape(signal, (config.WINDOW_SAMPLES, 2, 3), f'{name}/triads')
+  acc = graph.add('Gather', triads, _ints(graph, f'{name}/first', 0), name=f'{name}/acc', axis=2)
+  mean = graph.add('ReduceMean', acc, _ints(graph, f'{name}/of_window', 1), name=f'{name}/mean_acc')
+  gravity = graph.add('Div', mean, _norm(graph, f'{name}/g', mean, stem.GRAVITY_EPS), name=f'{name}/gravity')
+  parts = graph.add('Mul', triads, gravity, name=f'{name}/parts')
+  along = graph.add('ReduceSum', parts, _ints(graph, f'{name}/xyz', 3), name=f'{name}/along')
+  vertical = graph.add('Mul', along, gravity, name=f'{name}/vertical')
+  horizontal = graph.add('Sub', triads, vertical, name=f'{name}/horizontal')
+  columns = [
+    _norm(graph, f'{name}/total', triads, stem.NORM_EPS),
+    along,
+    _norm(graph, f'{name}/across', horizontal, stem.NORM_EPS),
+  ]
+  joined = graph.add('Concat', *columns, name=f'{name}/joined', axis=2)  # by kind, then by sensor
+  flat = graph.reshape(joined, (config.WINDOW_SAMPLES, config.CHANNELS), f'{name}/invariant')
+  channels = graph.concat([signal, flat], f'{name}/channels')
+  centered = graph.add(
+    'Sub', channels, graph.constant(f'{name}/mean', np.array(stem.MEAN, np.float32)), name=f'{name}/centered'
+  )
+  return graph.add(
+    'Div',
+    centered,
+    graph.constant(f'{name}/std', np.array(stem.STD, np.float32)),
+    name=f'{name}/standardized',
+  )
+
+
+def _neighbors(graph: Nodes, module: str, x: str, size: int, stride: int) -> str:
+  before = (size - 1) // 2
+  pads = graph.constant(f'{module}/pads', np.array([0, before, 0, 0, size - 1 - before, 0], np.int64))
+  padded = graph.add('Pad', x, pads, name=f'{module}/padded')
+  axis, step = _ints(graph, f'{module}/axis', 1), _ints(graph, f'{module}/step', stride)
+  shifted = []
+  for first in range(size):
+    # The end counts from the last sample, so that every slice has the same number of samples.
+    start, end = (
+      _ints(graph, f'{module}/{kind}_{first}', value)
+      for kind, value in (('start', first), ('end', first - size + 1 or 2**31))
+    )
+    shifted.append(graph.add('Slice', padded, start, end, axis, step, name=f'{module}/slice_{first}'))
+  return graph.concat(shifted, f'{module}/neighbors')
+
+
+def _norm(graph: Nodes, name: str, vectors: str, epsilon: float) -> str:
+  squares = graph.add('Mul', vectors, vectors, name=f'{name}/squares')
+  total = graph.add('ReduceSum', squares, _ints(graph, f'{name}/axes', 3), name=f'{name}/total')
+  return _root(graph, name, total, epsilon)
+
+
+def _root(graph: Nodes, name: str, x: str, epsilon: float) -> str:
+  positive = graph.add(
+    'Add', x, graph.constant(f'{name}/epsilon', np.float32(epsilon)), name=f'{name}/positive'
+  )
+  return graph.add('Sqrt', positive, name=f'{name}/root')
+
+
+def _ints(graph: Nodes, name: str, value: int) -> str:
+  return graph.constant(name, np.array([value], np.int64))

@@ -1,0 +1,96 @@
+"""The convolutional stem: windows to tokens by residual convolutions, written as slices and dense products.
+
+So LoRA, NF4 and merging reach every kernel, and no XLA convolution is needed, which is slow on CPU.
+
+b batch, n samples, m samples after a stage, c channels, t tokens, w width, q values per kernel.
+Source: arXiv:1512.03385 (residual stages), arXiv:2205.03892 (masked convolution).
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from har_jax import config
+from har_jax.model.layers import Dense
+
+FIRST_KERNEL, KERNEL, SECOND_KERNEL = 7, 5, 3
+GRAVITY_EPS, NORM_EPS = 1e-3, 1e-6  # added to squared norms, so that gradients are finite at zero
+# Typical mean and standard deviation of each channel, in g and rad/s, over several public archives.
+MEAN = (0.0,) * 6 + (1.05, 0.9, 1.0, 0.0, 0.2, 0.7)
+STD = (0.6,) * 3 + (0.9,) * 3 + (0.4, 1.2, 0.4, 1.0, 0.3, 1.0)
+
+
+class Stem(nn.Module):
+  """One residual stage per width; each halves the time axis, so a token covers 2 ** stages samples.
+
+  With `is_visible`, hidden samples count as zero before each convolution. No visible token then depends on
+  a hidden one.
+  """
+
+  widths: tuple[int, ...]
+  precision: config.Precision = config.Precision()
+
+  @nn.compact
+  def __call__(
+    self, signal: Float[Array, 'b n 6'], is_visible: Bool[Array, 'b t'] | None = None
+  ) -> Float[Array, 'b t w']:
+    x = self._standardized(signal, is_visible)
+    for i, width in enumerate(self.widths):
+      x = _hide(x, is_visible)
+      neighbors = _neighbors(x, KERNEL if i else FIRST_KERNEL, stride=2)
+      y = Dense(width, self.precision, name=f'down_{i}')(neighbors)
+      y = _hide(nn.relu(nn.LayerNorm(name=f'norm_down_{i}')(y)), is_visible)
+      y = Dense(width, self.precision, name=f'conv_{i}')(_neighbors(y, SECOND_KERNEL, stride=1))
+      pairs = jnp.mean(x.reshape(*x.shape[:-2], -1, 2, x.shape[-1]), axis=2)
+      shortcut = Dense(width, self.precision, name=f'shortcut_{i}')(pairs)
+      x = nn.relu(nn.LayerNorm(name=f'norm_conv_{i}')(y) + shortcut)
+    return x
+
+  def _standardized(
+    self, signal: Float[Array, 'b n 6'], is_visible: Bool[Array, 'b t'] | None
+  ) -> Float[Array, 'b n 12']:
+    channels = jnp.concatenate([signal, invariant_features(signal, is_visible)], axis=-1)
+    return (channels - jnp.array(MEAN)[None, None]) / jnp.array(STD)[None, None]
+
+
+def invariant_features(
+  signal: Float[Array, 'b n 6'], is_visible: Bool[Array, 'b t'] | None = None
+) -> Float[Array, 'b n 6']:
+  """Channels that do not change with device orientation, from a signal whose zero is physical.
+
+  For each sensor: its norm, its component along gravity, and the norm of its component across gravity.
+  Gravity is the mean acceleration of the visible samples of the window.
+  """
+  triads = signal.reshape(*signal.shape[:2], 2, 3)
+  weight = jnp.ones((*signal.shape[:2], 1)) if is_visible is None else _over_samples(is_visible, signal)
+  gravity = jnp.sum(triads[:, :, 0] * weight, axis=1) / jnp.sum(weight, axis=1)
+  gravity = gravity / jnp.sqrt(jnp.sum(jnp.square(gravity), axis=-1, keepdims=True) + GRAVITY_EPS)
+  along = jnp.sum(triads * gravity[:, None, None], axis=-1)
+  across = _norm(triads - along[..., None] * gravity[:, None, None])
+  return jnp.concatenate([_norm(triads), along, across], axis=-1)
+
+
+def _neighbors(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, 'b m q']:
+  """Each `stride`-th sample beside its neighbors, `size` samples in all; zero beyond the window."""
+  count = x.shape[1] // stride
+  before = (size - 1) // 2
+  padded = jnp.pad(x, ((0, 0), (before, size - 1 - before), (0, 0)))
+  shifted = [
+    jax.lax.slice_in_dim(padded, first, first + (count - 1) * stride + 1, stride, axis=1)
+    for first in range(size)
+  ]
+  return jnp.concatenate(shifted, axis=-1)
+
+
+def _hide(x: Float[Array, 'b n c'], is_visible: Bool[Array, 'b t'] | None) -> Float[Array, 'b n c']:
+  return x if is_visible is None else x * _over_samples(is_visible, x)
+
+
+def _over_samples(is_visible: Bool[Array, 'b t'], x: Float[Array, 'b n c']) -> Float[Array, 'b n 1']:
+  """1 where a sample belongs to a visible token, else 0."""
+  return jnp.repeat(is_visible, x.shape[1] // is_visible.shape[1], axis=1)[..., None].astype(jnp.float32)
+
+
+def _norm(vectors: Float[Array, '... 3']) -> Float[Array, '...']:
+  return jnp.sqrt(jnp.sum(jnp.square(vectors), axis=-1) + NORM_EPS)

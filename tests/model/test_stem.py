@@ -1,0 +1,65 @@
+"""The convolutional stem, beside a convolution of another library."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+from jax.scipy.spatial.transform import Rotation
+
+from har_jax import config
+from har_jax.errors import UserError
+from har_jax.model import stem
+
+
+@pytest.mark.parametrize(('size', 'stride'), [(7, 2), (5, 2), (3, 1)])
+def test_neighbors_times_a_kernel_is_a_convolution(size: int, stride: int):
+  rng = np.random.default_rng(0)
+  signal, kernel = rng.standard_normal((128, 2)), rng.standard_normal((size, 2))
+  found = stem._neighbors(jnp.asarray(signal)[None], size, stride)[0] @ kernel.reshape(-1)
+  expected = sum(scipy.signal.correlate(signal[:, c], kernel[:, c], mode='same') for c in range(2))
+  np.testing.assert_allclose(found, np.asarray(expected)[::stride], rtol=1e-4, atol=1e-4)
+
+
+def test_each_stage_halves_the_time_axis():
+  module = stem.Stem((4, 8, 16))
+  signal = jnp.ones((2, 128, 6))
+  tokens, variables = module.init_with_output(jax.random.key(0), signal)
+  assert tokens.shape == (2, 16, 16)
+  kernels = {name: leaf['kernel'].shape for name, leaf in variables['params'].items() if 'kernel' in leaf}
+  assert kernels['down_0'] == (7 * 12, 4)
+  assert kernels['down_2'] == (5 * 8, 16)
+
+
+def test_invariant_features_are_norms_and_parts_along_and_across_gravity():
+  signal = jnp.tile(jnp.array([3.0, 0.0, 4.0, 0.0, 2.0, 0.0]), (1, 8, 1))
+  found = stem.invariant_features(signal)[0, 0]
+  np.testing.assert_allclose(found, [5, 2, 5, 0, 0, 2], atol=2e-3)
+
+
+def test_invariant_features_do_not_change_under_rotation():
+  signal = jax.random.normal(jax.random.key(0), (3, 16, 6)) + jnp.array([0, 0, 1.0, 0, 0, 0])[None, None]
+  turn = Rotation.from_euler('xyz', jnp.array([0.3, -1.0, 2.0])).as_matrix()
+  rotated = (signal.reshape(3, 16, 2, 3) @ turn.T[None, None]).reshape(signal.shape)
+  np.testing.assert_allclose(
+    stem.invariant_features(rotated), stem.invariant_features(signal), rtol=1e-3, atol=1e-3
+  )
+
+
+def test_gravity_is_the_mean_of_the_visible_samples():
+  signal = jnp.concatenate([jnp.full((1, 8, 6), 1.0), jnp.full((1, 8, 6), -7.0)], axis=1)
+  found = stem.invariant_features(signal, jnp.array([[True, False]]))
+  np.testing.assert_array_equal(found[:, :8], stem.invariant_features(signal[:, :8]))
+
+
+def test_a_zero_signal_has_finite_gradients():
+  module, signal = stem.Stem((4, 8)), jnp.zeros((1, 128, 6))
+  variables = module.init(jax.random.key(0), signal)
+  gradient = jax.grad(lambda signal: module.apply(variables, signal).sum())(signal)
+  assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize('changes', [{'patch_size': 8}, {'streams': 2}])
+def test_stages_must_make_one_token_per_patch(changes: dict):
+  with pytest.raises(UserError, match='stem of 4 stages needs patch_size 16 and streams 1'):
+    config.Model(**{'patch_size': 16, 'stem': (4, 4, 4, 4)} | changes)

@@ -104,8 +104,8 @@ class Lora(config_fields.Checked):
   rank: int = config_fields.count(32, 'adapter rank')
   alpha: float = config_fields.field(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
   targets: tuple[str, ...] = config_fields.names(
-    ('query', 'key', 'value', 'output', 'up', 'down'),
-    'modules to adapt; if `head` is one of them, its own kernels stay frozen',
+    ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
+    'modules to adapt; `embed`: the stem or linear embedding; with `head`, its own kernels stay frozen',
   )
 
 
@@ -241,12 +241,22 @@ class Training(config_fields.Checked):
 class Experiment:
   """Everything that a result depends on, apart from windows, target, method and seed."""
 
-  model: Model = Model(invariant_features=True)
+  model: Model = Model(patch_size=16, stem=(64, 96, 128, 128), log_std=False, pooling='statistics', depth=4)
   lora: Lora = Lora()
   precision: Precision = Precision()
-  protocol: Protocol = Protocol()
+  protocol: Protocol = Protocol(normalize='none')
   pretrain: Training = Training(epochs=20.0, batch=256, num_evals=10)
-  finetune: Training = Training(circular_shift=True, rotation_std_deg=10.0, patience=4)
+  finetune: Training = Training(
+    circular_shift=True, rotation_std_deg=10.0, amplitude_std=0.15, time_warp_std=0.1, patience=4
+  )
+
+  def __post_init__(self):
+    if bool(self.model.stem) != (self.protocol.normalize == 'none'):
+      raise UserError(
+        f'the stem takes signals in g and rad/s, the linear embedding normalized ones; given model_stem '
+        f'{list(self.model.stem)} and normalize {self.protocol.normalize}, add '
+        + ('--normalize=none' if self.model.stem else '--normalize=train')
+      )
 
   @classmethod
   def paper(cls) -> 'Experiment':

@@ -8,6 +8,7 @@ from har_jax.data.batches import Batch
 
 WINDOWS_PER_CLASS = 600  # about as many as a run has steps, and few next to an archive's windows
 MAX_REPEATS = 20  # a handful of windows must not stand for a class
+WINDOWS_PER_SOURCE = 12_000  # so that no archive outweighs the others; a few people have many windows
 
 
 def balance_classes(windows: Batch, *, seed: int) -> Batch:
@@ -22,6 +23,20 @@ def balance_classes(windows: Batch, *, seed: int) -> Batch:
     chosen.append(np.resize(class_indices, min(WINDOWS_PER_CLASS, MAX_REPEATS * len(class_indices))))
   indices = np.concatenate(chosen)
   return {name: values[indices] for name, values in windows.items()}
+
+
+def draw_from_source(windows: Batch, *, seed: int) -> Batch:
+  """At most `WINDOWS_PER_SOURCE` windows, in order.
+
+  A class with n windows weighs as √n, so that rare activities are seen, but not repeated.
+  """
+  label = windows['label']
+  if len(label) <= WINDOWS_PER_SOURCE:
+    return windows
+  weights = 1 / np.sqrt(np.bincount(label))[label]
+  rng = np.random.default_rng(seed)
+  chosen = np.sort(rng.choice(len(label), WINDOWS_PER_SOURCE, replace=False, p=weights / weights.sum()))
+  return {name: values[chosen] for name, values in windows.items()}
 
 
 def concatenate_equally(parts: Sequence[Batch]) -> Batch:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import normalization, splits, temporal_pairs
+from har_jax.data import balancing, normalization, splits, temporal_pairs
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.batches import Batch
@@ -34,25 +34,24 @@ def pretraining_windows(
   return _concatenate(train, ('signal', 'origin')), _concatenate(validation, ('signal',))
 
 
-def source_classes(
-  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
-) -> tuple[str, ...]:
-  """The classes of all sources, sorted."""
-  activities = {name for source in sources for name in store.read_meta(folder / source)['activities']}
-  return _classes(sorted(activities), protocol)
+def source_classes(folder: pathlib.Path, sources: Sequence[str]) -> tuple[str, ...]:
+  """All activities of all sources, sorted."""
+  return tuple(
+    sorted({name for source in sources for name in store.read_meta(folder / source)['activities']})
+  )
 
 
 def labeled_source_windows(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
 ) -> tuple[Batch, Batch]:
-  """`pretraining_windows` with labels, which index `source_classes`; drops windows of other activities."""
-  classes = source_classes(folder, sources, protocol)
+  """`pretraining_windows` with labels, which index `source_classes`; a part of a large source."""
+  classes = source_classes(folder, sources)
   train: list[Batch] = []
   validation: list[Batch] = []
   for source in sources:
     label = _label_table(store.read_meta(folder / source)['activities'], classes)
     for batches, part in zip((train, validation), _source_windows(folder, source, protocol), strict=True):
-      batches.append(_with_known_labels(part, label[part['activity']]))
+      batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
   names = ('signal', 'origin', 'label')
   return _concatenate(train, names), _concatenate(validation, ('signal', 'label'))
 
@@ -61,7 +60,7 @@ def source_windows_of(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol, classes: Sequence[str]
 ) -> Batch:
   """The sources' train windows of a target's classes; labels index `classes`."""
-  label = _label_table(source_classes(folder, sources, protocol), classes)
+  label = _label_table(source_classes(folder, sources), classes)
   train, _ = labeled_source_windows(folder, sources, protocol)
   return _with_known_labels(train, label[train['label']])
 
@@ -99,8 +98,9 @@ def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) 
 def _normalizer(
   signals: np.ndarray, indices: Int[np.ndarray, 'p'], protocol: config.Protocol
 ) -> normalization.Normalizer:
-  """As the protocol says: fitted on the windows at these indices, or the constants of physical units."""
-  return normalization.PHYSICAL if protocol.normalize == 'none' else normalization.fit(signals[indices])
+  """As the protocol says, for the windows at these indices."""
+  fit = normalization.physical if protocol.normalize == 'none' else normalization.fit
+  return fit(signals[indices])
 
 
 def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:

@@ -47,7 +47,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
   has_head = experiment.protocol.supervised_pretraining_steps and 'head' not in experiment.lora.targets
 
   def head(drawn: Variables) -> Variables:
-    known = folds.source_classes(spec.windows, spec.sources, experiment.protocol)
+    known = folds.source_classes(spec.windows, spec.sources)
     output = f'params/head/dense_{len(experiment.model.head)}/'
     return {
       path: _for_classes(leaf, drawn[path], known, data.classes) if path.startswith(output) else leaf

@@ -106,6 +106,7 @@ def masked_pretraining(
       'dtype': experiment.precision.dtype,
       'training': config_fields.to_json(experiment.pretrain),
       'validation': experiment.protocol.validation_fraction,
+      'normalize': 'none' if experiment.protocol.normalize == 'none' else 'train',
       'windows': checksums(windows, sources),
     },
     seed=0,
@@ -169,7 +170,7 @@ def supervised_pretraining(
   Raises UserError where the sources have fewer than two activities.
   """
   protocol = experiment.protocol
-  classes = folds.source_classes(windows, sources, protocol)
+  classes = folds.source_classes(windows, sources)
   if len(classes) < 2:
     raise UserError(
       f'supervised_pretraining_steps {protocol.supervised_pretraining_steps} need at least two activities; '

@@ -30,7 +30,7 @@ def tokens(graph: Nodes, name: str, signal: str, widths: tuple[int, ...], dense:
     )
     total = graph.add('Add', y, dense(f'{name}/shortcut_{i}', means), name=f'{conv}/with_shortcut')
     x, channels = graph.add('Relu', total, name=f'{name}/stage_{i}'), width
-  return x
+  return dense(f'{name}/project', x)
 
 
 def statistics(graph: Nodes, name: str, x: str) -> str:

@@ -180,7 +180,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     else:
       held_out = validation.check_held_out(held_out, labels)
       split = 'held_out' if held_out.any() else 'none'
-    normalizer = normalization.fit(signals[~held_out])
+    fit = normalization.physical if experiment.model.stem else normalization.fit
+    normalizer = fit(signals[~held_out])
     windows = {'signal': normalizer(signals), 'label': labels}
     train = {name: array[~held_out] for name, array in windows.items()}
     train['origin'] = normalizer.origins(len(train['label']))

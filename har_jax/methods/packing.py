@@ -9,18 +9,18 @@ from har_jax import nf4
 from har_jax.errors import UserError
 from har_jax.variables import Variables
 
-_BLOCK_KERNEL = re.compile(r'params/encoder/block_\d+/.*kernel')
+_PACKED_KERNEL = re.compile(r'params/encoder/(block_\d+|embed)/.+/kernel')
 
 
 def pack(variables: Variables, *, double: bool = False) -> Variables:
-  """Packs every kernel of every encoder block: query, key, value, output, up, down.
+  """Packs every kernel of every encoder block and of the convolutional stem.
 
-  Embedding, positions, norms, biases and head stay in float32.
+  A linear embedding, positions, norms, biases and head stay in float32.
   Raises UserError where a kernel holds a weight that is not finite: it would spoil its whole block.
   """
   packed: Variables = {}
   for path, leaf in variables.items():
-    if _BLOCK_KERNEL.fullmatch(path):
+    if _PACKED_KERNEL.fullmatch(path):
       _check_finite(path, leaf)
       module = path.removeprefix('params/').removesuffix('/kernel')
       packed |= nf4.to_leaves(nf4.quantize(leaf, double=double), f'nf4/{module}/')

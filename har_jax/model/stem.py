@@ -2,7 +2,7 @@
 
 So LoRA, NF4 and merging reach every kernel, and no XLA convolution is needed, which is slow on CPU.
 
-b batch, n samples, m samples after a stage, c channels, t tokens, w width, q values per kernel.
+b batch, n samples, m samples after a stage, c channels, t tokens, d token width, q values per kernel.
 Source: arXiv:1512.03385 (residual stages), arXiv:2205.03892 (masked convolution).
 """
 
@@ -29,12 +29,13 @@ class Stem(nn.Module):
   """
 
   widths: tuple[int, ...]
+  token_width: int
   precision: config.Precision = config.Precision()
 
   @nn.compact
   def __call__(
     self, signal: Float[Array, 'b n 6'], is_visible: Bool[Array, 'b t'] | None = None
-  ) -> Float[Array, 'b t w']:
+  ) -> Float[Array, 'b t d']:
     x = self._standardized(signal, is_visible)
     for i, width in enumerate(self.widths):
       x = _hide(x, is_visible)
@@ -45,7 +46,7 @@ class Stem(nn.Module):
       pairs = jnp.mean(x.reshape(*x.shape[:-2], -1, 2, x.shape[-1]), axis=2)
       shortcut = Dense(width, self.precision, name=f'shortcut_{i}')(pairs)
       x = nn.relu(nn.LayerNorm(name=f'norm_conv_{i}')(y) + shortcut)
-    return x
+    return Dense(self.token_width, self.precision, name='project')(x)
 
   def _standardized(
     self, signal: Float[Array, 'b n 6'], is_visible: Bool[Array, 'b t'] | None

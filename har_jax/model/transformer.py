@@ -38,8 +38,7 @@ class Encoder(nn.Module):
     start = nn.initializers.normal(_INIT_STD)
     if model.stem:
       is_visible = None if visible is None else masking.is_visible(visible, model.tokens)
-      stem = Stem(model.stem, self.precision, name='stem')(signal, is_visible)
-      embedded = [Dense(model.width, self.precision, name='embed')(stem)]
+      embedded = [Stem(model.stem, model.width, self.precision, name='embed')(signal, is_visible)]
     else:
       embedded = [
         Dense(model.width // model.streams, self.precision, name=stream_name('embed', i, model.streams))(

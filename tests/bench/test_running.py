@@ -33,7 +33,7 @@ def test_a_lora_step_has_the_operations_of_its_layers(monkeypatch: pytest.Monkey
   forward = sum(2 * rows * (i * o + r * (i + o)) for i, o in dense) + 2 * 2 * rows * model.tokens * d
   # Backward: frozen products once, for the gradient of the input; adapters and attention for both factors.
   backward = sum(2 * rows * (i * o + 2 * r * (i + o)) for i, o in dense) + 4 * 2 * rows * model.tokens * d
-  program = running.finetuning(config.Experiment(model=model), 'lora', 4)
+  program = running.finetuning(config.Experiment(protocol=config.Protocol(), model=model), 'lora', 4)
   counted = program.operations * 4 / program.windows  # a call makes several steps
   # The rest: the embedding, and products of the first block's query, key and value that no gradient needs.
   assert abs(counted / (model.depth * (forward + backward)) - 1) < 0.03

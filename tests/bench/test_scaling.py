@@ -36,7 +36,7 @@ def test_costs_are_per_window(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.slow
 def test_each_parallel_run_has_the_operations_of_a_single_run(tiny: config.Model):
-  experiment = config.Experiment(model=dataclasses.replace(tiny, depth=1))
+  experiment = config.Experiment(protocol=config.Protocol(), model=dataclasses.replace(tiny, depth=1))
   single = running.finetuning(experiment, 'lora', 4)
   parallel = running.parallel_finetuning(experiment, 'lora', 4, 3)
   assert (parallel.windows, parallel.operations) == (3 * single.windows, 3 * single.operations)
@@ -61,7 +61,7 @@ def test_one_dimension_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
     'parallel_finetuning',
     lambda experiment, method, batch, runs: program(experiment, batch, runs=runs),
   )
-  experiment = config.Experiment(model=config.Model(patch_size=16))
+  experiment = config.Experiment(protocol=config.Protocol(), model=config.Model(patch_size=16))
   rows = list(scaling.measure(experiment, scaling.SIZES, repeats=2))
   base = (192, 576, 8)
   widths = [(96, 288, 8), base, (384, 1152, 8)]

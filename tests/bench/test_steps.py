@@ -28,7 +28,11 @@ def short_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures('short_epoch')
 def test_each_kind_of_step_is_measured(small: config.Model):
   kinds = ['lora', 'pretraining', 'inference', 'epoch']
-  rows = list(steps.measure(config.Experiment(model=small), kinds, [4], repeats=2, peers=False))
+  rows = list(
+    steps.measure(
+      config.Experiment(protocol=config.Protocol(), model=small), kinds, [4], repeats=2, peers=False
+    )
+  )
   assert [(row['kind'], row['by']) for row in rows] == [(kind, 'har_jax') for kind in kinds]
   for row in rows:
     assert row['ratio'] == pytest.approx(1)
@@ -46,7 +50,7 @@ def test_each_kind_of_step_is_measured(small: config.Model):
 
 
 def test_two_dtypes_are_measured_together(small: config.Model):
-  experiment = config.Experiment(model=small)
+  experiment = config.Experiment(protocol=config.Protocol(), model=small)
   rows = list(
     steps.measure(experiment, ['inference'], [4], repeats=3, peers=False, dtypes=['float32', 'bfloat16'])
   )
@@ -90,7 +94,9 @@ def test_peers_make_as_many_steps_per_call_as_ours(small: config.Model, monkeypa
     yield {'PyTorch': lambda: 1.0, 'PyTorch, bfloat16': lambda: 2.0}
 
   monkeypatch.setattr(steps.peer_process, 'peers', peers)
-  ours, *others = steps.measure(config.Experiment(model=small), ['lora'], [4], repeats=2, peers=True)
+  ours, *others = steps.measure(
+    config.Experiment(protocol=config.Protocol(), model=small), ['lora'], [4], repeats=2, peers=True
+  )
   assert requests == [('lora', 4, 2)]
   assert ours['windows'] == 8
   assert ours['best'] == 'PyTorch'

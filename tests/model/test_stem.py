@@ -22,10 +22,10 @@ def test_neighbors_times_a_kernel_is_a_convolution(size: int, stride: int):
 
 
 def test_each_stage_halves_the_time_axis():
-  module = stem.Stem((4, 8, 16))
+  module = stem.Stem((4, 8, 16), 5)
   signal = jnp.ones((2, 128, 6))
   tokens, variables = module.init_with_output(jax.random.key(0), signal)
-  assert tokens.shape == (2, 16, 16)
+  assert tokens.shape == (2, 16, 5)
   kernels = {name: leaf['kernel'].shape for name, leaf in variables['params'].items() if 'kernel' in leaf}
   assert kernels['down_0'] == (7 * 12, 4)
   assert kernels['down_2'] == (5 * 8, 16)
@@ -53,7 +53,7 @@ def test_gravity_is_the_mean_of_the_visible_samples():
 
 
 def test_a_zero_signal_has_finite_gradients():
-  module, signal = stem.Stem((4, 8)), jnp.zeros((1, 128, 6))
+  module, signal = stem.Stem((4, 8), 5), jnp.zeros((1, 128, 6))
   variables = module.init(jax.random.key(0), signal)
   gradient = jax.grad(lambda signal: module.apply(variables, signal).sum())(signal)
   assert np.isfinite(gradient).all()

@@ -18,8 +18,11 @@ pytestmark = [pytest.mark.usefixtures('optimized'), pytest.mark.slow]
 _COMPILER = {'xla_cpu_use_fusion_emitters': True} if jax.__version_info__ < (0, 11) else {}
 
 _STEPS = 2  # in one program: no temporary may be made once for all steps and kept
-_BASE = config.Experiment(model=config.Model(patch_size=16))
-_WIDE = config.Experiment(model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=12, num_heads=16))
+_BASE = config.Experiment(protocol=config.Protocol(), model=config.Model(patch_size=16))
+_WIDE = config.Experiment(
+  protocol=config.Protocol(),
+  model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=12, num_heads=16),
+)
 
 
 def _temporary_bytes(name: str, experiment: config.Experiment, *, batch: int, double: bool = False) -> int:

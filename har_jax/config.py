@@ -241,7 +241,7 @@ class Training(config_fields.Checked):
 class Experiment:
   """Everything that a result depends on, apart from windows, target, method and seed."""
 
-  model: Model = Model(patch_size=16, stem=(64, 96, 128, 128), log_std=False, pooling='statistics', depth=4)
+  model: Model = Model(patch_size=16, stem=(64, 96, 128, 128), log_std=False, pooling='statistics', depth=2)
   lora: Lora = Lora()
   precision: Precision = Precision()
   protocol: Protocol = Protocol(normalize='none')

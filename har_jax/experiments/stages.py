@@ -4,6 +4,7 @@ pretraining   masked autoencoding of the sources' windows                   <pre
 continued     the same, on the target's unlabeled training part             <out>/continued/<split>/seed<k>/
 contrastive   InfoNCE within subject, on the same windows                   <out>/contrastive/<split>/seed<k>/
 supervised    classification of the sources' activities, with labels        <out>/supervised/<split>/seed<k>/
+              the same, where no stage on the target comes before           <pretraining>/../supervised/
 
 A stage starts from the variables of the stage before it, as far as its own model has them. The folder of a
 stage holds its checkpoints, its log and `pretrained.json`, which says that it is finished.
@@ -81,10 +82,12 @@ def stages_of(spec: RunSpec) -> list[Stage]:
   if protocol.contrastive_steps:
     stages.append(_contrastive(spec))
   if protocol.supervised_pretraining_steps:
-    title = f'{target}: activities of {", ".join(spec.sources)}, seed {spec.seed}'
-    folder = _folder(spec, 'supervised')
+    title = f'{target}: activities of {", ".join(spec.sources)}'
+    folder, seed = spec.pretraining.parent / 'supervised', 0
+    if len(stages) > 1:  # it starts from a stage on the target's split
+      folder, seed, title = _folder(spec, 'supervised'), spec.seed, f'{title}, seed {spec.seed}'
     stages.append(
-      supervised_pretraining(folder, spec.experiment, spec.windows, spec.sources, title, seed=spec.seed)
+      supervised_pretraining(folder, spec.experiment, spec.windows, spec.sources, title, seed=seed)
     )
   return stages
 

@@ -107,13 +107,14 @@ def test_supervised_pretraining_runs_once_per_seed_and_comes_last(
     study_of(tmp_path, **shared | {'protocol': _CONTINUED | _SUPERVISED | {'label_budget': '2/class'}})
   ).values()
   assert path.stat().st_mtime_ns == before
-  assert entries['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
+  every = (*ACTIVITIES, 'eating_soup')  # of both sources; the target's classes are the first three
+  assert entries['identity']['classes'] == sorted(every)
   assert entries['identity']['windows'].keys() == {'beta', 'gamma'}
   assert (
     entries['identity']['from']
     == storage.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
   )
-  each = 2 * len(ACTIVITIES) * EACH  # of both sources, a subject of each
+  each = 2 * len(every) * EACH  # of both sources, a subject of each
   assert (entries['step'], entries['windows']) == (4, each * (SUBJECTS - 1))
   seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
   assert seconds['full']['supervised'] == lora['seconds']['supervised'] == entries['seconds']

@@ -182,6 +182,30 @@ def test_the_heads_input_is_the_mean_over_tokens(tiny: config.Model, drawn: Draw
   np.testing.assert_allclose(features, np.asarray(tokens).mean(axis=1), rtol=1e-5, atol=1e-6)
 
 
+def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny: config.Model, drawn: Draw):
+  model = dataclasses.replace(tiny, pooling='statistics')
+  objective, signal = Classify(model, 3), _windows(2)
+  held = drawn(objective.init)
+  tokens, _ = jax.jit(Encoder(model).apply)({'params': variables.nest(held)['params']['encoder']}, signal)
+  features = jax.jit(objective.features)(held, signal)
+  expected = [of(np.asarray(tokens), axis=1) for of in (np.mean, np.max, np.std)]
+  np.testing.assert_allclose(features, np.concatenate(expected, axis=-1), rtol=1e-3, atol=1e-4)
+
+
+def test_pooled_statistics_have_finite_gradients(tiny: config.Model):
+  # Not so by `jnp.max`, whose gradient divides by zero where XLA rounds a token in two ways.
+  objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling='statistics'), 3)
+  held = objective.init(jax.random.key(0))
+  batch = {'signal': _windows(16), 'label': jnp.arange(16) % 3, 'weight': jnp.ones(16)}
+
+  def loss(trained: variables.Variables) -> jax.Array:
+    return objective.losses(held | trained, batch, jax.random.key(1))[0].mean()
+
+  params = {path: leaf for path, leaf in held.items() if path.startswith('params/')}
+  gradient = jax.jit(jax.grad(loss))(params)
+  assert all(np.isfinite(leaf).all() for leaf in gradient.values())
+
+
 @functools.cache
 def _shapes(objective: Classify) -> variables.Variables:
   return jax.eval_shape(objective.init, jax.random.key(0))

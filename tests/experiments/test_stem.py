@@ -30,7 +30,8 @@ def with_stem(experiment: config.Experiment) -> config.Experiment:
   finetune = dataclasses.replace(
     experiment.finetune, circular_shift=True, rotation_std_deg=10.0, amplitude_std=0.15, time_warp_std=0.1
   )
-  return dataclasses.replace(experiment, model=model, protocol=protocol, finetune=finetune)
+  lora = config.Lora(rank=4, alpha=8.0)
+  return dataclasses.replace(experiment, model=model, lora=lora, protocol=protocol, finetune=finetune)
 
 
 @pytest.fixture(scope='module')

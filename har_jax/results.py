@@ -17,6 +17,11 @@ HYPERPARAMETERS = {
   for part in dataclasses.fields(config.Experiment)
   for field in dataclasses.fields(part.type)  # type: ignore[arg-type]
 }
+# A result that is older than a hyperparameter was made without it, as its field's default is.
+_WITHOUT = {
+  part.name: {field.name: field.default for field in dataclasses.fields(part.type)}  # type: ignore[arg-type]
+  for part in dataclasses.fields(config.Experiment)
+}
 # All methods depend on these, baselines too.
 SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'classes')
 # Only methods with adapters depend on these.
@@ -66,7 +71,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'versions': ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python')),
     'commit': commit,
     **{
-      flag: flat(identity['experiment'][part][name])
+      flag: flat((_WITHOUT[part] | identity['experiment'][part])[name])
       for flag, (part, name) in HYPERPARAMETERS.items()
       if _depends_on(result['collections'], flag)
     },

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -75,12 +76,25 @@ def test_a_value_out_of_range_is_refused_with_its_rule(cls: type, given: dict[st
   assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+  ('stem', 'normalize', 'flag'),
+  [((), 'none', 'train'), ((8,) * 3, 'train', 'none'), ((8,) * 3, 'dataset', 'none')],
+)
+def test_a_stem_takes_physical_units_and_no_other_model_does(
+  stem: tuple[int, ...], normalize: str, flag: str
+):
+  model = config.Model(stem=stem)
+  with pytest.raises(UserError, match=rf'{re.escape(str(list(stem)))} and normalize {normalize}, .*={flag}$'):
+    config.Experiment(model=model, protocol=config.Protocol(normalize=normalize))
+  assert config.Experiment(model=model, protocol=config.Protocol(normalize=flag)).model == model
+
+
 def test_any_width_that_the_heads_divide_is_valid():
   assert config.Model(width=18, num_heads=6, streams=2).width == 18  # two halves of 9, three heads of 3 each
 
 
 def test_an_unknown_entry_is_refused_with_the_known_ones():
-  with pytest.raises(UserError, match='model has no breadth; its fields are patch_size, log_std'):
+  with pytest.raises(UserError, match='model has no breadth; its fields are patch_size, stem, log_std'):
     config_fields.from_json(config.Experiment, {'model': {'breadth': 3}})
 
 

@@ -19,7 +19,7 @@ from har_jax.bench.running import CLASSES
 from har_jax.errors import UserError
 from har_jax.model import tokens as ours
 
-_ADAPTED = ('query', 'key', 'value', 'output', 'up', 'down')
+_PACKED = ('query', 'key', 'value', 'output', 'up', 'down')
 _POSITION_STD = 0.02  # of initial positions and mask tokens, as ours
 _EPSILON = 1e-6  # of LayerNorm, as in Flax
 
@@ -31,10 +31,21 @@ def variants(
 
   A call makes `steps` steps of `batch` windows; of the kind 'epoch', one epoch over `running.EPOCH_WINDOWS`.
   Raises ModuleNotFoundError if peft or bitsandbytes is needed and not installed.
-  Raises UserError if PyTorch lacks the model, or a compiler.
+  Raises UserError if PyTorch lacks the model, an augmentation, or a compiler.
   """
   if experiment.model.streams != 1:
     raise UserError('the PyTorch model has one stream only: give --model_streams=1, or leave out --peers')
+  training = experiment.pretrain if kind == 'pretraining' else experiment.finetune
+  if experiment.model.stem or experiment.model.pooling != 'mean':
+    raise UserError(
+      'the PyTorch baseline has no stem and no pooled statistics; give --model_stem= --normalize=train '
+      '--model_pooling=mean, or leave out --peers'
+    )
+  if kind != 'inference' and (training.amplitude_std or training.time_warp_std):
+    raise UserError(
+      'the PyTorch baseline has no amplitude or time warp augmentation; give --finetune_amplitude_std=0 '
+      '--finetune_time_warp_std=0, and the same for pretraining, or leave out --peers'
+    )
   if kind == 'epoch' and running.EPOCH_WINDOWS % batch == 1:
     raise UserError(
       f"the epoch's last batch has one window at batch {batch}, too few for PyTorch's BatchNorm; give another"
@@ -133,18 +144,18 @@ def _model(experiment: config.Experiment, kind: str) -> nn.Module:
   adapters = peft.LoraConfig(
     r=experiment.lora.rank,
     lora_alpha=experiment.lora.alpha,  # type: ignore[arg-type]  # it takes fractions too
-    target_modules=list(_ADAPTED),
+    target_modules=list(experiment.lora.targets),
     modules_to_save=['head'],
   )
   return peft.get_peft_model(model, adapters)
 
 
 def _pack(model: nn.Module) -> None:
-  """Every adapted kernel as bitsandbytes' NF4."""
+  """The kernels of every block as bitsandbytes' NF4."""
   import bitsandbytes
 
   for module in list(model.modules()):
-    for name in _ADAPTED:
+    for name in _PACKED:
       if (dense := getattr(module, name, None)) is not None:
         packed = bitsandbytes.nn.Linear4bit(dense.in_features, dense.out_features, quant_type='nf4')
         packed.load_state_dict(dense.state_dict())

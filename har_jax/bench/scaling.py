@@ -47,12 +47,19 @@ def measure(
         }
 
 
+def _stem(widths: tuple[int, ...], patch_size: int) -> tuple[int, ...]:
+  """A stem for tokens of this size: stages are cut off, or the last one is repeated."""
+  stages = patch_size.bit_length() - 1
+  return (*widths, *widths[-1:] * (stages - len(widths)))[:stages] if widths else ()
+
+
 def _program(experiment: config.Experiment, step: str, dimension: str, size: int) -> Program:
   model = experiment.model
   if dimension == 'width':
     model = dataclasses.replace(model, width=size, mlp_dim=model.mlp_dim * size // model.width)
   elif dimension == 'tokens':
-    model = dataclasses.replace(model, patch_size=config.WINDOW_SAMPLES // size)
+    patch_size = config.WINDOW_SAMPLES // size
+    model = dataclasses.replace(model, patch_size=patch_size, stem=_stem(model.stem, patch_size))
   scaled = dataclasses.replace(experiment, model=model)
   training = experiment.finetune if step == 'lora' else experiment.pretrain
   batch = size if dimension == 'batch' else training.batch

@@ -1,6 +1,6 @@
 """Measure the time of training steps, pretraining and inference.
 
-har-jax bench --model_patch_size=16 --out=runs/bench
+har-jax bench --out=runs/bench
 har-jax bench --scaling measures how the time grows with width, tokens, batch and runs trained together.
 """
 

@@ -1,6 +1,6 @@
 """Measure what NF4 weights cost in time and save in memory.
 
-har-jax bench_nf4 --model_patch_size=16 --out=runs/bench
+har-jax bench_nf4 --out=runs/bench
 """
 
 import pathlib

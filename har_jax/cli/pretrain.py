@@ -20,7 +20,7 @@ _OUT = flags.DEFINE_string(
 _FOUR_BITS = flags.DEFINE_bool(
   'four_bits',
   False,
-  'store the matrices of the encoder blocks in NF4, in a seventh of the bytes',
+  'store the matrices of the stem and of the encoder blocks in NF4, in a seventh of the bytes',
   flag_values=FLAGS,
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)

@@ -133,6 +133,8 @@ class Paper:
   ) -> Study:
     experiment, folder = self.experiment, 'base'
     changed = dataclasses.replace(experiment.protocol, **_PROTOCOLS[protocol])
+    if experiment.model.stem:  # takes physical units under both
+      changed = dataclasses.replace(changed, normalize='none')
     if label_budget is not None:
       changed = dataclasses.replace(changed, label_budget=label_budget)
     experiment = dataclasses.replace(experiment, protocol=changed)

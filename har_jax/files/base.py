@@ -25,6 +25,7 @@ _BUNDLED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'motionsense'
 _NORMALIZATION = (
   'each dataset by its own training part: one mean and one standard deviation per sensor, over its three axes'
 )
+_PHYSICAL = 'acceleration in g, rotation in rad/s; no statistics of a dataset'  # what a stem takes
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -76,7 +77,7 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
     'har_jax': har_jax.__version__,
     **safetensors_io.INPUT,
   }
-  defaults = {'dtype': 'float32', 'normalization': _NORMALIZATION}
+  defaults = {'dtype': 'float32', 'normalization': _PHYSICAL if model.stem else _NORMALIZATION}
   return Base({path: jnp.asarray(leaf) for path, leaf in encoder.items()}, {**defaults, **card, **filled})
 
 
@@ -85,8 +86,8 @@ def save_base(
 ) -> Base:
   """Writes `make_base`'s base, completely or not at all, and returns it.
 
-  four_bits: round the kernels of its blocks to NF4, for a seventh of the bytes. The base returned has the
-    rounded kernels.
+  four_bits: round the kernels of its stem and blocks to NF4, for a seventh of the bytes. The base returned
+    has the rounded kernels.
   Raises UserError as `make_base` does, and where the files cannot be written.
   """
   base = make_base(held, card)

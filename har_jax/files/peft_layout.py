@@ -4,6 +4,7 @@
 <folder>/adapter_config.json         peft's configuration
 <folder>/har_jax.json                our card, which peft's configuration has no place for
 
+The PyTorch model has no stem: what is written of an adapted stem, `read_peft` alone reads.
 r rank, i in, o out.
 """
 

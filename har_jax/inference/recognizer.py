@@ -291,10 +291,12 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       raise UserError(f'validation_fraction is {self.validation_fraction!r}; give a number in [0, 1)')
     if self.max_steps < 1:
       raise UserError(f'max_steps is {self.max_steps!r}; give 1 or more')
+    model = config.Experiment().model if base is None else base.model
     experiment = config.Experiment(
-      model=config.Experiment().model if base is None else base.model,
+      model=model,
       lora=config.Lora(rank=int(self.rank), alpha=float(self.alpha)),
       precision=config.Precision() if base is None else base.precision,
+      protocol=config.Protocol(normalize='none' if model.stem else 'train'),
     )
     return base, method, experiment
 

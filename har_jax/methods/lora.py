@@ -18,7 +18,8 @@ COLLECTIONS = ('lora', 'lora_scale')
 def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
   """Adds a pair to each kernel under a target module. A starts uniform, like a dense layer; B starts at zero.
 
-  So the adapted model starts equal to the pretrained one, bit for bit.
+  So the adapted model starts equal to the pretrained one, bit for bit. With two streams, a target also stands
+  for the module of each stream: `embed` for `embed_acc` and `embed_gyro`.
   Raises UserError where a target matches no kernel: a misspelled target would silently train nothing.
   """
   lora = settings.lora
@@ -27,7 +28,8 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   }
   adapted = dict(variables)
   for target in lora.targets:
-    matching = [path for path in kernels if target in path.split('/')[1:-1]]
+    names = {target, f'{target}_acc', f'{target}_gyro'}
+    matching = [path for path in kernels if not names.isdisjoint(path.split('/')[1:-1])]
     if not matching:
       modules = sorted({part for path in kernels for part in path.split('/')[1:-1]})
       raise UserError(f'LoRA target {target!r} matches no kernel; the modules are {", ".join(modules)}')

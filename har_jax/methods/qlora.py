@@ -8,7 +8,7 @@ from har_jax.variables import Variables
 
 
 def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
-  """Adds LoRA's pairs and packs the kernels of every encoder block.
+  """Adds LoRA's pairs and packs the kernels of every encoder block and of the stem.
 
   Raises UserError as `packing.pack` does.
   """
@@ -26,7 +26,7 @@ def merge(variables: Variables) -> Variables:
 
 METHOD = Method(
   name='qlora',
-  summary='like lora, with the frozen kernels of every block in four bits',
+  summary='like lora, with the frozen kernels of stem and blocks in four bits',
   adapt=adapt,
   trains=lora.trains,
   collections=(*lora.COLLECTIONS, 'nf4'),

@@ -6,6 +6,7 @@ f head input: d, or 3 d with statistics.
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -119,6 +120,16 @@ class Head(nn.Module):
     return Dense(self.classes, self.precision, name=f'dense_{len(self.hidden)}')(features)
 
 
+def _maximum(tokens: Float[Array, 'b t d']) -> Float[Array, 'b d']:
+  """The maximum over tokens, with the gradient of the first token that has it.
+
+  The gradient of `jnp.max` divides by the number of tokens that equal the maximum. That is none where XLA
+  computes the tokens twice and rounds them differently: the gradient is then NaN.
+  """
+  is_first = jax.nn.one_hot(jnp.argmax(tokens, axis=1), tokens.shape[1], axis=1)
+  return jnp.sum(tokens * is_first, axis=1)
+
+
 class Classifier(nn.Module):
   """Windows to logits: the encoder, statistics over its tokens, the head."""
 
@@ -137,7 +148,7 @@ class Classifier(nn.Module):
     if self.model.pooling == 'mean':
       return mean
     std = jnp.sqrt(jnp.var(tokens, axis=1) + VAR_EPS)
-    return jnp.concatenate([mean, jnp.max(tokens, axis=1), std], axis=-1)
+    return jnp.concatenate([mean, _maximum(tokens), std], axis=-1)
 
   def classify(
     self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None

@@ -14,6 +14,7 @@ from har_jax.storage import Place
 
 DIFFERENCE = 'macro-F1 − full, points'
 _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
+_EMPTY = 'none'  # a hyperparameter that is an empty list
 _NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
 _FIGURES = (
   'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
@@ -60,8 +61,9 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
   """The hyperparameters that differ, those that do not and are not the default, the data, the machines."""
   differing = [flag for flag in groups.differing(runs) if flag not in ('label_budget', *results.ADAPTERS)]
   experiments = runs[['experiment', *differing]].drop_duplicates().astype(str).fillna(markdown.NONE)
+  experiments = experiments.replace({'': _EMPTY})
   changed = commands.differing(runs[list(results.HYPERPARAMETERS)].bfill().iloc[0], config.Experiment())
-  common = [(flag, value) for flag, value in changed.items() if runs[flag].nunique() == 1]
+  common = [(flag, value or _EMPTY) for flag, value in changed.items() if runs[flag].nunique() == 1]
   same = pd.DataFrame(common, columns=['field', 'value'])
   count = {'runs': lambda part: f'{len(part):,}'}
   windows = {f'{part} windows': span_of(f'{part}_windows') for part in ('train', 'validation', 'test')}

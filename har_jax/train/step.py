@@ -68,20 +68,22 @@ def training_step(
 
 def _augmented(batch: dict, key: Array, training: config.Training) -> tuple[Array, dict]:
   """The batch with augmented windows, and an unused key."""
-  signal = batch['signal']
   if training.time_warp_std:
     key, warp_key = jax.random.split(key)
-    signal = augment.warp_time(signal, batch['origin'], warp_key, training.time_warp_std)
+    warped = augment.warp_time(batch['signal'], batch['origin'], warp_key, training.time_warp_std)
+    batch = batch | {'signal': warped}
   if training.circular_shift:
     key, shift_key = jax.random.split(key)
-    signal = augment.circular_shift(signal, shift_key)
+    batch = batch | {'signal': augment.circular_shift(batch['signal'], shift_key)}
   if training.amplitude_std:
     key, amplitude_key = jax.random.split(key)
-    signal = augment.scale_amplitude(signal, batch['origin'], amplitude_key, training.amplitude_std)
+    scaled = augment.scale_amplitude(batch['signal'], batch['origin'], amplitude_key, training.amplitude_std)
+    batch = batch | {'signal': scaled}
   if training.rotation_std_deg:
     key, rotation_key = jax.random.split(key)
-    signal = augment.rotate(signal, batch['origin'], rotation_key, training.rotation_std_deg)
-  return key, batch | {'signal': signal}
+    rotated = augment.rotate(batch['signal'], batch['origin'], rotation_key, training.rotation_std_deg)
+    batch = batch | {'signal': rotated}
+  return key, batch
 
 
 Steps = Callable[[State, Variables, dict, Array, Any, Any], tuple[State, Array]]

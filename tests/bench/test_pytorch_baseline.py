@@ -140,6 +140,13 @@ def test_models_and_batches_that_pytorch_lacks_are_errors(
   two_streams = config.Experiment.paper()
   with pytest.raises(UserError, match='--model_streams=1'):
     baseline.variants(two_streams, 'full', 4, 1)
+  with pytest.raises(UserError, match=r'no stem .* --model_stem= --normalize=train --model_pooling=mean'):
+    baseline.variants(config.Experiment(), 'inference', 4, 1)
+  warped = config.Training(time_warp_std=0.1)
+  with pytest.raises(UserError, match='--finetune_time_warp_std=0'):
+    baseline.variants(
+      config.Experiment(protocol=config.Protocol(), model=tiny, finetune=warped), 'lora', 4, 1
+    )
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 9)
   with pytest.raises(UserError, match='batch 4'):
     baseline.variants(config.Experiment(protocol=config.Protocol(), model=tiny), 'epoch', 4, 1)

@@ -76,6 +76,19 @@ def test_one_dimension_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
   assert len(rows) == len(requests)
 
 
+def test_a_stem_has_as_many_stages_as_the_tokens_need(monkeypatch: pytest.MonkeyPatch):
+  stems: list[tuple[int, ...]] = []
+
+  def program(experiment: config.Experiment, batch: int) -> running.Program:
+    stems.append(experiment.model.stem)
+    return running.Program(lambda: None, batch, 1000, 0.0, 0, {})
+
+  monkeypatch.setattr(running, 'pretraining', program)
+  monkeypatch.setattr(running, 'parallel_finetuning', lambda experiment, *_: program(experiment, 1))
+  list(scaling.measure(config.Experiment(), {'tokens': scaling.SIZES['tokens']}, repeats=2))
+  assert stems == 2 * [(64, 96, 128, 128, 128), (64, 96, 128, 128), (64, 96, 128), (64, 96)]
+
+
 def test_every_size_gives_a_valid_model():
   model = config.Model()
   assert all(width % model.num_heads == 0 for width in scaling.SIZES['width'])

@@ -69,7 +69,7 @@ def test_a_spec_runs_lodo_with_flags_that_it_has(name: str, monkeypatch: pytest.
   script, *arguments = _command(name)
   assert script == 'launch/lodo.py'
   parsed = _parse(script, arguments, monkeypatch)
-  assert parsed['model_patch_size'] == 16  # from real.flags
+  assert parsed['pretrain_max_steps'] == 700  # from real.flags
   assert re.fullmatch(r'\$[({]?BUCKET[)}]?/windows', parsed['windows'])
   assert re.fullmatch(r'\$[({]?BUCKET[)}]?/runs/real', parsed['out'])
   assert '$' in parsed['lodo_shard']

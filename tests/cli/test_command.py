@@ -1,5 +1,6 @@
 """Flags, help, exit codes and entry points of all commands."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -100,6 +101,13 @@ def test_hyperparameter_flags_override_the_preset():
   assert experiment().model.head == (8, 4)
   assert experiment().protocol.split == 'subject'
   assert experiment().lora == paper.lora
+
+
+def test_an_empty_list_flag_is_an_empty_tuple():
+  values = flags.FlagValues()
+  experiment = command.define_experiment(values)
+  values(['har-jax', '--model_stem=', '--normalize=train'])
+  assert experiment().model == dataclasses.replace(config.Experiment().model, stem=())
 
 
 def test_a_second_call_in_one_process_starts_from_the_defaults():

@@ -2,6 +2,9 @@
 
 MODEL = (
   '--model_patch_size=32',
+  '--model_stem=',
+  '--model_pooling=mean',
+  '--normalize=train',
   '--model_width=24',
   '--model_mlp_dim=32',
   '--model_num_heads=2',

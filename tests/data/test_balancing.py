@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from har_jax.data.balancing import MAX_REPEATS, WINDOWS_PER_CLASS, balance_classes, concatenate_equally
+from har_jax.data.balancing import (
+  MAX_REPEATS,
+  WINDOWS_PER_CLASS,
+  WINDOWS_PER_SOURCE,
+  balance_classes,
+  concatenate_equally,
+  draw_from_source,
+)
 from har_jax.data.batches import Batch
 
 
@@ -49,3 +56,28 @@ def test_a_single_part_is_unchanged():
 
 def test_a_part_without_windows_is_dropped():
   assert concatenate_equally([_windows([2, 0, 1]), _windows([])])['label'].tolist() == [2, 0, 1]
+
+
+def test_of_a_large_source_as_many_windows_are_drawn_in_order_and_once():
+  label = [0] * (8 * WINDOWS_PER_SOURCE) + [3] * (WINDOWS_PER_SOURCE // 8)
+  drawn = draw_from_source(_windows(label), seed=0)
+  number = drawn['signal'][:, 0, 0].astype(int)
+  assert len(number) == WINDOWS_PER_SOURCE
+  assert (np.diff(number) > 0).all()
+  assert np.array_equal(np.array(label)[number], drawn['label'])
+  again, other = (draw_from_source(_windows(label), seed=seed)['signal'] for seed in (0, 1))
+  np.testing.assert_array_equal(again, drawn['signal'])
+  assert not np.array_equal(other, drawn['signal'])
+
+
+def test_rare_activities_of_a_source_are_drawn_more_often():
+  counts = np.array([25, 100, 900]) * 400
+  drawn = draw_from_source(_windows(np.repeat([0, 1, 2], counts).tolist()), seed=0)
+  # In proportion to the square root of the count, as long as no class is used up.
+  expected = WINDOWS_PER_SOURCE * np.sqrt(counts) / np.sqrt(counts).sum()
+  np.testing.assert_allclose(np.bincount(drawn['label']), expected, rtol=0.1)
+
+
+def test_a_small_source_is_unchanged():
+  windows = _windows([2] * WINDOWS_PER_SOURCE)
+  assert draw_from_source(windows, seed=0) is windows

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax.config import Protocol
-from har_jax.data import folds, normalization, splits
+from har_jax.data import balancing, folds, normalization, splits
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 
@@ -151,14 +151,37 @@ def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: p
 
 def test_source_labels_index_the_classes_of_all_sources(folder: pathlib.Path):
   sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
-  assert folds.source_classes(folder, sources, protocol) == ('lying', 'running', 'walking')
+  assert folds.source_classes(folder, sources) == ('lying', 'running', 'typing', 'walking')
   train, validation = folds.labeled_source_windows(folder, sources, protocol)
-  assert np.bincount(train['label']).tolist() == [48, 48, 96]  # without typing
-  assert np.bincount(validation['label']).tolist() == [12, 12, 24]
+  assert np.bincount(train['label']).tolist() == [48, 48, 48, 96]  # typing, too, which is no locomotion
+  assert np.bincount(validation['label']).tolist() == [12, 12, 12, 24]
   of_target = folds.source_windows_of(folder, sources, protocol, ('walking', 'sitting', 'lying'))
   assert np.bincount(of_target['label']).tolist() == [96, 0, 48]
   walking = of_target['signal'][of_target['label'] == 0]
-  np.testing.assert_array_equal(walking, train['signal'][train['label'] == 2])
+  np.testing.assert_array_equal(walking, train['signal'][train['label'] == 3])
+
+
+def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(
+  folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(balancing, 'WINDOWS_PER_SOURCE', 100)
+  sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
+  train, validation = folds.labeled_source_windows(folder, sources, protocol)
+  assert np.bincount(train['label'])[0] == 48  # lying, of the second source, which has 96 windows
+  assert (len(train['label']), len(validation['label'])) == (100 + 96, 36 + 24)
+  assert all(len(values) == 100 + 96 for values in train.values())
+
+
+def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Path):
+  protocol, g = Protocol(normalize='none'), 9.80665
+  archive, fold = store.load(folder / 'target'), folds.target_windows(folder, 'target', protocol, 0)
+  train, _ = folds.pretraining_windows(folder, ('first', 'second'), protocol)
+  assert fold.description['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [g, 1.0]}
+  for part in _PARTS:
+    raw = archive.signals[fold.indices[part]] / np.repeat([g, 1.0], 3)
+    np.testing.assert_allclose(getattr(fold, part)['signal'], raw, rtol=1e-6)
+  assert not fold.train['origin'].any()
+  assert not train['origin'].any()
 
 
 def test_impossible_folds_name_the_dataset_and_the_flag(folder: pathlib.Path):

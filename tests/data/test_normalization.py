@@ -55,3 +55,25 @@ def test_a_constant_sensor_gives_zeros_not_nan(signals: np.ndarray):
   constant[..., 3:] = 0.25
   normalized = normalization.fit(constant)(constant)
   np.testing.assert_array_equal(normalized[..., 3:], 0)
+
+
+def test_physical_units_are_g_and_rad_s_with_a_physical_zero(signals: np.ndarray):
+  normalizer = normalization.physical(signals)
+  normalized = normalizer(signals)
+  np.testing.assert_allclose(normalized[..., :3] * 9.80665, signals[..., :3], rtol=1e-6)
+  np.testing.assert_array_equal(normalized[..., 3:], signals[..., 3:])
+  np.testing.assert_array_equal(normalizer.origins(4), 0)
+  assert normalized.dtype == normalizer.origins(4).dtype == np.float32
+
+
+def test_physical_units_show_whether_there_is_any_rotation(
+  signals: np.ndarray, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(normalization, '_CHUNK', 7)
+  still = signals.copy()
+  still[..., 3:] = 0
+  without = normalization.physical(still)
+  assert without.deviation[1] == normalization.fit(still).deviation[1] < 1e-5  # as the recognizer's limit is
+  np.testing.assert_array_equal(without(still)[..., 3:], 0)
+  still[-1, -1, 5] = 0.01  # in the last portion
+  assert normalization.physical(still).deviation.tolist() == [9.80665, 1.0]

@@ -107,13 +107,14 @@ def test_supervised_pretraining_runs_once_per_seed_and_comes_last(
     study_of(tmp_path, **shared | {'protocol': _CONTINUED | _SUPERVISED | {'label_budget': '2/class'}})
   ).values()
   assert path.stat().st_mtime_ns == before
-  assert entries['identity']['classes'] == sorted(ACTIVITIES)  # of both sources; eating soup is no locomotion
+  every = (*ACTIVITIES, 'eating_soup')  # of both sources; the target's classes are the first three
+  assert entries['identity']['classes'] == sorted(every)
   assert entries['identity']['windows'].keys() == {'beta', 'gamma'}
   assert (
     entries['identity']['from']
     == storage.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
   )
-  each = 2 * len(ACTIVITIES) * EACH  # of both sources, a subject of each
+  each = 2 * len(every) * EACH  # of both sources, a subject of each
   assert (entries['step'], entries['windows']) == (4, each * (SUBJECTS - 1))
   seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
   assert seconds['full']['supervised'] == lora['seconds']['supervised'] == entries['seconds']
@@ -231,16 +232,14 @@ def test_labeled_source_windows_equal_those_of_pretraining(
     windows, sources, dataclasses.replace(protocol, classes='all')
   )
   assert np.array_equal(learned['signal'], every['signal'])
-  assert folds.source_classes(windows, sources, dataclasses.replace(protocol, classes='all')) == tuple(
-    sorted((*ACTIVITIES, 'eating_soup'))
-  )
+  assert folds.source_classes(windows, sources) == tuple(sorted((*ACTIVITIES, 'eating_soup')))
   assert np.bincount(learned['label']).tolist() == [2 * EACH * (SUBJECTS - 1)] * 4
   assert np.bincount(measured_by['label']).tolist() == [2 * EACH] * 4
-  fewer, _ = folds.labeled_source_windows(windows, sources, protocol)
-  assert np.array_equal(fewer['signal'], learned['signal'][learned['label'] != 0])  # eating_soup is first
-  # beta's lying windows, and no others, have gravity along x; whatever was normalized, they stand apart.
-  along = fewer['signal'][..., 0].mean(axis=1)
-  assert along[fewer['label'] == 0].min() > along[fewer['label'] != 0].max()
+  same, _ = folds.labeled_source_windows(windows, sources, protocol)  # the target's classes do not matter
+  assert all(np.array_equal(same[name], learned[name]) for name in ('signal', 'label'))
+  # Eating and lying, which come first, and no others have gravity along x, whatever was normalized.
+  along = learned['signal'][..., 0].mean(axis=1)
+  assert along[learned['label'] < 2].min() > along[learned['label'] >= 2].max()
 
 
 def test_the_head_starts_from_known_activities_and_draws_others(
@@ -251,7 +250,7 @@ def test_the_head_starts_from_known_activities_and_draws_others(
   study = study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': 'locomotion'}})
   lora = dataclasses.replace(study.experiment.lora, targets=('query',))
   study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))
-  # The sources' outputs are sorted: lying, sitting, walking. The target has one more, and another order.
+  # The sources' outputs are sorted: eating_soup, lying, sitting, walking. The target's order is another.
   every = dataclasses.replace(
     study,
     experiment=dataclasses.replace(
@@ -259,25 +258,26 @@ def test_the_head_starts_from_known_activities_and_draws_others(
     ),
   )
   first = prepare_run(spec_of(study), entries).run
-  assert folds.source_classes(windows, ('beta', 'gamma'), study.experiment.protocol) == (
+  assert folds.source_classes(windows, ('beta', 'gamma')) == (
+    'eating_soup',
     'lying',
     'sitting',
     'walking',
   )
   outputs = 'params/head/dense_1/kernel'
-  assert np.array_equal(first.trainable[outputs], entries[outputs][:, [2, 1, 0]])
+  assert np.array_equal(first.trainable[outputs], entries[outputs][:, [3, 2, 1]])
   assert np.array_equal(first.trainable['params/head/dense_0/kernel'], entries['params/head/dense_0/kernel'])
   assert np.array_equal(
     first.statistics['batch_stats/head/norm_0/mean'], entries['batch_stats/head/norm_0/mean']
   )
   drawn = prepare_run(spec_of(every, 'scratch'), {}).run.trainable[outputs]
   with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
-    patched.setattr(folds, 'source_classes', lambda *_: ('lying', 'sitting', 'walking'))
+    patched.setattr(folds, 'source_classes', lambda *_: ('dancing', 'lying', 'sitting', 'walking'))
     fewer = prepare_run(spec_of(every, 'full'), entries)
   place = fewer.data.classes.index('eating_soup')
   assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])
   assert np.array_equal(
-    np.delete(fewer.run.trainable[outputs], place, axis=1), entries[outputs][:, [2, 1, 0]]
+    np.delete(fewer.run.trainable[outputs], place, axis=1), entries[outputs][:, [3, 2, 1]]
   )
 
 

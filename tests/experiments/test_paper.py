@@ -23,7 +23,9 @@ def paper(tmp_path: pathlib.Path) -> Paper:
   return Paper(
     windows=tmp_path / 'windows',
     out=tmp_path / 'out',
-    experiment=config.Experiment(finetune=config.Training()),
+    experiment=config.Experiment(
+      model=config.Model(), protocol=config.Protocol(), finetune=config.Training()
+    ),
     seeds=(0, 1, 2),
     targets=('hapt', 'wisdm'),
   )
@@ -42,6 +44,12 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
       ('hapt', 'wisdm'), ('full', 'lora', 'qlora', 'probe', 'scratch', *BASELINES), (0, 1, 2)
     )
     assert {(run.target, run.method, run.seed) for run in study.runs} == set(every)
+
+
+def test_a_stem_takes_physical_units_under_both_protocols(paper: Paper):
+  with_stem = dataclasses.replace(paper, experiment=config.Experiment())
+  protocols = [study.experiment.protocol for study in _of(with_stem, '2')]
+  assert [(each.split, each.normalize) for each in protocols] == [('window', 'none'), ('subject', 'none')]
 
 
 def test_tables_2_to_5_use_the_same_runs(paper: Paper):

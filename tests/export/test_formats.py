@@ -88,7 +88,11 @@ def test_a_collection_without_an_owner_is_not_exported(recognizer: Recognizer):
       {'depth': 1, 'streams': 2, 'invariant_features': False, 'num_heads': 4, 'head': (8, 16, 8)},
     ),
     ('scratch', export_cases.LORA, {'depth': 1, 'patch_size': 8, 'log_std': False}),
-    ('lora', export_cases.LORA, {'depth': 1, 'stem': (8, 8, 8, 16, 16), 'pooling': 'statistics'}),
+    (
+      'lora',
+      config.Lora(rank=4, alpha=8.0),
+      {'depth': 1, 'stem': (8, 8, 8, 16, 16), 'pooling': 'statistics'},
+    ),
   ],
 )
 def test_models_of_every_shape_are_exported(

@@ -3,8 +3,10 @@
 import dataclasses
 import errno
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from adapters import assert_equal
@@ -12,6 +14,7 @@ from adapters import assert_equal
 from har_jax import config, config_fields, files, nf4
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 
@@ -33,6 +36,20 @@ def test_a_saved_base_is_loaded_bit_for_bit(
     'base.json',
     'base.safetensors',
   ]
+
+
+def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(
+  tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any], tmp_path: pathlib.Path
+):
+  model = dataclasses.replace(tiny, depth=1, stem=(6,) * 5)
+  held = drawn(Classify(model, 2).init)
+  saved = files.save_base(tmp_path, held, {'model': config_fields.to_json(model)}, four_bits=True)
+  loaded = files.load_base(tmp_path)
+  assert_equal(loaded.variables, saved.variables)
+  assert loaded.model == model
+  assert loaded.card['normalization'] == 'acceleration in g, rotation in rad/s; no statistics of a dataset'
+  kernel = 'params/encoder/embed/down_4/kernel'
+  np.testing.assert_array_equal(loaded.variables[kernel], nf4.dequantize(nf4.quantize(held[kernel])))
 
 
 def test_a_base_in_four_bits_has_the_kernels_of_qlora(

@@ -1,10 +1,12 @@
 """The recognizer behaves as a scikit-learn classifier, and says what is wrong with its arguments."""
 
 import copy
+import dataclasses
 import pathlib
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,9 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import har_jax
-from har_jax import files, methods
+from har_jax import config, config_fields, files, methods
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer, _draw_held_out
+from har_jax.train.objective import Classify
 
 
 def test_it_learns_and_gives_probabilities(fitted: Recognizer):
@@ -164,6 +167,44 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
   acc_only = fitted.adapt(without, LABELS, method='probe', max_steps=3)
   assert (fitted.has_gyro, acc_only.has_gyro) == (True, False)
   np.testing.assert_array_equal(acc_only.predict_proba(SIGNALS), acc_only.predict_proba(without))
+
+
+@pytest.mark.parametrize('method', ['lora', 'qlora'])
+def test_a_base_with_a_stem_takes_physical_units(
+  tiny: config.Model, drawn: Callable[..., Any], method: str, tmp_path: pathlib.Path
+):
+  model = dataclasses.replace(tiny, depth=1, stem=(6,) * 5, pooling='statistics')
+  base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
+  adapted = Recognizer(base, method=method, rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
+  assert adapted.adapter_.card['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
+  assert 'lora/encoder/embed/down_0/a' in adapted.adapter_.variables
+  adapted.save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), adapted.predict_proba(SIGNALS))
+
+
+def test_a_base_without_a_stem_takes_normalized_windows(fitted: Recognizer):
+  deviation = fitted.adapter_.card['normalizer']['deviation']
+  assert deviation[0] != 9.80665
+  assert 'lora/encoder/embed/a' in fitted.adapter_.variables
+
+
+@pytest.mark.slow
+def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(tmp_path: pathlib.Path):
+  without_gyro = SIGNALS.copy()
+  without_gyro[..., 3:] = 0
+  fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)
+  card = fitted.adapter_.card
+  assert config_fields.from_json(config.Model, card['model']) == config.Experiment().model
+  assert card['normalizer']['deviation'][0] == 9.80665
+  assert fitted.base_ is None
+  assert not fitted.has_gyro
+  assert fitted.score(without_gyro, LABELS) > 0.6
+  np.testing.assert_array_equal(fitted.predict_proba(SIGNALS), fitted.predict_proba(without_gyro))
+  fitted.save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  assert (loaded.method, loaded.base_) == ('scratch', None)
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), fitted.predict_proba(SIGNALS))
 
 
 @pytest.mark.slow

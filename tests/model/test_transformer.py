@@ -182,6 +182,31 @@ def test_the_heads_input_is_the_mean_over_tokens(tiny: config.Model, drawn: Draw
   np.testing.assert_allclose(features, np.asarray(tokens).mean(axis=1), rtol=1e-5, atol=1e-6)
 
 
+def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny: config.Model, drawn: Draw):
+  model = dataclasses.replace(tiny, pooling='statistics')
+  objective, signal = Classify(model, 3), _windows(2)
+  held = drawn(objective.init)
+  tokens, _ = jax.jit(Encoder(model).apply)({'params': variables.nest(held)['params']['encoder']}, signal)
+  features = jax.jit(objective.features)(held, signal)
+  mean, maximum, variance = (of(np.asarray(tokens), axis=1) for of in (np.mean, np.max, np.var))
+  expected = np.concatenate([mean, maximum, np.sqrt(variance + 1e-4)], axis=-1)
+  np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pooled_statistics_have_finite_gradients(tiny: config.Model):
+  # Not so by `jnp.max`, whose gradient divides by zero where XLA rounds a token in two ways.
+  objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling='statistics'), 3)
+  held = objective.init(jax.random.key(0))
+  batch = {'signal': _windows(16), 'label': jnp.arange(16) % 3, 'weight': jnp.ones(16)}
+
+  def loss(trained: variables.Variables) -> jax.Array:
+    return objective.losses(held | trained, batch, jax.random.key(1))[0].mean()
+
+  params = {path: leaf for path, leaf in held.items() if path.startswith('params/')}
+  gradient = jax.jit(jax.grad(loss))(params)
+  assert all(np.isfinite(leaf).all() for leaf in gradient.values())
+
+
 @functools.cache
 def _shapes(objective: Classify) -> variables.Variables:
   return jax.eval_shape(objective.init, jax.random.key(0))
@@ -212,14 +237,18 @@ def test_the_paper_configuration_has_the_counts_of_the_paper(method: str, traina
 @pytest.mark.parametrize(
   ('method', 'trainable', 'total'),
   [
-    # Embedding 12·(8 + 1 + 4)·192 + 192, positions 16·192, mask token 192, last norm 384 = 33,792; six
-    # blocks of four 192·192 + 192, up 192·576 + 576, down 576·192 + 192, two norms of 384 = 370,944 each;
-    # head 192·128 + 128 + 256 + 128·6 + 6 = 25,734.
-    ('full', 2_285_190, 2_285_190),
-    ('probe', 25_734, 2_285_190),
-    # Adapters of rank 32, a block: 4·32·(192 + 192) + 2·32·(192 + 576) = 98,304.
-    ('lora', 615_558, 2_875_014),
-    ('qlora', 615_558, 2_875_014),
+    # A stage of width w over c channels: down k·c·w + w, conv 3·w·w + w, shortcut c·w + w, two norms of 2·w.
+    # Of 12 channels to 64 with k = 7: 18,880; then k = 5, to 96: 65,184, to 128: 123,776, to 128: 148,352.
+    # With the projection 128·192 + 192, the stem has 380,960. Positions 8·192, mask token 192, last norm 384:
+    # 2,112. Four blocks of four 192·192 + 192, up 192·576 + 576, down 576·192 + 192, two norms of 384:
+    # 370,944 each. Head 3·192·128 + 128 + 256 + 128·6 + 6 = 74,886.
+    ('full', 1_941_734, 1_941_734),
+    ('probe', 74_886, 1_941_734),
+    # Adapters of rank 32, a block: 4·32·(192 + 192) + 2·32·(192 + 576) = 98,304. A stage:
+    # 32·((k·c + w) + (3·w + w) + (c + w)), that is 15,360 + 30,720 + 43,008 + 49,152, and 32·(128 + 192):
+    # 148,480 for the stem.
+    ('lora', 616_582, 2_483_430),
+    ('qlora', 616_582, 2_483_430),
   ],
 )
 def test_the_base_configuration_has_these_counts(method: str, trainable: int, total: int):

@@ -3,8 +3,10 @@
 import pathlib
 
 import pytest
+from absl import flags
 
 from har_jax import config_fields, results
+from har_jax.cli import command
 from har_jax.config import Experiment
 from har_jax.report import bench, commands, frame, groups, markdown, tables
 
@@ -32,6 +34,37 @@ def test_fast_tables_are_those_of_the_runs(committed, name):
 def test_benchmark_tables_are_those_of_the_measurements():
   text = markdown.markdown(bench.sections(FOLDER / 'bench.csv'))
   assert text == (FOLDER / 'bench.md').read_text(encoding='utf-8')
+
+
+def test_the_command_of_every_experiment_has_its_hyperparameters(committed):
+  values = flags.FlagValues()
+  experiment = command.define_experiment(values)
+  parts = groups.experiments(committed[~groups.baselines(committed)])
+  assert len(parts) > 20
+  for part in parts:
+    values.unparse_flags()
+    values(['har-jax', *commands.flags_of(part)])
+    # Where only some runs of an experiment have adapters, the command is of those.
+    run = part.sort_values('lora_rank').iloc[0]
+    assert commands.differing(run, experiment()) == {}
+
+
+def test_the_flagfile_of_the_paper_is_of_the_committed_runs(committed, monkeypatch):
+  monkeypatch.chdir(FOLDER.parent)
+  values = flags.FlagValues()
+  experiment = command.define_experiment(values)
+  for name in ('seeds', 'cpu_devices'):
+    flags.DEFINE_string(name, None, name, flag_values=values)
+  values(['har-jax', '--flagfile=launch/flags/paper.flags'])
+  runs = committed[committed['experiment'] == 'paper/base']
+  for split, normalize in (('window', 'dataset'), ('subject', 'train')):  # as `har-jax paper` sets them
+    (run,) = runs.query('split == @split and method == "lora" and label_budget == "0.7"').iloc[[0]].iloc
+    differing = commands.differing(run, experiment())
+    assert differing == {
+      name: value
+      for name, value in (('split', split), ('normalize', normalize))
+      if value not in ('subject', 'train')
+    }
 
 
 @pytest.mark.slow

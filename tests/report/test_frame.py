@@ -94,6 +94,23 @@ def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
   pd.testing.assert_frame_equal(frame.read_csv(tmp_path / 'runs.csv'), loaded.drop(columns='result'))
 
 
+def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_path):
+  found = [result(model_stem=()), result(method='forest'), result(seed=1)]
+  frame.to_csv(frame.from_rows(results.row(each, 'study') for each in found), tmp_path / 'runs.csv')
+  read = frame.read_csv(tmp_path / 'runs.csv').set_index(['method', 'seed'])['model_stem']
+  assert read['full', 0] == ''
+  assert read['full', 1] == '64,96,128,128'
+  assert pd.isna(read['forest', 0])
+
+
+def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it(result):
+  old = result()
+  for part, name in (('model', 'stem'), ('model', 'pooling'), ('finetune', 'time_warp_std')):
+    del old['identity']['experiment'][part][name]
+  row = results.row(old, 'study')
+  assert (row['model_stem'], row['model_pooling'], row['finetune_time_warp_std']) == ('', 'mean', 0.0)
+
+
 def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):
   write(tmp_path / 'lodo', [result()])
   assert list(frame.load(tmp_path / 'lodo')['experiment']) == ['lodo']

@@ -270,7 +270,9 @@ def test_seconds_of_other_conditions_make_no_ratio(result, other):
 
 
 def test_the_configuration_has_only_what_differs(result):
-  found = [result(finetune_rotation_std_deg=value, model_patch_size=16) for value in (0.0, 10.0)]
+  found = [
+    result(finetune_rotation_std_deg=value, model_patch_size=32, model_stem=()) for value in (0.0, 10.0)
+  ]
   experiments, common, data, machines = tables.configuration(
     pd.concat([runs(found[:1], 'still'), runs(found[1:], 'rotated')])
   )
@@ -278,7 +280,10 @@ def test_the_configuration_has_only_what_differs(result):
     {'experiment': 'still', 'finetune_rotation_std_deg': '0.0'},
     {'experiment': 'rotated', 'finetune_rotation_std_deg': '10.0'},
   ]
-  assert common.table.to_dict('records') == [{'field': 'model_patch_size', 'value': '16'}]
+  assert common.table.to_dict('records') == [
+    {'field': 'model_patch_size', 'value': '32'},
+    {'field': 'model_stem', 'value': 'none'},
+  ]
   row = cells(data.table, target='wisdm')
   assert (row['train windows'], row['test windows'], row['pretrained on']) == ('600', '300', 'dsads hhar')
   assert machines.table['device'][0] == 'cpu (x86_64 host, 2 cores)'

@@ -1,0 +1,109 @@
+"""Runs of a model with a convolutional stem, through every stage, method and file."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+from lodo_studies import ACTIVITIES, SUBJECTS, Study, pretrained, run, spec_of, target_of, with_altered
+
+from har_jax import config, experiments, files, methods, storage
+from har_jax.experiments.adaptation import prepare_run
+from har_jax.train.evaluation import predict
+from har_jax.train.objective import Classify
+
+pytestmark = pytest.mark.slow
+
+_WIDTHS = (6,) * 5
+
+
+@pytest.fixture(scope='module')
+def with_stem(experiment: config.Experiment) -> config.Experiment:
+  model = dataclasses.replace(
+    experiment.model,
+    stem=_WIDTHS,
+    pooling='statistics',
+    log_std=False,
+    invariant_features=False,
+  )
+  protocol = dataclasses.replace(experiment.protocol, normalize='none', supervised_pretraining_steps=4)
+  finetune = dataclasses.replace(
+    experiment.finetune, circular_shift=True, rotation_std_deg=10.0, amplitude_std=0.15, time_warp_std=0.1
+  )
+  lora = config.Lora(rank=4, alpha=8.0)
+  return dataclasses.replace(experiment, model=model, lora=lora, protocol=protocol, finetune=finetune)
+
+
+@pytest.fixture(scope='module')
+def study(
+  study_of: Study, with_stem: config.Experiment, tmp_path_factory: pytest.TempPathFactory
+) -> experiments.Study:
+  made = study_of(tmp_path_factory.mktemp('stem'), methods=('lora', 'qlora'))
+  return dataclasses.replace(made, experiment=with_stem)
+
+
+@pytest.fixture(scope='module')
+def made(study: experiments.Study) -> dict[str, dict]:
+  return run(study)
+
+
+def _of(made: dict[str, dict], method: str) -> dict:
+  return made[f'alpha/{method}/subject/labels-0.7/seed0.json']
+
+
+def test_lora_and_qlora_start_from_supervised_pretraining(made: dict[str, dict], study: experiments.Study):
+  stage = storage.read(study.out / 'alpha/supervised/subject/seed0/pretrained.json')
+  assert stage['identity']['classes'] == sorted((*ACTIVITIES, 'eating_soup'))
+  assert stage['identity']['from']['normalize'] == 'none'
+  for method in ('lora', 'qlora'):
+    result = _of(made, method)
+    assert result['starts_from'].endswith('supervised/subject/seed0')
+    assert result['seconds'].keys() == {'training', 'pretraining', 'supervised'}
+    assert result['data']['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
+    assert 0 <= result['test']['macro_f1'] <= 1
+
+
+def test_parameters_and_bytes_have_the_stem(made: dict[str, dict]):
+  lora, qlora = _of(made, 'lora'), _of(made, 'qlora')
+  stages = [(7 * 12, 6), (3 * 6, 6), (12, 6), *[(5 * 6, 6), (3 * 6, 6), (6, 6)] * 4, (6, 24)]
+  block = [(24, 24)] * 4 + [(24, 48), (48, 24)]
+  adapters = 4 * sum(i + o for i, o in stages + block)
+  assert lora['bytes']['trainable']['lora'] == 4 * adapters
+  assert lora['parameters'] == qlora['parameters']
+  sizes = [i * o for i, o in stages + block]
+  assert any(size % 64 for size in sizes)
+  assert lora['bytes']['frozen']['params'] - qlora['bytes']['frozen']['params'] == 4 * sum(sizes)
+  assert qlora['bytes']['frozen']['nf4'] == sum(-(-size // 2) + 4 * -(-size // 64) for size in sizes)
+
+
+@pytest.mark.parametrize('method', ['lora', 'qlora'])
+def test_a_finished_run_is_loaded_and_merged(made: dict[str, dict], study: experiments.Study, method: str):
+  base, adapter = files.load_run(study.out / f'alpha/{method}/subject/labels-0.7/seed0.json')
+  held, data = files.attach(base, adapter), target_of(study)
+  objective = Classify(study.experiment.model, len(data.classes))
+  logits = predict(objective, held, data.test)
+  confusion = np.zeros((3, 3), int)
+  np.add.at(confusion, (data.test['label'], logits.argmax(axis=1)), 1)
+  assert confusion.tolist() == _of(made, method)['test']['confusion']
+  merged = predict(objective, methods.merge(methods.METHODS[method], held), data.test)
+  np.testing.assert_allclose(merged, logits, rtol=0, atol=1e-4 * np.abs(logits).max())
+
+
+def test_the_head_starts_from_the_sources(made: dict[str, dict], study: experiments.Study):
+  started = pretrained(study)
+  prepared = prepare_run(spec_of(study), started)
+  bias, known = 'params/head/dense_1/bias', sorted((*ACTIVITIES, 'eating_soup'))
+  expected = started[bias][[known.index(name) for name in prepared.data.classes]]
+  np.testing.assert_array_equal(prepared.run.trainable[bias], expected)
+
+
+def test_no_person_of_the_target_reaches_a_stage_before_adaptation(
+  made: dict[str, dict], study: experiments.Study, tmp_path: pathlib.Path
+):
+  expected = pretrained(study)
+  everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}
+  for name, moves in (('alpha', False), ('beta', True)):
+    altered = with_altered(study.windows, tmp_path / name, name, everyone)
+    found = pretrained(dataclasses.replace(study, windows=altered, out=tmp_path / f'out-{name}'))
+    assert found.keys() == expected.keys()
+    assert any(not np.array_equal(found[path], leaf) for path, leaf in expected.items()) is moves, name

@@ -35,7 +35,7 @@ MEASURED = (
   *('train_windows', 'validation_windows', 'test_windows', 'step', 'batch_runs'),
 )
 _KEYS = ('experiment', 'target', 'method', 'split', 'label_budget', 'seed')
-_ORIGIN = ('sources', 'windows', 'device', 'versions', 'commit')
+_ORIGIN = ('sources', 'windows', 'target_windows', 'device', 'versions', 'commit')
 # Columns of results/runs.csv.
 RUN_COLUMNS = (
   *_KEYS,
@@ -67,6 +67,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'batch_runs': result['batch_runs'],
     'sources': ' '.join(sorted(set(identity['windows']) - {identity['target']})),
     'windows': _digest(identity['windows']),
+    'target_windows': _digest(_tested(identity['windows'][identity['target']])),
     'device': device_text(result['device']),
     'versions': ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python')),
     'commit': commit,
@@ -99,6 +100,15 @@ def flat(value: Any) -> Any:
 def _digest(windows: dict[str, Any]) -> str:
   """Names a set of windows folders; the same windows have the same name."""
   return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _tested(windows: dict[str, Any]) -> dict[str, Any]:
+  """What identifies a target's windows. Of several positions, a target has the first."""
+  return {
+    'checksum': windows['checksum'],
+    'position': windows['position'].split(',')[0],
+    'code_version': windows.get('code_version'),
+  }
 
 
 def device_text(device: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 
 from har_jax import config, config_fields, runtime, storage, variables
-from har_jax.data import folds, temporal_pairs
+from har_jax.data import balancing, folds, temporal_pairs
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
@@ -190,6 +190,7 @@ def supervised_pretraining(
       'stage': 'supervised',
       'model': config_fields.to_json(experiment.model),
       'classes': list(classes),
+      'windows_per_source': balancing.WINDOWS_PER_SOURCE,
       'training': config_fields.to_json(training),
       'seed': seed,
       'windows': checksums(windows, sources),

@@ -16,14 +16,14 @@ SPLITS = {
 }
 _SWEEP = 3  # from so many values on, a hyperparameter is swept
 # What a run has in common with the baselines that stand in its table.
-_BASIS = ['target', 'seed', 'windows', *results.SHARED]
+_BASIS = ['target', 'seed', 'target_windows', *results.SHARED]
 
 
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
   Runs without adapters join those with the most frequent ones. Runs on other windows are separate.
-  A baseline joins every experiment that has a run of its target, seed, windows, split and labels; without
+  A baseline joins every experiment that has a run of its target's windows, seed, split and labels; without
   any, baselines are an experiment of their own.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
   Raises UserError where a run occurs twice.
@@ -62,7 +62,7 @@ def _placed(runs: pd.DataFrame, free: Sequence[str]) -> pd.DataFrame:
 
 
 def _has_basis(runs: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
-  """Whether one of the others is of the same target, seed, windows, split and labels."""
+  """Whether one of the others is of the same windows of the target, seed, split and labels."""
   known = pd.MultiIndex.from_frame(others[_BASIS])
   return pd.Series(pd.MultiIndex.from_frame(runs[_BASIS]).isin(known), index=runs.index)
 

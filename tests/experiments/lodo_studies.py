@@ -68,6 +68,12 @@ def pretrained(study: experiments.Study, seed: int = 0, **options: Any) -> dict[
   }
 
 
+def own_pretraining(out: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+  """A `pretrained_dir` of its own, with the masked pretraining of `out`."""
+  shutil.copytree(out / 'alpha' / 'pretrain', folder / 'alpha' / 'pretrain')
+  return folder
+
+
 def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subjects: set[str]) -> pathlib.Path:
   """The same windows, with other signals for some subjects of one dataset."""
   shutil.copytree(windows, folder)

@@ -16,6 +16,7 @@ from lodo_studies import (
   SUBJECTS,
   Study,
   dataset,
+  own_pretraining,
   pretrained,
   run,
   spec_of,
@@ -96,7 +97,7 @@ def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(
 _SUPERVISED = {'supervised_pretraining_steps': 4}
 
 
-def test_supervised_pretraining_runs_once_per_seed_and_comes_last(
+def test_supervised_pretraining_after_another_stage_runs_once_per_seed(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   shared = {'protocol': _CONTINUED | _SUPERVISED, 'pretrained_dir': out}
@@ -131,17 +132,40 @@ def test_supervised_pretraining_runs_once_per_seed_and_comes_last(
   assert not np.array_equal(continued[kernel], started[kernel])
 
 
+def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(
+  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  shared = {'pretrained_dir': own_pretraining(out, tmp_path / 'own'), 'methods': ('full',)}
+  made = [
+    result
+    for split, seed in (('subject', 0), ('subject', 1), ('window', 0))
+    for result in run(
+      study_of(tmp_path / 'out', seeds=(seed,), protocol=_SUPERVISED | {'split': split}, **shared)
+    ).values()
+  ]
+  assert {path.parent for path in tmp_path.rglob('pretrained.json')} == {
+    tmp_path / 'own/alpha/pretrain',
+    tmp_path / 'own/alpha/supervised',
+  }
+  (seconds,) = {result['seconds']['supervised'] for result in made}
+  assert seconds == storage.read(tmp_path / 'own/alpha/supervised/pretrained.json')['seconds']
+
+
 def test_supervised_pretraining_depends_on_source_labels_only(
   runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=out))
+  own = own_pretraining(out, tmp_path / 'own')
+  expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=own))
   for name, moves in (('alpha', False), ('beta', True)):
     shutil.copytree(windows, tmp_path / name)
     old = store.load(tmp_path / name / name)
     shuffled = np.random.default_rng(0).permutation(old.activity)
     store.save(dataclasses.replace(old, activity=shuffled), tmp_path / name / name)
     altered = study_of(
-      tmp_path / f'out-{name}', windows=tmp_path / name, protocol=_SUPERVISED, pretrained_dir=out
+      tmp_path / f'out-{name}',
+      windows=tmp_path / name,
+      protocol=_SUPERVISED,
+      pretrained_dir=own_pretraining(out, tmp_path / f'own-{name}'),
     )
     given = pretrained(altered)
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
@@ -209,9 +233,11 @@ def test_contrastive_pairs_come_from_one_recording(
 def test_a_stopped_stage_resumes_to_the_same_numbers(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path, asked: dict[str, int]
 ):
-  asked = {'protocol': asked, 'pretrained_dir': out}
-  expected = pretrained(study_of(tmp_path / 'whole', **asked))
-  study = study_of(tmp_path / 'stopped', **asked)
+  whole, stopped = (
+    study_of(tmp_path / name, protocol=asked, pretrained_dir=own_pretraining(out, tmp_path / f'{name}-own'))
+    for name in ('whole', 'stopped')
+  )
+  expected, study = pretrained(whole), stopped
   with pytest.raises(Stopped, match='saved at step 16'):
     pretrained(study, stop=lambda: True)
   given = pretrained(study)
@@ -245,7 +271,7 @@ def test_labeled_source_windows_equal_those_of_pretraining(
 def test_the_head_starts_from_known_activities_and_draws_others(
   study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
 ):
-  asked = {'protocol': _SUPERVISED, 'pretrained_dir': out}
+  asked = {'protocol': _SUPERVISED, 'pretrained_dir': own_pretraining(out, tmp_path / 'own')}
   entries = pretrained(study_of(tmp_path, **asked))
   study = study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': 'locomotion'}})
   lora = dataclasses.replace(study.experiment.lora, targets=('query',))
@@ -284,7 +310,8 @@ def test_the_head_starts_from_known_activities_and_draws_others(
 def test_an_adapted_head_keeps_its_drawn_kernels(
   study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
 ):
-  study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=out)
+  own = own_pretraining(out, tmp_path / 'own')
+  study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=own)
   entries = pretrained(study)
   lora = dataclasses.replace(study.experiment.lora, targets=('query', 'head'))
   study = dataclasses.replace(study, experiment=dataclasses.replace(study.experiment, lora=lora))

@@ -52,12 +52,12 @@ def _of(made: dict[str, dict], method: str) -> dict:
 
 
 def test_lora_and_qlora_start_from_supervised_pretraining(made: dict[str, dict], study: experiments.Study):
-  stage = storage.read(study.out / 'alpha/supervised/subject/seed0/pretrained.json')
+  stage = storage.read(study.out / 'alpha/supervised/pretrained.json')
   assert stage['identity']['classes'] == sorted((*ACTIVITIES, 'eating_soup'))
   assert stage['identity']['from']['normalize'] == 'none'
   for method in ('lora', 'qlora'):
     result = _of(made, method)
-    assert result['starts_from'].endswith('supervised/subject/seed0')
+    assert result['starts_from'].endswith('alpha/supervised')
     assert result['seconds'].keys() == {'training', 'pretraining', 'supervised'}
     assert result['data']['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
     assert 0 <= result['test']['macro_f1'] <= 1

@@ -11,9 +11,12 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _BLOCK = re.compile(r'(<!-- generated: .*? -->\n).*?(<!-- end of generated -->)', re.DOTALL)
 _KEY = ['experiment', 'split', 'label_budget']
 _ROWS = [
+  ('paper/base', 'window', '0.7'),
   ('invariant-rotation', 'subject', '0.7'),
   ('tta', 'subject', '0.7'),
-  ('paper/base', 'window', '0.7'),
+  ('recommended', 'subject', '0.7'),
+  ('recommended', 'subject', '0.1'),
+  ('recommended', 'subject', '10/class'),
   ('invariant-rotation', 'subject', '10/class'),
   ('contrastive', 'subject', '10/class'),
   ('self-training-invariant', 'subject', '10/class'),

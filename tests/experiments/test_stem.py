@@ -57,7 +57,7 @@ def test_lora_and_qlora_start_from_supervised_pretraining(made: dict[str, dict],
   assert stage['identity']['from']['normalize'] == 'none'
   for method in ('lora', 'qlora'):
     result = _of(made, method)
-    assert result['starts_from'].endswith('alpha/supervised')
+    assert result['starts_from'].endswith('../supervised')
     assert result['seconds'].keys() == {'training', 'pretraining', 'supervised'}
     assert result['data']['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
     assert 0 <= result['test']['macro_f1'] <= 1

@@ -33,7 +33,7 @@ _WALKS = ('reproduce', 'adapt', 'export')  # in this order: export needs the ada
 _SMALLER = {
   'lodo': (
     *('--pretrain_max_steps=4', '--pretrain_num_evals=1', '--finetune_max_steps=4', '--finetune_num_evals=1'),
-    *('--model_depth=1', '--model_patch_size=32', '--model_stem=8,8,8,8,8', '--methods=lora'),
+    *('--model_depth=1', '--model_patch_size=4', '--model_stem=8,8', '--methods=lora'),
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
 }

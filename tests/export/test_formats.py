@@ -91,7 +91,7 @@ def test_a_collection_without_an_owner_is_not_exported(recognizer: Recognizer):
     (
       'lora',
       config.Lora(rank=4, alpha=8.0),
-      {'depth': 1, 'stem': (8, 8, 8, 16, 16), 'pooling': 'statistics'},
+      {'depth': 1, 'patch_size': 4, 'stem': (8, 16), 'pooling': 'statistics'},
     ),
   ],
 )

@@ -109,7 +109,9 @@ def test_a_call_makes_as_many_steps_as_requested(
     return forward
 
   monkeypatch.setattr(torch, 'compile', compiled)
-  calls = baseline.variants(config.Experiment(protocol=config.Protocol(), model=tiny), kind, 4, 3)
+  calls = baseline.variants(
+    config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), kind, 4, 3
+  )
   assert list(calls) == [
     'PyTorch',
     'PyTorch, bfloat16',
@@ -131,7 +133,9 @@ def test_a_missing_compiler_is_an_error(tiny: config.Model, monkeypatch: pytest.
     inductor.patch({'cpp.cxx': ('no-such-compiler',), 'fx_graph_cache': False}),
     pytest.raises(UserError, match=r'(?s)PyTorch, compiled .*C\+\+'),
   ):
-    baseline.variants(config.Experiment(protocol=config.Protocol(), model=tiny), 'inference', 2, 1)
+    baseline.variants(
+      config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), 'inference', 2, 1
+    )
 
 
 def test_models_and_batches_that_pytorch_lacks_are_errors(
@@ -149,7 +153,9 @@ def test_models_and_batches_that_pytorch_lacks_are_errors(
     )
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 9)
   with pytest.raises(UserError, match='batch 4'):
-    baseline.variants(config.Experiment(protocol=config.Protocol(), model=tiny), 'epoch', 4, 1)
+    baseline.variants(
+      config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), 'epoch', 4, 1
+    )
 
 
 def test_rotation_keeps_angles_and_has_the_standard_deviation():

@@ -11,6 +11,7 @@ from etils import epath
 from memory_bucket import Bucket
 
 from har_jax import results, storage
+from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.storage import Place
@@ -92,7 +93,7 @@ def test_an_unusable_bucket_is_refused_by_its_address(bucket: Place, monkeypatch
 
 def _windows(size: float) -> store.Windows:
   signal = np.full((128, 6), size, np.float32)
-  window = store.Window(signal, 'walking', 'someone', 0, 0.0)
+  window = cutting.Window(signal, 'walking', 'someone', 0, 0.0)
   return store.gather([window], {'archive': 'alpha', 'checksum': 'sum'})
 
 

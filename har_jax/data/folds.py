@@ -86,21 +86,13 @@ def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) 
   validation: list[Batch] = []
   for position in np.unique(windows.position[~held_out]):
     is_here = windows.position == position
-    normalizer = _normalizer(windows.signals, np.flatnonzero(is_here & ~held_out), protocol)
+    normalizer = normalization.of_kind(windows.signals[is_here & ~held_out], protocol.normalize)
     for batches, chosen in ((train, is_here & ~held_out), (validation, is_here & held_out)):
       signal = normalizer(windows.signals[chosen])
       origin = normalizer.origins(len(signal))
       batches.append({'signal': signal, 'origin': origin, 'activity': windows.activity[chosen]})
   names = ('signal', 'origin', 'activity')
   return _concatenate(train, names), _concatenate(validation, names)
-
-
-def _normalizer(
-  signals: np.ndarray, indices: Int[np.ndarray, 'p'], protocol: config.Protocol
-) -> normalization.Normalizer:
-  """As the protocol says, for the windows at these indices."""
-  fit = normalization.physical if protocol.normalize == 'none' else normalization.fit
-  return fit(signals[indices])
 
 
 def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
@@ -145,7 +137,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
     legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {legend})') from error
   fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
-  normalizer = _normalizer(windows.signals, chosen[fitted_on], protocol)
+  normalizer = normalization.of_kind(windows.signals[chosen[fitted_on]], protocol.normalize)
   indices = {
     'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
     'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),

@@ -54,3 +54,8 @@ def fit(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
   mean = sums / n
   deviation = np.sqrt(np.maximum(squares / n - mean**2, 0))
   return Normalizer(mean, np.maximum(deviation, _MIN_DEVIATION))
+
+
+def of_kind(signals: Float[np.ndarray, 'w n 6'], normalize: str) -> Normalizer:
+  """The normalizer of these windows, by `config.Protocol.normalize`."""
+  return physical(signals) if normalize == 'none' else fit(signals)

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 
 from har_jax import __version__, storage
+from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
@@ -45,7 +46,7 @@ def prepare(
   if source is not None and archive.marker and not source.find(archive.marker):
     raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
   dropped: collections.Counter = collections.Counter()
-  cut: list[store.Window] = []
+  cut: list[cutting.Window] = []
   recordings = itertools.chain.from_iterable(
     archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
     for each in positions
@@ -53,7 +54,7 @@ def prepare(
   number = -1
   for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
     pieces = resample(recording, dropped)
-    cut += store.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
+    cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
   without = [each for each in positions if each not in {window.position for window in cut}]
   if len(positions) > 1 and without:
     raise UserError(f'{archive.name} has no window at {", ".join(without)}: leave it out of --position')

@@ -20,7 +20,8 @@ from jaxtyping import Shaped
 from har_jax.errors import UserError
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError)  # a damaged or truncated zip
-UNREADABLE = (*_DAMAGE, NotImplementedError, RuntimeError)  # or one with unknown compression or a password
+# zipfile raises the former for unknown compression, the latter for a missing password.
+UNREADABLE = (*_DAMAGE, NotImplementedError, RuntimeError)
 
 
 class Source:

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from har_jax.config import WINDOW_SAMPLES
+from har_jax.data.cutting import Window
 from har_jax.data.recording import RATE_HZ
-from har_jax.data.windows import Window
 
 MIN_WINDOWS = 5  # per activity; with fewer, nothing is held out
 _MIN_REST = 2  # windows per activity that are not held out: one to train on, and one that may overlap

@@ -42,7 +42,16 @@ def _invariant_features(graph: Nodes, module: str, part: str, model: config.Mode
   first = graph.constant(f'{name}/first', np.array([0], np.int64))
   acc = graph.add('Gather', triads, first, name=f'{name}/acc', axis=3)
   mean = graph.add('ReduceMean', acc, _axis(graph, f'{name}/of_patch', 2), name=f'{name}/mean')
-  xyz = _axis(graph, f'{name}/xyz', 4)
+  joined = relative_to_gravity(graph, name, triads, mean, 4)
+  return graph.reshape(joined, (config.WINDOW_SAMPLES, config.CHANNELS), name)
+
+
+def relative_to_gravity(graph: Nodes, name: str, triads: str, mean: str, axis: int) -> str:
+  """`tokens.relative_to_gravity`: [..., 6, 1] of triads [..., 2, 3], whose last axis is number `axis`.
+
+  mean: gravity, which broadcasts with the triads.
+  """
+  xyz = _axis(graph, f'{name}/xyz', axis)
   size = _norm(graph, f'{name}/gravity_norm', mean, xyz, tokens.GRAVITY_EPS)
   gravity = graph.add('Div', mean, size, name=f'{name}/gravity')
   parts = graph.add('Mul', triads, gravity, name=f'{name}/parts')
@@ -53,8 +62,7 @@ def _invariant_features(graph: Nodes, module: str, part: str, model: config.Mode
     _norm(graph, f'{name}/{v}', x, xyz, tokens.NORM_EPS)
     for v, x in (('total', triads), ('across', horizontal))
   ]
-  joined = graph.add('Concat', norms[0], along, norms[1], name=f'{name}/joined', axis=3)
-  return graph.reshape(joined, (config.WINDOW_SAMPLES, config.CHANNELS), name)
+  return graph.add('Concat', norms[0], along, norms[1], name=f'{name}/joined', axis=axis - 1)
 
 
 def _norm(graph: Nodes, name: str, vectors: str, axis: str, epsilon: float) -> str:

@@ -104,7 +104,7 @@ class _Graph(Nodes):
     """[w, d], or [w, 3 d]: the head's input."""
     model = self._model
     if model.stem:
-      tokens = onnx_stem.tokens(self, 'encoder/embed', signal, model.stem, self._dense, self._norm)
+      tokens = onnx_stem.stem_tokens(self, 'encoder/embed', signal, model.stem, self._dense, self._norm)
     else:
       embedded = []
       for i, part in enumerate(self._split(signal, 'sensors')):

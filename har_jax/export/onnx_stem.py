@@ -8,13 +8,16 @@ from collections.abc import Callable
 import numpy as np
 
 from har_jax import config
+from har_jax.export.onnx_features import relative_to_gravity
 from har_jax.export.onnx_nodes import Nodes
 from har_jax.model import stem, transformer
 
 Layer = Callable[[str, str], str]  # a module's name and its input → its output
 
 
-def tokens(graph: Nodes, name: str, signal: str, widths: tuple[int, ...], dense: Layer, norm: Layer) -> str:
+def stem_tokens(
+  graph: Nodes, name: str, signal: str, widths: tuple[int, ...], dense: Layer, norm: Layer
+) -> str:
   """[w, t, d] of a signal [w, n, c]. `dense` and `norm` add the layers of a module."""
   x = _standardized(graph, name, signal)
   samples, channels = config.WINDOW_SAMPLES, 2 * config.CHANNELS
@@ -51,17 +54,7 @@ def _standardized(graph: Nodes, name: str, signal: str) -> str:
   triads = graph.reshape(signal, (config.WINDOW_SAMPLES, 2, 3), f'{name}/triads')
   acc = graph.add('Gather', triads, _ints(graph, f'{name}/first', 0), name=f'{name}/acc', axis=2)
   mean = graph.add('ReduceMean', acc, _ints(graph, f'{name}/of_window', 1), name=f'{name}/mean_acc')
-  gravity = graph.add('Div', mean, _norm(graph, f'{name}/g', mean, stem.GRAVITY_EPS), name=f'{name}/gravity')
-  parts = graph.add('Mul', triads, gravity, name=f'{name}/parts')
-  along = graph.add('ReduceSum', parts, _ints(graph, f'{name}/xyz', 3), name=f'{name}/along')
-  vertical = graph.add('Mul', along, gravity, name=f'{name}/vertical')
-  horizontal = graph.add('Sub', triads, vertical, name=f'{name}/horizontal')
-  columns = [
-    _norm(graph, f'{name}/total', triads, stem.NORM_EPS),
-    along,
-    _norm(graph, f'{name}/across', horizontal, stem.NORM_EPS),
-  ]
-  joined = graph.add('Concat', *columns, name=f'{name}/joined', axis=2)  # by kind, then by sensor
+  joined = relative_to_gravity(graph, name, triads, mean, 3)
   flat = graph.reshape(joined, (config.WINDOW_SAMPLES, config.CHANNELS), f'{name}/invariant')
   channels = graph.concat([signal, flat], f'{name}/channels')
   centered = graph.add(
@@ -89,12 +82,6 @@ def _neighbors(graph: Nodes, module: str, x: str, size: int, stride: int) -> str
     )
     shifted.append(graph.add('Slice', padded, start, end, axis, step, name=f'{module}/slice_{first}'))
   return graph.concat(shifted, f'{module}/neighbors')
-
-
-def _norm(graph: Nodes, name: str, vectors: str, epsilon: float) -> str:
-  squares = graph.add('Mul', vectors, vectors, name=f'{name}/squares')
-  total = graph.add('ReduceSum', squares, _ints(graph, f'{name}/axes', 3), name=f'{name}/total')
-  return _root(graph, name, total, epsilon)
 
 
 def _root(graph: Nodes, name: str, x: str, epsilon: float) -> str:

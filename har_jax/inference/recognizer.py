@@ -180,8 +180,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     else:
       held_out = validation.check_held_out(held_out, labels)
       split = 'held_out' if held_out.any() else 'none'
-    fit = normalization.physical if experiment.model.stem else normalization.fit
-    normalizer = fit(signals[~held_out])
+    normalizer = normalization.of_kind(signals[~held_out], experiment.protocol.normalize)
     windows = {'signal': normalizer(signals), 'label': labels}
     train = {name: array[~held_out] for name, array in windows.items()}
     train['origin'] = normalizer.origins(len(train['label']))

@@ -13,9 +13,9 @@ from jaxtyping import Array, Bool, Float
 
 from har_jax import config
 from har_jax.model.layers import Dense
+from har_jax.model.tokens import relative_to_gravity
 
 FIRST_KERNEL, KERNEL, SECOND_KERNEL = 7, 5, 3
-GRAVITY_EPS, NORM_EPS = 1e-3, 1e-6  # added to squared norms, so that gradients are finite at zero
 # Typical mean and standard deviation of each channel, in g and rad/s, over several public archives.
 MEAN = (0.0,) * 6 + (1.05, 0.9, 1.0, 0.0, 0.2, 0.7)
 STD = (0.6,) * 3 + (0.9,) * 3 + (0.4, 1.2, 0.4, 1.0, 0.3, 1.0)
@@ -66,10 +66,7 @@ def invariant_features(
   triads = signal.reshape(*signal.shape[:2], 2, 3)
   weight = jnp.ones((*signal.shape[:2], 1)) if is_visible is None else _over_samples(is_visible, signal)
   gravity = jnp.sum(triads[:, :, 0] * weight, axis=1) / jnp.sum(weight, axis=1)
-  gravity = gravity / jnp.sqrt(jnp.sum(jnp.square(gravity), axis=-1, keepdims=True) + GRAVITY_EPS)
-  along = jnp.sum(triads * gravity[:, None, None], axis=-1)
-  across = _norm(triads - along[..., None] * gravity[:, None, None])
-  return jnp.concatenate([_norm(triads), along, across], axis=-1)
+  return relative_to_gravity(triads, gravity)
 
 
 def _neighbors(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, 'b m q']:
@@ -91,7 +88,3 @@ def _hide(x: Float[Array, 'b n c'], is_visible: Bool[Array, 'b t'] | None) -> Fl
 def _over_samples(is_visible: Bool[Array, 'b t'], x: Float[Array, 'b n c']) -> Float[Array, 'b n 1']:
   """1 where a sample belongs to a visible token, else 0."""
   return jnp.repeat(is_visible, x.shape[1] // is_visible.shape[1], axis=1)[..., None].astype(jnp.float32)
-
-
-def _norm(vectors: Float[Array, '... 3']) -> Float[Array, '...']:
-  return jnp.sqrt(jnp.sum(jnp.square(vectors), axis=-1) + NORM_EPS)

@@ -65,10 +65,18 @@ def invariant_features(signal: Float[Array, 'b n 6'], patch_size: int) -> Float[
   batch, samples, _ = signal.shape
   triads = signal.reshape(batch, samples // patch_size, patch_size, 2, 3)
   gravity = jnp.mean(triads[..., 0, :], axis=2)
+  return relative_to_gravity(triads, gravity).reshape(batch, samples, 6)
+
+
+def relative_to_gravity(
+  triads: Float[Array, '*w n 2 3'], gravity: Float[Array, '*w 3']
+) -> Float[Array, '*w n 6']:
+  """Norms, components along gravity and norms across it, of both sensors; gravity may have any length."""
   gravity = gravity / jnp.sqrt(jnp.sum(jnp.square(gravity), axis=-1, keepdims=True) + GRAVITY_EPS)
-  along = jnp.sum(triads * gravity[:, :, None, None], axis=-1)
-  across = _norm(triads - along[..., None] * gravity[:, :, None, None])
-  return jnp.concatenate([_norm(triads), along, across], axis=-1).reshape(batch, samples, 6)
+  gravity = gravity[..., None, None, :]
+  along = jnp.sum(triads * gravity, axis=-1)
+  across = _norm(triads - along[..., None] * gravity)
+  return jnp.concatenate([_norm(triads), along, across], axis=-1)
 
 
 def _norm(vectors: Float[Array, '... 3']) -> Float[Array, '...']:

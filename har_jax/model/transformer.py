@@ -1,8 +1,7 @@
 """The encoder, and the models that contain it: masked autoencoder, classifier, projection model.
 
 b batch, n samples, c channels, t tokens, v visible tokens, q values per token, d width, y classes,
-e projection width,
-f head input: d, or 3 d with statistics.
+e projection width, f head input: d, or 3 d with statistics.
 """
 
 import flax.linen as nn

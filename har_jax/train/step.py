@@ -67,22 +67,17 @@ def training_step(
 
 
 def _augmented(batch: dict, key: Array, training: config.Training) -> tuple[Array, dict]:
-  """The batch with augmented windows, and an unused key."""
-  if training.time_warp_std:
-    key, warp_key = jax.random.split(key)
-    warped = augment.warp_time(batch['signal'], batch['origin'], warp_key, training.time_warp_std)
-    batch = batch | {'signal': warped}
-  if training.circular_shift:
-    key, shift_key = jax.random.split(key)
-    batch = batch | {'signal': augment.circular_shift(batch['signal'], shift_key)}
-  if training.amplitude_std:
-    key, amplitude_key = jax.random.split(key)
-    scaled = augment.scale_amplitude(batch['signal'], batch['origin'], amplitude_key, training.amplitude_std)
-    batch = batch | {'signal': scaled}
-  if training.rotation_std_deg:
-    key, rotation_key = jax.random.split(key)
-    rotated = augment.rotate(batch['signal'], batch['origin'], rotation_key, training.rotation_std_deg)
-    batch = batch | {'signal': rotated}
+  """The batch with augmented windows, and an unused key. Each transform draws from a key of its own."""
+  transforms: tuple[tuple[float, Callable[..., Array]], ...] = (
+    (training.time_warp_std, augment.warp_time),
+    (training.circular_shift, lambda signal, origin, key, _: augment.circular_shift(signal, key)),
+    (training.amplitude_std, augment.scale_amplitude),
+    (training.rotation_std_deg, augment.rotate),
+  )
+  for strength, transform in transforms:
+    if strength:
+      key, own_key = jax.random.split(key)
+      batch = batch | {'signal': transform(batch['signal'], batch['origin'], own_key, strength)}
   return key, batch
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax.config import Protocol
-from har_jax.data import balancing, folds, normalization, splits
+from har_jax.data import balancing, cutting, folds, normalization, splits
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 
@@ -21,7 +21,7 @@ def _windows(name: str, activities: tuple[str, ...], seed: int) -> store.Windows
   for subject in range(5):
     for number in range(12 * len(activities)):
       signal = rng.normal(subject, 1 + seed, (128, 6)).astype(np.float32)
-      cut.append(store.Window(signal, activities[number // 12], f's{subject}', subject, 1.28 * number))
+      cut.append(cutting.Window(signal, activities[number // 12], f's{subject}', subject, 1.28 * number))
   return store.gather(cut, {'archive': name, 'position': 'waist'})
 
 
@@ -111,7 +111,7 @@ def positions(tmp_path: pathlib.Path) -> pathlib.Path:
         signal = rng.normal(10 * place + subject, 1 + place, (128, 6)).astype(np.float32)
         activity = ('walking', 'sitting', 'lying')[number // 12]
         recording = 5 * place + subject
-        cut.append(store.Window(signal, activity, f's{subject}', recording, 1.28 * number, position))
+        cut.append(cutting.Window(signal, activity, f's{subject}', recording, 1.28 * number, position))
   store.save(store.gather(cut, {'archive': 'many', 'position': 'torso,left_leg'}), tmp_path / 'many')
   store.save(store.gather(cut[: 5 * 36], {'archive': 'one', 'position': 'torso'}), tmp_path / 'one')
   return tmp_path

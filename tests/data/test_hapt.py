@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from har_jax.data import windows as store
+from har_jax.data import cutting
 from har_jax.data.archives.hapt import ARCHIVE
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.data.resample import resample
@@ -85,9 +85,9 @@ def test_a_damaged_archive_names_the_file(tmp_path, changes, message):
 @pytest.mark.parametrize('experiments', [4, pytest.param(61, marks=pytest.mark.slow)])
 def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, experiments):
   source, dropped = Source(real_archive('hapt')), collections.Counter()
-  windows: list[store.Window] = []
+  windows: list[cutting.Window] = []
   for number, recording in enumerate(itertools.islice(ARCHIVE.read(source, 'waist', dropped), experiments)):
-    windows += store.cut(recording, resample(recording, dropped), dropped, number=number)
+    windows += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
   codes = {activity: code for code, activity in ACTIVITIES.items()}
   for part, is_test in (('Train', False), ('Test', True)):
     chosen = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gravity_fit import rotation
 
-from har_jax.data import windows as store
+from har_jax.data import cutting
 from har_jax.data.archives.pdiot import ARCHIVE
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.data.resample import resample
@@ -127,7 +127,7 @@ def test_the_real_archive_has_102_people_and_every_row(real):
   found, cut = collections.Counter(), []
   for number, recording in enumerate(recordings):
     found[recording.spans[0].activity] += len(recording.acc.values)
-    cut += store.cut(recording, resample(recording, dropped), dropped, number=number)
+    cut += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
   assert found == expected
   assert (sum(lines.values()), sum(expected.values())) == (919_080, 911_490)
   assert collections.Counter(window.activity for window in cut) == windows

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gravity_fit import rotation
 
-from har_jax.data import windows as store
+from har_jax.data import cutting
 from har_jax.data.archives.sp_sw_har import ARCHIVE
 from har_jax.data.prepare import prepare
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
@@ -155,7 +155,7 @@ def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   for number, recording in enumerate(recordings):
     pieces = resample(recording, dropped)
     signals += [piece.signal for piece in pieces]
-    cut += store.cut(recording, pieces, dropped, number=number, majority_label=ARCHIVE.majority_label)
+    cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=ARCHIVE.majority_label)
   assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
   assert not dropped
   lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]

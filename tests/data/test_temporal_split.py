@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from har_jax.data.cutting import Window
 from har_jax.data.temporal_split import MIN_WINDOWS, hold_out
-from har_jax.data.windows import Window
 
 _SIGNAL = np.zeros((128, 6), np.float32)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gravity_fit import rotation
 
-from har_jax.data import windows as store
+from har_jax.data import cutting
 from har_jax.data.archives.weda_fall import ARCHIVE
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.data.resample import resample
@@ -179,7 +179,7 @@ def test_the_real_archive_has_these_windows_and_two_rates(real):
   _, recordings, dropped = real
   cut, rates_hz = [], collections.defaultdict(list)
   for number, recording in enumerate(recordings):
-    cut += store.cut(recording, resample(recording, dropped), dropped, number=number)
+    cut += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
     is_slow = recording.spans[0].activity == 'falling' and recording.subject != 'U14'
     rates_hz[is_slow] += [1 / np.median(np.diff(recording.acc.time_s))]
   assert collections.Counter(window.activity for window in cut) == WINDOWS

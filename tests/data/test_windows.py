@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.data.recording import Recording, Span, regular
 from har_jax.data.resample import Piece
@@ -30,7 +31,7 @@ def _ramp(samples: int, start_s: float = 0.0) -> Piece:
 
 def _cut(recording, pieces, dropped=None, number=0):
   return list(
-    store.cut(recording, pieces, collections.Counter() if dropped is None else dropped, number=number)
+    cutting.cut(recording, pieces, collections.Counter() if dropped is None else dropped, number=number)
   )
 
 
@@ -88,9 +89,9 @@ def test_an_infinite_value_names_its_recording():
     _cut(_recording(500, Span(0.0, 10.0, 'walking')), [piece], number=3)
 
 
-def _cut_by_majority(*spans: Span, samples: int = 1000) -> list[store.Window]:
+def _cut_by_majority(*spans: Span, samples: int = 1000) -> list[cutting.Window]:
   recording = _recording(samples, *spans)
-  return list(store.cut(recording, [_ramp(samples)], collections.Counter(), majority_label=True))
+  return list(cutting.cut(recording, [_ramp(samples)], collections.Counter(), majority_label=True))
 
 
 def test_with_a_majority_label_windows_cross_labels_and_have_the_longest():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from har_jax import experiments
-from har_jax.data import batches, folds
+from har_jax.data import batches, cutting, folds
 from har_jax.data import windows as store
 from har_jax.experiments.stages import run_stages, stages_of
 
@@ -33,7 +33,7 @@ def dataset(name: str, seed: int) -> store.Windows:
         swing = (3 - number) * np.sin(2 * np.pi * (1 + 0.1 * subject) * time + rng.uniform(0, 6, 6))
         gravity = np.array([0, 0, 9.8, 0, 0, 0]) if number < 2 else np.array([9.8, 0, 0, 0, 0, 0])
         signal = (swing + gravity + 0.1 * rng.standard_normal((128, 6))).astype(np.float32)
-        windows.append(store.Window(signal, activity, f'{name}-{subject}', subject, 0.0))
+        windows.append(cutting.Window(signal, activity, f'{name}-{subject}', subject, 0.0))
   return store.gather(
     windows, {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'}
   )

@@ -25,7 +25,7 @@ from lodo_studies import (
 )
 
 from har_jax import experiments, storage
-from har_jax.data import folds
+from har_jax.data import cutting, folds
 from har_jax.data import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments import pictures
@@ -331,7 +331,7 @@ def test_supervised_pretraining_refuses_a_single_activity(
     store.save(
       store.gather(
         [
-          store.Window(still.signals[at], 'walking', f'{name}-{still.subject[at]}', int(at), 0.0)
+          cutting.Window(still.signals[at], 'walking', f'{name}-{still.subject[at]}', int(at), 0.0)
           for at in np.flatnonzero(chosen)
         ],
         {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from har_jax import config, experiments
+from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.baselines import BASELINES
@@ -17,7 +18,7 @@ from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES
 @pytest.fixture
 def paper(tmp_path: pathlib.Path) -> Paper:
   for name in ('hapt', 'wisdm'):
-    window = store.Window(np.zeros((128, 6), np.float32), 'walking', 'a', 0, 0.0)
+    window = cutting.Window(np.zeros((128, 6), np.float32), 'walking', 'a', 0, 0.0)
     meta = {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'}
     store.save(store.gather([window], meta), tmp_path / 'windows' / name)
   return Paper(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from har_jax import config
-from har_jax.data import windows as store
+from har_jax.data import cutting
 from har_jax.data.resample import resample
 
 CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: an export keeps the adapter's order
@@ -24,6 +24,6 @@ def cut_from(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
   cut = [
     window.signal
     for recording in itertools.islice(recordings, count)
-    for window in store.cut(recording, resample(recording, dropped), dropped)
+    for window in cutting.cut(recording, resample(recording, dropped), dropped)
   ]
   return np.stack(cut[:: max(1, len(cut) // most)]).astype(np.float32)

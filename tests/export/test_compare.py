@@ -8,6 +8,7 @@ import pytest
 from in_process import run_in_process
 
 from har_jax import export
+from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.export import compare
@@ -32,7 +33,7 @@ def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pat
   place = tmp_path_factory.mktemp('windows') / 'export_cases'
   shown = (('Ann', 'walking'), ('Bob', 'lying'), ('Cem', 'running'))
   cut = [
-    store.Window(signal, shown[i % 3][1], shown[i % 3][0], i % 3, 0.0)
+    cutting.Window(signal, shown[i % 3][1], shown[i % 3][0], i % 3, 0.0)
     for i, signal in enumerate(signals[:12])
   ]
   store.save(store.gather(cut, {'archive': 'export_cases', 'position': 'waist'}), place)

@@ -10,7 +10,7 @@ from adapters import assert_equal
 
 import har_jax
 from har_jax import config, experiments, files, storage
-from har_jax.data import folds
+from har_jax.data import cutting, folds
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.stages import run_stages, stages_of
@@ -25,7 +25,7 @@ QUIET = experiments.TrainOptions(progress=False)
 def _dataset(name: str, seed: int) -> store.Windows:
   rng = np.random.default_rng(seed)
   windows = [
-    store.Window(
+    cutting.Window(
       (np.array([0, 0, 9.8, 0, 0, 0]) + (1 + 3 * swing) * rng.standard_normal((128, 6))).astype(np.float32),
       activity,
       f'{name}-{subject}',

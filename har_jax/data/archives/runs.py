@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int, Integer
+from jaxtyping import Float, Int, Integer, Shaped
 
 from har_jax.data import segments
 from har_jax.data.recording import Recording, Samples, Span
@@ -29,13 +29,23 @@ def expecting(name: str, layout: str) -> Iterator[None]:
     raise UserError(f'{name}: expected {layout}, but: {" ".join(str(error).split())}') from error
 
 
+def sorted_rows(
+  rows: Shaped[np.ndarray, 'n *c'],
+  time: Shaped[np.ndarray, 'n'],
+  dropped: collections.Counter,
+  unit: str = 'rows',  # what was out of order
+) -> Shaped[np.ndarray, 'n *c']:
+  """The rows by time, all of them; counts those that were out of order."""
+  if misplaced := int((np.diff(time) < 0).sum()):
+    dropped[f'{unit} out of order, sorted'] += misplaced
+    return rows[np.argsort(time, kind='stable')]
+  return rows
+
+
 def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter) -> Int[np.ndarray, 'm']:
   """Indices that sort the rows by time and keep the first of each time; counts both repairs."""
-  fell = int((np.diff(time_s) < 0).sum())
-  order = np.argsort(time_s, kind='stable')
+  order = sorted_rows(np.arange(len(time_s)), time_s, dropped)
   repeats = segments.repeats(time_s[order])
-  if fell:
-    dropped['rows out of order, sorted'] += fell
   if repeats.any():
     dropped['rows at the same moment as another'] += int(repeats.sum())
   return order[~repeats]

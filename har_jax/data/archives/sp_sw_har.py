@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.data.archives.archive import Archive
-from har_jax.data.archives.runs import even_clock, labeled_spans
+from har_jax.data.archives.runs import even_clock, labeled_spans, sorted_rows
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.source import Source, read_rows
 from har_jax.errors import UserError
@@ -45,9 +45,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       raise UserError(
         f'{source.path}: {name} has activities {", ".join(unknown)}; known are {", ".join(codes)}'
       )
-    if misplaced := int((np.diff(rows['timestamp']) < 0).sum()):
-      dropped['rows out of order, sorted'] += misplaced
-      rows = rows[np.argsort(rows['timestamp'], kind='stable')]
+    rows = sorted_rows(rows, rows['timestamp'], dropped)
     time_s = even_clock((rows['timestamp'] - rows['timestamp'][0]) / 1e3)
     time_s -= time_s[0]
     values = np.stack([rows[axis] for axis in _AXES], axis=1).astype(np.float32)

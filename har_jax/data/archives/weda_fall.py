@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from har_jax.data.archives.archive import Archive
-from har_jax.data.archives.runs import even_clock
+from har_jax.data.archives.runs import even_clock, sorted_rows
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
 from har_jax.errors import UserError
@@ -73,9 +73,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 def _samples(source: Source, name: str, sensor: str, dropped: collections.Counter) -> Samples:
   columns = [f'{sensor}_{column}_list' for column in ('time', 'x', 'y', 'z')]
   rows = read_rows(source, name, columns=columns)
-  if misplaced := int((np.diff(rows[:, 0]) < 0).sum()):
-    dropped['bursts out of order, sorted'] += misplaced
-    rows = rows[np.argsort(rows[:, 0], kind='stable')]
+  rows = sorted_rows(rows, rows[:, 0], dropped, 'bursts')
   return Samples(even_clock(rows[:, 0]), rows[:, 1:].astype(np.float32))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from har_jax.data.archives.archive import Archive
+from har_jax.data.archives.runs import sorted_rows
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
 from har_jax.errors import UserError
@@ -58,7 +59,10 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
         raise UserError(
           f'{source.path}: {acc_name} has an activity {code.decode("ascii", "replace")!r}; A to S, no N'
         )
-      activity_acc, activity_gyro = (_by_time(rows[rows['code'] == code], dropped) for rows in (acc, gyro))
+      activity_acc, activity_gyro = (
+        sorted_rows(of_code, of_code['time_ns'], dropped)
+        for of_code in (rows[rows['code'] == code] for rows in (acc, gyro))
+      )
       if not len(activity_acc) or not len(activity_gyro):
         dropped['activity runs with one sensor only'] += 1
         continue
@@ -77,13 +81,6 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 def _rows(source: Source, name: str) -> Shaped[np.ndarray, 'n']:
   # Lines end with a semicolon, which is read as the start of a comment.
   return read_rows(source, name, columns=len(_LINE.fields or ()), dtype=_LINE, comments=';')
-
-
-def _by_time(rows: Shaped[np.ndarray, 'n'], dropped: collections.Counter) -> Shaped[np.ndarray, 'n']:
-  if misplaced := int((np.diff(rows['time_ns']) < 0).sum()):
-    dropped['rows out of order, sorted'] += misplaced
-    rows = rows[np.argsort(rows['time_ns'], kind='stable')]
-  return rows
 
 
 def _samples(rows: Shaped[np.ndarray, 'n'], start_ns: np.int64) -> Samples:

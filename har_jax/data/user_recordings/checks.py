@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data import segments
+from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
 from har_jax.data.user_recordings import infer
@@ -23,7 +24,6 @@ _STUCK_S = 2.0
 _GRAVITY_OFF = 0.2
 _FEW_WINDOWS = 10
 _FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
-_WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 
 
 def check(reading: Reading) -> list[str]:
@@ -115,7 +115,7 @@ def _labels(reading: Reading) -> Iterator[str]:
   for activity, count in sorted(windows.items()):
     if count < _FEW_WINDOWS:
       yield (
-        f'The label {activity!r} has {seconds[activity]:.1f} s, {count} windows of {_WINDOW_S} s: too few to '
+        f'The label {activity!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: too few to '
         f'learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break ({_FEW_WINDOWS} windows).'
       )
   if len(windows) == 1:
@@ -129,8 +129,8 @@ def _length(reading: Reading) -> Iterator[str]:
       f'All recordings together last {sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows '
       f'({_FEW_WINDOWS_S:.1f} s); record for longer.'
     )
-  if short := sum(length_s < _WINDOW_S for length_s in lengths_s):
-    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({_WINDOW_S} s).'
+  if short := sum(length_s < WINDOW_S for length_s in lengths_s):
+    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({WINDOW_S} s).'
 
 
 def _length_s(recording: Recording) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data import segments
 from har_jax.data.archives.runs import labeled_spans
+from har_jax.data.cutting import Window, cut
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
 from har_jax.data.resample import resample
 from har_jax.data.user_recordings import table, units
@@ -18,7 +19,6 @@ from har_jax.data.user_recordings.formats import is_table, stem
 from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.labels import Labels, place, read_labels
 from har_jax.data.user_recordings.table import Track
-from har_jax.data.windows import Window, cut
 from har_jax.errors import UserError
 
 _LABELS_ENDING = '.labels'

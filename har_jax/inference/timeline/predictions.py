@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from har_jax.data import user_recordings
+from har_jax.data.cutting import Window
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.data.user_recordings import Reading
-from har_jax.data.windows import Window
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 

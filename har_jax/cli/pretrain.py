@@ -34,7 +34,9 @@ def main() -> None:
   _set_cpu_devices()
   stop = _join()
   from har_jax import experiments, files, storage
+  from har_jax.data import folds
   from har_jax.data import windows as store
+  from har_jax.experiments import base_head
   from har_jax.experiments import stages as staging
   from har_jax.train import mesh
 
@@ -54,6 +56,9 @@ def main() -> None:
   if not mesh.is_main_process():
     return
   base = files.load_base(stages[-1].folder)
+  if base.classes:
+    labeled = folds.labeled_source_windows(windows, sources, experiment.protocol)
+    base = base_head.with_general_head(base, *labeled)
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   pretraining = base.card['pretraining']
   measured = ', '.join(

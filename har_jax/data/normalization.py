@@ -32,15 +32,17 @@ class Normalizer:
     return np.tile((-self.mean / self.deviation).astype(np.float32), (windows, 1))
 
 
-def physical(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
-  """Acceleration in g, rotation in rad/s: a zero reading stays zero. No statistics but one are used.
+# Acceleration in g, rotation in rad/s: a zero reading stays zero.
+PHYSICAL = Normalizer(np.zeros(2), np.array([STANDARD_GRAVITY_M_S2, 1.0]))
 
-  Where these windows have no rotation, its deviation is tiny, as `fit` has it.
-  """
+
+def physical(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
+  """`PHYSICAL`; where these windows have no rotation, its deviation is tiny, as `fit` has it."""
   has_gyro = any(
     signals[start : start + _CHUNK, :, CHANNELS // 2 :].any() for start in range(0, len(signals), _CHUNK)
   )
-  return Normalizer(np.zeros(2), np.array([STANDARD_GRAVITY_M_S2, 1.0 if has_gyro else _MIN_DEVIATION]))
+  deviation = PHYSICAL.deviation if has_gyro else np.array([STANDARD_GRAVITY_M_S2, _MIN_DEVIATION])
+  return Normalizer(PHYSICAL.mean, deviation)
 
 
 def fit(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:

@@ -48,11 +48,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
 
   def head(drawn: Variables) -> Variables:
     known = folds.source_classes(spec.windows, spec.sources)
-    output = f'params/head/dense_{len(experiment.model.head)}/'
-    return {
-      path: _for_classes(leaf, drawn[path], known, data.classes) if path.startswith(output) else leaf
-      for path, leaf in rest.items()
-    }
+    return methods.arrange_head(rest, drawn, known, data.classes)
 
   prepared = methods.prepare(
     objective.init,
@@ -73,13 +69,6 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     title=spec.title,
   )
   return PreparedRun(spec, objective, run, data)
-
-
-def _for_classes(leaf: Any, drawn: Any, known: Sequence[str], classes: Sequence[str]) -> Any:
-  """Output weights or biases of `known` activities, arranged for `classes`; unknown classes stay as drawn."""
-  index = {number: known.index(name) for number, name in enumerate(classes) if name in known}
-  to, source = np.array(list(index), int), np.array(list(index.values()), int)
-  return drawn.at[..., to].set(leaf[..., source])
 
 
 def adapt_and_test(

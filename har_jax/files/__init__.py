@@ -4,7 +4,7 @@
 <folder>/adapter.safetensors  adapter.json   what an adaptation adds to it; may be in the same folder
 """
 
-from har_jax.files.adapter import Adapter, attach, load_adapter, make_adapter, save_adapter
+from har_jax.files.adapter import Adapter, attach, head_adapter, load_adapter, make_adapter, save_adapter
 from har_jax.files.base import Base, bundled_base, load_base, make_base, save_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
@@ -14,6 +14,7 @@ __all__ = [
   'Base',
   'attach',
   'bundled_base',
+  'head_adapter',
   'load_adapter',
   'load_base',
   'load_run',

@@ -16,7 +16,7 @@ import numpy as np
 import har_jax
 from har_jax import config, config_fields, methods, storage, variables
 from har_jax.config import SCHEMA_VERSION
-from har_jax.data.normalization import Normalizer
+from har_jax.data.normalization import PHYSICAL, Normalizer
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.base import Base
@@ -102,6 +102,22 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   return Adapter(kept, adapter.card | filled)
 
 
+def head_adapter(base: Base) -> Adapter:
+  """The base's own head as an adapter, so that it predicts without any label of the user."""
+  lora = config.Lora()
+  card = {
+    'method': 'probe',
+    'rank': lora.rank,
+    'alpha': lora.alpha,
+    'targets': list(lora.targets),
+    'model': base.card['model'],
+    'precision': config_fields.to_json(base.precision),
+    'classes': list(base.classes),
+    'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
+  }
+  return make_adapter(base, base.variables, card)
+
+
 def attach(base: Base | None, adapter: Adapter) -> Variables:
   """The adapted model's variables, for the adapter's `objective`. Many adapters can share one base.
 
@@ -112,7 +128,7 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
   """
   method = adapter.method
   check_base(base, adapter)
-  pretrained = base.variables if base is not None and method.pretrained else {}
+  pretrained = base.encoder if base is not None and method.pretrained else {}
   plain = {
     path: leaf for path, leaf in adapter.variables.items() if collection(path) in methods.MODEL_COLLECTIONS
   }

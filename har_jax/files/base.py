@@ -2,19 +2,18 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 import har_jax
-from har_jax import config, config_fields, storage, variables
+from har_jax import config, config_fields, methods, storage, variables
 from har_jax.config import SCHEMA_VERSION
 from har_jax.data.archives import ARCHIVES
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.methods import pack, unpack
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct
@@ -30,7 +29,7 @@ _PHYSICAL = 'acceleration in g, rotation in rad/s; no statistics of a dataset'  
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Base:
-  """A pretrained encoder's leaves, params/encoder/..., and its card.
+  """A pretrained encoder's leaves, params/encoder/..., its head's if it has one, and a card.
 
   Immutable: adapters refer to its checksum.
   """
@@ -39,12 +38,28 @@ class Base:
   card: dict[str, Any]
 
   @property
+  def encoder(self) -> Variables:
+    return variables.split(self.variables, _in_encoder)[0]
+
+  @property
+  def classes(self) -> tuple[str, ...]:
+    """What its head predicts without adaptation; none: it has no head."""
+    return tuple(self.card.get('classes', ()))
+
+  def head_for(self, classes: Sequence[str]) -> Callable[[Variables], Variables] | None:
+    """`methods.prepare`'s `head`: this base's head, arranged for other classes. None: it has no head."""
+    if not self.classes:
+      return None
+    head = variables.split(self.variables, _in_encoder)[1]
+    return lambda drawn: methods.arrange_head(head, drawn, self.classes, classes)
+
+  @property
   def checksum(self) -> str:
     return self.card['checksum']
 
   @property
   def model(self) -> config.Model:
-    """The encoder's model. Its head is the default one, since pretraining has none."""
+    """The encoder's model. Its head is the default one where the card has no classes."""
     return config_fields.from_json(config.Model, self.card['model'])
 
   @property
@@ -59,26 +74,28 @@ class Base:
 
 
 def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
-  """A base of the encoder among some variables.
+  """A base of the encoder among some variables, and of the head if the card has classes.
 
-  card: `model` is required, as `config_fields.to_json` gives it; `dtype`, `sources`, `normalization` and
-    `pretraining` are optional. Checksum, format and version are filled in.
-  Raises UserError where the encoder does not fit the model, and lists the leaves.
+  card: `model` is required, as `config_fields.to_json` gives it; `classes`, `dtype`, `sources`,
+    `normalization` and `pretraining` are optional. Checksum, format and version are filled in.
+  Raises UserError where the leaves do not fit the model, and lists them.
   """
-  encoder, _ = variables.split(held, lambda path: path.startswith('params/encoder/'))
+  has_head = bool(card.get('classes'))
   model = config_fields.from_json(config.Model, dict(card['model']))
-  shapes = jax.eval_shape(Classify(model, 2).init, jax.random.key(0))
-  expected, _ = variables.split(shapes, lambda path: path.startswith('params/encoder/'))
-  if lines := variables.difference(expected, encoder):
+  shapes = jax.eval_shape(Classify(model, len(card['classes']) if has_head else 2).init, jax.random.key(0))
+  kept, expected = (
+    leaves if has_head else variables.split(leaves, _in_encoder)[0] for leaves in (dict(held), shapes)
+  )
+  if lines := variables.difference(expected, kept):
     raise UserError(f"these are not the leaves of the card's model:\n{lines}")
   filled = {
     'format': FORMAT,
-    'checksum': safetensors_io.checksum(encoder),
+    'checksum': safetensors_io.checksum(kept),
     'har_jax': har_jax.__version__,
     **safetensors_io.INPUT,
   }
   defaults = {'dtype': 'float32', 'normalization': _PHYSICAL if model.stem else _NORMALIZATION}
-  return Base({path: jnp.asarray(leaf) for path, leaf in encoder.items()}, {**defaults, **card, **filled})
+  return Base({path: jnp.asarray(leaf) for path, leaf in kept.items()}, {**defaults, **card, **filled})
 
 
 def save_base(
@@ -95,8 +112,8 @@ def save_base(
   if four_bits:
     # Without double quantization: a product of two floats is the same on every machine, and so is the
     # checksum.
-    written = pack(base.variables)
-    base = make_base(unpack(written), base.card)
+    written = methods.pack(base.variables)
+    base = make_base(methods.unpack(written), base.card)
   safetensors_io.write(storage.place(str(folder)), 'base', written, base.card)
   return base
 
@@ -108,7 +125,7 @@ def load_base(folder: str | Place) -> Base:
   """
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
-    return Base(*safetensors_io.read(place, 'base', FORMAT, decode=unpack))
+    return Base(*safetensors_io.read(place, 'base', FORMAT, decode=methods.unpack))
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)
   raise UserError(
@@ -120,6 +137,10 @@ def load_base(folder: str | Place) -> Base:
 def bundled_base() -> Base:
   """The base that comes with the package, pretrained on MotionSense, whose license allows redistribution."""
   return load_base(str(_BUNDLED))
+
+
+def _in_encoder(path: str) -> bool:
+  return path.startswith('params/encoder/')
 
 
 def _of_pretraining(folder: Place) -> Base:
@@ -144,13 +165,16 @@ def _of_pretraining(folder: Place) -> Base:
   objective = _objective(identity, model)
   (last,) = (entry for entry in done['history'] if entry['step'] == step)
   pretraining: dict[str, Any] = {'stage': identity['stage'], 'steps': step}
+  head: dict[str, Any] = {}
   if isinstance(objective, Classify):
-    pretraining |= {'validation_macro_f1': last['macro_f1'], 'classes': identity['classes']}
+    pretraining |= {'validation_macro_f1': last['macro_f1']}
+    head = {'classes': identity['classes']}
   else:
     pretraining |= {'validation_loss': last['loss']}
   shapes = jax.eval_shape(objective.init, jax.random.key(0))
   card = {
-    'model': first['model'],
+    **head,
+    'model': identity.get('model', first['model']),
     'dtype': first['dtype'],
     'sources': [
       {'archive': name, 'license': ARCHIVES[name].license if name in ARCHIVES else 'unknown'}

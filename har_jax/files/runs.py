@@ -37,7 +37,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     method,
     Settings.of(experiment),
     seed,
-    pretrained=None if base is None else base.variables,
+    pretrained=None if base is None else base.encoder,
   )
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')
   trained = checkpoints.variables(entries['step'], prepared.trainable | prepared.statistics)

@@ -130,24 +130,31 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def load(cls, path=None, base=None) -> 'Recognizer':
     """Loads a recognizer, fitted or not, by what `path` is.
 
-    None: the base that comes with the package; not fitted.
-    The folder of a base or of a pretraining, .../<target>/pretrain: not fitted.
+    None: the base that comes with the package. It recognizes its own `classes_` until it is fitted.
+    The folder of a base or of a pretraining stage: likewise if it has a head, else not fitted.
     The folder that `save` wrote, or the result file of a run, .../seed<k>.json: fitted.
     `base`, a Base or a folder, replaces the base of a fitted one, for example if it was saved elsewhere.
     Raises UserError if nothing of these is there, or if adapter and base do not match.
     """
     if path is None:
-      return cls(files.bundled_base())
+      return cls._from_base(files.bundled_base())
     place = storage.place(str(path))
     base = _load_base(base)
     if place.name.endswith('.json'):
       return cls._from_adapter(*files.load_run(place, base))
     if not (place / 'adapter.json').exists():
-      return cls(files.load_base(place))
+      return cls._from_base(files.load_base(place))
     adapter = files.load_adapter(place)
     if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():
       base = files.load_base(place)
     return cls._from_adapter(base, adapter)
+
+  @classmethod
+  def _from_base(cls, base: files.Base) -> 'Recognizer':
+    recognizer = cls(base)
+    if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
+      recognizer._set_adapter(base, files.head_adapter(base))
+    return recognizer
 
   @classmethod
   def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
@@ -193,7 +200,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       method,
       methods.Settings.of(experiment),
       int(self.random_state),
-      pretrained=None if base is None else base.variables,
+      pretrained=None if base is None else base.encoder,
+      head=None if base is None else base.head_for(classes.tolist()),
     )
     with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
       run = loop.Run(

@@ -3,7 +3,7 @@
 from har_jax.methods import full, lora, probe, qlora, scratch
 from har_jax.methods.method import MODEL_COLLECTIONS, Method, Settings, check_collections, in_head, merge
 from har_jax.methods.packing import pack, unpack
-from har_jax.methods.preparation import Prepared, prepare
+from har_jax.methods.preparation import Prepared, arrange_head, prepare
 
 METHODS: dict[str, Method] = {
   method.name: method for method in (full.METHOD, probe.METHOD, lora.METHOD, qlora.METHOD, scratch.METHOD)
@@ -15,6 +15,7 @@ __all__ = [
   'Method',
   'Prepared',
   'Settings',
+  'arrange_head',
   'check_collections',
   'in_head',
   'merge',

@@ -1,9 +1,10 @@
 """The one way to begin a run: draw the model, add the base, adapt, split the variables."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
+import numpy as np
 
 from har_jax.methods.method import Method, Settings, check_collections
 from har_jax.variables import Variables, split, split_statistics
@@ -50,3 +51,21 @@ def prepare(
   statistics, rest = split_statistics(adapted)
   trainable, frozen = split(jax.device_put(rest), lambda path: method.trains(path, settings))
   return Prepared(trainable, statistics, frozen)
+
+
+def arrange_head(
+  head: Variables, drawn: Variables, known: Sequence[str], classes: Sequence[str]
+) -> Variables:
+  """A head for `classes`, from one that was trained on `known` classes.
+
+  The output weights of a class that is not known stay as drawn. Names are compared without case.
+  """
+  layers = [path.split('/')[2] for path in drawn if path.startswith('params/head/dense_')]
+  output = f'params/head/{max(layers, key=lambda name: int(name.removeprefix("dense_")))}/'
+  known_at = {name.casefold(): number for number, name in enumerate(known)}
+  shared = [n for n, name in enumerate(classes) if str(name).casefold() in known_at]
+  to, source = np.array(shared, int), np.array([known_at[str(classes[n]).casefold()] for n in shared], int)
+  return {
+    path: drawn[path].at[..., to].set(leaf[..., source]) if path.startswith(output) else leaf
+    for path, leaf in head.items()
+  }

@@ -127,10 +127,10 @@ def test_a_run_is_read_with_the_stage_it_started_from(
   base, adapter = files.load_run(path)
   assert base is not None
   start = _started_from(continued)
-  assert base.variables.keys() == {path for path in start if path.startswith('params/encoder/')}
-  assert_equal(base.variables, {path: start[path] for path in base.variables})
+  assert base.encoder.keys() == {path for path in start if path.startswith('params/encoder/')}
+  assert_equal(base.encoder, {path: start[path] for path in base.encoder})
   assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
-  assert ('classes' in base.card['pretraining']) == ('supervised_pretraining_steps' in asked)
+  assert bool(base.classes) == ('supervised_pretraining_steps' in asked)
   data = folds.target_windows(study.windows, 'alpha', protocol, 3)
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
   confusion = np.zeros((3, 3), int)

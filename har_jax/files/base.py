@@ -46,7 +46,7 @@ class Base:
     """What its head predicts without adaptation; none: it has no head."""
     return tuple(self.card.get('classes', ()))
 
-  def head_for(self, classes: Sequence[str]) -> Callable[[Variables], Variables] | None:
+  def head_for(self, classes: Sequence[Any]) -> Callable[[Variables], Variables] | None:
     """`methods.prepare`'s `head`: this base's head, arranged for other classes. None: it has no head."""
     if not self.classes:
       return None

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -54,7 +55,7 @@ def prepare(
 
 
 def arrange_head(
-  head: Variables, drawn: Variables, known: Sequence[str], classes: Sequence[str]
+  head: Variables, drawn: Variables, known: Sequence[str], classes: Sequence[Any]
 ) -> Variables:
   """A head for `classes`, from one that was trained on `known` classes.
 

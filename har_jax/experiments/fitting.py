@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from har_jax.baselines import BASELINES
 from har_jax.data import folds
 from har_jax.data import windows as store
 from har_jax.errors import Stopped
 from har_jax.experiments.adaptation import described
-from har_jax.experiments.baselines import BASELINES
 from har_jax.experiments.study import RunSpec
 from har_jax.train import metrics
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from har_jax import config, config_fields
+from har_jax.baselines import BASELINES
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.experiments.baselines import BASELINES
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 

@@ -15,9 +15,9 @@ from absl import flags
 from in_process import run_in_process
 
 from har_jax import config
+from har_jax.baselines import BASELINES
 from har_jax.cli import command, main, processes
 from har_jax.errors import Stopped, UserError
-from har_jax.experiments.baselines import BASELINES
 from har_jax.methods import METHODS
 
 _ROOT = pathlib.Path(__file__).parents[2]

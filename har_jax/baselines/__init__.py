@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.experiments.baselines import forest, rocket
+from har_jax.baselines import forest, rocket
 
 
 class Baseline(Protocol):

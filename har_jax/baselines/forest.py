@@ -6,7 +6,7 @@ Source: Geurts, Ernst and Wehenkel, Machine Learning 63 (2006).
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.experiments.baselines.features import window_features
+from har_jax.baselines.features import window_features
 
 _TREES = 400
 _ARRAYS = ('feature', 'threshold', 'children_left', 'children_right', 'value')

@@ -7,6 +7,7 @@ import collections
 import os
 import pathlib
 import shutil
+import time
 
 from absl import flags
 
@@ -87,6 +88,7 @@ def main() -> None:
   base = Recognizer.load(_BASE.value).base
   if base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
+  start_s = time.monotonic()
   recognizer = Recognizer(
     base,
     method=_METHOD.value,
@@ -100,10 +102,12 @@ def main() -> None:
     validation_fraction=_VALIDATION_FRACTION.value,
     verbose=_PROGRESS.value,
   ).fit(signals, labels, held_out=held_out)
+  seconds = time.monotonic() - start_s
   if held_out.any():
     predicted = recognizer.predict(signals[held_out])
     calibration = calibrate(recognizer, signals[held_out], labels[held_out])
     _print_validation(labels, held_out, predicted, int(overlapping.sum()))
+    _compare(recognizer, signals, labels, held_out, predicted, seconds)
     before, after = calibration.confidence
     print(
       f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
@@ -140,6 +144,33 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
     f'{overlapping} windows that overlap them were left out.\n'
     'They come from the same recording: expect less on another day, and less on another person.'
   )
+
+
+def _compare(recognizer, signals, labels, held_out, predicted, seconds: float) -> None:
+  """Fits the baselines to the training windows, and prints all models on the held-out ones."""
+  import numpy as np
+  from tabulate import tabulate
+
+  from har_jax.baselines.installed import fit_installed
+  from har_jax.inference import comparison
+
+  classes, indices = np.unique(labels, return_inverse=True)
+  fits, missing = fit_installed(signals[~held_out], indices[~held_out], _RANDOM_STATE.value)
+  true = labels[held_out]
+  adapter = comparison.score(_METHOD.value, true, predicted, seconds)
+  baselines = [
+    comparison.score(
+      name, true, classes[fit.baseline.predict_proba(signals[held_out]).argmax(axis=1)], fit.seconds
+    )
+    for name, fit in fits.items()
+  ]
+  rows = [(each.model, each.macro_f1, each.accuracy, each.seconds) for each in (adapter, *baselines)]
+  print('The same windows, by models that were fitted to the same training windows:')
+  print(
+    tabulate(rows, headers=('model', 'macro-F1', 'accuracy', 'seconds'), floatfmt=('', '.3f', '.3f', '.1f'))
+  )
+  print(*missing, comparison.verdict(adapter, baselines), sep='\n')
+  recognizer.adapter_.card['metrics']['comparison'] = comparison.as_metrics([adapter, *baselines])
 
 
 def _print_counts(labels) -> None:

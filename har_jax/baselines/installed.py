@@ -1,6 +1,5 @@
 """Fits every installed baseline in seconds, however long the recording.   w windows, n samples, k kept."""
 
-import dataclasses
 import time
 
 import numpy as np
@@ -12,23 +11,15 @@ from har_jax.errors import UserError
 MAX_WINDOWS = 2000  # bounds the seconds of a fit, and the bytes of the trees
 
 
-@dataclasses.dataclass(frozen=True)
-class Fit:
-  """A fitted baseline, and the seconds that the fit took."""
-
-  baseline: Baseline
-  seconds: float
-
-
 def fit_installed(
   X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w'], random_state: int
-) -> tuple[dict[str, Fit], list[str]]:
-  """The fits by name; and a line for each baseline whose package is missing, which says how to install it.
+) -> tuple[dict[str, Baseline], dict[str, float], list[str]]:
+  """The fitted baselines and the seconds of each fit, by name; and a line for each whose package is missing.
 
-  Windows as a baseline takes them, in order of time. Above MAX_WINDOWS, evenly spaced ones of each class.
+  X: in order of time. Above MAX_WINDOWS, evenly spaced windows of each class are used.
   """
   chosen = evenly_spaced(y, MAX_WINDOWS)
-  fits, missing = {}, []
+  fitted, seconds, missing = {}, {}, []
   for name, make in BASELINES.items():
     try:
       baseline = make(random_state)
@@ -37,8 +28,8 @@ def fit_installed(
       continue
     start_s = time.monotonic()
     baseline.fit(X[chosen], y[chosen])
-    fits[name] = Fit(baseline, time.monotonic() - start_s)
-  return fits, missing
+    fitted[name], seconds[name] = baseline, time.monotonic() - start_s
+  return fitted, seconds, missing
 
 
 def evenly_spaced(y: Int[np.ndarray, 'w'], limit: int) -> Int[np.ndarray, 'k']:

@@ -52,6 +52,9 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
   'fraction of each activity, its last part, held out for validation and calibration; 0: none',
   flag_values=FLAGS,
 )
+_ENSEMBLE = flags.DEFINE_bool(
+  'ensemble', False, 'predict by the adapted encoder and the baselines together', flag_values=FLAGS
+)
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
@@ -100,6 +103,7 @@ def main() -> None:
     batch=_BATCH.value,
     random_state=_RANDOM_STATE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
+    ensemble=_ENSEMBLE.value,
     verbose=_PROGRESS.value,
   ).fit(signals, labels, held_out=held_out)
   seconds = time.monotonic() - start_s
@@ -107,7 +111,7 @@ def main() -> None:
     predicted = recognizer.predict(signals[held_out])
     calibration = calibrate(recognizer, signals[held_out], labels[held_out])
     _print_validation(labels, held_out, predicted, int(overlapping.sum()))
-    _compare(recognizer, signals, labels, held_out, predicted, seconds)
+    _compare(recognizer, signals, labels, held_out, seconds)
     before, after = calibration.confidence
     print(
       f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
@@ -146,31 +150,23 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
   )
 
 
-def _compare(recognizer, signals, labels, held_out, predicted, seconds: float) -> None:
-  """Fits the baselines to the training windows, and prints all models on the held-out ones."""
-  import numpy as np
+def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
+  """Prints the recognizer and the baselines on the held-out windows, and adds their figures to the card."""
   from tabulate import tabulate
 
-  from har_jax.baselines.installed import fit_installed
   from har_jax.inference import comparison
 
-  classes, indices = np.unique(labels, return_inverse=True)
-  fits, missing = fit_installed(signals[~held_out], indices[~held_out], _RANDOM_STATE.value)
-  true = labels[held_out]
-  adapter = comparison.score(_METHOD.value, true, predicted, seconds)
-  baselines = [
-    comparison.score(
-      name, true, classes[fit.baseline.predict_proba(signals[held_out]).argmax(axis=1)], fit.seconds
-    )
-    for name, fit in fits.items()
-  ]
-  rows = [(each.model, each.macro_f1, each.accuracy, each.seconds) for each in (adapter, *baselines)]
+  adapted, baselines, missing = comparison.compare(recognizer, signals, labels, held_out, seconds)
+  scores = [*adapted, *baselines]
+  rows = [(each.model, each.macro_f1, each.accuracy, each.seconds) for each in scores]
+  headers = ('model', 'macro-F1', 'accuracy', 'seconds')
   print('The same windows, by models that were fitted to the same training windows:')
-  print(
-    tabulate(rows, headers=('model', 'macro-F1', 'accuracy', 'seconds'), floatfmt=('', '.3f', '.3f', '.1f'))
-  )
-  print(*missing, comparison.verdict(adapter, baselines), sep='\n')
-  recognizer.adapter_.card['metrics']['comparison'] = comparison.as_metrics([adapter, *baselines])
+  print(tabulate(rows, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
+  print(*missing, comparison.verdict(adapted[0], baselines), sep='\n')
+  if recognizer.ensemble:
+    weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
+    print(f'Weights of the ensemble, fitted to these windows: {weights}. Expect less on other windows.')
+  recognizer.adapter_.card['metrics']['comparison'] = comparison.as_metrics(scores)
 
 
 def _print_counts(labels) -> None:

@@ -1,12 +1,15 @@
 """An adapter and baselines on the same held-out windows.   w windows."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from scipy import stats
 
+from har_jax.baselines.installed import fit_installed
+from har_jax.inference.recognizer import Recognizer
 from har_jax.train import metrics
 
 _LEVEL = 0.05  # of the test
@@ -21,6 +24,40 @@ class Score:
   accuracy: float
   seconds: float
   is_correct: Bool[np.ndarray, 'w']
+
+
+def compare(
+  recognizer: Recognizer,
+  windows: Float[np.ndarray, 'w 128 6'],
+  labels: np.ndarray,
+  held_out: Bool[np.ndarray, 'w'],
+  seconds: float,
+) -> tuple[list[Score], list[Score], list[str]]:
+  """Scores of the recognizer and of an ensemble's encoder; of the baselines; lines on missing packages.
+
+  windows, labels, held_out, seconds: of the recognizer's fit. The baselines are fitted to the same training
+  windows, unless the recognizer has them.
+  """
+  test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
+  method = recognizer.adapter_.card['method']
+  missing: list[str] = []
+  if recognizer.ensemble:
+    fitted, fit_s = recognizer.ensemble_.baselines, recognizer.ensemble_.seconds
+    encoder = copy.copy(recognizer).set_params(ensemble=False)
+    encoder_s = seconds - sum(fit_s.values())
+    adapted = [
+      score('ensemble', true, recognizer.predict(test), seconds),
+      score(method, true, encoder.predict(test), encoder_s),
+    ]
+  else:
+    indices = np.searchsorted(classes, labels[~held_out])
+    fitted, fit_s, missing = fit_installed(windows[~held_out], indices, int(recognizer.random_state))
+    adapted = [score(method, true, recognizer.predict(test), seconds)]
+  baselines = [
+    score(name, true, classes[each.predict_proba(test).argmax(axis=1)], fit_s[name])
+    for name, each in fitted.items()
+  ]
+  return adapted, baselines, missing
 
 
 def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -> Score:

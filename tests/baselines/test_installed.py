@@ -25,11 +25,11 @@ def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pyte
   monkeypatch.setattr(installed, 'MAX_WINDOWS', 10)
   rng = np.random.default_rng(0)
   labels = np.arange(40) % 2
-  fits, lines = installed.fit_installed(
+  fitted, seconds, lines = installed.fit_installed(
     rng.standard_normal((40, 128, 6)) * (1 + labels)[:, None, None], labels, 0
   )
-  assert list(fits) == ['forest']
-  assert fits['forest'].seconds > 0
+  assert list(fitted) == list(seconds) == ['forest']
+  assert seconds['forest'] > 0
   assert lines == ['rocket needs aeon: pip install it']
-  roots = [tree.tree_.n_node_samples[0] for tree in fits['forest'].baseline._trees.estimators_]
+  roots = [tree.tree_.n_node_samples[0] for tree in fitted['forest'].estimator.estimators_]
   assert set(roots) == {10}

@@ -69,6 +69,24 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, 
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
 
 
+def test_an_ensemble_is_compared_predicts_and_is_exported_as_its_encoder(
+  folder: pathlib.Path, tmp_path: pathlib.Path
+):
+  arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
+  where = f'--adapter={tmp_path}/adapter'
+  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *tiny_flags.ADAPT, '--ensemble')
+  card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
+  assert list(card['metrics']['comparison']) == ['ensemble', 'lora', 'forest', 'rocket']
+  assert 'Weights of the ensemble, fitted to these windows: encoder 0.' in out
+  _run('predict', f'--recording={folder}/day.csv', where, f'--out={tmp_path}/day')
+  used = _summary(tmp_path / 'day')['adapter']
+  kept = json.loads((tmp_path / 'adapter' / 'ensemble.json').read_text())
+  assert (used['ensemble'], used['temperature']) == (kept['weights'], kept['temperature'])
+  assert f'Temperature {kept["temperature"]:.2f}' in out
+  _, err = _run('export', where, '--format=stablehlo', f'--out={tmp_path}/exports')
+  assert 'warning: an export holds the adapted encoder alone' in err
+
+
 def test_adapt_without_aeon_says_how_to_install_it(
   folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):

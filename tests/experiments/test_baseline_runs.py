@@ -124,7 +124,7 @@ def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(
   assert [path.name for path in spec_of(study, 'forest').folder.iterdir()] == ['run.json']
   with pytest.raises(UserError, match='forest has no adapter to personalize'):
     personalize(spec_of(study, 'forest'), 1, QUIET)
-  with pytest.raises(UserError, match=r'baseline forest, which has no adapter'):
+  with pytest.raises(UserError, match='is of forest, which has no adapter'):
     files.load_run(tmp_path / _FOREST)
 
 

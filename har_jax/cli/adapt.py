@@ -175,7 +175,8 @@ def _print_counts(labels) -> None:
 
   print(tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'training')))
   print(
-    'No validation and no calibration: --validation_fraction=0, or an activity has fewer than 5 windows. '
+    'No validation, no calibration and no baselines to compare with: --validation_fraction=0, or an activity '
+    'has fewer than 5 windows. '
     'Expect overconfident predictions.'
   )
 

@@ -65,10 +65,10 @@ def test_only_the_command_line_reads_flags(path: pathlib.Path):
 
 @pytest.mark.parametrize(
   'path',
-  [path for path in _FILES if _room(path) in ('data', 'report', 'results', 'storage', 'locks')],
+  [path for path in _FILES if _room(path) in ('data', 'baselines', 'report', 'results', 'storage', 'locks')],
   ids=_id,
 )
-def test_data_and_report_import_no_jax(path: pathlib.Path):
+def test_data_baselines_and_report_import_no_jax(path: pathlib.Path):
   banned = ('jax', 'jaxlib', 'flax', 'optax', 'orbax')
   assert not [name for name in _imports(path) if name.split('.')[0] in banned]
 

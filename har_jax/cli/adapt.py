@@ -7,6 +7,7 @@ import collections
 import os
 import pathlib
 import shutil
+import time
 
 from absl import flags
 
@@ -51,6 +52,9 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
   'fraction of each activity, its last part, held out for validation and calibration; 0: none',
   flag_values=FLAGS,
 )
+_ENSEMBLE = flags.DEFINE_bool(
+  'ensemble', False, 'predict by the adapted encoder and the baselines together', flag_values=FLAGS
+)
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
@@ -87,6 +91,7 @@ def main() -> None:
   base = Recognizer.load(_BASE.value).base
   if base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
+  start_s = time.monotonic()
   recognizer = Recognizer(
     base,
     method=_METHOD.value,
@@ -98,12 +103,15 @@ def main() -> None:
     batch=_BATCH.value,
     random_state=_RANDOM_STATE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
+    ensemble=_ENSEMBLE.value,
     verbose=_PROGRESS.value,
   ).fit(signals, labels, held_out=held_out)
+  seconds = time.monotonic() - start_s
   if held_out.any():
     predicted = recognizer.predict(signals[held_out])
     calibration = calibrate(recognizer, signals[held_out], labels[held_out])
     _print_validation(labels, held_out, predicted, int(overlapping.sum()))
+    _compare(recognizer, signals, labels, held_out, seconds)
     before, after = calibration.confidence
     print(
       f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
@@ -142,13 +150,33 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
   )
 
 
+def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
+  """Prints the recognizer and the baselines on the held-out windows, and adds their figures to the card."""
+  from tabulate import tabulate
+
+  from har_jax.inference import comparison
+
+  adapted, baselines, missing = comparison.compare(recognizer, signals, labels, held_out, seconds)
+  scores = [*adapted, *baselines]
+  rows = [(each.model, each.macro_f1, each.accuracy, each.seconds) for each in scores]
+  headers = ('model', 'macro-F1', 'accuracy', 'seconds')
+  print('The same windows, by models that were fitted to the same training windows:')
+  print(tabulate(rows, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
+  print(*missing, comparison.verdict(adapted[0], baselines), sep='\n')
+  if recognizer.ensemble:
+    weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
+    print(f'Weights of the ensemble, fitted to these windows: {weights}. Expect less on other windows.')
+  recognizer.adapter_.card['metrics']['comparison'] = comparison.as_metrics(scores)
+
+
 def _print_counts(labels) -> None:
   import numpy as np
   from tabulate import tabulate
 
   print(tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'training')))
   print(
-    'No validation and no calibration: --validation_fraction=0, or an activity has fewer than 5 windows. '
+    'No validation, no calibration and no baselines to compare with: --validation_fraction=0, or an activity '
+    'has fewer than 5 windows. '
     'Expect overconfident predictions.'
   )
 

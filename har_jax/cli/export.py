@@ -51,7 +51,10 @@ def main() -> None:
   recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
   if not hasattr(recognizer, 'classes_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
-  recognizer.set_params(tta_shifts=1)  # the exported program has no test-time augmentation
+  if recognizer.ensemble:
+    print('warning: an export holds the adapted encoder alone, without the ensemble', file=sys.stderr)
+  # The exported program has no test-time augmentation and no baselines.
+  recognizer.set_params(tta_shifts=1, ensemble=False)
   windows = None
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))

@@ -21,7 +21,8 @@ _SOURCES = flags.DEFINE_list(
 _METHODS = flags.DEFINE_list(
   'methods',
   ['full', 'lora', 'qlora'],
-  'one or more of full, probe, lora, qlora, scratch; or of the baselines forest, rocket',
+  'one or more of full, probe, lora, qlora, scratch; of the baselines forest, rocket; '
+  'or the weighted mean of lora and both: ensemble',
   flag_values=FLAGS,
 )
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)

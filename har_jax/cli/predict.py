@@ -80,7 +80,10 @@ def main() -> None:
   scored = None
   if _LABELS.value is not None:
     scored = timeline.score(predictions, labeled, unknown_below=rules.unknown_below)
-  _print_summary(timeline.write(out, predictions, bouts, rules, reading, recognizer.adapter_.card, scored))
+  card = recognizer.adapter_.card | {'temperature': recognizer.temperature}
+  if recognizer.ensemble:
+    card['ensemble'] = recognizer.ensemble_.weights
+  _print_summary(timeline.write(out, predictions, bouts, rules, reading, card, scored))
   if scored is not None:
     _print_score(scored)
   if importlib.util.find_spec('matplotlib') is None:

@@ -10,6 +10,8 @@ from har_jax import config
 from har_jax.errors import UserError
 
 _MAX_DRAWS = 100  # of subjects, until the train part has every class
+_MIN_CLASS_WINDOWS = 5  # with fewer windows of a class, `draw_held_out` holds out none
+_MIN_SUBJECTS = 4  # with fewer subjects, it holds out windows, not subjects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,28 @@ def hold_out(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: int) -> B
   if count >= len(everyone):
     raise UserError(f'{len(everyone)} subjects are too few to hold one out for validation')
   return np.isin(subjects, np.random.default_rng(seed).permutation(everyone)[:count])
+
+
+def draw_held_out(
+  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'] | None, fraction: float, seed: int
+) -> tuple[Bool[np.ndarray, 'w'], str]:
+  """Draws validation windows: True where held out, and the kind of split: subject, window or none."""
+  classes = np.unique(labels)
+  held_out = np.zeros(len(labels), bool)
+  if not fraction or np.bincount(labels).min() < _MIN_CLASS_WINDOWS:
+    return held_out, 'none'
+  if subjects is not None and len(np.unique(subjects)) >= _MIN_SUBJECTS:
+    for draw in range(_MAX_DRAWS):
+      drawn = hold_out(subjects, fraction, seed=seed + draw)
+      if len(np.unique(labels[~drawn])) == len(classes):
+        return drawn, 'subject'
+    # Too few subjects have some class: hold out windows, so that every class is trained.
+  rng = np.random.default_rng(seed)
+  for label in classes:
+    indices = rng.permutation(np.flatnonzero(labels == label))
+    count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+    held_out[indices[:count]] = True
+  return held_out, 'window'
 
 
 def apply_label_budget(

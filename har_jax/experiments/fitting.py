@@ -1,53 +1,123 @@
-"""The run of a baseline: fit it to the labeled windows, predict the test part once."""
+"""Runs of baselines, and of an ensemble of them and a finished run: fit, predict the test part once.
+
+w windows, y classes.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import scipy.special
+from jaxtyping import Float
+
+from har_jax import files, storage
+from har_jax.baselines import BASELINES, Baseline
 from har_jax.data import folds
 from har_jax.data import windows as store
+from har_jax.data.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.experiments.adaptation import described
-from har_jax.experiments.baselines import BASELINES
 from har_jax.experiments.study import RunSpec
+from har_jax.inference import ensemble
 from har_jax.train import metrics
+from har_jax.train.evaluation import predict
+
+
+class _Fits:
+  """Baselines of a run, fitted to the train part of the label budget, in physical units."""
+
+  def __init__(self, spec: RunSpec, names: list[str], stop: Callable[[], bool]):
+    """Raises Stopped where `stop` returns True before or after a fit."""
+    self.data = folds.target_windows(spec.windows, spec.target, spec.experiment.protocol, spec.seed)
+    self._signals = store.load(spec.windows / spec.target).signals
+    self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed) for name in names}
+    train, labels = self._signals[self.data.indices['train']], self.data.train['label']
+    _check(spec, stop)
+    start_s = time.monotonic()
+    for each in self._baselines.values():
+      each.fit(train, labels)
+      _check(spec, stop)
+    self.seconds = time.monotonic() - start_s
+
+  def probabilities(self, part: str) -> dict[str, Float[np.ndarray, 'w y']]:
+    """Of each baseline. Columns are classes: every train part has them all."""
+    signals = self._signals[self.data.indices[part]]
+    return {name: each.predict_proba(signals) for name, each in self._baselines.items()}
+
+  @property
+  def arrays(self) -> list[np.ndarray]:
+    return [array for each in self._baselines.values() for array in each.arrays]
 
 
 def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
-  """The content of the result file.
+  """The content of a baseline's result file.
 
-  The baseline is fitted on the train part of the label budget, in physical units. The validation part is only
-  predicted: nothing is chosen on it. Raises Stopped where `stop` returns True before or after the fit.
+  The validation part is only predicted: nothing is chosen on it. Raises Stopped as `_Fits`.
   """
-  data = folds.target_windows(spec.windows, spec.target, spec.experiment.protocol, spec.seed)
-  signals = store.load(spec.windows / spec.target).signals
-  baseline = BASELINES[spec.method](spec.seed)
+  fits = _Fits(spec, [spec.method], stop)
 
-  def predict(part: str) -> Any:
-    # Columns are classes: every train part has them all.
-    return baseline.predict_proba(signals[data.indices[part]]).argmax(axis=1)
+  def probabilities(part: str) -> Float[np.ndarray, 'w y']:
+    return fits.probabilities(part)[spec.method]
 
-  _check(spec, stop)
-  start_s = time.monotonic()
-  baseline.fit(signals[data.indices['train']], data.train['label'])
-  fit_s = time.monotonic() - start_s
-  _check(spec, stop)
-  validation = metrics.measure(data.validation['label'], predict('validation'), len(data.classes))
-  arrays = baseline.arrays
-  fitted = sum(array.size for array in arrays)
-  return described(spec, data, predict('test')) | {
+  size, size_bytes = _size(fits)
+  return _tested(spec, fits.data, probabilities) | {
     'collections': None,  # no neural network
     'starts_from': None,
+    'parameters': {'trainable': size, 'total': size},
+    'bytes': {'frozen': {}, 'trainable': {'fitted': size_bytes}, 'statistics': {}, 'optimizer': {}},
+    'seconds': {'training': fits.seconds, 'pretraining': 0.0},
+  }
+
+
+def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
+  """The content of an ensemble's result file: of the finished run `spec.encoder` and all baselines.
+
+  The encoder's temperature and the weights are fitted to the validation part. Its costs are those of all
+  members. Raises Stopped as `_Fits`.
+  """
+  encoder = storage.read(spec.encoder.result)
+  base, adapter = files.load_run(spec.encoder.result)
+  held, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts
+  fits = _Fits(spec, list(BASELINES), stop)
+
+  def logits(windows: Batch) -> Float[np.ndarray, 'w y']:
+    return predict(adapter.objective, held, windows, tta_shifts=shifts).astype(np.float64)
+
+  validation = fits.data.validation
+  temperature, weights = ensemble.fit_members(
+    logits(validation), fits.probabilities('validation'), validation['label']
+  )
+
+  def probabilities(part: str) -> Float[np.ndarray, 'w y']:
+    of_encoder = scipy.special.softmax(logits(getattr(fits.data, part)) / temperature, axis=1)
+    return ensemble.average({ensemble.ENCODER: of_encoder, **fits.probabilities(part)}, weights)
+
+  size, size_bytes = _size(fits)
+  return _tested(spec, fits.data, probabilities) | {
+    'collections': encoder['collections'],
+    'starts_from': encoder['starts_from'],
+    'ensemble': {'weights': weights, 'encoder_temperature': temperature},
+    'parameters': {name: count + size for name, count in encoder['parameters'].items()},
+    'bytes': encoder['bytes'] | {'trainable': encoder['bytes']['trainable'] | {'fitted': size_bytes}},
+    'seconds': encoder['seconds'] | {'training': encoder['seconds']['training'] + fits.seconds},
+  }
+
+
+def _size(fits: _Fits) -> tuple[int, int]:
+  """Numbers that were fitted, and their bytes."""
+  return sum(array.size for array in fits.arrays), sum(array.nbytes for array in fits.arrays)
+
+
+def _tested(
+  spec: RunSpec, data: folds.TargetWindows, probabilities: Callable[[str], Float[np.ndarray, 'w y']]
+) -> dict[str, Any]:
+  """The entries that follow from the probabilities of validation and test part, the test part last."""
+  labels, classes = data.validation['label'], len(data.classes)
+  validation = metrics.measure(labels, probabilities('validation').argmax(axis=1), classes)
+  return described(spec, data, probabilities('test').argmax(axis=1)) | {
     'validation': [{'step': 0} | {name: validation[name] for name in ('macro_f1', 'accuracy')}],
     'step': 0,
-    'parameters': {'trainable': fitted, 'total': fitted},
-    'bytes': {
-      'frozen': {},
-      'trainable': {'fitted': sum(array.nbytes for array in arrays)},
-      'statistics': {},
-      'optimizer': {},
-    },
-    'seconds': {'training': fit_s, 'pretraining': 0.0},
     'batch_runs': 1,
   }
 

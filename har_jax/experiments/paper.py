@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from har_jax import config
+from har_jax.baselines import BASELINES
 from har_jax.errors import UserError
-from har_jax.experiments.baselines import BASELINES
 from har_jax.experiments.study import RunSpec, Study
 from har_jax.storage import Place
 

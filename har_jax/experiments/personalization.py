@@ -18,6 +18,7 @@ from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import RunSpec
+from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
@@ -36,10 +37,10 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
   The first `labels` windows of each activity are for training, as a new user would record them. The next one
   is left out, since it overlaps them; the others are for testing. A subject with fewer than two activities to
   test on is excluded and listed.
-  Raises UserError where the method is a baseline, the split is window-wise, the run is not finished, or no
-  subject is left.
+  Raises UserError where the method is a baseline or the ensemble, the split is window-wise, the run is not
+  finished, or no subject is left.
   """
-  if spec.is_baseline:
+  if spec.method not in METHODS:
     raise UserError(f'{spec.method} has no adapter to personalize; leave it out of --methods')
   if spec.experiment.protocol.split == 'window':
     raise UserError(

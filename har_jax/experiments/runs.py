@@ -8,9 +8,9 @@ from typing import Any
 from har_jax import storage
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import adapt_and_test
-from har_jax.experiments.fitting import fit_and_test
+from har_jax.experiments.fitting import combine_and_test, fit_and_test
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
-from har_jax.experiments.study import RunSpec, Study
+from har_jax.experiments.study import ENSEMBLE, RunSpec, Study
 from har_jax.storage import Place
 
 
@@ -20,12 +20,19 @@ def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, 
   With several processes, all call this alike and one writes.
   """
   for specs in _batched(study.runs, study.batch_runs):
-    found = {spec: job_lock.finished(spec.result, spec.identity) for spec in specs}
-    if missing := [spec for spec in specs if found[spec] is None]:
-      bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing if spec.is_pretrained}
-      found |= _run_missing(missing, bases, options)
-    for spec in specs:
-      yield spec.result, found[spec] or {}
+    yield from _run(specs, options)
+
+
+def _run(specs: Sequence[RunSpec], options: TrainOptions) -> Iterator[tuple[Place, dict[str, Any]]]:
+  """Runs of one target and method. An ensemble's encoder is trained first, if it is not finished."""
+  found = {spec: job_lock.finished(spec.result, spec.identity) for spec in specs}
+  if missing := [spec for spec in specs if found[spec] is None]:
+    if missing[0].method == ENSEMBLE:
+      list(_run([spec.encoder for spec in missing], options))
+    bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing if spec.is_pretrained}
+    found |= _run_missing(missing, bases, options)
+  for spec in specs:
+    yield spec.result, found[spec] or {}
 
 
 def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, dict[str, Any]]]:
@@ -55,6 +62,8 @@ def _run_missing(
     missing = [spec for spec in specs if found[spec] is None]
     if any(spec.is_baseline for spec in missing):
       results = {spec.seed: fit_and_test(spec, stop) for spec in missing}
+    elif any(spec.method == ENSEMBLE for spec in missing):
+      results = {spec.seed: combine_and_test(spec, stop) for spec in missing}
     else:
       results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))
     for spec in missing:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from har_jax import config, config_fields
+from har_jax.baselines import BASELINES
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.experiments.baselines import BASELINES
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 
+ENSEMBLE = 'ensemble'  # of a run of _ENCODER_METHOD and of the baselines
+_ENCODER_METHOD = 'lora'
 # Archives of the same people: none may be a source where another is the target.
 _SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)
 
@@ -49,7 +51,12 @@ class RunSpec:
 
   @property
   def is_pretrained(self) -> bool:
-    return not self.is_baseline and METHODS[self.method].pretrained
+    return self.method in METHODS and METHODS[self.method].pretrained
+
+  @property
+  def encoder(self) -> 'RunSpec':
+    """Of an ensemble: the run whose encoder it has."""
+    return dataclasses.replace(self, method=_ENCODER_METHOD)
 
   @property
   def title(self) -> str:
@@ -88,10 +95,11 @@ class Study:
       if name not in known:
         raise UserError(f'no windows of {name!r} under {self.windows}; there are {", ".join(known)}')
     for name in self.methods:
-      if name in BASELINES:
-        BASELINES[name](0)  # a missing package shows now, not after hours of other runs
-      elif name not in METHODS:
-        raise UserError(f'unknown method {name!r}; one of {", ".join([*METHODS, *BASELINES])}')
+      if name not in (choices := [*METHODS, *BASELINES, ENSEMBLE]):
+        raise UserError(f'unknown method {name!r}; one of {", ".join(choices)}')
+      for baseline in BASELINES:
+        if name in (baseline, ENSEMBLE):
+          BASELINES[baseline](0)  # a missing package shows now, not after hours of other runs
     for seed in self.seeds:
       if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's range
         raise UserError(f'seed {seed} is out of range; give integers in [0, 2³²)')

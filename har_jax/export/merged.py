@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float32
 from sklearn.utils.validation import check_is_fitted
 
 from har_jax import config, methods
+from har_jax.inference.ensemble import check_encoder_alone
 from har_jax.inference.recognizer import Recognizer
 from har_jax.model import Classifier
 from har_jax.variables import Variables, nest
@@ -45,9 +46,11 @@ class Merged:
 def merge(recognizer: Recognizer) -> Merged:
   """Merges the recognizer's adapters into its kernels.
 
-  Raises scikit-learn's NotFittedError if it is not fitted, UserError if a collection has no owner.
+  Raises scikit-learn's NotFittedError if it is not fitted, UserError if a collection has no owner, and for an
+  ensemble.
   """
   check_is_fitted(recognizer)
+  check_encoder_alone(recognizer.ensemble, 'an export')
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2
   mean, deviation = (

@@ -14,7 +14,8 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   """The base and adapter of a result file, .../seed<k>.json. The windows are not needed.
 
   base: replaces the base that the run started from. A method that starts from scratch has none.
-  Raises UserError where the file is no result or a baseline's, or where base or checkpoint are missing.
+  Raises UserError where the file is no result, or that of a baseline or an ensemble, or where base or
+  checkpoint are missing.
   """
   path = storage.place(str(result))
   entries = storage.read(path)
@@ -22,9 +23,9 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     raise UserError(f"{path} is not a {results.FORMAT!r} file; give a run's seed<k>.json")
   identity, data, seed = entries['identity'], entries['data'], entries['identity']['seed']
   experiment = config_fields.from_json(config.Experiment, identity['experiment'])
-  if entries['collections'] is None:
-    raise UserError(f'{path} is of the baseline {identity["method"]}, which has no adapter and no checkpoint')
-  method = METHODS[identity['method']]
+  if (name := identity['method']) not in METHODS:
+    raise UserError(f'{path} is of {name}, which has no adapter and no checkpoint of its own')
+  method = METHODS[name]
   if not method.pretrained:
     base = None
   elif base is None:

@@ -4,16 +4,13 @@ Source: Guo et al., arXiv:1706.04599, section 4.2.
 """
 
 import dataclasses
-import math
 
 import numpy as np
-from jaxtyping import Float, Int
-from scipy import optimize, special
+from scipy import special
 
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
-
-_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
+from har_jax.inference.temperature import fit_temperature
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Calibration:
 
 
 def calibrate(recognizer: Recognizer, X, y) -> Calibration:
-  """Fits the temperature to windows outside the training set, and stores it in the adapter's card.
+  """Fits the temperature of the adapter, or that of the ensemble, to windows outside the training set.
 
   `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.
   Raises UserError if a label is not one of the recognizer's classes.
@@ -48,10 +45,9 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
   labels = np.array([index_of[name] for name in names], np.int64)
   # The logits up to a constant per window, which no probability depends on.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-  logits *= recognizer.adapter_.card['temperature']
+  logits *= recognizer.temperature
   fitted = fit_temperature(logits, labels)
-  adapter = recognizer.adapter_
-  recognizer.adapter_ = dataclasses.replace(adapter, card={**adapter.card, 'temperature': fitted})
+  recognizer.set_temperature(fitted)
   before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
   indices = np.arange(len(labels))
   return Calibration(
@@ -61,28 +57,3 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
     (float(np.exp(before.max(axis=1)).mean()), float(np.exp(after.max(axis=1)).mean())),
     float((logits.argmax(axis=1) == labels).mean()),
   )
-
-
-def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> float:
-  """Minimizes the cross-entropy of softmax(logits / temperature) with smoothed targets.
-
-  The target of the true class is (w + 1) / (w + 2), as in Platt scaling; the others share the rest equally.
-  Without smoothing, a few windows that are all correct would drive every later confidence to 100 %.
-  For small w, confidences come out slightly too low.
-  Source: Platt, Advances in Large Margin Classifiers, 1999, section 2.2.
-  """
-  windows, classes = logits.shape
-  targets = np.full(logits.shape, 1 / (windows + 2) / (classes - 1))
-  targets[np.arange(windows), labels] = (windows + 1) / (windows + 2)
-
-  def loss(log_temperature: float) -> float:
-    log_probabilities = special.log_softmax(logits / math.exp(log_temperature), axis=1)
-    return float(-(targets * log_probabilities).sum(axis=1).mean())
-
-  found = optimize.minimize_scalar(
-    loss,
-    bounds=(math.log(_MIN_TEMPERATURE), math.log(_MAX_TEMPERATURE)),
-    method='bounded',
-    options={'xatol': 1e-4},
-  )
-  return math.exp(float(found.x))

@@ -1,7 +1,6 @@
 """The recognizer: a scikit-learn classifier of windows, adapted from a pretrained base."""
 
 import dataclasses
-import math
 import pathlib
 import tempfile
 from typing import Any
@@ -15,25 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 from har_jax import config, config_fields, files, methods, storage
 from har_jax.data import normalization, splits, validation
 from har_jax.errors import UserError
+from har_jax.inference import ensemble, parameters
 from har_jax.train import evaluation, loop
 from har_jax.train.objective import Classify
 
-_MAX_EVALS = 10
-_MIN_STEPS_PER_EVAL = 10  # an evaluation takes as long as some steps
-_MIN_CLASS_WINDOWS = 5  # with fewer windows of a class, none are held out
-_MIN_SUBJECTS = 4  # with fewer subjects, windows are held out, not subjects
-_MAX_DRAWS = 100  # of held-out subjects, until the others have every class
 _MIN_GYRO_STD_RAD_S = 1e-5  # the noise of a gyroscope is a hundred times that: below, there was none
-# Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
-_KEPT_PARAMETERS = {
-  'max_steps': int,
-  'learning_rate': float,
-  'batch': int,
-  'rotation_std_deg': float,
-  'random_state': int,
-  'validation_fraction': float,
-  'tta_shifts': int,
-}
 
 
 class Recognizer(ClassifierMixin, BaseEstimator):
@@ -69,6 +54,9 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   tta_shifts : int, default 1
     Test-time augmentation: `predict` averages the logits over so many circular shifts. 4 helps on unseen
     subjects and costs 4 times the inference. Exports and streams do not use it.
+  ensemble : bool, default False
+    `predict` averages the probabilities of the adapted encoder and of the baselines, which `fit` fits to the
+    same windows. The held-out windows choose the weights. Exports and streams hold the encoder alone.
   verbose : bool, default False
     Show a progress bar.
 
@@ -82,6 +70,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     The trained weights and their card.
   variables_ : dict
     The adapted model's variables, 'collection/module/leaf' → array.
+  ensemble_ : inference.ensemble.Ensemble or None
+    The baselines and their weights, if fitted as an ensemble.
 
   Examples
   --------
@@ -97,6 +87,9 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   (40, 2)
   """
 
+  adapter_: files.Adapter
+  ensemble_: Any
+
   def __init__(
     self,
     base=None,
@@ -111,6 +104,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     random_state=0,
     validation_fraction=0.1,
     tta_shifts=1,
+    ensemble=False,
     verbose=False,
   ):
     self.base = base
@@ -124,6 +118,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.random_state = random_state
     self.validation_fraction = validation_fraction
     self.tta_shifts = tta_shifts
+    self.ensemble = ensemble
     self.verbose = verbose
 
   @classmethod
@@ -139,7 +134,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     if path is None:
       return cls._from_base(files.bundled_base())
     place = storage.place(str(path))
-    base = _load_base(base)
+    base = parameters.load_base(base)
     if place.name.endswith('.json'):
       return cls._from_adapter(*files.load_run(place, base))
     if not (place / 'adapter.json').exists():
@@ -147,7 +142,10 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     adapter = files.load_adapter(place)
     if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():
       base = files.load_base(place)
-    return cls._from_adapter(base, adapter)
+    recognizer = cls._from_adapter(base, adapter)
+    if recognizer.ensemble:
+      recognizer.ensemble_ = ensemble.load(place, adapter=adapter.card['checksum'])
+    return recognizer
 
   @classmethod
   def _from_base(cls, base: files.Base) -> 'Recognizer':
@@ -160,15 +158,15 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
     card = adapter.card
     training = card.get('training', {})
-    parameters = {name: card[name] for name in ('method', 'rank', 'alpha')}
-    parameters |= {name: training[name] for name in _KEPT_PARAMETERS if name in training}
-    recognizer = cls(base, **parameters)
+    given = {name: card[name] for name in ('method', 'rank', 'alpha')}
+    given |= {name: training[name] for name in parameters.KEPT if name in training}
+    recognizer = cls(base, **given)
     recognizer._set_adapter(base, adapter)
     return recognizer
 
-  def adapt(self, X, y, groups=None, **parameters) -> 'Recognizer':
-    """A new recognizer, fitted, with this one's base and parameters except for `parameters`."""
-    return clone(self).set_params(**parameters).fit(X, y, groups)
+  def adapt(self, X, y, groups=None, **changed) -> 'Recognizer':
+    """A new recognizer, fitted, with this one's base and parameters except for those in `changed`."""
+    return clone(self).set_params(**changed).fit(X, y, groups)
 
   def fit(self, X, y, groups=None, held_out=None) -> 'Recognizer':
     """Trains from the base on; fitting again starts anew.
@@ -180,10 +178,10 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     signals = validation.check_windows(X)
     classes, labels = validation.check_labels(y, len(signals))
     subjects = validation.encode_groups(groups, len(signals))
-    base, method, experiment = self._check_parameters()
+    base, method, experiment = parameters.check(self.get_params(deep=False))
     if held_out is None:
       fraction, seed = float(self.validation_fraction), int(self.random_state)
-      held_out, split = _draw_held_out(labels, subjects, fraction, seed)
+      held_out, split = splits.draw_held_out(labels, subjects, fraction, seed)
     else:
       held_out = validation.check_held_out(held_out, labels)
       split = 'held_out' if held_out.any() else 'none'
@@ -217,7 +215,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       (trained,) = loop.train(
         objective,
         [run],
-        training=self._training(num_evals=None if has_validation else 1),
+        training=parameters.training(self.get_params(deep=False), num_evals=None if has_validation else 1),
         pretrained=method.pretrained,
         progress=bool(self.verbose),
       )
@@ -237,11 +235,29 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         'by': split,
         'windows': {'train': len(train['label']), 'validation': int(held_out.sum())},
       },
-      'training': {name: kind(getattr(self, name)) for name, kind in _KEPT_PARAMETERS.items()}
+      'training': {name: kind(getattr(self, name)) for name, kind in parameters.KEPT.items()}
       | {'step': trained.step},
     }
     self._set_adapter(base, files.make_adapter(base, trained.variables | prepared.frozen, card))
+    if self.ensemble:
+      self._fit_ensemble(signals, labels, held_out)
     return self
+
+  def _fit_ensemble(
+    self,
+    signals: Float[np.ndarray, 'w 128 6'],
+    labels: Int[np.ndarray, 'w'],
+    held_out: Bool[np.ndarray, 'w'],
+  ) -> None:
+    windows = self._without_unknown_gyro(signals)
+    fitted = ensemble.fit(windows[~held_out], labels[~held_out], int(self.random_state))
+    if held_out.any():
+      temperature, weights = ensemble.fit_members(
+        self._logits(signals[held_out]), fitted.probabilities(windows[held_out]), labels[held_out]
+      )
+      self.adapter_ = _with_card(self.adapter_, temperature=temperature)
+      fitted = dataclasses.replace(fitted, weights=weights)
+    self.ensemble_ = fitted
 
   def predict(self, X) -> np.ndarray:
     """The most probable of `classes_` for each window."""
@@ -253,21 +269,43 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     check_is_fitted(self)
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
+    if self.ensemble and self.ensemble_ is None:
+      raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
+    encoder = scipy.special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
+    if not self.ensemble:
+      return encoder
+    return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(validation.check_windows(X)))
+
+  def _logits(self, X) -> Float[np.ndarray, 'w y']:
+    """The encoder's, without temperature."""
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    logits = evaluation.predict(
-      self.adapter_.objective, self.variables_, windows, tta_shifts=int(self.tta_shifts)
-    )
-    return scipy.special.softmax(logits.astype(np.float64) / self.adapter_.card['temperature'], axis=1)
+    objective, shifts = self.adapter_.objective, int(self.tta_shifts)
+    return evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts).astype(np.float64)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
     """The model's input: normalized; without rotation if the training windows had none. Raises as `fit`."""
     check_is_fitted(self)
-    signals = self.adapter_.normalizer(validation.check_windows(X))
-    if not self.has_gyro:
-      signals[..., config.CHANNELS // 2 :] = 0.0
-    return signals
+    return self._without_unknown_gyro(self.adapter_.normalizer(validation.check_windows(X)))
+
+  def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
+    """Rotation is zero if the training windows had none."""
+    kept = np.arange(config.CHANNELS) < config.CHANNELS // 2
+    return signals if self.has_gyro else np.where(kept, signals, 0).astype(signals.dtype)
+
+  @property
+  def temperature(self) -> float:
+    """That of `predict_proba`: the adapter's, or the ensemble's."""
+    return self.ensemble_.temperature if self.ensemble else self.adapter_.card['temperature']
+
+  def set_temperature(self, temperature: float) -> None:
+    """Replaces that of `predict_proba`; `calibration.calibrate` does so."""
+    check_is_fitted(self)
+    if self.ensemble:
+      self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
+    else:
+      self.adapter_ = _with_card(self.adapter_, temperature=temperature)
 
   @property
   def has_gyro(self) -> bool:
@@ -279,46 +317,17 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     check_is_fitted(self)
     if with_base and self.base_ is not None and self.adapter_.card['base'] is not None:
       files.save_base(folder, self.base_.variables, self.base_.card)
-    files.save_adapter(folder, self.adapter_)
+    card = self.adapter_.card
+    training = {**card.get('training', {}), 'ensemble': bool(self.ensemble)}
+    files.save_adapter(folder, _with_card(self.adapter_, training=training))
+    if self.ensemble:
+      ensemble.save(folder, self.ensemble_, adapter=card['checksum'])
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
+    self.ensemble_ = None
     self.variables_ = files.attach(base, adapter)
     self.classes_ = np.array(adapter.card['classes'])
-
-  def _check_parameters(self) -> tuple[files.Base | None, methods.Method, config.Experiment]:
-    if self.method not in methods.METHODS:
-      raise UserError(f'unknown method {self.method!r}; one of {", ".join(methods.METHODS)}')
-    method, base = methods.METHODS[self.method], _load_base(self.base)
-    if method.pretrained and base is None:
-      raise UserError(
-        f"{self.method} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
-      )
-    if not 0 <= self.validation_fraction < 1:
-      raise UserError(f'validation_fraction is {self.validation_fraction!r}; give a number in [0, 1)')
-    if self.max_steps < 1:
-      raise UserError(f'max_steps is {self.max_steps!r}; give 1 or more')
-    model = config.Experiment().model if base is None else base.model
-    experiment = config.Experiment(
-      model=model,
-      lora=config.Lora(rank=int(self.rank), alpha=float(self.alpha)),
-      precision=config.Precision() if base is None else base.precision,
-      protocol=config.Protocol(normalize='none' if model.stem else 'train'),
-    )
-    return base, method, experiment
-
-  def _training(self, *, num_evals: int | None) -> config.Training:
-    return dataclasses.replace(
-      config.Experiment().finetune,
-      epochs=float(self.max_steps),  # at least one step per epoch, so that max_steps decides
-      max_steps=int(self.max_steps),
-      batch=int(self.batch),
-      learning_rate=float(self.learning_rate),
-      encoder_learning_rate=float(self.learning_rate) / 2,
-      rotation_std_deg=float(self.rotation_std_deg),
-      num_evals=num_evals or min(_MAX_EVALS, math.ceil(self.max_steps / _MIN_STEPS_PER_EVAL)),
-      patience=0,
-    )
 
   def __sklearn_tags__(self):
     tags = super().__sklearn_tags__()
@@ -326,27 +335,5 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     return tags
 
 
-def _draw_held_out(
-  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'] | None, fraction: float, seed: int
-) -> tuple[Bool[np.ndarray, 'w'], str]:
-  """Draws validation windows: True where held out, and the kind of split: subject, window or none."""
-  classes = np.unique(labels)
-  held_out = np.zeros(len(labels), bool)
-  if not fraction or np.bincount(labels).min() < _MIN_CLASS_WINDOWS:
-    return held_out, 'none'
-  if subjects is not None and len(np.unique(subjects)) >= _MIN_SUBJECTS:
-    for draw in range(_MAX_DRAWS):
-      drawn = splits.hold_out(subjects, fraction, seed=seed + draw)
-      if len(np.unique(labels[~drawn])) == len(classes):
-        return drawn, 'subject'
-    # Too few subjects have some class: hold out windows, so that every class is trained.
-  rng = np.random.default_rng(seed)
-  for label in classes:
-    indices = rng.permutation(np.flatnonzero(labels == label))
-    count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
-    held_out[indices[:count]] = True
-  return held_out, 'window'
-
-
-def _load_base(base: Any) -> files.Base | None:
-  return base if base is None or isinstance(base, files.Base) else files.load_base(base)
+def _with_card(adapter: files.Adapter, **entries: Any) -> files.Adapter:
+  return dataclasses.replace(adapter, card={**adapter.card, **entries})

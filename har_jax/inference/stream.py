@@ -15,6 +15,7 @@ from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S, resample
 from har_jax.errors import UserError
+from har_jax.inference.ensemble import check_encoder_alone
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train.step import compiled_predict
 
@@ -41,8 +42,12 @@ class Stream:
   """
 
   def __init__(self, recognizer: Recognizer, *, hop_s: float | int = STEP_SAMPLES / RATE_HZ):
-    """`hop_s`: from one window to the next, rounded to samples of 0.02 s. Raises UserError if it is less."""
+    """`hop_s`: from one window to the next, rounded to samples of 0.02 s.
+
+    Raises UserError if it is less, and for an ensemble: a stream holds the encoder alone.
+    """
     check_is_fitted(recognizer)
+    check_encoder_alone(recognizer.ensemble, 'a stream')
     if not hop_s * RATE_HZ >= 1 - _SLACK_SAMPLES:
       raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
     self._recognizer = recognizer

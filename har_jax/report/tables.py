@@ -22,6 +22,7 @@ _FIGURES = (
   'forest and rocket are baselines without a neural network: every table of a split and label budget repeats '
   'their rows.'
 )
+_ENSEMBLE = 'ensemble: the weighted mean of lora, forest and rocket; its costs are those of all three.'
 _RUN = ('target', 'method', 'label_budget')  # the key of a published run
 _RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'
 _MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
@@ -102,6 +103,7 @@ def table2(runs: pd.DataFrame) -> list[Section]:
     remark = f'of {published.SOURCE}, window-wise split'
     remark += '' if part['split'].iat[0] == published.SPLIT else ', not comparable with this one'
     notes = [*published.notes(table, remark), *groups.not_run(part)]
+    notes += [_ENSEMBLE] if 'ensemble' in set(part['method']) else []
     found.append(Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes))
   return found
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -55,6 +56,47 @@ def test_adapt_prints_what_it_inferred_and_its_validation(adapted: tuple[str, st
   assert [row[:2] for row in rows.values()] == [['23', '6']] * 3
   assert 'Validation on 18 windows, the last 20% of each activity' in out
   assert float(out.split('macro-F1 ')[1][:5]) > 0.8
+
+
+def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, adapted: tuple[str, str]):
+  rows = {line.split()[0]: line.split()[1:] for line in adapted[0].splitlines() if len(line.split()) == 4}
+  card = json.loads((folder / 'adapter' / 'adapter.json').read_text())
+  figures = card['metrics']['comparison']
+  assert list(figures) == ['lora', 'forest', 'rocket']
+  for model, measured in figures.items():
+    assert rows[model][:2] == [f'{measured[name]:.3f}' for name in ('macro_f1', 'accuracy')]
+  assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['lora']['accuracy'])
+  assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
+
+
+def test_an_ensemble_is_compared_predicts_and_is_exported_as_its_encoder(
+  folder: pathlib.Path, tmp_path: pathlib.Path
+):
+  arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
+  where = f'--adapter={tmp_path}/adapter'
+  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *tiny_flags.ADAPT, '--ensemble')
+  card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
+  assert list(card['metrics']['comparison']) == ['ensemble', 'lora', 'forest', 'rocket']
+  assert 'Weights of the ensemble, fitted to these windows: encoder 0.' in out
+  _run('predict', f'--recording={folder}/day.csv', where, f'--out={tmp_path}/day')
+  used = _summary(tmp_path / 'day')['adapter']
+  kept = json.loads((tmp_path / 'adapter' / 'ensemble.json').read_text())
+  assert (used['ensemble'], used['temperature']) == (kept['weights'], kept['temperature'])
+  assert f'Temperature {kept["temperature"]:.2f}' in out
+  _, err = _run('export', where, '--format=stablehlo', f'--out={tmp_path}/exports')
+  assert 'warning: an export holds the adapted encoder alone' in err
+
+
+def test_adapt_without_aeon_says_how_to_install_it(
+  folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
+    monkeypatch.delitem(sys.modules, name)
+  monkeypatch.setitem(sys.modules, 'aeon', None)
+  arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
+  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *tiny_flags.ADAPT, '--max_steps=2')
+  assert "rocket needs aeon: pip install 'har_jax[baselines]'" in out
+  assert 'forest' in out
 
 
 def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, adapted: tuple[str, str]):

@@ -164,3 +164,25 @@ def test_too_few_subjects_or_windows_are_an_error(
 def test_a_single_subject_cannot_be_held_out():
   with pytest.raises(UserError, match=r'^1 subjects'):
     splits.hold_out(np.zeros(5, np.int16), 0.1, seed=0)
+
+
+def test_held_out_windows_are_of_other_subjects_or_of_every_class():
+  labels, subjects = np.arange(72) % 3, np.arange(72) // 18
+  held_out, split = splits.draw_held_out(labels, subjects, 0.1, 0)
+  assert split == 'subject'
+  assert len(set(subjects[held_out])) == 1
+  assert not set(subjects[held_out]) & set(subjects[~held_out])
+  for too_few in (None, subjects % 3):
+    held_out, split = splits.draw_held_out(labels, too_few, 0.25, 0)
+    assert split == 'window'
+    assert np.bincount(labels[held_out]).tolist() == [6, 6, 6]
+  # Only one subject has class 0, which must be trained whatever is drawn.
+  rare = np.where(subjects == 2, 0, 1)
+  for seed in range(8):
+    held_out, split = splits.draw_held_out(rare, subjects, 0.1, seed)
+    assert split == 'subject'
+    assert set(rare[~held_out]) == {0, 1}
+  # Every class has one subject only, so none can be held out.
+  assert splits.draw_held_out(subjects, subjects, 0.1, 0)[1] == 'window'
+  # A class of four windows is too small to hold one out.
+  assert splits.draw_held_out(labels[:12], None, 0.1, 0)[1] == 'none'

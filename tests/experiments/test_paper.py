@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from har_jax import config, experiments
+from har_jax.baselines import BASELINES
 from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.experiments.baselines import BASELINES
 from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
 
 

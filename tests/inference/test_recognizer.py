@@ -21,7 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 import har_jax
 from har_jax import config, config_fields, files, methods
 from har_jax.errors import UserError
-from har_jax.inference.recognizer import Recognizer, _draw_held_out
+from har_jax.inference.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
@@ -103,34 +103,12 @@ def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
     'random_state': 0,
     'validation_fraction': 0.1,
     'tta_shifts': 1,
+    'ensemble': False,
     'step': 30,
   }
   assert card['classes'] == ['lying', 'still', 'walking']
   assert not any(name in str(card) for name in set(SUBJECTS))
   np.testing.assert_allclose(card['normalizer']['mean'][1], 0.0, atol=0.1)
-
-
-def test_held_out_windows_are_of_other_subjects_or_of_every_class():
-  labels = np.unique(LABELS, return_inverse=True)[1]
-  subjects = np.unique(SUBJECTS, return_inverse=True)[1]
-  held_out, split = _draw_held_out(labels, subjects, 0.1, 0)
-  assert split == 'subject'
-  assert len(set(subjects[held_out])) == 1
-  assert not set(subjects[held_out]) & set(subjects[~held_out])
-  for too_few in (None, subjects % 3):
-    held_out, split = _draw_held_out(labels, too_few, 0.25, 0)
-    assert split == 'window'
-    assert np.bincount(labels[held_out]).tolist() == [6, 6, 6]
-  # Only one subject has class 0, which must be trained whatever is drawn.
-  rare = np.where(subjects == 2, 0, 1)
-  for seed in range(8):
-    held_out, split = _draw_held_out(rare, subjects, 0.1, seed)
-    assert split == 'subject'
-    assert set(rare[~held_out]) == {0, 1}
-  # Every class has one subject only, so none can be held out.
-  assert _draw_held_out(subjects, subjects, 0.1, 0)[1] == 'window'
-  # A class of four windows is too small to hold one out.
-  assert _draw_held_out(labels[:12], None, 0.1, 0)[1] == 'none'
 
 
 def test_without_validation_the_last_step_is_kept(unfitted: Recognizer):

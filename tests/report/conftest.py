@@ -57,7 +57,10 @@ def _result(
       'experiment': experiment,
       'windows': {name: {'checksum': checksum, 'windows': 1000, 'position': 'waist'} for name in names},
     },
-    'collections': {'lora': ['lora'], 'qlora': ['lora', 'nf4'], **dict.fromkeys(_BASELINES)}.get(method, []),
+    'collections': {
+      **{'lora': ['lora'], 'ensemble': ['lora'], 'qlora': ['lora', 'nf4']},
+      **dict.fromkeys(_BASELINES),
+    }.get(method, []),
     'test': {
       'macro_f1': macro_f1,
       'accuracy': macro_f1 + 0.01,
@@ -67,7 +70,7 @@ def _result(
     },
     'test_by_subject': {name: {'accuracy': 1 - f1, 'macro_f1': f1} for name, f1 in (subjects or {}).items()},
     'validation': validation or [{'step': step, 'macro_f1': macro_f1, 'seconds': step} for step in (30, 60)],
-    'step': 0 if method in _BASELINES else 60,
+    'step': 0 if method in (*_BASELINES, 'ensemble') else 60,
     'seconds': {
       'training': 10.0 + seed if seconds is None else seconds,
       'pretraining': 100.0,

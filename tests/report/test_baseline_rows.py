@@ -125,3 +125,14 @@ def test_the_page_shows_baselines_in_tables_and_figures(result):
     assert 'rocket' in parts[name]
   assert 'rocket' in parts['Confusion matrices']
   assert 'rocket' not in parts['Learning curves']
+
+
+def test_an_ensemble_is_a_row_beside_lora_and_the_baselines(result):
+  methods = ('lora', 'ensemble', 'forest', 'rocket')
+  made = runs([result(method=method, seed=seed) for method in methods for seed in (0, 1)])
+  (part,) = groups.experiments(made)
+  (section,) = tables.table2(part)
+  assert section.table['method'].tolist()[:4] == list(methods)
+  assert any(note.startswith('ensemble: ') for note in section.notes)
+  (without,) = tables.table2(part[part['method'] != 'ensemble'])
+  assert not any(note.startswith('ensemble: ') for note in without.notes)

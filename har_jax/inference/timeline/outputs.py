@@ -89,6 +89,7 @@ def _summary(
       'method': card['method'],
       'classes': list(classes),
       'temperature': card['temperature'],
+      'ensemble': card.get('ensemble'),  # weights of its members
       'checksum': card['checksum'],
     },
     'notes': reading.notes,

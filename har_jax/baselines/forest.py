@@ -6,7 +6,7 @@ Source: Geurts, Ernst and Wehenkel, Machine Learning 63 (2006).
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.experiments.baselines.features import window_features
+from har_jax.baselines.features import window_features
 
 _TREES = 400
 _ARRAYS = ('feature', 'threshold', 'children_left', 'children_right', 'value')
@@ -18,15 +18,15 @@ class Forest:
   def __init__(self, random_state: int):
     from sklearn.ensemble import ExtraTreesClassifier  # late: importing it takes a second
 
-    self._trees = ExtraTreesClassifier(_TREES, random_state=random_state)
+    self.estimator = ExtraTreesClassifier(_TREES, random_state=random_state)
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> 'Forest':
-    self._trees.fit(window_features(X), y)
+    self.estimator.fit(window_features(X), y)
     return self
 
   def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:
-    return self._trees.predict_proba(window_features(X))
+    return self.estimator.predict_proba(window_features(X))
 
   @property
   def arrays(self) -> list[np.ndarray]:
-    return [getattr(tree.tree_, name) for tree in self._trees.estimators_ for name in _ARRAYS]
+    return [getattr(tree.tree_, name) for tree in self.estimator.estimators_ for name in _ARRAYS]

@@ -4,6 +4,8 @@ Source: arXiv:2012.08791. The transform is aeon's, whose zero padding lets gravi
 zero. Without gravity, postures look alike.
 """
 
+from typing import Any
+
 import numpy as np
 import scipy.special
 from jaxtyping import Float, Int
@@ -26,6 +28,7 @@ class Rocket:
     except ImportError as error:
       raise UserError("rocket needs aeon: pip install 'har_jax[baselines]'") from error
     self._random_state = random_state
+    self.estimator: Any = None  # its number of kernels depends on the windows
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> 'Rocket':
     from aeon.transformations.collection.convolution_based import MiniRocket
@@ -34,24 +37,24 @@ class Rocket:
     from sklearn.preprocessing import StandardScaler
 
     kernels = _KERNELS if len(X) <= _MANY_WINDOWS else _KERNELS_OF_MANY
-    self._pipeline = make_pipeline(
+    self.estimator = make_pipeline(
       MiniRocket(kernels, random_state=self._random_state),
       StandardScaler(),  # it leaves constant features unscaled
       RidgeClassifierCV(np.logspace(-3, 3, 10)),
     )
-    self._pipeline.fit(_channels_first(X), y)
+    self.estimator.fit(_channels_first(X), y)
     return self
 
   def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:
     """A softmax of the scores: not calibrated."""
-    scores = self._pipeline.decision_function(_channels_first(X))
+    scores = self.estimator.decision_function(_channels_first(X))
     if scores.ndim == 1:  # two classes have one score
       scores = np.stack([-scores, scores], axis=1)
     return scipy.special.softmax(_SCORE_SCALE * scores, axis=1)
 
   @property
   def arrays(self) -> list[np.ndarray]:
-    transform, scaler, ridge = (step for _, step in self._pipeline.steps)
+    transform, scaler, ridge = (step for _, step in self.estimator.steps)
     return [*transform.parameters, scaler.mean_, scaler.scale_, ridge.coef_, ridge.intercept_]
 
 

@@ -1,16 +1,19 @@
 """Baselines without a neural network: one file and one line each. They take windows in physical units."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.experiments.baselines import forest, rocket
+from har_jax.baselines import forest, rocket
 
 
+@runtime_checkable
 class Baseline(Protocol):
   """A classifier of windows, with scikit-learn's methods.   w windows, n samples, y classes."""
+
+  estimator: Any  # scikit-learn's, which `files.estimators` saves
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> Any: ...
 

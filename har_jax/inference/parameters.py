@@ -1,0 +1,70 @@
+"""The parameters of a recognizer: their checks, and the hyperparameters that follow from them."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from har_jax import config, files, methods
+from har_jax.errors import UserError
+from har_jax.inference import ensemble
+
+_MAX_EVALS = 10
+_MIN_STEPS_PER_EVAL = 10  # an evaluation takes as long as some steps
+# Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
+KEPT = {
+  'max_steps': int,
+  'learning_rate': float,
+  'batch': int,
+  'rotation_std_deg': float,
+  'random_state': int,
+  'validation_fraction': float,
+  'tta_shifts': int,
+  'ensemble': bool,
+}
+
+
+def check(given: Mapping[str, Any]) -> tuple[files.Base | None, methods.Method, config.Experiment]:
+  """Base, method and the model's hyperparameters. Raises UserError if a parameter is invalid."""
+  if (name := given['method']) not in methods.METHODS:
+    raise UserError(f'unknown method {name!r}; one of {", ".join(methods.METHODS)}')
+  method, base = methods.METHODS[name], load_base(given['base'])
+  if method.pretrained and base is None:
+    raise UserError(
+      f"{name} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
+    )
+  if not 0 <= given['validation_fraction'] < 1:
+    raise UserError(f'validation_fraction is {given["validation_fraction"]!r}; give a number in [0, 1)')
+  if given['max_steps'] < 1:
+    raise UserError(f'max_steps is {given["max_steps"]!r}; give 1 or more')
+  if given['ensemble']:
+    ensemble.check_installed()  # now, not after training
+  model = config.Experiment().model if base is None else base.model
+  experiment = config.Experiment(
+    model=model,
+    lora=config.Lora(rank=int(given['rank']), alpha=float(given['alpha'])),
+    precision=config.Precision() if base is None else base.precision,
+    protocol=config.Protocol(normalize='none' if model.stem else 'train'),
+  )
+  return base, method, experiment
+
+
+def training(given: Mapping[str, Any], *, num_evals: int | None) -> config.Training:
+  """The hyperparameters of training. num_evals: None: as many as pay."""
+  steps, rate = int(given['max_steps']), float(given['learning_rate'])
+  return dataclasses.replace(
+    config.Experiment().finetune,
+    epochs=float(steps),  # at least one step per epoch, so that max_steps decides
+    max_steps=steps,
+    batch=int(given['batch']),
+    learning_rate=rate,
+    encoder_learning_rate=rate / 2,
+    rotation_std_deg=float(given['rotation_std_deg']),
+    num_evals=num_evals or min(_MAX_EVALS, math.ceil(steps / _MIN_STEPS_PER_EVAL)),
+    patience=0,
+  )
+
+
+def load_base(base: Any) -> files.Base | None:
+  """A base itself, or that of a folder."""
+  return base if base is None or isinstance(base, files.Base) else files.load_base(base)

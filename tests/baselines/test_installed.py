@@ -1,0 +1,35 @@
+"""Baselines for a user's own windows: bounded in number, and without those whose package is missing."""
+
+import numpy as np
+import pytest
+
+from har_jax import baselines
+from har_jax.baselines import installed
+from har_jax.errors import UserError
+
+
+def test_evenly_spaced_windows_keep_the_fractions_and_every_class():
+  labels = np.array([0] * 600 + [1] * 1 + [2] * 400)
+  kept = installed.evenly_spaced(labels, 100)
+  assert np.bincount(labels[kept]).tolist() == [60, 1, 40]
+  assert {0, 599, 600, 601, 1000} <= set(kept)
+  assert set(np.diff(kept[:60])) == {10, 11}
+  np.testing.assert_array_equal(installed.evenly_spaced(labels, 5000), np.arange(1001))
+
+
+def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pytest.MonkeyPatch):
+  def missing(random_state: int) -> None:
+    raise UserError('rocket needs aeon: pip install it')
+
+  monkeypatch.setitem(baselines.BASELINES, 'rocket', missing)
+  monkeypatch.setattr(installed, 'MAX_WINDOWS', 10)
+  rng = np.random.default_rng(0)
+  labels = np.arange(40) % 2
+  fitted, seconds, lines = installed.fit_installed(
+    rng.standard_normal((40, 128, 6)) * (1 + labels)[:, None, None], labels, 0
+  )
+  assert list(fitted) == list(seconds) == ['forest']
+  assert seconds['forest'] > 0
+  assert lines == ['rocket needs aeon: pip install it']
+  roots = [tree.tree_.n_node_samples[0] for tree in fitted['forest'].estimator.estimators_]
+  assert set(roots) == {10}

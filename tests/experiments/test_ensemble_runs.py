@@ -1,0 +1,85 @@
+"""An ensemble's run: a finished LoRA run and the baselines, weighted on the validation part."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from lodo_studies import LORA, QUIET, Study, run, spec_of, target_of, with_altered
+
+from har_jax import files, results, storage
+from har_jax.errors import UserError
+from har_jax.experiments.personalization import personalize
+from har_jax.inference import ensemble
+from har_jax.train.evaluation import predict
+
+pytestmark = pytest.mark.slow
+
+_ENSEMBLE = 'alpha/ensemble/subject/labels-0.7/seed0.json'
+
+
+@pytest.fixture(scope='module')
+def made(runs: dict[str, dict], study_of: Study, out: pathlib.Path) -> dict:
+  """The result of the ensemble of the finished LoRA run, which is not trained again."""
+  with pytest.MonkeyPatch.context() as patched:
+    for module in ('adaptation', 'stages'):
+      patched.setattr(f'har_jax.experiments.{module}.train', lambda *_, **__: pytest.fail('trained again'))
+    found = run(study_of(out, methods=('lora', 'ensemble')))
+  assert list(found) == [LORA, _ENSEMBLE]
+  assert storage.read(out / _ENSEMBLE) == found[_ENSEMBLE]
+  return found[_ENSEMBLE]
+
+
+def test_weights_and_temperature_are_those_of_the_validation_part(
+  made: dict, study_of: Study, out: pathlib.Path
+):
+  base, adapter = files.load_run(out / LORA)
+  data = target_of(study_of(out))
+  logits = predict(adapter.objective, files.attach(base, adapter), data.validation)
+  uniform = {name: np.full(logits.shape, 1 / 3) for name in ('forest', 'rocket')}
+  temperature, _ = ensemble.fit_members(logits.astype(np.float64), uniform, data.validation['label'])
+  assert made['ensemble']['encoder_temperature'] == pytest.approx(temperature, rel=1e-3)
+  assert list(made['ensemble']['weights']) == ['encoder', 'forest', 'rocket']
+  assert sum(made['ensemble']['weights'].values()) == pytest.approx(1)
+
+
+def test_the_test_part_changes_no_weight(
+  made: dict, study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  held_out = target_of(study_of(out)).description['subjects']['test']
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))
+  (out / _ENSEMBLE).rename(tmp_path / 'first.json')
+  again = run(study_of(out, methods=('ensemble',), windows=altered))[_ENSEMBLE]
+  (tmp_path / 'first.json').rename(out / _ENSEMBLE)
+  assert again['ensemble'] == made['ensemble']
+  assert again['test'] != made['test']
+
+
+def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora(
+  made: dict, runs: dict[str, dict]
+):
+  assert np.sum(made['test']['confusion']) == made['data']['windows']['test']
+  assert made['test']['accuracy'] > 0.9
+  assert made['identity'] == runs[LORA]['identity'] | {'method': 'ensemble'}
+  for name in ('trainable', 'total'):
+    assert made['parameters'][name] > runs[LORA]['parameters'][name]
+  assert made['seconds']['training'] > runs[LORA]['seconds']['training']
+  row, of_lora = results.row(made, 'a'), results.row(runs[LORA], 'a')
+  assert {flag: row[flag] for flag in results.HYPERPARAMETERS} == {
+    flag: of_lora[flag] for flag in results.HYPERPARAMETERS
+  }
+  assert row['trainable_bytes'] > of_lora['trainable_bytes']
+
+
+def test_it_has_no_adapter(made: dict, study_of: Study, out: pathlib.Path):
+  with pytest.raises(UserError, match='ensemble has no adapter to personalize'):
+    personalize(spec_of(study_of(out), 'ensemble'), 1, QUIET)
+  with pytest.raises(UserError, match='is of ensemble, which has no adapter'):
+    files.load_run(out / _ENSEMBLE)
+
+
+def test_without_its_lora_run_that_is_trained_first(
+  study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
+):
+  study = study_of(tmp_path, methods=('ensemble',), pretrained_dir=out)
+  assert list(run(study)) == [_ENSEMBLE]
+  assert storage.read(tmp_path / LORA)['step'] > 0

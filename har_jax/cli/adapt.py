@@ -55,6 +55,13 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
 _ENSEMBLE = flags.DEFINE_bool(
   'ensemble', False, 'predict by the adapted encoder and the baselines together', flag_values=FLAGS
 )
+_SELF_TRAINING = flags.DEFINE_bool(
+  'self_training',
+  True,
+  'train once more, also on the unlabeled rest of the recording with confident pseudo-labels; '
+  'kept if the held-out windows are recognized at least as well',
+  flag_values=FLAGS,
+)
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
@@ -88,6 +95,7 @@ def main() -> None:
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
+  unlabeled = user_recordings.unlabeled_windows(reading) if _SELF_TRAINING.value else []
   base = Recognizer.load(_BASE.value).base
   if base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
@@ -105,8 +113,15 @@ def main() -> None:
     validation_fraction=_VALIDATION_FRACTION.value,
     ensemble=_ENSEMBLE.value,
     verbose=_PROGRESS.value,
-  ).fit(signals, labels, held_out=held_out)
+  ).fit(
+    signals,
+    labels,
+    held_out=held_out,
+    unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
+  )
   seconds = time.monotonic() - start_s
+  if unlabeled:
+    _print_self_training(recognizer.adapter_.card['training']['self_training'])
   if held_out.any():
     predicted = recognizer.predict(signals[held_out])
     calibration = calibrate(recognizer, signals[held_out], labels[held_out])
@@ -148,6 +163,15 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
     f'{overlapping} windows that overlap them were left out.\n'
     'They come from the same recording: expect less on another day, and less on another person.'
   )
+
+
+def _print_self_training(entries) -> None:
+  text = f'Self-training with {entries["unlabeled_windows"]} unlabeled windows: '
+  if 'after' not in entries:
+    print(text + 'not validated.')
+    return
+  kept = 'kept' if entries['kept'] else 'not kept, because it is lower'
+  print(text + f'macro-F1 {entries["before"]:.3f} before, {entries["after"]:.3f} after; {kept}.')
 
 
 def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:

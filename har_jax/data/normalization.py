@@ -10,6 +10,7 @@ from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 
 _CHUNK = 4096  # windows read at a time from a memory map
 _MIN_DEVIATION = 1e-6
+_MIN_GYRO_STD_RAD_S = 1e-5  # the noise of a gyroscope is a hundred times that: below, there was none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,15 @@ class Normalizer:
   def __call__(self, signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
     axes = CHANNELS // 2
     mean, deviation = np.repeat(self.mean, axes), np.repeat(self.deviation, axes)
-    return ((signals - mean) / deviation).astype(np.float32)
+    normalized = ((signals - mean) / deviation).astype(np.float32)
+    if not self.has_gyro:
+      normalized[..., axes:] = 0  # whatever a rotation is now: none was trained on
+    return normalized
+
+  @property
+  def has_gyro(self) -> bool:
+    """Whether the windows that it was fitted on have rotation."""
+    return bool(self.deviation[1] > _MIN_GYRO_STD_RAD_S)
 
   def origins(self, windows: int) -> Float[np.ndarray, 'w 2']:
     """The normalized value of a zero reading per sensor: the origin of rotation augmentation. Equal rows."""

@@ -1,8 +1,6 @@
 """The recognizer: a scikit-learn classifier of windows, adapted from a pretrained base."""
 
 import dataclasses
-import pathlib
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -14,11 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from har_jax import config, config_fields, files, methods, storage
 from har_jax.data import normalization, splits, validation
 from har_jax.errors import UserError
-from har_jax.inference import ensemble, parameters
-from har_jax.train import evaluation, loop
+from har_jax.inference import ensemble, fitting, parameters
+from har_jax.train import evaluation
 from har_jax.train.objective import Classify
-
-_MIN_GYRO_STD_RAD_S = 1e-5  # the noise of a gyroscope is a hundred times that: below, there was none
 
 
 class Recognizer(ClassifierMixin, BaseEstimator):
@@ -164,20 +160,23 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     recognizer._set_adapter(base, adapter)
     return recognizer
 
-  def adapt(self, X, y, groups=None, **changed) -> 'Recognizer':
+  def adapt(self, X, y, groups=None, *, unlabeled=None, **changed) -> 'Recognizer':
     """A new recognizer, fitted, with this one's base and parameters except for those in `changed`."""
-    return clone(self).set_params(**changed).fit(X, y, groups)
+    return clone(self).set_params(**changed).fit(X, y, groups, unlabeled=unlabeled)
 
-  def fit(self, X, y, groups=None, held_out=None) -> 'Recognizer':
+  def fit(self, X, y, groups=None, held_out=None, unlabeled=None) -> 'Recognizer':
     """Trains from the base on; fitting again starts anew.
 
     `groups`: the subject of each window, any names or numbers.
     `held_out`, bool per window, True: for validation only. It replaces `validation_fraction`.
+    `unlabeled`: more windows of these people, such as the rest of their recordings. They add one round of
+    self-training, and as many steps.
     Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
     """
     signals = validation.check_windows(X)
     classes, labels = validation.check_labels(y, len(signals))
     subjects = validation.encode_groups(groups, len(signals))
+    more = None if unlabeled is None else validation.check_windows(unlabeled)
     base, method, experiment = parameters.check(self.get_params(deep=False))
     if held_out is None:
       fraction, seed = float(self.validation_fraction), int(self.random_state)
@@ -201,25 +200,24 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       pretrained=None if base is None else base.encoder,
       head=None if base is None else base.head_for(classes.tolist()),
     )
-    with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
-      run = loop.Run(
-        prepared.trainable,
-        prepared.statistics,
-        prepared.frozen,
-        train,
-        validate,
-        int(self.random_state),
-        folder=pathlib.Path(folder),
-        title=f'{method.name}, {len(classes)} classes',
+    fit = fitting.Fit(
+      objective,
+      method,
+      prepared,
+      parameters.training(self.get_params(deep=False), num_evals=None if has_validation else 1),
+      train,
+      validate,
+      int(self.random_state),
+      bool(self.verbose),
+    )
+    fitted = fit.labeled()
+    if more is not None:
+      fitted = fit.with_unlabeled(
+        fitted,
+        normalizer(more),
+        tta_shifts=int(self.tta_shifts),
+        validated=has_validation,
       )
-      (trained,) = loop.train(
-        objective,
-        [run],
-        training=parameters.training(self.get_params(deep=False), num_evals=None if has_validation else 1),
-        pretrained=method.pretrained,
-        progress=bool(self.verbose),
-      )
-    metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}
     card = {
       'method': method.name,
       'rank': experiment.lora.rank,
@@ -229,16 +227,16 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       'precision': config_fields.to_json(experiment.precision),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-      'metrics': {'validation': metrics if has_validation else None},
+      'metrics': {'validation': fitted.metrics if has_validation else None},
       # Counts only: adapters are shared, and the names of subjects are private.
       'split': {
         'by': split,
         'windows': {'train': len(train['label']), 'validation': int(held_out.sum())},
       },
       'training': {name: kind(getattr(self, name)) for name, kind in parameters.KEPT.items()}
-      | {'step': trained.step},
+      | {'step': fitted.step, 'self_training': fitted.self_training},
     }
-    self._set_adapter(base, files.make_adapter(base, trained.variables | prepared.frozen, card))
+    self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
     if self.ensemble:
       self._fit_ensemble(signals, labels, held_out)
     return self
@@ -287,7 +285,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
     """The model's input: normalized; without rotation if the training windows had none. Raises as `fit`."""
     check_is_fitted(self)
-    return self._without_unknown_gyro(self.adapter_.normalizer(validation.check_windows(X)))
+    return self.adapter_.normalizer(validation.check_windows(X))
 
   def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
     """Rotation is zero if the training windows had none."""
@@ -310,7 +308,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   @property
   def has_gyro(self) -> bool:
     """Whether the training windows had rotation."""
-    return bool(self.adapter_.normalizer.deviation[1] > _MIN_GYRO_STD_RAD_S)
+    return self.adapter_.normalizer.has_gyro
 
   def save(self, folder, *, with_base=True) -> None:
     """Writes the adapter and, by default, its base. Raises UserError if they cannot be written."""

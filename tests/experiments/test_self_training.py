@@ -11,9 +11,8 @@ import pytest
 from lodo_studies import EACH, QUIET, SUBJECTS, Study, pretrained, run, with_altered, without_seconds
 
 from har_jax import config, experiments, storage
-from har_jax.data import balancing, folds
+from har_jax.data import balancing, folds, self_training
 from har_jax.errors import Stopped
-from har_jax.experiments import self_training
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
 

@@ -159,6 +159,18 @@ def to_windows(
   return windows
 
 
+def unlabeled_windows(reading: Reading, *, limit: int = 12_000) -> list[Window]:
+  """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
+  spans = [recording.spans for recording in reading.recordings]
+  rest = [
+    window
+    for window in to_windows(reading, unlabeled=True)
+    if not segments.clip(spans[window.recording], window.start_s, window.start_s + WINDOW_SAMPLES / RATE_HZ)
+  ]
+  indices = np.linspace(0, len(rest) - 1, min(limit, len(rest))).round().astype(int)
+  return [rest[index] for index in indices]
+
+
 def _slices(recording: Recording) -> Iterator[Recording]:
   """About an hour each, on the recording's clock, and half a window of the next: each window lies in one."""
   end_s = float(recording.acc.time_s[-1])

@@ -1,0 +1,90 @@
+"""Training of a recognizer: on the labeled windows, then once more with pseudo-labels of unlabeled ones."""
+
+import dataclasses
+import pathlib
+import tempfile
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax import config
+from har_jax.data import balancing, self_training
+from har_jax.data.batches import Batch
+from har_jax.methods import Method, Prepared
+from har_jax.train import evaluation, loop
+from har_jax.train.objective import Classify
+from har_jax.variables import Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+  """A trained model: its variables, its last step, and its metrics on the validation windows."""
+
+  variables: Variables
+  step: int
+  metrics: dict[str, float]
+  self_training: dict[str, Any] | None = None  # the round's entries of the card
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+  """What a recognizer trains. `train` and `validation` are normalized and labeled."""
+
+  objective: Classify
+  method: Method
+  prepared: Prepared
+  training: config.Training
+  train: Batch
+  validation: Batch
+  seed: int
+  progress: bool
+
+  def labeled(self) -> Fitted:
+    """Trains on the labeled windows."""
+    return self._on(self.train, 'labeled windows')
+
+  def with_unlabeled(
+    self, teacher: Fitted, unlabeled: Float[np.ndarray, 'w 128 6'], *, tta_shifts: int, validated: bool
+  ) -> Fitted:
+    """One self-training round: trains anew, also on the windows that the teacher is most confident of.
+
+    Keeps the teacher where the student has a lower macro-F1 on the validation windows, if `validated`.
+    """
+    windows = {'signal': unlabeled, 'origin': self.train['origin'][:1].repeat(len(unlabeled), axis=0)}
+    logits = evaluation.predict(
+      self.objective,
+      teacher.variables,
+      windows | {'label': np.zeros(len(unlabeled), np.int32)},
+      tta_shifts=tta_shifts,
+    )
+    pseudo_labeled = self_training.pseudo_labeled(windows, logits, seed=self.seed)
+    student = self._on(balancing.concatenate_equally([self.train, pseudo_labeled]), 'with pseudo-labels')
+    is_better = not validated or student.metrics['macro_f1'] >= teacher.metrics['macro_f1']
+    entries: dict[str, Any] = {'unlabeled_windows': len(unlabeled), 'kept': is_better}
+    if validated:
+      entries |= {'before': teacher.metrics['macro_f1'], 'after': student.metrics['macro_f1']}
+    return dataclasses.replace(student if is_better else teacher, self_training=entries)
+
+  def _on(self, windows: Batch, title: str) -> Fitted:
+    prepared = self.prepared
+    with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
+      run = loop.Run(
+        prepared.trainable,
+        prepared.statistics,
+        prepared.frozen,
+        windows,
+        self.validation,
+        self.seed,
+        folder=pathlib.Path(folder),
+        title=f'{self.method.name}, {title}',
+      )
+      (trained,) = loop.train(
+        self.objective,
+        [run],
+        training=self.training,
+        pretrained=self.method.pretrained,
+        progress=self.progress,
+      )
+    metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}
+    return Fitted(trained.variables | prepared.frozen, trained.step, metrics)

@@ -20,7 +20,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _PAGES = ('README.md', 'BUILD.md', *(f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))))
 _OTHER_PAGES = (
   'Makefile',
-  'har_jax/assets/motionsense/README.md',
+  'har_jax/assets/base/README.md',
   *(
     str(path.relative_to(_ROOT))
     for folder in ('launch/flags', 'launch/cloud', 'har_jax/cli')

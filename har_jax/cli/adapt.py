@@ -24,7 +24,7 @@ _LABELS = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _BASE = flags.DEFINE_string(
-  'base', None, f'{HELP["base"]} (default: the bundled base, pretrained on MotionSense)', flag_values=FLAGS
+  'base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS
 )
 _METHOD = flags.DEFINE_string(
   'method', 'lora', 'full, probe, lora, qlora, or scratch (no pretrained weights)', flag_values=FLAGS

@@ -1,6 +1,6 @@
 """Pretrain a base on prepared windows, for adaptation.
 
-har-jax pretrain --flagfile=launch/flags/base.flags --windows=windows --sources=motionsense --out=runs/base
+har-jax pretrain --flagfile=launch/flags/base.flags --windows=windows --out=runs/base
 """
 
 from absl import flags

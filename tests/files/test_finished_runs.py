@@ -161,9 +161,21 @@ def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dic
 
 def test_the_bundled_base_is_redistributable_and_small():
   base = files.bundled_base()
-  assert [(source['archive'], source['license'][:3]) for source in base.card['sources']] == [
-    ('motionsense', 'MIT')
-  ]
+  licenses = {source['archive']: source['license'] for source in base.card['sources']}
+  assert licenses.keys() == {'motionsense', 'sp_sw_har', 'wisdm', 'dsads'}
+  assert all('MIT' in text or 'CC BY 4.0' in text for text in licenses.values())
   assert safetensors_io.checksum(base.variables) == base.checksum
-  folder = pathlib.Path(har_jax.__file__).parent / 'assets' / 'motionsense'
+  folder = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
   assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
+
+
+def test_the_bundled_base_recognizes_without_labels():
+  windows = np.zeros((2, 128, 6), np.float32)
+  windows[..., 1] = 9.8
+  # A walk: two steps a second.
+  windows[1] += (
+    4 * np.sin(2 * np.pi * 2 * np.arange(128) / 50)[:, None] * np.array([0.5, 1, 0.3, 0.2, 0.2, 0.1])
+  )
+  still, moving = Recognizer.load().predict(windows)
+  assert still in ('sitting', 'standing', 'lying')
+  assert moving in ('walking', 'running', 'upstairs', 'downstairs', 'stairs')

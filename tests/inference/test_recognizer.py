@@ -105,7 +105,7 @@ def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
     'tta_shifts': 1,
     'ensemble': False,
     'step': 30,
-        'self_training': None,
+    'self_training': None,
   }
   assert card['classes'] == ['lying', 'still', 'walking']
   assert not any(name in str(card) for name in set(SUBJECTS))

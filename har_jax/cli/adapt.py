@@ -23,9 +23,7 @@ _LABELS = flags.DEFINE_string(
   f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)',
   flag_values=FLAGS,
 )
-_BASE = flags.DEFINE_string(
-  'base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS
-)
+_BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
 _METHOD = flags.DEFINE_string(
   'method', 'lora', 'full, probe, lora, qlora, or scratch (no pretrained weights)', flag_values=FLAGS
 )

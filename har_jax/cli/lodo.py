@@ -22,7 +22,7 @@ _METHODS = flags.DEFINE_list(
   'methods',
   ['full', 'lora', 'qlora'],
   'one or more of full, probe, lora, qlora, scratch; of the baselines forest, rocket; '
-  'or the weighted mean of lora and both: ensemble',
+  "the weighted mean of lora and both: ensemble; the sources' head without adaptation: zero_shot",
   flag_values=FLAGS,
 )
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)

@@ -140,7 +140,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   stages = stages_of(spec) if spec.is_pretrained else []
   return described(spec, data, predicted) | {
     'collections': list(METHODS[spec.method].collections),
-    'starts_from': _relative(stages[-1].folder, spec.result) if stages else None,
+    'starts_from': relative_to(stages[-1].folder, spec.result) if stages else None,
     'validation': end.history,
     'step': end.step,
     'parameters': {
@@ -168,7 +168,7 @@ def described(spec: RunSpec, data: folds.TargetWindows, predicted: Int[np.ndarra
   } | runtime.describe()
 
 
-def _relative(folder: Place, result: Place) -> str:
+def relative_to(folder: Place, result: Place) -> str:
   """The folder relative to the result file, so that both can move; in a bucket, its address."""
   if storage.is_bucket(folder) or storage.is_bucket(result):
     return str(folder)

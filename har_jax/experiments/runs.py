@@ -10,7 +10,8 @@ from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import adapt_and_test
 from har_jax.experiments.fitting import combine_and_test, fit_and_test
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
-from har_jax.experiments.study import ENSEMBLE, RunSpec, Study
+from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT, RunSpec, Study
+from har_jax.experiments.zero_shot import predict_and_test
 from har_jax.storage import Place
 
 
@@ -64,6 +65,8 @@ def _run_missing(
       results = {spec.seed: fit_and_test(spec, stop) for spec in missing}
     elif any(spec.method == ENSEMBLE for spec in missing):
       results = {spec.seed: combine_and_test(spec, stop) for spec in missing}
+    elif any(spec.method == ZERO_SHOT for spec in missing):
+      results = {spec.seed: predict_and_test(spec, bases[spec.seed]) for spec in missing}
     else:
       results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))
     for spec in missing:

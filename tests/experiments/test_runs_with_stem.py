@@ -8,6 +8,8 @@ import pytest
 from lodo_studies import ACTIVITIES, SUBJECTS, Study, pretrained, run, spec_of, target_of, with_altered
 
 from har_jax import config, experiments, files, methods, storage
+from har_jax.errors import UserError
+from har_jax.experiments import zero_shot
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
@@ -96,6 +98,34 @@ def test_the_head_starts_from_the_sources(made: dict[str, dict], study: experime
   bias, known = 'params/head/dense_1/bias', sorted((*ACTIVITIES, 'eating_soup'))
   expected = started[bias][[known.index(name) for name in prepared.data.classes]]
   np.testing.assert_array_equal(prepared.run.trainable[bias], expected)
+
+
+def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(
+  made: dict[str, dict], study: experiments.Study
+):
+  (result,) = run(dataclasses.replace(study, methods=('zero_shot',))).values()
+  known, data = sorted((*ACTIVITIES, 'eating_soup')), target_of(study)
+  logits = predict(Classify(study.experiment.model, len(known)), pretrained(study), data.test)
+  columns = [known.index(name) for name in data.classes]
+  confusion = np.zeros((3, 3), int)
+  np.add.at(confusion, (data.test['label'], logits[:, columns].argmax(axis=1)), 1)
+  assert result['test']['confusion'] == confusion.tolist()
+  assert (result['parameters']['trainable'], result['step']) == (0, 0)
+  assert result['starts_from'].endswith('../supervised')
+
+
+def test_zero_shot_needs_supervised_pretraining(study_of: Study, tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match='zero_shot needs the head of supervised pretraining'):
+    study_of(tmp_path, methods=('zero_shot',))
+
+
+@pytest.mark.parametrize(
+  ('classes', 'columns'),
+  [(('walking', 'stairs'), [[2], [0, 1]]), (('upstairs', 'lying'), [[1], []])],
+)
+def test_stairs_of_unknown_direction_are_up_or_down(classes: tuple[str, ...], columns: list[list[int]]):
+  known = ('downstairs', 'upstairs', 'walking')
+  assert [sorted(zero_shot._columns(name, classes, known)) for name in classes] == columns
 
 
 def test_no_person_of_the_target_reaches_a_stage_before_adaptation(

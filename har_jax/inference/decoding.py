@@ -13,9 +13,9 @@ from har_jax.config import WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ
 from har_jax.errors import UserError
 
-# One value for filter and smoother, chosen on HAPT's validation people (results/decoding.csv). With larger ones
-# the filter is worse, the smoother little changed. People's bouts are longer, but neighboring windows repeat
-# errors.
+# One value for filter and smoother, chosen on HAPT's validation people (results/decoding.csv). With larger
+# ones the filter is worse, the smoother little changed. People's bouts are longer, but neighboring windows
+# repeat errors.
 MEAN_BOUT_S = 5.0
 _WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 _MIN_PROBABILITY = 1e-12  # above 0, so that no window can rule an activity out

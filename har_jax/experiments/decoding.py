@@ -13,12 +13,12 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from har_jax import config
+from har_jax.baselines import BASELINES
 from har_jax.data import splits, user_recordings
 from har_jax.data.recording import LOCOMOTION, RATE_HZ, STEP_SAMPLES, Recording, Span, regular
 from har_jax.errors import UserError
-from har_jax.experiments.baselines import BASELINES
-from har_jax.inference.calibration import fit_temperature
 from har_jax.inference.decoding import Chain
+from har_jax.inference.temperature import fit_temperature
 from har_jax.inference.timeline.bouts import without_gaps
 from har_jax.inference.timeline.predictions import Predictions
 from har_jax.inference.timeline.scoring import label_at

@@ -25,7 +25,7 @@ class Rules:
   """How predictions become bouts.
 
   mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
-  unknown_below: a part of a bout is `unknown` where its activity's probability is lower. A model of two
+  unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A model of two
     states decides this, so that a single window is outvoted there, too.
   not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
   """
@@ -114,7 +114,8 @@ def _decode(
   confidence = probabilities[np.arange(len(codes)), codes]
   # Within a bout: as one more activity, unknown would also take the windows around each change.
   for first, stop, _ in list(_equal_runs(codes)) if rules.unknown_below else ():
-    pair = np.stack([confidence[first:stop], np.full(stop - first, rules.unknown_below)], axis=1)
+    highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
+    pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
     codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
   return codes, confidence
 

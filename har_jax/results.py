@@ -69,7 +69,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'windows': _digest(identity['windows']),
     'target_windows': _digest(_tested(identity['windows'][identity['target']])),
     'device': device_text(result['device']),
-    'versions': ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python')),
+    'versions': _versions(result),
     'commit': commit,
     **{
       flag: flat((_WITHOUT[part] | identity['experiment'][part])[name])
@@ -111,10 +111,40 @@ def _tested(windows: dict[str, Any]) -> dict[str, Any]:
   }
 
 
+def _versions(result: dict[str, Any]) -> str:
+  return ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python'))
+
+
 def device_text(device: dict[str, Any]) -> str:
   many = f'{device["count"]} × ' if device['count'] > 1 else ''
   cores = f'{device["host_cores"]} core{"" if device["host_cores"] == 1 else "s"}'
   return f'{many}{device["kind"]} ({device["machine"]} host, {cores})'
+
+
+def personal_rows(result: dict[str, Any], experiment: str, commit: str = '') -> list[dict[str, Any]]:
+  """A row of the table of personalizations for each subject of a result."""
+  identity = result['identity']
+  return [
+    {
+      'experiment': experiment,
+      **{name: identity[name] for name in ('target', 'method')},
+      **{name: identity['experiment']['protocol'][name] for name in ('split', 'label_budget')},
+      'seed': identity['seed'],
+      'subject': subject,
+      'labels_per_class': identity['personal_labels'],
+      **{f'{part}_windows': each['windows'][part] for part in ('train', 'test')},
+      **{
+        f'{name}_{when}': each[when][name]
+        for name in ('macro_f1', 'accuracy')
+        for when in ('before', 'after')
+      },
+      'seconds': result['seconds'],
+      'device': device_text(result['device']),
+      'versions': _versions(result),
+      'commit': commit,
+    }
+    for subject, each in result['by_subject'].items()
+  ]
 
 
 def find(folder: Place) -> dict[Place, dict[str, Any]]:

@@ -50,7 +50,7 @@ _STAGE = flags.DEFINE_enum(
   'all',
   ['all', 'pretrain', 'adapt', 'personalize'],
   'pretrain: only the pretrainings; adapt: only the runs, from finished pretrainings; personalize: from each '
-  'finished subject-wise run, one adapter per test subject',
+  'finished subject-wise run, an output layer per test subject',
   flag_values=FLAGS,
 )
 _PERSONAL_LABELS = flags.DEFINE_list(

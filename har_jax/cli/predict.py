@@ -35,8 +35,11 @@ _OUT = flags.DEFINE_string(
 _UNKNOWN_BELOW = flags.DEFINE_float(
   'unknown_below', 0.0, 'predict `unknown` where the confidence is below this', flag_values=FLAGS
 )
-_SMOOTH_S = flags.DEFINE_float(
-  'smooth_s', 10.0, 'bouts: average probabilities over so many seconds; 0: no averaging', flag_values=FLAGS
+_MEAN_BOUT_S = flags.DEFINE_float(
+  'mean_bout_s',
+  5.0,
+  'bouts: mean time between changes, for a hidden Markov model over windows; 0: each window alone',
+  flag_values=FLAGS,
 )
 _NOT_WORN_MIN = flags.DEFINE_float(
   'not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never', flag_values=FLAGS
@@ -58,7 +61,7 @@ def main() -> None:
   from har_jax.inference import timeline
   from har_jax.inference.recognizer import Recognizer
 
-  rules = timeline.Rules(_SMOOTH_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
+  rules = timeline.Rules(_MEAN_BOUT_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
   out = storage.place(_OUT.value)
   recognizer = Recognizer.load(_ADAPTER.value, _BASE.value)
   if not hasattr(recognizer, 'adapter_'):

@@ -24,13 +24,13 @@ _RESULTS = flags.DEFINE_string(
 _RUNS_CSV = flags.DEFINE_string(
   'runs_csv',
   None,
-  'table of all runs, read instead of --results, with personalization.csv and bench.csv next to it',
+  'table of all runs, read instead of --results, with the other CSV files next to it',
   flag_values=FLAGS,
 )
 _APPEND_TO = flags.DEFINE_string(
   'append_to',
   None,
-  'table of all runs to add those under --results to; writes nothing else',
+  'runs.csv, or personalization.csv, to add those under --results to; writes nothing else',
   flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(
@@ -57,7 +57,11 @@ def main() -> None:
     raise UserError('--html and --append_to need result files: give --results, not --runs_csv')
   folder = storage.place(_RESULTS.value)
   if _APPEND_TO.value:
-    frame.append(frame.load(folder), pathlib.Path(_APPEND_TO.value), commit())
+    table_path = pathlib.Path(_APPEND_TO.value)
+    if table_path.name == 'personalization.csv':
+      frame.append_personalization(folder, table_path, commit())
+    else:
+      frame.append(frame.load(folder), table_path, commit())
     print(_APPEND_TO.value)
     return
   table = storage.place(_RUNS_CSV.value) if _RUNS_CSV.value else None
@@ -65,8 +69,9 @@ def main() -> None:
   runs = frame.load(folder) if table is None else frame.read_csv(table)
   out = storage.place(_OUT.value) if _OUT.value else source
   text = tables.text(runs, with_published=_PUBLISHED.value)
-  if (source / 'personalization.csv').exists():
-    text += '\n' + markdown.markdown([tables.personalization(source / 'personalization.csv')])
+  for name, section in {'personalization': tables.personalization, 'decoding': tables.decoding}.items():
+    if (source / f'{name}.csv').exists():
+      text += '\n' + markdown.markdown([section(source / f'{name}.csv')])
   storage.write_text(out / 'tables.md', text)
   if (source / 'bench.csv').exists():
     storage.write_text(out / 'bench.md', markdown.markdown(bench.sections(source / 'bench.csv')))

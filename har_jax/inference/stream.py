@@ -1,4 +1,7 @@
-"""Recognition of a live stream: samples in as they arrive, a prediction per hop out.   n samples."""
+"""Recognition of a live stream: samples in as they arrive, a prediction per hop out.
+
+n samples, y classes.
+"""
 
 import collections
 import itertools
@@ -15,6 +18,7 @@ from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S, resample
 from har_jax.errors import UserError
+from har_jax.inference.decoding import MEAN_BOUT_S, Chain
 from har_jax.inference.ensemble import check_encoder_alone
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train.step import compiled_predict
@@ -26,7 +30,10 @@ _SLACK_SAMPLES = 1e-3
 
 
 class Prediction(NamedTuple):
-  """Of the window of 2.56 s that starts at `time_s`."""
+  """Of the window of 2.56 s that starts at `time_s`.
+
+  `confidence`: posterior of the activity, from this window and those before it without a gap.
+  """
 
   time_s: float
   activity: str
@@ -38,13 +45,24 @@ class Stream:
 
   Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, rotation x y z in rad/s.
   At 50 Hz a window is the samples themselves; other rates, even or uneven, are resampled by `data.resample`.
-  After a gap of more than 0.2 s a new window starts. Compiles its program on construction.
+  After a gap of more than 0.2 s a new window starts, and earlier windows no longer count.
+  Compiles its program on construction.
   """
 
-  def __init__(self, recognizer: Recognizer, *, hop_s: float | int = STEP_SAMPLES / RATE_HZ):
+  def __init__(
+    self,
+    recognizer: Recognizer,
+    *,
+    hop_s: float | int = STEP_SAMPLES / RATE_HZ,
+    mean_bout_s: float | int = MEAN_BOUT_S,
+  ):
     """`hop_s`: from one window to the next, rounded to samples of 0.02 s.
 
-    Raises UserError if it is less, and for an ensemble: a stream holds the encoder alone.
+    `mean_bout_s`: mean time between changes of activity, for a hidden Markov model over windows. A prediction
+    comes as early with it as without. A single deviating window is outvoted, unless its probability is high;
+    so a change may be predicted some windows late. 0: each window alone, and changes at once.
+    Raises UserError if hop_s is less than a sample or mean_bout_s negative, and for an ensemble: a stream
+    holds the encoder alone.
     """
     check_is_fitted(recognizer)
     check_encoder_alone(recognizer.ensemble, 'a stream')
@@ -52,6 +70,8 @@ class Stream:
       raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
     self._recognizer = recognizer
     self._hop_s = round(hop_s * RATE_HZ) / RATE_HZ
+    self._chain = Chain(mean_bout_s, self._hop_s)
+    self._posterior: np.ndarray | None = None  # of the last window's activity; None: a chain starts
     self._program = compiled_predict(recognizer.adapter_.objective)
     self._variables = jax.device_put(recognizer.variables_)
     self._key = jax.random.key(0)
@@ -80,6 +100,7 @@ class Stream:
     for index, (first, stop) in enumerate(itertools.pairwise(bounds)):
       if index or was_empty:
         self._due_s = float(self._time_s[first])
+        self._posterior = None
       predictions += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
     needed = int(np.searchsorted(self._time_s, self._due_s - _SETTLING_S - _SLACK_S))
     keep = min(max(needed, bounds[-2]), size - 1)  # always the last sample, to detect a gap after it
@@ -124,13 +145,14 @@ class Stream:
       acc, gyro = (Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, 6)))
       (piece,) = resample(Recording('', '', acc, gyro, ()), collections.Counter())
       window = piece.signal[offset : offset + WINDOW_SAMPLES]
-      predictions.append(Prediction(start_s, *self._recognize(window)))
+      self._posterior = self._chain.update(self._posterior, self._recognize(window))
+      best = int(self._posterior.argmax())
+      activity = str(self._recognizer.classes_[best])
+      predictions.append(Prediction(start_s, activity, float(self._posterior[best])))
       self._due_s += self._hop_s
 
-  def _recognize(self, window: Float[np.ndarray, '128 6']) -> tuple[str, float]:
+  def _recognize(self, window: Float[np.ndarray, '128 6']) -> Float[np.ndarray, 'y']:
     signal = self._recognizer.prepare(window[None])
     logits = np.asarray(self._program(self._variables, {'signal': signal}, self._key), np.float64)[0]
     # The current temperature: a later calibration takes effect.
-    probabilities = special.softmax(logits / self._recognizer.adapter_.card['temperature'])
-    best = int(probabilities.argmax())
-    return str(self._recognizer.classes_[best]), float(probabilities[best])
+    return special.softmax(logits / self._recognizer.adapter_.card['temperature'])

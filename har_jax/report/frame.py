@@ -11,6 +11,7 @@ from har_jax.errors import UserError
 from har_jax.storage import Place
 
 KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
+PERSONAL_KEY = [*KEY[:6], 'subject', 'labels_per_class']
 _METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # their order in tables; others follow by name
 
 _KINDS = {bool: 'boolean', int: 'Int64', float: 'float'}  # missing where a method does not depend on it
@@ -72,6 +73,25 @@ def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
   both = pd.concat([read_csv(path), added]) if path.exists() else added
   kept = both.drop_duplicates(KEY, keep='last')
   to_csv(kept.sort_values(KEY, kind='stable'), path)
+
+
+def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> None:
+  """Adds the subjects of every personalization under a folder to their table, in place of their old rows.
+
+  Raises UserError where there is none.
+  """
+  above = max(len(folder.parts) - 1, 0)
+  rows = []
+  for found in results.files_below(folder, 'labels-*-per-class.json'):
+    # <experiment>/<target>/<method>/<split>/labels-<budget>/seed<k>/personal/labels-<n>-per-class.json
+    rows += results.personal_rows(results.read(found), '/'.join(found.parts[above:-7]) or folder.name, commit)
+  if not rows:
+    raise UserError(f'no personalization under {folder}; har-jax lodo --stage=personalize makes them')
+  added = pd.DataFrame(rows).astype({'label_budget': str, 'subject': str})
+  old = [pd.read_csv(path, dtype={'label_budget': str, 'subject': str})] if path.exists() else []
+  kept = pd.concat([*old, added]).drop_duplicates(PERSONAL_KEY, keep='last')
+  text = kept.sort_values(PERSONAL_KEY, kind='stable').round(6).to_csv(index=False, lineterminator='\n')
+  storage.write_text(path, text)
 
 
 def methods(frame: pd.DataFrame) -> list[str]:

@@ -187,7 +187,7 @@ TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
 
 
 def personalization(path: Place) -> Section:
-  """personalization.csv: macro-F1 of test subjects before and after training on some of their own windows."""
+  """personalization.csv: macro-F1 of test subjects before and after their own output layer."""
   with path.open(encoding='utf-8') as file:
     subjects = pd.read_csv(file)
   points = 100 * (subjects['macro_f1_after'] - subjects['macro_f1_before'])
@@ -200,6 +200,29 @@ def personalization(path: Place) -> Section:
     'after − before, points': spread_of('points', '+.1f'),
     'better': lambda part: f'{(part["points"] > 0).sum()} of {len(part)}',
   }
-  by = ['experiment', 'target', 'method', 'labels_per_class']
+  by = ['experiment', 'label_budget', 'target', 'method', 'labels_per_class']
   caption = 'Macro-F1 of a subject under a seed, mean ± sample standard deviation over both.'
   return Section('Personalization', caption, markdown.rows(subjects.assign(points=points), by, cells))
+
+
+def decoding(path: Place) -> Section:
+  """decoding.csv: each decoder with the mean bout that is best for validation people, on test people."""
+  with path.open(encoding='utf-8') as file:
+    measured = pd.read_csv(file, dtype={'mean_bout_s': object}).fillna({'mean_bout_s': markdown.NONE})
+  by = ['recordings', 'decoder']
+  mean = measured.groupby([*by, 'mean_bout_s', 'part'], sort=False)['macro_f1'].mean().unstack('part')
+  best = mean['validation'].groupby(by, sort=False).idxmax()
+  chosen = measured[pd.MultiIndex.from_frame(measured[[*by, 'mean_bout_s']]).isin(best)]
+  test, validation = (chosen[chosen['part'] == part] for part in ('test', 'validation'))
+  means = validation.groupby(by)['macro_f1'].mean()
+  cells = {
+    'seeds': seeds,
+    'validation macro-F1': lambda part: f'{means[part["recordings"].iat[0], part["decoder"].iat[0]]:.3f}',
+    'test macro-F1': spread_of('macro_f1', '.3f'),
+    'test accuracy': spread_of('accuracy', '.3f'),
+  }
+  caption = (
+    'A forest, calibrated on validation people, over whole recordings; windows within one labeled activity '
+    'count. mean_bout_s has the highest macro-F1 of validation people. Mean ± sample standard deviation.'
+  )
+  return Section('Decoding', caption, markdown.rows(test, [*by, 'mean_bout_s'], cells))

@@ -11,6 +11,7 @@ are hashable, so that equal runs share one compiled step. The step passes `shard
 import dataclasses
 from typing import Any, ClassVar
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -114,6 +115,18 @@ class Classify:
   def features(self, variables: Variables, signal: Array) -> Any:
     """The head's input, [b, d], for windows [b, n, c]."""
     return self._classifier.apply(nest(variables), signal, method='features')
+
+  def last_hidden(self, variables: Variables, signal: Array) -> Any:
+    """The output layer's input, [b, f], for windows [b, n, c]."""
+    if not self.model.head:
+      return self.features(variables, signal)
+    _, captured = self._classifier.apply(
+      nest(variables),
+      signal,
+      capture_intermediates=lambda module, _: isinstance(module, nn.Dropout),
+      mutable=['intermediates'],
+    )
+    return captured['intermediates']['head'][f'Dropout_{len(self.model.head) - 1}']['__call__'][0]
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:
     logits: Any = self._classifier.apply(nest(variables), batch['signal'])

@@ -144,7 +144,7 @@ def test_a_baseline_runs_by_the_same_command(study: tuple[str, ...], tmp_path: p
   code, _, err = run_in_process('lodo', *flags, '--stage=personalize')
   assert code == 1
   (line,) = err.splitlines()
-  assert line.startswith('error: forest has no adapter')
+  assert line.startswith('error: forest has no output layer')
 
 
 # --- report

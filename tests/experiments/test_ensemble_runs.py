@@ -71,7 +71,7 @@ def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora
 
 
 def test_it_has_no_adapter(made: dict, study_of: Study, out: pathlib.Path):
-  with pytest.raises(UserError, match='ensemble has no adapter to personalize'):
+  with pytest.raises(UserError, match='ensemble has no output layer to personalize'):
     personalize(spec_of(study_of(out), 'ensemble'), 1, QUIET)
   with pytest.raises(UserError, match='is of ensemble, which has no adapter'):
     files.load_run(out / _ENSEMBLE)

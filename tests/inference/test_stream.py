@@ -10,6 +10,7 @@ import pytest
 from har_jax.data import user_recordings
 from har_jax.data.recording import Recording, Samples
 from har_jax.errors import UserError
+from har_jax.inference.decoding import Chain
 from har_jax.inference.recognizer import Recognizer
 from har_jax.inference.stream import Stream
 
@@ -33,25 +34,38 @@ def recognizer(fitted: Recognizer) -> Recognizer:
   return recognizer
 
 
-def _offline(recognizer: Recognizer, signal: np.ndarray, time_s: np.ndarray) -> list[tuple[float, float]]:
-  """Start and confidence of each window of the recording as one piece."""
+def _offline(
+  recognizer: Recognizer, signal: np.ndarray, time_s: np.ndarray
+) -> tuple[list[float], np.ndarray]:
+  """Starts and probabilities of the windows of the recording as one piece."""
   values = signal.astype(np.float32)
   recording = Recording('', '', Samples(time_s, values[:, :3]), Samples(time_s, values[:, 3:]), ())
   windows = user_recordings.to_windows(user_recordings.Reading([recording], [], [], '', True), unlabeled=True)
   probabilities = recognizer.predict_proba(np.stack([window.signal for window in windows]))
-  return [(window.start_s, float(row.max())) for window, row in zip(windows, probabilities, strict=True)]
+  return [window.start_s for window in windows], probabilities
 
 
 @pytest.mark.parametrize('size', [1, 7, 64, 1000])
 def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer: Recognizer, size: int):
   signal = _signal(700)
-  stream = Stream(recognizer)
+  stream = Stream(recognizer, mean_bout_s=0)
   predictions = [each for begin in range(0, 700, size) for each in stream.push(signal[begin : begin + size])]
-  starts_s, confidences = zip(*_offline(recognizer, signal, np.arange(700) / 50), strict=True)
+  starts_s, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
+  confidences = probabilities.max(axis=1)
   assert np.ptp(confidences) > 1e-3  # or any window would do
   assert [each.time_s for each in predictions] == pytest.approx(starts_s)
   assert [each.confidence for each in predictions] == pytest.approx(confidences, abs=1e-5)
   assert {each.activity for each in predictions} <= set(recognizer.classes_)
+
+
+def test_the_last_prediction_is_that_of_the_timeline(recognizer: Recognizer):
+  signal = _signal(700)
+  *_, last = Stream(recognizer, mean_bout_s=20.0).push(signal)
+  _, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
+  posterior = Chain(20.0, 1.28).smoothed(probabilities)[-1]
+  assert last.activity == recognizer.classes_[posterior.argmax()]
+  assert last.confidence == pytest.approx(posterior.max(), abs=1e-5)
+  assert last.confidence != pytest.approx(probabilities[-1].max(), abs=1e-3)
 
 
 def test_a_prediction_comes_with_the_last_sample_of_its_window(recognizer: Recognizer):
@@ -71,7 +85,7 @@ def test_other_rates_are_resampled_to_50_hz(
   time_s = np.arange(samples) / rate_hz
   time_s[1:-1] += np.random.default_rng(0).uniform(-jitter_s, jitter_s, samples - 2)
   stream, windows = Stream(recognizer), []
-  monkeypatch.setattr(stream, '_recognize', lambda window: windows.append(window) or ('lying', 1.0))
+  monkeypatch.setattr(stream, '_recognize', lambda window: windows.append(window) or np.ones(3))
   predictions = [
     prediction
     for begin in range(0, samples, 10)
@@ -98,6 +112,8 @@ def test_a_new_window_starts_after_a_gap(recognizer: Recognizer):
   predictions = [*stream.push(signal[:190], time_s[:190]), *stream.push(signal[190:], time_s[190:])]
   assert [each.time_s for each in predictions] == pytest.approx([0.0, 6.8, 8.08, 9.36])
   assert Stream(recognizer).push(signal, time_s) == predictions
+  # The windows before the gap do not count after it.
+  assert predictions[1:] == Stream(recognizer).push(signal[190:], time_s[190:])
 
 
 def test_missing_samples_are_interpolated(recognizer: Recognizer):
@@ -158,6 +174,8 @@ def test_arrays_that_are_no_samples_are_errors(
     Stream(recognizer).push(**arguments)
 
 
-def test_a_hop_of_less_than_a_sample_is_an_error(recognizer: Recognizer):
+def test_arguments_out_of_range_are_errors(recognizer: Recognizer):
   with pytest.raises(UserError, match=r'hop_s is 0\.001'):
     Stream(recognizer, hop_s=0.001)
+  with pytest.raises(UserError, match=r'mean_bout_s is -1'):
+    Stream(recognizer, mean_bout_s=-1)

@@ -1,4 +1,4 @@
-"""Predictions to bouts, by hand: smoothing, unknown, not worn, gaps, minutes, midnight."""
+"""Predictions to bouts, by hand: decoding, unknown, not worn, gaps, minutes, midnight."""
 
 import numpy as np
 import pytest
@@ -43,36 +43,46 @@ def _bouts(predictions: Predictions, **rules) -> list[tuple[float, float, str]]:
 
 def test_bouts_meet_midway_between_window_centers():
   # Windows 0 to 3 have centers 1.28, 2.56, 3.84, 5.12: between the second and the third lies 3.2.
-  assert _bouts(_predictions([0, 0, 1, 1]), smooth_s=0.0) == [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]
+  assert _bouts(_predictions([0, 0, 1, 1]), mean_bout_s=0.0) == [(0, 3.2, 'run'), (3.2, 6.4, 'sit')]
 
 
-def test_smoothing_removes_a_single_window_and_keeps_edges():
+def test_decoding_removes_a_single_window_and_keeps_edges():
   codes = [0] * 10 + [1] + [0] * 10 + [1] * 20
   assert _bouts(_predictions(codes)) == [(0, 27.52, 'run'), (27.52, 53.76, 'sit')]
-  assert len(_bouts(_predictions(codes), smooth_s=0.0)) == 4
+  assert len(_bouts(_predictions(codes), mean_bout_s=0.0)) == 4
 
 
-def test_confidence_is_not_averaged_across_activities():
-  predictions = _predictions([0] * 20 + [1] * 20)
-  (first, second) = find_bouts(predictions, Rules(unknown_below=0.85))
-  assert (first.activity, second.activity) == ('run', 'sit')
-  assert first.confidence == pytest.approx(0.9)
+def test_confidence_is_the_mean_probability_of_the_activity():
+  codes = [0] * 10 + [1] + [0] * 9
+  (bout,) = find_bouts(_predictions(codes), Rules())
+  assert bout.confidence == pytest.approx((19 * 0.9 + 0.1) / 20)
 
 
-def test_confidence_is_the_mean_of_smoothed_probabilities():
-  (bout,) = find_bouts(_predictions([0, 0, 0], confidence=[0.9, 0.6, 0.6]), Rules(smooth_s=2.56))
-  # Three windows at most: (0.9 + 0.6) / 2, (0.9 + 0.6 + 0.6) / 3 and (0.6 + 0.6) / 2.
-  assert bout.confidence == pytest.approx((0.75 + 0.7 + 0.6) / 3)
-
-
-def test_low_confidence_is_unknown():
+def test_low_probability_is_unknown():
   (bout,) = find_bouts(_predictions([0] * 10, confidence=0.55), Rules(unknown_below=0.6))
   assert (bout.activity, round(bout.confidence, 2)) == ('unknown', 0.55)
+  assert [bout[2] for bout in _bouts(_predictions([0] * 10, confidence=0.65), unknown_below=0.6)] == ['run']
 
 
-def test_gaps_belong_to_no_bout_and_end_smoothing():
+def test_a_change_of_activity_and_a_doubtful_window_are_not_unknown():
+  codes, confidence = [0] * 20 + [1] * 20, [0.9] * 40
+  confidence[10] = 0.55
+  bouts = _bouts(_predictions(codes, confidence=confidence), unknown_below=0.6)
+  assert [bout[2] for bout in bouts] == ['run', 'sit']
+
+
+def test_part_of_a_bout_is_unknown():
+  confidence = [0.9] * 20 + [0.55] * 20 + [0.9] * 20
+  bouts = _bouts(_predictions([0] * 60, confidence=confidence), unknown_below=0.7)
+  assert [bout[2] for bout in bouts] == ['run', 'unknown', 'run']
+
+
+def test_gaps_belong_to_no_bout_and_end_a_chain():
   predictions = _predictions([0, 0, 0, 1, 1], starts=[0, 1.28, 2.56, 60, 61.28])
   assert _bouts(predictions) == [(0, 5.12, 'run'), (60, 63.84, 'sit')]
+  # A window that its neighbors would outvote.
+  apart = _predictions([0, 0, 0, 1, 0, 0, 0], starts=[0, 1.28, 2.56, 60, 120, 121.28, 122.56])
+  assert [bout[2] for bout in _bouts(apart)] == ['run', 'sit', 'run']
   other = _predictions([0, 0, 0, 0], recording=[0, 0, 1, 1], starts=[0, 1.28, 2.56, 3.84])
   assert [bout.recording for bout in find_bouts(other, Rules())] == [0, 1]
 
@@ -100,13 +110,8 @@ def test_not_worn_counts_from_first_to_last_sample(last_start_s: float, activity
   assert bout[2] == activity
 
 
-@pytest.mark.parametrize(('smooth_s', 'windows'), [(0.0, 1), (1.0, 1), (10.0, 9), (2.56, 3)])
-def test_smoothing_averages_an_odd_number_of_windows(smooth_s: float, windows: int):
-  assert Rules(smooth_s=smooth_s).windows == windows
-
-
 @pytest.mark.parametrize(
-  'rules', [{'unknown_below': 1.5}, {'smooth_s': -1.0}, {'not_worn_min': float('nan')}]
+  'rules', [{'unknown_below': 1.5}, {'mean_bout_s': -1.0}, {'not_worn_min': float('nan')}]
 )
 def test_rules_out_of_range_are_errors(rules: dict[str, float]):
   (name,) = rules

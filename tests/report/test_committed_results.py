@@ -70,13 +70,14 @@ def test_the_flagfile_of_the_paper_is_of_the_committed_runs(committed, monkeypat
 @pytest.mark.slow
 def test_all_tables_are_those_of_the_runs(committed):
   personal = markdown.markdown([tables.personalization(FOLDER / 'personalization.csv')])
-  text = f'{tables.text(committed)}\n{personal}'
+  decoding = markdown.markdown([tables.decoding(FOLDER / 'decoding.csv')])
+  text = f'{tables.text(committed)}\n{personal}\n{decoding}'
   assert text.encode() == (FOLDER / 'tables.md').read_bytes()
 
 
 def test_nothing_else_is_committed_as_a_result():
   names = {path.name for path in FOLDER.iterdir()}
-  assert names == {'runs.csv', 'personalization.csv', 'bench.csv', 'tables.md', 'bench.md'}
+  assert names == {'runs.csv', 'personalization.csv', 'decoding.csv', 'bench.csv', 'tables.md', 'bench.md'}
 
 
 # --- commands

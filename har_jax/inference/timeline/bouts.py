@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.errors import UserError
+from har_jax.inference.decoding import MEAN_BOUT_S, Chain
 from har_jax.inference.timeline.predictions import Predictions
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
@@ -23,33 +24,27 @@ _MAX_STEP_S = 1.5 * _STEP_S  # after a gap the next window starts at least a who
 class Rules:
   """How predictions become bouts.
 
-  smooth_s: probabilities are averaged over the windows that start within so many seconds; 0: no averaging.
-  unknown_below: the activity is `unknown` if the average of its probability is lower.
+  mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
+  unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A model of two
+    states decides this, so that a single window is outvoted there, too.
   not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
   """
 
-  smooth_s: float = 10.0
+  mean_bout_s: float = MEAN_BOUT_S
   unknown_below: float = 0.0
   not_worn_min: float = 30.0
 
   def __post_init__(self):
     if not 0 <= self.unknown_below <= 1:
       raise UserError(f'unknown_below is {self.unknown_below}; give a probability, 0 to 1')
-    for name in ('smooth_s', 'not_worn_min'):
-      if not (getattr(self, name) >= 0 and math.isfinite(getattr(self, name))):
-        raise UserError(f'{name} is {getattr(self, name)}; give 0 or more')
-
-  @property
-  def windows(self) -> int:
-    """How many windows an average is over: an odd number."""
-    return 2 * round(self.smooth_s / _STEP_S / 2) + 1 if self.smooth_s else 1
+    if not (self.not_worn_min >= 0 and math.isfinite(self.not_worn_min)):
+      raise UserError(f'not_worn_min is {self.not_worn_min}; give 0 or more')
+    Chain(self.mean_bout_s, _STEP_S)  # raises UserError where it is out of range
 
   def __str__(self) -> str:
-    parts = [
-      f'probabilities averaged over {self.windows} windows ({(self.windows - 1) * _STEP_S:.1f} s)'
-      if self.windows > 1
-      else 'probabilities of single windows'
-    ]
+    parts = ['each window alone']
+    if self.mean_bout_s:
+      parts = [f'hidden Markov model with a mean bout of {self.mean_bout_s:g} s']
     if self.unknown_below:
       parts.append(f'unknown below {self.unknown_below:g}')
     if self.not_worn_min:
@@ -61,7 +56,7 @@ class Rules:
 class Bout:
   """Times are on the clock of its recording.
 
-  `confidence` is the mean over the windows of the averaged probability of the activity; NaN if not worn.
+  `confidence` is the mean over the windows of the activity's probability, each window alone; NaN if not worn.
   """
 
   recording: int
@@ -78,24 +73,18 @@ class Bout:
 def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
   """Bouts in order, without overlap. Two bouts meet midway between the centers of their windows."""
   bouts = []
-  for part in _without_gaps(predictions):
+  for part in without_gaps(predictions):
     start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
-    codes = np.full(len(start_s), _NOT_WORN)
+    codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
     not_worn = _not_worn(predictions.still[part], start_s, rules)
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
-        codes[first:stop] = _average(probabilities[first:stop], rules.windows).argmax(axis=1)
-    confidence = np.full(len(codes), np.nan)
-    for first, stop, code in list(_equal_runs(codes)):
-      if code >= 0:
-        # Averaged over windows of this activity only: an average across a change of activity is low for both.
-        confidence[first:stop] = _average(probabilities[first:stop, [code]], rules.windows)[:, 0]
-        codes[first:stop][confidence[first:stop] < rules.unknown_below] = _UNKNOWN
+        codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules)
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + _WINDOW_S) / 2, start_s[-1] + _WINDOW_S]
     recording = int(predictions.recording[part][0])
     for first, stop, code in _equal_runs(codes):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
-      mean = math.nan if code == _NOT_WORN else float(confidence[first:stop].mean())
+      mean = float(confidence[first:stop].mean())
       bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean))
   return bouts
 
@@ -108,7 +97,7 @@ def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
   return dict(sorted(minutes.items(), key=lambda entry: -entry[1]))
 
 
-def _without_gaps(predictions: Predictions) -> Iterator[slice]:
+def without_gaps(predictions: Predictions) -> Iterator[slice]:
   """Parts in which each window overlaps the next."""
   is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > _MAX_STEP_S)
   bounds = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(predictions.start_s)]
@@ -116,15 +105,19 @@ def _without_gaps(predictions: Predictions) -> Iterator[slice]:
     yield slice(first, stop)
 
 
-def _average(probabilities: Float[np.ndarray, 'w y'], size: int) -> Float[np.ndarray, 'w y']:
-  """Moving average over `size` windows; over fewer at either end."""
-  count, half = len(probabilities), size // 2
-  sums = np.concatenate(
-    [np.zeros((1, probabilities.shape[1])), probabilities.cumsum(axis=0, dtype=np.float64)]
-  )
-  first = np.maximum(np.arange(count) - half, 0)
-  stop = np.minimum(np.arange(count) + half + 1, count)
-  return (sums[stop] - sums[first]) / (stop - first)[:, None]
+def _decode(
+  probabilities: Float[np.ndarray, 'w y'], rules: Rules
+) -> tuple[Int[np.ndarray, 'w'], Float[np.ndarray, 'w']]:
+  """Codes of windows without a gap, and the probability of each one's activity."""
+  chain = Chain(rules.mean_bout_s, _STEP_S)
+  codes = chain.smoothed(probabilities).argmax(axis=1)
+  confidence = probabilities[np.arange(len(codes)), codes]
+  # Within a bout: as one more activity, unknown would also take the windows around each change.
+  for first, stop, _ in list(_equal_runs(codes)) if rules.unknown_below else ():
+    highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
+    pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
+    codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
+  return codes, confidence
 
 
 def _not_worn(

@@ -98,7 +98,7 @@ def _summary(
 
 
 def _window_rows(predictions: Predictions, rules: Rules, clock: Clock) -> Iterable[list[str]]:
-  """The prediction of each window alone, without averaging and without the rule for `not_worn`."""
+  """The prediction of each window alone, without its neighbors and without the rule for `not_worn`."""
   yield [
     *_location_names(clock, ('time',)),
     'activity',

@@ -34,7 +34,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   Raises UserError if no window lies inside a span.
   """
   labels = [
-    _label(labeled[recording], start_s)
+    label_at(labeled[recording], start_s)
     for recording, start_s in zip(predictions.recording, predictions.start_s, strict=True)
   ]
   is_labeled = np.array([label is not None for label in labels])
@@ -52,7 +52,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   )
 
 
-def _label(recording: Recording, start_s: float) -> str | None:
+def label_at(recording: Recording, start_s: float) -> str | None:
   """The activity of the span that contains the window that starts at `start_s`."""
   for span in recording.spans:
     if span.start_s <= start_s + _SLACK_S and start_s + _WINDOW_S <= span.stop_s + _SLACK_S:

@@ -1,0 +1,158 @@
+"""How to decode the windows of continuous recordings: each alone, by their average, by a hidden Markov model.
+
+w windows, y activities.
+"""
+
+import collections
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special
+
+from har_jax import config
+from har_jax.baselines import BASELINES
+from har_jax.data import splits, user_recordings
+from har_jax.data.recording import LOCOMOTION, RATE_HZ, STEP_SAMPLES, Recording, Span, regular
+from har_jax.errors import UserError
+from har_jax.inference.decoding import Chain
+from har_jax.inference.temperature import fit_temperature
+from har_jax.inference.timeline.bouts import without_gaps
+from har_jax.inference.timeline.predictions import Predictions
+from har_jax.inference.timeline.scoring import label_at
+from har_jax.train import metrics
+
+Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
+_HOP_S = STEP_SAMPLES / RATE_HZ
+_MEANS_S = (2.5, 5.0, 10.0, 20.0, 40.0)
+_AVERAGED = 9  # windows, 10 s
+_MIN_PROBABILITY = 1e-3  # a forest's may be 0
+
+
+def measure(
+  recordings: Sequence[Recording], protocol: config.Protocol, seed: int
+) -> Iterator[dict[str, Any]]:
+  """A row per part, decoder and mean bout: measures over the windows that lie within one labeled activity.
+
+  The forest is fitted to the train people's windows, its temperature to the validation people's.
+  Raises UserError where each recording has one activity: decoding would cross recordings.
+  """
+  if all(len({span.activity for span in recording.spans}) < 2 for recording in recordings):
+    raise UserError('each recording has one activity; give continuous recordings, such as those of hapt')
+  windows = user_recordings.to_windows(
+    user_recordings.Reading(list(recordings), [], [], '', True), unlabeled=True
+  )
+  signals = np.stack([window.signal for window in windows])
+  names = [label_at(recordings[window.recording], window.start_s) for window in windows]
+  classes = [name for name in LOCOMOTION if name in names]
+  labels = np.array([classes.index(name) if name in classes else -1 for name in names])
+  people = list(dict.fromkeys(recording.subject for recording in recordings))
+  subjects = np.array([people.index(window.subject) for window in windows])
+  labeled = np.flatnonzero(labels >= 0)
+  split = splits.split(labels[labeled], subjects[labeled], protocol, seed)
+  train = labeled[splits.apply_label_budget(split.train, labels[labeled], protocol, seed)]
+  forest = BASELINES['forest'](seed).fit(signals[train], labels[train])
+  logits = np.log(np.maximum(forest.predict_proba(signals), _MIN_PROBABILITY))
+  known = labeled[split.validation]
+  probabilities = special.softmax(logits / fit_temperature(logits[known], labels[known]), axis=1)
+  for part in ('validation', 'test'):
+    at = np.flatnonzero(np.isin(subjects, subjects[labeled[getattr(split, part)]]))
+    predictions = Predictions(
+      tuple(classes),
+      np.array([windows[index].recording for index in at]),
+      np.array([windows[index].start_s for index in at]),
+      probabilities[at],
+      np.zeros(len(at), bool),
+    )
+    for decoder, mean_bout_s, decode in _decoders():
+      yield {
+        'seed': seed,
+        'part': part,
+        'decoder': decoder,
+        'mean_bout_s': mean_bout_s,
+        **_measures(predictions, labels[at], decode),
+      }
+
+
+def made_up_days(
+  recordings: Sequence[Recording], *, mean_bout_s: float, length_s: float, seed: int
+) -> list[Recording]:
+  """A day per person, of pieces of the person's recordings of one activity each, at their rate.
+
+  A bout lasts 3 s and an exponentially distributed time; each activity follows each other one alike.
+  """
+  by_person: dict[str, dict[str, list[Recording]]] = {}
+  for recording in recordings:
+    activities = by_person.setdefault(recording.subject, collections.defaultdict(list))
+    activities[recording.spans[0].activity].append(recording)
+  rng = np.random.default_rng(seed)
+  return [_day(activities, mean_bout_s, length_s, rng) for activities in by_person.values()]
+
+
+def _day(
+  of: dict[str, list[Recording]], mean_bout_s: float, length_s: float, rng: np.random.Generator
+) -> Recording:
+  acc, gyro, spans, at_s, name = [], [], [], 0.0, ''
+  while at_s < length_s:
+    name = rng.choice([each for each in of if each != name])
+    source = of[name][rng.integers(len(of[name]))]
+    rate_hz = 1 / float(np.median(np.diff(source.acc.time_s)))
+    count = min(round((3 + rng.exponential(mean_bout_s)) * rate_hz), len(source.acc.values))
+    first = rng.integers(len(source.acc.values) - count + 1)
+    acc.append(source.acc.values[first : first + count])
+    gyro.append(source.gyro.values[first : first + count])
+    spans.append(Span(at_s, at_s + count / rate_hz, str(name)))
+    at_s += count / rate_hz
+  samples = [regular(np.concatenate(parts), rate_hz) for parts in (acc, gyro)]
+  return Recording(source.subject, source.position, samples[0], samples[1], tuple(spans))
+
+
+def _decoders() -> Iterator[tuple[str, float | None, Decoder]]:
+  yield 'each window alone', None, lambda probabilities: probabilities
+  yield 'average over 10 s', None, _average
+  for mean_bout_s in _MEANS_S:
+    chain = Chain(mean_bout_s, _HOP_S)
+    yield 'filter', mean_bout_s, functools.partial(_filtered, chain)
+    yield 'smoother', mean_bout_s, chain.smoothed
+    yield 'Viterbi', mean_bout_s, functools.partial(_most_probable_path, chain)
+
+
+def _measures(
+  predictions: Predictions, labels: Int[np.ndarray, 'w'], decode: Decoder
+) -> dict[str, float | int]:
+  parts = [decode(predictions.probabilities[part]) for part in without_gaps(predictions)]
+  predicted, known = np.concatenate(parts).argmax(axis=1), labels >= 0
+  measured = metrics.measure(labels[known], predicted[known], len(predictions.classes))
+  return {'windows': int(known.sum())} | {name: measured[name] for name in ('accuracy', 'macro_f1')}
+
+
+def _average(probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
+  half = _AVERAGED // 2
+  means = [probabilities[max(at - half, 0) : at + half + 1].mean(axis=0) for at in range(len(probabilities))]
+  return np.stack(means)
+
+
+def _filtered(chain: Chain, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
+  posteriors: list[np.ndarray] = []
+  for row in probabilities:
+    posteriors.append(chain.update(posteriors[-1] if posteriors else None, row))
+  return np.stack(posteriors)
+
+
+def _most_probable_path(chain: Chain, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
+  """The Viterbi path, as 0 and 1."""
+  states = np.eye(probabilities.shape[1])
+  # `update` normalizes; a factor a window changes no path.
+  steps = np.log([chain.update(state, np.ones(len(states))) for state in states])
+  evidence = np.log([chain.update(None, row) for row in probabilities])
+  best, came_from = evidence[0], []
+  for row in evidence[1:]:
+    scores = best[:, None] + steps
+    came_from.append(scores.argmax(axis=0))
+    best = scores.max(axis=0) + row
+  path = [int(best.argmax())]
+  for earlier in reversed(came_from):
+    path.append(int(earlier[path[-1]]))
+  return states[path[::-1]]

@@ -1,5 +1,6 @@
 """Predict the activities of a recording: a timeline of bouts, and minutes per activity.
 
+har-jax predict --recording=day.csv --out=day
 har-jax predict --recording=day.csv --adapter=my_adapter --out=day
 """
 
@@ -16,7 +17,12 @@ from har_jax.errors import UserError
 
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
-_ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
+_ADAPTER = flags.DEFINE_string(
+  'adapter',
+  None,
+  f"{HELP['adapter']} (default: the bundled base's head, which recognizes common activities)",
+  flag_values=FLAGS,
+)
 _BASE = flags.DEFINE_string(
   'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
 )
@@ -55,8 +61,6 @@ _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FL
 
 
 def main() -> None:
-  if _ADAPTER.value is None:
-    raise UserError('--adapter= a folder of `har-jax adapt`')
   from har_jax import storage
   from har_jax.inference import timeline
   from har_jax.inference.recognizer import Recognizer
@@ -65,7 +69,9 @@ def main() -> None:
   out = storage.place(_OUT.value)
   recognizer = Recognizer.load(_ADAPTER.value, _BASE.value)
   if not hasattr(recognizer, 'adapter_'):
-    raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
+    raise UserError(f'--adapter={_ADAPTER.value} is a base without a head: run `har-jax adapt` first')
+  if _ADAPTER.value is None:
+    print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
   recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
   reading = _read(_LABELS.value)
   from har_jax.data import user_recordings
@@ -99,7 +105,7 @@ def _print_summary(summary: dict[str, Any]) -> None:
 
   rows = [
     *summary['minutes'].items(),
-    ('unknown', summary['unknown_minutes']),
+    *([] if 'unknown' in summary['minutes'] else [('unknown', summary['unknown_minutes'])]),
     ('not worn', summary['not_worn_minutes']),
     ('no signal', summary['gap_minutes']),
     ('recorded', summary['recorded_minutes']),

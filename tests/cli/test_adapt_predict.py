@@ -170,6 +170,15 @@ def test_a_full_disk_leaves_no_partial_adapter(
 # --- predict
 
 
+def test_a_recording_is_predicted_without_an_adapter(folder: pathlib.Path, tmp_path: pathlib.Path):
+  out, _ = _run('predict', f'--recording={folder}/day.csv', f'--out={tmp_path}/day')
+  assert 'the bundled base recognizes walking, running, upstairs' in out
+  summary = _summary(tmp_path / 'day')
+  assert summary['adapter']['method'] == 'probe'
+  assert sum(summary['minutes'].values()) > 0.9 * summary['recorded_minutes']
+  assert sum(line.startswith('unknown ') for line in out.splitlines()) == 1
+
+
 def test_a_day_is_divided_into_bouts(folder: pathlib.Path, predicted: tuple[str, str]):
   out, _ = predicted
   rows = recordings.rows(folder / 'day' / 'bouts.csv')
@@ -286,7 +295,6 @@ def test_an_adapter_is_exported_with_a_card(
     ('adapt', ['--recording={}/my.csv', '--out={}/base'], '--out='),
     ('adapt', ['--recording={}/my.csv', '--columns=time'], '--columns=time'),
     ('adapt', ['--validation_fraction=1'], '--validation_fraction=1.0'),
-    ('predict', ['--recording={}/day.csv'], '--adapter='),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], '--adapter='),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'holds no base'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'], 'none.csv'),

@@ -36,8 +36,8 @@ _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate',
 _BATCH = flags.DEFINE_integer('batch', 64, 'windows per step', lower_bound=1, flag_values=FLAGS)
 _ROTATION_STD_DEG = flags.DEFINE_float(
   'rotation_std_deg',
-  0.0,
-  'rotation augmentation: standard deviation of the angle about each axis; about 10 helps on other people',
+  10.0,
+  'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none',
   lower_bound=0,
   flag_values=FLAGS,
 )

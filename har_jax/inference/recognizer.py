@@ -39,17 +39,17 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     Peak learning rate. A pretrained encoder's own weights, if trained, use half of it.
   batch : int, default 64
     Windows per step.
-  rotation_std_deg : float, default 0.0
-    Rotation augmentation: standard deviation of the angle about each axis, in degrees. About 10 helps on
-    unseen subjects, who wear the device differently; 0 is best on the training subjects.
+  rotation_std_deg : float, default 10.0
+    Rotation augmentation: standard deviation of the angle about each axis, in degrees. Unseen subjects wear
+    the device differently; 0 is best where training and prediction have one subject and one day.
   random_state : int, default 0
     Seed of all random draws.
   validation_fraction : float in [0, 1), default 0.1
     Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation.
     Windows that overlap leak between the parts, so pass the subjects as `groups` if they are known.
-  tta_shifts : int, default 1
-    Test-time augmentation: `predict` averages the logits over so many circular shifts. 4 helps on unseen
-    subjects and costs 4 times the inference. Exports and streams do not use it.
+  tta_shifts : int, default 4
+    Test-time augmentation: `predict` averages the logits over so many circular shifts, at so many times the
+    cost. Exports and streams do not use it.
   ensemble : bool, default False
     `predict` averages the probabilities of the adapted encoder and of the baselines, which `fit` fits to the
     same windows. The held-out windows choose the weights. Exports and streams hold the encoder alone.
@@ -96,10 +96,10 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     max_steps=300,
     learning_rate=1e-3,
     batch=64,
-    rotation_std_deg=0.0,
+    rotation_std_deg=10.0,
     random_state=0,
     validation_fraction=0.1,
-    tta_shifts=1,
+    tta_shifts=4,
     ensemble=False,
     verbose=False,
   ):
@@ -155,6 +155,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     card = adapter.card
     training = card.get('training', {})
     given = {name: card[name] for name in ('method', 'rank', 'alpha')}
+    given['tta_shifts'] = 1  # what a card without it was made with
     given |= {name: training[name] for name in parameters.KEPT if name in training}
     recognizer = cls(base, **given)
     recognizer._set_adapter(base, adapter)

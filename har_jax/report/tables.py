@@ -23,6 +23,10 @@ _FIGURES = (
   'their rows.'
 )
 _ENSEMBLE = 'ensemble: the weighted mean of lora, forest and rocket; its costs are those of all three.'
+_ZERO_SHOT = (
+  'zero_shot: the head of supervised pretraining; no label and no window of the target is used. It is tested '
+  'on the classes that the sources know.'
+)
 _RUN = ('target', 'method', 'label_budget')  # the key of a published run
 _RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'
 _MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
@@ -103,7 +107,8 @@ def table2(runs: pd.DataFrame) -> list[Section]:
     remark = f'of {published.SOURCE}, window-wise split'
     remark += '' if part['split'].iat[0] == published.SPLIT else ', not comparable with this one'
     notes = [*published.notes(table, remark), *groups.not_run(part)]
-    notes += [_ENSEMBLE] if 'ensemble' in set(part['method']) else []
+    for method, note in (('ensemble', _ENSEMBLE), ('zero_shot', _ZERO_SHOT)):
+      notes += [note] if method in set(part['method']) else []
     found.append(Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes))
   return found
 

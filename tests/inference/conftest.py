@@ -21,7 +21,16 @@ def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any])
 
 @pytest.fixture(scope='session')
 def unfitted(base: files.Base) -> Recognizer:
-  return Recognizer(base, rank=4, alpha=8.0, max_steps=30, batch=16, learning_rate=0.01)
+  return Recognizer(
+    base,
+    rank=4,
+    alpha=8.0,
+    max_steps=30,
+    batch=16,
+    learning_rate=0.01,
+    rotation_std_deg=0.0,
+    tta_shifts=1,
+  )
 
 
 @pytest.fixture(scope='session')

@@ -53,10 +53,10 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
 _ENSEMBLE = flags.DEFINE_bool(
   'ensemble', False, 'predict by the adapted encoder and the baselines together', flag_values=FLAGS
 )
-_SELF_TRAINING = flags.DEFINE_bool(
-  'self_training',
+_USE_UNLABELED = flags.DEFINE_bool(
+  'use_unlabeled',
   True,
-  'train once more, also on the unlabeled rest of the recording with confident pseudo-labels; '
+  'self-training: train once more, also on the unlabeled rest of the recording with confident pseudo-labels; '
   'kept if the held-out windows are recognized at least as well',
   flag_values=FLAGS,
 )
@@ -93,7 +93,7 @@ def main() -> None:
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
-  unlabeled = user_recordings.unlabeled_windows(reading) if _SELF_TRAINING.value else []
+  unlabeled = user_recordings.unlabeled_windows(reading) if _USE_UNLABELED.value else []
   base = Recognizer.load(_BASE.value).base
   if base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')

@@ -18,7 +18,7 @@ from har_jax import config
 from har_jax.baselines import BASELINES
 from har_jax.cli import command, main, processes
 from har_jax.errors import Stopped, UserError
-from har_jax.experiments.study import ENSEMBLE
+from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT
 from har_jax.methods import METHODS
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -133,9 +133,9 @@ print(sorted(loaded.intersection({_HEAVY})))
   assert done.stdout.splitlines()[-1] == '[]'
 
 
-def test_the_help_of_lodo_lists_every_method_baseline_and_the_ensemble():
+def test_the_help_of_lodo_lists_every_method():
   methods = main.load('lodo').FLAGS['methods'].help
-  assert re.findall('[a-z]+(?=[,;]|$)', methods) == [*METHODS, *BASELINES, ENSEMBLE]
+  assert re.findall('[a-z_]+(?=[,;]|$)', methods) == [*METHODS, *BASELINES, ENSEMBLE, ZERO_SHOT]
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)

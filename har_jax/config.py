@@ -167,11 +167,6 @@ class Protocol(config_fields.Checked):
   self_training: int = config_fields.not_negative(
     0, 'self-training rounds: retrain with confident pseudo-labels of the training part'
   )
-  teacher: str = config_fields.choice(
-    'run',
-    ('run', 'ensemble'),
-    'what gives the pseudo-labels: the run itself, or its weighted mean with forest and rocket',
-  )
   tta_shifts: int = config_fields.count(
     1,
     'test-time augmentation: average the logits over so many circular shifts, at so many times the cost',

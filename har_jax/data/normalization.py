@@ -31,12 +31,6 @@ class Normalizer:
       normalized[..., axes:] = 0  # whatever a rotation is now: none was trained on
     return normalized
 
-  def inverse(self, normalized: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
-    """The signals in m/s² and rad/s."""
-    axes = CHANNELS // 2
-    signals = normalized * np.repeat(self.deviation, axes) + np.repeat(self.mean, axes)
-    return signals.astype(np.float32)
-
   @property
   def has_gyro(self) -> bool:
     """Whether the windows that it was fitted on have rotation."""

@@ -7,16 +7,13 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.special
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from har_jax import methods, results, runtime, storage, variables
 from har_jax.data import balancing, folds, self_training
 from har_jax.data.batches import Batch
-from har_jax.data.normalization import Normalizer
 from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.experiments.study import RunSpec
-from har_jax.inference import ensemble
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train import metrics
@@ -123,40 +120,11 @@ def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
     return predict(objective, teacher.variables | run.frozen, windows)
 
   unlabeled, _ = folds.unlabeled_windows(spec.windows, spec.target, protocol, spec.seed)
-  given = logits(unlabeled)
-  if protocol.teacher == 'ensemble':
-    given = _ensemble_logits(prepared, logits(run.validation), given, unlabeled)
-  parts = [run.windows, self_training.pseudo_labeled(unlabeled, given, seed=spec.seed)]
+  parts = [run.windows, self_training.pseudo_labeled(unlabeled, logits(unlabeled), seed=spec.seed)]
   if spec.is_pretrained:
     sources = folds.source_windows_of(spec.windows, spec.sources, protocol, prepared.data.classes)
     parts.append(self_training.filter_by_teacher(sources, logits(sources), seed=spec.seed))
   return dataclasses.replace(run, windows=balancing.concatenate_equally(parts))
-
-
-def _ensemble_logits(
-  prepared: PreparedRun,
-  validation: Float[np.ndarray, 'v y'],
-  unlabeled: Float[np.ndarray, 'w y'],
-  windows: Batch,
-) -> Float[np.ndarray, 'w y']:
-  """Log probabilities of an ensemble on unlabeled windows.
-
-  validation, unlabeled: the teacher's logits on the validation windows and on these. The baselines are
-  fitted to the labeled training windows, temperature and weights to the validation windows.
-  """
-  run, described = prepared.run, prepared.data.description['normalizer']
-  physical = Normalizer(np.array(described['mean']), np.array(described['deviation'])).inverse
-  fitted = ensemble.fit(physical(run.windows['signal']), run.windows['label'], prepared.spec.seed)
-  temperature, weights = ensemble.fit_members(
-    validation.astype(np.float64),
-    fitted.probabilities(physical(run.validation['signal'])),
-    run.validation['label'],
-  )
-  encoder = scipy.special.softmax(unlabeled.astype(np.float64) / temperature, axis=1)
-  mean = ensemble.average(
-    {ensemble.ENCODER: encoder, **fitted.probabilities(physical(windows['signal']))}, weights
-  )
-  return np.log(np.maximum(mean, np.finfo(np.float32).tiny))
 
 
 def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str, Any]:

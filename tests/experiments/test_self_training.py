@@ -15,20 +15,15 @@ from lodo_studies import (
   Study,
   pretrained,
   run,
-  spec_of,
   with_altered,
   without_seconds,
 )
 
 from har_jax import config, experiments, storage
 from har_jax.data import balancing, folds, self_training
-from har_jax.data import windows as store
 from har_jax.errors import Stopped
-from har_jax.experiments import adaptation
-from har_jax.inference import ensemble
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
-from har_jax.train.run import Trained
 
 pytestmark = pytest.mark.slow
 
@@ -121,52 +116,6 @@ def test_a_run_is_made_again_on_what_its_end_labeled(
     assert (
       result['seconds']['training'] > result['validation'][-1]['seconds']
     )  # which are of the second alone
-
-
-class _Always:
-  """A baseline that is sure of one class, and remembers what it was asked."""
-
-  estimator = None
-
-  @property
-  def arrays(self) -> list[np.ndarray]:
-    return []
-
-  def __init__(self, label: int, seen: list[np.ndarray]):
-    self._label, self._seen = label, seen
-
-  def fit(self, X: np.ndarray, y: np.ndarray) -> '_Always':
-    return self
-
-  def predict_proba(self, X: np.ndarray) -> np.ndarray:
-    self._seen.append(X)
-    return np.eye(3)[np.full(len(X), self._label)]
-
-
-def test_an_ensemble_may_be_the_teacher(study_of: Study, tmp_path: pathlib.Path, monkeypatch):
-  study = study_of(tmp_path, protocol=_FEW | {'teacher': 'ensemble'}, methods=('scratch',))
-  seen: list[np.ndarray] = []
-
-  def fitted(windows: np.ndarray, labels: np.ndarray, seed: int) -> ensemble.Ensemble:
-    seen.append(windows)
-    return ensemble.Ensemble({name: _Always(1, seen) for name in ('forest', 'rocket')}, {}, {})
-
-  monkeypatch.setattr(ensemble, 'fit', fitted)
-  prepared = adaptation.prepare_run(spec_of(study, 'scratch'), {})
-  start = prepared.run
-  teacher = Trained(start.trainable | start.statistics, 0, [], 0, 0.0)
-  student = adaptation._student_run(prepared, teacher)
-  own = {signal.tobytes() for signal in start.windows['signal']}
-  added = [
-    label
-    for signal, label in zip(student.windows['signal'], student.windows['label'], strict=True)
-    if signal.tobytes() not in own
-  ]
-  # The untrained run has at most half of the weight, and is unsure.
-  assert set(added) == {1}
-  # The baselines take m/s²: gravity is not normalized.
-  raw = store.load(study.windows / 'alpha').signals
-  assert all(any(np.allclose(window, one, atol=1e-3) for one in raw) for window in seen[0])
 
 
 def test_self_training_never_sees_who_is_tested_on(

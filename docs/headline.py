@@ -18,6 +18,7 @@ _ROWS = [
   ('recommended', 'subject', '0.1'),
   ('recommended', 'subject', '10/class'),
   ('recommended-self-training', 'subject', '10/class'),
+  ('bundled-base', 'subject', '10/class'),
   ('invariant-rotation', 'subject', '10/class'),
   ('contrastive', 'subject', '10/class'),
   ('self-training-invariant', 'subject', '10/class'),

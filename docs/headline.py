@@ -31,7 +31,10 @@ def table() -> str:
   found = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
   runs = pd.concat(found)  # each experiment with its baselines
   chosen = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
-  means = markdown.mean_rows(chosen, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
+  means = pd.concat(
+    markdown.mean_rows(part, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
+    for _, part in chosen.groupby('experiment')  # each has its own targets
+  )
   wide = means.pivot(index=_KEY, columns='method', values='macro-F1')
   wide = wide.reindex(index=pd.MultiIndex.from_tuples(_ROWS, names=_KEY), columns=frame.methods(chosen))
   rows = wide.fillna(markdown.NONE).reset_index()

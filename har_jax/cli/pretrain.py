@@ -64,6 +64,6 @@ def main() -> None:
   measured = ', '.join(
     f'{name.replace("_f1", "-F1").replace("_", " ")} {value:.3f}'
     for name, value in pretraining.items()
-    if name.startswith('validation_')
+    if 'validation_' in name
   )
   print(f'{out / "base.json"}: step {pretraining["steps"]}, {measured}')

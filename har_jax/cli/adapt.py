@@ -185,6 +185,8 @@ def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
   print('The same windows, by models that were fitted to the same training windows:')
   print(tabulate(rows, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
   print(*missing, comparison.verdict(adapted[0], baselines), sep='\n')
+  if not recognizer.ensemble and max(each.macro_f1 for each in baselines) > adapted[0].macro_f1:
+    print('--ensemble averages the adapter and the baselines.')
   if recognizer.ensemble:
     weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
     print(f'Weights of the ensemble, fitted to these windows: {weights}. Expect less on other windows.')

@@ -67,6 +67,8 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, 
     assert rows[model][:2] == [f'{measured[name]:.3f}' for name in ('macro_f1', 'accuracy')]
   assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['lora']['accuracy'])
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
+  best = max(figures[name]['macro_f1'] for name in ('forest', 'rocket'))
+  assert ('--ensemble averages' in adapted[0]) == (best > figures['lora']['macro_f1'])
 
 
 def test_an_ensemble_is_compared_predicts_and_is_exported_as_its_encoder(

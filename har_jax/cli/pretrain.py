@@ -50,6 +50,7 @@ def main() -> None:
     staging.masked_pretraining(out / 'pretrain', experiment, windows, sources, f'pretraining on {names}')
   ]
   if experiment.protocol.supervised_pretraining_steps:
+    base_head.check_activities(folds.source_classes(windows, sources))  # now, not after hours
     title = f'activities of {names}'
     stages.append(staging.supervised_pretraining(out / 'supervised', experiment, windows, sources, title))
   staging.run_stages(stages, experiments.TrainOptions(progress=_PROGRESS.value, stop=stop))

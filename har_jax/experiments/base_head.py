@@ -5,6 +5,8 @@ The sources' many activities are grouped, and the groups' output weights are fit
 supervised stage. The encoder does not change.
 """
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 import numpy as np
 import sklearn.linear_model
@@ -12,6 +14,7 @@ import sklearn.pipeline
 import sklearn.preprocessing
 from jaxtyping import Float, Int
 
+from har_jax import methods
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import Base, make_base
@@ -44,8 +47,9 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   """The base with a head for those of CLASSES that its sources have.
 
   train, validation: `folds.labeled_source_windows`, whose labels index `base.classes`.
-  Raises UserError where the sources have fewer than two of the classes.
+  Raises UserError as `check_activities`.
   """
+  check_activities(base.classes)
   objective = Classify(base.model, len(base.classes), base.precision)
   group = np.array([_group(activity) for activity in base.classes])
   (logits, labels), (held_out, true) = (
@@ -54,13 +58,11 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
     for kept in [group[part['label']] >= 0]
   )
   known = np.unique(labels)
-  if len(known) < 2:
-    raise UserError(f'a head needs two classes; the sources have {", ".join(base.classes)}')
   kernel, bias = _fit(logits, labels)
   is_known = np.isin(true, known)
   predicted = (held_out[is_known] @ kernel + bias).argmax(axis=1)
   measured = metrics.measure(np.searchsorted(known, true[is_known]), predicted, len(known))
-  output = f'params/head/dense_{len(base.model.head)}'
+  output = methods.output_layer(base.variables)
   leaves = {
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,
     f'{output}/bias': base.variables[f'{output}/bias'] @ kernel + bias,
@@ -68,6 +70,12 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   pretraining = base.card['pretraining'] | {'head_validation_macro_f1': measured['macro_f1']}
   card = base.card | {'classes': [list(CLASSES)[n] for n in known], 'pretraining': pretraining}
   return make_base(base.variables | {path: jnp.asarray(leaf) for path, leaf in leaves.items()}, card)
+
+
+def check_activities(activities: Sequence[str]) -> None:
+  """Raises UserError where the activities are of fewer than two of the classes."""
+  if len({_group(activity) for activity in activities} - {-1}) < 2:
+    raise UserError(f'a head needs two classes; the sources have {", ".join(activities)}')
 
 
 def _group(activity: str) -> int:

@@ -61,7 +61,7 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
     return fits.probabilities(part)[spec.method]
 
   size, size_bytes = _size(fits)
-  return _tested(spec, fits.data, probabilities) | {
+  return tested(spec, fits.data, probabilities) | {
     'collections': None,  # no neural network
     'starts_from': None,
     'parameters': {'trainable': size, 'total': size},
@@ -94,7 +94,7 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
     return ensemble.average({ensemble.ENCODER: of_encoder, **fits.probabilities(part)}, weights)
 
   size, size_bytes = _size(fits)
-  return _tested(spec, fits.data, probabilities) | {
+  return tested(spec, fits.data, probabilities) | {
     'collections': encoder['collections'],
     'starts_from': encoder['starts_from'],
     'ensemble': {'weights': weights, 'encoder_temperature': temperature},
@@ -109,7 +109,7 @@ def _size(fits: _Fits) -> tuple[int, int]:
   return sum(array.size for array in fits.arrays), sum(array.nbytes for array in fits.arrays)
 
 
-def _tested(
+def tested(
   spec: RunSpec, data: folds.TargetWindows, probabilities: Callable[[str], Float[np.ndarray, 'w y']]
 ) -> dict[str, Any]:
   """The entries that follow from the probabilities of validation and test part, the test part last."""

@@ -14,10 +14,10 @@ from har_jax import variables
 from har_jax.data import folds
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
-from har_jax.experiments.adaptation import described, relative_to
+from har_jax.experiments.adaptation import relative_to
+from har_jax.experiments.fitting import tested
 from har_jax.experiments.stages import seconds_of, stages_of
 from har_jax.experiments.study import RunSpec
-from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -43,31 +43,30 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
     )
   objective = Classify(spec.experiment.model, len(known), spec.experiment.precision)
 
-  def probabilities(windows: Batch) -> Float[np.ndarray, 'w y']:
-    logits = predict(objective, base, windows, tta_shifts=protocol.tta_shifts)
+  def known_part(part: str) -> Batch:
+    windows = getattr(data, part)
+    kept = answerable[windows['label']]
+    return {name: values[kept] for name, values in windows.items()}
+
+  parts = {part: known_part(part) for part in ('validation', 'test')}
+
+  def probabilities(part: str) -> Float[np.ndarray, 'w y']:
+    logits = predict(objective, base, parts[part], tta_shifts=protocol.tta_shifts)
     of_known = scipy.special.softmax(logits, axis=1)
     return np.stack([of_known[:, each].sum(axis=1) for each in columns], axis=1)
 
-  kept = {part: answerable[getattr(data, part)['label']] for part in ('validation', 'test')}
-  validation, test = (
-    {name: values[kept[part]] for name, values in getattr(data, part).items()} for part in kept
-  )
-  validated = metrics.measure(
-    validation['label'], probabilities(validation).argmax(axis=1), len(data.classes)
-  )
-  windows = {'train': 0, 'validation': len(validation['label']), 'test': len(test['label'])}
-  tested = dataclasses.replace(
+  counts = {part: len(windows['label']) for part, windows in parts.items()}
+  known_data = dataclasses.replace(
     data,
-    test=test,
-    test_subjects=data.test_subjects[kept['test']],
-    description=data.description | {'windows': windows},
+    validation=parts['validation'],
+    test=parts['test'],
+    test_subjects=data.test_subjects[answerable[data.test['label']]],
+    description=data.description | {'windows': {'train': 0} | counts},
   )
   stages = stages_of(spec)
-  return described(spec, tested, probabilities(test).argmax(axis=1)) | {
+  return tested(spec, known_data, probabilities) | {
     'collections': [],
     'starts_from': relative_to(stages[-1].folder, spec.result),
-    'validation': [{'step': 0} | {name: validated[name] for name in ('macro_f1', 'accuracy')}],
-    'step': 0,
     'parameters': {'trainable': 0, 'total': variables.count(base)},
     'bytes': {
       'frozen': variables.bytes_held(base),
@@ -75,8 +74,7 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
       'statistics': {},
       'optimizer': {},
     },
-    'seconds': {'training': 0.0, 'pretraining': 0.0} | seconds_of(stages),
-    'batch_runs': 1,
+    'seconds': {'training': 0.0} | seconds_of(stages),
   }
 
 

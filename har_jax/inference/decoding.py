@@ -9,15 +9,13 @@ import math
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.config import WINDOW_SAMPLES
-from har_jax.data.recording import RATE_HZ
+from har_jax.data.cutting import WINDOW_S
 from har_jax.errors import UserError
 
 # One value for filter and smoother, chosen on HAPT's validation people (results/decoding.csv). With larger
 # ones the filter is worse, the smoother little changed. People's bouts are longer, but neighboring windows
 # repeat errors.
 MEAN_BOUT_S = 5.0
-_WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 _MIN_PROBABILITY = 1e-12  # above 0, so that no window can rule an activity out
 
 
@@ -64,7 +62,7 @@ class Chain:
     return smoothed
 
   def _likelihoods(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:
-    power = min(self.hop_s / _WINDOW_S, 1.0) if self.mean_bout_s else 1.0
+    power = min(self.hop_s / WINDOW_S, 1.0) if self.mean_bout_s else 1.0
     return np.maximum(probabilities, _MIN_PROBABILITY, dtype=np.float64) ** power
 
   def _moved(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:

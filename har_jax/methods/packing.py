@@ -29,6 +29,7 @@ def pack(variables: Variables, *, double: bool = False) -> Variables:
   return packed
 
 
+@jax.jit  # op by op, each shape of kernel is compiled: seconds instead of tenths
 def unpack(variables: Variables) -> Variables:
   """Every packed kernel as a float32 kernel again."""
   unpacked = {path: leaf for path, leaf in variables.items() if not path.startswith('nf4/')}

@@ -61,8 +61,7 @@ def arrange_head(
 
   The output weights of a class that is not known stay as drawn. Names are compared without case.
   """
-  layers = [path.split('/')[2] for path in drawn if path.startswith('params/head/dense_')]
-  output = f'params/head/{max(layers, key=lambda name: int(name.removeprefix("dense_")))}/'
+  output = output_layer(drawn) + '/'
   known_at = {name.casefold(): number for number, name in enumerate(known)}
   shared = [n for n, name in enumerate(classes) if str(name).casefold() in known_at]
   to, source = np.array(shared, int), np.array([known_at[str(classes[n]).casefold()] for n in shared], int)
@@ -70,3 +69,9 @@ def arrange_head(
     path: drawn[path].at[..., to].set(leaf[..., source]) if path.startswith(output) else leaf
     for path, leaf in head.items()
   }
+
+
+def output_layer(variables: Variables) -> str:
+  """The path of a head's last dense layer, such as params/head/dense_1."""
+  layers = {path.split('/')[2] for path in variables if path.startswith('params/head/dense_')}
+  return f'params/head/{max(layers, key=lambda name: int(name.removeprefix("dense_")))}'

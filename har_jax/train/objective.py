@@ -118,8 +118,6 @@ class Classify:
 
   def last_hidden(self, variables: Variables, signal: Array) -> Any:
     """The output layer's input, [b, f], for windows [b, n, c]."""
-    if not self.model.head:
-      return self.features(variables, signal)
     _, captured = self._classifier.apply(
       nest(variables),
       signal,

@@ -11,7 +11,7 @@ import numpy as np
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data import segments
 from har_jax.data.archives.runs import labeled_spans
-from har_jax.data.cutting import Window, cut
+from har_jax.data.cutting import WINDOW_S, Window, cut
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
 from har_jax.data.resample import resample
 from har_jax.data.user_recordings import table, units
@@ -165,7 +165,7 @@ def unlabeled_windows(reading: Reading, *, limit: int = 12_000) -> list[Window]:
   rest = [
     window
     for window in to_windows(reading, unlabeled=True)
-    if not segments.clip(spans[window.recording], window.start_s, window.start_s + WINDOW_SAMPLES / RATE_HZ)
+    if not segments.clip(spans[window.recording], window.start_s, window.start_s + WINDOW_S)
   ]
   indices = np.linspace(0, len(rest) - 1, min(limit, len(rest))).round().astype(int)
   return [rest[index] for index in indices]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax.config import WINDOW_SAMPLES
+from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.errors import UserError
 from har_jax.inference.decoding import MEAN_BOUT_S, Chain
@@ -16,7 +16,7 @@ from har_jax.inference.timeline.predictions import Predictions
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
 _UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
-_WINDOW_S, _STEP_S = WINDOW_SAMPLES / RATE_HZ, STEP_SAMPLES / RATE_HZ
+_STEP_S = STEP_SAMPLES / RATE_HZ
 _MAX_STEP_S = 1.5 * _STEP_S  # after a gap the next window starts at least a whole window later
 
 
@@ -80,7 +80,7 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
         codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules)
-    edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + _WINDOW_S) / 2, start_s[-1] + _WINDOW_S]
+    edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + WINDOW_S) / 2, start_s[-1] + WINDOW_S]
     recording = int(predictions.recording[part][0])
     for first, stop, code in _equal_runs(codes):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
@@ -126,7 +126,7 @@ def _not_worn(
   not_worn = np.zeros(len(still), bool)
   if rules.not_worn_min:
     for first, stop, code in _equal_runs(still.astype(np.int64)):
-      if code and start_s[stop - 1] + _WINDOW_S - start_s[first] >= 60 * rules.not_worn_min:
+      if code and start_s[stop - 1] + WINDOW_S - start_s[first] >= 60 * rules.not_worn_min:
         not_worn[first:stop] = True
   return not_worn
 

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from har_jax.config import WINDOW_SAMPLES
+from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, Recording
 from har_jax.errors import UserError
 from har_jax.inference.timeline.bouts import UNKNOWN
 from har_jax.inference.timeline.predictions import Predictions
 from har_jax.train import metrics
 
-_WINDOW_S = WINDOW_SAMPLES / RATE_HZ
 _SLACK_S = 0.5 / RATE_HZ  # times are rounded to samples: a window that ends with the span is inside
 
 
@@ -55,6 +54,6 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
 def label_at(recording: Recording, start_s: float) -> str | None:
   """The activity of the span that contains the window that starts at `start_s`."""
   for span in recording.spans:
-    if span.start_s <= start_s + _SLACK_S and start_s + _WINDOW_S <= span.stop_s + _SLACK_S:
+    if span.start_s <= start_s + _SLACK_S and start_s + WINDOW_S <= span.stop_s + _SLACK_S:
       return span.activity
   return None

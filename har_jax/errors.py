@@ -1,9 +1,33 @@
 """Exceptions whose message is shown to the user without a traceback."""
 
+_VALUE_CHARACTERS = 200
+_MESSAGE_CHARACTERS = 2000
+
 
 class UserError(Exception):
-  """Invalid input. The message says what it was, what is valid and what to do."""
+  """Invalid input. The message says what it was, what is valid and what to do.
+
+  A message is at most 2,000 printable characters, whatever a file put into it.
+  """
+
+  def __init__(self, message: object):
+    super().__init__(shorten(message, _MESSAGE_CHARACTERS, keep='\n'))
 
 
 class Stopped(Exception):
   """A run was stopped and saved itself; the same command resumes it. The message names the step."""
+
+
+def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') -> str:
+  """A value of a file as a message shows it: cut after `limit` characters, control characters escaped.
+
+  The characters in `keep` stay as they are. What was cut off is counted.
+  """
+  text = str(value)
+  shown = ''.join(
+    character if character in keep or character.isprintable() else ascii(character)[1:-1]
+    for character in text[:limit]
+  )
+  if max(len(text), len(shown)) <= limit:
+    return shown
+  return f'{shown[:limit]}… ({len(text):,} characters)'

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from har_jax.config import WINDOW_SAMPLES
-from har_jax.data import segments
+from har_jax.data import physics, segments
 from har_jax.data.recording import RATE_HZ, Recording, Samples
 
 # A longer gap breaks the signal. Under half a step of a walk (about 2 a second): no step is invented.
@@ -42,11 +42,12 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
   Otherwise each is interpolated onto an even grid near its median rate, then filtered to 50 Hz (polyphase).
   A tone above 29 Hz aliases by 0.3 % at most. One below 20 Hz keeps its amplitude to 0.3 %, on a slower
   sensor one below 0.4 of its rate.
-  `dropped` counts rows with NaN, rows of a repeated time, gaps, and pieces shorter than a window.
+  `dropped` counts values that no motion gives (`physics`), rows with NaN, rows of a repeated time, gaps, and
+  pieces shorter than a window.
   Raises ValueError where a sensor's time falls: readers sort.
   """
-  acc = _clean(recording.acc, dropped)
-  gyro = _clean(recording.gyro, dropped)
+  acc = _clean(recording.acc, physics.MAX_ACC_M_S2, dropped)
+  gyro = _clean(recording.gyro, physics.MAX_GYRO_RAD_S, dropped)
   if not len(acc.time_s) or not len(gyro.time_s):
     dropped['recordings without samples of both sensors'] += 1
     return []
@@ -63,8 +64,11 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
   return pieces
 
 
-def _clean(samples: Samples, dropped: collections.Counter) -> Samples:
-  time_s, values = samples.time_s, samples.values
+def _clean(samples: Samples, limit: float, dropped: collections.Counter) -> Samples:
+  values, impossible = physics.drop_impossible(samples.values, limit)
+  if impossible:
+    dropped[f'values {physics.RULE}, taken as NaN'] += impossible
+  time_s = samples.time_s
   known = ~np.isnan(values).any(axis=1)
   if not known.all():
     dropped['rows with NaN'] += int((~known).sum())

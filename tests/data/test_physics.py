@@ -1,0 +1,50 @@
+"""Values beyond 50 g or 5,000 °/s are faults: left out, counted, and unable to move a statistic far."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from har_jax.data import normalization, physics
+from har_jax.data.recording import Recording, Span, regular
+from har_jax.data.resample import resample
+
+
+def _recording(acc: np.ndarray, gyro: np.ndarray) -> Recording:
+  return Recording('1', 'waist', regular(acc, 50.0), regular(gyro, 50.0), (Span(0.0, 1e6, 'walking'),))
+
+
+@pytest.mark.parametrize('fault', [1e30, -1e37, np.inf, -np.inf, 490.4])
+def test_an_impossible_value_becomes_nan_is_counted_and_the_argument_stays(fault):
+  values = np.full((10, 3), 490.3, np.float32)
+  values[4, 1] = fault
+  kept, count = physics.drop_impossible(values, physics.MAX_ACC_M_S2)
+  assert count == 1
+  assert np.argwhere(np.isnan(kept)).tolist() == [[4, 1]]
+  assert values[4, 1] == np.float32(fault)
+
+
+def test_possible_values_and_nan_come_back_as_they_are():
+  values = np.array([[87.2, -87.2, np.nan]], np.float32)
+  kept, count = physics.drop_impossible(values, physics.MAX_GYRO_RAD_S)
+  assert kept is values
+  assert count == 0
+
+
+@pytest.mark.parametrize('sensor', [0, 1])
+def test_one_impossible_cell_costs_its_row_and_leaves_the_sensor_as_it_was(sensor):
+  both = np.random.default_rng(0).normal(0, 2, (2, 8000, 3)).astype(np.float32)
+  (clean,) = resample(_recording(*both), collections.Counter())
+  both[sensor, 4000, 1] = 1e30
+  dropped: collections.Counter = collections.Counter()
+  (piece,) = resample(_recording(*both), dropped)
+  assert dropped == {f'values {physics.RULE}, taken as NaN': 1, 'rows with NaN': 1}
+  assert np.count_nonzero((piece.signal != clean.signal).any(axis=1)) == 1
+  before, after = (normalization.fit(each.signal[None]).deviation for each in (clean, piece))
+  np.testing.assert_allclose(after, before, rtol=1e-3)
+
+
+def test_the_largest_possible_value_cannot_wipe_out_a_sensor():
+  signal = np.random.default_rng(0).normal(0, 2, (1, 8000, 6))
+  signal[0, 0] = [physics.MAX_ACC_M_S2] * 3 + [physics.MAX_GYRO_RAD_S] * 3
+  assert (normalization.fit(signal).deviation < [6, 2.5]).all()

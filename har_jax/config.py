@@ -132,8 +132,9 @@ class Protocol(config_fields.Checked):
 
   split: str = config_fields.choice(
     'subject',
-    ('subject', 'window', 'official'),
-    'subject-wise, window-wise (leaks, so it is optimistic), or the test subjects that the authors name',
+    ('subject', 'window', 'official', 'five_fold'),
+    'subject-wise; window-wise (leaks, so it is optimistic); the test subjects that the authors name; or '
+    'subject-wise five-fold cross-validation, in which seeds 0 to 4 test each subject once',
   )
   test_fraction: float = config_fields.field(
     0.3, 'fraction of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'

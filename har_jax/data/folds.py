@@ -19,6 +19,7 @@ from har_jax.errors import UserError
 _SPLITS = {
   'subject': 'subject-wise: no subject is in two parts',
   'official': "subject-wise: tests on the archive's own test subjects; no subject is in two parts",
+  'five_fold': 'subject-wise five-fold cross-validation: seed k tests on fold k; no subject is in two parts',
   'window': 'window-wise, optimistic: windows overlap by half, and neighbors land in different parts',
 }
 

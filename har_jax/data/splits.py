@@ -4,12 +4,13 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Int
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from har_jax import config
 from har_jax.errors import UserError
 
 _MAX_DRAWS = 100  # of subjects, until the train part has every class
+_FOLDS = 5
 _MIN_CLASS_WINDOWS = 5  # with fewer windows of a class, `draw_held_out` holds out none
 _MIN_SUBJECTS = 4  # with fewer subjects, it holds out windows, not subjects
 
@@ -35,13 +36,27 @@ def split(
 
   Subject-wise: no subject is in two parts, and fractions are of subjects. With `official` test subjects, only
   validation subjects are drawn.
+  Five-fold: subject-wise, and the test subjects are one of five folds, the same five for every seed.
   Window-wise: stratified by class. Windows overlap by half, so neighbors in different parts leak.
 
   Raises UserError: too few subjects; a class that no train part has; a class too small to stratify.
   """
   if protocol.split == 'window':
     return _window_wise(labels, protocol, seed)
-  return _subject_wise(labels, subjects, protocol, seed, official)
+  test = _fold(labels, subjects, seed) if protocol.split == 'five_fold' else official
+  return _subject_wise(labels, subjects, protocol, seed, test)
+
+
+def _fold(labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], seed: int) -> Int[np.ndarray, 's']:
+  """The subjects of fold `seed` of five that together test each subject once, with similar classes."""
+  if seed >= _FOLDS:
+    raise UserError(f'a five-fold split has seeds 0 to {_FOLDS - 1}; {seed} was given')
+  if len(np.unique(subjects)) < _FOLDS:
+    raise UserError(
+      f'{len(np.unique(subjects))} subjects are too few for {_FOLDS} folds; use --split=subject'
+    )
+  folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0).split(labels, labels, subjects)
+  return np.unique(subjects[list(folds)[seed][1]])
 
 
 def _subject_wise(
@@ -49,10 +64,10 @@ def _subject_wise(
   subjects: Int[np.ndarray, 'w'],
   protocol: config.Protocol,
   seed: int,
-  official: Int[np.ndarray, 's'] | None,
+  fixed: Int[np.ndarray, 's'] | None,
 ) -> Split:
   everyone = np.unique(subjects)
-  fixed_test = np.empty(0, everyone.dtype) if official is None else np.intersect1d(everyone, official)
+  fixed_test = np.empty(0, everyone.dtype) if fixed is None else np.intersect1d(everyone, fixed)
   n_test = len(fixed_test) or max(1, round(protocol.test_fraction * len(everyone)))
   n_validation = max(1, round(protocol.validation_fraction * len(everyone)))
   if len(everyone) - n_test - n_validation < 1:

@@ -12,6 +12,7 @@ from har_jax.report.frame import methods
 SPLITS = {
   'subject': 'subject-wise split',
   'official': 'official subject-wise split',
+  'five_fold': 'subject-wise five-fold cross-validation',
   'window': 'window-wise split (optimistic)',
 }
 _SWEEP = 3  # from so many values on, a hyperparameter is swept

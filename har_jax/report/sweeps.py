@@ -78,7 +78,7 @@ def _swept(title: str, family: pd.DataFrame, table: pd.DataFrame) -> Section:
 def leakage(runs: pd.DataFrame) -> list[Section]:
   """Window-wise less subject-wise split, all else equal but the windows that normalize."""
   found = []
-  for family in groups.experiments(runs[runs['split'] != 'official'], ['split', 'normalize']):
+  for family in groups.experiments(runs[runs['split'].isin(['subject', 'window'])], ['split', 'normalize']):
     window, subject = (family[family['split'] == split] for split in ('window', 'subject'))
     if len(window) and len(subject):
       names = ('window-wise', 'subject-wise')

@@ -46,6 +46,24 @@ def test_the_official_split_fixes_test_subjects_and_draws_the_others():
   assert parts[0][1] != parts[1][1]
 
 
+def test_five_folds_test_each_subject_once_and_never_train_on_one_tested():
+  folds = [splits.split(LABELS, SUBJECTS, Protocol(split='five_fold'), seed) for seed in range(5)]
+  tested = np.concatenate([np.unique(SUBJECTS[each.test]) for each in folds])
+  np.testing.assert_array_equal(np.sort(tested), np.arange(_SUBJECTS))
+  for train, validation, test in map(_parts, folds):
+    parts = [set(SUBJECTS[part]) for part in (train, validation, test)]
+    assert [len(part) for part in parts] == [14, 2, 4]
+    assert set.union(*parts) == set(range(_SUBJECTS))
+
+
+def test_a_sixth_fold_and_fewer_subjects_than_folds_are_refused():
+  protocol = Protocol(split='five_fold')
+  with pytest.raises(UserError, match='seeds 0 to 4'):
+    splits.split(LABELS, SUBJECTS, protocol, 5)
+  with pytest.raises(UserError, match='4 subjects'):
+    splits.split(LABELS, SUBJECTS % 4, protocol, 0)
+
+
 @pytest.mark.parametrize('seed', range(3))
 def test_window_wise_every_part_keeps_the_class_proportions(seed: int):
   labels = np.repeat(np.arange(3, dtype=np.int32), [600, 300, 100])

@@ -51,7 +51,11 @@ _VALIDATION_FRACTION = flags.DEFINE_float(
   flag_values=FLAGS,
 )
 _ENSEMBLE = flags.DEFINE_bool(
-  'ensemble', False, 'predict by the adapted encoder and the baselines together', flag_values=FLAGS
+  'ensemble',
+  None,
+  'predict by the weighted mean of the adapted encoder and the baselines forest and rocket (default: where '
+  'the extra `baselines` is installed)',
+  flag_values=FLAGS,
 )
 _USE_UNLABELED = flags.DEFINE_bool(
   'use_unlabeled',
@@ -86,6 +90,7 @@ def main() -> None:
   import numpy as np
 
   from har_jax.data.temporal_split import hold_out
+  from har_jax.inference import ensemble
   from har_jax.inference.calibration import calibrate
   from har_jax.inference.recognizer import Recognizer
 
@@ -97,6 +102,7 @@ def main() -> None:
   base = Recognizer.load(_BASE.value).base
   if base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
+  is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
   recognizer = Recognizer(
     base,
@@ -109,7 +115,7 @@ def main() -> None:
     batch=_BATCH.value,
     random_state=_RANDOM_STATE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
-    ensemble=_ENSEMBLE.value,
+    ensemble=is_ensemble,
     verbose=_PROGRESS.value,
   ).fit(
     signals,

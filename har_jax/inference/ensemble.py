@@ -80,6 +80,15 @@ def check_installed() -> None:
     make(0)
 
 
+def is_installed() -> bool:
+  """Whether the packages are there that the baselines and their files need."""
+  try:
+    check_installed()
+  except UserError:
+    return False
+  return True
+
+
 def check_encoder_alone(is_ensemble: bool, what: str) -> None:
   """Raises UserError for an ensemble where `what` holds the encoder alone."""
   if is_ensemble:

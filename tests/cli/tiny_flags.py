@@ -30,4 +30,6 @@ STUDY = (
   '--targets=synth_waist',
   '--noprogress',
 )
-ADAPT = ('--max_steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress')
+ADAPT = (
+  *('--max_steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress', '--noensemble'),
+)

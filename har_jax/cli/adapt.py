@@ -1,6 +1,7 @@
 """Adapt a pretrained model to your own labeled recording.
 
-har-jax adapt --recording=my.csv --labels=labels.csv --out=my_adapter
+har-jax adapt my.csv labels.csv --out=my_adapter
+har-jax adapt my.csv labels.csv --method=qlora --noensemble
 """
 
 import collections
@@ -15,6 +16,19 @@ from har_jax.cli import recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+POSITIONAL = ('recording', 'labels')
+COMMON = (
+  'recording',
+  'labels',
+  'out',
+  'base',
+  'method',
+  'rank',
+  'max_steps',
+  'ensemble',
+  'use_unlabeled',
+  'random_state',
+)
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
 _LABELS = flags.DEFINE_string(

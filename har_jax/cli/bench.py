@@ -12,6 +12,18 @@ from har_jax.cli import command
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+COMMON = (
+  'kinds',
+  'batches',
+  'dtypes',
+  'repeats',
+  'peers',
+  'scaling',
+  'dimensions',
+  'out',
+  'preset',
+  'cpu_devices',
+)
 FLAGS = flags.FlagValues()
 _KINDS = flags.DEFINE_list(
   'kinds',

@@ -1,6 +1,7 @@
 """Measure what NF4 weights cost in time and save in memory.
 
 har-jax bench_nf4 --out=runs/bench
+har-jax bench_nf4 --shapes=192x576 --rows=64 --batches=64
 """
 
 import pathlib
@@ -12,6 +13,7 @@ from har_jax.cli import command
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+COMMON = ('shapes', 'rows', 'batches', 'repeats', 'presets', 'out')
 FLAGS = flags.FlagValues()
 _SHAPES = flags.DEFINE_list(
   'shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs', flag_values=FLAGS

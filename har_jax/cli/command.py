@@ -34,15 +34,14 @@ HELP = {
 def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   """Parses `module.FLAGS`, calls `module.main` and returns the exit code.
 
+  A module's POSITIONAL names the flags that may be given by position, COMMON those that --help shows.
   0: done. 1: a mistake in flags or files, or a full disk. 130: Ctrl-C. 143: SIGTERM, training state saved.
   """
-  if {'--help', '-h'}.intersection(arguments):
-    print(help_text(module))
+  if {'--help', '-h', '--helpfull'}.intersection(arguments):
+    print(help_text(module, full='--helpfull' in arguments))
     return 0
   try:
-    _, *positional = module.FLAGS(['har-jax', *arguments])
-    if positional:
-      raise UserError(f'{positional[0]!r} is not a flag: write --name=value')
+    _parse(module, arguments)
     module.main()
   except (flags.Error, UserError) as error:
     return _fail(f'error: {error}', 1)
@@ -61,29 +60,62 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   return 0
 
 
+def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
+  """Sets `module.FLAGS`. Raises UserError for a word that is no flag and has no place."""
+  module.FLAGS.set_gnu_getopt(True)  # flags may follow words
+  _, *words = module.FLAGS(['har-jax', *arguments])
+  names = getattr(module, 'POSITIONAL', ())
+  for i, word in enumerate(words):
+    if i >= len(names):
+      places = f'; by position: {", ".join(names)}' if names else ''
+      raise UserError(f'{word!r} is not a flag: write --name=value{places}')
+    if module.FLAGS[names[i]].present:
+      raise UserError(f'{word!r} and --{names[i]}={module.FLAGS[names[i]].value}: give one of them')
+    module.FLAGS[names[i]].parse(word)
+
+
 def _fail(message: str, code: int) -> int:
   if message:
     print(message, file=sys.stderr)
   return code
 
 
-def help_text(module: types.ModuleType) -> str:
-  """A command's docstring and its flags, in the order of their definition."""
-  entries = []
-  for name in module.FLAGS:
-    flag = module.FLAGS[name]
-    is_shown = flag.default not in (None, []) and '(default:' not in flag.help
-    default = f' (default: {flag.default_as_str.strip(chr(39))})' if is_shown else ''
-    text = f'--{"[no]" * flag.boolean}{name}: {flag.help}{default}'
-    entries.append(flags.text_wrap(text, length=100, indent='      ', firstline_indent='  '))
-  return '\n'.join(
-    [
-      (module.__doc__ or '').strip(),
-      '',
-      'Flags; --flagfile=<file> reads them from a file, one per line:',
-      *entries,
-    ]
-  )
+def help_text(module: types.ModuleType, *, full: bool = False) -> str:
+  """A command's docstring and its common flags, or all in groups, in the order of their definition."""
+  common = getattr(module, 'COMMON', ()) or tuple(module.FLAGS)
+  rest = [name for name in module.FLAGS if name not in common]
+  lines = [
+    (module.__doc__ or '').strip(),
+    '',
+    'Flags; --flagfile=<file> reads them from a file, one per line:',
+  ]
+  lines += [_flag_text(module.FLAGS[name]) for name in common]
+  if full:
+    for title, names in _groups(rest).items():
+      lines += ['', f'{title}:', *(_flag_text(module.FLAGS[name]) for name in names)]
+  elif rest:
+    lines += ['', f'--helpfull lists {len(rest)} more flags.']
+  return '\n'.join(lines)
+
+
+def _flag_text(flag: flags.Flag) -> str:
+  is_shown = flag.default not in (None, []) and '(default:' not in flag.help
+  default = f' (default: {flag.default_as_str.strip(chr(39))})' if is_shown else ''
+  text = f'--{"[no]" * flag.boolean}{flag.name}: {flag.help}{default}'
+  return flags.text_wrap(text, length=100, indent='      ', firstline_indent='  ')
+
+
+def _groups(names: Sequence[str]) -> dict[str, list[str]]:
+  """Hyperparameters by the part of the experiment that they belong to, after the command's other flags."""
+  groups: dict[str, list[str]] = {'Other': []} | {part.capitalize(): [] for part in config.FLAG_PREFIXES}
+  part_of = {
+    f'{prefix}{field.name}': part.capitalize()
+    for part, prefix in config.FLAG_PREFIXES.items()
+    for field in dataclasses.fields(getattr(config.Experiment(), part))
+  }
+  for name in names:
+    groups[part_of.get(name, 'Other')].append(name)
+  return {title: found for title, found in groups.items() if found}
 
 
 def whole_numbers(flag: str, words: Sequence[str]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Export a fitted model to ONNX, LiteRT or StableHLO.
 
-har-jax export --adapter=my_adapter --format=onnx --out=exports
+har-jax export my_adapter --format=onnx --out=exports
+har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
 """
 
 import io
@@ -12,6 +13,7 @@ from har_jax.cli import command
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+POSITIONAL = ('adapter',)
 FLAGS = flags.FlagValues()
 _ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string(

@@ -1,6 +1,7 @@
 """Leave-One-Dataset-Out: pretrain on the sources, adapt to each target, test.
 
 har-jax lodo --windows=windows --methods=full,lora,qlora --seeds=0,1,2
+har-jax lodo --windows=windows --targets=hapt --methods=lora,forest --label_budget=10/class
 """
 
 import itertools
@@ -12,6 +13,18 @@ from har_jax.cli import command, processes
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+COMMON = (
+  'windows',
+  'targets',
+  'methods',
+  'seeds',
+  'out',
+  'preset',
+  'split',
+  'label_budget',
+  'lora_rank',
+  'finetune_max_steps',
+)
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
 _TARGETS = flags.DEFINE_list('targets', None, HELP['targets'], flag_values=FLAGS)

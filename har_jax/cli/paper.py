@@ -1,6 +1,7 @@
 """Run the experiments of the paper, window-wise and subject-wise, and write its tables.
 
 har-jax paper --flagfile=launch/flags/paper.flags --windows=windows --table=all
+har-jax paper --flagfile=launch/flags/paper.flags --windows=windows --table=2 --targets=hapt
 """
 
 import time
@@ -10,6 +11,7 @@ from absl import flags
 from har_jax.cli import command, processes
 from har_jax.cli.command import HELP
 
+COMMON = ('windows', 'table', 'targets', 'seeds', 'out', 'preset', 'progress')
 FLAGS = flags.FlagValues()
 _TABLE = flags.DEFINE_list(
   'table',

@@ -1,7 +1,7 @@
 """Predict the activities of a recording: a timeline of bouts, and minutes per activity.
 
-har-jax predict --recording=day.csv --out=day
-har-jax predict --recording=day.csv --adapter=my_adapter --out=day
+har-jax predict day.csv --out=answers
+har-jax predict day.csv --adapter=my_adapter --out=answers
 """
 
 import dataclasses
@@ -15,6 +15,19 @@ from har_jax.cli import recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+POSITIONAL = ('recording',)
+COMMON = (
+  'recording',
+  'adapter',
+  'labels',
+  'out',
+  'unknown_below',
+  'mean_bout_s',
+  'columns',
+  'acc_unit',
+  'rate_hz',
+  'progress',
+)
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
 _ADAPTER = flags.DEFINE_string(

@@ -1,6 +1,7 @@
 """Cut an archive of recordings into windows.
 
-har-jax prepare --archive=hapt --archive_path='HAPT Data Set.zip' --out=windows
+har-jax prepare hapt --archive_path='HAPT Data Set.zip' --out=windows
+har-jax prepare all --archive_path=archives --out=windows
 """
 
 import pathlib
@@ -12,6 +13,8 @@ from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
 from har_jax.errors import UserError
 
+POSITIONAL = ('archive',)
+COMMON = ('archive', 'archive_path', 'position', 'download', 'out')
 FLAGS = flags.FlagValues()
 _ARCHIVE = flags.DEFINE_enum(
   'archive',

@@ -1,6 +1,7 @@
 """Pretrain a base on prepared windows, for adaptation.
 
 har-jax pretrain --flagfile=launch/flags/base.flags --windows=windows --out=runs/base
+har-jax pretrain --windows=windows --sources=hapt,wisdm --four_bits --out=runs/base
 """
 
 from absl import flags
@@ -9,6 +10,16 @@ from har_jax.cli import command, processes
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
+COMMON = (
+  'windows',
+  'sources',
+  'out',
+  'four_bits',
+  'preset',
+  'pretrain_max_steps',
+  'supervised_pretraining_steps',
+  'progress',
+)
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
 _SOURCES = flags.DEFINE_list(

@@ -1,7 +1,7 @@
 """Turn result files, or the table of all runs, into tables and, with --html, a page with figures.
 
-har-jax report --results=runs/lodo --html
-har-jax report --results=runs/lodo --append_to=results/runs.csv
+har-jax report runs/lodo --html
+har-jax report runs/lodo --append_to=results/runs.csv
 har-jax report --runs_csv=results/runs.csv --out=results
 """
 
@@ -14,6 +14,7 @@ from absl import flags
 
 from har_jax.errors import UserError
 
+POSITIONAL = ('results',)
 FLAGS = flags.FlagValues()
 _RESULTS = flags.DEFINE_string(
   'results',

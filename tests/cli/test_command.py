@@ -139,12 +139,54 @@ def test_the_help_of_lodo_lists_every_method():
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)
-def test_help_lists_every_flag_and_an_example(name: str):
-  code, out, _ = run_in_process(name, '--help')
-  assert code == 0
-  assert f'har-jax {name} ' in out
-  for flag in main.load(name).FLAGS:
-    assert re.search(rf'--(\[no\])?{flag}: ', out)
+def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name: str):
+  code, short, _ = run_in_process(name, '--help')
+  _, full, _ = run_in_process(name, '--helpfull')
+  listed = [set(re.findall(r'^  --(?:\[no\])?(\w+): ', text, re.MULTILINE)) for text in (short, full)]
+  assert (code, listed[1]) == (0, set(main.load(name).FLAGS))
+  assert listed[0] <= listed[1]
+  assert len(listed[0]) <= 10
+  assert f'har-jax {name} ' in short
+  rest = len(listed[1] - listed[0])
+  assert (f'--helpfull lists {rest} more flags.' in short) == (rest > 0)
+
+
+def test_helpfull_groups_hyperparameters_by_their_part_of_the_experiment():
+  _, out, _ = run_in_process('lodo', '--helpfull')
+  groups = dict(re.findall(r'^(\w+):\n  --(?:\[no\])?(\w+): ', out, re.MULTILINE))
+  assert groups == {
+    'Other': 'sources',
+    'Model': 'model_patch_size',
+    'Lora': 'lora_alpha',
+    'Precision': 'dtype',
+    'Protocol': 'test_fraction',
+    'Pretrain': 'pretrain_epochs',
+    'Finetune': 'finetune_epochs',
+  }
+
+
+def test_words_set_the_flags_of_their_places_before_and_after_flags():
+  module = _module()
+  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
+  assert command.run(module, ['5', '--noprogress']) == 0
+  assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (5, False)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (['5', '6'], "'6' is not a flag: write --name=value; by position: size"),
+    (['5', '--size=4'], "'5' and --size=4: give one of them"),
+    (['five'], '--size=five'),
+  ],
+)
+def test_a_word_without_a_place_is_an_error(
+  arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+  module = _module()
+  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
+  assert command.run(module, arguments) == 1
+  assert message in capsys.readouterr().err
 
 
 def test_help_shows_a_default_once(capsys: pytest.CaptureFixture[str]):

@@ -276,7 +276,7 @@ def test_all_skips_what_is_up_to_date(tmp_path, run):
     (('--archive=all', '--archive_path=.'), '--archive_path=.'),
     (('--archive=all',), '--archive_path'),
     ((), '--archive='),
-    (('hapt',), "'hapt' is not a flag"),
+    (('hapt', 'zip'), "'zip' is not a flag"),
   ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(run, arguments, message):

@@ -100,14 +100,16 @@ def help_text(module: types.ModuleType, *, full: bool = False) -> str:
 
 def _flag_text(flag: flags.Flag) -> str:
   is_shown = flag.default not in (None, []) and '(default:' not in flag.help
-  default = f' (default: {flag.default_as_str.strip(chr(39))})' if is_shown else ''
+  default = f' (default: {str(flag.default_as_str).strip(chr(39))})' if is_shown else ''
   text = f'--{"[no]" * flag.boolean}{flag.name}: {flag.help}{default}'
   return flags.text_wrap(text, length=100, indent='      ', firstline_indent='  ')
 
 
 def _groups(names: Sequence[str]) -> dict[str, list[str]]:
   """Hyperparameters by the part of the experiment that they belong to, after the command's other flags."""
-  groups: dict[str, list[str]] = {'Other': []} | {part.capitalize(): [] for part in config.FLAG_PREFIXES}
+  groups: dict[str, list[str]] = {
+    title: [] for title in ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
+  }
   part_of = {
     f'{prefix}{field.name}': part.capitalize()
     for part, prefix in config.FLAG_PREFIXES.items()

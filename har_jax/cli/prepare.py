@@ -2,6 +2,7 @@
 
 har-jax prepare hapt --archive_path='HAPT Data Set.zip' --out=windows
 har-jax prepare all --archive_path=archives --out=windows
+har-jax prepare my_study/dataset.toml --out=windows
 """
 
 import pathlib
@@ -9,18 +10,18 @@ import sys
 
 from absl import flags
 
-from har_jax.data.archives import ARCHIVES
+from har_jax.data.archives import ARCHIVES, own
 from har_jax.data.archives.archive import Archive
 from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
 COMMON = ('archive', 'archive_path', 'position', 'download', 'out')
 FLAGS = flags.FlagValues()
-_ARCHIVE = flags.DEFINE_enum(
+_ARCHIVE = flags.DEFINE_string(
   'archive',
   None,
-  [*ARCHIVES, 'all', 'synthetic'],
-  'which archive; all: every one in the folder --archive_path; synthetic: the made-up ones',
+  f'one of {", ".join(ARCHIVES)}; all: every one in the folder --archive_path; synthetic: the made-up '
+  'ones; or the dataset.toml of your own dataset',
   flag_values=FLAGS,
 )
 _ARCHIVE_PATH = flags.DEFINE_string(
@@ -63,6 +64,10 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
     raise UserError(f'--archive= one of {", ".join(ARCHIVES)}, all or synthetic')
   if name == 'synthetic':
     return [(archive, None) for archive in ARCHIVES.values() if not archive.marker]
+  if name.endswith('.toml'):
+    return [(own.load(name), pathlib.Path(name).parent)]
+  if name not in (*ARCHIVES, 'all'):
+    raise UserError(f'--archive={name}: give one of {", ".join(ARCHIVES)}, all, synthetic, or a dataset.toml')
   if name != 'all':
     archive = ARCHIVES[name]
     if _DOWNLOAD.value:

@@ -60,9 +60,9 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
       f'no window of {WINDOW_S} s in {meta.get("archive", "these recordings")}: nothing to train on'
     )
   present = {window.activity for window in windows}
+  # A user's own activities follow those that archives share.
   activities = [activity for activity in ACTIVITIES if activity in present]
-  if unknown := present - set(activities):
-    raise ValueError(f'unknown activity {", ".join(sorted(unknown))}; see recording.ACTIVITIES')
+  activities += sorted(present - set(activities))
   subjects = list(dict.fromkeys(window.subject for window in windows))
   positions = list(dict.fromkeys(window.position for window in windows))
   counts = {

@@ -65,6 +65,9 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
   module.FLAGS.set_gnu_getopt(True)  # flags may follow words
   _, *words = module.FLAGS(['har-jax', *arguments])
   names = getattr(module, 'POSITIONAL', ())
+  if names and isinstance(module.FLAGS[names[-1]].parser, flags.ListParser):  # it takes all that follow
+    words, last = words[: len(names) - 1], words[len(names) - 1 :]
+    words += [','.join(last)] if last else []
   for i, word in enumerate(words):
     if i >= len(names):
       places = f'; by position: {", ".join(names)}' if names else ''

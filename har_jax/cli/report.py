@@ -1,6 +1,7 @@
 """Turn result files, or the table of all runs, into tables and, with --html, a page with figures.
 
 har-jax report runs/lodo --html
+har-jax report runs/rank8 runs/rank32
 har-jax report runs/lodo --append_to=results/runs.csv
 har-jax report --runs_csv=results/runs.csv --out=results
 """
@@ -16,10 +17,11 @@ from har_jax.errors import UserError
 
 POSITIONAL = ('results',)
 FLAGS = flags.FlagValues()
-_RESULTS = flags.DEFINE_string(
+_RESULTS = flags.DEFINE_list(
   'results',
-  'runs/lodo',
-  'folder or bucket with result files, as `har-jax lodo` or `har-jax paper` wrote them',
+  ['runs/lodo'],
+  'folder or bucket with result files, as `har-jax lodo` or `har-jax paper` wrote them; two or more are '
+  'compared on the terminal',
   flag_values=FLAGS,
 )
 _RUNS_CSV = flags.DEFINE_string(
@@ -56,7 +58,10 @@ def main() -> None:
     page.refuse_without_tools()
   if _RUNS_CSV.value and (_HTML.value or _APPEND_TO.value):
     raise UserError('--html and --append_to need result files: give --results, not --runs_csv')
-  folder = storage.place(_RESULTS.value)
+  if len(_RESULTS.value) > 1:
+    _compare(_RESULTS.value)
+    return
+  folder = storage.place(_RESULTS.value[0])
   if _APPEND_TO.value:
     table_path = pathlib.Path(_APPEND_TO.value)
     if table_path.name == 'personalization.csv':
@@ -79,19 +84,39 @@ def main() -> None:
   if _HTML.value:
     html = page.html(
       runs,
-      folder=_RESULTS.value,
+      folder=_RESULTS.value[0],
       embeddings=pictures.find(folder, 'embedding'),
       reconstructions=pictures.find(folder, 'reconstruction'),
       with_published=_PUBLISHED.value,
     )
     storage.write_text(out / 'report.html', html)
     storage.write_text(out / 'headline.svg', page.headline(runs))
-  if isinstance(sys.stdout, io.TextIOWrapper):
-    sys.stdout.reconfigure(errors='replace')  # terminals without ±
+  _allow_any_terminal()
   print(tables.terminal(runs))
   print(out / 'tables.md')
   if _HTML.value:
     print(out / 'report.html')
+
+
+def _compare(folders: list[str]) -> None:
+  """Prints what differs between folders of results; writes nothing."""
+  from har_jax import storage
+  from har_jax.report import compare, frame, markdown
+
+  if given := [name for name in ('runs_csv', 'append_to', 'out', 'html') if FLAGS[name].value]:
+    raise UserError(f'--{given[0]} needs one folder of results; {len(folders)} were given')
+  if len(set(folders)) < len(folders):
+    raise UserError(f'--results={",".join(folders)}: give each folder once')
+  _allow_any_terminal()
+  for section in compare.sections({name: frame.load(storage.place(name)) for name in folders}):
+    table = markdown.tabulated(section.table, 'simple') if len(section.table) else ''
+    print(*filter(None, [section.title, section.caption, table, *section.notes]), sep='\n')
+    print()
+
+
+def _allow_any_terminal() -> None:
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='replace')  # terminals without ±
 
 
 def commit() -> str:

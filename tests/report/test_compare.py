@@ -1,0 +1,87 @@
+"""Folders of results beside each other: what differs, and the difference paired by seed."""
+
+import json
+import pathlib
+from collections.abc import Callable
+
+import pytest
+from in_process import run_in_process
+
+from har_jax.report import compare, frame
+
+
+def _frame(
+  result: Callable, scores: dict[int, float], *, method: str = 'lora', **flags
+) -> frame.pd.DataFrame:
+  made = [result(method=method, seed=seed, macro_f1=score, **flags) for seed, score in scores.items()]
+  return frame.from_rows(frame.results.row(each, 'x') for each in made)
+
+
+def test_the_flags_that_differ_and_the_paired_difference_are_shown(result: Callable):
+  folders = {
+    'runs/rank8': _frame(result, {0: 0.80, 1: 0.90}, lora_rank=8),
+    'runs/rank32': _frame(result, {0: 0.84, 1: 0.89, 2: 0.1}, lora_rank=32),
+  }
+  legend, settings, figures = compare.sections(folders)
+  assert legend.notes == ['A: runs/rank8', 'B: runs/rank32']
+  assert settings.table.to_dict('records') == [{'differs': 'lora_rank', 'A': '8', 'B': '32'}]
+  (row,) = figures.table.to_dict('records')
+  assert row == {
+    'target': 'wisdm',
+    'method': 'lora',
+    'A': '0.850 ± 0.071',
+    'B': '0.610 ± 0.442',
+    'B − A, points': '+1.5 ± 3.5',  # of seeds 0 and 1, which both have
+    'seeds with B > A': '1 of 2',
+  }
+  assert not figures.notes
+
+
+def test_equal_settings_and_rows_of_one_folder_are_said(result: Callable):
+  both = _frame(result, {0: 0.8})
+  more = frame.pd.concat([both, _frame(result, {0: 0.7}, method='full')])
+  _, settings, figures = compare.sections({'a': both, 'b': more})
+  assert settings.notes == ['No hyperparameter differs, and the windows are the same.']
+  assert list(figures.table['method']) == ['lora']
+  assert figures.notes == ['1 rows are left out: one folder has them alone.']
+
+
+def test_a_hyperparameter_that_differs_within_a_folder_is_a_column(result: Callable):
+  budgets = frame.pd.concat([_frame(result, {0: 0.8}, label_budget=each) for each in ('0.7', '10/class')])
+  *_, figures = compare.sections({'a': budgets, 'b': budgets})
+  assert list(figures.table['label_budget']) == ['0.7', '10/class']
+
+
+def test_other_splits_are_said(result: Callable):
+  folders = {name: _frame(result, {0: 0.8}, split=name) for name in ('subject', 'window')}
+  assert any('splits differ' in note for note in compare.sections(folders)[2].notes)
+
+
+@pytest.fixture
+def folders(tmp_path: pathlib.Path, result: Callable) -> list[str]:
+  for name, rank in (('a', 8), ('b', 32)):
+    path = tmp_path / name / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / 'seed0.json'
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(result(method='lora', lora_rank=rank)))
+  return [str(tmp_path / name) for name in 'ab']
+
+
+def test_the_command_prints_a_comparison_and_writes_nothing(folders: list[str], tmp_path: pathlib.Path):
+  code, out, err = run_in_process('report', *folders)
+  assert (code, err) == (0, '')
+  assert 'lora_rank' in out
+  assert sorted(path.name for path in tmp_path.rglob('*') if path.is_file()) == ['seed0.json'] * 2
+  assert max(map(len, out.splitlines())) <= max(100, *(len(folder) + 3 for folder in folders))
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'), [(['--html'], '--html needs one folder'), (['--out=x'], '--out needs one folder')]
+)
+def test_what_needs_one_folder_refuses_two(folders: list[str], arguments: list[str], message: str):
+  code, _, err = run_in_process('report', *folders, *arguments)
+  assert (code, message in err) == (1, True)
+
+
+def test_a_folder_given_twice_is_an_error(folders: list[str]):
+  code, _, err = run_in_process('report', folders[0], folders[0])
+  assert (code, 'give each folder once' in err) == (1, True)

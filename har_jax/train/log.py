@@ -1,4 +1,4 @@
-"""The log of a training run: progress bar, JSON lines and TensorBoard events."""
+"""The log of a training run: progress bar, JSON lines and, with the extra `report`, TensorBoard events."""
 
 import json
 import math
@@ -6,8 +6,8 @@ import os
 import pathlib
 import tempfile
 import time
+from typing import Any
 
-import tensorboardX
 import tqdm
 
 from har_jax import storage
@@ -42,9 +42,7 @@ class Log:
       self._path.write_bytes((self._bucket / 'log.jsonl').read_bytes())
     kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
     self._path.write_text(''.join(line for line in kept if _step_of(line) <= resumed))
-    self._events = tensorboardX.SummaryWriter(
-      str(self._folder), purge_step=resumed + 1 if resumed else None, write_to_disk=not silent
-    )
+    self._events = None if silent else _event_file(self._folder, resumed)
     self._bar = tqdm.tqdm(
       total=steps * batch,
       initial=resumed * batch,
@@ -65,19 +63,22 @@ class Log:
 
   def validation(self, step: int, metrics: dict[str, float]) -> None:
     self._write(step, {f'validation_{name}': value for name, value in metrics.items() if name != 'score'})
-    self._events.flush()
+    if self._events is not None:
+      self._events.flush()
     self._copy()
 
   def _write(self, step: int, values: dict[str, float]) -> None:
     entry = {'step': step, **values, 'seconds': round(time.monotonic() - self._started, 3)}
     with self._path.open('a') as file:
       file.write(json.dumps(entry) + '\n')
-    for name, value in values.items():
-      self._events.add_scalar(name, value, step)
+    if self._events is not None:
+      for name, value in values.items():
+        self._events.add_scalar(name, value, step)
 
   def close(self) -> None:
     self._bar.close()
-    self._events.close()
+    if self._events is not None:
+      self._events.close()
     self._copy()
     if self._scratch is not None:
       self._scratch.cleanup()
@@ -86,6 +87,15 @@ class Log:
     if self._bucket is not None:
       for path in self._folder.iterdir():
         (self._bucket / path.name).write_bytes(path.read_bytes())
+
+
+def _event_file(folder: pathlib.Path, resumed: int) -> Any:
+  """TensorBoard's file of events; None where tensorboardX is not installed."""
+  try:
+    import tensorboardX
+  except ImportError:
+    return None
+  return tensorboardX.SummaryWriter(str(folder), purge_step=resumed + 1 if resumed else None)
 
 
 def _step_of(line: str) -> int:

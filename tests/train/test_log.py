@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 
 import pytest
 
@@ -63,6 +64,15 @@ def test_tensorboard_events_are_written(tmp_path: pathlib.Path):
   log.close()
   (events,) = tmp_path.glob('events.out.tfevents.*')
   assert b'loss' in events.read_bytes()
+
+
+def test_without_tensorboardx_the_lines_are_written(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setitem(sys.modules, 'tensorboardX', None)
+  log = _log(tmp_path)
+  log.step(1, 0.5)
+  log.validation(1, {'macro_f1': 0.5})
+  log.close()
+  assert [path.name for path in tmp_path.iterdir()] == ['log.jsonl']
 
 
 def test_the_progress_bar_shows_title_and_rate_and_is_optional(

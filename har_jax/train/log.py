@@ -51,11 +51,17 @@ class Log:
       unit_scale=True,
       disable=silent or not progress,
     )
+    self._bar.set_postfix_str('compiling')
+    self._is_compiling = True
     self._batch = batch
     self._every = math.ceil(steps / _LINES)
     self._started = time.monotonic()
 
   def step(self, step: int, loss: float) -> None:
+    if self._is_compiling:
+      self._is_compiling = False
+      self._bar.unpause()  # the rate and the time left do not count it
+      self._bar.set_postfix_str('', refresh=False)
     self._bar.update(self._batch)
     if step % self._every == 0:
       self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)

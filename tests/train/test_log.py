@@ -88,6 +88,23 @@ def test_the_progress_bar_shows_title_and_rate_and_is_optional(
     assert ('w/s' in shown) is progress
 
 
+def test_the_progress_bar_says_compiling_and_leaves_it_out_of_the_rate(
+  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+  seconds = [1000.0]
+  monkeypatch.setattr('tqdm.std.time', lambda: seconds[0])
+  log = _log(tmp_path, steps=100, progress=True)
+  assert 'compiling' in capsys.readouterr().err
+  seconds[0] += 600  # it compiles
+  for step in range(1, 51):
+    seconds[0] += 1
+    log.step(step, 0.25)
+  log.close()
+  last = capsys.readouterr().err.split('\r')[-1]
+  assert 'compiling' not in last
+  assert '[00:49<' in last or '[00:50<' in last
+
+
 def test_a_silent_log_writes_and_shows_nothing(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]):
   log = _log(tmp_path, progress=True, silent=True)
   log.step(1, 0.5)

@@ -3,6 +3,8 @@
 # make export-env                    an environment for every export format, with LiteRT; tests the export there
 # make test                          format, lint, types, all tests
 # make check                         format, lint, types, fast tests
+# make docs                          the documentation as a site, in site/
+# make dist                          wheel and sdist, checked, in dist/
 PYTHON ?= python3
 BIN := .venv/bin
 # Extras for the tests. EXTRAS=dev,test-optional also compares with PyTorch, peft and bitsandbytes.
@@ -20,7 +22,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env test check style clean
+.PHONY: lodo pretrained export-env test check style docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -47,6 +49,13 @@ style: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: .venv/ready-docs
+	$(BIN)/mkdocs build --strict
+
+dist: .venv/ready-release
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "har_jax needs Python 3.11 or newer; make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -59,6 +68,14 @@ style: .venv/ready-dev
 	$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 
+.venv/ready-docs: .venv/ready
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+.venv/ready-release: .venv/ready
+	$(BIN)/pip install --quiet --editable '.[release]'
+	touch $@
+
 # Not in .venv: packages that users add may refuse the versions that LiteRT's converter needs.
 .venv/export/ready: .venv/bin/python pyproject.toml
 	$(BIN)/python -m venv .venv/export
@@ -66,4 +83,4 @@ style: .venv/ready-dev
 	touch $@
 
 clean:
-	rm -rf .venv windows/smoke windows/real
+	rm -rf .venv site dist windows/smoke windows/real

@@ -1,0 +1,103 @@
+"""The package as users install it: metadata, what a wheel holds, and that it works away from a clone."""
+
+import importlib.metadata
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+
+import pytest
+import yaml
+
+import har_jax
+from har_jax.cli import main
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_PROJECT = tomllib.loads((_ROOT / 'pyproject.toml').read_text(encoding='utf-8'))['project']
+_PYTHONS = re.findall(r'Python :: (3\.\d+)', '\n'.join(_PROJECT['classifiers']))
+# Runs in a fresh environment: the flags of every command, and a prediction with the bundled base.
+_SCRIPT = """
+import sys
+import numpy as np
+import har_jax
+from har_jax import Recognizer
+from har_jax.cli import main
+assert har_jax.__file__.startswith(sys.prefix), har_jax.__file__
+for command in main.COMMANDS:
+  assert main.main([command, '--help']) == 0
+still = np.array([0, 0, 9.8, 0, 0, 0]) + 0.01 * np.random.default_rng(0).standard_normal((1, 128, 6))
+recognizer = Recognizer.load().set_params(tta_shifts=1)
+print('answer:', recognizer.predict(still)[0])
+"""
+
+
+def _text(name: str) -> str:
+  return (_ROOT / name).read_text(encoding='utf-8')
+
+
+def test_the_version_stands_in_one_place():
+  assert 'version' in _PROJECT['dynamic']
+  assert 'version' not in yaml.safe_load(_text('CITATION.cff'))
+  assert re.findall(r'^## (\S+)', _text('CHANGELOG.md'), re.MULTILINE)[0] == har_jax.__version__
+
+
+def test_the_changelog_names_every_command():
+  assert not [name for name in main.COMMANDS if not re.search(rf'[` ]{name}`', _text('CHANGELOG.md'))]
+
+
+def test_the_workflow_runs_the_checks_on_every_python_that_the_package_names():
+  jobs = yaml.safe_load(_text('.github/workflows/test.yml'))['jobs']
+  assert jobs['test']['strategy']['matrix']['python'] == _PYTHONS
+  assert _PROJECT['requires-python'] == f'>={_PYTHONS[0]}'
+  commands = [step['run'] for job in jobs.values() for step in job['steps'] if 'run' in step]
+  assert '.ci/run' in commands
+  targets = re.findall(r'^(\w[\w-]*):', _text('Makefile'), re.MULTILINE)
+  assert not [line for line in commands if line.startswith('make ') and line.split()[1] not in targets]
+
+
+def test_the_image_installs_extras_that_the_package_has():
+  extras = re.findall(
+    r'EXTRAS=([\w,-]+)', _text('launch/cloud/Dockerfile') + _text('launch/cloud/gke_tpu.yaml')
+  )
+  assert len(extras) > 3
+  assert not set(','.join(extras).split(',')) - set(_PROJECT['optional-dependencies'])
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  pytest.importorskip('hatchling')
+  folder = tmp_path_factory.mktemp('dist')
+  command = [sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', str(folder)]
+  subprocess.run(command, cwd=_ROOT, check=True, capture_output=True)
+  (built,) = folder.glob('*.whl')
+  return built
+
+
+def test_a_wheel_holds_code_types_base_experiments_and_job_specs(wheel: pathlib.Path):
+  names = set(zipfile.ZipFile(wheel).namelist())
+  package = {
+    path for path in (_ROOT / 'har_jax').rglob('*') if path.is_file() and '__pycache__' not in path.parts
+  }
+  assert not {str(path.relative_to(_ROOT)) for path in package} - names
+  assert 'har_jax/py.typed' in names
+  for folder in ('flags', 'cloud'):
+    for path in (_ROOT / 'launch' / folder).iterdir():
+      assert f'har_jax/assets/{folder}/{path.name}' in names
+  assert {name.split('/')[0] for name in names} == {'har_jax', f'har_jax-{har_jax.__version__}.dist-info'}
+
+
+@pytest.mark.slow
+def test_a_wheel_answers_in_a_fresh_environment(wheel: pathlib.Path, tmp_path: pathlib.Path):
+  venv.create(tmp_path / 'env', with_pip=False, symlinks=True)
+  python = tmp_path / 'env' / 'bin' / 'python'
+  (site,) = (tmp_path / 'env').glob('lib/*/site-packages')
+  zipfile.ZipFile(wheel).extractall(site)  # as an installer does; pip would take seconds
+  # The dependencies are those of this environment; what its .pth files add, such as this clone, is not.
+  installed = pathlib.Path(str(importlib.metadata.distribution('numpy').locate_file('')))
+  (site / 'dependencies.pth').write_text(f'{installed}\n', encoding='utf-8')
+  ran = subprocess.run([python, '-c', _SCRIPT], cwd=tmp_path, env={}, capture_output=True, text=True)
+  assert ran.returncode == 0, ran.stderr[-2000:]
+  assert ran.stdout.splitlines()[-1].startswith('answer: ')

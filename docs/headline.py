@@ -1,13 +1,15 @@
-"""Fill the generated table of README.md from results/runs.csv: python docs/headline.py."""
+"""Generate the table and the picture of README.md from results/runs.csv: python docs/headline.py."""
 
 import pathlib
 import re
+from typing import Any
 
 import pandas as pd
 
-from har_jax.report import frame, groups, markdown
+from har_jax.report import frame, groups, markdown, svg
 
 _ROOT = pathlib.Path(__file__).parents[1]
+PICTURE = _ROOT / 'docs' / 'label_budget.svg'
 _BLOCK = re.compile(r'(<!-- generated: .*? -->\n).*?(<!-- end of generated -->)', re.DOTALL)
 _KEY = ['experiment', 'split', 'label_budget']
 _ROWS = [
@@ -18,21 +20,38 @@ _ROWS = [
   ('bundled-base', 'subject', '10/class'),
 ]
 _METHODS = ['full', 'lora', 'qlora', 'scratch', 'ensemble', 'forest', 'rocket', 'zero_shot']
+_BUDGETS = {
+  '10/class': '10 windows\nper activity',
+  '0.1': '10 % of\nall windows',
+  '0.7': '70 % of\nall windows',
+}
+# Color, marker: lora and scratch as in the report's figures.
+_DRAWN = {
+  'ensemble': ('#56b4e9', 'P'),
+  'lora': ('#d55e00', 's'),
+  'scratch': (svg.INK, 'D'),
+  'forest': ('#009e73', '^'),
+  'rocket': ('#cc79a7', 'v'),
+}
 
 
-def table() -> str:
-  """Macro-F1 as Markdown: a row for each experiment, a column for each method."""
+def means() -> pd.DataFrame:
+  """Macro-F1, mean of the targets and seeds: a row for each experiment, a column for each method."""
   runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
   found = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
   runs = pd.concat(found)  # each experiment with its baselines
   chosen = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
-  means = pd.concat(
+  rows = pd.concat(
     markdown.mean_rows(part, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
     for _, part in chosen.groupby('experiment')  # each has its own targets
   )
-  wide = means.pivot(index=_KEY, columns='method', values='macro-F1')
-  wide = wide.reindex(index=pd.MultiIndex.from_tuples(_ROWS, names=_KEY), columns=_METHODS)
-  rows = wide.fillna(markdown.NONE).reset_index()
+  wide = rows.pivot(index=_KEY, columns='method', values='macro-F1')
+  return wide.reindex(index=pd.MultiIndex.from_tuples(_ROWS, names=_KEY), columns=_METHODS)
+
+
+def table() -> str:
+  """The means as Markdown."""
+  rows = means().fillna(markdown.NONE).reset_index()
   return markdown.tabulated(rows.drop(columns='split'))
 
 
@@ -40,6 +59,39 @@ def filled(page: str) -> str:
   return _BLOCK.sub(lambda block: f'{block[1]}\n{table()}\n\n{block[2]}', page)
 
 
+def by_budget() -> dict[str, dict[str, float]]:
+  """Method → label budget → macro-F1 of the experiment `recommended`."""
+  wide = means().sort_index().loc[('recommended', 'subject')]
+  return {method: wide.loc[list(_BUDGETS), method].dropna().astype(float).to_dict() for method in _DRAWN}
+
+
+def caption() -> str:
+  """The picture's title for screen readers: all that it shows."""
+  words = [
+    f'{method} {", ".join(f"{score:.3f} with {budget}" for budget, score in scores.items())}'
+    for method, scores in by_budget().items()
+  ]
+  return f'Macro-F1 on unseen subjects by label budget: {"; ".join(words)}'
+
+
+def picture() -> str:
+  """The picture as SVG."""
+  return svg.file(svg.render(_draw, by_budget(), named=('label-budget', caption()), size=(6.0, 3.2)))
+
+
+def _draw(figure: Any, scores: dict[str, dict[str, float]]) -> None:
+  axes = figure.subplots()
+  places = list(_BUDGETS)
+  for method, (color, marker) in _DRAWN.items():
+    x = [places.index(budget) for budget in scores[method]]
+    axes.plot(x, list(scores[method].values()), color=color, marker=marker, label=method)
+  axes.set_xticks(range(len(places)), list(_BUDGETS.values()))
+  axes.set_xlabel('labels of the target')
+  axes.set_ylabel('macro-F1, unseen subjects')
+  figure.legend(loc='outside right center')
+
+
 if __name__ == '__main__':
   readme = _ROOT / 'README.md'
   readme.write_text(filled(readme.read_text(encoding='utf-8')), encoding='utf-8')
+  PICTURE.write_text(picture(), encoding='utf-8')

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 import pytest
 from in_process import run_in_process
 
+from har_jax import methods
 from har_jax.cli import main
 from har_jax.data.archives import synthetic
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_PAGES = ('README.md', 'BUILD.md', *(f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))))
+_DOCS = [f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))]
+_PAGES = ('README.md', 'BUILD.md', 'CONTRIBUTING.md', 'CHANGELOG.md', *_DOCS)
 _OTHER_PAGES = (
   'Makefile',
   'har_jax/assets/base/README.md',
@@ -28,7 +30,8 @@ _OTHER_PAGES = (
     if path.is_file()
   ),
 )
-_WALKS = ('reproduce', 'adapt', 'export')  # in this order: export needs the adapter that adapt makes
+_FIRST = ('docs/reproduce.md', 'docs/adapt.md', 'docs/export.md')  # export needs the adapter that adapt makes
+_WALKS = (*_FIRST, *(page for page in _DOCS if page not in _FIRST))
 # Small enough to test; `make lodo` runs the full size.
 _SMALLER = {
   'lodo': (
@@ -62,12 +65,22 @@ def _blocks(page: str, language: str) -> list[str]:
   return re.findall(rf'^```{language}\n(.*?)^```', _read(page), re.DOTALL | re.MULTILINE)
 
 
-def _commands(walk: str) -> list[str]:
+def _commands(page: str) -> list[str]:
   """Commands that run as written. A command with a <placeholder> does not."""
-  lines = [line for block in _blocks(f'docs/{walk}.md', 'sh') for line in block.splitlines()]
-  return [
-    line for line in lines if line.startswith(('.venv/bin/har-jax ', '.venv/bin/python ')) and '<' not in line
-  ]
+  lines = [line for block in _blocks(page, 'sh') for line in block.splitlines()]
+  return [line for line in lines if line.startswith(('har-jax ', 'python docs/')) and '<' not in line]
+
+
+def _snippets(page: str) -> list[tuple[str, str | None]]:
+  """Python blocks, each with the text block right after it: what it prints."""
+  pattern = r'^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?'
+  return re.findall(pattern, _read(page), re.DOTALL | re.MULTILINE)
+
+
+def _as_pattern(shown: str) -> str:
+  """A pattern of an output as a page shows it: a line of three dots stands for any lines."""
+  lines = ''.join('(?:.*\n)*?' if line == '...' else f'{re.escape(line)} *\n' for line in shown.splitlines())
+  return rf'\A{lines}\Z'
 
 
 def _without_generated(text: str) -> str:
@@ -76,13 +89,25 @@ def _without_generated(text: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  ('page', 'snippet'), [(page, snippet) for page in _PAGES for snippet in _blocks(page, 'python')]
+  ('page', 'snippet', 'shown'), [(page, *found) for page in _PAGES for found in _snippets(page)]
 )
-def test_a_python_snippet_runs_in_fresh_globals(
-  page: str, snippet: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+def test_a_python_snippet_prints_what_its_page_shows(
+  page: str,
+  snippet: str,
+  shown: str,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+  capsys: pytest.CaptureFixture[str],
 ):
   monkeypatch.chdir(tmp_path)
-  exec(compile(snippet, page, 'exec'), {'__name__': '__main__'})
+  before = dict(methods.METHODS)
+  try:
+    exec(compile(snippet, page, 'exec'), {'__name__': '__main__'})
+  finally:
+    methods.METHODS.clear()  # a snippet may add one
+    methods.METHODS.update(before)
+  if shown:
+    assert re.match(_as_pattern(shown), capsys.readouterr().out)
 
 
 @pytest.mark.slow
@@ -101,11 +126,22 @@ def test_the_recognizer_has_an_example():
   assert 'har_jax.inference.recognizer' in _MODULES
 
 
-def test_the_readme_has_a_python_example_and_names_every_walk():
+def test_the_readme_is_short_and_has_few_figures():
+  text = _without_generated(_read('README.md'))
+  assert len(_read('README.md').splitlines()) < 100
+  assert len(re.findall(r'\d[\d.,:]*', text)) < 40
+
+
+def test_the_readme_has_a_python_example_and_names_the_first_walks():
   assert _blocks('README.md', 'python')
-  for walk in _WALKS:
-    assert _commands(walk)
-    assert f'docs/{walk}.md' in _read('README.md')
+  for page in _FIRST:
+    assert _commands(page)
+    assert page in _read('README.md')
+
+
+@pytest.mark.parametrize('page', _DOCS)
+def test_the_site_leads_to_every_page(page: str):
+  assert f': {page.removeprefix("docs/")}\n' in _read('mkdocs.yml')
 
 
 @pytest.fixture(scope='module')
@@ -117,22 +153,12 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(('walk', 'line'), [(walk, line) for walk in _WALKS for line in _commands(walk)])
-def test_a_command_of_a_walk_writes_what_it_names(
-  walk: str,
-  line: str,
-  clone: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-  capsys: pytest.CaptureFixture[str],
-):
-  monkeypatch.chdir(clone)
-  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
-  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
+def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+  """Runs a command in small, and returns what it prints."""
   program, name, *arguments = shlex.split(line)
   if '--format=onnx' in arguments:
     pytest.importorskip('onnxruntime')
-  if program == '.venv/bin/har-jax':
+  if program == 'har-jax':
     code, out, err = run_in_process(name, *arguments, *_SMALLER.get(name, ()))
   else:
     monkeypatch.setattr(sys, 'argv', [name, *arguments])
@@ -140,10 +166,34 @@ def test_a_command_of_a_walk_writes_what_it_names(
       runpy.run_path(name, run_name='__main__')
     code, (out, err) = ended.value.code, capsys.readouterr()
   assert code == 0, err[-2000:]
-  assert out
-  for argument in arguments:
+  return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('line', dict.fromkeys(line for page in _WALKS for line in _commands(page)))
+def test_a_command_of_a_walk_writes_what_it_names(
+  line: str, clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+  monkeypatch.chdir(clone)
+  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
+  assert _run(line, monkeypatch, capsys)
+  for argument in shlex.split(line):
     if argument.startswith('--out='):
       assert (clone / argument.removeprefix('--out=')).exists()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_print_what_it_shows(
+  clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+  monkeypatch.chdir(clone)
+  (made,) = re.findall(r'`(python docs/[^`]+)`', _read('README.md'))
+  _run(made, monkeypatch, capsys)
+  (block,) = _blocks('README.md', 'console')
+  for shown in block.split('$ ')[1:]:
+    line, _, output = shown.partition('\n')
+    assert re.match(_as_pattern(output), _run(line, monkeypatch, capsys)), line
 
 
 def _flags(command: str) -> set[str]:
@@ -187,9 +237,10 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page: str):
   assert not [line for line in text.splitlines() if _FIGURE.search(line)]
 
 
-def test_the_table_of_the_readme_follows_from_the_table_of_runs():
-  filled = runpy.run_path(str(_ROOT / 'docs' / 'headline.py'))['filled']
-  assert filled(_read('README.md')) == _read('README.md')
+def test_table_and_picture_of_the_readme_follow_from_the_table_of_runs():
+  headline = runpy.run_path(str(_ROOT / 'docs' / 'headline.py'))
+  assert headline['filled'](_read('README.md')) == _read('README.md')
+  assert f'>{headline["caption"]()}</title>' in headline['PICTURE'].read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,120 @@
+"""A hook of MkDocs: pages that follow from the code, the results and the files beside docs/."""
+
+import contextlib
+import io
+import pathlib
+import posixpath
+import re
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from har_jax.cli import command, main
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_GITHUB_ONLY = ('launch/', 'tests/', 'har_jax/')  # code is no part of the site: its links become plain text
+_LINK = re.compile(r'(?<!!)\[([^\]]*)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)')
+# Pages that lie elsewhere in the repository → their place in the site.
+_PLACES = {
+  'BUILD.md': 'build.md',
+  'CHANGELOG.md': 'changelog.md',
+  'CITATION.cff': 'CITATION.cff',
+  'CONTRIBUTING.md': 'contributing.md',
+  'README.md': 'index.md',
+  'har_jax/assets/base/README.md': 'bundled_base.md',
+  'results/bench.md': 'results/bench.md',
+  'results/decoding.csv': 'results/decoding.csv',
+  'results/personalization.csv': 'results/personalization.csv',
+  'results/runs.csv': 'results/runs.csv',
+  'results/tables.md': 'results.md',
+}
+_COPIED = [path for path in _PLACES if path not in ('README.md', 'results/tables.md')]
+_TITLES = {
+  'Table II': 'Table II: macro-F1',
+  'Table III': 'Table III: parameters',
+  'Table IV': 'Table IV: memory',
+  'Table V': 'Table V: time',
+  'Table VI': 'Table VI: rank',
+  'Table VII': 'Table VII: label budget',
+}
+_NOT_SEARCHED = '---\nsearch:\n  exclude: true\n---\n'
+
+
+def on_files(files: Files, config: Any) -> Files:
+  """Adds the generated pages, and those that lie outside of docs/."""
+  pages = {'commands.md': commands(), 'results.md': results(), **tables()}
+  for path, content in pages.items():
+    files.append(File.generated(config, path, content=content))
+  for path in _COPIED:
+    if path.endswith('.md'):
+      text = (_ROOT / path).read_text(encoding='utf-8')
+      files.append(File.generated(config, _PLACES[path], content=with_links(text, path, _PLACES[path])))
+    else:
+      files.append(File.generated(config, _PLACES[path], abs_src_path=str(_ROOT / path)))
+  return files
+
+
+def on_page_markdown(text: str, page: Any, **_: Any) -> str:
+  """Turns links that lead out of docs/ into links within the site."""
+  is_generated = page.file.generated_by is not None
+  return text if is_generated else with_links(text, f'docs/{page.file.src_uri}', page.file.src_uri)
+
+
+def with_links(text: str, source: str, place: str) -> str:
+  """A page with the site's links. `source` is its path in the repository, `place` that in the site."""
+
+  def link(match: re.Match) -> str:
+    words, target, anchor = match[1], match[2], match[3] or ''
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+    found = path.removeprefix('docs/') if path.startswith('docs/') else _PLACES.get(path)
+    if found is None and path.startswith(_GITHUB_ONLY):
+      return words
+    return f'[{words}]({posixpath.relpath(found or path, posixpath.dirname(place) or ".")}{anchor})'
+
+  return _LINK.sub(link, text)
+
+
+def commands() -> str:
+  """A section for each command, with its help."""
+  overview = io.StringIO()
+  with contextlib.redirect_stdout(overview):
+    main.main(['--help'])
+  sections = {name: command.help_text(main.load(name)) for name in main.COMMANDS}
+  parts = [f'# Commands\n\n{_fenced(overview.getvalue())}']
+  parts += [f'## {name}\n\n{_fenced(text)}' for name, text in sections.items()]
+  return '\n\n'.join(parts) + '\n'
+
+
+def _fenced(text: str) -> str:
+  return f'```text\n{text.strip()}\n```'
+
+
+def results() -> str:
+  """The results of README.md with their picture, and links to the long tables."""
+  readme = (_ROOT / 'README.md').read_text(encoding='utf-8')
+  headline = readme.partition('## Results\n')[2].partition('\n## ')[0]
+  links = [f'- [{text.partition("# ")[2].partition(chr(10))[0]}]({path})' for path, text in tables().items()]
+  parts = [
+    '# Results',
+    '![Macro-F1 on unseen subjects by label budget](label_budget.svg)',
+    with_links(headline, 'README.md', 'results.md').strip(),
+    '## All tables',
+    '\n'.join(links),
+    'Beside them: [time and memory](results/bench.md), and [one row per run](results/runs.csv).',
+  ]
+  return '\n\n'.join(parts) + '\n'
+
+
+def tables() -> dict[str, str]:
+  """The sections of results/tables.md by their kind, one page each: 'results/table_ii.md' → Markdown."""
+  text = (_ROOT / 'results' / 'tables.md').read_text(encoding='utf-8')
+  pages: dict[str, list[str]] = {}
+  for section in re.split(r'(?m)^## ', text)[1:]:
+    kind = re.split(r'[:.]| \S+ − ', section.partition('\n')[0])[0]
+    pages.setdefault(kind, []).append(f'## {section}')
+  return {
+    f'results/{re.sub(r"[^a-z0-9]+", "_", kind.lower())}.md': '\n'.join(
+      [f'{_NOT_SEARCHED}# {_TITLES.get(kind, kind)}\n', *sections]
+    )
+    for kind, sections in pages.items()
+  }

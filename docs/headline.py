@@ -50,9 +50,10 @@ def means() -> pd.DataFrame:
 
 
 def table() -> str:
-  """The means as Markdown."""
-  rows = means().fillna(markdown.NONE).reset_index()
-  return markdown.tabulated(rows.drop(columns='split'))
+  """The means as Markdown: a row for each method, a column for each experiment and label budget."""
+  wide = means().fillna(markdown.NONE).droplevel('split').T
+  wide.columns = [f'{experiment}, {budget}' for experiment, budget in wide.columns]
+  return markdown.tabulated(wide.reset_index())
 
 
 def filled(page: str) -> str:

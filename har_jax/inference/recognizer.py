@@ -27,8 +27,8 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   ----------
   base : files.Base or str or path-like, default None
     Pretrained encoder, or the folder of one. Only the method 'scratch' works without.
-  method : {'full', 'probe', 'lora', 'qlora', 'scratch'}, default 'lora'
-    Fine-tuning method.
+  method : str, default 'lora'
+    Fine-tuning method: 'full', 'probe', 'lora', 'qlora' or 'scratch'.
   rank : int, default 32
     Rank of the adapters of lora and qlora.
   alpha : float, default 64.0

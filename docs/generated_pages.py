@@ -79,7 +79,7 @@ def commands() -> str:
   overview = io.StringIO()
   with contextlib.redirect_stdout(overview):
     main.main(['--help'])
-  sections = {name: command.help_text(main.load(name)) for name in main.COMMANDS}
+  sections = {name: command.help_text(main.load(name), full=True) for name in main.COMMANDS}
   parts = [f'# Commands\n\n{_fenced(overview.getvalue())}']
   parts += [f'## {name}\n\n{_fenced(text)}' for name, text in sections.items()]
   return '\n\n'.join(parts) + '\n'

@@ -198,7 +198,7 @@ def test_the_commands_of_the_readme_print_what_it_shows(
 
 def _flags(command: str) -> set[str]:
   values = main.load(command).FLAGS
-  return {f'{no}{name}' for name in values for no in ('', 'no')} | {'flagfile', 'help'}
+  return {f'{no}{name}' for name in values for no in ('', 'no')} | {'flagfile', 'help', 'helpfull'}
 
 
 def _commands_in(page: str) -> Iterator[tuple[str, list[str]]]:

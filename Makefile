@@ -50,7 +50,7 @@ style: .venv/ready-dev
 	$(BIN)/mypy
 
 docs: .venv/ready-docs
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 dist: .venv/ready-release
 	$(BIN)/python -m build

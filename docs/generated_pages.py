@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import itertools
 import pathlib
 import posixpath
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mkdocs.structure.files import File, Files
@@ -79,14 +81,35 @@ def commands() -> str:
   overview = io.StringIO()
   with contextlib.redirect_stdout(overview):
     main.main(['--help'])
-  sections = {name: command.help_text(main.load(name), full=True) for name in main.COMMANDS}
-  parts = [f'# Commands\n\n{_fenced(overview.getvalue())}']
-  parts += [f'## {name}\n\n{_fenced(text)}' for name, text in sections.items()]
-  return '\n\n'.join(parts) + '\n'
+  listed = f'```text\n{overview.getvalue().strip()}\n```'
+  return '\n\n'.join(['# Commands', listed, *map(_command, main.COMMANDS)]) + '\n'
 
 
-def _fenced(text: str) -> str:
-  return f'```text\n{text.strip()}\n```'
+def _command(name: str) -> str:
+  """A command's docstring and all of its flags."""
+  module = main.load(name)
+  summary, *lines = (module.__doc__ or '').strip().splitlines()
+  parts = [f'## {name}', *_described(summary, lines)]
+  for title, names in command.flag_groups(module).items():
+    texts = [command.flag_text(module.FLAGS[flag]).partition(': ') for flag in names]
+    parts += [f'**{_escaped(title)}**', '\n'.join(f'- `{flag}`: {_escaped(text)}' for flag, _, text in texts)]
+  return '\n\n'.join(parts)
+
+
+def _described(summary: str, lines: list[str]) -> Iterator[str]:
+  """The summary, then the lines: examples as code, other paragraphs as they are."""
+  yield summary
+  for is_example, part in itertools.groupby(lines, lambda line: line.startswith('har-jax ')):
+    text = '\n'.join(part).strip()
+    if text:
+      yield f'```sh\n{text}\n```' if is_example else _escaped(text)
+
+
+def _escaped(text: str) -> str:
+  """Markdown that shows `<` outside of code."""
+  return ''.join(
+    part if i % 2 else part.replace('<', '&lt;') for i, part in enumerate(re.split('(`[^`]*`)', text))
+  )
 
 
 def results() -> str:

@@ -85,42 +85,41 @@ def _fail(message: str, code: int) -> int:
 
 def help_text(module: types.ModuleType, *, full: bool = False) -> str:
   """A command's docstring and its common flags, or all in groups, in the order of their definition."""
-  common = getattr(module, 'COMMON', ()) or tuple(module.FLAGS)
-  rest = [name for name in module.FLAGS if name not in common]
-  lines = [
-    (module.__doc__ or '').strip(),
-    '',
-    'Flags; --flagfile=<file> reads them from a file, one per line:',
-  ]
-  lines += [_flag_text(module.FLAGS[name]) for name in common]
-  if full:
-    for title, names in _groups(rest).items():
-      lines += ['', f'{title}:', *(_flag_text(module.FLAGS[name]) for name in names)]
-  elif rest:
-    lines += ['', f'--helpfull lists {len(rest)} more flags.']
-  return '\n'.join(lines)
+  common, *others = flag_groups(module).items()
+  lines = [(module.__doc__ or '').strip(), '']
+  for title, names in [common, *(others if full else [])]:
+    lines += [f'{title}:', *(_wrapped(flag_text(module.FLAGS[name])) for name in names), '']
+  if others and not full:
+    lines += [f'--helpfull lists {sum(len(names) for _, names in others)} more flags.']
+  return '\n'.join(lines).strip()
 
 
-def _flag_text(flag: flags.Flag) -> str:
+def flag_text(flag: flags.Flag) -> str:
+  """A flag's name, help and default, on one line."""
   is_shown = flag.default not in (None, []) and '(default:' not in flag.help
   default = f' (default: {str(flag.default_as_str).strip(chr(39))})' if is_shown else ''
-  text = f'--{"[no]" * flag.boolean}{flag.name}: {flag.help}{default}'
+  return f'--{"[no]" * flag.boolean}{flag.name}: {flag.help}{default}'
+
+
+def _wrapped(text: str) -> str:
   return flags.text_wrap(text, length=100, indent='      ', firstline_indent='  ')
 
 
-def _groups(names: Sequence[str]) -> dict[str, list[str]]:
-  """Hyperparameters by the part of the experiment that they belong to, after the command's other flags."""
-  groups: dict[str, list[str]] = {
-    title: [] for title in ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
-  }
+def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
+  """Title → names of flags: the common ones, the others, then hyperparameters by their part."""
+  common = getattr(module, 'COMMON', ()) or tuple(module.FLAGS)
   part_of = {
     f'{prefix}{field.name}': part.capitalize()
     for part, prefix in config.FLAG_PREFIXES.items()
     for field in dataclasses.fields(getattr(config.Experiment(), part))
   }
-  for name in names:
-    groups[part_of.get(name, 'Other')].append(name)
-  return {title: found for title, found in groups.items() if found}
+  titles = ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
+  groups: dict[str, list[str]] = {title: [] for title in titles}
+  for name in module.FLAGS:
+    if name not in common:
+      groups[part_of.get(name, 'Other')].append(name)
+  first = 'Flags; --flagfile=<file> reads them from a file, one per line'
+  return {first: list(common)} | {title: found for title, found in groups.items() if found}
 
 
 def whole_numbers(flag: str, words: Sequence[str]) -> tuple[int, ...]:

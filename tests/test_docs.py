@@ -144,6 +144,14 @@ def test_the_site_leads_to_every_page(page: str):
   assert f': {page.removeprefix("docs/")}\n' in _read('mkdocs.yml')
 
 
+def test_dots_in_a_shown_output_stand_for_whole_lines_only():
+  pattern = _as_pattern('...\nstairs  2.0\n...\n')
+  assert re.match(pattern, 'stairs  2.0\n')
+  assert re.match(pattern, 'minutes\nstairs  2.0\nrecorded  6.0\n')
+  assert not re.match(pattern, 'stairs  3.0\n')
+  assert not re.match(pattern, 'stairs  2.05\n')
+
+
 @pytest.fixture(scope='module')
 def clone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   """A folder that looks like a clone of the project, for the files that the commands write."""

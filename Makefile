@@ -26,14 +26,14 @@ RUNS := runs/$(NAME)
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
-	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=launch/flags/$(NAME).flags \
+	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=$(NAME) \
 	  --split=$$split --windows=$(WINDOWS) --out=$(RUNS) || exit 1; done
 	$(BIN)/har-jax report --results=$(RUNS)
 
 pretrained: .venv/ready
 	$(if $(ARCHIVES),,$(error make pretrained ARCHIVES=<folder of archives>))
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
-	$(BIN)/har-jax pretrain --flagfile=launch/flags/base.flags --windows=$(WINDOWS) --out=runs/base
+	$(BIN)/har-jax pretrain --flagfile=base --windows=$(WINDOWS) --out=runs/base
 
 export-env: .venv/export/ready
 	.venv/export/bin/python -m pytest tests/export

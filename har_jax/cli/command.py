@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import pathlib
 import signal
 import sys
 import types
@@ -13,6 +14,9 @@ from absl import flags
 from har_jax import config
 from har_jax.errors import Stopped, UserError
 
+_PACKAGE = pathlib.Path(__file__).parents[1]
+# In a wheel, and in a clone.
+_FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags')
 _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
 
 # Help of flags that several commands have: one name, one meaning.
@@ -63,7 +67,7 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
 def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
   """Sets `module.FLAGS`. Raises UserError for a word that is no flag and has no place."""
   module.FLAGS.set_gnu_getopt(True)  # flags may follow words
-  _, *words = module.FLAGS(['har-jax', *arguments])
+  _, *words = module.FLAGS(['har-jax', *map(_with_flagfile, arguments)])
   names = getattr(module, 'POSITIONAL', ())
   if names and isinstance(module.FLAGS[names[-1]].parser, flags.ListParser):  # it takes all that follow
     words, last = words[: len(names) - 1], words[len(names) - 1 :]
@@ -75,6 +79,18 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
     if module.FLAGS[names[i]].present:
       raise UserError(f'{word!r} and --{names[i]}={module.FLAGS[names[i]].value}: give one of them')
     module.FLAGS[names[i]].parse(word)
+
+
+def _with_flagfile(argument: str) -> str:
+  """--flagfile=paper, as the path of the flags file of that name, unless there is such a file."""
+  flag, _, name = argument.partition('=')
+  if flag not in ('--flagfile', '-flagfile') or pathlib.Path(name).exists():
+    return argument
+  folder = next((each for each in _FLAGFILES if each.is_dir()), _FLAGFILES[0])
+  known = sorted(path.stem for path in folder.glob('*.flags'))
+  if name not in known:
+    raise UserError(f'--flagfile={name}: no such file; by name there are {", ".join(known) or "none"}')
+  return f'{flag}={folder / name}.flags'
 
 
 def _fail(message: str, code: int) -> int:
@@ -118,7 +134,7 @@ def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   for name in module.FLAGS:
     if name not in common:
       groups[part_of.get(name, 'Other')].append(name)
-  first = 'Flags; --flagfile=<file> reads them from a file, one per line'
+  first = 'Flags; --flagfile=<file or name> reads them from a file, one per line'
   return {first: list(common)} | {title: found for title, found in groups.items() if found}
 
 

@@ -1,7 +1,7 @@
 """Run the experiments of the paper, window-wise and subject-wise, and write its tables.
 
-har-jax paper --flagfile=launch/flags/paper.flags --windows=windows --table=all
-har-jax paper --flagfile=launch/flags/paper.flags --windows=windows --table=2 --targets=hapt
+har-jax paper --flagfile=paper --windows=windows --table=all
+har-jax paper --flagfile=paper --windows=windows --table=2 --targets=hapt
 """
 
 import time

@@ -1,6 +1,6 @@
 """Pretrain a base on prepared windows, for adaptation.
 
-har-jax pretrain --flagfile=launch/flags/base.flags --windows=windows --out=runs/base
+har-jax pretrain --flagfile=base --windows=windows --out=runs/base
 har-jax pretrain --windows=windows --sources=hapt,wisdm --four_bits --out=runs/base
 """
 

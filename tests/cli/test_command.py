@@ -238,13 +238,27 @@ def test_other_exceptions_keep_their_traceback(ends: BaseException):
     command.run(_module(ends), [])
 
 
+def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(command, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'small.flags').write_text('--size=7\n')
+  module = _module()
+  assert command.run(module, ['--flagfile=small']) == 0
+  assert module.FLAGS['size'].value == 7
+  (tmp_path / 'small').write_text('--size=8\n')
+  assert command.run(module, ['--flagfile=small']) == 0
+  assert module.FLAGS['size'].value == 8
+
+
 @pytest.mark.parametrize(
   ('argument', 'named'),
   [
     ('--siez=3', 'siez'),
     ('--size=three', 'three'),
     ('3', "'3'"),
-    ('--flagfile=nowhere.flags', 'nowhere.flags'),
+    ('--flagfile=nowhere', 'by name there are base, choose, paper'),
   ],
 )
 def test_a_wrong_flag_is_one_line(argument: str, named: str, capsys: pytest.CaptureFixture[str]):

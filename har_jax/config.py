@@ -9,7 +9,7 @@ from collections.abc import Callable
 from har_jax import config_fields
 from har_jax.errors import UserError
 
-SCHEMA_VERSION = 2  # of result files and of the cards beside adapters and bases
+SCHEMA_VERSION = 3  # of result files and of the cards beside adapters and bases
 WINDOW_SAMPLES = 128  # 2.56 s at 50 Hz
 CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 
@@ -19,12 +19,11 @@ class Model(config_fields.Checked):
   """The masked autoencoder, and the classifier that shares its encoder."""
 
   patch_size: int = config_fields.count(8, 'samples per token')
-  stem: tuple[int, ...] = config_fields.field(
+  stem: tuple[int, ...] = config_fields.widths(
     (),
     'widths of the convolution stages before the blocks, each of which halves the time axis; '
     'none: a linear embedding of patches',
-    lambda value: not value or min(value) >= 1,
-    'widths of at least 1',
+    least=0,
   )
   log_std: bool = config_fields.flag(
     True, 'embed the log standard deviation of each channel with the samples'
@@ -32,10 +31,14 @@ class Model(config_fields.Checked):
   invariant_features: bool = config_fields.flag(
     False, 'embed features that hardly change with device orientation: norms, parts along gravity, spectrum'
   )
-  width: int = config_fields.count(192, 'token width')
-  mlp_dim: int = config_fields.count(576, 'hidden width of the feed-forward layers')
-  depth: int = config_fields.count(6, 'encoder blocks')
-  decoder_depth: int = config_fields.count(2, 'decoder blocks; the decoder is dropped after pretraining')
+  width: int = config_fields.count(192, 'token width', most=config_fields.MOST_WIDTH)
+  mlp_dim: int = config_fields.count(
+    576, 'hidden width of the feed-forward layers', most=config_fields.MOST_WIDTH
+  )
+  depth: int = config_fields.count(6, 'encoder blocks', most=config_fields.MOST_LAYERS)
+  decoder_depth: int = config_fields.count(
+    2, 'decoder blocks; the decoder is dropped after pretraining', most=config_fields.MOST_LAYERS
+  )
   num_heads: int = config_fields.count(6, 'attention heads per block, over all streams')
   streams: int = config_fields.field(
     1,
@@ -52,12 +55,7 @@ class Model(config_fields.Checked):
     ('mean', 'statistics'),
     'head input over the tokens; `statistics`: mean, maximum, standard deviation',
   )
-  head: tuple[int, ...] = config_fields.field(
-    (128,),
-    'hidden widths of the classifier head',
-    lambda value: len(value) > 0 and min(value) >= 1,
-    'one width or more, each at least 1',
-  )
+  head: tuple[int, ...] = config_fields.widths((128,), 'hidden widths of the classifier head', least=1)
   dropout: float = config_fields.fraction(0.2, 'dropout rate in the classifier head')
 
   def __post_init__(self):
@@ -101,7 +99,7 @@ class Model(config_fields.Checked):
 class Lora(config_fields.Checked):
   """Low-rank adapters, for LoRA and QLoRA alike."""
 
-  rank: int = config_fields.count(32, 'adapter rank')
+  rank: int = config_fields.count(32, 'adapter rank', most=config_fields.MOST_WIDTH)
   alpha: float = config_fields.field(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
   targets: tuple[str, ...] = config_fields.names(
     ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
@@ -171,6 +169,7 @@ class Protocol(config_fields.Checked):
   tta_shifts: int = config_fields.count(
     1,
     'test-time augmentation: average the logits over so many circular shifts, at so many times the cost',
+    most=WINDOW_SAMPLES,
   )
 
   def __post_init__(self):

@@ -1,10 +1,14 @@
 """How a hyperparameter is declared and checked, and its way to JSON and back."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
+
+MOST = 10**9  # of whatever is counted: beyond, a number is a slip or an attack, and would run for ever
+MOST_LAYERS, MOST_WIDTH = 100, 100_000
 
 
 def field(default: Any, text: str, is_valid: Callable[[Any], bool], rule: str) -> Any:
@@ -12,12 +16,22 @@ def field(default: Any, text: str, is_valid: Callable[[Any], bool], rule: str) -
   return dataclasses.field(default=default, metadata={'help': text, 'is_valid': is_valid, 'rule': rule})
 
 
-def count(default: int, text: str) -> Any:
-  return field(default, text, lambda value: value >= 1, 'at least 1')
+def count(default: int, text: str, *, most: int = MOST) -> Any:
+  return field(default, text, lambda value: 1 <= value <= most, f'at least 1 and at most {most:,}')
 
 
 def not_negative(default: float | int, text: str) -> Any:
-  return field(default, text, lambda value: value >= 0, 'not negative')
+  return field(default, text, lambda value: 0 <= value <= MOST, f'not negative, and at most {MOST:,}')
+
+
+def widths(default: tuple[int, ...], text: str, *, least: int) -> Any:
+  """Widths of layers, one after the other."""
+  return field(
+    default,
+    text,
+    lambda value: least <= len(value) <= MOST_LAYERS and all(1 <= each <= MOST_WIDTH for each in value),
+    f'{least} to {MOST_LAYERS} widths from 1 to {MOST_WIDTH:,}',
+  )
 
 
 def fraction(default: float, text: str) -> Any:
@@ -35,7 +49,7 @@ def choice(default: str, choices: tuple[str, ...], text: str) -> Any:
 
 
 def names(default: tuple, text: str) -> Any:
-  return field(default, text, lambda value: len(value) > 0, 'at least one entry')
+  return field(default, text, lambda value: 1 <= len(value) <= 1000, 'one entry or more, at most 1,000')
 
 
 class Checked:
@@ -44,9 +58,11 @@ class Checked:
   def __post_init__(self):
     for each in dataclasses.fields(self):  # type: ignore[arg-type]
       value = getattr(self, each.name)
-      if not each.metadata['is_valid'](value):
+      is_finite = not isinstance(value, float) or math.isfinite(value)
+      if not (is_finite and each.metadata['is_valid'](value)):
         raise UserError(
-          f'{type(self).__name__.lower()} {each.name} is {value!r}; it must be {each.metadata["rule"]}'
+          f'{type(self).__name__.lower()} {each.name} is {shorten(repr(value))}; '
+          f'it must be {each.metadata["rule"]}'
         )
 
 
@@ -62,17 +78,24 @@ def _plain(value: Any) -> Any:
 
 
 def from_json(cls: type, plain: dict[str, Any]) -> Any:
-  """The dataclass again. Raises UserError on an unknown entry."""
+  """The dataclass again. Raises UserError on an unknown entry, and on a value of another type."""
+  import msgspec  # here: `--help` need not pay for it
+
+  _check_names(cls, plain)
+  try:
+    return msgspec.convert(plain, cls)
+  except msgspec.ValidationError as error:
+    raise UserError(f'{cls.__name__.lower()}: {shorten(error)}') from error
+
+
+def _check_names(cls: type, plain: Any) -> None:
+  if not isinstance(plain, dict):
+    return
   fields = {each.name: each for each in dataclasses.fields(cls)}
-  unknown = set(plain) - set(fields)
-  if unknown:
+  if unknown := sorted(map(str, plain.keys() - fields)):
     raise UserError(
-      f'{cls.__name__.lower()} has no {", ".join(sorted(unknown))}; its fields are {", ".join(fields)}'
+      f'{cls.__name__.lower()} has no {shorten(", ".join(unknown))}; its fields are {", ".join(fields)}'
     )
-  values = {}
   for name, value in plain.items():
-    kind = fields[name].type
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-      value = from_json(kind, value)
-    values[name] = tuple(value) if isinstance(value, list) else value
-  return cls(**values)
+    if dataclasses.is_dataclass(kind := fields[name].type):
+      _check_names(kind, value)  # type: ignore[arg-type]

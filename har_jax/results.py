@@ -3,11 +3,12 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from har_jax import config
+from har_jax import config, schema
 from har_jax.errors import UserError
-from har_jax.storage import Place, files_below, read
+from har_jax.storage import RUN_AGAIN, Place, files_below, parse, read, unsealed
 
 FORMAT = f'har_jax result {config.SCHEMA_VERSION}'
 
@@ -66,7 +67,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'step': result['step'],
     'batch_runs': result['batch_runs'],
     'sources': ' '.join(sorted(set(identity['windows']) - {identity['target']})),
-    'windows': _digest(identity['windows']),
+    'windows': _digest({name: _without_sum(each) for name, each in identity['windows'].items()}),
     'target_windows': _digest(_tested(identity['windows'][identity['target']])),
     'device': device_text(result['device']),
     'versions': _versions(result),
@@ -98,17 +99,25 @@ def flat(value: Any) -> Any:
 
 
 def _digest(windows: dict[str, Any]) -> str:
-  """Names a set of windows folders; the same windows have the same name."""
+  """Names a set of windows folders; the same windows have the same name.
+
+  By their archives' checksums, as in rows that are older than the windows' sums; `find` compares the sums.
+  """
   return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _tested(windows: dict[str, Any]) -> dict[str, Any]:
   """What identifies a target's windows. Of several positions, a target has the first."""
   return {
-    'checksum': windows['checksum'],
+    'checksum': windows['checksum'] or windows['sum'],
     'position': windows['position'].split(',')[0],
     'code_version': windows.get('code_version'),
   }
+
+
+def _without_sum(windows: dict[str, Any]) -> dict[str, Any]:
+  """Without the windows' own sum where they are of an archive with a checksum; made-up ones have none."""
+  return {name: value for name, value in windows.items() if name != 'sum' or not windows['checksum']}
 
 
 def _versions(result: dict[str, Any]) -> str:
@@ -147,21 +156,50 @@ def personal_rows(result: dict[str, Any], experiment: str, commit: str = '') -> 
   ]
 
 
+def read_personalization(path: Place) -> dict[str, Any]:
+  """Raises UserError where it is damaged or none."""
+  result = read(path)
+  schema.check(result, schema.Personalization, path, to_do=RUN_AGAIN)
+  return result
+
+
 def find(folder: Place) -> dict[Place, dict[str, Any]]:
   """Path → result, of every result under a folder, by path.
 
-  Raises UserError where there is none, or one of another schema version.
+  Raises UserError where there is none, one of another schema version, a damaged one, or where two are of
+  different windows of one archive.
   """
-  found = {path: read(path) for path in files_below(folder, 'seed*.json')}
+  found = {path: parse(path) for path in files_below(folder, 'seed*.json')}
   kind, _, version = FORMAT.rpartition(' ')
   for path, result in found.items():
     name, _, own_version = str(result.get('format', '')).rpartition(' ')
     if name == kind and own_version != version:
       raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run it again')
-  results = {path: result for path, result in found.items() if result.get('format') == FORMAT}
+  results = {path: checked(path, result) for path, result in found.items() if result.get('format') == FORMAT}
   if not results:
     raise UserError(f'no results under {folder}; launch/lodo.py --out={folder} makes them')
+  _check_same_windows(results)
   return results
+
+
+def checked(path: Place, sealed: dict[str, Any]) -> dict[str, Any]:
+  """A result file's entries. Raises UserError where it is damaged or no result."""
+  result, _ = unsealed(path, sealed, to_do=RUN_AGAIN)
+  schema.check(result, schema.Result, path, to_do=RUN_AGAIN)
+  return result
+
+
+def _check_same_windows(results: Mapping[Place, dict[str, Any]]) -> None:
+  first: dict[str, tuple[Place, str]] = {}
+  for path, result in results.items():
+    for name, windows in result['identity']['windows'].items():
+      source = json.dumps([name, _without_sum(windows)])
+      other, sum_ = first.setdefault(source, (path, windows['sum']))
+      if sum_ != windows['sum']:
+        raise UserError(
+          f'{path} and {other} are of different windows of {name} from the same archive; '
+          'delete one of them and run it again'
+        )
 
 
 _ABSENT = object()

@@ -11,14 +11,18 @@ import os
 import pathlib
 import re
 import typing
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
-from har_jax.errors import UserError
+from har_jax import sums
+from har_jax.errors import UserError, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
 _DRIVERS = {'gs': 'gcsfs', 's3': 's3fs'}
+_MAX_CARD_BYTES = 1 << 26  # results and cards have kilobytes, pictures some megabytes
+RUN_AGAIN = 'delete it to run again'
 
 if typing.TYPE_CHECKING:
   Place = pathlib.Path
@@ -62,12 +66,18 @@ def bucket(path: Place) -> tuple[Any, str]:
   return filesystem, name
 
 
-def write(path: Place, result: dict[str, Any]) -> None:
-  """Writes a JSON file. Raises UserError as `write_text` does."""
-  text = json.dumps(result, indent=1, ensure_ascii=False)
+def write(path: Place, entries: Mapping[str, Any]) -> None:
+  """Writes a card without further files. Raises UserError as `write_text` does."""
+  write_text(path, card(entries).decode())
+
+
+def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
+  """The content of a card, a JSON file: entries and sums. files: name → sum of each file beside it."""
+  text = json.dumps(sums.seal(entries, files), indent=1, ensure_ascii=False)
   # Lists of numbers on one line each. JSON strings hold no line break, so none is touched.
   text = re.sub(r'\[\n[\s\d.,eE+-]*\]', lambda numbers: ' '.join(numbers[0].split()), text)
-  write_text(path, text + '\n')
+  # A name that is no text in this locale keeps its escapes.
+  return f'{text}\n'.encode(errors='backslashreplace')
 
 
 def write_text(path: Place, text: str) -> None:
@@ -91,15 +101,75 @@ def write_text(path: Place, text: str) -> None:
     ) from error
 
 
-def read(path: Place) -> dict[str, Any]:
-  """Raises UserError where the file is no JSON object."""
+def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
+  """A card's entries. Raises UserError where the file is no JSON object, or its sum is another."""
+  return unsealed(path, parse(path, to_do=to_do), to_do=to_do)[0]
+
+
+def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
+  """A card's entries, and the sums of its files.
+
+  Raises UserError as `read`, and where it is of another format or schema version.
+  """
+  entries = parse(path, to_do=to_do)
+  if (found := entries.get('format')) != format:
+    raise UserError(
+      f'{path} has the format {shorten(repr(found))}, and this version reads {format!r}; {to_do}'
+    )
+  return unsealed(path, entries, to_do=to_do)
+
+
+def parse(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
+  """The JSON object in a file. Raises UserError where there is none, or one that no card is."""
   try:
-    result = json.loads(path.read_bytes().decode())
-  except (OSError, ValueError) as error:
-    raise UserError(f'{path} cannot be read ({error}); delete it to run again') from error
-  if not isinstance(result, dict):
-    raise UserError(f'{path} is no JSON object; delete it to run again')
-  return result
+    size = path.stat().st_size if not is_bucket(path) else 0
+    if size > _MAX_CARD_BYTES:
+      raise ValueError(f'it has {size:,} bytes, and a card at most {_MAX_CARD_BYTES:,}')
+    entries = json.loads(path.read_bytes().decode(), parse_constant=_refuse)
+  except (OSError, ValueError, RecursionError) as error:
+    raise UserError(f'{path} cannot be read ({shorten(error)}); {to_do}') from error
+  if not isinstance(entries, dict):
+    raise UserError(f'{path} is no JSON object; {to_do}')
+  return entries
+
+
+def unsealed(path: Place, entries: dict[str, Any], *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
+  """A card's entries without its sums, and the sums of its files. Raises UserError where it is damaged."""
+  try:
+    return sums.unseal(entries)
+  except (ValueError, RecursionError) as error:
+    raise UserError(f'{path} is damaged or was edited ({shorten(error)}); {to_do}') from error
+
+
+def read_file(path: Place, expected: str | None, *, to_do: str) -> bytes:
+  """A file's bytes. Raises UserError where it cannot be read, or is not the one that its card vouches for.
+
+  expected: its sum in the card; None: the card does not name it.
+  """
+  content = read_bytes(path, to_do=to_do)
+  check_sum(path, sums.of(content), expected, to_do=to_do)
+  return content
+
+
+def read_bytes(path: Place, *, to_do: str) -> bytes:
+  """Raises UserError where the file cannot be read."""
+  try:
+    return path.read_bytes()
+  except OSError as error:
+    raise UserError(f'{path} cannot be read ({error.strerror or error}); {to_do}') from error
+
+
+def check_sum(path: Place, found: str, expected: str | None, *, to_do: str) -> None:
+  """Raises UserError where a file's sum is not the one in its card."""
+  if found != expected:
+    raise UserError(
+      f'{path} is damaged or belongs to another card: its sum is {found}, the card beside it says '
+      f'{shorten(expected)}; {to_do}'
+    )
+
+
+def _refuse(constant: str) -> None:
+  raise ValueError(f'{constant} is no number')
 
 
 def files_below(folder: Place, pattern: str) -> list[Place]:

@@ -3,6 +3,7 @@
 import pathlib
 
 import pytest
+from made_results import result
 
 from har_jax import results, storage
 from har_jax.errors import UserError
@@ -10,7 +11,7 @@ from har_jax.errors import UserError
 
 def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path: pathlib.Path):
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    storage.write(tmp_path / name, {'format': results.FORMAT, 'name': name})
+    storage.write(tmp_path / name, result() | {'name': name})
   storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
   storage.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
   found = results.find(tmp_path)

@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 from etils import epath
+from made_results import result
 from memory_bucket import Bucket
 
 from har_jax import results, storage
@@ -61,7 +62,7 @@ def test_a_local_path_stays_a_plain_path(tmp_path: pathlib.Path):
 def test_files_in_a_bucket_are_written_read_and_found(bucket: Place):
   assert isinstance(bucket, epath.Path)
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    storage.write(bucket / name, {'format': results.FORMAT, 'name': name, 'x': 'pampã'})
+    storage.write(bucket / name, result() | {'name': name, 'x': 'pampã'})
   storage.write(bucket / 'a' / 'pretrained.json', {'format': results.FORMAT})
   assert storage.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
   assert (bucket / 'b' / 'lora' / 'seed1.json').exists()

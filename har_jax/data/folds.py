@@ -164,7 +164,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
       },
       'subjects': {part: np.unique(subject_names[subjects[at]]).tolist() for part, at in indices.items()},
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-      'position': windows.meta['position'],
+      'position': windows.meta.get('position', ''),
     },
   )
 

@@ -1,4 +1,4 @@
-"""Windows of 2.56 s, and their folder on disk: signals.npy, index.npz, meta.json.
+"""Windows of 2.56 s, and their folder on disk: signals.npy, index.npz, and meta.json with their sums.
 
 w windows; a window is [128, 6].
 """
@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
-import json
+import io
 import os
 import pathlib
 import shutil
@@ -19,15 +19,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
-from har_jax import storage
+from har_jax import schema, storage, sums
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.cutting import WINDOW_S, Window
 from har_jax.data.recording import ACTIVITIES, RATE_HZ
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 
-FORMAT = 'har_jax windows 1'
+FORMAT = 'har_jax windows 2'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
+_PREPARE_AGAIN = 'delete the folder and prepare it again'
 _INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
 
 
@@ -160,8 +161,8 @@ def _write(windows: Windows, folder: pathlib.Path) -> None:
   np.save(folder / 'signals.npy', windows.signals, allow_pickle=False)
   names = _index_columns(windows.meta)
   np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in names})
-  text = json.dumps(windows.meta, indent=2, ensure_ascii=False)
-  (folder / 'meta.json').write_text(f'{text}\n', encoding='utf-8')
+  written = {name: sums.of_file(folder / name) for name in _FILES[:-1]}
+  (folder / 'meta.json').write_bytes(storage.card(windows.meta, written))
 
 
 def _upload(windows: Windows, folder: Place) -> None:
@@ -214,22 +215,27 @@ def local(folder: Place) -> pathlib.Path:
 
 
 def load(folder: str | pathlib.Path) -> Windows:
-  """Opens a windows folder; the signals are memory-mapped.
+  """Opens a windows folder; the signals are memory-mapped, after their sum is checked (8 GB/s in memory).
 
-  Raises UserError: no such folder, a folder with other files, files that contradict each other.
+  Raises UserError: no such folder, other files, a damaged file, files that contradict each other.
   """
   folder = pathlib.Path(folder)
   if missing := [name for name in _FILES if not (folder / name).is_file()]:
     raise UserError(
       f'{folder} is not a windows folder ({", ".join(missing)} missing): make one with launch/prepare.py'
     )
-  meta = read_meta(folder)
+  meta, expected = _read_meta(folder)
+  index_bytes = storage.read_file(folder / 'index.npz', expected.get('index.npz'), to_do=_PREPARE_AGAIN)
   try:
+    found = sums.of_file(folder / 'signals.npy')
+    storage.check_sum(folder / 'signals.npy', found, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
     signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
-    with np.load(folder / 'index.npz', allow_pickle=False) as index:
+    with np.load(io.BytesIO(index_bytes), allow_pickle=False) as index:
       columns = {name: index[name] for name in _index_columns(meta)}
-  except (ValueError, OSError, KeyError, EOFError) as error:
-    raise _inconsistent(folder, str(error)) from error
+  except UserError:
+    raise
+  except Exception as error:  # NumPy, zipfile and the tokenizer of a header's text raise dozens of types
+    raise _inconsistent(folder, shorten(error)) from error
   if signals.dtype != np.float32 or signals.shape[1:] != (WINDOW_SAMPLES, CHANNELS):
     raise _inconsistent(folder, f'signals are {signals.dtype}{list(signals.shape)}, not float32[w, 128, 6]')
   columns.setdefault('position', np.zeros(len(signals), np.int16))
@@ -252,16 +258,22 @@ def _index_columns(meta: dict[str, Any]) -> tuple[str, ...]:
 
 def read_meta(folder: str | Place) -> dict[str, Any]:
   """The meta.json of a windows folder. Raises UserError if it is not one."""
-  path = _place(folder) / 'meta.json'
-  try:
-    meta = json.loads(path.read_bytes().decode())
-  except (OSError, ValueError) as error:
-    raise _inconsistent(path.parent, f'meta.json: {error}') from error
-  if not isinstance(meta, dict) or meta.get('format') != FORMAT:
-    raise _inconsistent(path.parent, f'meta.json has another format than {FORMAT!r}')
-  if meta.get('rate_hz') != RATE_HZ or not {'activities', 'subjects', 'counts'} <= meta.keys():
-    raise _inconsistent(path.parent, 'meta.json lacks the rate, the activities, the subjects or the counts')
-  return meta
+  return _read_meta(_place(folder))[0]
+
+
+def sum_of(folder: Place) -> str:
+  """Names what numbers depend on: signals, index, and the names that it refers to; not the archive's file."""
+  meta, expected = _read_meta(folder)
+  named = [meta.get(name) for name in ('activities', 'subjects', 'positions')]
+  return sums.of_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
+
+
+def _read_meta(folder: Place) -> tuple[dict[str, Any], dict[str, str]]:
+  """The meta.json, and the sums of the other files."""
+  path = folder / 'meta.json'
+  meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
+  schema.check(meta, schema.Windows, path, to_do=_PREPARE_AGAIN)
+  return meta, expected
 
 
 def _counts(values: Sequence[str], order: Sequence[str]) -> dict[str, int]:
@@ -274,10 +286,10 @@ def _place(folder: str | Place) -> Place:
 
 
 def _is_replaceable(folder: Place) -> bool:
-  with contextlib.suppress(OSError, ValueError, AttributeError):
-    return str(json.loads((folder / 'meta.json').read_bytes().decode()).get('format')).startswith('har_jax')
+  with contextlib.suppress(UserError):
+    return str(storage.parse(folder / 'meta.json').get('format')).startswith('har_jax')
   return folder.is_dir() and not any(folder.iterdir())
 
 
 def _inconsistent(folder: Place, reason: str) -> UserError:
-  return UserError(f'{folder} is not a valid windows folder ({reason}): delete it and prepare it again')
+  return UserError(f'{folder} is not a valid windows folder ({reason}): {_PREPARE_AGAIN}')

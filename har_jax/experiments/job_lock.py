@@ -93,7 +93,7 @@ def is_claimed(folder: Place, identity: dict[str, Any]) -> bool:
   if not exists(path):
     return False
   # Users must delete the whole folder: without run.json alone, another run would resume from its checkpoints.
-  _check_identity(folder, storage.read(path), identity)
+  _check_identity(folder, storage.read(path, to_do=f'delete {folder} to run again'), identity)
   return True
 
 

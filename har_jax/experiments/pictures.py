@@ -50,7 +50,7 @@ def _embedding(spec: RunSpec) -> dict[str, Any]:
   signal = test['signal'][shown]
   encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}
   return {
-    'format': 'har_jax embedding 2',
+    'format': 'har_jax embedding 3',
     'target': spec.target,
     'method': spec.method,
     'seed': spec.seed,
@@ -89,7 +89,7 @@ def _reconstruction(spec: RunSpec) -> dict[str, Any]:
   samples = model.patch_size * config.CHANNELS  # the samples come first, then the spectrum
   filled = np.asarray(filled)[..., :samples].reshape(signal.shape)
   return {
-    'format': 'har_jax reconstruction 2',
+    'format': 'har_jax reconstruction 3',
     'target': spec.target,
     'patch_size': model.patch_size,
     'windows': [

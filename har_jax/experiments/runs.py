@@ -10,7 +10,7 @@ from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import adapt_and_test
 from har_jax.experiments.fitting import combine_and_test, fit_and_test
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
-from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT, RunSpec, Study
+from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT, RunSpec, Study, check_unchanged
 from har_jax.experiments.zero_shot import predict_and_test
 from har_jax.storage import Place
 
@@ -70,6 +70,7 @@ def _run_missing(
     else:
       results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))
     for spec in missing:
+      check_unchanged(spec.windows, spec.identity['windows'])
       job_lock.write(spec.result, results[spec.seed])
       found[spec] = results[spec.seed]
   return found

@@ -23,7 +23,7 @@ from har_jax.data import balancing, folds, temporal_pairs
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
-from har_jax.experiments.study import RunSpec, checksums
+from har_jax.experiments.study import RunSpec, check_unchanged, checksums
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
@@ -54,6 +54,7 @@ class Stage:
   folder: Place
   objective: Objective
   training: config.Training
+  folder_of_windows: pathlib.Path
   windows: Callable[[], tuple[Batch, Batch]]  # reads the windows to train and to validate on
   identity: dict[str, Any]
   seed: int
@@ -102,6 +103,7 @@ def masked_pretraining(
     folder=folder,
     objective=Reconstruct(experiment.model, experiment.precision),
     training=experiment.pretrain,
+    folder_of_windows=windows,
     windows=lambda: folds.pretraining_windows(windows, sources, experiment.protocol),
     identity={
       'stage': 'pretraining',
@@ -126,6 +128,7 @@ def _continued(spec: RunSpec) -> Stage:
     folder=_folder(spec, 'continued'),
     objective=Reconstruct(experiment.model, experiment.precision),
     training=training,
+    folder_of_windows=spec.windows,
     windows=lambda: folds.unlabeled_windows(spec.windows, spec.target, experiment.protocol, spec.seed),
     identity=_on_target(spec, 'continued', training),
     seed=spec.seed,
@@ -151,6 +154,7 @@ def _contrastive(spec: RunSpec) -> Stage:
     folder=_folder(spec, 'contrastive'),
     objective=objective,
     training=training,
+    folder_of_windows=spec.windows,
     windows=lambda: folds.followed_windows(spec.windows, spec.target, experiment.protocol, spec.seed),
     identity=_on_target(spec, 'contrastive', training) | {'contrastive': settings},
     seed=spec.seed,
@@ -185,6 +189,7 @@ def supervised_pretraining(
     folder=folder,
     objective=Classify(experiment.model, len(classes), experiment.precision),
     training=training,
+    folder_of_windows=windows,
     windows=lambda: folds.labeled_source_windows(windows, sources, protocol),
     identity={
       'stage': 'supervised',
@@ -263,6 +268,7 @@ def train_or_load(
     if _is_finished(stage):
       return _load(stage)
     windows, validation = stage.windows()
+    check_unchanged(stage.folder_of_windows, stage.identity['windows'])
     first = _starting_from(stage, before)
     statistics, trainable = variables.split_statistics(first)
     run = Run(

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from har_jax import config, config_fields
@@ -169,9 +169,23 @@ def _excluded(windows: pathlib.Path, target: str) -> frozenset[str]:
 
 
 def checksums(windows: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:
-  """What identifies each dataset's windows."""
-  metas = {name: store.read_meta(windows / name) for name in names}
+  """What identifies each dataset's windows: where they are from, and their sum."""
   kept = ('checksum', 'position', 'code_version')
-  return {
-    name: {k: meta[k] for k in kept} | {'windows': meta['counts']['windows']} for name, meta in metas.items()
-  }
+  identified = {}
+  for name in names:
+    meta = store.read_meta(windows / name)
+    identified[name] = {entry: meta.get(entry, '') for entry in kept} | {
+      'windows': meta['counts']['windows'],
+      'sum': store.sum_of(windows / name),
+    }
+  return identified
+
+
+def check_unchanged(windows: pathlib.Path, identified: Mapping[str, Any]) -> None:
+  """Raises UserError where `checksums` has changed since a run began, so that it read two sets of windows."""
+  now = checksums(windows, list(identified))
+  if changed := [name for name in identified if now[name] != identified[name]]:
+    raise UserError(
+      f'the windows of {", ".join(changed)} in {windows} have changed while they were in use; '
+      'run again, with another --out'
+    )

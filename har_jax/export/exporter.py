@@ -1,12 +1,11 @@
 """Makes, writes and reads exports."""
 
 import dataclasses
-import hashlib
 import importlib.metadata
 from typing import Any
 
 import har_jax
-from har_jax import config, storage
+from har_jax import config, schema, storage
 from har_jax.errors import UserError
 from har_jax.export import litert, merged, onnx_graph, stablehlo
 from har_jax.export.format import PRECISIONS, Format, Run
@@ -64,7 +63,6 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
       'runtime': name,
       'precision': precision,
       'file': chosen.file,
-      'checksum': hashlib.sha256(content).hexdigest(),
       'classes': list(model.classes),
       'input': {
         'name': 'signal',
@@ -94,25 +92,16 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
 
 def write(folder: str | Place, export: Export, **extra: Any) -> None:
   """Writes model and card, both or neither, with `extra` in the card. Raises UserError if it cannot."""
-  contents = {export.card['file']: export.content, CARD: safetensors_io.to_text(export.card | extra)}
-  safetensors_io.write_files(storage.place(str(folder)), contents)
+  files, card = {export.card['file']: export.content}, export.card | extra
+  safetensors_io.write_with_card(storage.place(str(folder)), files, CARD, card, schema.Export)
 
 
 def load(folder: str | Place) -> Export:
-  """Raises UserError if there is no export, or if the model's checksum is not the card's."""
+  """Raises UserError if there is no export, or if it is damaged."""
   place = storage.place(str(folder))
-  card = safetensors_io.read_card(place / CARD, FORMAT)
-  path = place / card['file']
-  try:
-    content = path.read_bytes()
-  except OSError as error:
-    raise UserError(f'{path} cannot be read: {error.strerror or error}; export again') from error
-  if (checksum := hashlib.sha256(content).hexdigest()) != card['checksum']:
-    raise UserError(
-      f'{path} is damaged or belongs to another {CARD}: '
-      f'its checksum is {checksum}, the card has {card["checksum"]}; export again'
-    )
-  return Export(content, card)
+  card, expected = safetensors_io.read_card(place / CARD, FORMAT, schema.Export)
+  file = card['file']
+  return Export(storage.read_file(place / file, expected.get(file), to_do='export again'), card)
 
 
 def check_installed(name: str) -> None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import har_jax
-from har_jax import config, config_fields, methods, storage, variables
+from har_jax import config, config_fields, methods, schema, storage, variables
 from har_jax.config import SCHEMA_VERSION
 from har_jax.data.normalization import PHYSICAL, Normalizer
 from har_jax.errors import UserError
@@ -142,12 +142,12 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
 
 def save_adapter(folder: str | Place, adapter: Adapter) -> None:
   """Writes it, completely or not at all; other files stay. Raises UserError where it cannot be written."""
-  safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card)
+  safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card, schema.Adapter)
 
 
 def load_adapter(folder: str | Place) -> Adapter:
-  """Raises UserError where there is none, and where its leaves do not match its card."""
-  return Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT))
+  """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model."""
+  return Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT, schema.Adapter))
 
 
 def check_base(base: Base | None, adapter: Adapter) -> None:

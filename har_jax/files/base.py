@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 import har_jax
-from har_jax import config, config_fields, methods, storage, variables
+from har_jax import config, config_fields, methods, schema, storage, variables
 from har_jax.config import SCHEMA_VERSION
 from har_jax.data.archives import ARCHIVES
 from har_jax.errors import UserError
@@ -114,7 +114,7 @@ def save_base(
     # checksum.
     written = methods.pack(base.variables)
     base = make_base(methods.unpack(written), base.card)
-  safetensors_io.write(storage.place(str(folder)), 'base', written, base.card)
+  safetensors_io.write(storage.place(str(folder)), 'base', written, base.card, schema.Base)
   return base
 
 
@@ -125,7 +125,8 @@ def load_base(folder: str | Place) -> Base:
   """
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
-    return Base(*safetensors_io.read(place, 'base', FORMAT, decode=methods.unpack))
+    leaves, card = safetensors_io.read(place, 'base', FORMAT, schema.Base)
+    return Base(methods.unpack(leaves), card)
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)
   raise UserError(
@@ -145,17 +146,10 @@ def _in_encoder(path: str) -> bool:
 
 def _of_pretraining(folder: Place) -> Base:
   """The base that a stage of `experiments.stages` left in its folder."""
-  done = storage.read(folder / 'pretrained.json')
-  if not {'identity', 'step', 'history'} <= done.keys():
-    raise UserError(
-      f'{folder / "pretrained.json"} does not describe a pretraining; delete its folder and run again'
-    )
+  path, to_do = folder / 'pretrained.json', 'delete its folder and run again'
+  done = storage.read(path, to_do=to_do)
+  schema.check(done, schema.Stage, path, to_do=to_do)
   identity, step = done['identity'], done['step']
-  if 'stage' not in identity:
-    raise UserError(
-      f'{folder / "pretrained.json"} has an older schema than version {SCHEMA_VERSION}; '
-      'delete its folder and run again'
-    )
   sources = dict(identity['windows'])
   first = identity
   while 'from' in first:  # the stages before it

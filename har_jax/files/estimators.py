@@ -1,12 +1,12 @@
 """Fitted scikit-learn estimators in a skops file, which runs no code when it is read, and a JSON card."""
 
-import hashlib
 import importlib.metadata
 import importlib.util
 import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+from har_jax import schema
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
@@ -25,7 +25,7 @@ def check_installed() -> None:
 
 
 def write(folder: Place, name: str, estimators: Mapping[str, Any], card: Mapping[str, Any]) -> None:
-  """<name>.skops, and <name>.json: the card with checksum and versions. All of it or nothing.
+  """<name>.skops, and <name>.json: the card with versions. All of it or nothing.
 
   Raises UserError without skops, and where the files cannot be written.
   """
@@ -33,13 +33,9 @@ def write(folder: Place, name: str, estimators: Mapping[str, Any], card: Mapping
   import skops.io
 
   content = skops.io.dumps(dict(estimators), compression=zipfile.ZIP_DEFLATED, compresslevel=6)
-  filled = {
-    **card,
-    'checksum': hashlib.sha256(content).hexdigest(),
-    'versions': {package: importlib.metadata.version(package) for package in ('scikit-learn', 'aeon')},
-  }
-  contents = {f'{name}.skops': content, f'{name}.json': safetensors_io.to_text(filled)}
-  safetensors_io.write_files(folder, contents)
+  versions = {package: importlib.metadata.version(package) for package in ('scikit-learn', 'aeon')}
+  filled = {**card, 'versions': versions}
+  safetensors_io.write_with_card(folder, {f'{name}.skops': content}, f'{name}.json', filled, schema.Ensemble)
 
 
 def read(folder: Place, name: str, format: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -51,19 +47,10 @@ def read(folder: Place, name: str, format: str) -> tuple[dict[str, Any], dict[st
   check_installed()
   import skops.io
 
-  card = safetensors_io.read_card(folder / f'{name}.json', format)
-  path = folder / f'{name}.skops'
+  file = f'{name}.skops'
+  card, contents = safetensors_io.read_with_card(folder, [file], f'{name}.json', format, schema.Ensemble)
   try:
-    content = path.read_bytes()
-  except OSError as error:
-    raise UserError(f'{path} cannot be read: {error.strerror or error}; fetch or write it again') from error
-  if (held := hashlib.sha256(content).hexdigest()) != card['checksum']:
-    raise UserError(
-      f'{path} is damaged or does not belong to {name}.json: its checksum is {held}, '
-      f'the card says {card["checksum"]}; fetch or write both again'
-    )
-  try:
-    return skops.io.loads(content, trusted=_TRUSTED), card
+    return skops.io.loads(contents[file], trusted=_TRUSTED), card
   except Exception as error:  # whatever a changed class raises
     versions = ', '.join(f'{package} {version}' for package, version in card['versions'].items())
-    raise UserError(f'{path} cannot be loaded ({error}); it was written with {versions}') from error
+    raise UserError(f'{folder / file} cannot be loaded ({error}); it was written with {versions}') from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import storage
+from har_jax import schema, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter
@@ -73,7 +73,7 @@ def write_peft(folder: str | Place, adapter: Adapter) -> None:
   contents = {
     'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
     'adapter_config.json': safetensors_io.to_text(peft_config),
-    'har_jax.json': safetensors_io.to_text(card),
+    'har_jax.json': storage.card(card),  # without sums of the others, which peft may train further
   }
   safetensors_io.write_files(storage.place(str(folder)), contents)
 
@@ -85,16 +85,17 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   by name.
   """
   place = storage.place(str(folder))
-  card = safetensors_io.read_card(place / 'har_jax.json', FORMAT)
+  card, _ = safetensors_io.read_card(place / 'har_jax.json', FORMAT, schema.Adapter)
   described = Adapter({}, card)
   check_base(base, described)
-  peft_config = storage.read(place / 'adapter_config.json')
+  peft_config = storage.parse(place / 'adapter_config.json', to_do='write it again with peft')
   found = {'rank': peft_config.get('r'), 'alpha': peft_config.get('lora_alpha')}
   if other := [name for name, value in found.items() if value != card[name]]:
     differences = ', '.join(f'{name} {found[name]}, har_jax.json {card[name]}' for name in other)
     raise UserError(f'{place}: adapter_config.json has {differences}')
   shapes = expected_shapes(described.objective, described.method, described.settings)
-  tensors = safetensors_io.from_file(place / 'adapter_model.safetensors')
+  path = place / 'adapter_model.safetensors'
+  tensors = safetensors_io.from_bytes(path, storage.read_bytes(path, to_do='write it again with peft'))
   expected = {_key(path): path for path in _stored(shapes)}
   keys = {key for key in tensors if not key.endswith(f'.{_COUNTER}')}
   if wrong := sorted(keys ^ expected.keys()):

@@ -18,9 +18,10 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   checkpoint are missing.
   """
   path = storage.place(str(result))
-  entries = storage.read(path)
+  entries = storage.parse(path)
   if entries.get('format') != results.FORMAT:
     raise UserError(f"{path} is not a {results.FORMAT!r} file; give a run's seed<k>.json")
+  entries = results.checked(path, entries)
   identity, data, seed = entries['identity'], entries['data'], entries['identity']['seed']
   experiment = config_fields.from_json(config.Experiment, identity['experiment'])
   if (name := identity['method']) not in METHODS:

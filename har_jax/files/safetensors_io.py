@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,13 +12,14 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from har_jax import storage
+from har_jax import schema, storage, sums
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
+_MAKE_AGAIN = 'fetch or write it again'
 # The input of every model, as stated in its card.
 INPUT: dict[str, Any] = {
   'rate_hz': RATE_HZ,
@@ -37,39 +38,56 @@ def checksum(leaves: Variables) -> str:
   return digest.hexdigest()
 
 
-def write(folder: Place, name: str, leaves: Variables, card: Mapping[str, Any]) -> None:
-  """<name>.safetensors, and the card as <name>.json. Raises UserError as `write_files` does."""
-  write_files(folder, {f'{name}.safetensors': to_bytes(leaves), f'{name}.json': to_text(card)})
+def write(
+  folder: Place, name: str, leaves: Variables, card: Mapping[str, Any], kind: type[schema.Struct]
+) -> None:
+  """<name>.safetensors, and the card as <name>.json. Raises UserError as `write_with_card`."""
+  write_with_card(folder, {f'{name}.safetensors': to_bytes(leaves)}, f'{name}.json', card, kind)
 
 
 def read(
-  folder: Place, name: str, format: str, *, decode: Callable[[Variables], Variables] = dict
+  folder: Place, name: str, format: str, kind: type[schema.Struct]
 ) -> tuple[Variables, dict[str, Any]]:
-  """What `write` wrote. decode: applied to the leaves before the checksum, such as unpacking kernels.
+  """What `write` wrote.
 
-  Raises UserError, naming the file, where one is missing or has another format, and where the checksum
-  differs.
+  Raises UserError, naming the file, where one is missing, has another format, or another sum.
   """
-  card = read_card(folder / f'{name}.json', format)
-  leaves = decode(from_file(folder / f'{name}.safetensors'))
-  if (held := checksum(leaves)) != card['checksum']:
-    raise UserError(
-      f'{folder / name}.safetensors is damaged or does not belong to {name}.json: its checksum is {held}, '
-      f'the card says {card["checksum"]}; fetch or write both again'
-    )
-  return leaves, card
+  file = f'{name}.safetensors'
+  card, contents = read_with_card(folder, [file], f'{name}.json', format, kind)
+  return from_bytes(folder / file, contents[file]), card
 
 
-def read_card(path: Place, format: str) -> dict[str, Any]:
-  """Raises UserError where it is missing, no JSON object, or of another format or schema version."""
-  try:
-    card = json.loads(path.read_bytes().decode())
-  except (OSError, ValueError) as error:
-    raise UserError(f'{path} cannot be read: {error}') from error
-  held = card.get('format') if isinstance(card, dict) else None
-  if held != format:
-    raise UserError(f'{path} has the format {held!r}, and this version reads {format!r}; make it again')
-  return card
+def write_with_card(
+  folder: Place,
+  contents: Mapping[str, bytes],
+  name: str,
+  card: Mapping[str, Any],
+  kind: type[schema.Struct],
+) -> None:
+  """Files, and a card of theirs. Raises UserError as `write_files`, and where the card is not of its kind."""
+  schema.check(json.loads(json.dumps(card)), kind, folder / name, to_do='nothing was written')
+  written = storage.card(card, {file: sums.of(content) for file, content in contents.items()})
+  write_files(folder, {**contents, name: written})
+
+
+def read_with_card(
+  folder: Place, files: Sequence[str], name: str, format: str, kind: type[schema.Struct]
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+  """A card and the contents of files beside it.
+
+  Raises UserError, naming the file, where one is missing, of another format, damaged, or not the card's.
+  """
+  card, expected = read_card(folder / name, format, kind)
+  return card, {
+    file: storage.read_file(folder / file, expected.get(file), to_do=_MAKE_AGAIN) for file in files
+  }
+
+
+def read_card(path: Place, format: str, kind: type[schema.Struct]) -> tuple[dict[str, Any], dict[str, str]]:
+  """A card, and the sums of its files. Raises UserError as `storage.read_card` and `schema.check`."""
+  card, expected = storage.read_card(path, format, to_do=_MAKE_AGAIN)
+  schema.check(card, kind, path, to_do=_MAKE_AGAIN)
+  return card, expected
 
 
 def to_bytes(leaves: Variables) -> bytes:
@@ -77,24 +95,25 @@ def to_bytes(leaves: Variables) -> bytes:
   return safetensors.numpy.save({path: np.asarray(leaves[path], order='C') for path in sorted(leaves)})
 
 
-def from_file(path: Place) -> Variables:
-  """Raises UserError where it cannot be read."""
+def from_bytes(path: Place, content: bytes) -> Variables:
+  """A safetensors file's leaves. Raises UserError where it is none."""
   try:
-    read = safetensors.numpy.load(path.read_bytes())
-  except (OSError, ValueError, safetensors.SafetensorError) as error:
-    raise UserError(f'{path} cannot be read ({error}); fetch or write it again') from error
+    read = safetensors.numpy.load(content)
+  except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+    raise UserError(f'{path} cannot be read ({shorten(error)}); {_MAKE_AGAIN}') from error
   return {name: jnp.asarray(leaf) for name, leaf in read.items()}
 
 
-def to_text(card: Mapping[str, Any]) -> bytes:
-  return f'{json.dumps(card, indent=1, ensure_ascii=False)}\n'.encode()
+def to_text(entries: Mapping[str, Any]) -> bytes:
+  """JSON that others read: it holds no sums."""
+  return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode()
 
 
 def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
   """Writes files into a folder, all of them or none; other files stay.
 
   All are written under temporary names, then renamed; the card comes last, so that a reader in between finds
-  a checksum that does not match. Raises UserError where the disk is full or the folder is not writable.
+  a sum that does not match. Raises UserError where the disk is full or the folder is not writable.
   """
   partial = {name: folder / f'.{name}.{os.getpid()}.partial' for name in contents}
   try:

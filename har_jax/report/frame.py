@@ -84,7 +84,8 @@ def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> No
   rows = []
   for found in results.files_below(folder, 'labels-*-per-class.json'):
     # <experiment>/<target>/<method>/<split>/labels-<budget>/seed<k>/personal/labels-<n>-per-class.json
-    rows += results.personal_rows(results.read(found), '/'.join(found.parts[above:-7]) or folder.name, commit)
+    name = '/'.join(found.parts[above:-7]) or folder.name
+    rows += results.personal_rows(results.read_personalization(found), name, commit)
   if not rows:
     raise UserError(f'no personalization under {folder}; har-jax lodo --stage=personalize makes them')
   added = pd.DataFrame(rows).astype({'label_budget': str, 'subject': str})

@@ -16,6 +16,6 @@ def find(folder: Place, kind: str) -> list[Picture]:
   """
   found = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
   for path, picture in found.items():
-    if picture.get('format') != f'har_jax {kind} 2':
-      raise UserError(f"{path} is not of format 'har_jax {kind} 2'; delete it and run har-jax paper again")
+    if picture.get('format') != f'har_jax {kind} 3':
+      raise UserError(f"{path} is not of format 'har_jax {kind} 3'; delete it and run har-jax paper again")
   return list(found.values())

@@ -1,9 +1,11 @@
-"""Orbax checkpoints of a run: one item per collection; the newest and the best are kept."""
+"""Orbax checkpoints of a run: one item per collection, and their sums; the newest and the best are kept."""
 
+import logging
 import math
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import grain
@@ -13,12 +15,14 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 from orbax.checkpoint.path import atomicity
 
-from har_jax import storage, variables
-from har_jax.errors import UserError
+from har_jax import storage, sums, variables
+from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
+from har_jax.train import mesh
 from har_jax.train.step import State
 from har_jax.variables import Variables
 
+_LOG = logging.getLogger(__name__)
 _DISK_FACTOR = 3  # a save needs this many times the state's size: Orbax writes parts, then merges them
 
 
@@ -29,6 +33,10 @@ def _score(measured: dict[str, float]) -> float:
 _NEWEST_AND_BEST = checkpoint_managers.AnyPreservationPolicy(
   [checkpoint_managers.LatestN(1), checkpoint_managers.BestN(get_metric_fn=_score, n=1)]
 )
+
+
+class _DamagedError(Exception):
+  """What a checkpoint holds is not what was saved."""
 
 
 class _Manager(ocp.CheckpointManager):
@@ -42,11 +50,20 @@ class Checkpoints:
 
   With several processes, all save and all restore, in a shared folder. Checkpoints do not depend on the
   number of processes and devices: each process restores complete arrays on one device.
+  All that is restored is compared with the sums that were saved with it.
   """
 
   def __init__(self, folder: Place):
+    """Raises UserError where Orbax cannot open the folder."""
     self.folder = folder
     in_bucket = storage.is_bucket(folder)
+    root = folder if in_bucket else folder.resolve()
+    try:
+      str(root).encode()
+    except UnicodeEncodeError as error:
+      raise UserError(
+        f'{folder} has letters that this locale does not know; set PYTHONUTF8=1, or LC_ALL=C.UTF-8'
+      ) from error
     options = ocp.CheckpointManagerOptions(
       preservation_policy=_NEWEST_AND_BEST,
       best_fn=_score,  # without it, Orbax stores no scores
@@ -55,7 +72,12 @@ class Checkpoints:
       temporary_path_class=atomicity.CommitFileTemporaryPath if in_bucket else None,
       enable_async_checkpointing=False,  # it would copy the state, because the next step donates it
     )
-    self._manager = _Manager(folder if in_bucket else folder.resolve(), options=options)
+    try:
+      self._manager = _Manager(root, options=options)
+    except OSError as error:
+      raise UserError(f'{folder} cannot be used: {error.strerror or error}; give another --out') from error
+    except Exception as error:  # whatever Orbax raises at files that it did not write so
+      raise self._damaged('the scores', error) from error
 
   def save(
     self,
@@ -76,24 +98,46 @@ class Checkpoints:
     }
     self._check_disk_space(state)
     # Not Grain's checkpoint item, which is per process: the state is the same in all processes.
-    items['data'] = ocp.args.JsonSave(batches.get_state())
+    data = batches.get_state()
+    items['data'] = ocp.args.JsonSave(data)
+    expected = {name: _sum(collection) for name, collection in _collections(state).items()}
     about = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
-    items['about'] = ocp.args.JsonSave(about)
+    items['about'] = ocp.args.JsonSave(sums.seal(about, expected | {'data': sums.of_entries(data)}))
+    step = int(state.step)
     try:
-      self._manager.save(int(state.step), args=ocp.args.Composite(**items), metrics={'score': score})
+      if step in self._manager.all_steps():  # a damaged one, which `newest` skipped
+        self._manager.delete(step)
+      self._manager.save(step, args=ocp.args.Composite(**items), metrics={'score': score})
     except (OSError, ValueError) as error:
       raise UserError(f'cannot write a checkpoint to {self.folder}: {_reason(error)}') from error
 
   def newest(self, like: State, batches: grain.DatasetIterator) -> tuple[State, list[dict], float] | None:
-    """The newest state, its history and seconds; None if there is none. Moves `batches` to that step."""
-    step = self._manager.latest_step()
-    if step is None:
-      return None
-    self._check_variables(step, like.trainable | like.statistics)
+    """The newest state that is whole, its history and seconds; None if there is none.
+
+    A damaged checkpoint is skipped, with a warning; the next save of its step replaces it. Moves `batches` to
+    the state's step.
+    """
+    for step in sorted(self._manager.all_steps(), reverse=True):
+      try:
+        found = self._restore_state(step, like, batches)
+      except _DamagedError as error:
+        found, reason = None, str(error)
+      # Every process reads the same files. All must take the same checkpoint: that of the main process.
+      if mesh.broadcast_bool(found is not None):
+        if found is None:
+          raise UserError(f'checkpoint {step} in {self.folder} cannot be read here ({reason}); run again')
+        return found
+      _LOG.warning('checkpoint %d in %s is damaged and skipped: %s', step, self.folder, reason)
+    return None
+
+  def _restore_state(
+    self, step: int, like: State, batches: grain.DatasetIterator
+  ) -> tuple[State, list[dict], float]:
+    about, expected = self._about(step)
+    self._check_variables(about, like.trainable | like.statistics)
     items = _to_restore(_collections(like))
     items['data'] = ocp.args.JsonRestore()
-    items['about'] = ocp.args.JsonRestore()
-    restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+    restored = self._restore(step, items, expected)
     batches.set_state(restored['data'])
     arrays = {name: _arrays(restored[name]) for name in _collections(like)}
     optimizer = arrays.pop('optimizer')
@@ -104,14 +148,51 @@ class Checkpoints:
       statistics={path: flat[path] for path in like.statistics},
       optimizer=optimizer,
     )
-    return state, restored['about']['history'], restored['about']['seconds']
+    return state, about['history'], about['seconds']
 
   def variables(self, step: int, like: Variables) -> Variables:
-    """The variables of `like` (arrays or shapes) at a step. Other items are not read."""
-    self._check_variables(step, like)
-    items = _to_restore(variables.nest(like))
-    restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+    """The variables of `like` (arrays or shapes) at a step. Other items are not read.
+
+    Raises UserError where the step is missing, damaged, or of another model.
+    """
+    if step not in self._manager.all_steps():
+      raise UserError(
+        f'{self.folder} has no checkpoint of step {step}; delete {self.folder.parent} and run again'
+      )
+    try:
+      about, expected = self._about(step)
+      self._check_variables(about, like)
+      items = _to_restore(variables.nest(like))
+      restored = self._restore(step, items, expected)
+    except _DamagedError as error:
+      raise self._damaged(f'checkpoint {step}', error) from error
     return variables.flatten({name: _arrays(restored[name]) for name in items})
+
+  def _about(self, step: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """History, seconds and shapes; and the sums of the other items. Raises _DamagedError."""
+    about = self._restore(step, {'about': ocp.args.JsonRestore()}, {})['about']
+    try:
+      return sums.unseal(about)
+    except (ValueError, RecursionError, AttributeError) as error:
+      raise _DamagedError(shorten(error)) from error
+
+  def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str]) -> Any:
+    """Items by name, compared with their sums if there are any. Raises _DamagedError."""
+    try:
+      restored = self._manager.restore(step, args=ocp.args.Composite(**items))
+    except Exception as error:  # Orbax and TensorStore raise many types at a damaged file
+      raise _DamagedError(_first_line(error)) from error
+    for name in items if expected else ():
+      found = sums.of_entries(restored[name]) if name == 'data' else _sum(restored[name])
+      if found != expected.get(name):
+        raise _DamagedError(f'the sum of {name} is {found}, and it was saved with {expected.get(name)}')
+    return restored
+
+  def _damaged(self, what: str, error: Exception) -> UserError:
+    return UserError(
+      f'{what} in {self.folder} cannot be read ({_first_line(error)}): it is damaged; '
+      f'delete {self.folder.parent} and run again'
+    )
 
   def _check_disk_space(self, state: State) -> None:
     """Checked before Orbax starts, whose writer threads each print a traceback on a full disk."""
@@ -124,13 +205,8 @@ class Checkpoints:
         f'and {free / 1e6:.1f} MB are free; free some space, then rerun to resume from the last checkpoint'
       )
 
-  def _check_variables(self, step: int, like: Variables) -> None:
+  def _check_variables(self, about: dict[str, Any], like: Variables) -> None:
     """Raises UserError, with the differences, where names, shapes or dtypes do not match."""
-    if step not in self._manager.all_steps():
-      raise UserError(
-        f'{self.folder} has no checkpoint of step {step}; delete {self.folder.parent} and run again'
-      )
-    about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))['about']
     saved = {path: jax.ShapeDtypeStruct(shape, dtype) for path, (shape, dtype) in about['shapes'].items()}
     if lines := variables.difference(like, saved):
       raise UserError(f'the checkpoint in {self.folder} is of another model; use another --out:\n{lines}')
@@ -143,6 +219,14 @@ def _reason(error: OSError | ValueError) -> str:
   if (found := re.search(r"os_error_code='(\d+)'", str(error))) is None:
     raise error
   return os.strerror(int(found[1]))
+
+
+def _first_line(error: Exception) -> str:
+  return shorten(str(error).partition('\n')[0] or type(error).__name__)
+
+
+def _sum(item: Any) -> str:
+  return sums.of_arrays(np.asarray(leaf) for leaf in jax.tree.leaves(item))
 
 
 def _collections(state: State) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 import collections
 import dataclasses
 import errno
-import json
 import pathlib
 
 import numpy as np
 import pytest
 
+from har_jax import storage, sums
 from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.data.recording import Recording, Span, regular
@@ -248,7 +248,7 @@ def test_a_full_disk_leaves_the_previous_folder(tmp_path, monkeypatch, stage, be
   elif stage == 'index':
     monkeypatch.setattr(store.np, 'savez', partial_file)
   elif stage == 'meta':
-    monkeypatch.setattr(pathlib.Path, 'write_text', full)
+    monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
   else:
     monkeypatch.setattr(pathlib.Path, 'rename', fails_at(1 if stage == 'first rename' or not before else 2))
   with pytest.raises(UserError, match=r'tiny: No space left on device'):
@@ -269,42 +269,63 @@ def test_an_interrupted_save_leaves_no_files(tmp_path, monkeypatch):
   assert list(tmp_path.iterdir()) == []
 
 
-def _damage_meta(folder, **changes):
-  meta = json.loads((folder / 'meta.json').read_text(encoding='utf-8'))
-  (folder / 'meta.json').write_text(json.dumps(meta | changes), encoding='utf-8')
+def _reseal(folder, signals=None, **changes):
+  """Files that contradict each other, under sums that fit them."""
+  meta = store.read_meta(folder)
+  if signals is not None:
+    np.save(folder / 'signals.npy', signals, allow_pickle=True)
+  files = {name: sums.of_file(folder / name) for name in ('signals.npy', 'index.npz')}
+  (folder / 'meta.json').write_bytes(storage.card(meta | changes, files))
 
 
 @pytest.mark.parametrize(
   ('damage', 'message'),
   [
     (lambda folder: (folder / 'index.npz').unlink(), r'index\.npz missing'),
-    (lambda folder: (folder / 'meta.json').write_text('{'), 'not a valid windows folder'),
-    (lambda folder: (folder / 'meta.json').write_text('[]'), 'har_jax windows 1'),
-    (lambda folder: _damage_meta(folder, format='other'), 'har_jax windows 1'),
-    (lambda folder: _damage_meta(folder, rate_hz=20), 'rate'),
-    (lambda folder: _damage_meta(folder, activities=['walking']), 'activity is out of range'),
-    (lambda folder: (folder / 'signals.npy').write_bytes(b'\x93NUMPY'), 'not a valid windows folder'),
-    (lambda folder: (folder / 'index.npz').write_bytes(b'PK'), 'not a valid windows folder'),
-    (lambda folder: np.save(folder / 'signals.npy', np.zeros((8, 128, 3), np.float32)), 'not float32'),
-    (lambda folder: np.save(folder / 'signals.npy', np.zeros((7, 128, 6), np.float32)), 'activity is'),
-    (
-      lambda folder: np.save(folder / 'signals.npy', np.array([{}]), allow_pickle=True),
-      'not a valid windows folder',
-    ),
+    (lambda folder: (folder / 'meta.json').write_text('{'), r'meta\.json cannot be read'),
+    (lambda folder: (folder / 'meta.json').write_text('[]'), r'meta\.json is no JSON object'),
+    (lambda folder: (folder / 'meta.json').write_text('{"a": ' * 100_000), r'meta\.json cannot be read'),
+    (lambda folder: (folder / 'meta.json').write_text('{"rate_hz": NaN}'), 'NaN is no number'),
+    (lambda folder: (folder / 'signals.npy').write_bytes(b'\x93NUMPY'), r'signals\.npy is damaged'),
+    (lambda folder: (folder / 'index.npz').write_bytes(b'PK'), r'index\.npz is damaged'),
+    (lambda folder: _reseal(folder, format='other'), 'har_jax windows 2'),
+    (lambda folder: _reseal(folder, rate_hz=20), 'rate_hz'),
+    (lambda folder: _reseal(folder, counts={}), 'counts'),
+    (lambda folder: _reseal(folder, activities=['walking']), 'activity is out of range'),
+    (lambda folder: _reseal(folder, np.zeros((8, 128, 3), np.float32)), 'not float32'),
+    (lambda folder: _reseal(folder, np.zeros((7, 128, 6), np.float32)), 'activity is'),
+    (lambda folder: _reseal(folder, np.array([{}])), 'not a valid windows folder'),
   ],
 )
 def test_a_damaged_folder_is_an_error(tmp_path, damage, message):
   store.save(_windows(), tmp_path / 'tiny')
   damage(tmp_path / 'tiny')
-  with pytest.raises(UserError, match=message):
+  with pytest.raises(UserError, match=message) as caught:
     store.load(tmp_path / 'tiny')
+  assert 'prepare it again' in str(caught.value) or 'missing' in str(caught.value)
+
+
+def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
+  windows = _windows()
+  for name, source in (('a', 'x.zip'), ('b', 'y.zip')):
+    store.save(dataclasses.replace(windows, meta=windows.meta | {'source': source}), tmp_path / name)
+  assert store.sum_of(tmp_path / 'a') == store.sum_of(tmp_path / 'b')
+  for number, other in enumerate(
+    (
+      dataclasses.replace(windows, signals=windows.signals + 1),
+      dataclasses.replace(windows, start_s=windows.start_s + 1),
+      dataclasses.replace(windows, meta=windows.meta | {'subjects': ['2', '1']}),
+    )
+  ):
+    store.save(other, tmp_path / str(number))
+    assert store.sum_of(tmp_path / str(number)) != store.sum_of(tmp_path / 'a')
 
 
 def test_a_truncated_signals_file_is_an_error(tmp_path):
   store.save(_windows(), tmp_path / 'tiny')
   content = (tmp_path / 'tiny' / 'signals.npy').read_bytes()
   (tmp_path / 'tiny' / 'signals.npy').write_bytes(content[:-4])
-  with pytest.raises(UserError, match='not a valid windows folder'):
+  with pytest.raises(UserError, match=r'signals\.npy is damaged'):
     store.load(tmp_path / 'tiny')
 
 

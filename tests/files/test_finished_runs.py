@@ -155,7 +155,7 @@ def test_a_run_is_read_with_its_test_time_augmentation(
 
 
 def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dict[str, Any]):
-  with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 2' file"):
+  with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 3' file"):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from adapters import LORA, SIGNAL, assert_equal, logits_of
 
 from har_jax import config, files, methods
@@ -40,7 +41,7 @@ def test_pefts_layout_has_pytorchs_names_and_shapes(
     'adapter_model.safetensors',
     'har_jax.json',
   ]
-  tensors = safetensors_io.from_file(tmp_path / 'adapter_model.safetensors')
+  tensors = safetensors.numpy.load_file(tmp_path / 'adapter_model.safetensors')
   up = {side: tensors[f'base_model.model.blocks.1.up.lora_{side}.weight'] for side in 'AB'}
   assert (up['A'].shape, up['B'].shape) == ((4, 24), (48, 4))
   np.testing.assert_array_equal(up['A'].T, adapter.variables['lora/encoder/block_1/up/a'])
@@ -63,7 +64,7 @@ def test_what_pefts_layout_cannot_hold_is_refused(
   with pytest.raises(UserError, match=r'har_jax\.json cannot be read'):
     files.read_peft(tmp_path, base)
   files.write_peft(tmp_path, adapter_of('lora'))
-  tensors = safetensors_io.from_file(tmp_path / 'adapter_model.safetensors')
+  tensors = safetensors.numpy.load_file(tmp_path / 'adapter_model.safetensors')
   gone = 'base_model.model.blocks.0.key.lora_A.weight'
   del tensors[gone]
   (tmp_path / 'adapter_model.safetensors').write_bytes(safetensors_io.to_bytes(tensors))

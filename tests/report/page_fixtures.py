@@ -10,7 +10,7 @@ from har_jax import results
 from har_jax.report import frame, page
 
 EMBEDDING = {
-  'format': 'har_jax embedding 2',
+  'format': 'har_jax embedding 3',
   'target': 'hapt',
   'method': 'lora',
   'seed': 0,
@@ -21,7 +21,7 @@ EMBEDDING = {
   'after': [[0, 0], [9, 9], [0, 1]],
 }
 RECONSTRUCTION = {
-  'format': 'har_jax reconstruction 2',
+  'format': 'har_jax reconstruction 3',
   'target': 'hapt',
   'patch_size': 16,
   'windows': [

@@ -1,11 +1,9 @@
 """Result files and the table of all runs give the same rows, and lose nothing that tables need."""
 
-import json
-
 import pandas as pd
 import pytest
 
-from har_jax import config, results
+from har_jax import config, results, storage
 from har_jax.errors import UserError
 from har_jax.report import frame
 
@@ -17,8 +15,7 @@ def write(folder, found):
     protocol = identity['experiment']['protocol']
     budget = protocol['label_budget'].replace('/', '-per-')
     place = folder / identity['target'] / identity['method'] / protocol['split'] / f'labels-{budget}'
-    place.mkdir(parents=True, exist_ok=True)
-    (place / f'seed{identity["seed"]}.json').write_text(json.dumps(each), encoding='utf-8')
+    storage.write(place / f'seed{identity["seed"]}.json', each)
 
 
 def test_a_row_holds_what_the_result_holds(result):
@@ -139,5 +136,5 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
 
 def test_results_of_another_schema_version_are_refused(result, tmp_path):
   write(tmp_path, [result() | {'format': 'har_jax result 1'}])
-  with pytest.raises(UserError, match=r'seed0.json has schema version 1, not 2; .* run it again'):
+  with pytest.raises(UserError, match=r'seed0.json has schema version 1, not 3; .* run it again'):
     frame.load(tmp_path)

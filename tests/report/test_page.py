@@ -12,6 +12,7 @@ from page_fixtures import EMBEDDING, RECONSTRUCTION, with_json
 pytest.importorskip('jinja2')
 pytest.importorskip('matplotlib')
 
+from har_jax import storage
 from har_jax.errors import UserError
 from har_jax.report import curves, page, pictures, svg
 
@@ -239,14 +240,13 @@ def test_a_missing_tool_names_the_extra(module, monkeypatch):
 
 @pytest.mark.parametrize('name', ['embedding', 'reconstruction'])
 def test_pictures_of_another_format_are_refused(name, tmp_path):
-  (tmp_path / f'{name}s.json').write_text(json.dumps({'format': f'har_jax {name} 1'}))
-  with pytest.raises(UserError, match=f'{name}s.json.*har_jax {name} 2'):
+  storage.write(tmp_path / f'{name}s.json', {'format': f'har_jax {name} 1'})
+  with pytest.raises(UserError, match=f'{name}s.json.*har_jax {name} 3'):
     pictures.find(tmp_path, name)
 
 
 def test_pictures_are_found_below_a_folder(tmp_path):
-  (tmp_path / 'a').mkdir()
-  (tmp_path / 'a' / 'embeddings.json').write_text(json.dumps(EMBEDDING))
-  (tmp_path / 'a' / 'reconstructions.json').write_text(json.dumps(RECONSTRUCTION))
+  storage.write(tmp_path / 'a' / 'embeddings.json', EMBEDDING)
+  storage.write(tmp_path / 'a' / 'reconstructions.json', RECONSTRUCTION)
   assert pictures.find(tmp_path, 'embedding') == [EMBEDDING]
   assert pictures.find(tmp_path, 'reconstruction') == [RECONSTRUCTION]

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import pathlib
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import page_fixtures
 import pytest
 from in_process import run_in_process
 
+from har_jax import storage
 from har_jax.cli import main
 
 pytestmark = pytest.mark.slow
@@ -23,8 +23,7 @@ def write(folder: pathlib.Path, found: list[dict]) -> None:
     protocol = identity['experiment']['protocol']
     labels = f'labels-{protocol["label_budget"]}'
     path = folder / 'base' / identity['target'] / identity['method'] / protocol['split'] / labels
-    path.mkdir(parents=True, exist_ok=True)
-    (path / f'seed{identity["seed"]}.json').write_text(json.dumps(each), encoding='utf-8')
+    storage.write(path / f'seed{identity["seed"]}.json', each)
 
 
 def test_a_folder_of_results_becomes_tables_there(result, tmp_path):
@@ -55,7 +54,7 @@ def test_html_writes_the_page_and_the_headline_figure(result, tmp_path):
   pytest.importorskip('jinja2')
   pytest.importorskip('matplotlib')
   write(tmp_path, [result(target='hapt')])
-  (tmp_path / 'embeddings.json').write_text(json.dumps(page_fixtures.EMBEDDING))
+  storage.write(tmp_path / 'embeddings.json', page_fixtures.EMBEDDING)
   code, out, err = run_in_process('report', f'--results={tmp_path}', '--html')
   assert (code, err) == (0, '')
   assert out.splitlines()[-1] == str(tmp_path / 'report.html')
@@ -104,7 +103,7 @@ def test_mistakes_are_one_line(result, tmp_path):
   code, _, err = run_in_process('report', f'--results={tmp_path}')
   assert (code, len(err.splitlines())) == (1, 1)
   assert 'seed0.json' in err
-  (tmp_path / 'seed0.json').write_text(json.dumps(result()))
+  storage.write(tmp_path / 'seed0.json', result())
   (tmp_path / 'file').touch()
   code, _, err = run_in_process('report', f'--results={tmp_path}', f'--out={tmp_path / "file"}')
   assert (code, len(err.splitlines())) == (1, 1)

@@ -1,0 +1,269 @@
+"""What the entries of cards and result files may be: the fields that code reads, their types and ranges.
+
+Every number has bounds, and so has every list: a card that was made up cannot make us compute for ever.
+Entries that no code reads are not described, and are free.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from har_jax import config, config_fields
+from har_jax.errors import UserError, shorten
+
+_Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+_Text = Annotated[str, Meta(max_length=10_000)]
+_Names = Annotated[list[_Name], Meta(min_length=1, max_length=100_000)]
+_Count = Annotated[int, Meta(ge=0, le=10**15)]
+_Number = Annotated[float, Meta(ge=-1e30, le=1e30)]  # neither NaN nor infinite
+_Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+_Positive = Annotated[float, Meta(gt=0, le=1e12)]
+_Fraction = Annotated[float, Meta(ge=0, le=1)]
+_Sha256 = Annotated[str, Meta(pattern='^[0-9a-f]{64}$')]
+# What a user calls activities: any names or numbers.
+_Classes = Annotated[list[str | int | _Number], Meta(min_length=2, max_length=10_000)]
+_Counts = dict[str, _Count]
+
+
+class _Counted(Struct):
+  windows: _Count
+  recordings: _Count
+  by_activity: _Counts
+  by_subject: _Counts
+
+
+class Windows(Struct):
+  """meta.json of a windows folder."""
+
+  rate_hz: Literal[50]
+  activities: _Names
+  subjects: _Names
+  counts: _Counted
+  position: _Text = ''
+  positions: _Names | None = None
+  archive: _Name | None = None
+  checksum: _Text = ''
+  code_version: _Text = ''
+
+
+class _Normalizer(Struct):
+  mean: Annotated[list[_Number], Meta(min_length=2, max_length=2)]
+  deviation: Annotated[list[_Positive], Meta(min_length=2, max_length=2)]
+
+
+class Base(Struct):
+  model: config.Model
+  dtype: Literal['float32', 'bfloat16']
+  checksum: _Sha256
+  classes: Annotated[list[_Name], Meta(max_length=10_000)] = []
+
+
+class _TrainingOfAdapter(Struct):
+  """Parameters of a recognizer."""
+
+  max_steps: _Count = 1
+  learning_rate: _Seconds = 0.0
+  batch: Annotated[int, Meta(ge=1, le=10**6)] = 1
+  rotation_std_deg: _Seconds = 0.0
+  random_state: _Count = 0
+  validation_fraction: _Fraction = 0.0
+  tta_shifts: Annotated[int, Meta(ge=1, le=config.WINDOW_SAMPLES)] = 1
+  ensemble: bool = False
+
+
+class Adapter(Struct):
+  method: _Name
+  rank: Annotated[int, Meta(ge=1, le=config_fields.MOST_WIDTH)]
+  alpha: _Positive
+  targets: _Names
+  model: config.Model
+  precision: config.Precision
+  classes: _Classes
+  normalizer: _Normalizer
+  checksum: _Sha256
+  base: _Sha256 | None
+  temperature: _Positive
+  training: _TrainingOfAdapter = msgspec.field(default_factory=_TrainingOfAdapter)
+
+  def __post_init__(self):
+    if len(set(self.classes)) < len(self.classes):
+      raise ValueError('a class is named twice')
+
+
+class Ensemble(Struct):
+  """ensemble.json, beside an adapter's files."""
+
+  adapter: _Sha256
+  weights: dict[str, _Fraction]
+  seconds: dict[str, _Seconds]
+  temperature: _Positive
+  versions: dict[str, _Text]
+
+  def __post_init__(self):
+    if abs(sum(self.weights.values()) - 1) > 1e-6:
+      raise ValueError(f'the weights add up to {sum(self.weights.values())}, not to 1')
+
+
+class Export(Struct):
+  """model.json of an exported model."""
+
+  runtime: _Name
+  precision: _Name
+  file: Annotated[str, Meta(pattern=r'^[\w-]+(\.[\w-]+)+$', max_length=100)]  # a name, not a path
+  classes: _Classes
+  temperature: _Positive
+  normalizer: _Normalizer
+  model: config.Model
+
+
+class _IdentifiedWindows(Struct):
+  """What an identity holds of a dataset's windows."""
+
+  checksum: _Text
+  position: _Text
+  windows: _Count
+  sum: _Text
+  code_version: _Text | None = None
+
+
+class _Validation(Struct):
+  step: _Count
+  macro_f1: _Fraction | None = None
+  accuracy: _Fraction | None = None
+  loss: _Number | None = None
+
+
+def _check_step(step: int, history: list[_Validation]) -> None:
+  if [entry.step for entry in history].count(step) != 1:
+    raise ValueError(f'not one validation is of step {step}')
+
+
+class _StageIdentity(Struct):
+  stage: Literal['pretraining', 'continued', 'contrastive', 'supervised']
+  windows: dict[str, _IdentifiedWindows]
+  model: dict[str, Any] | None = None
+  classes: _Names | None = None
+
+
+class Stage(Struct):
+  """pretrained.json of a finished stage."""
+
+  identity: _StageIdentity
+  step: _Count
+  seconds: _Seconds
+  history: Annotated[list[_Validation], Meta(min_length=1, max_length=100_000)]
+
+  def __post_init__(self):
+    _check_step(self.step, self.history)
+
+
+class _Measured(Struct):
+  macro_f1: _Fraction
+  accuracy: _Fraction
+
+
+class _Tested(Struct):
+  macro_f1: _Fraction
+  accuracy: _Fraction
+  precision: _Fraction
+  recall: _Fraction
+  confusion: list[list[_Count]]
+
+
+class _Identity(Struct):
+  target: _Name
+  method: _Name
+  seed: _Count
+  experiment: config.Experiment
+  windows: dict[str, _IdentifiedWindows]
+
+
+class _Parts(Struct):
+  train: _Count
+  validation: _Count
+  test: _Count
+
+
+class _Data(Struct):
+  split: _Text
+  classes: _Names
+  normalizer: _Normalizer
+  windows: _Parts
+
+
+class _Parameters(Struct):
+  trainable: _Count
+  total: _Count
+
+
+class _Bytes(Struct):
+  frozen: _Counts
+  trainable: _Counts
+  statistics: _Counts
+  optimizer: _Counts
+
+
+class _Device(Struct):
+  kind: _Text
+  count: _Count
+  machine: _Text
+  host_cores: _Count
+
+
+class Result(Struct):
+  """seed<k>.json of a finished run."""
+
+  identity: _Identity
+  test: _Tested
+  test_by_subject: dict[str, _Measured]
+  data: _Data
+  collections: list[_Name] | None
+  starts_from: _Text | None
+  validation: list[_Validation]
+  step: _Count
+  batch_runs: Annotated[int, Meta(ge=1, le=10**6)]
+  parameters: _Parameters
+  bytes: _Bytes
+  seconds: dict[str, _Seconds]
+  versions: dict[str, _Text]
+  device: _Device
+
+  def __post_init__(self):
+    _check_step(self.step, self.validation)
+    classes = len(self.data.classes)
+    if [len(row) for row in self.test.confusion] != [classes] * classes:
+      raise ValueError(f'the confusion matrix is not of {classes} classes')
+
+
+class _PersonalIdentity(_Identity):
+  personal_labels: _Count
+
+
+class _TrainAndTest(Struct):
+  train: _Count
+  test: _Count
+
+
+class _Personal(Struct):
+  windows: _TrainAndTest
+  before: _Measured
+  after: _Measured
+
+
+class Personalization(Struct):
+  """labels-<n>-per-class.json beside a run."""
+
+  identity: _PersonalIdentity
+  by_subject: dict[str, _Personal]
+  seconds: _Seconds
+  versions: dict[str, _Text]
+  device: _Device
+
+
+def check(entries: Any, kind: type[Struct], where: object, *, to_do: str) -> None:
+  """Raises UserError, with the entry and what it must be, where the entries are not of this kind."""
+  try:
+    msgspec.convert(entries, kind)
+  except (msgspec.ValidationError, RecursionError, UserError) as error:
+    raise UserError(f'{where}: {shorten(error)}; {to_do}') from error

@@ -73,7 +73,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     'versions': _versions(result),
     'commit': commit,
     **{
-      flag: flat((_WITHOUT[part] | identity['experiment'][part])[name])
+      flag: flat((_WITHOUT[part] | identity['experiment'].get(part, {}))[name])
       for flag, (part, name) in HYPERPARAMETERS.items()
       if _depends_on(result['collections'], flag)
     },

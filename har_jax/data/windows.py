@@ -215,7 +215,7 @@ def local(folder: Place) -> pathlib.Path:
 
 
 def load(folder: str | pathlib.Path) -> Windows:
-  """Opens a windows folder; the signals are memory-mapped, after their sum is checked (8 GB/s in memory).
+  """Opens a windows folder; the signals are memory-mapped, and compared with their sum (0.1 ms a megabyte).
 
   Raises UserError: no such folder, other files, a damaged file, files that contradict each other.
   """
@@ -227,9 +227,10 @@ def load(folder: str | pathlib.Path) -> Windows:
   meta, expected = _read_meta(folder)
   index_bytes = storage.read_file(folder / 'index.npz', expected.get('index.npz'), to_do=_PREPARE_AGAIN)
   try:
-    found = sums.of_file(folder / 'signals.npy')
-    storage.check_sum(folder / 'signals.npy', found, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
     signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
+    # Through the map itself, header included: its pages are then there for whoever reads the signals.
+    found = sums.of(signals.base)
+    storage.check_sum(folder / 'signals.npy', found, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
     with np.load(io.BytesIO(index_bytes), allow_pickle=False) as index:
       columns = {name: index[name] for name in _index_columns(meta)}
   except UserError:

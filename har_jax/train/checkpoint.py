@@ -1,10 +1,13 @@
 """Orbax checkpoints of a run: one item per collection, and their sums; the newest and the best are kept."""
 
+import functools
+import json
 import logging
 import math
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -73,11 +76,12 @@ class Checkpoints:
       enable_async_checkpointing=False,  # it would copy the state, because the next step donates it
     )
     try:
+      _drop_unreadable_scores(root)
       self._manager = _Manager(root, options=options)
     except OSError as error:
       raise UserError(f'{folder} cannot be used: {error.strerror or error}; give another --out') from error
     except Exception as error:  # whatever Orbax raises at files that it did not write so
-      raise self._damaged('the scores', error) from error
+      raise self._damaged('the list of checkpoints', error) from error
 
   def save(
     self,
@@ -178,6 +182,7 @@ class Checkpoints:
 
   def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str]) -> Any:
     """Items by name, compared with their sums if there are any. Raises _DamagedError."""
+    _silence_late_reads()
     try:
       restored = self._manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax and TensorStore raise many types at a damaged file
@@ -219,6 +224,34 @@ def _reason(error: OSError | ValueError) -> str:
   if (found := re.search(r"os_error_code='(\d+)'", str(error))) is None:
     raise error
   return os.strerror(int(found[1]))
+
+
+def _drop_unreadable_scores(folder: Place) -> None:
+  """Orbax reads all scores at once, and would open no checkpoint where one is damaged.
+
+  A checkpoint without a score is kept as one that only serves to resume.
+  """
+  for path in folder.glob('*/metrics/metrics') if folder.exists() else ():
+    try:
+      float(json.loads(path.read_bytes())['score'])
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+      _LOG.warning('the score in %s is damaged and left out: %s', path, _first_line(error))
+      path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _silence_late_reads() -> None:
+  """Where one read of a checkpoint fails, Orbax closes its event loop while TensorStore still reads the rest.
+
+  Each late read would print a traceback about the closed loop, from a thread that no caller can catch.
+  """
+  previous = sys.unraisablehook
+
+  def hook(late: Any) -> None:
+    if not (isinstance(late.exc_value, RuntimeError) and str(late.exc_value) == 'Event loop is closed'):
+      previous(late)
+
+  sys.unraisablehook = hook
 
 
 def _first_line(error: Exception) -> str:

@@ -23,6 +23,28 @@ def test_no_results_is_the_users_error(tmp_path: pathlib.Path):
     results.find(tmp_path)
 
 
+def test_results_on_different_windows_of_one_archive_are_refused(tmp_path: pathlib.Path):
+  for seed in (0, 1):
+    made = result(seed=seed)
+    made['identity']['windows']['wisdm']['sum'] += str(seed)
+    storage.write(tmp_path / str(seed) / 'seed0.json', made)
+  with pytest.raises(UserError, match=r'1/seed0\.json and .*0/seed0\.json are of different windows of wisdm'):
+    results.find(tmp_path)
+
+
+def test_made_up_windows_have_their_sum_in_place_of_a_checksum():
+  def named(checksum: str, sum_: str) -> tuple[str, str]:
+    made = result(checksum=checksum)
+    for windows in made['identity']['windows'].values():
+      windows['sum'] = sum_
+    row = results.row(made, 'study')
+    return row['windows'], row['target_windows']
+
+  assert named('', 'a')[0] != named('', 'b')[0]
+  assert named('', 'a')[1] != named('', 'b')[1]
+  assert named('sha256:aa', 'a') == named('sha256:aa', 'b')  # as rows without sums have it
+
+
 def test_differences_name_the_entry_and_both_values():
   made, asked = {'a': {'b': 1, 'c': [1]}, 'd': 2}, {'a': {'b': 2, 'c': [1]}, 'e': 2}
   assert results.differences(made, asked) == [

@@ -65,7 +65,7 @@ class Checkpoints:
       str(root).encode()
     except UnicodeEncodeError as error:
       raise UserError(
-        f'{folder} has letters that this locale does not know; set PYTHONUTF8=1, or LC_ALL=C.UTF-8'
+        f'{root} has letters that this locale does not know; set PYTHONUTF8=1, or LC_ALL=C.UTF-8'
       ) from error
     options = ocp.CheckpointManagerOptions(
       preservation_policy=_NEWEST_AND_BEST,

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, Study, target_of
+from lodo_studies import QUIET, Study, spec_of, target_of, with_altered
 
 from har_jax import experiments
 from har_jax.data import windows as store
 from har_jax.errors import UserError
+from har_jax.experiments.stages import run_stages, stages_of
+from har_jax.experiments.study import check_unchanged
 
 
 @pytest.mark.parametrize(
@@ -129,3 +131,29 @@ def test_a_target_without_an_official_split_is_refused(study_of: Study, tmp_path
   study = study_of(tmp_path, protocol={'split': 'official'}, methods=('scratch',))
   with pytest.raises(UserError, match=r'alpha .*hapt.*--split=subject'):
     list(experiments.run(study, QUIET))
+
+
+def test_an_identity_holds_the_sum_of_the_windows(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  before = spec_of(study_of(tmp_path / 'out')).identity['windows']
+  altered = with_altered(windows, tmp_path / 'altered', 'beta', {'beta-0'})
+  spec = spec_of(study_of(tmp_path / 'out', windows=altered))
+  after = spec.identity['windows']
+  assert {name for name in after if after[name] != before[name]} == {'beta'}
+  assert after['beta'] | {'sum': ''} == before['beta'] | {'sum': ''}
+  check_unchanged(altered, after)
+  with pytest.raises(UserError, match=r'the windows of beta in .* have changed while they were in use'):
+    check_unchanged(altered, before)
+
+
+def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(
+  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
+  stages = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
+  beta = store.load(copied / 'beta')
+  store.save(dataclasses.replace(beta, signals=beta.signals + 1), copied / 'beta')
+  with pytest.raises(UserError, match='the windows of beta'):
+    run_stages(stages, QUIET)
+  assert not stages[0].path.exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from adapters import assert_equal
 
-from har_jax import config, config_fields, files, nf4, sums
+from har_jax import config, config_fields, files, nf4, storage, sums
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.train.objective import Classify
@@ -139,3 +139,21 @@ def test_a_full_disk_leaves_the_old_files(
   assert len(list(tmp_path.iterdir())) == 2
   after = files.save_base(tmp_path, other, base_card)
   assert files.load_base(tmp_path).checksum == after.checksum != before.checksum
+
+
+@pytest.mark.parametrize(
+  ('entries', 'says'),
+  [
+    ({}, 'missing required field `identity`'),
+    ({'step': 10**30}, 'step'),
+    ({'step': 2}, 'not one validation is of step 2'),
+    ({'history': []}, 'history'),
+    ({'identity': {'stage': 'unknown', 'windows': {}}}, 'stage'),
+  ],
+)
+def test_a_stage_with_wrong_entries_is_refused(tmp_path: pathlib.Path, entries: dict[str, Any], says: str):
+  stage = {'identity': {'stage': 'pretraining', 'windows': {}}, 'step': 1, 'seconds': 1.0}
+  history = {'history': [{'step': 1, 'loss': 0.5}]}
+  storage.write(tmp_path / 'pretrained.json', stage | history | entries if entries else {})
+  with pytest.raises(UserError, match=rf'pretrained\.json: .*{says}.*; delete its folder and run again'):
+    files.load_base(tmp_path)

@@ -5,6 +5,7 @@ import resource
 import shutil
 from collections.abc import Iterator
 
+import damage
 import grain
 import jax
 import jax.numpy as jnp
@@ -213,3 +214,75 @@ def test_an_interrupted_save_is_removed(checkpoints: Checkpoints):
   assert found is not None
   assert int(found[0].step) == 1
   assert not partial.exists()
+
+
+def _two(checkpoints: Checkpoints) -> tuple[pathlib.Path, pathlib.Path]:
+  """The folders of two checkpoints, the first of which scored better."""
+  for step, score in ((1, 0.9), (2, 0.5)):
+    checkpoints.save(_state(step), _batches(), [{'step': step, 'score': score}], score)
+  return checkpoints.folder / '1', checkpoints.folder / '2'
+
+
+def _damage(folder: pathlib.Path, item: str) -> None:
+  """Replaces the second half of every file of an item by zeros."""
+  for path in (folder / item).rglob('*'):
+    if path.is_file() and (content := path.read_bytes()):
+      path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+
+@pytest.mark.parametrize('item', ['about', 'data', 'params', 'optimizer'])
+def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_next_save(
+  checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture, item: str
+):
+  first, second = _two(checkpoints)
+  _damage(second, item)
+  again = Checkpoints(checkpoints.folder)
+  found = again.newest(_state(0), _batches())
+  assert found is not None
+  _assert_same(found[0], _state(1))
+  assert found[1] == [{'step': 1, 'score': 0.9}]
+  assert 'checkpoint 2' in caplog.text
+  assert 'damaged and skipped' in caplog.text
+  again.save(_state(2), _batches(), [{'step': 2, 'score': 0.5}], 0.5)
+  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
+  assert found is not None
+  _assert_same(found[0], _state(2))
+  _damage(first, 'params')
+  with pytest.raises(UserError, match=rf'checkpoint 1 in {checkpoints.folder} .*delete .* and run again'):
+    Checkpoints(checkpoints.folder).variables(1, _state(1).trainable | _state(1).statistics)
+
+
+def test_without_a_whole_checkpoint_there_is_none(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture):
+  for folder in _two(checkpoints):
+    _damage(folder, 'about')
+  assert Checkpoints(checkpoints.folder).newest(_state(0), _batches()) is None
+  assert caplog.text.count('skipped') == 2
+
+
+def test_a_damaged_score_costs_the_score_alone(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture):
+  _, second = _two(checkpoints)
+  _damage(second, 'metrics')
+  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
+  assert found is not None
+  assert int(found[0].step) == 2
+  assert 'score' in caplog.text
+
+
+def test_no_flipped_bit_changes_what_is_restored(checkpoints: Checkpoints):
+  _, second = _two(checkpoints)
+  ends = set()
+  for path in sorted(path for path in second.rglob('*') if path.is_file() and path.stat().st_size):
+    whole = path.read_bytes()
+    for damaged in damage.flipped(whole, 2):
+      path.write_bytes(damaged)
+      found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
+      assert found is not None
+      ends.add(step := int(found[0].step))
+      _assert_same(found[0], _state(step))
+      path.write_bytes(whole)
+  assert ends == {1, 2}
+
+
+def test_letters_that_the_locale_does_not_know_are_named(tmp_path: pathlib.Path):
+  with pytest.raises(UserError, match='PYTHONUTF8=1'):
+    Checkpoints(tmp_path / 'L\udcc3\udca4ufe')

@@ -79,10 +79,13 @@ def prepare(
 def is_prepared(
   archive: Archive, source_path: str | pathlib.Path, out: str | pathlib.Path, *, position: str | None = None
 ) -> bool:
-  """Whether `out` has this archive's windows, of these positions and source, by this version of the code."""
-  wanted = ','.join(_positions(archive, position))
+  """Whether `out` has this archive's windows, of these positions and source, by this version of the code.
+
+  Damaged ones do not count. In a bucket, only their meta.json is looked at.
+  """
+  wanted, folder = ','.join(_positions(archive, position)), storage.place(str(out)) / archive.name
   try:
-    meta = store.read_meta(storage.place(str(out)) / archive.name)
+    meta = store.read_meta(folder) if storage.is_bucket(folder) else store.load(folder).meta
   except UserError:
     return False
   if meta.get('code_version') != __version__ or meta.get('position') != wanted:

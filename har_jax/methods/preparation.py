@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from har_jax.errors import UserError
 from har_jax.methods.method import Method, Settings, check_collections
-from har_jax.variables import Variables, split, split_statistics
+from har_jax.variables import Variables, difference, split, split_statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,14 +39,19 @@ def prepare(
   init: draws the plain model from a key, as `train.objective.Classify.init` does.
   pretrained: the base's leaves, `params/encoder/...`; not used by a method that starts from scratch.
   head: from the drawn variables to the leaves of a pretrained head, likewise.
-  Raises UserError as the method's `adapt` does, and where it adds a collection that it does not own.
+  Raises UserError as the method's `adapt` does, where it adds a collection that it does not own, and where
+  the pretrained leaves do not fit the model.
   """
   # Op by op, not under jit: one program that draws every weight takes 5 to 11 s to compile per method and
   # head, while single draws are compiled once for all of them (0.4 to 0.8 s).
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
   drawn = init(head_key)
+  if method.pretrained and pretrained:
+    shared = {path: leaf for path, leaf in drawn.items() if path in pretrained}
+    if lines := difference(shared, {path: pretrained[path] for path in shared}):
+      raise UserError(f'the base is of another model than its card says:\n{lines}')
+    drawn |= pretrained
   if method.pretrained:
-    drawn |= pretrained or {}
     drawn |= head(drawn) if head is not None else {}
   adapted = method.adapt(drawn, settings, adapter_key)
   check_collections(method, adapted)

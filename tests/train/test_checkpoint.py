@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
-from har_jax import config
+from har_jax import config, sums
 from har_jax.data.batches import training_batches
 from har_jax.errors import UserError
 from har_jax.train import optimizer
@@ -266,6 +266,31 @@ def test_a_damaged_score_costs_the_score_alone(checkpoints: Checkpoints, caplog:
   assert found is not None
   assert int(found[0].step) == 2
   assert 'score' in caplog.text
+
+
+def _skips_the_newest(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture, item: str) -> bool:
+  found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
+  return found is not None and int(found[0].step) == 1 and f'the sum of {item}' in caplog.text
+
+
+def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(
+  checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+  checkpoints.save(_state(1), _batches(), [], 0.9)
+  true_sum = sums.of_arrays
+  with monkeypatch.context() as patched:  # as if other arrays had been written
+    patched.setattr(sums, 'of_arrays', lambda arrays: true_sum([*arrays, np.zeros(1)]))
+    checkpoints.save(_state(2), _batches(), [], 0.5)
+  assert _skips_the_newest(checkpoints, caplog, 'batch_stats')
+
+
+def test_the_place_in_the_batches_is_compared_with_its_sum(
+  checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture
+):
+  _, second = _two(checkpoints)
+  path = second / 'data' / 'metadata'
+  path.write_text(path.read_text().replace('0', '1'))
+  assert _skips_the_newest(checkpoints, caplog, 'data')
 
 
 def test_no_flipped_bit_changes_what_is_restored(checkpoints: Checkpoints):

@@ -122,10 +122,11 @@ class Checkpoints:
     the state's step.
     """
     for step in sorted(self._manager.all_steps(), reverse=True):
+      found, reason = None, 'the main process cannot read it'
       try:
         found = self._restore_state(step, like, batches)
       except _DamagedError as error:
-        found, reason = None, str(error)
+        reason = str(error)
       # Every process reads the same files. All must take the same checkpoint: that of the main process.
       if mesh.broadcast_bool(found is not None):
         if found is None:
@@ -174,20 +175,22 @@ class Checkpoints:
 
   def _about(self, step: int) -> tuple[dict[str, Any], dict[str, str]]:
     """History, seconds and shapes; and the sums of the other items. Raises _DamagedError."""
-    about = self._restore(step, {'about': ocp.args.JsonRestore()}, {})['about']
+    about = self._restore(step, {'about': ocp.args.JsonRestore()}, None)['about']
     try:
       return sums.unseal(about)
     except (ValueError, RecursionError, AttributeError) as error:
       raise _DamagedError(shorten(error)) from error
 
-  def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str]) -> Any:
-    """Items by name, compared with their sums if there are any. Raises _DamagedError."""
+  def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str] | None) -> Any:
+    """Items by name, compared with their sums; None: they hold their own. Raises _DamagedError."""
     _silence_late_reads()
     try:
       restored = self._manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax and TensorStore raise many types at a damaged file
       raise _DamagedError(_first_line(error)) from error
-    for name in items if expected else ():
+    if expected is None:
+      return restored
+    for name in items:
       found = sums.of_entries(restored[name]) if name == 'data' else _sum(restored[name])
       if found != expected.get(name):
         raise _DamagedError(f'the sum of {name} is {found}, and it was saved with {expected.get(name)}')

@@ -40,7 +40,8 @@ class Log:
     self._path = pathlib.Path(os.devnull) if silent else self._folder / 'log.jsonl'
     if self._bucket is not None and (self._bucket / 'log.jsonl').exists():
       self._path.write_bytes((self._bucket / 'log.jsonl').read_bytes())
-    kept = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+    found = self._path.read_text(errors='replace') if self._path.exists() else ''
+    kept = found.splitlines(keepends=True)
     self._path.write_text(''.join(line for line in kept if _step_of(line) <= resumed))
     self._events = None if silent else _event_file(self._folder, resumed)
     self._bar = tqdm.tqdm(
@@ -105,8 +106,8 @@ def _event_file(folder: pathlib.Path, resumed: int) -> Any:
 
 
 def _step_of(line: str) -> int:
-  """A line's step. An incomplete last line of a killed run counts as later than any step."""
+  """A line's step. A damaged line, such as an incomplete last one, counts as later than any step."""
   try:
-    return json.loads(line)['step']
-  except (json.JSONDecodeError, KeyError, TypeError):
+    return int(json.loads(line)['step'])
+  except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
     return 1 << 62

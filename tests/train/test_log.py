@@ -39,13 +39,13 @@ def test_a_long_run_logs_about_a_hundred_losses(tmp_path: pathlib.Path):
   assert 90 <= len(_lines(tmp_path)) <= 110
 
 
-def test_a_resumed_run_drops_later_lines_and_an_incomplete_one(tmp_path: pathlib.Path):
+def test_a_resumed_run_drops_later_damaged_and_incomplete_lines(tmp_path: pathlib.Path):
   log = _log(tmp_path)
   for step in range(1, 7):
     log.step(step, float(step))
   log.close()
-  with (tmp_path / 'log.jsonl').open('a') as file:
-    file.write('{"step": 3, "los')
+  with (tmp_path / 'log.jsonl').open('ab') as file:
+    file.write(b'{"step": [3]}\n\xff\n' + b'[' * 100_000 + b'\n{"step": 3, "los')
   log = _log(tmp_path, resumed=4)
   log.step(5, 50.0)
   log.close()

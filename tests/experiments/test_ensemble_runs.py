@@ -8,6 +8,7 @@ from lodo_studies import LORA, QUIET, Study, run, spec_of, target_of, with_alter
 
 from har_jax import files, results, storage
 from har_jax.errors import UserError
+from har_jax.experiments.fitting import combine_and_test
 from har_jax.experiments.personalization import personalize
 from har_jax.inference import ensemble
 from har_jax.train.evaluation import predict
@@ -47,9 +48,7 @@ def test_the_test_part_changes_no_weight(
 ):
   held_out = target_of(study_of(out)).description['subjects']['test']
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))
-  (out / _ENSEMBLE).rename(tmp_path / 'first.json')
-  again = run(study_of(out, methods=('ensemble',), windows=altered))[_ENSEMBLE]
-  (tmp_path / 'first.json').rename(out / _ENSEMBLE)
+  again = combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), stop=lambda: False)
   assert again['ensemble'] == made['ensemble']
   assert again['test'] != made['test']
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import experiments
+from har_jax import experiments, storage
 from har_jax.data import batches, cutting, folds
 from har_jax.data import windows as store
 from har_jax.experiments.stages import run_stages, stages_of
+from har_jax.experiments.study import checksums
 
 ACTIVITIES = ('walking', 'sitting', 'lying')
 SUBJECTS = 5
@@ -68,9 +69,17 @@ def pretrained(study: experiments.Study, seed: int = 0, **options: Any) -> dict[
   }
 
 
-def own_pretraining(out: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-  """A `pretrained_dir` of its own, with the masked pretraining of `out`."""
-  shutil.copytree(out / 'alpha' / 'pretrain', folder / 'alpha' / 'pretrain')
+def own_pretraining(
+  out: pathlib.Path, folder: pathlib.Path, windows: pathlib.Path | None = None
+) -> pathlib.Path:
+  """A `pretrained_dir` of its own, with the masked pretraining of `out`, as if it were of other windows."""
+  own = folder / 'alpha' / 'pretrain'
+  shutil.copytree(out / 'alpha' / 'pretrain', own)
+  for path in (own / 'pretrained.json', own / 'run.json') if windows is not None else ():
+    entries = storage.read(path)
+    identity = entries.get('identity', entries)
+    identity['windows'] = checksums(windows, list(identity['windows']))
+    storage.write(path, entries)
   return folder
 
 

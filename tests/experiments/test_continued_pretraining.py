@@ -165,7 +165,7 @@ def test_supervised_pretraining_depends_on_source_labels_only(
       tmp_path / f'out-{name}',
       windows=tmp_path / name,
       protocol=_SUPERVISED,
-      pretrained_dir=own_pretraining(out, tmp_path / f'own-{name}'),
+      pretrained_dir=own_pretraining(out, tmp_path / f'own-{name}', tmp_path / name),
     )
     given = pretrained(altered)
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name

@@ -1,12 +1,12 @@
 """Folders of results beside each other: what differs, and the difference paired by seed."""
 
-import json
 import pathlib
 from collections.abc import Callable
 
 import pytest
 from in_process import run_in_process
 
+from har_jax import storage
 from har_jax.report import compare, frame
 
 
@@ -61,8 +61,7 @@ def test_other_splits_are_said(result: Callable):
 def folders(tmp_path: pathlib.Path, result: Callable) -> list[str]:
   for name, rank in (('a', 8), ('b', 32)):
     path = tmp_path / name / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / 'seed0.json'
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(result(method='lora', lora_rank=rank)))
+    storage.write(path, result(method='lora', lora_rank=rank))
   return [str(tmp_path / name) for name in 'ab']
 
 

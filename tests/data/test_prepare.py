@@ -2,7 +2,6 @@
 
 import collections
 import functools
-import json
 import os
 import pathlib
 import re
@@ -100,6 +99,11 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
   assert not is_prepared(HAPT, _hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path)
   monkeypatch.setattr('har_jax.data.prepare.__version__', '99')
   assert not is_prepared(HAPT, path, tmp_path)
+  monkeypatch.undo()
+  with (tmp_path / 'hapt' / 'signals.npy').open('r+b') as signals:
+    signals.seek(-1, 2)
+    signals.write(b'x')
+  assert not is_prepared(HAPT, path, tmp_path)
 
 
 def _dsads(tmp_path: pathlib.Path) -> pathlib.Path:
@@ -140,7 +144,7 @@ def test_a_synthetic_archive_needs_no_source(tmp_path, monkeypatch):
   windows = prepare(ARCHIVES['synth_waist'], None, tmp_path, progress=False)
   assert windows.meta['checksum'] == ''
   assert set(windows.meta['activities']) <= set(ACTIVITIES)
-  assert json.loads((tmp_path / 'synth_waist' / 'meta.json').read_text(encoding='utf-8')) == windows.meta
+  assert store.read_meta(tmp_path / 'synth_waist') == windows.meta
   assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta['activities'])))
 
 

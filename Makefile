@@ -1,6 +1,8 @@
 # make lodo [ARCHIVES=<folder>]      the main experiment: on made-up recordings, or on the real archives in a folder
 # make pretrained ARCHIVES=<folder>  a base for adaptation, pretrained on every archive in the folder
 # make export-env                    an environment for every export format, with LiteRT; tests the export there
+# make web                           the page for `har-jax export --format=web`; needs Node.js 20.19 or newer
+# make web-test                      the page's tests, in a headless Chromium that npm installs
 # make test                          format, lint, types, all tests
 # make check                         format, lint, types, fast tests
 # make docs                          the documentation as a site, in site/
@@ -22,7 +24,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env test check style docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check style docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -37,6 +39,17 @@ pretrained: .venv/ready
 
 export-env: .venv/export/ready
 	.venv/export/bin/python -m pytest tests/export
+
+# Into har_jax/assets/web, which a wheel holds and git does not: its runtime is a large binary.
+web: web/node_modules/.package-lock.json
+	cd web && npm run lint && npm run build
+
+web-test: web/node_modules/.package-lock.json .venv/ready-dev
+	cd web && npm test
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	cd web && npm ci --ignore-scripts
+	touch $@
 
 test: style
 	$(BIN)/python -m pytest -n 2 --dist loadscope

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 import pytest
 from in_process import run_in_process
 
-from har_jax import methods
+from har_jax import export, methods
 from har_jax.cli import main
 from har_jax.data.archives import synthetic
+from har_jax.errors import UserError
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _DOCS = [f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))]
@@ -166,6 +167,11 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
   program, name, *arguments = shlex.split(line)
   if '--format=onnx' in arguments:
     pytest.importorskip('onnxruntime')
+  if '--format=web' in arguments:
+    try:
+      export.check_installed('web')
+    except UserError as error:
+      pytest.skip(str(error))
   if program == 'har-jax':
     code, out, err = run_in_process(name, *arguments, *_SMALLER.get(name, ()))
   else:

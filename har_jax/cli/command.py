@@ -25,7 +25,8 @@ HELP = {
   'targets': 'target datasets, one fold each (default: all under --windows)',
   'sources': 'datasets to pretrain on',
   'seeds': 'random seeds; each draws its own split, head, adapters and batch order',
-  'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json",
+  'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json "
+  "(default: the bundled base's head, which recognizes common activities)",
   'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',
   'labels': 'labels of the recording: CSV with columns start, end, activity',
   'batches': 'batch sizes to measure, in windows',

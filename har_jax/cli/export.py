@@ -1,7 +1,8 @@
-"""Export a fitted model to ONNX, LiteRT or StableHLO.
+"""Export a fitted model to ONNX, LiteRT or StableHLO, or as a page for a phone's browser.
 
 har-jax export my_adapter --format=onnx --out=exports
 har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
+har-jax export my_adapter --format=web --out=page
 """
 
 import io
@@ -19,7 +20,9 @@ _ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLA
 _BASE = flags.DEFINE_string(
   'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
 )
-_FORMAT = flags.DEFINE_list('format', ['onnx'], 'one or more of litert, onnx, stablehlo', flag_values=FLAGS)
+_FORMAT = flags.DEFINE_list(
+  'format', ['onnx'], 'one or more of litert, onnx, stablehlo, web', flag_values=FLAGS
+)
 _PRECISION = flags.DEFINE_list(
   'precision', ['float32'], 'number format of the weights: float32, int8 or both', flag_values=FLAGS
 )
@@ -39,8 +42,6 @@ _OUT = flags.DEFINE_string(
 
 
 def main() -> None:
-  if _ADAPTER.value is None:
-    raise UserError("--adapter= a folder of `har-jax adapt`, or a run's seed<k>.json")
   from har_jax import export, storage
   from har_jax.data import windows as store
   from har_jax.export import compare
@@ -53,6 +54,8 @@ def main() -> None:
   recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
   if not hasattr(recognizer, 'classes_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
+  if _ADAPTER.value is None:
+    print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
   if recognizer.ensemble:
     print('warning: an export holds the adapted encoder alone, without the ensemble', file=sys.stderr)
   # The exported program has no test-time augmentation and no baselines.
@@ -77,10 +80,10 @@ def main() -> None:
   print(*folders, sep='\n')
 
 
-def _test_subjects(adapter: str) -> list[str] | None:
-  """The test subjects of a run's result file; None for an adapter's folder."""
+def _test_subjects(adapter: str | None) -> list[str] | None:
+  """The test subjects of a run's result file; None for a folder."""
   from har_jax import storage
 
-  if not adapter.endswith('.json'):
+  if adapter is None or not adapter.endswith('.json'):
     return None
   return storage.read(storage.place(adapter))['data']['subjects']['test']

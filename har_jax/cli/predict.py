@@ -30,12 +30,7 @@ COMMON = (
 )
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
-_ADAPTER = flags.DEFINE_string(
-  'adapter',
-  None,
-  f"{HELP['adapter']} (default: the bundled base's head, which recognizes common activities)",
-  flag_values=FLAGS,
-)
+_ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string(
   'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
 )

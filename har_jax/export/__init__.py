@@ -2,6 +2,7 @@
 
 <folder>/model.onnx | model.tflite | model.stablehlo    the merged model, with normalization and temperature
 <folder>/model.json                                     classes, shapes, units, rate, adapter, versions
+<folder>/index.html and more                            for a browser
 """
 
 from har_jax.export.exporter import FORMATS, PRECISIONS, Export, check_installed, load, make, write

@@ -2,21 +2,25 @@
 
 import dataclasses
 import importlib.metadata
+import json
 from typing import Any
 
 import har_jax
 from har_jax import config, schema, storage
+from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
+from har_jax.data.resample import MAX_GAP_S
 from har_jax.errors import UserError
-from har_jax.export import litert, merged, onnx_graph, stablehlo
+from har_jax.export import litert, merged, onnx_graph, stablehlo, web
 from har_jax.export.format import PRECISIONS, Format, Run
 from har_jax.files import safetensors_io
+from har_jax.inference.decoding import MEAN_BOUT_S
 from har_jax.inference.recognizer import Recognizer
 from har_jax.storage import Place
 
 FORMAT = f'har_jax export {config.SCHEMA_VERSION}'
 CARD = 'model.json'
 FORMATS: dict[str, Format] = {
-  each.name: each for each in (litert.LITERT, onnx_graph.ONNX, stablehlo.STABLEHLO)
+  each.name: each for each in (litert.LITERT, onnx_graph.ONNX, stablehlo.STABLEHLO, web.WEB)
 }
 _CHANNELS = tuple(f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz')
 
@@ -80,6 +84,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         'shape': [windows, len(model.classes)],
         'values': 'one per class, in the order of `classes`',
       },
+      'stream': {'hop_s': STEP_SAMPLES / RATE_HZ, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
       'adapter': {entry: adapter.get(entry) for entry in ('checksum', 'base', 'method', 'metrics')},
       'model': adapter['model'],
       'temperature': model.temperature,
@@ -91,9 +96,13 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
 
 
 def write(folder: str | Place, export: Export, **extra: Any) -> None:
-  """Writes model and card, both or neither, with `extra` in the card. Raises UserError if it cannot."""
+  """Writes model, card and what its format has beside them, all or nothing, with `extra` in the card.
+
+  Raises UserError if it cannot.
+  """
   files, card = {export.card['file']: export.content}, export.card | extra
-  safetensors_io.write_with_card(storage.place(str(folder)), files, CARD, card, schema.Export)
+  beside = export.format.beside(files | {CARD: json.dumps(card, ensure_ascii=False).encode()})
+  safetensors_io.write_with_card(storage.place(str(folder)), {**beside, **files}, CARD, card, schema.Export)
 
 
 def load(folder: str | Place) -> Export:
@@ -105,11 +114,12 @@ def load(folder: str | Place) -> Export:
 
 
 def check_installed(name: str) -> None:
-  """Raises UserError if a package that the format needs is not installed."""
+  """Raises UserError if a package or a page that the format needs is missing."""
   if missing := [package for package in FORMATS[name].needs if not _is_installed(package)]:
     raise UserError(
       f"{name} needs {', '.join(missing)}: pip install 'har_jax[export-{name}]', or run make export-env"
     )
+  FORMATS[name].beside({})
 
 
 def _is_installed(package: str) -> bool:

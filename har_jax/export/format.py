@@ -1,7 +1,7 @@
 """The interface of an export format.   w windows, n samples, c channels, y classes."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -9,6 +9,9 @@ from har_jax.export.merged import Merged
 
 # Number format of the weights. Under int8 each runtime has its own number format of products.
 PRECISIONS = ('float32', 'int8')
+
+# The files of an export by name
+Files = Mapping[str, bytes]
 
 # float32 [w, n, c] in physical units → probabilities, float32 [w, y]
 Run = Callable[[np.ndarray], np.ndarray]
@@ -19,6 +22,7 @@ class Format:
   """How a merged model becomes the content of a file, and how the runtime of the format loads it.
 
   batched: the precisions in which a call takes any number of windows; in others it takes one.
+  beside: from the model's file and its card, what else the folder holds. Raises UserError if it is missing.
   """
 
   name: str
@@ -27,3 +31,4 @@ class Format:
   batched: tuple[str, ...]
   build: Callable[[Merged, str], bytes]
   start: Callable[[bytes], Run]
+  beside: Callable[[Files], Files] = lambda files: {}

@@ -20,9 +20,22 @@ from page_fixtures import EMBEDDING, RECONSTRUCTION, with_json
 from har_jax.report import page
 
 _NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome')
+_WEB = pathlib.Path(__file__).parents[2] / 'web'
 _TIMEOUT_S = 60  # a busy machine starts a browser slowly
 
 pytestmark = pytest.mark.slow
+
+
+def _binary() -> str:
+  """On the PATH, or the one for the tests of web/."""
+  if binary := next(filter(None, map(shutil.which, _NAMES)), None):
+    return binary
+  found = shutil.which('node') and subprocess.run(
+    ['node', 'tests/chromium.js'], cwd=_WEB, capture_output=True, text=True, check=False
+  )
+  if not found or found.returncode:
+    pytest.skip(f'no Chromium: none of {", ".join(_NAMES)} is on the PATH, and `make web` has installed none')
+  return found.stdout.strip()
 
 
 class Chromium:
@@ -115,10 +128,7 @@ class Chromium:
 
 @pytest.fixture(scope='module')
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-  binary = next(filter(None, map(shutil.which, _NAMES)), None)
-  if binary is None:
-    pytest.skip(f'no Chromium: none of {", ".join(_NAMES)} is on the PATH')
-  browser = Chromium(binary, tmp_path_factory.mktemp('profile'))
+  browser = Chromium(_binary(), tmp_path_factory.mktemp('profile'))
   yield browser
   browser.close()
 

@@ -1,0 +1,81 @@
+"""The page for a phone: the built page beside the model, or a sentence that says how to build it."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from har_jax import export
+from har_jax.errors import UserError
+from har_jax.export import web
+from har_jax.inference.recognizer import Recognizer
+
+_SOURCE = pathlib.Path(__file__).parents[2] / 'web'
+_BUILT = ('icon.svg', 'index.html', 'page-1.js', 'service_worker.js')
+
+
+@pytest.fixture
+def built(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+  """A page that was built, as far as Python knows."""
+  pytest.importorskip('onnxruntime')
+  folder = tmp_path / 'built'
+  folder.mkdir()
+  for name in _BUILT:
+    (folder / name).write_text(name, encoding='utf-8')
+  monkeypatch.setattr(web, 'FOLDER', folder)
+  return folder
+
+
+def _listed(folder: pathlib.Path) -> dict:
+  """What the service worker reads."""
+  text = (folder / 'files.js').read_text(encoding='utf-8')
+  return json.loads(text.removeprefix('self.FILES = ').removesuffix(';\n'))
+
+
+@pytest.mark.usefixtures('built')
+def test_the_folder_holds_page_model_and_card(recognizer: Recognizer, tmp_path: pathlib.Path):
+  export.write(tmp_path / 'page', export.make(recognizer, 'web'))
+  names = {path.name for path in (tmp_path / 'page').iterdir()}
+  assert names == {*_BUILT, 'files.js', 'model.onnx', 'model.json'}
+  card = export.load(tmp_path / 'page').card
+  assert card['classes'] == recognizer.classes_.tolist()
+  assert card['stream'] == {'hop_s': 1.28, 'mean_bout_s': 5.0, 'max_gap_s': 0.2}
+
+
+@pytest.mark.usefixtures('built')
+def test_the_list_for_offline_use_changes_with_the_model(recognizer: Recognizer, tmp_path: pathlib.Path):
+  for precision in export.PRECISIONS:
+    export.write(tmp_path / precision, export.make(recognizer, 'web', precision))
+  float32, int8 = (_listed(tmp_path / precision) for precision in export.PRECISIONS)
+  assert float32['names'] == int8['names'] == ['./', 'icon.svg', 'model.json', 'model.onnx', 'page-1.js']
+  assert float32['version'] != int8['version']
+  export.write(tmp_path / 'again', export.make(recognizer, 'web'))
+  assert _listed(tmp_path / 'again') == float32
+
+
+def test_a_page_that_is_not_built_is_refused(built: pathlib.Path, recognizer: Recognizer):
+  (built / 'index.html').unlink()
+  with pytest.raises(UserError, match='run `make web`'):
+    export.make(recognizer, 'web')
+
+
+@pytest.mark.slow
+def test_the_page_answers_in_chromium_as_stream_does():
+  """One of the tests of web/, which compares with this Python; `make web-test` runs them all."""
+  if shutil.which('npm') is None or not (_SOURCE / 'node_modules').is_dir():
+    pytest.skip('no npm, or no packages of the page: `make web` installs them')
+  pytest.importorskip('onnxruntime')
+  result = subprocess.run(
+    ['npm', 'test', '--', '-t', 'Python: jitter at 60 Hz'],
+    cwd=_SOURCE,
+    env=os.environ | {'PYTHON': sys.executable, 'NO_COLOR': '1'},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+  assert '2 passed' in result.stdout

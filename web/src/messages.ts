@@ -1,0 +1,33 @@
+/** What the page says, where it is more than a word. */
+
+import type { Failure } from './sensor';
+
+export const FAILURES: Record<Failure, string> = {
+  insecure: 'Browsers give motion data only to pages with https. Open this page by its https address.',
+  unsupported: 'This browser has no access to motion sensors: open it in Safari or Chrome on a phone.',
+  denied:
+    'The permission for motion data was refused. Reload this page and tap Allow. If you are not asked, ' +
+    'close the tab, and allow motion data in the settings of the browser.',
+  silent:
+    'No motion data arrive. This device has no sensor, or the browser blocks it: in Chrome, look at ' +
+    'Settings, Site settings, Motion sensors.',
+  no_gravity:
+    'This browser gives acceleration without gravity, from which activities cannot be recognized. ' +
+    'Try another browser.',
+};
+
+export const NO_MODEL = 'The model cannot be loaded, so nothing is recognized. Recording works.';
+export const NO_ROTATION =
+  'This browser gives no rotation, and the model was trained with it: expect more errors.';
+
+/** `label`: what was being recorded. */
+export function paused(fromMs: number, toMs: number, label: string | undefined): string {
+  const [from, to] = [fromMs, toMs].map((ms) => new Date(ms).toLocaleTimeString());
+  const before = `Paused from ${from} to ${to}: a page that is hidden gets no motion data.`;
+  return label === undefined ? before : `${before} “${label}” ended at ${from}: tap it to continue.`;
+}
+
+export function seconds(value: number): string {
+  const whole = Math.floor(value);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}

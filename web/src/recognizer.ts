@@ -1,0 +1,58 @@
+/** Samples → answers: windows, model, and the filter over time, in order. */
+
+import { Chain } from './chain';
+import type { Model } from './model';
+import { RATE_HZ } from './resample';
+import { Windows, type Sample, type Window } from './windows';
+
+export interface Answer {
+  startS: number;
+  isFirst: boolean; // after the start or a gap
+  probabilities: number[]; // of this window alone
+  posterior: number[]; // with the windows before it
+  best: number; // index of the posterior's highest
+  isKnown: boolean;
+}
+
+export class Recognizer {
+  private readonly windows: Windows;
+  private readonly chain: Chain;
+  private posterior: number[] | undefined;
+  private known: number[] | undefined;
+  private best = -1;
+  private turn: Promise<void> = Promise.resolve(); // the model takes one window at a time
+
+  constructor(
+    private readonly model: Model,
+    private readonly unknownBelow: () => number,
+    private readonly onAnswer: (answer: Answer) => void,
+    private readonly onError: (error: unknown) => void,
+  ) {
+    const { input, stream } = model.card;
+    this.windows = new Windows({ samples: input.window, hopS: stream.hop_s, maxGapS: stream.max_gap_s });
+    this.chain = new Chain(stream.mean_bout_s, stream.hop_s, input.window / RATE_HZ);
+  }
+
+  push(sample: Sample): void {
+    for (const window of this.windows.push(sample)) {
+      this.turn = this.turn.then(() => this.answer(window)).catch(this.onError);
+    }
+  }
+
+  private async answer(window: Window): Promise<void> {
+    const probabilities = await this.model.run(window.signal);
+    this.posterior = this.chain.update(window.isFirst ? undefined : this.posterior, probabilities);
+    const best = this.posterior.indexOf(Math.max(...this.posterior));
+    const isKnown = this.isKnown(probabilities, window.isFirst || best !== this.best);
+    this.best = best;
+    const { startS, isFirst } = window;
+    this.onAnswer({ startS, isFirst, probabilities, posterior: this.posterior, best, isKnown });
+  }
+
+  /** As bouts are decoded: a second chain within each bout, of known and unknown. */
+  private isKnown(probabilities: number[], isNewBout: boolean): boolean {
+    const pair = [Math.max(...probabilities), this.unknownBelow()];
+    this.known = this.chain.update(isNewBout ? undefined : this.known, pair);
+    return this.known[0] >= this.known[1];
+  }
+}

@@ -1,0 +1,119 @@
+/** Motion events → samples in m/s² and rad/s with Android's signs. Events without gravity are refused. */
+
+import { findGravity, signOf, upFrom, type Moment } from './gravity';
+import type { Sample } from './windows';
+
+export type Failure = 'insecure' | 'unsupported' | 'denied' | 'silent' | 'no_gravity';
+
+export interface Listener {
+  ready(hasRotation: boolean): void;
+  sample(sample: Sample): void;
+  fail(failure: Failure): void;
+}
+
+const CHECK_S = 1;
+const CHECK_SAMPLES = 10; // a slow sensor takes longer than a second
+const SILENCE_MS = 3000;
+const RAD = Math.PI / 180;
+
+interface Raw {
+  timeS: number;
+  acc: number[];
+  rotation: number[] | undefined; // degrees a second about x, y, z
+}
+
+type AsksPermission = typeof DeviceMotionEvent & { requestPermission?: () => Promise<PermissionState> };
+
+export class Sensor {
+  private up: number[] | undefined;
+  private first: (Raw & Moment)[] = []; // until gravity is checked
+  private sign: 1 | -1 | undefined;
+  private hasOnlyLinear = false;
+  private timer = 0;
+  private readonly onMotion = (event: DeviceMotionEvent): void => this.take(event);
+  private readonly onOrientation = (event: DeviceOrientationEvent): void => {
+    if (event.beta !== null && event.gamma !== null) this.up = upFrom(event.beta, event.gamma);
+  };
+
+  constructor(private readonly listener: Listener) {}
+
+  /** Must be called from a tap: iOS asks its user only then. */
+  async start(): Promise<void> {
+    const refused = await refusal();
+    if (refused) {
+      this.listener.fail(refused);
+      return;
+    }
+    addEventListener('devicemotion', this.onMotion);
+    addEventListener('deviceorientation', this.onOrientation);
+    this.timer = window.setTimeout(() => this.fail(this.hasOnlyLinear ? 'no_gravity' : 'silent'), SILENCE_MS);
+  }
+
+  private fail(failure: Failure): void {
+    clearTimeout(this.timer);
+    removeEventListener('devicemotion', this.onMotion);
+    removeEventListener('deviceorientation', this.onOrientation);
+    this.first = [];
+    this.listener.fail(failure);
+  }
+
+  private take(event: DeviceMotionEvent): void {
+    const raw = read(event);
+    // A computer without a sensor sends one event of nothing.
+    if (!raw) {
+      this.hasOnlyLinear ||= vector(event.acceleration) !== undefined;
+    } else if (this.sign === undefined) {
+      this.check(raw);
+    } else {
+      this.listener.sample(toSample(raw, this.sign));
+    }
+  }
+
+  private check(raw: Raw): void {
+    this.first.push({ ...raw, up: this.up });
+    const { first } = this;
+    if (raw.timeS - first[0].timeS < CHECK_S || first.length < CHECK_SAMPLES) return;
+    const { isIncluded, sign } = findGravity(first, signOf(navigator));
+    if (!isIncluded) { this.fail('no_gravity'); return; }
+    clearTimeout(this.timer);
+    this.sign = sign;
+    this.listener.ready(first.some(({ rotation }) => rotation !== undefined));
+    for (const each of first) this.listener.sample(toSample(each, sign));
+    this.first = [];
+  }
+}
+
+async function refusal(): Promise<Failure | undefined> {
+  if (!isSecureContext) return 'insecure';
+  if (!('DeviceMotionEvent' in window)) return 'unsupported';
+  const { requestPermission } = DeviceMotionEvent as AsksPermission;
+  try {
+    // Nothing may be awaited before: it would no longer be the tap that asks.
+    const answer = await requestPermission?.call(DeviceMotionEvent);
+    return answer === undefined || answer === 'granted' ? undefined : 'denied';
+  } catch {
+    return 'denied'; // for example in a page within a page
+  }
+}
+
+function read(event: DeviceMotionEvent): Raw | undefined {
+  const acc = vector(event.accelerationIncludingGravity);
+  if (!acc) return undefined;
+  const { alpha, beta, gamma } = event.rotationRate ?? {};
+  const rotation = [alpha, beta, gamma];
+  return { timeS: event.timeStamp / 1000, acc, rotation: rotation.every(isNumber) ? rotation : undefined };
+}
+
+function vector(of: DeviceMotionEventAcceleration | null): number[] | undefined {
+  const values = [of?.x, of?.y, of?.z];
+  return values.every(isNumber) ? values : undefined;
+}
+
+function isNumber(value: number | null | undefined): value is number {
+  return typeof value === 'number';
+}
+
+/** The signs of rotation are the same on every platform. Without rotation its values are zeros. */
+function toSample({ timeS, acc, rotation = [0, 0, 0] }: Raw, sign: 1 | -1): Sample {
+  return { timeS, values: [...acc.map((each) => each * sign), ...rotation.map((each) => each * RAD)] };
+}

@@ -1,0 +1,160 @@
+/** The parts of the page that change, and nothing of why they do. */
+
+import { seconds } from './messages';
+import type { Bar } from './timeline';
+
+const SPAN_S = 300;
+const SVG = 'http://www.w3.org/2000/svg';
+const TRACE_M_S2 = 25; // half of the height: running exceeds it, at times
+
+export function element(id: string): HTMLElement {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`index.html has no #${id}`);
+  return found;
+}
+
+/** Of an input or a select. */
+export function valueOf(id: string): number {
+  return Number((element(id) as HTMLInputElement).value);
+}
+
+export function enable(id: string, isEnabled: boolean): void {
+  (element(id) as HTMLButtonElement).disabled = !isEnabled;
+}
+
+/** Written only where it changes, so that a screen reader repeats nothing. */
+export function write(id: string, text: string): void {
+  const target = element(id);
+  if (target.textContent !== text) target.textContent = text;
+}
+
+export function notify(text: string): void {
+  write('notice', text);
+  element('notice').hidden = !text;
+}
+
+export function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
+
+interface Row {
+  row: HTMLElement;
+  share: HTMLElement | undefined;
+  bar: HTMLElement | undefined;
+  strip: SVGElement;
+}
+
+/** A row for each activity: its probability, and when it was shown. */
+export class Activities {
+  private readonly rows = new Map<string, Row>();
+
+  constructor(names: readonly string[], withoutProbability: string) {
+    for (const name of new Set([...names, withoutProbability])) {
+      this.rows.set(name, addRow(name, names.includes(name)));
+    }
+  }
+
+  show(shown: string, names: readonly string[], probabilities: readonly number[]): void {
+    for (const [name, { row, share, bar }] of this.rows) {
+      row.classList.toggle('shown', name === shown);
+      const probability = probabilities[names.indexOf(name)];
+      if (share) share.textContent = percent(probability);
+      bar?.style.setProperty('--share', percent(probability).replace(' ', ''));
+    }
+  }
+
+  showTimeline(bars: Map<string, Bar[]>, nowS: number): void {
+    for (const [name, { strip }] of this.rows) {
+      const of = bars.get(name) ?? [];
+      strip.replaceChildren(...of.map((bar) => rect(bar, nowS)));
+      const total = of.reduce((sum, { startS, stopS }) => sum + stopS - startS, 0);
+      strip.setAttribute('aria-label', `${seconds(total)} of the last 5 minutes`);
+    }
+  }
+}
+
+function addRow(name: string, hasProbability: boolean): Row {
+  const row = document.createElement('tr');
+  const [head, probability, last] = ['th', 'td', 'td'].map((tag) => document.createElement(tag));
+  head.setAttribute('scope', 'row');
+  head.textContent = name;
+  const strip = document.createElementNS(SVG, 'svg');
+  strip.setAttribute('class', 'strip');
+  strip.setAttribute('role', 'img');
+  strip.setAttribute('viewBox', `0 0 ${SPAN_S} 1`);
+  strip.setAttribute('preserveAspectRatio', 'none');
+  last.append(strip);
+  row.append(head, probability, last);
+  document.querySelector('#activities tbody')?.append(row);
+  if (!hasProbability) return { row, share: undefined, bar: undefined, strip };
+  const [cell, share, bar] = ['div', 'span', 'i'].map((tag) => document.createElement(tag));
+  cell.className = 'probability';
+  share.textContent = '–';
+  cell.append(share, bar);
+  probability.append(cell);
+  return { row, share, bar, strip };
+}
+
+function rect({ startS, stopS }: Bar, nowS: number): SVGElement {
+  const box = document.createElementNS(SVG, 'rect');
+  const left = Math.max(startS - nowS + SPAN_S, 0);
+  const sides = { x: left, y: 0, width: Math.max(stopS - nowS + SPAN_S - left, 0), height: 1 };
+  for (const [name, value] of Object.entries(sides)) box.setAttribute(name, value.toFixed(2));
+  return box;
+}
+
+/** One big button a label. */
+export class LabelButtons {
+  private readonly buttons = new Map<string, { button: HTMLButtonElement; kept: HTMLElement }>();
+
+  constructor(private readonly onTap: (label: string) => void) {}
+
+  add(label: string): void {
+    if (this.buttons.has(label)) return;
+    const button = document.createElement('button');
+    button.type = 'button';
+    const kept = document.createElement('small');
+    button.append(label, kept);
+    button.addEventListener('click', () => this.onTap(label));
+    this.buttons.set(label, { button, kept });
+    element('labels').append(button);
+  }
+
+  /** `keptS`: what each label has so far. */
+  show(active: string | undefined, keptS: Map<string, number>): void {
+    for (const [label, { button, kept }] of this.buttons) {
+      button.setAttribute('aria-pressed', String(label === active));
+      const has = keptS.get(label);
+      kept.textContent = (label === active ? 'recording ' : '') + (has === undefined ? '' : seconds(has));
+    }
+  }
+}
+
+/** The latest values as numbers and, over the last seconds, as lines. `recent`: samples, six values each. */
+export function showSensors(recent: readonly (readonly number[])[], hasRotation: boolean): void {
+  const cells = document.querySelectorAll('#readings td:not(:empty)');
+  const latest = recent.at(-1) ?? [];
+  cells.forEach((cell, index) => {
+    if (index < 3 || hasRotation) cell.textContent = rounded(latest[index], index < 3 ? 1 : 2);
+  });
+  document.querySelectorAll('#trace polyline').forEach((line, axis) => {
+    const points = recent.map((values, index) => {
+      const y = 50 - (50 * Math.max(-1, Math.min(values[axis] / TRACE_M_S2, 1)));
+      return `${((250 * index) / (recent.length - 1)).toFixed(1)},${y.toFixed(1)}`;
+    });
+    line.setAttribute('points', points.join(' '));
+  });
+}
+
+/** Without the sign of a zero. */
+function rounded(value: number, digits: number): string {
+  return value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
+}
+
+export function save(name: string, text: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // iOS reads it only after the user has agreed
+}

@@ -1,0 +1,95 @@
+/** Samples as they arrive → windows of 2.56 s at 50 Hz, as har_jax/inference/stream.py cuts them. */
+
+import { at50Hz, firstAtLeast, RATE_HZ } from './resample';
+
+export const CHANNELS = 6;
+
+const SETTLING_S = 0.5; // before a window: the resampling filter needs it to settle
+const SLACK_S = 1e-6;
+const SLACK_SAMPLES = 1e-3;
+
+/** Acceleration x y z in m/s² with gravity, then rotation x y z in rad/s; time on any clock. */
+export interface Sample {
+  timeS: number;
+  values: number[];
+}
+
+export interface Window {
+  startS: number;
+  signal: Float32Array; // sample by sample, six values each
+  isFirst: boolean; // after the start or a gap: earlier windows no longer count
+}
+
+export interface Rules {
+  samples: number; // a window
+  hopS: number;
+  maxGapS: number;
+}
+
+/** Keeps the last 3 s of samples. A gap starts a new window. */
+export class Windows {
+  private timeS: number[] = [];
+  private values: number[][] = Array.from({ length: CHANNELS }, () => []);
+  private dueS = 0; // the next window starts then, or less than a sample later
+  private isFirst = true;
+
+  constructor(private readonly rules: Rules) {}
+
+  /** The windows that end with this sample. One that is not finite or not later than the last is dropped. */
+  push({ timeS, values }: Sample): Window[] {
+    const last = this.timeS.at(-1) ?? -Infinity;
+    if (!Number.isFinite(timeS) || !values.every(Number.isFinite) || timeS <= last) return [];
+    if (timeS - last > this.rules.maxGapS) this.restart(timeS);
+    this.timeS.push(timeS);
+    this.values.forEach((axis, index) => axis.push(Math.fround(values[index])));
+    const windows: Window[] = [];
+    for (let window = this.next(); window; window = this.next()) windows.push(window);
+    this.forget();
+    return windows;
+  }
+
+  private restart(timeS: number): void {
+    this.timeS = [];
+    this.values = this.values.map(() => []);
+    this.dueS = timeS;
+    this.isFirst = true;
+  }
+
+  private next(): Window | undefined {
+    const { timeS, rules } = this;
+    const first = firstAtLeast(timeS, this.dueS - SETTLING_S - SLACK_S);
+    if (first === timeS.length) return undefined;
+    // The window starts on the grid that resampling makes from `first`: at 50 Hz, on a sample.
+    const offset = Math.max(Math.ceil((this.dueS - timeS[first]) * RATE_HZ - SLACK_SAMPLES), 0);
+    const startS = timeS[first] + offset / RATE_HZ;
+    const lastS = startS + (rules.samples - 1) / RATE_HZ - SLACK_S;
+    if (timeS[timeS.length - 1] < lastS) return undefined;
+    const stop = firstAtLeast(timeS, lastS) + 1;
+    const window = { startS, signal: this.signal(first, stop, offset), isFirst: this.isFirst };
+    this.dueS += rules.hopS;
+    this.isFirst = false;
+    return window;
+  }
+
+  private signal(first: number, stop: number, offset: number): Float32Array {
+    const timeS = this.timeS.slice(first, stop);
+    // One sensor at a time, as in Python: where a curve is flat depends on all axes of its sensor.
+    const sensors = [this.values.slice(0, 3), this.values.slice(3)];
+    const axes = sensors.flatMap((sensor) => {
+      const values = sensor.map((axis) => axis.slice(first, stop));
+      return at50Hz({ timeS, values }, timeS[0], timeS[timeS.length - 1]);
+    });
+    const signal = new Float32Array(this.rules.samples * CHANNELS);
+    axes.forEach((axis, channel) => {
+      for (let i = 0; i < this.rules.samples; i++) signal[i * CHANNELS + channel] = axis[offset + i];
+    });
+    return signal;
+  }
+
+  private forget(): void {
+    const needed = firstAtLeast(this.timeS, this.dueS - SETTLING_S - SLACK_S);
+    const keep = Math.min(needed, this.timeS.length - 1); // always the last, to notice a gap after it
+    this.timeS.splice(0, keep);
+    for (const axis of this.values) axis.splice(0, keep);
+  }
+}

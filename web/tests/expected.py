@@ -1,0 +1,89 @@
+"""Writes what the page's tests compare with: an exported page, and what `Stream` answers to made-up samples.
+
+python tests/expected.py <folder>    where <folder>/built holds the built page
+"""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+from har_jax import export
+from har_jax.export import web
+from har_jax.inference.decoding import Chain
+from har_jax.inference.recognizer import Recognizer
+from har_jax.inference.stream import Stream
+
+_UNKNOWN_BELOW = 0.5  # the page's threshold when it opens
+_SECONDS = 14.0
+
+
+def _times_s() -> dict[str, np.ndarray]:
+  """Clocks of browsers, by what is special about them."""
+  rng = np.random.default_rng(0)
+  at_60_hz = np.arange(0, _SECONDS, 1 / 60)
+  return {
+    'even at 50 Hz': np.arange(0, _SECONDS, 1 / 50),
+    'jitter at 60 Hz': at_60_hz + rng.uniform(0, 0.004, len(at_60_hz)),
+    'a step of 16 ms': np.arange(0, _SECONDS, 0.016),
+    'whole milliseconds at 60 Hz': np.round(at_60_hz, 3),
+    'jitter at 100 Hz': np.arange(0, _SECONDS, 0.01) + rng.uniform(0, 0.002, round(_SECONDS * 100)),
+    'slow at 20 Hz': np.arange(0, _SECONDS, 0.05) + rng.uniform(0, 0.01, round(_SECONDS * 20)),
+    'lost samples': at_60_hz[np.arange(len(at_60_hz)) % 17 > 3],
+    'a pause of a second': np.r_[at_60_hz[:400], at_60_hz[400:] + 1.0],
+  }
+
+
+def _samples(time_s: np.ndarray) -> np.ndarray:
+  """[n, 6]: a walk that becomes a rest on the back, rounded as browsers round."""
+  phase = 2 * np.pi * np.array([1.9, 1.9, 3.8, 0.95, 1.9, 0.95]) * time_s[:, None] + np.arange(6)
+  size = np.where(time_s < _SECONDS / 2, 1.0, 0.02)[:, None] * np.array([2.5, 2, 4, 1, 0.8, 0.6])
+  upright = np.where(time_s < _SECONDS / 2, 1.0, 0.05)[:, None]
+  gravity = 9.81 * np.concatenate([0 * upright, upright, np.sqrt(1 - upright**2)], axis=1)
+  return np.round(size * np.sin(phase) + np.pad(gravity, ((0, 0), (0, 3))), 2)
+
+
+def _answers(recognizer: Recognizer, time_s: np.ndarray, samples: np.ndarray) -> dict:
+  stream = Stream(recognizer)
+  windows, probabilities, recognize = [], [], stream._recognize
+
+  def recorded(window: np.ndarray) -> np.ndarray:
+    windows.append(window)
+    probabilities.append(recognize(window))
+    return probabilities[-1]
+
+  stream._recognize = recorded  # type: ignore[method-assign]
+  predictions = stream.push(samples, time_s)
+  return {
+    'time_s': time_s.tolist(),
+    'samples': samples.tolist(),
+    'start_s': [each.time_s for each in predictions],
+    'activity': [each.activity for each in predictions],
+    'confidence': [each.confidence for each in predictions],
+    'windows': [window.reshape(-1).tolist() for window in windows],
+    'probabilities': [each.tolist() for each in probabilities],
+  }
+
+
+def _chain() -> dict:
+  """One chain over random rows: of activities, and of known and unknown."""
+  rows = np.random.default_rng(1).dirichlet(np.full(4, 0.5), 20)
+  chain, before, posteriors = Chain(5.0, 1.28), None, []
+  for row in rows:
+    before = chain.update(before, row)
+    posteriors.append(before.tolist())
+  return {'rows': rows.tolist(), 'posteriors': posteriors}
+
+
+def main(folder: pathlib.Path) -> None:
+  recognizer = Recognizer.load().set_params(tta_shifts=1)
+  web.FOLDER = folder / 'built'
+  export.write(folder / 'page', export.make(recognizer, 'web'))
+  cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
+  text = json.dumps({'cases': cases, 'chain': _chain(), 'unknown_below': _UNKNOWN_BELOW})
+  (folder / 'expected.json').write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+  main(pathlib.Path(sys.argv[1]))

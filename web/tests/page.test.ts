@@ -1,0 +1,290 @@
+/** The page in headless Chromium, with made-up motion events. */
+
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import type { Browser } from 'puppeteer-core';
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest';
+import { IPHONE, motionsOf, openBrowser, Phone, type Motion } from './phone';
+import { PYTHON, readExpected } from './setup';
+
+const { cases } = readExpected(inject('folder'));
+const jitter = cases['jitter at 60 Hz'];
+let browser: Browser;
+let phone: Phone | undefined;
+
+beforeAll(async () => {
+  browser = await openBrowser();
+});
+
+afterEach(async () => {
+  await phone?.close();
+  phone = undefined;
+});
+
+afterAll(() => browser.close());
+
+async function open(before?: () => void, userAgent?: string): Promise<Phone> {
+  phone = await Phone.open(browser, 'phone', before, userAgent);
+  return phone;
+}
+
+/** A phone on its back for some seconds, from `fromS` on, with the noise of a sensor. */
+function rest(fromS: number, lastsS: number, acc = [0.1, 0.2, 9.8]): Motion[] {
+  return Array.from({ length: Math.round(60 * lastsS) }, (_, index) => ({
+    timeMs: 1000 * fromS + (1000 * index) / 60,
+    acc: acc.map((each, axis) => each + 0.02 * Math.sin(7 * index + axis)),
+    rotation: [0.1, 0.2, 0.3].map((each) => each * Math.sin(5 * index)),
+  }));
+}
+
+function rowsOf(csv: string): string[][] {
+  return csv
+    .trim()
+    .split('\n')
+    .map((line) => line.split(','));
+}
+
+/** Answers as saved, once there are `count` of them. */
+async function answers(of: Phone, count: number): Promise<string[][]> {
+  for (;;) {
+    const [, ...rows] = rowsOf(await of.download('#save-answers', 'answers.csv'));
+    if (rows.length >= count) return rows;
+  }
+}
+
+function unknowns(rows: string[][]): number {
+  return rows.filter(([, shown]) => shown === 'unknown').length;
+}
+
+test.each(Object.keys(cases))('answers are those of Python: %s', async (name) => {
+  const { activity, confidence, probabilities, start_s } = cases[name];
+  const page = await open();
+  await page.start();
+  await page.move(motionsOf(cases[name]));
+  const rows = await answers(page, probabilities.length);
+  expect(rows).toHaveLength(probabilities.length);
+  rows.forEach(([timeMs, shown, posterior, ...ofClasses], index) => {
+    const errors = probabilities[index].map((each, i) => Math.abs(each - Number(ofClasses[i])));
+    expect(Math.max(...errors)).toBeLessThan(0.001);
+    expect(Math.abs(confidence[index] - Number(posterior))).toBeLessThan(0.001);
+    expect([activity[index], 'unknown']).toContain(shown);
+    expect((Number(timeMs) - Number(rows[0][0])) / 1000).toBeCloseTo(start_s[index] - start_s[0], 2);
+  });
+  expect(new Set(rows.map(([, shown]) => shown)).size).toBeGreaterThan(1);
+  expect(await page.text('#answer')).toBe(rows.at(-1)?.[1]);
+});
+
+test('a higher threshold makes more answers unknown', async () => {
+  const page = await open();
+  await page.start();
+  await page.page.$eval('#threshold', (range) => {
+    (range as HTMLInputElement).value = '95';
+    range.dispatchEvent(new Event('input'));
+  });
+  expect(await page.text('#threshold-value')).toBe('95 %');
+  await page.move(motionsOf(jitter));
+  const rows = await answers(page, jitter.probabilities.length);
+  expect(unknowns(rows)).toBeGreaterThan(rows.length / 2);
+  expect(unknowns(rows)).toBeGreaterThan(jitter.activity.filter((each) => each === 'unknown').length);
+});
+
+test('an iPhone asks for permission from a tap, and its signs are turned', async () => {
+  const page = await open(() => {
+    Object.assign(DeviceMotionEvent, {
+      requestPermission: () => Promise.resolve(navigator.userActivation.isActive ? 'granted' : 'denied'),
+    });
+  }, IPHONE);
+  await page.start();
+  await page.page.waitForSelector('#start:disabled');
+  await page.move(motionsOf(jitter, -1));
+  const rows = await answers(page, jitter.probabilities.length);
+  rows.forEach(([, , posterior], index) =>
+    expect(Math.abs(jitter.confidence[index] - Number(posterior))).toBeLessThan(0.001),
+  );
+});
+
+test('the orientation, where it is known, tells the sign whatever the platform', async () => {
+  const upright = rest(0, 2, [0, -9.8, -0.2]).map((each) => ({ ...each, tilt: { beta: 89, gamma: 0 } }));
+  const page = await open();
+  await page.start();
+  await page.move(upright);
+  await page.page.waitForSelector('#trace polyline[points]');
+  const cells = await page.page.$$eval('#readings tbody tr:first-child td', (found) =>
+    found.map((cell) => cell.textContent),
+  );
+  expect(cells).toEqual(['0.0', '9.8', '0.2']);
+});
+
+test.each([
+  ['refusal', false],
+  ['error', true],
+])('a permission that is denied by %s is explained', async (_, rejects) => {
+  const page = await open();
+  await page.page.evaluate((isError) => {
+    const requestPermission = () => (isError ? Promise.reject(new Error()) : Promise.resolve('denied'));
+    Object.assign(DeviceMotionEvent, { requestPermission });
+  }, rejects);
+  await page.start();
+  expect(await page.notice()).toContain('permission for motion data was refused');
+  expect(await page.page.$('#record[hidden]')).not.toBeNull();
+});
+
+test('a device without a sensor is not confused with a sensor without gravity', async () => {
+  const silent = await open();
+  await silent.start();
+  await silent.move([{ timeMs: 0 }]); // as a computer sends it
+  expect(await silent.notice()).toContain('has no sensor');
+  await silent.close();
+  const linear = await open();
+  await linear.start();
+  await linear.move([{ timeMs: 0, linear: [0, 0, 0.1] }]);
+  expect(await linear.notice()).toContain('without gravity');
+});
+
+test('acceleration that claims to have gravity, and has not, is refused', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2, [0.1, -0.2, 0.3]));
+  expect(await page.notice()).toContain('without gravity');
+  expect(await page.page.$('#now[hidden]')).not.toBeNull();
+});
+
+test('a browser without rotation is warned of, and recorded without it', async () => {
+  const still = (fromS: number) => rest(fromS, 2).map(({ timeMs, acc = [] }) => ({ timeMs, acc }));
+  const page = await open();
+  await page.start();
+  await page.move(still(0));
+  expect(await page.notice()).toContain('no rotation');
+  await page.tapLabel('sitting');
+  await page.move(still(2));
+  const [head] = rowsOf(await page.download('#save-recording', 'recording.csv'));
+  expect(head).toEqual(['time_ms', 'acc_x_m_s2', 'acc_y_m_s2', 'acc_z_m_s2']);
+});
+
+test('a hidden page pauses the recording and says so', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 5));
+  await page.setHidden(true);
+  await page.move(rest(7, 5));
+  await page.setHidden(false);
+  expect(await page.notice()).toMatch(/Paused from .*: a page that is hidden.*“sitting” ended/);
+  expect(await page.page.$('#labels [aria-pressed=true]')).toBeNull();
+  const [, ...rows] = rowsOf(await page.download('#save-recording', 'recording.csv'));
+  expect(rows).toHaveLength(5 * 60);
+});
+
+test('a recording survives the end of the page, and can be deleted', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 25));
+  await page.tapLabel('standing');
+  await page.move(rest(27, 5));
+  await page.setHidden(true);
+  const before = await page.download('#save-recording', 'recording.csv');
+  await page.page.reload();
+  await page.page.waitForSelector('#record:not([hidden])');
+  expect(await page.download('#save-recording', 'recording.csv')).toBe(before);
+  page.page.on('dialog', (dialog) => void dialog.accept());
+  await page.page.$eval('#clear', (button) => (button as HTMLButtonElement).click());
+  await page.page.waitForSelector('#save-recording:disabled');
+  await page.page.reload();
+  await page.page.waitForFunction(() => document.getElementById('model')?.textContent !== 'loading …');
+  expect(await page.page.$('#record[hidden]')).not.toBeNull();
+});
+
+test('har-jax adapts to a recording with labels of one’s own', { timeout: 600_000 }, async () => {
+  const own = 'sofa, "lazy"';
+  const page = await open();
+  await page.start();
+  const walk = motionsOf(jitter).slice(0, 420);
+  const walks = [2000, 9000, 16_000].flatMap((ms) =>
+    walk.map((each) => ({ ...each, timeMs: each.timeMs + ms })),
+  );
+  await page.move(rest(0, 2));
+  await page.page.type('#own-label', own);
+  await page.page.keyboard.press('Enter');
+  await page.tapLabel('walking');
+  await page.move(walks);
+  await page.tapLabel(own);
+  await page.move(rest(24, 21));
+  await page.tapLabel(own);
+  await page.page.select('#trim', '3');
+  await page.download('#save-recording', 'recording.csv');
+  await page.download('#save-labels', 'labels.csv');
+  const flags = ['recording', 'labels'].map((name) => `--${name}=${path.join(page.downloads, name)}.csv`);
+  const out = path.join(page.downloads, 'adapter');
+  const small = ['--max_steps=2', '--method=probe', '--nouse_unlabeled', '--noprogress'];
+  const output = execFileSync(PYTHON, ['-m', 'har_jax', 'adapt', ...flags, `--out=${out}`, ...small], {
+    encoding: 'utf8',
+  });
+  expect(output).toContain('Acceleration is in m/s2, as its name says');
+  expect(output).toContain('Angular velocity is in rad/s, as its name says');
+  expect(output).toMatch(/labels: walking 15\.0 s, sofa, "lazy" 15\.0 s/);
+});
+
+test('both ends of a label are left out, and what is too short is no label', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 10));
+  await page.tapLabel('standing');
+  await page.move(rest(12, 4));
+  await page.page.select('#trim', '3');
+  const [, ...rows] = rowsOf(await page.download('#save-labels', 'labels.csv'));
+  const lasts = rows.map(([start, end, label]) => [Math.round(Number(end) - Number(start)), label]);
+  expect(lasts).toEqual([[3983, 'sitting']]); // from the first sample of 10 s to the last, less 6 s
+});
+
+test('the lock for the pocket opens after a long press only', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.page.click('#lock');
+  await page.page.click('#unlock');
+  expect(await page.page.$('#pocket[open]')).not.toBeNull();
+  await page.page.click('#unlock', { delay: 1200 });
+  expect(await page.page.$('#pocket[open]')).toBeNull();
+});
+
+test('the page works offline, once it has been open', async () => {
+  const page = await open();
+  await page.page.waitForFunction(() => document.getElementById('offline')?.textContent === 'ready');
+  await page.page.setOfflineMode(true);
+  await page.page.reload();
+  await page.page.waitForFunction(() => document.getElementById('model')?.textContent.endsWith('activities'));
+  await page.start();
+  await page.move(motionsOf(jitter));
+  expect(await answers(page, jitter.start_s.length)).toHaveLength(jitter.start_s.length);
+});
+
+test.each([
+  [320, 'light'],
+  [390, 'light'],
+  [390, 'dark'],
+  [1280, 'light'],
+  [1280, 'dark'],
+])('at %i pixels, %s, nothing fails, leaves the page or is too wide', async (width, scheme) => {
+  const page = await open();
+  await page.page.setViewport({ width, height: width < 800 ? 844 : 900 });
+  await page.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  await page.shoot(`start-${width}-${scheme}`);
+  await page.start();
+  await page.move(motionsOf(jitter));
+  await page.tapLabel('walking');
+  await page.move(motionsOf(jitter).map((each) => ({ ...each, timeMs: each.timeMs + 15_000 })));
+  await answers(page, 2 * jitter.start_s.length - 1);
+  await page.page.waitForSelector('#trace polyline[points]');
+  await page.shoot(`running-${width}-${scheme}`);
+  expect(await page.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+  await page.page.click('#lock');
+  await page.shoot(`pocket-${width}-${scheme}`);
+  expect(page.errors).toEqual([]);
+  const elsewhere = page.requests.filter((url) => !url.replace(/^blob:/, '').startsWith(inject('address')));
+  expect(elsewhere).toEqual([]);
+});

@@ -1,0 +1,54 @@
+/** Before all tests: the page, built and exported, and Python's answers in a new folder; and a server. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { build, preview } from 'vite';
+import type { TestProject } from 'vitest/node';
+
+export const PYTHON = process.env.PYTHON ?? path.resolve('../.venv/bin/python');
+
+export interface Case {
+  time_s: number[];
+  samples: number[][];
+  start_s: number[];
+  activity: string[];
+  confidence: number[];
+  windows: number[][];
+  probabilities: number[][];
+}
+
+export interface Expected {
+  cases: Record<string, Case>;
+  chain: { rows: number[][]; posteriors: number[][] };
+  unknown_below: number;
+}
+
+export function readExpected(folder: string): Expected {
+  return JSON.parse(readFileSync(path.join(folder, 'expected.json'), 'utf8')) as Expected;
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    folder: string;
+    address: string;
+  }
+}
+
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'har_jax-web-'));
+  await build({ build: { outDir: path.join(folder, 'built') }, logLevel: 'warn' });
+  execFileSync(PYTHON, ['tests/expected.py', folder], { stdio: 'inherit' });
+  const server = await preview({
+    configFile: false,
+    build: { outDir: path.join(folder, 'page') },
+    preview: { port: 0, host: '127.0.0.1' },
+  });
+  project.provide('folder', folder);
+  project.provide('address', server.resolvedUrls?.local[0] ?? '');
+  return async () => {
+    await server.close();
+    rmSync(folder, { recursive: true });
+  };
+}

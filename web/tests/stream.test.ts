@@ -1,0 +1,50 @@
+/** The same windows and the same filter as in Python, on clocks of browsers. */
+
+import { expect, inject, test } from 'vitest';
+import { Chain } from '../src/chain';
+import { Windows } from '../src/windows';
+import { readExpected } from './setup';
+
+const RULES = { samples: 128, hopS: 1.28, maxGapS: 0.2 };
+const { cases, chain } = readExpected(inject('folder'));
+
+function furthest(a: ArrayLike<number>, b: number[]): number {
+  return Math.max(...b.map((value, index) => Math.abs(a[index] - value)));
+}
+
+test.each(Object.keys(cases))('windows are those of Python: %s', (name) => {
+  const { time_s, samples, start_s, windows } = cases[name];
+  const stream = new Windows(RULES);
+  const found = time_s.flatMap((timeS, index) => stream.push({ timeS, values: samples[index] }));
+  expect(found).toHaveLength(windows.length);
+  expect(furthest(found.map(({ startS }) => startS), start_s)).toBeLessThan(1e-9);
+  found.forEach(({ signal }, index) => expect(furthest(signal, windows[index])).toBeLessThan(1e-5));
+});
+
+test('only a window after a gap is a first one', () => {
+  const { time_s, samples } = cases['a pause of a second'];
+  const stream = new Windows(RULES);
+  const found = time_s.flatMap((timeS, index) => stream.push({ timeS, values: samples[index] }));
+  expect(found.filter(({ isFirst }) => isFirst)).toHaveLength(2);
+});
+
+test('samples that are missing or not later are dropped', () => {
+  const { time_s, samples, windows } = cases['even at 50 Hz'];
+  const stream = new Windows(RULES);
+  const found = time_s.flatMap((timeS, index) => [
+    ...stream.push({ timeS, values: samples[index] }),
+    ...stream.push({ timeS, values: [9, 9, 9, 9, 9, 9] }),
+    ...stream.push({ timeS: timeS + 0.001, values: [NaN, 0, 0, 0, 0, 0] }),
+  ]);
+  expect(found).toHaveLength(windows.length);
+  expect(furthest(found[3].signal, windows[3])).toBeLessThan(1e-5);
+});
+
+test('the filter over time is that of Python', () => {
+  const filter = new Chain(5, 1.28, 2.56);
+  let before: number[] | undefined;
+  chain.rows.forEach((row, index) => {
+    before = filter.update(before, row);
+    expect(furthest(before, chain.posteriors[index])).toBeLessThan(1e-12);
+  });
+});

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 from typing import Any
 
 import har_jax
@@ -101,7 +100,7 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
   Raises UserError if it cannot.
   """
   files, card = {export.card['file']: export.content}, export.card | extra
-  beside = export.format.beside(files | {CARD: json.dumps(card, ensure_ascii=False).encode()})
+  beside = export.format.beside(files | {CARD: safetensors_io.to_text(card)})
   safetensors_io.write_with_card(storage.place(str(folder)), {**beside, **files}, CARD, card, schema.Export)
 
 

@@ -40,6 +40,13 @@ _POSITION = flags.DEFINE_string(
   'A target has the first one only; a source has all',
   flag_values=FLAGS,
 )
+_MAX_UNPACKED_GIB = flags.DEFINE_float(
+  'max_unpacked_gib',
+  64.0,
+  'refuse an archive that would unpack to more, in units of 2^30 bytes',
+  lower_bound=0,
+  flag_values=FLAGS,
+)
 _DOWNLOAD = flags.DEFINE_bool(
   'download',
   False,
@@ -52,7 +59,13 @@ def main() -> None:
   from har_jax.data.prepare import prepare
 
   for archive, path in _chosen():
-    windows = prepare(archive, path, _OUT.value, position=_POSITION.value)
+    windows = prepare(
+      archive,
+      path,
+      _OUT.value,
+      position=_POSITION.value,
+      max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
+    )
     print(_summary(windows.meta), flush=True)
 
 

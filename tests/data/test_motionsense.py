@@ -66,7 +66,7 @@ def test_every_code_has_its_activity(tmp_path):
   ('name', 'text', 'message'),
   [
     ('wlk_7/sub_1.csv', HEADER.replace('gravity.y', 'gravity_y'), r'sub_1\.csv has no column gravity\.y'),
-    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table of numbers'),
+    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table'),
     ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv has no rows'),
     ('run_7/sub_1.csv', HEADER, 'is not named'),
   ],

@@ -11,7 +11,7 @@ from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.runs import sorted_rows
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 # The codes of activity_key.txt: no N.
 _ACTIVITIES = {
@@ -47,7 +47,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for acc_name in source.find('raw/phone/accel/data_*_accel_phone.txt'):
     match = re.search(r'data_(\d+)_accel_phone\.txt$', acc_name)
     if match is None:
-      raise UserError(f'{source.path}: {acc_name} is not named data_<subject>_accel_phone.txt')
+      raise UserError(f'{source.path}: {shorten(acc_name)} is not named data_<subject>_accel_phone.txt')
     folder = acc_name[: match.start()].removesuffix('accel/')
     gyro_name = f'{folder}gyro/data_{match[1]}_gyro_phone.txt'
     if gyro_name not in source.names:

@@ -1,5 +1,7 @@
 """Exceptions whose message is shown to the user without a traceback."""
 
+import errno
+
 _VALUE_CHARACTERS = 200
 _MESSAGE_CHARACTERS = 2000
 
@@ -31,3 +33,14 @@ def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') ->
   if max(len(text), len(shown)) <= limit:
     return shown
   return f'{shown[:limit]}… ({len(text):,} characters)'
+
+
+def advice(error: OSError) -> str:
+  """What a user can do where a file cannot be written."""
+  if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    return 'free some space'
+  if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    return 'check the permissions, or give another --out'
+  if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY):
+    return 'something else is in the way: move it, or give another --out'
+  return 'give another --out'

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import config, schema
+from har_jax import config, escaping, schema
 from har_jax.errors import UserError
 from har_jax.storage import RUN_AGAIN, Place, files_below, parse, read, unsealed
 
@@ -90,6 +90,8 @@ def _depends_on(collections: list[str] | None, flag: str) -> bool:
 
 
 def _rounded(value: Any) -> Any:
+  if isinstance(value, str):
+    return escaping.xml_text(value)
   return float(f'{value:.6g}') if isinstance(value, float) else value
 
 

@@ -53,6 +53,12 @@ _DOWNLOAD = flags.DEFINE_bool(
   'first download the official archive to --archive_path, or to archives/',
   flag_values=FLAGS,
 )
+_ALLOW_HTTP = flags.DEFINE_bool(
+  'allow_http',
+  False,
+  'with --download: also without encryption, where anyone on the way can change the file',
+  flag_values=FLAGS,
+)
 
 
 def main() -> None:
@@ -86,7 +92,8 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
     if _DOWNLOAD.value:
       from har_jax.data.download import fetch
 
-      return [(archive, pathlib.Path(fetch(archive, path or pathlib.Path('archives'))))]
+      folder = path or pathlib.Path('archives')
+      return [(archive, fetch(archive, folder, allow_http=_ALLOW_HTTP.value))]
     if path is None:
       return [(archive, None)]
     found = {each.name: place for each, place in detect_archives(path)} if path.is_dir() else {}

@@ -218,7 +218,9 @@ def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.Captu
   [
     (None, 0, ''),
     (UserError('rank is 0'), 1, 'error: rank is 0'),
-    (OSError(errno.ENOSPC, 'full', 'a.json'), 1, 'a.json'),
+    (OSError(errno.ENOSPC, 'full', 'a.json'), 1, 'a.json: full; free some space'),
+    (OSError(errno.EROFS, 'Read-only', 'a.json'), 1, 'a.json: Read-only; check the permissions'),
+    (MemoryError(), 1, 'out of memory'),
     (Stopped('alpha: saved at step 3'), 143, 'alpha: saved at step 3; run the same command to resume'),
     (KeyboardInterrupt(), 130, 'interrupted'),
   ],

@@ -104,7 +104,7 @@ def from_bytes(path: Place, content: bytes) -> Variables:
 
 def to_text(entries: Mapping[str, Any]) -> bytes:
   """JSON that others read: it holds no sums."""
-  return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode()
+  return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode(errors='backslashreplace')
 
 
 def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:

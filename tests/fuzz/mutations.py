@@ -126,9 +126,9 @@ def damaged_member(content: bytes, rng: Random) -> bytes:
   if kind == 0:
     del members[name]
   elif kind == 1:
-    members[str(rng.choice(['../x', '/x', 'x' * 300, '', 'a\x00b', 'copy/' + name, name + '.zip']))] = (
-      members[name]
-    )
+    members[str(rng.choice(['../x', '/x', 'x' * 300, 'a\x00b', 'copy/' + name, name + '.zip']))] = members[
+      name
+    ]
   elif kind == 2:
     members[name] = bytes(200 << 20) if rng.integers(20) == 0 else b''
   elif members[name][:2] == b'PK':

@@ -62,6 +62,7 @@ def main() -> None:
   folder = storage.place(_RESULTS.value[0])
   if _APPEND_TO.value:
     table_path = pathlib.Path(_APPEND_TO.value)
+    storage.check_writable(table_path.parent)
     if table_path.name == 'personalization.csv':
       frame.append_personalization(folder, table_path, commit())
     else:

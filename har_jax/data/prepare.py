@@ -16,7 +16,7 @@ from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import Recording
 from har_jax.data.resample import resample
-from har_jax.data.source import MAX_UNPACKED_BYTES, UNREADABLE, Source
+from har_jax.data.source import MAX_UNPACKED_BYTES, UNREADABLE, Source, would_fill_memory
 from har_jax.errors import UserError
 
 _MAX_DEPTH = 3  # levels of subfolders to search for archives
@@ -177,7 +177,8 @@ def _detect_in_zip(path: pathlib.Path) -> Archive | None:
       archive = _detect_in_names(names)
       inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
       for name in itertools.islice(inner_zips, _MAX_INNER_ZIPS):
-        if archive is None:
+        entry = outer.getinfo(name)
+        if archive is None and not would_fill_memory(entry.file_size, entry.compress_size):
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
             archive = _detect_in_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive

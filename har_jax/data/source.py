@@ -31,9 +31,14 @@ MAX_UNPACKED_BYTES = 64 << 30
 # The largest archives have 10,000 files. RealWorld has zips within zips in its zip.
 _MAX_MEMBERS, _MAX_DEPTH = 100_000, 3
 # Bytes unpacked for each byte on disk. Recordings have 3 to 10; zeros have 1,000.
-_MAX_RATIO = 50
-_ANY_RATIO_BYTES = 64 << 20  # so much may be unpacked at any ratio
-_MAX_TABLE_BYTES = 100 << 20  # of a table that is held in memory
+_MAX_RATIO = 25
+_ANY_RATIO_BYTES = 32 << 20  # so much may be unpacked at any ratio
+_MAX_TABLE_BYTES = 48 << 20  # of a table that is held in memory; UCI HAR has one of 15 MB
+
+
+def would_fill_memory(unpacked_bytes: int, packed_bytes: int) -> bool:
+  """Whether no zip of recordings unpacks to so many bytes."""
+  return unpacked_bytes > max(_MAX_RATIO * packed_bytes, _ANY_RATIO_BYTES)
 
 
 class Source:
@@ -204,10 +209,10 @@ class Source:
     """Raises UserError before anything is unpacked. zipfile unpacks no more than an entry's stated size."""
     self._members += len(entries)
     self._unpacked_bytes += sum(entry.file_size for entry in entries)
-    unpacked = f'{self._unpacked_bytes / 2**30:.1f} GiB'
+    unpacked = f'{self._unpacked_bytes / 2**20:,.0f} MiB'
     if self._members > _MAX_MEMBERS:
       raise UserError(f'{self.path} has over {_MAX_MEMBERS:,} files; no archive has so many')
-    if self._unpacked_bytes > max(_MAX_RATIO * self._packed_bytes, _ANY_RATIO_BYTES):
+    if would_fill_memory(self._unpacked_bytes, self._packed_bytes):
       raise UserError(
         f'{self.path} would unpack {self._packed_bytes:,} bytes to {unpacked}; recordings never do, so it is '
         'damaged or made to fill memory'
@@ -253,7 +258,7 @@ def read_rows(
 
   `columns`: how many each line has; or, for a file with a header line, the names of those to read.
   Raises UserError: no such file, no such column, a line of another length, text for a number, no row, over
-  100 MiB.
+  48 MiB.
   """
   where = f'{source.path}: {shorten(name)}'
   with source.open(name) as file:

@@ -234,6 +234,15 @@ def test_a_command_ends_with_an_exit_code_and_one_line(
   assert len(err.splitlines()) == (ends is not None)
 
 
+@pytest.mark.parametrize('name', [name for name in main.COMMANDS if 'out' in main.load(name).FLAGS])
+def test_an_out_that_cannot_be_written_is_found_before_any_work(name: str, tmp_path: pathlib.Path):
+  (tmp_path / 'file').write_text('')
+  code, out, err = run_in_process(name, f'--out={tmp_path}/file/out')
+  assert (code, out) == (1, '')
+  assert err.startswith(f'error: cannot write to {tmp_path}/file/out: Not a directory; ')
+  assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize('ends', [ValueError('a bug'), OSError(errno.EACCES, 'denied')])
 def test_other_exceptions_keep_their_traceback(ends: BaseException):
   with pytest.raises(type(ends)):

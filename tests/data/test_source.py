@@ -176,13 +176,13 @@ def test_zips_may_be_nested_three_deep_and_no_deeper(tmp_path):
 
 
 def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_path):
-  assert _bounded(tmp_path, {'a.csv': bytes(60 << 20)}) == ['a.csv']  # harmless, at any ratio
-  with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 0\.1 GiB'):
-    _bounded(tmp_path, {'a.csv': bytes(70 << 20)})
+  assert _bounded(tmp_path, {'a.csv': bytes(30 << 20)}) == ['a.csv']  # harmless, at any ratio
+  with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 40 MiB'):
+    _bounded(tmp_path, {'a.csv': bytes(40 << 20)})
   with pytest.raises(UserError, match='would unpack'):
-    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(70 << 20)})})
+    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(40 << 20)})})
   (tmp_path / 'folder').mkdir()
-  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(70 << 20)})
+  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(40 << 20)})
   with pytest.raises(UserError, match='would unpack'):
     Source(tmp_path / 'folder').names  # noqa: B018
 
@@ -211,7 +211,7 @@ def test_blank_lines_and_a_missing_last_line_break_are_no_damage(tmp_path, text)
 
 
 def test_lines_are_checked_over_blocks_of_any_size():
-  content = b'a,b\n' + b''.join(b'%d,%d\n' % (row, row * row) for row in range(2000))
+  content = b'a,b\n' + b''.join(b'%d,%d\n' % (row, row * row) for row in range(100))
   for size in (1, 2, 3, 7, 64, 1 << 20):
 
     def read(content, size=size):
@@ -220,6 +220,6 @@ def test_lines_are_checked_over_blocks_of_any_size():
         yield block
 
     assert b''.join(read(content)) == content
-    for damaged, line in ((content.replace(b'7,49\n', b'7,4,9\n'), 9), (content + b'5', 2002)):
+    for damaged, line in ((content.replace(b'7,49\n', b'7,4,9\n'), 9), (content + b'5', 102)):
       with pytest.raises(UserError, match=f'line {line} has'):
         list(read(damaged))

@@ -43,9 +43,11 @@ class Worker:
 
   def _start(self) -> subprocess.Popen[bytes]:
     path = os.pathsep.join([str(_HERE.parents[1]), str(_HERE), os.environ.get('PYTHONPATH', '')])
+    # Without caches of programs and bytecode, which would be writes outside of a case's folder.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith('JAX_')}
     self._process = subprocess.Popen(
       [sys.executable, self._program],
-      env=os.environ | {'PYTHONPATH': path, 'JAX_PLATFORMS': 'cpu'},
+      env=kept | {'PYTHONPATH': path, 'JAX_PLATFORMS': 'cpu', 'PYTHONDONTWRITEBYTECODE': '1'},
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
     )

@@ -1,5 +1,6 @@
 """A small made-up archive in each official layout: name → files. A dict among the files is a zip within."""
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping
@@ -10,6 +11,15 @@ import numpy as np
 Files = Mapping[str, Any]  # name → text, or the files of a zip within
 _RNG = np.random.default_rng()
 _START_MS = 1_424_696_600_000
+# What a reader gives: the numbers, as a hash, and what it said about them.
+Read = tuple[str, str]
+
+
+def digest(*parts: Any) -> str:
+  sha = hashlib.sha256()
+  for part in parts:
+    sha.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode(errors='replace'))
+  return sha.hexdigest()
 
 
 def zipped(files: Files) -> bytes:

@@ -26,6 +26,8 @@ def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') ->
   The characters in `keep` stay as they are. What was cut off is counted.
   """
   text = str(value)
+  if len(text) <= limit and text.isprintable():
+    return text
   shown = ''.join(
     character if character in keep or character.isprintable() else ascii(character)[1:-1]
     for character in text[:limit]

@@ -37,15 +37,24 @@ class _Checked(io.RawIOBase):
     return True
 
   def readinto(self, buffer) -> int:
-    block = self._file.read(len(buffer))
+    block = self._next(len(buffer))
     buffer[: len(block)] = block
+    return len(block)
+
+  def readall(self) -> bytes:
+    """In large blocks; those of the parent's have 8 kB."""
+    return b''.join(iter(lambda: self._next(_BLOCK_BYTES), b''))
+
+  def _next(self, size: int) -> bytes:
+    block = self._file.read(size)
     self._bytes += len(block)
     if self._max_bytes is not None and self._bytes > self._max_bytes:
       raise UserError(
         f'{self._name} has more than {self._max_bytes >> 20} MiB: is it a table of this archive?'
       )
-    self._check(np.frombuffer(block or b'\n', np.uint8))
-    return len(block)
+    if block or self._length:
+      self._check(np.frombuffer(block or b'\n', np.uint8))
+    return block
 
   def _check(self, block: UInt8[np.ndarray, 'n']) -> None:
     ends = np.flatnonzero(block == _NEW_LINE)

@@ -199,7 +199,8 @@ class Source:
   def _check_name(self, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> None:
     """Raises UserError where the zip's directory and the entry disagree: another name would hide a file."""
     try:
-      zipped.open(entry).close()
+      with contextlib.suppress(RuntimeError):  # a compression or password that matters only if it is read
+        zipped.open(entry).close()
     except UNREADABLE as error:
       raise UserError(f'{self.path}: {shorten(name)} is damaged ({error}): download it again') from error
     if not entry.filename:
@@ -264,7 +265,7 @@ def read_rows(
   with source.open(name) as file:
     fields = columns if isinstance(columns, int) and delimiter else None
     checked = lines.checked(file, where, delimiter=delimiter, fields=fields, max_bytes=_MAX_TABLE_BYTES)
-    text = io.TextIOWrapper(checked, 'utf-8-sig', 'replace')
+    text = io.StringIO(checked.read().decode('utf-8-sig', 'replace'))
     selected: list[int] | None = None
     if not isinstance(columns, int):
       header = [word.strip() for word in text.readline().split(delimiter)]

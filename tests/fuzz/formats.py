@@ -142,6 +142,7 @@ _FOLDERS = (
   ('results', made_files.build_results, made_files.read_results, '*.json'),
 )
 HAS_SUMS = importlib.util.find_spec('har_jax.sums') is not None
+HAS_NEW_READERS = importlib.util.find_spec('har_jax.data.user_recordings.rows') is not None
 _CSV = functools.partial(_read_recording, file='day.csv')
 
 FORMATS: dict[str, Format] = {

@@ -1,6 +1,7 @@
 """Every format that har_jax reads: a small valid input, how it is damaged, and what is read of it."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import importlib.util
@@ -132,7 +133,9 @@ def sealed(content: bytes, rng: mutations.Random) -> bytes:
   from har_jax import storage, sums  # type: ignore[attr-defined]
 
   entries, files = sums.unseal(json.loads(content))
-  return storage.card(mutations.damaged_value(entries, rng), files)
+  while True:
+    with contextlib.suppress(ValueError):  # NaN, which no card can hold
+      return storage.card(mutations.damaged_value(entries, rng), files)
 
 
 _FOLDERS = (

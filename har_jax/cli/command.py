@@ -46,9 +46,8 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   if {'--help', '-h', '--helpfull'}.intersection(arguments):
     print(help_text(module, full='--helpfull' in arguments))
     return 0
-  for stream in (sys.stdout, sys.stderr):
-    if isinstance(stream, io.TextIOWrapper):
-      stream.reconfigure(errors='backslashreplace')  # terminals without ± or the letters of a file's names
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='replace')  # terminals without ±, or without the letters of a file's names
   try:
     _parse(module, arguments)
     _check_out(module.FLAGS)

@@ -5,12 +5,14 @@
 # make web-test                      the page's tests, in a headless Chromium that npm installs
 # make test                          format, lint, types, all tests
 # make check                         format, lint, types, fast tests
+# make fuzz CASES=10000              damaged files of every format; a table, and runs/fuzz/report.md
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
 PYTHON ?= python3
 BIN := .venv/bin
 # Extras for the tests. EXTRAS=dev,test-optional also compares with PyTorch, peft and bitsandbytes.
 EXTRAS ?= dev
+CASES ?= 10000
 ARCHIVES ?=
 ifeq ($(ARCHIVES),)
 NAME := smoke
@@ -24,7 +26,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check style docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz style docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -56,6 +58,9 @@ test: style
 
 check: style
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not slow'
+
+fuzz: .venv/ready-dev
+	$(BIN)/python tests/fuzz/campaign.py --cases=$(CASES) --out=runs/fuzz
 
 style: .venv/ready-dev
 	$(BIN)/ruff format --check .

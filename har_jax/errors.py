@@ -1,5 +1,7 @@
 """Exceptions whose message is shown to the user without a traceback."""
 
+import errno
+
 _VALUE_CHARACTERS = 200
 _MESSAGE_CHARACTERS = 2000
 
@@ -24,6 +26,8 @@ def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') ->
   The characters in `keep` stay as they are. What was cut off is counted.
   """
   text = str(value)
+  if len(text) <= limit and text.isprintable():
+    return text
   shown = ''.join(
     character if character in keep or character.isprintable() else ascii(character)[1:-1]
     for character in text[:limit]
@@ -31,3 +35,14 @@ def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') ->
   if max(len(text), len(shown)) <= limit:
     return shown
   return f'{shown[:limit]}… ({len(text):,} characters)'
+
+
+def advice(error: OSError) -> str:
+  """What a user can do where a file cannot be written."""
+  if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    return 'free some space'
+  if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    return 'check the permissions, or give another --out'
+  if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY):
+    return 'something else is in the way: move it, or give another --out'
+  return 'give another --out'

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import config, schema
-from har_jax.errors import UserError
+from har_jax import config, escaping, schema
+from har_jax.errors import UserError, shorten
 from har_jax.storage import RUN_AGAIN, Place, files_below, parse, read, unsealed
 
 FORMAT = f'har_jax result {config.SCHEMA_VERSION}'
@@ -90,6 +90,8 @@ def _depends_on(collections: list[str] | None, flag: str) -> bool:
 
 
 def _rounded(value: Any) -> Any:
+  if isinstance(value, str):
+    return escaping.xml_text(value)
   return float(f'{value:.6g}') if isinstance(value, float) else value
 
 
@@ -175,6 +177,8 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
     name, _, own_version = str(result.get('format', '')).rpartition(' ')
     if name == kind and own_version != version:
       raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run it again')
+    if name != kind and 'identity' in result:  # a result whose first entry is damaged must not go uncounted
+      raise UserError(f'{path} has the format {shorten(repr(result.get("format")))}; {RUN_AGAIN}')
   results = {path: checked(path, result) for path, result in found.items() if result.get('format') == FORMAT}
   if not results:
     raise UserError(f'no results under {folder}; launch/lodo.py --out={folder} makes them')

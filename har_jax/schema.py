@@ -265,5 +265,5 @@ def check(entries: Any, kind: type[Struct], where: object, *, to_do: str) -> Non
   """Raises UserError, with the entry and what it must be, where the entries are not of this kind."""
   try:
     msgspec.convert(entries, kind)
-  except (msgspec.ValidationError, RecursionError, UserError) as error:
+  except (msgspec.ValidationError, RecursionError, UnicodeError, UserError) as error:
     raise UserError(f'{where}: {shorten(error)}; {to_do}') from error

@@ -4,20 +4,19 @@ A place is a folder or a file: on a disk or a network share a `pathlib.Path`, in
 `epath.Path`, which has the methods of one.
 """
 
-import contextlib
 import importlib.util
 import json
-import os
 import pathlib
 import re
+import tempfile
 import typing
 from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
-from har_jax import sums
-from har_jax.errors import UserError, shorten
+from har_jax import replacing, sums
+from har_jax.errors import UserError, advice, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
 _DRIVERS = {'gs': 'gcsfs', 's3': 's3fs'}
@@ -85,20 +84,26 @@ def write_text(path: Place, text: str) -> None:
 
   Raises UserError where the disk is full or the folder is not writable.
   """
-  partial = path.with_name(f'.{path.name}.{os.getpid()}.partial')
+  content = text.encode(errors='backslashreplace')
   try:
     if is_bucket(path):
-      path.write_bytes(text.encode())
-      return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)
+      path.write_bytes(content)
+    else:
+      replacing.write({path: content})
   except OSError as error:
-    with contextlib.suppress(OSError):
-      partial.unlink()
-    raise UserError(
-      f'cannot write {path}: {error.strerror or error}; free some space or give another --out'
-    ) from error
+    raise UserError(f'cannot write {path}: {error.strerror or error}; {advice(error)}') from error
+
+
+def check_writable(folder: Place) -> None:
+  """Raises UserError where no file can be written into a folder, which need not exist."""
+  if is_bucket(folder):
+    return
+  existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+  try:
+    with tempfile.TemporaryFile(dir=existing) as file:
+      file.write(bytes(4096))
+  except OSError as error:
+    raise UserError(f'cannot write to {folder}: {error.strerror or error}; {advice(error)}') from error
 
 
 def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:

@@ -40,6 +40,38 @@ def test_a_full_disk_is_a_user_error_and_leaves_nothing(
   assert storage.read(path) == {'old': 1}
 
 
+def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path: pathlib.Path):
+  storage.check_writable(tmp_path / 'not' / 'there' / 'yet')
+  assert os.listdir(tmp_path) == []
+  (tmp_path / 'file').write_text('')
+  for folder in (tmp_path / 'file', tmp_path / 'file' / 'out'):
+    with pytest.raises(UserError, match=r'Not a directory; something else is in the way'):
+      storage.check_writable(folder)
+  with pytest.raises(UserError, match='cannot write to /proc/out'):
+    storage.check_writable(pathlib.Path('/proc/out'))
+
+
+@pytest.mark.parametrize(
+  ('number', 'words'),
+  [
+    (errno.EDQUOT, 'free some space'),
+    (errno.EROFS, 'check the permissions'),
+    (errno.EEXIST, 'something else is in the way'),
+    (errno.ENAMETOOLONG, 'give another --out'),
+  ],
+)
+def test_the_advice_is_that_of_the_error(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+):
+  def fails(*_):
+    raise OSError(number, os.strerror(number))
+
+  monkeypatch.setattr(os, 'replace', fails)
+  with pytest.raises(UserError, match=words) as raised:
+    storage.write(tmp_path / 'seed0.json', {})
+  assert ('space' in str(raised.value)) == (number == errno.EDQUOT)
+
+
 def test_a_file_in_place_of_a_folder_is_a_user_error(tmp_path: pathlib.Path):
   (tmp_path / 'out').write_text('')
   with pytest.raises(UserError, match='give another --out'):

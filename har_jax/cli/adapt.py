@@ -5,16 +5,14 @@ har-jax adapt my.csv labels.csv --method=qlora --noensemble
 """
 
 import collections
-import os
 import pathlib
-import shutil
 import time
 
 from absl import flags
 
 from har_jax.cli import recording
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError
+from har_jax.errors import UserError, advice
 
 POSITIONAL = ('recording', 'labels')
 COMMON = (
@@ -227,11 +225,10 @@ def _print_counts(labels) -> None:
 
 def _save(recognizer, out: pathlib.Path) -> None:
   """Writes base and adapter, both or neither."""
-  partial = out.with_name(f'.{out.name}.{os.getpid()}.partial')
+  from har_jax import replacing
+
   try:
-    recognizer.save(partial)
-    os.rename(partial, out)
+    with replacing.folder(out) as partial:
+      recognizer.save(partial)
   except OSError as error:
-    raise UserError(f'cannot write {out}: {error.strerror or error}; give another --out') from error
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
+    raise UserError(f'cannot write {out}: {error.strerror or error}; {advice(error)}') from error

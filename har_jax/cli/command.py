@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import io
 import pathlib
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from har_jax import config
-from har_jax.errors import Stopped, UserError
+from har_jax.errors import Stopped, UserError, advice
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
 # In a wheel, and in a clone.
@@ -40,22 +41,26 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   """Parses `module.FLAGS`, calls `module.main` and returns the exit code.
 
   A module's POSITIONAL names the flags that may be given by position, COMMON those that --help shows.
-  0: done. 1: a mistake in flags or files, or a full disk. 130: Ctrl-C. 143: SIGTERM, training state saved.
+  0: done. 1: a mistake in flags or files, a full disk, too little memory. 130: Ctrl-C. 143: SIGTERM,
+  training state saved.
   """
   if {'--help', '-h', '--helpfull'}.intersection(arguments):
     print(help_text(module, full='--helpfull' in arguments))
     return 0
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors='replace')  # terminals without ±, or without the letters of a file's names
   try:
     _parse(module, arguments)
+    _check_out(module.FLAGS)
     module.main()
   except (flags.Error, UserError) as error:
     return _fail(f'error: {error}', 1)
   except OSError as error:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
-    return _fail(
-      f'error: the disk is full ({error.filename or "no file named"}); free some space and run again', 1
-    )
+    return _fail(f'error: {error.filename or "a file"}: {error.strerror}; {advice(error)}', 1)
+  except MemoryError as error:
+    return _fail(f'error: out of memory ({error or "no size given"})', 1)
   except Stopped as stopped:
     from har_jax.train import mesh  # imports JAX
 
@@ -92,6 +97,14 @@ def _with_flagfile(argument: str) -> str:
   if name not in known:
     raise UserError(f'--flagfile={name}: no such file; by name there are {", ".join(known) or "none"}')
   return f'{flag}={folder / name}.flags'
+
+
+def _check_out(values: flags.FlagValues) -> None:
+  """Raises UserError where the command could not write its output: now, not after hours of work."""
+  if 'out' in values and values.out:
+    from har_jax import storage
+
+    storage.check_writable(storage.place(values.out))
 
 
 def _fail(message: str, code: int) -> int:

@@ -5,7 +5,6 @@ har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
 har-jax export my_adapter --format=web --out=page
 """
 
-import io
 import sys
 
 from absl import flags
@@ -71,8 +70,6 @@ def main() -> None:
   folders = [storage.place(_OUT.value) / f'{each.card["runtime"]}-{each.card["precision"]}' for each in made]
   for folder, each, row in zip(folders, made, rows, strict=True):
     export.write(folder, each, measured=row)
-  if isinstance(sys.stdout, io.TextIOWrapper):
-    sys.stdout.reconfigure(errors='replace')  # terminals without Δ
   if windows is not None:
     score, count = rows[0]['macro_f1_before'], rows[0]['windows']
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')

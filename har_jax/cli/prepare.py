@@ -40,10 +40,23 @@ _POSITION = flags.DEFINE_string(
   'A target has the first one only; a source has all',
   flag_values=FLAGS,
 )
+_MAX_UNPACKED_GIB = flags.DEFINE_float(
+  'max_unpacked_gib',
+  64.0,
+  'refuse an archive that would unpack to more, in units of 2^30 bytes',
+  lower_bound=0,
+  flag_values=FLAGS,
+)
 _DOWNLOAD = flags.DEFINE_bool(
   'download',
   False,
   'first download the official archive to --archive_path, or to archives/',
+  flag_values=FLAGS,
+)
+_ALLOW_HTTP = flags.DEFINE_bool(
+  'allow_http',
+  False,
+  'with --download: also without encryption, where anyone on the way can change the file',
   flag_values=FLAGS,
 )
 
@@ -52,7 +65,13 @@ def main() -> None:
   from har_jax.data.prepare import prepare
 
   for archive, path in _chosen():
-    windows = prepare(archive, path, _OUT.value, position=_POSITION.value)
+    windows = prepare(
+      archive,
+      path,
+      _OUT.value,
+      position=_POSITION.value,
+      max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
+    )
     print(_summary(windows.meta), flush=True)
 
 
@@ -73,7 +92,8 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
     if _DOWNLOAD.value:
       from har_jax.data.download import fetch
 
-      return [(archive, pathlib.Path(fetch(archive, path or pathlib.Path('archives'))))]
+      folder = path or pathlib.Path('archives')
+      return [(archive, fetch(archive, folder, allow_http=_ALLOW_HTTP.value))]
     if path is None:
       return [(archive, None)]
     found = {each.name: place for each, place in detect_archives(path)} if path.is_dir() else {}

@@ -6,10 +6,8 @@ har-jax report runs/lodo --append_to=results/runs.csv
 har-jax report --runs_csv=results/runs.csv --out=results
 """
 
-import io
 import pathlib
 import subprocess
-import sys
 
 from absl import flags
 
@@ -64,6 +62,7 @@ def main() -> None:
   folder = storage.place(_RESULTS.value[0])
   if _APPEND_TO.value:
     table_path = pathlib.Path(_APPEND_TO.value)
+    storage.check_writable(table_path.parent)
     if table_path.name == 'personalization.csv':
       frame.append_personalization(folder, table_path, commit())
     else:
@@ -74,6 +73,7 @@ def main() -> None:
   source = folder if table is None else table.parent
   runs = frame.load(folder) if table is None else frame.read_csv(table)
   out = storage.place(_OUT.value) if _OUT.value else source
+  storage.check_writable(out)
   text = tables.text(runs, with_published=_PUBLISHED.value)
   for name, section in {'personalization': tables.personalization, 'decoding': tables.decoding}.items():
     if (source / f'{name}.csv').exists():
@@ -91,7 +91,6 @@ def main() -> None:
     )
     storage.write_text(out / 'report.html', html)
     storage.write_text(out / 'headline.svg', page.headline(runs))
-  _allow_any_terminal()
   print(tables.terminal(runs))
   print(out / 'tables.md')
   if _HTML.value:
@@ -107,16 +106,10 @@ def _compare(folders: list[str]) -> None:
     raise UserError(f'--{given[0]} needs one folder of results; {len(folders)} were given')
   if len(set(folders)) < len(folders):
     raise UserError(f'--results={",".join(folders)}: give each folder once')
-  _allow_any_terminal()
   for section in compare.sections({name: frame.load(storage.place(name)) for name in folders}):
     table = markdown.tabulated(section.table, 'simple') if len(section.table) else ''
     print(*filter(None, [section.title, section.caption, table, *section.notes]), sep='\n')
     print()
-
-
-def _allow_any_terminal() -> None:
-  if isinstance(sys.stdout, io.TextIOWrapper):
-    sys.stdout.reconfigure(errors='replace')  # terminals without ±
 
 
 def commit() -> str:

@@ -16,7 +16,7 @@ from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import Recording
 from har_jax.data.resample import resample
-from har_jax.data.source import UNREADABLE, Source
+from har_jax.data.source import MAX_UNPACKED_BYTES, UNREADABLE, Source, would_fill_memory
 from har_jax.errors import UserError
 
 _MAX_DEPTH = 3  # levels of subfolders to search for archives
@@ -30,6 +30,7 @@ def prepare(
   out: str | pathlib.Path,
   *,
   position: str | None = None,
+  max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
   progress: bool = True,
 ) -> store.Windows:
   """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
@@ -37,24 +38,28 @@ def prepare(
   `position` is one of the archive's, several joined by commas, or 'all'; by default its first. Of several,
   the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
   Holds all windows in memory, at the end twice.
-  Raises UserError: an unknown position, another archive, a damaged file, no window, no space.
+  Raises UserError: an unknown position, another archive, a damaged file, one that unpacks to more bytes than
+  max_unpacked_bytes, no window, no space.
   """
   positions = _positions(archive, position)
-  source = None if source_path is None else Source(source_path)
+  source = None if source_path is None else Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
   if source is None and archive.marker:
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
-  if source is not None and archive.marker and not source.find(archive.marker):
-    raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
   dropped: collections.Counter = collections.Counter()
   cut: list[cutting.Window] = []
-  recordings = itertools.chain.from_iterable(
-    archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
-    for each in positions
-  )
   number = -1
-  for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
-    pieces = resample(recording, dropped)
-    cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
+  with contextlib.nullcontext() if source is None else source.border():
+    if source is not None and archive.marker and not source.find(archive.marker):
+      raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
+    recordings = itertools.chain.from_iterable(
+      archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
+      for each in positions
+    )
+    for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
+      pieces = resample(recording, dropped)
+      cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
+  if source is not None and source.copies:
+    dropped['files that are copies in another folder'] += len(source.copies)
   without = [each for each in positions if each not in {window.position for window in cut}]
   if len(positions) > 1 and without:
     raise UserError(f'{archive.name} has no window at {", ".join(without)}: leave it out of --position')
@@ -172,7 +177,8 @@ def _detect_in_zip(path: pathlib.Path) -> Archive | None:
       archive = _detect_in_names(names)
       inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
       for name in itertools.islice(inner_zips, _MAX_INNER_ZIPS):
-        if archive is None:
+        entry = outer.getinfo(name)
+        if archive is None and not would_fill_memory(entry.file_size, entry.compress_size):
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
             archive = _detect_in_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive

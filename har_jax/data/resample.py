@@ -22,6 +22,8 @@ _SAME_TIME_S = 1e-6
 _SLACK = 1e-3  # of a sample: rounding of a stop must not lose its sample
 # The grid has the integer rate nearest to the sensor's, or the next one if that is over 1 % too slow.
 _TOO_SLOW = 0.01
+# Rows delivered in bursts may lie microseconds apart: their median rate would make a grid of gigabytes.
+_MAX_BURST = 10.0  # times the mean rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
     if _ticks(start_s, stop_s, RATE_HZ) < WINDOW_SAMPLES:
       dropped['unbroken pieces shorter than a window'] += 1
       continue
-    both = [_at_50_hz(samples, start_s, stop_s) for samples in (acc, gyro)]
+    both = [_at_50_hz(samples, start_s, stop_s, dropped) for samples in (acc, gyro)]
     pieces.append(Piece(start_s, np.concatenate(both, axis=1)))
   return pieces
 
@@ -89,11 +91,16 @@ def _unbroken(samples: Samples, dropped: collections.Counter) -> list[segments.S
   return found
 
 
-def _at_50_hz(samples: Samples, start_s: float, stop_s: float) -> Float32[np.ndarray, 'n 3']:
+def _at_50_hz(
+  samples: Samples, start_s: float, stop_s: float, dropped: collections.Counter
+) -> Float32[np.ndarray, 'n 3']:
   """One sensor from start to stop, both within its segment."""
   samples = segments.extract_around(samples, start_s + _SAME_TIME_S, stop_s - _SAME_TIME_S)
   time_s, values = samples.time_s, samples.values
-  median_hz = 1 / segments.step_s(samples)
+  median_hz, mean_hz = 1 / segments.step_s(samples), (len(time_s) - 1) / (time_s[-1] - time_s[0])
+  if median_hz > _MAX_BURST * mean_hz:
+    dropped['pieces with a clock in bursts, put on an even one (kept)'] += 1
+    time_s, median_hz = np.linspace(time_s[0], time_s[-1], len(time_s)), mean_hz
   rate_hz = max(round(median_hz), math.ceil((1 - _TOO_SLOW) * median_hz))
   grid_s = start_s + np.arange(_ticks(start_s, stop_s, rate_hz)) / rate_hz
   even = _on_grid(time_s, values, grid_s)

@@ -6,12 +6,10 @@ w windows; a window is [128, 6].
 import collections
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import io
 import os
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +17,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
-from har_jax import schema, storage, sums
+from har_jax import replacing, schema, storage, sums
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.cutting import WINDOW_S, Window
 from har_jax.data.recording import ACTIVITIES, RATE_HZ
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, advice, shorten
 from har_jax.storage import Place
 
 FORMAT = 'har_jax windows 2'
@@ -125,7 +123,7 @@ def save(windows: Windows, folder: str | Place) -> None:
   """Writes a windows folder completely or not at all: writes it next to `folder`, then renames it.
 
   Buckets cannot rename: there meta.json is deleted first and written last, as no folder is valid without it.
-  Replaces a windows folder, never anything else.
+  Replaces the files of a windows folder, never anything else: other files in it are kept.
   Raises UserError: a full or read-only disk, a folder with other files.
   """
   folder = _place(folder)
@@ -133,28 +131,14 @@ def save(windows: Windows, folder: str | Place) -> None:
     raise UserError(f'{folder} exists and is not a windows folder: move it away or choose another --out')
   if storage.is_bucket(folder):
     return _upload(windows, folder)
-  partial = folder.with_name(f'.{folder.name}.{os.getpid()}.partial')
-  previous = folder.with_name(f'.{folder.name}.{os.getpid()}.replaced')
   try:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial.mkdir()
-    _write(windows, partial)
-    if folder.exists():
-      folder.rename(previous)  # a folder cannot be renamed to one that is not empty
-    partial.rename(folder)
+    with replacing.folder(folder, _FILES) as partial:
+      _write(windows, partial)
   except OSError as error:
-    if previous.exists() and not folder.exists():
-      previous.rename(folder)
     reason = os.strerror(error.errno) if error.errno else str(error)
-    # NumPy's error for a full disk has no errno.
-    is_forbidden = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
-    hint = 'check the permissions' if is_forbidden else 'free some space'
+    hint = advice(error) if error.errno else 'free some space'  # NumPy's error for a full disk has no errno
     need_mb = windows.signals.nbytes / 1e6
     raise UserError(f'cannot write {need_mb:.0f} MB of windows to {folder}: {reason}; {hint}') from error
-  finally:
-    shutil.rmtree(partial, ignore_errors=True)
-    if folder.exists():
-      shutil.rmtree(previous, ignore_errors=True)
 
 
 def _write(windows: Windows, folder: pathlib.Path) -> None:
@@ -210,7 +194,7 @@ def local(folder: Place) -> pathlib.Path:
       with contextlib.suppress(OSError):
         (pathlib.Path(download) / 'windows').rename(copy)
   except OSError as error:
-    raise UserError(f'{folder} cannot be copied to {cache}: {error}; free some space') from error
+    raise UserError(f'{folder} cannot be copied to {cache}: {error}; {advice(error)}') from error
   return copy
 
 

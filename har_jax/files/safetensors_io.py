@@ -1,9 +1,7 @@
 """Variables in a safetensors file, which runs no code when it is read, and a JSON card next to it."""
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +10,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from har_jax import schema, storage, sums
+from har_jax import replacing, schema, storage, sums
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, advice, shorten
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
@@ -106,7 +104,7 @@ def from_bytes(path: Place, content: bytes) -> Variables:
 
 def to_text(entries: Mapping[str, Any]) -> bytes:
   """JSON that others read: it holds no sums."""
-  return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode()
+  return f'{json.dumps(entries, indent=1, ensure_ascii=False)}\n'.encode(errors='backslashreplace')
 
 
 def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
@@ -115,22 +113,13 @@ def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
   All are written under temporary names, then renamed; the card comes last, so that a reader in between finds
   a sum that does not match. Raises UserError where the disk is full or the folder is not writable.
   """
-  partial = {name: folder / f'.{name}.{os.getpid()}.partial' for name in contents}
   try:
     if storage.is_bucket(folder):  # an object appears when all of it is there
       for name, content in contents.items():
         (folder / name).write_bytes(content)
-      return
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-      partial[name].write_bytes(content)
-    for name in contents:
-      os.replace(partial[name], folder / name)
+    else:
+      replacing.write({folder / name: content for name, content in contents.items()})
   except OSError as error:
-    for path in partial.values():
-      with contextlib.suppress(OSError):
-        path.unlink()
     raise UserError(
-      f'cannot write {", ".join(contents)} to {folder}: {error.strerror or error}; '
-      'free some space or write elsewhere'
+      f'cannot write {", ".join(contents)} to {folder}: {error.strerror or error}; {advice(error)}'
     ) from error

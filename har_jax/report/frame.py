@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax import config, results, storage
+from har_jax import config, escaping, results, storage
 from har_jax.errors import UserError
 from har_jax.storage import Place
 
@@ -64,7 +64,17 @@ def _finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame, path: Place) -> None:
-  storage.write_text(path, frame[list(results.RUN_COLUMNS)].to_csv(index=False, lineterminator='\n'))
+  storage.write_text(path, _csv(frame[list(results.RUN_COLUMNS)]))
+
+
+def _csv(frame: pd.DataFrame) -> str:
+  # Column by column: `frame.map` would make floats of whole numbers that may be missing.
+  safe = {
+    name: [escaping.csv_cell(cell) if isinstance(cell, str) else cell for cell in column]
+    for name, column in frame.items()
+    if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
+  }
+  return frame.assign(**safe).to_csv(index=False, lineterminator='\n')
 
 
 def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
@@ -91,8 +101,7 @@ def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> No
   added = pd.DataFrame(rows).astype({'label_budget': str, 'subject': str})
   old = [pd.read_csv(path, dtype={'label_budget': str, 'subject': str})] if path.exists() else []
   kept = pd.concat([*old, added]).drop_duplicates(PERSONAL_KEY, keep='last')
-  text = kept.sort_values(PERSONAL_KEY, kind='stable').round(6).to_csv(index=False, lineterminator='\n')
-  storage.write_text(path, text)
+  storage.write_text(path, _csv(kept.sort_values(PERSONAL_KEY, kind='stable').round(6)))
 
 
 def methods(frame: pd.DataFrame) -> list[str]:

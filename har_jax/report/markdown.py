@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from har_jax import escaping
+
 Cell = Callable[[pd.DataFrame], str]
 
 NONE = '–'
@@ -44,13 +46,15 @@ def markdown(sections: Sequence[Section]) -> str:
     caption = '' if section.caption == last else section.caption
     parts += [f'## {section.title}', caption, table, *section.notes]
     last = section.caption
-  return '\n\n'.join(part for part in parts if part) + '\n'
+  return escaping.markdown_text('\n\n'.join(part for part in parts if part) + '\n')
 
 
 def tabulated(table: pd.DataFrame, form: str = 'pipe') -> str:
   """`form`: a table format of the package tabulate."""
   numbers = numeric(table)
   alignment = ['right' if name in numbers else 'left' for name in table]
+  if form == 'pipe':
+    table = table.map(lambda cell: escaping.markdown_cell(str(cell)))
   # Cells are text by now: parsed again, 0.980 would come out as 0.98.
   return table.to_markdown(index=False, tablefmt=form, colalign=alignment, disable_numparse=True)
 

@@ -4,9 +4,11 @@ import html
 import importlib.util
 import io
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+from har_jax import escaping
 from har_jax.errors import UserError
 
 INK = '#010203'  # drawn in this color, shown in the page's: currentColor
@@ -51,8 +53,10 @@ def render(
   with matplotlib.rc_context(_STYLE | {'svg.hashsalt': name}):
     figure = Figure(figsize=size, layout='constrained', facecolor='none')
     draw(figure, *data)
-    figure.savefig(written, format='svg', metadata=_NO_METADATA)
-  text = written.getvalue()
+    with warnings.catch_warnings():
+      warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
+      figure.savefig(written, format='svg', metadata=_NO_METADATA)
+  text = escaping.xml_text(written.getvalue())
   element = text[text.index('<svg ') :].replace(INK, 'currentColor')
   element = re.sub(r'<g id="[^"]*"', '<g', element)  # the same names in every figure
   tag, _, content = element.partition('>')

@@ -218,7 +218,9 @@ def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.Captu
   [
     (None, 0, ''),
     (UserError('rank is 0'), 1, 'error: rank is 0'),
-    (OSError(errno.ENOSPC, 'full', 'a.json'), 1, 'a.json'),
+    (OSError(errno.ENOSPC, 'full', 'a.json'), 1, 'a.json: full; free some space'),
+    (OSError(errno.EROFS, 'Read-only', 'a.json'), 1, 'a.json: Read-only; check the permissions'),
+    (MemoryError(), 1, 'out of memory'),
     (Stopped('alpha: saved at step 3'), 143, 'alpha: saved at step 3; run the same command to resume'),
     (KeyboardInterrupt(), 130, 'interrupted'),
   ],
@@ -230,6 +232,15 @@ def test_a_command_ends_with_an_exit_code_and_one_line(
   err = capsys.readouterr().err
   assert named in err
   assert len(err.splitlines()) == (ends is not None)
+
+
+@pytest.mark.parametrize('name', [name for name in main.COMMANDS if 'out' in main.load(name).FLAGS])
+def test_an_out_that_cannot_be_written_is_found_before_any_work(name: str, tmp_path: pathlib.Path):
+  (tmp_path / 'file').write_text('')
+  code, out, err = run_in_process(name, f'--out={tmp_path}/file/out')
+  assert (code, out) == (1, '')
+  assert err.startswith(f'error: cannot write to {tmp_path}/file/out: Not a directory; ')
+  assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize('ends', [ValueError('a bug'), OSError(errno.EACCES, 'denied')])

@@ -1,17 +1,20 @@
 """A download is complete, or an error that keeps the bytes so far. The server here is a thread."""
 
+import contextlib
 import dataclasses
 import hashlib
 import http.server
 import io
+import pathlib
 import threading
+import urllib.request
 import zipfile
 
 import pytest
 
+from har_jax.data import download
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
-from har_jax.data.download import fetch
 from har_jax.errors import UserError
 
 
@@ -30,6 +33,9 @@ class Web:
   cut_after: int | None = None  # bytes of the next response before the connection breaks; once
   has_ranges: bool = True
   has_length: bool = True
+  version: str = '"1"'  # its ETag
+  headers: dict = dataclasses.field(default_factory=dict)  # sent instead of the right ones
+  status: int | None = None
   url: str = ''
   ranges: list = dataclasses.field(default_factory=list)
 
@@ -45,7 +51,8 @@ def web():
       if self.path != '/data/an+archive.zip':
         self.send_error(404)
         return
-      is_partial = requested and state.has_ranges
+      is_current = self.headers.get('If-Range') in (None, state.version)
+      is_partial = requested and state.has_ranges and is_current
       start = int(requested.removeprefix('bytes=').removesuffix('-')) if is_partial else 0
       if start >= len(state.content):
         self.send_response(416)
@@ -53,12 +60,17 @@ def web():
         self.end_headers()
         return
       body = state.content[start:]
-      self.send_response(206 if is_partial else 200)
-      if state.has_length:
-        self.send_header('Content-Length', str(len(body)))
+      self.send_response(state.status or (206 if is_partial else 200))
+      headers = {'Content-Length': str(len(body))} if state.has_length else {}
+      headers |= {'ETag': state.version} if state.version else {}
+      last = len(state.content) - 1
+      headers |= {'Content-Range': f'bytes {start}-{last}/{len(state.content)}'} if is_partial else {}
+      for name, value in (headers | state.headers).items():
+        self.send_header(name, value)
       self.end_headers()
       cut, state.cut_after = state.cut_after, None
-      self.wfile.write(body[:cut])  # then the handler returns and the connection closes
+      with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a client that reads no more
+        self.wfile.write(body[:cut])  # then the handler returns and the connection closes
 
     def log_message(self, *_):
       pass
@@ -70,6 +82,10 @@ def web():
     yield state
     server.shutdown()
     thread.join()
+
+
+def fetch(archive: Archive, folder) -> pathlib.Path:
+  return download.fetch(archive, folder, allow_http=True)  # the server here has no certificate
 
 
 def archive_at(url: str) -> Archive:
@@ -95,10 +111,100 @@ def test_a_broken_download_resumes_from_its_bytes(web, tmp_path):
   web.cut_after = 1_234_567
   with pytest.raises(UserError, match=f'1234567 of {len(web.content)} bytes.*1234567 bytes are kept'):
     fetch(archive_at(web.url), tmp_path)
-  assert [file.name for file in tmp_path.iterdir()] == ['an+archive.zip.part']
+  names = sorted(file.name for file in tmp_path.iterdir())
+  assert names == ['an+archive.zip.part', 'an+archive.zip.part.version']
   assert (tmp_path / 'an+archive.zip.part').read_bytes() == web.content[:1_234_567]
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
   assert web.ranges == [None, 'bytes=1234567-']
+  assert sorted(file.name for file in tmp_path.iterdir()) == ['an+archive.zip', 'an+archive.zip.sha256']
+
+
+def test_a_file_that_changed_between_two_tries_is_downloaded_from_its_start(web, tmp_path):
+  web.cut_after = 1000
+  with pytest.raises(UserError):
+    fetch(archive_at(web.url), tmp_path)
+  web.content, web.version = a_zip(2_000_000), '"2"'
+  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+
+
+@pytest.mark.parametrize('version', ['', 'W/"weak"'])
+def test_without_a_version_a_download_starts_over(web, tmp_path, version):
+  web.cut_after, web.version = 1000, version
+  with pytest.raises(UserError):
+    fetch(archive_at(web.url), tmp_path)
+  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+  assert web.ranges == [None, None]
+
+
+@pytest.mark.parametrize(
+  'headers',
+  [
+    {'Content-Range': 'bytes 0-999/3000000'},
+    {'Content-Range': 'bytes 999-1999/2000'},
+    {'Content-Range': 'bytes 1000-1999/*'},
+    {'Content-Range': 'pages 1-2/3'},
+    {'Content-Range': ''},
+    {'Content-Range': 'bytes 1000-1999/2000', 'Content-Length': '7'},
+  ],
+)
+def test_another_range_than_the_one_asked_for_is_not_appended(web, tmp_path, headers):
+  web.cut_after = 1000
+  with pytest.raises(UserError):
+    fetch(archive_at(web.url), tmp_path)
+  web.headers = headers
+  with pytest.raises(UserError, match='the server sent'):
+    fetch(archive_at(web.url), tmp_path)
+  assert (tmp_path / 'an+archive.zip.part').read_bytes() == web.content[:1000]
+  web.headers = {}
+  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+
+
+def test_a_server_that_resumes_another_version_is_asked_again(web, tmp_path):
+  web.cut_after = 1000
+  with pytest.raises(UserError):
+    fetch(archive_at(web.url), tmp_path)
+  web.content, web.headers = a_zip(2_000_000), {'ETag': '"2"'}  # it ignores If-Range
+  with pytest.raises(UserError, match='changed on the server'):
+    fetch(archive_at(web.url), tmp_path)
+  web.headers = {}
+  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+
+
+@pytest.mark.parametrize('length', ['many', '-5', '1e6', '٣'])
+def test_a_length_that_is_no_number_is_an_error(web, tmp_path, length):
+  web.headers = {'Content-Length': length.encode().decode('latin-1')}
+  with pytest.raises(UserError, match='could not be downloaded'):
+    fetch(archive_at(web.url), tmp_path)
+
+
+def test_a_part_of_a_file_that_was_not_asked_for_is_an_error(web, tmp_path):
+  web.status = 206
+  with pytest.raises(UserError, match='bytes from 0 to the end were asked for'):
+    fetch(archive_at(web.url), tmp_path)
+
+
+def test_http_needs_an_explicit_yes_and_a_redirection_to_it_too(web, tmp_path):
+  with pytest.raises(UserError, match='--allow_http'):
+    download.fetch(archive_at(web.url), tmp_path)
+  with pytest.raises(UserError, match='--allow_http'):
+    download.fetch(ARCHIVES['realworld'], tmp_path)
+  request = urllib.request.Request('https://example.org/a.zip')
+  with pytest.raises(UserError, match=r'http://example.org/a.zip is not encrypted'):
+    download._Redirects(False).redirect_request(request, None, 302, '', {}, 'http://example.org/a.zip')
+  assert web.ranges == []
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sum_is_compared_with_the_official_one_or_said_to_be_unknown(web, tmp_path, caplog):
+  other = dataclasses.replace(archive_at(web.url), sha256='0' * 64)
+  with pytest.raises(UserError, match=f'its authors published {"0" * 64}'):
+    fetch(other, tmp_path)
+  assert list(tmp_path.iterdir()) == []
+  right = dataclasses.replace(other, sha256=hashlib.sha256(web.content).hexdigest())
+  fetch(right, tmp_path / 'right')
+  assert not caplog.text
+  fetch(archive_at(web.url), tmp_path / 'unknown')
+  assert 'no official checksum is known' in caplog.text
 
 
 def test_a_server_without_ranges_is_read_from_the_start(web, tmp_path):
@@ -114,14 +220,19 @@ def test_a_server_without_a_length_is_read_to_the_end(web, tmp_path):
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
 
 
+def _kept(tmp_path, content: bytes) -> None:
+  (tmp_path / 'an+archive.zip.part').write_bytes(content)
+  (tmp_path / 'an+archive.zip.part.version').write_text('"1"')
+
+
 def test_a_part_that_is_already_complete_is_used(web, tmp_path):
-  (tmp_path / 'an+archive.zip.part').write_bytes(web.content)
+  _kept(tmp_path, web.content)
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
   assert web.ranges == [f'bytes={len(web.content)}-']
 
 
 def test_a_part_longer_than_the_file_is_deleted(web, tmp_path):
-  (tmp_path / 'an+archive.zip.part').write_bytes(web.content + b'more')
+  _kept(tmp_path, web.content + b'more')
   with pytest.raises(UserError, match='starting over'):
     fetch(archive_at(web.url), tmp_path)
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
@@ -161,6 +272,7 @@ def test_an_http_error_names_the_url_and_where_to_put_the_file(web, tmp_path):
 
 def test_without_a_network_the_part_is_kept(tmp_path):
   (tmp_path / 'x.zip.part').write_bytes(b'some')
+  (tmp_path / 'x.zip.part.version').write_text('"1"')
   url = 'http://127.0.0.1:9/x.zip'  # the discard port: no server
   with pytest.raises(UserError, match='4 bytes are kept') as raised:
     fetch(archive_at(url), tmp_path)

@@ -66,7 +66,7 @@ def test_every_code_has_its_activity(tmp_path):
   ('segments', 'shape', 'message'),
   [
     (_segments(1), {'rows': 124}, r's01\.txt has 124 rows where 125'),
-    (_segments(1), {'columns': 44}, r's01\.txt has 44 columns where 45'),
+    (_segments(1), {'columns': 44}, r's01\.txt is not a table: line 1 has 44 columns where 45'),
     (_segments(1, run='a20/p1'), {}, r'a20/p1/s01\.txt is not'),
   ],
 )

@@ -54,6 +54,16 @@ def test_recordings_come_by_subject_then_trial_as_numbers(tmp_path):
   ]  # fmt: skip
 
 
+def test_missing_files_are_counted(tmp_path):
+  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+  source, dropped = (
+    _folder(tmp_path, dict.fromkeys(['wlk_7/sub_1.csv', 'sit_5/sub_1.csv'], text)),
+    collections.Counter(),
+  )
+  assert len(list(ARCHIVE.read(source, 'pocket', dropped))) == 2
+  assert dropped == {'files of the archive missing': 24 * 15 - 2}
+
+
 def test_every_code_has_its_activity(tmp_path):
   codes = ('dws_1', 'jog_9', 'sit_5', 'std_6', 'ups_3', 'wlk_7')
   text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
@@ -66,7 +76,7 @@ def test_every_code_has_its_activity(tmp_path):
   ('name', 'text', 'message'),
   [
     ('wlk_7/sub_1.csv', HEADER.replace('gravity.y', 'gravity_y'), r'sub_1\.csv has no column gravity\.y'),
-    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table of numbers'),
+    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table'),
     ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv has no rows'),
     ('run_7/sub_1.csv', HEADER, 'is not named'),
   ],

@@ -88,7 +88,7 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(tmp_pa
   ('clip', 'text', 'message'),
   [
     ('s1 sitting', HEADER.replace('gyro_y', 'gyro'), r's1_thingy_sitting_\w+\.csv has no column gyro_y'),
-    ('s1 sitting', HEADER + '0,1,2\n', r's1_thingy_sitting_\w+\.csv is not a table of numbers'),
+    ('s1 sitting', HEADER + '0,1,2\n', r's1_thingy_sitting_\w+\.csv is not a table'),
     ('s1 sitting', HEADER, r's1_thingy_sitting_\w+\.csv has no rows'),
     ('s1 sitting', HEADER + ''.join(_rows(3)[::-1]), r's1_thingy_sitting_\w+\.csv has a timestamp'),
     ('s1 dancing', HEADER, r's1_thingy_dancing_\w+\.csv is not named'),

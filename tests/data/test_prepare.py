@@ -1,13 +1,16 @@
 """Preparing an archive, detecting archives in a folder, and the command."""
 
 import collections
+import dataclasses
 import functools
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -81,6 +84,34 @@ def test_another_archive_or_position_is_an_error(tmp_path):
     prepare(HAPT, path, tmp_path, position='wrist', progress=False)
   with pytest.raises(UserError, match='--archive_path'):
     prepare(HAPT, None, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+  'error',
+  [
+    ValueError('x' * 10_000),
+    OverflowError('infinity'),
+    KeyError('column'),
+    IndexError(),
+    MemoryError(),
+    RecursionError('deep'),
+    NotImplementedError('compression'),
+    zlib.error('stream'),
+    struct.error('length'),
+    UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'start'),
+  ],
+  ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_reader_raises_for_a_file_names_that_file(tmp_path, error):
+  def read(source, position, dropped):
+    with source.open('RawData/acc_exp01_user01.txt'):
+      raise error
+    yield
+
+  archive = dataclasses.replace(HAPT, read=read)
+  with pytest.raises(UserError, match=r'a\.zip: RawData/acc_exp01_user01\.txt cannot be read') as raised:
+    prepare(archive, _hapt_zip(tmp_path / 'a.zip'), tmp_path, progress=False)
+  assert len(str(raised.value)) < 500
 
 
 def test_progress_is_on_standard_error(tmp_path, capsys):

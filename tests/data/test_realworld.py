@@ -167,5 +167,13 @@ def test_malformed_archives_are_errors(files, message, tmp_path):
     read(files | (gyro if len(files) and 'readme.txt' not in files else {}), tmp_path)
 
 
+def test_rows_with_decimal_commas_are_not_read_shifted(tmp_path):
+  files = official()
+  name = 'realworld2016_dataset/proband2/data/acc_jumping_csv.zip'
+  files[name] = zipped({'acc_jumping_waist.csv': table(0, 100, 9.0).replace('9.81', '9,81')})
+  with pytest.raises(UserError, match=r'acc_jumping_waist\.csv is not a table: line 2 has 6 columns where 5'):
+    read(files, tmp_path)
+
+
 def test_the_marker_matches(tmp_path):
   assert source_of(official(), tmp_path).find(ARCHIVE.marker)

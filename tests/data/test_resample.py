@@ -190,6 +190,17 @@ def test_bursts_of_rows_and_repeated_times_are_harmless():
   assert np.abs(piece.signal - 9.8).max() < 1
 
 
+def test_a_clock_in_bursts_makes_no_grid_of_microseconds():
+  row = np.arange(1000)
+  bursts = Samples(0.2 * (row // 10) + 1e-6 * (row % 10), np.repeat(9.8, 3000).reshape(1000, 3))
+  even = Samples(row / 50, bursts.values)
+  dropped = collections.Counter()
+  (piece,) = _resampled(bursts, even, dropped)
+  assert dropped == {'pieces with a clock in bursts, put on an even one (kept)': 1}
+  assert len(piece.signal) == pytest.approx(991, abs=1)
+  np.testing.assert_allclose(piece.signal, 9.8, rtol=1e-5)
+
+
 def test_a_last_tick_that_rounding_moves_past_the_last_sample_is_finite():
   time_s = np.arange(400) / 20
   time_s[-1] -= 1e-12

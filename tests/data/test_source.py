@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from har_jax.data import lines
 from har_jax.data.source import Source, read_rows
 from har_jax.errors import UserError
 
@@ -144,11 +145,13 @@ def test_columns_are_read_by_number_or_by_name(tmp_path):
   ('text', 'columns', 'message'),
   [
     ('1,2\n3,x\n', 2, "could not convert string 'x'"),
-    ('1,2\n3\n', 2, 'columns changed from 2 to 1'),
-    ('1,2,3\n', 2, 'has 3 columns where 2 are expected'),
+    ('1,2\n3\n', 2, 'line 2 has 1 columns where 2 are expected'),
+    ('1,2,3\n', 2, 'line 1 has 3 columns where 2 are expected'),
     ('', 2, 'has no rows'),
     ('a,b\n1,2\n', ['a', 'c'], 'has no column c; it has a, b'),
-    ('a,b\n1,2\n1\n', ['a', 'b'], 'is not a table of numbers'),
+    ('a,b\n1,2\n1\n', ['a', 'b'], 'line 3 has 1 columns where 2 are expected'),
+    ('a,b\n1,2\n3,4,5\n', ['a', 'b'], 'line 3 has 3 columns'),  # such as decimal commas
+    ('a,b\n1,2\n' + '1' * 100_000 + ',2\n', ['a', 'b'], 'line 3 has more than 65,536 bytes'),
     ('a,b\n', ['a', 'b'], 'has no rows'),
   ],
 )
@@ -156,3 +159,67 @@ def test_a_malformed_table_names_its_file_and_the_error(tmp_path, text, columns,
   with pytest.raises(UserError, match=message) as raised:
     _rows_of(tmp_path, text, columns=columns)
   assert 't.csv' in str(raised.value)
+
+
+def _bounded(tmp_path, files, **options) -> list[str]:
+  return Source(_zip(tmp_path / 'a.zip', files), **options).names
+
+
+def _nested(depth: int) -> dict[str, bytes | str]:
+  return {'a.zip': _zipped(_nested(depth - 1))} if depth else {'a.csv': '1'}
+
+
+def test_zips_may_be_nested_three_deep_and_no_deeper(tmp_path):
+  assert _bounded(tmp_path, _nested(3)) == ['a.zip/a.zip/a.zip/a.csv']
+  with pytest.raises(UserError, match=r'a\.zip/a\.zip/a\.zip/a\.zip is the 4th zip within a zip'):
+    _bounded(tmp_path, _nested(4))
+
+
+def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_path):
+  assert _bounded(tmp_path, {'a.csv': bytes(30 << 20)}) == ['a.csv']  # harmless, at any ratio
+  with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 40 MiB'):
+    _bounded(tmp_path, {'a.csv': bytes(40 << 20)})
+  with pytest.raises(UserError, match='would unpack'):
+    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(40 << 20)})})
+  (tmp_path / 'folder').mkdir()
+  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(40 << 20)})
+  with pytest.raises(UserError, match='would unpack'):
+    Source(tmp_path / 'folder').names  # noqa: B018
+
+
+def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
+  with pytest.raises(UserError, match=r'--max_unpacked_gib=9\.31323e-09, give more'):
+    _bounded(tmp_path, {'a.csv': '0123456789a'}, max_unpacked_bytes=10)
+  monkeypatch.setattr('har_jax.data.source._MAX_MEMBERS', 3)
+  with pytest.raises(UserError, match='over 3 files'):
+    _bounded(tmp_path, {'1': '', '2': '', 'in.zip': _zipped({'3': ''})})
+
+
+@pytest.mark.parametrize('name', ['b.csv', 'a.cs', ''])
+def test_a_name_that_a_damaged_directory_changes_is_refused(tmp_path, name):
+  path = _zip(tmp_path / 'a.zip', {'a.csv': '1', 'x.csv': '2'})
+  head, entry, tail = path.read_bytes().partition(b'PK\1\2')
+  entry += tail.replace(b'a.csv', name.encode().ljust(5, b'\0'), 1)
+  path.write_bytes(head + entry)
+  with pytest.raises(UserError, match='damaged'):
+    Source(path).names  # noqa: B018
+
+
+@pytest.mark.parametrize('text', ['1,2\n3,4', '1,2\r\n\r\n3,4\r\n\n'])
+def test_blank_lines_and_a_missing_last_line_break_are_no_damage(tmp_path, text):
+  np.testing.assert_array_equal(_rows_of(tmp_path, text, columns=2), [[1, 2], [3, 4]])
+
+
+def test_lines_are_checked_over_blocks_of_any_size():
+  content = b'a,b\n' + b''.join(b'%d,%d\n' % (row, row * row) for row in range(100))
+  for size in (1, 2, 3, 7, 64, 1 << 20):
+
+    def read(content, size=size):
+      file = lines._Checked(io.BytesIO(content), 'f', ',', None, None)
+      while block := file.read(size):
+        yield block
+
+    assert b''.join(read(content)) == content
+    for damaged, line in ((content.replace(b'7,49\n', b'7,4,9\n'), 9), (content + b'5', 102)):
+      with pytest.raises(UserError, match=f'line {line} has'):
+        list(read(damaged))

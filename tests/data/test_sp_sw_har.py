@@ -108,7 +108,7 @@ def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
   ('name', 'text', 'message'),
   [
     ('s01_01_sp', HEADER.replace('y_gyro', 'gyro'), r's01_01_sp\.csv has no column y_gyro'),
-    ('s01_01_sp', HEADER + '1,2\n', r's01_01_sp\.csv is not a table of numbers'),
+    ('s01_01_sp', HEADER + '1,2\n', r's01_01_sp\.csv is not a table'),
     ('s01_01_sp', HEADER, r's01_01_sp\.csv has no rows'),
     ('s01_01_sp', HEADER + _rows(['RUNNING']), r's01_01_sp\.csv has activities RUNNING; known are SEATED'),
     ('s01_x_sp', HEADER, r's01_x_sp\.csv is not named'),

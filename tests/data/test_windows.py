@@ -259,6 +259,18 @@ def test_a_full_disk_leaves_the_previous_folder(tmp_path, monkeypatch, stage, be
     assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
 
 
+def test_a_saved_folder_keeps_the_users_files_and_a_link_to_it(tmp_path):
+  store.save(_windows(subjects=('5',)), tmp_path / 'real')
+  (tmp_path / 'real' / 'notes').mkdir()
+  (tmp_path / 'real' / 'notes' / 'mine.txt').write_text('mine')
+  (tmp_path / 'tiny').symlink_to('real')
+  store.save(_windows(), tmp_path / 'tiny')
+  assert (tmp_path / 'tiny').is_symlink()
+  assert (tmp_path / 'real' / 'notes' / 'mine.txt').read_text() == 'mine'
+  assert store.load(tmp_path / 'real').meta == _windows().meta
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['real', 'tiny']
+
+
 def test_an_interrupted_save_leaves_no_files(tmp_path, monkeypatch):
   def interrupt(*_, **__):
     raise KeyboardInterrupt

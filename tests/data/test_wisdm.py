@@ -62,6 +62,12 @@ def test_a_recording_is_one_activity_on_the_phones_clock(tmp_path):
   assert len(second.gyro.values) == 9
 
 
+def test_a_subject_with_a_gyroscope_only_is_counted(tmp_path):
+  both, dropped = _lines(1, 'A', _ticks(9)), collections.Counter()
+  assert len(_read(_folder(tmp_path, {1: both}, {1: both, 2: both}), dropped)) == 1
+  assert dropped == {'subjects without an accelerometer': 1}
+
+
 def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
   times = _ticks(100)
   times[10], times[11] = times[11], times[10]

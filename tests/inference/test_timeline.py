@@ -1,5 +1,8 @@
 """Predictions to bouts, by hand: decoding, unknown, not worn, gaps, minutes, midnight."""
 
+import csv
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
@@ -195,3 +198,17 @@ def test_unknown_and_untrained_classes_count_as_errors():
 def test_labels_of_another_recording_are_an_error():
   with pytest.raises(UserError, match='no window lies within a labeled span'):
     score(_predictions([0, 1]), _labeled((100.0, 200.0, 'run')))
+
+
+def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
+  classes = ('=cmd|1', 'a\x00\x1b[2J<script>\ud800')
+  predictions = _predictions([0] * 9 + [1] * 9, classes=classes)
+  reading = _reading([30.0], ['=a.csv'], [0.0])
+  write(
+    tmp_path / 'out', predictions, find_bouts(predictions, Rules(mean_bout_s=0.0)), Rules(), reading, _CARD
+  )
+  rows = list(csv.reader((tmp_path / 'out' / 'bouts.csv').read_text().splitlines()))
+  assert "'=cmd|1" in rows[1]
+  root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()
+  texts = [''.join(each.itertext()).strip() for each in root.iter() if each.tag.endswith('}text')]
+  assert any(text.startswith('a\ufffd\ufffd[2J<script>\ufffd, ') for text in texts)

@@ -23,5 +23,6 @@ class Archive:
   read: Callable[[Source, str, collections.Counter], Iterator[Recording]]
   url: str  # official download; empty if synthetic
   license: str
+  sha256: str = ''  # of the download, as its authors publish it; empty where they publish none
   test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one
   majority_label: bool = False  # True: spans are shorter than windows, see windows.cut

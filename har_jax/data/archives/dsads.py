@@ -9,7 +9,7 @@ import numpy as np
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import Recording, Span, regular
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _RATE_HZ = 25.0
 _SEGMENTS, _SEGMENT_ROWS = 60, 125
@@ -48,7 +48,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for name in source.find('a[0-9][0-9]/p[0-9]/s[0-9][0-9].txt'):
     match = re.search(r'a(\d\d)/p(\d)/s(\d\d)\.txt$', name)
     if match is None or int(match[1]) not in _ACTIVITIES:
-      raise UserError(f'{source.path}: {name} is not a<01-19>/p<1-8>/s<01-60>.txt')
+      raise UserError(f'{source.path}: {shorten(name)} is not a<01-19>/p<1-8>/s<01-60>.txt')
     runs[int(match[2]), int(match[1])][int(match[3])] = name
   column = 9 * _UNITS.index(position)
   for (subject, activity), segments in sorted(runs.items()):
@@ -64,7 +64,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 def _segment(source: Source, name: str) -> np.ndarray:
   rows = read_rows(source, name, columns=9 * len(_UNITS))
   if len(rows) != _SEGMENT_ROWS:
-    raise UserError(f'{source.path}: {name} has {len(rows)} rows where {_SEGMENT_ROWS} are expected')
+    raise UserError(f'{source.path}: {shorten(name)} has {len(rows)} rows where {_SEGMENT_ROWS} are expected')
   return rows
 
 

@@ -18,11 +18,12 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int8
 
+from har_jax.data import lines
 from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.runs import expecting, in_order, labeled_spans, recordings
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.source import Source
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _FILES = {'waist': 'Phones', 'wrist': 'Watch'}
 _ACTIVITIES = {
@@ -87,10 +88,11 @@ def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
   dtypes |= {'Arrival_Time': np.int64, 'Creation_Time': np.int64}
   parts: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
   with source.open(found[0]) as file, expecting(found[0], f'columns {", ".join(_COLUMNS)}'):
-    for chunk in pd.read_csv(file, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
+    checked = lines.checked(file, f'{source.path}: {found[0]}', delimiter=',')
+    for chunk in pd.read_csv(checked, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
       unknown = sorted(set(chunk['gt'].dropna().unique()) - set(_ACTIVITIES))
       if unknown:
-        raise ValueError(f'activities {unknown} are unknown')
+        raise ValueError(f'activities {shorten(unknown)} are unknown')
       if chunk.drop(columns='gt').isna().any(axis=None):
         raise ValueError('a value is missing')
       labels = chunk['gt'].map(_LABELS).fillna(_NO_LABEL).astype(np.int8)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _RATE_HZ = 50.0
 _ACTIVITIES = {
@@ -18,21 +18,23 @@ _ACTIVITIES = {
   'std': 'standing',
   'sit': 'sitting',
 }
+_SUBJECTS, _TRIALS = 24, 15  # of each subject
 _COLUMNS = [
   f'{quantity}.{axis}' for quantity in ('gravity', 'userAcceleration', 'rotationRate') for axis in 'xyz'
 ]
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """One recording per file, by subject, then trial."""
+  """One recording per file, by subject, then trial; counts the files that are missing."""
   found = []
   for name in source.find('A_DeviceMotion_data/*/sub_*.csv'):
     match = re.search(r'A_DeviceMotion_data/(\w+)_(\d+)/sub_(\d+)\.csv$', name)
     if match is None or match[1] not in _ACTIVITIES:
       raise UserError(
-        f'{source.path}: {name} is not named <{"|".join(_ACTIVITIES)}>_<trial>/sub_<subject>.csv'
+        f'{source.path}: {shorten(name)} is not named <{"|".join(_ACTIVITIES)}>_<trial>/sub_<subject>.csv'
       )
     found.append((int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name))
+  dropped['files of the archive missing'] += max(_SUBJECTS * _TRIALS - len(found), 0)
   for subject, _, activity, name in sorted(found):
     rows = read_rows(source, name, columns=_COLUMNS)
     # iOS splits acceleration into gravity and the user's. Its gravity points down: -1 g on z if a phone lies

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from har_jax.data import lines
 from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.runs import expecting, in_order, labeled_spans, recordings
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.source import Source
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _COLUMNS = 54
 # Column of each unit's temperature. Next: acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3 and more.
@@ -49,23 +50,24 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   if not names:
     raise UserError(f'{source.path}: expected Protocol/subject101.dat and its like, found none')
   first = _UNITS[position]
-  sensors = [*range(first + 1, first + 4), *range(first + 7, first + 10)]
+  columns = [0, 1, *range(first + 1, first + 4), *range(first + 7, first + 10)]
   for name in names:
     with source.open(name) as file, expecting(name, f'{_COLUMNS} numbers per line, separated by blanks'):
-      table = pd.read_csv(file, sep=' ', header=None, dtype=np.float64)
-      if table.shape[1] != _COLUMNS:
-        raise ValueError(f'{table.shape[1]} numbers per line')
-      rows = table.to_numpy()
+      # Checked here, as pandas fills short lines, and cuts long ones where columns are chosen.
+      checked = lines.checked(file, f'{source.path}: {name}', delimiter=' ', fields=_COLUMNS)
+      table = pd.read_csv(checked, sep=' ', header=None, dtype=np.float64, usecols=columns)
+      rows = table[columns].to_numpy()
       if np.isnan(rows[:, :2]).any():
         raise ValueError('a line has no time or no activity')
     rows = rows[in_order(rows[:, 0], dropped)]
-    time_s, labels = rows[:, 0], rows[:, 1].astype(np.int64)
-    unknown = sorted(set(labels.tolist()) - set(_ACTIVITIES) - {0})
+    unknown = sorted(set(rows[:, 1].tolist()) - set(_ACTIVITIES) - {0})
     if unknown:
-      raise UserError(f'{name}: activities {unknown} are unknown; known are 0 and {sorted(_ACTIVITIES)}')
+      held = shorten(', '.join(f'{code:g}' for code in unknown))
+      raise UserError(f'{name}: activities {held} are unknown; known are 0 and {sorted(_ACTIVITIES)}')
+    time_s, labels = rows[:, 0], rows[:, 1].astype(np.int64)
     spans = labeled_spans(time_s, labels, _ACTIVITIES)
     dropped['rows between activities'] += int((labels == 0).sum())
-    values = rows[:, sensors].astype(np.float32)
+    values = rows[:, 2:].astype(np.float32)
     is_present = ~np.isnan(values).any(axis=1)
     dropped[f'rows that the {position} unit lost by radio'] += int((~is_present).sum())
     time_s, values = time_s[is_present], values[is_present]

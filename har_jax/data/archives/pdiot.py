@@ -16,7 +16,7 @@ from jaxtyping import Float
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _RATE_HZ = 25.0
 _ACTIVITIES = {
@@ -46,7 +46,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     match = _NAME.search(name)
     if match is None or match[3] not in _ACTIVITIES:
       raise UserError(
-        f'{source.path}: {name} is not named s<n>/s<n>_thingy_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
+        f'{source.path}: {shorten(name)} is not named '
+        f's<n>/s<n>_thingy_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
       )
     rows = read_rows(source, name, columns=_COLUMNS)
     if (np.diff(rows[:, 0]) <= 0).any():

@@ -15,7 +15,7 @@ from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.runs import in_order, recordings
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _ACTIVITIES = {
   'climbingdown': 'downstairs',
@@ -41,7 +41,9 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     if match:
       proband, sensor, activity, file_position = (group.lower() for group in match.groups())
       if activity not in _ACTIVITIES:
-        raise UserError(f'{name}: activity {activity!r} is unknown; one of {", ".join(_ACTIVITIES)}')
+        raise UserError(
+          f'{shorten(name)}: activity {shorten(activity)!r} is unknown; one of {", ".join(_ACTIVITIES)}'
+        )
       sensors = parts.setdefault((int(proband), activity), {'acc': [], 'gyr': []})
       if file_position == position:
         sensors[sensor[:3]].append(name)

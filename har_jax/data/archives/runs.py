@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Integer, Shaped
 
 from har_jax.data import segments
 from har_jax.data.recording import Recording, Samples, Span
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 # Five times the resampler's limit: shorter gaps do not end a recording, they end a piece within it.
 MAX_GAP_S = 1.0
@@ -26,7 +26,8 @@ def expecting(name: str, layout: str) -> Iterator[None]:
   try:
     yield
   except (ValueError, KeyError) as error:  # pandas' ParserError and EmptyDataError are ValueErrors
-    raise UserError(f'{name}: expected {layout}, but: {" ".join(str(error).split())}') from error
+    reason = shorten(' '.join(str(error).split()))
+    raise UserError(f'{shorten(name)}: expected {layout}, but: {reason}') from error
 
 
 def sorted_rows(

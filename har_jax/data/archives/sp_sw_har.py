@@ -18,7 +18,7 @@ from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.runs import even_clock, labeled_spans, sorted_rows
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _DEVICES = {'pocket': 'sp', 'wrist': 'sw'}
 _ACTIVITIES = {
@@ -39,11 +39,11 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for name in source.find(f'DATA/s*/s*_{device}.csv'):
     match = re.search(rf'/(s\d+)/\1_\d+_{device}\.csv$', name)
     if match is None:
-      raise UserError(f'{source.path}: {name} is not named s<nn>/s<nn>_<execution>_{device}.csv')
+      raise UserError(f'{source.path}: {shorten(name)} is not named s<nn>/s<nn>_<execution>_{device}.csv')
     rows = read_rows(source, name, columns=list(_ROW.names or ()), dtype=_ROW)
     if unknown := sorted(set(rows['label'].tolist()) - set(codes)):
       raise UserError(
-        f'{source.path}: {name} has activities {", ".join(unknown)}; known are {", ".join(codes)}'
+        f'{source.path}: {name} has activities {shorten(", ".join(unknown))}; known are {", ".join(codes)}'
       )
     rows = sorted_rows(rows, rows['timestamp'], dropped)
     time_s = even_clock((rows['timestamp'] - rows['timestamp'][0]) / 1e3)

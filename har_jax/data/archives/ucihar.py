@@ -16,7 +16,7 @@ from jaxtyping import Float32, Int, Shaped
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _RATE_HZ = 50.0
 _SAMPLES = 128
@@ -43,7 +43,9 @@ def _part(source: Source, position: str, part: str) -> Iterator[Recording]:
     )
   unknown = sorted(set(labels.tolist()) - set(_ACTIVITIES))
   if unknown:
-    raise UserError(f'{source.path}: y_{part}.txt has labels {unknown}; 1 to {len(_ACTIVITIES)} are known')
+    raise UserError(
+      f'{source.path}: y_{part}.txt has labels {shorten(unknown)}; 1 to {len(_ACTIVITIES)} are known'
+    )
   for subject, label, acc_window, gyro_window in zip(subjects, labels, acc, gyro, strict=True):
     span = Span(0.0, _SAMPLES / _RATE_HZ, _ACTIVITIES[int(label)])
     sensors = regular(acc_window, _RATE_HZ), regular(gyro_window, _RATE_HZ)

@@ -11,7 +11,7 @@ from har_jax.data.archives.archive import Archive
 from har_jax.data.archives.runs import sorted_rows
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.data.source import Source, read_rows
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 # The codes of activity_key.txt: no N.
 _ACTIVITIES = {
@@ -44,15 +44,17 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
 
   Both sensors have timestamps of the phone's clock, so they are paired by time.
   """
+  gyro_names = set(source.find('raw/phone/gyro/data_*_gyro_phone.txt'))
   for acc_name in source.find('raw/phone/accel/data_*_accel_phone.txt'):
     match = re.search(r'data_(\d+)_accel_phone\.txt$', acc_name)
     if match is None:
-      raise UserError(f'{source.path}: {acc_name} is not named data_<subject>_accel_phone.txt')
+      raise UserError(f'{source.path}: {shorten(acc_name)} is not named data_<subject>_accel_phone.txt')
     folder = acc_name[: match.start()].removesuffix('accel/')
     gyro_name = f'{folder}gyro/data_{match[1]}_gyro_phone.txt'
-    if gyro_name not in source.names:
+    if gyro_name not in gyro_names:
       dropped['subjects without a gyroscope'] += 1
       continue
+    gyro_names.remove(gyro_name)
     acc, gyro = _rows(source, acc_name), _rows(source, gyro_name)
     for code in sorted(set(acc['code'].tolist()) | set(gyro['code'].tolist())):
       if code not in _ACTIVITIES:
@@ -76,6 +78,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
         # Includes the last row.
         spans=(Span(0.0, float(stop_ns - start_ns + 1) / 1e9, _ACTIVITIES[code]),),
       )
+  if gyro_names:
+    dropped['subjects without an accelerometer'] += len(gyro_names)
 
 
 def _rows(source: Source, name: str) -> Shaped[np.ndarray, 'n']:

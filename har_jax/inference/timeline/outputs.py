@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import har_jax
-from har_jax import storage
+from har_jax import escaping, storage
 from har_jax.config import SCHEMA_VERSION
 from har_jax.data.user_recordings import Reading
 from har_jax.files import safetensors_io
@@ -139,5 +139,5 @@ def _location(clock: Clock, recording: int, times_s: Sequence[float]) -> list[st
 
 def _csv(rows: Iterable[list[str]]) -> bytes:
   text = io.StringIO()
-  csv.writer(text, lineterminator='\n').writerows(rows)
-  return text.getvalue().encode()
+  csv.writer(text, lineterminator='\n').writerows(map(escaping.csv_cell, row) for row in rows)
+  return text.getvalue().encode(errors='backslashreplace')

@@ -4,9 +4,11 @@ import collections
 import dataclasses
 import datetime
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from har_jax import escaping
 from har_jax.inference.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
 from har_jax.inference.timeline.clock import Clock
 
@@ -54,9 +56,11 @@ def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str]) -> bytes:
     axes.set_xlabel(
       f'time of day{" (UTC)" * clock.is_utc}' if clock.start else 'hours : minutes from the first sample'
     )
-    written = io.BytesIO()
-    figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
-  return written.getvalue()
+    written = io.StringIO()
+    with warnings.catch_warnings():
+      warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
+      figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
+  return written.getvalue().encode()
 
 
 def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
@@ -93,7 +97,7 @@ def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
   names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
   handles = [
     Patch(
-      label=f'{activity if activity in classes else names[activity]}, {spent:.1f} min',
+      label=f'{escaping.xml_text(activity if activity in classes else names[activity])}, {spent:.1f} min',
       **_style(activity, classes),
     )
     for activity, spent in minutes_by_activity(bouts).items()
@@ -126,6 +130,6 @@ def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
     if clock.start is not None:
       row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
     else:
-      row = clock.files[bout.recording] + (f', day {day + 1}' if day else '')
+      row = escaping.xml_text(clock.files[bout.recording]) + (f', day {day + 1}' if day else '')
     yield _Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
     begin_s = stop_s

@@ -1,0 +1,147 @@
+"""Seeded damage to bytes, to lines of text, to JSON and to zips."""
+
+import copy
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Random = np.random.Generator
+# Words where a number was: huge, tiny, not finite, of another type, of another country.
+_WORDS = (
+  *('nan', 'inf', '-inf', '1e308', '1e-308', '1e999', '-1', '0', '', '1,5', '0x10', 'text', '=1+1', '१२'),
+  *('9' * 25, '9' * 400, '1_000', '1.2.3', ' 7 ', 'NaN', 'None', '"', "'", '\x00', '99999999999', '-0.0'),
+)
+_VALUES: tuple[Any, ...] = (
+  *(None, True, '', 'x', 'x' * 100_000, [], {}, [[]], {'a': 1}, -1, 0, 1, 2**31, 2**63, 10**12, 10**400),
+  *(1.5, 1e308, float('nan'), float('inf'), '\ud800', '\x00', '<script>', [None], '1', ['a', 1]),
+)
+
+
+def damaged_bytes(content: bytes, rng: Random) -> bytes:
+  """One to three flips, cuts, repeats, insertions or overwritten stretches."""
+  data = bytearray(content)
+  for _ in range(rng.integers(1, 4)):
+    if not data:
+      data += rng.bytes(3)
+    at = int(rng.integers(len(data)))
+    size = int(min(rng.choice([1, 2, 8, 100, 5000]), len(data) - at))
+    kind = rng.integers(7)
+    if kind <= 1:
+      data[at] ^= 1 << rng.integers(8)
+    elif kind == 2:
+      del data[at : at + size]
+    elif kind == 3:
+      data[at:at] = data[at : at + size]
+    elif kind == 4:
+      data[at:at] = rng.bytes(size)
+    elif kind == 5:
+      data[at : at + size] = bytes([rng.choice([0, 255])]) * size
+    else:
+      del data[at:]
+  return bytes(data)
+
+
+def damaged_text(content: bytes, rng: Random) -> bytes:
+  """Damage to lines and fields, or now and then to bytes."""
+  lines = content.split(b'\n')
+  for _ in range(rng.integers(1, 4)):
+    at = int(rng.integers(len(lines)))
+    kind = rng.integers(10)
+    if kind == 0:
+      return damaged_bytes(b'\n'.join(lines), rng)
+    if kind == 1:
+      lines.insert(at, lines[int(rng.integers(len(lines)))])
+    elif kind == 2 and len(lines) > 1:
+      del lines[at]
+    elif kind == 3:
+      other = int(rng.integers(len(lines)))
+      lines[at], lines[other] = lines[other], lines[at]
+    elif kind == 4:
+      lines[at] = lines[at].replace(b'.', b',')
+    elif kind == 5 and rng.integers(10) == 0:
+      lines[at] *= 200_000 // (len(lines[at]) + 1) + 1
+    elif kind == 6:
+      column = rng.integers(1, 8)  # of every line, as a phone in another country writes them
+      lines = [_with_field(line, column, lambda field: field.replace(b'.', b',')) for line in lines]
+    else:
+      word = str(rng.choice(_WORDS)).encode()
+      lines[at] = _with_field(lines[at], rng.integers(10), lambda _, word=word: word)
+  return b'\n'.join(lines)
+
+
+def _with_field(line: bytes, column: int, change: Callable[[bytes], bytes]) -> bytes:
+  delimiter = next((each for each in (b',', b';', b'\t', b' ') if each in line), b',')
+  fields = line.split(delimiter)
+  fields[column % len(fields)] = change(fields[column % len(fields)])
+  return delimiter.join(fields)
+
+
+def damaged_json(content: bytes, rng: Random) -> bytes:
+  """A value of another type or size, a missing, repeated or strange entry, deep nesting; or damaged bytes."""
+  if rng.integers(8) == 0:
+    return damaged_bytes(content, rng)
+  if rng.integers(40) == 0:
+    return b'[' * 100_000 + b']' * 100_000
+  return json.dumps(damaged_value(json.loads(content), rng), ensure_ascii=True).encode()
+
+
+def damaged_value(value: Any, rng: Random) -> Any:
+  value = copy.deepcopy(value)
+  for _ in range(rng.integers(1, 3)):
+    places = list(_places(value))
+    if not places:
+      return _VALUES[int(rng.integers(len(_VALUES)))]
+    holder, key = places[int(rng.integers(len(places)))]
+    kind = rng.integers(6)
+    if kind == 0:
+      del holder[key]
+    elif kind == 1 and isinstance(holder, list):
+      holder.insert(key, copy.deepcopy(holder[key]))
+    elif kind == 1:
+      holder[str(rng.choice(_WORDS))] = holder[key]
+    elif kind == 2 and isinstance(holder[key], int | float):
+      holder[key] = holder[key] * float(rng.choice([-1, 1e3, 1e12, 1.0001]))
+    else:
+      holder[key] = copy.deepcopy(_VALUES[int(rng.integers(len(_VALUES)))])
+  return value
+
+
+def _places(value: Any):
+  """(holder, key) of every entry, at any depth."""
+  for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+    yield value, key
+    yield from _places(value[key])
+
+
+def damaged_member(content: bytes, rng: Random) -> bytes:
+  """A zip, one member of which is damaged as text, at any depth; or without, or with other members."""
+  members = _members(content)
+  names = list(members)
+  name = names[int(rng.integers(len(names)))]
+  kind = rng.integers(12)
+  if kind == 0:
+    del members[name]
+  elif kind == 1:
+    members[str(rng.choice(['../x', '/x', 'x' * 300, 'a\x00b', 'copy/' + name, name + '.zip']))] = members[
+      name
+    ]
+  elif kind == 2:
+    members[name] = bytes(200 << 20) if rng.integers(20) == 0 else b''
+  elif members[name][:2] == b'PK':
+    members[name] = damaged_member(members[name], rng)
+  else:
+    members[name] = damaged_text(members[name], rng)
+  written = io.BytesIO()
+  with zipfile.ZipFile(written, 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    for each, text in members.items():
+      archive.writestr(each, text)
+  return written.getvalue()
+
+
+def _members(content: bytes) -> dict[str, bytes]:
+  with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    return {name: archive.read(name) for name in archive.namelist()}

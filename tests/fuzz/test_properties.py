@@ -1,0 +1,73 @@
+"""Properties of what guards the readers and the outputs, over inputs that hypothesis makes up."""
+
+import contextlib
+import csv
+import io
+import pathlib
+import tempfile
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from har_jax import escaping
+from har_jax.data import lines
+from har_jax.data.source import Source
+from har_jax.errors import UserError, shorten
+
+settings.register_profile('fast', max_examples=100, deadline=None, derandomize=True, database=None)
+settings.load_profile('fast')
+
+
+@given(some.text(), some.integers(1, 50))
+def test_a_shortened_value_is_short_printable_and_starts_as_the_value(text: str, limit: int):
+  shown = shorten(text, limit)
+  assert shown.isprintable()
+  assert len(shown) <= limit + len(f'… ({len(text):,} characters)')
+  if text.isprintable():
+    assert shown[:limit] == text[:limit]
+
+
+@given(some.text())
+def test_a_cell_is_no_formula_and_comes_back_from_csv(text: str):
+  written = io.StringIO(newline='')
+  csv.writer(written).writerow([escaping.csv_cell(text), 'end'])
+  (cell, _), *_ = csv.reader(io.StringIO(written.getvalue(), newline=''))
+  assert cell in (text, f"'{text}")
+  if cell[:1] in ('=', '@', '\t', '\r'):
+    pytest.fail(f'{cell!r} is a formula')
+  if cell[:1] in ('+', '-'):
+    float(cell)
+
+
+@given(some.text(some.characters(exclude_characters='<&')))
+def test_any_text_is_well_formed_xml(text: str):
+  ElementTree.fromstring(f'<a>{escaping.xml_text(text)}</a>'.encode())
+
+
+@given(
+  some.lists(some.lists(some.text('ab', max_size=3), min_size=1, max_size=4), max_size=6), some.integers(1, 9)
+)
+def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows: list[list[str]], size: int):
+  content = ''.join(','.join(row) + '\n' for row in rows).encode()
+  counts = {len(row) for row in rows if row != ['']}  # blank lines are no rows
+  file = lines._Checked(io.BytesIO(content), 'f', ',', None, None)
+
+  def read() -> bytes:
+    return b''.join(iter(lambda: file.read(size), b''))
+
+  if len(counts) > 1:
+    with pytest.raises(UserError, match='columns where'):
+      read()
+  else:
+    assert read() == content
+
+
+@given(some.binary(max_size=300), some.integers(0, 60))
+def test_any_bytes_are_a_zip_or_refused(content: bytes, tail: int):
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder) / 'a.zip'
+    path.write_bytes(content + (b'PK\x05\x06' + bytes(18))[:tail])
+    with contextlib.suppress(UserError):
+      assert Source(path).names == []

@@ -1,0 +1,116 @@
+"""Files and folders that appear at once: what a kill leaves, and what is never deleted."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from har_jax import replacing
+
+_KILLED_AT = """
+import os, pathlib, signal, sys
+from har_jax import replacing
+
+def die(*_):
+  os.kill(os.getpid(), signal.SIGKILL)
+
+folder, at = pathlib.Path(sys.argv[1]), sys.argv[2]
+if at == 'file':
+  os.replace = die
+  replacing.write({folder / 'a.json': b'new'})
+else:
+  with replacing.folder(folder / 'w', ('a',)) as partial:
+    (partial / 'a').write_text('new')
+    if at == 'write':
+      die()
+    calls, rename = [], pathlib.Path.rename
+    def count(path, target):
+      calls.append(path)
+      return die() if len(calls) == int(at) else rename(path, target)
+    pathlib.Path.rename = count
+"""
+
+
+def _killed(folder: pathlib.Path, at: str) -> None:
+  root = pathlib.Path(__file__).parents[1]
+  died = subprocess.run(
+    [sys.executable, '-c', _KILLED_AT, folder, at], env=os.environ | {'PYTHONPATH': str(root)}, check=False
+  )
+  assert died.returncode == -signal.SIGKILL
+
+
+def _old_folder(tmp_path: pathlib.Path) -> pathlib.Path:
+  (tmp_path / 'w').mkdir()
+  (tmp_path / 'w' / 'a').write_text('old')
+  (tmp_path / 'w' / 'notes.txt').write_text('mine')
+  return tmp_path / 'w'
+
+
+def _replace(folder: pathlib.Path) -> None:
+  with replacing.folder(folder, ('a',)) as partial:
+    (partial / 'a').write_text('newer')
+
+
+@pytest.mark.parametrize('at', ['write', '1', '2'])
+def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path: pathlib.Path, at: str):
+  folder = _old_folder(tmp_path)
+  _killed(tmp_path, at)
+  assert len(os.listdir(tmp_path)) == 2
+  _replace(folder)
+  assert os.listdir(tmp_path) == ['w']
+  assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'newer', 'notes.txt': 'mine'}
+
+
+def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path: pathlib.Path):
+  folder = _old_folder(tmp_path)
+  _killed(tmp_path, '2')
+  assert not folder.exists()
+  with contextlib.suppress(ZeroDivisionError), replacing.folder(folder, ('a',)):
+    assert (folder / 'a').read_text() == 'old'
+    raise ZeroDivisionError
+  assert os.listdir(tmp_path) == ['w']
+  assert (folder / 'a').read_text() == 'old'
+
+
+def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_file(tmp_path: pathlib.Path):
+  _killed(tmp_path, 'file')
+  (tmp_path / '.b.json.0123abcd.partial').write_text('of another file')
+  (tmp_path / '.a.json.17.partial').write_text('of a process with the same number')
+  replacing.write({tmp_path / 'a.json': b'newer'})
+  assert sorted(os.listdir(tmp_path)) == ['.b.json.0123abcd.partial', 'a.json']
+  assert (tmp_path / 'a.json').read_bytes() == b'newer'
+
+
+def test_what_a_living_writer_holds_is_left_alone(tmp_path: pathlib.Path):
+  folder = _old_folder(tmp_path)
+  with replacing.folder(folder, ('a',)) as first:
+    (first / 'a').write_text('first')
+    _replace(folder)
+    assert first.exists()
+  assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'first', 'notes.txt': 'mine'}
+  assert os.listdir(tmp_path) == ['w']
+
+
+def test_links_are_followed(tmp_path: pathlib.Path):
+  folder = _old_folder(tmp_path)
+  (tmp_path / 'link').symlink_to(folder)
+  (tmp_path / 'link.txt').symlink_to(folder / 'notes.txt')
+  _replace(tmp_path / 'link')
+  replacing.write({tmp_path / 'link.txt': b'newer'})
+  assert (tmp_path / 'link').is_symlink()
+  assert (tmp_path / 'link.txt').is_symlink()
+  assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'newer', 'notes.txt': 'newer'}
+
+
+def test_files_are_written_all_or_none(tmp_path: pathlib.Path):
+  (tmp_path / 'b').mkdir()
+  (tmp_path / 'b' / 'in the way').write_text('')
+  replacing.write({tmp_path / 'a': b'1', tmp_path / 'c': b'2'})
+  with pytest.raises(OSError, match='exist'):
+    replacing.write({tmp_path / 'a' / 'under a file': b'', tmp_path / 'c': b'3'})
+  assert sorted(os.listdir(tmp_path)) == ['a', 'b', 'c']
+  assert (tmp_path / 'c').read_bytes() == b'2'

@@ -201,9 +201,7 @@ def sensor_logger_push(folder: pathlib.Path, one: Recording) -> Written:
     for name, values in (('totalacceleration', one.acc), ('gyroscope', one.gyro))
     for stamp, row in zip(one.stamps_ns, values.round(6), strict=True)
   ]
-  messages = [
-    {'messageId': i, 'sessionId': 's', 'deviceId': 'd', 'payload': payload[i::2]} for i in range(2)
-  ]
+  messages = [{'messageId': i, 'sessionId': 's', 'deviceId': 'd', 'payload': payload[i::2]} for i in range(2)]
   (folder / 'walk.json').write_text(json.dumps(messages))
   return Written(folder / 'walk.json', _atol(6), _atol(6))
 
@@ -249,7 +247,9 @@ _PHYPHOX_NAMES = {
 }
 
 
-def phyphox_table(sensor: str, time_s: np.ndarray, values: np.ndarray, *, short: bool = False) -> pd.DataFrame:
+def phyphox_table(
+  sensor: str, time_s: np.ndarray, values: np.ndarray, *, short: bool = False
+) -> pd.DataFrame:
   name, total = _PHYPHOX_NAMES[sensor]
   name = f'{{}} ({name.rpartition("(")[2]}' if short else name
   columns = {'Time (s)': time_s}
@@ -278,7 +278,9 @@ def phyphox_time(events: Sequence[tuple[str, float, float]], separator: str = ',
   return '\n'.join(separator.join(f'"{cell}"' for cell in row) for row in rows) + '\n'
 
 
-def phyphox_files(one: Recording, separator: str, decimal: str, *, short: bool = False) -> dict[str, str | bytes]:
+def phyphox_files(
+  one: Recording, separator: str, decimal: str, *, short: bool = False
+) -> dict[str, str | bytes]:
   tables = {
     name: phyphox_table(name, one.time_s, values, short=short)
     for name, values in (
@@ -350,9 +352,7 @@ def physics_toolbox_rows(folder: pathlib.Path, one: Recording) -> Written:
 
 def _edge_impulse(one: Recording) -> dict[str, Any]:
   names = [f'{sensor}{axis}' for sensor in ('acc', 'gyr') for axis in 'XYZ']
-  sensors = [
-    {'name': name, 'units': 'm/s2' if name.startswith('acc') else 'deg/s'} for name in names
-  ]
+  sensors = [{'name': name, 'units': 'm/s2' if name.startswith('acc') else 'deg/s'} for name in names]
   values = np.concatenate([one.acc, one.gyro * DEGREES], axis=1).round(6)
   return {
     'protected': {'ver': 'v1', 'alg': 'none'},

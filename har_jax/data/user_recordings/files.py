@@ -74,6 +74,15 @@ class Files:
     """Those directly in the folder, sorted."""
     return [file for name, file in sorted(self.by_name.items()) if '/' not in name]
 
+  @property
+  def folders(self) -> list['Files']:
+    """Those in its folders."""
+    tops = dict.fromkeys(name.partition('/')[0] for name in sorted(self.by_name) if '/' in name)
+    return [
+      Files(top, {name[len(top) + 1 :]: f for name, f in self.by_name.items() if name.startswith(f'{top}/')})
+      for top in tops
+    ]
+
   def only(self, file: File) -> 'Files':
     return dataclasses.replace(self, name=file.stem, single=file)
 

@@ -17,7 +17,7 @@ from har_jax.data.recording import RATE_HZ, Span
 from har_jax.data.user_recordings import clocks, language, units, zones
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.infer import Findings
-from har_jax.data.user_recordings.tabular import Kind, Table
+from har_jax.data.user_recordings.tabular import Kind, Table, printable
 from har_jax.errors import UserError
 
 _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
@@ -80,15 +80,15 @@ def read_labels(table: Table) -> Labels:
   cells = {name: [cell for chunk in chunks for cell in chunk[index]] for name, index in indices.items()}
   start, stop, kind = _times(table, indices['start'], indices['end'], chunks)
   for row, activity in enumerate(cells['activity']):
-    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not activity.strip():
+    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not printable(activity):
       raise UserError(
         f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
       )
     if not start[row] < stop[row]:
       raise UserError(
-        f'{path}: row {row + 1} ({activity.strip()}) ends at or before its start: correct its times'
+        f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: correct its times'
       )
-  activities = tuple(activity.strip() for activity in cells['activity'])
+  activities = tuple(printable(activity) for activity in cells['activity'])
   recording = tuple(str(cell).strip() for cell in cells['recording']) if 'recording' in cells else None
   unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
   return Labels(path, start, stop, kind, unit, activities, recording)
@@ -268,7 +268,7 @@ def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]
       kept[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
     else:
       raise UserError(
-        f'{path}: {last.activity} ({last.start_s:.1f} to {last.stop_s:.1f} s) and {span.activity} '
+        f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and {shorten(span.activity)} '
         f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: only one activity at a time'
       )
   return tuple(kept)

@@ -284,4 +284,4 @@ def _summary(recordings: Sequence[Recording]) -> str:
     by_activity[span.activity] += span.stop_s - span.start_s
   labels = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
   count = f'{len(recordings)} recording{"s" * (len(recordings) > 1)}'
-  return f'{count}, {total_s:.1f} s in total; labels: {labels or "none"}.'
+  return f'{count}, {total_s:.1f} s in total; labels: {shorten(labels) or "none"}.'

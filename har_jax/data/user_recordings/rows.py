@@ -11,7 +11,7 @@ from har_jax.data.user_recordings import clocks, columns, language, units, zones
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.columns import WORDS, Columns
 from har_jax.data.user_recordings.infer import Findings
-from har_jax.data.user_recordings.tabular import Kind, Table
+from har_jax.data.user_recordings.tabular import Kind, Table, printable
 from har_jax.errors import UserError, shorten
 
 
@@ -96,11 +96,12 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
 
 def _encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
   """Labels as codes, -1 if empty; new ones are added to `codes`."""
-  indices, known = cells.str.strip().factorize()
+  indices, cells = cells.factorize()
+  known = [printable(str(cell)) for cell in cells]
   for word in known:
     if word:
-      codes.setdefault(str(word), len(codes))
-  lookup = np.array([*(codes.get(str(word), -1) for word in known), -1], np.int32)
+      codes.setdefault(word, len(codes))
+  lookup = np.array([*(codes.get(word, -1) for word in known), -1], np.int32)
   return lookup[indices]  # a missing label has the index -1, which is the last
 
 

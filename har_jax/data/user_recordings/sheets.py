@@ -43,7 +43,7 @@ def open_parquet(file: File) -> Table:
           series = {} if batch is None else {index: batch.column(names[index]).to_pandas() for index in kinds}
         if batch is None:
           return
-        yield {index: _column(table, index, series[index], kind) for index, kind in kinds.items()}
+        yield {index: tabular.convert(table, index, series[index], kind) for index, kind in kinds.items()}
 
   table = Table(file.path, names, tuple(zip(*columns, strict=True)), read)
   return table
@@ -64,13 +64,6 @@ def _cells(column: Any) -> list[str]:
     '' if cell is None else cell.decode('utf-8', 'replace') if isinstance(cell, bytes) else str(cell)
     for cell in column.to_pylist()
   ]
-
-
-def _column(table: Table, index: int, series: Any, kind: Kind) -> Any:
-  try:
-    return tabular.convert(series, kind)
-  except (ValueError, TypeError) as error:
-    raise UserError(f'{table.place(index)} does not hold numbers: {shorten(error)}') from error
 
 
 def open_workbook(file: File) -> dict[str, Table]:

@@ -129,21 +129,30 @@ def border(
     ) from error
 
 
-def convert(series: Any, kind: Kind) -> Any:
-  """A pandas Series as `chunks` of a table hold it. Raises ValueError or TypeError if it holds no numbers."""
+def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
+  """A column, as a pandas Series, as `read` of a table gives it. Raises UserError if it cannot be that kind."""
   import pandas as pd
 
   if kind == 'time':
     return series
-  if kind == 'text':
-    return series.map(_text, na_action='ignore').astype('str')
-  return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
+  try:
+    if kind == 'text':
+      return series.map(_text, na_action='ignore').astype('str')
+    return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
+  except (ValueError, TypeError, OverflowError) as error:
+    held = 'text' if kind == 'text' else 'numbers'
+    raise UserError(f'{table.place(index)} does not hold {held}: {shorten(error)}') from error
 
 
 def _text(cell: Any) -> str:
   if isinstance(cell, bytes):
-    return cell.decode('utf-8', 'replace')
+    return cell.decode()
   return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def printable(label: str) -> str:
+  """A label without control characters, which no picture and no terminal shows."""
+  return ''.join(letter for letter in label if letter.isprintable()).strip()
 
 
 def of_frame(path: pathlib.Path, frame: Any, **known: Any) -> Table:
@@ -156,13 +165,10 @@ def of_frame(path: pathlib.Path, frame: Any, **known: Any) -> Table:
              for i in range(len(names))]  # fmt: skip
 
   def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
-    chunk = {}
-    for index, kind in kinds.items():
-      try:
-        chunk[index] = convert(frame.iloc[:, index].reset_index(drop=True), kind)
-      except (ValueError, TypeError) as error:
-        raise UserError(f'{table.place(index)} does not hold numbers: {shorten(error)}') from error
-    yield chunk
+    yield {
+      index: convert(table, index, frame.iloc[:, index].reset_index(drop=True), kind)
+      for index, kind in kinds.items()
+    }
 
   table = Table(path, names, tuple(zip(*columns, strict=True)), read, **known)
   return table

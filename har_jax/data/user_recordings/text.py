@@ -156,7 +156,9 @@ def _chunks(
     with (
       file.open() as opened,
       _Counted(opened, layout.separator) as counted,
-      pd.read_csv(io.BufferedReader(counted), header=None, index_col=False, skipinitialspace=True, **options) as reader,
+      pd.read_csv(
+        io.BufferedReader(counted), header=None, index_col=False, skipinitialspace=True, **options
+      ) as reader,
     ):
       while True:
         with warnings.catch_warnings():

@@ -113,8 +113,12 @@ def _of_file(files: Files) -> list[Export]:
 
 
 def _of_zip(file: File) -> list[Export]:
+  if not file.path.is_file():
+    raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.of_zip(file.path)
   found, _ = _of_folder(files, None)
+  if all('' in export.tables for export in found):
+    found += [export for below in files.folders for export in _together(below)]
   if not found:
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list()}')

@@ -10,7 +10,7 @@ from har_jax.data.user_recordings import tabular
 from har_jax.data.user_recordings.files import File, Files
 from har_jax.data.user_recordings.formats.export import Export, single
 from har_jax.data.user_recordings.formats.opening import is_table, open_table
-from har_jax.data.user_recordings.tabular import Table, border
+from har_jax.data.user_recordings.tabular import Table, border, printable
 from har_jax.errors import UserError, shorten
 
 APP = 'Edge Impulse'
@@ -61,6 +61,7 @@ def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
     return []
   if table is None:
     return []
+  activity = printable(activity)
   source = f"{APP}'s {_INFO}" if listed is not None else "the file's name, as in Edge Impulse"
   notes = (f'The label of the whole recording is {shorten(activity)}, from {source}.',) if activity else ()
   # Samples of one label differ after the first dot.

@@ -13,7 +13,7 @@ from har_jax.data.user_recordings.files import File, Files
 from har_jax.data.user_recordings.formats.export import Export
 from har_jax.data.user_recordings.formats.opening import open_table, rows
 from har_jax.data.user_recordings.labels import Labels
-from har_jax.data.user_recordings.tabular import Axes, Table, border
+from har_jax.data.user_recordings.tabular import Axes, Table, border, printable
 from har_jax.errors import UserError, shorten
 
 APP = 'Sensor Logger'
@@ -145,7 +145,7 @@ def _wrist(table: Table, is_flipped: bool) -> Table:
 def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
   """Each annotation is a moment: its activity begins there and ends at the next; one without text ends only."""
   with border(path, 'CSV file'):
-    moments = sorted((int(float(row['time'])), row.get('text', '').strip()) for row in annotations)
+    moments = sorted((int(float(row['time'])), printable(row.get('text', ''))) for row in annotations)
   if not any(text for _, text in moments):
     return None
   starts = np.array([time for time, _ in moments], np.float64)

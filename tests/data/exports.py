@@ -271,10 +271,9 @@ def phyphox_text(frame: pd.DataFrame, separator: str = ',', decimal: str = '.') 
 
 def phyphox_time(events: Sequence[tuple[str, float, float]], separator: str = ',', decimal: str = '.') -> str:
   rows = [('event', 'experiment time', 'system time', 'system time text')]
-  rows += [
-    (name, f'{at:.9E}'.replace('.', decimal), f'{wall:.3f}'.replace('.', decimal), '2026-05-28 22:26:40.000 UTC+02:00')
-    for name, at, wall in events
-  ]  # fmt: skip
+  text = '2026-05-28 22:26:40.000 UTC+02:00'
+  for name, at, wall in events:
+    rows.append((name, f'{at:.9E}'.replace('.', decimal), f'{wall:.3f}'.replace('.', decimal), text))
   return '\n'.join(separator.join(f'"{cell}"' for cell in row) for row in rows) + '\n'
 
 

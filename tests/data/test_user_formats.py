@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from har_jax.data import user_recordings
-from har_jax.errors import UserError
 
 ONE = exports.recording()
 

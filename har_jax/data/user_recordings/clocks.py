@@ -125,8 +125,8 @@ def _written(series: Any, parts: Any, place: str, first_row: int) -> Times:
   example = str(series.dropna().iloc[0])
   if not orders:
     raise UserError(
-      f'{place}: some dates such as {shorten(example)} have the day first, others the month, or a day that is '
-      'in no calendar: write 2026-05-04'
+      f'{place}: some dates such as {shorten(example)} have the day first, others the month, or are in no '
+      'calendar: write 2026-05-04'
     )
   return Times(orders, 'date', example)
 

@@ -18,7 +18,7 @@ from har_jax.data.user_recordings import clocks, language, units, zones
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.tabular import Kind, Table, printable
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
@@ -136,8 +136,8 @@ def place(
     )
   elif labels.kind == 'date' and clock.kind == 'zoned':
     findings.warn(
-      f'{name} has no time zone, and its times were read as UTC: if they are local, give --time_zone, such as '
-      f'{zones.suggest(1.0, clock.origin_ns)}.'
+      f'{name} has no time zone, and its times were read as UTC: if they are local, give --time_zone, such '
+      f'as {zones.suggest(1.0, clock.origin_ns)}.'
     )
   spans = map(Span, best.start_s.tolist(), best.stop_s.tolist(), labels.activity)
   clipped = segments.clip(tuple(spans), 0.0, length_s)
@@ -165,8 +165,10 @@ def _times(
   if isinstance(columns[0][0], np.ndarray):
     return np.concatenate(columns[0]), np.concatenate(columns[1]), ''
   # Both columns together say whether day or month is first.
-  parts = [clocks.parse(part, table.place(index)) for index, column in zip((start, stop), columns, strict=True)
-           for part in column]  # fmt: skip
+  places = (table.place(start), table.place(stop))
+  parts = [
+    clocks.parse(part, place) for place, column in zip(places, columns, strict=True) for part in column
+  ]
   ns, kind = clocks.join(parts, table.place(start))
   times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
   return times[: len(times) // 2], times[len(times) // 2 :], kind
@@ -250,7 +252,7 @@ def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, t
   sentence = f'; shifted by exactly {abs(best)} h {"back" if best < 0 else "forth"} they would fit'
   if time_zone or labels.kind == clock.kind:
     return f'{sentence}: correct their times or their time zone'
-  # Labels without a zone that are late belong east of UTC; so does a recording without one whose labels are early.
+  # Labels without a zone that are late belong east of UTC; so does such a recording with early labels.
   ahead = -best if clock.kind == 'zoned' else best
   return f'{sentence}: --time_zone={zones.suggest(float(ahead), clock.origin_ns)}'
 
@@ -268,7 +270,8 @@ def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]
       kept[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
     else:
       raise UserError(
-        f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and {shorten(span.activity)} '
+        f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and '
+        f'{shorten(span.activity)} '
         f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: only one activity at a time'
       )
   return tuple(kept)

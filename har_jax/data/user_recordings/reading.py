@@ -64,7 +64,7 @@ def read(
   rate_hz: float | int | None = None,
   time_zone: str = '',
 ) -> Reading:
-  """Reads a recording as an app exported it (see `formats`), or a folder of recordings, with or without labels.
+  """Reads a recording as an app exported it, or a folder of recordings, with or without labels.
 
   `columns` maps roles (time, ax, ay, az, gx, gy, gz, label) to names of columns; the rest is inferred.
   `labels` is a file of start, end, activity (and recording, for a folder). Without it, `<name>.labels.csv`

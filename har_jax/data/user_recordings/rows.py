@@ -143,7 +143,7 @@ def _clock(
   clocks.check_span(time_s[sampled], table.place(time))
   if named and clock.unit != named and not options.time_unit:
     findings.warn(
-      f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name its unit with time_unit.'
+      f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name it with time_unit.'
     )
   findings.note(f'Column {name} is in {clock.unit}, {reason}.')
   return time_s, clock

@@ -23,7 +23,7 @@ from har_jax.errors import UserError, shorten
 _MANY_REPEATS, _TOO_MANY_REPEATS = 0.05, 0.5
 _LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
 _LIMITS = {'acc': physics.MAX_ACC_M_S2, 'gyro': physics.MAX_GYRO_RAD_S, 'gravity': physics.MAX_ACC_M_S2}
-# In units of which the limits are highest numbers: before the unit is known, only values beyond these are wrong.
+# Of the unit in which the limit is the highest number: before the unit is known, only values beyond are wrong.
 _SMALLEST = {
   'acc': min(units.ACC.values()),
   'gyro': min(units.GYRO.values()),
@@ -59,8 +59,8 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   added = 'gravity' in rows_of and _add_gravity(acc, main, rows_of['gravity'], findings)
   if axes.is_linear and not added:
     raise UserError(
-      f'{name}: {shorten(main.names[axes.columns[0]])} is acceleration without gravity, from which no activity is '
-      'recognized: record acceleration with gravity, or name ax, ay and az with columns if it is in them'
+      f'{name}: {shorten(main.names[axes.columns[0]])} is acceleration without gravity: record it with '
+      'gravity, or name ax, ay and az with columns if gravity is in it'
     )
   unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
   if axes.is_flipped:
@@ -173,8 +173,8 @@ def _even(time_s: Float[np.ndarray, 'm'], sensor: str, findings: Findings) -> Fl
   if (steps_s < _SHORT_STEP * mean_s).mean() < _BURSTS:
     return time_s
   findings.warn(
-    f'The {WORDS[sensor]} has a clock in bursts (steps from {steps_s.min():.2g} to {steps_s[~is_gap].max():.2g} s): '
-    f'its samples were spaced evenly, at {1 / mean_s:.4g} Hz.'
+    f'The {WORDS[sensor]} has a clock in bursts, with steps from {steps_s.min():.2g} to '
+    f'{steps_s[~is_gap].max():.2g} s: its samples were spaced evenly, at {1 / mean_s:.4g} Hz.'
   )
   even = time_s.copy()
   for part in np.split(np.arange(len(time_s)), np.flatnonzero(is_gap) + 1):

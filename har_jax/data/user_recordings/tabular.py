@@ -130,7 +130,7 @@ def border(
 
 
 def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
-  """A column, as a pandas Series, as `read` of a table gives it. Raises UserError if it cannot be that kind."""
+  """A column, as a pandas Series, as `read` of a table gives it. Raises UserError if it cannot be."""
   import pandas as pd
 
   if kind == 'time':
@@ -160,9 +160,8 @@ def of_frame(path: pathlib.Path, frame: Any, **known: Any) -> Table:
   names = tuple(str(name) for name in frame.columns)
   if not len(frame):
     raise UserError(f'{path} holds no row: nothing was recorded')
-  head = frame.iloc[:HEAD_ROWS]
-  columns = [['' if lacks else str(cell) for cell, lacks in zip(head.iloc[:, i], head.iloc[:, i].isna(), strict=True)]
-             for i in range(len(names))]  # fmt: skip
+  head = frame.iloc[:HEAD_ROWS].astype('object')
+  columns = [column.where(column.notna(), '').map(str) for _, column in head.items()]
 
   def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
     yield {

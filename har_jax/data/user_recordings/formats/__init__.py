@@ -126,7 +126,7 @@ def _of_zip(file: File) -> list[Export]:
 
 
 def _of_folder(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
-  """One recording of all files, or else one of each file; and a sentence for each file that cannot be read."""
+  """One recording of all files, or else one of each file; and a sentence for each file that is none."""
   if found := _together(files):
     return found, []
   errors: list[str] = []

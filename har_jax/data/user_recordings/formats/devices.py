@@ -24,8 +24,8 @@ def find(files: Files) -> list[Export]:
     return []
   if file.suffix == ACTIGRAPH:
     raise UserError(
-      f'{file.path}: no library with a free license reads .gt3x; export it from ActiLife or CentrePoint as CSV '
-      'with timestamps (raw data)'
+      f'{file.path}: .gt3x is not read; export the raw data from ActiLife or CentrePoint as CSV with '
+      'timestamps'
     )
   return single(files, _table(file), _MAKERS[file.suffix])
 
@@ -59,8 +59,8 @@ def _read(path: pathlib.Path, reader: str) -> dict[str, Any]:
     import skdh.io
   except ImportError as error:
     raise UserError(
-      f"{path} needs scikit-digital-health: pip install 'har_jax[devices]'; or export it as CSV with time, x, y "
-      'and z, from OmGui or the software of GENEActiv'
+      f"{path} needs scikit-digital-health: pip install 'har_jax[devices]'; or export it from the maker's "
+      'program as CSV with time, x, y and z'
     ) from error
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # that the time zone is unknown

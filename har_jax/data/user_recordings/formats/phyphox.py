@@ -43,10 +43,10 @@ def find(files: Files) -> list[Export]:
   if 'acc' not in of:
     held = ', '.join(tables)
     raise UserError(
-      f'{_place(files, tables)} holds {held}, but no acceleration with gravity: record "Acceleration (with g)" in '
-      f'{APP}'
+      f'{_place(files, tables)} holds {held}, but no acceleration with gravity: record "Acceleration '
+      f'(with g)" in {APP}'
     )
-  sensors = {kind: _known(of[kind], kind) for kind in ('acc', 'gyro') if kind in of}
+  sensors: dict[str, Table] = {kind: _known(of[kind], kind) for kind in ('acc', 'gyro') if kind in of}
   zone, mapped = _on_wall_clock(sensors, events, _place(files, tables))
   first = files.single or files.top[0]
   notes = () if not events else (f'{APP} names the moments of start and pause: times are on the wall clock.',)
@@ -114,7 +114,7 @@ def _events(table: Table) -> list[dict[str, str]]:
 def _on_wall_clock(
   sensors: Mapping[str, Table], events: list[dict[str, str]], place: pathlib.Path
 ) -> tuple[str, dict[str, Table]]:
-  """Seconds from the start → seconds since 1970: during a pause the wall clock goes on, the app's does not."""
+  """Seconds from the start → since 1970: during a pause the wall clock goes on, the app's does not."""
   with border(place / 'meta' / 'time.csv', 'table of events'):
     starts = [
       (_number(each['experiment time']), _number(each['system time']))

@@ -11,7 +11,7 @@ _TOTALS = ('TgF', 'gFTotal')
 
 
 def find(files: Files) -> list[Export]:
-  """Separators, comments and the clock are those of any text. Raises UserError for its linear acceleration."""
+  """Separators, comments and clock are those of any text. Raises UserError for its linear acceleration."""
   if files.single is None or not is_table(files.single):
     return []
   table = open_table(files.single)
@@ -19,7 +19,7 @@ def find(files: Files) -> list[Export]:
     return single(files, table, APP)
   if table.xyz('a') is not None and table.index('aT', 'aTotal') is not None:
     raise UserError(
-      f"{table.path} holds {APP}'s linear accelerometer (ax, ay, az, aT), which is without gravity: record its "
-      'G-Force Meter, or name ax, ay and az with columns if gravity is in them'
+      f"{table.path} holds {APP}'s linear accelerometer (ax, ay, az, aT), which is without gravity: record "
+      'its G-Force Meter instead'
     )
   return []

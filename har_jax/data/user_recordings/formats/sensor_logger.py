@@ -104,7 +104,7 @@ def _is_true(text: str) -> bool:
 
 
 def _sensors(tables: Mapping[str, Table], is_flipped: bool, path: Any) -> dict[str, Table]:
-  """Tables by sensor, with what their columns are. Units are left to the numbers: they depend on a setting."""
+  """Tables by sensor, with what their columns are. Their numbers tell the unit: it depends on a setting."""
   acc = next((stem for stem in _ACC if stem in tables and (stem != _LINEAR or 'gravity' in tables)), None)
   gyro = next((stem for stem in _GYRO if stem in tables), None)
   if acc is None and _WRIST in tables:
@@ -143,7 +143,7 @@ def _wrist(table: Table, is_flipped: bool) -> Table:
 
 
 def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
-  """Each annotation is a moment: its activity begins there and ends at the next; one without text ends only."""
+  """Each annotation is a moment: its activity begins there and ends at the next; one without text has none."""
   with border(path, 'CSV file'):
     moments = sorted((int(float(row['time'])), printable(row.get('text', ''))) for row in annotations)
   if not any(text for _, text in moments):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax.data import user_recordings
+from har_jax.errors import UserError
 
 ONE = exports.recording()
 
@@ -36,3 +37,178 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
   assert _spans(recording) == [tuple(span) for span in written.labels or ()]
   app = 'CSV or Parquet' if name in ('CSV', 'Parquet', 'Excel') else name.partition(',')[0].partition(' (')[0]
   assert f'read as {app}.' in reading.notes[0]
+
+
+# --- signs, gravity and clocks
+
+
+def _read_files(folder: pathlib.Path, files: dict) -> user_recordings.Reading:
+  for name, text in files.items():
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+  return user_recordings.read(folder)
+
+
+def test_without_metadata_sensor_logger_warns_of_the_sign(tmp_path):
+  files = exports.sensor_logger_files(ONE, 'ios')
+  del files['Metadata.csv']
+  reading = _read_files(tmp_path / 'walk', files)
+  assert any('no Metadata with the platform' in warning for warning in reading.warnings)
+  np.testing.assert_allclose(reading.recordings[0].acc.values, -ONE.acc, atol=1e-5)
+
+
+def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):
+  files = exports.sensor_logger_files(ONE, 'ios') | exports.sensor_logger_files(ONE, 'ios', wrist=True)
+  reading = _read_files(tmp_path, files)
+  assert any('WristMotion.csv is of the watch' in note for note in reading.notes)
+  alone = user_recordings.read(tmp_path / 'WristMotion.csv')
+  np.testing.assert_allclose(alone.recordings[0].acc.values, ONE.acc, atol=2e-5)
+
+
+def test_annotations_without_text_end_an_activity(tmp_path):
+  files = exports.sensor_logger_files(ONE, 'android')
+  start = exports.EPOCH_S * 10**9
+  files['Annotation.csv'] = (
+    'time,seconds_elapsed,text,millisecond_press_duration\n'
+    f'{start + 2 * 10**9},2,walk,\n{start + 7 * 10**9},7,,\n{start + 12 * 10**9},12,sit,\n'
+  )
+  reading = _read_files(tmp_path, files)
+  assert _spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 20, 'sit')]
+  assert reading.time_zone == 'Europe/Berlin'
+
+
+@pytest.mark.parametrize(('separator', 'decimal'), exports.PHYPHOX_DIALECTS)
+@pytest.mark.parametrize('short', [False, True])
+def test_every_dialect_and_layout_of_phyphox_is_read(tmp_path, separator, decimal, short):
+  reading = _read_files(tmp_path, exports.phyphox_files(ONE, separator, decimal, short=short))
+  np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
+  np.testing.assert_allclose(reading.recordings[0].gyro.values, ONE.gyro, atol=1e-5)
+  assert reading.start == '2026-05-28T20:26:40+00:00'
+  assert reading.time_zone == 'UTC+02:00'
+
+
+def test_a_pause_of_phyphox_is_a_gap_on_the_wall_clock(tmp_path):
+  events = [('START', 0.0, exports.EPOCH_S), ('PAUSE', 8.0, exports.EPOCH_S + 8)]
+  events += [('START', 8.0, exports.EPOCH_S + 38), ('PAUSE', 20.0, exports.EPOCH_S + 50)]
+  files = exports.phyphox_files(ONE, ',', '.') | {'meta/time.csv': exports.phyphox_time(events)}
+  reading = _read_files(tmp_path, files)
+  assert [len(recording.acc.time_s) for recording in reading.recordings] == [400, 600]
+  assert reading.offsets_s == pytest.approx([0, 38])
+
+
+def test_translated_names_of_phyphox_are_known(tmp_path):
+  for names in (
+    '"Zeit (s)","Beschleunigung x (m/s^2)","Beschleunigung y (m/s^2)","Beschleunigung z (m/s^2)"',
+    '"Temps (s)","Accélération x (m/s^2)","Accélération y (m/s^2)","Accélération z (m/s^2)"',
+    '"Tiempo (s)","Aceleración x (m/s^2)","Aceleración y (m/s^2)","Aceleración z (m/s^2)"',
+  ):
+    table = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True))
+    path = tmp_path / 'Raw Data.csv'
+    path.write_text(names + '\n' + table.partition('\n')[2], encoding='utf-8')
+    reading = user_recordings.read(path)
+    np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
+
+
+def _without(files: dict, *names: str) -> dict:
+  return {name: text for name, text in files.items() if name not in names}
+
+
+LINEAR = exports.phyphox_text(exports.phyphox_table('Linear Acceleration', ONE.time_s, ONE.linear))
+SENSOR_LOGGER = exports.sensor_logger_files(ONE, 'ios')
+TOOLBOX = 'time,ax,ay,az,aT\n' + ''.join(f'{i / 50},0.{i},0.2,0.1,0.3\n' for i in range(10, 60))
+
+
+@pytest.mark.parametrize(
+  ('files', 'message'),
+  [
+    ({'Raw Data.csv': LINEAR}, 'no acceleration with gravity: record "Acceleration'),
+    (_without(exports.phyphox_files(ONE, ',', '.'), 'Accelerometer.csv'), 'no acceleration with gravity'),
+    (_without(SENSOR_LOGGER, 'Gravity.csv'), r'Accelerometer\.csv is without gravity; give the whole folder'),
+    (_without(SENSOR_LOGGER, 'Gravity.csv', 'Accelerometer.csv'), 'there is no acceleration'),
+    ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
+    (
+      {'a.csv': TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n')},
+      'without gravity: record it with gravity',
+    ),
+  ],
+)
+def test_acceleration_without_gravity_alone_is_refused(tmp_path, files, message):
+  with pytest.raises(UserError, match=message):
+    _read_files(tmp_path / 'walk', files)
+
+
+def test_axes_that_the_user_names_are_no_linear_acceleration(tmp_path):
+  (tmp_path / 'a.csv').write_text(TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n'))
+  named = {'ax': 'linacc_x', 'ay': 'linacc_y', 'az': 'linacc_z'}
+  reading = user_recordings.read(tmp_path / 'a.csv', columns=named)
+  assert len(reading.recordings[0].acc.time_s) == 50
+
+
+# --- folders, and what is none of these
+
+
+def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
+  exports.plain_csv(tmp_path, ONE)
+  exports.edge_impulse_csv(tmp_path, ONE)
+  for name, files in (('zipped', SENSOR_LOGGER), ('inside', exports.phyphox_files(ONE, ',', '.'))):
+    exports._zip(tmp_path / f'{name}.zip', files)
+  exports._folder(tmp_path / 'unzipped', SENSOR_LOGGER)
+  (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
+  (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
+  reading = user_recordings.read(tmp_path)
+  assert reading.files == ['inside', 'unzipped', 'walk', 'walk.2f3a', 'zipped']
+  for recording in reading.recordings:
+    np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=1e-5)
+  (warning,) = [each for each in reading.warnings if 'Left out' in each]
+  assert 'notes.csv has no three accelerometer axes' in warning
+
+
+def test_several_recordings_of_one_phyphox_sensor_are_not_mixed(tmp_path):
+  text = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc))
+  reading = _read_files(tmp_path, {'monday.csv': text, 'tuesday.csv': text})
+  assert reading.files == ['monday', 'tuesday']
+
+
+def test_labels_of_an_edge_impulse_sample_are_not_guessed_for_other_files(tmp_path):
+  written = exports.edge_impulse_csv(tmp_path, ONE)
+  written.path.rename(tmp_path / 'day.csv')
+  assert not user_recordings.read(tmp_path / 'day.csv').recordings[0].spans
+
+
+def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
+  exports.edge_impulse_dataset(tmp_path, ONE)
+  info = tmp_path / 'dataset' / 'info.labels'
+  info.write_text(info.read_text().replace('"label": "walk"', '"label": "sit"'))
+  assert _spans(user_recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 20, 'sit')]
+
+
+@pytest.mark.parametrize(
+  ('name', 'data', 'message'),
+  [
+    ('day.parquett', b'PAR1', r'nearest to \.parquett is \.parquet\. these are read: Sensor Logger'),
+    ('day.json', b'{"a": 1}', 'JSON or CBOR of none of these: these are read'),
+    ('day.json', b'[' * 100_000, r'no JSON file, was damaged or was cut short.*RecursionError'),
+    ('day.csv', b'loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
+    ('day.gt3x', b'PK', r'\.gt3x is not read; export the raw data'),
+    ('day.cwa', b'AX', 'is no recording of Axivity: it does not begin with MD'),
+    ('day.bin', b'\x00', 'is no recording of GENEActiv'),
+    ('day.zip', b'PK\x05\x06' + b'\x00' * 18, 'holds nothing, but no recording'),
+    ('day.zip', b'PK', 'is no zip, was damaged or was cut short'),
+    ('day.xlsx', b'PK', 'openpyxl|no Excel workbook'),
+    ('day.cbor', b'\xff', 'cbor2|no CBOR file'),
+    ('day.csv', b'time,ax,ay,az\nnow,1,2,9\nthen,1,2,9\n', r"'time' holds 'now', which is no time"),
+  ],
+)  # fmt: skip
+def test_an_unknown_file_is_answered_with_the_formats_or_the_fault(tmp_path, name, data, message):
+  (tmp_path / name).write_bytes(data)
+  with pytest.raises(UserError, match=message):
+    user_recordings.read(tmp_path / name)
+
+
+def test_without_its_library_a_format_names_the_extra(tmp_path, monkeypatch):
+  for library in ('openpyxl', 'cbor2', 'skdh', 'skdh.io'):
+    monkeypatch.setitem(__import__('sys').modules, library, None)
+  for name, data in (('a.xlsx', b'PK'), ('a.cbor', b'\xa0'), ('a.cwa', b'MD'), ('a.bin', b'Device Identity')):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=r"pip install 'har_jax\[(formats|devices)\]'"):
+      user_recordings.read(tmp_path / name)

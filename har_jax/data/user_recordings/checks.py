@@ -116,8 +116,9 @@ def _labels(reading: Reading) -> Iterator[str]:
   for activity, count in sorted(windows.items()):
     if count < _FEW_WINDOWS:
       yield (
-        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: too '
-        f'few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break ({_FEW_WINDOWS} windows).'
+        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: '
+        f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
+        f'({_FEW_WINDOWS} windows).'
       )
   if len(windows) == 1:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'

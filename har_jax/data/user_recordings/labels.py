@@ -241,7 +241,7 @@ def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, t
   if labels.kind not in ('date', 'zoned', 'day') or clock.kind not in ('date', 'zoned'):
     return ''
 
-  def inside(hours: float) -> float:
+  def inside(hours: int) -> float:
     shift_s = hours * 3600
     starts = (reading.start_s + shift_s > -_OUTSIDE_S) & (reading.start_s + shift_s < length_s)
     return float((starts & (reading.stop_s + shift_s < length_s + _OUTSIDE_S)).mean())

@@ -23,7 +23,7 @@ from har_jax.errors import UserError, shorten
 _MANY_REPEATS, _TOO_MANY_REPEATS = 0.05, 0.5
 _LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
 _LIMITS = {'acc': physics.MAX_ACC_M_S2, 'gyro': physics.MAX_GYRO_RAD_S, 'gravity': physics.MAX_ACC_M_S2}
-# Of the unit in which the limit is the highest number: before the unit is known, only values beyond are wrong.
+# Of the unit in which the limit is the highest number: before the unit is known, values beyond are wrong.
 _SMALLEST = {
   'acc': min(units.ACC.values()),
   'gyro': min(units.GYRO.values()),

@@ -138,7 +138,8 @@ def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
   try:
     if kind == 'text':
       return series.map(_text, na_action='ignore').astype('str')
-    return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
+    with np.errstate(over='ignore'):  # 1e39 is infinite in float32
+      return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
   except (ValueError, TypeError, OverflowError) as error:
     held = 'text' if kind == 'text' else 'numbers'
     raise UserError(f'{table.place(index)} does not hold {held}: {shorten(error)}') from error

@@ -161,7 +161,7 @@ def _chunks(
       ) as reader,
     ):
       while True:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(over='ignore'):  # 1e39 is infinite in float32
           warnings.simplefilter('ignore', pd.errors.ParserWarning)  # of lines that end with a separator
           chunk = next(reader, None)
         if chunk is None:

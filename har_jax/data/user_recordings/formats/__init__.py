@@ -69,10 +69,12 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
     return _sorted(_of_file(user_files.beside(path))), []
   if not path.is_dir():
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list()}')
-  found, warnings = _of_folder(user_files.of_folder(path), ignored)
-  if all('' in export.tables for export in found):  # of single files, and not of the folder as a whole
-    for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
-      found += _together(user_files.of_folder(child))
+  files = user_files.of_folder(path)
+  if found := _together(files):
+    return _sorted(found), []
+  found, warnings = _of_each(files, ignored)
+  for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
+    found += _together(user_files.of_folder(child))
   if not found:
     raise UserError(f'{path} holds no recording: {_list()}' + ''.join(f'. {each}' for each in warnings[:1]))
   return _sorted(found), warnings
@@ -116,8 +118,9 @@ def _of_zip(file: File) -> list[Export]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.of_zip(file.path)
-  found, _ = _of_folder(files, None)
-  if all('' in export.tables for export in found):
+  found = _together(files)
+  if not found:
+    found, _ = _of_each(files, None)
     found += [export for below in files.folders for export in _together(below)]
   if not found:
     names = shorten(', '.join(files.by_name)) or 'nothing'
@@ -125,10 +128,9 @@ def _of_zip(file: File) -> list[Export]:
   return found
 
 
-def _of_folder(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
-  """One recording of all files, or else one of each file; and a sentence for each file that is none."""
-  if found := _together(files):
-    return found, []
+def _of_each(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
+  """The recordings of each file in a folder, and a sentence for each file that is none."""
+  found: list[Export] = []
   errors: list[str] = []
   for file in files.top:
     if not is_recording(file) or (ignored is not None and file.path.resolve() == ignored):

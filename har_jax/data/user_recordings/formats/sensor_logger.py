@@ -143,7 +143,7 @@ def _wrist(table: Table, is_flipped: bool) -> Table:
 
 
 def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
-  """Each annotation is a moment: its activity begins there and ends at the next; one without text has none."""
+  """Each annotation is a moment: its activity begins there and ends at the next; one without text is none."""
   with border(path, 'CSV file'):
     moments = sorted((int(float(row['time'])), printable(row.get('text', ''))) for row in annotations)
   if not any(text for _, text in moments):

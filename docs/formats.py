@@ -1,6 +1,6 @@
 """Fill the generated tables of docs/formats.md: python docs/formats.py.
 
-Writes one made-up recording as every app exports it, reads each without a flag, and compares with the plain CSV.
+Writes one made-up recording as every app exports it, reads each without a flag, and compares them.
 """
 
 import pathlib
@@ -16,6 +16,7 @@ from har_jax.data.user_recordings import formats
 _ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(_ROOT / 'tests' / 'data'))
 
+import export_base  # noqa: E402
 import exports  # noqa: E402  # the writers of the tests
 
 _PAGE = _ROOT / 'docs' / 'formats.md'
@@ -34,7 +35,7 @@ def compared_table() -> str:
   """A row for each export: what was read, compared with the recording, and answers with those of the CSV."""
   from tabulate import tabulate
 
-  one = exports.recording()
+  one = export_base.recording()
   rows, windows = [], {}
   for name, write in exports.WRITERS.items():
     with tempfile.TemporaryDirectory() as folder:
@@ -71,13 +72,13 @@ def _differences(windows: dict[str, np.ndarray]) -> list[float]:
 
 def filled(page: str, tables: dict[str, str]) -> str:
   for name, table in tables.items():
-    block = re.compile(rf'(<!-- generated: .*? -->\n<!-- {name} -->\n).*?(<!-- end of generated -->)', re.DOTALL)
+    block = re.compile(
+      rf'(<!-- generated: .*? -->\n<!-- {name} -->\n).*?(<!-- end of generated -->)', re.DOTALL
+    )
     page = block.sub(lambda found, table=table: f'{found[1]}\n{table}\n\n{found[2]}', page)
   return page
 
 
 if __name__ == '__main__':
   text = _PAGE.read_text(encoding='utf-8')
-  _PAGE.write_text(
-    filled(text, {'formats': formats_table(), 'compared': compared_table()}), encoding='utf-8'
-  )
+  _PAGE.write_text(filled(text, {'formats': formats_table(), 'compared': compared_table()}), encoding='utf-8')

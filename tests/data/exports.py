@@ -1,338 +1,49 @@
-"""One recording as every app exports it, written from the documented layouts.   n samples.
+"""One recording as every app exports it, written from the documented layouts.
 
 A function a format: folder, recording → what was written. Nothing of the package's readers is used.
 """
 
 import csv
-import dataclasses
 import io
 import json
 import pathlib
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import export_devices
+import export_phyphox
+import export_sensor_logger
 import numpy as np
-import pandas as pd
-
-G = 9.80665
-DEGREES = 180 / np.pi
-EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
-GRAVITY = np.array([0.5, -1.5, 9.6])
-
-
-@dataclasses.dataclass(frozen=True)
-class Recording:
-  """50 Hz; m/s² with gravity, rad/s, as Android has them: a device that lies face up reads +9.81 on z."""
-
-  time_s: np.ndarray
-  acc: np.ndarray
-  gyro: np.ndarray
-  labels: Sequence[tuple[float, float, str]] = ((0.0, 10.0, 'walk'), (10.0, 20.0, 'sit'))
-
-  @property
-  def linear(self) -> np.ndarray:
-    return self.acc - GRAVITY
-
-  @property
-  def stamps_ns(self) -> np.ndarray:
-    return EPOCH_S * 10**9 + np.round(self.time_s * 1e9).astype(np.int64)
-
-  @property
-  def activities(self) -> list[str]:
-    names = ['' for _ in self.time_s]
-    for start, stop, name in self.labels:
-      for i in np.flatnonzero((self.time_s >= start - 1e-9) & (self.time_s < stop - 1e-9)):
-        names[i] = name
-    return names
-
-
-@dataclasses.dataclass(frozen=True)
-class Written:
-  """`acc_atol` and `gyro_atol`: half of the last digit that the format holds, in our units, and rounding."""
-
-  path: pathlib.Path
-  acc_atol: float
-  gyro_atol: float | None  # None: no gyroscope
-  labels: Sequence[tuple[float, float, str]] | None = None  # that the export holds
-  needs: str = ''  # the library that reads it
-
-
-def recording(samples: int = 1000) -> Recording:
-  """A brisk walk with noise."""
-  rng = np.random.default_rng(3)
-  time_s = np.arange(samples) / 50
-  phase = 2 * np.pi * 1.9 * time_s[:, None] + np.arange(3)
-  acc = GRAVITY + np.array([1.0, 0.7, 2.0]) * np.sin(phase) + rng.normal(0, 0.1, (samples, 3))
-  gyro = np.array([1.5, 0.4, 0.9]) * np.cos(phase) + rng.normal(0, 0.02, (samples, 3))
-  return Recording(time_s, acc, gyro)
-
-
-_FLOAT32 = 2e-6  # of values of some ten m/s²
-
-
-def _atol(decimals: int, unit: float = 1.0, terms: int = 1) -> float:
-  return terms * 0.51 * 10.0**-decimals * unit + _FLOAT32
-
-
-def _frame(time: Any, sensors: dict[str, np.ndarray], decimals: int = 6) -> pd.DataFrame:
-  """Columns <name with {} for the axis>."""
-  columns = {'time': time} if not isinstance(time, dict) else dict(time)
-  for name, values in sensors.items():
-    columns |= {name.format(axis): values[:, i].round(decimals) for i, axis in enumerate('xyz')}
-  return pd.DataFrame(columns)
-
-
-def _zip(path: pathlib.Path, files: dict[str, str | bytes]) -> pathlib.Path:
-  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as zipped:
-    for name, text in files.items():
-      zipped.writestr(name, text)
-  return path
-
-
-def _folder(path: pathlib.Path, files: dict[str, str | bytes]) -> pathlib.Path:
-  for name, text in files.items():
-    (path / name).parent.mkdir(parents=True, exist_ok=True)
-    (path / name).write_bytes(text.encode() if isinstance(text, str) else text)
-  return path
-
+from export_base import DEGREES, FLOAT32, G, Recording, Written, atol, columns_of, folder_of
 
 # --- plain
 
 
 def plain_csv(folder: pathlib.Path, one: Recording) -> Written:
-  frame = _frame(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}).assign(label=one.activities)
+  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}).assign(label=one.activities)
   frame.to_csv(folder / 'walk.csv', index=False)
-  return Written(folder / 'walk.csv', _atol(6), _atol(6), one.labels)
+  return Written(folder / 'walk.csv', atol(6), atol(6), one.labels)
 
 
 def plain_parquet(folder: pathlib.Path, one: Recording) -> Written:
-  frame = _frame(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}, 9).assign(label=one.activities)
+  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}, 9).assign(label=one.activities)
   frame.to_parquet(folder / 'walk.parquet')
-  return Written(folder / 'walk.parquet', _FLOAT32, _FLOAT32, one.labels, 'pyarrow')
+  return Written(folder / 'walk.parquet', FLOAT32, FLOAT32, one.labels)
 
 
 def plain_excel(folder: pathlib.Path, one: Recording) -> Written:
-  frame = _frame(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}).assign(label=one.activities)
+  frame = columns_of(one.time_s, {'a{}': one.acc, 'g{}': one.gyro}).assign(label=one.activities)
   frame.to_excel(folder / 'walk.xlsx', index=False)
-  return Written(folder / 'walk.xlsx', _atol(6), _atol(6), one.labels, 'openpyxl')
-
-
-# --- Sensor Logger
-
-
-def sensor_logger_files(
-  one: Recording, platform: str, *, standardized: bool = False, wrist: bool = False, total: bool = False
-) -> dict[str, str | bytes]:
-  """Columns run z, y, x. On iOS acceleration and gravity have the other sign, unless standardized."""
-  sign = -1.0 if platform == 'ios' and not standardized else 1.0
-  gravity = np.tile(GRAVITY, (len(one.acc), 1))
-
-  def table(values: np.ndarray) -> str:
-    frame = pd.DataFrame({'time': one.stamps_ns, 'seconds_elapsed': one.time_s - 0.1})
-    return frame.assign(**{axis: values[:, 'xyz'.index(axis)].round(6) for axis in 'zyx'}).to_csv(index=False)
-
-  files: dict[str, str | bytes] = {
-    'Metadata.csv': 'version,device name,recording epoch time,recording time,recording timezone,platform,'
-    'appVersion,device id,sensors,sampleRateMs,standardisation,platform version\n'
-    f'3,phone,{EPOCH_S * 1000},2026-05-28_20-26-40,Europe/Berlin,{platform},1.47,7f,Accelerometer|Gyroscope,'
-    f'20|20,{str(standardized).lower()},18.0\n',
-    'Annotation.csv': 'time,seconds_elapsed,text,millisecond_press_duration\n'
-    + ''.join(f'{EPOCH_S * 10**9 + int(at * 1e9)},{at},{name},\n' for at, _, name in one.labels),
-    'Barometer.csv': f'time,seconds_elapsed,pressure\n{EPOCH_S * 10**9},0,1013\n',
-  }
-  if wrist:
-    columns = {'time': one.stamps_ns, 'seconds_elapsed': one.time_s}
-    unit = G if not standardized else 1.0
-    for name, values in (
-      ('rotationRate', one.gyro),
-      ('gravity', sign * gravity / unit),
-      ('acceleration', sign * one.linear / unit),
-    ):
-      columns |= {f'{name}{axis.upper()}': values[:, i].round(6) for i, axis in enumerate('xyz')}
-    files['WristMotion.csv'] = pd.DataFrame(columns).assign(quaternionW=1.0).to_csv(index=False)
-    return files
-  files['Accelerometer.csv'] = table(sign * one.linear)
-  files['Gravity.csv'] = table(sign * gravity)
-  files['Gyroscope.csv'] = table(one.gyro)
-  if total:
-    files['TotalAcceleration.csv'] = table(one.acc)
-  return files
-
-
-def sensor_logger_ios(folder: pathlib.Path, one: Recording) -> Written:
-  path = _zip(folder / 'walk.zip', sensor_logger_files(one, 'ios'))
-  return Written(path, _atol(6, terms=2), _atol(6), one.labels)
-
-
-def sensor_logger_ios_standardized(folder: pathlib.Path, one: Recording) -> Written:
-  path = _folder(folder / 'walk', sensor_logger_files(one, 'ios', standardized=True))
-  return Written(path, _atol(6, terms=2), _atol(6), one.labels)
-
-
-def sensor_logger_android(folder: pathlib.Path, one: Recording) -> Written:
-  path = _folder(folder / 'walk', sensor_logger_files(one, 'android', total=True))
-  return Written(path, _atol(6), _atol(6), one.labels)
-
-
-def sensor_logger_watch(folder: pathlib.Path, one: Recording) -> Written:
-  path = _zip(folder / 'walk.zip', sensor_logger_files(one, 'ios', wrist=True))
-  return Written(path, _atol(6, G, terms=2), _atol(6), one.labels)
-
-
-def sensor_logger_json(folder: pathlib.Path, one: Recording) -> Written:
-  """A list of entries whose values are all strings."""
-  gravity = np.tile(GRAVITY, (len(one.acc), 1))
-  entries: list[dict[str, str]] = [{'sensor': 'Metadata', 'platform': 'ios', 'standardisation': 'false'}]
-  for sensor, values in (('Accelerometer', -one.linear), ('Gravity', -gravity), ('Gyroscope', one.gyro)):
-    for at, stamp, (x, y, z) in zip(one.time_s, one.stamps_ns, values.round(6), strict=True):
-      row = {'time': stamp, 'seconds_elapsed': at, 'x': x, 'y': y, 'z': z}
-      entries.append({'sensor': sensor} | {name: str(value) for name, value in row.items()})
-  for at, _, name in one.labels:
-    entries.append({'sensor': 'Annotation', 'time': str(EPOCH_S * 10**9 + int(at * 1e9)), 'text': name})
-  (folder / 'walk.json').write_text(json.dumps(entries))
-  return Written(folder / 'walk.json', _atol(6, terms=2), _atol(6), one.labels)
-
-
-def sensor_logger_push(folder: pathlib.Path, one: Recording) -> Written:
-  """What the app sends to a server, kept as a list of messages."""
-  payload = [
-    {'name': name, 'time': int(stamp), 'values': dict(zip('xyz', row.tolist(), strict=True))}
-    for name, values in (('totalacceleration', one.acc), ('gyroscope', one.gyro))
-    for stamp, row in zip(one.stamps_ns, values.round(6), strict=True)
-  ]
-  messages = [{'messageId': i, 'sessionId': 's', 'deviceId': 'd', 'payload': payload[i::2]} for i in range(2)]
-  (folder / 'walk.json').write_text(json.dumps(messages))
-  return Written(folder / 'walk.json', _atol(6), _atol(6))
-
-
-# --- SensorLog
-
-
-def _sensor_log(one: Recording, *, raw: bool) -> pd.DataFrame:
-  """g, Core Motion's sign; a button's count as label, 0 before it is pressed."""
-  moments = pd.to_datetime(one.stamps_ns + 2 * 3600 * 10**9).strftime('%Y-%m-%d %H:%M:%S.%f +0200')
-  columns: dict[str, Any] = {'loggingTime(txt)': moments, 'loggingSample(N)': range(len(one.time_s))}
-  gravity = np.tile(GRAVITY, (len(one.acc), 1))
-  parts = [('motionUserAcceleration', '(G)', -one.linear / G), ('motionGravity', '(G)', -gravity / G)]
-  if raw:
-    parts = [('accelerometerAcceleration', '(G)', -one.acc / G)]
-  for name, unit, values in (*parts, ('motionRotationRate', '(rad/s)', one.gyro)):
-    columns |= {f'{name}{axis.upper()}{unit}': values[:, i].round(6) for i, axis in enumerate('xyz')}
-  columns['activity(txt)'] = 'stationary'  # what iOS recognizes, no label
-  columns['label(N)'] = [{'': 0, 'walk': 1, 'sit': 2}[name] for name in one.activities]
-  return pd.DataFrame(columns)
-
-
-_SENSOR_LOG_LABELS = ((0.0, 10.0, '1'), (10.0, 20.0, '2'))
-
-
-def sensor_log(folder: pathlib.Path, one: Recording) -> Written:
-  _sensor_log(one, raw=False).to_csv(folder / 'walk.csv', index=False)
-  return Written(folder / 'walk.csv', _atol(6, G, terms=2), _atol(6), _SENSOR_LOG_LABELS)
-
-
-def sensor_log_raw(folder: pathlib.Path, one: Recording) -> Written:
-  _sensor_log(one, raw=True).to_csv(folder / 'walk.csv', index=False, sep='|')
-  return Written(folder / 'walk.csv', _atol(6, G), _atol(6), _SENSOR_LOG_LABELS)
-
-
-# --- phyphox
-
-PHYPHOX_DIALECTS = ((',', '.'), ('\t', '.'), (';', '.'), ('\t', ','), (';', ','))
-_PHYPHOX_NAMES = {
-  'Accelerometer': ('Acceleration {} (m/s^2)', 'Absolute acceleration (m/s^2)'),
-  'Gyroscope': ('Gyroscope {} (rad/s)', 'Absolute (rad/s)'),
-  'Linear Acceleration': ('Linear Acceleration {} (m/s^2)', 'Absolute acceleration (m/s^2)'),
-}
-
-
-def phyphox_table(
-  sensor: str, time_s: np.ndarray, values: np.ndarray, *, short: bool = False
-) -> pd.DataFrame:
-  name, total = _PHYPHOX_NAMES[sensor]
-  name = f'{{}} ({name.rpartition("(")[2]}' if short else name
-  columns = {'Time (s)': time_s}
-  columns |= {name.format(axis.upper() if short else axis): values[:, i] for i, axis in enumerate('xyz')}
-  return pd.DataFrame(columns) if short else pd.DataFrame(columns | {total: np.linalg.norm(values, axis=1)})
-
-
-def phyphox_text(frame: pd.DataFrame, separator: str = ',', decimal: str = '.') -> str:
-  """A quoted header, and nine digits after the point with an exponent."""
-  lines = [separator.join(f'"{name}"' for name in frame.columns)]
-  rows = frame.to_numpy()
-  lines += [
-    separator.join('NaN' if np.isnan(value) else f'{value:.9E}'.replace('E+00', 'E0') for value in row)
-    for row in rows
-  ]
-  lines[1:] = [line.replace('.', decimal) for line in lines[1:]]
-  return '\n'.join(lines) + '\n'
-
-
-def phyphox_time(events: Sequence[tuple[str, float, float]], separator: str = ',', decimal: str = '.') -> str:
-  rows = [('event', 'experiment time', 'system time', 'system time text')]
-  text = '2026-05-28 22:26:40.000 UTC+02:00'
-  for name, at, wall in events:
-    rows.append((name, f'{at:.9E}'.replace('.', decimal), f'{wall:.3f}'.replace('.', decimal), text))
-  return '\n'.join(separator.join(f'"{cell}"' for cell in row) for row in rows) + '\n'
-
-
-def phyphox_files(
-  one: Recording, separator: str, decimal: str, *, short: bool = False
-) -> dict[str, str | bytes]:
-  tables = {
-    name: phyphox_table(name, one.time_s, values, short=short)
-    for name, values in (
-      ('Accelerometer', one.acc),
-      ('Gyroscope', one.gyro),
-      ('Linear Acceleration', one.linear),
-    )
-  }
-  files: dict[str, str | bytes] = {
-    f'{name}.csv': phyphox_text(table, separator, decimal) for name, table in tables.items()
-  }
-  events = [('START', 0.0, EPOCH_S), ('PAUSE', one.time_s[-1] + 1, EPOCH_S + one.time_s[-1] + 1)]
-  files['meta/time.csv'] = phyphox_time(events, separator, decimal)
-  files['meta/device.csv'] = '"property","value"\n"version","1.1.15"\n'
-  return files
-
-
-def phyphox_zip(folder: pathlib.Path, one: Recording) -> Written:
-  path = _zip(folder / 'walk.zip', phyphox_files(one, ',', '.'))
-  return Written(path, _FLOAT32, _FLOAT32)
-
-
-def phyphox_commas(folder: pathlib.Path, one: Recording) -> Written:
-  path = _folder(folder / 'walk', phyphox_files(one, ';', ',', short=True))
-  return Written(path, _FLOAT32, _FLOAT32)
-
-
-def phyphox_excel(folder: pathlib.Path, one: Recording) -> Written:
-  with pd.ExcelWriter(folder / 'walk.xlsx') as writer:
-    for name, values in (('Accelerometer', one.acc), ('Gyroscope', one.gyro)):
-      phyphox_table(name, one.time_s, values).to_excel(writer, sheet_name=name, index=False)
-    pd.DataFrame({'property': ['version'], 'value': ['1']}).to_excel(writer, sheet_name='Metadata Device')
-    events = pd.DataFrame({'event': ['START'], 'experiment time': [0.0], 'system time': [float(EPOCH_S)],
-                           'system time text': ['2026-05-28 22:26:40.000 UTC+02:00']})  # fmt: skip
-    events.to_excel(writer, sheet_name='Metadata Time', index=False)
-  return Written(folder / 'walk.xlsx', _FLOAT32, _FLOAT32, needs='openpyxl')
-
-
-def phyphox_raw_data(folder: pathlib.Path, one: Recording) -> Written:
-  """One sensor, without the wall clock."""
-  files: dict[str, str | bytes] = {
-    'Raw Data.csv': phyphox_text(phyphox_table('Accelerometer', one.time_s, one.acc), '\t', ',')
-  }
-  return Written(_zip(folder / 'walk.zip', files), _FLOAT32, None)
+  return Written(folder / 'walk.xlsx', atol(6), atol(6), one.labels)
 
 
 # --- Physics Toolbox
 
 
 def physics_toolbox(folder: pathlib.Path, one: Recording) -> Written:
-  frame = _frame(one.time_s, {'gF{}': one.acc / G}).assign(TgF=1.0)
+  frame = columns_of(one.time_s, {'gF{}': one.acc / G}).assign(TgF=1.0)
   (folder / 'walk.csv').write_text('# Physics Toolbox Sensor Suite\n# 2026\n' + frame.to_csv(index=False))
-  return Written(folder / 'walk.csv', _atol(6, G), None)
+  return Written(folder / 'walk.csv', atol(6, G), None)
 
 
 def physics_toolbox_rows(folder: pathlib.Path, one: Recording) -> Written:
@@ -343,7 +54,7 @@ def physics_toolbox_rows(folder: pathlib.Path, one: Recording) -> Written:
     lines.append(';'.join([clock, *map(str, acc), '', '', '', '', '', '']).replace('.', ','))
     lines.append(';'.join([clock, '', '', '', *map(str, gyro), '', '', '']).replace('.', ','))
   (folder / 'walk.csv').write_text('\n'.join(lines) + '\n')
-  return Written(folder / 'walk.csv', _atol(6, G), _atol(6))
+  return Written(folder / 'walk.csv', atol(6, G), atol(6))
 
 
 # --- Edge Impulse
@@ -360,19 +71,19 @@ def _edge_impulse(one: Recording) -> dict[str, Any]:
   }
 
 
-_WHOLE = ((0.0, 20.0, 'walk'),)
+_WHOLE = ((0.0, 24.0, 'walk'),)
 
 
 def edge_impulse_json(folder: pathlib.Path, one: Recording) -> Written:
   (folder / 'walk.2f3a.json').write_text(json.dumps(_edge_impulse(one)))
-  return Written(folder / 'walk.2f3a.json', _atol(6), _atol(6), _WHOLE)
+  return Written(folder / 'walk.2f3a.json', atol(6), atol(6), _WHOLE)
 
 
 def edge_impulse_cbor(folder: pathlib.Path, one: Recording) -> Written:
   import cbor2
 
   (folder / 'walk.2f3a.cbor').write_bytes(cbor2.dumps(_edge_impulse(one)))
-  return Written(folder / 'walk.2f3a.cbor', _atol(6), _atol(6), _WHOLE, 'cbor2')
+  return Written(folder / 'walk.2f3a.cbor', atol(6), atol(6), _WHOLE)
 
 
 def edge_impulse_csv(folder: pathlib.Path, one: Recording) -> Written:
@@ -383,7 +94,7 @@ def edge_impulse_csv(folder: pathlib.Path, one: Recording) -> Written:
   for at, row in zip(one.time_s, values.tolist(), strict=True):
     writer.writerow([round(at * 1000), *row])
   (folder / 'walk.2f3a.csv').write_text(text.getvalue())
-  return Written(folder / 'walk.2f3a.csv', _atol(6), _atol(6), _WHOLE)
+  return Written(folder / 'walk.2f3a.csv', atol(6), atol(6), _WHOLE)
 
 
 def edge_impulse_dataset(folder: pathlib.Path, one: Recording) -> Written:
@@ -393,29 +104,40 @@ def edge_impulse_dataset(folder: pathlib.Path, one: Recording) -> Written:
     'training/a.json': json.dumps(_edge_impulse(one)),
     'info.labels': json.dumps({'version': 1, 'files': listed}),
   }
-  return Written(_folder(folder / 'dataset', files), _atol(6), _atol(6), _WHOLE)
+  return Written(folder_of(folder / 'dataset', files), atol(6), atol(6), _WHOLE)
 
+
+# Libraries that formats need, by a part of the writer's name.
+LIBRARIES = {
+  'Parquet': 'pyarrow',
+  'Excel': 'openpyxl',
+  'CBOR': 'cbor2',
+  'Axivity': 'skdh',
+  'GENEActiv': 'skdh',
+}
 
 WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
   'CSV': plain_csv,
   'Parquet': plain_parquet,
   'Excel': plain_excel,
-  'Sensor Logger, iOS (zip)': sensor_logger_ios,
-  'Sensor Logger, iOS, standardized (folder)': sensor_logger_ios_standardized,
-  'Sensor Logger, Android (folder)': sensor_logger_android,
-  'Sensor Logger, Apple Watch (zip)': sensor_logger_watch,
-  'Sensor Logger, iOS (JSON)': sensor_logger_json,
-  'Sensor Logger, sent to a server (JSON)': sensor_logger_push,
-  'SensorLog, motion': sensor_log,
-  'SensorLog, accelerometer': sensor_log_raw,
-  'phyphox (zip)': phyphox_zip,
-  'phyphox, decimal commas (folder)': phyphox_commas,
-  'phyphox (Excel)': phyphox_excel,
-  'phyphox, one sensor (zip)': phyphox_raw_data,
+  'Sensor Logger, iOS (zip)': export_sensor_logger.sensor_logger_ios,
+  'Sensor Logger, iOS, standardized (folder)': export_sensor_logger.sensor_logger_ios_standardized,
+  'Sensor Logger, Android (folder)': export_sensor_logger.sensor_logger_android,
+  'Sensor Logger, Apple Watch (zip)': export_sensor_logger.sensor_logger_watch,
+  'Sensor Logger, iOS (JSON)': export_sensor_logger.sensor_logger_json,
+  'Sensor Logger, sent to a server (JSON)': export_sensor_logger.sensor_logger_push,
+  'SensorLog, motion': export_sensor_logger.sensor_log,
+  'SensorLog, accelerometer': export_sensor_logger.sensor_log_raw,
+  'phyphox (zip)': export_phyphox.phyphox_zip,
+  'phyphox, decimal commas (folder)': export_phyphox.phyphox_commas,
+  'phyphox (Excel)': export_phyphox.phyphox_excel,
+  'phyphox, one sensor (zip)': export_phyphox.phyphox_raw_data,
   'Physics Toolbox, one sensor': physics_toolbox,
   'Physics Toolbox, several sensors': physics_toolbox_rows,
   'Edge Impulse (CSV)': edge_impulse_csv,
   'Edge Impulse (JSON)': edge_impulse_json,
   'Edge Impulse (CBOR)': edge_impulse_cbor,
   'Edge Impulse, dataset': edge_impulse_dataset,
+  'Axivity (.cwa)': export_devices.axivity,
+  'GENEActiv (.bin)': export_devices.geneactiv,
 }

@@ -6,6 +6,7 @@ import io
 import pathlib
 import zipfile
 
+import export_base
 import exports
 import numpy as np
 import pandas as pd
@@ -15,14 +16,14 @@ import user_files
 from har_jax.data import user_recordings
 from har_jax.errors import UserError
 
-ONE = exports.recording(150)
+ONE = export_base.recording(300)
 
 
 @pytest.mark.parametrize('name', exports.WRITERS)
 def test_a_damaged_export_is_read_or_refused_in_a_sentence(tmp_path, name):
-  for library, of in (('pyarrow', 'Parquet'), ('openpyxl', 'Excel'), ('cbor2', 'CBOR')):
-    if of in name:
-      pytest.importorskip(library, reason=f'{of} needs {library}')
+  for part, library in exports.LIBRARIES.items():
+    if part in name:
+      pytest.importorskip(library, reason=f'{part} needs {library}')
   rng = np.random.default_rng(sum(name.encode()))
   path = exports.WRITERS[name](tmp_path, ONE).path
   files = [path] if path.is_file() else sorted(each for each in path.rglob('*') if each.is_file())

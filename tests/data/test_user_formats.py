@@ -2,6 +2,9 @@
 
 import pathlib
 
+import export_base
+import export_phyphox
+import export_sensor_logger
 import exports
 import numpy as np
 import pytest
@@ -9,13 +12,13 @@ import pytest
 from har_jax.data import user_recordings
 from har_jax.errors import UserError
 
-ONE = exports.recording()
+ONE = export_base.recording()
 
 
-def _written(name: str, folder: pathlib.Path) -> exports.Written:
-  for library, of in (('pyarrow', 'Parquet'), ('openpyxl', 'Excel'), ('cbor2', 'CBOR')):
-    if of in name:
-      pytest.importorskip(library, reason=f'{of} needs {library}')
+def _written(name: str, folder: pathlib.Path) -> export_base.Written:
+  for part, library in exports.LIBRARIES.items():
+    if part in name:
+      pytest.importorskip(library, reason=f'{part} needs {library}')
   return exports.WRITERS[name](folder, ONE)
 
 
@@ -50,7 +53,7 @@ def _read_files(folder: pathlib.Path, files: dict) -> user_recordings.Reading:
 
 
 def test_without_metadata_sensor_logger_warns_of_the_sign(tmp_path):
-  files = exports.sensor_logger_files(ONE, 'ios')
+  files = export_sensor_logger.sensor_logger_files(ONE, 'ios')
   del files['Metadata.csv']
   reading = _read_files(tmp_path / 'walk', files)
   assert any('no Metadata with the platform' in warning for warning in reading.warnings)
@@ -58,7 +61,9 @@ def test_without_metadata_sensor_logger_warns_of_the_sign(tmp_path):
 
 
 def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tmp_path):
-  files = exports.sensor_logger_files(ONE, 'ios') | exports.sensor_logger_files(ONE, 'ios', wrist=True)
+  files = export_sensor_logger.sensor_logger_files(ONE, 'ios') | export_sensor_logger.sensor_logger_files(
+    ONE, 'ios', wrist=True
+  )
   reading = _read_files(tmp_path, files)
   assert any('WristMotion.csv is of the watch' in note for note in reading.notes)
   alone = user_recordings.read(tmp_path / 'WristMotion.csv')
@@ -66,21 +71,21 @@ def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tm
 
 
 def test_annotations_without_text_end_an_activity(tmp_path):
-  files = exports.sensor_logger_files(ONE, 'android')
-  start = exports.EPOCH_S * 10**9
+  files = export_sensor_logger.sensor_logger_files(ONE, 'android')
+  start = export_base.EPOCH_S * 10**9
   files['Annotation.csv'] = (
     'time,seconds_elapsed,text,millisecond_press_duration\n'
     f'{start + 2 * 10**9},2,walk,\n{start + 7 * 10**9},7,,\n{start + 12 * 10**9},12,sit,\n'
   )
   reading = _read_files(tmp_path, files)
-  assert _spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 20, 'sit')]
+  assert _spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 24, 'sit')]
   assert reading.time_zone == 'Europe/Berlin'
 
 
-@pytest.mark.parametrize(('separator', 'decimal'), exports.PHYPHOX_DIALECTS)
+@pytest.mark.parametrize(('separator', 'decimal'), export_phyphox.PHYPHOX_DIALECTS)
 @pytest.mark.parametrize('short', [False, True])
 def test_every_dialect_and_layout_of_phyphox_is_read(tmp_path, separator, decimal, short):
-  reading = _read_files(tmp_path, exports.phyphox_files(ONE, separator, decimal, short=short))
+  reading = _read_files(tmp_path, export_phyphox.phyphox_files(ONE, separator, decimal, short=short))
   np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
   np.testing.assert_allclose(reading.recordings[0].gyro.values, ONE.gyro, atol=1e-5)
   assert reading.start == '2026-05-28T20:26:40+00:00'
@@ -88,11 +93,11 @@ def test_every_dialect_and_layout_of_phyphox_is_read(tmp_path, separator, decima
 
 
 def test_a_pause_of_phyphox_is_a_gap_on_the_wall_clock(tmp_path):
-  events = [('START', 0.0, exports.EPOCH_S), ('PAUSE', 8.0, exports.EPOCH_S + 8)]
-  events += [('START', 8.0, exports.EPOCH_S + 38), ('PAUSE', 20.0, exports.EPOCH_S + 50)]
-  files = exports.phyphox_files(ONE, ',', '.') | {'meta/time.csv': exports.phyphox_time(events)}
+  events = [('START', 0.0, export_base.EPOCH_S), ('PAUSE', 8.0, export_base.EPOCH_S + 8)]
+  events += [('START', 8.0, export_base.EPOCH_S + 38), ('PAUSE', 24.0, export_base.EPOCH_S + 54)]
+  files = export_phyphox.phyphox_files(ONE, ',', '.') | {'meta/time.csv': export_phyphox.phyphox_time(events)}
   reading = _read_files(tmp_path, files)
-  assert [len(recording.acc.time_s) for recording in reading.recordings] == [400, 600]
+  assert [len(recording.acc.time_s) for recording in reading.recordings] == [400, 800]
   assert reading.offsets_s == pytest.approx([0, 38])
 
 
@@ -102,7 +107,9 @@ def test_translated_names_of_phyphox_are_known(tmp_path):
     '"Temps (s)","Accélération x (m/s^2)","Accélération y (m/s^2)","Accélération z (m/s^2)"',
     '"Tiempo (s)","Aceleración x (m/s^2)","Aceleración y (m/s^2)","Aceleración z (m/s^2)"',
   ):
-    table = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True))
+    table = export_phyphox.phyphox_text(
+      export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc, short=True)
+    )
     path = tmp_path / 'Raw Data.csv'
     path.write_text(names + '\n' + table.partition('\n')[2], encoding='utf-8')
     reading = user_recordings.read(path)
@@ -113,8 +120,10 @@ def _without(files: dict, *names: str) -> dict:
   return {name: text for name, text in files.items() if name not in names}
 
 
-LINEAR = exports.phyphox_text(exports.phyphox_table('Linear Acceleration', ONE.time_s, ONE.linear))
-SENSOR_LOGGER = exports.sensor_logger_files(ONE, 'ios')
+LINEAR = export_phyphox.phyphox_text(
+  export_phyphox.phyphox_table('Linear Acceleration', ONE.time_s, ONE.linear)
+)
+SENSOR_LOGGER = export_sensor_logger.sensor_logger_files(ONE, 'ios')
 TOOLBOX = 'time,ax,ay,az,aT\n' + ''.join(f'{i / 50},0.{i},0.2,0.1,0.3\n' for i in range(10, 60))
 
 
@@ -122,7 +131,10 @@ TOOLBOX = 'time,ax,ay,az,aT\n' + ''.join(f'{i / 50},0.{i},0.2,0.1,0.3\n' for i i
   ('files', 'message'),
   [
     ({'Raw Data.csv': LINEAR}, 'no acceleration with gravity: record "Acceleration'),
-    (_without(exports.phyphox_files(ONE, ',', '.'), 'Accelerometer.csv'), 'no acceleration with gravity'),
+    (
+      _without(export_phyphox.phyphox_files(ONE, ',', '.'), 'Accelerometer.csv'),
+      'no acceleration with gravity',
+    ),
     (_without(SENSOR_LOGGER, 'Gravity.csv'), r'Accelerometer\.csv is without gravity; give the whole folder'),
     (_without(SENSOR_LOGGER, 'Gravity.csv', 'Accelerometer.csv'), 'there is no acceleration'),
     ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
@@ -150,9 +162,9 @@ def test_axes_that_the_user_names_are_no_linear_acceleration(tmp_path):
 def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   exports.plain_csv(tmp_path, ONE)
   exports.edge_impulse_csv(tmp_path, ONE)
-  for name, files in (('zipped', SENSOR_LOGGER), ('inside', exports.phyphox_files(ONE, ',', '.'))):
-    exports._zip(tmp_path / f'{name}.zip', files)
-  exports._folder(tmp_path / 'unzipped', SENSOR_LOGGER)
+  for name, files in (('zipped', SENSOR_LOGGER), ('inside', export_phyphox.phyphox_files(ONE, ',', '.'))):
+    export_base.zip_of(tmp_path / f'{name}.zip', files)
+  export_base.folder_of(tmp_path / 'unzipped', SENSOR_LOGGER)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
   (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
   reading = user_recordings.read(tmp_path)
@@ -164,7 +176,7 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
 
 
 def test_several_recordings_of_one_phyphox_sensor_are_not_mixed(tmp_path):
-  text = exports.phyphox_text(exports.phyphox_table('Accelerometer', ONE.time_s, ONE.acc))
+  text = export_phyphox.phyphox_text(export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc))
   reading = _read_files(tmp_path, {'monday.csv': text, 'tuesday.csv': text})
   assert reading.files == ['monday', 'tuesday']
 
@@ -179,7 +191,7 @@ def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
   exports.edge_impulse_dataset(tmp_path, ONE)
   info = tmp_path / 'dataset' / 'info.labels'
   info.write_text(info.read_text().replace('"label": "walk"', '"label": "sit"'))
-  assert _spans(user_recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 20, 'sit')]
+  assert _spans(user_recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 24, 'sit')]
 
 
 @pytest.mark.parametrize(

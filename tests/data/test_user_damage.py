@@ -113,7 +113,9 @@ def test_a_row_with_a_field_too_many_is_refused(tmp_path):
   lines = _frame().round(3).to_csv(index=False).splitlines()
   lines[700] = lines[700].replace('.', ',', 1)
   (tmp_path / 'walk.csv').write_text('\n'.join(lines))
-  with pytest.raises(UserError, match=r'line 701 has 8 fields, but there are 7 names; is the comma'):
+  with pytest.raises(
+    UserError, match=r'line 701 has 8 fields, but there are 7 names .is a comma its decimal'
+  ):
     user_recordings.read(tmp_path / 'walk.csv')
 
 

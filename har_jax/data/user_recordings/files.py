@@ -17,6 +17,7 @@ from har_jax.errors import UserError, shorten
 MAX_BYTES = 16 << 30
 _MAX_RATIO, _RATIO_FROM = 200, 64 << 20
 MAX_MEMBERS = 10_000
+BUFFER_BYTES = 1 << 20  # counted at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,14 +154,14 @@ def _visible(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def _open(path: pathlib.Path) -> Any:
   if path.suffix.lower() != '.gz':
     return path.open('rb')
-  return io.BufferedReader(_Bounded(gzip.open(path, 'rb'), path, path.stat().st_size))
+  return io.BufferedReader(_Bounded(gzip.open(path, 'rb'), path, path.stat().st_size), BUFFER_BYTES)
 
 
 def _open_member(path: pathlib.Path, info: zipfile.ZipInfo) -> Any:
   file = zipfile.ZipFile(path).open(info)  # noqa: SIM115
   if not info.filename.lower().endswith('.gz'):
     return file
-  return io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=file), path, info.compress_size))
+  return io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=file), path, info.compress_size), BUFFER_BYTES)
 
 
 class _Bounded(io.RawIOBase):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from har_jax.data.user_recordings import units
-from har_jax.data.user_recordings.files import File
+from har_jax.data.user_recordings.files import BUFFER_BYTES, File
 from har_jax.data.user_recordings.tabular import (
   CHUNK_ROWS,
   DTYPES,
@@ -157,7 +157,11 @@ def _chunks(
       file.open() as opened,
       _Counted(opened, layout.separator) as counted,
       pd.read_csv(
-        io.BufferedReader(counted), header=None, index_col=False, skipinitialspace=True, **options
+        io.BufferedReader(counted, BUFFER_BYTES),
+        header=None,
+        index_col=False,
+        skipinitialspace=True,
+        **options,
       ) as reader,
     ):
       while True:
@@ -217,8 +221,8 @@ def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping
     for row in reader:
       if any(cell.strip() for cell in row[len(names) :]):
         return (
-          f': line {reader.line_num} has {len(row)} fields, but there are {len(names)} names; is the comma a '
-          'decimal sign'
+          f': line {reader.line_num} has {len(row)} fields, but there are {len(names)} names (is a comma its '
+          'decimal sign?)'
         )
       for index in numbers:
         cell = row[index].strip() if index < len(row) else ''

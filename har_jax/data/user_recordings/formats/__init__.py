@@ -85,14 +85,16 @@ def _sorted(found: list[Export]) -> list[Export]:
 
 
 def nearest(names: tuple[str, ...]) -> str:
-  """The format whose typical columns are most like some names, for a message; or ''."""
+  """The formats, and the one whose typical columns are most like some names, for a message."""
   own = {word for name in names for word in language.words(name)}
   scores = {}
   for each in FORMATS:
     typical = set(language.words(each.columns))
     scores[each] = len(own & typical) / max(len(own | typical), 1)
   best = max(scores, key=lambda each: scores[each])
-  return f'; nearest is {best.app}: {best.columns}' if scores[best] else ''
+  apps = ', '.join(each.app for each in FORMATS)
+  near = f', nearest is {best.app}: {best.columns}' if scores[best] else ''
+  return f'; it is of none of {apps}{near}'
 
 
 def _together(files: Files) -> list[Export]:

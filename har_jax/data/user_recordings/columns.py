@@ -93,7 +93,7 @@ def _named_axes(
   x, y, z = (known.get(role, -1) for role in roles)
   if len(present) < 3 or len({x, y, z}) < 3:
     raise UserError(
-      f'columns gives {", ".join(f"{role}={table.names[known[role]]}" for role in present)}: '
+      f'columns gives {shorten(", ".join(f"{role}={table.names[known[role]]}" for role in present))}: '
       f'a sensor has three axes, {", ".join(roles)}, each in a different column'
     )
   unit = units.split(table.names[x])[1]
@@ -160,9 +160,8 @@ def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> 
       is_flipped=each == 'acc' and other in _CORE_MOTION,
     )
     if rest := [table.names[groups[key]['x'][0]] for key in ranked[1:] if key[0] == kind]:
-      notes.append(
-        f'Besides {table.names[axes["x"][0]]}, {", ".join(rest)} could be the x axis: choose with columns.'
-      )
+      first, others = shorten(table.names[axes['x'][0]]), shorten(', '.join(rest))
+      notes.append(f'Besides {first}, {others} could be the x axis: choose with columns.')
   return found
 
 

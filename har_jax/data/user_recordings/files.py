@@ -94,8 +94,10 @@ def of_file(path: pathlib.Path) -> File:
 
 def beside(path: pathlib.Path) -> Files:
   """A file alone, with the files next to it."""
-  folder = of_folder(path.parent)
-  return folder.only(of_file(path))
+  file = of_file(path)
+  with contextlib.suppress(UserError):  # of a folder that cannot be listed
+    return of_folder(path.parent).only(file)
+  return Files(file.stem, {file.name: file}, file)
 
 
 def of_folder(path: pathlib.Path) -> Files:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from har_jax.data import user_recordings
+from har_jax.data.user_recordings import formats
 from har_jax.errors import UserError
 
 ONE = export_base.recording()
@@ -224,3 +225,9 @@ def test_without_its_library_a_format_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError, match=r"pip install 'har_jax\[(formats|devices)\]'"):
       user_recordings.read(tmp_path / name)
+
+
+def test_the_page_lists_every_format_and_every_export():
+  page = (pathlib.Path(__file__).parents[2] / 'docs' / 'formats.md').read_text(encoding='utf-8')
+  rows = {cells[1].strip() for line in page.splitlines() if len(cells := line.split('|')) > 2}
+  assert {each.app for each in formats.FORMATS} | set(exports.WRITERS) <= rows

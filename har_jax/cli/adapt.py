@@ -23,11 +23,9 @@ COMMON = (
   'out',
   'base',
   'method',
-  'rank',
   'max_steps',
   'ensemble',
   'use_unlabeled',
-  'random_state',
   'time_zone',
   'overwrite',
 )

@@ -22,11 +22,9 @@ COMMON = (
   'unknown_below',
   'mean_bout_s',
   'columns',
-  'acc_unit',
   'rate_hz',
   'time_zone',
   'overwrite',
-  'progress',
 )
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)

@@ -149,14 +149,15 @@ def _zip(path: pathlib.Path, files: dict[str, bytes]) -> pathlib.Path:
   return path
 
 
-def test_a_zip_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path):
-  zeros = b'0' * (80 << 20)
-  with pytest.raises(UserError, match=r'unpacks from .* to 83,886,080 bytes: no recording does'):
+def test_a_zip_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+  monkeypatch.setattr('har_jax.data.user_recordings.files._RATIO_FROM', 1 << 20)
+  zeros = b'0' * (4 << 20)
+  with pytest.raises(UserError, match=r'unpacks from .* to 4,194,304 bytes: no recording does'):
     user_recordings.read(_zip(tmp_path / 'a.zip', {'walk.csv': zeros}))
   (tmp_path / 'b.csv.gz').write_bytes(gzip.compress(zeros, 1))
   with pytest.raises(UserError, match='first line of over 64 KiB'):
     user_recordings.read(tmp_path / 'b.csv.gz')
-  rows = b'time,ax,ay,az\n0.0,1,2,9\n' + b'\n' * (80 << 20)
+  rows = b'time,ax,ay,az\n0.0,1,2,9\n' + b'\n' * (4 << 20)
   (tmp_path / 'c.csv.gz').write_bytes(gzip.compress(rows, 1))
   with pytest.raises(UserError, match=r'unpacks to over .* bytes: no recording does'):
     user_recordings.read(tmp_path / 'c.csv.gz')

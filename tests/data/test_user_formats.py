@@ -168,12 +168,17 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
   export_base.folder_of(tmp_path / 'unzipped', SENSOR_LOGGER)
   (tmp_path / 'notes.csv').write_text('when,what\n1,left\n2,right\n')
   (tmp_path / 'photo.png').write_bytes(b'\x89PNG')
+  (tmp_path / 'settings.json').write_text('{}')
+  (tmp_path / 'firmware.bin').write_bytes(b'\x00')
   reading = user_recordings.read(tmp_path)
   assert reading.files == ['inside', 'unzipped', 'walk', 'walk.2f3a', 'zipped']
   for recording in reading.recordings:
     np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=1e-5)
-  (warning,) = [each for each in reading.warnings if 'Left out' in each]
-  assert 'notes.csv has no three accelerometer axes' in warning
+  left_out = [each for each in reading.warnings if 'Left out' in each]
+  assert len(left_out) == 3
+  assert 'firmware.bin is no recording of GENEActiv' in left_out[0]
+  assert 'settings.json is JSON or CBOR of none of these apps' in left_out[1]
+  assert 'notes.csv has no three accelerometer axes' in left_out[2]
 
 
 def test_several_recordings_of_one_phyphox_sensor_are_not_mixed(tmp_path):
@@ -199,7 +204,7 @@ def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
   ('name', 'data', 'message'),
   [
     ('day.parquett', b'PAR1', r'nearest to \.parquett is \.parquet\. these are read: Sensor Logger'),
-    ('day.json', b'{"a": 1}', 'JSON or CBOR of none of these: these are read'),
+    ('day.json', b'{"a": 1}', 'JSON or CBOR of none of these apps; these are read'),
     ('day.json', b'[' * 100_000, r'no JSON file, was damaged or was cut short.*RecursionError'),
     ('day.csv', b'loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
     ('day.gt3x', b'PK', r'\.gt3x is not read; export the raw data'),

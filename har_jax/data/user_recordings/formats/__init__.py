@@ -110,7 +110,7 @@ def _of_file(files: Files) -> list[Export]:
   if found := _together(files):
     return found
   if file.suffix == '.json' or file.suffix == '.cbor':
-    raise UserError(f'{file.path} is JSON or CBOR of none of these: {_list()}')
+    raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list()}')
   close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
   near = f'; nearest to {shorten(file.suffix, 20)} is {close[0]}' if close else ''
   raise UserError(f'{file.path} is of no known format{near}. {_list()}')

@@ -7,7 +7,7 @@ from typing import Any
 from har_jax.data.user_recordings import tabular
 from har_jax.data.user_recordings.files import File, Files
 from har_jax.data.user_recordings.formats.export import Export, single
-from har_jax.data.user_recordings.tabular import Axes, Table, border
+from har_jax.data.user_recordings.tabular import Axes, NoRecording, Table, border
 from har_jax.errors import UserError
 
 AXIVITY, GENEACTIV, ACTIGRAPH = '.cwa', '.bin', '.gt3x'
@@ -35,7 +35,7 @@ def _table(file: File) -> Table:
   with border(file.path), file.open() as opened:
     magic = opened.read(len(_MAGIC[file.suffix]))
   if magic != _MAGIC[file.suffix]:
-    raise UserError(
+    raise NoRecording(
       f'{file.path} is no recording of {maker}: it does not begin with {_MAGIC[file.suffix].decode()}'
     )
   if not file.path.is_file():

@@ -5,8 +5,8 @@ import io
 
 from har_jax.data.user_recordings import sheets, text
 from har_jax.data.user_recordings.files import File
-from har_jax.data.user_recordings.tabular import Table, border
-from har_jax.errors import UserError
+from har_jax.data.user_recordings.tabular import NoRecording, Table, border
+from har_jax.errors import shorten
 
 SUFFIXES = (*text.SUFFIXES, *sheets.PARQUET, *sheets.EXCEL)
 
@@ -28,8 +28,8 @@ def _open(file: File) -> Table:
   if file.suffix in sheets.EXCEL:
     found = open_workbook(file)
     if len(found) > 1:
-      raise UserError(
-        f'{file.path} has the sheets {", ".join(found)}: keep the one to read, or export it as CSV'
+      raise NoRecording(
+        f'{file.path} has the sheets {shorten(", ".join(found))}: keep the one to read, or export it as CSV'
       )
     return next(iter(found.values()))
   return text.open_text(file)

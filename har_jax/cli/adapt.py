@@ -10,9 +10,9 @@ import time
 
 from absl import flags
 
-from har_jax.cli import recording
+from har_jax.cli import outputs, recording
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError, advice
+from har_jax.errors import UserError, advice, shorten
 
 POSITIONAL = ('recording', 'labels')
 COMMON = (
@@ -21,13 +21,18 @@ COMMON = (
   'out',
   'base',
   'method',
-  'rank',
   'max_steps',
   'ensemble',
   'use_unlabeled',
-  'random_state',
+  'time_zone',
+  'overwrite',
 )
 FLAGS = flags.FlagValues()
+# What an adapter's folder holds; --overwrite deletes nothing else.
+_OURS = (
+  *('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors'),
+  *('ensemble.json', 'ensemble.skops'),
+)
 _read = recording.define_recording(FLAGS)
 _LABELS = flags.DEFINE_string(
   'labels',
@@ -40,6 +45,7 @@ _METHOD = flags.DEFINE_string(
   'method', 'lora', 'full, probe, lora, qlora, or scratch (no pretrained weights)', flag_values=FLAGS
 )
 _OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
+_check_out = outputs.define_overwrite(FLAGS)
 _RANK = flags.DEFINE_integer(
   'rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
 )
@@ -83,8 +89,9 @@ def main() -> None:
   if not 0 <= _VALIDATION_FRACTION.value < 1:
     raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)
-  if out.exists() and (not out.is_dir() or any(out.iterdir())):
-    raise UserError(f'--out={out} exists already: give another folder, or delete it')
+  _check_out(out)
+  _check_replaceable(out)
+  outputs.check_given('base', _BASE.value)
   reading = _read(_LABELS.value)
   from har_jax.data import user_recordings
 
@@ -223,12 +230,18 @@ def _print_counts(labels) -> None:
   )
 
 
+def _check_replaceable(out: pathlib.Path) -> None:
+  """Raises UserError, before training, where the folder holds files of someone else."""
+  if out.is_dir() and (foreign := sorted(each.name for each in out.iterdir() if each.name not in _OURS)):
+    raise UserError(f'--out={out} holds {shorten(foreign[0])}, which is of no adapter: give another folder')
+
+
 def _save(recognizer, out: pathlib.Path) -> None:
-  """Writes base and adapter, both or neither."""
+  """Writes base and adapter, both or neither; what an earlier run wrote is replaced."""
   from har_jax import replacing
 
   try:
-    with replacing.folder(out) as partial:
+    with replacing.folder(out, _OURS) as partial:
       recognizer.save(partial)
   except OSError as error:
     raise UserError(f'cannot write {out}: {error.strerror or error}; {advice(error)}') from error

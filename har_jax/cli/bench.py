@@ -109,11 +109,8 @@ def _steps(experiment, batches: list[int]) -> None:
 
 
 def _scaling(experiment) -> None:
-  from har_jax.report import scaling as picture
-  from har_jax.report import svg
-
-  svg.refuse_without_matplotlib()  # now, not after minutes of measuring
   from har_jax.bench import scaling
+  from har_jax.report import scaling as picture
 
   command.check_choices('dimensions', _DIMENSIONS.value, list(scaling.SIZES))
   sizes = {name: values for name, values in scaling.SIZES.items() if name in _DIMENSIONS.value}

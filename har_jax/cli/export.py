@@ -9,7 +9,7 @@ import sys
 
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
@@ -38,6 +38,7 @@ _OUT = flags.DEFINE_string(
   'folder or bucket for <format>-<precision>/, each with a model file and model.json',
   flag_values=FLAGS,
 )
+_check_out = outputs.define_overwrite(FLAGS)
 
 
 def main() -> None:
@@ -50,6 +51,14 @@ def main() -> None:
   command.check_choices('precision', _PRECISION.value, export.PRECISIONS)
   for name in _FORMAT.value:
     export.check_installed(name)  # now, not after the first export
+  folders = [
+    storage.place(_OUT.value) / f'{name}-{precision}'
+    for name in _FORMAT.value
+    for precision in _PRECISION.value
+  ]
+  _check_out(*folders)
+  outputs.check_given('adapter', _ADAPTER.value)
+  outputs.check_given('base', _BASE.value)
   recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
   if not hasattr(recognizer, 'classes_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
@@ -67,7 +76,6 @@ def main() -> None:
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]
   rows = compare.measure(recognizer, made, windows)
-  folders = [storage.place(_OUT.value) / f'{each.card["runtime"]}-{each.card["precision"]}' for each in made]
   for folder, each, row in zip(folders, made, rows, strict=True):
     export.write(folder, each, measured=row)
   if windows is not None:

@@ -5,13 +5,11 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 """
 
 import dataclasses
-import importlib.util
-import sys
 from typing import Any
 
 from absl import flags
 
-from har_jax.cli import recording
+from har_jax.cli import outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
@@ -24,9 +22,9 @@ COMMON = (
   'unknown_below',
   'mean_bout_s',
   'columns',
-  'acc_unit',
   'rate_hz',
-  'progress',
+  'time_zone',
+  'overwrite',
 )
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
@@ -46,6 +44,7 @@ _OUT = flags.DEFINE_string(
   'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg',
   flag_values=FLAGS,
 )
+_check_out = outputs.define_overwrite(FLAGS)
 _UNKNOWN_BELOW = flags.DEFINE_float(
   'unknown_below', 0.0, 'predict `unknown` where the confidence is below this', flag_values=FLAGS
 )
@@ -75,6 +74,9 @@ def main() -> None:
 
   rules = timeline.Rules(_MEAN_BOUT_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
   out = storage.place(_OUT.value)
+  _check_out(out)
+  outputs.check_given('adapter', _ADAPTER.value)
+  outputs.check_given('base', _BASE.value)
   recognizer = Recognizer.load(_ADAPTER.value, _BASE.value)
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base without a head: run `har-jax adapt` first')
@@ -103,8 +105,6 @@ def main() -> None:
   _print_summary(timeline.write(out, predictions, bouts, rules, reading, card, scored))
   if scored is not None:
     _print_score(scored)
-  if importlib.util.find_spec('matplotlib') is None:
-    print('no timeline.svg: it needs matplotlib, pip install matplotlib', file=sys.stderr)
   print(out / 'summary.json')
 
 

@@ -17,7 +17,7 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
   recording = flags.DEFINE_string(
     'recording',
     None,
-    'CSV or Parquet file, or a folder of them: time, acceleration with gravity, angular velocity if measured',
+    'what the app exported: a file, a zip or a folder (docs/formats.md lists the formats)',
     flag_values=values,
   )
   columns = flags.DEFINE_list(
@@ -38,10 +38,17 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
   rate_hz = flags.DEFINE_float(
     'rate_hz', None, 'sampling rate of a recording without a time column', flag_values=values
   )
+  time_zone = flags.DEFINE_string(
+    'time_zone',
+    '',
+    'time zone of times that do not say it, and of the timeline, such as Europe/Berlin (default: that of the '
+    'export, or UTC)',
+    flag_values=values,
+  )
 
   def read(labels: str | None = None) -> Any:
     if recording.value is None:
-      raise UserError('--recording= a CSV or Parquet file, or a folder of them')
+      raise UserError('--recording= what the app exported: a file, a zip or a folder')
     pairs = [entry.partition('=') for entry in columns.value]
     if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
       raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
@@ -55,6 +62,7 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
       gyro_unit=gyro_unit.value,
       time_unit=time_unit.value,
       rate_hz=rate_hz.value,
+      time_zone=time_zone.value,
     )
     print('Inferred from the recording; flags override it:')
     for note in reading.notes:

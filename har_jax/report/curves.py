@@ -1,4 +1,4 @@
-"""SVG elements drawn from the runs of an experiment or of a sweep. Needs no JAX; needs matplotlib."""
+"""SVG elements drawn from the runs of an experiment or of a sweep. Needs no JAX."""
 
 from collections.abc import Mapping
 

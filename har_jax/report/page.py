@@ -1,4 +1,4 @@
-"""Runs as one HTML page without other files or network. Needs no JAX; needs matplotlib and jinja2."""
+"""Runs as one HTML page without other files or network. Needs no JAX; needs jinja2."""
 
 import importlib.resources
 import importlib.util
@@ -26,8 +26,7 @@ _RECONSTRUCTION = 'Shaded: hidden from the autoencoder. Units are standard devia
 
 
 def refuse_without_tools() -> None:
-  """Raises UserError if matplotlib or jinja2 is not installed."""
-  svg.refuse_without_matplotlib()
+  """Raises UserError if jinja2 is not installed."""
   if importlib.util.find_spec('jinja2') is None:
     raise UserError("the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
 
@@ -43,7 +42,7 @@ def html(
   """The page. Deterministic. Parts without content are left out.
 
   folder: the results, as the page's commands name it. embeddings, reconstructions: as `pictures` reads them.
-  Raises UserError if a run occurs twice, or if matplotlib or jinja2 is not installed.
+  Raises UserError if a run occurs twice, or if jinja2 is not installed.
   """
   refuse_without_tools()
   import jinja2

@@ -1,4 +1,4 @@
-"""Measurements of `har-jax bench --scaling` as Markdown and as a figure, which needs matplotlib."""
+"""Measurements of `har-jax bench --scaling` as Markdown and as a figure."""
 
 from typing import Any
 
@@ -56,10 +56,7 @@ def growth(rows: list[Row]) -> list[Row]:
 
 
 def svg(bench: Row) -> str:
-  """An SVG file with a panel for each dimension: milliseconds per window over the size. Deterministic.
-
-  Raises UserError if matplotlib is not installed.
-  """
+  """An SVG file with a panel for each dimension: milliseconds per window over the size. Deterministic."""
   rows = pd.DataFrame(bench['scaling']).sort_values('size')
   size = (2.7 * rows['dimension'].nunique() + 0.7, 3.6)
   return elements.file(elements.render(_draw, rows, named=('scaling', 'Cost of a window'), size=size))

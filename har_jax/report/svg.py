@@ -1,7 +1,6 @@
-"""Matplotlib figures as SVG elements of a page, in the page's text color. Needs matplotlib."""
+"""Matplotlib figures as SVG elements of a page, in the page's text color."""
 
 import html
-import importlib.util
 import io
 import re
 import warnings
@@ -9,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from har_jax import escaping
-from har_jax.errors import UserError
 
 INK = '#010203'  # drawn in this color, shown in the page's: currentColor
 
@@ -31,12 +29,6 @@ _STYLE: Any = {
 _NO_METADATA = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
 
 
-def refuse_without_matplotlib() -> None:
-  """Raises UserError if matplotlib is not installed."""
-  if importlib.util.find_spec('matplotlib') is None:
-    raise UserError("figures need matplotlib: pip install matplotlib, or 'har_jax[report]'")
-
-
 def render(
   draw: Callable[..., None], *data: Any, named: tuple[str, str], size: tuple[float, float] = (4.4, 3.2)
 ) -> str:
@@ -44,7 +36,6 @@ def render(
 
   named: a prefix of the element's ids, unique in the page, and a title for screen readers.
   """
-  refuse_without_matplotlib()
   import matplotlib
   from matplotlib.figure import Figure
 

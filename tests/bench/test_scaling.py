@@ -1,7 +1,6 @@
 """Growth of the cost: measured on a tiny model; fitted and drawn from rows made by hand."""
 
 import dataclasses
-import importlib.util
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 
 from har_jax import config, config_fields
 from har_jax.bench import running, scaling
-from har_jax.errors import UserError
 from har_jax.report import scaling as report
 
 
@@ -137,7 +135,6 @@ def test_ratios_of_the_table_are_to_the_smallest_size():
 
 
 def test_the_figure_has_a_panel_per_measured_dimension():
-  pytest.importorskip('matplotlib')
   text = report.svg(_bench())
   for label in (
     'width',
@@ -151,9 +148,3 @@ def test_the_figure_has_a_panel_per_measured_dimension():
   # The file is deterministic.
   assert text == report.svg(_bench())
   assert '<dc:date>' not in text
-
-
-def test_a_missing_matplotlib_is_an_error(monkeypatch: pytest.MonkeyPatch):
-  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-  with pytest.raises(UserError, match='matplotlib'):
-    report.svg(_bench())

@@ -219,7 +219,6 @@ def test_each_window_has_a_probability_per_class(folder: pathlib.Path, predicted
 
 
 def test_the_timeline_has_a_legend_and_hours(folder: pathlib.Path, predicted: tuple[str, str]):
-  pytest.importorskip('matplotlib')
   root = ElementTree.parse(folder / 'day' / 'timeline.svg').getroot()
   text = ' '.join(element.text or '' for element in root.iter('{http://www.w3.org/2000/svg}text'))
   for words in ('walking, 2.0 min', 'not worn, 2.0 min', '20:27', '2026-05-28', 'time of day (UTC)'):
@@ -300,7 +299,7 @@ def test_an_adapter_is_exported_with_a_card(
     ('adapt', ['--recording={}/my.csv', '--columns=time'], '--columns=time'),
     ('adapt', ['--validation_fraction=1'], '--validation_fraction=1.0'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], '--adapter='),
-    ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'holds no base'),
+    ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'no such folder'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'], 'none.csv'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/base', '--unknown_below=60'], '60.0'),
     ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'none.csv'),

@@ -49,7 +49,6 @@ def test_steps_are_measured_into_json_and_a_table(tmp_path: pathlib.Path):
 def test_scaling_is_measured_into_json_a_table_and_a_figure(
   tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
-  pytest.importorskip('matplotlib')
   monkeypatch.setattr(scaling, 'SIZES', {'runs': (1, 2), 'width': (24,)})
   out = _run('bench', '--scaling', '--dimensions=runs', '--finetune_batch=8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'scaling.json').read_text())

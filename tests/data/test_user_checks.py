@@ -131,7 +131,7 @@ def test_an_unusable_file_is_refused_with_the_reason(tmp_path, text, message):
     ({'gyro_unit': 'g'}, r"gyro_unit is 'g'; it must be auto or one of rad/s, deg/s"),
     ({'time_unit': 'weeks'}, "time_unit is 'weeks'"),
     ({'time_unit': 'iso'}, 'holds numbers, not ISO times'),
-    ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must be positive'),
+    ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must lie in 0.2 to 20000'),
   ],
 )
 def test_options_are_checked(tmp_path, options, message):
@@ -145,11 +145,11 @@ def test_options_are_checked(tmp_path, options, message):
 def test_paths_without_a_recording_are_refused(tmp_path):
   with pytest.raises(UserError, match='no recording at'):
     user_recordings.read(tmp_path / 'nowhere.csv')
-  with pytest.raises(UserError, match='holds no CSV or Parquet file'):
+  with pytest.raises(UserError, match='holds no recording: these are read: Sensor Logger'):
     user_recordings.read(tmp_path)
-  (tmp_path / 'day.xlsx').write_bytes(b'PK')
-  with pytest.raises(UserError, match='is none of'):
-    user_recordings.read(tmp_path / 'day.xlsx')
+  (tmp_path / 'day.xls').write_bytes(b'PK')
+  with pytest.raises(UserError, match=r'of no known format; nearest to \.xls is \.xlsx'):
+    user_recordings.read(tmp_path / 'day.xls')
   (tmp_path / 'day.csv').write_text(GOOD)
   with pytest.raises(UserError, match=r'no file .*labels\.csv'):
     user_recordings.read(tmp_path / 'day.csv', labels=tmp_path / 'labels.csv')

@@ -187,3 +187,107 @@ def test_unusable_labels_are_refused_with_the_reason(tmp_path, text, message):
   labels.write_text(text)
   with pytest.raises(UserError, match=message):
     user_recordings.read(_recording(tmp_path), labels=labels)
+
+
+# --- languages, dates and time zones
+
+
+@pytest.mark.parametrize(
+  'names',
+  [
+    'Beginn,Ende,Aktivität',
+    'Anfang (s),Ende (s),Tätigkeit',
+    'von,bis,Bezeichnung',
+    'début,fin,activité',
+    'Début,Fin,Étiquette',
+    'inicio,fin,actividad',
+    'desde,hasta,etiqueta',
+  ],
+)
+@pytest.mark.parametrize('encoding', ['utf-8', 'cp1252'])
+def test_columns_of_labels_may_be_german_french_or_spanish(tmp_path, names, encoding):
+  path = _labels(tmp_path, STARTS, STOPS, names=names)
+  path.write_text(path.read_text(encoding='utf-8'), encoding=encoding)
+  assert _spans(user_recordings.read(_recording(tmp_path), labels=path).recordings[0]) == SPANS
+
+
+def test_a_recording_may_have_german_names(tmp_path):
+  path = _recording(tmp_path)
+  text = path.read_text().replace('time', 'Zeit', 1).replace('ax', 'Beschleunigung x', 1)
+  text = text.replace('ay', 'Beschleunigung y', 1).replace('az', 'Beschleunigung z', 1)
+  path.write_text(text)
+  assert len(user_recordings.read(path).recordings[0].acc.time_s) == 3000
+
+
+def _moments(seconds, form):
+  moments = pd.DatetimeIndex(pd.to_datetime(np.round((EPOCH_S + seconds) * 1e3).astype(np.int64), unit='ms'))
+  return moments.strftime(form)
+
+
+@pytest.mark.parametrize(
+  'form',
+  [
+    '%d.%m.%Y %H:%M:%S.%f',
+    '%d.%m.%y %H:%M:%S.%f',
+    '%d/%m/%Y %H:%M:%S,%f',
+    '%m/%d/%Y %I:%M:%S.%f %p',
+    '%d-%m-%Y %H:%M:%S.%f',
+    '%Y/%m/%d %H:%M:%S.%f',
+    '%Y-%m-%d %H:%M:%S.%f UTC+00:00',
+  ],
+)
+def test_dates_are_read_as_people_write_them(tmp_path, form):
+  # The 28th of May: no month has that number.
+  path = _recording(tmp_path, _moments(np.arange(3000) / 50, form))
+  labels = _labels(tmp_path, _moments(STARTS, form), _moments(STOPS, form))
+  reading = user_recordings.read(path, labels=labels)
+  assert reading.start.startswith('2026-05-28T20:26:40')
+  assert _spans(reading.recordings[0]) == SPANS
+
+
+def test_an_ambiguous_day_and_month_is_decided_by_the_whole_column_or_refused(tmp_path, monkeypatch):
+  monkeypatch.setattr('har_jax.data.user_recordings.text.CHUNK_ROWS', 500)
+  days = pd.date_range('2026-05-12 23:59:40', periods=3000, freq='20ms')
+  path = _recording(tmp_path, days.strftime('%d/%m/%Y %H:%M:%S.%f'))  # from 12/05 to 13/05
+  assert user_recordings.read(path).start == '2026-05-12T23:59:40'
+  days = pd.date_range('2026-05-04 08:15:30', periods=3000, freq='20ms')
+  path = _recording(tmp_path, days.strftime('%d/%m/%Y %H:%M:%S.%f'))
+  with pytest.raises(
+    UserError, match=r'04/05/2026 .* may be 2026-05-04 or 2026-04-05, and no row decides it'
+  ):
+    user_recordings.read(path)
+  path = _recording(tmp_path, days.strftime('%d.%m.%Y %H:%M:%S.%f'))
+  assert user_recordings.read(path).start == '2026-05-04T08:15:30'
+
+
+@pytest.mark.parametrize('zone', ['Europe/Berlin', 'UTC+02:00'])
+@pytest.mark.parametrize('form', ['%Y-%m-%d %H:%M:%S.%f', '%H:%M:%S.%f'])
+def test_labels_in_local_time_are_read_with_the_time_zone(tmp_path, monkeypatch, zone, form):
+  path = _recording(tmp_path, EPOCH_S + np.arange(3000) / 50)
+  labels = _labels(tmp_path, _moments(STARTS + 7200, form), _moments(STOPS + 7200, form))
+  reading = user_recordings.read(path, labels=labels, time_zone=zone)
+  assert _spans(reading.recordings[0]) == SPANS
+  assert reading.time_zone == zone
+  monkeypatch.setenv('TZ', 'Europe/Berlin')
+  with pytest.raises(UserError, match=r'by exactly 2 h back they would fit: --time_zone=Europe/Berlin'):
+    user_recordings.read(path, labels=labels)
+
+
+def test_a_recording_in_local_time_is_read_with_the_time_zone(tmp_path):
+  path = _recording(tmp_path, _moments(np.arange(3000) / 50 + 7200, '%Y-%m-%d %H:%M:%S.%f'))
+  labels = _labels(tmp_path, EPOCH_S + STARTS, EPOCH_S + STOPS)
+  reading = user_recordings.read(path, labels=labels, time_zone='Europe/Berlin')
+  assert reading.start == '2026-05-28T20:26:40+00:00'
+  assert _spans(reading.recordings[0]) == SPANS
+
+
+def test_a_time_zone_that_is_none_is_answered_with_the_nearest(tmp_path):
+  with pytest.raises(UserError, match=r"time_zone is 'Europe/Berln'; give a name such as Europe/Berlin"):
+    user_recordings.read(_recording(tmp_path), time_zone='Europe/Berln')
+
+
+def test_labels_without_a_time_zone_that_fit_as_utc_give_a_warning(tmp_path):
+  path = _recording(tmp_path, EPOCH_S + np.arange(3000) / 50)
+  reading = user_recordings.read(path, labels=_labels(tmp_path, _dates(STARTS), _dates(STOPS)))
+  assert _spans(reading.recordings[0]) == SPANS
+  assert any('read as UTC: if they are local, give --time_zone' in warning for warning in reading.warnings)

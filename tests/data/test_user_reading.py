@@ -279,7 +279,7 @@ def test_parquet_reads_like_csv(tmp_path):
 
 
 def test_many_chunks_are_one_recording(tmp_path, monkeypatch):
-  monkeypatch.setattr('har_jax.data.user_recordings.formats._CHUNK_ROWS', 77)
+  monkeypatch.setattr('har_jax.data.user_recordings.text.CHUNK_ROWS', 77)
   labels = ['walk'] * 300 + [''] * 300 + ['sit'] * 400
   reading = user_recordings.read(
     user_files.written(tmp_path, user_files.frame(*user_files.signal()).assign(activity=labels))

@@ -1,6 +1,7 @@
 """Predictions to bouts, by hand: decoding, unknown, not worn, gaps, minutes, midnight."""
 
 import csv
+import dataclasses
 from xml.etree import ElementTree
 
 import numpy as np
@@ -164,7 +165,6 @@ def test_minutes_add_up_to_the_recorded_time(tmp_path):
 
 
 def test_a_day_past_midnight_has_a_row_per_date():
-  pytest.importorskip('matplotlib')
   from har_jax.inference.timeline import picture
 
   bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
@@ -173,6 +173,18 @@ def test_a_day_past_midnight_has_a_row_per_date():
   assert '2026-05-28' in text
   assert '2026-05-29' in text
   assert text == picture.svg(bouts, clock, tuple('abcdefghij')).decode()
+
+
+def test_times_are_shown_in_the_time_zone_also_after_a_change_of_clocks():
+  # On 2026-10-25 at 03:00, clocks in Berlin are put back to 02:00.
+  reading = dataclasses.replace(
+    _reading([7200.0], ['day'], [0.0], '2026-10-25T00:30:00+00:00'), time_zone='Europe/Berlin'
+  )
+  clock = Clock.of(reading)
+  assert clock.zone == 'Europe/Berlin'
+  assert clock.wall(0.0) == '2026-10-25T02:30:00.000+02:00'
+  assert clock.wall(3600.0) == '2026-10-25T02:30:00.000+01:00'
+  assert Clock.of(dataclasses.replace(reading, time_zone='')).wall(0.0) == '2026-10-25T00:30:00.000+00:00'
 
 
 def _labeled(*spans: tuple[float, float, str]) -> list[Recording]:

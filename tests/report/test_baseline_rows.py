@@ -95,7 +95,6 @@ def test_missing_hyperparameters_read_back(result, tmp_path):
 
 
 def test_a_baseline_has_no_learning_curve(result):
-  pytest.importorskip('matplotlib')
   found = frame.from_rows(
     results.row(each, 'a') | {'result': each} for each in (result(), result(method='forest', target='dsads'))
   )

@@ -7,11 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-
-pytest.importorskip('matplotlib')
 from matplotlib.figure import Figure
 
-from har_jax.errors import UserError
 from har_jax.report import figures, ranks, svg
 
 
@@ -68,12 +65,6 @@ def test_svg_is_well_formed_and_text_is_text(curves):
   assert '<b>$x$' in texts
   assert '1 < "2"' in texts
   assert root.attrib['aria-labelledby'] == 'a-b-c-title'
-
-
-def test_missing_matplotlib_names_the_extra(monkeypatch):
-  monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-  with pytest.raises(UserError, match=r"matplotlib.*'har_jax\[report\]'"):
-    svg.render(figures.learning_curves, RUNS, 't', named=('n', 't'))
 
 
 # --- curves

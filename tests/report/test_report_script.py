@@ -52,7 +52,6 @@ def test_flags_set_the_output_folder_and_leave_out_published_results(result, tmp
 
 def test_html_writes_the_page_and_the_headline_figure(result, tmp_path):
   pytest.importorskip('jinja2')
-  pytest.importorskip('matplotlib')
   write(tmp_path, [result(target='hapt')])
   storage.write(tmp_path / 'embeddings.json', page_fixtures.EMBEDDING)
   code, out, err = run_in_process('report', f'--results={tmp_path}', '--html')

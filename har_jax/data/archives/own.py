@@ -92,6 +92,9 @@ def _read(
       subject=folder.name,
       position=position,
     )
+    left_out = sum(warning.startswith('Left out') for warning in reading.warnings)
+    if left_out:
+      dropped['files that are no recordings'] += left_out
     if not reading.has_gyro:
       dropped['recordings without a gyroscope: its samples are zeros'] += len(reading.recordings)
     for recording in reading.recordings:

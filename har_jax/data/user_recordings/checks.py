@@ -13,6 +13,7 @@ from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES,
 from har_jax.data.resample import MAX_GAP_S
 from har_jax.data.user_recordings import infer
 from har_jax.data.user_recordings.reading import Reading
+from har_jax.errors import shorten
 
 # The slowest archive for pretraining has 20 Hz, and no clock is exact.
 _SLOW_HZ, _NEARLY = 20.0, 0.98
@@ -115,11 +116,12 @@ def _labels(reading: Reading) -> Iterator[str]:
   for activity, count in sorted(windows.items()):
     if count < _FEW_WINDOWS:
       yield (
-        f'The label {activity!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: too few to '
-        f'learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break ({_FEW_WINDOWS} windows).'
+        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: '
+        f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
+        f'({_FEW_WINDOWS} windows).'
       )
   if len(windows) == 1:
-    yield f'{next(iter(windows))!r} is the only label: there is no other to distinguish it from.'
+    yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
 
 
 def _length(reading: Reading) -> Iterator[str]:

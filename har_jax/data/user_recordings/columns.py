@@ -1,12 +1,12 @@
 """Which column is what: by the names that phone apps use, or by the user's options."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 
-from har_jax.data.user_recordings import units
-from har_jax.data.user_recordings.formats import Table, is_date, is_number
-from har_jax.errors import UserError
+from har_jax.data.user_recordings import language, units
+from har_jax.data.user_recordings.language import words
+from har_jax.data.user_recordings.tabular import Axes, NoRecording, Table, is_date, is_number
+from har_jax.errors import UserError, shorten
 
 _AXES = {'acc': ('ax', 'ay', 'az'), 'gyro': ('gx', 'gy', 'gz')}
 _ROLES = ('time', *_AXES['acc'], *_AXES['gyro'], 'label')
@@ -20,43 +20,9 @@ _ROLES_OF = {
 WORDS = {'acc': 'accelerometer', 'gyro': 'gyroscope', 'gravity': 'gravity'}
 _FITTING = {'acc': units.ACC, 'gyro': units.GYRO, 'gravity': units.ACC}
 
-_ACC = {'acc', 'accel', 'acceleration', 'accelerations', 'accelerometer', 'a', 'ac', 'gforce', 'force'}
-_LINEAR = {'linear', 'lin', 'linacc', 'lacc', 'user', 'without', 'excluding'}
-_TOTAL = {'total', 'including', 'incl', 'with', 'gf'}
-_GYRO = {'gyro', 'gyr', 'gyroscope', 'gyroscop', 'omega', 'w', 'angular', 'rotation', 'rotationrate', 'rot'}
-_GRAVITY = {'gravity', 'grav'}
-_OTHER = {
-  *('mag', 'magnetic', 'magnetometer', 'magnet', 'magn', 'm', 'b', 'orientation', 'attitude', 'quaternion'),
-  *('quat', 'euler', 'vector', 'bias', 'drift', 'jerk', 'location', 'gps', 'position'),
-}
-_ROUGH = {'uncalibrated', 'uncal', 'raw', 'unbiased'}
-_GLUED = re.compile(
-  r'(acceleration|accelerometer|accel|acc|ac|a|gyroscope|gyro|gyr|omega|rotationrate|rotation|rot|gravity|grav'
-  r'|linacc|lacc|gforce|gf|g|w)([xyz])'
-)
-_GLUED_FRONT = re.compile(r'([xyz])(acceleration|accelerometer|accel|acc|gyroscope|gyro|gyr|axis)')
-_TIME = {
-  *('time', 'timestamp', 'timestamps', 't', 'seconds', 'elapsed', 'epoch', 'epoc', 'date', 'datetime'),
-  *('clock', 'unix', 'unixtime', 'utc', 'timems', 'times', 'zeit', 'stamp', 'ts', 'millis', 'ms', 'ns', 'us'),
-}
-_TIME_FIRST = ('time', 'timestamp', 't')
-_LABEL = {
-  *('label', 'labels', 'activity', 'activities', 'class', 'annotation', 'gt', 'ground truth', 'target'),
-  *('activity label', 'activity name', 'label name', 'class label'),
-}
 # On iOS gravity points down: a phone that lies face up reads -1 g on z, and +1 g on Android and here.
 # These are CoreMotion's words; apps that flip the signs themselves use others.
 _CORE_MOTION = ('accelerometer acceleration', 'motion user acceleration', 'user acceleration')
-
-
-@dataclasses.dataclass(frozen=True)
-class Axes:
-  """The columns of x, y and z of one sensor."""
-
-  columns: tuple[int, int, int]
-  unit: str = ''  # in the name
-  is_linear: bool = False  # the name says that gravity was removed
-  is_flipped: bool = False  # the name is of iOS, whose signs are opposite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,17 +34,6 @@ class Columns:
   label: int | None
 
 
-def words(name: str) -> list[str]:
-  """The same words for 'rotationRate.x', 'Rotation Rate X' and 'rotation_rate_x'."""
-  name = re.sub(r'\bgF(?=[xyz]\b)', 'gf', name)  # Physics Toolbox's g-force
-  name = re.sub(r'(?<=[a-z0-9])(?=[A-Z])', ' ', name)
-  found: list[str] = []
-  for word in re.findall(r'[^\W\d_]+|\d+', name.lower()):
-    match = _GLUED.fullmatch(word) or _GLUED_FRONT.fullmatch(word)
-    found += match.groups() if match else [word]
-  return found
-
-
 def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, notes: list[str]) -> Columns:
   """`named` maps roles to names of columns; the rest is inferred.
 
@@ -86,31 +41,37 @@ def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, not
   Raises UserError: an unknown role or column, no three axes, no time though `timed`.
   """
   known = _named(table, named, sensor)
-  found = _infer_axes(table, set(known.values()), sensor, notes)
+  found = _infer_axes(table, set(known.values()), sensor, notes) if table.axes is None else dict(table.axes)
   for each, roles in _AXES.items():
     if axes := _named_axes(table, known, each, roles):
       found[each] = axes
       if each == 'acc':
         found.pop('gravity', None)  # axes that the user names are used as they are
   if (sensor or 'acc') not in found:
-    raise UserError(
+    raise NoRecording(
       f'{table.path} has no three {WORDS[sensor or "acc"]} axes with a known name; its columns are '
-      f'{", ".join(table.names)}: name them with columns, such as '
-      f'{"gx" if sensor == "gyro" else "ax"}={table.names[-1]}'
+      f'{table.listed()}: name them with columns, such as '
+      f'{"gx" if sensor == "gyro" else "ax"}={shorten(table.names[-1], 40)}'
     )
   used = {column for axes in found.values() for column in axes.columns}
-  time = known.get('time')
+  time = known.get('time', table.time)
   if time is None and timed:
     time = _infer_time(table, used, notes)
-  labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in _LABEL]
-  label = known.get('label', labels[0] if labels else None)
+  labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in language.IN_ROWS]
+  label = known.get('label', labels[0] if labels and table.label is None else table.label)
+  if known.get('label') in used | {time} and 'label' in known:
+    raise UserError(
+      f'columns gives label={shorten(table.names[known["label"]])}, which is a sensor or the time'
+    )
   sensors = {each: found[each] for each in WORDS if each in found}
-  return Columns(time, sensors, None if label in used else label)
+  return Columns(time, sensors, None if label in used | {time} else label)
 
 
 def _named(table: Table, named: Mapping[str, str], sensor: str) -> dict[str, int]:
   if unknown := [role for role in named if role not in _ROLES]:
-    raise UserError(f'columns has no role {", ".join(unknown)}; it maps {", ".join(_ROLES)} to column names')
+    raise UserError(
+      f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
+    )
   return {role: _find(table, name, role) for role, name in named.items() if role in _ROLES_OF[sensor]}
 
 
@@ -120,7 +81,7 @@ def _find(table: Table, name: str, role: str) -> int:
   similar = [i for i, each in enumerate(table.names) if each.strip().lower() == name.strip().lower()]
   if len(similar) == 1:
     return similar[0]
-  raise UserError(f'{table.path} has no column {name!r} (for {role}); it has {", ".join(table.names)}')
+  raise UserError(f'{table.path} has no column {shorten(name)!r} (for {role}); it has {table.listed()}')
 
 
 def _named_axes(
@@ -132,7 +93,7 @@ def _named_axes(
   x, y, z = (known.get(role, -1) for role in roles)
   if len(present) < 3 or len({x, y, z}) < 3:
     raise UserError(
-      f'columns gives {", ".join(f"{role}={table.names[known[role]]}" for role in present)}: '
+      f'columns gives {shorten(", ".join(f"{role}={table.names[known[role]]}" for role in present))}: '
       f'a sensor has three axes, {", ".join(roles)}, each in a different column'
     )
   unit = units.split(table.names[x])[1]
@@ -146,13 +107,13 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
   axes = [word for word in found if word in ('x', 'y', 'z')]
   others = [word for word in found if word not in ('x', 'y', 'z', 'axis', 'value', 'values', 'data')]
   have = set(others)
-  if len(axes) != 1 or have & _OTHER or ('velocity' in have and 'angular' not in have):
+  if len(axes) != 1 or have & language.OTHER or ('velocity' in have and 'angular' not in have):
     return None
-  if have & _GYRO:
+  if have & language.GYRO:
     kind = 'gyro'
-  elif have & (_ACC | {'linacc', 'lacc', 'gf'}):
-    kind = 'linear' if have & _LINEAR else 'total' if have & _TOTAL else 'acc'
-  elif have & _GRAVITY:
+  elif have & (language.ACC | {'linacc', 'lacc', 'gf'}):
+    kind = 'linear' if have & language.LINEAR else 'total' if have & language.TOTAL else 'acc'
+  elif have & language.GRAVITY:
     kind = 'gravity'
   elif 'g' in have:
     kind = 'gyro'
@@ -187,7 +148,7 @@ def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> 
   ):
     ranked = sorted(
       (key for key, axes in groups.items() if len(axes) == 3 and key[0] in kinds),
-      key=lambda key: (kinds.index(key[0]), bool(_ROUGH & set(key[1].split()))),
+      key=lambda key: (kinds.index(key[0]), bool(language.ROUGH & set(key[1].split()))),
     )
     if not ranked or (sensor and sensor != each):
       continue
@@ -199,30 +160,32 @@ def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> 
       is_flipped=each == 'acc' and other in _CORE_MOTION,
     )
     if rest := [table.names[groups[key]['x'][0]] for key in ranked[1:] if key[0] == kind]:
-      notes.append(
-        f'Besides {table.names[axes["x"][0]]}, {", ".join(rest)} could be the x axis: choose with columns.'
-      )
+      first, others = shorten(table.names[axes['x'][0]]), shorten(', '.join(rest))
+      notes.append(f'Besides {first}, {others} could be the x axis: choose with columns.')
   return found
 
 
 def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
-  candidates = []
+  candidates, illegible = [], []
   for index, name in enumerate(table.names):
     cells = table.column(index)
     if index in used or not cells:
       continue
     parts = words(units.without_brackets(name))
-    is_named = bool(set(parts) & _TIME)
+    is_named = bool(set(parts) & language.TIME)
     dates, numbers = (sum(map(is_kind, cells)) > len(cells) / 2 for is_kind in (is_date, is_number))
     if dates or (is_named and numbers):
       is_constant = len(cells) > 1 and len(set(cells)) <= max(1, len(cells) // 10)
-      candidates.append((is_constant, ' '.join(parts) not in _TIME_FIRST, not is_named, index))
+      candidates.append((is_constant, ' '.join(parts) not in language.TIME_FIRST, not is_named, index))
+    elif is_named:
+      illegible.append(f'{table.place(index)} holds {shorten(repr(cells[0]), 40)}, which is no time')
   if not candidates:
     raise UserError(
-      f'{table.path} has no column of time with a known name; its columns are {", ".join(table.names)}: '
-      'name it with columns, time=…, or give rate_hz if rows are evenly spaced'
+      (illegible[0] if illegible else f'{table.path} has no column of time with a known name')
+      + f'; its columns are {table.listed()}: name the one of time with columns, time=…, or give rate_hz if '
+      'rows are evenly spaced'
     )
   best, *rest = (table.names[candidate[-1]] for candidate in sorted(candidates))
   if rest:
-    notes.append(f'Time is read from {best}; {", ".join(rest)} could be it: choose with columns.')
+    notes.append(f'Time is read from {best}; {shorten(", ".join(rest))} could be it: choose with columns.')
   return min(candidates)[-1]

@@ -14,20 +14,15 @@ from jaxtyping import Float
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data import segments
 from har_jax.data.recording import RATE_HZ, Span
-from har_jax.data.user_recordings import columns, formats, infer, units
-from har_jax.data.user_recordings.formats import Kind, Table
-from har_jax.data.user_recordings.infer import Clock, Findings
-from har_jax.errors import UserError
+from har_jax.data.user_recordings import clocks, language, units, zones
+from har_jax.data.user_recordings.clocks import Clock
+from har_jax.data.user_recordings.infer import Findings
+from har_jax.data.user_recordings.tabular import Kind, Table, printable
+from har_jax.errors import UserError, shorten
 
-_NAMES = {
-  'start': ('start', 'begin', 'from', 'onset', 'start time', 'time start', 'begin time', 'begins', 'starts'),
-  'end': ('end', 'stop', 'to', 'until', 'finish', 'offset', 'end time', 'stop time', 'time end', 'ends',
-          'stops'),
-  'activity': ('activity', 'label', 'class', 'annotation', 'text', 'tag', 'name', 'activities', 'labels'),
-  'recording': ('recording', 'file', 'filename', 'file name'),
-}  # fmt: skip
 _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
+_MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,49 +68,57 @@ class _Reading:
     return float(((middle_s > 0) & (middle_s < length_s)).mean())
 
 
-def read_labels(path: pathlib.Path) -> Labels:
-  """Raises UserError: no file; no columns start, end, activity; an empty cell; an end before its start."""
-  table = formats.open_table(path)
+def read_labels(table: Table) -> Labels:
+  """Raises UserError: no columns start, end, activity; an empty cell; an end before its start."""
+  path = table.path
   indices = _find_columns(table)
   kinds: dict[int, Kind] = {indices[name]: table.kind_of_time(indices[name]) for name in ('start', 'end')}
   kinds |= {indices[name]: 'text' for name in ('activity', 'recording') if name in indices}
   if kinds[indices['start']] != kinds[indices['end']]:
     raise UserError(f'{path} has numbers in one of start and end, text in the other: write both alike')
-  chunks = list(formats.chunks(table, kinds))
+  chunks = list(table.read(kinds))
   cells = {name: [cell for chunk in chunks for cell in chunk[index]] for name, index in indices.items()}
-  (start, kind), (stop, _) = (_times(table, indices[name], chunks) for name in ('start', 'end'))
+  start, stop, kind = _times(table, indices['start'], indices['end'], chunks)
   for row, activity in enumerate(cells['activity']):
-    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not activity.strip():
+    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not printable(activity):
       raise UserError(
         f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
       )
     if not start[row] < stop[row]:
       raise UserError(
-        f'{path}: row {row + 1} ({activity.strip()}) ends at or before its start: correct its times'
+        f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: correct its times'
       )
-  activities = tuple(activity.strip() for activity in cells['activity'])
+  activities = tuple(printable(activity) for activity in cells['activity'])
   recording = tuple(str(cell).strip() for cell in cells['recording']) if 'recording' in cells else None
-  unit = '' if kind else units.time_unit(columns.words(table.names[indices['start']]))
+  unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
   return Labels(path, start, stop, kind, unit, activities, recording)
 
 
 def place(
-  labels: Labels, clock: Clock, length_s: float, findings: Findings, *, several: bool = False
+  labels: Labels,
+  clock: Clock,
+  length_s: float,
+  findings: Findings,
+  *,
+  several: bool = False,
+  time_zone: str = '',
 ) -> tuple[Span, ...]:
   """Spans in seconds from the recording's start, clipped to it, in order and without overlaps.
 
   Of all ways to read the times, the one is chosen that puts most labels into the recording. `several`: the
   labels are of several recordings, which only the clock tells apart, so that this one may have none.
+  `time_zone` is that of labels without one. Whole hours by which labels miss the recording are named.
   Raises UserError: all labels outside the recording, unless `several`; two activities at once.
   """
   if not len(labels.start):
     return ()
-  readings = list(_readings(labels, clock, several=several))
+  labels = _in_utc(labels, clock, length_s, time_zone)
+  readings = list(_readings(labels, clock, several=several, time_zone=time_zone))
   inside = [reading.inside(length_s) if reading.is_likely else 0.0 for reading in readings]
   if not max(inside, default=0.0):
     if several:
       return ()
-    raise UserError(_outside(labels, clock, length_s, readings))
+    raise UserError(_outside(labels, clock, length_s, readings, time_zone))
   best, *others = [reading for reading, each in zip(readings, inside, strict=True) if each == max(inside)]
   name = labels.path.name
   findings.note(f'{name}: {len(best.start_s)} labels, their times read as {best.how}.')
@@ -128,7 +131,13 @@ def place(
   if over.any() and not several:
     findings.warn(
       f'{name}: {int(over.sum())} of {len(over)} labels exceed the recording (0 to {length_s:.1f} s) and are '
-      f'clipped, the first at {float(best.start_s[over][0]):.1f} to {float(best.stop_s[over][0]):.1f} s.'
+      f'clipped, the first at {float(best.start_s[over][0]):.1f} to {float(best.stop_s[over][0]):.1f} s'
+      f'{_shifted(labels, clock, length_s, best, time_zone)}.'
+    )
+  elif labels.kind == 'date' and clock.kind == 'zoned':
+    findings.warn(
+      f'{name} has no time zone, and its times were read as UTC: if they are local, give --time_zone, such '
+      f'as {zones.suggest(1.0, clock.origin_ns)}.'
     )
   spans = map(Span, best.start_s.tolist(), best.stop_s.tolist(), labels.activity)
   clipped = segments.clip(tuple(spans), 0.0, length_s)
@@ -137,28 +146,50 @@ def place(
 
 def _find_columns(table: Table) -> dict[str, int]:
   indices: dict[str, int] = {}
-  for role, known in _NAMES.items():
+  for role, known in language.LABELS.items():
     for index, name in enumerate(table.names):
-      bare = [word for word in columns.words(units.without_brackets(name)) if not units.time_unit([word])]
+      bare = [word for word in language.words(units.without_brackets(name)) if not units.time_unit([word])]
       if ' '.join(bare) in known and index not in indices.values():
         indices[role] = index
         break
   if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
-    raise UserError(f'{table.path} lacks {", ".join(missing)}; its columns are {", ".join(table.names)}')
+    raise UserError(f'{table.path} lacks {", ".join(missing)}; its columns are {table.listed()}')
   return indices
 
 
-def _times(table: Table, index: int, chunks: list[dict[int, Any]]) -> tuple[Float[np.ndarray, 's'], str]:
+def _times(
+  table: Table, start: int, stop: int, chunks: list[dict[int, Any]]
+) -> tuple[Float[np.ndarray, 's'], Float[np.ndarray, 's'], str]:
   """Numbers or nanoseconds, NaN if missing, and the kind of clock; '' for numbers."""
-  cells = [chunk[index] for chunk in chunks]
-  if isinstance(cells[0], np.ndarray):
-    return np.concatenate(cells), ''
-  parsed = [infer.parse_times(part, table.place(index)) for part in cells]
-  ns = np.concatenate([part for part, _ in parsed])
-  return np.where(ns == np.iinfo(np.int64).min, np.nan, ns.astype(np.float64)), parsed[0][1]
+  columns = [[chunk[index] for chunk in chunks] for index in (start, stop)]
+  if isinstance(columns[0][0], np.ndarray):
+    return np.concatenate(columns[0]), np.concatenate(columns[1]), ''
+  # Both columns together say whether day or month is first.
+  places = (table.place(start), table.place(stop))
+  parts = [
+    clocks.parse(part, place) for place, column in zip(places, columns, strict=True) for part in column
+  ]
+  ns, kind = clocks.join(parts, table.place(start))
+  times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
+  return times[: len(times) // 2], times[len(times) // 2 :], kind
 
 
-def _readings(labels: Labels, clock: Clock, *, several: bool) -> Iterator[_Reading]:
+def _in_utc(labels: Labels, clock: Clock, length_s: float, time_zone: str) -> Labels:
+  """With dates of the time zone, if both are known, as UTC, and an open end at that of the recording."""
+  if np.isinf(labels.stop).any():
+    end_ns = clock.origin_ns + length_s * 1e9
+    stop = np.where(np.isinf(labels.stop), np.maximum(end_ns, labels.start + 1e9), labels.stop)
+    labels = dataclasses.replace(labels, stop=stop)
+  if not (time_zone and labels.kind == 'date' and clock.kind == 'zoned'):
+    return labels
+  start, stop = (
+    zones.to_utc(times.astype(np.int64), time_zone).astype(np.float64)
+    for times in (labels.start, labels.stop)
+  )
+  return dataclasses.replace(labels, start=start, stop=stop, kind='zoned')
+
+
+def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) -> Iterator[_Reading]:
   """All ways to read the times, the likeliest first."""
   on_clock: list[tuple[str, float, float, bool]] = []  # how, scale to seconds, origin in seconds, unit known
   from_start: list[tuple[str, float, float, bool]] = []
@@ -179,9 +210,10 @@ def _readings(labels: Labels, clock: Clock, *, several: bool) -> Iterator[_Readi
     if clock.kind == 'day':
       on_clock.append(("times of day on the recording's clock", 1e-9, origin_s, True))
     elif dated:
-      zone = ' (UTC)' if clock.kind == 'zoned' else ''
+      ahead_s = zones.offset_s(time_zone, clock.origin_ns) if time_zone and clock.kind == 'zoned' else 0.0
+      zone = f' ({time_zone or "UTC"})' if clock.kind == 'zoned' else ''
       how = f'times of the day on which the recording starts{zone}'
-      on_clock.append((how, 1e-9, clock.since_midnight_s, True))
+      on_clock.append((how, 1e-9, (clock.since_midnight_s + ahead_s) % 86_400, True))
     from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
   if several:
     from_start = []
@@ -189,18 +221,40 @@ def _readings(labels: Labels, clock: Clock, *, several: bool) -> Iterator[_Readi
     yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, known)
 
 
-def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading]) -> str:
+def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading], time_zone: str) -> str:
   if not readings:
     return (
       f'{labels.path} gives dates, but the recording has none: write the labels in seconds from its start'
     )
   starts = f' and starts at {clock.start}' if clock.start else ''
   first, last = readings[0].start_s.min(), readings[0].stop_s.max()
+  shifted = _shifted(labels, clock, length_s, readings[0], time_zone)
   return (
     f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{starts}; read as '
-    f'{readings[0].how}, the labels are from {first:.1f} to {last:.1f} s: write them on its clock or in '
-    'seconds from its start'
+    f'{readings[0].how}, the labels are from {first:.1f} to {last:.1f} s'
+    + (shifted or ': write them on its clock or in seconds from its start')
   )
+
+
+def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, time_zone: str) -> str:
+  """Whether labels in dates or times of day fit better if shifted by whole hours, as a part of a sentence."""
+  if labels.kind not in ('date', 'zoned', 'day') or clock.kind not in ('date', 'zoned'):
+    return ''
+
+  def inside(hours: int) -> float:
+    shift_s = hours * 3600
+    starts = (reading.start_s + shift_s > -_OUTSIDE_S) & (reading.start_s + shift_s < length_s)
+    return float((starts & (reading.stop_s + shift_s < length_s + _OUTSIDE_S)).mean())
+
+  best = max(range(-14, 15), key=lambda hours: (inside(hours), -abs(hours)))
+  if not best or inside(best) <= inside(0) or inside(best) < _MOST:
+    return ''
+  sentence = f'; shifted by exactly {abs(best)} h {"back" if best < 0 else "forth"} they would fit'
+  if time_zone or labels.kind == clock.kind:
+    return f'{sentence}: correct their times or their time zone'
+  # Labels without a zone that are late belong east of UTC; so does such a recording with early labels.
+  ahead = -best if clock.kind == 'zoned' else best
+  return f'{sentence}: --time_zone={zones.suggest(float(ahead), clock.origin_ns)}'
 
 
 def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:
@@ -216,7 +270,8 @@ def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]
       kept[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
     else:
       raise UserError(
-        f'{path}: {last.activity} ({last.start_s:.1f} to {last.stop_s:.1f} s) and {span.activity} '
+        f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and '
+        f'{shorten(span.activity)} '
         f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: only one activity at a time'
       )
   return tuple(kept)

@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import pathlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -14,23 +13,16 @@ from har_jax.data.archives.runs import labeled_spans
 from har_jax.data.cutting import WINDOW_S, Window, cut
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
 from har_jax.data.resample import resample
-from har_jax.data.user_recordings import table, units
-from har_jax.data.user_recordings.formats import is_table, stem
+from har_jax.data.user_recordings import formats, table, units, zones
+from har_jax.data.user_recordings.formats import LABELS_ENDING, Export
 from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.labels import Labels, place, read_labels
+from har_jax.data.user_recordings.rows import Options
 from har_jax.data.user_recordings.table import Track
-from har_jax.errors import UserError
+from har_jax.data.user_recordings.tabular import NoRecording
+from har_jax.errors import UserError, shorten
 
-_LABELS_ENDING = '.labels'
-# Names of files of one sensor, best first: Sensor Logger's TotalAcceleration has gravity, Accelerometer not.
-_SENSORS = {
-  'acc': (
-    *('totalacceleration', 'accelerometer', 'acceleration', 'rawaccelerometer', 'accelerometerraw', 'acc'),
-    *('linearacceleration', 'linearaccelerometer'),
-  ),
-  'gyro': ('gyroscope', 'gyro', 'rotationrate', 'rawgyroscope', 'gyroscoperaw', 'gyr'),
-  'gravity': ('gravity',),
-}
+_RATES_HZ = (0.2, 20_000.0)
 # A gap ends a recording if longer than both: a slow sensor's steps are no gaps. Shorter gaps end a piece.
 _GAP_S, _GAP_STEPS = 1.0, 3.0
 # Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
@@ -46,6 +38,7 @@ class Reading:
   `notes` say what was inferred, `warnings` what is doubtful; `check` looks at the signals.
   `start` is the ISO time of the first file's first sample, or ''. Without a gyroscope its samples are zeros.
   `files` names the file of each recording, `offsets_s` its start, from the file's first sample.
+  `time_zone` is the one in which its times are shown, or '': the user's, or the one that the app names.
   """
 
   recordings: list[Recording]
@@ -55,25 +48,7 @@ class Reading:
   has_gyro: bool
   files: list[str] = dataclasses.field(default_factory=list)
   offsets_s: list[float] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Item:
-  """One recording: one file under '', or several by sensor ('acc', 'gyro', 'gravity')."""
-
-  name: str
-  files: dict[str, pathlib.Path]
-
-  @property
-  def names(self) -> set[str]:
-    return {self.name} | {path.name for path in self.files.values()}
-
-  def labels(self) -> Labels | None:
-    """The labels file next to it."""
-    folder = next(iter(self.files.values())).parent
-    folders = [folder] if '' in self.files else [folder, folder.parent]
-    paths = [each / f'{self.name}{_LABELS_ENDING}.csv' for each in folders]
-    return next((read_labels(path) for path in paths if path.is_file()), None)
+  time_zone: str = ''
 
 
 def read(
@@ -87,57 +62,81 @@ def read(
   subject: str = 'me',
   position: str = 'unknown',
   rate_hz: float | int | None = None,
+  time_zone: str = '',
 ) -> Reading:
-  """Reads a CSV or Parquet file, or a folder of them, with or without labels.
+  """Reads a recording as an app exported it, or a folder of recordings, with or without labels.
 
   `columns` maps roles (time, ax, ay, az, gx, gy, gz, label) to names of columns; the rest is inferred.
   `labels` is a file of start, end, activity (and recording, for a folder). Without it, `<name>.labels.csv`
-  next to the recording is read, else its column of labels. `rate_hz` is for rows without a time.
+  next to the recording is read, else its own labels. `rate_hz` is for rows without a time. `time_zone`, such
+  as Europe/Berlin, is that of times that do not say it.
   Memory: 32 bytes for each row of both sensors, about three times that at the peak.
   Raises UserError at whatever cannot be read, with what to do.
   """
-  if rate_hz is not None and not (rate_hz > 0 and np.isfinite(rate_hz)):
-    raise UserError(f'rate_hz is {rate_hz}; it must be positive, such as 50')
-  options = table.Options(
+  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
+  if time_zone:
+    zones.zone(time_zone)
+  options = Options(
     columns or {},
     units.requested(acc_unit, units.ACC, 'acc_unit'),
     units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
     'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
     rate_hz,
+    time_zone,
   )
   labels_path = None if labels is None else pathlib.Path(labels)
-  shared = None if labels_path is None else read_labels(labels_path)
-  items = _items(pathlib.Path(path), labels_path)
-  several = len(items) > 1
+  shared = None if labels_path is None else read_labels(formats.open_labels(labels_path))
+  exports, warnings = formats.find(pathlib.Path(path), labels_path.resolve() if labels_path else None)
+  several = len(exports) > 1
   named = set() if shared is None else set(shared.recording or ())
-  if shared is not None and (unknown := sorted(named.difference(*(item.names for item in items)))):
-    names = ', '.join(item.name for item in items)
-    raise UserError(f'{shared.path} labels {", ".join(unknown)}; the recordings are {names}')
-  reading = Reading([], [], [], '', True)
+  if shared is not None and (unknown := sorted(named.difference(*(export.names for export in exports)))):
+    names = shorten(', '.join(export.name for export in exports))
+    raise UserError(f'{shared.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
+  reading = Reading([], [], warnings, '', True)
   without_gyro = []
-  for item in items:
-    findings = Findings()
-    track = table.load(item.name, item.files, options, findings)
-    spans = _spans(item, track, shared, several, findings)
+  for export in exports:
+    findings = Findings([f'{export.name}: read as {export.app}.', *export.notes], [*export.warnings])
+    try:
+      track = table.load(export.name, export.tables, options, findings)
+    except NoRecording as error:
+      if not several:
+        raise UserError(f'{error}{formats.nearest(next(iter(export.tables.values())).names)}') from error
+      reading.warnings.append(f'Left out: {error}')
+      continue
+    zone = time_zone or _known_zone(export.time_zone)
+    spans = _spans(export, track, shared, several, zone, findings)
     parts = list(_split(track, spans, subject, position, findings))
     if not parts:
-      raise UserError(f'{item.name}: the sensors do not overlap in time: are they of one recording?')
+      raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
     reading.recordings.extend(recording for _, recording in parts)
     reading.offsets_s.extend(offset_s for offset_s, _ in parts)
-    reading.files.extend([item.name] * len(parts))
+    reading.files.extend([export.name] * len(parts))
     if track.gyro is None:
-      without_gyro.append(item.name)
-    reading = dataclasses.replace(reading, start=reading.start or track.clock.start)
-    prefix = f'{item.name}: ' if several else ''
+      without_gyro.append(export.name)
+    start = reading.start or track.clock.start
+    reading = dataclasses.replace(reading, start=start, time_zone=reading.time_zone or zone)
+    prefix = f'{export.name}: ' if several else ''
     # Both sensors may give the same sentence.
     reading.notes.extend(prefix + note for note in dict.fromkeys(findings.notes))
     reading.warnings.extend(prefix + warning for warning in dict.fromkeys(findings.warnings))
+  if not reading.recordings:
+    raise UserError(f'{path} holds no recording. {reading.warnings[0]}')
   if shared is not None and not any(recording.spans for recording in reading.recordings):
     raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
-  if 0 < len(without_gyro) < len(items):
-    reading.warnings.append(f'Only {", ".join(without_gyro)} lacks a gyroscope: read it separately.')
+  if 0 < len(without_gyro) < len(set(reading.files)):
+    listed = shorten(', '.join(without_gyro))
+    reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
   reading.notes.append(_summary(reading.recordings))
   return dataclasses.replace(reading, has_gyro=not without_gyro)
+
+
+def _known_zone(name: str) -> str:
+  """The time zone that an app names, if it is one."""
+  try:
+    return name if name and zones.zone(name) else ''
+  except UserError:
+    return ''
 
 
 def to_windows(
@@ -188,66 +187,46 @@ def _slices(recording: Recording) -> Iterator[Recording]:
       yield dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
 
 
-def _items(path: pathlib.Path, labels: pathlib.Path | None) -> list[_Item]:
-  """The recordings at a path, by name. Raises UserError if there is none."""
-  if path.is_file():
-    return [_Item(stem(path), {'': path})]
-  if not path.is_dir():
-    raise UserError(f'no recording at {path}: give a CSV or Parquet file, or a folder of them')
-  ignored = labels.resolve() if labels else None
-  found = _items_in(path, ignored)
-  for folder in sorted(child for child in path.iterdir() if child.is_dir()):
-    found += [item for item in _items_in(folder, ignored) if '' not in item.files]
-  if not found:
-    raise UserError(f'{path} holds no CSV or Parquet file: give the folder of your recordings')
-  return sorted(found, key=lambda item: item.name)
-
-
-def _items_in(folder: pathlib.Path, ignored: pathlib.Path | None) -> list[_Item]:
-  """One recording of one file a sensor, as many phone apps export it; else one recording a file."""
-  files = [
-    file
-    for file in sorted(folder.iterdir())
-    if file.is_file()
-    and is_table(file)
-    and not file.name.startswith(('.', '~'))
-    and not stem(file).lower().endswith(_LABELS_ENDING)
-    and file.resolve() != ignored
-  ]
-  by_name = {re.sub(r'[\W_]', '', stem(file).lower()): file for file in reversed(files)}
-  sensors = {
-    sensor: by_name[known[0]]
-    for sensor, names in _SENSORS.items()
-    if (known := [name for name in names if name in by_name])
-  }
-  if 'acc' in sensors and len(sensors) > 1:
-    return [_Item(folder.name, sensors)]
-  return [_Item(stem(file), {'': file}) for file in files]
-
-
 def _spans(
-  item: _Item, track: Track, shared: Labels | None, several: bool, findings: Findings
+  export: Export, track: Track, shared: Labels | None, several: bool, time_zone: str, findings: Findings
 ) -> tuple[Span, ...]:
-  """From the shared labels, else from the file next to the recording, else from its column of labels."""
-  labels = item.labels() if shared is None else shared
-  if labels is None:
-    if track.labels is None:
-      return ()
+  """From the shared labels, else the file next to the recording, else those in it."""
+  labels = _labels_beside(export) if shared is None else shared
+  if labels is None and export.activity:
+    return (Span(0.0, _length_s(track), export.activity),)
+  if labels is None and track.labels is not None:
     spans = labeled_spans(track.acc.time_s, track.labels, track.activities)
     missing = float((track.labels < 0).mean())
     empty = f'; {missing:.0%} of the rows have no label' if missing else ''
     findings.note(f'{len(spans)} labeled spans from the column of labels{empty}.')
     return tuple(spans)
-  if track.labels is not None:
-    findings.note(f'The column of labels is not used, but {labels.path.name}.')
+  if labels is None:
+    labels = export.labels
+  if labels is None:
+    return ()
+  if labels is not export.labels and (track.labels is not None or export.activity or export.labels):
+    findings.note(f'The labels in the recording are not used, but {labels.path.name}.')
   by_clock = labels is shared and several and labels.recording is None
   if by_clock and 'relative' in (track.clock.kind, labels.kind):
     raise UserError(
       f'{labels.path} does not say which recording each label is of, and their clocks do not tell: add a '
       'column `recording` with the names of the files'
     )
-  length_s = float(track.acc.time_s[-1]) + segments.step_s(track.acc)
-  return place(labels.of(item.names), track.clock, length_s, findings, several=by_clock)
+  of = labels.of(export.names)
+  return place(of, track.clock, _length_s(track), findings, several=by_clock, time_zone=time_zone)
+
+
+def _labels_beside(export: Export) -> Labels | None:
+  """The file of labels next to the recording, or next to the folder of its files."""
+  if export.folder is None:
+    return None
+  folders = [export.folder] if '' in export.tables else [export.folder, export.folder.parent]
+  paths = [folder / f'{export.name}{LABELS_ENDING}.csv' for folder in folders]
+  return next((read_labels(formats.open_labels(path)) for path in paths if path.is_file()), None)
+
+
+def _length_s(track: Track) -> float:
+  return float(track.acc.time_s[-1]) + segments.step_s(track.acc)
 
 
 def _split(
@@ -305,4 +284,4 @@ def _summary(recordings: Sequence[Recording]) -> str:
     by_activity[span.activity] += span.stop_s - span.start_s
   labels = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
   count = f'{len(recordings)} recording{"s" * (len(recordings) > 1)}'
-  return f'{count}, {total_s:.1f} s in total; labels: {labels or "none"}.'
+  return f'{count}, {total_s:.1f} s in total; labels: {shorten(labels) or "none"}.'

@@ -1,8 +1,7 @@
-"""The files of a timeline: windows.csv, bouts.csv, summary.json and, with matplotlib, timeline.svg."""
+"""The files of a timeline: windows.csv, bouts.csv, summary.json and timeline.svg."""
 
 import csv
 import dataclasses
-import importlib.util
 import io
 import math
 from collections.abc import Iterable, Sequence
@@ -40,9 +39,8 @@ def write(
   contents = {
     'windows.csv': _csv(_window_rows(predictions, rules, clock)),
     'bouts.csv': _csv(_bout_rows(bouts, clock)),
+    'timeline.svg': picture.svg(bouts, clock, predictions.classes),
   }
-  if importlib.util.find_spec('matplotlib') is not None:
-    contents['timeline.svg'] = picture.svg(bouts, clock, predictions.classes)
   summary = _summary(predictions, bouts, rules, reading, card)
   if scored is not None:
     summary['score'] = dataclasses.asdict(scored)
@@ -72,6 +70,7 @@ def _summary(
     'format': FORMAT,
     'har_jax': har_jax.__version__,
     'start': reading.start or None,
+    'time_zone': reading.time_zone or None,
     'files': list(ends_s),
     'minutes': {
       name: round(minutes.get(name, 0.0), 2)

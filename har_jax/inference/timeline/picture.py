@@ -1,4 +1,4 @@
-"""The timeline as a picture: a row per day or file, a color per activity. Needs matplotlib."""
+"""The timeline as a picture: a row per day or file, a color per activity."""
 
 import collections
 import dataclasses
@@ -54,7 +54,9 @@ def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str]) -> bytes:
     _legend(figure, bouts, classes)
     _time_axis(axes, strips)
     axes.set_xlabel(
-      f'time of day{" (UTC)" * clock.is_utc}' if clock.start else 'hours : minutes from the first sample'
+      f'time of day{clock.zone and f" ({clock.zone})"}'
+      if clock.start
+      else 'hours : minutes from the first sample'
     )
     written = io.StringIO()
     with warnings.catch_warnings():
@@ -117,12 +119,8 @@ def _time_axis(axes: Any, strips: Sequence[_Strip]) -> None:
 
 def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
   """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
-  midnight_s = 0.0
-  if clock.start is not None:
-    midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0)
-    midnight_s = (clock.start - midnight).total_seconds()
   begin_s, end_s = (
-    midnight_s + clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s)
+    _on_axis_s(clock, clock.in_file_s(bout.recording, time_s)) for time_s in (bout.start_s, bout.stop_s)
   )
   while begin_s < end_s:
     day = int(begin_s // _DAY_S)
@@ -133,3 +131,11 @@ def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
       row = escaping.xml_text(clock.files[bout.recording]) + (f', day {day + 1}' if day else '')
     yield _Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
     begin_s = stop_s
+
+
+def _on_axis_s(clock: Clock, file_s: float) -> float:
+  """Seconds on the wall clock from the first day's midnight, or from the first sample if it is unknown."""
+  if clock.start is None:
+    return file_s
+  midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+  return (clock.at(file_s).replace(tzinfo=None) - midnight).total_seconds()

@@ -1,0 +1,84 @@
+"""Fill the generated tables of docs/formats.md: python docs/formats.py.
+
+Writes one made-up recording as every app exports it, reads each without a flag, and compares them.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+
+import numpy as np
+
+from har_jax.data import user_recordings
+from har_jax.data.user_recordings import formats
+
+_ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(_ROOT / 'tests' / 'data'))
+
+import export_base  # noqa: E402
+import exports  # noqa: E402  # the writers of the tests
+
+_PAGE = _ROOT / 'docs' / 'formats.md'
+_HEADERS = ('export', 'samples', 'largest difference, m/s²', 'rad/s', 'labels', 'largest difference, answers')
+
+
+def formats_table() -> str:
+  """A row for each format that is read."""
+  from tabulate import tabulate
+
+  rows = [(each.app, each.give) for each in formats.FORMATS]
+  return tabulate(rows, headers=('app', 'what to give'), tablefmt='github')
+
+
+def compared_table() -> str:
+  """A row for each export: what was read, compared with the recording, and answers with those of the CSV."""
+  from tabulate import tabulate
+
+  one = export_base.recording()
+  rows, windows = [], {}
+  for name, write in exports.WRITERS.items():
+    with tempfile.TemporaryDirectory() as folder:
+      written = write(pathlib.Path(folder), one)
+      reading = user_recordings.read(written.path)
+    (recording,) = reading.recordings
+    cut = user_recordings.to_windows(reading, unlabeled=True)
+    windows[name] = np.stack([window.signal for window in cut])
+    spans = [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
+    labels = 'none' if written.labels is None else 'found' if spans == list(written.labels) else 'wrong'
+    acc = f'{np.abs(recording.acc.values - one.acc).max():.0e}'
+    gyro = f'{np.abs(recording.gyro.values - one.gyro).max():.0e}' if reading.has_gyro else 'none'
+    rows.append([name, len(recording.acc.time_s), acc, gyro, labels])
+  for row, difference in zip(rows, _differences(windows), strict=True):
+    row.append(f'{difference:.0e}')
+  return tabulate(rows, headers=_HEADERS, tablefmt='github', disable_numparse=True)
+
+
+def _differences(windows: dict[str, np.ndarray]) -> list[float]:
+  """Of probabilities from those for the plain CSV, with zeros for its gyroscope where an export has none."""
+  from har_jax import Recognizer
+
+  recognizer = Recognizer.load()
+  plain = windows['CSV']
+  without = plain.copy()
+  without[..., 3:] = 0.0
+  signals = np.concatenate([plain, without, *windows.values()])
+  all_six, three, *others = np.split(recognizer.predict_proba(signals), len(windows) + 2)
+  return [
+    float(np.abs(each - (all_six if signal[..., 3:].any() else three)).max())
+    for each, signal in zip(others, windows.values(), strict=True)
+  ]
+
+
+def filled(page: str, tables: dict[str, str]) -> str:
+  for name, table in tables.items():
+    block = re.compile(
+      rf'(<!-- generated: .*? -->\n<!-- {name} -->\n).*?(<!-- end of generated -->)', re.DOTALL
+    )
+    page = block.sub(lambda found, table=table: f'{found[1]}\n{table}\n\n{found[2]}', page)
+  return page
+
+
+if __name__ == '__main__':
+  text = _PAGE.read_text(encoding='utf-8')
+  _PAGE.write_text(filled(text, {'formats': formats_table(), 'compared': compared_table()}), encoding='utf-8')

@@ -1,0 +1,43 @@
+"""Flags of what a command reads and writes: one rule for folders that exist, and for those that do not."""
+
+import difflib
+from collections.abc import Callable
+
+from absl import flags
+
+from har_jax.errors import UserError, shorten
+
+
+def define_overwrite(values: flags.FlagValues) -> Callable[..., None]:
+  """Defines --overwrite; returns a function that refuses folders with files in them, before hours of work.
+
+  That function takes the folders that will be written, and raises UserError.
+  """
+  overwrite = flags.DEFINE_bool(
+    'overwrite', False, 'replace the files of an earlier run in --out', flag_values=values
+  )
+
+  def check(*folders) -> None:
+    for folder in folders:
+      if folder.exists() and not folder.is_dir():
+        raise UserError(f'--out={folder} is a file: give a folder')
+      if not overwrite.value and folder.exists() and any(folder.iterdir()):
+        raise UserError(f'--out={folder} exists already: give another folder, or --overwrite')
+
+  return check
+
+
+def check_given(flag: str, text: str | None) -> None:
+  """Raises UserError where a flag names a folder or file that does not exist, with the nearest one."""
+  from har_jax import storage
+
+  if text is None:
+    return
+  place = storage.place(text)
+  if place.exists():
+    return
+  near: list[str] = []
+  if place.parent.is_dir():
+    near = difflib.get_close_matches(place.name, [each.name for each in place.parent.iterdir()], 1)
+  hint = f'; did you mean {place.parent / near[0]}?' if near else ''
+  raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')

@@ -1,0 +1,168 @@
+"""One table → its columns in order of time, and its clock.   n rows."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Int32
+
+from har_jax.data.user_recordings import clocks, columns, language, units, zones
+from har_jax.data.user_recordings.clocks import Clock
+from har_jax.data.user_recordings.columns import WORDS, Columns
+from har_jax.data.user_recordings.infer import Findings
+from har_jax.data.user_recordings.tabular import Kind, Table, printable
+from har_jax.errors import UserError, shorten
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What the user specifies; empty or None if it is to be inferred."""
+
+  columns: Mapping[str, str]
+  acc_unit: str
+  gyro_unit: str
+  time_unit: str
+  rate_hz: float | int | None
+  time_zone: str  # of times that do not say it
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """One file, in order of time; values as written."""
+
+  columns: Columns
+  names: tuple[str, ...]
+  time_s: Float[np.ndarray, 'n']
+  clock: Clock
+  values: dict[str, Float32[np.ndarray, 'n 3']]
+  labels: Int32[np.ndarray, 'n'] | None
+  activities: dict[int, str]
+
+
+def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -> Rows:
+  """Reads a file; `sensor` is the one that it holds alone, or ''."""
+  notes: list[str] = []
+  chosen = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
+  time = chosen.time if options.rate_hz is None else None
+  sources: dict[str, tuple[int, ...]] = {} if time is None else {'time': (time,)}
+  sources |= {WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}
+  sources |= {'labels': (chosen.label,)} if chosen.label is not None else {}
+  named = [f'{what} from {", ".join(table.names[i] for i in used)}' for what, used in sources.items()]
+  findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
+  kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
+  if chosen.label is not None:
+    kinds[chosen.label] = 'text'
+  if time is not None:
+    kinds[time] = table.kind_of_time(time)
+  parts: dict[str, list[np.ndarray]] = {each: [] for each in chosen.sensors}
+  times: list[clocks.Times] = []
+  count = 0
+  labels: list[np.ndarray] = []
+  codes: dict[str, int] = {}
+  for chunk in table.read(kinds):
+    for each, axes in chosen.sensors.items():
+      parts[each].append(np.stack([chunk[index] for index in axes.columns], axis=1))
+    if time is not None:
+      # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
+      numbers = kinds[time] == 'precise'
+      times.append(
+        clocks.Times({'': chunk[time]}, '')
+        if numbers
+        else clocks.parse(chunk[time], table.place(time), count)
+      )
+      count += len(chunk[time])
+    if chosen.label is not None:
+      labels.append(_encode(chunk[chosen.label], codes))
+  if not next(iter(parts.values())):
+    raise UserError(f'{table.path} holds no row: nothing was recorded')
+  values = {each: np.concatenate(part) for each, part in parts.items()}
+  # The rate is that of the file's first sensor.
+  sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
+  if sampled.sum() < 2:
+    raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
+  time_s, clock = _clock(table, time, times, options, sampled, findings)
+  order = _order(time_s, findings.notes)
+  return Rows(
+    chosen,
+    table.names,
+    time_s[order],
+    clock,
+    {each: rows[order] for each, rows in values.items()},
+    np.concatenate(labels)[order] if labels else None,
+    {code: word for word, code in codes.items()},
+  )
+
+
+def _encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
+  """Labels as codes, -1 if empty; new ones are added to `codes`."""
+  indices, cells = cells.factorize()
+  known = [printable(str(cell)) for cell in cells]
+  for word in known:
+    if word:
+      codes.setdefault(word, len(codes))
+  lookup = np.array([*(codes.get(word, -1) for word in known), -1], np.int32)
+  return lookup[indices]  # a missing label has the index -1, which is the last
+
+
+def _clock(
+  table: Table,
+  time: int | None,
+  times: list[clocks.Times],
+  options: Options,
+  sampled: Bool[np.ndarray, 'n'],
+  findings: Findings,
+) -> tuple[Float[np.ndarray, 'n'], Clock]:
+  if time is None:
+    assert options.rate_hz is not None
+    findings.note(f'Rows are evenly spaced at {options.rate_hz:g} Hz, as requested; no time is read.')
+    return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
+  name, (values, kind) = shorten(table.names[time]), clocks.join(times, table.place(time))
+  if kind:
+    if options.time_unit not in ('', 'iso'):
+      raise UserError(
+        f'{table.place(time)} holds text, which has no unit {options.time_unit}; omit time_unit'
+      )
+    written = {
+      'zoned': 'dates with a time zone',
+      'date': 'dates without a time zone',
+      'day': 'times of day',
+      'relative': 'times from a start',
+    }
+    findings.note(f'Column {name} holds {written[kind]}.')
+    if kind == 'date' and options.time_zone:
+      values, kind = zones.to_utc(values, options.time_zone), 'zoned'
+      findings.note(f'They are read as times of {options.time_zone}.')
+    time_s, clock = clocks.of_dates(values, kind)
+    clocks.check_span(time_s[sampled], table.place(time))
+    return time_s, clock
+  if options.time_unit == 'iso':
+    raise UserError(f'{table.place(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
+  named = units.time_unit(language.words(table.names[time]))
+  time_s, clock, reason = clocks.of_numbers(values, sampled, named, options.time_unit, table.place(time))
+  clocks.check_span(time_s[sampled], table.place(time))
+  if named and clock.unit != named and not options.time_unit:
+    findings.warn(
+      f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name it with time_unit.'
+    )
+  findings.note(f'Column {name} is in {clock.unit}, {reason}.')
+  return time_s, clock
+
+
+def _order(time_s: Float[np.ndarray, 'n'], notes: list[str]) -> slice | Int[np.ndarray, 'm']:
+  """Rows with a time, sorted by it; a slice, which copies nothing, if they are."""
+  missing = np.isnan(time_s)
+  if missing.any():
+    notes.append(f'{count_of(missing)} without a time: left out.')
+  fell = int((np.diff(time_s[~missing]) < 0).sum())
+  if fell:
+    notes.append(f'Time ran back {fell} times: all rows were sorted by it.')
+  if not fell and not missing.any():
+    return slice(None)
+  order = np.argsort(time_s, kind='stable')  # NaN comes last
+  return order[: len(order) - int(missing.sum())]
+
+
+def count_of(rows: Bool[np.ndarray, 'n']) -> str:
+  count = int(rows.sum())
+  return f'{count} row{"s" * (count != 1)}'

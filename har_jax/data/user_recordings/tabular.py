@@ -1,0 +1,185 @@
+"""A file as a table: names of columns, its first rows, and a function that reads columns in chunks of rows.
+
+Every format ends here: text, Parquet, a sheet, arrays in memory.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import pathlib
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from har_jax.errors import UserError, shorten
+
+CHUNK_ROWS = 500_000  # 40 MB of text and numbers at a time, however long the file
+HEAD_ROWS = 200  # from which columns are inferred
+# All that zipfile, gzip, csv, json, xml, NumPy and pandas raise for a file that is no such file, was damaged
+# or was cut. Their other classes derive from these.
+BROKEN = (
+  *(OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError),
+  *(RuntimeError, AssertionError, SyntaxError, zlib.error, zipfile.BadZipFile, struct.error, csv.Error),
+)
+
+Kind = Literal['number', 'precise', 'text', 'time']  # float32, float64, words, dates or times of day
+Reader = Callable[[Mapping[int, Kind]], Iterator[dict[int, Any]]]
+DTYPES: dict[str, Any] = {'number': np.float32, 'precise': np.float64, 'text': str, 'time': str}
+
+_NUMBER = re.compile(r'[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?|[+-]?inf(inity)?', re.IGNORECASE)
+_DATE = re.compile(
+  r'(\d{4}[-/.]\d\d?[-/.]\d\d?|\d\d?[-/.]\d\d?[-/.](\d{4}|\d\d))([T ,].*)?'
+  r'|\d{1,3}:\d\d(:\d\d)?([.,:_]\d+)?( ?[ap]\.?m\.?)?',
+  re.IGNORECASE,
+)
+_MISSING = frozenset(('', 'nan', '-nan', 'na', 'n/a', 'null', 'none', '<na>', '#n/a', 'nat'))
+
+
+class NoRecording(UserError):
+  """A file that is no recording: in a folder of recordings it is left out with a warning."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Axes:
+  """The columns of x, y and z of one sensor."""
+
+  columns: tuple[int, int, int]
+  unit: str = ''  # in the name
+  is_linear: bool = False  # gravity was removed
+  is_flipped: bool = False  # iOS' signs, which are opposite
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """The columns and first rows of a file, as text, and how to read it.
+
+  `axes`, `time` and `label` are what a format knows of its columns; what it leaves out is inferred.
+  """
+
+  path: pathlib.Path  # for messages; of a file in a zip: walk.zip/Gyroscope.csv
+  names: tuple[str, ...]
+  cells: tuple[tuple[str, ...], ...]  # first rows, each as long as `names`
+  read: Reader
+  axes: Mapping[str, Axes] | None = None
+  time: int | None = None
+  label: int | None = None
+
+  def column(self, index: int) -> list[str]:
+    """The first cells of a column, without missing ones."""
+    return [row[index] for row in self.cells if not is_missing(row[index])]
+
+  def kind_of_time(self, index: int) -> Kind:
+    """By what most cells of a column of times are; an exception is reported when the file is read."""
+    cells = self.column(index)
+    return 'precise' if 2 * sum(map(is_number, cells)) >= len(cells) else 'time'
+
+  def place(self, index: int) -> str:
+    """A column, for messages."""
+    return f'{self.path}, column {shorten(repr(self.names[index]))}'
+
+  def listed(self) -> str:
+    """Its names, for messages."""
+    return shorten(', '.join(self.names))
+
+  def index(self, *names: str) -> int | None:
+    """The first column with one of these names, whatever its case."""
+    lower = [name.strip().lower() for name in self.names]
+    return next((lower.index(name.lower()) for name in names if name.lower() in lower), None)
+
+  def xyz(self, prefix: str = '', suffix: str = '') -> tuple[int, int, int] | None:
+    """The columns <prefix>x<suffix>, y and z."""
+    x, y, z = (self.index(f'{prefix}{axis}{suffix}') for axis in 'xyz')
+    return None if x is None or y is None or z is None else (x, y, z)
+
+
+def is_missing(cell: str) -> bool:
+  return cell.strip().lower() in _MISSING
+
+
+def is_number(cell: str) -> bool:
+  return _NUMBER.fullmatch(cell.strip()) is not None
+
+
+def is_date(cell: str) -> bool:
+  """Also a time of day, or minutes and seconds."""
+  return _DATE.fullmatch(cell.strip()) is not None
+
+
+@contextlib.contextmanager
+def border(
+  path: pathlib.Path, what: str = 'file of its kind', errors: tuple[type[Exception], ...] = BROKEN
+) -> Iterator[None]:
+  """Around every call of a library that parses a user's file: what it raises becomes one UserError.
+
+  `errors` is (Exception,) for a library with exceptions of its own.
+  """
+  try:
+    yield
+  except UserError:
+    raise
+  except errors as error:
+    raise UserError(
+      f'{path} cannot be read: it is no {what.removeprefix("a ")}, was damaged or was cut short; copy or '
+      f'export it again ({type(error).__name__}: {shorten(" ".join(str(error).split()))})'
+    ) from error
+
+
+def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
+  """A column, as a pandas Series, as `read` of a table gives it. Raises UserError if it cannot be."""
+  import pandas as pd
+
+  if kind == 'time':
+    return series
+  try:
+    if kind == 'text':
+      return series.map(_text, na_action='ignore').astype('str')
+    with np.errstate(over='ignore'):  # 1e39 is infinite in float32
+      return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
+  except (ValueError, TypeError, OverflowError) as error:
+    held = 'text' if kind == 'text' else 'numbers'
+    raise UserError(f'{table.place(index)} does not hold {held}: {shorten(error)}') from error
+
+
+def _text(cell: Any) -> str:
+  if isinstance(cell, bytes):
+    return cell.decode()
+  return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def printable(label: str) -> str:
+  """A label without control characters, which no picture and no terminal shows."""
+  return ''.join(letter for letter in label if letter.isprintable()).strip()
+
+
+def of_frame(path: pathlib.Path, frame: Any, **known: Any) -> Table:
+  """A DataFrame in memory. Raises UserError if it has no row."""
+  names = tuple(str(name) for name in frame.columns)
+  if not len(frame):
+    raise UserError(f'{path} holds no row: nothing was recorded')
+  head = frame.iloc[:HEAD_ROWS].astype('object')
+  columns = [column.where(column.notna(), '').map(str) for _, column in head.items()]
+
+  def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
+    yield {
+      index: convert(table, index, frame.iloc[:, index].reset_index(drop=True), kind)
+      for index, kind in kinds.items()
+    }
+
+  table = Table(path, names, tuple(zip(*columns, strict=True)), read, **known)
+  return table
+
+
+def map_column(table: Table, index: int, function: Callable[[Any], Any], name: str | None = None) -> Table:
+  """The table with a function of one of its columns in the column's place."""
+
+  def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
+    for chunk in table.read(kinds):
+      yield chunk | ({index: function(chunk[index])} if index in chunk else {})
+
+  names = tuple(name if name and i == index else each for i, each in enumerate(table.names))
+  return dataclasses.replace(table, names=names, read=read)

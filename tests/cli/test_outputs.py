@@ -1,0 +1,66 @@
+"""Folders that exist, and paths that do not: one rule for adapt, predict and export."""
+
+import json
+import pathlib
+
+import pytest
+import recordings
+import tiny_flags
+from in_process import run_in_process
+
+
+@pytest.mark.parametrize('command', ['adapt', 'predict', 'export'])
+def test_a_folder_with_files_is_refused_before_anything_is_read(command: str, tmp_path: pathlib.Path):
+  out = tmp_path / 'onnx-float32'
+  out.mkdir()
+  (out / 'mine.txt').write_text('mine')
+  target = tmp_path if command == 'export' else out
+  given = '--adapter=nowhere' if command == 'export' else '--recording=nowhere.csv'
+  code, _, err = run_in_process(command, given, f'--out={target}')
+  assert code == 1
+  assert f'--out={out} exists already: give another folder, or --overwrite' in err
+  assert (out / 'mine.txt').read_text() == 'mine'
+
+
+def test_adapt_overwrites_no_file_of_someone_else(tmp_path: pathlib.Path):
+  (tmp_path / 'thesis.tex').write_text('mine')
+  code, _, err = run_in_process('adapt', '--recording=nowhere.csv', f'--out={tmp_path}', '--overwrite')
+  assert (code, 'holds thesis.tex, which is of no adapter' in err) == (1, True)
+  assert (tmp_path / 'thesis.tex').read_text() == 'mine'
+
+
+def test_adapt_finds_an_unwritable_folder_before_training(tmp_path: pathlib.Path):
+  (tmp_path / 'file').write_text('')
+  code, _, err = run_in_process('adapt', '--recording=nowhere.csv', f'--out={tmp_path}/file/adapter')
+  assert (code, 'cannot write' in err) == (1, True)
+  assert 'nowhere' not in err
+
+
+@pytest.mark.parametrize('command', ['predict', 'export'])
+def test_a_mistyped_adapter_is_answered_with_the_nearest_folder(command: str, tmp_path: pathlib.Path):
+  (tmp_path / 'my_adapter').mkdir()
+  code, _, err = run_in_process(command, f'--adapter={tmp_path}/my_adaptor', f'--out={tmp_path}/out')
+  assert code == 1
+  assert f'my_adaptor: no such folder or file; did you mean {tmp_path}/my_adapter?' in err
+
+
+@pytest.mark.slow
+def test_overwrite_replaces_an_adapter_and_answers(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
+):
+  where = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
+  out = tmp_path / 'adapter'
+  for rank in (4, 2):
+    rest = ('--max_steps=2', f'--out={out}', '--overwrite', '--noensemble')
+    code, _, err = run_in_process('adapt', *where, *tiny_flags.ADAPT, f'--rank={rank}', *rest)
+    assert code == 0, err
+    assert json.loads((out / 'adapter.json').read_text())['rank'] == rank
+  assert [each.name for each in tmp_path.iterdir()] == ['adapter']
+  answers = (f'--recording={folder}/day.csv', f'--adapter={out}', f'--out={tmp_path}/day', '--noprogress')
+  for flags in ((), ('--overwrite', '--time_zone=Europe/Berlin')):
+    code, _, err = run_in_process('predict', *answers, *flags)
+    assert code == 0, err
+  assert recordings.rows(tmp_path / 'day' / 'bouts.csv')[0]['start'] == '2026-05-28T22:26:40.000+02:00'
+  summary = json.loads((tmp_path / 'day' / 'summary.json').read_text())
+  assert (summary['start'], summary['time_zone']) == ('2026-05-28T20:26:40+00:00', 'Europe/Berlin')
+  assert '22:27' in (tmp_path / 'day' / 'timeline.svg').read_text()

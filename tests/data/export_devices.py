@@ -1,0 +1,70 @@
+"""One recording as Axivity and GENEActiv keep it."""
+
+import datetime
+import math
+import pathlib
+import struct
+
+import numpy as np
+from export_base import G, Recording, Written
+
+
+def _counts(one: Recording) -> np.ndarray:
+  return np.round(one.acc / G * 256).astype(int)
+
+
+def axivity(folder: pathlib.Path, one: Recording) -> Written:
+  """Blocks of 512 bytes with 80 samples; a block's time is that of the sample at a whole second."""
+  header = bytearray(1024)
+  struct.pack_into('<HHBHI', header, 0, 0x444D, 1020, 0x17, 7, 1)
+  header[36] = 0x49  # 50 Hz, 8 g
+  blocks = [bytes(header)]
+  counts = _counts(one).astype('<i2')
+  for number in range(len(counts) // 80):
+    second = math.ceil(number * 1.6)
+    at = datetime.datetime(2026, 5, 28, 20, 26, 40) + datetime.timedelta(seconds=second)
+    stamp = (
+      (at.year - 2000) << 26 | at.month << 22 | at.day << 17 | at.hour << 12 | at.minute << 6 | at.second
+    )
+    block = bytearray(512)
+    struct.pack_into('<HHHIII', block, 0, 0x5841, 508, 0, 1, number, stamp)
+    struct.pack_into('<BBhH', block, 24, 0x49, 0x32, round((second - number * 1.6) * 50), 80)
+    block[30:510] = counts[80 * number :][:80].tobytes()
+    total = int(np.frombuffer(bytes(block), '<u2').sum(dtype=np.uint32))
+    struct.pack_into('<H', block, 510, -total & 0xFFFF)  # all words add up to 0
+    blocks.append(bytes(block))
+  (folder / 'walk.cwa').write_bytes(b''.join(blocks))
+  return Written(folder / 'walk.cwa', 0.501 * G / 256, None)
+
+
+_GENEACTIV = (
+  *('Device Identity', 'Device Unique Serial Code:1', 'Device Type:GENEActiv', 'Device Model:1.1'),
+  *('Device Firmware Version:Ver2.03', 'Calibration Date:2010-09-16 09:10:25:000', '', 'Device Capabilities'),
+  *('Light meter range:0 to 5000', 'Light meter resolution:5', 'Light meter units:Lux'),
+  *('Temperature sensor range:0 to 70', 'Temperature sensor resolution:0.3', 'Temperature sensor units:C'),
+  *('Accelerometer Range:-8 to 8', 'Accelerometer Resolution:0.0039', 'Accelerometer Units:g', ''),
+  *('Configuration Info', 'Measurement Frequency:50 Hz', 'Measurement Period:24 Hours'),
+  *('Start Time:2026-05-28 20:26:40:000', 'Time Zone:GMT +00:00', '', 'Trial Info', 'Study Centre:'),
+  *('Study Code:', 'Investigator ID:', 'Exercise Type:', 'Config Operator ID:'),
+  *('Config Time:2026-05-28 20:00:00:000', 'Config Notes:', 'Extract Operator ID:'),
+  *('Extract Time:2026-05-29 20:00:00:000', 'Extract Notes:', '', 'Subject Info'),
+  *('Device Location Code:left wrist', 'Subject Code:', 'Date of Birth:1990-1-1', 'Sex:', 'Height:'),
+  *('Weight:', 'Handedness Code:', 'Subject Notes:', '', 'Calibration Data', 'x gain:25600', 'x offset:0'),
+  *('y gain:25600', 'y offset:0', 'z gain:25600', 'z offset:0', 'Volts:300', 'Lux:800', '', 'Memory Status'),
+)  # fmt: skip
+
+
+def geneactiv(folder: pathlib.Path, one: Recording) -> Written:
+  """Pages of 300 samples as hexadecimal digits: 12 bits an axis, 12 for light and button."""
+  counts = _counts(one) & 0xFFF
+  pages = len(counts) // 300
+  lines = [*_GENEACTIV, f'Number of Pages:{pages}', '']
+  for number in range(pages):
+    at = datetime.datetime(2026, 5, 28, 20, 26, 40) + datetime.timedelta(seconds=6 * number)
+    lines += ['Recorded Data', 'Device Unique Serial Code:1', f'Sequence Number:{number}']
+    lines += [f'Page Time:{at:%Y-%m-%d %H:%M:%S}:000', 'Unassigned:', 'Temperature:21.0']
+    lines += ['Battery voltage:4.1', 'Device Status:Recording', 'Measurement Frequency:50.0']
+    page = counts[300 * number :][:300].tolist()
+    lines.append(''.join(f'{x << 36 | y << 24 | z << 12:012X}' for x, y, z in page))
+  (folder / 'walk.bin').write_bytes('\r\n'.join([*lines, '']).encode())
+  return Written(folder / 'walk.bin', 0.501 * G / 256, None)

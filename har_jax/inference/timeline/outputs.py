@@ -31,8 +31,11 @@ def write(
   reading: Reading,
   card: dict[str, Any],
   scored: Score | None = None,
+  frame: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
   """Writes all files or none, and returns the summary. `card` is the adapter's.
+
+  `frame`: what was changed about each file's frame. The reading's warnings stand below the picture, too.
 
   Raises UserError if they cannot be written.
   """
@@ -42,8 +45,9 @@ def write(
     'bouts.csv': _csv(_bout_rows(bouts, clock)),
   }
   if importlib.util.find_spec('matplotlib') is not None:
-    contents['timeline.svg'] = picture.svg(bouts, clock, predictions.classes)
+    contents['timeline.svg'] = picture.svg(bouts, clock, predictions.classes, reading.warnings)
   summary = _summary(predictions, bouts, rules, reading, card)
+  summary['frame'] = list(frame)
   if scored is not None:
     summary['score'] = dataclasses.asdict(scored)
   contents['summary.json'] = safetensors_io.to_text(summary)

@@ -34,6 +34,7 @@ _OURS = (
   *('ensemble.json', 'ensemble.skops'),
 )
 _read = recording.define_recording(FLAGS)
+_put_right = recording.define_frame(FLAGS)
 _LABELS = flags.DEFINE_string(
   'labels',
   None,
@@ -94,7 +95,13 @@ def main() -> None:
   outputs.check_given('base', _BASE.value)
   reading = _read(_LABELS.value)
   from har_jax.data import user_recordings
+  from har_jax.inference import reading_check
+  from har_jax.inference.recognizer import Recognizer
 
+  pretrained = Recognizer.load(_BASE.value)
+  if pretrained.base is None:
+    raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
+  reading, _ = _put_right(reading, pretrained.signals)
   recording.warn(reading.warnings + user_recordings.check(reading))
   dropped: collections.Counter = collections.Counter()
   windows = user_recordings.to_windows(reading, dropped=dropped)
@@ -111,20 +118,16 @@ def main() -> None:
   from har_jax.data.temporal_split import hold_out
   from har_jax.inference import ensemble
   from har_jax.inference.calibration import calibrate
-  from har_jax.inference.recognizer import Recognizer
 
   held_out, overlapping = hold_out(windows, _VALIDATION_FRACTION.value)
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
   unlabeled = user_recordings.unlabeled_windows(reading) if _USE_UNLABELED.value else []
-  base = Recognizer.load(_BASE.value).base
-  if base is None:
-    raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
   is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
   recognizer = Recognizer(
-    base,
+    pretrained.base,
     method=_METHOD.value,
     rank=_RANK.value,
     alpha=2.0 * _RANK.value,
@@ -143,6 +146,7 @@ def main() -> None:
     unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
   )
   seconds = time.monotonic() - start_s
+  recognizer.adapter_.card['signals']['rates_hz'] = reading_check.rates_hz(reading)
   if unlabeled:
     _print_self_training(recognizer.adapter_.card['training']['self_training'])
   if held_out.any():

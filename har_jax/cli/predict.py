@@ -22,12 +22,13 @@ COMMON = (
   'unknown_below',
   'mean_bout_s',
   'columns',
-  'rate_hz',
+  'frame',
   'time_zone',
   'overwrite',
 )
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
+_put_right = recording.define_frame(FLAGS)
 _ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string(
   'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
@@ -81,9 +82,9 @@ def main() -> None:
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base without a head: run `har-jax adapt` first')
   if _ADAPTER.value is None:
-    print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
+    _print_trust(recognizer)
   recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
-  reading = _read(_LABELS.value)
+  reading, frame = _put_right(_read(_LABELS.value), recognizer.signals)
   from har_jax.data import user_recordings
 
   labeled = reading.recordings
@@ -102,10 +103,20 @@ def main() -> None:
   card = recognizer.adapter_.card | {'temperature': recognizer.temperature}
   if recognizer.ensemble:
     card['ensemble'] = recognizer.ensemble_.weights
-  _print_summary(timeline.write(out, predictions, bouts, rules, reading, card, scored))
+  _print_summary(timeline.write(out, predictions, bouts, rules, reading, card, scored, frame))
   if scored is not None:
     _print_score(scored)
   print(out / 'summary.json')
+
+
+def _print_trust(recognizer: Any) -> None:
+  """What the bundled base recognizes, and how well it does on people that it was not trained on."""
+  print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
+  if measured := recognizer.base_.card['pretraining'].get('head_validation_macro_f1'):
+    print(
+      f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
+      'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'
+    )
 
 
 def _print_summary(summary: dict[str, Any]) -> None:

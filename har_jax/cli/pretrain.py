@@ -45,7 +45,7 @@ def main() -> None:
   _set_cpu_devices()
   stop = _join()
   from har_jax import experiments, files, storage
-  from har_jax.data import folds
+  from har_jax.data import folds, signal_summary
   from har_jax.data import windows as store
   from har_jax.experiments import base_head
   from har_jax.experiments import stages as staging
@@ -71,7 +71,9 @@ def main() -> None:
   if base.classes:
     labeled = folds.labeled_source_windows(windows, sources, experiment.protocol)
     base = base_head.with_general_head(base, *labeled)
-  base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
+  signals = signal_summary.of_sources(windows, sources, base_head.NAMES)
+  card = base.card | {'signals': signal_summary.to_json(signals)}
+  base = files.save_base(out, base.variables, card, four_bits=_FOUR_BITS.value)
   pretraining = base.card['pretraining']
   measured = ', '.join(
     f'{name.replace("_f1", "-F1").replace("_", " ")} {value:.3f}'

@@ -73,6 +73,33 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
   return read
 
 
+def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, list[dict[str, Any]]]]:
+  """Defines --frame; returns a function that checks a reading and puts it right before it is used.
+
+  That function takes the reading and the model's summary of its training signals, or None. It prints what it
+  changed, and returns the reading and the entries of a summary.
+  """
+  frame = flags.DEFINE_string(
+    'frame',
+    'auto',
+    'axes and signs of the recording. auto: compare with what the model was trained on, put right what is '
+    'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. -x,-y,z: '
+    "measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each sensor's own",
+    flag_values=values,
+  )
+
+  def put_right(reading: Any, expected: Any) -> tuple[Any, list[dict[str, Any]]]:
+    from har_jax.inference import reading_check
+
+    changed, findings = reading_check.check(expected, reading, frame.value)
+    for note in changed.notes[len(reading.notes) :]:
+      print(f'  {note}')
+    sys.stdout.flush()
+    return changed, [{'file': name, **finding.to_json()} for name, finding in findings.items()]
+
+  return put_right
+
+
 def warn(sentences: list[str]) -> None:
   """Warnings about a recording, on stderr."""
   for sentence in sentences:

@@ -41,6 +41,8 @@ CLASSES: dict[str, tuple[str, ...]] = {
     *('stand_to_sit', 'sit_to_stand', 'turning', 'crouching', 'stumbling', 'vacuuming', 'house_cleaning'),
   ),
 }
+# The sources' activity → the class it stands for.
+NAMES = {activity: name for name, activities in CLASSES.items() for activity in activities}
 
 
 def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
@@ -80,7 +82,7 @@ def check_activities(activities: Sequence[str]) -> None:
 
 def _group(activity: str) -> int:
   """Index in CLASSES, or -1."""
-  return next((n for n, activities in enumerate(CLASSES.values()) if activity in activities), -1)
+  return list(CLASSES).index(NAMES[activity]) if activity in NAMES else -1
 
 
 def _fit(

@@ -16,7 +16,9 @@ import numpy as np
 import har_jax
 from har_jax import config, config_fields, methods, schema, storage, variables
 from har_jax.config import SCHEMA_VERSION
+from har_jax.data import signal_summary
 from har_jax.data.normalization import PHYSICAL, Normalizer
+from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.base import Base
@@ -63,6 +65,11 @@ class Adapter:
     mean, deviation = (np.array(self.card['normalizer'][name]) for name in ('mean', 'deviation'))
     return Normalizer(mean, deviation)
 
+  @property
+  def signals(self) -> SignalSummary | None:
+    """What the training windows looked like, if the card says."""
+    return signal_summary.of_card(self.card)
+
   def __repr__(self) -> str:
     return f'Adapter({self.card["method"]}, {", ".join(map(str, self.card["classes"]))})'
 
@@ -74,7 +81,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   statistics; and every other leaf that the method trains.
   base: None for a method that starts from scratch.
   card: method, rank, alpha, targets, model, precision, classes and normalizer are required; temperature is 1
-    by default.
+    by default; `signals` is a `signal_summary` in JSON.
   Raises UserError for a missing entry, for variables that do not fit the method, and for a missing base.
   """
   if missing := [name for name in _REQUIRED if name not in card]:
@@ -114,6 +121,7 @@ def head_adapter(base: Base) -> Adapter:
     'precision': config_fields.to_json(base.precision),
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
+    'signals': base.card.get('signals'),
   }
   return make_adapter(base, base.variables, card)
 
@@ -147,7 +155,9 @@ def save_adapter(folder: str | Place, adapter: Adapter) -> None:
 
 def load_adapter(folder: str | Place) -> Adapter:
   """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model."""
-  return Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT, schema.Adapter))
+  adapter = Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT, schema.Adapter))
+  signal_summary.of_card(adapter.card)  # raises UserError
+  return adapter
 
 
 def check_base(base: Base | None, adapter: Adapter) -> None:

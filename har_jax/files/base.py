@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import har_jax
 from har_jax import config, config_fields, methods, schema, storage, variables
 from har_jax.config import SCHEMA_VERSION
+from har_jax.data import signal_summary
 from har_jax.data.archives import ARCHIVES
+from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
@@ -63,6 +65,11 @@ class Base:
     return config_fields.from_json(config.Model, self.card['model'])
 
   @property
+  def signals(self) -> SignalSummary | None:
+    """What the sources' windows looked like, if the card says."""
+    return signal_summary.of_card(self.card)
+
+  @property
   def precision(self) -> config.Precision:
     return config.Precision(dtype=self.card['dtype'])
 
@@ -77,7 +84,7 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   """A base of the encoder among some variables, and of the head if the card has classes.
 
   card: `model` is required, as `config_fields.to_json` gives it; `classes`, `dtype`, `sources`,
-    `normalization` and `pretraining` are optional. Checksum, format and version are filled in.
+    `normalization`, `signals` and `pretraining` are optional. Checksum, format and version are filled in.
   Raises UserError where the leaves do not fit the model, and lists them.
   """
   has_head = bool(card.get('classes'))
@@ -121,11 +128,12 @@ def save_base(
 def load_base(folder: str | Place) -> Base:
   """The base in a folder of `save_base`, or in the folder of a pretraining stage, .../<target>/pretrain.
 
-  Raises UserError where there is neither, or where a base's leaves do not match its card.
+  Raises UserError where there is neither, where leaves and card do not match, or the card is not valid.
   """
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
     leaves, card = safetensors_io.read(place, 'base', FORMAT, schema.Base)
+    signal_summary.of_card(card)  # raises UserError
     return Base(methods.unpack(leaves), card)
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)

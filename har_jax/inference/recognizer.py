@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from har_jax import config, config_fields, files, methods, storage
-from har_jax.data import normalization, splits, validation
+from har_jax.data import normalization, signal_summary, splits, validation
+from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
-from har_jax.inference import ensemble, fitting, parameters
+from har_jax.inference import ensemble, fitting, frame_check, parameters
 from har_jax.train import evaluation
 from har_jax.train.objective import Classify
 
@@ -228,6 +229,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       'precision': config_fields.to_json(experiment.precision),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
+      'signals': signal_summary.to_json(signal_summary.summarize(signals, classes[labels].tolist())),
       'metrics': {'validation': fitted.metrics if has_validation else None},
       # Counts only: adapters are shared, and the names of subjects are private.
       'split': {
@@ -259,18 +261,25 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.ensemble_ = fitted
 
   def predict(self, X) -> np.ndarray:
-    """The most probable of `classes_` for each window."""
+    """The most probable of `classes_` for each window.
+
+    Warns where frame or units are not those of the training windows (`frame_check.FrameWarning`).
+    """
     indices = self.predict_proba(X).argmax(axis=1)
     return self.classes_[indices]
 
   def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
-    """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated."""
+    """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated.
+
+    Warns as `predict`.
+    """
     check_is_fitted(self)
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
     if self.ensemble and self.ensemble_ is None:
       raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
     encoder = scipy.special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
+    frame_check.warn(self.signals, validation.check_windows(X))
     if not self.ensemble:
       return encoder
     return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(validation.check_windows(X)))
@@ -305,6 +314,12 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
     else:
       self.adapter_ = _with_card(self.adapter_, temperature=temperature)
+
+  @property
+  def signals(self) -> SignalSummary | None:
+    """What the training windows looked like, or those of the base before it is fitted; None if unknown."""
+    source = self.adapter_ if hasattr(self, 'adapter_') else parameters.load_base(self.base)
+    return None if source is None else source.signals
 
   @property
   def has_gyro(self) -> bool:

@@ -6,6 +6,7 @@ n samples, y classes.
 import collections
 import itertools
 import math
+import warnings
 from typing import NamedTuple
 
 import jax
@@ -18,6 +19,7 @@ from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S, resample
 from har_jax.errors import UserError
+from har_jax.inference import frame_check
 from har_jax.inference.decoding import MEAN_BOUT_S, Chain
 from har_jax.inference.ensemble import check_encoder_alone
 from har_jax.inference.recognizer import Recognizer
@@ -27,6 +29,7 @@ _SETTLING_S = 0.5  # before a window: the resampling filter needs it to settle
 _LAST_S = (WINDOW_SAMPLES - 1) / RATE_HZ  # from a window's first sample to its last
 _SLACK_S = 1e-6
 _SLACK_SAMPLES = 1e-3
+_CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, one every 1.28 s
 
 
 class Prediction(NamedTuple):
@@ -55,12 +58,15 @@ class Stream:
     *,
     hop_s: float | int = STEP_SAMPLES / RATE_HZ,
     mean_bout_s: float | int = MEAN_BOUT_S,
+    frame: str = 'auto',
   ):
     """`hop_s`: from one window to the next, rounded to samples of 0.02 s.
 
     `mean_bout_s`: mean time between changes of activity, for a hidden Markov model over windows. A prediction
     comes as early with it as without. A single deviating window is outvoted, unless its probability is high;
     so a change may be predicted some windows late. 0: each window alone, and changes at once.
+    `frame`: as in `frame_check.check`, which sees the windows so far after half a minute and twice later.
+    What it puts right counts from then on, with a `frame_check.FrameWarning`; `push` raises its UserError.
     Raises UserError if hop_s is less than a sample or mean_bout_s negative, and for an ensemble: a stream
     holds the encoder alone.
     """
@@ -72,6 +78,12 @@ class Stream:
     self._hop_s = round(hop_s * RATE_HZ) / RATE_HZ
     self._chain = Chain(mean_bout_s, self._hop_s)
     self._posterior: np.ndarray | None = None  # of the last window's activity; None: a chain starts
+    self._frame = frame
+    self._finding = frame_check.check(
+      recognizer.signals, np.zeros((0, WINDOW_SAMPLES, CHANNELS), np.float32), frame
+    )
+    self._seen: list[np.ndarray] = []  # windows as pushed, that do not overlap by more than half
+    self._seen_s = -math.inf
     self._program = compiled_predict(recognizer.adapter_.objective)
     self._variables = jax.device_put(recognizer.variables_)
     self._key = jax.random.key(0)
@@ -145,11 +157,27 @@ class Stream:
       acc, gyro = (Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, 6)))
       (piece,) = resample(Recording('', '', acc, gyro, ()), collections.Counter())
       window = piece.signal[offset : offset + WINDOW_SAMPLES]
-      self._posterior = self._chain.update(self._posterior, self._recognize(window))
+      self._check_frame(start_s, window)
+      self._posterior = self._chain.update(self._posterior, self._recognize(self._finding(window)))
       best = int(self._posterior.argmax())
       activity = str(self._recognizer.classes_[best])
       predictions.append(Prediction(start_s, activity, float(self._posterior[best])))
       self._due_s += self._hop_s
+
+  def _check_frame(self, start_s: float, window: Float[np.ndarray, '128 6']) -> None:
+    """Checks the frame of all windows so far at some of their numbers, the last time for good."""
+    if len(self._seen) == _CHECKED_AT[-1] or start_s < self._seen_s + STEP_SAMPLES / RATE_HZ - _SLACK_S:
+      return
+    self._seen.append(window)
+    self._seen_s = start_s
+    if len(self._seen) not in _CHECKED_AT:
+      return
+    said = {*self._finding.notes, *self._finding.warnings}
+    self._finding = frame_check.check(self._recognizer.signals, np.stack(self._seen), self._frame)
+    changes = [] if self._finding.is_as_is else self._finding.notes
+    for sentence in changes + self._finding.warnings:
+      if sentence not in said:
+        warnings.warn(sentence, frame_check.FrameWarning, stacklevel=4)
 
   def _recognize(self, window: Float[np.ndarray, '128 6']) -> Float[np.ndarray, 'y']:
     signal = self._recognizer.prepare(window[None])

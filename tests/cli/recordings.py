@@ -3,9 +3,11 @@
 import csv
 import io
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import worn_device
 
 EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
 # Activities and their seconds.
@@ -47,3 +49,18 @@ def labels(path: pathlib.Path, parts: list[tuple[str, float]]) -> None:
 
 def rows(path: pathlib.Path) -> list[dict[str, str]]:
   return list(csv.DictReader(io.StringIO(path.read_text(encoding='utf-8'))))
+
+
+def worn(
+  folder: pathlib.Path, name: str, seed: int, change: Callable[[np.ndarray], np.ndarray] = np.asarray
+) -> None:
+  """<name>.csv and <name>_labels.csv: a minute of each activity of `worn_device`, changed as an app would."""
+  parts = [(activity, 60.0) for activity in worn_device.ACTIVITIES]
+  signals = np.concatenate(
+    [worn_device.signal(activity, seconds, 10 * seed + n) for n, (activity, seconds) in enumerate(parts)]
+  )
+  names = [f'acc_{axis} (m/s^2)' for axis in 'xyz'] + [f'gyro_{axis} (rad/s)' for axis in 'xyz']
+  frame = pd.DataFrame(change(signals), columns=names)
+  frame.insert(0, 'time_ms', np.round((EPOCH_S + np.arange(len(signals)) / 50) * 1e3).astype(np.int64))
+  frame.to_csv(folder / f'{name}.csv', index=False)
+  labels(folder / f'{name}_labels.csv', parts)

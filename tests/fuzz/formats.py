@@ -4,7 +4,6 @@ import collections
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import json
 import pathlib
 from collections.abc import Callable
@@ -144,8 +143,6 @@ _FOLDERS = (
   ('adapter', made_files.build_adapter, made_files.read_adapter, 'adapter.json'),
   ('results', made_files.build_results, made_files.read_results, '*.json'),
 )
-HAS_SUMS = importlib.util.find_spec('har_jax.sums') is not None
-HAS_NEW_READERS = importlib.util.find_spec('har_jax.data.user_recordings.rows') is not None
 _CSV = functools.partial(_read_recording, file='day.csv')
 
 FORMATS: dict[str, Format] = {
@@ -188,7 +185,6 @@ FORMATS: dict[str, Format] = {
     *(
       Format(f'{name}, card with right sums', build, sealed, read, False, cards)
       for name, build, read, cards in _FOLDERS
-      if HAS_SUMS
     ),
     Format(
       'checkpoints', made_files.build_checkpoints, mutations.damaged_bytes, made_files.read_checkpoints, True

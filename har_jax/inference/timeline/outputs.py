@@ -30,8 +30,11 @@ def write(
   reading: Reading,
   card: dict[str, Any],
   scored: Score | None = None,
+  frame: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
   """Writes all files or none, and returns the summary. `card` is the adapter's.
+
+  `frame`: what was changed about each file's frame. The reading's warnings stand below the picture, too.
 
   Raises UserError if they cannot be written.
   """
@@ -39,9 +42,10 @@ def write(
   contents = {
     'windows.csv': _csv(_window_rows(predictions, rules, clock)),
     'bouts.csv': _csv(_bout_rows(bouts, clock)),
-    'timeline.svg': picture.svg(bouts, clock, predictions.classes),
+    'timeline.svg': picture.svg(bouts, clock, predictions.classes, reading.warnings),
   }
   summary = _summary(predictions, bouts, rules, reading, card)
+  summary['frame'] = list(frame)
   if scored is not None:
     summary['score'] = dataclasses.asdict(scored)
   contents['summary.json'] = safetensors_io.to_text(summary)

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import datetime
 import io
+import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,7 +26,8 @@ _STYLE: Any = {
   'hatch.linewidth': 0.6,
 }
 _DAY_S, _HOUR_S, _MINUTE_S = 86_400.0, 3600.0, 60.0
-_WIDTH, _ROW, _MARGIN = 9.0, 0.45, 1.3  # inches
+_WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
+_LINE_LETTERS = 130  # of a warning
 _TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
 _MAX_TICKS = 12
 
@@ -40,15 +42,16 @@ class _Strip:
   activity: str
 
 
-def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str]) -> bytes:
-  """Draws the bouts. The same bouts give the same bytes."""
+def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str], doubts: Sequence[str] = ()) -> bytes:
+  """Draws the bouts, with doubts about the recording below them. The same arguments give the same bytes."""
   import matplotlib
   from matplotlib.figure import Figure
 
+  lines = [line for each in doubts for line in textwrap.wrap(f'Warning: {each}', _LINE_LETTERS)]
   strips = [strip for bout in bouts for strip in _strips(bout, clock)]
   rows = list(dict.fromkeys(strip.row for strip in strips))
   with matplotlib.rc_context(_STYLE):
-    figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows)), layout='constrained')
+    figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows) + _LINE * len(lines)), layout='constrained')
     axes = figure.add_subplot()
     _draw(axes, strips, rows, classes)
     _legend(figure, bouts, classes)
@@ -58,6 +61,8 @@ def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str]) -> bytes:
       if clock.start
       else 'hours : minutes from the first sample'
     )
+    if lines:
+      figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
     written = io.StringIO()
     with warnings.catch_warnings():
       warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it

@@ -3,21 +3,20 @@
 import collections
 import dataclasses
 import itertools
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax.data import user_recordings
+from har_jax.data import signal_summary, user_recordings
 from har_jax.data.cutting import Window
-from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
+from har_jax.inference.frame_check import FrameWarning
 from har_jax.inference.recognizer import Recognizer
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
-# Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device is still if two of three axes deviate by less.
-_STILL_M_S2, _STILL_AXES = 0.013 * STANDARD_GRAVITY_M_S2, 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +50,10 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   ) as bar:
     for windows in _chunks(_windows(reading), _CHUNK):
       signals = np.stack([window.signal for window in windows])
-      probabilities.append(recognizer.predict_proba(signals).astype(np.float32))
-      still.append((signals[..., :3].std(axis=1) < _STILL_M_S2).sum(axis=1) >= _STILL_AXES)
+      with warnings.catch_warnings():
+        warnings.simplefilter('ignore', FrameWarning)  # `reading_check` has seen the whole recording
+        probabilities.append(recognizer.predict_proba(signals).astype(np.float32))
+      still.append(signal_summary.is_still(signals))
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
       before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])

@@ -1,0 +1,124 @@
+"""Measure how often a recording's frame is judged rightly, and write results/frames.csv.
+
+python docs/frames.py --windows=<folder of har-jax prepare --position=all>
+
+A model is trained on some people of an archive. The others are recorded as they are, and as other apps, in
+other units and with the device worn otherwise. Takes some minutes.
+"""
+
+import collections
+import pathlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from har_jax import files, storage
+from har_jax.cli import command
+from har_jax.data import frames, signal_summary
+from har_jax.data import windows as store
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2
+from har_jax.errors import UserError
+from har_jax.inference import frame_check
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+_OUT = flags.DEFINE_string('out', 'results/frames.csv', 'the table', flag_values=FLAGS)
+_ARCHIVES = ('hapt', 'motionsense', 'dsads', 'pdiot', 'weda_fall', 'sp_sw_har', 'wisdm')
+_MOST_PEOPLE, _REPEATS, _MOST_WINDOWS = 10, 2, 1000
+_TWO_MINUTES = 93  # windows, one every 1.28 s
+# What turns a recording into the one of another app or device. None: other than an exchange of axes.
+_RECORDED: dict[str, frames.Frame | None] = {
+  'as it is': frames.AS_IS,
+  'acceleration of the opposite sign': frames.FLIP,
+  'upside down': frames.parse('-x,-y,z'),
+  'all axes renamed': frames.parse('z,x,y'),
+  'columns x and y swapped': frames.parse('y,x,z,y,x,z'),
+  'axes of acceleration renamed': frames.parse('z,x,y,x,y,z'),
+  'gyroscope of the opposite sign': frames.parse('x,y,z,-x,-y,-z'),
+  'g taken for m/s²': None,
+  'without gravity': None,
+}
+
+
+def main() -> None:
+  rows = pd.DataFrame(_rows(pathlib.Path(_WINDOWS.value)))
+  storage.write_text(pathlib.Path(_OUT.value), rows.to_csv(index=False, lineterminator='\n'))
+  print(_OUT.value)
+
+
+def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
+  base = files.bundled_base()
+  pooled = None if base.card.get('signals') is None else signal_summary.from_json(base.card['signals'])
+  sources = {source['archive'] for source in base.card['sources']}
+  for archive in _ARCHIVES:
+    windows = store.load(folder / archive)
+    for index, position in enumerate(windows.meta.get('positions', [windows.meta['position']])):
+      where = windows.position == index
+      trained = {'one person': 1, '70 % of the people': int(0.7 * len(np.unique(windows.subject[where])))}
+      for name, people in trained.items():
+        rng = np.random.default_rng(0)
+        yield from _judged(
+          windows, where, people, rng, {'archive': archive, 'position': position, 'training': name}
+        )
+      if archive not in sources and pooled is not None:
+        identity = {'archive': archive, 'position': position, 'training': 'bundled base'}
+        yield from _judged(windows, where, pooled, np.random.default_rng(0), identity)
+
+
+def _judged(
+  windows: store.Windows, where: np.ndarray, trained: Any, rng: np.random.Generator, identity: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+  """`trained`: a number of people, or the summary of a base."""
+  people = np.unique(windows.subject[where])
+  outcomes: dict[tuple[str, str], collections.Counter] = collections.defaultdict(collections.Counter)
+  for _ in range(1 if isinstance(trained, signal_summary.SignalSummary) else _REPEATS):
+    others, expected = people, trained
+    if isinstance(trained, int):
+      chosen = rng.choice(people, trained, replace=False)
+      training = np.flatnonzero(where & np.isin(windows.subject, chosen))[:: max(trained // 4, 1)]
+      names = np.array(windows.meta['activities'])[windows.activity[training]]
+      expected = signal_summary.summarize(windows.signals[training], names.tolist())
+      others = np.setdiff1d(people, chosen)
+    for person in rng.permutation(others)[:_MOST_PEOPLE]:
+      mine = np.flatnonzero(where & (windows.subject == person))
+      start = int(rng.integers(max(len(mine) - _TWO_MINUTES, 1)))
+      for length, part in {'all': mine[:_MOST_WINDOWS], '2 min': mine[start : start + _TWO_MINUTES]}.items():
+        for recorded in _RECORDED:
+          outcomes[length, recorded][_outcome(expected, windows.signals[part], recorded)] += 1
+  for (length, recorded), counts in outcomes.items():
+    shares = {name: round(counts[name] / counts.total(), 3) for name in _OUTCOMES}
+    yield {**identity, 'length': length, 'recorded': recorded, 'recordings': counts.total(), **shares}
+
+
+_OUTCOMES = ('unchanged', 'undecided', 'warned', 'put_right', 'changed_otherwise', 'refused')
+
+
+def _outcome(expected: signal_summary.SignalSummary, signals: np.ndarray, recorded: str) -> str:
+  frame, factor = _RECORDED[recorded], 1.0
+  if recorded == 'without gravity':
+    mean = signals.mean(axis=1, keepdims=True)
+    signals = signals - np.where(np.arange(6) < 3, mean, 0).astype(np.float32)
+  elif frame is None:
+    factor = STANDARD_GRAVITY_M_S2
+    signals = signals / np.repeat([factor, 1.0], 3).astype(np.float32)
+  else:
+    signals = frame(signals)
+  try:
+    found = frame_check.check(expected, signals, 'auto')
+  except UserError:
+    return 'refused'
+  if found.is_as_is:
+    return 'warned' if found.warnings else 'undecided' if found.notes else 'unchanged'
+  is_back = frame is None or (
+    np.array_equal(found.frame.acc @ frame.acc, np.eye(3))
+    and np.array_equal(found.frame.gyro @ frame.gyro, np.eye(3))
+  )
+  return 'put_right' if is_back and found.acc_factor == factor and not found.warnings else 'changed_otherwise'
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

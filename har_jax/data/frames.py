@@ -1,0 +1,100 @@
+"""Frames: where a device's axes point, as a signed permutation per sensor.
+
+A device that is worn otherwise turns both sensors by one rotation. An app that negates acceleration, or swaps
+columns, changes one sensor or both.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.errors import UserError
+
+_NAMES = 'xyz'
+_EXAMPLES = 'give auto, as_is, flip, or axes such as -x,-y,z or y,x,z,y,x,z'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Frame:
+  """Which measured axis, with which sign, stands for x, y and z of each sensor."""
+
+  acc: Float[np.ndarray, '3 3']
+  gyro: Float[np.ndarray, '3 3']
+
+  def __call__(self, signals: Float[np.ndarray, '... 6']) -> Float[np.ndarray, '... 6']:
+    """Acceleration x y z and rotation x y z, in the new axes and the same dtype."""
+    acc, gyro = signals[..., :3] @ self.acc.T, signals[..., 3:] @ self.gyro.T
+    return np.concatenate([acc, gyro], axis=-1).astype(signals.dtype)
+
+  def after(self, first: 'Frame') -> 'Frame':
+    """Both, one after the other."""
+    return Frame(self.acc @ first.acc, self.gyro @ first.gyro)
+
+  def __str__(self) -> str:
+    """As `parse` reads it: three axes where rotation follows from acceleration, else six."""
+    if np.array_equal(self.gyro, of_acc(self.acc).gyro):
+      return _names_of(self.acc)
+    return f'{_names_of(self.acc)},{_names_of(self.gyro)}'
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, Frame) and str(self) == str(other)
+
+  def __hash__(self) -> int:
+    return hash(str(self))
+
+
+def of_acc(acc: Float[np.ndarray, '3 3']) -> Frame:
+  """The frame whose gyroscope still turns gravity as before.
+
+  Angular velocity is a pseudovector: a mirrored frame negates it once more. So acceleration of the opposite
+  sign on all axes leaves it unchanged, as on iOS.
+  """
+  return Frame(acc, np.linalg.det(acc).round() * acc)
+
+
+def parse(text: str) -> Frame:
+  """'as_is', 'flip' (acceleration of the opposite sign), three axes as for `of_acc`, or six, three a sensor.
+
+  Raises UserError otherwise.
+  """
+  words = {'as_is': 'x,y,z', 'flip': '-x,-y,-z'}.get(text, text).replace(' ', '').split(',')
+  if len(words) not in (3, 6):
+    raise UserError(f'the frame is {text!r}; {_EXAMPLES}')
+  matrices = [_matrix(words[start : start + 3], text) for start in range(0, len(words), 3)]
+  return of_acc(matrices[0]) if len(matrices) == 1 else Frame(*matrices)
+
+
+def signed_permutations() -> Float[np.ndarray, '48 3 3']:
+  """All ways to name and orient three orthogonal axes: 24 rotations, and their mirror images."""
+  return np.array(list(_signed_permutations()))
+
+
+def _signed_permutations() -> Iterator[Float[np.ndarray, '3 3']]:
+  for order in itertools.permutations(range(3)):
+    for signs in itertools.product((1.0, -1.0), repeat=3):
+      matrix = np.zeros((3, 3))
+      matrix[range(3), order] = signs
+      yield matrix
+
+
+def _matrix(words: list[str], text: str) -> Float[np.ndarray, '3 3']:
+  matrix = np.zeros((3, 3))
+  for row, word in enumerate(words):
+    axis = word.lstrip('+-')
+    if len(word) - len(axis) > 1 or axis not in tuple(_NAMES):
+      raise UserError(f'the frame is {text!r}; {_EXAMPLES}')
+    matrix[row, _NAMES.index(axis)] = -1.0 if word.startswith('-') else 1.0
+  if not matrix.any(axis=0).all():
+    raise UserError(f'the frame {text!r} has an axis twice; {_EXAMPLES}')
+  return matrix
+
+
+def _names_of(matrix: Float[np.ndarray, '3 3']) -> str:
+  axes = np.abs(matrix).argmax(axis=1)
+  return ','.join('-' * bool(row[axis] < 0) + _NAMES[axis] for row, axis in zip(matrix, axes, strict=True))
+
+
+AS_IS, FLIP = parse('as_is'), parse('flip')

@@ -82,7 +82,10 @@ def test_the_command_exports_compares_and_prints_a_table(
 
 @pytest.mark.parametrize(
   ('arguments', 'message'),
-  [([], '--adapter='), (['--adapter=nowhere', '--format=onxx'], '--format=onxx')],
+  [
+    (['--adapter=nowhere', '--out=new'], '--adapter='),
+    (['--adapter=nowhere', '--format=onxx'], '--format=onxx'),
+  ],
 )
 def test_a_wrong_flag_is_named(arguments: list[str], message: str):
   code, _, err = run_in_process('export', *arguments)

@@ -184,6 +184,8 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
     for name in classes
   ]
   print(tabulate(rows, headers=('activity', 'training', 'validation', 'correct')))
+  if few := [name for name, _, validated, _ in rows if not validated]:
+    print(f'Too few windows to validate: {", ".join(few)}; label at least 5 windows of an activity.')
   print(
     f'Validation on {len(true)} windows, the last {_VALIDATION_FRACTION.value:.0%} of each activity: '
     f'macro-F1 {measured["macro_f1"]:.3f}, accuracy {measured["accuracy"]:.3f}. '
@@ -228,8 +230,8 @@ def _print_counts(labels) -> None:
 
   print(tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'training')))
   print(
-    'No validation, no calibration and no baselines to compare with: --validation_fraction=0, or an activity '
-    'has fewer than 5 windows. '
+    'No validation, no calibration and no baselines to compare with: --validation_fraction=0, or fewer '
+    'than two activities have 5 windows. '
     'Expect overconfident predictions.'
   )
 

@@ -12,7 +12,7 @@ from har_jax.config import WINDOW_SAMPLES
 from har_jax.data.cutting import Window
 from har_jax.data.recording import RATE_HZ
 
-MIN_WINDOWS = 5  # per activity; with fewer, nothing is held out
+MIN_WINDOWS = 5  # of an activity; with fewer, none of it is held out
 _MIN_REST = 2  # windows per activity that are not held out: one to train on, and one that may overlap
 
 
@@ -21,8 +21,8 @@ def hold_out(
 ) -> tuple[Bool[np.ndarray, 'w'], Bool[np.ndarray, 'w']]:
   """Two masks, disjoint. First, True: held out. Second, True: overlaps a held-out window, so not to train on.
 
-  Holds out the last `fraction` of each activity in time, at least one window. Holds out nothing if `fraction`
-  is 0 or an activity has fewer than `MIN_WINDOWS`.
+  Holds out the last `fraction` of each activity in time, at least one window, and nothing of an activity with
+  fewer than `MIN_WINDOWS`. Holds out nothing at all if `fraction` is 0, or fewer than two activities are left.
   A random choice would be optimistic: it shares half of its samples with the training windows on either side.
   """
   activity = np.array([window.activity for window in windows])
@@ -30,7 +30,8 @@ def hold_out(
   start_s = np.array([window.start_s for window in windows])
   held_out, overlapping = np.zeros((2, len(windows)), bool)
   indices = [np.flatnonzero(activity == each) for each in np.unique(activity)]
-  if not fraction or min(map(len, indices), default=0) < MIN_WINDOWS:
+  indices = [each for each in indices if len(each) >= MIN_WINDOWS]
+  if not fraction or len(indices) < 2:
     return held_out, overlapping
   for activity_indices in indices:
     in_order = activity_indices[np.lexsort((start_s[activity_indices], recording[activity_indices]))]

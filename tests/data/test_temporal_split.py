@@ -56,3 +56,10 @@ def test_nothing_is_held_out_of_too_few_windows(sitting: int, fraction: float):
   held_out, overlapping = hold_out(_windows(('walk', 0, 0.0, 30), ('sit', 0, 50.0, sitting)), fraction)
   assert not held_out.any()
   assert not overlapping.any()
+
+
+def test_an_activity_with_few_windows_is_trained_and_not_validated():
+  runs = (('walk', 0, 0.0, 10), ('sit', 0, 20.0, 10), ('stand_to_sit', 0, 40.0, 1))
+  held_out, overlapping = hold_out(_windows(*runs), 0.2)
+  assert np.flatnonzero(held_out).tolist() == [8, 9, 18, 19]
+  assert np.flatnonzero(overlapping).tolist() == [7, 17]

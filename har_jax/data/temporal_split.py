@@ -22,7 +22,7 @@ def hold_out(
   """Two masks, disjoint. First, True: held out. Second, True: overlaps a held-out window, so not to train on.
 
   Holds out the last `fraction` of each activity in time, at least one window, and nothing of an activity with
-  fewer than `MIN_WINDOWS`. Holds out nothing at all if `fraction` is 0, or fewer than two activities are left.
+  fewer than `MIN_WINDOWS`. Holds out nothing at all if `fraction` is 0, or fewer than two activities remain.
   A random choice would be optimistic: it shares half of its samples with the training windows on either side.
   """
   activity = np.array([window.activity for window in windows])

@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -68,12 +69,13 @@ def test_it_is_a_target_of_the_protocol(dataset: pathlib.Path, tmp_path: pathlib
     ('position', 'place', 'unknown key place'),
     ('"wrist"', '3', 'position = 3; it must be a TOML str'),
     ('acc = ', 'magnet = ', 'unknown units of magnet'),
+    ('acc = "g"', 'acc = 3', 'acc = 3 in [units]'),
     ('name = "office"', 'name = office', 'cannot be read as TOML'),
   ],
 )
 def test_a_mistake_in_the_file_is_an_error(dataset: pathlib.Path, old: str, new: str, message: str):
   dataset.write_text(_TOML.replace(old, new))
-  with pytest.raises(UserError, match=message.replace('.', r'\.')):
+  with pytest.raises(UserError, match=re.escape(message)):
     own.load(dataset)
 
 

@@ -178,6 +178,10 @@ class _Identity(Struct):
   experiment: config.Experiment
   windows: dict[str, _IdentifiedWindows]
 
+  def __post_init__(self):
+    if self.target not in self.windows:
+      raise ValueError(f'windows of {self.target}, the target, are missing')
+
 
 class _Parts(Struct):
   train: _Count

@@ -32,6 +32,14 @@ def test_results_on_different_windows_of_one_archive_are_refused(tmp_path: pathl
     results.find(tmp_path)
 
 
+def test_a_result_without_the_windows_of_its_target_is_refused(tmp_path: pathlib.Path):
+  made = result()
+  del made['identity']['windows']['wisdm']
+  with pytest.raises(UserError, match='windows of wisdm, the target, are missing'):
+    storage.write(tmp_path / 'seed0.json', made)
+    results.find(tmp_path)
+
+
 def test_made_up_windows_have_their_sum_in_place_of_a_checksum():
   def named(checksum: str, sum_: str) -> tuple[str, str]:
     made = result(checksum=checksum)

@@ -94,7 +94,7 @@ def _judged(
     yield {**identity, 'length': length, 'recorded': recorded, 'recordings': counts.total(), **shares}
 
 
-_OUTCOMES = ('unchanged', 'undecided', 'warned', 'put_right', 'changed_otherwise', 'refused')
+_OUTCOMES = ('unchanged', 'undecided', 'warned', 'corrected', 'changed_otherwise', 'refused')
 
 
 def _outcome(expected: signal_summary.SignalSummary, signals: np.ndarray, recorded: str) -> str:
@@ -117,7 +117,7 @@ def _outcome(expected: signal_summary.SignalSummary, signals: np.ndarray, record
     np.array_equal(found.frame.acc @ frame.acc, np.eye(3))
     and np.array_equal(found.frame.gyro @ frame.gyro, np.eye(3))
   )
-  return 'put_right' if is_back and found.acc_factor == factor and not found.warnings else 'changed_otherwise'
+  return 'corrected' if is_back and found.acc_factor == factor and not found.warnings else 'changed_otherwise'
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""A hook of MkDocs: pages that follow from the code, the results and the files beside docs/."""
+"""A hook of MkDocs: pages that follow from the code, the results and the files next to docs/."""
 
 import contextlib
 import io
@@ -123,7 +123,7 @@ def results() -> str:
     with_links(headline, 'README.md', 'results.md').strip(),
     '## All tables',
     '\n'.join(links),
-    'Beside them: [time and memory](results/bench.md), and [one row per run](results/runs.csv).',
+    'Next to them: [time and memory](results/bench.md), and [one row per run](results/runs.csv).',
   ]
   return '\n\n'.join(parts) + '\n'
 

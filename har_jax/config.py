@@ -9,7 +9,7 @@ from collections.abc import Callable
 from har_jax import config_fields
 from har_jax.errors import UserError
 
-SCHEMA_VERSION = 3  # of result files and of the cards beside adapters and bases
+SCHEMA_VERSION = 3  # of result files and of the cards next to adapters and bases
 WINDOW_SAMPLES = 128  # 2.56 s at 50 Hz
 CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 

@@ -92,7 +92,7 @@ class Adapter(Struct):
 
 
 class Ensemble(Struct):
-  """ensemble.json, beside an adapter's files."""
+  """ensemble.json, next to an adapter's files."""
 
   adapter: _Sha256
   weights: dict[str, _Fraction]
@@ -256,7 +256,7 @@ class _Personal(Struct):
 
 
 class Personalization(Struct):
-  """labels-<n>-per-class.json beside a run."""
+  """labels-<n>-per-class.json next to a run."""
 
   identity: _PersonalIdentity
   by_subject: dict[str, _Personal]

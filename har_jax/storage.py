@@ -71,7 +71,7 @@ def write(path: Place, entries: Mapping[str, Any]) -> None:
 
 
 def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
-  """The content of a card, a JSON file: entries and sums. files: name → sum of each file beside it."""
+  """The content of a card, a JSON file: entries and sums. files: name → sum of each file next to it."""
   text = json.dumps(sums.seal(entries, files), indent=1, ensure_ascii=False)
   # Lists of numbers on one line each. JSON strings hold no line break, so none is touched.
   text = re.sub(r'\[\n[\s\d.,eE+-]*\]', lambda numbers: ' '.join(numbers[0].split()), text)
@@ -168,7 +168,7 @@ def check_sum(path: Place, found: str, expected: str | None, *, to_do: str) -> N
   """Raises UserError where a file's sum is not the one in its card."""
   if found != expected:
     raise UserError(
-      f'{path} is damaged or belongs to another card: its sum is {found}, the card beside it says '
+      f'{path} is damaged or belongs to another card: its sum is {found}, the card next to it says '
       f'{shorten(expected)}; {to_do}'
     )
 

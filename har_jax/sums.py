@@ -1,4 +1,4 @@
-"""Sums of files, and cards: JSON entries sealed with the sums of the files beside them and of themselves.
+"""Sums of files, and cards: JSON entries sealed with the sums of the files next to them and of themselves.
 
 A card is its folder's manifest. It is written last, so what a killed job leaves has none that fits.
 The sum is XXH3 of 128 bits: it finds damage and mix-ups, not forgery. SHA-256, which names a base, takes six

@@ -35,8 +35,8 @@ def test_results_on_different_windows_of_one_archive_are_refused(tmp_path: pathl
 def test_a_result_without_the_windows_of_its_target_is_refused(tmp_path: pathlib.Path):
   made = result()
   del made['identity']['windows']['wisdm']
+  storage.write(tmp_path / 'seed0.json', made)
   with pytest.raises(UserError, match='windows of wisdm, the target, are missing'):
-    storage.write(tmp_path / 'seed0.json', made)
     results.find(tmp_path)
 
 

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// `har-jax export` lays a model beside these files: all in one folder, with addresses relative to it.
+// `har-jax export` lays a model next to these files: all in one folder, with addresses relative to it.
 export default defineConfig({
   base: './',
   build: {

@@ -34,7 +34,7 @@ _OURS = (
   *('ensemble.json', 'ensemble.skops'),
 )
 _read = recording.define_recording(FLAGS)
-_put_right = recording.define_frame(FLAGS)
+_correct = recording.define_frame(FLAGS)
 _LABELS = flags.DEFINE_string(
   'labels',
   None,
@@ -101,7 +101,7 @@ def main() -> None:
   pretrained = Recognizer.load(_BASE.value)
   if pretrained.base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
-  reading, _ = _put_right(reading, pretrained.signals)
+  reading, _ = _correct(reading, pretrained.signals)
   recording.warn(reading.warnings + user_recordings.check(reading))
   dropped: collections.Counter = collections.Counter()
   windows = user_recordings.to_windows(reading, dropped=dropped)

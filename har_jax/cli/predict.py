@@ -28,7 +28,7 @@ COMMON = (
 )
 FLAGS = flags.FlagValues()
 _read = recording.define_recording(FLAGS)
-_put_right = recording.define_frame(FLAGS)
+_correct = recording.define_frame(FLAGS)
 _ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string(
   'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
@@ -84,7 +84,7 @@ def main() -> None:
   if _ADAPTER.value is None:
     _print_trust(recognizer)
   recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
-  reading, frame = _put_right(_read(_LABELS.value), recognizer.signals)
+  reading, frame = _correct(_read(_LABELS.value), recognizer.signals)
   from har_jax.data import user_recordings
 
   labeled = reading.recordings

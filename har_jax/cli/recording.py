@@ -82,13 +82,13 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
   frame = flags.DEFINE_string(
     'frame',
     'auto',
-    'axes and signs of the recording. auto: compare with what the model was trained on, put right what is '
+    'axes and signs of the recording. auto: compare with what the model was trained on, and correct what is '
     'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. -x,-y,z: '
     "measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each sensor's own",
     flag_values=values,
   )
 
-  def put_right(reading: Any, expected: Any) -> tuple[Any, list[dict[str, Any]]]:
+  def correct(reading: Any, expected: Any) -> tuple[Any, list[dict[str, Any]]]:
     from har_jax.inference import reading_check
 
     changed, findings = reading_check.check(expected, reading, frame.value)
@@ -97,7 +97,7 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
     sys.stdout.flush()
     return changed, [{'file': name, **finding.to_json()} for name, finding in findings.items()]
 
-  return put_right
+  return correct
 
 
 def warn(sentences: list[str]) -> None:

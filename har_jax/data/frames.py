@@ -1,7 +1,7 @@
 """Frames: where a device's axes point, as a signed permutation per sensor.
 
-A device that is worn otherwise turns both sensors by one rotation. An app that negates acceleration, or swaps
-columns, changes one sensor or both.
+A device worn in another way rotates both sensors alike. An app that negates acceleration or swaps columns
+changes one sensor or both.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ class Frame:
 
 
 def of_acc(acc: Float[np.ndarray, '3 3']) -> Frame:
-  """The frame whose gyroscope still turns gravity as before.
+  """The frame whose gyroscope still rotates gravity as before.
 
   Angular velocity is a pseudovector: a mirrored frame negates it once more. So acceleration of the opposite
   sign on all axes leaves it unchanged, as on iOS.

@@ -4,7 +4,7 @@ import io
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Int, UInt8
 
 from har_jax.errors import UserError, shorten
 
@@ -24,14 +24,33 @@ def checked(
   return io.BufferedReader(_Checked(file, name, delimiter, fields, max_bytes), _BLOCK_BYTES)
 
 
+class FieldCounter:
+  """Counts the fields of each line of a file that is read in blocks; separators in quotes count, too."""
+
+  def __init__(self, separator: str):
+    self._separator, self._begun = ord(separator), 0  # separators of the line that no block has ended
+
+  def __call__(self, block: UInt8[np.ndarray, 'n']) -> Int[np.ndarray, 'm']:
+    """The fields of the lines that end in this block."""
+    at = np.flatnonzero(block == self._separator)
+    before = np.searchsorted(at, np.flatnonzero(block == _NEW_LINE))
+    separators = np.diff(before, prepend=0)
+    if not len(before):
+      self._begun += len(at)
+      return separators
+    separators[0] += self._begun
+    self._begun = len(at) - int(before[-1])
+    return separators + 1
+
+
 class _Checked(io.RawIOBase):
   def __init__(self, file: Any, name: str, delimiter: str | None, fields: int | None, max_bytes: int | None):
     self._file, self._name, self._max_bytes = file, shorten(name), max_bytes
-    self._delimiter = None if delimiter is None else ord(delimiter)
-    self._expected = None if fields is None else fields - 1  # delimiters of a line
+    self._counter = None if delimiter is None else FieldCounter(delimiter)
+    self._expected = fields
     self._bytes = 0
     # Of the line that the last block did not end.
-    self._line, self._length, self._delimiters = 1, 0, 0
+    self._line, self._length = 1, 0
 
   def readable(self) -> bool:
     return True
@@ -67,28 +86,18 @@ class _Checked(io.RawIOBase):
     if longest > _MAX_LINE_BYTES:
       line = self._line + int(np.argmax(np.append(lengths, self._length)))
       raise UserError(f'{self._name} is not a table: line {line} has more than {_MAX_LINE_BYTES:,} bytes')
-    if self._delimiter is not None:
-      self._check_fields(block, ends, lengths)
+    if self._counter is not None:
+      is_blank = (lengths == 0) | ((lengths == 1) & (block[ends - 1] == _CARRIAGE_RETURN))
+      self._check_fields(self._counter(block), is_blank)
     self._line += len(ends)
 
-  def _check_fields(
-    self, block: UInt8[np.ndarray, 'n'], ends: Int[np.ndarray, 'm'], lengths: Int[np.ndarray, 'm']
-  ) -> None:
-    at = np.flatnonzero(block == self._delimiter)
-    before = np.searchsorted(at, ends)
-    counts = np.diff(before, prepend=0)
-    if not len(ends):
-      self._delimiters += len(at)
-      return
-    counts[0] += self._delimiters
-    self._delimiters = len(at) - int(before[-1])
-    is_blank = (lengths == 0) | ((lengths == 1) & (block[ends - 1] == _CARRIAGE_RETURN))
+  def _check_fields(self, fields: Int[np.ndarray, 'm'], is_blank: Bool[np.ndarray, 'm']) -> None:
     if self._expected is None and not is_blank.all():
-      self._expected = int(counts[~is_blank][0])
-    wrong = np.flatnonzero((counts != self._expected) & ~is_blank)
+      self._expected = int(fields[~is_blank][0])
+    wrong = np.flatnonzero((fields != self._expected) & ~is_blank)
     if len(wrong):
-      held, line = int(counts[wrong[0]]) + 1, self._line + int(wrong[0])
-      expected = (self._expected or 0) + 1
+      line = self._line + int(wrong[0])
       raise UserError(
-        f'{self._name} is not a table: line {line} has {held} columns where {expected} are expected'
+        f'{self._name} is not a table: line {line} has {fields[wrong[0]]} columns where {self._expected} are '
+        'expected'
       )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from har_jax.data import frames, turning
+from har_jax.data import frames, gyro_agreement
 from har_jax.data import windows as store
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.errors import UserError
@@ -41,7 +41,7 @@ class Gravity:
 class SignalSummary:
   """`length_g`: median length of the windows' means. `at_rest_g`: of the windows without movement, if any.
 
-  `gyro_axes`: how the gyroscope's axes agree with acceleration's (`turning.check`); '' if it is not known.
+  `gyro_axes`: how the gyroscope's axes agree with acceleration's (`gyro_agreement.check`); '' if unknown.
   `rates_hz`: of the accelerometer and the gyroscope as recorded, if known.
   """
 
@@ -131,8 +131,14 @@ def _summary(
   gravity: list[Gravity], signals: Float[np.ndarray, 'w 128 6'], means: Float[np.ndarray, 'm 3']
 ) -> SignalSummary:
   still = signals[is_still(signals)][..., :3]
-  turns = turning.check(_evenly(signals))
-  axes = '' if not turns.is_known else 'x,y,z' if turns.gyro is None else str(frames.of_acc(turns.gyro))
+  agreement = gyro_agreement.check(_evenly(signals))
+  axes = (
+    ''
+    if not agreement.is_known
+    else 'x,y,z'
+    if agreement.gyro is None
+    else str(frames.of_acc(agreement.gyro))
+  )
   return SignalSummary(
     tuple(gravity),
     round(float(np.median(np.linalg.norm(means, axis=1))), 3),
@@ -140,7 +146,7 @@ def _summary(
     if len(still)
     else None,
     bool(signals[..., 3:].any()),
-    axes if turns.gyro is None or turns.is_unique else '',
+    axes if agreement.gyro is None or agreement.is_unique else '',
   )
 
 

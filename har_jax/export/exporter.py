@@ -95,13 +95,15 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
 
 
 def write(folder: str | Place, export: Export, **extra: Any) -> None:
-  """Writes model, card and what its format has beside them, all or nothing, with `extra` in the card.
+  """Writes model, card and the extra files of its format, all or nothing, with `extra` in the card.
 
   Raises UserError if it cannot.
   """
   files, card = {export.card['file']: export.content}, export.card | extra
-  beside = export.format.beside(files | {CARD: safetensors_io.to_text(card)})
-  safetensors_io.write_with_card(storage.place(str(folder)), {**beside, **files}, CARD, card, schema.Export)
+  extra_files = export.format.extra_files(files | {CARD: safetensors_io.to_text(card)})
+  safetensors_io.write_with_card(
+    storage.place(str(folder)), {**extra_files, **files}, CARD, card, schema.Export
+  )
 
 
 def load(folder: str | Place) -> Export:
@@ -118,7 +120,7 @@ def check_installed(name: str) -> None:
     raise UserError(
       f"{name} needs {', '.join(missing)}: pip install 'har_jax[export-{name}]', or run make export-env"
     )
-  FORMATS[name].beside({})
+  FORMATS[name].extra_files({})
 
 
 def _is_installed(package: str) -> bool:

@@ -22,7 +22,7 @@ class Format:
   """How a merged model becomes the content of a file, and how the runtime of the format loads it.
 
   batched: the precisions in which a call takes any number of windows; in others it takes one.
-  beside: from the model's file and its card, what else the folder holds. Raises UserError if it is missing.
+  extra_files: from model and card, what else the folder holds. Raises UserError if it is missing.
   """
 
   name: str
@@ -31,4 +31,4 @@ class Format:
   batched: tuple[str, ...]
   build: Callable[[Merged, str], bytes]
   start: Callable[[bytes], Run]
-  beside: Callable[[Files], Files] = lambda files: {}
+  extra_files: Callable[[Files], Files] = lambda files: {}

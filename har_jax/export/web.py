@@ -18,7 +18,7 @@ FOLDER = pathlib.Path(har_jax.__file__).parent / 'assets' / 'web'
 _LIST = 'files.js'  # what the page's service worker keeps for offline use
 
 
-def _beside(files: Files) -> Files:
+def _page_files(files: Files) -> Files:
   """The page's files, and the list of all files."""
   if not (FOLDER / 'index.html').is_file():
     raise UserError(
@@ -39,4 +39,4 @@ def _beside(files: Files) -> Files:
   return page | {_LIST: f'self.FILES = {listed};\n'.encode()}
 
 
-WEB = dataclasses.replace(ONNX, name='web', beside=_beside)
+WEB = dataclasses.replace(ONNX, name='web', extra_files=_page_files)

@@ -4,7 +4,15 @@
 <folder>/adapter.safetensors  adapter.json   what an adaptation adds to it; may be in the same folder
 """
 
-from har_jax.files.adapter import Adapter, attach, head_adapter, load_adapter, make_adapter, save_adapter
+from har_jax.files.adapter import (
+  Adapter,
+  attach,
+  head_adapter,
+  load_adapter,
+  make_adapter,
+  method_entries,
+  save_adapter,
+)
 from har_jax.files.base import Base, bundled_base, load_base, make_base, save_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
@@ -20,6 +28,7 @@ __all__ = [
   'load_run',
   'make_adapter',
   'make_base',
+  'method_entries',
   'read_peft',
   'save_adapter',
   'save_base',

@@ -70,6 +70,10 @@ class Adapter:
     """What the training windows looked like, if the card says."""
     return signal_summary.of_card(self.card)
 
+  def with_card(self, **entries: Any) -> 'Adapter':
+    """The same adapter, with these entries of its card replaced."""
+    return dataclasses.replace(self, card={**self.card, **entries})
+
   def __repr__(self) -> str:
     return f'Adapter({self.card["method"]}, {", ".join(map(str, self.card["classes"]))})'
 
@@ -109,16 +113,24 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   return Adapter(kept, adapter.card | filled)
 
 
-def head_adapter(base: Base) -> Adapter:
-  """The base's own head as an adapter, so that it predicts without any label of the user."""
-  lora = config.Lora()
-  card = {
-    'method': 'probe',
+def method_entries(
+  method: str, lora: config.Lora, model: config.Model, precision: config.Precision
+) -> dict[str, Any]:
+  """A card's entries on method and model."""
+  return {
+    'method': method,
     'rank': lora.rank,
     'alpha': lora.alpha,
     'targets': list(lora.targets),
-    'model': base.card['model'],
-    'precision': config_fields.to_json(base.precision),
+    'model': config_fields.to_json(model),
+    'precision': config_fields.to_json(precision),
+  }
+
+
+def head_adapter(base: Base) -> Adapter:
+  """The base's own head as an adapter, so that it predicts without any label of the user."""
+  card = {
+    **method_entries('probe', config.Lora(), base.model, base.precision),
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
     'signals': base.card.get('signals'),

@@ -2,7 +2,7 @@
 
 from har_jax import config, config_fields, methods, results, storage
 from har_jax.errors import UserError
-from har_jax.files.adapter import Adapter, make_adapter
+from har_jax.files.adapter import Adapter, make_adapter, method_entries
 from har_jax.files.base import Base, load_base
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
@@ -45,12 +45,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   trained = checkpoints.variables(entries['step'], prepared.trainable | prepared.statistics)
   (chosen,) = (entry for entry in entries['validation'] if entry['step'] == entries['step'])
   card = {
-    'method': method.name,
-    'rank': experiment.lora.rank,
-    'alpha': experiment.lora.alpha,
-    'targets': list(experiment.lora.targets),
-    'model': identity['experiment']['model'],
-    'precision': identity['experiment']['precision'],
+    **method_entries(method.name, experiment.lora, experiment.model, experiment.precision),
     'classes': data['classes'],
     'normalizer': data['normalizer'],
     'metrics': {

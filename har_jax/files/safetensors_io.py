@@ -71,7 +71,7 @@ def write_with_card(
 def read_with_card(
   folder: Place, files: Sequence[str], name: str, format: str, kind: type[schema.Struct]
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
-  """A card and the contents of files beside it.
+  """A card and the contents of files next to it.
 
   Raises UserError, naming the file, where one is missing, of another format, damaged, or not the card's.
   """

@@ -1,6 +1,6 @@
 """An ensemble: the weighted mean of the probabilities of an adapted encoder and of the baselines.
 
-<folder>/ensemble.skops  ensemble.json   the fitted baselines, weights and temperature; beside their adapter
+<folder>/ensemble.skops  ensemble.json   the fitted baselines, weights and temperature; next to their adapter
 
 m members, w windows, n samples, y classes.
 """

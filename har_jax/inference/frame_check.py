@@ -1,12 +1,12 @@
 """Whether a new recording is in the frame and units of the training windows.   w windows, c candidates.
 
-What is certain is put right. The rest is a warning, or an error where answers are worthless. Axes and signs
+What is certain is corrected. The rest is a warning, or an error where answers are worthless. Axes and signs
 are seen in two ways:
-- Gravity turns as the gyroscope says only if both sensors have the same axes. Acceleration of the opposite
+- Gravity rotates as the gyroscope says only if both sensors have the same axes. Acceleration of the opposite
   sign on all axes obeys this, too.
 - Gravity points where it did in training only if the device is worn as it was there. So nothing is changed by
   it for a model of many positions, such as the bundled base.
-Opposite gravity has two causes: an app's sign, and a device worn upside down. Turned round, the former is as
+Opposite gravity has two causes: an app's sign, and a device worn upside down. Negated, the former is as
 in training, and the latter its mirror image, left for right.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.data import frames, turning
+from har_jax.data import frames, gyro_agreement
 from har_jax.data.frames import Frame
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.data.signal_summary import HAS_GRAVITY_G, SignalSummary
@@ -34,7 +34,9 @@ _FEWEST_MOVING = 10
 _MOST_COMPARED = 500  # windows, evenly
 _FACTORS = {STANDARD_GRAVITY_M_S2: ('g', 'm/s²'), 1 / STANDARD_GRAVITY_M_S2: ('m/s²', 'g')}
 _NEAR_G = (0.8, 1.25)
-_DISAGREE = 'Gravity does not turn as the gyroscope says: one sensor has other axes or signs than the other.'
+_DISAGREE = (
+  'Gravity does not rotate as the gyroscope says: one sensor has other axes or signs than the other.'
+)
 _IS_OPPOSITE = (
   'Gravity points opposite to the training windows: apps differ in the sign of acceleration, as on iOS and '
   'Android, or the device is worn upside down.'
@@ -51,7 +53,7 @@ _IS_UNDECIDED = (
 
 @dataclasses.dataclass
 class Finding:
-  """What to apply to a recording, in this order, and sentences: what was put right, and what is doubtful."""
+  """What to apply to a recording, in this order, and sentences: what was corrected, and what is doubtful."""
 
   acc_factor: float = 1.0
   frame: Frame = frames.AS_IS
@@ -84,8 +86,8 @@ def check(expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'],
   """Compares windows, as read, with a model's training windows.
 
   `expected`: None if the model's card does not say; then only units and gravity are checked.
-  `frame`: 'auto' puts right what is certain; 'as_is' changes nothing; another one is applied as it is, and
-  then only units are put right.
+  `frame`: 'auto' corrects what is certain; 'as_is' changes nothing; another one is applied as it is, and
+  then only units are corrected.
   Raises UserError where acceleration lacks gravity and the training windows have it, or the reverse, except
   for 'as_is'; and for a frame that is none.
   """
@@ -141,17 +143,17 @@ def _check_axes(
 ) -> None:
   """Of signals in the right units."""
   usual = np.eye(3) if expected is None else expected.gyro_matrix
-  turns = turning.check(signals, usual)
+  agreement = gyro_agreement.check(signals, usual)
   gravity = None if expected is None else _Directions.of(expected, signals)
-  if turns.gyro is not None and turns.is_unique:
-    _check_sensors(finding, gravity, usual.T @ turns.gyro, may_change=may_change)
+  if agreement.gyro is not None and agreement.is_unique:
+    _check_sensors(finding, gravity, usual.T @ agreement.gyro, may_change=may_change)
     return
-  if turns.gyro is not None:
+  if agreement.gyro is not None:
     finding.warnings.append(f'{_DISAGREE} The recording does not tell which.')
   if gravity is None:
     return
   if gravity.is_opposite:
-    _put_right(finding, frames.FLIP, _IS_OPPOSITE, may_change=may_change and gravity.is_certain)
+    _correct(finding, frames.FLIP, _IS_OPPOSITE, may_change=may_change and gravity.is_certain)
   elif gravity.deviates:
     best = frames.of_acc(gravity.best(mirrored=False))
     finding.warnings.append(f'{_IS_ELSEWHERE} frame={best.after(finding.frame)} fits best.')
@@ -164,27 +166,27 @@ def _check_sensors(
 ) -> None:
   """`gyro` makes the gyroscope agree with acceleration, but acceleration may be the one with other axes."""
   if gravity is None or gravity.agrees:
-    _put_right(finding, Frame(np.eye(3), gyro), _DISAGREE, may_change=may_change)
+    _correct(finding, Frame(np.eye(3), gyro), _DISAGREE, may_change=may_change)
     return
   if gravity.is_opposite and gravity.is_certain:
-    _put_right(finding, Frame(frames.FLIP.acc, gyro), f'{_DISAGREE} {_IS_OPPOSITE}', may_change=may_change)
+    _correct(finding, Frame(frames.FLIP.acc, gyro), f'{_DISAGREE} {_IS_OPPOSITE}', may_change=may_change)
     return
   # If only acceleration has other axes, a rotation makes the gyroscope agree: its inverse, or that mirrored.
   for acc in (gyro.T, -gyro.T) if np.linalg.det(gyro) > 0 else ():
     if gravity.gain[_index(acc)] > _TIE and gravity.fits(acc):
-      _put_right(finding, Frame(acc, np.eye(3)), _DISAGREE, may_change=may_change)
+      _correct(finding, Frame(acc, np.eye(3)), _DISAGREE, may_change=may_change)
       return
   best = frames.of_acc(gravity.best(mirrored=bool(np.linalg.det(gyro) < 0)))
   both = Frame(best.acc, best.gyro @ gyro).after(finding.frame)
   finding.warnings.append(f'{_DISAGREE} frame={both} fits best.')
 
 
-def _put_right(finding: Finding, frame: Frame, seen: str, *, may_change: bool) -> None:
+def _correct(finding: Finding, frame: Frame, seen: str, *, may_change: bool) -> None:
   if may_change:
     finding.frame = frame
-    finding.notes.append(f'{seen} It was put right: frame={frame}; frame=as_is leaves it.')
+    finding.notes.append(f'{seen} It was corrected: frame={frame}; frame=as_is leaves it.')
   else:
-    finding.warnings.append(f'{seen} frame={frame.after(finding.frame)} would put it right.')
+    finding.warnings.append(f'{seen} frame={frame.after(finding.frame)} would correct it.')
 
 
 @dataclasses.dataclass(frozen=True)

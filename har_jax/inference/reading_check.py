@@ -19,7 +19,7 @@ _SLOWER, _FAST_ENOUGH_HZ = 0.5, 40.0
 def check(
   expected: SignalSummary | None, reading: Reading, frame: str
 ) -> tuple[Reading, dict[str, frame_check.Finding]]:
-  """The reading with what is certain put right, with more notes and warnings; and the finding of each file.
+  """The reading with what is certain corrected, with more notes and warnings; and the finding of each file.
 
   Each file is checked alone if all are long enough, since they may be of several devices; else all together.
   Raises UserError as `frame_check.check`.

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
-from har_jax import config, config_fields, files, methods, storage
+from har_jax import config, files, methods, storage
 from har_jax.data import normalization, signal_summary, splits, validation
 from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
@@ -221,12 +221,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         validated=has_validation,
       )
     card = {
-      'method': method.name,
-      'rank': experiment.lora.rank,
-      'alpha': experiment.lora.alpha,
-      'targets': list(experiment.lora.targets),
-      'model': config_fields.to_json(experiment.model),
-      'precision': config_fields.to_json(experiment.precision),
+      **files.method_entries(method.name, experiment.lora, experiment.model, experiment.precision),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'signals': signal_summary.to_json(signal_summary.summarize(signals, classes[labels].tolist())),
@@ -256,7 +251,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       temperature, weights = ensemble.fit_members(
         self._logits(signals[held_out]), fitted.probabilities(windows[held_out]), labels[held_out]
       )
-      self.adapter_ = _with_card(self.adapter_, temperature=temperature)
+      self.adapter_ = self.adapter_.with_card(temperature=temperature)
       fitted = dataclasses.replace(fitted, weights=weights)
     self.ensemble_ = fitted
 
@@ -273,13 +268,18 @@ class Recognizer(ClassifierMixin, BaseEstimator):
 
     Warns as `predict`.
     """
+    probabilities = self.probabilities(X)
+    frame_check.warn(self.signals, validation.check_windows(X))
+    return probabilities
+
+  def probabilities(self, X) -> Float[np.ndarray, 'w y']:
+    """`predict_proba` without its comparison of frames, for windows of a recording that has been compared."""
     check_is_fitted(self)
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
     if self.ensemble and self.ensemble_ is None:
       raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
     encoder = scipy.special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
-    frame_check.warn(self.signals, validation.check_windows(X))
     if not self.ensemble:
       return encoder
     return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(validation.check_windows(X)))
@@ -313,7 +313,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     if self.ensemble:
       self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
     else:
-      self.adapter_ = _with_card(self.adapter_, temperature=temperature)
+      self.adapter_ = self.adapter_.with_card(temperature=temperature)
 
   @property
   def signals(self) -> SignalSummary | None:
@@ -333,7 +333,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       files.save_base(folder, self.base_.variables, self.base_.card)
     card = self.adapter_.card
     training = {**card.get('training', {}), 'ensemble': bool(self.ensemble)}
-    files.save_adapter(folder, _with_card(self.adapter_, training=training))
+    files.save_adapter(folder, self.adapter_.with_card(training=training))
     if self.ensemble:
       ensemble.save(folder, self.ensemble_, adapter=card['checksum'])
 
@@ -347,7 +347,3 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     tags = super().__sklearn_tags__()
     tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
     return tags
-
-
-def _with_card(adapter: files.Adapter, **entries: Any) -> files.Adapter:
-  return dataclasses.replace(adapter, card={**adapter.card, **entries})

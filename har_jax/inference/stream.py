@@ -66,7 +66,7 @@ class Stream:
     comes as early with it as without. A single deviating window is outvoted, unless its probability is high;
     so a change may be predicted some windows late. 0: each window alone, and changes at once.
     `frame`: as in `frame_check.check`, which sees the windows so far after half a minute and twice later.
-    What it puts right counts from then on, with a `frame_check.FrameWarning`; `push` raises its UserError.
+    What it corrects counts from then on, with a `frame_check.FrameWarning`; `push` raises its UserError.
     Raises UserError if hop_s is less than a sample or mean_bout_s negative, and for an ensemble: a stream
     holds the encoder alone.
     """

@@ -1,4 +1,4 @@
-"""A recording of another app, unit or way to wear the device is put right, warned of, or refused."""
+"""A recording of another app, unit or way to wear the device is corrected, warned of, or refused."""
 
 import json
 import pathlib
@@ -72,7 +72,7 @@ def test_a_card_says_how_the_training_recording_was(worn: pathlib.Path):
 
 def test_another_person_is_answered_as_recorded(worn: pathlib.Path):
   out, err, summary = _predict(worn, 'as_is')
-  assert 'put right' not in out
+  assert 'corrected' not in out
   assert 'ravity' not in err
   assert summary['frame'] == [{'file': 'as_is', 'frame': 'x,y,z', 'acc_factor': 1.0}]
   assert summary['score']['macro_f1'] > 0.7  # with a few steps of training
@@ -82,7 +82,7 @@ def test_another_person_is_answered_as_recorded(worn: pathlib.Path):
   ('name', 'frame', 'said'),
   [('flipped', '-x,-y,-z', 'Gravity points opposite'), ('in_g', 'x,y,z', 'acceleration is in g')],
 )
-def test_what_is_certain_is_put_right_and_said(worn: pathlib.Path, name: str, frame: str, said: str):
+def test_what_is_certain_is_corrected_and_said(worn: pathlib.Path, name: str, frame: str, said: str):
   out, err, summary = _predict(worn, name)
   assert said in out
   assert 'ravity' not in err
@@ -99,9 +99,9 @@ def test_what_is_not_certain_is_a_warning_everywhere_and_has_a_flag(worn: pathli
   assert said in err
   assert any(said in warning for warning in summary['warnings'])
   assert 'Warning: ' in (worn / 'answers' / 'timeline.svg').read_text()
-  _, err, put_right = _predict(worn, name, '--' + said.split()[0])
+  _, err, corrected = _predict(worn, name, '--' + said.split()[0])
   assert 'fits best' not in err
-  assert put_right['score'] == _predict(worn, 'as_is')[2]['score']
+  assert corrected['score'] == _predict(worn, 'as_is')[2]['score']
 
 
 def test_as_is_answers_and_warns(worn: pathlib.Path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import worn_device
 
-from har_jax.data import frames, turning
+from har_jax.data import frames, gyro_agreement
 from har_jax.errors import UserError
 
 
@@ -40,17 +40,17 @@ def test_what_is_no_frame_is_named(text: str):
     frames.parse(text)
 
 
-# --- whether gravity turns as the gyroscope says
+# --- whether gravity rotates as the gyroscope says
 
 
-def _turned(frame: str) -> turning.Turning:
+def _checked(frame: str) -> gyro_agreement.Agreement:
   signals, _ = worn_device.windows(0)
-  return turning.check(frames.parse(frame)(signals))
+  return gyro_agreement.check(frames.parse(frame)(signals))
 
 
 @pytest.mark.parametrize('frame', ['as_is', 'flip', 'y,x,z', '-x,-y,z'])
 def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame: str):
-  assert _turned(frame) == (None, True, False)
+  assert _checked(frame) == (None, True, False)
 
 
 @pytest.mark.parametrize(
@@ -63,20 +63,20 @@ def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame: str):
   ],
 )
 def test_axes_of_one_sensor_are_named(frame: str, gyro: str):
-  turns = _turned(frame)
-  assert turns.gyro is not None
-  assert turns.is_unique
-  assert np.array_equal(turns.gyro, frames.parse(gyro).acc)
+  agreement = _checked(frame)
+  assert agreement.gyro is not None
+  assert agreement.is_unique
+  assert np.array_equal(agreement.gyro, frames.parse(gyro).acc)
 
 
 def test_a_device_that_does_not_turn_tells_nothing():
   rng = np.random.default_rng(0)
   still = np.float32([0, 0, 9.8, 0, 0, 0]) + 0.1 * rng.standard_normal((60, 128, 6)).astype(np.float32)
-  assert not turning.check(still).is_known
+  assert not gyro_agreement.check(still).is_known
 
 
 def test_a_recording_is_compared_with_the_axes_of_training():
   signals, _ = worn_device.windows(0)
   mirrored = frames.parse('x,y,z,-x,-y,-z')(signals)
-  assert turning.check(mirrored, -np.eye(3)).gyro is None
-  assert turning.check(signals, -np.eye(3)).gyro is not None
+  assert gyro_agreement.check(mirrored, -np.eye(3)).gyro is None
+  assert gyro_agreement.check(signals, -np.eye(3)).gyro is not None

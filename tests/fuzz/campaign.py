@@ -91,7 +91,7 @@ def table(found: Sequence[dict[str, Any]]) -> str:
 
 
 _NOTES = """
-`equal`: accepted, the same numbers. `told`: other numbers, and a count, a note or a warning says so.
+`equal`: accepted, the same numbers. `reported`: other numbers, and a count, a note or a warning says so.
 `other data`: other numbers in a format without a checksum, where a changed digit is another valid recording.
 `different`: other numbers without a word, in a format with a checksum. Bad are this column and all after it.
 """

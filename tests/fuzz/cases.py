@@ -28,7 +28,17 @@ TIME_S = 20
 MEMORY_BYTES = 1_500_000_000
 _DEVICES = ('/dev/', '/proc/')
 
-OUTCOMES = ('refused', 'equal', 'told', 'other data', 'different', 'traceback', 'hang', 'memory', 'escaped')
+OUTCOMES = (
+  'refused',
+  'equal',
+  'reported',
+  'other data',
+  'different',
+  'traceback',
+  'hang',
+  'memory',
+  'escaped',
+)
 BAD = OUTCOMES[4:]
 
 
@@ -127,7 +137,7 @@ class Cases:
     if found[0] == whole[0]:
       return 'equal', ''
     if said != whole[1]:
-      return 'told', said
+      return 'reported', said
     return ('different' if form.has_sum else 'other data'), ''
 
   def _valid(self, form: formats.Format) -> pathlib.Path:

@@ -29,7 +29,7 @@ def test_damage_is_refused_or_changes_nothing(worker: campaign.Worker, name: str
 _SEEN = {
   'refused': 'raise UserError("no")',
   'equal': 'return "", ""',
-  'told': 'return "1", "said"',
+  'reported': 'return "1", "said"',
   'different': 'return "1", ""',
   'traceback': 'raise KeyError(1)',
   'hang': 'time.sleep(9)',

@@ -1,4 +1,4 @@
-"""A recording in another frame or unit than in training is put right, warned of or refused."""
+"""A recording in another frame or unit than in training is corrected, warned of or refused."""
 
 import dataclasses
 import warnings
@@ -33,7 +33,7 @@ def test_a_recording_like_those_of_training_stays_as_it_is():
   assert finding(SIGNALS) is SIGNALS
 
 
-def test_acceleration_of_the_opposite_sign_is_turned_round():
+def test_acceleration_of_the_opposite_sign_is_reversed():
   finding = _check(frames.FLIP(SIGNALS))
   assert finding.frame == frames.FLIP
   assert not finding.warnings
@@ -49,7 +49,7 @@ def test_g_taken_for_m_s2_and_the_reverse_are_converted(factor: np.ndarray):
   assert not finding.warnings
 
 
-def test_g_and_the_opposite_sign_are_put_right_together():
+def test_g_and_the_opposite_sign_are_corrected_together():
   turned = frames.FLIP(SIGNALS) / G
   assert np.allclose(_check(turned)(turned), SIGNALS, rtol=1e-5)
 
@@ -91,7 +91,7 @@ def test_swapped_columns_are_warned_of_with_the_frame_that_fits():
     ('-x,-y,-z,-x,-y,-z', '-x,-y,-z,-x,-y,-z'),
   ],
 )
-def test_axes_of_one_sensor_are_put_right_by_gyroscope_and_gravity(measured: str, back: str):
+def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured: str, back: str):
   finding = _check(frames.parse(measured)(SIGNALS))
   assert str(finding.frame) == back
   assert not finding.warnings
@@ -113,7 +113,7 @@ def test_a_named_frame_is_applied_and_checked():
   assert not finding.warnings
   finding = _check(SIGNALS, 'flip')
   assert finding.frame == frames.FLIP
-  assert 'frame=x,y,z would put it right' in finding.warnings[0]
+  assert 'frame=x,y,z would correct it' in finding.warnings[0]
 
 
 def test_a_device_on_a_table_says_nothing_of_how_it_is_worn():
@@ -129,7 +129,7 @@ def test_a_model_of_many_positions_warns_and_changes_no_sign():
   pooled = dataclasses.replace(SUMMARY, gravity=(two, *SUMMARY.gravity[1:]))
   finding = frame_check.check(pooled, frames.FLIP(SIGNALS), 'auto')
   assert finding.is_as_is
-  assert 'frame=-x,-y,-z would put it right' in finding.warnings[0]
+  assert 'frame=-x,-y,-z would correct it' in finding.warnings[0]
 
 
 def test_a_card_without_a_summary_still_checks_units_and_gravity():
@@ -183,7 +183,7 @@ def test_predict_warns_and_does_not_change_windows(recognizer: Recognizer):
     warnings.simplefilter('error')
     as_is = recognizer.predict_proba(SIGNALS)
   for turned, words in (
-    (frames.FLIP(SIGNALS), 'frame=-x,-y,-z would put it right'),
+    (frames.FLIP(SIGNALS), 'frame=-x,-y,-z would correct it'),
     (SIGNALS / G, 'in g and was taken for m/s²'),
     (LINEAR, 'lacks gravity'),
     (SIGNALS[..., [1, 0, 2, 4, 3, 5]], 'frame=y,x,z,y,x,z fits best'),

@@ -1,4 +1,4 @@
-"""Folders of results beside each other: what differs, and the difference paired by seed."""
+"""Folders of results next to each other: what differs, and the difference paired by seed."""
 
 import pathlib
 from collections.abc import Callable

@@ -12,7 +12,7 @@ export interface Moment {
 
 export interface Gravity {
   isIncluded: boolean;
-  sign: 1 | -1; // -1: the event's signs must be turned, so that a phone on its back reads z = +9.8
+  sign: 1 | -1; // -1: the event's signs must be reversed, so that a phone on its back reads z = +9.8
 }
 
 export function findGravity(moments: readonly Moment[], platformSign: 1 | -1): Gravity {

@@ -1,4 +1,4 @@
-/** The exported model and its card, which lie beside the page. */
+/** The exported model and its card, which lie next to the page. */
 
 import * as ort from 'onnxruntime-web/wasm';
 import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';

@@ -1,4 +1,4 @@
-/** The phone beside its sensors: battery, a screen that stays on, files for offline use. */
+/** What a phone has besides its sensors: battery, a screen that stays on, files for offline use. */
 
 interface Battery extends EventTarget {
   level: number;

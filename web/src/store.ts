@@ -2,7 +2,7 @@
 
 import type { Take } from './recorder';
 
-// Beside the files of the service worker, and like them one for each folder of a host.
+// Next to the files of the service worker, and like them one for each folder of a host.
 const NAME = `har_jax recording ${location.pathname}`;
 
 interface Part extends Take {

@@ -88,7 +88,7 @@ test('a higher threshold makes more answers unknown', async () => {
   expect(unknowns(rows)).toBeGreaterThan(jitter.activity.filter((each) => each === 'unknown').length);
 });
 
-test('an iPhone asks for permission from a tap, and its signs are turned', async () => {
+test('an iPhone asks for permission from a tap, and its signs are reversed', async () => {
   const page = await open(() => {
     Object.assign(DeviceMotionEvent, {
       requestPermission: () => Promise.resolve(navigator.userActivation.isActive ? 'granted' : 'denied'),

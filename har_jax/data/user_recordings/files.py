@@ -92,7 +92,7 @@ def of_file(path: pathlib.Path) -> File:
   return File(path, path.parent, functools.partial(_open, path))
 
 
-def beside(path: pathlib.Path) -> Files:
+def with_siblings(path: pathlib.Path) -> Files:
   """A file alone, with the files next to it."""
   file = of_file(path)
   with contextlib.suppress(UserError):  # of a folder that cannot be listed

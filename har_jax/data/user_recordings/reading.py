@@ -191,7 +191,7 @@ def _spans(
   export: Export, track: Track, shared: Labels | None, several: bool, time_zone: str, findings: Findings
 ) -> tuple[Span, ...]:
   """From the shared labels, else the file next to the recording, else those in it."""
-  labels = _labels_beside(export) if shared is None else shared
+  labels = _sibling_labels(export) if shared is None else shared
   if labels is None and export.activity:
     return (Span(0.0, _length_s(track), export.activity),)
   if labels is None and track.labels is not None:
@@ -216,7 +216,7 @@ def _spans(
   return place(of, track.clock, _length_s(track), findings, several=by_clock, time_zone=time_zone)
 
 
-def _labels_beside(export: Export) -> Labels | None:
+def _sibling_labels(export: Export) -> Labels | None:
   """The file of labels next to the recording, or next to the folder of its files."""
   if export.folder is None:
     return None

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from har_jax.data import lines
 from har_jax.data.user_recordings import units
 from har_jax.data.user_recordings.files import BUFFER_BYTES, File
 from har_jax.data.user_recordings.tabular import (
@@ -188,25 +189,18 @@ def _chunks(
 
 
 class _Counted(io.RawIOBase):
-  """A file, and the most fields that one of its lines has; separators in quotes count, too."""
+  """A file, and the most fields that one of its lines has."""
 
   def __init__(self, file: Any, separator: str):
-    self._file, self._separator, self._begun, self.most = file, ord(separator), 0, 0
+    self._file, self._fields, self.most = file, lines.FieldCounter(separator), 0
 
   def readable(self) -> bool:
     return True
 
   def readinto(self, buffer) -> int:
-    data = np.frombuffer(self._file.read(len(buffer)), np.uint8)
-    buffer[: len(data)] = data.tobytes()
-    separators = np.flatnonzero(data == self._separator)
-    ends = np.flatnonzero(data == ord('\n'))
-    counts = np.diff(np.searchsorted(separators, ends), prepend=0)
-    if len(counts):
-      counts[0] += self._begun
-      self._begun = 0
-      self.most = max(self.most, int(counts.max()) + 1)
-    self._begun += int((separators > (ends[-1] if len(ends) else -1)).sum())
+    data = self._file.read(len(buffer))
+    buffer[: len(data)] = data
+    self.most = max(self.most, int(self._fields(np.frombuffer(data, np.uint8)).max(initial=0)))
     return len(data)
 
 

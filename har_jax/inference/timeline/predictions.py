@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import itertools
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +12,6 @@ from har_jax.data import signal_summary, user_recordings
 from har_jax.data.cutting import Window
 from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
-from har_jax.inference.frame_check import FrameWarning
 from har_jax.inference.recognizer import Recognizer
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
@@ -50,9 +48,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   ) as bar:
     for windows in _chunks(_windows(reading), _CHUNK):
       signals = np.stack([window.signal for window in windows])
-      with warnings.catch_warnings():
-        warnings.simplefilter('ignore', FrameWarning)  # `reading_check` has seen the whole recording
-        probabilities.append(recognizer.predict_proba(signals).astype(np.float32))
+      probabilities.append(recognizer.probabilities(signals).astype(np.float32))
       still.append(signal_summary.is_still(signals))
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]

@@ -66,7 +66,7 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
   Raises UserError: nothing there, an unknown format, no recording in a folder.
   """
   if path.is_file():
-    return _sorted(_of_file(user_files.beside(path))), []
+    return _sorted(_of_file(user_files.with_siblings(path))), []
   if not path.is_dir():
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list()}')
   files = user_files.of_folder(path)

@@ -75,7 +75,7 @@ def _export(
       'opposite; export all files of the recording.'
     )
   else:
-    kept = 'opposite to ours, and turned' if is_flipped else 'ours'
+    kept = 'opposite to ours, and reversed' if is_flipped else 'ours'
     standard = 'with' if _is_true(metadata.get('standardisation', '')) else 'without'
     notes.append(f'{APP} on {metadata["platform"]}, {standard} standardized frames: its signs are {kept}.')
   chosen = _sensors(tables, is_flipped, path)

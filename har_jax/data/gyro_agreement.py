@@ -1,8 +1,8 @@
-"""Whether gravity turns as the gyroscope says: d(acceleration)/dt = acceleration × angular velocity.
+"""Whether gravity rotates as the gyroscope says: d(acceleration)/dt = acceleration × angular velocity.
 
 w windows, c candidates, t blocks of a window.
 In the frame at a window's start, gravity is constant. So the gyroscope is integrated over the window, and
-acceleration is turned back by it. Then both halves of the window must have the same mean: the body's own
+acceleration is rotated back by it. Then both halves of the window must have the same mean: the body's own
 acceleration averages out over a stride. The relation is linear in acceleration, so its sign does not matter.
 """
 
@@ -16,18 +16,20 @@ from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2
 
 _BLOCK = 4  # samples: at 12.5 Hz the integral of a swing is still exact to a few degrees
 _MOST_WINDOWS, _FEWEST_WINDOWS = 100, 12
-_LEAST_CHANGE = 0.1  # g between the means of a window's halves: a turn of some six degrees
+_LEAST_CHANGE = 0.1  # g between the means of a window's halves: a rotation of some six degrees
 _LARGEST = 0.5  # g²: caps a window with an impact
 # results/frames.csv: the largest ratio for the true frame is 1.3.
 _RATIO = 1.5
-_LEFT = 0.5  # of the change that turning back must take away: a gyroscope out of step explains nothing
+_MAX_REMAINING = (
+  0.5  # of the change that rotating back must take away: a gyroscope out of step explains nothing
+)
 _BY_CHANCE = 4.0  # standard deviations
 
 
-class Turning(NamedTuple):
+class Agreement(NamedTuple):
   """`gyro`: what makes the gyroscope agree with acceleration; None: it does as it is, or nobody knows.
 
-  `is_known`: the recording turns enough to tell whether it agrees. `is_unique`: no other matrix does as well.
+  `is_known`: the device rotates enough to tell whether they agree. `is_unique`: no other matrix is as good.
   """
 
   gyro: Float[np.ndarray, '3 3'] | None
@@ -35,8 +37,10 @@ class Turning(NamedTuple):
   is_unique: bool
 
 
-def check(signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 3'] | None = None) -> Turning:
-  """Compares all signed permutations of the gyroscope's axes on the windows that turn most.
+def check(
+  signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 3'] | None = None
+) -> Agreement:
+  """Compares all signed permutations of the gyroscope's axes on the windows that rotate most.
 
   `expected`: the one to compare with the others; by default the identity.
   """
@@ -47,7 +51,7 @@ def check(signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 
   chosen = chosen[change[chosen] > _LEAST_CHANGE]
   gyro = signals[chosen, :, 3:].astype(np.float64)
   if len(chosen) < _FEWEST_WINDOWS or not gyro.any():
-    return Turning(None, False, False)
+    return Agreement(None, False, False)
   candidates = frames.signed_permutations()
   misfits = _misfits(acc[chosen], gyro, candidates)
   mean = misfits.mean(axis=1)
@@ -56,11 +60,11 @@ def check(signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 
   expected = np.eye(3) if expected is None else expected
   (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
   gain = misfits[usual] - misfits[best]
-  explains = mean[best] < _LEFT * np.minimum(np.square(change[chosen]), _LARGEST).mean()
+  explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
   if not (explains and mean[usual] > _RATIO * mean[best] and _deviates(gain)):
     rest = order[order != usual][0]
-    return Turning(None, bool(explains and mean[rest] > _RATIO * mean[usual]), False)
-  return Turning(candidates[best], True, bool(mean[second] > _RATIO * mean[best]))
+    return Agreement(None, bool(explains and mean[rest] > _RATIO * mean[usual]), False)
+  return Agreement(candidates[best], True, bool(mean[second] > _RATIO * mean[best]))
 
 
 def _deviates(gain: Float[np.ndarray, 'w']) -> bool:
@@ -72,16 +76,16 @@ def _misfits(
   gyro: Float[np.ndarray, 'w 128 3'],
   candidates: Float[np.ndarray, 'c 3 3'],
 ) -> Float[np.ndarray, 'c w']:
-  """Squared distance, in g², of the means of both halves, each sample turned back to the window's start.
+  """Squared distance, in g², of the means of both halves, each sample rotated back to the window's start.
 
-  A rotation R of angular velocity turns back by R B Rᵀ where the sensor turns back by B. So two integrals do
-  for all candidates: of the gyroscope, and of its opposite for mirror images.
+  A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two integrals
+  do for all candidates: of the gyroscope, and of its opposite for mirror images.
   """
   acc, gyro = (each.reshape(len(each), -1, _BLOCK, 3).mean(axis=2) for each in (acc, gyro))
   signs = np.linalg.det(candidates).round()
   misfits = np.empty((len(candidates), len(acc)))
   for sign in (1.0, -1.0):
-    back = _turned_back(sign * gyro)
+    back = _rotations_to_start(sign * gyro)
     products = np.einsum('wtij,wtk->wtijk', back, acc).reshape(len(acc), 2, -1, 3, 3, 3).mean(axis=2)
     rotations = sign * candidates[signs == sign]
     distances = np.einsum('wijk,ckj->cwi', products[:, 1] - products[:, 0], rotations)
@@ -89,12 +93,12 @@ def _misfits(
   return np.minimum(misfits, _LARGEST)
 
 
-def _turned_back(gyro: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w t 3 3']:
+def _rotations_to_start(gyro: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w t 3 3']:
   """Rotations from each block's frame to the frame at the window's start."""
-  turns = _rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * (_BLOCK / RATE_HZ))
+  steps = _rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * (_BLOCK / RATE_HZ))
   back = np.broadcast_to(np.eye(3), (*gyro.shape[:2], 3, 3)).copy()
   for block in range(1, gyro.shape[1]):
-    back[:, block] = back[:, block - 1] @ turns[:, block - 1]
+    back[:, block] = back[:, block - 1] @ steps[:, block - 1]
   return back
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import json
 import os
 import pathlib
 import re
@@ -318,17 +317,6 @@ def test_an_entry_point_passes_flags_and_the_exit_code_on(entry: list[str]):
 
 def test_launch_has_a_script_for_every_command():
   assert {path.stem for path in (_ROOT / 'launch').glob('*.py')} == set(main.COMMANDS)
-
-
-def test_only_the_package_is_installed_at_top_level():
-  code = 'import importlib.metadata, json; print(json.dumps(importlib.metadata.packages_distributions()))'
-  done = subprocess.run(
-    [sys.executable, '-c', code], cwd=_ROOT.parent, capture_output=True, text=True, check=True
-  )
-  packages = json.loads(done.stdout)
-  assert [
-    name for name, of in packages.items() if 'har_jax' in of and not name.startswith('__editable__')
-  ] == ['har_jax']
 
 
 def test_a_closed_pipe_ends_without_a_traceback():

@@ -105,6 +105,37 @@ class Lora(config_fields.Checked):
     ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
     'modules to adapt; `embed`: the stem or linear embedding; with `head`, its own kernels stay frozen',
   )
+  scaling: str = config_fields.choice(
+    'rank',
+    ('rank', 'root'),
+    'adapters are scaled by alpha over the rank, or over its square root (rsLoRA)',
+  )
+  start: str = config_fields.choice(
+    'zero',
+    ('zero', 'pissa', 'loftq'),
+    'where adapters start: at zero; at the largest singular values of the kernel (PiSSA); at what four bits '
+    'miss of it (LoftQ)',
+  )
+  rate_ratio: float = config_fields.field(
+    1.0, 'rate of the second matrix over that of the first (LoRA+)', lambda v: v > 0, 'positive'
+  )
+
+  @property
+  def scale(self) -> float:
+    """Factor of the adapters' products."""
+    return self.alpha / (self.rank if self.scaling == 'rank' else self.rank**0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherMethods(config_fields.Checked):
+  """Sizes of the fine-tuning methods other than LoRA."""
+
+  partial_blocks: int = config_fields.count(1, 'blocks that `partial` trains', most=config_fields.MOST_LAYERS)
+  adapter_width: int = config_fields.count(
+    32, 'hidden width of `adapter` and `pfeiffer`', most=config_fields.MOST_WIDTH
+  )
+  prompt_tokens: int = config_fields.count(8, 'tokens per block of `prompt`', most=config_fields.MOST_WIDTH)
+  vera_rank: int = config_fields.count(256, 'rank of `vera`', most=config_fields.MOST_WIDTH)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +274,7 @@ class Experiment:
 
   model: Model = Model(patch_size=16, stem=(64, 96, 128, 128), log_std=False, pooling='statistics', depth=2)
   lora: Lora = Lora()
+  others: OtherMethods = OtherMethods()
   precision: Precision = Precision()
   protocol: Protocol = Protocol(normalize='none')
   pretrain: Training = Training(epochs=20.0, batch=256, num_evals=10)
@@ -282,6 +314,7 @@ class Experiment:
 FLAG_PREFIXES = {
   'model': 'model_',
   'lora': 'lora_',
+  'others': '',
   'precision': '',
   'protocol': '',
   'pretrain': 'pretrain_',

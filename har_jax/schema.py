@@ -84,6 +84,10 @@ class Adapter(Struct):
   checksum: _Sha256
   base: _Sha256 | None
   temperature: _Positive
+  scaling: str = 'rank'  # these four are checked as hyperparameters
+  start: str = 'zero'
+  rate_ratio: float = 1.0
+  others: config.OtherMethods = config.OtherMethods()
   training: _TrainingOfAdapter = msgspec.field(default_factory=_TrainingOfAdapter)
 
   def __post_init__(self):

@@ -89,6 +89,7 @@ def adapt_and_test(
       runs,
       training=first.experiment.finetune,
       pretrained=pretrained,
+      wrap=methods.Wrapped(METHODS[first.method], Settings.of(first.experiment)),
       progress=options.progress,
       stop=options.stop,
     )

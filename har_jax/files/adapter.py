@@ -28,6 +28,7 @@ from har_jax.train.objective import Classify
 from har_jax.variables import Variables, collection
 
 FORMAT = f'har_jax adapter {SCHEMA_VERSION}'
+_LORA_OPTIONS = ('scaling', 'start', 'rate_ratio')  # their defaults where a card lacks them
 # Entries of a card that every prediction needs.
 _REQUIRED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normalizer')
 
@@ -46,9 +47,12 @@ class Adapter:
   @property
   def settings(self) -> Settings:
     card = self.card
+    lora = {name: card[name] for name in ('rank', 'alpha', 'targets', *_LORA_OPTIONS) if name in card}
     return Settings(
-      config.Lora(card['rank'], card['alpha'], tuple(card['targets'])),
+      config_fields.from_json(config.Lora, lora),
       config_fields.from_json(config.Precision, card['precision']),
+      config_fields.from_json(config.OtherMethods, card.get('others', {})),
+      card['model']['depth'],
     )
 
   @property
@@ -113,24 +117,21 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   return Adapter(kept, adapter.card | filled)
 
 
-def method_entries(
-  method: str, lora: config.Lora, model: config.Model, precision: config.Precision
-) -> dict[str, Any]:
+def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:
   """A card's entries on method and model."""
   return {
     'method': method,
-    'rank': lora.rank,
-    'alpha': lora.alpha,
-    'targets': list(lora.targets),
+    **config_fields.to_json(settings.lora),
+    'others': config_fields.to_json(settings.others),
     'model': config_fields.to_json(model),
-    'precision': config_fields.to_json(precision),
+    'precision': config_fields.to_json(settings.precision),
   }
 
 
 def head_adapter(base: Base) -> Adapter:
   """The base's own head as an adapter, so that it predicts without any label of the user."""
   card = {
-    **method_entries('probe', config.Lora(), base.model, base.precision),
+    **method_entries('probe', Settings(precision=base.precision, depth=base.model.depth), base.model),
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
     'signals': base.card.get('signals'),

@@ -34,10 +34,11 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   objective = Classify(experiment.model, len(data['classes']), experiment.precision)
   # As the run started: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint
   # holds them.
+  settings = Settings.of(experiment)
   prepared = methods.prepare(
     objective.init,
     method,
-    Settings.of(experiment),
+    settings,
     seed,
     pretrained=None if base is None else base.encoder,
   )
@@ -45,7 +46,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   trained = checkpoints.variables(entries['step'], prepared.trainable | prepared.statistics)
   (chosen,) = (entry for entry in entries['validation'] if entry['step'] == entries['step'])
   card = {
-    **method_entries(method.name, experiment.lora, experiment.model, experiment.precision),
+    **method_entries(method.name, settings, experiment.model),
     'classes': data['classes'],
     'normalizer': data['normalizer'],
     'metrics': {

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from har_jax import config
 from har_jax.data import balancing, self_training
 from har_jax.data.batches import Batch
-from har_jax.methods import Method, Prepared
+from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.train import evaluation, loop
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -33,6 +33,7 @@ class Fit:
 
   objective: Classify
   method: Method
+  settings: Settings
   prepared: Prepared
   training: config.Training
   train: Batch
@@ -84,6 +85,7 @@ class Fit:
         [run],
         training=self.training,
         pretrained=self.method.pretrained,
+        wrap=Wrapped(self.method, self.settings),
         progress=self.progress,
       )
     metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}

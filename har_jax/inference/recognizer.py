@@ -194,10 +194,11 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     has_validation = split != 'none'
     validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
     objective = Classify(experiment.model, len(classes), experiment.precision)
+    settings = methods.Settings.of(experiment)
     prepared = methods.prepare(
       objective.init,
       method,
-      methods.Settings.of(experiment),
+      settings,
       int(self.random_state),
       pretrained=None if base is None else base.encoder,
       head=None if base is None else base.head_for(classes.tolist()),
@@ -205,6 +206,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     fit = fitting.Fit(
       objective,
       method,
+      settings,
       prepared,
       parameters.training(self.get_params(deep=False), num_evals=None if has_validation else 1),
       train,
@@ -221,7 +223,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
         validated=has_validation,
       )
     card = {
-      **files.method_entries(method.name, experiment.lora, experiment.model, experiment.precision),
+      **files.method_entries(method.name, settings, experiment.model),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'signals': signal_summary.to_json(signal_summary.summarize(signals, classes[labels].tolist())),

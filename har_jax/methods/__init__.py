@@ -1,12 +1,47 @@
 """Fine-tuning methods: one file and one line each."""
 
-from har_jax.methods import full, lora, probe, qlora, scratch
-from har_jax.methods.method import MODEL_COLLECTIONS, Method, Settings, check_collections, in_head, merge
+from har_jax.methods import (
+  adapter,
+  bitfit,
+  dora,
+  full,
+  ia3,
+  lora,
+  norm,
+  partial,
+  probe,
+  prompt,
+  scratch,
+  vera,
+)
+from har_jax.methods.method import (
+  MODEL_COLLECTIONS,
+  Method,
+  Settings,
+  Wrapped,
+  check_collections,
+  in_head,
+  merge,
+)
 from har_jax.methods.packing import pack, unpack
 from har_jax.methods.preparation import Prepared, arrange_head, output_layer, prepare
+from har_jax.methods.quantized import quantized
 
+_FROZEN = (
+  probe.METHOD,
+  bitfit.METHOD,
+  norm.METHOD,
+  partial.METHOD,
+  ia3.METHOD,
+  prompt.METHOD,
+  adapter.HOULSBY,
+  adapter.PFEIFFER,
+  vera.METHOD,
+  lora.METHOD,
+  dora.METHOD,
+)
 METHODS: dict[str, Method] = {
-  method.name: method for method in (full.METHOD, probe.METHOD, lora.METHOD, qlora.METHOD, scratch.METHOD)
+  method.name: method for method in (full.METHOD, scratch.METHOD, *_FROZEN, *map(quantized, _FROZEN))
 }
 
 __all__ = [
@@ -15,6 +50,7 @@ __all__ = [
   'Method',
   'Prepared',
   'Settings',
+  'Wrapped',
   'arrange_head',
   'check_collections',
   'in_head',
@@ -22,5 +58,6 @@ __all__ = [
   'output_layer',
   'pack',
   'prepare',
+  'quantized',
   'unpack',
 ]

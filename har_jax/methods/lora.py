@@ -3,57 +3,51 @@
 Source: arXiv:2106.09685, section 4.1.   i in, o out, r rank.
 """
 
-import zlib
-
 import jax
 import jax.numpy as jnp
+import optax
 
-from har_jax.errors import UserError
-from har_jax.methods.method import Method, Settings, in_head
+from har_jax.methods import starts
+from har_jax.methods.method import Method, Settings, in_head, key_of, modules_of, scale_rates, without
 from har_jax.variables import Variables
 
 COLLECTIONS = ('lora', 'lora_scale')
 
 
 def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
-  """Adds a pair to each kernel under a target module. A starts uniform, like a dense layer; B starts at zero.
+  """Adds a pair to each kernel under a target module.
 
-  So the adapted model starts equal to the pretrained one, bit for bit. With two streams, a target also stands
-  for the module of each stream: `embed` for `embed_acc` and `embed_gyro`.
+  With `start` zero, the adapted model starts equal to the pretrained one, bit for bit.
   Raises UserError where a target matches no kernel: a misspelled target would silently train nothing.
   """
-  lora = settings.lora
-  kernels = {
-    path: leaf for path, leaf in variables.items() if path.startswith('params/') and path.endswith('/kernel')
-  }
-  adapted = dict(variables)
-  for target in lora.targets:
-    names = {target, f'{target}_acc', f'{target}_gyro'}
-    matching = [path for path in kernels if not names.isdisjoint(path.split('/')[1:-1])]
-    if not matching:
-      modules = sorted({part for path in kernels for part in path.split('/')[1:-1]})
-      raise UserError(f'LoRA target {target!r} matches no kernel; the modules are {", ".join(modules)}')
-    for path in matching:
-      module = path.removeprefix('params/').removesuffix('/kernel')
-      fan_in, fan_out = kernels[path].shape
-      path_key = jax.random.fold_in(key, zlib.crc32(module.encode()))
-      bound = fan_in**-0.5
-      adapted[f'lora/{module}/a'] = jax.random.uniform(
-        path_key, (fan_in, lora.rank), minval=-bound, maxval=bound
-      )
-      adapted[f'lora/{module}/b'] = jnp.zeros((lora.rank, fan_out))
-      adapted[f'lora_scale/{module}/value'] = jnp.float32(lora.alpha / lora.rank)
+  adapted, lora = dict(variables), settings.lora
+  for module in modules_of(variables, lora.targets):
+    path = f'params/{module}/kernel'
+    adapted[path], adapted[f'lora/{module}/a'], adapted[f'lora/{module}/b'] = starts.start(
+      variables[path], path, settings, key_of(module, key)
+    )
+    adapted[f'lora_scale/{module}/value'] = jnp.float32(lora.scale)
   return adapted
 
 
-def trains(path: str, settings: Settings) -> bool:
+def trains(path: str, settings: Settings, collections: tuple[str, ...] = ('lora',)) -> bool:
   """Adapters and the head.
 
   If the head itself is adapted, as in the paper, only scale and bias of its norms train.
   """
   if 'head' in settings.lora.targets and in_head(path):
     return '/norm_' in path
-  return path.startswith('lora/') or in_head(path)
+  return path.partition('/')[0] in collections or in_head(path)
+
+
+def optimizer(transform: optax.GradientTransformation, settings: Settings) -> optax.GradientTransformation:
+  """LoRA+: B trains at a multiple of A's rate.   Source: arXiv:2402.12354, section 4."""
+  ratio = settings.lora.rate_ratio
+  if ratio == 1:
+    return transform
+  return scale_rates(
+    transform, lambda path: ratio if path.startswith('lora/') and path.endswith('/b') else 1.0
+  )
 
 
 def merge(variables: Variables) -> Variables:
@@ -61,7 +55,7 @@ def merge(variables: Variables) -> Variables:
 
   Merged and unmerged outputs differ by float32 rounding alone, about 1e-6 of the largest logit.
   """
-  merged = {path: leaf for path, leaf in variables.items() if not path.startswith(('lora/', 'lora_scale/'))}
+  merged = without(variables, *COLLECTIONS)
   for path, a in variables.items():
     if path.startswith('lora/') and path.endswith('/a'):
       module = path.removeprefix('lora/').removesuffix('/a')
@@ -72,10 +66,11 @@ def merge(variables: Variables) -> Variables:
 
 METHOD = Method(
   name='lora',
-  summary='trains low-rank adapters and the head; kernels stay frozen in float32',
+  summary='trains low-rank adapters, and the head; kernels stay frozen in float32',
   adapt=adapt,
   trains=trains,
   collections=COLLECTIONS,
   merge=merge,
+  optimizer=optimizer,
   peft_type='LORA',
 )

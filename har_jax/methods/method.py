@@ -1,9 +1,11 @@
 """What a fine-tuning method is: functions on variables, in the sense of `har_jax.variables`."""
 
 import dataclasses
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 
 import jax
+import optax
 
 from har_jax import config
 from har_jax.errors import UserError
@@ -19,10 +21,13 @@ class Settings:
 
   lora: config.Lora = dataclasses.field(default_factory=config.Lora)
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
+  others: config.OtherMethods = dataclasses.field(default_factory=config.OtherMethods)
+  depth: int = config.Experiment().model.depth  # encoder blocks
+  four_bits: bool = False  # whether frozen kernels are then packed
 
   @classmethod
   def of(cls, experiment: config.Experiment) -> 'Settings':
-    return cls(experiment.lora, experiment.precision)
+    return cls(experiment.lora, experiment.precision, experiment.others, experiment.model.depth)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Method:
   collections: the collections that `adapt` adds.
   rebuilt: those of them that `adapt` computes from the base alone, so that no adapter file needs them.
   merge: folds the collections into `params`; the result is a plain model.
+  unmerged: why no plain model gives the same outputs, for methods that cannot be merged.
+  optimizer: wraps the optimizer, to change rates or to prune.
   peft_type: the type of Hugging Face peft whose layout the adapter has; None: it has none.
   pretrained: False: the encoder starts from random weights.
   """
@@ -45,12 +52,66 @@ class Method:
   collections: tuple[str, ...] = ()
   rebuilt: tuple[str, ...] = ()
   merge: Callable[[Variables], Variables] = dict
+  unmerged: str = ''
+  optimizer: Callable[[optax.GradientTransformation, Settings], optax.GradientTransformation] = (
+    lambda transform, settings: transform
+  )
   peft_type: str | None = None
   pretrained: bool = True
 
 
+@dataclasses.dataclass(frozen=True)
+class Wrapped:
+  """A method's `optimizer` with its settings; equal ones share a compiled step."""
+
+  method: Method
+  settings: Settings
+
+  def __call__(self, transform: optax.GradientTransformation) -> optax.GradientTransformation:
+    return self.method.optimizer(transform, self.settings)
+
+
 def in_head(path: str) -> bool:
   return path.startswith('params/head/')
+
+
+def modules_of(variables: Variables, targets: Sequence[str]) -> list[str]:
+  """The dense layers under modules of these names, such as encoder/block_0/up, without repetition.
+
+  With two streams, a target also stands for the module of each stream: `embed` for `embed_acc`, `embed_gyro`.
+  Raises UserError where a target matches no kernel.
+  """
+  kernels = [path for path in variables if path.startswith('params/') and path.endswith('/kernel')]
+  modules: dict[str, None] = {}
+  for target in targets:
+    names = {target, f'{target}_acc', f'{target}_gyro'}
+    matching = [path for path in kernels if not names.isdisjoint(path.split('/')[1:-1])]
+    if not matching:
+      known = sorted({part for path in kernels for part in path.split('/')[1:-1]})
+      raise UserError(f'target {target!r} matches no kernel; the modules are {", ".join(known)}')
+    modules |= dict.fromkeys(path.removeprefix('params/').removesuffix('/kernel') for path in matching)
+  return list(modules)
+
+
+def key_of(module: str, key: jax.Array) -> jax.Array:
+  """A module's own key, which does not depend on the other modules."""
+  return jax.random.fold_in(key, zlib.crc32(module.encode()))
+
+
+def without(variables: Variables, *collections: str) -> Variables:
+  """The variables of all other collections."""
+  return {path: leaf for path, leaf in variables.items() if collection(path) not in collections}
+
+
+def scale_rates(
+  transform: optax.GradientTransformation, factor: Callable[[str], float]
+) -> optax.GradientTransformation:
+  """The transformation with each leaf's rate multiplied by the factor of its path."""
+
+  def scaled(updates: Variables, params: Variables | None = None) -> Variables:
+    return {path: update * factor(path) for path, update in updates.items()}
+
+  return optax.chain(transform, optax.stateless(scaled))
 
 
 def check_collections(method: Method, variables: Variables) -> None:
@@ -66,9 +127,14 @@ def check_collections(method: Method, variables: Variables) -> None:
 def merge(method: Method, variables: Variables) -> Variables:
   """The adapted model as a plain model of `params` and `batch_stats`.
 
-  Raises UserError where a collection has no owner, or is left over after merging.
+  Raises UserError where the method cannot be merged, where a collection has no owner, and where one is left.
   """
   check_collections(method, variables)
+  if method.unmerged:
+    raise UserError(
+      f'{method.name} cannot be merged into the kernels of its base, nor exported: {method.unmerged}; '
+      'predict with it as it is, or adapt with lora'
+    )
   merged = method.merge(variables)
   if left := sorted({collection(path) for path in merged}.difference(MODEL_COLLECTIONS)):
     raise UserError(

@@ -1,6 +1,7 @@
 """Kernels in four bits: the collection `nf4`.   Source: arXiv:2305.14314, section 3."""
 
 import re
+from collections.abc import Collection
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +13,25 @@ from har_jax.variables import Variables
 _PACKED_KERNEL = re.compile(r'params/encoder/(block_\d+|embed)/.+/kernel')
 
 
-def pack(variables: Variables, *, double: bool = False) -> Variables:
-  """Packs every kernel of every encoder block and of the convolutional stem.
+def is_packed(path: str) -> bool:
+  """Whether the leaf is a kernel of an encoder block or of the convolutional stem."""
+  return bool(_PACKED_KERNEL.fullmatch(path))
+
+
+def rounded(kernel: jax.Array, *, double: bool) -> jax.Array:
+  """The kernel's values in four bits, as float32."""
+  return nf4.dequantize(nf4.quantize(kernel, double=double))
+
+
+def pack(variables: Variables, *, double: bool = False, kept: Collection[str] = ()) -> Variables:
+  """Packs every kernel of every encoder block and of the convolutional stem, except for those in `kept`.
 
   A linear embedding, positions, norms, biases and head stay in float32.
   Raises UserError where a kernel holds a weight that is not finite: it would spoil its whole block.
   """
   packed: Variables = {}
   for path, leaf in variables.items():
-    if _PACKED_KERNEL.fullmatch(path):
+    if is_packed(path) and path not in kept:
       _check_finite(path, leaf)
       module = path.removeprefix('params/').removesuffix('/kernel')
       packed |= nf4.to_leaves(nf4.quantize(leaf, double=double), f'nf4/{module}/')

@@ -1,6 +1,6 @@
 """Layers whose variables determine what they compute.
 
-b batch, t tokens, s tokens attended to, d width, h heads, k head width, i in, o out, r rank.
+b batch, t tokens, s tokens attended to, d width, h heads, k head width, i in, o out.
 """
 
 import flax.linen as nn
@@ -9,15 +9,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax import config, nf4
+from har_jax.model import adapted
 from har_jax.model.product import product
 
 
 class Dense(nn.Module):
-  """A dense layer: y = x W + bias, plus (scale · x A) B if the collection `lora` holds a pair A, B.
+  """A dense layer: y = x W + bias, changed by the collections that a fine-tuning method adds (`adapted`).
 
-  W is the packed kernel of the collection `nf4` if it exists, otherwise the kernel of `params`. The
-  collection `lora_scale` holds the scale, alpha / rank: not a weight, but needed to merge or store an
-  adapter. Products are computed in the precision's dtype and returned as float32.
+  W is the packed kernel of the collection `nf4` if it exists, otherwise the kernel of `params`. If the
+  collection `lora` holds a pair A, B, then (scale · x A) B is added; `lora_scale` holds the scale.
+  Products are computed in the precision's dtype and returned as float32.
   Source: arXiv:2106.09685 (LoRA), section 4.1; arXiv:2305.14314 (QLoRA), section 3.
   """
 
@@ -27,35 +28,33 @@ class Dense(nn.Module):
   @nn.compact
   def __call__(self, x: Float[Array, '*b i']) -> Float[Array, '*b o']:
     shape, dtype = (x.shape[-1], self.features), self.precision.dtype
-    x = x.astype(dtype)
+    x = adapted.scaled_input(self, x).astype(dtype)
     if self.has_variable('nf4', 'codes'):
       packed = nf4.from_leaves(self.variables['nf4'], shape)
       y = nf4.matmul(x, packed, self.precision.nf4_kernel)
+      y = adapted.adapted_product(self, x, y, lambda: nf4.dequantize(packed))
     else:
-      y = product(x, self.param('kernel', nn.initializers.xavier_uniform(), shape).astype(dtype))
-    if self.has_variable('lora', 'a'):
-      a: Array = self.get_variable('lora', 'a')
-      b: Array = self.get_variable('lora', 'b')
-      scale: Array = self.get_variable('lora_scale', 'value')
-      y = y + product(scale.astype(dtype) * product(x, a.astype(dtype)), b.astype(dtype))
+      kernel = self.param('kernel', nn.initializers.xavier_uniform(), shape)
+      y = adapted.adapted_product(self, x, product(x, kernel.astype(dtype)), lambda: kernel)
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
-    return y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+    y = y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+    return adapted.adapted_output(self, y)
 
 
 class Attention(nn.Module):
-  """Multi-head attention over tokens.   Source: arXiv:1706.03762, section 3.2."""
+  """Multi-head attention of tokens over a context.   Source: arXiv:1706.03762, section 3.2."""
 
   num_heads: int
   precision: config.Precision = config.Precision()
 
   @nn.compact
-  def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
+  def __call__(self, x: Float[Array, 'b t d'], context: Float[Array, 'b s d']) -> Float[Array, 'b t d']:
     width = x.shape[-1]
     q, k, v = (
-      Dense(width, self.precision, name=name)(x).reshape(
-        *x.shape[:-1], self.num_heads, width // self.num_heads
+      Dense(width, self.precision, name=name)(attended).reshape(
+        *attended.shape[:-1], self.num_heads, width // self.num_heads
       )
-      for name in ('query', 'key', 'value')
+      for name, attended in (('query', x), ('key', context), ('value', context))
     )
     dtype = self.precision.dtype
     q, k, v = (each.astype(dtype) for each in (q, k, v))
@@ -65,7 +64,11 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-  """A pre-norm Transformer block. With two streams, each half of the width has a separate attention."""
+  """A pre-norm Transformer block. With two streams, each half of the width has a separate attention.
+
+  If the collection `prompt` holds tokens, the block attends to them, too.   Source: arXiv:2203.12119, section
+  3.2 (deep prompts). What the block would compute at their places is dropped there, so it is left out here.
+  """
 
   mlp_dim: int
   num_heads: int
@@ -74,12 +77,16 @@ class Block(nn.Module):
 
   @nn.compact
   def __call__(self, x: Float[Array, 'b t d']) -> Float[Array, 'b t d']:
-    halves = jnp.split(nn.LayerNorm(name='norm_attention')(x), self.streams, axis=-1)
+    tokens = x
+    if self.has_variable('prompt', 'tokens'):
+      prompt: Array = self.get_variable('prompt', 'tokens')
+      tokens = jnp.concatenate([x, jnp.broadcast_to(prompt, (len(x), *prompt.shape[1:]))], axis=1)
+    contexts = jnp.split(nn.LayerNorm(name='norm_attention')(tokens), self.streams, axis=-1)
     attended = [
       Attention(
         self.num_heads // self.streams, self.precision, name=stream_name('attention', i, self.streams)
-      )(half)
-      for i, half in enumerate(halves)
+      )(context[:, : x.shape[1]], context)
+      for i, context in enumerate(contexts)
     ]
     x = x + jnp.concatenate(attended, axis=-1)
     hidden = Dense(self.mlp_dim, self.precision, name='up')(nn.LayerNorm(name='norm_ffn')(x))

@@ -3,6 +3,7 @@
 Runs with the same shapes train side by side: one program, with an axis of runs in front of their arrays.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from har_jax.train import mesh, optimizer
 from har_jax.train.evaluation import evaluate
 from har_jax.train.objective import Objective
 from har_jax.train.run import ActiveRun, Run, Trained
-from har_jax.train.step import compiled_steps
+from har_jax.train.step import Steps, compiled_steps
 from har_jax.variables import Variables
 
 # Limits per program call: enough steps to amortize memory allocation, few enough that progress and SIGTERM
@@ -37,6 +38,7 @@ def train(
   *,
   training: config.Training,
   pretrained: bool,
+  wrap: optimizer.Wrap = optimizer.unchanged,
   progress: bool = True,
   stop: Callable[[], bool] = lambda: False,
 ) -> list[Trained]:
@@ -52,7 +54,7 @@ def train(
   """
   devices = mesh.data_mesh()
   mesh.check_divisible(training.batch, devices, flag=f'{objective.part}_batch')
-  transform = optimizer.build(training, pretrained=pretrained)
+  transform = optimizer.build(training, pretrained=pretrained, wrap=wrap)
   active_runs = [
     ActiveRun(run, training, transform, windows_per_row=objective.windows_per_row) for run in runs
   ]
@@ -60,7 +62,10 @@ def train(
     for active_run in unfinished:
       active_run.open_log(progress=progress)
     try:
-      _train_side_by_side(objective, unfinished, training, pretrained=pretrained, devices=devices, stop=stop)
+      compiled = functools.partial(
+        compiled_steps, objective, training, pretrained=pretrained, wrap=wrap, mesh=devices
+      )
+      _train_side_by_side(objective, unfinished, training, compiled, devices=devices, stop=stop)
     finally:
       for active_run in unfinished:
         active_run.log.close()
@@ -71,20 +76,14 @@ def _train_side_by_side(
   objective: Objective,
   runs: Sequence[ActiveRun],
   training: config.Training,
+  compiled: Callable[..., Steps],
   *,
-  pretrained: bool,
   devices: Mesh | None,
   stop: Callable[[], bool],
 ) -> None:
   """Trains until no run is active."""
   frozen, per_run_paths = _stack_frozen([run.inputs.frozen for run in runs])
-  train_steps = compiled_steps(
-    objective,
-    training,
-    pretrained=pretrained,
-    mesh=devices,
-    per_run_paths=per_run_paths if len(runs) > 1 else None,
-  )
+  train_steps = compiled(per_run_paths=per_run_paths if len(runs) > 1 else None)
   state, frozen = mesh.replicate((_stack([run.initial_state for run in runs]), frozen), devices)
   keys = _stack([jax.random.key(run.inputs.seed) for run in runs])
   total_steps = _stack([np.int32(run.total_steps) for run in runs])

@@ -1,5 +1,7 @@
 """AdamW with linear warm-up, cosine decay, and a separate rate for a pretrained encoder's own weights."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import optax
@@ -8,9 +10,18 @@ from jaxtyping import Array, Float
 from har_jax import config
 from har_jax.variables import Variables
 
+# What a fine-tuning method makes of the optimizer, as `methods.Wrapped`.
+Wrap = Callable[[optax.GradientTransformation], optax.GradientTransformation]
 
-def build(training: config.Training, *, pretrained: bool) -> optax.GradientTransformation:
-  """AdamW at peak rates; `rate_fraction` scales its updates.
+
+def unchanged(transform: optax.GradientTransformation) -> optax.GradientTransformation:
+  return transform
+
+
+def build(
+  training: config.Training, *, pretrained: bool, wrap: Wrap = unchanged
+) -> optax.GradientTransformation:
+  """AdamW at peak rates, as `wrap` changes it; `rate_fraction` scales its updates.
 
   With `pretrained`, a pretrained encoder's own weights (`params/encoder/...`) train at
   `encoder_learning_rate`; adapters, head and all other variables at `learning_rate`.
@@ -26,7 +37,7 @@ def build(training: config.Training, *, pretrained: bool) -> optax.GradientTrans
     {'default': adamw(training.learning_rate), 'encoder': adamw(training.encoder_learning_rate)},
     lambda trainable: {path: rate_of(path) for path in trainable},
   )
-  return (
+  return wrap(
     optax.chain(optax.clip_by_global_norm(training.grad_clip_norm), by_rate)
     if training.grad_clip_norm
     else by_rate

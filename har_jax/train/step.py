@@ -37,14 +37,19 @@ Step = Callable[[State, Variables, dict, Array, Any], tuple[State, Array]]
 
 
 def training_step(
-  objective: Objective, training: config.Training, *, pretrained: bool, mesh: Mesh | None = None
+  objective: Objective,
+  training: config.Training,
+  *,
+  pretrained: bool,
+  wrap: optimizer.Wrap = optimizer.unchanged,
+  mesh: Mesh | None = None,
 ) -> Step:
   """One step, not compiled: (state, frozen, batch, key, total steps) → (state, mean loss of the batch).
 
   The gradient's only argument is the trainable variables. Frozen variables are an argument of the step: a
   closure would bake them into the program.
   """
-  transform = optimizer.build(training, pretrained=pretrained)
+  transform = optimizer.build(training, pretrained=pretrained, wrap=wrap)
 
   def step(
     state: State, frozen: Variables, batch: dict, key: Array, total_steps: Any
@@ -90,6 +95,7 @@ def compiled_steps(
   training: config.Training,
   *,
   pretrained: bool,
+  wrap: optimizer.Wrap = optimizer.unchanged,
   mesh: Mesh | None = None,
   per_run_paths: frozenset[str] | None = None,
 ) -> Steps:
@@ -101,7 +107,7 @@ def compiled_steps(
   paths have a first axis of runs, batches have it second; losses are [s, r].
   Over a mesh, batches are split over the devices; state and frozen variables are replicated.
   """
-  step = training_step(objective, training, pretrained=pretrained, mesh=mesh)
+  step = training_step(objective, training, pretrained=pretrained, wrap=wrap, mesh=mesh)
 
   def train_steps(
     state: State, frozen: Variables, batches: dict, key: Array, total_steps: Any, count: Any

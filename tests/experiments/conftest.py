@@ -6,9 +6,9 @@ import shutil
 from typing import Any
 
 import pytest
-from lodo_studies import Study, dataset, run
+from lodo_studies import METHODS, Study, dataset, run
 
-from har_jax import config, experiments, methods
+from har_jax import config, experiments
 from har_jax.data import windows as store
 
 
@@ -52,9 +52,9 @@ def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
 def finished(
   study_of: Study, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[pathlib.Path, dict[str, dict[str, Any]]]:
-  """The folder and the results of every method, with a subject-wise split and seed 0."""
+  """The folder and the results of these methods, with a subject-wise split and seed 0."""
   folder = tmp_path_factory.mktemp('finished')
-  results = run(study_of(folder, methods=tuple(methods.METHODS)))
+  results = run(study_of(folder, methods=METHODS))
   return folder, results
 
 

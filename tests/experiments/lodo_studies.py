@@ -17,6 +17,7 @@ from har_jax.experiments.study import checksums
 ACTIVITIES = ('walking', 'sitting', 'lying')
 SUBJECTS = 5
 EACH = 6  # windows of each activity a subject
+METHODS = ('full', 'scratch', 'probe', 'lora', 'qlora')  # of the fixture finished
 LORA = 'alpha/lora/subject/labels-0.7/seed0.json'
 
 Study = Callable[..., experiments.Study]  # of the fixture study_of

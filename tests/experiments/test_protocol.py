@@ -9,9 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_method
-from lodo_studies import ACTIVITIES, EACH, LORA, Study, pretrained, run, spec_of, target_of, without_seconds
+from lodo_studies import (
+  ACTIVITIES,
+  EACH,
+  LORA,
+  METHODS,
+  Study,
+  pretrained,
+  run,
+  spec_of,
+  target_of,
+  without_seconds,
+)
 
-from har_jax import config, config_fields, files, methods, results, storage
+from har_jax import config, config_fields, files, results, storage
 from har_jax.errors import UserError
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.train import metrics
@@ -22,13 +33,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_each_run_has_one_result_file(runs: dict[str, dict], out: pathlib.Path):
-  assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in methods.METHODS]
+  assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in METHODS]
   for name, result in runs.items():
     assert storage.read(out / name) == json.loads(json.dumps(result))
   assert len(results.find(out)) == len(runs)
 
 
-@pytest.mark.parametrize('name', methods.METHODS)
+@pytest.mark.parametrize('name', METHODS)
 def test_a_result_states_its_experiment_data_and_versions(
   runs: dict[str, dict], experiment: config.Experiment, name: str
 ):
@@ -105,7 +116,7 @@ def test_finished_runs_are_read_and_not_run_again(
   before = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
   for module in ('adaptation', 'stages'):
     monkeypatch.setattr(f'har_jax.experiments.{module}.train', forbidden)
-  again = run(study_of(out, methods=tuple(methods.METHODS)))
+  again = run(study_of(out, methods=METHODS))
   assert json.dumps(again) == json.dumps(runs)
   assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == before
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import config, export, methods, variables
+from har_jax import config, export, variables
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.source import Source
 from har_jax.errors import UserError
@@ -58,7 +58,7 @@ def test_an_export_gives_the_probabilities_of_the_recognizer(
 _PAPER = config.Lora(rank=4, alpha=4.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head'))
 
 
-@pytest.mark.parametrize('method', methods.METHODS)
+@pytest.mark.parametrize('method', ['full', 'probe', 'lora', 'qlora', 'scratch'])
 def test_every_method_is_merged_into_a_plain_model(
   recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray, method: str
 ):

@@ -49,7 +49,7 @@ def test_methods_that_peft_lacks_are_refused_by_name(
     files.write_peft(tmp_path, adapter_of(method_name))
     assert (tmp_path / 'adapter_config.json').exists()
     return
-  with pytest.raises(UserError, match=f'{method_name}; it has one for lora, qlora'):
+  with pytest.raises(UserError, match=f'{method_name}; it has one for lora'):
     files.write_peft(tmp_path, adapter_of(method_name))
   assert not list(tmp_path.iterdir())
 
@@ -100,6 +100,8 @@ def test_attaching_again_undoes_a_merge(
 ):
   adapter = adapter_of(method_name)
   attached = files.attach(base, adapter)
+  if adapter.method.unmerged:
+    return
   merged = methods.merge(adapter.method, attached)
   expected = logits_of(objective, attached)
   np.testing.assert_allclose(

@@ -138,6 +138,10 @@ def test_merged_predicts_what_unmerged_predicts(
   run_of: Callable[[str], Run], predict: Predict, batch: Batch, method_name: str
 ):
   run = run_of(method_name)
+  if run.method.unmerged:
+    with pytest.raises(UserError, match=f'{method_name} cannot be merged.*: {run.method.unmerged}'):
+      methods.merge(run.method, run.after)
+    return
   merged = methods.merge(run.method, run.after)
   assert {variables.collection(path) for path in merged} == {'params', 'batch_stats'}
   found, expected = (predict(held, batch) for held in (merged, run.after))

@@ -1,0 +1,47 @@
+"""DoRA: LoRA, and a trained norm for each column of the adapted kernel.
+
+Source: arXiv:2402.09353, section 4.   i in, o out.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from har_jax.methods import lora
+from har_jax.methods.method import Method, Settings, modules_of, without
+from har_jax.variables import Variables
+
+
+def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
+  """Adds LoRA's pairs, and the norms of the columns of each base kernel. Raises as LoRA's."""
+  magnitudes = {
+    f'dora/{module}/magnitude': _norms(variables[f'params/{module}/kernel'])
+    for module in modules_of(variables, settings.lora.targets)
+  }
+  return lora.adapt(variables, settings, key) | magnitudes
+
+
+def merge(variables: Variables) -> Variables:
+  """Folds each pair into its kernel, and gives each column its trained norm."""
+  merged = lora.merge(without(variables, 'dora'))
+  for path, magnitude in variables.items():
+    if path.startswith('dora/'):
+      kernel = f'params/{path.removeprefix("dora/").removesuffix("/magnitude")}/kernel'
+      merged[kernel] = merged[kernel] * (magnitude / _norms(merged[kernel]))[None]
+  return merged
+
+
+def _norms(kernel: Float[Array, 'i o']) -> Float[Array, 'o']:
+  return jnp.linalg.norm(kernel, axis=0)
+
+
+METHOD = Method(
+  name='dora',
+  summary='like lora, and trains the norm of each column',
+  adapt=adapt,
+  trains=lambda path, settings: lora.trains(path, settings, ('lora', 'dora')),
+  collections=(*lora.COLLECTIONS, 'dora'),
+  merge=merge,
+  optimizer=lora.optimizer,
+  peft_type='LORA',
+)

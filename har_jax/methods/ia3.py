@@ -1,0 +1,49 @@
+"""(IA)³: a factor per key, per value and per hidden unit of the feed-forward layer.
+
+Source: arXiv:2205.05638, section 3.3.   i in, o out.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from har_jax.methods.method import Method, Settings, in_head, modules_of, without
+from har_jax.variables import Variables
+
+_SCALED_OUTPUTS, _SCALED_INPUTS = ('key', 'value'), ('down',)  # `down` reads the hidden units
+
+
+def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
+  """Adds factors of one."""
+  outputs = {
+    f'ia3/{module}/output': jnp.ones(variables[f'params/{module}/kernel'].shape[1])
+    for module in modules_of(variables, _SCALED_OUTPUTS)
+  }
+  inputs = {
+    f'ia3/{module}/input': jnp.ones(variables[f'params/{module}/kernel'].shape[0])
+    for module in modules_of(variables, _SCALED_INPUTS)
+  }
+  return variables | outputs | inputs
+
+
+def merge(variables: Variables) -> Variables:
+  """Multiplies the rows or the columns of each kernel, and the bias of scaled outputs."""
+  merged = without(variables, 'ia3')
+  for path, factor in variables.items():
+    _, _, rest = path.partition('ia3/')
+    module, _, kind = rest.rpartition('/')
+    if kind == 'input':
+      merged[f'params/{module}/kernel'] *= factor[:, None]
+    elif kind == 'output':
+      merged[f'params/{module}/kernel'] *= factor[None]
+      merged[f'params/{module}/bias'] *= factor
+  return merged
+
+
+METHOD = Method(
+  name='ia3',
+  summary='trains a factor per key, value and hidden unit, and the head',
+  adapt=adapt,
+  trains=lambda path, settings: in_head(path) or path.startswith('ia3/'),
+  collections=('ia3',),
+  merge=merge,
+)

@@ -1,0 +1,59 @@
+"""Where the pairs of LoRA start.   i in, o out, r rank."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from har_jax.errors import UserError
+from har_jax.methods import packing
+from har_jax.methods.method import Settings
+
+_LOFTQ_ITERATIONS = 5  # as in its source's experiments
+
+
+def start(
+  kernel: Float[Array, 'i o'], path: str, settings: Settings, key: jax.Array
+) -> tuple[Float[Array, 'i o'], Float[Array, 'i r'], Float[Array, 'r o']]:
+  """Kernel, A and B before the first step.
+
+  zero: A is uniform, like a dense layer, and B is zero.
+  pissa: scale · A B holds the largest singular values, the kernel the rest (arXiv:2404.02948, section 3).
+  loftq: the kernel is in four bits, and scale · A B holds what they miss (arXiv:2310.08659, section 3).
+  Each follows from the base's kernel, so that an adapter file need not hold the kernel.
+  Raises UserError for loftq where kernels are not in four bits.
+  """
+  lora, bound = settings.lora, kernel.shape[0] ** -0.5
+  a = jax.random.uniform(key, (kernel.shape[0], lora.rank), minval=-bound, maxval=bound)
+  b = jnp.zeros((lora.rank, kernel.shape[1]))
+  if lora.start == 'loftq' and not settings.four_bits:
+    raise UserError('lora_start loftq needs kernels in four bits: take qlora, or lora_start zero or pissa')
+  if lora.start == 'pissa':
+    a, b = _principal(kernel, a, b)
+    kernel = kernel - a @ b
+  elif lora.start == 'loftq' and packing.is_packed(path):
+    a, b, kernel = _loftq(kernel, a, b, double=settings.precision.nf4_double)
+  else:
+    return kernel, a, b
+  return kernel, a * lora.scale**-0.5, b * lora.scale**-0.5
+
+
+def _principal(
+  kernel: Float[Array, 'i o'], a: Float[Array, 'i r'], b: Float[Array, 'r o']
+) -> tuple[Float[Array, 'i r'], Float[Array, 'r o']]:
+  """The product of this rank that is closest to the kernel; a and b fill a rank beyond the kernel's own."""
+  left, values, right = jnp.linalg.svd(kernel, full_matrices=False)
+  rank = min(a.shape[1], len(values))
+  root = jnp.sqrt(values[:rank])
+  return a.at[:, :rank].set(left[:, :rank] * root), b.at[:rank].set(root[:, None] * right[:rank])
+
+
+def _loftq(
+  kernel: Float[Array, 'i o'], a: Float[Array, 'i r'], b: Float[Array, 'r o'], *, double: bool
+) -> tuple[Float[Array, 'i r'], Float[Array, 'r o'], Float[Array, 'i o']]:
+  """A, B, and the kernel in four bits: alternately what is closest to the kernel without the other."""
+  pair, rest = (a, b), kernel
+  for _ in range(_LOFTQ_ITERATIONS):
+    rounded = packing.rounded(rest, double=double)
+    pair = _principal(kernel - rounded, a, b)
+    rest = kernel - pair[0] @ pair[1]
+  return *pair, rounded

@@ -1,0 +1,69 @@
+"""VeRA: one random low-rank pair for all layers, and two trained vectors a layer.
+
+Source: arXiv:2310.11454, section 3.   i in, o out, r rank.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from har_jax.methods import lora
+from har_jax.methods.method import Method, Settings, modules_of, without
+from har_jax.variables import Variables
+
+_D_START = 0.1  # as in the source's experiments
+
+
+def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
+  """Adds d and b to each layer, where b is zero, and the shared pair: one for the encoder, one for the head.
+
+  Each layer takes as many rows and columns of the pair as it has inputs and outputs. The pair does not depend
+  on the run's seed, so that no adapter file need hold it.
+  Raises UserError where a target matches no kernel.
+  """
+  rank = settings.others.vera_rank
+  added: Variables = {}
+  shapes: dict[str, list[tuple[int, int]]] = {}
+  for module in modules_of(variables, settings.lora.targets):
+    fan_in, fan_out = variables[f'params/{module}/kernel'].shape
+    shapes.setdefault(_part(module), []).append((fan_in, fan_out))
+    added |= {f'vera/{module}/d': jnp.full(rank, _D_START), f'vera/{module}/b': jnp.zeros(fan_out)}
+  for part, sizes in shapes.items():
+    rng = np.random.default_rng(0)
+    most_in, most_out = (max(each) for each in zip(*sizes, strict=True))
+    added[f'vera_shared/{part}/a'] = _kaiming_uniform(rng, (most_in, rank))
+    added[f'vera_shared/{part}/b'] = _kaiming_uniform(rng, (rank, most_out))
+  return variables | added
+
+
+def _part(module: str) -> str:
+  return module.partition('/')[0]
+
+
+def _kaiming_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> jax.Array:
+  bound = (6 / shape[0]) ** 0.5
+  return jnp.asarray(rng.uniform(-bound, bound, shape), jnp.float32)
+
+
+def merge(variables: Variables) -> Variables:
+  """Folds the products into the kernels: W + A diag(d) B diag(b)."""
+  merged = without(variables, 'vera', 'vera_shared')
+  for path, d in variables.items():
+    if path.startswith('vera/') and path.endswith('/d'):
+      module = path.removeprefix('vera/').removesuffix('/d')
+      kernel, gain = f'params/{module}/kernel', variables[f'vera/{module}/b']
+      fan_in, fan_out = merged[kernel].shape
+      a, b = (variables[f'vera_shared/{_part(module)}/{name}'] for name in 'ab')
+      merged[kernel] = merged[kernel] + (a[:fan_in] * d[None]) @ (b[:, :fan_out] * gain[None])
+  return merged
+
+
+METHOD = Method(
+  name='vera',
+  summary='trains two vectors per layer on a shared random pair, and the head',
+  adapt=adapt,
+  trains=lambda path, settings: lora.trains(path, settings, ('vera',)),
+  collections=('vera', 'vera_shared'),
+  rebuilt=('vera_shared',),
+  merge=merge,
+)

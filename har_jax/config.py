@@ -127,7 +127,7 @@ class Lora(config_fields.Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class OtherMethods(config_fields.Checked):
+class Methods(config_fields.Checked):
   """Sizes of the fine-tuning methods other than LoRA."""
 
   partial_blocks: int = config_fields.count(1, 'blocks that `partial` trains', most=config_fields.MOST_LAYERS)
@@ -274,7 +274,7 @@ class Experiment:
 
   model: Model = Model(patch_size=16, stem=(64, 96, 128, 128), log_std=False, pooling='statistics', depth=2)
   lora: Lora = Lora()
-  others: OtherMethods = OtherMethods()
+  methods: Methods = Methods()
   precision: Precision = Precision()
   protocol: Protocol = Protocol(normalize='none')
   pretrain: Training = Training(epochs=20.0, batch=256, num_evals=10)
@@ -314,7 +314,7 @@ class Experiment:
 FLAG_PREFIXES = {
   'model': 'model_',
   'lora': 'lora_',
-  'others': '',
+  'methods': '',
   'precision': '',
   'protocol': '',
   'pretrain': 'pretrain_',

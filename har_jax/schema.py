@@ -87,7 +87,7 @@ class Adapter(Struct):
   scaling: str = 'rank'  # these four are checked as hyperparameters
   start: str = 'zero'
   rate_ratio: float = 1.0
-  others: config.OtherMethods = config.OtherMethods()
+  methods: config.Methods = config.Methods()
   training: _TrainingOfAdapter = msgspec.field(default_factory=_TrainingOfAdapter)
 
   def __post_init__(self):

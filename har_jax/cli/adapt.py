@@ -42,9 +42,7 @@ _LABELS = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
-_METHOD = flags.DEFINE_string(
-  'method', 'lora', 'full, probe, lora, qlora, or scratch (no pretrained weights)', flag_values=FLAGS
-)
+_METHOD = flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
 _OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
 _check_out = outputs.define_overwrite(FLAGS)
 _RANK = flags.DEFINE_integer(

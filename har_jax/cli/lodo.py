@@ -34,7 +34,7 @@ _SOURCES = flags.DEFINE_list(
 _METHODS = flags.DEFINE_list(
   'methods',
   ['full', 'lora', 'qlora'],
-  'one or more of full, probe, lora, qlora, scratch; of the baselines forest, rocket; '
+  f'one or more of {HELP["method"]}; of the baselines forest, rocket; '
   "the weighted mean of lora and both: ensemble; the sources' head without adaptation: zero_shot",
   flag_values=FLAGS,
 )

@@ -51,7 +51,7 @@ class Adapter:
     return Settings(
       config_fields.from_json(config.Lora, lora),
       config_fields.from_json(config.Precision, card['precision']),
-      config_fields.from_json(config.OtherMethods, card.get('others', {})),
+      config_fields.from_json(config.Methods, card.get('methods', {})),
       card['model']['depth'],
     )
 
@@ -122,7 +122,7 @@ def method_entries(method: str, settings: Settings, model: config.Model) -> dict
   return {
     'method': method,
     **config_fields.to_json(settings.lora),
-    'others': config_fields.to_json(settings.others),
+    'methods': config_fields.to_json(settings.methods),
     'model': config_fields.to_json(model),
     'precision': config_fields.to_json(settings.precision),
   }

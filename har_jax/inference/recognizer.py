@@ -29,7 +29,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
   base : files.Base or str or path-like, default None
     Pretrained encoder, or the folder of one. Only the method 'scratch' works without.
   method : str, default 'lora'
-    Fine-tuning method: 'full', 'probe', 'lora', 'qlora' or 'scratch'.
+    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'full', 'probe', 'lora' or 'qlora'.
   rank : int, default 32
     Rank of the adapters of lora and qlora.
   alpha : float, default 64.0

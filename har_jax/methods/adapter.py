@@ -17,7 +17,7 @@ _INIT_STD = 0.01  # of the first layer; the second starts at zero, so that the m
 
 def _method(name: str, summary: str, targets: Sequence[str]) -> Method:
   def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
-    width = settings.others.adapter_width
+    width = settings.methods.adapter_width
     added: Variables = {}
     for module in modules_of(variables, targets):
       fan_out = variables[f'params/{module}/bias'].size

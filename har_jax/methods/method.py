@@ -21,13 +21,13 @@ class Settings:
 
   lora: config.Lora = dataclasses.field(default_factory=config.Lora)
   precision: config.Precision = dataclasses.field(default_factory=config.Precision)
-  others: config.OtherMethods = dataclasses.field(default_factory=config.OtherMethods)
+  methods: config.Methods = dataclasses.field(default_factory=config.Methods)
   depth: int = config.Experiment().model.depth  # encoder blocks
   four_bits: bool = False  # whether frozen kernels are then packed
 
   @classmethod
   def of(cls, experiment: config.Experiment) -> 'Settings':
-    return cls(experiment.lora, experiment.precision, experiment.others, experiment.model.depth)
+    return cls(experiment.lora, experiment.precision, experiment.methods, experiment.model.depth)
 
 
 @dataclasses.dataclass(frozen=True)

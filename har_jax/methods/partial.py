@@ -12,7 +12,7 @@ _BLOCK = re.compile(r'params/encoder/block_(\d+)/.*')
 
 def trains(path: str, settings: Settings) -> bool:
   if block := _BLOCK.fullmatch(path):
-    return int(block[1]) >= settings.depth - settings.others.partial_blocks
+    return int(block[1]) >= settings.depth - settings.methods.partial_blocks
   return in_head(path) or path.startswith('params/encoder/norm/')
 
 

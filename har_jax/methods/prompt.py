@@ -16,7 +16,7 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   added: Variables = {}
   for path, scale in variables.items():
     if block := _NORM.fullmatch(path):
-      shape = (1, settings.others.prompt_tokens, scale.size)
+      shape = (1, settings.methods.prompt_tokens, scale.size)
       added[f'prompt/{block[1]}/tokens'] = _INIT_STD * jax.random.normal(key_of(block[1], key), shape)
   return variables | added
 

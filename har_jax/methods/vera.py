@@ -21,7 +21,7 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   on the run's seed, so that no adapter file need hold it.
   Raises UserError where a target matches no kernel.
   """
-  rank = settings.others.vera_rank
+  rank = settings.methods.vera_rank
   added: Variables = {}
   shapes: dict[str, list[tuple[int, int]]] = {}
   for module in modules_of(variables, settings.lora.targets):

@@ -89,7 +89,7 @@ def test_an_incomplete_adapter_names_what_is_missing(
   left = {name: entry for name, entry in card_of('lora').items() if name not in ('alpha', 'classes')}
   with pytest.raises(UserError, match='the card lacks alpha, classes'):
     files.make_adapter(base, adapted('lora'), left)
-  with pytest.raises(UserError, match="unknown method 'lroa'; one of full, probe"):
+  with pytest.raises(UserError, match="unknown method 'lroa'; one of full, scratch, probe"):
     files.make_adapter(base, adapted('lora'), card_of('lroa'))
   with pytest.raises(UserError, match='lora adapts a base'):
     files.make_adapter(None, adapted('lora'), card_of('lora'))

@@ -25,8 +25,8 @@ HELP = {
   'windows': 'folder or bucket (gs://, s3://) of `har-jax prepare`, with windows of one or more datasets',
   'targets': 'target datasets, one fold each (default: all under --windows)',
   'sources': 'datasets to pretrain on',
-  'method': 'full, scratch, probe, bitfit, norm, partial, ia3, prompt, adapter, pfeiffer, vera, lora, dora; '
-  'and all but the first two over kernels in four bits, with a q before the name, such as qlora',
+  'method': 'full, scratch, probe, bitfit, norm, partial, ia3, prompt, adapter, pfeiffer, vera, lora, '
+  'adalora, dora; and all but the first two over kernels in four bits, as in qlora',
   'seeds': 'random seeds; each draws its own split, head, adapters and batch order',
   'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json "
   "(default: the bundled base's head, which recognizes common activities)",

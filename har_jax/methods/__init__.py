@@ -1,6 +1,7 @@
 """Fine-tuning methods: one file and one line each."""
 
 from har_jax.methods import (
+  adalora,
   adapter,
   bitfit,
   dora,
@@ -38,6 +39,7 @@ _FROZEN = (
   adapter.PFEIFFER,
   vera.METHOD,
   lora.METHOD,
+  adalora.METHOD,
   dora.METHOD,
 )
 METHODS: dict[str, Method] = {

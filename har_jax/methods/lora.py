@@ -40,7 +40,9 @@ def trains(path: str, settings: Settings, collections: tuple[str, ...] = ('lora'
   return path.partition('/')[0] in collections or in_head(path)
 
 
-def optimizer(transform: optax.GradientTransformation, settings: Settings) -> optax.GradientTransformation:
+def optimizer(
+  transform: optax.GradientTransformationExtraArgs, settings: Settings
+) -> optax.GradientTransformationExtraArgs:
   """LoRA+: B trains at a multiple of A's rate.   Source: arXiv:2402.12354, section 4."""
   ratio = settings.lora.rate_ratio
   if ratio == 1:

@@ -40,6 +40,7 @@ class Method:
   rebuilt: those of them that `adapt` computes from the base alone, so that no adapter file needs them.
   merge: folds the collections into `params`; the result is a plain model.
   unmerged: why no plain model gives the same outputs, for methods that cannot be merged.
+  rate: multiplies the peak learning rate of all that trains but the head; chosen on validation subjects.
   optimizer: wraps the optimizer, to change rates or to prune.
   peft_type: the type of Hugging Face peft whose layout the adapter has; None: it has none.
   pretrained: False: the encoder starts from random weights.
@@ -53,21 +54,27 @@ class Method:
   rebuilt: tuple[str, ...] = ()
   merge: Callable[[Variables], Variables] = dict
   unmerged: str = ''
-  optimizer: Callable[[optax.GradientTransformation, Settings], optax.GradientTransformation] = (
-    lambda transform, settings: transform
-  )
+  rate: float = 1.0
+  optimizer: Callable[
+    [optax.GradientTransformationExtraArgs, Settings], optax.GradientTransformationExtraArgs
+  ] = lambda transform, settings: transform
   peft_type: str | None = None
   pretrained: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Wrapped:
-  """A method's `optimizer` with its settings; equal ones share a compiled step."""
+  """A method's `rate` and `optimizer` with its settings; equal ones share a compiled step."""
 
   method: Method
   settings: Settings
 
-  def __call__(self, transform: optax.GradientTransformation) -> optax.GradientTransformation:
+  def __call__(
+    self, transform: optax.GradientTransformationExtraArgs
+  ) -> optax.GradientTransformationExtraArgs:
+    rate = self.method.rate
+    if rate != 1:
+      transform = scale_rates(transform, lambda path: 1.0 if in_head(path) else rate)
     return self.method.optimizer(transform, self.settings)
 
 
@@ -104,8 +111,8 @@ def without(variables: Variables, *collections: str) -> Variables:
 
 
 def scale_rates(
-  transform: optax.GradientTransformation, factor: Callable[[str], float]
-) -> optax.GradientTransformation:
+  transform: optax.GradientTransformationExtraArgs, factor: Callable[[str], float]
+) -> optax.GradientTransformationExtraArgs:
   """The transformation with each leaf's rate multiplied by the factor of its path."""
 
   def scaled(updates: Variables, params: Variables | None = None) -> Variables:

@@ -44,7 +44,7 @@ def _principal(
   left, values, right = jnp.linalg.svd(kernel, full_matrices=False)
   rank = min(a.shape[1], len(values))
   root = jnp.sqrt(values[:rank])
-  return a.at[:, :rank].set(left[:, :rank] * root), b.at[:rank].set(root[:, None] * right[:rank])
+  return a.at[:, :rank].set(left[:, :rank] * root[None]), b.at[:rank].set(root[:, None] * right[:rank])
 
 
 def _loftq(

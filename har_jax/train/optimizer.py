@@ -11,17 +11,17 @@ from har_jax import config
 from har_jax.variables import Variables
 
 # What a fine-tuning method makes of the optimizer, as `methods.Wrapped`.
-Wrap = Callable[[optax.GradientTransformation], optax.GradientTransformation]
+Wrap = Callable[[optax.GradientTransformationExtraArgs], optax.GradientTransformationExtraArgs]
 
 
-def unchanged(transform: optax.GradientTransformation) -> optax.GradientTransformation:
+def unchanged(transform: optax.GradientTransformationExtraArgs) -> optax.GradientTransformationExtraArgs:
   return transform
 
 
 def build(
   training: config.Training, *, pretrained: bool, wrap: Wrap = unchanged
-) -> optax.GradientTransformation:
-  """AdamW at peak rates, as `wrap` changes it; `rate_fraction` scales its updates.
+) -> optax.GradientTransformationExtraArgs:
+  """AdamW with a schedule, as `wrap` changes it. Its update takes `step` and `total_steps`, both traced.
 
   With `pretrained`, a pretrained encoder's own weights (`params/encoder/...`) train at
   `encoder_learning_rate`; adapters, head and all other variables at `learning_rate`.
@@ -30,18 +30,27 @@ def build(
   def rate_of(path: str) -> str:
     return 'encoder' if pretrained and path.startswith('params/encoder/') else 'default'
 
-  def adamw(rate: float) -> optax.GradientTransformation:
+  def adamw(rate: float) -> optax.GradientTransformationExtraArgs:
     return optax.adamw(rate, weight_decay=training.weight_decay, mask=_is_decayed)
 
   by_rate = optax.partition(
     {'default': adamw(training.learning_rate), 'encoder': adamw(training.encoder_learning_rate)},
     lambda trainable: {path: rate_of(path) for path in trainable},
   )
-  return wrap(
-    optax.chain(optax.clip_by_global_norm(training.grad_clip_norm), by_rate)
-    if training.grad_clip_norm
-    else by_rate
-  )
+  clipped = [optax.clip_by_global_norm(training.grad_clip_norm)] if training.grad_clip_norm else []
+  return wrap(optax.chain(*clipped, by_rate, _scheduled(training.warmup)))
+
+
+def _scheduled(warmup: float) -> optax.GradientTransformationExtraArgs:
+  """Scales updates by `rate_fraction`."""
+
+  def update(
+    updates: Variables, state: optax.EmptyState, params: Variables, *, step: Array, total_steps: Array
+  ) -> tuple[Variables, optax.EmptyState]:
+    fraction = rate_fraction(step, total_steps, warmup)
+    return jax.tree.map(lambda leaf: fraction * leaf, updates), state
+
+  return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
 def _is_decayed(trainable: Variables) -> dict[str, bool]:
@@ -59,8 +68,3 @@ def rate_fraction(step: Array, total_steps: Array, warmup: float) -> Float[Array
   rise = progress / max(warmup, 1e-9)
   fall = 0.5 * (1 + jnp.cos(jnp.pi * (progress - warmup) / (1 - warmup)))
   return jnp.where(progress < warmup, rise, fall)
-
-
-def apply(updates: Variables, trainable: Variables, fraction: Float[Array, '']) -> Variables:
-  """The trainable variables after a step."""
-  return optax.apply_updates(trainable, jax.tree.map(lambda update: fraction * update, updates))

@@ -62,7 +62,7 @@ class ActiveRun:
     self,
     run: Run,
     training: config.Training,
-    transform: optax.GradientTransformation,
+    transform: optax.GradientTransformationExtraArgs,
     *,
     windows_per_row: int,
   ):

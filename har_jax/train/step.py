@@ -28,7 +28,9 @@ class State:
   optimizer: Any
 
 
-def start(trainable: Variables, statistics: Variables, transform: optax.GradientTransformation) -> State:
+def start(
+  trainable: Variables, statistics: Variables, transform: optax.GradientTransformationExtraArgs
+) -> State:
   """The state before the first step."""
   return State(jnp.int32(0), trainable, statistics, transform.init(trainable))
 
@@ -63,9 +65,10 @@ def training_step(
       return jnp.sum(losses * batch['weight']) / jnp.sum(batch['weight']), statistics
 
     (mean_loss, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(state.trainable)
-    updates, optimizer_state = transform.update(gradient, state.optimizer, state.trainable)
-    fraction = optimizer.rate_fraction(state.step, total_steps, training.warmup)
-    trainable = optimizer.apply(updates, state.trainable, fraction)
+    updates, optimizer_state = transform.update(
+      gradient, state.optimizer, state.trainable, step=state.step, total_steps=total_steps
+    )
+    trainable = optax.apply_updates(state.trainable, updates)
     return State(state.step + 1, trainable, statistics, optimizer_state), mean_loss
 
   return step

@@ -68,8 +68,10 @@ def run_of(objective: Classify, base: Variables, batch: Batch) -> Callable[[str]
     if name not in runs:
       method = methods.METHODS[name]
       prepared = methods.prepare(lambda _: dict(base), method, _SETTINGS, 0)
-      state = start(prepared.trainable, prepared.statistics, optimizer.build(_TRAINING, pretrained=True))
-      step = jax.jit(training_step(objective, _TRAINING, pretrained=True))
+      wrap = methods.Wrapped(method, _SETTINGS)
+      transform = optimizer.build(_TRAINING, pretrained=True, wrap=wrap)
+      state = start(prepared.trainable, prepared.statistics, transform)
+      step = jax.jit(training_step(objective, _TRAINING, pretrained=True, wrap=wrap))
       for _ in range(_STEPS):
         state, _ = step(state, prepared.frozen, batch, jax.random.key(2), np.int32(2 * _STEPS))
       after = state.trainable | state.statistics | prepared.frozen
@@ -337,3 +339,36 @@ def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
   }
   before, after = jax.eval_shape(full_step, jax.random.key(0), batch)
   assert variables.difference(before, after) == ''
+
+
+def test_a_methods_rate_scales_all_updates_but_the_heads(base: Variables):
+  fast = dataclasses.replace(methods.METHODS['bitfit'], rate=4.0)
+  trainable = methods.prepare(lambda _: dict(base), fast, _SETTINGS, 0).trainable
+  gradients = jax.tree.map(jnp.ones_like, trainable)
+  first, second = (
+    optimizer.build(_TRAINING, pretrained=True, wrap=wrap)
+    for wrap in (optimizer.unchanged, methods.Wrapped(fast, _SETTINGS))
+  )
+  at = {'step': jnp.int32(0), 'total_steps': jnp.int32(100)}
+  plain, scaled = (
+    each.update(gradients, each.init(trainable), trainable, **at)[0] for each in (first, second)
+  )
+  for path, update in plain.items():
+    np.testing.assert_allclose(
+      scaled[path], update * (1 if path.startswith('params/head/') else 4), rtol=1e-6
+    )
+
+
+def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables):
+  settings = dataclasses.replace(_SETTINGS, lora=dataclasses.replace(_SETTINGS.lora, rate_ratio=8.0))
+  lora = methods.METHODS['lora']
+  trainable = methods.prepare(lambda _: dict(base), lora, settings, 0).trainable
+  transform = optimizer.build(_TRAINING, pretrained=True, wrap=methods.Wrapped(lora, settings))
+  gradients = jax.tree.map(jnp.ones_like, trainable)
+  at = {'step': jnp.int32(0), 'total_steps': jnp.int32(10**6)}
+  updates, _ = transform.update(gradients, transform.init(trainable), trainable, **at)
+  a, b = (float(updates[f'lora/encoder/block_0/up/{leaf}'].min()) for leaf in 'ab')
+  assert b == pytest.approx(
+    8 * -_TRAINING.learning_rate, rel=1e-4
+  )  # Adam's first step is the rate; b is zero
+  assert a == pytest.approx(-_TRAINING.learning_rate, rel=1e-2)  # and a decays a little

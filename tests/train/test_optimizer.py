@@ -7,6 +7,7 @@ import pytest
 from har_jax import config
 from har_jax.train import optimizer
 
+_AT_PEAK = {'step': jnp.int32(0), 'total_steps': jnp.int32(10**9)}  # without warm-up
 _TRAINABLE = {
   'params/encoder/block_0/up/kernel': jnp.ones((2, 2)),
   'params/encoder/block_0/up/bias': jnp.ones(2),
@@ -18,11 +19,11 @@ _TRAINABLE = {
 
 
 def _first_updates(gradient: float, *, pretrained: bool = True, **fields: float) -> dict[str, float]:
-  rates = {'learning_rate': 0.1, 'encoder_learning_rate': 0.02, 'grad_clip_norm': 0.0}
+  rates = {'learning_rate': 0.1, 'encoder_learning_rate': 0.02, 'grad_clip_norm': 0.0, 'warmup': 0.0}
   training = config.Training(**(rates | fields))
   transform = optimizer.build(training, pretrained=pretrained)
   gradients = {path: jnp.full_like(leaf, gradient) for path, leaf in _TRAINABLE.items()}
-  updates, _ = transform.update(gradients, transform.init(_TRAINABLE), _TRAINABLE)
+  updates, _ = transform.update(gradients, transform.init(_TRAINABLE), _TRAINABLE, **_AT_PEAK)
   return {path: float(update.reshape(-1)[0]) for path, update in updates.items()}
 
 
@@ -64,12 +65,12 @@ def test_only_matrices_decay():
 
 
 def test_gradients_are_clipped_by_their_global_norm():
-  training = config.Training(grad_clip_norm=1.0)
+  training = config.Training(grad_clip_norm=1.0, warmup=0.0)
   transform = optimizer.build(training, pretrained=True)
   small = {path: jnp.full_like(leaf, 1e-8) for path, leaf in _TRAINABLE.items()}
   one_large = small | {'lora/encoder/block_0/up/a': jnp.full((2, 2), 1e8)}
-  alone, _ = transform.update(small, transform.init(_TRAINABLE), _TRAINABLE)
-  clipped, _ = transform.update(one_large, transform.init(_TRAINABLE), _TRAINABLE)
+  alone, _ = transform.update(small, transform.init(_TRAINABLE), _TRAINABLE, **_AT_PEAK)
+  clipped, _ = transform.update(one_large, transform.init(_TRAINABLE), _TRAINABLE, **_AT_PEAK)
   path = 'params/encoder/block_0/up/bias'
   # Adam's first step is g / (|g| + 1e-8): 1/2 at 1e-8, and almost 0 once clipping has scaled it down.
   assert float(alone[path][0]) == pytest.approx(-0.5 * training.encoder_learning_rate, rel=1e-3)

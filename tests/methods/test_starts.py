@@ -1,0 +1,131 @@
+"""Where LoRA's pairs start, and what AdaLoRA prunes."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from har_jax import config, methods
+from har_jax.errors import UserError
+from har_jax.methods import packing
+from har_jax.train import optimizer
+from har_jax.train.objective import Classify
+from har_jax.variables import Variables
+
+_UP = 'encoder/block_0/up'
+
+
+@pytest.fixture(scope='module')
+def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Variables:
+  return drawn(Classify(tiny, 3).init)
+
+
+def _adapted(base: Variables, name: str, **lora: Any) -> Variables:
+  settings = methods.Settings(config.Lora(rank=4, alpha=8.0, targets=('up', 'down'), **lora))
+  return methods.METHODS[name].adapt(base, settings, jax.random.key(0))
+
+
+def _pair(adapted: Variables) -> np.ndarray:
+  a, b, scale = (adapted[path] for path in (f'lora/{_UP}/a', f'lora/{_UP}/b', f'lora_scale/{_UP}/value'))
+  return np.asarray(scale * (a @ b))
+
+
+def test_pissa_starts_at_the_closest_product_of_its_rank(base: Variables):
+  adapted = _adapted(base, 'lora', start='pissa')
+  kernel = np.asarray(base[f'params/{_UP}/kernel'])
+  rest = np.asarray(adapted[f'params/{_UP}/kernel'])
+  np.testing.assert_allclose(rest + _pair(adapted), kernel, atol=1e-6)
+  values = np.linalg.svd(kernel, compute_uv=False)
+  assert np.linalg.norm(rest) == pytest.approx(np.linalg.norm(values[4:]), rel=1e-5)
+  np.testing.assert_allclose(
+    methods.merge(methods.METHODS['lora'], adapted)[f'params/{_UP}/kernel'], kernel, atol=1e-6
+  )
+
+
+def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base: Variables):
+  kernel = np.asarray(base[f'params/{_UP}/kernel'])
+  errors = {
+    start: np.linalg.norm(
+      methods.merge(methods.METHODS['qlora'], _adapted(base, 'qlora', start=start))[f'params/{_UP}/kernel']
+      - kernel
+    )
+    for start in ('zero', 'pissa', 'loftq')
+  }
+  assert errors['loftq'] < 0.8 * errors['zero']
+  assert errors['pissa'] < errors['zero']
+  with pytest.raises(UserError, match='loftq needs kernels in four bits'):
+    _adapted(base, 'lora', start='loftq')
+
+
+def test_a_rank_beyond_the_kernels_own_is_filled(base: Variables):
+  settings = methods.Settings(config.Lora(rank=60, alpha=8.0, targets=('query',), start='pissa'))
+  adapted = methods.METHODS['lora'].adapt(base, settings, jax.random.key(0))
+  assert adapted['lora/encoder/block_0/attention/query/a'].shape == (24, 60)
+  assert not np.asarray(adapted['lora/encoder/block_0/attention/query/b'])[24:].any()
+  np.testing.assert_allclose(adapted['params/encoder/block_0/attention/query/kernel'], 0, atol=1e-6)
+
+
+def test_a_scale_over_the_root_of_the_rank(base: Variables):
+  adapted = _adapted(base, 'lora', scaling='root')
+  assert float(adapted[f'lora_scale/{_UP}/value']) == 8 / 2
+
+
+def test_kernels_that_train_are_not_packed(base: Variables):
+  settings = methods.Settings(depth=2)
+  packed = methods.METHODS['qpartial'].adapt(base, settings, jax.random.key(0))
+  kernels = {path for path in packed if packing.is_packed(path)}
+  assert kernels == {path for path in base if packing.is_packed(path) and '/block_1/' in path} != set()
+
+
+def test_adalora_keeps_the_most_important_entries_of_all_layers(base: Variables):
+  method = methods.METHODS['adalora']
+  settings = methods.Settings(config.Lora(rank=4, alpha=8.0, targets=('up', 'down')))
+  trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
+  training = config.Training(learning_rate=0.01, warmup=0.0)
+  transform = optimizer.build(training, pretrained=True, wrap=methods.Wrapped(method, settings))
+  rng = np.random.default_rng(0)
+  # The gradients of the first block are the larger, so its entries matter more.
+  gradients = {
+    path: jnp.asarray((10.0 if 'block_0' in path else 1.0) * rng.standard_normal(leaf.shape), jnp.float32)
+    for path, leaf in trainable.items()
+  }
+
+  def step(carry: Any, index: jax.Array) -> tuple[Any, None]:
+    params, state = carry
+    updates, state = transform.update(gradients, state, params, step=index, total_steps=jnp.int32(20))
+    return ({path: leaf + updates[path] for path, leaf in params.items()}, state), None
+
+  (params, _), _ = jax.lax.scan(step, (trainable, transform.init(trainable)), jnp.arange(20))
+  kept = {path: int((np.asarray(leaf) != 0).sum()) for path, leaf in params.items() if path.endswith('/e')}
+  assert sum(kept.values()) == 4 * len(kept)  # of six at the start
+  assert max(kept.values()) > 4
+  assert sum(n for path, n in kept.items() if 'block_0' in path) > sum(
+    n for path, n in kept.items() if 'block_1' in path
+  )
+
+
+def test_adaloras_penalty_keeps_columns_orthonormal():
+  from har_jax.methods import adalora
+
+  leaf = jax.random.normal(jax.random.key(0), (5, 3))
+
+  def penalty(a: jax.Array) -> jax.Array:
+    return 0.1 * jnp.sum((a.T @ a - jnp.eye(3)) ** 2)
+
+  found = adalora._penalty_gradient('adalora/encoder/x/a', leaf)
+  np.testing.assert_allclose(found, jax.grad(penalty)(leaf), rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(adalora._penalty_gradient('adalora/encoder/x/b', leaf.T), found.T, rtol=1e-6)
+
+
+def test_settings_follow_from_an_adapters_card(base: Variables):
+  lora = dataclasses.replace(config.Lora(), start='pissa', scaling='root', rate_ratio=4.0)
+  settings = methods.Settings(lora, methods=config.Methods(vera_rank=8))
+  from har_jax.files.adapter import Adapter, method_entries
+
+  model = config.Model()
+  card = method_entries('lora', settings, model)
+  assert Adapter({}, card).settings == dataclasses.replace(settings, depth=model.depth)

@@ -4,6 +4,7 @@
 <folder>/adapter_config.json         peft's configuration
 <folder>/har_jax.json                our card, which peft's configuration has no place for
 
+The names of an adapter's tensors are its method's (`methods.PeftLayout`).
 The PyTorch model has no stem: what is written of an adapted stem, `read_peft` alone reads.
 r rank, i in, o out.
 """
@@ -11,21 +12,20 @@ r rank, i in, o out.
 import json
 from typing import Any
 
+import jax
 import numpy as np
 
-from har_jax import schema, storage
+from har_jax import config, schema, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter
+from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter, method_entries
 from har_jax.files.base import Base
-from har_jax.methods import METHODS, in_head
+from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, Settings, in_head, plain_start
 from har_jax.storage import Place
-from har_jax.variables import Variables
+from har_jax.variables import Variables, collection
 
 _PREFIX = 'base_model.model.'
 _LEAVES = {
-  'a': 'lora_A.weight',
-  'b': 'lora_B.weight',
   'kernel': 'weight',
   'scale': 'weight',
   'bias': 'bias',
@@ -35,41 +35,35 @@ _LEAVES = {
 _COUNTER = 'num_batches_tracked'  # of PyTorch's BatchNorm, which uses it where no momentum is set
 
 
-def write_peft(folder: str | Place, adapter: Adapter) -> None:
+def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) -> None:
   """Writes the three files, all of them or none.
 
-  QLoRA's adapters are written like LoRA's: the PyTorch model packs its kernels itself.
-  Raises UserError for a method that peft does not have, and for a head that is itself adapted: peft saves it
-  in full.
+  Adapters over four bits are written like the others: the PyTorch model packs its kernels itself.
+  base: needed for LoRA that starts at singular values (PiSSA), which is written as LoRA of twice its rank.
+  Raises UserError for a method that peft does not have, for a base that is missing, and for a head that is
+  itself adapted, since peft saves it in full.
   """
-  card = adapter.card
-  if adapter.method.peft_type is None:
-    known = [name for name, method in METHODS.items() if method.peft_type]
-    raise UserError(f'peft has no layout for {card["method"]}; it has one for {", ".join(known)}')
-  if any(path.startswith('lora/head/') for path in adapter.variables):
+  if adapter.settings.lora.start == 'pissa' and 'nf4' not in adapter.method.collections:
+    adapter = _of_plain_start(adapter, base)
+  card, settings, layout = adapter.card, adapter.settings, _layout(adapter)
+  held = adapter.variables | _rebuilt(adapter, layout)
+  modules = sorted({_module(path) for path in held if _is_adapter(path, layout) and path.count('/') > 2})
+  if any(module.startswith('head') for module in modules):
     raise UserError(
       "peft's layout holds the head in full, and this head is adapted; merge, or adapt without head"
     )
-  tensors = {_key(path): _transposed(path, adapter.variables[path]) for path in _stored(adapter.variables)}
+  tensors = {_key(path, layout): _written(path, held[path]) for path in held if _is_stored(path, layout)}
   for key in [key for key in tensors if key.endswith('.running_mean')]:
     tensors[key.replace('running_mean', _COUNTER)] = np.zeros((), np.int64)
-  modules = sorted({_module(path) for path in adapter.variables if path.startswith('lora/')})
   last = {module.rpartition('.')[2] for module in modules}
-  alpha = card['alpha']
   peft_config = {
-    'peft_type': adapter.method.peft_type,
     'task_type': None,
     'base_model_name_or_path': None,
-    'r': card['rank'],
-    'lora_alpha': int(alpha) if alpha == int(alpha) else alpha,
-    'lora_dropout': 0.0,
-    'bias': 'none',
-    'fan_in_fan_out': False,
     'inference_mode': True,
     # For peft a name stands for every module that ends in it. Where our targets mean others, list full names.
     'target_modules': sorted(last) if last == set(card['targets']) else modules,
     'modules_to_save': ['head'],
-  }
+  } | layout.config(settings)
   contents = {
     'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
     'adapter_config.json': safetensors_io.to_text(peft_config),
@@ -88,42 +82,97 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   card, _ = safetensors_io.read_card(place / 'har_jax.json', FORMAT, schema.Adapter)
   described = Adapter({}, card)
   check_base(base, described)
-  peft_config = storage.parse(place / 'adapter_config.json', to_do='write it again with peft')
-  found = {'rank': peft_config.get('r'), 'alpha': peft_config.get('lora_alpha')}
-  if other := [name for name, value in found.items() if value != card[name]]:
-    differences = ', '.join(f'{name} {found[name]}, har_jax.json {card[name]}' for name in other)
+  settings, layout = described.settings, _layout(described)
+  found = storage.parse(place / 'adapter_config.json', to_do='write it again with peft')
+  expected_config = json.loads(json.dumps(layout.config(settings)))
+  if other := [name for name, value in expected_config.items() if found.get(name) != value]:
+    differences = ', '.join(
+      f'{name} {found.get(name)}, har_jax.json {expected_config[name]}' for name in other
+    )
     raise UserError(f'{place}: adapter_config.json has {differences}')
   shapes = expected_shapes(described.objective, described.method, described.settings)
   path = place / 'adapter_model.safetensors'
   tensors = safetensors_io.from_bytes(path, storage.read_bytes(path, to_do='write it again with peft'))
-  expected = {_key(path): path for path in _stored(shapes)}
-  keys = {key for key in tensors if not key.endswith(f'.{_COUNTER}')}
+  rebuilt = {name for name in layout.keys if name.partition('/')[0] in described.method.rebuilt}
+  expected = {
+    _key(path, layout): path
+    for path in shapes
+    if _is_stored(path, layout) and _collection_and_leaf(path) not in rebuilt
+  }
+  ignored = tuple(layout.keys[name] for name in rebuilt)
+  keys = {key for key in tensors if not key.endswith((f'.{_COUNTER}', *ignored))}
   if wrong := sorted(keys ^ expected.keys()):
     raise UserError(
       f'{place}: {len(wrong)} tensors of adapter_model.safetensors are missing or unknown: '
       f'{json.dumps(wrong[:5])}'
     )
-  read = {path: _transposed(path, tensors[key]) for key, path in expected.items()}
-  scales = {
-    path: np.float32(card['alpha'] / card['rank']) for path in shapes if path.startswith('lora_scale/')
-  }
+  read = {path: _read(path, tensors[key], shapes[path].shape) for key, path in expected.items()}
+  scales = {path: np.float32(settings.lora.scale) for path in shapes if collection(path).endswith('_scale')}
   # Shapes stand for the base's leaves, which the adapter leaves out again.
   return make_adapter(base, shapes | read | scales, card)
 
 
-def _stored(held: Variables) -> list[str]:
-  """The paths in peft's file: all but the scales, which follow from its configuration."""
-  return [path for path in held if path.startswith(('lora/', 'batch_stats/')) or in_head(path)]
+def _layout(adapter: Adapter) -> PeftLayout:
+  if adapter.method.peft is None:
+    known = ', '.join(name for name, method in METHODS.items() if method.peft)
+    raise UserError(f'peft has no layout for {adapter.method.name}; it has one for {known}')
+  return adapter.method.peft
 
 
-def _transposed(path: str, leaf: Any) -> Any:
-  """A matrix in the other layout: ours are [in, out], PyTorch's [out, in]."""
-  return np.asarray(leaf).T if path.rpartition('/')[2] in ('a', 'b', 'kernel') else np.asarray(leaf)
+def _of_plain_start(adapter: Adapter, base: Base | None) -> Adapter:
+  """The same adapter as LoRA of twice the rank, on the kernels of the base itself."""
+  check_base(base, adapter)
+  lora, held = plain_start({} if base is None else base.encoder, adapter.variables, adapter.settings)
+  settings = Settings(lora, adapter.settings.precision, adapter.settings.methods, adapter.settings.depth)
+  entries = method_entries(adapter.method.name, settings, config.Model())
+  return Adapter(held, adapter.card | {name: entries[name] for name in ('rank', 'alpha', 'start')})
 
 
-def _key(path: str) -> str:
+def _rebuilt(adapter: Adapter, layout: PeftLayout) -> Variables:
+  """What the method computes again from any base, and peft stores."""
+  wanted = {name.partition('/')[0] for name in layout.keys}.intersection(adapter.method.rebuilt)
+  if not wanted:
+    return {}
+  plain = expected_shapes(adapter.objective, METHODS['full'], adapter.settings)
+  zeros = {path: np.zeros(leaf.shape, np.float32) for path, leaf in plain.items()}
+  adapted = adapter.method.adapt(zeros, adapter.settings, jax.random.key(0))
+  return {path: leaf for path, leaf in adapted.items() if collection(path) in wanted}
+
+
+def _collection_and_leaf(path: str) -> str:
+  return f'{collection(path)}/{path.rpartition("/")[2]}'
+
+
+def _is_adapter(path: str, layout: PeftLayout) -> bool:
+  return _collection_and_leaf(path) in layout.keys
+
+
+def _is_stored(path: str, layout: PeftLayout) -> bool:
+  """Whether peft's file holds the leaf: all but the scales, which follow from its configuration."""
+  return _is_adapter(path, layout) or path.startswith('batch_stats/') or in_head(path)
+
+
+def _written(path: str, leaf: Any) -> np.ndarray:
+  """A leaf as PyTorch has it: a matrix [in, out] as [out, in], some vectors as matrices."""
+  leaf = np.asarray(leaf)
+  if leaf.ndim == 2:
+    return np.ascontiguousarray(leaf.T)
+  name = _collection_and_leaf(path)
+  if name in ('ia3/output', 'adalora/e'):
+    return leaf[:, None]
+  return leaf[None] if name == 'ia3/input' else leaf
+
+
+def _read(path: str, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
+  return np.asarray(tensor).T if len(shape) == 2 else np.asarray(tensor).reshape(shape)
+
+
+def _key(path: str, layout: PeftLayout) -> str:
   """base_model.model.blocks.1.query.lora_A.weight of lora/encoder/block_1/attention/query/a."""
-  return f'{_PREFIX}{_module(path)}.{_LEAVES[path.rpartition("/")[2]]}'
+  name = _collection_and_leaf(path)
+  if collection(path) not in MODEL_COLLECTIONS and path.count('/') == 2:  # shared by all layers
+    return f'base_model.{layout.keys[name]}'
+  return f'{_PREFIX}{_module(path)}.{layout.keys.get(name) or _LEAVES[path.rpartition("/")[2]]}'
 
 
 def _module(path: str) -> str:

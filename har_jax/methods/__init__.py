@@ -18,6 +18,7 @@ from har_jax.methods import (
 from har_jax.methods.method import (
   MODEL_COLLECTIONS,
   Method,
+  PeftLayout,
   Settings,
   Wrapped,
   check_collections,
@@ -27,6 +28,7 @@ from har_jax.methods.method import (
 from har_jax.methods.packing import pack, unpack
 from har_jax.methods.preparation import Prepared, arrange_head, output_layer, prepare
 from har_jax.methods.quantized import quantized
+from har_jax.methods.starts import plain_start
 
 _FROZEN = (
   probe.METHOD,
@@ -50,6 +52,7 @@ __all__ = [
   'METHODS',
   'MODEL_COLLECTIONS',
   'Method',
+  'PeftLayout',
   'Prepared',
   'Settings',
   'Wrapped',
@@ -59,6 +62,7 @@ __all__ = [
   'merge',
   'output_layer',
   'pack',
+  'plain_start',
   'prepare',
   'quantized',
   'unpack',

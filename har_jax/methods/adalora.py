@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, Settings, key_of, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, key_of, modules_of, without
 from har_jax.variables import Variables
 
 _START_RATIO = 1.5  # rank at the start over rank at the end, as in the source's experiments
@@ -117,6 +117,14 @@ def _fraction(progress: Array, kept: float) -> Array:
   return kept + (1 - kept) * left**3
 
 
+def _peft_config(settings: Settings) -> dict[str, Any]:
+  rank = math.ceil(_START_RATIO * settings.lora.rank)
+  sizes = {'peft_type': 'ADALORA', 'r': rank, 'init_r': rank, 'target_r': settings.lora.rank}
+  # peft divides alpha by the rank at the start, whatever the rank at the end.
+  scale = {'lora_alpha': settings.lora.scale * rank, 'lora_dropout': 0.0, 'bias': 'none'}
+  return sizes | scale | {'fan_in_fan_out': False, 'total_step': 1, 'tinit': 0, 'tfinal': 0}
+
+
 METHOD = Method(
   name='adalora',
   summary='like lora, with a rank for each layer that training finds',
@@ -125,4 +133,5 @@ METHOD = Method(
   collections=('adalora', 'adalora_scale'),
   merge=merge,
   optimizer=optimizer,
+  peft=PeftLayout({'adalora/a': 'lora_A', 'adalora/e': 'lora_E', 'adalora/b': 'lora_B'}, _peft_config),
 )

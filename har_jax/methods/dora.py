@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, Settings, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, modules_of, without
 from har_jax.variables import Variables
 
 
@@ -43,5 +43,8 @@ METHOD = Method(
   collections=(*lora.COLLECTIONS, 'dora'),
   merge=merge,
   optimizer=lora.optimizer,
-  peft_type='LORA',
+  peft=PeftLayout(
+    lora.PEFT_KEYS | {'dora/magnitude': 'lora_magnitude_vector'},
+    lambda settings: lora.peft_config(settings) | {'use_dora': True},
+  ),
 )

@@ -6,7 +6,7 @@ Source: arXiv:2205.05638, section 3.3.   i in, o out.
 import jax
 import jax.numpy as jnp
 
-from har_jax.methods.method import Method, Settings, in_head, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, in_head, modules_of, without
 from har_jax.variables import Variables
 
 _SCALED_OUTPUTS, _SCALED_INPUTS = ('key', 'value'), ('down',)  # `down` reads the hidden units
@@ -46,4 +46,13 @@ METHOD = Method(
   trains=lambda path, settings: in_head(path) or path.startswith('ia3/'),
   collections=('ia3',),
   merge=merge,
+  peft=PeftLayout(
+    {'ia3/output': 'ia3_l', 'ia3/input': 'ia3_l'},
+    lambda settings: {
+      'peft_type': 'IA3',
+      'target_modules': sorted((*_SCALED_OUTPUTS, *_SCALED_INPUTS)),
+      'feedforward_modules': list(_SCALED_INPUTS),
+      'fan_in_fan_out': False,
+    },
+  ),
 )

@@ -3,12 +3,23 @@
 Source: arXiv:2106.09685, section 4.1.   i in, o out, r rank.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import optax
 
 from har_jax.methods import starts
-from har_jax.methods.method import Method, Settings, in_head, key_of, modules_of, scale_rates, without
+from har_jax.methods.method import (
+  Method,
+  PeftLayout,
+  Settings,
+  in_head,
+  key_of,
+  modules_of,
+  scale_rates,
+  without,
+)
 from har_jax.variables import Variables
 
 COLLECTIONS = ('lora', 'lora_scale')
@@ -66,6 +77,16 @@ def merge(variables: Variables) -> Variables:
   return merged
 
 
+PEFT_KEYS = {'lora/a': 'lora_A.weight', 'lora/b': 'lora_B.weight'}
+
+
+def peft_config(settings: Settings) -> dict[str, Any]:
+  lora = settings.lora
+  alpha = int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha
+  common = {'peft_type': 'LORA', 'r': lora.rank, 'lora_alpha': alpha, 'lora_dropout': 0.0, 'bias': 'none'}
+  return common | {'use_rslora': lora.scaling == 'root', 'fan_in_fan_out': False}
+
+
 METHOD = Method(
   name='lora',
   summary='trains low-rank adapters, and the head; kernels stay frozen in float32',
@@ -74,5 +95,5 @@ METHOD = Method(
   collections=COLLECTIONS,
   merge=merge,
   optimizer=optimizer,
-  peft_type='LORA',
+  peft=PeftLayout(PEFT_KEYS, peft_config),
 )

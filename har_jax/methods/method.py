@@ -2,7 +2,8 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import optax
@@ -42,7 +43,7 @@ class Method:
   unmerged: why no plain model gives the same outputs, for methods that cannot be merged.
   rate: multiplies the peak learning rate of all that trains but the head; chosen on validation subjects.
   optimizer: wraps the optimizer, to change rates or to prune.
-  peft_type: the type of Hugging Face peft whose layout the adapter has; None: it has none.
+  peft: the layout of Hugging Face's peft; None: it has none.
   pretrained: False: the encoder starts from random weights.
   """
 
@@ -58,8 +59,20 @@ class Method:
   optimizer: Callable[
     [optax.GradientTransformationExtraArgs, Settings], optax.GradientTransformationExtraArgs
   ] = lambda transform, settings: transform
-  peft_type: str | None = None
+  peft: 'PeftLayout | None' = None
   pretrained: bool = True
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PeftLayout:
+  """How Hugging Face's peft stores the method's adapters.
+
+  keys: from 'collection/leaf' to the end of a tensor's name in peft.
+  config: entries of peft's configuration, apart from those of every method.
+  """
+
+  keys: Mapping[str, str]
+  config: Callable[[Settings], dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)

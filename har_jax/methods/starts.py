@@ -1,12 +1,16 @@
 """Where the pairs of LoRA start.   i in, o out, r rank."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from har_jax import config
 from har_jax.errors import UserError
 from har_jax.methods import packing
 from har_jax.methods.method import Settings
+from har_jax.variables import Variables
 
 _LOFTQ_ITERATIONS = 5  # as in its source's experiments
 
@@ -57,3 +61,21 @@ def _loftq(
     pair = _principal(kernel - rounded, a, b)
     rest = kernel - pair[0] @ pair[1]
   return *pair, rounded
+
+
+def plain_start(encoder: Variables, adapter: Variables, settings: Settings) -> tuple[config.Lora, Variables]:
+  """Pairs that start at singular values, as pairs of twice the rank for the base's own kernels.
+
+  W' + s A B = W + s [A, A₀] [B; -B₀], since W' = W - s A₀ B₀.   Source: arXiv:2404.02948, appendix C.
+  """
+  lora = settings.lora
+  changed = dict(adapter)
+  for path, a in adapter.items():
+    if path.startswith('lora/') and path.endswith('/a'):
+      module = path.removeprefix('lora/').removesuffix('/a')
+      kernel = f'params/{module}/kernel'
+      _, first, second = start(encoder[kernel], kernel, settings, jax.random.key(0))
+      changed[path] = jnp.concatenate([a, first], axis=1)
+      changed[f'lora/{module}/b'] = jnp.concatenate([adapter[f'lora/{module}/b'], -second])
+  alpha = lora.alpha * (2 if lora.scaling == 'rank' else 2**0.5)
+  return dataclasses.replace(lora, rank=2 * lora.rank, alpha=alpha, start='zero'), changed

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, Settings, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, modules_of, without
 from har_jax.variables import Variables
 
 _D_START = 0.1  # as in the source's experiments
@@ -66,4 +66,20 @@ METHOD = Method(
   collections=('vera', 'vera_shared'),
   rebuilt=('vera_shared',),
   merge=merge,
+  peft=PeftLayout(
+    {
+      'vera/d': 'vera_lambda_d',
+      'vera/b': 'vera_lambda_b',
+      'vera_shared/a': 'vera_A',
+      'vera_shared/b': 'vera_B',
+    },
+    lambda settings: {
+      'peft_type': 'VERA',
+      'r': settings.methods.vera_rank,
+      'vera_dropout': 0.0,
+      'bias': 'none',
+      'fan_in_fan_out': False,
+      'save_projection': True,
+    },
+  ),
 )

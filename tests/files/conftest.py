@@ -41,12 +41,7 @@ def base(whole: Variables, base_card: dict[str, Any]) -> files.Base:
 def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
   def card(method: str, lora: config.Lora = LORA) -> dict[str, Any]:
     return {
-      'method': method,
-      'rank': lora.rank,
-      'alpha': lora.alpha,
-      'targets': list(lora.targets),
-      'model': config_fields.to_json(tiny),
-      'precision': config_fields.to_json(config.Precision()),
+      **files.method_entries(method, methods.Settings(lora), tiny),
       'classes': list(CLASSES),
       'normalizer': {'mean': [0.1, 0.2], 'deviation': [3.0, 1.0]},
       'metrics': {'validation': {'macro_f1': 0.9, 'accuracy': 0.8}},

@@ -45,11 +45,11 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
 def test_methods_that_peft_lacks_are_refused_by_name(
   adapter_of: Callable[..., files.Adapter], method_name: str, tmp_path: pathlib.Path
 ):
-  if methods.METHODS[method_name].peft_type:
+  if methods.METHODS[method_name].peft:
     files.write_peft(tmp_path, adapter_of(method_name))
     assert (tmp_path / 'adapter_config.json').exists()
     return
-  with pytest.raises(UserError, match=f'{method_name}; it has one for lora'):
+  with pytest.raises(UserError, match=f'{method_name}; it has one for ia3, vera, lora'):
     files.write_peft(tmp_path, adapter_of(method_name))
   assert not list(tmp_path.iterdir())
 

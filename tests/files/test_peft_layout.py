@@ -1,5 +1,6 @@
 """Adapters in the layout of the PyTorch library peft."""
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
@@ -15,8 +16,14 @@ from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 
 
-@pytest.mark.parametrize('name', ['lora', 'qlora'])
-@pytest.mark.parametrize('targets', [LORA.targets, ('attention', 'embed')])
+@pytest.mark.parametrize(
+  ('name', 'targets'),
+  [
+    *((name, LORA.targets) for name, method in methods.METHODS.items() if method.peft and name[0] != 'q'),
+    ('qlora', LORA.targets),
+    ('lora', ('attention', 'embed')),
+  ],
+)
 def test_pefts_layout_comes_back_bit_for_bit(
   base: files.Base,
   adapter_of: Callable[..., files.Adapter],
@@ -72,7 +79,7 @@ def test_what_pefts_layout_cannot_hold_is_refused(
     files.read_peft(tmp_path, base)
   peft_config = json.loads((tmp_path / 'adapter_config.json').read_text()) | {'r': 8}
   (tmp_path / 'adapter_config.json').write_text(json.dumps(peft_config))
-  with pytest.raises(UserError, match=r'adapter_config\.json has rank 8, har_jax\.json 4'):
+  with pytest.raises(UserError, match=r'adapter_config\.json has r 8, har_jax\.json 4'):
     files.read_peft(tmp_path, base)
 
 
@@ -86,23 +93,32 @@ def _torch_name(path: str) -> str:
 
 
 @pytest.mark.filterwarnings('ignore')
-@pytest.mark.parametrize('name', ['lora', 'qlora'])
+@pytest.mark.parametrize(
+  ('name', 'start'),
+  [
+    *((name, 'zero') for name, method in methods.METHODS.items() if method.peft and name[0] != 'q'),
+    ('qlora', 'zero'),
+    ('qlora', 'loftq'),
+    ('lora', 'pissa'),
+  ],
+)
 def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
   base: files.Base,
   adapter_of: Callable[..., files.Adapter],
   tiny: config.Model,
   name: str,
+  start: str,
   tmp_path: pathlib.Path,
 ):
   torch = pytest.importorskip('torch')
   theirs: Any = pytest.importorskip('peft')
   peers = pytest.importorskip('har_jax.bench.pytorch_baseline')
-  adapter = adapter_of(name)
+  adapter = adapter_of(name, lora=dataclasses.replace(LORA, start=start))
   attached = files.attach(base, adapter)
   # QLoRA's pairs were trained on kernels that four bits hold: PyTorch's model is given these values.
   encoder = {
     path: np.array(leaf)
-    for path, leaf in methods.unpack(attached).items()
+    for path, leaf in (base.variables if start == 'pissa' else methods.unpack(attached)).items()
     if path.startswith('params/encoder/') and not path.endswith('mask_token')
   }
   given = {
@@ -113,7 +129,7 @@ def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
   entries = model.load_state_dict(given, strict=False)
   assert not entries.unexpected_keys
   assert all(key.startswith('head.') for key in entries.missing_keys)
-  files.write_peft(tmp_path, adapter)
+  files.write_peft(tmp_path, adapter, base)
   loaded = theirs.PeftModel.from_pretrained(model, str(tmp_path)).eval()
   with torch.inference_mode():
     logits = loaded(torch.tensor(SIGNAL)).numpy()

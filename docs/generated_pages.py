@@ -29,6 +29,7 @@ _PLACES = {
   'results/personalization.csv': 'results/personalization.csv',
   'results/runs.csv': 'results/runs.csv',
   'results/tables.md': 'results.md',
+  'results/transcript.md': 'results/transcript.md',
 }
 _COPIED = [path for path in _PLACES if path not in ('README.md', 'results/tables.md')]
 _TITLES = {

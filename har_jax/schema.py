@@ -236,6 +236,7 @@ class Result(Struct):
   seconds: dict[str, _Seconds]
   versions: dict[str, _Text]
   device: _Device
+  signals: dict[str, Any] | None = None  # none in results that are older, and of baselines
 
   def __post_init__(self):
     _check_step(self.step, self.validation)

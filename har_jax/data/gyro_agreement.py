@@ -15,8 +15,10 @@ from har_jax.data import frames
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2
 
 _BLOCK = 4  # samples: at 12.5 Hz the integral of a swing is still exact to a few degrees
-_MOST_WINDOWS, _FEWEST_WINDOWS = 100, 12
+_MOST_WINDOWS, _FEWEST_WINDOWS = 100, 8
 _LEAST_CHANGE = 0.1  # g between the means of a window's halves: a rotation of some six degrees
+_LARGEST_TURN = 1.5  # rad between the halves: beyond, every turn tells as much
+_CALM_G = 0.15  # standard deviation of the length of acceleration: above, the body's own hides gravity
 _LARGEST = 0.5  # g²: caps a window with an impact
 # results/frames.csv: the largest ratio for the true frame is 1.3.
 _RATIO = 1.5
@@ -40,24 +42,48 @@ class Agreement(NamedTuple):
 def check(
   signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 3'] | None = None
 ) -> Agreement:
-  """Compares all signed permutations of the gyroscope's axes on the windows that rotate most.
+  """Compares all signed permutations of the gyroscope's axes on the calm windows that rotate most.
 
+  First on those in which gravity moves. If they do not tell, also on those in which only the gyroscope
+  rotates: with wrong axes, a turn about the vertical would move gravity.
   `expected`: the one to compare with the others; by default the identity.
   """
-  acc = signals[..., :3].astype(np.float64) / STANDARD_GRAVITY_M_S2
-  halves = acc.reshape(len(acc), 2, -1, 3).mean(axis=2)
-  change = np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1)
-  chosen = np.argsort(-change, kind='stable')[:_MOST_WINDOWS]
-  chosen = chosen[change[chosen] > _LEAST_CHANGE]
-  gyro = signals[chosen, :, 3:].astype(np.float64)
-  if len(chosen) < _FEWEST_WINDOWS or not gyro.any():
+  blocks = signals.reshape(len(signals), -1, _BLOCK, 6).mean(axis=2, dtype=np.float64)
+  acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]
+  change = _between_halves(acc)
+  turn = _between_halves(np.cumsum(gyro, axis=1) * (_BLOCK / RATE_HZ))
+  calm = 1 / np.hypot(1, np.linalg.norm(acc, axis=2).std(axis=1) / _CALM_G)
+  expected = np.eye(3) if expected is None else expected
+  found = [
+    _compare(acc, gyro, change, calm * size, expected)
+    for size in (change, np.maximum(change, np.minimum(turn, _LARGEST_TURN)))
+  ]
+  decided = [each for each in found if each.is_unique or (each.is_known and each.gyro is None)]
+  return (decided or found)[0]
+
+
+def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w']:
+  halves = values.reshape(len(values), 2, -1, 3).mean(axis=2)
+  return np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1)
+
+
+def _compare(
+  acc: Float[np.ndarray, 'w t 3'],
+  gyro: Float[np.ndarray, 'w t 3'],
+  change: Float[np.ndarray, 'w'],
+  size: Float[np.ndarray, 'w'],
+  expected: Float[np.ndarray, '3 3'],
+) -> Agreement:
+  """On the windows with the largest `size`."""
+  chosen = np.argsort(-size, kind='stable')[:_MOST_WINDOWS]
+  chosen = chosen[size[chosen] > _LEAST_CHANGE]
+  if len(chosen) < _FEWEST_WINDOWS or not gyro[chosen].any():
     return Agreement(None, False, False)
   candidates = frames.signed_permutations()
-  misfits = _misfits(acc[chosen], gyro, candidates)
+  misfits = _misfits(acc[chosen], gyro[chosen], candidates)
   mean = misfits.mean(axis=1)
   order = np.argsort(mean)
   best, second = order[:2]
-  expected = np.eye(3) if expected is None else expected
   (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
   gain = misfits[usual] - misfits[best]
   explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
@@ -72,16 +98,15 @@ def _deviates(gain: Float[np.ndarray, 'w']) -> bool:
 
 
 def _misfits(
-  acc: Float[np.ndarray, 'w 128 3'],
-  gyro: Float[np.ndarray, 'w 128 3'],
+  acc: Float[np.ndarray, 'w t 3'],
+  gyro: Float[np.ndarray, 'w t 3'],
   candidates: Float[np.ndarray, 'c 3 3'],
 ) -> Float[np.ndarray, 'c w']:
-  """Squared distance, in g², of the means of both halves, each sample rotated back to the window's start.
+  """Squared distance, in g², of the means of both halves, each block rotated back to the window's start.
 
   A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two integrals
   do for all candidates: of the gyroscope, and of its opposite for mirror images.
   """
-  acc, gyro = (each.reshape(len(each), -1, _BLOCK, 3).mean(axis=2) for each in (acc, gyro))
   signs = np.linalg.det(candidates).round()
   misfits = np.empty((len(candidates), len(acc)))
   for sign in (1.0, -1.0):

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import methods, results, runtime, storage, variables
-from har_jax.data import balancing, folds, self_training
+from har_jax.data import balancing, folds, self_training, signal_summary
+from har_jax.data import windows as store
 from har_jax.data.batches import Batch
 from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.experiments.study import RunSpec
@@ -140,6 +141,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   added = {path: leaf for path, leaf in run.trainable.items() if path not in plain}
   stages = stages_of(spec) if spec.is_pretrained else []
   return described(spec, data, predicted) | {
+    'signals': _summary(spec, data),
     'collections': list(METHODS[spec.method].collections),
     'starts_from': relative_to(stages[-1].folder, spec.result) if stages else None,
     'validation': end.history,
@@ -167,6 +169,13 @@ def described(spec: RunSpec, data: folds.TargetWindows, predicted: Int[np.ndarra
     'test_by_subject': _by_subject(data, predicted),
     'data': data.description,
   } | runtime.describe()
+
+
+def _summary(spec: RunSpec, data: folds.TargetWindows) -> dict[str, Any] | None:
+  """What the training windows looked like, for `files.load_run`."""
+  signals = store.at_first_position(store.load(spec.windows / spec.target)).signals
+  activities = [data.classes[label] for label in data.train['label']]
+  return signal_summary.to_json(signal_summary.summarize(signals[data.indices['train']], activities))
 
 
 def relative_to(folder: Place, result: Place) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import har_jax
 from har_jax import config, schema, storage
+from har_jax.data import signal_summary
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.data.resample import MAX_GAP_S
 from har_jax.errors import UserError
@@ -84,6 +85,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         'values': 'one per class, in the order of `classes`',
       },
       'stream': {'hop_s': STEP_SAMPLES / RATE_HZ, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
+      'signals': signal_summary.to_json(recognizer.signals),
       'adapter': {entry: adapter.get(entry) for entry in ('checksum', 'base', 'method', 'metrics')},
       'model': adapter['model'],
       'temperature': model.temperature,

@@ -49,6 +49,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     **method_entries(method.name, settings, experiment.model),
     'classes': data['classes'],
     'normalizer': data['normalizer'],
+    'signals': entries.get('signals'),
     'metrics': {
       'validation': {name: chosen[name] for name in ('macro_f1', 'accuracy')},
       'test': {name: entries['test'][name] for name in ('macro_f1', 'accuracy')},

@@ -10,7 +10,9 @@ from har_jax.train.objective import Objective
 from har_jax.train.step import compiled_predict
 from har_jax.variables import Variables
 
-BATCH_SIZE = 256  # rounded up to a multiple of the devices
+# Rounded up to a multiple of the devices. Each size compiles a program, so they are few: the smallest that
+# holds all windows, or the largest.
+BATCH_SIZES = (16, 64, 256)
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:
@@ -23,18 +25,27 @@ def predict(objective: Objective, variables: Variables, windows: Batch, *, tta_s
 
   Test-time augmentation: averages the predictions over `tta_shifts` circular shifts by fractions of a patch.
   """
+  count, most = len(windows['signal']), BATCH_SIZES[-1]
+  if tta_shifts > 1 and count > most:  # all shifts of all windows at once would take much memory
+    parts = [
+      {name: each[first : first + most] for name, each in windows.items()} for first in range(0, count, most)
+    ]
+    return np.concatenate([predict(objective, variables, part, tta_shifts=tta_shifts) for part in parts])
   if tta_shifts > 1:
     shifts = [round(i * objective.model.patch_size / tta_shifts) for i in range(tta_shifts)]
-    shifted = [windows | {'signal': np.roll(windows['signal'], shift, axis=1)} for shift in shifts]
-    return np.mean([predict(objective, variables, each) for each in shifted], axis=0)
+    shifted = {name: np.concatenate([each] * tta_shifts) for name, each in windows.items()}
+    shifted['signal'] = np.concatenate([np.roll(windows['signal'], shift, axis=1) for shift in shifts])
+    predicted = predict(objective, variables, shifted)
+    return predicted.reshape(tta_shifts, count, *predicted.shape[1:]).mean(axis=0)
   devices = mesh.data_mesh()
   compiled, key = compiled_predict(objective, devices), jax.random.key(0)
   variables = mesh.replicate(variables, devices)
+  size = next((size for size in BATCH_SIZES if size >= count), most)
   batches = data_batches.evaluation_batches(
-    windows, batch=mesh.next_multiple(BATCH_SIZE, devices), **mesh.process_rank()
+    windows, batch=mesh.next_multiple(size, devices), **mesh.process_rank()
   )
   predictions = [
     np.asarray(compiled(variables, mesh.split(batch, devices), jax.random.fold_in(key, number)))
     for number, batch in enumerate(batches)
   ]
-  return np.concatenate(predictions)[: len(windows['signal'])]  # padding comes last
+  return np.concatenate(predictions)[:count]  # padding comes last

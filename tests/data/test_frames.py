@@ -75,6 +75,28 @@ def test_a_device_that_does_not_turn_tells_nothing():
   assert not gyro_agreement.check(still).is_known
 
 
+def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
+  """Walking around corners: a quarter turn in each window; and a few windows in which the device tilts."""
+  rng = np.random.default_rng(0)
+  turning = np.float32([0, 0, 9.8, 0, 0, np.pi / 2 / 2.56]) + 0.01 * rng.standard_normal((40, 128, 6))
+  tilting = worn_device.windows(0, count=2)[0]
+  signals = np.concatenate([tilting, turning]).astype(np.float32)
+  assert not gyro_agreement.check(tilting).is_known
+  assert gyro_agreement.check(signals).gyro is None
+  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals))
+  assert agreement.gyro is not None
+  assert np.array_equal(agreement.gyro, frames.parse('y,z,x').acc)
+
+
+def test_windows_of_impacts_do_not_hide_the_calm_ones():
+  signals, _ = worn_device.windows(0)
+  bounce = np.random.default_rng(0).normal(0, 8, (len(signals), 2, 1, 3)).repeat(64, axis=2)
+  impacts = signals.copy()
+  impacts[..., :3] += (bounce * np.sin(np.arange(64) / 5)[:, None] ** 2).reshape(-1, 128, 3)
+  mixed = frames.parse('x,y,z,-x,-y,-z')(np.concatenate([impacts, signals]))
+  assert np.array_equal(gyro_agreement.check(mixed).gyro, -np.eye(3))
+
+
 def test_a_recording_is_compared_with_the_axes_of_training():
   signals, _ = worn_device.windows(0)
   mirrored = frames.parse('x,y,z,-x,-y,-z')(signals)

@@ -102,6 +102,10 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
   np.add.at(confusion, (data.test['label'], predicted), 1)
   assert confusion.tolist() == result['test']['confusion']
   assert adapter.card['classes'] == result['data']['classes']
+  assert adapter.signals is not None
+  assert {each.activity: each.windows for each in adapter.signals.gravity} == dict(
+    zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
+  )
   raw = np.array(store.load(study.windows / 'alpha').signals)
   assert any(np.array_equal(adapter.normalizer(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
 

@@ -78,7 +78,8 @@ def test_all_tables_are_those_of_the_runs(committed):
 def test_nothing_else_is_committed_as_a_result():
   names = {path.name for path in FOLDER.iterdir()}
   assert names == {
-    *('runs.csv', 'personalization.csv', 'decoding.csv', 'frames.csv', 'bench.csv', 'tables.md', 'bench.md')
+    *('runs.csv', 'personalization.csv', 'decoding.csv', 'frames.csv', 'bench.csv', 'tables.md', 'bench.md'),
+    'transcript.md',
   }
 
 

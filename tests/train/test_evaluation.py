@@ -27,6 +27,16 @@ class _Noise(Line):
     return jax.random.normal(key, batch['label'].shape)
 
 
+class _Size(Line):
+  def predict(self, variables: Variables, batch: dict, key: Array) -> Array:
+    return jnp.full(batch['label'].shape, len(batch['label']))
+
+
+@pytest.mark.parametrize(('count', 'size'), [(1, 16), (16, 16), (17, 64), (65, 256), (300, 256)])
+def test_a_few_windows_are_padded_to_a_small_batch(count: int, size: int):
+  assert set(predict(_Size(), {}, windows_of(2, count)).tolist()) == {size}
+
+
 def test_each_evaluation_batch_has_its_own_reproducible_key():
   predicted = predict(_Noise(), {}, windows_of(2, 512))
   assert not np.array_equal(predicted[:256], predicted[256:])

@@ -99,7 +99,7 @@ def _run(
   with (
     unittest.mock.patch.object(optimizer, 'build', _sgd if name.endswith('sgd') else optimizer.build),
     unittest.mock.patch.object(loop, '_MAX_STEPS_PER_CALL', 3),
-    unittest.mock.patch.object(evaluation, 'BATCH_SIZE', 16),
+    unittest.mock.patch.object(evaluation, 'BATCH_SIZES', (16,)),
   ):
     (trained,) = train(
       objective, [run], training=training or _RUNS[name], pretrained=True, progress=False, stop=stop

@@ -1,18 +1,24 @@
 """Test-time augmentation."""
 
 import numpy as np
+import pytest
 
 from har_jax import config
+from har_jax.train import evaluation
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 
 
-def test_predictions_average_over_circular_shifts_by_fractions_of_a_patch(drawn):
+@pytest.mark.parametrize('count', [5, 9])
+def test_predictions_average_over_circular_shifts_by_fractions_of_a_patch(
+  drawn, count: int, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(evaluation, 'BATCH_SIZES', (8,))
   model = config.Model(patch_size=16, width=24, mlp_dim=48, depth=1, decoder_depth=1, num_heads=2, head=(16,))
   objective = Classify(model, 3)
   variables = drawn(objective.init)
-  signal = np.random.default_rng(0).standard_normal((5, 128, 6)).astype(np.float32)
-  windows = {'signal': signal, 'label': np.zeros(5, np.int32)}
+  signal = np.random.default_rng(0).standard_normal((count, 128, 6)).astype(np.float32)
+  windows = {'signal': signal, 'label': np.zeros(count, np.int32)}
   shifted = [
     predict(
       objective,

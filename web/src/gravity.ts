@@ -3,6 +3,7 @@
 import { median } from './resample';
 
 const LEAST_M_S2 = 5; // half of gravity: without it, even a run's median length is below
+const NEAR_1 = [0.8, 1.25]; // the mean is so long if gravity is 1
 const CERTAIN = 0.5; // of gravity along the axis that points up: a phone on the move is not that far off
 
 export interface Moment {
@@ -12,14 +13,18 @@ export interface Moment {
 
 export interface Gravity {
   isIncluded: boolean;
+  isInG: boolean; // instead of m/s²
   sign: 1 | -1; // -1: the event's signs must be reversed, so that a phone on its back reads z = +9.8
 }
 
 export function findGravity(moments: readonly Moment[], platformSign: 1 | -1): Gravity {
   const isIncluded = median(moments.map(({ acc }) => Math.hypot(...acc))) >= LEAST_M_S2;
+  const mean = [0, 1, 2].map((axis) => moments.reduce((sum, { acc }) => sum + acc[axis], 0) / moments.length);
+  const length = Math.hypot(...mean);
+  const isInG = NEAR_1[0] < length && length < NEAR_1[1];
   const along = moments.flatMap(({ acc, up }) => (up ? [dot(acc, up) / Math.hypot(...acc)] : []));
   const share = along.length ? median(along) : 0;
-  return { isIncluded, sign: Math.abs(share) >= CERTAIN ? (share > 0 ? 1 : -1) : platformSign };
+  return { isIncluded, isInG, sign: Math.abs(share) >= CERTAIN ? (share > 0 ? 1 : -1) : platformSign };
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The page: sensor → recognizer and recorder → what is shown. */
 
-import { FAILURES, NO_MODEL, NO_ROTATION, paused, seconds } from './messages';
+import { CONTRADICTIONS, FAILURES, NO_MODEL, NO_ROTATION, paused, seconds } from './messages';
 import { loadModel, type Model } from './model';
 import { keepOffline, keepScreenOn, watchBattery } from './phone';
 import { connectPocket } from './pocket';
@@ -60,6 +60,7 @@ function setUp(model: Model): void {
     view.write('answer', name);
     view.write('confidence', likeliest + confidence);
     activities.show(name, classes, answer.posterior);
+    view.warn(answer.contradiction && CONTRADICTIONS[answer.contradiction]);
     activities.showTimeline(timeline.bars(answer.startS - SPAN_S), answer.startS + stream.hop_s);
     view.enable('save-answers', true);
   };

@@ -1,5 +1,6 @@
 /** What the page says, where it is more than a word. */
 
+import type { Contradiction } from './frame';
 import type { Failure } from './sensor';
 
 export const FAILURES: Record<Failure, string> = {
@@ -14,6 +15,21 @@ export const FAILURES: Record<Failure, string> = {
   no_gravity:
     'This browser gives acceleration without gravity, from which activities cannot be recognized. ' +
     'Try another browser.',
+  in_g: 'This browser gives acceleration in g, where m/s² is the standard. Try another browser.',
+};
+
+export const CONTRADICTIONS: Record<Contradiction, string> = {
+  lacks_gravity:
+    'Acceleration lacks gravity, and the model was trained with it: these answers are worthless.',
+  has_gravity:
+    'Acceleration has gravity, and the model was trained without it: these answers are worthless.',
+  opposite:
+    'Gravity points opposite to the training recordings, so these answers may be wrong: the phone is worn ' +
+    'upside down, or signs differ.',
+  elsewhere:
+    'Gravity points elsewhere than in the training recordings, so these answers may be wrong: the phone is ' +
+    'worn otherwise.',
+  slower: 'The sensors are much slower than in training, so quick movements look different to the model.',
 };
 
 export const NO_MODEL = 'The model cannot be loaded, so nothing is recognized. Recording works.';

@@ -2,6 +2,7 @@
 
 import * as ort from 'onnxruntime-web/wasm';
 import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
+import type { Signals } from './frame';
 import { CHANNELS } from './windows';
 
 export interface Card {
@@ -10,6 +11,7 @@ export interface Card {
   input: { name: string; rate_hz: number; window: number; rotation: 'used' | 'ignored' };
   output: { name: string };
   stream: { hop_s: number; mean_bout_s: number; max_gap_s: number };
+  signals: Signals | null;
 }
 
 export interface Model {

@@ -1,6 +1,7 @@
 /** Samples → answers: windows, model, and the filter over time, in order. */
 
 import { Chain } from './chain';
+import { FrameCheck, type Contradiction } from './frame';
 import type { Model } from './model';
 import { RATE_HZ } from './resample';
 import { Windows, type Sample, type Window } from './windows';
@@ -12,11 +13,13 @@ export interface Answer {
   posterior: number[]; // with the windows before it
   best: number; // index of the posterior's highest
   isKnown: boolean;
+  contradiction: Contradiction | undefined; // of all windows so far with the training recordings
 }
 
 export class Recognizer {
   private readonly windows: Windows;
   private readonly chain: Chain;
+  private readonly frame: FrameCheck;
   private posterior: number[] | undefined;
   private known: number[] | undefined;
   private best = -1;
@@ -28,7 +31,8 @@ export class Recognizer {
     private readonly onAnswer: (answer: Answer) => void,
     private readonly onError: (error: unknown) => void,
   ) {
-    const { input, stream } = model.card;
+    const { input, stream, signals } = model.card;
+    this.frame = new FrameCheck(signals);
     this.windows = new Windows({ samples: input.window, hopS: stream.hop_s, maxGapS: stream.max_gap_s });
     this.chain = new Chain(stream.mean_bout_s, stream.hop_s, input.window / RATE_HZ);
   }
@@ -46,7 +50,9 @@ export class Recognizer {
     const isKnown = this.isKnown(probabilities, window.isFirst || best !== this.best);
     this.best = best;
     const { startS, isFirst } = window;
-    this.onAnswer({ startS, isFirst, probabilities, posterior: this.posterior, best, isKnown });
+    const posterior = this.posterior;
+    const contradiction = this.frame.push(window);
+    this.onAnswer({ startS, isFirst, probabilities, posterior, best, isKnown, contradiction });
   }
 
   /** As bouts are decoded: a second chain within each bout, of known and unknown. */

@@ -54,7 +54,8 @@ function ticks(startS: number, stopS: number, rateHz: number): number {
   return Math.trunc((stopS - startS) * rateHz + SLACK) + 1;
 }
 
-function steps(timeS: readonly number[]): number[] {
+/** From each time to the next. */
+export function steps(timeS: readonly number[]): number[] {
   return timeS.slice(1).map((time, index) => time - timeS[index]);
 }
 

@@ -3,7 +3,7 @@
 import { findGravity, signOf, upFrom, type Moment } from './gravity';
 import type { Sample } from './windows';
 
-export type Failure = 'insecure' | 'unsupported' | 'denied' | 'silent' | 'no_gravity';
+export type Failure = 'insecure' | 'unsupported' | 'denied' | 'silent' | 'no_gravity' | 'in_g';
 
 export interface Listener {
   ready(hasRotation: boolean): void;
@@ -73,8 +73,8 @@ export class Sensor {
     this.first.push({ ...raw, up: this.up });
     const { first } = this;
     if (raw.timeS - first[0].timeS < CHECK_S || first.length < CHECK_SAMPLES) return;
-    const { isIncluded, sign } = findGravity(first, signOf(navigator));
-    if (!isIncluded) { this.fail('no_gravity'); return; }
+    const { isIncluded, isInG, sign } = findGravity(first, signOf(navigator));
+    if (!isIncluded) { this.fail(isInG ? 'in_g' : 'no_gravity'); return; }
     clearTimeout(this.timer);
     this.sign = sign;
     this.listener.ready(first.some(({ rotation }) => rotation !== undefined));

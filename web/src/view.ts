@@ -33,6 +33,12 @@ export function notify(text: string): void {
   element('notice').hidden = !text;
 }
 
+/** Of the answers that are shown; undefined: nothing is wrong with them. */
+export function warn(text: string | undefined): void {
+  write('warning', text ?? '');
+  element('warning').hidden = !text;
+}
+
 export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }

@@ -1,6 +1,6 @@
 /** Samples as they arrive → windows of 2.56 s at 50 Hz, as har_jax/inference/stream.py cuts them. */
 
-import { at50Hz, firstAtLeast, RATE_HZ } from './resample';
+import { at50Hz, firstAtLeast, median, RATE_HZ, steps } from './resample';
 
 export const CHANNELS = 6;
 
@@ -17,6 +17,7 @@ export interface Sample {
 export interface Window {
   startS: number;
   signal: Float32Array; // sample by sample, six values each
+  rateHz: number; // of the samples that it was made from
   isFirst: boolean; // after the start or a gap: earlier windows no longer count
 }
 
@@ -65,7 +66,9 @@ export class Windows {
     const lastS = startS + (rules.samples - 1) / RATE_HZ - SLACK_S;
     if (timeS[timeS.length - 1] < lastS) return undefined;
     const stop = firstAtLeast(timeS, lastS) + 1;
-    const window = { startS, signal: this.signal(first, stop, offset), isFirst: this.isFirst };
+    const signal = this.signal(first, stop, offset);
+    const rateHz = 1 / median(steps(timeS.slice(first, stop)));
+    const window = { startS, signal, rateHz, isFirst: this.isFirst };
     this.dueS += rules.hopS;
     this.isFirst = false;
     return window;

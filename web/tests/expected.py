@@ -3,6 +3,7 @@
 python tests/expected.py <folder>    where <folder>/built holds the built page
 """
 
+import dataclasses
 import json
 import pathlib
 import sys
@@ -10,7 +11,10 @@ import sys
 import numpy as np
 
 from har_jax import export
+from har_jax.data import frames, signal_summary
+from har_jax.data.signal_summary import SignalSummary
 from har_jax.export import web
+from har_jax.inference import frame_check
 from har_jax.inference.decoding import Chain
 from har_jax.inference.recognizer import Recognizer
 from har_jax.inference.stream import Stream
@@ -76,12 +80,43 @@ def _chain() -> dict:
   return {'rows': rows.tolist(), 'posteriors': posteriors}
 
 
+def _trained() -> tuple[SignalSummary, np.ndarray]:
+  """What the exported card says of the training recordings, a made-up walk and rest; and 20 such windows."""
+  samples = _samples(np.arange(0, _SECONDS, 1 / 50)).astype(np.float32)
+  walks, rests = (
+    np.stack([samples[first + shift : first + shift + 128] for shift in range(0, 222, 6)])
+    for first in (0, 350)
+  )
+  names = ['walking'] * len(walks) + ['resting'] * len(rests)
+  summary = signal_summary.summarize(np.concatenate([walks, rests]), names)
+  return dataclasses.replace(summary, rates_hz=(100.0, 100.0)), np.concatenate([walks[:12], rests[:8]])
+
+
+def _frames(summary: SignalSummary, windows: np.ndarray) -> dict:
+  """What `frame_check` finds in windows of another frame: new axis i is `sign[i]` times axis `axis[i]`."""
+  cases = {}
+  for name in ('x,y,z', '-x,-y,-z', '-x,-y,z', 'z,x,y', 'y,x,z'):
+    frame = frames.parse(name)
+    found = frame_check._Directions.of(summary, frame(windows))
+    cases[name] = {
+      'axis': np.abs(frame.acc).argmax(axis=1).tolist(),
+      'sign': frame.acc.sum(axis=1).tolist(),
+      'opposite': found.gain[frame_check._FLIP],
+      'best': found.gain.max(),
+      'contradiction': 'opposite' if found.is_opposite else 'elsewhere' if found.deviates else None,
+    }
+  return {'windows': windows.reshape(len(windows), -1).tolist(), 'cases': cases}
+
+
 def main(folder: pathlib.Path) -> None:
   recognizer = Recognizer.load().set_params(tta_shifts=1)
   web.FOLDER = folder / 'built'
-  export.write(folder / 'page', export.make(recognizer, 'web'))
+  summary, windows = _trained()
+  signals = signal_summary.to_json(summary)
+  export.write(folder / 'page', export.make(recognizer, 'web'), signals=signals)
   cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
-  text = json.dumps({'cases': cases, 'chain': _chain(), 'unknown_below': _UNKNOWN_BELOW})
+  found = _frames(summary, windows) | {'signals': signals}
+  text = json.dumps({'cases': cases, 'chain': _chain(), 'unknown_below': _UNKNOWN_BELOW, 'frames': found})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 
 

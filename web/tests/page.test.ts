@@ -149,6 +149,28 @@ test('acceleration that claims to have gravity, and has not, is refused', async 
   expect(await page.page.$('#now[hidden]')).not.toBeNull();
 });
 
+test('acceleration in g is refused', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2, [0.01, 0.02, 1]));
+  expect(await page.notice()).toContain('acceleration in g');
+});
+
+test('gravity opposite to the training recordings is warned of, until it is not', async () => {
+  const thrice = (sign: number, fromS: number) =>
+    [0, 14.1, 28.2].flatMap((s) =>
+      motionsOf(jitter, sign).map((each) => ({ ...each, timeMs: each.timeMs + 1000 * (fromS + s) })),
+    );
+  const page = await open();
+  await page.start();
+  await page.move(thrice(-1, 0));
+  await page.page.waitForSelector('#warning:not([hidden])');
+  expect(await page.text('#warning')).toContain('Gravity points opposite');
+  await page.shoot('opposite-390-light');
+  for (const fromS of [43, 86, 129]) await page.move(thrice(1, fromS));
+  await page.page.waitForSelector('#warning[hidden]');
+});
+
 test('a browser without rotation is warned of, and recorded without it', async () => {
   const still = (fromS: number) => rest(fromS, 2).map(({ timeMs, acc = [] }) => ({ timeMs, acc }));
   const page = await open();

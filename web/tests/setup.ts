@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build, preview } from 'vite';
 import type { TestProject } from 'vitest/node';
+import type { Contradiction, Signals } from '../src/frame';
 
 export const PYTHON = process.env.PYTHON ?? path.resolve('../.venv/bin/python');
 
@@ -19,10 +20,19 @@ export interface Case {
   probabilities: number[][];
 }
 
+export interface FrameCase {
+  axis: number[];
+  sign: number[];
+  opposite: number;
+  best: number;
+  contradiction: Contradiction | null;
+}
+
 export interface Expected {
   cases: Record<string, Case>;
   chain: { rows: number[][]; posteriors: number[][] };
   unknown_below: number;
+  frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };
 }
 
 export function readExpected(folder: string): Expected {

@@ -112,7 +112,8 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
   """'rad/s', 'deg/s', or empty if the device hardly turns, or the sensors are not on one device.
 
   In the device's axes, gravity at rest in the world obeys d(acc)/dt = acc × gyro. Means of a quarter second
-  stand for both; the slope of one side on the other tells the unit.
+  stand for both; the slope of one side on the other tells the unit. Steps tell it, too, which do not
+  tell the axes (`gyro_agreement`): the body's own acceleration changes the slope, but not by a factor of 57.
   """
   acc_index, acc_means = _means(acc)
   gyro_index, gyro_means = _means(gyro)

@@ -1,0 +1,54 @@
+/** The same contradictions as in Python: har_jax/inference/frame_check.py. */
+
+import { expect, inject, test } from 'vitest';
+import { FrameCheck, type Contradiction, type Signals } from '../src/frame';
+import { readExpected } from './setup';
+
+const { cases, signals, windows } = readExpected(inject('folder')).frames;
+
+type Change = (value: number, index: number, window: number[]) => number;
+
+/** What is found in the last of all windows, each of them changed. */
+function pushAll(check: FrameCheck, change: Change, rateHz = 60): Contradiction | undefined {
+  const all = windows.map((window) => new Float32Array(window.map(change)));
+  return all.map((signal) => check.push({ signal, rateHz })).at(-1);
+}
+
+function found(change: Change, trained: Signals | null = signals, rateHz = 60): Contradiction | undefined {
+  return pushAll(new FrameCheck(trained), change, rateHz);
+}
+
+test.each(Object.keys(cases))('gravity in the axes %s is judged as in Python', (name) => {
+  const { axis, sign, opposite, best, contradiction } = cases[name];
+  const check = new FrameCheck(signals);
+  const turned = pushAll(check, (value, index, window) => {
+    const channel = index % 6;
+    return channel < 3 ? sign[channel] * window[index - channel + axis[channel]] : value;
+  });
+  const gains = check.gains(signals);
+  expect(gains.opposite).toBeCloseTo(opposite, 4);
+  expect(gains.best).toBeCloseTo(best, 4);
+  expect(turned ?? null).toBe(contradiction);
+});
+
+test('fewer than twenty windows say nothing', () => {
+  const check = new FrameCheck(signals);
+  const flipped = windows.slice(1).map((window) => new Float32Array(window.map((value) => -value)));
+  for (const signal of flipped) expect(check.push({ signal, rateHz: 60 })).toBeUndefined();
+});
+
+test('acceleration without gravity contradicts a model that had it, and the reverse', () => {
+  const linear = (value: number, index: number): number => (index % 6 < 3 ? value / 100 : value);
+  expect(found(linear)).toBe('lacks_gravity');
+  expect(found(linear, null)).toBe('lacks_gravity');
+  expect(found((value) => value, { ...signals, length_g: 0.1 })).toBe('has_gravity');
+});
+
+test('sensors are slow below half of the training rate, and only below 40 Hz', () => {
+  const atHz = (rateHz: number, trainedHz: number[]) =>
+    found((value) => value, { ...signals, rates_hz: trainedHz }, rateHz);
+  expect(atHz(20, [50])).toBe('slower');
+  expect(atHz(30, [50])).toBeUndefined();
+  expect(atHz(45, [200])).toBeUndefined();
+  expect(atHz(20, [])).toBeUndefined();
+});

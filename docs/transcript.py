@@ -16,6 +16,7 @@ import tempfile
 
 import numpy as np
 import pandas as pd
+import scipy.signal
 from absl import flags
 
 from har_jax import storage
@@ -63,15 +64,22 @@ _INTRODUCTION = (
 )
 
 
+class _Phone(export_base.Recording):
+  """With gravity as phones estimate it: below a third of a hertz."""
+
+  @property
+  def gravity(self) -> np.ndarray:
+    low_pass = scipy.signal.butter(2, 0.3, fs=1 / np.median(np.diff(self.time_s)), output='sos')
+    return scipy.signal.sosfiltfilt(low_pass, self.acc, axis=0)
+
+
 def _write_export(folder: pathlib.Path) -> None:
   """walk.zip, labels.csv and truth.csv."""
   make = [sys.executable, _ROOT / 'docs' / 'make_recording.py', '--archive=hapt', '--windows_per_activity=10']
   make += [f'--archive_path={_ARCHIVE_PATH.value}', f'--subject={_SUBJECT.value}', f'--out={folder}']
   subprocess.run(make, check=True, stdout=subprocess.DEVNULL)
   day = pd.read_csv(folder / 'day.csv').to_numpy()
-  one = export_base.Recording(
-    (day[:, 0] - day[0, 0]) / 1e9, day[:, 1:4] * export_base.G, np.deg2rad(day[:, 4:]), labels=()
-  )
+  one = _Phone((day[:, 0] - day[0, 0]) / 1e9, day[:, 1:4] * export_base.G, np.deg2rad(day[:, 4:]), labels=())
   export_base.zip_of(folder / 'walk.zip', export_sensor_logger.sensor_logger_files(one, 'ios'))
 
 

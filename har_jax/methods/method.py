@@ -41,7 +41,6 @@ class Method:
   rebuilt: those of them that `adapt` computes from the base alone, so that no adapter file needs them.
   merge: folds the collections into `params`; the result is a plain model.
   unmerged: why no plain model gives the same outputs, for methods that cannot be merged.
-  rate: multiplies the peak learning rate of all that trains but the head; chosen on validation subjects.
   optimizer: wraps the optimizer, to change rates or to prune.
   peft: the layout of Hugging Face's peft; None: it has none.
   pretrained: False: the encoder starts from random weights.
@@ -55,7 +54,6 @@ class Method:
   rebuilt: tuple[str, ...] = ()
   merge: Callable[[Variables], Variables] = dict
   unmerged: str = ''
-  rate: float = 1.0
   optimizer: Callable[
     [optax.GradientTransformationExtraArgs, Settings], optax.GradientTransformationExtraArgs
   ] = lambda transform, settings: transform
@@ -77,7 +75,7 @@ class PeftLayout:
 
 @dataclasses.dataclass(frozen=True)
 class Wrapped:
-  """A method's `rate` and `optimizer` with its settings; equal ones share a compiled step."""
+  """A method's `optimizer` with its settings; equal ones share a compiled step."""
 
   method: Method
   settings: Settings
@@ -85,9 +83,6 @@ class Wrapped:
   def __call__(
     self, transform: optax.GradientTransformationExtraArgs
   ) -> optax.GradientTransformationExtraArgs:
-    rate = self.method.rate
-    if rate != 1:
-      transform = scale_rates(transform, lambda path: 1.0 if in_head(path) else rate)
     return self.method.optimizer(transform, self.settings)
 
 

@@ -25,8 +25,12 @@ class Recording:
   labels: Sequence[tuple[float, float, str]] = ((0.0, 12.0, 'walk'), (12.0, 24.0, 'sit'))
 
   @property
+  def gravity(self) -> np.ndarray:
+    return np.tile(GRAVITY, (len(self.acc), 1))
+
+  @property
   def linear(self) -> np.ndarray:
-    return self.acc - GRAVITY
+    return self.acc - self.gravity
 
   @property
   def stamps_ns(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from export_base import EPOCH_S, GRAVITY, G, Recording, Written, atol, folder_of, zip_of
+from export_base import EPOCH_S, G, Recording, Written, atol, folder_of, zip_of
 
 # --- Sensor Logger
 
@@ -16,7 +16,6 @@ def sensor_logger_files(
 ) -> dict[str, str | bytes]:
   """Columns run z, y, x. On iOS acceleration and gravity have the other sign, unless standardized."""
   sign = -1.0 if platform == 'ios' and not standardized else 1.0
-  gravity = np.tile(GRAVITY, (len(one.acc), 1))
 
   def table(values: np.ndarray) -> str:
     frame = pd.DataFrame({'time': one.stamps_ns, 'seconds_elapsed': one.time_s - 0.1})
@@ -36,14 +35,14 @@ def sensor_logger_files(
     unit = G if not standardized else 1.0
     for name, values in (
       ('rotationRate', one.gyro),
-      ('gravity', sign * gravity / unit),
+      ('gravity', sign * one.gravity / unit),
       ('acceleration', sign * one.linear / unit),
     ):
       columns |= {f'{name}{axis.upper()}': values[:, i].round(6) for i, axis in enumerate('xyz')}
     files['WristMotion.csv'] = pd.DataFrame(columns).assign(quaternionW=1.0).to_csv(index=False)
     return files
   files['Accelerometer.csv'] = table(sign * one.linear)
-  files['Gravity.csv'] = table(sign * gravity)
+  files['Gravity.csv'] = table(sign * one.gravity)
   files['Gyroscope.csv'] = table(one.gyro)
   if total:
     files['TotalAcceleration.csv'] = table(one.acc)
@@ -72,9 +71,8 @@ def sensor_logger_watch(folder: pathlib.Path, one: Recording) -> Written:
 
 def sensor_logger_json(folder: pathlib.Path, one: Recording) -> Written:
   """A list of entries whose values are all strings."""
-  gravity = np.tile(GRAVITY, (len(one.acc), 1))
   entries: list[dict[str, str]] = [{'sensor': 'Metadata', 'platform': 'ios', 'standardisation': 'false'}]
-  for sensor, values in (('Accelerometer', -one.linear), ('Gravity', -gravity), ('Gyroscope', one.gyro)):
+  for sensor, values in (('Accelerometer', -one.linear), ('Gravity', -one.gravity), ('Gyroscope', one.gyro)):
     for at, stamp, (x, y, z) in zip(one.time_s, one.stamps_ns, values.round(6), strict=True):
       row = {'time': stamp, 'seconds_elapsed': at, 'x': x, 'y': y, 'z': z}
       entries.append({'sensor': sensor} | {name: str(value) for name, value in row.items()})
@@ -103,8 +101,7 @@ def _sensor_log(one: Recording, *, raw: bool) -> pd.DataFrame:
   """g, Core Motion's sign; a button's count as label, 0 before it is pressed."""
   moments = pd.to_datetime(one.stamps_ns + 2 * 3600 * 10**9).strftime('%Y-%m-%d %H:%M:%S.%f +0200')
   columns: dict[str, Any] = {'loggingTime(txt)': moments, 'loggingSample(N)': range(len(one.time_s))}
-  gravity = np.tile(GRAVITY, (len(one.acc), 1))
-  parts = [('motionUserAcceleration', '(G)', -one.linear / G), ('motionGravity', '(G)', -gravity / G)]
+  parts = [('motionUserAcceleration', '(G)', -one.linear / G), ('motionGravity', '(G)', -one.gravity / G)]
   if raw:
     parts = [('accelerometerAcceleration', '(G)', -one.acc / G)]
   for name, unit, values in (*parts, ('motionRotationRate', '(rad/s)', one.gyro)):

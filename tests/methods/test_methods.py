@@ -341,24 +341,6 @@ def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
   assert variables.difference(before, after) == ''
 
 
-def test_a_methods_rate_scales_all_updates_but_the_heads(base: Variables):
-  fast = dataclasses.replace(methods.METHODS['bitfit'], rate=4.0)
-  trainable = methods.prepare(lambda _: dict(base), fast, _SETTINGS, 0).trainable
-  gradients = jax.tree.map(jnp.ones_like, trainable)
-  first, second = (
-    optimizer.build(_TRAINING, pretrained=True, wrap=wrap)
-    for wrap in (optimizer.unchanged, methods.Wrapped(fast, _SETTINGS))
-  )
-  at = {'step': jnp.int32(0), 'total_steps': jnp.int32(100)}
-  plain, scaled = (
-    each.update(gradients, each.init(trainable), trainable, **at)[0] for each in (first, second)
-  )
-  for path, update in plain.items():
-    np.testing.assert_allclose(
-      scaled[path], update * (1 if path.startswith('params/head/') else 4), rtol=1e-6
-    )
-
-
 def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables):
   settings = dataclasses.replace(_SETTINGS, lora=dataclasses.replace(_SETTINGS.lora, rate_ratio=8.0))
   lora = methods.METHODS['lora']

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import unittest.mock
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -116,8 +117,8 @@ def _run(
   }
 
 
-def _sgd(training: config.Training, *, pretrained: bool) -> optax.GradientTransformation:
-  return optax.sgd(training.learning_rate)
+def _sgd(training: config.Training, **_: Any) -> optax.GradientTransformationExtraArgs:
+  return optax.with_extra_args_support(optax.sgd(training.learning_rate))
 
 
 def _child(folder: pathlib.Path, names: list[str]) -> None:

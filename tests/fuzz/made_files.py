@@ -158,9 +158,7 @@ def read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:
   return digest(int(state.step), *map(np.asarray, jax.tree.leaves(state)), history, seconds), ''
 
 
-def build_results(folder: pathlib.Path) -> None:
-  from har_jax import storage
-
+def _results() -> list[dict[str, Any]]:
   tests = pathlib.Path(__file__).parents[1]
   path = next(path for path in (tests / 'made_results.py', tests / 'report' / 'conftest.py') if path.exists())
   spec = importlib.util.spec_from_file_location('made_results', path)
@@ -169,9 +167,28 @@ def build_results(folder: pathlib.Path) -> None:
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   make = getattr(module, '_result', None) or module.result
-  for seed in (0, 1):
-    entries = make(method='lora', seed=seed, subjects={'3': 0.8, '4': 0.9})
+  return [make(method='lora', seed=seed, subjects={'3': 0.8, '4': 0.9}) for seed in (0, 1)]
+
+
+def build_results(folder: pathlib.Path) -> None:
+  from har_jax import storage
+
+  for seed, entries in enumerate(_results()):
     storage.write(folder / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / f'seed{seed}.json', entries)
+
+
+def build_table(folder: pathlib.Path) -> None:
+  from har_jax import results
+  from har_jax.report import frame
+
+  frame.to_csv(frame.from_rows(results.row(each, 'lodo') for each in _results()), folder / 'runs.csv')
+
+
+def read_table(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  from har_jax.report import frame
+
+  del out
+  return digest(frame.read_csv(folder / 'runs.csv').to_csv()), ''
 
 
 def read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:

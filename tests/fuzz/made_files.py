@@ -141,8 +141,10 @@ def build_checkpoints(folder: pathlib.Path) -> None:
   from har_jax.train.checkpoint import Checkpoints
 
   checkpoints = Checkpoints(folder / 'checkpoints')
+  history: list[dict[str, Any]] = []
   for step in (1, 2):
-    checkpoints.save(*_state(step), [{'step': step, 'score': 0.5}], 1.0 / step, seconds=1.0)
+    history.append({'step': step, 'score': 1.0 / step})
+    checkpoints.save(*_state(step), history, 1.0 / step, seconds=1.0)
 
 
 def read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:

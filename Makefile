@@ -6,6 +6,7 @@
 # make test                          format, lint, types, all tests
 # make check                         format, lint, types, fast tests
 # make fuzz CASES=10000              damaged files of every format; a table, and runs/fuzz/report.md
+# make kills KILLS=100               commands killed and run again; a table, and runs/fuzz/kills.md
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
 PYTHON ?= python3
@@ -13,6 +14,7 @@ BIN := .venv/bin
 # Extras for the tests. EXTRAS=dev,test-optional also compares with PyTorch, peft and bitsandbytes.
 EXTRAS ?= dev
 CASES ?= 10000
+KILLS ?= 100
 ARCHIVES ?=
 ifeq ($(ARCHIVES),)
 NAME := smoke
@@ -26,7 +28,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check fuzz style docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz kills style docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -61,6 +63,9 @@ check: style
 
 fuzz: .venv/ready-dev
 	$(BIN)/python tests/fuzz/campaign.py --cases=$(CASES) --out=runs/fuzz
+
+kills: .venv/ready-dev
+	$(BIN)/python tests/fuzz/kills.py --kills=$(KILLS) --out=runs/fuzz
 
 style: .venv/ready-dev
 	$(BIN)/ruff format --check .

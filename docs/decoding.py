@@ -14,13 +14,14 @@ from typing import Any
 import pandas as pd
 from absl import flags
 
-from har_jax import config, storage
+from har_jax import config
 from har_jax.cli import command
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.source import Source
 from har_jax.data.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.experiments import decoding
+from har_jax.report import csv_table
 
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
@@ -32,8 +33,7 @@ _DAYS = {'synth_waist': 60.0, 'synth_wrist': 60.0}  # corpus → mean bout, s
 def main() -> None:
   if _ARCHIVE_PATH.value is None:
     raise UserError("--archive_path= HAPT's zip or folder")
-  rows = pd.DataFrame(_rows())
-  storage.write_text(pathlib.Path(_OUT.value), rows.round(6).to_csv(index=False, lineterminator='\n'))
+  csv_table.write(pd.DataFrame(_rows()).round(6), pathlib.Path(_OUT.value))
   print(_OUT.value)
 
 

@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from har_jax import files, storage
+from har_jax import files
 from har_jax.cli import command
 from har_jax.data import frames, signal_summary
 from har_jax.data import windows as store
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.errors import UserError
 from har_jax.inference import frame_check
+from har_jax.report import csv_table
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
@@ -45,8 +46,7 @@ _RECORDED: dict[str, frames.Frame | None] = {
 
 
 def main() -> None:
-  rows = pd.DataFrame(_rows(pathlib.Path(_WINDOWS.value)))
-  storage.write_text(pathlib.Path(_OUT.value), rows.to_csv(index=False, lineterminator='\n'))
+  csv_table.write(pd.DataFrame(_rows(pathlib.Path(_WINDOWS.value))), pathlib.Path(_OUT.value))
   print(_OUT.value)
 
 

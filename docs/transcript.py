@@ -31,7 +31,7 @@ import export_sensor_logger  # noqa: E402  # the writer of the tests
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or folder", flag_values=FLAGS)
 _SUBJECT = flags.DEFINE_string('subject', '21', 'subject, by its name in HAPT', flag_values=FLAGS)
-_OUT = flags.DEFINE_string('out', 'results/transcript.md', 'the page', flag_values=FLAGS)
+_PAGE = flags.DEFINE_string('page', 'results/transcript.md', 'the page to write', flag_values=FLAGS)
 _STEPS = {
   'No labels, an answer': 'har-jax predict walk.zip --out=first',
   'Ten labeled windows of each activity': 'har-jax adapt walk.zip labels.csv --out=my_adapter',
@@ -54,8 +54,8 @@ def main() -> None:
         f'```text\n{output}\n```',
         f'{cpu_s:.0f} s of CPU time.',
       ]
-  storage.write_text(pathlib.Path(_OUT.value), '\n\n'.join(parts) + '\n')
-  print(_OUT.value)
+  storage.write_text(pathlib.Path(_PAGE.value), '\n\n'.join(parts) + '\n')
+  print(_PAGE.value)
 
 
 _INTRODUCTION = (

@@ -145,3 +145,12 @@ def lock(folder: Place, *, lease_s: float = LEASE_S) -> FolderLock | BucketLock:
   except OSError as error:
     raise UserError(f'cannot write {folder}: {error.strerror}; give another --out') from error
   return FolderLock(folder, lease_s)
+
+
+def sweep(folder: Place) -> None:
+  """Deletes the lock that a dead process of this machine left in a folder, where nothing is to be done."""
+  if not is_bucket(folder) and (folder / 'lock').exists():
+    with contextlib.suppress(UserError):  # a folder of someone else's
+      left = lock(folder)
+      if left.take():
+        left.release()

@@ -4,7 +4,7 @@ Every number has bounds, and so has every list: a card that was made up cannot m
 Entries that no code reads are not described, and are free.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -12,17 +12,18 @@ from msgspec import Meta, Struct
 from har_jax import config, config_fields
 from har_jax.errors import UserError, shorten
 
+_Kind = TypeVar('_Kind')
 _Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 _Text = Annotated[str, Meta(max_length=10_000)]
 _Names = Annotated[list[_Name], Meta(min_length=1, max_length=100_000)]
 _Count = Annotated[int, Meta(ge=0, le=10**15)]
-_Number = Annotated[float, Meta(ge=-1e30, le=1e30)]  # neither NaN nor infinite
+Number = Annotated[float, Meta(ge=-1e30, le=1e30)]  # neither NaN nor infinite
 _Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 _Positive = Annotated[float, Meta(gt=0, le=1e12)]
 _Fraction = Annotated[float, Meta(ge=0, le=1)]
 _Sha256 = Annotated[str, Meta(pattern='^[0-9a-f]{64}$')]
 # What a user calls activities: any names or numbers.
-_Classes = Annotated[list[str | int | _Number], Meta(min_length=2, max_length=10_000)]
+_Classes = Annotated[list[str | int | Number], Meta(min_length=2, max_length=10_000)]
 _Counts = dict[str, _Count]
 
 
@@ -48,7 +49,7 @@ class Windows(Struct):
 
 
 class _Normalizer(Struct):
-  mean: Annotated[list[_Number], Meta(min_length=2, max_length=2)]
+  mean: Annotated[list[Number], Meta(min_length=2, max_length=2)]
   deviation: Annotated[list[_Positive], Meta(min_length=2, max_length=2)]
 
 
@@ -135,7 +136,7 @@ class _Validation(Struct):
   step: _Count
   macro_f1: _Fraction | None = None
   accuracy: _Fraction | None = None
-  loss: _Number | None = None
+  loss: Number | None = None
 
 
 def _check_step(step: int, history: list[_Validation]) -> None:
@@ -193,8 +194,13 @@ class _Parts(Struct):
   test: _Count
 
 
+class _TestSubjects(Struct):
+  test: list[_Text]
+
+
 class _Data(Struct):
   split: _Text
+  subjects: _TestSubjects
   classes: _Names
   normalizer: _Normalizer
   windows: _Parts
@@ -240,6 +246,8 @@ class Result(Struct):
 
   def __post_init__(self):
     _check_step(self.step, self.validation)
+    if 'training' not in self.seconds:
+      raise ValueError('the seconds of training are missing')
     classes = len(self.data.classes)
     if [len(row) for row in self.test.confusion] != [classes] * classes:
       raise ValueError(f'the confusion matrix is not of {classes} classes')
@@ -270,9 +278,12 @@ class Personalization(Struct):
   device: _Device
 
 
-def check(entries: Any, kind: type[Struct], where: object, *, to_do: str) -> None:
-  """Raises UserError, with the entry and what it must be, where the entries are not of this kind."""
+def check(entries: Any, kind: type[_Kind], where: object, *, to_do: str) -> _Kind:
+  """The entries as a Struct or dataclass.
+
+  Raises UserError, with the entry and what it must be, where the entries are not of this kind.
+  """
   try:
-    msgspec.convert(entries, kind)
+    return msgspec.convert(entries, kind)
   except (msgspec.ValidationError, RecursionError, UnicodeError, UserError) as error:
     raise UserError(f'{where}: {shorten(error)}; {to_do}') from error

@@ -62,7 +62,13 @@ def test_the_lock_of_a_killed_local_process_is_taken_at_once(tmp_path: pathlib.P
     assert holder.stdout.readline() == 'held\n'
     assert not lock.take()
     assert lock.holder().startswith(f'process {holder.pid} on ')
+    locks.sweep(tmp_path)  # not of a living process
+    assert (tmp_path / 'lock').exists()
     holder.send_signal(signal.SIGKILL)
+  left = (tmp_path / 'lock').read_bytes()
+  locks.sweep(tmp_path)
+  assert list(tmp_path.iterdir()) == []
+  (tmp_path / 'lock').write_bytes(left)
   began = time.monotonic()
   assert lock.take()
   assert time.monotonic() - began < locks.LEASE_S / 10

@@ -32,6 +32,14 @@ def test_results_on_different_windows_of_one_archive_are_refused(tmp_path: pathl
     results.find(tmp_path)
 
 
+def test_a_result_without_its_time_of_training_is_refused(tmp_path: pathlib.Path):
+  made = result()
+  del made['seconds']['training']
+  storage.write(tmp_path / 'seed0.json', made)
+  with pytest.raises(UserError, match='seconds of training are missing'):
+    results.find(tmp_path)
+
+
 def test_a_result_without_the_windows_of_its_target_is_refused(tmp_path: pathlib.Path):
   made = result()
   del made['identity']['windows']['wisdm']

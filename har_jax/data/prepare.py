@@ -10,15 +10,18 @@ import zipfile
 from collections.abc import Iterator
 
 from har_jax import __version__, storage
-from har_jax.data import cutting
+from har_jax.data import cutting, packed, physics
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.archives.archive import Archive
 from har_jax.data.recording import Recording
 from har_jax.data.resample import resample
-from har_jax.data.source import MAX_UNPACKED_BYTES, UNREADABLE, Source, would_fill_memory
+from har_jax.data.source import UNREADABLE, Source
 from har_jax.errors import UserError
 
+_LOG = logging.getLogger(__name__)
+_SENSORS = {'accelerometer': slice(3), 'gyroscope': slice(3, None)}  # their channels
+_CHUNK = 4096  # windows looked at together: memory holds one more copy of them
 _MAX_DEPTH = 3  # levels of subfolders to search for archives
 _MAX_INNER_ZIPS = 8  # zips within a zip to open; each may be hundreds of megabytes
 _MAX_FILES = 2000  # files of an extracted folder to look at
@@ -30,7 +33,7 @@ def prepare(
   out: str | pathlib.Path,
   *,
   position: str | None = None,
-  max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
+  max_unpacked_bytes: int = packed.MAX_BYTES,
   progress: bool = True,
 ) -> store.Windows:
   """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
@@ -78,6 +81,11 @@ def prepare(
     },
   )
   store.save(windows, storage.place(str(out)) / archive.name)
+  for sensor, axes in _SENSORS.items():
+    starts = range(0, len(windows.signals), _CHUNK)
+    parts = [windows.signals[start : start + _CHUNK, :, axes] for start in starts]
+    if sentence := physics.scale_of_few(sensor, parts):
+      _LOG.warning('%s: %s', archive.name, sentence)
   return windows
 
 
@@ -178,12 +186,12 @@ def _detect_in_zip(path: pathlib.Path) -> Archive | None:
       inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
       for name in itertools.islice(inner_zips, _MAX_INNER_ZIPS):
         entry = outer.getinfo(name)
-        if archive is None and not would_fill_memory(entry.file_size, entry.compress_size):
+        if archive is None and not packed.is_bomb(entry.file_size, entry.compress_size):
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
             archive = _detect_in_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive
   except UNREADABLE as error:
-    logging.getLogger(__name__).warning('%s skipped: %s', path, error)
+    _LOG.warning('%s skipped: %s', path, error)
     return None
 
 

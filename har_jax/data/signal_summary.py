@@ -6,15 +6,17 @@ w windows, k components, n samples, m vectors.
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from msgspec import Meta
 
+from har_jax import schema
 from har_jax.data import frames, gyro_agreement
 from har_jax.data import windows as store
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
-from har_jax.errors import UserError
+from har_jax.schema import Number
 
 # Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device is still if two of three axes deviate by less.
 _STILL_M_S2, _STILL_AXES = 0.013 * STANDARD_GRAVITY_M_S2, 2
@@ -32,9 +34,13 @@ class Gravity:
 
   activity: str
   position: str
-  windows: int
-  mean: tuple[float, ...]  # x y z
-  covariance: tuple[float, ...]  # xx xy xz yy yz zz
+  windows: Annotated[int, Meta(ge=1)]
+  mean: Annotated[tuple[Number, ...], Meta(min_length=3, max_length=3)]  # x y z
+  covariance: Annotated[tuple[Number, ...], Meta(min_length=6, max_length=6)]  # xx xy xz yy yz zz
+
+  def __post_init__(self):
+    if np.linalg.eigvalsh(_symmetric(self.covariance)).min() < -0.01:
+      raise ValueError('a covariance is not positive')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +51,15 @@ class SignalSummary:
   `rates_hz`: of the accelerometer and the gyroscope as recorded, if known.
   """
 
-  gravity: tuple[Gravity, ...]
-  length_g: float
-  at_rest_g: float | None
+  gravity: Annotated[tuple[Gravity, ...], Meta(min_length=1)]
+  length_g: Number
+  at_rest_g: Number | None
   has_gyro: bool
   gyro_axes: str
-  rates_hz: tuple[float, ...] = ()
+  rates_hz: tuple[Number, ...] = ()
+
+  def __post_init__(self):
+    _ = self.gyro_matrix  # raises UserError
 
   @property
   def has_gravity(self) -> bool:
@@ -167,43 +176,8 @@ def of_card(card: Mapping[str, Any]) -> SignalSummary | None:
 
 def from_json(entry: Any) -> SignalSummary:
   """Raises UserError where it is not what `to_json` gave."""
-  try:
-    gravity = tuple(
-      Gravity(
-        str(each['activity']),
-        str(each['position']),
-        int(each['windows']),
-        _numbers(each['mean'], 3),
-        _numbers(each['covariance'], 6),
-      )
-      for each in entry['gravity']
-    )
-    at_rest_g = None if entry['at_rest_g'] is None else _numbers([entry['at_rest_g']], 1)[0]
-    summary = SignalSummary(
-      gravity,
-      _numbers([entry['length_g']], 1)[0],
-      at_rest_g,
-      bool(entry['has_gyro']),
-      str(entry['gyro_axes']),
-      _numbers(entry['rates_hz'], len(entry['rates_hz'])),
-    )
-    if not gravity or any(each.windows < 1 for each in gravity):
-      raise ValueError('no windows')
-    if any(np.linalg.eigvalsh(_symmetric(each.covariance)).min() < -0.01 for each in gravity):
-      raise ValueError('a covariance is not positive')
-    _ = summary.gyro_matrix
-  except (KeyError, TypeError, ValueError, UserError) as error:
-    raise UserError(
-      f"the card's summary of the training signals is not valid ({error}); write the adapter or base again"
-    ) from error
-  return summary
-
-
-def _numbers(values: Any, count: int) -> tuple[float, ...]:
-  numbers = tuple(float(value) for value in values)
-  if len(numbers) != count or not np.isfinite(numbers).all():
-    raise ValueError(f'{values} are not {count} finite numbers')
-  return numbers
+  where = "the card's summary of the training signals"
+  return schema.check(entry, SignalSummary, where, to_do='write the adapter or base again')
 
 
 def _symmetric(upper: Sequence[float]) -> Float[np.ndarray, '3 3']:

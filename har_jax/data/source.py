@@ -19,7 +19,7 @@ from typing import IO
 import numpy as np
 from jaxtyping import Shaped
 
-from har_jax.data import lines
+from har_jax.data import lines, packed
 from har_jax.errors import UserError, shorten
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)  # a damaged or truncated zip
@@ -27,18 +27,8 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)  #
 # compression, a password. ValueError: text for a number, no UTF-8, an offset before the file's first byte.
 UNREADABLE = (*_DAMAGE, ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError, struct.error)
 
-MAX_UNPACKED_BYTES = 64 << 30
-# The largest archives have 10,000 files. RealWorld has zips within zips in its zip.
-_MAX_MEMBERS, _MAX_DEPTH = 100_000, 3
-# Bytes unpacked for each byte on disk. Recordings have 3 to 10; zeros have 1,000.
-_MAX_RATIO = 25
-_ANY_RATIO_BYTES = 32 << 20  # so much may be unpacked at any ratio
+_MAX_DEPTH = 3  # RealWorld has zips within zips in its zip
 _MAX_TABLE_BYTES = 48 << 20  # of a table that is held in memory; UCI HAR has one of 15 MB
-
-
-def would_fill_memory(unpacked_bytes: int, packed_bytes: int) -> bool:
-  """Whether no zip of recordings unpacks to so many bytes."""
-  return unpacked_bytes > max(_MAX_RATIO * packed_bytes, _ANY_RATIO_BYTES)
 
 
 class Source:
@@ -51,7 +41,7 @@ class Source:
   archive has.
   """
 
-  def __init__(self, path: str | pathlib.Path, *, max_unpacked_bytes: int = MAX_UNPACKED_BYTES):
+  def __init__(self, path: str | pathlib.Path, *, max_unpacked_bytes: int = packed.MAX_BYTES):
     self.path = pathlib.Path(path)
     self.copies: set[str] = set()  # files that `find` left out, as another folder holds the same
     self.last_opened = ''
@@ -210,17 +200,14 @@ class Source:
     """Raises UserError before anything is unpacked. zipfile unpacks no more than an entry's stated size."""
     self._members += len(entries)
     self._unpacked_bytes += sum(entry.file_size for entry in entries)
-    unpacked = f'{self._unpacked_bytes / 2**20:,.0f} MiB'
-    if self._members > _MAX_MEMBERS:
-      raise UserError(f'{self.path} has over {_MAX_MEMBERS:,} files; no archive has so many')
-    if would_fill_memory(self._unpacked_bytes, self._packed_bytes):
-      raise UserError(
-        f'{self.path} would unpack {self._packed_bytes:,} bytes to {unpacked}; recordings never do, so it is '
-        'damaged or made to fill memory'
-      )
-    if self._unpacked_bytes > self._max_unpacked_bytes:
-      limit = f'{self._max_unpacked_bytes / 2**30:g}'
-      raise UserError(f'{self.path} would unpack to {unpacked}; --max_unpacked_gib={limit}, give more')
+    packed.check(
+      self.path,
+      self._unpacked_bytes,
+      self._packed_bytes,
+      members=self._members,
+      max_bytes=self._max_unpacked_bytes,
+      to_do=f'--max_unpacked_gib={self._max_unpacked_bytes / 2**30:g}, give more',
+    )
 
   def _innermost_zip(self, name: str) -> tuple[zipfile.ZipFile | None, str]:
     """The innermost zip around a file, and the file's name there; None for a plain file of a folder."""

@@ -20,6 +20,12 @@ def exists(path: Place) -> bool:
   return mesh.broadcast_bool(mesh.is_main_process() and path.exists())
 
 
+def sweep(folder: Place) -> None:
+  """Deletes the lock of a process that died after it had finished a folder."""
+  if mesh.is_main_process():
+    locks.sweep(folder)
+
+
 def finished(path: Place, identity: dict[str, Any]) -> dict[str, Any] | None:
   """A result file's content, None where it is missing. Raises UserError where it is of another experiment."""
   if not exists(path):

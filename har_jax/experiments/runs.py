@@ -33,6 +33,7 @@ def _run(specs: Sequence[RunSpec], options: TrainOptions) -> Iterator[tuple[Plac
     bases = {spec.seed: run_stages(stages_of(spec), options) for spec in missing if spec.is_pretrained}
     found |= _run_missing(missing, bases, options)
   for spec in specs:
+    job_lock.sweep(spec.folder)
     yield spec.result, found[spec] or {}
 
 

@@ -239,6 +239,8 @@ def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:
   for stage, identity in zip(stages, identities, strict=True):
     job_lock.is_claimed(stage.folder, identity)
   finished = list(itertools.takewhile(_is_finished, stages))
+  for stage in finished:
+    job_lock.sweep(stage.folder)
   held = _load(finished[-1]) if finished else {}
   for stage, identity in list(zip(stages, identities, strict=True))[len(finished) :]:
     held = train_or_load(stage, identity, held, options)

@@ -16,7 +16,7 @@ from scipy import special
 from har_jax import config, storage
 from har_jax.baselines import BASELINES, Baseline
 from har_jax.baselines.installed import fit_installed
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.files import estimators
 from har_jax.inference.temperature import fit_temperature
 from har_jax.storage import Place
@@ -149,6 +149,11 @@ def load(folder: str | Place, *, adapter: str) -> Ensemble:
     raise UserError(
       f'the ensemble in {folder} belongs to the adapter with checksum {card["adapter"]}; the one there has '
       f'{adapter}; fetch or write both again'
+    )
+  if fitted.keys() - BASELINES.keys() or {ENCODER, *fitted} != card['weights'].keys():
+    raise UserError(
+      f'the ensemble in {folder} has {shorten(", ".join(fitted))} and weights of '
+      f'{shorten(", ".join(card["weights"]))}; this version knows {", ".join(BASELINES)}; fit it again'
     )
   baselines: dict[str, Any] = {name: BASELINES[name](0) for name in fitted}
   for name, estimator in fitted.items():

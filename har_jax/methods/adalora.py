@@ -65,8 +65,10 @@ def optimizer(
   kept = settings.lora.rank / math.ceil(_START_RATIO * settings.lora.rank)
 
   def init(params: Variables) -> _State:
-    zeros = {path: jnp.zeros_like(leaf) for path, leaf in params.items() if path.startswith('adalora/')}
-    return _State(zeros, zeros, transform.init(params))
+    def zeros() -> Variables:  # not the same arrays twice: the training step donates its state
+      return {path: jnp.zeros_like(leaf) for path, leaf in params.items() if path.startswith('adalora/')}
+
+    return _State(zeros(), zeros(), transform.init(params))
 
   def update(
     gradients: Variables, state: _State, params: Variables, *, step: Array, total_steps: Array

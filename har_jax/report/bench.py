@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from har_jax import results
+from har_jax.report import csv_table
 from har_jax.report.markdown import NONE, Section, number
 from har_jax.storage import Place
 
@@ -61,8 +62,7 @@ def markdown(bench: Row) -> str:
 
 def sections(path: Place) -> list[Section]:
   """bench.csv, a section for each experiment: steps, or how their cost grows along a dimension."""
-  with path.open(encoding='utf-8') as file:
-    measured = pd.read_csv(file, dtype={'batch': 'Int64', 'size': 'Int64'})
+  measured = csv_table.read(path, {'batch': 'Int64', 'size': 'Int64'})
   return [_section(str(name), part) for name, part in measured.groupby('experiment')]
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax import config, escaping, results, storage
+from har_jax import config, results
 from har_jax.errors import UserError
+from har_jax.report import csv_table
 from har_jax.storage import Place
 
 KEY = ['experiment', 'target', 'method', 'split', 'label_budget', 'seed', *results.ADAPTERS]
@@ -42,8 +43,11 @@ def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def read_csv(path: Place) -> pd.DataFrame:
-  """The table of all runs: results.RUN_COLUMNS and `bytes`. Raises UserError where it has other columns."""
-  frame = pd.read_csv(path, dtype=_TYPES)
+  """The table of all runs: results.RUN_COLUMNS and `bytes`.
+
+  Raises UserError where it is damaged or has other columns.
+  """
+  frame = csv_table.read(path, _TYPES)
   if list(frame.columns) != list(results.RUN_COLUMNS):
     differing = sorted(set(frame.columns) ^ set(results.RUN_COLUMNS))
     raise UserError(
@@ -64,17 +68,7 @@ def _finished(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame, path: Place) -> None:
-  storage.write_text(path, _csv(frame[list(results.RUN_COLUMNS)]))
-
-
-def _csv(frame: pd.DataFrame) -> str:
-  # Column by column: `frame.map` would make floats of whole numbers that may be missing.
-  safe = {
-    name: [escaping.csv_cell(cell) if isinstance(cell, str) else cell for cell in column]
-    for name, column in frame.items()
-    if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-  }
-  return frame.assign(**safe).to_csv(index=False, lineterminator='\n')
+  csv_table.write(frame[list(results.RUN_COLUMNS)], path)
 
 
 def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
@@ -99,9 +93,9 @@ def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> No
   if not rows:
     raise UserError(f'no personalization under {folder}; har-jax lodo --stage=personalize makes them')
   added = pd.DataFrame(rows).astype({'label_budget': str, 'subject': str})
-  old = [pd.read_csv(path, dtype={'label_budget': str, 'subject': str})] if path.exists() else []
+  old = [csv_table.read(path, {'label_budget': str, 'subject': str})] if path.exists() else []
   kept = pd.concat([*old, added]).drop_duplicates(PERSONAL_KEY, keep='last')
-  storage.write_text(path, _csv(kept.sort_values(PERSONAL_KEY, kind='stable').round(6)))
+  csv_table.write(kept.sort_values(PERSONAL_KEY, kind='stable').round(6), path)
 
 
 def methods(frame: pd.DataFrame) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from har_jax import config, results
-from har_jax.report import commands, frame, groups, markdown, published, significance, sweeps
+from har_jax.report import commands, csv_table, frame, groups, markdown, published, significance, sweeps
 from har_jax.report.markdown import Cell, Section, joined, mean_rows, megabytes_of, seeds, span_of, spread_of
 from har_jax.storage import Place
 
@@ -193,8 +193,7 @@ TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
 
 def personalization(path: Place) -> Section:
   """personalization.csv: macro-F1 of test subjects before and after their own output layer."""
-  with path.open(encoding='utf-8') as file:
-    subjects = pd.read_csv(file)
+  subjects = csv_table.read(path)
   points = 100 * (subjects['macro_f1_after'] - subjects['macro_f1_before'])
   cells = {
     'seeds': seeds,
@@ -212,8 +211,7 @@ def personalization(path: Place) -> Section:
 
 def decoding(path: Place) -> Section:
   """decoding.csv: each decoder with the mean bout that is best for validation people, on test people."""
-  with path.open(encoding='utf-8') as file:
-    measured = pd.read_csv(file, dtype={'mean_bout_s': object}).fillna({'mean_bout_s': markdown.NONE})
+  measured = csv_table.read(path, {'mean_bout_s': object}).fillna({'mean_bout_s': markdown.NONE})
   by = ['recordings', 'decoder']
   mean = measured.groupby([*by, 'mean_bout_s', 'part'], sort=False)['macro_f1'].mean().unstack('part')
   best = mean['validation'].groupby(by, sort=False).idxmax()

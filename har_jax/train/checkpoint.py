@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 _DISK_FACTOR = 3  # a save needs this many times the state's size: Orbax writes parts, then merges them
 
 
-def _score(measured: dict[str, float]) -> float:
+def _score(measured: dict[str, Any]) -> float:
   return measured['score']
 
 
@@ -131,9 +131,18 @@ class Checkpoints:
       if mesh.broadcast_bool(found is not None):
         if found is None:
           raise UserError(f'checkpoint {step} in {self.folder} cannot be read here ({reason}); run again')
+        self._drop_superseded(step, found[1])
         return found
       _LOG.warning('checkpoint %d in %s is damaged and skipped: %s', step, self.folder, reason)
     return None
+
+  def _drop_superseded(self, newest: int, history: list[dict]) -> None:
+    """Deletes what a process that died after a save had still to delete: not the newest, not the best."""
+    # On equal scores the later one is kept, as by `_NEWEST_AND_BEST`.
+    best = max(reversed(history), key=_score, default={'step': newest})['step']
+    for step in self._manager.all_steps():
+      if mesh.broadcast_bool(step < newest and step != best):
+        self._manager.delete(step)
 
   def _restore_state(
     self, step: int, like: State, batches: grain.DatasetIterator

@@ -10,7 +10,7 @@ from typing import Any
 
 import tqdm
 
-from har_jax import storage
+from har_jax import replacing, storage
 from har_jax.storage import Place
 
 _LINES = 100  # of the training loss, approximately, however long the run
@@ -41,8 +41,9 @@ class Log:
     if self._bucket is not None and (self._bucket / 'log.jsonl').exists():
       self._path.write_bytes((self._bucket / 'log.jsonl').read_bytes())
     found = self._path.read_text(errors='replace') if self._path.exists() else ''
-    kept = found.splitlines(keepends=True)
-    self._path.write_text(''.join(line for line in kept if _step_of(line) <= resumed))
+    kept = ''.join(line for line in found.splitlines(keepends=True) if _step_of(line) <= resumed)
+    if kept != found:
+      replacing.write({self._path: kept.encode()})
     self._events = None if silent else _event_file(self._folder, resumed)
     self._bar = tqdm.tqdm(
       total=steps * batch,

@@ -44,6 +44,21 @@ def test_one_impossible_cell_costs_its_row_and_leaves_the_sensor_as_it_was(senso
   np.testing.assert_allclose(after, before, rtol=1e-3)
 
 
+def test_a_sensor_whose_scale_few_samples_set_is_told_once():
+  values = np.random.default_rng(0).normal(0, 2, (8000, 3)).astype(np.float32)
+  values[7] = np.nan
+  assert physics.scale_of_few('gyroscope', [values]) is None
+  values[100, 1] = 400.0
+  parts = [values[:3000], values[3000:]]
+  told = physics.scale_of_few('gyroscope', parts)
+  assert told is not None
+  assert told.startswith('Over half of the variance of the gyroscope is in 1 of 7,999 samples')
+  values[100:120, 1] = 400.0  # half of them are more than 0.1 % of all
+  assert physics.scale_of_few('gyroscope', parts) is None
+  assert physics.scale_of_few('gyroscope', [values[:0]]) is None
+  assert physics.scale_of_few('gyroscope', [np.zeros((9000, 3), np.float32)]) is None
+
+
 def test_the_largest_possible_value_cannot_wipe_out_a_sensor():
   signal = np.random.default_rng(0).normal(0, 2, (1, 8000, 6))
   signal[0, 0] = [physics.MAX_ACC_M_S2] * 3 + [physics.MAX_GYRO_RAD_S] * 3

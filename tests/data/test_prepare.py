@@ -67,6 +67,21 @@ def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
   assert meta['dropped'] == {'spans shorter than a window': 1}
 
 
+def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
+  def loud(content: str) -> str:
+    first, rest = content.split('\n', 1)
+    return f'80 {first.split(" ", 1)[1]}\n{rest}'
+
+  files = _hapt_files()
+  files['RawData/gyro_exp01_user01.txt'] = loud(files['RawData/gyro_exp01_user01.txt'])
+  for name, content in files.items():
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content)
+  prepare(HAPT, tmp_path, tmp_path / 'windows', progress=False)
+  (line,) = caplog.messages
+  assert line.startswith('hapt: Over half of the variance of the gyroscope is in 1 of ')
+
+
 def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
   zipped = prepare(HAPT, _hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows', progress=False)
   with zipfile.ZipFile(tmp_path / 'a.zip') as archive:

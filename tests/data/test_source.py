@@ -175,14 +175,15 @@ def test_zips_may_be_nested_three_deep_and_no_deeper(tmp_path):
     _bounded(tmp_path, _nested(4))
 
 
-def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_path):
-  assert _bounded(tmp_path, {'a.csv': bytes(30 << 20)}) == ['a.csv']  # harmless, at any ratio
-  with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 40 MiB'):
-    _bounded(tmp_path, {'a.csv': bytes(40 << 20)})
+def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+  monkeypatch.setattr('har_jax.data.packed._ANY_RATIO_BYTES', 3 << 20)
+  assert _bounded(tmp_path, {'a.csv': bytes(3 << 20)}) == ['a.csv']  # harmless, at any ratio
+  with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 4 MiB'):
+    _bounded(tmp_path, {'a.csv': bytes(4 << 20)})
   with pytest.raises(UserError, match='would unpack'):
-    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(40 << 20)})})
+    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(4 << 20)})})
   (tmp_path / 'folder').mkdir()
-  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(40 << 20)})
+  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(4 << 20)})
   with pytest.raises(UserError, match='would unpack'):
     Source(tmp_path / 'folder').names  # noqa: B018
 
@@ -190,7 +191,7 @@ def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_p
 def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
   with pytest.raises(UserError, match=r'--max_unpacked_gib=9\.31323e-09, give more'):
     _bounded(tmp_path, {'a.csv': '0123456789a'}, max_unpacked_bytes=10)
-  monkeypatch.setattr('har_jax.data.source._MAX_MEMBERS', 3)
+  monkeypatch.setattr('har_jax.data.packed.MAX_MEMBERS', 3)
   with pytest.raises(UserError, match='over 3 files'):
     _bounded(tmp_path, {'1': '', '2': '', 'in.zip': _zipped({'3': ''})})
 

@@ -31,6 +31,11 @@ def _held(values, first, stop):
   return values
 
 
+def _with_spike(values):
+  values[500] = 80
+  return values
+
+
 def test_a_good_recording_has_no_warnings():
   assert user_recordings.check(_reading()) == []
 
@@ -57,6 +62,7 @@ def test_a_quantized_sensor_at_rest_is_not_clipped():
       {'gyro': lambda v: _held(_held(v, 500, 651), 900, 1101)},
       ['gyroscope is constant 2 times for over 2 s, at longest 4.0 s'],
     ),
+    ({'gyro': _with_spike}, ['half of the variance of the gyroscope is in 1 of 3,000 samples']),
     ({'acc': lambda v: v - np.float32([0, 0, 9.81])}, ['linear acceleration']),
     ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it']),
     ({'has_gyro': False, 'gyro': lambda v: v * 0}, ['no gyroscope']),

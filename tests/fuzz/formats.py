@@ -187,6 +187,12 @@ FORMATS: dict[str, Format] = {
       for name, build, read, cards in _FOLDERS
     ),
     Format(
+      'table of runs, bytes', made_files.build_table, mutations.damaged_bytes, made_files.read_table, True
+    ),
+    Format(
+      'table of runs, text', made_files.build_table, mutations.damaged_text, made_files.read_table, True
+    ),
+    Format(
       'checkpoints', made_files.build_checkpoints, mutations.damaged_bytes, made_files.read_checkpoints, True
     ),
   )

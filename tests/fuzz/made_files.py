@@ -141,8 +141,10 @@ def build_checkpoints(folder: pathlib.Path) -> None:
   from har_jax.train.checkpoint import Checkpoints
 
   checkpoints = Checkpoints(folder / 'checkpoints')
+  history: list[dict[str, Any]] = []
   for step in (1, 2):
-    checkpoints.save(*_state(step), [{'step': step, 'score': 0.5}], 1.0 / step, seconds=1.0)
+    history.append({'step': step, 'score': 1.0 / step})
+    checkpoints.save(*_state(step), history, 1.0 / step, seconds=1.0)
 
 
 def read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:
@@ -158,9 +160,7 @@ def read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:
   return digest(int(state.step), *map(np.asarray, jax.tree.leaves(state)), history, seconds), ''
 
 
-def build_results(folder: pathlib.Path) -> None:
-  from har_jax import storage
-
+def _results() -> list[dict[str, Any]]:
   tests = pathlib.Path(__file__).parents[1]
   path = next(path for path in (tests / 'made_results.py', tests / 'report' / 'conftest.py') if path.exists())
   spec = importlib.util.spec_from_file_location('made_results', path)
@@ -169,9 +169,28 @@ def build_results(folder: pathlib.Path) -> None:
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   make = getattr(module, '_result', None) or module.result
-  for seed in (0, 1):
-    entries = make(method='lora', seed=seed, subjects={'3': 0.8, '4': 0.9})
+  return [make(method='lora', seed=seed, subjects={'3': 0.8, '4': 0.9}) for seed in (0, 1)]
+
+
+def build_results(folder: pathlib.Path) -> None:
+  from har_jax import storage
+
+  for seed, entries in enumerate(_results()):
     storage.write(folder / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / f'seed{seed}.json', entries)
+
+
+def build_table(folder: pathlib.Path) -> None:
+  from har_jax import results
+  from har_jax.report import frame
+
+  frame.to_csv(frame.from_rows(results.row(each, 'lodo') for each in _results()), folder / 'runs.csv')
+
+
+def read_table(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  from har_jax.report import frame
+
+  del out
+  return digest(frame.read_csv(folder / 'runs.csv').to_csv()), ''
 
 
 def read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:

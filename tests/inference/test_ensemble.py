@@ -11,7 +11,7 @@ import skops.io
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from scipy import optimize, special
 
-from har_jax import storage
+from har_jax import storage, sums
 from har_jax.errors import UserError
 from har_jax.export.merged import merge
 from har_jax.files import estimators
@@ -141,6 +141,13 @@ def test_a_damaged_or_missing_file_is_an_error(saved: pathlib.Path, change, mess
 def test_an_ensemble_of_another_adapter_is_an_error(whole: Recognizer, saved: pathlib.Path):
   with pytest.raises(UserError, match='belongs to the adapter with checksum'):
     ensemble.load(saved, adapter='0')
+
+
+def test_an_ensemble_with_other_weights_than_members_is_an_error(saved: pathlib.Path):
+  entries, files = sums.unseal(storage.parse(saved / 'ensemble.json'))
+  (saved / 'ensemble.json').write_bytes(storage.card(entries | {'weights': {'encoder': 1.0}}, files))
+  with pytest.raises(UserError, match='weights of encoder'):
+    Recognizer.load(saved)
 
 
 def test_a_type_that_is_not_trusted_is_not_loaded(tmp_path: pathlib.Path):

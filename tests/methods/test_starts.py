@@ -99,7 +99,10 @@ def test_adalora_keeps_the_most_important_entries_of_all_layers(base: Variables)
     updates, state = transform.update(gradients, state, params, step=index, total_steps=jnp.int32(20))
     return ({path: leaf + updates[path] for path, leaf in params.items()}, state), None
 
-  (params, _), _ = jax.lax.scan(step, (trainable, transform.init(trainable)), jnp.arange(20))
+  state = transform.init(trainable)
+  buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(state)]
+  assert len(set(buffers)) == len(buffers)  # or the step could not donate them
+  (params, _), _ = jax.lax.scan(step, (trainable, state), jnp.arange(20))
   kept = {path: int((np.asarray(leaf) != 0).sum()) for path, leaf in params.items() if path.endswith('/e')}
   assert sum(kept.values()) == 4 * len(kept)  # of six at the start
   assert max(kept.values()) > 4

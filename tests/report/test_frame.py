@@ -5,7 +5,7 @@ import pytest
 
 from har_jax import config, results, storage
 from har_jax.errors import UserError
-from har_jax.report import frame
+from har_jax.report import csv_table, frame
 
 
 def write(folder, found):
@@ -129,7 +129,7 @@ def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):
 
 
 def test_a_table_with_other_columns_is_refused(tmp_path):
-  (tmp_path / 'runs.csv').write_text(','.join([*results.RUN_COLUMNS, 'mood']) + '\n')
+  csv_table.write(pd.DataFrame(columns=[*results.RUN_COLUMNS, 'mood']), tmp_path / 'runs.csv')
   with pytest.raises(UserError, match='mood'):
     frame.read_csv(tmp_path / 'runs.csv')
 

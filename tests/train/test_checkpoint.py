@@ -106,9 +106,10 @@ def test_the_newest_and_the_best_are_kept(checkpoints: Checkpoints):
 def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints: Checkpoints):
   checkpoints.save(_state(1), _batches(), [])
   assert _kept(checkpoints) == {1}
-  checkpoints.save(_state(2), _batches(), [], -5.0)
+  history = [{'step': 2, 'score': -5.0}]
+  checkpoints.save(_state(2), _batches(), history, -5.0)
   assert _kept(checkpoints) == {2}
-  checkpoints.save(_state(3), _batches(), [], seconds=1.5)
+  checkpoints.save(_state(3), _batches(), history, seconds=1.5)
   assert _kept(checkpoints) == {2, 3}
   again = Checkpoints(checkpoints.folder)  # as after a restart: scores come from the files
   found = again.newest(_state(0), _batches())
@@ -216,10 +217,33 @@ def test_an_interrupted_save_is_removed(checkpoints: Checkpoints):
   assert not partial.exists()
 
 
+@pytest.mark.parametrize('is_whole', [True, False])
+def test_what_a_killed_process_had_still_to_delete_is_deleted_when_the_run_goes_on(
+  checkpoints: Checkpoints, tmp_path: pathlib.Path, is_whole: bool
+):
+  history: list[dict] = []
+  for step, score in ((1, 0.9), (2, 0.5), (3, 0.7)):
+    history.append({'step': step, 'score': score})
+    checkpoints.save(_state(step), _batches(), history, score)
+    if step == 2:
+      shutil.copytree(checkpoints.folder / '2', tmp_path / '2')
+  shutil.copytree(tmp_path / '2', checkpoints.folder / '2')
+  if not is_whole:
+    shutil.rmtree(checkpoints.folder / '2' / 'metrics')
+    shutil.rmtree(checkpoints.folder / '2' / 'params')
+  again = Checkpoints(checkpoints.folder)
+  found = again.newest(_state(0), _batches())
+  assert found is not None
+  _assert_same(found[0], _state(3))
+  assert {path.name for path in again.folder.iterdir()} == {'1', '3'}
+
+
 def _two(checkpoints: Checkpoints) -> tuple[pathlib.Path, pathlib.Path]:
   """The folders of two checkpoints, the first of which scored better."""
+  history: list[dict] = []
   for step, score in ((1, 0.9), (2, 0.5)):
-    checkpoints.save(_state(step), _batches(), [{'step': step, 'score': score}], score)
+    history.append({'step': step, 'score': score})
+    checkpoints.save(_state(step), _batches(), history, score)
   return checkpoints.folder / '1', checkpoints.folder / '2'
 
 
@@ -243,7 +267,7 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_
   assert found[1] == [{'step': 1, 'score': 0.9}]
   assert 'checkpoint 2' in caplog.text
   assert 'damaged and skipped' in caplog.text
-  again.save(_state(2), _batches(), [{'step': 2, 'score': 0.5}], 0.5)
+  again.save(_state(2), _batches(), [*found[1], {'step': 2, 'score': 0.5}], 0.5)
   found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
   assert found is not None
   _assert_same(found[0], _state(2))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.config import WINDOW_SAMPLES
-from har_jax.data import segments
+from har_jax.data import physics, segments
 from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
@@ -29,7 +29,7 @@ _FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
 
 def check(reading: Reading) -> list[str]:
   """One sentence, with its numbers, for each thing that a user should know; none if all is well."""
-  checks = (_rate, _clipped, _stuck, _gravity, _gyro, _labels, _length)
+  checks = (_rate, _clipped, _stuck, _scale, _gravity, _gyro, _labels, _length)
   return [sentence for each in checks for sentence in each(reading)]
 
 
@@ -79,6 +79,12 @@ def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
   first, last = np.flatnonzero(np.diff(same.astype(np.int8))).reshape(-1, 2).T
   durations_s = samples.time_s[last] - samples.time_s[first]
   return durations_s[durations_s > _STUCK_S]
+
+
+def _scale(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    if sentence := physics.scale_of_few(word, [one.values for one in samples]):
+      yield sentence
 
 
 def _gravity(reading: Reading) -> Iterator[str]:

@@ -10,13 +10,10 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from har_jax.data import packed
 from har_jax.data.user_recordings.tabular import border
 from har_jax.errors import UserError, shorten
 
-# A day of both sensors at 400 Hz is 8 GB of text; recordings compress by 3 to 20.
-MAX_BYTES = 16 << 30
-_MAX_RATIO, _RATIO_FROM = 200, 64 << 20
-MAX_MEMBERS = 10_000
 BUFFER_BYTES = 1 << 20  # counted at a time
 
 
@@ -109,7 +106,7 @@ def of_folder(path: pathlib.Path) -> Files:
   for child in below:
     with contextlib.suppress(OSError):  # a folder of someone else's
       found += [each for each in _visible(child) if each.is_file()]
-    if len(found) > MAX_MEMBERS:
+    if len(found) > packed.MAX_MEMBERS:
       break
   return Files(path.resolve().name, {each.relative_to(path).as_posix(): of_file(each) for each in found})
 
@@ -121,13 +118,8 @@ def of_zip(path: pathlib.Path) -> Files:
   """
   with border(path, 'a zip'), zipfile.ZipFile(path) as zipped:
     members = [info for info in zipped.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
-  if len(members) > MAX_MEMBERS:
-    raise UserError(f'{path} holds {len(members)} files, over {MAX_MEMBERS}: is it a recording?')
   size = sum(info.file_size for info in members)
-  if is_bomb(size, path.stat().st_size):
-    raise UserError(
-      f'{path} unpacks from {path.stat().st_size:,} to {size:,} bytes: no recording does; export it again'
-    )
+  packed.check(path, size, path.stat().st_size, members=len(members))
   tops = {pathlib.PurePosixPath(info.filename).parts[0] for info in members}
   below = len(next(iter(tops))) + 1 if len(tops) == 1 and all('/' in info.filename for info in members) else 0
   found = {
@@ -137,11 +129,6 @@ def of_zip(path: pathlib.Path) -> Files:
     for info in members
   }
   return Files(path.stem, found)
-
-
-def is_bomb(unpacked: int, packed: int) -> bool:
-  """Whether a recording cannot unpack to so much from so little."""
-  return unpacked > MAX_BYTES or unpacked > max(_RATIO_FROM, _MAX_RATIO * packed)
 
 
 def _is_hidden(name: str) -> bool:
@@ -169,8 +156,8 @@ def _open_member(path: pathlib.Path, info: zipfile.ZipInfo) -> Any:
 class _Bounded(io.RawIOBase):
   """A packed file that ends with an error where it unpacks to more than a recording can."""
 
-  def __init__(self, file: Any, path: pathlib.Path, packed: int):
-    self._file, self._path, self._packed, self._read = file, path, packed, 0
+  def __init__(self, file: Any, path: pathlib.Path, size: int):
+    self._file, self._path, self._packed, self._read = file, path, size, 0
 
   def readable(self) -> bool:
     return True
@@ -178,10 +165,7 @@ class _Bounded(io.RawIOBase):
   def readinto(self, buffer) -> int:
     data = self._file.read(len(buffer))
     self._read += len(data)
-    if is_bomb(self._read, self._packed):
-      raise UserError(
-        f'{self._path} unpacks to over {self._read:,} bytes: no recording does; export it again'
-      )
+    packed.check(self._path, self._read, self._packed)
     buffer[: len(data)] = data
     return len(data)
 

@@ -5,7 +5,8 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from har_jax.data.user_recordings import files, tabular
+from har_jax.data import packed
+from har_jax.data.user_recordings import tabular
 from har_jax.data.user_recordings.files import File
 from har_jax.data.user_recordings.tabular import CHUNK_ROWS, HEAD_ROWS, Kind, Table, border
 from har_jax.errors import UserError, shorten
@@ -77,10 +78,9 @@ def open_workbook(file: File) -> dict[str, Table]:
     ) from error
   with border(file.path, 'Excel workbook', (Exception,)):
     with file.open() as opened, zipfile.ZipFile(opened) as zipped:
-      packed = sum(info.compress_size for info in zipped.infolist())
-      size = sum(info.file_size for info in zipped.infolist())
-    if files.is_bomb(size, packed):
-      raise UserError(f'{file.path} unpacks to {size:,} bytes: no recording does; export it as CSV')
+      members = zipped.infolist()
+    sizes = [sum(getattr(info, name) for info in members) for name in ('file_size', 'compress_size')]
+    packed.check(file.path, *sizes, members=len(members))
     with file.open() as opened:
       frames = pd.read_excel(opened, sheet_name=None, engine='openpyxl')
   sheets = {name: frame for name, frame in frames.items() if len(frame) and len(frame.columns) > 1}

@@ -1,0 +1,58 @@
+"""Tables in CSV: each row ends with its sum, and the first line with the sum of these.
+
+So a digit that is damaged or edited is found when the table is read, and so is a row that is missing.
+"""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from har_jax import escaping, storage, sums
+from har_jax.errors import UserError, shorten
+from har_jax.storage import Place
+
+_TO_DO = 'restore it, or delete it and add the rows again'
+
+
+def write(frame: pd.DataFrame, path: Place) -> None:
+  """A row a line, its sum last. No cell is a formula. Raises UserError as `storage.write_text`."""
+  # Column by column: `frame.map` would make floats of whole numbers that may be missing.
+  safe = {
+    name: [escaping.csv_cell(cell) if isinstance(cell, str) else cell for cell in column]
+    for name, column in frame.items()
+    if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
+  }
+  names, *rows = csv.reader(io.StringIO(frame.assign(**safe).to_csv(index=False)))
+  text = io.StringIO()
+  lines = csv.writer(text, lineterminator='\n')
+  of_rows = [_sum(names, row) for row in rows]
+  lines.writerow([*names, _column(names, of_rows)])
+  lines.writerows([*row, sum_] for row, sum_ in zip(rows, of_rows, strict=True))
+  storage.write_text(path, text.getvalue())
+
+
+def read(path: Place, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
+  """What `write` wrote, without the sums. Raises UserError where a row or a column's name is damaged."""
+  content = storage.read_bytes(path, to_do='give a table that `har-jax report` reads')
+  try:
+    text = content.decode()
+    (*names, last), *rows = csv.reader(io.StringIO(text, newline=''))
+    for number, row in enumerate(rows, start=1):
+      if len(row) != len(names) + 1 or row[-1] != _sum(names, row[:-1]):
+        raise ValueError(f'row {number} does not have the sum that it ends with')
+    if last != _column(names, [row[-1] for row in rows]):
+      raise ValueError(f'its {len(rows)} rows do not have the sum that its first line ends with')
+  except (ValueError, csv.Error) as error:
+    raise UserError(f'{path} is damaged or was edited ({shorten(error)}); {_TO_DO}') from error
+  return pd.read_csv(io.StringIO(text), dtype=types).drop(columns=last)
+
+
+def _column(names: list[str], of_rows: list[str]) -> str:
+  return f'sum_{_sum(names, of_rows)}'
+
+
+def _sum(names: list[str], cells: list[str]) -> str:
+  return sums.of_entries([names, cells])

@@ -19,7 +19,10 @@ _NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands."""
+  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands.
+
+  best: columns whose highest value the page marks.
+  """
 
   title: str
   caption: str = ''
@@ -27,6 +30,7 @@ class Section:
   notes: Sequence[str] = ()
   drawings: Sequence[str] = ()
   commands: Sequence[str] = ()
+  best: Sequence[str] = ()
 
   @property
   def numeric(self) -> list[str]:

@@ -173,7 +173,8 @@ def _wrapped(text: str) -> str:
 
 def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   """Title → names of flags: the common ones, the others, then hyperparameters by their part."""
-  common = getattr(module, 'COMMON', ()) or tuple(module.FLAGS)
+  names = sorted(module.FLAGS, key=('quiet', 'json').__contains__)  # those of every command come last
+  common = getattr(module, 'COMMON', ()) or names
   part_of = {
     f'{prefix}{field.name}': part.capitalize()
     for part, prefix in config.FLAG_PREFIXES.items()
@@ -181,7 +182,7 @@ def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   }
   titles = ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
   groups: dict[str, list[str]] = {title: [] for title in titles}
-  for name in module.FLAGS:
+  for name in names:
     if name not in common:
       groups[part_of.get(name, 'Other')].append(name)
   first = 'Flags; --flagfile=<file or name> reads them from a file, one per line'

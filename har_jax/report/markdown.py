@@ -36,6 +36,11 @@ class Section:
   def numeric(self) -> list[str]:
     return numeric(self.table)
 
+  @property
+  def highest(self) -> dict[str, str]:
+    """Column of `best` → its highest cell, which is a fraction of one."""
+    return {name: max(set(self.table[name]) - {NONE}, default='') for name in self.best}
+
   def without_published(self) -> 'Section':
     columns = [name for name in self.table if 'published' not in name]
     notes = [note for note in self.notes if 'ublished' not in note]

@@ -35,8 +35,11 @@ def test_a_folder_of_results_becomes_tables_there(result, tmp_path):
   assert (code, err) == (0, '')
   assert '0.900 ± 0.000' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
   assert '0.900 ± 0.000' in out
-  assert out.splitlines()[-1] == str(tmp_path / 'tables.md')
-  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['tables.md']  # no temporary file
+  assert out.splitlines()[-2:] == [str(tmp_path / 'tables.md'), str(tmp_path / 'headline.svg')]
+  assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+    'headline.svg',
+    'tables.md',
+  ]  # no temporary file
 
 
 def test_flags_set_the_output_folder_and_leave_out_published_results(result, tmp_path):

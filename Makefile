@@ -35,6 +35,8 @@ lodo: .venv/ready
 	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=$(NAME) \
 	  --split=$$split --windows=$(WINDOWS) --out=$(RUNS) || exit 1; done
 	$(BIN)/har-jax report --results=$(RUNS)
+	@printf '%s\n' '' 'The picture of this table: $(RUNS)/headline.svg' 'Next, recognize activities in a recording:' \
+	  '  $(BIN)/python docs/make_recording.py --windows_per_activity=10 --out=watch' '  $(BIN)/har-jax predict watch/day.csv --out=watch/answers'
 
 pretrained: .venv/ready
 	$(if $(ARCHIVES),,$(error make pretrained ARCHIVES=<folder of archives>))

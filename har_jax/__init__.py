@@ -6,7 +6,7 @@ __version__ = '0.1.0'
 
 
 def __getattr__(name: str) -> Any:
-  """Imports `Recognizer` on first use, since that takes seconds."""
+  """Imports `Recognizer` on first use, since that takes a second."""
   if name == 'Recognizer':
     from har_jax.inference.recognizer import Recognizer
 

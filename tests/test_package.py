@@ -3,6 +3,7 @@
 import importlib.metadata
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -46,6 +47,16 @@ def test_the_version_stands_in_one_place():
 
 def test_the_changelog_names_every_command():
   assert not [name for name in main.COMMANDS if not re.search(rf'[` ]{name}`', _text('CHANGELOG.md'))]
+
+
+def test_the_page_says_what_every_dependency_and_extra_is_for():
+  names = [re.match(r'[\w-]+', each)[0] for each in _PROJECT['dependencies']]  # type: ignore[index]
+  purposes = runpy.run_path(str(_ROOT / 'docs' / 'weight.py'))['purposes']()
+  assert list(purposes) == names
+  rows = re.findall(r'^\| (\S+) +\| (.+?) +\| +[\d.]+ \|$', _text('docs/install.md'), re.MULTILINE)
+  assert dict(rows) == purposes
+  extras = re.findall(r'^\| ((?:`[\w-]+`,? ?)+) \|', _text('docs/install.md'), re.MULTILINE)
+  assert set(re.findall('[\\w-]+', ' '.join(extras))) == set(_PROJECT['optional-dependencies'])
 
 
 def test_the_workflow_runs_the_checks_on_every_python_that_the_package_names():

@@ -7,7 +7,6 @@ zero. Without gravity, postures look alike.
 from typing import Any
 
 import numpy as np
-import scipy.special
 from jaxtyping import Float, Int
 
 from har_jax.errors import UserError
@@ -50,7 +49,9 @@ class Rocket:
     scores = self.estimator.decision_function(_channels_first(X))
     if scores.ndim == 1:  # two classes have one score
       scores = np.stack([-scores, scores], axis=1)
-    return scipy.special.softmax(_SCORE_SCALE * scores, axis=1)
+    from scipy import special
+
+    return special.softmax(_SCORE_SCALE * scores, axis=1)
 
   @property
   def arrays(self) -> list[np.ndarray]:

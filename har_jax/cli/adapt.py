@@ -7,10 +7,11 @@ har-jax adapt my.csv labels.csv --method=qlora --noensemble
 import collections
 import pathlib
 import time
+from typing import Any
 
 from absl import flags
 
-from har_jax.cli import outputs, recording
+from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
 
@@ -27,7 +28,7 @@ COMMON = (
   'time_zone',
   'overwrite',
 )
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags(with_json=True)
 # What an adapter's folder holds; --overwrite deletes nothing else.
 _OURS = (
   *('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors'),
@@ -84,7 +85,7 @@ _USE_UNLABELED = flags.DEFINE_bool(
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
   if not 0 <= _VALIDATION_FRACTION.value < 1:
     raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)
@@ -161,6 +162,7 @@ def main() -> None:
     _print_counts(labels)
   _save(recognizer, out)
   print(out / 'adapter.json')
+  return {'out': out} | {name: recognizer.adapter_.card[name] for name in ('classes', 'split', 'metrics')}
 
 
 def _print_validation(labels, held_out, predicted, overlapping: int) -> None:

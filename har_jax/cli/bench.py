@@ -24,7 +24,7 @@ COMMON = (
   'preset',
   'cpu_devices',
 )
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags()
 _KINDS = flags.DEFINE_list(
   'kinds',
   ['full', 'lora', 'qlora', 'pretraining', 'inference'],

@@ -14,7 +14,7 @@ from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
 COMMON = ('shapes', 'rows', 'batches', 'repeats', 'presets', 'out')
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags()
 _SHAPES = flags.DEFINE_list(
   'shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs', flag_values=FLAGS
 )

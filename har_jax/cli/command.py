@@ -1,8 +1,11 @@
 """Shared by all commands: how one is run, its exit codes and its help, and the flags that several have."""
 
+import contextlib
 import dataclasses
 import errno
 import io
+import json
+import os
 import pathlib
 import signal
 import sys
@@ -39,12 +42,22 @@ HELP = {
 }
 
 
+def new_flags(*, with_json: bool = False) -> flags.FlagValues:
+  """A command's flags, with --quiet. with_json: also --json; `main` returns what it prints."""
+  values = flags.FlagValues()
+  flags.DEFINE_bool('quiet', False, 'print errors and warnings only', flag_values=values)
+  if with_json:
+    text = 'print one JSON object with the results on stdout, and all else on stderr'
+    flags.DEFINE_bool('json', False, text, flag_values=values)
+  return values
+
+
 def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   """Parses `module.FLAGS`, calls `module.main` and returns the exit code.
 
   A module's POSITIONAL names the flags that may be given by position, COMMON those that --help shows.
   0: done. 1: a mistake in flags or files, a full disk, too little memory. 130: Ctrl-C. 143: SIGTERM,
-  training state saved.
+  training state saved. docs/scripts.md lists them.
   """
   if {'--help', '-h', '--helpfull'}.intersection(arguments):
     print(help_text(module, full='--helpfull' in arguments))
@@ -54,7 +67,7 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   try:
     _parse(module, arguments)
     _check_out(module.FLAGS)
-    module.main()
+    _main(module)
   except (flags.Error, UserError) as error:
     return _fail(f'error: {error}', 1)
   except OSError as error:
@@ -70,6 +83,29 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   except KeyboardInterrupt:
     return _fail('interrupted; run the same command again to continue', 130)
   return 0
+
+
+def _main(module: types.ModuleType) -> None:
+  """Calls `module.main`, with the standard output that --quiet and --json ask for."""
+  given = module.FLAGS.flag_values_dict()
+  is_quiet, is_json = given.get('quiet'), given.get('json')
+  with contextlib.ExitStack() as stack:
+    if is_quiet:
+      os.environ['TQDM_DISABLE'] = '1'  # bars of commands without --progress
+      stack.callback(os.environ.pop, 'TQDM_DISABLE')
+      if 'progress' in given:
+        module.FLAGS['progress'].value = False
+      stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, 'w'))))
+    elif is_json:
+      stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+    found = module.main()
+  if is_json:
+    print(json.dumps(found, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+  """What NumPy holds as numbers, a path as text."""
+  return value.tolist() if hasattr(value, 'tolist') else str(value)
 
 
 def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
@@ -139,7 +175,8 @@ def _wrapped(text: str) -> str:
 
 def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   """Title → names of flags: the common ones, the others, then hyperparameters by their part."""
-  common = getattr(module, 'COMMON', ()) or tuple(module.FLAGS)
+  names = sorted(module.FLAGS, key=('quiet', 'json').__contains__)  # those of every command come last
+  common = getattr(module, 'COMMON', ()) or names
   part_of = {
     f'{prefix}{field.name}': part.capitalize()
     for part, prefix in config.FLAG_PREFIXES.items()
@@ -147,7 +184,7 @@ def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   }
   titles = ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
   groups: dict[str, list[str]] = {title: [] for title in titles}
-  for name in module.FLAGS:
+  for name in names:
     if name not in common:
       groups[part_of.get(name, 'Other')].append(name)
   first = 'Flags; --flagfile=<file or name> reads them from a file, one per line'

@@ -6,6 +6,7 @@ har-jax export my_adapter --format=web --out=page
 """
 
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -14,7 +15,7 @@ from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
 POSITIONAL = ('adapter',)
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags(with_json=True)
 _ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string(
   'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
@@ -41,7 +42,7 @@ _OUT = flags.DEFINE_string(
 _check_out = outputs.define_overwrite(FLAGS)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
   from har_jax import export, storage
   from har_jax.data import windows as store
   from har_jax.export import compare
@@ -83,6 +84,7 @@ def main() -> None:
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')
   print(compare.table(rows))
   print(*folders, sep='\n')
+  return {'exports': [{'out': folder} | row for folder, row in zip(folders, rows, strict=True)]}
 
 
 def _test_subjects(adapter: str | None) -> list[str] | None:

@@ -25,7 +25,7 @@ COMMON = (
   'lora_rank',
   'finetune_max_steps',
 )
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags(with_json=True)
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
 _TARGETS = flags.DEFINE_list('targets', None, HELP['targets'], flag_values=FLAGS)
 _SOURCES = flags.DEFINE_list(
@@ -79,7 +79,7 @@ _join = processes.define_processes(FLAGS)
 _shard = command.define_shard(FLAGS)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
   experiment = _experiment()  # before the slow imports, so that mistakes show at once
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
@@ -106,20 +106,23 @@ def main() -> None:
     for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():
         print(f'{path}: step {done["step"]}, {done["seconds"]:.0f} s', flush=True)
-    return
+    return {'runs': []}
   if _STAGE.value == 'personalize':
-    _personalize(study, command.whole_numbers('personal_labels', _PERSONAL_LABELS.value), options)
-    return
+    labels = command.whole_numbers('personal_labels', _PERSONAL_LABELS.value)
+    return {'runs': _personalize(study, labels, options)}
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
-  total = len(study.runs)
+  total, rows = len(study.runs), []
   for number, (path, result) in enumerate(experiments.run(study, options), start=1):
     test = result['test']
     figures = f'accuracy {test["accuracy"]:.3f}, macro-F1 {test["macro_f1"]:.3f}{caveat}'
     if mesh.is_main_process():
       print(f'[{number}/{total}] {path}: {figures}', flush=True)
+    identity = {name: result['identity'][name] for name in ('target', 'method', 'seed')}
+    rows.append({'file': path, **identity, **test})
+  return {'runs': rows}
 
 
-def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> None:
+def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict[str, Any]]:
   import statistics
 
   from har_jax.experiments.personalization import personalize
@@ -127,6 +130,7 @@ def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> None:
 
   if min(labels) < 1:
     raise UserError(f'--personal_labels={min(labels)}: give 1 or more')
+  rows = []
   for spec, number in itertools.product(study.runs, labels):
     path, result = personalize(spec, number, options)
     before, after = (
@@ -140,3 +144,5 @@ def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> None:
         f'{statistics.mean(after):.3f} after ({statistics.mean(gains):+.1f}{spread} points, over subjects)',
         flush=True,
       )
+    rows.append({'file': path, 'by_subject': result['by_subject']})
+  return rows

@@ -12,7 +12,7 @@ from har_jax.cli import command, processes
 from har_jax.cli.command import HELP
 
 COMMON = ('windows', 'table', 'targets', 'seeds', 'out', 'preset', 'progress')
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags()
 _TABLE = flags.DEFINE_list(
   'table',
   ['all'],

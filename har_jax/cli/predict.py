@@ -9,7 +9,7 @@ from typing import Any
 
 from absl import flags
 
-from har_jax.cli import outputs, recording
+from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
@@ -26,7 +26,7 @@ COMMON = (
   'time_zone',
   'overwrite',
 )
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags(with_json=True)
 _read = recording.define_recording(FLAGS)
 _correct = recording.define_frame(FLAGS)
 _ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
@@ -68,7 +68,7 @@ _TTA_SHIFTS = flags.DEFINE_integer(
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
 
 
-def main() -> None:
+def main() -> dict[str, Any]:
   from har_jax import storage
   from har_jax.inference import timeline
   from har_jax.inference.recognizer import Recognizer
@@ -103,10 +103,12 @@ def main() -> None:
   card = recognizer.adapter_.card | {'temperature': recognizer.temperature}
   if recognizer.ensemble:
     card['ensemble'] = recognizer.ensemble_.weights
-  _print_summary(timeline.write(out, predictions, bouts, rules, reading, card, scored, frame))
+  summary = timeline.write(out, predictions, bouts, rules, reading, card, scored, frame)
+  _print_summary(summary)
   if scored is not None:
     _print_score(scored)
   print(out / 'summary.json')
+  return {'out': out, **summary}
 
 
 def _print_trust(recognizer: Any) -> None:

@@ -10,13 +10,14 @@ import sys
 
 from absl import flags
 
+from har_jax.cli import command
 from har_jax.data.archives import ARCHIVES, own
 from har_jax.data.archives.archive import Archive
 from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
 COMMON = ('archive', 'archive_path', 'position', 'download', 'out')
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags()
 _ARCHIVE = flags.DEFINE_string(
   'archive',
   None,

@@ -20,7 +20,7 @@ COMMON = (
   'supervised_pretraining_steps',
   'progress',
 )
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
 _SOURCES = flags.DEFINE_list(
   'sources', None, f'{HELP["sources"]} (default: all under --windows)', flag_values=FLAGS

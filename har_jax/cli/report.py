@@ -6,15 +6,18 @@ har-jax report runs/lodo --append_to=results/runs.csv
 har-jax report --runs_csv=results/runs.csv --out=results
 """
 
+import json
 import pathlib
 import subprocess
+from typing import Any
 
 from absl import flags
 
+from har_jax.cli import command
 from har_jax.errors import UserError
 
 POSITIONAL = ('results',)
-FLAGS = flags.FlagValues()
+FLAGS = command.new_flags(with_json=True)
 _RESULTS = flags.DEFINE_list(
   'results',
   ['runs/lodo'],
@@ -48,8 +51,8 @@ _HTML = flags.DEFINE_bool(
 )
 
 
-def main() -> None:
-  from har_jax import storage
+def main() -> dict[str, Any]:
+  from har_jax import results, storage
   from har_jax.report import bench, frame, markdown, page, pictures, tables
 
   if _HTML.value:
@@ -57,8 +60,7 @@ def main() -> None:
   if _RUNS_CSV.value and (_HTML.value or _APPEND_TO.value):
     raise UserError('--html and --append_to need result files: give --results, not --runs_csv')
   if len(_RESULTS.value) > 1:
-    _compare(_RESULTS.value)
-    return
+    return {'tables': _compare(_RESULTS.value)}
   folder = storage.place(_RESULTS.value[0])
   if _APPEND_TO.value:
     table_path = pathlib.Path(_APPEND_TO.value)
@@ -68,7 +70,7 @@ def main() -> None:
     else:
       frame.append(frame.load(folder), table_path, commit())
     print(_APPEND_TO.value)
-    return
+    return {'files': [_APPEND_TO.value]}
   table = storage.place(_RUNS_CSV.value) if _RUNS_CSV.value else None
   source = folder if table is None else table.parent
   runs = frame.load(folder) if table is None else frame.read_csv(table)
@@ -78,7 +80,9 @@ def main() -> None:
   for name, section in {'personalization': tables.personalization, 'decoding': tables.decoding}.items():
     if (source / f'{name}.csv').exists():
       text += '\n' + markdown.markdown([section(source / f'{name}.csv')])
-  storage.write_text(out / 'tables.md', text)
+  files = [out / 'tables.md', out / 'headline.svg']
+  storage.write_text(files[0], text)
+  storage.write_text(files[1], page.headline(runs))
   if (source / 'bench.csv').exists():
     storage.write_text(out / 'bench.md', markdown.markdown(bench.sections(source / 'bench.csv')))
   if _HTML.value:
@@ -89,15 +93,16 @@ def main() -> None:
       reconstructions=pictures.find(folder, 'reconstruction'),
       with_published=_PUBLISHED.value,
     )
-    storage.write_text(out / 'report.html', html)
-    storage.write_text(out / 'headline.svg', page.headline(runs))
+    files.append(out / 'report.html')
+    storage.write_text(files[-1], html)
   print(tables.terminal(runs))
-  print(out / 'tables.md')
-  if _HTML.value:
-    print(out / 'report.html')
+  print(*files, sep='\n')
+  # Through text: it turns missing values into null.
+  rows = json.loads(runs[[*frame.KEY, *results.MEASURED]].to_json(orient='records'))
+  return {'files': files, 'runs': rows}
 
 
-def _compare(folders: list[str]) -> None:
+def _compare(folders: list[str]) -> list[dict[str, Any]]:
   """Prints what differs between folders of results; writes nothing."""
   from har_jax import storage
   from har_jax.report import compare, frame, markdown
@@ -106,10 +111,14 @@ def _compare(folders: list[str]) -> None:
     raise UserError(f'--{given[0]} needs one folder of results; {len(folders)} were given')
   if len(set(folders)) < len(folders):
     raise UserError(f'--results={",".join(folders)}: give each folder once')
-  for section in compare.sections({name: frame.load(storage.place(name)) for name in folders}):
+  found = compare.sections({name: frame.load(storage.place(name)) for name in folders})
+  for section in found:
     table = markdown.tabulated(section.table, 'simple') if len(section.table) else ''
     print(*filter(None, [section.title, section.caption, table, *section.notes]), sep='\n')
     print()
+  return [
+    {'title': each.title, 'notes': [*each.notes], 'rows': each.table.to_dict('records')} for each in found
+  ]
 
 
 def commit() -> str:

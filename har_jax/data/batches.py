@@ -9,8 +9,8 @@ count the same batches in the same order, so they share one iterator state.
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-import grain
 import numpy as np
 from jaxtyping import Int
 
@@ -27,7 +27,7 @@ def training_batches(
   windows_per_row: int = 1,
   process: int = 0,
   processes: int = 1,
-) -> grain.DatasetIterator:
+) -> Any:  # grain.DatasetIterator
   """`steps` batches; each epoch has a new order, and its last batch is padded with weight 0.
 
   `batch` counts the windows of all processes, whose number must divide it. The shuffle keeps each row of
@@ -45,6 +45,8 @@ def training_batches(
     epoch, number = divmod(step, epoch_batches)
     indices = order(epoch)[number * batch : (number + 1) * batch]
     return _padded(arrays, indices, batch, process, processes)
+
+  import grain  # late: recognizing does not need it
 
   options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
   return iter(grain.MapDataset.range(steps).map(read).to_iter_dataset(options))

@@ -5,7 +5,6 @@ Source: D.-H. Lee, Pseudo-Label (ICML workshop 2013); arXiv:1911.04252 (balanced
 """
 
 import numpy as np
-import scipy.special
 from jaxtyping import Float
 
 from har_jax.data import balancing
@@ -17,7 +16,9 @@ _CONFIDENT_FRACTION = 0.6  # of the windows predicted as a class: most wrong pre
 def pseudo_labeled(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed: int) -> Batch:
   """The target's windows with the most confident predictions, labeled with them; classes balanced."""
   predicted = logits.argmax(axis=1)
-  confidence = scipy.special.softmax(logits, axis=1).max(axis=1)
+  from scipy import special
+
+  confidence = special.softmax(logits, axis=1).max(axis=1)
   kept = np.zeros(len(predicted), bool)
   for label in np.unique(predicted):
     indices = np.flatnonzero(predicted == label)

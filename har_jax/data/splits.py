@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Int
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from har_jax import config
 from har_jax.errors import UserError
@@ -55,6 +54,8 @@ def _fold(labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], seed: in
     raise UserError(
       f'{len(np.unique(subjects))} subjects are too few for {_FOLDS} folds; use --split=subject'
     )
+  from sklearn.model_selection import StratifiedGroupKFold
+
   folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0).split(labels, labels, subjects)
   return np.unique(subjects[list(folds)[seed][1]])
 
@@ -88,6 +89,8 @@ def _subject_wise(
 
 
 def _window_wise(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
+  from sklearn.model_selection import train_test_split  # late: importing it takes a second
+
   _check_class_sizes(labels)
   fraction = protocol.validation_fraction / (1 - protocol.test_fraction)
   try:

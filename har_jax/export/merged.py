@@ -10,7 +10,6 @@ import flax.linen as nn
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Float32
-from sklearn.utils.validation import check_is_fitted
 
 from har_jax import config, methods
 from har_jax.inference.ensemble import check_encoder_alone
@@ -49,7 +48,7 @@ def merge(recognizer: Recognizer) -> Merged:
   Raises scikit-learn's NotFittedError if it is not fitted, UserError if a collection has no owner, and for an
   ensemble.
   """
-  check_is_fitted(recognizer)
+  recognizer.check_fitted()
   check_encoder_alone(recognizer.ensemble, 'an export')
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2

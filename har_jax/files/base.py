@@ -17,7 +17,6 @@ from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct
 from har_jax.variables import Variables
 
@@ -154,6 +153,8 @@ def _in_encoder(path: str) -> bool:
 
 def _of_pretraining(folder: Place) -> Base:
   """The base that a stage of `experiments.stages` left in its folder."""
+  from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
+
   path, to_do = folder / 'pretrained.json', 'delete its folder and run again'
   done = storage.read(path, to_do=to_do)
   schema.check(done, schema.Stage, path, to_do=to_do)

@@ -6,7 +6,6 @@ from har_jax.files.adapter import Adapter, make_adapter, method_entries
 from har_jax.files.base import Base, load_base
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
 
 
@@ -17,6 +16,8 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   Raises UserError where the file is no result, or that of a baseline or an ensemble, or where base or
   checkpoint are missing.
   """
+  from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
+
   path = storage.place(str(result))
   entries = storage.parse(path)
   if entries.get('format') != results.FORMAT:

@@ -6,7 +6,6 @@ Source: Guo et al., arXiv:1706.04599, section 4.2.
 import dataclasses
 
 import numpy as np
-from scipy import special
 
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
@@ -48,6 +47,8 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
   logits *= recognizer.temperature
   fitted = fit_temperature(logits, labels)
   recognizer.set_temperature(fitted)
+  from scipy import special
+
   before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
   indices = np.arange(len(labels))
   return Calibration(

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
 
 from har_jax.baselines.installed import fit_installed
 from har_jax.inference.recognizer import Recognizer
@@ -74,6 +73,8 @@ def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float
   It takes windows as independent. Windows of one recording are not, so the p is too small.
   """
   alone, other_alone = int((one & ~other).sum()), int((other & ~one).sum())
+  from scipy import stats
+
   return float(stats.binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0
 
 

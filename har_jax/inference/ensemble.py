@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import special
 
 from har_jax import config, storage
 from har_jax.baselines import BASELINES, Baseline
@@ -43,6 +42,8 @@ def fit_members(
   Without windows: 1, and the default weights.
   """
   temperature = fit_temperature(logits, labels) if len(labels) else 1.0
+  from scipy import special
+
   members = {ENCODER: special.softmax(logits / temperature, axis=1), **probabilities}
   return temperature, _fit_weights(members, labels)
 
@@ -115,6 +116,8 @@ class Ensemble:
   ) -> Float[np.ndarray, 'w y']:
     """encoder: the adapted encoder's probabilities of the same windows."""
     mean = average({ENCODER: encoder, **self.probabilities(windows)}, self.weights)
+    from scipy import special
+
     return special.softmax(np.log(np.maximum(mean, _TINY)) / self.temperature, axis=1)
 
   def probabilities(self, windows: Float[np.ndarray, 'w n 6']) -> dict[str, Float[np.ndarray, 'w y']]:

@@ -4,21 +4,19 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import scipy.special
 from jaxtyping import Bool, Float, Int
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted
 
 from har_jax import config, files, methods, storage
 from har_jax.data import normalization, signal_summary, splits, validation
 from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.inference import ensemble, fitting, frame_check, parameters
+from har_jax.inference.estimator import Estimator
 from har_jax.train import evaluation
 from har_jax.train.objective import Classify
 
 
-class Recognizer(ClassifierMixin, BaseEstimator):
+class Recognizer(Estimator):
   """Adapts a pretrained base to labeled windows and classifies new windows.
 
   Windows are arrays [w, 128, 6] of 2.56 s at 50 Hz, not normalized: acceleration x y z in m/s² with gravity,
@@ -164,7 +162,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
 
   def adapt(self, X, y, groups=None, *, unlabeled=None, **changed) -> 'Recognizer':
     """A new recognizer, fitted, with this one's base and parameters except for those in `changed`."""
-    return clone(self).set_params(**changed).fit(X, y, groups, unlabeled=unlabeled)
+    return type(self)(**self.get_params()).set_params(**changed).fit(X, y, groups, unlabeled=unlabeled)
 
   def fit(self, X, y, groups=None, held_out=None, unlabeled=None) -> 'Recognizer':
     """Trains from the base on; fitting again starts anew.
@@ -179,7 +177,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     classes, labels = validation.check_labels(y, len(signals))
     subjects = validation.encode_groups(groups, len(signals))
     more = None if unlabeled is None else validation.check_windows(unlabeled)
-    base, method, experiment = parameters.check(self.get_params(deep=False))
+    base, method, experiment = parameters.check(self.get_params())
     if held_out is None:
       fraction, seed = float(self.validation_fraction), int(self.random_state)
       held_out, split = splits.draw_held_out(labels, subjects, fraction, seed)
@@ -208,7 +206,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       method,
       settings,
       prepared,
-      parameters.training(self.get_params(deep=False), num_evals=None if has_validation else 1),
+      parameters.training(self.get_params(), num_evals=None if has_validation else 1),
       train,
       validate,
       int(self.random_state),
@@ -276,12 +274,14 @@ class Recognizer(ClassifierMixin, BaseEstimator):
 
   def probabilities(self, X) -> Float[np.ndarray, 'w y']:
     """`predict_proba` without its comparison of frames, for windows of a recording that has been compared."""
-    check_is_fitted(self)
+    self.check_fitted()
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
     if self.ensemble and self.ensemble_ is None:
       raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
-    encoder = scipy.special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
+    from scipy import special  # late, as all that recognizing may do without
+
+    encoder = special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
     if not self.ensemble:
       return encoder
     return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(validation.check_windows(X)))
@@ -296,7 +296,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
     """The model's input: normalized; without rotation if the training windows had none. Raises as `fit`."""
-    check_is_fitted(self)
+    self.check_fitted()
     return self.adapter_.normalizer(validation.check_windows(X))
 
   def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
@@ -311,7 +311,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
 
   def set_temperature(self, temperature: float) -> None:
     """Replaces that of `predict_proba`; `calibration.calibrate` does so."""
-    check_is_fitted(self)
+    self.check_fitted()
     if self.ensemble:
       self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
     else:
@@ -330,7 +330,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
 
   def save(self, folder, *, with_base=True) -> None:
     """Writes the adapter and, by default, its base. Raises UserError if they cannot be written."""
-    check_is_fitted(self)
+    self.check_fitted()
     if with_base and self.base_ is not None and self.adapter_.card['base'] is not None:
       files.save_base(folder, self.base_.variables, self.base_.card)
     card = self.adapter_.card
@@ -344,8 +344,3 @@ class Recognizer(ClassifierMixin, BaseEstimator):
     self.ensemble_ = None
     self.variables_ = files.attach(base, adapter)
     self.classes_ = np.array(adapter.card['classes'])
-
-  def __sklearn_tags__(self):
-    tags = super().__sklearn_tags__()
-    tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
-    return tags

@@ -12,8 +12,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 from jaxtyping import Float
-from scipy import special
-from sklearn.utils.validation import check_is_fitted
 
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
@@ -70,7 +68,7 @@ class Stream:
     Raises UserError if hop_s is less than a sample or mean_bout_s negative, and for an ensemble: a stream
     holds the encoder alone.
     """
-    check_is_fitted(recognizer)
+    recognizer.check_fitted()
     check_encoder_alone(recognizer.ensemble, 'a stream')
     if not hop_s * RATE_HZ >= 1 - _SLACK_SAMPLES:
       raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
@@ -183,4 +181,6 @@ class Stream:
     signal = self._recognizer.prepare(window[None])
     logits = np.asarray(self._program(self._variables, {'signal': signal}, self._key), np.float64)[0]
     # The current temperature: a later calibration takes effect.
+    from scipy import special
+
     return special.softmax(logits / self._recognizer.adapter_.card['temperature'])

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import optimize, special
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
 
@@ -20,6 +19,8 @@ def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w
   For small w, confidences come out slightly too low.
   Source: Platt, Advances in Large Margin Classifiers, 1999, section 2.2.
   """
+  from scipy import optimize, special
+
   windows, classes = logits.shape
   targets = np.full(logits.shape, 1 / (windows + 2) / (classes - 1))
   targets[np.arange(windows), labels] = (windows + 1) / (windows + 2)

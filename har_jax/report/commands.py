@@ -7,10 +7,11 @@ import pandas as pd
 from har_jax import config, config_fields, results
 
 
-def commands(part: pd.DataFrame) -> list[str]:
+def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   """One command for each set of sources, of runs of one experiment.
 
-  Methods and seeds are all that were run of any target.
+  Methods and seeds are all that were run of any target. out: the folder that the command writes to; a folder
+  of another experiment is refused.
   """
   everything = set(part['target']) | set(' '.join(part['sources']).split())
   calls: dict[str, list[str]] = {}
@@ -22,7 +23,7 @@ def commands(part: pd.DataFrame) -> list[str]:
     lists = {'targets': targets, 'sources': sources.split()}
     lists |= {'methods': part['method'].unique(), 'seeds': part['seed'].unique()}
     words = [f'--{name}={",".join(map(str, values))}' for name, values in lists.items() if len(values)]
-    lodo = ['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), '--out=runs/again']
+    lodo = ['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), f'--out={out}']
     found.append(shlex.join(lodo))
   return found
 

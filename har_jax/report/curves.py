@@ -15,6 +15,15 @@ _RELATIVE = 'training time ÷ first'
 _WINDOWS = 4  # reconstructions drawn of a target
 
 
+def means(scores: pd.DataFrame, name: str) -> str:
+  """Method × target → one figure, of a height that fits the methods."""
+  listed = ', '.join(
+    f'{method} {mean:.3f}' for method, mean in scores.mean(axis=1, skipna=False).dropna().items()
+  )
+  named = (name, f'Macro-F1, mean of {", ".join(scores)}: {listed}')
+  return svg.render(figures.means, scores, named=named, size=(4.6, 1.5 + 0.28 * len(scores)))
+
+
 def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
   """One a target, of the methods that take steps."""
   return [

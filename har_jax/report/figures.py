@@ -28,6 +28,26 @@ def style(method: str) -> tuple[str, str]:
   return _METHODS.get(method) or _OTHERS[sum(method.encode()) % len(_OTHERS)]
 
 
+def means(figure: Any, scores: pd.DataFrame) -> None:
+  """Macro-F1 of each method: a mark a target, and their mean as a number.
+
+  scores: method × target, from the top; a method that lacks a target has no mean.
+  """
+  panel = figure.subplots()
+  for index, target in enumerate(scores):
+    marker = _MARKERS[index % len(_MARKERS)]
+    panel.plot(
+      scores[target], scores.index, marker, color=INK, markerfacecolor='none', alpha=0.6, label=target
+    )
+  for method, mean in scores.mean(axis=1, skipna=False).dropna().items():
+    panel.plot(mean, method, '|', color=_VERMILION, markersize=16, markeredgewidth=3, label=f'_{method}')
+    panel.annotate(f'{mean:.3f}', (1, method), xytext=(6, 0), xycoords=('axes fraction', 'data'), **_LABEL)
+  panel.plot([], [], '|', color=_VERMILION, markersize=9, markeredgewidth=3, label='mean of targets')
+  panel.locator_params(axis='x', nbins=5)
+  panel.set(xlabel='macro-F1, test', ylim=(len(scores) - 0.5, -0.5))
+  _legend(figure, columns=3)
+
+
 def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
   """Validation macro-F1 over steps: thin lines for seeds, thick for their mean.
 

@@ -19,7 +19,10 @@ _NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands."""
+  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands.
+
+  best: columns whose highest value the page marks.
+  """
 
   title: str
   caption: str = ''
@@ -27,10 +30,16 @@ class Section:
   notes: Sequence[str] = ()
   drawings: Sequence[str] = ()
   commands: Sequence[str] = ()
+  best: Sequence[str] = ()
 
   @property
   def numeric(self) -> list[str]:
     return numeric(self.table)
+
+  @property
+  def highest(self) -> dict[str, str]:
+    """Column of `best` → its highest cell, which is a fraction of one."""
+    return {name: max(set(self.table[name]) - {NONE}, default='') for name in self.best}
 
   def without_published(self) -> 'Section':
     columns = [name for name in self.table if 'published' not in name]

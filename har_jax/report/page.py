@@ -2,6 +2,7 @@
 
 import importlib.resources
 import importlib.util
+import itertools
 import operator
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from har_jax.errors import UserError
-from har_jax.report import commands, curves, frame, groups, svg, tables
+from har_jax.report import commands, curves, groups, svg, tables
 from har_jax.report.markdown import Section
 from har_jax.report.pictures import Picture
 
-_FEW = 4  # sections of a part that are not folded
+_KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
 _CURVES = 'Thin: one seed. Thick: the mean, up to the last step that all reached.'
 _RANKS = 'Rank 1 is best. A bar joins methods whose ranks do not differ significantly.'
 _CONFUSION = 'Percent of the test windows of each true class, of all seeds. Blue: correct, orange: wrong.'
@@ -39,7 +40,7 @@ def html(
   reconstructions: Sequence[Picture] = (),
   with_published: bool = True,
 ) -> str:
-  """The page. Deterministic. Parts without content are left out.
+  """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
   folder: the results, as the page's commands name it. embeddings, reconstructions: as `pictures` reads them.
   Raises UserError if a run occurs twice, or if jinja2 is not installed.
@@ -54,46 +55,68 @@ def html(
   draw_ranks = partial(curves.ranks, with_published=with_published)
   draw_budgets = partial(curves.label_budgets, with_published=with_published)
   any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
+  # Question → sections with figures, sections with tables.
   parts = {
-    'Configuration': shown['configuration'],
-    'Macro-F1 and accuracy': shown['2'],
-    'Statistical tests': shown['statistics'] + _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
-    'Window-wise against subject-wise split': shown['leakage'],
-    'Value of pretraining': shown['pretraining'],
-    'Rotation augmentation and other ablations': shown['rotation'] + shown['ablations'],
-    'Training time': shown['5'],
-    'Parameters and memory': shown['3'] + shown['4'],
-    'Learning curves': _drawn(chosen, curves.learning_curves, 'curves', _CURVES),
-    'Confusion matrices': _drawn(chosen, curves.confusion, 'confusion', _CONFUSION),
-    'Macro-F1 against cost': _drawn(chosen, curves.costs, 'cost', _COST),
-    'Rank of the adapters': _drawn(ranks, draw_ranks, 'lora_rank', _SWEEP) + shown['6'],
-    'Label budget': _drawn(budgets, draw_budgets, 'label_budget', _SWEEP, any_budget) + shown['7'],
-    'Embeddings': _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target),
-    'Reconstructions': _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
-    'Commands': [
-      Section('This page', commands=[shlex.join(['har-jax', 'report', f'--results={folder}', '--html'])]),
-      *(Section(groups.title(part), commands=commands.commands(part)) for part in groups.experiments(runs)),
-    ],
+    'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
+    'Which differences are significant?': (
+      _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
+      shown['statistics'],
+    ),
+    'What does a method cost?': (
+      _drawn(chosen, curves.costs, 'cost', _COST),
+      shown['3'] + shown['4'] + shown['5'],
+    ),
+    'How many labels are needed?': (
+      _drawn(budgets, draw_budgets, 'label_budget', _SWEEP, any_budget),
+      shown['7'],
+    ),
+    'Which rank do adapters need?': (_drawn(ranks, draw_ranks, 'lora_rank', _SWEEP), shown['6']),
+    'Does pretraining help?': ([], shown['pretraining']),
+    'How much does a window-wise split flatter?': ([], shown['leakage']),
+    'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),
+    'Which activities are confused?': (_drawn(chosen, curves.confusion, 'confusion', _CONFUSION), []),
+    'Was training long enough?': (_drawn(chosen, curves.learning_curves, 'curves', _CURVES), []),
+    'What does the encoder learn?': (
+      _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target)
+      + _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
+      [],
+    ),
+    'How was it run, and how is it run again?': (
+      [],
+      [_commands(runs, folder), *shown['configuration']],
+    ),
   }
   environment = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
   )
   template = importlib.resources.files('har_jax.report').joinpath('page.html.jinja').read_text('utf-8')
-  filled = {name: sections for name, sections in parts.items() if sections}
-  return environment.from_string(template).render(title=finding(chosen[0]), parts=filled, few=_FEW)
+  return environment.from_string(template).render(
+    finding=finding(chosen[0]),
+    means=tables.means(chosen[0]),
+    picture=curves.means(tables.by_target(chosen[0]), 'means'),
+    parts={question: found for question, found in parts.items() if any(found)},
+    keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
+  )
 
 
 def headline(runs: pd.DataFrame) -> str:
-  """An SVG file: macro-F1 against bytes held, of the first split's largest experiment."""
-  return svg.file(curves.costs(largest(groups.without_sweeps(runs))[0], 'headline')[-1])
+  """An SVG file: macro-F1 of each method, of the first split's largest experiment."""
+  return svg.file(curves.means(tables.by_target(largest(groups.without_sweeps(runs))[0]), 'headline'))
 
 
-def finding(runs: pd.DataFrame) -> str:
-  """Mean macro-F1 over targets, of each method that all targets have."""
-  scores = runs.groupby(['target', 'method'])['macro_f1'].mean().unstack().dropna(axis=1).mean()
-  listed = ', '.join(f'{name} {scores[name]:.3f}' for name in frame.methods(runs) if name in scores)
-  split, targets = groups.SPLITS[runs['split'].iloc[0]], ', '.join(sorted(set(runs['target'])))
-  return f'Macro-F1 on {targets}, unseen in pretraining: {listed}; {split}'
+def finding(runs: pd.DataFrame) -> tuple[str, str]:
+  """The method with the highest mean macro-F1 of the targets, and what that is a mean of."""
+  scores = tables.by_target(runs)
+  best = scores.mean(axis=1, skipna=False)
+  split, targets = groups.SPLITS[runs['split'].iloc[0]], ', '.join(scores)
+  return (
+    'No method was run on all targets'
+    if pd.isna(best.iloc[0])
+    else f'{best.index[0]} has the highest macro-F1: {best.iloc[0]:.3f}',
+    f'Mean of targets, unseen in pretraining: {targets}. {split[0].upper()}{split[1:]}, '
+    f'labels {runs["label_budget"].iloc[0]}, {runs["seed"].nunique()} seeds, experiment '
+    f'{groups.experiment(runs)}.',
+  )
 
 
 def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
@@ -103,6 +126,14 @@ def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
     split = part['split'].iloc[0]
     found[split] = max(found.get(split, part), part, key=len)
   return list(found.values())
+
+
+def _commands(runs: pd.DataFrame, folder: str) -> Section:
+  """This page's command, then those of all experiments, each with an output folder of its own."""
+  lines = [shlex.join(['har-jax', 'report', f'--results={folder}', '--html'])]
+  for number, part in enumerate(groups.experiments(runs), start=1):
+    lines += commands.commands(part, f'runs/again-{number}')
+  return Section('Commands', 'The first writes this page. The others need prepared windows.', commands=lines)
 
 
 def _drawn(

@@ -9,7 +9,17 @@ import pandas as pd
 
 from har_jax import config, results
 from har_jax.report import commands, csv_table, frame, groups, markdown, published, significance, sweeps
-from har_jax.report.markdown import Cell, Section, joined, mean_rows, megabytes_of, seeds, span_of, spread_of
+from har_jax.report.markdown import (
+  Cell,
+  Section,
+  joined,
+  mean_rows,
+  megabytes_of,
+  number,
+  seeds,
+  span_of,
+  spread_of,
+)
 from har_jax.storage import Place
 
 DIFFERENCE = 'macro-F1 − full, points'
@@ -51,6 +61,38 @@ def sections(runs: pd.DataFrame, name: str, *, with_published: bool = True) -> l
   """The table of this name in TABLES, a section for each set of runs that may share one."""
   found = TABLES[name](runs)
   return found if with_published else [section.without_published() for section in found]
+
+
+def by_target(runs: pd.DataFrame, column: str = 'macro_f1') -> pd.DataFrame:
+  """Method × target → mean over seeds; by mean of targets, the best first, and without one last."""
+  wide = runs.groupby(['method', 'target'])[column].mean().unstack()
+  return wide.loc[wide.mean(axis=1, skipna=False).sort_values(ascending=False, kind='stable').index]
+
+
+def targets(runs: pd.DataFrame) -> Section:
+  """Macro-F1 of each method on each target."""
+  wide = by_target(runs)
+  table = wide.map(lambda value: number(value, '.3f')).reset_index()
+  return Section(f'Macro-F1: {groups.title(runs)}', 'Means over seeds.', table, best=list(wide))
+
+
+def means(runs: pd.DataFrame) -> Section:
+  """A row for each method, the best first: means of the targets' means; none where a target lacks."""
+  order = by_target(runs).index
+  cells = {
+    'macro-F1': ('macro_f1', '.3f'),
+    'accuracy': ('accuracy', '.3f'),
+    'trained parameters': ('trained_parameters', ',.0f'),
+    'training, s': ('seconds', ',.0f'),
+  }
+  found = {
+    name: by_target(runs, column)
+    .mean(axis=1, skipna=False)[order]
+    .map(lambda value, form=form: number(value, form))
+    for name, (column, form) in cells.items()
+  }
+  table = pd.DataFrame(found).reset_index()
+  return Section('Means of the targets', '', table, best=('macro-F1', 'accuracy'))
 
 
 def terminal(runs: pd.DataFrame) -> str:

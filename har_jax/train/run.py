@@ -15,7 +15,6 @@ from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.storage import Place
 from har_jax.train import mesh
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.log import Log
 from har_jax.train.step import State, start
 from har_jax.variables import Variables, resident
@@ -80,6 +79,8 @@ class ActiveRun:
       windows_per_row=windows_per_row,
       **mesh.process_rank(),
     )
+    from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
+
     self._checkpoints = Checkpoints(run.folder / 'checkpoints')
     # Copies: the step donates its state, and the caller's arrays may be shared.
     trainable, statistics = jax.tree.map(jax.numpy.copy, (run.trainable, run.statistics))

@@ -4,6 +4,7 @@ import html.parser
 import itertools
 import json
 import re
+import shlex
 
 import page_fixtures
 import pytest
@@ -12,8 +13,9 @@ from page_fixtures import EMBEDDING, RECONSTRUCTION, with_json
 pytest.importorskip('jinja2')
 
 from har_jax import storage
+from har_jax.cli import main
 from har_jax.errors import UserError
-from har_jax.report import curves, page, pictures, svg
+from har_jax.report import curves, page, pictures, svg, tables
 
 _VOID = {'meta', 'link', 'br', 'hr', 'img', 'input', 'wbr'}
 
@@ -145,13 +147,13 @@ def test_published_results_can_be_left_out(result):
 
 def test_every_part_is_there(read):
   for title in (
-    'Configuration',
-    'Statistical tests',
-    'Window-wise against subject-wise split',
+    'How good is each method on each dataset?',
+    'Which differences are significant?',
+    'How much does a window-wise split flatter?',
     'Table V',
-    'Learning curves',
-    'Confusion matrices',
-    'Macro-F1 against cost',
+    'Was training long enough?',
+    'Which activities are confused?',
+    'Macro-F1 against trained parameters',
     'Table VI',
     'Table VII',
     'before adaptation by lora',
@@ -163,7 +165,7 @@ def test_every_part_is_there(read):
 
 def test_parts_without_content_are_left_out(result):
   text = Read(page.html(with_json([result()]), folder='runs/x')).text
-  for missing in ('Rank of the adapters', 'Value of pretraining', 'Embeddings', 'Reconstructions'):
+  for missing in ('Which rank', 'Does pretraining help?', 'What does the encoder learn?'):
     assert missing not in text
 
 
@@ -181,10 +183,46 @@ def test_the_title_is_the_mean_over_targets_of_methods_that_all_have(result):
     [result(target=target, method=method, macro_f1=value) for (target, method), value in scores.items()]
     + [result(target='hapt', method='probe'), result(target='hapt', method='lora', seed=1, macro_f1=0.6)]
   )
-  title = page.finding(runs)
-  assert 'hapt, wisdm' in title
-  assert 'full 0.700, lora 0.700' in title  # 0.8 and 0.6 of hapt count once
-  assert 'probe' not in title
+  title, explained = page.finding(runs)
+  assert title == 'full has the highest macro-F1: 0.700'
+  assert 'unseen in pretraining: hapt, wisdm. Subject-wise split' in explained
+  means = tables.means(runs).table.set_index('method')['macro-F1']
+  assert tables.means(runs).highest['macro-F1'] == '0.700'
+  assert means.to_dict() == {'full': '0.700', 'lora': '0.700', 'probe': '–'}  # 0.8 and 0.6 of hapt count once
+
+
+def test_methods_that_share_no_target_have_no_finding(result):
+  runs = with_json([result(target='hapt'), result(target='wisdm', method='lora')])
+  assert page.finding(runs)[0] == 'No method was run on all targets'
+  assert '>full<' in page.headline(runs)
+
+
+def test_the_finding_comes_first_with_the_best_values_marked(text):
+  start = text[: text.index('<h2>')]
+  assert start.index('<h1>') < start.index('<svg') < start.index('<table>') < start.index('<nav')
+  assert re.findall(r'<strong title="best">([^<]+)</strong>', start) == ['0.907', '0.917']
+
+
+def test_figures_come_before_tables_and_one_of_each_is_open(text):
+  for part in text.split('<h2>')[1:]:
+    figures, tables_ = part.find('<svg'), part.find('<table>')
+    assert figures < tables_ or tables_ < 0 or figures < 0
+    assert len(re.findall(r'<details open>', part)) <= 2
+
+
+def test_every_command_of_the_page_is_one_that_its_program_takes(read):
+  lines = [line for line in read.texts if line.startswith('har-jax ')]
+  assert len(lines) > 5
+  folders = []
+  for line in lines:
+    name, *arguments = shlex.split(line)[1:]
+    values = main.load(name).FLAGS
+    try:
+      assert values(['har-jax', *arguments]) == ['har-jax']
+      folders += [values['out'].value] if name == 'lodo' else []
+    finally:
+      values.unparse_flags()
+  assert len(folders) == len(set(folders))  # a folder of other settings is refused
 
 
 def test_figures_are_of_the_largest_experiment_of_each_split(result):
@@ -210,9 +248,15 @@ def test_confusion_matrices_are_summed_over_seeds(result):
 
 def test_training_from_scratch_is_in_no_figure_of_cost(result):
   runs = with_json([result(method=method) for method in ('full', 'lora', 'scratch')])
-  drawing = page.headline(runs)
+  drawing = curves.costs(runs, 'cost')[-1]
   assert '>lora<' in drawing
   assert '>scratch<' not in drawing
+
+
+def test_the_headline_has_every_method_and_target_on_white(result):
+  runs = with_json([result(method=method, target=target) for method in ('full', 'lora') for target in 'ab'])
+  drawing = page.headline(runs)
+  assert {'>full<', '>lora<', '>a<', '>b<', '>mean of targets<'} <= set(re.findall('>[^<>]+<', drawing))
   assert 'style="background: white"' in drawing
 
 

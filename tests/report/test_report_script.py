@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import subprocess
 import sys
@@ -34,8 +35,11 @@ def test_a_folder_of_results_becomes_tables_there(result, tmp_path):
   assert (code, err) == (0, '')
   assert '0.900 ± 0.000' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
   assert '0.900 ± 0.000' in out
-  assert out.splitlines()[-1] == str(tmp_path / 'tables.md')
-  assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ['tables.md']  # no temporary file
+  assert out.splitlines()[-2:] == [str(tmp_path / 'tables.md'), str(tmp_path / 'headline.svg')]
+  assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+    'headline.svg',
+    'tables.md',
+  ]  # no temporary file
 
 
 def test_flags_set_the_output_folder_and_leave_out_published_results(result, tmp_path):
@@ -74,8 +78,23 @@ def test_runs_are_appended_to_the_table_of_all_runs_and_read_from_it(result, tmp
   assert len(table.read_text(encoding='utf-8').splitlines()) == 3
   code, out, _ = run_in_process('report', f'--runs_csv={table}')
   assert code == 0
-  assert out.splitlines()[-1] == str(table.parent / 'tables.md')
+  assert out.splitlines()[-2] == str(table.parent / 'tables.md')
   assert 'n=2' in (table.parent / 'tables.md').read_text(encoding='utf-8')
+
+
+def test_json_has_the_files_and_the_measures_of_each_run(result, tmp_path):
+  write(tmp_path, [result(target='hapt', seed=seed, macro_f1=0.8 + seed / 10) for seed in (0, 1)])
+  code, out, err = run_in_process('report', tmp_path, '--json')
+  found = json.loads(out)
+  assert code == 0
+  assert 'Table II' in err
+  assert found['files'] == [f'{tmp_path}/tables.md', f'{tmp_path}/headline.svg']
+  assert [(run['target'], run['seed'], run['macro_f1']) for run in found['runs']] == [
+    ('hapt', 0, 0.8),
+    ('hapt', 1, 0.9),
+  ]
+  code, out, err = run_in_process('report', tmp_path, '--quiet')
+  assert (code, out, err) == (0, '', '')
 
 
 def test_a_table_of_runs_has_no_page(tmp_path):

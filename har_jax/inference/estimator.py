@@ -1,0 +1,52 @@
+"""What scikit-learn asks of a classifier, without importing it: that would take a second of each start."""
+
+import inspect
+from typing import Any
+
+
+class Estimator:
+  """Parameters, score, tags and the check for a fit, as scikit-learn's BaseEstimator and ClassifierMixin.
+
+  An estimator's `__init__` stores each parameter under its own name. No parameter is itself an estimator.
+  """
+
+  def get_params(self, deep: bool = True) -> dict[str, Any]:
+    """The parameters of `__init__`. deep: no effect."""
+    names = list(inspect.signature(type(self)).parameters)
+    return {name: getattr(self, name) for name in names}
+
+  def set_params(self, **changed: Any) -> Any:
+    """Changes parameters and returns itself. Raises ValueError where one is unknown."""
+    known = self.get_params()
+    for name, value in changed.items():
+      if name not in known:
+        raise ValueError(f'{name!r} is no parameter of {type(self).__name__}; one of {", ".join(known)}')
+      setattr(self, name, value)
+    return self
+
+  def score(self, X, y, sample_weight=None) -> float:
+    """Accuracy of `predict`."""
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))  # type: ignore[attr-defined]
+
+  def check_fitted(self) -> None:
+    """Raises scikit-learn's NotFittedError before `fit`, which sets `classes_`."""
+    if not hasattr(self, 'classes_'):
+      from sklearn.exceptions import NotFittedError
+
+      raise NotFittedError(f'this {type(self).__name__} is not fitted: call fit first')
+
+  def __repr__(self) -> str:
+    given = ', '.join(f'{name}={value!r}' for name, value in self.get_params().items())
+    return f'{type(self).__name__}({given})'
+
+  def __sklearn_tags__(self) -> Any:
+    from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+    return Tags(
+      estimator_type='classifier',
+      target_tags=TargetTags(required=True),
+      classifier_tags=ClassifierTags(),
+      input_tags=InputTags(two_d_array=False, three_d_array=True),
+    )

@@ -39,6 +39,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     method,
     Settings.of(experiment),
     seed,
+    init_head=objective.init_head,
     pretrained=None if base is None else base.encoder,
   )
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')

@@ -199,6 +199,7 @@ class Recognizer(ClassifierMixin, BaseEstimator):
       method,
       methods.Settings.of(experiment),
       int(self.random_state),
+      init_head=objective.init_head,
       pretrained=None if base is None else base.encoder,
       head=None if base is None else base.head_for(classes.tolist()),
     )

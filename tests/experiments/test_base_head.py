@@ -1,8 +1,6 @@
 """The head of a base, which recognizes general activities."""
 
-import pathlib
-from collections.abc import Callable
-from typing import Any
+import functools
 
 import jax
 import numpy as np
@@ -25,18 +23,14 @@ MODEL = config.Model(
   num_heads=2,
   head=(16,),
 )
-BaseOf = Callable[[tuple[str, ...]], files.Base]
 ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
 
 
-@pytest.fixture(scope='module')
-def base_of(drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> BaseOf:
-  def base(activities: tuple[str, ...]) -> files.Base:
-    held = drawn(Classify(MODEL, len(activities)).init)
-    card = {'model': config_fields.to_json(MODEL), 'classes': list(activities), 'pretraining': {}}
-    return files.make_base(held, card)
-
-  return base
+@functools.cache
+def base_of(activities: tuple[str, ...]) -> files.Base:
+  held = Classify(MODEL, len(activities)).init(jax.random.key(0))
+  card = {'model': config_fields.to_json(MODEL), 'classes': list(activities), 'pretraining': {}}
+  return files.make_base(held, card)
 
 
 def windows(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -51,18 +45,18 @@ def windows(labels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope='module')
-def general(base_of: BaseOf) -> files.Base:
+def general() -> files.Base:
   labels = np.arange(120) % 4
   return base_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
 
 
-def test_its_classes_group_the_sources_activities(base_of: BaseOf, general: files.Base):
+def test_its_classes_group_the_sources_activities(general: files.Base):
   assert general.classes == ('walking', 'standing', 'unknown')
   assert general.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
   assert general.card['pretraining']['head_validation_macro_f1'] > 0.9
 
 
-def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, tmp_path: pathlib.Path):
+def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, tmp_path):
   files.save_base(tmp_path, general.variables, general.card)
   recognizer = Recognizer.load(tmp_path)
   still_or_walking = windows(np.array([1, 3, 1, 3]))['signal'] * np.float32([9.80665] * 3 + [1] * 3)
@@ -70,29 +64,27 @@ def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, t
   assert recognizer.method == 'lora'  # that of the next fit
 
 
-def test_fitting_starts_from_the_rows_of_known_classes(
-  base_of: BaseOf, drawn: Callable[[Callable[[jax.Array], Any]], Any]
-):
+def test_fitting_starts_from_the_rows_of_known_classes():
   base = base_of(ACTIVITIES)
-  other = {path: leaf + 1 for path, leaf in drawn(Classify(MODEL, 2).init).items()}  # or all would be equal
+  drawn = Classify(MODEL, 2).init(jax.random.key(1))
   arrange = base.head_for(['Walking', 'juggling'])
   assert arrange is not None
-  head = arrange(other)
+  head = arrange(drawn)
   kernel = 'params/head/dense_1/kernel'
   np.testing.assert_array_equal(head[kernel][:, 0], base.variables[kernel][:, 3])
-  np.testing.assert_array_equal(head[kernel][:, 1], other[kernel][:, 1])
+  np.testing.assert_array_equal(head[kernel][:, 1], drawn[kernel][:, 1])
   np.testing.assert_array_equal(
     head['params/head/dense_0/kernel'], base.variables['params/head/dense_0/kernel']
   )
 
 
-def test_sources_without_two_general_activities_are_refused(base_of: BaseOf):
+def test_sources_without_two_general_activities_are_refused():
   labels = np.arange(40) % 2
   with pytest.raises(UserError, match='a head needs two classes; the sources have kicking, typing'):
     base_head.with_general_head(base_of(('kicking', 'typing')), windows(labels), windows(labels))
 
 
-def test_an_encoder_alone_has_no_classes(base_of: BaseOf):
+def test_an_encoder_alone_has_no_classes():
   base = base_of(ACTIVITIES)
   card = {name: value for name, value in base.card.items() if name != 'classes'}
   encoder = files.make_base(base.variables, card)

@@ -1,6 +1,7 @@
 """Where the tests find real recordings, and the small things that many of them use."""
 
 import contextlib
+import gc
 import os
 import pathlib
 import shutil
@@ -18,6 +19,8 @@ from memory_bucket import bucket, place  # noqa: F401
 from har_jax import methods
 from har_jax.config import Model
 
+# By the time that they take in `make test`.
+_LONGEST = ('cli', 'experiments', 'inference', 'train', 'data', 'report', 'test_docs.py', 'model', 'methods')
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
@@ -39,8 +42,42 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)
   if jax.__version_info__ < (0, 11):  # later versions stop at this flag
-    # XLA's older emitters compile in half the time.
-    os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} --xla_cpu_use_fusion_emitters=false'
+    # XLA's older emitters compile in half the time; programs so small are not worth splitting over cores.
+    flags = '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
+    os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flags}'
+
+
+def pytest_collection_finish() -> None:
+  """Takes modules and tests from the garbage collector: tracing makes many objects, and so it runs often."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(100_000, 20, 100)
+
+
+def _folder(nodeid: str) -> str:
+  """tests/<folder>, or the module of a test that is in none."""
+  path = nodeid.partition('::')[0]
+  return path.rpartition('/')[0] if path.count('/') > 1 else path
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+  """The longest folders first, so that all workers end together."""
+  if hasattr(config, 'workerinput'):
+    places = {f'tests/{name}': place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(_folder(item.nodeid), len(places)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+  """A worker takes a folder: its tests share trainings and traced programs, which are of one process."""
+  from xdist.scheduler import LoadScopeScheduling
+
+  class ByFolder(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+      return _folder(nodeid)
+
+  config.option.loadscopereorder = False  # it would start those with the fewest tests last
+  return ByFolder(config, log) if config.getvalue('dist') == 'loadscope' else None
 
 
 @pytest.fixture(scope='session')

@@ -55,6 +55,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     method,
     Settings.of(experiment),
     spec.seed,
+    init_head=objective.init_head,
     pretrained=encoder,
     head=head if has_head and base else None,
   )

@@ -41,6 +41,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     method,
     settings,
     seed,
+    init_head=objective.init_head,
     pretrained=None if base is None else base.encoder,
   )
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')

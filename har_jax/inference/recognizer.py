@@ -198,6 +198,7 @@ class Recognizer(Estimator):
       method,
       settings,
       int(self.random_state),
+      init_head=objective.init_head,
       pretrained=None if base is None else base.encoder,
       head=None if base is None else base.head_for(classes.tolist()),
     )

@@ -31,12 +31,14 @@ def prepare(
   settings: Settings,
   seed: int,
   *,
+  init_head: Callable[[jax.Array], Variables] | None = None,
   pretrained: Variables | None = None,
   head: Callable[[Variables], Variables] | None = None,
 ) -> Prepared:
   """The variables of an adapted model, before training.
 
   init: draws the plain model from a key, as `train.objective.Classify.init` does.
+  init_head: draws the head alone, as `init` does; used where the base has all other leaves.
   pretrained: the base's leaves, `params/encoder/...`; not used by a method that starts from scratch.
   head: from the drawn variables to the leaves of a pretrained head, likewise.
   Raises UserError as the method's `adapt` does, where it adds a collection that it does not own, and where
@@ -45,12 +47,14 @@ def prepare(
   # Op by op, not under jit: one program that draws every weight takes 5 to 11 s to compile per method and
   # head, while single draws are compiled once for all of them (0.4 to 0.8 s).
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
-  drawn = init(head_key)
-  if method.pretrained and pretrained:
-    shared = {path: leaf for path, leaf in drawn.items() if path in pretrained}
-    if lines := difference(shared, {path: pretrained[path] for path in shared}):
-      raise UserError(f'the base is of another model than its card says:\n{lines}')
-    drawn |= pretrained
+  base = pretrained if method.pretrained and pretrained else {}
+  shapes = jax.eval_shape(init, head_key) if base else {}
+  shared = {path: leaf for path, leaf in shapes.items() if path in base}
+  if lines := difference(shared, {path: base[path] for path in shared}):
+    raise UserError(f'the base is of another model than its card says:\n{lines}')
+  if init_head is not None and base and all('/head/' in path for path in shapes.keys() - base.keys()):
+    init = init_head
+  drawn = init(head_key) | base
   if method.pretrained:
     drawn |= head(drawn) if head is not None else {}
   adapted = method.adapt(drawn, settings, adapter_key)

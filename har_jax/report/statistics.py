@@ -73,10 +73,12 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
   equivalence_p, verdict. Each of the two tests is corrected by Holm over all rows; NaN: not made.
   """
   targets, points, found = sorted(set(runs['target'])), scores(runs), []
+  others = [name for name in methods(runs) if name != against]
+  # Of the seeds that have both.
+  pairs = {method: by_subject(points[[method, against]].dropna()) for method in others}
   for target in [*targets, *([POOLED] if len(targets) > 1 else [])]:
-    for method in [name for name in methods(runs) if name != against]:
-      pairs = by_subject(points[[method, against]].dropna())  # of the seeds that have both
-      chosen = pairs if target == POOLED else pairs[pairs.index.get_level_values('target') == target]
+    for method, pair in pairs.items():
+      chosen = pair if target == POOLED else pair[pair.index.get_level_values('target') == target]
       differences = (chosen[method] - chosen[against]).round(_DECIMALS).to_numpy()
       row = {
         'target': target,

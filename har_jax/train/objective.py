@@ -96,6 +96,12 @@ class Classify:
   def init(self, key: jax.Array) -> Variables:
     return flatten(self._classifier.init(key, _blank_windows()))
 
+  def init_head(self, key: jax.Array) -> Variables:
+    """The head's part of `init`, bit for bit. To draw the encoder, too, takes seconds of compiling."""
+    width = self.model.width * (3 if self.model.pooling == 'statistics' else 1)
+    features = jnp.zeros((2, width))
+    return flatten(self._classifier.init(key, features, training=False, method='classify'))
+
   def losses(
     self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
   ) -> tuple[Float[Array, 'b'], Variables]:

@@ -217,7 +217,8 @@ def test_a_table_of_the_paper_is_one_command(
 ):
   monkeypatch.setattr(paper, '_METHODS', ('lora', 'probe'))
   monkeypatch.setattr(manifold, 'TSNE', functools.partial(manifold.TSNE, max_iter=250))
-  arguments = (f'--windows={windows}', f'--out={tmp_path}', *tiny_flags.STUDY)
+  few = [f'--{part}_{name}' for part in ('pretrain', 'finetune') for name in ('max_steps=2', 'num_evals=1')]
+  arguments = (f'--windows={windows}', f'--out={tmp_path}', *tiny_flags.STUDY, *few)
   out = _run('paper', '--table=2', *arguments)
   assert 'hhar, motionsense' in out.splitlines()[0]  # targets of the paper without windows
   assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 8

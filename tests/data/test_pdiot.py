@@ -109,6 +109,7 @@ def real(real_archive):
   return lines, list(ARCHIVE.read(source, 'pocket', dropped)), dropped
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_102_people_and_every_row(real):
   lines, recordings, dropped = real
@@ -134,6 +135,7 @@ def test_the_real_archive_has_102_people_and_every_row(real):
   assert len(dropped) == 2  # nothing more
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   _, recordings, dropped = real

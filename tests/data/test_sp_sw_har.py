@@ -131,6 +131,7 @@ def real(request, real_archive):
   return request.param, rows, recordings
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_23_people_and_every_row(real):
   position, rows, recordings = real
@@ -147,6 +148,7 @@ def test_the_real_archive_has_23_people_and_every_row(real):
   np.testing.assert_allclose(rates_hz, RATES_HZ[position], atol=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   position, _, recordings = real

@@ -152,6 +152,7 @@ def real(real_archive):
   return lines, list(ARCHIVE.read(source, 'wrist', dropped)), dropped
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_25_people_and_every_row(real):
   lines, recordings, dropped = real
@@ -173,6 +174,7 @@ def test_the_real_archive_has_25_people_and_every_row(real):
   assert dropped['bursts out of order, sorted'] == 63
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_these_windows_and_two_rates(real):
   _, recordings, dropped = real
@@ -186,6 +188,7 @@ def test_the_real_archive_has_these_windows_and_two_rates(real):
   np.testing.assert_allclose(rates_hz[True], 39.5, atol=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   _, recordings, dropped = real

@@ -1,5 +1,7 @@
 """The head of a base, which recognizes general activities."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ MODEL = config.Model(
 ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
 
 
+@functools.cache
 def base_of(activities: tuple[str, ...]) -> files.Base:
   held = Classify(MODEL, len(activities)).init(jax.random.key(0))
   card = {'model': config_fields.to_json(MODEL), 'classes': list(activities), 'pretraining': {}}
@@ -41,18 +44,20 @@ def windows(labels: np.ndarray) -> dict[str, np.ndarray]:
   }
 
 
-def test_its_classes_group_the_sources_activities():
+@pytest.fixture(scope='module')
+def general() -> files.Base:
   labels = np.arange(120) % 4
-  base = base_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
-  assert base.classes == ('walking', 'standing', 'unknown')
-  assert base.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
-  assert base.card['pretraining']['head_validation_macro_f1'] > 0.9
+  return base_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
 
 
-def test_a_recognizer_of_the_base_predicts_without_labels(tmp_path):
-  labels = np.arange(120) % 4
-  base = base_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
-  files.save_base(tmp_path, base.variables, base.card)
+def test_its_classes_group_the_sources_activities(general: files.Base):
+  assert general.classes == ('walking', 'standing', 'unknown')
+  assert general.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
+  assert general.card['pretraining']['head_validation_macro_f1'] > 0.9
+
+
+def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, tmp_path):
+  files.save_base(tmp_path, general.variables, general.card)
   recognizer = Recognizer.load(tmp_path)
   still_or_walking = windows(np.array([1, 3, 1, 3]))['signal'] * np.float32([9.80665] * 3 + [1] * 3)
   assert recognizer.predict(still_or_walking).tolist() == ['standing', 'walking', 'standing', 'walking']

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from har_jax import config, config_fields, files, methods
+from har_jax import config, config_fields, export, files, methods
 from har_jax.data.archives import ARCHIVES
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -76,3 +76,14 @@ def recognizer_of(
 @pytest.fixture(scope='session')
 def recognizer(recognizer_of: Callable[..., Recognizer], tiny: config.Model) -> Recognizer:
   return recognizer_of(tiny)
+
+
+@pytest.fixture(scope='session')
+def export_of(recognizer: Recognizer) -> Callable[..., export.Export]:
+  """The recognizer in a format and a precision, exported once for all tests."""
+
+  @functools.cache
+  def made(name: str, precision: str = 'float32') -> export.Export:
+    return export.make(recognizer, name, precision)
+
+  return made

@@ -44,12 +44,16 @@ def _one_by_one(made: export.Export, signals: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
 def test_an_export_gives_the_probabilities_of_the_recognizer(
-  recognizer: Recognizer, signals: np.ndarray, name: str, precision: str
+  recognizer: Recognizer,
+  export_of: Callable[..., export.Export],
+  signals: np.ndarray,
+  name: str,
+  precision: str,
 ):
   _skip_unless_installed(name)
   expected = recognizer.predict_proba(signals)
   assert np.ptp(expected, axis=0).min() > 3 * export_cases.BOUND[precision]  # or a constant would pass
-  exported = _one_by_one(export.make(recognizer, name, precision), signals)
+  exported = _one_by_one(export_of(name, precision), signals)
   assert exported.dtype == np.float32
   np.testing.assert_allclose(exported.sum(axis=1), 1.0, atol=1e-5)
   np.testing.assert_allclose(exported, expected, atol=export_cases.BOUND[precision])
@@ -113,12 +117,16 @@ def test_models_of_every_shape_are_exported(
 @pytest.mark.archives
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
 def test_an_export_gives_the_same_on_real_windows(
-  recognizer: Recognizer, real_archive: Callable[[str], pathlib.Path], name: str, precision: str
+  recognizer: Recognizer,
+  export_of: Callable[..., export.Export],
+  real_archive: Callable[[str], pathlib.Path],
+  name: str,
+  precision: str,
 ):
   _skip_unless_installed(name)
   source = Source(real_archive('motionsense'))
   real = export_cases.cut_from(ARCHIVES['motionsense'].read(source, 'pocket', collections.Counter()))
-  exported = _one_by_one(export.make(recognizer, name, precision), real)
+  exported = _one_by_one(export_of(name, precision), real)
   np.testing.assert_allclose(exported, recognizer.predict_proba(real), atol=export_cases.BOUND[precision])
 
 
@@ -148,10 +156,10 @@ def test_a_bfloat16_recognizer_is_exported_in_float32(
 @pytest.mark.usefixtures('optimized')
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
 def test_a_call_takes_the_windows_of_the_cards_input_shape(
-  recognizer: Recognizer, signals: np.ndarray, name: str, precision: str
+  export_of: Callable[..., export.Export], signals: np.ndarray, name: str, precision: str
 ):
   _skip_unless_installed(name)
-  made = export.make(recognizer, name, precision)
+  made = export_of(name, precision)
   one_by_one, run = _one_by_one(made, signals[:3]), made.start()
   if made.card['input']['shape'] == ['any number', 128, 6]:
     np.testing.assert_allclose(run(signals[:3]), one_by_one, atol=1e-6)
@@ -185,8 +193,10 @@ def test_a_code_is_at_most_half_a_scale_off():
   assert not codes[:, 3].any()
 
 
-def test_the_card_describes_input_output_and_adapter(recognizer: Recognizer):
-  card = export.make(recognizer, 'stablehlo', 'int8').card
+def test_the_card_describes_input_output_and_adapter(
+  recognizer: Recognizer, export_of: Callable[..., export.Export]
+):
+  card = export_of('stablehlo', 'int8').card
   assert json.loads(json.dumps(card)) == card
   assert card['classes'] == export_cases.CLASSES
   assert (card['input']['rate_hz'], card['input']['units']) == (50, ['m/s²'] * 3 + ['rad/s'] * 3)
@@ -200,12 +210,12 @@ def test_the_card_describes_input_output_and_adapter(recognizer: Recognizer):
   assert card['temperature'] == recognizer.adapter_.card['temperature'] != 1
 
 
-def test_onnx_has_class_names_and_an_older_ir_version(recognizer: Recognizer):
+def test_onnx_has_class_names_and_an_older_ir_version(export_of: Callable[..., export.Export]):
   _skip_unless_installed('onnx')
   import onnx
 
   for precision in export.PRECISIONS:
-    model = onnx.load_from_string(export.make(recognizer, 'onnx', precision).content)
+    model = onnx.load_from_string(export_of('onnx', precision).content)
     properties = {each.key: each.value for each in model.metadata_props}
     assert json.loads(properties['classes']) == export_cases.CLASSES
     assert model.ir_version == 9
@@ -214,11 +224,11 @@ def test_onnx_has_class_names_and_an_older_ir_version(recognizer: Recognizer):
     assert bool(counts['MatMulInteger']) == (precision == 'int8')
 
 
-def test_int8_weights_of_onnx_are_unsigned(recognizer: Recognizer):
+def test_int8_weights_of_onnx_are_unsigned(export_of: Callable[..., export.Export]):
   _skip_unless_installed('onnx')
   import onnx
 
-  graph = onnx.load_from_string(export.make(recognizer, 'onnx', 'int8').content).graph
+  graph = onnx.load_from_string(export_of('onnx', 'int8').content).graph
   kinds = {constant.name: constant.data_type for constant in graph.initializer}
   products = [node for node in graph.node if node.op_type == 'MatMulInteger']
   assert products
@@ -226,8 +236,10 @@ def test_int8_weights_of_onnx_are_unsigned(recognizer: Recognizer):
   assert {kinds[node.input[1]] for node in products} == {onnx.TensorProto.UINT8}
 
 
-def test_exports_load_as_written_and_damaged_ones_do_not(recognizer: Recognizer, tmp_path: pathlib.Path):
-  made = export.make(recognizer, 'stablehlo')
+def test_exports_load_as_written_and_damaged_ones_do_not(
+  export_of: Callable[..., export.Export], tmp_path: pathlib.Path
+):
+  made = export_of('stablehlo')
   export.write(tmp_path, made, measured={'ms': 1.0})
   assert sorted(path.name for path in tmp_path.iterdir()) == ['model.json', 'model.stablehlo']
   again = export.load(tmp_path)
@@ -243,7 +255,7 @@ def test_exports_load_as_written_and_damaged_ones_do_not(recognizer: Recognizer,
 
 
 def test_a_full_disk_leaves_no_partial_export(
-  recognizer: Recognizer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+  export_of: Callable[..., export.Export], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
   write_bytes = pathlib.Path.write_bytes
 
@@ -252,7 +264,7 @@ def test_a_full_disk_leaves_no_partial_export(
       raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return write_bytes(path, content)
 
-  made = export.make(recognizer, 'stablehlo')
+  made = export_of('stablehlo')
   monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
   with pytest.raises(UserError, match='No space left'):
     export.write(tmp_path, made)

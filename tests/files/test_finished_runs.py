@@ -74,6 +74,7 @@ def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, dict[str, An
   return {result['identity']['method']: (path, result) for path, result in experiments.run(study, QUIET)}
 
 
+@pytest.mark.slow
 def test_a_pretraining_folder_is_a_base(
   study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
 ):
@@ -91,6 +92,7 @@ def test_a_pretraining_folder_is_a_base(
   assert files.load_base(tmp_path).card == base.card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['lora', 'scratch'])
 def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs: dict[str, Any], name: str):
   path, result = runs[name]
@@ -158,6 +160,7 @@ def test_a_run_is_read_with_its_test_time_augmentation(
   assert Recognizer.load(runs['lora'][0], base).tta_shifts == 1
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dict[str, Any]):
   with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 3' file"):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')

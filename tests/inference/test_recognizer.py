@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import pathlib
 import pickle
 import subprocess
@@ -148,6 +149,7 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
   np.testing.assert_array_equal(acc_only.predict_proba(SIGNALS), acc_only.predict_proba(without))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', ['lora', 'qlora'])
 def test_a_base_with_a_stem_takes_physical_units(
   tiny: config.Model, drawn: Callable[..., Any], method: str, tmp_path: pathlib.Path
@@ -169,7 +171,11 @@ def test_a_base_without_a_stem_takes_normalized_windows(fitted: Recognizer):
 
 
 @pytest.mark.slow
-def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(tmp_path: pathlib.Path):
+def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(
+  drawn: Callable[..., Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  init = Classify.init  # of this size, its compilation takes seconds
+  monkeypatch.setattr(Classify, 'init', lambda self, key: drawn(functools.partial(init, self)))
   without_gyro = SIGNALS.copy()
   without_gyro[..., 3:] = 0
   fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)

@@ -316,6 +316,7 @@ def test_adapting_leaves_its_argument_unchanged(base: Variables, method_name: st
   assert all(np.array_equal(first[path], base[path]) for path in paths)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('preset', config.PRESETS)
 def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
   experiment, method = config.PRESETS[preset](), methods.METHODS[method_name]

@@ -15,6 +15,8 @@ from har_jax.methods import unpack
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
+pytestmark = pytest.mark.slow
+
 _SETTINGS = methods.Settings(config.Lora(rank=4, alpha=8.0))
 _MATRICES = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
 _CLASSES = 3

@@ -191,6 +191,15 @@ def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny: config.
   np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('pooling', ['mean', 'statistics'])
+def test_a_head_drawn_alone_has_the_numbers_of_one_drawn_with_its_encoder(tiny: config.Model, pooling: str):
+  objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling=pooling), 3)
+  whole, head = objective.init(jax.random.key(0)), objective.init_head(jax.random.key(0))
+  assert head.keys() == {path for path in whole if '/head/' in path}
+  for path, leaf in head.items():
+    np.testing.assert_array_equal(leaf, whole[path])
+
+
 def test_pooled_statistics_have_finite_gradients(tiny: config.Model):
   # Not so by `jnp.max`, whose gradient divides by zero where XLA rounds a token in two ways.
   objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling='statistics'), 3)

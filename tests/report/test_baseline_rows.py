@@ -83,6 +83,7 @@ def test_the_command_of_an_experiment_has_the_flags_of_its_networks(result):
   assert '--methods=full,forest --seeds=0 --finetune_max_steps=9 ' in commands.commands(part)[0]
 
 
+@pytest.mark.slow
 def test_missing_hyperparameters_read_back(result, tmp_path):
   found = runs([result(method='forest'), result(method='lora'), result()])
   frame.append(found, tmp_path / 'runs.csv', 'abc1234')

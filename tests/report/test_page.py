@@ -118,6 +118,7 @@ def test_the_same_results_give_the_same_page(result, text):
   assert page_fixtures.made(result) == text
 
 
+@pytest.mark.slow
 def test_names_from_result_files_are_escaped(result):
   name = '<b>"&$'
   one = json.loads(json.dumps(result(target='x<script>y')).replace('"walking"', json.dumps(name)))
@@ -138,6 +139,7 @@ def test_results_and_published_results_are_in_the_tables(read):
   assert 'lora, published' in read.text
 
 
+@pytest.mark.slow
 def test_published_results_can_be_left_out(result):
   runs = with_json([result(target='hapt', method='lora', lora_rank=rank) for rank in (8, 32)])
   text = Read(page.html(runs, folder='runs/x', with_published=False)).text
@@ -163,6 +165,7 @@ def test_every_part_is_there(read):
     assert title in read.text, title
 
 
+@pytest.mark.slow
 def test_parts_without_content_are_left_out(result):
   text = Read(page.html(with_json([result()]), folder='runs/x')).text
   for missing in ('Which rank', 'Does pretraining help?', 'What does the encoder learn?'):

@@ -21,7 +21,7 @@ _STEPS = 2  # in one program: no temporary may be made once for all steps and ke
 _BASE = config.Experiment(protocol=config.Protocol(), model=config.Model(patch_size=16))
 _WIDE = config.Experiment(
   protocol=config.Protocol(),
-  model=config.Model(patch_size=16, width=1024, mlp_dim=3072, depth=12, num_heads=16),
+  model=config.Model(patch_size=16, width=1024, mlp_dim=1536, depth=6, num_heads=16),
 )
 
 

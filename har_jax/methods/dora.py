@@ -15,7 +15,7 @@ from har_jax.variables import Variables
 def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
   """Adds LoRA's pairs, and the norms of the columns of each base kernel. Raises as LoRA's."""
   magnitudes = {
-    f'dora/{module}/magnitude': _norms(variables[f'params/{module}/kernel'])
+    f'dora/{module}/magnitude': _norms(jnp.asarray(variables[f'params/{module}/kernel']))
     for module in modules_of(variables, settings.lora.targets)
   }
   return lora.adapt(variables, settings, key) | magnitudes

@@ -35,7 +35,7 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   for module in modules_of(variables, lora.targets):
     path = f'params/{module}/kernel'
     adapted[path], adapted[f'lora/{module}/a'], adapted[f'lora/{module}/b'] = starts.start(
-      variables[path], path, settings, key_of(module, key)
+      jnp.asarray(variables[path]), path, settings, key_of(module, key)
     )
     adapted[f'lora_scale/{module}/value'] = jnp.float32(lora.scale)
   return adapted

@@ -43,9 +43,7 @@ def block() -> str:
   runs = runs[runs['experiment'] == _EXPERIMENT]
   table = measured()
   targets = [name for name in table.columns if name in set(runs['target'])]
-  (device,), (budget,), (steps,) = (
-    runs[name].unique() for name in ('device', 'label_budget', 'finetune_max_steps')
-  )
+  (device,), (budget,), (steps,) = (runs[name].unique() for name in ('device', 'label_budget', 'step'))
   seeds = ', '.join(map(str, sorted(runs['seed'].unique())))
   shown = table.assign(
     **{name: table[name].map('{:.3f}'.format) for name in [*targets, 'mean']},

@@ -251,10 +251,13 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page: str):
   assert not [line for line in text.splitlines() if _FIGURE.search(line)]
 
 
-def test_table_and_picture_of_the_readme_follow_from_the_table_of_runs():
-  headline = runpy.run_path(str(_ROOT / 'docs' / 'headline.py'))
-  assert headline['filled'](_read('README.md')) == _read('README.md')
-  assert f'>{headline["caption"]()}</title>' in headline['PICTURE'].read_text(encoding='utf-8')
+@pytest.mark.parametrize(
+  ('script', 'page'), [('headline.py', 'README.md'), ('method_table.py', 'docs/methods.md')]
+)
+def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: str):
+  made = runpy.run_path(str(_ROOT / 'docs' / script))
+  assert made['filled'](_read(page)) == _read(page)
+  assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize(

@@ -340,18 +340,3 @@ def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
   }
   before, after = jax.eval_shape(full_step, jax.random.key(0), batch)
   assert variables.difference(before, after) == ''
-
-
-def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables):
-  settings = dataclasses.replace(_SETTINGS, lora=dataclasses.replace(_SETTINGS.lora, rate_ratio=8.0))
-  lora = methods.METHODS['lora']
-  trainable = methods.prepare(lambda _: dict(base), lora, settings, 0).trainable
-  transform = optimizer.build(_TRAINING, pretrained=True, wrap=methods.Wrapped(lora, settings))
-  gradients = jax.tree.map(jnp.ones_like, trainable)
-  at = {'step': jnp.int32(0), 'total_steps': jnp.int32(10**6)}
-  updates, _ = transform.update(gradients, transform.init(trainable), trainable, **at)
-  a, b = (float(updates[f'lora/encoder/block_0/up/{leaf}'].min()) for leaf in 'ab')
-  assert b == pytest.approx(
-    8 * -_TRAINING.learning_rate, rel=1e-4
-  )  # Adam's first step is the rate; b is zero
-  assert a == pytest.approx(-_TRAINING.learning_rate, rel=1e-2)  # and a decays a little

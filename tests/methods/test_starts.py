@@ -1,4 +1,4 @@
-"""Where LoRA's pairs start, and what AdaLoRA prunes."""
+"""Where LoRA's pairs start, their rates, and what AdaLoRA prunes."""
 
 import dataclasses
 from collections.abc import Callable
@@ -132,3 +132,17 @@ def test_settings_follow_from_an_adapters_card(base: Variables):
   model = config.Model()
   card = method_entries('lora', settings, model)
   assert Adapter({}, card).settings == dataclasses.replace(settings, depth=model.depth)
+
+
+def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables):
+  settings = methods.Settings(config.Lora(rank=4, alpha=8.0, rate_ratio=8.0))
+  lora = methods.METHODS['lora']
+  trainable = methods.prepare(lambda _: dict(base), lora, settings, 0).trainable
+  training = config.Training(learning_rate=0.01, warmup=0.0)
+  transform = optimizer.build(training, pretrained=True, wrap=methods.Wrapped(lora, settings))
+  gradients = jax.tree.map(jnp.ones_like, trainable)
+  at = {'step': jnp.int32(0), 'total_steps': jnp.int32(10**6)}
+  updates, _ = transform.update(gradients, transform.init(trainable), trainable, **at)
+  a, b = (float(updates[f'lora/encoder/block_0/up/{leaf}'].min()) for leaf in 'ab')
+  assert b == pytest.approx(8 * -training.learning_rate, rel=1e-4)  # Adam's first step is the rate; b is zero
+  assert a == pytest.approx(-training.learning_rate, rel=1e-2)  # and a decays a little

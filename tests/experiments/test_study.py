@@ -21,7 +21,7 @@ from har_jax.experiments.study import check_unchanged
   [
     ({'targets': ('alfa',)}, r"no windows of 'alfa' under .*; there are alpha, beta, gamma"),
     ({'sources': ('beta', 'delta')}, r"no windows of 'delta'"),
-    ({'methods': ('lroa',)}, "unknown method 'lroa'; one of full, probe, lora, qlora"),
+    ({'methods': ('lroa',)}, "unknown method 'lroa'; one of full, scratch, probe"),
     ({'sources': ('alpha', 'beta')}, 'alpha are the target alpha'),
     ({'targets': ('beta', 'alpha'), 'sources': ('gamma', 'alpha')}, 'alpha are the target alpha'),
     ({'seeds': (0, -1)}, 'seed -1'),

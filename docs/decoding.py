@@ -25,7 +25,7 @@ from har_jax.report import csv_table
 
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
-_OUT = flags.DEFINE_string('out', 'results/decoding.csv', 'the table', flag_values=FLAGS)
+_TABLE = flags.DEFINE_string('table', 'results/decoding.csv', 'the table', flag_values=FLAGS)
 _SEEDS = (0, 1, 2)
 _DAYS = {'synth_waist': 60.0, 'synth_wrist': 60.0}  # corpus → mean bout, s
 
@@ -33,8 +33,8 @@ _DAYS = {'synth_waist': 60.0, 'synth_wrist': 60.0}  # corpus → mean bout, s
 def main() -> None:
   if _ARCHIVE_PATH.value is None:
     raise UserError("--archive_path= HAPT's zip or folder")
-  csv_table.write(pd.DataFrame(_rows()).round(6), pathlib.Path(_OUT.value))
-  print(_OUT.value)
+  csv_table.write(pd.DataFrame(_rows()).round(6), pathlib.Path(_TABLE.value))
+  print(_TABLE.value)
 
 
 def _rows() -> Iterator[dict[str, Any]]:

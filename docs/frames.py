@@ -27,7 +27,7 @@ from har_jax.report import csv_table
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-_OUT = flags.DEFINE_string('out', 'results/frames.csv', 'the table', flag_values=FLAGS)
+_TABLE = flags.DEFINE_string('table', 'results/frames.csv', 'the table', flag_values=FLAGS)
 _ARCHIVES = ('hapt', 'motionsense', 'dsads', 'pdiot', 'weda_fall', 'sp_sw_har', 'wisdm')
 _MOST_PEOPLE, _REPEATS, _MOST_WINDOWS = 10, 2, 1000
 _TWO_MINUTES = 93  # windows, one every 1.28 s
@@ -46,8 +46,8 @@ _RECORDED: dict[str, frames.Frame | None] = {
 
 
 def main() -> None:
-  csv_table.write(pd.DataFrame(_rows(pathlib.Path(_WINDOWS.value))), pathlib.Path(_OUT.value))
-  print(_OUT.value)
+  csv_table.write(pd.DataFrame(_rows(pathlib.Path(_WINDOWS.value))), pathlib.Path(_TABLE.value))
+  print(_TABLE.value)
 
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ _COLORS = {False: '#0072b2', True: '#d55e00'}  # of a method in float32, and ove
 
 
 def measured() -> pd.DataFrame:
-  """A row for each method: macro-F1 of each target and their mean, weights, bytes and seconds."""
+  """A row for each method: macro-F1 of each target and their mean, weights and bytes."""
   runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
   runs = runs[runs['experiment'] == _EXPERIMENT]
   scores = runs.pivot_table(
@@ -32,7 +32,6 @@ def measured() -> pd.DataFrame:
     trained=costs['trained_parameters'].mean(),
     adapter_kb=costs['trainable_bytes'].mean() / 1000,
     held_mb=costs['held'].mean() / 1e6,
-    seconds=costs['seconds'].mean(),
   )
   return table.sort_values('mean', ascending=False)
 
@@ -43,20 +42,20 @@ def block() -> str:
   runs = runs[runs['experiment'] == _EXPERIMENT]
   table = measured()
   targets = [name for name in table.columns if name in set(runs['target'])]
-  (device,), (budget,), (steps,) = (runs[name].unique() for name in ('device', 'label_budget', 'step'))
+  (device,), (budget,) = (runs[name].unique() for name in ('device', 'label_budget'))
+  steps = ' or '.join(map(str, sorted(runs['step'].unique())))
   seeds = ', '.join(map(str, sorted(runs['seed'].unique())))
   shown = table.assign(
     **{name: table[name].map('{:.3f}'.format) for name in [*targets, 'mean']},
     trained=table['trained'].map('{:,.0f}'.format),
     adapter_kb=table['adapter_kb'].map('{:,.0f}'.format),
     held_mb=table['held_mb'].map('{:.1f}'.format),
-    seconds=table['seconds'].map('{:.0f}'.format),
   ).reset_index()
   names = {'mean': 'mean', 'trained': 'trained weights', 'adapter_kb': 'trained, kB', 'held_mb': 'held, MB'}
   text = (
     f'Macro-F1 on unseen subjects: subject-wise split, label budget {budget}, {steps} steps, seed {seeds}, '
     f'{device}. '
-    '“Held” are the frozen and trained weights with the optimizer’s state; “seconds” are those of training.'
+    '“Held” are the frozen and trained weights with the optimizer’s state.'
   )
   return f'{text}\n\n{markdown.tabulated(shown.rename(columns=names))}'
 

@@ -85,8 +85,7 @@ def _draw(figure: Any, table: pd.DataFrame) -> None:
     axes.annotate(name, (row['held_mb'], row['mean']), xytext=(4, 3), textcoords='offset points', fontsize=8)
   front = table.assign(best=best).dropna().sort_values('held_mb')
   axes.plot(front['held_mb'], front['mean'], color=svg.INK, linewidth=0.8, linestyle=':', zorder=0)
-  axes.set_xscale('log')
-  axes.set_xlabel('megabytes held in training: weights and optimizer (logarithmic)')
+  axes.set_xlabel('megabytes held in training: weights and optimizer')
   axes.set_ylabel('macro-F1, mean of targets')
 
 

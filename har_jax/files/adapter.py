@@ -52,7 +52,7 @@ class Adapter:
       config_fields.from_json(config.Lora, lora),
       config_fields.from_json(config.Precision, card['precision']),
       config_fields.from_json(config.Methods, card.get('methods', {})),
-      card['model']['depth'],
+      config_fields.from_json(config.Model, card['model']).depth,  # which a card may leave out
     )
 
   @property

@@ -29,6 +29,16 @@ def collection(path: str) -> str:
   return path.partition('/')[0]
 
 
+def modules_with(flat: Variables, name: str, leaf: str) -> list[str]:
+  """The modules with this leaf in this collection: encoder/block_0/up of lora/encoder/block_0/up/a."""
+  start, end = f'{name}/', f'/{leaf}'
+  return [
+    path.removeprefix(start).removesuffix(end)
+    for path in flat
+    if path.startswith(start) and path.endswith(end)
+  ]
+
+
 def split(flat: Variables, is_selected: Callable[[str], bool]) -> tuple[Variables, Variables]:
   """The entries whose path is selected, and the others."""
   selected = {path: leaf for path, leaf in flat.items() if is_selected(path)}

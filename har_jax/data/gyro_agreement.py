@@ -22,9 +22,8 @@ _CALM_G = 0.15  # standard deviation of the length of acceleration: above, the b
 _LARGEST = 0.5  # g²: caps a window with an impact
 # results/frames.csv: the largest ratio for the true frame is 1.3.
 _RATIO = 1.5
-_MAX_REMAINING = (
-  0.5  # of the change that rotating back must take away: a gyroscope out of step explains nothing
-)
+# Of the change, what rotating back may leave at most: a gyroscope out of step explains nothing.
+_MAX_REMAINING = 0.5
 _BY_CHANCE = 4.0  # standard deviations
 
 

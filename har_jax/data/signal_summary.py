@@ -140,14 +140,6 @@ def _summary(
   gravity: list[Gravity], signals: Float[np.ndarray, 'w 128 6'], means: Float[np.ndarray, 'm 3']
 ) -> SignalSummary:
   still = signals[is_still(signals)][..., :3]
-  agreement = gyro_agreement.check(_evenly(signals))
-  axes = (
-    ''
-    if not agreement.is_known
-    else 'x,y,z'
-    if agreement.gyro is None
-    else str(frames.of_acc(agreement.gyro))
-  )
   return SignalSummary(
     tuple(gravity),
     round(float(np.median(np.linalg.norm(means, axis=1))), 3),
@@ -155,8 +147,14 @@ def _summary(
     if len(still)
     else None,
     bool(signals[..., 3:].any()),
-    axes if agreement.gyro is None or agreement.is_unique else '',
+    _gyro_axes(gyro_agreement.check(_evenly(signals))),
   )
+
+
+def _gyro_axes(agreement: gyro_agreement.Agreement) -> str:
+  if agreement.gyro is None:
+    return 'x,y,z' if agreement.is_known else ''
+  return str(frames.of_acc(agreement.gyro)) if agreement.is_unique else ''
 
 
 def is_still(signals: Float[np.ndarray, 'w n 6']) -> Bool[np.ndarray, 'w']:

@@ -28,7 +28,6 @@ from har_jax.train.objective import Classify
 from har_jax.variables import Variables, collection
 
 FORMAT = f'har_jax adapter {SCHEMA_VERSION}'
-_LORA_OPTIONS = ('scaling', 'start', 'rate_ratio')  # their defaults where a card lacks them
 # Entries of a card that every prediction needs.
 _REQUIRED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normalizer')
 
@@ -47,7 +46,7 @@ class Adapter:
   @property
   def settings(self) -> Settings:
     card = self.card
-    lora = {name: card[name] for name in ('rank', 'alpha', 'targets', *_LORA_OPTIONS) if name in card}
+    lora = {each.name: card[each.name] for each in dataclasses.fields(config.Lora) if each.name in card}
     return Settings(
       config_fields.from_json(config.Lora, lora),
       config_fields.from_json(config.Precision, card['precision']),

@@ -15,12 +15,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from har_jax import config, schema, storage
+from har_jax import schema, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter, method_entries
+from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter
 from har_jax.files.base import Base
-from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, Settings, in_head, plain_start
+from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, in_head, plain_start
 from har_jax.storage import Place
 from har_jax.variables import Variables, collection
 
@@ -123,9 +123,7 @@ def _of_plain_start(adapter: Adapter, base: Base | None) -> Adapter:
   """The same adapter as LoRA of twice the rank, on the kernels of the base itself."""
   check_base(base, adapter)
   lora, held = plain_start({} if base is None else base.encoder, adapter.variables, adapter.settings)
-  settings = Settings(lora, adapter.settings.precision, adapter.settings.methods, adapter.settings.depth)
-  entries = method_entries(adapter.method.name, settings, config.Model())
-  return Adapter(held, adapter.card | {name: entries[name] for name in ('rank', 'alpha', 'start')})
+  return Adapter(held, adapter.card | {'rank': lora.rank, 'alpha': lora.alpha, 'start': lora.start})
 
 
 def _rebuilt(adapter: Adapter, layout: PeftLayout) -> Variables:

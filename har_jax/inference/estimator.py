@@ -28,7 +28,8 @@ class Estimator:
     """Accuracy of `predict`."""
     from sklearn.metrics import accuracy_score
 
-    return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))  # type: ignore[attr-defined]
+    predicted = self.predict(X)  # type: ignore[attr-defined]
+    return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
   def check_fitted(self) -> None:
     """Raises scikit-learn's NotFittedError before `fit`, which sets `classes_`."""

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from har_jax.methods import lora
 from har_jax.methods.method import Method, PeftLayout, Settings, key_of, modules_of, without
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 _START_RATIO = 1.5  # rank at the start over rank at the end, as in the source's experiments
 _PRUNED_FROM, _PRUNED_UNTIL = 0.1, 0.6  # of the steps: between them the budget falls from start to end
@@ -43,12 +43,10 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
 def merge(variables: Variables) -> Variables:
   """Folds each product into its kernel: W + scale · A diag(e) B."""
   merged = without(variables, 'adalora', 'adalora_scale')
-  for path, e in variables.items():
-    if path.startswith('adalora/') and path.endswith('/e'):
-      module = path.removeprefix('adalora/').removesuffix('/e')
-      a, b = (variables[f'adalora/{module}/{name}'] for name in 'ab')
-      scale, kernel = variables[f'adalora_scale/{module}/value'], f'params/{module}/kernel'
-      merged[kernel] = merged[kernel] + scale * ((a * e[None]) @ b)
+  for module in modules_with(variables, 'adalora', 'e'):
+    a, e, b = (variables[f'adalora/{module}/{leaf}'] for leaf in 'aeb')
+    scale, kernel = variables[f'adalora_scale/{module}/value'], f'params/{module}/kernel'
+    merged[kernel] = merged[kernel] + scale * ((a * e[None]) @ b)
   return merged
 
 

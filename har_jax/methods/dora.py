@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from har_jax.methods import lora
 from har_jax.methods.method import Method, PeftLayout, Settings, modules_of, without
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 
 def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
@@ -24,10 +24,9 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
 def merge(variables: Variables) -> Variables:
   """Folds each pair into its kernel, and gives each column its trained norm."""
   merged = lora.merge(without(variables, 'dora'))
-  for path, magnitude in variables.items():
-    if path.startswith('dora/'):
-      kernel = f'params/{path.removeprefix("dora/").removesuffix("/magnitude")}/kernel'
-      merged[kernel] = merged[kernel] * (magnitude / _norms(merged[kernel]))[None]
+  for module in modules_with(variables, 'dora', 'magnitude'):
+    kernel = f'params/{module}/kernel'
+    merged[kernel] = merged[kernel] * (variables[f'dora/{module}/magnitude'] / _norms(merged[kernel]))[None]
   return merged
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from har_jax.methods.method import Method, PeftLayout, Settings, in_head, modules_of, without
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 _SCALED_OUTPUTS, _SCALED_INPUTS = ('key', 'value'), ('down',)  # `down` reads the hidden units
 
@@ -28,14 +28,12 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
 def merge(variables: Variables) -> Variables:
   """Multiplies the rows or the columns of each kernel, and the bias of scaled outputs."""
   merged = without(variables, 'ia3')
-  for path, factor in variables.items():
-    _, _, rest = path.partition('ia3/')
-    module, _, kind = rest.rpartition('/')
-    if kind == 'input':
-      merged[f'params/{module}/kernel'] *= factor[:, None]
-    elif kind == 'output':
-      merged[f'params/{module}/kernel'] *= factor[None]
-      merged[f'params/{module}/bias'] *= factor
+  for module in modules_with(variables, 'ia3', 'input'):
+    merged[f'params/{module}/kernel'] *= variables[f'ia3/{module}/input'][:, None]
+  for module in modules_with(variables, 'ia3', 'output'):
+    factor = variables[f'ia3/{module}/output']
+    merged[f'params/{module}/kernel'] *= factor[None]
+    merged[f'params/{module}/bias'] *= factor
   return merged
 
 

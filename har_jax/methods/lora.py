@@ -20,7 +20,7 @@ from har_jax.methods.method import (
   scale_rates,
   without,
 )
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 COLLECTIONS = ('lora', 'lora_scale')
 
@@ -69,11 +69,10 @@ def merge(variables: Variables) -> Variables:
   Merged and unmerged outputs differ by float32 rounding alone, about 1e-6 of the largest logit.
   """
   merged = without(variables, *COLLECTIONS)
-  for path, a in variables.items():
-    if path.startswith('lora/') and path.endswith('/a'):
-      module = path.removeprefix('lora/').removesuffix('/a')
-      b, scale = variables[f'lora/{module}/b'], variables[f'lora_scale/{module}/value']
-      merged[f'params/{module}/kernel'] = merged[f'params/{module}/kernel'] + scale * (a @ b)
+  for module in modules_with(variables, 'lora', 'a'):
+    a, b = (variables[f'lora/{module}/{leaf}'] for leaf in 'ab')
+    scale, kernel = variables[f'lora_scale/{module}/value'], f'params/{module}/kernel'
+    merged[kernel] = merged[kernel] + scale * (a @ b)
   return merged
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from har_jax import nf4
 from har_jax.errors import UserError
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 _PACKED_KERNEL = re.compile(r'params/encoder/(block_\d+|embed)/.+/kernel')
 
@@ -44,18 +44,13 @@ def pack(variables: Variables, *, double: bool = False, kept: Collection[str] = 
 def unpack(variables: Variables) -> Variables:
   """Every packed kernel as a float32 kernel again."""
   unpacked = {path: leaf for path, leaf in variables.items() if not path.startswith('nf4/')}
-  for module in _packed_modules(variables):
+  for module in modules_with(variables, 'nf4', 'codes'):
     prefix = f'nf4/{module}/'
     leaves = {path.removeprefix(prefix): leaf for path, leaf in variables.items() if path.startswith(prefix)}
     fan_out = variables[f'params/{module}/bias'].size
     shape = (2 * leaves['codes'].size // fan_out, fan_out)  # an odd last nibble is less than a row
     unpacked[f'params/{module}/kernel'] = nf4.dequantize(nf4.from_leaves(leaves, shape))
   return unpacked
-
-
-def _packed_modules(variables: Variables) -> list[str]:
-  paths = (path for path in variables if path.startswith('nf4/') and path.endswith('/codes'))
-  return [path.removeprefix('nf4/').removesuffix('/codes') for path in paths]
 
 
 def _check_finite(path: str, leaf: jax.Array) -> None:

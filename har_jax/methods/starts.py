@@ -10,7 +10,7 @@ from har_jax import config
 from har_jax.errors import UserError
 from har_jax.methods import packing
 from har_jax.methods.method import Settings
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 _LOFTQ_ITERATIONS = 5  # as in its source's experiments
 
@@ -70,12 +70,10 @@ def plain_start(encoder: Variables, adapter: Variables, settings: Settings) -> t
   """
   lora = settings.lora
   changed = dict(adapter)
-  for path, a in adapter.items():
-    if path.startswith('lora/') and path.endswith('/a'):
-      module = path.removeprefix('lora/').removesuffix('/a')
-      kernel = f'params/{module}/kernel'
-      _, first, second = start(encoder[kernel], kernel, settings, jax.random.key(0))
-      changed[path] = jnp.concatenate([a, first], axis=1)
-      changed[f'lora/{module}/b'] = jnp.concatenate([adapter[f'lora/{module}/b'], -second])
+  for module in modules_with(adapter, 'lora', 'a'):
+    a, b, kernel = f'lora/{module}/a', f'lora/{module}/b', f'params/{module}/kernel'
+    _, first, second = start(jnp.asarray(encoder[kernel]), kernel, settings, jax.random.key(0))
+    changed[a] = jnp.concatenate([adapter[a], first], axis=1)
+    changed[b] = jnp.concatenate([adapter[b], -second])
   alpha = lora.alpha * (2 if lora.scaling == 'rank' else 2**0.5)
   return dataclasses.replace(lora, rank=2 * lora.rank, alpha=alpha, start='zero'), changed

@@ -9,7 +9,7 @@ import numpy as np
 
 from har_jax.methods import lora
 from har_jax.methods.method import Method, PeftLayout, Settings, modules_of, without
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 _D_START = 0.1  # as in the source's experiments
 
@@ -48,13 +48,12 @@ def _kaiming_uniform(rng: np.random.Generator, shape: tuple[int, int]) -> jax.Ar
 def merge(variables: Variables) -> Variables:
   """Folds the products into the kernels: W + A diag(d) B diag(b)."""
   merged = without(variables, 'vera', 'vera_shared')
-  for path, d in variables.items():
-    if path.startswith('vera/') and path.endswith('/d'):
-      module = path.removeprefix('vera/').removesuffix('/d')
-      kernel, gain = f'params/{module}/kernel', variables[f'vera/{module}/b']
-      fan_in, fan_out = merged[kernel].shape
-      a, b = (variables[f'vera_shared/{_part(module)}/{name}'] for name in 'ab')
-      merged[kernel] = merged[kernel] + (a[:fan_in] * d[None]) @ (b[:, :fan_out] * gain[None])
+  for module in modules_with(variables, 'vera', 'd'):
+    d, gain = (variables[f'vera/{module}/{leaf}'] for leaf in 'db')
+    a, b = (variables[f'vera_shared/{_part(module)}/{leaf}'] for leaf in 'ab')
+    kernel = f'params/{module}/kernel'
+    fan_in, fan_out = merged[kernel].shape
+    merged[kernel] = merged[kernel] + (a[:fan_in] * d[None]) @ (b[:, :fan_out] * gain[None])
   return merged
 
 

@@ -1,24 +1,17 @@
-"""Preparing an archive, detecting archives in a folder, and the command."""
+"""Preparing an archive, and detecting archives in a folder."""
 
 import collections
 import dataclasses
 import functools
-import os
-import pathlib
-import re
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import pytest
+from tiny_archives import dsads_folder, hapt_files, hapt_zip
 
 import har_jax
-from har_jax.cli import command
-from har_jax.cli import prepare as cli
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES, synthetic
 from har_jax.data.prepare import detect_archives, is_prepared, prepare
@@ -28,27 +21,8 @@ from har_jax.errors import UserError
 HAPT = ARCHIVES['hapt']
 
 
-def _hapt_files(rows: int = 500) -> dict[str, str]:
-  rng = np.random.default_rng(0)
-  files = {'RawData/labels.txt': f'1 1 1 1 {rows}\n2 2 4 1 {rows}\n2 2 7 1 20\n'}
-  for experiment in (1, 2):
-    for sensor in ('acc', 'gyro'):
-      values = rng.normal(0, 1, (rows, 3))
-      text = '\n'.join(' '.join(f'{value:.4f}' for value in row) for row in values)
-      files[f'RawData/{sensor}_exp{experiment:02}_user{experiment:02}.txt'] = text
-  return files
-
-
-def _hapt_zip(path: pathlib.Path, **options) -> pathlib.Path:
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with zipfile.ZipFile(path, 'w') as archive:
-    for name, content in _hapt_files(**options).items():
-      archive.writestr(name, content)
-  return path
-
-
 def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
-  path = _hapt_zip(tmp_path / 'HAPT Data Set.zip')
+  path = hapt_zip(tmp_path / 'HAPT Data Set.zip')
   returned = prepare(HAPT, path, tmp_path / 'windows', progress=False)
   windows = store.load(tmp_path / 'windows' / 'hapt')
   np.testing.assert_array_equal(windows.signals, returned.signals)
@@ -72,7 +46,7 @@ def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
     first, rest = content.split('\n', 1)
     return f'80 {first.split(" ", 1)[1]}\n{rest}'
 
-  files = _hapt_files()
+  files = hapt_files()
   files['RawData/gyro_exp01_user01.txt'] = loud(files['RawData/gyro_exp01_user01.txt'])
   for name, content in files.items():
     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -83,7 +57,7 @@ def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
 
 
 def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
-  zipped = prepare(HAPT, _hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows', progress=False)
+  zipped = prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows', progress=False)
   with zipfile.ZipFile(tmp_path / 'a.zip') as archive:
     archive.extractall(tmp_path / 'deep' / 'er')
   folder = prepare(HAPT, tmp_path / 'deep', tmp_path / 'windows', progress=False)
@@ -92,7 +66,7 @@ def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
 
 
 def test_another_archive_or_position_is_an_error(tmp_path):
-  path = _hapt_zip(tmp_path / 'a.zip')
+  path = hapt_zip(tmp_path / 'a.zip')
   with pytest.raises(UserError, match=r'accel_phone\.txt'):
     prepare(ARCHIVES['wisdm'], path, tmp_path, progress=False)
   with pytest.raises(UserError, match="'wrist'; one of waist"):
@@ -125,24 +99,24 @@ def test_whatever_a_reader_raises_for_a_file_names_that_file(tmp_path, error):
 
   archive = dataclasses.replace(HAPT, read=read)
   with pytest.raises(UserError, match=r'a\.zip: RawData/acc_exp01_user01\.txt cannot be read') as raised:
-    prepare(archive, _hapt_zip(tmp_path / 'a.zip'), tmp_path, progress=False)
+    prepare(archive, hapt_zip(tmp_path / 'a.zip'), tmp_path, progress=False)
   assert len(str(raised.value)) < 500
 
 
 def test_progress_is_on_standard_error(tmp_path, capsys):
-  prepare(HAPT, _hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows')
+  prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows')
   captured = capsys.readouterr()
   assert captured.out == ''
   assert 'hapt' in captured.err
 
 
 def test_windows_are_current_for_one_source_position_and_version(tmp_path, monkeypatch):
-  path = _hapt_zip(tmp_path / 'a.zip')
+  path = hapt_zip(tmp_path / 'a.zip')
   assert not is_prepared(HAPT, path, tmp_path)
   prepare(HAPT, path, tmp_path, progress=False)
   assert is_prepared(HAPT, path, tmp_path)
   assert is_prepared(HAPT, path, tmp_path, position='all')  # it has one position
-  assert not is_prepared(HAPT, _hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path)
+  assert not is_prepared(HAPT, hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path)
   monkeypatch.setattr('har_jax.data.prepare.__version__', '99')
   assert not is_prepared(HAPT, path, tmp_path)
   monkeypatch.undo()
@@ -152,18 +126,8 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
   assert not is_prepared(HAPT, path, tmp_path)
 
 
-def _dsads(tmp_path: pathlib.Path) -> pathlib.Path:
-  rng = np.random.default_rng(0)
-  for activity in (1, 9):
-    folder = tmp_path / 'dsads' / 'data' / f'a{activity:02}' / 'p1'
-    folder.mkdir(parents=True)
-    for segment in (1, 2):
-      np.savetxt(folder / f's{segment:02}.txt', rng.normal(0, 1, (125, 45)), delimiter=',', fmt='%.4f')
-  return tmp_path / 'dsads'
-
-
 def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_path):
-  path, archive = _dsads(tmp_path), ARCHIVES['dsads']
+  path, archive = dsads_folder(tmp_path), ARCHIVES['dsads']
   alone = prepare(archive, path, tmp_path / 'torso', progress=False)
   assert (alone.meta['position'], 'positions' in alone.meta) == ('torso', False)
   every = prepare(archive, path, tmp_path / 'all', position='all', progress=False)
@@ -200,7 +164,7 @@ def _marker_file(archive) -> str:
 
 
 def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog):
-  hapt = _hapt_zip(tmp_path / 'one' / 'two' / 'download.zip')
+  hapt = hapt_zip(tmp_path / 'one' / 'two' / 'download.zip')
   extracted = tmp_path / 'mine' / 'x' / _marker_file(ARCHIVES['motionsense'])
   extracted.parent.mkdir(parents=True)
   extracted.write_text('')
@@ -273,81 +237,3 @@ def test_the_real_archives_are_detected(archives_folder):
   assert [archive.name for archive, _ in detect_archives(archives_folder)] == [
     name for name in ARCHIVES if name in expected
   ]
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-  """Runs the command in `tmp_path`; returns the exit code, standard output and standard error."""
-  monkeypatch.chdir(tmp_path)
-
-  def run_command(*arguments: str) -> tuple[int, str, str]:
-    for name in cli.FLAGS:
-      cli.FLAGS[name].unparse()
-    capsys.readouterr()
-    code = command.run(cli, arguments)
-    return code, *capsys.readouterr()
-
-  return run_command
-
-
-@pytest.mark.parametrize('path', ['archives', 'archives/a.zip'])  # a folder with the archive, or the archive
-def test_the_command_prepares_an_archive_and_prints_a_summary(tmp_path, run, path):
-  _hapt_zip(tmp_path / 'archives' / 'a.zip')
-  code, out, err = run('--archive=hapt', f'--archive_path={path}', '--out=w')
-  assert code == 0, err
-  assert 'hapt (waist): 12 windows, 2 subjects, 2 recordings' in out
-  assert 'spans shorter than a window' in out
-  assert len(store.load(tmp_path / 'w' / 'hapt').signals) == 12
-
-
-def test_the_command_counts_the_windows_of_each_position(tmp_path, run):
-  _dsads(tmp_path)
-  code, out, err = run('--archive=dsads', '--archive_path=dsads', '--out=w', '--position=torso,right_leg')
-  assert code == 0, err
-  assert 'dsads (torso,right_leg): 24 windows' in out
-  assert re.search(r'right_leg +12', out)
-
-
-def test_all_skips_what_is_up_to_date(tmp_path, run):
-  _hapt_zip(tmp_path / 'archives' / 'a.zip')
-  arguments = ('--archive=all', '--archive_path=archives')
-  assert '12 windows' in run(*arguments)[1]
-  written = (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns
-  code, _, err = run(*arguments)
-  assert (code, 'up to date' in err) == (0, True)
-  assert (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns == written
-
-
-@pytest.mark.parametrize(
-  ('arguments', 'message'),
-  [
-    (('--archive=hapt', '--archive_path=missing.zip'), 'missing.zip'),
-    (('--archive=hapt',), '--archive_path'),
-    (('--archive=all', '--archive_path=.'), '--archive_path=.'),
-    (('--archive=all',), '--archive_path'),
-    ((), '--archive='),
-    (('hapt', 'zip'), "'zip' is not a flag"),
-  ],
-)
-def test_a_mistake_is_one_line_and_exit_code_1(run, arguments, message):
-  code, out, err = run(*arguments)
-  assert (code, out) == (1, '')
-  assert err.startswith('error: ')
-  assert message in err
-  assert len(err.splitlines()) == 1
-
-
-def test_help_lists_the_archives_and_imports_nothing_heavy(run):
-  code, out, _ = run('--help')
-  assert code == 0
-  assert all(name in ''.join(out.split()) for name in ARCHIVES)
-  check = 'import sys, har_jax.cli.prepare; print({"pandas", "scipy", "jax", "tqdm"} & set(sys.modules))'
-  imported = subprocess.run(
-    [sys.executable, '-c', check],
-    env=os.environ | {'PYTHONPATH': str(pathlib.Path(__file__).parents[2])},
-    capture_output=True,
-    text=True,
-    timeout=60,
-  )
-  assert imported.returncode == 0, imported.stderr
-  assert imported.stdout.strip() == 'set()'

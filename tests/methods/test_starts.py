@@ -146,3 +146,18 @@ def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables):
   a, b = (float(updates[f'lora/encoder/block_0/up/{leaf}'].min()) for leaf in 'ab')
   assert b == pytest.approx(8 * -training.learning_rate, rel=1e-4)  # Adam's first step is the rate; b is zero
   assert a == pytest.approx(-training.learning_rate, rel=1e-2)  # and a decays a little
+
+
+def test_every_method_over_four_bits_packs_what_it_does_not_train(tiny: config.Model):
+  objective = Classify(tiny, 3)
+  for name, method in methods.METHODS.items():
+    if 'nf4' in method.collections:
+      settings = methods.Settings(config.Lora(rank=4), depth=tiny.depth)
+      shapes = jax.eval_shape(
+        lambda method=method, settings=settings: (
+          methods.prepare(objective.init, method, settings, 0).variables
+        )
+      )
+      kernels = {path for path in shapes if packing.is_packed(path)}
+      assert all(method.trains(path, settings) for path in kernels), name
+      assert any(path.startswith('nf4/') for path in shapes), name

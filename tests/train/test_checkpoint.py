@@ -3,6 +3,7 @@
 import pathlib
 import resource
 import shutil
+import types
 from collections.abc import Iterator
 
 import damage
@@ -191,7 +192,8 @@ def test_too_little_disk_space_is_refused_before_writing(
   checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
 ):
   checkpoints.save(_state(1), _batches(), [], 0.0)
-  monkeypatch.setattr(shutil, 'disk_usage', lambda _: shutil._ntuple_diskusage(100, 99, 1))  # type: ignore[attr-defined]
+  usage = types.SimpleNamespace(total=100, used=99, free=1)
+  monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
   with pytest.raises(UserError, match='MB are free'):
     checkpoints.save(_state(2), _batches(), [], 0.0)
   assert sorted(path.name for path in checkpoints.folder.iterdir()) == ['1']

@@ -4,8 +4,8 @@ import re
 import unicodedata
 
 _GLUED = re.compile(
-  r'(acceleration|accelerometer|accel|acc|ac|a|gyroscope|gyro|gyr|omega|rotationrate|rotation|rot|gravity|grav'
-  r'|linacc|lacc|gforce|gf|g|w)([xyz])'
+  r'(acceleration|accelerometer|accel|acc|ac|a|gyroscope|gyro|gyr|omega|rotationrate|rotation|rot'
+  r'|gravity|grav|linacc|lacc|gforce|gf|g|w)([xyz])'
 )
 _GLUED_FRONT = re.compile(r'([xyz])(acceleration|accelerometer|accel|acc|gyroscope|gyro|gyr|axis)')
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import har_jax
@@ -103,7 +102,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   _check_variables(adapter, held)
   stored = {*method.collections, 'batch_stats'}.difference(method.rebuilt)
   kept = {
-    path: jnp.asarray(leaf)
+    path: leaf
     for path, leaf in held.items()
     if collection(path) in stored or methods.in_head(path) or method.trains(path, adapter.settings)
   }
@@ -113,7 +112,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
     'har_jax': har_jax.__version__,
     **safetensors_io.INPUT,
   }
-  return Adapter(kept, adapter.card | filled)
+  return Adapter(jax.device_put(kept), adapter.card | filled)
 
 
 def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:

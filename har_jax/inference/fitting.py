@@ -1,8 +1,6 @@
 """Training of a recognizer: on the labeled windows, then once more with pseudo-labels of unlabeled ones."""
 
 import dataclasses
-import pathlib
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -69,24 +67,23 @@ class Fit:
 
   def _on(self, windows: Batch, title: str) -> Fitted:
     prepared = self.prepared
-    with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
-      run = loop.Run(
-        prepared.trainable,
-        prepared.statistics,
-        prepared.frozen,
-        windows,
-        self.validation,
-        self.seed,
-        folder=pathlib.Path(folder),
-        title=f'{self.method.name}, {title}',
-      )
-      (trained,) = loop.train(
-        self.objective,
-        [run],
-        training=self.training,
-        pretrained=self.method.pretrained,
-        wrap=Wrapped(self.method, self.settings),
-        progress=self.progress,
-      )
+    run = loop.Run(
+      prepared.trainable,
+      prepared.statistics,
+      prepared.frozen,
+      windows,
+      self.validation,
+      self.seed,
+      folder=None,  # minutes of training, which nothing resumes
+      title=f'{self.method.name}, {title}',
+    )
+    (trained,) = loop.train(
+      self.objective,
+      [run],
+      training=self.training,
+      pretrained=self.method.pretrained,
+      wrap=Wrapped(self.method, self.settings),
+      progress=self.progress,
+    )
     metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}
     return Fitted(trained.variables | prepared.frozen, trained.step, metrics)

@@ -19,7 +19,7 @@ from har_jax.train import mesh, optimizer
 from har_jax.train.evaluation import evaluate
 from har_jax.train.objective import Objective
 from har_jax.train.run import ActiveRun, Run, Trained
-from har_jax.train.step import Steps, compiled_steps
+from har_jax.train.step import Steps, compiled_start, compiled_steps
 from har_jax.variables import Variables
 
 # Limits per program call: enough steps to amortize memory allocation, few enough that progress and SIGTERM
@@ -54,10 +54,8 @@ def train(
   """
   devices = mesh.data_mesh()
   mesh.check_divisible(training.batch, devices, flag=f'{objective.part}_batch')
-  transform = optimizer.build(training, pretrained=pretrained, wrap=wrap)
-  active_runs = [
-    ActiveRun(run, training, transform, windows_per_row=objective.windows_per_row) for run in runs
-  ]
+  start = compiled_start(training, pretrained=pretrained, wrap=wrap)
+  active_runs = [ActiveRun(run, training, start, windows_per_row=objective.windows_per_row) for run in runs]
   if unfinished := [active_run for active_run in active_runs if active_run.is_active()]:
     for active_run in unfinished:
       active_run.open_log(progress=progress)

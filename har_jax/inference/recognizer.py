@@ -28,9 +28,9 @@ class Recognizer(Estimator):
     Pretrained encoder, or the folder of one. Only the method 'scratch' works without.
   method : str, default 'lora'
     Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'full', 'probe', 'lora' or 'qlora'.
-  rank : int, default 32
+  rank : int, default 2
     Rank of the adapters of lora and qlora.
-  alpha : float, default 64.0
+  alpha : float, default 4.0
     The adapters are scaled by alpha / rank.
   max_steps : int, default 300
     Training steps.
@@ -90,8 +90,8 @@ class Recognizer(Estimator):
     base=None,
     *,
     method='lora',
-    rank=32,
-    alpha=64.0,
+    rank=2,
+    alpha=4.0,
     max_steps=300,
     learning_rate=1e-3,
     batch=64,

@@ -31,9 +31,9 @@ class Recognizer(Estimator):
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
     Limits for 'auto': megabytes of a training step (weights, optimizer, temporaries), minutes of training
     with its compilation and the trials, kilobytes of the adapter's arrays. None: no limit.
-  rank : int, default 32
+  rank : int, default 2
     Rank of the adapters of lora and qlora.
-  alpha : float, default 64.0
+  alpha : float, default 4.0
     The adapters are scaled by alpha / rank.
   max_steps : int, default 300
     Training steps.
@@ -95,8 +95,8 @@ class Recognizer(Estimator):
     base=None,
     *,
     method='lora',
-    rank=32,
-    alpha=64.0,
+    rank=2,
+    alpha=4.0,
     max_steps=300,
     learning_rate=1e-3,
     batch=64,
@@ -217,7 +217,6 @@ class Recognizer(Estimator):
     if more is not None:
       shifts = int(self.tta_shifts)
       fitted = fit.with_unlabeled(fitted, normalizer(more), tta_shifts=shifts, validated=has_validation)
-    self.plan_ = None if plan is None else plan.ended(fit)
     card = {
       **files.method_entries(fit.method.name, fit.settings, experiment.model),
       'classes': classes.tolist(),
@@ -233,6 +232,7 @@ class Recognizer(Estimator):
       | {'step': fitted.step, 'self_training': fitted.self_training},
     }
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
+    self.plan_ = None if plan is None else plan.ended(fit)
     if self.ensemble:
       self._fit_ensemble(signals, labels, held_out)
     return self
@@ -339,6 +339,6 @@ class Recognizer(Estimator):
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
-    self.ensemble_ = None
+    self.ensemble_ = self.plan_ = None
     self.variables_ = files.attach(base, adapter)
     self.classes_ = np.array(adapter.card['classes'])

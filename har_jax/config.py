@@ -267,6 +267,11 @@ class Training(config_fields.Checked):
     'stop after so many validations without improvement and keep the best; 0: never stop, keep the last step',
   )
 
+  @property
+  def of_step(self) -> 'Training':
+    """What a step depends on. Runs of different lengths share a compiled step."""
+    return dataclasses.replace(self, epochs=1.0, max_steps=0, num_evals=1, patience=0)
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:

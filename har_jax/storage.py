@@ -6,8 +6,10 @@ A place is a folder or a file: on a disk or a network share a `pathlib.Path`, in
 
 import importlib.util
 import json
+import os
 import pathlib
 import re
+import sys
 import tempfile
 import typing
 from collections.abc import Mapping
@@ -50,6 +52,21 @@ def place(text: str) -> Place:
   except Exception as error:  # every cloud library has its own errors
     raise UserError(f'{text} cannot be reached ({error}); check your login and your permissions') from error
   return path
+
+
+def cache_folder() -> pathlib.Path:
+  """The package's folder among the user's caches, where the platform has them.
+
+  Raises RuntimeError where the user has no home folder.
+  """
+  if given := os.environ.get('XDG_CACHE_HOME'):
+    return pathlib.Path(given) / 'har_jax'
+  if sys.platform == 'win32':
+    return (
+      pathlib.Path(os.environ.get('LOCALAPPDATA') or '~/AppData/Local').expanduser() / 'har_jax' / 'cache'
+    )
+  caches = '~/Library/Caches' if sys.platform == 'darwin' else '~/.cache'
+  return pathlib.Path(caches).expanduser() / 'har_jax'
 
 
 def is_bucket(path: Place) -> bool:

@@ -83,7 +83,7 @@ def inference(experiment: config.Experiment, batch: int) -> Program:
   devices = mesh.data_mesh()
   model, key = mesh.replicate(objective.init(jax.random.key(0)), devices), jax.random.key(2)
   windows = _windows(batch)
-  arguments = (model, mesh.split(windows, devices), key)
+  arguments = (model, mesh.split(windows, devices), np.int32(0))
   compiled, compile_s = _compile(compiled_predict(objective, devices), *arguments)
   return Program(
     lambda: compiled(*arguments),

@@ -23,6 +23,7 @@ COMMON = (
   'base',
   'method',
   'max_steps',
+  'max_minutes',
   'ensemble',
   'use_unlabeled',
   'time_zone',
@@ -44,6 +45,21 @@ _LABELS = flags.DEFINE_string(
 )
 _BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
 _METHOD = flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
+_LIMITS = {
+  'max_memory_mb': flags.DEFINE_float(
+    'max_memory_mb',
+    None,
+    'limit on the megabytes of a training step: weights, optimizer, temporaries. With a limit and without '
+    '--method, the best-ranked method that fits is chosen',
+    flag_values=FLAGS,
+  ),
+  'max_minutes': flags.DEFINE_float(
+    'max_minutes', None, 'limit on the minutes of training and compiling, likewise', flag_values=FLAGS
+  ),
+  'max_adapter_kb': flags.DEFINE_float(
+    'max_adapter_kb', None, "limit on the kilobytes of the adapter's file, likewise", flag_values=FLAGS
+  ),
+}
 _OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
 _check_out = outputs.define_overwrite(FLAGS)
 _RANK = flags.DEFINE_integer(
@@ -127,7 +143,7 @@ def main() -> dict[str, Any]:
   start_s = time.monotonic()
   recognizer = Recognizer(
     pretrained.base,
-    method=_METHOD.value,
+    method=_method(),
     rank=_RANK.value,
     alpha=2.0 * _RANK.value,
     max_steps=_MAX_STEPS.value,
@@ -138,6 +154,7 @@ def main() -> dict[str, Any]:
     validation_fraction=_VALIDATION_FRACTION.value,
     ensemble=is_ensemble,
     verbose=_PROGRESS.value,
+    **{name: limit.value for name, limit in _LIMITS.items()},
   ).fit(
     signals,
     labels,
@@ -146,6 +163,8 @@ def main() -> dict[str, Any]:
   )
   seconds = time.monotonic() - start_s
   recognizer.adapter_.card['signals']['rates_hz'] = reading_check.rates_hz(reading)
+  if recognizer.plan_ is not None:
+    _print_plan(recognizer.plan_)
   if unlabeled:
     _print_self_training(recognizer.adapter_.card['training']['self_training'])
   if held_out.any():
@@ -163,6 +182,19 @@ def main() -> dict[str, Any]:
   _save(recognizer, out)
   print(out / 'adapter.json')
   return {'out': out} | {name: recognizer.adapter_.card[name] for name in ('classes', 'split', 'metrics')}
+
+
+def _method() -> str:
+  """The method given; with a limit and without a method, the choice within the limits."""
+  is_limited = any(limit.value is not None for limit in _LIMITS.values())
+  return 'auto' if is_limited and not FLAGS['method'].present else _METHOD.value
+
+
+def _print_plan(plan) -> None:
+  for missed in plan.passed_over:
+    print(f'Too much for the limits: {missed}.')
+  print(f'Chosen: {plan}.')
+  print(f'It took {plan.actual}.')
 
 
 def _print_validation(labels, held_out, predicted, overlapping: int) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from absl import flags
 
 from har_jax import config
+from har_jax.cli import compiled_programs
 from har_jax.errors import Stopped, UserError, advice
 
 _PACKAGE = pathlib.Path(__file__).parents[1]
@@ -90,6 +91,7 @@ def _main(module: types.ModuleType) -> None:
   given = module.FLAGS.flag_values_dict()
   is_quiet, is_json = given.get('quiet'), given.get('json')
   with contextlib.ExitStack() as stack:
+    stack.enter_context(compiled_programs.kept())
     if is_quiet:
       os.environ['TQDM_DISABLE'] = '1'  # bars of commands without --progress
       stack.callback(os.environ.pop, 'TQDM_DISABLE')

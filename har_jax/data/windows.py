@@ -166,7 +166,7 @@ def _upload(windows: Windows, folder: Place) -> None:
 def local(folder: Place) -> pathlib.Path:
   """A folder of windows folders on the local disk; a folder in a bucket is copied.
 
-  Copies are in ~/.cache/har_jax (or $XDG_CACHE_HOME), one per state of the bucket's folder, made once.
+  Copies are in the user's cache folder, one per state of the bucket's folder, made once.
   Raises UserError: no windows in the bucket, a full disk.
   """
   if not storage.is_bucket(folder):
@@ -180,7 +180,7 @@ def local(folder: Place) -> pathlib.Path:
   if not found:
     raise UserError(f'no windows in {folder}; make some with launch/prepare.py')
   state = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
-  cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache').expanduser() / 'har_jax'
+  cache = storage.cache_folder()
   copy = cache / state
   if copy.is_dir():
     return copy

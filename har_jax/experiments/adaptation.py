@@ -99,7 +99,9 @@ def adapt_and_test(
 
   runs, seconds = [each.run for each in prepared.values()], dict.fromkeys(prepared, 0.0)
   for number in range(1, protocol.self_training + 1):
-    teachers = trained([_as_teacher(run, number) for run in runs])
+    teachers = trained(
+      [_as_teacher(each, run, number) for each, run in zip(prepared.values(), runs, strict=True)]
+    )
     seconds = {seed: seconds[seed] + teacher.seconds for seed, teacher in teachers.items()}
     runs = [_student_run(prepared[seed], teacher) for seed, teacher in teachers.items()]
   return {
@@ -108,10 +110,9 @@ def adapt_and_test(
   }
 
 
-def _as_teacher(run: Run, number: int) -> Run:
-  return dataclasses.replace(
-    run, folder=run.folder / f'teacher{number}', title=f'{run.title}, teacher {number}'
-  )
+def _as_teacher(prepared: PreparedRun, run: Run, number: int) -> Run:
+  folder = prepared.spec.folder / f'teacher{number}'
+  return dataclasses.replace(run, folder=folder, title=f'{run.title}, teacher {number}')
 
 
 def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:

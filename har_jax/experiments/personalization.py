@@ -123,7 +123,7 @@ def fit_output_layer(
 def _outputs(prepared: PreparedRun, step: int) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
   """The output layer's inputs on the test part, with a 1 for the bias, and its logits."""
   run, objective = prepared.run, prepared.objective
-  trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
+  trained = Checkpoints(prepared.spec.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
   held, test = trained | run.frozen, prepared.data.test
   last_hidden = _LastHidden(objective.model, objective.classes, objective.precision)
   hidden = predict(last_hidden, held, test).astype(np.float64)

@@ -45,7 +45,7 @@ def _embedding(spec: RunSpec) -> dict[str, Any]:
   prepared = prepare_run(spec, base)
   step = storage.read(spec.result)['step']
   run, objective, test = prepared.run, prepared.objective, prepared.data.test
-  trained = Checkpoints(run.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
+  trained = Checkpoints(spec.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
   shown = np.sort(np.random.default_rng(0).permutation(len(test['label']))[:_WINDOWS])
   signal = test['signal'][shown]
   encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import har_jax
@@ -81,11 +80,23 @@ class Adapter:
     return f'Adapter({self.card["method"]}, {", ".join(map(str, self.card["classes"]))})'
 
 
-def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) -> Adapter:
-  """The adapter of an adapted model: those of its variables that the base cannot reproduce.
+def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
+  """Those of an adapted model's variables that the base cannot reproduce.
 
   These are the method's own collections, except for those it rebuilds from the base; the head; the
   statistics; and every other leaf that the method trains.
+  """
+  stored = {*method.collections, 'batch_stats'}.difference(method.rebuilt)
+  return {
+    path: leaf
+    for path, leaf in held.items()
+    if collection(path) in stored or methods.in_head(path) or method.trains(path, settings)
+  }
+
+
+def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) -> Adapter:
+  """The adapter of an adapted model: the `leaves_of` it.
+
   base: None for a method that starts from scratch.
   card: method, rank, alpha, targets, model, precision, classes and normalizer are required; temperature is 1
     by default; `signals` is a `signal_summary` in JSON.
@@ -101,19 +112,14 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   checksum = base.checksum if base is not None and method.pretrained else None
   adapter = Adapter({}, {'temperature': 1.0, **card, 'base': checksum})
   _check_variables(adapter, held)
-  stored = {*method.collections, 'batch_stats'}.difference(method.rebuilt)
-  kept = {
-    path: jnp.asarray(leaf)
-    for path, leaf in held.items()
-    if collection(path) in stored or methods.in_head(path) or method.trains(path, adapter.settings)
-  }
+  kept = leaves_of(method, adapter.settings, held)
   filled = {
     'format': FORMAT,
     'checksum': safetensors_io.checksum(kept),
     'har_jax': har_jax.__version__,
     **safetensors_io.INPUT,
   }
-  return Adapter(kept, adapter.card | filled)
+  return Adapter(jax.device_put(kept), adapter.card | filled)
 
 
 def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 import har_jax
 from har_jax import config, config_fields, methods, schema, storage, variables
@@ -101,7 +100,7 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
     **safetensors_io.INPUT,
   }
   defaults = {'dtype': 'float32', 'normalization': _PHYSICAL if model.stem else _NORMALIZATION}
-  return Base({path: jnp.asarray(leaf) for path, leaf in kept.items()}, {**defaults, **card, **filled})
+  return Base(jax.device_put(kept), {**defaults, **card, **filled})
 
 
 def save_base(

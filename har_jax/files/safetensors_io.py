@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -99,7 +99,7 @@ def from_bytes(path: Place, content: bytes) -> Variables:
     read = safetensors.numpy.load(content)
   except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
     raise UserError(f'{path} cannot be read ({shorten(error)}); {_MAKE_AGAIN}') from error
-  return {name: jnp.asarray(leaf) for name, leaf in read.items()}
+  return jax.device_put(read)
 
 
 def to_text(entries: Mapping[str, Any]) -> bytes:

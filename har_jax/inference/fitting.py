@@ -1,20 +1,22 @@
 """Training of a recognizer: on the labeled windows, then once more with pseudo-labels of unlabeled ones."""
 
 import dataclasses
-import pathlib
-import tempfile
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
-from har_jax import config
+from har_jax import config, files, methods
 from har_jax.data import balancing, self_training
 from har_jax.data.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.train import evaluation, loop
 from har_jax.train.objective import Classify
-from har_jax.variables import Variables
+from har_jax.train.step import compiled_start
+from har_jax.variables import Variables, resident
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,26 +69,87 @@ class Fit:
       entries |= {'before': teacher.metrics['macro_f1'], 'after': student.metrics['macro_f1']}
     return dataclasses.replace(student if is_better else teacher, self_training=entries)
 
+  def of_steps(self, steps: int, **changed: Any) -> 'Fit':
+    """The same with another number of training steps."""
+    training = dataclasses.replace(self.training, epochs=float(steps), max_steps=steps, **changed)
+    return dataclasses.replace(self, training=training)
+
+  def seconds(self, steps: int) -> float:
+    """Those of a training of so many steps, whose weights are not kept."""
+    begun_s = time.monotonic()
+    dataclasses.replace(self.of_steps(steps, num_evals=1), progress=False).labeled()
+    return time.monotonic() - begun_s
+
+  def memory_bytes(self) -> int:
+    """Bytes of a training step: weights, the optimizer's state, and what the compiler plans in addition."""
+    wrap = Wrapped(self.method, self.settings)
+    start = compiled_start(self.training.of_step, pretrained=self.method.pretrained, wrap=wrap)
+    state = jax.eval_shape(start, self.prepared.trainable, self.prepared.statistics)
+    planned = loop.planned_bytes(
+      self.objective,
+      self.training,
+      state,
+      self.prepared.frozen,
+      self.train,
+      pretrained=self.method.pretrained,
+      wrap=wrap,
+    )
+    return resident(state) + resident(self.prepared.frozen) + planned
+
+  def file_bytes(self) -> int:
+    """Bytes of the arrays in the adapter's file."""
+    return resident(files.leaves_of(self.method, self.settings, self.prepared.variables))
+
   def _on(self, windows: Batch, title: str) -> Fitted:
     prepared = self.prepared
-    with tempfile.TemporaryDirectory(prefix='har_jax-') as folder:
-      run = loop.Run(
-        prepared.trainable,
-        prepared.statistics,
-        prepared.frozen,
-        windows,
-        self.validation,
-        self.seed,
-        folder=pathlib.Path(folder),
-        title=f'{self.method.name}, {title}',
-      )
-      (trained,) = loop.train(
-        self.objective,
-        [run],
-        training=self.training,
-        pretrained=self.method.pretrained,
-        wrap=Wrapped(self.method, self.settings),
-        progress=self.progress,
-      )
+    run = loop.Run(
+      prepared.trainable,
+      prepared.statistics,
+      prepared.frozen,
+      windows,
+      self.validation,
+      self.seed,
+      folder=None,  # minutes of training, which nothing resumes
+      title=f'{self.method.name}, {title}',
+    )
+    (trained,) = loop.train(
+      self.objective,
+      [run],
+      training=self.training,
+      pretrained=self.method.pretrained,
+      wrap=Wrapped(self.method, self.settings),
+      progress=self.progress,
+    )
     metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}
     return Fitted(trained.variables | prepared.frozen, trained.step, metrics)
+
+
+def fits(
+  base: files.Base | None,
+  experiment: config.Experiment,
+  classes: Sequence[Any],
+  training: config.Training,
+  train: Batch,
+  validation: Batch,
+  *,
+  seed: int,
+  progress: bool,
+) -> Callable[[str], Fit]:
+  """From the name of a method to what it trains on these windows."""
+  objective = Classify(experiment.model, len(classes), experiment.precision)
+  settings = Settings.of(experiment)
+
+  def fit_of(name: str) -> Fit:
+    method = methods.METHODS[name]
+    prepared = methods.prepare(
+      objective.init,
+      method,
+      settings,
+      seed,
+      init_head=objective.init_head,
+      pretrained=None if base is None else base.encoder,
+      head=None if base is None else base.head_for(classes),
+    )
+    return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
+
+  return fit_of

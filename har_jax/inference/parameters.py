@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from har_jax import config, files, methods
 from har_jax.errors import UserError
-from har_jax.inference import ensemble
+from har_jax.inference import budget, ensemble
+from har_jax.inference.fitting import Fit
 
 _MAX_EVALS = 10
 _MIN_STEPS_PER_EVAL = 10  # an evaluation takes as long as some steps
+AUTO = 'auto'  # in place of a method: one is chosen within a budget
+LIMITS = tuple(each.name for each in dataclasses.fields(budget.Budget))
 # Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
 KEPT = {
   'max_steps': int,
@@ -24,12 +27,15 @@ KEPT = {
 }
 
 
-def check(given: Mapping[str, Any]) -> tuple[files.Base | None, methods.Method, config.Experiment]:
-  """Base, method and the model's hyperparameters. Raises UserError if a parameter is invalid."""
-  if (name := given['method']) not in methods.METHODS:
-    raise UserError(f'unknown method {name!r}; one of {", ".join(methods.METHODS)}')
-  method, base = methods.METHODS[name], load_base(given['base'])
-  if method.pretrained and base is None:
+def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experiment]:
+  """Base and the model's hyperparameters. Raises UserError if a parameter is invalid."""
+  if (name := given['method']) not in (AUTO, *methods.METHODS):
+    raise UserError(f'unknown method {name!r}; one of {", ".join((AUTO, *methods.METHODS))}')
+  limits = {limit: given[limit] for limit in LIMITS if given[limit] is not None}
+  if name != AUTO and limits:
+    raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')
+  base = load_base(given['base'])
+  if base is None and (name == AUTO or methods.METHODS[name].pretrained):
     raise UserError(
       f"{name} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
     )
@@ -46,7 +52,21 @@ def check(given: Mapping[str, Any]) -> tuple[files.Base | None, methods.Method, 
     precision=config.Precision() if base is None else base.precision,
     protocol=config.Protocol(normalize='none' if model.stem else 'train'),
   )
-  return base, method, experiment
+  return base, experiment
+
+
+def chosen(
+  given: Mapping[str, Any], fit_of: Callable[[str], Fit], *, rounds: int
+) -> tuple[Fit, budget.Plan | None]:
+  """The fit of the method given, or of the plan that 'auto' makes.
+
+  Raises UserError where nothing fits, and where a limit is not positive.
+  """
+  if given['method'] != AUTO:
+    return fit_of(given['method']), None
+  limits = budget.Budget(**{name: given[name] for name in LIMITS})
+  plan = budget.choose(fit_of, limits, max_steps=int(given['max_steps']), rounds=rounds)
+  return fit_of(plan.method).of_steps(plan.max_steps), plan
 
 
 def training(given: Mapping[str, Any], *, num_evals: int | None) -> config.Training:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax import config, files, methods, storage
+from har_jax import config, files, storage
 from har_jax.data import normalization, signal_summary, splits, validation
 from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.inference import ensemble, fitting, frame_check, parameters
 from har_jax.inference.estimator import Estimator
 from har_jax.train import evaluation
-from har_jax.train.objective import Classify
 
 
 class Recognizer(Estimator):
@@ -28,6 +27,10 @@ class Recognizer(Estimator):
     Pretrained encoder, or the folder of one. Only the method 'scratch' works without.
   method : str, default 'lora'
     Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'full', 'probe', 'lora' or 'qlora'.
+    'auto': the best-ranked one within the three limits below; `max_steps` is then the most that it takes.
+  max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
+    Limits for 'auto': megabytes of a training step (weights, optimizer, temporaries), minutes of training
+    with its compilation and the trials, kilobytes of the adapter's arrays. None: no limit.
   rank : int, default 2
     Rank of the adapters of lora and qlora.
   alpha : float, default 4.0
@@ -47,8 +50,8 @@ class Recognizer(Estimator):
     Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation.
     Windows that overlap leak between the parts, so pass the subjects as `groups` if they are known.
   tta_shifts : int, default 4
-    Test-time augmentation: `predict` averages the logits over so many circular shifts, at so many times the
-    cost. Exports and streams do not use it.
+    Test-time augmentation: `predict` averages the logits over so many circular shifts. Exports and streams
+    do not use it.
   ensemble : bool, default False
     `predict` averages the probabilities of the adapted encoder and of the baselines, which `fit` fits to the
     same windows. The held-out windows choose the weights. Exports and streams hold the encoder alone.
@@ -67,6 +70,8 @@ class Recognizer(Estimator):
     The adapted model's variables, 'collection/module/leaf' → array.
   ensemble_ : inference.ensemble.Ensemble or None
     The baselines and their weights, if fitted as an ensemble.
+  plan_ : inference.budget.Plan or None
+    What 'auto' has chosen, and its predicted cost.
 
   Examples
   --------
@@ -101,6 +106,9 @@ class Recognizer(Estimator):
     tta_shifts=4,
     ensemble=False,
     verbose=False,
+    max_memory_mb=None,
+    max_minutes=None,
+    max_adapter_kb=None,
   ):
     self.base = base
     self.method = method
@@ -115,6 +123,9 @@ class Recognizer(Estimator):
     self.tta_shifts = tta_shifts
     self.ensemble = ensemble
     self.verbose = verbose
+    self.max_memory_mb = max_memory_mb
+    self.max_minutes = max_minutes
+    self.max_adapter_kb = max_adapter_kb
 
   @classmethod
   def load(cls, path=None, base=None) -> 'Recognizer':
@@ -177,7 +188,7 @@ class Recognizer(Estimator):
     classes, labels = validation.check_labels(y, len(signals))
     subjects = validation.encode_groups(groups, len(signals))
     more = None if unlabeled is None else validation.check_windows(unlabeled)
-    base, method, experiment = parameters.check(self.get_params())
+    base, experiment = parameters.check(self.get_params())
     if held_out is None:
       fraction, seed = float(self.validation_fraction), int(self.random_state)
       held_out, split = splits.draw_held_out(labels, subjects, fraction, seed)
@@ -191,38 +202,23 @@ class Recognizer(Estimator):
     # Nothing held out: one validation after the last step, on all windows, whose metrics are not used.
     has_validation = split != 'none'
     validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
-    objective = Classify(experiment.model, len(classes), experiment.precision)
-    settings = methods.Settings.of(experiment)
-    prepared = methods.prepare(
-      objective.init,
-      method,
-      settings,
-      int(self.random_state),
-      init_head=objective.init_head,
-      pretrained=None if base is None else base.encoder,
-      head=None if base is None else base.head_for(classes.tolist()),
-    )
-    fit = fitting.Fit(
-      objective,
-      method,
-      settings,
-      prepared,
+    fit_of = fitting.fits(
+      base,
+      experiment,
+      classes.tolist(),
       parameters.training(self.get_params(), num_evals=None if has_validation else 1),
       train,
       validate,
-      int(self.random_state),
-      bool(self.verbose),
+      seed=int(self.random_state),
+      progress=bool(self.verbose),
     )
+    fit, plan = parameters.chosen(self.get_params(), fit_of, rounds=1 if more is None else 2)
     fitted = fit.labeled()
     if more is not None:
-      fitted = fit.with_unlabeled(
-        fitted,
-        normalizer(more),
-        tta_shifts=int(self.tta_shifts),
-        validated=has_validation,
-      )
+      shifts = int(self.tta_shifts)
+      fitted = fit.with_unlabeled(fitted, normalizer(more), tta_shifts=shifts, validated=has_validation)
     card = {
-      **files.method_entries(method.name, settings, experiment.model),
+      **files.method_entries(fit.method.name, fit.settings, experiment.model),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'signals': signal_summary.to_json(signal_summary.summarize(signals, classes[labels].tolist())),
@@ -236,6 +232,7 @@ class Recognizer(Estimator):
       | {'step': fitted.step, 'self_training': fitted.self_training},
     }
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
+    self.plan_ = None if plan is None else plan.ended(fit)
     if self.ensemble:
       self._fit_ensemble(signals, labels, held_out)
     return self
@@ -342,6 +339,6 @@ class Recognizer(Estimator):
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
-    self.ensemble_ = None
+    self.ensemble_ = self.plan_ = None
     self.variables_ = files.attach(base, adapter)
     self.classes_ = np.array(adapter.card['classes'])

@@ -3,14 +3,18 @@
 b batch, t tokens, s tokens attended to, d width, h heads, k head width, i in, o out.
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax import config, nf4
-from har_jax.model import adapted
+from har_jax.model import adapted, initializers
 from har_jax.model.product import product
+
+LayerNorm = functools.partial(nn.LayerNorm, scale_init=initializers.ones, bias_init=initializers.zeros)
 
 
 class Dense(nn.Module):
@@ -34,9 +38,9 @@ class Dense(nn.Module):
       y = nf4.matmul(x, packed, self.precision.nf4_kernel)
       y = adapted.adapted_product(self, x, y, lambda: nf4.dequantize(packed))
     else:
-      kernel = self.param('kernel', nn.initializers.xavier_uniform(), shape)
+      kernel = self.param('kernel', initializers.xavier_uniform, shape)
       y = adapted.adapted_product(self, x, product(x, kernel.astype(dtype)), lambda: kernel)
-    bias = self.param('bias', nn.initializers.zeros, (self.features,))
+    bias = self.param('bias', initializers.zeros, (self.features,))
     y = y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
     return adapted.adapted_output(self, y)
 
@@ -85,7 +89,7 @@ class Block(nn.Module):
     if self.has_variable('prompt', 'tokens'):
       prompt: Array = self.get_variable('prompt', 'tokens')
       tokens = jnp.concatenate([x, jnp.broadcast_to(prompt, (len(x), *prompt.shape[1:]))], axis=1)
-    contexts = jnp.split(nn.LayerNorm(name='norm_attention')(tokens), self.streams, axis=-1)
+    contexts = jnp.split(LayerNorm(name='norm_attention')(tokens), self.streams, axis=-1)
     attended = [
       Attention(
         self.num_heads // self.streams, self.precision, name=stream_name('attention', i, self.streams)
@@ -93,7 +97,7 @@ class Block(nn.Module):
       for i, context in enumerate(contexts)
     ]
     x = x + jnp.concatenate(attended, axis=-1)
-    hidden = Dense(self.mlp_dim, self.precision, name='up')(nn.LayerNorm(name='norm_ffn')(x))
+    hidden = Dense(self.mlp_dim, self.precision, name='up')(LayerNorm(name='norm_ffn')(x))
     return x + Dense(x.shape[-1], self.precision, name='down')(nn.gelu(hidden))
 
 

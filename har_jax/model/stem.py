@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from har_jax import config
-from har_jax.model.layers import Dense
+from har_jax.model.layers import Dense, LayerNorm
 from har_jax.model.tokens import relative_to_gravity
 
 FIRST_KERNEL, KERNEL, SECOND_KERNEL = 7, 5, 3
@@ -41,11 +41,11 @@ class Stem(nn.Module):
       x = _hide(x, is_visible)
       neighbors = _neighbors(x, KERNEL if i else FIRST_KERNEL, stride=2)
       y = Dense(width, self.precision, name=f'down_{i}')(neighbors)
-      y = _hide(nn.relu(nn.LayerNorm(name=f'norm_down_{i}')(y)), is_visible)
+      y = _hide(nn.relu(LayerNorm(name=f'norm_down_{i}')(y)), is_visible)
       y = Dense(width, self.precision, name=f'conv_{i}')(_neighbors(y, SECOND_KERNEL, stride=1))
       pairs = jnp.mean(x.reshape(*x.shape[:-2], -1, 2, x.shape[-1]), axis=2)
       shortcut = Dense(width, self.precision, name=f'shortcut_{i}')(pairs)
-      x = nn.relu(nn.LayerNorm(name=f'norm_conv_{i}')(y) + shortcut)
+      x = nn.relu(LayerNorm(name=f'norm_conv_{i}')(y) + shortcut)
     return Dense(self.token_width, self.precision, name='project')(x)
 
   def _standardized(

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from har_jax import config
-from har_jax.model import masking
-from har_jax.model.layers import Block, Dense, stream_name
+from har_jax.model import initializers, masking
+from har_jax.model.layers import Block, Dense, LayerNorm, stream_name
 from har_jax.model.stem import Stem
 from har_jax.model.tokens import patch_features, target_dim
 
@@ -35,7 +35,7 @@ class Encoder(nn.Module):
     The paper counts the mask token among the parameters of the adapted model, so it belongs to the encoder.
     """
     model = self.model
-    start = nn.initializers.normal(_INIT_STD)
+    start = initializers.normal(_INIT_STD)
     if model.stem:
       is_visible = None if visible is None else masking.is_visible(visible, model.tokens)
       embedded = [Stem(model.stem, model.width, self.precision, name='embed')(signal, is_visible)]
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
       tokens = masking.gather_tokens(tokens, visible)
     for i in range(model.depth):
       tokens = Block(model.mlp_dim, model.num_heads, model.streams, self.precision, name=f'block_{i}')(tokens)
-    return nn.LayerNorm(name='norm')(tokens), jnp.tile(mask_token, model.streams)
+    return LayerNorm(name='norm')(tokens), jnp.tile(mask_token, model.streams)
 
 
 class Decoder(nn.Module):
@@ -69,13 +69,13 @@ class Decoder(nn.Module):
   ) -> Float[Array, 'b t q']:
     model = self.model
     filler = jnp.broadcast_to(mask_token[None, None], (len(tokens), model.tokens, model.width))
-    start = nn.initializers.normal(_INIT_STD)
+    start = initializers.normal(_INIT_STD)
     tokens = masking.scatter_tokens(filler, tokens, visible) + self.param(
       'positions', start, (1, model.tokens, model.width)
     )
     for i in range(model.decoder_depth):
       tokens = Block(model.mlp_dim, model.num_heads, model.streams, self.precision, name=f'block_{i}')(tokens)
-    return Dense(target_dim(model), self.precision, name='reconstruct')(nn.LayerNorm(name='norm')(tokens))
+    return Dense(target_dim(model), self.precision, name='reconstruct')(LayerNorm(name='norm')(tokens))
 
 
 class Autoencoder(nn.Module):
@@ -113,7 +113,13 @@ class Head(nn.Module):
     for i, width in enumerate(self.hidden):
       features = Dense(width, self.precision, name=f'dense_{i}')(features)
       # Momentum 0.9 instead of 0.99: runs of a few hundred steps are too short for the latter.
-      norm = nn.BatchNorm(use_running_average=not training, momentum=0.9, name=f'norm_{i}')
+      norm = nn.BatchNorm(
+        use_running_average=not training,
+        momentum=0.9,
+        scale_init=initializers.ones,
+        bias_init=initializers.zeros,
+        name=f'norm_{i}',
+      )
       features = nn.relu(norm(features, mask=None if counts is None else counts[:, None]))
       features = nn.Dropout(self.dropout, deterministic=not training)(features)
     return Dense(self.classes, self.precision, name=f'dense_{len(self.hidden)}')(features)

@@ -57,10 +57,19 @@ def quantize(weights: Float[Array, '...'], *, block: int = BLOCK, double: bool =
   """
   if block % 2 or block < 2:
     raise ValueError(f'block {block}: two codes share a byte, so a block must be even')
+  # One program for a shape instead of 16. A short last block has another last scale in it, so it is without.
+  pack = _pack if weights.size % block else _compiled_pack
+  packed, scales = pack(weights, block)
+  return Nf4(packed, _quantize_scales(scales) if double else scales, weights.shape, block)
+
+
+def _pack(weights: Float[Array, '...'], block: int) -> tuple[UInt8[Array, 'c'], Float[Array, 's']]:
   codes, scales = _nearest(weights.astype(jnp.float32).reshape(-1), block, LEVELS)
   pairs = jnp.pad(codes, (0, codes.size % 2), constant_values=7).reshape(-1, 2)  # 7: the code of a zero
-  packed = (pairs[:, 0] << 4) | pairs[:, 1]
-  return Nf4(packed, _quantize_scales(scales) if double else scales, weights.shape, block)
+  return (pairs[:, 0] << 4) | pairs[:, 1], scales
+
+
+_compiled_pack = jax.jit(_pack, static_argnums=1)
 
 
 def _nearest(values: Float[Array, 'n'], block: int, table: np.ndarray) -> tuple[UInt8[Array, 'n'], Array]:

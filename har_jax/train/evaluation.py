@@ -1,6 +1,5 @@
 """Prediction and evaluation with trained variables."""
 
-import jax
 import numpy as np
 
 from har_jax.data import batches as data_batches
@@ -38,14 +37,14 @@ def predict(objective: Objective, variables: Variables, windows: Batch, *, tta_s
     predicted = predict(objective, variables, shifted)
     return predicted.reshape(tta_shifts, count, *predicted.shape[1:]).mean(axis=0)
   devices = mesh.data_mesh()
-  compiled, key = compiled_predict(objective, devices), jax.random.key(0)
+  compiled = compiled_predict(objective, devices)
   variables = mesh.replicate(variables, devices)
   size = next((size for size in BATCH_SIZES if size >= count), most)
   batches = data_batches.evaluation_batches(
     windows, batch=mesh.next_multiple(size, devices), **mesh.process_rank()
   )
   predictions = [
-    np.asarray(compiled(variables, mesh.split(batch, devices), jax.random.fold_in(key, number)))
+    np.asarray(compiled(variables, mesh.split(batch, devices), np.int32(number)))
     for number, batch in enumerate(batches)
   ]
   return np.concatenate(predictions)[:count]  # padding comes last

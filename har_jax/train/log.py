@@ -19,13 +19,14 @@ _LINES = 100  # of the training loss, approximately, however long the run
 class Log:
   """The log of one run, in its folder. A resumed run drops the lines after the step it resumes from.
 
-  A `silent` log writes and shows nothing, because another process does. Buckets cannot append to a file:
+  A `silent` log writes and shows nothing, because another process does; without a folder, it only shows the
+  bar. Buckets cannot append to a file:
   there the log is written locally and copied after each validation and at the end.
   """
 
   def __init__(
     self,
-    folder: Place,
+    folder: Place | None,
     *,
     title: str,
     steps: int,
@@ -34,17 +35,19 @@ class Log:
     progress: bool,
     silent: bool = False,
   ):
+    has_files = folder is not None and not silent
+    folder = folder or pathlib.Path(os.devnull).parent
     self._bucket = folder if storage.is_bucket(folder) and not silent else None
     self._scratch = tempfile.TemporaryDirectory() if storage.is_bucket(folder) else None
     self._folder = folder if self._scratch is None else pathlib.Path(self._scratch.name)
-    self._path = pathlib.Path(os.devnull) if silent else self._folder / 'log.jsonl'
+    self._path = self._folder / 'log.jsonl' if has_files else pathlib.Path(os.devnull)
     if self._bucket is not None and (self._bucket / 'log.jsonl').exists():
       self._path.write_bytes((self._bucket / 'log.jsonl').read_bytes())
     found = self._path.read_text(errors='replace') if self._path.exists() else ''
     kept = ''.join(line for line in found.splitlines(keepends=True) if _step_of(line) <= resumed)
     if kept != found:
       replacing.write({self._path: kept.encode()})
-    self._events = None if silent else _event_file(self._folder, resumed)
+    self._events = _event_file(self._folder, resumed) if has_files else None
     self._bar = tqdm.tqdm(
       total=steps * batch,
       initial=resumed * batch,

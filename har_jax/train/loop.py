@@ -19,7 +19,7 @@ from har_jax.train import mesh, optimizer
 from har_jax.train.evaluation import evaluate
 from har_jax.train.objective import Objective
 from har_jax.train.run import ActiveRun, Run, Trained
-from har_jax.train.step import Steps, compiled_steps
+from har_jax.train.step import State, Steps, compiled_start, compiled_steps
 from har_jax.variables import Variables
 
 # Limits per program call: enough steps to amortize memory allocation, few enough that progress and SIGTERM
@@ -30,6 +30,29 @@ _MAX_STEPS_PER_CALL, _MAX_WINDOWS_PER_CALL = 16, 1024
 def steps_per_call(batch: int) -> int:
   """Training steps per program call, for a batch size."""
   return max(1, min(_MAX_STEPS_PER_CALL, _MAX_WINDOWS_PER_CALL // batch))
+
+
+def planned_bytes(
+  objective: Objective,
+  training: config.Training,
+  state: State,
+  frozen: Variables,
+  windows: Batch,
+  *,
+  pretrained: bool,
+  wrap: optimizer.Wrap = optimizer.unchanged,
+) -> int:
+  """Temporary bytes of the program that trains one run, as its compiler plans them. `train` reuses it.
+
+  state: or its shape.
+  """
+  devices = mesh.data_mesh()
+  batch = next(data_batches.training_batches(windows, batch=training.batch, steps=1, seed=0))
+  batches = mesh.split(data_batches.stack([batch], steps_per_call(training.batch)), devices, axis=1)
+  steps: Any = compiled_steps(objective, training.of_step, pretrained=pretrained, wrap=wrap, mesh=devices)
+  numbers = np.int32(1), np.int32(1)
+  compiled = steps.lower(state, frozen, batches, jax.random.key(0), *numbers).compile()
+  return compiled.memory_analysis().temp_size_in_bytes
 
 
 def train(
@@ -54,16 +77,14 @@ def train(
   """
   devices = mesh.data_mesh()
   mesh.check_divisible(training.batch, devices, flag=f'{objective.part}_batch')
-  transform = optimizer.build(training, pretrained=pretrained, wrap=wrap)
-  active_runs = [
-    ActiveRun(run, training, transform, windows_per_row=objective.windows_per_row) for run in runs
-  ]
+  start = compiled_start(training.of_step, pretrained=pretrained, wrap=wrap)
+  active_runs = [ActiveRun(run, training, start, windows_per_row=objective.windows_per_row) for run in runs]
   if unfinished := [active_run for active_run in active_runs if active_run.is_active()]:
     for active_run in unfinished:
       active_run.open_log(progress=progress)
     try:
       compiled = functools.partial(
-        compiled_steps, objective, training, pretrained=pretrained, wrap=wrap, mesh=devices
+        compiled_steps, objective, training.of_step, pretrained=pretrained, wrap=wrap, mesh=devices
       )
       _train_side_by_side(objective, unfinished, training, compiled, devices=devices, stop=stop)
     finally:

@@ -32,9 +32,13 @@ from har_jax.train import augment, metrics
 from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.variables import Variables, flatten, nest, split
 
+_WINDOWS = jax.ShapeDtypeStruct((2, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
 
-def _blank_windows(count: int = 2) -> Float[Array, 'b n c']:
-  return jnp.zeros((count, config.WINDOW_SAMPLES, config.CHANNELS))
+
+def _drawn(module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct, **options: Any) -> Variables:
+  """A module's initial variables. Computes nothing of its inputs, of which only shapes are needed."""
+  with jax.disable_jit():  # the draws apart, no program is needed, and for each inner one JAX compiles a stub
+    return flatten(module.lazy_init(key, *inputs, **options))
 
 
 def _score_of(losses: Float[np.ndarray, 'w']) -> dict[str, float]:
@@ -57,8 +61,8 @@ class Reconstruct:
     return Autoencoder(self.model, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    visible, _ = draw_mask(key, 2, self.model.tokens, self.model.hidden)
-    return flatten(self._autoencoder.init(key, _blank_windows(), visible))
+    visible = jax.ShapeDtypeStruct((2, self.model.tokens - self.model.hidden), np.int32)
+    return _drawn(self._autoencoder, key, _WINDOWS, visible)
 
   def losses(
     self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
@@ -94,13 +98,13 @@ class Classify:
     return Classifier(self.model, self.classes, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    return flatten(self._classifier.init(key, _blank_windows()))
+    return _drawn(self._classifier, key, _WINDOWS)
 
   def init_head(self, key: jax.Array) -> Variables:
     """The head's part of `init`, bit for bit. To draw the encoder, too, takes seconds of compiling."""
     width = self.model.width * (3 if self.model.pooling == 'statistics' else 1)
-    features = jnp.zeros((2, width))
-    return flatten(self._classifier.init(key, features, training=False, method='classify'))
+    features = jax.ShapeDtypeStruct((2, width), np.float32)
+    return _drawn(self._classifier, key, features, training=False, method='classify')
 
   def losses(
     self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
@@ -170,7 +174,7 @@ class Contrastive:
     return ProjectionModel(self.model, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    return flatten(self._projection_model.init(key, _blank_windows()))
+    return _drawn(self._projection_model, key, _WINDOWS)
 
   def losses(
     self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device

@@ -3,11 +3,11 @@
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
-import optax
 
 from har_jax import config
 from har_jax.data import batches as data_batches
@@ -16,13 +16,13 @@ from har_jax.errors import UserError
 from har_jax.storage import Place
 from har_jax.train import mesh
 from har_jax.train.log import Log
-from har_jax.train.step import State, start
+from har_jax.train.step import State
 from har_jax.variables import Variables, resident
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """Initial variables, data, and the folder of checkpoints and log."""
+  """Initial variables, data, and the folder of checkpoints and log. Without a folder, nothing is resumed."""
 
   trainable: Variables
   statistics: Variables
@@ -30,7 +30,7 @@ class Run:
   windows: Batch
   validation: Batch
   seed: int
-  folder: Place
+  folder: Place | None
   title: str
 
 
@@ -44,6 +44,26 @@ class Trained:
   optimizer_bytes: int  # of the optimizer state, per device
   # Wall-clock seconds over all restarts, with compilation. Runs trained in one batch share this number.
   seconds: float
+
+
+class InMemory:
+  """`checkpoint.Checkpoints` of a run without a folder: the variables of the newest and the best."""
+
+  def __init__(self) -> None:
+    self._kept: dict[int, tuple[float, Variables]] = {}  # by step: score and variables
+
+  def newest(self, *_: Any) -> None:
+    return None
+
+  def save(self, state: State, _: Any, history: list[dict], score: float = -math.inf, **more: Any) -> None:
+    step = int(state.step)
+    # Copies: the next step donates the state.
+    self._kept[step] = score, jax.tree.map(np.array, state.trainable | state.statistics)
+    best = max(self._kept, key=lambda each: (self._kept[each][0], each))  # on equal scores the later one
+    self._kept = {each: self._kept[each] for each in {best, step}}
+
+  def variables(self, step: int, _: Variables) -> Variables:
+    return jax.device_put(self._kept[step][1])
 
 
 def count_steps(training: config.Training, windows: int) -> int:
@@ -61,11 +81,10 @@ class ActiveRun:
     self,
     run: Run,
     training: config.Training,
-    transform: optax.GradientTransformationExtraArgs,
+    start: Callable[[Variables, Variables], State],
     *,
     windows_per_row: int,
   ):
-    run.folder.mkdir(parents=True, exist_ok=True)
     self.inputs, self._batch, self._patience = run, training.batch, training.patience
     self.total_steps = count_steps(training, len(run.windows['signal']))
     self._validation_steps = {
@@ -79,12 +98,14 @@ class ActiveRun:
       windows_per_row=windows_per_row,
       **mesh.process_rank(),
     )
-    from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
+    self._checkpoints: Any = InMemory()
+    if run.folder is not None:
+      from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
-    self._checkpoints = Checkpoints(run.folder / 'checkpoints')
-    # Copies: the step donates its state, and the caller's arrays may be shared.
-    trainable, statistics = jax.tree.map(jax.numpy.copy, (run.trainable, run.statistics))
-    self.initial_state = start(trainable, statistics, transform)
+      run.folder.mkdir(parents=True, exist_ok=True)
+      self._checkpoints = Checkpoints(run.folder / 'checkpoints')
+    # Of copies: the step donates its state, and the caller's arrays may be shared.
+    self.initial_state = start(run.trainable, run.statistics)
     self._history: list[dict] = []
     self._seconds_before = 0.0
     if (restored := self._checkpoints.newest(self.initial_state, self._batches)) is not None:

@@ -35,6 +35,20 @@ def start(
   return State(jnp.int32(0), trainable, statistics, transform.init(trainable))
 
 
+@functools.lru_cache(maxsize=64)
+def compiled_start(
+  training: config.Training, *, pretrained: bool, wrap: optimizer.Wrap = optimizer.unchanged
+) -> Callable[[Variables, Variables], State]:
+  """`start` as one program: (trainable, statistics) → a state that shares no memory with them."""
+  transform = optimizer.build(training, pretrained=pretrained, wrap=wrap)
+
+  def start_of_copies(trainable: Variables, statistics: Variables) -> State:
+    copies = jax.tree.map(jnp.copy, trainable), jax.tree.map(jnp.copy, statistics)
+    return start(*copies, transform)
+
+  return jax.jit(start_of_copies)
+
+
 Step = Callable[[State, Variables, dict, Array, Any], tuple[State, Array]]
 
 
@@ -136,6 +150,14 @@ def compiled_steps(
 @functools.lru_cache(maxsize=64)
 def compiled_predict(
   objective: Objective, mesh: Mesh | None = None
-) -> Callable[[Variables, dict, Array], Array]:
-  """The objective's prediction. Over a mesh its output is replicated, so that every process can read it."""
-  return jax.jit(objective.predict, out_shardings=replicated(mesh))
+) -> Callable[[Variables, dict, Any], Array]:
+  """The objective's prediction: (variables, batch, number of the batch) → predictions.
+
+  The batch's key follows from its number. Over a mesh the output is replicated, so that every process can
+  read it.
+  """
+
+  def predict(variables: Variables, batch: dict, number: Any) -> Array:
+    return objective.predict(variables, batch, jax.random.fold_in(jax.random.key(0), number))
+
+  return jax.jit(predict, out_shardings=replicated(mesh))

@@ -54,7 +54,7 @@ def windows_of(seed: int, size: int = 10) -> Batch:
   return {'signal': signal, 'label': signal @ np.float32([1, -2, 3])}
 
 
-def run_of(folder: pathlib.Path, *, seed: int = 0, **fields: Any) -> Run:
+def run_of(folder: pathlib.Path | None, *, seed: int = 0, **fields: Any) -> Run:
   defaults = {
     'trainable': {'params/head/kernel': jnp.zeros(3)},
     'statistics': {'batch_stats/mean': jnp.float32(0)},
@@ -66,7 +66,7 @@ def run_of(folder: pathlib.Path, *, seed: int = 0, **fields: Any) -> Run:
 
 
 def train_line(
-  folder: pathlib.Path,
+  folder: pathlib.Path | None,
   training: config.Training = TRAINING,
   *,
   stop: Callable[[], bool] = lambda: False,

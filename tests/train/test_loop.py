@@ -37,6 +37,10 @@ def test_the_same_arguments_give_the_same_numbers(trained: Trained, tmp_path: pa
   assert numbers(train_line(tmp_path)) == numbers(trained)
 
 
+def test_without_a_folder_the_numbers_are_the_same(trained: Trained):
+  assert numbers(train_line(None)) == numbers(trained)
+
+
 def test_each_seed_draws_its_own_noise(tmp_path: pathlib.Path):
   signal = np.ones((4, 3), np.float32)  # equal windows, so that their order does not matter
   windows = {'signal': signal, 'label': np.zeros(4, np.float32)}  # the gradient comes from the noise only
@@ -69,11 +73,16 @@ def _script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list
     ([-3.0, -1.0, -2.0, -2.0, -2.0], 1),
   ],
 )
+@pytest.mark.parametrize('has_folder', [True, False])
 def test_with_patience_the_best_validation_is_returned(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, scores: list[float], best: int
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+  scores: list[float],
+  best: int,
+  has_folder: bool,
 ):
   kernels = _script_scores(monkeypatch, scores)
-  trained = train_line(tmp_path, training=dataclasses.replace(TRAINING, patience=5))
+  trained = train_line(tmp_path if has_folder else None, training=dataclasses.replace(TRAINING, patience=5))
   assert np.asarray(trained.variables['params/head/kernel']).tobytes() == kernels[best]
   assert trained.step == trained.history[best]['step']
   assert len(set(kernels)) == 5

@@ -1,0 +1,83 @@
+"""Compiled programs, kept in the user's cache folder by JAX: a command that runs again compiles little."""
+
+import contextlib
+import os
+import pathlib
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from har_jax import storage
+
+_FOLDER = 'JAX_COMPILATION_CACHE_DIR'
+_SETTINGS = {
+  'JAX_COMPILATION_CACHE_MAX_SIZE': str(256 * 2**20),  # bytes; what was not used for longest is deleted
+  'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.1',  # below, reading takes as long as compiling
+}
+_LOCK_S = 10.0  # as JAX waits
+_UNREADABLE = 'Error reading persistent compilation cache'
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+  """Within it, JAX keeps compiled programs, if it is imported there for the first time.
+
+  Nothing changes where the user has set JAX_COMPILATION_CACHE_DIR, or where the folder cannot be written.
+  JAX_ENABLE_COMPILATION_CACHE=false turns it off. A program's key is its code, JAX's version and flags, and
+  the device with its instructions.
+  """
+  folder = None if _FOLDER in os.environ else _usable()
+  if folder is None:
+    yield
+    return
+  added = {
+    name: each for name, each in ({_FOLDER: str(folder)} | _SETTINGS).items() if name not in os.environ
+  }
+  os.environ |= added
+  found: list[str] = []
+  try:
+    with warnings.catch_warnings():
+      warnings.showwarning = _collect(found, warnings.showwarning)  # type: ignore[assignment]
+      yield
+  finally:
+    for name in added:
+      del os.environ[name]
+    if found:  # JAX has compiled the program, and does not replace what it cannot read
+      with contextlib.suppress(OSError):
+        _drop(folder, lambda *_: True)
+
+
+def _usable() -> pathlib.Path | None:
+  """The folder, without what killed processes left in it; None if it cannot be used."""
+  try:
+    folder = storage.cache_folder() / 'programs'
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # JAX writes a program, then the time of its last use, and takes both to be there.
+    _drop(folder, lambda name, names: f'{name.removesuffix("-cache")}-atime' not in names)
+  except (OSError, RuntimeError):  # RuntimeError: no home folder, or no locks on this disk
+    return None
+  return folder
+
+
+def _drop(folder: pathlib.Path, is_dropped: Callable[[str, set[str]], bool]) -> None:
+  """Deletes the programs that a function of their file's name and of all names selects."""
+  import filelock
+
+  with filelock.FileLock(folder / '.lockfile', timeout=_LOCK_S):  # JAX's own
+    names = {path.name for path in folder.iterdir()}
+    for name in names:
+      if name.endswith('-cache') and is_dropped(name, names):
+        (folder / name).unlink()
+        (folder / f'{name.removesuffix("-cache")}-atime').unlink(missing_ok=True)
+
+
+def _collect(found: list[str], show: Callable[..., None]) -> Callable[..., None]:
+  """`show`, but warnings of programs that cannot be read are collected."""
+
+  def shown(message: Warning | str, *details: Any, **more: Any) -> None:
+    if str(message).startswith(_UNREADABLE):
+      found.append(str(message))
+    else:
+      show(message, *details, **more)
+
+  return shown

@@ -1,0 +1,126 @@
+"""A budget instead of a method: the best-ranked method whose memory, time and file fit.
+
+Memory and time are measured on this machine, with the windows that are to be learned.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import jax
+
+from har_jax.errors import UserError
+from har_jax.inference.fitting import Fit
+from har_jax.methods import in_head
+
+# From the best on, by mean macro-F1 at ten labels per class, as docs/methods.md has it.
+RANKING = ('lora', 'bitfit', 'norm', 'probe', 'qlora', 'qbitfit', 'qprobe')
+MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
+_TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+  """What a fit takes: megabytes of arrays in training, minutes, and kilobytes of the adapter's file."""
+
+  memory_mb: float
+  minutes: float
+  adapter_kb: float
+
+  def __str__(self) -> str:
+    return f'{self.memory_mb:.1f} MB in training, {self.minutes:.2f} min, file of {self.adapter_kb:.0f} kB'
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+  """Upper limits; None: no limit."""
+
+  max_memory_mb: float | None = None
+  max_minutes: float | None = None
+  max_adapter_kb: float | None = None
+
+  def __post_init__(self):
+    for name, value in dataclasses.asdict(self).items():
+      if value is not None and not (0 < value < math.inf):
+        raise UserError(f'{name} is {value!r}; give a positive number')
+
+  def __str__(self) -> str:
+    return ', '.join(f'{name}={value:g}' for name, value in dataclasses.asdict(self).items() if value)
+
+  @property
+  def max_seconds(self) -> float:
+    return math.inf if self.max_minutes is None else 60 * self.max_minutes
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """A method, its training steps, their predicted cost, and the better-ranked methods that cost more."""
+
+  method: str
+  max_steps: int
+  predicted: Cost
+  begun_s: float  # on the monotonic clock
+  passed_over: tuple['Plan', ...] = ()
+  actual: Cost | None = None
+
+  def ended(self, fit: Fit) -> 'Plan':
+    """The plan with what it has cost. Without a device that counts its bytes, memory is that predicted."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    memory_mb = stats.get('peak_bytes_in_use', 1e6 * self.predicted.memory_mb) / 1e6
+    minutes = (time.monotonic() - self.begun_s) / 60
+    return dataclasses.replace(self, actual=Cost(memory_mb, minutes, fit.file_bytes() / 1e3))
+
+  def __str__(self) -> str:
+    return f'{self.method} with {self.max_steps} steps: {self.predicted}'
+
+
+def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, rounds: int) -> Plan:
+  """The first method of `RANKING` that fits, with as many steps up to `max_steps` as the time allows.
+
+  Measures the time of a few steps. A method that trains the encoder is not tried where another took too long.
+  fit_of: the fit of a method. rounds: how often it trains, one time after the other.
+  Raises UserError where nothing fits, with the method that is nearest to it.
+  """
+  begun_s = time.monotonic()
+  misses: list[tuple[float, Plan]] = []
+  is_encoder_too_slow = False
+  for name in RANKING:
+    fit = fit_of(name)
+    trains_encoder = not all(map(in_head, fit.prepared.trainable))
+    if trains_encoder and is_encoder_too_slow:
+      continue
+    cost = Cost(fit.memory_bytes() / 1e6, 0.0, fit.file_bytes() / 1e3)
+    plan = Plan(name, min(MIN_STEPS, max_steps), cost, begun_s)
+    if _excess(plan.predicted, budget) <= 1:
+      plan = _timed(fit, plan, budget, max_steps=max_steps, rounds=rounds)
+      is_encoder_too_slow = trains_encoder and _excess(plan.predicted, budget) > 1
+    if _excess(plan.predicted, budget) <= 1:
+      return dataclasses.replace(plan, passed_over=tuple(missed for _, missed in misses))
+    misses.append((_excess(plan.predicted, budget), plan))
+  _, nearest = min(misses, key=lambda each: each[0])
+  raise UserError(f'no method fits {budget}; the nearest is {nearest}')
+
+
+def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:
+  """The plan with its steps, and with the minutes since the choice began, which include these trials."""
+  fit.seconds(_TRIAL_STEPS[0])  # compiles
+  seconds = [fit.seconds(steps) for steps in _TRIAL_STEPS]
+  step_s = max((seconds[1] - seconds[0]) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]), 1e-6)
+  start_s = max(seconds[0] - _TRIAL_STEPS[0] * step_s, 0.0)
+  spent_s = time.monotonic() - plan.begun_s
+  affordable = ((budget.max_seconds - spent_s) / rounds - start_s) / step_s
+  steps = int(min(max_steps, max(affordable, plan.max_steps)))
+  minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
+  return dataclasses.replace(
+    plan, max_steps=steps, predicted=dataclasses.replace(plan.predicted, minutes=minutes)
+  )
+
+
+def _excess(cost: Cost, budget: Budget) -> float:
+  """The largest cost over its limit, as a ratio; at most 1 where everything fits."""
+  limits = dataclasses.astuple(budget)
+  return max(
+    (spent / limit for spent, limit in zip(dataclasses.astuple(cost), limits, strict=True) if limit),
+    default=0.0,
+  )

@@ -14,23 +14,21 @@ from har_jax.federated.people import People
 from har_jax.federated.task import Federation, Task, task_of
 from har_jax.variables import Variables
 
-_CENTRAL_BATCH = 64
+# Of a person alone, and of all windows in one place; the latter are many more, so that it takes more steps.
+_STEPS_ALONE, _STEPS_POOLED = 100, 400
 
 
 def references(federation: Federation, people: People) -> Iterator[dict[str, Any]]:
-  """The rows of the base's own head, of each client alone, and of all clients' windows in one place.
-
-  Each trains for as many steps as a client of the federation does.
-  """
+  """The rows of the base's own head, of each client alone, and of all clients' windows in one place."""
   task = task_of(federation, None, None)
   yield _row('base head', task, people, [task.start] * len(people.clients), 0.0)
   begun_s = time.monotonic()
-  alone = [task.fit_alone(person.train, seed=person.number) for person in people.clients]
+  alone = [task.fit_alone(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]
   yield _row('alone', task, people, alone, time.monotonic() - begun_s)
   begun_s = time.monotonic()
   parts = [person.train for person in people.clients]
   together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-  pooled = task.fit_alone(together, seed=federation.seed, batch=_CENTRAL_BATCH)
+  pooled = task.fit_alone(together, seed=federation.seed, steps=_STEPS_POOLED)
   yield _row('pooled', task, people, [pooled] * len(people.clients), time.monotonic() - begun_s)
 
 

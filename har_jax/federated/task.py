@@ -22,7 +22,7 @@ from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
 from har_jax.train.objective import Classify
 from har_jax.train.step import State, compiled_steps
-from har_jax.variables import Variables, split
+from har_jax.variables import Variables, split, split_statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,47 +146,42 @@ class Task:
     they belong to variables that the server has replaced. Raises UserError where the loss is not finite.
     """
     seed = int(np.random.SeedSequence([self.federation.seed, number, done]).generate_state(1)[0])
-    steps = self.federation.local_steps
-    changed, losses = self._run(variables, windows, seed=seed, first=done * steps, steps=steps)
+    steps, total = self.federation.local_steps, self.training.max_steps
+    changed, losses = self._run(variables, windows, seed=seed, first=done * steps, steps=steps, total=total)
     if not np.isfinite(losses).all():
       raise UserError(
         f'the loss of client {number} is not finite in round {done + 1}; lower the learning rate'
       )
     return changed, float(losses.mean())
 
-  def fit_alone(self, windows: Batch, *, seed: int, batch: int | None = None) -> Variables:
-    """The variables after as many steps as all rounds have, on these windows alone."""
-    steps = self.training.max_steps
-    return self._run(self.start, windows, seed=seed, first=0, steps=steps, batch=batch)[0]
+  def fit_alone(self, windows: Batch, *, seed: int, steps: int) -> Variables:
+    """The variables of `start` after these steps on these windows, without a federation."""
+    return self._run(self.start, windows, seed=seed, first=0, steps=steps, total=steps)[0]
 
   def _run(
-    self, variables: Variables, windows: Batch, *, seed: int, first: int, steps: int, batch: int | None = None
+    self, variables: Variables, windows: Batch, *, seed: int, first: int, steps: int, total: int
   ) -> tuple[Variables, np.ndarray]:
-    training = dataclasses.replace(self.training, batch=batch or self.training.batch)
+    """The variables after these steps, of which `first` of `total` are done, and each step's loss."""
+    training = self.training
     wrap = methods.Wrapped(self.method, self.settings)
     transform = optimizer.build(training, pretrained=self.method.pretrained, wrap=wrap)
     train_steps = compiled_steps(self.objective, training, pretrained=self.method.pretrained, wrap=wrap)
-    statistics, trainable = split(
-      {path: jnp.array(leaf) for path, leaf in variables.items()},
-      lambda path: path.startswith('batch_stats/'),
-    )
+    statistics, trainable = split_statistics({path: jnp.array(leaf) for path, leaf in variables.items()})
     state = State(jnp.int32(first), trainable, statistics, transform.init(trainable))
     read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
     size = min(steps, loop.steps_per_call(training.batch))
-    key, total, losses = jax.random.key(seed), np.int32(training.max_steps), []
+    key, losses = jax.random.key(seed), []
     for begin in range(0, steps, size):
       count = min(size, steps - begin)
       stacked = data_batches.stack([next(read) for _ in range(count)], size)
-      state, found = train_steps(state, self.frozen, stacked, key, total, np.int32(count))
+      state, found = train_steps(state, self.frozen, stacked, key, np.int32(total), np.int32(count))
       losses.append(np.asarray(found)[:count])
     return _sorted(state.trainable | state.statistics), np.concatenate(losses)
 
-  def predict(self, variables: Variables, windows: Batch) -> np.ndarray:
-    return predict(self.objective, self.frozen | variables, windows).argmax(axis=1)
-
   def measure(self, variables: Variables, windows: Batch) -> dict[str, Any]:
     """Macro-F1 and the other measures of these variables of `start`."""
-    return measure(windows['label'], self.predict(variables, windows), len(self.federation.classes))
+    predicted = predict(self.objective, self.frozen | variables, windows).argmax(axis=1)
+    return measure(windows['label'], predicted, len(self.federation.classes))
 
   def adapter(self, variables: Variables, **entries: Any) -> files.Adapter:
     """The adapter of these variables of `start`. entries: more of its card."""

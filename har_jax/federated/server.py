@@ -16,7 +16,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
 from har_jax import files
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.federated import aggregation
 from har_jax.federated.client import read, written
 from har_jax.federated.task import Federation, Task, task_of
@@ -71,11 +71,9 @@ class _Rounds(FedAvg):
     if not (self._server.out / 'adapter.json').exists():
       return self._start, []
     adapter = files.load_adapter(self._server.out)
-    found = adapter.card.get('federated', {})
-    if (settings := found.get('settings')) != self._federation.entries():
-      changed = sorted(
-        name for name, value in self._federation.entries().items() if (settings or {}).get(name) != value
-      )
+    found = adapter.card.get('federated') or {'settings': {}}
+    wanted = self._federation.entries()
+    if changed := [name for name, value in wanted.items() if found['settings'].get(name) != value]:
       raise UserError(
         f'{self._server.out} holds an adapter made with other settings ({", ".join(changed)}); '
         'give another --out, or delete it'
@@ -121,7 +119,7 @@ class _Rounds(FedAvg):
       try:
         updates.append(self._checked(message))
       except UserError as error:
-        refused.append(f'client at node {message.metadata.src_node_id}: {error}')
+        refused.append(f'client at node {message.metadata.src_node_id}: {shorten(error)}')
         _LOG.warning('round %d, refused: %s', self._first + server_round, refused[-1])
     updates.sort(key=lambda update: update[1]['client'])  # so that rounding does not depend on who is first
     if is_too_few := bool(self._federation.clip_norm) and len(updates) < self._asked:
@@ -156,13 +154,9 @@ class _Rounds(FedAvg):
     records, metrics = message.content.array_records, message.content.metric_records.get('metrics')
     if list(records) != ['arrays'] or metrics is None or not {'windows', 'loss', 'client'} <= set(metrics):
       raise UserError('the message does not hold arrays and metrics')
-    windows = metrics['windows']
-    if (
-      not isinstance(windows, int)
-      or windows < 1
-      or not np.isfinite([metrics['loss'], metrics['client']]).all()
-    ):
-      raise UserError(f'windows are {windows} and the loss is {metrics["loss"]}')
+    windows, loss = metrics['windows'], metrics['loss']
+    if not (isinstance(windows, int) and windows > 0 and isinstance(loss, float) and np.isfinite(loss)):
+      raise UserError(f'windows are {windows} and the loss is {loss}')
     try:
       update = read(records['arrays'])
     except (ValueError, OSError, EOFError) as error:
@@ -186,9 +180,10 @@ class _Rounds(FedAvg):
 
   def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
     """Keeps each client's measures on its own later windows in the adapter's card."""
-    found = [each.content['metrics'] for each in replies if not each.has_error()]
+    answered = [each.content for each in replies if not each.has_error()]
+    found = [dict(content['metrics']) for content in answered if 'metrics' in content]
     if found:
-      self._save(later=sorted((dict(each) for each in found), key=lambda each: each['client']))
+      self._save(later=sorted(found, key=lambda each: each['client']))
     return None
 
   def _save(self, **entries: Any) -> None:

@@ -27,22 +27,26 @@ TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.m
 _BLOCK = re.compile(
   r'(<!-- generated: python docs/federated.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
 )
-_LABELS, _ROUNDS, _LOCAL_STEPS = 10, 20, 5
-_KEY = ['archive', 'seed', 'labels_per_activity', 'missing', 'method', 'rank', 'personal_head', 'way']
+_LABELS, _ROUNDS = 10, 20
+_SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
+_KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _REFERENCES = ('base head', 'alone', 'pooled')
 
 
 def _cases() -> Iterator[dict[str, Any]]:
   """What is measured: the way to train, and what differs from LoRA with shared heads."""
-  plain = {'labels_per_activity': _LABELS, 'missing': 0, 'method': 'lora', 'rank': 32, 'personal_head': False}
+  plain = {'labels_per_activity': _LABELS, 'missing': 0, 'local_steps': 5}
+  plain |= {'method': 'lora', 'rank': 32, 'personal_head': False}
   ways = (*_REFERENCES, 'average', 'frozen_a', 'product')
   for seed in range(3):
     for way in ways:
       yield plain | {'archive': 'hapt', 'seed': seed, 'way': way}
+  for seed in range(3):
+    yield plain | {'archive': 'hapt', 'seed': seed, 'way': 'average', 'local_steps': 10}
   one = plain | {'archive': 'hapt', 'seed': 0}
   yield one | {'way': 'average', 'personal_head': True}
-  yield from (one | {'way': 'average', 'method': method} for method in ('qlora', 'full'))
   yield one | {'way': 'average', 'rank': 8}
+  yield from (one | {'way': 'average', 'method': method} for method in ('qlora', 'full'))
   yield from (one | {'way': way, 'missing': 3} for way in ways)
   yield from (plain | {'archive': 'pdiot', 'seed': 0, 'way': way} for way in ways[:4])
 
@@ -64,8 +68,7 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
   from har_jax.federated import people
   from har_jax.federated.task import Federation
 
-  shared = {name: case[name] for name in ('method', 'rank', 'personal_head', 'seed')}
-  shared |= {'rounds': _ROUNDS, 'local_steps': _LOCAL_STEPS}
+  shared = {name: case[name] for name in _SETTINGS} | {'rounds': _ROUNDS}
   labels, missing, target = case['labels_per_activity'], case['missing'], case['archive']
   clients = people.of_archive(windows, target, labels=labels, seed=case['seed'], missing=missing)
   if case['way'] in _REFERENCES:
@@ -89,8 +92,8 @@ def block() -> str:
   seeds = rows.groupby(group, sort=False)['seed'].nunique()
   shown = [_shown(row, means, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
   text = (
-    f'{_LABELS} labeled windows per activity and client, {_ROUNDS} rounds of {_LOCAL_STEPS} steps. '
-    'Macro-F1 on people who never took part, and on the clients’ own later windows: the mean of the clients, '
+    f'{_LABELS} labeled windows per activity and client, {_ROUNDS} rounds. '
+    '“Steps” are those of a client in a round. Macro-F1 on people who never took part, and on the clients’ own later windows: the mean of the clients, '
     'and the worst one. “Gain” is the share of what pooling gains over training alone, on people who never '
     'took part. Megabytes are of the arrays that a client gets and sends in a round, as Flower sends them. '
     '“To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end.'
@@ -111,6 +114,7 @@ def _shown(row: pd.Series, means: pd.DataFrame, seeds: int) -> dict[str, str]:
     'activities missing': str(row['missing']),
     'training': row['way'],
     'method': ', '.join(variant) or markdown.NONE,
+    'steps': str(row['local_steps']) if is_federated else markdown.NONE,
     'seeds': str(seeds),
     'unseen people': _number('{:.3f}', row['unseen_macro_f1']),
     'later windows': _number('{:.3f}', row['later_macro_f1']),

@@ -46,10 +46,11 @@ def test_nothing_else_imports_flower():
 @pytest.mark.slow
 def test_a_simulation_ends_with_an_adapter(windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path):
   pytest.importorskip('flwr')
+  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out')
+  quick = ('--rank=2', '--rounds=2', '--local_steps=2')
   private = ('--equal_weights', '--clip_norm=1', '--noise_multiplier=2')
   out = subprocess.run(
-    [sys.executable, '-m', 'har_jax.cli.main', 'federate', f'--windows={windows}', '--target=made']
-    + [f'--base={base}', '--rank=2', '--rounds=2', '--local_steps=2', f'--out={tmp_path}/out', *private],
+    [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags, *quick, *private],
     capture_output=True,
     text=True,
     check=True,

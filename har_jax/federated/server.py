@@ -47,6 +47,8 @@ class Server:
 def run(server: Server, grid: Grid) -> None:
   """The rounds that are not done yet, and the clients' evaluation. Raises UserError as `_resume`."""
   strategy = _Rounds(server)
+  base = strategy.task.base
+  files.save_base(server.out, base.variables, base.card)  # so that the folder can predict
   left = server.federation.rounds - strategy.done
   strategy.start(grid, written(strategy.variables), num_rounds=left, timeout=server.timeout_s)
 
@@ -57,8 +59,8 @@ class _Rounds(FedAvg):
   def __init__(self, server: Server):
     super().__init__(min_available_nodes=server.clients)
     self._server, self._federation = server, server.federation
-    self._task = task_of(server.federation, server.base, None)
-    self._start = self._task.shared
+    self.task = task_of(server.federation, server.base, None)
+    self._start = self.task.shared
     self.variables, self._history = self._resume()
     self.done = self._first = len(self._history)
     self._begun_s, self._asked = time.monotonic(), 0
@@ -106,7 +108,7 @@ class _Rounds(FedAvg):
     )
 
   def _messages(self, nodes: list[int], arrays: ArrayRecord, number: int, kind: str) -> list[Message]:
-    entries = self._federation.entries() | {'round': number, 'checksum': self._task.checksum}
+    entries = self._federation.entries() | {'round': number, 'checksum': self.task.checksum}
     content = RecordDict({'arrays': arrays, 'config': ConfigRecord(entries)})
     return [Message(content=content, message_type=kind, dst_node_id=node) for node in nodes]
 
@@ -141,7 +143,7 @@ class _Rounds(FedAvg):
       'seconds': time.monotonic() - self._begun_s,
     }
     if self._server.measure is not None:
-      entry['validation_macro_f1'] = self._server.measure(self._task, self._task.start | self.variables)
+      entry['validation_macro_f1'] = self._server.measure(self.task, self.task.start | self.variables)
     self._history.append(entry)
     self._save()
     self._server.report(entry)
@@ -188,9 +190,7 @@ class _Rounds(FedAvg):
 
   def _save(self, **entries: Any) -> None:
     card = {'settings': self._federation.entries(), 'history': self._history, **entries}
-    files.save_adapter(
-      self._server.out, self._task.adapter(self._task.start | self.variables, federated=card)
-    )
+    files.save_adapter(self._server.out, self.task.adapter(self.task.start | self.variables, federated=card))
 
 
 def _rank(update: Variables, most: int) -> int:

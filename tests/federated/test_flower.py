@@ -20,6 +20,7 @@ from har_jax.errors import UserError
 from har_jax.federated import client, people
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import Federation, task_of
+from har_jax.inference.recognizer import Recognizer
 
 Damage = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -118,6 +119,7 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid: _Grid, server: Call
   sent = sum(leaf.nbytes for leaf in task.shared.values())
   assert sent < card['history'][0]['bytes_to_client'] < sent + 200 * len(task.shared)
   assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.shared.items())
+  assert Recognizer.load(made.out).predict(np.ones((2, 128, 6))).shape == (2,)
 
 
 def test_the_clients_of_a_round_are_drawn(grid: _Grid, server: Callable[..., Server]):

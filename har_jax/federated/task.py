@@ -17,6 +17,7 @@ from har_jax.errors import UserError
 from har_jax.federated import aggregation
 from har_jax.files import safetensors_io
 from har_jax.inference import parameters
+from har_jax.inference.recognizer import Recognizer
 from har_jax.train import loop, optimizer
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
@@ -83,22 +84,21 @@ class Task:
 
   def __init__(self, federation: Federation, base: files.Base, rank: int | None = None):
     """rank: of a client whose rank is below the federation's."""
-    self.federation, self.base = federation, base
-    given = {
-      **{'base': base, 'method': federation.method, 'validation_fraction': 0.0, 'ensemble': False},
-      **{'rank': rank or federation.rank, 'alpha': 2.0 * (rank or federation.rank)},
-      **{'max_steps': federation.rounds * federation.local_steps, 'batch': federation.batch},
-      **{'learning_rate': federation.learning_rate, 'rotation_std_deg': 10.0},
-    }
-    _, self.method, experiment = parameters.check(given)
-    if given['rank'] != federation.rank and federation.aggregation != 'product':
-      raise UserError(
-        f'rank {rank} is not that of the others, {federation.rank}; that needs aggregation product'
-      )
+    self.federation, self.base, rank = federation, base, rank or federation.rank
+    if rank != federation.rank and federation.aggregation != 'product':
+      raise UserError(f'rank {rank} is not {federation.rank}, that of the others: this needs product')
     if not base.model.stem:
-      raise UserError(
-        'the base takes windows normalized by statistics of all people; give a base with a stem'
-      )
+      raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
+    given = Recognizer(
+      base,
+      method=federation.method,
+      rank=rank,
+      alpha=2.0 * rank,
+      max_steps=federation.rounds * federation.local_steps,
+      learning_rate=federation.learning_rate,
+      batch=federation.batch,
+    ).get_params()
+    _, self.method, experiment = parameters.check(given)
     self.settings, self.training = methods.Settings.of(experiment), parameters.training(given, num_evals=1)
     self.objective = Classify(experiment.model, len(federation.classes), experiment.precision)
     self.prepared = methods.prepare(

@@ -227,7 +227,7 @@ def test_clients_of_different_ranks_share_products(
   assert variables['lora/encoder/block_0/up/a'].shape[1] == 2
   averaged = server('average', rounds=1)
   run(averaged, _Grid(windows, base, ranks=(1, 2)))
-  assert 'needs aggregation product' in _end(averaged)[1]['history'][0]['refused'][0]
+  assert 'this needs product' in _end(averaged)[1]['history'][0]['refused'][0]
 
 
 def test_private_rounds_need_all_that_were_asked(grid: _Grid, server: Callable[..., Server]):

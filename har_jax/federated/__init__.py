@@ -2,3 +2,9 @@
 
 `aggregation`, `task` and `people` need no Flower; `client`, `server` and `simulation` import it.
 """
+
+import os
+
+# Before Flower and Ray are imported: neither shall report what is run to its makers.
+for _name in ('FLWR_TELEMETRY_ENABLED', 'RAY_USAGE_STATS_ENABLED'):
+  os.environ.setdefault(_name, '0')

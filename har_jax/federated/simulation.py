@@ -3,14 +3,8 @@
 import dataclasses
 import functools
 import logging
-import os
 import pathlib
 import warnings
-
-# Before Flower and Ray are imported: neither shall report what is run to its makers.
-os.environ.setdefault('FLWR_TELEMETRY_ENABLED', '0')
-os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
-os.environ.setdefault('RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO', '0')
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp

@@ -43,12 +43,13 @@ def _cases() -> Iterator[dict[str, Any]]:
       yield plain | {'archive': 'hapt', 'seed': seed, 'way': way}
   for seed in range(3):
     yield plain | {'archive': 'hapt', 'seed': seed, 'way': 'average', 'local_steps': 10}
-  one = plain | {'archive': 'hapt', 'seed': 0}
-  yield one | {'way': 'average', 'personal_head': True}
-  yield one | {'way': 'average', 'rank': 8}
-  yield from (one | {'way': 'average', 'method': method} for method in ('qlora', 'full'))
-  yield from (one | {'way': way, 'missing': 3} for way in ways)
-  yield from (plain | {'archive': 'pdiot', 'seed': 0, 'way': way} for way in ways[:4])
+  one = plain | {'archive': 'hapt', 'seed': 0, 'way': 'average'}
+  yield from (one | {'way': way, 'missing': 3} for way in ways[:4])
+  yield from (one | {'method': method} for method in ('qlora', 'full'))
+  yield one | {'rank': 8}
+  yield one | {'personal_head': True}
+  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
+  yield from (one | {'archive': 'pdiot', 'way': way} for way in ways[:4])
 
 
 def main() -> None:

@@ -63,7 +63,7 @@ class _Rounds(FedAvg):
     self._start = self.task.shared
     self.variables, self._history = self._resume()
     self.done = self._first = len(self._history)
-    self._begun_s, self._asked = time.monotonic(), 0
+    self._begun_s, self._asked = time.monotonic(), list[int]()
 
   def _resume(self) -> tuple[Variables, list[dict[str, Any]]]:
     """The variables and the history of the rounds that are done.
@@ -92,9 +92,8 @@ class _Rounds(FedAvg):
       time.sleep(_WAIT_S)
     rng = np.random.default_rng([self._federation.seed, number])
     count = max(1, round(self._federation.participation * len(nodes)))
-    chosen = sorted(rng.permutation(len(nodes))[:count])
-    self._asked = count
-    return self._messages([nodes[n] for n in chosen], arrays, number, MessageType.TRAIN)
+    self._asked = [nodes[n] for n in sorted(rng.permutation(len(nodes))[:count])]
+    return self._messages(self._asked, arrays, number, MessageType.TRAIN)
 
   def configure_evaluate(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -116,15 +115,21 @@ class _Rounds(FedAvg):
     self, server_round: int, replies: Iterable[Message]
   ) -> tuple[ArrayRecord | None, MetricRecord | None]:
     """The updates that pass the checks; without any, the variables stay as they are."""
-    updates, refused = [], []
+    updates, problems = [], dict.fromkeys(self._asked, 'no answer')
     for message in replies:
+      node = message.metadata.src_node_id
+      if node not in problems:
+        continue  # Flower's own answer for a client that is gone
       try:
         updates.append(self._checked(message))
+        del problems[node]
       except UserError as error:
-        refused.append(f'client at node {message.metadata.src_node_id}: {shorten(error)}')
-        _LOG.warning('round %d, refused: %s', self._first + server_round, refused[-1])
+        problems[node] = shorten(error)
+    refused = [f'client at node {node}: {problem}' for node, problem in problems.items()]
+    for text in refused:
+      _LOG.warning('round %d, refused: %s', self._first + server_round, text)
     updates.sort(key=lambda update: update[1]['client'])  # so that rounding does not depend on who is first
-    if is_too_few := bool(self._federation.clip_norm) and len(updates) < self._asked:
+    if is_too_few := bool(self._federation.clip_norm) and len(updates) < len(self._asked):
       _LOG.warning(
         'round %d left out: its noise is for all clients that were asked', self._first + server_round
       )
@@ -134,7 +139,7 @@ class _Rounds(FedAvg):
     received = sum(len(array.data) for update, _ in updates for array in written(update).values())
     entry = {
       'round': self._first + server_round,
-      'asked': self._asked,
+      'asked': len(self._asked),
       'clients': [int(metrics['client']) for _, metrics in updates],
       'refused': refused,
       'loss': float(np.mean([metrics['loss'] for _, metrics in updates])) if updates else None,

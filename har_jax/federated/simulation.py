@@ -70,6 +70,7 @@ def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Ada
     object_store_memory=_RAY_MEMORY,
     include_dashboard=False,
     log_to_driver=False,
+    logging_level=logging.ERROR,
     runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join(sys.path)}},
   )
 

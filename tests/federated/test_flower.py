@@ -180,7 +180,9 @@ def test_the_others_go_on_without_a_client_that_is_gone(grid: _Grid, server: Cal
   grid.silent = {0, 1}
   made = server(rounds=1)
   run(made, grid)
-  assert _end(made)[1]['history'][0]['clients'] == [2, 3, 4, 5]
+  (entry,) = _end(made)[1]['history']
+  assert entry['clients'] == [2, 3, 4, 5]
+  assert entry['refused'] == ['client at node 100: no answer', 'client at node 99: no answer']
 
 
 def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[..., Server]):

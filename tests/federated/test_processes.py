@@ -170,6 +170,8 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federa
   assert history[0]['clients'] == [0, 1]
   assert history[1]['clients'] == [0]
   assert 'is not finite' in history[1]['refused'][0]
+  assert (history[3]['clients'], len(history[3]['refused'])) == ([0], 1)
+  assert history[3]['refused'][0].endswith(': no answer')
   assert history[-1]['clients'] == [0, 1]
   assert {each['client'] for each in federation.card['later']} == {0, 1}
   adapter = files.load_adapter(federation.out)

@@ -87,11 +87,11 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
 
 def block() -> str:
   """What was measured, and the table: means over the seeds."""
-  rows = csv_table.read(TABLE)
+  rows = _with_gain(csv_table.read(TABLE))
   group = [name for name in _KEY if name != 'seed']
   means = rows.groupby(group, sort=False).mean(numeric_only=True).reset_index()
   seeds = rows.groupby(group, sort=False)['seed'].nunique()
-  shown = [_shown(row, means, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
+  shown = [_shown(row, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
   text = (
     f'{_LABELS} labeled windows per activity and client, {_ROUNDS} rounds; “steps” are those of a client in '
     'a round. Macro-F1 on people who never took part, and on the clients’ own later windows: the mean of '
@@ -103,10 +103,16 @@ def block() -> str:
   return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
 
 
-def _shown(row: pd.Series, means: pd.DataFrame, seeds: int) -> dict[str, str]:
-  same = means[(means['archive'] == row['archive']) & (means['missing'] == row['missing'])]
-  reference = same.set_index('way')['unseen_macro_f1']
-  gain = 100 * (row['unseen_macro_f1'] - reference['alone']) / (reference['pooled'] - reference['alone'])
+def _with_gain(rows: pd.DataFrame) -> pd.DataFrame:
+  """The rows with the gain of each federation, in percent, over the references of the same seed."""
+  same = ['archive', 'missing', 'seed']
+  scores = rows[rows['way'].isin(_REFERENCES)].pivot(index=same, columns='way', values='unseen_macro_f1')
+  joined = rows.join(scores, on=same)
+  gain = 100 * (rows['unseen_macro_f1'] - joined['alone']) / (joined['pooled'] - joined['alone'])
+  return rows.assign(gain=gain.where(~rows['way'].isin(_REFERENCES)))
+
+
+def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
   is_federated = row['way'] not in _REFERENCES
   variant = [row['method']] if is_federated or row['way'] != 'base head' else []
   variant += [f'rank {row["rank"]}'] if is_federated and row['rank'] != 32 else []
@@ -121,7 +127,7 @@ def _shown(row: pd.Series, means: pd.DataFrame, seeds: int) -> dict[str, str]:
     'unseen people': _number('{:.3f}', row['unseen_macro_f1']),
     'later windows': _number('{:.3f}', row['later_macro_f1']),
     'worst client': _number('{:.3f}', row['worst_later_macro_f1']),
-    'gain, %': _number('{:.0f}', gain if is_federated else float('nan')),
+    'gain, %': _number('{:.0f}', row['gain']),
     'MB to client': _number('{:.2f}', row['bytes_to_client'] / 1e6),
     'MB from client': _number('{:.2f}', row['bytes_from_client'] / 1e6),
     'rounds to 95 %': _number('{:.1f}', row['rounds_to_95']),

@@ -73,6 +73,13 @@ class _TrainingOfAdapter(Struct):
   ensemble: bool = False
 
 
+class _FederationOfAdapter(Struct):
+  """The settings of a federation, and an entry for each of its rounds."""
+
+  settings: dict[str, Any]
+  history: Annotated[list[dict[str, Any]], Meta(max_length=100_000)]
+
+
 class Adapter(Struct):
   method: _Name
   rank: Annotated[int, Meta(ge=1, le=config_fields.MOST_WIDTH)]
@@ -90,6 +97,7 @@ class Adapter(Struct):
   rate_ratio: float = 1.0
   methods: config.Methods = config.Methods()
   training: _TrainingOfAdapter = msgspec.field(default_factory=_TrainingOfAdapter)
+  federated: _FederationOfAdapter | None = None
 
   def __post_init__(self):
     if len(set(self.classes)) < len(self.classes):

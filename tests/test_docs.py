@@ -260,6 +260,11 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
   assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
 
 
+def test_the_table_of_federations_follows_from_their_results():
+  made = runpy.run_path(str(_ROOT / 'docs' / 'federated.py'))
+  assert made['filled'](_read('docs/federated.md')) == _read('docs/federated.md')
+
+
 @pytest.mark.parametrize(
   'line',
   ['macro-F1 .979', 'LoRA reaches 0.95', '± 0.2', 'two and 2.4 points', '49.6 ms a step', '8.82 MiB', '30 %'],

@@ -15,6 +15,7 @@ COMMANDS = (
   'paper',
   'report',
   'adapt',
+  'federate',
   'predict',
   'export',
   'bench',

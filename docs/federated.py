@@ -1,0 +1,147 @@
+"""Measure federations, write results/federated.csv, and fill the table of docs/federated.md.
+
+python docs/federated.py --windows=<folder of har-jax prepare>
+python docs/federated.py --notrain
+
+Rows that the table has are not measured again. Needs the extra `federated`, and about an hour.
+"""
+
+import pathlib
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+_TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[1]
+TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
+_BLOCK = re.compile(
+  r'(<!-- generated: python docs/federated.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
+)
+_LABELS, _ROUNDS = 10, 20
+_SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
+_KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
+_REFERENCES = ('base head', 'alone', 'pooled')
+
+
+def _cases() -> Iterator[dict[str, Any]]:
+  """What is measured: the way to train, and what differs from LoRA with shared heads."""
+  plain = {'labels_per_activity': _LABELS, 'missing': 0, 'local_steps': 5}
+  plain |= {'method': 'lora', 'rank': 32, 'personal_head': False}
+  ways = (*_REFERENCES, 'average', 'frozen_a', 'product')
+  for seed in range(3):
+    for way in ways:
+      yield plain | {'archive': 'hapt', 'seed': seed, 'way': way}
+  for seed in range(3):
+    yield plain | {'archive': 'hapt', 'seed': seed, 'way': 'average', 'local_steps': 10}
+  one = plain | {'archive': 'hapt', 'seed': 0, 'way': 'average'}
+  yield from (one | {'way': way, 'missing': 3} for way in ways[:4])
+  yield from (one | {'method': method} for method in ('qlora', 'full'))
+  yield one | {'rank': 8}
+  yield one | {'personal_head': True}
+  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
+  yield from (one | {'archive': 'pdiot', 'way': way} for way in ways[:4])
+
+
+def main() -> None:
+  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
+  for case in _cases() if _TRAIN.value else ():
+    if not any(all(row[name] == case[name] for name in _KEY) for row in rows):
+      rows += _measured(case, pathlib.Path(_WINDOWS.value))
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(rows[-1], flush=True)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  print(TABLE)
+
+
+def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any]]:
+  """The case's row; a reference brings those of all references."""
+  from har_jax.experiments import federated
+  from har_jax.federated import people
+  from har_jax.federated.task import Federation
+
+  shared = {name: case[name] for name in _SETTINGS} | {'rounds': _ROUNDS}
+  labels, missing, target = case['labels_per_activity'], case['missing'], case['archive']
+  clients = people.of_archive(windows, target, labels=labels, seed=case['seed'], missing=missing)
+  if case['way'] in _REFERENCES:
+    found = list(federated.references(Federation(clients.classes, **shared), clients))
+  else:
+    federation = Federation(clients.classes, aggregation=case['way'], **shared)
+    with tempfile.TemporaryDirectory() as out:
+      found = [
+        federated.federated(
+          federation, windows, target, labels=labels, missing=missing, out=pathlib.Path(out) / 'adapter'
+        )
+      ]
+  return [case | {'clients': len(clients.clients)} | row for row in found]
+
+
+def block() -> str:
+  """What was measured, and the table: means over the seeds."""
+  rows = _with_gain(csv_table.read(TABLE))
+  group = [name for name in _KEY if name != 'seed']
+  means = rows.groupby(group, sort=False).mean(numeric_only=True).reset_index()
+  seeds = rows.groupby(group, sort=False)['seed'].nunique()
+  shown = [_shown(row, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
+  text = (
+    f'{_LABELS} labeled windows per activity and client, {_ROUNDS} rounds; “steps” are those of a client in '
+    'a round. Macro-F1 on people who never took part, and on the clients’ own later windows: the mean of '
+    'the clients, and the worst one. “Gain” is the share of what pooling gains over training alone, on '
+    'people who never took part. Megabytes are of the arrays that a client gets and sends in a round, as '
+    'Flower sends them. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
+    'Seconds are of one process that trains one client after another, on a machine that was busy.'
+  )
+  return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
+
+
+def _with_gain(rows: pd.DataFrame) -> pd.DataFrame:
+  """The rows with the gain of each federation, in percent, over the references of the same seed."""
+  same = ['archive', 'missing', 'seed']
+  scores = rows[rows['way'].isin(_REFERENCES)].pivot(index=same, columns='way', values='unseen_macro_f1')
+  joined = rows.join(scores, on=same)
+  gain = 100 * (rows['unseen_macro_f1'] - joined['alone']) / (joined['pooled'] - joined['alone'])
+  return rows.assign(gain=gain.where(~rows['way'].isin(_REFERENCES)))
+
+
+def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
+  is_federated = row['way'] not in _REFERENCES
+  variant = [row['method']] if is_federated or row['way'] != 'base head' else []
+  variant += [f'rank {row["rank"]}'] if is_federated and row['rank'] != 32 else []
+  variant += ['personal heads'] if row['personal_head'] else []
+  return {
+    'archive': row['archive'],
+    'activities missing': str(row['missing']),
+    'training': row['way'],
+    'method': ', '.join(variant) or markdown.NONE,
+    'steps': str(row['local_steps']) if is_federated else markdown.NONE,
+    'seeds': str(seeds),
+    'unseen people': _number('{:.3f}', row['unseen_macro_f1']),
+    'later windows': _number('{:.3f}', row['later_macro_f1']),
+    'worst client': _number('{:.3f}', row['worst_later_macro_f1']),
+    'gain, %': _number('{:.0f}', row['gain']),
+    'MB to client': _number('{:.2f}', row['bytes_to_client'] / 1e6),
+    'MB from client': _number('{:.2f}', row['bytes_from_client'] / 1e6),
+    'rounds to 95 %': _number('{:.1f}', row['rounds_to_95']),
+    'seconds': _number('{:.0f}', row['seconds']),
+  }
+
+
+def _number(form: str, value: float) -> str:
+  return markdown.NONE if pd.isna(value) else form.format(value)
+
+
+def filled(page: str) -> str:
+  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""Adapt to many people whose recordings stay with them: federated training, simulated on one machine.
+
+har-jax federate --windows=windows --target=hapt
+har-jax federate --windows=windows --target=hapt --aggregation=product --rounds=5
+"""
+
+import importlib.util
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from har_jax.cli import command, outputs
+from har_jax.cli.command import HELP
+from har_jax.errors import UserError
+
+COMMON = (
+  'windows',
+  'target',
+  'base',
+  'method',
+  'rounds',
+  'local_steps',
+  'aggregation',
+  'participation',
+  'labels_per_activity',
+  'out',
+)
+FLAGS = command.new_flags(with_json=True)
+_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
+_TARGET = flags.DEFINE_string(
+  'target', None, 'dataset whose people are the clients; some of them never take part', flag_values=FLAGS
+)
+_BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
+# The fields of `Federation`, which is made of them.
+flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
+_RANK = flags.DEFINE_integer(
+  'rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
+)
+_RANKS = flags.DEFINE_list(
+  'client_ranks',
+  [],
+  'for --aggregation=product: ranks of the clients, in turn, at most --rank (default: all have --rank)',
+  flag_values=FLAGS,
+)
+flags.DEFINE_integer('rounds', 20, 'rounds of training and aggregation', flag_values=FLAGS)
+flags.DEFINE_integer('local_steps', 10, 'steps of a client in each round', flag_values=FLAGS)
+_AGGREGATION = flags.DEFINE_enum(
+  'aggregation',
+  'average',
+  ['average', 'frozen_a', 'product'],
+  'average: of every leaf; frozen_a: A of each pair stays as drawn, and B is averaged; product: the closest '
+  'pair to the average of the products A B',
+  flag_values=FLAGS,
+)
+flags.DEFINE_float('participation', 1.0, 'fraction of the clients that each round asks', flag_values=FLAGS)
+flags.DEFINE_bool('equal_weights', False, 'clients count equally, not by their windows', flag_values=FLAGS)
+flags.DEFINE_bool(
+  'personal_head', False, 'each client keeps a head of its own, and sends only the rest', flag_values=FLAGS
+)
+_LABELS = flags.DEFINE_integer(
+  'labels_per_activity',
+  10,
+  "each client's labeled windows per activity, its first ones; 0: the first half",
+  lower_bound=0,
+  flag_values=FLAGS,
+)
+flags.DEFINE_float(
+  'clip_norm', 0.0, 'differential privacy: largest norm of an update; 0: none', flag_values=FLAGS
+)
+flags.DEFINE_float(
+  'noise_multiplier', 0.0, 'differential privacy: noise over --clip_norm; 0: none', flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'seed of the split, head, adapters and batch order', lower_bound=0, flag_values=FLAGS
+)
+_WORKERS = flags.DEFINE_integer(
+  'workers', 1, 'processes that train clients, each on one core', lower_bound=1, flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+  'out', 'runs/federated', 'folder for the adapter; an unfinished federation there goes on', flag_values=FLAGS
+)
+
+
+def main() -> dict[str, Any]:
+  if _TARGET.value is None:
+    raise UserError('--target= the dataset whose people are the clients, such as hapt')
+  ranks = tuple(command.sizes('client_ranks', _RANKS.value))
+  if ranks and (_AGGREGATION.value != 'product' or max(ranks) > _RANK.value):
+    raise UserError(
+      f'--client_ranks={",".join(_RANKS.value)}: give --aggregation=product and a --rank as high'
+    )
+  outputs.check_given('base', _BASE.value)
+  if importlib.util.find_spec('flwr') is None:
+    raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
+  import numpy as np
+
+  from har_jax.federated import simulation
+  from har_jax.federated.server import Server
+  from har_jax.federated.task import Federation, task_of
+
+  archive = simulation.Archive(
+    pathlib.Path(_WINDOWS.value), _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks
+  )
+  people = archive.people()
+  federation = Federation.of(FLAGS.flag_values_dict() | {'classes': people.classes})
+  print(f'{len(people.clients)} clients; never taking part: {len(people.unseen["label"])} windows of others.')
+
+  def measure(task, variables) -> float:
+    return task.measure(variables, people.validation)['macro_f1']
+
+  out = pathlib.Path(_OUT.value)
+  server = Server(federation, out, _BASE.value, measure=measure, report=_print_round)
+  adapter = simulation.simulate(server, archive, workers=_WORKERS.value)
+  found = {'out': out, **adapter.card['federated']}
+  if federation.personal_head:
+    print('The adapter in --out has the head as drawn: each client has kept its own.')
+  else:
+    task = task_of(federation, _BASE.value, None)
+    unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, people.unseen)
+    found['unseen'] = unseen
+    print(
+      f'People who never took part: macro-F1 {unseen["macro_f1"]:.3f}, accuracy {unseen["accuracy"]:.3f}.'
+    )
+  if later := found.get('later'):
+    scores = [each['macro_f1'] for each in later]
+    print(f"Clients' later windows: macro-F1 {np.mean(scores):.3f} on average, {min(scores):.3f} at worst.")
+  if federation.clip_norm:
+    found['epsilon'], delta = _epsilon(federation, len(people.clients))
+    print(f'Differential privacy of each client: epsilon {found["epsilon"]:.2f} at delta {delta:.1g}.')
+  print(out / 'adapter.json')
+  return found
+
+
+def _print_round(entry: dict[str, Any]) -> None:
+  megabytes = (entry['bytes_to_client'] + entry['bytes_from_client']) / 1e6
+  loss = '–' if entry['loss'] is None else f'{entry["loss"]:.3f}'
+  print(
+    f'round {entry["round"]}: {len(entry["clients"])} of {entry["asked"]} clients, loss {loss}, validation '
+    f'macro-F1 {entry["validation_macro_f1"]:.3f}, {megabytes:.2f} MB a client, {entry["seconds"]:.1f} s',
+    flush=True,
+  )
+  for refused in entry['refused']:
+    print(f'  refused: {refused}', flush=True)
+
+
+def _epsilon(federation: Any, clients: int) -> tuple[float, float]:
+  """What all rounds promise each client, by Rényi accounting, whichever clients a round asks; and its delta.
+
+  It covers the variables that clients get and the adapter, not the losses and numbers of windows.
+  """
+  from dp_accounting import dp_event, rdp
+
+  accountant, delta = rdp.RdpAccountant(), 0.1 / clients
+  accountant.compose(dp_event.GaussianDpEvent(federation.noise_multiplier), federation.rounds)
+  return accountant.get_epsilon(delta), delta

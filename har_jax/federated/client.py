@@ -1,0 +1,117 @@
+"""The client's app for Flower: trains on its own person's windows, and sends what is shared.
+
+In Flower's simulation `make` gets a person of an archive. In a SuperNode, `app` reads the configuration of
+its node: windows (folder of `har-jax prepare`), target, person (its name there), partition-id (its number),
+and optionally labels (windows per activity to train on), base and rank.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from har_jax.errors import UserError
+from har_jax.federated import aggregation, people
+from har_jax.federated.task import Federation, Task, task_of
+from har_jax.variables import Variables
+
+_PERSONAL = 'personal'  # what stays here between rounds, in Flower's state of a client
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+  """What a client brings: its person, the folder of its base (None: the bundled one), and its rank."""
+
+  person: people.Person
+  base: str | None = None
+  rank: int | None = None
+
+
+def make(own: Callable[[Context, Federation], Own]) -> ClientApp:
+  """The app of clients that bring what `own` returns."""
+  app = ClientApp()
+
+  @app.train()
+  def train(message: Message, context: Context) -> Message:
+    mine, task, config = _begin(message, context, own)
+    sent = read(message.content['arrays'])
+    changed, loss = task.fit(
+      _variables(task, sent, context), mine.person.train, number=mine.person.number, done=config['round'] - 1
+    )
+    personal = {path: leaf for path, leaf in changed.items() if not task.is_shared(path)}
+    context.state[_PERSONAL] = written(personal)
+    shared = {path: leaf for path, leaf in changed.items() if task.is_shared(path)}
+    metrics = {'windows': len(mine.person.train['label']), 'loss': loss, 'client': mine.person.number}
+    content = RecordDict({'arrays': written(shared), 'metrics': MetricRecord(metrics)})
+    return Message(content=content, reply_to=message)
+
+  @app.evaluate()
+  def evaluate(message: Message, context: Context) -> Message:
+    """On the person's later windows, which were not trained on."""
+    mine, task, _ = _begin(message, context, own)
+    variables = _variables(task, read(message.content['arrays']), context)
+    measured = task.measure(variables, mine.person.later)
+    metrics = {name: measured[name] for name in ('macro_f1', 'accuracy')}
+    metrics |= {'windows': len(mine.person.later['label']), 'client': mine.person.number}
+    return Message(content=RecordDict({'metrics': MetricRecord(metrics)}), reply_to=message)
+
+  return app
+
+
+def _begin(
+  message: Message, context: Context, own: Callable[[Context, Federation], Own]
+) -> tuple[Own, Task, Mapping[str, Any]]:
+  """Raises UserError, which Flower sends to the server, where this client's frozen leaves are others."""
+  config = message.content['config']
+  federation = Federation.of(config)
+  mine = own(context, federation)
+  task = task_of(federation, mine.base, mine.rank)
+  if task.checksum != config['checksum']:
+    raise UserError(
+      f'this client has frozen leaves with the checksum {task.checksum[:12]}, the server with '
+      f'{config["checksum"][:12]}: take the same base, and the same versions of har_jax and JAX'
+    )
+  return mine, task, config
+
+
+def _variables(task: Task, sent: Variables, context: Context) -> Variables:
+  """All that training changes: where it starts, what stayed here, what the server sent."""
+  kept = read(context.state[_PERSONAL]) if _PERSONAL in context.state else {}
+  if task.federation.aggregation == 'product':
+    sent = aggregation.truncate(sent, task.settings.lora.rank)
+  return task.start | kept | sent
+
+
+def read(record: ArrayRecord) -> Variables:
+  return {path: array.numpy() for path, array in record.items()}
+
+
+def written(variables: Variables) -> ArrayRecord:
+  """As Flower sends them, in the order of their paths."""
+  return ArrayRecord({path: Array(variables[path]) for path in sorted(variables)})
+
+
+def _of_node(context: Context, federation: Federation) -> Own:
+  """What a SuperNode's configuration names. Raises UserError where an entry or the person is missing."""
+  node = context.node_config
+  needed = ('windows', 'target', 'person', 'partition-id')
+  if missing := [name for name in needed if name not in node]:
+    raise UserError(f'the configuration of the node lacks {", ".join(missing)}; give them with --node-config')
+  person = _person(
+    pathlib.Path(str(node['windows'])),
+    str(node['target']),
+    str(node['person']),
+    classes=federation.classes,
+    labels=int(node.get('labels', 0)),
+    number=int(node['partition-id']),
+  )
+  return Own(person, node.get('base'), node.get('rank'))
+
+
+_person = functools.lru_cache(maxsize=4)(people.of_name)
+
+app = make(_of_node)

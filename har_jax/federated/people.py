@@ -1,0 +1,96 @@
+"""Each person's own windows: the first of each activity are labeled, the later ones are for testing.
+
+w windows.
+"""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+from jaxtyping import Int
+
+from har_jax import config
+from har_jax.data import folds, normalization
+from har_jax.data import windows as store
+from har_jax.data.batches import Batch
+from har_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+  """One client's windows, and the number that its draws of batches start from."""
+
+  number: int
+  train: Batch
+  later: Batch
+
+
+@dataclasses.dataclass(frozen=True)
+class People:
+  """The clients, and those who never take part."""
+
+  clients: tuple[Person, ...]
+  validation: Batch
+  unseen: Batch
+  classes: tuple[str, ...]
+
+
+def of_archive(folder: pathlib.Path, target: str, *, labels: int, seed: int, missing: int = 0) -> People:
+  """The people of an archive: those to train on are clients, as a subject-wise split draws them.
+
+  labels: each client's labeled windows per activity, its first ones; 0: the first half of them.
+  missing: activities that each client has no label of, drawn anew for each.
+  A person without labeled or without later windows is left out.
+  """
+  data = folds.target_windows(folder, target, config.Protocol(normalize='none'), seed)
+  subjects = store.at_first_position(store.load(folder / target)).subject[data.indices['train']]
+  if missing > len(data.classes) - 2:
+    raise UserError(f'{missing} of {len(data.classes)} activities cannot be missing; two are needed')
+  parts = []
+  for subject in np.unique(subjects):
+    lacks = np.random.default_rng([seed, subject]).permutation(len(data.classes))[:missing]
+    parts.append(_split(data.train, np.flatnonzero(subjects == subject), labels, lacks))
+  usable = [(train, later) for train, later in parts if len(train['label']) and len(later['label'])]
+  clients = tuple(Person(number, *part) for number, part in enumerate(usable))
+  return People(clients, data.validation, data.test, data.classes)
+
+
+def of_name(
+  folder: pathlib.Path, target: str, name: str, *, classes: tuple[str, ...], labels: int, number: int
+) -> Person:
+  """One person of prepared windows, of these activities alone. labels: as in `of_archive`.
+
+  Raises UserError where there is no such person, or it has no labeled or no later windows.
+  """
+  windows = store.at_first_position(store.load(folder / target))
+  people, activities = windows.meta['subjects'], windows.meta['activities']
+  if name not in people:
+    raise UserError(f'{folder / target} has no person {name!r}; it has {", ".join(people[:20])}')
+  label = np.array([classes.index(each) if each in classes else -1 for each in activities], np.int32)
+  own = np.flatnonzero((windows.subject == people.index(name)) & (label[windows.activity] >= 0))
+  normalizer = normalization.physical(windows.signals[own])
+  mine = {
+    'signal': normalizer(windows.signals[own]),
+    'label': label[windows.activity[own]],
+    'origin': normalizer.origins(len(own)),
+  }
+  train, later = _split(mine, np.arange(len(own)), labels, np.empty(0, int))
+  if not len(train['label']) or not len(later['label']):
+    raise UserError(f'{name} has too few windows of {", ".join(classes)} to train and to test on')
+  return Person(number, train, later)
+
+
+def _split(
+  windows: Batch, own: Int[np.ndarray, 'w'], labels: int, lacks: Int[np.ndarray, 'm']
+) -> tuple[Batch, Batch]:
+  """Those to train on and later ones, in recording order. A window between them overlaps both: left out."""
+  parts: tuple[list, list] = ([np.empty(0, int)], [np.empty(0, int)])
+  for label in np.unique(windows['label'][own]):
+    indices = own[windows['label'][own] == label]
+    count = labels or len(indices) // 2
+    parts[0].append(indices[: 0 if label in lacks else count])
+    parts[1].append(indices[count + 1 :])
+  train, later = (np.sort(np.concatenate(part)) for part in parts)
+  return {name: array[train] for name, array in windows.items()}, {
+    name: windows[name][later] for name in ('signal', 'label')
+  }

@@ -1,0 +1,233 @@
+"""The server's app for Flower: asks clients, checks and aggregates their updates, keeps each round on disk.
+
+The folder of a federation holds the adapter as of its last round; a restarted server goes on from there.
+"""
+
+import dataclasses
+import logging
+import pathlib
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, MetricRecord, RecordDict
+from flwr.serverapp import Grid, ServerApp
+from flwr.serverapp.strategy import FedAvg
+
+from har_jax import files
+from har_jax.errors import UserError, shorten
+from har_jax.federated import aggregation
+from har_jax.federated.client import read, written
+from har_jax.federated.task import Federation, Task, task_of
+from har_jax.variables import Variables
+
+_LOG = logging.getLogger(__name__)
+_WAIT_S = 1.0  # between looks at who is connected
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+  """A federation, the base (None: the bundled one), the folder of its adapter, and how it is run.
+
+  clients: the rounds wait until so many are connected. timeout_s: of a round; who is late is left out.
+  measure: from a round's variables to its entry in the history, such as the macro-F1 on validation windows.
+  report: gets each entry of the history.
+  """
+
+  federation: Federation
+  out: pathlib.Path
+  base: str | None = None
+  clients: int = 2
+  timeout_s: float = 600.0
+  measure: Callable[[Task, Variables], float] | None = None
+  report: Callable[[dict[str, Any]], None] = lambda entry: None
+
+
+def run(server: Server, grid: Grid) -> None:
+  """The rounds that are not done yet, and the clients' evaluation. Raises UserError as `_resume`."""
+  strategy = _Rounds(server)
+  base = strategy.task.base
+  files.save_base(server.out, base.variables, base.card)  # so that the folder can predict
+  left = server.federation.rounds - strategy.done
+  strategy.start(grid, written(strategy.variables), num_rounds=left, timeout=server.timeout_s)
+
+
+class _Rounds(FedAvg):
+  """Flower's rounds, with our choice of clients, checks, aggregation and checkpoints."""
+
+  def __init__(self, server: Server):
+    super().__init__(min_available_nodes=server.clients)
+    self._server, self._federation = server, server.federation
+    self.task = task_of(server.federation, server.base, None)
+    self._start = self.task.shared
+    self.variables, self._history = self._resume()
+    self.done = self._first = len(self._history)
+    self._begun_s, self._asked = time.monotonic(), list[int]()
+
+  def _resume(self) -> tuple[Variables, list[dict[str, Any]]]:
+    """The variables and the history of the rounds that are done.
+
+    Raises UserError where the folder's adapter is of another federation.
+    """
+    if not (self._server.out / 'adapter.json').exists():
+      return self._start, []
+    adapter = files.load_adapter(self._server.out)
+    found = adapter.card.get('federated') or {'settings': {}}
+    wanted = self._federation.entries()
+    if changed := [name for name, value in wanted.items() if found['settings'].get(name) != value]:
+      raise UserError(
+        f'{self._server.out} holds an adapter made with other settings ({", ".join(changed)}); '
+        'give another --out, or delete it'
+      )
+    return {path: np.asarray(adapter.variables[path]) for path in self._start}, found['history']
+
+  def configure_train(
+    self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+  ) -> Iterable[Message]:
+    """To a fraction of the connected clients, drawn by seed and round in the order of registration."""
+    self._begun_s = time.monotonic()
+    number = self._first + server_round
+    while len(nodes := _nodes(grid)) < self._server.clients:
+      time.sleep(_WAIT_S)
+    rng = np.random.default_rng([self._federation.seed, number])
+    count = max(1, round(self._federation.participation * len(nodes)))
+    self._asked = [nodes[n] for n in sorted(rng.permutation(len(nodes))[:count])]
+    return self._messages(self._asked, arrays, number, MessageType.TRAIN)
+
+  def configure_evaluate(
+    self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+  ) -> Iterable[Message]:
+    """To all clients, after the last round."""
+    number = self._first + server_round
+    return (
+      self._messages(_nodes(grid), arrays, number, MessageType.EVALUATE)
+      if number == self._federation.rounds
+      else []
+    )
+
+  def _messages(self, nodes: list[int], arrays: ArrayRecord, number: int, kind: str) -> list[Message]:
+    entries = self._federation.entries() | {'round': number, 'checksum': self.task.checksum}
+    content = RecordDict({'arrays': arrays, 'config': ConfigRecord(entries)})
+    return [Message(content=content, message_type=kind, dst_node_id=node) for node in nodes]
+
+  def aggregate_train(
+    self, server_round: int, replies: Iterable[Message]
+  ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+    """The updates that pass the checks; without any, the variables stay as they are."""
+    updates, problems = [], dict.fromkeys(self._asked, 'no answer')
+    for message in replies:
+      node = message.metadata.src_node_id
+      if node not in problems:
+        continue  # Flower's own answer for a client that is gone
+      try:
+        updates.append(self._checked(message))
+        del problems[node]
+      except UserError as error:
+        problems[node] = shorten(error)
+    refused = [f'client at node {node}: {problem}' for node, problem in problems.items()]
+    for text in refused:
+      _LOG.warning('round %d, refused: %s', self._first + server_round, text)
+    updates.sort(key=lambda update: update[1]['client'])  # so that rounding does not depend on who is first
+    if is_too_few := bool(self._federation.clip_norm) and len(updates) < len(self._asked):
+      _LOG.warning(
+        'round %d left out: its noise is for all clients that were asked', self._first + server_round
+      )
+    if updates and not is_too_few:
+      self.variables = self._aggregate(*zip(*updates, strict=True))
+    sent = sum(len(array.data) for array in written(self._start).values())
+    received = sum(len(array.data) for update, _ in updates for array in written(update).values())
+    entry = {
+      'round': self._first + server_round,
+      'asked': len(self._asked),
+      'clients': [int(metrics['client']) for _, metrics in updates],
+      'refused': refused,
+      'loss': float(np.mean([metrics['loss'] for _, metrics in updates])) if updates else None,
+      'bytes_to_client': sent,
+      'bytes_from_client': received // max(1, len(updates)),
+      'seconds': time.monotonic() - self._begun_s,
+    }
+    if self._server.measure is not None:
+      entry['validation_macro_f1'] = self._server.measure(self.task, self.task.start | self.variables)
+    self._history.append(entry)
+    self._save()
+    self._server.report(entry)
+    return written(self.variables), None
+
+  def _checked(self, message: Message) -> tuple[Variables, MetricRecord]:
+    """A client's update and metrics. Raises UserError where they are not what a client sends."""
+    if message.has_error():
+      raise UserError(f'no update: {message.error.reason}')
+    records, metrics = message.content.array_records, message.content.metric_records.get('metrics')
+    if list(records) != ['arrays'] or metrics is None or not {'windows', 'loss', 'client'} <= set(metrics):
+      raise UserError('the message does not hold arrays and metrics')
+    windows, loss = metrics['windows'], metrics['loss']
+    if not (isinstance(windows, int) and windows > 0 and isinstance(loss, float) and np.isfinite(loss)):
+      raise UserError(f'windows are {windows} and the loss is {loss}')
+    try:
+      update = read(records['arrays'])
+    except (ValueError, OSError, EOFError) as error:
+      raise UserError(f'the arrays cannot be read: {error}') from error
+    expected = self._start
+    if self._federation.aggregation == 'product':
+      expected = aggregation.truncate(expected, _rank(update, self._federation.rank))
+    aggregation.check_update(update, expected)
+    return update, metrics
+
+  def _aggregate(self, updates: tuple[Variables, ...], metrics: tuple[MetricRecord, ...]) -> Variables:
+    federation = self._federation
+    weights = aggregation.weights_of([each['windows'] for each in metrics], equal=federation.equal_weights)
+    if federation.aggregation == 'product':
+      return aggregation.product(updates, weights, federation.rank)
+    if federation.clip_norm:
+      noise = np.random.default_rng()  # of the system: whoever knows the seed could take the noise off
+      norm, multiplier = federation.clip_norm, federation.noise_multiplier
+      return aggregation.private_mean(updates, self.variables, norm, multiplier, noise)
+    return aggregation.average(updates, weights)
+
+  def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+    """Keeps each client's measures on its own later windows in the adapter's card."""
+    answered = [each.content for each in replies if not each.has_error()]
+    found = [dict(content['metrics']) for content in answered if 'metrics' in content]
+    if found:
+      self._save(later=sorted(found, key=lambda each: each['client']))
+    return None
+
+  def _save(self, **entries: Any) -> None:
+    card = {'settings': self._federation.entries(), 'history': self._history, **entries}
+    files.save_adapter(self._server.out, self.task.adapter(self.task.start | self.variables, federated=card))
+
+
+def _rank(update: Variables, most: int) -> int:
+  """The rank of a client's pairs, at most the federation's."""
+  ranks = {
+    leaf.shape[1]
+    for path, leaf in update.items()
+    if path.startswith('lora/') and path.endswith('/a') and leaf.ndim == 2
+  }
+  return min(most, *ranks) if ranks else most
+
+
+def _nodes(grid: Grid) -> list[int]:
+  return [
+    node.node_id for node in sorted(grid.get_nodes(), key=lambda node: (node.registered_at, node.node_id))
+  ]
+
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+  """With Flower's run_config: the fields of `Federation`, out, and optionally base, clients, timeout_s."""
+  given = context.run_config
+  run(
+    Server(
+      Federation.of(given),
+      pathlib.Path(str(given['out'])),
+      str(given['base']) if given.get('base') else None,
+      clients=int(given.get('clients', 2)),
+      timeout_s=float(given.get('timeout_s', 600)),
+    ),
+    grid,
+  )

@@ -1,0 +1,101 @@
+"""A federation of the people of one archive, in Flower's simulation: its clients are processes here."""
+
+import dataclasses
+import functools
+import logging
+import os
+import pathlib
+import signal
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import ray
+from flwr.app import Context, Message
+from flwr.serverapp import Grid, ServerApp
+from flwr.simulation import run_simulation
+
+from har_jax import files
+from har_jax.errors import Stopped
+from har_jax.federated import client, people
+from har_jax.federated.server import Server, run
+from har_jax.federated.task import Federation
+
+_RAY_MEMORY = 200 * 2**20  # bytes for messages; Ray would take a third of the machine's memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+  """Whose people the clients are: `people.of_archive`. ranks: of the clients, in turn; none: all alike."""
+
+  folder: pathlib.Path
+  target: str
+  labels: int
+  seed: int
+  missing: int = 0
+  ranks: tuple[int, ...] = ()
+
+  def people(self) -> people.People:
+    return _people(self.folder, self.target, labels=self.labels, seed=self.seed, missing=self.missing)
+
+
+_people = functools.lru_cache(maxsize=2)(people.of_archive)
+
+
+def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Adapter:
+  """Runs the rounds that are not done yet; returns the adapter in the server's folder.
+
+  workers: processes that train clients, each on one core.
+  Raises UserError as `server.run`, and Stopped after SIGTERM: the rounds that are done stay.
+  """
+  logging.getLogger('flwr').setLevel(logging.ERROR)  # it logs each round, and that run_simulation may go
+  clients = len(archive.people().clients)
+  app, is_over, is_terminated = ServerApp(), threading.Event(), threading.Event()
+
+  @app.main()
+  def main(grid: Grid, context: Context) -> None:
+    pull = grid.pull_messages
+
+    def pull_unless_over(message_ids: Iterable[str]) -> Iterable[Message]:
+      if is_over.is_set():
+        raise Stopped('the simulation has ended')  # or this thread would wait for clients that are gone
+      return pull(message_ids)
+
+    grid.pull_messages = pull_unless_over  # type: ignore[method-assign]
+    run(dataclasses.replace(server, clients=clients), grid)
+
+  ray.init(
+    num_cpus=workers,
+    object_store_memory=_RAY_MEMORY,
+    include_dashboard=False,
+    log_to_driver=False,
+    logging_level=logging.ERROR,
+    runtime_env={'env_vars': {'PYTHONPATH': os.pathsep.join(sys.path)}},
+  )
+
+  def terminate(number: int, frame: Any) -> None:
+    is_terminated.set()
+    raise KeyboardInterrupt  # Flower replaces any Exception
+
+  # After Ray's own handler, which would end this process without a word.
+  before = signal.signal(signal.SIGTERM, terminate)
+  try:
+    own = functools.partial(_own, archive, server.base)
+    resources = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}}
+    run_simulation(app, client.make(own), clients, backend_config=resources)
+  except KeyboardInterrupt:
+    if is_terminated.is_set():
+      raise Stopped(f'{server.out}: stopped, and saved after its last round') from None
+    raise
+  finally:
+    is_over.set()
+    signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    ray.shutdown()
+  return files.load_adapter(server.out)
+
+
+def _own(archive: Archive, base: str | None, context: Context, federation: Federation) -> client.Own:
+  number = int(context.node_config['partition-id'])
+  rank = archive.ranks[number % len(archive.ranks)] if archive.ranks else None
+  return client.Own(archive.people().clients[number], base, rank)

@@ -1,0 +1,205 @@
+"""What server and clients agree on, and a client's part of it: some steps on its own windows."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from har_jax import files, methods
+from har_jax.data import batches as data_batches
+from har_jax.data.batches import Batch
+from har_jax.data.normalization import PHYSICAL
+from har_jax.errors import UserError
+from har_jax.federated import aggregation
+from har_jax.files import safetensors_io
+from har_jax.inference import parameters
+from har_jax.inference.recognizer import Recognizer
+from har_jax.train import loop, optimizer
+from har_jax.train.evaluation import predict
+from har_jax.train.metrics import measure
+from har_jax.train.objective import Classify
+from har_jax.train.step import State, compiled_steps
+from har_jax.variables import Variables, split, split_statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Federation:
+  """The hyperparameters that the server sends with every message.
+
+  classes: what the head predicts. aggregation: see `aggregation.AGGREGATIONS`.
+  participation: the fraction of the connected clients that a round asks.
+  equal_weights: clients count equally, not by their windows.
+  personal_head: the head and its BatchNorm statistics stay with each client.
+  clip_norm, noise_multiplier: differential privacy of whole clients; 0: none.
+  """
+
+  classes: tuple[str, ...]
+  method: str = 'lora'
+  rank: int = 32
+  rounds: int = 20
+  local_steps: int = 10
+  batch: int = 32
+  learning_rate: float = 1e-3
+  aggregation: str = 'average'
+  participation: float = 1.0
+  equal_weights: bool = False
+  personal_head: bool = False
+  clip_norm: float = 0.0
+  noise_multiplier: float = 0.0
+  seed: int = 0
+
+  def __post_init__(self):
+    if self.aggregation not in aggregation.AGGREGATIONS:
+      raise UserError(
+        f'aggregation {self.aggregation!r} is unknown; one of {", ".join(aggregation.AGGREGATIONS)}'
+      )
+    if not 0 < self.participation <= 1:
+      raise UserError(f'participation is {self.participation}; give a fraction over 0 and up to 1')
+    if min(self.rounds, self.local_steps, self.batch, self.rank) < 1:
+      raise UserError('rounds, local_steps, batch and rank must be at least 1')
+    if bool(self.clip_norm) != bool(self.noise_multiplier) or min(self.clip_norm, self.noise_multiplier) < 0:
+      raise UserError('differential privacy needs both clip_norm and noise_multiplier, over 0')
+    if self.clip_norm and (self.aggregation == 'product' or not self.equal_weights):
+      raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
+
+  def entries(self) -> dict[str, Any]:
+    """As Flower's ConfigRecord takes them."""
+    return dataclasses.asdict(self) | {'classes': list(self.classes)}
+
+  @classmethod
+  def of(cls, entries: Mapping[str, Any]) -> 'Federation':
+    """From what `entries` gave, or from Flower's run_config, where the classes are one text with commas."""
+    known = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
+    classes = known.get('classes', ())
+    known['classes'] = tuple(classes.split(',') if isinstance(classes, str) else classes)
+    return cls(**known)
+
+
+class Task:
+  """A federation on a base: where its variables start, which of them are sent, and a client's training."""
+
+  def __init__(self, federation: Federation, base: files.Base, rank: int | None = None):
+    """rank: of a client whose rank is below the federation's."""
+    self.federation, self.base, rank = federation, base, rank or federation.rank
+    if rank != federation.rank and federation.aggregation != 'product':
+      raise UserError(f'rank {rank} is not {federation.rank}, that of the others: this needs product')
+    if not base.model.stem:
+      raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
+    given = Recognizer(
+      base,
+      method=federation.method,
+      rank=rank,
+      alpha=2.0 * rank,
+      max_steps=federation.rounds * federation.local_steps,
+      learning_rate=federation.learning_rate,
+      batch=federation.batch,
+    ).get_params()
+    _, self.method, experiment = parameters.check(given)
+    self.settings, self.training = methods.Settings.of(experiment), parameters.training(given, num_evals=1)
+    self.objective = Classify(experiment.model, len(federation.classes), experiment.precision)
+    self.prepared = methods.prepare(
+      self.objective.init,
+      self.method,
+      self.settings,
+      federation.seed,
+      init_head=self.objective.init_head,
+      pretrained=base.encoder,
+      head=base.head_for(federation.classes),
+    )
+    if federation.aggregation != 'average' and 'lora' not in self.method.collections:
+      raise UserError(
+        f'{federation.method} has no pairs of LoRA for the aggregation {federation.aggregation}; give average'
+      )
+    frozen_a, self.trainable = split(self.prepared.trainable, self._is_frozen_a)
+    self.frozen = self.prepared.frozen | frozen_a
+
+  def _is_frozen_a(self, path: str) -> bool:
+    """FFA-LoRA: with one A for all, the mean of B is the mean of A B.   Source: arXiv:2403.12313."""
+    return self.federation.aggregation == 'frozen_a' and path.startswith('lora/') and path.endswith('/a')
+
+  def is_shared(self, path: str) -> bool:
+    return not (self.federation.personal_head and '/head/' in path)
+
+  @property
+  def start(self) -> Variables:
+    """All that training changes, sorted: trainable leaves and BatchNorm's statistics, as NumPy arrays."""
+    return _sorted(self.trainable | self.prepared.statistics)
+
+  @property
+  def shared(self) -> Variables:
+    """Those leaves of the start that are sent, in sorted order."""
+    return {path: leaf for path, leaf in self.start.items() if self.is_shared(path)}
+
+  @functools.cached_property
+  def checksum(self) -> str:
+    """Of all that is not sent and that every client must hold alike; not of A, where ranks may differ."""
+    return safetensors_io.checksum(self.frozen)
+
+  def fit(self, variables: Variables, windows: Batch, *, number: int, done: int) -> tuple[Variables, float]:
+    """The variables of `start` after a client's steps in round `done` + 1, and the mean loss.
+
+    The rate follows its schedule over all rounds. The optimizer's averages start anew in each round, since
+    they belong to variables that the server has replaced. Raises UserError where the loss is not finite.
+    """
+    seed = int(np.random.SeedSequence([self.federation.seed, number, done]).generate_state(1)[0])
+    steps, total = self.federation.local_steps, self.training.max_steps
+    changed, losses = self._run(variables, windows, seed=seed, first=done * steps, steps=steps, total=total)
+    if not np.isfinite(losses).all():
+      raise UserError(
+        f'the loss of client {number} is not finite in round {done + 1}; lower the learning rate'
+      )
+    return changed, float(losses.mean())
+
+  def fit_alone(self, windows: Batch, *, seed: int, steps: int) -> Variables:
+    """The variables of `start` after these steps on these windows, without a federation."""
+    return self._run(self.start, windows, seed=seed, first=0, steps=steps, total=steps)[0]
+
+  def _run(
+    self, variables: Variables, windows: Batch, *, seed: int, first: int, steps: int, total: int
+  ) -> tuple[Variables, np.ndarray]:
+    """The variables after these steps, of which `first` of `total` are done, and each step's loss."""
+    training = self.training
+    wrap = methods.Wrapped(self.method, self.settings)
+    transform = optimizer.build(training, pretrained=self.method.pretrained, wrap=wrap)
+    train_steps = compiled_steps(self.objective, training, pretrained=self.method.pretrained, wrap=wrap)
+    statistics, trainable = split_statistics({path: jnp.array(leaf) for path, leaf in variables.items()})
+    state = State(jnp.int32(first), trainable, statistics, transform.init(trainable))
+    read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
+    size = min(steps, loop.steps_per_call(training.batch))
+    key, losses = jax.random.key(seed), []
+    for begin in range(0, steps, size):
+      count = min(size, steps - begin)
+      stacked = data_batches.stack([next(read) for _ in range(count)], size)
+      state, found = train_steps(state, self.frozen, stacked, key, np.int32(total), np.int32(count))
+      losses.append(np.asarray(found)[:count])
+    return _sorted(state.trainable | state.statistics), np.concatenate(losses)
+
+  def measure(self, variables: Variables, windows: Batch) -> dict[str, Any]:
+    """Macro-F1 and the other measures of these variables of `start`."""
+    predicted = predict(self.objective, self.frozen | variables, windows).argmax(axis=1)
+    return measure(windows['label'], predicted, len(self.federation.classes))
+
+  def adapter(self, variables: Variables, **entries: Any) -> files.Adapter:
+    """The adapter of these variables of `start`. entries: more of its card."""
+    card = {
+      **files.method_entries(self.method.name, self.settings, self.objective.model),
+      'classes': list(self.federation.classes),
+      'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
+      'signals': self.base.card.get('signals'),
+      **entries,
+    }
+    return files.make_adapter(self.base, self.frozen | variables, card)
+
+
+def _sorted(variables: Variables) -> Variables:
+  return {path: np.asarray(variables[path]) for path in sorted(variables)}
+
+
+@functools.lru_cache(maxsize=8)
+def task_of(federation: Federation, base: str | None, rank: int | None) -> Task:
+  """A process' task, prepared once. base: a folder; None: the bundled base."""
+  return Task(federation, files.bundled_base() if base is None else files.load_base(base), rank)

@@ -1,0 +1,135 @@
+"""What a server makes of its clients' updates.   Shapes: A [5, r], B [r, 4]."""
+
+import numpy as np
+import pytest
+
+from har_jax.errors import UserError
+from har_jax.federated import aggregation
+from har_jax.variables import Variables
+
+_EQUAL = np.array([0.5, 0.5])
+
+
+def _client(seed: int, rank: int = 2) -> Variables:
+  rng = np.random.default_rng(seed)
+  shapes = {
+    'batch_stats/head/norm_0/mean': (3,),
+    'batch_stats/head/norm_0/var': (3,),
+    'lora/encoder/up/a': (5, rank),
+    'lora/encoder/up/b': (rank, 4),
+    'params/head/dense_0/bias': (3,),
+  }
+  return {path: np.abs(rng.standard_normal(shape)).astype(np.float32) for path, shape in shapes.items()}
+
+
+def _product(variables: Variables) -> np.ndarray:
+  return variables['lora/encoder/up/a'] @ variables['lora/encoder/up/b']
+
+
+def test_weights_follow_the_windows_or_are_equal():
+  assert aggregation.weights_of([30, 10], equal=False).tolist() == [0.75, 0.25]
+  assert aggregation.weights_of([30, 10], equal=True).tolist() == [0.5, 0.5]
+
+
+def test_the_average_of_equal_clients_is_the_client():
+  client = _client(0)
+  mean = aggregation.average([client] * 3, aggregation.weights_of([1, 2, 4], equal=False))
+  for path, leaf in client.items():
+    np.testing.assert_array_equal(mean[path], leaf)
+    assert mean[path].dtype == np.float32
+
+
+def test_the_average_is_weighted():
+  first, second = _client(0), _client(1)
+  path = 'params/head/dense_0/bias'
+  mean = aggregation.average([first, second], np.array([0.75, 0.25]))[path]
+  np.testing.assert_allclose(mean, 0.75 * first[path] + 0.25 * second[path], rtol=1e-6)
+
+
+def test_running_statistics_are_those_of_all_windows_together():
+  rng = np.random.default_rng(0)
+  parts = [rng.normal(shift, 1 + shift, (size, 3)) for shift, size in ((0, 30), (2, 10))]
+  clients = [
+    _client(0)
+    | {'batch_stats/head/norm_0/mean': part.mean(axis=0), 'batch_stats/head/norm_0/var': part.var(axis=0)}
+    for part in parts
+  ]
+  mean = aggregation.average(clients, aggregation.weights_of([30, 10], equal=False))
+  together = np.concatenate(parts)
+  np.testing.assert_allclose(mean['batch_stats/head/norm_0/mean'], together.mean(axis=0))
+  np.testing.assert_allclose(mean['batch_stats/head/norm_0/var'], together.var(axis=0))
+
+
+def test_the_average_of_pairs_is_not_the_average_of_their_products():
+  clients = [_client(0), _client(1)]
+  wanted = (_product(clients[0]) + _product(clients[1])) / 2
+  assert np.abs(_product(aggregation.average(clients, _EQUAL)) - wanted).max() > 0.1
+
+
+def test_the_product_is_exact_where_the_rank_allows():
+  clients, weights = [_client(0, rank=1), _client(1, rank=2)], np.array([0.75, 0.25])
+  merged = aggregation.product(clients, weights, 3)  # ranks 1 and 2 add up to 3
+  wanted = 0.75 * _product(clients[0]) + 0.25 * _product(clients[1])
+  np.testing.assert_allclose(_product(merged), wanted, atol=1e-6)
+  assert merged['lora/encoder/up/a'].shape == (5, 3)
+
+
+def test_the_product_is_the_closest_one_of_its_rank():
+  clients = [_client(seed) for seed in range(4)]
+  wanted = sum(map(_product, clients)) / 4
+  values = np.linalg.svd(wanted, compute_uv=False)
+  merged = aggregation.product(clients, np.full(4, 0.25), 2)
+  # Eckart and Young: the squared error is that of the singular values left out.
+  assert np.square(_product(merged) - wanted).sum() == pytest.approx(np.square(values[2:]).sum(), rel=1e-4)
+  for rank in (1, 2):
+    left = np.square(_product(aggregation.truncate(merged, rank)) - wanted).sum()
+    assert left == pytest.approx(np.square(values[rank:]).sum(), rel=1e-4)
+
+
+def test_a_rank_over_that_of_the_kernel_is_filled_with_zeros():
+  merged = aggregation.product([_client(0)], np.ones(1), 6)
+  assert merged['lora/encoder/up/b'].shape == (6, 4)
+  assert not merged['lora/encoder/up/b'][4:].any()
+  np.testing.assert_allclose(_product(merged), _product(_client(0)), atol=1e-6)
+
+
+def test_with_one_a_the_average_is_the_average_of_products():
+  clients = [_client(0), _client(1)]
+  clients[1]['lora/encoder/up/a'] = clients[0]['lora/encoder/up/a']
+  wanted = (_product(clients[0]) + _product(clients[1])) / 2
+  np.testing.assert_allclose(_product(aggregation.average(clients, _EQUAL)), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('changed', 'named'),
+  [
+    ({'params/head/dense_0/bias': np.full(3, np.nan, np.float32)}, r'dense_0/bias is not finite'),
+    ({'params/head/dense_0/bias': np.zeros(4, np.float32)}, r'is float32\[4\], expected float32\[3\]'),
+    ({'params/head/dense_0/bias': np.zeros(3)}, r'is float64\[3\], expected float32\[3\]'),
+    (
+      {'params/head/dense_1/bias': np.zeros(3, np.float32)},
+      r'6 leaves, expected 5 .* unknown: params/head/dense_1',
+    ),
+    ({'batch_stats/head/norm_0/var': np.full(3, -1, np.float32)}, r'norm_0/var is a variance below zero'),
+  ],
+)
+def test_an_update_that_is_none_is_refused_with_its_leaf(changed: Variables, named: str):
+  with pytest.raises(UserError, match=named):
+    aggregation.check_update(_client(0) | changed, _client(1))
+
+
+def test_an_update_without_a_leaf_is_refused():
+  update = _client(0)
+  del update['lora/encoder/up/a']
+  with pytest.raises(UserError, match=r'missing: lora/encoder/up/a'):
+    aggregation.check_update(update, _client(1))
+
+
+def test_a_private_mean_moves_by_no_more_than_the_norm_and_its_noise_has_its_deviation():
+  start = {'params/head/kernel': np.zeros((100, 100), np.float32)}
+  far = {'params/head/kernel': np.full((100, 100), 5, np.float32)}
+  rng = np.random.default_rng(0)
+  clipped = aggregation.private_mean([far, far], start, 2.0, 0.0, rng)['params/head/kernel']
+  assert np.linalg.norm(clipped) == pytest.approx(2.0, rel=1e-5)
+  noisy = aggregation.private_mean([start, start], start, 2.0, 3.0, rng)['params/head/kernel']
+  assert noisy.std() == pytest.approx(3.0 * 2.0 / 2, rel=0.05)

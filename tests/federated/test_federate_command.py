@@ -1,0 +1,61 @@
+"""`har-jax federate`: what it refuses before any work, and what it prints."""
+
+import importlib.util
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from in_process import run_in_process
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'named'),
+  [
+    ((), '--target= the dataset'),
+    (('--target=made', '--client_ranks=1,2'), 'give --aggregation=product and a --rank as high'),
+    (('--target=made', '--client_ranks=64', '--aggregation=product'), 'a --rank as high'),
+    (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
+  ],
+)
+def test_flags_that_do_not_fit_are_refused(arguments: tuple[str, ...], named: str, tmp_path: pathlib.Path):
+  code, out, err = run_in_process('federate', *arguments, f'--out={tmp_path}/out')
+  assert (code, out) == (1, '')
+  assert named in err
+
+
+def test_without_flower_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  code, _, err = run_in_process('federate', '--target=made', f'--out={tmp_path}/out')
+  assert code == 1
+  assert "pip install 'har_jax[federated]'" in err
+
+
+def test_nothing_else_imports_flower():
+  code = (
+    'import sys; sys.modules["flwr"] = sys.modules["ray"] = None; '
+    'import har_jax.experiments.federated, har_jax.federated.task, har_jax.federated.people; '
+    'from har_jax.cli import main; [main.load(name) for name in main.COMMANDS]'
+  )
+  subprocess.run([sys.executable, '-c', code], cwd=_ROOT, check=True)
+
+
+@pytest.mark.slow
+def test_a_simulation_ends_with_an_adapter(windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path):
+  pytest.importorskip('flwr')
+  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out')
+  quick = ('--rank=2', '--rounds=2', '--local_steps=2')
+  private = ('--equal_weights', '--clip_norm=1', '--noise_multiplier=2')
+  out = subprocess.run(
+    [sys.executable, '-m', 'har_jax.cli.main', 'federate', *flags, *quick, *private],
+    capture_output=True,
+    text=True,
+    check=True,
+  ).stdout
+  assert '6 clients' in out
+  assert re.search(r'round 2: 6 of 6 clients, loss \d', out)
+  assert re.search(r'epsilon \d+\.\d\d at delta 0\.02', out)
+  assert (tmp_path / 'out' / 'adapter.json').exists()

@@ -1,0 +1,248 @@
+"""Server and clients on Flower's messages, in one process: rounds, refusals, a server that is restarted."""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+from made_people import CLASSES, QUICK
+
+pytest.importorskip('flwr')
+
+from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict
+from flwr.proto.node_pb2 import NodeInfo
+from flwr.serverapp import Grid
+from flwr.supercore.task_identity import TaskIdentity
+
+from har_jax import files
+from har_jax.errors import UserError
+from har_jax.federated import client, people
+from har_jax.federated.server import Server, run
+from har_jax.federated.task import Federation, task_of
+from har_jax.inference.recognizer import Recognizer
+
+Damage = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+class _Grid(Grid):
+  """Six clients in this process. damage: of a client's updates, by its number, from a round on."""
+
+  def __init__(self, windows: pathlib.Path, base: pathlib.Path, ranks: tuple[int, ...] = ()):
+    self.damage: dict[int, Damage] = {}
+    self.silent: set[int] = set()
+    self.lost_after: int | None = None
+    self.asked: list[list[int]] = []
+    everyone = people.of_archive(windows, 'made', labels=4, seed=0).clients
+
+    def own(context: Context, federation: Federation) -> client.Own:
+      number = int(context.node_config['partition-id'])
+      return client.Own(everyone[number], str(base), ranks[number % len(ranks)] if ranks else None)
+
+    self._app = client.make(own)
+    self._contexts = {
+      100 - number: Context(1, 100 - number, {'partition-id': number}, RecordDict(), {})
+      for number in range(6)
+    }
+
+  def get_nodes(self) -> Iterable[NodeInfo]:
+    return [
+      NodeInfo(node_id=node, registered_at=f'2026-01-0{1 + int(context.node_config["partition-id"])}')
+      for node, context in self._contexts.items()
+    ]
+
+  def get_node_ids(self) -> Iterable[int]:
+    return list(self._contexts)
+
+  def send_and_receive(
+    self, messages: Iterable[Message], *, timeout: float | None = None
+  ) -> Iterable[Message]:
+    messages = list(messages)
+    if self.lost_after is not None and len(self.asked) == self.lost_after:
+      raise KeyboardInterrupt
+    if messages and messages[0].metadata.message_type == 'train':
+      self.asked.append([100 - message.metadata.dst_node_id for message in messages])
+    return [reply for message in messages for reply in self._reply(message)]
+
+  def _reply(self, message: Message) -> list[Message]:
+    context = self._contexts[message.metadata.dst_node_id]
+    number = int(context.node_config['partition-id'])
+    if number in self.silent:
+      return []
+    try:
+      reply = self._app(message, context)
+    except UserError as error:  # as a SuperNode does
+      return [Message(Error(2, str(error)), reply_to=message)]
+    if number in self.damage and 'arrays' in reply.content:
+      arrays = self.damage[number](client.read(reply.content['arrays']))
+      reply.content['arrays'] = ArrayRecord({path: Array(leaf) for path, leaf in arrays.items()})
+    return [reply]
+
+  set_run = run = create_message = push_messages = pull_messages = None  # type: ignore[assignment]
+
+
+@pytest.fixture(autouse=True)
+def task_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+  """What Flower sets in the process of an app; without it, no message can be made."""
+  for name in ('_task_id', '_run_id', '_node_id'):
+    monkeypatch.setattr(TaskIdentity, name, 1)
+
+
+@pytest.fixture
+def grid(windows: pathlib.Path, base: pathlib.Path) -> _Grid:
+  return _Grid(windows, base)
+
+
+@pytest.fixture
+def server(base: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., Server]:
+  def make(name: str = 'out', **changed) -> Server:
+    return Server(Federation(CLASSES, **{**QUICK, **changed}), tmp_path / name, str(base), clients=6)
+
+  return make
+
+
+def _end(server: Server) -> tuple[dict[str, np.ndarray], dict]:
+  adapter = files.load_adapter(server.out)
+  return {path: np.asarray(leaf) for path, leaf in adapter.variables.items()}, adapter.card['federated']
+
+
+def test_the_rounds_end_with_an_adapter_of_all_clients(grid: _Grid, server: Callable[..., Server]):
+  made = server()
+  run(made, grid)
+  variables, card = _end(made)
+  assert [entry['round'] for entry in card['history']] == [1, 2, 3]
+  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] and not entry['refused'] for entry in card['history'])
+  losses = [entry['loss'] for entry in card['history']]
+  assert losses[-1] < losses[0]
+  assert [each['client'] for each in card['later']] == [0, 1, 2, 3, 4, 5]
+  task = task_of(made.federation, made.base, None)
+  sent = sum(leaf.nbytes for leaf in task.shared.values())
+  assert sent < card['history'][0]['bytes_to_client'] < sent + 200 * len(task.shared)
+  assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.shared.items())
+  assert Recognizer.load(made.out).predict(np.ones((2, 128, 6))).shape == (2,)
+
+
+def test_the_clients_of_a_round_are_drawn(grid: _Grid, server: Callable[..., Server]):
+  run(server(participation=0.5), grid)
+  assert [len(each) for each in grid.asked] == [3, 3, 3]
+  assert len({tuple(each) for each in grid.asked}) > 1
+  first = grid.asked
+  grid.asked = []
+  run(server('again', participation=0.5), grid)
+  assert grid.asked == first
+
+
+def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Callable[..., Server]):
+  run(server(), grid)
+  interrupted = server('interrupted')
+  grid.asked, grid.lost_after = [], 2
+  with pytest.raises(KeyboardInterrupt):
+    run(interrupted, grid)
+  assert len(_end(interrupted)[1]['history']) == 2
+  grid.lost_after = None
+  run(interrupted, grid)
+  whole, again = _end(server()), _end(interrupted)
+  assert [entry['loss'] for entry in whole[1]['history']] == [entry['loss'] for entry in again[1]['history']]
+  for path, leaf in whole[0].items():
+    np.testing.assert_array_equal(leaf, again[0][path])
+
+
+def test_a_folder_of_another_federation_is_refused(grid: _Grid, server: Callable[..., Server]):
+  run(server(rounds=1), grid)
+  with pytest.raises(UserError, match=r'made with other settings \(seed\); give another --out'):
+    run(server(rounds=1, seed=1), grid)
+
+
+_NAN: Damage = lambda arrays: {path: np.full_like(leaf, np.nan) for path, leaf in arrays.items()}  # noqa: E731
+_SHAPE: Damage = lambda arrays: {path: leaf[:1] for path, leaf in arrays.items()}  # noqa: E731
+_FEWER: Damage = lambda arrays: dict(list(arrays.items())[1:])  # noqa: E731
+
+
+@pytest.mark.parametrize(
+  ('damage', 'named'),
+  [(_NAN, 'is not finite'), (_SHAPE, 'expected float32'), (_FEWER, 'missing: batch_stats/')],
+)
+def test_a_damaged_update_is_refused_and_named(
+  damage: Damage, named: str, grid: _Grid, server: Callable[..., Server]
+):
+  made, grid.damage[2] = server(rounds=1), damage
+  run(made, grid)
+  variables, card = _end(made)
+  (entry,) = card['history']
+  assert entry['clients'] == [0, 1, 3, 4, 5]
+  assert len(entry['refused']) == 1
+  assert entry['refused'][0].startswith('client at node 98: ')
+  assert named in entry['refused'][0]
+  assert all(np.isfinite(leaf).all() for leaf in variables.values())
+
+
+def test_the_others_go_on_without_a_client_that_is_gone(grid: _Grid, server: Callable[..., Server]):
+  grid.silent = {0, 1}
+  made = server(rounds=1)
+  run(made, grid)
+  (entry,) = _end(made)[1]['history']
+  assert entry['clients'] == [2, 3, 4, 5]
+  assert entry['refused'] == ['client at node 100: no answer', 'client at node 99: no answer']
+
+
+def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[..., Server]):
+  made = server(rounds=1)
+  grid.damage = dict.fromkeys(range(6), _NAN)
+  run(made, grid)
+  variables, card = _end(made)
+  assert (card['history'][0]['clients'], card['history'][0]['loss']) == ([], None)
+  for path, leaf in task_of(made.federation, made.base, None).shared.items():
+    np.testing.assert_array_equal(variables[path], leaf)
+
+
+def test_a_client_with_another_base_is_refused_with_the_reason(
+  windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path, server: Callable[..., Server]
+):
+  first = files.load_base(base)
+  path = 'params/encoder/block_0/up/kernel'
+  files.save_base(tmp_path / 'other', first.variables | {path: first.variables[path] + 1}, first.card)
+  made = server(rounds=1)
+  run(made, _Grid(windows, tmp_path / 'other'))
+  (entry,) = _end(made)[1]['history']
+  assert len(entry['refused']) == 6
+  assert 'take the same base' in entry['refused'][0]
+
+
+def test_heads_that_are_personal_stay_with_their_clients(grid: _Grid, server: Callable[..., Server]):
+  made = server(personal_head=True)
+  run(made, grid)
+  variables, _ = _end(made)
+  start = task_of(made.federation, made.base, None).start
+  np.testing.assert_array_equal(variables['params/head/dense_0/kernel'], start['params/head/dense_0/kernel'])
+  kept = [context.state['personal'] for context in grid._contexts.values()]
+  heads = [client.read(each)['params/head/dense_0/kernel'] for each in kept]
+  assert not np.array_equal(heads[0], heads[1])
+
+
+def test_clients_of_different_ranks_share_products(
+  windows: pathlib.Path, base: pathlib.Path, server: Callable[..., Server]
+):
+  made = server(aggregation='product')
+  run(made, _Grid(windows, base, ranks=(1, 2)))
+  variables, card = _end(made)
+  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] for entry in card['history'])
+  assert variables['lora/encoder/block_0/up/a'].shape[1] == 2
+  averaged = server('average', rounds=1)
+  run(averaged, _Grid(windows, base, ranks=(1, 2)))
+  assert 'this needs product' in _end(averaged)[1]['history'][0]['refused'][0]
+
+
+def test_private_rounds_need_all_that_were_asked(grid: _Grid, server: Callable[..., Server]):
+  private = functools.partial(server, clip_norm=1.0, noise_multiplier=1.0, equal_weights=True, rounds=1)
+  grid.silent = {3}
+  run(private(), grid)
+  start = task_of(private().federation, private().base, None).shared
+  path = 'params/head/dense_0/kernel'
+  np.testing.assert_array_equal(_end(private())[0][path], start[path])
+  grid.silent = set()
+  ends = []
+  for name in ('first', 'second'):
+    run(private(name), grid)
+    ends.append(_end(private(name))[0][path])
+  assert not np.array_equal(ends[0], ends[1])  # the noise is of no seed
+  assert np.abs(ends[0] - start[path]).std() < 1.0

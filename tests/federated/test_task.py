@@ -1,0 +1,119 @@
+"""What a client trains and sends, and whose windows it has."""
+
+import pathlib
+
+import numpy as np
+import pytest
+from made_people import CLASSES, QUICK
+
+from har_jax import files
+from har_jax.errors import UserError
+from har_jax.federated import people
+from har_jax.federated.task import Federation, Task
+
+
+def _task(base: pathlib.Path, **changed) -> Task:
+  return Task(Federation(CLASSES, **{**QUICK, **changed}), files.load_base(base))
+
+
+def test_first_windows_are_for_training_and_later_ones_for_testing(windows: pathlib.Path):
+  found = people.of_archive(windows, 'made', labels=4, seed=0)
+  assert found.classes == CLASSES
+  assert len(found.clients) == 6  # of ten; one is for validation, three never take part
+  assert len(found.unseen['label']) == 3 * 36
+  for person in found.clients:
+    assert np.bincount(person.train['label']).tolist() == [4, 4, 4]
+    assert np.bincount(person.later['label']).tolist() == [7, 7, 7]  # one overlaps those to train on
+    flat = [part['signal'].reshape(len(part['signal']), -1) for part in (person.train, person.later)]
+    assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
+
+
+def test_a_client_can_lack_activities(windows: pathlib.Path):
+  found = people.of_archive(windows, 'made', labels=4, seed=0, missing=1)
+  lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in found.clients]
+  assert {len(each) for each in lacking} == {1}
+  assert len(set().union(*lacking)) > 1
+  assert all(np.bincount(person.later['label']).tolist() == [7, 7, 7] for person in found.clients)
+  with pytest.raises(UserError, match=r'2 of 3 activities cannot be missing'):
+    people.of_archive(windows, 'made', labels=4, seed=0, missing=2)
+
+
+def test_a_person_has_the_same_windows_by_name(windows: pathlib.Path):
+  by_name = people.of_name(windows, 'made', 'p3', classes=CLASSES, labels=4, number=3)
+  assert np.bincount(by_name.train['label']).tolist() == [4, 4, 4]
+  for person in people.of_archive(windows, 'made', labels=4, seed=0).clients:
+    if np.array_equal(person.train['signal'], by_name.train['signal']):
+      np.testing.assert_array_equal(person.later['signal'], by_name.later['signal'])
+      break
+  else:
+    pytest.fail('p3 is no client of this seed')
+  with pytest.raises(UserError, match=r"has no person 'p99'"):
+    people.of_name(windows, 'made', 'p99', classes=CLASSES, labels=4, number=0)
+
+
+def test_settings_are_the_same_after_they_were_sent():
+  sent = Federation(CLASSES, aggregation='product', participation=0.5)
+  assert Federation.of(sent.entries()) == sent
+  assert Federation.of(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
+
+
+@pytest.mark.parametrize(
+  ('changed', 'named'),
+  [
+    ({'aggregation': 'median'}, 'one of average, frozen_a, product'),
+    ({'participation': 0.0}, 'participation is 0.0'),
+    ({'rounds': 0}, 'at least 1'),
+    ({'clip_norm': 1.0}, 'both clip_norm and noise_multiplier'),
+    ({'clip_norm': 1.0, 'noise_multiplier': 1.0}, 'needs equal weights'),
+  ],
+)
+def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
+  with pytest.raises(UserError, match=named):
+    Federation(CLASSES, **changed)
+
+
+def test_only_what_trains_is_sent_in_sorted_order(base: pathlib.Path):
+  shared = _task(base).shared
+  assert list(shared) == sorted(shared)
+  assert {path.partition('/')[0] for path in shared} == {'batch_stats', 'lora', 'params'}
+  assert all('/head/' in path for path in shared if not path.startswith('lora/'))
+  assert not any('/head/' in path for path in _task(base, personal_head=True).shared)
+  assert not any(path.endswith('/a') for path in _task(base, aggregation='frozen_a').shared)
+
+
+def test_a_method_without_pairs_is_averaged_only(base: pathlib.Path):
+  assert any(path.startswith('params/encoder/') for path in _task(base, method='bitfit').shared)
+  with pytest.raises(UserError, match=r'bitfit has no pairs of LoRA'):
+    _task(base, method='bitfit', aggregation='product')
+
+
+def test_a_client_trains_all_that_it_sends_and_nothing_else(base: pathlib.Path, windows: pathlib.Path):
+  person = people.of_archive(windows, 'made', labels=4, seed=0).clients[0]
+  for aggregation in ('average', 'frozen_a'):
+    task = _task(base, aggregation=aggregation)
+    frozen = {path: np.array(leaf) for path, leaf in task.frozen.items()}
+    changed, loss = task.fit(task.start, person.train, number=0, done=0)
+    again, _ = task.fit(task.start, person.train, number=0, done=0)
+    other, _ = task.fit(task.start, person.train, number=1, done=0)
+    assert np.isfinite(loss)
+    for path, leaf in changed.items():
+      np.testing.assert_array_equal(leaf, again[path])
+      # At first B is zero, and so is A's gradient: A moves in the second step.
+      assert not np.array_equal(leaf, task.start[path]), path
+    assert not np.array_equal(changed['params/head/dense_0/kernel'], other['params/head/dense_0/kernel'])
+    for path, leaf in frozen.items():
+      np.testing.assert_array_equal(task.frozen[path], leaf)
+
+
+def test_clients_without_the_same_frozen_leaves_have_another_checksum(base: pathlib.Path):
+  assert _task(base).checksum == _task(base, rounds=9).checksum
+  assert _task(base, aggregation='frozen_a').checksum != _task(base).checksum
+  assert _task(base, aggregation='frozen_a', seed=1).checksum != _task(base, aggregation='frozen_a').checksum
+
+
+def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base: pathlib.Path):
+  task = _task(base)
+  adapter = task.adapter(task.start, federated={'history': []})
+  held = files.attach(task.base, adapter)
+  assert held.keys() == task.prepared.variables.keys()
+  assert adapter.card['classes'] == list(CLASSES)

@@ -53,6 +53,8 @@ class Federation:
   seed: int = 0
 
   def __post_init__(self):
+    if self.method not in methods.METHODS:
+      raise UserError(f'unknown method {self.method!r}; one of {", ".join(methods.METHODS)}')
     if self.aggregation not in aggregation.AGGREGATIONS:
       raise UserError(
         f'aggregation {self.aggregation!r} is unknown; one of {", ".join(aggregation.AGGREGATIONS)}'
@@ -98,7 +100,8 @@ class Task:
       learning_rate=federation.learning_rate,
       batch=federation.batch,
     ).get_params()
-    _, self.method, experiment = parameters.check(given)
+    _, experiment = parameters.check(given)
+    self.method = methods.METHODS[federation.method]
     self.settings, self.training = methods.Settings.of(experiment), parameters.training(given, num_evals=1)
     self.objective = Classify(experiment.model, len(federation.classes), experiment.precision)
     self.prepared = methods.prepare(

@@ -1,0 +1,83 @@
+"""Ten random budgets, what is chosen, and what that takes; fills a table of docs/methods.md.
+
+python docs/budget_table.py --windows=<folder of har-jax prepare>
+
+The windows are ten per activity of HAPT's people. Takes some minutes; an idle machine gives the times.
+"""
+
+import pathlib
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from har_jax import config, results, runtime
+from har_jax.cli import command
+from har_jax.data import folds
+from har_jax.data import windows as store
+from har_jax.errors import UserError
+from har_jax.inference.recognizer import Recognizer
+from har_jax.report import markdown
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+PAGE = pathlib.Path(__file__).parent / 'methods.md'
+_BLOCK = re.compile(
+  r'(<!-- generated: python docs/budget_table.py -->\n).*?(<!-- end of generated budgets -->)', re.DOTALL
+)
+_BUDGETS, _STEPS = 10, 300
+# The range of each limit, drawn on a log scale.
+_RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.3, 2.0), 'max_adapter_kb': (250.0, 600.0)}
+_SHOWN = {'memory_mb': '{:.0f}', 'minutes': '{:.2f}', 'adapter_kb': '{:.0f}'}
+
+
+def budgets() -> list[dict[str, float]]:
+  """Each with one limit or more."""
+  rng = np.random.default_rng(0)
+  drawn: list[dict[str, float]] = []
+  while len(drawn) < _BUDGETS:
+    limits = {name: float(np.exp(rng.uniform(*np.log(ends)))) for name, ends in _RANGES.items()}
+    if kept := {name: round(limit, 2) for name, limit in limits.items() if rng.random() < 0.6}:
+      drawn.append(kept)
+  return drawn
+
+
+def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+  """What is chosen within these limits, predicted and actual; or that nothing fits."""
+  entries: dict[str, Any] = {name: f'{limits[name]:g}' if name in limits else '–' for name in _RANGES}
+  recognizer = Recognizer.load().set_params(method='auto', max_steps=_STEPS, **limits)
+  try:
+    plan = recognizer.fit(signals, labels).plan_
+  except UserError as error:
+    return entries | {'chosen': str(error).partition('; ')[2]}
+  entries |= {'chosen': plan.method, 'steps': plan.max_steps}
+  for name, form in _SHOWN.items():
+    costs = [getattr(cost, name) for cost in (plan.predicted, plan.actual)]
+    entries[name] = ' / '.join(form.format(cost) for cost in costs)
+  return entries
+
+
+def main() -> None:
+  protocol = config.Protocol(label_budget='10/class')
+  windows = pathlib.Path(_WINDOWS.value)
+  data = folds.target_windows(windows, 'hapt', protocol, seed=0)
+  signals = store.load(windows / 'hapt').signals[data.indices['train']]
+  labels = np.array(data.classes)[data.train['label']]
+  rows = []
+  for limits in budgets():
+    rows.append(row(limits, signals, labels))
+    print(rows[-1], flush=True)
+  table = markdown.tabulated(pd.DataFrame(rows).fillna('–'))
+  text = (
+    f'Ten random budgets, {len(labels)} windows of HAPT, the bundled base, {results.device_text(runtime.describe()["device"])}; '
+    f'predicted / actual:\n\n{table}'
+  )
+  page = PAGE.read_text(encoding='utf-8')
+  PAGE.write_text(_BLOCK.sub(lambda found: f'{found[1]}\n{text}\n\n{found[2]}', page), encoding='utf-8')
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -71,8 +71,9 @@ def main() -> None:
     rows.append(row(limits, signals, labels))
     print(rows[-1], flush=True)
   table = markdown.tabulated(pd.DataFrame(rows).fillna('–'))
+  device = results.device_text(runtime.describe()['device'])
   text = (
-    f'Ten random budgets, {len(labels)} windows of HAPT, the bundled base, {results.device_text(runtime.describe()["device"])}; '
+    f'Ten random budgets, {len(labels)} windows of HAPT, the bundled base, {device}; '
     f'predicted / actual:\n\n{table}'
   )
   page = PAGE.read_text(encoding='utf-8')

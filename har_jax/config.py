@@ -99,8 +99,8 @@ class Model(config_fields.Checked):
 class Lora(config_fields.Checked):
   """Low-rank adapters, for LoRA and QLoRA alike."""
 
-  rank: int = config_fields.count(2, 'adapter rank', most=config_fields.MOST_WIDTH)
-  alpha: float = config_fields.field(4.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
+  rank: int = config_fields.count(32, 'adapter rank', most=config_fields.MOST_WIDTH)
+  alpha: float = config_fields.field(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
   targets: tuple[str, ...] = config_fields.names(
     ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
     'modules to adapt; `embed`: the stem or linear embedding; with `head`, its own kernels stay frozen',
@@ -309,7 +309,7 @@ class Experiment:
         head=(1024, 512, 256),
         dropout=0.5,
       ),
-      lora=Lora(rank=32, alpha=32.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head')),
+      lora=Lora(alpha=32.0, targets=('embed_acc', 'embed_gyro', 'output', 'up', 'down', 'head')),
       protocol=Protocol(split='window', normalize='dataset'),
       finetune=Training(patience=4),
     )

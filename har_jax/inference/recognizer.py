@@ -31,9 +31,9 @@ class Recognizer(Estimator):
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
     Limits for 'auto': megabytes of a training step (weights, optimizer, temporaries), minutes of training
     with its compilation and the trials, kilobytes of the adapter's arrays. None: no limit.
-  rank : int, default 2
+  rank : int, default 32
     Rank of the adapters of lora and qlora.
-  alpha : float, default 4.0
+  alpha : float, default 64.0
     The adapters are scaled by alpha / rank.
   max_steps : int, default 300
     Training steps.
@@ -95,8 +95,8 @@ class Recognizer(Estimator):
     base=None,
     *,
     method='lora',
-    rank=2,
-    alpha=4.0,
+    rank=32,
+    alpha=64.0,
     max_steps=300,
     learning_rate=1e-3,
     batch=64,

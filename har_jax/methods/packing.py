@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from har_jax import nf4
 from har_jax.errors import UserError
@@ -56,7 +56,7 @@ def unpack(variables: Variables) -> Variables:
 def _check_finite(path: str, leaf: jax.Array) -> None:
   if isinstance(leaf, jax.core.Tracer):  # under jax.eval_shape there are no values
     return
-  if bad := int(jnp.sum(~jnp.isfinite(leaf))):
+  if bad := np.count_nonzero(~np.isfinite(leaf)):  # by NumPy: nothing to compile
     raise UserError(
       f'{path}: {bad} of {leaf.size} weights are not finite, so they cannot be quantized; pretrain again'
     )

@@ -10,6 +10,7 @@ from har_jax import config
 from har_jax.errors import UserError
 from har_jax.methods import packing
 from har_jax.methods.method import Settings
+from har_jax.model import initializers
 from har_jax.variables import Variables, modules_with
 
 _LOFTQ_ITERATIONS = 5  # as in its source's experiments
@@ -27,7 +28,8 @@ def start(
   Raises UserError for loftq where kernels are not in four bits.
   """
   lora, bound = settings.lora, kernel.shape[0] ** -0.5
-  a = jax.random.uniform(key, (kernel.shape[0], lora.rank), minval=-bound, maxval=bound)
+  shape = (kernel.shape[0], lora.rank)
+  a = jax.device_put(initializers.draw(jax.random.uniform, key, shape, minval=-bound, maxval=bound))
   b = jnp.zeros((lora.rank, kernel.shape[1]))
   if lora.start == 'loftq' and not settings.four_bits:
     raise UserError('lora_start loftq needs kernels in four bits: take qlora, or lora_start zero or pissa')

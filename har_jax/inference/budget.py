@@ -6,7 +6,7 @@ Memory and time are measured on this machine, with the windows that are to be le
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 
@@ -14,8 +14,10 @@ from har_jax.errors import UserError
 from har_jax.inference.fitting import Fit
 from har_jax.methods import in_head
 
-# From the best on, by mean macro-F1 at ten labels per class, as docs/methods.md has it.
-RANKING = ('lora', 'bitfit', 'norm', 'probe', 'qlora', 'qbitfit', 'qprobe')
+# From the best on, by mean macro-F1: with few labels, methods that train little lead (docs/methods.md).
+FEW_LABELS = ('norm', 'probe', 'qnorm', 'qprobe')
+MANY_LABELS = ('lora', 'norm', 'probe', 'qlora', 'qnorm', 'qprobe')
+_MANY = 100  # labeled windows per class, on average
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
 _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
 
@@ -75,8 +77,15 @@ class Plan:
     return f'{self.method} with {self.max_steps} steps: {self.predicted}'
 
 
-def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, rounds: int) -> Plan:
-  """The first method of `RANKING` that fits, with as many steps up to `max_steps` as the time allows.
+def ranking(per_class: float) -> tuple[str, ...]:
+  """The methods for so many labeled windows per class, from the best on."""
+  return MANY_LABELS if per_class >= _MANY else FEW_LABELS
+
+
+def choose(
+  fit_of: Callable[[str], Fit], ranked: Sequence[str], budget: Budget, *, max_steps: int, rounds: int
+) -> Plan:
+  """The first of the ranked methods that fits, with as many steps up to `max_steps` as the time allows.
 
   Measures the time of a few steps. A method that trains the encoder is not tried where another took too long.
   fit_of: the fit of a method. rounds: how often it trains, one time after the other.
@@ -85,7 +94,7 @@ def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, roun
   begun_s = time.monotonic()
   misses: list[tuple[float, Plan]] = []
   is_encoder_too_slow = False
-  for name in RANKING:
+  for name in ranked:
     fit = fit_of(name)
     trains_encoder = not all(map(in_head, fit.prepared.trainable))
     if trains_encoder and is_encoder_too_slow:

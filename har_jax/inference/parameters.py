@@ -56,16 +56,18 @@ def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experimen
 
 
 def chosen(
-  given: Mapping[str, Any], fit_of: Callable[[str], Fit], *, rounds: int
+  given: Mapping[str, Any], fit_of: Callable[[str], Fit], *, per_class: float, rounds: int
 ) -> tuple[Fit, budget.Plan | None]:
-  """The fit of the method given, or of the plan that 'auto' makes.
+  """The fit of the method given, or of the plan that 'auto' makes for so many labels per class.
 
   Raises UserError where nothing fits, and where a limit is not positive.
   """
   if given['method'] != AUTO:
     return fit_of(given['method']), None
   limits = budget.Budget(**{name: given[name] for name in LIMITS})
-  plan = budget.choose(fit_of, limits, max_steps=int(given['max_steps']), rounds=rounds)
+  plan = budget.choose(
+    fit_of, budget.ranking(per_class), limits, max_steps=int(given['max_steps']), rounds=rounds
+  )
   return fit_of(plan.method).of_steps(plan.max_steps), plan
 
 

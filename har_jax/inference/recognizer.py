@@ -212,7 +212,8 @@ class Recognizer(Estimator):
       seed=int(self.random_state),
       progress=bool(self.verbose),
     )
-    fit, plan = parameters.chosen(self.get_params(), fit_of, rounds=1 if more is None else 2)
+    rounds, per_class = 1 if more is None else 2, len(train['label']) / len(classes)
+    fit, plan = parameters.chosen(self.get_params(), fit_of, per_class=per_class, rounds=rounds)
     fitted = fit.labeled()
     if more is not None:
       shifts = int(self.tta_shifts)

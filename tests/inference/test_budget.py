@@ -8,7 +8,7 @@ from labeled_windows import LABELS, SIGNALS
 from har_jax import files
 from har_jax.errors import UserError
 from har_jax.inference import budget, fitting
-from har_jax.inference.budget import RANKING, Budget
+from har_jax.inference.budget import FEW_LABELS, MANY_LABELS, Budget, ranking
 from har_jax.inference.recognizer import Recognizer
 
 
@@ -39,26 +39,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clock):
-  plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=200, rounds=1)
-  assert (plan.method, plan.max_steps, plan.passed_over) == (RANKING[0], 200, ())
+  plan = budget.choose(lambda name: _Fit(clock), MANY_LABELS, Budget(), max_steps=200, rounds=1)
+  assert (plan.method, plan.max_steps, plan.passed_over) == (MANY_LABELS[0], 200, ())
   # Three trials of 16, 16 and 48 steps, then the training.
   assert plan.predicted.minutes == pytest.approx((3 * 3 + 80 + 3 + 200) / 60)
 
 
 @pytest.mark.parametrize('limit', ['max_memory_mb', 'max_adapter_kb'])
 def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str):
-  fits = {RANKING[0]: _Fit(clock, memory_mb=99, file_kb=999), RANKING[1]: _Fit(clock)}
-  plan = budget.choose(fits.__getitem__, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
+  fits = {MANY_LABELS[0]: _Fit(clock, memory_mb=99, file_kb=999), MANY_LABELS[1]: _Fit(clock)}
+  plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
   if limit == 'max_memory_mb':
-    assert plan.method == RANKING[0]
-    plan = budget.choose(fits.__getitem__, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
-  assert plan.method == RANKING[1]
-  assert [each.method for each in plan.passed_over] == [RANKING[0]]
+    assert plan.method == MANY_LABELS[0]
+    plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
+  assert plan.method == MANY_LABELS[1]
+  assert [each.method for each in plan.passed_over] == [MANY_LABELS[0]]
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
 def test_the_steps_are_those_that_the_minutes_allow(clock, rounds: int):
-  plan = budget.choose(lambda name: _Fit(clock), Budget(max_minutes=5.0), max_steps=1000, rounds=rounds)
+  plan = budget.choose(
+    lambda name: _Fit(clock), MANY_LABELS, Budget(max_minutes=5.0), max_steps=1000, rounds=rounds
+  )
   spent_s = 3 * 3 + 80
   assert plan.max_steps == int((300 - spent_s) / rounds - 3)
   assert 4.9 < plan.predicted.minutes <= 5
@@ -73,9 +75,9 @@ def test_a_slow_encoder_is_not_tried_twice(clock):
     vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
     return fit
 
-  plan = budget.choose(fit_of, Budget(max_minutes=2.0), max_steps=200, rounds=1)
+  plan = budget.choose(fit_of, MANY_LABELS, Budget(max_minutes=2.0), max_steps=200, rounds=1)
   assert plan.method == 'probe'
-  assert tried == [RANKING[0]] * 3 + ['probe'] * 3
+  assert tried == [MANY_LABELS[0]] * 3 + ['probe'] * 3
 
 
 def test_a_budget_that_nothing_fits_names_the_nearest(clock):
@@ -83,7 +85,7 @@ def test_a_budget_that_nothing_fits_names_the_nearest(clock):
     return _Fit(clock, file_kb=20 if name == 'norm' else 30)
 
   with pytest.raises(UserError, match=r'max_adapter_kb=10; the nearest is norm .*20 kB'):
-    budget.choose(fit_of, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1)
+    budget.choose(fit_of, MANY_LABELS, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1)
 
 
 @pytest.mark.parametrize('value', [0.0, -1.0, float('nan'), float('inf')])
@@ -103,10 +105,15 @@ def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: fil
   largest = Recognizer(base, method='auto', max_steps=4, tta_shifts=1, max_adapter_kb=1e6)
   plan = largest.fit(SIGNALS, LABELS).plan_
   assert plan is not None
-  assert (plan.method, largest.adapter_.card['method'], plan.max_steps) == (RANKING[0], RANKING[0], 4)
+  assert (plan.method, largest.adapter_.card['method'], plan.max_steps) == (FEW_LABELS[0], FEW_LABELS[0], 4)
   assert plan.actual is not None
   assert plan.actual.adapter_kb == plan.predicted.adapter_kb
   stored = sum(leaf.nbytes for leaf in largest.adapter_.variables.values())
   assert plan.actual.adapter_kb == pytest.approx(stored / 1e3)
   assert plan.predicted.memory_mb > plan.predicted.adapter_kb / 1e3
   assert 0 < plan.actual.minutes < 5
+
+
+def test_the_ranking_follows_from_the_number_of_labels():
+  assert ranking(10.0) == FEW_LABELS
+  assert ranking(100.0) == MANY_LABELS

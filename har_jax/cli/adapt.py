@@ -22,7 +22,6 @@ COMMON = (
   'out',
   'base',
   'method',
-  'max_steps',
   'max_minutes',
   'ensemble',
   'use_unlabeled',

@@ -30,7 +30,7 @@ KEPT = {
 def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experiment]:
   """Base and the model's hyperparameters. Raises UserError if a parameter is invalid."""
   if (name := given['method']) not in (AUTO, *methods.METHODS):
-    raise UserError(f'unknown method {name!r}; one of {", ".join((AUTO, *methods.METHODS))}')
+    raise UserError(f'unknown method {name!r}; one of {", ".join((*methods.METHODS, AUTO))}')
   limits = {limit: given[limit] for limit in LIMITS if given[limit] is not None}
   if name != AUTO and limits:
     raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')

@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from har_jax import config
+from har_jax import config, initializers
 from har_jax.errors import UserError
 from har_jax.methods import packing
 from har_jax.methods.method import Settings
-from har_jax.model import initializers
 from har_jax.variables import Variables, modules_with
 
 _LOFTQ_ITERATIONS = 5  # as in its source's experiments

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from har_jax import config, nf4
-from har_jax.model import adapted, initializers
+from har_jax import config, initializers, nf4
+from har_jax.model import adapted
 from har_jax.model.product import product
 
 LayerNorm = functools.partial(nn.LayerNorm, scale_init=initializers.ones, bias_init=initializers.zeros)

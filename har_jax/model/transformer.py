@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from har_jax import config
-from har_jax.model import initializers, masking
+from har_jax import config, initializers
+from har_jax.model import masking
 from har_jax.model.layers import Block, Dense, LayerNorm, stream_name
 from har_jax.model.stem import Stem
 from har_jax.model.tokens import patch_features, target_dim

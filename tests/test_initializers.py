@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 
-from har_jax.model import initializers
+from har_jax import initializers
 
 _SHAPES = ((1, 1), (6, 4), (96, 43), (64, 65), (192, 128))  # below, at and above a draw's 4096 numbers
 

@@ -53,8 +53,7 @@ class Federation:
   seed: int = 0
 
   def __post_init__(self):
-    if self.method not in methods.METHODS:
-      raise UserError(f'unknown method {self.method!r}; one of {", ".join(methods.METHODS)}')
+    methods.of_name(self.method)  # raises UserError
     if self.aggregation not in aggregation.AGGREGATIONS:
       raise UserError(
         f'aggregation {self.aggregation!r} is unknown; one of {", ".join(aggregation.AGGREGATIONS)}'

@@ -21,7 +21,7 @@ from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.base import Base
-from har_jax.methods import METHODS, Method, Settings
+from har_jax.methods import Method, Settings
 from har_jax.storage import Place
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables, collection
@@ -40,7 +40,8 @@ class Adapter:
 
   @property
   def method(self) -> Method:
-    return METHODS[self.card['method']]
+    """Raises UserError where the card names another."""
+    return methods.of_name(self.card['method'])
 
   @property
   def settings(self) -> Settings:
@@ -104,11 +105,9 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   """
   if missing := [name for name in _REQUIRED if name not in card]:
     raise UserError(f'the card lacks {", ".join(missing)}')
-  if (name := card['method']) not in METHODS:
-    raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
-  method = METHODS[name]
+  method = methods.of_name(card['method'])
   if method.pretrained and base is None:
-    raise UserError(f'{name} adapts a base; give the one it was trained on')
+    raise UserError(f'{method.name} adapts a base; give the one it was trained on')
   checksum = base.checksum if base is not None and method.pretrained else None
   adapter = Adapter({}, {'temperature': 1.0, **card, 'base': checksum})
   _check_variables(adapter, held)

@@ -1,5 +1,6 @@
 """Fine-tuning methods: one file and one line each."""
 
+from har_jax.errors import UserError
 from har_jax.methods import (
   adalora,
   adapter,
@@ -48,6 +49,14 @@ METHODS: dict[str, Method] = {
   method.name: method for method in (full.METHOD, scratch.METHOD, *_FROZEN, *map(quantized, _FROZEN))
 }
 
+
+def of_name(name: str) -> Method:
+  """Raises UserError where there is no such method."""
+  if name not in METHODS:
+    raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
+  return METHODS[name]
+
+
 __all__ = [
   'METHODS',
   'MODEL_COLLECTIONS',
@@ -60,6 +69,7 @@ __all__ = [
   'check_collections',
   'in_head',
   'merge',
+  'of_name',
   'output_layer',
   'pack',
   'plain_start',

@@ -91,6 +91,8 @@ def test_an_incomplete_adapter_names_what_is_missing(
     files.make_adapter(base, adapted('lora'), left)
   with pytest.raises(UserError, match="unknown method 'lroa'; one of full, scratch, probe"):
     files.make_adapter(base, adapted('lora'), card_of('lroa'))
+  with pytest.raises(UserError, match="unknown method 'lroa'"):  # of a card that a file holds
+    files.attach(base, lora.with_card(method='lroa'))
   with pytest.raises(UserError, match='lora adapts a base'):
     files.make_adapter(None, adapted('lora'), card_of('lora'))
 

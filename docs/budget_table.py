@@ -26,11 +26,11 @@ FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 PAGE = pathlib.Path(__file__).parent / 'methods.md'
 _BLOCK = re.compile(
-  r'(<!-- generated: python docs/budget_table.py -->\n).*?(<!-- end of generated budgets -->)', re.DOTALL
+  r'(<!-- generated: python docs/budget_table.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
 )
 _BUDGETS, _STEPS = 10, 300
 # The range of each limit, drawn on a log scale.
-_RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.3, 2.0), 'max_adapter_kb': (250.0, 600.0)}
+_RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.1, 0.5), 'max_adapter_kb': (250.0, 600.0)}
 _SHOWN = {'memory_mb': '{:.0f}', 'minutes': '{:.2f}', 'adapter_kb': '{:.0f}'}
 
 
@@ -51,9 +51,9 @@ def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> di
   recognizer = Recognizer.load().set_params(method='auto', max_steps=_STEPS, **limits)
   try:
     plan = recognizer.fit(signals, labels).plan_
-  except UserError as error:
-    return entries | {'chosen': str(error).partition('; ')[2]}
-  entries |= {'chosen': plan.method, 'steps': plan.max_steps}
+  except UserError:
+    return entries | {'chosen': 'nothing fits'}
+  entries |= {'chosen': plan.method, 'steps': str(plan.max_steps)}
   for name, form in _SHOWN.items():
     costs = [getattr(cost, name) for cost in (plan.predicted, plan.actual)]
     entries[name] = ' / '.join(form.format(cost) for cost in costs)

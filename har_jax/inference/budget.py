@@ -24,14 +24,15 @@ _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-  """What a fit takes: megabytes of arrays in training, minutes, and kilobytes of the adapter's file."""
+  """What a fit takes: megabytes of arrays in training, minutes (0: not measured), kilobytes of the file."""
 
   memory_mb: float
   minutes: float
   adapter_kb: float
 
   def __str__(self) -> str:
-    return f'{self.memory_mb:.1f} MB in training, {self.minutes:.2f} min, file of {self.adapter_kb:.0f} kB'
+    minutes = f'{self.minutes:.2f} min' if self.minutes else 'time not measured'
+    return f'{self.memory_mb:.1f} MB in training, {minutes}, file of {self.adapter_kb:.0f} kB'
 
 
 @dataclasses.dataclass(frozen=True)

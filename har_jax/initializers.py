@@ -1,4 +1,4 @@
-"""Initial weights with the numbers of Flax's initializers, bit for bit, from few compiled programs.
+"""Initial weights with the numbers of Flax's initializers, up to the last bit, from few compiled programs.
 
 Flax's compile several programs for each shape, which takes longer than a short training.
 """

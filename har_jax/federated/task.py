@@ -18,11 +18,11 @@ from har_jax.federated import aggregation
 from har_jax.files import safetensors_io
 from har_jax.inference import parameters
 from har_jax.inference.recognizer import Recognizer
-from har_jax.train import loop, optimizer
+from har_jax.train import loop
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
 from har_jax.train.objective import Classify
-from har_jax.train.step import State, compiled_steps
+from har_jax.train.step import compiled_start, compiled_steps
 from har_jax.variables import Variables, split, split_statistics
 
 
@@ -103,14 +103,8 @@ class Task:
     self.method = methods.METHODS[federation.method]
     self.settings, self.training = methods.Settings.of(experiment), parameters.training(given, num_evals=1)
     self.objective = Classify(experiment.model, len(federation.classes), experiment.precision)
-    self.prepared = methods.prepare(
-      self.objective.init,
-      self.method,
-      self.settings,
-      federation.seed,
-      init_head=self.objective.init_head,
-      pretrained=base.encoder,
-      head=base.head_for(federation.classes),
+    self.prepared = files.prepare(
+      base, self.objective, self.method, self.settings, federation.seed, classes=federation.classes
     )
     if federation.aggregation != 'average' and 'lora' not in self.method.collections:
       raise UserError(
@@ -164,12 +158,12 @@ class Task:
     self, variables: Variables, windows: Batch, *, seed: int, first: int, steps: int, total: int
   ) -> tuple[Variables, np.ndarray]:
     """The variables after these steps, of which `first` of `total` are done, and each step's loss."""
-    training = self.training
+    training, pretrained = self.training, self.method.pretrained
     wrap = methods.Wrapped(self.method, self.settings)
-    transform = optimizer.build(training, pretrained=self.method.pretrained, wrap=wrap)
-    train_steps = compiled_steps(self.objective, training, pretrained=self.method.pretrained, wrap=wrap)
-    statistics, trainable = split_statistics({path: jnp.array(leaf) for path, leaf in variables.items()})
-    state = State(jnp.int32(first), trainable, statistics, transform.init(trainable))
+    start = compiled_start(training.of_step, pretrained=pretrained, wrap=wrap)
+    train_steps = compiled_steps(self.objective, training.of_step, pretrained=pretrained, wrap=wrap)
+    statistics, trainable = split_statistics(variables)
+    state = dataclasses.replace(start(trainable, statistics), step=jnp.int32(first))
     read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
     size = min(steps, loop.steps_per_call(training.batch))
     key, losses = jax.random.key(seed), []

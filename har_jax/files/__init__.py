@@ -14,7 +14,7 @@ from har_jax.files.adapter import (
   method_entries,
   save_adapter,
 )
-from har_jax.files.base import Base, bundled_base, load_base, make_base, save_base
+from har_jax.files.base import Base, bundled_base, load_base, make_base, prepare, save_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
 
@@ -31,6 +31,7 @@ __all__ = [
   'make_adapter',
   'make_base',
   'method_entries',
+  'prepare',
   'read_peft',
   'save_adapter',
   'save_base',

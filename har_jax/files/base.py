@@ -103,6 +103,27 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   return Base(jax.device_put(kept), {**defaults, **card, **filled})
 
 
+def prepare(
+  base: Base | None,
+  objective: Classify,
+  method: methods.Method,
+  settings: methods.Settings,
+  seed: int,
+  *,
+  classes: Sequence[Any] | None = None,
+) -> methods.Prepared:
+  """`methods.prepare` on a base, or on none. classes: of a head that starts from the base's; None: drawn."""
+  return methods.prepare(
+    objective.init,
+    method,
+    settings,
+    seed,
+    init_head=objective.init_head,
+    pretrained=None if base is None else base.encoder,
+    head=None if base is None or classes is None else base.head_for(classes),
+  )
+
+
 def save_base(
   folder: str | Place, held: Variables, card: Mapping[str, Any], *, four_bits: bool = False
 ) -> Base:

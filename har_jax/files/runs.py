@@ -1,9 +1,9 @@
 """The adapter of a finished run of `har_jax.experiments`."""
 
-from har_jax import config, config_fields, methods, results, storage
+from har_jax import config, config_fields, results, storage
 from har_jax.errors import UserError
 from har_jax.files.adapter import Adapter, make_adapter, method_entries
-from har_jax.files.base import Base, load_base
+from har_jax.files.base import Base, load_base, prepare
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train.objective import Classify
@@ -36,14 +36,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   # As the run started: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint
   # holds them.
   settings = Settings.of(experiment)
-  prepared = methods.prepare(
-    objective.init,
-    method,
-    settings,
-    seed,
-    init_head=objective.init_head,
-    pretrained=None if base is None else base.encoder,
-  )
+  prepared = prepare(base, objective, method, settings, seed)
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')
   trained = checkpoints.variables(entries['step'], prepared.trainable | prepared.statistics)
   (chosen,) = (entry for entry in entries['validation'] if entry['step'] == entries['step'])

@@ -141,15 +141,7 @@ def fits(
 
   def fit_of(name: str) -> Fit:
     method = methods.METHODS[name]
-    prepared = methods.prepare(
-      objective.init,
-      method,
-      settings,
-      seed,
-      init_head=objective.init_head,
-      pretrained=None if base is None else base.encoder,
-      head=None if base is None else base.head_for(classes),
-    )
+    prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
     return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
 
   return fit_of

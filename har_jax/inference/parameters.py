@@ -65,10 +65,8 @@ def chosen(
   if given['method'] != AUTO:
     return fit_of(given['method']), None
   limits = budget.Budget(**{name: given[name] for name in LIMITS})
-  plan = budget.choose(
-    fit_of, budget.ranking(per_class), limits, max_steps=int(given['max_steps']), rounds=rounds
-  )
-  return fit_of(plan.method).of_steps(plan.max_steps), plan
+  ranked, steps = budget.ranking(per_class), int(given['max_steps'])
+  return budget.choose(fit_of, ranked, limits, max_steps=steps, rounds=rounds)
 
 
 def training(given: Mapping[str, Any], *, num_evals: int | None) -> config.Training:

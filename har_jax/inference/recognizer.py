@@ -71,7 +71,7 @@ class Recognizer(Estimator):
   ensemble_ : inference.ensemble.Ensemble or None
     The baselines and their weights, if fitted as an ensemble.
   plan_ : inference.budget.Plan or None
-    What 'auto' has chosen, and its predicted cost.
+    What 'auto' has chosen, and its predicted and actual cost.
 
   Examples
   --------

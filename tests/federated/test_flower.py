@@ -22,7 +22,8 @@ from har_jax.federated.server import Server, run
 from har_jax.federated.task import Federation, task_of
 from har_jax.inference.recognizer import Recognizer
 
-Damage = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+_Arrays = dict[str, np.ndarray]
+Damage = Callable[[_Arrays], _Arrays]
 
 
 class _Grid(Grid):
@@ -153,14 +154,21 @@ def test_a_folder_of_another_federation_is_refused(grid: _Grid, server: Callable
     run(server(rounds=1, seed=1), grid)
 
 
-_NAN: Damage = lambda arrays: {path: np.full_like(leaf, np.nan) for path, leaf in arrays.items()}  # noqa: E731
-_SHAPE: Damage = lambda arrays: {path: leaf[:1] for path, leaf in arrays.items()}  # noqa: E731
-_FEWER: Damage = lambda arrays: dict(list(arrays.items())[1:])  # noqa: E731
+def _not_finite(arrays: _Arrays) -> _Arrays:
+  return {path: np.full_like(leaf, np.nan) for path, leaf in arrays.items()}
+
+
+def _shorter(arrays: _Arrays) -> _Arrays:
+  return {path: leaf[:1] for path, leaf in arrays.items()}
+
+
+def _fewer(arrays: _Arrays) -> _Arrays:
+  return dict(list(arrays.items())[1:])
 
 
 @pytest.mark.parametrize(
   ('damage', 'named'),
-  [(_NAN, 'is not finite'), (_SHAPE, 'expected float32'), (_FEWER, 'missing: batch_stats/')],
+  [(_not_finite, 'is not finite'), (_shorter, 'expected float32'), (_fewer, 'missing: batch_stats/')],
 )
 def test_a_damaged_update_is_refused_and_named(
   damage: Damage, named: str, grid: _Grid, server: Callable[..., Server]
@@ -187,7 +195,7 @@ def test_the_others_go_on_without_a_client_that_is_gone(grid: _Grid, server: Cal
 
 def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[..., Server]):
   made = server(rounds=1)
-  grid.damage = dict.fromkeys(range(6), _NAN)
+  grid.damage = dict.fromkeys(range(6), _not_finite)
   run(made, grid)
   variables, card = _end(made)
   assert (card['history'][0]['clients'], card['history'][0]['loss']) == ([], None)

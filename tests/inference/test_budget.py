@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clock):
-  plan = budget.choose(lambda name: _Fit(clock), MANY_LABELS, Budget(), max_steps=200, rounds=1)
+  _, plan = budget.choose(lambda name: _Fit(clock), MANY_LABELS, Budget(), max_steps=200, rounds=1)
   assert (plan.method, plan.max_steps, plan.passed_over) == (MANY_LABELS[0], 200, ())
   # Three trials of 16, 16 and 48 steps, then the training.
   assert plan.predicted.minutes == pytest.approx((3 * 3 + 80 + 3 + 200) / 60)
@@ -48,17 +48,17 @@ def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clo
 @pytest.mark.parametrize('limit', ['max_memory_mb', 'max_adapter_kb'])
 def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str):
   fits = {MANY_LABELS[0]: _Fit(clock, memory_mb=99, file_kb=999), MANY_LABELS[1]: _Fit(clock)}
-  plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
+  _, plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
   if limit == 'max_memory_mb':
     assert plan.method == MANY_LABELS[0]
-    plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
+    _, plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
   assert plan.method == MANY_LABELS[1]
   assert [each.method for each in plan.passed_over] == [MANY_LABELS[0]]
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
 def test_the_steps_are_those_that_the_minutes_allow(clock, rounds: int):
-  plan = budget.choose(
+  _, plan = budget.choose(
     lambda name: _Fit(clock), MANY_LABELS, Budget(max_minutes=5.0), max_steps=1000, rounds=rounds
   )
   spent_s = 3 * 3 + 80
@@ -75,7 +75,7 @@ def test_a_slow_encoder_is_not_tried_twice(clock):
     vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
     return fit
 
-  plan = budget.choose(fit_of, MANY_LABELS, Budget(max_minutes=2.0), max_steps=200, rounds=1)
+  _, plan = budget.choose(fit_of, MANY_LABELS, Budget(max_minutes=2.0), max_steps=200, rounds=1)
   assert plan.method == 'probe'
   assert tried == [MANY_LABELS[0]] * 3 + ['probe'] * 3
 

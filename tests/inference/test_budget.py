@@ -19,6 +19,9 @@ class _Fit(fitting.Fit):
     vars(self).update(clock=clock, memory_mb=memory_mb, file_kb=file_kb, step_s=step_s)
     vars(self)['prepared'] = types.SimpleNamespace(trainable={path: None})
 
+  def of_steps(self, steps, **changed):
+    return self
+
   def memory_bytes(self) -> int:
     return round(1e6 * self.memory_mb)
 

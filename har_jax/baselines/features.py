@@ -4,6 +4,7 @@ w windows, n samples, c channels, s spectral bins, f features.
 """
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -16,28 +17,47 @@ _POWER_EPS = 1e-6  # (m/s²)² or (rad/s)²: below the noise of a phone's sensor
 _CHUNK = 2048  # windows at a time: bounds the memory of the spectra
 
 CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z', 'acc norm', 'gyro norm')
-_PAIRS = np.triu_indices(len(CHANNELS), k=1)
 _BANDS = [f'log power {low:g}-{high:g} Hz' for low, high in itertools.pairwise(_BAND_EDGES_HZ)]
 _OF_CHANNEL = [
   *('mean', 'standard deviation', 'minimum', 'lower quartile', 'median', 'upper quartile', 'maximum'),
   *('mean absolute difference', 'zero crossings', 'peak frequency', *_BANDS),
 ]
-NAMES = [f'{name}, {channel}' for name in _OF_CHANNEL for channel in CHANNELS]
-NAMES += [f'correlation, {CHANNELS[a]} and {CHANNELS[b]}' for a, b in zip(*_PAIRS, strict=True)]
+
+
+def names(channels: Sequence[str]) -> list[str]:
+  """Those of the columns of `statistics`."""
+  pairs = itertools.combinations(channels, 2)
+  return [f'{name}, {channel}' for name in _OF_CHANNEL for channel in channels] + [
+    f'correlation, {first} and {second}' for first, second in pairs
+  ]
+
+
+NAMES = names(CHANNELS)
 
 
 def window_features(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w f']:
-  """The features NAMES of windows in m/s² and rad/s. Zero crossings are of the signal less its mean.
-
-  A correlation with a constant channel is 0.
-  """
-  parts = [_features(windows[first : first + _CHUNK]) for first in range(0, len(windows), _CHUNK)]
-  return np.concatenate(parts) if parts else np.empty((0, len(NAMES)))
+  """The features NAMES of windows in m/s² and rad/s."""
+  return in_chunks(windows, lambda chunk: statistics(_with_norms(chunk)))
 
 
-def _features(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w f']:
+def in_chunks(
+  windows: Float[np.ndarray, 'w n 6'], features_of: Callable[[np.ndarray], Float[np.ndarray, 'w f']]
+) -> Float[np.ndarray, 'w f']:
+  """A function of windows, for some at a time."""
+  starts = range(0, max(len(windows), 1), _CHUNK)
+  return np.concatenate([features_of(windows[start : start + _CHUNK]) for start in starts])
+
+
+def _with_norms(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 8']:
   triads = np.asarray(windows, np.float64).reshape(*windows.shape[:2], 2, 3)
-  signals = np.concatenate([triads.reshape(windows.shape), np.linalg.norm(triads, axis=-1)], axis=-1)
+  return np.concatenate([triads.reshape(windows.shape), np.linalg.norm(triads, axis=-1)], axis=-1)
+
+
+def statistics(signals: Float[np.ndarray, 'w n c']) -> Float[np.ndarray, 'w f']:
+  """Statistics of each channel, and the correlations of all pairs.
+
+  Zero crossings are of the signal less its mean. A correlation with a constant channel is 0.
+  """
   means, deviations = signals.mean(axis=1), signals.std(axis=1)
   centered = signals - means[:, None]
   power = np.square(np.abs(np.fft.rfft(centered, axis=1))) / signals.shape[1] ** 2
@@ -55,6 +75,6 @@ def _features(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w f']:
     (positive[:, 1:] != positive[:, :-1]).sum(axis=1),
     frequencies_hz[power.argmax(axis=1)],
     *np.log(bands + _POWER_EPS).transpose(1, 0, 2),
-    correlations[:, *_PAIRS] / signals.shape[1],
+    correlations[:, *np.triu_indices(signals.shape[2], k=1)] / signals.shape[1],
   ]
   return np.concatenate(columns, axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import balancing, normalization, splits, temporal_pairs
+from har_jax.data import alignment, balancing, normalization, splits, temporal_pairs
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.batches import Batch
@@ -121,7 +121,8 @@ class TargetWindows:
 def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
   """Splits a target, applies its label budget, and normalizes it as the protocol says.
 
-  Has the first position only. The normalizer is fitted on the full train part: it needs no labels, so the
+  Has the first position only. With `align`, each subject's windows are rotated; the direction is that of the
+  train part's subjects. The normalizer is fitted on the full train part: it needs no labels, so the
   label budget does not limit it.
   """
   windows = store.at_first_position(store.load(folder / target))
@@ -137,17 +138,17 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   except UserError as error:
     legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {legend})') from error
+  signals = windows.signals[chosen]
+  if protocol.align == 'gait':
+    signals = alignment.align(signals, subjects, fitted_on=parts.train)
   fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
-  normalizer = normalization.of_kind(windows.signals[chosen[fitted_on]], protocol.normalize)
+  normalizer = normalization.of_kind(signals[fitted_on], protocol.normalize)
   indices = {
     'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
     'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),
     'test': parts.test,
   }
-  batches = {
-    part: {'signal': normalizer(windows.signals[chosen[at]]), 'label': labels[at]}
-    for part, at in indices.items()
-  }
+  batches = {part: {'signal': normalizer(signals[at]), 'label': labels[at]} for part, at in indices.items()}
   batches['train']['origin'] = normalizer.origins(len(indices['train']))
   subject_names = np.array(windows.meta['subjects'])
   return TargetWindows(

@@ -41,9 +41,9 @@ _DAYS = ('synth_waist', 'synth_wrist')
 def _groups() -> Iterator[tuple[str, int, int]]:
   yield 'hapt', 0, 0
   for seed in _SEEDS:
+    yield 'hapt', 1, seed
     yield from ((corpus, 0, seed) for corpus in _DAYS)
-  for people in (1, 2):
-    yield from (('hapt', people, seed) for seed in _SEEDS)
+    yield 'hapt', 12, seed
 
 
 def main() -> None:
@@ -135,11 +135,11 @@ def block() -> str:
   choices = _shown(rows[is_choice], ['recordings', 'trained_people', 'penalty', 'replayed'])
   return '\n\n'.join(
     (
-      'On test people. “Most” is the number of corrections that the user may make, “used” what was needed. '
+      'On test people. “Most” is the number of corrections that the user may make, “used” how many were. '
       'Accuracy and macro-F1 are on the last recording of each person, after all corrections: the mean over '
-      'people, then over seeds. “Gain” and “worst” are of the accuracy in points, over people. “Others before” '
-      'and “others after” are the accuracy on activities that this person never corrected. Milliseconds are of '
-      'one processor core, the mean and the longest correction.',
+      'people, then over seeds. “Gain” is of the accuracy, in points, ± its standard deviation over people; '
+      '“worst” is of one person. “Others before” and “others after” are the accuracy on activities that this '
+      'person never corrected. “ms” are of one processor core: the mean, and the longest correction.',
       markdown.tabulated(test),
       f'On validation people, which chose the penalty, with at most {_MOST[-1]} corrections:',
       markdown.tabulated(choices),

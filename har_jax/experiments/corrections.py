@@ -24,7 +24,7 @@ from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 
 WRONG_S = 10.0  # after which the user corrects
-LABELED_S = 5.0  # what the user then says that the last seconds were
+SAID_S = 5.0  # what the user then says that the last seconds were
 _HOP_S = STEP_SAMPLES / RATE_HZ
 _BETWEEN_S = 3600.0  # two recordings of a person
 
@@ -127,7 +127,7 @@ def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit:
     is_long = wrong >= 0 and start_s + WINDOW_S >= wrong_since_s + WRONG_S
     if is_long and not windows.is_last[at] and len(corrected) < limit:
       begun_s = time.process_time()
-      layer.correct(label, label, LABELED_S)
+      layer.correct(label, label, SAID_S)
       milliseconds.append(1e3 * (time.process_time() - begun_s))
       corrected.append(label)
       wrong = -1
@@ -136,7 +136,7 @@ def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit:
 
 def _measures(
   windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w'], classes: int
-) -> dict[str, float]:
+) -> dict[str, float | int]:
   """plain: the answers without corrections. Of `other`, NaN where all activities were corrected."""
   tested = windows.is_last & (windows.label >= 0)
   label, answers, plain = windows.label[tested], streamed.answers[tested], plain[tested]

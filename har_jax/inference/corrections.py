@@ -11,6 +11,7 @@ algorithm R (the sample of windows to replay).
 
 import collections
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,11 +23,11 @@ from har_jax.errors import UserError
 from har_jax.inference import output_layer
 from har_jax.inference.decoding import Chain
 
-LONGEST_S = 60.0
+LABELED_S = 60.0  # at most, by one correction
 MOST_CORRECTIONS = 32
 # Weight of the squared weights beside the windows' summed cross-entropy. Chosen on HAPT's validation people
-# (results/corrections.csv): with less, activities that nobody corrected lose more.
-PENALTY = 3.0
+# (results/corrections.csv): with more, the same corrections are worth less.
+PENALTY = 1.0
 REPLAYED = 32  # windows of each class
 # Not replayed: windows that end in so many seconds before a correction. Some had the same wrong answer.
 _UNSURE_S = 30.0
@@ -75,7 +76,7 @@ class CorrectedFilter:
   ):
     self._chain, self._penalty, self._replayed = chain, penalty, replayed
     self._layers = [_Layer(np.zeros((features, classes)))]
-    self._recent: collections.deque[_Window] = collections.deque(maxlen=1 + int(LONGEST_S / chain.hop_s))
+    self._recent: collections.deque[_Window] = collections.deque(maxlen=1 + int(LABELED_S / chain.hop_s))
     # By the class that the layer as loaded predicts: the sample does not depend on corrections.
     self._samples: dict[int, list[_Window]] = collections.defaultdict(list)
     self._counts: collections.Counter[int] = collections.Counter()
@@ -110,9 +111,12 @@ class CorrectedFilter:
     return posterior
 
   def correct(self, label: int, activity: Any, seconds: float | int) -> None:
-    """Labels the windows within the last `seconds`. Raises UserError if there is none, or out of range."""
-    if not WINDOW_S <= seconds <= LONGEST_S:
-      raise UserError(f'seconds is {seconds!r}; give {WINDOW_S}, the length of a window, to {LONGEST_S:.0f}')
+    """Labels the windows within the last `seconds`, of the last minute at most.
+
+    Raises UserError if there is none, and for `seconds` less than a window.
+    """
+    if not (seconds >= WINDOW_S and math.isfinite(seconds)):
+      raise UserError(f'seconds is {seconds!r}; give {WINDOW_S}, the length of a window, or more')
     if not self._recent:
       raise UserError('there is no window to correct yet; push samples first')
     now_s = self._recent[-1].stop_s

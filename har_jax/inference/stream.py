@@ -122,12 +122,12 @@ class Stream:
   def correct(self, activity, *, seconds: float | int = 5.0) -> None:
     """The user says that the last `seconds`, up to the end of the latest window, were this activity.
 
-    Fits an addition to the output layer to all corrections, in milliseconds. It is held back by other windows
-    of this stream, which are to keep their answers, except for those of the half minute before a correction.
-    The next prediction starts from this activity. The features of windows are kept in memory only; the last
-    32 corrections are.
+    Fits an addition to the output layer to all corrections, in milliseconds. Other windows of this stream are
+    to keep their answers, except for those of the `seconds`, or of half a minute if that is longer. Of more
+    than a minute, the last minute is learned. The next prediction starts from this activity. Features of
+    windows are kept in memory only. The last 32 corrections count.
     Raises UserError if the activity is not one of the recognizer's classes, if there is no window yet, and
-    for seconds less than 2.56, the length of a window, or more than 60.
+    for seconds less than 2.56, the length of a window.
     """
     classes = self._recognizer.classes_.tolist()
     names = [str(name) for name in classes]

@@ -51,7 +51,7 @@ def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[
   number = np.array([window.recording for window in cut])
   start_s = np.array([window.start_s for window in cut])
   names = [label_at(recordings[window.recording], window.start_s) for window in cut]
-  names = [NAMES.get(name, name) if name not in classes else name for name in names]
+  names = [name if name is None or name in classes else NAMES.get(name) for name in names]
   label = np.array([classes.index(name) if name in classes else -1 for name in names])
   found = {}
   for subject in dict.fromkeys(recording.subject for recording in recordings):
@@ -114,7 +114,9 @@ class _Streamed(NamedTuple):
 
 
 def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit: int) -> _Streamed:
-  answers, corrected, milliseconds = np.zeros(len(windows.label), int), [], []
+  answers = np.zeros(len(windows.label), int)
+  corrected: list[int] = []
+  milliseconds: list[float] = []
   wrong_since_s, wrong = 0.0, -1  # the activity that has been answered wrongly since then
   for at, (start_s, label) in enumerate(zip(windows.start_s.tolist(), windows.label.tolist(), strict=True)):
     if at and start_s > windows.start_s[at - 1] + _HOP_S + WINDOW_S:

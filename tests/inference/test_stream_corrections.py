@@ -121,7 +121,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch):
   assert len(corrected._recent) == 121
   assert [len(each) for each in corrected._samples.values()] == [5, 5, 5]
   # Of a minute at a hop of 0.5 s, windows that overlap by half at most.
-  assert max(len(layer.corrected) for layer in corrected._layers) == 39
+  assert max(len(layer.corrected) for layer in corrected._layers) == 41
 
 
 def test_other_windows_hold_a_correction_back():

@@ -32,9 +32,9 @@ def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seco
   people = [_person(np.r_[bouts, bouts]), _person(np.r_[np.repeat([0, 1] * 10, 5), bouts])]
   none, one, many = measure(people, recognizer, (0, 1, 9))
   assert [row['used'] for row in (none, one, many)] == [0.0, 0.5, 0.5]  # no bout of the second is so long
-  # All of the first person's windows are right then, but for the one at each change.
-  assert [row['accuracy'] for row in (none, one, many)] == [0.5, 0.7375, 0.7375]
-  assert (one['gain_worst'], one['gain_deviation'], one['people']) == (0.0, 0.2375, 2)
+  # All of the first person's windows are right then, and half of the second's.
+  assert [row['accuracy'] for row in (none, one, many)] == [0.5, 0.75, 0.75]
+  assert (one['gain_worst'], one['gain_deviation'], one['people']) == (0.0, 0.25, 2)
   assert (one['other_plain_accuracy'], one['other_accuracy']) == (0.75, 0.75)  # of all, or of sitting alone
   assert none['milliseconds'] is None
   assert 0 < one['milliseconds'] <= one['milliseconds_worst']

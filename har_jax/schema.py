@@ -98,6 +98,7 @@ class Adapter(Struct):
   methods: config.Methods = config.Methods()
   training: _TrainingOfAdapter = msgspec.field(default_factory=_TrainingOfAdapter)
   federated: _FederationOfAdapter | None = None
+  corrections: _Count = 0  # of a stream's user, in the head
 
   def __post_init__(self):
     if len(set(self.classes)) < len(self.classes):

@@ -9,8 +9,7 @@ import time
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Float, Int
-from scipy import optimize, special
+from jaxtyping import Float, Int
 
 from har_jax import runtime
 from har_jax.config import SCHEMA_VERSION
@@ -20,26 +19,17 @@ from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import PreparedRun, prepare_run
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import RunSpec
+from har_jax.inference import output_layer
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
-from har_jax.train.objective import Classify
-from har_jax.variables import Variables
 
 FORMAT = f'har_jax personal {SCHEMA_VERSION}'
 # Weight of the squared weights beside the windows' summed cross-entropy. Chosen on the validation people of
 # four targets: with less the worst person loses more, with three times as much one target loses.
 _PENALTY = 10.0
-_MAX_ITERATIONS = 100
-
-
-class _LastHidden(Classify):
-  """Predicts the input of the output layer."""
-
-  def predict(self, variables: Variables, batch: dict, key: Array) -> Float[Array, 'w f']:
-    return self.last_hidden(variables, batch['signal'])
 
 
 def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> tuple[Place, dict[str, Any]]:
@@ -95,40 +85,13 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
   return path, result
 
 
-def fit_output_layer(
-  hidden: Float[np.ndarray, 'w f'], logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
-) -> Float[np.ndarray, 'f y']:
-  """What to add to the output layer's weights; `logits` are those without it.
-
-  Minimizes the windows' summed cross-entropy and _PENALTY / 2 times the squared weights that are added: the
-  maximum a posteriori estimate with the old weights as the prior's mean.
-  """
-  # The optimum lies in the span of the windows: as many unknowns a class as windows.
-  gram, is_label = hidden @ hidden.T, np.eye(logits.shape[1])[labels]
-
-  def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-    weights = flat.reshape(logits.shape)
-    added = gram @ weights
-    log_probabilities = special.log_softmax(logits + added, axis=1)
-    gradient = gram @ (np.exp(log_probabilities) - is_label + _PENALTY * weights)
-    value = _PENALTY / 2 * (weights * added).sum() - (is_label * log_probabilities).sum()
-    return float(value), gradient.ravel()
-
-  found = optimize.minimize(
-    loss, np.zeros(logits.size), jac=True, method='L-BFGS-B', options={'maxiter': _MAX_ITERATIONS}
-  )
-  return hidden.T @ found.x.reshape(logits.shape)
-
-
 def _outputs(prepared: PreparedRun, step: int) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
   """The output layer's inputs on the test part, with a 1 for the bias, and its logits."""
   run, objective = prepared.run, prepared.objective
   trained = Checkpoints(prepared.spec.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
   held, test = trained | run.frozen, prepared.data.test
-  last_hidden = _LastHidden(objective.model, objective.classes, objective.precision)
-  hidden = predict(last_hidden, held, test).astype(np.float64)
-  logits = predict(objective, held, test).astype(np.float64)
-  return np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1), logits
+  outputs = predict(objective.with_hidden, held, test).astype(np.float64)
+  return outputs[:, : -objective.classes], outputs[:, -objective.classes :]
 
 
 def _before_and_after(
@@ -138,7 +101,8 @@ def _before_and_after(
   train_at: Int[np.ndarray, 'a'],
   test_at: Int[np.ndarray, 'b'],
 ) -> dict[str, Any]:
-  added = fit_output_layer(hidden[train_at], logits[train_at], labels[train_at])
+  is_label = np.eye(logits.shape[1])[labels[train_at]]
+  added = output_layer.fit(hidden[train_at], logits[train_at], is_label, penalty=_PENALTY)
   before = logits[test_at]
   after = before + hidden[test_at] @ added
   return {

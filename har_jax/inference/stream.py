@@ -17,7 +17,8 @@ from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S, resample
 from har_jax.errors import UserError
-from har_jax.inference import frame_check
+from har_jax.inference import frame_check, output_layer
+from har_jax.inference.corrections import CorrectedFilter, Correction
 from har_jax.inference.decoding import MEAN_BOUT_S, Chain
 from har_jax.inference.ensemble import check_encoder_alone
 from har_jax.inference.recognizer import Recognizer
@@ -47,6 +48,7 @@ class Stream:
   Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, rotation x y z in rad/s.
   At 50 Hz a window is the samples themselves; other rates, even or uneven, are resampled by `data.resample`.
   After a gap of more than 0.2 s a new window starts, and earlier windows no longer count.
+  `correct` takes a user's answer and changes the output layer for all later windows; `undo` takes it back.
   Compiles its program on construction.
   """
 
@@ -74,15 +76,16 @@ class Stream:
       raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
     self._recognizer = recognizer
     self._hop_s = round(hop_s * RATE_HZ) / RATE_HZ
-    self._chain = Chain(mean_bout_s, self._hop_s)
-    self._posterior: np.ndarray | None = None  # of the last window's activity; None: a chain starts
+    objective = recognizer.adapter_.objective
+    chain, features = Chain(mean_bout_s, self._hop_s), objective.model.head[-1] + 1
+    self._filter = CorrectedFilter(chain, features, objective.classes)
     self._frame = frame
     self._finding = frame_check.check(
       recognizer.signals, np.zeros((0, WINDOW_SAMPLES, CHANNELS), np.float32), frame
     )
     self._seen: list[np.ndarray] = []  # windows as pushed, that do not overlap by more than half
     self._seen_s = -math.inf
-    self._program = compiled_predict(recognizer.adapter_.objective)
+    self._program = compiled_predict(objective.with_hidden)
     self._variables = jax.device_put(recognizer.variables_)
     self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
     self._due_s = 0.0  # the next window starts then, or less than a sample later
@@ -109,12 +112,52 @@ class Stream:
     for index, (first, stop) in enumerate(itertools.pairwise(bounds)):
       if index or was_empty:
         self._due_s = float(self._time_s[first])
-        self._posterior = None
+        self._filter.restart()
       predictions += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
     needed = int(np.searchsorted(self._time_s, self._due_s - _SETTLING_S - _SLACK_S))
     keep = min(max(needed, bounds[-2]), size - 1)  # always the last sample, to detect a gap after it
     self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
     return predictions
+
+  def correct(self, activity, *, seconds: float | int = 5.0) -> None:
+    """The user says that the last `seconds`, up to the end of the latest window, were this activity.
+
+    Fits an addition to the output layer to all corrections, in milliseconds. Other windows of this stream are
+    to keep their answers, except for those of the `seconds`, or of half a minute if that is longer. Of more
+    than a minute, the last minute is learned. The next prediction starts from this activity. Features of
+    windows are kept in memory only. The last 32 corrections count.
+    Raises UserError if the activity is not one of the recognizer's classes, if there is no window yet, and
+    for seconds less than 2.56, the length of a window.
+    """
+    classes = self._recognizer.classes_.tolist()
+    names = [str(name) for name in classes]
+    if str(activity) not in names:
+      raise UserError(
+        f'{activity!r} is not a class of the recognizer; it has {", ".join(names)}. '
+        'Adapt it with labeled windows of a new activity first'
+      )
+    label = names.index(str(activity))
+    self._filter.correct(label, names[label], seconds)
+
+  def undo(self) -> Correction:
+    """Takes the last correction back, as if it had not been made. Raises UserError if none is left."""
+    return self._filter.undo()
+
+  @property
+  def corrections(self) -> list[Correction]:
+    """Those that count, in order of time: at most the last 32."""
+    return self._filter.corrections
+
+  def to_recognizer(self) -> Recognizer:
+    """A recognizer with the corrections so far in its adapter's head, to save, to export, or to stream with.
+
+    The card counts them. Nothing else of the stream is in it: no window, no time.
+    """
+    card = self._recognizer.adapter_.card
+    count = card.get('corrections', 0) + len(self.corrections)
+    # Metrics of the layer before corrections do not hold for this one.
+    entries = {'corrections': count, 'metrics': {'validation': None}}
+    return output_layer.add(self._recognizer, self._filter.added, **entries)
 
   def _checked(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(samples)
@@ -155,10 +198,12 @@ class Stream:
       (piece,) = resample(Recording('', '', acc, gyro, ()), collections.Counter())
       window = piece.signal[offset : offset + WINDOW_SAMPLES]
       self._check_frame(start_s, window)
-      self._posterior = self._chain.update(self._posterior, self._recognize(self._finding(window)))
-      best = int(self._posterior.argmax())
-      activity = str(self._recognizer.classes_[best])
-      predictions.append(Prediction(start_s, activity, float(self._posterior[best])))
+      hidden, logits = self._recognize(self._finding(window))
+      # The current temperature: a later calibration takes effect.
+      temperature = self._recognizer.adapter_.card['temperature']
+      posterior = self._filter.update(start_s, hidden, logits, temperature)
+      best = int(posterior.argmax())
+      predictions.append(Prediction(start_s, str(self._recognizer.classes_[best]), float(posterior[best])))
       self._due_s += self._hop_s
 
   def _check_frame(self, start_s: float, window: Float[np.ndarray, '128 6']) -> None:
@@ -176,10 +221,11 @@ class Stream:
       if sentence not in said:
         warnings.warn(sentence, frame_check.FrameWarning, stacklevel=4)
 
-  def _recognize(self, window: Float[np.ndarray, '128 6']) -> Float[np.ndarray, 'y']:
+  def _recognize(
+    self, window: Float[np.ndarray, '128 6']
+  ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'y']]:
+    """Input and logits of the output layer as loaded."""
     signal = self._recognizer.prepare(window[None])
-    logits = np.asarray(self._program(self._variables, {'signal': signal}, np.int32(0)), np.float64)[0]
-    # The current temperature: a later calibration takes effect.
-    from scipy import special
-
-    return special.softmax(logits / self._recognizer.adapter_.card['temperature'])
+    outputs = np.asarray(self._program(self._variables, {'signal': signal}, np.int32(0)))[0]
+    classes = len(self._recognizer.classes_)
+    return outputs[:-classes], outputs[-classes:]

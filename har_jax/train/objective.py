@@ -97,6 +97,10 @@ class Classify:
   def _classifier(self) -> Classifier:
     return Classifier(self.model, self.classes, self.precision)
 
+  @property
+  def with_hidden(self) -> 'ClassifyWithHidden':
+    return ClassifyWithHidden(self.model, self.classes, self.precision)
+
   def init(self, key: jax.Array) -> Variables:
     return _drawn(self._classifier, key, _WINDOWS)
 
@@ -126,16 +130,6 @@ class Classify:
     """The head's input, [b, d], for windows [b, n, c]."""
     return self._classifier.apply(nest(variables), signal, method='features')
 
-  def last_hidden(self, variables: Variables, signal: Array) -> Any:
-    """The output layer's input, [b, f], for windows [b, n, c]."""
-    _, captured = self._classifier.apply(
-      nest(variables),
-      signal,
-      capture_intermediates=lambda module, _: isinstance(module, nn.Dropout),
-      mutable=['intermediates'],
-    )
-    return captured['intermediates']['head'][f'Dropout_{len(self.model.head) - 1}']['__call__'][0]
-
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b y']:
     logits: Any = self._classifier.apply(nest(variables), batch['signal'])
     return logits
@@ -144,6 +138,23 @@ class Classify:
     measured = metrics.measure(windows['label'], predictions.argmax(axis=1), self.classes)
     macro_f1, accuracy = measured['macro_f1'], measured['accuracy']
     return {'score': macro_f1, 'macro_f1': macro_f1, 'accuracy': accuracy}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifyWithHidden(Classify):
+  """Predicts the output layer's input, a 1 for its bias, and the logits, in one array."""
+
+  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b outputs']:
+    logits, captured = self._classifier.apply(
+      nest(variables),
+      batch['signal'],
+      capture_intermediates=lambda module, _: isinstance(module, nn.Dropout),
+      mutable=['intermediates'],
+    )
+    last = f'Dropout_{len(self.model.head) - 1}'
+    hidden: Any = captured['intermediates']['head'][last]['__call__'][0]
+    parts = (hidden, jnp.ones((len(hidden), 1)), logits)
+    return jnp.concatenate([part.astype(jnp.float32) for part in parts], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,15 @@
 """Pictures of finished runs, and an output layer for each of their test subjects."""
 
 import pathlib
-from collections.abc import Callable
 
-import jax
 import numpy as np
 import pytest
 from lodo_studies import ACTIVITIES, LORA, QUIET, Study, spec_of
-from scipy import special
 
-from har_jax import config, storage
+from har_jax import storage
 from har_jax.errors import UserError
 from har_jax.experiments import personalization, pictures
-from har_jax.experiments.personalization import fit_output_layer, personalize
-from har_jax.train.objective import Classify
+from har_jax.experiments.personalization import personalize
 
 pytestmark = pytest.mark.slow
 
@@ -62,31 +58,6 @@ def test_results_with_another_penalty_are_refused(
   monkeypatch.setattr(personalization, '_PENALTY', 1.0)
   with pytest.raises(UserError, match='personal_penalty'):
     personalize(spec_of(study_of(out)), 2, QUIET)
-
-
-def test_the_last_hidden_layer_gives_the_logits(drawn: Callable, tiny: config.Model):
-  objective = Classify(tiny, 3)
-  variables = drawn(objective.init)
-  signal = jax.random.normal(jax.random.key(0), (4, 128, 6))
-  layer = f'params/head/dense_{len(tiny.head)}'
-  hidden = np.asarray(objective.last_hidden(variables, signal))
-  kernel, bias = (np.asarray(variables[f'{layer}/{name}']) for name in ('kernel', 'bias'))
-  logits = np.asarray(objective.predict(variables, {'signal': signal}, jax.random.key(0)))
-  assert hidden @ kernel + bias == pytest.approx(logits, abs=1e-5)
-
-
-def test_the_fitted_layer_is_where_the_penalized_loss_is_flat():
-  rng = np.random.default_rng(0)
-  hidden, logits, labels = rng.standard_normal((8, 5)), rng.standard_normal((8, 3)), np.arange(8) % 3
-  added = fit_output_layer(hidden, logits, labels)
-  errors = special.softmax(logits + hidden @ added, axis=1) - np.eye(3)[labels]
-  assert hidden.T @ errors + 10.0 * added == pytest.approx(np.zeros((5, 3)), abs=1e-3)
-  assert np.abs(added).max() > 0.01
-
-
-def test_windows_that_are_sure_and_right_change_nothing():
-  hidden, labels = np.ones((3, 4)), np.arange(3)
-  assert np.abs(fit_output_layer(hidden, 50.0 * np.eye(3), labels)).max() < 1e-6
 
 
 def test_personalization_needs_a_finished_subject_wise_run(

@@ -1,0 +1,188 @@
+"""Measure what a user's corrections are worth, write results/corrections.csv, and fill docs/corrections.md.
+
+python docs/corrections.py --archive_path=<HAPT's zip or folder>
+python docs/corrections.py --nomeasure
+
+A simulated user corrects wrong answers. Recordings: HAPT's, and made-up days of two synthetic corpora.
+Groups of rows that the table has are not measured again. All of them take about ten minutes.
+"""
+
+import collections
+import pathlib
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.inference.corrections import PENALTY, REPLAYED
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[1]
+TABLE, PAGE = _ROOT / 'results' / 'corrections.csv', _ROOT / 'docs' / 'corrections.md'
+_BLOCK = re.compile(
+  r'(<!-- generated: python docs/corrections.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
+)
+_MOST = (0, 1, 3, 5, 10)
+_SEEDS = (0, 1, 2)
+_LABELS = 10  # windows of each activity and person that an adapter is trained on
+_CHOICES = ((1.0, 32), (3.0, 32), (10.0, 32), (3.0, 0))  # penalty, replayed windows a class
+_GROUP = ['recordings', 'trained_people', 'seed']  # trained_people 0: the bundled base's own head
+_DAYS = ('synth_waist', 'synth_wrist')
+
+
+def _groups() -> Iterator[tuple[str, int, int]]:
+  yield 'hapt', 0, 0
+  for seed in _SEEDS:
+    yield 'hapt', 1, seed
+    yield from ((corpus, 0, seed) for corpus in _DAYS)
+    yield 'hapt', 12, seed
+
+
+def main() -> None:
+  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
+  for group in _groups() if _MEASURE.value else ():
+    which = dict(zip(_GROUP, group, strict=True))
+    if not any(all(row[name] == which[name] for name in _GROUP) for row in rows):
+      rows += [which | row for row in (_days if group[0] in _DAYS else _hapt)(*group)]
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(rows[-1], flush=True)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  print(TABLE)
+
+
+def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
+  from har_jax import Recognizer
+  from har_jax.data.synthetic import corpus_recordings
+  from har_jax.experiments import corrections, decoding
+
+  base, parts = Recognizer.load(), list(corpus_recordings(corpus, seconds=240.0))
+  days = [  # two for each person, of different recordings
+    day
+    for half in (0, 1)
+    for day in decoding.made_up_days(parts[half::2], mean_bout_s=60.0, length_s=1200.0, seed=seed)
+  ]
+  people = [*corrections.windows_of(base, days).values()]
+  yield from _measured(people, base, 'test', PENALTY, REPLAYED)
+
+
+def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:
+  from har_jax import Recognizer
+  from har_jax.data.archives import ARCHIVES
+  from har_jax.data.source import Source
+  from har_jax.errors import UserError
+  from har_jax.experiments import corrections
+
+  if _ARCHIVE_PATH.value is None:
+    raise UserError("--archive_path= HAPT's zip or folder")
+  hapt = ARCHIVES[name]
+  recordings = list(hapt.read(Source(_ARCHIVE_PATH.value), hapt.positions[0], collections.Counter()))
+  others = sorted({recording.subject for recording in recordings} - {*hapt.test_subjects}, key=int)
+  trained = np.random.default_rng(seed).permutation(others)[:trained_people].tolist()
+  recognizer = Recognizer.load()
+  if trained:
+    recognizer = _adapted(recognizer, [each for each in recordings if each.subject in trained], seed)
+  windows = corrections.windows_of(recognizer, recordings)
+  known = [windows[each] for each in others if each in windows and each not in trained]
+  for penalty, replayed in _CHOICES:
+    yield from _measured(known, recognizer, 'validation', penalty, replayed)
+  test = [windows[each] for each in hapt.test_subjects or () if each in windows]
+  yield from _measured(test, recognizer, 'test', PENALTY, REPLAYED)
+
+
+def _measured(
+  people: list[Any], recognizer: Any, part: str, penalty: float, replayed: int
+) -> Iterator[dict[str, Any]]:
+  from har_jax.experiments import corrections
+
+  for row in corrections.measure(people, recognizer, _MOST, penalty=penalty, replayed=replayed):
+    yield {'part': part, 'penalty': penalty, 'replayed': replayed, **row}
+
+
+def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
+  """An adapter of these people's first windows of each activity."""
+  from har_jax.data import user_recordings
+  from har_jax.data.recording import LOCOMOTION
+  from har_jax.inference.timeline.scoring import label_at
+
+  reading = user_recordings.Reading(recordings, [], [], '', True)
+  windows = user_recordings.to_windows(reading, unlabeled=True)
+  names = [label_at(recordings[window.recording], window.start_s) for window in windows]
+  kept: dict[Any, list[int]] = collections.defaultdict(list)
+  for at, (name, window) in enumerate(zip(names, windows, strict=True)):
+    if name in LOCOMOTION:
+      kept[window.subject, name].append(at)
+  at = [each for indices in kept.values() for each in indices[:_LABELS]]
+  signals = np.stack([windows[each].signal for each in at])
+  options = {'max_steps': 100, 'validation_fraction': 0.0, 'random_state': seed}
+  return base.adapt(signals, [names[each] for each in at], **options)
+
+
+def block() -> str:
+  """What was measured, and two tables: means over people, then over seeds."""
+  rows = csv_table.read(TABLE)
+  is_test = rows['part'] == 'test'
+  names = ['recordings', 'trained_people', 'most']
+  test = _shown(rows[is_test], names)
+  is_choice = ~is_test & (rows['most'] == _MOST[-1])
+  choices = _shown(rows[is_choice], ['recordings', 'trained_people', 'penalty', 'replayed'])
+  return '\n\n'.join(
+    (
+      'On test people. “Most” is the number of corrections that the user may make, “used” how many were. '
+      'Accuracy and macro-F1 are on the last recording of each person, after all corrections: the mean over '
+      'people, then over seeds. “Gain” is of the accuracy, in points, ± its standard deviation over people; '
+      '“worst” is of one person. “Others before” and “others after” are the accuracy on activities that this '
+      'person never corrected. “ms” are of one processor core: the mean, and the longest correction.',
+      markdown.tabulated(test),
+      f'On validation people, which chose the penalty, with at most {_MOST[-1]} corrections:',
+      markdown.tabulated(choices),
+    )
+  )
+
+
+def _shown(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+  grouped = rows.groupby(names, sort=False)
+  means, worst = grouped.mean(numeric_only=True).reset_index(), grouped.min(numeric_only=True).reset_index()
+  longest, seeds = grouped['milliseconds_worst'].max(), grouped['seed'].nunique()
+  gain = 100 * (means['accuracy'] - means['plain_accuracy'])
+  shown = {name: means[name].astype(str) for name in names}
+  shown['trained_people'] = means['trained_people'].map(
+    lambda count: f'adapter of {count:.0f}' if count else 'bundled base'
+  )
+  shown |= {
+    'seeds': seeds.astype(str).to_numpy(),
+    'people': means['people'].map('{:.0f}'.format),
+    'used': means['used'].map('{:.1f}'.format),
+    'accuracy': means['accuracy'].map('{:.3f}'.format),
+    'macro-F1': means['macro_f1'].map('{:.3f}'.format),
+    'gain': [
+      f'{each:+.1f} ± {100 * spread:.1f}' for each, spread in zip(gain, means['gain_deviation'], strict=True)
+    ],
+    'worst': (100 * worst['gain_worst']).map('{:+.1f}'.format),
+    'others before': means['other_plain_accuracy'].map(_number),
+    'others after': means['other_accuracy'].map(_number),
+    'ms': [
+      markdown.NONE if pd.isna(mean) else f'{mean:.0f}, {most:.0f}'
+      for mean, most in zip(means['milliseconds'], longest, strict=True)
+    ],
+  }
+  return pd.DataFrame(shown).rename(columns={'trained_people': 'start'})
+
+
+def _number(value: float) -> str:
+  return markdown.NONE if pd.isna(value) else f'{value:.3f}'
+
+
+def filled(page: str) -> str:
+  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -1,0 +1,157 @@
+"""What a user's corrections are worth: recordings streamed to a simulated user, who corrects wrong answers.
+
+w windows, y classes, f features: the output layer's inputs, and a 1 for the bias.
+"""
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from har_jax.data import user_recordings
+from har_jax.data.cutting import WINDOW_S
+from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording
+from har_jax.errors import UserError
+from har_jax.experiments.base_head import NAMES
+from har_jax.inference.corrections import PENALTY, REPLAYED, CorrectedFilter
+from har_jax.inference.decoding import MEAN_BOUT_S, Chain
+from har_jax.inference.recognizer import Recognizer
+from har_jax.inference.timeline.scoring import label_at
+from har_jax.train import metrics
+from har_jax.train.evaluation import predict
+
+WRONG_S = 10.0  # after which the user corrects
+SAID_S = 5.0  # what the user then says that the last seconds were
+_HOP_S = STEP_SAMPLES / RATE_HZ
+_BETWEEN_S = 3600.0  # two recordings of a person
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+  """One person's windows in order of time, on one clock. label: index of the class, or -1."""
+
+  start_s: Float[np.ndarray, 'w']
+  label: Int[np.ndarray, 'w']
+  hidden: Float[np.ndarray, 'w f']
+  logits: Float[np.ndarray, 'w y']
+  is_last: Bool[np.ndarray, 'w']  # recording of the person: to test on
+
+
+def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[str, Windows]:
+  """By person, those with two recordings or more. Activities are grouped as by the head of a base."""
+  reading = user_recordings.Reading(list(recordings), [], [], '', True)
+  cut = user_recordings.to_windows(reading, unlabeled=True)
+  signal = recognizer.prepare(np.stack([window.signal for window in cut]))
+  batch = {'signal': signal, 'label': np.zeros(len(signal), np.int32)}
+  outputs = predict(recognizer.adapter_.objective.with_hidden, recognizer.variables_, batch)
+  classes = recognizer.classes_.tolist()
+  number = np.array([window.recording for window in cut])
+  start_s = np.array([window.start_s for window in cut])
+  names = [label_at(recordings[window.recording], window.start_s) for window in cut]
+  names = [name if name is None or name in classes else NAMES.get(name) for name in names]
+  label = np.array([classes.index(name) if name in classes else -1 for name in names])
+  found = {}
+  for subject in dict.fromkeys(recording.subject for recording in recordings):
+    own = [at for at, recording in enumerate(recordings) if recording.subject == subject]
+    if len(own) > 1:
+      at = np.flatnonzero(np.isin(number, own))
+      clock_s = start_s[at] + _BETWEEN_S * number[at]
+      hidden, logits = outputs[at, : -len(classes)], outputs[at, -len(classes) :]
+      found[subject] = Windows(clock_s, label[at], hidden, logits, number[at] == own[-1])
+  if not found:
+    raise UserError('no person has two recordings; give those of hapt')
+  return found
+
+
+def measure(
+  people: Sequence[Windows],
+  recognizer: Recognizer,
+  most: Sequence[int],
+  *,
+  penalty: float = PENALTY,
+  replayed: int = REPLAYED,
+) -> Iterator[dict[str, Any]]:
+  """A row for each number in `most`: means over the people of measures on their last recordings.
+
+  The user makes at most so many corrections, none of them in the last recording. `other`: windows of
+  activities that this person never corrected. Worst: of the people. Milliseconds: of the processor.
+  """
+  classes, temperature = len(recognizer.classes_), float(recognizer.adapter_.card['temperature'])
+  chain = Chain(MEAN_BOUT_S, _HOP_S)
+
+  def streamed(windows: Windows, limit: int) -> _Streamed:
+    features = windows.hidden.shape[1]
+    layer = CorrectedFilter(chain, features, classes, penalty=penalty, replayed=replayed)
+    return _stream(windows, layer, temperature, limit)
+
+  plain = [streamed(windows, 0).answers for windows in people]
+  for limit in most:
+    found = [streamed(windows, limit) for windows in people]
+    rows = [
+      _measures(windows, each, before, classes)
+      for windows, each, before in zip(people, found, plain, strict=True)
+    ]
+    milliseconds = [each for person in found for each in person.milliseconds]
+    mean = {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+    change = [row['accuracy'] - row['plain_accuracy'] for row in rows]
+    yield {'most': limit, 'people': len(rows), **mean} | {
+      'gain_deviation': float(np.std(change)),
+      'gain_worst': float(np.min(change)),
+      'milliseconds': float(np.mean(milliseconds)) if milliseconds else None,
+      'milliseconds_worst': float(np.max(milliseconds)) if milliseconds else None,
+    }
+
+
+class _Streamed(NamedTuple):
+  """The answers, the label of each correction, and how long each one took."""
+
+  answers: Int[np.ndarray, 'w']
+  corrected: list[int]
+  milliseconds: list[float]
+
+
+def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit: int) -> _Streamed:
+  answers = np.zeros(len(windows.label), int)
+  corrected: list[int] = []
+  milliseconds: list[float] = []
+  wrong_since_s, wrong = 0.0, -1  # the activity that has been answered wrongly since then
+  for at, (start_s, label) in enumerate(zip(windows.start_s.tolist(), windows.label.tolist(), strict=True)):
+    if at and start_s > windows.start_s[at - 1] + _HOP_S + WINDOW_S:
+      layer.restart()
+    answers[at] = layer.update(start_s, windows.hidden[at], windows.logits[at], temperature).argmax()
+    if label < 0 or answers[at] == label:
+      wrong = -1
+    elif label != wrong:
+      wrong_since_s, wrong = start_s, label
+    is_long = wrong >= 0 and start_s + WINDOW_S >= wrong_since_s + WRONG_S
+    if is_long and not windows.is_last[at] and len(corrected) < limit:
+      begun_s = time.process_time()
+      layer.correct(label, label, SAID_S)
+      milliseconds.append(1e3 * (time.process_time() - begun_s))
+      corrected.append(label)
+      wrong = -1
+  return _Streamed(answers, corrected, milliseconds)
+
+
+def _measures(
+  windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w'], classes: int
+) -> dict[str, float | int]:
+  """plain: the answers without corrections. Of `other`, NaN where all activities were corrected."""
+  tested = windows.is_last & (windows.label >= 0)
+  label, answers, plain = windows.label[tested], streamed.answers[tested], plain[tested]
+  is_other = ~np.isin(label, streamed.corrected)
+  of_other = [
+    float((each == label)[is_other].mean()) if is_other.any() else np.nan for each in (plain, answers)
+  ]
+  measured = metrics.measure(label, answers, classes)
+  return {
+    'used': len(streamed.corrected),
+    'accuracy': measured['accuracy'],
+    'macro_f1': measured['macro_f1'],
+    'plain_accuracy': float((plain == label).mean()),
+    'other_plain_accuracy': of_other[0],
+    'other_accuracy': of_other[1],
+  }

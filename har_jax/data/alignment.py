@@ -40,11 +40,17 @@ def _is_gait(signals: Float[np.ndarray, 'w n 6']) -> Bool[np.ndarray, 'w']:
 
 
 def gait_gravity(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, '3'] | None:
-  """Unit vector of the mean acceleration of a recording's gait; None if it has too little gait, or gravity."""
-  gait = np.flatnonzero(is_gait(signals))
-  if len(gait) < FEWEST_WINDOWS:
+  """`mean_gravity` of a recording's gait."""
+  return mean_gravity(signals, is_gait(signals))
+
+
+def mean_gravity(
+  signals: Float[np.ndarray, 'w n 6'], chosen: Bool[np.ndarray, 'w']
+) -> Float[np.ndarray, '3'] | None:
+  """Unit vector of the mean acceleration of some windows; None if they are too few, or have no gravity."""
+  if chosen.sum() < FEWEST_WINDOWS:
     return None
-  mean = signals[gait, :, :3].mean(axis=(0, 1), dtype=np.float64)
+  mean = signals[chosen, :, :3].mean(axis=(0, 1), dtype=np.float64)
   length = np.linalg.norm(mean)
   return mean / length if length > STANDARD_GRAVITY_M_S2 / 2 else None
 

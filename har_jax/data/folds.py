@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from har_jax import config
 from har_jax.data import alignment, balancing, normalization, splits, temporal_pairs
@@ -114,7 +114,8 @@ class TargetWindows:
   test: Batch
   test_subjects: np.ndarray
   classes: tuple[str, ...]
-  indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in the archive's of one position
+  signals: Float[np.ndarray, 'w n 6']  # in m/s² and rad/s, aligned: the archive's at one position
+  indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in them
   description: dict[str, Any]
 
 
@@ -138,23 +139,26 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   except UserError as error:
     legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {legend})') from error
-  signals = windows.signals[chosen]
+  signals = windows.signals
   if protocol.align == 'gait':
-    signals = alignment.align(signals, subjects, fitted_on=parts.train)
+    signals = alignment.align(signals, windows.subject, fitted_on=chosen[parts.train])
   fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
-  normalizer = normalization.of_kind(signals[fitted_on], protocol.normalize)
+  normalizer = normalization.of_kind(signals[chosen[fitted_on]], protocol.normalize)
   indices = {
     'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
     'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),
     'test': parts.test,
   }
-  batches = {part: {'signal': normalizer(signals[at]), 'label': labels[at]} for part, at in indices.items()}
+  batches = {
+    part: {'signal': normalizer(signals[chosen[at]]), 'label': labels[at]} for part, at in indices.items()
+  }
   batches['train']['origin'] = normalizer.origins(len(indices['train']))
   subject_names = np.array(windows.meta['subjects'])
   return TargetWindows(
     **batches,
     test_subjects=subject_names[subjects[parts.test]],
     classes=classes,
+    signals=signals,
     indices={part: chosen[at] for part, at in indices.items()},
     description={
       'split': _SPLITS[protocol.split],

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from har_jax import files, storage
 from har_jax.baselines import BASELINES, Baseline
 from har_jax.data import folds
-from har_jax.data import windows as store
 from har_jax.data.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.experiments.adaptation import described
@@ -30,9 +29,8 @@ class _Fits:
   def __init__(self, spec: RunSpec, names: list[str], stop: Callable[[], bool]):
     """Raises Stopped where `stop` returns True before or after a fit."""
     self.data = folds.target_windows(spec.windows, spec.target, spec.experiment.protocol, spec.seed)
-    self._signals = store.load(spec.windows / spec.target).signals
     self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed) for name in names}
-    train, labels = self._signals[self.data.indices['train']], self.data.train['label']
+    train, labels = self.data.signals[self.data.indices['train']], self.data.train['label']
     _check(spec, stop)
     start_s = time.monotonic()
     for each in self._baselines.values():
@@ -42,7 +40,7 @@ class _Fits:
 
   def probabilities(self, part: str) -> dict[str, Float[np.ndarray, 'w y']]:
     """Of each baseline. Columns are classes: every train part has them all."""
-    signals = self._signals[self.data.indices[part]]
+    signals = self.data.signals[self.data.indices[part]]
     return {name: each.predict_proba(signals) for name, each in self._baselines.items()}
 
   @property

@@ -60,6 +60,12 @@ class Base(Struct):
   classes: Annotated[list[_Name], Meta(max_length=10_000)] = []
 
 
+class RecordingHead(Struct):
+  base: _Sha256
+  classes: Annotated[list[_Name], Meta(min_length=2, max_length=1000)]
+  members: Annotated[int, Meta(ge=1, le=100)]
+
+
 class _TrainingOfAdapter(Struct):
   """Parameters of a recognizer."""
 

@@ -1,8 +1,11 @@
 """Features of windows relative to the walking in the same recording.
 
 How one activity differs from another carries over to other people and devices better than either does.
-w windows, n samples, f features.
+w windows, n samples, s statistics, f features.
 """
+
+import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,35 +14,69 @@ from har_jax.baselines.features import in_chunks, names, statistics
 from har_jax.data import alignment
 
 CHANNELS = ('acc norm', 'acc along', 'acc across', 'gyro norm', 'gyro along', 'gyro across')
-_ANGLE = 'angle of gravity to that of walking, degrees'
-NAMES = [*names(CHANNELS), _ANGLE]
+_FEWEST_WALKING = alignment.FEWEST_WINDOWS
+_MOVING_M_S2 = 0.5  # standard deviation of the length of acceleration: the device moves
+_FLOOR = 1e-2  # m/s² or rad/s: below the noise of a phone's sensors
+_LOGS = ('log standard deviation', 'log mean absolute difference')
+_STATISTICS = [*names(CHANNELS), *(f'{name}, {channel}' for name in _LOGS for channel in CHANNELS)]
+NAMES = [*_STATISTICS, 'angle of gravity to that of walking, degrees']
 OF_GYRO = np.array(['gyro' in name for name in NAMES])
 
 
-def features(
-  signals: Float[np.ndarray, 'w n 6'], walking: Bool[np.ndarray, 'w']
-) -> Float[np.ndarray, 'w f'] | None:
-  """Of one recording's windows in m/s² and rad/s; None if too few of them are walking.
+@dataclasses.dataclass(frozen=True)
+class Described:
+  """Windows of one recording. They need less memory than the signals."""
 
-  Statistics of each sensor's length, and of its parts along and across gravity: they do not depend on how
-  the device is turned. The mean of the walking windows is subtracted. Without rotation its columns are 0.
+  statistics: Float[np.ndarray, 'w s']
+  gravity: Float[np.ndarray, 'w 3']  # mean acceleration, m/s²
+  moves: Bool[np.ndarray, 'w']
+
+  def relative_to(self, walking: Bool[np.ndarray, 'w']) -> Float[np.ndarray, 'w f'] | None:
+    """The features NAMES; None if too few moving windows are walking, or gravity turns between them.
+
+    The mean of the walking windows is subtracted. Without a gyroscope, its columns are 0.
+    """
+    walking = walking & self.moves
+    upright = alignment.direction(self.gravity[walking])
+    if upright is None:
+      return None
+    lengths = np.maximum(np.linalg.norm(self.gravity, axis=1), _FLOOR)
+    angle = np.degrees(np.arccos(np.clip(self.gravity @ upright / lengths, -1, 1)))
+    relative = self.statistics - self.statistics[walking].mean(axis=0)
+    return np.concatenate([relative, angle[:, None]], axis=1).astype(np.float32)
+
+
+def describe(signals: Float[np.ndarray, 'w n 6']) -> Described:
+  """Of windows in m/s² and rad/s: what does not depend on how the device is turned, and gravity.
+
+  Statistics of each sensor's length, and of its parts along and across gravity, the window's mean
+  acceleration.
   """
-  upright = alignment.mean_gravity(signals, walking)
-  if upright is None:
-    return None
-  of_windows = in_chunks(signals, lambda chunk: statistics(_relative_to_gravity(chunk)))
-  means = signals[..., :3].mean(axis=1, dtype=np.float64)
-  cosine = means @ upright / np.maximum(np.linalg.norm(means, axis=1), 1e-6)
-  angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-  relative = of_windows - of_windows[walking].mean(axis=0)
-  return np.concatenate([relative, angle[:, None]], axis=1)
+  of_windows = in_chunks(signals, lambda chunk: _statistics(_relative_to_gravity(chunk)))
+  gravity = signals[..., :3].mean(axis=1, dtype=np.float64)
+  moves = np.linalg.norm(signals[..., :3], axis=-1).std(axis=1) > _MOVING_M_S2
+  return Described(of_windows.astype(np.float32), gravity, moves)
+
+
+def concatenate(parts: Sequence[Described]) -> Described:
+  """Windows of one recording that were described some at a time."""
+  return Described(
+    *(
+      np.concatenate([getattr(each, field.name) for each in parts]) for field in dataclasses.fields(Described)
+    )
+  )
+
+
+def _statistics(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w s']:
+  scales = signals.std(axis=1), np.abs(np.diff(signals, axis=1)).mean(axis=1)
+  return np.concatenate([statistics(signals), *(np.log(each + _FLOOR) for each in scales)], axis=1)
 
 
 def _relative_to_gravity(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
   """CHANNELS. Gravity is the mean acceleration of the window."""
   triads = np.asarray(signals, np.float64).reshape(*signals.shape[:2], 2, 3)
   gravity = triads[:, :, 0].mean(axis=1)
-  gravity /= np.maximum(np.linalg.norm(gravity, axis=1, keepdims=True), 1e-6)
+  gravity /= np.maximum(np.linalg.norm(gravity, axis=1, keepdims=True), _FLOOR)
   length = np.linalg.norm(triads, axis=-1)
   along = np.einsum('wnsc,wc->wns', triads, gravity)
   across = np.sqrt(np.maximum(length**2 - along**2, 0))

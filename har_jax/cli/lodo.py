@@ -35,7 +35,7 @@ _METHODS = flags.DEFINE_list(
   'methods',
   ['full', 'lora', 'qlora'],
   f'one or more of {HELP["method"]}; of the baselines forest, rocket; '
-  "the weighted mean of lora and both: ensemble; the sources' head without adaptation: zero_shot",
+  'the weighted mean of lora and both: ensemble; without adaptation: zero_shot, zero_shot_recording',
   flag_values=FLAGS,
 )
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)

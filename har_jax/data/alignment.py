@@ -40,17 +40,15 @@ def _is_gait(signals: Float[np.ndarray, 'w n 6']) -> Bool[np.ndarray, 'w']:
 
 
 def gait_gravity(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, '3'] | None:
-  """`mean_gravity` of a recording's gait."""
-  return mean_gravity(signals, is_gait(signals))
+  """`direction` of the gait windows of one subject or recording, in m/s²."""
+  return direction(signals[is_gait(signals), :, :3].mean(axis=1, dtype=np.float64))
 
 
-def mean_gravity(
-  signals: Float[np.ndarray, 'w n 6'], chosen: Bool[np.ndarray, 'w']
-) -> Float[np.ndarray, '3'] | None:
-  """Unit vector of the mean acceleration of some windows; None if they are too few, or have no gravity."""
-  if chosen.sum() < FEWEST_WINDOWS:
+def direction(gravity: Float[np.ndarray, 'w 3']) -> Float[np.ndarray, '3'] | None:
+  """Unit vector of windows' mean accelerations in m/s²; None if they are too few, or have none in common."""
+  if len(gravity) < FEWEST_WINDOWS:
     return None
-  mean = signals[chosen, :, :3].mean(axis=(0, 1), dtype=np.float64)
+  mean = gravity.mean(axis=0)
   length = np.linalg.norm(mean)
   return mean / length if length > STANDARD_GRAVITY_M_S2 / 2 else None
 
@@ -60,19 +58,19 @@ def most_central(directions: Float[np.ndarray, 'm 3']) -> Float[np.ndarray, '3']
   return directions[(directions @ directions.T).sum(axis=1).argmax()]
 
 
-def rotation(direction: Float[np.ndarray, '3'], onto: Float[np.ndarray, '3']) -> Float[np.ndarray, '3 3']:
+def rotation(start: Float[np.ndarray, '3'], onto: Float[np.ndarray, '3']) -> Float[np.ndarray, '3 3']:
   """The smallest rotation of one unit vector onto another.
 
   If they are nearly opposite, a half turn comes first, about the device's z axis where that is possible: a
   phone in a pocket is upside down, and seldom back to front.
   """
-  cosine = float(direction @ onto)
+  cosine = float(start @ onto)
   if cosine < _NEARLY_OPPOSITE:
-    across = np.eye(3)[2 if abs(direction[2]) < 0.5 else np.abs(direction).argmin()]
-    axis = across - (across @ direction) * direction
+    across = np.eye(3)[2 if abs(start[2]) < 0.5 else np.abs(start).argmin()]
+    axis = across - (across @ start) * start
     half_turn = 2 * np.outer(axis, axis) / (axis @ axis) - np.eye(3)
-    return rotation(half_turn @ direction, onto) @ half_turn
-  x, y, z = np.cross(direction, onto)
+    return rotation(half_turn @ start, onto) @ half_turn
+  x, y, z = np.cross(start, onto)
   cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
   return np.eye(3) + cross + cross @ cross / (1 + cosine)
 
@@ -94,8 +92,8 @@ def align(
   fitted = [of_subject[subject] for subject in np.unique(subjects[fitted_on])]
   known = [direction for direction in fitted if direction is not None]
   aligned = np.array(signals)
-  for subject, direction in of_subject.items() if known else ():
-    if direction is not None:
+  for subject, start in of_subject.items() if known else ():
+    if start is not None:
       own = subjects == subject
-      aligned[own] = rotate(aligned[own], rotation(direction, most_central(np.array(known))))
+      aligned[own] = rotate(aligned[own], rotation(start, most_central(np.array(known))))
   return aligned

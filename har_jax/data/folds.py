@@ -115,7 +115,8 @@ class TargetWindows:
   test_subjects: np.ndarray
   classes: tuple[str, ...]
   signals: Float[np.ndarray, 'w n 6']  # in m/s² and rad/s, aligned: the archive's at one position
-  indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in them
+  subjects: Int[np.ndarray, 'w']
+  indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in these
   description: dict[str, Any]
 
 
@@ -159,6 +160,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
     test_subjects=subject_names[subjects[parts.test]],
     classes=classes,
     signals=signals,
+    subjects=windows.subject,
     indices={part: chosen[at] for part, at in indices.items()},
     description={
       'split': _SPLITS[protocol.split],

@@ -66,7 +66,7 @@ def _run_missing(
       results = {spec.seed: fit_and_test(spec, stop) for spec in missing}
     elif any(spec.method == ENSEMBLE for spec in missing):
       results = {spec.seed: combine_and_test(spec, stop) for spec in missing}
-    elif any(spec.method == ZERO_SHOT for spec in missing):
+    elif any(spec.method in ZERO_SHOT for spec in missing):
       results = {spec.seed: predict_and_test(spec, bases[spec.seed]) for spec in missing}
     else:
       results = adapt_and_test(missing, bases, TrainOptions(progress=options.progress, stop=stop))

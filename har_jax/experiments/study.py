@@ -16,7 +16,9 @@ from har_jax.storage import Place
 
 ENSEMBLE = 'ensemble'  # of a run of _ENCODER_METHOD and of the baselines
 _ENCODER_METHOD = 'lora'
-ZERO_SHOT = 'zero_shot'  # the head of supervised pretraining, without adaptation
+# Without a label of the target: by the head of supervised pretraining, and by a recording head beside it.
+ZERO_SHOT_RECORDING = 'zero_shot_recording'
+ZERO_SHOT = ('zero_shot', ZERO_SHOT_RECORDING)
 # Archives of the same people: none may be a source where another is the target.
 _SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)
 
@@ -52,7 +54,7 @@ class RunSpec:
 
   @property
   def is_pretrained(self) -> bool:
-    return self.method == ZERO_SHOT or (self.method in METHODS and METHODS[self.method].pretrained)
+    return self.method in ZERO_SHOT or (self.method in METHODS and METHODS[self.method].pretrained)
 
   @property
   def encoder(self) -> 'RunSpec':
@@ -96,14 +98,16 @@ class Study:
       if name not in known:
         raise UserError(f'no windows of {name!r} under {self.windows}; there are {", ".join(known)}')
     for name in self.methods:
-      if name not in (choices := [*METHODS, *BASELINES, ENSEMBLE, ZERO_SHOT]):
+      if name not in (choices := [*METHODS, *BASELINES, ENSEMBLE, *ZERO_SHOT]):
         raise UserError(f'unknown method {name!r}; one of {", ".join(choices)}')
       for baseline in BASELINES:
         if name in (baseline, ENSEMBLE):
           BASELINES[baseline](0)  # a missing package shows now, not after hours of other runs
-    if ZERO_SHOT in self.methods and not self.experiment.protocol.supervised_pretraining_steps:
+    without_labels = [name for name in self.methods if name in ZERO_SHOT]
+    if without_labels and not self.experiment.protocol.supervised_pretraining_steps:
       raise UserError(
-        f'{ZERO_SHOT} needs the head of supervised pretraining; add --supervised_pretraining_steps=3000'
+        f'{without_labels[0]} needs the head of supervised pretraining; '
+        'add --supervised_pretraining_steps=3000'
       )
     for seed in self.seeds:
       if not 0 <= seed < 2**32:  # NumPy's and scikit-learn's range

@@ -1,9 +1,13 @@
-"""The supervised stage's head on a target that it never saw: no label and no window of it is used.
+"""A target that is recognized without any label of it.
 
-w windows, y classes.
+zero_shot            the head of supervised pretraining, each window alone
+zero_shot_recording  with a `recording_head`: all test windows of a subject are one recording
+
+w windows, s activities of the sources, y classes.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,19 +15,23 @@ import scipy.special
 from jaxtyping import Float
 
 from har_jax import variables
+from har_jax.baselines import gait_relative
 from har_jax.data import folds
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
+from har_jax.experiments import recording_heads
 from har_jax.experiments.adaptation import relative_to
+from har_jax.experiments.base_head import CLASSES, NAMES, UNKNOWN
 from har_jax.experiments.fitting import tested
 from har_jax.experiments.stages import seconds_of, stages_of
-from har_jax.experiments.study import RunSpec
+from har_jax.experiments.study import ZERO_SHOT_RECORDING, RunSpec
+from har_jax.inference.recording_head import RecordingHead
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
-# Stairs of unknown direction are either; a target has these or those.
-_STAIRS = ('stairs', 'upstairs', 'downstairs')
+_STAIRS, _DIRECTIONS = 'stairs', ('upstairs', 'downstairs')
+_GROUPS = tuple(CLASSES)
 
 
 def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
@@ -35,39 +43,42 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
   protocol = spec.experiment.protocol
   known = folds.source_classes(spec.windows, spec.sources)
   data = folds.target_windows(spec.windows, spec.target, protocol, spec.seed)
-  columns = [_columns(name, data.classes, known) for name in data.classes]
-  answerable = np.array([bool(each) for each in columns])
+  answerable = _answerable(data.classes, known)
   if answerable.sum() < 2:
     raise UserError(
-      f'zero_shot needs two classes of {spec.target} in the sources; they have {", ".join(known)}'
+      f'{spec.method} needs two classes of {spec.target} in the sources; they have {", ".join(known)}'
     )
+  head = None
+  if spec.method == ZERO_SHOT_RECORDING:
+    head = recording_heads.of_sources(spec.windows, spec.sources, protocol, seed=spec.seed)
   objective = Classify(spec.experiment.model, len(known), spec.experiment.precision)
+  kept = {part: answerable[getattr(data, part)['label']] for part in ('validation', 'test')}
 
   def known_part(part: str) -> Batch:
-    windows = getattr(data, part)
-    kept = answerable[windows['label']]
-    return {name: values[kept] for name, values in windows.items()}
-
-  parts = {part: known_part(part) for part in ('validation', 'test')}
+    return {name: values[kept[part]] for name, values in getattr(data, part).items()}
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
-    logits = predict(objective, base, parts[part], tta_shifts=protocol.tta_shifts)
-    of_known = scipy.special.softmax(logits, axis=1)
-    return np.stack([of_known[:, each].sum(axis=1) for each in columns], axis=1)
+    logits = predict(objective, base, getattr(data, part), tta_shifts=protocol.tta_shifts)
+    grouped = _grouped(scipy.special.softmax(logits, axis=1), known)
+    if head is not None:
+      signals = data.signals[data.indices[part]]
+      grouped = _by_recording(grouped, signals, data.subjects[data.indices[part]], head)
+    return _of_target(grouped, data.classes)[kept[part]]
 
-  counts = {part: len(windows['label']) for part, windows in parts.items()}
+  counts = {part: int(rows.sum()) for part, rows in kept.items()}
   known_data = dataclasses.replace(
     data,
-    validation=parts['validation'],
-    test=parts['test'],
-    test_subjects=data.test_subjects[answerable[data.test['label']]],
+    validation=known_part('validation'),
+    test=known_part('test'),
+    test_subjects=data.test_subjects[kept['test']],
     description=data.description | {'windows': {'train': 0} | counts},
   )
   stages = stages_of(spec)
+  size = 0 if head is None else head.size
   return tested(spec, known_data, probabilities) | {
     'collections': [],
     'starts_from': relative_to(stages[-1].folder, spec.result),
-    'parameters': {'trainable': 0, 'total': variables.count(base)},
+    'parameters': {'trainable': 0, 'total': variables.count(base) + size},
     'bytes': {
       'frozen': variables.bytes_held(base),
       'trainable': {},
@@ -78,7 +89,40 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
   }
 
 
-def _columns(name: str, classes: tuple[str, ...], known: tuple[str, ...]) -> list[int]:
-  """Indices of the known activities that a class of the target stands for."""
-  names = _STAIRS if name == 'stairs' and not set(_STAIRS[1:]) & set(classes) else (name,)
-  return [known.index(each) for each in names if each in known]
+def _by_recording(
+  grouped: Float[np.ndarray, 'w g'], signals: np.ndarray, subjects: np.ndarray, head: RecordingHead
+) -> Float[np.ndarray, 'w g']:
+  combined = np.array(grouped)
+  for subject in np.unique(subjects):
+    own = subjects == subject
+    combined[own] = head.combine(grouped[own], gait_relative.describe(signals[own]), _GROUPS)
+  return combined
+
+
+def _grouped(probabilities: Float[np.ndarray, 'w s'], known: Sequence[str]) -> Float[np.ndarray, 'w g']:
+  """Of _GROUPS, from those of the sources' activities. Activities without a group are left out."""
+  grouped = np.zeros((len(probabilities), len(_GROUPS)))
+  for column, activity in enumerate(known):
+    if activity in NAMES:
+      grouped[:, _GROUPS.index(NAMES[activity])] += probabilities[:, column]
+  return grouped
+
+
+def _answerable(classes: Sequence[str], known: Sequence[str]) -> np.ndarray:
+  """Whether a class of the target is one of the sources', or stairs of which the sources know a direction."""
+  groups = {NAMES[activity] for activity in known if activity in NAMES} - {UNKNOWN}
+  if groups & set(_DIRECTIONS):
+    groups |= {_STAIRS}
+  return np.array([name in groups for name in classes])
+
+
+def _of_target(grouped: Float[np.ndarray, 'w g'], classes: Sequence[str]) -> Float[np.ndarray, 'w y']:
+  """A target has stairs, or both directions. The sources' stairs are either, in the directions' ratio."""
+  column = {name: grouped[:, number] for number, name in enumerate(_GROUPS)}
+  up, down = (column[name] for name in _DIRECTIONS)
+  if set(classes) & set(_DIRECTIONS):
+    share = (up + 1e-12) / (up + down + 2e-12)
+    column |= {'upstairs': up + share * column[_STAIRS], 'downstairs': down + (1 - share) * column[_STAIRS]}
+  else:
+    column[_STAIRS] = column[_STAIRS] + up + down
+  return np.stack([column.get(name, np.zeros(len(grouped))) for name in classes], axis=1)

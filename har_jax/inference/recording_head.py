@@ -1,0 +1,147 @@
+"""A head for a whole recording, without labels: small networks on features relative to its walking.
+
+<folder>/recording_head.safetensors  recording_head.json   next to their base
+
+It tells apart the activities that a base knows, and so sees what no single window shows, such as the angle
+of a device to its angle while walking. The encoder's head says which windows are walking.
+w windows, f features, y classes, m members.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from har_jax import config, schema, variables
+from har_jax.baselines import gait_relative
+from har_jax.baselines.gait_relative import Described
+from har_jax.errors import UserError
+from har_jax.files import safetensors_io
+from har_jax.storage import Place
+
+FORMAT = f'har_jax recording head {config.SCHEMA_VERSION}'
+WALKING = 'walking'
+_NAME = 'recording_head'
+_MEMBERS, _HIDDEN = 3, 64
+_DECAY = 0.1
+_NO_GYRO = 0.2  # fraction of the windows that train without rotation: a recording may have none
+_OUTLIER = 4.0  # standard deviations: the features of other devices lie outside
+# The head's probability, times that of the encoder to this power. Chosen with the training parts of targets.
+_ENCODER_POWER = 0.3
+_TINY = 1e-9
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RecordingHead:
+  """Networks of one hidden layer; the mean of their probabilities counts."""
+
+  classes: tuple[str, ...]
+  mean: Float[np.ndarray, 'f']
+  scale: Float[np.ndarray, 'f']
+  members: tuple[
+    tuple[np.ndarray, ...], ...
+  ]  # each: kernel and bias of the hidden layer, of the output layer
+
+  @property
+  def size(self) -> int:
+    """Numbers that were fitted."""
+    return self.mean.size + self.scale.size + sum(each.size for member in self.members for each in member)
+
+  def predict_proba(self, features: Float[np.ndarray, 'w f']) -> Float[np.ndarray, 'w y']:
+    from scipy import special
+
+    x = np.clip((features - self.mean) / self.scale, -_OUTLIER, _OUTLIER)
+    logits = [
+      np.maximum(x @ kernel + bias, 0) @ output + output_bias
+      for kernel, bias, output, output_bias in self.members
+    ]
+    return special.softmax(np.stack(logits), axis=2).mean(axis=0)
+
+  def combine(
+    self, encoder: Float[np.ndarray, 'w y'], recording: Described, classes: Sequence[str]
+  ) -> Float[np.ndarray, 'w y']:
+    """The encoder's probabilities of `classes`, shared out anew among those that this head knows.
+
+    As they are where the recording has too little walking.
+    """
+    features = recording.relative_to(encoder.argmax(axis=1) == list(classes).index(WALKING))
+    if features is None:
+      return encoder
+    columns = [list(classes).index(name) for name in self.classes]
+    known = encoder[:, columns]
+    joint = self.predict_proba(features) * np.maximum(known, _TINY) ** _ENCODER_POWER
+    combined = np.array(encoder)
+    combined[:, columns] = joint * (known.sum(axis=1) / joint.sum(axis=1))[:, None]
+    return combined
+
+
+def fit(
+  features: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w'], classes: Sequence[str], *, seed: int
+) -> RecordingHead:
+  """labels: index `classes`; those that no window has are not known to the head."""
+  from sklearn.neural_network import MLPClassifier
+
+  rng = np.random.default_rng(seed)
+  features = np.array(features)
+  features[np.ix_(rng.random(len(features)) < _NO_GYRO, gait_relative.OF_GYRO)] = 0
+  mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-3
+  x = np.clip((features - mean) / scale, -_OUTLIER, _OUTLIER)
+  present = np.unique(labels)
+  members = []
+  for member in range(_MEMBERS):
+    network = MLPClassifier(_HIDDEN, alpha=_DECAY, early_stopping=True, random_state=seed + member)
+    network.fit(x, np.searchsorted(present, labels))
+    weights = [
+      np.asarray(each, np.float32)
+      for pair in zip(network.coefs_, network.intercepts_, strict=True)
+      for each in pair
+    ]
+    if len(present) == 2:  # one output, the log odds of the second class
+      weights[2:] = [np.concatenate([-each / 2, each / 2], axis=-1) for each in weights[2:]]
+    members.append(tuple(weights))
+  known = tuple(classes[number] for number in present)
+  return RecordingHead(known, mean.astype(np.float32), scale.astype(np.float32), tuple(members))
+
+
+def save(folder: Place, head: RecordingHead, *, base: str) -> None:
+  """Writes it, completely or not at all. base: the checksum of the base that it belongs to."""
+  leaves = {'mean': head.mean, 'scale': head.scale}
+  for number, member in enumerate(head.members):
+    leaves |= {f'member_{number}/{name}': each for name, each in zip(_LEAVES, member, strict=True)}
+  card = {'format': FORMAT, 'base': base, 'classes': list(head.classes), 'members': len(head.members)}
+  safetensors_io.write(folder, _NAME, leaves, card, schema.RecordingHead)
+
+
+def load(folder: Place, *, base: str) -> RecordingHead | None:
+  """None where there is none. Raises UserError where it is damaged, or belongs to another base."""
+  if not (folder / f'{_NAME}.json').exists():
+    return None
+  leaves, card = safetensors_io.read(folder, _NAME, FORMAT, schema.RecordingHead)
+  if card['base'] != base:
+    raise UserError(
+      f'the recording head in {folder} belongs to the base with checksum {card["base"]}; the one there has '
+      f'{base}; fetch or write both again'
+    )
+  expected = _shapes(card['members'], len(card['classes']))
+  if lines := variables.difference(expected, leaves):
+    raise UserError(f'the recording head in {folder} is not that of its card; write it again:\n{lines}')
+  arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
+  members = tuple(
+    tuple(arrays[f'member_{number}/{name}'] for name in _LEAVES) for number in range(card['members'])
+  )
+  return RecordingHead(tuple(card['classes']), arrays['mean'], arrays['scale'], members)
+
+
+_LEAVES = ('hidden/kernel', 'hidden/bias', 'output/kernel', 'output/bias')
+
+
+def _shapes(members: int, classes: int) -> dict[str, np.ndarray]:
+  features = len(gait_relative.NAMES)
+  of_member = zip(_LEAVES, ((features, _HIDDEN), (_HIDDEN,), (_HIDDEN, classes), (classes,)), strict=True)
+  shapes = dict(of_member)
+  of_members = {f'member_{n}/{name}': shape for n in range(members) for name, shape in shapes.items()}
+  return {
+    path: np.broadcast_to(np.float32(0), shape)
+    for path, shape in ({'mean': (features,), 'scale': (features,)} | of_members).items()
+  }

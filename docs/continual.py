@@ -1,0 +1,159 @@
+"""Measure continual adaptation, write results/continual.csv, and fill the tables of docs/continual.md.
+
+python docs/continual.py --windows=<folder of har-jax prepare>
+python docs/continual.py --notrain
+
+Rows that the table has are not measured again. Needs about an hour.
+"""
+
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+_TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[1]
+TABLE, PAGE = _ROOT / 'results' / 'continual.csv', _ROOT / 'docs' / 'continual.md'
+_BLOCK = re.compile(
+  r'(<!-- generated: python docs/continual.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
+)
+_LABELS = 10
+# Title → what differs between the streams.
+_STREAMS: dict[str, dict[str, Any]] = {
+  'datasets': {
+    'targets': 'hapt,pdiot,weda_fall,sp_sw_har/wrist,dsads/left_leg',
+    'classes': 'all',
+    'people': 0,
+    'steps': 128,
+  },
+  'people of hapt': {'targets': 'hapt', 'classes': 'locomotion', 'people': 10, 'steps': 64},
+}
+_KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'penalty', 'seed']
+_ALL = ('sequential', 'replay', 'l2_sp', 'average', 'router', 'joint')
+_MEMORY_KB, _PENALTY = 500, 0.1
+
+
+def _cases() -> Iterator[dict[str, Any]]:
+  """What is measured."""
+  plain = {'rank': 2, 'memory_kb': _MEMORY_KB, 'penalty': _PENALTY}
+  for seed in range(3):
+    for stream in _STREAMS:
+      for strategy in _ALL:
+        yield plain | {'stream': stream, 'strategy': strategy, 'seed': seed}
+  for seed in range(3):
+    for memory_kb in (100, 2000):
+      yield plain | {'stream': 'datasets', 'strategy': 'replay', 'memory_kb': memory_kb, 'seed': seed}
+  for seed in range(3):
+    for strategy in _ALL:
+      yield plain | {'stream': 'datasets', 'strategy': strategy, 'rank': 32, 'seed': seed}
+
+
+def main() -> None:
+  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
+  for case in _cases() if _TRAIN.value else ():
+    if not any(all(row[name] == case[name] for name in _KEY) for row in rows):
+      rows.append(_measured(case, pathlib.Path(_WINDOWS.value)))
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(rows[-1], flush=True)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  print(TABLE)
+
+
+def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
+  from har_jax import files, runtime
+  from har_jax.continual import domains, run
+
+  given = _STREAMS[case['stream']]
+  shared = {'labels': _LABELS, 'seed': case['seed'], 'classes': given['classes']}
+  targets = given['targets'].split(',')
+  if len(targets) == 1:
+    stream = domains.of_people(windows, targets[0], most=given['people'], **shared)
+  else:
+    stream = domains.of_datasets(windows, targets, **shared)
+  chosen = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'penalty', 'seed')}
+  settings = run.Settings(steps=given['steps'], **chosen)
+  with tempfile.TemporaryDirectory() as out:
+    found = run.run(settings, stream, settings.learner(files.bundled_base(), stream), pathlib.Path(out))
+  scores = {name: found['macro_f1'][name] for name in ('average', 'forgetting', 'forward_transfer')}
+  row = case | given | {'labels_per_activity': _LABELS, 'domains': len(stream.domains)} | scores
+  row |= {f'accuracy_{name}': found['accuracy'][name] for name in ('average', 'forgetting')}
+  row |= {'unseen_macro_f1': found['unseen']['macro_f1'], 'bytes': found['bytes']}
+  described = runtime.describe()
+  return row | {
+    'seconds': found['seconds'] / len(stream.domains),
+    'split': 'subject',
+    'device': described['device']['kind'],
+    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('har_jax', 'jax', 'flax')),
+    'commit': subprocess.run(
+      ('git', 'rev-parse', '--short', 'HEAD'), cwd=_ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip(),
+  }
+
+
+def block() -> str:
+  """What was measured, and a table for each stream: means over the seeds, with their standard deviation."""
+  rows = csv_table.read(TABLE)
+  text = (
+    f'{_LABELS} labeled windows per activity and person. Macro-F1 in percent, as mean ± standard deviation '
+    'over three seeds, each with its own order of the domains, split and draws. “Average” is of all domains '
+    'after the last one. “Forgetting” is the best score on a domain minus the last one. “Forward transfer” '
+    'is the score on a domain just before training on it, minus that of the base. “Unseen” are people who '
+    'are in no domain. “Below joint” is in points of the average. MB are those of all arrays that are kept '
+    'for the next domain. Seconds are per domain, on a machine that was busy.'
+  )
+  return '\n\n'.join([text, *(_table(rows[rows['stream'] == name], name) for name in _STREAMS)])
+
+
+def _table(rows: pd.DataFrame, title: str) -> str:
+  group = ['strategy', 'rank', 'memory_kb', 'penalty']
+  joint = rows[rows['strategy'] == 'joint'].set_index(['rank', 'seed'])['average']
+  below = joint.reindex(pd.MultiIndex.from_frame(rows[['rank', 'seed']])).to_numpy() - rows['average']
+  shown = [_shown(of_group) for _, of_group in rows.assign(below=below).groupby(group, sort=False)]
+  first = rows.iloc[0]
+  head = (
+    f'**{title}**: {first["targets"].replace(",", ", ")}; {first["domains"]} domains, {first["classes"]} '
+    f'activities, {first["steps"]} steps on each domain.'
+  )
+  return f'{head}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
+
+
+def _shown(rows: pd.DataFrame) -> dict[str, str]:
+  first = rows.iloc[0]
+  name = first['strategy']
+  return {
+    'strategy': f'{name}, {first["memory_kb"]} kB' if name == 'replay' else name,
+    'rank': str(first['rank']),
+    'seeds': str(len(rows)),
+    'average': _percent(rows['average']),
+    'below joint': markdown.NONE if name == 'joint' else _percent(rows['below']),
+    'forgetting': _percent(rows['forgetting']),
+    'forward transfer': _percent(rows['forward_transfer']),
+    'unseen': _percent(rows['unseen_macro_f1']),
+    'MB': f'{rows["bytes"].mean() / 1e6:.2f}',
+    'seconds': f'{rows["seconds"].mean():.0f}',
+  }
+
+
+def _percent(values: pd.Series) -> str:
+  if values.isna().any():
+    return markdown.NONE
+  return f'{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}'
+
+
+def filled(page: str) -> str:
+  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

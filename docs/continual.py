@@ -34,14 +34,14 @@ _STREAMS: dict[str, dict[str, Any]] = {
   'datasets': {
     'targets': 'hapt,pdiot,weda_fall,sp_sw_har/wrist,dsads/left_leg',
     'classes': 'all',
-    'people': 0,
+    'people': 6,
     'steps': 128,
   },
   'people of hapt': {'targets': 'hapt', 'classes': 'locomotion', 'people': 10, 'steps': 64},
 }
 _KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'penalty', 'seed']
-_ALL = ('sequential', 'replay', 'l2_sp', 'average', 'router', 'joint')
-_MEMORY_KB, _PENALTY = 500, 0.1
+_ALL = ('sequential', 'replay', 'ewc', 'average', 'router', 'joint')
+_MEMORY_KB, _PENALTY = 500, 1e5
 
 
 def _cases() -> Iterator[dict[str, Any]]:
@@ -75,16 +75,16 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   from har_jax.continual import domains, run
 
   given = _STREAMS[case['stream']]
-  shared = {'labels': _LABELS, 'seed': case['seed'], 'classes': given['classes']}
+  shared = {'labels': _LABELS, 'seed': case['seed'], 'classes': given['classes'], 'most': given['people']}
   targets = given['targets'].split(',')
   if len(targets) == 1:
-    stream = domains.of_people(windows, targets[0], most=given['people'], **shared)
+    stream = domains.of_people(windows, targets[0], **shared)
   else:
     stream = domains.of_datasets(windows, targets, **shared)
   chosen = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'penalty', 'seed')}
   settings = run.Settings(steps=given['steps'], **chosen)
   with tempfile.TemporaryDirectory() as out:
-    found = run.run(settings, stream, settings.learner(files.bundled_base(), stream), pathlib.Path(out))
+    found = run.run(settings, settings.learner(files.bundled_base(), stream), pathlib.Path(out))
   scores = {name: found['macro_f1'][name] for name in ('average', 'forgetting', 'forward_transfer')}
   row = case | given | {'labels_per_activity': _LABELS, 'domains': len(stream.domains)} | scores
   row |= {f'accuracy_{name}': found['accuracy'][name] for name in ('average', 'forgetting')}

@@ -41,7 +41,7 @@ _BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled
 _STRATEGY = flags.DEFINE_string(
   'strategy',
   'replay',
-  'sequential: the same adapter on and on; replay: also stored windows; l2_sp, ewc: a penalty on changes; '
+  'sequential: the same adapter on and on; replay: also stored windows; ewc: a penalty on changes; '
   'average: of an adapter for each domain; router: chooses one of them; joint: all windows at once',
   flag_values=FLAGS,
 )
@@ -53,7 +53,7 @@ _MEMORY = flags.DEFINE_integer(
   'memory_kb', 500, 'for replay: kilobytes of stored windows of all domains', lower_bound=1, flag_values=FLAGS
 )
 _PENALTY = flags.DEFINE_float(
-  'penalty', 0.01, 'for l2_sp and ewc: weight of the squared distance to earlier weights', flag_values=FLAGS
+  'penalty', 1e5, 'for ewc: weight of the squared changes of earlier weights', flag_values=FLAGS
 )
 _LABELS = flags.DEFINE_integer(
   'labels_per_activity',
@@ -73,7 +73,7 @@ _CLASSES = flags.DEFINE_enum(
 _MOST = flags.DEFINE_integer(
   'people',
   0,
-  'with --target: so many of the people, in the drawn order; 0: all',
+  'so many people of each dataset, drawn; 0: all',
   lower_bound=0,
   flag_values=FLAGS,
 )
@@ -109,14 +109,15 @@ def main() -> dict[str, Any]:
     seed=_SEED.value,
   )
   given: dict[str, Any] = {'labels': _LABELS.value, 'seed': _SEED.value, 'classes': _CLASSES.value}
+  given['most'] = _MOST.value
   windows, out = pathlib.Path(_WINDOWS.value), pathlib.Path(_OUT.value)
   if _TARGET.value:
-    stream = domains.of_people(windows, _TARGET.value, most=_MOST.value, **given)
+    stream = domains.of_people(windows, _TARGET.value, **given)
   else:
     stream = domains.of_datasets(windows, _TARGETS.value, **given)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
-  found = run.run(settings, stream, settings.learner(base, stream), out, _print_domain)
+  found = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', pictures.matrix(found))
   _print_summary(found)
   is_routed = not (out / 'adapter.json').exists()

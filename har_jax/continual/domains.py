@@ -52,39 +52,36 @@ def of_people(
   """The people of a dataset in a drawn order, but for those whom a subject-wise split tests on.
 
   labels: each person's labeled windows per activity, the first ones; 0: the first half of them.
-  classes: locomotion or all, as `config.Protocol` has it. most: domains; 0: all people.
+  classes: locomotion or all, as `config.Protocol` has it. most: people; 0: all.
   Raises UserError where nobody has windows both to train and to test on.
   """
   names = _names(folder, [target], classes)
-  windows, label, subject, test_people = _read(folder, target, names, seed)
-  people = np.setdiff1d(np.unique(subject), test_people)
-  order = np.random.default_rng([seed, 2]).permutation(people)
-  found = [
-    _domain(
-      windows.meta['subjects'][person], windows, label, [np.flatnonzero(_of(label, subject, person))], labels
-    )
-    for person in order
-  ]
-  unseen = np.flatnonzero(np.isin(subject, test_people) & (label >= 0))
+  windows, label, own, unseen = _read(folder, target, names, seed)
+  subjects = windows.meta['subjects']
+  found = [_domain(subjects[person], windows, label, [at], labels) for person, at in own.items()]
   return _stream(found[: most or None], [_test(windows, label, unseen)], names)
 
 
 def of_datasets(
-  folder: pathlib.Path, targets: Sequence[str], *, labels: int, seed: int, classes: str = 'locomotion'
+  folder: pathlib.Path,
+  targets: Sequence[str],
+  *,
+  labels: int,
+  seed: int,
+  classes: str = 'locomotion',
+  most: int = 0,
 ) -> Stream:
   """Datasets in a drawn order, each with all its people but for those whom a subject-wise split tests on.
 
   targets: names, each with a position after a slash or at its first one: dsads/left_leg. The rest is as in
-  `of_people`; the labeled windows are of each person.
+  `of_people`; labeled windows and `most` are of the people of each dataset.
   """
   names = _names(folder, targets, classes)
   found, unseen = [], []
   for place, target in enumerate(np.random.default_rng([seed, 2]).permutation(list(targets)).tolist()):
-    windows, label, subject, test_people = _read(folder, target, names, seed)
-    people = np.setdiff1d(np.unique(subject), test_people)
-    own = [np.flatnonzero(_of(label, subject, person)) for person in people]
-    domain = _domain(target, windows, label, own, labels)
-    others = _test(windows, label, np.flatnonzero(np.isin(subject, test_people) & (label >= 0)))
+    windows, label, own, not_here = _read(folder, target, names, seed)
+    domain = _domain(target, windows, label, list(own.values())[: most or None], labels)
+    others = _test(windows, label, not_here)
     for test in (domain.test, others):
       test['recording'] += _MOST_RECORDINGS * place
     found.append(domain)
@@ -104,10 +101,6 @@ def _stream(found: Sequence[Domain], unseen: Sequence[Batch], names: Sequence[st
   return Stream(usable, together, tuple(names))
 
 
-def _of(label: np.ndarray, subject: np.ndarray, person: int) -> np.ndarray:
-  return (subject == person) & (label >= 0)
-
-
 def _names(folder: pathlib.Path, targets: Sequence[str], classes: str) -> list[str]:
   """The activities of these datasets, each once."""
   found = [name for each in targets for name in store.read_meta(folder / each.split('/')[0])['activities']]
@@ -116,8 +109,11 @@ def _names(folder: pathlib.Path, targets: Sequence[str], classes: str) -> list[s
 
 def _read(
   folder: pathlib.Path, target: str, names: Sequence[str], seed: int
-) -> tuple[store.Windows, Int[np.ndarray, 'w'], Int[np.ndarray, 'w'], Int[np.ndarray, 's']]:
-  """Windows, label (-1: none of the names), subject, and the subjects whom the split tests on."""
+) -> tuple[store.Windows, Int[np.ndarray, 'w'], dict[int, np.ndarray], Int[np.ndarray, 'p']]:
+  """Windows, labels (-1: none of the names), where those of each person are, and those of unseen people.
+
+  The people are in a drawn order.
+  """
   dataset, _, position = target.partition('/')
   windows = store.load(folder / dataset)
   positions = windows.meta.get('positions', [])
@@ -134,7 +130,10 @@ def _read(
     parts = splits.split(label[known], windows.subject[known], config.Protocol(), seed)
   except UserError as error:
     raise UserError(f'{target}: {error}') from error
-  return windows, label, windows.subject, np.unique(windows.subject[known[parts.test]])
+  unseen = known[parts.test]
+  rest = np.setdiff1d(known, unseen)
+  order = np.random.default_rng([seed, 3]).permutation(np.unique(windows.subject[rest])).tolist()
+  return windows, label, {person: rest[windows.subject[rest] == person] for person in order}, unseen
 
 
 def _domain(

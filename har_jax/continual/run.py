@@ -37,7 +37,7 @@ class Settings:
   batch: int = 32
   learning_rate: float = 1e-3
   memory_kb: int = 500
-  penalty: float = 0.01
+  penalty: float = 1e5
   seed: int = 0
 
   def __post_init__(self):
@@ -59,7 +59,6 @@ class Settings:
 
 def run(
   settings: Settings,
-  stream: Stream,
   learner: Learner,
   out: pathlib.Path,
   report: Callable[[dict[str, Any]], None] = lambda entry: None,
@@ -69,16 +68,16 @@ def run(
   report: gets each domain's entry. Raises UserError where the folder is of another run, or in use.
   """
   with _locked(out):
-    return _run(settings, stream, learner, out, report)
+    return _run(settings, learner, out, report)
 
 
 def _run(
   settings: Settings,
-  stream: Stream,
   learner: Learner,
   out: pathlib.Path,
   report: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
+  stream = learner.stream
   identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
   identity |= {'classes': list(stream.classes), 'domains': [_described(each) for each in stream.domains]}
   state, card = _resume(out, identity)

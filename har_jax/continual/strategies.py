@@ -19,7 +19,7 @@ from har_jax.variables import Variables
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """memory_bytes: of stored windows. penalty: the weight of the distance to earlier weights."""
+  """memory_bytes: of stored windows. penalty: the weight of squared changes of earlier weights."""
 
   memory_bytes: int
   penalty: float
@@ -47,16 +47,6 @@ def _replay(learner: Learner, state: State, number: int, limits: Limits) -> Stat
   model = learner.train(learner.grown(state, number), windows, number)
   kept = memory.store(stored, new, number, most_bytes=limits.memory_bytes, seed=learner.seed)
   return under('model', model) | under('replay', kept)
-
-
-def _l2_sp(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  """Source: arXiv:1802.01483 (L2-SP), with the weights after the last domain as the starting point."""
-  variables = learner.grown(state, number)
-  anchor = {path: variables[path] for path in learner.trained_paths}
-  weight = limits.penalty if state else 0.0
-  importance = {path: np.full_like(leaf, weight) for path, leaf in anchor.items()}
-  windows = learner.stream.domains[number].train
-  return under('model', learner.train(variables, windows, number, anchor=anchor, importance=importance))
 
 
 def _ewc(learner: Learner, state: State, number: int, limits: Limits) -> State:
@@ -121,7 +111,6 @@ def _joint(learner: Learner, state: State, number: int, limits: Limits) -> State
 STRATEGIES = {
   'sequential': Strategy('fine-tune the same adapter on and on', _sequential),
   'replay': Strategy('fine-tune also on stored windows of earlier domains', _replay),
-  'l2_sp': Strategy('fine-tune with a penalty on the distance to the weights before', _l2_sp),
   'ewc': Strategy('fine-tune with a penalty weighted by the Fisher information of each weight', _ewc),
   'average': Strategy('train an adapter of each domain from the base, and average their weights', _average),
   'router': Strategy('keep an adapter of each domain; the nearest features choose one', _router, True),

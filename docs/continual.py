@@ -40,7 +40,7 @@ _STREAMS: dict[str, dict[str, Any]] = {
   'people of hapt': {'targets': 'hapt', 'classes': 'locomotion', 'people': 10, 'steps': 64},
 }
 _KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'penalty', 'seed']
-_ALL = ('sequential', 'replay', 'ewc', 'average', 'router', 'joint')
+_ALL = ('sequential', 'replay', 'router', 'joint', 'average')
 _MEMORY_KB, _PENALTY = 500, 1e5
 
 

@@ -16,7 +16,8 @@ from har_jax.data.recording import LOCOMOTION
 from har_jax.errors import UserError
 
 _MOST_RECORDINGS = 10**6  # of a dataset, so that recordings of several have different numbers
-_MOST_TEST = 20  # windows of an activity and domain to test on: every domain is tested after each
+# Windows of an activity to test on: of a domain, which is tested after each, and of the unseen people.
+_MOST_TEST, _MOST_UNSEEN = 20, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def of_people(
   windows, label, own, unseen = _read(folder, target, names, seed)
   subjects = windows.meta['subjects']
   found = [_domain(subjects[person], windows, label, [at], labels) for person, at in own.items()]
-  return _stream(found[: most or None], [_test(windows, label, unseen)], names)
+  return _stream(found[: most or None], [_test(windows, label, unseen, _MOST_UNSEEN)], names)
 
 
 def of_datasets(
@@ -81,7 +82,7 @@ def of_datasets(
   for place, target in enumerate(np.random.default_rng([seed, 2]).permutation(list(targets)).tolist()):
     windows, label, own, not_here = _read(folder, target, names, seed)
     domain = _domain(target, windows, label, list(own.values())[: most or None], labels)
-    others = _test(windows, label, not_here)
+    others = _test(windows, label, not_here, _MOST_UNSEEN)
     for test in (domain.test, others):
       test['recording'] += _MOST_RECORDINGS * place
     found.append(domain)
@@ -144,15 +145,15 @@ def _domain(
   train, later = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
   signal = PHYSICAL(windows.signals[train])
   batch = {'signal': signal, 'label': label[train], 'origin': PHYSICAL.origins(len(train))}
-  return Domain(name, batch, _test(windows, label, later))
+  return Domain(name, batch, _test(windows, label, later, _MOST_TEST))
 
 
-def _test(windows: store.Windows, label: Int[np.ndarray, 'w'], at: Int[np.ndarray, 'p']) -> Batch:
-  """At most `_MOST_TEST` windows of each activity, evenly over all of them."""
+def _test(windows: store.Windows, label: Int[np.ndarray, 'w'], at: Int[np.ndarray, 'p'], most: int) -> Batch:
+  """At most so many windows of each activity, evenly over all of them."""
   kept = [np.empty(0, int)]
   for each in np.unique(label[at]):
     indices = at[label[at] == each]
-    kept.append(indices[np.unique(np.linspace(0, len(indices) - 1, _MOST_TEST).round().astype(int))])
+    kept.append(indices[np.unique(np.linspace(0, len(indices) - 1, most).round().astype(int))])
   chosen = np.sort(np.concatenate(kept))
   return {
     'signal': PHYSICAL(windows.signals[chosen]),

@@ -260,9 +260,10 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
   assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
 
 
-def test_the_table_of_federations_follows_from_their_results():
-  made = runpy.run_path(str(_ROOT / 'docs' / 'federated.py'))
-  assert made['filled'](_read('docs/federated.md')) == _read('docs/federated.md')
+@pytest.mark.parametrize('name', ['federated', 'continual'])
+def test_the_tables_of_people_follow_from_their_results(name: str):
+  made = runpy.run_path(str(_ROOT / 'docs' / f'{name}.py'))
+  assert made['filled'](_read(f'docs/{name}.md')) == _read(f'docs/{name}.md')
 
 
 @pytest.mark.parametrize(

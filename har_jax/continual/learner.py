@@ -83,6 +83,7 @@ class Learner:
     self.start = as_arrays(prepared.trainable | prepared.statistics)
     self.trained_paths = sorted(prepared.trainable)
     self._frozen = prepared.frozen
+    self._alone: dict[int, Variables] = {}
     self.output = [f'{output_layer(self.start)}/{leaf}' for leaf in ('kernel', 'bias')]
     shape = objective.model, objective.classes, objective.precision
     self._objective, self._anchored, self._features = Classify(*shape), Anchored(*shape), _Features(*shape)
@@ -103,6 +104,13 @@ class Learner:
     """The model so far, with rows for the new activities of a domain. Without one, the start."""
     model = part(state, 'model') or self.start_with([])
     return self.shown(model, np.setdiff1d(self.stream.seen(number + 1), self.stream.seen(number)))
+
+  def alone(self, number: int) -> Variables:
+    """The variables after training on one domain, from the base. Trained once."""
+    if number not in self._alone:
+      domain = self.stream.domains[number]
+      self._alone[number] = self.train(self.start_with(domain.labels), domain.train, number)
+    return self._alone[number]
 
   def train(
     self,

@@ -61,8 +61,7 @@ def _ewc(learner: Learner, state: State, number: int, limits: Limits) -> State:
 
 
 def _average(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  domain = learner.stream.domains[number]
-  new = learner.train(learner.start_with(domain.labels), domain.train, number)
+  domain, new = learner.stream.domains[number], learner.alone(number)
   known = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
   knows = np.isin(np.arange(len(known)), domain.labels)
   model = averaged(part(state, 'model') or new, new, number, known, knows, learner.output)
@@ -88,8 +87,7 @@ def averaged(
 
 
 def _router(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  domain = learner.stream.domains[number]
-  new = learner.train(learner.start_with(domain.labels), domain.train, number)
+  domain, new = learner.stream.domains[number], learner.alone(number)
   features = learner.features(domain.train)
   kept = memory.add_means(part(state, 'router'), features, domain.train['label'], number)
   adapter = {path: leaf.astype(np.float16) for path, leaf in new.items()}

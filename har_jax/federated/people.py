@@ -83,7 +83,7 @@ def of_name(
 def _split(
   windows: Batch, own: Int[np.ndarray, 'w'], labels: int, lacks: Int[np.ndarray, 'm']
 ) -> tuple[Batch, Batch]:
-  train, later = first_windows.split(windows['label'], own, labels, lacks)
+  train, later = first_windows.split(windows['label'], own, labels, lacks.tolist())
   return {name: array[train] for name, array in windows.items()}, {
     name: windows[name][later] for name in ('signal', 'label')
   }

@@ -11,7 +11,6 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax.continual import memory
 from har_jax.continual.learner import Learner, State, part, under
-from har_jax.data import balancing
 from har_jax.data.batches import Batch
 from har_jax.federated import aggregation
 from har_jax.variables import Variables
@@ -32,7 +31,6 @@ Learn = Callable[[Learner, State, int, Limits], State]
 class Strategy:
   summary: str
   learn: Learn
-  is_routed: bool = False  # one adapter for each domain
 
 
 def _sequential(learner: Learner, state: State, number: int, limits: Limits) -> State:
@@ -41,12 +39,16 @@ def _sequential(learner: Learner, state: State, number: int, limits: Limits) -> 
 
 
 def _replay(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  """Half of the windows of a batch are new, half are stored."""
+  """A stored window counts as much as a new one: a repeated half of new ones forgets more."""
   new, stored = learner.stream.domains[number].train, part(state, 'replay')
-  windows = balancing.concatenate_equally([new, memory.stored_windows(stored)]) if stored else new
+  windows = _joined(memory.stored_windows(stored), new) if stored else new
   model = learner.train(learner.grown(state, number), windows, number)
   kept = memory.store(stored, new, number, most_bytes=limits.memory_bytes, seed=learner.seed)
   return under('model', model) | under('replay', kept)
+
+
+def _joined(stored: Batch, new: Batch) -> Batch:
+  return {name: np.concatenate([stored[name], new[name]]) for name in new}
 
 
 def _ewc(learner: Learner, state: State, number: int, limits: Limits) -> State:
@@ -97,7 +99,7 @@ def _router(learner: Learner, state: State, number: int, limits: Limits) -> Stat
 def _joint(learner: Learner, state: State, number: int, limits: Limits) -> State:
   """Keeps everything, and trains once, after the last domain, with as many steps as the others in all."""
   new, stored = learner.stream.domains[number].train, part(state, 'windows')
-  kept = {name: np.concatenate([stored[name], new[name]]) if stored else new[name] for name in new}
+  kept = _joined(stored, new) if stored else new
   count = len(learner.stream.domains)
   if number < count - 1:
     return under('windows', kept)
@@ -111,7 +113,7 @@ STRATEGIES = {
   'replay': Strategy('fine-tune also on stored windows of earlier domains', _replay),
   'ewc': Strategy('fine-tune with a penalty weighted by the Fisher information of each weight', _ewc),
   'average': Strategy('train an adapter of each domain from the base, and average their weights', _average),
-  'router': Strategy('keep an adapter of each domain; the nearest features choose one', _router, True),
+  'router': Strategy('keep an adapter of each domain; the nearest features choose one', _router),
   'joint': Strategy('train once on the windows of all domains, for comparison', _joint),
 }
 

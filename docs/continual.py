@@ -42,6 +42,7 @@ _STREAMS: dict[str, dict[str, Any]] = {
 }
 _KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'penalty', 'seed']
 _ALL = ('sequential', 'replay', 'router', 'joint', 'average', 'ewc')
+_RANK_32 = ('replay', 'router')
 _MEMORY_KB, _PENALTY = 500, 1e5
 
 
@@ -52,9 +53,9 @@ def _cases() -> Iterator[dict[str, Any]]:
     for stream in _STREAMS:
       for strategy in _ALL:
         yield plain | {'stream': stream, 'seed': seed, 'strategy': strategy}
+  other = [{'strategy': 'replay', 'memory_kb': 100}, *({'strategy': name, 'rank': 32} for name in _RANK_32)]
   for seed in range(3):
-    for changed in ({'strategy': 'replay', 'memory_kb': 100}, {'strategy': 'router', 'rank': 32}):
-      yield plain | {'stream': 'datasets', 'seed': seed} | changed
+    yield from (plain | {'stream': 'datasets', 'seed': seed} | changed for changed in other)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from har_jax import config
 from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
@@ -19,7 +20,6 @@ COMMON = (
   'targets',
   'base',
   'strategy',
-  'method',
   'rank',
   'memory_kb',
   'labels_per_activity',
@@ -28,15 +28,8 @@ COMMON = (
 )
 FLAGS = command.new_flags(with_json=True)
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGET = flags.DEFINE_string(
-  'target', None, 'dataset whose people are the domains; some of them are in none', flag_values=FLAGS
-)
-_TARGETS = flags.DEFINE_list(
-  'targets',
-  [],
-  'datasets that are the domains, in place of --target; dsads/left_leg names a position',
-  flag_values=FLAGS,
-)
+_TARGET = flags.DEFINE_string('target', None, HELP['target'], flag_values=FLAGS)
+_TARGETS = flags.DEFINE_list('targets', [], HELP['targets'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
 _STRATEGY = flags.DEFINE_string(
   'strategy',
@@ -58,7 +51,7 @@ _PENALTY = flags.DEFINE_float(
 _LABELS = flags.DEFINE_integer(
   'labels_per_activity',
   10,
-  "each person's labeled windows per activity, the first ones; 0: the first half",
+  HELP['labels_per_activity'],
   lower_bound=0,
   flag_values=FLAGS,
 )
@@ -67,8 +60,8 @@ _STEPS = flags.DEFINE_integer(
 )
 _BATCH = flags.DEFINE_integer('batch', 32, 'windows per step', lower_bound=1, flag_values=FLAGS)
 _RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)
-_CLASSES = flags.DEFINE_enum(
-  'classes', 'locomotion', ['locomotion', 'all'], 'activities of the domains', flag_values=FLAGS
+_CLASSES = flags.DEFINE_string(
+  'classes', 'locomotion', config.Protocol.__dataclass_fields__['classes'].metadata['help'], flag_values=FLAGS
 )
 _MOST = flags.DEFINE_integer(
   'people',
@@ -77,13 +70,7 @@ _MOST = flags.DEFINE_integer(
   lower_bound=0,
   flag_values=FLAGS,
 )
-_SEED = flags.DEFINE_integer(
-  'seed',
-  0,
-  'seed of the split, the order of domains, head, adapters and batch order',
-  lower_bound=0,
-  flag_values=FLAGS,
-)
+_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, flag_values=FLAGS)
 _OUT = flags.DEFINE_string(
   'out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on', flag_values=FLAGS
 )

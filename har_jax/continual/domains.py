@@ -103,7 +103,8 @@ def _stream(found: Sequence[Domain], unseen: Sequence[Batch], names: Sequence[st
 
 
 def _names(folder: pathlib.Path, targets: Sequence[str], classes: str) -> list[str]:
-  """The activities of these datasets, each once."""
+  """The activities of these datasets, each once. Raises UserError for an unknown kind of classes."""
+  classes = config.Protocol(classes=classes).classes
   found = [name for each in targets for name in store.read_meta(folder / each.split('/')[0])['activities']]
   return [name for name in dict.fromkeys(found) if classes == 'all' or name in LOCOMOTION]
 

@@ -56,6 +56,7 @@ def _cases() -> Iterator[dict[str, Any]]:
   other = [{'strategy': 'replay', 'memory_kb': 100}, *({'strategy': name, 'rank': 32} for name in _RANK_32)]
   for seed in range(3):
     yield from (plain | {'stream': 'datasets', 'seed': seed} | changed for changed in other)
+    yield plain | {'stream': 'people of hapt', 'seed': seed} | other[0]
 
 
 def main() -> None:
@@ -138,7 +139,8 @@ def _table(rows: pd.DataFrame, title: str) -> str:
   group = ['strategy', 'rank', 'memory_kb', 'penalty']
   joint = rows[rows['strategy'] == 'joint'].set_index(['rank', 'seed'])['average']
   below = joint.reindex(pd.MultiIndex.from_frame(rows[['rank', 'seed']])).to_numpy() - rows['average']
-  shown = [_shown(of_group) for _, of_group in rows.assign(below=below).groupby(group, sort=False)]
+  rows = rows.assign(below=below, strategy=pd.Categorical(rows['strategy'], _ALL))
+  shown = [_shown(of_group) for _, of_group in rows.groupby(group, observed=True)]
   first = rows.iloc[0]
   head = (
     f'**{title}**: {first["targets"].replace(",", ", ")}; {first["domains"]} domains, {first["classes"]} '

@@ -183,6 +183,24 @@ class _Measured(Struct):
   accuracy: _Fraction
 
 
+class _LearnedDomain(Struct):
+  """Scores on all domains after one more was learned; None: of a strategy that has no model yet."""
+
+  domain: _Name
+  start: _Measured | None
+  macro_f1: Annotated[list[_Fraction | None], Meta(max_length=10_000)]
+  accuracy: Annotated[list[_Fraction | None], Meta(max_length=10_000)]
+  bytes: _Count
+  seconds: _Seconds
+
+
+class Continual(Struct):
+  """continual.json, next to what the strategy keeps."""
+
+  identity: dict[str, Any]
+  history: Annotated[list[_LearnedDomain], Meta(max_length=10_000)]
+
+
 class _Tested(Struct):
   macro_f1: _Fraction
   accuracy: _Fraction

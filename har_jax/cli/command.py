@@ -27,11 +27,14 @@ _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the sign
 # Help of flags that several commands have: one name, one meaning.
 HELP = {
   'windows': 'folder or bucket (gs://, s3://) of `har-jax prepare`, with windows of one or more datasets',
-  'targets': 'target datasets, one fold each (default: all under --windows)',
+  'target': 'dataset whose people are the clients or the domains; some of them never take part',
+  'targets': 'target datasets, one fold each; in continual one domain each, also a position: dsads/left_leg',
   'sources': 'datasets to pretrain on',
   'method': 'full, scratch, probe, bitfit, norm, partial, ia3, prompt, adapter, pfeiffer, vera, lora, '
   'adalora, dora; and all but the first two over kernels in four bits, as in qlora',
   'seeds': 'random seeds; each draws its own split, head, adapters and batch order',
+  'seed': 'seed of the split, head, adapters and all orders',
+  'labels_per_activity': "each person's labeled windows per activity, the first ones; 0: the first half",
   'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json "
   "(default: the bundled base's head, which recognizes common activities)",
   'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',

@@ -28,9 +28,7 @@ COMMON = (
 )
 FLAGS = command.new_flags(with_json=True)
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGET = flags.DEFINE_string(
-  'target', None, 'dataset whose people are the clients; some of them never take part', flag_values=FLAGS
-)
+_TARGET = flags.DEFINE_string('target', None, HELP['target'], flag_values=FLAGS)
 _BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
 # The fields of `Federation`, which is made of them.
 flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
@@ -61,7 +59,7 @@ flags.DEFINE_bool(
 _LABELS = flags.DEFINE_integer(
   'labels_per_activity',
   10,
-  "each client's labeled windows per activity, its first ones; 0: the first half",
+  HELP['labels_per_activity'],
   lower_bound=0,
   flag_values=FLAGS,
 )
@@ -71,9 +69,7 @@ flags.DEFINE_float(
 flags.DEFINE_float(
   'noise_multiplier', 0.0, 'differential privacy: noise over --clip_norm; 0: none', flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer(
-  'seed', 0, 'seed of the split, head, adapters and batch order', lower_bound=0, flag_values=FLAGS
-)
+_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, flag_values=FLAGS)
 _WORKERS = flags.DEFINE_integer(
   'workers', 1, 'processes that train clients, each on one core', lower_bound=1, flag_values=FLAGS
 )

@@ -27,7 +27,9 @@ COMMON = (
 )
 FLAGS = command.new_flags(with_json=True)
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGETS = flags.DEFINE_list('targets', None, HELP['targets'], flag_values=FLAGS)
+_TARGETS = flags.DEFINE_list(
+  'targets', None, f'{HELP["targets"]} (default: all under --windows)', flag_values=FLAGS
+)
 _SOURCES = flags.DEFINE_list(
   'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', flag_values=FLAGS
 )

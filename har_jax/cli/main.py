@@ -16,6 +16,7 @@ COMMANDS = (
   'report',
   'adapt',
   'federate',
+  'continual',
   'predict',
   'export',
   'bench',

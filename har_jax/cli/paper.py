@@ -20,7 +20,9 @@ _TABLE = flags.DEFINE_list(
   flag_values=FLAGS,
 )
 _WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGETS = flags.DEFINE_list('targets', None, HELP['targets'], flag_values=FLAGS)
+_TARGETS = flags.DEFINE_list(
+  'targets', None, f'{HELP["targets"]} (default: all under --windows)', flag_values=FLAGS
+)
 _SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)
 _OUT = flags.DEFINE_string(
   'out',

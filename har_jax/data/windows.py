@@ -97,13 +97,17 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
 
 def at_first_position(windows: Windows) -> Windows:
   """The windows of the first position, as if they had been prepared alone; only sources use the others."""
-  positions = windows.meta.get('positions')
-  if positions is None:
-    return windows
-  chosen = slice(0, int(np.searchsorted(windows.position, 1)))  # a slice keeps the signals memory-mapped
+  return at_position(windows, 0) if 'positions' in windows.meta else windows
+
+
+def at_position(windows: Windows, number: int) -> Windows:
+  """The windows of one of several positions, as if they had been prepared alone."""
+  positions = windows.meta['positions']
+  first, last = np.searchsorted(windows.position, [number, number + 1])
+  chosen = slice(int(first), int(last))  # a slice keeps the signals memory-mapped
   columns = {name: getattr(windows, name)[chosen] for name in (*_INDEX, 'position')}
   meta = {name: value for name, value in windows.meta.items() if name not in ('positions', 'counts')}
-  meta['position'] = positions[0]
+  meta['position'] = positions[number]
   for name, names in (('activity', 'activities'), ('subject', 'subjects')):
     present, columns[name] = np.unique(columns[name], return_inverse=True)
     columns[name] = columns[name].astype(np.int16)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from har_jax import runtime
 from har_jax.config import SCHEMA_VERSION
+from har_jax.data import first_windows
 from har_jax.data.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
@@ -118,10 +119,5 @@ def _split(
   data: TargetWindows, subject: str, labels: int
 ) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
   """Indices of a subject's windows to train and to test on, in recording order."""
-  train_at, test_at = [], []
   of_subject = np.flatnonzero(data.test_subjects == subject)
-  for activity in np.unique(data.test['label'][of_subject]):
-    indices = of_subject[data.test['label'][of_subject] == activity]
-    train_at.append(indices[:labels])
-    test_at.append(indices[labels + 1 :])
-  return np.sort(np.concatenate(train_at)), np.sort(np.concatenate(test_at))
+  return first_windows.split(data.test['label'], of_subject, labels)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import folds, normalization
+from har_jax.data import first_windows, folds, normalization
 from har_jax.data import windows as store
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
@@ -83,14 +83,7 @@ def of_name(
 def _split(
   windows: Batch, own: Int[np.ndarray, 'w'], labels: int, lacks: Int[np.ndarray, 'm']
 ) -> tuple[Batch, Batch]:
-  """Those to train on and later ones, in recording order. A window between them overlaps both: left out."""
-  parts: tuple[list, list] = ([np.empty(0, int)], [np.empty(0, int)])
-  for label in np.unique(windows['label'][own]):
-    indices = own[windows['label'][own] == label]
-    count = labels or len(indices) // 2
-    parts[0].append(indices[: 0 if label in lacks else count])
-    parts[1].append(indices[count + 1 :])
-  train, later = (np.sort(np.concatenate(part)) for part in parts)
+  train, later = first_windows.split(windows['label'], own, labels, lacks.tolist())
   return {name: array[train] for name, array in windows.items()}, {
     name: windows[name][later] for name in ('signal', 'label')
   }

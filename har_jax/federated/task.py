@@ -5,25 +5,17 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from har_jax import files, methods
-from har_jax.data import batches as data_batches
 from har_jax.data.batches import Batch
-from har_jax.data.normalization import PHYSICAL
 from har_jax.errors import UserError
 from har_jax.federated import aggregation
 from har_jax.files import safetensors_io
-from har_jax.inference import parameters
-from har_jax.inference.recognizer import Recognizer
-from har_jax.train import loop
+from har_jax.inference.short_training import ShortTraining, as_arrays
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
-from har_jax.train.objective import Classify
-from har_jax.train.step import compiled_start, compiled_steps
-from har_jax.variables import Variables, split, split_statistics
+from har_jax.variables import Variables, split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,24 +80,18 @@ class Task:
     self.federation, self.base, rank = federation, base, rank or federation.rank
     if rank != federation.rank and federation.aggregation != 'product':
       raise UserError(f'rank {rank} is not {federation.rank}, that of the others: this needs product')
-    if not base.model.stem:
-      raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
-    given = Recognizer(
+    self._training = ShortTraining(
       base,
+      federation.classes,
       method=federation.method,
       rank=rank,
-      alpha=2.0 * rank,
-      max_steps=federation.rounds * federation.local_steps,
-      learning_rate=federation.learning_rate,
+      steps=federation.rounds * federation.local_steps,
       batch=federation.batch,
-    ).get_params()
-    _, experiment = parameters.check(given)
-    self.method = methods.METHODS[federation.method]
-    self.settings, self.training = methods.Settings.of(experiment), parameters.training(given, num_evals=1)
-    self.objective = Classify(experiment.model, len(federation.classes), experiment.precision)
-    self.prepared = files.prepare(
-      base, self.objective, self.method, self.settings, federation.seed, classes=federation.classes
+      learning_rate=federation.learning_rate,
+      seed=federation.seed,
     )
+    self.method, self.settings = self._training.method, self._training.settings
+    self.objective, self.prepared = self._training.objective, self._training.prepared
     if federation.aggregation != 'average' and 'lora' not in self.method.collections:
       raise UserError(
         f'{federation.method} has no pairs of LoRA for the aggregation {federation.aggregation}; give average'
@@ -123,7 +109,7 @@ class Task:
   @property
   def start(self) -> Variables:
     """All that training changes, sorted: trainable leaves and BatchNorm's statistics, as NumPy arrays."""
-    return _sorted(self.trainable | self.prepared.statistics)
+    return as_arrays(self.trainable | self.prepared.statistics)
 
   @property
   def shared(self) -> Variables:
@@ -142,8 +128,11 @@ class Task:
     they belong to variables that the server has replaced. Raises UserError where the loss is not finite.
     """
     seed = int(np.random.SeedSequence([self.federation.seed, number, done]).generate_state(1)[0])
-    steps, total = self.federation.local_steps, self.training.max_steps
-    changed, losses = self._run(variables, windows, seed=seed, first=done * steps, steps=steps, total=total)
+    steps = self.federation.local_steps
+    total = self.federation.rounds * steps
+    changed, losses = self._training.run(
+      variables, self.frozen, windows, seed=seed, first=done * steps, steps=steps, total=total
+    )
     if not np.isfinite(losses).all():
       raise UserError(
         f'the loss of client {number} is not finite in round {done + 1}; lower the learning rate'
@@ -152,27 +141,7 @@ class Task:
 
   def fit_alone(self, windows: Batch, *, seed: int, steps: int) -> Variables:
     """The variables of `start` after these steps on these windows, without a federation."""
-    return self._run(self.start, windows, seed=seed, first=0, steps=steps, total=steps)[0]
-
-  def _run(
-    self, variables: Variables, windows: Batch, *, seed: int, first: int, steps: int, total: int
-  ) -> tuple[Variables, np.ndarray]:
-    """The variables after these steps, of which `first` of `total` are done, and each step's loss."""
-    training, pretrained = self.training, self.method.pretrained
-    wrap = methods.Wrapped(self.method, self.settings)
-    start = compiled_start(training.of_step, pretrained=pretrained, wrap=wrap)
-    train_steps = compiled_steps(self.objective, training.of_step, pretrained=pretrained, wrap=wrap)
-    statistics, trainable = split_statistics(variables)
-    state = dataclasses.replace(start(trainable, statistics), step=jnp.int32(first))
-    read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
-    size = min(steps, loop.steps_per_call(training.batch))
-    key, losses = jax.random.key(seed), []
-    for begin in range(0, steps, size):
-      count = min(size, steps - begin)
-      stacked = data_batches.stack([next(read) for _ in range(count)], size)
-      state, found = train_steps(state, self.frozen, stacked, key, np.int32(total), np.int32(count))
-      losses.append(np.asarray(found)[:count])
-    return _sorted(state.trainable | state.statistics), np.concatenate(losses)
+    return self._training.run(self.start, self.frozen, windows, seed=seed, steps=steps, total=steps)[0]
 
   def measure(self, variables: Variables, windows: Batch) -> dict[str, Any]:
     """Macro-F1 and the other measures of these variables of `start`."""
@@ -181,18 +150,7 @@ class Task:
 
   def adapter(self, variables: Variables, **entries: Any) -> files.Adapter:
     """The adapter of these variables of `start`. entries: more of its card."""
-    card = {
-      **files.method_entries(self.method.name, self.settings, self.objective.model),
-      'classes': list(self.federation.classes),
-      'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
-      'signals': self.base.card.get('signals'),
-      **entries,
-    }
-    return files.make_adapter(self.base, self.frozen | variables, card)
-
-
-def _sorted(variables: Variables) -> Variables:
-  return {path: np.asarray(variables[path]) for path in sorted(variables)}
+    return self._training.adapter(self.frozen | variables, self.federation.classes, **entries)
 
 
 @functools.lru_cache(maxsize=8)

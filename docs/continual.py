@@ -1,0 +1,183 @@
+"""Measure continual adaptation, write results/continual.csv, and fill the tables of docs/continual.md.
+
+python docs/continual.py --windows=<folder of har-jax prepare>
+python docs/continual.py --notrain
+
+Rows that the table has are not measured again. Needs about an hour.
+"""
+
+import functools
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+_TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[1]
+TABLE, PAGE = _ROOT / 'results' / 'continual.csv', _ROOT / 'docs' / 'continual.md'
+_BLOCK = re.compile(
+  r'(<!-- generated: python docs/continual.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
+)
+_LABELS = 10
+# Title → what differs between the streams.
+_STREAMS: dict[str, dict[str, Any]] = {
+  'datasets': {
+    'targets': 'hapt,pdiot,weda_fall,dsads/left_leg',
+    'classes': 'all',
+    'people': 4,
+    'steps': 64,
+  },
+  'people of hapt': {'targets': 'hapt', 'classes': 'locomotion', 'people': 6, 'steps': 48},
+}
+_KEY = ['stream', 'strategy', 'rank', 'memory_kb', 'penalty', 'seed']
+_ALL = ('sequential', 'replay', 'router', 'joint', 'average', 'ewc')
+_RANK_32 = ('replay', 'router')
+_MEMORY_KB, _PENALTY = 500, 1e5
+
+
+def _cases() -> Iterator[dict[str, Any]]:
+  """What is measured."""
+  plain = {'rank': 2, 'memory_kb': _MEMORY_KB, 'penalty': _PENALTY}
+  for seed in range(3):
+    for stream in _STREAMS:
+      for strategy in _ALL:
+        yield plain | {'stream': stream, 'seed': seed, 'strategy': strategy}
+  other = [{'strategy': 'replay', 'memory_kb': 100}, *({'strategy': name, 'rank': 32} for name in _RANK_32)]
+  for seed in range(3):
+    yield from (plain | {'stream': 'datasets', 'seed': seed} | changed for changed in other)
+    yield plain | {'stream': 'people of hapt', 'seed': seed} | other[0]
+
+
+def main() -> None:
+  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
+  for case in _cases() if _TRAIN.value else ():
+    if not any(all(row[name] == case[name] for name in _KEY) for row in rows):
+      rows.append(_measured(case, pathlib.Path(_WINDOWS.value)))
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(rows[-1], flush=True)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  print(TABLE)
+
+
+def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
+  from har_jax import runtime
+  from har_jax.continual import run
+
+  given = _STREAMS[case['stream']]
+  chosen = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'penalty', 'seed')}
+  settings = run.Settings(steps=given['steps'], **chosen)
+  learner = _learner(windows, case['stream'], case['seed'], case['rank'])
+  with tempfile.TemporaryDirectory() as out:
+    found = run.run(settings, learner, pathlib.Path(out))
+  domains, described = len(learner.stream.domains), runtime.describe()
+  scores = {name: found['macro_f1'][name] for name in ('average', 'forgetting', 'forward_transfer')}
+  row = case | given | {'labels_per_activity': _LABELS, 'domains': domains} | scores
+  row |= {f'accuracy_{name}': found['accuracy'][name] for name in ('average', 'forgetting')}
+  return row | {
+    'unseen_macro_f1': found['unseen']['macro_f1'],
+    'bytes': found['bytes'],
+    'seconds': found['seconds'] / domains,
+    'split': 'subject',
+    'device': described['device']['kind'],
+    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('har_jax', 'jax', 'flax')),
+    'commit': _commit(),
+  }
+
+
+@functools.lru_cache(maxsize=1)
+def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
+  """Of a stream and seed: its strategies share what is trained on a domain alone."""
+  from har_jax import files
+  from har_jax.continual import domains, run
+
+  given = _STREAMS[name]
+  shared = {'labels': _LABELS, 'seed': seed, 'classes': given['classes'], 'most': given['people']}
+  targets = given['targets'].split(',')
+  if len(targets) == 1:
+    stream = domains.of_people(windows, targets[0], **shared)
+  else:
+    stream = domains.of_datasets(windows, targets, **shared)
+  return run.Settings(steps=given['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
+
+
+@functools.cache
+def _commit() -> str:
+  """The commit of the code, as it is when the first row is measured."""
+  command_line = ('git', 'rev-parse', '--short', 'HEAD')
+  return subprocess.run(command_line, cwd=_ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def block() -> str:
+  """What was measured, and a table for each stream: means over the seeds, with their standard deviation."""
+  rows = csv_table.read(TABLE)
+  text = (
+    f'{_LABELS} labeled windows per activity and person. In percent, as mean ± standard deviation over three '
+    'seeds, each with its own order of the domains, split and draws. Macro-F1, but for the two columns of '
+    'accuracy. “Average” is of all domains after the last one. “Forgetting” is the best score on a domain '
+    'minus the last one. “Forward transfer” is the score on a domain just before training on it, minus that '
+    'of the base. “Unseen” are people who are in no domain. “Below joint” is in points of the average. One '
+    'window that is taken for an activity of another domain costs much macro-F1, since it counts that '
+    'activity, and little accuracy. MB are those of all arrays that are kept '
+    'for the next domain. Seconds are per domain, on a machine that was busy. The averaged adapters are '
+    'those of the router, so their time is not measured again.'
+  )
+  return '\n\n'.join([text, *(_table(rows[rows['stream'] == name], name) for name in _STREAMS)])
+
+
+def _table(rows: pd.DataFrame, title: str) -> str:
+  group = ['strategy', 'rank', 'memory_kb', 'penalty']
+  joint = rows[rows['strategy'] == 'joint'].set_index(['rank', 'seed'])['average']
+  below = joint.reindex(pd.MultiIndex.from_frame(rows[['rank', 'seed']])).to_numpy() - rows['average']
+  rows = rows.assign(below=below, strategy=pd.Categorical(rows['strategy'], _ALL))
+  shown = [_shown(of_group) for _, of_group in rows.groupby(group, observed=True)]
+  first = rows.iloc[0]
+  head = (
+    f'**{title}**: {first["targets"].replace(",", ", ")}; {first["domains"]} domains, {first["classes"]} '
+    f'activities, {first["steps"]} steps on each domain.'
+  )
+  return f'{head}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
+
+
+def _shown(rows: pd.DataFrame) -> dict[str, str]:
+  first = rows.iloc[0]
+  name = first['strategy']
+  return {
+    'strategy': f'{name}, {first["memory_kb"]} kB' if name == 'replay' else name,
+    'rank': str(first['rank']),
+    'seeds': str(len(rows)),
+    'average': _percent(rows['average']),
+    'below joint': markdown.NONE if name == 'joint' else _percent(rows['below']),
+    'forgetting': _percent(rows['forgetting']),
+    'accuracy': _percent(rows['accuracy_average']),
+    'accuracy forgotten': _percent(rows['accuracy_forgetting']),
+    'forward transfer': _percent(rows['forward_transfer']),
+    'unseen': _percent(rows['unseen_macro_f1']),
+    'MB': f'{rows["bytes"].mean() / 1e6:.2f}',
+    # It has the adapters of `router`, which are trained once.
+    'seconds': markdown.NONE if name == 'average' else f'{rows["seconds"].mean():.0f}',
+  }
+
+
+def _percent(values: pd.Series) -> str:
+  if values.isna().any():
+    return markdown.NONE
+  return f'{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}'
+
+
+def filled(page: str) -> str:
+  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

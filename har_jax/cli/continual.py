@@ -1,0 +1,133 @@
+"""Adapt to people, datasets or positions that arrive one after another, in bounded memory.
+
+har-jax continual --windows=windows --target=hapt
+har-jax continual --windows=windows --targets=hapt,dsads/left_leg --strategy=router
+"""
+
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from har_jax import config
+from har_jax.cli import command, outputs
+from har_jax.cli.command import HELP
+from har_jax.errors import UserError
+
+COMMON = (
+  'windows',
+  'target',
+  'targets',
+  'base',
+  'strategy',
+  'rank',
+  'memory_kb',
+  'labels_per_activity',
+  'steps_per_domain',
+  'out',
+)
+FLAGS = command.new_flags(with_json=True)
+_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
+_TARGET = flags.DEFINE_string('target', None, HELP['target'], flag_values=FLAGS)
+_TARGETS = flags.DEFINE_list('targets', [], HELP['targets'], flag_values=FLAGS)
+_BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
+_STRATEGY = flags.DEFINE_string(
+  'strategy',
+  'replay',
+  'sequential: the same adapter on and on; replay: also stored windows; ewc: a penalty on changes; '
+  'average: of an adapter for each domain; router: chooses one of them; joint: all windows at once',
+  flag_values=FLAGS,
+)
+_METHOD = flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
+_RANK = flags.DEFINE_integer(
+  'rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
+)
+_MEMORY = flags.DEFINE_integer(
+  'memory_kb', 500, 'for replay: kilobytes of stored windows of all domains', lower_bound=1, flag_values=FLAGS
+)
+_PENALTY = flags.DEFINE_float(
+  'penalty', 1e5, 'for ewc: weight of the squared changes of earlier weights', flag_values=FLAGS
+)
+_LABELS = flags.DEFINE_integer(
+  'labels_per_activity',
+  10,
+  HELP['labels_per_activity'],
+  lower_bound=0,
+  flag_values=FLAGS,
+)
+_STEPS = flags.DEFINE_integer(
+  'steps_per_domain', 100, 'training steps on each domain', lower_bound=1, flag_values=FLAGS
+)
+_BATCH = flags.DEFINE_integer('batch', 32, 'windows per step', lower_bound=1, flag_values=FLAGS)
+_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)
+_CLASSES = flags.DEFINE_string(
+  'classes', 'locomotion', config.Protocol.__dataclass_fields__['classes'].metadata['help'], flag_values=FLAGS
+)
+_MOST = flags.DEFINE_integer(
+  'people',
+  0,
+  'so many people of each dataset, drawn; 0: all',
+  lower_bound=0,
+  flag_values=FLAGS,
+)
+_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, flag_values=FLAGS)
+_OUT = flags.DEFINE_string(
+  'out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on', flag_values=FLAGS
+)
+
+
+def main() -> dict[str, Any]:
+  if bool(_TARGET.value) == bool(_TARGETS.value):
+    raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
+  outputs.check_given('base', _BASE.value)
+  from har_jax import files, storage
+  from har_jax.continual import domains, run
+  from har_jax.report import continual as pictures
+
+  settings = run.Settings(
+    strategy=_STRATEGY.value,
+    method=_METHOD.value,
+    rank=_RANK.value,
+    steps=_STEPS.value,
+    batch=_BATCH.value,
+    learning_rate=_RATE.value,
+    memory_kb=_MEMORY.value,
+    penalty=_PENALTY.value,
+    seed=_SEED.value,
+  )
+  given: dict[str, Any] = {'labels': _LABELS.value, 'seed': _SEED.value, 'classes': _CLASSES.value}
+  given['most'] = _MOST.value
+  windows, out = pathlib.Path(_WINDOWS.value), pathlib.Path(_OUT.value)
+  if _TARGET.value:
+    stream = domains.of_people(windows, _TARGET.value, **given)
+  else:
+    stream = domains.of_datasets(windows, _TARGETS.value, **given)
+  print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
+  base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
+  found = run.run(settings, settings.learner(base, stream), out, _print_domain)
+  storage.write_text(out / 'matrix.svg', pictures.matrix(found))
+  _print_summary(found)
+  is_routed = not (out / 'adapter.json').exists()
+  print(f'{out}/domain<k>: an adapter for each domain' if is_routed else out / 'adapter.json')
+  return {'out': out, **{name: found[name] for name in found if name not in ('format', 'identity')}}
+
+
+def _print_domain(entry: dict[str, Any]) -> None:
+  scores = [score for score in entry['macro_f1'] if score is not None]
+  mean = f'{sum(scores) / len(scores):.3f}' if scores else '–'
+  print(
+    f'{entry["domain"]}: macro-F1 {mean} on average over all domains, {entry["bytes"] / 1e6:.2f} MB kept, '
+    f'{entry["seconds"]:.1f} s',
+    flush=True,
+  )
+
+
+def _print_summary(found: dict[str, Any]) -> None:
+  shown = found['macro_f1']
+  texts = [
+    f'{name.replace("_", " ")} {shown[name]:.3f}'
+    for name in ('average', 'forgetting', 'forward_transfer')
+    if shown[name] is not None
+  ]
+  print(f'Macro-F1 after the last domain: {", ".join(texts)}; {found["bytes"] / 1e6:.2f} MB kept.')
+  print(f'People who are in no domain: macro-F1 {found["unseen"]["macro_f1"]:.3f}.')

@@ -1,0 +1,1 @@
+"""Continual adaptation: domains arrive one after another, each is seen once, and memory is bounded."""

@@ -1,0 +1,88 @@
+"""What is kept of the windows of earlier domains: a bounded part of them, or means of their features.
+
+s stored windows, g groups (an activity of a domain), f features, w windows, d domains.
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from har_jax import config
+from har_jax.continual.learner import State
+from har_jax.data.batches import Batch
+from har_jax.errors import UserError
+
+# A stored window: float16 in g and rad/s, with an error below 0.1 %; its label and its domain as int16.
+WINDOW_BYTES = 2 * config.WINDOW_SAMPLES * config.CHANNELS + 2 + 2
+_SHRINKAGE = 0.1  # of each feature's variance to the mean of all: some features hardly vary in a few windows
+
+
+def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: int) -> State:
+  """The stored windows with those of one more domain, in at most so many bytes.
+
+  Each activity of each domain keeps as many, up to one: those drawn first. So nothing is drawn anew.
+  Raises UserError where not one window fits.
+  """
+  capacity = most_bytes // WINDOW_BYTES
+  if not capacity:
+    raise UserError(f'{most_bytes} bytes hold no window, which takes {WINDOW_BYTES}; give more --memory_kb')
+  order = np.random.default_rng([seed, number, 3]).permutation(len(train['label']))
+  new = {
+    'signal': train['signal'][order].astype(np.float16),
+    'label': train['label'][order].astype(np.int16),
+    'domain': np.full(len(order), number, np.int16),
+  }
+  together = {name: np.concatenate([stored[name], new[name]]) if stored else new[name] for name in new}
+  _, group = np.unique(np.stack([together['domain'], together['label']]), axis=1, return_inverse=True)
+  rank = np.zeros(len(group), int)
+  for each in np.unique(group):
+    rank[group == each] = np.arange((group == each).sum())
+  kept = np.sort(np.lexsort((group, rank))[:capacity])
+  return {name: array[kept] for name, array in together.items()}
+
+
+def stored_windows(stored: State) -> Batch:
+  """As windows to train on."""
+  return {
+    'signal': stored['signal'].astype(np.float32),
+    'label': stored['label'].astype(np.int32),
+    'origin': np.zeros((len(stored['label']), 2), np.float32),
+  }
+
+
+def add_means(
+  kept: State, features: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w'], number: int
+) -> State:
+  """The means of each activity of one more domain, and the squared deviations from them, of all so far."""
+  groups = np.unique(labels)
+  means = np.stack([features[labels == each].mean(axis=0) for each in groups])
+  squares = np.square(features - means[np.searchsorted(groups, labels)]).sum(axis=0)
+  new = {
+    'means': means.astype(np.float32),
+    'domain': np.full(len(groups), number, np.int16),
+    'squares': squares.astype(np.float32),
+    'windows': np.array([len(labels)], np.int32),
+  }
+  if not kept:
+    return new
+  joined = {name: np.concatenate([kept[name], new[name]]) for name in ('means', 'domain')}
+  return joined | {name: kept[name] + new[name] for name in ('squares', 'windows')}
+
+
+def routes(
+  kept: State, features: Float[np.ndarray, 'w f'], recording: Int[np.ndarray, 'w']
+) -> Int[np.ndarray, 'w']:
+  """The domain of each window, one for a whole recording: that of the nearest means.
+
+  A window's distance to a domain is the one to the nearest of its means, by a diagonal covariance that all
+  share; a recording's is the sum of those of its windows.
+  """
+  variance = kept['squares'] / kept['windows']
+  variance = (1 - _SHRINKAGE) * variance + _SHRINKAGE * variance.mean()
+  scaled, means = features / np.sqrt(variance), kept['means'] / np.sqrt(variance)
+  distances = np.square(scaled).sum(axis=1)[:, None] + np.square(means).sum(axis=1) - 2 * scaled @ means.T
+  domains = np.unique(kept['domain'])
+  nearest = np.stack([distances[:, kept['domain'] == each].min(axis=1) for each in domains], axis=1)
+  _, of_window = np.unique(recording, return_inverse=True)
+  sums = np.zeros((of_window.max() + 1, len(domains)))
+  np.add.at(sums, of_window, nearest)
+  return domains[sums.argmin(axis=1)][of_window]

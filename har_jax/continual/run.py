@@ -1,0 +1,186 @@
+"""A run over a stream: after each domain, what was learned is on disk, and every domain is tested.
+
+The same command goes on after the last finished domain, and ends with the same numbers.
+"""
+
+import contextlib
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from har_jax import files, locks, schema
+from har_jax.config import SCHEMA_VERSION
+from har_jax.continual import scores, strategies
+from har_jax.continual.domains import Stream
+from har_jax.continual.learner import Learner, State, part
+from har_jax.data.batches import Batch
+from har_jax.errors import UserError
+from har_jax.files import safetensors_io
+from har_jax.train.metrics import measure
+
+FORMAT = f'har_jax continual {SCHEMA_VERSION}'
+_SCORES = ('macro_f1', 'accuracy')
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """The hyperparameters of a run. strategy: see `strategies.STRATEGIES`. steps: for each domain."""
+
+  strategy: str = 'replay'
+  method: str = 'lora'
+  rank: int = 32
+  steps: int = 100
+  batch: int = 32
+  learning_rate: float = 1e-3
+  memory_kb: int = 500
+  penalty: float = 1e5
+  seed: int = 0
+
+  def __post_init__(self):
+    if self.strategy not in strategies.STRATEGIES:
+      raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(strategies.STRATEGIES)}')
+    if min(self.rank, self.steps, self.batch, self.memory_kb) < 1:
+      raise UserError('rank, steps, batch and memory_kb must be at least 1')
+    if self.penalty <= 0 or self.learning_rate <= 0:
+      raise UserError('penalty and learning rate must be over 0')
+
+  @property
+  def limits(self) -> strategies.Limits:
+    return strategies.Limits(1000 * self.memory_kb, self.penalty)
+
+  def learner(self, base: files.Base, stream: Stream) -> Learner:
+    given = {name: getattr(self, name) for name in ('method', 'rank', 'batch', 'learning_rate')}
+    return Learner(base, stream, steps=self.steps, seed=self.seed, **given)
+
+
+def run(
+  settings: Settings,
+  learner: Learner,
+  out: pathlib.Path,
+  report: Callable[[dict[str, Any]], None] = lambda entry: None,
+) -> dict[str, Any]:
+  """Learns the domains that are not done yet, and leaves the adapter in `out`. Returns the card's entries.
+
+  report: gets each domain's entry. Raises UserError where the folder is of another run, or in use.
+  """
+  with _locked(out):
+    return _run(settings, learner, out, report)
+
+
+def _run(
+  settings: Settings,
+  learner: Learner,
+  out: pathlib.Path,
+  report: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+  stream = learner.stream
+  identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
+  identity |= {'classes': list(stream.classes), 'domains': [_described(each) for each in stream.domains]}
+  state, card = _resume(out, identity)
+  strategy = strategies.STRATEGIES[settings.strategy]
+  history = card['history']
+  for number in range(len(history), len(stream.domains)):
+    entry: dict[str, Any] = {'domain': stream.domains[number].name}
+    entry['start'] = _start_scores(learner, number)
+    begun_s = time.monotonic()
+    state = strategy.learn(learner, state, number, settings.limits)
+    entry['seconds'] = time.monotonic() - begun_s
+    entry['bytes'] = sum(leaf.nbytes for leaf in state.values())
+    entry |= _tested(learner, state)
+    history.append(entry)
+    if number == len(stream.domains) - 1:
+      card |= summary(card)
+      card['unseen'] = _measured(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
+      _save_adapters(out, learner, state, number + 1)
+    safetensors_io.write(out, 'continual', state, card, schema.Continual)
+    report(entry)
+  return card
+
+
+@contextlib.contextmanager
+def _locked(out: pathlib.Path) -> Iterator[None]:
+  lock = locks.lock(out)
+  if not lock.take():
+    raise UserError(f'{lock.holder()} is running in {out}; wait for it, or give another --out')
+  try:
+    yield
+  finally:
+    lock.release()
+
+
+def _described(domain: Any) -> list[Any]:
+  return [domain.name, safetensors_io.checksum(domain.train), len(domain.test['label'])]
+
+
+def _resume(out: pathlib.Path, identity: dict[str, Any]) -> tuple[State, dict[str, Any]]:
+  """What was kept, and the card. Raises UserError where the folder has the card of another run."""
+  if not (out / 'continual.json').exists():
+    return {}, {'format': FORMAT, 'identity': identity, 'history': []}
+  state, card = safetensors_io.read(out, 'continual', FORMAT, schema.Continual)
+  if changed := [name for name, value in identity.items() if card['identity'].get(name) != value]:
+    raise UserError(
+      f'{out} holds a run with other settings ({", ".join(changed)}); give another --out, or delete it'
+    )
+  return {path: np.asarray(leaf) for path, leaf in state.items()}, card
+
+
+def _start_scores(learner: Learner, number: int) -> dict[str, float] | None:
+  """Of the base on a domain, answering what was seen before it. None: nothing was."""
+  if not number:
+    return None
+  test = learner.stream.domains[number].test
+  return _measured(learner, learner.logits(learner.start_with(learner.stream.seen(number)), test), test)
+
+
+def _measured(learner: Learner, logits: np.ndarray, windows: Batch) -> dict[str, float]:
+  found = measure(windows['label'], logits.argmax(axis=1), len(learner.stream.classes))
+  return {name: found[name] for name in _SCORES}
+
+
+def _tested(learner: Learner, state: State) -> dict[str, list[float | None]]:
+  """The scores on all domains: a row of each matrix. None: the strategy has no model yet."""
+  domains = learner.stream.domains
+  if not strategies.has_model(state):
+    return {name: [None] * len(domains) for name in _SCORES}
+  tests = [domain.test for domain in domains]
+  together = {name: np.concatenate([test[name] for test in tests]) for name in tests[0]}
+  ends = np.cumsum([len(test['label']) for test in tests])
+  parts = np.split(strategies.logits(learner, state, together), ends[:-1])
+  found = [_measured(learner, logits, test) for logits, test in zip(parts, tests, strict=True)]
+  return {name: [each[name] for each in found] for name in _SCORES}
+
+
+def summary(card: dict[str, Any]) -> dict[str, Any]:
+  """The figures of a finished run, from its history."""
+  history, found = card['history'], {}
+  for name in _SCORES:
+    matrix = np.array([entry[name] for entry in history], float)
+    start = np.array([entry['start'][name] if entry['start'] else np.nan for entry in history])
+    of_name = {
+      'average': scores.average(matrix),
+      'forgetting': scores.forgetting(matrix),
+      'forward_transfer': scores.forward_transfer(matrix, start),
+    }
+    found[name] = {kind: None if np.isnan(value) else value for kind, value in of_name.items()}
+  return found | {'bytes': history[-1]['bytes'], 'seconds': sum(each['seconds'] for each in history)}
+
+
+def _save_adapters(out: pathlib.Path, learner: Learner, state: State, count: int) -> None:
+  """Into the folder, or for a router a folder for each domain; each can predict with its base."""
+  base = learner.training.base
+  if model := part(state, 'model'):
+    _save(out, base, learner.adapter(model, learner.stream.seen(count)))
+    return
+  for number in range(count):
+    adapter = strategies.as_float32(part(state, f'adapter_{number}'))
+    domain = learner.stream.domains[number]
+    _save(out / f'domain{number}', base, learner.adapter(adapter, domain.labels))
+
+
+def _save(folder: pathlib.Path, base: files.Base, adapter: files.Adapter) -> None:
+  files.save_base(folder, base.variables, base.card)
+  files.save_adapter(folder, adapter)

@@ -1,0 +1,52 @@
+"""A stream of three made-up people, the first of whom never stands, and what learns it."""
+
+import dataclasses
+import pathlib
+
+import made_people
+import pytest
+
+from har_jax import files
+from har_jax.continual import domains, run
+from har_jax.continual.domains import Stream
+from har_jax.continual.learner import Learner
+
+QUICK = run.Settings(rank=2, steps=16, batch=8, penalty=1.0, memory_kb=20)
+
+
+@pytest.fixture(scope='session')
+def base(tmp_path_factory: pytest.TempPathFactory, drawn) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('base')
+  made_people.save_base(folder, drawn)
+  return folder
+
+
+@pytest.fixture(scope='session')
+def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """The datasets `made`, and `placed` with two positions."""
+  folder = tmp_path_factory.mktemp('windows')
+  made_people.save_windows(folder / 'made')
+  made_people.save_windows(folder / 'placed', ('waist', 'wrist'))
+  return folder
+
+
+@pytest.fixture(scope='session')
+def quick() -> run.Settings:
+  return QUICK
+
+
+@pytest.fixture(scope='session')
+def stream(windows: pathlib.Path) -> Stream:
+  found = domains.of_people(windows, 'made', labels=4, seed=0, most=3)
+  first, *others = found.domains
+  never = found.classes.index('standing')
+  kept = {
+    part: {name: array[batch['label'] != never] for name, array in batch.items()}
+    for part, batch in (('train', first.train), ('test', first.test))
+  }
+  return dataclasses.replace(found, domains=(dataclasses.replace(first, **kept), *others))
+
+
+@pytest.fixture(scope='session')
+def learner(base: pathlib.Path, stream: Stream, quick: run.Settings) -> Learner:
+  return quick.learner(files.load_base(base), stream)

@@ -1,0 +1,159 @@
+"""A run over a stream: it goes on after a stop, and leaves an adapter."""
+
+import dataclasses
+import json
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from in_process import run_in_process
+
+from har_jax import Recognizer, files, locks
+from har_jax.continual import domains, run, strategies
+from har_jax.continual.domains import Stream
+from har_jax.continual.learner import Learner, part
+from har_jax.errors import UserError
+from har_jax.files import safetensors_io
+
+
+class _KilledError(Exception):
+  """In place of a signal."""
+
+
+def _kill(entry: dict[str, Any]) -> None:
+  raise _KilledError
+
+
+def _without_seconds(card: dict[str, Any]) -> dict[str, Any]:
+  history = [{name: entry[name] for name in entry if name != 'seconds'} for entry in card['history']]
+  return {**card, 'history': history, 'seconds': None}
+
+
+@pytest.mark.parametrize('strategy', strategies.STRATEGIES)
+def test_a_stopped_run_ends_with_the_same_numbers(
+  strategy: str, learner: Learner, stream: Stream, quick: run.Settings, tmp_path: pathlib.Path
+):
+  settings = dataclasses.replace(quick, strategy=strategy)
+  whole = run.run(settings, learner, tmp_path / 'whole')
+  for _ in stream.domains:
+    with pytest.raises(_KilledError):
+      run.run(settings, learner, tmp_path / 'stopped', _kill)
+  resumed = run.run(settings, learner, tmp_path / 'stopped', _kill)  # nothing is left to do
+  assert _without_seconds(resumed) == _without_seconds(whole)
+  kept = [
+    safetensors_io.from_bytes(path, path.read_bytes())
+    for path in (tmp_path / name / 'continual.safetensors' for name in ('whole', 'stopped'))
+  ]
+  assert kept[0].keys() == kept[1].keys()
+  for path, leaf in kept[0].items():
+    np.testing.assert_array_equal(leaf, kept[1][path])
+  assert whole['bytes'] == sum(leaf.nbytes for leaf in kept[0].values())
+  assert np.shape(whole['history'][-1]['macro_f1']) == (3,)
+
+
+def test_the_adapter_predicts_as_the_run_did(
+  learner: Learner, stream: Stream, quick: run.Settings, tmp_path: pathlib.Path
+):
+  settings = dataclasses.replace(quick, strategy='sequential')
+  run.run(settings, learner, tmp_path)
+  recognizer = Recognizer.load(tmp_path)
+  assert list(recognizer.classes_) == list(stream.classes)
+  state = safetensors_io.from_bytes(tmp_path, (tmp_path / 'continual.safetensors').read_bytes())
+  wanted = learner.logits(part(state, 'model'), stream.unseen)
+  signals = stream.unseen['signal'] * np.repeat([9.80665, 1.0], 3).astype(np.float32)
+  assert (recognizer.predict(signals) == np.array(stream.classes)[wanted.argmax(axis=1)]).mean() > 0.98
+
+
+def test_an_adapter_has_the_activities_seen_alone(learner: Learner, stream: Stream):
+  adapter = learner.adapter(learner.start_with(stream.seen(1)), stream.seen(1))
+  assert adapter.card['classes'] == [stream.classes[label] for label in stream.seen(1)]
+  assert files.attach(learner.training.base, adapter)[learner.output[1]].shape == (2,)
+
+
+def test_a_folder_of_another_run_or_in_use_is_refused(
+  learner: Learner, stream: Stream, quick: run.Settings, tmp_path: pathlib.Path
+):
+  with pytest.raises(_KilledError):
+    run.run(quick, learner, tmp_path, _kill)
+  with pytest.raises(UserError, match=r'other settings \(strategy\)'):
+    run.run(dataclasses.replace(quick, strategy='average'), learner, tmp_path)
+  held = locks.lock(tmp_path)
+  assert held.take()
+  with pytest.raises(UserError, match=r'is running in .*; wait for it'):
+    run.run(quick, learner, tmp_path)
+  held.release()
+
+
+@pytest.mark.parametrize(
+  ('changed', 'named'),
+  [
+    ({'strategy': 'forget'}, 'one of sequential, replay'),
+    ({'memory_kb': 0}, 'at least 1'),
+    ({'penalty': 0.0}, 'over 0'),
+  ],
+)
+def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
+  with pytest.raises(UserError, match=named):
+    run.Settings(**changed)
+
+
+def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
+  found = domains.of_people(windows, 'made', labels=4, seed=0)
+  assert len(found.domains) == 7  # of ten; three are in no domain
+  for domain in found.domains:
+    assert np.bincount(domain.train['label']).tolist() == [4, 4, 4]
+    assert np.bincount(domain.test['label']).tolist() == [7, 7, 7]
+    flat = [part['signal'].reshape(len(part['signal']), -1) for part in (domain.train, domain.test)]
+    assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
+  recordings = {int(each) for domain in found.domains for each in domain.test['recording']}
+  assert not recordings & set(found.unseen['recording'].tolist())
+  other = domains.of_people(windows, 'made', labels=4, seed=1)
+  assert [each.name for each in other.domains] != [each.name for each in found.domains]
+
+
+def test_datasets_and_positions_are_domains(windows: pathlib.Path):
+  found = domains.of_datasets(windows, ['made', 'placed/waist', 'placed/wrist'], labels=2, seed=0)
+  assert sorted(each.name for each in found.domains) == ['made', 'placed/waist', 'placed/wrist']
+  assert all(np.bincount(each.train['label']).tolist() == [14] * 3 for each in found.domains)
+  recordings = [set(each.test['recording'].tolist()) for each in found.domains]
+  assert not recordings[0] & recordings[1] | recordings[1] & recordings[2]
+  with pytest.raises(UserError, match=r"placed has no position 'ankle'; it has waist, wrist"):
+    domains.of_datasets(windows, ['made', 'placed/ankle'], labels=2, seed=0)
+  with pytest.raises(UserError, match=r'0 of 2 domains .* give fewer --labels_per_activity'):
+    domains.of_datasets(windows, ['made', 'placed'], labels=12, seed=0)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'named'),
+  [
+    ((), 'give --target='),
+    (('--target=made', '--targets=made,placed'), 'give --target='),
+    (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
+    (('--target=made', '--strategy=forget'), 'one of sequential, replay'),
+  ],
+)
+def test_flags_that_do_not_fit_are_refused(
+  arguments: tuple[str, ...], named: str, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  code, out, err = run_in_process('continual', *arguments, f'--windows={windows}', f'--out={tmp_path}/out')
+  assert (code, out) == (1, '')
+  assert named in err
+
+
+def test_the_command_leaves_adapters_and_a_picture(
+  windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path
+):
+  flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}', '--people=2')
+  quick = ('--rank=2', '--steps_per_domain=4', '--batch=8', '--strategy=router', '--labels_per_activity=4')
+  code, out, err = run_in_process('continual', *flags, *quick, '--json')
+  assert code == 0, err
+  assert re.search(r'p\d: macro-F1 \d\.\d{3} on average over all domains, \d\.\d\d MB kept', err)
+  found = json.loads(out)
+  assert len(found['history']) == 2
+  assert '<svg' in (tmp_path / 'matrix.svg').read_text()
+  for number in range(2):
+    assert files.load_adapter(tmp_path / f'domain{number}').card['classes'] == list(
+      Recognizer.load(tmp_path / f'domain{number}').classes_
+    )

@@ -1,0 +1,50 @@
+"""A small base with a stem, and made-up people whose activities are easy to tell apart."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from har_jax import config, config_fields, files
+from har_jax.data import windows as store
+from har_jax.data.cutting import Window
+from har_jax.train.objective import Classify
+
+CLASSES = ('walking', 'sitting', 'standing')
+# A few steps of small batches: enough to see what moves.
+QUICK = {'rank': 2, 'rounds': 3, 'local_steps': 2, 'batch': 4}
+_SMALL = config.Model(
+  patch_size=4, stem=(8, 8), log_std=False, width=24, mlp_dim=48, depth=1, num_heads=2, head=(16,)
+)
+
+
+def save_base(folder: pathlib.Path, drawn: Callable[..., Any]) -> None:
+  files.save_base(folder, drawn(Classify(_SMALL, 2).init), {'model': config_fields.to_json(_SMALL)})
+
+
+def save_windows(folder: pathlib.Path, positions: tuple[str, ...] = ('',)) -> None:
+  """Twelve windows of each of `CLASSES` and ten people, half a window apart, for each position."""
+  rng = np.random.default_rng(0)
+  gravity = np.eye(3)
+  cut = [
+    Window(
+      signal=np.concatenate(
+        [
+          9.8 * gravity[(kind + turn) % 3] + rng.normal(0, 3.0 - kind, (128, 3)),
+          rng.normal(0, 1.0, (128, 3)),
+        ],
+        axis=1,
+      ).astype(np.float32),
+      activity=activity,
+      subject=f'p{person}',
+      recording=3 * person + kind,
+      start_s=1.28 * number,
+      position=position,
+    )
+    for turn, position in enumerate(positions)
+    for person in range(10)
+    for kind, activity in enumerate(CLASSES)
+    for number in range(12)
+  ]
+  store.save(store.gather(cut, {'archive': folder.name}), folder)

@@ -42,7 +42,7 @@ class Described:
       return None
     lengths = np.maximum(np.linalg.norm(self.gravity, axis=1), _FLOOR)
     angle = np.degrees(np.arccos(np.clip(self.gravity @ upright / lengths, -1, 1)))
-    relative = self.statistics - self.statistics[walking].mean(axis=0)
+    relative = self.statistics - self.statistics[walking].mean(axis=0, dtype=np.float64)
     return np.concatenate([relative, angle[:, None]], axis=1).astype(np.float32)
 
 

@@ -47,8 +47,9 @@ def main() -> None:
   from har_jax import experiments, files, storage
   from har_jax.data import folds, signal_summary
   from har_jax.data import windows as store
-  from har_jax.experiments import base_head
+  from har_jax.experiments import base_head, recording_heads
   from har_jax.experiments import stages as staging
+  from har_jax.inference import recording_head
   from har_jax.train import mesh
 
   windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
@@ -74,6 +75,8 @@ def main() -> None:
   signals = signal_summary.of_sources(windows, sources, base_head.NAMES)
   card = base.card | {'signals': signal_summary.to_json(signals)}
   base = files.save_base(out, base.variables, card, four_bits=_FOUR_BITS.value)
+  if base.classes and (head := recording_heads.of_sources(windows, sources, experiment.protocol, seed=0)):
+    recording_head.save(out, head, base=base.checksum)
   pretraining = base.card['pretraining']
   measured = ', '.join(
     f'{name.replace("_f1", "-F1").replace("_", " ")} {value:.3f}'

@@ -9,7 +9,6 @@ from har_jax import config
 from har_jax.baselines import gait_relative
 from har_jax.data import splits
 from har_jax.data import windows as store
-from har_jax.errors import UserError
 from har_jax.experiments.base_head import CLASSES, NAMES, UNKNOWN
 from har_jax.inference import recording_head
 from har_jax.inference.recording_head import WALKING, RecordingHead
@@ -21,15 +20,15 @@ _DRAWN = 12_000  # windows to fit to, of all sources
 
 def of_sources(
   folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol, *, seed: int
-) -> RecordingHead:
+) -> RecordingHead | None:
   """Fitted to the subjects that pretraining trains on. A subject at one position is one recording.
 
-  A class with n windows at a position of a source weighs as √n. Raises UserError where no source has
-  walking, beside something else.
+  A class with n windows at a position of a source weighs as √n. None where no source has walking, beside
+  something else.
   """
   parts = [part for source in sources for part in _recordings(folder / source, protocol, seed)]
   if len({label for _, labels in parts for label in labels.tolist()}) < 2:
-    raise UserError(f'a recording head needs walking and another activity; {", ".join(sources)} lack them')
+    return None
   features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
   weights = np.concatenate([1 / np.sqrt(np.bincount(of_part)[of_part]) for _, of_part in parts])
   rng = np.random.default_rng(seed)

@@ -51,6 +51,8 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
   head = None
   if spec.method == ZERO_SHOT_RECORDING:
     head = recording_heads.of_sources(spec.windows, spec.sources, protocol, seed=spec.seed)
+    if head is None:
+      raise UserError(f'{spec.method} needs sources with walking; {", ".join(spec.sources)} have none')
   objective = Classify(spec.experiment.model, len(known), spec.experiment.precision)
   kept = {part: answerable[getattr(data, part)['label']] for part in ('validation', 'test')}
 

@@ -14,11 +14,12 @@ from har_jax.files.adapter import (
   method_entries,
   save_adapter,
 )
-from har_jax.files.base import Base, bundled_base, load_base, make_base, prepare, save_base
+from har_jax.files.base import BUNDLED, Base, bundled_base, load_base, make_base, prepare, save_base
 from har_jax.files.peft_layout import read_peft, write_peft
 from har_jax.files.runs import load_run
 
 __all__ = [
+  'BUNDLED',
   'Adapter',
   'Base',
   'attach',

@@ -20,7 +20,7 @@ from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruc
 from har_jax.variables import Variables
 
 FORMAT = f'har_jax base {SCHEMA_VERSION}'
-_BUNDLED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
+BUNDLED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
 _NORMALIZATION = (
   'each dataset by its own training part: one mean and one standard deviation per sensor, over its three axes'
 )
@@ -164,7 +164,7 @@ def load_base(folder: str | Place) -> Base:
 
 def bundled_base() -> Base:
   """The base that comes with the package, made of recordings whose licenses allow redistribution."""
-  return load_base(str(_BUNDLED))
+  return load_base(str(BUNDLED))
 
 
 def _in_encoder(path: str) -> bool:

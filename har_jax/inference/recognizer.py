@@ -10,7 +10,7 @@ from har_jax import config, files, storage
 from har_jax.data import normalization, signal_summary, splits, validation
 from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
-from har_jax.inference import ensemble, fitting, frame_check, parameters
+from har_jax.inference import ensemble, fitting, frame_check, parameters, recording_head
 from har_jax.inference.estimator import Estimator
 from har_jax.train import evaluation
 
@@ -89,6 +89,7 @@ class Recognizer(Estimator):
 
   adapter_: files.Adapter
   ensemble_: Any
+  of_recordings: recording_head.RecordingHead | None = None  # a base's, before it is fitted
 
   def __init__(
     self,
@@ -138,13 +139,13 @@ class Recognizer(Estimator):
     Raises UserError if nothing of these is there, or if adapter and base do not match.
     """
     if path is None:
-      return cls._from_base(files.bundled_base())
+      return cls._from_base(files.bundled_base(), files.BUNDLED)
     place = storage.place(str(path))
     base = parameters.load_base(base)
     if place.name.endswith('.json'):
       return cls._from_adapter(*files.load_run(place, base))
     if not (place / 'adapter.json').exists():
-      return cls._from_base(files.load_base(place))
+      return cls._from_base(files.load_base(place), place)
     adapter = files.load_adapter(place)
     if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():
       base = files.load_base(place)
@@ -154,10 +155,11 @@ class Recognizer(Estimator):
     return recognizer
 
   @classmethod
-  def _from_base(cls, base: files.Base) -> 'Recognizer':
+  def _from_base(cls, base: files.Base, folder: storage.Place) -> 'Recognizer':
     recognizer = cls(base)
     if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
       recognizer._set_adapter(base, files.head_adapter(base))
+      recognizer.of_recordings = recording_head.load(folder, base=base.checksum)
     return recognizer
 
   @classmethod

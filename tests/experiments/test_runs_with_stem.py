@@ -119,13 +119,28 @@ def test_zero_shot_needs_supervised_pretraining(study_of: Study, tmp_path: pathl
     study_of(tmp_path, methods=('zero_shot',))
 
 
+def test_a_recording_head_answers_for_the_test_subjects(made: dict[str, dict], study: experiments.Study):
+  results = run(dataclasses.replace(study, methods=('zero_shot', 'zero_shot_recording'))).values()
+  alone, beside = results
+  assert beside['parameters']['total'] > alone['parameters']['total']
+  assert beside['test']['confusion'] != alone['test']['confusion']
+  assert np.sum(beside['test']['confusion']) == np.sum(alone['test']['confusion'])
+
+
 @pytest.mark.parametrize(
-  ('classes', 'columns'),
-  [(('walking', 'stairs'), [[2], [0, 1]]), (('upstairs', 'lying'), [[1], []])],
+  ('classes', 'known'),
+  [(('walking', 'stairs'), [True, True]), (('upstairs', 'lying', 'typing'), [True, False, False])],
 )
-def test_stairs_of_unknown_direction_are_up_or_down(classes: tuple[str, ...], columns: list[list[int]]):
-  known = ('downstairs', 'upstairs', 'walking')
-  assert [sorted(zero_shot._columns(name, classes, known)) for name in classes] == columns
+def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes: tuple[str, ...], known: list[bool]):
+  assert zero_shot._answerable(classes, ('downstairs', 'typing', 'upstairs', 'walking')).tolist() == known
+
+
+def test_stairs_of_unknown_direction_are_up_or_down():
+  names = ('walking', 'upstairs', 'downstairs', 'stairs')
+  grouped = zero_shot._grouped(np.array([[0.1, 0.3, 0.1, 0.4]]), names)
+  with_directions = zero_shot._of_target(grouped, ('walking', 'upstairs', 'downstairs', 'lying'))
+  np.testing.assert_allclose(with_directions, [[0.1, 0.6, 0.2, 0]])
+  np.testing.assert_allclose(zero_shot._of_target(grouped, ('walking', 'stairs')), [[0.1, 0.8]])
 
 
 def test_no_person_of_the_target_reaches_a_stage_before_adaptation(

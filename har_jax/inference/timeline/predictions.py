@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from har_jax.baselines import gait_relative
 from har_jax.data import signal_summary, user_recordings
 from har_jax.data.cutting import Window
 from har_jax.data.user_recordings import Reading
@@ -34,14 +35,15 @@ class Predictions:
 
 
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
-  """Predicts a window every 1.28 s.
+  """Predicts a window every 1.28 s. A base without an adapter answers with its recording head, if it has one.
 
   Memory: 24 bytes per sample of the longest recording at 50 Hz, and a few MB.
   Raises UserError if no window fits into the recordings.
   """
   import tqdm
 
-  recording, start_s, probabilities, still = [], [], [], []
+  recording, start_s, probabilities, still, described = [], [], [], [], []
+  head = recognizer.of_recordings
   seconds = sum(float(each.acc.time_s[-1]) for each in reading.recordings)
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
@@ -50,6 +52,8 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.probabilities(signals).astype(np.float32))
       still.append(signal_summary.is_still(signals))
+      if head is not None:
+        described.append(gait_relative.describe(signals))
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
       before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])
@@ -60,11 +64,14 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       f'no window of 2.56 s without a gap in {seconds:.1f} s of recording: '
       'is its rate below 5 Hz, or is it too short?'
     )
+  classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
+  if head is not None:  # one wearer and one device: all windows are compared with the same walking
+    joined = head.combine(joined, gait_relative.concatenate(described), classes)
   return Predictions(
-    tuple(str(each) for each in recognizer.classes_),
+    classes,
     np.array(recording),
     np.array(start_s),
-    np.concatenate(probabilities),
+    joined,
     np.concatenate(still),
     int(recognizer.tta_shifts),  # JSON has no NumPy integers
   )

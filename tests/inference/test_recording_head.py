@@ -1,0 +1,129 @@
+"""The head for a whole recording, without labels."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+from made_gait import LYING, STANDING, WALKING, random_rotation, recording
+
+from har_jax import files
+from har_jax.baselines import gait_relative
+from har_jax.data import alignment
+from har_jax.errors import UserError
+from har_jax.inference import recording_head
+from har_jax.inference.recording_head import RecordingHead
+
+CLASSES = ('walking', 'standing', 'lying', 'unknown')
+
+
+def features_of(windows: np.ndarray, walking: np.ndarray) -> np.ndarray:
+  found = gait_relative.describe(windows).relative_to(walking)
+  assert found is not None
+  return found
+
+
+@pytest.fixture(scope='module')
+def head() -> RecordingHead:
+  rng = np.random.default_rng(0)
+  made = [recording(rng, random_rotation(rng), each=25) for _ in range(6)]
+  features = np.concatenate([features_of(windows, labels == WALKING) for windows, labels in made])
+  return fitted(features, np.concatenate([labels for _, labels in made]))
+
+
+def fitted(features: np.ndarray, labels: np.ndarray) -> RecordingHead:
+  """To each window many times: the networks train for some passes only."""
+  return recording_head.fit(np.tile(features, (20, 1)), np.tile(labels, 20), CLASSES, seed=0)
+
+
+@pytest.fixture
+def unseen() -> tuple[np.ndarray, np.ndarray]:
+  """A recording, and probabilities of an encoder that knows walking from the rest, and nothing else."""
+  rng = np.random.default_rng(9)
+  windows, labels = recording(rng, random_rotation(rng))
+  walks = (labels == WALKING)[:, None]
+  return windows, np.where(walks, [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35]) + 0 * labels[:, None]
+
+
+def test_features_do_not_depend_on_how_the_device_is_turned():
+  rng = np.random.default_rng(1)
+  windows, labels = recording(rng, np.eye(3))
+  turned = alignment.rotate(windows, random_rotation(rng))
+  expected, found = (features_of(each, labels == WALKING) for each in (windows, turned))
+  kept = [not name.startswith('zero crossings') for name in gait_relative.NAMES]
+  np.testing.assert_allclose(found[:, kept], expected[:, kept], atol=0.02)
+  angle = expected[:, -1]
+  assert angle[labels == STANDING].max() < 2
+  np.testing.assert_allclose(angle[labels == LYING], 90, atol=2)
+
+
+def test_features_are_relative_to_walking():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  found = features_of(windows, labels == WALKING)
+  np.testing.assert_allclose(found[labels == WALKING, :-1].mean(axis=0), 0, atol=1e-3)
+  assert found.shape == (len(windows), len(gait_relative.NAMES))
+  windows[..., 3:] = 0
+  assert not features_of(windows, labels == WALKING)[:, gait_relative.OF_GYRO].any()
+
+
+def test_windows_that_do_not_move_are_no_walking():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  assert gait_relative.describe(windows).relative_to(labels == STANDING) is None
+
+
+def test_parts_of_a_recording_are_the_recording():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  parts = [gait_relative.describe(windows[at]) for at in (slice(0, 10), slice(10, None))]
+  joined = gait_relative.concatenate(parts).relative_to(labels == WALKING)
+  np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
+
+
+def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
+  windows, encoder = unseen
+  combined = head.combine(encoder, gait_relative.describe(windows), CLASSES)
+  _, labels = recording(np.random.default_rng(9), np.eye(3))
+  assert head.classes == CLASSES[:3]
+  np.testing.assert_array_equal(combined[:, :3].argmax(axis=1), labels)
+  np.testing.assert_allclose(combined.sum(axis=1), encoder.sum(axis=1))
+  np.testing.assert_array_equal(combined[:, 3], encoder[:, 3])  # what it does not know, it leaves
+
+
+def test_without_walking_the_encoder_answers(head: RecordingHead, unseen):
+  windows, encoder = unseen
+  still = encoder.argmax(axis=1) != 0
+  combined = head.combine(encoder[still], gait_relative.describe(windows[still]), CLASSES)
+  np.testing.assert_array_equal(combined, encoder[still])
+
+
+def test_two_classes_have_a_probability_each():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3), each=40)
+  kept = labels != STANDING
+  features = features_of(windows, labels == WALKING)[kept]
+  head = fitted(features, labels[kept])
+  probabilities = head.predict_proba(features)
+  assert head.classes == ('walking', 'lying')
+  np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+  np.testing.assert_array_equal(probabilities.argmax(axis=1), labels[kept] == LYING)
+
+
+def test_a_saved_head_predicts_the_same(head: RecordingHead, tmp_path: pathlib.Path):
+  assert recording_head.load(tmp_path, base='a' * 64) is None
+  recording_head.save(tmp_path, head, base='a' * 64)
+  loaded = recording_head.load(tmp_path, base='a' * 64)
+  assert loaded is not None
+  assert loaded.classes == head.classes
+  features = np.random.default_rng(0).standard_normal((5, len(gait_relative.NAMES))).astype(np.float32)
+  np.testing.assert_array_equal(loaded.predict_proba(features), head.predict_proba(features))
+  with pytest.raises(UserError, match='belongs to the base with checksum a'):
+    recording_head.load(tmp_path, base='b' * 64)
+  short = dataclasses.replace(head, mean=head.mean[:3], scale=head.scale[:3])
+  recording_head.save(tmp_path, short, base='a' * 64)
+  with pytest.raises(UserError, match=r'mean: expected float32\[\d+\], found float32\[3\]'):
+    recording_head.load(tmp_path, base='a' * 64)
+
+
+def test_the_bundled_base_has_one():
+  base = files.bundled_base()
+  head = recording_head.load(files.BUNDLED, base=base.checksum)
+  assert head is not None
+  assert set(head.classes) == set(base.classes) - {'unknown'}

@@ -182,12 +182,6 @@ class Protocol(config_fields.Checked):
     ('train', 'dataset', 'none'),
     'windows that the mean and standard deviation are computed on; `none`: signals in g and rad/s instead',
   )
-  align: str = config_fields.choice(
-    'none',
-    ('none', 'gait'),
-    'rotation of the target: `gait` turns the windows of each subject so that gravity points in the same '
-    'direction while they walk or run; it uses no label, but all windows of a subject',
-  )
   classes: str = config_fields.choice('locomotion', ('locomotion', 'all'), 'activities of the target')
   continued_pretraining_steps: int = config_fields.not_negative(
     0, "stage 'continued': steps of masked pretraining on the target's unlabeled training part"

@@ -1,7 +1,7 @@
 """Features of windows relative to the walking in the same recording.
 
 How one activity differs from another carries over to other people and devices better than either does.
-w windows, n samples, s statistics, f features.
+w windows, m of them walking, n samples, s statistics, f features.
 """
 
 import dataclasses
@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from har_jax.baselines.features import in_chunks, names, statistics
-from har_jax.data import alignment
+from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 
 CHANNELS = ('acc norm', 'acc along', 'acc across', 'gyro norm', 'gyro along', 'gyro across')
-_FEWEST_WALKING = alignment.FEWEST_WINDOWS
+FEWEST_WALKING = 5  # windows, to compare others with
 _MOVING_M_S2 = 0.5  # standard deviation of the length of acceleration: the device moves
 _FLOOR = 1e-2  # m/s² or rad/s: below the noise of a phone's sensors
 _LOGS = ('log standard deviation', 'log mean absolute difference')
@@ -37,13 +37,22 @@ class Described:
     The mean of the walking windows is subtracted. Without a gyroscope, its columns are 0.
     """
     walking = walking & self.moves
-    upright = alignment.direction(self.gravity[walking])
+    upright = _direction(self.gravity[walking])
     if upright is None:
       return None
     lengths = np.maximum(np.linalg.norm(self.gravity, axis=1), _FLOOR)
     angle = np.degrees(np.arccos(np.clip(self.gravity @ upright / lengths, -1, 1)))
     relative = self.statistics - self.statistics[walking].mean(axis=0, dtype=np.float64)
     return np.concatenate([relative, angle[:, None]], axis=1).astype(np.float32)
+
+
+def _direction(gravity: Float[np.ndarray, 'm 3']) -> Float[np.ndarray, '3'] | None:
+  """Unit vector of the mean; None if there are too few, or they have no direction in common."""
+  if len(gravity) < FEWEST_WALKING:
+    return None
+  mean = gravity.mean(axis=0)
+  length = np.linalg.norm(mean)
+  return mean / length if length > STANDARD_GRAVITY_M_S2 / 2 else None
 
 
 def describe(signals: Float[np.ndarray, 'w n 6']) -> Described:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from har_jax import config
-from har_jax.data import alignment, balancing, normalization, splits, temporal_pairs
+from har_jax.data import balancing, normalization, splits, temporal_pairs
 from har_jax.data import windows as store
 from har_jax.data.archives import ARCHIVES
 from har_jax.data.batches import Batch
@@ -114,7 +114,7 @@ class TargetWindows:
   test: Batch
   test_subjects: np.ndarray
   classes: tuple[str, ...]
-  signals: Float[np.ndarray, 'w n 6']  # in m/s² and rad/s, aligned: the archive's at one position
+  signals: Float[np.ndarray, 'w n 6']  # in m/s² and rad/s: the archive's at one position
   subjects: Int[np.ndarray, 'w']
   indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in these
   description: dict[str, Any]
@@ -123,8 +123,7 @@ class TargetWindows:
 def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
   """Splits a target, applies its label budget, and normalizes it as the protocol says.
 
-  Has the first position only. With `align`, each subject's windows are rotated; the direction is that of the
-  train part's subjects. The normalizer is fitted on the full train part: it needs no labels, so the
+  Has the first position only. The normalizer is fitted on the full train part: it needs no labels, so the
   label budget does not limit it.
   """
   windows = store.at_first_position(store.load(folder / target))
@@ -140,18 +139,16 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
   except UserError as error:
     legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
     raise UserError(f'{target}: {error} (classes: {legend})') from error
-  signals = windows.signals
-  if protocol.align == 'gait':
-    signals = alignment.align(signals, windows.subject, fitted_on=chosen[parts.train])
   fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
-  normalizer = normalization.of_kind(signals[chosen[fitted_on]], protocol.normalize)
+  normalizer = normalization.of_kind(windows.signals[chosen[fitted_on]], protocol.normalize)
   indices = {
     'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
     'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),
     'test': parts.test,
   }
   batches = {
-    part: {'signal': normalizer(signals[chosen[at]]), 'label': labels[at]} for part, at in indices.items()
+    part: {'signal': normalizer(windows.signals[chosen[at]]), 'label': labels[at]}
+    for part, at in indices.items()
   }
   batches['train']['origin'] = normalizer.origins(len(indices['train']))
   subject_names = np.array(windows.meta['subjects'])
@@ -159,7 +156,7 @@ def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol,
     **batches,
     test_subjects=subject_names[subjects[parts.test]],
     classes=classes,
-    signals=signals,
+    signals=windows.signals,
     subjects=windows.subject,
     indices={part: chosen[at] for part, at in indices.items()},
     description={

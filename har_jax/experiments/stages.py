@@ -219,7 +219,7 @@ def _on_target(spec: RunSpec, stage: str, training: config.Training) -> dict[str
   The label budget is no part of it: runs of every budget share it.
   """
   protocol = spec.experiment.protocol
-  splitting = ('split', 'test_fraction', 'validation_fraction', 'normalize', 'align', 'classes')
+  splitting = ('split', 'test_fraction', 'validation_fraction', 'normalize', 'classes')
   return {
     'stage': stage,
     'protocol': {name: getattr(protocol, name) for name in splitting},

@@ -9,7 +9,7 @@ from typing import Any
 
 from absl import flags
 
-from har_jax.cli import command, processes
+from har_jax.cli import command, jobs, processes
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
@@ -79,6 +79,7 @@ _experiment = command.define_experiment(FLAGS)
 _set_cpu_devices = command.define_cpu_devices(FLAGS)
 _join = processes.define_processes(FLAGS)
 _shard = command.define_shard(FLAGS)
+_jobs = jobs.define_jobs(FLAGS)
 
 
 def main() -> dict[str, Any]:
@@ -112,6 +113,9 @@ def main() -> dict[str, Any]:
   if _STAGE.value == 'personalize':
     labels = command.whole_numbers('personal_labels', _PERSONAL_LABELS.value)
     return {'runs': _personalize(study, labels, options)}
+  if (number := min(_jobs(), len(study.runs))) > 1:
+    results = [spec.result for spec in study.runs]
+    jobs.run('lodo', FLAGS, number, results=results, stop=stop)
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
   total, rows = len(study.runs), []
   for number, (path, result) in enumerate(experiments.run(study, options), start=1):

@@ -114,6 +114,8 @@ def main() -> dict[str, Any]:
 def _print_trust(recognizer: Any) -> None:
   """What the bundled base recognizes, and how well it does on people that it was not trained on."""
   print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
+  if recognizer.of_recordings is not None:
+    print('It compares each window with the walking in the recording, if there are some seconds of it.')
   if measured := recognizer.base_.card['pretraining'].get('head_validation_macro_f1'):
     print(
       f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '

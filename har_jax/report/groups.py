@@ -23,7 +23,7 @@ _BASIS = ['target', 'seed', 'target_windows', *results.SHARED]
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
-  Runs without adapters join those with the most frequent ones. Runs on other windows are separate.
+  Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other windows are separate.
   A baseline joins every experiment that has a run of its target's windows, seed, split and labels; without
   any, baselines are an experiment of their own.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
@@ -74,11 +74,14 @@ def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
   settings = runs.assign(_all=0).groupby(['_all', *fixed], sort=False).ngroup()
   adapters = runs.groupby([flag for flag in results.ADAPTERS if flag not in free], dropna=False).ngroup()
   adapters = adapters.where(runs['lora_rank'].notna(), np.nan)
-  most_frequent = adapters.groupby(settings).agg(lambda of: of.mode().get(0, -1))
+  # A run without adapters joins those that its own experiment has most of.
+  for family in ([settings, runs['experiment']], settings):
+    most_frequent = adapters.groupby(family).transform(lambda of: of.mode().get(0, np.nan))
+    adapters = adapters.fillna(most_frequent)
   windows = runs.groupby([settings, 'target', 'windows'], sort=False).ngroup()
   keys = {
     'settings': settings,
-    'adapters': adapters.fillna(settings.map(most_frequent)),
+    'adapters': adapters.fillna(-1),
     'windows': windows.groupby([settings, runs['target']]).rank('dense'),
   }
   return pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()

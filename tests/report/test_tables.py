@@ -109,6 +109,13 @@ def test_runs_without_adapters_join_the_most_frequent_adapters(result):
   assert sorted(list(part['method']) for part in parts) == [['full', 'lora', 'lora', 'lora'], ['lora']]
 
 
+def test_runs_without_adapters_join_those_of_their_own_experiment(result):
+  found = [result(method='lora', seed=seed, lora_rank=rank) for seed, rank in enumerate((8, 2, 2))]
+  frame = runs([*found, result()]).assign(experiment=['own', 'other', 'other', 'own'])
+  parts = groups.experiments(frame)
+  assert sorted(list(part['method']) for part in parts) == [['full', 'lora'], ['lora', 'lora']]
+
+
 def test_targets_with_other_sources_share_a_table(result):
   assert len(tables.table2(runs([result(target='dsads'), result(target='hhar')]))) == 1
 

@@ -1,0 +1,120 @@
+"""Several jobs on one machine: processes that share the runs of a command, each on a core of its own."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from absl import flags
+
+from har_jax.errors import Stopped, UserError
+from har_jax.storage import Place
+
+_POLL_S = 0.2
+
+
+def define_jobs(values: flags.FlagValues) -> Callable[[], int]:
+  """Defines --jobs; returns a function that reads how many."""
+  jobs = flags.DEFINE_string(
+    'jobs',
+    '1',
+    'processes that share the runs, each on a core of its own, with weights of its own; auto: one a core, or '
+    'a single one with an accelerator',
+    flag_values=values,
+  )
+
+  def read() -> int:
+    if jobs.value == 'auto':
+      import jax
+
+      return len(_cores()) if jax.default_backend() == 'cpu' else 1
+    if not jobs.value.isdecimal() or not int(jobs.value):
+      raise UserError(f'--jobs={jobs.value}: give a number of processes, or auto')
+    return int(jobs.value)
+
+  return read
+
+
+def run(
+  command: str,
+  values: flags.FlagValues,
+  jobs: int,
+  *,
+  results: Sequence[Place],
+  stop: Callable[[], bool],
+) -> None:
+  """Runs the shards of a command with --lodo_shard, until all have ended.
+
+  results: the files that the runs write, for the progress. stop: whether to end all jobs.
+  Raises UserError where a job fails, and Stopped after `stop`, when the others have saved their state.
+  """
+  if values['lodo_shard'].present or values['coordinator'].present or values['distributed'].value:
+    raise UserError(
+      '--jobs is for one command on one machine: leave out --lodo_shard and what joins processes'
+    )
+  import tqdm
+
+  def finished() -> int:
+    return sum(path.exists() for path in results)
+
+  with tempfile.NamedTemporaryFile('w', suffix='.flags') as file:
+    file.write(values.flags_into_string())
+    file.flush()
+    arguments = [f'--flagfile={file.name}', '--jobs=1', '--noprogress', '--nojson', '--quiet']
+    shards = [[command, *arguments, f'--lodo_shard={job}/{jobs}'] for job in range(jobs)]
+    bar = tqdm.tqdm(total=len(results), desc='runs', disable=not values['progress'].value)
+    with _started(shards) as processes, bar:
+      while any(process.poll() is None for process in processes):
+        if stop() or any(process.poll() for process in processes):
+          break
+        time.sleep(_POLL_S)
+        bar.update(finished() - bar.n)
+      bar.update(finished() - bar.n)
+  if stop():
+    raise Stopped(f'{finished()} of {len(results)} runs are done, and the others have saved their state')
+  failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]
+  if failed:
+    job, code = failed[0]
+    raise UserError(f'job {job} of {jobs} ended with exit code {code}; its message is above')
+
+
+@contextlib.contextmanager
+def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen]]:
+  """Processes of `har-jax`, each on one core. SIGTERM ends those that are left: they save their state."""
+  processes: list[subprocess.Popen] = []
+  cores = _cores()
+  try:
+    for number, arguments in enumerate(commands):
+      with _on_core(cores[number % len(cores)]):
+        processes.append(subprocess.Popen([sys.executable, '-m', 'har_jax', *arguments]))
+    yield processes
+  finally:
+    for process in processes:
+      if process.poll() is None:
+        process.terminate()
+    for process in processes:
+      process.wait()
+
+
+def _cores() -> list[int]:
+  """Those that this process may use; where the system does not tell, one for each that there is."""
+  if hasattr(os, 'sched_getaffinity'):
+    return sorted(os.sched_getaffinity(0))
+  return list(range(os.cpu_count() or 1))
+
+
+@contextlib.contextmanager
+def _on_core(core: int) -> Iterator[None]:
+  """A process that is started within it has this core alone, and so one thread for each product."""
+  if not hasattr(os, 'sched_setaffinity'):
+    yield
+    return
+  before = os.sched_getaffinity(0)
+  os.sched_setaffinity(0, {core})
+  try:
+    yield
+  finally:
+    os.sched_setaffinity(0, before)

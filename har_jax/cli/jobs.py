@@ -73,9 +73,9 @@ def run(
         time.sleep(_POLL_S)
         bar.update(finished() - bar.n)
       bar.update(finished() - bar.n)
+      failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]
   if stop():
     raise Stopped(f'{finished()} of {len(results)} runs are done, and the others have saved their state')
-  failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]
   if failed:
     job, code = failed[0]
     raise UserError(f'job {job} of {jobs} ended with exit code {code}; its message is above')

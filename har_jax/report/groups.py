@@ -23,7 +23,8 @@ _BASIS = ['target', 'seed', 'target_windows', *results.SHARED]
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
-  Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other windows are separate.
+  Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other
+  windows are separate.
   A baseline joins every experiment that has a run of its target's windows, seed, split and labels; without
   any, baselines are an experiment of their own.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.

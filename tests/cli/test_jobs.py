@@ -1,0 +1,103 @@
+"""Several jobs on one machine."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+from absl import flags
+
+from har_jax.cli import jobs
+from har_jax.errors import Stopped, UserError
+
+# In place of `python -m har_jax`: writes what it was given and its cores, and does what its shard says.
+_JOB = """\
+import json, os, pathlib, re, sys
+flagfile = next(word.partition('=')[2] for word in sys.argv if word.startswith('--flagfile='))
+shard = next(word.partition('=')[2] for word in sys.argv if word.startswith('--lodo_shard='))
+lines = pathlib.Path(flagfile).read_text().splitlines()
+given = dict(line[2:].split('=', 1) for line in lines if '=' in line)
+out = pathlib.Path(given['out'])
+(out / f'job{shard[0]}.json').write_text(json.dumps([sys.argv[1], shard, sorted(os.sched_getaffinity(0))]))
+if given['does'] == f'fail{shard[0]}':
+  sys.exit('no such windows')
+if given['does'] == 'wait' or given['does'].startswith('fail'):
+  import signal, time
+  signal.signal(signal.SIGTERM, lambda *_: ((out / f'saved{shard[0]}').touch(), sys.exit(143)))
+  time.sleep(60)
+"""
+
+
+@pytest.fixture
+def values(tmp_path: pathlib.Path) -> flags.FlagValues:
+  made = flags.FlagValues()
+  flags.DEFINE_string('out', str(tmp_path), '', flag_values=made)
+  flags.DEFINE_string('does', 'end', '', flag_values=made)
+  flags.DEFINE_string('lodo_shard', '0/1', '', flag_values=made)
+  flags.DEFINE_string('coordinator', None, '', flag_values=made)
+  flags.DEFINE_bool('distributed', False, '', flag_values=made)
+  flags.DEFINE_bool('progress', False, '', flag_values=made)
+  made(['har-jax'])
+  return made
+
+
+@pytest.fixture
+def run(values: flags.FlagValues, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  script = tmp_path / 'job.py'
+  script.write_text(_JOB)
+  started = jobs.subprocess.Popen
+  replaced = lambda words: started([sys.executable, str(script), *words[3:]])  # noqa: E731
+  monkeypatch.setattr(jobs.subprocess, 'Popen', replaced)
+  results = [tmp_path / f'job{number}.json' for number in range(2)]
+  return lambda stop=lambda: False: jobs.run('lodo', values, 2, results=results, stop=stop)
+
+
+def test_each_job_has_a_shard_and_a_core(run, tmp_path: pathlib.Path):
+  import json
+
+  before = os.sched_getaffinity(0)
+  run()
+  first, second = (json.loads((tmp_path / f'job{number}.json').read_text()) for number in range(2))
+  cores = sorted(before)
+  assert first == ['lodo', '0/2', cores[:1]]
+  assert second == ['lodo', '1/2', [cores[1 % len(cores)]]]
+  assert os.sched_getaffinity(0) == before
+
+
+def test_a_job_that_fails_ends_the_others(run, values: flags.FlagValues, tmp_path: pathlib.Path, capfd):
+  values.does = 'fail1'
+  with pytest.raises(UserError, match='job 1 of 2 ended with exit code 1; its message is above'):
+    run()
+  assert 'no such windows' in capfd.readouterr().err
+  assert not (tmp_path / 'saved1').exists()
+
+
+def test_sigterm_ends_all_jobs_when_they_have_saved(run, values: flags.FlagValues, tmp_path: pathlib.Path):
+  values.does = 'wait'
+  both = [tmp_path / f'job{number}.json' for number in range(2)]
+  with pytest.raises(Stopped, match='2 of 2 runs are done'):
+    run(stop=lambda: all(path.exists() for path in both))
+
+
+@pytest.mark.parametrize('name', ['lodo_shard', 'coordinator'])
+def test_shards_of_other_machines_are_refused(run, values: flags.FlagValues, name: str):
+  values[name].parse('0/1')
+  values[name].present = 1
+  with pytest.raises(UserError, match='--jobs is for one command on one machine'):
+    run()
+
+
+@pytest.mark.parametrize('given', ['0', '-1', 'two', '1.5'])
+def test_a_number_of_jobs_is_a_number(given: str):
+  values = flags.FlagValues()
+  read = jobs.define_jobs(values)
+  values(['har-jax', f'--jobs={given}'])
+  with pytest.raises(UserError, match=f'--jobs={given}: give a number of processes, or auto'):
+    read()
+
+
+def test_auto_is_one_job_a_core_on_a_cpu():
+  values = flags.FlagValues()
+  read = jobs.define_jobs(values)
+  values(['har-jax', '--jobs=auto'])
+  assert read() == len(os.sched_getaffinity(0))

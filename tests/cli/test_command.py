@@ -134,7 +134,7 @@ print(sorted(loaded.intersection({_HEAVY})))
 
 def test_the_help_of_lodo_lists_every_method():
   named = re.findall('[a-z0-9_]+(?=[,;]|$)', main.load('lodo').FLAGS['methods'].help)
-  others = [*BASELINES, ENSEMBLE, ZERO_SHOT]
+  others = [*BASELINES, ENSEMBLE, *ZERO_SHOT]
   assert [name for name in named if name in {*METHODS, *others}] == [
     *(name for name in METHODS if name[0] != 'q'),
     'qlora',

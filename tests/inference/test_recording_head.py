@@ -32,7 +32,7 @@ def head() -> RecordingHead:
 
 def fitted(features: np.ndarray, labels: np.ndarray) -> RecordingHead:
   """To each window many times: the networks train for some passes only."""
-  return recording_head.fit(np.tile(features, (5, 1)), np.tile(labels, 5), CLASSES, seed=0)
+  return recording_head.fit(np.tile(features, (20, 1)), np.tile(labels, 20), CLASSES, seed=0)
 
 
 @pytest.fixture

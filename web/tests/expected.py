@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 import numpy as np
+import scipy.special
 
 from har_jax import export
 from har_jax.data import frames, signal_summary
@@ -52,10 +53,11 @@ def _answers(recognizer: Recognizer, time_s: np.ndarray, samples: np.ndarray) ->
   stream = Stream(recognizer)
   windows, probabilities, recognize = [], [], stream._recognize
 
-  def recorded(window: np.ndarray) -> np.ndarray:
+  def recorded(window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    hidden, logits = recognize(window)
     windows.append(window)
-    probabilities.append(recognize(window))
-    return probabilities[-1]
+    probabilities.append(scipy.special.softmax(logits / recognizer.temperature))
+    return hidden, logits
 
   stream._recognize = recorded  # type: ignore[method-assign]
   predictions = stream.push(samples, time_s)

@@ -32,7 +32,7 @@ RUNS := runs/$(NAME)
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
-	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=$(NAME) \
+	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=$(NAME) --jobs=auto \
 	  --split=$$split --windows=$(WINDOWS) --out=$(RUNS) || exit 1; done
 	$(BIN)/har-jax report --results=$(RUNS)
 	@printf '%s\n' '' 'The picture of this table: $(RUNS)/headline.svg' 'Next, recognize activities in a recording:' \

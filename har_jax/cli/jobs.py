@@ -63,7 +63,8 @@ def run(
   with tempfile.NamedTemporaryFile('w', suffix='.flags') as file:
     file.write(values.flags_into_string())
     file.flush()
-    arguments = [f'--flagfile={file.name}', '--jobs=1', '--noprogress', '--nojson', '--quiet']
+    arguments = [f'--flagfile={file.name}', '--jobs=1', '--noprogress', '--quiet']
+    arguments += ['--nojson'] if 'json' in values else []
     shards = [[command, *arguments, f'--lodo_shard={job}/{jobs}'] for job in range(jobs)]
     bar = tqdm.tqdm(total=len(results), desc='runs', disable=not values['progress'].value)
     with _started(shards) as processes, bar:

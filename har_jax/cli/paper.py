@@ -8,7 +8,7 @@ import time
 
 from absl import flags
 
-from har_jax.cli import command, processes
+from har_jax.cli import command, jobs, processes
 from har_jax.cli.command import HELP
 
 COMMON = ('windows', 'table', 'targets', 'seeds', 'out', 'preset', 'progress')
@@ -35,6 +35,7 @@ _experiment = command.define_experiment(FLAGS)
 _set_cpu_devices = command.define_cpu_devices(FLAGS)
 _join = processes.define_processes(FLAGS)
 _shard = command.define_shard(FLAGS)
+_jobs = jobs.define_jobs(FLAGS)
 
 # Targets of the paper.
 _PUBLISHED = ('hhar', 'motionsense', 'pamap2', 'realworld', 'ucihar')
@@ -68,6 +69,9 @@ def main() -> None:
   missing = [name for name in _PUBLISHED if name not in prepared]
   if mesh.is_main_process() and missing:
     print(f'without windows, so in no table: {", ".join(missing)}', flush=True)
+  results = [spec.result for study in studies for spec in study.runs]
+  if (number := min(_jobs(), min(len(study.runs) for study in studies))) > 1:
+    jobs.run('paper', FLAGS, number, results=results, stop=stop)
   for study in studies:
     for path, result in experiments.run(study, options):
       done += 1

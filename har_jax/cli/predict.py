@@ -114,8 +114,6 @@ def main() -> dict[str, Any]:
 def _print_trust(recognizer: Any) -> None:
   """What the bundled base recognizes, and how well it does on people that it was not trained on."""
   print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
-  if recognizer.of_recordings is not None:
-    print('It compares each window with the walking in the recording, if there are some seconds of it.')
   if measured := recognizer.base_.card['pretraining'].get('head_validation_macro_f1'):
     print(
       f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
@@ -135,6 +133,12 @@ def _print_summary(summary: dict[str, Any]) -> None:
   ]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
   print(f'{summary["bouts"]} bouts: {summary["rules"]}.')
+  if summary['compared_with_walking']:
+    print('Each window was compared with the walking in this recording.')
+  elif summary['compared_with_walking'] is not None:
+    print(
+      'Hardly any walking was found, so each window was answered alone. Some walking makes answers better.'
+    )
 
 
 def _print_score(scored: Any) -> None:

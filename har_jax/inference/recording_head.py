@@ -63,7 +63,7 @@ class RecordingHead:
   ) -> Float[np.ndarray, 'w y']:
     """The encoder's probabilities of `classes`, shared out anew among those that this head knows.
 
-    As they are where the recording has too little walking.
+    The same array where the recording has too little walking.
     """
     features = recording.relative_to(encoder.argmax(axis=1) == list(classes).index(WALKING))
     if features is None:

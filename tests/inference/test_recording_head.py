@@ -9,8 +9,11 @@ from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rota
 
 from har_jax import files
 from har_jax.baselines import gait_relative
+from har_jax.data.recording import Recording, Samples
+from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
-from har_jax.inference import recording_head
+from har_jax.inference import recording_head, timeline
+from har_jax.inference.recognizer import Recognizer
 from har_jax.inference.recording_head import RecordingHead
 
 CLASSES = ('walking', 'standing', 'lying', 'unknown')
@@ -128,6 +131,37 @@ def test_a_saved_head_predicts_the_same(head: RecordingHead, tmp_path: pathlib.P
   recording_head.save(tmp_path, short, base='a' * 64)
   with pytest.raises(UserError, match=r'mean: expected float32\[\d+\], found float32\[3\]'):
     recording_head.load(tmp_path, base='a' * 64)
+
+
+def _predicted(head: RecordingHead, signals: np.ndarray) -> timeline.Predictions:
+  """By a base with this head, whose encoder knows walking by its movement, and nothing else."""
+  time_s = np.arange(len(signals)) / 50
+  sensors = [Samples(time_s, signals[:, axes]) for axes in (slice(3), slice(3, 6))]
+  reading = Reading([Recording('me', '', *sensors, ())], [], [], '', True, ['day'], [0.0])
+  recognizer = Recognizer()
+  recognizer.classes_ = np.array(CLASSES)
+  recognizer.of_recordings = head
+
+  def probabilities(windows: np.ndarray) -> np.ndarray:
+    moves = np.linalg.norm(windows[..., :3], axis=-1).std(axis=1) > 1
+    return np.where(moves[:, None], [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35])
+
+  recognizer.probabilities = probabilities  # type: ignore[method-assign]
+  return timeline.predict(recognizer, reading, progress=False)
+
+
+def test_a_recording_is_compared_with_its_walking_if_it_has_some(head: RecordingHead):
+  rng = np.random.default_rng(5)
+  windows, labels = recording(rng, random_rotation(rng), each=20)
+  predictions = _predicted(head, windows.reshape(-1, 6))
+  inside = predictions.start_s[:, None] - 2.56 * np.arange(len(labels))
+  at = np.abs(inside).min(axis=1) < 0.01  # windows that do not overlap two of those that were made
+  found = predictions.probabilities[at, :3].argmax(axis=1)
+  assert predictions.compared is True
+  np.testing.assert_array_equal(found, labels[np.abs(inside[at]).argmin(axis=1)])
+  still = _predicted(head, windows[labels != WALKING].reshape(-1, 6))
+  assert still.compared is False
+  assert set(still.probabilities.argmax(axis=1)) == {3}
 
 
 def test_the_bundled_base_has_one():

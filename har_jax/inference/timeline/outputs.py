@@ -82,6 +82,7 @@ def _summary(
     },
     'unknown_minutes': round(unknown, 2),
     'not_worn_minutes': round(not_worn, 2),
+    'compared_with_walking': predictions.compared,
     'gap_minutes': round(max(recorded - covered, 0.0), 2),
     'recorded_minutes': round(recorded, 2),
     'windows': len(predictions.start_s),

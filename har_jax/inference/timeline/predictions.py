@@ -23,7 +23,8 @@ class Predictions:
   """Windows in order of recording and time. A window with a gap in it has no prediction.
 
   `recording` is an index into the reading's recordings; `start_s` is on that recording's clock.
-  `still` is True where the device did not move.
+  `still` is True where the device did not move. `compared`: whether the recording had enough walking for the
+  recording head; None: there is no such head.
   """
 
   classes: tuple[str, ...]
@@ -32,6 +33,7 @@ class Predictions:
   probabilities: Float[np.ndarray, 'w y']
   still: Bool[np.ndarray, 'w']
   tta_shifts: int = 1
+  compared: bool | None = None
 
 
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
@@ -65,8 +67,10 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       'is its rate below 5 Hz, or is it too short?'
     )
   classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
+  compared = None
   if head is not None:  # one wearer and one device: all windows are compared with the same walking
-    joined = head.combine(joined, gait_relative.concatenate(described), classes)
+    combined = head.combine(joined, gait_relative.concatenate(described), classes)
+    joined, compared = combined, combined is not joined
   return Predictions(
     classes,
     np.array(recording),
@@ -74,6 +78,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     joined,
     np.concatenate(still),
     int(recognizer.tta_shifts),  # JSON has no NumPy integers
+    compared,
   )
 
 

@@ -68,6 +68,8 @@ class Recognizer(Estimator):
     The trained weights and their card.
   variables_ : dict
     The adapted model's variables, 'collection/module/leaf' → array.
+  recording_head_ : inference.recording_head.RecordingHead or None
+    A base's head for whole recordings, with which `har-jax predict` answers; None after a fit.
   ensemble_ : inference.ensemble.Ensemble or None
     The baselines and their weights, if fitted as an ensemble.
   plan_ : inference.budget.Plan or None
@@ -89,7 +91,7 @@ class Recognizer(Estimator):
 
   adapter_: files.Adapter
   ensemble_: Any
-  of_recordings: recording_head.RecordingHead | None = None  # a base's, before it is fitted
+  recording_head_: recording_head.RecordingHead | None
 
   def __init__(
     self,
@@ -159,7 +161,7 @@ class Recognizer(Estimator):
     recognizer = cls(base)
     if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
       recognizer._set_adapter(base, files.head_adapter(base))
-      recognizer.of_recordings = recording_head.load(folder, base=base.checksum)
+      recognizer.recording_head_ = recording_head.load(folder, base=base.checksum)
     return recognizer
 
   @classmethod
@@ -342,6 +344,6 @@ class Recognizer(Estimator):
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
-    self.ensemble_ = self.plan_ = None
+    self.ensemble_ = self.plan_ = self.recording_head_ = None
     self.variables_ = files.attach(base, adapter)
     self.classes_ = np.array(adapter.card['classes'])

@@ -140,7 +140,7 @@ def _predicted(head: RecordingHead, signals: np.ndarray) -> timeline.Predictions
   reading = Reading([Recording('me', '', *sensors, ())], [], [], '', True, ['day'], [0.0])
   recognizer = Recognizer()
   recognizer.classes_ = np.array(CLASSES)
-  recognizer.of_recordings = head
+  recognizer.recording_head_ = head
 
   def probabilities(windows: np.ndarray) -> np.ndarray:
     moves = np.linalg.norm(windows[..., :3], axis=-1).std(axis=1) > 1
@@ -169,3 +169,10 @@ def test_the_bundled_base_has_one():
   head = recording_head.load(files.BUNDLED, base=base.checksum)
   assert head is not None
   assert set(head.classes) == set(base.classes) - {'unknown'}
+
+
+def test_a_fitted_recognizer_has_none():
+  recognizer = Recognizer.load()
+  assert recognizer.recording_head_ is not None
+  recognizer._set_adapter(recognizer.base_, recognizer.adapter_)  # as a fit ends
+  assert recognizer.recording_head_ is None

@@ -45,7 +45,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   import tqdm
 
   recording, start_s, probabilities, still, described = [], [], [], [], []
-  head = recognizer.of_recordings
+  head = recognizer.recording_head_
   seconds = sum(float(each.acc.time_s[-1]) for each in reading.recordings)
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress

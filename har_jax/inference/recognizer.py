@@ -161,7 +161,7 @@ class Recognizer(Estimator):
     recognizer = cls(base)
     if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
       recognizer._set_adapter(base, files.head_adapter(base))
-      recognizer.recording_head_ = recording_head.load(folder, base=base.checksum)
+      recognizer.recording_head_ = recording_head.load(folder, base)
     return recognizer
 
   @classmethod

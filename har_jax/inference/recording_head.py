@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from har_jax import config, schema, variables
 from har_jax.baselines import gait_relative
 from har_jax.baselines.gait_relative import Described
-from har_jax.errors import UserError
-from har_jax.files import safetensors_io
+from har_jax.errors import UserError, shorten
+from har_jax.files import Base, safetensors_io
 from har_jax.storage import Place
 
 FORMAT = f'har_jax recording head {config.SCHEMA_VERSION}'
@@ -113,15 +113,20 @@ def save(folder: Place, head: RecordingHead, *, base: str) -> None:
   safetensors_io.write(folder, _NAME, leaves, card, schema.RecordingHead)
 
 
-def load(folder: Place, *, base: str) -> RecordingHead | None:
+def load(folder: Place, base: Base) -> RecordingHead | None:
   """None where there is none. Raises UserError where it is damaged, or belongs to another base."""
   if not (folder / f'{_NAME}.json').exists():
     return None
   leaves, card = safetensors_io.read(folder, _NAME, FORMAT, schema.RecordingHead)
-  if card['base'] != base:
+  if card['base'] != base.checksum:
     raise UserError(
       f'the recording head in {folder} belongs to the base with checksum {card["base"]}; the one there has '
-      f'{base}; fetch or write both again'
+      f'{base.checksum}; fetch or write both again'
+    )
+  if unknown := {WALKING, *card['classes']} - set(base.classes):
+    raise UserError(
+      f'the recording head in {folder} needs classes that its base lacks: '
+      f'{shorten(", ".join(sorted(unknown)))}; write it again'
     )
   expected = _shapes(card['members'], len(card['classes']))
   if lines := variables.difference(expected, leaves):

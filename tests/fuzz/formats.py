@@ -140,6 +140,7 @@ def sealed(content: bytes, rng: mutations.Random) -> bytes:
 _FOLDERS = (
   ('windows', made_files.build_windows, made_files.read_windows, '*.json'),
   ('base', made_files.build_base, made_files.read_base, '*.json'),
+  ('recording head', made_files.build_recording_head, made_files.read_recording_head, 'recording_head.json'),
   ('adapter', made_files.build_adapter, made_files.read_adapter, 'adapter.json'),
   ('results', made_files.build_results, made_files.read_results, '*.json'),
 )

@@ -74,6 +74,41 @@ def build_base(folder: pathlib.Path) -> Any:
   return files.save_base(folder, _drawn(), card)
 
 
+def build_recording_head(folder: pathlib.Path) -> None:
+  """Of a base that knows more than the head."""
+  import jax
+
+  from har_jax import config_fields, files
+  from har_jax.inference import recording_head
+  from har_jax.train.objective import Classify
+
+  classes = ['sitting', 'unknown', 'walking']
+  held = Classify(_tiny(), len(classes)).init(jax.random.key(0))
+  base = files.save_base(folder, held, {'model': config_fields.to_json(_tiny()), 'classes': classes})
+  rng = np.random.default_rng(0)
+  features = rng.standard_normal((60, len(recording_head.gait_relative.NAMES))).astype(np.float32)
+  head = recording_head.fit(features, np.arange(60) % 2, ['walking', 'sitting'], seed=0)
+  recording_head.save(folder, head, base=base.checksum)
+
+
+def read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  from har_jax import files
+  from har_jax.errors import UserError
+  from har_jax.inference import recording_head
+
+  del out
+  base = files.load_base(folder)
+  if (head := recording_head.load(folder, base)) is None:
+    raise UserError('there is no recording head')
+  windows = np.random.default_rng(0).standard_normal((20, 128, 6)).astype(np.float32) + np.float32(
+    [0, 0, 9.8, 0, 0, 0]
+  )
+  encoder = np.full((20, len(base.classes)), 0.1)
+  encoder[:, base.classes.index('walking')] = 0.8
+  answers = head.combine(encoder, recording_head.gait_relative.describe(windows), base.classes)
+  return digest(answers, head.classes), ''
+
+
 def build_adapter(folder: pathlib.Path) -> None:
   import jax
 

@@ -1,5 +1,6 @@
 """Seeded damage to bytes, to lines of text, to JSON and to zips."""
 
+import contextlib
 import copy
 import io
 import json
@@ -104,7 +105,8 @@ def damaged_value(value: Any, rng: Random) -> Any:
     elif kind == 1:
       holder[str(rng.choice(_WORDS))] = holder[key]
     elif kind == 2 and isinstance(holder[key], int | float):
-      holder[key] = holder[key] * float(rng.choice([-1, 1e3, 1e12, 1.0001]))
+      with contextlib.suppress(OverflowError):  # a whole number that no float holds stays
+        holder[key] = holder[key] * float(rng.choice([-1, 1e3, 1e12, 1.0001]))
     else:
       holder[key] = copy.deepcopy(_VALUES[int(rng.integers(len(_VALUES)))])
   return value

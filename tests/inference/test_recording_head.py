@@ -3,11 +3,12 @@
 import dataclasses
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rotated
 
-from har_jax import files
+from har_jax import config, config_fields, files
 from har_jax.baselines import gait_relative
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.user_recordings import Reading
@@ -15,6 +16,7 @@ from har_jax.errors import UserError
 from har_jax.inference import recording_head, timeline
 from har_jax.inference.recognizer import Recognizer
 from har_jax.inference.recording_head import RecordingHead
+from har_jax.train.objective import Classify
 
 CLASSES = ('walking', 'standing', 'lying', 'unknown')
 
@@ -117,20 +119,38 @@ def test_two_classes_have_a_probability_each():
   np.testing.assert_array_equal(probabilities.argmax(axis=1), labels[kept] == LYING)
 
 
-def test_a_saved_head_predicts_the_same(head: RecordingHead, tmp_path: pathlib.Path):
-  assert recording_head.load(tmp_path, base='a' * 64) is None
-  recording_head.save(tmp_path, head, base='a' * 64)
-  loaded = recording_head.load(tmp_path, base='a' * 64)
+@pytest.fixture(scope='module')
+def base() -> files.Base:
+  sizes = {'patch_size': 16, 'width': 24, 'mlp_dim': 32, 'depth': 1, 'decoder_depth': 1, 'num_heads': 2}
+  model = config.Model(**sizes, stem=(8, 8, 8, 8), log_std=False, head=(16,))
+  held = Classify(model, len(CLASSES)).init(jax.random.key(0))
+  return files.make_base(held, {'model': config_fields.to_json(model), 'classes': list(CLASSES)})
+
+
+def test_a_saved_head_predicts_the_same(head: RecordingHead, base: files.Base, tmp_path: pathlib.Path):
+  assert recording_head.load(tmp_path, base) is None
+  recording_head.save(tmp_path, head, base=base.checksum)
+  loaded = recording_head.load(tmp_path, base)
   assert loaded is not None
   assert loaded.classes == head.classes
   features = np.random.default_rng(0).standard_normal((5, len(gait_relative.NAMES))).astype(np.float32)
   np.testing.assert_array_equal(loaded.predict_proba(features), head.predict_proba(features))
-  with pytest.raises(UserError, match='belongs to the base with checksum a'):
-    recording_head.load(tmp_path, base='b' * 64)
-  short = dataclasses.replace(head, mean=head.mean[:3], scale=head.scale[:3])
-  recording_head.save(tmp_path, short, base='a' * 64)
-  with pytest.raises(UserError, match=r'mean: expected float32\[\d+\], found float32\[3\]'):
-    recording_head.load(tmp_path, base='a' * 64)
+
+
+@pytest.mark.parametrize(
+  ('changed', 'checksum', 'message'),
+  [
+    ({}, 'b' * 64, 'belongs to the base with checksum b'),
+    ({'classes': ('walking', 'standing', 'rowing')}, None, 'classes that its base lacks: rowing'),
+    ({'mean': np.zeros(3), 'scale': np.zeros(3)}, None, r'mean: expected float32\[\d+\], found float32\[3\]'),
+  ],
+)
+def test_a_head_of_another_base_is_refused(
+  head: RecordingHead, base: files.Base, tmp_path: pathlib.Path, changed: dict, checksum: str, message: str
+):
+  recording_head.save(tmp_path, dataclasses.replace(head, **changed), base=checksum or base.checksum)
+  with pytest.raises(UserError, match=message):
+    recording_head.load(tmp_path, base)
 
 
 def _predicted(head: RecordingHead, signals: np.ndarray) -> timeline.Predictions:
@@ -166,7 +186,7 @@ def test_a_recording_is_compared_with_its_walking_if_it_has_some(head: Recording
 
 def test_the_bundled_base_has_one():
   base = files.bundled_base()
-  head = recording_head.load(files.BUNDLED, base=base.checksum)
+  head = recording_head.load(files.BUNDLED, base)
   assert head is not None
   assert set(head.classes) == set(base.classes) - {'unknown'}
 

@@ -14,8 +14,8 @@ from har_jax.errors import UserError
 from har_jax.inference.fitting import Fit
 from har_jax.methods import in_head
 
-# From the best on. With few labels: by mean macro-F1, as docs/methods.md has it. Not measured: that four bits
-# come last, and that LoRA leads with many labels.
+# From the best on, by mean macro-F1, as docs/methods.md has it. With many labels LoRA and norm are about
+# equal (results/tables.md). Not measured: that four bits come last.
 FEW_LABELS = ('norm', 'probe', 'qnorm', 'qprobe')
 MANY_LABELS = ('lora', 'norm', 'probe', 'qlora', 'qnorm', 'qprobe')
 _MANY = 100  # labeled windows per class, on average

@@ -6,7 +6,6 @@ The windows are ten per activity of HAPT's people. Takes some minutes; an idle m
 """
 
 import pathlib
-import re
 import sys
 from typing import Any
 
@@ -25,9 +24,6 @@ from har_jax.report import markdown
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 PAGE = pathlib.Path(__file__).parent / 'methods.md'
-_BLOCK = re.compile(
-  r'(<!-- generated: python docs/budget_table.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
-)
 _BUDGETS, _STEPS = 10, 300
 # The range of each limit, drawn on a log scale.
 _RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.1, 0.5), 'max_adapter_kb': (250.0, 600.0)}
@@ -77,7 +73,7 @@ def main() -> None:
     f'predicted / actual:\n\n{table}'
   )
   page = PAGE.read_text(encoding='utf-8')
-  PAGE.write_text(_BLOCK.sub(lambda found: f'{found[1]}\n{text}\n\n{found[2]}', page), encoding='utf-8')
+  PAGE.write_text(markdown.fill(page, 'python docs/budget_table.py', text), encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ Rows that the table has are not measured again. Needs about an hour.
 
 import functools
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,9 +25,6 @@ _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], fl
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
 _ROOT = pathlib.Path(__file__).parents[1]
 TABLE, PAGE = _ROOT / 'results' / 'continual.csv', _ROOT / 'docs' / 'continual.md'
-_BLOCK = re.compile(
-  r'(<!-- generated: python docs/continual.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
-)
 _LABELS = 10
 # Title → what differs between the streams.
 _STREAMS: dict[str, dict[str, Any]] = {
@@ -176,7 +172,7 @@ def _percent(values: pd.Series) -> str:
 
 
 def filled(page: str) -> str:
-  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+  return markdown.fill(page, 'python docs/continual.py', block())
 
 
 if __name__ == '__main__':

@@ -9,7 +9,6 @@ Groups of rows that the table has are not measured again. All of them take about
 
 import collections
 import pathlib
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -27,9 +26,6 @@ _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extract
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
 _ROOT = pathlib.Path(__file__).parents[1]
 TABLE, PAGE = _ROOT / 'results' / 'corrections.csv', _ROOT / 'docs' / 'corrections.md'
-_BLOCK = re.compile(
-  r'(<!-- generated: python docs/corrections.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
-)
 _MOST = (0, 1, 3, 5, 10)
 _SEEDS = (0, 1, 2)
 _LABELS = 10  # windows of each activity and person that an adapter is trained on
@@ -181,7 +177,7 @@ def _number(value: float) -> str:
 
 
 def filled(page: str) -> str:
-  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+  return markdown.fill(page, 'python docs/corrections.py', block())
 
 
 if __name__ == '__main__':

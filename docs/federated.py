@@ -7,7 +7,6 @@ Rows that the table has are not measured again. Needs the extra `federated`, and
 """
 
 import pathlib
-import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,9 +23,6 @@ _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], fl
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
 _ROOT = pathlib.Path(__file__).parents[1]
 TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
-_BLOCK = re.compile(
-  r'(<!-- generated: python docs/federated.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
-)
 _LABELS, _ROUNDS = 10, 20
 _SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
 _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
@@ -140,7 +136,7 @@ def _number(form: str, value: float) -> str:
 
 
 def filled(page: str) -> str:
-  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+  return markdown.fill(page, 'python docs/federated.py', block())
 
 
 if __name__ == '__main__':

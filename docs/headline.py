@@ -1,7 +1,6 @@
 """Generate the table and the picture of README.md from results/runs.csv: python docs/headline.py."""
 
 import pathlib
-import re
 from typing import Any
 
 import pandas as pd
@@ -10,7 +9,6 @@ from har_jax.report import frame, groups, markdown, svg
 
 _ROOT = pathlib.Path(__file__).parents[1]
 PICTURE = _ROOT / 'docs' / 'label_budget.svg'
-_BLOCK = re.compile(r'(<!-- generated: .*? -->\n).*?(<!-- end of generated -->)', re.DOTALL)
 _KEY = ['experiment', 'split', 'label_budget']
 _ROWS = [
   ('recommended', 'subject', '0.7'),
@@ -57,7 +55,7 @@ def table() -> str:
 
 
 def filled(page: str) -> str:
-  return _BLOCK.sub(lambda block: f'{block[1]}\n{table()}\n\n{block[2]}', page)
+  return markdown.fill(page, 'python docs/headline.py', table())
 
 
 def by_budget() -> dict[str, dict[str, float]]:

@@ -2,7 +2,6 @@
 
 import functools
 import pathlib
-import re
 from typing import Any
 
 import pandas as pd
@@ -11,9 +10,6 @@ from har_jax.report import frame, markdown, svg
 
 _ROOT = pathlib.Path(__file__).parents[1]
 PAGE, PICTURE = _ROOT / 'docs' / 'methods.md', _ROOT / 'docs' / 'methods.svg'
-_BLOCK = re.compile(
-  r'(<!-- generated: python docs/method_table.py -->\n).*?(<!-- end of generated -->)', re.DOTALL
-)
 _EXPERIMENT = 'methods'
 _HELD = ['frozen_bytes', 'trainable_bytes', 'optimizer_bytes']
 _COLORS = {False: '#0072b2', True: '#d55e00'}  # of a method in float32, and over four bits
@@ -77,7 +73,7 @@ def block() -> str:
 
 
 def filled(page: str) -> str:
-  return _BLOCK.sub(lambda found: f'{found[1]}\n{block()}\n\n{found[2]}', page)
+  return markdown.fill(page, 'python docs/method_table.py', block())
 
 
 def caption() -> str:

@@ -19,11 +19,12 @@ _SMALL = config.Model(
 )
 
 
-def save_base(folder: pathlib.Path, drawn: Callable[..., Any]) -> None:
+def save_base(folder: pathlib.Path, drawn: Callable[..., Any]) -> pathlib.Path:
   files.save_base(folder, drawn(Classify(_SMALL, 2).init), {'model': config_fields.to_json(_SMALL)})
+  return folder
 
 
-def save_windows(folder: pathlib.Path, positions: tuple[str, ...] = ('',)) -> None:
+def save_windows(folder: pathlib.Path, positions: tuple[str, ...] = ('',)) -> pathlib.Path:
   """Twelve windows of each of `CLASSES` and ten people, half a window apart, for each position."""
   rng = np.random.default_rng(0)
   gravity = np.eye(3)
@@ -48,3 +49,4 @@ def save_windows(folder: pathlib.Path, positions: tuple[str, ...] = ('',)) -> No
     for number in range(12)
   ]
   store.save(store.gather(cut, {'archive': folder.name}), folder)
+  return folder

@@ -105,6 +105,9 @@ def main() -> dict[str, Any]:
     batch_runs=_BATCH_RUNS.value,
   )
   options = experiments.TrainOptions(may_train=_STAGE.value != 'adapt', progress=_PROGRESS.value, stop=stop)
+  results = [spec.result for spec in study.runs]
+  if (number := min(_jobs(), len(results))) > 1:
+    jobs.run('lodo', FLAGS, number, results=results, stop=stop)
   if _STAGE.value == 'pretrain':
     for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():
@@ -113,11 +116,8 @@ def main() -> dict[str, Any]:
   if _STAGE.value == 'personalize':
     labels = command.whole_numbers('personal_labels', _PERSONAL_LABELS.value)
     return {'runs': _personalize(study, labels, options)}
-  if (number := min(_jobs(), len(study.runs))) > 1:
-    results = [spec.result for spec in study.runs]
-    jobs.run('lodo', FLAGS, number, results=results, stop=stop)
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
-  total, rows = len(study.runs), []
+  total, rows = len(results), []
   for number, (path, result) in enumerate(experiments.run(study, options), start=1):
     test = result['test']
     figures = f'accuracy {test["accuracy"]:.3f}, macro-F1 {test["macro_f1"]:.3f}{caveat}'

@@ -4,6 +4,7 @@ har-jax paper --flagfile=paper --windows=windows --table=all
 har-jax paper --flagfile=paper --windows=windows --table=2 --targets=hapt
 """
 
+import itertools
 import time
 
 from absl import flags
@@ -65,13 +66,13 @@ def main() -> None:
   )
   options = experiments.TrainOptions(progress=_PROGRESS.value, stop=stop)
   studies = list(plan.studies())
-  total, done, start_s = sum(len(study.runs) for study in studies), 0, time.monotonic()
+  results = [[spec.result for spec in study.runs] for study in studies]
+  total, done, start_s = sum(map(len, results)), 0, time.monotonic()
   missing = [name for name in _PUBLISHED if name not in prepared]
   if mesh.is_main_process() and missing:
     print(f'without windows, so in no table: {", ".join(missing)}', flush=True)
-  results = [spec.result for study in studies for spec in study.runs]
-  if (number := min(_jobs(), min(len(study.runs) for study in studies))) > 1:
-    jobs.run('paper', FLAGS, number, results=results, stop=stop)
+  if (number := min([_jobs(), *map(len, results)])) > 1:  # a study has a run for each shard
+    jobs.run('paper', FLAGS, number, results=list(itertools.chain(*results)), stop=stop)
   for study in studies:
     for path, result in experiments.run(study, options):
       done += 1

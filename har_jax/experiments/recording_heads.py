@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from har_jax import config
-from har_jax.baselines import gait_relative
+from har_jax.baselines import relative_features
 from har_jax.data import splits
 from har_jax.data import windows as store
 from har_jax.experiments.base_head import CLASSES, NAMES, UNKNOWN
@@ -23,8 +23,8 @@ def of_sources(
 ) -> RecordingHead | None:
   """Fitted to the subjects that pretraining trains on. A subject at one position is one recording.
 
-  A class with n windows at a position of a source weighs as √n. None where no source has walking, beside
-  something else.
+  A class with n windows at a position of a source weighs as √n. None where no source has walking and
+  another activity.
   """
   parts = [part for source in sources for part in _recordings(folder / source, protocol, seed)]
   if len({label for _, labels in parts for label in labels.tolist()}) < 2:
@@ -51,7 +51,7 @@ def _recordings(
     features, labels = [], []
     for subject in np.unique(windows.subject[here]):
       own = here[windows.subject[here] == subject]
-      described = gait_relative.describe(windows.signals[own])
+      described = relative_features.describe(windows.signals[own])
       relative = described.relative_to(label[own] == _GROUPS.index(WALKING))
       if relative is not None:
         known = label[own] >= 0

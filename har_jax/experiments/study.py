@@ -16,7 +16,7 @@ from har_jax.storage import Place
 
 ENSEMBLE = 'ensemble'  # of a run of _ENCODER_METHOD and of the baselines
 _ENCODER_METHOD = 'lora'
-# Without a label of the target: by the head of supervised pretraining, and by a recording head beside it.
+# Without a label of the target: by the head of supervised pretraining alone, and with a recording head.
 ZERO_SHOT_RECORDING = 'zero_shot_recording'
 ZERO_SHOT = ('zero_shot', ZERO_SHOT_RECORDING)
 # Archives of the same people: none may be a source where another is the target.

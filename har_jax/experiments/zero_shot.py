@@ -15,7 +15,7 @@ import scipy.special
 from jaxtyping import Float
 
 from har_jax import variables
-from har_jax.baselines import gait_relative
+from har_jax.baselines import relative_features
 from har_jax.data import folds
 from har_jax.data.batches import Batch
 from har_jax.errors import UserError
@@ -97,7 +97,7 @@ def _by_recording(
   combined = np.array(grouped)
   for subject in np.unique(subjects):
     own = subjects == subject
-    combined[own] = head.combine(grouped[own], gait_relative.describe(signals[own]), _GROUPS)
+    combined[own] = head.combine(grouped[own], relative_features.describe(signals[own]), _GROUPS)
   return combined
 
 

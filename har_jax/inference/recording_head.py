@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from har_jax import config, schema, variables
-from har_jax.baselines import gait_relative
-from har_jax.baselines.gait_relative import Described
+from har_jax.baselines import relative_features
+from har_jax.baselines.relative_features import Described
 from har_jax.errors import UserError, shorten
 from har_jax.files import Base, safetensors_io
 from har_jax.storage import Place
@@ -84,7 +84,7 @@ def fit(
 
   rng = np.random.default_rng(seed)
   features = np.array(features)
-  features[np.ix_(rng.random(len(features)) < _NO_GYRO, gait_relative.OF_GYRO)] = 0
+  features[np.ix_(rng.random(len(features)) < _NO_GYRO, relative_features.OF_GYRO)] = 0
   mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-3
   x = np.clip((features - mean) / scale, -_OUTLIER, _OUTLIER)
   present = np.unique(labels)
@@ -142,7 +142,7 @@ _LEAVES = ('hidden/kernel', 'hidden/bias', 'output/kernel', 'output/bias')
 
 
 def _shapes(members: int, classes: int) -> dict[str, np.ndarray]:
-  features = len(gait_relative.NAMES)
+  features = len(relative_features.NAMES)
   of_member = zip(_LEAVES, ((features, _HIDDEN), (_HIDDEN,), (_HIDDEN, classes), (classes,)), strict=True)
   shapes = dict(of_member)
   of_members = {f'member_{n}/{name}': shape for n in range(members) for name, shape in shapes.items()}

@@ -34,9 +34,9 @@ _FIGURES = (
 )
 _ENSEMBLE = 'ensemble: the weighted mean of lora, forest and rocket; its costs are those of all three.'
 _ZERO_SHOT = (
-  'zero_shot: the head of supervised pretraining, each window alone. zero_shot_recording: a recording head '
-  'beside it, which compares all test windows of a subject with those of walking. Neither uses a label of '
-  'the target. They are tested on the classes that the sources know.'
+  'zero_shot: the head of supervised pretraining, each window alone. zero_shot_recording: with a recording '
+  'head, which compares all test windows of a subject with those of walking. Neither uses a label of the '
+  'target. They are tested on the classes that the sources know.'
 )
 _RUN = ('target', 'method', 'label_budget')  # the key of a published run
 _RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'

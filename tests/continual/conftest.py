@@ -16,9 +16,7 @@ QUICK = run.Settings(rank=2, steps=16, batch=8, penalty=1.0, memory_kb=20)
 
 @pytest.fixture(scope='session')
 def base(tmp_path_factory: pytest.TempPathFactory, drawn) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp('base')
-  made_people.save_base(folder, drawn)
-  return folder
+  return made_people.save_base(tmp_path_factory.mktemp('base'), drawn)
 
 
 @pytest.fixture(scope='session')

@@ -121,10 +121,10 @@ def test_zero_shot_needs_supervised_pretraining(study_of: Study, tmp_path: pathl
 
 def test_a_recording_head_answers_for_the_test_subjects(made: dict[str, dict], study: experiments.Study):
   results = run(dataclasses.replace(study, methods=('zero_shot', 'zero_shot_recording'))).values()
-  alone, beside = results
-  assert beside['parameters']['total'] > alone['parameters']['total']
-  assert beside['test']['confusion'] != alone['test']['confusion']
-  assert np.sum(beside['test']['confusion']) == np.sum(alone['test']['confusion'])
+  alone, combined = results
+  assert combined['parameters']['total'] > alone['parameters']['total']
+  assert combined['test']['confusion'] != alone['test']['confusion']
+  assert np.sum(combined['test']['confusion']) == np.sum(alone['test']['confusion'])
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,9 @@ import pytest
 
 @pytest.fixture(scope='session')
 def base(tmp_path_factory: pytest.TempPathFactory, drawn) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp('base')
-  made_people.save_base(folder, drawn)
-  return folder
+  return made_people.save_base(tmp_path_factory.mktemp('base'), drawn)
 
 
 @pytest.fixture(scope='session')
 def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp('windows')
-  made_people.save_windows(folder / 'made')
-  return folder
+  return made_people.save_windows(tmp_path_factory.mktemp('windows') / 'made').parent

@@ -86,7 +86,7 @@ def build_recording_head(folder: pathlib.Path) -> None:
   held = Classify(_tiny(), len(classes)).init(jax.random.key(0))
   base = files.save_base(folder, held, {'model': config_fields.to_json(_tiny()), 'classes': classes})
   rng = np.random.default_rng(0)
-  features = rng.standard_normal((60, len(recording_head.gait_relative.NAMES))).astype(np.float32)
+  features = rng.standard_normal((60, len(recording_head.relative_features.NAMES))).astype(np.float32)
   head = recording_head.fit(features, np.arange(60) % 2, ['walking', 'sitting'], seed=0)
   recording_head.save(folder, head, base=base.checksum)
 
@@ -105,7 +105,7 @@ def read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
   )
   encoder = np.full((20, len(base.classes)), 0.1)
   encoder[:, base.classes.index('walking')] = 0.8
-  answers = head.combine(encoder, recording_head.gait_relative.describe(windows), base.classes)
+  answers = head.combine(encoder, recording_head.relative_features.describe(windows), base.classes)
   return digest(answers, head.classes), ''
 
 

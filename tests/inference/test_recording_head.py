@@ -9,7 +9,7 @@ import pytest
 from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rotated
 
 from har_jax import config, config_fields, files
-from har_jax.baselines import gait_relative
+from har_jax.baselines import relative_features
 from har_jax.data.recording import Recording, Samples
 from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
@@ -22,7 +22,7 @@ CLASSES = ('walking', 'standing', 'lying', 'unknown')
 
 
 def features_of(windows: np.ndarray, walking: np.ndarray) -> np.ndarray:
-  found = gait_relative.describe(windows).relative_to(walking)
+  found = relative_features.describe(windows).relative_to(walking)
   assert found is not None
   return found
 
@@ -54,7 +54,7 @@ def test_features_do_not_depend_on_how_the_device_is_turned():
   windows, labels = recording(rng, np.eye(3))
   turned = rotated(windows, random_rotation(rng))
   expected, found = (features_of(each, labels == WALKING) for each in (windows, turned))
-  kept = [not name.startswith('zero crossings') for name in gait_relative.NAMES]
+  kept = [not name.startswith('zero crossings') for name in relative_features.NAMES]
   np.testing.assert_allclose(found[:, kept], expected[:, kept], atol=0.02)
   angle = expected[:, -1]
   assert angle[labels == STANDING].max() < 2
@@ -65,35 +65,35 @@ def test_features_are_relative_to_walking():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
   found = features_of(windows, labels == WALKING)
   np.testing.assert_allclose(found[labels == WALKING, :-1].mean(axis=0), 0, atol=1e-3)
-  assert found.shape == (len(windows), len(gait_relative.NAMES))
+  assert found.shape == (len(windows), len(relative_features.NAMES))
   windows[..., 3:] = 0
-  assert not features_of(windows, labels == WALKING)[:, gait_relative.OF_GYRO].any()
+  assert not features_of(windows, labels == WALKING)[:, relative_features.OF_GYRO].any()
 
 
 def test_windows_that_do_not_move_are_no_walking():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
-  assert gait_relative.describe(windows).relative_to(labels == STANDING) is None
+  assert relative_features.describe(windows).relative_to(labels == STANDING) is None
 
 
 def test_too_little_walking_or_gravity_without_direction_is_no_reference():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
   walking = np.flatnonzero(labels == WALKING)
-  few = np.isin(np.arange(len(labels)), walking[: gait_relative.FEWEST_WALKING - 1])
-  assert gait_relative.describe(windows).relative_to(few) is None
+  few = np.isin(np.arange(len(labels)), walking[: relative_features.FEWEST_WALKING - 1])
+  assert relative_features.describe(windows).relative_to(few) is None
   windows[walking[::2], :, :3] *= -1  # upside down in half of the time
-  assert gait_relative.describe(windows).relative_to(labels == WALKING) is None
+  assert relative_features.describe(windows).relative_to(labels == WALKING) is None
 
 
 def test_parts_of_a_recording_are_the_recording():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
-  parts = [gait_relative.describe(windows[at]) for at in (slice(0, 10), slice(10, None))]
-  joined = gait_relative.concatenate(parts).relative_to(labels == WALKING)
+  parts = [relative_features.describe(windows[at]) for at in (slice(0, 10), slice(10, None))]
+  joined = relative_features.concatenate(parts).relative_to(labels == WALKING)
   np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
 
 
 def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
   windows, encoder = unseen
-  combined = head.combine(encoder, gait_relative.describe(windows), CLASSES)
+  combined = head.combine(encoder, relative_features.describe(windows), CLASSES)
   _, labels = recording(np.random.default_rng(9), np.eye(3))
   assert head.classes == CLASSES[:3]
   np.testing.assert_array_equal(combined[:, :3].argmax(axis=1), labels)
@@ -104,7 +104,7 @@ def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
 def test_without_walking_the_encoder_answers(head: RecordingHead, unseen):
   windows, encoder = unseen
   still = encoder.argmax(axis=1) != 0
-  combined = head.combine(encoder[still], gait_relative.describe(windows[still]), CLASSES)
+  combined = head.combine(encoder[still], relative_features.describe(windows[still]), CLASSES)
   np.testing.assert_array_equal(combined, encoder[still])
 
 
@@ -133,7 +133,7 @@ def test_a_saved_head_predicts_the_same(head: RecordingHead, base: files.Base, t
   loaded = recording_head.load(tmp_path, base)
   assert loaded is not None
   assert loaded.classes == head.classes
-  features = np.random.default_rng(0).standard_normal((5, len(gait_relative.NAMES))).astype(np.float32)
+  features = np.random.default_rng(0).standard_normal((5, len(relative_features.NAMES))).astype(np.float32)
   np.testing.assert_array_equal(loaded.predict_proba(features), head.predict_proba(features))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax.baselines import gait_relative
+from har_jax.baselines import relative_features
 from har_jax.data import signal_summary, user_recordings
 from har_jax.data.cutting import Window
 from har_jax.data.user_recordings import Reading
@@ -39,7 +39,8 @@ class Predictions:
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
   """Predicts a window every 1.28 s. A base without an adapter answers with its recording head, if it has one.
 
-  Memory: 24 bytes per sample of the longest recording at 50 Hz, and a few MB.
+  Memory: 24 bytes per sample of the longest recording at 50 Hz, and a few MB. A recording head needs 1 kB
+  per window more.
   Raises UserError if no window fits into the recordings.
   """
   import tqdm
@@ -55,7 +56,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       probabilities.append(recognizer.probabilities(signals).astype(np.float32))
       still.append(signal_summary.is_still(signals))
       if head is not None:
-        described.append(gait_relative.describe(signals))
+        described.append(relative_features.describe(signals))
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
       before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])
@@ -69,7 +70,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
   compared = None
   if head is not None:  # one wearer and one device: all windows are compared with the same walking
-    combined = head.combine(joined, gait_relative.concatenate(described), classes)
+    combined = head.combine(joined, relative_features.concatenate(described), classes)
     joined, compared = combined, combined is not joined
   return Predictions(
     classes,

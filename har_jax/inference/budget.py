@@ -6,7 +6,7 @@ Memory and time are measured on this machine, with the windows that are to be le
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 
@@ -14,11 +14,8 @@ from har_jax.errors import UserError
 from har_jax.inference.fitting import Fit
 from har_jax.methods import in_head
 
-# From the best on, by mean macro-F1, as docs/methods.md has it. With many labels LoRA and norm are about
-# equal (results/tables.md). Not measured: that four bits come last.
-FEW_LABELS = ('norm', 'probe', 'qnorm', 'qprobe')
-MANY_LABELS = ('lora', 'norm', 'probe', 'qlora', 'qnorm', 'qprobe')
-_MANY = 100  # labeled windows per class, on average
+# From the best on, by mean macro-F1 on unseen people (docs/methods.md). No method that costs more is better.
+RANKED = ('norm', 'probe', 'qnorm', 'qprobe')
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
 _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
 
@@ -79,15 +76,8 @@ class Plan:
     return f'{self.method} with {self.max_steps} steps: {self.predicted}'
 
 
-def ranking(per_class: float) -> tuple[str, ...]:
-  """The methods for so many labeled windows per class, from the best on."""
-  return MANY_LABELS if per_class >= _MANY else FEW_LABELS
-
-
-def choose(
-  fit_of: Callable[[str], Fit], ranked: Sequence[str], budget: Budget, *, max_steps: int, rounds: int
-) -> tuple[Fit, Plan]:
-  """The first of the ranked methods that fits, and its plan.
+def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, rounds: int) -> tuple[Fit, Plan]:
+  """The first method in `RANKED` that fits, and its plan.
 
   It has as many steps up to `max_steps` as the time allows.
   Measures the time of a few steps. A method that trains the encoder is not tried where another took too long.
@@ -97,7 +87,7 @@ def choose(
   begun_s = time.monotonic()
   misses: list[tuple[float, Plan]] = []
   is_encoder_too_slow = False
-  for name in ranked:
+  for name in RANKED:
     fit = fit_of(name)
     trains_encoder = not all(map(in_head, fit.prepared.trainable))
     if trains_encoder and is_encoder_too_slow:

@@ -56,17 +56,16 @@ def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experimen
 
 
 def chosen(
-  given: Mapping[str, Any], fit_of: Callable[[str], Fit], *, per_class: float, rounds: int
+  given: Mapping[str, Any], fit_of: Callable[[str], Fit], *, rounds: int
 ) -> tuple[Fit, budget.Plan | None]:
-  """The fit of the method given, or of the plan that 'auto' makes for so many labels per class.
+  """The fit of the method given, or of the plan that 'auto' makes.
 
   Raises UserError where nothing fits, and where a limit is not positive.
   """
   if given['method'] != AUTO:
     return fit_of(given['method']), None
   limits = budget.Budget(**{name: given[name] for name in LIMITS})
-  ranked, steps = budget.ranking(per_class), int(given['max_steps'])
-  return budget.choose(fit_of, ranked, limits, max_steps=steps, rounds=rounds)
+  return budget.choose(fit_of, limits, max_steps=int(given['max_steps']), rounds=rounds)
 
 
 def training(given: Mapping[str, Any], *, num_evals: int | None) -> config.Training:

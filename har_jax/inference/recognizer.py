@@ -216,8 +216,7 @@ class Recognizer(Estimator):
       seed=int(self.random_state),
       progress=bool(self.verbose),
     )
-    rounds, per_class = 1 if more is None else 2, len(train['label']) / len(classes)
-    fit, plan = parameters.chosen(self.get_params(), fit_of, per_class=per_class, rounds=rounds)
+    fit, plan = parameters.chosen(self.get_params(), fit_of, rounds=1 if more is None else 2)
     fitted = fit.labeled()
     if more is not None:
       shifts = int(self.tta_shifts)

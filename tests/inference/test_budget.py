@@ -8,7 +8,7 @@ from labeled_windows import LABELS, SIGNALS
 from har_jax import files
 from har_jax.errors import UserError
 from har_jax.inference import budget, fitting
-from har_jax.inference.budget import FEW_LABELS, MANY_LABELS, Budget, ranking
+from har_jax.inference.budget import RANKED, Budget
 from har_jax.inference.recognizer import Recognizer
 
 
@@ -42,28 +42,26 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clock):
-  _, plan = budget.choose(lambda name: _Fit(clock), MANY_LABELS, Budget(), max_steps=200, rounds=1)
-  assert (plan.method, plan.max_steps, plan.passed_over) == (MANY_LABELS[0], 200, ())
+  _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=200, rounds=1)
+  assert (plan.method, plan.max_steps, plan.passed_over) == (RANKED[0], 200, ())
   # Three trials of 16, 16 and 48 steps, then the training.
   assert plan.predicted.minutes == pytest.approx((3 * 3 + 80 + 3 + 200) / 60)
 
 
 @pytest.mark.parametrize('limit', ['max_memory_mb', 'max_adapter_kb'])
 def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str):
-  fits = {MANY_LABELS[0]: _Fit(clock, memory_mb=99, file_kb=999), MANY_LABELS[1]: _Fit(clock)}
-  _, plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
+  fits = {RANKED[0]: _Fit(clock, memory_mb=99, file_kb=999), RANKED[1]: _Fit(clock)}
+  _, plan = budget.choose(fits.__getitem__, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
   if limit == 'max_memory_mb':
-    assert plan.method == MANY_LABELS[0]
-    _, plan = budget.choose(fits.__getitem__, MANY_LABELS, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
-  assert plan.method == MANY_LABELS[1]
-  assert [each.method for each in plan.passed_over] == [MANY_LABELS[0]]
+    assert plan.method == RANKED[0]
+    _, plan = budget.choose(fits.__getitem__, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
+  assert plan.method == RANKED[1]
+  assert [each.method for each in plan.passed_over] == [RANKED[0]]
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
 def test_the_steps_are_those_that_the_minutes_allow(clock, rounds: int):
-  _, plan = budget.choose(
-    lambda name: _Fit(clock), MANY_LABELS, Budget(max_minutes=5.0), max_steps=1000, rounds=rounds
-  )
+  _, plan = budget.choose(lambda name: _Fit(clock), Budget(max_minutes=5.0), max_steps=1000, rounds=rounds)
   spent_s = 3 * 3 + 80
   assert plan.max_steps == int((300 - spent_s) / rounds - 3)
   assert 4.9 < plan.predicted.minutes <= 5
@@ -73,14 +71,16 @@ def test_a_slow_encoder_is_not_tried_twice(clock):
   tried = []
 
   def fit_of(name: str) -> _Fit:
-    fit = _Fit(clock, path='params/head/dense_0/kernel', step_s=0.01) if name == 'probe' else _Fit(clock)
+    path = 'params/head/dense_0/kernel' if 'probe' in name else 'params/encoder/norm/scale'
+    memory_mb = 99 if name == 'probe' else 10
+    fit = _Fit(clock, path=path, memory_mb=memory_mb, step_s=0.01 if name == 'qprobe' else 1.0)
     seconds = fit.seconds
     vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
     return fit
 
-  _, plan = budget.choose(fit_of, MANY_LABELS, Budget(max_minutes=2.0), max_steps=200, rounds=1)
-  assert plan.method == 'probe'
-  assert tried == [MANY_LABELS[0]] * 3 + ['probe'] * 3
+  _, plan = budget.choose(fit_of, Budget(max_minutes=2.0, max_memory_mb=50.0), max_steps=200, rounds=1)
+  assert plan.method == 'qprobe'
+  assert tried == ['norm'] * 3 + ['qprobe'] * 3  # qnorm trains the encoder, as norm does
 
 
 def test_a_budget_that_nothing_fits_names_the_nearest(clock):
@@ -88,7 +88,7 @@ def test_a_budget_that_nothing_fits_names_the_nearest(clock):
     return _Fit(clock, file_kb=20 if name == 'norm' else 30)
 
   with pytest.raises(UserError, match=r'max_adapter_kb=10; the nearest is norm .*20 kB'):
-    budget.choose(fit_of, MANY_LABELS, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1)
+    budget.choose(fit_of, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1)
 
 
 @pytest.mark.parametrize('value', [0.0, -1.0, float('nan'), float('inf')])
@@ -108,15 +108,10 @@ def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: fil
   largest = Recognizer(base, method='auto', max_steps=4, tta_shifts=1, max_adapter_kb=1e6)
   plan = largest.fit(SIGNALS, LABELS).plan_
   assert plan is not None
-  assert (plan.method, largest.adapter_.card['method'], plan.max_steps) == (FEW_LABELS[0], FEW_LABELS[0], 4)
+  assert (plan.method, largest.adapter_.card['method'], plan.max_steps) == (RANKED[0], RANKED[0], 4)
   assert plan.actual is not None
   assert plan.actual.adapter_kb == plan.predicted.adapter_kb
   stored = sum(leaf.nbytes for leaf in largest.adapter_.variables.values())
   assert plan.actual.adapter_kb == pytest.approx(stored / 1e3)
   assert plan.predicted.memory_mb > plan.predicted.adapter_kb / 1e3
   assert 0 < plan.actual.minutes < 5
-
-
-def test_the_ranking_follows_from_the_number_of_labels():
-  assert ranking(10.0) == FEW_LABELS
-  assert ranking(100.0) == MANY_LABELS

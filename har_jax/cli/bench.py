@@ -65,9 +65,9 @@ _set_cpu_devices = command.define_cpu_devices(FLAGS)
 
 
 def main() -> None:
-  experiment = _experiment()
   batches = command.sizes('batches', _BATCHES.value)
   _set_cpu_devices()
+  experiment = _experiment()
   if _SCALING.value:
     _scaling(experiment)
   else:

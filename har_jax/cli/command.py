@@ -22,6 +22,7 @@ from har_jax.errors import Stopped, UserError, advice
 _PACKAGE = pathlib.Path(__file__).parents[1]
 # In a wheel, and in a clone.
 _FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags')
+_AUTO_DTYPE = 'auto'
 _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
 
 # Help of flags that several commands have: one name, one meaning.
@@ -219,7 +220,10 @@ def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> 
 
 
 def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experiment]:
-  """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment."""
+  """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment.
+
+  With --dtype=auto that function asks JAX for its device: call it after what has to come before JAX is used.
+  """
   preset = flags.DEFINE_enum(
     'preset',
     'base',
@@ -238,9 +242,15 @@ def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experimen
 
   def experiment() -> config.Experiment:
     chosen = config.PRESETS[preset.value]()
-    parts = {
-      part: dataclasses.replace(getattr(chosen, part), **_set(fields)) for part, fields in holders.items()
-    }
+    given = {part: _set(fields) for part, fields in holders.items()}
+    is_auto = given['precision'].get('dtype', _AUTO_DTYPE) == _AUTO_DTYPE
+    if is_auto:
+      given['precision'].pop('dtype', None)
+    parts = {part: dataclasses.replace(getattr(chosen, part), **values) for part, values in given.items()}
+    if is_auto:
+      from har_jax import runtime
+
+      parts['precision'] = dataclasses.replace(parts['precision'], dtype=runtime.fastest_dtype())
     return dataclasses.replace(chosen, **parts)
 
   return experiment
@@ -288,6 +298,8 @@ def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
 def _define(values: flags.FlagValues, name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:
   shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
   text = f'{field.metadata["help"]} (default: {shown})'
+  if name == 'dtype':
+    text = f'{field.metadata["help"]}, or auto: the faster one on this device (default: {_AUTO_DTYPE})'
   if isinstance(default, tuple):
     return flags.DEFINE_list(name, None, text, flag_values=values)
   kinds: dict[type, Callable[..., flags.FlagHolder]] = {

@@ -83,10 +83,10 @@ _jobs = jobs.define_jobs(FLAGS)
 
 
 def main() -> dict[str, Any]:
-  experiment = _experiment()  # before the slow imports, so that mistakes show at once
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
+  experiment = _experiment()
   from har_jax import experiments, storage
   from har_jax.data import windows as store
   from har_jax.train import mesh

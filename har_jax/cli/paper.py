@@ -43,10 +43,10 @@ _PUBLISHED = ('hhar', 'motionsense', 'pamap2', 'realworld', 'ucihar')
 
 
 def main() -> None:
-  experiment = _experiment()
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
+  experiment = _experiment()
   from har_jax import experiments, storage
   from har_jax.data import windows as store
   from har_jax.experiments import paper, pictures

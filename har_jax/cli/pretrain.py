@@ -41,9 +41,9 @@ _join = processes.define_processes(FLAGS)
 
 
 def main() -> None:
-  experiment = _experiment()
   _set_cpu_devices()
   stop = _join()
+  experiment = _experiment()
   from har_jax import experiments, files, storage
   from har_jax.data import folds, signal_summary
   from har_jax.data import windows as store

@@ -1,0 +1,56 @@
+"""What the device is asked for."""
+
+import jax
+import pytest
+
+from har_jax import runtime
+from har_jax.cli import lodo
+from har_jax.cli.command import define_experiment, new_flags
+from har_jax.errors import UserError
+
+
+@pytest.mark.parametrize(
+  ('backend', 'features', 'version', 'dtype'),
+  [
+    ('cpu', {'avx2', 'amx_bf16'}, (0, 12, 0), 'bfloat16'),
+    ('cpu', {'avx512_bf16'}, (0, 12, 1), 'bfloat16'),
+    ('cpu', {'avx2', 'amx_bf16'}, (0, 10, 2), 'float32'),
+    ('cpu', {'avx2', 'avx512f'}, (0, 12, 0), 'float32'),
+    ('cpu', set(), (0, 12, 0), 'float32'),
+    ('gpu', {'avx2'}, (0, 10, 2), 'bfloat16'),
+    ('tpu', set(), (0, 10, 2), 'bfloat16'),
+  ],
+)
+def test_bfloat16_is_taken_where_its_products_are_faster(
+  backend: str, features: set[str], version: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  monkeypatch.setattr(jax, '__version_info__', version)
+  monkeypatch.setattr(runtime, '_cpu_features', lambda: features)
+  assert runtime.fastest_dtype() == dtype
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'expected'),
+  [([], 'bfloat16'), (['--dtype=auto'], 'bfloat16'), (['--dtype=float32'], 'float32')],
+)
+def test_dtype_auto_is_a_dtype_in_the_experiment(
+  arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(runtime, 'fastest_dtype', lambda: 'bfloat16')
+  values = new_flags()
+  experiment = define_experiment(values)
+  values(['lodo', *arguments])
+  assert experiment().precision.dtype == expected
+
+
+def test_an_unknown_dtype_is_an_error():
+  values = new_flags()
+  experiment = define_experiment(values)
+  values(['lodo', '--dtype=float8'])
+  with pytest.raises(UserError, match="dtype is 'float8'"):
+    experiment()
+
+
+def test_help_names_the_automatic_dtype():
+  assert 'default: auto' in lodo.FLAGS['dtype'].help

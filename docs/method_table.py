@@ -86,8 +86,8 @@ def block() -> str:
   )
   all_text = 'All methods with seed 0. “Held” are the frozen and trained weights with the optimizer’s state.'
   budgets_text = (
-    'Means of the same four targets with 600 steps at three label budgets, mean ± SD of three seeds, with both '
-    'baselines:'
+    'Means of the same four targets with 600 steps at three label budgets, mean ± SD of three seeds, with '
+    'both baselines:'
   )
   tables = [
     markdown.tabulated(each) for each in (of_seeds().reset_index(), shown.rename(columns=names), by_budget())

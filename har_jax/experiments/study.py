@@ -131,11 +131,17 @@ class Study:
     """The runs of this shard, finished or not.
 
     The shards partition all runs, and their sizes differ by at most one. A shard is one contiguous part of
-    the list, target after target, so that few shards wait for the same pretraining.
+    the list, target after target, so that few shards wait for the same pretraining. Each begins with another
+    method: jobs that start together then compile different programs, and find the others' in the cache.
     """
-    every = list(dict.fromkeys(itertools.product(self.targets, self.seeds, self.methods)))
+    methods = list(dict.fromkeys(self.methods))
+    every = list(dict.fromkeys(itertools.product(self.targets, self.seeds, methods)))
     sources = {target: self.sources_of(target) for target in self.targets}  # each reads files
     number, shards = self.shard
+    part = every[number * len(every) // shards : (number + 1) * len(every) // shards]
+    first = number * len(methods) // shards
+    order = methods[first:] + methods[:first]
+    places = (self.targets.index, self.seeds.index, order.index)
     return [
       RunSpec(
         windows=self.windows,
@@ -147,7 +153,9 @@ class Study:
         out=self.out / target,
         pretraining=(self.pretrained_dir or self.out) / target / 'pretrain',
       )
-      for target, seed, method in every[number * len(every) // shards : (number + 1) * len(every) // shards]
+      for target, seed, method in sorted(
+        part, key=lambda run: [at(x) for at, x in zip(places, run, strict=True)]
+      )
     ]
 
   def sources_of(self, target: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Which studies are valid, and how runs are divided into shards."""
 
+import collections
 import dataclasses
 import pathlib
 import shutil
@@ -90,7 +91,7 @@ def test_shards_are_disjoint_complete_and_even(study_of: Study, tmp_path: pathli
   )
   assert len(whole.runs) == len(set(whole.runs)) == 12
   parts = [dataclasses.replace(whole, shard=(number, shards)).runs for number in range(shards)]
-  assert [run for part in parts for run in part] == whole.runs
+  assert collections.Counter(run for part in parts for run in part) == collections.Counter(whole.runs)
   assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
@@ -104,6 +105,15 @@ def test_duplicate_runs_are_merged(study_of: Study, tmp_path: pathlib.Path):
   study = study_of(tmp_path, targets=('alpha', 'alpha'), methods=('lora', 'full', 'lora'), seeds=(1, 1))
   runs = [(run.target, run.seed, run.method) for run in study.runs]
   assert runs == [('alpha', 1, 'lora'), ('alpha', 1, 'full')]
+
+
+def test_shards_begin_with_different_methods(study_of: Study, tmp_path: pathlib.Path):
+  methods = ('full', 'lora', 'qlora', 'forest')
+  whole = study_of(tmp_path, targets=('alpha', 'beta'), methods=methods, seeds=(0, 1))
+  halves = [dataclasses.replace(whole, shard=(number, 2)).runs for number in (0, 1)]
+  assert [run.method for run in whole.runs] == [*methods] * 4
+  assert [run.method for run in halves[0]] == [*methods] * 2
+  assert [run.method for run in halves[1]] == ['qlora', 'forest', 'full', 'lora'] * 2
 
 
 @pytest.mark.parametrize(

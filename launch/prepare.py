@@ -4,4 +4,5 @@ import sys
 
 from har_jax.cli.main import main
 
-sys.exit(main(['prepare', *sys.argv[1:]]))
+if __name__ == '__main__':  # processes that prepare archives import this file
+  sys.exit(main(['prepare', *sys.argv[1:]]))

@@ -30,7 +30,7 @@ def define_jobs(values: flags.FlagValues) -> Callable[[], int]:
     if jobs.value == 'auto':
       import jax
 
-      return len(_cores()) if jax.default_backend() == 'cpu' else 1
+      return len(cores()) if jax.default_backend() == 'cpu' else 1
     if not jobs.value.isdecimal() or not int(jobs.value):
       raise UserError(f'--jobs={jobs.value}: give a number of processes, or auto')
     return int(jobs.value)
@@ -86,10 +86,10 @@ def run(
 def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen]]:
   """Processes of `har-jax`, each on one core. SIGTERM ends those that are left: they save their state."""
   processes: list[subprocess.Popen] = []
-  cores = _cores()
+  own = cores()
   try:
     for number, arguments in enumerate(commands):
-      with _on_core(cores[number % len(cores)]):
+      with _on_core(own[number % len(own)]):
         processes.append(subprocess.Popen([sys.executable, '-m', 'har_jax', *arguments]))
     yield processes
   finally:
@@ -100,7 +100,7 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
       process.wait()
 
 
-def _cores() -> list[int]:
+def cores() -> list[int]:
   """Those that this process may use; where the system does not tell, one for each that there is."""
   if hasattr(os, 'sched_getaffinity'):
     return sorted(os.sched_getaffinity(0))

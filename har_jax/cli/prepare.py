@@ -5,12 +5,16 @@ har-jax prepare all --archive_path=archives --out=windows
 har-jax prepare my_study/dataset.toml --out=windows
 """
 
+import functools
+import multiprocessing
 import pathlib
 import sys
+from concurrent import futures
+from typing import Any
 
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, jobs
 from har_jax.data.archives import ARCHIVES, own
 from har_jax.data.archives.archive import Archive
 from har_jax.errors import UserError
@@ -63,17 +67,37 @@ _ALLOW_HTTP = flags.DEFINE_bool(
 
 
 def main() -> None:
+  import tqdm
+
+  chosen = _chosen()
+  processes = min(len(jobs.cores()), len(chosen)) if _ARCHIVE.value == 'all' else 1
+  prepare = functools.partial(
+    _prepare,
+    out=_OUT.value,
+    position=_POSITION.value,
+    max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
+    progress=processes == 1,  # bars of several processes would overwrite each other
+  )
+  if processes <= 1:
+    for archive, path in chosen:
+      print(_summary(prepare(archive, path)), flush=True)
+    return
+  with futures.ProcessPoolExecutor(processes, multiprocessing.get_context('spawn')) as pool:
+    metas = pool.map(prepare, *zip(*chosen, strict=True))
+    try:
+      for meta in tqdm.tqdm(metas, 'archives', total=len(chosen), unit=' archives'):
+        print(_summary(meta), flush=True)
+    except futures.process.BrokenProcessPool as error:
+      raise UserError(
+        'a process that prepared an archive was killed, perhaps for want of memory; '
+        'prepare one archive after the other, by name'
+      ) from error
+
+
+def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> dict[str, Any]:
   from har_jax.data.prepare import prepare
 
-  for archive, path in _chosen():
-    windows = prepare(
-      archive,
-      path,
-      _OUT.value,
-      position=_POSITION.value,
-      max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
-    )
-    print(_summary(windows.meta), flush=True)
+  return prepare(archive, path, **options).meta
 
 
 def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:

@@ -59,6 +59,28 @@ def test_all_skips_what_is_up_to_date(tmp_path, run):
   assert (tmp_path / 'windows' / 'hapt' / 'meta.json').stat().st_mtime_ns == written
 
 
+def test_all_prepares_several_archives_as_one_by_one(tmp_path, run):
+  hapt_zip(tmp_path / 'archives' / 'a.zip')
+  dsads_folder(tmp_path / 'archives')
+  code, out, err = run('all', '--archive_path=archives', '--out=both')
+  assert code == 0, err
+  assert re.findall(r'^(\w+) \(\w+\): 12 windows', out, re.MULTILINE) == ['hapt', 'dsads']
+  for name in ('hapt', 'dsads'):
+    assert run(name, '--archive_path=archives', '--out=single')[0] == 0
+    sums = [store.sum_of(tmp_path / out / name) for out in ('both', 'single')]
+    assert sums[0] == sums[1]
+
+
+def test_all_names_the_damaged_archive(tmp_path, run):
+  hapt_zip(tmp_path / 'archives' / 'a.zip')
+  folder = dsads_folder(tmp_path / 'archives')
+  next(folder.rglob('s01.txt')).write_text('1,2,3\n')
+  code, _, err = run('all', '--archive_path=archives', '--out=w')
+  assert code == 1
+  assert 's01.txt' in err
+  assert 'Traceback' not in err
+
+
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [

@@ -30,8 +30,8 @@ def read(path: Place, experiment: Mapping[str, Any], device: str) -> dict[str, f
     raise UserError(f'{path} was measured with other hyperparameters; give those, or measure it again')
   if (other := reference.get('device')) != device:  # a step and a product use cores differently
     raise UserError(
-      f'{path} was measured on {shorten(other)}, and this is {device}; run without --reference here, and give '
-      'its ratios.json'
+      f'{path} was measured on {shorten(other)}, and this is {device}; run without --reference here first, '
+      'and give its ratios.json'
     )
   return reference['ratios']
 

@@ -7,6 +7,7 @@
 # make check                         format, lint, types, fast tests
 # make fuzz CASES=10000              damaged files of every format; a table, and runs/fuzz/report.md
 # make kills KILLS=100               commands killed and run again; a table, and runs/fuzz/kills.md
+# make bench                         training steps against the committed reference; fails where one is slower
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
 PYTHON ?= python3
@@ -28,7 +29,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check fuzz kills style docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz kills bench style docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -68,6 +69,10 @@ fuzz: .venv/ready-dev
 
 kills: .venv/ready-dev
 	$(BIN)/python tests/fuzz/kills.py --kills=$(KILLS) --out=runs/fuzz
+
+# On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
+bench: .venv/ready
+	taskset -c 0 $(BIN)/har-jax bench --kinds=lora,pretraining,inference --batches=64 --repeats=5 --reference=results/bench_reference.json --out=runs/bench
 
 style: .venv/ready-dev
 	$(BIN)/ruff format --check .

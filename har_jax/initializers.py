@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-_FEWEST_BITS, _STEP_BITS = 12, 2  # draws have 2¹², 2¹⁴, 2¹⁶, … numbers
+_FEWEST_BITS, _STEP_BITS = 16, 2  # draws have 2¹⁶, 2¹⁸, … numbers: to compile takes longer than to draw
 
 
 def draw(sampler: Callable[..., Array], key: Array, shape: Sequence[int], **options: Any) -> Any:
@@ -33,7 +33,9 @@ def draw(sampler: Callable[..., Array], key: Array, shape: Sequence[int], **opti
 def xavier_uniform(key: Array, shape: Sequence[int], dtype: Any = np.float32) -> Array:
   """As `flax.linen.initializers.xavier_uniform()`, of a kernel [i, o]."""
   variance = np.float32(2 / sum(shape))
-  return jax.device_put(draw(jax.random.uniform, key, shape, dtype=dtype, minval=-1) * np.sqrt(3 * variance))
+  return jax.device_put(
+    draw(jax.random.uniform, key, shape, dtype=dtype, minval=-1.0) * np.sqrt(3 * variance)
+  )
 
 
 def normal(std: float) -> Callable[..., Array]:

@@ -2,6 +2,7 @@
 
 har-jax bench --out=runs/bench
 har-jax bench --scaling measures how the time grows with width, tokens, batch and runs trained together.
+har-jax bench --reference=results/bench_reference.json fails where a step has become slower.
 """
 
 import pathlib
@@ -20,8 +21,8 @@ COMMON = (
   'peers',
   'scaling',
   'dimensions',
+  'reference',
   'out',
-  'preset',
   'cpu_devices',
 )
 FLAGS = command.new_flags()
@@ -54,10 +55,17 @@ _DIMENSIONS = flags.DEFINE_list(
   'what --scaling varies, one at a time',
   flag_values=FLAGS,
 )
+_REFERENCE = flags.DEFINE_string(
+  'reference',
+  None,
+  'ratios.json of an earlier run on the same kind of machine: fail where the rate of a step, over that of a '
+  'plain matrix product of the same run, is lower by more than a quarter',
+  flag_values=FLAGS,
+)
 _OUT = flags.DEFINE_string(
   'out',
   'runs/bench',
-  'folder for steps.json and steps.md, or scaling.json, scaling.md and scaling.svg',
+  'folder for steps.json, steps.md and ratios.json, or scaling.json, scaling.md and scaling.svg',
   flag_values=FLAGS,
 )
 _experiment = command.define_experiment(FLAGS)
@@ -77,8 +85,8 @@ def main() -> None:
 def _steps(experiment, batches: list[int]) -> None:
   import tqdm
 
-  from har_jax import config, config_fields, runtime, storage
-  from har_jax.bench import steps
+  from har_jax import config, config_fields, results, runtime, storage
+  from har_jax.bench import guard, steps
   from har_jax.report import bench as table
   from har_jax.train import mesh
 
@@ -88,6 +96,10 @@ def _steps(experiment, batches: list[int]) -> None:
     config.Precision(dtype=dtype)  # raises UserError where unknown
   for batch in batches:
     mesh.check_divisible(batch, mesh.data_mesh(), flag='batches')
+  reference = None
+  if _REFERENCE.value is not None:
+    device = results.device_text(runtime.describe()['device'])
+    reference = guard.read(storage.place(_REFERENCE.value), config_fields.to_json(experiment), device)
   measured = steps.measure(
     experiment, _KINDS.value, batches, repeats=_REPEATS.value, peers=_PEERS.value, dtypes=dtypes
   )
@@ -104,8 +116,14 @@ def _steps(experiment, batches: list[int]) -> None:
   storage.write(out / 'steps.json', bench)
   text = table.markdown(bench)
   storage.write_text(out / 'steps.md', text)
+  found = guard.ratios(bench)
+  storage.write(out / 'ratios.json', found)
   print(text)
   print(out / 'steps.md')
+  if reference is not None and (lines := guard.slower(found['ratios'], reference)):
+    raise UserError(
+      f'slower than {_REFERENCE.value} by more than {guard.TOLERANCE:.0%}:\n' + '\n'.join(lines)
+    )
 
 
 def _scaling(experiment) -> None:

@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -20,7 +19,7 @@ from har_jax.storage import Place
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 from har_jax.train.loop import Run, Trained, train
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables
 
 
@@ -55,6 +54,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     method,
     Settings.of(experiment),
     spec.seed,
+    shapes=initial_shapes(objective),
     init_head=objective.init_head,
     pretrained=encoder,
     head=head if has_head and base else None,
@@ -138,7 +138,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   predicted = predict(objective, held, data.test, tta_shifts=spec.experiment.protocol.tta_shifts).argmax(
     axis=1
   )
-  plain = jax.eval_shape(objective.init, jax.random.key(0))
+  plain = initial_shapes(objective)
   weights = {path: leaf for path, leaf in plain.items() if path.startswith('params/')}
   added = {path: leaf for path, leaf in run.trainable.items() if path not in plain}
   stages = stages_of(spec) if spec.is_pretrained else []

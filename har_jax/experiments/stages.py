@@ -27,7 +27,7 @@ from har_jax.experiments.study import RunSpec, check_unchanged, checksums
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
-from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct
+from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
 
 
@@ -296,13 +296,13 @@ def train_or_load(
 
 def _starting_from(stage: Stage, before: Variables) -> Variables:
   """The leaves of the stage before, where the stage's model has them; the others are drawn."""
-  shapes = jax.eval_shape(stage.objective.init, jax.random.key(stage.seed))
+  shapes = initial_shapes(stage.objective)
   kept = {path: leaf for path, leaf in before.items() if path in shapes}
   return kept if len(kept) == len(shapes) else stage.objective.init(jax.random.key(stage.seed)) | kept
 
 
 def _load(stage: Stage) -> Variables:
-  shapes = jax.eval_shape(stage.objective.init, jax.random.key(0))
+  shapes = initial_shapes(stage.objective)
   return Checkpoints(stage.folder / 'checkpoints').variables(storage.read(stage.path)['step'], shapes)
 
 

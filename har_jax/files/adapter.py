@@ -23,7 +23,7 @@ from har_jax.files import safetensors_io
 from har_jax.files.base import Base
 from har_jax.methods import Method, Settings
 from har_jax.storage import Place
-from har_jax.train.objective import Classify
+from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables, collection
 
 FORMAT = f'har_jax adapter {SCHEMA_VERSION}'
@@ -199,4 +199,8 @@ def _check_variables(adapter: Adapter, held: Variables) -> None:
 @functools.lru_cache(maxsize=32)
 def expected_shapes(objective: Classify, method: Method, settings: Settings) -> Variables:
   """The shapes of an adapted model's variables."""
-  return jax.eval_shape(lambda: methods.prepare(objective.init, method, settings, 0).variables)
+
+  def adapted(drawn: Variables) -> Variables:
+    return methods.prepare(lambda _: drawn, method, settings, 0).variables
+
+  return jax.eval_shape(adapted, initial_shapes(objective))

@@ -16,7 +16,7 @@ from har_jax.data.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
-from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct
+from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
 
 FORMAT = f'har_jax base {SCHEMA_VERSION}'
@@ -87,7 +87,7 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   """
   has_head = bool(card.get('classes'))
   model = config_fields.from_json(config.Model, dict(card['model']))
-  shapes = jax.eval_shape(Classify(model, len(card['classes']) if has_head else 2).init, jax.random.key(0))
+  shapes = initial_shapes(Classify(model, len(card['classes']) if has_head else 2))
   kept, expected = (
     leaves if has_head else variables.split(leaves, _in_encoder)[0] for leaves in (dict(held), shapes)
   )
@@ -118,6 +118,7 @@ def prepare(
     method,
     settings,
     seed,
+    shapes=initial_shapes(objective),
     init_head=objective.init_head,
     pretrained=None if base is None else base.encoder,
     head=None if base is None or classes is None else base.head_for(classes),
@@ -194,7 +195,7 @@ def _of_pretraining(folder: Place) -> Base:
     head = {'classes': identity['classes']}
   else:
     pretraining |= {'validation_loss': last['loss']}
-  shapes = jax.eval_shape(objective.init, jax.random.key(0))
+  shapes = initial_shapes(objective)
   card = {
     **head,
     'model': identity.get('model', first['model']),

@@ -58,8 +58,9 @@ class Fit:
     logits = evaluation.predict(
       self.objective,
       teacher.variables,
-      windows | {'label': np.zeros(len(unlabeled), np.int32)},
+      {'signal': unlabeled, 'label': np.zeros(len(unlabeled), np.int32)},  # as in a validation: one program
       tta_shifts=tta_shifts,
+      sizes=evaluation.ONE_SIZE,
     )
     pseudo_labeled = self_training.pseudo_labeled(windows, logits, seed=self.seed)
     student = self._on(balancing.concatenate_equally([self.train, pseudo_labeled]), 'with pseudo-labels')
@@ -77,7 +78,7 @@ class Fit:
   def seconds(self, steps: int) -> float:
     """Those of a training of so many steps, whose weights are not kept."""
     begun_s = time.monotonic()
-    dataclasses.replace(self.of_steps(steps, num_evals=1), progress=False).labeled()
+    dataclasses.replace(self.of_steps(steps), progress=False).labeled()
     return time.monotonic() - begun_s
 
   def memory_bytes(self) -> int:

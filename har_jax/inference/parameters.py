@@ -1,7 +1,6 @@
 """The parameters of a recognizer: their checks, and the hyperparameters that follow from them."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,8 +9,6 @@ from har_jax.errors import UserError
 from har_jax.inference import budget, ensemble
 from har_jax.inference.fitting import Fit
 
-_MAX_EVALS = 10
-_MIN_STEPS_PER_EVAL = 10  # an evaluation takes as long as some steps
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
 LIMITS = tuple(each.name for each in dataclasses.fields(budget.Budget))
 # Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
@@ -68,8 +65,8 @@ def chosen(
   return budget.choose(fit_of, limits, max_steps=int(given['max_steps']), rounds=rounds)
 
 
-def training(given: Mapping[str, Any], *, num_evals: int | None) -> config.Training:
-  """The hyperparameters of training. num_evals: None: as many as pay."""
+def training(given: Mapping[str, Any]) -> config.Training:
+  """The hyperparameters of training. Its one validation is after the last step, whose variables are kept."""
   steps, rate = int(given['max_steps']), float(given['learning_rate'])
   return dataclasses.replace(
     config.Experiment().finetune,
@@ -79,7 +76,7 @@ def training(given: Mapping[str, Any], *, num_evals: int | None) -> config.Train
     learning_rate=rate,
     encoder_learning_rate=rate / 2,
     rotation_std_deg=float(given['rotation_std_deg']),
-    num_evals=num_evals or min(_MAX_EVALS, math.ceil(steps / _MIN_STEPS_PER_EVAL)),
+    num_evals=1,
     patience=0,
   )
 

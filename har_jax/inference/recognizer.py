@@ -203,14 +203,14 @@ class Recognizer(Estimator):
     windows = {'signal': normalizer(signals), 'label': labels}
     train = {name: array[~held_out] for name, array in windows.items()}
     train['origin'] = normalizer.origins(len(train['label']))
-    # Nothing held out: one validation after the last step, on all windows, whose metrics are not used.
+    # Nothing held out: the validation is on all windows, and its metrics are not used.
     has_validation = split != 'none'
     validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
     fit_of = fitting.fits(
       base,
       experiment,
       classes.tolist(),
-      parameters.training(self.get_params(), num_evals=None if has_validation else 1),
+      parameters.training(self.get_params()),
       train,
       validate,
       seed=int(self.random_state),
@@ -293,8 +293,9 @@ class Recognizer(Estimator):
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    objective, shifts = self.adapter_.objective, int(self.tta_shifts)
-    return evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts).astype(np.float64)
+    objective, shifts, sizes = self.adapter_.objective, int(self.tta_shifts), evaluation.ONE_SIZE
+    logits = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
+    return logits.astype(np.float64)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
     """The model's input: normalized; without rotation if the training windows had none. Raises as `fit`."""

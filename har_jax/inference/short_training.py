@@ -52,7 +52,7 @@ class ShortTraining:
     ).get_params()
     _, experiment = parameters.check(given)
     self.base, self.method = base, methods.METHODS[method]
-    self.settings, self.training = methods.Settings.of(experiment), parameters.training(given, num_evals=1)
+    self.settings, self.training = methods.Settings.of(experiment), parameters.training(given)
     self.objective = Classify(experiment.model, len(classes), experiment.precision)
     self.prepared = files.prepare(
       base, self.objective, self.method, self.settings, seed, classes=tuple(classes)

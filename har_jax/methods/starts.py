@@ -29,7 +29,7 @@ def start(
   lora, bound = settings.lora, kernel.shape[0] ** -0.5
   shape = (kernel.shape[0], lora.rank)
   a = jax.device_put(initializers.draw(jax.random.uniform, key, shape, minval=-bound, maxval=bound))
-  b = jnp.zeros((lora.rank, kernel.shape[1]))
+  b = initializers.zeros(key, (lora.rank, kernel.shape[1]))
   if lora.start == 'loftq' and not settings.four_bits:
     raise UserError('lora_start loftq needs kernels in four bits: take qlora, or lora_start zero or pissa')
   if lora.start == 'pissa':

@@ -1,5 +1,7 @@
 """Prediction and evaluation with trained variables."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from har_jax.data import batches as data_batches
@@ -11,7 +13,8 @@ from har_jax.variables import Variables
 
 # Rounded up to a multiple of the devices. Each size compiles a program, so they are few: the smallest that
 # holds all windows, or the largest.
-BATCH_SIZES = (16, 64, 256)
+BATCH_SIZES = (64, 256)
+ONE_SIZE = BATCH_SIZES[:1]  # one program for all; on a CPU no slower for many windows
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:
@@ -19,27 +22,38 @@ def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict
   return objective.score(predict(objective, variables, windows), windows)
 
 
-def predict(objective: Objective, variables: Variables, windows: Batch, *, tta_shifts: int = 1) -> np.ndarray:
+def predict(
+  objective: Objective,
+  variables: Variables,
+  windows: Batch,
+  *,
+  tta_shifts: int = 1,
+  sizes: Sequence[int] | None = None,
+) -> np.ndarray:
   """Predictions in the order of the windows. Every process returns all of them.
 
   Test-time augmentation: averages the predictions over `tta_shifts` circular shifts by fractions of a patch.
+  sizes: the batch sizes to choose from, in place of BATCH_SIZES. Predictions depend on them by rounding.
   """
+  sizes = sizes or BATCH_SIZES
   count, most = len(windows['signal']), BATCH_SIZES[-1]
   if tta_shifts > 1 and count > most:  # all shifts of all windows at once would take much memory
     parts = [
       {name: each[first : first + most] for name, each in windows.items()} for first in range(0, count, most)
     ]
-    return np.concatenate([predict(objective, variables, part, tta_shifts=tta_shifts) for part in parts])
+    return np.concatenate(
+      [predict(objective, variables, part, tta_shifts=tta_shifts, sizes=sizes) for part in parts]
+    )
   if tta_shifts > 1:
     shifts = [round(i * objective.model.patch_size / tta_shifts) for i in range(tta_shifts)]
     shifted = {name: np.concatenate([each] * tta_shifts) for name, each in windows.items()}
     shifted['signal'] = np.concatenate([np.roll(windows['signal'], shift, axis=1) for shift in shifts])
-    predicted = predict(objective, variables, shifted)
+    predicted = predict(objective, variables, shifted, sizes=sizes)
     return predicted.reshape(tta_shifts, count, *predicted.shape[1:]).mean(axis=0)
   devices = mesh.data_mesh()
   compiled = compiled_predict(objective, devices)
   variables = mesh.replicate(variables, devices)
-  size = next((size for size in BATCH_SIZES if size >= count), most)
+  size = next((size for size in sizes if size >= count), sizes[-1])
   batches = data_batches.evaluation_batches(
     windows, batch=mesh.next_multiple(size, devices), **mesh.process_rank()
   )

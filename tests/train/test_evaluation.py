@@ -32,9 +32,10 @@ class _Size(Line):
     return jnp.full(batch['label'].shape, len(batch['label']))
 
 
-@pytest.mark.parametrize(('count', 'size'), [(1, 16), (16, 16), (17, 64), (65, 256), (300, 256)])
+@pytest.mark.parametrize(('count', 'size'), [(1, 64), (64, 64), (65, 256), (300, 256)])
 def test_a_few_windows_are_padded_to_a_small_batch(count: int, size: int):
   assert set(predict(_Size(), {}, windows_of(2, count)).tolist()) == {size}
+  assert set(predict(_Size(), {}, windows_of(2, count), sizes=(64,)).tolist()) == {64}
 
 
 def test_each_evaluation_batch_has_its_own_reproducible_key():

@@ -1,7 +1,7 @@
 """Measure the time of training steps, pretraining and inference.
 
 har-jax bench --out=runs/bench
-har-jax bench --scaling measures how the time grows with width, tokens, batch and runs trained together.
+har-jax bench --scaling --dimensions=width,batch
 """
 
 import pathlib

@@ -218,8 +218,13 @@ def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> 
     raise UserError(f'--{flag}={",".join(unknown)}: give one or more of {", ".join(choices)}')
 
 
-def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experiment]:
-  """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment."""
+def define_experiment(
+  values: flags.FlagValues, *, unused: Collection[str] = ()
+) -> Callable[[], config.Experiment]:
+  """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment.
+
+  unused: flags, or parts of an experiment, that would change nothing in this command: it has no such flag.
+  """
   preset = flags.DEFINE_enum(
     'preset',
     'base',
@@ -232,6 +237,7 @@ def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experimen
     part: {
       field.name: _define(values, f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
       for field in dataclasses.fields(getattr(base, part))
+      if not {part, f'{prefix}{field.name}'}.intersection(unused)
     }
     for part, prefix in config.FLAG_PREFIXES.items()
   }
@@ -287,6 +293,7 @@ def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
 
 def _define(values: flags.FlagValues, name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:
   shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
+  shown = str(shown).lower() if isinstance(default, bool) else shown
   text = f'{field.metadata["help"]} (default: {shown})'
   if isinstance(default, tuple):
     return flags.DEFINE_list(name, None, text, flag_values=values)

@@ -118,7 +118,7 @@ def _tested(windows: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_sum(windows: dict[str, Any]) -> dict[str, Any]:
-  """Without the windows' own sum where they are of an archive with a checksum; made-up ones have none."""
+  """Without the windows' own sum where they are of an archive with a checksum; synthetic ones have none."""
   return {name: value for name, value in windows.items() if name != 'sum' or not windows['checksum']}
 
 

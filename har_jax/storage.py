@@ -1,7 +1,7 @@
 """Places on disk or in a bucket, and files that are written completely or not at all. No JAX.
 
-A place is a folder or a file: on a disk or a network share a `pathlib.Path`, in a bucket (gs://, s3://) an
-`epath.Path`, which has the methods of one.
+A place is a folder or a file. On a disk or a network share it is a `pathlib.Path`. In a bucket (gs://, s3://)
+it is an `epath.Path`, which has the same methods.
 """
 
 import importlib.util

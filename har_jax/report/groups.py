@@ -25,8 +25,8 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
 
   Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other
   windows are separate.
-  A baseline joins every experiment that has a run of its target's windows, seed, split and labels; without
-  any, baselines are an experiment of their own.
+  A baseline joins every experiment that has a run of its target's windows, seed, split and labels. Without
+  such a run, baselines are an experiment of their own.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
   Raises UserError where a run occurs twice.
   """

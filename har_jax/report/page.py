@@ -38,7 +38,6 @@ def html(
   folder: str,
   embeddings: Sequence[Picture] = (),
   reconstructions: Sequence[Picture] = (),
-  with_published: bool = True,
 ) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
@@ -48,12 +47,10 @@ def html(
   refuse_without_tools()
   import jinja2
 
-  shown = {name: tables.sections(runs, name, with_published=with_published) for name in tables.TABLES}
+  shown = {name: table(runs) for name, table in tables.TABLES.items()}
   chosen = largest(groups.without_sweeps(runs))
   ranks = groups.experiments(runs[runs['lora_rank'].notna()], ['lora_rank'])
   budgets = groups.experiments(runs, ['label_budget'])
-  draw_ranks = partial(curves.ranks, with_published=with_published)
-  draw_budgets = partial(curves.label_budgets, with_published=with_published)
   any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
   # Question → sections with figures, sections with tables.
   parts = {
@@ -67,10 +64,10 @@ def html(
       shown['3'] + shown['4'] + shown['5'],
     ),
     'How many labels are needed?': (
-      _drawn(budgets, draw_budgets, 'label_budget', _SWEEP, any_budget),
+      _drawn(budgets, curves.label_budgets, 'label_budget', _SWEEP, any_budget),
       shown['7'],
     ),
-    'Which rank do adapters need?': (_drawn(ranks, draw_ranks, 'lora_rank', _SWEEP), shown['6']),
+    'Which rank do adapters need?': (_drawn(ranks, curves.ranks, 'lora_rank', _SWEEP), shown['6']),
     'Does pretraining help?': ([], shown['pretraining']),
     'How much does a window-wise split flatter?': ([], shown['leakage']),
     'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),

@@ -99,7 +99,7 @@ def pretraining(runs: pd.DataFrame) -> list[Section]:
 
 
 def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
-  """A hyperparameter on less off, all else equal: a section for each two such experiments."""
+  """A hyperparameter on minus off, all else equal: a section for each two such experiments."""
   found = []
   for family in groups.experiments(runs, [flag]):
     parts = dict(list(family.groupby(flag)))

@@ -52,16 +52,9 @@ _SECONDS = (
 )
 
 
-def text(runs: pd.DataFrame, *, with_published: bool = True) -> str:
+def text(runs: pd.DataFrame) -> str:
   """All tables as Markdown. Raises UserError where one run occurs twice."""
-  found = [sections(runs, name, with_published=with_published) for name in TABLES]
-  return '\n'.join(markdown.markdown(each) for each in found if each)
-
-
-def sections(runs: pd.DataFrame, name: str, *, with_published: bool = True) -> list[Section]:
-  """The table of this name in TABLES, a section for each set of runs that may share one."""
-  found = TABLES[name](runs)
-  return found if with_published else [section.without_published() for section in found]
+  return '\n'.join(markdown.markdown(found) for table in TABLES.values() if (found := table(runs)))
 
 
 def by_target(runs: pd.DataFrame, column: str = 'macro_f1') -> pd.DataFrame:
@@ -218,6 +211,7 @@ def table5(runs: pd.DataFrame) -> list[Section]:
   return found
 
 
+# Name → a section for each set of runs that may share a table.
 TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
   'configuration': configuration,
   '2': lambda runs: table2(groups.without_sweeps(runs)),

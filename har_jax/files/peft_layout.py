@@ -67,7 +67,7 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
   contents = {
     'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
     'adapter_config.json': safetensors_io.to_text(peft_config),
-    'har_jax.json': storage.card(card),  # without sums of the others, which peft may train further
+    'har_jax.json': storage.card(card),  # without checksums of the others, which peft may train further
   }
   safetensors_io.write_files(storage.place(str(folder)), contents)
 

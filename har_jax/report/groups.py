@@ -41,7 +41,8 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   if len(twice):
     target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
-  found = [part.drop(columns='_group') for _, part in ordered.groupby('_group')]
+  numbers = ordered['_group'].to_numpy()
+  found = [part for _, part in ordered.drop(columns='_group').groupby(numbers)]
   return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
 
 

@@ -47,8 +47,7 @@ def html(
   refuse_without_tools()
   import jinja2
 
-  shown = {name: table(runs) for name, table in tables.TABLES.items()}
-  chosen = largest(groups.without_sweeps(runs))
+  shown, chosen = tables.sections(runs), largest(groups.without_sweeps(runs))
   ranks = groups.experiments(runs[runs['lora_rank'].notna()], ['lora_rank'])
   budgets = groups.experiments(runs, ['label_budget'])
   any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')

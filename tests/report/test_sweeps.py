@@ -95,7 +95,7 @@ def test_what_rotation_gives_in_points(result):
     for degrees in (0.0, 10.0)
   ]
   alone = [result(target='hapt', method='lora'), result(split='window')]  # with rotation only
-  section = one(tables.TABLES['rotation'](runs([*found, *alone])))
+  section = one(tables.sections(runs([*found, *alone]))['rotation'])
   row = cells(section.table, target='dsads')
   assert (row['10.0, macro-F1'], row['0.0, macro-F1']) == ('0.840 ± 0.014', '0.810 ± 0.014')
   assert row['10.0 − 0.0, points'] == '+3.0 ± 0.0'
@@ -104,7 +104,7 @@ def test_what_rotation_gives_in_points(result):
 
 
 def test_without_a_pair_there_is_no_gain(result):
-  assert tables.TABLES['rotation'](runs([result(), result(method='lora')])) == []
+  assert tables.sections(runs([result(), result(method='lora')]))['rotation'] == []
   assert sweeps.ablations(runs([result()])) == []
 
 

@@ -323,10 +323,10 @@ def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
     *(result(method='lora', lora_rank=rank) for rank in (8, 16)),
     *(result(method='lora', label_budget=labels) for labels in ('0.3', '5/class')),
   ]
-  titles = [section.title for section in tables.TABLES['2'](runs(found))]
+  titles = [section.title for section in tables.sections(runs(found))['2']]
   assert titles == ['Table II: study, subject-wise split, labels 0.7']
   two = [result(), result(method='lora'), result(label_budget='0.1')]
-  assert len(tables.TABLES['2'](runs(two))) == 2  # two values are no sweep
+  assert len(tables.sections(runs(two))['2']) == 2  # two values are no sweep
 
 
 def test_a_section_is_heading_caption_table_and_notes():

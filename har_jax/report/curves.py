@@ -25,7 +25,7 @@ def means(scores: pd.DataFrame, name: str) -> str:
 
 
 def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a target, of the methods that take steps."""
+  """One per target, of the methods that take steps."""
   return [
     svg.render(
       figures.learning_curves, part, target, named=(f'{name}-{target}', f'Learning curves, {target}')
@@ -35,7 +35,7 @@ def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
 
 
 def confusion(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a target and method, of all seeds together."""
+  """One per target and method, over all seeds."""
   drawings = []
   for (target, method), results in runs.groupby(['target', 'method'], sort=False)['result']:
     classes = results.iloc[0]['data']['classes']
@@ -49,7 +49,7 @@ def confusion(runs: pd.DataFrame, name: str) -> list[str]:
 
 
 def costs(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a cost. Training from scratch is left out: it costs what full fine-tuning does."""
+  """One per cost. Training from scratch is left out: it costs what full fine-tuning does."""
   drawings = []
   for label, (column, unit) in _COSTS.items():
     points = (

@@ -33,7 +33,7 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   placed = _placed(runs, free)
   order = {name: place for place, name in enumerate(methods(runs))}
   ranked = placed[['_group', 'target', 'lora_rank', 'seed']].assign(
-    labels=placed['label_budget'].map(_fewness), method=placed['method'].map(order)
+    labels=placed['label_budget'].map(_budget_order), method=placed['method'].map(order)
   )
   by = ['_group', 'target', 'labels', 'method', 'lora_rank', 'seed']
   ordered = placed.iloc[ranked.reset_index(drop=True).sort_values(by, kind='stable').index]
@@ -43,7 +43,7 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
   numbers = ordered['_group'].to_numpy()
   found = [part for _, part in ordered.drop(columns='_group').groupby(numbers)]
-  return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
+  return sorted(found, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
 
 
 def baselines(runs: pd.DataFrame) -> pd.Series:
@@ -89,7 +89,7 @@ def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
   return pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()
 
 
-def _fewness(budget: str) -> float:
+def _budget_order(budget: str) -> float:
   """Sorts fractions before numbers per class, and large before small."""
   number, per_class, _ = budget.partition('/class')
   return 1 / float(number) if per_class else -float(number)

@@ -76,7 +76,7 @@ def _swept(title: str, family: pd.DataFrame, table: pd.DataFrame) -> Section:
 
 
 def leakage(runs: pd.DataFrame) -> list[Section]:
-  """Window-wise less subject-wise split, all else equal but the windows that normalize."""
+  """Window-wise minus subject-wise split, all else equal but the windows that normalize."""
   found = []
   for family in groups.experiments(runs[runs['split'].isin(['subject', 'window'])], ['split', 'normalize']):
     window, subject = (family[family['split'] == split] for split in ('window', 'subject'))
@@ -87,7 +87,7 @@ def leakage(runs: pd.DataFrame) -> list[Section]:
 
 
 def pretraining(runs: pd.DataFrame) -> list[Section]:
-  """Full fine-tuning and LoRA less the same model from scratch, by label budget."""
+  """Full fine-tuning and LoRA minus the same model from scratch, by label budget."""
   found = []
   for family in groups.experiments(runs, ['label_budget']):
     scratch = family[family['method'] == 'scratch']

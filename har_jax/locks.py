@@ -1,4 +1,4 @@
-"""One job a folder: locks on disks, network shares and buckets."""
+"""One job per folder: locks on disks, network shares and buckets."""
 
 import contextlib
 import os

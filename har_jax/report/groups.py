@@ -46,6 +46,16 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   return sorted(found, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
 
 
+def families(runs: pd.DataFrame, flag: str, *more: str) -> list[pd.DataFrame]:
+  """Sets of experiments that differ in nothing but this hyperparameter, and have several values of it.
+
+  more: hyperparameters that may differ, too.
+  """
+  if runs[flag].nunique() < 2:  # the usual case; to find experiments takes longer
+    return []
+  return [family for family in experiments(runs, [flag, *more]) if family[flag].nunique() > 1]
+
+
 def baselines(runs: pd.DataFrame) -> pd.Series:
   """True for runs without a neural network: they depend on no hyperparameter of one."""
   return runs['model_width'].isna()
@@ -102,7 +112,7 @@ def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
   """
   dropped: list = []
   for flag in ('lora_rank', 'label_budget'):
-    for family in experiments(runs, [flag]):
+    for family in families(runs, flag):
       has_networks = not baselines(family).all()
       family = family[~baselines(family)] if has_networks else family
       sizes = family.groupby(flag, sort=False).size()

@@ -48,8 +48,8 @@ def html(
   import jinja2
 
   shown, chosen = tables.sections(runs), largest(groups.without_sweeps(runs))
-  ranks = groups.experiments(runs[runs['lora_rank'].notna()], ['lora_rank'])
-  budgets = groups.experiments(runs, ['label_budget'])
+  ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
+  budgets = groups.families(runs, 'label_budget')
   any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
   # Question → sections with figures, sections with tables.
   parts = {

@@ -47,12 +47,34 @@ def html(
   refuse_without_tools()
   import jinja2
 
-  shown, chosen = tables.sections(runs), largest(groups.without_sweeps(runs))
+  chosen = largest(groups.without_sweeps(runs))
+  parts = _parts(runs, chosen, folder, embeddings, reconstructions)
+  environment = jinja2.Environment(
+    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+  )
+  template = importlib.resources.files('har_jax.report').joinpath('page.html.jinja').read_text('utf-8')
+  return environment.from_string(template).render(
+    finding=finding(chosen[0]),
+    means=tables.means(chosen[0]),
+    picture=curves.means(tables.by_target(chosen[0]), 'means'),
+    parts={question: found for question, found in parts.items() if any(found)},
+    keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
+  )
+
+
+def _parts(
+  runs: pd.DataFrame,
+  chosen: Sequence[pd.DataFrame],
+  folder: str,
+  embeddings: Sequence[Picture],
+  reconstructions: Sequence[Picture],
+) -> dict[str, tuple[list[Section], list[Section]]]:
+  """Question → sections with figures, sections with tables. chosen: the runs that figures show."""
+  shown = tables.sections(runs)
   ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
   budgets = groups.families(runs, 'label_budget')
   any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
-  # Question → sections with figures, sections with tables.
-  parts = {
+  return {
     'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
     'Which differences are significant?': (
       _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
@@ -82,17 +104,6 @@ def html(
       [_commands(runs, folder), *shown['configuration']],
     ),
   }
-  environment = jinja2.Environment(
-    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-  )
-  template = importlib.resources.files('har_jax.report').joinpath('page.html.jinja').read_text('utf-8')
-  return environment.from_string(template).render(
-    finding=finding(chosen[0]),
-    means=tables.means(chosen[0]),
-    picture=curves.means(tables.by_target(chosen[0]), 'means'),
-    parts={question: found for question, found in parts.items() if any(found)},
-    keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
-  )
 
 
 def headline(runs: pd.DataFrame) -> str:

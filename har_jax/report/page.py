@@ -99,10 +99,7 @@ def _parts(
       + _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
       [],
     ),
-    'How was it run, and how is it run again?': (
-      [],
-      [_commands(runs, folder), *shown['configuration']],
-    ),
+    'How was it run, and how is it run again?': ([], [_commands(runs, folder), *shown['configuration']]),
   }
 
 

@@ -1,4 +1,4 @@
-# make lodo [ARCHIVES=<folder>]      the main experiment: on made-up recordings, or on the real archives in a folder
+# make lodo [ARCHIVES=<folder>]      the main experiment: on synthetic recordings, or on the real archives in a folder
 # make pretrained ARCHIVES=<folder>  a base for adaptation, pretrained on every archive in the folder
 # make export-env                    an environment for every export format, with LiteRT; tests the export there
 # make web                           the page for `har-jax export --format=web`; needs Node.js 20.19 or newer

@@ -1,4 +1,4 @@
-# make lodo [ARCHIVES=<folder>]      the main experiment: on made-up recordings, or on the real archives in a folder
+# make lodo [ARCHIVES=<folder>]      the main experiment: on synthetic recordings, or on the real archives in a folder
 # make pretrained ARCHIVES=<folder>  a base for adaptation, pretrained on every archive in the folder
 # make export-env                    an environment for every export format, with LiteRT; tests the export there
 # make web                           the page for `har-jax export --format=web`; needs Node.js 20.19 or newer
@@ -72,7 +72,7 @@ kills: .venv/ready-dev
 
 # On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
 bench: .venv/ready
-	taskset -c 0 $(BIN)/har-jax bench --kinds=lora,pretraining,inference --batches=64 --repeats=5 --reference=results/bench_reference.json --out=runs/bench
+	taskset -c 0 $(BIN)/har-jax bench --dtype=float32 --kinds=lora,pretraining,inference --batches=64 --repeats=5 --reference=results/bench_reference.json --out=runs/bench
 
 style: .venv/ready-dev
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""One job a folder: locks on disks, network shares and buckets."""
+"""One job per folder: locks on disks, network shares and buckets."""
 
 import contextlib
 import os
@@ -133,9 +133,10 @@ def lock(folder: Place, *, lease_s: float = LEASE_S) -> FolderLock | BucketLock:
   """A folder's lock: a small file in it, held by one job of all that try to `take` it.
 
   `take` tries once. A waiting job keeps its lock object and tries again: the object measures the time. The
-  holder sends heartbeats from a thread. Another job takes over after `lease_s` without one, by its own clock;
-  or at once, if the holder is a dead process of the same machine (not in a bucket). The lock of the overtaken
-  job then `is_lost`: nothing but its own question stops it. All jobs must use the same `lease_s`.
+  holder sends heartbeats from a thread. Another job takes over after `lease_s` without one, by its own clock.
+  It does so at once, if the holder is a dead process of the same machine (not in a bucket). The lock of the
+  former holder then `is_lost`. That job must ask for it: nothing else stops it.
+  All jobs must use the same `lease_s`.
   Raises UserError where the folder cannot be created.
   """
   if is_bucket(folder):

@@ -118,7 +118,7 @@ def _tested(windows: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_sum(windows: dict[str, Any]) -> dict[str, Any]:
-  """Without the windows' own sum where they are of an archive with a checksum; made-up ones have none."""
+  """Without the windows' checksum where their archive has one; synthetic archives have none."""
   return {name: value for name, value in windows.items() if name != 'sum' or not windows['checksum']}
 
 
@@ -181,7 +181,7 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
       raise UserError(f'{path} has the format {shorten(repr(result.get("format")))}; {RUN_AGAIN}')
   results = {path: checked(path, result) for path, result in found.items() if result.get('format') == FORMAT}
   if not results:
-    raise UserError(f'no results under {folder}; launch/lodo.py --out={folder} makes them')
+    raise UserError(f'no results under {folder}; har-jax lodo --out={folder} makes them')
   _check_same_windows(results)
   return results
 

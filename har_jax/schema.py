@@ -1,6 +1,6 @@
 """What the entries of cards and result files may be: the fields that code reads, their types and ranges.
 
-Every number has bounds, and so has every list: a card that was made up cannot make us compute for ever.
+Every number has bounds, and so has every list: a forged card cannot make a command run for ever.
 Entries that no code reads are not described, and are free.
 """
 

@@ -1,7 +1,7 @@
 """Places on disk or in a bucket, and files that are written completely or not at all. No JAX.
 
-A place is a folder or a file: on a disk or a network share a `pathlib.Path`, in a bucket (gs://, s3://) an
-`epath.Path`, which has the methods of one.
+A place is a folder or a file. On a disk or a network share it is a `pathlib.Path`. In a bucket (gs://, s3://)
+it is an `epath.Path`, which has the same methods.
 """
 
 import importlib.util
@@ -124,12 +124,12 @@ def check_writable(folder: Place) -> None:
 
 
 def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
-  """A card's entries. Raises UserError where the file is no JSON object, or its sum is another."""
+  """A card's entries. Raises UserError where the file is no JSON object, or its checksum is another."""
   return unsealed(path, parse(path, to_do=to_do), to_do=to_do)[0]
 
 
 def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
-  """A card's entries, and the sums of its files.
+  """A card's entries, and the checksums of its files.
 
   Raises UserError as `read`, and where it is of another format or schema version.
   """
@@ -156,7 +156,7 @@ def parse(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def unsealed(path: Place, entries: dict[str, Any], *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
-  """A card's entries without its sums, and the sums of its files. Raises UserError where it is damaged."""
+  """A card's entries without its checksums, and those of its files. Raises UserError where it is damaged."""
   try:
     return sums.unseal(entries)
   except (ValueError, RecursionError) as error:
@@ -166,7 +166,7 @@ def unsealed(path: Place, entries: dict[str, Any], *, to_do: str) -> tuple[dict[
 def read_file(path: Place, expected: str | None, *, to_do: str) -> bytes:
   """A file's bytes. Raises UserError where it cannot be read, or is not the one that its card vouches for.
 
-  expected: its sum in the card; None: the card does not name it.
+  expected: its checksum in the card; None: the card does not name it.
   """
   content = read_bytes(path, to_do=to_do)
   check_sum(path, sums.of(content), expected, to_do=to_do)
@@ -182,7 +182,7 @@ def read_bytes(path: Place, *, to_do: str) -> bytes:
 
 
 def check_sum(path: Place, found: str, expected: str | None, *, to_do: str) -> None:
-  """Raises UserError where a file's sum is not the one in its card."""
+  """Raises UserError where a file's checksum is not the one in its card."""
   if found != expected:
     raise UserError(
       f'{path} is damaged or belongs to another card: its sum is {found}, the card next to it says '

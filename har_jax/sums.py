@@ -1,8 +1,8 @@
-"""Sums of files, and cards: JSON entries sealed with the sums of the files next to them and of themselves.
+"""Checksums of files, and cards: JSON entries sealed with those of the files next to them and of themselves.
 
 A card is its folder's manifest. It is written last, so what a killed job leaves has none that fits.
-The sum is XXH3 of 128 bits: it finds damage and mix-ups, not forgery. SHA-256, which names a base, takes six
-times as long.
+The checksum is XXH3 of 128 bits: it finds damage and mix-ups, not forgery. SHA-256, which names a base,
+takes six times as long.
 """
 
 import json
@@ -19,12 +19,12 @@ _ITSELF = 'itself'
 
 
 def of(content: Any) -> str:
-  """The sum of bytes, or of anything that holds bytes in one piece."""
+  """The checksum of bytes, or of anything that holds bytes in one piece."""
   return xxhash.xxh3_128_hexdigest(content)
 
 
 def of_file(path: pathlib.Path) -> str:
-  """The sum of a file on disk, read through a memory map: nothing is copied."""
+  """The checksum of a file on disk, read through a memory map: nothing is copied."""
   if not path.stat().st_size:  # it cannot be mapped
     return of(b'')
   with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -32,7 +32,7 @@ def of_file(path: pathlib.Path) -> str:
 
 
 def of_arrays(arrays: Iterable[np.ndarray]) -> str:
-  """The sum of arrays in their order: of types, shapes and bytes."""
+  """The checksum of arrays in their order: of types, shapes and bytes."""
   digest = xxhash.xxh3_128()
   for array in arrays:
     digest.update(f'{array.dtype.name}{list(array.shape)}'.encode())
@@ -41,7 +41,7 @@ def of_arrays(arrays: Iterable[np.ndarray]) -> str:
 
 
 def of_entries(entries: Any) -> str:
-  """The sum of JSON values. Spaces and the order of entries do not matter: they change no number."""
+  """The checksum of JSON values. Spaces and the order of entries do not matter: they change no number."""
   return of(json.dumps(entries, sort_keys=True, separators=(',', ':')).encode())
 
 

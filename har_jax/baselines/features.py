@@ -56,7 +56,7 @@ def _with_norms(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 8
 def statistics(signals: Float[np.ndarray, 'w n c']) -> Float[np.ndarray, 'w f']:
   """Statistics of each channel, and the correlations of all pairs.
 
-  Zero crossings are of the signal less its mean. A correlation with a constant channel is 0.
+  Zero crossings are of the signal minus its mean. A correlation with a constant channel is 0.
   """
   means, deviations = signals.mean(axis=1), signals.std(axis=1)
   centered = signals - means[:, None]

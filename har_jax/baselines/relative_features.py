@@ -1,6 +1,7 @@
 """Features of windows relative to the walking in the same recording.
 
-How one activity differs from another carries over to other people and devices better than either does.
+The difference between two activities transfers to other people and devices better than the activities do.
+
 w windows, m of them walking, n samples, s statistics, f features.
 """
 

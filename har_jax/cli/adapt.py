@@ -44,19 +44,19 @@ _LABELS = flags.DEFINE_string(
 )
 _BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
 _METHOD = flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
+_CHOICE = 'With a limit and without --method, the best method that fits is chosen'
 _LIMITS = {
   'max_memory_mb': flags.DEFINE_float(
     'max_memory_mb',
     None,
-    'limit on the megabytes of a training step: weights, optimizer, temporaries. With a limit and without '
-    '--method, the best-ranked method that fits is chosen',
+    f'limit on the megabytes of a training step: weights, optimizer, temporaries. {_CHOICE}',
     flag_values=FLAGS,
   ),
   'max_minutes': flags.DEFINE_float(
-    'max_minutes', None, 'limit on the minutes of training and compiling, likewise', flag_values=FLAGS
+    'max_minutes', None, f'limit on the minutes of training and compiling. {_CHOICE}', flag_values=FLAGS
   ),
   'max_adapter_kb': flags.DEFINE_float(
-    'max_adapter_kb', None, "limit on the kilobytes of the adapter's file, likewise", flag_values=FLAGS
+    'max_adapter_kb', None, f"limit on the kilobytes of the adapter's file. {_CHOICE}", flag_values=FLAGS
   ),
 }
 _OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)

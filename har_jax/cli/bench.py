@@ -1,8 +1,8 @@
 """Measure the time of training steps, pretraining and inference.
 
 har-jax bench --out=runs/bench
-har-jax bench --scaling measures how the time grows with width, tokens, batch and runs trained together.
-har-jax bench --reference=results/bench_reference.json fails where a step has become slower.
+har-jax bench --scaling --dimensions=width,batch
+har-jax bench --reference=results/bench_reference.json
 """
 
 import pathlib

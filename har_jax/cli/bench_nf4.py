@@ -25,7 +25,7 @@ _PRESETS = flags.DEFINE_list(
   'presets', ['base', 'paper'], 'models whose memory to count: base, paper or both', flag_values=FLAGS
 )
 _OUT = flags.DEFINE_string('out', 'runs/bench', 'folder for nf4.json and nf4.md', flag_values=FLAGS)
-_experiment = command.define_experiment(FLAGS)
+_experiment = command.define_experiment(FLAGS, unused=('pretrain', 'methods', 'nf4_double'))
 
 
 def main() -> None:

@@ -219,9 +219,12 @@ def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> 
     raise UserError(f'--{flag}={",".join(unknown)}: give one or more of {", ".join(choices)}')
 
 
-def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experiment]:
+def define_experiment(
+  values: flags.FlagValues, *, unused: Collection[str] = ()
+) -> Callable[[], config.Experiment]:
   """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment.
 
+  unused: flags, or parts of an experiment, that would change nothing in this command: it has no such flag.
   With --dtype=auto that function asks JAX for its device: call it after what has to come before JAX is used.
   """
   preset = flags.DEFINE_enum(
@@ -236,6 +239,7 @@ def define_experiment(values: flags.FlagValues) -> Callable[[], config.Experimen
     part: {
       field.name: _define(values, f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
       for field in dataclasses.fields(getattr(base, part))
+      if not {part, f'{prefix}{field.name}'}.intersection(unused)
     }
     for part, prefix in config.FLAG_PREFIXES.items()
   }
@@ -297,6 +301,7 @@ def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
 
 def _define(values: flags.FlagValues, name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:
   shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
+  shown = str(shown).lower() if isinstance(default, bool) else shown
   text = f'{field.metadata["help"]} (default: {shown})'
   if name == 'dtype':
     text = f'{field.metadata["help"]}, or auto: the faster one on this device (default: {_AUTO_DTYPE})'

@@ -32,7 +32,7 @@ _OUT = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
-_experiment = command.define_experiment(FLAGS)
+_experiment = command.define_experiment(FLAGS, unused=('split',))  # both splits are run
 _set_cpu_devices = command.define_cpu_devices(FLAGS)
 _join = processes.define_processes(FLAGS)
 _shard = command.define_shard(FLAGS)

@@ -25,8 +25,8 @@ FLAGS = command.new_flags()
 _ARCHIVE = flags.DEFINE_string(
   'archive',
   None,
-  f'one of {", ".join(ARCHIVES)}; all: every one in the folder --archive_path; synthetic: the made-up '
-  'ones; or the dataset.toml of your own dataset',
+  f'one of {", ".join(ARCHIVES)}; all: every one in the folder --archive_path; synthetic: all '
+  'that begin with synth_; or the dataset.toml of your own dataset',
   flag_values=FLAGS,
 )
 _ARCHIVE_PATH = flags.DEFINE_string(

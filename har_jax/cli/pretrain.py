@@ -35,7 +35,15 @@ _FOUR_BITS = flags.DEFINE_bool(
   flag_values=FLAGS,
 )
 _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
-_experiment = command.define_experiment(FLAGS)
+_experiment = command.define_experiment(
+  FLAGS,
+  unused=(
+    *('lora', 'methods', 'nf4_double', 'nf4_kernel'),
+    *('split', 'test_fraction', 'label_budget', 'classes', 'self_training', 'tta_shifts'),
+    *('continued_pretraining_steps', 'contrastive_steps', 'finetune_epochs', 'finetune_max_steps'),
+    *('finetune_num_evals', 'finetune_patience'),
+  ),
+)
 _set_cpu_devices = command.define_cpu_devices(FLAGS)
 _join = processes.define_processes(FLAGS)
 

@@ -43,9 +43,6 @@ _OUT = flags.DEFINE_string(
   'folder or bucket for tables.md, report.html and headline.svg (default: --results)',
   flag_values=FLAGS,
 )
-_PUBLISHED = flags.DEFINE_bool(
-  'published', True, 'show the published results of the paper next to these', flag_values=FLAGS
-)
 _HTML = flags.DEFINE_bool(
   'html', False, 'also write report.html: tables and figures on one page', flag_values=FLAGS
 )
@@ -76,7 +73,7 @@ def main() -> dict[str, Any]:
   runs = frame.load(folder) if table is None else frame.read_csv(table)
   out = storage.place(_OUT.value) if _OUT.value else source
   storage.check_writable(out)
-  text = tables.text(runs, with_published=_PUBLISHED.value)
+  text = tables.text(runs)
   for name, section in {'personalization': tables.personalization, 'decoding': tables.decoding}.items():
     if (source / f'{name}.csv').exists():
       text += '\n' + markdown.markdown([section(source / f'{name}.csv')])
@@ -91,7 +88,6 @@ def main() -> dict[str, Any]:
       folder=_RESULTS.value[0],
       embeddings=pictures.find(folder, 'embedding'),
       reconstructions=pictures.find(folder, 'reconstruction'),
-      with_published=_PUBLISHED.value,
     )
     files.append(out / 'report.html')
     storage.write_text(files[-1], html)

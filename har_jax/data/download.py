@@ -24,8 +24,8 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
   """The archive's zip in `folder`, downloaded unless it is already there.
 
   Writes `<file>.sha256` next to it, as `sha256sum --check` reads it; if it exists, the zip must match it.
-  An incomplete download is `<file>.part`; the next call resumes it, if the server can say that the file is
-  still the same (an ETag or a date, kept in `<file>.part.version`). Else it starts over.
+  An incomplete download is `<file>.part`. The next call resumes it, if the server confirms that the file is
+  still the same: by an ETag or a date, kept in `<file>.part.version`. Else it starts over.
   allow_http: download without encryption, where anyone on the way can change the file.
   Checks only the directory of the zip (at its end), not each entry: reading finds other damage.
   Raises UserError: no network, an HTTP error, a wrong length or range, no encryption; not a zip, another

@@ -25,7 +25,7 @@ class Frame:
   gyro: Float[np.ndarray, '3 3']
 
   def __call__(self, signals: Float[np.ndarray, '... 6']) -> Float[np.ndarray, '... 6']:
-    """Acceleration x y z and rotation x y z, in the new axes and the same dtype."""
+    """Acceleration x y z and angular velocity x y z, in the new axes and the same dtype."""
     acc, gyro = signals[..., :3] @ self.acc.T, signals[..., 3:] @ self.gyro.T
     return np.concatenate([acc, gyro], axis=-1).astype(signals.dtype)
 

@@ -28,12 +28,12 @@ class Normalizer:
     mean, deviation = np.repeat(self.mean, axes), np.repeat(self.deviation, axes)
     normalized = ((signals - mean) / deviation).astype(np.float32)
     if not self.has_gyro:
-      normalized[..., axes:] = 0  # whatever a rotation is now: none was trained on
+      normalized[..., axes:] = 0  # training had no angular velocity
     return normalized
 
   @property
   def has_gyro(self) -> bool:
-    """Whether the windows that it was fitted on have rotation."""
+    """Whether the windows that it was fitted on have angular velocity."""
     return bool(self.deviation[1] > _MIN_GYRO_STD_RAD_S)
 
   def origins(self, windows: int) -> Float[np.ndarray, 'w 2']:
@@ -41,12 +41,12 @@ class Normalizer:
     return np.tile((-self.mean / self.deviation).astype(np.float32), (windows, 1))
 
 
-# Acceleration in g, rotation in rad/s: a zero reading stays zero.
+# Acceleration in g, angular velocity in rad/s: a zero reading stays zero.
 PHYSICAL = Normalizer(np.zeros(2), np.array([STANDARD_GRAVITY_M_S2, 1.0]))
 
 
 def physical(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
-  """`PHYSICAL`; where these windows have no rotation, its deviation is tiny, as `fit` has it."""
+  """`PHYSICAL`; where these windows have no angular velocity, its deviation is tiny, as `fit` has it."""
   has_gyro = any(
     signals[start : start + _CHUNK, :, CHANNELS // 2 :].any() for start in range(0, len(signals), _CHUNK)
   )

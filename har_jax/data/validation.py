@@ -17,7 +17,7 @@ def check_windows(X: Any) -> Float[np.ndarray, 'w 128 6']:
   array = np.asarray(X)
   expected = (
     f'give [w, {config.WINDOW_SAMPLES}, {config.CHANNELS}]: windows of 2.56 s at 50 Hz, '
-    'acceleration x y z in m/s², rotation x y z in rad/s'
+    'acceleration x y z in m/s², angular velocity x y z in rad/s'
   )
   if array.ndim != 3 or array.shape[1:] != (config.WINDOW_SAMPLES, config.CHANNELS) or not len(array):
     raise UserError(f'the windows are {list(array.shape)}; {expected}')

@@ -182,7 +182,7 @@ def local(folder: Place) -> pathlib.Path:
     if name.rpartition('/')[2] in _FILES
   }
   if not found:
-    raise UserError(f'no windows in {folder}; make some with launch/prepare.py')
+    raise UserError(f'no windows in {folder}; make some with har-jax prepare')
   state = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
   cache = storage.cache_folder()
   copy = cache / state
@@ -203,14 +203,15 @@ def local(folder: Place) -> pathlib.Path:
 
 
 def load(folder: str | pathlib.Path) -> Windows:
-  """Opens a windows folder; the signals are memory-mapped, and compared with their sum (0.1 ms a megabyte).
+  """Opens a windows folder; the signals are memory-mapped, and compared with their checksum.
 
+  The checksum takes 0.1 ms a megabyte.
   Raises UserError: no such folder, other files, a damaged file, files that contradict each other.
   """
   folder = pathlib.Path(folder)
   if missing := [name for name in _FILES if not (folder / name).is_file()]:
     raise UserError(
-      f'{folder} is not a windows folder ({", ".join(missing)} missing): make one with launch/prepare.py'
+      f'{folder} is not a windows folder ({", ".join(missing)} missing): make one with har-jax prepare'
     )
   meta, expected = _read_meta(folder)
   index_bytes = storage.read_file(folder / 'index.npz', expected.get('index.npz'), to_do=_PREPARE_AGAIN)
@@ -258,7 +259,7 @@ def sum_of(folder: Place) -> str:
 
 
 def _read_meta(folder: Place) -> tuple[dict[str, Any], dict[str, str]]:
-  """The meta.json, and the sums of the other files."""
+  """The meta.json, and the checksums of the other files."""
   path = folder / 'meta.json'
   meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
   schema.check(meta, schema.Windows, path, to_do=_PREPARE_AGAIN)

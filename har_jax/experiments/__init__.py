@@ -1,4 +1,4 @@
-"""Leave-One-Dataset-Out: pretrain without the target, adapt to it, test; one result file a run.
+"""Leave-One-Dataset-Out: pretrain without the target, adapt to it, test; one result file per run.
 
 <out>/<target>/pretrain/                                      masked pretraining, for all runs of the target
 <pretrained_dir>/<target>/pretrain/                           the same, shared by several experiments

@@ -122,4 +122,4 @@ def tested(
 
 def _check(spec: RunSpec, stop: Callable[[], bool]) -> None:
   if stop():
-    raise Stopped(f'{spec.title}: stopped; run again to fit it anew')
+    raise Stopped(f'{spec.title}: stopped; run again to fit it from the start')

@@ -55,7 +55,7 @@ def exclusive(
 ) -> Iterator[Callable[[], bool]]:
   """Holds a run's folder for the run that its run.json describes. Other jobs that need the folder wait.
 
-  The main process polls instead of blocking in the lock, and all processes meet at each attempt: no
+  The main process polls instead of blocking in the lock, and all processes meet at each attempt. So no
   collective takes long, and a stop is noticed. Yields a `stop` to train with; it raises UserError once
   another job has taken the folder over.
   Raises UserError where the folder belongs to another experiment, Stopped where `stop` returns True while

@@ -28,8 +28,9 @@ from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
 FORMAT = f'har_jax personal {SCHEMA_VERSION}'
-# Weight of the squared weights beside the windows' summed cross-entropy. Chosen on the validation people of
-# four targets: with less the worst person loses more, with three times as much one target loses.
+# Weight of the penalty on squared weights, against the sum of the windows' cross-entropies. Chosen on the
+# validation people of four targets: a smaller one hurts the worst person more, three times as much hurts one
+# target.
 _PENALTY = 10.0
 
 

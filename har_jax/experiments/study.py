@@ -167,7 +167,7 @@ def available(windows: pathlib.Path) -> list[str]:
   """The datasets of a folder of windows. Raises UserError where there is none."""
   names = sorted(path.parent.name for path in windows.glob('[!.]*/meta.json'))
   if not names:
-    raise UserError(f'no windows under {windows}; launch/prepare.py --out={windows} makes them')
+    raise UserError(f'no windows under {windows}; har-jax prepare --out={windows} makes them')
   return names
 
 

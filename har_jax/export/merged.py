@@ -32,7 +32,7 @@ class Merged:
   model: config.Model
   classes: tuple[Any, ...]
   mean: Float32[np.ndarray, 'c']
-  scale: Float32[np.ndarray, 'c']  # 1 / standard deviation; 0 for rotation that is ignored
+  scale: Float32[np.ndarray, 'c']  # 1 / standard deviation; 0 for angular velocity that is ignored
   temperature: float
 
   def recognize(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b y']:

@@ -1,5 +1,4 @@
-"""What an adaptation adds to a base, as a file: adapters, head and statistics, and all that a prediction
-needs.
+"""An adapter as a file: what the method trained, head, statistics, and what a prediction needs besides.
 
 The base is referred to by its checksum, so that an adapter is never put on another one.
 """
@@ -84,8 +83,8 @@ class Adapter:
 def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
   """Those of an adapted model's variables that the base cannot reproduce.
 
-  These are the method's own collections, except for those it rebuilds from the base; the head; the
-  statistics; and every other leaf that the method trains.
+  These are the method's collections (except for those that it rebuilds from the base), the head and the
+  statistics. Every other leaf that the method trains is one, too.
   """
   stored = {*method.collections, 'batch_stats'}.difference(method.rebuilt)
   return {

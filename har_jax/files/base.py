@@ -159,7 +159,7 @@ def load_base(folder: str | Place) -> Base:
     return _of_pretraining(place)
   raise UserError(
     f'{place} holds no base: neither base.json nor the pretrained.json of a finished pretraining; '
-    'launch/lodo.py --stage=pretrain makes <out>/<target>/pretrain'
+    'har-jax lodo --stage=pretrain makes <out>/<target>/pretrain'
   )
 
 

@@ -41,8 +41,8 @@ def write(folder: Place, name: str, estimators: Mapping[str, Any], card: Mapping
 def read(folder: Place, name: str, format: str) -> tuple[dict[str, Any], dict[str, Any]]:
   """What `write` wrote: estimators and card.
 
-  Raises UserError without skops or aeon, where a file is missing, of another format, damaged, or holds a type
-  that is not trusted, and where another version of scikit-learn or aeon cannot read it.
+  Raises UserError without skops or aeon, and where this version of scikit-learn or aeon cannot read a file.
+  Also where a file is missing, damaged, of another format, or holds a type that is not trusted.
   """
   check_installed()
   import skops.io

@@ -40,8 +40,8 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
 
   Adapters over four bits are written like the others: the PyTorch model packs its kernels itself.
   base: needed for LoRA that starts at singular values (PiSSA), which is written as LoRA of twice its rank.
-  Raises UserError for a method that peft does not have, for a base that is missing, and for a head that is
-  itself adapted, since peft saves it in full.
+  Raises UserError for a method that peft does not have, and for a base that is missing. Also for a head that
+  is itself adapted, since peft saves the head in full.
   """
   if adapter.settings.lora.start == 'pissa' and 'nf4' not in adapter.method.collections:
     adapter = _of_plain_start(adapter, base)
@@ -67,7 +67,7 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
   contents = {
     'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
     'adapter_config.json': safetensors_io.to_text(peft_config),
-    'har_jax.json': storage.card(card),  # without sums of the others, which peft may train further
+    'har_jax.json': storage.card(card),  # without checksums of the others, which peft may train further
   }
   safetensors_io.write_files(storage.place(str(folder)), contents)
 

@@ -48,7 +48,7 @@ def read(
 ) -> tuple[Variables, dict[str, Any]]:
   """What `write` wrote.
 
-  Raises UserError, naming the file, where one is missing, has another format, or another sum.
+  Raises UserError, naming the file, where one is missing, has another format, or another checksum.
   """
   file = f'{name}.safetensors'
   card, contents = read_with_card(folder, [file], f'{name}.json', format, kind)
@@ -82,7 +82,7 @@ def read_with_card(
 
 
 def read_card(path: Place, format: str, kind: type[schema.Struct]) -> tuple[dict[str, Any], dict[str, str]]:
-  """A card, and the sums of its files. Raises UserError as `storage.read_card` and `schema.check`."""
+  """A card, and the checksums of its files. Raises UserError as `storage.read_card` and `schema.check`."""
   card, expected = storage.read_card(path, format, to_do=_MAKE_AGAIN)
   schema.check(card, kind, path, to_do=_MAKE_AGAIN)
   return card, expected
@@ -111,7 +111,7 @@ def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
   """Writes files into a folder, all of them or none; other files stay.
 
   All are written under temporary names, then renamed; the card comes last, so that a reader in between finds
-  a sum that does not match. Raises UserError where the disk is full or the folder is not writable.
+  a checksum that does not match. Raises UserError where the disk is full or the folder is not writable.
   """
   try:
     if storage.is_bucket(folder):  # an object appears when all of it is there

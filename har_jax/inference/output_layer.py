@@ -26,8 +26,9 @@ def fit(
 ) -> Float[np.ndarray, 'f y']:
   """What to add to the output layer's weights; `logits` are those without it, `targets` probabilities.
 
-  Minimizes the windows' summed cross-entropy and penalty / 2 times the squared weights that are added: the
-  maximum a posteriori estimate with the old weights as the prior's mean. The loss is strictly convex.
+  Minimizes the sum of the windows' cross-entropies, plus penalty / 2 times the sum of squares of what is
+  added. This is the maximum a posteriori estimate, with the old weights as the prior's mean. The loss is
+  strictly convex.
   """
   from scipy import optimize, special  # late, as all that recognizing may do without
 

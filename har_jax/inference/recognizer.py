@@ -18,19 +18,19 @@ from har_jax.train import evaluation
 class Recognizer(Estimator):
   """Adapts a pretrained base to labeled windows and classifies new windows.
 
-  Windows are arrays [w, 128, 6] of 2.56 s at 50 Hz, not normalized: acceleration x y z in m/s² with gravity,
-  then rotation x y z in rad/s. Labels are strings or numbers.
+  Windows are arrays [w, 128, 6] of 2.56 s at 50 Hz, not normalized. Their channels are acceleration x y z in
+  m/s² with gravity, then angular velocity x y z in rad/s. Labels are strings or numbers.
 
   Parameters
   ----------
   base : files.Base or str or path-like, default None
-    Pretrained encoder, or the folder of one. Only the method 'scratch' works without.
+    Pretrained encoder, or the folder of one. Only the method 'scratch' works without one.
   method : str, default 'lora'
     Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'full', 'probe', 'lora' or 'qlora'.
-    'auto': the best-ranked one within the three limits below; `max_steps` is then the most that it takes.
+    'auto': the best one within the three limits below; `max_steps` is then an upper limit.
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
-    Limits for 'auto': megabytes of a training step (weights, optimizer, temporaries), minutes of training
-    with its compilation and the trials, kilobytes of the adapter's arrays. None: no limit.
+    Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
+    temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
   rank : int, default 32
     Rank of the adapters of lora and qlora.
   alpha : float, default 64.0
@@ -38,7 +38,7 @@ class Recognizer(Estimator):
   max_steps : int, default 300
     Training steps.
   learning_rate : float, default 1e-3
-    Peak learning rate. A pretrained encoder's own weights, if trained, use half of it.
+    Peak learning rate. A pretrained encoder's own weights, if they train, have half of it.
   batch : int, default 64
     Windows per step.
   rotation_std_deg : float, default 10.0
@@ -135,7 +135,7 @@ class Recognizer(Estimator):
     """Loads a recognizer, fitted or not, by what `path` is.
 
     None: the base that comes with the package. It recognizes its own `classes_` until it is fitted.
-    The folder of a base or of a pretraining stage: likewise if it has a head, else not fitted.
+    The folder of a base or of a pretraining stage: the same if it has a head, else not fitted.
     The folder that `save` wrote, or the result file of a run, .../seed<k>.json: fitted.
     `base`, a Base or a folder, replaces the base of a fitted one, for example if it was saved elsewhere.
     Raises UserError if nothing of these is there, or if adapter and base do not match.
@@ -298,12 +298,12 @@ class Recognizer(Estimator):
     return logits.astype(np.float64)
 
   def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
-    """The model's input: normalized; without rotation if the training windows had none. Raises as `fit`."""
+    """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""
     self.check_fitted()
     return self.adapter_.normalizer(validation.check_windows(X))
 
   def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
-    """Rotation is zero if the training windows had none."""
+    """Angular velocity is zero if the training windows had none."""
     kept = np.arange(config.CHANNELS) < config.CHANNELS // 2
     return signals if self.has_gyro else np.where(kept, signals, 0).astype(signals.dtype)
 
@@ -328,7 +328,7 @@ class Recognizer(Estimator):
 
   @property
   def has_gyro(self) -> bool:
-    """Whether the training windows had rotation."""
+    """Whether the training windows had angular velocity."""
     return self.adapter_.normalizer.has_gyro
 
   def save(self, folder, *, with_base=True) -> None:

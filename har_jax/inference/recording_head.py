@@ -2,8 +2,8 @@
 
 <folder>/recording_head.safetensors  recording_head.json   next to their base
 
-It tells apart the activities that a base knows, and so sees what no single window shows, such as the angle
-of a device to its angle while walking. The encoder's head says which windows are walking.
+It classifies the activities that a base knows. It sees what no single window shows, such as how a device is
+turned from its pose while walking. The encoder's head says which windows are walking.
 w windows, f features, y classes, m members.
 """
 
@@ -25,9 +25,10 @@ WALKING = 'walking'
 _NAME = 'recording_head'
 _MEMBERS, _HIDDEN = 3, 64
 _DECAY = 0.1
-_NO_GYRO = 0.2  # fraction of the windows that train without rotation: a recording may have none
+_NO_GYRO = 0.2  # fraction of the windows that train without angular velocity: a recording may have none
 _OUTLIER = 4.0  # standard deviations: the features of other devices lie outside
-# The head's probability, times that of the encoder to this power. Chosen with the training parts of targets.
+# Answers are the head's probability, times that of the encoder to this power, normalized. Chosen with the
+# training parts of targets.
 _ENCODER_POWER = 0.3
 _TINY = 1e-9
 
@@ -61,7 +62,7 @@ class RecordingHead:
   def combine(
     self, encoder: Float[np.ndarray, 'w y'], recording: Described, classes: Sequence[str]
   ) -> Float[np.ndarray, 'w y']:
-    """The encoder's probabilities of `classes`, shared out anew among those that this head knows.
+    """The encoder's probabilities of `classes`, redistributed among those that this head knows.
 
     The same array where the recording has too little walking.
     """

@@ -45,7 +45,7 @@ class Prediction(NamedTuple):
 class Stream:
   """Recognizes each window as soon as its last sample arrives. Keeps the last 3 s of samples.
 
-  Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, rotation x y z in rad/s.
+  Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, angular velocity x y z in rad/s.
   At 50 Hz a window is the samples themselves; other rates, even or uneven, are resampled by `data.resample`.
   After a gap of more than 0.2 s a new window starts, and earlier windows no longer count.
   `correct` takes a user's answer and changes the output layer for all later windows; `undo` takes it back.
@@ -164,7 +164,7 @@ class Stream:
     if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
       raise UserError(
         f'the samples are {list(values.shape)} of {values.dtype.name}; '
-        f'give [n, {CHANNELS}]: acceleration x y z in m/s², rotation x y z in rad/s'
+        f'give [n, {CHANNELS}]: acceleration x y z in m/s², angular velocity x y z in rad/s'
       )
     if not (rate_hz > 0 and math.isfinite(rate_hz)):
       raise UserError(f'rate_hz is {rate_hz!r}; it must be positive, such as 50')

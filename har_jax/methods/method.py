@@ -66,7 +66,7 @@ class PeftLayout:
   """How Hugging Face's peft stores the method's adapters.
 
   keys: from 'collection/leaf' to the end of a tensor's name in peft.
-  config: entries of peft's configuration, apart from those of every method.
+  config: entries of peft's configuration, besides those that every method has.
   """
 
   keys: Mapping[str, str]

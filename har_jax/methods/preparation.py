@@ -41,13 +41,14 @@ def prepare(
   init: draws the plain model from a key, as `train.objective.Classify.init` does.
   shapes: of what `init` draws, if they are known. To trace the model for them takes a third of a second.
   init_head: draws the head alone, as `init` does; used where the base has all other leaves.
-  pretrained: the base's leaves, `params/encoder/...`; not used by a method that starts from scratch.
-  head: from the drawn variables to the leaves of a pretrained head, likewise.
-  Raises UserError as the method's `adapt` does, where it adds a collection that it does not own, and where
-  the pretrained leaves do not fit the model.
+  pretrained: the base's leaves, `params/encoder/...`.
+  head: from the drawn variables to the leaves of a pretrained head.
+  A method that starts from scratch uses neither of the two.
+  Raises UserError as the method's `adapt` does. Also where it adds a collection that it does not own, and
+  where the pretrained leaves do not fit the model.
   """
-  # Op by op, not under jit: one program that draws every weight takes 5 to 11 s to compile per method and
-  # head, while single draws are compiled once for all of them (0.4 to 0.8 s).
+  # Op by op, not under jit. One program that draws every weight takes 5 to 11 s to compile, per method and
+  # head. Single draws are compiled once for all of them, in 0.4 to 0.8 s.
   head_key, adapter_key = jax.random.split(jax.random.key(seed))
   base = pretrained if method.pretrained and pretrained else {}
   shapes = (shapes or jax.eval_shape(init, head_key)) if base else {}

@@ -9,8 +9,8 @@ def product(x: Float[Array, '*b i'], w: Float[Array, 'i o']) -> Float[Array, '*b
   """x w, with the gradient of w in a form that is fast on CPU.
 
   JAX derives it as (dyᵀ x)ᵀ. XLA folds this into a product that contracts the first axis of its left
-  operand, without a fast CPU kernel: full fine-tuning in bfloat16 took 2.5 times as long. If x and dy are
-  contracted over all leading axes at once, XLA transposes x and uses the fast kernel.
+  operand. That has no fast kernel on CPU: full fine-tuning in bfloat16 took 2.5 times as long. If x and
+  dy are contracted over all leading axes at once, XLA transposes x and uses the fast kernel.
   """
   return x @ w
 

@@ -1,8 +1,8 @@
 """The product with NF4 weights in one GPU kernel (Triton).   m rows, i in, o out, c bytes of codes, s scales.
 
 A program computes one tile of the result. Along the contraction it loads a tile of codes, decodes it in
-registers and multiplies. Each tile of rows decodes again. Programs that share codes run next to each other
-(rows are the grid's fast axis), so that a byte is read once from device memory, then from the L2 cache.
+registers and multiplies. Each tile of rows decodes again. Programs that share codes run next to each other:
+rows are the grid's fast axis. So a byte is read once from device memory, then from the L2 cache.
 """
 
 import functools

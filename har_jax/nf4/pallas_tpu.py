@@ -1,8 +1,8 @@
 """The product with NF4 weights in one TPU kernel.   m rows, i in, o out, c bytes of codes, s scales.
 
 Float weights exist only in the core's memory (VMEM). The grid runs over tiles of the weight and, innermost,
-over tiles of rows. A tile's codes do not depend on the rows: they are fetched once, decoded at the first
-tile of rows and kept in scratch for the others.
+over tiles of rows. A tile's codes do not depend on the rows. They are fetched once, decoded at the first
+tile of rows, and kept in scratch for the others.
 
 A byte holds two neighbors of a row, and vector registers cannot interleave lanes. The matrix unit can:
 bytes times a matrix of ones and zeros puts each byte in two columns. This is exact, since bfloat16 holds

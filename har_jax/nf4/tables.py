@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Quantiles of the standard normal: eight steps on the positive side and seven on the negative, scaled so
-# that the largest is 1, and an exact zero. The float32 values are those of bitsandbytes.
+# Quantiles of the standard normal distribution, and an exact zero. There are eight steps on the positive side
+# and seven on the negative, scaled so that the largest is 1. The float32 values are those of bitsandbytes.
 # Source: arXiv:2305.14314 (QLoRA), section 3 and appendix E.
 LEVELS = np.array(
   [

@@ -1,4 +1,4 @@
-"""Tables in CSV: each row ends with its sum, and the first line with the sum of these.
+"""Tables in CSV: each row ends with its checksum, and the first line with the checksum of these.
 
 So a digit that is damaged or edited is found when the table is read, and so is a row that is missing.
 """
@@ -18,7 +18,7 @@ _TO_DO = 'restore it, or delete it and add the rows again'
 
 
 def write(frame: pd.DataFrame, path: Place) -> None:
-  """A row a line, its sum last. No cell is a formula. Raises UserError as `storage.write_text`."""
+  """One row per line, its checksum last. No cell is a formula. Raises UserError as `storage.write_text`."""
   # Column by column: `frame.map` would make floats of whole numbers that may be missing.
   safe = {
     name: [escaping.csv_cell(cell) if isinstance(cell, str) else cell for cell in column]
@@ -35,7 +35,7 @@ def write(frame: pd.DataFrame, path: Place) -> None:
 
 
 def read(path: Place, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
-  """What `write` wrote, without the sums. Raises UserError where a row or a column's name is damaged."""
+  """What `write` wrote, without the checksums. Raises UserError where a row or a column's name is damaged."""
   content = storage.read_bytes(path, to_do='give a table that `har-jax report` reads')
   try:
     text = content.decode()

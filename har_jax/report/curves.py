@@ -25,7 +25,7 @@ def means(scores: pd.DataFrame, name: str) -> str:
 
 
 def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a target, of the methods that take steps."""
+  """One per target, of the methods that take steps."""
   return [
     svg.render(
       figures.learning_curves, part, target, named=(f'{name}-{target}', f'Learning curves, {target}')
@@ -35,7 +35,7 @@ def learning_curves(runs: pd.DataFrame, name: str) -> list[str]:
 
 
 def confusion(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a target and method, of all seeds together."""
+  """One per target and method, over all seeds."""
   drawings = []
   for (target, method), results in runs.groupby(['target', 'method'], sort=False)['result']:
     classes = results.iloc[0]['data']['classes']
@@ -49,7 +49,7 @@ def confusion(runs: pd.DataFrame, name: str) -> list[str]:
 
 
 def costs(runs: pd.DataFrame, name: str) -> list[str]:
-  """One a cost. Training from scratch is left out: it costs what full fine-tuning does."""
+  """One per cost. Training from scratch is left out: it costs what full fine-tuning does."""
   drawings = []
   for label, (column, unit) in _COSTS.items():
     points = (
@@ -70,7 +70,7 @@ def rank_diagram(runs: pd.DataFrame, name: str) -> list[str]:
   return [svg.render(figures.rank_diagram, found, named=(name, 'Mean ranks of methods'))] if found else []
 
 
-def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
+def ranks(runs: pd.DataFrame, name: str) -> list[str]:
   """Macro-F1 and relative training time over the rank, for each target."""
   theirs = pd.DataFrame(
     [(target, 'lora', 'rank', rank, *row) for (target, rank), row in published.TABLE_VI.items()],
@@ -78,10 +78,10 @@ def ranks(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
   )
   runs = runs.assign(axis='rank', x=runs['lora_rank'].astype(float))
   measures = {'macro_f1': 'macro-F1', 'seconds': _RELATIVE}
-  return _sweeps(runs, theirs if with_published else theirs[:0], name, measures)
+  return _sweeps(runs, theirs, name, measures)
 
 
-def label_budgets(runs: pd.DataFrame, name: str, *, with_published: bool) -> list[str]:
+def label_budgets(runs: pd.DataFrame, name: str) -> list[str]:
   """Accuracy and macro-F1 over the fraction of labels, and over labels per class, for each target."""
   theirs = pd.DataFrame(
     [(*key[:2], _FRACTION, float(key[2]), accuracy) for key, (accuracy,) in published.TABLE_VII.items()],
@@ -91,7 +91,7 @@ def label_budgets(runs: pd.DataFrame, name: str, *, with_published: bool) -> lis
   axis = budgets[1].map({'': _FRACTION, '/class': 'labels per class'})
   runs = runs.assign(axis=axis, x=budgets[0].astype(float))
   measures = {'accuracy': 'accuracy', 'macro_f1': 'macro-F1'}
-  return _sweeps(runs, theirs if with_published else theirs[:0], name, measures)
+  return _sweeps(runs, theirs, name, measures)
 
 
 def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: Mapping[str, str]) -> list[str]:

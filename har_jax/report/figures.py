@@ -29,7 +29,7 @@ def style(method: str) -> tuple[str, str]:
 
 
 def means(figure: Any, scores: pd.DataFrame) -> None:
-  """Macro-F1 of each method: a mark a target, and their mean as a number.
+  """Macro-F1 of each method: a mark per target, and their mean as a number.
 
   scores: method × target, from the top; a method that lacks a target has no mean.
   """
@@ -67,7 +67,7 @@ def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
 
 
 def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None:
-  """A line a method over evenly spaced values of x, with a band of ± SD.
+  """A line per method over evenly spaced values of x, with a band of ± SD.
 
   points: columns line, method, x, mean, std. Lines without std are published: dashed, hollow markers.
   """
@@ -85,7 +85,7 @@ def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None
 
 
 def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
-  """Macro-F1 over a cost on a logarithmic axis, a grey line a target; filled: Pareto-optimal in the target.
+  """Macro-F1 over a cost on a logarithmic axis, a grey line per target. Filled: Pareto-optimal for it.
 
   points: columns target, method, cost, mean, std.
   """
@@ -170,7 +170,7 @@ def rank_diagram(figure: Any, ranks: Any) -> None:
 
 
 def embedding(figure: Any, points: np.ndarray, labels: np.ndarray, classes: list[str], title: str) -> None:
-  """Windows in the plane, a color and marker a class."""
+  """Windows in the plane, a color and marker per class."""
   panel = figure.subplots()
   for index, name in enumerate(classes):
     look = {'color': _CLASSES[index % len(_CLASSES)], 'marker': _MARKERS[index % len(_MARKERS)]}

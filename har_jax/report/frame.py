@@ -1,4 +1,4 @@
-"""Runs as a pandas DataFrame, a row a run, from result files or from the table of all runs. Needs no JAX."""
+"""Runs as a pandas DataFrame, one row per run, from result files or the table of all runs. Needs no JAX."""
 
 import pathlib
 from collections.abc import Iterable

@@ -25,15 +25,15 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
 
   Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other
   windows are separate.
-  A baseline joins every experiment that has a run of its target's windows, seed, split and labels; without
-  any, baselines are an experiment of their own.
+  A baseline joins every experiment that has a run of its target's windows, seed, split and labels. Without
+  such a run, baselines are an experiment of their own.
   Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
   Raises UserError where a run occurs twice.
   """
   placed = _placed(runs, free)
   order = {name: place for place, name in enumerate(methods(runs))}
   ranked = placed[['_group', 'target', 'lora_rank', 'seed']].assign(
-    labels=placed['label_budget'].map(_fewness), method=placed['method'].map(order)
+    labels=placed['label_budget'].map(_budget_order), method=placed['method'].map(order)
   )
   by = ['_group', 'target', 'labels', 'method', 'lora_rank', 'seed']
   ordered = placed.iloc[ranked.reset_index(drop=True).sort_values(by, kind='stable').index]
@@ -41,8 +41,19 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   if len(twice):
     target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
-  found = [part.drop(columns='_group') for _, part in ordered.groupby('_group')]
-  return sorted(found, key=lambda part: (part['split'].iat[0], _fewness(part['label_budget'].iat[0])))
+  numbers = ordered['_group'].to_numpy()
+  found = [part for _, part in ordered.drop(columns='_group').groupby(numbers)]
+  return sorted(found, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
+
+
+def families(runs: pd.DataFrame, flag: str, *more: str) -> list[pd.DataFrame]:
+  """Sets of experiments that differ in nothing but this hyperparameter, and have several values of it.
+
+  more: hyperparameters that may differ, too.
+  """
+  if runs[flag].nunique() < 2:  # the usual case; to find experiments takes longer
+    return []
+  return [family for family in experiments(runs, [flag, *more]) if family[flag].nunique() > 1]
 
 
 def baselines(runs: pd.DataFrame) -> pd.Series:
@@ -88,7 +99,7 @@ def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
   return pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()
 
 
-def _fewness(budget: str) -> float:
+def _budget_order(budget: str) -> float:
   """Sorts fractions before numbers per class, and large before small."""
   number, per_class, _ = budget.partition('/class')
   return 1 / float(number) if per_class else -float(number)
@@ -101,7 +112,7 @@ def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
   """
   dropped: list = []
   for flag in ('lora_rank', 'label_budget'):
-    for family in experiments(runs, [flag]):
+    for family in families(runs, flag):
       has_networks = not baselines(family).all()
       family = family[~baselines(family)] if has_networks else family
       sizes = family.groupby(flag, sort=False).size()

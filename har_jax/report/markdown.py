@@ -50,11 +50,6 @@ class Section:
     """Column of `best` → its highest cell, which is a fraction of one."""
     return {name: max(set(self.table[name]) - {NONE}, default='') for name in self.best}
 
-  def without_published(self) -> 'Section':
-    columns = [name for name in self.table if 'published' not in name]
-    notes = [note for note in self.notes if 'ublished' not in note]
-    return dataclasses.replace(self, table=self.table[columns], notes=notes)
-
 
 def markdown(sections: Sequence[Section]) -> str:
   """One after the other. A caption is not repeated in the section after it."""

@@ -38,7 +38,6 @@ def html(
   folder: str,
   embeddings: Sequence[Picture] = (),
   reconstructions: Sequence[Picture] = (),
-  with_published: bool = True,
 ) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
@@ -48,44 +47,8 @@ def html(
   refuse_without_tools()
   import jinja2
 
-  shown = {name: tables.sections(runs, name, with_published=with_published) for name in tables.TABLES}
   chosen = largest(groups.without_sweeps(runs))
-  ranks = groups.experiments(runs[runs['lora_rank'].notna()], ['lora_rank'])
-  budgets = groups.experiments(runs, ['label_budget'])
-  draw_ranks = partial(curves.ranks, with_published=with_published)
-  draw_budgets = partial(curves.label_budgets, with_published=with_published)
-  any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
-  # Question → sections with figures, sections with tables.
-  parts = {
-    'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
-    'Which differences are significant?': (
-      _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
-      shown['statistics'],
-    ),
-    'What does a method cost?': (
-      _drawn(chosen, curves.costs, 'cost', _COST),
-      shown['3'] + shown['4'] + shown['5'],
-    ),
-    'How many labels are needed?': (
-      _drawn(budgets, draw_budgets, 'label_budget', _SWEEP, any_budget),
-      shown['7'],
-    ),
-    'Which rank do adapters need?': (_drawn(ranks, draw_ranks, 'lora_rank', _SWEEP), shown['6']),
-    'Does pretraining help?': ([], shown['pretraining']),
-    'How much does a window-wise split flatter?': ([], shown['leakage']),
-    'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),
-    'Which activities are confused?': (_drawn(chosen, curves.confusion, 'confusion', _CONFUSION), []),
-    'Was training long enough?': (_drawn(chosen, curves.learning_curves, 'curves', _CURVES), []),
-    'What does the encoder learn?': (
-      _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target)
-      + _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
-      [],
-    ),
-    'How was it run, and how is it run again?': (
-      [],
-      [_commands(runs, folder), *shown['configuration']],
-    ),
-  }
+  parts = _parts(runs, chosen, folder, embeddings, reconstructions)
   environment = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
   )
@@ -97,6 +60,47 @@ def html(
     parts={question: found for question, found in parts.items() if any(found)},
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
+
+
+def _parts(
+  runs: pd.DataFrame,
+  chosen: Sequence[pd.DataFrame],
+  folder: str,
+  embeddings: Sequence[Picture],
+  reconstructions: Sequence[Picture],
+) -> dict[str, tuple[list[Section], list[Section]]]:
+  """Question → sections with figures, sections with tables. chosen: the runs that figures show."""
+  shown = tables.sections(runs)
+  ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
+  budgets = groups.families(runs, 'label_budget')
+  any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
+  return {
+    'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
+    'Which differences are significant?': (
+      _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
+      shown['statistics'],
+    ),
+    'What does a method cost?': (
+      _drawn(chosen, curves.costs, 'cost', _COST),
+      shown['3'] + shown['4'] + shown['5'],
+    ),
+    'How many labels are needed?': (
+      _drawn(budgets, curves.label_budgets, 'label_budget', _SWEEP, any_budget),
+      shown['7'],
+    ),
+    'Which rank do adapters need?': (_drawn(ranks, curves.ranks, 'lora_rank', _SWEEP), shown['6']),
+    'Does pretraining help?': ([], shown['pretraining']),
+    'How much does a window-wise split flatter?': ([], shown['leakage']),
+    'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),
+    'Which activities are confused?': (_drawn(chosen, curves.confusion, 'confusion', _CONFUSION), []),
+    'Was training long enough?': (_drawn(chosen, curves.learning_curves, 'curves', _CURVES), []),
+    'What does the encoder learn?': (
+      _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target)
+      + _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
+      [],
+    ),
+    'How was it run, and how is it run again?': ([], [_commands(runs, folder), *shown['configuration']]),
+  }
 
 
 def headline(runs: pd.DataFrame) -> str:

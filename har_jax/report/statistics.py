@@ -67,7 +67,7 @@ def interval(points: np.ndarray) -> Interval:
 
 
 def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
-  """Every other method less this one, for each target, and for all targets pooled where there are several.
+  """Every other method minus this one, for each target, and for all targets pooled where there are several.
 
   Columns: target, method, n subjects, difference (Interval), better_on, rank_biserial, wilcoxon_p,
   equivalence_p, verdict. Each of the two tests is corrected by Holm over all rows; NaN: not made.

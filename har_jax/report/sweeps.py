@@ -43,8 +43,7 @@ def table6(runs: pd.DataFrame) -> list[Section]:
   }
   return [
     _swept('Table VI. Rank of LoRA', family, rows(family, by, cells))
-    for family in groups.experiments(runs[runs['method'] == 'lora'], ['lora_rank'])
-    if family['lora_rank'].nunique() > 1
+    for family in groups.families(runs[runs['method'] == 'lora'], 'lora_rank')
   ]
 
 
@@ -59,13 +58,12 @@ def table7(runs: pd.DataFrame) -> list[Section]:
     **published.cells(published.TABLE_VII, ['target', 'method', 'label_budget'], {'accuracy': '.4f'}),
   }
   found = []
-  for family in groups.experiments(runs, ['label_budget']):
-    if family['label_budget'].nunique() > 1:
-      for column in ('accuracy', 'macro_f1'):
-        full = matched_full(family, column, ['target', 'label_budget', 'seed'])
-        family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
-      table = rows(family, ['target', 'label_budget', 'method'], cells)
-      found.append(_swept('Table VII. Labels', family, table))
+  for family in groups.families(runs, 'label_budget'):
+    for column in ('accuracy', 'macro_f1'):
+      full = matched_full(family, column, ['target', 'label_budget', 'seed'])
+      family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
+    table = rows(family, ['target', 'label_budget', 'method'], cells)
+    found.append(_swept('Table VII. Labels', family, table))
   return found
 
 
@@ -76,18 +74,17 @@ def _swept(title: str, family: pd.DataFrame, table: pd.DataFrame) -> Section:
 
 
 def leakage(runs: pd.DataFrame) -> list[Section]:
-  """Window-wise less subject-wise split, all else equal but the windows that normalize."""
+  """Window-wise minus subject-wise split, all else equal but the windows that normalize."""
   found = []
-  for family in groups.experiments(runs[runs['split'].isin(['subject', 'window'])], ['split', 'normalize']):
+  for family in groups.families(runs[runs['split'].isin(['subject', 'window'])], 'split', 'normalize'):
     window, subject = (family[family['split'] == split] for split in ('window', 'subject'))
-    if len(window) and len(subject):
-      names = ('window-wise', 'subject-wise')
-      found.append(_compared(f'Leakage: {groups.title(family, ["split"])}', window, subject, names))
+    names = ('window-wise', 'subject-wise')
+    found.append(_compared(f'Leakage: {groups.title(family, ["split"])}', window, subject, names))
   return found
 
 
 def pretraining(runs: pd.DataFrame) -> list[Section]:
-  """Full fine-tuning and LoRA less the same model from scratch, by label budget."""
+  """Full fine-tuning and LoRA minus the same model from scratch, by label budget."""
   found = []
   for family in groups.experiments(runs, ['label_budget']):
     scratch = family[family['method'] == 'scratch']
@@ -99,9 +96,9 @@ def pretraining(runs: pd.DataFrame) -> list[Section]:
 
 
 def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
-  """A hyperparameter on less off, all else equal: a section for each two such experiments."""
+  """A hyperparameter on minus off, all else equal: a section for each two such experiments."""
   found = []
-  for family in groups.experiments(runs, [flag]):
+  for family in groups.families(runs, flag):
     parts = dict(list(family.groupby(flag)))
     without = parts.pop(off, None)
     for value, part in parts.items() if without is not None else ():

@@ -3,7 +3,7 @@
 Runs that differ in a hyperparameter or in their windows never share a row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -52,16 +52,9 @@ _SECONDS = (
 )
 
 
-def text(runs: pd.DataFrame, *, with_published: bool = True) -> str:
+def text(runs: pd.DataFrame) -> str:
   """All tables as Markdown. Raises UserError where one run occurs twice."""
-  found = [sections(runs, name, with_published=with_published) for name in TABLES]
-  return '\n'.join(markdown.markdown(each) for each in found if each)
-
-
-def sections(runs: pd.DataFrame, name: str, *, with_published: bool = True) -> list[Section]:
-  """The table of this name in TABLES, a section for each set of runs that may share one."""
-  found = TABLES[name](runs)
-  return found if with_published else [section.without_published() for section in found]
+  return '\n'.join(markdown.markdown(found) for found in sections(runs).values() if found)
 
 
 def by_target(runs: pd.DataFrame, column: str = 'macro_f1') -> pd.DataFrame:
@@ -218,20 +211,23 @@ def table5(runs: pd.DataFrame) -> list[Section]:
   return found
 
 
-TABLES: dict[str, Callable[[pd.DataFrame], list[Section]]] = {
-  'configuration': configuration,
-  '2': lambda runs: table2(groups.without_sweeps(runs)),
-  '3': table3,
-  '4': table4,
-  '5': lambda runs: table5(groups.without_sweeps(runs)),
-  '6': sweeps.table6,
-  '7': sweeps.table7,
-  'leakage': lambda runs: sweeps.leakage(groups.without_sweeps(runs)),
-  'pretraining': sweeps.pretraining,
-  'rotation': lambda runs: sweeps.ablation(runs, 'finetune_rotation_std_deg', 0.0),
-  'ablations': sweeps.ablations,
-  'statistics': lambda runs: significance.sections(groups.without_sweeps(runs)),
-}
+def sections(runs: pd.DataFrame) -> dict[str, list[Section]]:
+  """Name of each table → a section for each set of runs that may share it."""
+  kept = groups.without_sweeps(runs)
+  return {
+    'configuration': configuration(runs),
+    '2': table2(kept),
+    '3': table3(runs),
+    '4': table4(runs),
+    '5': table5(kept),
+    '6': sweeps.table6(runs),
+    '7': sweeps.table7(runs),
+    'leakage': sweeps.leakage(kept),
+    'pretraining': sweeps.pretraining(runs),
+    'rotation': sweeps.ablation(runs, 'finetune_rotation_std_deg', 0.0),
+    'ablations': sweeps.ablations(runs),
+    'statistics': significance.sections(kept),
+  }
 
 
 def personalization(path: Place) -> Section:

@@ -1,4 +1,4 @@
-"""Orbax checkpoints of a run: one item per collection, and their sums; the newest and the best are kept."""
+"""Orbax checkpoints of a run: one item per collection, with checksums; the newest and the best are kept."""
 
 import functools
 import json
@@ -53,7 +53,7 @@ class Checkpoints:
 
   With several processes, all save and all restore, in a shared folder. Checkpoints do not depend on the
   number of processes and devices: each process restores complete arrays on one device.
-  All that is restored is compared with the sums that were saved with it.
+  All that is restored is compared with the checksums that were saved with it.
   """
 
   def __init__(self, folder: Place):
@@ -183,7 +183,7 @@ class Checkpoints:
     return variables.flatten({name: _arrays(restored[name]) for name in items})
 
   def _about(self, step: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """History, seconds and shapes; and the sums of the other items. Raises _DamagedError."""
+    """History, seconds and shapes; and the checksums of the other items. Raises _DamagedError."""
     about = self._restore(step, {'about': ocp.args.JsonRestore()}, None)['about']
     try:
       return sums.unseal(about)
@@ -191,7 +191,7 @@ class Checkpoints:
       raise _DamagedError(shorten(error)) from error
 
   def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str] | None) -> Any:
-    """Items by name, compared with their sums; None: they hold their own. Raises _DamagedError."""
+    """Items by name, compared with their checksums; None: they hold their own. Raises _DamagedError."""
     _silence_late_reads()
     try:
       restored = self._manager.restore(step, args=ocp.args.Composite(**items))

@@ -38,7 +38,7 @@ _WINDOWS = jax.ShapeDtypeStruct((2, config.WINDOW_SAMPLES, config.CHANNELS), np.
 
 def _drawn(module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct, **options: Any) -> Variables:
   """A module's initial variables. Computes nothing of its inputs, of which only shapes are needed."""
-  with jax.disable_jit():  # the draws apart, no program is needed, and for each inner one JAX compiles a stub
+  with jax.disable_jit():  # only the draws need programs; JAX would compile a stub for each inner one
     return flatten(module.lazy_init(key, *inputs, **options))
 
 
@@ -166,8 +166,8 @@ class Contrastive:
   of the same subject at other times. With negatives from other subjects, the task can be solved by
   identity, which does not transfer to unseen subjects. Each window of a pair gets its own circular shift
   and rotation, so that phase and device orientation do not identify the pair. Batches hold rows of windows
-  of one subject, with `near` [b, n, c] (each window's next window), `subject` [b], `recording` [b],
-  `start_s` [b] and `origin` [b, 2].
+  of one subject. Their other entries are `near` [b, n, c] (each window's next window), `subject` [b],
+  `recording` [b], `start_s` [b] and `origin` [b, 2].
   Source: arXiv:2002.05709 (SimCLR, the loss), arXiv:2106.00750 (temporal neighbors), arXiv:2007.04871
   (negatives within subject).
   """

@@ -103,6 +103,13 @@ def test_hyperparameter_flags_override_the_preset():
   assert experiment().lora == paper.lora
 
 
+def test_pretraining_refuses_a_hyperparameter_that_it_would_ignore():
+  for flag in ('lora_rank', 'contrastive_steps', 'finetune_max_steps'):
+    assert f'--{flag}' in run_in_process('lodo', '--helpfull')[1]
+    code, _, error = run_in_process('pretrain', f'--{flag}=5')
+    assert (code, flag in error) == (1, True)
+
+
 def test_an_empty_list_flag_is_an_empty_tuple():
   values = flags.FlagValues()
   experiment = command.define_experiment(values)

@@ -252,5 +252,5 @@ def test_a_truncated_signals_file_is_an_error(tmp_path):
 
 
 def test_a_missing_folder_names_the_command_to_make_one(tmp_path):
-  with pytest.raises(UserError, match=r'launch/prepare\.py'):
+  with pytest.raises(UserError, match='har-jax prepare'):
     store.load(tmp_path / 'nowhere')

@@ -36,7 +36,7 @@ def test_an_impossible_study_is_refused(
 
 
 def test_missing_windows_name_the_command_that_makes_them(study_of: Study, tmp_path: pathlib.Path):
-  with pytest.raises(UserError, match=r'launch/prepare\.py'):
+  with pytest.raises(UserError, match='har-jax prepare'):
     study_of(tmp_path, windows=tmp_path)
 
 

@@ -66,7 +66,7 @@ def test_a_baseline_stays_where_the_experiment_that_it_joins_stays(result):
   kept = groups.without_sweeps(runs([*sweep, result(label_budget='0.7', seed=1), *lone]))
   shown = {(row.method, row.label_budget) for row in kept.itertuples()}
   assert shown == {('full', '0.7'), ('full', '0.3'), ('forest', '0.7'), ('forest', '0.3')}
-  (table7,) = tables.TABLES['7'](runs(sweep))
+  (table7,) = tables.sections(runs(sweep))['7']
   assert list(table7.table['method']) == len(budgets) * ['full', 'forest']
 
 

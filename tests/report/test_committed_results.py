@@ -8,7 +8,7 @@ from absl import flags
 from har_jax import config_fields, results
 from har_jax.cli import command
 from har_jax.config import Experiment
-from har_jax.report import bench, commands, frame, groups, markdown, tables
+from har_jax.report import bench, commands, frame, groups, markdown, sweeps, tables
 
 FOLDER = pathlib.Path(__file__).parents[2] / 'results'
 
@@ -25,9 +25,9 @@ def test_the_table_of_runs_is_as_the_command_writes_it(committed, tmp_path):
   assert committed['commit'].str.fullmatch('[0-9a-f]{7,}').all()
 
 
-@pytest.mark.parametrize('name', ['3', '4', '6'])
-def test_fast_tables_are_those_of_the_runs(committed, name):
-  text = markdown.markdown(tables.TABLES[name](committed))
+@pytest.mark.parametrize('table', [tables.table3, tables.table4, sweeps.table6])
+def test_fast_tables_are_those_of_the_runs(committed, table):
+  text = markdown.markdown(table(committed))
   assert text in (FOLDER / 'tables.md').read_text(encoding='utf-8')
 
 

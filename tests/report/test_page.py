@@ -139,14 +139,6 @@ def test_results_and_published_results_are_in_the_tables(read):
   assert 'lora, published' in read.text
 
 
-@pytest.mark.slow
-def test_published_results_can_be_left_out(result):
-  runs = with_json([result(target='hapt', method='lora', lora_rank=rank) for rank in (8, 32)])
-  text = Read(page.html(runs, folder='runs/x', with_published=False)).text
-  assert '0.969' not in text
-  assert 'lora, published' not in text
-
-
 def test_every_part_is_there(read):
   for title in (
     'How good is each method on each dataset?',
@@ -270,7 +262,7 @@ def test_relative_training_time_starts_at_one(result, monkeypatch):
   monkeypatch.setattr(
     svg, 'render', lambda draw, points, *data, named: points[['x', 'mean']].to_csv(index=False)
   )
-  _, points = curves.ranks(runs, 'ranks', with_published=False)
+  _, points = curves.ranks(runs, 'ranks')
   assert points.split() == ['x,mean', '8.0,1.0', '64.0,1.5']
 
 

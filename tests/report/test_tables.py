@@ -153,7 +153,6 @@ def test_published_figures_stand_next_to_the_same_target_and_budget(result):
   assert {cells(section.table, target=each, method='probe')[THEIRS] for each in ('hhar', 'wisdm')} == {'–'}
   assert published.SOURCE in section.notes[0]
   for without in (
-    table2(found).without_published(),
     table2([result(target='hhar', split='window', label_budget='0.1')]),
     table2([result(target='wisdm', split='window')]),
   ):
@@ -186,8 +185,6 @@ def test_parameters_stand_next_to_the_published_ones(result):
   assert cells(section.table, method='full')['published total'] == '2,210,857'
   assert cells(section.table, method='probe')['published total'] == '–'
   assert "of the paper's model" in section.notes[0]
-  (without,) = tables.sections(runs(found), '3', with_published=False)
-  assert not [name for name in without.table if 'published' in name]
 
 
 def test_models_and_adapters_have_rows_of_their_own(result):
@@ -326,10 +323,10 @@ def test_points_of_a_sweep_are_in_the_sweeps_table_alone(result):
     *(result(method='lora', lora_rank=rank) for rank in (8, 16)),
     *(result(method='lora', label_budget=labels) for labels in ('0.3', '5/class')),
   ]
-  titles = [section.title for section in tables.TABLES['2'](runs(found))]
+  titles = [section.title for section in tables.sections(runs(found))['2']]
   assert titles == ['Table II: study, subject-wise split, labels 0.7']
   two = [result(), result(method='lora'), result(label_budget='0.1')]
-  assert len(tables.TABLES['2'](runs(two))) == 2  # two values are no sweep
+  assert len(tables.sections(runs(two))['2']) == 2  # two values are no sweep
 
 
 def test_a_section_is_heading_caption_table_and_notes():

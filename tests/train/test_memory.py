@@ -1,5 +1,7 @@
 """Temporary memory of a compiled training step: QLoRA dequantizes one kernel at a time."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,10 +20,13 @@ pytestmark = [pytest.mark.usefixtures('optimized'), pytest.mark.slow]
 _COMPILER = {'xla_cpu_use_fusion_emitters': True} if jax.__version_info__ < (0, 11) else {}
 
 _STEPS = 2  # in one program: no temporary may be made once for all steps and kept
-_BASE = config.Experiment(protocol=config.Protocol(), model=config.Model(patch_size=16))
-_WIDE = config.Experiment(
-  protocol=config.Protocol(),
-  model=config.Model(patch_size=16, width=1024, mlp_dim=1536, depth=6, num_heads=16),
+# Two blocks: all their kernels at once are several times what is allowed. Each takes seconds to compile, as
+# does augmentation, which needs less memory than the model.
+_BASE = config.Experiment(
+  protocol=config.Protocol(), model=config.Model(patch_size=16, depth=2), finetune=config.Training()
+)
+_WIDE = dataclasses.replace(
+  _BASE, model=config.Model(patch_size=16, width=1024, mlp_dim=1536, depth=2, num_heads=16)
 )
 
 

@@ -8,7 +8,7 @@ const SETTLING_S = 0.5; // before a window: the resampling filter needs it to se
 const SLACK_S = 1e-6;
 const SLACK_SAMPLES = 1e-3;
 
-/** Acceleration x y z in m/s² with gravity, then rotation x y z in rad/s; time on any clock. */
+/** Acceleration x y z in m/s² with gravity, then angular velocity x y z in rad/s; time on any clock. */
 export interface Sample {
   timeS: number;
   values: number[];

@@ -31,9 +31,9 @@ _NAME = re.compile(r'[a-z][a-z0-9_]{0,39}')
 def load(path: str | pathlib.Path) -> Archive:
   """The archive that a dataset.toml describes; `path` is the file.
 
-  `name` is required. Optional: `title`, `license`, `position` (where the device is worn), `rate_hz`, and the
-  tables `activities` (a label of the files = its activity), `columns` (role = column) and `units` (acc, gyro,
-  time = unit).
+  `name` is required. Optional are `title`, `license`, `position` (where the device is worn) and `rate_hz`.
+  So are three tables: `activities` (a label of the files = its activity), `columns` (role = column) and
+  `units` (acc, gyro, time = unit).
   Raises UserError where the file cannot be read, a key is unknown, or a value has another type.
   """
   path = pathlib.Path(path)

@@ -1,6 +1,6 @@
 """PDIoT 2023: a Nordic Thingy in the trouser pocket, 102 people, 12 activities, 30 s of each at 25 Hz.
 
-The accelerometer saturates at ±2 g, which running exceeds. The timestamps are exactly 40 ms apart: made up.
+The accelerometer saturates at ±2 g, which running exceeds. Timestamps are exactly 40 ms apart: not measured.
 Clips that are the same under two names are left out and counted: it is unknown which name is right.
 
 n rows.

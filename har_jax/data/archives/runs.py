@@ -55,8 +55,9 @@ def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter) -> In
 def even_clock(time_s: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
   """When rows were sampled that a device samples evenly but stamps as it delivers them, in bursts.
 
-  Fits a line to time over row number by least squares: one rate for all rows, one offset for each stretch
-  without a gap over 0.2 s, where rows may be lost. `time_s` must not fall; the result does not fall either.
+  Fits a line to time over row number by least squares. All rows have one rate, and each stretch has one
+  offset. A stretch ends at a gap over 0.2 s, where rows may be lost.
+  `time_s` must not decrease, and the result does not either.
   A sample's mean delay, half the length of a burst, remains; it is the same for two sensors of one device.
   """
   stretch = np.concatenate([[0], np.cumsum(np.diff(time_s) > _MAX_BURST_S)])

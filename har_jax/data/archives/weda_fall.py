@@ -2,8 +2,8 @@
 
 Timestamps: rows come in bursts every 0.1 s, and a late burst may stand after the next ones. Within a file the
 true rate is constant: 49.4 Hz, but 39.5 Hz in the falls of subjects 1 to 13. So the rows are sorted, and
-their clock is rebuilt. As only falls have the lower rate, a classifier can recognize them by what lies above
-20 Hz: a high score for `falling` may be due to this.
+their clock is rebuilt. Only falls have the lower rate. So a classifier can recognize them by what lies above
+20 Hz, and a high score for `falling` may be due to this.
 
 Falls: one class. The eight kinds differ in what precedes the fall, and each has 42 to 56 trials. Only the
 seconds that fall_timestamps.csv marks are falling; what surrounds them has no label in the archive.

@@ -25,8 +25,8 @@ class Rules:
   """How predictions become bouts.
 
   mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
-  unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A model of two
-    states decides this, so that a single window is outvoted there, too.
+  unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A hidden Markov
+    model of two states decides this, so that a single window is outvoted there, too.
   not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
   """
 

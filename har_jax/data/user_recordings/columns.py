@@ -48,10 +48,11 @@ def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, not
       if each == 'acc':
         found.pop('gravity', None)  # axes that the user names are used as they are
   if (sensor or 'acc') not in found:
+    word = WORDS[sensor or 'acc']
+    held = f'a {" and ".join(WORDS[each] for each in found)}, but ' if found else ''
     raise NoRecording(
-      f'{table.path} has no three {WORDS[sensor or "acc"]} axes with a known name; its columns are '
-      f'{table.listed()}: name them with columns, such as '
-      f'{"gx" if sensor == "gyro" else "ax"}={shorten(table.names[-1], 40)}'
+      f'{table.path} has {held}no three {word} axes with a known name; its columns are {table.listed()}: '
+      f'record it, or name them with columns, such as {"gx" if sensor == "gyro" else "ax"}=<its name>'
     )
   used = {column for axes in found.values() for column in axes.columns}
   time = known.get('time', table.time)

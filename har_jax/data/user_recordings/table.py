@@ -108,6 +108,15 @@ def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bo
     f'Acceleration lacks gravity (its median length is {acc_length:.4g}): gravity was added from its columns.'
   )
   same = np.array_equal(acc.time_s, gravity.time_s)
+  if not same:
+    after = np.searchsorted(gravity.time_s, acc.time_s).clip(1, len(gravity.time_s) - 1)
+    away_s = np.minimum(
+      np.abs(acc.time_s - gravity.time_s[after - 1]), np.abs(gravity.time_s[after] - acc.time_s)
+    )
+    is_alone = away_s > _GAP_S
+    acc.values[is_alone] = np.nan
+    if is_alone.any():
+      findings.warn(f'{count_of(is_alone)} of acceleration have no gravity at the same time: left out.')
   for axis, along in enumerate(gravity.values.T):
     along = along if same else np.interp(acc.time_s, gravity.time_s, along).astype(np.float32)
     acc.values[:, axis] += along
@@ -118,11 +127,16 @@ def _possible(samples: Samples, sensor: str, findings: Findings) -> tuple[Sample
   """Without values that no motion gives, and which samples remain."""
   values, count = physics.drop_impossible(samples.values, _LIMITS[sensor])
   remain = ~np.isnan(values).any(axis=1)
-  if not count:
+  if remain.all():
     return samples, remain
-  findings.warn(
-    f'{count} {WORDS[sensor]} value{"s" * (count > 1)} {physics.RULE}: {count_of(~remain)} left out.'
-  )
+  if count:
+    findings.warn(
+      f'{count} {WORDS[sensor]} value{"s" * (count > 1)} {physics.RULE}: {count_of(~remain)} left out.'
+    )
+  if remain.sum() < 2:
+    raise UserError(
+      f'the values of the {WORDS[sensor]} are {physics.RULE}: is the unit right? Give {sensor}_unit'
+    )
   return Samples(samples.time_s[remain], samples.values[remain]), remain
 
 

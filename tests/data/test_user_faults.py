@@ -69,7 +69,13 @@ def test_a_clock_set_back_by_a_second_goes_on_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-  'rows', [np.r_[500:1000, 0:500], np.r_[0:400, 300:1000], np.random.default_rng(1).permutation(1000)]
+  'rows',
+  [
+    np.r_[500:1000, 0:500],
+    np.r_[0:400, 300:1000],
+    np.r_[0:1000:2, 1:1000:2],
+    np.random.default_rng(1).permutation(1000),
+  ],
 )
 def test_rows_out_of_order_or_twice_are_sorted(tmp_path, rows):
   time_s, acc, gyro = user_files.signal()

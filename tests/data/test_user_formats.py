@@ -1,6 +1,7 @@
 """The same recording, exported by any app, is read as the same samples and labels."""
 
 import pathlib
+import zipfile
 
 import export_base
 import export_phyphox
@@ -207,7 +208,7 @@ def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
     ('day.json', b'{"a": 1}', 'JSON or CBOR of none of these apps; these are read'),
     ('day.json', b'[' * 100_000, r'no JSON file, was damaged or was cut short.*RecursionError'),
     ('day.csv', b'loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
-    ('day.gt3x', b'PK', r'\.gt3x is not read; export the raw data'),
+    ('day.gt3x', b'PK', 'is no recording of ActiGraph, was damaged or was cut short'),
     ('day.cwa', b'AX', 'is no recording of Axivity: it does not begin with MD'),
     ('day.bin', b'\x00', 'is no recording of GENEActiv'),
     ('day.zip', b'PK\x05\x06' + b'\x00' * 18, 'holds nothing, but no recording'),
@@ -236,3 +237,18 @@ def test_the_page_lists_every_format_and_every_export():
   page = (pathlib.Path(__file__).parents[2] / 'docs' / 'formats.md').read_text(encoding='utf-8')
   rows = {cells[1].strip() for line in page.splitlines() if len(cells := line.split('|')) > 2}
   assert {each.app for each in formats.FORMATS} | set(exports.WRITERS) <= rows
+
+
+def test_damaged_seconds_of_an_actigraph_are_left_out(tmp_path):
+  path = exports.WRITERS['ActiGraph (.gt3x)'](tmp_path, ONE).path
+  with zipfile.ZipFile(path) as zipped:
+    files = {name: zipped.read(name) for name in zipped.namelist()}
+  log = bytearray(files['log.bin'])
+  log[100] ^= 1
+  export_base.zip_of(path, files | {'log.bin': bytes(log)})
+  reading = user_recordings.read(path)
+  assert sum(len(each.acc.time_s) for each in reading.recordings) == len(ONE.time_s) - 50
+  assert '1 damaged seconds were left out.' in reading.warnings
+  export_base.zip_of(path, files | {'log.bin': bytes(log[:-10])})
+  with pytest.raises(UserError, match=r'was damaged or was cut short.*no record at byte'):
+    user_recordings.read(path)

@@ -62,6 +62,11 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
       f'{name}: {shorten(main.names[axes.columns[0]])} is acceleration without gravity: record it with '
       'gravity, or name ax, ay and az with columns if gravity is in it'
     )
+  if added:
+    known = ~np.isnan(acc.values).any(axis=1)
+    acc, kept = Samples(acc.time_s[known], acc.values[known]), kept[known]
+    if len(acc.time_s) < 2:
+      raise UserError(f'{name}: acceleration and gravity do not overlap in time: are they of one recording?')
   unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
   if axes.is_flipped:
     findings.note(

@@ -13,6 +13,7 @@ _MODULI = (*(2.0**bits for bits in (16, 24, 32)), *(1e3 * seconds for seconds in
 _GOES_ON = 20.0  # usual steps, within which a wrapped clock goes on
 _SHORT_RUN = 128  # rows: where runs between falls are shorter, rows are out of order
 _MIXED = 8  # changes from one run to another, in order of time, for each run
+_ROUGH = 1.5  # times the usual change from one sample to the next, where two recordings are mixed
 _SET_BACK_S, _PAUSE_S = 5.0, 2.0  # a longer fall is a new start, put so long after the last sample
 
 
@@ -51,8 +52,8 @@ def continue_restarts(
 ) -> Float[np.ndarray, 'n']:
   """Seconds that go on where the clock was set back, or a new recording began, into times that are taken.
 
-  Sorted by time, two recordings would be mixed, sample by sample. Rows that were sent twice, and blocks that
-  are out of order, are left for sorting. `values` are of the sensor of the `sampled` rows.
+  Sorted by time, two recordings would be mixed, sample by sample. Rows that were sent twice or out of order
+  are left for sorting. `values` are of the sensor of the `sampled` rows.
   """
   rows = np.flatnonzero(sampled & ~np.isnan(time_s))
   known = time_s[rows]
@@ -64,10 +65,13 @@ def continue_restarts(
   run = np.cumsum(run)
   order = np.argsort(known, kind='stable')
   changes = np.flatnonzero(np.diff(run[order]) != 0)
-  before, after = order[changes], order[changes + 1]
-  again = (known[before] == known[after]) & (values[rows[before]] == values[rows[after]]).all(axis=1)
-  # A row that was sent twice makes two changes, of which one is between equal rows.
-  if len(changes) - 2 * again.sum() <= _MIXED * (len(fell) + 1):
+  within = np.flatnonzero(np.diff(run) == 0)
+  rough, usual = (
+    float(np.abs(values[rows[after]] - values[rows[before]]).mean()) if len(before) else 0.0
+    for before, after in ((order[changes], order[changes + 1]), (within, within + 1))
+  )
+  # Rows that were sent twice, or in two parts, make one smooth signal when they are sorted.
+  if len(changes) <= _MIXED * (len(fell) + 1) or rough < _ROUGH * usual:
     return time_s
   step_s = float(np.median(np.diff(known)[np.diff(known) > 0]))
   moved = np.zeros(len(time_s))

@@ -7,6 +7,7 @@ from har_jax.data.user_recordings import files as user_files
 from har_jax.data.user_recordings import language
 from har_jax.data.user_recordings.files import File, Files
 from har_jax.data.user_recordings.formats import (
+  actigraph,
   devices,
   edge_impulse,
   opening,
@@ -39,7 +40,7 @@ FORMATS = (
   ),
   Format('Axivity', '.cwa', devices.find, (devices.AXIVITY,)),
   Format('GENEActiv', '.bin', devices.find, (devices.GENEACTIV,)),
-  Format('ActiGraph', 'its CSV with timestamps', devices.find, (devices.ACTIGRAPH,)),
+  Format(actigraph.APP, '.gt3x', actigraph.find, (actigraph.SUFFIX,)),
   Format(plain.APP, '.csv, .tsv, .txt, .parquet or .xlsx', plain.find, (), 'time, ax, ay, az, gx, gy, gz'),
 )
 _SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for each in FORMATS for s in each.suffixes)]))

@@ -103,15 +103,11 @@ def test_one_number_for_all_that_is_missing_is_left_out(tmp_path, filler):
   ],
 )
 def test_gravity_overrules_the_unit_in_a_name(tmp_path, unit, per, read_as):
-  time_s = np.arange(1500) / 50
-  angle = 0.4 * np.sin(2 * np.pi * 0.4 * time_s)
-  acc = G * np.stack([0 * angle, np.sin(angle), np.cos(angle)], axis=1)
-  gyro = np.stack([np.gradient(angle, time_s), 0 * angle, 0 * angle], axis=1)
-  noise = np.random.default_rng(8).normal(0, 0.01, (2, 1500, 3))
+  time_s, acc, gyro = _rocking(30)
   names = f'time|ax|ay|az|gx ({unit})|gy ({unit})|gz ({unit})'.replace('|', ' ').replace(' (', '(')
-  frame = user_files.frame(time_s, acc + noise[0], (gyro + noise[1] / 10) * per, names)
+  frame = user_files.frame(time_s, acc, gyro * per, names)
   reading = user_recordings.read(user_files.written(tmp_path, frame))
-  np.testing.assert_allclose(reading.recordings[0].gyro.values, gyro, atol=0.01)
+  np.testing.assert_allclose(reading.recordings[0].gyro.values, gyro, atol=1e-3)
   assert user_files.has_note(reading, f'Angular velocity is in {read_as}, as gravity')
   assert _said(reading, 'The name of angular velocity') == (unit != 'mdps')
 
@@ -159,3 +155,36 @@ def test_missing_rows_and_a_doubtful_rate_are_said(tmp_path):
   kept = np.random.default_rng(1).random(1000) < 0.6
   assert _said(_read(tmp_path, time_s[kept], acc[kept], gyro[kept]), 'are missing between others')
   assert _said(_read(tmp_path, 2 * np.arange(1000)), 'unit of time is a guess, ms, and makes 500 Hz')
+  assert _said(_read(tmp_path, time_s / 60), 'runs at 3000 Hz: is the unit of time right?')
+
+
+def test_gravity_alone_is_no_acceleration(tmp_path):
+  time_s, acc, gyro = user_files.signal(2000)
+  gravity = np.broadcast_to(acc.mean(axis=0), acc.shape) + np.random.default_rng(1).normal(0, 0.01, acc.shape)
+  assert _said(_read(tmp_path, time_s, gravity, gyro), 'this looks like gravity alone, or smoothed')
+  assert not _said(_read(tmp_path, time_s, acc, gyro), 'gravity alone')
+
+
+def _rocking(seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """A device rocks about x at an uneven pace: gravity moves in its axes as the gyroscope says."""
+  time_s = np.arange(round(seconds * 50)) / 50
+  angle = 0.3 * np.sin(2 * np.pi * 0.4 * time_s) + 0.2 * np.sin(2 * np.pi * 0.13 * time_s**1.1)
+  acc = G * np.stack([0 * angle, np.sin(angle), np.cos(angle)], axis=1)
+  gyro = np.stack([np.gradient(angle, time_s), 0 * angle, 0 * angle], axis=1)
+  noise = np.random.default_rng(8).normal(0, 0.01, (2, len(time_s), 3))
+  return time_s, acc + noise[0], gyro + noise[1] / 10
+
+
+@pytest.mark.parametrize(('late', 'said'), [(0, ''), (150, 'angular velocity if that is 3 s later')])
+def test_a_gyroscope_with_a_clock_of_its_own_is_said(tmp_path, late, said):
+  time_s, acc, gyro = _rocking(60)
+  pd.DataFrame(acc, columns=list('xyz')).assign(time=time_s).to_csv(tmp_path / 'mon_accel.csv', index=False)
+  gyro = pd.DataFrame(gyro[late:], columns=list('xyz')).assign(time=time_s[: len(gyro) - late])
+  gyro.to_csv(tmp_path / 'mon_gyro.csv', index=False)
+  (tmp_path / 'notes.csv').write_text('who,when\nme,now\n')
+  reading = user_recordings.read(tmp_path)
+  assert reading.files == ['mon']
+  assert 'mon: read as CSV or Parquet.' in reading.notes[0]
+  assert user_files.has_note(reading, 'Not read: notes.csv')
+  assert any('angular velocity if that is' in warning for warning in reading.warnings) == bool(said)
+  assert _said(reading, said)

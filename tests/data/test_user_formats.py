@@ -8,6 +8,7 @@ import export_phyphox
 import export_sensor_logger
 import exports
 import numpy as np
+import pandas as pd
 import pytest
 
 from har_jax.data import user_recordings
@@ -45,6 +46,49 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
 
 
 # --- signs, gravity and clocks
+
+
+def test_gravity_that_ends_early_is_not_continued(tmp_path):
+  files = export_sensor_logger.sensor_logger_files(ONE, 'android')
+  files['Gravity.csv'] = ''.join(str(files['Gravity.csv']).splitlines(keepends=True)[:601])
+  reading = _read_files(tmp_path / 'walk', files)
+  assert reading.recordings[0].acc.time_s[-1] == pytest.approx(12.98)
+  assert any('550 rows of acceleration have no gravity' in warning for warning in reading.warnings)
+
+
+def test_the_browsers_angular_velocity_is_in_degrees_about_x_y_and_z(tmp_path):
+  names = [f'accelerationIncludingGravity.{axis}' for axis in 'xyz']
+  names += [f'rotationRate.{angle}' for angle in ('alpha', 'beta', 'gamma')]
+  values = np.concatenate([ONE.acc, ONE.gyro * export_base.DEGREES], axis=1)
+  frame = pd.DataFrame(values, columns=names).assign(timestamp=ONE.time_s * 1000)
+  frame.to_csv(tmp_path / 'walk.csv', index=False)
+  (recording,) = user_recordings.read(tmp_path / 'walk.csv').recordings
+  np.testing.assert_allclose(recording.gyro.values, ONE.gyro, atol=1e-5)
+
+
+@pytest.mark.parametrize('gyro', ['gyroscope x,gyroscope y,gyroscope z', 'gyroPitch,gyroRoll,gyroYaw'])
+def test_a_gyroscope_without_unit_or_axes_is_not_lost_in_silence(tmp_path, gyro):
+  frame = pd.DataFrame(np.concatenate([ONE.acc, ONE.gyro], axis=1))
+  frame.columns = [*(f'accélération {axis} (m/s²)' for axis in 'xyz'), *gyro.split(',')]
+  frame.insert(0, 'temps (s)', ONE.time_s)
+  frame.to_csv(tmp_path / 'walk.csv', index=False)
+  reading = user_recordings.read(tmp_path / 'walk.csv')
+  assert reading.has_gyro == (' ' in gyro)
+  assert any('may be a gyroscope' in warning for warning in reading.warnings) != reading.has_gyro
+
+
+@pytest.mark.parametrize('names', [['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv']])
+def test_tables_in_folders_of_a_zip_are_read(tmp_path, names):
+  text = exports.WRITERS['CSV'](tmp_path, ONE).path.read_text()
+  path = export_base.zip_of(tmp_path / 'all.zip', dict.fromkeys(names, text))
+  assert user_recordings.read(path).files == sorted(pathlib.PurePosixPath(name).stem for name in names)
+
+
+def test_decimal_commas_may_stand_in_quotes(tmp_path):
+  frame = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
+  frame.map(lambda value: str(value).replace('.', ',')).to_csv(tmp_path / 'walk.csv', index=False)
+  (recording,) = user_recordings.read(tmp_path / 'walk.csv').recordings
+  np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=2e-6)
 
 
 def _read_files(folder: pathlib.Path, files: dict) -> user_recordings.Reading:
@@ -154,7 +198,7 @@ def test_acceleration_without_gravity_alone_is_refused(tmp_path, files, message)
 def test_axes_that_the_user_names_are_no_linear_acceleration(tmp_path):
   (tmp_path / 'a.csv').write_text(TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n'))
   named = {'ax': 'linacc_x', 'ay': 'linacc_y', 'az': 'linacc_z'}
-  reading = user_recordings.read(tmp_path / 'a.csv', columns=named)
+  reading = user_recordings.read(tmp_path / 'a.csv', columns=named, acc_unit='m/s2')
   assert len(reading.recordings[0].acc.time_s) == 50
 
 

@@ -20,6 +20,9 @@ _SLOW_HZ, _NEARLY = 20.0, 0.98
 _FAST_HZ = 1000.0  # phones have 400 Hz at most
 _MISSING = 0.2  # fraction of rows
 _BUSY = 0.95  # quantile of seconds, by their number of new values: at rest, a coarse sensor has few
+# Median deviation of the length of acceleration in windows in which the device turns: gravity alone has under
+# 0.15, even the smoothest of people and archives over 0.5.
+_SMOOTH_M_S2, _TURNS_RAD_S = 0.2, 0.5
 _CLIPPED = 0.005  # fraction of samples at an axis's extreme value
 _FEW_SAMPLES = 5  # that a short recording may have there by chance
 # A device at rest repeats its coarse values too, extremes included: only values beyond these end a range.
@@ -41,6 +44,7 @@ def check(reading: Reading) -> list[str]:
     _constant_axis,
     _scale,
     _gravity,
+    _smooth,
     _gyro,
     _labels,
     _length,
@@ -165,6 +169,34 @@ def _gravity(reading: Reading) -> Iterator[str]:
   else:
     reason = f'{abs(off):.0%} {"below" if off < 0 else "above"} it: is the unit right? Name it with acc_unit'
   yield f'Gravity is 9.81 m/s², but the median length of acceleration is {median:.3g}, {reason}.'
+
+
+def _smooth(reading: Reading) -> Iterator[str]:
+  """Gravity in place of acceleration, or what an app has smoothed."""
+  longest = max(reading.recordings, key=lambda recording: len(recording.acc.values))
+  lengths_m_s2 = np.linalg.norm(longest.acc.values, axis=1)[:, None]
+  bounces, turns = (
+    _spread(longest.acc.time_s, lengths_m_s2),
+    _spread(longest.gyro.time_s, longest.gyro.values),
+  )
+  count = min(len(bounces), len(turns))
+  moving = bounces[:count][turns[:count] > _TURNS_RAD_S]
+  if len(moving) >= _FEW_WINDOWS and (spread := float(np.median(moving))) < _SMOOTH_M_S2:
+    yield (
+      f'The length of acceleration hardly changes while the device turns, by {spread:.2g} m/s²: this looks '
+      'like gravity alone, or smoothed; export the accelerometer as measured.'
+    )
+
+
+def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) -> Float[np.ndarray, 'w']:
+  """Standard deviation in each window, over all columns; 0 without samples."""
+  window = (time_s / WINDOW_S).astype(int)
+  counts = np.maximum(np.bincount(window), 1)
+  sums = [
+    (np.bincount(window, column), np.bincount(window, column**2)) for column in values.T.astype(np.float64)
+  ]
+  variance = sum(squares / counts - (total / counts) ** 2 for total, squares in sums)
+  return np.sqrt(np.maximum(variance, 0))
 
 
 def _gyro(reading: Reading) -> Iterator[str]:

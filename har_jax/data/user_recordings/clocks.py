@@ -27,7 +27,7 @@ _WRITTEN = (
 _LEGIBLE = '2026-05-01 12:30:00.125, 01.05.2026 12:30:00, 12:30:00.125 or numbers'
 _SLOWEST_HZ, _FASTEST_HZ = 0.2, 20_000.0  # a named unit of time that implies another rate is not believed
 _LIKELY_HZ = 50.0
-_SURE_HZ = (8.0, 250.0)  # outside, a unit that was guessed is doubtful
+_SURE_HZ = (8.0, 250.0)  # outside, whole numbers may count rows
 _EPOCH_S = (1e9, 4e9)  # numbers in this range, in seconds, count from 1970: 2001 to 2096
 _LONGEST_S = 10 * 365.25 * 86_400
 
@@ -241,7 +241,7 @@ def of_numbers(
   else:
     unit = min(units.TIME_S, key=lambda unit: abs(np.log(step * units.TIME_S[unit] * _LIKELY_HZ)))
     reason = f'as its step of {step:.4g} is then {rates_hz[unit]:.4g} Hz'
-    if not _SURE_HZ[0] <= rates_hz[unit] <= _SURE_HZ[1]:
+    if step.is_integer() and not _SURE_HZ[0] <= rates_hz[unit] <= _SURE_HZ[1]:
       findings.warn(
         f'The unit of time is a guess, {unit}, and makes {rates_hz[unit]:.4g} Hz. Name it with '
         'time_unit, or give rate_hz if the column counts rows.'

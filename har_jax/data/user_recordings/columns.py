@@ -20,6 +20,8 @@ _ROLES_OF = {
 WORDS = {'acc': 'accelerometer', 'gyro': 'gyroscope', 'gravity': 'gravity'}
 _FITTING = {'acc': units.ACC, 'gyro': units.GYRO, 'gravity': units.ACC}
 
+_ANGLES = {'alpha': 'x', 'beta': 'y', 'gamma': 'z'}  # of the browser's rotationRate, in deg/s
+
 # On iOS gravity points down: a phone that lies face up reads -1 g on z, and +1 g on Android and here.
 # These are CoreMotion's words; apps that flip the signs themselves use others.
 _CORE_MOTION = ('accelerometer acceleration', 'motion user acceleration', 'user acceleration')
@@ -68,6 +70,11 @@ def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, not
   return Columns(time, sensors, None if label in used | {time} else label)
 
 
+def unused_gyro(table: Table) -> list[str]:
+  """Columns whose name is of a gyroscope, but of no axis: for a table that has none."""
+  return [name for name in table.names if set(words(name)) & (language.GYRO - {'w'})]
+
+
 def _named(table: Table, named: Mapping[str, str], sensor: str) -> dict[str, int]:
   if unknown := [role for role in named if role not in _ROLES]:
     raise UserError(
@@ -108,6 +115,9 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
   axes = [word for word in found if word in ('x', 'y', 'z')]
   others = [word for word in found if word not in ('x', 'y', 'z', 'axis', 'value', 'values', 'data')]
   have = set(others)
+  if 'rate' in have | set(found) and 'rotation' in have and (angle := have & set(_ANGLES)) and not axes:
+    # The browser's angular velocity.
+    return 'gyro', _ANGLES[angle.pop()], unit if unit in units.GYRO else 'deg/s', 'rotation rate'
   if len(axes) != 1 or have & language.OTHER or ('velocity' in have and 'angular' not in have):
     return None
   if have & language.GYRO:

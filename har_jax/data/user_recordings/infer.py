@@ -25,7 +25,11 @@ _MOMENT_S = 0.25
 # 1.32 for rad/s: below 1 where motion hides gravity. For deg/s it is a 57th of that.
 _SLOPES = (0.12, 1.5)
 _CORRELATION = 0.3
+_SURE_CORRELATION = 0.5  # for a lag: it is the best of many
+_MOST_LAGS, _MOST_MOMENTS = 40, 2400  # 10 s both ways, on the first ten minutes
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
+
+_Moments = tuple[Int[np.ndarray, '_m'], Float[np.ndarray, '_m 3']]  # their numbers, and the mean in each
 
 
 @dataclasses.dataclass
@@ -133,24 +137,41 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
   stand for both; the slope of one side on the other tells the unit. Steps tell it, too, which do not
   tell the axes (`gyro_agreement`): the body's own acceleration changes the slope, but not by a factor of 57.
   """
-  acc_index, acc_means = _means(acc)
-  gyro_index, gyro_means = _means(gyro)
-  index, in_acc, in_gyro = np.intersect1d(acc_index, gyro_index, assume_unique=True, return_indices=True)
-  gravity, turns = acc_means[in_acc], gyro_means[in_gyro]
+  slope, _ = _slope(_means(acc), _means(gyro))
+  return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
+
+
+def lag_s(acc: Samples, gyro: Samples) -> float:
+  """By how much the gyroscope's clock is ahead, if gravity turns with it at another time only; else 0.
+
+  Each file of a sensor may count from its own start.
+  """
+  (acc_index, acc_means), (gyro_index, gyro_means) = _means(acc), _means(gyro)
+  first = slice(0, _MOST_MOMENTS)
+  best, lag = max(
+    (_slope((acc_index[first], acc_means[first]), (gyro_index - lag, gyro_means))[1], lag)
+    for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
+  )
+  return lag * _MOMENT_S if best > _SURE_CORRELATION and abs(lag) > 1 else 0.0
+
+
+def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
+  """Slope and correlation of what gravity does on what the gyroscope says; zeros if that may be chance."""
+  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
+  gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
   adjacent = index[2:] - index[:-2] == 2
   measured = ((gravity[2:] - gravity[:-2]) / (2 * _MOMENT_S))[adjacent]
   predicted = np.cross(gravity, turns)[1:-1][adjacent]
   product, square = float((measured * predicted).sum()), float((predicted * predicted).sum())
   if not square or product <= 0:
-    return ''
+    return 0.0, 0.0
   correlation = product / math.sqrt(square * float((measured * measured).sum()))
   if correlation < max(_CORRELATION, _BY_CHANCE / math.sqrt(predicted.size)):
-    return ''
-  slope = product / square
-  return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
+    return 0.0, 0.0
+  return product / square, correlation
 
 
-def _means(samples: Samples) -> tuple[Int[np.ndarray, 'm'], Float[np.ndarray, 'm 3']]:
+def _means(samples: Samples) -> _Moments:
   """Which quarter seconds hold samples, and the mean of each."""
   index = np.floor(samples.time_s / _MOMENT_S).astype(np.int64)
   starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])

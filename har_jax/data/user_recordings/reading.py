@@ -13,7 +13,7 @@ from har_jax.data.archives.runs import labeled_spans
 from har_jax.data.cutting import WINDOW_S, Window, cut
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
 from har_jax.data.resample import resample
-from har_jax.data.user_recordings import formats, table, units, zones
+from har_jax.data.user_recordings import formats, language, table, units, zones
 from har_jax.data.user_recordings.formats import LABELS_ENDING, Export
 from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.labels import Labels, place, read_labels
@@ -129,8 +129,32 @@ def read(
   if 0 < len(without_gyro) < len(set(reading.files)):
     listed = shorten(', '.join(without_gyro))
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
+  reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
   reading.notes.append(_summary(reading.recordings))
   return dataclasses.replace(reading, has_gyro=not without_gyro)
+
+
+def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
+  """One name for each activity, where people write it now in capitals and now not: the first one."""
+  names: dict[str, list[str]] = {}
+  for span in (span for recording in recordings for span in recording.spans):
+    known = names.setdefault(language.folded(span.activity), [])
+    if span.activity not in known:
+      known.append(span.activity)
+  for first, *others in (known for known in names.values() if len(known) > 1):
+    warnings.append(
+      f'{shorten(", ".join(others))}: read as {shorten(first)}, which differs in its spelling only.'
+    )
+  return [
+    dataclasses.replace(
+      recording,
+      spans=tuple(
+        dataclasses.replace(span, activity=names[language.folded(span.activity)][0])
+        for span in recording.spans
+      ),
+    )
+    for recording in recordings
+  ]
 
 
 def _known_zone(name: str) -> str:

@@ -51,6 +51,11 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   sources |= {WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}
   sources |= {'labels': (chosen.label,)} if chosen.label is not None else {}
   named = [f'{what} from {", ".join(table.names[i] for i in used)}' for what, used in sources.items()]
+  if not sensor and 'gyro' not in chosen.sensors and (unused := columns.unused_gyro(table)):
+    findings.warn(
+      f'{shorten(", ".join(unused))} may be a gyroscope, but its axes are not known: name gx, gy and gz with '
+      'columns.'
+    )
   findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
   kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
   if chosen.label is not None:

@@ -54,7 +54,7 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   rows_of = dict.fromkeys(main.columns.sensors, main) | {each: rows[each] for each in rows if each}
   acc, kept = _samples(main, 'acc', main.clock, findings)
   if len(acc.time_s) < 2:
-    raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples: give at least two')
+    raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples of up to 50 g: give at least two')
   axes = main.columns.sensors['acc']
   added = 'gravity' in rows_of and _add_gravity(acc, main, rows_of['gravity'], findings)
   if axes.is_linear and not added:
@@ -91,6 +91,12 @@ def _gyro(rows: Rows, acc: Samples, clock: Clock, options: Options, findings: Fi
     findings.note('The columns of the gyroscope are empty.')
     return None
   unit = infer.gyro_unit(acc, gyro, rows.columns.sensors['gyro'].unit, options.gyro_unit, findings)
+  if lag_s := infer.lag_s(acc, gyro):
+    when = f'{abs(lag_s):.2g} s {"earlier" if lag_s > 0 else "later"}'
+    findings.warn(
+      f'Gravity turns with angular velocity if that is {when}: did the sensors begin at different times? '
+      'Give files with one clock.'
+    )
   gyro.values[:] *= np.float32(units.GYRO[unit])
   return _possible(gyro, 'gyro', findings)[0]
 

@@ -124,7 +124,8 @@ def _of_zip(file: File) -> list[Export]:
   found = _together(files)
   if not found:
     found, _ = _of_each(files, None)
-    found += [export for below in files.folders for export in _together(below)]
+    for below in files.folders:
+      found += _together(below) or _of_each(below, None)[0]
   if not found:
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list()}')

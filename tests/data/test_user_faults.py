@@ -84,6 +84,15 @@ def test_rows_out_of_order_or_twice_are_sorted(tmp_path, rows):
   assert not _said(reading, 'ran back')
 
 
+@pytest.mark.parametrize('row', [0, 500])
+def test_a_time_before_the_clock_was_set_is_left_out(tmp_path, row):
+  time = np.round((user_files.EPOCH_S + user_files.signal()[0]) * 1000)
+  time[row] = 0
+  reading = _read(tmp_path, time)
+  assert len(reading.recordings[0].acc.time_s) == 999
+  assert _said(reading, '1 times lie before 2001 or after 2096')
+
+
 @pytest.mark.parametrize('filler', [0.0, -1.0, -999.0])
 def test_one_number_for_all_that_is_missing_is_left_out(tmp_path, filler):
   time_s, acc, gyro = user_files.signal()

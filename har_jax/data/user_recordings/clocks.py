@@ -29,6 +29,7 @@ _SLOWEST_HZ, _FASTEST_HZ = 0.2, 20_000.0  # a named unit of time that implies an
 _LIKELY_HZ = 50.0
 _SURE_HZ = (8.0, 250.0)  # outside, whole numbers may count rows
 _EPOCH_S = (1e9, 4e9)  # numbers in this range, in seconds, count from 1970: 2001 to 2096
+_FEW_STRAYS = 0.01  # of the times
 _LONGEST_S = 10 * 365.25 * 86_400
 
 
@@ -215,7 +216,7 @@ def of_numbers(
   the rate likely. `sampled`, True: a row of the sensor whose rate counts. Infinite times are missing.
   Raises UserError if the values are no times.
   """
-  values = np.where(np.isfinite(values), values, np.nan)
+  values = _without_strays(np.where(np.isfinite(values), values, np.nan), findings)
   known = values[sampled & ~np.isnan(values)]
   if len(known) < 2:
     raise UserError(f'{place} has {len(known)} times: a recording needs at least two')
@@ -255,6 +256,18 @@ def of_numbers(
     )
   clock = Clock('zoned' if unit in since_1970 else 'relative', _origin_ns(first, scale, place), unit)
   return (values - first) * scale, clock, reason
+
+
+def _without_strays(values: Float[np.ndarray, 'n'], findings: Findings) -> Float[np.ndarray, 'n']:
+  """NaN in place of a few times that do not count from 1970 among others that do: a clock was not set yet."""
+  usual = float(np.nanmedian(values)) if not np.isnan(values).all() else 0.0
+  for scale in units.TIME_S.values():
+    if _EPOCH_S[0] < usual * scale < _EPOCH_S[1]:
+      strays = (values * scale < _EPOCH_S[0]) | (values * scale > _EPOCH_S[1])
+      if 0 < strays.sum() <= _FEW_STRAYS * len(values):
+        findings.warn(f'{int(strays.sum())} times lie before 2001 or after 2096: their rows were left out.')
+        return np.where(strays, np.nan, values)
+  return values
 
 
 def _origin_ns(first: float, scale: float, place: str) -> int:

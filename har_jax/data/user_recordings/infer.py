@@ -14,7 +14,7 @@ from har_jax.data.user_recordings import units
 from har_jax.errors import UserError
 
 LINEAR = 0.5  # acceleration whose mean is shorter than this fraction of its median length lacks gravity
-_BY_GRAVITY = ('m/s2', 'g', 'mg')  # cm/s2 is too near to mg to be told from it
+_BY_GRAVITY = ('m/s2', 'g', 'mg')  # cm/s2 is too near to mg
 _NEAR = 1.35  # a unit fits if gravity is within this factor: the median of a run is 1.2 g
 # 20 rad/s is 1100 degrees a second: no body part turns as fast for a twentieth of the time.
 _FASTEST_RAD_S = 20.0

@@ -42,9 +42,11 @@ def find(files: Files) -> list[Export]:
       raise NoRecording(f'{file.path} has no info.txt and log.bin: export it from {APP} again')
     lines = [line.partition(':') for line in zipped.read('info.txt').decode('utf-8-sig').splitlines()]
     info = {name.strip(): text.strip() for name, _, text in lines}
-    seconds, counts, damaged = _records(zipped.read('log.bin'), int(info['Sample Rate']))
-    scale = info.get('Acceleration Scale', '').replace(',', '.')
+    scale, rate_hz = info.get('Acceleration Scale', '').replace(',', '.'), int(info['Sample Rate'])
     unit = float(scale) if scale else _SCALES[info['Serial Number'][:3]]
+    if not (unit > 0 and rate_hz > 0):
+      raise ValueError(f'a scale of {unit} and a rate of {rate_hz} Hz')
+    seconds, counts, damaged = _records(zipped.read('log.bin'), rate_hz)
   if not len(counts):
     raise UserError(f'{file.path} holds no raw acceleration: export it with raw data')
   import pandas as pd

@@ -146,13 +146,16 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
 
   Each file of a sensor may count from its own start.
   """
-  (acc_index, acc_means), (gyro_index, gyro_means) = _means(acc), _means(gyro)
+  acc_moments, (gyro_index, gyro_means) = _means(acc), _means(gyro)
+  if _slope(acc_moments, (gyro_index, gyro_means))[1]:
+    return 0.0  # steps are as alike a stride later
   first = slice(0, _MOST_MOMENTS)
+  acc_moments = acc_moments[0][first], acc_moments[1][first]
   best, lag = max(
-    (_slope((acc_index[first], acc_means[first]), (gyro_index - lag, gyro_means))[1], lag)
+    (_slope(acc_moments, (gyro_index - lag, gyro_means))[1], lag)
     for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
   )
-  return lag * _MOMENT_S if best > _SURE_CORRELATION and abs(lag) > 1 else 0.0
+  return lag * _MOMENT_S if best > _SURE_CORRELATION else 0.0
 
 
 def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:

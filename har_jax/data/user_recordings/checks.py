@@ -20,9 +20,9 @@ _SLOW_HZ, _NEARLY = 20.0, 0.98
 _FAST_HZ = 1000.0  # phones have 400 Hz at most
 _MISSING = 0.2  # fraction of rows
 _BUSY = 0.95  # quantile of seconds, by their number of new values: at rest, a coarse sensor has few
-# Median deviation of the length of acceleration in windows in which the device turns: gravity alone has under
-# 0.15, even the smoothest of people and archives over 0.5.
-_SMOOTH_M_S2, _TURNS_RAD_S = 0.2, 0.5
+# Median deviation of the length of acceleration in half seconds in which the device turns to and fro: under
+# 0.05 for gravity alone, over 1.9 for people.
+_SMOOTH_M_S2, _TURNS_RAD_S, _MOMENT_S, _FEW_MOMENTS = 0.2, 0.5, 0.5, 20
 _CLIPPED = 0.005  # fraction of samples at an axis's extreme value
 _FEW_SAMPLES = 5  # that a short recording may have there by chance
 # A device at rest repeats its coarse values too, extremes included: only values beyond these end a range.
@@ -181,7 +181,7 @@ def _smooth(reading: Reading) -> Iterator[str]:
   )
   count = min(len(bounces), len(turns))
   moving = bounces[:count][turns[:count] > _TURNS_RAD_S]
-  if len(moving) >= _FEW_WINDOWS and (spread := float(np.median(moving))) < _SMOOTH_M_S2:
+  if len(moving) >= _FEW_MOMENTS and (spread := float(np.median(moving))) < _SMOOTH_M_S2:
     yield (
       f'The length of acceleration hardly changes while the device turns, by {spread:.2g} m/s²: this looks '
       'like gravity alone, or smoothed; export the accelerometer as measured.'
@@ -189,11 +189,11 @@ def _smooth(reading: Reading) -> Iterator[str]:
 
 
 def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) -> Float[np.ndarray, 'w']:
-  """Standard deviation in each window, over all columns; 0 without samples."""
-  window = (time_s / WINDOW_S).astype(int)
-  counts = np.maximum(np.bincount(window), 1)
+  """Standard deviation in each half second, over all columns; 0 without samples."""
+  moment = (time_s / _MOMENT_S).astype(int)
+  counts = np.maximum(np.bincount(moment), 1)
   sums = [
-    (np.bincount(window, column), np.bincount(window, column**2)) for column in values.T.astype(np.float64)
+    (np.bincount(moment, column), np.bincount(moment, column**2)) for column in values.T.astype(np.float64)
   ]
   variance = sum(squares / counts - (total / counts) ** 2 for total, squares in sums)
   return np.sqrt(np.maximum(variance, 0))

@@ -11,7 +11,7 @@ from absl import flags
 
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 POSITIONAL = ('recording',)
 COMMON = (
@@ -99,6 +99,13 @@ def main() -> dict[str, Any]:
   bouts = timeline.find_bouts(predictions, rules)
   scored = None
   if _LABELS.value is not None:
+    if unknown := timeline.unknown_labels(predictions, labeled):
+      recording.warn(
+        [
+          f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
+          f'classes are {", ".join(predictions.classes)}.'
+        ]
+      )
     scored = timeline.score(predictions, labeled, unknown_below=rules.unknown_below)
   card = recognizer.adapter_.card | {'temperature': recognizer.temperature}
   if recognizer.ensemble:

@@ -1,4 +1,4 @@
-"""One recording as Axivity and GENEActiv keep it."""
+"""One recording as Axivity, GENEActiv and ActiGraph keep it."""
 
 import datetime
 import math
@@ -6,7 +6,7 @@ import pathlib
 import struct
 
 import numpy as np
-from export_base import G, Recording, Written
+from export_base import EPOCH_S, G, Recording, Written, zip_of
 
 
 def _counts(one: Recording) -> np.ndarray:
@@ -68,3 +68,34 @@ def geneactiv(folder: pathlib.Path, one: Recording) -> Written:
     lines.append(''.join(f'{x << 36 | y << 24 | z << 12:012X}' for x, y, z in page))
   (folder / 'walk.bin').write_bytes('\r\n'.join([*lines, '']).encode())
   return Written(folder / 'walk.bin', 0.501 * G / 256, None)
+
+
+def _actigraph(folder: pathlib.Path, one: Recording, kind: int, scale: float) -> Written:
+  """A record a second: separator, type, time, size, payload, checksum. A battery's record comes first."""
+  counts = np.round(one.acc / G * scale).astype(int)
+  records = []
+  for second in range(-1, len(counts) // 50):
+    part = counts[50 * second :][:50]
+    if second < 0:
+      payload, code = struct.pack('<H', 4100), 2
+    elif kind == 0x1A:
+      payload, code = part.astype('<i2').tobytes(), kind
+    else:  # 12 bits each, in the order y x z
+      digits = ''.join(f'{value & 0xFFF:03x}' for value in part[:, [1, 0, 2]].ravel())
+      payload, code = bytes.fromhex(digits), kind
+    record = struct.pack('<BBIH', 0x1E, code, EPOCH_S + max(second, 0), len(payload)) + payload
+    checksum = 0xFF
+    for each in record:
+      checksum ^= each
+    records.append(record + bytes([checksum]))
+  info = f'Serial Number: TAS1D48140206\nSample Rate: 50\nAcceleration Scale: {scale}\nTimeZone: 02:00:00\n'
+  path = zip_of(folder / 'walk.gt3x', {'info.txt': info, 'log.bin': b''.join(records)})
+  return Written(path, 0.501 * G / scale, None)
+
+
+def actigraph(folder: pathlib.Path, one: Recording) -> Written:
+  return _actigraph(folder, one, 0x1A, 256.0)
+
+
+def actigraph_packed(folder: pathlib.Path, one: Recording) -> Written:
+  return _actigraph(folder, one, 0x00, 341.0)

@@ -140,4 +140,6 @@ WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
   'Edge Impulse, dataset': edge_impulse_dataset,
   'Axivity (.cwa)': export_devices.axivity,
   'GENEActiv (.bin)': export_devices.geneactiv,
+  'ActiGraph (.gt3x)': export_devices.actigraph,
+  'ActiGraph (.gt3x, 12 bits)': export_devices.actigraph_packed,
 }

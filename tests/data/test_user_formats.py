@@ -1,12 +1,14 @@
 """The same recording, exported by any app, is read as the same samples and labels."""
 
 import pathlib
+import zipfile
 
 import export_base
 import export_phyphox
 import export_sensor_logger
 import exports
 import numpy as np
+import pandas as pd
 import pytest
 
 from har_jax.data import user_recordings
@@ -44,6 +46,49 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
 
 
 # --- signs, gravity and clocks
+
+
+def test_gravity_that_ends_early_is_not_continued(tmp_path):
+  files = export_sensor_logger.sensor_logger_files(ONE, 'android')
+  files['Gravity.csv'] = ''.join(str(files['Gravity.csv']).splitlines(keepends=True)[:601])
+  reading = _read_files(tmp_path / 'walk', files)
+  assert reading.recordings[0].acc.time_s[-1] == pytest.approx(12.98)
+  assert any('550 rows of acceleration have no gravity' in warning for warning in reading.warnings)
+
+
+def test_the_browsers_angular_velocity_is_in_degrees_about_x_y_and_z(tmp_path):
+  names = [f'accelerationIncludingGravity.{axis}' for axis in 'xyz']
+  names += [f'rotationRate.{angle}' for angle in ('alpha', 'beta', 'gamma')]
+  values = np.concatenate([ONE.acc, ONE.gyro * export_base.DEGREES], axis=1)
+  frame = pd.DataFrame(values, columns=names).assign(timestamp=ONE.time_s * 1000)
+  frame.to_csv(tmp_path / 'walk.csv', index=False)
+  (recording,) = user_recordings.read(tmp_path / 'walk.csv').recordings
+  np.testing.assert_allclose(recording.gyro.values, ONE.gyro, atol=1e-5)
+
+
+@pytest.mark.parametrize('gyro', ['gyroscope x,gyroscope y,gyroscope z', 'gyroPitch,gyroRoll,gyroYaw'])
+def test_a_gyroscope_without_unit_or_axes_is_not_lost_in_silence(tmp_path, gyro):
+  frame = pd.DataFrame(np.concatenate([ONE.acc, ONE.gyro], axis=1))
+  frame.columns = [*(f'accélération {axis} (m/s²)' for axis in 'xyz'), *gyro.split(',')]
+  frame.insert(0, 'temps (s)', ONE.time_s)
+  frame.to_csv(tmp_path / 'walk.csv', index=False)
+  reading = user_recordings.read(tmp_path / 'walk.csv')
+  assert reading.has_gyro == (' ' in gyro)
+  assert any('may be a gyroscope' in warning for warning in reading.warnings) != reading.has_gyro
+
+
+@pytest.mark.parametrize('names', [['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv']])
+def test_tables_in_folders_of_a_zip_are_read(tmp_path, names):
+  text = exports.WRITERS['CSV'](tmp_path, ONE).path.read_text()
+  path = export_base.zip_of(tmp_path / 'all.zip', dict.fromkeys(names, text))
+  assert user_recordings.read(path).files == sorted(pathlib.PurePosixPath(name).stem for name in names)
+
+
+def test_decimal_commas_may_stand_in_quotes(tmp_path):
+  frame = pd.DataFrame(np.column_stack([ONE.time_s, ONE.acc]), columns=['time', 'ax', 'ay', 'az']).round(6)
+  frame.map(lambda value: str(value).replace('.', ',')).to_csv(tmp_path / 'walk.csv', index=False)
+  (recording,) = user_recordings.read(tmp_path / 'walk.csv').recordings
+  np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=2e-6)
 
 
 def _read_files(folder: pathlib.Path, files: dict) -> user_recordings.Reading:
@@ -153,7 +198,7 @@ def test_acceleration_without_gravity_alone_is_refused(tmp_path, files, message)
 def test_axes_that_the_user_names_are_no_linear_acceleration(tmp_path):
   (tmp_path / 'a.csv').write_text(TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n'))
   named = {'ax': 'linacc_x', 'ay': 'linacc_y', 'az': 'linacc_z'}
-  reading = user_recordings.read(tmp_path / 'a.csv', columns=named)
+  reading = user_recordings.read(tmp_path / 'a.csv', columns=named, acc_unit='m/s2')
   assert len(reading.recordings[0].acc.time_s) == 50
 
 
@@ -207,7 +252,7 @@ def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
     ('day.json', b'{"a": 1}', 'JSON or CBOR of none of these apps; these are read'),
     ('day.json', b'[' * 100_000, r'no JSON file, was damaged or was cut short.*RecursionError'),
     ('day.csv', b'loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
-    ('day.gt3x', b'PK', r'\.gt3x is not read; export the raw data'),
+    ('day.gt3x', b'PK', 'is no recording of ActiGraph, was damaged or was cut short'),
     ('day.cwa', b'AX', 'is no recording of Axivity: it does not begin with MD'),
     ('day.bin', b'\x00', 'is no recording of GENEActiv'),
     ('day.zip', b'PK\x05\x06' + b'\x00' * 18, 'holds nothing, but no recording'),
@@ -236,3 +281,18 @@ def test_the_page_lists_every_format_and_every_export():
   page = (pathlib.Path(__file__).parents[2] / 'docs' / 'formats.md').read_text(encoding='utf-8')
   rows = {cells[1].strip() for line in page.splitlines() if len(cells := line.split('|')) > 2}
   assert {each.app for each in formats.FORMATS} | set(exports.WRITERS) <= rows
+
+
+def test_damaged_seconds_of_an_actigraph_are_left_out(tmp_path):
+  path = exports.WRITERS['ActiGraph (.gt3x)'](tmp_path, ONE).path
+  with zipfile.ZipFile(path) as zipped:
+    files = {name: zipped.read(name) for name in zipped.namelist()}
+  log = bytearray(files['log.bin'])
+  log[100] ^= 1
+  export_base.zip_of(path, files | {'log.bin': bytes(log)})
+  reading = user_recordings.read(path)
+  assert sum(len(each.acc.time_s) for each in reading.recordings) == len(ONE.time_s) - 50
+  assert '1 damaged seconds were left out.' in reading.warnings
+  export_base.zip_of(path, files | {'log.bin': bytes(log[:-10])})
+  with pytest.raises(UserError, match=r'was damaged or was cut short.*no record at byte'):
+    user_recordings.read(path)

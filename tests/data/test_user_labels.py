@@ -291,3 +291,45 @@ def test_labels_without_a_time_zone_that_fit_as_utc_give_a_warning(tmp_path):
   reading = user_recordings.read(path, labels=_labels(tmp_path, _dates(STARTS), _dates(STOPS)))
   assert _spans(reading.recordings[0]) == SPANS
   assert any('read as UTC: if they are local, give --time_zone' in warning for warning in reading.warnings)
+
+
+def test_one_activity_in_several_spellings_is_one(tmp_path):
+  labels = _labels(tmp_path, STARTS, STOPS, ['Walk the dog', 'sit', 'WALK_THE_DOG '])
+  reading = user_recordings.read(_recording(tmp_path), labels=labels)
+  assert [span.activity for span in reading.recordings[0].spans] == ['Walk the dog', 'sit', 'Walk the dog']
+  assert 'WALK_THE_DOG: read as Walk the dog, which differs in its spelling only.' in reading.warnings
+
+
+@pytest.mark.parametrize(
+  ('starts', 'stops', 'words'),
+  [
+    (np.array([0, 3000]), np.array([2900, 5900]), 'the first 5.9 of 60.0 s. Are they numbers of rows?'),
+    (np.array([0.05, 0.3]), np.array([0.3, 0.9]), 'the first 0.9 of 60.0 s. If they are minutes'),
+  ],
+)
+def test_labels_that_cover_a_moment_only_are_doubtful(tmp_path, starts, stops, words):
+  labels = _labels(tmp_path, starts, stops, ['a', 'b'])
+  reading = user_recordings.read(_recording(tmp_path), labels=labels)
+  assert any(words in warning for warning in reading.warnings)
+
+
+def test_rows_of_separators_are_no_labels(tmp_path):
+  labels = _labels(tmp_path, STARTS, STOPS)
+  labels.write_text(labels.read_text() + ',,\n,,\n')
+  assert _spans(user_recordings.read(_recording(tmp_path), labels=labels).recordings[0]) == SPANS
+
+
+@pytest.mark.parametrize(
+  ('form', 'hours', 'words'),
+  [
+    ('%Y-%m-%d %H:%M:%S', 5.5, 'shifted by exactly 5.5 h back .*=Asia/Kolkata'),
+    ('%H:%M:%S', -12, 'shifted by exactly 12 h forth they would fit: write times of 24 hours'),
+  ],
+)
+def test_half_hours_and_half_days_are_recognized(tmp_path, form, hours, words):
+  starts, stops = (
+    pd.to_datetime(_dates(seconds + 3600 * hours)).strftime(form) for seconds in (STARTS, STOPS)
+  )
+  labels = _labels(tmp_path, starts, stops)
+  with pytest.raises(UserError, match=words):
+    user_recordings.read(_recording(tmp_path, EPOCH_S + np.arange(3000) / 50), labels=labels)

@@ -10,7 +10,7 @@ import pytest
 from har_jax.data import user_recordings
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.errors import UserError
-from har_jax.inference.timeline import Predictions, Rules, find_bouts, score, write
+from har_jax.inference.timeline import Predictions, Rules, find_bouts, score, unknown_labels, write
 from har_jax.inference.timeline.clock import Clock
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
@@ -205,6 +205,12 @@ def test_unknown_and_untrained_classes_count_as_errors():
   assert score(predictions, _labeled((0.0, 9.0, 'run')), unknown_below=0.7).confusion == [[0, 2], [0, 0]]
   scored = score(predictions, _labeled((0.0, 9.0, 'swim')))
   assert (scored.names, scored.accuracy) == (('run', 'sit', 'swim'), 0)
+
+
+def test_labels_may_be_spelled_otherwise_but_must_be_classes():
+  predictions, labeled = _predictions([0, 1, 1, 1]), _labeled((0.0, 2.6, 'RUN'), (2.6, 9.0, 'jog'))
+  assert score(predictions, labeled).confusion == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
+  assert unknown_labels(predictions, labeled) == ['jog']
 
 
 def test_labels_of_another_recording_are_an_error():

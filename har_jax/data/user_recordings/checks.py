@@ -17,6 +17,12 @@ from har_jax.errors import shorten
 
 # The slowest archive for pretraining has 20 Hz, and no clock is exact.
 _SLOW_HZ, _NEARLY = 20.0, 0.98
+_FAST_HZ = 1000.0  # phones have 400 Hz at most
+_MISSING = 0.2  # fraction of rows
+_BUSY = 0.95  # quantile of seconds, by their number of new values: at rest, a coarse sensor has few
+# Median deviation of the length of acceleration in half seconds in which the device turns to and fro: under
+# 0.05 for gravity alone, over 1.9 for people.
+_SMOOTH_M_S2, _TURNS_RAD_S, _MOMENT_S, _FEW_MOMENTS = 0.2, 0.5, 0.5, 20
 _CLIPPED = 0.005  # fraction of samples at an axis's extreme value
 _FEW_SAMPLES = 5  # that a short recording may have there by chance
 # A device at rest repeats its coarse values too, extremes included: only values beyond these end a range.
@@ -29,7 +35,20 @@ _FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
 
 def check(reading: Reading) -> list[str]:
   """One sentence, with its numbers, for each thing that a user should know; none if all is well."""
-  checks = (_rate, _clipped, _stuck, _scale, _gravity, _gyro, _labels, _length)
+  checks = (
+    _rate,
+    _repeats,
+    _missing,
+    _clipped,
+    _stuck,
+    _constant_axis,
+    _scale,
+    _gravity,
+    _smooth,
+    _gyro,
+    _labels,
+    _length,
+  )
   return [sentence for each in checks for sentence in each(reading)]
 
 
@@ -43,6 +62,51 @@ def _rate(reading: Reading) -> Iterator[str]:
         f'The {word} runs at {min(rates_hz):.3g} Hz{_where(reading, slow)}: steps and swings blur below '
         f'{_SLOW_HZ:.0f} Hz; record at {RATE_HZ} Hz or more.{none}'
       )
+
+    if max(rates_hz) > _FAST_HZ:
+      yield f'The {word} runs at {max(rates_hz):.4g} Hz: is the unit of time right? Name it with time_unit.'
+
+
+def _repeats(reading: Reading) -> Iterator[str]:
+  """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
+  for word, samples in _sensors(reading):
+    longest = max(samples, key=lambda one: len(one.values))
+    rate_hz = 1 / segments.step_s(longest)
+    is_new = (np.diff(longest.values, axis=0) != 0).any(axis=1)
+    each_second = np.bincount(longest.time_s[1:].astype(int), weights=is_new)
+    new_hz = float(np.quantile(each_second, _BUSY))
+    if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
+      yield (
+        f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
+        f'slower than the file; record it at {_SLOW_HZ:.0f} Hz or more.'
+      )
+
+
+def _missing(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in samples])
+    # The median of many bursts would be short: only whole steps can be missing rows.
+    missing = float((steps_s.round() - 1).clip(0).sum())
+    if (
+      missing > _MISSING * (len(steps_s) + missing) and (np.abs(steps_s - steps_s.round()) < 0.1).mean() > 0.9
+    ):
+      yield (
+        f'{missing / (len(steps_s) + missing):.0%} of the rows of the {word} are missing between others: '
+        'quick movements are lost.'
+      )
+
+
+def _constant_axis(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    low, high = (
+      extreme([extreme(one.values, axis=0) for one in samples], axis=0) for extreme in (np.min, np.max)
+    )
+    for axis, name in enumerate('xyz'):
+      if low[axis] == high[axis] and not (low == high).all():
+        yield (
+          f'The {word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: choose '
+          'another column with columns.'
+        )
 
 
 def _clipped(reading: Reading) -> Iterator[str]:
@@ -105,6 +169,34 @@ def _gravity(reading: Reading) -> Iterator[str]:
   else:
     reason = f'{abs(off):.0%} {"below" if off < 0 else "above"} it: is the unit right? Name it with acc_unit'
   yield f'Gravity is 9.81 m/s², but the median length of acceleration is {median:.3g}, {reason}.'
+
+
+def _smooth(reading: Reading) -> Iterator[str]:
+  """Gravity in place of acceleration, or what an app has smoothed."""
+  longest = max(reading.recordings, key=lambda recording: len(recording.acc.values))
+  lengths_m_s2 = np.linalg.norm(longest.acc.values, axis=1)[:, None]
+  bounces, turns = (
+    _spread(longest.acc.time_s, lengths_m_s2),
+    _spread(longest.gyro.time_s, longest.gyro.values),
+  )
+  count = min(len(bounces), len(turns))
+  moving = bounces[:count][turns[:count] > _TURNS_RAD_S]
+  if len(moving) >= _FEW_MOMENTS and (spread := float(np.median(moving))) < _SMOOTH_M_S2:
+    yield (
+      f'The length of acceleration hardly changes while the device turns, by {spread:.2g} m/s²: this looks '
+      'like gravity alone, or smoothed; export the accelerometer as measured.'
+    )
+
+
+def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) -> Float[np.ndarray, 'w']:
+  """Standard deviation in each half second, over all columns; 0 without samples."""
+  moment = (time_s / _MOMENT_S).astype(int)
+  counts = np.maximum(np.bincount(moment), 1)
+  sums = [
+    (np.bincount(moment, column), np.bincount(moment, column**2)) for column in values.T.astype(np.float64)
+  ]
+  variance = sum(squares / counts - (total / counts) ** 2 for total, squares in sums)
+  return np.sqrt(np.maximum(variance, 0))
 
 
 def _gyro(reading: Reading) -> Iterator[str]:

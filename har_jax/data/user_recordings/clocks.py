@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from har_jax.data.user_recordings import units
+from har_jax.data.user_recordings import time_order, units
+from har_jax.data.user_recordings.infer import Findings
 from har_jax.errors import UserError, shorten
 
 MISSING = np.iinfo(np.int64).min  # NumPy's NaT
@@ -26,7 +27,9 @@ _WRITTEN = (
 _LEGIBLE = '2026-05-01 12:30:00.125, 01.05.2026 12:30:00, 12:30:00.125 or numbers'
 _SLOWEST_HZ, _FASTEST_HZ = 0.2, 20_000.0  # a named unit of time that implies another rate is not believed
 _LIKELY_HZ = 50.0
+_SURE_HZ = (8.0, 250.0)  # outside, whole numbers may count rows
 _EPOCH_S = (1e9, 4e9)  # numbers in this range, in seconds, count from 1970: 2001 to 2096
+_FEW_STRAYS = 0.01  # of the times
 _LONGEST_S = 10 * 365.25 * 86_400
 
 
@@ -205,6 +208,7 @@ def of_numbers(
   named: str,
   requested: str,
   place: str,
+  findings: Findings,
 ) -> tuple[Float[np.ndarray, 'n'], Clock, str]:
   """Seconds from the first row, the clock, and how its unit was found.
 
@@ -212,21 +216,23 @@ def of_numbers(
   the rate likely. `sampled`, True: a row of the sensor whose rate counts. Infinite times are missing.
   Raises UserError if the values are no times.
   """
-  values = np.where(np.isfinite(values), values, np.nan)
+  values = _without_strays(np.where(np.isfinite(values), values, np.nan), findings)
   known = values[sampled & ~np.isnan(values)]
   if len(known) < 2:
     raise UserError(f'{place} has {len(known)} times: a recording needs at least two')
-  if not (requested or named) and known[0] in (0, 1) and set(np.diff(known[:1000]).tolist()) == {1.0}:
+  first = float(values[~np.isnan(values)][0])
+  since_1970 = [unit for unit, scale in units.TIME_S.items() if _EPOCH_S[0] < first * scale < _EPOCH_S[1]]
+  if not (requested or named or since_1970) and set(np.diff(known[:1000]).tolist()) == {1.0}:
     raise UserError(f'{place} counts rows: give rate_hz, or the unit of time as time_unit')
-  steps = np.diff(np.sort(known))
+  steps = np.diff(known)
+  # In order of rows: sorted, the steps of two recordings in one file would be mixed.
+  steps = steps if len(time_order.falls(known)) or (steps >= 0).all() else np.diff(np.sort(known))
   steps = steps[steps > 0]
   if not len(steps):
     raise UserError(f'{place} never changes: choose another column of time, or give rate_hz')
   step = float(np.median(steps))
-  first = float(values[~np.isnan(values)][0])
   rates_hz = {unit: 1 / max(step * scale, 1e-30) for unit, scale in units.TIME_S.items()}
   plausible = [unit for unit, hz in rates_hz.items() if _SLOWEST_HZ < hz < _FASTEST_HZ]
-  since_1970 = [unit for unit, scale in units.TIME_S.items() if _EPOCH_S[0] < first * scale < _EPOCH_S[1]]
   if requested:
     unit, reason = requested, 'as requested'
   elif named in plausible:
@@ -236,9 +242,32 @@ def of_numbers(
   else:
     unit = min(units.TIME_S, key=lambda unit: abs(np.log(step * units.TIME_S[unit] * _LIKELY_HZ)))
     reason = f'as its step of {step:.4g} is then {rates_hz[unit]:.4g} Hz'
+    if step.is_integer() and not _SURE_HZ[0] <= rates_hz[unit] <= _SURE_HZ[1]:
+      findings.warn(
+        f'The unit of time is a guess, {unit}, and makes {rates_hz[unit]:.4g} Hz. Name it with '
+        'time_unit, or give rate_hz if the column counts rows.'
+      )
   scale = units.TIME_S[unit]
+  mean_hz = len(steps) / (float(known.max() - known.min()) * scale)
+  if mean_hz > _FASTEST_HZ:
+    raise UserError(
+      f'{place} makes {mean_hz:.3g} Hz in {unit}: is it the time? Choose another column, or give '
+      'time_unit or rate_hz'
+    )
   clock = Clock('zoned' if unit in since_1970 else 'relative', _origin_ns(first, scale, place), unit)
   return (values - first) * scale, clock, reason
+
+
+def _without_strays(values: Float[np.ndarray, 'n'], findings: Findings) -> Float[np.ndarray, 'n']:
+  """NaN in place of a few times that do not count from 1970 among others that do: a clock was not set yet."""
+  usual = float(np.nanmedian(values)) if not np.isnan(values).all() else 0.0
+  for scale in units.TIME_S.values():
+    if _EPOCH_S[0] < usual * scale < _EPOCH_S[1]:
+      strays = (values * scale < _EPOCH_S[0]) | (values * scale > _EPOCH_S[1])
+      if 0 < strays.sum() <= _FEW_STRAYS * len(values):
+        findings.warn(f'{int(strays.sum())} times lie before 2001 or after 2096: their rows were left out.')
+        return np.where(strays, np.nan, values)
+  return values
 
 
 def _origin_ns(first: float, scale: float, place: str) -> int:

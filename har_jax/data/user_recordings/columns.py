@@ -20,6 +20,8 @@ _ROLES_OF = {
 WORDS = {'acc': 'accelerometer', 'gyro': 'gyroscope', 'gravity': 'gravity'}
 _FITTING = {'acc': units.ACC, 'gyro': units.GYRO, 'gravity': units.ACC}
 
+_ANGLES = {'alpha': 'x', 'beta': 'y', 'gamma': 'z'}  # of the browser's rotationRate, in deg/s
+
 # On iOS gravity points down: a phone that lies face up reads -1 g on z, and +1 g on Android and here.
 # These are CoreMotion's words; apps that flip the signs themselves use others.
 _CORE_MOTION = ('accelerometer acceleration', 'motion user acceleration', 'user acceleration')
@@ -48,10 +50,11 @@ def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, not
       if each == 'acc':
         found.pop('gravity', None)  # axes that the user names are used as they are
   if (sensor or 'acc') not in found:
+    word = WORDS[sensor or 'acc']
+    held = f'a {" and ".join(WORDS[each] for each in found)}, but ' if found else ''
     raise NoRecording(
-      f'{table.path} has no three {WORDS[sensor or "acc"]} axes with a known name; its columns are '
-      f'{table.listed()}: name them with columns, such as '
-      f'{"gx" if sensor == "gyro" else "ax"}={shorten(table.names[-1], 40)}'
+      f'{table.path} has {held}no three {word} axes with a known name; its columns are {table.listed()}: '
+      f'record it, or name them with columns, such as {"gx" if sensor == "gyro" else "ax"}=<its name>'
     )
   used = {column for axes in found.values() for column in axes.columns}
   time = known.get('time', table.time)
@@ -65,6 +68,11 @@ def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, not
     )
   sensors = {each: found[each] for each in WORDS if each in found}
   return Columns(time, sensors, None if label in used | {time} else label)
+
+
+def unused_gyro(table: Table) -> list[str]:
+  """Columns whose name is of a gyroscope, but of no axis: for a table that has none."""
+  return [name for name in table.names if set(words(name)) & (language.GYRO - {'w'})]
 
 
 def _named(table: Table, named: Mapping[str, str], sensor: str) -> dict[str, int]:
@@ -107,6 +115,9 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
   axes = [word for word in found if word in ('x', 'y', 'z')]
   others = [word for word in found if word not in ('x', 'y', 'z', 'axis', 'value', 'values', 'data')]
   have = set(others)
+  if 'rate' in have | set(found) and 'rotation' in have and (angle := have & set(_ANGLES)) and not axes:
+    # The browser's angular velocity.
+    return 'gyro', _ANGLES[angle.pop()], unit if unit in units.GYRO else 'deg/s', 'rotation rate'
   if len(axes) != 1 or have & language.OTHER or ('velocity' in have and 'angular' not in have):
     return None
   if have & language.GYRO:

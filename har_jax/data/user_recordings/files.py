@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import gzip
 import io
+import itertools
 import pathlib
 import zipfile
 from collections.abc import Callable, Iterator
@@ -112,7 +113,7 @@ def of_folder(path: pathlib.Path) -> Files:
 
 
 def of_zip(path: pathlib.Path) -> Files:
-  """The files in a zip, below the folder that holds them all if there is one. A zip in a zip is no folder.
+  """The files in a zip, below the folder that holds them all. A zip in a zip is no folder.
 
   Raises UserError: no zip, damaged, encrypted, too many files, or too much in it for its size.
   """
@@ -120,8 +121,9 @@ def of_zip(path: pathlib.Path) -> Files:
     members = [info for info in zipped.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
   size = sum(info.file_size for info in members)
   packed.check(path, size, path.stat().st_size, members=len(members))
-  tops = {pathlib.PurePosixPath(info.filename).parts[0] for info in members}
-  below = len(next(iter(tops))) + 1 if len(tops) == 1 and all('/' in info.filename for info in members) else 0
+  folders = [pathlib.PurePosixPath(info.filename).parts[:-1] for info in members] or [()]
+  depth = sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
+  below = len('/'.join([*folders[0][:depth], '']))
   found = {
     info.filename[below:]: File(
       path / shorten(info.filename), path.parent, functools.partial(_open_member, path, info)

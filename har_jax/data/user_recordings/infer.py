@@ -11,8 +11,10 @@ from jaxtyping import Float, Int
 
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2, Samples
 from har_jax.data.user_recordings import units
+from har_jax.errors import UserError
 
 LINEAR = 0.5  # acceleration whose mean is shorter than this fraction of its median length lacks gravity
+_BY_GRAVITY = ('m/s2', 'g', 'mg')  # cm/s2 is too near to mg
 _NEAR = 1.35  # a unit fits if gravity is within this factor: the median of a run is 1.2 g
 # 20 rad/s is 1100 degrees a second: no body part turns as fast for a twentieth of the time.
 _FASTEST_RAD_S = 20.0
@@ -23,7 +25,11 @@ _MOMENT_S = 0.25
 # 1.32 for rad/s: below 1 where motion hides gravity. For deg/s it is a 57th of that.
 _SLOPES = (0.12, 1.5)
 _CORRELATION = 0.3
+_SURE_CORRELATION = 0.5  # for a lag: it is the best of many
+_MOST_LAGS, _MOST_MOMENTS = 40, 2400  # 10 s both ways, on the first ten minutes
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
+
+_Moments = tuple[Int[np.ndarray, '_m'], Float[np.ndarray, '_m 3']]  # their numbers, and the mean in each
 
 
 @dataclasses.dataclass
@@ -54,7 +60,10 @@ def steady_length(acc: Float[np.ndarray, 'n 3']) -> float:
 
 
 def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:
-  """The requested unit, else the one in the column's name, else the one in which gravity is near 9.81."""
+  """The requested unit, else the one in the column's name, else the one in which gravity is near 9.81.
+
+  Raises UserError if gravity has another length in all units.
+  """
   median, steady = float(np.median(lengths(acc))), steady_length(acc)
   unit, reason = 'm/s2', 'by assumption'
   if requested:
@@ -70,9 +79,9 @@ def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings
   elif near := _unit_near_gravity(median) or _unit_near_gravity(steady):
     unit, reason = near, f'as gravity is {STANDARD_GRAVITY_M_S2 / units.ACC[near]:.4g}'
   else:
-    findings.warn(
-      f'The unit of acceleration is a guess, m/s2: its median length is {median:.4g}, and gravity would make '
-      'it about 1 (g), 9.81 (m/s2) or 1000 (mg). Name it with acc_unit.'
+    raise UserError(
+      f'acceleration is in no known unit: its median length is {median:.4g}, and gravity would make it about '
+      '1 (g), 9.81 (m/s2) or 1000 (mg). Is it of an accelerometer? Convert raw counts, or give acc_unit'
     )
   findings.note(
     f'Acceleration is in {unit}, {reason} (median length {median:.4g}, of the mean {steady:.4g}).'
@@ -82,23 +91,36 @@ def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings
 
 def _unit_near_gravity(length: float) -> str:
   length = max(length, 1e-12)
-  logs = {unit: abs(math.log(length * g / STANDARD_GRAVITY_M_S2)) for unit, g in units.ACC.items()}
+  logs = {unit: abs(math.log(length * units.ACC[unit] / STANDARD_GRAVITY_M_S2)) for unit in _BY_GRAVITY}
   unit = min(logs, key=lambda unit: logs[unit])
   return unit if logs[unit] <= math.log(_NEAR) else ''
 
 
 def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings: Findings) -> str:
-  """The requested unit, else the one in the column's name, else by speed or gravity. `acc` is in any unit."""
+  """The requested unit, else the one in which gravity turns with it, else that of its name, else by speed.
+
+  `acc` is in any unit. Raises UserError if nobody turns as fast in degrees.
+  """
   fast = float(np.quantile(lengths(gyro.values), 0.95))
   unit, reason = 'rad/s', 'by assumption'
   if requested:
     unit, reason = requested, 'as requested'
-  elif named:
-    unit, reason = named, 'as its name says'
-  elif fast > _FASTEST_RAD_S:
-    unit, reason = 'deg/s', f'as nobody turns at {_FASTEST_RAD_S:.0f} rad/s for a twentieth of the time'
   elif by_gravity := _unit_by_gravity(acc, gyro):
     unit, reason = by_gravity, 'as gravity turns with it'
+    if named and named != unit:
+      findings.warn(
+        f'The name of angular velocity says {named}, but gravity turns with it as in {unit}, in which it was '
+        'read. Name it with gyro_unit.'
+      )
+  elif named:
+    unit, reason = named, 'as its name says'
+  elif fast * units.GYRO['deg/s'] > _FASTEST_RAD_S:
+    raise UserError(
+      f'angular velocity is in no known unit: a twentieth of it is over {fast:.4g}, and nobody turns as '
+      'fast in deg/s. Convert raw counts, or give gyro_unit'
+    )
+  elif fast > _FASTEST_RAD_S:
+    unit, reason = 'deg/s', f'as nobody turns at {_FASTEST_RAD_S:.0f} rad/s for a twentieth of the time'
   else:
     findings.warn(
       f'The unit of angular velocity is a guess, rad/s: 95 % of it is below {fast:.4g}, as it would be for a '
@@ -109,30 +131,50 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
 
 
 def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
-  """'rad/s', 'deg/s', or empty if the device hardly turns, or the sensors are not on one device.
+  """A unit, or empty if the device hardly turns, or the sensors are not on one device.
 
   In the device's axes, gravity at rest in the world obeys d(acc)/dt = acc × gyro. Means of a quarter second
   stand for both; the slope of one side on the other tells the unit. Steps tell it, too, which do not
   tell the axes (`gyro_agreement`): the body's own acceleration changes the slope, but not by a factor of 57.
   """
-  acc_index, acc_means = _means(acc)
-  gyro_index, gyro_means = _means(gyro)
-  index, in_acc, in_gyro = np.intersect1d(acc_index, gyro_index, assume_unique=True, return_indices=True)
-  gravity, turns = acc_means[in_acc], gyro_means[in_gyro]
+  slope, _ = _slope(_means(acc), _means(gyro))
+  return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
+
+
+def lag_s(acc: Samples, gyro: Samples) -> float:
+  """By how much the gyroscope's clock is ahead, if gravity turns with it at another time only; else 0.
+
+  Each file of a sensor may count from its own start.
+  """
+  acc_moments, (gyro_index, gyro_means) = _means(acc), _means(gyro)
+  if _slope(acc_moments, (gyro_index, gyro_means))[1]:
+    return 0.0  # steps are as alike a stride later
+  first = slice(0, _MOST_MOMENTS)
+  acc_moments = acc_moments[0][first], acc_moments[1][first]
+  best, lag = max(
+    (_slope(acc_moments, (gyro_index - lag, gyro_means))[1], lag)
+    for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
+  )
+  return lag * _MOMENT_S if best > _SURE_CORRELATION else 0.0
+
+
+def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
+  """Slope and correlation of what gravity does on what the gyroscope says; zeros if that may be chance."""
+  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
+  gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
   adjacent = index[2:] - index[:-2] == 2
   measured = ((gravity[2:] - gravity[:-2]) / (2 * _MOMENT_S))[adjacent]
   predicted = np.cross(gravity, turns)[1:-1][adjacent]
   product, square = float((measured * predicted).sum()), float((predicted * predicted).sum())
   if not square or product <= 0:
-    return ''
+    return 0.0, 0.0
   correlation = product / math.sqrt(square * float((measured * measured).sum()))
   if correlation < max(_CORRELATION, _BY_CHANCE / math.sqrt(predicted.size)):
-    return ''
-  slope = product / square
-  return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
+    return 0.0, 0.0
+  return product / square, correlation
 
 
-def _means(samples: Samples) -> tuple[Int[np.ndarray, 'm'], Float[np.ndarray, 'm 3']]:
+def _means(samples: Samples) -> _Moments:
   """Which quarter seconds hold samples, and the mean of each."""
   index = np.floor(samples.time_s / _MOMENT_S).astype(np.int64)
   starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])

@@ -22,6 +22,7 @@ from har_jax.errors import UserError, shorten
 
 _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
+_FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
 _MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
 
 
@@ -56,6 +57,7 @@ class _Reading:
   start_s: Float[np.ndarray, 's']
   stop_s: Float[np.ndarray, 's']
   is_unit_known: bool
+  unit: str
 
   @property
   def is_likely(self) -> bool:
@@ -79,7 +81,11 @@ def read_labels(table: Table) -> Labels:
   chunks = list(table.read(kinds))
   cells = {name: [cell for chunk in chunks for cell in chunk[index]] for name, index in indices.items()}
   start, stop, kind = _times(table, indices['start'], indices['end'], chunks)
+  # Excel writes rows of separators only.
+  empty = np.isnan(start) & np.isnan(stop) & [not isinstance(each, str) for each in cells['activity']]
   for row, activity in enumerate(cells['activity']):
+    if empty[row]:
+      continue
     if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not printable(activity):
       raise UserError(
         f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
@@ -88,10 +94,11 @@ def read_labels(table: Table) -> Labels:
       raise UserError(
         f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: correct its times'
       )
-  activities = tuple(printable(activity) for activity in cells['activity'])
-  recording = tuple(str(cell).strip() for cell in cells['recording']) if 'recording' in cells else None
+  kept = np.flatnonzero(~empty)
+  activities = tuple(printable(cells['activity'][row]) for row in kept)
+  recording = tuple(str(cells['recording'][row]).strip() for row in kept) if 'recording' in cells else None
   unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
-  return Labels(path, start, stop, kind, unit, activities, recording)
+  return Labels(path, start[kept], stop[kept], kind, unit, activities, recording)
 
 
 def place(
@@ -126,6 +133,17 @@ def place(
     findings.warn(
       f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '
       'Compare a label with the signal.'
+    )
+  last_s = float(best.stop_s.max())
+  if not labels.kind and not labels.unit and best.unit != 's' and last_s < _FEW * length_s:
+    findings.warn(
+      f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. Are they '
+      'numbers of rows? Name their unit, such as start (ms), or write seconds.'
+    )
+  elif not labels.kind and not labels.unit and best.unit == 's' and 60 * last_s < length_s + _OUTSIDE_S:
+    findings.warn(
+      f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. If they '
+      'are minutes, write seconds.'
     )
   over = (best.start_s < -_OUTSIDE_S) | (best.stop_s > length_s + _OUTSIDE_S)
   if over.any() and not several:
@@ -191,7 +209,8 @@ def _in_utc(labels: Labels, clock: Clock, length_s: float, time_zone: str) -> La
 
 def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) -> Iterator[_Reading]:
   """All ways to read the times, the likeliest first."""
-  on_clock: list[tuple[str, float, float, bool]] = []  # how, scale to seconds, origin in seconds, unit known
+  # How, scale to seconds, origin in seconds, whether the unit is known.
+  on_clock: list[tuple[str, float, float, bool]] = []
   from_start: list[tuple[str, float, float, bool]] = []
   origin_s = clock.origin_ns / 1e9
   dated = clock.kind in ('zoned', 'date')
@@ -218,7 +237,8 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
   if several:
     from_start = []
   for how, scale, zero_s, known in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
-    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, known)
+    unit = how.partition(' ')[0]
+    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, known, unit)
 
 
 def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading], time_zone: str) -> str:
@@ -241,20 +261,22 @@ def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, t
   if labels.kind not in ('date', 'zoned', 'day') or clock.kind not in ('date', 'zoned'):
     return ''
 
-  def inside(hours: int) -> float:
+  def inside(hours: float) -> float:
     shift_s = hours * 3600
     starts = (reading.start_s + shift_s > -_OUTSIDE_S) & (reading.start_s + shift_s < length_s)
     return float((starts & (reading.stop_s + shift_s < length_s + _OUTSIDE_S)).mean())
 
-  best = max(range(-14, 15), key=lambda hours: (inside(hours), -abs(hours)))
-  if not best or inside(best) <= inside(0) or inside(best) < _MOST:
+  best = max(np.arange(-14, 14.5, 0.5).tolist(), key=lambda hours: (inside(hours), -abs(hours)))
+  if not best or inside(best) <= inside(0.0) or inside(best) < _MOST:
     return ''
-  sentence = f'; shifted by exactly {abs(best)} h {"back" if best < 0 else "forth"} they would fit'
+  sentence = f'; shifted by exactly {abs(best):g} h {"back" if best < 0 else "forth"} they would fit'
+  if labels.kind == 'day' and abs(best) == 12:
+    return f'{sentence}: write times of 24 hours, or am and pm'
   if time_zone or labels.kind == clock.kind:
     return f'{sentence}: correct their times or their time zone'
   # Labels without a zone that are late belong east of UTC; so does such a recording with early labels.
   ahead = -best if clock.kind == 'zoned' else best
-  return f'{sentence}: --time_zone={zones.suggest(float(ahead), clock.origin_ns)}'
+  return f'{sentence}: --time_zone={zones.suggest(ahead, clock.origin_ns)}'
 
 
 def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:

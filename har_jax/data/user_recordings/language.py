@@ -59,6 +59,11 @@ LABELS = {
 }  # fmt: skip
 
 
+def folded(label: str) -> str:
+  """The same for 'Walking fast', 'WALKING_FAST' and 'walking-fast'."""
+  return ' '.join(re.sub(r'[_-]', ' ', label.casefold()).split())
+
+
 def words(name: str) -> list[str]:
   """The same words for 'rotationRate.x', 'Rotation Rate X' and 'rotation_rate_x'; without accents."""
   name = ''.join(letter for letter in unicodedata.normalize('NFD', name) if not unicodedata.combining(letter))

@@ -13,7 +13,7 @@ from har_jax.data.archives.runs import labeled_spans
 from har_jax.data.cutting import WINDOW_S, Window, cut
 from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
 from har_jax.data.resample import resample
-from har_jax.data.user_recordings import formats, table, units, zones
+from har_jax.data.user_recordings import formats, language, table, units, zones
 from har_jax.data.user_recordings.formats import LABELS_ENDING, Export
 from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.labels import Labels, place, read_labels
@@ -25,6 +25,7 @@ from har_jax.errors import UserError, shorten
 _RATES_HZ = (0.2, 20_000.0)
 # A gap ends a recording if longer than both: a slow sensor's steps are no gaps. Shorter gaps end a piece.
 _GAP_S, _GAP_STEPS = 1.0, 3.0
+_LOST = 0.02  # of the acceleration without angular velocity: more is a warning
 # Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
 # A multiple of the windows' step, so that windows are the same with and without slices.
 _SLICE_S = 2812 * STEP_SAMPLES / RATE_HZ
@@ -109,6 +110,7 @@ def read(
     parts = list(_split(track, spans, subject, position, findings))
     if not parts:
       raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
+    _note_lost(track, [recording for _, recording in parts], findings)
     reading.recordings.extend(recording for _, recording in parts)
     reading.offsets_s.extend(offset_s for offset_s, _ in parts)
     reading.files.extend([export.name] * len(parts))
@@ -127,8 +129,32 @@ def read(
   if 0 < len(without_gyro) < len(set(reading.files)):
     listed = shorten(', '.join(without_gyro))
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
+  reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
   reading.notes.append(_summary(reading.recordings))
   return dataclasses.replace(reading, has_gyro=not without_gyro)
+
+
+def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
+  """One name for each activity, where people write it now in capitals and now not: the first one."""
+  names: dict[str, list[str]] = {}
+  for span in (span for recording in recordings for span in recording.spans):
+    known = names.setdefault(language.folded(span.activity), [])
+    if span.activity not in known:
+      known.append(span.activity)
+  for first, *others in (known for known in names.values() if len(known) > 1):
+    warnings.append(
+      f'{shorten(", ".join(others))}: read as {shorten(first)}, which differs in its spelling only.'
+    )
+  return [
+    dataclasses.replace(
+      recording,
+      spans=tuple(
+        dataclasses.replace(span, activity=names[language.folded(span.activity)][0])
+        for span in recording.spans
+      ),
+    )
+    for recording in recordings
+  ]
 
 
 def _known_zone(name: str) -> str:
@@ -241,7 +267,7 @@ def _split(
   unsplit = Recording(subject, position, acc, gyro, tuple(spans))
   step_s = segments.step_s(acc)
   lost = 0
-  both = (segments.unbroken(samples.time_s, _max_gap_s(samples)) for samples in (acc, gyro))
+  both = (_unbroken(samples) for samples in (acc, gyro))
   # Moments: a sample that stands alone is counted for the user.
   for start_s, stop_s in segments.overlaps(*both, moments=True):
     # A column of labels ends with the last sample, which lasts a step.
@@ -252,6 +278,21 @@ def _split(
       yield start_s, recording
   if lost:
     findings.note(f'{lost} isolated samples between gaps were left out.')
+
+
+def _note_lost(track: Track, parts: Sequence[Recording], findings: Findings) -> None:
+  """A warning if the sensors run at different times."""
+  acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
+  lost_s = acc_s - sum(float(part.acc.time_s[-1]) for part in parts)
+  if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):
+    findings.warn(
+      f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
+      'left out, without an answer.'
+    )
+
+
+def _unbroken(samples: Samples) -> list[segments.Segment]:
+  return segments.unbroken(samples.time_s, _max_gap_s(samples))
 
 
 def _note_rates(track: Track, findings: Findings) -> None:

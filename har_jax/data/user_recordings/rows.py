@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
-from har_jax.data.user_recordings import clocks, columns, language, units, zones
+from har_jax.data.user_recordings import clocks, columns, infer, language, time_order, units, zones
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.columns import WORDS, Columns
 from har_jax.data.user_recordings.infer import Findings
 from har_jax.data.user_recordings.tabular import Kind, Table, printable
 from har_jax.errors import UserError, shorten
+
+_FEW_ROWS, _FEW_OF_ALL = 5, 0.002  # that may hold one number on all axes by chance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,11 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   sources |= {WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}
   sources |= {'labels': (chosen.label,)} if chosen.label is not None else {}
   named = [f'{what} from {", ".join(table.names[i] for i in used)}' for what, used in sources.items()]
+  if not sensor and 'gyro' not in chosen.sensors and (unused := columns.unused_gyro(table)):
+    findings.warn(
+      f'{shorten(", ".join(unused))} may be a gyroscope, but its axes are not known: name gx, gy and gz with '
+      'columns.'
+    )
   findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
   kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
   if chosen.label is not None:
@@ -77,11 +84,14 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
   values = {each: np.concatenate(part) for each, part in parts.items()}
+  if 'acc' in values and not chosen.sensors['acc'].is_linear:
+    _drop_filler(values, findings)
   # The rate is that of the file's first sensor.
   sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
   if sampled.sum() < 2:
     raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
   time_s, clock = _clock(table, time, times, options, sampled, findings)
+  time_s = time_order.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
   order = _order(time_s, findings.notes)
   return Rows(
     chosen,
@@ -92,6 +102,25 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
     np.concatenate(labels)[order] if labels else None,
     {code: word for word, code in codes.items()},
   )
+
+
+def _drop_filler(values: dict[str, Float32[np.ndarray, 'n 3']], findings: Findings) -> None:
+  """NaN in place of one number on all axes, again and again, that is no gravity, such as 0 or -999."""
+  acc = values['acc']
+  is_equal = (acc[:, 0] == acc[:, 1]) & (acc[:, 1] == acc[:, 2])
+  numbers, counts = np.unique(acc[is_equal, 0], return_counts=True)
+  if not len(numbers) or counts.max() <= max(_FEW_ROWS, _FEW_OF_ALL * len(acc)):
+    return
+  number = numbers[counts.argmax()]
+  is_filler = is_equal & (acc[:, 0] == number)
+  rest = infer.lengths(acc[~is_filler & np.isfinite(acc).all(axis=1)])
+  if len(rest) and not 0.5 < abs(float(number)) * 3**0.5 / max(float(np.median(rest)), 1e-12) < 1.5:
+    for each in values.values():
+      each[is_filler & (each == number).all(axis=1)] = np.nan
+    findings.warn(
+      f'{count_of(is_filler)} with {number:g} on all axes of the accelerometer, which no motion gives: '
+      'left out, as if missing.'
+    )
 
 
 def _encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
@@ -134,12 +163,16 @@ def _clock(
       values, kind = zones.to_utc(values, options.time_zone), 'zoned'
       findings.note(f'They are read as times of {options.time_zone}.')
     time_s, clock = clocks.of_dates(values, kind)
+    time_s = time_order.unwrap(time_s, findings)
     clocks.check_span(time_s[sampled], table.place(time))
     return time_s, clock
   if options.time_unit == 'iso':
     raise UserError(f'{table.place(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
   named = units.time_unit(language.words(table.names[time]))
-  time_s, clock, reason = clocks.of_numbers(values, sampled, named, options.time_unit, table.place(time))
+  values = time_order.unwrap(values, findings)
+  time_s, clock, reason = clocks.of_numbers(
+    values, sampled, named, options.time_unit, table.place(time), findings
+  )
   clocks.check_span(time_s[sampled], table.place(time))
   if named and clock.unit != named and not options.time_unit:
     findings.warn(

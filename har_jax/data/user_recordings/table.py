@@ -54,7 +54,7 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   rows_of = dict.fromkeys(main.columns.sensors, main) | {each: rows[each] for each in rows if each}
   acc, kept = _samples(main, 'acc', main.clock, findings)
   if len(acc.time_s) < 2:
-    raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples: give at least two')
+    raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples of up to 50 g: give at least two')
   axes = main.columns.sensors['acc']
   added = 'gravity' in rows_of and _add_gravity(acc, main, rows_of['gravity'], findings)
   if axes.is_linear and not added:
@@ -62,6 +62,11 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
       f'{name}: {shorten(main.names[axes.columns[0]])} is acceleration without gravity: record it with '
       'gravity, or name ax, ay and az with columns if gravity is in it'
     )
+  if added:
+    known = ~np.isnan(acc.values).any(axis=1)
+    acc, kept = Samples(acc.time_s[known], acc.values[known]), kept[known]
+    if len(acc.time_s) < 2:
+      raise UserError(f'{name}: acceleration and gravity do not overlap in time: are they of one recording?')
   unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
   if axes.is_flipped:
     findings.note(
@@ -86,6 +91,12 @@ def _gyro(rows: Rows, acc: Samples, clock: Clock, options: Options, findings: Fi
     findings.note('The columns of the gyroscope are empty.')
     return None
   unit = infer.gyro_unit(acc, gyro, rows.columns.sensors['gyro'].unit, options.gyro_unit, findings)
+  if lag_s := infer.lag_s(acc, gyro):
+    when = f'{abs(lag_s):.2g} s {"earlier" if lag_s > 0 else "later"}'
+    findings.warn(
+      f'Gravity turns with angular velocity if that is {when}: did the sensors begin at different times? '
+      'Give files with one clock.'
+    )
   gyro.values[:] *= np.float32(units.GYRO[unit])
   return _possible(gyro, 'gyro', findings)[0]
 
@@ -108,6 +119,15 @@ def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bo
     f'Acceleration lacks gravity (its median length is {acc_length:.4g}): gravity was added from its columns.'
   )
   same = np.array_equal(acc.time_s, gravity.time_s)
+  if not same:
+    after = np.searchsorted(gravity.time_s, acc.time_s).clip(1, len(gravity.time_s) - 1)
+    away_s = np.minimum(
+      np.abs(acc.time_s - gravity.time_s[after - 1]), np.abs(gravity.time_s[after] - acc.time_s)
+    )
+    is_alone = away_s > _GAP_S
+    acc.values[is_alone] = np.nan
+    if is_alone.any():
+      findings.warn(f'{count_of(is_alone)} of acceleration have no gravity at the same time: left out.')
   for axis, along in enumerate(gravity.values.T):
     along = along if same else np.interp(acc.time_s, gravity.time_s, along).astype(np.float32)
     acc.values[:, axis] += along
@@ -118,11 +138,16 @@ def _possible(samples: Samples, sensor: str, findings: Findings) -> tuple[Sample
   """Without values that no motion gives, and which samples remain."""
   values, count = physics.drop_impossible(samples.values, _LIMITS[sensor])
   remain = ~np.isnan(values).any(axis=1)
-  if not count:
+  if remain.all():
     return samples, remain
-  findings.warn(
-    f'{count} {WORDS[sensor]} value{"s" * (count > 1)} {physics.RULE}: {count_of(~remain)} left out.'
-  )
+  if count:
+    findings.warn(
+      f'{count} {WORDS[sensor]} value{"s" * (count > 1)} {physics.RULE}: {count_of(~remain)} left out.'
+    )
+  if remain.sum() < 2:
+    raise UserError(
+      f'the values of the {WORDS[sensor]} are {physics.RULE}: is the unit right? Give {sensor}_unit'
+    )
   return Samples(samples.time_s[remain], samples.values[remain]), remain
 
 

@@ -89,7 +89,8 @@ def _decimal(separator: str, body: list[list[str]]) -> str:
     sum(bool(re.fullmatch(number, cell.strip(), re.IGNORECASE)) for row in body for cell in row)
     for number in (r'[+-]?\d*,\d+(e[+-]?\d+)?', r'[+-]?\d*\.\d+(e[+-]?\d+)?')
   )
-  return ',' if separator != ',' and commas > points else '.'
+  # Between commas, a decimal comma stands in quotes.
+  return ',' if commas > points else '.'
 
 
 def _head(file: File) -> tuple[str, str]:

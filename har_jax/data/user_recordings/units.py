@@ -6,15 +6,17 @@ import re
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 from har_jax.errors import UserError
 
-ACC = {'m/s2': 1.0, 'g': STANDARD_GRAVITY_M_S2, 'mg': STANDARD_GRAVITY_M_S2 / 1e3}
-GYRO = {'rad/s': 1.0, 'deg/s': math.pi / 180}
+ACC = {'m/s2': 1.0, 'g': STANDARD_GRAVITY_M_S2, 'mg': STANDARD_GRAVITY_M_S2 / 1e3, 'cm/s2': 0.01}
+GYRO = {'rad/s': 1.0, 'deg/s': math.pi / 180, 'mdeg/s': math.pi / 180e3}
 TIME_S = {'s': 1.0, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9}
 
 _SPELLINGS = {
   'm/s2': r'm\s?/\s?s\s?(\^|\*\*)?[2²�]|m/s/s|ms-?2|m s\^?-2|m[_ ]s2|mps2',
+  'cm/s2': r'cm\s?/\s?s\s?(\^|\*\*)?[2²]|cm/s/s|gal',
   'mg': r'mg|milli-?g',
   'g': r'g|gs|g-?force|standard gravity',
   'rad/s': r'rad(ian)?s?\s?/\s?s(ec)?|rads|rad[_ ]s|rad s\^?-1|radps|rps',
+  'mdeg/s': r'mdps|mdeg\s?/\s?s(ec)?',
   'deg/s': r'(deg(ree)?s?|°|º|�)\s?/\s?s(ec)?|degs|deg[_ ]s|deg s\^?-1|degps|dps',
 }
 _UNIT = re.compile('|'.join(f'(?P<u{i}>{text})' for i, text in enumerate(_SPELLINGS.values())), re.IGNORECASE)

@@ -3,6 +3,17 @@
 from har_jax.inference.timeline.bouts import Bout, Rules, find_bouts
 from har_jax.inference.timeline.outputs import write
 from har_jax.inference.timeline.predictions import Predictions, predict, warnings_for
-from har_jax.inference.timeline.scoring import Score, score
+from har_jax.inference.timeline.scoring import Score, score, unknown_labels
 
-__all__ = ['Bout', 'Predictions', 'Rules', 'Score', 'find_bouts', 'predict', 'score', 'warnings_for', 'write']
+__all__ = [
+  'Bout',
+  'Predictions',
+  'Rules',
+  'Score',
+  'find_bouts',
+  'predict',
+  'score',
+  'unknown_labels',
+  'warnings_for',
+  'write',
+]

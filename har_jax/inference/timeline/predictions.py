@@ -65,7 +65,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   if not recording:
     raise UserError(
       f'no window of 2.56 s without a gap in {seconds:.1f} s of recording: '
-      'is its rate below 5 Hz, or is it too short?'
+      'is its rate 5 Hz or less, or is it too short?'
     )
   classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
   compared = None

@@ -7,6 +7,7 @@ import numpy as np
 
 from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, Recording
+from har_jax.data.user_recordings import language
 from har_jax.errors import UserError
 from har_jax.inference.timeline.bouts import UNKNOWN
 from har_jax.inference.timeline.predictions import Predictions
@@ -39,7 +40,8 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   is_labeled = np.array([label is not None for label in labels])
   if not is_labeled.any():
     raise UserError('no window lies within a labeled span: are the labels of this recording?')
-  true = np.array([label for label in labels if label is not None])
+  spelled = {language.folded(name): name for name in predictions.classes}
+  true = np.array([spelled.get(language.folded(label), label) for label in labels if label is not None])
   probabilities = predictions.probabilities[is_labeled]
   predicted = np.array(predictions.classes)[probabilities.argmax(axis=1)]
   predicted = np.where(probabilities.max(axis=1) < unknown_below, UNKNOWN, predicted)
@@ -49,6 +51,13 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   return Score(
     len(true), measured['macro_f1'], measured['accuracy'], tuple(names.tolist()), measured['confusion']
   )
+
+
+def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
+  """Labels that are no class, whatever their spelling: their windows cannot be right."""
+  known = {language.folded(name) for name in predictions.classes}
+  found = {span.activity for recording in labeled for span in recording.spans}
+  return sorted(label for label in found if language.folded(label) not in known)
 
 
 def label_at(recording: Recording, start_s: float) -> str | None:

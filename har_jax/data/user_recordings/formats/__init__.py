@@ -7,6 +7,7 @@ from har_jax.data.user_recordings import files as user_files
 from har_jax.data.user_recordings import language
 from har_jax.data.user_recordings.files import File, Files
 from har_jax.data.user_recordings.formats import (
+  actigraph,
   devices,
   edge_impulse,
   opening,
@@ -39,7 +40,7 @@ FORMATS = (
   ),
   Format('Axivity', '.cwa', devices.find, (devices.AXIVITY,)),
   Format('GENEActiv', '.bin', devices.find, (devices.GENEACTIV,)),
-  Format('ActiGraph', 'its CSV with timestamps', devices.find, (devices.ACTIGRAPH,)),
+  Format(actigraph.APP, '.gt3x', actigraph.find, (actigraph.SUFFIX,)),
   Format(plain.APP, '.csv, .tsv, .txt, .parquet or .xlsx', plain.find, (), 'time, ax, ay, az, gx, gy, gz'),
 )
 _SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for each in FORMATS for s in each.suffixes)]))
@@ -123,7 +124,8 @@ def _of_zip(file: File) -> list[Export]:
   found = _together(files)
   if not found:
     found, _ = _of_each(files, None)
-    found += [export for below in files.folders for export in _together(below)]
+    for below in files.folders:
+      found += _together(below) or _of_each(below, None)[0]
   if not found:
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list()}')

@@ -1,4 +1,4 @@
-"""Research devices: Axivity (.cwa) and GENEActiv (.bin) through scikit-digital-health; ActiGraph by CSV."""
+"""Research devices: Axivity (.cwa) and GENEActiv (.bin) through scikit-digital-health."""
 
 import pathlib
 import warnings
@@ -10,7 +10,7 @@ from har_jax.data.user_recordings.formats.export import Export, single
 from har_jax.data.user_recordings.tabular import Axes, NoRecording, Table, border
 from har_jax.errors import UserError
 
-AXIVITY, GENEACTIV, ACTIGRAPH = '.cwa', '.bin', '.gt3x'
+AXIVITY, GENEACTIV = '.cwa', '.bin'
 # How a file of the device begins: its library reads any bytes.
 _MAGIC = {AXIVITY: b'MD', GENEACTIV: b'Device Identity'}
 _READERS = {AXIVITY: 'ReadCwa', GENEACTIV: 'ReadBin'}
@@ -18,15 +18,10 @@ _MAKERS = {AXIVITY: 'Axivity', GENEACTIV: 'GENEActiv'}
 
 
 def find(files: Files) -> list[Export]:
-  """Raises UserError: an .gt3x, a missing library, a damaged file."""
+  """Raises UserError: a missing library, a damaged file."""
   file = files.single
-  if file is None or file.suffix not in (*_READERS, ACTIGRAPH):
+  if file is None or file.suffix not in _READERS:
     return []
-  if file.suffix == ACTIGRAPH:
-    raise UserError(
-      f'{file.path}: .gt3x is not read; export the raw data from ActiLife or CentrePoint as CSV with '
-      'timestamps'
-    )
   return single(files, _table(file), _MAKERS[file.suffix])
 
 

@@ -80,8 +80,8 @@ def _axes(table: Table) -> tuple[tuple[int, int, int], str] | None:
   for index, name in enumerate(table.names):
     rest, unit = units.split(name)
     axis = [word for word in words(rest) if word in ('x', 'y', 'z')]
-    if len(axis) == 1 and unit and '(' in name:
-      if axis[0] in found:
+    if len(axis) == 1:
+      if axis[0] in found or not unit or '(' not in name:
         return None
       found[axis[0]] = (index, unit)
   if set(found) != {'x', 'y', 'z'} or len({unit for _, unit in found.values()}) > 1:

@@ -1,16 +1,26 @@
 """Any table with known names of columns, and one file a sensor under known names of files."""
 
+import dataclasses
 import re
 
-from har_jax.data.user_recordings.files import Files
+from har_jax.data.user_recordings.files import File, Files
 from har_jax.data.user_recordings.formats.export import Export, single
 from har_jax.data.user_recordings.formats.opening import is_table, open_table
+from har_jax.errors import shorten
 
 APP = 'CSV or Parquet'
 # Names of files of one sensor, best first.
 _SENSORS = {
   'acc': (
-    *('totalacceleration', 'accelerometer', 'acceleration', 'rawaccelerometer', 'accelerometerraw', 'acc'),
+    *(
+      'totalacceleration',
+      'accelerometer',
+      'acceleration',
+      'rawaccelerometer',
+      'accelerometerraw',
+      'accel',
+      'acc',
+    ),
     *('linearacceleration', 'linearaccelerometer'),
   ),
   'gyro': ('gyroscope', 'gyro', 'rotationrate', 'rawgyroscope', 'gyroscoperaw', 'gyr'),
@@ -22,15 +32,32 @@ def find(files: Files) -> list[Export]:
   """One recording of one file a sensor, as many apps export it; or one of a single file."""
   if files.single is not None:
     return single(files, open_table(files.single), APP) if is_table(files.single) else []
+  recordings: dict[str, dict[str, tuple[int, File]]] = {}  # by what else is in a file's name
   tables = [file for file in files.top if is_table(file)]
-  by_name = {re.sub(r'[\W_]', '', file.stem.lower()): file for file in reversed(tables)}
-  sensors = {
-    sensor: by_name[known[0]]
-    for sensor, names in _SENSORS.items()
-    if (known := [name for name in names if name in by_name])
-  }
-  if 'acc' not in sensors or len(sensors) < 2:
-    return []
-  names = frozenset(file.name for file in sensors.values())
-  opened = {sensor: open_table(file) for sensor, file in sensors.items()}
-  return [Export(files.name, opened, APP, names, sensors['acc'].folder)]
+  for file in tables:
+    sensor, rank, rest = _sensor(file.stem)
+    if sensor:
+      sensors = recordings.setdefault(rest, {})
+      sensors[sensor] = min(sensors.get(sensor, (rank, file)), (rank, file), key=lambda known: known[0])
+  found = []
+  for rest, sensors in recordings.items():
+    if 'acc' in sensors and len(sensors) > 1:
+      names = frozenset(file.name for _, file in sensors.values())
+      opened = {sensor: open_table(file) for sensor, (_, file) in sensors.items()}
+      found.append(Export(rest or files.name, opened, APP, names, sensors['acc'][1].folder))
+  used = set().union(*(export.files for export in found))
+  if found and (others := [file.name for file in tables if file.name not in used]):
+    found[0] = dataclasses.replace(found[0], notes=(f'Not read: {shorten(", ".join(others))}.',))
+  return found
+
+
+def _sensor(stem: str) -> tuple[str, int, str]:
+  """The sensor in a file's name or '', its rank, and the rest: 'acc' and 'monday' of monday_accel.csv."""
+  parts = [part for part in re.split(r'[\W_]+', stem.lower()) if part]
+  for sensor, names in _SENSORS.items():
+    for rank, name in enumerate(names):
+      if ''.join(parts) == name:
+        return sensor, rank, ''
+      if name in parts:
+        return sensor, rank, '_'.join(part for part in parts if part != name)
+  return '', 0, ''

@@ -4,8 +4,6 @@ Idle sleep mode leaves gaps.
 Source: ActiGraph, GT3X file format, https://github.com/actigraph/GT3X-File-Format.
 """
 
-import functools
-import operator
 import struct
 import zipfile
 from typing import Any
@@ -62,6 +60,7 @@ def find(files: Files) -> list[Export]:
 def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n 3'], int]:
   """Seconds since 1970 and counts of each sample, x y z, and how many records have a wrong checksum."""
   seconds, counts = [np.zeros(0)], [np.zeros((0, 3), np.int16)]
+  content = np.frombuffer(log, np.uint8)
   start = damaged = 0
   while start + _HEADER.size < len(log):
     separator, kind, second, size = _HEADER.unpack_from(log, start)
@@ -69,8 +68,8 @@ def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n
     if separator != _SEPARATOR or stop >= len(log):
       raise ValueError(f'no record at byte {start}')
     if kind in (_PACKED, _WIDE) and size > 1:  # a single byte: the device was connected to a computer
-      if functools.reduce(operator.xor, log[start:stop]) ^ 0xFF == log[stop]:
-        values = np.frombuffer(log, np.uint8, size, start + _HEADER.size)
+      if np.bitwise_xor.reduce(content[start:stop]) ^ 0xFF == log[stop]:
+        values = content[start + _HEADER.size : stop]
         counts.append(_of_12_bits(values)[:, [1, 0, 2]] if kind == _PACKED else _of_16_bits(values))
         seconds.append(second + np.arange(len(counts[-1])) / rate_hz)
       else:

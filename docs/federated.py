@@ -24,6 +24,7 @@ _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_v
 _ROOT = pathlib.Path(__file__).parents[1]
 TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
 _LABELS, _ROUNDS = 10, 20
+_OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
 _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _REFERENCES = ('base head', 'alone', 'pooled')
@@ -42,10 +43,16 @@ def _cases() -> Iterator[dict[str, Any]]:
   one = plain | {'archive': 'hapt', 'seed': 0, 'way': 'average'}
   yield from (one | {'way': way, 'missing': 3} for way in ways[:4])
   yield from (one | {'method': method} for method in ('qlora', 'full'))
-  yield one | {'rank': 8}
+  yield from (one | {'archive': archive, 'way': way} for archive in _OTHERS for way in ways[:4])
+  yield from (one | {'rank': rank} for rank in (8, 2))
   yield one | {'personal_head': True}
-  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
+  yield from (one | {'way': way, 'labels_per_activity': 0} for way in ways[:4])
   yield from (one | {'archive': 'pdiot', 'way': way} for way in ways[:4])
+  for seed in (1, 2):
+    for archive in _OTHERS:
+      yield from (one | {'archive': archive, 'way': way, 'seed': seed} for way in ways[:4])
+  yield from (one | {'archive': archive, 'personal_head': True} for archive in _OTHERS)
+  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
 
 
 def main() -> None:
@@ -101,7 +108,7 @@ def block() -> str:
 
 def _with_gain(rows: pd.DataFrame) -> pd.DataFrame:
   """The rows with the gain of each federation, in percent, over the references of the same seed."""
-  same = ['archive', 'missing', 'seed']
+  same = ['archive', 'labels_per_activity', 'missing', 'seed']
   scores = rows[rows['way'].isin(_REFERENCES)].pivot(index=same, columns='way', values='unseen_macro_f1')
   joined = rows.join(scores, on=same)
   gain = 100 * (rows['unseen_macro_f1'] - joined['alone']) / (joined['pooled'] - joined['alone'])

@@ -18,16 +18,21 @@ from absl import flags
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
+_ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(_ROOT / 'tests' / 'federated'))
+
+import flower_processes  # noqa: E402  # the processes of the tests
+
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[1]
 TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
 _LABELS, _ROUNDS = 10, 20
 _OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
 _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _REFERENCES = ('base head', 'alone', 'pooled')
+_COUNTED_ROUNDS = 2
 
 
 def _cases() -> Iterator[dict[str, Any]]:
@@ -62,6 +67,11 @@ def main() -> None:
       rows += _measured(case, pathlib.Path(_WINDOWS.value))
       csv_table.write(pd.DataFrame(rows).round(6), TABLE)
       print(rows[-1], flush=True)
+  for row in filter(_is_counted, rows) if _TRAIN.value else ():
+    if pd.isna(row.get('socket_to_client')):
+      row |= _at_sockets(row, pathlib.Path(_WINDOWS.value))
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(row, flush=True)
   PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
   print(TABLE)
 
@@ -88,6 +98,37 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
   return [case | {'clients': len(clients.clients)} | row for row in found]
 
 
+def _is_counted(row: dict[str, Any]) -> bool:
+  """The rows whose bytes are counted between processes: of two people of HAPT, LoRA and full."""
+  case = {'archive': 'hapt', 'labels_per_activity': _LABELS, 'missing': 0, 'seed': 0, 'way': 'average'}
+  case |= {'rank': 32, 'local_steps': 5, 'personal_head': False}
+  return all(row[name] == value for name, value in case.items()) and row['method'] in ('lora', 'full')
+
+
+def _at_sockets(row: dict[str, Any], windows: pathlib.Path) -> dict[str, float]:
+  """Bytes to and from a client in a round, of real processes. What is no update is spread over the rounds."""
+  names = [
+    f'windows="{windows.resolve()}" target="hapt" person="{person}" labels={_LABELS}' for person in (1, 2)
+  ]
+  settings = f'method="{row["method"]}" rank={row["rank"]} rounds={_COUNTED_ROUNDS} local_steps=5'
+  with tempfile.TemporaryDirectory() as folder:
+    processes = flower_processes.Processes(pathlib.Path(folder) / 'made', names, settings)
+    try:
+      processes.start_link()
+      for number in range(len(names)):
+        processes.start_node(number)
+      processes.run()
+      processes.wait(lambda: 'later' in processes.card)
+      history = processes.card['history']
+    finally:
+      processes.close()
+  assert all(entry['clients'] == [0, 1] for entry in history), history
+  # The adapter is sent once more, to test it.
+  sent = sum(processes.sent.values()) / len(names) / (_COUNTED_ROUNDS + 1)
+  received = sum(processes.received.values()) / len(names) / _COUNTED_ROUNDS
+  return {'socket_to_client': round(sent), 'socket_from_client': round(received)}
+
+
 def block() -> str:
   """What was measured, and the table: means over the seeds."""
   rows = _with_gain(csv_table.read(TABLE))
@@ -96,12 +137,14 @@ def block() -> str:
   seeds = rows.groupby(group, sort=False)['seed'].nunique()
   shown = [_shown(row, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
   text = (
-    f'{_LABELS} labeled windows per activity and client, {_ROUNDS} rounds; “steps” are those of a client in '
-    'a round. Macro-F1 on people who never took part, and on the clients’ own later windows: the mean of '
-    'the clients, and the worst one. “Gain” is the share of what pooling gains over training alone, on '
-    'people who never took part. Megabytes are of the arrays that a client gets and sends in a round, as '
-    'Flower sends them. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
-    'Seconds are of one process that trains one client after another, on a machine that was busy.'
+    f'{_ROUNDS} rounds. “Labels” are the labeled windows of each activity and client, or the first half of '
+    'all. “Steps” are those of a client in a round. Macro-F1 is on people who never took part, and on the '
+    'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
+    'pooling gains over training alone, on people who never took part. Megabytes are of the arrays that a '
+    'client gets and sends in a round, as Flower sends them. “At sockets” are those to and from a client in '
+    'a round with all that Flower sends, counted between processes: a SuperLink and two SuperNodes. “To '
+    '95 %” are the rounds until the validation macro-F1 is at 95 % of its end. Seconds are of one process '
+    'that trains one client after another, on a machine that was busy.'
   )
   return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
 
@@ -122,6 +165,7 @@ def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
   variant += ['personal heads'] if row['personal_head'] else []
   return {
     'archive': row['archive'],
+    'labels': str(row['labels_per_activity'] or 'half'),
     'activities missing': str(row['missing']),
     'training': row['way'],
     'method': ', '.join(variant) or markdown.NONE,
@@ -133,6 +177,9 @@ def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
     'gain, %': _number('{:.0f}', row['gain']),
     'MB to client': _number('{:.2f}', row['bytes_to_client'] / 1e6),
     'MB from client': _number('{:.2f}', row['bytes_from_client'] / 1e6),
+    'at sockets': '{}, {}'.format(
+      *(_number('{:.2f}', row[f'socket_{way}_client'] / 1e6) for way in ('to', 'from'))
+    ),
     'rounds to 95 %': _number('{:.1f}', row['rounds_to_95']),
     'seconds': _number('{:.0f}', row['seconds']),
   }

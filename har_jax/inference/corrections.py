@@ -1,7 +1,7 @@
 """A filter over a stream's windows that a user can correct.
 
-y classes, z classes with those that corrections have added, f features: the output layer's inputs, and a 1 for
-the bias.
+y classes, z classes with those that corrections have added, f features: the output layer's inputs, and a 1
+for the bias.
 
 A correction labels the last windows. An addition to the output layer is then fitted to all corrected windows
 and, as replay, to other windows of the same stream with the probabilities that they got: what nobody
@@ -29,7 +29,7 @@ MOST_CORRECTIONS = 32
 # Weight of the squared weights, relative to the windows' summed cross-entropy. Chosen on HAPT's validation
 # people (results/corrections.csv): with more, the same corrections are worth less.
 PENALTY = 1.0
-REPLAYED = 32  # windows of each class
+REPLAYED = 128  # windows of each class
 # Not replayed: windows that end in so many seconds before a correction. Some had the same wrong answer.
 _UNSURE_S = 30.0
 _SLACK_S = 1e-6

@@ -134,8 +134,7 @@ class Stream:
     if str(activity) not in names:
       if not new:
         raise UserError(
-          f'{activity!r} is not a class of the recognizer; it has {", ".join(names)}. '
-          'Pass new=True to add it'
+          f'{activity!r} is not a class of the recognizer; it has {", ".join(names)}. Pass new=True to add it'
         )
       if not (isinstance(activity, str) and activity.strip()):
         raise UserError(f'{activity!r} cannot be a new class; give its name')

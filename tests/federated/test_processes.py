@@ -39,7 +39,9 @@ def evaluate(message, context):
 @pytest.fixture
 def federation(tmp_path: pathlib.Path, windows: pathlib.Path, base: pathlib.Path) -> Iterator[Processes]:
   nodes = [f'windows="{windows}" target="made" person="p{each}" labels=4 base="{base}"' for each in range(2)]
-  settings = f'rank=2 rounds=5 local_steps=2 batch=4 timeout_s=90.0 classes="{",".join(CLASSES)}" base="{base}"'
+  settings = (
+    f'rank=2 rounds=5 local_steps=2 batch=4 timeout_s=90.0 classes="{",".join(CLASSES)}" base="{base}"'
+  )
   made = Processes(tmp_path / 'made', nodes, settings, _CLIENT)
   yield made
   made.close()

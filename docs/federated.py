@@ -3,7 +3,7 @@
 python docs/federated.py --windows=<folder of har-jax prepare>
 python docs/federated.py --notrain
 
-Rows that the table has are not measured again. Needs the extra `federated`, and about an hour.
+Rows that the table has are not measured again. Needs the extra `federated`, and some hours.
 """
 
 import pathlib
@@ -99,10 +99,10 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
 
 
 def _is_counted(row: dict[str, Any]) -> bool:
-  """The rows whose bytes are counted between processes: of two people of HAPT, LoRA and full."""
+  """The row whose bytes are also counted between processes: of two people of HAPT."""
   case = {'archive': 'hapt', 'labels_per_activity': _LABELS, 'missing': 0, 'seed': 0, 'way': 'average'}
-  case |= {'rank': 32, 'local_steps': 5, 'personal_head': False}
-  return all(row[name] == value for name, value in case.items()) and row['method'] in ('lora', 'full')
+  case |= {'method': 'lora', 'rank': 32, 'local_steps': 5, 'personal_head': False}
+  return all(row[name] == value for name, value in case.items())
 
 
 def _at_sockets(row: dict[str, Any], windows: pathlib.Path) -> dict[str, float]:
@@ -142,9 +142,9 @@ def block() -> str:
     'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
     'pooling gains over training alone, on people who never took part. Megabytes are of the arrays that a '
     'client gets and sends in a round, as Flower sends them. “At sockets” are those to and from a client in '
-    'a round with all that Flower sends, counted between processes: a SuperLink and two SuperNodes. “To '
-    '95 %” are the rounds until the validation macro-F1 is at 95 % of its end. Seconds are of one process '
-    'that trains one client after another, on a machine that was busy.'
+    'a round with all that Flower sends, counted between processes: a SuperLink and two SuperNodes. Flower '
+    'sends equal arrays once. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
+    'Seconds are of one process that trains one client after another, on a machine that was busy.'
   )
   return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
 
@@ -177,9 +177,12 @@ def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
     'gain, %': _number('{:.0f}', row['gain']),
     'MB to client': _number('{:.2f}', row['bytes_to_client'] / 1e6),
     'MB from client': _number('{:.2f}', row['bytes_from_client'] / 1e6),
-    'at sockets': '{}, {}'.format(
-      *(_number('{:.2f}', row[f'socket_{way}_client'] / 1e6) for way in ('to', 'from'))
-    ),
+    'at sockets': ', '.join(
+      _number('{:.2f}', row[f'socket_{way}_client'] / 1e6)
+      for way in ('to', 'from')
+      if not pd.isna(row['socket_to_client'])
+    )
+    or markdown.NONE,
     'rounds to 95 %': _number('{:.1f}', row['rounds_to_95']),
     'seconds': _number('{:.0f}', row['seconds']),
   }

@@ -4,6 +4,7 @@ w windows, y classes, f features: the output layer's inputs, and a 1 for the bia
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -143,10 +144,10 @@ def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit:
   return _Streamed(answers, corrected, milliseconds)
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[float | int]) -> float:
   """Of the values that are there; NaN without any."""
-  known = [value for value in values if not np.isnan(value)]
-  return float(np.mean(known)) if known else np.nan
+  known = [value for value in values if not math.isnan(value)]
+  return sum(known) / len(known) if known else math.nan
 
 
 def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']) -> dict[str, float | int]:
@@ -155,7 +156,7 @@ def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']
   label, answers, plain = windows.label[tested], streamed.answers[tested], plain[tested]
   is_corrected = np.isin(label, streamed.corrected)
   accuracies = {
-    f'{name}_{suffix}': float((each == label)[of].mean()) if of.any() else np.nan
+    f'{name}_{suffix}': float((each == label)[of].mean()) if of.any() else math.nan
     for name, of in (('corrected', is_corrected), ('other', ~is_corrected))
     for suffix, each in (('plain_accuracy', plain), ('accuracy', answers))
   }

@@ -3,7 +3,7 @@
 python docs/federated.py --windows=<folder of har-jax prepare>
 python docs/federated.py --notrain
 
-Rows that the table has are not measured again. Needs the extra `federated`, and about an hour.
+Rows that the table has are not measured again. Needs the extra `federated`, and some hours.
 """
 
 import pathlib
@@ -18,15 +18,21 @@ from absl import flags
 from har_jax.cli import command
 from har_jax.report import csv_table, markdown
 
+_ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(_ROOT / 'tests' / 'federated'))
+
+import flower_processes  # noqa: E402  # the processes of the tests
+
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[1]
 TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
 _LABELS, _ROUNDS = 10, 20
+_OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
 _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _REFERENCES = ('base head', 'alone', 'pooled')
+_COUNTED_ROUNDS = 2
 
 
 def _cases() -> Iterator[dict[str, Any]]:
@@ -42,10 +48,16 @@ def _cases() -> Iterator[dict[str, Any]]:
   one = plain | {'archive': 'hapt', 'seed': 0, 'way': 'average'}
   yield from (one | {'way': way, 'missing': 3} for way in ways[:4])
   yield from (one | {'method': method} for method in ('qlora', 'full'))
-  yield one | {'rank': 8}
+  yield from (one | {'archive': archive, 'way': way} for archive in _OTHERS for way in ways[:4])
+  yield from (one | {'rank': rank} for rank in (8, 2))
   yield one | {'personal_head': True}
-  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
+  yield from (one | {'way': way, 'labels_per_activity': 0} for way in ways[:4])
   yield from (one | {'archive': 'pdiot', 'way': way} for way in ways[:4])
+  for seed in (1, 2):
+    for archive in _OTHERS:
+      yield from (one | {'archive': archive, 'way': way, 'seed': seed} for way in ways[:4])
+  yield from (one | {'archive': archive, 'personal_head': True} for archive in _OTHERS)
+  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
 
 
 def main() -> None:
@@ -55,6 +67,11 @@ def main() -> None:
       rows += _measured(case, pathlib.Path(_WINDOWS.value))
       csv_table.write(pd.DataFrame(rows).round(6), TABLE)
       print(rows[-1], flush=True)
+  for row in filter(_is_counted, rows) if _TRAIN.value else ():
+    if pd.isna(row.get('socket_to_client')):
+      row |= _at_sockets(row, pathlib.Path(_WINDOWS.value))
+      csv_table.write(pd.DataFrame(rows).round(6), TABLE)
+      print(row, flush=True)
   PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
   print(TABLE)
 
@@ -81,6 +98,37 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
   return [case | {'clients': len(clients.clients)} | row for row in found]
 
 
+def _is_counted(row: dict[str, Any]) -> bool:
+  """The row whose bytes are also counted between processes: of two people of HAPT."""
+  case = {'archive': 'hapt', 'labels_per_activity': _LABELS, 'missing': 0, 'seed': 0, 'way': 'average'}
+  case |= {'method': 'lora', 'rank': 32, 'local_steps': 5, 'personal_head': False}
+  return all(row[name] == value for name, value in case.items())
+
+
+def _at_sockets(row: dict[str, Any], windows: pathlib.Path) -> dict[str, float]:
+  """Bytes to and from a client in a round, of real processes. What is no update is spread over the rounds."""
+  names = [
+    f'windows="{windows.resolve()}" target="hapt" person="{person}" labels={_LABELS}' for person in (1, 2)
+  ]
+  settings = f'method="{row["method"]}" rank={row["rank"]} rounds={_COUNTED_ROUNDS} local_steps=5'
+  with tempfile.TemporaryDirectory() as folder:
+    processes = flower_processes.Processes(pathlib.Path(folder) / 'made', names, settings)
+    try:
+      processes.start_link()
+      for number in range(len(names)):
+        processes.start_node(number)
+      processes.run()
+      processes.wait(lambda: 'later' in processes.card)
+      history = processes.card['history']
+    finally:
+      processes.close()
+  assert all(entry['clients'] == [0, 1] for entry in history), history
+  # The adapter is sent once more, to test it.
+  sent = sum(processes.sent.values()) / len(names) / (_COUNTED_ROUNDS + 1)
+  received = sum(processes.received.values()) / len(names) / _COUNTED_ROUNDS
+  return {'socket_to_client': round(sent), 'socket_from_client': round(received)}
+
+
 def block() -> str:
   """What was measured, and the table: means over the seeds."""
   rows = _with_gain(csv_table.read(TABLE))
@@ -89,11 +137,13 @@ def block() -> str:
   seeds = rows.groupby(group, sort=False)['seed'].nunique()
   shown = [_shown(row, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
   text = (
-    f'{_LABELS} labeled windows per activity and client, {_ROUNDS} rounds; “steps” are those of a client in '
-    'a round. Macro-F1 on people who never took part, and on the clients’ own later windows: the mean of '
-    'the clients, and the worst one. “Gain” is the share of what pooling gains over training alone, on '
-    'people who never took part. Megabytes are of the arrays that a client gets and sends in a round, as '
-    'Flower sends them. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
+    f'{_ROUNDS} rounds. “Labels” are the labeled windows of each activity and client, or the first half of '
+    'all. “Steps” are those of a client in a round. Macro-F1 is on people who never took part, and on the '
+    'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
+    'pooling gains over training alone, on people who never took part. Megabytes are of the arrays that a '
+    'client gets and sends in a round, as Flower sends them. “At sockets” are those to and from a client in '
+    'a round with all that Flower sends, counted between processes: a SuperLink and two SuperNodes. Flower '
+    'sends equal arrays once. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
     'Seconds are of one process that trains one client after another, on a machine that was busy.'
   )
   return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
@@ -101,7 +151,7 @@ def block() -> str:
 
 def _with_gain(rows: pd.DataFrame) -> pd.DataFrame:
   """The rows with the gain of each federation, in percent, over the references of the same seed."""
-  same = ['archive', 'missing', 'seed']
+  same = ['archive', 'labels_per_activity', 'missing', 'seed']
   scores = rows[rows['way'].isin(_REFERENCES)].pivot(index=same, columns='way', values='unseen_macro_f1')
   joined = rows.join(scores, on=same)
   gain = 100 * (rows['unseen_macro_f1'] - joined['alone']) / (joined['pooled'] - joined['alone'])
@@ -115,6 +165,7 @@ def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
   variant += ['personal heads'] if row['personal_head'] else []
   return {
     'archive': row['archive'],
+    'labels': str(row['labels_per_activity'] or 'half'),
     'activities missing': str(row['missing']),
     'training': row['way'],
     'method': ', '.join(variant) or markdown.NONE,
@@ -126,6 +177,12 @@ def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
     'gain, %': _number('{:.0f}', row['gain']),
     'MB to client': _number('{:.2f}', row['bytes_to_client'] / 1e6),
     'MB from client': _number('{:.2f}', row['bytes_from_client'] / 1e6),
+    'at sockets': ', '.join(
+      _number('{:.2f}', row[f'socket_{way}_client'] / 1e6)
+      for way in ('to', 'from')
+      if not pd.isna(row['socket_to_client'])
+    )
+    or markdown.NONE,
     'rounds to 95 %': _number('{:.1f}', row['rounds_to_95']),
     'seconds': _number('{:.0f}', row['seconds']),
   }

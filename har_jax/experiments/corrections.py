@@ -4,6 +4,7 @@ w windows, y classes, f features: the output layer's inputs, and a 1 for the bia
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -66,6 +67,13 @@ def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[
   return found
 
 
+def without(windows: Windows, label: int) -> Windows:
+  """As of a model that does not have this class: its label is then one more than the classes."""
+  kept = np.arange(windows.logits.shape[1]) != label
+  labels = np.append(np.where(kept, np.cumsum(kept) - 1, kept.sum()), -1)  # the last one: of no class
+  return dataclasses.replace(windows, label=labels[windows.label], logits=windows.logits[:, kept])
+
+
 def measure(
   people: Sequence[Windows],
   recognizer: Recognizer,
@@ -76,10 +84,11 @@ def measure(
 ) -> Iterator[dict[str, Any]]:
   """A row for each number in `most`: means over the people of measures on their last recordings.
 
-  The user makes at most so many corrections, none of them in the last recording. `other`: windows of
-  activities that this person never corrected. Worst: of the people. Milliseconds: of the processor.
+  The user makes at most so many corrections, none of them in the last recording. `corrected`, `other`:
+  windows of activities that this person corrected, or never. Worst: of the people. Milliseconds: of the
+  processor.
   """
-  classes, temperature = len(recognizer.classes_), float(recognizer.adapter_.card['temperature'])
+  classes, temperature = people[0].logits.shape[1], float(recognizer.adapter_.card['temperature'])
   chain = Chain(MEAN_BOUT_S, _HOP_S)
 
   def streamed(windows: Windows, limit: int) -> _Streamed:
@@ -91,11 +100,10 @@ def measure(
   for limit in most:
     found = [streamed(windows, limit) for windows in people]
     rows = [
-      _measures(windows, each, before, classes)
-      for windows, each, before in zip(people, found, plain, strict=True)
+      _measures(windows, each, before) for windows, each, before in zip(people, found, plain, strict=True)
     ]
     milliseconds = [each for person in found for each in person.milliseconds]
-    mean = {name: float(np.nanmean([row[name] for row in rows])) for name in rows[0]}
+    mean = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     change = [row['accuracy'] - row['plain_accuracy'] for row in rows]
     yield {'most': limit, 'people': len(rows), **mean} | {
       'gain_deviation': float(np.std(change)),
@@ -136,22 +144,27 @@ def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit:
   return _Streamed(answers, corrected, milliseconds)
 
 
-def _measures(
-  windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w'], classes: int
-) -> dict[str, float | int]:
-  """plain: the answers without corrections. Of `other`, NaN where all activities were corrected."""
+def _mean(values: Sequence[float | int]) -> float:
+  """Of the values that are there; NaN without any."""
+  known = [value for value in values if not math.isnan(value)]
+  return sum(known) / len(known) if known else math.nan
+
+
+def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']) -> dict[str, float | int]:
+  """plain: the answers without corrections. NaN of `corrected` or `other` activities where there are none."""
   tested = windows.is_last & (windows.label >= 0)
   label, answers, plain = windows.label[tested], streamed.answers[tested], plain[tested]
-  is_other = ~np.isin(label, streamed.corrected)
-  of_other = [
-    float((each == label)[is_other].mean()) if is_other.any() else np.nan for each in (plain, answers)
-  ]
-  measured = metrics.measure(label, answers, classes)
+  is_corrected = np.isin(label, streamed.corrected)
+  accuracies = {
+    f'{name}_{suffix}': float((each == label)[of].mean()) if of.any() else math.nan
+    for name, of in (('corrected', is_corrected), ('other', ~is_corrected))
+    for suffix, each in (('plain_accuracy', plain), ('accuracy', answers))
+  }
+  measured = metrics.measure(label, answers, 1 + int(max(label.max(), answers.max())))
   return {
     'used': len(streamed.corrected),
     'accuracy': measured['accuracy'],
     'macro_f1': measured['macro_f1'],
     'plain_accuracy': float((plain == label).mean()),
-    'other_plain_accuracy': of_other[0],
-    'other_accuracy': of_other[1],
+    **accuracies,
   }

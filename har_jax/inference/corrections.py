@@ -1,6 +1,7 @@
 """A filter over a stream's windows that a user can correct.
 
-y classes, f features: the output layer's inputs, and a 1 for the bias.
+y classes, z classes with those that corrections have added, f features: the output layer's inputs, and a 1
+for the bias.
 
 A correction labels the last windows. An addition to the output layer is then fitted to all corrected windows
 and, as replay, to other windows of the same stream with the probabilities that they got: what nobody
@@ -28,7 +29,7 @@ MOST_CORRECTIONS = 32
 # Weight of the squared weights, relative to the windows' summed cross-entropy. Chosen on HAPT's validation
 # people (results/corrections.csv): with more, the same corrections are worth less.
 PENALTY = 1.0
-REPLAYED = 32  # windows of each class
+REPLAYED = 128  # windows of each class
 # Not replayed: windows that end in so many seconds before a correction. Some had the same wrong answer.
 _UNSURE_S = 30.0
 _SLACK_S = 1e-6
@@ -52,15 +53,16 @@ class _Window(NamedTuple):
 class _Layer:
   """The output layer since a correction; the first one is that before all corrections."""
 
-  added: Float[np.ndarray, 'f y']
+  added: Float[np.ndarray, 'f z']
+  new: tuple[Any, ...] = ()  # activities that the model does not have; the last columns
   since_s: float = -np.inf
   correction: Correction | None = None
   corrected: tuple[_Window, ...] = ()
   label: int = 0
-  posterior: Float[np.ndarray, 'y'] | None = None  # of the last window's activity; None: a chain starts
+  posterior: Float[np.ndarray, 'z'] | None = None  # of the last window's activity; None: a chain starts
 
-  def scores(self, window: _Window) -> Float[np.ndarray, 'y']:
-    return window.logits + window.hidden @ self.added
+  def scores(self, window: _Window) -> Float[np.ndarray, 'z']:
+    return _with_new(window.logits, self.added.shape[1]) + window.hidden @ self.added
 
 
 class CorrectedFilter:
@@ -87,7 +89,12 @@ class CorrectedFilter:
     return [layer.correction for layer in self._layers[1:] if layer.correction]
 
   @property
-  def added(self) -> Float[np.ndarray, 'f y']:
+  def new(self) -> tuple[Any, ...]:
+    """The activities that corrections have added to those of the model, in order."""
+    return self._layers[-1].new
+
+  @property
+  def added(self) -> Float[np.ndarray, 'f z']:
     """What the corrections add to the output layer's weights and, in the last row, to its bias."""
     return self._layers[-1].added
 
@@ -98,7 +105,7 @@ class CorrectedFilter:
 
   def update(
     self, start_s: float, hidden: Float[np.ndarray, 'f'], logits: Float[np.ndarray, 'y'], temperature: float
-  ) -> Float[np.ndarray, 'y']:
+  ) -> Float[np.ndarray, 'z']:
     """The posterior of the next window's activity."""
     from scipy import special
 
@@ -113,6 +120,7 @@ class CorrectedFilter:
   def correct(self, label: int, activity: Any, seconds: float | int) -> None:
     """Labels the windows within the last `seconds`, of the last minute at most.
 
+    label: of the activity; the number of all that there are, for one more.
     Raises UserError if there is none, and for `seconds` less than a window.
     """
     if not (seconds >= WINDOW_S and math.isfinite(seconds)):
@@ -125,16 +133,21 @@ class CorrectedFilter:
     corrected = tuple(window for window in [*self._recent][::-every] if window.stop_s >= begin_s)
     correction = Correction(now_s, float(seconds), activity)
     before = self._layers[-MOST_CORRECTIONS:]
-    layer = _Layer(before[-1].added, now_s, correction, corrected, label)
+    known, new = self.added.shape[1], self.new
+    layer = _Layer(
+      self.added, (*new, activity) if label == known else new, now_s, correction, corrected, label
+    )
     # A window that was corrected twice has the later label.
     layers = [*before[1:], layer]
     labeled = {window.stop_s: (window, each.label) for each in layers for window in each.corrected}
     replay = self._replay([each.correction for each in layers if each.correction])
     windows = [*(window for window, _ in labeled.values()), *replay]
     hidden = np.stack([window.hidden for window in windows], dtype=np.float64)
-    logits = np.stack([window.logits for window in windows], dtype=np.float64)
-    is_label = np.eye(logits.shape[1])
-    targets = [*is_label[[label for _, label in labeled.values()]], *map(self._answer, replay)]
+    count = max(known, label + 1)
+    logits = np.stack([_with_new(window.logits, count) for window in windows], dtype=np.float64)
+    is_label = np.eye(count)
+    targets = [*is_label[[label for _, label in labeled.values()]]]
+    targets += [np.pad(answer, (0, count - len(answer))) for answer in map(self._answer, replay)]
     layer.added = output_layer.fit(hidden, logits, np.stack(targets), penalty=self._penalty)
     layer.posterior = is_label[label]
     self._layers = [*before, layer]
@@ -165,9 +178,14 @@ class CorrectedFilter:
       if not any(begin_s < window.stop_s <= stop_s + _SLACK_S for begin_s, stop_s in spans)
     ]
 
-  def _answer(self, window: _Window) -> Float[np.ndarray, 'y']:
-    """The probabilities that the window got, without those before it."""
+  def _answer(self, window: _Window) -> Float[np.ndarray, 'z']:
+    """The probabilities that the window got, without those before it, of the activities of that time."""
     from scipy import special
 
     layers = (layer for layer in reversed(self._layers) if layer.since_s < window.stop_s)
     return special.softmax(next(layers, self._layers[0]).scores(window))
+
+
+def _with_new(logits: Float[np.ndarray, 'y'], count: int) -> Float[np.ndarray, 'z']:
+  """The logits of `count` activities: the model's, and those that it does not have."""
+  return np.pad(logits, (0, count - len(logits)), constant_values=output_layer.NEW_LOGIT)

@@ -119,25 +119,33 @@ class Stream:
     self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
     return predictions
 
-  def correct(self, activity, *, seconds: float | int = 5.0) -> None:
+  def correct(self, activity, *, seconds: float | int = 5.0, new: bool = False) -> None:
     """The user says that the last `seconds`, up to the end of the latest window, were this activity.
 
     Fits an addition to the output layer to all corrections, in milliseconds. Other windows of this stream are
     to keep their answers, except for those of the `seconds`, or of half a minute if that is longer. Of more
     than a minute, the last minute is learned. The next prediction starts from this activity. Features of
     windows are kept in memory only. The last 32 corrections count.
-    Raises UserError if the activity is not one of the recognizer's classes, if there is no window yet, and
-    for seconds less than 2.56, the length of a window.
+    `new`: the activity may be one that the recognizer does not have. It is then one of `activities`.
+    Raises UserError if the activity is not one of them without `new`, or is no name; if there is no window
+    yet, and for seconds less than 2.56, the length of a window.
     """
-    classes = self._recognizer.classes_.tolist()
-    names = [str(name) for name in classes]
+    names = self.activities
     if str(activity) not in names:
-      raise UserError(
-        f'{activity!r} is not a class of the recognizer; it has {", ".join(names)}. '
-        'Adapt it with labeled windows of a new activity first'
-      )
+      if not new:
+        raise UserError(
+          f'{activity!r} is not a class of the recognizer; it has {", ".join(names)}. Pass new=True to add it'
+        )
+      if not (isinstance(activity, str) and activity.strip()):
+        raise UserError(f'{activity!r} cannot be a new class; give its name')
+      names.append(activity)
     label = names.index(str(activity))
     self._filter.correct(label, names[label], seconds)
+
+  @property
+  def activities(self) -> list[str]:
+    """What a prediction may be: the recognizer's classes, and new ones of corrections."""
+    return [*map(str, self._recognizer.classes_), *self._filter.new]
 
   def undo(self) -> Correction:
     """Takes the last correction back, as if it had not been made. Raises UserError if none is left."""
@@ -157,7 +165,7 @@ class Stream:
     count = card.get('corrections', 0) + len(self.corrections)
     # Metrics of the layer before corrections do not hold for this one.
     entries = {'corrections': count, 'metrics': {'validation': None}}
-    return output_layer.add(self._recognizer, self._filter.added, **entries)
+    return output_layer.add(self._recognizer, self._filter.added, self._filter.new, **entries)
 
   def _checked(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(samples)
@@ -203,7 +211,7 @@ class Stream:
       temperature = self._recognizer.adapter_.card['temperature']
       posterior = self._filter.update(start_s, hidden, logits, temperature)
       best = int(posterior.argmax())
-      predictions.append(Prediction(start_s, str(self._recognizer.classes_[best]), float(posterior[best])))
+      predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))
       self._due_s += self._hop_s
 
   def _check_frame(self, start_s: float, window: Float[np.ndarray, '128 6']) -> None:

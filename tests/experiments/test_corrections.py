@@ -7,7 +7,7 @@ from har_jax import files
 from har_jax.data.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.experiments import corrections
-from har_jax.experiments.corrections import Windows, measure, windows_of
+from har_jax.experiments.corrections import Windows, measure, windows_of, without
 from har_jax.inference.recognizer import Recognizer
 
 
@@ -36,8 +36,20 @@ def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seco
   assert [row['accuracy'] for row in (none, one, many)] == [0.5, 0.75, 0.75]
   assert (one['gain_worst'], one['gain_deviation'], one['people']) == (0.0, 0.25, 2)
   assert (one['other_plain_accuracy'], one['other_accuracy']) == (0.75, 0.75)  # of all, or of sitting alone
+  assert (one['corrected_plain_accuracy'], one['corrected_accuracy']) == (0.0, 1.0)
   assert none['milliseconds'] is None
   assert 0 < one['milliseconds'] <= one['milliseconds_worst']
+
+
+def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer: Recognizer):
+  person = _person(np.repeat([0, 1, -1, 0, 1] * 2, 20))
+  lacking = without(person, 1)
+  assert lacking.label.tolist() == person.label.tolist()  # one more than the classes
+  assert without(person, 0).label[:60].tolist() == [1] * 20 + [0] * 20 + [-1] * 20
+  assert lacking.logits.shape == (200, 1)
+  (many,) = measure([lacking], recognizer, (9,))
+  assert (many['corrected_plain_accuracy'], many['other_accuracy']) == (0, 1)
+  assert many['corrected_accuracy'] > 0.9  # a window or two are late
 
 
 def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch: pytest.MonkeyPatch):

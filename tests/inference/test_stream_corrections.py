@@ -163,3 +163,32 @@ def test_corrections_that_make_no_sense_are_refused(
   assert stream.corrections == []
   with pytest.raises(UserError, match='no correction is left'):
     stream.undo()
+
+
+def test_a_correction_can_add_an_activity_and_be_taken_back(fitted: Recognizer, tmp_path: pathlib.Path):
+  known = np.isin(LABELS, ['lying', 'still'])
+  two = fitted.adapt(SIGNALS[known], LABELS[known])
+  plain, stream = (Stream(two, hop_s=_HOP_S, mean_bout_s=0) for _ in range(2))
+  for each in (plain, stream):
+    each.push(_of(*['lying', 'still'] * 12, 'walking', 'walking'))
+  with pytest.raises(UserError, match=r"'walking' is not a class .* it has lying, still\. Pass new=True"):
+    stream.correct('walking')
+  with pytest.raises(UserError, match="' ' cannot be a new class"):
+    stream.correct(' ', new=True)
+  stream.correct('walking', new=True)
+  assert stream.activities == ['lying', 'still', 'walking']
+  day = ('lying', 'still', 'walking') * 3
+  assert _answers(stream.push(_of(*day))) == [*day]
+  stream.correct('still')  # its layer has the new activity, too
+  stream.to_recognizer().save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  assert loaded.classes_.tolist() == stream.activities
+  predictions = stream.push(_of(*day))
+  probabilities = loaded.predict_proba(_of(*day).reshape(-1, 128, 6))
+  assert [each.confidence for each in predictions] == pytest.approx(probabilities.max(axis=1), abs=1e-4)
+  stream.undo()
+  stream.undo()
+  assert stream.activities == ['lying', 'still']
+  for _ in range(2):
+    plain.push(_of(*day))
+  assert stream.push(_of(*day)) == plain.push(_of(*day))

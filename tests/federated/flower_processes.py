@@ -1,0 +1,144 @@
+"""A SuperLink and its SuperNodes as processes on this machine, and the bytes between them."""
+
+import collections
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_PATIENCE_S = 600.0  # each message starts a process that imports JAX
+_HOST = '127.0.0.1'
+
+
+class Processes:
+  """Processes of Flower, each in a group of its own, so that it ends with what it has started.
+
+  nodes: the configuration of each SuperNode. settings: the run's. client: source of a client's app in place
+  of har_jax's. Each node reaches the link through a port that counts: `sent` to it, and `received` from it.
+  """
+
+  def __init__(self, folder: pathlib.Path, nodes: Sequence[str], settings: str, client: str | None = None):
+    self.folder, self.out = folder, folder / 'out'
+    self.sent, self.received = collections.Counter[int](), collections.Counter[int]()
+    self._nodes, self._settings = nodes, settings
+    self._link, *self._ports = _free_ports(1 + len(nodes))
+    self._counting = [self._count(number) for number in range(len(nodes))]
+    self._running: dict[str, subprocess.Popen] = {}
+    self._environment = os.environ | {
+      'FLWR_HOME': str(folder / 'home'),
+      'FLWR_TELEMETRY_ENABLED': '0',
+      'PATH': f'{pathlib.Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+      'PYTHONPATH': str(_ROOT),
+    }
+    (folder / 'home').mkdir(parents=True)
+    link = f'address = "{_HOST}:{self._link}"\ninsecure = true\n'
+    (folder / 'home' / 'config.toml').write_text(f'[superlink]\ndefault = "here"\n[superlink.here]\n{link}')
+    app = shutil.copytree(_ROOT / 'launch' / 'flower', folder / 'app') / 'pyproject.toml'
+    if client is not None:
+      app.write_text(app.read_text().replace('har_jax.federated.client:app', 'other_client:app'))
+      (folder / 'app' / 'other_client.py').write_text(client)
+
+  def start_link(self) -> None:
+    host = ('--insecure', '--host', _HOST, '--port', str(self._link))
+    self._start('link', 'flower-superlink', *host, '--disable-runtime-dependency-installation')
+    self.wait(lambda: _is_open(self._link))
+
+  def start_node(self, number: int) -> None:
+    self._start(
+      f'node{number}',
+      *('flower-supernode', '--insecure', '--superlink', f'{_HOST}:{self._counting[number]}'),
+      *('--host', _HOST, '--port', str(self._ports[number])),
+      *('--node-config', f'partition-id={number} {self._nodes[number]}'),
+    )
+
+  def run(self) -> None:
+    settings = f'{self._settings} clients={len(self._nodes)} out="{self.out}"'
+    self._start('run', 'flwr', 'run', 'app', 'here', '--run-config', settings)
+    self._running.pop('run').wait(_PATIENCE_S)
+
+  def kill(self, *names: str) -> None:
+    """Kills a process and all that it has started, at once."""
+    for name in names:
+      process = self._running.pop(name)
+      children = subprocess.run(
+        ['ps', '-eo', 'pid=,ppid='], capture_output=True, text=True, check=True
+      ).stdout
+      of_parent: dict[int, list[int]] = {}
+      for pid, parent in (map(int, line.split()) for line in children.splitlines()):
+        of_parent.setdefault(parent, []).append(pid)
+      family = [process.pid]
+      for pid in family:
+        family += of_parent.get(pid, [])
+      for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+          os.kill(pid, signal.SIGKILL)
+      process.wait()
+
+  def close(self) -> None:
+    self.kill(*list(self._running))
+
+  @property
+  def card(self) -> dict:
+    with contextlib.suppress(OSError, ValueError):
+      return json.loads((self.out / 'adapter.json').read_text())['federated']
+    return {'history': []}
+
+  def wait(self, holds: Callable[[], bool]) -> None:
+    limit = time.monotonic() + _PATIENCE_S
+    while not holds():
+      assert time.monotonic() < limit, [path.read_text()[-2000:] for path in self.folder.glob('*.log')]
+      time.sleep(0.5)
+
+  def wait_for_round(self, number: int) -> None:
+    self.wait(lambda: len(self.card['history']) >= number)
+
+  def _start(self, name: str, *arguments: str) -> None:
+    with (self.folder / f'{name}.log').open('a') as log:
+      self._running[name] = subprocess.Popen(
+        arguments, env=self._environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True
+      )
+
+  def _count(self, number: int) -> int:
+    """The port of a proxy of the link, which counts this node's bytes until this process ends."""
+    server = socket.create_server((_HOST, 0))
+
+    def accept() -> None:
+      while True:
+        node, _ = server.accept()
+        try:
+          link = socket.create_connection((_HOST, self._link))
+        except OSError:
+          node.close()  # the link was killed; the node tries again
+          continue
+        for source, target, counter in ((node, link, self.received), (link, node, self.sent)):
+          threading.Thread(target=_copy, args=(source, target, counter, number), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return server.getsockname()[1]
+
+
+def _copy(source: socket.socket, target: socket.socket, counter: collections.Counter[int], key: int) -> None:
+  with source, target, contextlib.suppress(OSError):
+    while data := source.recv(1 << 16):
+      target.sendall(data)
+      counter[key] += len(data)
+
+
+def _free_ports(count: int) -> list[int]:
+  with contextlib.ExitStack() as stack:
+    sockets = [stack.enter_context(socket.create_server((_HOST, 0))) for _ in range(count)]
+    return [each.getsockname()[1] for each in sockets]
+
+
+def _is_open(port: int) -> bool:
+  with socket.socket() as each:
+    return each.connect_ex((_HOST, port)) == 0

@@ -29,7 +29,7 @@ TABLE, PAGE = _ROOT / 'results' / 'corrections.csv', _ROOT / 'docs' / 'correctio
 _MOST = (0, 1, 3, 5, 10)
 _SEEDS = (0, 1, 2)
 _LABELS = 10  # windows of each activity and person that an adapter is trained on
-_CHOICES = ((1.0, 128), (3.0, 128), (1.0, 32), (1.0, 0))  # penalty, replayed windows a class
+_CHOICES = ((1.0, 32), (3.0, 32), (1.0, 128), (1.0, 0))  # penalty, replayed windows per class
 _GROUP = ['recordings', 'trained_people', 'seed']  # trained_people 0: the bundled base's own head
 _DAYS = ('synth_waist', 'synth_wrist')
 

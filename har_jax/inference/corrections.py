@@ -29,7 +29,7 @@ MOST_CORRECTIONS = 32
 # Weight of the squared weights, relative to the windows' summed cross-entropy. Chosen on HAPT's validation
 # people (results/corrections.csv): with more, the same corrections are worth less.
 PENALTY = 1.0
-REPLAYED = 128  # windows of each class
+REPLAYED = 32  # windows of each class
 # Not replayed: windows that end in so many seconds before a correction. Some had the same wrong answer.
 _UNSURE_S = 30.0
 _SLACK_S = 1e-6

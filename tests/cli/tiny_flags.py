@@ -13,11 +13,11 @@ MODEL = (
   '--model_head=8',
   '--nomodel_invariant_features',
   '--nomodel_reconstruct_spectrum',
-  '--lora_rank=2',
 )
 PRETRAIN = ('--pretrain_max_steps=6', '--pretrain_num_evals=2')
 STUDY = (
   *MODEL,
+  '--lora_rank=2',
   *PRETRAIN,
   '--finetune_max_steps=8',
   '--finetune_num_evals=4',

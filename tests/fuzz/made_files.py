@@ -233,6 +233,6 @@ def read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:
   from har_jax.report import frame, markdown, tables
 
   runs = frame.load(folder)
-  text = markdown.markdown(tables.TABLES['2'](runs))  # all tables take a second
+  text = markdown.markdown(tables.table2(runs))  # all tables take a second
   storage.write_text(out / 'tables.md', text)
   return digest(text, runs.to_csv()), ''

@@ -1,6 +1,7 @@
 """Flags of experiments that train for a few steps. Tests share them, and so compiled programs."""
 
 MODEL = (
+  '--dtype=float32',  # the same numbers, up to rounding, on every device
   '--model_patch_size=32',
   '--model_stem=',
   '--model_pooling=mean',

@@ -4,7 +4,7 @@ python docs/corrections.py --archive_path=<HAPT's zip or folder>
 python docs/corrections.py --nomeasure
 
 A simulated user corrects wrong answers. Recordings: HAPT's, and made-up days of two synthetic corpora.
-Groups of rows that the table has are not measured again. All of them take about twenty minutes.
+Groups of rows that the table has are not measured again. All of them take some minutes.
 """
 
 import collections

@@ -247,14 +247,13 @@ def define_experiment(
   def experiment() -> config.Experiment:
     chosen = config.PRESETS[preset.value]()
     given = {part: _set(fields) for part, fields in holders.items()}
-    is_auto = given['precision'].get('dtype', _AUTO_DTYPE) == _AUTO_DTYPE
-    if is_auto:
-      given['precision'].pop('dtype', None)
+    dtype = given['precision'].pop('dtype', _AUTO_DTYPE)
     parts = {part: dataclasses.replace(getattr(chosen, part), **values) for part, values in given.items()}
-    if is_auto:
+    if dtype == _AUTO_DTYPE:
       from har_jax import runtime
 
-      parts['precision'] = dataclasses.replace(parts['precision'], dtype=runtime.fastest_dtype())
+      dtype = runtime.fastest_dtype()
+    parts['precision'] = dataclasses.replace(parts['precision'], dtype=dtype)
     return dataclasses.replace(chosen, **parts)
 
   return experiment

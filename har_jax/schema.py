@@ -55,7 +55,6 @@ class _Normalizer(Struct):
 
 class Base(Struct):
   model: config.Model
-  dtype: Literal['float32', 'bfloat16']
   checksum: _Sha256
   classes: Annotated[list[_Name], Meta(max_length=10_000)] = []
 

@@ -52,7 +52,7 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   Raises UserError as `check_activities`.
   """
   check_activities(base.classes)
-  objective = Classify(base.model, len(base.classes), base.precision)
+  objective = Classify(base.model, len(base.classes))
   group = np.array([_group(activity) for activity in base.classes])
   (logits, labels), (held_out, true) = (
     (predict(objective, base.variables, part)[kept], group[part['label']][kept])

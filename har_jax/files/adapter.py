@@ -134,7 +134,7 @@ def method_entries(method: str, settings: Settings, model: config.Model) -> dict
 def head_adapter(base: Base) -> Adapter:
   """The base's own head as an adapter, so that it predicts without any label of the user."""
   card = {
-    **method_entries('probe', Settings(precision=base.precision, depth=base.model.depth), base.model),
+    **method_entries('probe', Settings(depth=base.model.depth), base.model),
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
     'signals': base.card.get('signals'),

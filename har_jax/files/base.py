@@ -67,10 +67,6 @@ class Base:
     """What the sources' windows looked like, if the card says."""
     return signal_summary.of_card(self.card)
 
-  @property
-  def precision(self) -> config.Precision:
-    return config.Precision(dtype=self.card['dtype'])
-
   def __repr__(self) -> str:
     return f'Base({self.checksum[:12]}, {variables.count(self.variables)} weights)'
 
@@ -81,8 +77,8 @@ class Base:
 def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
   """A base of the encoder among some variables, and of the head if the card has classes.
 
-  card: `model` is required, as `config_fields.to_json` gives it; `classes`, `dtype`, `sources`,
-    `normalization`, `signals` and `pretraining` are optional. Checksum, format and version are filled in.
+  card: `model` is required, as `config_fields.to_json` gives it; `classes`, `sources`, `normalization`,
+    `signals` and `pretraining` are optional. Checksum, format and version are filled in.
   Raises UserError where the leaves do not fit the model, and lists them.
   """
   has_head = bool(card.get('classes'))
@@ -99,8 +95,8 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
     'har_jax': har_jax.__version__,
     **safetensors_io.INPUT,
   }
-  defaults = {'dtype': 'float32', 'normalization': _PHYSICAL if model.stem else _NORMALIZATION}
-  return Base(jax.device_put(kept), {**defaults, **card, **filled})
+  normalization = _PHYSICAL if model.stem else _NORMALIZATION
+  return Base(jax.device_put(kept), {'normalization': normalization, **card, **filled})
 
 
 def prepare(
@@ -188,7 +184,7 @@ def _of_pretraining(folder: Place) -> Base:
   model = config_fields.from_json(config.Model, identity.get('model', first['model']))
   objective = _objective(identity, model)
   (last,) = (entry for entry in done['history'] if entry['step'] == step)
-  pretraining: dict[str, Any] = {'stage': identity['stage'], 'steps': step}
+  pretraining: dict[str, Any] = {'stage': identity['stage'], 'steps': step, 'dtype': first['dtype']}
   head: dict[str, Any] = {}
   if isinstance(objective, Classify):
     pretraining |= {'validation_macro_f1': last['macro_f1']}
@@ -199,7 +195,6 @@ def _of_pretraining(folder: Place) -> Base:
   card = {
     **head,
     'model': identity.get('model', first['model']),
-    'dtype': first['dtype'],
     'sources': [
       {'archive': name, 'license': ARCHIVES[name].license if name in ARCHIVES else 'unknown'}
       | {'checksum': windows['checksum'], 'windows': windows['windows']}

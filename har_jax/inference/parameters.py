@@ -46,7 +46,6 @@ def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experimen
   experiment = config.Experiment(
     model=model,
     lora=config.Lora(rank=int(given['rank']), alpha=float(given['alpha'])),
-    precision=config.Precision() if base is None else base.precision,
     protocol=config.Protocol(normalize='none' if model.stem else 'train'),
   )
   return base, experiment

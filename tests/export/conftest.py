@@ -38,7 +38,7 @@ def recognizer_of(
     deviation: tuple[float, float] = (5.5, 1.2),
   ) -> Recognizer:
     plain = drawn(Classify(model, len(export_cases.CLASSES)).init)
-    base = files.make_base(plain, {'model': config_fields.to_json(model), 'dtype': precision.dtype})
+    base = files.make_base(plain, {'model': config_fields.to_json(model)})
     prepared = methods.prepare(
       lambda key: dict(plain), methods.METHODS[method], methods.Settings(lora, precision), 0
     )

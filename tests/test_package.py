@@ -30,7 +30,7 @@ assert har_jax.__file__.startswith(sys.prefix), har_jax.__file__
 for command in main.COMMANDS:
   assert main.main([command, '--help']) == 0
 still = np.array([0, 0, 9.8, 0, 0, 0]) + 0.01 * np.random.default_rng(0).standard_normal((1, 128, 6))
-recognizer = Recognizer.load().set_params(tta_shifts=1)
+recognizer = Recognizer.load()
 print('answer:', recognizer.predict(still)[0])
 """
 

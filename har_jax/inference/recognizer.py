@@ -49,7 +49,7 @@ class Recognizer(Estimator):
   validation_fraction : float in [0, 1), default 0.1
     Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation.
     Windows that overlap leak between the parts, so pass the subjects as `groups` if they are known.
-  tta_shifts : int, default 4
+  tta_shifts : int, default 1
     Test-time augmentation: `predict` averages the logits over so many circular shifts. Exports and streams
     do not use it.
   ensemble : bool, default False
@@ -106,7 +106,7 @@ class Recognizer(Estimator):
     rotation_std_deg=10.0,
     random_state=0,
     validation_fraction=0.1,
-    tta_shifts=4,
+    tta_shifts=1,
     ensemble=False,
     verbose=False,
     max_memory_mb=None,
@@ -169,7 +169,6 @@ class Recognizer(Estimator):
     card = adapter.card
     training = card.get('training', {})
     given = {name: card[name] for name in ('method', 'rank', 'alpha')}
-    given['tta_shifts'] = 1  # what a card without it was made with
     given |= {name: training[name] for name in parameters.KEPT if name in training}
     recognizer = cls(base, **given)
     recognizer._set_adapter(base, adapter)

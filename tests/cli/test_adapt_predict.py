@@ -238,9 +238,9 @@ def test_tta_shifts_change_probabilities_a_little(
   folder: pathlib.Path, predicted: tuple[str, str], tmp_path: pathlib.Path
 ):
   where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
-  _run('predict', *where, '--tta_shifts=1')
-  assert [_summary(each)['tta_shifts'] for each in (folder / 'day', tmp_path)] == [4, 1]
-  four, one = (
+  _run('predict', *where, '--tta_shifts=4')
+  assert [_summary(each)['tta_shifts'] for each in (folder / 'day', tmp_path)] == [1, 4]
+  one, four = (
     [float(row['p_walking']) for row in recordings.rows(each / 'windows.csv')]
     for each in (folder / 'day', tmp_path)
   )

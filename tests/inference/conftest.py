@@ -29,7 +29,6 @@ def unfitted(base: files.Base) -> Recognizer:
     batch=16,
     learning_rate=0.01,
     rotation_std_deg=0.0,
-    tta_shifts=1,
   )
 
 

@@ -105,7 +105,7 @@ def test_limits_need_the_automatic_method(base: files.Base):
 
 
 def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: files.Base):
-  largest = Recognizer(base, method='auto', max_steps=4, tta_shifts=1, max_adapter_kb=1e6)
+  largest = Recognizer(base, method='auto', max_steps=4, max_adapter_kb=1e6)
   plan = largest.fit(SIGNALS, LABELS).plan_
   assert plan is not None
   assert (plan.method, largest.adapter_.card['method'], plan.max_steps) == (RANKED[0], RANKED[0], 4)

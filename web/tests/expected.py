@@ -111,7 +111,7 @@ def _frames(summary: SignalSummary, windows: np.ndarray) -> dict:
 
 
 def main(folder: pathlib.Path) -> None:
-  recognizer = Recognizer.load().set_params(tta_shifts=1)
+  recognizer = Recognizer.load()
   web.FOLDER = folder / 'built'
   summary, windows = _trained()
   signals = signal_summary.to_json(summary)

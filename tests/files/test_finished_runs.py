@@ -13,8 +13,9 @@ from har_jax import config, experiments, files, storage
 from har_jax.data import cutting, folds
 from har_jax.data import windows as store
 from har_jax.errors import UserError
-from har_jax.experiments.stages import run_stages, stages_of
+from har_jax.experiments.stages import masked_pretraining, run_stages, stages_of
 from har_jax.files import safetensors_io
+from har_jax.inference import parameters
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train.evaluation import predict
 
@@ -164,6 +165,19 @@ def test_a_run_is_read_with_its_test_time_augmentation(
 def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dict[str, Any]):
   with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 3' file"):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
+
+
+@pytest.mark.slow
+def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(
+  study: experiments.Study, tmp_path: pathlib.Path
+):
+  experiment = dataclasses.replace(study.experiment, precision=config.Precision(dtype='bfloat16'))
+  stage = masked_pretraining(tmp_path / 'pretrain', experiment, study.windows, ['alpha'], 'alpha')
+  run_stages([stage], QUIET)
+  base = files.load_base(tmp_path / 'pretrain')
+  assert base.card['pretraining']['dtype'] == 'bfloat16'
+  _, asked = parameters.check(Recognizer(base).get_params())
+  assert asked.precision.dtype == 'float32'
 
 
 def test_the_bundled_base_is_redistributable_and_small():

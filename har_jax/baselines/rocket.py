@@ -37,7 +37,7 @@ class Rocket:
 
     kernels = _KERNELS if len(X) <= _MANY_WINDOWS else _KERNELS_OF_MANY
     self.estimator = make_pipeline(
-      MiniRocket(kernels, random_state=self._random_state),
+      MiniRocket(kernels, n_jobs=_threads(), random_state=self._random_state),
       StandardScaler(),  # it leaves constant features unscaled
       RidgeClassifierCV(np.logspace(-3, 3, 10)),
     )
@@ -46,6 +46,8 @@ class Rocket:
 
   def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:
     """A softmax of the scores: not calibrated."""
+    # aeon keeps the number of the fit, and fails where the fit was on a machine with more cores.
+    self.estimator[0]._n_jobs = _threads()
     scores = self.estimator.decision_function(_channels_first(X))
     if scores.ndim == 1:  # two classes have one score
       scores = np.stack([-scores, scores], axis=1)
@@ -57,6 +59,13 @@ class Rocket:
   def arrays(self) -> list[np.ndarray]:
     transform, scaler, ridge = (step for _, step in self.estimator.steps)
     return [*transform.parameters, scaler.mean_, scaler.scale_, ridge.coef_, ridge.intercept_]
+
+
+def _threads() -> int:
+  """As many as Numba has. The features are the same bits with any number."""
+  import numba
+
+  return numba.get_num_threads()
 
 
 def _channels_first(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w 6 n']:

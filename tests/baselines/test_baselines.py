@@ -1,5 +1,7 @@
 """Baselines: the features of a window, by hand, and the probabilities of every classifier."""
 
+import multiprocessing
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,14 @@ def test_probabilities_are_of_each_class(name: str, classes: int):
   assert probabilities.shape == (24, classes)
   np.testing.assert_allclose(probabilities.sum(axis=1), 1)
   np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
+
+
+@pytest.mark.slow
+def test_rocket_of_a_machine_with_more_cores_predicts_the_same(monkeypatch: pytest.MonkeyPatch):
+  labels = np.arange(24, dtype=np.int32) % 2
+  windows = (np.random.default_rng(0).standard_normal((24, 128, 6)) * (1 + labels)[:, None, None]).astype('f')
+  rocket = BASELINES['rocket'](0).fit(windows, labels)
+  expected = rocket.predict_proba(windows)
+  rocket.estimator[0]._n_jobs = 64  # as its file says where the fit had 64
+  monkeypatch.setattr(multiprocessing, 'cpu_count', lambda: 64)  # of the machine; this process has fewer
+  np.testing.assert_array_equal(rocket.predict_proba(windows), expected)

@@ -29,6 +29,10 @@ _SURE_CORRELATION = 0.5  # for a lag: it is the best of many
 _MOST_LAGS, _MOST_MOMENTS = 40, 2400  # 10 s both ways, on the first ten minutes
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
 
+# Scaled axis by axis, as for a network: mean and deviation are within this of 0 and 1.
+_SCALED = 0.01
+_MANY = 20  # different values of an axis: fewer, such as -1, 0 and 1, are those of a coarse sensor
+
 _Moments = tuple[Int[np.ndarray, '_m'], Float[np.ndarray, '_m 3']]  # their numbers, and the mean in each
 
 
@@ -62,8 +66,11 @@ def steady_length(acc: Float[np.ndarray, 'n 3']) -> float:
 def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:
   """The requested unit, else the one in the column's name, else the one in which gravity is near 9.81.
 
-  Raises UserError if gravity has another length in all units.
+  Raises UserError if gravity has another length in all units, or values were scaled, unless a unit is
+  requested.
   """
+  if not requested:
+    _check_measured('accelerometer', acc)
   median, steady = float(np.median(lengths(acc))), steady_length(acc)
   unit, reason = 'm/s2', 'by assumption'
   if requested:
@@ -89,6 +96,23 @@ def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings
   return unit
 
 
+def _check_measured(word: str, values: Float[np.ndarray, 'n 3']) -> None:
+  """Raises UserError if each axis has mean 0 and deviation 1, or ends at 0 or -1 and at 1."""
+  some = values[:: max(len(values) // _MAX_SAMPLES, 1)].astype(np.float64)
+  low, high = values.min(axis=0), values.max(axis=0)
+  if (np.abs(np.r_[some.mean(axis=0), some.std(axis=0) - 1]) < _SCALED).all():
+    seen = 'mean 0 and standard deviation 1'
+  elif (high == 1).all() and ((low == 0).all() or (low == -1).all()):
+    seen = f'minimum {low[0]:g} and maximum 1'
+  else:
+    return
+  if min(len(np.unique(axis)) for axis in some.T) > _MANY:
+    raise UserError(
+      f'each axis of the {word} has {seen}: the values were scaled, which loses gravity and the unit; give '
+      'them as measured'
+    )
+
+
 def _unit_near_gravity(length: float) -> str:
   length = max(length, 1e-12)
   logs = {unit: abs(math.log(length * units.ACC[unit] / STANDARD_GRAVITY_M_S2)) for unit in _BY_GRAVITY}
@@ -99,8 +123,11 @@ def _unit_near_gravity(length: float) -> str:
 def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings: Findings) -> str:
   """The requested unit, else the one in which gravity turns with it, else that of its name, else by speed.
 
-  `acc` is in any unit. Raises UserError if nobody turns as fast in degrees.
+  `acc` is in any unit. Raises UserError if nobody turns as fast in degrees, or values were scaled, unless a
+  unit is requested.
   """
+  if not requested:
+    _check_measured('gyroscope', gyro.values)
   fast = float(np.quantile(lengths(gyro.values), 0.95))
   unit, reason = 'rad/s', 'by assumption'
   if requested:

@@ -59,6 +59,24 @@ LABELS = {
 }  # fmt: skip
 
 
+# Of a column that says which sensor, device or person a row is of: 'device', 'sensorType', 'user_id'.
+SOURCE = {
+  *(
+    'device',
+    'sensor',
+    'source',
+    'type',
+    'subject',
+    'user',
+    'participant',
+    'person',
+    'position',
+    'placement',
+  ),
+  *('node', 'imu', 'id', 'name', 'gerat', 'geraet', 'appareil', 'capteur', 'dispositivo'),
+}
+
+
 def folded(label: str) -> str:
   """The same for 'Walking fast', 'WALKING_FAST' and 'walking-fast'."""
   return ' '.join(re.sub(r'[_-]', ' ', label.casefold()).split())

@@ -2,19 +2,26 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
-from har_jax.data.user_recordings import clocks, columns, infer, language, time_order, units, zones
+from har_jax.data.user_recordings import (
+  clocks,
+  columns,
+  filler,
+  language,
+  mixture,
+  tabular,
+  time_order,
+  units,
+  zones,
+)
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.columns import WORDS, Columns
 from har_jax.data.user_recordings.infer import Findings
-from har_jax.data.user_recordings.tabular import Kind, Table, printable
+from har_jax.data.user_recordings.tabular import Kind, Table, count_of
 from har_jax.errors import UserError, shorten
-
-_FEW_ROWS, _FEW_OF_ALL = 5, 0.002  # that may hold one number on all axes by chance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +74,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   count = 0
   labels: list[np.ndarray] = []
   codes: dict[str, int] = {}
+  rows_of = mixture.find(table, set(kinds))
+  kinds |= {each.column: 'text' for each in rows_of}
   for chunk in table.read(kinds):
     for each, axes in chosen.sensors.items():
       parts[each].append(np.stack([chunk[index] for index in axes.columns], axis=1))
@@ -80,18 +89,29 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       )
       count += len(chunk[time])
     if chosen.label is not None:
-      labels.append(_encode(chunk[chosen.label], codes))
+      labels.append(tabular.encode(chunk[chosen.label], codes))
+    for source in rows_of:
+      source.parts.append(tabular.encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
   values = {each: np.concatenate(part) for each, part in parts.items()}
+  is_cut = _is_cut(values)
   if 'acc' in values and not chosen.sensors['acc'].is_linear:
-    _drop_filler(values, findings)
+    filler.drop_acc(values, findings)
+  if 'gyro' in values:
+    filler.drop_gyro(values['gyro'], findings)
   # The rate is that of the file's first sensor.
   sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
   if sampled.sum() < 2:
     raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
   time_s, clock = _clock(table, time, times, options, sampled, findings)
+  if is_cut and time is not None and not np.isnan(time_s[-1]):  # a row of separators has no time
+    findings.warn(
+      f'The last row of {table.path.name} lacks values that every other row has: the file was probably cut '
+      'short, and what followed is missing. Copy or export it again.'
+    )
   time_s = time_order.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
+  mixture.check(table, rows_of, np.where(sampled, time_s, np.nan))
   order = _order(time_s, findings.notes)
   return Rows(
     chosen,
@@ -104,34 +124,12 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   )
 
 
-def _drop_filler(values: dict[str, Float32[np.ndarray, 'n 3']], findings: Findings) -> None:
-  """NaN in place of one number on all axes, again and again, that is no gravity, such as 0 or -999."""
-  acc = values['acc']
-  is_equal = (acc[:, 0] == acc[:, 1]) & (acc[:, 1] == acc[:, 2])
-  numbers, counts = np.unique(acc[is_equal, 0], return_counts=True)
-  if not len(numbers) or counts.max() <= max(_FEW_ROWS, _FEW_OF_ALL * len(acc)):
-    return
-  number = numbers[counts.argmax()]
-  is_filler = is_equal & (acc[:, 0] == number)
-  rest = infer.lengths(acc[~is_filler & np.isfinite(acc).all(axis=1)])
-  if len(rest) and not 0.5 < abs(float(number)) * 3**0.5 / max(float(np.median(rest)), 1e-12) < 1.5:
-    for each in values.values():
-      each[is_filler & (each == number).all(axis=1)] = np.nan
-    findings.warn(
-      f'{count_of(is_filler)} with {number:g} on all axes of the accelerometer, which no motion gives: '
-      'left out, as if missing.'
-    )
-
-
-def _encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
-  """Labels as codes, -1 if empty; new ones are added to `codes`."""
-  indices, cells = cells.factorize()
-  known = [printable(str(cell)) for cell in cells]
-  for word in known:
-    if word:
-      codes.setdefault(word, len(codes))
-  lookup = np.array([*(codes.get(word, -1) for word in known), -1], np.int32)
-  return lookup[indices]  # a missing label has the index -1, which is the last
+def _is_cut(values: Mapping[str, Float32[np.ndarray, 'n 3']]) -> bool:
+  """Whether the last row, and no other, lacks values."""
+  incomplete = np.zeros(len(next(iter(values.values()))), bool)
+  for each in values.values():
+    incomplete |= ~np.isfinite(each).all(axis=1)
+  return bool(incomplete[-1]) and int(incomplete.sum()) == 1
 
 
 def _clock(
@@ -194,8 +192,3 @@ def _order(time_s: Float[np.ndarray, 'n'], notes: list[str]) -> slice | Int[np.n
     return slice(None)
   order = np.argsort(time_s, kind='stable')  # NaN comes last
   return order[: len(order) - int(missing.sum())]
-
-
-def count_of(rows: Bool[np.ndarray, 'n']) -> str:
-  count = int(rows.sum())
-  return f'{count} row{"s" * (count != 1)}'

@@ -15,8 +15,8 @@ from har_jax.data.user_recordings import infer, units
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.columns import WORDS
 from har_jax.data.user_recordings.infer import Findings
-from har_jax.data.user_recordings.rows import Options, Rows, count_of, read_rows
-from har_jax.data.user_recordings.tabular import Table
+from har_jax.data.user_recordings.rows import Options, Rows, read_rows
+from har_jax.data.user_recordings.tabular import Table, count_of
 from har_jax.errors import UserError, shorten
 
 # Fractions of rows with a repeated time: a warning, and a clock that is too coarse.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Bool, Int32
 
 from har_jax.errors import UserError, shorten
 
@@ -149,6 +150,22 @@ def _text(cell: Any) -> str:
   if isinstance(cell, bytes):
     return cell.decode()
   return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
+  """Labels as codes, -1 if empty; new ones are added to `codes`."""
+  indices, cells = cells.factorize()
+  known = [printable(str(cell)) for cell in cells]
+  for word in known:
+    if word:
+      codes.setdefault(word, len(codes))
+  lookup = np.array([*(codes.get(word, -1) for word in known), -1], np.int32)
+  return lookup[indices]  # a missing label has the index -1, which is the last
+
+
+def count_of(rows: Bool[np.ndarray, 'n']) -> str:
+  count = int(rows.sum())
+  return f'{count} row{"s" * (count != 1)}'
 
 
 def printable(label: str) -> str:

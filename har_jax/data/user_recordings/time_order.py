@@ -70,10 +70,21 @@ def continue_restarts(
     float(np.abs(values[rows[after]] - values[rows[before]]).mean()) if len(before) else 0.0
     for before, after in ((order[changes], order[changes + 1]), (within, within + 1))
   )
-  # Rows that were sent twice, or in two parts, make one smooth signal when they are sorted.
-  if len(changes) <= _MIXED * (len(fell) + 1) or rough < _ROUGH * usual:
-    return time_s
   step_s = float(np.median(np.diff(known)[np.diff(known) > 0]))
+  times = 'once' if len(fell) == 1 else f'{len(fell)} times'
+  longest_s = float((known[fell - 1] - known[fell]).max())
+  if len(changes) <= _MIXED * (len(fell) + 1):
+    # Parts that follow one another without a gap were only written in another order.
+    gaps_s = known[order[changes + 1]] - known[order[changes]]
+    if longest_s > _SET_BACK_S and (gaps_s > max(_PAUSE_S, 4 * step_s)).any():
+      findings.warn(
+        f'Time ran back {times}, by up to {longest_s:.1f} s, into times that were free: parts of the file '
+        'were exchanged, to be in order of time. If a part is of another day, write dates with the times.'
+      )
+    return time_s
+  # Rows that were sent twice, or in two parts, make one smooth signal when they are sorted.
+  if rough < _ROUGH * usual:
+    return time_s
   moved = np.zeros(len(time_s))
   ends_s = np.maximum.reduceat(known, np.r_[0, fell])
   shift_s = 0.0
@@ -85,8 +96,6 @@ def continue_restarts(
     moved[rows[first]] = new_s - shift_s
     shift_s = new_s
     end_s = float(ends_s[number]) + shift_s
-  times = 'once' if len(fell) == 1 else f'{len(fell)} times'
-  longest_s = float((known[fell - 1] - known[fell]).max())
   findings.warn(
     f'Time ran back {times}, by up to {longest_s:.1f} s, into times that were taken: the clock was set back, '
     'or a new recording began. What follows was put after it, at later times than the file says.'

@@ -129,7 +129,7 @@ def _is_cut(values: Mapping[str, Float32[np.ndarray, 'n 3']]) -> bool:
   incomplete = np.zeros(len(next(iter(values.values()))), bool)
   for each in values.values():
     incomplete |= ~np.isfinite(each).all(axis=1)
-  return bool(incomplete[-1]) and int(incomplete.sum()) == 1
+  return bool(incomplete[-1:].any()) and int(incomplete.sum()) == 1
 
 
 def _clock(

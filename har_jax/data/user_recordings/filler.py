@@ -9,7 +9,7 @@ from har_jax.data.user_recordings.tabular import count_of
 
 _FEW_ROWS, _FEW_OF_ALL = 5, 0.002  # that may hold one number on all axes by chance
 # A gyroscope at rest may be 0 on all axes, but does not jump there and back again and again. Over 1,900 clips
-# of six archives, at most 0.3 % of rows begin such a jump; of zeros between measured rows, at least 4 %.
+# of six archives, at most 0.5 % of rows begin such a jump; of zeros between measured rows, at least 4 %.
 _JUMPS, _SHORT_ROWS, _COARSE_STEPS = 0.01, 20, 5
 
 

@@ -1,13 +1,14 @@
-"""Measurements of `har-jax bench`, and of results/bench.csv, as Markdown tables."""
+"""Measurements of `har-jax bench` and `bench_nf4`, and of results/bench.csv, as Markdown. Needs no JAX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from har_jax import results
-from har_jax.report import csv_table
-from har_jax.report.markdown import NONE, Section, number
+from har_jax.report import csv_table, published
+from har_jax.report.markdown import NONE, Section, intervals, number
 from har_jax.storage import Place
 
 Row = dict[str, Any]
@@ -28,6 +29,45 @@ _FASTEST = {
   'fastest of theirs ÷ ours': '{against_best:.2f} ({best})',
   'of the same precision': '{against_best_same_precision:.2f} ({best_same_precision})',
 }
+_MS = '{ms:.3g} ({ms_quartiles[0]:.3g} to {ms_quartiles[1]:.3g})'
+_MATRIX = {
+  'operation': '{operation}',
+  'matrix': '{shape[0]}×{shape[1]}',
+  'format': '{format}',
+  'ms': _MS,
+  '÷ float32': '{ratio:.2f}',
+  'rate': '{rate}',
+  'bits a weight': '{bits:.3f}',
+  'error': '{error:.4f}',
+}
+_STEP = {
+  'method': '{method}',
+  'batch': '{batch}',
+  'ms': _MS,
+  '÷ LoRA': '{ratio:.2f}',
+  'compile, s': '{compile_s:.1f}',
+  'frozen, MB': '{frozen_mb:.2f}',
+  'temporary, MB': '{temporary_mb:.2f}',
+}
+_SIZES = ('frozen', 'trainable', 'buffers', 'optimizer', 'temporary')
+_MEMORY = {name: f'{{{name}}}' for name in ('preset', 'method', *_SIZES, 'published')}
+_COSTS = ['ms_window', 'operations_window']
+_GROWTH = {
+  'step': '{step}',
+  'dimension': '{dimension}',
+  'sizes': '{from} to {to}',
+  'p of time': '{ms_window:.2f}',
+  'p of operations': '{operations_window:.2f}',
+}
+_SCALES = {
+  'step': '{step}',
+  'dimension': '{dimension}',
+  'size': '{size}',
+  'ms per window': '{ms_window:.3g} ({ms_window_quartiles[0]:.3g} to {ms_window_quartiles[1]:.3g})',
+  '÷ first': '{ms_window_ratio:.2f}',
+  'operations ÷ first': '{operations_window_ratio:.2f}',
+  'GFLOP/s': '{gflop_s:.0f}',
+}
 _FORMS = {
   'ratio': '.2f',
   'windows_s': ',.0f',
@@ -41,23 +81,82 @@ _CAPTION = (
 )
 
 
-def markdown(bench: Row) -> str:
+def steps(bench: Row) -> str:
   """A row for each kind of step, batch size and library."""
   ours = [row for row in bench['steps'] if row['by'].partition(',')[0] == 'har_jax']
   parts = [
     'Times are for one step or one epoch. Rates count the operations of our matrix products. Efficiency is '
     'relative to the fastest plain float32 product.',
-    table(ours, _NAMES | _SPEED | _COST),
+    _table(ours, _NAMES | _SPEED | _COST),
   ]
   if len(ours) < len(bench['steps']):
     parts += [
       '## Against other libraries',
       'A ratio is the median over turns of their time divided by ours: above one, ours is faster.',
-      table(ours, _NAMES | _FASTEST),
+      _table(ours, _NAMES | _FASTEST),
       'All of them; here ratios are to the first of ours.',
-      table(bench['steps'], _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
+      _table(bench['steps'], _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
     ]
-  return document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
+  return _document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
+
+
+def nf4(bench: Row) -> str:
+  """Matrices, training steps, and the paper's Table IV with ours."""
+  matrices = [
+    row | {'rate': f'{row["gflop_s"]:.0f} GFLOP/s' if 'gflop_s' in row else f'{row["gbyte_s"]:.1f} GB/s'}
+    for row in bench['matrices']
+  ]
+  theirs = {('paper', *key): ' / '.join(map('{:.2f}'.format, row)) for key, row in published.TABLE_IV.items()}
+  memory = [
+    row
+    | {name: f'{row[name] / 2**20:.2f}' for name in _SIZES}
+    | {'published': theirs.get((row['preset'], row['method']), NONE)}
+    for row in bench['memory']
+  ]
+  return _document(
+    'NF4: time, bytes, error',
+    bench,
+    'A ratio is the median over turns.',
+    '## One matrix',
+    'Normally distributed weights. The error is relative, in the Frobenius norm. Rates: of products by '
+    'operations, of the others by the bytes of both forms.',
+    _table(matrices, _MATRIX),
+    '## A training step',
+    'Temporary: what the compiler plans besides the arguments. Two float32 kernels of the widest layer are '
+    f'{bench["two_kernels_bytes"] / 2**20:.2f} MB.',
+    _table(bench['steps'], _STEP),
+    '## A model in memory (Table IV)',
+    'Megabytes (2²⁰ bytes) of live arrays, as the device reports them. Buffers: BatchNorm statistics; in the '
+    'paper also dequantized copies, which are temporary here. Published: frozen / trainable / buffers.',
+    _table(memory, _MEMORY),
+  )
+
+
+def scaling(bench: Row) -> str:
+  """How time and operations grow along each dimension, and every size measured."""
+  frame = pd.DataFrame(bench['scaling'])
+  first = frame.sort_values('size').groupby(['step', 'dimension'])[_COSTS].transform('first')
+  return _document(
+    'How the cost of a window grows',
+    bench,
+    'Operations are those of matrix products. The rest of the experiment is in scaling.json.',
+    'Growth as a power p, size^p, fitted to all sizes of a dimension. If the power of time is smaller, larger'
+    ' sizes are more efficient.',
+    _table(growth(bench['scaling']), _GROWTH),
+    _table(frame.join((frame[_COSTS] / first).add_suffix('_ratio')).to_dict('records'), _SCALES),
+  )
+
+
+def growth(rows: list[Row]) -> list[Row]:
+  """For each step and dimension, the powers of the size by which time and operations grow. Least squares."""
+  found = []
+  for (step, dimension), part in pd.DataFrame(rows).groupby(['step', 'dimension'], sort=False):
+    if len(part) > 1:
+      logs = np.log(part[['size', *_COSTS]])
+      powers = logs.cov()['size'] / logs['size'].var()
+      ends = {'from': part['size'].min(), 'to': part['size'].max()}
+      found.append({'step': step, 'dimension': dimension, **ends, **powers.drop('size')})
+  return found
 
 
 def sections(path: Place) -> list[Section]:
@@ -69,17 +168,16 @@ def sections(path: Place) -> list[Section]:
 def _section(name: str, part: pd.DataFrame) -> Section:
   is_scaling = part['dimension'].notna().all()
   by = ['kind', 'dimension', 'size'] if is_scaling else ['kind', 'batch', 'by']
-  times = part[['ms', 'ms_low', 'ms_high']].itertuples(index=False)
   columns = {
-    'ms a window' if is_scaling else 'ms': [f'{ms:.4g} ({low:.4g} to {high:.4g})' for ms, low, high in times],
+    'ms a window' if is_scaling else 'ms': intervals(part[['ms', 'ms_low', 'ms_high']], '.4g'),
     **{column: [number(value, form) for value in part[column]] for column, form in _FORMS.items()},
   }
   table = part[by].astype(str).assign(**columns)
-  kept = table[[column for column in table if (table[column] != NONE).any()]]
+  kept = table.loc[:, (table != NONE).any()]
   return Section(name, _CAPTION, kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
 
 
-def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
   """Markdown. columns: heading → format of a row's fields; of a field x_bytes there is x_mb (2²⁰ bytes)."""
   if not rows:
     return 'Not measured.'
@@ -92,10 +190,10 @@ def _cell(form: str, row: Row) -> str:
   try:
     return form.format(**row, **sizes)
   except TypeError:  # a number that is None
-    return '–'
+    return NONE
 
 
-def document(title: str, bench: Row, *parts: str) -> str:
+def _document(title: str, bench: Row, *parts: str) -> str:
   """Markdown of measurements: title, device and versions, then the parts."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
   device = results.device_text(bench['device'])

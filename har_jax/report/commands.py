@@ -14,15 +14,18 @@ def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   of another experiment is refused.
   """
   everything = set(part['target']) | set(' '.join(part['sources']).split())
-  calls: dict[str, list[str]] = {}
-  for target, sources in part[['target', 'sources']].drop_duplicates().itertuples(index=False):
-    is_usual = set(sources.split()) == everything - {target}
-    calls.setdefault('' if is_usual else sources, []).append(target)
+  usual = part['target'].map(lambda target: ' '.join(sorted(everything - {target})))
   found = []
-  for sources, targets in calls.items():
-    lists = {'targets': targets, 'sources': sources.split()}
-    lists |= {'methods': part['method'].unique(), 'seeds': part['seed'].unique()}
-    words = [f'--{name}={",".join(map(str, values))}' for name, values in lists.items() if len(values)]
+  for sources, of in part.groupby(part['sources'].where(part['sources'] != usual, ''), sort=False):
+    lists = {
+      'targets': of['target'],
+      'sources': sources.split(),
+      'methods': part['method'],
+      'seeds': part['seed'],
+    }
+    words = [
+      f'--{name}={",".join(dict.fromkeys(map(str, each)))}' for name, each in lists.items() if len(each)
+    ]
     lodo = ['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), f'--out={out}']
     found.append(shlex.join(lodo))
   return found

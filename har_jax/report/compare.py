@@ -7,7 +7,7 @@ import pandas as pd
 
 from har_jax import results
 from har_jax.report import groups
-from har_jax.report.markdown import NONE, Section, number, spread_of
+from har_jax.report.markdown import NONE, Section, spread_of
 
 _WINDOWS = {'windows': 'windows of sources', 'target_windows': 'windows of targets'}
 _CAPTION = 'Macro-F1, mean ± sample standard deviation over seeds. Differences in points are paired by seed.'
@@ -28,28 +28,19 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
 def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
   flags = [*results.HYPERPARAMETERS, *_WINDOWS]
-  values = {flag: [_values(runs.loc[runs['folder'] == name, flag]) for name in names] for flag in flags}
-  rows = [
-    {'differs': _WINDOWS.get(flag, flag), **dict(zip(names, found, strict=True))}
-    for flag, found in values.items()
-    if len(set(found)) > 1
-  ]
-  note = [] if rows else ['No hyperparameter differs, and the windows are the same.']
-  return Section('What differs', '', pd.DataFrame(rows), note)
+  values = runs.groupby('folder')[flags].agg(_values).T[names]
+  differing = values[values.nunique(axis=1) > 1].rename(_WINDOWS).rename_axis('differs').reset_index()
+  note = [] if len(differing) else ['No hyperparameter differs, and the windows are the same.']
+  return Section('What differs', '', differing, note)
 
 
 def _values(column: pd.Series) -> str:
-  known = dict.fromkeys(map(str, column.dropna()))
-  return ', '.join(known) or NONE
+  return ', '.join(dict.fromkeys(map(str, column.dropna()))) or NONE
 
 
 def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
-  within = [
-    flag
-    for flag in groups.differing(runs)
-    if any(runs.loc[runs['folder'] == name, flag].nunique() > 1 for name in names)
-  ]
-  by = ['target', 'method', *within]
+  swept = runs.groupby('folder')[[*results.HYPERPARAMETERS]].nunique().max() > 1
+  by = ['target', 'method', *groups.differing(runs, swept.index[swept])]
   rows = []
   groups_of_runs = runs.sort_values(by).groupby(by, sort=False, dropna=False)
   for key, part in groups_of_runs:
@@ -73,9 +64,7 @@ def _difference(scores: pd.DataFrame, first: str, name: str) -> dict[str, str]:
   """Cells of the difference in points, paired by seed."""
   pairs = scores.reindex(columns=[first, name]).dropna()
   points = 100 * (pairs[name] - pairs[first])
-  mean = number(points.mean(), '+.1f')
-  spread = f' ± {points.std():.1f}' if len(points) > 1 else ''
   return {
-    f'{name} − {first}, points': mean + spread,
+    f'{name} − {first}, points': spread_of('points', '+.1f')(points.to_frame('points')),
     f'seeds with {name} > {first}': f'{int((points > 0).sum())} of {len(points)}',
   }

@@ -11,10 +11,10 @@ from typing import Any
 
 import pandas as pd
 
+from har_jax import storage
 from har_jax.errors import UserError
-from har_jax.report import commands, curves, groups, svg, tables
+from har_jax.report import commands, curves, groups, markdown, svg, tables
 from har_jax.report.markdown import Section
-from har_jax.report.pictures import Picture
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
 _CURVES = 'Thin: one seed. Thick: the mean, up to the last step that all reached.'
@@ -24,6 +24,7 @@ _COST = 'Mean ± SD over seeds. Filled: no other method of the target is as good
 _SWEEP = 'Means over seeds, bands ± SD. Dashed: published, window-wise split, one run each.'
 _EMBEDDING = 'Test windows as the encoder embeds them, before and after adaptation, projected by t-SNE.'
 _RECONSTRUCTION = 'Shaded: hidden from the autoencoder. Units are standard deviations of the dataset.'
+Picture = dict[str, Any]
 
 
 def refuse_without_tools() -> None:
@@ -41,7 +42,7 @@ def html(
 ) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
-  folder: the results, as the page's commands name it. embeddings, reconstructions: as `pictures` reads them.
+  folder: the results, as the page's commands name it. embeddings, reconstructions: of `pictures`.
   Raises UserError if a run occurs twice, or if jinja2 is not installed.
   """
   refuse_without_tools()
@@ -58,8 +59,21 @@ def html(
     means=tables.means(chosen[0]),
     picture=curves.means(tables.by_target(chosen[0]), 'means'),
     parts={question: found for question, found in parts.items() if any(found)},
+    numeric=markdown.numeric,
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
+
+
+def pictures(folder: storage.Place, kind: str) -> list[Picture]:
+  """Every <kind>s.json that `har-jax paper` wrote below a folder, by path; kind: embedding or reconstruction.
+
+  Raises UserError if one has another format.
+  """
+  found = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
+  for path, picture in found.items():
+    if picture.get('format') != f'har_jax {kind} 3':
+      raise UserError(f"{path} is not of format 'har_jax {kind} 3'; delete it and run har-jax paper again")
+  return list(found.values())
 
 
 def _parts(
@@ -74,31 +88,23 @@ def _parts(
   ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
   budgets = groups.families(runs, 'label_budget')
   any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
+  mean_ranks = _drawn('mean-ranks', curves.rank_diagram, chosen, _RANKS)
+  costs = _drawn('cost', curves.costs, chosen, _COST)
+  labels = _drawn('label_budget', curves.label_budgets, budgets, _SWEEP, any_budget)
+  learned = _drawn('embeddings', curves.embeddings, embeddings, _EMBEDDING, target)
+  learned += _drawn('windows', curves.reconstructions, reconstructions, _RECONSTRUCTION, target)
   return {
     'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
-    'Which differences are significant?': (
-      _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
-      shown['statistics'],
-    ),
-    'What does a method cost?': (
-      _drawn(chosen, curves.costs, 'cost', _COST),
-      shown['3'] + shown['4'] + shown['5'],
-    ),
-    'How many labels are needed?': (
-      _drawn(budgets, curves.label_budgets, 'label_budget', _SWEEP, any_budget),
-      shown['7'],
-    ),
-    'Which rank do adapters need?': (_drawn(ranks, curves.ranks, 'lora_rank', _SWEEP), shown['6']),
+    'Which differences are significant?': (mean_ranks, shown['statistics']),
+    'What does a method cost?': (costs, shown['3'] + shown['4'] + shown['5']),
+    'How many labels are needed?': (labels, shown['7']),
+    'Which rank do adapters need?': (_drawn('lora_rank', curves.ranks, ranks, _SWEEP), shown['6']),
     'Does pretraining help?': ([], shown['pretraining']),
     'How much does a window-wise split flatter?': ([], shown['leakage']),
     'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),
-    'Which activities are confused?': (_drawn(chosen, curves.confusion, 'confusion', _CONFUSION), []),
-    'Was training long enough?': (_drawn(chosen, curves.learning_curves, 'curves', _CURVES), []),
-    'What does the encoder learn?': (
-      _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target)
-      + _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
-      [],
-    ),
+    'Which activities are confused?': (_drawn('confusion', curves.confusion, chosen, _CONFUSION), []),
+    'Was training long enough?': (_drawn('curves', curves.learning_curves, chosen, _CURVES), []),
+    'What does the encoder learn?': (learned, []),
     'How was it run, and how is it run again?': ([], [_commands(runs, folder), *shown['configuration']]),
   }
 
@@ -141,12 +147,12 @@ def _commands(runs: pd.DataFrame, folder: str) -> Section:
 
 
 def _drawn(
-  parts: Iterable[Any],
-  draw: Callable[..., list[str]],
   name: str,
+  draw: Callable[..., Iterable[str]],
+  parts: Iterable[Any],
   caption: str,
   title: Callable[[Any], str] = groups.title,
 ) -> list[Section]:
   """A section for each part that has figures. `name` starts the ids of their elements."""
-  drawn = [(title(part), draw(part, f'{name}-{number}')) for number, part in enumerate(parts)]
+  drawn = [(title(part), [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
   return [Section(heading, caption, drawings=drawings) for heading, drawings in drawn if drawings]

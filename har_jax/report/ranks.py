@@ -4,25 +4,21 @@ Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets,
 There a block is a dataset; here it is a subject of a target.
 """
 
-import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from har_jax.report.statistics import LEVEL, by_subject, scores
 
 
-@dataclasses.dataclass(frozen=True)
-class Ranks:
-  """Methods from the best mean rank on; rank 1 is the best of a block, ties share the mean of theirs."""
-
-  methods: tuple[str, ...]
-  mean_ranks: tuple[float, ...]
-  blocks: int
-  targets: tuple[str, ...]
+class Ranks(NamedTuple):
+  mean_ranks: pd.Series  # of methods, from the best on; rank 1 is the best of a block, ties share theirs
+  blocks: pd.MultiIndex  # (target, subject)
   friedman_p: float  # NaN where all methods tie in every block
   critical_difference: float  # of two mean ranks, Nemenyi's at .05
-  cliques: tuple[tuple[str, ...], ...]  # of two or more that do not differ significantly; none in another
+  cliques: list[list[str]]  # of two or more methods that do not differ significantly; none in another
 
 
 def ranks(runs: pd.DataFrame) -> Ranks | None:
@@ -32,40 +28,21 @@ def ranks(runs: pd.DataFrame) -> Ranks | None:
   None with fewer than three methods or two blocks.
   """
   blocks = by_subject(scores(runs).dropna())
-  if len(blocks.columns) < 3 or len(blocks) < 2:
+  count = len(blocks.columns)
+  if count < 3 or len(blocks) < 2:
     return None
-  from scipy import stats
-
   mean_ranks = blocks.rank(axis=1, ascending=False).mean().sort_values(kind='stable')
   has_ties_only = blocks.nunique(axis=1).max() == 1
-  p = np.nan if has_ties_only else float(stats.friedmanchisquare(*blocks.to_numpy().T).pvalue)
-  critical = critical_difference(len(blocks.columns), len(blocks))
-  names = tuple(mean_ranks.index)
-  cliques = _cliques(mean_ranks.to_numpy(), critical) if p < LEVEL else [(0, len(names))]
-  return Ranks(
-    methods=names,
-    mean_ranks=tuple(map(float, mean_ranks)),
-    blocks=len(blocks),
-    targets=tuple(sorted(set(blocks.index.get_level_values('target')))),
-    friedman_p=p,
-    critical_difference=critical,
-    cliques=tuple(names[first:end] for first, end in cliques),
-  )
+  p = np.nan if has_ties_only else float(scipy.stats.friedmanchisquare(*blocks.to_numpy().T).pvalue)
+  critical = critical_difference(count, len(blocks))
+  # Past the last method that does not differ from each: the longest runs of ranks that start there.
+  ends = np.searchsorted(mean_ranks, mean_ranks + critical, side='right') if p < LEVEL else [count] * count
+  longer = [(first, end) for first, end in enumerate(ends) if end > max([first + 1, *ends[:first]])]
+  cliques = [list(mean_ranks.index[first:end]) for first, end in longer]
+  return Ranks(mean_ranks, blocks.index, p, critical, cliques)
 
 
 def critical_difference(methods: int, blocks: int) -> float:
   """Nemenyi's: the difference of two mean ranks that .05 of experiments without any difference pass."""
-  from scipy import stats
-
-  q = stats.studentized_range.ppf(1 - LEVEL, methods, np.inf) / 2**0.5
+  q = scipy.stats.studentized_range.ppf(1 - LEVEL, methods, np.inf) / 2**0.5
   return float(q * (methods * (methods + 1) / (6 * blocks)) ** 0.5)
-
-
-def _cliques(mean_ranks: np.ndarray, critical: float) -> list[tuple[int, int]]:
-  """First and past the last of each longest run of ranks that spans at most the critical difference."""
-  found: list[tuple[int, int]] = []
-  for first, rank in enumerate(mean_ranks):
-    end = int(np.searchsorted(mean_ranks, rank + critical, side='right'))
-    if end - first > 1 and (not found or end > found[-1][1]):
-      found.append((first, end))
-  return found

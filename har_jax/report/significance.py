@@ -3,8 +3,8 @@
 import pandas as pd
 
 from har_jax.report import groups, published, ranks, statistics
-from har_jax.report.markdown import NONE, Section, number, p_value
-from har_jax.report.statistics import FEWEST, LEVEL, MARGIN, Interval
+from har_jax.report.markdown import NONE, Section, intervals, number, p_value
+from har_jax.report.statistics import FEWEST, LEVEL, MARGIN
 
 _AGAINST = 'full'
 _POINTS = 'Macro-F1 of a test subject in points, the mean over the seeds that tested it.'
@@ -46,13 +46,12 @@ def _notes(part: pd.DataFrame) -> list[str]:
 
 def _tests(part: pd.DataFrame) -> Section:
   found = statistics.compare(part, _AGAINST)
-  table = pd.DataFrame(
-    {
-      'target': found['target'],
-      'method': found['method'],
-      'subjects': found['n'].astype(str),
-      f'macro-F1 − {_AGAINST}, points': [shown(each, '+.1f') for each in found['difference']],
-      'better on': found['better_on'].astype(str) + ' of ' + found['n'].astype(str),
+  n = found['n'].astype(str)
+  table = found[['target', 'method']].assign(
+    **{
+      'subjects': n,
+      f'macro-F1 − {_AGAINST}, points': intervals(found[['mean', 'low', 'high']], '+.1f'),
+      'better on': found['better_on'].astype(str) + ' of ' + n,
       'r': [number(value, '+.2f') for value in found['rank_biserial']],
       'p of a difference': found['wilcoxon_p'].map(p_value),
       'p of equivalence': found['equivalence_p'].map(p_value),
@@ -64,31 +63,26 @@ def _tests(part: pd.DataFrame) -> Section:
 
 def _levels(part: pd.DataFrame) -> Section:
   rows = [
-    {
-      'target': target,
-      'method': method,
-      'subjects': str(points.count()),
-      'macro-F1, points': shown(statistics.interval(points.dropna().to_numpy()), '.1f'),
-    }
+    (target, method, str(points.count()), *statistics.interval(points.dropna().to_numpy()))
     for target, of_target in statistics.by_subject(statistics.scores(part)).groupby('target')
     for method, points in of_target.dropna(axis=1, how='all').items()
   ]
-  return Section(f'Intervals: {groups.title(part)}', _LEVELS, pd.DataFrame(rows), _notes(part))
-
-
-def shown(found: Interval, form: str) -> str:
-  """'-0.7 (-1.5 to +0.1)'."""
-  return NONE if pd.isna(found.mean) else f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})'
+  found = pd.DataFrame(rows, columns=['target', 'method', 'subjects', 'mean', 'low', 'high'])
+  table = found[['target', 'method', 'subjects']].assign(
+    **{'macro-F1, points': intervals(found[['mean', 'low', 'high']], '.1f')}
+  )
+  return Section(f'Intervals: {groups.title(part)}', _LEVELS, table, _notes(part))
 
 
 def _ranks(part: pd.DataFrame, found: ranks.Ranks) -> Section:
   rows = []
-  for method, rank in zip(found.methods, found.mean_ranks, strict=True):
+  for method, rank in found.mean_ranks.items():
     cliques = [[name for name in each if name != method] for each in found.cliques if method in each]
     similar = '; '.join(map(', '.join, cliques)) or NONE
     rows.append({'method': method, 'mean rank': f'{rank:.2f}', 'not significantly different': similar})
+  targets = ', '.join(sorted(set(found.blocks.get_level_values('target'))))
   note = (
-    f'Friedman p: {p_value(found.friedman_p)}, over {found.blocks} subjects of {", ".join(found.targets)}. '
+    f'Friedman p: {p_value(found.friedman_p)}, over {len(found.blocks)} subjects of {targets}. '
     f'Critical difference: {found.critical_difference:.2f} ranks.'
   )
   return Section(f'Ranks: {groups.title(part)}', _RANKS, pd.DataFrame(rows), [note, *_notes(part)])

@@ -13,7 +13,7 @@ from har_jax.storage import Place
 
 Row = dict[str, Any]
 
-_NAMES = {'step': '{kind}', 'batch': '{batch}', 'by': '{by}'}
+# Heading → format of a row's fields; of a field x_bytes there is x_mb (2²⁰ bytes).
 _SPEED = {
   'ms': '{ms:.1f} ({ms_quartiles[0]:.1f} to {ms_quartiles[1]:.1f})',
   'windows/s': '{windows_s:.0f}',
@@ -31,9 +31,6 @@ _FASTEST = {
 }
 _MS = '{ms:.3g} ({ms_quartiles[0]:.3g} to {ms_quartiles[1]:.3g})'
 _MATRIX = {
-  'operation': '{operation}',
-  'matrix': '{shape[0]}×{shape[1]}',
-  'format': '{format}',
   'ms': _MS,
   '÷ float32': '{ratio:.2f}',
   'rate': '{rate}',
@@ -41,28 +38,20 @@ _MATRIX = {
   'error': '{error:.4f}',
 }
 _STEP = {
-  'method': '{method}',
-  'batch': '{batch}',
   'ms': _MS,
   '÷ LoRA': '{ratio:.2f}',
   'compile, s': '{compile_s:.1f}',
   'frozen, MB': '{frozen_mb:.2f}',
   'temporary, MB': '{temporary_mb:.2f}',
 }
-_SIZES = ('frozen', 'trainable', 'buffers', 'optimizer', 'temporary')
-_MEMORY = {name: f'{{{name}}}' for name in ('preset', 'method', *_SIZES, 'published')}
+_SIZES = ['frozen', 'trainable', 'buffers', 'optimizer', 'temporary']
 _COSTS = ['ms_window', 'operations_window']
 _GROWTH = {
-  'step': '{step}',
-  'dimension': '{dimension}',
   'sizes': '{from} to {to}',
   'p of time': '{ms_window:.2f}',
   'p of operations': '{operations_window:.2f}',
 }
 _SCALES = {
-  'step': '{step}',
-  'dimension': '{dimension}',
-  'size': '{size}',
   'ms per window': '{ms_window:.3g} ({ms_window_quartiles[0]:.3g} to {ms_window_quartiles[1]:.3g})',
   '÷ first': '{ms_window_ratio:.2f}',
   'operations ÷ first': '{operations_window_ratio:.2f}',
@@ -83,19 +72,20 @@ _CAPTION = (
 
 def steps(bench: Row) -> str:
   """A row for each kind of step, batch size and library."""
-  ours = [row for row in bench['steps'] if row['by'].partition(',')[0] == 'har_jax']
+  every, by = [row | {'step': row['kind']} for row in bench['steps']], ['step', 'batch', 'by']
+  ours = [row for row in every if row['by'].partition(',')[0] == 'har_jax']
   parts = [
     'Times are for one step or one epoch. Rates count the operations of our matrix products. Efficiency is '
     'relative to the fastest plain float32 product.',
-    _table(ours, _NAMES | _SPEED | _COST),
+    _table(ours, by, _SPEED | _COST),
   ]
-  if len(ours) < len(bench['steps']):
+  if len(ours) < len(every):
     parts += [
       '## Against other libraries',
       'A ratio is the median over turns of their time divided by ours: above one, ours is faster.',
-      _table(ours, _NAMES | _FASTEST),
+      _table(ours, by, _FASTEST),
       'All of them; here ratios are to the first of ours.',
-      _table(bench['steps'], _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
+      _table(every, by, _SPEED | {'ratio': '{ratio:.2f}'}),
     ]
   return _document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
 
@@ -103,7 +93,9 @@ def steps(bench: Row) -> str:
 def nf4(bench: Row) -> str:
   """Matrices, training steps, and the paper's Table IV with ours."""
   matrices = [
-    row | {'rate': f'{row["gflop_s"]:.0f} GFLOP/s' if 'gflop_s' in row else f'{row["gbyte_s"]:.1f} GB/s'}
+    row
+    | {'matrix': '×'.join(map(str, row['shape']))}
+    | {'rate': f'{row["gflop_s"]:.0f} GFLOP/s' if 'gflop_s' in row else f'{row["gbyte_s"]:.1f} GB/s'}
     for row in bench['matrices']
   ]
   theirs = {('paper', *key): ' / '.join(map('{:.2f}'.format, row)) for key, row in published.TABLE_IV.items()}
@@ -120,15 +112,15 @@ def nf4(bench: Row) -> str:
     '## One matrix',
     'Normally distributed weights. The error is relative, in the Frobenius norm. Rates: of products by '
     'operations, of the others by the bytes of both forms.',
-    _table(matrices, _MATRIX),
+    _table(matrices, ['operation', 'matrix', 'format'], _MATRIX),
     '## A training step',
     'Temporary: what the compiler plans besides the arguments. Two float32 kernels of the widest layer are '
     f'{bench["two_kernels_bytes"] / 2**20:.2f} MB.',
-    _table(bench['steps'], _STEP),
+    _table(bench['steps'], ['method', 'batch'], _STEP),
     '## A model in memory (Table IV)',
     'Megabytes (2²⁰ bytes) of live arrays, as the device reports them. Buffers: BatchNorm statistics; in the '
     'paper also dequantized copies, which are temporary here. Published: frozen / trainable / buffers.',
-    _table(memory, _MEMORY),
+    _table(memory, ['preset', 'method', *_SIZES, 'published']),
   )
 
 
@@ -136,14 +128,15 @@ def scaling(bench: Row) -> str:
   """How time and operations grow along each dimension, and every size measured."""
   frame = pd.DataFrame(bench['scaling'])
   first = frame.sort_values('size').groupby(['step', 'dimension'])[_COSTS].transform('first')
+  sizes = frame.join((frame[_COSTS] / first).add_suffix('_ratio'))
   return _document(
     'How the cost of a window grows',
     bench,
     'Operations are those of matrix products. The rest of the experiment is in scaling.json.',
     'Growth as a power p, size^p, fitted to all sizes of a dimension. If the power of time is smaller, larger'
     ' sizes are more efficient.',
-    _table(growth(bench['scaling']), _GROWTH),
-    _table(frame.join((frame[_COSTS] / first).add_suffix('_ratio')).to_dict('records'), _SCALES),
+    _table(growth(bench['scaling']), ['step', 'dimension'], _GROWTH),
+    _table(sizes.to_dict('records'), ['step', 'dimension', 'size'], _SCALES),
   )
 
 
@@ -177,11 +170,14 @@ def _section(name: str, part: pd.DataFrame) -> Section:
   return Section(name, _CAPTION, kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
 
 
-def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
-  """Markdown. columns: heading → format of a row's fields; of a field x_bytes there is x_mb (2²⁰ bytes)."""
+def _table(rows: Sequence[Row], by: Sequence[str], columns: Mapping[str, str] | None = None) -> str:
+  """Markdown: fields `by` as they are, then the columns."""
   if not rows:
     return 'Not measured.'
-  cells = [{heading: _cell(form, row) for heading, form in columns.items()} for row in rows]
+  cells = [
+    {name: row[name] for name in by} | {name: _cell(form, row) for name, form in (columns or {}).items()}
+    for row in rows
+  ]
   return pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from har_jax import results
 from har_jax.report import groups
-from har_jax.report.markdown import NONE, Section, spread_of
+from har_jax.report.markdown import NONE, Cell, Section, rows, spread_of
 
 _WINDOWS = {'windows': 'windows of sources', 'target_windows': 'windows of targets'}
 _CAPTION = 'Macro-F1, mean ± sample standard deviation over seeds. Differences in points are paired by seed.'
@@ -41,30 +41,22 @@ def _values(column: pd.Series) -> str:
 def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
   swept = runs.groupby('folder')[[*results.HYPERPARAMETERS]].nunique().max() > 1
   by = ['target', 'method', *groups.differing(runs, swept.index[swept])]
-  rows = []
-  groups_of_runs = runs.sort_values(by).groupby(by, sort=False, dropna=False)
-  for key, part in groups_of_runs:
-    scores = part.pivot_table(index='seed', columns='folder', values='macro_f1', aggfunc='mean')
-    if scores.shape[1] > 1:
-      row = dict(zip(by, map(str, key), strict=True))
-      row |= {name: spread_of('macro_f1', '.3f')(part[part['folder'] == name]) for name in names}
-      for name in names[1:]:
-        row |= _difference(scores, names[0], name)
-      rows.append(row)
-  left_out = len(groups_of_runs) - len(rows)
+  scores = runs.groupby([*by, 'seed', 'folder'], dropna=False)['macro_f1'].mean().unstack('folder')
+  of_rows = scores.groupby(by, dropna=False)
+  shared = scores[(of_rows.transform('count') > 0).sum(axis=1) > 1].reset_index()
+  cells: dict[str, Cell] = {name: spread_of(name, '.3f') for name in names}
+  for name in names[1:]:
+    column = f'{name} − {names[0]}, points'
+    shared[column] = 100 * (shared[name] - shared[names[0]])
+    cells[column] = spread_of(column, '+.1f')
+    cells[f'seeds with {name} > {names[0]}'] = lambda part, column=column: (
+      f'{(part[column] > 0).sum()} of {part[column].count()}'
+    )
+  table = rows(shared, by, cells)
+  left_out = of_rows.ngroups - len(table)
   notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
   if runs.groupby('folder')['split'].agg(set).astype(str).nunique() > 1:
     notes.append(
       'The splits differ, so a seed tests on other people: a difference is not one of methods alone.'
     )
-  return Section('Macro-F1', _CAPTION, pd.DataFrame(rows).replace({'<NA>': NONE, 'nan': NONE}), notes)
-
-
-def _difference(scores: pd.DataFrame, first: str, name: str) -> dict[str, str]:
-  """Cells of the difference in points, paired by seed."""
-  pairs = scores.reindex(columns=[first, name]).dropna()
-  points = 100 * (pairs[name] - pairs[first])
-  return {
-    f'{name} − {first}, points': spread_of('points', '+.1f')(points.to_frame('points')),
-    f'seeds with {name} > {first}': f'{int((points > 0).sum())} of {len(points)}',
-  }
+  return Section('Macro-F1', _CAPTION, table, notes)

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from har_jax.report import figures, published, svg
-from har_jax.report import ranks as mean_ranks
+from har_jax.report import figures, published, statistics, svg
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
 _FRACTION = 'fraction of labels'
@@ -53,7 +52,7 @@ def costs(runs: pd.DataFrame, name: str) -> Iterator[str]:
 
 def rank_diagram(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One, or none where ranks need more methods or subjects."""
-  if found := mean_ranks.ranks(runs):
+  if found := statistics.ranks(runs):
     yield svg.render(figures.rank_diagram, found, named=(name, 'Mean ranks of methods'))
 
 

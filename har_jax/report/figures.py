@@ -32,10 +32,7 @@ def style(method: str) -> tuple[str, str]:
 
 
 def means(figure: Any, scores: pd.DataFrame) -> None:
-  """Macro-F1 of each method: a mark per target, and their mean as a number.
-
-  scores: method × target, from the top; a method that lacks a target has no mean.
-  """
+  """Of method × target, from the top: a mark per target, and the mean of methods that have all targets."""
   panel = figure.subplots()
   for index, target in enumerate(scores):
     marker = _MARKERS[index % len(_MARKERS)]
@@ -52,10 +49,7 @@ def means(figure: Any, scores: pd.DataFrame) -> None:
 
 
 def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
-  """Validation macro-F1 over steps: thin lines for seeds, thick for their mean.
-
-  The mean ends at the last step that all seeds reached; beyond, it would jump.
-  """
+  """Validation macro-F1 over steps: thin lines for seeds; thick their mean, up to the last common step."""
   panel = figure.subplots()
   for method in frame.methods(runs):
     color, marker = style(method)
@@ -70,10 +64,7 @@ def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
 
 
 def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None:
-  """A line per method over evenly spaced values of x, with a band of ± SD.
-
-  points: columns line, method, x, mean, std. Lines without std are published: dashed, hollow markers.
-  """
+  """points: columns line, method, x, mean, std (a band). Lines without std are published: dashed."""
   panel = figure.subplots()
   panel.xaxis.update_units([f'{value:g}' for value in sorted(set(points['x']))])
   for line, part in points.sort_values('x').groupby('line', sort=False):
@@ -88,10 +79,7 @@ def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None
 
 
 def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
-  """Macro-F1 over a cost on a logarithmic axis, a grey line per target. Filled: Pareto-optimal for it.
-
-  points: columns target, method, cost, mean, std.
-  """
+  """points: columns target, method, cost, mean, std. Filled: Pareto-optimal for the target, a grey line."""
   from matplotlib.ticker import EngFormatter, LogLocator
 
   panel = figure.subplots()
@@ -150,10 +138,7 @@ def percent(fraction: float) -> str:
 
 
 def rank_diagram(figure: Any, ranks: Any) -> None:
-  """Critical-difference diagram: mean ranks on a scale, a bar over methods that do not differ significantly.
-
-  Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7 (2006), sec. 3.2.2.
-  """
+  """Critical-difference diagram: mean ranks on a scale, a bar over methods that do not differ."""
   panel = figure.subplots()
   count, bars = len(ranks.mean_ranks), len(ranks.cliques)
   for number, clique in enumerate(ranks.cliques, start=1):

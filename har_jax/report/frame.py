@@ -45,10 +45,7 @@ def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def read_csv(path: Place) -> pd.DataFrame:
-  """The table of all runs: results.RUN_COLUMNS and `bytes`.
-
-  Raises UserError where it is damaged or has other columns.
-  """
+  """The table of all runs, with `bytes`. Raises UserError where it is damaged or has other columns."""
   frame = csv_table.read(path, _TYPES)
   if list(frame.columns) != list(results.RUN_COLUMNS):
     differing = sorted(set(frame.columns) ^ set(results.RUN_COLUMNS))
@@ -80,10 +77,7 @@ def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
 
 
 def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> None:
-  """Adds the subjects of every personalization under a folder to their table, in place of their old rows.
-
-  Raises UserError where there is none.
-  """
+  """Adds or replaces the subjects of every personalization under a folder. Raises UserError without one."""
   rows = []
   for found in results.files_below(folder, 'labels-*-per-class.json'):
     name = _experiment(folder, found.parents[1])  # seed<k>/personal/labels-<n>-per-class.json

@@ -24,11 +24,9 @@ _BASIS = ['target', 'seed', 'target_windows', *results.SHARED]
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
-  Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other
-  windows are separate.
-  A baseline joins every experiment that has a run of its target's windows, seed, split and labels. Without
-  such a run, baselines are an experiment of their own.
-  Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
+  Runs without adapters join the most frequent ones of their own experiment, or of all. A baseline joins every
+  experiment that has a run of its target's windows, seed, split and labels, or else an experiment of its own.
+  Sorted by split, then from the most labels; rows by target, label budget and method.
   Raises UserError where a run occurs twice.
   """
   placed = ordered(_placed(runs, free), ['_group', 'target', 'label_budget', 'method', 'lora_rank', 'seed'])
@@ -41,10 +39,7 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
 
 
 def families(runs: pd.DataFrame, flag: str, *more: str) -> list[pd.DataFrame]:
-  """Sets of experiments that differ in nothing but this hyperparameter, and have several values of it.
-
-  more: hyperparameters that may differ, too.
-  """
+  """Sets of experiments with several values of this hyperparameter that else differ in `more` alone."""
   if runs[flag].nunique() < 2:  # the usual case; to find experiments takes longer
     return []
   return [family for family in experiments(runs, [flag, *more]) if family[flag].nunique() > 1]

@@ -115,10 +115,7 @@ def intervals(values: pd.DataFrame, form: str) -> list[str]:
 
 
 def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
-  """Mean ± sample standard deviation, of one value the value. Missing values do not count.
-
-  `count`: the number of values is added where some are missing.
-  """
+  """Mean ± sample standard deviation of known values; with `count`, their number where some are missing."""
 
   def cell(runs: pd.DataFrame) -> str:
     known = runs[column].dropna().to_numpy(float)

@@ -3,10 +3,8 @@
 import importlib.resources
 import importlib.util
 import itertools
-import operator
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -49,7 +47,8 @@ def html(
   import jinja2
 
   chosen = largest(groups.without_sweeps(runs))
-  parts = _parts(runs, chosen, folder, embeddings, reconstructions)
+  budgets = groups.families(runs, 'label_budget')
+  ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
   environment = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
   )
@@ -58,7 +57,18 @@ def html(
     finding=finding(chosen[0]),
     means=tables.means(chosen[0]),
     picture=curves.means(tables.by_target(chosen[0]), 'means'),
-    parts={question: found for question, found in parts.items() if any(found)},
+    figures={
+      'ranks': _drawn('mean-ranks', curves.rank_diagram, chosen, _RANKS),
+      'costs': _drawn('cost', curves.costs, chosen, _COST),
+      'budgets': _drawn('label_budget', curves.label_budgets, budgets, _SWEEP),
+      'lora_ranks': _drawn('lora_rank', curves.ranks, ranks, _SWEEP),
+      'confusion': _drawn('confusion', curves.confusion, chosen, _CONFUSION),
+      'learning': _drawn('curves', curves.learning_curves, chosen, _CURVES),
+      'encoder': _drawn('embeddings', curves.embeddings, embeddings, _EMBEDDING)
+      + _drawn('windows', curves.reconstructions, reconstructions, _RECONSTRUCTION),
+    },
+    tables=tables.sections(runs)
+    | {'means': [*map(tables.targets, chosen)], 'commands': [_commands(runs, folder)]},
     numeric=markdown.numeric,
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
@@ -74,39 +84,6 @@ def pictures(folder: storage.Place, kind: str) -> list[Picture]:
     if picture.get('format') != f'har_jax {kind} 3':
       raise UserError(f"{path} is not of format 'har_jax {kind} 3'; delete it and run har-jax paper again")
   return list(found.values())
-
-
-def _parts(
-  runs: pd.DataFrame,
-  chosen: Sequence[pd.DataFrame],
-  folder: str,
-  embeddings: Sequence[Picture],
-  reconstructions: Sequence[Picture],
-) -> dict[str, tuple[list[Section], list[Section]]]:
-  """Question → sections with figures, sections with tables. chosen: the runs that figures show."""
-  shown = tables.sections(runs)
-  ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
-  budgets = groups.families(runs, 'label_budget')
-  any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
-  mean_ranks = _drawn('mean-ranks', curves.rank_diagram, chosen, _RANKS)
-  costs = _drawn('cost', curves.costs, chosen, _COST)
-  labels = _drawn('label_budget', curves.label_budgets, budgets, _SWEEP, any_budget)
-  learned = _drawn('embeddings', curves.embeddings, embeddings, _EMBEDDING, target)
-  learned += _drawn('windows', curves.reconstructions, reconstructions, _RECONSTRUCTION, target)
-  return {
-    'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
-    'Which differences are significant?': (mean_ranks, shown['statistics']),
-    'What does a method cost?': (costs, shown['3'] + shown['4'] + shown['5']),
-    'How many labels are needed?': (labels, shown['7']),
-    'Which rank do adapters need?': (_drawn('lora_rank', curves.ranks, ranks, _SWEEP), shown['6']),
-    'Does pretraining help?': ([], shown['pretraining']),
-    'How much does a window-wise split flatter?': ([], shown['leakage']),
-    'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),
-    'Which activities are confused?': (_drawn('confusion', curves.confusion, chosen, _CONFUSION), []),
-    'Was training long enough?': (_drawn('curves', curves.learning_curves, chosen, _CURVES), []),
-    'What does the encoder learn?': (learned, []),
-    'How was it run, and how is it run again?': ([], [_commands(runs, folder), *shown['configuration']]),
-  }
 
 
 def headline(runs: pd.DataFrame) -> str:
@@ -147,12 +124,14 @@ def _commands(runs: pd.DataFrame, folder: str) -> Section:
 
 
 def _drawn(
-  name: str,
-  draw: Callable[..., Iterable[str]],
-  parts: Iterable[Any],
-  caption: str,
-  title: Callable[[Any], str] = groups.title,
+  name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], caption: str
 ) -> list[Section]:
-  """A section for each part that has figures. `name` starts the ids of their elements."""
-  drawn = [(title(part), [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
-  return [Section(heading, caption, drawings=drawings) for heading, drawings in drawn if drawings]
+  """A section for each part that has figures: runs, or a picture. `name` starts the ids of their elements."""
+  drawn = [(_title(part), [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
+  return [Section(title, caption, drawings=drawings) for title, drawings in drawn if drawings]
+
+
+def _title(part: pd.DataFrame | Picture) -> str:
+  if isinstance(part, dict):
+    return part['target']
+  return groups.title(part, groups.differing(part, ['label_budget']))

@@ -1,7 +1,4 @@
-"""Figures as published: arXiv:2512.17983v1, Tables II to VII.
-
-Accuracy and macro-F1 as fractions of one. Window-wise split 70/30, one run each.
-"""
+"""Figures as published: arXiv:2512.17983v1, Tables II to VII. Window-wise split 70/30, one run each."""
 
 import functools
 from collections.abc import Mapping, Sequence

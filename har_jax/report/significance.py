@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from har_jax.report import groups, published, ranks, statistics
+from har_jax.report import groups, published, statistics
 from har_jax.report.markdown import NONE, Section, intervals, number, p_value
 from har_jax.report.statistics import FEWEST, LEVEL, MARGIN
 
@@ -30,7 +30,7 @@ def sections(runs: pd.DataFrame) -> list[Section]:
   return [
     *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
     *(_levels(part) for part in found),
-    *(_ranks(part, made) for part in found if (made := ranks.ranks(part))),
+    *(_ranks(part, made) for part in found if (made := statistics.ranks(part))),
     Section('What datasets can show', what_datasets_show(runs['target'].nunique())),
   ]
 
@@ -74,7 +74,7 @@ def _levels(part: pd.DataFrame) -> Section:
   return Section(f'Intervals: {groups.title(part)}', _LEVELS, table, _notes(part))
 
 
-def _ranks(part: pd.DataFrame, found: ranks.Ranks) -> Section:
+def _ranks(part: pd.DataFrame, found: statistics.Ranks) -> Section:
   rows = []
   for method, rank in found.mean_ranks.items():
     cliques = [[name for name in each if name != method] for each in found.cliques if method in each]

@@ -2,9 +2,12 @@
 
 The unit is a test subject, who counts once: the mean over the seeds that tested the subject. Figures are
 macro-F1 in points, 100 times the fraction.
+Source of ranks: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7 (2006), sec.
+3.2.2. There a block is a dataset; here it is a subject of a target.
 """
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -102,10 +105,7 @@ def rank_biserial(differences: np.ndarray) -> float:
 
 
 def equivalence(differences: np.ndarray) -> float:
-  """p of two one-sided paired t tests (TOST) that the mean difference is not within MARGIN.
-
-  NaN for fewer than two subjects, and where all differ by the same.
-  """
+  """p of two one-sided paired t tests (TOST) for MARGIN; NaN of one subject, and where all differ equally."""
   if len(differences) < 2 or np.ptp(differences) == 0:
     return np.nan
   above = scipy.stats.ttest_1samp(differences, -MARGIN, alternative='greater').pvalue
@@ -118,3 +118,37 @@ def holm(p_values: pd.Series) -> pd.Series:
   ordered = p_values.dropna().sort_values()
   corrected = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
   return corrected.reindex(p_values.index)
+
+
+class Ranks(NamedTuple):
+  mean_ranks: pd.Series  # of methods, from the best on; rank 1 is the best of a block, ties share theirs
+  blocks: pd.MultiIndex  # (target, subject)
+  friedman_p: float  # NaN where all methods tie in every block
+  critical_difference: float  # of two mean ranks, Nemenyi's at .05
+  cliques: list[list[str]]  # of two or more methods that do not differ significantly; none in another
+
+
+def ranks(runs: pd.DataFrame) -> Ranks | None:
+  """Over the subjects that every method was tested on under one seed; None of two methods or one subject.
+
+  Where Friedman's test finds no difference at .05, all methods are one clique.
+  """
+  blocks = by_subject(scores(runs).dropna())
+  count = len(blocks.columns)
+  if count < 3 or len(blocks) < 2:
+    return None
+  mean_ranks = blocks.rank(axis=1, ascending=False).mean().sort_values(kind='stable')
+  has_ties_only = blocks.nunique(axis=1).max() == 1
+  p = np.nan if has_ties_only else float(scipy.stats.friedmanchisquare(*blocks.to_numpy().T).pvalue)
+  critical = critical_difference(count, len(blocks))
+  # Past the last method that does not differ from each: the longest runs of ranks that start there.
+  ends = np.searchsorted(mean_ranks, mean_ranks + critical, side='right') if p < LEVEL else [count] * count
+  longer = [(first, end) for first, end in enumerate(ends) if end > max([first + 1, *ends[:first]])]
+  cliques = [list(mean_ranks.index[first:end]) for first, end in longer]
+  return Ranks(mean_ranks, blocks.index, p, critical, cliques)
+
+
+def critical_difference(methods: int, blocks: int) -> float:
+  """Nemenyi's: the difference of two mean ranks that .05 of experiments without any difference pass."""
+  q = scipy.stats.studentized_range.ppf(1 - LEVEL, methods, np.inf) / 2**0.5
+  return float(q * (methods * (methods + 1) / (6 * blocks)) ** 0.5)

@@ -1,7 +1,4 @@
-"""The tables of results: what was run, Tables II to V, and all tables as Markdown. Needs no JAX.
-
-Runs that differ in a hyperparameter or in their windows never share a row.
-"""
+"""The tables of results: what was run, Tables II to V, and all tables as Markdown. Needs no JAX."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -8,7 +8,7 @@ import pandas as pd
 
 from har_jax import results
 from har_jax.report import csv_table, published
-from har_jax.report.markdown import NONE, Section, intervals, number
+from har_jax.report.markdown import NONE, TEXTS, Section, intervals, number
 from har_jax.storage import Place
 
 Row = dict[str, Any]
@@ -64,30 +64,17 @@ _FORMS = {
   'product_fraction': '.2f',
   'compile_s': '.1f',
 }
-_CAPTION = (
-  'Medians and quartiles of interleaved calls. ratio: time over that of the first row of the kind and batch; '
-  'product_fraction: GFLOP/s over that of the fastest plain float32 product of the same turns.'
-)
 
 
 def steps(bench: Row) -> str:
   """A row for each kind of step, batch size and library."""
   every, by = [row | {'step': row['kind']} for row in bench['steps']], ['step', 'batch', 'by']
   ours = [row for row in every if row['by'].partition(',')[0] == 'har_jax']
-  parts = [
-    'Times are for one step or one epoch. Rates count the operations of our matrix products. Efficiency is '
-    'relative to the fastest plain float32 product.',
-    _table(ours, by, _SPEED | _COST),
-  ]
-  if len(ours) < len(every):
-    parts += [
-      '## Against other libraries',
-      'A ratio is the median over turns of their time divided by ours: above one, ours is faster.',
-      _table(ours, by, _FASTEST),
-      'All of them; here ratios are to the first of ours.',
-      _table(every, by, _SPEED | {'ratio': '{ratio:.2f}'}),
-    ]
-  return _document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
+  text = _document('steps', bench, ours=_table(ours, by, _SPEED | _COST))
+  if len(ours) == len(every):
+    return text
+  ratios = _table(every, by, _SPEED | {'ratio': '{ratio:.2f}'})
+  return text + TEXTS['peers'].format(fastest=_table(ours, by, _FASTEST), every=ratios)
 
 
 def nf4(bench: Row) -> str:
@@ -106,21 +93,12 @@ def nf4(bench: Row) -> str:
     for row in bench['memory']
   ]
   return _document(
-    'NF4: time, bytes, error',
+    'nf4',
     bench,
-    'A ratio is the median over turns.',
-    '## One matrix',
-    'Normally distributed weights. The error is relative, in the Frobenius norm. Rates: of products by '
-    'operations, of the others by the bytes of both forms.',
-    _table(matrices, ['operation', 'matrix', 'format'], _MATRIX),
-    '## A training step',
-    'Temporary: what the compiler plans besides the arguments. Two float32 kernels of the widest layer are '
-    f'{bench["two_kernels_bytes"] / 2**20:.2f} MB.',
-    _table(bench['steps'], ['method', 'batch'], _STEP),
-    '## A model in memory (Table IV)',
-    'Megabytes (2²⁰ bytes) of live arrays, as the device reports them. Buffers: BatchNorm statistics; in the '
-    'paper also dequantized copies, which are temporary here. Published: frozen / trainable / buffers.',
-    _table(memory, ['preset', 'method', *_SIZES, 'published']),
+    matrices=_table(matrices, ['operation', 'matrix', 'format'], _MATRIX),
+    steps=_table(bench['steps'], ['method', 'batch'], _STEP),
+    kernels_mb=bench['two_kernels_bytes'] / 2**20,
+    memory=_table(memory, ['preset', 'method', *_SIZES, 'published']),
   )
 
 
@@ -130,13 +108,10 @@ def scaling(bench: Row) -> str:
   first = frame.sort_values('size').groupby(['step', 'dimension'])[_COSTS].transform('first')
   sizes = frame.join((frame[_COSTS] / first).add_suffix('_ratio'))
   return _document(
-    'How the cost of a window grows',
+    'scaling',
     bench,
-    'Operations are those of matrix products. The rest of the experiment is in scaling.json.',
-    'Growth as a power p, size^p, fitted to all sizes of a dimension. If the power of time is smaller, larger'
-    ' sizes are more efficient.',
-    _table(growth(bench['scaling']), ['step', 'dimension'], _GROWTH),
-    _table(sizes.to_dict('records'), ['step', 'dimension', 'size'], _SCALES),
+    growth=_table(growth(bench['scaling']), ['step', 'dimension'], _GROWTH),
+    sizes=_table(sizes.to_dict('records'), ['step', 'dimension', 'size'], _SCALES),
   )
 
 
@@ -167,7 +142,7 @@ def _section(name: str, part: pd.DataFrame) -> Section:
   }
   table = part[by].astype(str).assign(**columns)
   kept = table.loc[:, (table != NONE).any()]
-  return Section(name, _CAPTION, kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
+  return Section(name, TEXTS['bench'], kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
 
 
 def _table(rows: Sequence[Row], by: Sequence[str], columns: Mapping[str, str] | None = None) -> str:
@@ -189,9 +164,9 @@ def _cell(form: str, row: Row) -> str:
     return NONE
 
 
-def _document(title: str, bench: Row, *parts: str) -> str:
-  """Markdown of measurements: title, device and versions, then the parts."""
+def _document(name: str, bench: Row, **parts: Any) -> str:
+  """A text with device, versions and the parts filled in."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
   device = results.device_text(bench['device'])
-  measured = f'{device}. {versions}. Medians and quartiles of interleaved calls.'
-  return '\n\n'.join([f'# {title}', measured, *parts]) + '\n'
+  machine = f'{device}. {versions}. Medians and quartiles of interleaved calls.'
+  return TEXTS[name].format(machine=machine, **parts)

@@ -1,7 +1,9 @@
 """Tables as text: cells, the rows of grouped runs, and Markdown. Needs no JAX."""
 
 import dataclasses
+import importlib.resources
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ Cell = Callable[[pd.DataFrame], str]
 
 NONE = '–'
 MEAN = 'mean of targets'
+# Name → caption, note or whole document.
+TEXTS = tomllib.loads(importlib.resources.files('har_jax.report').joinpath('texts.toml').read_text('utf-8'))
 _NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
 
 
@@ -138,12 +142,6 @@ def span_of(column: str) -> Cell:
 
 def seeds(runs: pd.DataFrame) -> str:
   return f'n={runs["seed"].nunique()}'
-
-
-def megabytes_of(column: str) -> Cell:
-  """Bytes in units of 2²⁰ bytes."""
-  tiny = 0.005 * 2**20
-  return lambda runs: '<0.01' if 0 < runs[column].max() < tiny else span(runs[column] / 2**20, '{:.2f}')
 
 
 def p_value(value: float) -> str:

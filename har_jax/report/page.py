@@ -15,13 +15,6 @@ from har_jax.report import commands, curves, groups, markdown, svg, tables
 from har_jax.report.markdown import Section
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
-_CURVES = 'Thin: one seed. Thick: the mean, up to the last step that all reached.'
-_RANKS = 'Rank 1 is best. A bar joins methods whose ranks do not differ significantly.'
-_CONFUSION = 'Percent of the test windows of each true class, of all seeds. Blue: correct, orange: wrong.'
-_COST = 'Mean ± SD over seeds. Filled: no other method of the target is as good for less.'
-_SWEEP = 'Means over seeds, bands ± SD. Dashed: published, window-wise split, one run each.'
-_EMBEDDING = 'Test windows as the encoder embeds them, before and after adaptation, projected by t-SNE.'
-_RECONSTRUCTION = 'Shaded: hidden from the autoencoder. Units are standard deviations of the dataset.'
 Picture = dict[str, Any]
 
 
@@ -58,14 +51,14 @@ def html(
     means=tables.means(chosen[0]),
     picture=curves.means(tables.by_target(chosen[0]), 'means'),
     figures={
-      'ranks': _drawn('mean-ranks', curves.rank_diagram, chosen, _RANKS),
-      'costs': _drawn('cost', curves.costs, chosen, _COST),
-      'budgets': _drawn('label_budget', curves.label_budgets, budgets, _SWEEP),
-      'lora_ranks': _drawn('lora_rank', curves.ranks, ranks, _SWEEP),
-      'confusion': _drawn('confusion', curves.confusion, chosen, _CONFUSION),
-      'learning': _drawn('curves', curves.learning_curves, chosen, _CURVES),
-      'encoder': _drawn('embeddings', curves.embeddings, embeddings, _EMBEDDING)
-      + _drawn('windows', curves.reconstructions, reconstructions, _RECONSTRUCTION),
+      'ranks': _drawn('mean-ranks', curves.rank_diagram, chosen, 'ranks'),
+      'costs': _drawn('cost', curves.costs, chosen, 'cost'),
+      'budgets': _drawn('label_budget', curves.label_budgets, budgets, 'sweep'),
+      'lora_ranks': _drawn('lora_rank', curves.ranks, ranks, 'sweep'),
+      'confusion': _drawn('confusion', curves.confusion, chosen, 'confusion'),
+      'learning': _drawn('curves', curves.learning_curves, chosen, 'curves'),
+      'encoder': _drawn('embeddings', curves.embeddings, embeddings, 'embedding')
+      + _drawn('windows', curves.reconstructions, reconstructions, 'reconstruction'),
     },
     tables=tables.sections(runs)
     | {'means': [*map(tables.targets, chosen)], 'commands': [_commands(runs, folder)]},
@@ -123,12 +116,12 @@ def _commands(runs: pd.DataFrame, folder: str) -> Section:
   return Section('Commands', 'The first writes this page. The others need prepared windows.', commands=lines)
 
 
-def _drawn(
-  name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], caption: str
-) -> list[Section]:
+def _drawn(name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], text: str) -> list[Section]:
   """A section for each part that has figures: runs, or a picture. `name` starts the ids of their elements."""
   drawn = [(_title(part), [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
-  return [Section(title, caption, drawings=drawings) for title, drawings in drawn if drawings]
+  return [
+    Section(title, markdown.TEXTS[f'page_{text}'], drawings=drawings) for title, drawings in drawn if drawings
+  ]
 
 
 def _title(part: pd.DataFrame | Picture) -> str:

@@ -1,6 +1,8 @@
 """Figures as published: arXiv:2512.17983v1, Tables II to VII. Window-wise split 70/30, one run each."""
 
 import functools
+import importlib.resources
+import io
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -10,27 +12,19 @@ from har_jax.report.markdown import NONE, Cell, number
 
 SOURCE = 'arXiv:2512.17983v1, Table II'
 SPLIT = 'window'
-METHODS = ('full', 'lora', 'qlora')
+RUN = ['target', 'method', 'label_budget']  # the key of Tables II, V and VII
+Table = Mapping[tuple, Sequence[float]]
+# A published table, the columns of runs that make its key, heading → format of its figures.
+Theirs = tuple[Table, Sequence[str], Mapping[str, str]]
+_CSV = importlib.resources.files('har_jax.report').joinpath('published.csv').read_text('utf-8')
+_RUNS = pd.read_csv(io.StringIO(_CSV), dtype={'label_budget': str, 'lora_rank': 'Int64'})
+_FIRST = _RUNS.groupby(['table', 'target'])['seconds'].transform('first')  # of full fine-tuning
+_RUNS['ratio'] = (_RUNS['seconds'] / _FIRST).where(_RUNS['method'] != 'full')
 
-RUN = ('target', 'method', 'label_budget')  # the key of Tables II, V and VII
-Table = Mapping[tuple, Sequence[float | int]]
 
-# Target → for each method accuracy, macro-F1, seconds of 50 epochs on their CPU.
-_TARGETS = {
-  'hhar': ((0.981, 0.980, 2772), (0.960, 0.958, 2505), (0.955, 0.952, 2598)),
-  'realworld': ((0.907, 0.907, 5657), (0.859, 0.861, 5073), (0.860, 0.861, 5195)),
-  'pamap2': ((0.853, 0.854, 1170), (0.829, 0.825, 1011), (0.829, 0.824, 1037)),
-  'motionsense': ((0.961, 0.958, 1453), (0.956, 0.950, 1299), (0.955, 0.949, 1378)),
-  'ucihar': ((0.968, 0.969, 927), (0.952, 0.953, 881), (0.953, 0.953, 875)),
-}
-_RUNS = {  # '0.7': of all windows
-  (target, method, '0.7'): (*row, row[2] / rows[0][2] if method != 'full' else float('nan'))
-  for target, rows in _TARGETS.items()
-  for method, row in zip(METHODS, rows, strict=True)
-}
-# RUN → accuracy, macro-F1; and → seconds, ratio to full fine-tuning.
-TABLE_II: Table = {key: row[:2] for key, row in _RUNS.items()}
-TABLE_V: Table = {key: row[2:] for key, row in _RUNS.items()}
+def _table(name: str, key: list[str], columns: list[str]) -> Table:
+  return _RUNS[_RUNS['table'] == name].set_index(key)[columns].T.to_dict('list')
+
 
 # (method,) → weights: trainable, total; with a head for nine classes.
 _ADAPTED = (428_832, 2_636_105)
@@ -40,45 +34,20 @@ TABLE_III: Table = {('full',): (2_210_857, 2_210_857), ('lora',): _ADAPTED, ('ql
 # and 2,636,105 weights of four bytes are 1.64 and 10.06.
 TABLE_IV: Table = {('lora',): (10.06, 1.64, 0.01), ('qlora',): (6.22, 1.64, 4.82)}
 
-# (target, rank of LoRA) → macro-F1, seconds.
-TABLE_VI: Table = {
-  ('ucihar', 8): (0.9352, 916),
-  ('ucihar', 16): (0.9395, 934),
-  ('ucihar', 20): (0.9434, 945),
-  ('ucihar', 32): (0.9531, 971),
-  ('ucihar', 48): (0.9602, 1015),
-  ('ucihar', 64): (0.9649, 1049),
-}
-
-# Label budget → accuracy of full fine-tuning and of LoRA.
-_BUDGETS = {
-  '0.7': (0.9676, 0.9528),
-  '0.6': (0.9651, 0.9508),
-  '0.5': (0.9618, 0.9483),
-  '0.4': (0.9543, 0.9416),
-  '0.3': (0.9380, 0.9257),
-}
-# RUN → accuracy.
-TABLE_VII: Table = {
-  ('ucihar', method, budget): (row[index],)
-  for index, method in enumerate(('full', 'lora'))
-  for budget, row in _BUDGETS.items()
-}
+TABLE_II = _table('II', RUN, ['accuracy', 'macro_f1'])
+TABLE_V = _table('II', RUN, ['seconds', 'ratio'])  # seconds of 50 epochs, on their CPU
+TABLE_VI = _table('VI', ['target', 'lora_rank'], ['macro_f1', 'seconds'])
+TABLE_VII = _table('VII', RUN, ['accuracy'])
 
 # Our name of a target → theirs.
 SAME_RECORDINGS = {'hapt': 'ucihar'}
 
 
 def rows(
-  runs: pd.DataFrame,
-  by: Sequence[str],
-  cells: Mapping[str, Cell],
-  theirs: tuple[Table, Sequence[str], Mapping[str, str]],
-  remark: str,
+  runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell], theirs: Theirs, remark: str
 ) -> tuple[pd.DataFrame, list[str]]:
   """`markdown.rows` with columns of published figures, and a note where there are any.
 
-  theirs: a published table, the columns of runs that make its key, heading → format of its figures.
   remark: how they were measured. The note also says what hapt is compared with.
   """
   table, key, forms = theirs

@@ -3,25 +3,10 @@
 import pandas as pd
 
 from har_jax.report import groups, published, statistics
-from har_jax.report.markdown import NONE, Section, intervals, number, p_value
+from har_jax.report.markdown import NONE, TEXTS, Section, intervals, number, p_value
 from har_jax.report.statistics import FEWEST, LEVEL, MARGIN
 
 _AGAINST = 'full'
-_POINTS = 'Macro-F1 of a test subject in points, the mean over the seeds that tested it.'
-_TESTS = (
-  f'{_POINTS} Difference: mean over subjects, paired by seed, with a bootstrap interval of 95 %. '
-  'p of a difference: Wilcoxon signed-rank test; r: rank-biserial correlation. p of equivalence: two '
-  f'one-sided t tests (TOST), margin {MARGIN:g} point. Both are Holm-corrected over all rows; –: fewer than '
-  f'{FEWEST} subjects differ, or all by the same. Verdicts at {LEVEL:g}; undecided does not mean equal.'
-)
-_LEVELS = (
-  f'{_POINTS} Mean over subjects with a bootstrap interval of 95 %, too narrow with a handful of them.'
-)
-_RANKS = (
-  f'{_POINTS} A block is a subject tested with all methods; rank 1 is best. Friedman test, then the critical '
-  'difference of Nemenyi. Subjects of a target share a training: blocks are not independent, p is too small.'
-)
-_WINDOW = 'Window-wise, the same people were trained on: nothing here speaks of new people.'
 
 
 def sections(runs: pd.DataFrame) -> list[Section]:
@@ -41,7 +26,7 @@ def _notes(part: pd.DataFrame) -> list[str]:
     for ours, theirs in published.SAME_RECORDINGS.items()
     if {ours, theirs} <= set(part['target'])
   ]
-  return [*([_WINDOW] if part['split'].iat[0] == 'window' else []), *same, *groups.not_run(part)]
+  return [*([TEXTS['window']] if part['split'].iat[0] == 'window' else []), *same, *groups.not_run(part)]
 
 
 def _tests(part: pd.DataFrame) -> Section:
@@ -58,7 +43,8 @@ def _tests(part: pd.DataFrame) -> Section:
       'verdict': found['verdict'],
     }
   )
-  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', _TESTS, table, _notes(part))
+  caption = TEXTS['tests'].format(**TEXTS, margin=MARGIN, fewest=FEWEST, level=LEVEL)
+  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', caption, table, _notes(part))
 
 
 def _levels(part: pd.DataFrame) -> Section:
@@ -71,7 +57,7 @@ def _levels(part: pd.DataFrame) -> Section:
   table = found[['target', 'method', 'subjects']].assign(
     **{'macro-F1, points': intervals(found[['mean', 'low', 'high']], '.1f')}
   )
-  return Section(f'Intervals: {groups.title(part)}', _LEVELS, table, _notes(part))
+  return Section(f'Intervals: {groups.title(part)}', TEXTS['levels'].format(**TEXTS), table, _notes(part))
 
 
 def _ranks(part: pd.DataFrame, found: statistics.Ranks) -> Section:
@@ -85,15 +71,13 @@ def _ranks(part: pd.DataFrame, found: statistics.Ranks) -> Section:
     f'Friedman p: {p_value(found.friedman_p)}, over {len(found.blocks)} subjects of {targets}. '
     f'Critical difference: {found.critical_difference:.2f} ranks.'
   )
-  return Section(f'Ranks: {groups.title(part)}', _RANKS, pd.DataFrame(rows), [note, *_notes(part)])
+  return Section(
+    f'Ranks: {groups.title(part)}', TEXTS['ranks'].format(**TEXTS), pd.DataFrame(rows), [note, *_notes(part)]
+  )
 
 
 def what_datasets_show(n: int) -> str:
   """What so many target datasets can show."""
   smallest = 2 / 2**n
   reach = 'cannot reach' if smallest >= LEVEL else 'can reach'
-  return (
-    f'The unit of a claim about new datasets is a dataset, and there are {n}: the smallest two-sided p of a '
-    f'signed-rank test is 2/2^{n} = {smallest:.3g}, which {reach} {LEVEL:g}. The tests above have subjects '
-    'as their unit: they speak of new people, recorded as those of the dataset were.'
-  )
+  return TEXTS['datasets'].format(n=n, smallest=smallest, reach=reach, level=LEVEL)

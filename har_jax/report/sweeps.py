@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from har_jax.report import groups, published
-from har_jax.report.markdown import Section, joined, mean_rows, rows, seeds, span_of, spread_of
+from har_jax.report.markdown import TEXTS, Section, joined, mean_rows, rows, seeds, span_of, spread_of
 
-_SPREAD = 'Mean ± sample standard deviation over seeds. Differences and ratios are paired by seed.'
-_REMARK = "of the paper's own model, window-wise, 70 % of the windows, one run each"
 # Flag → the value that turns it off.
 _OFF = {
   'model_invariant_features': False,
@@ -45,8 +43,8 @@ def table6(runs: pd.DataFrame) -> list[Section]:
   return [
     Section(
       f'Table VI. Rank of LoRA: {groups.title(family)}',
-      _SPREAD,
-      *published.rows(family, by, cells, theirs, _REMARK),
+      TEXTS['spread'],
+      *published.rows(family, by, cells, theirs, TEXTS['sweep_remark']),
     )
     for family in groups.families(runs[runs['method'] == 'lora'], 'lora_rank')
   ]
@@ -69,7 +67,9 @@ def table7(runs: pd.DataFrame) -> list[Section]:
       full = matched_full(family, column, ['target', 'label_budget', 'seed'])
       family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
     title = f'Table VII. Labels: {groups.title(family, ["label_budget"])}'
-    found.append(Section(title, _SPREAD, *published.rows(family, by, cells, theirs, _REMARK)))
+    found.append(
+      Section(title, TEXTS['spread'], *published.rows(family, by, cells, theirs, TEXTS['sweep_remark']))
+    )
   return found
 
 
@@ -131,5 +131,5 @@ def _compared(
     difference: spread_of('points', '+.1f'),
   }
   means = mean_rows(both, [key for key in keys if key != 'target'], {difference: ('points', '+.1f')})
-  caption = f'Of the seeds that both have. {_SPREAD} A mean of targets counts each target once.'
+  caption = f'Of the seeds that both have. {TEXTS["spread"]} A mean of targets counts each target once.'
   return Section(title, caption, joined(rows(both, keys, cells), means))

@@ -2,43 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import pandas as pd
 
 from har_jax import config, results
 from har_jax.report import commands, csv_table, groups, markdown, published, significance, sweeps
-from har_jax.report.markdown import Section, mean_rows, number, seeds, span_of, spread_of
+from har_jax.report.markdown import TEXTS, Section, mean_rows, number, seeds, span_of, spread_of
 from har_jax.storage import Place
 
 DIFFERENCE = 'macro-F1 − full, points'
 _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
 _EMPTY = 'none'  # a hyperparameter that is an empty list
 _NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
-_FIGURES = (
-  'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
-  'compared by the difference in points, paired by seed. A mean of targets counts each target once. '
-  'forest and rocket are baselines without a neural network: every table of a split and label budget repeats '
-  'their rows.'
-)
-_OTHERS = {
-  'ensemble': 'ensemble: the weighted mean of lora, forest and rocket; its costs are those of all three.',
-  'zero_shot': 'zero_shot: the head of supervised pretraining, each window alone. zero_shot_recording: with '
-  'a recording head, which compares all test windows of a subject with those of walking. Neither uses a '
-  'label of the target. They are tested on the classes that the sources know.',
-}
-_OTHER_SPLIT = ', not comparable with this one'
-_RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'
-_MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
-# Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
-_REMARK = (
-  "The published unit is not named; 2²⁰ bytes fit. LoRA's 10.06 'frozen' are all 2,636,105 weights; without "
-  "the trainable ones, 8.42 are frozen. QLoRA's 6.22 and 4.82 are more than LoRA's 10.07: nothing was packed."
-)
-_SECONDS = (
-  'Seconds of fine-tuning: mean ± sample deviation over seeds. A ratio is paired by seed, of runs on the '
-  'same device and with as many runs in a batch.'
-)
 
 
 def text(runs: pd.DataFrame) -> str:
@@ -123,12 +98,16 @@ def table2(runs: pd.DataFrame) -> list[Section]:
       'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
     }
     is_same_split = part['split'].iat[0] == published.SPLIT
-    remark = f'of {published.SOURCE}, window-wise split{"" if is_same_split else _OTHER_SPLIT}'
+    remark = (
+      f'of {published.SOURCE}, window-wise split{"" if is_same_split else ", not comparable with this one"}'
+    )
     table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
     means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
-    notes += groups.not_run(part) + [note for name, note in _OTHERS.items() if name in set(part['method'])]
+    notes += groups.not_run(part) + [
+      TEXTS[name] for name in ('ensemble', 'zero_shot') if name in set(part['method'])
+    ]
     title = f'Table II: {groups.title(part)}'
-    found.append(Section(title, _FIGURES, markdown.joined(table, means), notes))
+    found.append(Section(title, TEXTS['figures'], markdown.joined(table, means), notes))
   return found
 
 
@@ -143,21 +122,27 @@ def table3(runs: pd.DataFrame) -> list[Section]:
     ),
   }
   theirs = published.TABLE_III, ['method'], {'trainable': ',', 'total': ','}
-  caption = f'Of encoder, head and adapters; of a baseline, all numbers that were fitted. {_RANGE}'
+  caption = f'Of encoder, head and adapters; of a baseline, all numbers that were fitted. {TEXTS["range"]}'
   return [Section('Table III. Parameters', caption, *_by_model(runs, ('model',), cells, theirs))]
 
 
 def table4(runs: pd.DataFrame) -> list[Section]:
   """Bytes held."""
   parts = {'frozen': 'frozen', 'trainable': 'trainable', 'buffers': 'statistics', 'optimizer': 'optimizer'}
-  cells = {f'{name}, MB': markdown.megabytes_of(f'{part}_bytes') for name, part in parts.items()}
+  cells = {f'{name}, MB': partial(_megabytes, column=f'{part}_bytes') for name, part in parts.items()}
   theirs = published.TABLE_IV, ['method'], {'frozen': '.2f', 'trainable': '.2f', 'buffers': '.2f'}
   table, notes = _by_model(runs, ('model', 'precision'), cells, theirs)
-  return [Section('Table IV. Memory', f'{_MEMORY} {_RANGE}', table, [*notes, _REMARK] if notes else notes)]
+  notes += [TEXTS['memory_remark']] if notes else []
+  return [Section('Table IV. Memory', f'{TEXTS["memory"]} {TEXTS["range"]}', table, notes)]
+
+
+def _megabytes(runs: pd.DataFrame, column: str) -> str:
+  megabytes = runs[column] / 2**20
+  return '<0.01' if 0 < megabytes.max() < 0.005 else markdown.span(megabytes, '{:.2f}')
 
 
 def _by_model(
-  runs: pd.DataFrame, parts: Sequence[str], cells: Mapping[str, markdown.Cell], theirs: Any
+  runs: pd.DataFrame, parts: Sequence[str], cells: Mapping[str, markdown.Cell], theirs: published.Theirs
 ) -> tuple[pd.DataFrame, list[str]]:
   """`published.rows`, with the hyperparameters of these parts and of LoRA that differ as columns."""
   flags = [flag for flag, (part, _) in results.HYPERPARAMETERS.items() if part in (*parts, 'lora')]
@@ -181,7 +166,9 @@ def table5(runs: pd.DataFrame) -> list[Section]:
     full = sweeps.matched_full(part, 'seconds', ['target', 'seed', 'device', 'batch_runs'])
     part = part.assign(ratio=part['seconds'] / full)
     table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
-    found.append(Section(f'Table V: {groups.title(part)}', _SECONDS, table, notes + groups.not_run(part)))
+    found.append(
+      Section(f'Table V: {groups.title(part)}', TEXTS['seconds'], table, notes + groups.not_run(part))
+    )
   return found
 
 
@@ -237,8 +224,4 @@ def decoding(path: Place) -> Section:
     'test macro-F1': spread_of('macro_f1', '.3f'),
     'test accuracy': spread_of('accuracy', '.3f'),
   }
-  caption = (
-    'A forest, calibrated on validation people, over whole recordings; windows within one labeled activity '
-    'count. mean_bout_s has the highest macro-F1 of validation people. Mean ± sample standard deviation.'
-  )
-  return Section('Decoding', caption, markdown.rows(test, [*by, 'mean_bout_s'], cells))
+  return Section('Decoding', TEXTS['decoding'], markdown.rows(test, [*by, 'mean_bout_s'], cells))

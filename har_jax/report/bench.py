@@ -13,50 +13,9 @@ from har_jax.storage import Place
 
 Row = dict[str, Any]
 
-# Heading → format of a row's fields; of a field x_bytes there is x_mb (2²⁰ bytes).
-_SPEED = {
-  'ms': '{ms:.1f} ({ms_quartiles[0]:.1f} to {ms_quartiles[1]:.1f})',
-  'windows/s': '{windows_s:.0f}',
-  'GFLOP/s': '{gflop_s:.0f}',
-}
-_COST = {
-  'of a product': '{fraction_of_product:.0%}',
-  'compile, s': '{compile_s:.1f}',
-  'temporary, MB': '{temporary_mb:.1f}',
-  'peak resident so far, MB': '{peak_resident_mb:.0f}',
-}
-_FASTEST = {
-  'fastest of theirs ÷ ours': '{against_best:.2f} ({best})',
-  'of the same precision': '{against_best_same_precision:.2f} ({best_same_precision})',
-}
-_MS = '{ms:.3g} ({ms_quartiles[0]:.3g} to {ms_quartiles[1]:.3g})'
-_MATRIX = {
-  'ms': _MS,
-  '÷ float32': '{ratio:.2f}',
-  'rate': '{rate}',
-  'bits a weight': '{bits:.3f}',
-  'error': '{error:.4f}',
-}
-_STEP = {
-  'ms': _MS,
-  '÷ LoRA': '{ratio:.2f}',
-  'compile, s': '{compile_s:.1f}',
-  'frozen, MB': '{frozen_mb:.2f}',
-  'temporary, MB': '{temporary_mb:.2f}',
-}
+_COLUMNS = TEXTS['columns']
 _SIZES = ['frozen', 'trainable', 'buffers', 'optimizer', 'temporary']
 _COSTS = ['ms_window', 'operations_window']
-_GROWTH = {
-  'sizes': '{from} to {to}',
-  'p of time': '{ms_window:.2f}',
-  'p of operations': '{operations_window:.2f}',
-}
-_SCALES = {
-  'ms per window': '{ms_window:.3g} ({ms_window_quartiles[0]:.3g} to {ms_window_quartiles[1]:.3g})',
-  '÷ first': '{ms_window_ratio:.2f}',
-  'operations ÷ first': '{operations_window_ratio:.2f}',
-  'GFLOP/s': '{gflop_s:.0f}',
-}
 _FORMS = {
   'ratio': '.2f',
   'windows_s': ',.0f',
@@ -70,11 +29,11 @@ def steps(bench: Row) -> str:
   """A row for each kind of step, batch size and library."""
   every, by = [row | {'step': row['kind']} for row in bench['steps']], ['step', 'batch', 'by']
   ours = [row for row in every if row['by'].partition(',')[0] == 'har_jax']
-  text = _document('steps', bench, ours=_table(ours, by, _SPEED | _COST))
+  text = _document('steps', bench, ours=_table(ours, by, _COLUMNS['speed'] | _COLUMNS['cost']))
   if len(ours) == len(every):
     return text
-  ratios = _table(every, by, _SPEED | {'ratio': '{ratio:.2f}'})
-  return text + TEXTS['peers'].format(fastest=_table(ours, by, _FASTEST), every=ratios)
+  ratios = _table(every, by, _COLUMNS['speed'] | {'ratio': '{ratio:.2f}'})
+  return text + TEXTS['peers'].format(fastest=_table(ours, by, _COLUMNS['fastest']), every=ratios)
 
 
 def nf4(bench: Row) -> str:
@@ -95,8 +54,8 @@ def nf4(bench: Row) -> str:
   return _document(
     'nf4',
     bench,
-    matrices=_table(matrices, ['operation', 'matrix', 'format'], _MATRIX),
-    steps=_table(bench['steps'], ['method', 'batch'], _STEP),
+    matrices=_table(matrices, ['operation', 'matrix', 'format'], _COLUMNS['matrix']),
+    steps=_table(bench['steps'], ['method', 'batch'], _COLUMNS['step']),
     kernels_mb=bench['two_kernels_bytes'] / 2**20,
     memory=_table(memory, ['preset', 'method', *_SIZES, 'published']),
   )
@@ -110,8 +69,8 @@ def scaling(bench: Row) -> str:
   return _document(
     'scaling',
     bench,
-    growth=_table(growth(bench['scaling']), ['step', 'dimension'], _GROWTH),
-    sizes=_table(sizes.to_dict('records'), ['step', 'dimension', 'size'], _SCALES),
+    growth=_table(growth(bench['scaling']), ['step', 'dimension'], _COLUMNS['growth']),
+    sizes=_table(sizes.to_dict('records'), ['step', 'dimension', 'size'], _COLUMNS['sizes']),
   )
 
 

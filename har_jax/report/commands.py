@@ -10,8 +10,7 @@ from har_jax import config, config_fields, results
 def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   """One command for each set of sources, of runs of one experiment.
 
-  Methods and seeds are all that were run of any target. out: the folder that the command writes to; a folder
-  of another experiment is refused.
+  Methods and seeds are all that were run of any target. out: the folder that the command writes to.
   """
   everything = set(part['target']) | set(' '.join(part['sources']).split())
   usual = part['target'].map(lambda target: ' '.join(sorted(everything - {target})))

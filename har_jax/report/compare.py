@@ -7,17 +7,15 @@ import pandas as pd
 
 from har_jax import results
 from har_jax.report import groups
-from har_jax.report.markdown import NONE, Cell, Section, rows, spread_of
+from har_jax.report.markdown import NONE, TEXTS, Cell, Section, rows, spread_of
 
 _WINDOWS = {'windows': 'windows of sources', 'target_windows': 'windows of targets'}
-_CAPTION = 'Macro-F1, mean ± sample standard deviation over seeds. Differences in points are paired by seed.'
 
 
 def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
   """The hyperparameters and windows that differ between folders, and the runs that several have.
 
-  folders: name → runs. In the tables they are A, B and so on, so that rows stay short. What differs within a
-  folder, such as the rank in a sweep, is a column of its own.
+  folders: name → runs; A, B and so on in the tables. What differs within a folder is a column of its own.
   """
   letters = dict(zip(folders, string.ascii_uppercase, strict=False))
   runs = pd.concat([frame.assign(folder=letters[name]) for name, frame in folders.items()], ignore_index=True)
@@ -28,14 +26,13 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
 def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
   flags = [*results.HYPERPARAMETERS, *_WINDOWS]
-  values = runs.groupby('folder')[flags].agg(_values).T[names]
+  found = runs.groupby('folder')[flags].agg(
+    lambda column: ', '.join(dict.fromkeys(map(str, column.dropna())))
+  )
+  values = found.replace('', NONE).T[names]
   differing = values[values.nunique(axis=1) > 1].rename(_WINDOWS).rename_axis('differs').reset_index()
   note = [] if len(differing) else ['No hyperparameter differs, and the windows are the same.']
   return Section('What differs', '', differing, note)
-
-
-def _values(column: pd.Series) -> str:
-  return ', '.join(dict.fromkeys(map(str, column.dropna()))) or NONE
 
 
 def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
@@ -56,7 +53,5 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
   left_out = of_rows.ngroups - len(table)
   notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
   if runs.groupby('folder')['split'].agg(set).astype(str).nunique() > 1:
-    notes.append(
-      'The splits differ, so a seed tests on other people: a difference is not one of methods alone.'
-    )
-  return Section('Macro-F1', _CAPTION, table, notes)
+    notes.append(TEXTS['other_splits'])
+  return Section('Macro-F1', TEXTS['compared'], table, notes)

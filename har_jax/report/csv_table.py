@@ -1,7 +1,4 @@
-"""Tables in CSV: each row ends with its checksum, and the first line with the checksum of these.
-
-So a digit that is damaged or edited is found when the table is read, and so is a row that is missing.
-"""
+"""Tables in CSV: each row ends with its checksum, and the first line with the checksum of these."""
 
 import csv
 import io

@@ -1,6 +1,6 @@
 """SVG elements drawn from the runs of an experiment or of a sweep. Needs no JAX."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,6 @@ import pandas as pd
 from har_jax.report import figures, published, statistics, svg
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
-_FRACTION = 'fraction of labels'
 _RELATIVE = 'training time ÷ first'
 _WINDOWS = 4  # reconstructions drawn of a target
 
@@ -58,29 +57,24 @@ def rank_diagram(runs: pd.DataFrame, name: str) -> Iterator[str]:
 
 def ranks(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """Macro-F1 and relative training time over the rank, for each target."""
-  measures = {'macro_f1': 'macro-F1', 'seconds': _RELATIVE}
-  theirs = pd.DataFrame(
-    [(target, 'lora', 'rank', rank, *row) for (target, rank), row in published.TABLE_VI.items()],
-    columns=['target', 'method', 'axis', 'x', *measures],
+  ours, theirs = (
+    each.assign(axis='rank', x=each['lora_rank'].astype(float)) for each in (runs, published.runs_of('VI'))
   )
-  return _sweeps(runs.assign(axis='rank', x=runs['lora_rank'].astype(float)), theirs, name, measures)
+  return _sweeps(ours, theirs, name, {'macro_f1': 'macro-F1', 'seconds': _RELATIVE})
 
 
 def label_budgets(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """Accuracy and macro-F1 over the fraction of labels, and over labels per class, for each target."""
-  theirs = pd.DataFrame(
-    [(*key[:2], _FRACTION, float(key[2]), accuracy) for key, (accuracy,) in published.TABLE_VII.items()],
-    columns=['target', 'method', 'axis', 'x', 'accuracy'],
+  axes = {'': 'fraction of labels', '/class': 'labels per class'}
+  ours, theirs = (
+    each.assign(axis=parts[1].map(axes), x=parts[0].astype(float))
+    for each in (runs, published.runs_of('VII'))
+    for parts in [each['label_budget'].str.partition('/class')]
   )
-  budgets = runs['label_budget'].str.partition('/class')
-  axis = budgets[1].map({'': _FRACTION, '/class': 'labels per class'})
-  runs = runs.assign(axis=axis, x=budgets[0].astype(float))
-  return _sweeps(runs, theirs, name, {'accuracy': 'accuracy', 'macro_f1': 'macro-F1'})
+  return _sweeps(ours, theirs, name, {'accuracy': 'accuracy', 'macro_f1': 'macro-F1'})
 
 
-def _sweeps(
-  runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: Mapping[str, str]
-) -> Iterator[str]:
+def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: dict[str, str]) -> Iterator[str]:
   """For each target, axis and measure, a figure of the methods with two values of x or more, if any."""
   theirs = theirs.assign(line=theirs['method'] + ', published', std=np.nan)
   runs = runs[runs.groupby(['target', 'axis', 'method'])['x'].transform('nunique') > 1]

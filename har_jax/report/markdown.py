@@ -16,7 +16,7 @@ Cell = Callable[[pd.DataFrame], str]
 
 NONE = '–'
 MEAN = 'mean of targets'
-# Name → caption, note or whole document.
+# Name → caption, note or whole document; columns of measurements.
 TEXTS = tomllib.loads(importlib.resources.files('har_jax.report').joinpath('texts.toml').read_text('utf-8'))
 _NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
 
@@ -32,10 +32,7 @@ def fill(page: str, command: str, text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands.
-
-  best: columns whose highest value the page marks.
-  """
+  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands."""
 
   title: str
   caption: str = ''
@@ -43,7 +40,7 @@ class Section:
   notes: Sequence[str] = ()
   drawings: Sequence[str] = ()
   commands: Sequence[str] = ()
-  best: Sequence[str] = ()
+  best: Sequence[str] = ()  # columns whose highest value the page marks
 
   @property
   def highest(self) -> dict[str, str]:

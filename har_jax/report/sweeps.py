@@ -1,6 +1,6 @@
 """Tables of experiments that differ in one hyperparameter, and of a method against scratch. Needs no JAX."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -76,8 +76,9 @@ def table7(runs: pd.DataFrame) -> list[Section]:
 def leakage(runs: pd.DataFrame) -> list[Section]:
   """Window-wise minus subject-wise split, all else equal but the windows that normalize."""
   runs = runs[runs['split'].isin(['subject', 'window'])]
+  kinds = ('window-wise', 'subject-wise')
   return [
-    _compared(f'Leakage: {groups.title(family, ["split"])}', family, 'kind', ('window-wise', 'subject-wise'))
+    _compared(f'Leakage: {groups.title(family, ["split"])}', family, kinds)
     for family in groups.families(runs.assign(kind=runs['split'] + '-wise'), 'split', 'normalize')
   ]
 
@@ -85,49 +86,39 @@ def leakage(runs: pd.DataFrame) -> list[Section]:
 def pretraining(runs: pd.DataFrame) -> list[Section]:
   """Full fine-tuning and LoRA minus the same model from scratch, by label budget."""
   kinds = {'full': 'pretrained', 'lora': 'pretrained', 'scratch': 'scratch'}
-  free = ['label_budget']
+  both, free = ('pretrained', 'scratch'), ['label_budget']
   return [
-    _compared(
-      f"Pretraining's worth: {groups.title(family, free)}",
-      family,
-      'kind',
-      ('pretrained', 'scratch'),
-      ['target', *free],
-    )
+    _compared(f"Pretraining's worth: {groups.title(family, free)}", family, both, ['target', *free])
     for family in groups.experiments(runs.assign(kind=runs['method'].map(kinds)), free)
     if 'scratch' in set(family['kind'])
   ]
 
 
-def ablation(runs: pd.DataFrame, flag: str, off: object) -> list[Section]:
-  """A hyperparameter on minus off, all else equal: a section for each two such experiments."""
+def ablations(runs: pd.DataFrame, off: Mapping[str, object] = _OFF) -> list[Section]:
+  """Hyperparameters on minus off, all else equal: a section for each two such experiments."""
   return [
-    _compared(f'{flag} {value} − {off}: {groups.title(part)}', family, flag, (value, off))
-    for family in groups.families(runs, flag)
-    if (family[flag] == off).any()
+    _compared(f'{flag} {value} − {without}: {groups.title(part)}', family, (value, without))
+    for flag, without in off.items()
+    for family in groups.families(runs.assign(kind=runs[flag]), flag)
+    if (family[flag] == without).any()
     for value, part in family.groupby(flag)
-    if value != off
+    if value != without
   ]
 
 
-def ablations(runs: pd.DataFrame) -> list[Section]:
-  """All hyperparameters that experiments turn on, but rotation."""
-  return [section for flag, off in _OFF.items() for section in ablation(runs, flag, off)]
-
-
 def _compared(
-  title: str, runs: pd.DataFrame, column: str, values: tuple, by: Sequence[str] = ('target', 'method')
+  title: str, runs: pd.DataFrame, kinds: tuple, by: Sequence[str] = ('target', 'method')
 ) -> Section:
-  """Macro-F1 at both values of a column, of the same `by` and seed, and the difference in points."""
-  first, second = (runs[runs[column] == value] for value in values)
+  """Macro-F1 of runs of both kinds with the same `by` and seed, and the difference in points."""
+  first, second = (runs[runs['kind'] == kind] for kind in kinds)
   other = matched(first, second, 'macro_f1', [*by, 'seed'])
   both = first.assign(other=other, points=100 * (first['macro_f1'] - other)).dropna(subset=['points'])
   keys = list(dict.fromkeys([*by, 'method']))
-  difference = f'{values[0]} − {values[1]}, points'
+  difference = f'{kinds[0]} − {kinds[1]}, points'
   cells = {
     'seeds': seeds,
-    f'{values[0]}, macro-F1': spread_of('macro_f1', '.3f'),
-    f'{values[1]}, macro-F1': spread_of('other', '.3f'),
+    f'{kinds[0]}, macro-F1': spread_of('macro_f1', '.3f'),
+    f'{kinds[1]}, macro-F1': spread_of('other', '.3f'),
     difference: spread_of('points', '+.1f'),
   }
   means = mean_rows(both, [key for key in keys if key != 'target'], {difference: ('points', '+.1f')})

@@ -13,7 +13,7 @@ from har_jax.storage import Place
 DIFFERENCE = 'macro-F1 − full, points'
 _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
 _EMPTY = 'none'  # a hyperparameter that is an empty list
-_NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
+_NARROW = ['target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE]  # what a terminal shows
 
 
 def text(runs: pd.DataFrame) -> str:
@@ -50,11 +50,10 @@ def means(runs: pd.DataFrame) -> Section:
 
 def terminal(runs: pd.DataFrame) -> str:
   """Table II as plain text, without the widest columns."""
-  parts = []
-  for section in table2(groups.without_sweeps(runs)):
-    table = section.table[[name for name in _NARROW if name in section.table]]
-    parts += [section.title, markdown.tabulated(table, 'simple')]
-  return '\n\n'.join(parts)
+  return '\n\n'.join(
+    f'{section.title}\n\n{markdown.tabulated(section.table.filter(_NARROW), "simple")}'
+    for section in table2(groups.without_sweeps(runs))
+  )
 
 
 def configuration(runs: pd.DataFrame) -> list[Section]:
@@ -185,7 +184,7 @@ def sections(runs: pd.DataFrame) -> dict[str, list[Section]]:
     '7': sweeps.table7(runs),
     'leakage': sweeps.leakage(kept),
     'pretraining': sweeps.pretraining(runs),
-    'rotation': sweeps.ablation(runs, 'finetune_rotation_std_deg', 0.0),
+    'rotation': sweeps.ablations(runs, {'finetune_rotation_std_deg': 0.0}),
     'ablations': sweeps.ablations(runs),
     'statistics': significance.sections(kept),
   }

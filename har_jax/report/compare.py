@@ -46,12 +46,19 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
     column = f'{name} − {names[0]}, points'
     shared[column] = 100 * (shared[name] - shared[names[0]])
     cells[column] = spread_of(column, '+.1f')
-    cells[f'seeds with {name} > {names[0]}'] = lambda part, column=column: (
-      f'{(part[column] > 0).sum()} of {part[column].count()}'
-    )
+    cells[f'seeds with {name} > {names[0]}'] = _higher(column)
   table = rows(shared, by, cells)
   left_out = of_rows.ngroups - len(table)
   notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
   if runs.groupby('folder')['split'].agg(set).astype(str).nunique() > 1:
     notes.append(TEXTS['other_splits'])
   return Section('Macro-F1', TEXTS['compared'], table, notes)
+
+
+def _higher(column: str) -> Cell:
+  """How many differences are positive, of all."""
+
+  def cell(part: pd.DataFrame) -> str:
+    return f'{(part[column] > 0).sum()} of {part[column].count()}'
+
+  return cell

@@ -114,7 +114,7 @@ def _steps(experiment, batches: list[int]) -> None:
   )
   out = pathlib.Path(_OUT.value)
   storage.write(out / 'steps.json', bench)
-  text = table.markdown(bench)
+  text = table.steps(bench)
   storage.write_text(out / 'steps.md', text)
   found = guard.ratios(bench)
   storage.write(out / 'ratios.json', found)
@@ -128,7 +128,8 @@ def _steps(experiment, batches: list[int]) -> None:
 
 def _scaling(experiment) -> None:
   from har_jax.bench import scaling
-  from har_jax.report import scaling as picture
+  from har_jax.report import bench as table
+  from har_jax.report import curves
 
   command.check_choices('dimensions', _DIMENSIONS.value, list(scaling.SIZES))
   sizes = {name: values for name, values in scaling.SIZES.items() if name in _DIMENSIONS.value}
@@ -150,8 +151,8 @@ def _scaling(experiment) -> None:
   bench = {'experiment': config_fields.to_json(experiment), 'scaling': rows} | runtime.describe()
   out = pathlib.Path(_OUT.value)
   storage.write(out / 'scaling.json', bench)
-  text = picture.markdown(bench)
+  text = table.scaling(bench)
   storage.write_text(out / 'scaling.md', text)
-  storage.write_text(out / 'scaling.svg', picture.svg(bench))
+  storage.write_text(out / 'scaling.svg', curves.scaling(bench))
   print(text)
   print(out / 'scaling.svg')

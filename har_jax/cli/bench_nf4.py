@@ -37,7 +37,7 @@ def main() -> None:
 
   from har_jax import runtime, storage
   from har_jax.bench import nf4
-  from har_jax.report import bench_nf4
+  from har_jax.report import bench as table
 
   def each(rows, title):
     return list(tqdm.tqdm(rows, desc=title, unit=' figures'))
@@ -58,7 +58,7 @@ def main() -> None:
     'memory': each(nf4.memory(_PRESETS.value), 'memory'),
   } | runtime.describe(also=('bitsandbytes', 'torch', 'qwix'))
   storage.write(out / 'nf4.json', bench)
-  text = bench_nf4.markdown(bench)
+  text = table.nf4(bench)
   storage.write_text(out / 'nf4.md', text)
   print(text)
   print(out / 'nf4.md')

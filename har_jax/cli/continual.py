@@ -82,7 +82,7 @@ def main() -> dict[str, Any]:
   outputs.check_given('base', _BASE.value)
   from har_jax import files, storage
   from har_jax.continual import domains, run
-  from har_jax.report import continual as pictures
+  from har_jax.report import curves
 
   settings = run.Settings(
     strategy=_STRATEGY.value,
@@ -105,7 +105,7 @@ def main() -> dict[str, Any]:
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
   found = run.run(settings, settings.learner(base, stream), out, _print_domain)
-  storage.write_text(out / 'matrix.svg', pictures.matrix(found))
+  storage.write_text(out / 'matrix.svg', curves.continual(found))
   _print_summary(found)
   is_routed = not (out / 'adapter.json').exists()
   print(f'{out}/domain<k>: an adapter for each domain' if is_routed else out / 'adapter.json')

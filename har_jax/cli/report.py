@@ -50,7 +50,7 @@ _HTML = flags.DEFINE_bool(
 
 def main() -> dict[str, Any]:
   from har_jax import results, storage
-  from har_jax.report import bench, frame, markdown, page, pictures, tables
+  from har_jax.report import bench, frame, markdown, page, tables
 
   if _HTML.value:
     page.refuse_without_tools()
@@ -86,8 +86,8 @@ def main() -> dict[str, Any]:
     html = page.html(
       runs,
       folder=_RESULTS.value[0],
-      embeddings=pictures.find(folder, 'embedding'),
-      reconstructions=pictures.find(folder, 'reconstruction'),
+      embeddings=page.pictures(folder, 'embedding'),
+      reconstructions=page.pictures(folder, 'reconstruction'),
     )
     files.append(out / 'report.html')
     storage.write_text(files[-1], html)

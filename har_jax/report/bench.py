@@ -1,33 +1,21 @@
-"""Measurements of `har-jax bench`, and of results/bench.csv, as Markdown tables."""
+"""Measurements of `har-jax bench` and `bench_nf4`, and of results/bench.csv, as Markdown. Needs no JAX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from har_jax import results
-from har_jax.report import csv_table
-from har_jax.report.markdown import NONE, Section, number
+from har_jax.report import csv_table, published
+from har_jax.report.markdown import NONE, TEXTS, Section, intervals, number
 from har_jax.storage import Place
 
 Row = dict[str, Any]
 
-_NAMES = {'step': '{kind}', 'batch': '{batch}', 'by': '{by}'}
-_SPEED = {
-  'ms': '{ms:.1f} ({ms_quartiles[0]:.1f} to {ms_quartiles[1]:.1f})',
-  'windows/s': '{windows_s:.0f}',
-  'GFLOP/s': '{gflop_s:.0f}',
-}
-_COST = {
-  'of a product': '{fraction_of_product:.0%}',
-  'compile, s': '{compile_s:.1f}',
-  'temporary, MB': '{temporary_mb:.1f}',
-  'peak resident so far, MB': '{peak_resident_mb:.0f}',
-}
-_FASTEST = {
-  'fastest of theirs ÷ ours': '{against_best:.2f} ({best})',
-  'of the same precision': '{against_best_same_precision:.2f} ({best_same_precision})',
-}
+_COLUMNS = TEXTS['columns']
+_SIZES = ['frozen', 'trainable', 'buffers', 'optimizer', 'temporary']
+_COSTS = ['ms_window', 'operations_window']
 _FORMS = {
   'ratio': '.2f',
   'windows_s': ',.0f',
@@ -35,29 +23,67 @@ _FORMS = {
   'product_fraction': '.2f',
   'compile_s': '.1f',
 }
-_CAPTION = (
-  'Medians and quartiles of interleaved calls. ratio: time over that of the first row of the kind and batch; '
-  'product_fraction: GFLOP/s over that of the fastest plain float32 product of the same turns.'
-)
 
 
-def markdown(bench: Row) -> str:
+def steps(bench: Row) -> str:
   """A row for each kind of step, batch size and library."""
-  ours = [row for row in bench['steps'] if row['by'].partition(',')[0] == 'har_jax']
-  parts = [
-    'Times are for one step or one epoch. Rates count the operations of our matrix products. Efficiency is '
-    'relative to the fastest plain float32 product.',
-    table(ours, _NAMES | _SPEED | _COST),
+  every, by = [row | {'step': row['kind']} for row in bench['steps']], ['step', 'batch', 'by']
+  ours = [row for row in every if row['by'].partition(',')[0] == 'har_jax']
+  text = _document('steps', bench, ours=_table(ours, by, _COLUMNS['speed'] | _COLUMNS['cost']))
+  if len(ours) == len(every):
+    return text
+  ratios = _table(every, by, _COLUMNS['speed'] | {'ratio': '{ratio:.2f}'})
+  return text + TEXTS['peers'].format(fastest=_table(ours, by, _COLUMNS['fastest']), every=ratios)
+
+
+def nf4(bench: Row) -> str:
+  """Matrices, training steps, and the paper's Table IV with ours."""
+  matrices = [
+    row
+    | {'matrix': '×'.join(map(str, row['shape']))}
+    | {'rate': f'{row["gflop_s"]:.0f} GFLOP/s' if 'gflop_s' in row else f'{row["gbyte_s"]:.1f} GB/s'}
+    for row in bench['matrices']
   ]
-  if len(ours) < len(bench['steps']):
-    parts += [
-      '## Against other libraries',
-      'A ratio is the median over turns of their time divided by ours: above one, ours is faster.',
-      table(ours, _NAMES | _FASTEST),
-      'All of them; here ratios are to the first of ours.',
-      table(bench['steps'], _NAMES | _SPEED | {'ratio': '{ratio:.2f}'}),
-    ]
-  return document('Training steps: time, and efficiency relative to a plain matrix product', bench, *parts)
+  theirs = {('paper', *key): ' / '.join(map('{:.2f}'.format, row)) for key, row in published.TABLE_IV.items()}
+  memory = [
+    row
+    | {name: f'{row[name] / 2**20:.2f}' for name in _SIZES}
+    | {'published': theirs.get((row['preset'], row['method']), NONE)}
+    for row in bench['memory']
+  ]
+  return _document(
+    'nf4',
+    bench,
+    matrices=_table(matrices, ['operation', 'matrix', 'format'], _COLUMNS['matrix']),
+    steps=_table(bench['steps'], ['method', 'batch'], _COLUMNS['step']),
+    kernels_mb=bench['two_kernels_bytes'] / 2**20,
+    memory=_table(memory, ['preset', 'method', *_SIZES, 'published']),
+  )
+
+
+def scaling(bench: Row) -> str:
+  """How time and operations grow along each dimension, and every size measured."""
+  frame = pd.DataFrame(bench['scaling'])
+  first = frame.sort_values('size').groupby(['step', 'dimension'])[_COSTS].transform('first')
+  sizes = frame.join((frame[_COSTS] / first).add_suffix('_ratio'))
+  return _document(
+    'scaling',
+    bench,
+    growth=_table(growth(bench['scaling']), ['step', 'dimension'], _COLUMNS['growth']),
+    sizes=_table(sizes.to_dict('records'), ['step', 'dimension', 'size'], _COLUMNS['sizes']),
+  )
+
+
+def growth(rows: list[Row]) -> list[Row]:
+  """For each step and dimension, the powers of the size by which time and operations grow. Least squares."""
+  found = []
+  for (step, dimension), part in pd.DataFrame(rows).groupby(['step', 'dimension'], sort=False):
+    if len(part) > 1:
+      logs = np.log(part[['size', *_COSTS]])
+      powers = logs.cov()['size'] / logs['size'].var()
+      ends = {'from': part['size'].min(), 'to': part['size'].max()}
+      found.append({'step': step, 'dimension': dimension, **ends, **powers.drop('size')})
+  return found
 
 
 def sections(path: Place) -> list[Section]:
@@ -69,21 +95,23 @@ def sections(path: Place) -> list[Section]:
 def _section(name: str, part: pd.DataFrame) -> Section:
   is_scaling = part['dimension'].notna().all()
   by = ['kind', 'dimension', 'size'] if is_scaling else ['kind', 'batch', 'by']
-  times = part[['ms', 'ms_low', 'ms_high']].itertuples(index=False)
   columns = {
-    'ms a window' if is_scaling else 'ms': [f'{ms:.4g} ({low:.4g} to {high:.4g})' for ms, low, high in times],
+    'ms a window' if is_scaling else 'ms': intervals(part[['ms', 'ms_low', 'ms_high']], '.4g'),
     **{column: [number(value, form) for value in part[column]] for column, form in _FORMS.items()},
   }
   table = part[by].astype(str).assign(**columns)
-  kept = table[[column for column in table if (table[column] != NONE).any()]]
-  return Section(name, _CAPTION, kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
+  kept = table.loc[:, (table != NONE).any()]
+  return Section(name, TEXTS['bench'], kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
 
 
-def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
-  """Markdown. columns: heading → format of a row's fields; of a field x_bytes there is x_mb (2²⁰ bytes)."""
+def _table(rows: Sequence[Row], by: Sequence[str], columns: Mapping[str, str] | None = None) -> str:
+  """Markdown: fields `by` as they are, then the columns."""
   if not rows:
     return 'Not measured.'
-  cells = [{heading: _cell(form, row) for heading, form in columns.items()} for row in rows]
+  cells = [
+    {name: row[name] for name in by} | {name: _cell(form, row) for name, form in (columns or {}).items()}
+    for row in rows
+  ]
   return pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)
 
 
@@ -92,12 +120,12 @@ def _cell(form: str, row: Row) -> str:
   try:
     return form.format(**row, **sizes)
   except TypeError:  # a number that is None
-    return '–'
+    return NONE
 
 
-def document(title: str, bench: Row, *parts: str) -> str:
-  """Markdown of measurements: title, device and versions, then the parts."""
+def _document(name: str, bench: Row, **parts: Any) -> str:
+  """A text with device, versions and the parts filled in."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
   device = results.device_text(bench['device'])
-  measured = f'{device}. {versions}. Medians and quartiles of interleaved calls.'
-  return '\n\n'.join([f'# {title}', measured, *parts]) + '\n'
+  machine = f'{device}. {versions}. Medians and quartiles of interleaved calls.'
+  return TEXTS[name].format(machine=machine, **parts)

@@ -10,21 +10,19 @@ from har_jax import config, config_fields, results
 def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   """One command for each set of sources, of runs of one experiment.
 
-  Methods and seeds are all that were run of any target. out: the folder that the command writes to; a folder
-  of another experiment is refused.
+  Methods and seeds are all that were run of any target. out: the folder that the command writes to.
   """
   everything = set(part['target']) | set(' '.join(part['sources']).split())
-  calls: dict[str, list[str]] = {}
-  for target, sources in part[['target', 'sources']].drop_duplicates().itertuples(index=False):
-    is_usual = set(sources.split()) == everything - {target}
-    calls.setdefault('' if is_usual else sources, []).append(target)
+  usual = part['target'].map(lambda target: ' '.join(sorted(everything - {target})))
   found = []
-  for sources, targets in calls.items():
-    lists = {'targets': targets, 'sources': sources.split()}
-    lists |= {'methods': part['method'].unique(), 'seeds': part['seed'].unique()}
-    words = [f'--{name}={",".join(map(str, values))}' for name, values in lists.items() if len(values)]
-    lodo = ['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), f'--out={out}']
-    found.append(shlex.join(lodo))
+  for sources, of in part.groupby(part['sources'].where(part['sources'] != usual, ''), sort=False):
+    lists = {'targets': of['target'], 'sources': sources.split()}
+    lists |= {'methods': part['method'], 'seeds': part['seed']}
+    flags = {name: ','.join(dict.fromkeys(map(str, values))) for name, values in lists.items()}
+    words = [f'--{name}={text}' for name, text in flags.items() if text]
+    found.append(
+      shlex.join(['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), f'--out={out}'])
+    )
   return found
 
 
@@ -33,7 +31,10 @@ def flags_of(part: pd.DataFrame) -> list[str]:
   run = part.sort_values(['lora_rank', 'model_width']).iloc[0]  # with adapters or a network, if there is one
   choices = []
   for name, preset in config.PRESETS.items():
-    flags = [_flag(*entry) for entry in differing(run, preset()).items()]
+    flags = [
+      {'True': f'--{flag}', 'False': f'--no{flag}'}.get(value, f'--{flag}={value}')
+      for flag, value in differing(run, preset()).items()
+    ]
     choices.append(flags if name == 'base' else [f'--preset={name}', *flags])
   return min(choices, key=len)
 
@@ -47,8 +48,3 @@ def differing(run: pd.Series, experiment: config.Experiment) -> dict[str, str]:
     for flag, value in values.items()
     if not pd.isna(run[flag]) and str(run[flag]) != str(results.flat(value))
   }
-
-
-def _flag(name: str, value: str) -> str:
-  switches = {'True': f'--{name}', 'False': f'--no{name}'}
-  return switches.get(value, f'--{name}={value}')

@@ -7,17 +7,15 @@ import pandas as pd
 
 from har_jax import results
 from har_jax.report import groups
-from har_jax.report.markdown import NONE, Section, number, spread_of
+from har_jax.report.markdown import NONE, TEXTS, Cell, Section, rows, spread_of
 
 _WINDOWS = {'windows': 'windows of sources', 'target_windows': 'windows of targets'}
-_CAPTION = 'Macro-F1, mean ± sample standard deviation over seeds. Differences in points are paired by seed.'
 
 
 def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
   """The hyperparameters and windows that differ between folders, and the runs that several have.
 
-  folders: name → runs. In the tables they are A, B and so on, so that rows stay short. What differs within a
-  folder, such as the rank in a sweep, is a column of its own.
+  folders: name → runs; A, B and so on in the tables. What differs within a folder is a column of its own.
   """
   letters = dict(zip(folders, string.ascii_uppercase, strict=False))
   runs = pd.concat([frame.assign(folder=letters[name]) for name, frame in folders.items()], ignore_index=True)
@@ -28,54 +26,39 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
 def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
   flags = [*results.HYPERPARAMETERS, *_WINDOWS]
-  values = {flag: [_values(runs.loc[runs['folder'] == name, flag]) for name in names] for flag in flags}
-  rows = [
-    {'differs': _WINDOWS.get(flag, flag), **dict(zip(names, found, strict=True))}
-    for flag, found in values.items()
-    if len(set(found)) > 1
-  ]
-  note = [] if rows else ['No hyperparameter differs, and the windows are the same.']
-  return Section('What differs', '', pd.DataFrame(rows), note)
-
-
-def _values(column: pd.Series) -> str:
-  known = dict.fromkeys(map(str, column.dropna()))
-  return ', '.join(known) or NONE
+  found = runs.groupby('folder')[flags].agg(
+    lambda column: ', '.join(dict.fromkeys(map(str, column.dropna())))
+  )
+  values = found.replace('', NONE).T[names]
+  differing = values[values.nunique(axis=1) > 1].rename(_WINDOWS).rename_axis('differs').reset_index()
+  note = [] if len(differing) else ['No hyperparameter differs, and the windows are the same.']
+  return Section('What differs', '', differing, note)
 
 
 def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
-  within = [
-    flag
-    for flag in groups.differing(runs)
-    if any(runs.loc[runs['folder'] == name, flag].nunique() > 1 for name in names)
-  ]
-  by = ['target', 'method', *within]
-  rows = []
-  groups_of_runs = runs.sort_values(by).groupby(by, sort=False, dropna=False)
-  for key, part in groups_of_runs:
-    scores = part.pivot_table(index='seed', columns='folder', values='macro_f1', aggfunc='mean')
-    if scores.shape[1] > 1:
-      row = dict(zip(by, map(str, key), strict=True))
-      row |= {name: spread_of('macro_f1', '.3f')(part[part['folder'] == name]) for name in names}
-      for name in names[1:]:
-        row |= _difference(scores, names[0], name)
-      rows.append(row)
-  left_out = len(groups_of_runs) - len(rows)
+  swept = runs.groupby('folder')[[*results.HYPERPARAMETERS]].nunique().max() > 1
+  by = ['target', 'method', *groups.differing(runs, swept.index[swept])]
+  scores = runs.groupby([*by, 'seed', 'folder'], dropna=False)['macro_f1'].mean().unstack('folder')
+  of_rows = scores.groupby(by, dropna=False)
+  shared = scores[(of_rows.transform('count') > 0).sum(axis=1) > 1].reset_index()
+  cells: dict[str, Cell] = {name: spread_of(name, '.3f') for name in names}
+  for name in names[1:]:
+    column = f'{name} − {names[0]}, points'
+    shared[column] = 100 * (shared[name] - shared[names[0]])
+    cells[column] = spread_of(column, '+.1f')
+    cells[f'seeds with {name} > {names[0]}'] = _higher(column)
+  table = rows(shared, by, cells)
+  left_out = of_rows.ngroups - len(table)
   notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
   if runs.groupby('folder')['split'].agg(set).astype(str).nunique() > 1:
-    notes.append(
-      'The splits differ, so a seed tests on other people: a difference is not one of methods alone.'
-    )
-  return Section('Macro-F1', _CAPTION, pd.DataFrame(rows).replace({'<NA>': NONE, 'nan': NONE}), notes)
+    notes.append(TEXTS['other_splits'])
+  return Section('Macro-F1', TEXTS['compared'], table, notes)
 
 
-def _difference(scores: pd.DataFrame, first: str, name: str) -> dict[str, str]:
-  """Cells of the difference in points, paired by seed."""
-  pairs = scores.reindex(columns=[first, name]).dropna()
-  points = 100 * (pairs[name] - pairs[first])
-  mean = number(points.mean(), '+.1f')
-  spread = f' ± {points.std():.1f}' if len(points) > 1 else ''
-  return {
-    f'{name} − {first}, points': mean + spread,
-    f'seeds with {name} > {first}': f'{int((points > 0).sum())} of {len(points)}',
-  }
+def _higher(column: str) -> Cell:
+  """How many differences are positive, of all."""
+
+  def cell(part: pd.DataFrame) -> str:
+    return f'{(part[column] > 0).sum()} of {part[column].count()}'
+
+  return cell

@@ -1,7 +1,4 @@
-"""Tables in CSV: each row ends with its checksum, and the first line with the checksum of these.
-
-So a digit that is damaged or edited is found when the table is read, and so is a row that is missing.
-"""
+"""Tables in CSV: each row ends with its checksum, and the first line with the checksum of these."""
 
 import csv
 import io
@@ -19,18 +16,13 @@ _TO_DO = 'restore it, or delete it and add the rows again'
 
 def write(frame: pd.DataFrame, path: Place) -> None:
   """One row per line, its checksum last. No cell is a formula. Raises UserError as `storage.write_text`."""
-  # Column by column: `frame.map` would make floats of whole numbers that may be missing.
-  safe = {
-    name: [escaping.csv_cell(cell) if isinstance(cell, str) else cell for cell in column]
-    for name, column in frame.items()
-    if pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)
-  }
+  # Without numbers: `map` would make floats of whole numbers that may be missing.
+  texts = frame.select_dtypes(exclude='number')
+  safe = texts.map(lambda cell: escaping.csv_cell(cell) if isinstance(cell, str) else cell)
   names, *rows = csv.reader(io.StringIO(frame.assign(**safe).to_csv(index=False)))
+  rows = [[*row, sums.of_entries([names, row])] for row in rows]
   text = io.StringIO()
-  lines = csv.writer(text, lineterminator='\n')
-  of_rows = [_sum(names, row) for row in rows]
-  lines.writerow([*names, _column(names, of_rows)])
-  lines.writerows([*row, sum_] for row, sum_ in zip(rows, of_rows, strict=True))
+  csv.writer(text, lineterminator='\n').writerows([[*names, _column(names, rows)], *rows])
   storage.write_text(path, text.getvalue())
 
 
@@ -41,18 +33,14 @@ def read(path: Place, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
     text = content.decode()
     (*names, last), *rows = csv.reader(io.StringIO(text, newline=''))
     for number, row in enumerate(rows, start=1):
-      if len(row) != len(names) + 1 or row[-1] != _sum(names, row[:-1]):
+      if len(row) != len(names) + 1 or row[-1] != sums.of_entries([names, row[:-1]]):
         raise ValueError(f'row {number} does not have the sum that it ends with')
-    if last != _column(names, [row[-1] for row in rows]):
+    if last != _column(names, rows):
       raise ValueError(f'its {len(rows)} rows do not have the sum that its first line ends with')
   except (ValueError, csv.Error) as error:
     raise UserError(f'{path} is damaged or was edited ({shorten(error)}); {_TO_DO}') from error
   return pd.read_csv(io.StringIO(text), dtype=types).drop(columns=last)
 
 
-def _column(names: list[str], of_rows: list[str]) -> str:
-  return f'sum_{_sum(names, of_rows)}'
-
-
-def _sum(names: list[str], cells: list[str]) -> str:
-  return sums.of_entries([names, cells])
+def _column(names: list[str], rows: list[list[str]]) -> str:
+  return f'sum_{sums.of_entries([names, [row[-1] for row in rows]])}'

@@ -20,6 +20,9 @@ _OTHERS = ((_ORANGE, 'P'), (_SKY, 'X'))
 _CLASSES = (_BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY, INK)
 _MARKERS = 'os^vDP*X<>ph'
 _CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
+# Dimension of `har-jax bench --scaling` → the label of its axis.
+_AXES = {'width': 'width', 'tokens': 'tokens per window', 'batch': 'batch size', 'runs': 'runs per batch'}
+_MOST_NUMBERS = 12  # domains; with more, the numbers in the cells cannot be read
 _LABEL = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
 
 
@@ -29,10 +32,7 @@ def style(method: str) -> tuple[str, str]:
 
 
 def means(figure: Any, scores: pd.DataFrame) -> None:
-  """Macro-F1 of each method: a mark per target, and their mean as a number.
-
-  scores: method × target, from the top; a method that lacks a target has no mean.
-  """
+  """Of method × target, from the top: a mark per target, and the mean of methods that have all targets."""
   panel = figure.subplots()
   for index, target in enumerate(scores):
     marker = _MARKERS[index % len(_MARKERS)]
@@ -49,10 +49,7 @@ def means(figure: Any, scores: pd.DataFrame) -> None:
 
 
 def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
-  """Validation macro-F1 over steps: thin lines for seeds, thick for their mean.
-
-  The mean ends at the last step that all seeds reached; beyond, it would jump.
-  """
+  """Validation macro-F1 over steps: thin lines for seeds; thick their mean, up to the last common step."""
   panel = figure.subplots()
   for method in frame.methods(runs):
     color, marker = style(method)
@@ -67,10 +64,7 @@ def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
 
 
 def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None:
-  """A line per method over evenly spaced values of x, with a band of ± SD.
-
-  points: columns line, method, x, mean, std. Lines without std are published: dashed, hollow markers.
-  """
+  """points: columns line, method, x, mean, std (a band). Lines without std are published: dashed."""
   panel = figure.subplots()
   panel.xaxis.update_units([f'{value:g}' for value in sorted(set(points['x']))])
   for line, part in points.sort_values('x').groupby('line', sort=False):
@@ -85,10 +79,7 @@ def sweep(figure: Any, points: pd.DataFrame, title: str, x: str, y: str) -> None
 
 
 def pareto(figure: Any, points: pd.DataFrame, cost: str) -> None:
-  """Macro-F1 over a cost on a logarithmic axis, a grey line per target. Filled: Pareto-optimal for it.
-
-  points: columns target, method, cost, mean, std.
-  """
+  """points: columns target, method, cost, mean, std. Filled: Pareto-optimal for the target, a grey line."""
   from matplotlib.ticker import EngFormatter, LogLocator
 
   panel = figure.subplots()
@@ -147,16 +138,13 @@ def percent(fraction: float) -> str:
 
 
 def rank_diagram(figure: Any, ranks: Any) -> None:
-  """Critical-difference diagram: mean ranks on a scale, a bar over methods that do not differ significantly.
-
-  Source: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7 (2006), sec. 3.2.2.
-  """
+  """Critical-difference diagram: mean ranks on a scale, a bar over methods that do not differ."""
   panel = figure.subplots()
-  count, bars = len(ranks.methods), len(ranks.cliques)
-  rank_of = dict(zip(ranks.methods, ranks.mean_ranks, strict=True))
+  count, bars = len(ranks.mean_ranks), len(ranks.cliques)
   for number, clique in enumerate(ranks.cliques, start=1):
-    panel.plot([rank_of[clique[0]], rank_of[clique[-1]]], [-number] * 2, color=_VERMILION, linewidth=3.5)
-  for number, (method, rank) in enumerate(reversed(rank_of.items()), start=1):
+    ends = ranks.mean_ranks[[clique[0], clique[-1]]]
+    panel.plot(ends.to_numpy(), [-number] * 2, color=_VERMILION, linewidth=3.5)
+  for number, (method, rank) in enumerate(ranks.mean_ranks[::-1].items(), start=1):
     y = -bars - number  # the best lowest, so that no line crosses a name
     panel.plot([rank, rank], [0, y], color=INK, linewidth=0.8, label=f'_{method}')
     panel.annotate(f'{method} {rank:.2f}', (rank, y), xytext=(4, 0), **_LABEL)
@@ -195,6 +183,47 @@ def reconstruction(figure: Any, window: dict[str, Any], patch_size: int, title: 
   panels[-1].set_xlabel('sample')
   panels[0].set_title(title)
   figure.legend(panels[0].get_lines(), ['signal', 'reconstruction'], loc='outside lower center', ncols=2)
+
+
+def domains(figure: Any, scores: pd.DataFrame) -> None:
+  """A cell for each domain trained up to and domain tested on, with its percent where they can be read."""
+  names = list(scores)
+  panel = figure.subplots()
+  shown = panel.imshow(scores, vmin=0, vmax=1, cmap='viridis')
+  panel.set_xticks(range(len(names)), names, rotation=60, ha='right')
+  panel.set_yticks(range(len(names)), names)
+  panel.set(xlabel='tested on', ylabel='trained up to')
+  panel.grid(visible=False)
+  for (row, column), value in np.ndenumerate(scores.to_numpy() if len(names) <= _MOST_NUMBERS else []):
+    if not np.isnan(value):
+      color = 'black' if value > 0.6 else 'white'
+      panel.text(column, row, f'{100 * value:.0f}', ha='center', va='center', color=color)
+  figure.colorbar(shown, label='macro-F1')
+
+
+def scaling(figure: Any, rows: pd.DataFrame) -> None:
+  """A panel for each dimension: times of each step, and dashed in proportion to operations."""
+  from matplotlib.ticker import LogLocator
+
+  dimensions = [name for name in _AXES if name in set(rows['dimension'])]
+  scales = {'xscale': 'log', 'yscale': 'log'}
+  panels = figure.subplots(1, len(dimensions), sharey=True, squeeze=False, subplot_kw=scales)[0]
+  for panel, dimension in zip(panels, dimensions, strict=True):
+    shown = rows[rows['dimension'] == dimension]
+    for step, found in shown.groupby('step'):
+      sizes, times, operations = found[['size', 'ms_window', 'operations_window']].to_numpy().T
+      errors = np.abs(np.array(found['ms_window_quartiles'].to_list()).T - times)
+      expected = times[0] * operations / operations[0]
+      color, marker = style(step)
+      look = {'color': color, 'marker': marker, 'capsize': 3}
+      panel.errorbar(sizes, times, errors, **look, label=f'{step}, median and quartiles')
+      panel.plot(sizes, expected, '--', color=color, label=f'{step}, by operations')
+    panel.set_xticks(sorted(set(shown['size'])), labels=map(str, sorted(set(shown['size']))))
+    panel.xaxis.minorticks_off()
+    panel.set_xlabel(_AXES[dimension])
+  panels[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter='{x:g}', minor_formatter='')
+  panels[0].set_ylabel('ms per window')
+  figure.legend(*panels[0].get_legend_handles_labels(), loc='outside lower center', ncols=2)
 
 
 def _legend(figure: Any, columns: int = 4) -> None:

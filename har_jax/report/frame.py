@@ -28,13 +28,15 @@ def load(folder: Place) -> pd.DataFrame:
   An experiment is named by its folder, seen from the parent of `folder`: 'paper/base' of runs/paper.
   Raises UserError as results.find does.
   """
-  found = results.find(folder)
-  above = max(len(folder.parts) - 1, 0)
-  # <experiment>/<target>/<method>/<split>/labels-<budget>/seed<k>.json
   return from_rows(
-    results.row(result, '/'.join(path.parts[above:-5]) or folder.name) | {'result': result}
-    for path, result in found.items()
+    results.row(result, _experiment(folder, path)) | {'result': result}
+    for path, result in results.find(folder).items()
   )
+
+
+def _experiment(folder: Place, result: Place) -> str:
+  # <experiment>/<target>/<method>/<split>/labels-<budget>/seed<k>.json
+  return '/'.join(result.parts[max(len(folder.parts) - 1, 0) : -5]) or folder.name
 
 
 def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
@@ -43,10 +45,7 @@ def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def read_csv(path: Place) -> pd.DataFrame:
-  """The table of all runs: results.RUN_COLUMNS and `bytes`.
-
-  Raises UserError where it is damaged or has other columns.
-  """
+  """The table of all runs, with `bytes`. Raises UserError where it is damaged or has other columns."""
   frame = csv_table.read(path, _TYPES)
   if list(frame.columns) != list(results.RUN_COLUMNS):
     differing = sorted(set(frame.columns) ^ set(results.RUN_COLUMNS))
@@ -73,29 +72,26 @@ def to_csv(frame: pd.DataFrame, path: Place) -> None:
 
 def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
   """Adds runs to the table of all runs; a run that it holds already is replaced."""
-  added = frame.assign(commit=commit)
-  both = pd.concat([read_csv(path), added]) if path.exists() else added
-  kept = both.drop_duplicates(KEY, keep='last')
-  to_csv(kept.sort_values(KEY, kind='stable'), path)
+  old = [read_csv(path)] if path.exists() else []
+  to_csv(_replaced([*old, frame.assign(commit=commit)], KEY), path)
 
 
 def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> None:
-  """Adds the subjects of every personalization under a folder to their table, in place of their old rows.
-
-  Raises UserError where there is none.
-  """
-  above = max(len(folder.parts) - 1, 0)
+  """Adds or replaces the subjects of every personalization under a folder. Raises UserError without one."""
   rows = []
   for found in results.files_below(folder, 'labels-*-per-class.json'):
-    # <experiment>/<target>/<method>/<split>/labels-<budget>/seed<k>/personal/labels-<n>-per-class.json
-    name = '/'.join(found.parts[above:-7]) or folder.name
+    name = _experiment(folder, found.parents[1])  # seed<k>/personal/labels-<n>-per-class.json
     rows += results.personal_rows(results.read_personalization(found), name, commit)
   if not rows:
     raise UserError(f'no personalization under {folder}; har-jax lodo --stage=personalize makes them')
-  added = pd.DataFrame(rows).astype({'label_budget': str, 'subject': str})
-  old = [csv_table.read(path, {'label_budget': str, 'subject': str})] if path.exists() else []
-  kept = pd.concat([*old, added]).drop_duplicates(PERSONAL_KEY, keep='last')
-  csv_table.write(kept.sort_values(PERSONAL_KEY, kind='stable').round(6), path)
+  types = {'label_budget': str, 'subject': str}
+  old = [csv_table.read(path, types)] if path.exists() else []
+  csv_table.write(_replaced([*old, pd.DataFrame(rows).astype(types)], PERSONAL_KEY).round(6), path)
+
+
+def _replaced(frames: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
+  """All rows, sorted; of those with the same key, the last."""
+  return pd.concat(frames).drop_duplicates(key, keep='last').sort_values(key, kind='stable')
 
 
 def methods(frame: pd.DataFrame) -> list[str]:

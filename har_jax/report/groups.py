@@ -1,5 +1,6 @@
 """Which runs may share a table, and in which hyperparameters experiments differ. Needs no JAX."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -23,34 +24,22 @@ _BASIS = ['target', 'seed', 'target_windows', *results.SHARED]
 def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFrame]:
   """Runs that differ in nothing but target, method, seed and the `free` hyperparameters.
 
-  Runs without adapters join the most frequent ones of their own experiment, or of all. Runs on other
-  windows are separate.
-  A baseline joins every experiment that has a run of its target's windows, seed, split and labels. Without
-  such a run, baselines are an experiment of their own.
-  Sorted by split, then from the most labels; in each, rows are sorted by target, label budget and method.
+  Runs without adapters join the most frequent ones of their own experiment, or of all. A baseline joins every
+  experiment that has a run of its target's windows, seed, split and labels, or else an experiment of its own.
+  Sorted by split, then from the most labels; rows by target, label budget and method.
   Raises UserError where a run occurs twice.
   """
-  placed = _placed(runs, free)
-  order = {name: place for place, name in enumerate(methods(runs))}
-  ranked = placed[['_group', 'target', 'lora_rank', 'seed']].assign(
-    labels=placed['label_budget'].map(_budget_order), method=placed['method'].map(order)
-  )
-  by = ['_group', 'target', 'labels', 'method', 'lora_rank', 'seed']
-  ordered = placed.iloc[ranked.reset_index(drop=True).sort_values(by, kind='stable').index]
-  twice = ordered[ordered.duplicated(['_group', 'target', 'method', 'seed', *free])]
+  placed = ordered(_placed(runs, free), ['_group', 'target', 'label_budget', 'method', 'lora_rank', 'seed'])
+  twice = placed[placed.duplicated(['_group', 'target', 'method', 'seed', *free])]
   if len(twice):
     target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
-  numbers = ordered['_group'].to_numpy()
-  found = [part for _, part in ordered.drop(columns='_group').groupby(numbers)]
+  found = [part.drop(columns='_group') for _, part in placed.groupby('_group')]
   return sorted(found, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
 
 
 def families(runs: pd.DataFrame, flag: str, *more: str) -> list[pd.DataFrame]:
-  """Sets of experiments that differ in nothing but this hyperparameter, and have several values of it.
-
-  more: hyperparameters that may differ, too.
-  """
+  """Sets of experiments with several values of this hyperparameter that else differ in `more` alone."""
   if runs[flag].nunique() < 2:  # the usual case; to find experiments takes longer
     return []
   return [family for family in experiments(runs, [flag, *more]) if family[flag].nunique() > 1]
@@ -97,6 +86,17 @@ def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
     'windows': windows.groupby([settings, runs['target']]).rank('dense'),
   }
   return pd.DataFrame(keys).groupby(list(keys), sort=False).ngroup()
+
+
+def ordered(runs: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+  """Sorted by these columns: methods as in tables; budgets of labels from the most, fractions first."""
+
+  def key(column: pd.Series) -> pd.Series:
+    if column.name == 'method':
+      return column.map(methods(runs).index)
+    return column.map(_budget_order) if column.name == 'label_budget' else column
+
+  return runs.sort_values([*by], kind='stable', key=key)
 
 
 def _budget_order(budget: str) -> float:
@@ -147,8 +147,7 @@ def not_run(part: pd.DataFrame) -> list[str]:
   have = part.groupby(['target', 'method'])['seed'].agg(set).to_dict()
   lacking = [
     f'{target} {method} {", ".join(map(str, sorted(missing)))}'
-    for target in sorted(set(part['target']))
-    for method in methods(part)
+    for target, method in itertools.product(sorted(set(part['target'])), methods(part))
     if (missing := set(part['seed']) - have.get((target, method), set()))
   ]
   return [f'Seeds not run: {"; ".join(lacking)}.'] if lacking else []

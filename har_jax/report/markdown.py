@@ -1,7 +1,9 @@
 """Tables as text: cells, the rows of grouped runs, and Markdown. Needs no JAX."""
 
 import dataclasses
+import importlib.resources
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ Cell = Callable[[pd.DataFrame], str]
 
 NONE = '–'
 MEAN = 'mean of targets'
+# Name → caption, note or whole document; columns of measurements.
+TEXTS = tomllib.loads(importlib.resources.files('har_jax.report').joinpath('texts.toml').read_text('utf-8'))
 _NUMBER = re.compile(r'[-+−<~]?\d|–$|n=\d|$')
 
 
@@ -28,10 +32,7 @@ def fill(page: str, command: str, text: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands.
-
-  best: columns whose highest value the page marks.
-  """
+  """A table of text with its caption and notes; on the page also figures (SVG elements) and commands."""
 
   title: str
   caption: str = ''
@@ -39,11 +40,7 @@ class Section:
   notes: Sequence[str] = ()
   drawings: Sequence[str] = ()
   commands: Sequence[str] = ()
-  best: Sequence[str] = ()
-
-  @property
-  def numeric(self) -> list[str]:
-    return numeric(self.table)
+  best: Sequence[str] = ()  # columns whose highest value the page marks
 
   @property
   def highest(self) -> dict[str, str]:
@@ -59,7 +56,7 @@ def markdown(sections: Sequence[Section]) -> str:
     caption = '' if section.caption == last else section.caption
     parts += [f'## {section.title}', caption, table, *section.notes]
     last = section.caption
-  return escaping.markdown_text('\n\n'.join(part for part in parts if part) + '\n')
+  return escaping.markdown_text('\n\n'.join(filter(None, parts)) + '\n')
 
 
 def tabulated(table: pd.DataFrame, form: str = 'pipe') -> str:
@@ -82,10 +79,9 @@ def rows(runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell]) -> pd
 
   Columns of published figures are left out where all are missing.
   """
-  grouped = runs.groupby(list(by), sort=False, dropna=False)
   made = [
     dict(zip(by, map(str, key), strict=True)) | {name: cell(part) for name, cell in cells.items()}
-    for key, part in grouped
+    for key, part in runs.groupby([*by], sort=False, dropna=False)
   ]
   table = pd.DataFrame(made, columns=[*by, *cells]).replace({'nan': NONE, '<NA>': NONE})
   return table[[name for name in table if 'published' not in name or (table[name] != NONE).any()]]
@@ -96,16 +92,11 @@ def mean_rows(runs: pd.DataFrame, by: Sequence[str], columns: Mapping[str, tuple
 
   `by` is without the target; `columns`: name → column of the runs, format.
   """
-  targets = runs['target'].nunique()
-  made = []
-  for key, part in runs.groupby(list(by), sort=False):
-    means = part.groupby('target')[[column for column, _ in columns.values()]].mean()
-    if len(means) == targets > 1:
-      cells = {
-        name: number(means[column].mean(skipna=False), form) for name, (column, form) in columns.items()
-      }
-      made.append({'target': MEAN} | dict(zip(by, key, strict=True)) | cells)
-  return pd.DataFrame(made)
+  of_targets = runs.groupby([*by, 'target'], sort=False)[[column for column, _ in columns.values()]].mean()
+  whole = of_targets.groupby([*by], sort=False).filter(lambda each: len(each) == runs['target'].nunique() > 1)
+  means = whole.groupby([*by], sort=False).agg(lambda each: each.mean(skipna=False)).reset_index()
+  texts = {name: [number(value, form) for value in means[of]] for name, (of, form) in columns.items()}
+  return means[[*by]].assign(target=MEAN, **texts)[['target', *by, *columns]]
 
 
 def joined(*tables: pd.DataFrame) -> pd.DataFrame:
@@ -116,11 +107,16 @@ def number(value: float | int, form: str) -> str:
   return NONE if pd.isna(value) else format(value, form)
 
 
-def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
-  """Mean ± sample standard deviation, of one value the value. Missing values do not count.
+def intervals(values: pd.DataFrame, form: str) -> list[str]:
+  """'-0.7 (-1.5 to +0.1)' for each row of mean or median, low end, high end."""
+  return [
+    NONE if pd.isna(mean) else f'{mean:{form}} ({low:{form}} to {high:{form}})'
+    for mean, low, high in values.to_numpy()
+  ]
 
-  `count`: the number of values is added where some are missing.
-  """
+
+def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
+  """Mean ± sample standard deviation of known values; with `count`, their number where some are missing."""
 
   def cell(runs: pd.DataFrame) -> str:
     known = runs[column].dropna().to_numpy(float)
@@ -133,9 +129,8 @@ def spread_of(column: str, form: str, *, count: bool = False) -> Cell:
 
 def span(values: Iterable[Any], form: str = '{:,}') -> str:
   """The value, or smallest–largest where they differ."""
-  ordered = sorted(values)
-  low, high = form.format(ordered[0]), form.format(ordered[-1])
-  return low if low == high else f'{low}–{high}'
+  ends = dict.fromkeys(form.format(end) for end in (min(values), max(values)))
+  return '–'.join(ends)
 
 
 def span_of(column: str) -> Cell:
@@ -144,12 +139,6 @@ def span_of(column: str) -> Cell:
 
 def seeds(runs: pd.DataFrame) -> str:
   return f'n={runs["seed"].nunique()}'
-
-
-def megabytes_of(column: str) -> Cell:
-  """Bytes in units of 2²⁰ bytes."""
-  tiny = 0.005 * 2**20
-  return lambda runs: '<0.01' if 0 < runs[column].max() < tiny else span(runs[column] / 2**20, '{:.2f}')
 
 
 def p_value(value: float) -> str:

@@ -3,27 +3,19 @@
 import importlib.resources
 import importlib.util
 import itertools
-import operator
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from har_jax import storage
 from har_jax.errors import UserError
-from har_jax.report import commands, curves, groups, svg, tables
+from har_jax.report import commands, curves, groups, markdown, svg, tables
 from har_jax.report.markdown import Section
-from har_jax.report.pictures import Picture
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
-_CURVES = 'Thin: one seed. Thick: the mean, up to the last step that all reached.'
-_RANKS = 'Rank 1 is best. A bar joins methods whose ranks do not differ significantly.'
-_CONFUSION = 'Percent of the test windows of each true class, of all seeds. Blue: correct, orange: wrong.'
-_COST = 'Mean ± SD over seeds. Filled: no other method of the target is as good for less.'
-_SWEEP = 'Means over seeds, bands ± SD. Dashed: published, window-wise split, one run each.'
-_EMBEDDING = 'Test windows as the encoder embeds them, before and after adaptation, projected by t-SNE.'
-_RECONSTRUCTION = 'Shaded: hidden from the autoencoder. Units are standard deviations of the dataset.'
+Picture = dict[str, Any]
 
 
 def refuse_without_tools() -> None:
@@ -41,14 +33,15 @@ def html(
 ) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
-  folder: the results, as the page's commands name it. embeddings, reconstructions: as `pictures` reads them.
+  folder: the results, as the page's commands name it. embeddings, reconstructions: of `pictures`.
   Raises UserError if a run occurs twice, or if jinja2 is not installed.
   """
   refuse_without_tools()
   import jinja2
 
   chosen = largest(groups.without_sweeps(runs))
-  parts = _parts(runs, chosen, folder, embeddings, reconstructions)
+  budgets = groups.families(runs, 'label_budget')
+  ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
   environment = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
   )
@@ -57,50 +50,33 @@ def html(
     finding=finding(chosen[0]),
     means=tables.means(chosen[0]),
     picture=curves.means(tables.by_target(chosen[0]), 'means'),
-    parts={question: found for question, found in parts.items() if any(found)},
+    figures={
+      'ranks': _drawn('mean-ranks', curves.rank_diagram, chosen, 'ranks'),
+      'costs': _drawn('cost', curves.costs, chosen, 'cost'),
+      'budgets': _drawn('label_budget', curves.label_budgets, budgets, 'sweep'),
+      'lora_ranks': _drawn('lora_rank', curves.ranks, ranks, 'sweep'),
+      'confusion': _drawn('confusion', curves.confusion, chosen, 'confusion'),
+      'learning': _drawn('curves', curves.learning_curves, chosen, 'curves'),
+      'encoder': _drawn('embeddings', curves.embeddings, embeddings, 'embedding')
+      + _drawn('windows', curves.reconstructions, reconstructions, 'reconstruction'),
+    },
+    tables=tables.sections(runs)
+    | {'means': [*map(tables.targets, chosen)], 'commands': [_commands(runs, folder)]},
+    numeric=markdown.numeric,
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
 
 
-def _parts(
-  runs: pd.DataFrame,
-  chosen: Sequence[pd.DataFrame],
-  folder: str,
-  embeddings: Sequence[Picture],
-  reconstructions: Sequence[Picture],
-) -> dict[str, tuple[list[Section], list[Section]]]:
-  """Question → sections with figures, sections with tables. chosen: the runs that figures show."""
-  shown = tables.sections(runs)
-  ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
-  budgets = groups.families(runs, 'label_budget')
-  any_budget, target = partial(groups.title, free=['label_budget']), operator.itemgetter('target')
-  return {
-    'How good is each method on each dataset?': ([], [*map(tables.targets, chosen), *shown['2']]),
-    'Which differences are significant?': (
-      _drawn(chosen, curves.rank_diagram, 'mean-ranks', _RANKS),
-      shown['statistics'],
-    ),
-    'What does a method cost?': (
-      _drawn(chosen, curves.costs, 'cost', _COST),
-      shown['3'] + shown['4'] + shown['5'],
-    ),
-    'How many labels are needed?': (
-      _drawn(budgets, curves.label_budgets, 'label_budget', _SWEEP, any_budget),
-      shown['7'],
-    ),
-    'Which rank do adapters need?': (_drawn(ranks, curves.ranks, 'lora_rank', _SWEEP), shown['6']),
-    'Does pretraining help?': ([], shown['pretraining']),
-    'How much does a window-wise split flatter?': ([], shown['leakage']),
-    'Do augmentation and other options help?': ([], shown['rotation'] + shown['ablations']),
-    'Which activities are confused?': (_drawn(chosen, curves.confusion, 'confusion', _CONFUSION), []),
-    'Was training long enough?': (_drawn(chosen, curves.learning_curves, 'curves', _CURVES), []),
-    'What does the encoder learn?': (
-      _drawn(embeddings, curves.embeddings, 'embeddings', _EMBEDDING, target)
-      + _drawn(reconstructions, curves.reconstructions, 'windows', _RECONSTRUCTION, target),
-      [],
-    ),
-    'How was it run, and how is it run again?': ([], [_commands(runs, folder), *shown['configuration']]),
-  }
+def pictures(folder: storage.Place, kind: str) -> list[Picture]:
+  """Every <kind>s.json that `har-jax paper` wrote below a folder, by path; kind: embedding or reconstruction.
+
+  Raises UserError if one has another format.
+  """
+  found = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
+  for path, picture in found.items():
+    if picture.get('format') != f'har_jax {kind} 3':
+      raise UserError(f"{path} is not of format 'har_jax {kind} 3'; delete it and run har-jax paper again")
+  return list(found.values())
 
 
 def headline(runs: pd.DataFrame) -> str:
@@ -140,13 +116,15 @@ def _commands(runs: pd.DataFrame, folder: str) -> Section:
   return Section('Commands', 'The first writes this page. The others need prepared windows.', commands=lines)
 
 
-def _drawn(
-  parts: Iterable[Any],
-  draw: Callable[..., list[str]],
-  name: str,
-  caption: str,
-  title: Callable[[Any], str] = groups.title,
-) -> list[Section]:
-  """A section for each part that has figures. `name` starts the ids of their elements."""
-  drawn = [(title(part), draw(part, f'{name}-{number}')) for number, part in enumerate(parts)]
-  return [Section(heading, caption, drawings=drawings) for heading, drawings in drawn if drawings]
+def _drawn(name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], text: str) -> list[Section]:
+  """A section for each part that has figures: runs, or a picture. `name` starts the ids of their elements."""
+  drawn = [(_title(part), [*draw(part, f'{name}-{number}')]) for number, part in enumerate(parts)]
+  return [
+    Section(title, markdown.TEXTS[f'page_{text}'], drawings=drawings) for title, drawings in drawn if drawings
+  ]
+
+
+def _title(part: pd.DataFrame | Picture) -> str:
+  if isinstance(part, dict):
+    return part['target']
+  return groups.title(part, groups.differing(part, ['label_budget']))

@@ -1,35 +1,35 @@
-"""Figures as published: arXiv:2512.17983v1, Tables II to VII.
-
-Accuracy and macro-F1 as fractions of one. Window-wise split 70/30, one run each.
-"""
+"""Figures as published: arXiv:2512.17983v1, Tables II to VII. Window-wise split 70/30, one run each."""
 
 import functools
+import importlib.resources
+import io
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from har_jax.report import markdown
 from har_jax.report.markdown import NONE, Cell, number
 
 SOURCE = 'arXiv:2512.17983v1, Table II'
 SPLIT = 'window'
-_LABELS = '0.7'  # of all windows
-_METHODS = ('full', 'lora', 'qlora')
-
+RUN = ['target', 'method', 'label_budget']  # the key of Tables II, V and VII
 Table = Mapping[tuple, Sequence[float | int]]
+# A published table, the columns of runs that make its key, heading → format of its figures.
+Theirs = tuple[Table, Sequence[str], Mapping[str, str]]
+_CSV = importlib.resources.files('har_jax.report').joinpath('published.csv').read_text('utf-8')
+_RUNS = pd.read_csv(io.StringIO(_CSV), dtype={'label_budget': str, 'lora_rank': 'Int64'})
+_FIRST = _RUNS.groupby(['table', 'target'])['seconds'].transform('first')  # of full fine-tuning
+_RUNS['ratio'] = (_RUNS['seconds'] / _FIRST).where(_RUNS['method'] != 'full')
 
-_SCORES = {
-  'hhar': ((0.981, 0.980), (0.960, 0.958), (0.955, 0.952)),
-  'realworld': ((0.907, 0.907), (0.859, 0.861), (0.860, 0.861)),
-  'pamap2': ((0.853, 0.854), (0.829, 0.825), (0.829, 0.824)),
-  'motionsense': ((0.961, 0.958), (0.956, 0.950), (0.955, 0.949)),
-  'ucihar': ((0.968, 0.969), (0.952, 0.953), (0.953, 0.953)),
-}
-# (target, method, label budget) → accuracy, macro-F1.
-TABLE_II: Table = {
-  (target, method, _LABELS): scores
-  for target, rows in _SCORES.items()
-  for method, scores in zip(_METHODS, rows, strict=True)
-}
+
+def runs_of(table: str) -> pd.DataFrame:
+  """The runs of a table in columns that are named as ours; seconds are of 50 epochs on their CPU."""
+  return _RUNS[_RUNS['table'] == table].dropna(axis=1, how='all')
+
+
+def _table(table: str, key: list[str], columns: list[str]) -> Table:
+  return runs_of(table).set_index(key)[columns].T.to_dict('list')
+
 
 # (method,) → weights: trainable, total; with a head for nine classes.
 _ADAPTED = (428_832, 2_636_105)
@@ -39,70 +39,31 @@ TABLE_III: Table = {('full',): (2_210_857, 2_210_857), ('lora',): _ADAPTED, ('ql
 # and 2,636,105 weights of four bytes are 1.64 and 10.06.
 TABLE_IV: Table = {('lora',): (10.06, 1.64, 0.01), ('qlora',): (6.22, 1.64, 4.82)}
 
-_SECONDS = {
-  'hhar': (2772, 2505, 2598),
-  'realworld': (5657, 5073, 5195),
-  'pamap2': (1170, 1011, 1037),
-  'motionsense': (1453, 1299, 1378),
-  'ucihar': (927, 881, 875),
-}
-# (target, method, label budget) → seconds of 50 epochs, on their CPU; ratio to full fine-tuning.
-TABLE_V: Table = {
-  (target, method, _LABELS): (seconds, seconds / row[0] if method != 'full' else float('nan'))
-  for target, row in _SECONDS.items()
-  for method, seconds in zip(_METHODS, row, strict=True)
-}
-
-# (target, rank of LoRA) → macro-F1, seconds.
-TABLE_VI: Table = {
-  ('ucihar', 8): (0.9352, 916),
-  ('ucihar', 16): (0.9395, 934),
-  ('ucihar', 20): (0.9434, 945),
-  ('ucihar', 32): (0.9531, 971),
-  ('ucihar', 48): (0.9602, 1015),
-  ('ucihar', 64): (0.9649, 1049),
-}
-
-_BUDGETS = ('0.7', '0.6', '0.5', '0.4', '0.3')
-_ACCURACY = {
-  'full': (0.9676, 0.9651, 0.9618, 0.9543, 0.9380),
-  'lora': (0.9528, 0.9508, 0.9483, 0.9416, 0.9257),
-}
-# (target, method, label budget) → accuracy.
-TABLE_VII: Table = {
-  ('ucihar', method, budget): (accuracy,)
-  for method, row in _ACCURACY.items()
-  for budget, accuracy in zip(_BUDGETS, row, strict=True)
-}
+TABLE_II = _table('II', RUN, ['accuracy', 'macro_f1'])
+TABLE_V = _table('II', RUN, ['seconds', 'ratio'])
+TABLE_VI = _table('VI', ['target', 'lora_rank'], ['macro_f1', 'seconds'])
+TABLE_VII = _table('VII', RUN, ['accuracy'])
 
 # Our name of a target → theirs.
 SAME_RECORDINGS = {'hapt': 'ucihar'}
 
 
-def name_of(target: str) -> str:
-  """The target's name in the published tables."""
-  return SAME_RECORDINGS.get(target, target)
+def rows(
+  runs: pd.DataFrame, by: Sequence[str], cells: Mapping[str, Cell], theirs: Theirs, remark: str
+) -> tuple[pd.DataFrame, list[str]]:
+  """`markdown.rows` with columns of published figures, and a note where there are any.
 
-
-def cells(table: Table, by: Sequence[str], forms: Mapping[str, str]) -> dict[str, Cell]:
-  """Columns of published figures, one for each figure of an entry.
-
-  by: columns of runs that make the key of `table`. forms: heading → format.
+  remark: how they were measured. The note also says what hapt is compared with.
   """
+  table, key, forms = theirs
 
   def cell(index: int, form: str, part: pd.DataFrame) -> str:
-    values = [part[name].iat[0] for name in by]
-    key = tuple(SAME_RECORDINGS.get(value, value) for value in values)
-    return number(table[key][index], form) if key in table else NONE
+    found = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in part[[*key]].iloc[0]))
+    return number(found[index], form) if found else NONE
 
   columns = enumerate(forms.items())
-  return {f'published {name}': functools.partial(cell, index, form) for index, (name, form) in columns}
-
-
-def notes(table: pd.DataFrame, remark: str) -> list[str]:
-  """A note for a table with published figures: their source, and what hapt is compared with."""
-  if not any('published' in name for name in table):
-    return []
-  is_hapt = 'target' in table and 'hapt' in set(table['target'])
+  added = {f'published {name}': functools.partial(cell, index, form) for index, (name, form) in columns}
+  made = markdown.rows(runs, by, {**cells, **added})
+  is_hapt = 'target' in made and 'hapt' in set(made['target'])
   hapt = ' hapt: published for UCI HAR v1, other windows of the same recordings.' if is_hapt else ''
-  return [f'Published: {remark}.{hapt}']
+  return made, [f'Published: {remark}.{hapt}'] if added.keys() & set(made) else []

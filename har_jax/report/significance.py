@@ -2,26 +2,11 @@
 
 import pandas as pd
 
-from har_jax.report import groups, published, ranks, statistics
-from har_jax.report.markdown import NONE, Section, number, p_value
-from har_jax.report.statistics import FEWEST, LEVEL, MARGIN, Interval
+from har_jax.report import groups, published, statistics
+from har_jax.report.markdown import NONE, TEXTS, Section, intervals, number, p_value
+from har_jax.report.statistics import FEWEST, LEVEL, MARGIN
 
 _AGAINST = 'full'
-_POINTS = 'Macro-F1 of a test subject in points, the mean over the seeds that tested it.'
-_TESTS = (
-  f'{_POINTS} Difference: mean over subjects, paired by seed, with a bootstrap interval of 95 %. '
-  'p of a difference: Wilcoxon signed-rank test; r: rank-biserial correlation. p of equivalence: two '
-  f'one-sided t tests (TOST), margin {MARGIN:g} point. Both are Holm-corrected over all rows; –: fewer than '
-  f'{FEWEST} subjects differ, or all by the same. Verdicts at {LEVEL:g}; undecided does not mean equal.'
-)
-_LEVELS = (
-  f'{_POINTS} Mean over subjects with a bootstrap interval of 95 %, too narrow with a handful of them.'
-)
-_RANKS = (
-  f'{_POINTS} A block is a subject tested with all methods; rank 1 is best. Friedman test, then the critical '
-  'difference of Nemenyi. Subjects of a target share a training: blocks are not independent, p is too small.'
-)
-_WINDOW = 'Window-wise, the same people were trained on: nothing here speaks of new people.'
 
 
 def sections(runs: pd.DataFrame) -> list[Section]:
@@ -30,7 +15,7 @@ def sections(runs: pd.DataFrame) -> list[Section]:
   return [
     *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
     *(_levels(part) for part in found),
-    *(_ranks(part, made) for part in found if (made := ranks.ranks(part))),
+    *(_ranks(part, made) for part in found if (made := statistics.ranks(part))),
     Section('What datasets can show', what_datasets_show(runs['target'].nunique())),
   ]
 
@@ -41,65 +26,58 @@ def _notes(part: pd.DataFrame) -> list[str]:
     for ours, theirs in published.SAME_RECORDINGS.items()
     if {ours, theirs} <= set(part['target'])
   ]
-  return [*([_WINDOW] if part['split'].iat[0] == 'window' else []), *same, *groups.not_run(part)]
+  return [*([TEXTS['window']] if part['split'].iat[0] == 'window' else []), *same, *groups.not_run(part)]
 
 
 def _tests(part: pd.DataFrame) -> Section:
   found = statistics.compare(part, _AGAINST)
-  table = pd.DataFrame(
-    {
-      'target': found['target'],
-      'method': found['method'],
-      'subjects': found['n'].astype(str),
-      f'macro-F1 − {_AGAINST}, points': [shown(each, '+.1f') for each in found['difference']],
-      'better on': found['better_on'].astype(str) + ' of ' + found['n'].astype(str),
+  n = found['n'].astype(str)
+  table = found[['target', 'method']].assign(
+    **{
+      'subjects': n,
+      f'macro-F1 − {_AGAINST}, points': intervals(found[['mean', 'low', 'high']], '+.1f'),
+      'better on': found['better_on'].astype(str) + ' of ' + n,
       'r': [number(value, '+.2f') for value in found['rank_biserial']],
       'p of a difference': found['wilcoxon_p'].map(p_value),
       'p of equivalence': found['equivalence_p'].map(p_value),
       'verdict': found['verdict'],
     }
   )
-  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', _TESTS, table, _notes(part))
+  caption = TEXTS['tests'].format(**TEXTS, margin=MARGIN, fewest=FEWEST, level=LEVEL)
+  return Section(f'Tests against {_AGAINST}: {groups.title(part)}', caption, table, _notes(part))
 
 
 def _levels(part: pd.DataFrame) -> Section:
   rows = [
-    {
-      'target': target,
-      'method': method,
-      'subjects': str(points.count()),
-      'macro-F1, points': shown(statistics.interval(points.dropna().to_numpy()), '.1f'),
-    }
+    (target, method, str(points.count()), *statistics.interval(points.dropna().to_numpy()))
     for target, of_target in statistics.by_subject(statistics.scores(part)).groupby('target')
     for method, points in of_target.dropna(axis=1, how='all').items()
   ]
-  return Section(f'Intervals: {groups.title(part)}', _LEVELS, pd.DataFrame(rows), _notes(part))
+  found = pd.DataFrame(rows, columns=['target', 'method', 'subjects', 'mean', 'low', 'high'])
+  table = found[['target', 'method', 'subjects']].assign(
+    **{'macro-F1, points': intervals(found[['mean', 'low', 'high']], '.1f')}
+  )
+  return Section(f'Intervals: {groups.title(part)}', TEXTS['levels'].format(**TEXTS), table, _notes(part))
 
 
-def shown(found: Interval, form: str) -> str:
-  """'-0.7 (-1.5 to +0.1)'."""
-  return NONE if pd.isna(found.mean) else f'{found.mean:{form}} ({found.low:{form}} to {found.high:{form}})'
-
-
-def _ranks(part: pd.DataFrame, found: ranks.Ranks) -> Section:
+def _ranks(part: pd.DataFrame, found: statistics.Ranks) -> Section:
   rows = []
-  for method, rank in zip(found.methods, found.mean_ranks, strict=True):
+  for method, rank in found.mean_ranks.items():
     cliques = [[name for name in each if name != method] for each in found.cliques if method in each]
     similar = '; '.join(map(', '.join, cliques)) or NONE
     rows.append({'method': method, 'mean rank': f'{rank:.2f}', 'not significantly different': similar})
+  targets = ', '.join(sorted(set(found.blocks.get_level_values('target'))))
   note = (
-    f'Friedman p: {p_value(found.friedman_p)}, over {found.blocks} subjects of {", ".join(found.targets)}. '
+    f'Friedman p: {p_value(found.friedman_p)}, over {len(found.blocks)} subjects of {targets}. '
     f'Critical difference: {found.critical_difference:.2f} ranks.'
   )
-  return Section(f'Ranks: {groups.title(part)}', _RANKS, pd.DataFrame(rows), [note, *_notes(part)])
+  return Section(
+    f'Ranks: {groups.title(part)}', TEXTS['ranks'].format(**TEXTS), pd.DataFrame(rows), [note, *_notes(part)]
+  )
 
 
 def what_datasets_show(n: int) -> str:
   """What so many target datasets can show."""
   smallest = 2 / 2**n
   reach = 'cannot reach' if smallest >= LEVEL else 'can reach'
-  return (
-    f'The unit of a claim about new datasets is a dataset, and there are {n}: the smallest two-sided p of a '
-    f'signed-rank test is 2/2^{n} = {smallest:.3g}, which {reach} {LEVEL:g}. The tests above have subjects '
-    'as their unit: they speak of new people, recorded as those of the dataset were.'
-  )
+  return TEXTS['datasets'].format(n=n, smallest=smallest, reach=reach, level=LEVEL)

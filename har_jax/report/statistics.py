@@ -2,13 +2,16 @@
 
 The unit is a test subject, who counts once: the mean over the seeds that tested the subject. Figures are
 macro-F1 in points, 100 times the fraction.
+Source of ranks: Demšar, Statistical Comparisons of Classifiers over Multiple Data Sets, JMLR 7 (2006), sec.
+3.2.2. There a block is a dataset; here it is a subject of a target.
 """
 
-import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy  # loads scipy.stats when it is used
 
 from har_jax.report.frame import methods
 
@@ -17,27 +20,15 @@ LEVEL = 0.05
 POOLED = 'all targets, pooled'
 # Subjects that differ: of n, Wilcoxon's smallest two-sided p is 2 / 2^n, .0625 for 5 and .031 for 6.
 FEWEST = 6
-_RESAMPLES = 10_000
 _DECIMALS = 4  # the table of runs holds six digits; rounding must not break ties of ranks
-
-
-class Interval(NamedTuple):
-  """A mean over subjects and its 95 % bootstrap interval."""
-
-  mean: float
-  low: float
-  high: float
 
 
 def scores(runs: pd.DataFrame) -> pd.DataFrame:
   """(target, subject, seed) × method → points."""
-  columns = runs[['target', 'seed', 'method', 'subject_macro_f1']].itertuples(index=False)
-  entries = [
-    (target, subject, seed, method, 100 * float(fraction))
-    for target, seed, method, text in columns
-    for subject, _, fraction in (entry.rpartition('=') for entry in text.split())
-  ]
-  long = pd.DataFrame(entries, columns=['target', 'subject', 'seed', 'method', 'points'])
+  texts = runs['subject_macro_f1'].str.split()
+  long = runs[['target', 'seed', 'method']].assign(entry=texts).explode('entry').dropna(subset='entry')
+  long[['subject', 'points']] = long.pop('entry').astype(str).str.extract('(.*)=(.*)')
+  long['points'] = 100 * long['points'].astype(float)
   wide = long.pivot(index=['target', 'subject', 'seed'], columns='method', values='points')
   return wide.reindex(columns=methods(runs))
 
@@ -47,55 +38,46 @@ def by_subject(points: pd.DataFrame) -> pd.DataFrame:
   return points.groupby(['target', 'subject']).mean().round(_DECIMALS)
 
 
-@functools.cache
-def _resamples(size: int) -> np.ndarray:
-  """Resample × value → how often it was drawn; the same at every call."""
-  drawn = np.random.default_rng(0).integers(size, size=(_RESAMPLES, size))
-  flat = drawn + size * np.arange(_RESAMPLES)[:, None]
-  return np.bincount(flat.ravel(), minlength=flat.size).reshape(flat.shape).astype(float)
-
-
-def interval(points: np.ndarray) -> Interval:
-  """Percentile bootstrap, the same at every call.
+def interval(points: np.ndarray) -> tuple[float, float, float]:
+  """Mean, and both ends of the 95 % percentile bootstrap interval; the same at every call.
 
   With a handful of subjects it is too narrow: a resample varies by (n - 1) / n of the variance.
   """
-  if points.size == 0:
-    return Interval(np.nan, np.nan, np.nan)
-  low, high = np.percentile(_resamples(points.size) @ points / points.size, [2.5, 97.5])
-  return Interval(float(points.mean()), float(low), float(high))
+  if points.size < 2:
+    return (float(points[0]) if points.size else np.nan,) * 3
+  found = scipy.stats.bootstrap(
+    [points], np.mean, n_resamples=10_000, method='percentile', rng=np.random.default_rng(0)
+  ).confidence_interval
+  return float(points.mean()), float(found.low), float(found.high)
 
 
 def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
   """Every other method minus this one, for each target, and for all targets pooled where there are several.
 
-  Columns: target, method, n subjects, difference (Interval), better_on, rank_biserial, wilcoxon_p,
-  equivalence_p, verdict. Each of the two tests is corrected by Holm over all rows; NaN: not made.
+  Columns: target, method, n subjects; mean, low, high of the difference; better_on, rank_biserial,
+  wilcoxon_p, equivalence_p, verdict. Each of the two tests is corrected by Holm over all rows; NaN: not made.
   """
   targets, points, found = sorted(set(runs['target'])), scores(runs), []
-  others = [name for name in methods(runs) if name != against]
   # Of the seeds that have both.
-  pairs = {method: by_subject(points[[method, against]].dropna()) for method in others}
-  for target in [*targets, *([POOLED] if len(targets) > 1 else [])]:
-    for method, pair in pairs.items():
-      chosen = pair if target == POOLED else pair[pair.index.get_level_values('target') == target]
-      differences = (chosen[method] - chosen[against]).round(_DECIMALS).to_numpy()
-      row = {
+  pairs = {name: by_subject(points[[name, against]].dropna()) for name in methods(runs) if name != against}
+  for target, method in itertools.product([*targets, *[POOLED][: len(targets) - 1]], pairs):
+    pair = pairs[method] if target == POOLED else pairs[method].query('target == @target')
+    differences = (pair[method] - pair[against]).round(_DECIMALS).to_numpy()
+    found.append(
+      {
         'target': target,
         'method': method,
         'n': len(differences),
-        'difference': interval(differences),
+        **dict(zip(('mean', 'low', 'high'), interval(differences), strict=True)),
         'better_on': int((differences > 0).sum()),
         'rank_biserial': rank_biserial(differences),
         'wilcoxon_p': wilcoxon(differences),
         'equivalence_p': equivalence(differences),
       }
-      found.append(row)
+    )
   table = pd.DataFrame(found)
-  for name in ('wilcoxon_p', 'equivalence_p'):
-    table[name] = holm(table[name])
-  table['verdict'] = table.apply(_verdict, axis=1)
-  return table
+  table[['wilcoxon_p', 'equivalence_p']] = table[['wilcoxon_p', 'equivalence_p']].apply(holm)
+  return table.assign(verdict=table.apply(_verdict, axis=1))
 
 
 def _verdict(row: pd.Series) -> str:
@@ -104,40 +86,30 @@ def _verdict(row: pd.Series) -> str:
   if row['equivalence_p'] < LEVEL:
     return 'equivalent'  # also where a difference within the margin is significant
   # Ranks and mean disagree where many subjects differ a little and a few much.
-  signs = np.sign([row['difference'].mean, row['rank_biserial']])
-  if row['wilcoxon_p'] < LEVEL and signs[0] == signs[1]:
-    return 'better' if signs[0] > 0 else 'worse'
+  if row['wilcoxon_p'] < LEVEL and np.sign(row['mean']) == np.sign(row['rank_biserial']):
+    return 'better' if row['mean'] > 0 else 'worse'
   return 'undecided'
 
 
 def wilcoxon(differences: np.ndarray) -> float:
   """Two-sided p of the signed-rank test without differences of zero; NaN with fewer than FEWEST others."""
-  from scipy import stats
-
   nonzero = differences[differences != 0]
-  return float(stats.wilcoxon(nonzero).pvalue) if len(nonzero) >= FEWEST else np.nan
+  return float(scipy.stats.wilcoxon(nonzero).pvalue) if len(nonzero) >= FEWEST else np.nan
 
 
 def rank_biserial(differences: np.ndarray) -> float:
   """(W+ - W-) / (W+ + W-), in [-1, 1]; differences of zero do not count. NaN where no subject differs."""
-  from scipy import stats
-
   nonzero = differences[differences != 0]
-  ranks = stats.rankdata(np.abs(nonzero))
+  ranks = scipy.stats.rankdata(np.abs(nonzero))
   return float(np.sign(nonzero) @ ranks / ranks.sum()) if nonzero.size else np.nan
 
 
 def equivalence(differences: np.ndarray) -> float:
-  """p of two one-sided paired t tests (TOST) that the mean difference is not within MARGIN.
-
-  NaN for fewer than two subjects, and where all differ by the same.
-  """
+  """p of two one-sided paired t tests (TOST) for MARGIN; NaN of one subject, and where all differ equally."""
   if len(differences) < 2 or np.ptp(differences) == 0:
     return np.nan
-  from scipy import stats
-
-  above = stats.ttest_1samp(differences, -MARGIN, alternative='greater').pvalue
-  below = stats.ttest_1samp(differences, MARGIN, alternative='less').pvalue
+  above = scipy.stats.ttest_1samp(differences, -MARGIN, alternative='greater').pvalue
+  below = scipy.stats.ttest_1samp(differences, MARGIN, alternative='less').pvalue
   return float(max(above, below))
 
 
@@ -146,3 +118,37 @@ def holm(p_values: pd.Series) -> pd.Series:
   ordered = p_values.dropna().sort_values()
   corrected = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
   return corrected.reindex(p_values.index)
+
+
+class Ranks(NamedTuple):
+  mean_ranks: pd.Series  # of methods, from the best on; rank 1 is the best of a block, ties share theirs
+  blocks: pd.MultiIndex  # (target, subject)
+  friedman_p: float  # NaN where all methods tie in every block
+  critical_difference: float  # of two mean ranks, Nemenyi's at .05
+  cliques: list[list[str]]  # of two or more methods that do not differ significantly; none in another
+
+
+def ranks(runs: pd.DataFrame) -> Ranks | None:
+  """Over the subjects that every method was tested on under one seed; None of two methods or one subject.
+
+  Where Friedman's test finds no difference at .05, all methods are one clique.
+  """
+  blocks = by_subject(scores(runs).dropna())
+  count = len(blocks.columns)
+  if count < 3 or len(blocks) < 2:
+    return None
+  mean_ranks = blocks.rank(axis=1, ascending=False).mean().sort_values(kind='stable')
+  has_ties_only = blocks.nunique(axis=1).max() == 1
+  p = np.nan if has_ties_only else float(scipy.stats.friedmanchisquare(*blocks.to_numpy().T).pvalue)
+  critical = critical_difference(count, len(blocks))
+  # Past the last method that does not differ from each: the longest runs of ranks that start there.
+  ends = np.searchsorted(mean_ranks, mean_ranks + critical, side='right') if p < LEVEL else [count] * count
+  longer = [(first, end) for first, end in enumerate(ends) if end > max([first + 1, *ends[:first]])]
+  cliques = [list(mean_ranks.index[first:end]) for first, end in longer]
+  return Ranks(mean_ranks, blocks.index, p, critical, cliques)
+
+
+def critical_difference(methods: int, blocks: int) -> float:
+  """Nemenyi's: the difference of two mean ranks that .05 of experiments without any difference pass."""
+  q = scipy.stats.studentized_range.ppf(1 - LEVEL, methods, np.inf) / 2**0.5
+  return float(q * (methods * (methods + 1) / (6 * blocks)) ** 0.5)

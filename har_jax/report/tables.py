@@ -1,55 +1,19 @@
-"""The tables of results: what was run, Tables II to V, and all tables as Markdown. Needs no JAX.
-
-Runs that differ in a hyperparameter or in their windows never share a row.
-"""
+"""The tables of results: what was run, Tables II to V, and all tables as Markdown. Needs no JAX."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 
 from har_jax import config, results
-from har_jax.report import commands, csv_table, frame, groups, markdown, published, significance, sweeps
-from har_jax.report.markdown import (
-  Cell,
-  Section,
-  joined,
-  mean_rows,
-  megabytes_of,
-  number,
-  seeds,
-  span_of,
-  spread_of,
-)
+from har_jax.report import commands, csv_table, groups, markdown, published, significance, sweeps
+from har_jax.report.markdown import TEXTS, Section, mean_rows, number, seeds, span_of, spread_of
 from har_jax.storage import Place
 
 DIFFERENCE = 'macro-F1 − full, points'
 _MEASURES = {'accuracy': 'accuracy', 'macro-F1': 'macro_f1', 'precision': 'precision', 'recall': 'recall'}
 _EMPTY = 'none'  # a hyperparameter that is an empty list
-_NARROW = ('target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE)  # what a terminal shows
-_FIGURES = (
-  'Fractions of one, mean ± sample standard deviation over seeds. A seed draws its own split, so methods are '
-  'compared by the difference in points, paired by seed. A mean of targets counts each target once. '
-  'forest and rocket are baselines without a neural network: every table of a split and label budget repeats '
-  'their rows.'
-)
-_ENSEMBLE = 'ensemble: the weighted mean of lora, forest and rocket; its costs are those of all three.'
-_ZERO_SHOT = (
-  'zero_shot: the head of supervised pretraining, each window alone. zero_shot_recording: with a recording '
-  'head, which compares all test windows of a subject with those of walking. Neither uses a label of the '
-  'target. They are tested on the classes that the sources know.'
-)
-_RUN = ('target', 'method', 'label_budget')  # the key of a published run
-_RANGE = 'A range is over targets, whose heads differ; of a baseline, also over seeds and label budgets.'
-_MEMORY = 'Megabytes (2²⁰ bytes) of arrays held, without activations. Buffers: BatchNorm statistics.'
-# Derived from the published counts: 2,636,105 and 428,832 weights of four bytes.
-_REMARK = (
-  "The published unit is not named; 2²⁰ bytes fit. LoRA's 10.06 'frozen' are all 2,636,105 weights; without "
-  "the trainable ones, 8.42 are frozen. QLoRA's 6.22 and 4.82 are more than LoRA's 10.07: nothing was packed."
-)
-_SECONDS = (
-  'Seconds of fine-tuning: mean ± sample deviation over seeds. A ratio is paired by seed, of runs on the '
-  'same device and with as many runs in a batch.'
-)
+_NARROW = ['target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE]  # what a terminal shows
 
 
 def text(runs: pd.DataFrame) -> str:
@@ -72,30 +36,24 @@ def targets(runs: pd.DataFrame) -> Section:
 
 def means(runs: pd.DataFrame) -> Section:
   """A row for each method, the best first: means of the targets' means; none where a target lacks."""
-  order = by_target(runs).index
   cells = {
     'macro-F1': ('macro_f1', '.3f'),
     'accuracy': ('accuracy', '.3f'),
     'trained parameters': ('trained_parameters', ',.0f'),
     'training, s': ('seconds', ',.0f'),
   }
-  found = {
-    name: by_target(runs, column)
-    .mean(axis=1, skipna=False)[order]
-    .map(lambda value, form=form: number(value, form))
-    for name, (column, form) in cells.items()
-  }
-  table = pd.DataFrame(found).reset_index()
-  return Section('Means of the targets', '', table, best=('macro-F1', 'accuracy'))
+  table = pd.DataFrame(index=by_target(runs).index)
+  for name, (column, form) in cells.items():
+    table[name] = by_target(runs, column).mean(axis=1, skipna=False).map(partial(number, form=form))
+  return Section('Means of the targets', '', table.reset_index(), best=('macro-F1', 'accuracy'))
 
 
 def terminal(runs: pd.DataFrame) -> str:
   """Table II as plain text, without the widest columns."""
-  parts = []
-  for section in table2(groups.without_sweeps(runs)):
-    table = section.table[[name for name in _NARROW if name in section.table]]
-    parts += [section.title, markdown.tabulated(table, 'simple')]
-  return '\n\n'.join(parts)
+  return '\n\n'.join(
+    f'{section.title}\n\n{markdown.tabulated(section.table.filter(_NARROW), "simple")}'
+    for section in table2(groups.without_sweeps(runs))
+  )
 
 
 def configuration(runs: pd.DataFrame) -> list[Section]:
@@ -125,6 +83,7 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
 def table2(runs: pd.DataFrame) -> list[Section]:
   """Adaptation to the dataset left out of pretraining: a section for each experiment."""
   found = []
+  theirs = published.TABLE_II, published.RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}
   for part in groups.experiments(runs):
     full = sweeps.matched_full(part, 'macro_f1', ['target', 'seed'])
     part = part.assign(points=100 * (part['macro_f1'] - full))
@@ -136,16 +95,18 @@ def table2(runs: pd.DataFrame) -> list[Section]:
       'trainable': span_of('trained_parameters'),
       'total': span_of('total_parameters'),
       'training, s': lambda of: f'{of["seconds"].mean():,.1f}',
-      **published.cells(published.TABLE_II, _RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}),
     }
-    table = markdown.rows(part, ['target', 'method'], cells)
+    is_same_split = part['split'].iat[0] == published.SPLIT
+    remark = (
+      f'of {published.SOURCE}, window-wise split{"" if is_same_split else ", not comparable with this one"}'
+    )
+    table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
     means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
-    remark = f'of {published.SOURCE}, window-wise split'
-    remark += '' if part['split'].iat[0] == published.SPLIT else ', not comparable with this one'
-    notes = [*published.notes(table, remark), *groups.not_run(part)]
-    for method, note in (('ensemble', _ENSEMBLE), ('zero_shot', _ZERO_SHOT)):
-      notes += [note] if method in set(part['method']) else []
-    found.append(Section(f'Table II: {groups.title(part)}', _FIGURES, joined(table, means), notes))
+    notes += groups.not_run(part) + [
+      TEXTS[name] for name in ('ensemble', 'zero_shot') if name in set(part['method'])
+    ]
+    title = f'Table II: {groups.title(part)}'
+    found.append(Section(title, TEXTS['figures'], markdown.joined(table, means), notes))
   return found
 
 
@@ -158,39 +119,35 @@ def table3(runs: pd.DataFrame) -> list[Section]:
     'trainable fraction': lambda part: markdown.span(
       100 * part['trained_parameters'] / part['total_parameters'], '{:.1f} %'
     ),
-    **published.cells(published.TABLE_III, ['method'], {'trainable': ',', 'total': ','}),
   }
-  table, notes = _by_model(runs, ('model',), cells)
-  return [
-    Section(
-      'Table III. Parameters',
-      f'Of encoder, head and adapters; of a baseline, all numbers that were fitted. {_RANGE}',
-      table,
-      notes,
-    )
-  ]
+  theirs = published.TABLE_III, ['method'], {'trainable': ',', 'total': ','}
+  caption = f'Of encoder, head and adapters; of a baseline, all numbers that were fitted. {TEXTS["range"]}'
+  return [Section('Table III. Parameters', caption, *_by_model(runs, ('model',), cells, theirs))]
 
 
 def table4(runs: pd.DataFrame) -> list[Section]:
   """Bytes held."""
   parts = {'frozen': 'frozen', 'trainable': 'trainable', 'buffers': 'statistics', 'optimizer': 'optimizer'}
-  cells = {f'{name}, MB': megabytes_of(f'{part}_bytes') for name, part in parts.items()} | published.cells(
-    published.TABLE_IV, ['method'], {'frozen': '.2f', 'trainable': '.2f', 'buffers': '.2f'}
-  )
-  table, notes = _by_model(runs, ('model', 'precision'), cells)
-  return [Section('Table IV. Memory', f'{_MEMORY} {_RANGE}', table, [*notes, _REMARK] if notes else notes)]
+  cells = {f'{name}, MB': partial(_megabytes, column=f'{part}_bytes') for name, part in parts.items()}
+  theirs = published.TABLE_IV, ['method'], {'frozen': '.2f', 'trainable': '.2f', 'buffers': '.2f'}
+  table, notes = _by_model(runs, ('model', 'precision'), cells, theirs)
+  notes += [TEXTS['memory_remark']] if notes else []
+  return [Section('Table IV. Memory', f'{TEXTS["memory"]} {TEXTS["range"]}', table, notes)]
+
+
+def _megabytes(runs: pd.DataFrame, column: str) -> str:
+  megabytes = runs[column] / 2**20
+  return '<0.01' if 0 < megabytes.max() < 0.005 else markdown.span(megabytes, '{:.2f}')
 
 
 def _by_model(
-  runs: pd.DataFrame, parts: Sequence[str], cells: Mapping[str, Cell]
+  runs: pd.DataFrame, parts: Sequence[str], cells: Mapping[str, markdown.Cell], theirs: published.Theirs
 ) -> tuple[pd.DataFrame, list[str]]:
-  """The table, with the hyperparameters that differ as columns, and its notes."""
+  """`published.rows`, with the hyperparameters of these parts and of LoRA that differ as columns."""
   flags = [flag for flag, (part, _) in results.HYPERPARAMETERS.items() if part in (*parts, 'lora')]
   by = ['method', *groups.differing(runs, flags)]
-  order = {name: place for place, name in enumerate(frame.methods(runs))}
-  ordered = runs.sort_values(by, key=lambda column: column.map(order) if column.name == 'method' else column)
-  table = markdown.rows(ordered, by, cells)
-  return table, published.notes(table, "of the paper's model (--preset=paper), with a head for nine classes")
+  remark = "of the paper's model (--preset=paper), with a head for nine classes"
+  return published.rows(groups.ordered(runs, by), by, cells, theirs, remark)
 
 
 def table5(runs: pd.DataFrame) -> list[Section]:
@@ -200,14 +157,17 @@ def table5(runs: pd.DataFrame) -> list[Section]:
     'runs in a batch': span_of('batch_runs'),
     'training, s': spread_of('seconds', ',.1f'),
     '÷ full': spread_of('ratio', '.2f', count=True),
-    **published.cells(published.TABLE_V, _RUN, {'s': ',.0f', '÷ full': '.2f'}),
   }
+  theirs = published.TABLE_V, published.RUN, {'s': ',.0f', '÷ full': '.2f'}
+  remark = '50 epochs on their CPU, window-wise split; only the ratio compares'
   found = []
   for part in groups.experiments(runs):
     full = sweeps.matched_full(part, 'seconds', ['target', 'seed', 'device', 'batch_runs'])
-    table = markdown.rows(part.assign(ratio=part['seconds'] / full), ['target', 'method'], cells)
-    notes = published.notes(table, '50 epochs on their CPU, window-wise split; only the ratio compares')
-    found.append(Section(f'Table V: {groups.title(part)}', _SECONDS, table, [*notes, *groups.not_run(part)]))
+    part = part.assign(ratio=part['seconds'] / full)
+    table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
+    found.append(
+      Section(f'Table V: {groups.title(part)}', TEXTS['seconds'], table, notes + groups.not_run(part))
+    )
   return found
 
 
@@ -224,7 +184,7 @@ def sections(runs: pd.DataFrame) -> dict[str, list[Section]]:
     '7': sweeps.table7(runs),
     'leakage': sweeps.leakage(kept),
     'pretraining': sweeps.pretraining(runs),
-    'rotation': sweeps.ablation(runs, 'finetune_rotation_std_deg', 0.0),
+    'rotation': sweeps.ablations(runs, {'finetune_rotation_std_deg': 0.0}),
     'ablations': sweeps.ablations(runs),
     'statistics': significance.sections(kept),
   }
@@ -263,8 +223,4 @@ def decoding(path: Place) -> Section:
     'test macro-F1': spread_of('macro_f1', '.3f'),
     'test accuracy': spread_of('accuracy', '.3f'),
   }
-  caption = (
-    'A forest, calibrated on validation people, over whole recordings; windows within one labeled activity '
-    'count. mean_bout_s has the highest macro-F1 of validation people. Mean ± sample standard deviation.'
-  )
-  return Section('Decoding', caption, markdown.rows(test, [*by, 'mean_bout_s'], cells))
+  return Section('Decoding', TEXTS['decoding'], markdown.rows(test, [*by, 'mean_bout_s'], cells))

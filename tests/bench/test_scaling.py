@@ -8,7 +8,8 @@ import pytest
 
 from har_jax import config, config_fields
 from har_jax.bench import running, scaling
-from har_jax.report import scaling as report
+from har_jax.report import bench as report
+from har_jax.report import curves
 
 
 def test_costs_are_per_window(monkeypatch: pytest.MonkeyPatch):
@@ -127,7 +128,7 @@ def test_growth_is_the_power_of_the_size():
 
 
 def test_ratios_of_the_table_are_to_the_smallest_size():
-  text = report.markdown(_bench())
+  text = report.scaling(_bench())
   rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
   assert ['lora', 'width', '96 to 384', '1.00', '2.00'] in rows
   assert ['lora', 'width', '384', '192 (173 to 230)', '4.00', '16.00', '1'] in rows
@@ -135,7 +136,7 @@ def test_ratios_of_the_table_are_to_the_smallest_size():
 
 
 def test_the_figure_has_a_panel_per_measured_dimension():
-  text = report.svg(_bench())
+  text = curves.scaling(_bench())
   for label in (
     'width',
     'runs per batch',
@@ -146,5 +147,5 @@ def test_the_figure_has_a_panel_per_measured_dimension():
     assert f'>{label}<' in text
   assert 'tokens per window' not in text
   # The file is deterministic.
-  assert text == report.svg(_bench())
+  assert text == curves.scaling(_bench())
   assert '<dc:date>' not in text

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from har_jax.report import figures, ranks, svg
+from har_jax.report import figures, statistics, svg
 
 
 def drawn(draw: Any, *data: Any) -> Figure:
@@ -167,9 +167,9 @@ def test_reconstruction_is_drawn_in_hidden_tokens_only():
 
 
 def test_rank_diagram_joins_methods_that_do_not_differ():
-  found = ranks.Ranks(
-    ('full', 'lora', 'probe'), (1.2, 1.8, 3.0), 10, ('hapt',), 0.01, 1.05, (('full', 'lora'),)
-  )
+  mean_ranks = pd.Series({'full': 1.2, 'lora': 1.8, 'probe': 3.0})
+  blocks = pd.MultiIndex.from_product([['hapt'], range(10)])
+  found = statistics.Ranks(mean_ranks, blocks, 0.01, 1.05, [['full', 'lora']])
   panel = drawn(figures.rank_diagram, found).axes[0]
   bars = [line for line in panel.get_lines() if line.get_linewidth() > 3]
   assert [list(bar.get_xdata()) for bar in bars] == [[1.2, 1.8]]

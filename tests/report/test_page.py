@@ -15,7 +15,7 @@ pytest.importorskip('jinja2')
 from har_jax import storage
 from har_jax.cli import main
 from har_jax.errors import UserError
-from har_jax.report import curves, page, pictures, svg, tables
+from har_jax.report import curves, page, svg, tables
 
 _VOID = {'meta', 'link', 'br', 'hr', 'img', 'input', 'wbr'}
 
@@ -243,7 +243,7 @@ def test_confusion_matrices_are_summed_over_seeds(result):
 
 def test_training_from_scratch_is_in_no_figure_of_cost(result):
   runs = with_json([result(method=method) for method in ('full', 'lora', 'scratch')])
-  drawing = curves.costs(runs, 'cost')[-1]
+  *_, drawing = curves.costs(runs, 'cost')
   assert '>lora<' in drawing
   assert '>scratch<' not in drawing
 
@@ -279,11 +279,11 @@ def test_a_missing_tool_names_the_extra(monkeypatch):
 def test_pictures_of_another_format_are_refused(name, tmp_path):
   storage.write(tmp_path / f'{name}s.json', {'format': f'har_jax {name} 1'})
   with pytest.raises(UserError, match=f'{name}s.json.*har_jax {name} 3'):
-    pictures.find(tmp_path, name)
+    page.pictures(tmp_path, name)
 
 
 def test_pictures_are_found_below_a_folder(tmp_path):
   storage.write(tmp_path / 'a' / 'embeddings.json', EMBEDDING)
   storage.write(tmp_path / 'a' / 'reconstructions.json', RECONSTRUCTION)
-  assert pictures.find(tmp_path, 'embedding') == [EMBEDDING]
-  assert pictures.find(tmp_path, 'reconstruction') == [RECONSTRUCTION]
+  assert page.pictures(tmp_path, 'embedding') == [EMBEDDING]
+  assert page.pictures(tmp_path, 'reconstruction') == [RECONSTRUCTION]

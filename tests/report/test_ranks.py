@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from report_rows import one_group, runs, runs_of, scored
 
-from har_jax.report import ranks, significance
+from har_jax.report import significance, statistics
 
 
 def ranked(result, blocks=10):
@@ -20,21 +20,21 @@ def test_critical_differences_are_those_of_demsars_table():
   # His q at .05: 2.343 for three methods, 2.569 for four, 2.728 for five; times sqrt(k (k + 1) / 6 N).
   for methods, q in ((3, 2.343), (4, 2.569), (5, 2.728)):
     expected = q * (methods * (methods + 1) / (6 * 10)) ** 0.5
-    assert ranks.critical_difference(methods, 10) == pytest.approx(expected, abs=0.001)
+    assert statistics.critical_difference(methods, 10) == pytest.approx(expected, abs=0.001)
 
 
 def test_ranks_and_cliques_by_hand(result):
-  found = ranks.ranks(one_group(ranked(result)))
-  assert found.methods == ('full', 'lora', 'scratch')
-  assert (found.mean_ranks, found.blocks) == ((1.0, 2.0, 3.0), 10)
+  found = statistics.ranks(one_group(ranked(result)))
+  assert list(found.mean_ranks.items()) == [('full', 1.0), ('lora', 2.0), ('scratch', 3.0)]
+  assert len(found.blocks) == 10
   # Friedman: 12·10 / (3·4) · (1 + 4 + 9 − 3·16/4) = 20, of two degrees of freedom: p = exp(−10).
   assert found.friedman_p == pytest.approx(np.exp(-10))
   # A difference of one rank is less than 1.048, of two more.
-  assert found.cliques == (('full', 'lora'), ('lora', 'scratch'))
+  assert found.cliques == [['full', 'lora'], ['lora', 'scratch']]
 
 
 def test_with_more_blocks_all_methods_differ(result):
-  assert ranks.ranks(one_group(ranked(result, blocks=13))).cliques == ()  # 2.343 · sqrt(12 / 78) = .919
+  assert statistics.ranks(one_group(ranked(result, blocks=13))).cliques == []  # 2.343 · sqrt(12 / 78) = .919
 
 
 def test_ties_share_ranks_and_no_difference_is_one_clique(result):
@@ -43,13 +43,13 @@ def test_ties_share_ranks_and_no_difference_is_one_clique(result):
     for method, subjects in {'full': scored(80, 70), 'lora': scored(80, 60), 'qlora': scored(50, 65)}.items()
     for each in runs_of(result, method, subjects)
   ]
-  got = ranks.ranks(one_group(found))
+  got = statistics.ranks(one_group(found))
   # full 1.5 and 1; lora 1.5 and 3; qlora 3 and 2.
-  assert dict(zip(got.methods, got.mean_ranks, strict=True)) == {'full': 1.25, 'lora': 2.25, 'qlora': 2.5}
+  assert got.mean_ranks.to_dict() == {'full': 1.25, 'lora': 2.25, 'qlora': 2.5}
   assert got.friedman_p > 0.05
-  assert got.cliques == (('full', 'lora', 'qlora'),)
+  assert got.cliques == [['full', 'lora', 'qlora']]
   tied = [each for method in ('full', 'lora', 'qlora') for each in runs_of(result, method, scored(80, 70))]
-  assert np.isnan(ranks.ranks(one_group(tied)).friedman_p)
+  assert np.isnan(statistics.ranks(one_group(tied)).friedman_p)
 
 
 def test_without_a_significant_friedman_test_nothing_differs(result):
@@ -59,25 +59,25 @@ def test_without_a_significant_friedman_test_nothing_differs(result):
     for column, method in enumerate(('full', 'lora', 'qlora'))
     for each in runs_of(result, method, scored(*(90 - 10 * order[column] for order in orders)))
   ]
-  got = ranks.ranks(one_group(found))
+  got = statistics.ranks(one_group(found))
   # Sums of 20, 26 and 32: first and last differ by 12/13 = .923, more than .919.
   # Friedman: 13 · 2 · (6/13)² = 5.54.
-  assert got.mean_ranks[2] - got.mean_ranks[0] > got.critical_difference
+  assert got.mean_ranks['qlora'] - got.mean_ranks['full'] > got.critical_difference
   assert got.friedman_p == pytest.approx(np.exp(-13 * (6 / 13) ** 2))
-  assert got.cliques == (('full', 'lora', 'qlora'),)
+  assert got.cliques == [['full', 'lora', 'qlora']]
 
 
 def test_too_few_methods_or_subjects_are_not_ranked(result):
   two = runs_of(result, 'full', scored(80, 70)) + runs_of(result, 'lora', scored(80, 70))
-  assert ranks.ranks(one_group(two)) is None
-  assert ranks.ranks(one_group(ranked(result, blocks=1))) is None
+  assert statistics.ranks(one_group(two)) is None
+  assert statistics.ranks(one_group(ranked(result, blocks=1))) is None
   assert not [each for each in significance.sections(runs(two)) if each.title.startswith('Ranks')]
 
 
 def test_a_block_needs_every_method(result):
   found = ranked(result, blocks=3) + runs_of(result, 'full', scored(80, 70), target='dsads')
-  got = ranks.ranks(one_group(found))
-  assert (got.blocks, got.targets) == (3, ('wisdm',))
+  got = statistics.ranks(one_group(found))
+  assert list(got.blocks.get_level_values('target')) == 3 * ['wisdm']
 
 
 def test_ranks_in_a_table(result):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import threadpoolctl
 import toy_method
 from memory_bucket import bucket, place  # noqa: F401
 
@@ -41,6 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
   ):
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)
+  # Threads of NumPy, SciPy and scikit-learn spin while they wait, on the cores of the other worker: a fit of
+  # a small network takes many times the CPU time. The limit is for libraries that are loaded, the variables
+  # for others.
+  threadpoolctl.threadpool_limits(1)
+  os.environ |= {'OPENBLAS_NUM_THREADS': '1', 'OMP_WAIT_POLICY': 'PASSIVE'}
   if jax.__version_info__ < (0, 11):  # later versions stop at this flag
     # XLA's older emitters compile in half the time; programs so small are not worth splitting over cores.
     flags = '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'

@@ -85,7 +85,8 @@ def _reconstruction(spec: RunSpec) -> dict[str, Any]:
   chosen = first[:_RECONSTRUCTED]
   signal = data.test['signal'][chosen]
   visible, mask = draw_mask(jax.random.key(0), len(signal), model.tokens, model.hidden)
-  filled: Any = Autoencoder(model, precision).apply(nest(held), jnp.asarray(signal), visible)
+  fill: Any = jax.jit(Autoencoder(model, precision).apply)  # op by op, each of 140 operations is compiled
+  filled = fill(nest(held), jnp.asarray(signal), visible)
   samples = model.patch_size * config.CHANNELS  # the samples come first, then the spectrum
   filled = np.asarray(filled)[..., :samples].reshape(signal.shape)
   return {

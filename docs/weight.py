@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from har_jax.report.markdown import tabulated
+from har_jax.report import markdown
 
 _ROOT = pathlib.Path(__file__).parents[1]
 PAGE = _ROOT / 'docs' / 'install.md'
-BLOCK = re.compile(r'(<!-- generated: .*? -->\n).*?(<!-- end of generated -->)', re.DOTALL)
 
 
 def purposes() -> dict[str, str]:
@@ -61,9 +60,9 @@ def table() -> str:
       ('With the extra `baselines`', closure([*needed, *project['optional-dependencies']['baselines']])),
     )
   ]
-  return '\n\n'.join([tabulated(pd.DataFrame(rows)), ' '.join(totals)])
+  return '\n\n'.join([markdown.tabulated(pd.DataFrame(rows)), ' '.join(totals)])
 
 
 if __name__ == '__main__':
   page = PAGE.read_text(encoding='utf-8')
-  PAGE.write_text(BLOCK.sub(lambda block: f'{block[1]}\n{table()}\n\n{block[2]}', page), encoding='utf-8')
+  PAGE.write_text(markdown.fill(page, 'python docs/weight.py', table()), encoding='utf-8')

@@ -66,7 +66,7 @@ _RANK = flags.DEFINE_integer(
 )
 _MAX_STEPS = flags.DEFINE_integer('max_steps', 300, 'training steps', lower_bound=1, flag_values=FLAGS)
 _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)
-_BATCH = flags.DEFINE_integer('batch', 64, 'windows per step', lower_bound=1, flag_values=FLAGS)
+_BATCH = flags.DEFINE_integer('batch', 32, 'windows per step', lower_bound=1, flag_values=FLAGS)
 _ROTATION_STD_DEG = flags.DEFINE_float(
   'rotation_std_deg',
   10.0,

@@ -39,7 +39,7 @@ class Recognizer(Estimator):
     Training steps.
   learning_rate : float, default 1e-3
     Peak learning rate. A pretrained encoder's own weights, if they train, have half of it.
-  batch : int, default 64
+  batch : int, default 32
     Windows per step.
   rotation_std_deg : float, default 10.0
     Rotation augmentation: standard deviation of the angle about each axis, in degrees. Unseen subjects wear
@@ -102,7 +102,7 @@ class Recognizer(Estimator):
     alpha=64.0,
     max_steps=300,
     learning_rate=1e-3,
-    batch=64,
+    batch=32,
     rotation_std_deg=10.0,
     random_state=0,
     validation_fraction=0.1,

@@ -80,7 +80,7 @@ def test_a_slow_encoder_is_not_tried_twice(clock):
 
   _, plan = budget.choose(fit_of, Budget(max_minutes=2.0, max_memory_mb=50.0), max_steps=200, rounds=1)
   assert plan.method == 'qprobe'
-  assert tried == ['norm'] * 3 + ['qprobe'] * 3  # qnorm trains the encoder, as norm does
+  assert tried == ['lora'] * 3 + ['qprobe'] * 3  # those between train the encoder, as lora does
 
 
 def test_a_budget_that_nothing_fits_names_the_nearest(clock):

@@ -1,0 +1,139 @@
+"""Measure commands, write results/time_and_memory.csv, and fill the table of docs/install.md.
+
+python docs/time_and_memory.py --archive_path=<folder of archives> --windows=<folder of har-jax prepare>
+python docs/time_and_memory.py --norun
+
+Each command runs twice, and the second run counts: it finds compiled programs, as a user's second run does.
+Needs about ten minutes on an idle machine.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_ARCHIVES = flags.DEFINE_string(
+  'archive_path', None, 'folder of archives; None: `prepare` is left out', flag_values=FLAGS
+)
+_WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
+_RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[1]
+TABLE, PAGE = _ROOT / 'results' / 'time_and_memory.csv', _ROOT / 'docs' / 'install.md'
+_HOURS = (1, 11)
+_MADE_HOURS = 0.1  # of the recording that docs/make_recording.py makes
+_RECORDING_HZ = 50
+# The base's own pretraining has more steps, which take longer and need no more memory.
+_PRETRAINING = ('--sources=motionsense,sp_sw_har,wisdm,dsads', '--pretrain_max_steps=50')
+
+
+def main() -> None:
+  if _RUN.value:
+    with tempfile.TemporaryDirectory() as folder:
+      rows = list(_rows(pathlib.Path(folder)))
+    csv_table.write(pd.DataFrame(rows), TABLE)
+    print(TABLE)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+
+
+def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
+  """A row for each command. folder: for recordings, and for what the commands write."""
+  from har_jax import runtime
+
+  described = runtime.describe()
+  run_on = {
+    'device': described['device']['kind'],
+    'cores': described['device']['host_cores'],
+    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('python', 'har_jax', 'jax')),
+    'commit': _commit(),
+  }
+  for name, arguments in _commands(folder):
+    for attempt in ('cold', 'warm'):
+      measured = _measured([*arguments, f'--out={folder / name.replace(" ", "_") / attempt}'])
+    print(name, measured, flush=True)
+    yield {'command': name, **measured, **run_on}
+
+
+def _commands(folder: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
+  """What is measured, in order: a later command uses what an earlier one wrote."""
+  if _ARCHIVES.value:
+    yield 'prepare all', ['prepare', 'all', f'--archive_path={_ARCHIVES.value}', '--position=all']
+  steps = '--supervised_pretraining_steps=250'
+  yield (
+    'pretrain, 300 steps',
+    ['pretrain', '--flagfile=base', f'--windows={_WINDOWS.value}', *_PRETRAINING, steps],
+  )
+  made = folder / 'made'
+  script = str(_ROOT / 'docs' / 'make_recording.py')
+  subprocess.run(
+    [sys.executable, script, '--windows_per_activity=10', f'--out={made}'],
+    check=True,
+    stdout=subprocess.DEVNULL,
+  )
+  day, labels = str(made / 'day.csv'), str(made / 'labels.csv')
+  yield 'adapt, 6 minutes', ['adapt', day, labels]
+  yield 'adapt --noensemble, 6 minutes', ['adapt', day, labels, '--noensemble']
+  adapter = folder / 'adapt,_6_minutes' / 'warm'
+  yield 'predict, 6 minutes', ['predict', day]
+  for hours in _HOURS:
+    long = made / f'{hours}.csv'
+    _write_long(pathlib.Path(day), hours, long)
+    plural = 's' if hours > 1 else ''
+    yield f'predict, {hours} hour{plural}', ['predict', str(long)]
+    yield f'predict --adapter, {hours} hour{plural}', ['predict', str(long), f'--adapter={adapter}']
+
+
+def _write_long(day: pathlib.Path, hours: float, path: pathlib.Path) -> None:
+  """The recording again and again, at half of its rate."""
+  table = pd.read_csv(day).iloc[::2]
+  time_ns = table.iloc[:, 0]
+  length_ns = time_ns.iloc[-1] - time_ns.iloc[0] + 10**9 // _RECORDING_HZ
+  for copy in range(round(hours / _MADE_HOURS)):
+    moved = table.assign(**{table.columns[0]: time_ns + copy * length_ns})
+    moved.to_csv(path, index=False, mode='a', header=not copy)
+
+
+def _measured(arguments: list[str]) -> dict[str, Any]:
+  """Of one process, with those that it starts; memory is that of the largest of them."""
+  begun_s = time.monotonic()
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'har_jax', *arguments, '--noprogress', '--quiet'],
+    cwd=_ROOT,
+    stdout=subprocess.DEVNULL,
+  )
+  _, status, usage = os.wait4(process.pid, 0)
+  if status:
+    raise SystemExit(f'har-jax {" ".join(arguments)} has failed')
+  return {
+    'seconds': round(time.monotonic() - begun_s, 1),
+    'cpu_seconds': round(usage.ru_utime + usage.ru_stime, 1),
+    'peak_mb': round(usage.ru_maxrss * 1024 / 1e6),
+  }
+
+
+def filled(page: str) -> str:
+  """The page with the table of results/time_and_memory.csv."""
+  frame = csv_table.read(TABLE)
+  names = {'cpu_seconds': 'CPU seconds', 'peak_mb': 'peak MB'}
+  shown = frame[['command', 'seconds', *names]].rename(columns=names)
+  first = frame.iloc[0]
+  machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}.'
+  return markdown.fill(page, 'python docs/time_and_memory.py', f'{markdown.tabulated(shown)}\n\n{machine}')
+
+
+def _commit() -> str:
+  return subprocess.check_output(['git', 'rev-parse', '--short', 'HEAD'], cwd=_ROOT, text=True).strip()
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

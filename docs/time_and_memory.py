@@ -107,7 +107,7 @@ def _measured(arguments: list[str]) -> dict[str, Any]:
   """Of one process, with those that it starts; memory is that of the largest of them."""
   begun_s = time.monotonic()
   process = subprocess.Popen(
-    [sys.executable, '-m', 'har_jax', *arguments, '--noprogress', '--quiet'],
+    [sys.executable, '-m', 'har_jax', *arguments, '--quiet'],
     cwd=_ROOT,
     stdout=subprocess.DEVNULL,
   )
@@ -125,7 +125,7 @@ def filled(page: str) -> str:
   """The page with the table of results/time_and_memory.csv."""
   frame = csv_table.read(TABLE)
   names = {'cpu_seconds': 'CPU seconds', 'peak_mb': 'peak MB'}
-  shown = frame[['command', 'seconds', *names]].rename(columns=names)
+  shown = frame[['command', 'seconds', *names]].rename(columns=names).astype(str)
   first = frame.iloc[0]
   machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}.'
   return markdown.fill(page, 'python docs/time_and_memory.py', f'{markdown.tabulated(shown)}\n\n{machine}')

@@ -118,15 +118,15 @@ def block() -> str:
   """What was measured, and a table for each stream: means over the seeds, with their standard deviation."""
   rows = csv_table.read(TABLE)
   text = (
-    f'{_LABELS} labeled windows per activity and person. In percent, as mean ± standard deviation over three '
-    'seeds, each with its own order of the domains, split and draws. Macro-F1, but for the two columns of '
-    'accuracy. “Average” is of all domains after the last one. “Forgetting” is the best score on a domain '
-    'minus the last one. “Forward transfer” is the score on a domain just before training on it, minus that '
-    'of the base. “Unseen” are people who are in no domain. “Below joint” is in points of the average. One '
-    'window that is taken for an activity of another domain costs much macro-F1, since it counts that '
-    'activity, and little accuracy. MB are those of all arrays that are kept '
-    'for the next domain. Seconds are per domain, on a machine that was busy. The averaged adapters are '
-    'those of the router, so their time is not measured again.'
+    f'{_LABELS} labeled windows per activity and person. In percent, as mean ± standard deviation over '
+    'three seeds, each with its own order of the domains, split and draws. Macro-F1, but for the two '
+    'columns of accuracy. “Average” is of all domains after the last one. “Forgetting” is the best '
+    'score on a domain minus the last one. “Forward transfer” is the score on a domain just before '
+    'training on it, minus that of the base. “Unseen” are people who are in no domain. “Below '
+    'joint” is in points of the average. One window that is taken for an activity of another domain costs '
+    'much macro-F1, since it counts that activity, and little accuracy. MB are those of all arrays that are '
+    'kept for the next domain. Seconds are per domain, on a machine that was busy. The averaged adapters '
+    'are those of the router, so their time is not measured again.'
   )
   return '\n\n'.join([text, *(_table(rows[rows['stream'] == name], name) for name in _STREAMS)])
 

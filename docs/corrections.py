@@ -138,12 +138,12 @@ def block() -> str:
   lacking = _shown(rows[rows['part'].str.startswith('without')], [*names, 'part', 'most'])
   return '\n\n'.join(
     (
-      'On test people. “Most” is the number of corrections that the user may make, “used” how many were. '
-      'Accuracy and macro-F1 are on the last recording of each person, after all corrections: the mean over '
-      'people, then over seeds. “Gain” is of the accuracy, in points, ± its standard deviation over people; '
-      '“worst” is of one person. “Corrected” is the accuracy on activities that a person corrected, before '
-      'and after; “others” is that on activities that this person never corrected. “ms” are of one processor '
-      'core: the mean, and the longest correction.',
+      'On test people. “Most” is the number of corrections that the user may make, “used” how many '
+      'were. Accuracy and macro-F1 are on the last recording of each person, after all corrections: the '
+      'mean over people, then over seeds. “Gain” is of the accuracy, in points, ± its standard '
+      'deviation over people; “worst” is of one person. “Corrected” is the accuracy on activities '
+      'that a person corrected, before and after; “others” is that on activities that this person never '
+      'corrected. “ms” are of one processor core: the mean, and the longest correction.',
       markdown.tabulated(test),
       f'On validation people, which chose the penalty, with at most {_MOST[-1]} corrections:',
       markdown.tabulated(choices),

@@ -137,13 +137,13 @@ def block() -> str:
   seeds = rows.groupby(group, sort=False)['seed'].nunique()
   shown = [_shown(row, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
   text = (
-    f'{_ROUNDS} rounds. “Labels” are the labeled windows of each activity and client, or the first half of '
-    'all. “Steps” are those of a client in a round. Macro-F1 is on people who never took part, and on the '
-    'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
-    'pooling gains over training alone, on people who never took part. Megabytes are of the arrays that a '
-    'client gets and sends in a round, as Flower sends them. “At sockets” are those to and from a client in '
-    'a round with all that Flower sends, counted between processes: a SuperLink and two SuperNodes. '
-    '“To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
+    f'{_ROUNDS} rounds. “Labels” are the labeled windows of each activity and client, or the first half '
+    'of all. “Steps” are those of a client in a round. Macro-F1 is on people who never took part, and '
+    'on the clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the '
+    'share of what pooling gains over training alone, on people who never took part. Megabytes are of the '
+    'arrays that a client gets and sends in a round, as Flower sends them. “At sockets” are those to '
+    'and from a client in a round with all that Flower sends, counted between processes: a SuperLink and '
+    'two SuperNodes. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
     'Seconds are of one process that trains one client after another, on a machine that was busy.'
   )
   return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'

@@ -81,7 +81,7 @@ def block() -> str:
     f'split, {pretraining:,} steps of supervised pretraining, {steps} steps, mean of three seeds, {device}. '
     'The SD is over seeds. “Held” are the frozen and trained weights with the optimizer’s state.'
   )
-  more = 'The same at three label budgets, mean of the four targets ± SD of three seeds, with both baselines:'
+  more = 'The same at three label budgets, mean of the targets ± SD of three seeds, with both baselines:'
   tables = [markdown.tabulated(each) for each in (shown.rename(columns=names).reset_index(), by_budget())]
   return '\n\n'.join([text, tables[0], more, tables[1]])
 

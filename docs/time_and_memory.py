@@ -59,7 +59,7 @@ def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   }
   for name, arguments in _commands(folder):
     for attempt in ('cold', 'warm'):
-      measured = _measured([*arguments, f'--out={folder / name.replace(" ", "_") / attempt}'])
+      measured = _measured([*arguments, f'--out={_out(folder, name) / attempt}'])
     print(name, measured, flush=True)
     yield {'command': name, **measured, **run_on}
 
@@ -81,9 +81,10 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
     stdout=subprocess.DEVNULL,
   )
   day, labels = str(made / 'day.csv'), str(made / 'labels.csv')
-  yield 'adapt, 6 minutes', ['adapt', day, labels]
+  adapting = 'adapt, 6 minutes'
+  yield adapting, ['adapt', day, labels]
   yield 'adapt --noensemble, 6 minutes', ['adapt', day, labels, '--noensemble']
-  adapter = folder / 'adapt,_6_minutes' / 'warm'
+  adapter = _out(folder, adapting) / 'warm'
   yield 'predict, 6 minutes', ['predict', day]
   for hours in _HOURS:
     long = made / f'{hours}.csv'
@@ -91,6 +92,10 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
     plural = 's' if hours > 1 else ''
     yield f'predict, {hours} hour{plural}', ['predict', str(long)]
     yield f'predict --adapter, {hours} hour{plural}', ['predict', str(long), f'--adapter={adapter}']
+
+
+def _out(folder: pathlib.Path, name: str) -> pathlib.Path:
+  return folder / name.replace(' ', '_')
 
 
 def _write_long(day: pathlib.Path, hours: float, path: pathlib.Path) -> None:

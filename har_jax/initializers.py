@@ -11,7 +11,8 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-_FEWEST_BITS, _STEP_BITS = 16, 2  # draws have 2¹⁶, 2¹⁸, … numbers: to compile takes longer than to draw
+# Draws have 2¹⁶, 2¹⁸, … numbers: to compile takes longer than to draw.
+_FEWEST_BITS, _STEP_BITS = 16, 2
 
 
 def draw(sampler: Callable[..., Array], key: Array, shape: Sequence[int], **options: Any) -> Any:

@@ -103,8 +103,8 @@ def _misfits(
 ) -> Float[np.ndarray, 'c w']:
   """Squared distance, in g², of the means of both halves, each block rotated back to the window's start.
 
-  A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two integrals
-  do for all candidates: of the gyroscope, and of its opposite for mirror images.
+  A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two
+  integrals do for all candidates: of the gyroscope, and of its opposite for mirror images.
   """
   signs = np.linalg.det(candidates).round()
   misfits = np.empty((len(candidates), len(acc)))

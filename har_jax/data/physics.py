@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from har_jax.data.recording import STANDARD_GRAVITY_M_S2
 
-# Inertial units on people measure up to 16 or 32 g and 2,000 or 4,000 °/s; beyond, a value is no measurement.
+# Inertial units on people measure up to 16 or 32 g and 2,000 or 4,000 °/s; beyond, nothing is measured.
 MAX_ACC_M_S2 = 50 * STANDARD_GRAVITY_M_S2
 MAX_GYRO_RAD_S = float(np.deg2rad(5000))
 RULE = 'beyond 50 g or 5,000 °/s'

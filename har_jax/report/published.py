@@ -35,8 +35,8 @@ def _table(table: str, key: list[str], columns: list[str]) -> Table:
 _ADAPTED = (428_832, 2_636_105)
 TABLE_III: Table = {('full',): (2_210_857, 2_210_857), ('lora',): _ADAPTED, ('qlora',): _ADAPTED}
 
-# (method,) → megabytes: frozen, trainable, buffers. The unit is not named; in 2²⁰ bytes, Table III's 428,832
-# and 2,636,105 weights of four bytes are 1.64 and 10.06.
+# (method,) → megabytes: frozen, trainable, buffers. The unit is not named; in 2²⁰ bytes, Table III's
+# 428,832 and 2,636,105 weights of four bytes are 1.64 and 10.06.
 TABLE_IV: Table = {('lora',): (10.06, 1.64, 0.01), ('qlora',): (6.22, 1.64, 4.82)}
 
 TABLE_II = _table('II', RUN, ['accuracy', 'macro_f1'])
@@ -58,7 +58,8 @@ def rows(
   table, key, forms = theirs
 
   def cell(index: int, form: str, part: pd.DataFrame) -> str:
-    found = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in part[[*key]].iloc[0]))
+    values = (part[name].iat[0] for name in key)
+    found = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in values))
     return number(found[index], form) if found else NONE
 
   columns = enumerate(forms.items())

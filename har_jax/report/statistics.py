@@ -61,7 +61,8 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
   # Of the seeds that have both.
   pairs = {name: by_subject(points[[name, against]].dropna()) for name in methods(runs) if name != against}
   for target, method in itertools.product([*targets, *[POOLED][: len(targets) - 1]], pairs):
-    pair = pairs[method] if target == POOLED else pairs[method].query('target == @target')
+    pair = pairs[method]
+    pair = pair if target == POOLED else pair[pair.index.get_level_values('target') == target]
     differences = (pair[method] - pair[against]).round(_DECIMALS).to_numpy()
     found.append(
       {

@@ -244,11 +244,11 @@ def test_the_paper_configuration_has_the_counts_of_the_paper(method: str, traina
 @pytest.mark.parametrize(
   ('method', 'trainable', 'total'),
   [
-    # A stage of width w over c channels: down k·c·w + w, conv 3·w·w + w, shortcut c·w + w, two norms of 2·w.
-    # Of 12 channels to 64 with k = 7: 18,880; then k = 5, to 96: 65,184, to 128: 123,776, to 128: 148,352.
-    # With the projection 128·192 + 192, the stem has 380,960. Positions 8·192, mask token 192, last norm 384:
-    # 2,112. Two blocks of four 192·192 + 192, up 192·576 + 576, down 576·192 + 192, two norms of 384:
-    # 370,944 each. Head 3·192·128 + 128 + 256 + 128·6 + 6 = 74,886.
+    # A stage of width w over c channels: down k·c·w + w, conv 3·w·w + w, shortcut c·w + w, two norms of
+    # 2·w. Of 12 channels to 64 with k = 7: 18,880; then k = 5, to 96: 65,184, to 128: 123,776, to 128:
+    # 148,352. With the projection 128·192 + 192, the stem has 380,960. Positions 8·192, mask token 192,
+    # last norm 384: 2,112. Two blocks of four 192·192 + 192, up 192·576 + 576, down 576·192 + 192, two
+    # norms of 384: 370,944 each. Head 3·192·128 + 128 + 256 + 128·6 + 6 = 74,886.
     ('full', 1_199_846, 1_199_846),
     ('probe', 74_886, 1_199_846),
     # Adapters of rank 32, a block: 4·32·(192 + 192) + 2·32·(192 + 576) = 98,304. A stage:

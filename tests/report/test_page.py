@@ -183,7 +183,8 @@ def test_the_title_is_the_mean_over_targets_of_methods_that_all_have(result):
   assert 'unseen in pretraining: hapt, wisdm. Subject-wise split' in explained
   means = tables.means(runs).table.set_index('method')['macro-F1']
   assert tables.means(runs).highest['macro-F1'] == '0.700'
-  assert means.to_dict() == {'full': '0.700', 'lora': '0.700', 'probe': '–'}  # 0.8 and 0.6 of hapt count once
+  # 0.8 and 0.6 of hapt count once.
+  assert means.to_dict() == {'full': '0.700', 'lora': '0.700', 'probe': '–'}
 
 
 def test_methods_that_share_no_target_have_no_finding(result):

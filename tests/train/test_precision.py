@@ -58,5 +58,5 @@ def test_bfloat16_logits_differ_from_float32_ones_by_rounding(tiny: config.Model
     for precision in (_HALF, config.Precision())
   )
   assert half.dtype == np.float32
-  # About 30 products in sequence, each rounded by 2⁻⁹: √30 · 2⁻⁹ ≈ 1 % of the largest logit, with a margin.
+  # About 30 products in sequence, each rounded by 2⁻⁹: √30 · 2⁻⁹ ≈ 1 % of the largest logit.
   assert 0 < np.abs(half - full).max() <= 0.05 * np.abs(full).max()

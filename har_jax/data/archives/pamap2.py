@@ -17,7 +17,7 @@ from har_jax.data.source import Source
 from har_jax.errors import UserError, shorten
 
 _COLUMNS = 54
-# Column of each unit's temperature. Next: acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3 and more.
+# Column of each unit's temperature. Next: acc ±16 g × 3, acc ±6 g × 3, gyro × 3, magnetometer × 3.
 _UNITS = {'hand': 3, 'chest': 20, 'ankle': 37}
 # 0 means between activities.
 _ACTIVITIES = {

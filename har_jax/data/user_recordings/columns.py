@@ -193,8 +193,8 @@ def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
   if not candidates:
     raise UserError(
       (illegible[0] if illegible else f'{table.path} has no column of time with a known name')
-      + f'; its columns are {table.listed()}: name the one of time with columns, time=…, or give rate_hz if '
-      'rows are evenly spaced'
+      + f'; its columns are {table.listed()}: name the one of time with columns, time=…, or give rate_hz '
+      'if rows are evenly spaced'
     )
   best, *rest = (table.names[candidate[-1]] for candidate in sorted(candidates))
   if rest:

@@ -61,20 +61,9 @@ LABELS = {
 
 # Of a column that says which sensor, device or person a row is of: 'device', 'sensorType', 'user_id'.
 SOURCE = {
-  *(
-    'device',
-    'sensor',
-    'source',
-    'type',
-    'subject',
-    'user',
-    'participant',
-    'person',
-    'position',
-    'placement',
-  ),
-  *('node', 'imu', 'id', 'name', 'gerat', 'geraet', 'appareil', 'capteur', 'dispositivo'),
-}
+  *('device', 'sensor', 'source', 'type', 'subject', 'user', 'participant', 'person', 'position', 'placement',
+    'node', 'imu', 'id', 'name', 'gerat', 'geraet', 'appareil', 'capteur', 'dispositivo'),
+}  # fmt: skip
 
 
 def folded(label: str) -> str:

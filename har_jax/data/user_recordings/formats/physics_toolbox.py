@@ -1,4 +1,4 @@
-"""Physics Toolbox Sensor Suite: one CSV; acceleration in g with gravity (gFx) or in m/s² without (ax, aT)."""
+"""Physics Toolbox Sensor Suite: one CSV; acceleration in g with gravity (gFx), in m/s² without (ax, aT)."""
 
 from har_jax.data.user_recordings.files import Files
 from har_jax.data.user_recordings.formats.export import Export, single

@@ -147,7 +147,7 @@ def block() -> str:
       markdown.tabulated(test),
       f'On validation people, which chose the penalty, with at most {_MOST[-1]} corrections:',
       markdown.tabulated(choices),
-      'On test people, with a model whose output layer lacks an activity. “Corrected” is mostly that one:',
+      'On test people; the output layer lacks an activity, and “corrected” is mostly that one:',
       markdown.tabulated(lacking),
     )
   )

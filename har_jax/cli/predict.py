@@ -78,13 +78,16 @@ def main() -> dict[str, Any]:
   _check_out(out)
   outputs.check_given('adapter', _ADAPTER.value)
   outputs.check_given('base', _BASE.value)
-  recognizer = Recognizer.load(_ADAPTER.value, _BASE.value)
+  routed = _routed_run()
+  recognizer = Recognizer.load(_ADAPTER.value if routed is None else routed.first, _BASE.value)
   if not hasattr(recognizer, 'adapter_'):
     raise UserError(f'--adapter={_ADAPTER.value} is a base without a head: run `har-jax adapt` first')
   if _ADAPTER.value is None:
     _print_trust(recognizer)
-  recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
   reading, frame = _correct(_read(_LABELS.value), recognizer.signals)
+  if routed is not None:
+    recognizer = _nearest(routed, recognizer, reading)
+  recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
   from har_jax.data import user_recordings
 
   labeled = reading.recordings
@@ -116,6 +119,29 @@ def main() -> dict[str, Any]:
     _print_score(scored)
   print(out / 'summary.json')
   return {'out': out, **summary}
+
+
+def _routed_run() -> Any:
+  """The run of `har-jax continual --strategy=router` in --adapter, which has an adapter for each domain."""
+  from har_jax import storage
+
+  if _ADAPTER.value is None:
+    return None
+  folder = storage.place(_ADAPTER.value)
+  if not (folder / 'continual.json').exists() or (folder / 'adapter.json').exists():
+    return None
+  from har_jax.continual import routing
+
+  return routing.Routed(folder)
+
+
+def _nearest(routed: Any, recognizer: Any, reading: Any) -> Any:
+  """The recognizer with the adapter that the router chooses for this recording."""
+  from har_jax.inference.recognizer import Recognizer
+
+  folder, domain = routed.nearest(recognizer, reading)
+  print(f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.')
+  return Recognizer.load(folder, _BASE.value)
 
 
 def _print_trust(recognizer: Any) -> None:

@@ -56,7 +56,7 @@ def penalty(variables: Variables, extra: Variables) -> Any:
   )
 
 
-class _Features(Classify):
+class Features(Classify):
   """Predicts the head's input."""
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'w f']:
@@ -86,7 +86,7 @@ class Learner:
     self._alone: dict[int, Variables] = {}
     self.output = [f'{output_layer(self.start)}/{leaf}' for leaf in ('kernel', 'bias')]
     shape = objective.model, objective.classes, objective.precision
-    self._objective, self._anchored, self._features = Classify(*shape), Anchored(*shape), _Features(*shape)
+    self._objective, self._anchored, self._features = Classify(*shape), Anchored(*shape), Features(*shape)
 
   def shown(self, variables: Variables, labels: Collection[int] | Int[np.ndarray, 'n']) -> Variables:
     """The variables with the rows of these activities as they are drawn; all others stay as they are."""

@@ -14,6 +14,7 @@ from har_jax import Recognizer, files, locks
 from har_jax.continual import domains, run, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, part
+from har_jax.data.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 
@@ -140,6 +141,44 @@ def test_flags_that_do_not_fit_are_refused(
   code, out, err = run_in_process('continual', *arguments, f'--windows={windows}', f'--out={tmp_path}/out')
   assert (code, out) == (1, '')
   assert named in err
+
+
+def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:
+  """A domain's test windows one after another, as an app would write them."""
+  signal = test['signal'].reshape(-1, 6) * np.repeat([9.80665, 1.0], 3)
+  rows = np.column_stack([np.arange(len(signal)) / 50, signal])
+  path = folder / 'day.csv'
+  np.savetxt(path, rows, '%.5f', delimiter=',', header='time,ax,ay,az,gx,gy,gz', comments='')
+  return path
+
+
+def test_predict_takes_the_adapter_of_the_nearest_domain(
+  windows: pathlib.Path, base: pathlib.Path, quick: run.Settings, tmp_path: pathlib.Path
+):
+  found = domains.of_datasets(windows, ['placed/waist', 'placed/wrist'], labels=4, seed=0)
+  settings = dataclasses.replace(quick, strategy='router')
+  run.run(settings, settings.learner(files.load_base(base), found), tmp_path / 'run')
+  for number, domain in enumerate(found.domains):
+    day, answers = _export(tmp_path, domain.test), tmp_path / f'answers{number}'
+    flags = (f'--adapter={tmp_path}/run', f'--out={answers}', '--frame=as_is', '--mean_bout_s=0')
+    code, out, err = run_in_process('predict', day, *flags)
+    assert code == 0, err
+    assert f'nearest to those of {domain.name}' in out
+    assert f'{tmp_path}/run/domain{number}' in out
+    checksum = files.load_adapter(tmp_path / 'run' / f'domain{number}').card['checksum']
+    assert json.loads((answers / 'summary.json').read_text())['adapter']['checksum'] == checksum
+
+
+def test_predict_refuses_a_router_that_has_not_ended(
+  learner: Learner, quick: run.Settings, tmp_path: pathlib.Path, stream: Stream
+):
+  with pytest.raises(_KilledError):
+    run.run(dataclasses.replace(quick, strategy='router'), learner, tmp_path / 'run', _kill)
+  day = _export(tmp_path, stream.domains[0].test)
+  code, _, err = run_in_process('predict', day, f'--adapter={tmp_path}/run', f'--out={tmp_path}/answers')
+  assert code == 1
+  assert 'run the same `har-jax continual` command to its end' in err
+  assert not (tmp_path / 'answers').exists()
 
 
 def test_the_command_leaves_adapters_and_a_picture(

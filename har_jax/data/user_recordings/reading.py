@@ -51,6 +51,11 @@ class Reading:
   offsets_s: list[float] = dataclasses.field(default_factory=list)
   time_zone: str = ''
 
+  @property
+  def seconds(self) -> float:
+    """Of all recordings together."""
+    return sum(float(each.acc.time_s[-1]) for each in self.recordings)
+
 
 def read(
   path: str | pathlib.Path,

@@ -2,7 +2,7 @@
 
 from har_jax.inference.timeline.bouts import Bout, Rules, find_bouts
 from har_jax.inference.timeline.outputs import write
-from har_jax.inference.timeline.predictions import Predictions, predict, warnings_for
+from har_jax.inference.timeline.predictions import Predictions, predict, warnings_for, windows_of
 from har_jax.inference.timeline.scoring import Score, score, unknown_labels
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
   'score',
   'unknown_labels',
   'warnings_for',
+  'windows_of',
   'write',
 ]

@@ -47,11 +47,11 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
 
   recording, start_s, probabilities, still, described = [], [], [], [], []
   head = recognizer.recording_head_
-  seconds = sum(float(each.acc.time_s[-1]) for each in reading.recordings)
+  seconds = reading.seconds
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
   ) as bar:
-    for windows in _chunks(_windows(reading), _CHUNK):
+    for windows in _chunks(windows_of(reading), _CHUNK):
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.probabilities(signals).astype(np.float32))
       still.append(signal_summary.is_still(signals))
@@ -62,11 +62,6 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
-  if not recording:
-    raise UserError(
-      f'no window of 2.56 s without a gap in {seconds:.1f} s of recording: '
-      'is its rate 5 Hz or less, or is it too short?'
-    )
   classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
   compared = None
   if head is not None:  # one wearer and one device: all windows are compared with the same walking
@@ -92,12 +87,22 @@ def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
   return []
 
 
-def _windows(reading: Reading) -> Iterator[Window]:
-  """One recording at a time, so that only one resampled recording is in memory."""
+def windows_of(reading: Reading) -> Iterator[Window]:
+  """Those without a gap, a window every 1.28 s. One resampled recording is in memory at a time.
+
+  Raises UserError at the end if there was none.
+  """
+  count = 0
   for index, recording in enumerate(reading.recordings):
     one = dataclasses.replace(reading, recordings=[recording])
     for window in user_recordings.to_windows(one, unlabeled=True, dropped=collections.Counter()):
+      count += 1
       yield dataclasses.replace(window, recording=index)
+  if not count:
+    raise UserError(
+      f'no window of 2.56 s without a gap in {reading.seconds:.1f} s of recording: '
+      'is its rate 5 Hz or less, or is it too short?'
+    )
 
 
 def _chunks(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:

@@ -1,0 +1,45 @@
+"""Which adapter of a run with the strategy `router` answers a recording."""
+
+import itertools
+import math
+
+import numpy as np
+
+from har_jax import files, schema, storage
+from har_jax.continual import memory, run
+from har_jax.continual.learner import Features, part
+from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
+from har_jax.data.user_recordings import Reading
+from har_jax.errors import UserError
+from har_jax.files import safetensors_io
+from har_jax.inference import timeline
+from har_jax.inference.recognizer import Recognizer
+from har_jax.train import evaluation
+
+_WINDOWS = 500  # of a recording: its mean distance to a domain hardly changes with more
+
+
+class Routed:
+  """A finished run, with an adapter for each domain. Raises UserError where the run has not ended."""
+
+  def __init__(self, folder: storage.Place):
+    self._folder, self.first = folder, folder / 'domain0'
+    if not self.first.exists():
+      raise UserError(f'{folder} has no adapter yet: run the same `har-jax continual` command to its end')
+
+  def nearest(self, recognizer: Recognizer, reading: Reading) -> tuple[storage.Place, str]:
+    """The folder of one adapter for the whole reading, and the name of its domain.
+
+    recognizer: that of any domain. The features are those of the base without an adapter.
+    Raises UserError where files are damaged, or where the reading has no window.
+    """
+    state, card = safetensors_io.read(self._folder, 'continual', run.FORMAT, schema.Continual)
+    every = math.ceil(reading.seconds * RATE_HZ / STEP_SAMPLES / _WINDOWS) or 1
+    signals = [each.signal for each in itertools.islice(timeline.windows_of(reading), 0, None, every)]
+    windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
+    plain, base = recognizer.adapter_.objective, files.load_base(self.first)
+    objective = Features(plain.model, plain.classes, plain.precision)
+    features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)
+    kept = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
+    number = int(memory.routes(kept, features, np.zeros(len(signals), int))[0])
+    return self._folder / f'domain{number}', card['history'][number]['domain']

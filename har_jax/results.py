@@ -44,6 +44,7 @@ RUN_COLUMNS = (
   *_ORIGIN,
   *(flag for flag in HYPERPARAMETERS if flag not in _KEYS),
   'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject
+  'confusion',  # JSON: activity → how often each activity was predicted for its test windows
 )
 
 
@@ -79,6 +80,9 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
     },
     'subject_macro_f1': ' '.join(
       f'{subject}={measured["macro_f1"]:.6g}' for subject, measured in result['test_by_subject'].items()
+    ),
+    'confusion': json.dumps(
+      dict(zip(data['classes'], result['test']['confusion'], strict=True)), separators=(',', ':')
     ),
   }
   return {name: _rounded(values.get(name)) for name in RUN_COLUMNS}

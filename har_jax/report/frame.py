@@ -56,7 +56,7 @@ def read_csv(path: Place) -> pd.DataFrame:
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:
-  frame = frame.astype(_TYPES).fillna({'commit': '', 'subject_macro_f1': ''})
+  frame = frame.astype(_TYPES).fillna({'commit': '', 'subject_macro_f1': '', 'confusion': ''})
   # No stem is the empty text. In a CSV file it looks like a missing value, which a baseline has.
   frame['model_stem'] = frame['model_stem'].mask(frame['model_width'].notna(), frame['model_stem'].fillna(''))
   frame['bytes'] = frame[[name for name in results.MEASURED if name.endswith('_bytes')]].sum(axis=1)

@@ -57,6 +57,7 @@ def test_a_row_holds_what_the_result_holds(result):
     'model_head': '128',
     'finetune_rotation_std_deg': 10.0,
     'subject_macro_f1': 'a=0.5 b=0.333333',
+    'confusion': '{"walking":[9,1],"sitting":[2,8]}',
   }
   assert {name: row[name] for name in expected} == expected
 

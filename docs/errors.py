@@ -1,0 +1,109 @@
+"""Generate the tables of docs/errors.md from results/runs.csv: python docs/errors.py."""
+
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+
+from har_jax.report import frame, markdown, statistics
+
+_ROOT = pathlib.Path(__file__).parents[1]
+PAGE = _ROOT / 'docs' / 'errors.md'
+_METHODS = ['lora', 'ensemble', 'rocket', 'forest']
+_BUDGETS = {'0.7': '70 %', '0.1': 'a tenth', '10/class': '10 per activity'}
+_ALIKE = ['sitting', 'standing']
+_NAMED = 2  # confusions in a cell
+
+
+def runs() -> pd.DataFrame:
+  """Those of the recommended recipe and both baselines that have a confusion matrix: one row a run."""
+  found = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  found = found[found['experiment'].isin(['recommended', 'baselines']) & (found['split'] == 'subject')]
+  found = found[found['method'].isin(_METHODS) & found['label_budget'].isin(_BUDGETS)]
+  return found[found['confusion'] != '']
+
+
+def matrix(text: str, merged: list[str] | None = None) -> pd.DataFrame:
+  """Activity × predicted activity → windows. merged: activities that count as one."""
+  counts = json.loads(text)
+  found = pd.DataFrame(counts.values(), list(counts), list(counts))
+  if merged is None:
+    return found
+  names = {name: ' or '.join(merged) for name in merged}
+  return found.rename(names).rename(names, axis=1).groupby(level=0).sum().T.groupby(level=0).sum().T
+
+
+def macro_f1(counts: pd.DataFrame) -> float:
+  """Unweighted mean over the activities of 2 hits / (labeled + predicted)."""
+  values = counts.to_numpy()
+  return float(np.mean(2 * np.diag(values) / np.maximum(values.sum(axis=0) + values.sum(axis=1), 1)))
+
+
+def confusions(part: pd.DataFrame) -> str:
+  """The most frequent errors of a group of runs: 'sitting as standing 41 %', of an activity's windows."""
+  total = sum(matrix(text) for text in part['confusion'])
+  shares = (total.div(total.sum(axis=1), axis=0) * (1 - np.eye(len(total)))).stack()
+  worst = shares[shares >= 0.01].nlargest(_NAMED)
+  return '; '.join(
+    f'{row} as {column} {share:.0%}'.replace('%', ' %') for (row, column), share in worst.items()
+  )
+
+
+def lowest(part: pd.DataFrame) -> str:
+  """The test subject with the lowest macro-F1: 'subject 12, 0.61'."""
+  points = statistics.by_subject(statistics.scores(part)).droplevel('target').iloc[:, 0] / 100
+  return f'{points.idxmin()}: {points.min():.2f}'
+
+
+def by_target() -> pd.DataFrame:
+  """A row for each target, label budget and method: macro-F1, the lowest subject, what is confused."""
+  rows = []
+  for (target, budget, method), part in runs().groupby(['target', 'label_budget', 'method'], observed=True):
+    scores = part['macro_f1']
+    rows.append(
+      {
+        'target': target,
+        'labels': budget,
+        'method': method,
+        'macro-F1': f'{scores.mean():.3f} ± {scores.std():.3f}',
+        'lowest subject': lowest(part),
+        'most frequent errors': confusions(part),
+      }
+    )
+  table = pd.DataFrame(rows)
+  place = {name: number for number, name in enumerate([*_BUDGETS, *_METHODS])}
+  return table.sort_values(
+    ['target', 'labels', 'method'], key=lambda column: column.map(place).fillna(column)
+  ).replace({'labels': _BUDGETS})
+
+
+def merged() -> pd.DataFrame:
+  """Method × label budget, on DSADS with sitting and standing as one activity: macro-F1."""
+  found = runs()[lambda each: each['target'] == 'dsads']
+  found = found.assign(score=[macro_f1(matrix(text, _ALIKE)) for text in found['confusion']])
+  cells = (
+    found.groupby(['method', 'label_budget'], observed=True)['score']
+    .agg(lambda scores: f'{scores.mean():.3f} ± {scores.std():.3f}')
+    .unstack()
+  )
+  return cells.reindex(index=_METHODS, columns=list(_BUDGETS)).fillna(markdown.NONE).rename(columns=_BUDGETS)
+
+
+def block() -> str:
+  """What was measured on what, and both tables."""
+  intro = (
+    'Unseen subjects, `recommended.flags`, subject-wise split, three seeds, mean ± SD. “Lowest subject” is '
+    'the mean over the seeds that test this subject. An error’s share is of the windows with that label.'
+  )
+  more = 'DSADS with sitting and standing as one activity:'
+  tables = [markdown.tabulated(each) for each in (by_target(), merged().reset_index())]
+  return '\n\n'.join([intro, tables[0], more, tables[1]])
+
+
+def filled(page: str) -> str:
+  return markdown.fill(page, 'python docs/errors.py', block())
+
+
+if __name__ == '__main__':
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')

@@ -1,0 +1,135 @@
+"""Measure what each method costs, write results/method_costs.csv, and fill a table of docs/methods.md.
+
+python docs/method_costs.py
+python docs/method_costs.py --norun
+
+The base is the bundled one, with the defaults of `adapt`. Takes ten minutes on an idle machine.
+"""
+
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[1]
+TABLE, PAGE = _ROOT / 'results' / 'method_costs.csv', _ROOT / 'docs' / 'methods.md'
+_CLASSES, _WINDOWS = 6, 60  # as with ten windows of each activity
+_STEPS, _REPEATS = (16, 80), 3
+_PREDICTED = 512  # windows
+_SHOWN = {
+  'training_mb': ('training, MB', '{:.1f}'),
+  'step_ms': ('step, ms', '{:.1f}'),
+  'prediction_mb': ('prediction, MB', '{:.1f}'),
+  'window_ms': ('window, ms', '{:.2f}'),
+  'adapter_kb': ('adapter, kB', '{:,.0f}'),
+}
+
+
+def main() -> None:
+  if _RUN.value:
+    csv_table.write(pd.DataFrame(_rows()), TABLE)
+    print(TABLE)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+
+
+def _rows() -> list[dict[str, Any]]:
+  """A row for each method. Its repeats are spread over the whole time, since a machine's speed changes."""
+  from har_jax import methods, runtime
+
+  rng = np.random.default_rng(0)
+  signals = rng.normal(0, 3, (_WINDOWS, 128, 6)).astype(np.float32)
+  labels = np.arange(_WINDOWS) % _CLASSES
+  described = runtime.describe()
+  run_on = {
+    'device': described['device']['kind'],
+    'cores': described['device']['host_cores'],
+    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('python', 'har_jax', 'jax')),
+    'commit': subprocess.check_output(['git', 'rev-parse', '--short', 'HEAD'], cwd=_ROOT, text=True).strip(),
+  }
+  measured = {name: _Measured(name, signals, labels) for name in methods.METHODS if name != 'scratch'}
+  for _ in range(_REPEATS):
+    for each in measured.values():
+      each.time()
+    print('.', end='', flush=True)
+  return [{'method': name} | each.costs() | run_on for name, each in measured.items()]
+
+
+class _Measured:
+  """The costs of one method."""
+
+  def __init__(self, name: str, signals: np.ndarray, labels: np.ndarray):
+    from har_jax.inference import fitting, parameters
+    from har_jax.inference.recognizer import Recognizer
+
+    given = Recognizer.load().get_params() | {'method': name}
+    base, experiment = parameters.check(given)
+    windows = {
+      'signal': signals,
+      'label': labels.astype(np.int32),
+      'origin': np.zeros((len(labels), 2), np.float32),
+    }
+    fit_of = fitting.fits(
+      base,
+      experiment,
+      list(range(_CLASSES)),
+      parameters.training(given),
+      windows,
+      windows,
+      seed=0,
+      progress=False,
+    )
+    self._fit = fit_of(name)
+    self._recognizer = Recognizer.load().adapt(signals, labels, method=name, max_steps=1)
+    self._predicted = np.resize(signals, (_PREDICTED, 128, 6))
+    self._step_s: list[float] = []
+    self._window_s: list[float] = []
+    self._fit.seconds(_STEPS[0])  # compiles
+    self._recognizer.probabilities(self._predicted)
+
+  def time(self) -> None:
+    short, long = (self._fit.seconds(steps) for steps in _STEPS)
+    self._step_s.append((long - short) / (_STEPS[1] - _STEPS[0]))
+    begun_s = time.monotonic()
+    self._recognizer.probabilities(self._predicted)
+    self._window_s.append((time.monotonic() - begun_s) / _PREDICTED)
+
+  def costs(self) -> dict[str, float]:
+    from har_jax.variables import resident
+
+    return {
+      'training_mb': round(self._fit.memory_bytes() / 1e6, 2),
+      'step_ms': round(1e3 * statistics.median(self._step_s), 2),
+      'prediction_mb': round(resident(self._recognizer.variables_) / 1e6, 2),
+      'window_ms': round(1e3 * statistics.median(self._window_s), 3),
+      'adapter_kb': round(self._fit.file_bytes() / 1e3, 1),
+    }
+
+
+def filled(page: str) -> str:
+  """The page with the table of results/method_costs.csv."""
+  frame = csv_table.read(TABLE)
+  shown = frame[['method']].assign(
+    **{title: frame[name].map(form.format) for name, (title, form) in _SHOWN.items()}
+  )
+  first = frame.iloc[0]
+  machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}'
+  text = (
+    f'{machine}; the bundled base, steps of 32 windows. “Training” are the arrays of a step, with those '
+    'that the compiler plans. “Prediction” are the weights. Times are medians of three.'
+  )
+  return markdown.fill(page, 'python docs/method_costs.py', f'{text}\n\n{markdown.tabulated(shown)}')
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from har_jax.config import WINDOW_SAMPLES
-from har_jax.data import physics, segments
+from har_jax.data import akima, physics, polyphase, segments
 from har_jax.data.recording import RATE_HZ, Recording, Samples
 
 # A longer gap breaks the signal. Under half a step of a walk (about 2 a second): no step is invented.
@@ -107,12 +107,10 @@ def _at_50_hz(
   if even is None:
     even = _interpolate(time_s, values.astype(np.float64), grid_s)
   if rate_hz != RATE_HZ:
-    import scipy.signal  # takes a second to import, which `--help` should not pay
-
     # The filter's phases differ by 0.05 % in their gain of a constant: gravity would become a tone at 25 Hz.
     # So the mean bypasses the filter. The rest is extended beyond the ends by a straight line.
     mean = even.mean(axis=0, dtype=np.float64)
-    even = scipy.signal.resample_poly(even - mean, RATE_HZ, rate_hz, axis=0, padtype='line') + mean
+    even = polyphase.resample(even - mean, RATE_HZ, rate_hz) + mean
   return np.asarray(even[: _ticks(start_s, stop_s, RATE_HZ)], np.float32)  # the filter may exceed the stop
 
 
@@ -138,10 +136,8 @@ def _interpolate(
 
   A cubic spline's is 0.7 %, but it explodes on bursts of rows microseconds apart, which phones deliver.
   """
-  import scipy.interpolate
-
   grid_s = grid_s.clip(time_s[0], time_s[-1])  # a tick that rounding moved outside would be NaN
-  curve = scipy.interpolate.Akima1DInterpolator(time_s, values, method='makima')(grid_s)
+  curve = akima.interpolate(time_s, values, grid_s)
   hole = _in_hole(time_s, grid_s)
   for axis in range(values.shape[1]):
     curve[hole, axis] = np.interp(grid_s[hole], time_s, values[:, axis])

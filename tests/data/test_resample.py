@@ -5,6 +5,7 @@ import collections
 import numpy as np
 import pytest
 
+from har_jax.data import polyphase
 from har_jax.data.recording import Recording, Samples, Span, regular
 from har_jax.data.resample import resample
 
@@ -163,16 +164,14 @@ def test_a_gap_under_2_steps_is_bridged_by_a_curve():
   ('rate_hz', 'grid_hz'), [(25.2, 25), (25.3, 26), (24.6, 25), (50.4, 50), (50.6, 51), (99.6, 100)]
 )
 def test_the_grid_is_at_most_1_percent_slower_than_the_sensor(rate_hz, grid_hz, monkeypatch):
-  import scipy.signal
-
   filtered = []
 
-  def resample_poly(values, up, down, **options):
-    filtered.append(down)
-    return original(values, up, down, **options)
+  def recorded(values: np.ndarray, to_hz: int, from_hz: int) -> np.ndarray:
+    filtered.append(from_hz)
+    return original(values, to_hz, from_hz)
 
-  original = scipy.signal.resample_poly
-  monkeypatch.setattr(scipy.signal, 'resample_poly', resample_poly)
+  original = polyphase.resample
+  monkeypatch.setattr(polyphase, 'resample', recorded)
   samples = _tones(np.arange(500) / rate_hz, 1.0)
   _resampled(samples, samples)
   assert filtered == ([] if grid_hz == 50 else [grid_hz] * 2)

@@ -15,8 +15,6 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from etils import epath
-
 from har_jax import replacing, sums
 from har_jax.errors import UserError, advice, shorten
 
@@ -28,7 +26,7 @@ RUN_AGAIN = 'delete it to run again'
 if typing.TYPE_CHECKING:
   Place = pathlib.Path
 else:
-  Place = pathlib.Path | epath.Path
+  Place = pathlib.PurePath  # as both are
 
 
 def place(text: str) -> Place:
@@ -42,6 +40,8 @@ def place(text: str) -> Place:
     )
   if importlib.util.find_spec(_DRIVERS[scheme]) is None:
     raise UserError(f"{text} needs {_DRIVERS[scheme]}: pip install 'har_jax[{scheme}]'")
+  from etils import epath  # late: no start of a command waits for it
+
   path = epath.Path(text)
   try:
     # Checked once, here: later, a missing permission would look like a missing file.

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from har_jax import storage
-
 _FOLDER = 'JAX_COMPILATION_CACHE_DIR'
 _SETTINGS = {
   'JAX_COMPILATION_CACHE_MAX_SIZE': str(256 * 2**20),  # bytes; what was not used for longest is deleted
@@ -49,6 +47,8 @@ def kept() -> Iterator[None]:
 
 def _usable() -> pathlib.Path | None:
   """The folder, without what killed processes left in it; None if it cannot be used."""
+  from har_jax import storage  # late, as it imports NumPy, which --help does without
+
   try:
     folder = storage.cache_folder() / 'programs'
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

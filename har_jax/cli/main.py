@@ -1,10 +1,12 @@
 """The command line: `har-jax <command> --flag=value`."""
 
+import contextlib
+import gc
 import importlib
 import os
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from har_jax.cli import command
 
@@ -22,17 +24,35 @@ COMMANDS = (
   'bench',
   'bench_nf4',
 )
+_NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a command and returns its exit code; `sys.argv` by default. Without a command, lists them."""
+  if arguments is None:  # this process is the command's own
+    with _rare_searches_for_cycles():
+      return main(sys.argv[1:])
   try:
-    code = _run(sys.argv[1:] if arguments is None else arguments)
+    code = _run(arguments)
     sys.stdout.flush()
     return code
   except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+@contextlib.contextmanager
+def _rare_searches_for_cycles() -> Iterator[None]:
+  """Until the process ends, Python seldom looks for unused objects that refer to each other.
+
+  To import JAX and pandas makes a million objects that stay. To look through them again and again takes a
+  quarter of a short command's time.
+  """
+  gc.set_threshold(_NEW_OBJECTS)
+  try:
+    yield
+  finally:
+    gc.freeze()  # the last search, at the end of the process, skips what is there
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import subprocess
 import sys
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
+_ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _run(command: str, *arguments: object) -> tuple[str, str]:
@@ -181,6 +183,23 @@ def test_a_recording_is_predicted_without_an_adapter(folder: pathlib.Path, tmp_p
   assert summary['adapter']['method'] == 'probe'
   assert sum(summary['minutes'].values()) > 0.9 * summary['recorded_minutes']
   assert sum(line.startswith('unknown ') for line in out.splitlines()) == 1
+
+
+def test_a_prediction_imports_no_large_package_for_one_function(tmp_path: pathlib.Path):
+  time_s = np.arange(1500) / 50  # at another rate, SciPy's signal package resamples
+  table = np.column_stack([time_s, recordings.signal('walking', 30, 0)])
+  names = 'time_s,ax,ay,az,gx,gy,gz'
+  np.savetxt(tmp_path / 'day.csv', table, delimiter=',', header=names, comments='', fmt='%.6f')
+  late = ('signal', 'interpolate', 'optimize', 'sparse', 'stats')
+  names = {*(f'scipy.{name}' for name in late), 'sklearn', 'aeon', 'grain', 'orbax', 'matplotlib.pyplot'}
+  code = f"""
+import sys
+from har_jax.cli import main
+assert main.main(['predict', {str(tmp_path / 'day.csv')!r}, {f'--out={tmp_path}/out'!r}]) == 0
+print(sorted(set({sorted(names)}).intersection(sys.modules)))
+"""
+  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
+  assert done.stdout.splitlines()[-1] == '[]'
 
 
 def test_a_day_is_divided_into_bouts(folder: pathlib.Path, predicted: tuple[str, str]):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import gc
 import os
 import pathlib
 import re
@@ -139,6 +140,14 @@ print(sorted(loaded.intersection({_HEAVY})))
   assert done.stdout.splitlines()[-1] == '[]'
 
 
+@pytest.mark.parametrize('name', ['adapt', 'predict'])
+def test_the_help_of_commands_for_one_recording_does_without_numpy(name: str):
+  shown = f'from har_jax.cli import main; main.main(["{name}", "--help"])'
+  code = f'import sys; {shown}; print("numpy" in sys.modules)'
+  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
+  assert done.stdout.splitlines()[-1] == 'False'
+
+
 def test_the_help_of_lodo_lists_every_method():
   named = re.findall('[a-z0-9_]+(?=[,;]|$)', main.load('lodo').FLAGS['methods'].help)
   others = [*BASELINES, ENSEMBLE, *ZERO_SHOT]
@@ -221,6 +230,17 @@ def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.Captu
   err = capsys.readouterr().err
   assert "'lood'" in err
   assert 'lodo' in err
+
+
+def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytest.MonkeyPatch):
+  called: list[str] = []
+  monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
+  monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))
+  assert main.main(['--help']) == 0
+  assert called == []
+  monkeypatch.setattr(sys, 'argv', ['har-jax', '--help'])
+  assert main.main() == 0
+  assert called == ['set_threshold', 'freeze']
 
 
 # --- exit codes

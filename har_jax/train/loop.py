@@ -127,7 +127,8 @@ def _train_side_by_side(
         continue
       run_state = _unstack(state, index, len(runs))
       if run.is_validation_due():
-        run_frozen = {path: leaf[index] if path in per_run_paths else leaf for path, leaf in frozen.items()}
+        own = {path: leaf for path, leaf in frozen.items() if path in per_run_paths}
+        run_frozen = frozen | _unstack(own, index, len(runs))
         variables = run_state.trainable | run_state.statistics | run_frozen
         run.record_validation(run_state, evaluate(objective, variables, run.inputs.validation))
       else:
@@ -138,7 +139,12 @@ def _train_side_by_side(
 
 def _stack(trees: Sequence[Any]) -> Any:
   """Stacks the leaves along a new first axis of runs; a single run gets no such axis."""
-  return trees[0] if len(trees) == 1 else jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *trees)
+  return trees[0] if len(trees) == 1 else _stacked(trees)
+
+
+@jax.jit  # one program, not some for each shape
+def _stacked(trees: Sequence[Any]) -> Any:
+  return jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *trees)
 
 
 def _stack_batches(batches: Sequence[Batch]) -> Batch:
@@ -147,7 +153,12 @@ def _stack_batches(batches: Sequence[Batch]) -> Batch:
 
 def _unstack(tree: Any, index: int, runs: int) -> Any:
   """One run's tree out of what `_stack` returned."""
-  return tree if runs == 1 else jax.tree.map(lambda leaf: leaf[index], tree)
+  return tree if runs == 1 else _one_of(tree, np.int32(index))
+
+
+@jax.jit
+def _one_of(tree: Any, index: Any) -> Any:
+  return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
 def _stack_frozen(frozen: Sequence[Variables]) -> tuple[Variables, frozenset[str]]:
@@ -159,6 +170,5 @@ def _stack_frozen(frozen: Sequence[Variables]) -> tuple[Variables, frozenset[str
   per_run_paths = frozenset(
     path for path in first if not all(np.array_equal(first[path], other[path]) for other in frozen[1:])
   )
-  return {
-    path: _stack([each[path] for each in frozen]) if path in per_run_paths else first[path] for path in first
-  }, per_run_paths
+  differing = _stack([{path: each[path] for path in first if path in per_run_paths} for each in frozen])
+  return first | differing, per_run_paths

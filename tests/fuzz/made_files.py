@@ -50,14 +50,14 @@ def _tiny() -> Any:
   return config.Model(**sizes, head=(8,))  # type: ignore[arg-type]
 
 
-def _drawn() -> dict[str, np.ndarray]:
+def _drawn(classes: int = 2) -> dict[str, np.ndarray]:
   import jax
 
   from har_jax import variables
   from har_jax.train.objective import Classify
 
   rng = np.random.default_rng(3)
-  shapes = jax.eval_shape(Classify(_tiny(), 2).init, jax.random.key(0))
+  shapes = jax.eval_shape(Classify(_tiny(), classes).init, jax.random.key(0))
   flat = shapes if all(hasattr(each, 'shape') for each in shapes.values()) else variables.flatten(shapes)
   return {
     path: np.asarray(0.3 * rng.standard_normal(leaf.shape) + path.endswith(('scale', 'var')), leaf.dtype)
@@ -76,19 +76,22 @@ def build_base(folder: pathlib.Path) -> Any:
 
 def build_recording_head(folder: pathlib.Path) -> None:
   """Of a base that knows more than the head."""
-  import jax
-
   from har_jax import config_fields, files
   from har_jax.inference import recording_head
-  from har_jax.train.objective import Classify
 
   classes = ['sitting', 'unknown', 'walking']
-  held = Classify(_tiny(), len(classes)).init(jax.random.key(0))
-  base = files.save_base(folder, held, {'model': config_fields.to_json(_tiny()), 'classes': classes})
+  card = {'model': config_fields.to_json(_tiny()), 'classes': classes}
+  base = files.save_base(folder, _drawn(len(classes)), card)
+  recording_head.save(folder, _recording_head(), base=base.checksum)
+
+
+@functools.cache  # three formats damage it, and the fit takes a second
+def _recording_head() -> Any:
+  from har_jax.inference import recording_head
+
   rng = np.random.default_rng(0)
   features = rng.standard_normal((60, len(recording_head.relative_features.NAMES))).astype(np.float32)
-  head = recording_head.fit(features, np.arange(60) % 2, ['walking', 'sitting'], seed=0)
-  recording_head.save(folder, head, base=base.checksum)
+  return recording_head.fit(features, np.arange(60) % 2, ['walking', 'sitting'], seed=0)
 
 
 def read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
@@ -153,10 +156,18 @@ def _leaves(held: dict[str, Any]) -> list[Any]:
 
 
 def _state(step: int) -> tuple[Any, Any]:
+  """A state, and new batches, which a restored checkpoint moves on."""
+  from har_jax.data.batches import training_batches
+
+  windows = {'signal': np.arange(10, dtype=np.float32)[:, None]}
+  return _state_alone(step), training_batches(windows, batch=2, steps=20, seed=0)
+
+
+@functools.cache
+def _state_alone(step: int) -> Any:
   import jax.numpy as jnp
 
   from har_jax import config
-  from har_jax.data.batches import training_batches
   from har_jax.train import optimizer
   from har_jax.train.step import State, start
 
@@ -167,9 +178,7 @@ def _state(step: int) -> tuple[Any, Any]:
   }
   statistics = {'batch_stats/head/mean': jnp.full(3, float(step))}
   state = start(trainable, statistics, optimizer.build(config.Training(), pretrained=True))
-  windows = {'signal': np.arange(10, dtype=np.float32)[:, None]}
-  batches = training_batches(windows, batch=2, steps=20, seed=0)
-  return State(jnp.int32(step), trainable, statistics, state.optimizer), batches
+  return State(jnp.int32(step), trainable, statistics, state.optimizer)
 
 
 def build_checkpoints(folder: pathlib.Path) -> None:

@@ -154,7 +154,7 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
 def test_a_base_with_a_stem_takes_physical_units(
   tiny: config.Model, drawn: Callable[..., Any], method: str, tmp_path: pathlib.Path
 ):
-  model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(6, 6), pooling='statistics')
+  model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16), pooling='statistics')
   base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
   adapted = Recognizer(base, method=method, rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
   assert adapted.adapter_.card['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}

@@ -1,6 +1,7 @@
 """Fine-tuning methods: what each adds, what moves, and what stays bit for bit."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -316,15 +317,23 @@ def test_adapting_leaves_its_argument_unchanged(base: Variables, method_name: st
   assert all(np.array_equal(first[path], base[path]) for path in paths)
 
 
+@functools.cache
+def _at_full_size(preset: str) -> tuple[Classify, dict[str, jax.ShapeDtypeStruct]]:
+  """A preset's objective, and the shapes of its variables: to trace `init` takes as long as a step."""
+  model = dataclasses.replace(config.PRESETS[preset]().model, depth=2)  # blocks differ in their names only
+  objective = Classify(model, 6)
+  return objective, jax.eval_shape(objective.init, jax.random.key(0))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('preset', config.PRESETS)
 def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
   experiment, method = config.PRESETS[preset](), methods.METHODS[method_name]
-  objective = Classify(dataclasses.replace(experiment.model, depth=2), 6)  # blocks differ in their names only
+  objective, drawn = _at_full_size(preset)
   count = experiment.finetune.batch
 
-  def full_step(key: jax.Array, batch: Batch) -> tuple[Variables, Variables]:
-    prepared = methods.prepare(objective.init, method, methods.Settings.of(experiment), 0)
+  def full_step(drawn: Variables, key: jax.Array, batch: Batch) -> tuple[Variables, Variables]:
+    prepared = methods.prepare(lambda _: drawn, method, methods.Settings.of(experiment), 0)
     state = start(
       prepared.trainable, prepared.statistics, optimizer.build(experiment.finetune, pretrained=True)
     )
@@ -338,5 +347,5 @@ def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
     'label': jax.ShapeDtypeStruct((count,), jnp.int32),
     'weight': jax.ShapeDtypeStruct((count,), jnp.float32),
   }
-  before, after = jax.eval_shape(full_step, jax.random.key(0), batch)
+  before, after = jax.eval_shape(full_step, drawn, jax.random.key(0), batch)
   assert variables.difference(before, after) == ''

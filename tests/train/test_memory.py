@@ -14,10 +14,11 @@ from har_jax.train.objective import Classify
 from har_jax.train.step import State, compiled_steps, start
 from har_jax.variables import Variables
 
-pytestmark = [pytest.mark.usefixtures('optimized'), pytest.mark.slow]
+pytestmark = pytest.mark.slow  # without optimizations: memory is planned before them, to the same byte
 
-# Tests use XLA's older emitters (tests/conftest.py); users have the default.
-_COMPILER = {'xla_cpu_use_fusion_emitters': True} if jax.__version_info__ < (0, 11) else {}
+# Tests use XLA's older emitters (tests/conftest.py). Users have the default, which compiles three times as
+# long.
+_USERS = {'xla_cpu_use_fusion_emitters': True} if jax.__version_info__ < (0, 11) else {}
 
 _STEPS = 2  # in one program: no temporary may be made once for all steps and kept
 # Two blocks: all their kernels at once are several times what is allowed. Each takes seconds to compile, as
@@ -30,7 +31,14 @@ _WIDE = dataclasses.replace(
 )
 
 
-def _temporary_bytes(name: str, experiment: config.Experiment, *, batch: int, double: bool = False) -> int:
+def _temporary_bytes(
+  name: str,
+  experiment: config.Experiment,
+  *,
+  batch: int,
+  double: bool = False,
+  compiler: dict[str, bool] = _USERS,
+) -> int:
   """Temporary bytes of a training step, as the compiler plans them; nothing runs."""
   objective = Classify(experiment.model, 6, experiment.precision)
   settings = Settings(experiment.lora, config.Precision(nf4_double=double))
@@ -49,7 +57,7 @@ def _temporary_bytes(name: str, experiment: config.Experiment, *, batch: int, do
   }
   steps = compiled_steps(objective, experiment.finetune, pretrained=True)
   arguments = (state, frozen, windows, jax.random.key(0), np.int32(100), np.int32(_STEPS))
-  compiled = steps.lower(*arguments).compile(compiler_options=_COMPILER)  # type: ignore[attr-defined]
+  compiled = steps.lower(*arguments).compile(compiler_options=compiler)  # type: ignore[attr-defined]
   return compiled.memory_analysis().temp_size_in_bytes
 
 
@@ -69,5 +77,7 @@ def test_a_qlora_step_needs_at_most_two_float_kernels_more(lora_bytes: int, doub
 
 
 def test_a_wide_qlora_step_needs_at_most_two_float_kernels_more():
-  lora_bytes, qlora_bytes = (_temporary_bytes(name, _WIDE, batch=16) for name in ('lora', 'qlora'))
+  lora_bytes, qlora_bytes = (  # with the older emitters, whose plans differ by some 100 bytes
+    _temporary_bytes(name, _WIDE, batch=16, compiler={}) for name in ('lora', 'qlora')
+  )
   assert qlora_bytes <= lora_bytes + _two_kernels(_WIDE.model)

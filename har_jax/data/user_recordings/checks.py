@@ -4,14 +4,14 @@ import collections
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data import physics, segments
 from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
-from har_jax.data.user_recordings import infer
+from har_jax.data.user_recordings import activity_names, infer
 from har_jax.data.user_recordings.reading import Reading
 from har_jax.errors import shorten
 
@@ -27,7 +27,10 @@ _CLIPPED = 0.005  # fraction of samples at an axis's extreme value
 _FEW_SAMPLES = 5  # that a short recording may have there by chance
 # A device at rest repeats its coarse values too, extremes included: only values beyond these end a range.
 _FAR = {'accelerometer': (1.2 * STANDARD_GRAVITY_M_S2, 'm/s²'), 'gyroscope': (1.0, 'rad/s')}
+_HELD_M_S2, _FEWEST_HELD = 0.5, 5  # nearer to gravity, only if motion ends at the value again and again
 _STUCK_S = 2.0
+# An axis of a coarse sensor is constant for up to 6 s while others move by 0.4 m/s² or rad/s.
+_STUCK_AXIS_S, _OTHERS_MOVE = 5.0, 0.5
 _GRAVITY_OFF = 0.2
 _FEW_WINDOWS = 10
 _FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
@@ -107,6 +110,29 @@ def _constant_axis(reading: Reading) -> Iterator[str]:
           f'The {word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: choose '
           'another column with columns.'
         )
+      elif stuck_s := sum(_stuck_axis_s(one, axis) for one in samples):
+        yield (
+          f'The {word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers there are '
+          'worthless: leave that part out, or record it again.'
+        )
+
+
+def _stuck_axis_s(samples: Samples, axis: int) -> float:
+  """Seconds in which one axis does not change, but another one moves."""
+  others = np.delete(samples.values, axis, axis=1)
+  runs = _runs(np.diff(samples.values[:, axis]) == 0)
+  durations_s = np.diff(samples.time_s[runs], axis=1)[:, 0]
+  is_stuck = [
+    duration_s > _STUCK_AXIS_S
+    and others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
+    for (first, last), duration_s in zip(runs, durations_s, strict=True)
+  ]
+  return float(durations_s[np.array(is_stuck, bool)].sum())
+
+
+def _runs(same: Bool[np.ndarray, 'm']) -> Int[np.ndarray, 'k 2']:
+  """First and last sample of each run, of whether each sample equals the one before it."""
+  return np.flatnonzero(np.diff(np.r_[False, same, False].astype(np.int8))).reshape(-1, 2)
 
 
 def _clipped(reading: Reading) -> Iterator[str]:
@@ -117,11 +143,26 @@ def _clipped(reading: Reading) -> Iterator[str]:
       for extreme, words in ((np.min, 'minimum'), (np.max, 'maximum')):
         end = extreme([extreme(one.values[:, axis]) for one in samples])
         at_end = sum(int((one.values[:, axis] == end).sum()) for one in samples)
-        if abs(end) > far and at_end > max(_CLIPPED * count, _FEW_SAMPLES):
+        if at_end <= max(_CLIPPED * count, _FEW_SAMPLES):
+          continue
+        if abs(end) > far or (word == 'accelerometer' and _is_held(samples, axis, end)):
           yield (
             f'{at_end / count:.1%} of the {word} values on {name} are at their {words}, {end:.4g} {unit}: '
             "clipped at the end of the sensor's range; set a wider range."
           )
+
+
+def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
+  """Whether motion ends at this value again and again, and stays there for three samples."""
+  if abs(end) < 0.9 * STANDARD_GRAVITY_M_S2:
+    return False
+  count = 0
+  for one in samples:
+    values = one.values[:, axis]
+    first, last = _runs((values[1:] == end) & (values[:-1] == end)).T
+    inner = (first > 0) & (last - first >= 2)
+    count += int((np.abs(values[first[inner] - 1] - end) > _HELD_M_S2).sum())
+  return count >= _FEWEST_HELD
 
 
 def _stuck(reading: Reading) -> Iterator[str]:
@@ -139,8 +180,7 @@ def _stuck(reading: Reading) -> Iterator[str]:
 
 def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
   """Durations, longer than _STUCK_S, in which no axis changes."""
-  same = np.r_[False, (np.diff(samples.values, axis=0) == 0).all(axis=1), False]
-  first, last = np.flatnonzero(np.diff(same.astype(np.int8))).reshape(-1, 2).T
+  first, last = _runs((np.diff(samples.values, axis=0) == 0).all(axis=1)).T
   durations_s = samples.time_s[last] - samples.time_s[first]
   return durations_s[durations_s > _STUCK_S]
 
@@ -218,6 +258,11 @@ def _labels(reading: Reading) -> Iterator[str]:
         f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
         f'({_FEW_WINDOWS} windows).'
       )
+  for one, other in activity_names.duplicates(windows):
+    yield (
+      f'The labels {shorten(one)!r} and {shorten(other)!r} seem to be one activity and are two classes: give '
+      'both one name in the labels.'
+    )
   if len(windows) == 1:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
 

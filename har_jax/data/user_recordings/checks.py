@@ -11,7 +11,7 @@ from har_jax.data import physics, segments
 from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
-from har_jax.data.user_recordings import activity_names, infer
+from har_jax.data.user_recordings import activity_names, held, infer
 from har_jax.data.user_recordings.reading import Reading
 from har_jax.errors import shorten
 
@@ -19,7 +19,6 @@ from har_jax.errors import shorten
 _SLOW_HZ, _NEARLY = 20.0, 0.98
 _FAST_HZ = 1000.0  # phones have 400 Hz at most
 _MISSING = 0.2  # fraction of rows
-_BUSY = 0.95  # quantile of seconds, by their number of new values: at rest, a coarse sensor has few
 # Median deviation of the length of acceleration in half seconds in which the device turns to and fro: under
 # 0.05 for gravity alone, over 1.9 for people.
 _SMOOTH_M_S2, _TURNS_RAD_S, _MOMENT_S, _FEW_MOMENTS = 0.2, 0.5, 0.5, 20
@@ -73,11 +72,7 @@ def _rate(reading: Reading) -> Iterator[str]:
 def _repeats(reading: Reading) -> Iterator[str]:
   """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
   for word, samples in _sensors(reading):
-    longest = max(samples, key=lambda one: len(one.values))
-    rate_hz = 1 / segments.step_s(longest)
-    is_new = (np.diff(longest.values, axis=0) != 0).any(axis=1)
-    each_second = np.bincount(longest.time_s[1:].astype(int), weights=is_new)
-    new_hz = float(np.quantile(each_second, _BUSY))
+    rate_hz, new_hz = held.rates_hz(max(samples, key=lambda one: len(one.values)))
     if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
       yield (
         f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
@@ -123,8 +118,7 @@ def _stuck_axis_s(samples: Samples, axis: int) -> float:
   runs = _runs(np.diff(samples.values[:, axis]) == 0)
   durations_s = np.diff(samples.time_s[runs], axis=1)[:, 0]
   is_stuck = [
-    duration_s > _STUCK_AXIS_S
-    and others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
+    duration_s > _STUCK_AXIS_S and others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
     for (first, last), duration_s in zip(runs, durations_s, strict=True)
   ]
   return float(durations_s[np.array(is_stuck, bool)].sum())

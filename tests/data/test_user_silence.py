@@ -42,7 +42,9 @@ def test_rows_of_two_devices_are_not_one_signal(tmp_path, name, later_s):
   watch[NAMES[1:4]] = watch[['az', 'ax', 'ay']].to_numpy()
   watch['time'] += later_s
   both = pd.concat([phone.assign(**{name: 'phone'}), watch.assign(**{name: 'watch'})])
-  with pytest.raises(UserError, match=f"column '{name}' says that rows are of phone, watch, .* a file for"):
+  with pytest.raises(
+    UserError, match=f"column '{name}' says that rows are of phone, watch, .* a file for.* delete the column"
+  ):
     _read(tmp_path, both.sort_values('time', kind='stable'))
 
 
@@ -68,6 +70,9 @@ def test_columns_that_tell_no_rows_apart_change_nothing(tmp_path):
   rows = pd.concat([acc.assign(sensor='accelerometer'), gyro.assign(sensor='gyroscope')]).sort_values('time')
   (recording,) = _read(tmp_path, rows).recordings
   np.testing.assert_allclose(recording.gyro.values, user_files.signal()[2][:-1], atol=1e-3)
+  numbers = np.random.default_rng(1).integers(0, 3, 1000)
+  for changing in (np.arange(1000) % 2, np.arange(1000) % 20, numbers):
+    user_files.assert_same(_read(tmp_path, _frame().assign(type=changing)))
   frame = _frame().assign(device='phone', id=range(1000), position=['pocket'] * 500 + ['hand'] * 500)
   user_files.assert_same(_read(tmp_path, frame))
 

@@ -11,7 +11,7 @@ from har_jax.data import physics, segments
 from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
-from har_jax.data.user_recordings import activity_names, held, infer
+from har_jax.data.user_recordings import activity_names, held, infer, label_shift
 from har_jax.data.user_recordings.reading import Reading
 from har_jax.errors import shorten
 
@@ -49,6 +49,7 @@ def check(reading: Reading) -> list[str]:
     _smooth,
     _gyro,
     _labels,
+    _late_labels,
     _length,
   )
   return [sentence for each in checks for sentence in each(reading)]
@@ -259,6 +260,18 @@ def _labels(reading: Reading) -> Iterator[str]:
     )
   if len(windows) == 1:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
+
+
+def _late_labels(reading: Reading) -> Iterator[str]:
+  files = reading.files or [''] * len(reading.recordings)
+  for name in dict.fromkeys(files):
+    numbers = [number for number, each in enumerate(files) if each == name]
+    late_s = label_shift.find([reading.recordings[number] for number in numbers])
+    if late_s is not None:
+      yield (
+        f'The labels fit the signal far better {abs(late_s)} s {"earlier" if late_s > 0 else "later"}'
+        f'{_where(reading, numbers)}: compare one with the signal, and correct their times.'
+      )
 
 
 def _length(reading: Reading) -> Iterator[str]:

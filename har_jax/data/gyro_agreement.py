@@ -82,7 +82,13 @@ def factor(
   mean = misfits.mean(axis=1)
   best, usual = int(mean.argmin()), int(np.flatnonzero(_FACTORS == 1)[0])
   explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
-  is_better = mean[usual] > _FACTOR_RATIO * mean[best] and _deviates(misfits[usual] - misfits[best])
+  gain = misfits[usual] - misfits[best]
+  if best > usual:
+    gain = gain / np.maximum(
+      misfits[usual] + misfits[best], 1e-9
+    )  # a small turn tells as much as a large one
+  # Not for slower turns: a leg's own acceleration, as in cycling, makes gravity seem to turn less.
+  is_better = mean[usual] > _FACTOR_RATIO * mean[best] and _deviates(gain)
   if not (explains and is_better and 0 < best < len(_FACTORS) - 1):
     return None
   # The vertex of a parabola through the best factor and those next to it.

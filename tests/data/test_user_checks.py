@@ -118,12 +118,13 @@ def test_a_coarse_axis_may_be_constant_while_another_moves_a_little():
 )
 def test_two_names_of_one_activity_are_both_named(one, other):
   (sentence,) = user_recordings.check(_reading(spans=((0.0, 30.0, one), (30.0, 60.0, other))))
-  assert f'{min(one, other)!r} and {max(one, other)!r} seem to be one activity' in sentence
+  assert f'{min(one, other)!r}, {max(one, other)!r} seem to be one activity, but are 2 classes' in sentence
 
 
 def test_names_of_different_activities_are_left_alone():
   names = (*recording.ACTIVITIES, 'jogging', 'walking 1', 'walking 2', 'laufen', 'arm a', 'arm b')
   assert activity_names.duplicates(names) == []
+  assert activity_names.duplicates(['walkng', 'sit', 'Gehen', 'walking']) == [['Gehen', 'walking', 'walkng']]
 
 
 def test_constant_for_less_than_two_seconds_is_not_stuck():

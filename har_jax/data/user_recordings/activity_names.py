@@ -33,9 +33,13 @@ _ONE_ACTIVITY = (
 _LONG = 6  # letters: among shorter words a letter more or less often makes another word
 
 
-def duplicates(labels: Iterable[str]) -> list[tuple[str, str]]:
-  """Pairs of different labels that seem to be one activity."""
-  return [pair for pair in itertools.combinations(sorted(set(labels)), 2) if _is_one(*map(_plain, pair))]
+def duplicates(labels: Iterable[str]) -> list[list[str]]:
+  """Groups of different labels that seem to be one activity."""
+  groups: list[list[str]] = []
+  for label in sorted(set(labels)):
+    same = [group for group in groups if any(_is_one(_plain(label), _plain(other)) for other in group)]
+    groups = [group for group in groups if group not in same] + [[*itertools.chain(*same), label]]
+  return [group for group in groups if len(group) > 1]
 
 
 def _plain(label: str) -> str:

@@ -253,10 +253,10 @@ def _labels(reading: Reading) -> Iterator[str]:
         f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
         f'({_FEW_WINDOWS} windows).'
       )
-  for one, other in activity_names.duplicates(windows):
+  for group in activity_names.duplicates(windows):
     yield (
-      f'The labels {shorten(one)!r} and {shorten(other)!r} seem to be one activity and are two classes: give '
-      'both one name in the labels.'
+      f'The labels {", ".join(map(repr, map(shorten, group)))} seem to be one activity, but are {len(group)} '
+      'classes: give them one name.'
     )
   if len(windows) == 1:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'

@@ -85,8 +85,10 @@ def test_labels_of_equal_length_may_be_another_order():
   assert not _found(once)
 
 
-def test_a_recording_without_labels_or_movement_is_left_alone():
+def test_a_recording_without_labels_or_movement_or_of_half_a_second_is_left_alone():
   recording = _recording()
   assert not _found(dataclasses.replace(recording, spans=()))
+  short = Samples(recording.acc.time_s[:10], recording.acc.values[:10])
+  assert not _found(dataclasses.replace(recording, acc=short, gyro=short))
   still = Samples(recording.acc.time_s, np.zeros_like(recording.acc.values))
   assert not _found(_late(dataclasses.replace(recording, acc=still, gyro=still), 30))

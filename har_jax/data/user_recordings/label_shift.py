@@ -25,8 +25,10 @@ _NOISE = 0.02
 
 def find(recordings: Sequence[Recording]) -> int | None:
   """By how many seconds the labels are late; None: they fit as they are, or nobody knows."""
-  features = [_features(each) for each in recordings]
   names = sorted({span.activity for each in recordings for span in each.spans})
+  if len(names) < 2:
+    return None
+  features = [_features(each) for each in recordings]
   labels = [_labels(each, len(of), names) for each, of in zip(recordings, features, strict=True)]
   # Nothing is shifted from one recording into another.
   pause = np.full((_MOST_S, features[0].shape[1]), np.nan)

@@ -143,8 +143,15 @@ def _check_axes(
 ) -> None:
   """Of signals in the right units."""
   usual = np.eye(3) if expected is None else expected.gyro_matrix
-  agreement = gyro_agreement.check(signals, usual)
   gravity = None if expected is None else _Directions.of(expected, signals)
+  factor = gyro_agreement.factor(signals, usual)
+  if factor is not None:
+    finding.warnings.append(
+      f'Gravity turns {factor:.2g} times as fast as the gyroscope says: the sampling rate or the unit of '
+      f'angular velocity is wrong. Divide a rate given by hand by {factor:.2g}; else check the unit.'
+    )
+  # Signs seen at a wrong rate would be chance.
+  agreement = gyro_agreement.check(signals, usual) if factor is None else gyro_agreement.UNKNOWN
   if agreement.gyro is not None and agreement.is_unique:
     _check_sensors(finding, gravity, usual.T @ agreement.gyro, may_change=may_change)
     return

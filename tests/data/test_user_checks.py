@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from har_jax.data import user_recordings
+from har_jax.data import recording, user_recordings
 from har_jax.data.recording import Recording, Samples, Span
+from har_jax.data.user_recordings import activity_names
 from har_jax.errors import UserError
 
 
@@ -36,6 +37,17 @@ def _with_spike(values):
   return values
 
 
+def _one_axis_held(values, first, stop):
+  values[first:stop, 0] = values[first, 0]
+  return values
+
+
+def _clipped_at_1_g(values):
+  """Of a walk, which stays beyond for some samples."""
+  up = 9.81 + 3 * np.sin(np.arange(len(values)) * 2 * np.pi * 2 / 50)
+  return np.c_[values[:, :2], up.clip(-9.80665, 9.80665)].astype(np.float32)
+
+
 def test_a_good_recording_has_no_warnings():
   assert user_recordings.check(_reading()) == []
 
@@ -62,6 +74,12 @@ def test_a_quantized_sensor_at_rest_is_not_clipped():
       {'gyro': lambda v: _held(_held(v, 500, 651), 900, 1101)},
       ['gyroscope is constant 2 times for over 2 s, at longest 4.0 s'],
     ),
+    ({'acc': _clipped_at_1_g}, ['accelerometer values on z are at their maximum, 9.807 m/s²']),
+    (
+      {'acc': lambda v: _one_axis_held(v, 1500, 2001)},
+      ['accelerometer is constant on x for 10.0 s while other axes move'],
+    ),
+    ({'gyro': lambda v: _one_axis_held(v, 0, 1500)}, ['gyroscope is constant on x for 30.0 s']),
     ({'gyro': _with_spike}, ['half of the variance of the gyroscope is in 1 of 3,000 samples']),
     ({'acc': lambda v: v - np.float32([0, 0, 9.81])}, ['linear acceleration']),
     ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it']),
@@ -79,6 +97,34 @@ def test_each_defect_gives_one_sentence_with_its_numbers(changes, sentences):
     assert words in sentence
     assert sentence[0].isupper() or sentence[0].isdigit() or sentence[0] == "'"
     assert sentence.endswith('.')
+
+
+def test_a_coarse_axis_may_be_constant_while_another_moves_a_little():
+  def coarse(values):
+    return np.c_[_one_axis_held(values, 0, 1500)[:, :1], (0.1 * values[:, 1:]).round(1)]
+
+  assert user_recordings.check(_reading(gyro=coarse)) == []
+
+
+@pytest.mark.parametrize(
+  ('one', 'other'),
+  [
+    ('walk', 'walking'),
+    ('sit', 'Sitting'),
+    ('gehen', 'walking'),
+    ('lying', 'allongé'),
+    ('walking', 'walkng'),
+  ],
+)
+def test_two_names_of_one_activity_are_both_named(one, other):
+  (sentence,) = user_recordings.check(_reading(spans=((0.0, 30.0, one), (30.0, 60.0, other))))
+  assert f'{min(one, other)!r}, {max(one, other)!r} seem to be one activity, but are 2 classes' in sentence
+
+
+def test_names_of_different_activities_are_left_alone():
+  names = (*recording.ACTIVITIES, 'jogging', 'walking 1', 'walking 2', 'laufen', 'arm a', 'arm b')
+  assert activity_names.duplicates(names) == []
+  assert activity_names.duplicates(['walkng', 'sit', 'Gehen', 'walking']) == [['Gehen', 'walking', 'walkng']]
 
 
 def test_constant_for_less_than_two_seconds_is_not_stuck():

@@ -42,7 +42,9 @@ def test_rows_of_two_devices_are_not_one_signal(tmp_path, name, later_s):
   watch[NAMES[1:4]] = watch[['az', 'ax', 'ay']].to_numpy()
   watch['time'] += later_s
   both = pd.concat([phone.assign(**{name: 'phone'}), watch.assign(**{name: 'watch'})])
-  with pytest.raises(UserError, match=f"column '{name}' says that rows are of phone, watch, .* a file for"):
+  with pytest.raises(
+    UserError, match=f"column '{name}' says that rows are of phone, watch, .* a file for.* delete the column"
+  ):
     _read(tmp_path, both.sort_values('time', kind='stable'))
 
 
@@ -68,6 +70,9 @@ def test_columns_that_tell_no_rows_apart_change_nothing(tmp_path):
   rows = pd.concat([acc.assign(sensor='accelerometer'), gyro.assign(sensor='gyroscope')]).sort_values('time')
   (recording,) = _read(tmp_path, rows).recordings
   np.testing.assert_allclose(recording.gyro.values, user_files.signal()[2][:-1], atol=1e-3)
+  numbers = np.random.default_rng(1).integers(0, 3, 1000)
+  for changing in (np.arange(1000) % 2, np.arange(1000) % 20, numbers):
+    user_files.assert_same(_read(tmp_path, _frame().assign(type=changing)))
   frame = _frame().assign(device='phone', id=range(1000), position=['pocket'] * 500 + ['hand'] * 500)
   user_files.assert_same(_read(tmp_path, frame))
 
@@ -94,6 +99,34 @@ def test_merged_sensors_that_were_filled_with_zeros_are_read_apart(tmp_path):
   (recording,) = _read(tmp_path, merged.sort_values('time').fillna(0)).recordings
   np.testing.assert_allclose(recording.acc.values, user_files.signal()[1][1:], atol=1e-3)
   np.testing.assert_allclose(recording.gyro.values, user_files.signal()[2][:-1], atol=1e-3)
+
+
+@pytest.mark.parametrize('columns', [NAMES[1:4], NAMES[4:], NAMES[1:]])
+@pytest.mark.parametrize('every', [2, 4])
+def test_rows_that_were_filled_with_the_value_before_are_left_out(tmp_path, columns, every):
+  frame = _frame()
+  frame.loc[np.arange(1000) % every > 0, columns] = np.nan
+  measured = _read(tmp_path, frame).recordings[0]
+  reading = _read(tmp_path, frame.ffill())
+  for one, other in zip((reading.recordings[0].acc, reading.recordings[0].gyro),
+                        (measured.acc, measured.gyro), strict=True):  # fmt: skip
+    np.testing.assert_array_equal(one.time_s, other.time_s)
+    np.testing.assert_array_equal(one.values, other.values)
+  assert _has_warning(reading, f'{1000 - 1000 // every} rows of the')
+
+
+def test_labels_stay_with_their_rows_where_others_are_left_out(tmp_path):
+  frame = _frame().assign(label=['walk'] * 600 + ['run'] * 400)
+  frame[NAMES[1:4]] = frame[NAMES[1:4]].to_numpy()[np.arange(1000) // 2 * 2]
+  spans = user_files.spans(_read(tmp_path, frame).recordings[0])
+  assert [(start_s, activity) for start_s, _, activity in spans] == [(0.0, 'walk'), (12.0, 'run')]
+
+
+def test_a_coarse_sensor_that_repeats_values_by_chance_is_left_alone(tmp_path):
+  time_s, acc, gyro = user_files.signal(3000)
+  gyro[:2500] = np.random.default_rng(2).normal(0, 0.03, (2500, 3))
+  (recording,) = _read(tmp_path, user_files.frame(time_s, acc, gyro.round(1))).recordings
+  assert len(recording.gyro.time_s) == 3000
 
 
 def test_a_coarse_gyroscope_at_rest_is_no_filler(tmp_path):

@@ -98,6 +98,17 @@ def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured: str
   assert 'as the gyroscope says' in finding.notes[0]
 
 
+@pytest.mark.parametrize('factor', [0.5, 0.8, 1.25, 2.0, 2 * np.pi])
+def test_a_wrong_rate_or_scale_of_the_gyroscope_is_warned_of_with_the_factor(factor: float):
+  # At twice the rate, angles are half of what they should be.
+  scaled = SIGNALS * np.float32([1, 1, 1, 1 / factor, 1 / factor, 1 / factor])
+  for frame in ('auto', 'as_is'):
+    finding = _check(scaled, frame)
+    assert finding.is_as_is
+    (warning,) = finding.warnings
+    assert float(warning.split('Gravity turns ')[1].split()[0]) == pytest.approx(factor, rel=0.05)
+
+
 def test_as_is_changes_nothing_and_warns():
   for turned in (frames.FLIP(SIGNALS), SIGNALS / G):
     finding = _check(turned, 'as_is')
@@ -216,6 +227,11 @@ def test_a_stream_puts_right_what_is_certain_and_says_so(recognizer: Recognizer)
     turned = _push(Stream(recognizer), frames.FLIP(mixed))
   assert turned[-60:] == usual[-60:]
   assert _push(Stream(recognizer, frame='flip'), frames.FLIP(mixed)) == usual
+
+
+def test_a_stream_at_a_wrong_rate_is_warned_of(recognizer: Recognizer):
+  with pytest.warns(FrameWarning, match=r'Gravity turns (1\.9|2).* times as fast'):
+    Stream(recognizer).push(SIGNALS.reshape(-1, 6)[::2])
 
 
 def test_a_stream_refuses_acceleration_without_gravity(recognizer: Recognizer):

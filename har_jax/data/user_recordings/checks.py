@@ -4,14 +4,14 @@ import collections
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from har_jax.config import WINDOW_SAMPLES
 from har_jax.data import physics, segments
 from har_jax.data.cutting import WINDOW_S
 from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
 from har_jax.data.resample import MAX_GAP_S
-from har_jax.data.user_recordings import infer
+from har_jax.data.user_recordings import activity_names, held, infer, label_shift
 from har_jax.data.user_recordings.reading import Reading
 from har_jax.errors import shorten
 
@@ -19,7 +19,6 @@ from har_jax.errors import shorten
 _SLOW_HZ, _NEARLY = 20.0, 0.98
 _FAST_HZ = 1000.0  # phones have 400 Hz at most
 _MISSING = 0.2  # fraction of rows
-_BUSY = 0.95  # quantile of seconds, by their number of new values: at rest, a coarse sensor has few
 # Median deviation of the length of acceleration in half seconds in which the device turns to and fro: under
 # 0.05 for gravity alone, over 1.9 for people.
 _SMOOTH_M_S2, _TURNS_RAD_S, _MOMENT_S, _FEW_MOMENTS = 0.2, 0.5, 0.5, 20
@@ -27,7 +26,10 @@ _CLIPPED = 0.005  # fraction of samples at an axis's extreme value
 _FEW_SAMPLES = 5  # that a short recording may have there by chance
 # A device at rest repeats its coarse values too, extremes included: only values beyond these end a range.
 _FAR = {'accelerometer': (1.2 * STANDARD_GRAVITY_M_S2, 'm/s²'), 'gyroscope': (1.0, 'rad/s')}
+_HELD_M_S2, _FEWEST_HELD = 0.5, 5  # nearer to gravity, only if motion ends at the value again and again
 _STUCK_S = 2.0
+# An axis of a coarse sensor is constant for up to 6 s while others move by 0.4 m/s² or rad/s.
+_STUCK_AXIS_S, _OTHERS_MOVE = 5.0, 0.5
 _GRAVITY_OFF = 0.2
 _FEW_WINDOWS = 10
 _FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
@@ -47,6 +49,7 @@ def check(reading: Reading) -> list[str]:
     _smooth,
     _gyro,
     _labels,
+    _late_labels,
     _length,
   )
   return [sentence for each in checks for sentence in each(reading)]
@@ -70,11 +73,7 @@ def _rate(reading: Reading) -> Iterator[str]:
 def _repeats(reading: Reading) -> Iterator[str]:
   """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
   for word, samples in _sensors(reading):
-    longest = max(samples, key=lambda one: len(one.values))
-    rate_hz = 1 / segments.step_s(longest)
-    is_new = (np.diff(longest.values, axis=0) != 0).any(axis=1)
-    each_second = np.bincount(longest.time_s[1:].astype(int), weights=is_new)
-    new_hz = float(np.quantile(each_second, _BUSY))
+    rate_hz, new_hz = held.rates_hz(max(samples, key=lambda one: len(one.values)))
     if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
       yield (
         f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
@@ -107,6 +106,28 @@ def _constant_axis(reading: Reading) -> Iterator[str]:
           f'The {word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: choose '
           'another column with columns.'
         )
+      elif stuck_s := sum(_stuck_axis_s(one, axis) for one in samples):
+        yield (
+          f'The {word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers there are '
+          'worthless: leave that part out, or record it again.'
+        )
+
+
+def _stuck_axis_s(samples: Samples, axis: int) -> float:
+  """Seconds in which one axis does not change, but another one moves."""
+  others = np.delete(samples.values, axis, axis=1)
+  runs = _runs(np.diff(samples.values[:, axis]) == 0)
+  durations_s = np.diff(samples.time_s[runs], axis=1)[:, 0]
+  is_stuck = [
+    duration_s > _STUCK_AXIS_S and others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
+    for (first, last), duration_s in zip(runs, durations_s, strict=True)
+  ]
+  return float(durations_s[np.array(is_stuck, bool)].sum())
+
+
+def _runs(same: Bool[np.ndarray, 'm']) -> Int[np.ndarray, 'k 2']:
+  """First and last sample of each run, of whether each sample equals the one before it."""
+  return np.flatnonzero(np.diff(np.r_[False, same, False].astype(np.int8))).reshape(-1, 2)
 
 
 def _clipped(reading: Reading) -> Iterator[str]:
@@ -117,11 +138,26 @@ def _clipped(reading: Reading) -> Iterator[str]:
       for extreme, words in ((np.min, 'minimum'), (np.max, 'maximum')):
         end = extreme([extreme(one.values[:, axis]) for one in samples])
         at_end = sum(int((one.values[:, axis] == end).sum()) for one in samples)
-        if abs(end) > far and at_end > max(_CLIPPED * count, _FEW_SAMPLES):
+        if at_end <= max(_CLIPPED * count, _FEW_SAMPLES):
+          continue
+        if abs(end) > far or (word == 'accelerometer' and _is_held(samples, axis, end)):
           yield (
             f'{at_end / count:.1%} of the {word} values on {name} are at their {words}, {end:.4g} {unit}: '
             "clipped at the end of the sensor's range; set a wider range."
           )
+
+
+def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
+  """Whether motion ends at this value again and again, and stays there for three samples."""
+  if abs(end) < 0.9 * STANDARD_GRAVITY_M_S2:
+    return False
+  count = 0
+  for one in samples:
+    values = one.values[:, axis]
+    first, last = _runs((values[1:] == end) & (values[:-1] == end)).T
+    inner = (first > 0) & (last - first >= 2)
+    count += int((np.abs(values[first[inner] - 1] - end) > _HELD_M_S2).sum())
+  return count >= _FEWEST_HELD
 
 
 def _stuck(reading: Reading) -> Iterator[str]:
@@ -139,8 +175,7 @@ def _stuck(reading: Reading) -> Iterator[str]:
 
 def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
   """Durations, longer than _STUCK_S, in which no axis changes."""
-  same = np.r_[False, (np.diff(samples.values, axis=0) == 0).all(axis=1), False]
-  first, last = np.flatnonzero(np.diff(same.astype(np.int8))).reshape(-1, 2).T
+  first, last = _runs((np.diff(samples.values, axis=0) == 0).all(axis=1)).T
   durations_s = samples.time_s[last] - samples.time_s[first]
   return durations_s[durations_s > _STUCK_S]
 
@@ -218,8 +253,25 @@ def _labels(reading: Reading) -> Iterator[str]:
         f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
         f'({_FEW_WINDOWS} windows).'
       )
+  for group in activity_names.duplicates(windows):
+    yield (
+      f'The labels {", ".join(map(repr, map(shorten, group)))} seem to be one activity, but are {len(group)} '
+      'classes: give them one name.'
+    )
   if len(windows) == 1:
     yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
+
+
+def _late_labels(reading: Reading) -> Iterator[str]:
+  files = reading.files or [''] * len(reading.recordings)
+  for name in dict.fromkeys(files):
+    numbers = [number for number, each in enumerate(files) if each == name]
+    late_s = label_shift.find([reading.recordings[number] for number in numbers])
+    if late_s is not None:
+      yield (
+        f'The labels fit the signal far better {abs(late_s)} s {"earlier" if late_s > 0 else "later"}'
+        f'{_where(reading, numbers)}: compare one with the signal, and correct their times.'
+      )
 
 
 def _length(reading: Reading) -> Iterator[str]:

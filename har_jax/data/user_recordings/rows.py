@@ -111,7 +111,7 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       'short, and what followed is missing. Copy or export it again.'
     )
   time_s = time_order.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
-  mixture.check(table, rows_of, np.where(sampled, time_s, np.nan))
+  mixture.check(table, rows_of, np.where(sampled, time_s, np.nan), next(iter(values.values())))
   order = _order(time_s, findings.notes)
   return Rows(
     chosen,

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int, Int32
 
 from har_jax.data import physics, segments
 from har_jax.data.recording import Samples
-from har_jax.data.user_recordings import infer, units
+from har_jax.data.user_recordings import held, infer, units
 from har_jax.data.user_recordings.clocks import Clock
 from har_jax.data.user_recordings.columns import WORDS
 from har_jax.data.user_recordings.infer import Findings
@@ -179,6 +179,15 @@ def _samples(
     kept = kept[~repeats]
   if rows.clock.kind != clock.kind:
     raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
+  is_held = np.zeros(len(kept), bool)
+  if len(kept) > 1:
+    is_held = held.repeats(Samples(rows.time_s[kept], values[kept]))
+  if is_held.any():
+    findings.warn(
+      f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '
+      'missing. Export each sensor at its own rate.'
+    )
+    kept = kept[~is_held]
   shift_s = (rows.clock.origin_ns - clock.origin_ns) / 1e9
   if len(kept) == len(values):
     return Samples(_even(rows.time_s + shift_s, sensor, findings), values), kept  # no copy of the values

@@ -46,7 +46,8 @@ def confusions(part: pd.DataFrame) -> str:
   shares = (total.div(total.sum(axis=1), axis=0) * (1 - np.eye(len(total)))).stack()
   worst = shares[shares >= 0.01].nlargest(_NAMED)
   return '; '.join(
-    f'{row} as {column} {share:.0%}'.replace('%', ' %') for (row, column), share in worst.items()
+    f'{row} as {column} {share:.0%}'.replace('%', '\N{NO-BREAK SPACE}%')
+    for (row, column), share in worst.items()
   )
 
 

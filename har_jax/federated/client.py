@@ -95,6 +95,11 @@ def written(variables: Variables) -> ArrayRecord:
   return ArrayRecord({path: Array(variables[path]) for path in sorted(variables)})
 
 
+def serialized_bytes(content: RecordDict | ArrayRecord | Array) -> int:
+  """As Flower sends a message's content: a tree of objects, each named in its parent by its checksum."""
+  return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
+
+
 def _of_node(context: Context, federation: Federation) -> Own:
   """What a SuperNode's configuration names. Raises UserError where an entry or the person is missing."""
   node = context.node_config

@@ -35,9 +35,11 @@ class Archive:
   seed: int
   missing: int = 0
   ranks: tuple[int, ...] = ()
+  most: int | None = None
 
   def people(self) -> people.People:
-    return _people(self.folder, self.target, labels=self.labels, seed=self.seed, missing=self.missing)
+    given = {'labels': self.labels, 'seed': self.seed, 'missing': self.missing, 'most': self.most}
+    return _people(self.folder, self.target, **given)
 
 
 _people = functools.lru_cache(maxsize=2)(people.of_archive)

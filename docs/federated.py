@@ -3,10 +3,12 @@
 python docs/federated.py --windows=<folder of har-jax prepare>
 python docs/federated.py --notrain
 
-Rows that the table has are not measured again. Needs the extra `federated`, and some hours.
+Rows that the table has are not measured again, and an interrupted federation goes on. Needs the extra
+`federated`, and some hours.
 """
 
 import pathlib
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -26,6 +28,7 @@ import flower_processes  # noqa: E402  # the processes of the tests
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+_UNFINISHED = _ROOT / 'runs' / 'federated'
 TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
 _LABELS, _ROUNDS = 10, 20
 _OTHERS = ('motionsense', 'wisdm')
@@ -111,18 +114,10 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
     found = list(federated.references(Federation(clients.classes, **shared), clients))
   else:
     federation = Federation(clients.classes, aggregation=case['way'], **shared)
-    with tempfile.TemporaryDirectory() as out:
-      found = [
-        federated.federated(
-          federation,
-          windows,
-          target,
-          labels=labels,
-          missing=missing,
-          out=pathlib.Path(out) / 'adapter',
-          most=most,
-        )
-      ]
+    out = _UNFINISHED / '-'.join(str(case[name]) for name in _KEY)
+    given = {'labels': labels, 'missing': missing, 'most': most}
+    found = [federated.federated(federation, windows, target, **given, out=out)]
+    shutil.rmtree(out)  # or rows that are deleted from the table would be read, not measured again
   made = {'clients': len(clients.clients), 'jax': jax.__version__}
   return [case | made | row for row in found]
 

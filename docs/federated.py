@@ -37,7 +37,6 @@ _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _MOST = {'pdiot': 20}  # clients of an archive that has more
 _REFERENCES = ('base head', 'alone', 'pooled')
 _COUNTED_ROUNDS = 2
-_COSTS_OF = 'hapt'
 _SCORES = (
   f'{_ROUNDS} rounds of LoRA with rank 32, and 5 steps of a client in a round, where nothing else is named. '
   '“Labels” are the labeled windows of each activity and client, or the first half of all. “Missing” are '
@@ -48,11 +47,11 @@ _SCORES = (
   'earlier version of JAX or of this package; the others are of JAX 0.12.'
 )
 _COSTS = (
-  'Megabytes to and from a client in a round, on HAPT. “Arrays” are the arrays as NumPy writes them. '
-  '“Messages” are all objects that Flower makes of a message. “Sockets” are counted between processes, '
-  'a SuperLink and two SuperNodes, with all that Flower sends. “Of full” compares the arrays with those '
-  'of training all weights. Seconds are of one process that trains one client after another, on a machine '
-  'that was busy.'
+  'Megabytes from a client in a round; as many go to it. “Arrays” are the arrays as NumPy writes them. '
+  '“Messages” are all objects that Flower makes of a message, counted since JAX 0.12. “Sockets” are counted '
+  'between processes, a SuperLink and two SuperNodes, with all that Flower sends. “Of full” compares the '
+  'arrays with those of training all weights. Seconds are of one process that trains one client after '
+  'another, on a machine that was busy.'
 )
 
 
@@ -157,10 +156,12 @@ def block() -> str:
   """What was measured, and two tables, of scores and of costs: means over the seeds."""
   rows = _with_gain(csv_table.read(TABLE))
   group = [name for name in _KEY if name != 'seed']
-  order = rows.groupby('archive', sort=False).ngroup()
-  parts = [part for _, part in rows.iloc[order.argsort(kind='stable')].groupby(group, sort=False)]
-  full = rows.query(f'way == "average" and method == "full" and archive == "{_COSTS_OF}"')
-  costs = [_costs(part, full['bytes_from_client'].mean()) for part in parts if _has_costs(part)]
+  archive = rows.groupby('archive', sort=False).ngroup()
+  rows = rows.assign(archive_number=archive, is_half=rows['labels_per_activity'] == 0)
+  rows = rows.sort_values(['archive_number', 'is_half', 'missing'], kind='stable')
+  parts = [part for _, part in rows.groupby(group, sort=False)]
+  full = rows[rows['method'] == 'full']['bytes_from_client'].mean()
+  costs = [_costs(part, full) for part in parts if _has_costs(part.iloc[0])]
   texts = (_SCORES, _table(map(_scores, parts)), _COSTS, _table(costs))
   return '\n\n'.join(texts)
 
@@ -208,27 +209,23 @@ def _scores(part: pd.DataFrame) -> dict[str, str]:
   }
 
 
-def _has_costs(part: pd.DataFrame) -> bool:
-  row = part.iloc[0]
-  return (
-    row['archive'] == _COSTS_OF
-    and row['way'] not in _REFERENCES
-    and (row['labels_per_activity'], row['missing']) == (_LABELS, 0)
-  )
+def _has_costs(row: pd.Series) -> bool:
+  return row['way'] not in _REFERENCES and (row['labels_per_activity'], row['missing']) == (_LABELS, 0)
 
 
 def _costs(part: pd.DataFrame, full: float) -> dict[str, str]:
   """full: bytes that a client sends in a round where all weights are trained."""
-  mean = part.mean(numeric_only=True)
-
-  def megabytes(kind: str) -> dict[str, str]:
-    return {way: _number('{:.2f}', mean[f'{kind}_{way}_client'] / 1e6) for way in ('to', 'from')}
-
-  kinds = {'arrays': 'bytes', 'messages': 'serialized', 'sockets': 'socket'}
-  sizes = {f'{name}, {way}': text for name, kind in kinds.items() for way, text in megabytes(kind).items()}
+  row, mean = part.iloc[0], part.mean(numeric_only=True)
+  columns = {
+    'arrays': 'bytes_from_client',
+    'messages': 'serialized_from_client',
+    'sockets, to': 'socket_to_client',
+    'sockets, from': 'socket_from_client',
+  }
   return {
+    'dataset': row['archive'],
     'training': _training(part),
-    **sizes,
+    **{name: _number('{:.2f}', mean[column] / 1e6) for name, column in columns.items()},
     'of full, %': _number('{:.0f}', 100 * mean['bytes_from_client'] / full),
     'seconds': _number('{:.0f}', mean['seconds']),
   }

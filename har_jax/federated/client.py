@@ -95,8 +95,8 @@ def written(variables: Variables) -> ArrayRecord:
   return ArrayRecord({path: Array(variables[path]) for path in sorted(variables)})
 
 
-def serialized_bytes(content: RecordDict | ArrayRecord | Array) -> int:
-  """As Flower sends a message's content: a tree of objects, each named in its parent by its checksum."""
+def serialized_bytes(content: Any) -> int:
+  """Of a message's content as Flower sends it: a tree of objects, each named in its parent by a checksum."""
   return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
 
 

@@ -43,15 +43,16 @@ _SCORES = (
   'activities that each client has no label of. Macro-F1 is on people who never took part, and on the '
   'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
   'pooling gains over training alone, on people who never took part. It is the mean over the seeds. “Rounds” '
-  'are those until the validation macro-F1 is at 95 % of its end. Rows with * are, in part or all, of an '
-  'earlier version of JAX or of this package; the others are of JAX 0.12.'
+  'are those until the validation macro-F1 is at 95 % of its end. With personal heads there is none for new '
+  'people. Rows with * are, in part or all, of an earlier version of JAX or of this package; the others are '
+  'of JAX 0.12.'
 )
 _COSTS = (
   'Megabytes from a client in a round; as many go to it. “Arrays” are the arrays as NumPy writes them. '
-  '“Messages” are all objects that Flower makes of a message, counted since JAX 0.12. “Sockets” are counted '
-  'between processes, a SuperLink and two SuperNodes, with all that Flower sends. “Of full” compares the '
-  'arrays with those of training all weights. Seconds are of one process that trains one client after '
-  'another, on a machine that was busy.'
+  '“Messages” are all objects that Flower makes of a message in the last round; older rows lack them. '
+  '“Sockets” are counted between processes, a SuperLink and two SuperNodes, with all that Flower sends. '
+  '“Of full” compares the arrays with those of training all weights. Seconds are of one process that trains '
+  'one client after another, on a machine that was busy.'
 )
 
 
@@ -114,6 +115,8 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
   else:
     federation = Federation(clients.classes, aggregation=case['way'], **shared)
     out = _UNFINISHED / '-'.join(str(case[name]) for name in _KEY)
+    if case['personal_head']:
+      shutil.rmtree(out, ignore_errors=True)  # an interrupted simulation has lost the heads
     given = {'labels': labels, 'missing': missing, 'most': most}
     found = [federated.federated(federation, windows, target, **given, out=out)]
     shutil.rmtree(out)  # or rows that are deleted from the table would be read, not measured again
@@ -205,7 +208,8 @@ def _scores(part: pd.DataFrame) -> dict[str, str]:
     'later windows': _number('{:.3f}', mean['later_macro_f1']),
     'worst client': _number('{:.3f}', mean['worst_later_macro_f1']),
     'gain, %': _number('{:.0f}', mean['gain']),
-    'rounds': _number('{:.1f}', mean['rounds_to_95']),
+    # With personal heads, validation is that of a head that nobody trains.
+    'rounds': markdown.NONE if row['personal_head'] else _number('{:.1f}', mean['rounds_to_95']),
   }
 
 

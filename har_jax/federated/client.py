@@ -96,7 +96,10 @@ def written(variables: Variables) -> ArrayRecord:
 
 
 def serialized_bytes(content: Any) -> int:
-  """Of a message's content as Flower sends it: a tree of objects, each named in its parent by a checksum."""
+  """Of a message's content as Flower sends it: a tree of objects, each named in its parent by a checksum.
+
+  Equal arrays of a message are one object, such as LoRA's zeros before the first round.
+  """
   return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
 
 

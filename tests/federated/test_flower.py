@@ -18,7 +18,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.federated import client, people
+from har_jax.federated import client, people, simulation
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import Federation, task_of
 from har_jax.inference.recognizer import Recognizer
@@ -159,6 +159,17 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
   assert [entry['loss'] for entry in whole[1]['history']] == [entry['loss'] for entry in again[1]['history']]
   for path, leaf in whole[0].items():
     np.testing.assert_array_equal(leaf, again[0][path])
+
+
+def test_a_simulation_without_its_personal_heads_does_not_go_on(
+  grid: _Grid, server: Callable[..., Server], windows: pathlib.Path
+):
+  interrupted = server(personal_head=True)
+  grid.lost_after = 2
+  with pytest.raises(KeyboardInterrupt):
+    run(interrupted, grid)
+  with pytest.raises(UserError, match='personal heads, which ended with it; give another --out'):
+    simulation.simulate(interrupted, simulation.Archive(windows, 'made', 4, 0))
 
 
 def test_a_folder_of_another_federation_is_refused(grid: _Grid, server: Callable[..., Server]):

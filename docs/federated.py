@@ -3,13 +3,15 @@
 python docs/federated.py --windows=<folder of har-jax prepare>
 python docs/federated.py --notrain
 
-Rows that the table has are not measured again. Needs the extra `federated`, and some hours.
+Rows that the table has are not measured again, and an interrupted federation goes on. Needs the extra
+`federated`, and some hours.
 """
 
 import pathlib
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -26,13 +28,32 @@ import flower_processes  # noqa: E402  # the processes of the tests
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
+_UNFINISHED = _ROOT / 'runs' / 'federated'
 TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
 _LABELS, _ROUNDS = 10, 20
 _OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
 _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
+_MOST = {'pdiot': 20}  # clients of an archive that has more
 _REFERENCES = ('base head', 'alone', 'pooled')
 _COUNTED_ROUNDS = 2
+_SCORES = (
+  f'{_ROUNDS} rounds of LoRA with rank 32, and 5 steps of a client in a round, where nothing else is named. '
+  '“Labels” are the labeled windows of each activity and client, or the first half of all. “Missing” are '
+  'activities that each client has no label of. Macro-F1 is on people who never took part, and on the '
+  'clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the share of what '
+  'pooling gains over training alone, on people who never took part. It is the mean over the seeds. “Rounds” '
+  'are those until the validation macro-F1 is at 95 % of its end. With personal heads there is none for new '
+  'people. Rows with * are, in part or all, of an earlier version of JAX or of this package; the others are '
+  'of JAX 0.12.'
+)
+_COSTS = (
+  'Megabytes from a client in a round; as many go to it. “Arrays” are the arrays as NumPy writes them. '
+  '“Messages” are all objects that Flower makes of a message in the last round; older rows lack them. '
+  '“Sockets” are counted between processes, a SuperLink and two SuperNodes, with all that Flower sends. '
+  '“Of full” compares the arrays with those of training all weights. Seconds are of one process that trains '
+  'one client after another, on a machine that was busy.'
+)
 
 
 def _cases() -> Iterator[dict[str, Any]]:
@@ -48,16 +69,17 @@ def _cases() -> Iterator[dict[str, Any]]:
   one = plain | {'archive': 'hapt', 'seed': 0, 'way': 'average'}
   yield from (one | {'way': way, 'missing': 3} for way in ways[:4])
   yield from (one | {'method': method} for method in ('qlora', 'full'))
-  yield from (one | {'archive': archive, 'way': way} for archive in _OTHERS for way in ways[:4])
-  yield from (one | {'rank': rank} for rank in (8, 2))
-  yield one | {'personal_head': True}
-  yield from (one | {'way': way, 'labels_per_activity': 0} for way in ways[:4])
+  yield one | {'rank': 8}
   yield from (one | {'archive': 'pdiot', 'way': way} for way in ways[:4])
-  for seed in (1, 2):
+  for seed in range(3):
     for archive in _OTHERS:
       yield from (one | {'archive': archive, 'way': way, 'seed': seed} for way in ways[:4])
-  yield from (one | {'archive': archive, 'personal_head': True} for archive in _OTHERS)
-  yield from (one | {'way': way, 'missing': 3} for way in ways[4:])
+  for archive in ('hapt', 'wisdm'):
+    yield from (one | {'archive': archive, 'way': way, 'labels_per_activity': 0} for way in ways[:4])
+  yield one | {'personal_head': True}
+  for seed in (1, 2):
+    yield from (one | {'way': way, 'missing': 3, 'seed': seed} for way in ways[:4])
+  yield one | {'rank': 2}
 
 
 def main() -> None:
@@ -78,24 +100,28 @@ def main() -> None:
 
 def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any]]:
   """The case's row; a reference brings those of all references."""
+  import jax
+
   from har_jax.experiments import federated
   from har_jax.federated import people
   from har_jax.federated.task import Federation
 
   shared = {name: case[name] for name in _SETTINGS} | {'rounds': _ROUNDS}
   labels, missing, target = case['labels_per_activity'], case['missing'], case['archive']
-  clients = people.of_archive(windows, target, labels=labels, seed=case['seed'], missing=missing)
+  most = _MOST.get(target)
+  clients = people.of_archive(windows, target, labels=labels, seed=case['seed'], missing=missing, most=most)
   if case['way'] in _REFERENCES:
     found = list(federated.references(Federation(clients.classes, **shared), clients))
   else:
     federation = Federation(clients.classes, aggregation=case['way'], **shared)
-    with tempfile.TemporaryDirectory() as out:
-      found = [
-        federated.federated(
-          federation, windows, target, labels=labels, missing=missing, out=pathlib.Path(out) / 'adapter'
-        )
-      ]
-  return [case | {'clients': len(clients.clients)} | row for row in found]
+    out = _UNFINISHED / '-'.join(str(case[name]) for name in _KEY)
+    if case['personal_head']:
+      shutil.rmtree(out, ignore_errors=True)  # an interrupted simulation has lost the heads
+    given = {'labels': labels, 'missing': missing, 'most': most}
+    found = [federated.federated(federation, windows, target, **given, out=out)]
+    shutil.rmtree(out)  # or rows that are deleted from the table would be read, not measured again
+  made = {'clients': len(clients.clients), 'jax': jax.__version__}
+  return [case | made | row for row in found]
 
 
 def _is_counted(row: dict[str, Any]) -> bool:
@@ -130,23 +156,21 @@ def _at_sockets(row: dict[str, Any], windows: pathlib.Path) -> dict[str, float]:
 
 
 def block() -> str:
-  """What was measured, and the table: means over the seeds."""
+  """What was measured, and two tables, of scores and of costs: means over the seeds."""
   rows = _with_gain(csv_table.read(TABLE))
   group = [name for name in _KEY if name != 'seed']
-  means = rows.groupby(group, sort=False).mean(numeric_only=True).reset_index()
-  seeds = rows.groupby(group, sort=False)['seed'].nunique()
-  shown = [_shown(row, seeds[tuple(row[name] for name in group)]) for _, row in means.iterrows()]
-  text = (
-    f'{_ROUNDS} rounds. “Labels” are the labeled windows of each activity and client, or the first half '
-    'of all. “Steps” are those of a client in a round. Macro-F1 is on people who never took part, and '
-    'on the clients’ own later windows: the mean of the clients, and the worst one. “Gain” is the '
-    'share of what pooling gains over training alone, on people who never took part. Megabytes are of the '
-    'arrays that a client gets and sends in a round, as Flower sends them. “At sockets” are those to '
-    'and from a client in a round with all that Flower sends, counted between processes: a SuperLink and '
-    'two SuperNodes. “To 95 %” are the rounds until the validation macro-F1 is at 95 % of its end. '
-    'Seconds are of one process that trains one client after another, on a machine that was busy.'
-  )
-  return f'{text}\n\n{markdown.tabulated(pd.DataFrame(shown))}'
+  archive = rows.groupby('archive', sort=False).ngroup()
+  rows = rows.assign(archive_number=archive, is_half=rows['labels_per_activity'] == 0)
+  rows = rows.sort_values(['archive_number', 'is_half', 'missing'], kind='stable')
+  parts = [part for _, part in rows.groupby(group, sort=False)]
+  full = rows[rows['method'] == 'full']['bytes_from_client'].mean()
+  costs = [_costs(part, full) for part in parts if _has_costs(part.iloc[0])]
+  texts = (_SCORES, _table(map(_scores, parts)), _COSTS, _table(costs))
+  return '\n\n'.join(texts)
+
+
+def _table(rows: Iterable[dict[str, str]]) -> str:
+  return markdown.tabulated(pd.DataFrame(list(rows)))
 
 
 def _with_gain(rows: pd.DataFrame) -> pd.DataFrame:
@@ -158,33 +182,56 @@ def _with_gain(rows: pd.DataFrame) -> pd.DataFrame:
   return rows.assign(gain=gain.where(~rows['way'].isin(_REFERENCES)))
 
 
-def _shown(row: pd.Series, seeds: int) -> dict[str, str]:
-  is_federated = row['way'] not in _REFERENCES
-  variant = [row['method']] if is_federated or row['way'] != 'base head' else []
-  variant += [f'rank {row["rank"]}'] if is_federated and row['rank'] != 32 else []
-  variant += ['personal heads'] if row['personal_head'] else []
+def _training(part: pd.DataFrame) -> str:
+  """The way to train, and what differs from LoRA of rank 32 with five steps and a shared head."""
+  row = part.iloc[0]
+  differs = {
+    'full': row['method'] == 'full',
+    'QLoRA': row['method'] == 'qlora',
+    f'rank {row["rank"]}': row['rank'] != 32,
+    f'{row["local_steps"]} steps': row['local_steps'] != 5,
+    'personal heads': row['personal_head'],
+  }
+  return ', '.join([row['way'], *(name for name, holds in differs.items() if holds)])
+
+
+def _scores(part: pd.DataFrame) -> dict[str, str]:
+  row, mean = part.iloc[0], part.mean(numeric_only=True)
   return {
-    'archive': row['archive'],
+    'dataset': row['archive'] + (' *' if part['jax'].isna().any() else ''),
     'labels': str(row['labels_per_activity'] or 'half'),
-    'activities missing': str(row['missing']),
-    'training': row['way'],
-    'method': ', '.join(variant) or markdown.NONE,
-    'steps': str(row['local_steps']) if is_federated else markdown.NONE,
-    'seeds': str(seeds),
-    'unseen people': _number('{:.3f}', row['unseen_macro_f1']),
-    'later windows': _number('{:.3f}', row['later_macro_f1']),
-    'worst client': _number('{:.3f}', row['worst_later_macro_f1']),
-    'gain, %': _number('{:.0f}', row['gain']),
-    'MB to client': _number('{:.2f}', row['bytes_to_client'] / 1e6),
-    'MB from client': _number('{:.2f}', row['bytes_from_client'] / 1e6),
-    'at sockets': ', '.join(
-      _number('{:.2f}', row[f'socket_{way}_client'] / 1e6)
-      for way in ('to', 'from')
-      if not pd.isna(row['socket_to_client'])
-    )
-    or markdown.NONE,
-    'rounds to 95 %': _number('{:.1f}', row['rounds_to_95']),
-    'seconds': _number('{:.0f}', row['seconds']),
+    'missing': str(row['missing']),
+    'clients': str(row['clients']),
+    'training': _training(part),
+    'seeds': str(len(part)),
+    'unseen people': _number('{:.3f}', mean['unseen_macro_f1']),
+    'later windows': _number('{:.3f}', mean['later_macro_f1']),
+    'worst client': _number('{:.3f}', mean['worst_later_macro_f1']),
+    'gain, %': _number('{:.0f}', mean['gain']),
+    # With personal heads, validation is that of a head that nobody trains.
+    'rounds': markdown.NONE if row['personal_head'] else _number('{:.1f}', mean['rounds_to_95']),
+  }
+
+
+def _has_costs(row: pd.Series) -> bool:
+  return row['way'] not in _REFERENCES and (row['labels_per_activity'], row['missing']) == (_LABELS, 0)
+
+
+def _costs(part: pd.DataFrame, full: float) -> dict[str, str]:
+  """full: bytes that a client sends in a round where all weights are trained."""
+  row, mean = part.iloc[0], part.mean(numeric_only=True)
+  columns = {
+    'arrays': 'bytes_from_client',
+    'messages': 'serialized_from_client',
+    'sockets, to': 'socket_to_client',
+    'sockets, from': 'socket_from_client',
+  }
+  return {
+    'dataset': row['archive'],
+    'training': _training(part),
+    **{name: _number('{:.2f}', mean[column] / 1e6) for name, column in columns.items()},
+    'of full, %': _number('{:.0f}', 100 * mean['bytes_from_client'] / full),
+    'seconds': _number('{:.0f}', mean['seconds']),
   }
 
 

@@ -16,6 +16,7 @@ from har_jax.variables import Variables
 
 # Of a person alone, and of all windows in one place; the latter are many more, so that it takes more steps.
 _STEPS_ALONE, _STEPS_POOLED = 100, 400
+_KINDS = ('bytes', 'serialized')  # of a client in a round: of the arrays, and of the whole message
 
 
 def references(federation: Federation, people: People) -> Iterator[dict[str, Any]]:
@@ -33,13 +34,20 @@ def references(federation: Federation, people: People) -> Iterator[dict[str, Any
 
 
 def federated(
-  federation: Federation, folder: pathlib.Path, target: str, *, labels: int, missing: int, out: pathlib.Path
+  federation: Federation,
+  folder: pathlib.Path,
+  target: str,
+  *,
+  labels: int,
+  missing: int,
+  out: pathlib.Path,
+  most: int | None = None,
 ) -> dict[str, Any]:
-  """The row of a federation, run in Flower's simulation."""
+  """The row of a federation of `people.of_archive`, run in Flower's simulation."""
   from har_jax.federated.server import Server  # late: it imports Flower
   from har_jax.federated.simulation import Archive, simulate
 
-  archive = Archive(folder, target, labels, federation.seed, missing)
+  archive = Archive(folder, target, labels, federation.seed, missing, most=most)
   people = archive.people()
 
   def measure(task: Task, variables: Variables) -> float:
@@ -57,8 +65,9 @@ def federated(
     'unseen_macro_f1': None if federation.personal_head else task.measure(shared, people.unseen)['macro_f1'],
     'later_macro_f1': float(np.mean(later)),
     'worst_later_macro_f1': min(later),
-    'bytes_to_client': history[-1]['bytes_to_client'],
-    'bytes_from_client': history[-1]['bytes_from_client'],
+    **{
+      f'{kind}_{way}_client': history[-1][f'{kind}_{way}_client'] for kind in _KINDS for way in ('to', 'from')
+    },
     'rounds_to_95': next(entry['round'] for entry in history if entry['validation_macro_f1'] >= enough),
     'seconds': sum(entry['seconds'] for entry in history),
   }

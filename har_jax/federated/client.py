@@ -95,6 +95,14 @@ def written(variables: Variables) -> ArrayRecord:
   return ArrayRecord({path: Array(variables[path]) for path in sorted(variables)})
 
 
+def serialized_bytes(content: Any) -> int:
+  """Of a message's content as Flower sends it: a tree of objects, each named in its parent by a checksum.
+
+  Equal arrays of a message are one object, such as LoRA's zeros before the first round.
+  """
+  return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
+
+
 def _of_node(context: Context, federation: Federation) -> Own:
   """What a SuperNode's configuration names. Raises UserError where an entry or the person is missing."""
   node = context.node_config

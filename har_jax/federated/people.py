@@ -35,11 +35,14 @@ class People:
   classes: tuple[str, ...]
 
 
-def of_archive(folder: pathlib.Path, target: str, *, labels: int, seed: int, missing: int = 0) -> People:
+def of_archive(
+  folder: pathlib.Path, target: str, *, labels: int, seed: int, missing: int = 0, most: int | None = None
+) -> People:
   """The people of an archive: those to train on are clients, as a subject-wise split draws them.
 
   labels: each client's labeled windows per activity, its first ones; 0: the first half of them.
   missing: activities that each client has no label of, drawn anew for each.
+  most: so many of the people are clients, drawn by the seed; None: all.
   A person without labeled or without later windows is left out.
   """
   data = folds.target_windows(folder, target, config.Protocol(normalize='none'), seed)
@@ -47,12 +50,16 @@ def of_archive(folder: pathlib.Path, target: str, *, labels: int, seed: int, mis
   if missing > len(data.classes) - 2:
     raise UserError(f'{missing} of {len(data.classes)} activities cannot be missing; two are needed')
   parts = []
-  for subject in np.unique(subjects):
+  for subject in _drawn(np.unique(subjects), most, seed):
     lacks = np.random.default_rng([seed, subject]).permutation(len(data.classes))[:missing]
     parts.append(_split(data.train, np.flatnonzero(subjects == subject), labels, lacks))
   usable = [(train, later) for train, later in parts if len(train['label']) and len(later['label'])]
   clients = tuple(Person(number, *part) for number, part in enumerate(usable))
   return People(clients, data.validation, data.test, data.classes)
+
+
+def _drawn(subjects: Int[np.ndarray, 's'], most: int | None, seed: int) -> Int[np.ndarray, 't']:
+  return np.sort(np.random.default_rng(seed).permutation(subjects)[:most])
 
 
 def of_name(

@@ -18,7 +18,7 @@ from flwr.serverapp.strategy import FedAvg
 from har_jax import files
 from har_jax.errors import UserError, shorten
 from har_jax.federated import aggregation
-from har_jax.federated.client import read, written
+from har_jax.federated.client import read, serialized_bytes, written
 from har_jax.federated.task import Federation, Task, task_of
 from har_jax.variables import Variables
 
@@ -63,7 +63,7 @@ class _Rounds(FedAvg):
     self._start = self.task.shared
     self.variables, self._history = self._resume()
     self.done = self._first = len(self._history)
-    self._begun_s, self._asked = time.monotonic(), list[int]()
+    self._begun_s, self._asked, self._serialized = time.monotonic(), list[int](), 0
 
   def _resume(self) -> tuple[Variables, list[dict[str, Any]]]:
     """The variables and the history of the rounds that are done.
@@ -109,13 +109,14 @@ class _Rounds(FedAvg):
   def _messages(self, nodes: list[int], arrays: ArrayRecord, number: int, kind: str) -> list[Message]:
     entries = self._federation.entries() | {'round': number, 'checksum': self.task.checksum}
     content = RecordDict({'arrays': arrays, 'config': ConfigRecord(entries)})
+    self._serialized = serialized_bytes(content)
     return [Message(content=content, message_type=kind, dst_node_id=node) for node in nodes]
 
   def aggregate_train(
     self, server_round: int, replies: Iterable[Message]
   ) -> tuple[ArrayRecord | None, MetricRecord | None]:
     """The updates that pass the checks; without any, the variables stay as they are."""
-    updates, problems = [], dict.fromkeys(self._asked, 'no answer')
+    updates, problems, serialized = [], dict.fromkeys(self._asked, 'no answer'), 0
     for message in replies:
       node = message.metadata.src_node_id
       if node not in problems:
@@ -123,6 +124,7 @@ class _Rounds(FedAvg):
       try:
         updates.append(self._checked(message))
         del problems[node]
+        serialized += serialized_bytes(message.content)
       except UserError as error:
         problems[node] = shorten(error)
     refused = [f'client at node {node}: {problem}' for node, problem in problems.items()]
@@ -145,6 +147,8 @@ class _Rounds(FedAvg):
       'loss': float(np.mean([metrics['loss'] for _, metrics in updates])) if updates else None,
       'bytes_to_client': sent,
       'bytes_from_client': received // max(1, len(updates)),
+      'serialized_to_client': self._serialized,
+      'serialized_from_client': serialized // max(1, len(updates)),
       'seconds': time.monotonic() - self._begun_s,
     }
     if self._server.measure is not None:

@@ -17,7 +17,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from har_jax import files
-from har_jax.errors import Stopped
+from har_jax.errors import Stopped, UserError
 from har_jax.federated import client, people
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import Federation
@@ -35,9 +35,11 @@ class Archive:
   seed: int
   missing: int = 0
   ranks: tuple[int, ...] = ()
+  most: int | None = None
 
   def people(self) -> people.People:
-    return _people(self.folder, self.target, labels=self.labels, seed=self.seed, missing=self.missing)
+    given = {'labels': self.labels, 'seed': self.seed, 'missing': self.missing, 'most': self.most}
+    return _people(self.folder, self.target, **given)
 
 
 _people = functools.lru_cache(maxsize=2)(people.of_archive)
@@ -47,8 +49,10 @@ def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Ada
   """Runs the rounds that are not done yet; returns the adapter in the server's folder.
 
   workers: processes that train clients, each on one core.
-  Raises UserError as `server.run`, and Stopped after SIGTERM: the rounds that are done stay.
+  Raises UserError as `server.run`, and Stopped after SIGTERM: the rounds that are done stay. Personal heads
+  do not, since they were in the clients' memory: raises UserError where rounds of such a federation are left.
   """
+  _check_heads(server)
   logging.getLogger('flwr').setLevel(logging.ERROR)  # it logs each round, and that run_simulation may go
   clients = len(archive.people().clients)
   app, is_over, is_terminated = ServerApp(), threading.Event(), threading.Event()
@@ -93,6 +97,17 @@ def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Ada
     signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     ray.shutdown()
   return files.load_adapter(server.out)
+
+
+def _check_heads(server: Server) -> None:
+  if not server.federation.personal_head or not (server.out / 'adapter.json').exists():
+    return
+  found = files.load_adapter(server.out).card.get('federated')
+  if found and len(found['history']) < server.federation.rounds:
+    raise UserError(
+      f'{server.out} holds an interrupted simulation with personal heads, which ended with it; give another '
+      '--out, or delete it'
+    )
 
 
 def _own(archive: Archive, base: str | None, context: Context, federation: Federation) -> client.Own:

@@ -10,14 +10,15 @@ from made_people import CLASSES, QUICK
 
 pytest.importorskip('flwr')
 
-from flwr.app import Array, ArrayRecord, Context, Error, Message, RecordDict
+from flwr.app import Array, ArrayRecord, Context, Error, Message, MetricRecord, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
+from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 from flwr.supercore.task_identity import TaskIdentity
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.federated import client, people
+from har_jax.federated import client, people, simulation
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import Federation, task_of
 from har_jax.inference.recognizer import Recognizer
@@ -118,9 +119,21 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid: _Grid, server: Call
   assert [each['client'] for each in card['later']] == [0, 1, 2, 3, 4, 5]
   task = task_of(made.federation, made.base, None)
   sent = sum(leaf.nbytes for leaf in task.shared.values())
-  assert sent < card['history'][0]['bytes_to_client'] < sent + 200 * len(task.shared)
+  for entry in card['history']:
+    for way in ('to', 'from'):
+      arrays, serialized = entry[f'bytes_{way}_client'], entry[f'serialized_{way}_client']
+      assert sent < arrays < sent + 200 * len(task.shared)
+      assert arrays < serialized < arrays + 1000 * (len(task.shared) + 1)
   assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.shared.items())
   assert Recognizer.load(made.out).predict(np.ones((2, 128, 6))).shape == (2,)
+
+
+def test_serialized_bytes_are_those_of_all_objects_that_flower_makes_of_a_message():
+  arrays = client.written({f'params/head/{name}': np.full(9, number) for number, name in enumerate('abc')})
+  content = RecordDict({'arrays': arrays, 'metrics': MetricRecord({'loss': 0.5, 'windows': 3})})
+  objects = get_all_nested_objects(content)
+  assert len(objects) == 2 * 3 + 3  # each array and its bytes; both records, and what holds them
+  assert client.serialized_bytes(content) == sum(len(each.deflate()) for each in objects.values())
 
 
 def test_the_clients_of_a_round_are_drawn(grid: _Grid, server: Callable[..., Server]):
@@ -146,6 +159,17 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
   assert [entry['loss'] for entry in whole[1]['history']] == [entry['loss'] for entry in again[1]['history']]
   for path, leaf in whole[0].items():
     np.testing.assert_array_equal(leaf, again[0][path])
+
+
+def test_a_simulation_without_its_personal_heads_does_not_go_on(
+  grid: _Grid, server: Callable[..., Server], windows: pathlib.Path
+):
+  interrupted = server(personal_head=True)
+  grid.lost_after = 2
+  with pytest.raises(KeyboardInterrupt):
+    run(interrupted, grid)
+  with pytest.raises(UserError, match='personal heads, which ended with it; give another --out'):
+    simulation.simulate(interrupted, simulation.Archive(windows, 'made', 4, 0))
 
 
 def test_a_folder_of_another_federation_is_refused(grid: _Grid, server: Callable[..., Server]):

@@ -28,6 +28,15 @@ def test_first_windows_are_for_training_and_later_ones_for_testing(windows: path
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
 
 
+def test_a_part_of_the_people_can_be_clients(windows: pathlib.Path):
+  everyone, some = (people.of_archive(windows, 'made', labels=4, seed=0, most=most) for most in (None, 3))
+  assert [person.number for person in some.clients] == [0, 1, 2]
+  known = [person.train['signal'] for person in everyone.clients]
+  assert all(any(np.array_equal(person.train['signal'], each) for each in known) for person in some.clients)
+  np.testing.assert_array_equal(some.unseen['signal'], everyone.unseen['signal'])
+  np.testing.assert_array_equal(some.validation['signal'], everyone.validation['signal'])
+
+
 def test_a_client_can_lack_activities(windows: pathlib.Path):
   found = people.of_archive(windows, 'made', labels=4, seed=0, missing=1)
   lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in found.clients]

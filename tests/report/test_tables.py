@@ -208,6 +208,7 @@ def test_heads_of_several_targets_make_a_range(result):
   other = result(target='dsads')
   other['parameters'] = {'trainable': 1234600, 'total': 2345678}
   other['data']['classes'] = ['walking', 'sitting', 'lying']
+  other['test']['confusion'] = [[9, 1, 0], [2, 8, 0], [0, 0, 5]]
   (section,) = tables.table3(runs([result(), other]))
   row = cells(section.table, method='full')
   assert (row['classes'], row['trainable'], row['total']) == ('2–3', '1,234,567–1,234,600', '2,345,678')

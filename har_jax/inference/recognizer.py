@@ -31,9 +31,9 @@ class Recognizer(Estimator):
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
     Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
     temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
-  rank : int, default 32
+  rank : int, default 8
     Rank of the adapters of lora and qlora.
-  alpha : float, default 64.0
+  alpha : float, default 16.0
     The adapters are scaled by alpha / rank.
   max_steps : int, default 300
     Training steps.
@@ -98,8 +98,8 @@ class Recognizer(Estimator):
     base=None,
     *,
     method='lora',
-    rank=32,
-    alpha=64.0,
+    rank=8,
+    alpha=16.0,
     max_steps=300,
     learning_rate=1e-3,
     batch=32,

@@ -260,7 +260,9 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
   assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
 
 
-@pytest.mark.parametrize('name', ['continual', 'corrections', 'errors', 'federated', 'time_and_memory'])
+@pytest.mark.parametrize(
+  'name', ['continual', 'corrections', 'errors', 'federated', 'method_costs', 'time_and_memory']
+)
 def test_a_page_of_measurements_follows_from_its_table(name: str):
   made = runpy.run_path(str(_ROOT / 'docs' / f'{name}.py'))
   page = _read(made['PAGE'])

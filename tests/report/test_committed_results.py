@@ -79,7 +79,7 @@ def test_nothing_else_is_committed_as_a_result():
   names = {path.name for path in FOLDER.iterdir()}
   assert names == {
     *('runs.csv', 'personalization.csv', 'decoding.csv', 'frames.csv', 'bench.csv', 'tables.md', 'bench.md'),
-    *('continual.csv', 'corrections.csv', 'federated.csv', 'time_and_memory.csv'),
+    *('continual.csv', 'corrections.csv', 'federated.csv', 'time_and_memory.csv', 'method_costs.csv'),
     *('transcript.md', 'bench_reference.json'),
   }
 

@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pandas as pd
+from sklearn import metrics
 
 from har_jax.report import frame, markdown, statistics
 
@@ -35,9 +36,9 @@ def matrix(text: str, merged: list[str] | None = None) -> pd.DataFrame:
 
 
 def macro_f1(counts: pd.DataFrame) -> float:
-  """Unweighted mean over the activities of 2 hits / (labeled + predicted)."""
-  values = counts.to_numpy()
-  return float(np.mean(2 * np.diag(values) / np.maximum(values.sum(axis=0) + values.sum(axis=1), 1)))
+  """Of a confusion matrix, each of whose cells is one labeled and predicted window of that weight."""
+  labeled, predicted = np.indices(counts.shape).reshape(2, -1)
+  return metrics.f1_score(labeled, predicted, average='macro', sample_weight=counts.to_numpy().ravel())
 
 
 def confusions(part: pd.DataFrame) -> str:

@@ -8,7 +8,6 @@ The base is the bundled one, with the defaults of `adapt`. Takes ten minutes on 
 
 import pathlib
 import statistics
-import subprocess
 import sys
 import time
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, report
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -50,13 +49,7 @@ def _rows() -> list[dict[str, Any]]:
   rng = np.random.default_rng(0)
   signals = rng.normal(0, 3, (_WINDOWS, 128, 6)).astype(np.float32)
   labels = np.arange(_WINDOWS) % _CLASSES
-  described = runtime.describe()
-  run_on = {
-    'device': described['device']['kind'],
-    'cores': described['device']['host_cores'],
-    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('python', 'har_jax', 'jax')),
-    'commit': subprocess.check_output(['git', 'rev-parse', '--short', 'HEAD'], cwd=_ROOT, text=True).strip(),
-  }
+  run_on = runtime.columns() | {'commit': report.commit()}
   measured = {name: _Measured(name, signals, labels) for name in methods.METHODS if name != 'scratch'}
   for _ in range(_REPEATS):
     for each in measured.values():

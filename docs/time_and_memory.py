@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 from absl import flags
 
-from har_jax.cli import command
+from har_jax.cli import command, report
 from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
@@ -50,13 +50,7 @@ def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   """A row for each command. folder: for recordings, and for what the commands write."""
   from har_jax import runtime
 
-  described = runtime.describe()
-  run_on = {
-    'device': described['device']['kind'],
-    'cores': described['device']['host_cores'],
-    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('python', 'har_jax', 'jax')),
-    'commit': _commit(),
-  }
+  run_on = runtime.columns() | {'commit': report.commit()}
   for name, arguments in _commands(folder):
     for attempt in ('cold', 'warm'):
       measured = _measured([*arguments, f'--out={_out(folder, name) / attempt}'])
@@ -134,10 +128,6 @@ def filled(page: str) -> str:
   first = frame.iloc[0]
   machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}.'
   return markdown.fill(page, 'python docs/time_and_memory.py', f'{markdown.tabulated(shown)}\n\n{machine}')
-
-
-def _commit() -> str:
-  return subprocess.check_output(['git', 'rev-parse', '--short', 'HEAD'], cwd=_ROOT, text=True).strip()
 
 
 if __name__ == '__main__':

@@ -32,6 +32,14 @@ def describe(also: Sequence[str] = ()) -> dict[str, Any]:
   }
 
 
+def columns() -> dict[str, Any]:
+  """Device and versions as columns of a table of measurements."""
+  described = describe()
+  versions = ' '.join(f'{name} {described["versions"][name]}' for name in ('python', 'har_jax', 'jax'))
+  device = described['device']
+  return {'device': device['kind'], 'cores': device['host_cores'], 'versions': versions}
+
+
 def fastest_dtype() -> str:
   """The dtype of the fastest matrix products on JAX's device: float32 or bfloat16.
 

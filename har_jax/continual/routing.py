@@ -16,7 +16,7 @@ from har_jax.inference import timeline
 from har_jax.inference.recognizer import Recognizer
 from har_jax.train import evaluation
 
-_WINDOWS = 500  # of a recording: its mean distance to a domain hardly changes with more
+_WINDOWS = 500  # of a recording, evenly spaced: the time to choose must not grow with its length
 
 
 class Routed:

@@ -84,10 +84,9 @@ def factor(
   explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
   gain = misfits[usual] - misfits[best]
   if best > usual:
-    gain = gain / np.maximum(
-      misfits[usual] + misfits[best], 1e-9
-    )  # a small turn tells as much as a large one
-  # Not for slower turns: a leg's own acceleration, as in cycling, makes gravity seem to turn less.
+    # A small turn tells as much as a large one. Not for slower turns than measured: a leg's own acceleration,
+    # as in cycling, makes gravity seem to turn less.
+    gain = gain / np.maximum(misfits[usual] + misfits[best], 1e-9)
   is_better = mean[usual] > _FACTOR_RATIO * mean[best] and _deviates(gain)
   if not (explains and is_better and 0 < best < len(_FACTORS) - 1):
     return None

@@ -1,4 +1,4 @@
-"""Flags, help, exit codes and entry points of all commands."""
+"""Flags, exit codes and entry points of all commands."""
 
 import dataclasses
 import errno
@@ -8,41 +8,22 @@ import pathlib
 import re
 import subprocess
 import sys
-import types
 
 import pytest
 from absl import flags
 from in_process import run_in_process
+from toy_command import toy_module
 
 from har_jax import config
-from har_jax.baselines import BASELINES
 from har_jax.cli import command, main, processes
 from har_jax.errors import Stopped, UserError
-from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT
-from har_jax.methods import METHODS
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_HEAVY = ('jax', 'flax', 'pandas', 'scipy', 'sklearn', 'aeon', 'matplotlib', 'grain', 'orbax', 'tqdm')
 # The same meaning, in each command's own terms.
 _OWN_HELP = {
   'out': 'what a command writes, each its own files',
   'validation_fraction': 'of subjects or windows in a protocol; of each activity, in time, in adapt',
 }
-
-
-def _module(ends: BaseException | None = None) -> types.ModuleType:
-  """A command that ends with an exception."""
-  module = types.ModuleType('toy', 'Do nothing.\n\nhar-jax toy')
-
-  def run() -> None:
-    if ends is not None:
-      raise ends
-
-  module.main = run  # type: ignore[attr-defined]
-  module.FLAGS = flags.FlagValues()  # type: ignore[attr-defined]
-  flags.DEFINE_integer('size', 3, 'how large', flag_values=module.FLAGS)
-  flags.DEFINE_bool('progress', True, 'show progress bars', flag_values=module.FLAGS)
-  return module
 
 
 # --- flags
@@ -123,126 +104,6 @@ def test_a_second_call_in_one_process_starts_from_the_defaults():
   assert '--presets=huge' in run_in_process('bench_nf4', '--presets=huge')[2]
 
 
-# --- help
-
-
-def test_help_and_the_list_of_commands_import_nothing_heavy():
-  code = f"""
-import sys
-from har_jax.cli import main
-for name in main.COMMANDS:
-  assert main.main([name, '--help']) == 0
-assert main.main([]) == 0
-loaded = {{name.partition('.')[0] for name in sys.modules}}
-print(sorted(loaded.intersection({_HEAVY})))
-"""
-  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
-  assert done.stdout.splitlines()[-1] == '[]'
-
-
-@pytest.mark.parametrize('name', ['adapt', 'predict'])
-def test_the_help_of_commands_for_one_recording_does_without_numpy(name: str):
-  shown = f'from har_jax.cli import main; main.main(["{name}", "--help"])'
-  code = f'import sys; {shown}; print("numpy" in sys.modules)'
-  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
-  assert done.stdout.splitlines()[-1] == 'False'
-
-
-def test_the_help_of_lodo_lists_every_method():
-  named = re.findall('[a-z0-9_]+(?=[,;]|$)', main.load('lodo').FLAGS['methods'].help)
-  others = [*BASELINES, ENSEMBLE, *ZERO_SHOT]
-  assert [name for name in named if name in {*METHODS, *others}] == [
-    *(name for name in METHODS if name[0] != 'q'),
-    'qlora',
-    *others,
-  ]
-  assert [name for name in METHODS if name[0] == 'q'] == [f'q{name}' for name in [*METHODS][2:14]]
-
-
-@pytest.mark.parametrize('name', main.COMMANDS)
-def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name: str):
-  code, short, _ = run_in_process(name, '--help')
-  _, full, _ = run_in_process(name, '--helpfull')
-  listed = [set(re.findall(r'^  --(?:\[no\])?(\w+): ', text, re.MULTILINE)) for text in (short, full)]
-  assert (code, listed[1]) == (0, set(main.load(name).FLAGS))
-  assert listed[0] <= listed[1]
-  assert len(listed[0]) <= 10
-  assert f'har-jax {name} ' in short
-  rest = len(listed[1] - listed[0])
-  assert (f'--helpfull lists {rest} more flags.' in short) == (rest > 0)
-
-
-def test_helpfull_groups_hyperparameters_by_their_part_of_the_experiment():
-  _, out, _ = run_in_process('lodo', '--helpfull')
-  groups = dict(re.findall(r'^(\w+):\n  --(?:\[no\])?(\w+): ', out, re.MULTILINE))
-  assert groups == {
-    'Other': 'sources',
-    'Model': 'model_patch_size',
-    'Lora': 'lora_alpha',
-    'Methods': 'partial_blocks',
-    'Precision': 'dtype',
-    'Protocol': 'test_fraction',
-    'Pretrain': 'pretrain_epochs',
-    'Finetune': 'finetune_epochs',
-  }
-
-
-def test_words_set_the_flags_of_their_places_before_and_after_flags():
-  module = _module()
-  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
-  assert command.run(module, ['5', '--noprogress']) == 0
-  assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (5, False)
-
-
-@pytest.mark.parametrize(
-  ('arguments', 'message'),
-  [
-    (['5', '6'], "'6' is not a flag: write --name=value; by position: size"),
-    (['5', '--size=4'], "'5' and --size=4: give one of them"),
-    (['five'], '--size=five'),
-  ],
-)
-def test_a_word_without_a_place_is_an_error(
-  arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-):
-  module = _module()
-  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
-  assert command.run(module, arguments) == 1
-  assert message in capsys.readouterr().err
-
-
-def test_help_shows_a_default_once(capsys: pytest.CaptureFixture[str]):
-  assert command.run(_module(), ['--help']) == 0
-  lines = capsys.readouterr().out.splitlines()
-  assert lines[0] == 'Do nothing.'
-  assert '  --size: how large (default: 3)' in lines
-  assert '  --[no]progress: show progress bars (default: true)' in lines
-
-
-def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]):
-  assert main.main([]) == 0
-  listed = re.findall(r'^  (\w+) +\S', capsys.readouterr().out, re.MULTILINE)
-  assert tuple(listed) == main.COMMANDS
-
-
-def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
-  assert main.main(['lood']) == 1
-  err = capsys.readouterr().err
-  assert "'lood'" in err
-  assert 'lodo' in err
-
-
-def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytest.MonkeyPatch):
-  called: list[str] = []
-  monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
-  monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))
-  assert main.main(['--help']) == 0
-  assert called == []
-  monkeypatch.setattr(sys, 'argv', ['har-jax', '--help'])
-  assert main.main() == 0
-  assert called == ['set_threshold', 'freeze']
-
-
 # --- exit codes
 
 
@@ -261,7 +122,7 @@ def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytes
 def test_a_command_ends_with_an_exit_code_and_one_line(
   ends: BaseException | None, code: int, named: str, capsys: pytest.CaptureFixture[str]
 ):
-  assert command.run(_module(ends), []) == code
+  assert command.run(toy_module(ends), []) == code
   err = capsys.readouterr().err
   assert named in err
   assert len(err.splitlines()) == (ends is not None)
@@ -279,7 +140,7 @@ def test_an_out_that_cannot_be_written_is_found_before_any_work(name: str, tmp_p
 @pytest.mark.parametrize('ends', [ValueError('a bug'), OSError(errno.EACCES, 'denied')])
 def test_other_exceptions_keep_their_traceback(ends: BaseException):
   with pytest.raises(type(ends)):
-    command.run(_module(ends), [])
+    command.run(toy_module(ends), [])
 
 
 def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
@@ -288,7 +149,7 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
   monkeypatch.setattr(command, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'small.flags').write_text('--size=7\n')
-  module = _module()
+  module = toy_module()
   assert command.run(module, ['--flagfile=small']) == 0
   assert module.FLAGS['size'].value == 7
   (tmp_path / 'small').write_text('--size=8\n')
@@ -306,7 +167,7 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
   ],
 )
 def test_a_wrong_flag_is_one_line(argument: str, named: str, capsys: pytest.CaptureFixture[str]):
-  assert command.run(_module(), [argument]) == 1
+  assert command.run(toy_module(), [argument]) == 1
   err = capsys.readouterr().err
   assert err.startswith('error: ')
   assert named in err
@@ -331,6 +192,17 @@ def test_flags_of_a_distributed_run_are_checked(arguments: list[str], named: str
 
 
 # --- entry points
+
+
+def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytest.MonkeyPatch):
+  called: list[str] = []
+  monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
+  monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))
+  assert main.main(['--help']) == 0
+  assert called == []
+  monkeypatch.setattr(sys, 'argv', ['har-jax', '--help'])
+  assert main.main() == 0
+  assert called == ['set_threshold', 'freeze']
 
 
 @pytest.mark.parametrize(

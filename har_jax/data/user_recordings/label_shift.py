@@ -54,13 +54,13 @@ def _late_s(features: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't']) ->
   if np.isnan(fits[usual]):
     return None
   best = int(np.nanargmax(fits))
-  beside = [fits[each] for each in (best - _PEAK_S, best + _PEAK_S) if 0 <= each < len(fits)]
-  beside = [each for each in beside if not np.isnan(each)]
+  around = [fits[each] for each in (best - _PEAK_S, best + _PEAK_S) if 0 <= each < len(fits)]
+  around = [each for each in around if not np.isnan(each)]
   near = fits[usual - _PEAK_S : usual + _PEAK_S + 1]
   if (
     fits[best] - fits[usual] < _GAIN
-    or not beside
-    or fits[best] - max(beside) < _PEAK
+    or not around
+    or fits[best] - max(around) < _PEAK
     or abs(shifts[best]) < _LEAST_S
     or abs(int(np.nanargmax(near)) - _PEAK_S) <= _NEAR_S
   ):

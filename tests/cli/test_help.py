@@ -1,0 +1,124 @@
+"""Help of all commands, and the list of them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from in_process import run_in_process
+from toy_command import toy_module
+
+from har_jax.baselines import BASELINES
+from har_jax.cli import command, main
+from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT
+from har_jax.methods import METHODS
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_HEAVY = ('jax', 'flax', 'pandas', 'scipy', 'sklearn', 'aeon', 'matplotlib', 'grain', 'orbax', 'tqdm')
+
+
+def test_help_and_the_list_of_commands_import_nothing_heavy():
+  code = f"""
+import sys
+from har_jax.cli import main
+for name in main.COMMANDS:
+  assert main.main([name, '--help']) == 0
+assert main.main([]) == 0
+loaded = {{name.partition('.')[0] for name in sys.modules}}
+print(sorted(loaded.intersection({_HEAVY})))
+"""
+  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
+  assert done.stdout.splitlines()[-1] == '[]'
+
+
+@pytest.mark.parametrize('name', ['adapt', 'predict'])
+def test_the_help_of_commands_for_one_recording_does_without_numpy(name: str):
+  shown = f'from har_jax.cli import main; main.main(["{name}", "--help"])'
+  code = f'import sys; {shown}; print("numpy" in sys.modules)'
+  done = subprocess.run([sys.executable, '-c', code], cwd=_ROOT, capture_output=True, text=True, check=True)
+  assert done.stdout.splitlines()[-1] == 'False'
+
+
+def test_the_help_of_lodo_lists_every_method():
+  named = re.findall('[a-z0-9_]+(?=[,;]|$)', main.load('lodo').FLAGS['methods'].help)
+  others = [*BASELINES, ENSEMBLE, *ZERO_SHOT]
+  assert [name for name in named if name in {*METHODS, *others}] == [
+    *(name for name in METHODS if name[0] != 'q'),
+    'qlora',
+    *others,
+  ]
+  assert [name for name in METHODS if name[0] == 'q'] == [f'q{name}' for name in [*METHODS][2:14]]
+
+
+@pytest.mark.parametrize('name', main.COMMANDS)
+def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name: str):
+  code, short, _ = run_in_process(name, '--help')
+  _, full, _ = run_in_process(name, '--helpfull')
+  listed = [set(re.findall(r'^  --(?:\[no\])?(\w+): ', text, re.MULTILINE)) for text in (short, full)]
+  assert (code, listed[1]) == (0, set(main.load(name).FLAGS))
+  assert listed[0] <= listed[1]
+  assert len(listed[0]) <= 10
+  assert f'har-jax {name} ' in short
+  rest = len(listed[1] - listed[0])
+  assert (f'--helpfull lists {rest} more flags.' in short) == (rest > 0)
+
+
+def test_helpfull_groups_hyperparameters_by_their_part_of_the_experiment():
+  _, out, _ = run_in_process('lodo', '--helpfull')
+  groups = dict(re.findall(r'^(\w+):\n  --(?:\[no\])?(\w+): ', out, re.MULTILINE))
+  assert groups == {
+    'Other': 'sources',
+    'Model': 'model_patch_size',
+    'Lora': 'lora_alpha',
+    'Methods': 'partial_blocks',
+    'Precision': 'dtype',
+    'Protocol': 'test_fraction',
+    'Pretrain': 'pretrain_epochs',
+    'Finetune': 'finetune_epochs',
+  }
+
+
+def test_words_set_the_flags_of_their_places_before_and_after_flags():
+  module = toy_module()
+  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
+  assert command.run(module, ['5', '--noprogress']) == 0
+  assert (module.FLAGS['size'].value, module.FLAGS['progress'].value) == (5, False)
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    (['5', '6'], "'6' is not a flag: write --name=value; by position: size"),
+    (['5', '--size=4'], "'5' and --size=4: give one of them"),
+    (['five'], '--size=five'),
+  ],
+)
+def test_a_word_without_a_place_is_an_error(
+  arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+  module = toy_module()
+  module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
+  assert command.run(module, arguments) == 1
+  assert message in capsys.readouterr().err
+
+
+def test_help_shows_a_default_once(capsys: pytest.CaptureFixture[str]):
+  assert command.run(toy_module(), ['--help']) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert lines[0] == 'Do nothing.'
+  assert '  --size: how large (default: 3)' in lines
+  assert '  --[no]progress: show progress bars (default: true)' in lines
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]):
+  assert main.main([]) == 0
+  listed = re.findall(r'^  (\w+) +\S', capsys.readouterr().out, re.MULTILINE)
+  assert tuple(listed) == main.COMMANDS
+
+
+def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
+  assert main.main(['lood']) == 1
+  err = capsys.readouterr().err
+  assert "'lood'" in err
+  assert 'lodo' in err

@@ -1,11 +1,13 @@
 """Extremely randomized trees on window features.   w windows, n samples, y classes.
 
-Source: Geurts, Ernst and Wehenkel, Machine Learning 63 (2006).
+Source: Geurts, Ernst and Wehenkel, Machine Learning 63 (2006). Each window also has an augmented copy, as in
+the encoder's training: trees split at thresholds, which another person's windows miss.
 """
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from har_jax import config
 from har_jax.baselines.features import window_features
 
 _TREES = 400
@@ -18,10 +20,14 @@ class Forest:
   def __init__(self, random_state: int):
     from sklearn.ensemble import ExtraTreesClassifier  # late: importing it takes a second
 
+    self._seed = random_state
     self.estimator = ExtraTreesClassifier(_TREES, random_state=random_state)
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> 'Forest':
-    self.estimator.fit(window_features(X), y)
+    from har_jax.train.augment import augmented_copy  # late: prediction needs no JAX
+
+    copies = augmented_copy(X, config.Experiment().finetune, self._seed)
+    self.estimator.fit(window_features(np.concatenate([X, copies])), np.concatenate([y, y]))
     return self
 
   def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:

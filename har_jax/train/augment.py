@@ -1,9 +1,53 @@
-"""Augmentation of training windows.   b windows, n samples, c channels: two triads of axes."""
+"""Augmentation of training windows.   b, w windows, n samples, c channels: two triads of axes."""
+
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.spatial.transform import Rotation
 from jaxtyping import Array, Float
+
+from har_jax import config
+
+_CHUNK = 256  # windows of a copy that one program augments, however many there are
+
+
+def augment(batch: dict, key: Array, training: config.Training) -> tuple[Array, dict]:
+  """An unused key, and the batch with augmented windows. Each transform draws from a key of its own."""
+  transforms: tuple[tuple[float, Callable[..., Array]], ...] = (
+    (training.time_warp_std, warp_time),
+    (training.circular_shift, lambda signal, origin, key, _: circular_shift(signal, key)),
+    (training.amplitude_std, scale_amplitude),
+    (training.rotation_std_deg, rotate),
+  )
+  for strength, transform in transforms:
+    if strength:
+      key, own_key = jax.random.split(key)
+      batch = batch | {'signal': transform(batch['signal'], batch['origin'], own_key, strength)}
+  return key, batch
+
+
+def augmented_copy(
+  windows: Float[np.ndarray, 'w n c'], training: config.Training, seed: int
+) -> Float[np.ndarray, 'w n c']:
+  """Each window once, augmented. The windows are in physical units."""
+  key, copies = jax.random.key(seed), []
+  for number, start in enumerate(range(0, len(windows), _CHUNK)):
+    chunk = np.asarray(windows[start : start + _CHUNK], np.float32)
+    padded = np.pad(chunk, ((0, _CHUNK - len(chunk)), (0, 0), (0, 0)))
+    copies.append(np.asarray(_of_chunk(training.of_step)(padded, key, number))[: len(chunk)])
+  return np.concatenate(copies) if copies else np.empty_like(windows)
+
+
+@functools.cache
+def _of_chunk(training: config.Training) -> Callable[..., Array]:
+  def copy(signal: Float[Array, 'b n c'], key: Array, number: Array) -> Float[Array, 'b n c']:
+    batch = {'signal': signal, 'origin': jnp.zeros((len(signal), 2))}
+    return augment(batch, jax.random.fold_in(key, number), training)[1]['signal']
+
+  return jax.jit(copy)
 
 
 def circular_shift(signal: Float[Array, 'b n c'], key: jax.Array) -> Float[Array, 'b n c']:

@@ -71,7 +71,7 @@ def training_step(
     state: State, frozen: Variables, batch: dict, key: Array, total_steps: Any
   ) -> tuple[State, Float[Array, '']]:
     key = jax.random.fold_in(key, state.step)
-    key, batch = _augmented(batch, key, training)
+    key, batch = augment.augment(batch, key, training)
 
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
@@ -86,21 +86,6 @@ def training_step(
     return State(state.step + 1, trainable, statistics, optimizer_state), mean_loss
 
   return step
-
-
-def _augmented(batch: dict, key: Array, training: config.Training) -> tuple[Array, dict]:
-  """The batch with augmented windows, and an unused key. Each transform draws from a key of its own."""
-  transforms: tuple[tuple[float, Callable[..., Array]], ...] = (
-    (training.time_warp_std, augment.warp_time),
-    (training.circular_shift, lambda signal, origin, key, _: augment.circular_shift(signal, key)),
-    (training.amplitude_std, augment.scale_amplitude),
-    (training.rotation_std_deg, augment.rotate),
-  )
-  for strength, transform in transforms:
-    if strength:
-      key, own_key = jax.random.split(key)
-      batch = batch | {'signal': transform(batch['signal'], batch['origin'], own_key, strength)}
-  return key, batch
 
 
 Steps = Callable[[State, Variables, dict, Array, Any, Any], tuple[State, Array]]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from har_jax.baselines import BASELINES, features
+from har_jax.train import augment
 
 _TIME_S = np.arange(128) / 50
 
@@ -75,6 +76,15 @@ def test_probabilities_are_of_each_class(name: str, classes: int):
   assert probabilities.shape == (24, classes)
   np.testing.assert_allclose(probabilities.sum(axis=1), 1)
   np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
+
+
+def test_the_forest_grows_on_every_window_and_an_augmented_copy_of_it(monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setattr(augment, 'augmented_copy', lambda windows, training, seed: windows + seed)
+  labels = np.arange(6, dtype=np.int32) % 2
+  fitted = BASELINES['forest'](7).fit(np.zeros((6, 128, 6), np.float32), labels)
+  values = {threshold for tree in fitted.estimator.estimators_ for threshold in tree.tree_.threshold}
+  assert {tree.tree_.n_node_samples[0] for tree in fitted.estimator.estimators_} == {12}
+  assert max(values) > 0  # the copies differ from the windows
 
 
 @pytest.mark.slow

@@ -156,3 +156,26 @@ def test_no_augmentation_with_a_deviation_of_zero():
   signal, origin = jnp.asarray(_windows()), jnp.zeros((256, 2))
   for transform in (augment.scale_amplitude, augment.warp_time):
     np.testing.assert_allclose(transform(signal, origin, jax.random.key(0), 0.0), signal, atol=1e-5)
+
+
+# --- a copy of windows in physical units
+
+
+def test_a_copy_does_not_depend_on_the_number_of_windows(monkeypatch: pytest.MonkeyPatch):
+  training = config.Experiment().finetune
+  monkeypatch.setattr(augment, '_CHUNK', 8)
+  windows = np.random.default_rng(0).standard_normal((20, 128, 6)).astype(np.float32)
+  copy = augment.augmented_copy(windows, training, 2**32 - 1)
+  assert copy.shape == windows.shape
+  assert np.abs(copy - windows).reshape(20, -1).max(axis=1).min() > 0.1  # every window has changed
+  np.testing.assert_array_equal(augment.augmented_copy(windows[:11], training, 2**32 - 1), copy[:11])
+  repeated = augment.augmented_copy(np.repeat(windows[:1], 20, axis=0), training, 0)
+  assert len(np.unique(repeated, axis=0)) == 20  # draws differ between windows and between chunks
+
+
+def test_a_copy_keeps_the_absent_gyroscope_at_zero_and_the_mean_near():
+  windows = np.zeros((4, 128, 6), np.float32)
+  windows[..., 2] = 9.81
+  copy = augment.augmented_copy(windows, config.Experiment().finetune, 0)
+  np.testing.assert_array_equal(copy[..., 3:], 0)
+  np.testing.assert_allclose(np.linalg.norm(copy[..., :3], axis=2), 9.81, rtol=1e-5)

@@ -35,6 +35,11 @@ _MADE_HOURS = 0.1  # of the recording that docs/make_recording.py makes
 _RECORDING_HZ = 50
 # The base's own pretraining has more steps, which take longer and need no more memory.
 _PRETRAINING = ('--sources=motionsense,sp_sw_har,wisdm,dsads', '--pretrain_max_steps=50')
+_FIRST_ANSWER = """
+import numpy as np
+from har_jax import Recognizer
+Recognizer.load().predict(np.tile([0, 0, 9.8, 0, 0, 0], (300, 128, 1)))
+"""
 
 
 def main() -> None:
@@ -53,9 +58,13 @@ def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   run_on = runtime.columns() | {'commit': report.commit()}
   for name, arguments in _commands(folder):
     for attempt in ('cold', 'warm'):
-      measured = _measured([*arguments, f'--out={_out(folder, name) / attempt}'])
+      out = f'--out={_out(folder, name) / attempt}'
+      measured = _measured(['-m', 'har_jax', *arguments, out, '--quiet'])
     print(name, measured, flush=True)
     yield {'command': name, **measured, **run_on}
+  for _ in ('cold', 'warm'):
+    measured = _measured(['-c', _FIRST_ANSWER])
+  yield {'command': 'in Python: Recognizer.load().predict(), 300 windows', **measured, **run_on}
 
 
 def _commands(folder: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
@@ -103,16 +112,16 @@ def _write_long(day: pathlib.Path, hours: float, path: pathlib.Path) -> None:
 
 
 def _measured(arguments: list[str]) -> dict[str, Any]:
-  """Of one process, with those that it starts; memory is that of the largest of them."""
+  """Of one Python process, with those that it starts; memory is that of the largest of them."""
   begun_s = time.monotonic()
   process = subprocess.Popen(
-    [sys.executable, '-m', 'har_jax', *arguments, '--quiet'],
+    [sys.executable, *arguments],
     cwd=_ROOT,
     stdout=subprocess.DEVNULL,
   )
   _, status, usage = os.wait4(process.pid, 0)
   if status:
-    raise SystemExit(f'har-jax {" ".join(arguments)} has failed')
+    raise SystemExit(f'python {" ".join(arguments)} has failed')
   return {
     'seconds': round(time.monotonic() - begun_s, 1),
     'cpu_seconds': round(usage.ru_utime + usage.ru_stime, 1),

@@ -150,7 +150,7 @@ def load_base(folder: str | Place) -> Base:
   if (place / 'base.json').exists():
     leaves, card = safetensors_io.read(place, 'base', FORMAT, schema.Base)
     signal_summary.of_card(card)  # raises UserError
-    return Base(methods.unpack(leaves), card)
+    return Base(jax.device_put(methods.unpack_on_host(leaves)), card)
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)
   raise UserError(

@@ -26,7 +26,7 @@ from har_jax.methods.method import (
   in_head,
   merge,
 )
-from har_jax.methods.packing import pack, unpack
+from har_jax.methods.packing import pack, unpack, unpack_on_host
 from har_jax.methods.preparation import Prepared, arrange_head, output_layer, prepare
 from har_jax.methods.quantized import quantized
 from har_jax.methods.starts import plain_start
@@ -76,4 +76,5 @@ __all__ = [
   'prepare',
   'quantized',
   'unpack',
+  'unpack_on_host',
 ]

@@ -1,7 +1,8 @@
 """Kernels in four bits: the collection `nf4`.   Source: arXiv:2305.14314, section 3."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import jax
 import numpy as np
@@ -43,13 +44,22 @@ def pack(variables: Variables, *, double: bool = False, kept: Collection[str] = 
 @jax.jit  # op by op, each shape of kernel is compiled: seconds instead of tenths
 def unpack(variables: Variables) -> Variables:
   """Every packed kernel as a float32 kernel again."""
+  return _unpacked(variables, nf4.dequantize)
+
+
+def unpack_on_host(variables: Variables) -> Variables:
+  """`unpack` by NumPy, which compiles nothing. Bit for bit the same without double quantization."""
+  return _unpacked(variables, nf4.dequantize_on_host)
+
+
+def _unpacked(variables: Variables, dequantize: Callable[[nf4.Nf4], Any]) -> Variables:
   unpacked = {path: leaf for path, leaf in variables.items() if not path.startswith('nf4/')}
   for module in modules_with(variables, 'nf4', 'codes'):
     prefix = f'nf4/{module}/'
     leaves = {path.removeprefix(prefix): leaf for path, leaf in variables.items() if path.startswith(prefix)}
     fan_out = variables[f'params/{module}/bias'].size
     shape = (2 * leaves['codes'].size // fan_out, fan_out)  # an odd last nibble is less than a row
-    unpacked[f'params/{module}/kernel'] = nf4.dequantize(nf4.from_leaves(leaves, shape))
+    unpacked[f'params/{module}/kernel'] = dequantize(nf4.from_leaves(leaves, shape))
   return unpacked
 
 

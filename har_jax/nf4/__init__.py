@@ -1,7 +1,16 @@
 """4-bit NormalFloat (NF4) weights: quantization, dequantization and matrix products."""
 
 from har_jax.nf4.product import matmul
-from har_jax.nf4.reference import BLOCK, Nf4, QuantizedScales, dequantize, from_leaves, quantize, to_leaves
+from har_jax.nf4.reference import (
+  BLOCK,
+  Nf4,
+  QuantizedScales,
+  dequantize,
+  dequantize_on_host,
+  from_leaves,
+  quantize,
+  to_leaves,
+)
 from har_jax.nf4.tables import LEVELS
 
 __all__ = [
@@ -10,6 +19,7 @@ __all__ = [
   'Nf4',
   'QuantizedScales',
   'dequantize',
+  'dequantize_on_host',
   'from_leaves',
   'matmul',
   'quantize',

@@ -115,6 +115,14 @@ def dequantize(packed: Nf4, dtype: jax.typing.DTypeLike = jnp.float32) -> Float[
   )
 
 
+def dequantize_on_host(packed: Nf4) -> Float[np.ndarray, '...']:
+  """The float32 weights, by NumPy."""
+  codes, scales = np.asarray(packed.codes), np.asarray(float_scales(packed))
+  levels = LEVELS[np.stack([codes >> 4, codes & 0xF], axis=1).reshape(-1)]
+  levels = np.pad(levels, (0, scales.size * packed.block - levels.size)).reshape(-1, packed.block)
+  return (levels * scales[:, None]).reshape(-1)[: math.prod(packed.shape)].reshape(packed.shape)
+
+
 def float_scales(packed: Nf4) -> Float[Array, 's']:
   """The float32 scale of each block."""
   scales = packed.scales

@@ -53,6 +53,12 @@ def test_zeros_stay_zeros():
   assert _round_trip(jnp.asarray(among_others))[5] == 0
 
 
+@pytest.mark.parametrize('shape', drawn.SHAPES)
+def test_numpy_dequantizes_to_the_same_bits(shape: tuple[int, ...]):
+  packed = drawn.quantize(jnp.asarray(drawn.weights(shape)))
+  np.testing.assert_array_equal(nf4.dequantize_on_host(packed), drawn.dequantize(packed))
+
+
 def test_the_last_nibble_of_an_odd_number_of_weights_is_zero():
   assert drawn.quantize(jnp.array([1.0, -1, 1])).codes.tolist() == [0xF0, 0xF7]
 

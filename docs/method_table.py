@@ -13,6 +13,12 @@ PAGE, PICTURE = _ROOT / 'docs' / 'methods.md', _ROOT / 'docs' / 'methods.svg'
 _EXPERIMENT, _FEW = 'recommended', '10/class'
 _BUDGETS = {'0.7': '70 % of the labels', '0.1': 'a tenth', _FEW: '10 per activity'}
 _WITHOUT_ADAPTERS = ['ensemble', 'scratch', 'zero_shot', 'zero_shot_recording', 'forest', 'rocket']
+_LAYERS = {  # lora_targets → the layers that have an adapter
+  'embed,query,key,value,output,up,down': 'all',
+  'query,key,value,output': 'attention',
+  'up,down': 'feed-forward',
+  'embed': 'stem',
+}
 _HELD = ['frozen_bytes', 'trainable_bytes', 'optimizer_bytes']
 _COLORS = {False: '#0072b2', True: '#d55e00'}  # of a method in float32, and over four bits
 
@@ -63,6 +69,25 @@ def by_budget() -> pd.DataFrame:
   return text.loc[order.index].fillna(markdown.NONE).rename(columns=_BUDGETS).reset_index()
 
 
+def by_layer() -> pd.DataFrame:
+  """A row for each choice of layers that have an adapter, and for none: macro-F1 of each target."""
+  runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  is_own = runs['experiment'].isin(
+    [_EXPERIMENT, *(f'ablations/adapters-{name}' for name in _LAYERS.values())]
+  )
+  is_few = (runs['split'] == 'subject') & (runs['label_budget'] == _FEW)
+  runs = runs[is_own & is_few & runs['method'].isin(['lora', 'probe'])]
+  layers = runs['lora_targets'].map(_LAYERS).where(runs['method'] == 'lora', 'none')
+  scores = runs.assign(layers=layers).pivot_table(
+    index=['layers', 'seed'], columns='target', values='macro_f1'
+  )
+  means = scores.mean(axis=1).groupby('layers').agg(lambda each: f'{each.mean():.3f} ± {each.std():.3f}')
+  weights = runs.assign(layers=layers).groupby('layers')['trained_parameters'].mean().map('{:,.0f}'.format)
+  table = scores.groupby('layers').mean().map('{:.3f}'.format).assign(mean=means, trained=weights)
+  order = [name for name in (*_LAYERS.values(), 'none') if name in table.index]
+  return table.loc[order].rename(columns={'trained': 'trained weights'}).reset_index()
+
+
 def block() -> str:
   """What was measured on what, and the tables."""
   runs, table = _few(), measured()
@@ -82,8 +107,11 @@ def block() -> str:
     'The SD is over seeds. “Held” are the frozen and trained weights with the optimizer’s state.'
   )
   more = 'The same at three label budgets, mean of the targets ± SD of three seeds, with both baselines:'
-  tables = [markdown.tabulated(each) for each in (shown.rename(columns=names).reset_index(), by_budget())]
-  return '\n\n'.join([text, tables[0], more, tables[1]])
+  layers = 'LoRA with ten labeled windows per activity, and adapters in some layers alone; none: `probe`.'
+  tables = [
+    markdown.tabulated(each) for each in (shown.rename(columns=names).reset_index(), by_budget(), by_layer())
+  ]
+  return '\n\n'.join([text, tables[0], more, tables[1], layers, tables[2]])
 
 
 def filled(page: str) -> str:

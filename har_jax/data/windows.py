@@ -27,6 +27,7 @@ from har_jax.storage import Place
 FORMAT = 'har_jax windows 2'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
 _PREPARE_AGAIN = 'delete the folder and prepare it again'
+_SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)  # archives
 _INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
 
 
@@ -93,6 +94,14 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
       'counts': counts,
     },
   )
+
+
+def same_people(folder: Place, name: str) -> frozenset[str]:
+  """Names of a dataset, of its archive, and of archives of the same people; two datasets share people where
+  they share a name.
+  """
+  own = {name, read_meta(folder / name).get('archive', name)}
+  return frozenset(own.union(*(names for names in _SAME_PEOPLE if own & names)))
 
 
 def at_first_position(windows: Windows) -> Windows:

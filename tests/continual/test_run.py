@@ -6,6 +6,7 @@ import pathlib
 import re
 from typing import Any
 
+import made_people
 import numpy as np
 import pytest
 from in_process import run_in_process
@@ -124,6 +125,24 @@ def test_datasets_and_positions_are_domains(windows: pathlib.Path):
     domains.of_datasets(windows, ['made', 'placed/ankle'], labels=2, seed=0)
   with pytest.raises(UserError, match=r'0 of 2 domains .* give fewer --labels_per_activity'):
     domains.of_datasets(windows, ['made', 'placed'], labels=12, seed=0)
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_unseen_people_are_in_no_domain_of_another_position(tmp_path: pathlib.Path, seed: int):
+  made_people.save_windows(tmp_path / 'placed', ('waist', 'wrist'), lacking=('p0', 'p1'))
+  found = domains.of_datasets(tmp_path, ['placed/waist', 'placed/wrist'], labels=2, seed=seed)
+
+  def people(batch: Batch) -> set[int]:
+    return set((batch['recording'] % 10**6 // len(made_people.CLASSES)).tolist())
+
+  assert not people(found.unseen) & set().union(*(people(each.test) for each in found.domains))
+
+
+def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
+  for name in ('hapt', 'ucihar'):
+    made_people.save_windows(tmp_path / name)
+  with pytest.raises(UserError, match='hapt and ucihar have the same people'):
+    domains.of_datasets(tmp_path, ['hapt', 'ucihar'], labels=2, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,9 @@ def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Ada
   """Runs the rounds that are not done yet; returns the adapter in the server's folder.
 
   workers: processes that train clients, each on one core.
-  Raises UserError as `server.resume`, and Stopped after SIGTERM: the rounds that are done stay. Personal heads
-  do not, since they were in the clients' memory: raises UserError where rounds of such a federation are left.
+  Raises UserError as `server.resume`, and Stopped after SIGTERM: the rounds that are done stay. Personal
+  heads do not, since they were in the clients' memory: raises UserError where rounds of such a federation are
+  left.
   """
   _check_heads(server)
   server = dataclasses.replace(server, data=archive.described)

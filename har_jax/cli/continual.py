@@ -70,7 +70,7 @@ _MOST = flags.DEFINE_integer(
   lower_bound=0,
   flag_values=FLAGS,
 )
-_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, flag_values=FLAGS)
+_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
 _OUT = flags.DEFINE_string(
   'out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on', flag_values=FLAGS
 )
@@ -80,7 +80,7 @@ def main() -> dict[str, Any]:
   if bool(_TARGET.value) == bool(_TARGETS.value):
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)
-  from har_jax import files, storage
+  from har_jax import experiments, files, storage
   from har_jax.continual import domains, run
   from har_jax.report import curves
 
@@ -98,6 +98,9 @@ def main() -> dict[str, Any]:
   given: dict[str, Any] = {'labels': _LABELS.value, 'seed': _SEED.value, 'classes': _CLASSES.value}
   given['most'] = _MOST.value
   windows, out = pathlib.Path(_WINDOWS.value), pathlib.Path(_OUT.value)
+  flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
+  prepared = experiments.available(windows)
+  command.check_choices(flag, [target.partition('/')[0] for target in targets], prepared)
   if _TARGET.value:
     stream = domains.of_people(windows, _TARGET.value, **given)
   else:

@@ -98,7 +98,7 @@ def _stream(found: Sequence[Domain], unseen: Sequence[Batch], names: Sequence[st
   if len(usable) < 2:
     raise UserError(
       f'{len(usable)} of {len(found)} domains have labeled windows of two activities, and later ones to test '
-      'on; two such domains are needed: give fewer --labels_per_activity or other datasets'
+      'on; two such domains are needed: give fewer --labels_per_activity, more --people or others'
     )
   together = {name: np.concatenate([part[name] for part in unseen]) for name in unseen[0]}
   return Stream(usable, together, tuple(names))
@@ -112,7 +112,12 @@ def _names(folder: pathlib.Path, targets: Sequence[str], classes: str) -> list[s
 
 
 def _check_people(folder: pathlib.Path, targets: Sequence[str]) -> None:
-  """Raises UserError where two datasets have the same people: one trains on the other's unseen people."""
+  """Raises UserError where one target occurs twice, and where two datasets have the same people.
+
+  One of these would train on people who are in no domain of the other.
+  """
+  if len(set(targets)) < len(targets):
+    raise UserError(f'--targets={",".join(targets)}: give each once')
   datasets = dict.fromkeys(target.partition('/')[0] for target in targets)
   for one, other in itertools.combinations(datasets, 2):
     if store.same_people(folder, one) & store.same_people(folder, other):

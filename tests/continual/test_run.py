@@ -152,6 +152,12 @@ def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
     (('--target=made', '--targets=made,placed'), 'give --target='),
     (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
     (('--target=made', '--strategy=forget'), 'one of sequential, replay'),
+    (('--target=made', '--method=auto'), "unknown method 'auto'; one of full"),
+    (('--target=made', '--learning_rate=0'), 'learning_rate is 0.0; give a number over 0'),
+    (('--target=made', '--seed=99999999999'), '--seed'),
+    (('--target=mad',), '--target=mad: give one or more of made, placed'),
+    (('--targets=made,placed/waist,made',), '--targets=made,placed/waist,made: give each once'),
+    (('--target=made', '--people=1'), 'give fewer --labels_per_activity, more --people'),
   ],
 )
 def test_flags_that_do_not_fit_are_refused(
@@ -198,6 +204,11 @@ def test_predict_refuses_a_router_that_has_not_ended(
   assert code == 1
   assert 'run the same `har-jax continual` command to its end' in err
   assert not (tmp_path / 'answers').exists()
+  code, _, err = run_in_process(
+    'export', f'{tmp_path}/run', '--format=stablehlo', f'--out={tmp_path}/answers'
+  )
+  assert code == 1
+  assert f'give that of one, such as {tmp_path}/run/domain0' in err
 
 
 def test_the_command_leaves_adapters_and_a_picture(

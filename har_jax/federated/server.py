@@ -53,6 +53,7 @@ def run(server: Server, grid: Grid) -> None:
   files.save_base(server.out, base.variables, base.card)  # so that the folder can predict
   left = server.federation.rounds - strategy.done
   strategy.start(grid, written(strategy.variables), num_rounds=left, timeout=server.timeout_s)
+  strategy.test_clients(grid)
 
 
 def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
@@ -94,23 +95,22 @@ class _Rounds(FedAvg):
     """To a fraction of the connected clients, drawn by seed and round in the order of registration."""
     self._begun_s = time.monotonic()
     number = self._first + server_round
-    while len(nodes := _nodes(grid)) < self._server.clients:
-      time.sleep(_WAIT_S)
+    nodes = self._connected(grid)
     rng = np.random.default_rng([self._federation.seed, number])
     count = max(1, round(self._federation.participation * len(nodes)))
     self._asked = [nodes[n] for n in sorted(rng.permutation(len(nodes))[:count])]
     return self._messages(self._asked, arrays, number, MessageType.TRAIN)
 
+  def _connected(self, grid: Grid) -> list[int]:
+    while len(nodes := _nodes(grid)) < self._server.clients:
+      time.sleep(_WAIT_S)
+    return nodes
+
   def configure_evaluate(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
   ) -> Iterable[Message]:
-    """To all clients, after the last round."""
-    number = self._first + server_round
-    return (
-      self._messages(_nodes(grid), arrays, number, MessageType.EVALUATE)
-      if number == self._federation.rounds
-      else []
-    )
+    """None: `test_clients` asks after the last round."""
+    return []
 
   def _messages(self, nodes: list[int], arrays: ArrayRecord, number: int, kind: str) -> list[Message]:
     entries = self._federation.entries() | {'round': number, 'checksum': self.task.checksum}
@@ -195,13 +195,17 @@ class _Rounds(FedAvg):
       return aggregation.private_mean(updates, self.variables, norm, multiplier, noise)
     return aggregation.average(updates, weights)
 
-  def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
-    """Keeps each client's measures on its own later windows in the adapter's card."""
+  def test_clients(self, grid: Grid) -> None:
+    """Keeps each client's measures on its own later windows in the adapter's card, unless they are there."""
+    if 'later' in files.load_adapter(self._server.out).card['federated']:
+      return
+    number, arrays = self._federation.rounds, written(self.variables)
+    messages = self._messages(self._connected(grid), arrays, number, MessageType.EVALUATE)
+    replies = grid.send_and_receive(messages, timeout=self._server.timeout_s)
     answered = [each.content for each in replies if not each.has_error()]
     found = [dict(content['metrics']) for content in answered if 'metrics' in content]
     if found:
       self._save(later=sorted(found, key=lambda each: each['client']))
-    return None
 
   def _save(self, **entries: Any) -> None:
     made_of = {'settings': self._federation.entries(), 'data': dict(self._server.data)}

@@ -114,7 +114,7 @@ def _check_heads(server: Server) -> None:
   if not server.federation.personal_head or not (server.out / 'adapter.json').exists():
     return
   found = files.load_adapter(server.out).card.get('federated')
-  if found and len(found['history']) < server.federation.rounds:
+  if found and 'later' not in found:
     raise UserError(
       f'{server.out} holds an interrupted simulation with personal heads, which ended with it; give another '
       '--out, or delete it'

@@ -208,7 +208,7 @@ def test_predict_refuses_a_router_that_has_not_ended(
     'export', f'{tmp_path}/run', '--format=stablehlo', f'--out={tmp_path}/answers'
   )
   assert code == 1
-  assert f'give that of one, such as {tmp_path}/run/domain0' in err
+  assert f'give one, such as {tmp_path}/run/domain0' in err
 
 
 def test_the_command_leaves_adapters_and_a_picture(

@@ -162,6 +162,19 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
     np.testing.assert_array_equal(leaf, again[0][path])
 
 
+def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(
+  grid: _Grid, server: Callable[..., Server]
+):
+  interrupted = server()
+  grid.lost_after = 3
+  with pytest.raises(KeyboardInterrupt):
+    run(interrupted, grid)
+  grid.lost_after = None
+  run(interrupted, grid)
+  _, card = _end(interrupted)
+  assert (len(card['history']), len(card['later']), len(grid.asked)) == (3, 6, 3)
+
+
 def test_a_simulation_without_its_personal_heads_does_not_go_on(
   grid: _Grid, server: Callable[..., Server], windows: pathlib.Path
 ):

@@ -149,8 +149,8 @@ class Recognizer(Estimator):
     if not (place / 'adapter.json').exists():
       if (place / 'continual.json').exists():
         raise UserError(
-          f'{place} has no adapter of all domains: give one, such as {place / "domain0"}; where there is none, '
-          'run the same `har-jax continual` command to its end'
+          f'{place} has no adapter of all domains: give one, such as {place / "domain0"}; '
+          'where there is none, run the same `har-jax continual` command to its end'
         )
       return cls._from_base(files.load_base(place), place)
     adapter = files.load_adapter(place)

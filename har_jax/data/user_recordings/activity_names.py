@@ -31,20 +31,8 @@ _ONE_ACTIVITY = (
   {'sleep', 'sleeps', 'sleeping', 'schlafen', 'dormir'},
 )  # fmt: skip
 _NO_LABEL = {
-  *(
-    '',
-    'none',
-    'null',
-    'na',
-    'nan',
-    'no label',
-    'no activity',
-    'unlabeled',
-    'unlabelled',
-    'unknown',
-    'missing',
-  ),
-  *('undefined', 'keine', 'unbekannt', 'aucun', 'aucune', 'inconnu', 'ninguno', 'ninguna', 'desconocido'),
+  *('', 'none', 'null', 'na', 'nan', 'no label', 'no activity', 'unlabeled', 'unknown', 'missing', 'keine'),
+  *('unbekannt', 'aucun', 'aucune', 'inconnu', 'ninguno', 'ninguna', 'desconocido'),
 }
 _LONG = 6  # letters: among shorter words a letter more or less often makes another word
 

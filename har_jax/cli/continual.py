@@ -100,13 +100,15 @@ def main() -> dict[str, Any]:
   windows, out = pathlib.Path(_WINDOWS.value), pathlib.Path(_OUT.value)
   flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
   prepared = experiments.available(windows)
-  command.check_choices(flag, [target.partition('/')[0] for target in targets], prepared)
+  datasets = list(dict.fromkeys(target.partition('/')[0] for target in targets))
+  command.check_choices(flag, datasets, prepared)
   if _TARGET.value:
     stream = domains.of_people(windows, _TARGET.value, **given)
   else:
     stream = domains.of_datasets(windows, _TARGETS.value, **given)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
+  outputs.warn_of_known_people(base.card, windows, datasets)
   found = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(found))
   _print_summary(found)

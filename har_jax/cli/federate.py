@@ -102,6 +102,8 @@ def main() -> dict[str, Any]:
   people = archive.people()
   federation = Federation.of(FLAGS.flag_values_dict() | {'classes': people.classes})
   print(f'{len(people.clients)} clients; never taking part: {len(people.unseen["label"])} windows of others.')
+  task = task_of(federation, _BASE.value, None)
+  outputs.warn_of_known_people(task.base.card, windows, [_TARGET.value])
 
   def measure(task, variables) -> float:
     return task.measure(variables, people.validation)['macro_f1']
@@ -113,7 +115,6 @@ def main() -> dict[str, Any]:
   if federation.personal_head:
     print('The adapter in --out has the head as drawn: each client has kept its own.')
   else:
-    task = task_of(federation, _BASE.value, None)
     unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, people.unseen)
     found['unseen'] = unseen
     print(

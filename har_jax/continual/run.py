@@ -45,8 +45,9 @@ class Settings:
     methods.of_name(self.method)  # raises UserError
     if self.strategy not in strategies.STRATEGIES:
       raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(strategies.STRATEGIES)}')
-    if min(self.rank, self.steps, self.batch, self.memory_kb) < 1:
-      raise UserError('rank, steps, batch and memory_kb must be at least 1')
+    for name in ('rank', 'steps', 'batch', 'memory_kb'):
+      if getattr(self, name) < 1:
+        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
     for name in ('penalty', 'learning_rate'):
       if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
         raise UserError(f'{name} is {getattr(self, name)}; give a number over 0')

@@ -92,7 +92,7 @@ def test_a_folder_of_another_run_or_in_use_is_refused(
   ('changed', 'named'),
   [
     ({'strategy': 'forget'}, 'one of sequential, replay'),
-    ({'memory_kb': 0}, 'at least 1'),
+    ({'memory_kb': 0}, 'memory_kb is 0; it must be at least 1'),
     ({'penalty': 0.0}, 'over 0'),
   ],
 )

@@ -83,6 +83,7 @@ class _FederationOfAdapter(Struct):
 
   settings: dict[str, Any]
   history: Annotated[list[dict[str, Any]], Meta(max_length=100_000)]
+  data: dict[str, Any] = msgspec.field(default_factory=dict)  # that it trained on, if the server knew it
 
 
 class Adapter(Struct):

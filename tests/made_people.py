@@ -24,8 +24,13 @@ def save_base(folder: pathlib.Path, drawn: Callable[..., Any]) -> pathlib.Path:
   return folder
 
 
-def save_windows(folder: pathlib.Path, positions: tuple[str, ...] = ('',)) -> pathlib.Path:
-  """Twelve windows of each of `CLASSES` and ten people, half a window apart, for each position."""
+def save_windows(
+  folder: pathlib.Path, positions: tuple[str, ...] = ('',), *, lacking: tuple[str, ...] = ()
+) -> pathlib.Path:
+  """Twelve windows of each of `CLASSES` and ten people, half a window apart, for each position.
+
+  lacking: people who have none at the last position.
+  """
   rng = np.random.default_rng(0)
   gravity = np.eye(3)
   cut = [
@@ -45,6 +50,7 @@ def save_windows(folder: pathlib.Path, positions: tuple[str, ...] = ('',)) -> pa
     )
     for turn, position in enumerate(positions)
     for person in range(10)
+    if position != positions[-1] or f'p{person}' not in lacking
     for kind, activity in enumerate(CLASSES)
     for number in range(12)
   ]

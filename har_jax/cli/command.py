@@ -214,8 +214,9 @@ def sizes(flag: str, words: Sequence[str]) -> list[int]:
 
 
 def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> None:
-  """Raises UserError where a word of a list flag is not among the choices."""
-  if unknown := [word for word in words if word not in choices]:
+  """Raises UserError where a word of a list flag is not among the choices, and where there is none."""
+  unknown = [word for word in words if word not in choices]
+  if unknown or not words:
     raise UserError(f'--{flag}={",".join(unknown)}: give one or more of {", ".join(choices)}')
 
 

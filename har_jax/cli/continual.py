@@ -70,7 +70,7 @@ _MOST = flags.DEFINE_integer(
   lower_bound=0,
   flag_values=FLAGS,
 )
-_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, flag_values=FLAGS)
+_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
 _OUT = flags.DEFINE_string(
   'out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on', flag_values=FLAGS
 )
@@ -80,7 +80,7 @@ def main() -> dict[str, Any]:
   if bool(_TARGET.value) == bool(_TARGETS.value):
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)
-  from har_jax import files, storage
+  from har_jax import experiments, files, storage
   from har_jax.continual import domains, run
   from har_jax.report import curves
 
@@ -98,12 +98,17 @@ def main() -> dict[str, Any]:
   given: dict[str, Any] = {'labels': _LABELS.value, 'seed': _SEED.value, 'classes': _CLASSES.value}
   given['most'] = _MOST.value
   windows, out = pathlib.Path(_WINDOWS.value), pathlib.Path(_OUT.value)
+  flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
+  prepared = experiments.available(windows)
+  datasets = list(dict.fromkeys(target.partition('/')[0] for target in targets))
+  command.check_choices(flag, datasets, prepared)
   if _TARGET.value:
     stream = domains.of_people(windows, _TARGET.value, **given)
   else:
     stream = domains.of_datasets(windows, _TARGETS.value, **given)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
+  outputs.warn_of_known_people(base.card, windows, datasets)
   found = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(found))
   _print_summary(found)

@@ -69,7 +69,7 @@ flags.DEFINE_float(
 flags.DEFINE_float(
   'noise_multiplier', 0.0, 'differential privacy: noise over --clip_norm; 0: none', flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, flag_values=FLAGS)
+_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
 _WORKERS = flags.DEFINE_integer(
   'workers', 1, 'processes that train clients, each on one core', lower_bound=1, flag_values=FLAGS
 )
@@ -91,16 +91,19 @@ def main() -> dict[str, Any]:
     raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
   import numpy as np
 
+  from har_jax import experiments
   from har_jax.federated import simulation
   from har_jax.federated.server import Server
   from har_jax.federated.task import Federation, task_of
 
-  archive = simulation.Archive(
-    pathlib.Path(_WINDOWS.value), _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks
-  )
+  windows = pathlib.Path(_WINDOWS.value)
+  command.check_choices('target', [_TARGET.value], experiments.available(windows))
+  archive = simulation.Archive(windows, _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks)
   people = archive.people()
   federation = Federation.of(FLAGS.flag_values_dict() | {'classes': people.classes})
   print(f'{len(people.clients)} clients; never taking part: {len(people.unseen["label"])} windows of others.')
+  task = task_of(federation, _BASE.value, None)
+  outputs.warn_of_known_people(task.base.card, windows, [_TARGET.value])
 
   def measure(task, variables) -> float:
     return task.measure(variables, people.validation)['macro_f1']
@@ -112,7 +115,6 @@ def main() -> dict[str, Any]:
   if federation.personal_head:
     print('The adapter in --out has the head as drawn: each client has kept its own.')
   else:
-    task = task_of(federation, _BASE.value, None)
     unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, people.unseen)
     found['unseen'] = unseen
     print(

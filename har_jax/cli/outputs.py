@@ -1,7 +1,10 @@
-"""Flags of what a command reads and writes: one rule for folders that exist, and for those that do not."""
+"""One rule for all commands: folders that exist, folders that do not, and people whom a base knows."""
 
 import difflib
-from collections.abc import Callable
+import pathlib
+import sys
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from absl import flags
 
@@ -41,3 +44,15 @@ def check_given(flag: str, text: str | None) -> None:
     near = difflib.get_close_matches(place.name, [each.name for each in place.parent.iterdir()], 1)
   hint = f'; did you mean {place.parent / near[0]}?' if near else ''
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
+
+
+def warn_of_known_people(card: Mapping[str, Any], windows: pathlib.Path, datasets: Collection[str]) -> None:
+  """Warns where the base of this card was pretrained on these datasets: nobody of them is unseen."""
+  from har_jax.data import windows as store
+
+  sources = {source['archive'] for source in card.get('sources', ())}
+  if known := [name for name in datasets if store.same_people(windows, name) & sources]:
+    print(
+      f'warning: the base was pretrained on people of {", ".join(known)}, so none of them is unseen',
+      file=sys.stderr,
+    )

@@ -1,6 +1,7 @@
 """A stream of domains: people of one dataset, or datasets and positions, one after another.   w windows."""
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Sequence
 
@@ -78,6 +79,7 @@ def of_datasets(
   `of_people`; labeled windows and `most` are of the people of each dataset.
   """
   names = _names(folder, targets, classes)
+  _check_people(folder, targets)
   found, unseen = [], []
   for place, target in enumerate(np.random.default_rng([seed, 2]).permutation(list(targets)).tolist()):
     windows, label, own, not_here = _read(folder, target, names, seed)
@@ -96,7 +98,7 @@ def _stream(found: Sequence[Domain], unseen: Sequence[Batch], names: Sequence[st
   if len(usable) < 2:
     raise UserError(
       f'{len(usable)} of {len(found)} domains have labeled windows of two activities, and later ones to test '
-      'on; two such domains are needed: give fewer --labels_per_activity or other datasets'
+      'on; two such domains are needed: give fewer --labels_per_activity, more --people or others'
     )
   together = {name: np.concatenate([part[name] for part in unseen]) for name in unseen[0]}
   return Stream(usable, together, tuple(names))
@@ -109,6 +111,21 @@ def _names(folder: pathlib.Path, targets: Sequence[str], classes: str) -> list[s
   return [name for name in dict.fromkeys(found) if classes == 'all' or name in LOCOMOTION]
 
 
+def _check_people(folder: pathlib.Path, targets: Sequence[str]) -> None:
+  """Raises UserError where one target occurs twice, and where two datasets have the same people.
+
+  One of these would train on people who are in no domain of the other.
+  """
+  if len(set(targets)) < len(targets):
+    raise UserError(f'--targets={",".join(targets)}: give each once')
+  datasets = dict.fromkeys(target.partition('/')[0] for target in targets)
+  for one, other in itertools.combinations(datasets, 2):
+    if store.same_people(folder, one) & store.same_people(folder, other):
+      raise UserError(
+        f'{one} and {other} have the same people, so people in no domain of one may be in the other; give one'
+      )
+
+
 def _read(
   folder: pathlib.Path, target: str, names: Sequence[str], seed: int
 ) -> tuple[store.Windows, Int[np.ndarray, 'w'], dict[int, np.ndarray], Int[np.ndarray, 'p']]:
@@ -118,31 +135,46 @@ def _read(
   """
   dataset, _, position = target.partition('/')
   windows = store.load(folder / dataset)
+  unseen_people = _unseen_people(windows, target, names, seed)
   positions = windows.meta.get('positions', [])
   if position and position not in positions:
     has = ', '.join(positions) or 'one position only'
     raise UserError(f'{dataset} has no position {position!r}; it has {has}')
   if positions:
     windows = store.at_position(windows, positions.index(position) if position else 0)
-  activities = windows.meta['activities']
-  label = np.array([names.index(each) if each in names else -1 for each in activities], np.int32)
-  label = label[windows.activity]
+  label = _labels(windows, names)
   known = np.flatnonzero(label >= 0)
-  try:
-    parts = splits.split(label[known], windows.subject[known], config.Protocol(), seed)
-  except UserError as error:
-    raise UserError(f'{target}: {error}') from error
-  unseen = known[parts.test]
+  subjects = np.array(windows.meta['subjects'])[windows.subject]
+  unseen = known[np.isin(subjects[known], unseen_people)]
   rest = np.setdiff1d(known, unseen)
   order = np.random.default_rng([seed, 3]).permutation(np.unique(windows.subject[rest])).tolist()
   return windows, label, {person: rest[windows.subject[rest] == person] for person in order}, unseen
+
+
+def _labels(windows: store.Windows, names: Sequence[str]) -> Int[np.ndarray, 'w']:
+  activities = windows.meta['activities']
+  label = np.array([names.index(each) if each in names else -1 for each in activities], np.int32)
+  return label[windows.activity]
+
+
+def _unseen_people(windows: store.Windows, target: str, names: Sequence[str], seed: int) -> list[str]:
+  """Those whom a subject-wise split tests on: of all positions, each of which may be a domain."""
+  label = _labels(windows, names)
+  known = np.flatnonzero(label >= 0)
+  subjects = windows.subject[known]
+  try:
+    parts = splits.split(label[known], subjects, config.Protocol(), seed)
+  except UserError as error:
+    raise UserError(f'{target}: {error}') from error
+  return [windows.meta['subjects'][person] for person in np.unique(subjects[parts.test])]
 
 
 def _domain(
   name: str, windows: store.Windows, label: Int[np.ndarray, 'w'], people: Sequence[np.ndarray], labels: int
 ) -> Domain:
   """people: where the windows of each are."""
-  parts = [first_windows.split(label, own, labels) for own in people]
+  everyone = (*people, np.empty(0, int))  # all people of a position may be unseen
+  parts = [first_windows.split(label, own, labels) for own in everyone]
   train, later = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
   signal = PHYSICAL(windows.signals[train])
   batch = {'signal': signal, 'label': label[train], 'origin': PHYSICAL.origins(len(train))}

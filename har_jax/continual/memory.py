@@ -76,7 +76,8 @@ def routes(
   A window's distance to a domain is the one to the nearest of its means, by a diagonal covariance that all
   share; a recording's is the sum of those of its windows.
   """
-  variance = kept['squares'] / kept['windows']
+  squares = kept['squares'] if kept['squares'].any() else np.ones_like(kept['squares'])  # one window each
+  variance = squares / kept['windows']
   variance = (1 - _SHRINKAGE) * variance + _SHRINKAGE * variance.mean()
   scaled, means = features / np.sqrt(variance), kept['means'] / np.sqrt(variance)
   distances = np.square(scaled).sum(axis=1)[:, None] + np.square(means).sum(axis=1) - 2 * scaled @ means.T

@@ -5,6 +5,7 @@ The same command goes on after the last finished domain, and ends with the same 
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import files, locks, schema
+from har_jax import files, locks, methods, schema
 from har_jax.config import SCHEMA_VERSION
 from har_jax.continual import scores, strategies
 from har_jax.continual.domains import Stream
@@ -41,12 +42,15 @@ class Settings:
   seed: int = 0
 
   def __post_init__(self):
+    methods.of_name(self.method)  # raises UserError
     if self.strategy not in strategies.STRATEGIES:
       raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(strategies.STRATEGIES)}')
-    if min(self.rank, self.steps, self.batch, self.memory_kb) < 1:
-      raise UserError('rank, steps, batch and memory_kb must be at least 1')
-    if self.penalty <= 0 or self.learning_rate <= 0:
-      raise UserError('penalty and learning rate must be over 0')
+    for name in ('rank', 'steps', 'batch', 'memory_kb'):
+      if getattr(self, name) < 1:
+        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
+    for name in ('penalty', 'learning_rate'):
+      if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+        raise UserError(f'{name} is {getattr(self, name)}; give a number over 0')
 
   @property
   def limits(self) -> strategies.Limits:

@@ -30,9 +30,7 @@ def check_windows(X: Any) -> Float[np.ndarray, 'w 128 6']:
 
 def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
   """The sorted classes, and the class index of each window."""
-  array = np.asarray(y)
-  if array.shape != (count,):
-    raise UserError(f'the labels are {list(array.shape)} for {count} windows; give one label per window')
+  array = one_per_window(y, count, 'label')
   if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
     raise UserError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
   classes, indices = np.unique(array, return_inverse=True)
@@ -58,7 +56,12 @@ def encode_groups(groups: Any, count: int) -> Int[np.ndarray, 'w'] | None:
   """The group of each window as an index."""
   if groups is None:
     return None
-  array = np.asarray(groups)
+  return np.unique(one_per_window(groups, count, 'group'), return_inverse=True)[1]
+
+
+def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
+  """As an array; NumPy would silently stretch a single value over all windows."""
+  array = np.asarray(values)
   if array.shape != (count,):
-    raise UserError(f'the groups are {list(array.shape)} for {count} windows; give one group per window')
-  return np.unique(array, return_inverse=True)[1]
+    raise UserError(f'the {word}s are {list(array.shape)} for {count} windows; give one {word} per window')
+  return array

@@ -27,6 +27,7 @@ from har_jax.storage import Place
 FORMAT = 'har_jax windows 2'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
 _PREPARE_AGAIN = 'delete the folder and prepare it again'
+_SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)  # archives
 _INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
 
 
@@ -93,6 +94,14 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
       'counts': counts,
     },
   )
+
+
+def same_people(folder: Place, name: str) -> frozenset[str]:
+  """Names of a dataset, of its archive, and of archives of the same people; two datasets share people where
+  they share a name.
+  """
+  own = {name, read_meta(folder / name).get('archive', name)}
+  return frozenset(own.union(*(names for names in _SAME_PEOPLE if own & names)))
 
 
 def at_first_position(windows: Windows) -> Windows:
@@ -209,10 +218,7 @@ def load(folder: str | pathlib.Path) -> Windows:
   Raises UserError: no such folder, other files, a damaged file, files that contradict each other.
   """
   folder = pathlib.Path(folder)
-  if missing := [name for name in _FILES if not (folder / name).is_file()]:
-    raise UserError(
-      f'{folder} is not a windows folder ({", ".join(missing)} missing): make one with har-jax prepare'
-    )
+  _check_there(folder, _FILES)
   meta, expected = _read_meta(folder)
   index_bytes = storage.read_file(folder / 'index.npz', expected.get('index.npz'), to_do=_PREPARE_AGAIN)
   try:
@@ -258,9 +264,17 @@ def sum_of(folder: Place) -> str:
   return sums.of_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
 
 
+def _check_there(folder: Place, files: Sequence[str]) -> None:
+  if missing := [name for name in files if not (folder / name).exists()]:
+    raise UserError(
+      f'{folder} is not a windows folder ({", ".join(missing)} missing): make one with har-jax prepare'
+    )
+
+
 def _read_meta(folder: Place) -> tuple[dict[str, Any], dict[str, str]]:
   """The meta.json, and the checksums of the other files."""
   path = folder / 'meta.json'
+  _check_there(folder, (path.name,))
   meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
   schema.check(meta, schema.Windows, path, to_do=_PREPARE_AGAIN)
   return meta, expected

@@ -3,7 +3,8 @@
 <out>/pretrained/<target>/pretrain/   shared by everything below
 <out>/base/...                        the experiment unchanged: Tables II to V and VII, the gap from leakage
 <out>/rank-<r>/...                    the same with another adapter rank: Table VI
-<out>/rotation/...                    the same with rotation augmentation, subject-wise split
+<out>/rotation/...                    the same with rotation augmentation, subject-wise split; with supervised
+                                      pretraining, which is rotated too, also pretrainings of its own
 Below these, paths are those of `har_jax.experiments`.
 """
 
@@ -131,7 +132,7 @@ class Paper:
     label_budget: str | None = None,
     rotation_std_deg: float | None = None,
   ) -> Study:
-    experiment, folder = self.experiment, 'base'
+    experiment, folder, pretrained = self.experiment, 'base', self.out / 'pretrained'
     changed = dataclasses.replace(experiment.protocol, **_PROTOCOLS[protocol])
     if experiment.model.stem:  # takes physical units under both
       changed = dataclasses.replace(changed, normalize='none')
@@ -145,6 +146,8 @@ class Paper:
       finetune = dataclasses.replace(experiment.finetune, rotation_std_deg=rotation_std_deg)
       experiment = dataclasses.replace(experiment, finetune=finetune)
       folder = 'rotation'
+      if changed.supervised_pretraining_steps:  # this stage augments its windows as fine-tuning does
+        pretrained = self.out / folder / 'pretrained'
     return Study(
       windows=self.windows,
       out=self.out / folder,
@@ -152,6 +155,6 @@ class Paper:
       targets=tuple(targets),
       methods=tuple(methods),
       seeds=self.seeds,
-      pretrained_dir=self.out / 'pretrained',
+      pretrained_dir=pretrained,
       shard=self.shard,
     )

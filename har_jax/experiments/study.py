@@ -19,8 +19,6 @@ _ENCODER_METHOD = 'lora'
 # Without a label of the target: by the head of supervised pretraining alone, and with a recording head.
 ZERO_SHOT_RECORDING = 'zero_shot_recording'
 ZERO_SHOT = ('zero_shot', ZERO_SHOT_RECORDING)
-# Archives of the same people: none may be a source where another is the target.
-_SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,12 +170,9 @@ def available(windows: pathlib.Path) -> list[str]:
 
 
 def _excluded(windows: pathlib.Path, target: str) -> frozenset[str]:
-  """The datasets that have the target's people, by the archive they are of, whatever their folder's name."""
-  archives = {
-    name: {name, store.read_meta(windows / name).get('archive', name)} for name in available(windows)
-  }
-  people = archives[target].union(*(names for names in _SAME_PEOPLE if archives[target] & names))
-  return frozenset(name for name, own in archives.items() if own & people)
+  """The datasets that have the target's people, whatever their folder's name."""
+  people = store.same_people(windows, target)
+  return frozenset(name for name in available(windows) if people & store.same_people(windows, name))
 
 
 def checksums(windows: pathlib.Path, names: Sequence[str]) -> dict[str, Any]:

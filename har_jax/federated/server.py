@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import pathlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Server:
   """A federation, the base (None: the bundled one), the folder of its adapter, and how it is run.
 
   clients: the rounds wait until so many are connected. timeout_s: of a round; who is late is left out.
+  data: what the clients train on, as far as the server knows it; kept in the card.
   measure: from a round's variables to its entry in the history, such as the macro-F1 on validation windows.
   report: gets each entry of the history.
   """
@@ -40,17 +41,40 @@ class Server:
   base: str | None = None
   clients: int = 2
   timeout_s: float = 600.0
+  data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   measure: Callable[[Task, Variables], float] | None = None
   report: Callable[[dict[str, Any]], None] = lambda entry: None
 
 
 def run(server: Server, grid: Grid) -> None:
-  """The rounds that are not done yet, and the clients' evaluation. Raises UserError as `_resume`."""
+  """The rounds that are not done yet, and the clients' evaluation. Raises UserError as `resume`."""
   strategy = _Rounds(server)
   base = strategy.task.base
   files.save_base(server.out, base.variables, base.card)  # so that the folder can predict
   left = server.federation.rounds - strategy.done
   strategy.start(grid, written(strategy.variables), num_rounds=left, timeout=server.timeout_s)
+  strategy.test_clients(grid)
+
+
+def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
+  """The variables and the history of the rounds that are done.
+
+  Raises UserError where the folder's adapter is of another federation, of another base or of other windows.
+  """
+  task = task_of(server.federation, server.base, None)
+  if not (server.out / 'adapter.json').exists():
+    return task.shared, []
+  adapter = files.load_adapter(server.out)
+  card = {'settings': {}, 'data': {}} | (adapter.card.get('federated') or {})
+  found = card['settings'] | card['data'] | {'base': adapter.card['base']}
+  base = task.base.checksum if task.method.pretrained else None
+  wanted = {**server.federation.entries(), **server.data, 'base': base}
+  if changed := [name for name, value in wanted.items() if found.get(name) != value]:
+    raise UserError(
+      f'{server.out} holds an adapter made with other settings ({", ".join(changed)}); '
+      'give another --out, or delete it'
+    )
+  return {path: np.asarray(adapter.variables[path]) for path in task.shared}, card['history']
 
 
 class _Rounds(FedAvg):
@@ -61,26 +85,9 @@ class _Rounds(FedAvg):
     self._server, self._federation = server, server.federation
     self.task = task_of(server.federation, server.base, None)
     self._start = self.task.shared
-    self.variables, self._history = self._resume()
+    self.variables, self._history = resume(server)
     self.done = self._first = len(self._history)
     self._begun_s, self._asked, self._serialized = time.monotonic(), list[int](), 0
-
-  def _resume(self) -> tuple[Variables, list[dict[str, Any]]]:
-    """The variables and the history of the rounds that are done.
-
-    Raises UserError where the folder's adapter is of another federation.
-    """
-    if not (self._server.out / 'adapter.json').exists():
-      return self._start, []
-    adapter = files.load_adapter(self._server.out)
-    found = adapter.card.get('federated') or {'settings': {}}
-    wanted = self._federation.entries()
-    if changed := [name for name, value in wanted.items() if found['settings'].get(name) != value]:
-      raise UserError(
-        f'{self._server.out} holds an adapter made with other settings ({", ".join(changed)}); '
-        'give another --out, or delete it'
-      )
-    return {path: np.asarray(adapter.variables[path]) for path in self._start}, found['history']
 
   def configure_train(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -88,23 +95,22 @@ class _Rounds(FedAvg):
     """To a fraction of the connected clients, drawn by seed and round in the order of registration."""
     self._begun_s = time.monotonic()
     number = self._first + server_round
-    while len(nodes := _nodes(grid)) < self._server.clients:
-      time.sleep(_WAIT_S)
+    nodes = self._connected(grid)
     rng = np.random.default_rng([self._federation.seed, number])
     count = max(1, round(self._federation.participation * len(nodes)))
     self._asked = [nodes[n] for n in sorted(rng.permutation(len(nodes))[:count])]
     return self._messages(self._asked, arrays, number, MessageType.TRAIN)
 
+  def _connected(self, grid: Grid) -> list[int]:
+    while len(nodes := _nodes(grid)) < self._server.clients:
+      time.sleep(_WAIT_S)
+    return nodes
+
   def configure_evaluate(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
   ) -> Iterable[Message]:
-    """To all clients, after the last round."""
-    number = self._first + server_round
-    return (
-      self._messages(_nodes(grid), arrays, number, MessageType.EVALUATE)
-      if number == self._federation.rounds
-      else []
-    )
+    """None: `test_clients` asks after the last round."""
+    return []
 
   def _messages(self, nodes: list[int], arrays: ArrayRecord, number: int, kind: str) -> list[Message]:
     entries = self._federation.entries() | {'round': number, 'checksum': self.task.checksum}
@@ -189,16 +195,21 @@ class _Rounds(FedAvg):
       return aggregation.private_mean(updates, self.variables, norm, multiplier, noise)
     return aggregation.average(updates, weights)
 
-  def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
-    """Keeps each client's measures on its own later windows in the adapter's card."""
+  def test_clients(self, grid: Grid) -> None:
+    """Keeps each client's measures on its own later windows in the adapter's card, unless they are there."""
+    if 'later' in files.load_adapter(self._server.out).card['federated']:
+      return
+    number, arrays = self._federation.rounds, written(self.variables)
+    messages = self._messages(self._connected(grid), arrays, number, MessageType.EVALUATE)
+    replies = grid.send_and_receive(messages, timeout=self._server.timeout_s)
     answered = [each.content for each in replies if not each.has_error()]
     found = [dict(content['metrics']) for content in answered if 'metrics' in content]
     if found:
       self._save(later=sorted(found, key=lambda each: each['client']))
-    return None
 
   def _save(self, **entries: Any) -> None:
-    card = {'settings': self._federation.entries(), 'history': self._history, **entries}
+    made_of = {'settings': self._federation.entries(), 'data': dict(self._server.data)}
+    card = {**made_of, 'history': self._history, **entries}
     files.save_adapter(self._server.out, self.task.adapter(self.task.start | self.variables, federated=card))
 
 

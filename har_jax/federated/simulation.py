@@ -17,9 +17,10 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from har_jax import files
+from har_jax.data import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.federated import client, people
-from har_jax.federated.server import Server, run
+from har_jax.federated.server import Server, resume, run
 from har_jax.federated.task import Federation
 
 _RAY_MEMORY = 200 * 2**20  # bytes for messages; Ray would take a third of the machine's memory
@@ -37,6 +38,13 @@ class Archive:
   ranks: tuple[int, ...] = ()
   most: int | None = None
 
+  @property
+  def described(self) -> dict[str, Any]:
+    """What decides the clients' windows and ranks, as a card holds it."""
+    entries = {'target': self.target, 'labels_per_activity': self.labels, 'missing': self.missing}
+    entries |= {'most': self.most, 'client_ranks': list(self.ranks)}
+    return entries | {'windows': store.sum_of(self.folder / self.target)}
+
   def people(self) -> people.People:
     given = {'labels': self.labels, 'seed': self.seed, 'missing': self.missing, 'most': self.most}
     return _people(self.folder, self.target, **given)
@@ -49,10 +57,13 @@ def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Ada
   """Runs the rounds that are not done yet; returns the adapter in the server's folder.
 
   workers: processes that train clients, each on one core.
-  Raises UserError as `server.run`, and Stopped after SIGTERM: the rounds that are done stay. Personal heads
-  do not, since they were in the clients' memory: raises UserError where rounds of such a federation are left.
+  Raises UserError as `server.resume`, and Stopped after SIGTERM: the rounds that are done stay. Personal
+  heads do not, since they were in the clients' memory: raises UserError where rounds of such a federation are
+  left.
   """
   _check_heads(server)
+  server = dataclasses.replace(server, data=archive.described)
+  resume(server)  # here, since Flower would replace what is raised in its thread
   logging.getLogger('flwr').setLevel(logging.ERROR)  # it logs each round, and that run_simulation may go
   clients = len(archive.people().clients)
   app, is_over, is_terminated = ServerApp(), threading.Event(), threading.Event()
@@ -103,7 +114,7 @@ def _check_heads(server: Server) -> None:
   if not server.federation.personal_head or not (server.out / 'adapter.json').exists():
     return
   found = files.load_adapter(server.out).card.get('federated')
-  if found and len(found['history']) < server.federation.rounds:
+  if found and 'later' not in found:
     raise UserError(
       f'{server.out} holds an interrupted simulation with personal heads, which ended with it; give another '
       '--out, or delete it'

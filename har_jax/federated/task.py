@@ -52,10 +52,14 @@ class Federation:
       )
     if not 0 < self.participation <= 1:
       raise UserError(f'participation is {self.participation}; give a fraction over 0 and up to 1')
-    if min(self.rounds, self.local_steps, self.batch, self.rank) < 1:
-      raise UserError('rounds, local_steps, batch and rank must be at least 1')
+    for name in ('rounds', 'local_steps', 'batch', 'rank'):
+      if getattr(self, name) < 1:
+        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
     if bool(self.clip_norm) != bool(self.noise_multiplier) or min(self.clip_norm, self.noise_multiplier) < 0:
-      raise UserError('differential privacy needs both clip_norm and noise_multiplier, over 0')
+      raise UserError(
+        'differential privacy needs both clip_norm and noise_multiplier over 0; they are '
+        f'{self.clip_norm} and {self.noise_multiplier}'
+      )
     if self.clip_norm and (self.aggregation == 'product' or not self.equal_weights):
       raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
 

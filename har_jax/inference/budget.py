@@ -14,8 +14,8 @@ from har_jax.errors import UserError
 from har_jax.inference.fitting import Fit
 from har_jax.methods import in_head
 
-# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/methods.md). `full`
-# costs more and is within the spread of `lora`.
+# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/methods.md); a method
+# over four bits that was not measured follows its own. `full` costs more and is within the spread of `lora`.
 RANKED = ('lora', 'qlora', 'norm', 'qnorm', 'probe', 'qprobe')
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
 _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting

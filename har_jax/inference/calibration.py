@@ -7,6 +7,7 @@ import dataclasses
 
 import numpy as np
 
+from har_jax.data import validation
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
 from har_jax.inference.temperature import fit_temperature
@@ -31,12 +32,12 @@ def calibrate(recognizer: Recognizer, X, y) -> Calibration:
   """Fits the temperature of the adapter, or that of the ensemble, to windows outside the training set.
 
   `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.
-  Raises UserError if a label is not one of the recognizer's classes.
+  Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
   """
   probabilities = recognizer.predict_proba(X)
   classes = recognizer.classes_.tolist()
   index_of = {label: index for index, label in enumerate(classes)}
-  names = np.asarray(y).tolist()
+  names = validation.one_per_window(y, len(probabilities), 'label').tolist()
   if unknown := sorted({str(name) for name in names if name not in index_of}):
     raise UserError(
       f'not a class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'

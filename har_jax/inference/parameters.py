@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from har_jax import config, files, methods
 from har_jax.errors import UserError
 from har_jax.inference import budget, ensemble
@@ -38,6 +40,9 @@ def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experimen
     )
   if not 0 <= given['validation_fraction'] < 1:
     raise UserError(f'validation_fraction is {given["validation_fraction"]!r}; give a number in [0, 1)')
+  seed = given['random_state']
+  if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):  # scikit-learn's range
+    raise UserError(f'random_state is {seed!r}; give a whole number in [0, 2³²)')
   if given['max_steps'] < 1:
     raise UserError(f'max_steps is {given["max_steps"]!r}; give 1 or more')
   if given['ensemble']:

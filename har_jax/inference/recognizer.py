@@ -147,6 +147,11 @@ class Recognizer(Estimator):
     if place.name.endswith('.json'):
       return cls._from_adapter(*files.load_run(place, base))
     if not (place / 'adapter.json').exists():
+      if (place / 'continual.json').exists():
+        raise UserError(
+          f'{place} has no adapter of all domains: give one, such as {place / "domain0"}; '
+          'where there is none, run the same `har-jax continual` command to its end'
+        )
       return cls._from_base(files.load_base(place), place)
     adapter = files.load_adapter(place)
     if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():

@@ -138,6 +138,8 @@ class Stream:
         )
       if not (isinstance(activity, str) and activity.strip()):
         raise UserError(f'{activity!r} cannot be a new class; give its name')
+      if self._recognizer.classes_.dtype.kind != 'U':  # NumPy would make texts of them all
+        raise UserError(f'{activity!r} cannot be a new class: the others are numbers, {", ".join(names)}')
       names.append(activity)
     label = names.index(str(activity))
     self._filter.correct(label, names[label], seconds)

@@ -63,6 +63,7 @@ def test_scaling_is_measured_into_json_a_table_and_a_figure(
   ('command', 'arguments', 'named'),
   [
     ('bench', ['--kinds=lroa'], '--kinds=lroa'),
+    ('bench', ['--kinds='], '--kinds=: give one or more of full, lora'),
     ('bench', ['--batches=0'], '--batches=0'),
     ('bench', ['--dtypes=float32,float8'], "'float8'"),
     ('bench', ['--scaling', '--dimensions=depth'], '--dimensions=depth'),

@@ -3,10 +3,13 @@
 import json
 import pathlib
 
+import made_people
 import pytest
 import recordings
 import tiny_flags
 from in_process import run_in_process
+
+from har_jax.cli import outputs
 
 
 @pytest.mark.parametrize('command', ['adapt', 'predict', 'export'])
@@ -34,6 +37,16 @@ def test_adapt_finds_an_unwritable_folder_before_training(tmp_path: pathlib.Path
   code, _, err = run_in_process('adapt', '--recording=nowhere.csv', f'--out={tmp_path}/file/adapter')
   assert (code, 'cannot write' in err) == (1, True)
   assert 'nowhere' not in err
+
+
+def test_people_whom_the_base_knows_are_named(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture):
+  for name in ('hapt', 'pdiot'):
+    made_people.save_windows(tmp_path / name)
+  card = {'sources': [{'archive': 'ucihar'}, {'archive': 'wisdm'}]}
+  outputs.warn_of_known_people(card, tmp_path, ['hapt', 'pdiot'])
+  assert capsys.readouterr().err.startswith('warning: the base was pretrained on people of hapt, so')
+  outputs.warn_of_known_people({}, tmp_path, ['hapt', 'pdiot'])
+  assert not capsys.readouterr().err
 
 
 @pytest.mark.parametrize('command', ['predict', 'export'])

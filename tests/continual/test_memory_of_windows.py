@@ -82,6 +82,14 @@ def test_the_nearest_mean_is_by_the_shared_variance():
   assert memory.routes(_means(), features, np.arange(2)).tolist() == [1, 0]
 
 
+def test_one_window_of_each_activity_has_no_variance_and_is_nearest_by_distance_alone():
+  features = np.float32([[0, 0], [5, 0], [0, 9], [5, 9]])
+  kept = memory.add_means({}, features[:2], np.array([0, 1]), 0)
+  kept = memory.add_means(kept, features[2:], np.array([0, 1]), 1)
+  found = memory.routes(kept, np.float32([[1, 1], [4, 8], [1, 8]]), np.arange(3))
+  assert found.tolist() == [0, 1, 1]
+
+
 def test_a_recording_has_one_domain():
   # Alone, the first two windows would be of domain 0, if barely; the third is of domain 1, clearly.
   features = np.array([[4.0, 25.0], [4.0, 75.0], [12.0, 50.0], [0.0, 0.0]])

@@ -6,6 +6,7 @@ import pathlib
 import re
 from typing import Any
 
+import made_people
 import numpy as np
 import pytest
 from in_process import run_in_process
@@ -91,7 +92,7 @@ def test_a_folder_of_another_run_or_in_use_is_refused(
   ('changed', 'named'),
   [
     ({'strategy': 'forget'}, 'one of sequential, replay'),
-    ({'memory_kb': 0}, 'at least 1'),
+    ({'memory_kb': 0}, 'memory_kb is 0; it must be at least 1'),
     ({'penalty': 0.0}, 'over 0'),
   ],
 )
@@ -126,6 +127,24 @@ def test_datasets_and_positions_are_domains(windows: pathlib.Path):
     domains.of_datasets(windows, ['made', 'placed'], labels=12, seed=0)
 
 
+@pytest.mark.parametrize('seed', range(4))
+def test_unseen_people_are_in_no_domain_of_another_position(tmp_path: pathlib.Path, seed: int):
+  made_people.save_windows(tmp_path / 'placed', ('waist', 'wrist'), lacking=('p0', 'p1'))
+  found = domains.of_datasets(tmp_path, ['placed/waist', 'placed/wrist'], labels=2, seed=seed)
+
+  def people(batch: Batch) -> set[int]:
+    return set((batch['recording'] % 10**6 // len(made_people.CLASSES)).tolist())
+
+  assert not people(found.unseen) & set().union(*(people(each.test) for each in found.domains))
+
+
+def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
+  for name in ('hapt', 'ucihar'):
+    made_people.save_windows(tmp_path / name)
+  with pytest.raises(UserError, match='hapt and ucihar have the same people'):
+    domains.of_datasets(tmp_path, ['hapt', 'ucihar'], labels=2, seed=0)
+
+
 @pytest.mark.parametrize(
   ('arguments', 'named'),
   [
@@ -133,6 +152,12 @@ def test_datasets_and_positions_are_domains(windows: pathlib.Path):
     (('--target=made', '--targets=made,placed'), 'give --target='),
     (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
     (('--target=made', '--strategy=forget'), 'one of sequential, replay'),
+    (('--target=made', '--method=auto'), "unknown method 'auto'; one of full"),
+    (('--target=made', '--learning_rate=0'), 'learning_rate is 0.0; give a number over 0'),
+    (('--target=made', '--seed=99999999999'), '--seed'),
+    (('--target=mad',), '--target=mad: give one or more of made, placed'),
+    (('--targets=made,placed/waist,made',), '--targets=made,placed/waist,made: give each once'),
+    (('--target=made', '--people=1'), 'give fewer --labels_per_activity, more --people'),
   ],
 )
 def test_flags_that_do_not_fit_are_refused(
@@ -179,6 +204,11 @@ def test_predict_refuses_a_router_that_has_not_ended(
   assert code == 1
   assert 'run the same `har-jax continual` command to its end' in err
   assert not (tmp_path / 'answers').exists()
+  code, _, err = run_in_process(
+    'export', f'{tmp_path}/run', '--format=stablehlo', f'--out={tmp_path}/answers'
+  )
+  assert code == 1
+  assert f'give one, such as {tmp_path}/run/domain0' in err
 
 
 def test_the_command_leaves_adapters_and_a_picture(

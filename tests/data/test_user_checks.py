@@ -87,6 +87,8 @@ def test_a_quantized_sensor_at_rest_is_not_clipped():
     ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.06, 'sit'))}, ["'sit' has 14.1 s, 9 windows of 2.56 s"]),
     ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.08, 'sit'))}, []),
     ({'spans': ((0.0, 30.0, 'walk'),)}, ["'walk' is the only label"]),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 60.0, 'None'))}, ["'None' is an activity like any other"]),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 60.0, '-'))}, ["'-' is an activity like any other"]),
     ({'samples': 600, 'spans': ()}, ['12.0 s: that is under 10 windows (14.1 s)']),
   ],
 )  # fmt: skip

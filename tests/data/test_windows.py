@@ -251,6 +251,13 @@ def test_a_truncated_signals_file_is_an_error(tmp_path):
     store.load(tmp_path / 'tiny')
 
 
+def test_a_missing_folder_has_no_meta_to_read(tmp_path):
+  with pytest.raises(
+    UserError, match=r'nowhere is not a windows folder \(meta\.json missing\): make one with'
+  ):
+    store.read_meta(tmp_path / 'nowhere')
+
+
 def test_a_missing_folder_names_the_command_to_make_one(tmp_path):
   with pytest.raises(UserError, match='har-jax prepare'):
     store.load(tmp_path / 'nowhere')

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import pathlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +14,16 @@ from har_jax.data import cutting
 from har_jax.data import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
+from har_jax.experiments.stages import stages_of
 
 
 @pytest.fixture
 def paper(tmp_path: pathlib.Path) -> Paper:
   for name in ('hapt', 'wisdm'):
-    window = cutting.Window(np.zeros((128, 6), np.float32), 'walking', 'a', 0, 0.0)
+    signal, activities = np.zeros((128, 6), np.float32), ('walking', 'sitting')
+    windows = [cutting.Window(signal, activity, 'a', 0, 0.0) for activity in activities]
     meta = {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'}
-    store.save(store.gather([window], meta), tmp_path / 'windows' / name)
+    store.save(store.gather(windows, meta), tmp_path / 'windows' / name)
   return Paper(
     windows=tmp_path / 'windows',
     out=tmp_path / 'out',
@@ -131,6 +134,19 @@ def test_one_result_file_belongs_to_one_experiment(paper: Paper):
     for run in study.runs:
       assert places.setdefault(run.result, study.experiment) == study.experiment
     assert study.pretrained_dir == paper.out / 'pretrained'
+
+
+@pytest.mark.parametrize('preset', ['base', 'paper'])
+@pytest.mark.parametrize('steps', [0, 10])
+def test_one_folder_of_a_stage_belongs_to_one_training(paper: Paper, preset: str, steps: int):
+  experiment = config.PRESETS[preset]()
+  protocol = dataclasses.replace(experiment.protocol, supervised_pretraining_steps=steps)
+  whole = dataclasses.replace(paper, experiment=dataclasses.replace(experiment, protocol=protocol))
+  trainings: dict[str, Any] = {}
+  for spec in {spec for study in whole.studies() for spec in study.runs if spec.is_pretrained}:
+    for stage in stages_of(spec):
+      assert trainings.setdefault(str(stage.folder), stage.identity) == stage.identity
+  assert len(trainings) == len(paper.targets) * (1 if not steps else 2 if preset == 'base' else 4)
 
 
 def test_an_unknown_table_is_refused_with_the_choices(paper: Paper):

@@ -19,6 +19,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
     (('--target=made', '--client_ranks=1,2'), 'give --aggregation=product and a --rank as high'),
     (('--target=made', '--client_ranks=64', '--aggregation=product'), 'a --rank as high'),
     (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
+    (('--target=made', '--seed=99999999999'), '--seed'),
   ],
 )
 def test_flags_that_do_not_fit_are_refused(arguments: tuple[str, ...], named: str, tmp_path: pathlib.Path):

@@ -1,12 +1,13 @@
 """Server and clients on Flower's messages, in one process: rounds, refusals, a server that is restarted."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
-from made_people import CLASSES, QUICK
+from made_people import CLASSES, QUICK, save_base, save_windows
 
 pytest.importorskip('flwr')
 
@@ -161,6 +162,19 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
     np.testing.assert_array_equal(leaf, again[0][path])
 
 
+def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(
+  grid: _Grid, server: Callable[..., Server]
+):
+  interrupted = server()
+  grid.lost_after = 3
+  with pytest.raises(KeyboardInterrupt):
+    run(interrupted, grid)
+  grid.lost_after = None
+  run(interrupted, grid)
+  _, card = _end(interrupted)
+  assert (len(card['history']), len(card['later']), len(grid.asked)) == (3, 6, 3)
+
+
 def test_a_simulation_without_its_personal_heads_does_not_go_on(
   grid: _Grid, server: Callable[..., Server], windows: pathlib.Path
 ):
@@ -176,6 +190,42 @@ def test_a_folder_of_another_federation_is_refused(grid: _Grid, server: Callable
   run(server(rounds=1), grid)
   with pytest.raises(UserError, match=r'made with other settings \(seed\); give another --out'):
     run(server(rounds=1, seed=1), grid)
+
+
+def test_a_folder_of_another_base_is_refused(
+  grid: _Grid, server: Callable[..., Server], drawn: Callable, tmp_path: pathlib.Path
+):
+  made = server(rounds=1)
+  run(made, grid)
+  other = save_base(tmp_path / 'other', lambda init: {path: leaf + 1 for path, leaf in drawn(init).items()})
+  with pytest.raises(UserError, match=r'made with other settings \(base\); give another --out'):
+    run(dataclasses.replace(made, base=str(other)), grid)
+
+
+@pytest.mark.parametrize(
+  ('changed', 'named'),
+  [
+    ({'labels': 6}, 'labels_per_activity'),
+    ({'target': 'again'}, 'target'),
+    ({'ranks': (1, 2)}, 'client_ranks'),
+  ],
+)
+def test_a_simulation_of_other_windows_does_not_go_on(
+  grid: _Grid,
+  server: Callable[..., Server],
+  windows: pathlib.Path,
+  changed: dict,
+  named: str,
+  tmp_path: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+):
+  archive = simulation.Archive(windows, 'made', 4, 0)
+  made = server(rounds=1, aggregation='product')
+  run(dataclasses.replace(made, data=archive.described), grid)
+  save_windows(tmp_path / changed.get('target', 'made'))
+  monkeypatch.setattr(simulation.ray, 'init', lambda **_: pytest.fail('it goes on'))
+  with pytest.raises(UserError, match=rf'made with other settings \({named}\); give another --out'):
+    simulation.simulate(made, dataclasses.replace(archive, folder=tmp_path, **changed))
 
 
 def _not_finite(arrays: _Arrays) -> _Arrays:

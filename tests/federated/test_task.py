@@ -71,8 +71,8 @@ def test_settings_are_the_same_after_they_were_sent():
   [
     ({'aggregation': 'median'}, 'one of average, frozen_a, product'),
     ({'participation': 0.0}, 'participation is 0.0'),
-    ({'rounds': 0}, 'at least 1'),
-    ({'clip_norm': 1.0}, 'both clip_norm and noise_multiplier'),
+    ({'rounds': 0}, 'rounds is 0; it must be at least 1'),
+    ({'clip_norm': 1.0}, 'both clip_norm and noise_multiplier over 0; they are 1.0 and 0.0'),
     ({'clip_norm': 1.0, 'noise_multiplier': 1.0}, 'needs equal weights'),
   ],
 )

@@ -71,6 +71,14 @@ def test_calibration_keeps_predictions_and_is_saved(fitted: Recognizer, tmp_path
   )
 
 
+@pytest.mark.parametrize('count', [1, 5])
+def test_each_window_needs_a_label(fitted: Recognizer, count: int):
+  with pytest.raises(
+    UserError, match=rf'the labels are \[{count}\] for 4 windows; give one label per window'
+  ):
+    calibrate(fitted, SIGNALS[:4], LABELS[:count])
+
+
 def test_an_unknown_label_is_an_error(fitted: Recognizer):
   with pytest.raises(UserError, match='flying; it has lying, still, walking'):
     calibrate(fitted, SIGNALS[:2], ['walking', 'flying'])

@@ -165,6 +165,14 @@ def test_corrections_that_make_no_sense_are_refused(
     stream.undo()
 
 
+def test_numbers_get_no_name_beside_them(fitted: Recognizer):
+  _, numbers = np.unique(LABELS, return_inverse=True)
+  stream = Stream(fitted.adapt(SIGNALS, numbers, max_steps=1), hop_s=_HOP_S)
+  stream.push(_of('lying', 'still'))
+  with pytest.raises(UserError, match="'running' cannot be a new class: the others are numbers, 0, 1, 2"):
+    stream.correct('running', new=True)
+
+
 def test_a_correction_can_add_an_activity_and_be_taken_back(fitted: Recognizer, tmp_path: pathlib.Path):
   known = np.isin(LABELS, ['lying', 'still'])
   two = fitted.adapt(SIGNALS[known], LABELS[known])

@@ -1,5 +1,6 @@
 """Predictions to bouts, by hand: decoding, unknown, not worn, gaps, minutes, midnight."""
 
+import copy
 import csv
 import dataclasses
 from xml.etree import ElementTree
@@ -10,7 +11,16 @@ import pytest
 from har_jax.data import user_recordings
 from har_jax.data.recording import Recording, Samples, Span
 from har_jax.errors import UserError
-from har_jax.inference.timeline import Predictions, Rules, find_bouts, score, unknown_labels, write
+from har_jax.inference.recognizer import Recognizer
+from har_jax.inference.timeline import (
+  Predictions,
+  Rules,
+  find_bouts,
+  score,
+  unknown_labels,
+  warnings_for,
+  write,
+)
 from har_jax.inference.timeline.clock import Clock
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
@@ -230,3 +240,17 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()
   texts = [''.join(each.itertext()).strip() for each in root.iter() if each.tag.endswith('}text')]
   assert any(text.startswith('a\ufffd\ufffd[2J<script>\ufffd, ') for text in texts)
+
+
+def test_a_missing_gyroscope_and_an_untrained_head_are_named(fitted: Recognizer):
+  personal = copy.copy(fitted)
+  federated = {'settings': {'personal_head': True}, 'history': []}
+  personal.adapter_ = fitted.adapter_.with_card(federated=federated)
+  without, complete = (user_recordings.Reading([], [], [], '', has_gyro) for has_gyro in (False, True))
+  assert fitted.has_gyro
+  assert not warnings_for(fitted, complete)
+  (missing,) = warnings_for(fitted, without)
+  assert 'this recording has none' in missing
+  (head,) = warnings_for(personal, complete)
+  assert 'personal heads: its own was not trained' in head
+  assert len(warnings_for(personal, without)) == 2

@@ -7,6 +7,7 @@ import pytest
 from in_process import run_in_process
 
 from har_jax import storage
+from har_jax.errors import UserError
 from har_jax.report import compare, frame
 
 
@@ -84,3 +85,8 @@ def test_what_needs_one_folder_refuses_two(folders: list[str], arguments: list[s
 def test_a_folder_given_twice_is_an_error(folders: list[str]):
   code, _, err = run_in_process('report', folders[0], folders[0])
   assert (code, 'give each folder once' in err) == (1, True)
+
+
+def test_more_folders_than_letters_are_refused():
+  with pytest.raises(UserError, match='27 folders; give at most 26'):
+    compare.sections({str(number): frame.pd.DataFrame() for number in range(27)})

@@ -30,6 +30,10 @@ _ONE_ACTIVITY = (
   {'eat', 'eats', 'eating', 'essen', 'manger', 'comer'},
   {'sleep', 'sleeps', 'sleeping', 'schlafen', 'dormir'},
 )  # fmt: skip
+_NO_LABEL = {
+  *('', 'none', 'null', 'na', 'nan', 'no label', 'no activity', 'unlabeled', 'unknown', 'missing', 'keine'),
+  *('unbekannt', 'aucun', 'aucune', 'inconnu', 'ninguno', 'ninguna', 'desconocido'),
+}
 _LONG = 6  # letters: among shorter words a letter more or less often makes another word
 
 
@@ -40,6 +44,11 @@ def duplicates(labels: Iterable[str]) -> list[list[str]]:
     same = [group for group in groups if any(_is_one(_plain(label), _plain(other)) for other in group)]
     groups = [group for group in groups if group not in same] + [[*itertools.chain(*same), label]]
   return [group for group in groups if len(group) > 1]
+
+
+def means_none(label: str) -> bool:
+  """Whether a label, such as `none` or `-`, seems to say that there is no label."""
+  return _plain(label) in _NO_LABEL
 
 
 def _plain(label: str) -> str:

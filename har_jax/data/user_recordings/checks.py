@@ -253,6 +253,11 @@ def _labels(reading: Reading) -> Iterator[str]:
         f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
         f'({_FEW_WINDOWS} windows).'
       )
+    if activity_names.means_none(activity):
+      yield (
+        f'The label {shorten(activity)!r} is an activity like any other: leave its cells empty, or its rows '
+        'out, where it means that there is no label.'
+      )
   for group in activity_names.duplicates(windows):
     yield (
       f'The labels {", ".join(map(repr, map(shorten, group)))} seem to be one activity, but are {len(group)} '

@@ -19,7 +19,6 @@ _SPELLINGS = {
   'mdeg/s': r'mdps|mdeg\s?/\s?s(ec)?',
   'deg/s': r'(deg(ree)?s?|°|º|�)\s?/\s?s(ec)?|degs|deg[_ ]s|deg s\^?-1|degps|dps',
 }
-_UNIT = re.compile('|'.join(f'(?P<u{i}>{text})' for i, text in enumerate(_SPELLINGS.values())), re.IGNORECASE)
 _BRACKETS = re.compile(r'[(\[{]([^)\]}]*)[)\]}]')
 _TRAILING = re.compile(
   r'(?<=[xyz])[\s_.,:-]+(?:in[\s_]+)?(' + '|'.join(_SPELLINGS.values()) + r')$', re.IGNORECASE

@@ -79,12 +79,18 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
 
 
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
-  """Sentences on how the recording's sensors differ from those of the training windows."""
+  """Sentences on sensors that differ from those of the training windows, and on an untrained head."""
+  found = []
+  federation = recognizer.adapter_.card.get('federated') or {'settings': {}}
+  if federation['settings'].get('personal_head'):
+    found.append(
+      'The adapter is of a federation with personal heads: its own was not trained. Expect errors.'
+    )
   if recognizer.has_gyro and not reading.has_gyro:
-    return ['The adapter was trained with a gyroscope, and this recording has none: expect more errors.']
+    found.append('The adapter was trained with a gyroscope, and this recording has none: expect more errors.')
   if reading.has_gyro and not recognizer.has_gyro:
-    return ['The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.']
-  return []
+    found.append('The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.')
+  return found
 
 
 def windows_of(reading: Reading) -> Iterator[Window]:

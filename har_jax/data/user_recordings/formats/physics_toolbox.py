@@ -7,7 +7,6 @@ from har_jax.errors import UserError
 
 APP = 'Physics Toolbox'
 COLUMNS = 'time, gFx, gFy, gFz, TgF, wx, wy, wz'
-_TOTALS = ('TgF', 'gFTotal')
 
 
 def find(files: Files) -> list[Export]:

@@ -5,6 +5,7 @@ The folder of a federation holds the adapter as of its last round; a restarted s
 
 import dataclasses
 import logging
+import math
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -101,8 +102,10 @@ class _Rounds(FedAvg):
     self._asked = [nodes[n] for n in sorted(rng.permutation(len(nodes))[:count])]
     return self._messages(self._asked, arrays, number, MessageType.TRAIN)
 
-  def _connected(self, grid: Grid) -> list[int]:
-    while len(nodes := _nodes(grid)) < self._server.clients:
+  def _connected(self, grid: Grid, within_s: float = math.inf) -> list[int]:
+    """The clients, once all are connected; those that are after `within_s`."""
+    begun_s = time.monotonic()
+    while len(nodes := _nodes(grid)) < self._server.clients and time.monotonic() - begun_s < within_s:
       time.sleep(_WAIT_S)
     return nodes
 
@@ -200,7 +203,9 @@ class _Rounds(FedAvg):
     if 'later' in files.load_adapter(self._server.out).card['federated']:
       return
     number, arrays = self._federation.rounds, written(self.variables)
-    messages = self._messages(self._connected(grid), arrays, number, MessageType.EVALUATE)
+    # One that has gone after its last round does not come back.
+    nodes = self._connected(grid, within_s=self._server.timeout_s)
+    messages = self._messages(nodes, arrays, number, MessageType.EVALUATE)
     replies = grid.send_and_receive(messages, timeout=self._server.timeout_s)
     answered = [each.content for each in replies if not each.has_error()]
     found = [dict(content['metrics']) for content in answered if 'metrics' in content]

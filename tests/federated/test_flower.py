@@ -175,6 +175,18 @@ def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(
   assert (len(card['history']), len(card['later']), len(grid.asked)) == (3, 6, 3)
 
 
+def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(
+  grid: _Grid, server: Callable[..., Server]
+):
+  interrupted = server()
+  grid.lost_after = 3
+  with pytest.raises(KeyboardInterrupt):
+    run(interrupted, grid)
+  grid.lost_after = None
+  run(dataclasses.replace(interrupted, clients=7, timeout_s=0.5), grid)
+  assert len(_end(interrupted)[1]['later']) == 6
+
+
 def test_a_simulation_without_its_personal_heads_does_not_go_on(
   grid: _Grid, server: Callable[..., Server], windows: pathlib.Path
 ):

@@ -181,6 +181,7 @@ def test_predict_refuses_a_router_that_has_not_ended(
   assert not (tmp_path / 'answers').exists()
 
 
+@pytest.mark.slow
 def test_the_command_leaves_adapters_and_a_picture(
   windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path
 ):

@@ -29,7 +29,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check fuzz kills bench style docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz kills bench style lint docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -58,11 +58,18 @@ web/node_modules/.package-lock.json: web/package-lock.json
 	cd web && npm ci --ignore-scripts
 	touch $@
 
-test: style
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+# Types beside the tests, on whichever core is free; what they print comes after the tests.
+define tests_and_types
+@types=$$(mktemp); $(BIN)/mypy >$$types 2>&1 & mypy=$$!; \
+$(BIN)/python -m pytest -n 2 --dist loadscope $(1); failed=$$?; \
+wait $$mypy || failed=1; cat $$types; rm -f $$types; exit $$failed
+endef
 
-check: style
-	$(BIN)/python -m pytest -n 2 --dist loadscope -m 'not slow'
+test: lint
+	$(call tests_and_types)
+
+check: lint
+	$(call tests_and_types,-m 'not slow')
 
 fuzz: .venv/ready-dev
 	$(BIN)/python tests/fuzz/campaign.py --cases=$(CASES) --out=runs/fuzz
@@ -74,10 +81,12 @@ kills: .venv/ready-dev
 bench: .venv/ready
 	taskset -c 0 $(BIN)/har-jax bench --dtype=float32 --kinds=lora,pretraining,inference --batches=64 --repeats=5 --reference=results/bench_reference.json --out=runs/bench
 
-style: .venv/ready-dev
+style: lint
+	$(BIN)/mypy
+
+lint: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 
 docs: .venv/ready-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ import tiny_flags
 from in_process import run_in_process
 
 from har_jax import config, config_fields, files
+from har_jax.baselines import forest
 from har_jax.data.archives import synthetic
 from har_jax.train.objective import Classify
 
@@ -20,6 +21,14 @@ def _run(command: str, *arguments: object) -> tuple[str, str]:
   code, out, err = run_in_process(command, *arguments)
   assert code == 0, err
   return out, err
+
+
+@pytest.fixture(scope='module', autouse=True)
+def small_forest() -> Iterator[None]:
+  """A tenth of the trees, which commands fit again and again and no test of a command counts."""
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(forest, '_TREES', 40)
+    yield
 
 
 @pytest.fixture(scope='session')

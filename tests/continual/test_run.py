@@ -211,6 +211,7 @@ def test_predict_refuses_a_router_that_has_not_ended(
   assert f'give one, such as {tmp_path}/run/domain0' in err
 
 
+@pytest.mark.slow
 def test_the_command_leaves_adapters_and_a_picture(
   windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path
 ):

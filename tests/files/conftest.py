@@ -1,5 +1,6 @@
 """A base, and adapters of it, that tests of files share."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +55,7 @@ def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
 def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
   """A method's variables as if trained: every leaf that it trains differs from the base's."""
 
+  @functools.cache
   def adapt(name: str, seed: int = 1, lora: config.Lora = LORA) -> Variables:
     settings, method = methods.Settings(lora), methods.METHODS[name]
     rng = np.random.default_rng(seed)
@@ -72,6 +74,7 @@ def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
 def adapter_of(
   base: files.Base, adapted: Callable[..., Variables], card_of: Callable[..., dict[str, Any]]
 ) -> Callable[..., files.Adapter]:
+  @functools.cache
   def adapter(name: str, seed: int = 1, lora: config.Lora = LORA) -> files.Adapter:
     return files.make_adapter(base, adapted(name, seed, lora), card_of(name, lora))
 

@@ -104,6 +104,7 @@ def test_limits_need_the_automatic_method(base: files.Base):
     Recognizer(base, max_minutes=1).fit(SIGNALS, LABELS)
 
 
+@pytest.mark.slow
 def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: files.Base):
   largest = Recognizer(base, method='auto', max_steps=4, max_adapter_kb=1e6)
   plan = largest.fit(SIGNALS, LABELS).plan_

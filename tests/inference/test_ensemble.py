@@ -2,6 +2,7 @@
 
 import copy
 import pathlib
+import shutil
 import sys
 import types
 
@@ -12,6 +13,7 @@ from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from scipy import optimize, special
 
 from har_jax import storage, sums
+from har_jax.baselines import forest
 from har_jax.errors import UserError
 from har_jax.export.merged import merge
 from har_jax.files import estimators
@@ -73,13 +75,22 @@ def test_the_mean_is_weighted_by_member():
 
 @pytest.fixture(scope='module')
 def whole(unfitted: Recognizer) -> Recognizer:
-  return unfitted.adapt(SIGNALS, LABELS, SUBJECTS, ensemble=True)
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(forest, '_TREES', 40)  # writing one takes as long as predicting with it
+    return unfitted.adapt(SIGNALS, LABELS, SUBJECTS, ensemble=True)
+
+
+@pytest.fixture(scope='module')
+def written(whole: Recognizer, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('written')
+  whole.save(folder)
+  return folder
 
 
 @pytest.fixture
-def saved(whole: Recognizer, tmp_path: pathlib.Path) -> pathlib.Path:
-  whole.save(tmp_path)
-  return tmp_path
+def saved(written: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+  """A copy, which a test may change."""
+  return pathlib.Path(shutil.copytree(written, tmp_path, dirs_exist_ok=True))
 
 
 def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole: Recognizer):

@@ -18,11 +18,11 @@ from har_jax.train.objective import Classify
 def test_the_last_hidden_layer_gives_the_logits(drawn: Callable, tiny: config.Model):
   objective = Classify(tiny, 3)
   variables = drawn(objective.init)
-  batch = {'signal': jax.random.normal(jax.random.key(0), (4, 128, 6))}
+  batch = {'signal': np.random.default_rng(0).standard_normal((4, 128, 6), np.float32)}
   layer = f'params/head/dense_{len(tiny.head)}'
-  outputs = np.asarray(objective.with_hidden.predict(variables, batch, jax.random.key(0)))
+  outputs = np.asarray(jax.jit(objective.with_hidden.predict)(variables, batch, jax.random.key(0)))
   weights = np.concatenate([variables[f'{layer}/kernel'], variables[f'{layer}/bias'][None]])
-  logits = np.asarray(objective.predict(variables, batch, jax.random.key(0)))
+  logits = np.asarray(jax.jit(objective.predict)(variables, batch, jax.random.key(0)))
   assert outputs[:, -3:] == pytest.approx(logits)
   assert outputs[:, :-3] @ weights == pytest.approx(logits, abs=1e-5)
 

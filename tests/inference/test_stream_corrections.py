@@ -84,7 +84,7 @@ def test_a_window_that_was_corrected_twice_has_the_later_label(fitted: Recognize
   assert np.array_equal(stream._filter.added, once._filter.added)
 
 
-@pytest.mark.parametrize('method', ['lora', 'qlora'])
+@pytest.mark.parametrize('method', ['lora', pytest.param('qlora', marks=pytest.mark.slow)])
 def test_the_saved_recognizer_predicts_as_the_stream(
   unfitted: Recognizer, fitted: Recognizer, tmp_path: pathlib.Path, method: str
 ):

@@ -1,5 +1,6 @@
 """Layers against their formulas in NumPy, for each collection."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,12 @@ Draw = Callable[[Callable[[jax.Array], Any]], Any]
 
 
 def _normal(*shape: int, seed: int = 0) -> jax.Array:
-  return jax.random.normal(jax.random.key(seed), shape)
+  return jnp.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))
+
+
+def _apply(module: nn.Module, variables: dict, x: jax.Array, **options: Any) -> Any:
+  """As one program: op by op, each operation is a program of its own."""
+  return jax.jit(functools.partial(module.apply, **options))(variables, x)
 
 
 def _dense_variables() -> dict:
@@ -35,26 +41,27 @@ def test_dense_is_product_and_bias():
   expected = np.einsum('bti,io->bto', x, variables['params']['kernel']) + np.asarray(
     variables['params']['bias']
   )
-  np.testing.assert_allclose(Dense(4).apply(variables, x), expected, atol=1e-5)
+  np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
 
 
 def test_dense_adds_its_scaled_lora_pair():
   variables, x = _dense_variables() | _pair(), _normal(3, 6, seed=4)
-  kernel = variables['params']['kernel'] + 0.5 * variables['lora']['a'] @ variables['lora']['b']
-  expected = np.asarray(x) @ np.asarray(kernel) + np.asarray(variables['params']['bias'])[None]
-  np.testing.assert_allclose(Dense(4).apply(variables, x), expected, atol=1e-5)
+  a, b, kernel = map(np.asarray, (*variables['lora'].values(), variables['params']['kernel']))
+  expected = np.asarray(x) @ (kernel + 0.5 * a @ b) + np.asarray(variables['params']['bias'])[None]
+  np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize('adapted', [False, True])
 def test_dense_uses_the_nf4_kernel_if_there_is_one(adapted: bool):
   variables, x = _dense_variables() | (_pair() if adapted else {}), _normal(3, 6, seed=4)
-  packed = nf4.quantize(variables['params']['kernel'])
-  unpacked = variables | {'params': variables['params'] | {'kernel': nf4.dequantize(packed)}}
+  packed = jax.jit(nf4.quantize)(variables['params']['kernel'])
+  kernel = jax.jit(nf4.dequantize)(packed)
+  unpacked = variables | {'params': variables['params'] | {'kernel': kernel}}
   four_bit = variables | {
     'params': {'bias': variables['params']['bias']},
     'nf4': {'codes': packed.codes, 'scales': packed.scales},
   }
-  np.testing.assert_array_equal(Dense(4).apply(four_bit, x), Dense(4).apply(unpacked, x))
+  np.testing.assert_array_equal(_apply(Dense(4), four_bit, x), _apply(Dense(4), unpacked, x))
 
 
 def test_dense_starts_with_a_zero_bias_and_no_adapter():
@@ -67,7 +74,7 @@ def test_attention_equals_its_definition(drawn: Draw):
   x = _normal(2, 5, 8)
   variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
   dense = {
-    name: np.asarray(x @ part['kernel'] + part['bias'][None, None], np.float64)
+    name: np.asarray(x, np.float64) @ np.asarray(part['kernel']) + np.asarray(part['bias'])
     for name, part in variables['params'].items()
   }
   attended = np.zeros((2, 5, 8))
@@ -79,14 +86,14 @@ def test_attention_equals_its_definition(drawn: Draw):
       attended[window][:, columns] = weights / weights.sum(axis=1, keepdims=True) @ v
   last = variables['params']['output']
   expected = attended @ np.asarray(last['kernel']) + np.asarray(last['bias'])
-  np.testing.assert_allclose(Attention(num_heads=2).apply(variables, x), expected, atol=1e-5)
+  np.testing.assert_allclose(_apply(Attention(num_heads=2), variables, x), expected, atol=1e-5)
 
 
 def test_attention_does_not_depend_on_the_order_of_tokens(drawn: Draw):
   x = _normal(2, 5, 8)
   variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
-  backwards = Attention(num_heads=2).apply(variables, x[:, ::-1])
-  np.testing.assert_allclose(backwards[:, ::-1], Attention(num_heads=2).apply(variables, x), atol=1e-5)
+  backwards = np.asarray(_apply(Attention(num_heads=2), variables, x[:, ::-1]))
+  np.testing.assert_allclose(backwards[:, ::-1], _apply(Attention(num_heads=2), variables, x), atol=1e-5)
 
 
 def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
@@ -95,20 +102,20 @@ def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
   variables = drawn(lambda key: block.init(key, x))
 
   def part(module: nn.Module, name: str, inputs: jax.Array) -> jax.Array:
-    return module.apply({'params': variables['params'][name]}, inputs)
+    return _apply(module, {'params': variables['params'][name]}, inputs)
 
   mid = x + part(Attention(2), 'attention', part(nn.LayerNorm(), 'norm_attention', x))
   hidden = nn.gelu(part(Dense(12), 'up', part(nn.LayerNorm(), 'norm_ffn', mid)))
-  np.testing.assert_allclose(block.apply(variables, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
+  np.testing.assert_allclose(_apply(block, variables, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
 
 
 def test_each_stream_attends_to_one_half_of_the_width(drawn: Draw):
   x = _normal(2, 5, 8)
   block = Block(mlp_dim=12, num_heads=2, streams=2)
   variables = drawn(lambda key: block.init(key, x))
-  _, captured = block.apply(variables, x, capture_intermediates=True)
+  _, captured = _apply(block, variables, x, capture_intermediates=True)
   (normed,) = captured['intermediates']['norm_attention']['__call__']
   for name, half in (('attention_acc', normed[..., :4]), ('attention_gyro', normed[..., 4:])):
     (attended,) = captured['intermediates'][name]['__call__']
-    alone = Attention(num_heads=1).apply({'params': variables['params'][name]}, half)
+    alone = _apply(Attention(num_heads=1), {'params': variables['params'][name]}, half)
     np.testing.assert_array_equal(attended, alone)

@@ -35,6 +35,10 @@ def _rows(m: int, width: int, dtype: jax.typing.DTypeLike) -> jax.Array:
   return jnp.asarray(np.random.default_rng(1).standard_normal((m, width)), dtype)
 
 
+def _eye(width: int, dtype: jax.typing.DTypeLike) -> jax.Array:
+  return jnp.asarray(np.eye(width), dtype)
+
+
 def _forward(kernel: ModuleType, x: jax.Array, packed: nf4.Nf4) -> jax.Array:
   return kernel.forward(x, packed.codes, float_scales(packed), packed.shape, interpret=True)
 
@@ -43,7 +47,7 @@ def _backward(kernel: ModuleType, g: jax.Array, packed: nf4.Nf4) -> jax.Array:
   return kernel.backward(g, packed.codes, float_scales(packed), packed.shape, interpret=True)
 
 
-def _assert_product(y: jax.Array, x: jax.Array, weights: jax.Array) -> None:
+def _assert_product(y: np.ndarray | jax.Array, x: np.ndarray | jax.Array, weights: np.ndarray) -> None:
   """y is x @ weights up to one rounding per summand in float32, and one of the result to its dtype."""
   assert (y.shape, y.dtype) == ((x.shape[0], weights.shape[1]), x.dtype)
   x64, weights64 = np.asarray(x, np.float64), np.asarray(weights, np.float64)
@@ -70,7 +74,7 @@ def test_products_use_the_dequantized_weights(
   kernel: ModuleType, shape: tuple[int, int], dtype: jax.typing.DTypeLike
 ):
   packed = _packed(shape)
-  weights = drawn.dequantize(packed, dtype)
+  weights = np.asarray(drawn.dequantize(packed, dtype))
   # Several tiles of rows, the last partly empty.
   x, g = _rows(300, shape[0], dtype), _rows(300, shape[1], dtype)
   _assert_product(_forward(kernel, x, packed), x, weights)
@@ -81,7 +85,7 @@ def test_products_use_the_dequantized_weights(
 @pytest.mark.parametrize('m', [0, 17, 64])
 def test_products_support_any_number_of_rows(kernel: ModuleType, m: int):
   packed = _packed((64, 128))
-  weights = drawn.dequantize(packed)
+  weights = np.asarray(drawn.dequantize(packed))
   x, g = _rows(m, 64, jnp.float32), _rows(m, 128, jnp.float32)
   _assert_product(_forward(kernel, x, packed), x, weights)
   _assert_product(_backward(kernel, g, packed), g, weights.T)
@@ -91,21 +95,21 @@ def test_products_support_any_number_of_rows(kernel: ModuleType, m: int):
 @both_dtypes
 def test_weights_are_decoded_bit_for_bit(kernel: ModuleType, dtype: jax.typing.DTypeLike):
   packed = _packed((32, 320), double=True)  # 160 bytes per row: more than a register of 128, less than two
-  weights = drawn.dequantize(packed, dtype)
-  np.testing.assert_array_equal(_forward(kernel, jnp.eye(32, dtype=dtype), packed), weights)
-  np.testing.assert_array_equal(_backward(kernel, jnp.eye(320, dtype=dtype), packed), weights.T)
+  weights = np.asarray(drawn.dequantize(packed, dtype))
+  np.testing.assert_array_equal(_forward(kernel, _eye(32, dtype), packed), weights)
+  np.testing.assert_array_equal(_backward(kernel, _eye(320, dtype), packed), weights.T)
 
 
 @pytest.mark.parametrize('dtype', [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
 def test_smaller_tiles_change_nothing(dtype: jax.typing.DTypeLike, monkeypatch: pytest.MonkeyPatch):
   packed = _packed((256, 512))  # no other test uses this shape, by which traces are cached
-  x, g = jnp.eye(256, dtype=dtype), jnp.eye(512, dtype=dtype)
+  x, g = _eye(256, dtype), _eye(512, dtype)
   monkeypatch.setattr(pallas_tpu, '_BUDGET', 2**20)
   for transposed in (False, True):
     size, rows = pallas_tpu._tiles((256, 512), dtype, transposed=transposed)
     assert size < (256 if transposed else 512)  # several tiles of the weight
     assert rows < 256  # and of rows
-  weights = drawn.dequantize(packed, dtype)
+  weights = np.asarray(drawn.dequantize(packed, dtype))
   np.testing.assert_array_equal(_forward(pallas_tpu, x, packed), weights)
   np.testing.assert_array_equal(_backward(pallas_tpu, g, packed), weights.T)
 
@@ -123,10 +127,11 @@ def test_a_gpu_neither_reads_nor_writes_beyond_the_last_row(direction: str):
 @both_kernels
 def test_vmap_over_rows_equals_single_products(kernel: ModuleType):
   packed = _packed((64, 128))
-  x = _rows(3 * 70, 64, jnp.float32).reshape(3, 70, 64)
-  y = jax.vmap(lambda rows: _forward(kernel, rows, packed))(x)
+  x = np.asarray(_rows(3 * 70, 64, jnp.float32)).reshape(3, 70, 64)
+  y = np.asarray(jax.jit(jax.vmap(lambda rows: _forward(kernel, rows, packed)))(x))
+  weights = np.asarray(drawn.dequantize(packed))
   for each, rows in zip(y, x, strict=True):
-    _assert_product(each, rows, drawn.dequantize(packed))
+    _assert_product(each, rows, weights)
 
 
 @both_kernels

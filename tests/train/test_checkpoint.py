@@ -319,6 +319,7 @@ def test_the_place_in_the_batches_is_compared_with_its_sum(
   assert _skips_the_newest(checkpoints, caplog, 'data')
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_changes_what_is_restored(checkpoints: Checkpoints):
   _, second = _two(checkpoints)
   ends = set()

@@ -101,9 +101,9 @@ def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole
   np.testing.assert_allclose(whole.predict_proba(SIGNALS), mean, rtol=1e-6)
   assert sum(whole.ensemble_.weights.values()) == pytest.approx(1)
   assert whole.adapter_.card['temperature'] != 1.0  # fitted to the held-out subject
-  # Trees of 54 of the 72 windows: one of four subjects is held out.
+  # Trees of 54 of the 72 windows, and of a copy of each: one of four subjects is held out.
   trees = whole.ensemble_.baselines['forest'].estimator.estimators_
-  assert {tree.tree_.n_node_samples[0] for tree in trees} == {54}
+  assert {tree.tree_.n_node_samples[0] for tree in trees} == {108}
 
 
 def test_calibration_changes_the_temperature_of_the_mean_alone(whole: Recognizer, tmp_path: pathlib.Path):

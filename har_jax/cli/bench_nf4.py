@@ -22,7 +22,10 @@ _ROWS = flags.DEFINE_integer('rows', 2048, 'rows of the other factor', lower_bou
 _BATCHES = flags.DEFINE_list('batches', ['64', '256'], HELP['batches'], flag_values=FLAGS)
 _REPEATS = flags.DEFINE_integer('repeats', 30, HELP['repeats'], lower_bound=2, flag_values=FLAGS)
 _PRESETS = flags.DEFINE_list(
-  'presets', ['base', 'paper'], 'models whose memory to count: base, paper or both', flag_values=FLAGS
+  'presets',
+  ['base', 'paper'],
+  'models whose memory to count: base, paper or both; empty: none',
+  flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string('out', 'runs/bench', 'folder for nf4.json and nf4.md', flag_values=FLAGS)
 _experiment = command.define_experiment(FLAGS, unused=('pretrain', 'methods', 'nf4_double'))
@@ -32,7 +35,8 @@ def main() -> None:
   experiment = _experiment()
   shapes = [_shape(text) for text in _SHAPES.value]
   batches = command.sizes('batches', _BATCHES.value)
-  command.check_choices('presets', _PRESETS.value, list(config.PRESETS))
+  if _PRESETS.value:
+    command.check_choices('presets', _PRESETS.value, list(config.PRESETS))
   import tqdm
 
   from har_jax import runtime, storage

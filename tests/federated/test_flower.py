@@ -162,27 +162,26 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
     np.testing.assert_array_equal(leaf, again[0][path])
 
 
-def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(
-  grid: _Grid, server: Callable[..., Server]
-):
-  interrupted = server()
+@pytest.fixture
+def interrupted(grid: _Grid, server: Callable[..., Server]) -> Server:
+  """One that was stopped after its last round."""
+  stopped = server()
   grid.lost_after = 3
   with pytest.raises(KeyboardInterrupt):
-    run(interrupted, grid)
+    run(stopped, grid)
   grid.lost_after = None
+  return stopped
+
+
+def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(grid: _Grid, interrupted: Server):
   run(interrupted, grid)
   _, card = _end(interrupted)
   assert (len(card['history']), len(card['later']), len(grid.asked)) == (3, 6, 3)
 
 
 def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(
-  grid: _Grid, server: Callable[..., Server]
+  grid: _Grid, interrupted: Server
 ):
-  interrupted = server()
-  grid.lost_after = 3
-  with pytest.raises(KeyboardInterrupt):
-    run(interrupted, grid)
-  grid.lost_after = None
   run(dataclasses.replace(interrupted, clients=7, timeout_s=0.5), grid)
   assert len(_end(interrupted)[1]['later']) == 6
 

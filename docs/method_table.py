@@ -24,9 +24,14 @@ _COLORS = {False: '#0072b2', True: '#d55e00'}  # of a method in float32, and ove
 
 
 @functools.cache
+def _table() -> pd.DataFrame:
+  return frame.read_csv(_ROOT / 'results' / 'runs.csv')
+
+
+@functools.cache
 def _runs() -> pd.DataFrame:
   """Those of every method that starts from a pretrained encoder, with subject-wise splits."""
-  runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  runs = _table()
   is_own = (runs['experiment'] == _EXPERIMENT) & ~runs['method'].isin(_WITHOUT_ADAPTERS)
   runs = runs[is_own | (runs['experiment'] == 'baselines')]
   return runs[(runs['split'] == 'subject') & runs['label_budget'].isin(_BUDGETS) & (runs['seed'] < 3)]
@@ -71,18 +76,16 @@ def by_budget() -> pd.DataFrame:
 
 def by_layer() -> pd.DataFrame:
   """A row for each choice of layers that have an adapter, and for none: macro-F1 of each target."""
-  runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  runs = _table()
   is_own = runs['experiment'].isin(
     [_EXPERIMENT, *(f'ablations/adapters-{name}' for name in _LAYERS.values())]
   )
   is_few = (runs['split'] == 'subject') & (runs['label_budget'] == _FEW)
   runs = runs[is_own & is_few & runs['method'].isin(['lora', 'probe'])]
-  layers = runs['lora_targets'].map(_LAYERS).where(runs['method'] == 'lora', 'none')
-  scores = runs.assign(layers=layers).pivot_table(
-    index=['layers', 'seed'], columns='target', values='macro_f1'
-  )
+  runs = runs.assign(layers=runs['lora_targets'].map(_LAYERS).where(runs['method'] == 'lora', 'none'))
+  scores = runs.pivot_table(index=['layers', 'seed'], columns='target', values='macro_f1')
   means = scores.mean(axis=1).groupby('layers').agg(lambda each: f'{each.mean():.3f} ± {each.std():.3f}')
-  weights = runs.assign(layers=layers).groupby('layers')['trained_parameters'].mean().map('{:,.0f}'.format)
+  weights = runs.groupby('layers')['trained_parameters'].mean().map('{:,.0f}'.format)
   table = scores.groupby('layers').mean().map('{:.3f}'.format).assign(mean=means, trained=weights)
   order = [name for name in (*_LAYERS.values(), 'none') if name in table.index]
   return table.loc[order].rename(columns={'trained': 'trained weights'}).reset_index()

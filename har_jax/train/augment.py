@@ -33,16 +33,16 @@ def augmented_copy(
   windows: Float[np.ndarray, 'w n c'], training: config.Training, seed: int
 ) -> Float[np.ndarray, 'w n c']:
   """Each window once, augmented. The windows are in physical units."""
-  key, copies = jax.random.key(seed), []
+  copy, key, copies = _copy_of_chunk(training), jax.random.key(seed), []
   for number, start in enumerate(range(0, len(windows), _CHUNK)):
     chunk = np.asarray(windows[start : start + _CHUNK], np.float32)
     padded = np.pad(chunk, ((0, _CHUNK - len(chunk)), (0, 0), (0, 0)))
-    copies.append(np.asarray(_of_chunk(training.of_step)(padded, key, number))[: len(chunk)])
-  return np.concatenate(copies) if copies else np.empty_like(windows)
+    copies.append(np.asarray(copy(padded, key, number))[: len(chunk)])
+  return np.concatenate(copies)
 
 
 @functools.cache
-def _of_chunk(training: config.Training) -> Callable[..., Array]:
+def _copy_of_chunk(training: config.Training) -> Callable[..., Array]:
   def copy(signal: Float[Array, 'b n c'], key: Array, number: Array) -> Float[Array, 'b n c']:
     batch = {'signal': signal, 'origin': jnp.zeros((len(signal), 2))}
     return augment(batch, jax.random.fold_in(key, number), training)[1]['signal']

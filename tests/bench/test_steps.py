@@ -49,6 +49,7 @@ def test_each_kind_of_step_is_measured(small: config.Model):
     assert row['best'] is row['against_best'] is row['best_same_precision'] is None
 
 
+@pytest.mark.slow
 def test_two_dtypes_are_measured_together(small: config.Model):
   experiment = config.Experiment(protocol=config.Protocol(), model=small)
   rows = list(
@@ -85,6 +86,7 @@ def test_the_fastest_peer_is_that_of_the_least_median():
   assert alone['best_same_precision'] is alone['against_best_same_precision'] is None
 
 
+@pytest.mark.slow
 def test_peers_make_as_many_steps_per_call_as_ours(small: config.Model, monkeypatch: pytest.MonkeyPatch):
   requests: list[tuple] = []
 

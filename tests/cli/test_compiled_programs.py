@@ -62,6 +62,7 @@ def test_other_warnings_are_shown(folder: pathlib.Path):
     warnings.warn('another', stacklevel=1)
 
 
+@pytest.mark.slow
 def test_a_damaged_program_is_compiled_again_and_deleted(folder: pathlib.Path):
   environment = os.environ | {
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',

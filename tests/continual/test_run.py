@@ -33,6 +33,7 @@ def _without_seconds(card: dict[str, Any]) -> dict[str, Any]:
   return {**card, 'history': history, 'seconds': None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('strategy', strategies.STRATEGIES)
 def test_a_stopped_run_ends_with_the_same_numbers(
   strategy: str, learner: Learner, stream: Stream, quick: run.Settings, tmp_path: pathlib.Path
@@ -55,6 +56,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(
   assert np.shape(whole['history'][-1]['macro_f1']) == (3,)
 
 
+@pytest.mark.slow
 def test_the_adapter_predicts_as_the_run_did(
   learner: Learner, stream: Stream, quick: run.Settings, tmp_path: pathlib.Path
 ):
@@ -177,6 +179,7 @@ def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:
   return path
 
 
+@pytest.mark.slow
 def test_predict_takes_the_adapter_of_the_nearest_domain(
   windows: pathlib.Path, base: pathlib.Path, quick: run.Settings, tmp_path: pathlib.Path
 ):
@@ -194,6 +197,7 @@ def test_predict_takes_the_adapter_of_the_nearest_domain(
     assert json.loads((answers / 'summary.json').read_text())['adapter']['checksum'] == checksum
 
 
+@pytest.mark.slow
 def test_predict_refuses_a_router_that_has_not_ended(
   learner: Learner, quick: run.Settings, tmp_path: pathlib.Path, stream: Stream
 ):

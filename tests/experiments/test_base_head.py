@@ -50,12 +50,14 @@ def general() -> files.Base:
   return base_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
 
 
+@pytest.mark.slow
 def test_its_classes_group_the_sources_activities(general: files.Base):
   assert general.classes == ('walking', 'standing', 'unknown')
   assert general.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
   assert general.card['pretraining']['head_validation_macro_f1'] > 0.9
 
 
+@pytest.mark.slow
 def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, tmp_path):
   files.save_base(tmp_path, general.variables, general.card)
   recognizer = Recognizer.load(tmp_path)

@@ -35,6 +35,7 @@ def test_without_flower_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
   assert "pip install 'har_jax[federated]'" in err
 
 
+@pytest.mark.slow
 def test_nothing_else_imports_flower():
   code = (
     'import sys; sys.modules["flwr"] = sys.modules["ray"] = None; '

@@ -96,6 +96,7 @@ def test_a_method_without_pairs_is_averaged_only(base: pathlib.Path):
     _task(base, method='bitfit', aggregation='product')
 
 
+@pytest.mark.slow
 def test_a_client_trains_all_that_it_sends_and_nothing_else(base: pathlib.Path, windows: pathlib.Path):
   person = people.of_archive(windows, 'made', labels=4, seed=0).clients[0]
   for aggregation in ('average', 'frozen_a'):

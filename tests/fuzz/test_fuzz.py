@@ -64,6 +64,7 @@ cases.main()
 """
 
 
+@pytest.mark.slow
 def test_the_campaign_sees_every_outcome(tmp_path: pathlib.Path):
   (tmp_path / 'seen.py').write_text(f'SEEN = {_SEEN!r}\n{_PROGRAM}')
   worker = campaign.Worker(tmp_path / 'seen.py')

@@ -21,6 +21,7 @@ if was_killed and fault == 'failed':
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('outcome', kills.OUTCOMES)
 def test_the_campaign_of_kills_sees_every_outcome(tmp_path: pathlib.Path, outcome: str):
   command = kills.Command('toy', ('-c', _PROGRAM, outcome))

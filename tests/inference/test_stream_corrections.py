@@ -173,6 +173,7 @@ def test_numbers_get_no_name_beside_them(fitted: Recognizer):
     stream.correct('running', new=True)
 
 
+@pytest.mark.slow
 def test_a_correction_can_add_an_activity_and_be_taken_back(fitted: Recognizer, tmp_path: pathlib.Path):
   known = np.isin(LABELS, ['lying', 'still'])
   two = fitted.adapt(SIGNALS[known], LABELS[known])

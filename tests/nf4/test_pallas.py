@@ -13,6 +13,7 @@ from har_jax import nf4
 from har_jax.nf4 import pallas_gpu, pallas_tpu
 from har_jax.nf4.reference import float_scales
 
+pytestmark = pytest.mark.slow  # an interpreter runs the kernels
 _DTYPES = [jnp.float32, jnp.bfloat16]
 
 both_kernels = pytest.mark.parametrize(

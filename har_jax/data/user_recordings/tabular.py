@@ -72,7 +72,7 @@ class Table:
 
   def column(self, index: int) -> list[str]:
     """The first cells of a column, without missing ones."""
-    return [row[index] for row in self.cells if not is_missing(row[index])]
+    return present([row[index] for row in self.cells])
 
   def kind_of_time(self, index: int) -> Kind:
     """By what most cells of a column of times are; an exception is reported when the file is read."""
@@ -98,8 +98,9 @@ class Table:
     return None if x is None or y is None or z is None else (x, y, z)
 
 
-def is_missing(cell: str) -> bool:
-  return cell.strip().lower() in _MISSING
+def present(cells: list[str]) -> list[str]:
+  """The cells that hold a value."""
+  return [cell for cell in cells if cell.strip().lower() not in _MISSING]
 
 
 def is_number(cell: str) -> bool:

@@ -1,5 +1,6 @@
 """Text as a table: separator, decimal sign, encoding and the line of names are found from the first lines."""
 
+import collections
 import csv
 import dataclasses
 import functools
@@ -25,8 +26,8 @@ from har_jax.data.user_recordings.tabular import (
   Table,
   border,
   is_date,
-  is_missing,
   is_number,
+  present,
 )
 from har_jax.errors import UserError, shorten
 
@@ -34,6 +35,7 @@ SUFFIXES = ('.csv', '.tsv', '.txt')
 
 _ZLIB = (zlib.error, zipfile.BadZipFile, csv.Error)
 _HEAD_BYTES = 1 << 16  # from which the layout is found
+_FRACTION = re.compile(r'[+-]?\d*([.,])\d+(e[+-]?\d+)?', re.IGNORECASE)
 _SEPARATORS = ';\t|,'  # the comma is last: it may be the decimal sign
 
 
@@ -80,17 +82,15 @@ def open_text(file: File) -> Table:
     names = names[:-1]  # lines that end with a separator
   cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[:HEAD_ROWS])
   fields = max(len(names), min(map(len, body)))
-  layout = _Layout(separator, _decimal(separator, body), header + 1, encoding, fields)
+  layout = _Layout(separator, _decimal(body), header + 1, encoding, fields)
   return Table(file.path, names, cells, functools.partial(_chunks, file, layout, names))
 
 
-def _decimal(separator: str, body: list[list[str]]) -> str:
-  commas, points = (
-    sum(bool(re.fullmatch(number, cell.strip(), re.IGNORECASE)) for row in body for cell in row)
-    for number in (r'[+-]?\d*,\d+(e[+-]?\d+)?', r'[+-]?\d*\.\d+(e[+-]?\d+)?')
-  )
+def _decimal(body: list[list[str]]) -> str:
+  matches = (_FRACTION.fullmatch(cell.strip()) for row in body for cell in row)
+  marks = collections.Counter(match[1] for match in matches if match)
   # Between commas, a decimal comma stands in quotes.
-  return ',' if commas > points else '.'
+  return ',' if marks[','] > marks['.'] else '.'
 
 
 def _head(file: File) -> tuple[str, str]:
@@ -221,7 +221,7 @@ def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping
         )
       for index in numbers:
         cell = row[index].strip() if index < len(row) else ''
-        if (layout.decimal == '.' and ',' in cell) or not (is_missing(cell) or is_number(cell)):
+        if (layout.decimal == '.' and ',' in cell) or (present([cell]) and not is_number(cell)):
           shown = shorten(repr(cell))
           return f': line {reader.line_num} has {shown} in column {names[index]!r}, which is no number'
   return ''

@@ -3,7 +3,6 @@
 A row of the table is one way to train, for one archive and seed.
 """
 
-import dataclasses
 import pathlib
 import time
 from collections.abc import Iterator
@@ -17,13 +16,12 @@ from har_jax.variables import Variables
 
 # Of a person alone, and of all windows in one place; the latter are many more, so that it takes more steps.
 _STEPS_ALONE, _STEPS_POOLED = 100, 400
-_LEARNING_RATE = 1e-3  # of both, as of `Recognizer`
 _KINDS = ('bytes', 'serialized')  # of a client in a round: of the arrays, and of the whole message
 
 
 def references(federation: Federation, people: People) -> Iterator[dict[str, Any]]:
   """The rows of the base's own head, of each client alone, and of all clients' windows in one place."""
-  task = task_of(dataclasses.replace(federation, learning_rate=_LEARNING_RATE), None, None)
+  task = task_of(federation, None, None)
   yield _row('base head', task, people, [task.start] * len(people.clients), 0.0)
   begun_s = time.monotonic()
   alone = [task.fit_alone(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]

@@ -24,8 +24,7 @@ class Federation:
 
   classes: what the head predicts. aggregation: see `aggregation.AGGREGATIONS`.
   participation: the fraction of the connected clients that a round asks.
-  learning_rate: three times `Recognizer`'s, since a client makes few steps and the mean moves less than each
-  client. Chosen on HAPT's validation people.
+  learning_rate: chosen on HAPT's validation people, where it is the best of three for clients alone too.
   equal_weights: clients count equally, not by their windows.
   personal_head: the head and its BatchNorm statistics stay with each client.
   clip_norm, noise_multiplier: differential privacy of whole clients; 0: none.

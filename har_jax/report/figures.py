@@ -22,6 +22,7 @@ _MARKERS = 'os^vDP*X<>ph'
 _CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
 # Dimension of `har-jax bench --scaling` → the label of its axis.
 _AXES = {'width': 'width', 'tokens': 'tokens per window', 'batch': 'batch size', 'runs': 'runs per batch'}
+_LEGEND_ROWS, _LEGEND_ROW_INCHES = 4, 0.2  # more rows make the figure higher, not its panel lower
 _MOST_NUMBERS = 12  # domains; with more, the numbers in the cells cannot be read
 _LABEL = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
 
@@ -228,4 +229,6 @@ def scaling(figure: Any, rows: pd.DataFrame) -> None:
 
 def _legend(figure: Any, columns: int = 4) -> None:
   labels = figure.axes[0].get_legend_handles_labels()[1]
+  more_rows = max(-(-len(labels) // columns) - _LEGEND_ROWS, 0)
+  figure.set_figheight(figure.get_figheight() + more_rows * _LEGEND_ROW_INCHES)
   figure.legend(loc='outside lower center', ncols=min(columns, len(labels)), markerscale=1.3)

@@ -95,6 +95,17 @@ def test_sweep_sorts_numbers_and_dashes_published_lines():
   assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ['8', '16', '64']
 
 
+def test_a_long_legend_takes_no_room_from_its_panel():
+  def height(count: int) -> float:
+    names = [f'method {number}' for number in range(count)]
+    points = pd.DataFrame({'line': names, 'method': names, 'x': 1.0, 'mean': 0.5, 'std': 0.1})
+    figure = drawn(figures.sweep, points, 't', 'labels', 'macro-F1')
+    figure.draw_without_rendering()
+    return figure.axes[0].get_window_extent().height
+
+  assert height(24) > 0.9 * height(8)
+
+
 def test_pareto_fills_what_no_other_point_of_the_target_beats():
   points = pd.DataFrame(
     {

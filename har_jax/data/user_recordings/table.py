@@ -176,7 +176,8 @@ def _samples(
   kept = np.flatnonzero(complete)
   # Rows that were sent or joined twice say nothing of the clock.
   again = segments.repeats(rows.time_s[kept])
-  again[1:] &= (values[kept[1:]] == values[kept[:-1]]).all(axis=1)
+  at = np.flatnonzero(again)
+  again[at] = (values[kept[at]] == values[kept[at - 1]]).all(axis=1)
   if again.any():
     findings.note(f'{count_of(again)} with a repeated time and the same values: left out.')
     kept = kept[~again]

@@ -32,6 +32,10 @@ class Described:
   gravity: Float[np.ndarray, 'w 3']  # mean acceleration, m/s²
   moves: Bool[np.ndarray, 'w']
 
+  def only(self, kept: Bool[np.ndarray, 'w']) -> 'Described':
+    """Some of the windows."""
+    return Described(self.statistics[kept], self.gravity[kept], self.moves[kept])
+
   def relative_to(self, walking: Bool[np.ndarray, 'w']) -> Float[np.ndarray, 'w f'] | None:
     """The features NAMES; None if too few moving windows are walking, or gravity turns between them.
 

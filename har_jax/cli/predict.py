@@ -99,6 +99,8 @@ def main() -> dict[str, Any]:
     reading.warnings + user_recordings.check(reading) + timeline.warnings_for(recognizer, reading)
   )
   predictions = timeline.predict(recognizer, reading, progress=_PROGRESS.value)
+  recording.warn(predictions.warnings)
+  reading.warnings.extend(predictions.warnings)
   bouts = timeline.find_bouts(predictions, rules)
   scored = None
   if _LABELS.value is not None:

@@ -10,6 +10,7 @@ from har_jax.data import segments, user_recordings
 from har_jax.data.recording import RATE_HZ, Recording, Samples
 from har_jax.data.signal_summary import SignalSummary
 from har_jax.data.user_recordings import Reading
+from har_jax.errors import UserError
 from har_jax.inference import frame_check
 
 _PART_S, _MOST_PARTS = 1024 / RATE_HZ, 150  # 15 windows each
@@ -31,7 +32,7 @@ def check(
     together = np.concatenate(list(signals.values()))
     findings = dict.fromkeys(signals, frame_check.check(expected, together, frame))
   else:
-    findings = {name: frame_check.check(expected, windows, frame) for name, windows in signals.items()}
+    findings = {name: _check_one(name, expected, windows, frame) for name, windows in signals.items()}
   recordings = [_changed(each, findings[name]) for each, name in zip(reading.recordings, files, strict=True)]
   notes, doubts = list(reading.notes), list(reading.warnings)
   for name, finding in findings.items() if is_apart else list(findings.items())[:1]:
@@ -41,6 +42,15 @@ def check(
   doubts += _slower(expected, rates_hz(reading))
   changed = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
   return changed, findings
+
+
+def _check_one(
+  name: str, expected: SignalSummary | None, windows: Float[np.ndarray, 'w 128 6'], frame: str
+) -> frame_check.Finding:
+  try:
+    return frame_check.check(expected, windows, frame)
+  except UserError as error:
+    raise UserError(f'{name}: {error}') from error
 
 
 def rates_hz(reading: Reading) -> tuple[float, ...]:

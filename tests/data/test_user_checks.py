@@ -42,6 +42,11 @@ def _one_axis_held(values, first, stop):
   return values
 
 
+def _in_part(values, change):
+  values[2000:] = change(values[2000:])
+  return values
+
+
 def _clipped_at_1_g(values):
   """Of a walk, which stays beyond for some samples."""
   up = 9.81 + 3 * np.sin(np.arange(len(values)) * 2 * np.pi * 2 / 50)
@@ -83,6 +88,11 @@ def test_a_quantized_sensor_at_rest_is_not_clipped():
     ({'gyro': _with_spike}, ['half of the variance of the gyroscope is in 1 of 3,000 samples']),
     ({'acc': lambda v: v - np.float32([0, 0, 9.81])}, ['linear acceleration']),
     ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it']),
+    ({'acc': lambda v: _in_part(v, lambda u: u / np.float32(9.81))}, ['17.9 s acceleration is 1.02 m/s²']),
+    (
+      {'acc': lambda v: _in_part(v, lambda u: u - np.float32([0, 0, 9.81]))},
+      ['For 17.9 s acceleration is 1.99 m/s²'],
+    ),
     ({'has_gyro': False, 'gyro': lambda v: v * 0}, ['no gyroscope']),
     ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.06, 'sit'))}, ["'sit' has 14.1 s, 9 windows of 2.56 s"]),
     ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.08, 'sit'))}, []),

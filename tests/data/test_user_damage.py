@@ -119,6 +119,14 @@ def test_a_row_with_a_field_too_many_is_refused(tmp_path):
     user_recordings.read(tmp_path / 'walk.csv')
 
 
+def test_a_point_among_decimal_commas_is_refused_with_its_line(tmp_path):
+  frame = user_files.frame(*user_files.signal()).round(6)
+  frame['time'] = [f'{1000 * second:,.0f}'.replace(',', '.') for second in frame['time']]
+  path = user_files.written(tmp_path, frame, sep=';', decimal=',')
+  with pytest.raises(UserError, match=r"line 52 has '1\.000' in column 'time', which is no number"):
+    user_recordings.read(path)
+
+
 def test_quoted_line_breaks_and_commas_are_part_of_a_label(tmp_path):
   path = user_files.written(tmp_path, _frame())
   (tmp_path / 'labels.csv').write_text('start,end,activity\n1,8,"walk,\nfast"\n9,18,sit\n')

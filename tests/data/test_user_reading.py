@@ -105,6 +105,7 @@ def test_a_compressed_file_is_read(tmp_path):
     (lambda t: t.strftime('%Y-%m-%dT%H:%M:%S.%fZ'), f'{user_files.START}+00:00'),
     (lambda t: t.strftime('%Y-%m-%d %H:%M:%S.%f +0200'), '2026-05-28T18:26:40+00:00'),
     (lambda t: t.strftime('%Y-%m-%d %H:%M:%S:%f').str[:-3], user_files.START),  # AndroSensor
+    (lambda t: t.strftime('%Y-%m-%dT%H.%M.%S.%f').str[:-3], user_files.START),  # MetaBase
     (lambda t: t.strftime('%H:%M:%S.%f'), ''),
   ],
 )

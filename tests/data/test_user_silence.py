@@ -137,6 +137,30 @@ def test_a_coarse_gyroscope_at_rest_is_no_filler(tmp_path):
   assert not reading.warnings
 
 
+@pytest.mark.parametrize('number', [0.0, 0.02])
+def test_a_gyroscope_of_one_number_is_none(tmp_path, number):
+  frame = _frame()
+  frame[NAMES[4:]] = [number, -number, number]
+  reading = user_recordings.read(user_files.written(tmp_path, frame))
+  user_files.assert_same(reading, gyro=False)
+  assert not reading.has_gyro
+  assert not reading.recordings[0].gyro.values.any()
+  (warning,) = reading.warnings
+  assert 'The gyroscope has the same values all the time, so it measured nothing' in warning
+
+
+@pytest.mark.parametrize('copies', [1, 2])
+def test_rows_that_are_there_twice_do_not_make_the_clock_coarse(tmp_path, copies):
+  frame = _frame()
+  twice = pd.concat([frame] + copies * [frame.iloc[200:800]]).sort_values('time', kind='stable')
+  reading = _read(tmp_path, twice)
+  user_files.assert_same(reading)
+  assert not reading.warnings
+  assert user_files.has_note(
+    reading, f'{600 * copies} rows with a repeated time and the same values: left out.'
+  )
+
+
 # --- Scaled values
 
 

@@ -9,8 +9,10 @@ import worn_device
 
 from har_jax import files
 from har_jax.data import frames, signal_summary
+from har_jax.data.recording import Recording, Samples
+from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
-from har_jax.inference import frame_check
+from har_jax.inference import frame_check, reading_check
 from har_jax.inference.frame_check import FrameWarning
 from har_jax.inference.recognizer import Recognizer
 from har_jax.inference.stream import Stream
@@ -152,6 +154,18 @@ def test_a_card_without_a_summary_still_checks_units_and_gravity():
 
 def test_a_few_windows_decide_nothing():
   assert _check(frames.FLIP(SIGNALS[:5])).is_as_is
+
+
+def test_the_file_that_is_refused_is_named():
+  recordings = []
+  for signals in (SIGNALS, LINEAR):
+    time_s, samples = np.arange(signals.shape[0] * signals.shape[1]) / 50, signals.reshape(-1, 6)
+    recordings.append(
+      Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
+    )
+  reading = Reading(recordings, [], [], '', True, ['ana', 'ben'], [0.0, 0.0])
+  with pytest.raises(UserError, match=r'^ben: Acceleration lacks gravity'):
+    reading_check.check(None, reading, 'auto')
 
 
 # --- the bundled base

@@ -153,11 +153,14 @@ def test_a_head_of_another_base_is_refused(
     recording_head.load(tmp_path, base)
 
 
-def _predicted(head: RecordingHead, signals: np.ndarray) -> timeline.Predictions:
-  """By a base with this head, whose encoder knows walking by its movement, and nothing else."""
-  time_s = np.arange(len(signals)) / 50
-  sensors = [Samples(time_s, signals[:, axes]) for axes in (slice(3), slice(3, 6))]
-  reading = Reading([Recording('me', '', *sensors, ())], [], [], '', True, ['day'], [0.0])
+def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictions:
+  """Of a file each, by a base with this head, whose encoder knows walking by movement, and nothing else."""
+  recordings = []
+  for samples in signals.values():
+    time_s = np.arange(len(samples)) / 50
+    sensors = [Samples(time_s, samples[:, axes]) for axes in (slice(3), slice(3, 6))]
+    recordings.append(Recording('me', '', *sensors, ()))
+  reading = Reading(recordings, [], [], '', True, list(signals), [0.0] * len(signals))
   recognizer = Recognizer()
   recognizer.classes_ = np.array(CLASSES)
   recognizer.recording_head_ = head
@@ -173,15 +176,38 @@ def _predicted(head: RecordingHead, signals: np.ndarray) -> timeline.Predictions
 def test_a_recording_is_compared_with_its_walking_if_it_has_some(head: RecordingHead):
   rng = np.random.default_rng(5)
   windows, labels = recording(rng, random_rotation(rng), each=20)
-  predictions = _predicted(head, windows.reshape(-1, 6))
+  predictions = _predicted(head, day=windows.reshape(-1, 6))
   inside = predictions.start_s[:, None] - 2.56 * np.arange(len(labels))
   at = np.abs(inside).min(axis=1) < 0.01  # windows that do not overlap two of those that were made
   found = predictions.probabilities[at, :3].argmax(axis=1)
   assert predictions.compared is True
   np.testing.assert_array_equal(found, labels[np.abs(inside[at]).argmin(axis=1)])
-  still = _predicted(head, windows[labels != WALKING].reshape(-1, 6))
+  still = _predicted(head, day=windows[labels != WALKING].reshape(-1, 6))
   assert still.compared is False
   assert set(still.probabilities.argmax(axis=1)) == {3}
+
+
+def test_files_of_several_people_are_not_compared_with_each_others_walking(head: RecordingHead):
+  rng = np.random.default_rng(5)
+  one, other = (recording(rng, rotation, each=20) for rotation in (np.eye(3), random_rotation(rng)))
+  ana, ben = (windows.reshape(-1, 6) for windows, _ in (one, other))
+  both, alone = _predicted(head, ana=ana, ben=ben), _predicted(head, ana=ana)
+  np.testing.assert_array_equal(both.probabilities[both.recording == 0], alone.probabilities)
+  assert (both.compared, both.pooled_files) == (True, 0)
+  assert alone.pooled_files == 0
+
+
+def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(head: RecordingHead):
+  rng = np.random.default_rng(5)
+  windows, labels = recording(rng, random_rotation(rng), each=20)
+  walk, rest = (windows[kept].reshape(-1, 6) for kept in (labels == WALKING, labels != WALKING))
+  apart, joined = _predicted(head, walk=walk, rest=rest), _predicted(head, day=np.concatenate([walk, rest]))
+  assert (apart.compared, apart.pooled_files) == (True, 2)
+  inner = apart.recording == 1
+  last = joined.probabilities[-inner.sum() :]
+  np.testing.assert_allclose(apart.probabilities[inner], last, atol=0.05)
+  still = _predicted(head, one=rest, other=rest)
+  assert (still.compared, still.pooled_files) == (False, 0)
 
 
 def test_the_bundled_base_has_one():

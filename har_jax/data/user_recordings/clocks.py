@@ -165,11 +165,12 @@ def join(parts: Sequence[Times], place: str) -> tuple[np.ndarray, str]:
 def _iso(text: str) -> str:
   """A point before the fraction, hyphens in the date, and no space before the zone.
 
-  AndroSensor writes 12:30:00:123, phyphox 12:30:00.123 UTC+02:00.
+  AndroSensor writes 12:30:00:123, MetaBase 12.30.00.123, phyphox 12:30:00.123 UTC+02:00.
   """
   text = re.sub(r'\s+(?:UTC|GMT)?(?=[+-]\d\d:?\d\d$)', '', text)
   text = re.sub(r'\s*(?:UTC|GMT)$', 'Z', text)
   text = re.sub(r'^(\d{4})[/.](\d\d?)[/.](\d\d?)', lambda m: f'{m[1]}-{int(m[2]):02d}-{int(m[3]):02d}', text)
+  text = re.sub(r'(?<=\d[T ])(\d\d)\.(\d\d)\.(\d\d)', r'\1:\2:\3', text)
   return re.sub(r'(\d\d:\d\d:\d\d)[,:_](\d+)', r'\1.\2', text)
 
 

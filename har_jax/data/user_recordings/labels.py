@@ -5,6 +5,7 @@ s spans.
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,7 @@ from har_jax.errors import UserError, shorten
 _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
 _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
+_HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'min'  # 12:30, elsewhere minutes and seconds
 _MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
 
 
@@ -34,7 +36,7 @@ class Labels:
   start: Float[np.ndarray, 's']
   stop: Float[np.ndarray, 's']
   kind: str  # of the clock, see Clock; '' for numbers
-  unit: str  # of numbers, if the name says it
+  unit: str  # of numbers, if the name says it; of times of day 'min' if all may be hours and minutes
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
 
@@ -98,6 +100,10 @@ def read_labels(table: Table) -> Labels:
   activities = tuple(printable(cells['activity'][row]) for row in kept)
   recording = tuple(str(cells['recording'][row]).strip() for row in kept) if 'recording' in cells else None
   unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
+  if kind == 'day' and all(
+    _HOURS.fullmatch(str(cells[name][row])) for name in ('start', 'end') for row in kept
+  ):
+    unit = _MINUTES
   return Labels(path, start[kept], stop[kept], kind, unit, activities, recording)
 
 
@@ -134,6 +140,10 @@ def place(
       f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '
       'Compare a label with the signal.'
     )
+  hours = readings[0]
+  is_otherwise = labels.unit == _MINUTES and best is not hours
+  if is_otherwise and (shifted := _shifted(labels, clock, length_s, hours, time_zone)):
+    findings.warn(f'{name}: times were read as {best.how}. They may be {hours.how}{shifted}.')
   last_s = float(best.stop_s.max())
   if not labels.kind and not labels.unit and best.unit != 's' and last_s < _FEW * length_s:
     findings.warn(
@@ -226,13 +236,17 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
     utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
     on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s, True)] if dated else []
   else:
+    zone, zero_s = '', origin_s
     if clock.kind == 'day':
-      on_clock.append(("times of day on the recording's clock", 1e-9, origin_s, True))
+      on_clock.append(("times of day on the recording's clock", 1e-9, zero_s, True))
     elif dated:
       ahead_s = zones.offset_s(time_zone, clock.origin_ns) if time_zone and clock.kind == 'zoned' else 0.0
       zone = f' ({time_zone or "UTC"})' if clock.kind == 'zoned' else ''
-      how = f'times of the day on which the recording starts{zone}'
-      on_clock.append((how, 1e-9, (clock.since_midnight_s + ahead_s) % 86_400, True))
+      zero_s = (clock.since_midnight_s + ahead_s) % 86_400
+      on_clock.append((f'times of the day on which the recording starts{zone}', 1e-9, zero_s, True))
+    if on_clock and labels.unit == _MINUTES:
+      how = f'hours and minutes of the day on which the recording starts{zone}'
+      on_clock.insert(0, (how, 60e-9, zero_s, True))
     from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
   if several:
     from_start = []
@@ -247,11 +261,15 @@ def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Read
       f'{labels.path} gives dates, but the recording has none: write the labels in seconds from its start'
     )
   starts = f' and starts at {clock.start}' if clock.start else ''
-  first, last = readings[0].start_s.min(), readings[0].stop_s.max()
-  shifted = _shifted(labels, clock, length_s, readings[0], time_zone)
+  shifts = [_shifted(labels, clock, length_s, each, time_zone) for each in readings]
+  reading, shifted = next((pair for pair in zip(readings, shifts, strict=True) if pair[1]), (readings[0], ''))
+  if not labels.kind:  # in another unit they may be decades away
+    likely = [each for each in readings if each.is_likely] or readings
+    reading = min(likely, key=lambda each: max(-each.stop_s.max(), each.start_s.min() - length_s))
+  first, last = reading.start_s.min(), reading.stop_s.max()
   return (
     f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{starts}; read as '
-    f'{readings[0].how}, the labels are from {first:.1f} to {last:.1f} s'
+    f'{reading.how}, the labels are from {first:.1f} to {last:.1f} s'
     + (shifted or ': write them on its clock or in seconds from its start')
   )
 

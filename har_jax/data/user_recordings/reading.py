@@ -252,7 +252,7 @@ def _sibling_labels(export: Export) -> Labels | None:
   if export.folder is None:
     return None
   folders = [export.folder] if '' in export.tables else [export.folder, export.folder.parent]
-  paths = [folder / f'{export.name}{LABELS_ENDING}.csv' for folder in folders]
+  paths = [folder / f'{export.stem or export.name}{LABELS_ENDING}.csv' for folder in folders]
   return next((read_labels(formats.open_labels(path)) for path in paths if path.is_file()), None)
 
 

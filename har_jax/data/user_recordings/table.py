@@ -31,6 +31,7 @@ _SMALLEST = {
 }
 # A clock in bursts: this fraction of steps is shorter than a tenth of the mean step. A gap is no step.
 _BURSTS, _SHORT_STEP, _GAP_S = 0.25, 0.1, 1.0
+_CONSTANT_S = 10.0  # a coarse gyroscope at rest may be constant for seconds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,12 @@ def _gyro(rows: Rows, acc: Samples, clock: Clock, options: Options, findings: Fi
   gyro, _ = _samples(rows, 'gyro', clock, findings)
   if len(gyro.time_s) < 2:
     findings.note('The columns of the gyroscope are empty.')
+    return None
+  if np.ptp(gyro.time_s) > _CONSTANT_S and (gyro.values == gyro.values[0]).all():
+    findings.warn(
+      'The gyroscope has the same values all the time, so it measured nothing: the recording is read as one '
+      'without a gyroscope.'
+    )
     return None
   unit = infer.gyro_unit(acc, gyro, rows.columns.sensors['gyro'].unit, options.gyro_unit, findings)
   if lag_s := infer.lag_s(acc, gyro):
@@ -167,6 +174,13 @@ def _samples(
   if not complete.all():
     findings.note(f'{count_of(~complete)} without all {WORDS[sensor]} values: left out.')
   kept = np.flatnonzero(complete)
+  # Rows that were sent or joined twice say nothing of the clock.
+  again = segments.repeats(rows.time_s[kept])
+  at = np.flatnonzero(again)
+  again[at] = (values[kept[at]] == values[kept[at - 1]]).all(axis=1)
+  if again.any():
+    findings.note(f'{count_of(again)} with a repeated time and the same values: left out.')
+    kept = kept[~again]
   repeats = segments.repeats(rows.time_s[kept])
   if repeats.any():
     findings.note(f'{count_of(repeats)} with a repeated time: the first of each time was kept.')

@@ -221,7 +221,8 @@ def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping
         )
       for index in numbers:
         cell = row[index].strip() if index < len(row) else ''
-        if (layout.decimal == '.' and ',' in cell) or (present([cell]) and not is_number(cell)):
+        other = ',' if layout.decimal == '.' else '.'
+        if other in cell or (present([cell]) and not is_number(cell)):
           shown = shorten(repr(cell))
           return f': line {reader.line_num} has {shown} in column {names[index]!r}, which is no number'
   return ''

@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from har_jax.baselines import relative_features
+from har_jax.baselines.relative_features import Described
 from har_jax.data import signal_summary, user_recordings
 from har_jax.data.cutting import Window
 from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
 from har_jax.inference.recognizer import Recognizer
+from har_jax.inference.recording_head import RecordingHead
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
 
@@ -24,7 +26,8 @@ class Predictions:
 
   `recording` is an index into the reading's recordings; `start_s` is on that recording's clock.
   `still` is True where the device did not move. `compared`: whether the recording had enough walking for the
-  recording head; None: there is no such head.
+  recording head; None: there is no such head. `pooled_files`: how many were compared with the walking of all,
+  because one of them has too little; 0: each with its own.
   """
 
   classes: tuple[str, ...]
@@ -34,6 +37,17 @@ class Predictions:
   still: Bool[np.ndarray, 'w']
   tta_shifts: int = 1
   compared: bool | None = None
+  pooled_files: int = 0
+
+  @property
+  def warnings(self) -> list[str]:
+    """Sentences on what the answers rest on."""
+    if not self.pooled_files:
+      return []
+    return [
+      f'At least one of {self.pooled_files} files has too little walking, so the windows of all were '
+      'compared with the walking of all: if they are of several people or devices, give each one alone.'
+    ]
 
 
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
@@ -63,10 +77,12 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
   classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
-  compared = None
-  if head is not None:  # one wearer and one device: all windows are compared with the same walking
-    combined = head.combine(joined, relative_features.concatenate(described), classes)
-    joined, compared = combined, combined is not joined
+  compared, pooled = None, 0
+  if head is not None:
+    each_file = _by_file(reading, np.array(recording))
+    joined, compared, pooled = _combine(
+      head, joined, relative_features.concatenate(described), classes, each_file
+    )
   return Predictions(
     classes,
     np.array(recording),
@@ -75,7 +91,39 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     np.concatenate(still),
     int(recognizer.tta_shifts),  # JSON has no NumPy integers
     compared,
+    pooled,
   )
+
+
+def _by_file(reading: Reading, recording: Int[np.ndarray, 'w']) -> list[Bool[np.ndarray, 'w']]:
+  """Which windows are of each file."""
+  files = np.array(reading.files or [''] * len(reading.recordings))[recording]
+  return [files == name for name in dict.fromkeys(files.tolist())]
+
+
+def _combine(
+  head: RecordingHead,
+  encoder: Float[np.ndarray, 'w y'],
+  described: Described,
+  classes: tuple[str, ...],
+  each_file: list[Bool[np.ndarray, 'w']],
+) -> tuple[Float[np.ndarray, 'w y'], bool, int]:
+  """Probabilities, whether windows were compared with walking, and how many files with that of all.
+
+  Each file with its own walking if all have enough, since they may be of several people; else all together.
+  """
+  combined = np.array(encoder)
+  for kept in each_file:
+    alone = encoder[kept]
+    found = head.combine(alone, described.only(kept), classes)
+    if found is alone:  # too little walking
+      break
+    combined[kept] = found
+  else:
+    return combined, True, 0
+  together = head.combine(encoder, described, classes)
+  compared = together is not encoder
+  return together, compared, len(each_file) if compared and len(each_file) > 1 else 0
 
 
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:

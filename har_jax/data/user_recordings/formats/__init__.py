@@ -1,5 +1,6 @@
 """The formats of recordings: one file and one line each. The first that knows a file reads it."""
 
+import dataclasses
 import difflib
 import pathlib
 
@@ -67,22 +68,49 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
   Raises UserError: nothing there, an unknown format, no recording in a folder.
   """
   if path.is_file():
-    return _sorted(_of_file(user_files.with_siblings(path))), []
+    found, warnings = _of_file(user_files.with_siblings(path))
+    return _distinguished(found), warnings
   if not path.is_dir():
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list()}')
   files = user_files.of_folder(path)
   if found := _together(files):
-    return _sorted(found), []
+    return _distinguished(found), []
   found, warnings = _of_each(files, ignored)
+  has_own = bool(found)
   for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
-    found += _together(user_files.of_folder(child))
+    below = user_files.of_folder(child)
+    if together := _together(below):
+      found += together
+    elif not has_own:
+      each, left_out = _of_each(below, ignored)
+      found += each
+      warnings += left_out
+    elif tables := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
+      warnings.append(f'Not read: {shorten(", ".join(tables))}, as {path} holds recordings itself.')
   if not found:
     raise UserError(f'{path} holds no recording: {_list()}' + ''.join(f'. {each}' for each in warnings[:1]))
-  return _sorted(found), warnings
+  return _distinguished(found), warnings
 
 
-def _sorted(found: list[Export]) -> list[Export]:
-  return sorted(found, key=lambda export: export.name)
+def _distinguished(found: list[Export]) -> list[Export]:
+  """By name; those of one name get more of their paths. A file name that several have names none."""
+  named = []
+  for export in found:
+    others = [other for other in found if other is not export]
+    alike = [_path(other) for other in others if other.name == export.name]
+    files = export.files.difference(*(other.files for other in others))
+    named.append(dataclasses.replace(export, files=files))
+    if alike:
+      parts = _path(export).parts
+      count = next(
+        n for n in range(1, len(parts) + 1) if all(each.parts[-n:] != parts[-n:] for each in alike)
+      )
+      named[-1] = dataclasses.replace(named[-1], name='/'.join(parts[-count:]), stem=export.name)
+  return sorted(named, key=lambda export: export.name)
+
+
+def _path(export: Export) -> pathlib.Path:
+  return next(iter(export.tables.values())).path
 
 
 def nearest(names: tuple[str, ...]) -> str:
@@ -103,13 +131,14 @@ def _together(files: Files) -> list[Export]:
   return next((found for each in FORMATS if (found := each.find(files))), [])
 
 
-def _of_file(files: Files) -> list[Export]:
+def _of_file(files: Files) -> tuple[list[Export], list[str]]:
+  """The recordings of a file or zip, and a sentence for each file in a zip that is none."""
   file = files.single
   assert file is not None
   if file.suffix == '.zip':
     return _of_zip(file)
   if found := _together(files):
-    return found
+    return found, []
   if file.suffix == '.json' or file.suffix == '.cbor':
     raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list()}')
   close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
@@ -117,33 +146,38 @@ def _of_file(files: Files) -> list[Export]:
   raise UserError(f'{file.path} is of no known format{near}. {_list()}')
 
 
-def _of_zip(file: File) -> list[Export]:
+def _of_zip(file: File) -> tuple[list[Export], list[str]]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.of_zip(file.path)
-  found = _together(files)
-  if not found:
-    found, _ = _of_each(files, None)
+  warnings: list[str] = []
+  if not (found := _together(files)):
+    found, warnings = _of_each(files, None)
     for below in files.folders:
-      found += _together(below) or _of_each(below, None)[0]
+      together = _together(below)
+      each, left_out = (together, []) if together else _of_each(below, None)
+      found += each
+      warnings += left_out
   if not found:
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list()}')
-  return found
+  return found, warnings
 
 
 def _of_each(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
   """The recordings of each file in a folder, and a sentence for each file that is none."""
   found: list[Export] = []
-  errors: list[str] = []
+  warnings: list[str] = []
   for file in files.top:
     if not is_recording(file) or (ignored is not None and file.path.resolve() == ignored):
       continue
     try:
-      found += _of_file(files.only(file))
+      below, left_out = _of_file(files.only(file))
+      found += below
+      warnings += left_out
     except NoRecording as error:
-      errors.append(f'Left out: {error}')
-  return found, errors
+      warnings.append(f'Left out: {error}')
+  return found, warnings
 
 
 def _list() -> str:

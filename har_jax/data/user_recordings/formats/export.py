@@ -23,6 +23,7 @@ class Export:
   time_zone: str = ''
   notes: tuple[str, ...] = ()
   warnings: tuple[str, ...] = ()
+  stem: str = ''  # of <stem>.labels.csv, if that is not its name
 
   @property
   def names(self) -> set[str]:

@@ -47,7 +47,10 @@ def find(files: Files) -> list[Export]:
       found.append(Export(rest or files.name, opened, APP, names, sensors['acc'][1].folder))
   used = set().union(*(export.files for export in found))
   if found and (others := [file.name for file in tables if file.name not in used]):
-    found[0] = dataclasses.replace(found[0], notes=(f'Not read: {shorten(", ".join(others))}.',))
+    lost = [sensors['acc'][1].name for sensors in recordings.values() if [*sensors] == ['acc']]
+    warnings = (f'{shorten(", ".join(lost))}: left out, as no gyroscope has such a name; read it alone.',)
+    notes = (f'Not read: {shorten(", ".join(others))}.',)
+    found[0] = dataclasses.replace(found[0], notes=notes, warnings=warnings if lost else ())
   return found
 
 

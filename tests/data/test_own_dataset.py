@@ -30,7 +30,7 @@ def _recording(path: pathlib.Path, labels: str) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
   first, second = labels.split()
   rows = ['time,ax,ay,az,gx,gy,gz,label']
-  rows += [f'{i / 50},0,0,1,0,0,0.1,{first if i < 500 else second}' for i in range(1000)]
+  rows += [f'{i / 50},0,0,1,0,0,0.{i % 2 + 1},{first if i < 500 else second}' for i in range(1000)]
   path.write_text('\n'.join(rows))
 
 

@@ -82,3 +82,16 @@ def test_acceleration_of_another_person_without_a_gyroscope_is_not_lost_in_silen
   reading = user_recordings.read(tmp_path)
   assert reading.files == ['ana']
   assert _has_warning(reading, 'ben_Accelerometer.csv')
+
+
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_folders_next_to_the_files_of_one_recording_are_named(tmp_path, is_zip):
+  folder = tmp_path / 'all'
+  _sensors(folder)
+  _sensors(folder / 'ben')
+  _write(folder / 'meta', 'device.csv', pd.DataFrame({'property': ['brand'], 'value': ['x']}))
+  if is_zip:
+    shutil.make_archive(str(folder), 'zip', folder)
+  reading = user_recordings.read(folder.with_suffix('.zip') if is_zip else folder)
+  assert len(reading.files) == 1
+  assert _has_warning(reading, 'Not read: ben, as')

@@ -1,5 +1,6 @@
 """The formats of recordings: one file and one line each. The first that knows a file reads it."""
 
+import collections
 import dataclasses
 import difflib
 import pathlib
@@ -74,7 +75,7 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list()}')
   files = user_files.of_folder(path)
   if found := _together(files):
-    return _distinguished(found), []
+    return _distinguished(found), _left_out(path, files)
   found, warnings = _of_each(files, ignored)
   has_own = bool(found)
   for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
@@ -92,14 +93,20 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
   return _distinguished(found), warnings
 
 
+def _left_out(path: pathlib.Path, files: Files) -> list[str]:
+  """A sentence on folders with recordings, below files that belong together."""
+  names = [below.name for below in files.folders if _together(below)]
+  return [f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'] if names else []
+
+
 def _distinguished(found: list[Export]) -> list[Export]:
   """By name; those of one name get more of their paths. A file name that several have names none."""
+  owners = collections.Counter(name for export in found for name in export.files)
   named = []
   for export in found:
-    others = [other for other in found if other is not export]
-    alike = [_path(other) for other in others if other.name == export.name]
-    files = export.files.difference(*(other.files for other in others))
+    files = frozenset(name for name in export.files if owners[name] == 1)
     named.append(dataclasses.replace(export, files=files))
+    alike = [_path(other) for other in found if other is not export and other.name == export.name]
     if alike:
       parts = _path(export).parts
       count = next(
@@ -150,8 +157,9 @@ def _of_zip(file: File) -> tuple[list[Export], list[str]]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.of_zip(file.path)
-  warnings: list[str] = []
-  if not (found := _together(files)):
+  if found := _together(files):
+    warnings = _left_out(file.path, files)
+  else:
     found, warnings = _of_each(files, None)
     for below in files.folders:
       together = _together(below)

@@ -4,4 +4,5 @@ import sys
 
 from har_jax.cli.main import main
 
-sys.exit(main(['export', *sys.argv[1:]]))
+if __name__ == '__main__':  # child processes import this file
+  sys.exit(main(['export', *sys.argv[1:]]))

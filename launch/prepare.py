@@ -4,5 +4,5 @@ import sys
 
 from har_jax.cli.main import main
 
-if __name__ == '__main__':  # processes that prepare archives import this file
+if __name__ == '__main__':  # child processes import this file
   sys.exit(main(['prepare', *sys.argv[1:]]))

@@ -6,6 +6,7 @@ import gc
 import os
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
@@ -223,6 +224,12 @@ def test_an_entry_point_passes_flags_and_the_exit_code_on(entry: list[str]):
 
 def test_launch_has_a_script_for_every_command():
   assert {path.stem for path in (_ROOT / 'launch').glob('*.py')} == set(main.COMMANDS)
+
+
+@pytest.mark.parametrize('command', main.COMMANDS)
+def test_a_launch_script_runs_nothing_where_a_child_process_imports_it(command: str):
+  # Python's `spawn` imports the main script of the parent under this name.
+  runpy.run_path(str(_ROOT / 'launch' / f'{command}.py'), run_name='__mp_main__')
 
 
 def test_a_closed_pipe_ends_without_a_traceback():

@@ -12,40 +12,45 @@ from jaxtyping import Array, Float
 
 from har_jax.model.product import product
 
+Pair = tuple[Float[Array, 'i r'], Float[Array, 'r o']]
+
 
 def scaled_input(layer: nn.Module, x: Float[Array, '*b i']) -> Float[Array, '*b i']:
   """The input, times the collection `ia3`'s factor per input.   Source: arXiv:2205.05638, section 3.3."""
   return _scaled(x, layer.get_variable('ia3', 'input')) if layer.has_variable('ia3', 'input') else x
 
 
-def adapted_product(
-  layer: nn.Module,
-  x: Float[Array, '*b i'],
-  y: Float[Array, '*b o'],
-  kernel: Callable[[], Float[Array, 'i o']],
-) -> Float[Array, '*b o']:
-  """The product y = x W with the low-rank products of `lora`, `adalora` and `vera`, rescaled by `dora`.
+def low_rank_pair(layer: nn.Module, fan_in: int, fan_out: int) -> Pair | None:
+  """Two factors whose product `lora`, `adalora` or `vera` adds to the kernel; None without any of them.
 
-  kernel: gives the frozen W in float32, which `dora` alone needs.
+  Source: arXiv:2106.09685, section 4.1; arXiv:2303.10512, section 3.1; arXiv:2310.11454, section 3.1.
   """
   if layer.has_variable('lora', 'a'):
     a, b = _leaves(layer, 'lora', 'a', 'b')
-    (scale,) = _leaves(layer, 'lora_scale', 'value')
-    y = y + product(scale.astype(x.dtype) * product(x, a.astype(x.dtype)), b.astype(x.dtype))
-    if layer.has_variable('dora', 'magnitude'):
-      # Its source treats the norm as a constant, which saves its gradient (section 4.3).
-      norm = jax.lax.stop_gradient(jnp.linalg.norm(kernel() + scale * (a @ b), axis=0))
-      y = _scaled(y, (layer.get_variable('dora', 'magnitude') / norm).astype(y.dtype))
+    return layer.get_variable('lora_scale', 'value') * a, b
   if layer.has_variable('adalora', 'a'):
-    a, e, b = (leaf.astype(x.dtype) for leaf in _leaves(layer, 'adalora', 'a', 'e', 'b'))
-    (scale,) = _leaves(layer, 'adalora_scale', 'value')
-    y = y + product(_scaled(product(x, a), scale.astype(x.dtype) * e), b)
+    a, e, b = _leaves(layer, 'adalora', 'a', 'e', 'b')
+    return _scaled(a, layer.get_variable('adalora_scale', 'value') * e), b
   if layer.has_variable('vera', 'd'):
+    d, gain = _leaves(layer, 'vera', 'd', 'b')
     shared = layer.scope.root.get_variable('vera_shared', layer.path[0])  # type: ignore[union-attr]
-    a, b = shared['a'][: x.shape[-1]], shared['b'][:, : y.shape[-1]]
-    d, gain = (leaf.astype(x.dtype) for leaf in _leaves(layer, 'vera', 'd', 'b'))
-    y = y + _scaled(product(_scaled(product(x, a.astype(x.dtype)), d), b.astype(x.dtype)), gain)
-  return y
+    return _scaled(shared['a'][:fan_in], d), _scaled(shared['b'][:, :fan_out], gain)
+  return None
+
+
+def normalized_columns(
+  layer: nn.Module, y: Float[Array, '*b o'], kernel: Callable[[], Float[Array, 'i o']], pair: Pair | None
+) -> Float[Array, '*b o']:
+  """`dora`: y as if each column of the adapted kernel had the trained length.
+
+  kernel: gives the frozen kernel in float32.   Source: arXiv:2402.09353, section 4.
+  """
+  if pair is None or not layer.has_variable('dora', 'magnitude'):
+    return y
+  left, right = pair
+  # Its source treats the norm as a constant, which saves its gradient (section 4.3).
+  norm = jax.lax.stop_gradient(jnp.linalg.norm(kernel() + left @ right, axis=0))
+  return _scaled(y, (layer.get_variable('dora', 'magnitude') / norm).astype(y.dtype))
 
 
 def adapted_output(layer: nn.Module, y: Float[Array, '*b o']) -> Float[Array, '*b o']:

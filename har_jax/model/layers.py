@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from har_jax import config, initializers, nf4
 from har_jax.model import adapted
-from har_jax.model.product import product
+from har_jax.model.product import low_rank_product, product
 
 LayerNorm = functools.partial(nn.LayerNorm, scale_init=initializers.ones, bias_init=initializers.zeros)
 
@@ -21,7 +21,7 @@ class Dense(nn.Module):
   """A dense layer: y = x W + bias, changed by the collections that a fine-tuning method adds (`adapted`).
 
   W is the packed kernel of the collection `nf4` if it exists, otherwise the kernel of `params`. If the
-  collection `lora` holds a pair A, B, then (scale · x A) B is added; `lora_scale` holds the scale.
+  collection `lora` holds a pair A, B, then scale · A B is added to W; `lora_scale` holds the scale.
   Products are computed in the precision's dtype and returned as float32.
   Source: arXiv:2106.09685 (LoRA), section 4.1; arXiv:2305.14314 (QLoRA), section 3.
   """
@@ -33,16 +33,29 @@ class Dense(nn.Module):
   def __call__(self, x: Float[Array, '*b i']) -> Float[Array, '*b o']:
     shape, dtype = (x.shape[-1], self.features), self.precision.dtype
     x = adapted.scaled_input(self, x).astype(dtype)
+    pair = adapted.low_rank_pair(self, *shape)
     if self.has_variable('nf4', 'codes'):
       packed = nf4.from_leaves(self.variables['nf4'], shape)
-      y = nf4.matmul(x, packed, self.precision.nf4_kernel)
-      y = adapted.adapted_product(self, x, y, lambda: nf4.dequantize(packed))
+      y = self._packed_product(x, packed, pair)
+      y = adapted.normalized_columns(self, y, lambda: nf4.dequantize(packed), pair)
     else:
       kernel = self.param('kernel', initializers.xavier_uniform, shape)
-      y = adapted.adapted_product(self, x, product(x, kernel.astype(dtype)), lambda: kernel)
+      y = product(x, kernel.astype(dtype)) if pair is None else low_rank_product(x, kernel, *pair)
+      y = adapted.normalized_columns(self, y, lambda: kernel, pair)
     bias = self.param('bias', initializers.zeros, (self.features,))
     y = y.astype(jnp.float32) + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
     return adapted.adapted_output(self, y)
+
+  def _packed_product(
+    self, x: Float[Array, '*b i'], packed: nf4.Nf4, pair: adapted.Pair | None
+  ) -> Float[Array, '*b o']:
+    nf4_kernel = self.precision.nf4_kernel
+    if pair is None:
+      return nf4.matmul(x, packed, nf4_kernel)
+    if not nf4.fused_kernels(x, packed, nf4_kernel):
+      return low_rank_product(x, packed, *pair)
+    left, right = (factor.astype(x.dtype) for factor in pair)  # a fused kernel takes packed weights alone
+    return nf4.matmul(x, packed, nf4_kernel) + product(product(x, left), right)
 
 
 class Attention(nn.Module):

@@ -1,6 +1,6 @@
 """4-bit NormalFloat (NF4) weights: quantization, dequantization and matrix products."""
 
-from har_jax.nf4.product import matmul
+from har_jax.nf4.product import dequantize_after, fused_kernels, matmul
 from har_jax.nf4.reference import (
   BLOCK,
   Nf4,
@@ -19,8 +19,10 @@ __all__ = [
   'Nf4',
   'QuantizedScales',
   'dequantize',
+  'dequantize_after',
   'dequantize_on_host',
   'from_leaves',
+  'fused_kernels',
   'matmul',
   'quantize',
   'to_leaves',

@@ -28,10 +28,10 @@ def matmul(x: Float[Array, '*b i'], packed: Nf4, kernel: str = 'auto') -> Float[
   that the platform's fused kernel does not support.
   Raises UserError for `pallas` on a platform without fused kernels.
   """
-  if fused := _fused(x, packed, kernel):
+  if fused := fused_kernels(x, packed, kernel):
     y = fused.forward(_as_rows(x), packed.codes, float_scales(packed), packed.shape)
     return y.reshape(*x.shape[:-1], packed.shape[1])
-  return x @ dequantize(_after(packed, x), x.dtype)
+  return x @ dequantize_after(packed, x, x.dtype)
 
 
 def _forward(x: Array, packed: Nf4, kernel: str) -> tuple[Array, Nf4]:
@@ -39,11 +39,11 @@ def _forward(x: Array, packed: Nf4, kernel: str) -> tuple[Array, Nf4]:
 
 
 def _backward(kernel: str, packed: Nf4, gradient: Array) -> tuple[Array, None]:
-  if fused := _fused(gradient, packed, kernel):
+  if fused := fused_kernels(gradient, packed, kernel):
     rows = fused.backward(_as_rows(gradient), packed.codes, float_scales(packed), packed.shape)
     x_gradient = rows.reshape(*gradient.shape[:-1], packed.shape[0])
   else:
-    x_gradient = gradient @ dequantize(_after(packed, gradient), gradient.dtype).T
+    x_gradient = gradient @ dequantize_after(packed, gradient, gradient.dtype).T
   return x_gradient, None
 
 
@@ -54,7 +54,7 @@ def _as_rows(x: Float[Array, '*b i']) -> Float[Array, 'm i']:
   return x.reshape(-1, x.shape[-1])
 
 
-def _fused(x: Array, packed: Nf4, kernel: str) -> ModuleType | None:
+def fused_kernels(x: Array, packed: Nf4, kernel: str) -> ModuleType | None:
   """The platform's fused kernels if they compute this product; None: jnp does."""
   platform = getattr(jax.config.values['jax_default_device'], 'platform', None) or jax.default_backend()
   if kernel == 'pallas' and platform not in _FUSED:
@@ -67,8 +67,8 @@ def _fused(x: Array, packed: Nf4, kernel: str) -> ModuleType | None:
   return fused if fused.may_run(packed.shape, x.dtype, packed.block) else None
 
 
-def _after(packed: Nf4, x: Array) -> Nf4:
-  """The NF4 weights, available to the compiler only after x is computed.
+def dequantize_after(packed: Nf4, x: Array, dtype: jax.typing.DTypeLike = jnp.float32) -> Float[Array, 'i o']:
+  """The weights, from codes that are available to the compiler only after x is computed.
 
   Without this, the compiler dequantizes the weights of all layers at once and keeps them for the backward
   pass.
@@ -77,7 +77,7 @@ def _after(packed: Nf4, x: Array) -> Nf4:
   # The CPU compiler drops barriers before it schedules the program (JAX 0.10; 0.12 keeps some). There the
   # codes depend on a value of x.
   codes = jax.lax.platform_dependent(codes, x, cpu=_depend_on, default=lambda codes, x: codes)
-  return dataclasses.replace(packed, codes=codes)
+  return dequantize(dataclasses.replace(packed, codes=codes), dtype)
 
 
 def _depend_on(codes: UInt8[Array, 'c'], x: Array) -> UInt8[Array, 'c']:

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax.model.product import product
+from har_jax import nf4
+from har_jax.model.product import low_rank_product, product
 
 
 @pytest.mark.parametrize('leading', [(), (5,), (2, 3), (2, 3, 4)])
@@ -25,3 +26,19 @@ def test_under_vmap_each_run_has_its_own_gradient():
   gradients = jax.vmap(jax.grad(lambda w, x: jnp.sum(product(x, w) ** 2)), in_axes=(None, 0))(w, x)
   for gradient, one in zip(gradients, x, strict=True):
     np.testing.assert_allclose(gradient, 2 * one.T @ (one @ w), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('packed', [False, True])
+@pytest.mark.parametrize('rank', [1, 5])  # the gradient through the rows, and through the kernel
+def test_the_product_with_a_low_rank_sum_equals_its_definition(rank: int, packed: bool):
+  rng = np.random.default_rng(1)
+  shapes = (2, 3, 8), (8, 6), (8, rank), (rank, 6), (2, 3, 6)
+  x, w, left, right, dy = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes)
+  weights = nf4.quantize(w) if packed else w
+  kernel = nf4.dequantize(weights) if packed else w
+
+  ours, pull = jax.vjp(lambda *each: low_rank_product(each[0], weights, *each[1:]), x, left, right)
+  plain, pull_plain = jax.vjp(lambda x, left, right: x @ (kernel + left @ right), x, left, right)
+  np.testing.assert_allclose(ours, plain, atol=1e-5)
+  for gradient, expected in zip(pull(dy), pull_plain(dy), strict=True):
+    np.testing.assert_allclose(gradient, expected, atol=2e-5)

@@ -241,5 +241,5 @@ def test_which_kernel_computes_the_product(
   packed = drawn.quantize(jnp.ones(shape))  # before the backend changes, and with it what is compiled
   monkeypatch.setattr(jax, 'default_backend', lambda: platform)
   monkeypatch.setattr(product, '_FASTER', frozenset({platform} if faster else ()))
-  chosen = product._fused(jnp.ones((2, 64)), packed, kernel)
+  chosen = product.fused_kernels(jnp.ones((2, 64)), packed, kernel)
   assert (chosen.__name__ if chosen else None) == (f'har_jax.nf4.pallas_{platform}' if fused else None)

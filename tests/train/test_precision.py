@@ -12,7 +12,7 @@ import pytest
 from har_jax import config
 from har_jax.methods import METHODS, Settings, prepare
 from har_jax.train.objective import Classify, Objective, Reconstruct
-from har_jax.variables import Variables
+from har_jax.variables import Variables, modules_with
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +29,18 @@ def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], j
   return lambda trainable: jnp.sum(objective.losses(variables | trainable, _batch(), jax.random.key(1))[0])
 
 
+def _operand_dtypes(program: Any) -> list[tuple[str, ...]]:
+  """Of every matrix product in a traced program and the programs that it calls."""
+  found = []
+  for equation in program.eqns:
+    if equation.primitive.name == 'dot_general':
+      found.append(tuple(str(operand.aval.dtype) for operand in equation.invars))
+    for value in jax.tree.leaves(list(equation.params.values())):
+      called = getattr(value, 'jaxpr', value)
+      found += _operand_dtypes(called) if hasattr(called, 'eqns') else []
+  return found
+
+
 @pytest.mark.parametrize('name', ['full', 'lora', 'qlora', 'pretraining'])
 def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: config.Model, drawn: Draw):
   if name == 'pretraining':
@@ -36,16 +48,19 @@ def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: 
     variables = trainable = drawn(objective.init)
   else:
     objective = Classify(tiny, 3, _HALF)
-    prepared = prepare(lambda _: drawn(objective.init), METHODS[name], Settings(), seed=0)
+    settings = Settings(config.Lora(rank=4))
+    prepared = prepare(lambda _: drawn(objective.init), METHODS[name], settings, seed=0)
     variables, trainable = prepared.variables, prepared.trainable
   gradient = jax.jit(jax.grad(_loss(objective, variables))).trace(trainable)
   assert {leaf.dtype for leaf in gradient.jaxpr.out_avals} == {jnp.dtype('float32')}
   traced = str(gradient.jaxpr)
-  products = re.findall(r':(\w+)\[[0-9,]*\] = dot_general', traced)
+  products = _operand_dtypes(gradient.jaxpr.jaxpr)
   assert len(products) > 20
-  # Only the spectra of input and reconstruction target: a real and an imaginary part each.
-  assert products.count('f32') == (4 if name == 'pretraining' else 2)
-  assert set(products) <= {'bf16', 'f32'}
+  assert set(products) == {('bfloat16', 'bfloat16'), ('float32', 'float32')}
+  # Of the input: the spectra of signal and reconstruction target, a real and an imaginary part each. Of the
+  # weights: each adapter's sum with its kernel, forward and backward.
+  spectra = 4 if name == 'pretraining' else 2
+  assert products.count(('float32', 'float32')) == spectra + 2 * len(modules_with(variables, 'lora', 'a'))
   assert not re.search(r':bf16\[[0-9,]*\] = (exp|rsqrt|tanh|erf|log)', traced)  # softmax, norms, GELU
   gradients = gradient.lower().compile()(trainable)
   assert all(np.isfinite(leaf).all() for leaf in gradients.values())

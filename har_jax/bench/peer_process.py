@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from har_jax import config
+from har_jax.errors import UserError
 
 _JOIN_S = 10.0
 
@@ -40,7 +41,13 @@ def _call(connection: Any, name: str) -> float:
 
 
 def _receive(connection: Any) -> Any:
-  message = connection.recv()
+  try:
+    message = connection.recv()
+  except EOFError as error:
+    raise UserError(
+      'the process that times the other libraries has ended; its message is above, or it was killed for want '
+      'of memory: use smaller --batches'
+    ) from error
   if isinstance(message, BaseException):
     raise message
   return message

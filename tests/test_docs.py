@@ -13,10 +13,11 @@ from collections.abc import Iterator
 import pytest
 from in_process import run_in_process
 
-from har_jax import export, methods
+from har_jax import export, methods, runtime, storage
 from har_jax.cli import main
 from har_jax.data.archives import synthetic
 from har_jax.errors import UserError
+from har_jax.report import csv_table
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _DOCS = [f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))]
@@ -267,6 +268,26 @@ def test_a_page_of_measurements_follows_from_its_table(name: str):
   made = runpy.run_path(str(_ROOT / 'docs' / f'{name}.py'))
   page = _read(made['PAGE'])
   assert made['filled'](page) == page
+
+
+def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  made = runpy.run_path(str(_ROOT / 'docs' / 'bench_table.py'))
+  before = csv_table.read(made['TABLE'])
+  row = {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'ms': 20.0, 'fraction_of_product': 0.5}
+  described = runtime.describe()
+  described['versions'] |= dict.fromkeys(('torch', 'peft', 'bitsandbytes'), '1')
+  for name in ('steps', 'epoch'):
+    storage.write(tmp_path / name / 'steps.json', {'steps': [row]} | described)
+  monkeypatch.setitem(made['write'].__globals__, 'TABLE', tmp_path / 'bench.csv')
+  monkeypatch.setitem(made['write'].__globals__, 'PAGE', tmp_path / 'bench.md')
+  csv_table.write(before, tmp_path / 'bench.csv')
+  made['write'](tmp_path, 'abcdef0')
+  after = csv_table.read(tmp_path / 'bench.csv')
+  assert after['experiment'].iloc[:2].tolist() == ['steps', 'epoch']
+  assert after[['ms', 'product_fraction', 'commit']].iloc[0].tolist() == [20.0, 0.5, 'abcdef0']
+  others = before[~before['experiment'].isin(['steps', 'epoch'])]
+  assert after['ms'].iloc[2:].tolist() == others['ms'].tolist()
+  assert '## steps' in _read(tmp_path / 'bench.md')
 
 
 @pytest.mark.parametrize(

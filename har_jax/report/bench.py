@@ -18,6 +18,7 @@ _SIZES = ['frozen', 'trainable', 'buffers', 'optimizer', 'temporary']
 _COSTS = ['ms_window', 'operations_window']
 _FORMS = {
   'ratio': '.2f',
+  'against_best': '.2f',
   'windows_s': ',.0f',
   'gflop_s': ',.0f',
   'product_fraction': '.2f',

@@ -273,20 +273,20 @@ def test_a_page_of_measurements_follows_from_its_table(name: str):
 def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   made = runpy.run_path(str(_ROOT / 'docs' / 'bench_table.py'))
   before = csv_table.read(made['TABLE'])
-  row = {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'ms': 20.0, 'fraction_of_product': 0.5}
+  row = {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'ms': 20.0, 'ms_quartiles': [19.0, 21.0]}
+  row |= {'fraction_of_product': 0.5}
   described = runtime.describe()
   described['versions'] |= dict.fromkeys(('torch', 'peft', 'bitsandbytes'), '1')
-  for name in ('steps', 'epoch'):
-    storage.write(tmp_path / name / 'steps.json', {'steps': [row]} | described)
+  storage.write(tmp_path / 'steps.json', {'steps': [row]} | described)
   monkeypatch.setitem(made['write'].__globals__, 'TABLE', tmp_path / 'bench.csv')
   monkeypatch.setitem(made['write'].__globals__, 'PAGE', tmp_path / 'bench.md')
   csv_table.write(before, tmp_path / 'bench.csv')
   made['write'](tmp_path, 'abcdef0')
   after = csv_table.read(tmp_path / 'bench.csv')
-  assert after['experiment'].iloc[:2].tolist() == ['steps', 'epoch']
-  assert after[['ms', 'product_fraction', 'commit']].iloc[0].tolist() == [20.0, 0.5, 'abcdef0']
-  others = before[~before['experiment'].isin(['steps', 'epoch'])]
-  assert after['ms'].iloc[2:].tolist() == others['ms'].tolist()
+  assert after[['experiment', 'ms', 'commit']].iloc[-1].tolist() == ['steps', 20.0, 'abcdef0']
+  assert after[['ms_low', 'ms_high', 'product_fraction']].iloc[-1].tolist() == [19.0, 21.0, 0.5]
+  others = before[before['experiment'] != 'steps']
+  assert after['ms'].iloc[:-1].tolist() == others['ms'].tolist()
   assert '## steps' in _read(tmp_path / 'bench.md')
 
 

@@ -30,9 +30,11 @@ def test_a_lora_step_has_the_operations_of_its_layers(monkeypatch: pytest.Monkey
   model = config.Model(patch_size=16)
   rows, d, f, r = 4 * model.tokens, model.width, model.mlp_dim, config.Lora().rank
   dense = [(d, d)] * 4 + [(d, f), (f, d)]
-  forward = sum(2 * rows * (i * o + r * (i + o)) for i, o in dense) + 2 * 2 * rows * model.tokens * d
+  # The adapter is added to its kernel, in both passes.
+  forward = sum(2 * (rows * i * o + i * r * o) for i, o in dense) + 2 * 2 * rows * model.tokens * d
   # Backward: frozen products once, for the gradient of the input; adapters and attention for both factors.
-  backward = sum(2 * rows * (i * o + 2 * r * (i + o)) for i, o in dense) + 4 * 2 * rows * model.tokens * d
+  adapters = sum(2 * (i * r * o + 2 * rows * r * (i + o)) for i, o in dense)
+  backward = sum(2 * rows * i * o for i, o in dense) + adapters + 4 * 2 * rows * model.tokens * d
   program = running.finetuning(config.Experiment(protocol=config.Protocol(), model=model), 'lora', 4)
   counted = program.operations * 4 / program.windows  # a call makes several steps
   # The rest: the embedding, and products of the first block's query, key and value that no gradient needs.

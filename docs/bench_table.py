@@ -32,7 +32,9 @@ def main() -> None:
   devices = f'--cpu_devices={len(jobs.cores())}'
   given = (*_MODEL, *_AUGMENTATION, *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
   program = [sys.executable, '-m', 'har_jax', 'bench', '--peers', *given, f'--out={_OUT}']
-  subprocess.run(program, check=True, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
+  measured = subprocess.run(program, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
+  if measured.returncode:  # its message is above
+    sys.exit(measured.returncode)
   write(_OUT, report.commit())
 
 

@@ -27,7 +27,7 @@ def describe(also: Sequence[str] = ()) -> dict[str, Any]:
       'kind': device.device_kind,
       'count': jax.device_count(),
       'host_cores': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
-      # The products matter to the speed of bfloat16: with AMX, they are several times as fast.
+      # With the instructions that bfloat16 products use: their speed depends on these.
       'machine': ' '.join([platform.machine(), *sorted(_CPU_PRODUCTS & _cpu_features())]),
     },
   }

@@ -5,7 +5,7 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -190,18 +190,21 @@ def count_operations(function: Callable, *arguments: Any) -> int:
   traced = jax.make_jaxpr(function)(*arguments).jaxpr
   # Removes the gradients of frozen variables, which nothing uses.
   used, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
-  return _operations(used)
-
-
-def _operations(traced: Any) -> int:
   total = 0
+  for equation in products(used):
+    (contracted, _), _ = equation.params['dimension_numbers']
+    inner = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
+    total += 2 * equation.outvars[0].aval.size * inner
+  return total
+
+
+def products(traced: Any) -> Iterator[Any]:
+  """The equations of all matrix products in a traced program, and in the programs that it calls."""
   for equation in traced.eqns:
     if equation.primitive.name == 'dot_general':
-      (contracted, _), _ = equation.params['dimension_numbers']
-      inner = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
-      total += 2 * equation.outvars[0].aval.size * inner
-    total += sum(_operations(inner) for inner in _inside(equation.params))
-  return total
+      yield equation
+    for inner in _inside(equation.params):
+      yield from products(inner)
 
 
 def _inside(parameters: dict[str, Any]) -> list[Any]:

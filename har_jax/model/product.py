@@ -41,8 +41,8 @@ def low_rank_product(
 ) -> Float[Array, '*b o']:
   """x (w + left right), in the dtype of x; w is frozen and has no gradient.
 
-  The sum is formed in float32 before the product, as in merging. A batch has more rows than a kernel, so this
-  takes fewer operations than x w + (x left) right, and no second array of outputs.
+  The sum is formed in float32 before the product, as in merging. With more than i o / (i + o) rows, it takes
+  fewer operations than x w + (x left) right. It needs no second array of outputs.
   """
   return x @ _sum(w, left, right, x)
 

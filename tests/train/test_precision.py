@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from har_jax import config
+from har_jax.bench import running
 from har_jax.methods import METHODS, Settings, prepare
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables, modules_with
@@ -29,18 +30,6 @@ def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], j
   return lambda trainable: jnp.sum(objective.losses(variables | trainable, _batch(), jax.random.key(1))[0])
 
 
-def _operand_dtypes(program: Any) -> list[tuple[str, ...]]:
-  """Of every matrix product in a traced program and the programs that it calls."""
-  found = []
-  for equation in program.eqns:
-    if equation.primitive.name == 'dot_general':
-      found.append(tuple(str(operand.aval.dtype) for operand in equation.invars))
-    for value in jax.tree.leaves(list(equation.params.values())):
-      called = getattr(value, 'jaxpr', value)
-      found += _operand_dtypes(called) if hasattr(called, 'eqns') else []
-  return found
-
-
 @pytest.mark.parametrize('name', ['full', 'lora', 'qlora', 'pretraining'])
 def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: config.Model, drawn: Draw):
   if name == 'pretraining':
@@ -54,7 +43,10 @@ def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: 
   gradient = jax.jit(jax.grad(_loss(objective, variables))).trace(trainable)
   assert {leaf.dtype for leaf in gradient.jaxpr.out_avals} == {jnp.dtype('float32')}
   traced = str(gradient.jaxpr)
-  products = _operand_dtypes(gradient.jaxpr.jaxpr)
+  products = [
+    tuple(str(operand.aval.dtype) for operand in equation.invars)
+    for equation in running.products(gradient.jaxpr.jaxpr)
+  ]
   assert len(products) > 20
   assert set(products) == {('bfloat16', 'bfloat16'), ('float32', 'float32')}
   # Of the input: the spectra of signal and reconstruction target, a real and an imaginary part each. Of the

@@ -1,4 +1,4 @@
-"""Generate table and picture of docs/methods.md from results/runs.csv: python docs/method_table.py."""
+"""Generate tables and picture of docs/methods.md from results/: python docs/method_table.py."""
 
 import functools
 import pathlib
@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax.report import frame, markdown, svg
+from har_jax.report import csv_table, frame, markdown, svg
 
 _ROOT = pathlib.Path(__file__).parents[1]
 PAGE, PICTURE = _ROOT / 'docs' / 'methods.md', _ROOT / 'docs' / 'methods.svg'
+_COSTS = _ROOT / 'results' / 'method_costs.csv'
 _EXPERIMENT, _FEW = 'recommended', '10/class'
 _BUDGETS = {'0.7': '70 % of the labels', '0.1': 'a tenth', _FEW: '10 per activity'}
 _WITHOUT_ADAPTERS = ['ensemble', 'scratch', 'zero_shot', 'zero_shot_recording', 'forest', 'rocket']
@@ -20,7 +21,8 @@ _LAYERS = {  # lora_targets → the layers that have an adapter
   'embed': 'stem',
 }
 _HELD = ['frozen_bytes', 'trainable_bytes', 'optimizer_bytes']
-_COLORS = {False: '#0072b2', True: '#d55e00'}  # of a method in float32, and over four bits
+_STORES = {'float32': {'color': '#0072b2', 'marker': 'o'}, 'four bits': {'color': '#d55e00', 'marker': 's'}}
+_APART = 0.002  # names of points that are nearer to the median, or below, would lie over one another
 
 
 @functools.cache
@@ -121,29 +123,43 @@ def filled(page: str) -> str:
   return markdown.fill(page, 'python docs/method_table.py', block())
 
 
+def costs() -> pd.DataFrame:
+  """`measured`, and the milliseconds of a training step from results/method_costs.csv."""
+  return measured().join(csv_table.read(_COSTS).set_index('method')['step_ms'])
+
+
 def caption() -> str:
   """The picture's title for screen readers: all that it shows."""
   points = '; '.join(
-    f'{name} {row["mean"]:.3f} with {row["held_mb"]:.1f} MB' for name, row in measured().iterrows()
+    f'{name} {row["mean"]:.3f} with {row["held_mb"]:.1f} MB and {row["step_ms"]:.0f} ms'
+    for name, row in costs().iterrows()
   )
-  return f'Mean macro-F1 against megabytes held in training: {points}'
+  return f'Mean macro-F1 against megabytes held in training, and against milliseconds of a step: {points}'
 
 
 def picture() -> str:
-  return svg.file(svg.render(_draw, measured(), named=('methods', caption()), size=(6.4, 4.0)))
+  return svg.file(svg.render(_draw, costs(), named=('methods', caption()), size=(7.6, 3.8)))
 
 
 def _draw(figure: Any, table: pd.DataFrame) -> None:
-  axes = figure.subplots()
-  for name, row in table.iterrows():
-    is_packed = str(name).startswith('q')
-    axes.plot(row['held_mb'], row['mean'], color=_COLORS[is_packed], marker='s' if is_packed else 'o')
-    axes.annotate(name, (row['held_mb'], row['mean']), xytext=(4, 3), textcoords='offset points', fontsize=8)
-  ordered = table.sort_values('held_mb')
-  front = ordered[ordered['mean'] == ordered['mean'].cummax()]  # no method that holds less is better
-  axes.plot(front['held_mb'], front['mean'], color=svg.INK, linewidth=0.8, linestyle=':', zorder=0)
-  axes.set_xlabel('megabytes held in training: weights and optimizer')
-  axes.set_ylabel('macro-F1, mean of targets')
+  left, right = figure.subplots(1, 2, sharey=True)
+  left.set_ylabel('macro-F1, mean of targets')
+  for axes, cost, label in (
+    (left, 'held_mb', 'MB held in training: weights and optimizer'),
+    (right, 'step_ms', 'ms of a training step'),
+  ):
+    ordered = table.sort_values([cost, 'mean'], ascending=[True, False])
+    front = ordered[ordered['mean'] > ordered['mean'].cummax().shift(fill_value=0)]
+    axes.plot(front[cost], front['mean'], color=svg.INK, linewidth=0.8, linestyle=':', zorder=0)
+    is_packed = table.index.str.startswith('q')
+    for points, store in ((table[~is_packed], 'float32'), (table[is_packed], 'four bits')):
+      axes.scatter(points[cost], points['mean'], s=25, label=store, **_STORES[store])
+    for name in [*table.index[table['mean'] > table['mean'].median() + _APART], front.index[0]]:
+      place, above = (table.loc[name, cost], table.loc[name, 'mean']), -14 if name.startswith('q') else 5
+      axes.annotate(name, place, xytext=(0, above), textcoords='offset points', fontsize=8, ha='center')
+    axes.margins(x=0.1)
+    axes.set_xlabel(label)
+  right.legend(loc='center right')
 
 
 if __name__ == '__main__':

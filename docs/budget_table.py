@@ -49,7 +49,8 @@ def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> di
     plan = recognizer.fit(signals, labels).plan_
   except UserError:
     return entries | {'chosen': 'nothing fits'}
-  entries |= {'chosen': plan.method, 'steps': str(plan.max_steps)}
+  chosen = plan.method if plan.rank is None else f'{plan.method}, rank {plan.rank}'
+  entries |= {'chosen': chosen, 'steps': str(plan.max_steps)}
   for name, form in _SHOWN.items():
     costs = [getattr(cost, name) for cost in (plan.predicted, plan.actual)]
     entries[name] = ' / '.join(form.format(cost) for cost in costs)

@@ -6,16 +6,15 @@ Memory and time are measured on this machine, with the windows that are to be le
 import dataclasses
 import math
 import time
-from collections.abc import Callable
 
 import jax
 
 from har_jax.errors import UserError
-from har_jax.inference.fitting import Fit
+from har_jax.inference.fitting import Fit, FitOf
 from har_jax.methods import in_head
 
-# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/methods.md); a method
-# over four bits that was not measured follows its own. `full` costs more and is within the spread of `lora`.
+# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/methods.md). One over
+# four bits follows its own in float32. `full` costs more and is within the spread of `lora`.
 RANKED = ('lora', 'qlora', 'norm', 'qnorm', 'probe', 'qprobe')
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
 _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
@@ -60,6 +59,7 @@ class Plan:
   """A method, its training steps, their predicted cost, and the better-ranked methods that cost more."""
 
   method: str
+  rank: int | None  # of its low-rank pairs
   max_steps: int
   predicted: Cost
   begun_s: float  # on the monotonic clock
@@ -74,13 +74,14 @@ class Plan:
     return dataclasses.replace(self, actual=Cost(memory_mb, minutes, fit.file_bytes() / 1e3))
 
   def __str__(self) -> str:
-    return f'{self.method} with {self.max_steps} steps: {self.predicted}'
+    rank = '' if self.rank is None else f' of rank {self.rank}'
+    return f'{self.method}{rank} with {self.max_steps} steps: {self.predicted}'
 
 
-def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, rounds: int) -> tuple[Fit, Plan]:
+def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int) -> tuple[Fit, Plan]:
   """The first method in `RANKED` that fits, and its plan.
 
-  It has as many steps up to `max_steps` as the time allows.
+  It has as many steps up to `max_steps` as the time allows, and its rank is halved until the file fits.
   Measures the time of a few steps. A method that trains the encoder is not tried where another took too long.
   fit_of: the fit of a method. rounds: how often it trains, one time after the other.
   Raises UserError where nothing fits, with the method that is nearest to it.
@@ -89,12 +90,12 @@ def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, roun
   misses: list[tuple[float, Plan]] = []
   is_encoder_too_slow = False
   for name in RANKED:
-    fit = fit_of(name)
+    fit = _with_rank(fit_of, name, budget)
     trains_encoder = not all(map(in_head, fit.prepared.trainable))
     if trains_encoder and is_encoder_too_slow:
       continue
     cost = Cost(fit.memory_bytes() / 1e6, 0.0, fit.file_bytes() / 1e3)
-    plan = Plan(name, min(MIN_STEPS, max_steps), cost, begun_s)
+    plan = Plan(name, fit.rank, min(MIN_STEPS, max_steps), cost, begun_s)
     if _excess(plan.predicted, budget) <= 1:
       plan = _timed(fit, plan, budget, max_steps=max_steps, rounds=rounds)
       is_encoder_too_slow = trains_encoder and _excess(plan.predicted, budget) > 1
@@ -104,6 +105,15 @@ def choose(fit_of: Callable[[str], Fit], budget: Budget, *, max_steps: int, roun
     misses.append((_excess(plan.predicted, budget), plan))
   _, nearest = min(misses, key=lambda each: each[0])
   raise UserError(f'no method fits {budget}; the nearest is {nearest}')
+
+
+def _with_rank(fit_of: FitOf, name: str, budget: Budget) -> Fit:
+  """That of the rank given, or of the highest half, quarter, … whose file fits; else of rank 1."""
+  fit = fit_of(name)
+  limit_kb = budget.max_adapter_kb or math.inf
+  while fit.rank is not None and fit.rank > 1 and fit.file_bytes() > 1e3 * limit_kb:
+    fit = fit_of(name, fit.rank // 2)
+  return fit
 
 
 def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:

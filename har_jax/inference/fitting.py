@@ -101,6 +101,12 @@ class Fit:
     """Bytes of the arrays in the adapter's file."""
     return resident(files.leaves_of(self.method, self.settings, self.prepared.variables))
 
+  @property
+  def rank(self) -> int | None:
+    """That of its low-rank pairs, all of which have the same; None without pairs."""
+    pairs = [path for path in self.prepared.trainable if path.startswith('lora/')]
+    return self.settings.lora.rank if pairs else None
+
   def _on(self, windows: Batch, title: str) -> Fitted:
     prepared = self.prepared
     run = loop.Run(
@@ -125,6 +131,9 @@ class Fit:
     return Fitted(trained.variables | prepared.frozen, trained.step, metrics)
 
 
+FitOf = Callable[..., Fit]  # (method's name, rank=that given) → what it trains
+
+
 def fits(
   base: files.Base | None,
   experiment: config.Experiment,
@@ -135,13 +144,15 @@ def fits(
   *,
   seed: int,
   progress: bool,
-) -> Callable[[str], Fit]:
-  """From the name of a method to what it trains on these windows."""
+) -> FitOf:
+  """From the name of a method, and a rank if it is another, to what it trains on these windows."""
   objective = Classify(experiment.model, len(classes), experiment.precision)
-  settings = Settings.of(experiment)
+  given = experiment.lora
 
-  def fit_of(name: str) -> Fit:
+  def fit_of(name: str, rank: int = given.rank) -> Fit:
     method = methods.METHODS[name]
+    lora = dataclasses.replace(given, rank=rank, alpha=given.alpha * rank / given.rank)
+    settings = Settings.of(dataclasses.replace(experiment, lora=lora))
     prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
     return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
 

@@ -1,7 +1,7 @@
 """The parameters of a recognizer: their checks, and the hyperparameters that follow from them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from har_jax import config, files, methods
 from har_jax.errors import UserError
 from har_jax.inference import budget, ensemble
-from har_jax.inference.fitting import Fit
+from har_jax.inference.fitting import Fit, FitOf
 
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
 LIMITS = tuple(each.name for each in dataclasses.fields(budget.Budget))
@@ -56,9 +56,7 @@ def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experimen
   return base, experiment
 
 
-def chosen(
-  given: Mapping[str, Any], fit_of: Callable[[str], Fit], *, rounds: int
-) -> tuple[Fit, budget.Plan | None]:
+def chosen(given: Mapping[str, Any], fit_of: FitOf, *, rounds: int) -> tuple[Fit, budget.Plan | None]:
   """The fit of the method given, or of the plan that 'auto' makes.
 
   Raises UserError where nothing fits, and where a limit is not positive.

@@ -32,9 +32,9 @@ class Recognizer(Estimator):
     Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
     temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
   rank : int, default 8
-    Rank of the adapters of lora and qlora.
+    Rank of the adapters of lora and qlora. 'auto' halves it until the file fits.
   alpha : float, default 16.0
-    The adapters are scaled by alpha / rank.
+    The adapters are scaled by alpha / rank. This ratio also holds for a rank that 'auto' halves.
   max_steps : int, default 300
     Training steps.
   learning_rate : float, default 1e-3

@@ -15,9 +15,10 @@ from har_jax.inference.recognizer import Recognizer
 class _Fit(fitting.Fit):
   """Costs of a method, on a clock that only its training moves."""
 
-  def __init__(self, clock, path='lora/encoder/up/a', memory_mb=10.0, file_kb=100.0, step_s=1.0):
+  def __init__(self, clock, path='lora/encoder/up/a', memory_mb=10.0, file_kb=100.0, step_s=1.0, rank=1):
     vars(self).update(clock=clock, memory_mb=memory_mb, file_kb=file_kb, step_s=step_s)
     vars(self)['prepared'] = types.SimpleNamespace(trainable={path: None})
+    vars(self)['settings'] = types.SimpleNamespace(lora=types.SimpleNamespace(rank=rank))
 
   def of_steps(self, steps, **changed):
     return self
@@ -57,6 +58,31 @@ def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str
     _, plan = budget.choose(fits.__getitem__, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
   assert plan.method == RANKED[1]
   assert [each.method for each in plan.passed_over] == [RANKED[0]]
+
+
+@pytest.mark.parametrize(
+  ('limit_kb', 'expected'),
+  [(420.0, ('lora', 8)), (419.0, ('lora', 4)), (259.0, ('lora', 2)), (139.0, ('norm', None))],
+)
+def test_the_rank_is_halved_until_the_file_fits(clock, limit_kb: float, expected: tuple[str, int | None]):
+  def fit_of(name: str, rank: int = 8) -> _Fit:
+    if name == 'norm':
+      return _Fit(clock, path='params/encoder/norm/scale', file_kb=120.0)
+    return _Fit(clock, rank=rank, file_kb=100.0 + 40 * rank)
+
+  _, plan = budget.choose(fit_of, Budget(max_adapter_kb=limit_kb), max_steps=60, rounds=1)
+  assert (plan.method, plan.rank) == expected
+  named = {each.method: each.rank for each in plan.passed_over}
+  assert named == ({} if plan.method == 'lora' else {'lora': 1, 'qlora': 1})
+
+
+def test_memory_alone_does_not_lower_the_rank(clock):
+  def fit_of(name: str, rank: int = 8) -> _Fit:
+    return _Fit(clock, rank=rank, memory_mb=99.0 if name == 'lora' else 10.0)
+
+  _, plan = budget.choose(fit_of, Budget(max_memory_mb=50.0), max_steps=60, rounds=1)
+  assert (plan.method, plan.rank) == ('qlora', 8)
+  assert f'{plan}'.startswith('qlora of rank 8 with 60 steps: 10.0 MB in training')
 
 
 @pytest.mark.parametrize('rounds', [1, 2])

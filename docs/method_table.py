@@ -11,6 +11,7 @@ from har_jax.report import csv_table, frame, markdown, svg
 _ROOT = pathlib.Path(__file__).parents[1]
 PAGE, PICTURE = _ROOT / 'docs' / 'methods.md', _ROOT / 'docs' / 'methods.svg'
 _COSTS = _ROOT / 'results' / 'method_costs.csv'
+_AGAIN = _ROOT / 'results' / 'second_pretraining.csv'
 _EXPERIMENT, _FEW = 'recommended', '10/class'
 _BUDGETS = {'0.7': '70 % of the labels', '0.1': 'a tenth', _FEW: '10 per activity'}
 _WITHOUT_ADAPTERS = ['ensemble', 'scratch', 'zero_shot', 'zero_shot_recording', 'forest', 'rocket']
@@ -39,6 +40,12 @@ def _runs() -> pd.DataFrame:
   return runs[(runs['split'] == 'subject') & runs['label_budget'].isin(_BUDGETS) & (runs['seed'] < 3)]
 
 
+@functools.cache
+def _again() -> pd.DataFrame:
+  """Those that start from a second pretraining of each target. Their settings are the same."""
+  return frame.read_csv(_AGAIN)
+
+
 def _few() -> pd.DataFrame:
   runs = _runs()[lambda each: (each['experiment'] == _EXPERIMENT) & (each['label_budget'] == _FEW)]
   return runs.assign(held=lambda each: each[_HELD].sum(axis=1))
@@ -64,15 +71,25 @@ def measured() -> pd.DataFrame:
   )
 
 
-def by_budget() -> pd.DataFrame:
-  """A row for each method and baseline: the targets' mean at each label budget."""
-  scores = _runs().pivot_table(
-    index=['method', 'label_budget', 'seed'], columns='target', values='macro_f1', observed=True
-  )
-  seeds = scores.dropna().mean(axis=1).groupby(['method', 'label_budget'], observed=True)
-  text = seeds.agg(lambda means: f'{means.mean():.3f} ± {means.std():.3f}').unstack()[list(_BUDGETS)]
+def _seeds(runs: pd.DataFrame, keys: list[str]) -> Any:
+  """The targets' mean for each seed, grouped by the keys and the label budget."""
+  index = [*keys, 'label_budget']
+  scores = runs.pivot_table(index=[*index, 'seed'], columns='target', values='macro_f1', observed=True)
+  return scores.dropna().mean(axis=1).groupby(index, observed=True)
+
+
+def _means(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+  """Mean and SD of the seeds: a row for each of the keys, a column for each label budget."""
+  text = _seeds(runs, keys).agg(lambda means: f'{means.mean():.3f} ± {means.std():.3f}').unstack()
+  return text.reindex(columns=list(_BUDGETS))
+
+
+def by_budget(runs: pd.DataFrame) -> pd.DataFrame:
+  """A row for each method and baseline with more than one label budget."""
+  text = _means(runs, ['method'])
   text = text[text.notna().sum(axis=1) > 1]  # the table above has the others
-  order = seeds.mean().unstack().loc[text.index].mean(axis=1).sort_values(ascending=False)
+  complete = _seeds(runs, ['method']).mean().unstack().loc[text.index].dropna(axis=1)
+  order = complete.mean(axis=1).sort_values(ascending=False)
   return text.loc[order.index].fillna(markdown.NONE).rename(columns=_BUDGETS).reset_index()
 
 
@@ -91,6 +108,21 @@ def by_layer() -> pd.DataFrame:
   table = scores.groupby('layers').mean().map('{:.3f}'.format).assign(mean=means, trained=weights)
   order = [name for name in (*_LAYERS.values(), 'none') if name in table.index]
   return table.loc[order].rename(columns={'trained': 'trained weights'}).reset_index()
+
+
+def by_size() -> pd.DataFrame:
+  """A row for each rank of LoRA, in all layers or in the stem alone, and for methods with less to train."""
+  runs = _again()[lambda each: each['method'].isin(['lora', 'norm', 'probe'])]
+  is_lora = runs['method'] == 'lora'
+  runs = runs.assign(
+    layers=runs['lora_targets'].map(_LAYERS).where(is_lora, markdown.NONE),
+    rank=runs['lora_rank'].astype('string').where(is_lora, markdown.NONE),
+  )
+  keys = ['method', 'layers', 'rank']
+  trained = runs[runs['label_budget'] == _FEW].groupby(keys)['trained_parameters'].mean()
+  table = _means(runs, keys).fillna(markdown.NONE).rename(columns=_BUDGETS)
+  table = table.loc[trained.sort_values(ascending=False).index]
+  return table.assign(**{'trained weights': trained.map('{:,.0f}'.format)}).reset_index()
 
 
 def block() -> str:
@@ -112,11 +144,24 @@ def block() -> str:
     'The SD is over seeds. “Held” are the frozen and trained weights with the optimizer’s state.'
   )
   more = 'The same at three label budgets, mean of the targets ± SD of three seeds, with both baselines:'
+  again = (
+    'The other methods over four bits, from a second pretraining with the same settings and seeds '
+    '(`results/second_pretraining.csv`). `lora` and `probe` show what that alone changes:'
+  )
   layers = 'LoRA with ten labeled windows per activity, and adapters in some layers alone; none: `probe`.'
-  tables = [
-    markdown.tabulated(each) for each in (shown.rename(columns=names).reset_index(), by_budget(), by_layer())
-  ]
-  return '\n\n'.join([text, tables[0], more, tables[1], layers, tables[2]])
+  sizes = (
+    'From the second pretraining: lower ranks, adapters in the stem alone, and methods with less to train.'
+  )
+  lora_alone = _again()[lambda each: (each['method'] != 'lora') | each['lora_rank'].eq(32)]
+  return '\n\n'.join(
+    [
+      *(text, markdown.tabulated(shown.rename(columns=names).reset_index())),
+      *(more, markdown.tabulated(by_budget(_runs()))),
+      *(again, markdown.tabulated(by_budget(lora_alone))),
+      *(layers, markdown.tabulated(by_layer())),
+      *(sizes, markdown.tabulated(by_size())),
+    ]
+  )
 
 
 def filled(page: str) -> str:

@@ -80,7 +80,7 @@ def test_nothing_else_is_committed_as_a_result():
   assert names == {
     *('runs.csv', 'personalization.csv', 'decoding.csv', 'frames.csv', 'bench.csv', 'tables.md', 'bench.md'),
     *('continual.csv', 'corrections.csv', 'federated.csv', 'time_and_memory.csv', 'method_costs.csv'),
-    *('transcript.md', 'bench_reference.json'),
+    *('transcript.md', 'bench_reference.json', 'second_pretraining.csv'),
   }
 
 

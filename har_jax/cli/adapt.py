@@ -62,11 +62,7 @@ _LIMITS = {
 _OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
 _check_out = outputs.define_overwrite(FLAGS)
 _RANK = flags.DEFINE_integer(
-  'rank',
-  8,
-  'rank of LoRA and QLoRA, which a limit may lower; alpha is twice the rank',
-  lower_bound=1,
-  flag_values=FLAGS,
+  'rank', 8, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
 )
 _MAX_STEPS = flags.DEFINE_integer('max_steps', 300, 'training steps', lower_bound=1, flag_values=FLAGS)
 _LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)

@@ -78,17 +78,18 @@ def _seeds(runs: pd.DataFrame, keys: list[str]) -> Any:
   return scores.dropna().mean(axis=1).groupby(index, observed=True)
 
 
-def _means(runs: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-  """Mean and SD of the seeds: a row for each of the keys, a column for each label budget."""
-  text = _seeds(runs, keys).agg(lambda means: f'{means.mean():.3f} ± {means.std():.3f}').unstack()
+def _means(seeds: Any) -> pd.DataFrame:
+  """Mean and SD of the seeds: a row for each of their keys, a column for each label budget."""
+  text = seeds.agg(lambda means: f'{means.mean():.3f} ± {means.std():.3f}').unstack()
   return text.reindex(columns=list(_BUDGETS))
 
 
 def by_budget(runs: pd.DataFrame) -> pd.DataFrame:
   """A row for each method and baseline with more than one label budget."""
-  text = _means(runs, ['method'])
+  seeds = _seeds(runs, ['method'])
+  text = _means(seeds)
   text = text[text.notna().sum(axis=1) > 1]  # the table above has the others
-  complete = _seeds(runs, ['method']).mean().unstack().loc[text.index].dropna(axis=1)
+  complete = seeds.mean().unstack().loc[text.index].dropna(axis=1)
   order = complete.mean(axis=1).sort_values(ascending=False)
   return text.loc[order.index].fillna(markdown.NONE).rename(columns=_BUDGETS).reset_index()
 
@@ -120,7 +121,7 @@ def by_size() -> pd.DataFrame:
   )
   keys = ['method', 'layers', 'rank']
   trained = runs[runs['label_budget'] == _FEW].groupby(keys)['trained_parameters'].mean()
-  table = _means(runs, keys).fillna(markdown.NONE).rename(columns=_BUDGETS)
+  table = _means(_seeds(runs, keys)).fillna(markdown.NONE).rename(columns=_BUDGETS)
   table = table.loc[trained.sort_values(ascending=False).index]
   return table.assign(**{'trained weights': trained.map('{:,.0f}'.format)}).reset_index()
 

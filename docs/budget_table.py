@@ -15,10 +15,10 @@ from absl import flags
 
 from har_jax import config, results, runtime
 from har_jax.cli import command
-from har_jax.data import folds
-from har_jax.data import windows as store
+from har_jax.datasets import folds
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import markdown
 
 FLAGS = flags.FlagValues()

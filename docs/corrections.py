@@ -18,8 +18,8 @@ import pandas as pd
 from absl import flags
 
 from har_jax.cli import command
-from har_jax.inference.corrections import PENALTY, REPLAYED
 from har_jax.report import csv_table, markdown
+from har_jax.stream.corrections import PENALTY, REPLAYED
 
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
@@ -56,7 +56,7 @@ def main() -> None:
 
 def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
   from har_jax import Recognizer
-  from har_jax.data.synthetic import corpus_recordings
+  from har_jax.archives.synthetic_signals import corpus_recordings
   from har_jax.experiments import corrections, decoding
 
   base, parts = Recognizer.load(), list(corpus_recordings(corpus, seconds=240.0))
@@ -71,8 +71,8 @@ def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
 
 def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:
   from har_jax import Recognizer
-  from har_jax.data.archives import ARCHIVES
-  from har_jax.data.source import Source
+  from har_jax.archives import ARCHIVES
+  from har_jax.archives.source import Source
   from har_jax.errors import UserError
   from har_jax.experiments import corrections
 
@@ -112,12 +112,12 @@ def _measured(
 
 def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
   """An adapter of these people's first windows of each activity."""
-  from har_jax.data import user_recordings
-  from har_jax.data.recording import LOCOMOTION
-  from har_jax.inference.timeline.scoring import label_at
+  from har_jax.recordings import Reading, to_windows
+  from har_jax.signal.recording import LOCOMOTION
+  from har_jax.timeline.scoring import label_at
 
-  reading = user_recordings.Reading(recordings, [], [], '', True)
-  windows = user_recordings.to_windows(reading, unlabeled=True)
+  reading = Reading(recordings, [], [], '', True)
+  windows = to_windows(reading, unlabeled=True)
   names = [label_at(recordings[window.recording], window.start_s) for window in windows]
   kept: dict[Any, list[int]] = collections.defaultdict(list)
   for at, (name, window) in enumerate(zip(names, windows, strict=True)):

@@ -15,10 +15,10 @@ import pandas as pd
 from absl import flags
 
 from har_jax import config
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
+from har_jax.archives.synthetic_signals import corpus_recordings
 from har_jax.cli import command
-from har_jax.data.archives import ARCHIVES
-from har_jax.data.source import Source
-from har_jax.data.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.experiments import decoding
 from har_jax.report import csv_table

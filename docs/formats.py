@@ -10,8 +10,8 @@ import tempfile
 
 import numpy as np
 
-from har_jax.data import user_recordings
-from har_jax.data.user_recordings import formats
+from har_jax import recordings
+from har_jax.recordings import formats
 
 _ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(_ROOT / 'tests' / 'data'))
@@ -43,9 +43,9 @@ def compared_table() -> str:
   for name, write in exports.WRITERS.items():
     with tempfile.TemporaryDirectory() as folder:
       written = write(pathlib.Path(folder), one)
-      reading = user_recordings.read(written.path)
+      reading = recordings.read(written.path)
     (recording,) = reading.recordings
-    cut = user_recordings.to_windows(reading, unlabeled=True)
+    cut = recordings.to_windows(reading, unlabeled=True)
     windows[name] = np.stack([window.signal for window in cut])
     spans = [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
     labels = 'none' if written.labels is None else 'found' if spans == list(written.labels) else 'wrong'

@@ -18,12 +18,13 @@ from absl import flags
 
 from har_jax import files
 from har_jax.cli import command
-from har_jax.data import frames, signal_summary
-from har_jax.data import windows as store
-from har_jax.data.recording import STANDARD_GRAVITY_M_S2
+from har_jax.datasets import signal_summary
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
-from har_jax.inference import frame_check
+from har_jax.recognizer import frame_check
 from har_jax.report import csv_table
+from har_jax.signal import frames
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)

@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
+from har_jax.archives.synthetic_signals import corpus_recordings
 from har_jax.cli import command
 from har_jax.config import WINDOW_SAMPLES
-from har_jax.data.archives import ARCHIVES
-from har_jax.data.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording
-from har_jax.data.source import Source
-from har_jax.data.synthetic import corpus_recordings
 from har_jax.errors import UserError
+from har_jax.signal.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording
 
 FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv', flag_values=FLAGS)

@@ -62,8 +62,8 @@ class _Measured:
   """The costs of one method."""
 
   def __init__(self, name: str, signals: np.ndarray, labels: np.ndarray):
-    from har_jax.inference import fitting, parameters
-    from har_jax.inference.recognizer import Recognizer
+    from har_jax.recognizer import fitting, parameters
+    from har_jax.recognizer.recognizer import Recognizer
 
     given = Recognizer.load().get_params() | {'method': name}
     base, experiment = parameters.check(given)

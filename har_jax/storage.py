@@ -15,7 +15,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import replacing, sums
+from har_jax import checksums, replacing
 from har_jax.errors import UserError, advice, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
@@ -89,7 +89,7 @@ def write(path: Place, entries: Mapping[str, Any]) -> None:
 
 def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
   """The content of a card, a JSON file: entries and sums. files: name → sum of each file next to it."""
-  text = json.dumps(sums.seal(entries, files), indent=1, ensure_ascii=False)
+  text = json.dumps(checksums.seal(entries, files), indent=1, ensure_ascii=False)
   # Lists of numbers on one line each. JSON strings hold no line break, so none is touched.
   text = re.sub(r'\[\n[\s\d.,eE+-]*\]', lambda numbers: ' '.join(numbers[0].split()), text)
   # A name that is no text in this locale keeps its escapes.
@@ -158,7 +158,7 @@ def parse(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 def unsealed(path: Place, entries: dict[str, Any], *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
   """A card's entries without its checksums, and those of its files. Raises UserError where it is damaged."""
   try:
-    return sums.unseal(entries)
+    return checksums.unseal(entries)
   except (ValueError, RecursionError) as error:
     raise UserError(f'{path} is damaged or was edited ({shorten(error)}); {to_do}') from error
 
@@ -169,7 +169,7 @@ def read_file(path: Place, expected: str | None, *, to_do: str) -> bytes:
   expected: its checksum in the card; None: the card does not name it.
   """
   content = read_bytes(path, to_do=to_do)
-  check_sum(path, sums.of(content), expected, to_do=to_do)
+  check_sum(path, checksums.of(content), expected, to_do=to_do)
   return content
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from har_jax import config, config_fields, files
-from har_jax.data import windows as store
-from har_jax.data.cutting import Window
+from har_jax.datasets import windows as store
+from har_jax.signal.cutting import Window
 from har_jax.train.objective import Classify
 
 CLASSES = ('walking', 'sitting', 'standing')

@@ -14,8 +14,8 @@ import pytest
 from in_process import run_in_process
 
 from har_jax import export, methods, runtime, storage
+from har_jax.archives import synthetic
 from har_jax.cli import main
-from har_jax.data.archives import synthetic
 from har_jax.errors import UserError
 from har_jax.report import csv_table
 
@@ -125,7 +125,7 @@ def test_examples_of_docstrings_run_in_fresh_globals(module: str):
 
 
 def test_the_recognizer_has_an_example():
-  assert 'har_jax.inference.recognizer' in _MODULES
+  assert 'har_jax.recognizer.recognizer' in _MODULES
 
 
 def test_the_readme_is_short_and_has_few_figures():

@@ -43,7 +43,7 @@ def test_a_page_loads_nothing_from_another_place(site: pathlib.Path):
 def test_the_reference_has_every_command_and_the_recognizer(site: pathlib.Path):
   pages = _pages(site)
   assert not [name for name in main.COMMANDS if f'id="{name}"' not in pages['commands.html']]
-  assert 'id="har_jax.inference.recognizer.Recognizer.fit"' in pages['api.html']
+  assert 'id="har_jax.recognizer.recognizer.Recognizer.fit"' in pages['api.html']
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ from made_results import result
 from memory_bucket import Bucket
 
 from har_jax import results, storage
-from har_jax.data import cutting
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
+from har_jax.signal import cutting
 from har_jax.storage import Place
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.data.recording import RATE_HZ
+from har_jax.signal.recording import RATE_HZ
 
 # Finer at low frequencies: steps are at 1 to 3 Hz, and their harmonics below 10.
 _BAND_EDGES_HZ = (0.3, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.1)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from har_jax.baselines.features import in_chunks, names, statistics
-from har_jax.data.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 CHANNELS = ('acc norm', 'acc along', 'acc across', 'gyro norm', 'gyro along', 'gyro across')
 FEWEST_WALKING = 5  # windows, to compare others with

@@ -14,8 +14,8 @@ import numpy as np
 from jax.interpreters import partial_eval
 
 from har_jax import config, methods, variables
-from har_jax.data import batches
-from har_jax.data.batches import Batch
+from har_jax.datasets import batches
+from har_jax.datasets.batches import Batch
 from har_jax.train import loop, mesh, optimizer
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.train.step import compiled_predict, compiled_steps, start, training_step

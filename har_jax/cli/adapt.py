@@ -108,17 +108,17 @@ def main() -> dict[str, Any]:
   _check_replaceable(out)
   outputs.check_given('base', _BASE.value)
   reading = _read(_LABELS.value)
-  from har_jax.data import user_recordings
-  from har_jax.inference import reading_check
-  from har_jax.inference.recognizer import Recognizer
+  from har_jax import recordings
+  from har_jax.recognizer.recognizer import Recognizer
+  from har_jax.timeline import rate_check
 
   pretrained = Recognizer.load(_BASE.value)
   if pretrained.base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
   reading, _ = _correct(reading, pretrained.signals)
-  recording.warn(reading.warnings + user_recordings.check(reading))
+  recording.warn(reading.warnings + recordings.check(reading))
   dropped: collections.Counter = collections.Counter()
-  windows = user_recordings.to_windows(reading, dropped=dropped)
+  windows = recordings.to_windows(reading, dropped=dropped)
   activities = sorted({window.activity for window in windows})
   if len(activities) < 2:
     raise UserError(
@@ -129,15 +129,15 @@ def main() -> dict[str, Any]:
     print(f'Left out: {count} {reason}.')
   import numpy as np
 
-  from har_jax.data.temporal_split import hold_out
-  from har_jax.inference import ensemble
-  from har_jax.inference.calibration import calibrate
+  from har_jax.datasets.temporal_split import hold_out
+  from har_jax.recognizer import ensemble
+  from har_jax.recognizer.calibration import calibrate
 
   held_out, overlapping = hold_out(windows, _VALIDATION_FRACTION.value)
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
-  unlabeled = user_recordings.unlabeled_windows(reading) if _USE_UNLABELED.value else []
+  unlabeled = recordings.unlabeled_windows(reading) if _USE_UNLABELED.value else []
   is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
   recognizer = Recognizer(
@@ -161,7 +161,7 @@ def main() -> dict[str, Any]:
     unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
   )
   seconds = time.monotonic() - start_s
-  recognizer.adapter_.card['signals']['rates_hz'] = reading_check.rates_hz(reading)
+  recognizer.adapter_.card['signals']['rates_hz'] = rate_check.rates_hz(reading)
   if recognizer.plan_ is not None:
     _print_plan(recognizer.plan_)
   if unlabeled:
@@ -238,7 +238,7 @@ def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
   """Prints the recognizer and the baselines on the held-out windows, and adds their figures to the card."""
   from tabulate import tabulate
 
-  from har_jax.inference import comparison
+  from har_jax.recognizer import comparison
 
   adapted, baselines, missing = comparison.compare(recognizer, signals, labels, held_out, seconds)
   scores = [*adapted, *baselines]

@@ -44,9 +44,9 @@ _check_out = outputs.define_overwrite(FLAGS)
 
 def main() -> dict[str, Any]:
   from har_jax import export, storage
-  from har_jax.data import windows as store
+  from har_jax.datasets import windows as store
   from har_jax.export import compare
-  from har_jax.inference.recognizer import Recognizer
+  from har_jax.recognizer.recognizer import Recognizer
 
   command.check_choices('format', _FORMAT.value, export.FORMATS)
   command.check_choices('precision', _PRECISION.value, export.PRECISIONS)

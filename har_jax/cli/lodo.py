@@ -88,7 +88,7 @@ def main() -> dict[str, Any]:
   stop = _join()
   experiment = _experiment()
   from har_jax import experiments, storage
-  from har_jax.data import windows as store
+  from har_jax.datasets import windows as store
   from har_jax.train import mesh
 
   windows = store.local(storage.place(_WINDOWS.value))

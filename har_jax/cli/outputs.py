@@ -48,7 +48,7 @@ def check_given(flag: str, text: str | None) -> None:
 
 def warn_of_known_people(card: Mapping[str, Any], windows: pathlib.Path, datasets: Collection[str]) -> None:
   """Warns where the base of this card was pretrained on these datasets: nobody of them is unseen."""
-  from har_jax.data import windows as store
+  from har_jax.datasets import windows as store
 
   sources = {source['archive'] for source in card.get('sources', ())}
   if known := [name for name in datasets if store.same_people(windows, name) & sources]:

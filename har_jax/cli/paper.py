@@ -48,7 +48,7 @@ def main() -> None:
   stop = _join()
   experiment = _experiment()
   from har_jax import experiments, storage
-  from har_jax.data import windows as store
+  from har_jax.datasets import windows as store
   from har_jax.experiments import paper, pictures
   from har_jax.report import frame, tables
   from har_jax.train import mesh

@@ -69,9 +69,8 @@ _PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FL
 
 
 def main() -> dict[str, Any]:
-  from har_jax import storage
-  from har_jax.inference import timeline
-  from har_jax.inference.recognizer import Recognizer
+  from har_jax import storage, timeline
+  from har_jax.recognizer.recognizer import Recognizer
 
   rules = timeline.Rules(_MEAN_BOUT_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
   out = storage.place(_OUT.value)
@@ -88,16 +87,14 @@ def main() -> dict[str, Any]:
   if routed is not None:
     recognizer = _nearest(routed, recognizer, reading)
   recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
-  from har_jax.data import user_recordings
+  from har_jax import recordings
 
   labeled = reading.recordings
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = dataclasses.replace(
     reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
   )
-  recording.warn(
-    reading.warnings + user_recordings.check(reading) + timeline.warnings_for(recognizer, reading)
-  )
+  recording.warn(reading.warnings + recordings.check(reading) + timeline.warnings_for(recognizer, reading))
   predictions = timeline.predict(recognizer, reading, progress=_PROGRESS.value)
   recording.warn(predictions.warnings)
   reading.warnings.extend(predictions.warnings)
@@ -139,7 +136,7 @@ def _routed_run() -> Any:
 
 def _nearest(routed: Any, recognizer: Any, reading: Any) -> Any:
   """The recognizer with the adapter that the router chooses for this recording."""
-  from har_jax.inference.recognizer import Recognizer
+  from har_jax.recognizer.recognizer import Recognizer
 
   folder, domain = routed.nearest(recognizer, reading)
   print(f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.')

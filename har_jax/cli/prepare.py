@@ -14,9 +14,9 @@ from typing import Any
 
 from absl import flags
 
+from har_jax.archives import ARCHIVES, own_dataset
+from har_jax.archives.archive import Archive
 from har_jax.cli import command, jobs
-from har_jax.data.archives import ARCHIVES, own
-from har_jax.data.archives.archive import Archive
 from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
@@ -95,13 +95,13 @@ def main() -> None:
 
 
 def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> dict[str, Any]:
-  from har_jax.data.prepare import prepare
+  from har_jax.datasets.prepare import prepare
 
   return prepare(archive, path, **options).meta
 
 
 def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
-  from har_jax.data.prepare import detect_archives, is_prepared
+  from har_jax.datasets.prepare import detect_archives, is_prepared
 
   name, path = _ARCHIVE.value, pathlib.Path(_ARCHIVE_PATH.value) if _ARCHIVE_PATH.value else None
   if name is None:
@@ -109,13 +109,13 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
   if name == 'synthetic':
     return [(archive, None) for archive in ARCHIVES.values() if not archive.marker]
   if name.endswith('.toml'):
-    return [(own.load(name), pathlib.Path(name).parent)]
+    return [(own_dataset.load(name), pathlib.Path(name).parent)]
   if name not in (*ARCHIVES, 'all'):
     raise UserError(f'--archive={name}: give one of {", ".join(ARCHIVES)}, all, synthetic, or a dataset.toml')
   if name != 'all':
     archive = ARCHIVES[name]
     if _DOWNLOAD.value:
-      from har_jax.data.download import fetch
+      from har_jax.archives.download import fetch
 
       folder = path or pathlib.Path('archives')
       return [(archive, fetch(archive, folder, allow_http=_ALLOW_HTTP.value))]

@@ -53,11 +53,11 @@ def main() -> None:
   stop = _join()
   experiment = _experiment()
   from har_jax import experiments, files, storage
-  from har_jax.data import folds, signal_summary
-  from har_jax.data import windows as store
-  from har_jax.experiments import base_head, recording_heads
+  from har_jax.datasets import folds, signal_summary
+  from har_jax.datasets import windows as store
+  from har_jax.experiments import recording_head_training, supervised_head
   from har_jax.experiments import stages as staging
-  from har_jax.inference import recording_head
+  from har_jax.recognizer import recording_head
   from har_jax.train import mesh
 
   windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
@@ -70,7 +70,7 @@ def main() -> None:
     staging.masked_pretraining(out / 'pretrain', experiment, windows, sources, f'pretraining on {names}')
   ]
   if experiment.protocol.supervised_pretraining_steps:
-    base_head.check_activities(folds.source_classes(windows, sources))  # now, not after hours
+    supervised_head.check_activities(folds.source_classes(windows, sources))  # now, not after hours
     title = f'activities of {names}'
     stages.append(staging.supervised_pretraining(out / 'supervised', experiment, windows, sources, title))
   staging.run_stages(stages, experiments.TrainOptions(progress=_PROGRESS.value, stop=stop))
@@ -79,11 +79,13 @@ def main() -> None:
   base = files.load_base(stages[-1].folder)
   if base.classes:
     labeled = folds.labeled_source_windows(windows, sources, experiment.protocol)
-    base = base_head.with_general_head(base, *labeled)
-  signals = signal_summary.of_sources(windows, sources, base_head.NAMES)
+    base = supervised_head.with_general_head(base, *labeled)
+  signals = signal_summary.of_sources(windows, sources, supervised_head.NAMES)
   card = base.card | {'signals': signal_summary.to_json(signals)}
   base = files.save_base(out, base.variables, card, four_bits=_FOUR_BITS.value)
-  if base.classes and (head := recording_heads.of_sources(windows, sources, experiment.protocol, seed=0)):
+  if base.classes and (
+    head := recording_head_training.of_sources(windows, sources, experiment.protocol, seed=0)
+  ):
     recording_head.save(out, head, base=base.checksum)
   pretraining = base.card['pretraining']
   measured = ', '.join(

@@ -52,9 +52,9 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
     pairs = [entry.partition('=') for entry in columns.value]
     if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
       raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
-    from har_jax.data import user_recordings  # imports pandas
+    from har_jax import recordings  # imports pandas
 
-    reading = user_recordings.read(
+    reading = recordings.read(
       recording.value,
       labels=labels,
       columns={role.strip(): column for role, _, column in pairs},
@@ -89,9 +89,9 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
   )
 
   def correct(reading: Any, expected: Any) -> tuple[Any, list[dict[str, Any]]]:
-    from har_jax.inference import reading_check
+    from har_jax.timeline import rate_check
 
-    changed, findings = reading_check.check(expected, reading, frame.value)
+    changed, findings = rate_check.check(expected, reading, frame.value)
     for note in changed.notes[len(reading.notes) :]:
       print(f'  {note}')
     sys.stdout.flush()

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import first_windows, splits
-from har_jax.data import windows as store
-from har_jax.data.batches import Batch
-from har_jax.data.normalization import PHYSICAL
-from har_jax.data.recording import LOCOMOTION
+from har_jax.datasets import label_budget, splits
+from har_jax.datasets import windows as store
+from har_jax.datasets.batches import Batch
+from har_jax.datasets.normalization import PHYSICAL
 from har_jax.errors import UserError
+from har_jax.signal.recording import LOCOMOTION
 
 _MOST_RECORDINGS = 10**6  # of a dataset, so that recordings of several have different numbers
 # Windows of an activity to test on: of a domain, which is tested after each, and of the unseen people.
@@ -174,7 +174,7 @@ def _domain(
 ) -> Domain:
   """people: where the windows of each are."""
   everyone = (*people, np.empty(0, int))  # all people of a position may be unseen
-  parts = [first_windows.split(label, own, labels) for own in everyone]
+  parts = [label_budget.split(label, own, labels) for own in everyone]
   train, later = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
   signal = PHYSICAL(windows.signals[train])
   batch = {'signal': signal, 'label': label[train], 'origin': PHYSICAL.origins(len(train))}

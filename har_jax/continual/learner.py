@@ -19,10 +19,10 @@ from jaxtyping import Array, Float, Int
 
 from har_jax import files
 from har_jax.continual.domains import Stream
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
-from har_jax.inference.short_training import ShortTraining, as_arrays
 from har_jax.methods import output_layer
+from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.train import evaluation
 from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.train.objective import Classify

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from har_jax import config
 from har_jax.continual.learner import State
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 
 # A stored window: float16 in g and rad/s, with an error below 0.1 %; its label and its domain as int16.

@@ -5,15 +5,14 @@ import math
 
 import numpy as np
 
-from har_jax import files, schema, storage
+from har_jax import files, schema, storage, timeline
 from har_jax.continual import memory, run
 from har_jax.continual.learner import Features, part
-from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
-from har_jax.data.user_recordings import Reading
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.inference import timeline
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading
+from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.train import evaluation
 
 _WINDOWS = 500  # of a recording, evenly spaced: the time to choose must not grow with its length

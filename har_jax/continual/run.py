@@ -18,7 +18,7 @@ from har_jax.config import SCHEMA_VERSION
 from har_jax.continual import scores, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, State, part
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.train.metrics import measure

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax.continual import memory
 from har_jax.continual.learner import Learner, State, part, under
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.federated import aggregation
 from har_jax.variables import Variables
 

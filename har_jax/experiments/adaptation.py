@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import methods, results, runtime, storage, variables
-from har_jax.data import balancing, folds, self_training, signal_summary
-from har_jax.data import windows as store
-from har_jax.data.batches import Batch
+from har_jax.datasets import balancing, folds, self_training, signal_summary
+from har_jax.datasets import windows as store
+from har_jax.datasets.batches import Batch
 from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.experiments.study import RunSpec
 from har_jax.methods import METHODS, Settings

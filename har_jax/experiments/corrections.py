@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax.data import user_recordings
-from har_jax.data.cutting import WINDOW_S
-from har_jax.data.recording import RATE_HZ, STEP_SAMPLES, Recording
 from har_jax.errors import UserError
-from har_jax.experiments.base_head import NAMES
-from har_jax.inference.corrections import PENALTY, REPLAYED, CorrectedFilter
-from har_jax.inference.decoding import MEAN_BOUT_S, Chain
-from har_jax.inference.recognizer import Recognizer
-from har_jax.inference.timeline.scoring import label_at
+from har_jax.experiments.supervised_head import NAMES
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading, to_windows
+from har_jax.signal.cutting import WINDOW_S
+from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES, Recording
+from har_jax.stream.corrections import PENALTY, REPLAYED, CorrectedFilter
+from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.timeline.scoring import label_at
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 
@@ -43,8 +43,8 @@ class Windows:
 
 def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[str, Windows]:
   """By person, those with two recordings or more. Activities are grouped as by the head of a base."""
-  reading = user_recordings.Reading(list(recordings), [], [], '', True)
-  cut = user_recordings.to_windows(reading, unlabeled=True)
+  reading = Reading(list(recordings), [], [], '', True)
+  cut = to_windows(reading, unlabeled=True)
   signal = recognizer.prepare(np.stack([window.signal for window in cut]))
   batch = {'signal': signal, 'label': np.zeros(len(signal), np.int32)}
   outputs = predict(recognizer.adapter_.objective.with_hidden, recognizer.variables_, batch)

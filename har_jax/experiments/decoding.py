@@ -14,14 +14,15 @@ from scipy import special
 
 from har_jax import config
 from har_jax.baselines import BASELINES
-from har_jax.data import splits, user_recordings
-from har_jax.data.recording import LOCOMOTION, RATE_HZ, STEP_SAMPLES, Recording, Span, regular
+from har_jax.datasets import splits
 from har_jax.errors import UserError
-from har_jax.inference.decoding import Chain
-from har_jax.inference.temperature import fit_temperature
-from har_jax.inference.timeline.bouts import without_gaps
-from har_jax.inference.timeline.predictions import Predictions
-from har_jax.inference.timeline.scoring import label_at
+from har_jax.recognizer.temperature import fit_temperature
+from har_jax.recordings import Reading, to_windows
+from har_jax.signal.recording import LOCOMOTION, RATE_HZ, STEP_SAMPLES, Recording, Span, regular
+from har_jax.timeline.bouts import without_gaps
+from har_jax.timeline.decoding import Chain
+from har_jax.timeline.predictions import Predictions
+from har_jax.timeline.scoring import label_at
 from har_jax.train import metrics
 
 Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
@@ -41,9 +42,7 @@ def measure(
   """
   if all(len({span.activity for span in recording.spans}) < 2 for recording in recordings):
     raise UserError('each recording has one activity; give continuous recordings, such as those of hapt')
-  windows = user_recordings.to_windows(
-    user_recordings.Reading(list(recordings), [], [], '', True), unlabeled=True
-  )
+  windows = to_windows(Reading(list(recordings), [], [], '', True), unlabeled=True)
   signals = np.stack([window.signal for window in windows])
   names = [label_at(recordings[window.recording], window.start_s) for window in windows]
   classes = [name for name in LOCOMOTION if name in names]

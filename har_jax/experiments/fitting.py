@@ -13,12 +13,12 @@ from jaxtyping import Float
 
 from har_jax import files, storage
 from har_jax.baselines import BASELINES, Baseline
-from har_jax.data import folds
-from har_jax.data.batches import Batch
+from har_jax.datasets import folds
+from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.experiments.adaptation import described
 from har_jax.experiments.study import RunSpec
-from har_jax.inference import ensemble
+from har_jax.recognizer import ensemble
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 

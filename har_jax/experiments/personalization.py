@@ -13,16 +13,16 @@ from jaxtyping import Float, Int
 
 from har_jax import runtime
 from har_jax.config import SCHEMA_VERSION
-from har_jax.data import first_windows
-from har_jax.data.folds import TargetWindows
+from har_jax.datasets import label_budget
+from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import PreparedRun, prepare_run
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import RunSpec
-from har_jax.inference import output_layer
 from har_jax.methods import METHODS
 from har_jax.storage import Place
+from har_jax.stream import head_update
 from har_jax.train import metrics
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
@@ -104,7 +104,7 @@ def _before_and_after(
   test_at: Int[np.ndarray, 'b'],
 ) -> dict[str, Any]:
   is_label = np.eye(logits.shape[1])[labels[train_at]]
-  added = output_layer.fit(hidden[train_at], logits[train_at], is_label, penalty=_PENALTY)
+  added = head_update.fit(hidden[train_at], logits[train_at], is_label, penalty=_PENALTY)
   before = logits[test_at]
   after = before + hidden[test_at] @ added
   return {
@@ -121,4 +121,4 @@ def _split(
 ) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
   """Indices of a subject's windows to train and to test on, in recording order."""
   of_subject = np.flatnonzero(data.test_subjects == subject)
-  return first_windows.split(data.test['label'], of_subject, labels)
+  return label_budget.split(data.test['label'], of_subject, labels)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax import config, storage
-from har_jax.data import folds
+from har_jax.datasets import folds
 from har_jax.experiments.adaptation import PreparedRun, prepare_run
 from har_jax.experiments.stages import TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import RunSpec

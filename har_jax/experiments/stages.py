@@ -19,8 +19,8 @@ from typing import Any
 import jax
 
 from har_jax import config, config_fields, runtime, storage, variables
-from har_jax.data import balancing, folds, temporal_pairs
-from har_jax.data.batches import Batch
+from har_jax.datasets import balancing, folds, temporal_pairs
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.study import RunSpec, check_unchanged, checksums

@@ -9,7 +9,7 @@ from typing import Any
 
 from har_jax import config, config_fields
 from har_jax.baselines import BASELINES
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.methods import METHODS
 from har_jax.storage import Place

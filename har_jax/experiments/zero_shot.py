@@ -16,16 +16,16 @@ from jaxtyping import Float
 
 from har_jax import variables
 from har_jax.baselines import relative_features
-from har_jax.data import folds
-from har_jax.data.batches import Batch
+from har_jax.datasets import folds
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
-from har_jax.experiments import recording_heads
+from har_jax.experiments import recording_head_training
 from har_jax.experiments.adaptation import relative_to
-from har_jax.experiments.base_head import CLASSES, NAMES, UNKNOWN
 from har_jax.experiments.fitting import tested
 from har_jax.experiments.stages import seconds_of, stages_of
 from har_jax.experiments.study import ZERO_SHOT_RECORDING, RunSpec
-from har_jax.inference.recording_head import RecordingHead
+from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
+from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.evaluation import predict
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -50,7 +50,7 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
     )
   head = None
   if spec.method == ZERO_SHOT_RECORDING:
-    head = recording_heads.of_sources(spec.windows, spec.sources, protocol, seed=spec.seed)
+    head = recording_head_training.of_sources(spec.windows, spec.sources, protocol, seed=spec.seed)
     if head is None:
       raise UserError(f'{spec.method} needs sources with walking; {", ".join(spec.sources)} have none')
   objective = Classify(spec.experiment.model, len(known), spec.experiment.precision)

@@ -11,10 +11,10 @@ from jaxtyping import Float, Float32, Int
 from har_jax import runtime
 from har_jax.bench import timing
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.export.exporter import Export
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train import metrics
 
 _MAX_WINDOWS = 4000  # slow runtimes take milliseconds for each

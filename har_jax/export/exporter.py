@@ -6,16 +6,16 @@ from typing import Any
 
 import har_jax
 from har_jax import config, schema, storage
-from har_jax.data import signal_summary
-from har_jax.data.recording import RATE_HZ, STEP_SAMPLES
-from har_jax.data.resample import MAX_GAP_S
+from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import litert, merged, onnx_graph, stablehlo, web
 from har_jax.export.format import PRECISIONS, Format, Run
 from har_jax.files import safetensors_io
-from har_jax.inference.decoding import MEAN_BOUT_S
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
+from har_jax.signal.resample import MAX_GAP_S
 from har_jax.storage import Place
+from har_jax.timeline.decoding import MEAN_BOUT_S
 
 FORMAT = f'har_jax export {config.SCHEMA_VERSION}'
 CARD = 'model.json'

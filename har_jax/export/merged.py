@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Array, Float, Float32
 
 from har_jax import config, methods
-from har_jax.inference.ensemble import check_encoder_alone
-from har_jax.inference.recognizer import Recognizer
 from har_jax.model import Classifier
+from har_jax.recognizer.ensemble import check_encoder_alone
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.variables import Variables, nest
 
 # The model uses the defaults of Flax.

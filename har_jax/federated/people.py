@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.data import first_windows, folds, normalization
-from har_jax.data import windows as store
-from har_jax.data.batches import Batch
+from har_jax.datasets import folds, label_budget, normalization
+from har_jax.datasets import windows as store
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 
 
@@ -90,7 +90,7 @@ def of_name(
 def _split(
   windows: Batch, own: Int[np.ndarray, 'w'], labels: int, lacks: Int[np.ndarray, 'm']
 ) -> tuple[Batch, Batch]:
-  train, later = first_windows.split(windows['label'], own, labels, lacks.tolist())
+  train, later = label_budget.split(windows['label'], own, labels, lacks.tolist())
   return {name: array[train] for name, array in windows.items()}, {
     name: windows[name][later] for name in ('signal', 'label')
   }

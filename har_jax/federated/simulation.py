@@ -17,7 +17,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from har_jax import files
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.federated import client, people
 from har_jax.federated.server import Server, resume, run

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from har_jax import files, methods
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.federated import aggregation
 from har_jax.files import safetensors_io
-from har_jax.inference.short_training import ShortTraining, as_arrays
+from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
 from har_jax.variables import Variables, split

@@ -14,9 +14,9 @@ import numpy as np
 import har_jax
 from har_jax import config, config_fields, methods, schema, storage, variables
 from har_jax.config import SCHEMA_VERSION
-from har_jax.data import signal_summary
-from har_jax.data.normalization import PHYSICAL, Normalizer
-from har_jax.data.signal_summary import SignalSummary
+from har_jax.datasets import signal_summary
+from har_jax.datasets.normalization import PHYSICAL, Normalizer
+from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.base import Base

@@ -9,10 +9,10 @@ import jax
 
 import har_jax
 from har_jax import config, config_fields, methods, schema, storage, variables
+from har_jax.archives import ARCHIVES
 from har_jax.config import SCHEMA_VERSION
-from har_jax.data import signal_summary
-from har_jax.data.archives import ARCHIVES
-from har_jax.data.signal_summary import SignalSummary
+from har_jax.datasets import signal_summary
+from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.storage import Place

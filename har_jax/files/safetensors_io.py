@@ -10,10 +10,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from har_jax import replacing, schema, storage, sums
+from har_jax import checksums, replacing, schema, storage
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
-from har_jax.data.recording import RATE_HZ
 from har_jax.errors import UserError, advice, shorten
+from har_jax.signal.recording import RATE_HZ
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
@@ -64,7 +64,7 @@ def write_with_card(
 ) -> None:
   """Files, and a card of theirs. Raises UserError as `write_files`, and where the card is not of its kind."""
   schema.check(json.loads(json.dumps(card)), kind, folder / name, to_do='nothing was written')
-  written = storage.card(card, {file: sums.of(content) for file, content in contents.items()})
+  written = storage.card(card, {file: checksums.of(content) for file, content in contents.items()})
   write_files(folder, {**contents, name: written})
 
 

@@ -16,6 +16,7 @@ from har_jax.methods import (
   scratch,
   vera,
 )
+from har_jax.methods.initial_pairs import plain_start
 from har_jax.methods.method import (
   MODEL_COLLECTIONS,
   Method,
@@ -29,7 +30,6 @@ from har_jax.methods.method import (
 from har_jax.methods.packing import pack, unpack, unpack_on_host
 from har_jax.methods.preparation import Prepared, arrange_head, output_layer, prepare
 from har_jax.methods.quantized import quantized
-from har_jax.methods.starts import plain_start
 
 _FROZEN = (
   probe.METHOD,

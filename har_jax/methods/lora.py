@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from har_jax.methods import starts
+from har_jax.methods import initial_pairs
 from har_jax.methods.method import (
   Method,
   PeftLayout,
@@ -34,7 +34,7 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   adapted, lora = dict(variables), settings.lora
   for module in modules_of(variables, lora.targets):
     path = f'params/{module}/kernel'
-    adapted[path], adapted[f'lora/{module}/a'], adapted[f'lora/{module}/b'] = starts.start(
+    adapted[path], adapted[f'lora/{module}/a'], adapted[f'lora/{module}/b'] = initial_pairs.start(
       jnp.asarray(variables[path]), path, settings, key_of(module, key)
     )
     adapted[f'lora_scale/{module}/value'] = jnp.float32(lora.scale)

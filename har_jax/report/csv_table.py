@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax import escaping, storage, sums
+from har_jax import checksums, escaping, storage
 from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 
@@ -20,7 +20,7 @@ def write(frame: pd.DataFrame, path: Place) -> None:
   texts = frame.select_dtypes(exclude='number')
   safe = texts.map(lambda cell: escaping.csv_cell(cell) if isinstance(cell, str) else cell)
   names, *rows = csv.reader(io.StringIO(frame.assign(**safe).to_csv(index=False)))
-  rows = [[*row, sums.of_entries([names, row])] for row in rows]
+  rows = [[*row, checksums.of_entries([names, row])] for row in rows]
   text = io.StringIO()
   csv.writer(text, lineterminator='\n').writerows([[*names, _column(names, rows)], *rows])
   storage.write_text(path, text.getvalue())
@@ -33,7 +33,7 @@ def read(path: Place, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
     text = content.decode()
     (*names, last), *rows = csv.reader(io.StringIO(text, newline=''))
     for number, row in enumerate(rows, start=1):
-      if len(row) != len(names) + 1 or row[-1] != sums.of_entries([names, row[:-1]]):
+      if len(row) != len(names) + 1 or row[-1] != checksums.of_entries([names, row[:-1]]):
         raise ValueError(f'row {number} does not have the sum that it ends with')
     if last != _column(names, rows):
       raise ValueError(f'its {len(rows)} rows do not have the sum that its first line ends with')
@@ -43,4 +43,4 @@ def read(path: Place, types: Mapping[str, Any] | None = None) -> pd.DataFrame:
 
 
 def _column(names: list[str], rows: list[list[str]]) -> str:
-  return f'sum_{sums.of_entries([names, [row[-1] for row in rows]])}'
+  return f'sum_{checksums.of_entries([names, [row[-1] for row in rows]])}'

@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 from orbax.checkpoint.path import atomicity
 
-from har_jax import storage, sums, variables
+from har_jax import checksums, storage, variables
 from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 from har_jax.train import mesh
@@ -106,7 +106,7 @@ class Checkpoints:
     items['data'] = ocp.args.JsonSave(data)
     expected = {name: _sum(collection) for name, collection in _collections(state).items()}
     about = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
-    items['about'] = ocp.args.JsonSave(sums.seal(about, expected | {'data': sums.of_entries(data)}))
+    items['about'] = ocp.args.JsonSave(checksums.seal(about, expected | {'data': checksums.of_entries(data)}))
     step = int(state.step)
     try:
       if step in self._manager.all_steps():  # a damaged one, which `newest` skipped
@@ -186,7 +186,7 @@ class Checkpoints:
     """History, seconds and shapes; and the checksums of the other items. Raises _DamagedError."""
     about = self._restore(step, {'about': ocp.args.JsonRestore()}, None)['about']
     try:
-      return sums.unseal(about)
+      return checksums.unseal(about)
     except (ValueError, RecursionError, AttributeError) as error:
       raise _DamagedError(shorten(error)) from error
 
@@ -200,7 +200,7 @@ class Checkpoints:
     if expected is None:
       return restored
     for name in items:
-      found = sums.of_entries(restored[name]) if name == 'data' else _sum(restored[name])
+      found = checksums.of_entries(restored[name]) if name == 'data' else _sum(restored[name])
       if found != expected.get(name):
         raise _DamagedError(f'the sum of {name} is {found}, and it was saved with {expected.get(name)}')
     return restored
@@ -271,7 +271,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _sum(item: Any) -> str:
-  return sums.of_arrays(np.asarray(leaf) for leaf in jax.tree.leaves(item))
+  return checksums.of_arrays(np.asarray(leaf) for leaf in jax.tree.leaves(item))
 
 
 def _collections(state: State) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from har_jax.data import batches as data_batches
-from har_jax.data.batches import Batch
+from har_jax.datasets import batches as data_batches
+from har_jax.datasets.batches import Batch
 from har_jax.train import mesh
 from har_jax.train.objective import Objective
 from har_jax.train.step import compiled_predict

@@ -12,8 +12,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from har_jax import config
-from har_jax.data import batches as data_batches
-from har_jax.data.batches import Batch
+from har_jax.datasets import batches as data_batches
+from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped
 from har_jax.train import mesh, optimizer
 from har_jax.train.evaluation import evaluate

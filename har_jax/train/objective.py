@@ -20,7 +20,7 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax import config
-from har_jax.data.temporal_pairs import ROW_SIZE
+from har_jax.datasets.temporal_pairs import ROW_SIZE
 from har_jax.model import (
   Autoencoder,
   Classifier,

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from har_jax import config
-from har_jax.data import batches as data_batches
-from har_jax.data.batches import Batch
+from har_jax.datasets import batches as data_batches
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.storage import Place
 from har_jax.train import mesh

@@ -12,8 +12,8 @@ import tiny_flags
 from in_process import run_in_process
 
 from har_jax import config, config_fields, files
+from har_jax.archives import synthetic
 from har_jax.baselines import forest
-from har_jax.data.archives import synthetic
 from har_jax.train.objective import Classify
 
 

@@ -14,7 +14,7 @@ from in_process import run_in_process
 
 from har_jax import files
 from har_jax.errors import UserError
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
 _ROOT = pathlib.Path(__file__).parents[2]

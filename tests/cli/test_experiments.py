@@ -13,7 +13,7 @@ import tiny_flags
 from in_process import run_in_process
 from sklearn import manifold
 
-from har_jax.experiments import base_head, paper
+from har_jax.experiments import paper, supervised_head
 from har_jax.train.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.slow
@@ -199,7 +199,7 @@ def test_supervised_pretraining_follows(base: tuple[pathlib.Path, tuple[str, ...
   out = _run('pretrain', *arguments, '--supervised_pretraining_steps=2', '--finetune_batch=16')
   assert ': step 2, validation macro-F1 ' in out
   assert ', head validation macro-F1 ' in out
-  assert set(_card(folder)['classes']) < set(base_head.CLASSES)
+  assert set(_card(folder)['classes']) < set(supervised_head.CLASSES)
   assert [source['archive'] for source in _card(folder)['sources']] == ['synth_thigh']
   assert (folder / 'base.safetensors').read_bytes() != first
 

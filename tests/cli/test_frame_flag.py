@@ -10,7 +10,7 @@ import recordings
 import tiny_flags
 from in_process import run_in_process
 
-from har_jax.data import frames
+from har_jax.signal import frames
 
 pytestmark = pytest.mark.slow
 

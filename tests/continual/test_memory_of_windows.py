@@ -5,7 +5,7 @@ import pytest
 
 from har_jax.continual import memory
 from har_jax.continual.learner import State
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 
 

@@ -15,7 +15,7 @@ from har_jax import Recognizer, files, locks
 from har_jax.continual import domains, run, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, part
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 

@@ -9,7 +9,7 @@ import pytest
 from lodo_studies import METHODS, Study, dataset, run
 
 from har_jax import config, experiments
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 
 
 @pytest.fixture(scope='session')

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from har_jax import experiments, storage
-from har_jax.data import batches, cutting, folds
-from har_jax.data import windows as store
+from har_jax.datasets import batches, folds
+from har_jax.datasets import windows as store
 from har_jax.experiments.stages import run_stages, stages_of
 from har_jax.experiments.study import checksums
+from har_jax.signal import cutting
 
 ACTIVITIES = ('walking', 'sitting', 'lying')
 SUBJECTS = 5

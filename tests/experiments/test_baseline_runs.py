@@ -11,7 +11,7 @@ from lodo_studies import QUIET, Study, run, spec_of, target_of, with_altered, wi
 
 from har_jax import baselines, experiments, files, results, storage
 from har_jax.baselines import BASELINES
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.personalization import personalize
 

@@ -25,11 +25,12 @@ from lodo_studies import (
 )
 
 from har_jax import experiments, storage
-from har_jax.data import cutting, folds
-from har_jax.data import windows as store
+from har_jax.datasets import folds
+from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments import pictures
 from har_jax.experiments.adaptation import prepare_run
+from har_jax.signal import cutting
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,11 @@ import pytest
 
 from har_jax import config, experiments
 from har_jax.baselines import BASELINES
-from har_jax.data import cutting
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.paper import FEW_LABELS, LABEL_FRACTIONS, RANKS, TABLES, Paper
 from har_jax.experiments.stages import stages_of
+from har_jax.signal import cutting
 
 
 @pytest.fixture

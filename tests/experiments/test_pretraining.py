@@ -19,8 +19,8 @@ from lodo_studies import (
 )
 
 from har_jax import experiments, storage
-from har_jax.data import splits
-from har_jax.data import windows as store
+from har_jax.datasets import splits
+from har_jax.datasets import windows as store
 
 pytestmark = pytest.mark.slow
 

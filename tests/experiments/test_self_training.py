@@ -20,7 +20,7 @@ from lodo_studies import (
 )
 
 from har_jax import config, experiments, storage
-from har_jax.data import balancing, folds, self_training
+from har_jax.datasets import balancing, folds, self_training
 from har_jax.errors import Stopped
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify

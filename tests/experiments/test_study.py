@@ -11,7 +11,7 @@ import pytest
 from lodo_studies import QUIET, Study, spec_of, target_of, with_altered
 
 from har_jax import experiments
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.stages import run_stages, stages_of
 from har_jax.experiments.study import check_unchanged

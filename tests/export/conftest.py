@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from har_jax import config, config_fields, export, files, methods
-from har_jax.data.archives import ARCHIVES
-from har_jax.inference.recognizer import Recognizer
+from har_jax.archives import ARCHIVES
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 

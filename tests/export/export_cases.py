@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from har_jax import config
-from har_jax.data import cutting
-from har_jax.data.resample import resample
+from har_jax.signal import cutting
+from har_jax.signal.resample import resample
 
 CLASSES = ['walking', 'lying', 'sitting', 'Überquerung']  # not sorted: an export keeps the adapter's order
 # Without the wide linear embedding, whose random adapters would multiply all rounding.

@@ -8,11 +8,11 @@ import pytest
 from in_process import run_in_process
 
 from har_jax import export
-from har_jax.data import cutting
-from har_jax.data import windows as store
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.export import compare
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal import cutting
 
 
 def test_differences_are_those_counted_by_hand():

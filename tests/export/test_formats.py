@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 from har_jax import config, export, variables
-from har_jax.data.archives import ARCHIVES
-from har_jax.data.source import Source
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
 from har_jax.errors import UserError
 from har_jax.export import merged
 from har_jax.export.stablehlo import quantize
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from har_jax import export
-from har_jax.data import signal_summary
+from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import web
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
 
 _SOURCE = pathlib.Path(__file__).parents[2] / 'web'
 _BUILT = ('icon.svg', 'index.html', 'page-1.js', 'service_worker.js')

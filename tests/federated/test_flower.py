@@ -22,7 +22,7 @@ from har_jax.errors import UserError
 from har_jax.federated import client, people, simulation
 from har_jax.federated.server import Server, run
 from har_jax.federated.task import Federation, task_of
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer.recognizer import Recognizer
 
 _Arrays = dict[str, np.ndarray]
 Damage = Callable[[_Arrays], _Arrays]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from adapters import assert_equal
 
-from har_jax import config, config_fields, files, nf4, storage, sums
+from har_jax import checksums, config, config_fields, files, nf4, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.train.objective import Classify
@@ -95,9 +95,9 @@ def test_a_damaged_base_is_refused_by_name(
   whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
 ):
   files.save_base(tmp_path, whole, base_card)
-  expected = sums.of_file(tmp_path / 'base.safetensors')
+  expected = checksums.of_file(tmp_path / 'base.safetensors')
   _flip_a_bit(tmp_path / 'base.safetensors')
-  found = sums.of_file(tmp_path / 'base.safetensors')
+  found = checksums.of_file(tmp_path / 'base.safetensors')
   with pytest.raises(
     UserError, match=rf'base\.safetensors is damaged .* {found}, .* {expected}; fetch or write it again'
   ):

@@ -10,13 +10,14 @@ from adapters import assert_equal
 
 import har_jax
 from har_jax import config, experiments, files, storage
-from har_jax.data import cutting, folds
-from har_jax.data import windows as store
+from har_jax.datasets import folds
+from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.stages import masked_pretraining, run_stages, stages_of
 from har_jax.files import safetensors_io
-from har_jax.inference import parameters
-from har_jax.inference.recognizer import Recognizer
+from har_jax.recognizer import parameters
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal import cutting
 from har_jax.train.evaluation import predict
 
 _ACTIVITIES = ('walking', 'sitting', 'lying')

@@ -15,8 +15,8 @@ import mutations
 import numpy as np
 from made_archives import Read, digest
 
-from har_jax.data.archives import ARCHIVES
-from har_jax.data.archives.archive import Archive
+from har_jax.archives import ARCHIVES
+from har_jax.archives.archive import Archive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _read_archive(folder: pathlib.Path, out: pathlib.Path, name: str) -> Read:
 
 
 def _prepared(archive: Archive, source: pathlib.Path, out: pathlib.Path) -> Read:
-  from har_jax.data.prepare import prepare
+  from har_jax.datasets.prepare import prepare
 
   windows = prepare(archive, source, out, progress=False)
   names = [np.array(windows.meta[each]) for each in ('activities', 'subjects')]
@@ -99,14 +99,14 @@ def _build_sensor_files(folder: pathlib.Path) -> None:
 
 
 def _read_recording(folder: pathlib.Path, out: pathlib.Path, file: str, labels: str | None = None) -> Read:
-  from har_jax.data import user_recordings
+  from har_jax import recordings
 
   del out  # nothing is written
-  reading = user_recordings.read(folder / file, labels=folder / labels if labels else None)
-  warnings = reading.warnings + user_recordings.check(reading)
+  reading = recordings.read(folder / file, labels=folder / labels if labels else None)
+  warnings = reading.warnings + recordings.check(reading)
   dropped: collections.Counter = collections.Counter()
-  windows = user_recordings.to_windows(reading, dropped=dropped) if labels else []
-  windows += user_recordings.unlabeled_windows(reading)
+  windows = recordings.to_windows(reading, dropped=dropped) if labels else []
+  windows += recordings.unlabeled_windows(reading)
   numbers = [each.signal for each in windows], [(each.activity, each.start_s) for each in windows]
   return digest(*numbers[0], numbers[1]), repr((reading.notes, warnings, dropped))
 
@@ -122,16 +122,16 @@ def _build_dataset(folder: pathlib.Path) -> None:
 
 
 def _read_dataset(folder: pathlib.Path, out: pathlib.Path) -> Read:
-  from har_jax.data.archives import own
+  from har_jax.archives import own_dataset
 
-  return _prepared(own.load(folder / 'dataset.toml'), folder, out)
+  return _prepared(own_dataset.load(folder / 'dataset.toml'), folder, out)
 
 
 def sealed(content: bytes, rng: mutations.Random) -> bytes:
   """A card with another value and right sums, as a hostile hand would write it."""
-  from har_jax import storage, sums  # type: ignore[attr-defined]
+  from har_jax import checksums, storage  # type: ignore[attr-defined]
 
-  entries, files = sums.unseal(json.loads(content))
+  entries, files = checksums.unseal(json.loads(content))
   while True:
     with contextlib.suppress(ValueError):  # NaN, which no card can hold
       return storage.card(mutations.damaged_value(entries, rng), files)

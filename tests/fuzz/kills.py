@@ -194,8 +194,8 @@ def commands(folder: pathlib.Path) -> Iterator[tuple[Command, pathlib.Path]]:
   import recordings
   import tiny_flags
 
-  from har_jax.data import prepare
-  from har_jax.data.archives import ARCHIVES
+  from har_jax.archives import ARCHIVES
+  from har_jax.datasets import prepare
 
   for name in ('synth_waist', 'synth_thigh'):
     prepare.prepare(ARCHIVES[name], None, folder / 'windows', progress=False)

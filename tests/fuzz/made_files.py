@@ -10,8 +10,8 @@ from made_archives import Read, digest
 
 
 def build_windows(folder: pathlib.Path) -> None:
-  from har_jax.data import cutting
-  from har_jax.data import windows as store
+  from har_jax.datasets import windows as store
+  from har_jax.signal import cutting
 
   rng = np.random.default_rng(2)
   windows = [
@@ -34,7 +34,7 @@ _META = {
 
 
 def read_windows(folder: pathlib.Path, out: pathlib.Path) -> Read:
-  from har_jax.data import windows as store
+  from har_jax.datasets import windows as store
 
   del out
   windows = store.load(folder / 'alpha')
@@ -77,7 +77,7 @@ def build_base(folder: pathlib.Path) -> Any:
 def build_recording_head(folder: pathlib.Path) -> None:
   """Of a base that knows more than the head."""
   from har_jax import config_fields, files
-  from har_jax.inference import recording_head
+  from har_jax.recognizer import recording_head
 
   classes = ['sitting', 'unknown', 'walking']
   card = {'model': config_fields.to_json(_tiny()), 'classes': classes}
@@ -87,7 +87,7 @@ def build_recording_head(folder: pathlib.Path) -> None:
 
 @functools.cache  # three formats damage it, and the fit takes a second
 def _recording_head() -> Any:
-  from har_jax.inference import recording_head
+  from har_jax.recognizer import recording_head
 
   rng = np.random.default_rng(0)
   features = rng.standard_normal((60, len(recording_head.relative_features.NAMES))).astype(np.float32)
@@ -97,7 +97,7 @@ def _recording_head() -> Any:
 def read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
   from har_jax import files
   from har_jax.errors import UserError
-  from har_jax.inference import recording_head
+  from har_jax.recognizer import recording_head
 
   del out
   base = files.load_base(folder)
@@ -143,7 +143,7 @@ def read_base(folder: pathlib.Path, out: pathlib.Path) -> Read:
 
 
 def read_adapter(folder: pathlib.Path, out: pathlib.Path) -> Read:
-  from har_jax.inference.recognizer import Recognizer
+  from har_jax.recognizer.recognizer import Recognizer
 
   del out
   recognizer = Recognizer.load(folder)
@@ -157,7 +157,7 @@ def _leaves(held: dict[str, Any]) -> list[Any]:
 
 def _state(step: int) -> tuple[Any, Any]:
   """A state, and new batches, which a restored checkpoint moves on."""
-  from har_jax.data.batches import training_batches
+  from har_jax.datasets.batches import training_batches
 
   windows = {'signal': np.arange(10, dtype=np.float32)[:, None]}
   return _state_alone(step), training_batches(windows, batch=2, steps=20, seed=0)

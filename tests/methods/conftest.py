@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from har_jax import config
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 
 
 @pytest.fixture(scope='session')

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from har_jax import config, methods, variables
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.methods import unpack
 from har_jax.train import optimizer

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from har_jax import config
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.train.loop import Run, Trained, train
 from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.train.objective import Reconstruct

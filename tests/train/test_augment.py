@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from har_jax import config
-from har_jax.data import normalization
+from har_jax.datasets import normalization
 from har_jax.train import augment, optimizer
 from har_jax.train.objective import Classify
 from har_jax.train.step import start, training_step

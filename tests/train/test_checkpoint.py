@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
-from har_jax import config, sums
-from har_jax.data.batches import training_batches
+from har_jax import checksums, config
+from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
 from har_jax.train import optimizer
 from har_jax.train.checkpoint import Checkpoints
@@ -303,9 +303,9 @@ def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(
   checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
   checkpoints.save(_state(1), _batches(), [], 0.9)
-  true_sum = sums.of_arrays
+  true_sum = checksums.of_arrays
   with monkeypatch.context() as patched:  # as if other arrays had been written
-    patched.setattr(sums, 'of_arrays', lambda arrays: true_sum([*arrays, np.zeros(1)]))
+    patched.setattr(checksums, 'of_arrays', lambda arrays: true_sum([*arrays, np.zeros(1)]))
     checkpoints.save(_state(2), _batches(), [], 0.5)
   assert _skips_the_newest(checkpoints, caplog, 'batch_stats')
 

@@ -18,7 +18,7 @@ from line import (
 )
 
 from har_jax import config
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.train import loop
 from har_jax.train.loop import Trained

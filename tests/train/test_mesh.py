@@ -17,7 +17,7 @@ import optax
 import pytest
 
 from har_jax import config
-from har_jax.data.batches import Batch
+from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped, UserError
 from har_jax.methods import METHODS, Prepared, Settings, prepare
 from har_jax.train import evaluation, loop, mesh, optimizer

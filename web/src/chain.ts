@@ -1,4 +1,4 @@
-/** The hidden Markov model over consecutive windows of har_jax/inference/decoding.py. */
+/** The hidden Markov model over consecutive windows of har_jax/timeline/decoding.py. */
 
 const MIN_PROBABILITY = 1e-12;
 

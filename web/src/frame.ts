@@ -1,6 +1,6 @@
 /**
  * Whether a live recording contradicts the training recordings, by the rules of
- * har_jax/inference/frame_check.py. The gyroscope is not compared: browsers agree about its signs.
+ * har_jax/recognizer/frame_check.py. The gyroscope is not compared: browsers agree about its signs.
  */
 
 import { median } from './resample';

@@ -1,5 +1,5 @@
 /**
- * One sensor at any rate → 50 Hz, as har_jax/data/resample.py does, whose comments give the reasons.
+ * One sensor at any rate → 50 Hz, as har_jax/signal/resample.py does, whose comments give the reasons.
  *
  * The results are equal up to float32's rounding. Values are listed by axis: `values[axis][sample]`.
  */

@@ -1,4 +1,4 @@
-/** Samples as they arrive → windows of 2.56 s at 50 Hz, as har_jax/inference/stream.py cuts them. */
+/** Samples as they arrive → windows of 2.56 s at 50 Hz, as har_jax/stream/stream.py cuts them. */
 
 import { at50Hz, firstAtLeast, median, RATE_HZ, steps } from './resample';
 

@@ -12,13 +12,14 @@ import numpy as np
 import scipy.special
 
 from har_jax import export
-from har_jax.data import frames, signal_summary
-from har_jax.data.signal_summary import SignalSummary
+from har_jax.datasets import signal_summary
+from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.export import web
-from har_jax.inference import frame_check
-from har_jax.inference.decoding import Chain
-from har_jax.inference.recognizer import Recognizer
-from har_jax.inference.stream import Stream
+from har_jax.recognizer import frame_check
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal import frames
+from har_jax.stream.stream import Stream
+from har_jax.timeline.decoding import Chain
 
 _UNKNOWN_BELOW = 0.5  # the page's threshold when it opens
 _SECONDS = 14.0

@@ -1,4 +1,4 @@
-/** The same contradictions as in Python: har_jax/inference/frame_check.py. */
+/** The same contradictions as in Python: har_jax/recognizer/frame_check.py. */
 
 import { expect, inject, test } from 'vitest';
 import { FrameCheck, type Contradiction, type Signals } from '../src/frame';

@@ -1,0 +1,108 @@
+"""A user's own dataset: a folder per subject with recordings and labels as `har-jax adapt` reads them.
+
+<folder>/dataset.toml                    name, license, position; see `load`
+<folder>/<subject>/<recording>.csv       and <recording>.labels.csv, or a column of labels
+"""
+
+import collections
+import dataclasses
+import pathlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from har_jax.archives import ARCHIVES
+from har_jax.archives.archive import Archive
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+from har_jax.signal.recording import Recording
+
+FILE = 'dataset.toml'
+# Key → type; those of `columns` and `units` go to `recordings.read`.
+_KEYS: dict[str, type] = {
+  **{'name': str, 'title': str, 'license': str, 'position': str, 'rate_hz': float},
+  **{'activities': dict, 'columns': dict, 'units': dict},
+}
+_UNITS = {'acc': 'acc_unit', 'gyro': 'gyro_unit', 'time': 'time_unit'}
+_NAME = re.compile(r'[a-z][a-z0-9_]{0,39}')
+
+
+def load(path: str | pathlib.Path) -> Archive:
+  """The archive that a dataset.toml describes; `path` is the file.
+
+  `name` is required. Optional are `title`, `license`, `position` (where the device is worn) and `rate_hz`.
+  So are three tables: `activities` (a label of the files = its activity), `columns` (role = column) and
+  `units` (acc, gyro, time = unit).
+  Raises UserError where the file cannot be read, a key is unknown, or a value has another type.
+  """
+  path = pathlib.Path(path)
+  entries = _entries(path)
+  name = entries.get('name', '')
+  if not _NAME.fullmatch(name) or name in ARCHIVES:
+    raise UserError(
+      f'{path}: name = "{name}"; give lower-case letters, digits and _, and not the name of a public archive '
+      f'({", ".join(ARCHIVES)})'
+    )
+  return Archive(
+    name,
+    entries.get('title', name),
+    marker=FILE,
+    positions=(entries.get('position', 'unknown'),),
+    read=lambda source, position, dropped: _read(source, position, dropped, entries),
+    url='',
+    license=entries.get('license', 'unknown'),
+  )
+
+
+def _entries(path: pathlib.Path) -> dict[str, Any]:
+  try:
+    entries = tomllib.loads(path.read_text(encoding='utf-8'))
+  except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+    raise UserError(f'{path} cannot be read as TOML: {error}') from error
+  for key, value in entries.items():
+    if key not in _KEYS:
+      raise UserError(f'{path}: unknown key {key}; known are {", ".join(_KEYS)}')
+    wanted = (int, float) if _KEYS[key] is float else _KEYS[key]
+    if not isinstance(value, wanted):
+      raise UserError(f'{path}: {key} = {value!r}; it must be a TOML {_KEYS[key].__name__}')
+    for name, entry in value.items() if isinstance(value, dict) else ():
+      if not isinstance(entry, str):
+        raise UserError(f'{path}: {name} = {entry!r} in [{key}]; it must be a TOML str')
+  if unknown := set(entries.get('units', {})) - set(_UNITS):
+    raise UserError(f'{path}: unknown units of {", ".join(sorted(unknown))}; known are {", ".join(_UNITS)}')
+  return entries
+
+
+def _read(
+  source: Source, position: str, dropped: collections.Counter, entries: Mapping[str, Any]
+) -> Iterator[Recording]:
+  """The recordings subject by subject; a label that `activities` lacks keeps its name."""
+  from har_jax import recordings  # imports pandas
+
+  folders = sorted(each for each in source.path.iterdir() if each.is_dir() and not each.name.startswith('.'))
+  if not folders:
+    raise UserError(
+      f'{source.path} has no folder: put the recordings of each subject into a folder of its own'
+    )
+  named = {str(label): str(activity) for label, activity in entries.get('activities', {}).items()}
+  for folder in folders:
+    reading = recordings.read(
+      folder,
+      columns=entries.get('columns'),
+      **{_UNITS[sensor]: unit for sensor, unit in entries.get('units', {}).items()},
+      rate_hz=entries.get('rate_hz'),
+      subject=folder.name,
+      position=position,
+    )
+    left_out = sum(warning.startswith('Left out') for warning in reading.warnings)
+    if left_out:
+      dropped['files that are no recordings'] += left_out
+    if not reading.has_gyro:
+      dropped['recordings without a gyroscope: its samples are zeros'] += len(reading.recordings)
+    for recording in reading.recordings:
+      spans = tuple(
+        dataclasses.replace(span, activity=named.get(span.activity, span.activity))
+        for span in recording.spans
+      )
+      yield dataclasses.replace(recording, spans=spans)

@@ -1,0 +1,83 @@
+"""PDIoT 2023: a Nordic Thingy in the trouser pocket, 102 people, 12 activities, 30 s of each at 25 Hz.
+
+The accelerometer saturates at ±2 g, which running exceeds. Timestamps are exactly 40 ms apart: not measured.
+Clips that are the same under two names are left out and counted: it is unknown which name is right.
+
+n rows.
+"""
+
+import collections
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.archives.archive import Archive
+from har_jax.archives.source import Source, read_rows
+from har_jax.errors import UserError, shorten
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, Span
+
+_RATE_HZ = 25.0
+_ACTIVITIES = {
+  'ascending': 'upstairs',
+  'descending': 'downstairs',
+  'lyingBack': 'lying',
+  'lyingLeft': 'lying_on_side',
+  'lyingRight': 'lying_on_side',
+  'lyingStomach': 'lying_on_stomach',
+  'miscMovement': 'miscellaneous_movement',
+  'normalWalking': 'walking',
+  'running': 'running',
+  'shuffleWalking': 'shuffle_walking',
+  'sitting': 'sitting',
+  'standing': 'standing',
+}
+_NAME = re.compile(r'Thingy/(s(\d+))/\1_thingy_([A-Za-z]+)_breathingNormal\.csv$')
+_COLUMNS = ['timestamp', *(f'{sensor}_{axis}' for sensor in ('accel', 'gyro') for axis in 'xyz')]
+# Two clips have each row twice, so that their clock is unknown. In no other is a row equal to the one before.
+_MAX_REPEATED_ROWS = 0.25
+
+
+def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """One recording per clip, by subject, then by the activity's name in the archive."""
+  clips = []
+  for name in source.find('Thingy/*.csv'):
+    match = _NAME.search(name)
+    if match is None or match[3] not in _ACTIVITIES:
+      raise UserError(
+        f'{source.path}: {shorten(name)} is not named '
+        f's<n>/s<n>_thingy_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
+      )
+    rows = read_rows(source, name, columns=_COLUMNS)
+    if (np.diff(rows[:, 0]) <= 0).any():
+      raise UserError(f'{source.path}: {name} has a timestamp that does not exceed the one before')
+    clips.append((int(match[2]), match[3], match[1], rows))
+  signals = collections.Counter(rows[:, 1:].tobytes() for *_, rows in clips)
+  for _, activity, subject, rows in sorted(clips, key=lambda clip: clip[:2]):
+    if signals[rows[:, 1:].tobytes()] > 1:
+      dropped['clips that are the same under two names'] += 1
+    elif _repeated(rows[:, 1:]) > _MAX_REPEATED_ROWS:
+      dropped['clips whose rows are repeated'] += 1
+    else:
+      time_s = (rows[:, 0] - rows[0, 0]) / 1e3
+      acc = Samples(time_s, (rows[:, 1:4] * STANDARD_GRAVITY_M_S2).astype(np.float32))
+      gyro = Samples(time_s, np.deg2rad(rows[:, 4:]).astype(np.float32))
+      span = Span(0.0, float(time_s[-1]) + 1 / _RATE_HZ, _ACTIVITIES[activity])
+      yield Recording(subject, position, acc, gyro, (span,))
+
+
+def _repeated(values: Float[np.ndarray, 'n 6']) -> float:
+  """The fraction of rows that equal the row before."""
+  return float((np.diff(values, axis=0) == 0).all(axis=1).sum() / len(values))
+
+
+ARCHIVE = Archive(
+  'pdiot',
+  'PDIoT 2023, Thingy (specknet/pdiot-data)',
+  marker='Thingy/s*/s*_thingy_*.csv',
+  positions=('pocket',),
+  read=_read,
+  url='https://github.com/specknet/pdiot-data/archive/HEAD.zip',
+  license='none stated: do not redistribute, nor weights made of it',
+)

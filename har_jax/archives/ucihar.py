@@ -1,0 +1,85 @@
+"""UCI HAR, version 1: windows as released; a waist phone, 30 subjects.
+
+The released windows of 128 samples overlap by half and were filtered (median, 20 Hz low-pass). The limits of
+the sessions are not released, so each window is one recording. Neighbors share samples: split subject-wise.
+HAPT has the same sessions, continuous; never combine the two, as their subjects are the same people.
+
+n windows, c columns.
+"""
+
+import collections
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float32, Int, Shaped
+
+from har_jax.archives.archive import Archive
+from har_jax.archives.source import Source, read_rows
+from har_jax.errors import UserError, shorten
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Span, regular
+
+_RATE_HZ = 50.0
+_SAMPLES = 128
+_ACTIVITIES = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying'}
+
+
+def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """Both released parts, subject by subject."""
+  del dropped  # every window is complete and labeled
+  windows = [window for part in ('train', 'test') for window in _part(source, position, part)]
+  yield from sorted(windows, key=lambda window: int(window.subject))
+
+
+def _part(source: Source, position: str, part: str) -> Iterator[Recording]:
+  subjects = _integers(source, f'subject_{part}.txt')
+  labels = _integers(source, f'y_{part}.txt')
+  # total_acc includes gravity; body_acc does not.
+  acc = _sensor(source, part, 'total_acc') * np.float32(STANDARD_GRAVITY_M_S2)
+  gyro = _sensor(source, part, 'body_gyro')
+  lengths = {'subjects': len(subjects), 'labels': len(labels), 'total_acc': len(acc), 'body_gyro': len(gyro)}
+  if len(set(lengths.values())) > 1:
+    raise UserError(
+      f'{source.path}: the files of the {part} part differ in their number of windows: {lengths}'
+    )
+  unknown = sorted(set(labels.tolist()) - set(_ACTIVITIES))
+  if unknown:
+    raise UserError(
+      f'{source.path}: y_{part}.txt has labels {shorten(unknown)}; 1 to {len(_ACTIVITIES)} are known'
+    )
+  for subject, label, acc_window, gyro_window in zip(subjects, labels, acc, gyro, strict=True):
+    span = Span(0.0, _SAMPLES / _RATE_HZ, _ACTIVITIES[int(label)])
+    sensors = regular(acc_window, _RATE_HZ), regular(gyro_window, _RATE_HZ)
+    yield Recording(str(subject), position, *sensors, (span,))
+
+
+def _sensor(source: Source, part: str, sensor: str) -> Float32[np.ndarray, 'n 128 3']:
+  axes = []
+  for axis in 'xyz':
+    axes.append(_numbers(source, f'Inertial Signals/{sensor}_{axis}_{part}.txt', _SAMPLES, np.float32))
+  lengths = {len(values) for values in axes}
+  if len(lengths) > 1:
+    raise UserError(f'{source.path}: {sensor} x, y and z of {part} differ in length: {sorted(lengths)}')
+  return np.stack(axes, axis=2)
+
+
+def _integers(source: Source, pattern: str) -> Int[np.ndarray, 'n']:
+  return _numbers(source, pattern, 1, np.int64)[:, 0]
+
+
+def _numbers(source: Source, pattern: str, columns: int, dtype: type) -> Shaped[np.ndarray, 'n c']:
+  found = source.find(pattern)
+  if len(found) != 1:
+    raise UserError(f'{source.path}: expected one file {pattern}, found {len(found)}')
+  return read_rows(source, found[0], columns=columns, delimiter=None, dtype=dtype)
+
+
+ARCHIVE = Archive(
+  'ucihar',
+  'Human Activity Recognition Using Smartphones, v1 (released windows)',
+  marker='train/Inertial Signals/total_acc_x_train.txt',
+  positions=('waist',),
+  read=_read,
+  url='https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip',
+  license='README: cite, no commercial use; the UCI page says CC BY 4.0',
+  test_subjects=('2', '4', '9', '10', '12', '13', '18', '20', '24'),
+)

@@ -1,0 +1,104 @@
+"""WISDM 2019: a phone in the trouser pocket, 18 activities of three minutes each."""
+
+import collections
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Shaped
+
+from har_jax.archives.archive import Archive
+from har_jax.archives.runs import sorted_rows
+from har_jax.archives.source import Source, read_rows
+from har_jax.errors import UserError, shorten
+from har_jax.signal.recording import Recording, Samples, Span
+
+# The codes of activity_key.txt: no N.
+_ACTIVITIES = {
+  b'A': 'walking',
+  b'B': 'running',
+  b'C': 'stairs',
+  b'D': 'sitting',
+  b'E': 'standing',
+  b'F': 'typing',
+  b'G': 'brushing_teeth',
+  b'H': 'eating_soup',
+  b'I': 'eating_chips',
+  b'J': 'eating_pasta',
+  b'K': 'drinking',
+  b'L': 'eating_sandwich',
+  b'M': 'kicking',
+  b'O': 'catching',
+  b'P': 'dribbling',
+  b'Q': 'writing',
+  b'R': 'clapping',
+  b'S': 'folding_laundry',
+}
+_LINE = np.dtype(
+  [('subject', 'i4'), ('code', 'S4'), ('time_ns', 'i8'), ('x', 'f8'), ('y', 'f8'), ('z', 'f8')]
+)
+
+
+def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """One recording per subject and activity; its time starts with the earlier sensor.
+
+  Both sensors have timestamps of the phone's clock, so they are paired by time.
+  """
+  gyro_names = set(source.find('raw/phone/gyro/data_*_gyro_phone.txt'))
+  for acc_name in source.find('raw/phone/accel/data_*_accel_phone.txt'):
+    match = re.search(r'data_(\d+)_accel_phone\.txt$', acc_name)
+    if match is None:
+      raise UserError(f'{source.path}: {shorten(acc_name)} is not named data_<subject>_accel_phone.txt')
+    folder = acc_name[: match.start()].removesuffix('accel/')
+    gyro_name = f'{folder}gyro/data_{match[1]}_gyro_phone.txt'
+    if gyro_name not in gyro_names:
+      dropped['subjects without a gyroscope'] += 1
+      continue
+    gyro_names.remove(gyro_name)
+    acc, gyro = _rows(source, acc_name), _rows(source, gyro_name)
+    for code in sorted(set(acc['code'].tolist()) | set(gyro['code'].tolist())):
+      if code not in _ACTIVITIES:
+        raise UserError(
+          f'{source.path}: {acc_name} has an activity {code.decode("ascii", "replace")!r}; A to S, no N'
+        )
+      activity_acc, activity_gyro = (
+        sorted_rows(of_code, of_code['time_ns'], dropped)
+        for of_code in (rows[rows['code'] == code] for rows in (acc, gyro))
+      )
+      if not len(activity_acc) or not len(activity_gyro):
+        dropped['activity runs with one sensor only'] += 1
+        continue
+      start_ns = min(activity_acc['time_ns'][0], activity_gyro['time_ns'][0])
+      stop_ns = max(activity_acc['time_ns'][-1], activity_gyro['time_ns'][-1])
+      yield Recording(
+        match[1],
+        position,
+        acc=_samples(activity_acc, start_ns),
+        gyro=_samples(activity_gyro, start_ns),
+        # Includes the last row.
+        spans=(Span(0.0, float(stop_ns - start_ns + 1) / 1e9, _ACTIVITIES[code]),),
+      )
+  if gyro_names:
+    dropped['subjects without an accelerometer'] += len(gyro_names)
+
+
+def _rows(source: Source, name: str) -> Shaped[np.ndarray, 'n']:
+  # Lines end with a semicolon, which is read as the start of a comment.
+  return read_rows(source, name, columns=len(_LINE.fields or ()), dtype=_LINE, comments=';')
+
+
+def _samples(rows: Shaped[np.ndarray, 'n'], start_ns: np.int64) -> Samples:
+  # Subtract as integers: nanoseconds since boot exceed the exact integers of a float.
+  return Samples((rows['time_ns'] - start_ns) / 1e9, np.stack([rows[axis] for axis in 'xyz'], axis=1))
+
+
+ARCHIVE = Archive(
+  'wisdm',
+  'WISDM Smartphone and Smartwatch Activity and Biometrics, phone (UCI 507)',
+  marker='raw/phone/accel/data_*_accel_phone.txt',
+  positions=('pocket',),
+  read=_read,
+  url='https://archive.ics.uci.edu/static/public/507/'
+  'wisdm+smartphone+and+smartwatch+activity+and+biometrics+dataset.zip',
+  license='UCI page: CC BY 4.0',
+)

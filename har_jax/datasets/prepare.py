@@ -1,0 +1,204 @@
+"""Turns an archive into a folder of windows, and detects the archives in a folder."""
+
+import collections
+import contextlib
+import fnmatch
+import itertools
+import logging
+import pathlib
+import zipfile
+from collections.abc import Iterator
+
+from har_jax import __version__, storage
+from har_jax.archives import ARCHIVES
+from har_jax.archives.archive import Archive
+from har_jax.archives.source import UNREADABLE, Source
+from har_jax.datasets import windows as store
+from har_jax.errors import UserError
+from har_jax.recordings import archive_limits
+from har_jax.signal import cutting, physics
+from har_jax.signal.recording import Recording
+from har_jax.signal.resample import resample
+
+_LOG = logging.getLogger(__name__)
+_SENSORS = {'accelerometer': slice(3), 'gyroscope': slice(3, None)}  # their channels
+_CHUNK = 4096  # windows looked at together: memory holds one more copy of them
+_MAX_DEPTH = 3  # levels of subfolders to search for archives
+_MAX_INNER_ZIPS = 8  # zips within a zip to open; each may be hundreds of megabytes
+_MAX_FILES = 2000  # files of an extracted folder to look at
+
+
+def prepare(
+  archive: Archive,
+  source_path: str | pathlib.Path | None,
+  out: str | pathlib.Path,
+  *,
+  position: str | None = None,
+  max_unpacked_bytes: int = archive_limits.MAX_BYTES,
+  progress: bool = True,
+) -> store.Windows:
+  """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
+
+  `position` is one of the archive's, several joined by commas, or 'all'; by default its first. Of several,
+  the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
+  Holds all windows in memory, at the end twice.
+  Raises UserError: an unknown position, another archive, a damaged file, one that unpacks to more bytes than
+  max_unpacked_bytes, no window, no space.
+  """
+  positions = _positions(archive, position)
+  source = None if source_path is None else Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
+  if source is None and archive.marker:
+    raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
+  dropped: collections.Counter = collections.Counter()
+  cut: list[cutting.Window] = []
+  number = -1
+  with contextlib.nullcontext() if source is None else source.border():
+    if source is not None and archive.marker and not source.find(archive.marker):
+      raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
+    recordings = itertools.chain.from_iterable(
+      archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
+      for each in positions
+    )
+    for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
+      pieces = resample(recording, dropped)
+      cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
+  if source is not None and source.copies:
+    dropped['files that are copies in another folder'] += len(source.copies)
+  without = [each for each in positions if each not in {window.position for window in cut}]
+  if len(positions) > 1 and without:
+    raise UserError(f'{archive.name} has no window at {", ".join(without)}: leave it out of --position')
+  windows = store.gather(
+    cut,
+    {
+      'archive': archive.name,
+      'title': archive.title,
+      'position': ','.join(positions),
+      'license': archive.license,
+      'source': '' if source is None else source.path.name,
+      'checksum': '' if source is None else source.checksum(),
+      'code_version': __version__,
+      'recordings_read': number + 1,
+      'dropped': dict(sorted((+dropped).items())),
+    },
+  )
+  store.save(windows, storage.place(str(out)) / archive.name)
+  for sensor, axes in _SENSORS.items():
+    starts = range(0, len(windows.signals), _CHUNK)
+    parts = [windows.signals[start : start + _CHUNK, :, axes] for start in starts]
+    if sentence := physics.scale_of_few(sensor, parts):
+      _LOG.warning('%s: %s', archive.name, sentence)
+  return windows
+
+
+def is_prepared(
+  archive: Archive, source_path: str | pathlib.Path, out: str | pathlib.Path, *, position: str | None = None
+) -> bool:
+  """Whether `out` has this archive's windows, of these positions and source, by this version of the code.
+
+  Damaged ones do not count. In a bucket, only their meta.json is looked at.
+  """
+  wanted, folder = ','.join(_positions(archive, position)), storage.place(str(out)) / archive.name
+  try:
+    meta = store.read_meta(folder) if storage.is_bucket(folder) else store.load(folder).meta
+  except UserError:
+    return False
+  if meta.get('code_version') != __version__ or meta.get('position') != wanted:
+    return False
+  return meta.get('checksum') == Source(source_path).checksum()
+
+
+def _positions(archive: Archive, position: str | None) -> tuple[str, ...]:
+  """The positions of an archive that were asked for, in that order, each once."""
+  if position == 'all':
+    return archive.positions
+  positions = tuple(dict.fromkeys((position or archive.positions[0]).split(',')))
+  for each in positions:
+    if each not in archive.positions:
+      raise UserError(
+        f'{archive.name} has no position {each!r}; one of {", ".join(archive.positions)}, or all'
+      )
+  return positions
+
+
+def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
+  """The archives in a folder, zipped or extracted, up to three levels down; each once, a zip before a folder.
+
+  Reads names only, no contents. Skips other files; warns of an unreadable zip.
+  """
+  candidates = list(_candidates(pathlib.Path(folder), _MAX_DEPTH, set()))
+  found: dict[str, tuple[Archive, pathlib.Path]] = {}
+  for path in candidates:
+    if path.is_file() and (archive := _detect_in_zip(path)) is not None:
+      found.setdefault(archive.name, (archive, path))
+  for path in candidates:
+    for archive in ARCHIVES.values():
+      if archive.name not in found and archive.marker and path.is_dir() and _has_marker(path, archive.marker):
+        found[archive.name] = archive, path
+  return [found[name] for name in ARCHIVES if name in found]
+
+
+def _with_progress(recordings: Iterator[Recording], name: str) -> Iterator[Recording]:
+  import tqdm
+
+  yield from tqdm.tqdm(recordings, desc=name, unit=' recordings', mininterval=0.5)
+
+
+def _candidates(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:
+  """Folders and zips; each once, even if links lead to it."""
+  real = path.resolve()
+  if real in seen:
+    return
+  seen.add(real)
+  if path.is_file():
+    if path.suffix == '.zip':
+      yield path
+  elif path.is_dir():
+    yield path
+    with contextlib.suppress(PermissionError):
+      for child in sorted(path.iterdir()):
+        # Files lie one deeper than the folders that hold them.
+        if child.suffix == '.zip' or (depth > 0 and child.is_dir()):
+          yield from _candidates(child, depth - 1, seen)
+
+
+def _has_marker(folder: pathlib.Path, marker: str) -> bool:
+  """Whether a file matches the marker, relative to this folder."""
+  top_pattern, *below = marker.split('/')
+  with contextlib.suppress(OSError):
+    for top in folder.glob(top_pattern):
+      if not below:
+        return True
+      for file in itertools.islice(top.rglob('*'), _MAX_FILES):
+        name = file.relative_to(folder).as_posix()
+        names = [name]
+        if file.suffix == '.zip' and file.is_file():
+          with contextlib.suppress(*UNREADABLE), zipfile.ZipFile(file) as inner:
+            names = [f'{name}/{entry}' for entry in inner.namelist()]
+        if fnmatch.filter(names, marker):
+          return True
+  return False
+
+
+def _detect_in_zip(path: pathlib.Path) -> Archive | None:
+  try:
+    with zipfile.ZipFile(path) as outer:
+      names = outer.namelist()
+      archive = _detect_in_names(names)
+      inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
+      for name in itertools.islice(inner_zips, _MAX_INNER_ZIPS):
+        entry = outer.getinfo(name)
+        if archive is None and not archive_limits.is_bomb(entry.file_size, entry.compress_size):
+          with outer.open(name) as file, zipfile.ZipFile(file) as inner:
+            archive = _detect_in_names([f'{name}/{entry}' for entry in inner.namelist()])
+      return archive
+  except UNREADABLE as error:
+    _LOG.warning('%s skipped: %s', path, error)
+    return None
+
+
+def _detect_in_names(names: list[str]) -> Archive | None:
+  rooted = [f'/{name}' for name in names]
+  for archive in ARCHIVES.values():
+    if archive.marker and fnmatch.filter(rooted, f'*/{archive.marker}'):
+      return archive
+  return None

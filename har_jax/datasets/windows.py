@@ -1,0 +1,299 @@
+"""Windows of 2.56 s, and their folder on disk: signals.npy, index.npz, and meta.json with their sums.
+
+w windows; a window is [128, 6].
+"""
+
+import collections
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int16, Int32
+
+from har_jax import checksums, replacing, schema, storage
+from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.errors import UserError, advice, shorten
+from har_jax.signal.cutting import WINDOW_S, Window
+from har_jax.signal.recording import ACTIVITIES, RATE_HZ
+from har_jax.storage import Place
+
+FORMAT = 'har_jax windows 2'
+_FILES = ('signals.npy', 'index.npz', 'meta.json')
+_PREPARE_AGAIN = 'delete the folder and prepare it again'
+_SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)  # archives
+_INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+  """An archive's windows, in the order of its recordings.
+
+  `signals` are in m/s² with gravity and rad/s, not normalized. `activity` and `subject` index
+  meta['activities'] and meta['subjects']; `recording` numbers the recordings as read; `start_s` is the
+  recording's time. `position` indexes meta['positions'], which is absent if there is one position only; the
+  windows come position by position.
+  """
+
+  signals: Float32[np.ndarray, 'w 128 6']
+  activity: Int16[np.ndarray, 'w']
+  subject: Int16[np.ndarray, 'w']
+  recording: Int32[np.ndarray, 'w']
+  start_s: Float[np.ndarray, 'w']
+  position: Int16[np.ndarray, 'w']
+  meta: dict[str, Any]
+
+
+def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
+  """Collects the windows of one archive; adds activities, subjects, counts and the format to `meta`.
+
+  Windows of several positions must come position by position. Raises UserError if there are none.
+  """
+  if not windows:
+    raise UserError(
+      f'no window of {WINDOW_S} s in {meta.get("archive", "these recordings")}: nothing to train on'
+    )
+  present = {window.activity for window in windows}
+  # A user's own activities follow those that archives share.
+  activities = [activity for activity in ACTIVITIES if activity in present]
+  activities += sorted(present - set(activities))
+  subjects = list(dict.fromkeys(window.subject for window in windows))
+  positions = list(dict.fromkeys(window.position for window in windows))
+  counts = {
+    'windows': len(windows),
+    'recordings': len({window.recording for window in windows}),
+    'by_activity': _counts([window.activity for window in windows], activities),
+    'by_subject': _counts([window.subject for window in windows], subjects),
+  }
+  several = {}
+  if len(positions) > 1:
+    counts['by_position'] = _counts([window.position for window in windows], positions)
+    several['positions'] = positions
+  return Windows(
+    signals=np.stack([window.signal for window in windows]),
+    activity=np.array([activities.index(window.activity) for window in windows], np.int16),
+    subject=np.array([subjects.index(window.subject) for window in windows], np.int16),
+    recording=np.array([window.recording for window in windows], np.int32),
+    start_s=np.array([window.start_s for window in windows], np.float64),
+    position=np.array([positions.index(window.position) for window in windows], np.int16),
+    meta={
+      'format': FORMAT,
+      **meta,
+      **several,
+      'rate_hz': RATE_HZ,
+      'channels': [f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
+      'units': ['m/s²'] * 3 + ['rad/s'] * 3,
+      'activities': activities,
+      'subjects': subjects,
+      'counts': counts,
+    },
+  )
+
+
+def same_people(folder: Place, name: str) -> frozenset[str]:
+  """Names of a dataset, of its archive, and of archives of the same people; two datasets share people where
+  they share a name.
+  """
+  own = {name, read_meta(folder / name).get('archive', name)}
+  return frozenset(own.union(*(names for names in _SAME_PEOPLE if own & names)))
+
+
+def at_first_position(windows: Windows) -> Windows:
+  """The windows of the first position, as if they had been prepared alone; only sources use the others."""
+  return at_position(windows, 0) if 'positions' in windows.meta else windows
+
+
+def at_position(windows: Windows, number: int) -> Windows:
+  """The windows of one of several positions, as if they had been prepared alone."""
+  positions = windows.meta['positions']
+  first, last = np.searchsorted(windows.position, [number, number + 1])
+  chosen = slice(int(first), int(last))  # a slice keeps the signals memory-mapped
+  columns = {name: getattr(windows, name)[chosen] for name in (*_INDEX, 'position')}
+  meta = {name: value for name, value in windows.meta.items() if name not in ('positions', 'counts')}
+  meta['position'] = positions[number]
+  for name, names in (('activity', 'activities'), ('subject', 'subjects')):
+    present, columns[name] = np.unique(columns[name], return_inverse=True)
+    columns[name] = columns[name].astype(np.int16)
+    meta[names] = [windows.meta[names][index] for index in present]
+  meta['counts'] = {
+    'windows': len(columns['recording']),
+    'recordings': len(np.unique(columns['recording'])),
+    **{
+      f'by_{name}': dict(zip(meta[names], np.bincount(columns[name]).tolist(), strict=True))
+      for name, names in (('activity', 'activities'), ('subject', 'subjects'))
+    },
+  }
+  return Windows(windows.signals[chosen], **columns, meta=meta)
+
+
+def save(windows: Windows, folder: str | Place) -> None:
+  """Writes a windows folder completely or not at all: writes it next to `folder`, then renames it.
+
+  Buckets cannot rename: there meta.json is deleted first and written last, as no folder is valid without it.
+  Replaces the files of a windows folder, never anything else: other files in it are kept.
+  Raises UserError: a full or read-only disk, a folder with other files.
+  """
+  folder = _place(folder)
+  if folder.exists() and not _is_replaceable(folder):
+    raise UserError(f'{folder} exists and is not a windows folder: move it away or choose another --out')
+  if storage.is_bucket(folder):
+    return _upload(windows, folder)
+  try:
+    with replacing.folder(folder, _FILES) as partial:
+      _write(windows, partial)
+  except OSError as error:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    hint = advice(error) if error.errno else 'free some space'  # NumPy's error for a full disk has no errno
+    need_mb = windows.signals.nbytes / 1e6
+    raise UserError(f'cannot write {need_mb:.0f} MB of windows to {folder}: {reason}; {hint}') from error
+
+
+def _write(windows: Windows, folder: pathlib.Path) -> None:
+  np.save(folder / 'signals.npy', windows.signals, allow_pickle=False)
+  names = _index_columns(windows.meta)
+  np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in names})
+  written = {name: checksums.of_file(folder / name) for name in _FILES[:-1]}
+  (folder / 'meta.json').write_bytes(storage.card(windows.meta, written))
+
+
+def _upload(windows: Windows, folder: Place) -> None:
+  """Raises UserError if the bucket cannot be written."""
+  filesystem, root = storage.bucket(folder)
+  try:
+    with tempfile.TemporaryDirectory() as local_copy:
+      _write(windows, pathlib.Path(local_copy))
+      if filesystem.exists(f'{root}/meta.json'):
+        filesystem.rm_file(f'{root}/meta.json')
+      for name in _FILES:  # meta.json is the last
+        filesystem.put_file(f'{local_copy}/{name}', f'{root}/{name}')
+  except OSError as error:
+    raise UserError(f'cannot write windows to {folder}: {error}; check the permissions') from error
+
+
+def local(folder: Place) -> pathlib.Path:
+  """A folder of windows folders on the local disk; a folder in a bucket is copied.
+
+  Copies are in the user's cache folder, one per state of the bucket's folder, made once.
+  Raises UserError: no windows in the bucket, a full disk.
+  """
+  if not storage.is_bucket(folder):
+    return folder
+  filesystem, root = storage.bucket(folder)
+  found = {
+    name[len(root) :].lstrip('/'): details
+    for name, details in sorted(filesystem.find(root, detail=True).items())
+    if name.rpartition('/')[2] in _FILES
+  }
+  if not found:
+    raise UserError(f'no windows in {folder}; make some with har-jax prepare')
+  state = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+  cache = storage.cache_folder()
+  copy = cache / state
+  if copy.is_dir():
+    return copy
+  try:
+    cache.mkdir(parents=True, exist_ok=True)
+    # Several jobs may run this at once: each downloads to a new folder; the first to finish renames it.
+    with tempfile.TemporaryDirectory(dir=cache) as download:
+      for name in found:
+        (path := pathlib.Path(download) / 'windows' / name).parent.mkdir(parents=True, exist_ok=True)
+        filesystem.get_file(f'{root}/{name}', str(path))
+      with contextlib.suppress(OSError):
+        (pathlib.Path(download) / 'windows').rename(copy)
+  except OSError as error:
+    raise UserError(f'{folder} cannot be copied to {cache}: {error}; {advice(error)}') from error
+  return copy
+
+
+def load(folder: str | pathlib.Path) -> Windows:
+  """Opens a windows folder; the signals are memory-mapped, and compared with their checksum.
+
+  The checksum takes 0.1 ms a megabyte.
+  Raises UserError: no such folder, other files, a damaged file, files that contradict each other.
+  """
+  folder = pathlib.Path(folder)
+  _check_there(folder, _FILES)
+  meta, expected = _read_meta(folder)
+  index_bytes = storage.read_file(folder / 'index.npz', expected.get('index.npz'), to_do=_PREPARE_AGAIN)
+  try:
+    signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
+    # Through the map itself, header included: its pages are then there for whoever reads the signals.
+    found = checksums.of(signals.base)
+    storage.check_sum(folder / 'signals.npy', found, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
+    with np.load(io.BytesIO(index_bytes), allow_pickle=False) as index:
+      columns = {name: index[name] for name in _index_columns(meta)}
+  except UserError:
+    raise
+  except Exception as error:  # NumPy, zipfile and the tokenizer of a header's text raise dozens of types
+    raise _inconsistent(folder, shorten(error)) from error
+  if signals.dtype != np.float32 or signals.shape[1:] != (WINDOW_SAMPLES, CHANNELS):
+    raise _inconsistent(folder, f'signals are {signals.dtype}{list(signals.shape)}, not float32[w, 128, 6]')
+  columns.setdefault('position', np.zeros(len(signals), np.int16))
+  for name, values in columns.items():
+    if values.shape != signals.shape[:1] or values.dtype != _INDEX.get(name, np.int16):
+      raise _inconsistent(folder, f'{name} is {values.dtype}{list(values.shape)}')
+  for name in ('activity', 'subject', 'position'):
+    names = meta.get({'activity': 'activities'}.get(name, f'{name}s'), [''])
+    if len(signals) and not (columns[name].min() >= 0 and columns[name].max() < len(names)):
+      raise _inconsistent(folder, f'{name} is out of range: meta.json names {len(names)}')
+  if (np.diff(columns['position']) < 0).any():
+    raise _inconsistent(folder, 'the windows are not in the order of their positions')
+  return Windows(signals, **columns, meta=meta)
+
+
+def _index_columns(meta: dict[str, Any]) -> tuple[str, ...]:
+  """The columns of index.npz: without positions if there is only one."""
+  return (*_INDEX, 'position') if 'positions' in meta else tuple(_INDEX)
+
+
+def read_meta(folder: str | Place) -> dict[str, Any]:
+  """The meta.json of a windows folder. Raises UserError if it is not one."""
+  return _read_meta(_place(folder))[0]
+
+
+def sum_of(folder: Place) -> str:
+  """Names what numbers depend on: signals, index, and the names that it refers to; not the archive's file."""
+  meta, expected = _read_meta(folder)
+  named = [meta.get(name) for name in ('activities', 'subjects', 'positions')]
+  return checksums.of_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
+
+
+def _check_there(folder: Place, files: Sequence[str]) -> None:
+  if missing := [name for name in files if not (folder / name).exists()]:
+    raise UserError(
+      f'{folder} is not a windows folder ({", ".join(missing)} missing): make one with har-jax prepare'
+    )
+
+
+def _read_meta(folder: Place) -> tuple[dict[str, Any], dict[str, str]]:
+  """The meta.json, and the checksums of the other files."""
+  path = folder / 'meta.json'
+  _check_there(folder, (path.name,))
+  meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
+  schema.check(meta, schema.Windows, path, to_do=_PREPARE_AGAIN)
+  return meta, expected
+
+
+def _counts(values: Sequence[str], order: Sequence[str]) -> dict[str, int]:
+  counted = collections.Counter(values)
+  return {value: counted[value] for value in order}
+
+
+def _place(folder: str | Place) -> Place:
+  return pathlib.Path(folder) if isinstance(folder, str) else folder
+
+
+def _is_replaceable(folder: Place) -> bool:
+  with contextlib.suppress(UserError):
+    return str(storage.parse(folder / 'meta.json').get('format')).startswith('har_jax')
+  return folder.is_dir() and not any(folder.iterdir())
+
+
+def _inconsistent(folder: Place, reason: str) -> UserError:
+  return UserError(f'{folder} is not a valid windows folder ({reason}): {_PREPARE_AGAIN}')

@@ -1,0 +1,61 @@
+"""Recording heads, fitted to the sources' recordings with their labels.   w windows, f features."""
+
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from har_jax import config
+from har_jax.baselines import relative_features
+from har_jax.datasets import splits
+from har_jax.datasets import windows as store
+from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
+from har_jax.recognizer import recording_head
+from har_jax.recognizer.recording_head import WALKING, RecordingHead
+
+_GROUPS = tuple(name for name in CLASSES if name != UNKNOWN)
+_PER_POSITION = 4000  # windows of a source at one position of the device
+_DRAWN = 12_000  # windows to fit to, of all sources
+
+
+def of_sources(
+  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol, *, seed: int
+) -> RecordingHead | None:
+  """Fitted to the subjects that pretraining trains on. A subject at one position is one recording.
+
+  A class with n windows at a position of a source weighs as √n. None where no source has walking and
+  another activity.
+  """
+  parts = [part for source in sources for part in _recordings(folder / source, protocol, seed)]
+  if len({label for _, labels in parts for label in labels.tolist()}) < 2:
+    return None
+  features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+  weights = np.concatenate([1 / np.sqrt(np.bincount(of_part)[of_part]) for _, of_part in parts])
+  rng = np.random.default_rng(seed)
+  drawn = rng.choice(len(labels), _DRAWN, p=weights / weights.sum())
+  return recording_head.fit(features[drawn], labels[drawn], _GROUPS, seed=seed)
+
+
+def _recordings(
+  folder: pathlib.Path, protocol: config.Protocol, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Features and labels of each position of a source, which index _GROUPS."""
+  windows = store.load(folder)
+  held_out = splits.hold_out(windows.subject, protocol.validation_fraction, seed=0)
+  groups = [NAMES.get(name, UNKNOWN) for name in windows.meta['activities']]
+  label = np.array([_GROUPS.index(name) if name in _GROUPS else -1 for name in groups])[windows.activity]
+  rng = np.random.default_rng(seed)
+  for position in np.unique(windows.position):
+    here = np.flatnonzero((windows.position == position) & ~held_out)
+    here = np.sort(rng.permutation(here)[:_PER_POSITION])
+    features, labels = [], []
+    for subject in np.unique(windows.subject[here]):
+      own = here[windows.subject[here] == subject]
+      described = relative_features.describe(windows.signals[own])
+      relative = described.relative_to(label[own] == _GROUPS.index(WALKING))
+      if relative is not None:
+        known = label[own] >= 0
+        features.append(relative[known])
+        labels.append(label[own][known])
+    if features:
+      yield np.concatenate(features), np.concatenate(labels)

@@ -1,1 +1,0 @@
-"""From windows or recordings to predictions: recognizer, calibration, stream, timeline."""

@@ -1,0 +1,140 @@
+"""A budget instead of a method: the best-ranked method whose memory, time and file fit.
+
+Memory and time are measured on this machine, with the windows that are to be learned.
+"""
+
+import dataclasses
+import math
+import time
+
+import jax
+
+from har_jax.errors import UserError
+from har_jax.methods import in_head
+from har_jax.recognizer.fitting import Fit, FitOf
+
+# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/methods.md). One over
+# four bits follows its own in float32. `full` costs more and is within the spread of `lora`.
+RANKED = ('lora', 'qlora', 'norm', 'qnorm', 'probe', 'qprobe')
+MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
+_TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+  """What a fit takes: megabytes of arrays in training, minutes (0: not measured), kilobytes of the file."""
+
+  memory_mb: float
+  minutes: float
+  adapter_kb: float
+
+  def __str__(self) -> str:
+    minutes = f'{self.minutes:.2f} min' if self.minutes else 'time not measured'
+    return f'{self.memory_mb:.1f} MB in training, {minutes}, file of {self.adapter_kb:.0f} kB'
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+  """Upper limits; None: no limit."""
+
+  max_memory_mb: float | None = None
+  max_minutes: float | None = None
+  max_adapter_kb: float | None = None
+
+  def __post_init__(self):
+    for name, value in dataclasses.asdict(self).items():
+      if value is not None and not (0 < value < math.inf):
+        raise UserError(f'{name} is {value!r}; give a positive number')
+
+  def __str__(self) -> str:
+    return ', '.join(f'{name}={value:g}' for name, value in dataclasses.asdict(self).items() if value)
+
+  @property
+  def max_seconds(self) -> float:
+    return math.inf if self.max_minutes is None else 60 * self.max_minutes
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """A method, its training steps, their predicted cost, and the better-ranked methods that cost more."""
+
+  method: str
+  rank: int | None  # of its low-rank pairs
+  max_steps: int
+  predicted: Cost
+  begun_s: float  # on the monotonic clock
+  passed_over: tuple['Plan', ...] = ()
+  actual: Cost | None = None
+
+  def ended(self, fit: Fit) -> 'Plan':
+    """The plan with what it has cost. Without a device that counts its bytes, memory is that predicted."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    memory_mb = stats.get('peak_bytes_in_use', 1e6 * self.predicted.memory_mb) / 1e6
+    minutes = (time.monotonic() - self.begun_s) / 60
+    return dataclasses.replace(self, actual=Cost(memory_mb, minutes, fit.file_bytes() / 1e3))
+
+  def __str__(self) -> str:
+    rank = '' if self.rank is None else f' of rank {self.rank}'
+    return f'{self.method}{rank} with {self.max_steps} steps: {self.predicted}'
+
+
+def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int) -> tuple[Fit, Plan]:
+  """The first method in `RANKED` that fits, and its plan.
+
+  It has as many steps up to `max_steps` as the time allows, and its rank is halved until the file fits.
+  Measures the time of a few steps. A method that trains the encoder is not tried where another took too long.
+  fit_of: the fit of a method. rounds: how often it trains, one time after the other.
+  Raises UserError where nothing fits, with the method that is nearest to it.
+  """
+  begun_s = time.monotonic()
+  misses: list[tuple[float, Plan]] = []
+  is_encoder_too_slow = False
+  for name in RANKED:
+    fit = _with_rank(fit_of, name, budget)
+    trains_encoder = not all(map(in_head, fit.prepared.trainable))
+    if trains_encoder and is_encoder_too_slow:
+      continue
+    cost = Cost(fit.memory_bytes() / 1e6, 0.0, fit.file_bytes() / 1e3)
+    plan = Plan(name, fit.rank, min(MIN_STEPS, max_steps), cost, begun_s)
+    if _excess(plan.predicted, budget) <= 1:
+      plan = _timed(fit, plan, budget, max_steps=max_steps, rounds=rounds)
+      is_encoder_too_slow = trains_encoder and _excess(plan.predicted, budget) > 1
+    if _excess(plan.predicted, budget) <= 1:
+      plan = dataclasses.replace(plan, passed_over=tuple(missed for _, missed in misses))
+      return fit.of_steps(plan.max_steps), plan
+    misses.append((_excess(plan.predicted, budget), plan))
+  _, nearest = min(misses, key=lambda each: each[0])
+  raise UserError(f'no method fits {budget}; the nearest is {nearest}')
+
+
+def _with_rank(fit_of: FitOf, name: str, budget: Budget) -> Fit:
+  """That of the rank given, or of the highest half, quarter, … whose file fits; else of rank 1."""
+  fit = fit_of(name)
+  limit_kb = budget.max_adapter_kb or math.inf
+  while fit.rank is not None and fit.rank > 1 and fit.file_bytes() > 1e3 * limit_kb:
+    fit = fit_of(name, fit.rank // 2)
+  return fit
+
+
+def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:
+  """The plan with its steps, and with the minutes since the choice began, which include these trials."""
+  fit.seconds(_TRIAL_STEPS[0])  # compiles
+  seconds = [fit.seconds(steps) for steps in _TRIAL_STEPS]
+  step_s = max((seconds[1] - seconds[0]) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]), 1e-6)
+  start_s = max(seconds[0] - _TRIAL_STEPS[0] * step_s, 0.0)
+  spent_s = time.monotonic() - plan.begun_s
+  affordable = ((budget.max_seconds - spent_s) / rounds - start_s) / step_s
+  steps = int(min(max_steps, max(affordable, plan.max_steps)))
+  minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
+  return dataclasses.replace(
+    plan, max_steps=steps, predicted=dataclasses.replace(plan.predicted, minutes=minutes)
+  )
+
+
+def _excess(cost: Cost, budget: Budget) -> float:
+  """The largest cost over its limit, as a ratio; at most 1 where everything fits."""
+  limits = dataclasses.astuple(budget)
+  return max(
+    (spent / limit for spent, limit in zip(dataclasses.astuple(cost), limits, strict=True) if limit),
+    default=0.0,
+  )

@@ -1,0 +1,61 @@
+"""Temperature scaling: calibrates a recognizer's confidence.   w windows, y classes.
+
+Source: Guo et al., arXiv:1706.04599, section 4.2.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from har_jax.errors import UserError
+from har_jax.recognizer import validation
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.temperature import fit_temperature
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+  """The temperature, and what it changes on the windows that it was fitted to.
+
+  loss: mean negative log likelihood in nats, before and after.
+  confidence: mean probability of the predicted class, before and after; it should come close to `accuracy`.
+  """
+
+  temperature: float
+  windows: int
+  loss: tuple[float, float]
+  confidence: tuple[float, float]
+  accuracy: float
+
+
+def calibrate(recognizer: Recognizer, X, y) -> Calibration:
+  """Fits the temperature of the adapter, or that of the ensemble, to windows outside the training set.
+
+  `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.
+  Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
+  """
+  probabilities = recognizer.predict_proba(X)
+  classes = recognizer.classes_.tolist()
+  index_of = {label: index for index, label in enumerate(classes)}
+  names = validation.one_per_window(y, len(probabilities), 'label').tolist()
+  if unknown := sorted({str(name) for name in names if name not in index_of}):
+    raise UserError(
+      f'not a class of the recognizer: {", ".join(unknown)}; it has {", ".join(map(str, classes))}'
+    )
+  labels = np.array([index_of[name] for name in names], np.int64)
+  # The logits up to a constant per window, which no probability depends on.
+  logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
+  logits *= recognizer.temperature
+  fitted = fit_temperature(logits, labels)
+  recognizer.set_temperature(fitted)
+  from scipy import special
+
+  before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
+  indices = np.arange(len(labels))
+  return Calibration(
+    fitted,
+    len(labels),
+    (float(-before[indices, labels].mean()), float(-after[indices, labels].mean())),
+    (float(np.exp(before.max(axis=1)).mean()), float(np.exp(after.max(axis=1)).mean())),
+    float((logits.argmax(axis=1) == labels).mean()),
+  )

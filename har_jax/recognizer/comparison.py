@@ -1,0 +1,111 @@
+"""An adapter and baselines on the same held-out windows.   w windows."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from har_jax.baselines.installed import fit_installed
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.train import metrics
+
+_LEVEL = 0.05  # of the test
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """A model's measures, as fractions of one, the seconds of its fit, and on which windows it is right."""
+
+  model: str
+  macro_f1: float
+  accuracy: float
+  seconds: float
+  is_correct: Bool[np.ndarray, 'w']
+
+
+def compare(
+  recognizer: Recognizer,
+  windows: Float[np.ndarray, 'w 128 6'],
+  labels: np.ndarray,
+  held_out: Bool[np.ndarray, 'w'],
+  seconds: float,
+) -> tuple[list[Score], list[Score], list[str]]:
+  """Scores of the recognizer and of an ensemble's encoder; of the baselines; lines on missing packages.
+
+  windows, labels, held_out, seconds: of the recognizer's fit. The baselines are fitted to the same training
+  windows, unless the recognizer has them.
+  """
+  test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
+  method = recognizer.adapter_.card['method']
+  missing: list[str] = []
+  if recognizer.ensemble:
+    fitted, fit_s = recognizer.ensemble_.baselines, recognizer.ensemble_.seconds
+    encoder = copy.copy(recognizer).set_params(ensemble=False)
+    encoder_s = seconds - sum(fit_s.values())
+    adapted = [
+      score('ensemble', true, recognizer.predict(test), seconds),
+      score(method, true, encoder.predict(test), encoder_s),
+    ]
+  else:
+    indices = np.searchsorted(classes, labels[~held_out])
+    fitted, fit_s, missing = fit_installed(windows[~held_out], indices, int(recognizer.random_state))
+    adapted = [score(method, true, recognizer.predict(test), seconds)]
+  baselines = [
+    score(name, true, classes[each.predict_proba(test).argmax(axis=1)], fit_s[name])
+    for name, each in fitted.items()
+  ]
+  return adapted, baselines, missing
+
+
+def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -> Score:
+  """The score of predicted labels."""
+  classes, labels = np.unique(np.r_[true, predicted], return_inverse=True)
+  actual, found = np.split(labels, 2)
+  measured = metrics.measure(actual, found, len(classes))
+  return Score(model, measured['macro_f1'], measured['accuracy'], seconds, actual == found)
+
+
+def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float:
+  """Two-sided p of the exact McNemar test: a sign test over the windows where one model alone is right.
+
+  It takes windows as independent. Windows of one recording are not, so the p is too small.
+  """
+  alone, other_alone = int((one & ~other).sum()), int((other & ~one).sum())
+  from scipy import stats
+
+  return float(stats.binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0
+
+
+def verdict(chosen: Score, baselines: Sequence[Score]) -> str:
+  """Sentences: which has the higher macro-F1, by how much, and whether that may be chance."""
+  best = max(baselines, key=lambda each: each.macro_f1)
+  points = 100 * (best.macro_f1 - chosen.macro_f1)
+  if not points:
+    return f'{chosen.model} and {best.model}, the best baseline, have the same macro-F1.'
+  if points > 0:
+    first = f'The baseline {best.model} is better than {chosen.model}, by {points:.1f} points of macro-F1.'
+  else:
+    first = (
+      f'{chosen.model} is better than {best.model}, the best baseline, by {-points:.1f} points of macro-F1.'
+    )
+  p = mcnemar_p(best.is_correct, chosen.is_correct)
+  return (
+    f'{first}\nOf {len(best.is_correct)} windows, {best.model} alone is right on '
+    f'{(best.is_correct & ~chosen.is_correct).sum()}, {chosen.model} alone on '
+    f'{(chosen.is_correct & ~best.is_correct).sum()} (exact McNemar test: p = {p:.2g}).\n'
+    + (
+      'With so few of them, the difference may be chance.'
+      if p >= _LEVEL
+      else 'Chance is unlikely, but neighboring windows are alike, and the test takes them as independent.'
+    )
+  )
+
+
+def as_metrics(scores: Sequence[Score]) -> Mapping[str, dict[str, float]]:
+  """The figures of a comparison as a card holds them, by model."""
+  return {
+    each.model: {'macro_f1': each.macro_f1, 'accuracy': each.accuracy, 'seconds': round(each.seconds, 1)}
+    for each in scores
+  }

@@ -1,0 +1,263 @@
+"""Whether a new recording is in the frame and units of the training windows.   w windows, c candidates.
+
+What is certain is corrected. The rest is a warning, or an error where answers are worthless. Axes and signs
+are seen in two ways:
+- Gravity rotates as the gyroscope says only if both sensors have the same axes. Acceleration of the opposite
+  sign on all axes obeys this, too.
+- Gravity points where it did in training only if the device is worn as it was there. So nothing is changed by
+  it for a model of many positions, such as the bundled base.
+Opposite gravity has two causes: an app's sign, and a device worn upside down. Negated, the former is as
+in training, and the latter its mirror image, left for right.
+"""
+
+import dataclasses
+import warnings
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.datasets.signal_summary import HAS_GRAVITY_G, SignalSummary
+from har_jax.errors import UserError
+from har_jax.signal import frames, gyro_agreement
+from har_jax.signal.frames import Frame
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+
+FEWEST_WINDOWS = 20
+# Log-likelihood per window by which gravity must fit another frame better. They are measured in
+# results/frames.csv: hardly a person is over them as recorded, and nearly all with the opposite sign.
+_OPPOSITE, _ELSEWHERE = 1.0, 2.0
+# A common cause may fit by so much less than the best one and still be the likely one.
+_TIE = 0.6
+_MOVING_G = 0.05  # standard deviation of a window's acceleration: someone wears the device
+_FEWEST_MOVING = 10
+_MOST_COMPARED = 500  # windows, evenly
+_FACTORS = {STANDARD_GRAVITY_M_S2: ('g', 'm/s²'), 1 / STANDARD_GRAVITY_M_S2: ('m/s²', 'g')}
+_NEAR_G = (0.8, 1.25)
+_DISAGREE = (
+  'Gravity does not rotate as the gyroscope says: one sensor has other axes or signs than the other.'
+)
+_IS_OPPOSITE = (
+  'Gravity points opposite to the training windows: apps differ in the sign of acceleration, as on iOS and '
+  'Android, or the device is worn upside down.'
+)
+_IS_ELSEWHERE = (
+  'Gravity points elsewhere than in the training windows, so answers may be wrong: the device is worn '
+  'otherwise or upside down, or axes are swapped.'
+)
+_IS_UNDECIDED = (
+  'Whether the signs of acceleration are right cannot be seen: the model was trained on devices worn in many '
+  'ways. If answers look wrong, try frame=flip.'
+)
+
+
+@dataclasses.dataclass
+class Finding:
+  """What to apply to a recording, in this order, and sentences: what was corrected, and what is doubtful."""
+
+  acc_factor: float = 1.0
+  frame: Frame = frames.AS_IS
+  notes: list[str] = dataclasses.field(default_factory=list)
+  warnings: list[str] = dataclasses.field(default_factory=list)
+
+  def __call__(self, signals: Float[np.ndarray, '... 6']) -> Float[np.ndarray, '... 6']:
+    factors = np.repeat([self.acc_factor, 1.0], 3).astype(signals.dtype)
+    return signals if self.is_as_is else self.frame(signals * factors)
+
+  @property
+  def is_as_is(self) -> bool:
+    return self.acc_factor == 1.0 and self.frame == frames.AS_IS
+
+  def to_json(self) -> dict[str, Any]:
+    return {'frame': str(self.frame), 'acc_factor': self.acc_factor}
+
+
+class FrameWarning(UserWarning):
+  """Windows are not in the frame or units of the training windows."""
+
+
+def warn(expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6']) -> None:
+  """Warnings of `check` for windows that are not changed."""
+  for sentence in check(expected, signals, 'as_is').warnings:
+    warnings.warn(sentence, FrameWarning, stacklevel=4)
+
+
+def check(expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'], frame: str) -> Finding:
+  """Compares windows, as read, with a model's training windows.
+
+  `expected`: None if the model's card does not say; then only units and gravity are checked.
+  `frame`: 'auto' corrects what is certain; 'as_is' changes nothing; another one is applied as it is, and
+  then only units are corrected.
+  Raises UserError where acceleration lacks gravity and the training windows have it, or the reverse, except
+  for 'as_is'; and for a frame that is none.
+  """
+  finding = Finding()
+  if frame not in ('auto', 'as_is'):
+    finding.frame = frames.parse(frame)
+    finding.notes.append(f'The axes are {finding.frame}, as requested.')
+  if len(signals) < FEWEST_WINDOWS:
+    return finding
+  _check_units(finding, signals, may_change=frame != 'as_is')
+  if finding.warnings:
+    return finding  # in units that are not known, gravity says nothing
+  if not _check_gravity(finding, expected, signals, may_refuse=frame != 'as_is'):
+    return finding
+  _check_axes(finding, expected, finding(signals), may_change=frame == 'auto')
+  return finding
+
+
+def _check_units(finding: Finding, signals: Float[np.ndarray, 'w 128 6'], *, may_change: bool) -> None:
+  lengths = np.linalg.norm(_means_g(signals), axis=1)
+  low, median, high = np.quantile(lengths, [0.25, 0.5, 0.75])
+  for factor, (unit, taken_for) in _FACTORS.items():
+    if _NEAR_G[0] < low * factor and high * factor < _NEAR_G[1]:
+      seen = f'Gravity is {median:.3g} g as read: acceleration is in {unit} and was taken for {taken_for}.'
+      if may_change:
+        finding.acc_factor = factor
+        finding.notes.append(f'{seen} It was converted.')
+      else:
+        finding.warnings.append(f'{seen} frame=auto converts it.')
+
+
+def _check_gravity(
+  finding: Finding, expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'], *, may_refuse: bool
+) -> bool:
+  """True: gravity can be compared."""
+  length = float(np.median(np.linalg.norm(_means_g(finding(signals)), axis=1)))
+  has_gravity, trained = length > HAS_GRAVITY_G, expected is None or expected.has_gravity
+  if has_gravity == trained:
+    return has_gravity
+  seen = (
+    f'Acceleration {"has" if has_gravity else "lacks"} gravity: the mean of a window is {length:.2g} g long.'
+  )
+  what = 'with' if trained else 'without'
+  seen += f' The model was trained {what} gravity, so its answers are worthless'
+  if may_refuse:
+    raise UserError(f'{seen}: export acceleration {what} gravity; frame=as_is answers all the same')
+  finding.warnings.append(f'{seen}; export acceleration {what} gravity.')
+  return False
+
+
+def _check_axes(
+  finding: Finding, expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'], *, may_change: bool
+) -> None:
+  """Of signals in the right units."""
+  usual = np.eye(3) if expected is None else expected.gyro_matrix
+  gravity = None if expected is None else _Directions.of(expected, signals)
+  factor = gyro_agreement.factor(signals, usual)
+  if factor is not None:
+    finding.warnings.append(
+      f'Gravity turns {factor:.2g} times as fast as the gyroscope says: the sampling rate or the unit of '
+      f'angular velocity is wrong. Divide a rate given by hand by {factor:.2g}; else check the unit.'
+    )
+  # Signs seen at a wrong rate would be chance.
+  agreement = gyro_agreement.check(signals, usual) if factor is None else gyro_agreement.UNKNOWN
+  if agreement.gyro is not None and agreement.is_unique:
+    _check_sensors(finding, gravity, usual.T @ agreement.gyro, may_change=may_change)
+    return
+  if agreement.gyro is not None:
+    finding.warnings.append(f'{_DISAGREE} The recording does not tell which.')
+  if gravity is None:
+    return
+  if gravity.is_opposite:
+    _correct(finding, frames.FLIP, _IS_OPPOSITE, may_change=may_change and gravity.is_certain)
+  elif gravity.deviates:
+    best = frames.of_acc(gravity.best(mirrored=False))
+    finding.warnings.append(f'{_IS_ELSEWHERE} frame={best.after(finding.frame)} fits best.')
+  elif gravity.is_undecided:
+    finding.notes.append(_IS_UNDECIDED)
+
+
+def _check_sensors(
+  finding: Finding, gravity: '_Directions | None', gyro: Float[np.ndarray, '3 3'], *, may_change: bool
+) -> None:
+  """`gyro` makes the gyroscope agree with acceleration, but acceleration may be the one with other axes."""
+  if gravity is None or gravity.agrees:
+    _correct(finding, Frame(np.eye(3), gyro), _DISAGREE, may_change=may_change)
+    return
+  if gravity.is_opposite and gravity.is_certain:
+    _correct(finding, Frame(frames.FLIP.acc, gyro), f'{_DISAGREE} {_IS_OPPOSITE}', may_change=may_change)
+    return
+  # If only acceleration has other axes, a rotation makes the gyroscope agree: its inverse, or that mirrored.
+  for acc in (gyro.T, -gyro.T) if np.linalg.det(gyro) > 0 else ():
+    if gravity.gain[_index(acc)] > _TIE and gravity.fits(acc):
+      _correct(finding, Frame(acc, np.eye(3)), _DISAGREE, may_change=may_change)
+      return
+  best = frames.of_acc(gravity.best(mirrored=bool(np.linalg.det(gyro) < 0)))
+  both = Frame(best.acc, best.gyro @ gyro).after(finding.frame)
+  finding.warnings.append(f'{_DISAGREE} frame={both} fits best.')
+
+
+def _correct(finding: Finding, frame: Frame, seen: str, *, may_change: bool) -> None:
+  if may_change:
+    finding.frame = frame
+    finding.notes.append(f'{seen} It was corrected: frame={frame}; frame=as_is leaves it.')
+  else:
+    finding.warnings.append(f'{seen} frame={frame.after(finding.frame)} would correct it.')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Directions:
+  """How much better gravity fits the training windows in each signed permutation of acceleration's axes.
+
+  The lower gain of all windows and of those that move: on a table, a device says nothing of how it is worn.
+  """
+
+  gain: Float[np.ndarray, 'c']
+  moves: bool
+  positions: int
+
+  @classmethod
+  def of(cls, expected: SignalSummary, signals: Float[np.ndarray, 'w 128 6']) -> '_Directions':
+    signals = signals[:: max(len(signals) // _MOST_COMPARED, 1)]
+    means = _means_g(signals)
+    moving = np.linalg.norm(signals[..., :3], axis=2).std(axis=1) > _MOVING_G * STANDARD_GRAVITY_M_S2
+    moves = int(moving.sum()) >= _FEWEST_MOVING
+    fits = expected.log_likelihood(means @ _CANDIDATES.swapaxes(1, 2))
+    gains = [
+      (fits[:, kept] - fits[_AS_IS, kept]).mean(axis=1)
+      for kept in ([moving] if moves else []) + [np.ones(len(means), bool)]
+    ]
+    return cls(np.min(gains, axis=0), moves, expected.positions)
+
+  def best(self, *, mirrored: bool) -> Float[np.ndarray, '3 3']:
+    """A rotation, or a mirror image, unless one of the others fits much better."""
+    rank = self.gain + np.where(mirrored != _IS_ROTATION, _TIE, 0.0)
+    return _CANDIDATES[int(rank.argmax())]
+
+  @property
+  def deviates(self) -> bool:
+    return bool(self.gain[_FLIP] > _OPPOSITE or self.gain.max() > _ELSEWHERE)
+
+  @property
+  def agrees(self) -> bool:
+    """No other frame fits better, or, where a model knows many positions, much better."""
+    return bool(self.gain.max() < (_TIE if self.positions == 1 else _ELSEWHERE))
+
+  @property
+  def is_opposite(self) -> bool:
+    return bool(self.gain[_FLIP] > _OPPOSITE) and self.fits(frames.FLIP.acc)
+
+  @property
+  def is_certain(self) -> bool:
+    return self.moves and self.positions == 1
+
+  @property
+  def is_undecided(self) -> bool:
+    return bool(self.gain[_FLIP] > -_OPPOSITE)
+
+  def fits(self, acc: Float[np.ndarray, '3 3']) -> bool:
+    return bool(self.gain[_index(acc)] > self.gain.max() - _TIE)
+
+
+def _means_g(signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 3']:
+  return signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2
+
+
+def _index(acc: Float[np.ndarray, '3 3']) -> int:
+  return int(np.flatnonzero((acc == _CANDIDATES).all(axis=(1, 2)))[0])
+
+
+_CANDIDATES = frames.signed_permutations()
+_IS_ROTATION = np.linalg.det(_CANDIDATES) > 0
+_AS_IS, _FLIP = (_index(each.acc) for each in (frames.AS_IS, frames.FLIP))

@@ -1,0 +1,353 @@
+"""The recognizer: a scikit-learn classifier of windows, adapted from a pretrained base."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from har_jax import config, files, storage
+from har_jax.datasets import normalization, signal_summary, splits
+from har_jax.datasets.signal_summary import SignalSummary
+from har_jax.errors import UserError
+from har_jax.recognizer import ensemble, fitting, frame_check, parameters, recording_head, validation
+from har_jax.recognizer.estimator import Estimator
+from har_jax.train import evaluation
+
+
+class Recognizer(Estimator):
+  """Adapts a pretrained base to labeled windows and classifies new windows.
+
+  Windows are arrays [w, 128, 6] of 2.56 s at 50 Hz, not normalized. Their channels are acceleration x y z in
+  m/s² with gravity, then angular velocity x y z in rad/s. Labels are strings or numbers.
+
+  Parameters
+  ----------
+  base : files.Base or str or path-like, default None
+    Pretrained encoder, or the folder of one. Only the method 'scratch' works without one.
+  method : str, default 'lora'
+    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'full', 'probe', 'lora' or 'qlora'.
+    'auto': the best one within the three limits below; `max_steps` is then an upper limit.
+  max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
+    Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
+    temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
+  rank : int, default 8
+    Rank of the adapters of lora and qlora. 'auto' halves it until the file fits.
+  alpha : float, default 16.0
+    The adapters are scaled by alpha / rank. This ratio also holds for a rank that 'auto' halves.
+  max_steps : int, default 300
+    Training steps.
+  learning_rate : float, default 1e-3
+    Peak learning rate. A pretrained encoder's own weights, if they train, have half of it.
+  batch : int, default 32
+    Windows per step.
+  rotation_std_deg : float, default 10.0
+    Rotation augmentation: standard deviation of the angle about each axis, in degrees. Unseen subjects wear
+    the device differently; 0 is best where training and prediction have one subject and one day.
+  random_state : int, default 0
+    Seed of all random draws.
+  validation_fraction : float in [0, 1), default 0.1
+    Fraction of the subjects, or without `groups` of each class's windows, to hold out for validation.
+    Windows that overlap leak between the parts, so pass the subjects as `groups` if they are known.
+  tta_shifts : int, default 1
+    Test-time augmentation: `predict` averages the logits over so many circular shifts. Exports and streams
+    do not use it.
+  ensemble : bool, default False
+    `predict` averages the probabilities of the adapted encoder and of the baselines, which `fit` fits to the
+    same windows. The held-out windows choose the weights. Exports and streams hold the encoder alone.
+  verbose : bool, default False
+    Show a progress bar.
+
+  Attributes
+  ----------
+  classes_ : ndarray
+    The sorted labels.
+  base_ : files.Base or None
+    The base that was adapted.
+  adapter_ : files.Adapter
+    The trained weights and their card.
+  variables_ : dict
+    The adapted model's variables, 'collection/module/leaf' → array.
+  recording_head_ : inference.recording_head.RecordingHead or None
+    A base's head for whole recordings, with which `har-jax predict` answers; None after a fit.
+  ensemble_ : inference.ensemble.Ensemble or None
+    The baselines and their weights, if fitted as an ensemble.
+  plan_ : inference.budget.Plan or None
+    What 'auto' has chosen, and its predicted and actual cost.
+
+  Examples
+  --------
+  >>> import numpy as np
+  >>> from har_jax import Recognizer
+  >>> y = np.tile(['still', 'walking'], 20)
+  >>> std = np.where(y == 'walking', 3.0, 0.1)[:, None, None]
+  >>> X = np.array([0, 0, 9.8, 0, 0, 0]) + std * np.random.default_rng(0).standard_normal((40, 128, 6))
+  >>> recognizer = Recognizer.load().adapt(X, y, max_steps=10)
+  >>> recognizer.predict(X[:4]).tolist()
+  ['still', 'walking', 'still', 'walking']
+  >>> recognizer.predict_proba(X).shape
+  (40, 2)
+  """
+
+  adapter_: files.Adapter
+  ensemble_: Any
+  recording_head_: recording_head.RecordingHead | None
+
+  def __init__(
+    self,
+    base=None,
+    *,
+    method='lora',
+    rank=8,
+    alpha=16.0,
+    max_steps=300,
+    learning_rate=1e-3,
+    batch=32,
+    rotation_std_deg=10.0,
+    random_state=0,
+    validation_fraction=0.1,
+    tta_shifts=1,
+    ensemble=False,
+    verbose=False,
+    max_memory_mb=None,
+    max_minutes=None,
+    max_adapter_kb=None,
+  ):
+    self.base = base
+    self.method = method
+    self.rank = rank
+    self.alpha = alpha
+    self.max_steps = max_steps
+    self.learning_rate = learning_rate
+    self.batch = batch
+    self.rotation_std_deg = rotation_std_deg
+    self.random_state = random_state
+    self.validation_fraction = validation_fraction
+    self.tta_shifts = tta_shifts
+    self.ensemble = ensemble
+    self.verbose = verbose
+    self.max_memory_mb = max_memory_mb
+    self.max_minutes = max_minutes
+    self.max_adapter_kb = max_adapter_kb
+
+  @classmethod
+  def load(cls, path=None, base=None) -> 'Recognizer':
+    """Loads a recognizer, fitted or not, by what `path` is.
+
+    None: the base that comes with the package. It recognizes its own `classes_` until it is fitted.
+    The folder of a base or of a pretraining stage: the same if it has a head, else not fitted.
+    The folder that `save` wrote, or the result file of a run, .../seed<k>.json: fitted.
+    `base`, a Base or a folder, replaces the base of a fitted one, for example if it was saved elsewhere.
+    Raises UserError if nothing of these is there, or if adapter and base do not match.
+    """
+    if path is None:
+      return cls._from_base(files.bundled_base(), files.BUNDLED)
+    place = storage.place(str(path))
+    base = parameters.load_base(base)
+    if place.name.endswith('.json'):
+      return cls._from_adapter(*files.load_run(place, base))
+    if not (place / 'adapter.json').exists():
+      if (place / 'continual.json').exists():
+        raise UserError(
+          f'{place} has no adapter of all domains: give one, such as {place / "domain0"}; '
+          'where there is none, run the same `har-jax continual` command to its end'
+        )
+      return cls._from_base(files.load_base(place), place)
+    adapter = files.load_adapter(place)
+    if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():
+      base = files.load_base(place)
+    recognizer = cls._from_adapter(base, adapter)
+    if recognizer.ensemble:
+      recognizer.ensemble_ = ensemble.load(place, adapter=adapter.card['checksum'])
+    return recognizer
+
+  @classmethod
+  def _from_base(cls, base: files.Base, folder: storage.Place) -> 'Recognizer':
+    recognizer = cls(base)
+    if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
+      recognizer._set_adapter(base, files.head_adapter(base))
+      recognizer.recording_head_ = recording_head.load(folder, base)
+    return recognizer
+
+  @classmethod
+  def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
+    card = adapter.card
+    training = card.get('training', {})
+    given = {name: card[name] for name in ('method', 'rank', 'alpha')}
+    given |= {name: training[name] for name in parameters.KEPT if name in training}
+    recognizer = cls(base, **given)
+    recognizer._set_adapter(base, adapter)
+    return recognizer
+
+  def adapt(self, X, y, groups=None, *, unlabeled=None, **changed) -> 'Recognizer':
+    """A new recognizer, fitted, with this one's base and parameters except for those in `changed`."""
+    return type(self)(**self.get_params()).set_params(**changed).fit(X, y, groups, unlabeled=unlabeled)
+
+  def fit(self, X, y, groups=None, held_out=None, unlabeled=None) -> 'Recognizer':
+    """Trains from the base on; fitting again starts anew.
+
+    `groups`: the subject of each window, any names or numbers.
+    `held_out`, bool per window, True: for validation only. It replaces `validation_fraction`.
+    `unlabeled`: more windows of these people, such as the rest of their recordings. They add one round of
+    self-training, and as many steps.
+    Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
+    """
+    signals = validation.check_windows(X)
+    classes, labels = validation.check_labels(y, len(signals))
+    subjects = validation.encode_groups(groups, len(signals))
+    more = None if unlabeled is None else validation.check_windows(unlabeled)
+    base, experiment = parameters.check(self.get_params())
+    if held_out is None:
+      fraction, seed = float(self.validation_fraction), int(self.random_state)
+      held_out, split = splits.draw_held_out(labels, subjects, fraction, seed)
+    else:
+      held_out = validation.check_held_out(held_out, labels)
+      split = 'held_out' if held_out.any() else 'none'
+    normalizer = normalization.of_kind(signals[~held_out], experiment.protocol.normalize)
+    windows = {'signal': normalizer(signals), 'label': labels}
+    train = {name: array[~held_out] for name, array in windows.items()}
+    train['origin'] = normalizer.origins(len(train['label']))
+    # Nothing held out: the validation is on all windows, and its metrics are not used.
+    has_validation = split != 'none'
+    validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
+    fit_of = fitting.fits(
+      base,
+      experiment,
+      classes.tolist(),
+      parameters.training(self.get_params()),
+      train,
+      validate,
+      seed=int(self.random_state),
+      progress=bool(self.verbose),
+    )
+    fit, plan = parameters.chosen(self.get_params(), fit_of, rounds=1 if more is None else 2)
+    fitted = fit.labeled()
+    if more is not None:
+      shifts = int(self.tta_shifts)
+      fitted = fit.with_unlabeled(fitted, normalizer(more), tta_shifts=shifts, validated=has_validation)
+    card = {
+      **files.method_entries(fit.method.name, fit.settings, experiment.model),
+      'classes': classes.tolist(),
+      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
+      'signals': signal_summary.to_json(signal_summary.summarize(signals, classes[labels].tolist())),
+      'metrics': {'validation': fitted.metrics if has_validation else None},
+      # Counts only: adapters are shared, and the names of subjects are private.
+      'split': {
+        'by': split,
+        'windows': {'train': len(train['label']), 'validation': int(held_out.sum())},
+      },
+      'training': {name: kind(getattr(self, name)) for name, kind in parameters.KEPT.items()}
+      | {'step': fitted.step, 'self_training': fitted.self_training},
+    }
+    self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
+    self.plan_ = None if plan is None else plan.ended(fit)
+    if self.ensemble:
+      self._fit_ensemble(signals, labels, held_out)
+    return self
+
+  def _fit_ensemble(
+    self,
+    signals: Float[np.ndarray, 'w 128 6'],
+    labels: Int[np.ndarray, 'w'],
+    held_out: Bool[np.ndarray, 'w'],
+  ) -> None:
+    windows = self._without_unknown_gyro(signals)
+    fitted = ensemble.fit(windows[~held_out], labels[~held_out], int(self.random_state))
+    if held_out.any():
+      temperature, weights = ensemble.fit_members(
+        self._logits(signals[held_out]), fitted.probabilities(windows[held_out]), labels[held_out]
+      )
+      self.adapter_ = self.adapter_.with_card(temperature=temperature)
+      fitted = dataclasses.replace(fitted, weights=weights)
+    self.ensemble_ = fitted
+
+  def predict(self, X) -> np.ndarray:
+    """The most probable of `classes_` for each window.
+
+    Warns where frame or units are not those of the training windows (`frame_check.FrameWarning`).
+    """
+    indices = self.predict_proba(X).argmax(axis=1)
+    return self.classes_[indices]
+
+  def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
+    """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated.
+
+    Warns as `predict`.
+    """
+    probabilities = self.probabilities(X)
+    frame_check.warn(self.signals, validation.check_windows(X))
+    return probabilities
+
+  def probabilities(self, X) -> Float[np.ndarray, 'w y']:
+    """`predict_proba` without its comparison of frames, for windows of a recording that has been compared."""
+    self.check_fitted()
+    if self.tta_shifts < 1:
+      raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
+    if self.ensemble and self.ensemble_ is None:
+      raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
+    from scipy import special  # late, as all that recognizing may do without
+
+    encoder = special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
+    if not self.ensemble:
+      return encoder
+    return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(validation.check_windows(X)))
+
+  def _logits(self, X) -> Float[np.ndarray, 'w y']:
+    """The encoder's, without temperature."""
+    signals = self.prepare(X)
+    # The labels are not used: with them, the program is the one that validation compiled.
+    windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
+    objective, shifts, sizes = self.adapter_.objective, int(self.tta_shifts), evaluation.ONE_SIZE
+    logits = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
+    return logits.astype(np.float64)
+
+  def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
+    """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""
+    self.check_fitted()
+    return self.adapter_.normalizer(validation.check_windows(X))
+
+  def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
+    """Angular velocity is zero if the training windows had none."""
+    kept = np.arange(config.CHANNELS) < config.CHANNELS // 2
+    return signals if self.has_gyro else np.where(kept, signals, 0).astype(signals.dtype)
+
+  @property
+  def temperature(self) -> float:
+    """That of `predict_proba`: the adapter's, or the ensemble's."""
+    return self.ensemble_.temperature if self.ensemble else self.adapter_.card['temperature']
+
+  def set_temperature(self, temperature: float) -> None:
+    """Replaces that of `predict_proba`; `calibration.calibrate` does so."""
+    self.check_fitted()
+    if self.ensemble:
+      self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
+    else:
+      self.adapter_ = self.adapter_.with_card(temperature=temperature)
+
+  @property
+  def signals(self) -> SignalSummary | None:
+    """What the training windows looked like, or those of the base before it is fitted; None if unknown."""
+    source = self.adapter_ if hasattr(self, 'adapter_') else parameters.load_base(self.base)
+    return None if source is None else source.signals
+
+  @property
+  def has_gyro(self) -> bool:
+    """Whether the training windows had angular velocity."""
+    return self.adapter_.normalizer.has_gyro
+
+  def save(self, folder, *, with_base=True) -> None:
+    """Writes the adapter and, by default, its base. Raises UserError if they cannot be written."""
+    self.check_fitted()
+    if with_base and self.base_ is not None and self.adapter_.card['base'] is not None:
+      files.save_base(folder, self.base_.variables, self.base_.card)
+    card = self.adapter_.card
+    training = {**card.get('training', {}), 'ensemble': bool(self.ensemble)}
+    files.save_adapter(folder, self.adapter_.with_card(training=training))
+    if self.ensemble:
+      ensemble.save(folder, self.ensemble_, adapter=card['checksum'])
+
+  def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
+    self.base_, self.adapter_ = base, adapter
+    self.ensemble_ = self.plan_ = self.recording_head_ = None
+    self.variables_ = files.attach(base, adapter)
+    self.classes_ = np.array(adapter.card['classes'])

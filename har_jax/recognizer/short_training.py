@@ -1,0 +1,108 @@
+"""Short trainings of one method on one base, without validation, checkpoint or log."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from har_jax import files, methods
+from har_jax.datasets import batches as data_batches
+from har_jax.datasets.batches import Batch
+from har_jax.datasets.normalization import PHYSICAL
+from har_jax.errors import UserError
+from har_jax.recognizer import parameters
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.train import loop
+from har_jax.train.objective import Classify
+from har_jax.train.step import compiled_start, compiled_steps
+from har_jax.variables import Variables, split_statistics
+
+
+class ShortTraining:
+  """What many trainings of the same shapes share: they are one compiled program.
+
+  prepared: the variables before any training. Raises UserError where the base takes normalized windows.
+  """
+
+  def __init__(
+    self,
+    base: files.Base,
+    classes: Sequence[Any],
+    *,
+    method: str,
+    rank: int,
+    steps: int,
+    batch: int,
+    learning_rate: float,
+    seed: int,
+  ):
+    if not base.model.stem:
+      raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
+    given = Recognizer(
+      base,
+      method=method,
+      rank=rank,
+      alpha=2.0 * rank,
+      max_steps=steps,
+      learning_rate=learning_rate,
+      batch=batch,
+    ).get_params()
+    _, experiment = parameters.check(given)
+    self.base, self.method = base, methods.METHODS[method]
+    self.settings, self.training = methods.Settings.of(experiment), parameters.training(given)
+    self.objective = Classify(experiment.model, len(classes), experiment.precision)
+    self.prepared = files.prepare(
+      base, self.objective, self.method, self.settings, seed, classes=tuple(classes)
+    )
+
+  def run(
+    self,
+    variables: Variables,
+    frozen: Variables,
+    windows: Batch,
+    *,
+    seed: int,
+    first: int = 0,
+    steps: int,
+    total: int,
+    objective: Classify | None = None,
+  ) -> tuple[Variables, np.ndarray]:
+    """The trained variables and statistics after these steps, and the loss of each.
+
+    `first` of `total` steps are done already: the rate follows its schedule over all. The optimizer's
+    averages start anew. objective: another one on the same variables.
+    """
+    training, pretrained = self.training.of_step, self.method.pretrained
+    wrap = methods.Wrapped(self.method, self.settings)
+    start = compiled_start(training, pretrained=pretrained, wrap=wrap)
+    train_steps = compiled_steps(objective or self.objective, training, pretrained=pretrained, wrap=wrap)
+    statistics, trainable = split_statistics(variables)
+    state = dataclasses.replace(start(trainable, statistics), step=jnp.int32(first))
+    read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)
+    size = min(steps, loop.steps_per_call(training.batch))
+    key, losses = jax.random.key(seed), []
+    for begin in range(0, steps, size):
+      count = min(size, steps - begin)
+      stacked = data_batches.stack([next(read) for _ in range(count)], size)
+      state, found = train_steps(state, frozen, stacked, key, np.int32(total), np.int32(count))
+      losses.append(np.asarray(found)[:count])
+    return as_arrays(state.trainable | state.statistics), np.concatenate(losses)
+
+  def adapter(self, variables: Variables, classes: Sequence[Any], **entries: Any) -> files.Adapter:
+    """The adapter of all of an adapted model's variables. entries: more of its card."""
+    card = {
+      **files.method_entries(self.method.name, self.settings, self.objective.model),
+      'classes': list(classes),
+      'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
+      'signals': self.base.card.get('signals'),
+      **entries,
+    }
+    return files.make_adapter(self.base, variables, card)
+
+
+def as_arrays(variables: Variables) -> Variables:
+  """As NumPy arrays, in sorted order."""
+  return {path: np.asarray(variables[path]) for path in sorted(variables)}

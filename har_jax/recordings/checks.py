@@ -1,0 +1,340 @@
+"""What is odd about a user's recordings, in plain sentences, before anything is trained.   n samples."""
+
+import collections
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from har_jax.config import WINDOW_SAMPLES
+from har_jax.errors import shorten
+from har_jax.recordings import activity_names, held_values, infer, label_shift
+from har_jax.recordings.reading import Reading
+from har_jax.signal import physics, segments
+from har_jax.signal.cutting import WINDOW_S
+from har_jax.signal.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
+from har_jax.signal.resample import MAX_GAP_S
+
+# The slowest archive for pretraining has 20 Hz, and no clock is exact.
+_SLOW_HZ, _NEARLY = 20.0, 0.98
+_FAST_HZ = 1000.0  # phones have 400 Hz at most
+_MISSING = 0.2  # fraction of rows
+# Median deviation of the length of acceleration in half seconds in which the device turns to and fro: under
+# 0.05 for gravity alone, over 1.9 for people.
+_SMOOTH_M_S2, _TURNS_RAD_S, _MOMENT_S, _FEW_MOMENTS = 0.2, 0.5, 0.5, 20
+_CLIPPED = 0.005  # fraction of samples at an axis's extreme value
+_FEW_SAMPLES = 5  # that a short recording may have there by chance
+# A device at rest repeats its coarse values too, extremes included: only values beyond these end a range.
+_FAR = {'accelerometer': (1.2 * STANDARD_GRAVITY_M_S2, 'm/s²'), 'gyroscope': (1.0, 'rad/s')}
+_HELD_M_S2, _FEWEST_HELD = 0.5, 5  # nearer to gravity, only if motion ends at the value again and again
+_STUCK_S = 2.0
+# An axis of a coarse sensor is constant for up to 6 s while others move by 0.4 m/s² or rad/s.
+_STUCK_AXIS_S, _OTHERS_MOVE = 5.0, 0.5
+_GRAVITY_OFF = 0.2
+# In none of 2,984 recordings of six archives are both lengths off by this factor for so long.
+_OFF_IN_PART, _OFF_S = 2.0, 10.0
+_FEW_WINDOWS = 10
+_FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
+
+
+def check(reading: Reading) -> list[str]:
+  """One sentence, with its numbers, for each thing that a user should know; none if all is well."""
+  checks = (
+    _rate,
+    _repeats,
+    _missing,
+    _clipped,
+    _stuck,
+    _constant_axis,
+    _scale,
+    _gravity,
+    _smooth,
+    _gyro,
+    _labels,
+    _late_labels,
+    _length,
+  )
+  return [sentence for each in checks for sentence in each(reading)]
+
+
+def _rate(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    rates_hz = [1 / segments.step_s(one) for one in samples]
+    slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
+    if slow:
+      none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
+      yield (
+        f'The {word} runs at {min(rates_hz):.3g} Hz{_where(reading, slow)}: steps and swings blur below '
+        f'{_SLOW_HZ:.0f} Hz; record at {RATE_HZ} Hz or more.{none}'
+      )
+
+    if max(rates_hz) > _FAST_HZ:
+      yield f'The {word} runs at {max(rates_hz):.4g} Hz: is the unit of time right? Name it with time_unit.'
+
+
+def _repeats(reading: Reading) -> Iterator[str]:
+  """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
+  for word, samples in _sensors(reading):
+    rate_hz, new_hz = held_values.rates_hz(max(samples, key=lambda one: len(one.values)))
+    if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
+      yield (
+        f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
+        f'slower than the file; record it at {_SLOW_HZ:.0f} Hz or more.'
+      )
+
+
+def _missing(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in samples])
+    # The median of many bursts would be short: only whole steps can be missing rows.
+    missing = float((steps_s.round() - 1).clip(0).sum())
+    if (
+      missing > _MISSING * (len(steps_s) + missing) and (np.abs(steps_s - steps_s.round()) < 0.1).mean() > 0.9
+    ):
+      yield (
+        f'{missing / (len(steps_s) + missing):.0%} of the rows of the {word} are missing between others: '
+        'quick movements are lost.'
+      )
+
+
+def _constant_axis(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    low, high = (
+      extreme([extreme(one.values, axis=0) for one in samples], axis=0) for extreme in (np.min, np.max)
+    )
+    for axis, name in enumerate('xyz'):
+      if low[axis] == high[axis] and not (low == high).all():
+        yield (
+          f'The {word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: choose '
+          'another column with columns.'
+        )
+      elif stuck_s := sum(_stuck_axis_s(one, axis) for one in samples):
+        yield (
+          f'The {word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers there are '
+          'worthless: leave that part out, or record it again.'
+        )
+
+
+def _stuck_axis_s(samples: Samples, axis: int) -> float:
+  """Seconds in which one axis does not change, but another one moves."""
+  others = np.delete(samples.values, axis, axis=1)
+  runs = _runs(np.diff(samples.values[:, axis]) == 0)
+  durations_s = np.diff(samples.time_s[runs], axis=1)[:, 0]
+  is_stuck = [
+    duration_s > _STUCK_AXIS_S and others[first : last + 1].std(axis=0, dtype=np.float64).max() > _OTHERS_MOVE
+    for (first, last), duration_s in zip(runs, durations_s, strict=True)
+  ]
+  return float(durations_s[np.array(is_stuck, bool)].sum())
+
+
+def _runs(same: Bool[np.ndarray, 'm']) -> Int[np.ndarray, 'k 2']:
+  """First and last sample of each run, of whether each sample equals the one before it."""
+  return np.flatnonzero(np.diff(np.r_[False, same, False].astype(np.int8))).reshape(-1, 2)
+
+
+def _clipped(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    far, unit = _FAR[word]
+    count = sum(len(one.values) for one in samples)
+    for axis, name in enumerate('xyz'):
+      for extreme, words in ((np.min, 'minimum'), (np.max, 'maximum')):
+        end = extreme([extreme(one.values[:, axis]) for one in samples])
+        at_end = sum(int((one.values[:, axis] == end).sum()) for one in samples)
+        if at_end <= max(_CLIPPED * count, _FEW_SAMPLES):
+          continue
+        if abs(end) > far or (word == 'accelerometer' and _is_held(samples, axis, end)):
+          yield (
+            f'{at_end / count:.1%} of the {word} values on {name} are at their {words}, {end:.4g} {unit}: '
+            "clipped at the end of the sensor's range; set a wider range."
+          )
+
+
+def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
+  """Whether motion ends at this value again and again, and stays there for three samples."""
+  if abs(end) < 0.9 * STANDARD_GRAVITY_M_S2:
+    return False
+  count = 0
+  for one in samples:
+    values = one.values[:, axis]
+    first, last = _runs((values[1:] == end) & (values[:-1] == end)).T
+    inner = (first > 0) & (last - first >= 2)
+    count += int((np.abs(values[first[inner] - 1] - end) > _HELD_M_S2).sum())
+  return count >= _FEWEST_HELD
+
+
+def _stuck(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    constant = [_constant_s(one) for one in samples]
+    where = [number for number, durations_s in enumerate(constant) if len(durations_s)]
+    if where:
+      durations_s = np.concatenate(constant)
+      times = 'once' if len(durations_s) == 1 else f'{len(durations_s)} times'
+      yield (
+        f'The {word} is constant {times} for over {_STUCK_S:.0f} s, at longest {durations_s.max():.1f} s'
+        f'{_where(reading, where)}: even at rest a sensor has noise; it may have been stuck or asleep.'
+      )
+
+
+def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
+  """Durations, longer than _STUCK_S, in which no axis changes."""
+  first, last = _runs((np.diff(samples.values, axis=0) == 0).all(axis=1)).T
+  durations_s = samples.time_s[last] - samples.time_s[first]
+  return durations_s[durations_s > _STUCK_S]
+
+
+def _scale(reading: Reading) -> Iterator[str]:
+  for word, samples in _sensors(reading):
+    if sentence := physics.scale_of_few(word, [one.values for one in samples]):
+      yield sentence
+
+
+def _gravity(reading: Reading) -> Iterator[str]:
+  lengths = np.concatenate([infer.lengths(recording.acc.values) for recording in reading.recordings])
+  median = float(np.median(lengths))
+  longest = max(reading.recordings, key=lambda recording: len(recording.acc.values))
+  steady = infer.steady_length(longest.acc.values)
+  # In a run the median is far above gravity, the mean is not: the one nearer to gravity counts.
+  off = min((length / STANDARD_GRAVITY_M_S2 - 1 for length in (median, steady)), key=abs)
+  is_linear = steady < infer.LINEAR * median
+  if abs(off) <= _GRAVITY_OFF and not is_linear:
+    yield from _gravity_in_part(reading)
+    return
+  if is_linear or median < STANDARD_GRAVITY_M_S2 / 2:
+    reason = (
+      f'and its mean over a few seconds {steady:.3g}: this looks like linear acceleration, without gravity; '
+      'export the accelerometer with gravity'
+    )
+  else:
+    reason = f'{abs(off):.0%} {"below" if off < 0 else "above"} it: is the unit right? Name it with acc_unit'
+  yield f'Gravity is 9.81 m/s², but the median length of acceleration is {median:.3g}, {reason}.'
+
+
+def _gravity_in_part(reading: Reading) -> Iterator[str]:
+  """Where the unit changes within a recording, or acceleration lacks gravity from some moment on."""
+  parts = [_lengths_off(recording.acc) for recording in reading.recordings]
+  where = [number for number, lengths in enumerate(parts) if WINDOW_S * len(lengths) >= _OFF_S]
+  if where:
+    lengths = np.concatenate([parts[number] for number in where])
+    yield (
+      f'For {WINDOW_S * len(lengths):.1f} s{_where(reading, where)} acceleration is {np.median(lengths):.3g} '
+      'm/s² long, and in the rest 9.81, as gravity is: the unit changes within the recording, or gravity is '
+      'missing there, so these answers are worthless. Leave that part out.'
+    )
+
+
+def _lengths_off(samples: Samples) -> Float[np.ndarray, 'k']:
+  """Median lengths of acceleration, m/s², in stretches of a window in which gravity has another length."""
+  each = max(round(WINDOW_S / segments.step_s(samples)), 1)
+  parts = samples.values[: len(samples.values) // each * each].reshape(-1, each, 3)
+  medians = np.median(np.linalg.norm(parts, axis=2), axis=1)
+  steady = np.linalg.norm(parts.mean(axis=1, dtype=np.float64), axis=1)
+  shortest, longest = np.minimum(medians, steady), np.maximum(medians, steady)
+  is_off = (longest < STANDARD_GRAVITY_M_S2 / _OFF_IN_PART) | (
+    shortest > STANDARD_GRAVITY_M_S2 * _OFF_IN_PART
+  )
+  return medians[is_off]
+
+
+def _smooth(reading: Reading) -> Iterator[str]:
+  """Gravity in place of acceleration, or what an app has smoothed."""
+  longest = max(reading.recordings, key=lambda recording: len(recording.acc.values))
+  lengths_m_s2 = np.linalg.norm(longest.acc.values, axis=1)[:, None]
+  bounces, turns = (
+    _spread(longest.acc.time_s, lengths_m_s2),
+    _spread(longest.gyro.time_s, longest.gyro.values),
+  )
+  count = min(len(bounces), len(turns))
+  moving = bounces[:count][turns[:count] > _TURNS_RAD_S]
+  if len(moving) >= _FEW_MOMENTS and (spread := float(np.median(moving))) < _SMOOTH_M_S2:
+    yield (
+      f'The length of acceleration hardly changes while the device turns, by {spread:.2g} m/s²: this looks '
+      'like gravity alone, or smoothed; export the accelerometer as measured.'
+    )
+
+
+def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) -> Float[np.ndarray, 'w']:
+  """Standard deviation in each half second, over all columns; 0 without samples."""
+  moment = (time_s / _MOMENT_S).astype(int)
+  counts = np.maximum(np.bincount(moment), 1)
+  sums = [
+    (np.bincount(moment, column), np.bincount(moment, column**2)) for column in values.T.astype(np.float64)
+  ]
+  variance = sum(squares / counts - (total / counts) ** 2 for total, squares in sums)
+  return np.sqrt(np.maximum(variance, 0))
+
+
+def _gyro(reading: Reading) -> Iterator[str]:
+  if not reading.has_gyro:
+    yield 'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
+
+
+def _labels(reading: Reading) -> Iterator[str]:
+  windows: collections.Counter = collections.Counter()
+  seconds: dict[str, float] = collections.defaultdict(float)
+  for span in (span for recording in reading.recordings for span in recording.spans):
+    samples = int((span.stop_s - span.start_s) * RATE_HZ + 1e-3)
+    windows[span.activity] += max((samples - WINDOW_SAMPLES) // STEP_SAMPLES + 1, 0)
+    seconds[span.activity] += span.stop_s - span.start_s
+  for activity, count in sorted(windows.items()):
+    if count < _FEW_WINDOWS:
+      yield (
+        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: '
+        f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
+        f'({_FEW_WINDOWS} windows).'
+      )
+    if activity_names.means_none(activity):
+      yield (
+        f'The label {shorten(activity)!r} is an activity like any other: leave its cells empty, or its rows '
+        'out, where it means that there is no label.'
+      )
+  for group in activity_names.duplicates(windows):
+    yield (
+      f'The labels {", ".join(map(repr, map(shorten, group)))} seem to be one activity, but are {len(group)} '
+      'classes: give them one name.'
+    )
+  if len(windows) == 1:
+    yield f'{shorten(next(iter(windows)))!r} is the only label: there is no other to distinguish it from.'
+
+
+def _late_labels(reading: Reading) -> Iterator[str]:
+  files = reading.files or [''] * len(reading.recordings)
+  for name in dict.fromkeys(files):
+    numbers = [number for number, each in enumerate(files) if each == name]
+    late_s = label_shift.find([reading.recordings[number] for number in numbers])
+    if late_s is not None:
+      yield (
+        f'The labels fit the signal far better {abs(late_s)} s {"earlier" if late_s > 0 else "later"}'
+        f'{_where(reading, numbers)}: compare one with the signal, and correct their times.'
+      )
+
+
+def _length(reading: Reading) -> Iterator[str]:
+  lengths_s = [_length_s(recording) for recording in reading.recordings]
+  if sum(lengths_s) < _FEW_WINDOWS_S:
+    yield (
+      f'All recordings together last {sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows '
+      f'({_FEW_WINDOWS_S:.1f} s); record for longer.'
+    )
+  if short := sum(length_s < WINDOW_S for length_s in lengths_s):
+    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({WINDOW_S} s).'
+
+
+def _length_s(recording: Recording) -> float:
+  return float(recording.acc.time_s[-1]) + segments.step_s(recording.acc)
+
+
+def _sensors(reading: Reading) -> Iterator[tuple[str, list[Samples]]]:
+  yield 'accelerometer', [recording.acc for recording in reading.recordings]
+  if reading.has_gyro:
+    yield 'gyroscope', [recording.gyro for recording in reading.recordings]
+
+
+def _where(reading: Reading, numbers: Sequence[int]) -> str:
+  """Which recordings, unless all of them."""
+  if len(numbers) == len(reading.recordings):
+    return ''
+  names = [
+    f'{number + 1} ({reading.files[number]})' if reading.files else str(number + 1) for number in numbers
+  ]
+  more = f' and {len(names) - 5} more' if len(names) > 5 else ''
+  return f' in recording {", ".join(names[:5])}{more}'

@@ -1,0 +1,202 @@
+"""Which column is what: by the names that phone apps use, or by the user's options."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import language, units
+from har_jax.recordings.language import words
+from har_jax.recordings.tables import Axes, NoRecording, Table, is_date, is_number
+
+_AXES = {'acc': ('ax', 'ay', 'az'), 'gyro': ('gx', 'gy', 'gz')}
+_ROLES = ('time', *_AXES['acc'], *_AXES['gyro'], 'label')
+# The roles in a file of one sensor, by that sensor.
+_ROLES_OF = {
+  '': _ROLES,
+  'acc': ('time', *_AXES['acc'], 'label'),
+  'gyro': ('time', *_AXES['gyro']),
+  'gravity': ('time',),
+}
+WORDS = {'acc': 'accelerometer', 'gyro': 'gyroscope', 'gravity': 'gravity'}
+_FITTING = {'acc': units.ACC, 'gyro': units.GYRO, 'gravity': units.ACC}
+
+_ANGLES = {'alpha': 'x', 'beta': 'y', 'gamma': 'z'}  # of the browser's rotationRate, in deg/s
+
+# On iOS gravity points down: a phone that lies face up reads -1 g on z, and +1 g on Android and here.
+# These are CoreMotion's words; apps that flip the signs themselves use others.
+_CORE_MOTION = ('accelerometer acceleration', 'motion user acceleration', 'user acceleration')
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+  """Indices of columns; `sensors` holds 'acc', 'gyro' and 'gravity' if present, in this order."""
+
+  time: int | None
+  sensors: dict[str, Axes]
+  label: int | None
+
+
+def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, notes: list[str]) -> Columns:
+  """`named` maps roles to names of columns; the rest is inferred.
+
+  `sensor` is the one that a file holds alone, with axes perhaps called x, y, z only; or ''.
+  Raises UserError: an unknown role or column, no three axes, no time though `timed`.
+  """
+  known = _named(table, named, sensor)
+  found = _infer_axes(table, set(known.values()), sensor, notes) if table.axes is None else dict(table.axes)
+  for each, roles in _AXES.items():
+    if axes := _named_axes(table, known, each, roles):
+      found[each] = axes
+      if each == 'acc':
+        found.pop('gravity', None)  # axes that the user names are used as they are
+  if (sensor or 'acc') not in found:
+    word = WORDS[sensor or 'acc']
+    held = f'a {" and ".join(WORDS[each] for each in found)}, but ' if found else ''
+    raise NoRecording(
+      f'{table.path} has {held}no three {word} axes with a known name; its columns are {table.listed()}: '
+      f'record it, or name them with columns, such as {"gx" if sensor == "gyro" else "ax"}=<its name>'
+    )
+  used = {column for axes in found.values() for column in axes.columns}
+  time = known.get('time', table.time)
+  if time is None and timed:
+    time = _infer_time(table, used, notes)
+  labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in language.IN_ROWS]
+  label = known.get('label', labels[0] if labels and table.label is None else table.label)
+  if known.get('label') in used | {time} and 'label' in known:
+    raise UserError(
+      f'columns gives label={shorten(table.names[known["label"]])}, which is a sensor or the time'
+    )
+  sensors = {each: found[each] for each in WORDS if each in found}
+  return Columns(time, sensors, None if label in used | {time} else label)
+
+
+def unused_gyro(table: Table) -> list[str]:
+  """Columns whose name is of a gyroscope, but of no axis: for a table that has none."""
+  return [name for name in table.names if set(words(name)) & (language.GYRO - {'w'})]
+
+
+def _named(table: Table, named: Mapping[str, str], sensor: str) -> dict[str, int]:
+  if unknown := [role for role in named if role not in _ROLES]:
+    raise UserError(
+      f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
+    )
+  return {role: _find(table, name, role) for role, name in named.items() if role in _ROLES_OF[sensor]}
+
+
+def _find(table: Table, name: str, role: str) -> int:
+  if name in table.names:
+    return table.names.index(name)
+  similar = [i for i, each in enumerate(table.names) if each.strip().lower() == name.strip().lower()]
+  if len(similar) == 1:
+    return similar[0]
+  raise UserError(f'{table.path} has no column {shorten(name)!r} (for {role}); it has {table.listed()}')
+
+
+def _named_axes(
+  table: Table, known: Mapping[str, int], sensor: str, roles: tuple[str, str, str]
+) -> Axes | None:
+  present = [role for role in roles if role in known]
+  if not present:
+    return None
+  x, y, z = (known.get(role, -1) for role in roles)
+  if len(present) < 3 or len({x, y, z}) < 3:
+    raise UserError(
+      f'columns gives {shorten(", ".join(f"{role}={table.names[known[role]]}" for role in present))}: '
+      f'a sensor has three axes, {", ".join(roles)}, each in a different column'
+    )
+  unit = units.split(table.names[x])[1]
+  return Axes((x, y, z), unit if unit in _FITTING[sensor] else '')
+
+
+def _parse(name: str) -> tuple[str, str, str, str] | None:
+  """Kind (acc, linear, total, gyro, gravity, plain), axis, unit and other words of an axis; else None."""
+  rest, unit = units.split(name)
+  found = words(rest)
+  axes = [word for word in found if word in ('x', 'y', 'z')]
+  others = [word for word in found if word not in ('x', 'y', 'z', 'axis', 'value', 'values', 'data')]
+  have = set(others)
+  if 'rate' in have | set(found) and 'rotation' in have and (angle := have & set(_ANGLES)) and not axes:
+    # The browser's angular velocity.
+    return 'gyro', _ANGLES[angle.pop()], unit if unit in units.GYRO else 'deg/s', 'rotation rate'
+  if len(axes) != 1 or have & language.OTHER or ('velocity' in have and 'angular' not in have):
+    return None
+  if have & language.GYRO:
+    kind = 'gyro'
+  elif have & (language.ACC | {'linacc', 'lacc', 'gf'}):
+    kind = 'linear' if have & language.LINEAR else 'total' if have & language.TOTAL else 'acc'
+  elif have & language.GRAVITY:
+    kind = 'gravity'
+  elif 'g' in have:
+    kind = 'gyro'
+  elif unit:
+    kind = 'acc' if unit in units.ACC else 'gyro'
+  elif not others:
+    kind = 'plain'
+  else:
+    return None
+  if have & {'gf', 'gforce'}:
+    unit = unit or 'g'
+  return (
+    kind,
+    axes[0],
+    unit if unit in _FITTING['gyro' if kind == 'gyro' else 'acc'] else '',
+    ' '.join(others),
+  )
+
+
+def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> dict[str, Axes]:
+  """The best three columns of each sensor, of those not `used`."""
+  groups: dict[tuple[str, str], dict[str, tuple[int, str]]] = {}
+  for index, name in enumerate(table.names):
+    if index not in used and (parsed := _parse(name)) is not None:
+      kind, axis, unit, other = parsed
+      groups.setdefault((kind, other), {}).setdefault(axis, (index, unit))
+  found = {}
+  for each, kinds in (
+    ('acc', ('total', 'acc', 'plain', 'linear')),
+    ('gyro', ('gyro', 'plain') if sensor else ('gyro',)),
+    ('gravity', ('gravity', 'plain') if sensor else ('gravity',)),
+  ):
+    ranked = sorted(
+      (key for key, axes in groups.items() if len(axes) == 3 and key[0] in kinds),
+      key=lambda key: (kinds.index(key[0]), bool(language.ROUGH & set(key[1].split()))),
+    )
+    if not ranked or (sensor and sensor != each):
+      continue
+    (kind, other), axes = ranked[0], groups[ranked[0]]
+    found[each] = Axes(
+      (axes['x'][0], axes['y'][0], axes['z'][0]),
+      axes['x'][1],
+      is_linear=kind == 'linear',
+      is_flipped=each == 'acc' and other in _CORE_MOTION,
+    )
+    if rest := [table.names[groups[key]['x'][0]] for key in ranked[1:] if key[0] == kind]:
+      first, others = shorten(table.names[axes['x'][0]]), shorten(', '.join(rest))
+      notes.append(f'Besides {first}, {others} could be the x axis: choose with columns.')
+  return found
+
+
+def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
+  candidates, illegible = [], []
+  for index, name in enumerate(table.names):
+    cells = table.column(index)
+    if index in used or not cells:
+      continue
+    parts = words(units.without_brackets(name))
+    is_named = bool(set(parts) & language.TIME)
+    dates, numbers = (sum(map(is_kind, cells)) > len(cells) / 2 for is_kind in (is_date, is_number))
+    if dates or (is_named and numbers):
+      is_constant = len(cells) > 1 and len(set(cells)) <= max(1, len(cells) // 10)
+      candidates.append((is_constant, ' '.join(parts) not in language.TIME_FIRST, not is_named, index))
+    elif is_named:
+      illegible.append(f'{table.place(index)} holds {shorten(repr(cells[0]), 40)}, which is no time')
+  if not candidates:
+    raise UserError(
+      (illegible[0] if illegible else f'{table.path} has no column of time with a known name')
+      + f'; its columns are {table.listed()}: name the one of time with columns, time=…, or give rate_hz '
+      'if rows are evenly spaced'
+    )
+  best, *rest = (table.names[candidate[-1]] for candidate in sorted(candidates))
+  if rest:
+    notes.append(f'Time is read from {best}; {shorten(", ".join(rest))} could be it: choose with columns.')
+  return min(candidates)[-1]

@@ -1,0 +1,176 @@
+"""A user's file, folder or zip as files that belong together, with bounds on what a packed file may hold."""
+
+import contextlib
+import dataclasses
+import functools
+import gzip
+import io
+import itertools
+import pathlib
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import archive_limits
+from har_jax.recordings.tables import border
+
+BUFFER_BYTES = 1 << 20  # counted at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+  """One file, on disk or in a zip. `folder` is the one on disk in which it or its zip lies."""
+
+  path: pathlib.Path
+  folder: pathlib.Path
+  open: Callable[[], Any] = dataclasses.field(compare=False)  # binary and readable
+  opened: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)  # what was parsed of it
+
+  @property
+  def name(self) -> str:
+    return self.path.name
+
+  @property
+  def suffix(self) -> str:
+    """Lower-case, without .gz: '.csv' of walk.csv.gz."""
+    name = self.name.lower().removesuffix('.gz')
+    return pathlib.PurePath(name).suffix
+
+  @property
+  def stem(self) -> str:
+    """The name without its suffix and without .gz."""
+    length = len(self.name) - (3 if self.name.lower().endswith('.gz') else 0)
+    return self.name[: length - len(self.suffix)]
+
+  def text(self, limit: int = 1 << 20) -> str:
+    """The start of a small text file."""
+    with border(self.path, 'text'), self.open() as file:
+      return file.read(limit).decode('utf-8-sig', 'replace')
+
+  def bytes(self, limit: int) -> bytes:
+    """Raises UserError if there are more than `limit`."""
+    with border(self.path), self.open() as file:
+      data = file.read(limit + 1)
+    if len(data) > limit:
+      raise UserError(f'{self.path} has more than {limit >> 20} MiB: split it, or export it as CSV')
+    return data
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+  """Files that may belong together, by their names below a folder: 'Raw Data.csv', 'meta/time.csv'.
+
+  `single` is the one that the user named alone; the others then only explain it.
+  """
+
+  name: str
+  by_name: dict[str, File]
+  single: File | None = None
+
+  @property
+  def top(self) -> list[File]:
+    """Those directly in the folder, sorted."""
+    return [file for name, file in sorted(self.by_name.items()) if '/' not in name]
+
+  @property
+  def folders(self) -> list['Files']:
+    """Those in its folders."""
+    tops = dict.fromkeys(name.partition('/')[0] for name in sorted(self.by_name) if '/' in name)
+    return [
+      Files(top, {name[len(top) + 1 :]: f for name, f in self.by_name.items() if name.startswith(f'{top}/')})
+      for top in tops
+    ]
+
+  def only(self, file: File) -> 'Files':
+    return dataclasses.replace(self, name=file.stem, single=file)
+
+
+def of_file(path: pathlib.Path) -> File:
+  return File(path, path.parent, functools.partial(_open, path))
+
+
+def with_siblings(path: pathlib.Path) -> Files:
+  """A file alone, with the files next to it."""
+  file = of_file(path)
+  with contextlib.suppress(UserError):  # of a folder that cannot be listed
+    return of_folder(path.parent).only(file)
+  return Files(file.stem, {file.name: file}, file)
+
+
+def of_folder(path: pathlib.Path) -> Files:
+  """The files in a folder and in its folders, no deeper; hidden ones are left out."""
+  with border(path, 'a folder that can be listed'):
+    children = list(_visible(path))
+  below = [child for child in children if child.is_dir()]
+  found = [child for child in children if child.is_file()]
+  for child in below:
+    with contextlib.suppress(OSError):  # a folder of someone else's
+      found += [each for each in _visible(child) if each.is_file()]
+    if len(found) > archive_limits.MAX_MEMBERS:
+      break
+  return Files(path.resolve().name, {each.relative_to(path).as_posix(): of_file(each) for each in found})
+
+
+def of_zip(path: pathlib.Path) -> Files:
+  """The files in a zip, below the folder that holds them all. A zip in a zip is no folder.
+
+  Raises UserError: no zip, damaged, encrypted, too many files, or too much in it for its size.
+  """
+  with border(path, 'a zip'), zipfile.ZipFile(path) as zipped:
+    members = [info for info in zipped.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
+  size = sum(info.file_size for info in members)
+  archive_limits.check(path, size, path.stat().st_size, members=len(members))
+  folders = [pathlib.PurePosixPath(info.filename).parts[:-1] for info in members] or [()]
+  depth = sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
+  below = len('/'.join([*folders[0][:depth], '']))
+  found = {
+    info.filename[below:]: File(
+      path / shorten(info.filename), path.parent, functools.partial(_open_member, path, info)
+    )
+    for info in members
+  }
+  return Files(path.stem, found)
+
+
+def _is_hidden(name: str) -> bool:
+  parts = pathlib.PurePosixPath(name).parts  # '' has none
+  return not parts or any(part[:1] in '.~' or part == '__MACOSX' for part in parts)
+
+
+def _visible(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  return (child for child in sorted(path.iterdir()) if child.name[:1] not in '.~')
+
+
+def _open(path: pathlib.Path) -> Any:
+  if path.suffix.lower() != '.gz':
+    return path.open('rb')
+  return io.BufferedReader(_Bounded(gzip.open(path, 'rb'), path, path.stat().st_size), BUFFER_BYTES)
+
+
+def _open_member(path: pathlib.Path, info: zipfile.ZipInfo) -> Any:
+  file = zipfile.ZipFile(path).open(info)  # noqa: SIM115
+  if not info.filename.lower().endswith('.gz'):
+    return file
+  return io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=file), path, info.compress_size), BUFFER_BYTES)
+
+
+class _Bounded(io.RawIOBase):
+  """A packed file that ends with an error where it unpacks to more than a recording can."""
+
+  def __init__(self, file: Any, path: pathlib.Path, size: int):
+    self._file, self._path, self._packed, self._read = file, path, size, 0
+
+  def readable(self) -> bool:
+    return True
+
+  def readinto(self, buffer) -> int:
+    data = self._file.read(len(buffer))
+    self._read += len(data)
+    archive_limits.check(self._path, self._read, self._packed)
+    buffer[: len(data)] = data
+    return len(data)
+
+  def close(self) -> None:
+    self._file.close()
+    super().close()

@@ -1,0 +1,192 @@
+"""The formats of recordings: one file and one line each. The first that knows a file reads it."""
+
+import collections
+import dataclasses
+import difflib
+import pathlib
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import files as user_files
+from har_jax.recordings import language
+from har_jax.recordings.files import File, Files
+from har_jax.recordings.formats import (
+  actigraph,
+  devices,
+  edge_impulse,
+  opening,
+  phyphox,
+  physics_toolbox,
+  plain,
+  sensor_log,
+  sensor_logger,
+)
+from har_jax.recordings.formats.export import Export, Format
+from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.tables import NoRecording, Table
+
+__all__ = ['FORMATS', 'Export', 'find', 'is_recording', 'nearest', 'open_labels']
+
+LABELS_ENDING = '.labels'
+# phyphox comes before formats of single tables, as its workbooks have several sheets.
+FORMATS = (
+  Format(sensor_logger.APP, 'zip, folder or JSON', sensor_logger.find, ('.json',)),
+  Format(phyphox.APP, 'zip, folder, CSV or Excel', phyphox.find, (), phyphox.COLUMNS),
+  Format(sensor_log.APP, 'CSV', sensor_log.find, (), sensor_log.COLUMNS),
+  Format(physics_toolbox.APP, 'CSV', physics_toolbox.find, (), physics_toolbox.COLUMNS),
+  Format(
+    edge_impulse.APP,
+    'CSV, JSON, CBOR, or a folder with info.labels',
+    edge_impulse.find,
+    edge_impulse.SUFFIXES,
+    edge_impulse.COLUMNS,
+  ),
+  Format('Axivity', '.cwa', devices.find, (devices.AXIVITY,)),
+  Format('GENEActiv', '.bin', devices.find, (devices.GENEACTIV,)),
+  Format(actigraph.APP, '.gt3x', actigraph.find, (actigraph.SUFFIX,)),
+  Format(plain.APP, '.csv, .tsv, .txt, .parquet or .xlsx', plain.find, (), 'time, ax, ay, az, gx, gy, gz'),
+)
+_SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for each in FORMATS for s in each.suffixes)]))
+
+
+def is_recording(file: File) -> bool:
+  """Whether the suffix is of a format, and the name is not of labels."""
+  return file.suffix in _SUFFIXES and not file.stem.lower().endswith(LABELS_ENDING)
+
+
+def open_labels(path: pathlib.Path) -> Table:
+  """A file of labels as a table. Raises UserError: no such file, or no table."""
+  if not path.is_file():
+    raise UserError(f'no file {path}: give a CSV file with the columns start, end and activity')
+  file = user_files.of_file(path)
+  if not is_table(file):
+    raise UserError(f'{path} is none of {", ".join(opening.SUFFIXES)}: write the labels as CSV')
+  return open_table(file)
+
+
+def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[Export], list[str]]:
+  """The recordings at a path, by name, and sentences on files that are none. `ignored`: the file of labels.
+
+  Raises UserError: nothing there, an unknown format, no recording in a folder.
+  """
+  if path.is_file():
+    found, warnings = _of_file(user_files.with_siblings(path))
+    return _distinguished(found), warnings
+  if not path.is_dir():
+    raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list()}')
+  files = user_files.of_folder(path)
+  if found := _together(files):
+    return _distinguished(found), _left_out(path, files)
+  found, warnings = _of_each(files, ignored)
+  has_own = bool(found)
+  for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
+    below = user_files.of_folder(child)
+    if together := _together(below):
+      found += together
+    elif not has_own:
+      each, left_out = _of_each(below, ignored)
+      found += each
+      warnings += left_out
+    elif tables := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
+      warnings.append(f'Not read: {shorten(", ".join(tables))}, as {path} holds recordings itself.')
+  if not found:
+    raise UserError(f'{path} holds no recording: {_list()}' + ''.join(f'. {each}' for each in warnings[:1]))
+  return _distinguished(found), warnings
+
+
+def _left_out(path: pathlib.Path, files: Files) -> list[str]:
+  """A sentence on folders with recordings, below files that belong together."""
+  names = [below.name for below in files.folders if _together(below)]
+  return [f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'] if names else []
+
+
+def _distinguished(found: list[Export]) -> list[Export]:
+  """By name; those of one name get more of their paths. A file name that several have names none."""
+  owners = collections.Counter(name for export in found for name in export.files)
+  named = []
+  for export in found:
+    files = frozenset(name for name in export.files if owners[name] == 1)
+    named.append(dataclasses.replace(export, files=files))
+    alike = [_path(other) for other in found if other is not export and other.name == export.name]
+    if alike:
+      parts = _path(export).parts
+      count = next(
+        n for n in range(1, len(parts) + 1) if all(each.parts[-n:] != parts[-n:] for each in alike)
+      )
+      named[-1] = dataclasses.replace(named[-1], name='/'.join(parts[-count:]), stem=export.name)
+  return sorted(named, key=lambda export: export.name)
+
+
+def _path(export: Export) -> pathlib.Path:
+  return next(iter(export.tables.values())).path
+
+
+def nearest(names: tuple[str, ...]) -> str:
+  """The formats, and the one whose typical columns are most like some names, for a message."""
+  own = {word for name in names for word in language.words(name)}
+  scores = {}
+  for each in FORMATS:
+    typical = set(language.words(each.columns))
+    scores[each] = len(own & typical) / max(len(own | typical), 1)
+  best = max(scores, key=lambda each: scores[each])
+  apps = ', '.join(each.app for each in FORMATS)
+  near = f', nearest is {best.app}: {best.columns}' if scores[best] else ''
+  return f'; it is of none of {apps}{near}'
+
+
+def _together(files: Files) -> list[Export]:
+  """The recordings of files that belong together."""
+  return next((found for each in FORMATS if (found := each.find(files))), [])
+
+
+def _of_file(files: Files) -> tuple[list[Export], list[str]]:
+  """The recordings of a file or zip, and a sentence for each file in a zip that is none."""
+  file = files.single
+  assert file is not None
+  if file.suffix == '.zip':
+    return _of_zip(file)
+  if found := _together(files):
+    return found, []
+  if file.suffix == '.json' or file.suffix == '.cbor':
+    raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list()}')
+  close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
+  near = f'; nearest to {shorten(file.suffix, 20)} is {close[0]}' if close else ''
+  raise UserError(f'{file.path} is of no known format{near}. {_list()}')
+
+
+def _of_zip(file: File) -> tuple[list[Export], list[str]]:
+  if not file.path.is_file():
+    raise UserError(f'{file.path} is a zip in a zip: extract it first')
+  files = user_files.of_zip(file.path)
+  if found := _together(files):
+    warnings = _left_out(file.path, files)
+  else:
+    found, warnings = _of_each(files, None)
+    for below in files.folders:
+      together = _together(below)
+      each, left_out = (together, []) if together else _of_each(below, None)
+      found += each
+      warnings += left_out
+  if not found:
+    names = shorten(', '.join(files.by_name)) or 'nothing'
+    raise UserError(f'{file.path} holds {names}, but no recording: {_list()}')
+  return found, warnings
+
+
+def _of_each(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
+  """The recordings of each file in a folder, and a sentence for each file that is none."""
+  found: list[Export] = []
+  warnings: list[str] = []
+  for file in files.top:
+    if not is_recording(file) or (ignored is not None and file.path.resolve() == ignored):
+      continue
+    try:
+      below, left_out = _of_file(files.only(file))
+      found += below
+      warnings += left_out
+    except NoRecording as error:
+      warnings.append(f'Left out: {error}')
+  return found, warnings
+
+
+def _list() -> str:
+  return 'these are read: ' + '; '.join(f'{each.app} ({each.give})' for each in FORMATS)

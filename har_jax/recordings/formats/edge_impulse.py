@@ -1,0 +1,109 @@
+"""Edge Impulse: one sample a file (CSV, JSON, CBOR), its label in the file's name or in info.labels."""
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import tables
+from har_jax.recordings.files import File, Files
+from har_jax.recordings.formats.export import Export, single
+from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.tables import Table, border, printable
+
+APP = 'Edge Impulse'
+COLUMNS = 'timestamp, accX, accY, accZ, gyrX, gyrY, gyrZ'
+SUFFIXES = ('.json', '.cbor')
+_INFO = 'info.labels'
+_MAX_SAMPLE = 256 << 20
+
+
+def find(files: Files) -> list[Export]:
+  """A sample, or all samples that a dataset's info.labels lists. Raises UserError for a damaged one."""
+  labels = _labels(files.by_name[_INFO]) if _INFO in files.by_name else {}
+  if files.single is not None:
+    return _sample(files, labels)
+  listed = [files.by_name[path] for path in labels if path in files.by_name]
+  return [export for file in listed for export in _sample(files.only(file), labels)]
+
+
+def _labels(file: File) -> dict[str, str]:
+  """The label of each path; '' if it has none."""
+  with border(file.path, f'list of labels of {APP}'):
+    entries = json.loads(file.text(64 << 20))['files']
+    return {str(each['path']): _label(each.get('label', '')) for each in entries}
+
+
+def _label(entry: Any) -> str:
+  if isinstance(entry, dict):  # {"type": "label", "label": "walk"} or {"type": "unlabeled"}
+    return str(entry.get('label', ''))
+  return str(entry or '')
+
+
+def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
+  file = files.single
+  assert file is not None
+  parts = file.name.split('.')
+  listed = next((text for path, text in labels.items() if files.by_name.get(path) == file), None)
+  if file.suffix in SUFFIXES:
+    table = _table(file)
+    activity = parts[0] if listed is None else listed
+  elif is_table(file):
+    table = open_table(file)
+    if table.names[0].lower() != 'timestamp' or table.xyz('acc') is None:
+      return []
+    table = dataclasses.replace(table, time=0)
+    # walk.2f3a.csv is a sample with a label; day.csv is any file.
+    activity = listed if listed is not None else parts[0] if len(parts) > 2 and parts[-1] == 'csv' else ''
+  else:
+    return []
+  if table is None:
+    return []
+  activity = printable(activity)
+  source = f"{APP}'s {_INFO}" if listed is not None else "the file's name, as in Edge Impulse"
+  notes = (f'The label of the whole recording is {shorten(activity)}, from {source}.',) if activity else ()
+  # Samples of one label differ after the first dot.
+  return single(dataclasses.replace(files, name=file.stem), table, APP, activity=activity, notes=notes)
+
+
+def _table(file: File) -> Table | None:
+  """None if it is other JSON or CBOR."""
+  with border(file.path, f'{file.suffix[1:].upper()} file'):
+    data = file.bytes(_MAX_SAMPLE)
+    content = json.loads(data) if file.suffix == '.json' else _cbor(file, data)
+    payload = content.get('payload') if isinstance(content, dict) else None
+    if not isinstance(payload, dict) or 'sensors' not in payload:
+      return None
+  with border(file.path, f'sample of {APP}'):
+    interval_ms = float(payload['interval_ms'])
+    values = np.array(payload['values'], np.float64)
+    names = [_name(each) for each in payload['sensors']]
+    if values.ndim != 2 or values.shape[1] != len(names):
+      raise ValueError(f'values of shape {values.shape} for {len(names)} sensors')
+  if not 0.01 < interval_ms < 10_000:
+    raise UserError(f'{file.path} has interval_ms {interval_ms:g}; it must be the milliseconds between rows')
+  import pandas as pd
+
+  frame = pd.DataFrame(values, columns=names)
+  frame.insert(0, 'timestamp (ms)', np.arange(len(values)) * interval_ms, allow_duplicates=True)
+  return tables.of_frame(file.path, frame, time=0)
+
+
+def _name(sensor: Any) -> str:
+  unit = sensor.get('units', '')
+  return f'{sensor["name"]} ({unit})' if unit else str(sensor['name'])
+
+
+def _cbor(file: File, data: bytes) -> Any:
+  try:
+    import cbor2
+  except ImportError as error:
+    raise UserError(
+      f"{file.path} needs cbor2: pip install 'har_jax[formats]', or export the samples as CSV or JSON"
+    ) from error
+  try:
+    return cbor2.loads(data)
+  except cbor2.CBORError as error:
+    raise ValueError(error) from error

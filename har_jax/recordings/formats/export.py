@@ -1,0 +1,51 @@
+"""One recording as an app exported it: its tables by sensor, and what the app says about them."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+
+from har_jax.recordings.files import File, Files
+from har_jax.recordings.labels import Labels
+from har_jax.recordings.tables import Table
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+  """`tables`: by the sensor that a table holds alone ('acc', 'gyro', 'gravity'), or '' for all."""
+
+  name: str
+  tables: Mapping[str, Table]
+  app: str
+  files: frozenset[str] = frozenset()  # names of its files, by which a column of labels may name it
+  folder: pathlib.Path | None = None  # where <name>.labels.csv may lie
+  labels: Labels | None = None  # that the export holds
+  activity: str = ''  # of the whole recording
+  time_zone: str = ''
+  notes: tuple[str, ...] = ()
+  warnings: tuple[str, ...] = ()
+  stem: str = ''  # of <stem>.labels.csv, if that is not its name
+
+  @property
+  def names(self) -> set[str]:
+    return {self.name, *self.files}
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+  """`find` returns the recordings among files that belong together, or none if they are of another format."""
+
+  app: str
+  give: str  # what to give as a recording
+  find: Callable[[Files], list[Export]]
+  suffixes: tuple[str, ...] = ()  # besides those of tables
+  columns: str = ''  # typical ones, by which the nearest format is found
+
+
+def single(files: Files, table: Table, app: str, **known) -> list[Export]:
+  """The recording of one file that holds everything."""
+  assert files.single is not None
+  return [_of(files.single, files.name, {'': table}, app, **known)]
+
+
+def _of(file: File, name: str, tables: Mapping[str, Table], app: str, **known) -> Export:
+  return Export(name, tables, app, frozenset((file.name,)), file.folder, **known)

@@ -1,0 +1,138 @@
+"""phyphox: CSV (zip or folder, five dialects) or Excel; one table a sensor, seconds without pauses."""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from har_jax.errors import UserError
+from har_jax.recordings import language, sheets, units
+from har_jax.recordings.files import Files
+from har_jax.recordings.formats.export import Export
+from har_jax.recordings.formats.opening import open_table, open_workbook, rows
+from har_jax.recordings.language import words
+from har_jax.recordings.tables import Axes, Table, border, map_column
+
+APP = 'phyphox'
+COLUMNS = 'Time (s), Acceleration x (m/s^2), Absolute acceleration (m/s^2), Gyroscope x (rad/s)'
+_TIMES = 'Metadata Time'  # the sheet of meta/time.csv
+_ZONE = re.compile(r'UTC[+-]\d\d:?\d\d')
+
+
+def find(files: Files) -> list[Export]:
+  """Raises UserError: acceleration without gravity alone, no acceleration, damaged files."""
+  if files.single is not None and files.single.suffix in sheets.EXCEL:
+    found = open_workbook(files.single)
+    events = [] if _TIMES not in found else _events(found[_TIMES])
+    tables = {name: table for name, table in found.items() if not name.startswith('Metadata')}
+  else:
+    chosen = files.top if files.single is None else [files.single]
+    texts = [file for file in chosen if file.suffix == '.csv' and _is_of_phyphox(file.text(4096))]
+    tables = {file.stem: open_table(file) for file in texts}
+    events = rows(files.by_name['meta/time.csv']) if 'meta/time.csv' in files.by_name else []
+  tables = {name: table for name, table in tables.items() if _starts_with_time(table)}
+  kinds = {name: _kind(name, table) for name, table in tables.items()}
+  if not tables:
+    return []
+  of = {kind: tables[name] for name, kind in kinds.items()}
+  if len(of) < len(kinds) and files.single is None:
+    return []  # several recordings of one sensor
+  if 'acc' not in of:
+    held = ', '.join(tables)
+    raise UserError(
+      f'{_place(files, tables)} holds {held}, but no acceleration with gravity: record "Acceleration '
+      f'(with g)" in {APP}'
+    )
+  sensors: dict[str, Table] = {kind: _known(of[kind], kind) for kind in ('acc', 'gyro') if kind in of}
+  zone, mapped = _on_wall_clock(sensors, events, _place(files, tables))
+  first = files.single or files.top[0]
+  notes = () if not events else (f'{APP} names the moments of start and pause: times are on the wall clock.',)
+  names = frozenset(table.path.name for table in tables.values()) | {first.name}
+  if len(mapped) == 1 and 'gyro' not in mapped:
+    mapped = {'': mapped['acc']}
+  return [Export(files.name, mapped, APP, names, first.folder, time_zone=zone, notes=notes)]
+
+
+def _place(files: Files, tables: Mapping[str, Table]) -> pathlib.Path:
+  return files.single.path if files.single is not None else next(iter(tables.values())).path.parent
+
+
+def _is_of_phyphox(head: str) -> bool:
+  """Whether the first line is the quoted or unquoted names of a sensor's table."""
+  first = re.split(r'[,;\t]', head.partition('\n')[0].strip().replace('"', ''))
+  return (
+    len(first) >= 4 and units.time_unit(words(first[0])) == 's' and bool(set(words(first[0])) & language.TIME)
+  )
+
+
+def _starts_with_time(table: Table) -> bool:
+  """And has three axes whose unit is in brackets: 'Acceleration x (m/s^2)' or 'X (rad/s)'."""
+  first = words(table.names[0])
+  return units.time_unit(first) == 's' and bool(set(first) & language.TIME) and _axes(table) is not None
+
+
+def _axes(table: Table) -> tuple[tuple[int, int, int], str] | None:
+  """The columns of x, y and z, and their unit, if the table is of one sensor."""
+  found: dict[str, tuple[int, str]] = {}
+  for index, name in enumerate(table.names):
+    rest, unit = units.split(name)
+    axis = [word for word in words(rest) if word in ('x', 'y', 'z')]
+    if len(axis) == 1:
+      if axis[0] in found or not unit or '(' not in name:
+        return None
+      found[axis[0]] = (index, unit)
+  if set(found) != {'x', 'y', 'z'} or len({unit for _, unit in found.values()}) > 1:
+    return None
+  return (found['x'][0], found['y'][0], found['z'][0]), found['x'][1]
+
+
+def _kind(name: str, table: Table) -> str:
+  """'acc', 'gyro' or 'linear', by the unit, the names of columns and the name of the file."""
+  axes = _axes(table)
+  assert axes is not None
+  known = set(words(table.names[axes[0][0]])) | set(words(name))
+  if axes[1] in units.GYRO:
+    return 'gyro'
+  return 'linear' if known & language.LINEAR else 'acc'
+
+
+def _known(table: Table, kind: str) -> Table:
+  axes = _axes(table)
+  assert axes is not None
+  both = {kind: Axes(*axes)}
+  return dataclasses.replace(table, axes=both, time=0)
+
+
+def _events(table: Table) -> list[dict[str, str]]:
+  names = [name.strip().lower() for name in table.names]
+  return [dict(zip(names, row, strict=True)) for row in table.cells]
+
+
+def _on_wall_clock(
+  sensors: Mapping[str, Table], events: list[dict[str, str]], place: pathlib.Path
+) -> tuple[str, dict[str, Table]]:
+  """Seconds from the start → since 1970: during a pause the wall clock goes on, the app's does not."""
+  with border(place / 'meta' / 'time.csv', 'table of events'):
+    starts = [
+      (_number(each['experiment time']), _number(each['system time']))
+      for each in events
+      if each.get('event', '').strip().upper() == 'START'
+    ]
+  if not starts:
+    return '', dict(sensors)
+  from_s, wall_s = np.array(sorted(starts)).T
+
+  def to_wall(time_s: Any) -> Any:
+    last = np.clip(np.searchsorted(from_s, time_s, side='right') - 1, 0, None)
+    return wall_s[last] + (time_s - from_s[last])
+
+  zone = _ZONE.search(events[0].get('system time text', ''))
+  mapped = {kind: map_column(table, 0, to_wall) for kind, table in sensors.items()}
+  return zone[0] if zone else '', mapped
+
+
+def _number(text: str) -> float:
+  return float(text.replace(',', '.'))

@@ -1,0 +1,66 @@
+"""Any table with known names of columns, and one file a sensor under known names of files."""
+
+import dataclasses
+import re
+
+from har_jax.errors import shorten
+from har_jax.recordings.files import File, Files
+from har_jax.recordings.formats.export import Export, single
+from har_jax.recordings.formats.opening import is_table, open_table
+
+APP = 'CSV or Parquet'
+# Names of files of one sensor, best first.
+_SENSORS = {
+  'acc': (
+    *(
+      'totalacceleration',
+      'accelerometer',
+      'acceleration',
+      'rawaccelerometer',
+      'accelerometerraw',
+      'accel',
+      'acc',
+    ),
+    *('linearacceleration', 'linearaccelerometer'),
+  ),
+  'gyro': ('gyroscope', 'gyro', 'rotationrate', 'rawgyroscope', 'gyroscoperaw', 'gyr'),
+  'gravity': ('gravity',),
+}
+
+
+def find(files: Files) -> list[Export]:
+  """One recording of one file a sensor, as many apps export it; or one of a single file."""
+  if files.single is not None:
+    return single(files, open_table(files.single), APP) if is_table(files.single) else []
+  recordings: dict[str, dict[str, tuple[int, File]]] = {}  # by what else is in a file's name
+  tables = [file for file in files.top if is_table(file)]
+  for file in tables:
+    sensor, rank, rest = _sensor(file.stem)
+    if sensor:
+      sensors = recordings.setdefault(rest, {})
+      sensors[sensor] = min(sensors.get(sensor, (rank, file)), (rank, file), key=lambda known: known[0])
+  found = []
+  for rest, sensors in recordings.items():
+    if 'acc' in sensors and len(sensors) > 1:
+      names = frozenset(file.name for _, file in sensors.values())
+      opened = {sensor: open_table(file) for sensor, (_, file) in sensors.items()}
+      found.append(Export(rest or files.name, opened, APP, names, sensors['acc'][1].folder))
+  used = set().union(*(export.files for export in found))
+  if found and (others := [file.name for file in tables if file.name not in used]):
+    lost = [sensors['acc'][1].name for sensors in recordings.values() if [*sensors] == ['acc']]
+    warnings = (f'{shorten(", ".join(lost))}: left out, as no gyroscope has such a name; read it alone.',)
+    notes = (f'Not read: {shorten(", ".join(others))}.',)
+    found[0] = dataclasses.replace(found[0], notes=notes, warnings=warnings if lost else ())
+  return found
+
+
+def _sensor(stem: str) -> tuple[str, int, str]:
+  """The sensor in a file's name or '', its rank, and the rest: 'acc' and 'monday' of monday_accel.csv."""
+  parts = [part for part in re.split(r'[\W_]+', stem.lower()) if part]
+  for sensor, names in _SENSORS.items():
+    for rank, name in enumerate(names):
+      if ''.join(parts) == name:
+        return sensor, rank, ''
+      if name in parts:
+        return sensor, rank, '_'.join(part for part in parts if part != name)
+  return '', 0, ''

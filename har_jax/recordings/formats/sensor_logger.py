@@ -1,0 +1,202 @@
+"""Sensor Logger (iOS, Android): one CSV a sensor in a zip or folder, or one JSON."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings.files import File, Files
+from har_jax.recordings.formats.export import Export
+from har_jax.recordings.formats.opening import open_table, rows
+from har_jax.recordings.labels import Labels
+from har_jax.recordings.tables import Axes, Table, border, of_frame, printable
+
+APP = 'Sensor Logger'
+# Best first: with gravity; without, if it is there to be added; unfiltered; of the watch.
+_ACC = ('totalacceleration', 'accelerometer', 'accelerometeruncalibrated', 'watchaccelerometeruncalibrated')
+_GYRO = ('gyroscope', 'gyroscopeuncalibrated')
+_LINEAR = 'accelerometer'
+_WRIST = 'wristmotion'
+_KNOWN = (*_ACC, *_GYRO, 'gravity', _WRIST)
+_MAX_JSON = 2 << 30
+
+
+def find(files: Files) -> list[Export]:
+  """Raises UserError: acceleration without gravity alone, no acceleration, damaged files."""
+  if files.single is not None and files.single.suffix == '.json':
+    return _from_json(files.single, files.name)
+  by_stem = {_key(file.stem): file for file in files.top if file.suffix in ('.csv', '.txt', '.tsv')}
+  chosen = {files.single} if files.single is not None else set(by_stem.values())
+  tables = {}
+  for stem in _KNOWN:
+    file = by_stem.get(stem)
+    if file in chosen and file is not None and _has_rows(file):
+      table = open_table(file)
+      if table.index('time') is not None and table.index('seconds_elapsed') is not None:
+        tables[stem] = table
+  if not tables:
+    return []
+  path = next(iter(tables.values())).path
+  folder = next(file for file in by_stem.values() if file.path == path).folder
+  metadata = next(iter(rows(by_stem['metadata'])), {}) if 'metadata' in by_stem else None
+  annotations = rows(by_stem['annotation']) if 'annotation' in by_stem else []
+  export = _export(files.name, tables, metadata, annotations, path.parent)
+  names = frozenset(table.path.name for table in tables.values())
+  # The file of a folder's export lies in it, its labels may lie beside the folder.
+  return [dataclasses.replace(export, files=names, folder=folder)]
+
+
+def _key(name: str) -> str:
+  return re.sub(r'[\W_]', '', name.lower())
+
+
+def _has_rows(file: File) -> bool:
+  """The app writes a file with names only for a sensor that gave nothing."""
+  return len(file.text(4096).splitlines()) > 1
+
+
+def _export(
+  name: str,
+  tables: Mapping[str, Table],
+  metadata: Mapping[str, str] | None,
+  annotations: list[dict[str, str]],
+  path: Any,
+) -> Export:
+  notes, warnings = [], []
+  is_flipped = bool(metadata) and _is_flipped(metadata or {})
+  if not metadata or not metadata.get('platform'):
+    warnings.append(
+      f'{path} has no Metadata with the platform: if this is of an iPhone, the signs of acceleration may be '
+      'opposite; export all files of the recording.'
+    )
+  else:
+    kept = 'opposite to ours, and reversed' if is_flipped else 'ours'
+    standard = 'with' if _is_true(metadata.get('standardisation', '')) else 'without'
+    notes.append(f'{APP} on {metadata["platform"]}, {standard} standardized frames: its signs are {kept}.')
+  chosen = _sensors(tables, is_flipped, path)
+  unused = [
+    table.path.name for stem, table in tables.items() if stem == _WRIST and table not in chosen.values()
+  ]
+  notes += [f'{each} is of the watch: give that file to read it.' for each in unused]
+  return Export(
+    name,
+    chosen,
+    APP,
+    labels=_labels(annotations, path),
+    time_zone=(metadata or {}).get('recording timezone', ''),
+    notes=tuple(notes),
+    warnings=tuple(warnings),
+  )
+
+
+def _is_flipped(metadata: Mapping[str, str]) -> bool:
+  """On iOS acceleration and gravity have the opposite sign to Android's, unless frames are standardized."""
+  return metadata.get('platform', '').lower() == 'ios' and not _is_true(metadata.get('standardisation', ''))
+
+
+def _is_true(text: str) -> bool:
+  return text.strip().lower() in ('true', '1', 'yes')
+
+
+def _sensors(tables: Mapping[str, Table], is_flipped: bool, path: Any) -> dict[str, Table]:
+  """Tables by sensor, with what their columns are. Their numbers tell the unit: it depends on a setting."""
+  acc = next((stem for stem in _ACC if stem in tables and (stem != _LINEAR or 'gravity' in tables)), None)
+  gyro = next((stem for stem in _GYRO if stem in tables), None)
+  if acc is None and _WRIST in tables:
+    return {'': _wrist(tables[_WRIST], is_flipped)}
+  if acc is None:
+    held = (
+      f'{tables[_LINEAR].path.name} is without gravity' if _LINEAR in tables else 'there is no acceleration'
+    )
+    raise UserError(
+      f'{path}: {held}; give the whole folder or zip, recorded with Accelerometer and Gravity, or with Total '
+      'Acceleration'
+    )
+  chosen = {'acc': _table(tables[acc], 'acc', is_linear=acc == _LINEAR, is_flipped=is_flipped)}
+  if gyro:
+    chosen['gyro'] = _table(tables[gyro], 'gyro', unit='rad/s')
+  if acc == _LINEAR:
+    chosen['gravity'] = _table(tables['gravity'], 'gravity')
+  return chosen
+
+
+def _table(table: Table, sensor: str, **known: Any) -> Table:
+  columns = table.xyz()
+  if columns is None:
+    raise UserError(f'{table.path} lacks x, y or z; its columns are {table.listed()}: export it again')
+  return dataclasses.replace(table, axes={sensor: Axes(columns, **known)}, time=table.index('time'))
+
+
+def _wrist(table: Table, is_flipped: bool) -> Table:
+  acc, gravity, gyro = (table.xyz(each) for each in ('acceleration', 'gravity', 'rotationrate'))
+  if acc is None or gravity is None:
+    raise UserError(f'{table.path} lacks acceleration or gravity; its columns are {table.listed()}')
+  axes = {'acc': Axes(acc, is_linear=True, is_flipped=is_flipped), 'gravity': Axes(gravity)}
+  if gyro is not None:
+    axes['gyro'] = Axes(gyro, 'rad/s')
+  return dataclasses.replace(table, axes=axes, time=table.index('time'))
+
+
+def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
+  """Each annotation is a moment: its activity begins there and ends at the next; one without text is none."""
+  with border(path, 'CSV file'):
+    moments = sorted((int(float(row['time'])), printable(row.get('text', ''))) for row in annotations)
+  if not any(text for _, text in moments):
+    return None
+  starts = np.array([time for time, _ in moments], np.float64)
+  stops = np.r_[starts[1:], np.inf]  # the last one lasts to the end of the recording
+  kept = [i for i, (_, text) in enumerate(moments) if text and starts[i] < stops[i]]
+  texts = tuple(moments[i][1] for i in kept)
+  return Labels(path / 'Annotation.csv', starts[kept], stops[kept], 'zoned', '', texts, None)
+
+
+def _from_json(file: File, name: str) -> list[Export]:
+  """The app's JSON, a list of {sensor, time, …}; or what it sends: {payload: [{name, time, values}]}."""
+  with border(file.path, 'JSON file'):
+    found = _entries(json.loads(file.bytes(_MAX_JSON)))
+  if not found:
+    return []
+  import pandas as pd
+
+  rows_of: dict[str, list[dict[str, Any]]] = {}
+  for sensor, row in found:
+    rows_of.setdefault(_key(sensor), []).append(row)
+  with border(file.path, f"file of {APP}'s JSON"):
+    tables = {
+      stem: of_frame(file.path, _numbers(pd.DataFrame(rows_of[stem]))) for stem in _KNOWN if stem in rows_of
+    }
+  if not tables:
+    listed = shorten(', '.join(dict.fromkeys(sensor for sensor, _ in found)))
+    raise UserError(f'{file.path} holds {listed}, but no accelerometer: record it, too')
+  metadata = {str(key).lower(): str(value) for key, value in rows_of.get('metadata', [{}])[0].items()}
+  annotations = [{key: str(value) for key, value in row.items()} for row in rows_of.get('annotation', [])]
+  export = _export(name, tables, metadata or None, annotations, file.path)
+  return [dataclasses.replace(export, files=frozenset((file.name,)), folder=file.folder)]
+
+
+def _numbers(frame: Any) -> Any:
+  """All numbers are strings in this JSON."""
+  import pandas as pd
+
+  known = [name for name in frame.columns if name == 'time' or name[-1:].lower() in ('x', 'y', 'z')]
+  return frame[known].apply(pd.to_numeric)
+
+
+def _entries(content: Any) -> list[tuple[str, dict[str, Any]]]:
+  """(sensor, row) of each entry; none if it is other JSON."""
+  if isinstance(content, dict) and 'messageId' in content:
+    content = [content]
+  if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
+    return []
+  if any('messageId' in each for each in content):
+    sent = [entry for message in content for entry in message.get('payload', [])]
+    return [
+      (str(each['name']), {'time': each['time'], **each['values']})
+      for each in sent
+      if isinstance(each.get('values'), dict)
+    ]
+  return [(str(each['sensor']), each) for each in content if 'sensor' in each]

@@ -1,0 +1,209 @@
+"""What the numbers of a recording tell: the units of its sensors.
+
+n samples, m moments.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from har_jax.errors import UserError
+from har_jax.recordings import units
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
+
+LINEAR = 0.5  # acceleration whose mean is shorter than this fraction of its median length lacks gravity
+_BY_GRAVITY = ('m/s2', 'g', 'mg')  # cm/s2 is too near to mg
+_NEAR = 1.35  # a unit fits if gravity is within this factor: the median of a run is 1.2 g
+# 20 rad/s is 1100 degrees a second: no body part turns as fast for a twentieth of the time.
+_FASTEST_RAD_S = 20.0
+_STRETCH, _STRETCHES = 128, 1000
+_MAX_SAMPLES = 200_000  # for statistics, evenly over the recording
+_MOMENT_S = 0.25
+# Over 130 recordings of MotionSense, HAPT, WISDM and DSADS that correlate by over 0.3, the slope is 0.17 to
+# 1.32 for rad/s: below 1 where motion hides gravity. For deg/s it is a 57th of that.
+_SLOPES = (0.12, 1.5)
+_CORRELATION = 0.3
+_SURE_CORRELATION = 0.5  # for a lag: it is the best of many
+_MOST_LAGS, _MOST_MOMENTS = 40, 2400  # 10 s both ways, on the first ten minutes
+_BY_CHANCE = 5.0  # standard deviations of the correlation of noise
+
+# Scaled axis by axis, as for a network: mean and deviation are within this of 0 and 1.
+_SCALED = 0.01
+_MANY = 20  # different values of an axis: fewer, such as -1, 0 and 1, are those of a coarse sensor
+
+_Moments = tuple[Int[np.ndarray, '_m'], Float[np.ndarray, '_m 3']]  # their numbers, and the mean in each
+
+
+@dataclasses.dataclass
+class Findings:
+  """Sentences for the user: what was inferred, and what is doubtful."""
+
+  notes: list[str] = dataclasses.field(default_factory=list)
+  warnings: list[str] = dataclasses.field(default_factory=list)
+
+  def note(self, sentence: str) -> None:
+    self.notes.append(sentence)
+
+  def warn(self, sentence: str) -> None:
+    self.warnings.append(sentence)
+
+
+def lengths(values: Float[np.ndarray, 'n 3']) -> Float[np.ndarray, 'm']:
+  """Of all vectors of a short recording, of evenly spaced ones of a long one."""
+  return np.linalg.norm(values[:: max(len(values) // _MAX_SAMPLES, 1)].astype(np.float64), axis=1)
+
+
+def steady_length(acc: Float[np.ndarray, 'n 3']) -> float:
+  """The median length of the mean acceleration over some seconds: gravity, if it was recorded."""
+  count = max(len(acc) // _STRETCH, 1)
+  starts = _STRETCH * np.linspace(0, count - 1, min(count, _STRETCHES)).astype(int)
+  means = [acc[start : start + _STRETCH].mean(axis=0, dtype=np.float64) for start in starts]
+  return float(np.median(np.linalg.norm(means, axis=1)))
+
+
+def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:
+  """The requested unit, else the one in the column's name, else the one in which gravity is near 9.81.
+
+  Raises UserError if gravity has another length in all units, or values were scaled, unless a unit is
+  requested.
+  """
+  if not requested:
+    _check_measured('accelerometer', acc)
+  median, steady = float(np.median(lengths(acc))), steady_length(acc)
+  unit, reason = 'm/s2', 'by assumption'
+  if requested:
+    unit, reason = requested, 'as requested'
+  elif named:
+    unit, reason = named, 'as its name says'
+  elif steady < LINEAR * median:
+    findings.warn(
+      f'Acceleration seems to lack gravity: its median length is {median:.4g}, that of its mean {steady:.4g}.'
+      ' So its unit is a guess, m/s2; name it with acc_unit.'
+    )
+  # In a run the median length is far above gravity, but the mean is near it.
+  elif near := _unit_near_gravity(median) or _unit_near_gravity(steady):
+    unit, reason = near, f'as gravity is {STANDARD_GRAVITY_M_S2 / units.ACC[near]:.4g}'
+  else:
+    raise UserError(
+      f'acceleration is in no known unit: its median length is {median:.4g}, and gravity would make it about '
+      '1 (g), 9.81 (m/s2) or 1000 (mg). Is it of an accelerometer? Convert raw counts, or give acc_unit'
+    )
+  findings.note(
+    f'Acceleration is in {unit}, {reason} (median length {median:.4g}, of the mean {steady:.4g}).'
+  )
+  return unit
+
+
+def _check_measured(word: str, values: Float[np.ndarray, 'n 3']) -> None:
+  """Raises UserError if each axis has mean 0 and deviation 1, or ends at 0 or -1 and at 1."""
+  some = values[:: max(len(values) // _MAX_SAMPLES, 1)].astype(np.float64)
+  low, high = values.min(axis=0), values.max(axis=0)
+  if (np.abs(np.r_[some.mean(axis=0), some.std(axis=0) - 1]) < _SCALED).all():
+    seen = 'mean 0 and standard deviation 1'
+  elif (high == 1).all() and ((low == 0).all() or (low == -1).all()):
+    seen = f'minimum {low[0]:g} and maximum 1'
+  else:
+    return
+  if min(len(np.unique(axis)) for axis in some.T) > _MANY:
+    raise UserError(
+      f'each axis of the {word} has {seen}: the values were scaled, which loses gravity and the unit; give '
+      'them as measured'
+    )
+
+
+def _unit_near_gravity(length: float) -> str:
+  length = max(length, 1e-12)
+  logs = {unit: abs(math.log(length * units.ACC[unit] / STANDARD_GRAVITY_M_S2)) for unit in _BY_GRAVITY}
+  unit = min(logs, key=lambda unit: logs[unit])
+  return unit if logs[unit] <= math.log(_NEAR) else ''
+
+
+def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings: Findings) -> str:
+  """The requested unit, else the one in which gravity turns with it, else that of its name, else by speed.
+
+  `acc` is in any unit. Raises UserError if nobody turns as fast in degrees, or values were scaled, unless a
+  unit is requested.
+  """
+  if not requested:
+    _check_measured('gyroscope', gyro.values)
+  fast = float(np.quantile(lengths(gyro.values), 0.95))
+  unit, reason = 'rad/s', 'by assumption'
+  if requested:
+    unit, reason = requested, 'as requested'
+  elif by_gravity := _unit_by_gravity(acc, gyro):
+    unit, reason = by_gravity, 'as gravity turns with it'
+    if named and named != unit:
+      findings.warn(
+        f'The name of angular velocity says {named}, but gravity turns with it as in {unit}, in which it was '
+        'read. Name it with gyro_unit.'
+      )
+  elif named:
+    unit, reason = named, 'as its name says'
+  elif fast * units.GYRO['deg/s'] > _FASTEST_RAD_S:
+    raise UserError(
+      f'angular velocity is in no known unit: a twentieth of it is over {fast:.4g}, and nobody turns as '
+      'fast in deg/s. Convert raw counts, or give gyro_unit'
+    )
+  elif fast > _FASTEST_RAD_S:
+    unit, reason = 'deg/s', f'as nobody turns at {_FASTEST_RAD_S:.0f} rad/s for a twentieth of the time'
+  else:
+    findings.warn(
+      f'The unit of angular velocity is a guess, rad/s: 95 % of it is below {fast:.4g}, as it would be for a '
+      'calm recording in deg/s. Name it with gyro_unit.'
+    )
+  findings.note(f'Angular velocity is in {unit}, {reason} (95 % of it is below {fast:.4g}).')
+  return unit
+
+
+def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
+  """A unit, or empty if the device hardly turns, or the sensors are not on one device.
+
+  In the device's axes, gravity at rest in the world obeys d(acc)/dt = acc × gyro. Means of a quarter second
+  stand for both; the slope of one side on the other tells the unit. Steps tell it, too, which do not
+  tell the axes (`gyro_agreement`): the body's own acceleration changes the slope, but not by a factor of 57.
+  """
+  slope, _ = _slope(_means(acc), _means(gyro))
+  return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
+
+
+def lag_s(acc: Samples, gyro: Samples) -> float:
+  """By how much the gyroscope's clock is ahead, if gravity turns with it at another time only; else 0.
+
+  Each file of a sensor may count from its own start.
+  """
+  acc_moments, (gyro_index, gyro_means) = _means(acc), _means(gyro)
+  if _slope(acc_moments, (gyro_index, gyro_means))[1]:
+    return 0.0  # steps are as alike a stride later
+  first = slice(0, _MOST_MOMENTS)
+  acc_moments = acc_moments[0][first], acc_moments[1][first]
+  best, lag = max(
+    (_slope(acc_moments, (gyro_index - lag, gyro_means))[1], lag)
+    for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
+  )
+  return lag * _MOMENT_S if best > _SURE_CORRELATION else 0.0
+
+
+def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
+  """Slope and correlation of what gravity does on what the gyroscope says; zeros if that may be chance."""
+  index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
+  gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
+  adjacent = index[2:] - index[:-2] == 2
+  measured = ((gravity[2:] - gravity[:-2]) / (2 * _MOMENT_S))[adjacent]
+  predicted = np.cross(gravity, turns)[1:-1][adjacent]
+  product, square = float((measured * predicted).sum()), float((predicted * predicted).sum())
+  if not square or product <= 0:
+    return 0.0, 0.0
+  correlation = product / math.sqrt(square * float((measured * measured).sum()))
+  if correlation < max(_CORRELATION, _BY_CHANCE / math.sqrt(predicted.size)):
+    return 0.0, 0.0
+  return product / square, correlation
+
+
+def _means(samples: Samples) -> _Moments:
+  """Which quarter seconds hold samples, and the mean of each."""
+  index = np.floor(samples.time_s / _MOMENT_S).astype(np.int64)
+  starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])
+  sums = np.add.reduceat(samples.values, starts, axis=0, dtype=np.float64)
+  return index[starts], sums / np.diff(np.r_[starts, len(index)])[:, None]

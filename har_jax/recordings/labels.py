@@ -1,0 +1,317 @@
+"""A file of labels → spans of a recording: times are on the recording's clock, or count from its start.
+
+s spans.
+"""
+
+import dataclasses
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.config import WINDOW_SAMPLES
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import clocks, language, units, zones
+from har_jax.recordings.clocks import Clock
+from har_jax.recordings.infer import Findings
+from har_jax.recordings.tables import Kind, Table, printable
+from har_jax.signal import segments
+from har_jax.signal.recording import RATE_HZ, Span
+
+_OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
+_OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
+_FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
+_HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'min'  # 12:30, elsewhere minutes and seconds
+_MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+  """A file of labels as written: `start` and `stop` are numbers, or nanoseconds of dates and times."""
+
+  path: pathlib.Path
+  start: Float[np.ndarray, 's']
+  stop: Float[np.ndarray, 's']
+  kind: str  # of the clock, see Clock; '' for numbers
+  unit: str  # of numbers, if the name says it; of times of day 'min' if all may be hours and minutes
+  activity: tuple[str, ...]
+  recording: tuple[str, ...] | None
+
+  def of(self, names: set[str]) -> 'Labels':
+    """Those of one recording, by any of its names; all if none is named."""
+    if self.recording is None:
+      return self
+    keep = [i for i, name in enumerate(self.recording) if name in names]
+    activity, recording = (tuple(each[i] for i in keep) for each in (self.activity, self.recording))
+    return dataclasses.replace(
+      self, start=self.start[keep], stop=self.stop[keep], activity=activity, recording=recording
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+  """One interpretation of the times, in seconds from the recording's start."""
+
+  how: str
+  start_s: Float[np.ndarray, 's']
+  stop_s: Float[np.ndarray, 's']
+  is_unit_known: bool
+  unit: str
+
+  @property
+  def is_likely(self) -> bool:
+    """In too small a unit all labels would lie in the first moments, too short to hold a window."""
+    return self.is_unit_known or bool(np.median(self.stop_s - self.start_s) >= WINDOW_SAMPLES / RATE_HZ)
+
+  def inside(self, length_s: float) -> float:
+    """The fraction of labels whose middle lies in the recording."""
+    middle_s = (self.start_s + self.stop_s) / 2
+    return float(((middle_s > 0) & (middle_s < length_s)).mean())
+
+
+def read_labels(table: Table) -> Labels:
+  """Raises UserError: no columns start, end, activity; an empty cell; an end before its start."""
+  path = table.path
+  indices = _find_columns(table)
+  kinds: dict[int, Kind] = {indices[name]: table.kind_of_time(indices[name]) for name in ('start', 'end')}
+  kinds |= {indices[name]: 'text' for name in ('activity', 'recording') if name in indices}
+  if kinds[indices['start']] != kinds[indices['end']]:
+    raise UserError(f'{path} has numbers in one of start and end, text in the other: write both alike')
+  chunks = list(table.read(kinds))
+  cells = {name: [cell for chunk in chunks for cell in chunk[index]] for name, index in indices.items()}
+  start, stop, kind = _times(table, indices['start'], indices['end'], chunks)
+  # Excel writes rows of separators only.
+  empty = np.isnan(start) & np.isnan(stop) & [not isinstance(each, str) for each in cells['activity']]
+  for row, activity in enumerate(cells['activity']):
+    if empty[row]:
+      continue
+    if np.isnan([start[row], stop[row]]).any() or not isinstance(activity, str) or not printable(activity):
+      raise UserError(
+        f'{path}: row {row + 1} lacks its start, its end or its activity: add it or delete the row'
+      )
+    if not start[row] < stop[row]:
+      raise UserError(
+        f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: correct its times'
+      )
+  kept = np.flatnonzero(~empty)
+  activities = tuple(printable(cells['activity'][row]) for row in kept)
+  recording = tuple(str(cells['recording'][row]).strip() for row in kept) if 'recording' in cells else None
+  unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
+  if kind == 'day' and all(
+    _HOURS.fullmatch(str(cells[name][row])) for name in ('start', 'end') for row in kept
+  ):
+    unit = _MINUTES
+  return Labels(path, start[kept], stop[kept], kind, unit, activities, recording)
+
+
+def place(
+  labels: Labels,
+  clock: Clock,
+  length_s: float,
+  findings: Findings,
+  *,
+  several: bool = False,
+  time_zone: str = '',
+) -> tuple[Span, ...]:
+  """Spans in seconds from the recording's start, clipped to it, in order and without overlaps.
+
+  Of all ways to read the times, the one is chosen that puts most labels into the recording. `several`: the
+  labels are of several recordings, which only the clock tells apart, so that this one may have none.
+  `time_zone` is that of labels without one. Whole hours by which labels miss the recording are named.
+  Raises UserError: all labels outside the recording, unless `several`; two activities at once.
+  """
+  if not len(labels.start):
+    return ()
+  labels = _in_utc(labels, clock, length_s, time_zone)
+  readings = list(_readings(labels, clock, several=several, time_zone=time_zone))
+  inside = [reading.inside(length_s) if reading.is_likely else 0.0 for reading in readings]
+  if not max(inside, default=0.0):
+    if several:
+      return ()
+    raise UserError(_outside(labels, clock, length_s, readings, time_zone))
+  best, *others = [reading for reading, each in zip(readings, inside, strict=True) if each == max(inside)]
+  name = labels.path.name
+  findings.note(f'{name}: {len(best.start_s)} labels, their times read as {best.how}.')
+  if other := next((each for each in others if abs(each.start_s - best.start_s).max() > _OUTSIDE_S), None):
+    findings.warn(
+      f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '
+      'Compare a label with the signal.'
+    )
+  hours = readings[0]
+  is_otherwise = labels.unit == _MINUTES and best is not hours
+  if is_otherwise and (shifted := _shifted(labels, clock, length_s, hours, time_zone)):
+    findings.warn(f'{name}: times were read as {best.how}. They may be {hours.how}{shifted}.')
+  last_s = float(best.stop_s.max())
+  if not labels.kind and not labels.unit and best.unit != 's' and last_s < _FEW * length_s:
+    findings.warn(
+      f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. Are they '
+      'numbers of rows? Name their unit, such as start (ms), or write seconds.'
+    )
+  elif not labels.kind and not labels.unit and best.unit == 's' and 60 * last_s < length_s + _OUTSIDE_S:
+    findings.warn(
+      f'{name}: read as {best.how}, all labels lie in the first {last_s:.1f} of {length_s:.1f} s. If they '
+      'are minutes, write seconds.'
+    )
+  over = (best.start_s < -_OUTSIDE_S) | (best.stop_s > length_s + _OUTSIDE_S)
+  if over.any() and not several:
+    findings.warn(
+      f'{name}: {int(over.sum())} of {len(over)} labels exceed the recording (0 to {length_s:.1f} s) and are '
+      f'clipped, the first at {float(best.start_s[over][0]):.1f} to {float(best.stop_s[over][0]):.1f} s'
+      f'{_shifted(labels, clock, length_s, best, time_zone)}.'
+    )
+  elif labels.kind == 'date' and clock.kind == 'zoned':
+    findings.warn(
+      f'{name} has no time zone, and its times were read as UTC: if they are local, give --time_zone, such '
+      f'as {zones.suggest(1.0, clock.origin_ns)}.'
+    )
+  spans = map(Span, best.start_s.tolist(), best.stop_s.tolist(), labels.activity)
+  clipped = segments.clip(tuple(spans), 0.0, length_s)
+  return _without_overlaps(sorted(clipped, key=lambda span: span.start_s), labels.path)
+
+
+def _find_columns(table: Table) -> dict[str, int]:
+  indices: dict[str, int] = {}
+  for role, known in language.LABELS.items():
+    for index, name in enumerate(table.names):
+      bare = [word for word in language.words(units.without_brackets(name)) if not units.time_unit([word])]
+      if ' '.join(bare) in known and index not in indices.values():
+        indices[role] = index
+        break
+  if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
+    raise UserError(f'{table.path} lacks {", ".join(missing)}; its columns are {table.listed()}')
+  return indices
+
+
+def _times(
+  table: Table, start: int, stop: int, chunks: list[dict[int, Any]]
+) -> tuple[Float[np.ndarray, 's'], Float[np.ndarray, 's'], str]:
+  """Numbers or nanoseconds, NaN if missing, and the kind of clock; '' for numbers."""
+  columns = [[chunk[index] for chunk in chunks] for index in (start, stop)]
+  if isinstance(columns[0][0], np.ndarray):
+    return np.concatenate(columns[0]), np.concatenate(columns[1]), ''
+  # Both columns together say whether day or month is first.
+  places = (table.place(start), table.place(stop))
+  parts = [
+    clocks.parse(part, place) for place, column in zip(places, columns, strict=True) for part in column
+  ]
+  ns, kind = clocks.join(parts, table.place(start))
+  times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
+  return times[: len(times) // 2], times[len(times) // 2 :], kind
+
+
+def _in_utc(labels: Labels, clock: Clock, length_s: float, time_zone: str) -> Labels:
+  """With dates of the time zone, if both are known, as UTC, and an open end at that of the recording."""
+  if np.isinf(labels.stop).any():
+    end_ns = clock.origin_ns + length_s * 1e9
+    stop = np.where(np.isinf(labels.stop), np.maximum(end_ns, labels.start + 1e9), labels.stop)
+    labels = dataclasses.replace(labels, stop=stop)
+  if not (time_zone and labels.kind == 'date' and clock.kind == 'zoned'):
+    return labels
+  start, stop = (
+    zones.to_utc(times.astype(np.int64), time_zone).astype(np.float64)
+    for times in (labels.start, labels.stop)
+  )
+  return dataclasses.replace(labels, start=start, stop=stop, kind='zoned')
+
+
+def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) -> Iterator[_Reading]:
+  """All ways to read the times, the likeliest first."""
+  # How, scale to seconds, origin in seconds, whether the unit is known.
+  on_clock: list[tuple[str, float, float, bool]] = []
+  from_start: list[tuple[str, float, float, bool]] = []
+  origin_s = clock.origin_ns / 1e9
+  dated = clock.kind in ('zoned', 'date')
+  if not labels.kind:
+    possible = [labels.unit] if labels.unit else units.TIME_S
+    scales = {unit: (units.TIME_S[unit], bool(labels.unit) or unit == 's') for unit in possible}
+    for unit in dict.fromkeys(possible if labels.unit else [clock.unit, *possible]):
+      scale, known = scales[unit]
+      on_clock.append((f"{unit} on the recording's clock", scale, origin_s, known))
+    for unit, (scale, known) in scales.items():
+      from_start.append((f"{unit} from the recording's start", scale, 0.0, known))
+  elif labels.kind in ('zoned', 'date'):
+    utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
+    on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s, True)] if dated else []
+  else:
+    zone, zero_s = '', origin_s
+    if clock.kind == 'day':
+      on_clock.append(("times of day on the recording's clock", 1e-9, zero_s, True))
+    elif dated:
+      ahead_s = zones.offset_s(time_zone, clock.origin_ns) if time_zone and clock.kind == 'zoned' else 0.0
+      zone = f' ({time_zone or "UTC"})' if clock.kind == 'zoned' else ''
+      zero_s = (clock.since_midnight_s + ahead_s) % 86_400
+      on_clock.append((f'times of the day on which the recording starts{zone}', 1e-9, zero_s, True))
+    if on_clock and labels.unit == _MINUTES:
+      how = f'hours and minutes of the day on which the recording starts{zone}'
+      on_clock.insert(0, (how, 60e-9, zero_s, True))
+    from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
+  if several:
+    from_start = []
+  for how, scale, zero_s, known in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
+    unit = how.partition(' ')[0]
+    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, known, unit)
+
+
+def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading], time_zone: str) -> str:
+  if not readings:
+    return (
+      f'{labels.path} gives dates, but the recording has none: write the labels in seconds from its start'
+    )
+  starts = f' and starts at {clock.start}' if clock.start else ''
+  shifts = [_shifted(labels, clock, length_s, each, time_zone) for each in readings]
+  reading, shifted = next((pair for pair in zip(readings, shifts, strict=True) if pair[1]), (readings[0], ''))
+  if not labels.kind:  # in another unit they may be decades away
+    likely = [each for each in readings if each.is_likely] or readings
+    reading = min(likely, key=lambda each: max(-each.stop_s.max(), each.start_s.min() - length_s))
+  first, last = reading.start_s.min(), reading.stop_s.max()
+  return (
+    f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{starts}; read as '
+    f'{reading.how}, the labels are from {first:.1f} to {last:.1f} s'
+    + (shifted or ': write them on its clock or in seconds from its start')
+  )
+
+
+def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, time_zone: str) -> str:
+  """Whether labels in dates or times of day fit better if shifted by whole hours, as a part of a sentence."""
+  if labels.kind not in ('date', 'zoned', 'day') or clock.kind not in ('date', 'zoned'):
+    return ''
+
+  def inside(hours: float) -> float:
+    shift_s = hours * 3600
+    starts = (reading.start_s + shift_s > -_OUTSIDE_S) & (reading.start_s + shift_s < length_s)
+    return float((starts & (reading.stop_s + shift_s < length_s + _OUTSIDE_S)).mean())
+
+  best = max(np.arange(-14, 14.5, 0.5).tolist(), key=lambda hours: (inside(hours), -abs(hours)))
+  if not best or inside(best) <= inside(0.0) or inside(best) < _MOST:
+    return ''
+  sentence = f'; shifted by exactly {abs(best):g} h {"back" if best < 0 else "forth"} they would fit'
+  if labels.kind == 'day' and abs(best) == 12:
+    return f'{sentence}: write times of 24 hours, or am and pm'
+  if time_zone or labels.kind == clock.kind:
+    return f'{sentence}: correct their times or their time zone'
+  # Labels without a zone that are late belong east of UTC; so does such a recording with early labels.
+  ahead = -best if clock.kind == 'zoned' else best
+  return f'{sentence}: --time_zone={zones.suggest(ahead, clock.origin_ns)}'
+
+
+def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:
+  """Joins overlaps of one activity; a short overlap of two belongs to the later one."""
+  kept: list[Span] = []
+  for span in spans:
+    last = kept[-1] if kept else None
+    if last is None or span.start_s >= last.stop_s:
+      kept.append(span)
+    elif span.activity == last.activity:
+      kept[-1] = Span(last.start_s, max(last.stop_s, span.stop_s), last.activity)
+    elif min(last.stop_s, span.stop_s) - span.start_s <= _OVERLAP_S and span.start_s > last.start_s:
+      kept[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
+    else:
+      raise UserError(
+        f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and '
+        f'{shorten(span.activity)} '
+        f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: only one activity at a time'
+      )
+  return tuple(kept)

@@ -1,0 +1,332 @@
+"""Reads a user's files: recordings in our units, with sentences on what was inferred and what is doubtful."""
+
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from har_jax.config import WINDOW_SAMPLES
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import formats, language, sensors, units, zones
+from har_jax.recordings.formats import LABELS_ENDING, Export
+from har_jax.recordings.infer import Findings
+from har_jax.recordings.labels import Labels, place, read_labels
+from har_jax.recordings.rows import Options
+from har_jax.recordings.sensors import Track
+from har_jax.recordings.tables import NoRecording
+from har_jax.signal import segments
+from har_jax.signal.cutting import WINDOW_S, Window, cut
+from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
+from har_jax.signal.resample import resample
+
+_RATES_HZ = (0.2, 20_000.0)
+# A gap ends a recording if longer than both: a slow sensor's steps are no gaps. Shorter gaps end a piece.
+_GAP_S, _GAP_STEPS = 1.0, 3.0
+_LOST = 0.02  # of the acceleration without angular velocity: more is a warning
+# Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
+# A multiple of the windows' step, so that windows are the same with and without slices.
+_SLICE_S = 2812 * STEP_SAMPLES / RATE_HZ
+_OVERLAP_S = (WINDOW_SAMPLES - STEP_SAMPLES) / RATE_HZ
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """A user's recordings, in order of file and time; time starts at 0 in each.
+
+  `notes` say what was inferred, `warnings` what is doubtful; `check` looks at the signals.
+  `start` is the ISO time of the first file's first sample, or ''. Without a gyroscope its samples are zeros.
+  `files` names the file of each recording, `offsets_s` its start, from the file's first sample.
+  `time_zone` is the one in which its times are shown, or '': the user's, or the one that the app names.
+  """
+
+  recordings: list[Recording]
+  notes: list[str]
+  warnings: list[str]
+  start: str
+  has_gyro: bool
+  files: list[str] = dataclasses.field(default_factory=list)
+  offsets_s: list[float] = dataclasses.field(default_factory=list)
+  time_zone: str = ''
+
+  @property
+  def seconds(self) -> float:
+    """Of all recordings together."""
+    return sum(float(each.acc.time_s[-1]) for each in self.recordings)
+
+
+def read(
+  path: str | pathlib.Path,
+  *,
+  labels: str | pathlib.Path | None = None,
+  columns: Mapping[str, str] | None = None,
+  acc_unit: str = 'auto',
+  gyro_unit: str = 'auto',
+  time_unit: str = 'auto',
+  subject: str = 'me',
+  position: str = 'unknown',
+  rate_hz: float | int | None = None,
+  time_zone: str = '',
+) -> Reading:
+  """Reads a recording as an app exported it, or a folder of recordings, with or without labels.
+
+  `columns` maps roles (time, ax, ay, az, gx, gy, gz, label) to names of columns; the rest is inferred.
+  `labels` is a file of start, end, activity (and recording, for a folder). Without it, `<name>.labels.csv`
+  next to the recording is read, else its own labels. `rate_hz` is for rows without a time. `time_zone`, such
+  as Europe/Berlin, is that of times that do not say it.
+  Memory: 32 bytes for each row of both sensors, about three times that at the peak.
+  Raises UserError at whatever cannot be read, with what to do.
+  """
+  if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
+    raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
+  if time_zone:
+    zones.zone(time_zone)
+  options = Options(
+    columns or {},
+    units.requested(acc_unit, units.ACC, 'acc_unit'),
+    units.requested(gyro_unit, units.GYRO, 'gyro_unit'),
+    'iso' if time_unit == 'iso' else units.requested(time_unit, units.TIME_S, 'time_unit'),
+    rate_hz,
+    time_zone,
+  )
+  labels_path = None if labels is None else pathlib.Path(labels)
+  shared = None if labels_path is None else read_labels(formats.open_labels(labels_path))
+  exports, warnings = formats.find(pathlib.Path(path), labels_path.resolve() if labels_path else None)
+  several = len(exports) > 1
+  named = set() if shared is None else set(shared.recording or ())
+  if shared is not None and (unknown := sorted(named.difference(*(export.names for export in exports)))):
+    names = shorten(', '.join(export.name for export in exports))
+    raise UserError(f'{shared.path} labels {shorten(", ".join(unknown))}; the recordings are {names}')
+  reading = Reading([], [], warnings, '', True)
+  without_gyro = []
+  for export in exports:
+    findings = Findings([f'{export.name}: read as {export.app}.', *export.notes], [*export.warnings])
+    try:
+      track = sensors.load(export.name, export.tables, options, findings)
+    except NoRecording as error:
+      if not several:
+        raise UserError(f'{error}{formats.nearest(next(iter(export.tables.values())).names)}') from error
+      reading.warnings.append(f'Left out: {error}')
+      continue
+    zone = time_zone or _known_zone(export.time_zone)
+    spans = _spans(export, track, shared, several, zone, findings)
+    parts = list(_split(track, spans, subject, position, findings))
+    if not parts:
+      raise UserError(f'{export.name}: the sensors do not overlap in time: are they of one recording?')
+    _note_lost(track, [recording for _, recording in parts], findings)
+    reading.recordings.extend(recording for _, recording in parts)
+    reading.offsets_s.extend(offset_s for offset_s, _ in parts)
+    reading.files.extend([export.name] * len(parts))
+    if track.gyro is None:
+      without_gyro.append(export.name)
+    start = reading.start or track.clock.start
+    reading = dataclasses.replace(reading, start=start, time_zone=reading.time_zone or zone)
+    prefix = f'{export.name}: ' if several else ''
+    # Both sensors may give the same sentence.
+    reading.notes.extend(prefix + note for note in dict.fromkeys(findings.notes))
+    reading.warnings.extend(prefix + warning for warning in dict.fromkeys(findings.warnings))
+  if not reading.recordings:
+    raise UserError(f'{path} holds no recording. {reading.warnings[0]}')
+  if shared is not None and not any(recording.spans for recording in reading.recordings):
+    raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
+  if 0 < len(without_gyro) < len(set(reading.files)):
+    listed = shorten(', '.join(without_gyro))
+    reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
+  reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
+  reading.notes.append(_summary(reading.recordings))
+  return dataclasses.replace(reading, has_gyro=not without_gyro)
+
+
+def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
+  """One name for each activity, where people write it now in capitals and now not: the first one."""
+  names: dict[str, list[str]] = {}
+  for span in (span for recording in recordings for span in recording.spans):
+    known = names.setdefault(language.folded(span.activity), [])
+    if span.activity not in known:
+      known.append(span.activity)
+  for first, *others in (known for known in names.values() if len(known) > 1):
+    warnings.append(
+      f'{shorten(", ".join(others))}: read as {shorten(first)}, which differs in its spelling only.'
+    )
+  return [
+    dataclasses.replace(
+      recording,
+      spans=tuple(
+        dataclasses.replace(span, activity=names[language.folded(span.activity)][0])
+        for span in recording.spans
+      ),
+    )
+    for recording in recordings
+  ]
+
+
+def _known_zone(name: str) -> str:
+  """The time zone that an app names, if it is one."""
+  try:
+    return name if name and zones.zone(name) else ''
+  except UserError:
+    return ''
+
+
+def to_windows(
+  reading: Reading, *, unlabeled: bool = False, dropped: collections.Counter | None = None
+) -> list[Window]:
+  """Windows at 50 Hz within labeled spans; with `unlabeled` all windows, of activity '', whatever the labels.
+
+  A window's `recording` indexes reading.recordings, its `start_s` is on that recording's clock.
+  `dropped` counts what is left out, by reason.
+  """
+  dropped = collections.Counter() if dropped is None else dropped
+  windows: list[Window] = []
+  for number, recording in enumerate(reading.recordings):
+    if unlabeled:
+      end_s = float(recording.acc.time_s[-1]) + 1 / RATE_HZ
+      recording = dataclasses.replace(recording, spans=(Span(0.0, end_s, ''),))
+    for part in _slices(recording):
+      windows += cut(part, resample(part, dropped), dropped, number=number)
+  return windows
+
+
+def unlabeled_windows(reading: Reading, *, limit: int = 12_000) -> list[Window]:
+  """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
+  spans = [recording.spans for recording in reading.recordings]
+  rest = [
+    window
+    for window in to_windows(reading, unlabeled=True)
+    if not segments.clip(spans[window.recording], window.start_s, window.start_s + WINDOW_S)
+  ]
+  indices = np.linspace(0, len(rest) - 1, min(limit, len(rest))).round().astype(int)
+  return [rest[index] for index in indices]
+
+
+def _slices(recording: Recording) -> Iterator[Recording]:
+  """About an hour each, on the recording's clock, and half a window of the next: each window lies in one."""
+  end_s = float(recording.acc.time_s[-1])
+  if end_s <= 1.5 * _SLICE_S:
+    yield recording
+    return
+  for start_s in np.arange(0.0, end_s, _SLICE_S).tolist():
+    stop_s = start_s + _SLICE_S + _OVERLAP_S
+    spans = segments.clip(recording.spans, start_s, stop_s)
+    # A nanosecond, for a sample that rounding moved behind the start.
+    acc, gyro = (
+      segments.extract_around(samples, start_s + 1e-9, stop_s) for samples in (recording.acc, recording.gyro)
+    )
+    if spans and len(acc.time_s) > 1 and len(gyro.time_s) > 1:
+      yield dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
+
+
+def _spans(
+  export: Export, track: Track, shared: Labels | None, several: bool, time_zone: str, findings: Findings
+) -> tuple[Span, ...]:
+  """From the shared labels, else the file next to the recording, else those in it."""
+  labels = _sibling_labels(export) if shared is None else shared
+  if labels is None and export.activity:
+    return (Span(0.0, _length_s(track), export.activity),)
+  if labels is None and track.labels is not None:
+    spans = segments.labeled_spans(track.acc.time_s, track.labels, track.activities)
+    missing = float((track.labels < 0).mean())
+    empty = f'; {missing:.0%} of the rows have no label' if missing else ''
+    findings.note(f'{len(spans)} labeled spans from the column of labels{empty}.')
+    return tuple(spans)
+  if labels is None:
+    labels = export.labels
+  if labels is None:
+    return ()
+  if labels is not export.labels and (track.labels is not None or export.activity or export.labels):
+    findings.note(f'The labels in the recording are not used, but {labels.path.name}.')
+  by_clock = labels is shared and several and labels.recording is None
+  if by_clock and 'relative' in (track.clock.kind, labels.kind):
+    raise UserError(
+      f'{labels.path} does not say which recording each label is of, and their clocks do not tell: add a '
+      'column `recording` with the names of the files'
+    )
+  of = labels.of(export.names)
+  return place(of, track.clock, _length_s(track), findings, several=by_clock, time_zone=time_zone)
+
+
+def _sibling_labels(export: Export) -> Labels | None:
+  """The file of labels next to the recording, or next to the folder of its files."""
+  if export.folder is None:
+    return None
+  folders = [export.folder] if '' in export.tables else [export.folder, export.folder.parent]
+  paths = [folder / f'{export.stem or export.name}{LABELS_ENDING}.csv' for folder in folders]
+  return next((read_labels(formats.open_labels(path)) for path in paths if path.is_file()), None)
+
+
+def _length_s(track: Track) -> float:
+  return float(track.acc.time_s[-1]) + segments.step_s(track.acc)
+
+
+def _split(
+  track: Track, spans: Sequence[Span], subject: str, position: str, findings: Findings
+) -> Iterator[tuple[float, Recording]]:
+  """Recordings without a gap in either sensor, of at least two samples, and where each starts."""
+  acc, gyro = track.acc, track.gyro
+  if gyro is None:
+    findings.note('No gyroscope: its samples are zeros, also when normalized.')
+    gyro = Samples(acc.time_s, np.zeros((len(acc.time_s), 3), np.float32))
+  _note_rates(track, findings)
+  unsplit = Recording(subject, position, acc, gyro, tuple(spans))
+  step_s = segments.step_s(acc)
+  lost = 0
+  both = (_unbroken(samples) for samples in (acc, gyro))
+  # Moments: a sample that stands alone is counted for the user.
+  for start_s, stop_s in segments.overlaps(*both, moments=True):
+    # A column of labels ends with the last sample, which lasts a step.
+    recording = segments.extract(unsplit, start_s, stop_s, last_s=step_s)
+    if min(len(recording.acc.time_s), len(recording.gyro.time_s)) < 2:
+      lost += len(recording.acc.time_s)
+    else:
+      yield start_s, recording
+  if lost:
+    findings.note(f'{lost} isolated samples between gaps were left out.')
+
+
+def _note_lost(track: Track, parts: Sequence[Recording], findings: Findings) -> None:
+  """A warning if the sensors run at different times."""
+  acc_s = sum(stop_s - start_s for start_s, stop_s in _unbroken(track.acc))
+  lost_s = acc_s - sum(float(part.acc.time_s[-1]) for part in parts)
+  if track.gyro is not None and lost_s > max(_GAP_S, _LOST * acc_s):
+    findings.warn(
+      f'{lost_s:.1f} of {acc_s:.1f} s of acceleration have no angular velocity at the same time: they are '
+      'left out, without an answer.'
+    )
+
+
+def _unbroken(samples: Samples) -> list[segments.Segment]:
+  return segments.unbroken(samples.time_s, _max_gap_s(samples))
+
+
+def _note_rates(track: Track, findings: Findings) -> None:
+  step_s = segments.step_s(track.acc)
+  low_s, high_s = np.quantile(np.diff(track.acc.time_s), [0.05, 0.95])
+  is_even = high_s - low_s < 0.02 * step_s
+  clock = ' on an even clock' if is_even else f', steps from {low_s * 1e3:.3g} to {high_s * 1e3:.3g} ms'
+  rate = f'The rate of the accelerometer is {1 / step_s:.4g} Hz{clock}'
+  if track.gyro is not None and abs(segments.step_s(track.gyro) / step_s - 1) > 0.02:
+    rate += f', that of the gyroscope {1 / segments.step_s(track.gyro):.4g} Hz'
+  findings.note(f'{rate}.')
+  for word, samples in (('accelerometer', track.acc), ('gyroscope', track.gyro)):
+    if samples is not None:
+      steps_s = np.diff(samples.time_s)
+      gaps_s = steps_s[steps_s > _max_gap_s(samples)]
+      if len(gaps_s):
+        times = 'once' if len(gaps_s) == 1 else f'{len(gaps_s)} times'
+        over = f'over {_max_gap_s(samples):.2g} s, at longest {gaps_s.max():.1f} s'
+        findings.note(f'The {word} pauses {times} for {over}: the recording is split there.')
+
+
+def _max_gap_s(samples: Samples) -> float:
+  return max(_GAP_S, _GAP_STEPS * segments.step_s(samples)) + 1e-6  # a microsecond, for rounding
+
+
+def _summary(recordings: Sequence[Recording]) -> str:
+  total_s = sum(float(recording.acc.time_s[-1]) for recording in recordings)
+  by_activity: dict[str, float] = collections.defaultdict(float)
+  for span in (span for recording in recordings for span in recording.spans):
+    by_activity[span.activity] += span.stop_s - span.start_s
+  labels = ', '.join(f'{activity} {labeled_s:.1f} s' for activity, labeled_s in by_activity.items())
+  count = f'{len(recordings)} recording{"s" * (len(recordings) > 1)}'
+  return f'{count}, {total_s:.1f} s in total; labels: {shorten(labels) or "none"}.'

@@ -1,0 +1,194 @@
+"""One table → its columns in order of time, and its clock.   n rows."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Int32
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import (
+  clocks,
+  columns,
+  language,
+  mixed_people,
+  repeated_rows,
+  tables,
+  time_order,
+  units,
+  zones,
+)
+from har_jax.recordings.clocks import Clock
+from har_jax.recordings.columns import WORDS, Columns
+from har_jax.recordings.infer import Findings
+from har_jax.recordings.tables import Kind, Table, count_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What the user specifies; empty or None if it is to be inferred."""
+
+  columns: Mapping[str, str]
+  acc_unit: str
+  gyro_unit: str
+  time_unit: str
+  rate_hz: float | int | None
+  time_zone: str  # of times that do not say it
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """One file, in order of time; values as written."""
+
+  columns: Columns
+  names: tuple[str, ...]
+  time_s: Float[np.ndarray, 'n']
+  clock: Clock
+  values: dict[str, Float32[np.ndarray, 'n 3']]
+  labels: Int32[np.ndarray, 'n'] | None
+  activities: dict[int, str]
+
+
+def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -> Rows:
+  """Reads a file; `sensor` is the one that it holds alone, or ''."""
+  notes: list[str] = []
+  chosen = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
+  time = chosen.time if options.rate_hz is None else None
+  sources: dict[str, tuple[int, ...]] = {} if time is None else {'time': (time,)}
+  sources |= {WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}
+  sources |= {'labels': (chosen.label,)} if chosen.label is not None else {}
+  named = [f'{what} from {", ".join(table.names[i] for i in used)}' for what, used in sources.items()]
+  if not sensor and 'gyro' not in chosen.sensors and (unused := columns.unused_gyro(table)):
+    findings.warn(
+      f'{shorten(", ".join(unused))} may be a gyroscope, but its axes are not known: name gx, gy and gz with '
+      'columns.'
+    )
+  findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
+  kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
+  if chosen.label is not None:
+    kinds[chosen.label] = 'text'
+  if time is not None:
+    kinds[time] = table.kind_of_time(time)
+  parts: dict[str, list[np.ndarray]] = {each: [] for each in chosen.sensors}
+  times: list[clocks.Times] = []
+  count = 0
+  labels: list[np.ndarray] = []
+  codes: dict[str, int] = {}
+  rows_of = mixed_people.find(table, set(kinds))
+  kinds |= {each.column: 'text' for each in rows_of}
+  for chunk in table.read(kinds):
+    for each, axes in chosen.sensors.items():
+      parts[each].append(np.stack([chunk[index] for index in axes.columns], axis=1))
+    if time is not None:
+      # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
+      numbers = kinds[time] == 'precise'
+      times.append(
+        clocks.Times({'': chunk[time]}, '')
+        if numbers
+        else clocks.parse(chunk[time], table.place(time), count)
+      )
+      count += len(chunk[time])
+    if chosen.label is not None:
+      labels.append(tables.encode(chunk[chosen.label], codes))
+    for source in rows_of:
+      source.parts.append(tables.encode(chunk[source.column], source.codes))
+  if not next(iter(parts.values())):
+    raise UserError(f'{table.path} holds no row: nothing was recorded')
+  values = {each: np.concatenate(part) for each, part in parts.items()}
+  is_cut = _is_cut(values)
+  if 'acc' in values and not chosen.sensors['acc'].is_linear:
+    repeated_rows.drop_acc(values, findings)
+  if 'gyro' in values:
+    repeated_rows.drop_gyro(values['gyro'], findings)
+  # The rate is that of the file's first sensor.
+  sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
+  if sampled.sum() < 2:
+    raise UserError(f'{table.path} holds {sampled.sum()} samples of three axes: give at least two')
+  time_s, clock = _clock(table, time, times, options, sampled, findings)
+  if is_cut and time is not None and not np.isnan(time_s[-1]):  # a row of separators has no time
+    findings.warn(
+      f'The last row of {table.path.name} lacks values that every other row has: the file was probably cut '
+      'short, and what followed is missing. Copy or export it again.'
+    )
+  time_s = time_order.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
+  mixed_people.check(table, rows_of, np.where(sampled, time_s, np.nan), next(iter(values.values())))
+  order = _order(time_s, findings.notes)
+  return Rows(
+    chosen,
+    table.names,
+    time_s[order],
+    clock,
+    {each: rows[order] for each, rows in values.items()},
+    np.concatenate(labels)[order] if labels else None,
+    {code: word for word, code in codes.items()},
+  )
+
+
+def _is_cut(values: Mapping[str, Float32[np.ndarray, 'n 3']]) -> bool:
+  """Whether the last row, and no other, lacks values."""
+  incomplete = np.zeros(len(next(iter(values.values()))), bool)
+  for each in values.values():
+    incomplete |= ~np.isfinite(each).all(axis=1)
+  return bool(incomplete[-1:].any()) and int(incomplete.sum()) == 1
+
+
+def _clock(
+  table: Table,
+  time: int | None,
+  times: list[clocks.Times],
+  options: Options,
+  sampled: Bool[np.ndarray, 'n'],
+  findings: Findings,
+) -> tuple[Float[np.ndarray, 'n'], Clock]:
+  if time is None:
+    assert options.rate_hz is not None
+    findings.note(f'Rows are evenly spaced at {options.rate_hz:g} Hz, as requested; no time is read.')
+    return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
+  name, (values, kind) = shorten(table.names[time]), clocks.join(times, table.place(time))
+  if kind:
+    if options.time_unit not in ('', 'iso'):
+      raise UserError(
+        f'{table.place(time)} holds text, which has no unit {options.time_unit}; omit time_unit'
+      )
+    written = {
+      'zoned': 'dates with a time zone',
+      'date': 'dates without a time zone',
+      'day': 'times of day',
+      'relative': 'times from a start',
+    }
+    findings.note(f'Column {name} holds {written[kind]}.')
+    if kind == 'date' and options.time_zone:
+      values, kind = zones.to_utc(values, options.time_zone), 'zoned'
+      findings.note(f'They are read as times of {options.time_zone}.')
+    time_s, clock = clocks.of_dates(values, kind)
+    time_s = time_order.unwrap(time_s, findings)
+    clocks.check_span(time_s[sampled], table.place(time))
+    return time_s, clock
+  if options.time_unit == 'iso':
+    raise UserError(f'{table.place(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
+  named = units.time_unit(language.words(table.names[time]))
+  values = time_order.unwrap(values, findings)
+  time_s, clock, reason = clocks.of_numbers(
+    values, sampled, named, options.time_unit, table.place(time), findings
+  )
+  clocks.check_span(time_s[sampled], table.place(time))
+  if named and clock.unit != named and not options.time_unit:
+    findings.warn(
+      f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name it with time_unit.'
+    )
+  findings.note(f'Column {name} is in {clock.unit}, {reason}.')
+  return time_s, clock
+
+
+def _order(time_s: Float[np.ndarray, 'n'], notes: list[str]) -> slice | Int[np.ndarray, 'm']:
+  """Rows with a time, sorted by it; a slice, which copies nothing, if they are."""
+  missing = np.isnan(time_s)
+  if missing.any():
+    notes.append(f'{count_of(missing)} without a time: left out.')
+  fell = int((np.diff(time_s[~missing]) < 0).sum())
+  if fell:
+    notes.append(f'Time ran back {fell} times: all rows were sorted by it.')
+  if not fell and not missing.any():
+    return slice(None)
+  order = np.argsort(time_s, kind='stable')  # NaN comes last
+  return order[: len(order) - int(missing.sum())]

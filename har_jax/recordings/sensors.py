@@ -1,0 +1,230 @@
+"""The tables of one recording → its sensors in m/s² and rad/s on one clock, and a label for each row.
+
+n rows, m samples of one sensor.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int32
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import held_values, infer, units
+from har_jax.recordings.clocks import Clock
+from har_jax.recordings.columns import WORDS
+from har_jax.recordings.infer import Findings
+from har_jax.recordings.rows import Options, Rows, read_rows
+from har_jax.recordings.tables import Table, count_of
+from har_jax.signal import physics, segments
+from har_jax.signal.recording import Samples
+
+# Fractions of rows with a repeated time: a warning, and a clock that is too coarse.
+_MANY_REPEATS, _TOO_MANY_REPEATS = 0.05, 0.5
+_LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
+_LIMITS = {'acc': physics.MAX_ACC_M_S2, 'gyro': physics.MAX_GYRO_RAD_S, 'gravity': physics.MAX_ACC_M_S2}
+# Of the unit in which the limit is the highest number: before the unit is known, values beyond are wrong.
+_SMALLEST = {
+  'acc': min(units.ACC.values()),
+  'gyro': min(units.GYRO.values()),
+  'gravity': min(units.ACC.values()),
+}
+# A clock in bursts: this fraction of steps is shorter than a tenth of the mean step. A gap is no step.
+_BURSTS, _SHORT_STEP, _GAP_S = 0.25, 0.1, 1.0
+_CONSTANT_S = 10.0  # a coarse gyroscope at rest may be constant for seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+  """One recording before it is split at gaps; seconds count from whichever sensor starts first."""
+
+  acc: Samples
+  gyro: Samples | None
+  clock: Clock
+  labels: Int32[np.ndarray, 'm'] | None  # of the accelerometer's samples, -1: none; indices of `activities`
+  activities: dict[int, str]
+
+
+def load(name: str, tables: Mapping[str, Table], options: Options, findings: Findings) -> Track:
+  """One recording from its tables by sensor: 'acc', 'gyro', 'gravity', or '' for all.
+
+  Raises UserError if a file cannot be read or interpreted.
+  """
+  rows = {sensor: read_rows(table, options, sensor, findings) for sensor, table in tables.items()}
+  main = rows.get('acc') or rows['']
+  rows_of = dict.fromkeys(main.columns.sensors, main) | {each: rows[each] for each in rows if each}
+  acc, kept = _samples(main, 'acc', main.clock, findings)
+  if len(acc.time_s) < 2:
+    raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples of up to 50 g: give at least two')
+  axes = main.columns.sensors['acc']
+  added = 'gravity' in rows_of and _add_gravity(acc, main, rows_of['gravity'], findings)
+  if axes.is_linear and not added:
+    raise UserError(
+      f'{name}: {shorten(main.names[axes.columns[0]])} is acceleration without gravity: record it with '
+      'gravity, or name ax, ay and az with columns if gravity is in it'
+    )
+  if added:
+    known = ~np.isnan(acc.values).any(axis=1)
+    acc, kept = Samples(acc.time_s[known], acc.values[known]), kept[known]
+    if len(acc.time_s) < 2:
+      raise UserError(f'{name}: acceleration and gravity do not overlap in time: are they of one recording?')
+  unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
+  if axes.is_flipped:
+    findings.note(
+      'The signs of acceleration are those of iOS, where gravity points down: they were flipped, so that a '
+      'device that lies face up reads +9.81 on z. Name ax, ay and az with columns to keep the signs.'
+    )
+  acc.values[:] *= np.float32((-1.0 if axes.is_flipped else 1.0) * units.ACC[unit])
+  acc, possible = _possible(acc, 'acc', findings)
+  kept = kept[possible]
+  gyro = _gyro(rows_of['gyro'], acc, main.clock, options, findings) if 'gyro' in rows_of else None
+  start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
+  acc = Samples(acc.time_s - start_s, acc.values)
+  gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
+  clock = dataclasses.replace(main.clock, origin_ns=main.clock.origin_ns + round(start_s * 1e9))
+  labels = None if main.labels is None else main.labels[kept]
+  return Track(acc, gyro, clock, labels, main.activities)
+
+
+def _gyro(rows: Rows, acc: Samples, clock: Clock, options: Options, findings: Findings) -> Samples | None:
+  gyro, _ = _samples(rows, 'gyro', clock, findings)
+  if len(gyro.time_s) < 2:
+    findings.note('The columns of the gyroscope are empty.')
+    return None
+  if np.ptp(gyro.time_s) > _CONSTANT_S and (gyro.values == gyro.values[0]).all():
+    findings.warn(
+      'The gyroscope has the same values all the time, so it measured nothing: the recording is read as one '
+      'without a gyroscope.'
+    )
+    return None
+  unit = infer.gyro_unit(acc, gyro, rows.columns.sensors['gyro'].unit, options.gyro_unit, findings)
+  if lag_s := infer.lag_s(acc, gyro):
+    when = f'{abs(lag_s):.2g} s {"earlier" if lag_s > 0 else "later"}'
+    findings.warn(
+      f'Gravity turns with angular velocity if that is {when}: did the sensors begin at different times? '
+      'Give files with one clock.'
+    )
+  gyro.values[:] *= np.float32(units.GYRO[unit])
+  return _possible(gyro, 'gyro', findings)[0]
+
+
+def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bool:
+  """Adds a separate gravity to acceleration without it, in place; False if that cannot be done."""
+  gravity, _ = _samples(rows, 'gravity', main.clock, Findings())
+  if len(gravity.time_s) < 2:
+    return False
+  acc_axes, gravity_axes = main.columns.sensors['acc'], rows.columns.sensors['gravity']
+  gravity_length, acc_length = (float(np.median(infer.lengths(each.values))) for each in (gravity, acc))
+  if not acc_axes.is_linear and acc_length > _LINEAR * gravity_length:
+    return False
+  if acc_axes.unit and gravity_axes.unit and acc_axes.unit != gravity_axes.unit:
+    findings.warn(
+      f'Acceleration lacks gravity and is in {acc_axes.unit}; gravity is in {gravity_axes.unit}: not added.'
+    )
+    return False
+  findings.note(
+    f'Acceleration lacks gravity (its median length is {acc_length:.4g}): gravity was added from its columns.'
+  )
+  same = np.array_equal(acc.time_s, gravity.time_s)
+  if not same:
+    after = np.searchsorted(gravity.time_s, acc.time_s).clip(1, len(gravity.time_s) - 1)
+    away_s = np.minimum(
+      np.abs(acc.time_s - gravity.time_s[after - 1]), np.abs(gravity.time_s[after] - acc.time_s)
+    )
+    is_alone = away_s > _GAP_S
+    acc.values[is_alone] = np.nan
+    if is_alone.any():
+      findings.warn(f'{count_of(is_alone)} of acceleration have no gravity at the same time: left out.')
+  for axis, along in enumerate(gravity.values.T):
+    along = along if same else np.interp(acc.time_s, gravity.time_s, along).astype(np.float32)
+    acc.values[:, axis] += along
+  return True
+
+
+def _possible(samples: Samples, sensor: str, findings: Findings) -> tuple[Samples, Bool[np.ndarray, 'm']]:
+  """Without values that no motion gives, and which samples remain."""
+  values, count = physics.drop_impossible(samples.values, _LIMITS[sensor])
+  remain = ~np.isnan(values).any(axis=1)
+  if remain.all():
+    return samples, remain
+  if count:
+    findings.warn(
+      f'{count} {WORDS[sensor]} value{"s" * (count > 1)} {physics.RULE}: {count_of(~remain)} left out.'
+    )
+  if remain.sum() < 2:
+    raise UserError(
+      f'the values of the {WORDS[sensor]} are {physics.RULE}: is the unit right? Give {sensor}_unit'
+    )
+  return Samples(samples.time_s[remain], samples.values[remain]), remain
+
+
+def _samples(
+  rows: Rows, sensor: str, clock: Clock, findings: Findings
+) -> tuple[Samples, Int[np.ndarray, 'm']]:
+  """The rows with all three axes, each time once, and their indices; seconds are from the origin of `clock`.
+
+  An app may write each sensor in separate rows, where the others are empty.
+  """
+  values, faults = physics.drop_impossible(rows.values[sensor], _LIMITS[sensor] / _SMALLEST[sensor])
+  complete = np.isfinite(values).all(axis=1)
+  if faults:
+    findings.warn(
+      f'{faults} {WORDS[sensor]} value{"s" * (faults > 1)} {physics.RULE}: left out, as if missing.'
+    )
+  if not complete.all():
+    findings.note(f'{count_of(~complete)} without all {WORDS[sensor]} values: left out.')
+  kept = np.flatnonzero(complete)
+  # Rows that were sent or joined twice say nothing of the clock.
+  again = segments.repeats(rows.time_s[kept])
+  at = np.flatnonzero(again)
+  again[at] = (values[kept[at]] == values[kept[at - 1]]).all(axis=1)
+  if again.any():
+    findings.note(f'{count_of(again)} with a repeated time and the same values: left out.')
+    kept = kept[~again]
+  repeats = segments.repeats(rows.time_s[kept])
+  if repeats.any():
+    findings.note(f'{count_of(repeats)} with a repeated time: the first of each time was kept.')
+    fraction = float(repeats.mean())
+    repeated = f'{fraction:.0%} of the {WORDS[sensor]} rows repeat a time'
+    if fraction > _TOO_MANY_REPEATS:
+      raise UserError(f'{repeated}: the time column is too coarse; choose another one, or give rate_hz')
+    if fraction > _MANY_REPEATS:
+      findings.warn(f'{repeated}: is the clock too coarse?')
+    kept = kept[~repeats]
+  if rows.clock.kind != clock.kind:
+    raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
+  is_held = np.zeros(len(kept), bool)
+  if len(kept) > 1:
+    is_held = held_values.repeats(Samples(rows.time_s[kept], values[kept]))
+  if is_held.any():
+    findings.warn(
+      f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '
+      'missing. Export each sensor at its own rate.'
+    )
+    kept = kept[~is_held]
+  shift_s = (rows.clock.origin_ns - clock.origin_ns) / 1e9
+  if len(kept) == len(values):
+    return Samples(_even(rows.time_s + shift_s, sensor, findings), values), kept  # no copy of the values
+  return Samples(_even(rows.time_s[kept] + shift_s, sensor, findings), values[kept]), kept
+
+
+def _even(time_s: Float[np.ndarray, 'm'], sensor: str, findings: Findings) -> Float[np.ndarray, 'm']:
+  """A clock in bursts put on the even grid of its count over its span, between gaps; else the clock itself.
+
+  Some phones deliver many samples at once, and stamp them when they arrive.
+  """
+  steps_s = np.diff(time_s)
+  is_gap = steps_s > _GAP_S
+  if is_gap.all() or not len(steps_s):
+    return time_s
+  mean_s = float(steps_s[~is_gap].mean())
+  if (steps_s < _SHORT_STEP * mean_s).mean() < _BURSTS:
+    return time_s
+  findings.warn(
+    f'The {WORDS[sensor]} has a clock in bursts, with steps from {steps_s.min():.2g} to '
+    f'{steps_s[~is_gap].max():.2g} s: its samples were spaced evenly, at {1 / mean_s:.4g} Hz.'
+  )
+  even = time_s.copy()
+  for part in np.split(np.arange(len(time_s)), np.flatnonzero(is_gap) + 1):
+    even[part] = np.linspace(time_s[part[0]], time_s[part[-1]], len(part))
+  return even

@@ -1,0 +1,88 @@
+"""Parquet files and Excel workbooks as tables."""
+
+import contextlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import archive_limits, tables
+from har_jax.recordings.files import File
+from har_jax.recordings.tables import CHUNK_ROWS, HEAD_ROWS, Kind, Table, border
+
+PARQUET = ('.parquet', '.pq')
+EXCEL = ('.xlsx',)
+
+_MAX_ROWS = 500_000_000  # six days of 1 kHz; 32 bytes a row in memory
+
+
+def open_parquet(file: File) -> Table:
+  """Raises UserError: pyarrow is missing, a damaged file, a name twice, no row."""
+  with border(file.path, 'Parquet file', (Exception,)), file.open() as opened:
+    parquet = _parquet(file, opened)
+    names, rows = tuple(parquet.schema_arrow.names), parquet.metadata.num_rows
+    first = next(parquet.iter_batches(batch_size=HEAD_ROWS), None)
+    columns = [] if first is None else [_cells(column) for column in first.columns]
+  if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+    times = f'{names.count(twice[0])} times'
+    raise UserError(f'{file.path} has the column {shorten(twice[0])} {times}: rename them')
+  if not rows or not columns:
+    raise UserError(f'{file.path} holds no row: nothing was recorded')
+  if rows > _MAX_ROWS:
+    raise UserError(f'{file.path} holds {rows:,} rows: split it, up to {_MAX_ROWS:,} are read')
+
+  def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
+    with contextlib.ExitStack() as stack:
+      with border(file.path, 'Parquet file', (Exception,)):
+        opened = stack.enter_context(file.open())
+        used = [names[index] for index in kinds]
+        batches = _parquet(file, opened).iter_batches(batch_size=CHUNK_ROWS, columns=used)
+      while True:
+        with border(file.path, 'Parquet file', (Exception,)):
+          batch = next(batches, None)
+          series = {} if batch is None else {index: batch.column(names[index]).to_pandas() for index in kinds}
+        if batch is None:
+          return
+        yield {index: tables.convert(table, index, series[index], kind) for index, kind in kinds.items()}
+
+  table = Table(file.path, names, tuple(zip(*columns, strict=True)), read)
+  return table
+
+
+def _parquet(file: File, opened: Any) -> Any:
+  try:
+    import pyarrow.parquet
+  except ImportError as error:
+    raise UserError(
+      f"{file.path} needs pyarrow: pip install 'har_jax[parquet]', or export it as CSV"
+    ) from error
+  return pyarrow.parquet.ParquetFile(opened)
+
+
+def _cells(column: Any) -> list[str]:
+  return [
+    '' if cell is None else cell.decode('utf-8', 'replace') if isinstance(cell, bytes) else str(cell)
+    for cell in column.to_pylist()
+  ]
+
+
+def open_workbook(file: File) -> dict[str, Table]:
+  """The sheets of a workbook by name, without empty ones. Raises UserError if openpyxl is missing."""
+  try:
+    import openpyxl  # noqa: F401
+    import pandas as pd
+  except ImportError as error:
+    raise UserError(
+      f"{file.path} needs openpyxl: pip install 'har_jax[formats]', or export it as CSV"
+    ) from error
+  with border(file.path, 'Excel workbook', (Exception,)):
+    with file.open() as opened, zipfile.ZipFile(opened) as zipped:
+      members = zipped.infolist()
+    sizes = [sum(getattr(info, name) for info in members) for name in ('file_size', 'compress_size')]
+    archive_limits.check(file.path, *sizes, members=len(members))
+    with file.open() as opened:
+      frames = pd.read_excel(opened, sheet_name=None, engine='openpyxl')
+  sheets = {name: frame for name, frame in frames.items() if len(frame) and len(frame.columns) > 1}
+  if not sheets:
+    raise UserError(f'{file.path} holds no sheet with rows: nothing was recorded')
+  return {name: tables.of_frame(file.path / name, frame) for name, frame in sheets.items()}

@@ -1,0 +1,73 @@
+"""Units by their names: spellings that apps and people use, and factors to ours."""
+
+import math
+import re
+
+from har_jax.errors import UserError
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+
+ACC = {'m/s2': 1.0, 'g': STANDARD_GRAVITY_M_S2, 'mg': STANDARD_GRAVITY_M_S2 / 1e3, 'cm/s2': 0.01}
+GYRO = {'rad/s': 1.0, 'deg/s': math.pi / 180, 'mdeg/s': math.pi / 180e3}
+TIME_S = {'s': 1.0, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9}
+
+_SPELLINGS = {
+  'm/s2': r'm\s?/\s?s\s?(\^|\*\*)?[2²�]|m/s/s|ms-?2|m s\^?-2|m[_ ]s2|mps2',
+  'cm/s2': r'cm\s?/\s?s\s?(\^|\*\*)?[2²]|cm/s/s|gal',
+  'mg': r'mg|milli-?g',
+  'g': r'g|gs|g-?force|standard gravity',
+  'rad/s': r'rad(ian)?s?\s?/\s?s(ec)?|rads|rad[_ ]s|rad s\^?-1|radps|rps',
+  'mdeg/s': r'mdps|mdeg\s?/\s?s(ec)?',
+  'deg/s': r'(deg(ree)?s?|°|º|�)\s?/\s?s(ec)?|degs|deg[_ ]s|deg s\^?-1|degps|dps',
+}
+_BRACKETS = re.compile(r'[(\[{]([^)\]}]*)[)\]}]')
+_TRAILING = re.compile(
+  r'(?<=[xyz])[\s_.,:-]+(?:in[\s_]+)?(' + '|'.join(_SPELLINGS.values()) + r')$', re.IGNORECASE
+)
+_TIME_SPELLINGS = {
+  's': ('s', 'sec', 'secs', 'second', 'seconds'),
+  'ms': ('ms', 'msec', 'msecs', 'milli', 'millis', 'millisecond', 'milliseconds'),
+  'us': ('us', 'µs', 'μs', 'usec', 'usecs', 'micro', 'micros', 'microsecond', 'microseconds'),
+  'ns': ('ns', 'nsec', 'nsecs', 'nano', 'nanos', 'nanosecond', 'nanoseconds'),
+}
+
+
+def parse(text: str) -> str:
+  """A unit of a sensor in our spelling; empty if the text is none."""
+  matches = (unit for unit, known in _SPELLINGS.items() if re.fullmatch(known, text.strip(), re.IGNORECASE))
+  return next(matches, '')
+
+
+def split(name: str) -> tuple[str, str]:
+  """A column's name without its unit, and the unit in our spelling or empty."""
+  for match in _BRACKETS.finditer(name):
+    if unit := parse(match[1]):
+      return f'{name[: match.start()]} {name[match.end() :]}', unit
+  bare = without_brackets(name)
+  trailing = _TRAILING.search(bare)
+  return (bare[: trailing.start()], parse(trailing[1])) if trailing else (bare, '')
+
+
+def without_brackets(name: str) -> str:
+  return _BRACKETS.sub(' ', name).strip()
+
+
+def time_unit(words: list[str]) -> str:
+  """The unit of time among the words of a name, or empty."""
+  return next((u for word in reversed(words) for u, known in _TIME_SPELLINGS.items() if word in known), '')
+
+
+def is_unit(cell: str) -> bool:
+  """Whether a cell below a name is a unit, or stands for none."""
+  return not cell.strip(' -') or bool(
+    parse(cell) or time_unit([cell.strip().lower()]) or cell.lower() == 'cal'
+  )
+
+
+def requested(text: str, known: dict[str, float], option: str) -> str:
+  """The unit that an option names, in our spelling; empty for 'auto'. Raises UserError if unknown."""
+  if text == 'auto':
+    return ''
+  unit = text if text in known else time_unit([text.lower()]) if known is TIME_S else parse(text)
+  if unit not in known:
+    raise UserError(f'{option} is {text!r}; it must be auto or one of {", ".join(known)}')
+  return unit

@@ -1,0 +1,242 @@
+"""Recognition of a live stream: samples in as they arrive, a prediction per hop out.
+
+n samples, y classes.
+"""
+
+import collections
+import itertools
+import math
+import warnings
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.errors import UserError
+from har_jax.recognizer import frame_check
+from har_jax.recognizer.ensemble import check_encoder_alone
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
+from har_jax.signal.resample import MAX_GAP_S, resample
+from har_jax.stream import head_update
+from har_jax.stream.corrections import CorrectedFilter, Correction
+from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.train.step import compiled_predict
+
+_SETTLING_S = 0.5  # before a window: the resampling filter needs it to settle
+_LAST_S = (WINDOW_SAMPLES - 1) / RATE_HZ  # from a window's first sample to its last
+_SLACK_S = 1e-6
+_SLACK_SAMPLES = 1e-3
+_CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, one every 1.28 s
+
+
+class Prediction(NamedTuple):
+  """Of the window of 2.56 s that starts at `time_s`.
+
+  `confidence`: posterior of the activity, from this window and those before it without a gap.
+  """
+
+  time_s: float
+  activity: str
+  confidence: float
+
+
+class Stream:
+  """Recognizes each window as soon as its last sample arrives. Keeps the last 3 s of samples.
+
+  Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, angular velocity x y z in rad/s.
+  At 50 Hz a window is the samples themselves; other rates, even or uneven, are resampled by `data.resample`.
+  After a gap of more than 0.2 s a new window starts, and earlier windows no longer count.
+  `correct` takes a user's answer and changes the output layer for all later windows; `undo` takes it back.
+  Compiles its program on construction.
+  """
+
+  def __init__(
+    self,
+    recognizer: Recognizer,
+    *,
+    hop_s: float | int = STEP_SAMPLES / RATE_HZ,
+    mean_bout_s: float | int = MEAN_BOUT_S,
+    frame: str = 'auto',
+  ):
+    """`hop_s`: from one window to the next, rounded to samples of 0.02 s.
+
+    `mean_bout_s`: mean time between changes of activity, for a hidden Markov model over windows. A prediction
+    comes as early with it as without. A single deviating window is outvoted, unless its probability is high;
+    so a change may be predicted some windows late. 0: each window alone, and changes at once.
+    `frame`: as in `frame_check.check`, which sees the windows so far after half a minute and twice later.
+    What it corrects counts from then on, with a `frame_check.FrameWarning`; `push` raises its UserError.
+    Raises UserError if hop_s is less than a sample or mean_bout_s negative, and for an ensemble: a stream
+    holds the encoder alone.
+    """
+    recognizer.check_fitted()
+    check_encoder_alone(recognizer.ensemble, 'a stream')
+    if not hop_s * RATE_HZ >= 1 - _SLACK_SAMPLES:
+      raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
+    self._recognizer = recognizer
+    self._hop_s = round(hop_s * RATE_HZ) / RATE_HZ
+    objective = recognizer.adapter_.objective
+    chain, features = Chain(mean_bout_s, self._hop_s), objective.model.head[-1] + 1
+    self._filter = CorrectedFilter(chain, features, objective.classes)
+    self._frame = frame
+    self._finding = frame_check.check(
+      recognizer.signals, np.zeros((0, WINDOW_SAMPLES, CHANNELS), np.float32), frame
+    )
+    self._seen: list[np.ndarray] = []  # windows as pushed, that do not overlap by more than half
+    self._seen_s = -math.inf
+    self._program = compiled_predict(objective.with_hidden)
+    self._variables = jax.device_put(recognizer.variables_)
+    self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
+    self._due_s = 0.0  # the next window starts then, or less than a sample later
+    self._now_s = 0.0  # time of the next sample if it comes without one
+    self._recognize(np.zeros((WINDOW_SAMPLES, CHANNELS), np.float32))
+
+  def push(self, samples, time_s=None, *, rate_hz: float | int = RATE_HZ) -> list[Prediction]:
+    """Takes samples [n, 6], any number of them, and returns the predictions that are due, in order.
+
+    `time_s` [n]: time of each sample, on any clock. Default: at `rate_hz`, starting at 0 in the first call.
+    Samples that are not finite count as missing. Raises UserError on other shapes and on times that decrease.
+    """
+    values, times_s = self._checked(samples, time_s, rate_hz)
+    is_finite = np.isfinite(values).all(axis=1)
+    if not is_finite.any():
+      return []
+    was_empty = not len(self._time_s)
+    self._time_s = np.r_[self._time_s, times_s[is_finite]]
+    self._values = np.concatenate([self._values, values[is_finite]])
+    size = len(self._time_s)
+    gaps = np.flatnonzero(np.diff(self._time_s) > MAX_GAP_S)
+    bounds = [0, *(gaps + 1).tolist(), size]
+    predictions: list[Prediction] = []
+    for index, (first, stop) in enumerate(itertools.pairwise(bounds)):
+      if index or was_empty:
+        self._due_s = float(self._time_s[first])
+        self._filter.restart()
+      predictions += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
+    needed = int(np.searchsorted(self._time_s, self._due_s - _SETTLING_S - _SLACK_S))
+    keep = min(max(needed, bounds[-2]), size - 1)  # always the last sample, to detect a gap after it
+    self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
+    return predictions
+
+  def correct(self, activity, *, seconds: float | int = 5.0, new: bool = False) -> None:
+    """The user says that the last `seconds`, up to the end of the latest window, were this activity.
+
+    Fits an addition to the output layer to all corrections, in milliseconds. Other windows of this stream are
+    to keep their answers, except for those of the `seconds`, or of half a minute if that is longer. Of more
+    than a minute, the last minute is learned. The next prediction starts from this activity. Features of
+    windows are kept in memory only. The last 32 corrections count.
+    `new`: the activity may be one that the recognizer does not have. It is then one of `activities`.
+    Raises UserError if the activity is not one of them without `new`, or is no name; if there is no window
+    yet, and for seconds less than 2.56, the length of a window.
+    """
+    names = self.activities
+    if str(activity) not in names:
+      if not new:
+        raise UserError(
+          f'{activity!r} is not a class of the recognizer; it has {", ".join(names)}. Pass new=True to add it'
+        )
+      if not (isinstance(activity, str) and activity.strip()):
+        raise UserError(f'{activity!r} cannot be a new class; give its name')
+      if self._recognizer.classes_.dtype.kind != 'U':  # NumPy would make texts of them all
+        raise UserError(f'{activity!r} cannot be a new class: the others are numbers, {", ".join(names)}')
+      names.append(activity)
+    label = names.index(str(activity))
+    self._filter.correct(label, names[label], seconds)
+
+  @property
+  def activities(self) -> list[str]:
+    """What a prediction may be: the recognizer's classes, and new ones of corrections."""
+    return [*map(str, self._recognizer.classes_), *self._filter.new]
+
+  def undo(self) -> Correction:
+    """Takes the last correction back, as if it had not been made. Raises UserError if none is left."""
+    return self._filter.undo()
+
+  @property
+  def corrections(self) -> list[Correction]:
+    """Those that count, in order of time: at most the last 32."""
+    return self._filter.corrections
+
+  def to_recognizer(self) -> Recognizer:
+    """A recognizer with the corrections so far in its adapter's head, to save, to export, or to stream with.
+
+    The card counts them. Nothing else of the stream is in it: no window, no time.
+    """
+    card = self._recognizer.adapter_.card
+    count = card.get('corrections', 0) + len(self.corrections)
+    # Metrics of the layer before corrections do not hold for this one.
+    entries = {'corrections': count, 'metrics': {'validation': None}}
+    return head_update.add(self._recognizer, self._filter.added, self._filter.new, **entries)
+
+  def _checked(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
+    values = np.asarray(samples)
+    if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
+      raise UserError(
+        f'the samples are {list(values.shape)} of {values.dtype.name}; '
+        f'give [n, {CHANNELS}]: acceleration x y z in m/s², angular velocity x y z in rad/s'
+      )
+    if not (rate_hz > 0 and math.isfinite(rate_hz)):
+      raise UserError(f'rate_hz is {rate_hz!r}; it must be positive, such as 50')
+    if time_s is None:
+      times_s = self._now_s + np.arange(len(values)) / rate_hz
+    else:
+      times_s = np.asarray(time_s, np.float64)
+      if times_s.shape != (len(values),) or not np.isfinite(times_s).all():
+        raise UserError(f'time_s is {list(times_s.shape)} for {len(values)} samples; give a finite time each')
+    if len(times_s):
+      if (np.diff(np.r_[self._time_s[-1:], times_s]) < 0).any():
+        raise UserError('time_s decreases; push samples in order of time')
+      self._now_s = float(times_s[-1]) + 1 / rate_hz
+    return values.astype(np.float32), times_s
+
+  def _recognize_due(
+    self, time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 6']
+  ) -> list[Prediction]:
+    predictions: list[Prediction] = []
+    while True:
+      first = int(np.searchsorted(time_s, self._due_s - _SETTLING_S - _SLACK_S))
+      if first == len(time_s):
+        return predictions
+      # The window starts on the grid that resampling makes from `first`: at 50 Hz, on a sample.
+      offset = max(math.ceil((self._due_s - time_s[first]) * RATE_HZ - _SLACK_SAMPLES), 0)
+      start_s = float(time_s[first]) + offset / RATE_HZ
+      if time_s[-1] < start_s + _LAST_S - _SLACK_S:
+        return predictions
+      stop = int(np.searchsorted(time_s, start_s + _LAST_S - _SLACK_S)) + 1
+      acc, gyro = (Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, 6)))
+      (piece,) = resample(Recording('', '', acc, gyro, ()), collections.Counter())
+      window = piece.signal[offset : offset + WINDOW_SAMPLES]
+      self._check_frame(start_s, window)
+      hidden, logits = self._recognize(self._finding(window))
+      # The current temperature: a later calibration takes effect.
+      temperature = self._recognizer.adapter_.card['temperature']
+      posterior = self._filter.update(start_s, hidden, logits, temperature)
+      best = int(posterior.argmax())
+      predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))
+      self._due_s += self._hop_s
+
+  def _check_frame(self, start_s: float, window: Float[np.ndarray, '128 6']) -> None:
+    """Checks the frame of all windows so far at some of their numbers, the last time for good."""
+    if len(self._seen) == _CHECKED_AT[-1] or start_s < self._seen_s + STEP_SAMPLES / RATE_HZ - _SLACK_S:
+      return
+    self._seen.append(window)
+    self._seen_s = start_s
+    if len(self._seen) not in _CHECKED_AT:
+      return
+    said = {*self._finding.notes, *self._finding.warnings}
+    self._finding = frame_check.check(self._recognizer.signals, np.stack(self._seen), self._frame)
+    changes = [] if self._finding.is_as_is else self._finding.notes
+    for sentence in changes + self._finding.warnings:
+      if sentence not in said:
+        warnings.warn(sentence, frame_check.FrameWarning, stacklevel=4)
+
+  def _recognize(
+    self, window: Float[np.ndarray, '128 6']
+  ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'y']]:
+    """Input and logits of the output layer as loaded."""
+    signal = self._recognizer.prepare(window[None])
+    outputs = np.asarray(self._program(self._variables, {'signal': signal}, np.int32(0)))[0]
+    classes = len(self._recognizer.classes_)
+    return outputs[:-classes], outputs[-classes:]

@@ -1,0 +1,138 @@
+"""Predictions every 1.28 s → bouts: what was done from when to when.   w windows, y classes."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from har_jax.errors import UserError
+from har_jax.signal.cutting import WINDOW_S
+from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
+from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.timeline.predictions import Predictions
+
+UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
+_UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
+_STEP_S = STEP_SAMPLES / RATE_HZ
+_MAX_STEP_S = 1.5 * _STEP_S  # after a gap the next window starts at least a whole window later
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+  """How predictions become bouts.
+
+  mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
+  unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A hidden Markov
+    model of two states decides this, so that a single window is outvoted there, too.
+  not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
+  """
+
+  mean_bout_s: float = MEAN_BOUT_S
+  unknown_below: float = 0.0
+  not_worn_min: float = 30.0
+
+  def __post_init__(self):
+    if not 0 <= self.unknown_below <= 1:
+      raise UserError(f'unknown_below is {self.unknown_below}; give a probability, 0 to 1')
+    if not (self.not_worn_min >= 0 and math.isfinite(self.not_worn_min)):
+      raise UserError(f'not_worn_min is {self.not_worn_min}; give 0 or more')
+    Chain(self.mean_bout_s, _STEP_S)  # raises UserError where it is out of range
+
+  def __str__(self) -> str:
+    parts = ['each window alone']
+    if self.mean_bout_s:
+      parts = [f'hidden Markov model with a mean bout of {self.mean_bout_s:g} s']
+    if self.unknown_below:
+      parts.append(f'unknown below {self.unknown_below:g}')
+    if self.not_worn_min:
+      parts.append(f'not worn after {self.not_worn_min:g} minutes without movement')
+    return '; '.join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bout:
+  """Times are on the clock of its recording.
+
+  `confidence` is the mean over the windows of the activity's probability, each window alone; NaN if not worn.
+  """
+
+  recording: int
+  start_s: float
+  stop_s: float
+  activity: str
+  confidence: float
+
+  @property
+  def length_s(self) -> float:
+    return self.stop_s - self.start_s
+
+
+def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
+  """Bouts in order, without overlap. Two bouts meet midway between the centers of their windows."""
+  bouts = []
+  for part in without_gaps(predictions):
+    start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
+    codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
+    not_worn = _not_worn(predictions.still[part], start_s, rules)
+    for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
+      if not off:
+        codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules)
+    edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + WINDOW_S) / 2, start_s[-1] + WINDOW_S]
+    recording = int(predictions.recording[part][0])
+    for first, stop, code in _equal_runs(codes):
+      activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
+      mean = float(confidence[first:stop].mean())
+      bouts.append(Bout(recording, float(edges[first]), float(edges[stop]), activity, mean))
+  return bouts
+
+
+def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
+  """Longest first."""
+  minutes: dict[str, float] = {}
+  for bout in bouts:
+    minutes[bout.activity] = minutes.get(bout.activity, 0.0) + bout.length_s / 60
+  return dict(sorted(minutes.items(), key=lambda entry: -entry[1]))
+
+
+def without_gaps(predictions: Predictions) -> Iterator[slice]:
+  """Parts in which each window overlaps the next."""
+  is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > _MAX_STEP_S)
+  bounds = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(predictions.start_s)]
+  for first, stop in itertools.pairwise(bounds):
+    yield slice(first, stop)
+
+
+def _decode(
+  probabilities: Float[np.ndarray, 'w y'], rules: Rules
+) -> tuple[Int[np.ndarray, 'w'], Float[np.ndarray, 'w']]:
+  """Codes of windows without a gap, and the probability of each one's activity."""
+  chain = Chain(rules.mean_bout_s, _STEP_S)
+  codes = chain.smoothed(probabilities).argmax(axis=1)
+  confidence = probabilities[np.arange(len(codes)), codes]
+  # Within a bout: as one more activity, unknown would also take the windows around each change.
+  for first, stop, _ in list(_equal_runs(codes)) if rules.unknown_below else ():
+    highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
+    pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
+    codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
+  return codes, confidence
+
+
+def _not_worn(
+  still: Bool[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], rules: Rules
+) -> Bool[np.ndarray, 'w']:
+  not_worn = np.zeros(len(still), bool)
+  if rules.not_worn_min:
+    for first, stop, code in _equal_runs(still.astype(np.int64)):
+      if code and start_s[stop - 1] + WINDOW_S - start_s[first] >= 60 * rules.not_worn_min:
+        not_worn[first:stop] = True
+  return not_worn
+
+
+def _equal_runs(codes: Int[np.ndarray, 'w']) -> Iterator[tuple[int, int, int]]:
+  """First index, stop index and code of each run of equal codes."""
+  bounds = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+  for first, stop in itertools.pairwise(bounds):
+    yield first, stop, int(codes[first])

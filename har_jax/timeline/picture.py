@@ -1,0 +1,146 @@
+"""The timeline as a picture: a row per day or file, a color per activity."""
+
+import collections
+import dataclasses
+import datetime
+import io
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from har_jax import escaping
+from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
+from har_jax.timeline.clock import Clock
+
+# Okabe and Ito's palette, readable with color blindness. The ninth activity has the first color, hatched.
+_COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
+_HATCHES = ('', '////', '....', 'xxxx')
+_STYLE: Any = {
+  'svg.fonttype': 'none',  # letters stay text
+  'svg.hashsalt': 'timeline',
+  'font.family': 'sans-serif',
+  'font.sans-serif': ['DejaVu Sans'],
+  'text.parse_math': False,  # activity names may contain a $
+  'font.size': 9,
+  'hatch.linewidth': 0.6,
+}
+_DAY_S, _HOUR_S, _MINUTE_S = 86_400.0, 3600.0, 60.0
+_WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
+_LINE_LETTERS = 130  # of a warning
+_TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
+_MAX_TICKS = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class _Strip:
+  """Part of a bout in one row; seconds from the row's midnight, or from the file's first sample."""
+
+  row: str
+  start_s: float
+  length_s: float
+  activity: str
+
+
+def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str], doubts: Sequence[str] = ()) -> bytes:
+  """Draws the bouts, with doubts about the recording below them. The same arguments give the same bytes."""
+  import matplotlib
+  from matplotlib.figure import Figure
+
+  lines = [line for each in doubts for line in textwrap.wrap(f'Warning: {each}', _LINE_LETTERS)]
+  strips = [strip for bout in bouts for strip in _strips(bout, clock)]
+  rows = list(dict.fromkeys(strip.row for strip in strips))
+  with matplotlib.rc_context(_STYLE):
+    figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows) + _LINE * len(lines)), layout='constrained')
+    axes = figure.add_subplot()
+    _draw(axes, strips, rows, classes)
+    _legend(figure, bouts, classes)
+    _time_axis(axes, strips)
+    axes.set_xlabel(
+      f'time of day{clock.zone and f" ({clock.zone})"}'
+      if clock.start
+      else 'hours : minutes from the first sample'
+    )
+    if lines:
+      figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
+    written = io.StringIO()
+    with warnings.catch_warnings():
+      warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
+      figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
+  return written.getvalue().encode()
+
+
+def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
+  spans_of: dict[tuple[str, str], list[tuple[float, float]]] = collections.defaultdict(list)
+  for strip in strips:
+    spans_of[strip.row, strip.activity].append((strip.start_s, strip.length_s))
+  for (row, activity), spans in spans_of.items():
+    axes.broken_barh(spans, (rows.index(row) - 0.4, 0.8), **_style(activity, classes))
+  axes.set_yticks(range(len(rows)), rows)
+  axes.set_ylim(len(rows) - 0.5, -0.5)  # first row on top
+  for side in ('top', 'right', 'left'):
+    axes.spines[side].set_visible(False)
+  axes.tick_params(axis='y', length=0)
+
+
+def _style(activity: str, classes: Sequence[str]) -> dict[str, Any]:
+  if activity in classes:
+    index = list(classes).index(activity)
+    hatch = _HATCHES[index // len(_COLORS) % len(_HATCHES)]
+    return {
+      'facecolor': _COLORS[index % len(_COLORS)],
+      'edgecolor': 'white' if hatch else 'none',
+      'hatch': hatch,
+      'linewidth': 0,
+    }
+  if activity == NOT_WORN:
+    return {'facecolor': 'white', 'edgecolor': '#999999', 'hatch': '////', 'linewidth': 0}
+  return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}
+
+
+def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
+  from matplotlib.patches import Patch
+
+  names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
+  handles = [
+    Patch(
+      label=f'{escaping.xml_text(activity if activity in classes else names[activity])}, {spent:.1f} min',
+      **_style(activity, classes),
+    )
+    for activity, spent in minutes_by_activity(bouts).items()
+  ]
+  figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
+
+
+def _time_axis(axes: Any, strips: Sequence[_Strip]) -> None:
+  first_s = min(strip.start_s for strip in strips)
+  last_s = max(strip.start_s + strip.length_s for strip in strips)
+  least_min = (last_s - first_s) / _MINUTE_S / _MAX_TICKS
+  step_s = _MINUTE_S * next((each for each in _TICKS_MIN if each >= least_min), _TICKS_MIN[-1])
+  ticks = [step_s * number for number in range(int(first_s // step_s), int(last_s // step_s) + 2)]
+  axes.set_xticks(ticks, [f'{int(tick // _HOUR_S)}:{int(tick % _HOUR_S // _MINUTE_S):02d}' for tick in ticks])
+  axes.set_xlim(first_s, last_s)
+
+
+def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
+  """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
+  begin_s, end_s = (
+    _on_axis_s(clock, clock.in_file_s(bout.recording, time_s)) for time_s in (bout.start_s, bout.stop_s)
+  )
+  while begin_s < end_s:
+    day = int(begin_s // _DAY_S)
+    stop_s = min(end_s, (day + 1) * _DAY_S)
+    if clock.start is not None:
+      row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
+    else:
+      row = escaping.xml_text(clock.files[bout.recording]) + (f', day {day + 1}' if day else '')
+    yield _Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
+    begin_s = stop_s
+
+
+def _on_axis_s(clock: Clock, file_s: float) -> float:
+  """Seconds on the wall clock from the first day's midnight, or from the first sample if it is unknown."""
+  if clock.start is None:
+    return file_s
+  midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+  return (clock.at(file_s).replace(tzinfo=None) - midnight).total_seconds()

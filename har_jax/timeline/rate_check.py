@@ -1,0 +1,97 @@
+"""The check of `frame_check` on a user's recordings, before they are cut into windows."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.datasets.signal_summary import SignalSummary
+from har_jax.errors import UserError
+from har_jax.recognizer import frame_check
+from har_jax.recordings import Reading, to_windows
+from har_jax.signal import segments
+from har_jax.signal.recording import RATE_HZ, Recording, Samples
+
+_PART_S, _MOST_PARTS = 1024 / RATE_HZ, 150  # 15 windows each
+_SLOWER, _FAST_ENOUGH_HZ = 0.5, 40.0
+
+
+def check(
+  expected: SignalSummary | None, reading: Reading, frame: str
+) -> tuple[Reading, dict[str, frame_check.Finding]]:
+  """The reading with what is certain corrected, with more notes and warnings; and the finding of each file.
+
+  Each file is checked alone if all are long enough, since they may be of several devices; else all together.
+  Raises UserError as `frame_check.check`.
+  """
+  files = reading.files or [''] * len(reading.recordings)
+  signals = {name: _evenly_spaced(reading, [each == name for each in files]) for name in dict.fromkeys(files)}
+  is_apart = len(signals) > 1 and min(map(len, signals.values())) >= frame_check.FEWEST_WINDOWS
+  if not is_apart:
+    together = np.concatenate(list(signals.values()))
+    findings = dict.fromkeys(signals, frame_check.check(expected, together, frame))
+  else:
+    findings = {name: _check_one(name, expected, windows, frame) for name, windows in signals.items()}
+  recordings = [_changed(each, findings[name]) for each, name in zip(reading.recordings, files, strict=True)]
+  notes, doubts = list(reading.notes), list(reading.warnings)
+  for name, finding in findings.items() if is_apart else list(findings.items())[:1]:
+    prefix = f'{name}: ' if is_apart else ''
+    notes += [prefix + note for note in finding.notes]
+    doubts += [prefix + warning for warning in finding.warnings]
+  doubts += _slower(expected, rates_hz(reading))
+  changed = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
+  return changed, findings
+
+
+def _check_one(
+  name: str, expected: SignalSummary | None, windows: Float[np.ndarray, 'w 128 6'], frame: str
+) -> frame_check.Finding:
+  try:
+    return frame_check.check(expected, windows, frame)
+  except UserError as error:
+    raise UserError(f'{name}: {error}') from error
+
+
+def rates_hz(reading: Reading) -> tuple[float, ...]:
+  """Of the accelerometer and, if there is one, the gyroscope: those of the longest recording."""
+  longest = max(reading.recordings, key=lambda each: len(each.acc.time_s))
+  sensors = (longest.acc, longest.gyro) if reading.has_gyro else (longest.acc,)
+  return tuple(round(1 / segments.step_s(samples), 2) for samples in sensors)
+
+
+def _evenly_spaced(reading: Reading, kept: list[bool]) -> Float[np.ndarray, 'w 128 6']:
+  """Windows of some recordings: of all of a short one, of evenly spaced parts of a long one."""
+  parts = []
+  chosen = [each for each, keep in zip(reading.recordings, kept, strict=True) if keep]
+  total_s = sum(float(each.acc.time_s[-1]) for each in chosen)
+  every_s = max(_PART_S, total_s / _MOST_PARTS)
+  for each in chosen:
+    for start_s in np.arange(0.0, float(each.acc.time_s[-1]), every_s).tolist():
+      part = segments.extract(each, start_s, start_s + _PART_S)
+      if min(len(part.acc.time_s), len(part.gyro.time_s)) > 1:
+        parts.append(part)
+  windows = to_windows(dataclasses.replace(reading, recordings=parts), unlabeled=True)
+  return np.array([each.signal for each in windows], np.float32).reshape(-1, WINDOW_SAMPLES, CHANNELS)
+
+
+def _changed(recording: Recording, finding: frame_check.Finding) -> Recording:
+  if finding.is_as_is:
+    return recording
+  acc = recording.acc.values * finding.acc_factor @ finding.frame.acc.T
+  gyro = recording.gyro.values @ finding.frame.gyro.T
+  return dataclasses.replace(
+    recording,
+    acc=Samples(recording.acc.time_s, acc.astype(np.float32)),
+    gyro=Samples(recording.gyro.time_s, gyro.astype(np.float32)),
+  )
+
+
+def _slower(expected: SignalSummary | None, rates_hz: tuple[float, ...]) -> list[str]:
+  """A sentence if a sensor is much slower than in training."""
+  known = () if expected is None else expected.rates_hz
+  return [
+    f'The {sensor} runs at {hz:.3g} Hz, at {trained_hz:.3g} Hz in training: quick movements look different.'
+    for sensor, hz, trained_hz in zip(('accelerometer', 'gyroscope'), rates_hz, known, strict=False)
+    if hz < min(_SLOWER * trained_hz, _FAST_ENOUGH_HZ)
+  ]

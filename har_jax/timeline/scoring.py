@@ -1,0 +1,68 @@
+"""Predictions compared with labels."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from har_jax.errors import UserError
+from har_jax.recordings import language
+from har_jax.signal.cutting import WINDOW_S
+from har_jax.signal.recording import RATE_HZ, Recording
+from har_jax.timeline.bouts import UNKNOWN
+from har_jax.timeline.predictions import Predictions
+from har_jax.train import metrics
+
+_SLACK_S = 0.5 / RATE_HZ  # times are rounded to samples: a window that ends with the span is inside
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """Metrics over `windows` windows. The prediction `unknown` counts as an error."""
+
+  windows: int
+  macro_f1: float
+  accuracy: float
+  names: tuple[str, ...]  # activities that occur, in the order of `confusion`
+  confusion: list[list[int]]  # rows: labels, columns: predictions
+
+
+def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_below: float = 0.0) -> Score:
+  """Scores the windows that lie inside one labeled span; single windows, not bouts.
+
+  `labeled` are the recordings of the predictions, with their spans.
+  Raises UserError if no window lies inside a span.
+  """
+  labels = [
+    label_at(labeled[recording], start_s)
+    for recording, start_s in zip(predictions.recording, predictions.start_s, strict=True)
+  ]
+  is_labeled = np.array([label is not None for label in labels])
+  if not is_labeled.any():
+    raise UserError('no window lies within a labeled span: are the labels of this recording?')
+  spelled = {language.folded(name): name for name in predictions.classes}
+  true = np.array([spelled.get(language.folded(label), label) for label in labels if label is not None])
+  probabilities = predictions.probabilities[is_labeled]
+  predicted = np.array(predictions.classes)[probabilities.argmax(axis=1)]
+  predicted = np.where(probabilities.max(axis=1) < unknown_below, UNKNOWN, predicted)
+  names, codes = np.unique([true, predicted], return_inverse=True)
+  true_codes, predicted_codes = codes.reshape(2, -1)
+  measured = metrics.measure(true_codes, predicted_codes, len(names))
+  return Score(
+    len(true), measured['macro_f1'], measured['accuracy'], tuple(names.tolist()), measured['confusion']
+  )
+
+
+def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
+  """Labels that are no class, whatever their spelling: their windows cannot be right."""
+  known = {language.folded(name) for name in predictions.classes}
+  found = {span.activity for recording in labeled for span in recording.spans}
+  return sorted(label for label in found if language.folded(label) not in known)
+
+
+def label_at(recording: Recording, start_s: float) -> str | None:
+  """The activity of the span that contains the window that starts at `start_s`."""
+  for span in recording.spans:
+    if span.start_s <= start_s + _SLACK_S and start_s + WINDOW_S <= span.stop_s + _SLACK_S:
+      return span.activity
+  return None

@@ -1,0 +1,91 @@
+"""DSADS: the columns of each unit, consecutive segments, all nineteen activities."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from har_jax.archives.dsads import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.resample import resample
+
+UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
+ACTIVITIES = {
+  1: 'sitting', 2: 'standing', 3: 'lying', 4: 'lying_on_side', 5: 'upstairs', 6: 'downstairs',
+  7: 'standing_in_elevator', 8: 'moving_in_elevator', 9: 'walking', 10: 'treadmill_walking',
+  11: 'treadmill_incline_walking', 12: 'running', 13: 'exercising_on_stepper',
+  14: 'exercising_on_cross_trainer', 15: 'cycling', 16: 'cycling', 17: 'rowing', 18: 'jumping',
+  19: 'playing_basketball',
+}  # fmt: skip
+
+
+def _folder(tmp_path, segments: list[str], *, rows: int = 125, columns: int = 45) -> Source:
+  """Column c of row r of the k-th segment holds c + r / 1000 + 100 k."""
+  for number, name in enumerate(segments):
+    path = tmp_path / 'data' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.arange(columns) + np.arange(rows)[:, None] / 1000 + 100 * number
+    np.savetxt(path, values, delimiter=',', fmt='%.4f')
+  return Source(tmp_path)
+
+
+def _read(source: Source, position: str = 'torso', dropped=None):
+  return list(ARCHIVE.read(source, position, collections.Counter() if dropped is None else dropped))
+
+
+def _segments(*numbers: int, run: str = 'a09/p1') -> list[str]:
+  return [f'{run}/s{number:02}.txt' for number in numbers]
+
+
+@pytest.mark.parametrize(('position', 'first'), list(zip(UNITS, (0, 9, 18, 27, 36), strict=True)))
+def test_a_position_is_nine_columns_of_which_six_are_read(tmp_path, position, first):
+  recording = _read(_folder(tmp_path, _segments(1)), position)[0]
+  np.testing.assert_allclose(recording.acc.values[0], first + np.arange(3))
+  np.testing.assert_allclose(recording.gyro.values[0], first + 3 + np.arange(3))
+  assert recording.position == position
+
+
+def test_segments_are_consecutive_and_a_missing_one_splits_the_run(tmp_path):
+  dropped = collections.Counter()
+  recordings = _read(_folder(tmp_path, _segments(1, 2, 3, 5, 6)), dropped=dropped)
+  assert [len(recording.acc.values) for recording in recordings] == [375, 250]
+  assert [recording.spans[0].stop_s for recording in recordings] == [15.0, 10.0]
+  np.testing.assert_allclose(recordings[0].acc.values[[124, 125], 0], [0.124, 100], rtol=1e-6)
+  assert dropped == {'segments of 5 s missing': 55}
+
+
+def test_every_code_has_its_activity(tmp_path):
+  names = [f'a{code:02}/p1/s01.txt' for code in range(1, 20)]
+  activities = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
+  assert dict(enumerate(activities, start=1)) == ACTIVITIES
+
+
+@pytest.mark.parametrize(
+  ('segments', 'shape', 'message'),
+  [
+    (_segments(1), {'rows': 124}, r's01\.txt has 124 rows where 125'),
+    (_segments(1), {'columns': 44}, r's01\.txt is not a table: line 1 has 44 columns where 45'),
+    (_segments(1, run='a20/p1'), {}, r'a20/p1/s01\.txt is not'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, segments, shape, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, segments, **shape))
+
+
+@pytest.mark.archives
+def test_the_real_archive_is_in_si_units_at_25_hz(real_archive):
+  source = Source(real_archive('dsads'))
+  dropped = collections.Counter()
+  for position in UNITS:
+    recording = next(ARCHIVE.read(source, position, dropped))  # subject 1, sitting
+    assert len(recording.acc.values) == 7500
+    (piece,) = resample(recording, dropped)
+    assert len(piece.signal) == 14_999
+    norm = np.linalg.norm(piece.signal[:, :3], axis=1)
+    assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.02)
+    sensors = np.hstack([recording.acc.values, recording.gyro.values])
+    np.testing.assert_allclose(piece.signal[::2], sensors, atol=0.35)
+  assert not dropped

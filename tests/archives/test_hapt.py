@@ -1,0 +1,109 @@
+"""HAPT: units, order and labels, in small archives and against the published label files."""
+
+import collections
+import itertools
+import zipfile
+
+import numpy as np
+import pytest
+
+from har_jax.archives.hapt import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+from har_jax.signal import cutting
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
+from har_jax.signal.resample import resample
+
+ACTIVITIES = {  # activity_labels.txt
+  1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying',
+  7: 'stand_to_sit', 8: 'sit_to_stand', 9: 'sit_to_lie',
+  10: 'lie_to_sit', 11: 'stand_to_lie', 12: 'lie_to_stand',
+}  # fmt: skip
+# Of the official split.
+TEST_SUBJECTS = ('2', '4', '9', '10', '12', '13', '18', '20', '24')
+
+
+def _files(**changes) -> dict[str, str]:
+  acc = '\n'.join(f'{row} 0 -1' for row in range(400)) + '\n'
+  gyro = '\n'.join(f'0.5 {row} 0' for row in range(400)) + '\n'
+  files = {
+    'RawData/acc_exp01_user01.txt': acc,
+    'RawData/gyro_exp01_user01.txt': gyro,
+    'RawData/labels.txt': '1 1 5 1 150\n1 1 7 201 400\n',
+  }
+  return {name: content for name, content in (files | changes).items() if content is not None}
+
+
+def _archive(tmp_path, files: dict[str, str]) -> Source:
+  with zipfile.ZipFile(tmp_path / 'hapt.zip', 'w') as archive:
+    for name, content in files.items():
+      archive.writestr(name, content)
+  return Source(tmp_path / 'hapt.zip')
+
+
+def test_rows_and_labels_become_seconds_and_si_units(tmp_path):
+  dropped = collections.Counter()
+  (recording,) = ARCHIVE.read(_archive(tmp_path, _files()), 'waist', dropped)
+  assert (recording.subject, recording.position) == ('1', 'waist')
+  # Rows 1 to 150 are samples 0 to 149.
+  assert recording.spans == (Span(0.0, 3.0, 'standing'), Span(4.0, 8.0, 'stand_to_sit'))
+  np.testing.assert_allclose(recording.acc.values[3], np.array([3, 0, -1]) * STANDARD_GRAVITY_M_S2, rtol=1e-6)
+  np.testing.assert_array_equal(recording.gyro.values[3], [0.5, 3, 0])
+  assert recording.gyro.time_s[50] == 1.0
+  assert dropped == {'rows without a label': 50}
+
+
+def test_every_code_has_its_activity(tmp_path):
+  labels = ''.join(f'1 1 {code} {10 * code} {10 * code + 9}\n' for code in range(1, 13))
+  files = _files(**{'RawData/labels.txt': labels})
+  (recording,) = ARCHIVE.read(_archive(tmp_path, files), 'waist', collections.Counter())
+  activities = [span.activity for span in recording.spans]
+  assert dict(enumerate(activities, start=1)) == ACTIVITIES
+
+
+def test_the_official_test_subjects_are_the_published_ones():
+  assert ARCHIVE.test_subjects == TEST_SUBJECTS
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'RawData/labels.txt': None}, r'no RawData/labels\.txt'),
+    ({'RawData/gyro_exp01_user01.txt': None}, r'no file RawData/gyro_exp01_user01\.txt'),
+    ({'RawData/acc_exp01_user01.txt': '1 2\n'}, '2 columns where 3'),
+    ({'RawData/acc_exp01_user01.txt': '1 2 g\n'}, "could not convert string 'g'"),
+    ({'RawData/labels.txt': '1 1 13 1 150\n'}, r'labels\.txt has experiment 1, activity 13'),
+    ({'RawData/labels.txt': '1 1 5 150 1\n'}, 'rows 150 to 1'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, changes, message):
+  with pytest.raises(UserError, match=message):
+    list(ARCHIVE.read(_archive(tmp_path, _files(**changes)), 'waist', collections.Counter()))
+
+
+@pytest.mark.archives
+@pytest.mark.parametrize('experiments', [4, pytest.param(61, marks=pytest.mark.slow)])
+def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, experiments):
+  source, dropped = Source(real_archive('hapt')), collections.Counter()
+  windows: list[cutting.Window] = []
+  for number, recording in enumerate(itertools.islice(ARCHIVE.read(source, 'waist', dropped), experiments)):
+    windows += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
+  codes = {activity: code for code, activity in ACTIVITIES.items()}
+  for part, is_test in (('Train', False), ('Test', True)):
+    chosen = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]
+    for name, found in (
+      ('y', [codes[window.activity] for window in chosen]),
+      ('subject_id', [int(window.subject) for window in chosen]),
+    ):
+      (path,) = source.find(f'{part}/{name}_{part.lower()}.txt')
+      with source.open(path) as file:
+        published = np.loadtxt(file, dtype=int)
+      assert len(found) == len(published) or experiments < 61
+      np.testing.assert_array_equal(found, published[: len(found)])
+  # The phone has x up; its accelerometer reads 3 % too much, for subjects 1 and 2 a little more.
+  standing = np.stack([window.signal[:, :3] for window in windows if window.activity == 'standing'])
+  assert np.linalg.norm(standing, axis=-1).mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.045)
+  assert standing[..., 0].mean() > 9
+  if experiments == 61:
+    assert len(windows) == 10_929
+    assert dropped == {'rows without a label': 307_158, 'spans shorter than a window': 40}

@@ -1,0 +1,199 @@
+"""HHAR as released: two tables of unpaired rows, with timestamps of several units and repeated rows."""
+
+import collections
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from har_jax.archives import hhar
+from har_jax.archives.hhar import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+
+HEADER = 'Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n'
+START_MS = 1_424_696_600_000
+# Creation_Time of one moment: nanoseconds (19 digits), microseconds (16) or milliseconds (13) since 1970,
+# and nanoseconds since the last boot: 13 digits as well.
+CLOCKS = {
+  'ns': lambda ms: (START_MS + ms) * 10**6,
+  'us': lambda ms: (START_MS + ms) * 10**3,
+  'ms': lambda ms: START_MS + ms,
+  'boot ns': lambda ms: 3_000_000_000_000 + ms * 10**6,
+}
+
+
+def lines(
+  value: float,
+  *,
+  user: str = 'a',
+  device: str = 'nexus4_1',
+  rate_hz: int = 100,
+  start_ms: int = 0,
+  labels: tuple[tuple[str, int], ...] = (('walk', 400), ('null', 50), ('stairsup', 350)),
+  creation=CLOCKS['ns'],
+  arrival=lambda ms: START_MS + ms + 7 + ms % 3,  # delayed, with jitter
+) -> list[str]:
+  """Rows of one device: x is `value`, y counts rows."""
+  words = [word for word, rows in labels for _ in range(rows)]
+  moments = [start_ms + row * 1000 // rate_hz for row in range(len(words))]
+  return [
+    f'{row},{arrival(ms)},{creation(ms)},{value},{row},9.81,{user},{device[:-2]},{device},{word}\n'
+    for row, (ms, word) in enumerate(zip(moments, words, strict=True))
+  ]
+
+
+def source_of(acc: list[str], gyro: list[str], tmp_path, header: str = HEADER) -> Source:
+  """As published: in a zip, one zip of activities and one of devices at rest."""
+  inner, still = io.BytesIO(), io.BytesIO()
+  with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
+    for sensor, rows in (('accelerometer', acc), ('gyroscope', gyro)):
+      zipped.writestr(f'Activity recognition exp/Phones_{sensor}.csv', header + ''.join(rows))
+      watch = lines(50.0, device='gear_1')
+      zipped.writestr(f'Activity recognition exp/Watch_{sensor}.csv', HEADER + ''.join(watch))
+  with zipfile.ZipFile(still, 'w') as zipped:
+    zipped.writestr('Still exp/Phones_accelerometer.csv', 'another table')
+  with zipfile.ZipFile(tmp_path / 'hhar.zip', 'w') as outer:
+    outer.writestr('Activity recognition exp.zip', inner.getvalue())
+    outer.writestr('Still exp.zip', still.getvalue())
+  return Source(tmp_path / 'hhar.zip')
+
+
+def read(acc, gyro, tmp_path, position='waist', header=HEADER):
+  dropped = collections.Counter()
+  return list(ARCHIVE.read(source_of(acc, gyro, tmp_path, header), position, dropped)), dropped
+
+
+def test_labels_become_spans_and_rows_without_one_are_counted(tmp_path):
+  (recording,), dropped = read(lines(1.0), lines(2.0), tmp_path)
+  assert (recording.subject, recording.position) == ('a', 'waist')
+  assert [span.activity for span in recording.spans] == ['walking', 'upstairs']
+  edges = [(span.start_s, span.stop_s) for span in recording.spans]
+  np.testing.assert_allclose(edges, [(0, 4), (4.5, 7.99)], atol=1e-6)
+  assert dropped == {'accelerometer rows without a label': 50}
+  np.testing.assert_allclose(recording.acc.values[3], [1, 3, 9.81], rtol=1e-6)
+  np.testing.assert_allclose(recording.gyro.values[3], [2, 3, 9.81], rtol=1e-6)
+
+
+def test_every_label_has_its_activity(tmp_path):
+  labels = tuple((word, 40) for word in ('bike', 'sit', 'stand', 'walk', 'stairsup', 'stairsdown'))
+  (recording,), _ = read(lines(1.0, labels=labels), lines(2.0, labels=labels), tmp_path)
+  activities = [span.activity for span in recording.spans]
+  assert activities == ['cycling', 'sitting', 'standing', 'walking', 'upstairs', 'downstairs']
+
+
+@pytest.mark.parametrize('clock', CLOCKS)
+def test_creation_times_of_any_unit_become_even_seconds(clock, tmp_path):
+  (recording,), dropped = read(
+    lines(1.0, creation=CLOCKS[clock]), lines(2.0, creation=CLOCKS[clock], rate_hz=50), tmp_path
+  )
+  np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.01, atol=1e-6)
+  np.testing.assert_allclose(np.diff(recording.gyro.time_s), 0.02, atol=1e-6)
+  assert not any('arrival' in reason for reason in dropped)
+
+
+@pytest.mark.parametrize(
+  ('acc_clock', 'gyro_clock'),
+  [
+    (lambda ms: 0, lambda ms: 0),  # stands still
+    (lambda ms: (START_MS + 2 * ms) * 10**6, CLOCKS['ns']),  # runs at twice the pace
+    (CLOCKS['boot ns'], CLOCKS['ns']),  # the sensors count from different origins
+    (CLOCKS['us'], CLOCKS['ns']),
+    (CLOCKS['ns'], lambda ms: CLOCKS['ns'](ms + 1000)),  # a second apart
+    (lambda ms: CLOCKS['ns'](ms + ms // 20), lambda ms: CLOCKS['ns'](ms + ms // 20)),  # 5 % too fast
+  ],
+)
+def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, gyro_clock, tmp_path):
+  (recording,), dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock), tmp_path)
+  assert dropped['devices timed by arrival, as their creation clock is unusable (kept)'] == 1
+  assert recording.acc.time_s[-1] == pytest.approx(7.99, abs=0.01)
+  assert recording.gyro.time_s[-1] == pytest.approx(7.99, abs=0.01)
+
+
+@pytest.mark.parametrize(
+  ('acc_clock', 'gyro_clock'),
+  [
+    (CLOCKS['ns'], lambda ms: CLOCKS['ns'](ms + 400)),  # 0.4 s apart
+    (lambda ms: CLOCKS['ns'](ms + ms // 100), lambda ms: CLOCKS['ns'](ms + ms // 100)),  # 1 % too fast
+  ],
+)
+def test_a_creation_clock_slightly_off_arrival_is_used(acc_clock, gyro_clock, tmp_path):
+  _, dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock), tmp_path)
+  assert not any('arrival' in reason for reason in dropped)
+
+
+def test_sensors_are_paired_by_user_device_and_time(tmp_path):
+  """Two phones of one model, two users; the gyroscope's file has another order and starts later."""
+  acc = lines(1.0) + lines(2.0, device='nexus4_2') + lines(3.0, user='b', start_ms=60_000)
+  gyro = lines(30.0, user='b', start_ms=60_500) + lines(20.0, device='nexus4_2') + lines(10.0, start_ms=1000)
+  recordings, dropped = read(acc, gyro, tmp_path)
+  pairs = [(r.subject, r.acc.values[0, 0], r.gyro.values[0, 0]) for r in recordings]
+  assert pairs == [('a', 1, 10), ('a', 2, 20), ('b', 3, 30)]
+  assert recordings[0].acc.values[0, 1] == 100  # the row of 1000 ms
+  assert recordings[0].acc.time_s[0] == recordings[0].gyro.time_s[0] == 0
+  assert dropped['rows of one sensor while the other was silent'] == 2 * (100 + 50)
+
+
+def test_a_gap_splits_a_recording_and_its_activity(tmp_path):
+  def twice(value):
+    return lines(value, labels=(('sit', 500),)) + lines(value, labels=(('sit', 600),), start_ms=600_000)
+
+  (first, second), _ = read(twice(1.0), twice(2.0), tmp_path)
+  assert (len(first.acc.time_s), len(second.acc.time_s)) == (500, 600)
+  assert first.spans[0].stop_s == pytest.approx(4.99)
+  assert second.spans[0].start_s == 0
+
+
+def test_repeated_and_misplaced_rows_are_repaired_and_counted(tmp_path):
+  acc = lines(1.0)
+  acc[20], acc[21] = acc[21], acc[20]
+  acc[100:100] = acc[90:100]  # ten rows twice
+  (recording,), dropped = read(acc, lines(2.0), tmp_path)
+  assert recording.acc.values[:, 1].tolist() == list(range(800))
+  assert dropped['rows out of order, sorted'] == 2
+  assert dropped['rows at the same moment as another'] == 10
+
+
+def test_a_device_with_one_sensor_is_counted(tmp_path):
+  recordings, dropped = read(lines(1.0) + lines(1.0, user='b'), lines(2.0), tmp_path)
+  assert [recording.subject for recording in recordings] == ['a']
+  assert dropped['rows of a device with one sensor'] == 800
+
+
+def test_reading_in_small_chunks_changes_nothing(tmp_path, monkeypatch):
+  acc, gyro = lines(1.0) + lines(3.0, user='b'), lines(2.0) + lines(4.0, user='b')
+  at_once, _ = read(acc, gyro, tmp_path)
+  monkeypatch.setattr(hhar, '_CHUNK_ROWS', 77)
+  in_chunks, _ = read(acc, gyro, tmp_path)
+  assert [r.acc.values.tobytes() for r in in_chunks] == [r.acc.values.tobytes() for r in at_once]
+  assert [r.spans for r in in_chunks] == [r.spans for r in at_once]
+
+
+def test_the_wrist_has_the_watches(tmp_path):
+  (recording,), _ = read(lines(1.0), lines(2.0), tmp_path, 'wrist')
+  assert recording.acc.values[0, 0] == 50
+
+
+@pytest.mark.parametrize(
+  ('header', 'row', 'message'),
+  [
+    (HEADER.replace('Device', 'Thing'), '', 'Phones_accelerometer.csv: expected columns .*Device'),
+    (HEADER, '1,2,3,word,0,0,a,m,m_1,walk\n', 'Phones_accelerometer.csv: expected.*could not convert'),
+    (HEADER, '1,2,3,,0,0,a,m,m_1,walk\n', 'a value is missing'),
+    (HEADER, '1,2,3,0,0,0,a,m,m_1,dance\n', r"activities \['dance'\] are unknown"),
+  ],
+)
+def test_malformed_files_are_named(header, row, message, tmp_path):
+  with pytest.raises(UserError, match=message):
+    read([*lines(1.0), row], lines(2.0), tmp_path, header=header)
+
+
+def test_a_missing_file_is_named(tmp_path):
+  (tmp_path / 'Phones_accelerometer.csv').write_text(HEADER + ''.join(lines(1.0)))
+  with pytest.raises(UserError, match=r'Phones_gyroscope\.csv, found 0'):
+    list(ARCHIVE.read(Source(tmp_path), 'waist', collections.Counter()))
+
+
+def test_the_marker_matches(tmp_path):
+  assert source_of([], [], tmp_path).find(ARCHIVE.marker)

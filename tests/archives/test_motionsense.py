@@ -1,0 +1,105 @@
+"""MotionSense: gravity added, the sign of the other archives, the published number of rows."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from har_jax.archives.motionsense import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
+
+HEADER = (
+  ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,'
+  'rotationRate.x,rotationRate.y,rotationRate.z,'
+  'userAcceleration.x,userAcceleration.y,userAcceleration.z\n'
+)
+ROWS = {  # of subject 1, and of all subjects
+  'downstairs': (5_105, 131_856), 'upstairs': (6_336, 157_285), 'walking': (11_112, 344_288),
+  'running': (6_428, 134_231), 'sitting': (20_584, 338_778), 'standing': (12_747, 306_427),
+}  # fmt: skip
+
+
+def _folder(tmp_path, files: dict[str, str]) -> Source:
+  for name, content in files.items():
+    path = tmp_path / 'A_DeviceMotion_data' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+  return Source(tmp_path)
+
+
+def _read(source: Source):
+  return list(ARCHIVE.read(source, 'pocket', collections.Counter()))
+
+
+def test_a_phone_lying_face_up_reads_plus_one_g_on_z(tmp_path):
+  # iOS has gravity (0, 0, -1) there; user acceleration along it increases the reading.
+  text = HEADER + '0,0,0,0,0,0,-1,0.1,0.2,0.3,0,0,0\n' + '1,0,0,0,0,0,-1,0,0,0,0,0,-0.5\n'
+  (recording,) = _read(_folder(tmp_path, {'std_6/sub_1.csv': text}))
+  np.testing.assert_allclose(
+    recording.acc.values / STANDARD_GRAVITY_M_S2, [[0, 0, 1], [0, 0, 1.5]], rtol=1e-6
+  )
+  np.testing.assert_allclose(recording.gyro.values[0], [0.1, 0.2, 0.3], rtol=1e-6)
+  assert recording.spans == (Span(0.0, 0.04, 'standing'),)
+
+
+def test_recordings_come_by_subject_then_trial_as_numbers(tmp_path):
+  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+  names = ['ups_12/sub_2.csv', 'ups_3/sub_2.csv', 'dws_1/sub_10.csv', 'sit_5/sub_2.csv']
+  recordings = _read(_folder(tmp_path, dict.fromkeys(names, text)))
+  assert [(r.subject, r.spans[0].activity) for r in recordings] == [
+    ('2', 'upstairs'), ('2', 'sitting'), ('2', 'upstairs'), ('10', 'downstairs')
+  ]  # fmt: skip
+
+
+def test_missing_files_are_counted(tmp_path):
+  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+  source, dropped = (
+    _folder(tmp_path, dict.fromkeys(['wlk_7/sub_1.csv', 'sit_5/sub_1.csv'], text)),
+    collections.Counter(),
+  )
+  assert len(list(ARCHIVE.read(source, 'pocket', dropped))) == 2
+  assert dropped == {'files of the archive missing': 24 * 15 - 2}
+
+
+def test_every_code_has_its_activity(tmp_path):
+  codes = ('dws_1', 'jog_9', 'sit_5', 'std_6', 'ups_3', 'wlk_7')
+  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+  recordings = [_read(_folder(tmp_path / code, {f'{code}/sub_1.csv': text}))[0] for code in codes]
+  activities = [recording.spans[0].activity for recording in recordings]
+  assert activities == ['downstairs', 'running', 'sitting', 'standing', 'upstairs', 'walking']
+
+
+@pytest.mark.parametrize(
+  ('name', 'text', 'message'),
+  [
+    ('wlk_7/sub_1.csv', HEADER.replace('gravity.y', 'gravity_y'), r'sub_1\.csv has no column gravity\.y'),
+    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table'),
+    ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv has no rows'),
+    ('run_7/sub_1.csv', HEADER, 'is not named'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, name, text, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, {name: text}))
+
+
+@pytest.mark.archives
+@pytest.mark.parametrize('subjects', [1, pytest.param(24, marks=pytest.mark.slow)])  # of 24, 15 trials each
+def test_the_real_archive_has_the_published_rows(real_archive, subjects):
+  source = Source(real_archive('motionsense'))
+  rows, standing = collections.Counter(), {}
+  for recording in itertools.islice(ARCHIVE.read(source, 'pocket', collections.Counter()), 15 * subjects):
+    (span,) = recording.spans
+    rows[span.activity] += len(recording.acc.values)
+    assert np.isfinite(recording.acc.values).all()
+    if span.activity == 'standing':
+      standing.setdefault(recording.subject, recording.acc.values)
+  assert rows == {activity: counts[subjects == 24] for activity, counts in ROWS.items()}
+  assert len(standing) == subjects
+  means = np.array([values.mean(axis=0) for values in standing.values()])
+  np.testing.assert_allclose(np.linalg.norm(means, axis=1), STANDARD_GRAVITY_M_S2, rtol=0.02)
+  # Nearly everyone has the phone upside down in the pocket: -y is up.
+  assert (means[:, 1] < -8).mean() > 0.8

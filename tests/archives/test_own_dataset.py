@@ -1,0 +1,98 @@
+"""A user's own dataset: a folder per subject and a dataset.toml."""
+
+import collections
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from in_process import run_in_process
+
+from har_jax.archives import own_dataset
+from har_jax.config import Protocol
+from har_jax.datasets import folds
+from har_jax.datasets import windows as store
+from har_jax.errors import UserError
+
+_TOML = """
+name = "office"
+license = "CC BY 4.0"
+position = "wrist"
+[activities]
+gehen = "walking"
+[units]
+acc = "g"
+"""
+
+
+def _recording(path: pathlib.Path, labels: str) -> None:
+  """20 s at 50 Hz in g, flat on a table; the second half in another activity."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  first, second = labels.split()
+  rows = ['time,ax,ay,az,gx,gy,gz,label']
+  rows += [f'{i / 50},0,0,1,0,0,0.{i % 2 + 1},{first if i < 500 else second}' for i in range(1000)]
+  path.write_text('\n'.join(rows))
+
+
+@pytest.fixture
+def dataset(tmp_path: pathlib.Path) -> pathlib.Path:
+  for subject in ('ana', 'ben', 'eva', 'tom'):
+    _recording(tmp_path / 'study' / subject / 'day.csv', 'gehen juggling')
+  (tmp_path / 'study' / 'dataset.toml').write_text(_TOML)
+  return tmp_path / 'study' / 'dataset.toml'
+
+
+def test_it_becomes_windows_in_our_units_and_names(dataset: pathlib.Path, tmp_path: pathlib.Path):
+  code, out, err = run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
+  assert (code, 'office (wrist): ' in out) == (0, True), err
+  windows = store.load(tmp_path / 'windows' / 'office')
+  assert windows.meta['activities'] == ['walking', 'juggling']  # an own activity follows the shared ones
+  assert windows.meta['subjects'] == ['ana', 'ben', 'eva', 'tom']
+  assert windows.meta['license'] == 'CC BY 4.0'
+  np.testing.assert_allclose(windows.signals[:, :, 2], 9.80665, rtol=1e-3)
+  assert len(windows.signals) == 8 * 6  # 10 s hold six windows of 2.56 s, each half over the next
+
+
+def test_it_is_a_target_of_the_protocol(dataset: pathlib.Path, tmp_path: pathlib.Path):
+  run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
+  found = folds.target_windows(tmp_path / 'windows', 'office', Protocol(classes='all'), 0)
+  assert found.classes == ('walking', 'juggling')
+  assert len(set(found.test_subjects)) == 1
+
+
+@pytest.mark.parametrize(
+  ('old', 'new', 'message'),
+  [
+    ('"office"', '"hapt"', 'name = "hapt"'),
+    ('"office"', '"../x"', 'name = "../x"'),
+    ('name = "office"', '', 'name = ""'),
+    ('position', 'place', 'unknown key place'),
+    ('"wrist"', '3', 'position = 3; it must be a TOML str'),
+    ('acc = ', 'magnet = ', 'unknown units of magnet'),
+    ('acc = "g"', 'acc = 3', 'acc = 3 in [units]'),
+    ('name = "office"', 'name = office', 'cannot be read as TOML'),
+  ],
+)
+def test_a_mistake_in_the_file_is_an_error(dataset: pathlib.Path, old: str, new: str, message: str):
+  dataset.write_text(_TOML.replace(old, new))
+  with pytest.raises(UserError, match=re.escape(message)):
+    own_dataset.load(dataset)
+
+
+def test_a_dataset_without_folders_is_an_error(tmp_path: pathlib.Path):
+  (tmp_path / 'dataset.toml').write_text(_TOML)
+  code, _, err = run_in_process('prepare', f'{tmp_path}/dataset.toml', f'--out={tmp_path}/windows')
+  assert (code, 'has no folder' in err) == (1, True)
+
+
+def test_recordings_without_a_gyroscope_are_counted(dataset: pathlib.Path):
+  path = dataset.parent / 'ana' / 'day.csv'
+  path.write_text(
+    '\n'.join(','.join((*row.split(',')[:4], row.split(',')[7])) for row in path.read_text().split())
+  )
+  dropped: collections.Counter = collections.Counter()
+  archive = own_dataset.load(dataset)
+  from har_jax.archives.source import Source
+
+  assert len(list(archive.read(Source(dataset.parent), 'wrist', dropped))) == 4
+  assert dropped == {'recordings without a gyroscope: its samples are zeros': 1}

@@ -1,0 +1,157 @@
+"""PAMAP2 as released: one text file of 54 columns per subject, with rows lost by radio."""
+
+import collections
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from har_jax.archives.pamap2 import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+
+RUNS = [(0, 50), (1, 300), (4, 200), (0, 40), (24, 300)]  # (activity code, rows at 100 Hz)
+ACTIVITIES = {
+  1: 'lying', 2: 'sitting', 3: 'standing', 4: 'walking', 5: 'running', 6: 'cycling', 7: 'nordic_walking',
+  9: 'watching_tv', 10: 'computer_work', 11: 'driving', 12: 'upstairs', 13: 'downstairs',
+  16: 'vacuuming', 17: 'ironing', 18: 'folding_laundry', 19: 'house_cleaning', 20: 'playing_soccer',
+  24: 'jumping',
+}  # fmt: skip
+
+
+def rows(runs=RUNS) -> np.ndarray:
+  """Column c of row r has the value c + r / 10,000, which tells columns apart."""
+  count = sum(length for _, length in runs)
+  table = np.arange(54)[None] + np.arange(count)[:, None] / 1e4
+  table[:, 0] = 8.38 + np.arange(count) / 100
+  table[:, 1] = np.repeat(*zip(*runs, strict=True))
+  table[:, 2] = np.nan  # the heart rate comes at 9 Hz
+  table[2::11, 2] = 90
+  return table
+
+
+def text(table) -> str:
+  def entry(column, value):
+    return 'NaN' if np.isnan(value) else str(int(value)) if column == 1 else f'{value:.6g}'
+
+  return ''.join(' '.join(map(entry, range(len(row)), row)) + '\n' for row in table)
+
+
+def source_of(subjects: dict[str, str], tmp_path) -> Source:
+  """As published: PAMAP2_Dataset.zip within another zip."""
+  inner = io.BytesIO()
+  with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
+    for subject, content in subjects.items():
+      zipped.writestr(f'PAMAP2_Dataset/Protocol/subject{subject}.dat', content)
+      zipped.writestr(f'PAMAP2_Dataset/Optional/subject{subject}.dat', 'not to be read')
+  with zipfile.ZipFile(tmp_path / 'pamap2.zip', 'w') as outer:
+    outer.writestr('PAMAP2_Dataset.zip', inner.getvalue())
+    outer.writestr('readme.pdf', 'words')
+  return Source(tmp_path / 'pamap2.zip')
+
+
+def read(table, tmp_path, position='chest'):
+  dropped = collections.Counter()
+  content = table if isinstance(table, str) else text(table)
+  return list(ARCHIVE.read(source_of({'101': content}, tmp_path), position, dropped)), dropped
+
+
+@pytest.mark.parametrize(
+  ('position', 'acc', 'gyro'),
+  # From 1, the hand has columns 4 (temperature), 5-7 (acc ±16 g), 8-10 (acc ±6 g), 11-13 (gyro) and more.
+  [
+    ('hand', (4, 5, 6), (10, 11, 12)),
+    ('chest', (21, 22, 23), (27, 28, 29)),
+    ('ankle', (38, 39, 40), (44, 45, 46)),
+  ],
+)
+def test_each_unit_has_its_16_g_accelerometer_and_gyroscope(position, acc, gyro, tmp_path):
+  (recording,), _ = read(rows(), tmp_path, position)
+  np.testing.assert_allclose(recording.acc.values[0], acc)
+  np.testing.assert_allclose(recording.gyro.values[0], gyro)
+  assert (recording.subject, recording.position) == ('101', position)
+
+
+def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(tmp_path):
+  (recording,), dropped = read(rows(), tmp_path)
+  assert [span.activity for span in recording.spans] == ['lying', 'walking', 'jumping']
+  edges = [(span.start_s, span.stop_s) for span in recording.spans]
+  np.testing.assert_allclose(edges, [(0.5, 3.5), (3.5, 5.5), (5.9, 8.89)], atol=1e-6)
+  assert dropped['rows between activities'] == 90
+  assert recording.acc.time_s[0] == 0
+
+
+def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(tmp_path):
+  table = rows()
+  table[100:120, 20:37] = np.nan  # chest
+  table[400:450, 37:54] = np.nan  # ankle, which does not affect the chest
+  (recording,), dropped = read(table, tmp_path)
+  assert dropped['rows that the chest unit lost by radio'] == 20
+  assert len(recording.acc.time_s) == len(recording.gyro.time_s) == len(table) - 20
+  assert np.isfinite(recording.acc.values).all()
+  assert np.diff(recording.acc.time_s).max() == pytest.approx(0.21, abs=1e-6)
+  assert len(recording.spans) == 3  # a short gap does not end an activity
+
+
+def test_a_long_gap_splits_the_recording_within_one_activity(tmp_path):
+  table = rows()
+  table[100:250, 20:37] = np.nan
+  (first, second), _ = read(table, tmp_path)
+  assert len(first.acc.time_s) == 100
+  (cut,) = first.spans
+  assert (cut.start_s, cut.stop_s) == (pytest.approx(0.5), pytest.approx(0.99))  # up to its last row
+  assert [span.activity for span in first.spans] == ['lying']
+  assert [span.activity for span in second.spans] == ['lying', 'walking', 'jumping']
+
+
+def test_every_code_has_its_activity(tmp_path):
+  (recording,), _ = read(rows([(code, 20) for code in ACTIVITIES]), tmp_path)
+  assert [span.activity for span in recording.spans] == list(ACTIVITIES.values())
+
+
+def test_subjects_are_sorted_and_the_optional_folder_is_not_read(tmp_path):
+  one_activity = rows()[550:]  # as subject 109: only rope jumping
+  one_activity[:, 1] = 24
+  source = source_of({'109': text(one_activity), '101': text(rows())}, tmp_path)
+  recordings = list(ARCHIVE.read(source, 'chest', collections.Counter()))
+  assert [recording.subject for recording in recordings] == ['101', '109']
+  assert [span.activity for span in recordings[1].spans] == ['jumping']
+
+
+@pytest.mark.parametrize(
+  ('table', 'message'),
+  [
+    ('1 2 3\n4 5 6\n', 'subject101.dat is not a table: line 1 has 3 columns where 54'),
+    ('', 'subject101.dat: expected 54 numbers'),
+    ('a ' * 53 + 'a\n', 'subject101.dat: expected 54 numbers.*could not convert'),
+    (text(rows()[:3]) + '9.5\n', 'subject101.dat is not a table: line 4 has 1 columns where 54'),
+    (text(rows()[:3]).replace(' 0 ', ' NaN ', 1), 'no time or no activity'),
+    (text(rows()[:3]).replace(' 0 ', ' 0.5 ', 1), r'activities 0.5 are unknown'),
+    (text(np.where(np.arange(54) == 1, 8, rows()[:3])), r'activities 8 are unknown'),
+  ],
+)
+def test_malformed_files_are_named(table, message, tmp_path):
+  with pytest.raises(UserError, match=message):
+    read(table, tmp_path)
+
+
+def test_copies_in_another_folder_are_read_once_and_others_refused(tmp_path):
+  for folder in ('a', 'b/copy'):
+    (tmp_path / folder / 'Protocol').mkdir(parents=True)
+    (tmp_path / folder / 'Protocol' / 'subject101.dat').write_text(text(rows()))
+  source = Source(tmp_path)
+  assert len(list(ARCHIVE.read(source, 'chest', collections.Counter()))) == 1
+  assert source.copies == {'b/copy/Protocol/subject101.dat'}
+  (tmp_path / 'b/copy/Protocol/subject101.dat').write_text(text(rows()[1:]))
+  with pytest.raises(UserError, match=r'a/Protocol/subject101\.dat and b/copy/.* differ: keep one'):
+    list(ARCHIVE.read(Source(tmp_path), 'chest', collections.Counter()))
+
+
+def test_a_missing_protocol_folder_is_named(tmp_path):
+  with pytest.raises(UserError, match=r'Protocol/subject101\.dat'):
+    list(ARCHIVE.read(source_of({}, tmp_path), 'chest', collections.Counter()))
+
+
+def test_the_marker_matches(tmp_path):
+  assert source_of({'101': text(rows()[:5])}, tmp_path).find(ARCHIVE.marker)

@@ -1,0 +1,150 @@
+"""PDIoT: g and degrees, clips under two names, the counts of the real archive."""
+
+import collections
+import re
+
+import numpy as np
+import pytest
+
+from har_jax.archives.pdiot import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+from har_jax.signal import cutting, gyro_agreement
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
+from har_jax.signal.resample import resample
+
+HEADER = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z\n'
+ACTIVITIES = {
+  'ascending': 'upstairs', 'descending': 'downstairs', 'lyingBack': 'lying', 'lyingLeft': 'lying_on_side',
+  'lyingRight': 'lying_on_side', 'lyingStomach': 'lying_on_stomach', 'miscMovement': 'miscellaneous_movement',
+  'normalWalking': 'walking', 'running': 'running', 'shuffleWalking': 'shuffle_walking',
+  'sitting': 'sitting', 'standing': 'standing',
+}  # fmt: skip
+# The same clip under two names, and clips with each row twice.
+SAME = {
+  's15': ('lyingRight', 'sitting'), 's4': ('shuffleWalking', 'sitting'), 's54': ('standing',),
+  's68': ('standing',), 's97': ('lyingStomach', 'shuffleWalking'),
+}  # fmt: skip
+REPEATED = {'s57': ('miscMovement',), 's88': ('miscMovement',)}
+
+
+def _rows(count: int, first: int = 0) -> list[str]:
+  return [
+    f'{row},{1697605965 + 40 * row},{0.5 + (first + row) / 1000},-1,0.25,180,-90,{first + row}\n'
+    for row in range(count)
+  ]
+
+
+def _folder(tmp_path, clips: dict[str, str]) -> Source:
+  """Clips by '<subject> <activity>'."""
+  for clip, text in clips.items():
+    subject, activity = clip.split()
+    folder = tmp_path / 'updated_anonymized_dataset_2023' / 'Thingy' / subject
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f'{subject}_thingy_{activity}_breathingNormal.csv').write_text(text)
+  return Source(tmp_path)
+
+
+def _read(source: Source, dropped=None):
+  return list(ARCHIVE.read(source, 'pocket', collections.Counter() if dropped is None else dropped))
+
+
+def test_g_and_degrees_become_si_units_at_25_hz(tmp_path):
+  (recording,) = _read(_folder(tmp_path, {'s7 sitting': HEADER + ''.join(_rows(100))}))
+  assert (recording.subject, recording.spans) == ('s7', (Span(0.0, 4.0, 'sitting'),))
+  np.testing.assert_allclose(recording.acc.values[10] / STANDARD_GRAVITY_M_S2, [0.51, -1, 0.25], rtol=1e-6)
+  np.testing.assert_allclose(recording.gyro.values[10], [np.pi, -np.pi / 2, np.deg2rad(10)], rtol=1e-6)
+  np.testing.assert_allclose(recording.acc.time_s, np.arange(100) / 25)
+
+
+def test_clips_come_by_subject_as_a_number_and_every_name_has_its_activity(tmp_path):
+  clips = {f's10 {name}': HEADER + ''.join(_rows(9, first)) for first, name in enumerate(ACTIVITIES)}
+  clips['s9 running'] = HEADER + ''.join(_rows(9, 99))
+  recordings = _read(_folder(tmp_path, clips))
+  assert [recording.subject for recording in recordings] == ['s9'] + 12 * ['s10']
+  assert [recording.spans[0].activity for recording in recordings[1:]] == list(ACTIVITIES.values())
+
+
+def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(tmp_path):
+  once = ''.join(_rows(60))
+  twice = ''.join(
+    f'{number},{40 * number},{row.split(",", 2)[2]}'
+    for number, row in enumerate(row for row in _rows(30, 500) for _ in range(2))
+  )
+  clips = {
+    's1 sitting': once,
+    's2 standing': once,
+    's2 running': ''.join(_rows(60, 7)),
+    's3 miscMovement': twice,
+  }
+  dropped = collections.Counter()
+  recordings = _read(_folder(tmp_path, {name: HEADER + text for name, text in clips.items()}), dropped)
+  assert [(recording.subject, recording.spans[0].activity) for recording in recordings] == [('s2', 'running')]
+  assert dropped == {'clips that are the same under two names': 2, 'clips whose rows are repeated': 1}
+
+
+@pytest.mark.parametrize(
+  ('clip', 'text', 'message'),
+  [
+    ('s1 sitting', HEADER.replace('gyro_y', 'gyro'), r's1_thingy_sitting_\w+\.csv has no column gyro_y'),
+    ('s1 sitting', HEADER + '0,1,2\n', r's1_thingy_sitting_\w+\.csv is not a table'),
+    ('s1 sitting', HEADER, r's1_thingy_sitting_\w+\.csv has no rows'),
+    ('s1 sitting', HEADER + ''.join(_rows(3)[::-1]), r's1_thingy_sitting_\w+\.csv has a timestamp'),
+    ('s1 dancing', HEADER, r's1_thingy_dancing_\w+\.csv is not named'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, clip, text, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, {clip: text}))
+
+
+@pytest.fixture(scope='module')
+def real(real_archive):
+  """The real archive's files with their lines, its recordings, and what was dropped."""
+  source, dropped = Source(real_archive('pdiot')), collections.Counter()
+  lines = {}
+  for name in source.find('*.csv'):
+    with source.open(name) as file:
+      lines[name] = file.read().count(b'\n') - 1
+  return lines, list(ARCHIVE.read(source, 'pocket', dropped)), dropped
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_the_real_archive_has_102_people_and_every_row(real):
+  lines, recordings, dropped = real
+  assert len(lines) == 1213
+  assert dropped == {'clips that are the same under two names': 8, 'clips whose rows are repeated': 2}
+  expected = collections.Counter()
+  windows = collections.Counter()
+  for name, rows in lines.items():
+    subject, activity = re.search(r'/(s\d+)_thingy_(\w+)_breathing', name).groups()
+    if activity not in SAME.get(subject, ()) + REPEATED.get(subject, ()):
+      expected[ACTIVITIES[activity]] += rows
+      windows[ACTIVITIES[activity]] += (2 * rows - 1 - 128) // 64 + 1  # at 50 Hz, without the last half step
+  assert len({recording.subject for recording in recordings}) == 102
+  assert len(recordings) == 1203
+  found, cut = collections.Counter(), []
+  for number, recording in enumerate(recordings):
+    found[recording.spans[0].activity] += len(recording.acc.values)
+    cut += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
+  assert found == expected
+  assert (sum(lines.values()), sum(expected.values())) == (919_080, 911_490)
+  assert collections.Counter(window.activity for window in cut) == windows
+  assert len(cut) == 26_460
+  assert len(dropped) == 2  # nothing more
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
+  _, recordings, dropped = real
+  cut = [
+    window.signal
+    for recording in recordings[::4]
+    for window in cutting.cut(recording, resample(recording, dropped), dropped)
+  ]
+  assert gyro_agreement.check(np.stack(cut)) == (None, True, False)
+  still = [r.acc.values for r in recordings if r.spans[0].activity == 'sitting']
+  norms = [np.linalg.norm(values, axis=1).mean() for values in still]
+  assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.01)

@@ -1,0 +1,179 @@
+"""RealWorld 2016 as released: zips of parts in zips, with part numbers and lengths that do not match."""
+
+import collections
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from har_jax.archives.realworld import ARCHIVE
+from har_jax.archives.source import Source
+from har_jax.errors import UserError
+
+START_MS = 1_435_993_000_000
+
+
+def table(start_s: float, rows: int, value: float, *, step_ms: int = 20) -> str:
+  """One part of one sensor; x is `value`, y is the row, z is gravity."""
+  lines = [
+    f'{row + 1},{START_MS + round(start_s * 1000) + row * step_ms},{value},{row},9.81' for row in range(rows)
+  ]
+  return '\n'.join(['id,attr_time,attr_x,attr_y,attr_z', *lines]) + '\n'
+
+
+def zipped(files: dict[str, str | bytes]) -> bytes:
+  content = io.BytesIO()
+  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as file:
+    for name, text in files.items():
+      file.writestr(name, text)
+  return content.getvalue()
+
+
+def official() -> dict[str, bytes]:
+  """Walking of one subject in one part, sitting of another in two parts."""
+  files = {
+    'proband1/data/acc_walking_csv.zip': zipped(
+      {
+        'acc_walking_waist.csv': table(0, 500, 1.0),
+        'acc_walking_head.csv': table(0, 500, 2.0),
+        'readMe': 'words',
+      }
+    ),
+    'proband1/data/gyr_walking_csv.zip': zipped(
+      {'Gyroscope_walking_waist.csv': table(0.1, 480, 3.0), 'Gyroscope_walking_head.csv': table(0, 500, 4.0)}
+    ),
+    'proband1/images/front.jpg': b'picture',
+    # As of subjects 6 and 7, the parts are numbered 2 and 3; as of others, the gyroscope's zip has zips.
+    'proband10/data/acc_sitting_csv.zip': zipped(
+      {'acc_sitting_2_waist.csv': table(0, 300, 5.0), 'acc_sitting_3_waist.csv': table(60, 200, 6.0)}
+    ),
+    'proband10/data/gyr_sitting_csv.zip': zipped(
+      {
+        'gyr_sitting_1_csv.zip': zipped({'Gyroscope_sitting_waist.csv': table(60, 210, 8.0)}),
+        'gyr_sitting_2_csv.zip': zipped({'Gyroscope_sitting_2_waist.csv': table(0, 310, 7.0)}),
+      }
+    ),
+    'proband2/data/acc_jumping_csv.zip': zipped({'acc_jumping_waist.csv': table(0, 100, 9.0)}),
+    'proband2/data/gyr_jumping_csv.zip': zipped({'Gyroscope_jumping_waist.csv': table(0, 100, 9.5)}),
+  }
+  return {f'realworld2016_dataset/{name}': content for name, content in files.items()}
+
+
+def source_of(files: dict[str, bytes], tmp_path) -> Source:
+  (tmp_path / 'realworld.zip').write_bytes(zipped(files))
+  return Source(tmp_path / 'realworld.zip')
+
+
+def read(files, tmp_path, position='waist'):
+  dropped = collections.Counter()
+  return list(ARCHIVE.read(source_of(files, tmp_path), position, dropped)), dropped
+
+
+def test_recordings_are_sorted_by_subject(tmp_path):
+  recordings, _ = read(official(), tmp_path)
+  found = [(recording.subject, recording.spans[0].activity) for recording in recordings]
+  assert found == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
+
+
+def test_every_code_has_its_activity(tmp_path):
+  activities = {
+    'climbingdown': 'downstairs', 'climbingup': 'upstairs', 'jumping': 'jumping', 'lying': 'lying',
+    'running': 'running', 'sitting': 'sitting', 'standing': 'standing', 'walking': 'walking',
+  }  # fmt: skip
+  files = {
+    f'proband1/data/{sensor}_{code}_csv.zip': zipped({f'{sensor}_{code}_waist.csv': table(0, 9, 1.0)})
+    for code in activities
+    for sensor in ('acc', 'gyr')
+  }
+  recordings, _ = read(files, tmp_path)
+  assert [recording.spans[0].activity for recording in recordings] == list(activities.values())
+
+
+def test_sensors_of_different_length_are_paired_by_time(tmp_path):
+  (walking, *_), dropped = read(official(), tmp_path)
+  # The gyroscope runs from 0.1 to 9.68 s: accelerometer rows 5 to 484.
+  assert walking.acc.values[[0, -1], 1].tolist() == [5, 484]
+  assert walking.gyro.values[[0, -1], 1].tolist() == [0, 479]
+  assert walking.acc.time_s[0] == walking.gyro.time_s[0] == 0
+  np.testing.assert_allclose(walking.acc.values[0], [1, 5, 9.81], rtol=1e-6)
+  assert walking.spans[0].stop_s == pytest.approx(9.58, abs=1e-3)
+  assert dropped['rows of one sensor while the other was silent'] == 20 + 20  # walking, both ends; sitting
+
+
+def test_parts_are_paired_by_time_not_by_number_or_nesting(tmp_path):
+  *_, first, second = read(official(), tmp_path)[0]
+  assert (first.acc.values[0, 0], first.gyro.values[0, 0]) == (5, 7)
+  assert (second.acc.values[0, 0], second.gyro.values[0, 0]) == (6, 8)
+  assert (len(first.acc.time_s), len(second.acc.time_s)) == (300, 200)
+
+
+def test_another_position_is_read_on_request(tmp_path):
+  (walking,), dropped = read(official(), tmp_path, 'head')
+  assert (walking.acc.values[0, 0], walking.gyro.values[0, 0], walking.position) == (2, 4, 'head')
+  assert dropped['activities of a subject without both head files'] == 2
+
+
+def test_a_missing_gyroscope_is_counted(tmp_path):
+  files = official()
+  del files['realworld2016_dataset/proband2/data/gyr_jumping_csv.zip']
+  recordings, dropped = read(files, tmp_path)
+  assert {recording.subject for recording in recordings} == {'1', '10'}
+  assert dropped['activities of a subject without both waist files'] == 1
+
+
+def test_rows_out_of_order_are_sorted_and_repeats_counted(tmp_path):
+  files = official()
+  lines = table(0, 100, 9.0).splitlines()
+  lines[10], lines[11] = lines[11], lines[10]
+  files['realworld2016_dataset/proband2/data/acc_jumping_csv.zip'] = zipped(
+    {'acc_jumping_waist.csv': '\n'.join([*lines, lines[5]])}
+  )
+  recordings, dropped = read(files, tmp_path)
+  assert recordings[1].acc.values[:, 1].tolist() == list(range(100))
+  assert dropped['rows out of order, sorted'] == 2
+  assert dropped['rows at the same moment as another'] == 1
+
+
+def test_a_fully_extracted_folder_reads_the_same(tmp_path):
+  expected, _ = read(official(), tmp_path)
+  for name, content in official().items():
+    if name.endswith('.zip'):
+      with zipfile.ZipFile(io.BytesIO(content)) as inner:
+        inner.extractall((tmp_path / 'folder' / name).with_suffix(''))
+  recordings = list(ARCHIVE.read(Source(tmp_path / 'folder'), 'waist', collections.Counter()))
+  assert [r.acc.values.tobytes() for r in recordings] == [r.acc.values.tobytes() for r in expected]
+
+
+@pytest.mark.parametrize(
+  ('files', 'message'),
+  [
+    (
+      {
+        'proband1/data/acc_walking_csv.zip': zipped({'acc_walking_waist.csv': 'id,attr_time,attr_x\n1,2,3\n'})
+      },
+      'attr_y',
+    ),
+    (
+      {'proband1/data/acc_walking_csv.zip': zipped({'acc_dancing_waist.csv': table(0, 3, 1.0)})},
+      "'dancing' is unknown",
+    ),
+    ({'readme.txt': b'words'}, 'expected proband1/data'),
+  ],
+)
+def test_malformed_archives_are_errors(files, message, tmp_path):
+  gyro = {'proband1/data/gyr_walking_csv.zip': zipped({'Gyroscope_walking_waist.csv': table(0, 3, 1.0)})}
+  with pytest.raises(UserError, match=message):
+    read(files | (gyro if len(files) and 'readme.txt' not in files else {}), tmp_path)
+
+
+def test_rows_with_decimal_commas_are_not_read_shifted(tmp_path):
+  files = official()
+  name = 'realworld2016_dataset/proband2/data/acc_jumping_csv.zip'
+  files[name] = zipped({'acc_jumping_waist.csv': table(0, 100, 9.0).replace('9.81', '9,81')})
+  with pytest.raises(UserError, match=r'acc_jumping_waist\.csv is not a table: line 2 has 6 columns where 5'):
+    read(files, tmp_path)
+
+
+def test_the_marker_matches(tmp_path):
+  assert source_of(official(), tmp_path).find(ARCHIVE.marker)

@@ -1,0 +1,226 @@
+"""A source reads zips, zips in zips and folders alike, and reports damage."""
+
+import io
+import pathlib
+import zipfile
+
+import numpy as np
+import pytest
+
+from har_jax.archives.source import Source, read_rows
+from har_jax.errors import UserError
+from har_jax.recordings import text_lines
+
+
+def _zip(path, files: dict[str, bytes | str]):
+  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+    for name, content in files.items():
+      archive.writestr(name, content)
+  return path
+
+
+def _zipped(files: dict[str, bytes | str]) -> bytes:
+  content = io.BytesIO()
+  _zip(content, files)
+  return content.getvalue()
+
+
+def _read(source: Source, name: str) -> bytes:
+  with source.open(name) as file:
+    return file.read()
+
+
+FILES = {'Top folder/raw/a.txt': '1\n', 'Top folder/raw/b.txt': '2\n', '__MACOSX/Top folder/raw/._a.txt': 'x'}
+
+
+def test_a_zip_and_its_extracted_folder_have_the_same_files(tmp_path):
+  zipped = Source(_zip(tmp_path / 'archive.zip', FILES))
+  with zipfile.ZipFile(tmp_path / 'archive.zip') as archive:
+    archive.extractall(tmp_path / 'out')
+  folder = Source(tmp_path / 'out')
+  deeper = Source(tmp_path / 'out' / 'Top folder')
+  assert zipped.names == folder.names == ['Top folder/raw/a.txt', 'Top folder/raw/b.txt']
+  for source in (zipped, folder, deeper):
+    (name,) = source.find('raw/b.txt')
+    assert _read(source, name) == b'2\n'
+
+
+def test_zips_within_zips_are_folders(tmp_path):
+  innermost = _zipped({'c.csv': 'deep'})
+  path = _zip(
+    tmp_path / 'outer.zip', {'x/one.zip': _zipped({'a.csv': 'A', 'two.zip': innermost}), 'b.csv': 'B'}
+  )
+  source = Source(path)
+  assert source.names == ['b.csv', 'x/one.zip/a.csv', 'x/one.zip/two.zip/c.csv']
+  # Forward and backward, so that the inner zip changes.
+  assert [_read(source, name) for name in (*source.names, *source.names[::-1])] == [
+    b'B', b'A', b'deep', b'deep', b'A', b'B'
+  ]  # fmt: skip
+  (tmp_path / 'folder' / 'y').mkdir(parents=True)
+  (tmp_path / 'folder' / 'y' / 'in.zip').write_bytes(innermost)
+  assert _read(Source(tmp_path / 'folder'), 'y/in.zip/c.csv') == b'deep'
+
+
+def test_a_folder_named_like_a_zip_is_a_folder(tmp_path):
+  (tmp_path / 'HAPT.zip' / 'raw.zip').mkdir(parents=True)
+  (tmp_path / 'HAPT.zip' / 'raw.zip' / 'a.txt').write_text('1')
+  assert _read(Source(tmp_path), 'HAPT.zip/raw.zip/a.txt') == b'1'
+  assert _read(Source(_zip(tmp_path / 'z', {'raw.zip/a.txt': '1'})), 'raw.zip/a.txt') == b'1'
+
+
+def test_an_entry_name_cannot_lead_outside(tmp_path):
+  (tmp_path / 'secret').write_text('outside')
+  (tmp_path / 'in').mkdir()
+  source = Source(_zip(tmp_path / 'in' / 'a.zip', {'../secret': 'inside', '/etc/x': 'inside'}))
+  assert _read(source, '../secret') == b'inside'
+  assert (tmp_path / 'secret').read_text() == 'outside'
+  assert sorted(path.name for path in tmp_path.rglob('*')) == ['a.zip', 'in', 'secret']
+  with pytest.raises(UserError, match='has no file'), Source(tmp_path / 'in').open('../secret'):
+    pass
+
+
+def test_a_missing_file_and_a_file_of_another_kind_are_errors(tmp_path):
+  with pytest.raises(UserError, match=r'missing\.zip'):
+    Source(tmp_path / 'missing.zip')
+  (tmp_path / 'page.zip').write_text('<html>not found</html>')
+  with pytest.raises(UserError, match=r'page\.zip is not a zip'):
+    Source(tmp_path / 'page.zip')
+
+
+@pytest.mark.parametrize('kept', [0.5, 0.99])
+def test_a_truncated_zip_is_an_error(tmp_path, kept):
+  content = _zipped({'a.txt': np.random.default_rng(0).bytes(10_000)})
+  (tmp_path / 'part.zip').write_bytes(content[: int(len(content) * kept)])
+  with pytest.raises(UserError, match='truncated'):
+    Source(tmp_path / 'part.zip')
+  path = _zip(tmp_path / 'outer.zip', {'part.zip': content[: int(len(content) * kept)]})
+  with pytest.raises(UserError, match=r'part\.zip inside is not a zip'):
+    Source(path).names  # noqa: B018
+
+
+@pytest.mark.parametrize('at', [60, 5000])  # in the head of the deflated stream, and in its middle
+def test_damaged_bytes_are_an_error(tmp_path, at):
+  content = bytearray(
+    _zipped({'a.txt': np.random.default_rng(0).integers(65, 80, 20_000, np.uint8).tobytes()})
+  )
+  content[at : at + 40] = bytes(40)
+  (tmp_path / 'damaged.zip').write_bytes(content)
+  with pytest.raises(UserError, match=r'a\.txt cannot be read'):
+    _read(Source(tmp_path / 'damaged.zip'), 'a.txt')
+
+
+def test_an_error_of_the_reader_passes_through(tmp_path):
+  source = Source(_zip(tmp_path / 'a.zip', {'a.txt': '1'}))
+  with pytest.raises(RuntimeError, match='mine'), source.open('a.txt'):
+    raise RuntimeError('mine')
+
+
+def test_the_checksum_is_that_of_the_zip_or_of_the_listing(tmp_path):
+  import hashlib
+
+  path = _zip(tmp_path / 'a.zip', {'a.txt': '1'})
+  assert Source(path).checksum() == 'sha256:' + hashlib.sha256(path.read_bytes()).hexdigest()
+  (tmp_path / 'folder').mkdir()
+  (tmp_path / 'folder' / 'a.txt').write_text('1')
+  before = Source(tmp_path / 'folder').checksum()
+  assert before.startswith('listing-sha256:')
+  (tmp_path / 'folder' / 'a.txt').write_text('12')
+  assert Source(tmp_path / 'folder').checksum() != before
+
+
+def _rows_of(tmp_path: pathlib.Path, text: str, **options):
+  (tmp_path / 'folder').mkdir(exist_ok=True)
+  (tmp_path / 'folder' / 't.csv').write_text(text, encoding='utf-8')
+  return read_rows(Source(tmp_path / 'folder'), 't.csv', **options)
+
+
+def test_columns_are_read_by_number_or_by_name(tmp_path):
+  np.testing.assert_array_equal(_rows_of(tmp_path, '1,2\n3,nan\n', columns=2), [[1, 2], [3, np.nan]])
+  # As MotionSense: a byte-order mark, a nameless index, columns in another order than requested.
+  text = '\ufeff,b,a\n0,1,2\n1,3,4\n'
+  np.testing.assert_array_equal(_rows_of(tmp_path, text, columns=['a', 'b']), [[2, 1], [4, 3]])
+
+
+@pytest.mark.parametrize(
+  ('text', 'columns', 'message'),
+  [
+    ('1,2\n3,x\n', 2, "could not convert string 'x'"),
+    ('1,2\n3\n', 2, 'line 2 has 1 columns where 2 are expected'),
+    ('1,2,3\n', 2, 'line 1 has 3 columns where 2 are expected'),
+    ('', 2, 'has no rows'),
+    ('a,b\n1,2\n', ['a', 'c'], 'has no column c; it has a, b'),
+    ('a,b\n1,2\n1\n', ['a', 'b'], 'line 3 has 1 columns where 2 are expected'),
+    ('a,b\n1,2\n3,4,5\n', ['a', 'b'], 'line 3 has 3 columns'),  # such as decimal commas
+    ('a,b\n1,2\n' + '1' * 100_000 + ',2\n', ['a', 'b'], 'line 3 has more than 65,536 bytes'),
+    ('a,b\n', ['a', 'b'], 'has no rows'),
+  ],
+)
+def test_a_malformed_table_names_its_file_and_the_error(tmp_path, text, columns, message):
+  with pytest.raises(UserError, match=message) as raised:
+    _rows_of(tmp_path, text, columns=columns)
+  assert 't.csv' in str(raised.value)
+
+
+def _bounded(tmp_path, files, **options) -> list[str]:
+  return Source(_zip(tmp_path / 'a.zip', files), **options).names
+
+
+def _nested(depth: int) -> dict[str, bytes | str]:
+  return {'a.zip': _zipped(_nested(depth - 1))} if depth else {'a.csv': '1'}
+
+
+def test_zips_may_be_nested_three_deep_and_no_deeper(tmp_path):
+  assert _bounded(tmp_path, _nested(3)) == ['a.zip/a.zip/a.zip/a.csv']
+  with pytest.raises(UserError, match=r'a\.zip/a\.zip/a\.zip/a\.zip is the 4th zip within a zip'):
+    _bounded(tmp_path, _nested(4))
+
+
+def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+  monkeypatch.setattr('har_jax.recordings.archive_limits._ANY_RATIO_BYTES', 3 << 20)
+  assert _bounded(tmp_path, {'a.csv': bytes(3 << 20)}) == ['a.csv']  # harmless, at any ratio
+  with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 4 MiB'):
+    _bounded(tmp_path, {'a.csv': bytes(4 << 20)})
+  with pytest.raises(UserError, match='would unpack'):
+    _bounded(tmp_path, {'in.zip': _zipped({'a.csv': bytes(4 << 20)})})
+  (tmp_path / 'folder').mkdir()
+  _zip(tmp_path / 'folder' / 'in.zip', {'a.csv': bytes(4 << 20)})
+  with pytest.raises(UserError, match='would unpack'):
+    Source(tmp_path / 'folder').names  # noqa: B018
+
+
+def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
+  with pytest.raises(UserError, match=r'--max_unpacked_gib=9\.31323e-09, give more'):
+    _bounded(tmp_path, {'a.csv': '0123456789a'}, max_unpacked_bytes=10)
+  monkeypatch.setattr('har_jax.recordings.archive_limits.MAX_MEMBERS', 3)
+  with pytest.raises(UserError, match='over 3 files'):
+    _bounded(tmp_path, {'1': '', '2': '', 'in.zip': _zipped({'3': ''})})
+
+
+@pytest.mark.parametrize('name', ['b.csv', 'a.cs', ''])
+def test_a_name_that_a_damaged_directory_changes_is_refused(tmp_path, name):
+  path = _zip(tmp_path / 'a.zip', {'a.csv': '1', 'x.csv': '2'})
+  head, entry, tail = path.read_bytes().partition(b'PK\1\2')
+  entry += tail.replace(b'a.csv', name.encode().ljust(5, b'\0'), 1)
+  path.write_bytes(head + entry)
+  with pytest.raises(UserError, match='damaged'):
+    Source(path).names  # noqa: B018
+
+
+@pytest.mark.parametrize('text', ['1,2\n3,4', '1,2\r\n\r\n3,4\r\n\n'])
+def test_blank_lines_and_a_missing_last_line_break_are_no_damage(tmp_path, text):
+  np.testing.assert_array_equal(_rows_of(tmp_path, text, columns=2), [[1, 2], [3, 4]])
+
+
+def test_lines_are_checked_over_blocks_of_any_size():
+  content = b'a,b\n' + b''.join(b'%d,%d\n' % (row, row * row) for row in range(100))
+  for size in (1, 2, 3, 7, 64, 1 << 20):
+
+    def read(content, size=size):
+      file = text_lines._Checked(io.BytesIO(content), 'f', ',', None, None)
+      while block := file.read(size):
+        yield block
+
+    assert b''.join(read(content)) == content
+    for damaged, line in ((content.replace(b'7,49\n', b'7,4,9\n'), 9), (content + b'5', 102)):
+      with pytest.raises(UserError, match=f'line {line} has'):
+        list(read(damaged))

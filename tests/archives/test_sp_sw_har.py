@@ -1,0 +1,165 @@
+"""sp-sw-har: the clock rebuilt from bursts, two devices, windows with several activities."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from har_jax.archives.source import Source
+from har_jax.archives.sp_sw_har import ARCHIVE
+from har_jax.datasets.prepare import prepare
+from har_jax.errors import UserError
+from har_jax.signal import cutting, gyro_agreement
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.resample import resample
+
+HEADER = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n'
+ACTIVITIES = {
+  'SEATED': 'sitting', 'STANDING_UP': 'sit_to_stand', 'WALKING': 'walking', 'TURNING': 'turning',
+  'SITTING_DOWN': 'stand_to_sit',
+}  # fmt: skip
+POSITIONS = {'pocket': 'sp', 'wrist': 'sw'}
+RATES_HZ = {'pocket': 102.45, 'wrist': 104.27}
+WINDOWS = {
+  'pocket': {'sitting': 49, 'sit_to_stand': 166, 'walking': 1050, 'turning': 197, 'stand_to_sit': 172},
+  'wrist': {'sitting': 47, 'sit_to_stand': 166, 'walking': 1052, 'turning': 193, 'stand_to_sit': 169},
+}
+
+
+def _rows(labels: list[str], start_ms: int = 1657533977813, size: int = 10) -> str:
+  """Rows that come ten at once every 100 ms."""
+  return ''.join(
+    f'{row}.5,-1,9,0.1,0.2,-0.3,{start_ms + 100 * (row // size) + row % size // 5},{label}\n'
+    for row, label in enumerate(labels)
+  )
+
+
+def _folder(tmp_path, files: dict[str, str]) -> Source:
+  for name, text in files.items():
+    path = tmp_path / 'DATA' / name[:3] / f'{name}.csv'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+  return Source(tmp_path)
+
+
+def _read(source: Source, position: str = 'pocket', dropped=None):
+  return list(ARCHIVE.read(source, position, collections.Counter() if dropped is None else dropped))
+
+
+def test_rows_in_bursts_get_an_even_clock_and_none_is_lost(tmp_path):
+  (recording,) = _read(_folder(tmp_path, {'s01_01_sp': HEADER + _rows(['WALKING'] * 500)}))
+  assert recording.acc.values[:, 0].tolist() == [row + 0.5 for row in range(500)]
+  np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.01, rtol=1e-2)
+  np.testing.assert_array_equal(recording.gyro.time_s, recording.acc.time_s)
+  np.testing.assert_allclose(recording.gyro.values[0], [0.1, 0.2, -0.3], rtol=1e-6)
+  assert recording.acc.time_s[0] == 0
+
+
+def test_a_position_is_a_device(tmp_path):
+  files = {
+    f's0{subject}_01_{device}': HEADER + _rows(['WALKING'] * 9)
+    for subject in (1, 2)
+    for device in ('sp', 'sw')
+  }
+  files['s01_01_sw'] = files['s01_01_sw'].replace('0.5,', '7.5,', 1)
+  source = _folder(tmp_path, files)
+  for position, first in (('pocket', 0.5), ('wrist', 7.5)):
+    recordings = _read(source, position)
+    assert [(each.subject, each.position) for each in recordings] == [('s01', position), ('s02', position)]
+    assert recordings[0].acc.values[0, 0] == first
+
+
+def test_every_label_has_its_activity_and_spans_follow_one_another(tmp_path):
+  labels = [label for label in ACTIVITIES for _ in range(20)]
+  (recording,) = _read(_folder(tmp_path, {'s01_01_sp': HEADER + _rows(labels)}))
+  assert [span.activity for span in recording.spans] == list(ACTIVITIES.values())
+  assert [span.start_s for span in recording.spans][1:] == [span.stop_s for span in recording.spans][:-1]
+
+
+def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
+  first, second = _rows(['WALKING'] * 40).splitlines(True)[:20], _rows(['WALKING'] * 40).splitlines(True)[20:]
+  dropped = collections.Counter()
+  (recording,) = _read(_folder(tmp_path, {'s01_01_sp': HEADER + ''.join(second + first)}), dropped=dropped)
+  assert dropped['rows out of order, sorted'] >= 1
+  assert (np.diff(recording.acc.time_s) > 0).all()
+  assert recording.acc.values[:, 0].max() == 39.5
+
+
+def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_longest(tmp_path):
+  labels = 70 * ['SEATED'] + 120 * ['STANDING_UP'] + 200 * ['WALKING'] + 110 * ['TURNING']  # at 100 Hz
+  files = {f's01_01_{device}': HEADER + _rows(labels) for device in POSITIONS.values()}
+  _folder(tmp_path / 'archive', files)
+  windows = prepare(ARCHIVE, tmp_path / 'archive', tmp_path, position='all', progress=False)
+  names = [windows.meta['activities'][activity] for activity in windows.activity]
+  assert names == 2 * ['sit_to_stand', 'walking']
+  assert windows.meta['counts']['by_position'] == {'pocket': 2, 'wrist': 2}
+  assert windows.meta['subjects'] == ['s01']  # one person at both positions
+
+
+def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
+  source = _folder(tmp_path / 'archive', {'s01_01_sp': HEADER + _rows(300 * ['WALKING'])})
+  with pytest.raises(UserError, match='no window at wrist'):
+    prepare(ARCHIVE, source.path, tmp_path, position='all', progress=False)
+  assert not (tmp_path / 'sp_sw_har').exists()
+
+
+@pytest.mark.parametrize(
+  ('name', 'text', 'message'),
+  [
+    ('s01_01_sp', HEADER.replace('y_gyro', 'gyro'), r's01_01_sp\.csv has no column y_gyro'),
+    ('s01_01_sp', HEADER + '1,2\n', r's01_01_sp\.csv is not a table'),
+    ('s01_01_sp', HEADER, r's01_01_sp\.csv has no rows'),
+    ('s01_01_sp', HEADER + _rows(['RUNNING']), r's01_01_sp\.csv has activities RUNNING; known are SEATED'),
+    ('s01_x_sp', HEADER, r's01_x_sp\.csv is not named'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, name, text, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, {name: text}))
+
+
+@pytest.fixture(scope='module', params=POSITIONS)
+def real(request, real_archive):
+  """A position of the real archive, its rows by label counted in the text, its recordings."""
+  source, dropped = Source(real_archive('sp_sw_har')), collections.Counter()
+  rows = collections.Counter()
+  for name in source.find(f'*_{POSITIONS[request.param]}.csv'):
+    with source.open(name) as file:
+      rows.update(line.rpartition(b',')[2].decode() for line in file.read().split()[1:])
+  recordings = list(ARCHIVE.read(source, request.param, dropped))
+  assert not dropped
+  return request.param, rows, recordings
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_the_real_archive_has_23_people_and_every_row(real):
+  position, rows, recordings = real
+  assert len({recording.subject for recording in recordings}) == 23
+  assert len(recordings) == 223
+  found, rates_hz = collections.Counter(), []
+  for recording in recordings:
+    time_s = recording.acc.time_s
+    rates_hz.append(1 / np.median(np.diff(time_s)))
+    for span in recording.spans:
+      found[span.activity] += int(((span.start_s <= time_s) & (time_s < span.stop_s)).sum())
+  assert found == {ACTIVITIES[label]: count for label, count in rows.items()}
+  assert rows.total() == {'pocket': 259_213, 'wrist': 262_553}[position]
+  np.testing.assert_allclose(rates_hz, RATES_HZ[position], atol=0.15)
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
+  position, _, recordings = real
+  dropped, cut = collections.Counter(), []
+  for number, recording in enumerate(recordings):
+    pieces = resample(recording, dropped)
+    cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=ARCHIVE.majority_label)
+  assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
+  assert not dropped
+  lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]
+  assert len(cut) == pytest.approx(sum((50 * each - 128) // 64 + 1 for each in lasts_s), abs=5)
+  assert gyro_agreement.check(np.stack([window.signal for window in cut])) == (None, True, False)
+  norms = [np.linalg.norm(recording.acc.values, axis=1).mean() for recording in recordings]
+  assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.06)

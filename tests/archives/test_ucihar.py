@@ -1,0 +1,123 @@
+"""UCI HAR v1 as released: windows in files of one axis each."""
+
+import collections
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from har_jax.archives.source import Source
+from har_jax.archives.ucihar import ARCHIVE
+from har_jax.errors import UserError
+from har_jax.signal.recording import Span
+
+SUBJECTS = {'train': [3, 3, 1], 'test': [2, 2]}
+LABELS = {'train': [1, 6, 2], 'test': [5, 4]}
+
+
+def signal(sensor: str, axis: str, part: str) -> np.ndarray:
+  """Every file has different numbers."""
+  rng = np.random.default_rng([len(sensor), ord(axis), len(part)])
+  return rng.normal(size=(len(SUBJECTS[part]), 128))
+
+
+def text(values) -> str:
+  return ''.join(' ' + ' '.join(f'{value: .7e}' for value in row) + '\n' for row in np.atleast_2d(values))
+
+
+def official() -> dict[str, str]:
+  files = {'activity_labels.txt': '1 WALKING\n'}
+  for part in ('train', 'test'):
+    files[f'{part}/subject_{part}.txt'] = ''.join(f'{subject}\n' for subject in SUBJECTS[part])
+    files[f'{part}/y_{part}.txt'] = ''.join(f'{label}\n' for label in LABELS[part])
+    for sensor in ('total_acc', 'body_gyro', 'body_acc'):
+      for axis in 'xyz':
+        files[f'{part}/Inertial Signals/{sensor}_{axis}_{part}.txt'] = text(signal(sensor, axis, part))
+  return {f'UCI HAR Dataset/{name}': content for name, content in files.items()}
+
+
+def source_of(files: dict[str, str], tmp_path) -> Source:
+  """As published: a zip in a zip, with resource forks of macOS."""
+  inner = io.BytesIO()
+  with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
+    for name, content in files.items():
+      zipped.writestr(name, content)
+      zipped.writestr(f'__MACOSX/{name}', 'fork')
+  with zipfile.ZipFile(tmp_path / 'har.zip', 'w') as outer:
+    outer.writestr('UCI HAR Dataset.zip', inner.getvalue())
+    outer.writestr('UCI HAR Dataset.names', 'words')
+  return Source(tmp_path / 'har.zip')
+
+
+def read(files, tmp_path):
+  return list(ARCHIVE.read(source_of(files, tmp_path), 'waist', collections.Counter()))
+
+
+def test_each_released_window_is_a_recording(tmp_path):
+  recordings = read(official(), tmp_path)
+  assert [recording.subject for recording in recordings] == ['1', '2', '2', '3', '3']
+  activities = [recording.spans[0].activity for recording in recordings]
+  assert activities == ['upstairs', 'standing', 'sitting', 'walking', 'lying']
+  assert {recording.spans[0].stop_s for recording in recordings} == {128 / 50}
+
+
+def test_acceleration_is_total_in_m_s2_and_rotation_is_unchanged(tmp_path):
+  first = read(official(), tmp_path)[0]  # the third training window
+  for axis, name in enumerate('xyz'):
+    np.testing.assert_allclose(
+      first.acc.values[:, axis], signal('total_acc', name, 'train')[2] * 9.80665, rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(
+      first.gyro.values[:, axis], signal('body_gyro', name, 'train')[2], rtol=1e-5, atol=1e-6
+    )
+  np.testing.assert_allclose(np.diff(first.acc.time_s), 0.02)
+  assert first.spans == (Span(0.0, 2.56, 'upstairs'),)
+
+
+def test_an_extracted_folder_reads_the_same(tmp_path):
+  zipped = read(official(), tmp_path)
+  for name, content in official().items():
+    path = tmp_path / 'folder' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+  folder = list(ARCHIVE.read(Source(tmp_path / 'folder'), 'waist', collections.Counter()))
+  assert [recording.acc.values.tobytes() for recording in folder] == [r.acc.values.tobytes() for r in zipped]
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'message'),
+  [
+    ('train/Inertial Signals/body_gyro_z_train.txt', None, 'body_gyro_z_train.txt, found 0'),
+    ('train/Inertial Signals/body_gyro_z_train.txt', '1 2 3\n' * 3, 'body_gyro_z_train.txt has 3 columns'),
+    ('test/Inertial Signals/total_acc_x_test.txt', text(np.ones((1, 128))), r'differ in length: \[1, 2\]'),
+    ('test/Inertial Signals/total_acc_x_test.txt', 'one two\n', 'total_acc_x_test.txt is not a table'),
+    ('train/y_train.txt', '1\n2\n', "'labels': 2"),
+    ('train/y_train.txt', '1\n2\n7\n', r'labels \[7\]; 1 to 6'),
+  ],
+)
+def test_missing_or_malformed_files_are_named(name, content, message, tmp_path):
+  files = official() | {f'UCI HAR Dataset/{name}': content}
+  with pytest.raises(UserError, match=message):
+    read({name: content for name, content in files.items() if content is not None}, tmp_path)
+
+
+def test_every_code_has_its_activity(tmp_path):
+  files = official() | {'UCI HAR Dataset/train/y_train.txt': '1\n2\n3\n'}
+  files |= {f'UCI HAR Dataset/test/{name}_test.txt': '4\n5\n6\n' for name in ('y', 'subject')}
+  for sensor in ('total_acc', 'body_gyro'):
+    for axis in 'xyz':
+      signals = f'UCI HAR Dataset/test/Inertial Signals/{sensor}_{axis}_test.txt'
+      files[signals] = text(np.zeros((3, 128)))
+  found = sorted((int(r.subject), r.spans[0].activity) for r in read(files, tmp_path))
+  assert found == [
+    (1, 'downstairs'), (3, 'upstairs'), (3, 'walking'), (4, 'sitting'), (5, 'standing'), (6, 'lying')
+  ]  # fmt: skip
+
+
+def test_the_official_test_subjects_are_the_published_ones():
+  assert ARCHIVE.test_subjects == ('2', '4', '9', '10', '12', '13', '18', '20', '24')
+
+
+def test_the_marker_matches(tmp_path):
+  assert source_of(official(), tmp_path).find(ARCHIVE.marker)

@@ -1,0 +1,204 @@
+"""WEDA-FALL: the clock rebuilt from bursts, falls as fall_timestamps.csv says, counts of the real archive."""
+
+import collections
+import re
+
+import numpy as np
+import pytest
+
+from har_jax.archives.source import Source
+from har_jax.archives.weda_fall import ARCHIVE
+from har_jax.errors import UserError
+from har_jax.signal import cutting, gyro_agreement
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
+from har_jax.signal.resample import resample
+
+ACTIVITIES = {
+  'D01': 'walking', 'D02': 'running', 'D03': 'stairs', 'D04': 'sitting_and_getting_up',
+  'D05': 'collapsing_into_chair', 'D06': 'crouching', 'D07': 'stumbling', 'D08': 'jumping_to_reach',
+  'D09': 'hitting_table', 'D10': 'clapping', 'D11': 'opening_door',
+} | {f'F0{kind}': 'falling' for kind in range(1, 9)}  # fmt: skip
+RECORDINGS = {
+  'walking': 68, 'running': 42, 'stairs': 52, 'sitting_and_getting_up': 71, 'collapsing_into_chair': 42,
+  'crouching': 42, 'stumbling': 42, 'jumping_to_reach': 42, 'hitting_table': 73, 'clapping': 74,
+  'opening_door': 71, 'falling': 350,
+}  # fmt: skip
+WINDOWS = {
+  'walking': 884, 'running': 530, 'stairs': 1089, 'sitting_and_getting_up': 523, 'collapsing_into_chair': 267,
+  'crouching': 427, 'stumbling': 251, 'jumping_to_reach': 154, 'hitting_table': 257, 'clapping': 470,
+  'opening_door': 548, 'falling': 362,
+}  # fmt: skip
+FALLS = 'filename,start_time,end_time\nF01/U01_R01,1.5,4.5\n'
+
+
+def _bursts(count: int = 300, size: int = 5) -> list[float]:
+  """Times of rows that come five at once, 1 ms apart, every 0.1 s."""
+  return [round(0.1 * (row // size) + 0.001 * (row % size), 3) for row in range(count)]
+
+
+def _text(sensor: str, times: list[float], values: list[str] | None = None) -> str:
+  values = values or [f'{row % 40 / 10},9.8,-0.1' for row in range(len(times))]
+  header = ','.join(f'{sensor}_{column}_list' for column in ('time', 'x', 'y', 'z'))
+  return '\n'.join([header, *(f'{time},{value}' for time, value in zip(times, values, strict=True)), ''])
+
+
+def _folder(tmp_path, trials: dict[str, dict[str, str]], falls: str | None = FALLS) -> Source:
+  """Trials by 'D01/U01_R01', each with the texts of its sensors."""
+  for trial, sensors in trials.items():
+    path = tmp_path / 'dataset' / '50Hz' / trial
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for sensor, text in sensors.items():
+      path.with_name(f'{path.name}_{sensor}.csv').write_text(text)
+  if falls is not None:
+    (tmp_path / 'dataset' / 'fall_timestamps.csv').write_text(falls, encoding='utf-8-sig')
+  return Source(tmp_path)
+
+
+def _both(times: list[float]) -> dict[str, str]:
+  return {sensor: _text(sensor, times) for sensor in ('accel', 'gyro')}
+
+
+def _read(source: Source, dropped=None):
+  return list(ARCHIVE.read(source, 'wrist', collections.Counter() if dropped is None else dropped))
+
+
+def test_rows_in_bursts_get_an_even_clock(tmp_path):
+  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': _both(_bursts())}))
+  for samples in (recording.acc, recording.gyro):
+    np.testing.assert_allclose(np.diff(samples.time_s), 0.02, rtol=1e-3)
+  np.testing.assert_allclose(recording.acc.values[7], [0.7, 9.8, -0.1], rtol=1e-6)
+  assert recording.subject == 'U01'
+
+
+def test_each_sensor_has_its_own_clock_and_they_pair_by_time(tmp_path):
+  slow = [0.125 * (row // 5) + 0.001 * (row % 5) for row in range(300)]
+  texts = {'accel': _text('accel', _bursts()), 'gyro': _text('gyro', slow)}
+  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': texts}))
+  assert np.diff(recording.acc.time_s).mean() == pytest.approx(0.02, rel=1e-3)
+  assert np.diff(recording.gyro.time_s).mean() == pytest.approx(0.025, rel=1e-3)
+  (piece,) = resample(recording, collections.Counter())
+  assert len(piece.signal) == pytest.approx(50 * 6.0, abs=5)
+
+
+def test_a_late_burst_is_sorted_into_its_place_and_counted(tmp_path):
+  times, values = _bursts(), [f'{row},0,0' for row in range(300)]
+  order = [*range(100), *range(115, 140), *range(100, 115), *range(140, 300)]  # rows 100 to 114 come late
+  late = _text('accel', [times[row] for row in order], [values[row] for row in order])
+  dropped = collections.Counter()
+  texts = {'accel': late, 'gyro': _text('gyro', times)}
+  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': texts}), dropped)
+  assert recording.acc.values[:, 0].tolist() == list(range(300))
+  assert dropped == {'bursts out of order, sorted': 1}
+
+
+def test_a_lost_burst_is_a_gap(tmp_path):
+  times = _bursts()
+  texts = {'accel': _text('accel', times[:100] + times[125:]), 'gyro': _text('gyro', times)}
+  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': texts}))
+  steps = np.diff(recording.acc.time_s)
+  assert steps[99] == pytest.approx(26 * 0.02, rel=1e-2)
+  np.testing.assert_allclose(np.delete(steps, 99), 0.02, rtol=1e-2)
+
+
+def test_a_fall_is_falling_between_its_timestamps_only(tmp_path):
+  dropped = collections.Counter()
+  (recording,) = _read(_folder(tmp_path, {'F01/U01_R01': _both(_bursts())}), dropped)
+  assert recording.spans == (Span(1.5, 4.5, 'falling'),)
+  assert dropped == {'accelerometer rows before and after a fall': 150}
+
+
+def test_every_code_has_its_activity_and_other_files_are_skipped(tmp_path):
+  trials = {f'{code}/U01_R01': _both(_bursts(20)) for code in ACTIVITIES}
+  falls = 'filename,start_time,end_time\n' + ''.join(f'F0{kind}/U01_R01,0,9\n' for kind in range(1, 9))
+  trials['D01/U02_R01'] = {'accel': _text('accel', _bursts(20))}  # without a gyroscope
+  trials['D01/U01_R01']['vertical_accel'] = trials['D01/U01_R01']['orientation'] = 'anything'
+  dropped = collections.Counter()
+  recordings = _read(_folder(tmp_path, trials, falls), dropped)
+  assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
+  assert dropped['trials with one sensor only'] == 1
+
+
+@pytest.mark.parametrize(
+  ('trial', 'accel', 'falls', 'message'),
+  [
+    (
+      'D01/U01_R01',
+      'accel_time_list,accel_x_list\n',
+      FALLS,
+      r'U01_R01_accel\.csv has no column accel_y_list',
+    ),
+    ('D01/U01_R01', _text('accel', [0.0], ['1,2']), FALLS, r'U01_R01_accel\.csv is not a table'),
+    ('D01/U01_R01', _text('accel', []), FALLS, r'U01_R01_accel\.csv has no rows'),
+    ('D12/U01_R01', _text('accel', [0.0]), FALLS, r'D12/U01_R01_\w+\.csv has an unknown code'),
+    ('F01/U01_R02', _text('accel', [0.0]), FALLS, r'fall_timestamps\.csv lacks F01/U01_R02'),
+    ('F01/U01_R01', _text('accel', [0.0]), None, r'one file fall_timestamps\.csv, found 0'),
+    ('F01/U01_R01', _text('accel', [0.0]), FALLS.replace('4.5', '1.0'), r'fall_timestamps\.csv has a fall'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, trial, accel, falls, message):
+  source = _folder(tmp_path, {trial: {'accel': accel, 'gyro': _text('gyro', _bursts(9))}}, falls)
+  with pytest.raises(UserError, match=message):
+    _read(source)
+
+
+@pytest.fixture(scope='module')
+def real(real_archive):
+  """The real archive's files with their lines, its recordings, and what was dropped."""
+  source, dropped = Source(real_archive('weda_fall')), collections.Counter()
+  lines = {}
+  for name in source.find('50Hz/*.csv'):
+    with source.open(name) as file:
+      lines[name] = len(file.read().split()) - 1
+  return lines, list(ARCHIVE.read(source, 'wrist', dropped)), dropped
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_the_real_archive_has_25_people_and_every_row(real):
+  lines, recordings, dropped = real
+  expected = collections.Counter()
+  for name, rows in lines.items():
+    code, sensor = re.search(r'50Hz/(\w\d\d)/U\d+_R\d+_(\w+)\.csv', name).groups()
+    expected[ACTIVITIES[code], sensor] += rows
+  found = collections.Counter()
+  for recording in recordings:
+    for sensor, samples in (('accel', recording.acc), ('gyro', recording.gyro)):
+      found[recording.spans[0].activity, sensor] += len(samples.values)
+  assert found == expected
+  assert sum(expected.values()) == 571_460 + 571_372
+  assert len({recording.subject for recording in recordings}) == 25
+  counts = collections.Counter(recording.spans[0].activity for recording in recordings)
+  # The README: 14 people, 7 kinds of falls three times and one four times. It counts 619 daily activities.
+  assert counts == RECORDINGS
+  assert (counts['falling'], counts.total() - counts['falling']) == (14 * 7 * 3 + 14 * 4, 619)
+  assert dropped['bursts out of order, sorted'] == 63
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_the_real_archive_has_these_windows_and_two_rates(real):
+  _, recordings, dropped = real
+  cut, rates_hz = [], collections.defaultdict(list)
+  for number, recording in enumerate(recordings):
+    cut += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
+    is_slow = recording.spans[0].activity == 'falling' and recording.subject != 'U14'
+    rates_hz[is_slow] += [1 / np.median(np.diff(recording.acc.time_s))]
+  assert collections.Counter(window.activity for window in cut) == WINDOWS
+  np.testing.assert_allclose(rates_hz[False], 49.4, atol=0.5)
+  np.testing.assert_allclose(rates_hz[True], 39.5, atol=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
+  _, recordings, dropped = real
+  cut = [
+    window.signal
+    for recording in recordings[::4]
+    for window in cutting.cut(recording, resample(recording, dropped), dropped)
+  ]
+  assert gyro_agreement.check(np.stack(cut)) == (None, True, False)
+  norms = [
+    np.linalg.norm(r.acc.values, axis=1).mean() for r in recordings if r.spans[0].activity == 'opening_door'
+  ]
+  assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.05)

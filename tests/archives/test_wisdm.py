@@ -1,0 +1,126 @@
+"""WISDM: sensors paired by the phone's clock, every loss counted."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from har_jax.archives.source import Source
+from har_jax.archives.wisdm import ARCHIVE
+from har_jax.errors import UserError
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.resample import resample
+
+BOOT_NS = 9_007_199_254_740_993  # 2**53 + 1: the first integer that a float cannot represent
+ACTIVITIES = {  # activity_key.txt
+  'A': 'walking', 'B': 'running', 'C': 'stairs', 'D': 'sitting', 'E': 'standing', 'F': 'typing',
+  'G': 'brushing_teeth', 'H': 'eating_soup', 'I': 'eating_chips', 'J': 'eating_pasta', 'K': 'drinking',
+  'L': 'eating_sandwich', 'M': 'kicking', 'O': 'catching', 'P': 'dribbling', 'Q': 'writing',
+  'R': 'clapping', 'S': 'folding_laundry',
+}  # fmt: skip
+
+
+def _lines(subject: int, code: str, times_ns, value: float = 1.5) -> str:
+  return ''.join(f'{subject},{code},{time},{value},-2.25,0.5;\n' for time in times_ns)
+
+
+def _folder(tmp_path, acc: dict[int, str], gyro: dict[int, str]) -> Source:
+  for sensor, files in (('accel', acc), ('gyro', gyro)):
+    folder = tmp_path / 'wisdm-dataset' / 'raw' / 'phone' / sensor
+    folder.mkdir(parents=True, exist_ok=True)
+    for subject, text in files.items():
+      (folder / f'data_{subject}_{sensor}_phone.txt').write_text(text)
+  return Source(tmp_path)
+
+
+def _read(source: Source, dropped=None):
+  return list(ARCHIVE.read(source, 'pocket', collections.Counter() if dropped is None else dropped))
+
+
+def _ticks(count: int, start_ns: int = BOOT_NS) -> list[int]:
+  return [start_ns + 50_000_000 * index for index in range(count)]
+
+
+def test_every_code_has_its_activity(tmp_path):
+  rows = ''.join(_lines(1600, code, _ticks(3)) for code in ACTIVITIES)
+  recordings = _read(_folder(tmp_path, {1600: rows}, {1600: rows}))
+  assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
+
+
+def test_a_recording_is_one_activity_on_the_phones_clock(tmp_path):
+  acc = _lines(1600, 'A', _ticks(100)) + _lines(1600, 'D', _ticks(100, BOOT_NS + 10**12))
+  gyro = _lines(1600, 'A', _ticks(97, BOOT_NS + 150_000_001), 0.25) + _lines(
+    1600, 'D', _ticks(9, BOOT_NS + 10**12)
+  )
+  first, second = _read(_folder(tmp_path, {1600: acc}, {1600: gyro}))
+  assert [r.spans[0].activity for r in (first, second)] == ['walking', 'sitting']
+  np.testing.assert_array_equal(first.acc.values[0], [1.5, -2.25, 0.5])
+  np.testing.assert_array_equal(first.gyro.values[0], [0.25, -2.25, 0.5])
+  assert first.acc.time_s[0] == 0
+  assert first.gyro.time_s[0] == pytest.approx(0.150000001, abs=1e-12)  # exact to 1 ns
+  assert len(second.gyro.values) == 9
+
+
+def test_a_subject_with_a_gyroscope_only_is_counted(tmp_path):
+  both, dropped = _lines(1, 'A', _ticks(9)), collections.Counter()
+  assert len(_read(_folder(tmp_path, {1: both}, {1: both, 2: both}), dropped)) == 1
+  assert dropped == {'subjects without an accelerometer': 1}
+
+
+def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
+  times = _ticks(100)
+  times[10], times[11] = times[11], times[10]
+  dropped = collections.Counter()
+  (recording,) = _read(
+    _folder(tmp_path, {1: _lines(1, 'B', times)}, {1: _lines(1, 'B', _ticks(100))}), dropped
+  )
+  assert (np.diff(recording.acc.time_s) > 0).all()
+  assert dropped == {'rows out of order, sorted': 1}
+
+
+def test_subjects_and_runs_without_a_gyroscope_are_counted(tmp_path):
+  both = _lines(1, 'A', _ticks(9)) + _lines(1, 'S', _ticks(9))
+  dropped = collections.Counter()
+  recordings = _read(_folder(tmp_path, {1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))}), dropped)
+  assert [(r.subject, r.spans[0].activity) for r in recordings] == [('1', 'walking')]
+  assert dropped == {'subjects without a gyroscope': 1, 'activity runs with one sensor only': 1}
+
+
+def test_clocks_that_share_no_moment_give_no_piece(tmp_path):
+  source = _folder(tmp_path, {1: _lines(1, 'A', _ticks(99))}, {1: _lines(1, 'A', _ticks(99, BOOT_NS * 2))})
+  dropped = collections.Counter()
+  assert [resample(recording, dropped) for recording in _read(source)] == [[]]
+  assert dropped == {'recordings whose sensors do not overlap in time': 1}
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('1,A,5,1.0,2.0;\n', r'data_1_accel_phone\.txt is not a table'),
+    ('1,A,5,1.0,2.0,z;\n', "could not convert string 'z'"),
+    ('1,A,5.5,1.0,2.0,3.0;\n', "could not convert string '5.5' to int64"),
+    ('1,N,5,1.0,2.0,3.0;\n', "an activity 'N'"),
+    ('', 'has no rows'),
+  ],
+)
+def test_a_damaged_archive_names_the_file(tmp_path, text, message):
+  with pytest.raises(UserError, match=message):
+    _read(_folder(tmp_path, {1: text}, {1: _lines(1, 'A', _ticks(9))}))
+
+
+@pytest.mark.archives
+def test_the_real_archive_has_all_codes_and_si_units(real_archive):
+  dropped = collections.Counter()
+  recordings = list(itertools.islice(ARCHIVE.read(Source(real_archive('wisdm')), 'pocket', dropped), 18))
+  assert {r.subject for r in recordings} == {'1600'}
+  assert [r.spans[0].activity for r in recordings] == list(ACTIVITIES.values())
+  for recording in recordings:
+    (piece,) = resample(recording, dropped)
+    assert len(piece.signal) == pytest.approx(180 * 50, abs=20)
+    assert np.isfinite(piece.signal).all()
+    if recording.spans[0].activity in ('sitting', 'standing'):
+      norm = np.linalg.norm(piece.signal[:, :3], axis=1)
+      # The phones are not calibrated: sitting reads 9.2 to 10.4 over the subjects.
+      assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.08)
+  assert not dropped

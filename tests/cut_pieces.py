@@ -1,0 +1,28 @@
+"""Recordings whose samples say where they lie, and their windows."""
+
+import collections
+
+import numpy as np
+
+from har_jax.signal import cutting
+from har_jax.signal.recording import Recording, Span, regular
+from har_jax.signal.resample import Piece
+
+
+def recording(samples: int, *spans: Span, subject: str = '7') -> Recording:
+  sensor = regular(np.zeros((samples, 3), np.float32), 50.0)
+  return Recording(subject, 'waist', sensor, sensor, spans)
+
+
+def ramp(samples: int, start_s: float = 0.0) -> Piece:
+  """Channel c of sample i holds i + 10000 c, counted from the recording's zero."""
+  first = round(start_s * 50)
+  return Piece(
+    start_s, (np.arange(first, first + samples)[:, None] + 10_000 * np.arange(6)).astype(np.float32)
+  )
+
+
+def cut(recorded, pieces, dropped=None, number=0):
+  return list(
+    cutting.cut(recorded, pieces, collections.Counter() if dropped is None else dropped, number=number)
+  )

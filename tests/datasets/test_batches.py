@@ -1,0 +1,125 @@
+"""Batches: each window once per epoch, padding with weight 0, exact resume."""
+
+import numpy as np
+import pytest
+
+from har_jax.datasets.batches import Batch, evaluation_batches, stack, training_batches
+
+
+def _arrays(size: int) -> Batch:
+  rng = np.random.default_rng(0)
+  return {
+    'signal': rng.standard_normal((size, 4, 6)).astype(np.float32),
+    'label': np.arange(size, dtype=np.int32),
+  }
+
+
+def _counted(batch: Batch) -> list[int]:
+  """The labels of the windows that are not padding."""
+  return batch['label'][batch['weight'] > 0].tolist()
+
+
+@pytest.mark.parametrize(('size', 'batch'), [(10, 4), (12, 4), (3, 8), (1, 1), (9, 1)])
+def test_an_epoch_counts_each_window_once(size: int, batch: int):
+  steps = -(-size // batch)
+  batches = list(training_batches(_arrays(size), batch=batch, steps=3 * steps, seed=0))
+  for epoch in range(3):
+    seen = [label for each in batches[epoch * steps : (epoch + 1) * steps] for label in _counted(each)]
+    assert sorted(seen) == list(range(size))
+
+
+def test_shapes_are_fixed_and_the_last_batch_of_an_epoch_is_padded():
+  batches = list(training_batches(_arrays(10), batch=4, steps=3, seed=0))
+  assert [each['weight'].tolist() for each in batches] == [[1, 1, 1, 1], [1, 1, 1, 1], [1, 1, 0, 0]]
+  for each in batches:
+    assert (each['signal'].shape, each['label'].shape) == ((4, 4, 6), (4,))
+    assert each['weight'].dtype == np.float32
+
+
+def test_a_signal_stays_with_its_label():
+  arrays = _arrays(10)
+  for each in training_batches(arrays, batch=4, steps=6, seed=0):
+    np.testing.assert_array_equal(each['signal'], arrays['signal'][each['label']])
+
+
+def test_epochs_and_seeds_differ_in_order_and_a_seed_repeats():
+  def order(seed: int) -> list[list[int]]:
+    return [_counted(each) for each in training_batches(_arrays(40), batch=40, steps=2, seed=seed)]
+
+  assert order(0) == order(0)
+  assert order(0) != order(1)
+  assert order(0)[0] != order(0)[1]
+
+
+def test_rows_of_windows_stay_together_and_are_shuffled():
+  batches = list(training_batches(_arrays(21), batch=6, steps=8, seed=0, windows_per_row=3))
+  epochs = [np.concatenate([_counted(each) for each in batches[at : at + 4]]) for at in (0, 4)]
+  for labels in epochs:
+    rows = labels.reshape(-1, 3)
+    assert sorted(rows[:, 0]) == [0, 3, 6, 9, 12, 15, 18]
+    assert (np.diff(rows, axis=1) == 1).all()
+  assert not np.array_equal(*epochs)
+
+
+@pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # epochs end after 3, 6, 9
+def test_a_resumed_iterator_continues_exactly(after: int):
+  def batches():
+    return training_batches(_arrays(10), batch=4, steps=12, seed=5)
+
+  expected = [each['label'].tolist() for each in batches()]
+  stopped = batches()
+  for _ in range(after):
+    next(stopped)
+  state = stopped.get_state()
+  resumed = batches()
+  next(resumed)  # the state overrules its position
+  resumed.set_state(state)
+  assert [each['label'].tolist() for each in resumed] == expected[after:]
+  assert [each['label'].tolist() for each in stopped] == expected[after:]
+
+
+@pytest.mark.parametrize(('size', 'batch'), [(10, 4), (8, 4), (3, 8)])
+def test_an_evaluation_counts_each_window_once_and_in_order(size: int, batch: int):
+  batches = list(evaluation_batches(_arrays(size), batch=batch))
+  assert [label for each in batches for label in _counted(each)] == list(range(size))
+  assert {each['signal'].shape for each in batches} == {(batch, 4, 6)}
+  assert all(np.isfinite(each['signal']).all() for each in batches)
+
+
+def test_stacked_batches_are_filled_with_the_first():
+  first, second = evaluation_batches(_arrays(4), batch=2)
+  stacked = stack([first, second], 3)
+  assert stacked['label'].tolist() == [[0, 1], [2, 3], [0, 1]]
+  assert stacked['signal'].shape == (3, 2, 4, 6)
+
+
+@pytest.mark.parametrize('processes', [2, 4])
+def test_processes_share_a_training_batch(processes: int):
+  arrays = _arrays(10)
+  by_process = [
+    training_batches(arrays, batch=8, steps=4, seed=3, process=process, processes=processes)
+    for process in range(processes)
+  ]
+  for batch, *parts in zip(training_batches(arrays, batch=8, steps=4, seed=3), *by_process, strict=True):
+    for name, rows in batch.items():
+      np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), rows)
+      assert {len(part[name]) for part in parts} == {8 // processes}
+
+
+def test_processes_share_an_evaluation_batch():
+  parts = [evaluation_batches(_arrays(10), batch=4, process=process, processes=2) for process in range(2)]
+  for batch, first, second in zip(evaluation_batches(_arrays(10), batch=4), *parts, strict=True):
+    for name, rows in batch.items():
+      np.testing.assert_array_equal(np.concatenate([first[name], second[name]]), rows)
+
+
+def test_processes_share_one_iterator_state():
+  def batches(process: int):
+    return training_batches(_arrays(10), batch=4, steps=6, seed=5, process=process, processes=2)
+
+  first, second = batches(0), batches(1)
+  for _ in range(4):
+    next(first)
+  second.set_state(first.get_state())
+  rest = [each['label'].tolist() for each in batches(1)][4:]
+  assert [each['label'].tolist() for each in second] == rest

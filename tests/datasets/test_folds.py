@@ -1,0 +1,194 @@
+"""The windows of a fold: disjoint parts, labels of the classes, normalization without the test part."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+
+from har_jax.config import Protocol
+from har_jax.datasets import balancing, folds, normalization, splits
+from har_jax.datasets import windows as store
+from har_jax.errors import UserError
+from har_jax.signal import cutting
+
+_PARTS = ('train', 'validation', 'test')
+
+
+def _windows(name: str, activities: tuple[str, ...], seed: int) -> store.Windows:
+  """Five subjects with one recording each: twelve windows of each activity, every 1.28 s."""
+  rng = np.random.default_rng(seed)
+  cut = []
+  for subject in range(5):
+    for number in range(12 * len(activities)):
+      signal = rng.normal(subject, 1 + seed, (128, 6)).astype(np.float32)
+      cut.append(cutting.Window(signal, activities[number // 12], f's{subject}', subject, 1.28 * number))
+  return store.gather(cut, {'archive': name, 'position': 'waist'})
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  path = tmp_path_factory.mktemp('windows')
+  store.save(_windows('target', ('eating_soup', 'walking', 'sitting'), 1), path / 'target')
+  store.save(_windows('first', ('running', 'walking', 'typing'), 2), path / 'first')
+  store.save(_windows('second', ('lying', 'walking'), 3), path / 'second')
+  return path
+
+
+@pytest.mark.parametrize('split', ['subject', 'window'])
+def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: str):
+  archive, fold = (
+    store.load(folder / 'target'),
+    folds.target_windows(folder, 'target', Protocol(split=split), 0),
+  )
+  assert fold.classes == ('walking', 'sitting')  # in the order of recording.ACTIVITIES; eating_soup is none
+  mean, deviation = (np.repeat(fold.description['normalizer'][name], 3) for name in ('mean', 'deviation'))
+  for part in _PARTS:
+    at, batch = fold.indices[part], getattr(fold, part)
+    names = [archive.meta['activities'][activity] for activity in archive.activity[at]]
+    assert [fold.classes[label] for label in batch['label']] == names
+    np.testing.assert_allclose(batch['signal'] * deviation + mean, archive.signals[at], atol=1e-5)
+    assert fold.description['windows'][part] == len(at)
+    assert sum(fold.description['by_class'][part]) == len(at)
+    assert fold.description['subjects'][part] == sorted({f's{subject}' for subject in archive.subject[at]})
+  assert len(set(np.concatenate(list(fold.indices.values())))) == 5 * 24
+  assert fold.test_subjects.tolist() == [f's{subject}' for subject in archive.subject[fold.indices['test']]]
+
+
+def test_normalization_depends_on_the_train_part_or_on_all(folder: pathlib.Path, tmp_path: pathlib.Path):
+  archive, before = store.load(folder / 'target'), folds.target_windows(folder, 'target', Protocol(), 0)
+  signals = np.array(archive.signals)
+  signals[before.indices['test']] *= 10
+  store.save(dataclasses.replace(archive, signals=signals), tmp_path / 'target')
+  after = folds.target_windows(tmp_path, 'target', Protocol(), 0)
+  assert after.description == before.description
+  np.testing.assert_array_equal(after.train['signal'], before.train['signal'])
+  on_all = [
+    folds.target_windows(path, 'target', Protocol(normalize='dataset'), 0) for path in (folder, tmp_path)
+  ]
+  assert on_all[0].description['normalizer'] != on_all[1].description['normalizer']
+
+
+def test_a_label_budget_changes_train_and_validation_labels_only(folder: pathlib.Path):
+  full, thin = (
+    folds.target_windows(folder, 'target', Protocol(label_budget=budget), 0) for budget in ('0.7', '2/class')
+  )
+  assert np.bincount(thin.train['label']).tolist() == np.bincount(thin.validation['label']).tolist() == [2, 2]
+  np.testing.assert_array_equal(thin.test['signal'], full.test['signal'])
+  assert thin.description['normalizer'] == full.description['normalizer']
+  unlabeled, validation = folds.unlabeled_windows(folder, 'target', Protocol(label_budget='2/class'), 0)
+  assert sorted(unlabeled) == ['origin', 'signal']
+  np.testing.assert_array_equal(unlabeled['signal'], full.train['signal'])
+  np.testing.assert_array_equal(validation['signal'], full.validation['signal'])
+
+
+def test_pairs_are_two_windows_apart_in_one_recording(folder: pathlib.Path):
+  train, _ = folds.followed_windows(folder, 'target', Protocol(classes='all'), 0)
+  start_of = dict(zip((signal.tobytes() for signal in train['signal']), train['start_s'], strict=True))
+  step_s = np.array([start_of[near.tobytes()] for near in train['near']]) - train['start_s']
+  np.testing.assert_allclose(np.abs(step_s), 2.56, atol=1e-5)
+  assert (step_s > 0).mean() > 0.8  # backward only at the end of a recording
+  assert (train['subject'].reshape(-1, 32) == train['subject'].reshape(-1, 32)[:, :1]).all()
+
+
+def test_sources_hold_out_subjects_and_are_normalized_each(folder: pathlib.Path):
+  train, validation = folds.pretraining_windows(
+    folder, ('first', 'second'), Protocol(validation_fraction=0.2)
+  )
+  assert (len(train['signal']), len(validation['signal'])) == (4 * 60, 60)
+  for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
+    assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
+    assert part[..., 3:].std() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.fixture
+def positions(tmp_path: pathlib.Path) -> pathlib.Path:
+  """'many' has two positions of the same five subjects, 'one' the first of them."""
+  cut = []
+  rng = np.random.default_rng(4)
+  for place, position in enumerate(('torso', 'left_leg')):
+    for subject in range(5):
+      for number in range(36):
+        signal = rng.normal(10 * place + subject, 1 + place, (128, 6)).astype(np.float32)
+        activity = ('walking', 'sitting', 'lying')[number // 12]
+        recording = 5 * place + subject
+        cut.append(cutting.Window(signal, activity, f's{subject}', recording, 1.28 * number, position))
+  store.save(store.gather(cut, {'archive': 'many', 'position': 'torso,left_leg'}), tmp_path / 'many')
+  store.save(store.gather(cut[: 5 * 36], {'archive': 'one', 'position': 'torso'}), tmp_path / 'one')
+  return tmp_path
+
+
+@pytest.mark.parametrize('split', ['subject', 'window'])
+def test_a_target_has_its_first_position_only(positions: pathlib.Path, split: str):
+  many, one = (
+    folds.target_windows(positions, name, Protocol(split=split), seed=3) for name in ('many', 'one')
+  )
+  assert many.description == one.description
+  assert many.description['position'] == 'torso'
+  for part in _PARTS:
+    np.testing.assert_equal(getattr(many, part), getattr(one, part))
+    np.testing.assert_array_equal(many.indices[part], one.indices[part])
+  followed = [folds.followed_windows(positions, name, Protocol(), seed=3) for name in ('many', 'one')]
+  np.testing.assert_equal(followed[0], followed[1])
+
+
+def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: pathlib.Path):
+  train, validation = folds.pretraining_windows(positions, ('many',), Protocol(validation_fraction=0.2))
+  assert (len(train['signal']), len(validation['signal'])) == (2 * 4 * 36, 2 * 36)
+  alone, alone_validation = folds.pretraining_windows(positions, ('one',), Protocol(validation_fraction=0.2))
+  np.testing.assert_array_equal(train['signal'][: 4 * 36], alone['signal'])
+  np.testing.assert_array_equal(validation['signal'][:36], alone_validation['signal'])
+  # Each position has its own normalizer.
+  for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
+    assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
+    assert part[..., 3:].std() == pytest.approx(1, abs=1e-5)
+  archive = store.load(positions / 'many')
+  is_held_out = splits.hold_out(archive.subject, 0.2, seed=0)
+  assert len(set(archive.subject[is_held_out])) == 1
+  is_left = archive.position == 1
+  normalizer = normalization.fit(archive.signals[is_left & ~is_held_out])
+  np.testing.assert_array_equal(validation['signal'][36:], normalizer(archive.signals[is_left & is_held_out]))
+
+
+def test_source_labels_index_the_classes_of_all_sources(folder: pathlib.Path):
+  sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
+  assert folds.source_classes(folder, sources) == ('lying', 'running', 'typing', 'walking')
+  train, validation = folds.labeled_source_windows(folder, sources, protocol)
+  assert np.bincount(train['label']).tolist() == [48, 48, 48, 96]  # typing, too, which is no locomotion
+  assert np.bincount(validation['label']).tolist() == [12, 12, 12, 24]
+  of_target = folds.source_windows_of(folder, sources, protocol, ('walking', 'sitting', 'lying'))
+  assert np.bincount(of_target['label']).tolist() == [96, 0, 48]
+  walking = of_target['signal'][of_target['label'] == 0]
+  np.testing.assert_array_equal(walking, train['signal'][train['label'] == 3])
+
+
+def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(
+  folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(balancing, 'WINDOWS_PER_SOURCE', 100)
+  sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
+  train, validation = folds.labeled_source_windows(folder, sources, protocol)
+  assert np.bincount(train['label'])[0] == 48  # lying, of the second source, which has 96 windows
+  assert (len(train['label']), len(validation['label'])) == (100 + 96, 36 + 24)
+  assert all(len(values) == 100 + 96 for values in train.values())
+
+
+def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Path):
+  protocol, g = Protocol(normalize='none'), 9.80665
+  archive, fold = store.load(folder / 'target'), folds.target_windows(folder, 'target', protocol, 0)
+  train, _ = folds.pretraining_windows(folder, ('first', 'second'), protocol)
+  assert fold.description['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [g, 1.0]}
+  for part in _PARTS:
+    raw = archive.signals[fold.indices[part]] / np.repeat([g, 1.0], 3)
+    np.testing.assert_allclose(getattr(fold, part)['signal'], raw, rtol=1e-6)
+  assert not fold.train['origin'].any()
+  assert not train['origin'].any()
+
+
+def test_impossible_folds_name_the_dataset_and_the_flag(folder: pathlib.Path):
+  with pytest.raises(UserError, match=r'target .*--split=subject'):
+    folds.target_windows(folder, 'target', Protocol(split='official'), 0)
+  with pytest.raises(UserError, match=r'target: .*5 subjects.*walking'):
+    folds.target_windows(
+      folder, 'target', Protocol(test_fraction=0.7, validation_fraction=0.25, label_budget='0.1'), 0
+    )

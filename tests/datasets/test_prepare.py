@@ -1,0 +1,239 @@
+"""Preparing an archive, and detecting archives in a folder."""
+
+import collections
+import dataclasses
+import functools
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+from tiny_archives import dsads_folder, hapt_files, hapt_zip
+
+import har_jax
+from har_jax.archives import ARCHIVES, synthetic
+from har_jax.datasets import windows as store
+from har_jax.datasets.prepare import detect_archives, is_prepared, prepare
+from har_jax.errors import UserError
+from har_jax.signal.recording import ACTIVITIES
+
+HAPT = ARCHIVES['hapt']
+
+
+def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
+  path = hapt_zip(tmp_path / 'HAPT Data Set.zip')
+  returned = prepare(HAPT, path, tmp_path / 'windows', progress=False)
+  windows = store.load(tmp_path / 'windows' / 'hapt')
+  np.testing.assert_array_equal(windows.signals, returned.signals)
+  assert len(windows.signals) == 2 * ((500 - 128) // 64 + 1)
+  meta = windows.meta
+  assert meta['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
+  assert meta['channels'] == ['acc_x', 'acc_y', 'acc_z', 'gyro_x', 'gyro_y', 'gyro_z']
+  assert (meta['archive'], meta['position'], meta['rate_hz']) == ('hapt', 'waist', 50)
+  assert (meta['title'], meta['license']) == (HAPT.title, HAPT.license)
+  assert meta['source'] == 'HAPT Data Set.zip'
+  assert meta['checksum'].startswith('sha256:')
+  assert meta['code_version'] == har_jax.__version__
+  assert meta['counts']['by_activity'] == {'walking': 6, 'sitting': 6}
+  assert meta['counts']['by_subject'] == {'1': 6, '2': 6}
+  assert meta['counts']['recordings'] == meta['recordings_read'] == 2
+  assert meta['dropped'] == {'spans shorter than a window': 1}
+
+
+def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
+  def loud(content: str) -> str:
+    first, rest = content.split('\n', 1)
+    return f'80 {first.split(" ", 1)[1]}\n{rest}'
+
+  files = hapt_files()
+  files['RawData/gyro_exp01_user01.txt'] = loud(files['RawData/gyro_exp01_user01.txt'])
+  for name, content in files.items():
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(content)
+  prepare(HAPT, tmp_path, tmp_path / 'windows', progress=False)
+  (line,) = caplog.messages
+  assert line.startswith('hapt: Over half of the variance of the gyroscope is in 1 of ')
+
+
+def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
+  zipped = prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows', progress=False)
+  with zipfile.ZipFile(tmp_path / 'a.zip') as archive:
+    archive.extractall(tmp_path / 'deep' / 'er')
+  folder = prepare(HAPT, tmp_path / 'deep', tmp_path / 'windows', progress=False)
+  np.testing.assert_array_equal(zipped.signals, folder.signals)
+  assert folder.meta['checksum'].startswith('listing-sha256:')
+
+
+def test_another_archive_or_position_is_an_error(tmp_path):
+  path = hapt_zip(tmp_path / 'a.zip')
+  with pytest.raises(UserError, match=r'accel_phone\.txt'):
+    prepare(ARCHIVES['wisdm'], path, tmp_path, progress=False)
+  with pytest.raises(UserError, match="'wrist'; one of waist"):
+    prepare(HAPT, path, tmp_path, position='wrist', progress=False)
+  with pytest.raises(UserError, match='--archive_path'):
+    prepare(HAPT, None, tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+  'error',
+  [
+    ValueError('x' * 10_000),
+    OverflowError('infinity'),
+    KeyError('column'),
+    IndexError(),
+    MemoryError(),
+    RecursionError('deep'),
+    NotImplementedError('compression'),
+    zlib.error('stream'),
+    struct.error('length'),
+    UnicodeDecodeError('utf-8', b'\xff', 0, 1, 'start'),
+  ],
+  ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_reader_raises_for_a_file_names_that_file(tmp_path, error):
+  def read(source, position, dropped):
+    with source.open('RawData/acc_exp01_user01.txt'):
+      raise error
+    yield
+
+  archive = dataclasses.replace(HAPT, read=read)
+  with pytest.raises(UserError, match=r'a\.zip: RawData/acc_exp01_user01\.txt cannot be read') as raised:
+    prepare(archive, hapt_zip(tmp_path / 'a.zip'), tmp_path, progress=False)
+  assert len(str(raised.value)) < 500
+
+
+def test_progress_is_on_standard_error(tmp_path, capsys):
+  prepare(HAPT, hapt_zip(tmp_path / 'a.zip'), tmp_path / 'windows')
+  captured = capsys.readouterr()
+  assert captured.out == ''
+  assert 'hapt' in captured.err
+
+
+def test_windows_are_current_for_one_source_position_and_version(tmp_path, monkeypatch):
+  path = hapt_zip(tmp_path / 'a.zip')
+  assert not is_prepared(HAPT, path, tmp_path)
+  prepare(HAPT, path, tmp_path, progress=False)
+  assert is_prepared(HAPT, path, tmp_path)
+  assert is_prepared(HAPT, path, tmp_path, position='all')  # it has one position
+  assert not is_prepared(HAPT, hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path)
+  monkeypatch.setattr('har_jax.datasets.prepare.__version__', '99')
+  assert not is_prepared(HAPT, path, tmp_path)
+  monkeypatch.undo()
+  with (tmp_path / 'hapt' / 'signals.npy').open('r+b') as signals:
+    signals.seek(-1, 2)
+    signals.write(b'x')
+  assert not is_prepared(HAPT, path, tmp_path)
+
+
+def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_path):
+  path, archive = dsads_folder(tmp_path), ARCHIVES['dsads']
+  alone = prepare(archive, path, tmp_path / 'torso', progress=False)
+  assert (alone.meta['position'], 'positions' in alone.meta) == ('torso', False)
+  every = prepare(archive, path, tmp_path / 'all', position='all', progress=False)
+  assert every.meta['positions'] == list(archive.positions)
+  assert every.meta['position'] == ','.join(archive.positions)
+  assert every.meta['counts']['by_position'] == dict.fromkeys(archive.positions, len(alone.signals))
+  first = store.at_first_position(store.load(tmp_path / 'all' / 'dsads'))
+  for name in ('signals', 'activity', 'subject', 'recording', 'start_s'):
+    np.testing.assert_array_equal(getattr(first, name), getattr(alone, name))
+  # No two positions share a recording, so that no pair of windows is of two positions.
+  assert len(np.unique(every.recording)) == len(archive.positions) * len(np.unique(alone.recording))
+  legs = prepare(archive, path, tmp_path / 'legs', position='left_leg,torso', progress=False)
+  assert legs.meta['positions'] == ['left_leg', 'torso']
+  np.testing.assert_array_equal(legs.signals[len(alone.signals) :], alone.signals)
+  assert is_prepared(archive, path, tmp_path / 'all', position='all')
+  assert not is_prepared(archive, path, tmp_path / 'all')
+  with pytest.raises(UserError, match=r"'head'; one of torso, .* or all"):
+    prepare(archive, path, tmp_path, position='torso,head', progress=False)
+
+
+def test_a_synthetic_archive_needs_no_source(tmp_path, monkeypatch):
+  short = functools.partial(synthetic.corpus_recordings, subjects=2, seconds=5)
+  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
+  windows = prepare(ARCHIVES['synth_waist'], None, tmp_path, progress=False)
+  assert windows.meta['checksum'] == ''
+  assert set(windows.meta['activities']) <= set(ACTIVITIES)
+  assert store.read_meta(tmp_path / 'synth_waist') == windows.meta
+  assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta['activities'])))
+
+
+def _marker_file(archive) -> str:
+  """A file name that matches the archive's marker."""
+  return archive.marker.replace('[0-9]', '1').replace('*', '1').replace('?', '1')
+
+
+def test_zips_and_folders_are_detected_and_other_files_skipped(tmp_path, caplog):
+  hapt = hapt_zip(tmp_path / 'one' / 'two' / 'download.zip')
+  extracted = tmp_path / 'mine' / 'x' / _marker_file(ARCHIVES['motionsense'])
+  extracted.parent.mkdir(parents=True)
+  extracted.write_text('')
+  inner = tmp_path / 'inner.zip'
+  with zipfile.ZipFile(inner, 'w') as archive:
+    archive.writestr('top/' + _marker_file(ARCHIVES['dsads']), '')
+  with zipfile.ZipFile(tmp_path / 'outer.zip', 'w') as archive:
+    archive.write(inner, 'DSADS.zip')
+  inner.unlink()
+  # A second copy, and files of other kinds.
+  with zipfile.ZipFile(hapt) as archive:
+    archive.extractall(tmp_path / 'hapt again')
+  (tmp_path / 'broken.zip').write_bytes(hapt.read_bytes()[:3000])
+  (tmp_path / 'empty.zip').write_bytes(b'')
+  (tmp_path / 'folder.zip').mkdir()
+  (tmp_path / 'notes.txt').write_text('RawData/acc_exp01_user01.txt')
+  (tmp_path / 'loop').symlink_to(tmp_path)
+  (tmp_path / 'nowhere').symlink_to(tmp_path / 'missing')
+  found = {archive.name: path for archive, path in detect_archives(tmp_path)}
+  assert found == {
+    'hapt': hapt,
+    'motionsense': tmp_path / 'mine' / 'x',
+    'dsads': tmp_path / 'outer.zip',
+  }
+  assert 'broken.zip skipped' in caplog.text
+
+
+def test_every_archive_is_detected_by_its_marker_alone(tmp_path):
+  for archive in ARCHIVES.values():
+    if archive.marker:
+      folder = tmp_path / archive.name
+      folder.mkdir()
+      with zipfile.ZipFile(folder / 'a.zip', 'w') as file:
+        file.writestr(_marker_file(archive), '')
+      found = [(each.name, path) for each, path in detect_archives(folder)]
+      assert found == [(archive.name, folder / 'a.zip')]
+      with zipfile.ZipFile(folder / 'a.zip') as file:
+        file.extractall(folder / 'extracted')
+      (folder / 'a.zip').unlink()
+      found = [(each.name, path) for each, path in detect_archives(folder)]
+      assert [name for name, _ in found] == [archive.name]
+
+
+@pytest.mark.parametrize('is_fully_extracted', [False, True])
+def test_an_extracted_archive_of_zips_is_detected(tmp_path, is_fully_extracted):
+  data = tmp_path / 'mine' / 'proband1' / 'data'
+  data.mkdir(parents=True)
+  if is_fully_extracted:
+    (data / 'acc_walking_csv').mkdir()
+    (data / 'acc_walking_csv' / 'acc_walking_waist.csv').write_text('')
+  else:
+    with zipfile.ZipFile(data / 'acc_walking_csv.zip', 'w') as file:
+      file.writestr('acc_walking_waist.csv', '')
+    (data / 'acc_broken_csv.zip').write_bytes(b'PK')
+  found = [(each.name, path) for each, path in detect_archives(tmp_path)]
+  assert found == [('realworld', tmp_path / 'mine')]
+
+
+def test_every_archive_is_described():
+  for name, archive in ARCHIVES.items():
+    assert archive.name == name == name.lower()
+    assert archive.title
+    assert archive.positions
+    assert archive.license
+
+
+@pytest.mark.archives
+def test_the_real_archives_are_detected(archives_folder):
+  expected = {name for name in ARCHIVES if (archives_folder / name).is_dir()}
+  assert [archive.name for archive, _ in detect_archives(archives_folder)] == [
+    name for name in ARCHIVES if name in expected
+  ]

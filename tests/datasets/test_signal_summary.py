@@ -1,0 +1,63 @@
+"""What a card keeps of the training windows."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import worn_device
+
+from har_jax.datasets import signal_summary
+from har_jax.errors import UserError
+
+SIGNALS, ACTIVITIES = worn_device.windows(0)
+SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist())
+
+
+def test_gravity_is_kept_by_activity_in_g():
+  assert [each.activity for each in SUMMARY.gravity] == sorted(worn_device.ACTIVITIES)
+  walking = SUMMARY.gravity[2]
+  means = SIGNALS[ACTIVITIES == 'walking', :, :3].mean(axis=1) / 9.80665
+  assert walking.windows == 40
+  assert np.allclose(walking.mean, means.mean(axis=0), atol=1e-3)
+  assert np.allclose(walking.covariance[0], np.var(means[:, 0], ddof=1), atol=1e-3)
+  assert (SUMMARY.has_gravity, SUMMARY.has_gyro, SUMMARY.gyro_axes) == (True, True, 'x,y,z')
+
+
+def test_rest_is_measured_where_the_device_does_not_move():
+  still = np.float32([0, 0, 9.9, 0, 0, 0]) + np.zeros((10, 128, 6), np.float32)
+  assert SUMMARY.at_rest_g is None
+  assert signal_summary.summarize(still, ['table'] * 10).at_rest_g == pytest.approx(9.9 / 9.80665, abs=1e-3)
+
+
+def test_acceleration_without_gravity_is_seen():
+  linear = SIGNALS - SIGNALS.mean(axis=1, keepdims=True)
+  assert not signal_summary.summarize(linear, ACTIVITIES.tolist()).has_gravity
+
+
+def test_the_means_of_training_are_more_likely_than_their_opposites():
+  means = np.array([each.mean for each in SUMMARY.gravity])
+  assert (SUMMARY.log_likelihood(means) > SUMMARY.log_likelihood(-means) + 2).all()
+
+
+def test_it_comes_back_from_json():
+  plain = json.loads(json.dumps(signal_summary.to_json(SUMMARY)))
+  assert signal_summary.of_card({'signals': plain}) == SUMMARY
+  assert signal_summary.of_card({}) is None
+
+
+@pytest.mark.parametrize(
+  ('entry', 'value'),
+  [
+    ('gravity', []),
+    ('gravity', [{'activity': 'walking'}]),
+    ('length_g', float('nan')),
+    ('at_rest_g', 'much'),
+    ('gyro_axes', 'x,x,z'),
+    ('rates_hz', None),
+  ],
+)
+def test_a_damaged_summary_is_refused(entry: str, value: object):
+  plain = copy.deepcopy(signal_summary.to_json(SUMMARY)) | {entry: value}
+  with pytest.raises(UserError, match='summary of the training signals'):
+    signal_summary.of_card({'signals': plain})

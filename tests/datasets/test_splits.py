@@ -1,0 +1,206 @@
+"""Splits have disjoint parts, and label budgets thin the train and validation parts only."""
+
+import numpy as np
+import pytest
+
+from har_jax.config import Protocol
+from har_jax.datasets import splits
+from har_jax.errors import UserError
+
+_SUBJECTS, _CLASSES, _EACH = 20, 4, 30
+SUBJECTS = np.repeat(np.arange(_SUBJECTS, dtype=np.int16), _CLASSES * _EACH)
+LABELS = np.tile(np.repeat(np.arange(_CLASSES, dtype=np.int32), _EACH), _SUBJECTS)
+
+
+def _parts(split: splits.Split) -> list[np.ndarray]:
+  return [split.train, split.validation, split.test]
+
+
+@pytest.mark.parametrize('kind', ['subject', 'window'])
+@pytest.mark.parametrize('seed', range(5))
+def test_every_window_is_in_one_part(kind: str, seed: int):
+  parts = _parts(splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed))
+  np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(LABELS)))
+  assert all((np.diff(part) > 0).all() for part in parts)
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_subject_wise_no_subject_is_in_two_parts(seed: int):
+  parts = [set(SUBJECTS[part]) for part in _parts(splits.split(LABELS, SUBJECTS, Protocol(), seed))]
+  assert [len(part) for part in parts] == [12, 2, 6]  # 0.6, 0.1 and 0.3 of twenty
+  assert set.union(*parts) == set(range(_SUBJECTS))
+
+
+def test_the_official_split_fixes_test_subjects_and_draws_the_others():
+  official = np.array([3, 7, 11, 15])
+  parts = [
+    [
+      set(SUBJECTS[part])
+      for part in _parts(splits.split(LABELS, SUBJECTS, Protocol(split='official'), seed, official=official))
+    ]
+    for seed in (0, 1)
+  ]
+  assert all(test == {3, 7, 11, 15} for _, _, test in parts)
+  assert all((len(train), len(validation)) == (14, 2) for train, validation, _ in parts)
+  assert all(set.union(*three) == set(range(_SUBJECTS)) for three in parts)
+  assert parts[0][1] != parts[1][1]
+
+
+def test_five_folds_test_each_subject_once_and_never_train_on_one_tested():
+  folds = [splits.split(LABELS, SUBJECTS, Protocol(split='five_fold'), seed) for seed in range(5)]
+  tested = np.concatenate([np.unique(SUBJECTS[each.test]) for each in folds])
+  np.testing.assert_array_equal(np.sort(tested), np.arange(_SUBJECTS))
+  for train, validation, test in map(_parts, folds):
+    parts = [set(SUBJECTS[part]) for part in (train, validation, test)]
+    assert [len(part) for part in parts] == [14, 2, 4]
+    assert set.union(*parts) == set(range(_SUBJECTS))
+
+
+def test_a_sixth_fold_and_fewer_subjects_than_folds_are_refused():
+  protocol = Protocol(split='five_fold')
+  with pytest.raises(UserError, match='seeds 0 to 4'):
+    splits.split(LABELS, SUBJECTS, protocol, 5)
+  with pytest.raises(UserError, match='4 subjects'):
+    splits.split(LABELS, SUBJECTS % 4, protocol, 0)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_window_wise_every_part_keeps_the_class_proportions(seed: int):
+  labels = np.repeat(np.arange(3, dtype=np.int32), [600, 300, 100])
+  split = splits.split(labels, np.zeros(1000, np.int16), Protocol(split='window'), seed)
+  for part, total in zip(_parts(split), (600, 100, 300), strict=True):
+    assert abs(len(part) - total) <= 1
+    fractions = np.bincount(labels[part]) / len(part)
+    np.testing.assert_allclose(fractions, [0.6, 0.3, 0.1], atol=1.5 / total)
+
+
+@pytest.mark.parametrize('kind', ['subject', 'window'])
+def test_a_seed_repeats_its_split_and_another_differs(kind: str):
+  first, again, other = (splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed) for seed in (0, 0, 1))
+  for part, same, differs in zip(_parts(first), _parts(again), _parts(other), strict=True):
+    np.testing.assert_array_equal(part, same)
+    assert set(part) != set(differs)
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_the_train_part_has_every_class_even_a_rare_one(seed: int):
+  labels = LABELS.copy()
+  labels[(SUBJECTS >= 3) & (LABELS == 3)] = 0  # three subjects of twenty have class 3
+  split = splits.split(labels, SUBJECTS, Protocol(), seed)
+  assert set(labels[split.train]) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize('kind', ['subject', 'window'])
+def test_the_full_budget_keeps_every_window(kind: str):
+  protocol = Protocol(split=kind, label_budget='0.7')
+  split = splits.split(LABELS, SUBJECTS, protocol, 0)
+  for part in (split.train, split.validation):
+    np.testing.assert_array_equal(splits.apply_label_budget(part, LABELS, protocol, 0), part)
+
+
+@pytest.mark.parametrize(('budget', 'fraction'), [('0.35', 0.5), ('0.1', 1 / 7), ('0.01', 1 / 70)])
+def test_a_budget_is_a_fraction_of_all_windows_and_equal_per_class(budget: str, fraction: float):
+  protocol = Protocol(label_budget=budget)
+  split = splits.split(LABELS, SUBJECTS, protocol, 0)
+  for part in (split.train, split.validation):
+    kept = splits.apply_label_budget(part, LABELS, protocol, 0)
+    expected = np.round(np.bincount(LABELS[part]) * fraction)
+    np.testing.assert_array_equal(np.bincount(LABELS[kept]), np.maximum(expected, 1))
+
+
+def test_the_smallest_budget_keeps_every_class():
+  protocol = Protocol(label_budget='0.0001')
+  kept = splits.apply_label_budget(np.arange(len(LABELS)), LABELS, protocol, 0)
+  assert sorted(LABELS[kept]) == [0, 1, 2, 3]
+
+
+def test_a_budget_per_class_keeps_that_many_or_all():
+  labels = np.repeat(np.arange(3, dtype=np.int32), [50, 20, 5])
+  kept = splits.apply_label_budget(np.arange(75), labels, Protocol(label_budget='10/class'), 0)
+  np.testing.assert_array_equal(np.bincount(labels[kept]), [10, 10, 5])
+
+
+@pytest.mark.parametrize('budget', ['0.1', '10/class'])
+def test_a_seed_repeats_its_budget_and_another_differs(budget: str):
+  protocol, part = Protocol(label_budget=budget), np.arange(len(LABELS))
+  first, again, other = (splits.apply_label_budget(part, LABELS, protocol, seed) for seed in (0, 0, 1))
+  np.testing.assert_array_equal(first, again)
+  assert set(first) != set(other)
+
+
+@pytest.mark.parametrize('budget', ['0.7', '0.1', '0.01', '1/class', '10/class'])
+@pytest.mark.parametrize('kind', ['subject', 'window'])
+def test_a_budget_changes_no_split_and_stays_in_its_part(kind: str, budget: str):
+  protocol = Protocol(split=kind, label_budget=budget)
+  split, expected = (splits.split(LABELS, SUBJECTS, each, 3) for each in (protocol, Protocol(split=kind)))
+  for part, same in zip(_parts(split), _parts(expected), strict=True):
+    np.testing.assert_array_equal(part, same)
+  kept = splits.apply_label_budget(split.train, LABELS, protocol, 3)
+  assert set(kept) <= set(split.train)
+  assert len(set(kept)) == len(kept)
+  assert not set(kept) & set(split.test)
+
+
+def test_a_smaller_budget_is_a_subset_of_a_larger_one():
+  part = np.arange(len(LABELS))
+  small, large = (
+    set(splits.apply_label_budget(part, LABELS, Protocol(label_budget=budget), 0))
+    for budget in ('0.1', '0.3')
+  )
+  assert small < large
+
+
+def test_hold_out_takes_all_windows_of_a_fraction_of_the_subjects():
+  held_out = splits.hold_out(SUBJECTS, 0.1, seed=0)
+  assert len(set(SUBJECTS[held_out])) == 2
+  assert not set(SUBJECTS[held_out]) & set(SUBJECTS[~held_out])
+  assert len(set(SUBJECTS[splits.hold_out(SUBJECTS, 0.001, seed=0)])) == 1  # at least one
+
+
+def test_a_seed_repeats_its_hold_out_and_another_differs():
+  first, again, other = (splits.hold_out(SUBJECTS, 0.3, seed=seed) for seed in (0, 0, 1))
+  np.testing.assert_array_equal(first, again)
+  assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+  ('labels', 'subjects', 'protocol', 'message'),
+  [
+    ([0, 1] * 10, [0, 1] * 10, Protocol(), r'^2 subjects .*--split=window'),
+    ([0] * 9 + [1], range(10), Protocol(validation_fraction=0.6, label_budget='0.1'), r'class \d'),
+    ([0] * 30 + [1] * 9, [0] * 39, Protocol(split='window'), 'class 1 has 9 windows; .* needs 10'),
+    ([0, 1] * 10, [0] * 20, Protocol(split='window', validation_fraction=0.01), '^20 windows are too few'),
+  ],
+)
+def test_too_few_subjects_or_windows_are_an_error(
+  labels: list, subjects: list, protocol: Protocol, message: str
+):
+  with pytest.raises(UserError, match=message):
+    splits.split(np.array(labels), np.array(subjects), protocol, 0)
+
+
+def test_a_single_subject_cannot_be_held_out():
+  with pytest.raises(UserError, match=r'^1 subjects'):
+    splits.hold_out(np.zeros(5, np.int16), 0.1, seed=0)
+
+
+def test_held_out_windows_are_of_other_subjects_or_of_every_class():
+  labels, subjects = np.arange(72) % 3, np.arange(72) // 18
+  held_out, split = splits.draw_held_out(labels, subjects, 0.1, 0)
+  assert split == 'subject'
+  assert len(set(subjects[held_out])) == 1
+  assert not set(subjects[held_out]) & set(subjects[~held_out])
+  for too_few in (None, subjects % 3):
+    held_out, split = splits.draw_held_out(labels, too_few, 0.25, 0)
+    assert split == 'window'
+    assert np.bincount(labels[held_out]).tolist() == [6, 6, 6]
+  # Only one subject has class 0, which must be trained whatever is drawn.
+  rare = np.where(subjects == 2, 0, 1)
+  for seed in range(8):
+    held_out, split = splits.draw_held_out(rare, subjects, 0.1, seed)
+    assert split == 'subject'
+    assert set(rare[~held_out]) == {0, 1}
+  # Every class has one subject only, so none can be held out.
+  assert splits.draw_held_out(subjects, subjects, 0.1, 0)[1] == 'window'
+  # A class of four windows is too small to hold one out.
+  assert splits.draw_held_out(labels[:12], None, 0.1, 0)[1] == 'none'

@@ -1,0 +1,263 @@
+"""A folder of windows is written completely or not at all, and damage to it is an error."""
+
+import dataclasses
+import errno
+import pathlib
+
+import numpy as np
+import pytest
+from cut_pieces import cut as _cut
+from cut_pieces import ramp as _ramp
+from cut_pieces import recording as _recording
+
+from har_jax import checksums, storage
+from har_jax.datasets import windows as store
+from har_jax.errors import UserError
+from har_jax.signal.recording import Span
+
+
+def _at_positions(*positions: str) -> store.Windows:
+  """Two subjects who walk, and at the last of several positions also sit."""
+  cut = []
+  for number, (position, subject) in enumerate((p, s) for p in positions for s in ('9', '10')):
+    activities = (
+      ('walking', 'sitting') if position in positions[1:] and position == positions[-1] else ('walking',)
+    )
+    spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
+    recording = dataclasses.replace(_recording(1000, *spans, subject=subject), position=position)
+    cut += _cut(recording, [_ramp(1000)], number=number)
+  return store.gather(cut, {'archive': 'tiny', 'position': ','.join(positions)})
+
+
+def test_one_position_is_stored_without_a_column_for_it(tmp_path):
+  store.save(_at_positions('waist'), tmp_path / 'tiny')
+  with np.load(tmp_path / 'tiny' / 'index.npz') as index:
+    assert sorted(index.files) == ['activity', 'recording', 'start_s', 'subject']
+  loaded = store.load(tmp_path / 'tiny')
+  assert not {'positions', 'by_position'} & (loaded.meta.keys() | loaded.meta['counts'].keys())
+  assert loaded.position.tolist() == [0] * len(loaded.signals)
+  assert store.at_first_position(loaded) is loaded
+
+
+def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
+  several = _at_positions('torso', 'left_leg', 'right_arm')
+  store.save(several, tmp_path / 'tiny')
+  loaded = store.load(tmp_path / 'tiny')
+  assert loaded.meta['positions'] == ['torso', 'left_leg', 'right_arm']
+  assert loaded.meta['counts']['by_position'] == {'torso': 4, 'left_leg': 4, 'right_arm': 8}
+  np.testing.assert_array_equal(loaded.position, np.repeat([0, 1, 2], [4, 4, 8]))
+  assert loaded.meta['activities'] == ['walking', 'sitting']
+  cut = [
+    window
+    for number, subject in enumerate(('9', '10'))
+    for window in _cut(
+      _recording(1000, Span(0.0, 4.0, 'walking'), subject=subject), [_ramp(1000)], number=number
+    )
+  ]
+  alone = store.gather(cut, {'archive': 'tiny', 'position': 'torso'})
+  first = store.at_first_position(loaded)
+  for field in dataclasses.fields(alone):
+    np.testing.assert_equal(getattr(first, field.name), getattr(alone, field.name))
+    if field.name != 'meta':
+      assert getattr(first, field.name).dtype == getattr(alone, field.name).dtype
+  assert isinstance(first.signals, np.memmap)
+
+
+def test_positions_out_of_order_or_out_of_range_are_refused(tmp_path):
+  windows = _at_positions('torso', 'left_leg')
+  for position, message in (
+    (windows.position[::-1], 'order of their positions'),
+    (windows.position + 1, 'range'),
+  ):
+    store.save(dataclasses.replace(windows, position=position.astype(np.int16)), tmp_path / 'tiny')
+    with pytest.raises(UserError, match=message):
+      store.load(tmp_path / 'tiny')
+
+
+def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Windows:
+  cut = []
+  for number, subject in enumerate(subjects):
+    spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
+    cut += _cut(_recording(1000, *spans, subject=subject), [_ramp(1000)], number=number)
+  return store.gather(cut, {'archive': 'tiny', 'dropped': {}})
+
+
+def test_activities_are_in_a_fixed_order_and_subjects_as_read():
+  windows = _windows(('sitting', 'walking'), ('9', '10'))
+  assert windows.meta['activities'] == ['walking', 'sitting']  # as in ACTIVITIES
+  assert windows.meta['subjects'] == ['9', '10']
+  assert windows.activity.tolist() == [1, 1, 0, 0] * 2  # 200 samples of each: two windows
+  assert windows.subject.tolist() == [0] * 4 + [1] * 4
+  assert windows.meta['counts'] == {
+    'windows': 8,
+    'recordings': 2,
+    'by_activity': {'walking': 4, 'sitting': 4},
+    'by_subject': {'9': 4, '10': 4},
+  }
+
+
+def test_no_window_at_all_is_an_error():
+  with pytest.raises(UserError, match='no window'):
+    store.gather([], {'archive': 'tiny'})
+
+
+def test_a_saved_folder_loads_with_memory_mapped_signals(tmp_path):
+  windows = _windows()
+  store.save(windows, tmp_path / 'deep' / 'tiny')
+  loaded = store.load(tmp_path / 'deep' / 'tiny')
+  assert isinstance(loaded.signals, np.memmap)
+  for field in dataclasses.fields(windows):
+    np.testing.assert_equal(getattr(loaded, field.name), getattr(windows, field.name))
+  assert [path.name for path in (tmp_path / 'deep').iterdir()] == ['tiny']
+
+
+def test_a_complete_folder_is_replaced(tmp_path):
+  store.save(_windows(), tmp_path / 'tiny')
+  store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
+  assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
+  assert [path.name for path in tmp_path.iterdir()] == ['tiny']
+
+
+def test_a_folder_with_other_files_is_never_replaced(tmp_path):
+  (tmp_path / 'tiny').mkdir()
+  (tmp_path / 'tiny' / 'thesis.tex').write_text('years')
+  with pytest.raises(UserError, match='tiny exists'):
+    store.save(_windows(), tmp_path / 'tiny')
+  assert (tmp_path / 'tiny' / 'thesis.tex').read_text() == 'years'
+
+
+@pytest.mark.parametrize('stage', ['signals', 'index', 'meta', 'first rename', 'second rename'])
+@pytest.mark.parametrize('before', [False, True])
+def test_a_full_disk_leaves_the_previous_folder(tmp_path, monkeypatch, stage, before):
+  if before:
+    store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
+
+  def full(*_, **__):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+
+  def partial_file(path, *_, **__):
+    pathlib.Path(path).write_bytes(b'half')
+    full()
+
+  rename, calls = pathlib.Path.rename, []
+
+  def fails_at(number):
+    def rename_or_fail(path, target):
+      calls.append(path)
+      return full() if len(calls) == number else rename(path, target)
+
+    return rename_or_fail
+
+  if stage == 'signals':
+    monkeypatch.setattr(store.np, 'save', partial_file)
+  elif stage == 'index':
+    monkeypatch.setattr(store.np, 'savez', partial_file)
+  elif stage == 'meta':
+    monkeypatch.setattr(pathlib.Path, 'write_bytes', full)
+  else:
+    monkeypatch.setattr(pathlib.Path, 'rename', fails_at(1 if stage == 'first rename' or not before else 2))
+  with pytest.raises(UserError, match=r'tiny: No space left on device'):
+    store.save(_windows(), tmp_path / 'tiny')
+  monkeypatch.undo()
+  assert [path.name for path in tmp_path.iterdir()] == (['tiny'] if before else [])
+  if before:
+    assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
+
+
+def test_a_saved_folder_keeps_the_users_files_and_a_link_to_it(tmp_path):
+  store.save(_windows(subjects=('5',)), tmp_path / 'real')
+  (tmp_path / 'real' / 'notes').mkdir()
+  (tmp_path / 'real' / 'notes' / 'mine.txt').write_text('mine')
+  (tmp_path / 'tiny').symlink_to('real')
+  store.save(_windows(), tmp_path / 'tiny')
+  assert (tmp_path / 'tiny').is_symlink()
+  assert (tmp_path / 'real' / 'notes' / 'mine.txt').read_text() == 'mine'
+  assert store.load(tmp_path / 'real').meta == _windows().meta
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['real', 'tiny']
+
+
+def test_an_interrupted_save_leaves_no_files(tmp_path, monkeypatch):
+  def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(store.np, 'savez', interrupt)
+  with pytest.raises(KeyboardInterrupt):
+    store.save(_windows(), tmp_path / 'tiny')
+  assert list(tmp_path.iterdir()) == []
+
+
+def _add_one(path):
+  np.save(path, np.load(path) + 1)
+
+
+def _reseal(folder, signals=None, **changes):
+  """Files that contradict each other, under sums that fit them."""
+  meta = store.read_meta(folder)
+  if signals is not None:
+    np.save(folder / 'signals.npy', signals, allow_pickle=True)
+  files = {name: checksums.of_file(folder / name) for name in ('signals.npy', 'index.npz')}
+  (folder / 'meta.json').write_bytes(storage.card(meta | changes, files))
+
+
+@pytest.mark.parametrize(
+  ('damage', 'message'),
+  [
+    (lambda folder: (folder / 'index.npz').unlink(), r'index\.npz missing'),
+    (lambda folder: (folder / 'meta.json').write_text('{'), r'meta\.json cannot be read'),
+    (lambda folder: (folder / 'meta.json').write_text('[]'), r'meta\.json is no JSON object'),
+    (lambda folder: (folder / 'meta.json').write_text('{"a": ' * 100_000), r'meta\.json cannot be read'),
+    (lambda folder: (folder / 'meta.json').write_text('{"rate_hz": NaN}'), 'NaN is no number'),
+    (lambda folder: (folder / 'signals.npy').write_bytes(b'\x93NUMPY'), 'not a valid windows folder'),
+    (lambda folder: _add_one(folder / 'signals.npy'), r'signals\.npy is damaged'),
+    (lambda folder: (folder / 'index.npz').write_bytes(b'PK'), r'index\.npz is damaged'),
+    (lambda folder: _reseal(folder, format='other'), 'har_jax windows 2'),
+    (lambda folder: _reseal(folder, rate_hz=20), 'rate_hz'),
+    (lambda folder: _reseal(folder, counts={}), 'counts'),
+    (lambda folder: _reseal(folder, activities=['walking']), 'activity is out of range'),
+    (lambda folder: _reseal(folder, np.zeros((8, 128, 3), np.float32)), 'not float32'),
+    (lambda folder: _reseal(folder, np.zeros((7, 128, 6), np.float32)), 'activity is'),
+    (lambda folder: _reseal(folder, np.array([{}])), 'not a valid windows folder'),
+  ],
+)
+def test_a_damaged_folder_is_an_error(tmp_path, damage, message):
+  store.save(_windows(), tmp_path / 'tiny')
+  damage(tmp_path / 'tiny')
+  with pytest.raises(UserError, match=message) as caught:
+    store.load(tmp_path / 'tiny')
+  assert 'prepare it again' in str(caught.value) or 'missing' in str(caught.value)
+
+
+def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
+  windows = _windows()
+  for name, source in (('a', 'x.zip'), ('b', 'y.zip')):
+    store.save(dataclasses.replace(windows, meta=windows.meta | {'source': source}), tmp_path / name)
+  assert store.sum_of(tmp_path / 'a') == store.sum_of(tmp_path / 'b')
+  for number, other in enumerate(
+    (
+      dataclasses.replace(windows, signals=windows.signals + 1),
+      dataclasses.replace(windows, start_s=windows.start_s + 1),
+      dataclasses.replace(windows, meta=windows.meta | {'subjects': ['2', '1']}),
+    )
+  ):
+    store.save(other, tmp_path / str(number))
+    assert store.sum_of(tmp_path / str(number)) != store.sum_of(tmp_path / 'a')
+
+
+def test_a_truncated_signals_file_is_an_error(tmp_path):
+  store.save(_windows(), tmp_path / 'tiny')
+  content = (tmp_path / 'tiny' / 'signals.npy').read_bytes()
+  (tmp_path / 'tiny' / 'signals.npy').write_bytes(content[:-4])
+  with pytest.raises(UserError, match='not a valid windows folder'):
+    store.load(tmp_path / 'tiny')
+
+
+def test_a_missing_folder_has_no_meta_to_read(tmp_path):
+  with pytest.raises(
+    UserError, match=r'nowhere is not a windows folder \(meta\.json missing\): make one with'
+  ):
+    store.read_meta(tmp_path / 'nowhere')
+
+
+def test_a_missing_folder_names_the_command_to_make_one(tmp_path):
+  with pytest.raises(UserError, match='har-jax prepare'):
+    store.load(tmp_path / 'nowhere')

@@ -1,0 +1,96 @@
+"""The head of a base, which recognizes general activities."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from har_jax import config, config_fields, files
+from har_jax.errors import UserError
+from har_jax.experiments import supervised_head
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.train.objective import Classify
+
+MODEL = config.Model(
+  patch_size=16,
+  stem=(8, 8, 8, 8),
+  log_std=False,
+  width=24,
+  mlp_dim=32,
+  depth=1,
+  decoder_depth=1,
+  num_heads=2,
+  head=(16,),
+)
+ACTIVITIES = ('kicking', 'standing', 'typing', 'walking')
+
+
+@functools.cache
+def base_of(activities: tuple[str, ...]) -> files.Base:
+  held = Classify(MODEL, len(activities)).init(jax.random.key(0))
+  card = {'model': config_fields.to_json(MODEL), 'classes': list(activities), 'pretraining': {}}
+  return files.make_base(held, card)
+
+
+def windows(labels: np.ndarray) -> dict[str, np.ndarray]:
+  """Standing has no movement, walking some, kicking a lot; in g and rad/s."""
+  rng = np.random.default_rng(0)
+  std = np.array([2.0, 0.01, 0.02, 0.4])[labels]
+  noise = rng.standard_normal((len(labels), 128, 6)).astype(np.float32)
+  return {
+    'signal': noise * std[:, None, None].astype(np.float32) + np.float32([0, 0, 1, 0, 0, 0]),
+    'label': labels.astype(np.int32),
+  }
+
+
+@pytest.fixture(scope='module')
+def general() -> files.Base:
+  labels = np.arange(120) % 4
+  return supervised_head.with_general_head(base_of(ACTIVITIES), windows(labels), windows(labels[:40]))
+
+
+@pytest.mark.slow
+def test_its_classes_group_the_sources_activities(general: files.Base):
+  assert general.classes == ('walking', 'standing', 'unknown')
+  assert general.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
+  assert general.card['pretraining']['head_validation_macro_f1'] > 0.9
+
+
+@pytest.mark.slow
+def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, tmp_path):
+  files.save_base(tmp_path, general.variables, general.card)
+  recognizer = Recognizer.load(tmp_path)
+  still_or_walking = windows(np.array([1, 3, 1, 3]))['signal'] * np.float32([9.80665] * 3 + [1] * 3)
+  assert recognizer.predict(still_or_walking).tolist() == ['standing', 'walking', 'standing', 'walking']
+  assert recognizer.method == 'lora'  # that of the next fit
+
+
+def test_fitting_starts_from_the_rows_of_known_classes():
+  base = base_of(ACTIVITIES)
+  drawn = Classify(MODEL, 2).init(jax.random.key(1))
+  arrange = base.head_for(['Walking', 'juggling'])
+  assert arrange is not None
+  head = arrange(drawn)
+  kernel = 'params/head/dense_1/kernel'
+  np.testing.assert_array_equal(head[kernel][:, 0], base.variables[kernel][:, 3])
+  np.testing.assert_array_equal(head[kernel][:, 1], drawn[kernel][:, 1])
+  np.testing.assert_array_equal(
+    head['params/head/dense_0/kernel'], base.variables['params/head/dense_0/kernel']
+  )
+
+
+def test_sources_without_two_general_activities_are_refused():
+  labels = np.arange(40) % 2
+  with pytest.raises(UserError, match='a head needs two classes; the sources have kicking, typing'):
+    supervised_head.with_general_head(base_of(('kicking', 'typing')), windows(labels), windows(labels))
+
+
+def test_an_encoder_alone_has_no_classes():
+  base = base_of(ACTIVITIES)
+  card = {name: value for name, value in base.card.items() if name != 'classes'}
+  encoder = files.make_base(base.variables, card)
+  assert encoder.classes == ()
+  assert encoder.head_for(['walking']) is None
+  assert not hasattr(Recognizer(encoder), 'adapter_')
+  assert encoder.variables.keys() == base.encoder.keys()

@@ -1,0 +1,49 @@
+"""An adapter and baselines on the same held-out windows: measures, the McNemar test, and the sentences."""
+
+import numpy as np
+import pytest
+
+from har_jax.recognizer.comparison import as_metrics, mcnemar_p, score, verdict
+
+_TRUE = np.array(['sit'] * 8 + ['walk'] * 8)
+
+
+def _wrong_on(*indices: int) -> np.ndarray:
+  predicted = _TRUE.copy()
+  predicted[list(indices)] = 'run'
+  return predicted
+
+
+def test_a_score_counts_a_predicted_class_without_windows():
+  made = score('lora', _TRUE, _wrong_on(0, 1), 3.0)
+  assert made.accuracy == 14 / 16
+  assert made.macro_f1 == pytest.approx((12 / 14 + 1 + 0) / 3)
+  assert made.is_correct.tolist() == [False] * 2 + [True] * 14
+  assert as_metrics([made]) == {'lora': {'macro_f1': made.macro_f1, 'accuracy': 14 / 16, 'seconds': 3.0}}
+
+
+@pytest.mark.parametrize(
+  ('alone', 'other_alone', 'p'), [(0, 0, 1), (5, 0, 2 / 32), (0, 6, 2 / 64), (1, 1, 1), (1, 4, 2 * 6 / 32)]
+)
+def test_the_mcnemar_test_is_a_sign_test_over_windows_that_differ(alone: int, other_alone: int, p: float):
+  one = np.repeat([True, False, True, False], [alone, other_alone, 5, 2])
+  other = np.repeat([False, True, True, False], [alone, other_alone, 5, 2])
+  assert mcnemar_p(one, other) == pytest.approx(p)
+
+
+def test_a_better_baseline_is_named_with_what_it_wins_and_whether_it_may_be_chance():
+  forest, rocket = score('forest', _TRUE, _wrong_on(), 1.0), score('rocket', _TRUE, _wrong_on(1), 1.0)
+  few = verdict(score('lora', _TRUE, _wrong_on(0, 9), 9.0), [rocket, forest])
+  points = 100 * (1 - 2 / 3 * 14 / 15)
+  assert f'The baseline forest is better than lora, by {points:.1f} points' in few
+  assert 'Of 16 windows, forest alone is right on 2, lora alone on 0 (exact McNemar test: p = 0.5)' in few
+  assert 'may be chance' in few
+  many = verdict(score('lora', _TRUE, _wrong_on(*range(6)), 9.0), [forest])
+  assert 'p = 0.031' in many
+  assert 'may be chance' not in many
+
+
+def test_a_worse_or_equal_baseline_is_said_so():
+  best = score('lora', _TRUE, _wrong_on(), 9.0)
+  assert verdict(best, [score('forest', _TRUE, _wrong_on(3), 1.0)]).startswith('lora is better than forest')
+  assert 'the same macro-F1' in verdict(best, [score('forest', _TRUE, _wrong_on(), 1.0)])

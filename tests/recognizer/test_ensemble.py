@@ -1,0 +1,195 @@
+"""An ensemble: its weights by hand, and a recognizer that predicts, calibrates, saves and loads with it."""
+
+import copy
+import pathlib
+import shutil
+import sys
+import types
+
+import numpy as np
+import pytest
+import skops.io
+from labeled_windows import LABELS, SIGNALS, SUBJECTS
+from scipy import optimize, special
+
+from har_jax import checksums, storage
+from har_jax.baselines import forest
+from har_jax.errors import UserError
+from har_jax.export.merged import merge
+from har_jax.files import estimators
+from har_jax.recognizer import ensemble
+from har_jax.recognizer.calibration import calibrate
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.stream.stream import Stream
+from har_jax.train import loop
+
+_NAMES = ('encoder', 'forest', 'rocket')
+
+
+def _drawn(windows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+  """Probabilities of three members, the last of which is best, and labels of three classes."""
+  rng = np.random.default_rng(0)
+  labels = rng.integers(0, 3, windows)
+  logits = rng.standard_normal((3, windows, 3)) + np.eye(3)[labels] * np.array([0.5, 1.0, 2.0])[:, None, None]
+  return dict(zip(_NAMES, special.softmax(logits, axis=2), strict=True)), labels
+
+
+@pytest.mark.parametrize('windows', [40, 2000])
+def test_weights_minimize_the_log_loss_with_a_prior_of_100_windows_at_2_1_1(windows: int):
+  members, labels = _drawn(windows)
+  likelihood = np.stack([each[np.arange(windows), labels] for each in members.values()])
+
+  def loss(free: np.ndarray) -> float:
+    weights = special.softmax(np.r_[0.0, free])
+    return -np.log(weights @ likelihood).sum() - 100 * np.array([0.5, 0.25, 0.25]) @ np.log(weights)
+
+  expected = special.softmax(np.r_[0.0, optimize.minimize(loss, np.zeros(2), tol=1e-10).x])
+  found = ensemble._fit_weights(members, labels)
+  assert [found[name] for name in _NAMES] == pytest.approx(expected, abs=1e-4)
+  assert (found['rocket'] > 0.5) == (windows == 2000)
+
+
+def test_without_windows_the_weights_are_2_1_1():
+  none = np.empty((0, 3))
+  temperature, weights = ensemble.fit_members(none, {'forest': none, 'rocket': none}, np.empty(0, int))
+  assert (temperature, weights) == (1.0, {'encoder': 0.5, 'forest': 0.25, 'rocket': 0.25})
+
+
+def test_an_overconfident_encoder_gets_its_temperature_before_it_is_weighted():
+  members, labels = _drawn(2000)
+  others = {'forest': members['forest'], 'rocket': members['encoder']}
+  logits = np.log(members['rocket'])  # the best member
+  plain, expected = ensemble.fit_members(logits, others, labels)
+  temperature, weights = ensemble.fit_members(5 * logits, others, labels)
+  assert temperature == pytest.approx(5 * plain, rel=1e-2)
+  assert weights == pytest.approx(expected, abs=1e-2)
+
+
+def test_the_mean_is_weighted_by_member():
+  members = {'encoder': np.array([[1.0, 0.0]]), 'forest': np.array([[0.2, 0.8]])}
+  np.testing.assert_allclose(ensemble.average(members, {'encoder': 0.75, 'forest': 0.25}), [[0.8, 0.2]])
+
+
+# --- a recognizer
+
+
+@pytest.fixture(scope='module')
+def whole(unfitted: Recognizer) -> Recognizer:
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(forest, '_TREES', 40)  # writing one takes as long as predicting with it
+    return unfitted.adapt(SIGNALS, LABELS, SUBJECTS, ensemble=True)
+
+
+@pytest.fixture(scope='module')
+def written(whole: Recognizer, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp('written')
+  whole.save(folder)
+  return folder
+
+
+@pytest.fixture
+def saved(written: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+  """A copy, which a test may change."""
+  return pathlib.Path(shutil.copytree(written, tmp_path, dirs_exist_ok=True))
+
+
+def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole: Recognizer):
+  encoder = copy.copy(whole).set_params(ensemble=False).predict_proba(SIGNALS)
+  members = {'encoder': encoder} | whole.ensemble_.probabilities(SIGNALS.astype(np.float32))
+  assert tuple(members) == _NAMES
+  mean = ensemble.average(members, whole.ensemble_.weights)
+  np.testing.assert_allclose(whole.predict_proba(SIGNALS), mean, rtol=1e-6)
+  assert sum(whole.ensemble_.weights.values()) == pytest.approx(1)
+  assert whole.adapter_.card['temperature'] != 1.0  # fitted to the held-out subject
+  # Trees of 54 of the 72 windows, and of a copy of each: one of four subjects is held out.
+  trees = whole.ensemble_.baselines['forest'].estimator.estimators_
+  assert {tree.tree_.n_node_samples[0] for tree in trees} == {108}
+
+
+def test_calibration_changes_the_temperature_of_the_mean_alone(whole: Recognizer, tmp_path: pathlib.Path):
+  recognizer, wrong = copy.copy(whole), np.where(np.arange(72) < 12, 'still', LABELS)
+  before = recognizer.predict_proba(SIGNALS)
+  temperature = calibrate(recognizer, SIGNALS, wrong).temperature
+  assert recognizer.temperature == temperature != 1.0
+  assert recognizer.adapter_.card == whole.adapter_.card
+  after = recognizer.predict_proba(SIGNALS)
+  assert not np.allclose(before, after, atol=1e-3)
+  np.testing.assert_array_equal(before.argmax(axis=1), after.argmax(axis=1))
+  assert calibrate(recognizer, SIGNALS, wrong).temperature == pytest.approx(temperature, rel=1e-3)
+  recognizer.save(tmp_path)
+  np.testing.assert_array_equal(
+    Recognizer.load(tmp_path).predict_proba(SIGNALS), recognizer.predict_proba(SIGNALS)
+  )
+
+
+def test_a_saved_ensemble_predicts_the_same_and_its_encoder_alone_can_be_saved(
+  whole: Recognizer, saved: pathlib.Path, tmp_path: pathlib.Path
+):
+  loaded = Recognizer.load(saved)
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), whole.predict_proba(SIGNALS))
+  loaded.set_params(ensemble=False).save(tmp_path / 'alone')
+  assert {path.suffix for path in (tmp_path / 'alone').iterdir()} == {'.json', '.safetensors'}
+  alone = Recognizer.load(tmp_path / 'alone')
+  np.testing.assert_array_equal(alone.predict_proba(SIGNALS), loaded.predict_proba(SIGNALS))
+  with pytest.raises(UserError, match='fitted without'):
+    alone.set_params(ensemble=True).predict(SIGNALS)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (lambda folder: (folder / 'ensemble.skops').write_bytes(b'PK'), 'ensemble.skops is damaged'),
+    (lambda folder: (folder / 'ensemble.skops').unlink(), 'ensemble.skops cannot be read'),
+    (lambda folder: (folder / 'ensemble.json').unlink(), 'ensemble.json cannot be read'),
+  ],
+)
+def test_a_damaged_or_missing_file_is_an_error(saved: pathlib.Path, change, message: str):
+  change(saved)
+  with pytest.raises(UserError, match=message):
+    Recognizer.load(saved)
+
+
+def test_an_ensemble_of_another_adapter_is_an_error(whole: Recognizer, saved: pathlib.Path):
+  with pytest.raises(UserError, match='belongs to the adapter with checksum'):
+    ensemble.load(saved, adapter='0')
+
+
+def test_an_ensemble_with_other_weights_than_members_is_an_error(saved: pathlib.Path):
+  entries, files = checksums.unseal(storage.parse(saved / 'ensemble.json'))
+  (saved / 'ensemble.json').write_bytes(storage.card(entries | {'weights': {'encoder': 1.0}}, files))
+  with pytest.raises(UserError, match='weights of encoder'):
+    Recognizer.load(saved)
+
+
+def test_a_type_that_is_not_trusted_is_not_loaded(tmp_path: pathlib.Path):
+  card = {
+    'format': ensemble.FORMAT,
+    'adapter': 64 * '0',
+    'weights': {'encoder': 1.0},
+    'seconds': {},
+    'temperature': 1.0,
+  }
+  estimators.write(tmp_path, 'ensemble', {'forest': types.SimpleNamespace(trees=3)}, card)
+  with pytest.raises(UserError, match=r'ensemble.skops cannot be loaded .*scikit-learn'):
+    estimators.read(tmp_path, 'ensemble', ensemble.FORMAT)
+  assert skops.io.get_untrusted_types(file=tmp_path / 'ensemble.skops') == ['types.SimpleNamespace']
+  assert storage.read(tmp_path / 'ensemble.json')['versions'].keys() == {'scikit-learn', 'aeon'}
+
+
+@pytest.mark.parametrize('make', [Stream, merge])
+def test_streams_and_exports_refuse_an_ensemble(whole: Recognizer, make):
+  with pytest.raises(UserError, match=r'encoder alone.*set_params\(ensemble=False\)'):
+    make(whole)
+  make(copy.copy(whole).set_params(ensemble=False))
+
+
+@pytest.mark.parametrize(('package', 'message'), [('aeon', 'rocket needs aeon'), ('skops', 'needs skops')])
+def test_a_missing_package_is_named_before_training(
+  unfitted: Recognizer, monkeypatch: pytest.MonkeyPatch, package: str, message: str
+):
+  for name in [name for name in sys.modules if name.partition('.')[0] == package]:
+    monkeypatch.delitem(sys.modules, name)
+  monkeypatch.setitem(sys.modules, package, None)
+  monkeypatch.setattr(loop, 'train', lambda *_, **__: pytest.fail('trains'))
+  with pytest.raises(UserError, match=message):
+    unfitted.adapt(SIGNALS, LABELS, ensemble=True)

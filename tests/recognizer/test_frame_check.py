@@ -1,0 +1,255 @@
+"""A recording in another frame or unit than in training is corrected, warned of or refused."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+import worn_device
+
+from har_jax import files
+from har_jax.datasets import signal_summary
+from har_jax.errors import UserError
+from har_jax.recognizer import frame_check
+from har_jax.recognizer.frame_check import FrameWarning
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading
+from har_jax.signal import frames
+from har_jax.signal.recording import Recording, Samples
+from har_jax.stream.stream import Stream
+from har_jax.timeline import rate_check
+
+TRAINED, LABELS = worn_device.windows(0)
+SUMMARY = signal_summary.summarize(TRAINED, LABELS.tolist())
+SIGNALS, ACTIVITIES = worn_device.windows(1)  # of another person
+G = np.float32([9.80665] * 3 + [1] * 3)
+LINEAR = SIGNALS - SIGNALS.mean(axis=1, keepdims=True) * np.float32([1, 1, 1, 0, 0, 0])
+
+
+def _check(signals: np.ndarray, frame: str = 'auto') -> frame_check.Finding:
+  return frame_check.check(SUMMARY, signals, frame)
+
+
+def test_a_recording_like_those_of_training_stays_as_it_is():
+  finding = _check(SIGNALS)
+  assert finding.is_as_is
+  assert not finding.notes + finding.warnings
+  assert finding(SIGNALS) is SIGNALS
+
+
+def test_acceleration_of_the_opposite_sign_is_reversed():
+  finding = _check(frames.FLIP(SIGNALS))
+  assert finding.frame == frames.FLIP
+  assert not finding.warnings
+  assert 'opposite' in finding.notes[0]
+  assert np.array_equal(finding(frames.FLIP(SIGNALS)), SIGNALS)
+
+
+@pytest.mark.parametrize('factor', [G, 1 / G])
+def test_g_taken_for_m_s2_and_the_reverse_are_converted(factor: np.ndarray):
+  finding = _check(SIGNALS / factor)
+  assert np.allclose(finding(SIGNALS / factor), SIGNALS, rtol=1e-5)
+  assert 'was converted' in finding.notes[0]
+  assert not finding.warnings
+
+
+def test_g_and_the_opposite_sign_are_corrected_together():
+  turned = frames.FLIP(SIGNALS) / G
+  assert np.allclose(_check(turned)(turned), SIGNALS, rtol=1e-5)
+
+
+def test_acceleration_without_gravity_is_refused():
+  with pytest.raises(UserError, match=r'lacks gravity.*worthless.*frame=as_is'):
+    _check(LINEAR)
+  assert 'worthless' in _check(LINEAR, 'as_is').warnings[0]
+
+
+def test_a_model_of_acceleration_without_gravity_refuses_gravity():
+  trained = signal_summary.summarize(LINEAR, ACTIVITIES.tolist())
+  assert not frame_check.check(trained, LINEAR, 'auto').warnings
+  with pytest.raises(UserError, match=r'has gravity.*without gravity'):
+    frame_check.check(trained, SIGNALS, 'auto')
+
+
+@pytest.mark.parametrize('frame', ['-x,-y,z', 'y,z,x'])
+def test_a_device_worn_otherwise_is_warned_of_with_the_frame_that_fits(frame: str):
+  turned = frames.parse(frame)(SIGNALS)
+  finding = _check(turned)
+  assert finding.is_as_is
+  (warning,) = finding.warnings
+  suggested = frames.parse(warning.split('frame=')[1].split()[0])
+  assert np.array_equal(suggested(turned), SIGNALS)
+
+
+def test_swapped_columns_are_warned_of_with_the_frame_that_fits():
+  (warning,) = _check(SIGNALS[..., [1, 0, 2, 4, 3, 5]]).warnings
+  assert 'frame=y,x,z,y,x,z fits best' in warning
+
+
+@pytest.mark.parametrize(
+  ('measured', 'back'),
+  [
+    ('x,y,z,-x,-y,-z', 'x,y,z,-x,-y,-z'),
+    ('x,y,z,z,x,y', 'x,y,z,y,z,x'),
+    ('y,x,z,x,y,z', 'y,x,z,x,y,z'),
+    ('-x,-y,-z,-x,-y,-z', '-x,-y,-z,-x,-y,-z'),
+  ],
+)
+def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured: str, back: str):
+  finding = _check(frames.parse(measured)(SIGNALS))
+  assert str(finding.frame) == back
+  assert not finding.warnings
+  assert 'as the gyroscope says' in finding.notes[0]
+
+
+@pytest.mark.parametrize('factor', [0.5, 0.8, 1.25, 2.0, 2 * np.pi])
+def test_a_wrong_rate_or_scale_of_the_gyroscope_is_warned_of_with_the_factor(factor: float):
+  # At twice the rate, angles are half of what they should be.
+  scaled = SIGNALS * np.float32([1, 1, 1, 1 / factor, 1 / factor, 1 / factor])
+  for frame in ('auto', 'as_is'):
+    finding = _check(scaled, frame)
+    assert finding.is_as_is
+    (warning,) = finding.warnings
+    assert float(warning.split('Gravity turns ')[1].split()[0]) == pytest.approx(factor, rel=0.05)
+
+
+def test_as_is_changes_nothing_and_warns():
+  for turned in (frames.FLIP(SIGNALS), SIGNALS / G):
+    finding = _check(turned, 'as_is')
+    assert finding.is_as_is
+    assert len(finding.warnings) == 1
+    assert not finding.notes
+
+
+def test_a_named_frame_is_applied_and_checked():
+  upside_down = frames.parse('-x,-y,z')(SIGNALS)
+  finding = _check(upside_down, '-x,-y,z')
+  assert np.array_equal(finding(upside_down), SIGNALS)
+  assert not finding.warnings
+  finding = _check(SIGNALS, 'flip')
+  assert finding.frame == frames.FLIP
+  assert 'frame=x,y,z would correct it' in finding.warnings[0]
+
+
+def test_a_device_on_a_table_says_nothing_of_how_it_is_worn():
+  rng = np.random.default_rng(0)
+  table = np.float32([0, 0, -9.8, 0, 0, 0]) + 0.01 * rng.standard_normal((200, 128, 6)).astype(np.float32)
+  finding = _check(np.concatenate([SIGNALS, table]))
+  assert finding.is_as_is
+  assert not finding.warnings
+
+
+def test_a_model_of_many_positions_warns_and_changes_no_sign():
+  two = dataclasses.replace(SUMMARY.gravity[0], position='wrist')
+  pooled = dataclasses.replace(SUMMARY, gravity=(two, *SUMMARY.gravity[1:]))
+  finding = frame_check.check(pooled, frames.FLIP(SIGNALS), 'auto')
+  assert finding.is_as_is
+  assert 'frame=-x,-y,-z would correct it' in finding.warnings[0]
+
+
+def test_a_card_without_a_summary_still_checks_units_and_gravity():
+  assert frame_check.check(None, SIGNALS / G, 'auto').acc_factor == pytest.approx(9.80665)
+  with pytest.raises(UserError, match='lacks gravity'):
+    frame_check.check(None, LINEAR, 'auto')
+  assert frame_check.check(None, frames.FLIP(SIGNALS), 'auto').is_as_is
+
+
+def test_a_few_windows_decide_nothing():
+  assert _check(frames.FLIP(SIGNALS[:5])).is_as_is
+
+
+def test_the_file_that_is_refused_is_named():
+  recordings = []
+  for signals in (SIGNALS, LINEAR):
+    time_s, samples = np.arange(signals.shape[0] * signals.shape[1]) / 50, signals.reshape(-1, 6)
+    recordings.append(
+      Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
+    )
+  reading = Reading(recordings, [], [], '', True, ['ana', 'ben'], [0.0, 0.0])
+  with pytest.raises(UserError, match=r'^ben: Acceleration lacks gravity'):
+    rate_check.check(None, reading, 'auto')
+
+
+# --- the bundled base
+
+
+@pytest.fixture(scope='module')
+def pooled() -> signal_summary.SignalSummary:
+  summary = files.bundled_base().signals
+  assert summary is not None
+  return summary
+
+
+def test_the_bundled_base_knows_its_sources(pooled: signal_summary.SignalSummary):
+  assert pooled.positions == 8 + 1
+  assert pooled.has_gravity
+  assert pooled.has_gyro
+  assert pooled.gyro_axes == 'x,y,z'
+
+
+def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled: signal_summary.SignalSummary):
+  assert frame_check.check(pooled, SIGNALS / G, 'auto').acc_factor == pytest.approx(9.80665)
+  with pytest.raises(UserError, match='lacks gravity'):
+    frame_check.check(pooled, LINEAR, 'auto')
+  for signals in (SIGNALS, frames.FLIP(SIGNALS)):
+    finding = frame_check.check(pooled, signals, 'auto')
+    assert finding.is_as_is
+    assert finding.notes + finding.warnings
+
+
+# --- Recognizer and Stream
+
+
+@pytest.fixture(scope='module')
+def recognizer(unfitted: Recognizer) -> Recognizer:
+  return unfitted.adapt(TRAINED, LABELS, max_steps=3)
+
+
+def test_predict_warns_and_does_not_change_windows(recognizer: Recognizer):
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    as_is = recognizer.predict_proba(SIGNALS)
+  for turned, words in (
+    (frames.FLIP(SIGNALS), 'frame=-x,-y,-z would correct it'),
+    (SIGNALS / G, 'in g and was taken for m/s²'),
+    (LINEAR, 'lacks gravity'),
+    (SIGNALS[..., [1, 0, 2, 4, 3, 5]], 'frame=y,x,z,y,x,z fits best'),
+  ):
+    with pytest.warns(FrameWarning, match=words):
+      assert not np.array_equal(recognizer.predict_proba(turned), as_is)
+
+
+def test_the_card_keeps_the_summary(recognizer: Recognizer, tmp_path):
+  recognizer.save(tmp_path)
+  assert Recognizer.load(tmp_path).signals == SUMMARY
+
+
+def test_a_damaged_summary_is_refused_on_loading(recognizer: Recognizer, tmp_path):
+  card = {**recognizer.adapter_.card, 'signals': {'gravity': 3}}
+  files.save_adapter(tmp_path, dataclasses.replace(recognizer.adapter_, card=card))
+  with pytest.raises(UserError, match='summary of the training signals'):
+    files.load_adapter(tmp_path)
+
+
+def _push(stream: Stream, signals: np.ndarray) -> list[str]:
+  return [each.activity for each in stream.push(signals.reshape(-1, 6))]
+
+
+def test_a_stream_puts_right_what_is_certain_and_says_so(recognizer: Recognizer):
+  # Moving parts first: half a minute of each activity.
+  mixed = np.concatenate([SIGNALS[first::40] for first in range(40)])
+  usual = _push(Stream(recognizer), mixed)
+  with pytest.warns(FrameWarning, match='opposite'):
+    turned = _push(Stream(recognizer), frames.FLIP(mixed))
+  assert turned[-60:] == usual[-60:]
+  assert _push(Stream(recognizer, frame='flip'), frames.FLIP(mixed)) == usual
+
+
+def test_a_stream_at_a_wrong_rate_is_warned_of(recognizer: Recognizer):
+  with pytest.warns(FrameWarning, match=r'Gravity turns (1\.9|2).* times as fast'):
+    Stream(recognizer).push(SIGNALS.reshape(-1, 6)[::2])
+
+
+def test_a_stream_refuses_acceleration_without_gravity(recognizer: Recognizer):
+  with pytest.raises(UserError, match='lacks gravity'):
+    _push(Stream(recognizer), LINEAR)

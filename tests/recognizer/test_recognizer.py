@@ -1,0 +1,281 @@
+"""The recognizer behaves as a scikit-learn classifier, and says what is wrong with its arguments."""
+
+import copy
+import dataclasses
+import functools
+import pathlib
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from labeled_windows import LABELS, SIGNALS, SUBJECTS
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import har_jax
+from har_jax import config, config_fields, files
+from har_jax.errors import UserError
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.train.objective import Classify
+
+
+def test_it_learns_and_gives_probabilities(fitted: Recognizer):
+  assert fitted.classes_.tolist() == ['lying', 'still', 'walking']
+  assert fitted.score(SIGNALS, LABELS) > 0.9
+  probabilities = fitted.predict_proba(SIGNALS[:7])
+  assert probabilities.shape == (7, 3)
+  np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
+  np.testing.assert_array_equal(fitted.predict(SIGNALS[:7]), fitted.classes_[probabilities.argmax(axis=1)])
+
+
+def test_test_time_augmentation_changes_probabilities(fitted: Recognizer):
+  shifted = copy.copy(fitted).set_params(tta_shifts=4)
+  difference = np.abs(shifted.predict_proba(SIGNALS) - fitted.predict_proba(SIGNALS)).max()
+  assert 0 < difference < 0.5
+  assert shifted.score(SIGNALS, LABELS) > 0.9
+  with pytest.raises(UserError, match='tta_shifts is 0'):
+    shifted.set_params(tta_shifts=0).predict(SIGNALS)
+
+
+@pytest.mark.slow
+def test_the_random_state_decides_the_fit(fitted: Recognizer):
+  again = clone(fitted).fit(SIGNALS, LABELS, SUBJECTS)
+  np.testing.assert_array_equal(again.predict_proba(SIGNALS), fitted.predict_proba(SIGNALS))
+  other = fitted.adapt(SIGNALS, LABELS, SUBJECTS, random_state=1)
+  assert not np.array_equal(other.predict_proba(SIGNALS), fitted.predict_proba(SIGNALS))
+  assert (fitted.random_state, other.random_state) == (0, 1)
+
+
+def test_a_clone_has_the_parameters_and_is_not_fitted(fitted: Recognizer):
+  cloned = clone(fitted)
+  assert cloned.get_params() == fitted.get_params()
+  assert cloned.base is fitted.base
+  with pytest.raises(NotFittedError):
+    cloned.predict(SIGNALS)
+  with pytest.raises(NotFittedError):
+    cloned.save('nowhere')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['full', 'probe', 'qlora', 'scratch', 'qpartial', 'prompt', 'vera'])
+def test_every_method_adapts(fitted: Recognizer, name: str):
+  adapted = fitted.adapt(SIGNALS, LABELS, method=name, max_steps=3)
+  assert adapted.adapter_.card['method'] == name
+  assert adapted.predict_proba(SIGNALS).shape == (len(LABELS), 3)
+
+
+def test_saved_recognizers_predict_the_same(base: files.Base, fitted: Recognizer, tmp_path: pathlib.Path):
+  expected = fitted.predict_proba(SIGNALS)
+  fitted.save(tmp_path / 'with_base')
+  fitted.save(tmp_path / 'without_base', with_base=False)
+  files.save_base(tmp_path / 'base', base.variables, base.card)
+  assert not (tmp_path / 'without_base' / 'base.json').exists()
+  with_base = Recognizer.load(tmp_path / 'with_base')
+  without_base = Recognizer.load(str(tmp_path / 'without_base'), base=tmp_path / 'base')
+  for loaded in (with_base, without_base, pickle.loads(pickle.dumps(fitted))):
+    np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), expected)
+    assert loaded.predict(SIGNALS).tolist() == fitted.predict(SIGNALS).tolist()
+  assert with_base.get_params() == fitted.get_params() | {'base': with_base.base}
+  with pytest.raises(UserError, match=base.checksum):
+    Recognizer.load(tmp_path / 'without_base')
+  unfitted = Recognizer.load(tmp_path / 'base')
+  assert unfitted.base.checksum == base.checksum
+  assert not hasattr(unfitted, 'classes_')
+  with pytest.raises(UserError, match='holds no base'):
+    Recognizer.load(tmp_path)
+
+
+def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
+  card = fitted.adapter_.card
+  assert card['split'] == {'by': 'subject', 'windows': {'train': 54, 'validation': 18}}
+  assert 0 < card['metrics']['validation']['macro_f1'] <= 1
+  assert card['training'] == {
+    'max_steps': 30,
+    'learning_rate': 0.01,
+    'batch': 16,
+    'rotation_std_deg': 0.0,
+    'random_state': 0,
+    'validation_fraction': 0.1,
+    'tta_shifts': 1,
+    'ensemble': False,
+    'step': 30,
+    'self_training': None,
+  }
+  assert card['classes'] == ['lying', 'still', 'walking']
+  assert not any(name in str(card) for name in set(SUBJECTS))
+  np.testing.assert_allclose(card['normalizer']['mean'][1], 0.0, atol=0.1)
+
+
+def test_without_validation_the_last_step_is_kept(unfitted: Recognizer):
+  card = unfitted.adapt(SIGNALS, LABELS, max_steps=3, validation_fraction=0).adapter_.card
+  assert card['training']['step'] == 3
+  assert card['metrics'] == {'validation': None}
+  assert card['split'] == {'by': 'none', 'windows': {'train': 72, 'validation': 0}}
+
+
+def test_held_out_windows_are_not_trained_on(unfitted: Recognizer):
+  held_out = np.arange(72) >= 54
+  card = clone(unfitted).set_params(max_steps=1).fit(SIGNALS, LABELS, held_out=held_out).adapter_.card
+  assert card['split'] == {'by': 'held_out', 'windows': {'train': 54, 'validation': 18}}
+  train = SIGNALS[~held_out].reshape(-1, 2, 3)
+  np.testing.assert_allclose(card['normalizer']['mean'], train.mean(axis=(0, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+  ('held_out', 'message'),
+  [
+    (np.arange(5) > 2, r'held_out is \[5\] of bool'),
+    (np.arange(72), r'held_out is \[72\] of int64'),
+    (LABELS == 'walking', 'held_out has all windows of a class'),
+  ],
+)
+def test_an_unusable_held_out_mask_is_an_error(unfitted: Recognizer, held_out: np.ndarray, message: str):
+  with pytest.raises(UserError, match=message):
+    clone(unfitted).fit(SIGNALS, LABELS, held_out=held_out)
+
+
+def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
+  without = SIGNALS.copy()
+  without[..., 3:] = 0.0
+  acc_only = fitted.adapt(without, LABELS, method='probe', max_steps=3)
+  assert (fitted.has_gyro, acc_only.has_gyro) == (True, False)
+  np.testing.assert_array_equal(acc_only.predict_proba(SIGNALS), acc_only.predict_proba(without))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('method', ['lora', 'qlora'])
+def test_a_base_with_a_stem_takes_physical_units(
+  tiny: config.Model, drawn: Callable[..., Any], method: str, tmp_path: pathlib.Path
+):
+  model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16), pooling='statistics')
+  base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
+  adapted = Recognizer(base, method=method, rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
+  assert adapted.adapter_.card['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
+  assert 'lora/encoder/embed/down_0/a' in adapted.adapter_.variables
+  adapted.save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), adapted.predict_proba(SIGNALS))
+
+
+def test_a_base_without_a_stem_takes_normalized_windows(fitted: Recognizer):
+  deviation = fitted.adapter_.card['normalizer']['deviation']
+  assert deviation[0] != 9.80665
+  assert 'lora/encoder/embed/a' in fitted.adapter_.variables
+
+
+@pytest.mark.slow
+def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(
+  drawn: Callable[..., Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  init = Classify.init  # of this size, its compilation takes seconds
+  monkeypatch.setattr(Classify, 'init', lambda self, key: drawn(functools.partial(init, self)))
+  without_gyro = SIGNALS.copy()
+  without_gyro[..., 3:] = 0
+  fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)
+  card = fitted.adapter_.card
+  assert config_fields.from_json(config.Model, card['model']) == config.Experiment().model
+  assert card['normalizer']['deviation'][0] == 9.80665
+  assert fitted.base_ is None
+  assert not fitted.has_gyro
+  assert fitted.score(without_gyro, LABELS) > 0.6
+  np.testing.assert_array_equal(fitted.predict_proba(SIGNALS), fitted.predict_proba(without_gyro))
+  fitted.save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  assert (loaded.method, loaded.base_) == ('scratch', None)
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), fitted.predict_proba(SIGNALS))
+
+
+@pytest.mark.slow
+def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted: Recognizer):
+  g_per_unit = np.array([9.81] * 3 + [1.0] * 3)
+  to_m_s2 = FunctionTransformer(lambda signals: signals * g_per_unit)
+  scores = cross_val_score(
+    make_pipeline(to_m_s2, unfitted),
+    SIGNALS / g_per_unit,
+    LABELS,
+    groups=SUBJECTS,
+    cv=GroupKFold(2),
+    params={'recognizer__groups': SUBJECTS},
+    error_score='raise',
+  )
+  assert scores.shape == (2,)
+  assert scores.min() > 0.6
+
+
+def test_labels_and_parameters_may_be_numpy_numbers(unfitted: Recognizer, tmp_path: pathlib.Path):
+  numbers = np.unique(LABELS, return_inverse=True)[1] * 10
+  recognizer = unfitted.adapt(SIGNALS, numbers, max_steps=np.int64(2), rank=np.int64(4))
+  assert set(recognizer.predict(SIGNALS)) <= {0, 10, 20}
+  recognizer.save(tmp_path)
+  assert Recognizer.load(tmp_path).classes_.tolist() == [0, 10, 20]
+
+
+_NOT_FINITE = np.array(SIGNALS)
+_NOT_FINITE[3, 5, 1] = np.nan
+_NOT_FINITE[4, :, 0] = np.inf
+
+
+@pytest.mark.parametrize(
+  ('signals', 'message'),
+  [
+    (SIGNALS[0], r'\[128, 6\]; give \[w, 128, 6\]'),
+    (SIGNALS[:, :100], r'\[72, 100, 6\]'),
+    (SIGNALS[:, :, :3], r'\[72, 128, 3\]'),
+    (SIGNALS[:0], r'\[0, 128, 6\]'),
+    (SIGNALS.astype(str), r'the windows are str'),
+    (SIGNALS + 1j, 'the windows are complex128'),
+    (_NOT_FINITE, '2 of 72 windows'),
+  ],
+)
+def test_arrays_that_are_no_windows_are_errors(fitted: Recognizer, signals: Any, message: str):
+  with pytest.raises(UserError, match=message):
+    fitted.predict(signals)
+  with pytest.raises(UserError, match=message):
+    clone(fitted).fit(signals, LABELS)
+
+
+@pytest.mark.parametrize(
+  ('parameters', 'labels', 'groups', 'message'),
+  [
+    ({}, LABELS[:5], None, r'the labels are \[5\]'),
+    ({}, ['walking'] * 72, None, "'walking'.*two classes"),
+    ({}, [None, 'walking'] * 36, None, 'give strings or numbers'),
+    ({}, [np.nan, 1.0] * 36, None, 'give strings or numbers'),
+    ({}, LABELS, SUBJECTS[:5], r'the groups are \[5\]'),
+    ({'method': 'lroa'}, LABELS, None, "'lroa'; one of full, scratch"),
+    ({'base': None}, LABELS, None, "method='scratch'"),
+    ({'base': '/nowhere'}, LABELS, None, '/nowhere'),
+    ({'rank': 0}, LABELS, None, 'rank is 0'),
+    ({'max_steps': 0}, LABELS, None, 'max_steps is 0'),
+    ({'random_state': -1}, LABELS, None, 'random_state is -1; give a whole number'),
+    ({'random_state': None}, LABELS, None, 'random_state is None; give a whole number'),
+    ({'validation_fraction': 1.0}, LABELS, None, r'validation_fraction is 1\.0'),
+    ({'rotation_std_deg': -1.0}, LABELS, None, 'rotation_std_deg is -1.0'),
+    ({'learning_rate': -1.0}, LABELS, None, 'learning_rate is -1.0'),
+  ],
+)
+def test_invalid_arguments_of_a_fit_are_named(
+  unfitted: Recognizer, parameters: dict[str, Any], labels: Any, groups: Any, message: str
+):
+  with pytest.raises(UserError, match=message):
+    unfitted.adapt(SIGNALS, labels, groups, **parameters)
+
+
+def test_the_package_exports_it_and_imports_nothing_heavy():
+  assert har_jax.Recognizer is Recognizer
+  late = '"sklearn", "scipy", "pandas", "orbax", "grain", "matplotlib"'
+  code = (
+    'import har_jax, sys; assert not {"jax", "numpy"} & set(sys.modules);'
+    f'import har_jax.recognizer.recognizer; print({{{late}}} & set(sys.modules))'
+  )
+  done = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True)
+  assert done.stdout == 'set()\n'
+  with pytest.raises(AttributeError, match='Recogniser'):
+    _ = har_jax.Recogniser

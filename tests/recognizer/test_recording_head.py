@@ -1,0 +1,224 @@
+"""The head for a whole recording, without labels."""
+
+import dataclasses
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+from made_gait import LYING, STANDING, WALKING, random_rotation, recording, rotated
+
+from har_jax import config, config_fields, files, timeline
+from har_jax.baselines import relative_features
+from har_jax.errors import UserError
+from har_jax.recognizer import recording_head
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_head import RecordingHead
+from har_jax.recordings import Reading
+from har_jax.signal.recording import Recording, Samples
+from har_jax.train.objective import Classify
+
+CLASSES = ('walking', 'standing', 'lying', 'unknown')
+
+
+def features_of(windows: np.ndarray, walking: np.ndarray) -> np.ndarray:
+  found = relative_features.describe(windows).relative_to(walking)
+  assert found is not None
+  return found
+
+
+@pytest.fixture(scope='module')
+def head() -> RecordingHead:
+  rng = np.random.default_rng(0)
+  made = [recording(rng, random_rotation(rng), each=25) for _ in range(6)]
+  features = np.concatenate([features_of(windows, labels == WALKING) for windows, labels in made])
+  return fitted(features, np.concatenate([labels for _, labels in made]))
+
+
+def fitted(features: np.ndarray, labels: np.ndarray) -> RecordingHead:
+  """To each window many times: the networks train for some passes only."""
+  return recording_head.fit(np.tile(features, (20, 1)), np.tile(labels, 20), CLASSES, seed=0)
+
+
+@pytest.fixture
+def unseen() -> tuple[np.ndarray, np.ndarray]:
+  """A recording, and probabilities of an encoder that knows walking from the rest, and nothing else."""
+  rng = np.random.default_rng(9)
+  windows, labels = recording(rng, random_rotation(rng))
+  walks = (labels == WALKING)[:, None]
+  return windows, np.where(walks, [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35]) + 0 * labels[:, None]
+
+
+def test_features_do_not_depend_on_how_the_device_is_turned():
+  rng = np.random.default_rng(1)
+  windows, labels = recording(rng, np.eye(3))
+  turned = rotated(windows, random_rotation(rng))
+  expected, found = (features_of(each, labels == WALKING) for each in (windows, turned))
+  kept = [not name.startswith('zero crossings') for name in relative_features.NAMES]
+  np.testing.assert_allclose(found[:, kept], expected[:, kept], atol=0.02)
+  angle = expected[:, -1]
+  assert angle[labels == STANDING].max() < 2
+  np.testing.assert_allclose(angle[labels == LYING], 90, atol=2)
+
+
+def test_features_are_relative_to_walking():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  found = features_of(windows, labels == WALKING)
+  np.testing.assert_allclose(found[labels == WALKING, :-1].mean(axis=0), 0, atol=1e-3)
+  assert found.shape == (len(windows), len(relative_features.NAMES))
+  windows[..., 3:] = 0
+  assert not features_of(windows, labels == WALKING)[:, relative_features.OF_GYRO].any()
+
+
+def test_windows_that_do_not_move_are_no_walking():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  assert relative_features.describe(windows).relative_to(labels == STANDING) is None
+
+
+def test_too_little_walking_or_gravity_without_direction_is_no_reference():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  walking = np.flatnonzero(labels == WALKING)
+  few = np.isin(np.arange(len(labels)), walking[: relative_features.FEWEST_WALKING - 1])
+  assert relative_features.describe(windows).relative_to(few) is None
+  windows[walking[::2], :, :3] *= -1  # upside down in half of the time
+  assert relative_features.describe(windows).relative_to(labels == WALKING) is None
+
+
+def test_parts_of_a_recording_are_the_recording():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3))
+  parts = [relative_features.describe(windows[at]) for at in (slice(0, 10), slice(10, None))]
+  joined = relative_features.concatenate(parts).relative_to(labels == WALKING)
+  np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
+
+
+def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
+  windows, encoder = unseen
+  combined = head.combine(encoder, relative_features.describe(windows), CLASSES)
+  _, labels = recording(np.random.default_rng(9), np.eye(3))
+  assert head.classes == CLASSES[:3]
+  np.testing.assert_array_equal(combined[:, :3].argmax(axis=1), labels)
+  np.testing.assert_allclose(combined.sum(axis=1), encoder.sum(axis=1))
+  np.testing.assert_array_equal(combined[:, 3], encoder[:, 3])  # what it does not know, it leaves
+
+
+def test_without_walking_the_encoder_answers(head: RecordingHead, unseen):
+  windows, encoder = unseen
+  still = encoder.argmax(axis=1) != 0
+  combined = head.combine(encoder[still], relative_features.describe(windows[still]), CLASSES)
+  np.testing.assert_array_equal(combined, encoder[still])
+
+
+def test_two_classes_have_a_probability_each():
+  windows, labels = recording(np.random.default_rng(1), np.eye(3), each=40)
+  kept = labels != STANDING
+  features = features_of(windows, labels == WALKING)[kept]
+  head = fitted(features, labels[kept])
+  probabilities = head.predict_proba(features)
+  assert head.classes == ('walking', 'lying')
+  np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+  np.testing.assert_array_equal(probabilities.argmax(axis=1), labels[kept] == LYING)
+
+
+@pytest.fixture(scope='module')
+def base() -> files.Base:
+  sizes = {'patch_size': 16, 'width': 24, 'mlp_dim': 32, 'depth': 1, 'decoder_depth': 1, 'num_heads': 2}
+  model = config.Model(**sizes, stem=(8, 8, 8, 8), log_std=False, head=(16,))
+  held = Classify(model, len(CLASSES)).init(jax.random.key(0))
+  return files.make_base(held, {'model': config_fields.to_json(model), 'classes': list(CLASSES)})
+
+
+def test_a_saved_head_predicts_the_same(head: RecordingHead, base: files.Base, tmp_path: pathlib.Path):
+  assert recording_head.load(tmp_path, base) is None
+  recording_head.save(tmp_path, head, base=base.checksum)
+  loaded = recording_head.load(tmp_path, base)
+  assert loaded is not None
+  assert loaded.classes == head.classes
+  features = np.random.default_rng(0).standard_normal((5, len(relative_features.NAMES))).astype(np.float32)
+  np.testing.assert_array_equal(loaded.predict_proba(features), head.predict_proba(features))
+
+
+@pytest.mark.parametrize(
+  ('changed', 'checksum', 'message'),
+  [
+    ({}, 'b' * 64, 'belongs to the base with checksum b'),
+    ({'classes': ('walking', 'standing', 'rowing')}, None, 'classes that its base lacks: rowing'),
+    ({'mean': np.zeros(3), 'scale': np.zeros(3)}, None, r'mean: expected float32\[\d+\], found float32\[3\]'),
+  ],
+)
+def test_a_head_of_another_base_is_refused(
+  head: RecordingHead, base: files.Base, tmp_path: pathlib.Path, changed: dict, checksum: str, message: str
+):
+  recording_head.save(tmp_path, dataclasses.replace(head, **changed), base=checksum or base.checksum)
+  with pytest.raises(UserError, match=message):
+    recording_head.load(tmp_path, base)
+
+
+def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictions:
+  """Of a file each, by a base with this head, whose encoder knows walking by movement, and nothing else."""
+  recordings = []
+  for samples in signals.values():
+    time_s = np.arange(len(samples)) / 50
+    sensors = [Samples(time_s, samples[:, axes]) for axes in (slice(3), slice(3, 6))]
+    recordings.append(Recording('me', '', *sensors, ()))
+  reading = Reading(recordings, [], [], '', True, list(signals), [0.0] * len(signals))
+  recognizer = Recognizer()
+  recognizer.classes_ = np.array(CLASSES)
+  recognizer.recording_head_ = head
+
+  def probabilities(windows: np.ndarray) -> np.ndarray:
+    moves = np.linalg.norm(windows[..., :3], axis=-1).std(axis=1) > 1
+    return np.where(moves[:, None], [0.7, 0.1, 0.1, 0.1], [0.1, 0.25, 0.3, 0.35])
+
+  recognizer.probabilities = probabilities  # type: ignore[method-assign]
+  return timeline.predict(recognizer, reading, progress=False)
+
+
+def test_a_recording_is_compared_with_its_walking_if_it_has_some(head: RecordingHead):
+  rng = np.random.default_rng(5)
+  windows, labels = recording(rng, random_rotation(rng), each=20)
+  predictions = _predicted(head, day=windows.reshape(-1, 6))
+  inside = predictions.start_s[:, None] - 2.56 * np.arange(len(labels))
+  at = np.abs(inside).min(axis=1) < 0.01  # windows that do not overlap two of those that were made
+  found = predictions.probabilities[at, :3].argmax(axis=1)
+  assert predictions.compared is True
+  np.testing.assert_array_equal(found, labels[np.abs(inside[at]).argmin(axis=1)])
+  still = _predicted(head, day=windows[labels != WALKING].reshape(-1, 6))
+  assert still.compared is False
+  assert set(still.probabilities.argmax(axis=1)) == {3}
+
+
+def test_files_of_several_people_are_not_compared_with_each_others_walking(head: RecordingHead):
+  rng = np.random.default_rng(5)
+  one, other = (recording(rng, rotation, each=20) for rotation in (np.eye(3), random_rotation(rng)))
+  ana, ben = (windows.reshape(-1, 6) for windows, _ in (one, other))
+  both, alone = _predicted(head, ana=ana, ben=ben), _predicted(head, ana=ana)
+  np.testing.assert_array_equal(both.probabilities[both.recording == 0], alone.probabilities)
+  assert (both.compared, both.pooled_files) == (True, 0)
+  assert alone.pooled_files == 0
+
+
+def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(head: RecordingHead):
+  rng = np.random.default_rng(5)
+  windows, labels = recording(rng, random_rotation(rng), each=20)
+  walk, rest = (windows[kept].reshape(-1, 6) for kept in (labels == WALKING, labels != WALKING))
+  apart, joined = _predicted(head, walk=walk, rest=rest), _predicted(head, day=np.concatenate([walk, rest]))
+  assert (apart.compared, apart.pooled_files) == (True, 2)
+  inner = apart.recording == 1
+  last = joined.probabilities[-inner.sum() :]
+  np.testing.assert_allclose(apart.probabilities[inner], last, atol=0.05)
+  still = _predicted(head, one=rest, other=rest)
+  assert (still.compared, still.pooled_files) == (False, 0)
+
+
+def test_the_bundled_base_has_one():
+  base = files.bundled_base()
+  head = recording_head.load(files.BUNDLED, base)
+  assert head is not None
+  assert set(head.classes) == set(base.classes) - {'unknown'}
+
+
+def test_a_fitted_recognizer_has_none():
+  recognizer = Recognizer.load()
+  assert recognizer.recording_head_ is not None
+  recognizer._set_adapter(recognizer.base_, recognizer.adapter_)  # as a fit ends
+  assert recognizer.recording_head_ is None

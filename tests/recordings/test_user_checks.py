@@ -1,0 +1,245 @@
+"""What a user is warned of before training, and what is refused."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from har_jax import recordings
+from har_jax.errors import UserError
+from har_jax.recordings import activity_names
+from har_jax.signal import recording
+from har_jax.signal.recording import Recording, Samples, Span
+
+
+def _reading(
+  samples=3000, rate_hz=50.0, spans=((0.0, 30.0, 'walk'), (30.0, 60.0, 'sit')), **changes
+) -> recordings.Reading:
+  """A good one, but for `changes`: acc(values), gyro(values), has_gyro."""
+  rng = np.random.default_rng(1)
+  time_s = np.arange(samples) / rate_hz
+  acc = rng.normal([0, 0, 9.81], [1.0, 1.0, 2.0], (samples, 3)).astype(np.float32)
+  gyro = rng.normal(0, 1, (samples, 3)).astype(np.float32)
+  acc, gyro = changes.get('acc', lambda v: v)(acc), changes.get('gyro', lambda v: v)(gyro)
+  recording = Recording(
+    'me', 'wrist', Samples(time_s, acc), Samples(time_s, gyro), tuple(Span(*s) for s in spans)
+  )
+  return recordings.Reading([recording], [], [], '', changes.get('has_gyro', True))
+
+
+def _held(values, first, stop):
+  values[first:stop] = values[first]
+  return values
+
+
+def _with_spike(values):
+  values[500] = 80
+  return values
+
+
+def _one_axis_held(values, first, stop):
+  values[first:stop, 0] = values[first, 0]
+  return values
+
+
+def _in_part(values, change):
+  values[2000:] = change(values[2000:])
+  return values
+
+
+def _clipped_at_1_g(values):
+  """Of a walk, which stays beyond for some samples."""
+  up = 9.81 + 3 * np.sin(np.arange(len(values)) * 2 * np.pi * 2 / 50)
+  return np.c_[values[:, :2], up.clip(-9.80665, 9.80665)].astype(np.float32)
+
+
+def test_a_good_recording_has_no_warnings():
+  assert recordings.check(_reading()) == []
+
+
+def test_a_quantized_sensor_at_rest_is_not_clipped():
+  def coarse(values):
+    return (np.round((values * [0.02, 0.02, 0.01] + [0, 0, 9.7]) / 0.02) * 0.02).astype(np.float32)
+
+  assert not [sentence for sentence in recordings.check(_reading(acc=coarse)) if 'clipped' in sentence]
+
+
+@pytest.mark.parametrize(
+  ('changes', 'sentences'),
+  [
+    ({'rate_hz': 12.5}, ['The accelerometer runs at 12.5 Hz', 'The gyroscope runs at 12.5 Hz']),
+    ({'rate_hz': 4.0}, ['Below 5 Hz', 'Below 5 Hz']),
+    ({'acc': lambda v: v.clip(None, 12.5)}, ['accelerometer values on z are at their maximum, 12.5 m/s²']),
+    (
+      {'gyro': lambda v: v.clip(-2, 9)},
+      [f'gyroscope values on {axis} are at their minimum, -2 rad/s' for axis in 'xyz'],
+    ),
+    ({'acc': lambda v: _held(v, 500, 701)}, ['accelerometer is constant once for over 2 s, at longest 4.0']),
+    (
+      {'gyro': lambda v: _held(_held(v, 500, 651), 900, 1101)},
+      ['gyroscope is constant 2 times for over 2 s, at longest 4.0 s'],
+    ),
+    ({'acc': _clipped_at_1_g}, ['accelerometer values on z are at their maximum, 9.807 m/s²']),
+    (
+      {'acc': lambda v: _one_axis_held(v, 1500, 2001)},
+      ['accelerometer is constant on x for 10.0 s while other axes move'],
+    ),
+    ({'gyro': lambda v: _one_axis_held(v, 0, 1500)}, ['gyroscope is constant on x for 30.0 s']),
+    ({'gyro': _with_spike}, ['half of the variance of the gyroscope is in 1 of 3,000 samples']),
+    ({'acc': lambda v: v - np.float32([0, 0, 9.81])}, ['linear acceleration']),
+    ({'acc': lambda v: v * np.float32(1.5)}, ['14.8, 50% above it']),
+    ({'acc': lambda v: _in_part(v, lambda u: u / np.float32(9.81))}, ['17.9 s acceleration is 1.02 m/s²']),
+    (
+      {'acc': lambda v: _in_part(v, lambda u: u - np.float32([0, 0, 9.81]))},
+      ['For 17.9 s acceleration is 1.99 m/s²'],
+    ),
+    ({'has_gyro': False, 'gyro': lambda v: v * 0}, ['no gyroscope']),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.06, 'sit'))}, ["'sit' has 14.1 s, 9 windows of 2.56 s"]),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 44.08, 'sit'))}, []),
+    ({'spans': ((0.0, 30.0, 'walk'),)}, ["'walk' is the only label"]),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 60.0, 'None'))}, ["'None' is an activity like any other"]),
+    ({'spans': ((0.0, 30.0, 'walk'), (30.0, 60.0, '-'))}, ["'-' is an activity like any other"]),
+    ({'samples': 600, 'spans': ()}, ['12.0 s: that is under 10 windows (14.1 s)']),
+  ],
+)  # fmt: skip
+def test_each_defect_gives_one_sentence_with_its_numbers(changes, sentences):
+  found = recordings.check(_reading(**changes))
+  assert len(found) == len(sentences)
+  for sentence, words in zip(found, sentences, strict=True):
+    assert words in sentence
+    assert sentence[0].isupper() or sentence[0].isdigit() or sentence[0] == "'"
+    assert sentence.endswith('.')
+
+
+def test_a_coarse_axis_may_be_constant_while_another_moves_a_little():
+  def coarse(values):
+    return np.c_[_one_axis_held(values, 0, 1500)[:, :1], (0.1 * values[:, 1:]).round(1)]
+
+  assert recordings.check(_reading(gyro=coarse)) == []
+
+
+@pytest.mark.parametrize(
+  ('one', 'other'),
+  [
+    ('walk', 'walking'),
+    ('sit', 'Sitting'),
+    ('gehen', 'walking'),
+    ('lying', 'allongé'),
+    ('walking', 'walkng'),
+  ],
+)
+def test_two_names_of_one_activity_are_both_named(one, other):
+  (sentence,) = recordings.check(_reading(spans=((0.0, 30.0, one), (30.0, 60.0, other))))
+  assert f'{min(one, other)!r}, {max(one, other)!r} seem to be one activity, but are 2 classes' in sentence
+
+
+def test_names_of_different_activities_are_left_alone():
+  names = (*recording.ACTIVITIES, 'jogging', 'walking 1', 'walking 2', 'laufen', 'arm a', 'arm b')
+  assert activity_names.duplicates(names) == []
+  assert activity_names.duplicates(['walkng', 'sit', 'Gehen', 'walking']) == [['Gehen', 'walking', 'walkng']]
+
+
+def test_constant_for_less_than_two_seconds_is_not_stuck():
+  assert recordings.check(_reading(acc=lambda v: _held(v, 500, 600))) == []
+
+
+def test_a_check_names_its_recording():
+  good, stuck = _reading(), _reading(acc=lambda v: _held(v, 500, 701))
+  both = recordings.Reading(good.recordings + stuck.recordings, [], [], '', True, ['mon', 'tue'], [0.0, 0.0])
+  (sentence,) = recordings.check(both)
+  assert 'in recording 2 (tue)' in sentence
+
+
+GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0.3\n' for i in range(10, 60))
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('', 'is empty'),
+    ('\n\n', 'is empty'),
+    ('time,ax,ay,az\n', 'time, ax, ay, az and no row'),
+    ('hello\nworld\n', 'is no table'),
+    ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line such as time,ax'),
+    (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* rate_hz'),
+    (GOOD.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
+    (GOOD.replace('0.30,0.2', '0.30,oops'), r"line 22 has 'oops' in column 'ay'"),
+    (GOOD.replace('0.6,0.30', 'soon,0.30'), r"line 22 has 'soon' in column 'time'"),
+    (GOOD.replace(',9.8', ','), 'holds 0 samples of three axes'),
+    ('time,ax,ay,az\n' + '5,1,2,9\n' * 9, 'never changes'),
+    ('time,ax,ay,az\n' + ''.join(f'{i},1,2,9\n' for i in range(60)), 'counts rows: give rate_hz'),
+    ('time,ax,ay,az\n' + ''.join(f'{i // 50},1,2,9.{i}\n' for i in range(600)), '98% of the .* too coarse'),
+    (
+      'time,ax,ay,az\n' + ''.join(f'2026-05-0{i} at ten,1,2,9\n' for i in range(1, 9)),
+      "'2026-05-01 at ten' .* is no time",
+    ),
+  ],
+)  # fmt: skip
+def test_an_unusable_file_is_refused_with_the_reason(tmp_path, text, message):
+  path = tmp_path / 'day.csv'
+  path.write_text(text)
+  with pytest.raises(UserError, match=message):
+    recordings.read(path)
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'columns': {'ax': 'left', 'ay': 'ay', 'az': 'az'}}, r"no column 'left' \(for ax\); it has time, ax"),
+    ({'columns': {'ax': 'ax'}}, r'columns gives ax=ax: a sensor has three axes'),
+    ({'columns': {'ax': 'ax', 'ay': 'ax', 'az': 'az'}}, 'ax=ax, ay=ax, az=az'),
+    ({'columns': {'acc': 'ax'}}, 'columns has no role acc; it maps time, ax'),
+    ({'acc_unit': 'stone'}, r"acc_unit is 'stone'; it must be auto or one of m/s2, g, mg"),
+    ({'gyro_unit': 'g'}, r"gyro_unit is 'g'; it must be auto or one of rad/s, deg/s"),
+    ({'time_unit': 'weeks'}, "time_unit is 'weeks'"),
+    ({'time_unit': 'iso'}, 'holds numbers, not ISO times'),
+    ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must lie in 0.2 to 20000'),
+  ],
+)
+def test_options_are_checked(tmp_path, options, message):
+  path = tmp_path / 'day.csv'
+  path.write_text(GOOD)
+  recordings.read(path)
+  with pytest.raises(UserError, match=message):
+    recordings.read(path, **options)
+
+
+def test_paths_without_a_recording_are_refused(tmp_path):
+  with pytest.raises(UserError, match='no recording at'):
+    recordings.read(tmp_path / 'nowhere.csv')
+  with pytest.raises(UserError, match='holds no recording: these are read: Sensor Logger'):
+    recordings.read(tmp_path)
+  (tmp_path / 'day.xls').write_bytes(b'PK')
+  with pytest.raises(UserError, match=r'of no known format; nearest to \.xls is \.xlsx'):
+    recordings.read(tmp_path / 'day.xls')
+  (tmp_path / 'day.csv').write_text(GOOD)
+  with pytest.raises(UserError, match=r'no file .*labels\.csv'):
+    recordings.read(tmp_path / 'day.csv', labels=tmp_path / 'labels.csv')
+
+
+def test_a_truncated_file_is_refused(tmp_path):
+  path = tmp_path / 'day.csv.gz'
+  whole = gzip.compress((GOOD + GOOD.partition('\n')[2] * 2000).encode(), mtime=0)
+  path.write_bytes(whole[: len(whole) // 2])
+  with pytest.raises(UserError, match=r'day\.csv\.gz (is truncated|cannot be read)'):
+    recordings.read(path)
+
+
+def test_sensors_without_a_common_time_are_refused(tmp_path):
+  time = pd.Series(np.arange(200) / 50)
+  frame = pd.DataFrame({'time': time})
+  for name in ('ax', 'ay', 'az'):
+    frame[name] = np.where(time < 2, 5.7, np.nan)
+  for name in ('gx', 'gy', 'gz'):
+    frame[name] = np.where(time < 2, np.nan, 0.1)
+  frame.to_csv(tmp_path / 'day.csv', index=False)
+  with pytest.raises(UserError, match='do not overlap in time'):
+    recordings.read(tmp_path / 'day.csv')
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
+  monkeypatch.setitem(__import__('sys').modules, 'pyarrow', None)
+  (tmp_path / 'day.parquet').write_bytes(b'PAR1')
+  with pytest.raises(UserError, match=r'har_jax\[parquet\]'):
+    recordings.read(tmp_path / 'day.parquet')

@@ -1,0 +1,97 @@
+"""Recordings of several people in one folder or zip: none is taken for another, none lost in silence."""
+
+import shutil
+
+import pandas as pd
+import pytest
+import user_files
+
+from har_jax import recordings
+from har_jax.errors import UserError
+
+ACC, GYRO = ['time', 'ax', 'ay', 'az'], ['time', 'gx', 'gy', 'gz']
+
+
+def _frame() -> pd.DataFrame:
+  return user_files.frame(*user_files.signal()).round(6)
+
+
+def _write(folder, name: str, frame: pd.DataFrame) -> None:
+  folder.mkdir(parents=True, exist_ok=True)
+  user_files.written(folder, frame, name)
+
+
+def _sensors(folder, prefix: str = '', *columns: list[str]) -> None:
+  for name, chosen in zip(('Accelerometer', 'Gyroscope'), columns or (ACC, GYRO), strict=False):
+    _write(folder, f'{prefix}{name}.csv', _frame()[chosen].set_axis(['time', 'x', 'y', 'z'], axis=1))
+
+
+def _labels(path, **columns: list):
+  pd.DataFrame({'start': [1], 'end': [9], 'activity': ['walk']} | columns).to_csv(path, index=False)
+  return path
+
+
+def _has_warning(reading, words: str) -> bool:
+  return any(words in warning for warning in reading.warnings)
+
+
+def test_files_of_one_name_are_different_recordings(tmp_path):
+  for name in ('day.csv', 'day.txt'):
+    _write(tmp_path, name, _frame())
+  labels = _labels(tmp_path / 'day.labels.csv')
+  reading = recordings.read(tmp_path)
+  assert reading.files == ['day.csv', 'day.txt']
+  assert all(user_files.spans(each) == [(1, 9, 'walk')] for each in reading.recordings)
+  of_one = recordings.read(tmp_path, labels=_labels(labels, recording=['day.txt']))
+  assert [user_files.spans(each) for each in of_one.recordings] == [[], [(1, 9, 'walk')]]
+
+
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_folders_hold_the_recordings_of_one_person_each(tmp_path, is_zip):
+  folder = tmp_path / 'all'
+  for person, name in (('ana', 'day.csv'), ('ben', 'day.csv'), ('ben', 'evening.csv')):
+    _write(folder / person, name, _frame())
+  _sensors(folder / 'eva')
+  (folder / 'ben' / 'notes.csv').write_text('nothing of use\nat all\n')
+  if is_zip:
+    shutil.make_archive(str(folder), 'zip', folder)
+  reading = recordings.read(folder.with_suffix('.zip') if is_zip else folder)
+  assert reading.files == ['ana/day.csv', 'ben/day.csv', 'eva', 'evening']
+  assert _has_warning(reading, 'ben/notes.csv is no table')
+
+
+def test_files_in_folders_next_to_a_recording_are_named(tmp_path):
+  _write(tmp_path, 'day.csv', _frame())
+  _write(tmp_path / 'answers', 'windows.csv', _frame())
+  reading = recordings.read(tmp_path)
+  assert reading.files == ['day']
+  assert _has_warning(reading, 'Not read: answers/windows.csv, as')
+
+
+def test_a_name_that_several_recordings_have_names_none(tmp_path):
+  for person in ('ana', 'ben'):
+    _sensors(tmp_path / 'all' / person)
+  labels = _labels(tmp_path / 'labels.csv', recording=['Accelerometer.csv'])
+  with pytest.raises(UserError, match=r'labels Accelerometer.csv; the recordings are ana, ben'):
+    recordings.read(tmp_path / 'all', labels=labels)
+
+
+def test_acceleration_of_another_person_without_a_gyroscope_is_not_lost_in_silence(tmp_path):
+  _sensors(tmp_path, 'ana_')
+  _sensors(tmp_path, 'ben_', ACC)
+  reading = recordings.read(tmp_path)
+  assert reading.files == ['ana']
+  assert _has_warning(reading, 'ben_Accelerometer.csv')
+
+
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_folders_next_to_the_files_of_one_recording_are_named(tmp_path, is_zip):
+  folder = tmp_path / 'all'
+  _sensors(folder)
+  _sensors(folder / 'ben')
+  _write(folder / 'meta', 'device.csv', pd.DataFrame({'property': ['brand'], 'value': ['x']}))
+  if is_zip:
+    shutil.make_archive(str(folder), 'zip', folder)
+  reading = recordings.read(folder.with_suffix('.zip') if is_zip else folder)
+  assert len(reading.files) == 1
+  assert _has_warning(reading, 'Not read: ben, as')

@@ -1,0 +1,84 @@
+"""Units of a user's file follow from the user's options, from names or from the numbers."""
+
+import numpy as np
+import pytest
+import user_files
+
+from har_jax import recordings
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
+
+
+@pytest.mark.parametrize(('time', 'per_s'), [('s', 1), ('ms', 1e3), ('us', 1e6), ('ns', 1e9)])
+@pytest.mark.parametrize(('acc_unit', 'acc_per'), [('m/s2', 1), ('g', 1 / G), ('mg', 1e3 / G)])
+@pytest.mark.parametrize(('gyro_unit', 'gyro_per'), [('rad/s', 1), ('deg/s', user_files.DEGREES)])
+@pytest.mark.parametrize('epoch', [0, user_files.EPOCH_S])
+def test_units_are_inferred_from_the_numbers(
+  tmp_path, time, per_s, acc_unit, acc_per, gyro_unit, gyro_per, epoch
+):
+  time_s, acc, gyro = user_files.signal()
+  stamps = (
+    (epoch + time_s) * per_s
+    if time == 's'
+    else np.round(time_s * per_s).astype(np.int64) + int(epoch * per_s)
+  )
+  reading = recordings.read(
+    user_files.written(tmp_path, user_files.frame(stamps, acc * acc_per, gyro * gyro_per))
+  )
+  user_files.assert_same(reading)
+  assert reading.has_gyro
+  assert reading.start == (f'{user_files.START}+00:00' if epoch else '')
+  assert user_files.has_note(reading, f'cceleration is in {acc_unit},')
+  assert user_files.has_note(reading, f'time is in {time},')
+  # A calm recording in deg/s would look like this one in rad/s.
+  assert any('gyro_unit' in warning for warning in reading.warnings) == (gyro_unit == 'rad/s')
+
+
+def test_requested_units_are_used_whatever_the_numbers(tmp_path):
+  time_s, acc, gyro = user_files.signal()
+  path = user_files.written(tmp_path, user_files.frame(time_s * 1e3, acc * 0.05, gyro * 0.05))
+  reading = recordings.read(path, acc_unit='g', gyro_unit='dps', time_unit='ms')
+  (recording,) = reading.recordings
+  np.testing.assert_allclose(recording.acc.values, acc * 0.05 * G, atol=1e-3)
+  np.testing.assert_allclose(recording.gyro.values, gyro * 0.05 / user_files.DEGREES, atol=1e-4)
+  assert not reading.warnings
+
+
+@pytest.mark.parametrize(('unit', 'per'), [('rad/s', 1), ('deg/s', user_files.DEGREES)])
+def test_gravity_tells_the_unit_of_a_slow_gyroscope(tmp_path, unit, per):
+  # A device rocks slowly about x: gravity moves in its axes as the gyroscope says.
+  time_s, _, gyro = user_files.signal(1500)
+  angle = 0.15 * np.sin(2 * np.pi * 0.2 * time_s)
+  acc = G * np.stack([0 * angle, np.sin(angle), np.cos(angle)], axis=1)
+  gyro = np.stack([np.gradient(angle, time_s), 0 * angle, 0 * angle], axis=1)
+  noise = np.random.default_rng(8).normal(0, 0.01, (1500, 6))
+  reading = recordings.read(
+    user_files.written(
+      tmp_path, user_files.frame(time_s, acc + noise[:, :3], (gyro + noise[:, 3:] / 10) * per)
+    )
+  )
+  assert user_files.has_note(reading, f'is in {unit}, as gravity')
+  np.testing.assert_allclose(reading.recordings[0].gyro.values, gyro, atol=0.01)
+  assert not reading.warnings
+
+
+@pytest.mark.parametrize('per', [1, 1 / G, 1e3 / G])
+def test_a_run_does_not_change_the_unit(tmp_path, per):
+  time_s, acc, gyro = user_files.signal(1500)
+  phase = 2 * np.pi * 2.7 * time_s
+  acc = acc + 14 * np.stack([np.cos(phase), 0 * phase, np.sin(phase)], axis=1)
+  assert np.median(np.linalg.norm(acc, axis=1)) > 1.35 * G
+  reading = recordings.read(
+    user_files.written(tmp_path, user_files.frame(time_s, acc * per, gyro)), gyro_unit='rad/s'
+  )
+  np.testing.assert_allclose(reading.recordings[0].acc.values, acc, atol=1e-3)
+  assert not reading.warnings
+  assert not [sentence for sentence in recordings.check(reading) if 'ravity' in sentence]
+
+
+def test_a_unit_in_the_name_is_used_whatever_the_numbers(tmp_path):
+  time_s, acc, gyro = user_files.signal()
+  names = 'time|acc x (m/s^2)|acc y (m/s^2)|acc z (m/s^2)|gyro x [deg/s]|gyro y [deg/s]|gyro z [deg/s]'
+  frame = user_files.frame(time_s, acc * 0.1, gyro).set_axis(names.split('|'), axis=1)
+  (recording,) = recordings.read(user_files.written(tmp_path, frame)).recordings
+  np.testing.assert_allclose(recording.acc.values, acc * 0.1, atol=1e-4)
+  np.testing.assert_allclose(recording.gyro.values, gyro / user_files.DEGREES, atol=1e-4)

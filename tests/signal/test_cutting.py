@@ -1,0 +1,89 @@
+"""Windows lie within one label and one piece."""
+
+import collections
+
+import numpy as np
+import pytest
+from cut_pieces import cut as _cut
+from cut_pieces import ramp as _ramp
+from cut_pieces import recording as _recording
+
+from har_jax.errors import UserError
+from har_jax.signal import cutting
+from har_jax.signal.recording import Span
+
+
+def _starts(cut) -> list[int]:
+  return [int(window.signal[0, 0]) for window in cut]
+
+
+@pytest.mark.parametrize(
+  ('samples', 'count'), [(127, 0), (128, 1), (191, 1), (192, 2), (983, 14), (1024, 15)]
+)
+def test_a_span_of_n_samples_gives_windows_by_the_formula(samples, count):
+  # floor((n - 128) / 64) + 1, and none below 128
+  first = 249
+  span = Span(first / 50, (first + samples) / 50, 'walking')
+  cut = _cut(_recording(5000, span), [_ramp(5000)])
+  assert _starts(cut) == [first + 64 * index for index in range(count)]
+
+
+def test_no_window_crosses_a_label_despite_rounding_of_its_edge():
+  # Edges k / 50 are rounded up or down in binary.
+  for first in range(0, 400):
+    (window,) = _cut(_recording(1000, Span(first / 50, (first + 128) / 50, 'walking')), [_ramp(1000)])
+    assert window.signal[0, 0] == first
+    assert window.signal[-1, 0] == first + 127
+    assert window.signal[0, 5] == first + 50_000
+
+
+def test_no_window_crosses_a_gap_and_each_piece_starts_anew():
+  pieces = [_ramp(200), _ramp(300, start_s=5.0)]
+  cut = _cut(_recording(1000, Span(0.5, 20.0, 'walking')), pieces)
+  assert _starts(cut) == [25, 250, 314, 378]
+  assert [window.start_s for window in cut] == pytest.approx([0.5, 5.0, 6.28, 7.56])
+
+
+def test_windows_keep_the_order_of_spans_and_their_origin():
+  spans = (Span(10.0, 13.0, 'sitting'), Span(0.0, 3.0, 'walking'))
+  cut = _cut(_recording(1000, *spans, subject='b'), [_ramp(1000)], number=4)
+  assert [(w.activity, w.subject, w.recording) for w in cut] == [('sitting', 'b', 4), ('walking', 'b', 4)]
+
+
+def test_spans_without_windows_are_counted_by_reason():
+  dropped = collections.Counter()
+  _cut(
+    _recording(900, Span(0.0, 2.5, 'walking'), Span(3.0, 9.0, 'sitting'), Span(9.0, 13.0, 'lying')),
+    [_ramp(460)],
+    dropped,
+  )
+  assert dropped == {'spans shorter than a window': 1, 'spans without a window free of gaps': 1}
+
+
+def test_an_infinite_value_names_its_recording():
+  piece = _ramp(500)
+  piece.signal[200, 4] = np.inf
+  with pytest.raises(UserError, match=r'recording 3 \(subject 7, walking\)'):
+    _cut(_recording(500, Span(0.0, 10.0, 'walking')), [piece], number=3)
+
+
+def _cut_by_majority(*spans: Span, samples: int = 1000) -> list[cutting.Window]:
+  recording = _recording(samples, *spans)
+  return list(cutting.cut(recording, [_ramp(samples)], collections.Counter(), majority_label=True))
+
+
+def test_with_a_majority_label_windows_cross_labels_and_have_the_longest():
+  spans = Span(0.0, 1.2, 'sitting'), Span(1.2, 2.5, 'sit_to_stand'), Span(2.5, 6.4, 'walking')
+  cut = _cut_by_majority(*spans)
+  assert _starts(cut) == [0, 64, 128, 192]
+  assert [window.activity for window in cut] == ['sit_to_stand', 'walking', 'walking', 'walking']
+
+
+def test_the_parts_of_an_activity_in_a_window_add_up():
+  spans = Span(0.0, 0.8, 'walking'), Span(0.8, 1.8, 'turning'), Span(1.8, 2.56, 'walking')
+  assert [window.activity for window in _cut_by_majority(*spans)] == ['walking']
+
+
+def test_with_a_majority_label_no_window_crosses_what_has_no_label():
+  cut = _cut_by_majority(Span(0.0, 2.0, 'walking'), Span(2.1, 4.7, 'sitting'))
+  assert [(int(window.signal[0, 0]), window.activity) for window in cut] == [(105, 'sitting')]

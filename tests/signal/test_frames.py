@@ -1,0 +1,104 @@
+"""Signed permutations of axes: their names, and what they do to both sensors."""
+
+import numpy as np
+import pytest
+import worn_device
+
+from har_jax.errors import UserError
+from har_jax.signal import frames, gyro_agreement
+
+
+def test_the_opposite_sign_of_acceleration_leaves_the_gyroscope_alone():
+  signals, _ = worn_device.windows(0, count=2)
+  assert np.array_equal(frames.FLIP(signals), signals * np.float32([-1, -1, -1, 1, 1, 1]))
+
+
+def test_a_device_upside_down_turns_both_sensors():
+  signals, _ = worn_device.windows(0, count=2)
+  assert np.array_equal(frames.parse('-x,-y,z')(signals), signals * np.float32([-1, -1, 1, -1, -1, 1]))
+
+
+def test_each_sensor_may_have_axes_of_its_own():
+  signals, _ = worn_device.windows(0, count=2)
+  assert np.array_equal(frames.parse('y,x,z,y,x,z')(signals), signals[..., [1, 0, 2, 4, 3, 5]])
+
+
+@pytest.mark.parametrize('text', ['x,y,z', '-x,-y,-z', 'z,x,y', '-x,y,z,x,y,-z'])
+def test_a_frame_is_written_as_it_is_read(text: str):
+  assert str(frames.parse(text)) == text
+
+
+def test_one_frame_after_another_is_both():
+  first, second = frames.parse('z,x,y'), frames.parse('-x,y,-z')
+  signals, _ = worn_device.windows(0, count=2)
+  assert np.array_equal(second.after(first)(signals), second(first(signals)))
+
+
+@pytest.mark.parametrize('text', ['', 'flipped', 'x,y', 'x,x,z', 'x,y,w', '--x,y,z', 'x,y,z,x'])
+def test_what_is_no_frame_is_named(text: str):
+  with pytest.raises(UserError, match='the frame'):
+    frames.parse(text)
+
+
+# --- whether gravity rotates as the gyroscope says
+
+
+def _checked(frame: str) -> gyro_agreement.Agreement:
+  signals, _ = worn_device.windows(0)
+  return gyro_agreement.check(frames.parse(frame)(signals))
+
+
+@pytest.mark.parametrize('frame', ['as_is', 'flip', 'y,x,z', '-x,-y,z'])
+def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame: str):
+  assert _checked(frame) == (None, True, False)
+
+
+@pytest.mark.parametrize(
+  ('frame', 'gyro'),
+  [
+    ('x,y,z,-x,-y,-z', '-x,-y,-z'),
+    ('x,y,z,z,x,y', 'y,z,x'),
+    ('y,x,z,y,x,z', '-x,-y,-z'),  # a mirror image: angular velocity has the other sense
+    ('z,x,y,x,y,z', 'z,x,y'),
+  ],
+)
+def test_axes_of_one_sensor_are_named(frame: str, gyro: str):
+  agreement = _checked(frame)
+  assert agreement.gyro is not None
+  assert agreement.is_unique
+  assert np.array_equal(agreement.gyro, frames.parse(gyro).acc)
+
+
+def test_a_device_that_does_not_turn_tells_nothing():
+  rng = np.random.default_rng(0)
+  still = np.float32([0, 0, 9.8, 0, 0, 0]) + 0.1 * rng.standard_normal((60, 128, 6)).astype(np.float32)
+  assert not gyro_agreement.check(still).is_known
+
+
+def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
+  """Walking around corners: a quarter turn in each window; and a few windows in which the device tilts."""
+  rng = np.random.default_rng(0)
+  turning = np.float32([0, 0, 9.8, 0, 0, np.pi / 2 / 2.56]) + 0.01 * rng.standard_normal((40, 128, 6))
+  tilting = worn_device.windows(0, count=2)[0]
+  signals = np.concatenate([tilting, turning]).astype(np.float32)
+  assert not gyro_agreement.check(tilting).is_known
+  assert gyro_agreement.check(signals).gyro is None
+  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals))
+  assert agreement.gyro is not None
+  assert np.array_equal(agreement.gyro, frames.parse('y,z,x').acc)
+
+
+def test_windows_of_impacts_do_not_hide_the_calm_ones():
+  signals, _ = worn_device.windows(0)
+  bounce = np.random.default_rng(0).normal(0, 8, (len(signals), 2, 1, 3)).repeat(64, axis=2)
+  impacts = signals.copy()
+  impacts[..., :3] += (bounce * np.sin(np.arange(64) / 5)[:, None] ** 2).reshape(-1, 128, 3)
+  mixed = frames.parse('x,y,z,-x,-y,-z')(np.concatenate([impacts, signals]))
+  assert np.array_equal(gyro_agreement.check(mixed).gyro, -np.eye(3))
+
+
+def test_a_recording_is_compared_with_the_axes_of_training():
+  signals, _ = worn_device.windows(0)
+  mirrored = frames.parse('x,y,z,-x,-y,-z')(signals)
+  assert gyro_agreement.check(mirrored, -np.eye(3)).gyro is None
+  assert gyro_agreement.check(signals, -np.eye(3)).gyro is not None

@@ -1,0 +1,66 @@
+"""Values beyond 50 g or 5,000 °/s are faults: left out, counted, and unable to move a statistic far."""
+
+import collections
+
+import numpy as np
+import pytest
+
+from har_jax.datasets import normalization
+from har_jax.signal import physics
+from har_jax.signal.recording import Recording, Span, regular
+from har_jax.signal.resample import resample
+
+
+def _recording(acc: np.ndarray, gyro: np.ndarray) -> Recording:
+  return Recording('1', 'waist', regular(acc, 50.0), regular(gyro, 50.0), (Span(0.0, 1e6, 'walking'),))
+
+
+@pytest.mark.parametrize('fault', [1e30, -1e37, np.inf, -np.inf, 490.4])
+def test_an_impossible_value_becomes_nan_is_counted_and_the_argument_stays(fault):
+  values = np.full((10, 3), 490.3, np.float32)
+  values[4, 1] = fault
+  kept, count = physics.drop_impossible(values, physics.MAX_ACC_M_S2)
+  assert count == 1
+  assert np.argwhere(np.isnan(kept)).tolist() == [[4, 1]]
+  assert values[4, 1] == np.float32(fault)
+
+
+def test_possible_values_and_nan_come_back_as_they_are():
+  values = np.array([[87.2, -87.2, np.nan]], np.float32)
+  kept, count = physics.drop_impossible(values, physics.MAX_GYRO_RAD_S)
+  assert kept is values
+  assert count == 0
+
+
+@pytest.mark.parametrize('sensor', [0, 1])
+def test_one_impossible_cell_costs_its_row_and_leaves_the_sensor_as_it_was(sensor):
+  both = np.random.default_rng(0).normal(0, 2, (2, 8000, 3)).astype(np.float32)
+  (clean,) = resample(_recording(*both), collections.Counter())
+  both[sensor, 4000, 1] = 1e30
+  dropped: collections.Counter = collections.Counter()
+  (piece,) = resample(_recording(*both), dropped)
+  assert dropped == {f'values {physics.RULE}, taken as NaN': 1, 'rows with NaN': 1}
+  assert np.count_nonzero((piece.signal != clean.signal).any(axis=1)) == 1
+  before, after = (normalization.fit(each.signal[None]).deviation for each in (clean, piece))
+  np.testing.assert_allclose(after, before, rtol=1e-3)
+
+
+def test_a_sensor_whose_scale_few_samples_set_is_told_once():
+  values = np.random.default_rng(0).normal(0, 2, (8000, 3)).astype(np.float32)
+  values[7] = np.nan
+  assert physics.scale_of_few('gyroscope', [values]) is None
+  values[100, 1] = 400.0
+  parts = [values[:3000], values[3000:]]
+  told = physics.scale_of_few('gyroscope', parts)
+  assert told is not None
+  assert told.startswith('Over half of the variance of the gyroscope is in 1 of 7,999 samples')
+  values[100:120, 1] = 400.0  # half of them are more than 0.1 % of all
+  assert physics.scale_of_few('gyroscope', parts) is None
+  assert physics.scale_of_few('gyroscope', [values[:0]]) is None
+  assert physics.scale_of_few('gyroscope', [np.zeros((9000, 3), np.float32)]) is None
+
+
+def test_the_largest_possible_value_cannot_wipe_out_a_sensor():
+  signal = np.random.default_rng(0).normal(0, 2, (1, 8000, 6))
+  signal[0, 0] = [physics.MAX_ACC_M_S2] * 3 + [physics.MAX_GYRO_RAD_S] * 3
+  assert (normalization.fit(signal).deviation < [6, 2.5]).all()

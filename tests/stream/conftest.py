@@ -1,0 +1,3 @@
+"""The base and the fitted recognizer of this folder's tests."""
+
+from fitted_recognizer import base, fitted, unfitted  # noqa: F401

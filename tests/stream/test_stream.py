@@ -1,0 +1,183 @@
+"""A stream predicts what the recording as one piece gives, as samples arrive."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from har_jax import recordings
+from har_jax.errors import UserError
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.signal.recording import Recording, Samples
+from har_jax.stream.stream import Stream
+from har_jax.timeline.decoding import Chain
+
+
+def _at(time_s: np.ndarray) -> np.ndarray:
+  """Gravity, and six slow sines, so that no two windows are equal."""
+  phase = 2 * np.pi * np.array([0.31, 0.7, 1.3, 1.9, 2.3, 3.1]) * time_s[:, None]
+  return 3 * np.sin(phase + np.arange(6)) + np.array([0, 0, 9.8, 0, 0, 0])
+
+
+def _signal(samples: int) -> np.ndarray:
+  return _at(np.arange(samples) / 50)
+
+
+@pytest.fixture(scope='module')
+def recognizer(fitted: Recognizer) -> Recognizer:
+  """At a temperature at which the windows' confidences differ."""
+  recognizer = copy.copy(fitted)
+  adapter = recognizer.adapter_
+  recognizer.adapter_ = dataclasses.replace(adapter, card={**adapter.card, 'temperature': 5.0})
+  return recognizer
+
+
+def _offline(
+  recognizer: Recognizer, signal: np.ndarray, time_s: np.ndarray
+) -> tuple[list[float], np.ndarray]:
+  """Starts and probabilities of the windows of the recording as one piece."""
+  values = signal.astype(np.float32)
+  recording = Recording('', '', Samples(time_s, values[:, :3]), Samples(time_s, values[:, 3:]), ())
+  windows = recordings.to_windows(recordings.Reading([recording], [], [], '', True), unlabeled=True)
+  probabilities = recognizer.predict_proba(np.stack([window.signal for window in windows]))
+  return [window.start_s for window in windows], probabilities
+
+
+@pytest.mark.parametrize('size', [1, 7, 64, 1000])
+def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer: Recognizer, size: int):
+  signal = _signal(700)
+  stream = Stream(recognizer, mean_bout_s=0)
+  predictions = [each for begin in range(0, 700, size) for each in stream.push(signal[begin : begin + size])]
+  starts_s, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
+  confidences = probabilities.max(axis=1)
+  assert np.ptp(confidences) > 1e-3  # or any window would do
+  assert [each.time_s for each in predictions] == pytest.approx(starts_s)
+  assert [each.confidence for each in predictions] == pytest.approx(confidences, abs=1e-5)
+  assert {each.activity for each in predictions} <= set(recognizer.classes_)
+
+
+def test_the_last_prediction_is_that_of_the_timeline(recognizer: Recognizer):
+  signal = _signal(700)
+  *_, last = Stream(recognizer, mean_bout_s=20.0).push(signal)
+  _, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
+  posterior = Chain(20.0, 1.28).smoothed(probabilities)[-1]
+  assert last.activity == recognizer.classes_[posterior.argmax()]
+  assert last.confidence == pytest.approx(posterior.max(), abs=1e-5)
+  assert last.confidence != pytest.approx(probabilities[-1].max(), abs=1e-3)
+
+
+def test_a_prediction_comes_with_the_last_sample_of_its_window(recognizer: Recognizer):
+  stream, signal = Stream(recognizer, hop_s=0.5), _signal(153)
+  assert stream.push(signal[:127]) == []
+  ((start_s, activity, confidence),) = stream.push(signal[127:128])
+  assert (start_s, activity in recognizer.classes_, 1 / 3 <= confidence <= 1) == (0.0, True, True)
+  assert stream.push(signal[128:152]) == []
+  assert stream.push(signal[152:])[0].time_s == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(('rate_hz', 'jitter_s'), [(100.0, 0.0), (33.0, 0.0), (50.0, 0.004)])
+def test_other_rates_are_resampled_to_50_hz(
+  recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, rate_hz: float, jitter_s: float
+):
+  samples = round(12 * rate_hz)
+  time_s = np.arange(samples) / rate_hz
+  time_s[1:-1] += np.random.default_rng(0).uniform(-jitter_s, jitter_s, samples - 2)
+  stream, windows = Stream(recognizer), []
+  monkeypatch.setattr(
+    stream, '_recognize', lambda window: windows.append(window) or (np.ones(17), np.ones(3))
+  )
+  predictions = [
+    prediction
+    for begin in range(0, samples, 10)
+    for prediction in stream.push(_at(time_s[begin : begin + 10]), 5e8 + time_s[begin : begin + 10])
+  ]
+  # Each starts at a time of the 50 Hz grid, at most one sample late.
+  assert len(predictions) in (7, 8)
+  for index, prediction in enumerate(predictions):
+    assert -1e-6 < prediction.time_s - 5e8 - 1.28 * index < 0.0201
+  errors = np.concatenate(
+    [
+      window - _at(prediction.time_s - 5e8 + np.arange(128) / 50)
+      for prediction, window in zip(predictions, windows, strict=True)
+    ]
+  )
+  assert np.sqrt(np.square(errors).mean()) < 0.02 * 3
+  assert np.abs(errors).max() < 0.3 * 3  # at the ends of a window
+
+
+def test_a_new_window_starts_after_a_gap(recognizer: Recognizer):
+  signal = _signal(500)
+  time_s = np.arange(500) / 50 + np.where(np.arange(500) < 190, 0.0, 3.0)
+  stream = Stream(recognizer)
+  predictions = [*stream.push(signal[:190], time_s[:190]), *stream.push(signal[190:], time_s[190:])]
+  assert [each.time_s for each in predictions] == pytest.approx([0.0, 6.8, 8.08, 9.36])
+  assert Stream(recognizer).push(signal, time_s) == predictions
+  # The windows before the gap do not count after it.
+  assert predictions[1:] == Stream(recognizer).push(signal[190:], time_s[190:])
+
+
+def test_missing_samples_are_interpolated(recognizer: Recognizer):
+  signal = _signal(128)
+  signal[50:53] = np.nan
+  (prediction,) = Stream(recognizer).push(signal)
+  assert prediction.time_s == 0.0
+  assert np.isfinite(prediction.confidence)
+
+
+def test_it_keeps_three_seconds_of_samples(recognizer: Recognizer):
+  stream = Stream(recognizer, hop_s=10.0)
+  for _ in range(30):
+    stream.push(_signal(100))
+  assert len(stream._time_s) <= 50 * 3.1
+
+
+def test_it_compiles_once_and_runs_one_window_per_prediction(recognizer: Recognizer):
+  stream, signal = Stream(recognizer, hop_s=0.02), _signal(228)
+  program, shapes = stream._program, []
+  compiled = program._cache_size()
+
+  def recorded(variables: Any, batch: Any, key: Any) -> Any:
+    shapes.append(batch['signal'].shape)
+    return program(variables, batch, key)
+
+  stream._program = recorded
+  assert sum(len(stream.push(sample[None])) for sample in signal) == 101
+  assert shapes == [(1, 128, 6)] * 101
+  assert program._cache_size() == compiled
+
+
+def test_a_later_calibration_takes_effect(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+  stream, signal = Stream(recognizer), _signal(228)
+  (before,) = stream.push(signal[:128])
+  monkeypatch.setitem(recognizer.adapter_.card, 'temperature', 50.0)
+  (after,) = Stream(recognizer).push(signal[:128])
+  assert after.activity == before.activity
+  assert after.confidence < before.confidence
+  assert stream.push(signal[128:])[0].confidence < before.confidence
+
+
+@pytest.mark.parametrize(
+  ('arguments', 'message'),
+  [
+    ({'samples': np.zeros(6)}, r'the samples are \[6\]'),
+    ({'samples': np.zeros((5, 3))}, r'the samples are \[5, 3\]'),
+    ({'samples': np.full((5, 6), 'x')}, 'the samples are .* of str'),
+    ({'samples': np.zeros((5, 6)), 'rate_hz': 0.0}, 'rate_hz is 0.0'),
+    ({'samples': np.zeros((5, 6)), 'time_s': [0.0, 1.0]}, r'time_s is \[2\] for 5 samples'),
+    ({'samples': np.zeros((2, 6)), 'time_s': [1.0, 0.0]}, 'time_s decreases'),
+  ],
+)
+def test_arrays_that_are_no_samples_are_errors(
+  recognizer: Recognizer, arguments: dict[str, Any], message: str
+):
+  with pytest.raises(UserError, match=message):
+    Stream(recognizer).push(**arguments)
+
+
+def test_arguments_out_of_range_are_errors(recognizer: Recognizer):
+  with pytest.raises(UserError, match=r'hop_s is 0\.001'):
+    Stream(recognizer, hop_s=0.001)
+  with pytest.raises(UserError, match=r'mean_bout_s is -1'):
+    Stream(recognizer, mean_bout_s=-1)

@@ -1,0 +1,203 @@
+"""A user's corrections change a stream's answers, spare the others, and can be taken back."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from labeled_windows import LABELS, SIGNALS
+
+from har_jax.errors import UserError
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.stream import corrections
+from har_jax.stream.corrections import CorrectedFilter, Correction
+from har_jax.stream.stream import Prediction, Stream
+from har_jax.timeline.decoding import Chain
+
+_HOP_S = 2.56  # windows side by side, as the labeled ones are
+
+
+def _of(*activities: str) -> np.ndarray:
+  """The samples of windows of these activities, one after another."""
+  numbers = {name: iter(np.flatnonzero(name == LABELS)) for name in set(activities)}
+  return np.concatenate([SIGNALS[next(numbers[name])] for name in activities])
+
+
+_DAY = ('lying', 'still', 'walking') * 6
+
+
+@pytest.fixture
+def stream(fitted: Recognizer) -> Stream:
+  return Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
+
+
+def _answers(predictions: list[Prediction]) -> list[str]:
+  return [each.activity for each in predictions]
+
+
+def test_a_correction_changes_the_answer_for_such_windows_and_no_other(stream: Stream):
+  day = _of(*_DAY)
+  assert _answers(stream.push(day)) == [*_DAY]  # as fitted
+  corrected = Stream(stream._recognizer, hop_s=_HOP_S, mean_bout_s=0)
+  corrected.push(_of(*['lying', 'still'] * 12))  # longer than the half minute that is not replayed
+  corrected.push(_of('walking', 'walking', 'walking'))
+  corrected.correct('still', seconds=7.68)
+  assert _answers(corrected.push(day)) == [*('lying', 'still', 'still') * 6]
+
+
+def test_the_next_prediction_starts_from_the_corrected_activity(fitted: Recognizer):
+  plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=1000.0) for _ in range(2))
+  for each in (plain, corrected):
+    each.push(_of('still', 'still'))
+  corrected.correct('lying')
+  assert _answers(plain.push(_of('still'))) == ['still']
+  assert corrected._filter.added.any()
+  (next_one,) = corrected.push(_of('lying'))
+  assert next_one.activity == 'lying'
+  assert next_one.confidence > 0.99
+
+
+def test_a_correction_that_was_taken_back_leaves_no_trace(fitted: Recognizer):
+  plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=5.0) for _ in range(2))
+  parts = [_of(*_DAY), _of(*_DAY[::-1]), _of('still', *_DAY), _of(*_DAY)]
+  assert plain.push(parts[0]) == corrected.push(parts[0])
+  corrected.correct('lying', seconds=10)
+  corrected.correct('walking')
+  assert plain.push(parts[1]) != corrected.push(parts[1])
+  assert [each.activity for each in corrected.corrections] == ['lying', 'walking']
+  assert corrected.undo() == Correction(pytest.approx(46.08), 5.0, 'walking')
+  assert corrected.undo() == Correction(pytest.approx(46.08), 10.0, 'lying')
+  assert plain.push(parts[2]) == corrected.push(parts[2])
+  # A later correction does not know of them either.
+  for each in (plain, corrected):
+    each.correct('still')
+  assert plain.push(parts[3]) == corrected.push(parts[3])
+
+
+def test_a_window_that_was_corrected_twice_has_the_later_label(fitted: Recognizer, stream: Stream):
+  once = Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
+  for each in (stream, once):
+    each.push(_of('walking', 'walking'))
+  stream.correct('lying')
+  for each in (stream, once):
+    each.correct('still')
+  assert np.array_equal(stream._filter.added, once._filter.added)
+
+
+@pytest.mark.parametrize('method', ['lora', pytest.param('qlora', marks=pytest.mark.slow)])
+def test_the_saved_recognizer_predicts_as_the_stream(
+  unfitted: Recognizer, fitted: Recognizer, tmp_path: pathlib.Path, method: str
+):
+  adapted = fitted if method == 'lora' else unfitted.adapt(SIGNALS, LABELS, method=method, max_steps=1)
+  stream = Stream(adapted, hop_s=_HOP_S, mean_bout_s=0)
+  stream.push(_of(*_DAY))
+  stream.correct('still')
+  stream.correct('lying', seconds=20)
+  stream.undo()
+  stream.to_recognizer().save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  assert (loaded.adapter_.card['corrections'], loaded.adapter_.card['metrics']) == (1, {'validation': None})
+  assert loaded.adapter_.card['checksum'] != adapted.adapter_.card['checksum']
+  predictions = stream.push(_of(*_DAY))
+  probabilities = loaded.predict_proba(_of(*_DAY).reshape(-1, 128, 6))
+  assert [each.confidence for each in predictions] == pytest.approx(probabilities.max(axis=1), abs=1e-4)
+  assert _answers(predictions) == loaded.classes_[probabilities.argmax(axis=1)].tolist()
+  assert np.abs(probabilities - adapted.predict_proba(_of(*_DAY).reshape(-1, 128, 6))).max() > 0.01
+  later = Stream(loaded, hop_s=_HOP_S)
+  later.push(_of('still'))
+  later.correct('lying', seconds=2.56)
+  assert later.to_recognizer().adapter_.card['corrections'] == 2
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setattr(corrections, 'MOST_CORRECTIONS', 3)
+  corrected, rng = CorrectedFilter(Chain(5.0, 0.5), 4, 3, replayed=5), np.random.default_rng(0)
+  for number in range(300):
+    corrected.update(number / 2, rng.standard_normal(4), rng.standard_normal(3), 1.0)
+    if number % 10 == 9:
+      corrected.correct(number % 3, 'x', 600.0)
+  assert len(corrected.corrections) == 3
+  assert len(corrected._layers) == 4
+  assert len(corrected._recent) == 121
+  assert [len(each) for each in corrected._samples.values()] == [5, 5, 5]
+  # Of a minute at a hop of 0.5 s, windows that overlap by half at most.
+  assert max(len(layer.corrected) for layer in corrected._layers) == 41
+
+
+def test_other_windows_hold_a_correction_back():
+  """Two activities whose windows point in nearly the same direction, and the first is corrected."""
+  kept, corrected = np.array([1.0, 0.9, 1.0]), np.array([1.0, 1.1, 1.0])
+  moved = {}
+  for replayed in (0, 32):
+    of_user = CorrectedFilter(Chain(0, 2.56), 3, 2, penalty=0.1, replayed=replayed)
+    for number in range(60):
+      of_user.update(2.56 * number, kept, np.array([2.0, 0.0]), 1.0)
+    of_user.update(2.56 * 60, corrected, np.array([2.0, 0.0]), 1.0)
+    of_user.correct(1, 'x', 2.56)
+    moved[replayed] = [
+      of_user.update(160.0 + 3 * n, each, np.array([2.0, 0.0]), 1.0)[1]
+      for n, each in enumerate((kept, corrected))
+    ]
+  assert moved[0][0] > 0.5 > moved[32][0]
+  assert moved[32][1] > moved[32][0]
+
+
+@pytest.mark.parametrize(
+  ('activity', 'arguments', 'message'),
+  [
+    ('rowing', {}, "'rowing' is not a class of the recognizer; it has lying, still, walking"),
+    (float('nan'), {}, 'nan is not a class'),
+    ('still', {'seconds': 1.0}, r'seconds is 1\.0; give 2\.56'),
+    ('still', {'seconds': float('inf')}, 'seconds is inf'),
+    ('still', {'seconds': float('nan')}, 'seconds is nan'),
+  ],
+)
+def test_corrections_that_make_no_sense_are_refused(
+  stream: Stream, activity: Any, arguments: dict[str, Any], message: str
+):
+  with pytest.raises(UserError, match='no window to correct yet'):
+    stream.correct('still')
+  stream.push(_of('still'))
+  with pytest.raises(UserError, match=message):
+    stream.correct(activity, **arguments)
+  assert stream.corrections == []
+  with pytest.raises(UserError, match='no correction is left'):
+    stream.undo()
+
+
+def test_numbers_get_no_name_beside_them(fitted: Recognizer):
+  _, numbers = np.unique(LABELS, return_inverse=True)
+  stream = Stream(fitted.adapt(SIGNALS, numbers, max_steps=1), hop_s=_HOP_S)
+  stream.push(_of('lying', 'still'))
+  with pytest.raises(UserError, match="'running' cannot be a new class: the others are numbers, 0, 1, 2"):
+    stream.correct('running', new=True)
+
+
+@pytest.mark.slow
+def test_a_correction_can_add_an_activity_and_be_taken_back(fitted: Recognizer, tmp_path: pathlib.Path):
+  known = np.isin(LABELS, ['lying', 'still'])
+  two = fitted.adapt(SIGNALS[known], LABELS[known])
+  plain, stream = (Stream(two, hop_s=_HOP_S, mean_bout_s=0) for _ in range(2))
+  for each in (plain, stream):
+    each.push(_of(*['lying', 'still'] * 12, 'walking', 'walking'))
+  with pytest.raises(UserError, match=r"'walking' is not a class .* it has lying, still\. Pass new=True"):
+    stream.correct('walking')
+  with pytest.raises(UserError, match="' ' cannot be a new class"):
+    stream.correct(' ', new=True)
+  stream.correct('walking', new=True)
+  assert stream.activities == ['lying', 'still', 'walking']
+  day = ('lying', 'still', 'walking') * 3
+  assert _answers(stream.push(_of(*day))) == [*day]
+  stream.correct('still')  # its layer has the new activity, too
+  stream.to_recognizer().save(tmp_path)
+  loaded = Recognizer.load(tmp_path)
+  assert loaded.classes_.tolist() == stream.activities
+  predictions = stream.push(_of(*day))
+  probabilities = loaded.predict_proba(_of(*day).reshape(-1, 128, 6))
+  assert [each.confidence for each in predictions] == pytest.approx(probabilities.max(axis=1), abs=1e-4)
+  stream.undo()
+  stream.undo()
+  assert stream.activities == ['lying', 'still']
+  for _ in range(2):
+    plain.push(_of(*day))
+  assert stream.push(_of(*day)) == plain.push(_of(*day))

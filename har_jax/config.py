@@ -268,8 +268,8 @@ class Training(config_fields.Checked):
   )
 
   @property
-  def of_step(self) -> 'Training':
-    """What a step depends on. Runs of different lengths share a compiled step."""
+  def step_settings(self) -> 'Training':
+    """Settings with the default length: a step does not depend on it, so all lengths share its program."""
     return dataclasses.replace(self, epochs=1.0, max_steps=0, num_evals=1, patience=0)
 
 

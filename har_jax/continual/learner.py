@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from har_jax import files
+from har_jax import config, files
 from har_jax.continual.domains import Stream
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
@@ -40,10 +40,15 @@ class Anchored(Classify):
   """
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+    self,
+    variables: Variables,
+    batch: dict,
+    key: jax.Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Float[Array, 'b'], Variables]:
     extra, plain = split(variables, lambda path: path.startswith(('anchor/', 'importance/')))
-    losses, statistics = super().losses(plain, batch, key, shard_over_batch)
+    losses, statistics = super().losses(plain, batch, key, training, shard_over_batch)
     return losses + penalty(plain, extra), statistics
 
 

@@ -84,7 +84,7 @@ class Fit:
   def memory_bytes(self) -> int:
     """Bytes of a training step: weights, the optimizer's state, and what the compiler plans in addition."""
     wrap = Wrapped(self.method, self.settings)
-    start = compiled_start(self.training.of_step, pretrained=self.method.pretrained, wrap=wrap)
+    start = compiled_start(self.training, pretrained=self.method.pretrained, wrap=wrap)
     state = jax.eval_shape(start, self.prepared.trainable, self.prepared.statistics)
     planned = loop.planned_bytes(
       self.objective,

@@ -75,7 +75,7 @@ class ShortTraining:
     `first` of `total` steps are done already: the rate follows its schedule over all. The optimizer's
     averages start anew. objective: another one on the same variables.
     """
-    training, pretrained = self.training.of_step, self.method.pretrained
+    training, pretrained = self.training, self.method.pretrained
     wrap = methods.Wrapped(self.method, self.settings)
     start = compiled_start(training, pretrained=pretrained, wrap=wrap)
     train_steps = compiled_steps(objective or self.objective, training, pretrained=pretrained, wrap=wrap)

@@ -49,7 +49,7 @@ def planned_bytes(
   devices = mesh.data_mesh()
   batch = next(data_batches.training_batches(windows, batch=training.batch, steps=1, seed=0))
   batches = mesh.split(data_batches.stack([batch], steps_per_call(training.batch)), devices, axis=1)
-  steps: Any = compiled_steps(objective, training.of_step, pretrained=pretrained, wrap=wrap, mesh=devices)
+  steps: Any = compiled_steps(objective, training, pretrained=pretrained, wrap=wrap, mesh=devices)
   numbers = np.int32(1), np.int32(1)
   compiled = steps.lower(state, frozen, batches, jax.random.key(0), *numbers).compile()
   return compiled.memory_analysis().temp_size_in_bytes
@@ -77,14 +77,14 @@ def train(
   """
   devices = mesh.data_mesh()
   mesh.check_divisible(training.batch, devices, flag=f'{objective.part}_batch')
-  start = compiled_start(training.of_step, pretrained=pretrained, wrap=wrap)
+  start = compiled_start(training, pretrained=pretrained, wrap=wrap)
   active_runs = [ActiveRun(run, training, start, windows_per_row=objective.windows_per_row) for run in runs]
   if unfinished := [active_run for active_run in active_runs if active_run.is_active()]:
     for active_run in unfinished:
       active_run.open_log(progress=progress)
     try:
       compiled = functools.partial(
-        compiled_steps, objective, training.of_step, pretrained=pretrained, wrap=wrap, mesh=devices
+        compiled_steps, objective, training, pretrained=pretrained, wrap=wrap, mesh=devices
       )
       _train_side_by_side(objective, unfinished, training, compiled, devices=devices, stop=stop)
     finally:

@@ -4,8 +4,9 @@ b windows per batch, n samples, c channels, w windows, y classes.
 
 An objective defines initial variables, the training loss of each window with new batch statistics,
 predictions, and their metrics. The metric 'score' selects the best validation: higher is better. Objectives
-are hashable, so that equal runs share one compiled step. The step passes `shard_over_batch`
-(`train/mesh.py`), which calls functions that treat each window independently.
+are hashable, so that equal runs share one compiled step. The step (`train/step.py`) passes `losses` the
+training settings, which hold a loss's hyperparameters, so that all trainers heed them. It also passes
+`shard_over_batch` (`train/mesh.py`), which calls functions that treat each window independently.
 """
 
 import dataclasses
@@ -66,18 +67,28 @@ class Reconstruct:
     return _drawn(self._autoencoder, key, _WINDOWS, visible)
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+    self,
+    variables: Variables,
+    batch: dict,
+    key: jax.Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Float[Array, 'b'], Variables]:
+    return self._errors(variables, batch, key, shard_over_batch), {}
+
+  def _errors(
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+  ) -> Float[Array, 'b']:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
     reconstructed = shard_over_batch(self._reconstruct, variables, signal, visible)
-    return reconstruction_error(reconstructed, reconstruction_target(signal, self.model), mask), {}
+    return reconstruction_error(reconstructed, reconstruction_target(signal, self.model), mask)
 
   def _reconstruct(self, variables: Variables, signal: Array, visible: Array) -> Any:
     return self._autoencoder.apply(nest(variables), signal, visible)
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
-    return self.losses(variables, batch, key)[0]
+    return self._errors(variables, batch, key)
 
   def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
     return _score_of(predictions)
@@ -112,7 +123,12 @@ class Classify:
     return _drawn(self._classifier, key, features, training=False, method='classify')
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+    self,
+    variables: Variables,
+    batch: dict,
+    key: jax.Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Float[Array, 'b'], Variables]:
     encoder, head = split(variables, lambda path: '/encoder/' in path)
     features = shard_over_batch(self.features, encoder, batch['signal'])
@@ -189,8 +205,18 @@ class Contrastive:
     return _drawn(self._projection_model, key, _WINDOWS)
 
   def losses(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+    self,
+    variables: Variables,
+    batch: dict,
+    key: jax.Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Float[Array, 'b'], Variables]:
+    return self._errors(variables, batch, key, shard_over_batch), {}
+
+  def _errors(
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+  ) -> Float[Array, 'b']:
     first, second = (
       shard_over_batch(self._project, variables, self._augment(batch[name], batch['origin'], view_key))
       for name, view_key in zip(('signal', 'near'), jax.random.split(key), strict=True)
@@ -207,7 +233,7 @@ class Contrastive:
       negative = jnp.where(jnp.tile(is_negative, 2), negative, -jnp.inf)
       return jax.nn.logsumexp(jnp.concatenate([positive[:, None], negative], axis=1), axis=1) - positive
 
-    return (info_nce(first) + info_nce(second)) / 2, {}
+    return (info_nce(first) + info_nce(second)) / 2
 
   def _augment(self, signal: Array, origin: Array, key: jax.Array) -> Array:
     shift_key, rotation_key = jax.random.split(key)
@@ -218,7 +244,7 @@ class Contrastive:
     return self._projection_model.apply(nest(variables), signal)
 
   def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
-    return self.losses(variables, batch, key)[0]
+    return self._errors(variables, batch, key)
 
   def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
     return _score_of(predictions)

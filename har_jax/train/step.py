@@ -35,11 +35,17 @@ def start(
   return State(jnp.int32(0), trainable, statistics, transform.init(trainable))
 
 
-@functools.lru_cache(maxsize=64)
 def compiled_start(
   training: config.Training, *, pretrained: bool, wrap: optimizer.Wrap = optimizer.unchanged
 ) -> Callable[[Variables, Variables], State]:
   """`start` as one program: (trainable, statistics) → a state that shares no memory with them."""
+  return _compiled_start(training.step_settings, pretrained, wrap)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled_start(
+  training: config.Training, pretrained: bool, wrap: optimizer.Wrap
+) -> Callable[[Variables, Variables], State]:
   transform = optimizer.build(training, pretrained=pretrained, wrap=wrap)
 
   def start_of_copies(trainable: Variables, statistics: Variables) -> State:
@@ -75,7 +81,8 @@ def training_step(
 
     def loss(trainable: Variables) -> tuple[Float[Array, ''], Variables]:
       variables = trainable | frozen | state.statistics
-      losses, statistics = objective.losses(variables, batch, key, shard_over_batch(mesh, trainable.keys()))
+      shard = shard_over_batch(mesh, trainable.keys())
+      losses, statistics = objective.losses(variables, batch, key, training, shard)
       return jnp.sum(losses * batch['weight']) / jnp.sum(batch['weight']), statistics
 
     (mean_loss, statistics), gradient = jax.value_and_grad(loss, has_aux=True)(state.trainable)
@@ -91,7 +98,6 @@ def training_step(
 Steps = Callable[[State, Variables, dict, Array, Any, Any], tuple[State, Array]]
 
 
-@functools.lru_cache(maxsize=64)
 def compiled_steps(
   objective: Objective,
   training: config.Training,
@@ -108,7 +114,20 @@ def compiled_steps(
   With `per_run_paths`, r runs train side by side. State, key, total steps and the frozen variables at these
   paths have a first axis of runs, batches have it second; losses are [s, r].
   Over a mesh, batches are split over the devices; state and frozen variables are replicated.
+  Runs whose settings differ in length alone share one program.
   """
+  return _compiled_steps(objective, training.step_settings, pretrained, wrap, mesh, per_run_paths)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled_steps(
+  objective: Objective,
+  training: config.Training,
+  pretrained: bool,
+  wrap: optimizer.Wrap,
+  mesh: Mesh | None,
+  per_run_paths: frozenset[str] | None,
+) -> Steps:
   step = training_step(objective, training, pretrained=pretrained, wrap=wrap, mesh=mesh)
 
   def train_steps(

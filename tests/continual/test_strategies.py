@@ -1,10 +1,13 @@
 """The rule of each strategy, against values computed by hand; the growing head."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from har_jax import config
 from har_jax.continual import memory, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Anchored, Learner, part, penalty, under
@@ -28,8 +31,12 @@ def test_the_loss_is_cross_entropy_plus_the_penalty(learner: Learner, stream: St
   variables = learner.training.prepared.variables
   path = learner.output[0]
   extra = {f'anchor/{path}': variables[path] - 1, f'importance/{path}': np.full(variables[path].shape, 0.5)}
-  plain, _ = jax.jit(Classify(*shape).losses)(variables, batch, jax.random.key(0))
-  found, _ = jax.jit(Anchored(*shape).losses)(variables | extra, batch, jax.random.key(0))
+  plain, _ = jax.jit(functools.partial(Classify(*shape).losses, training=config.Training()))(
+    variables, batch, jax.random.key(0)
+  )
+  found, _ = jax.jit(functools.partial(Anchored(*shape).losses, training=config.Training()))(
+    variables | extra, batch, jax.random.key(0)
+  )
   np.testing.assert_allclose(found, plain + 0.5 * 0.5 * variables[path].size, rtol=1e-5)
 
 

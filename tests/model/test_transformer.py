@@ -17,6 +17,7 @@ from har_jax.model.tokens import patches
 from har_jax.model.transformer import Encoder, Head
 from har_jax.train.objective import Classify, Reconstruct
 
+_TRAINING = config.Training()
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
 
 
@@ -105,7 +106,7 @@ def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, dra
   objective = Reconstruct(dataclasses.replace(tiny, depth=2, mask_ratio=0.5))
   model_variables, batch = drawn(objective.init), {'signal': jnp.asarray(_windows(4))}
   gradient = jax.jit(
-    jax.grad(lambda trainable: objective.losses(trainable, batch, jax.random.key(1))[0].sum())
+    jax.grad(lambda trainable: objective.losses(trainable, batch, jax.random.key(1), _TRAINING)[0].sum())
   )(model_variables)
   # Not the bias of keys: it cancels in the softmax, up to rounding.
   zero = [path for path, leaf in gradient.items() if not np.abs(leaf).max() > 0 and '/key/bias' not in path]
@@ -147,7 +148,7 @@ def test_the_logits_of_a_window_depend_on_that_window_only(tiny: config.Model, d
 def test_padding_changes_neither_statistics_nor_losses(tiny: config.Model, drawn: Draw):
   objective = Classify(dataclasses.replace(tiny, dropout=0.0), 3)
   model_variables, signal = drawn(objective.init), _windows(6)
-  losses_of = jax.jit(objective.losses)
+  losses_of = jax.jit(functools.partial(objective.losses, training=_TRAINING))
   batch = {
     'signal': signal,
     'label': np.arange(6, dtype=np.int32) % 3,
@@ -171,7 +172,10 @@ def test_dropout_depends_on_the_key_and_is_off_in_prediction(tiny: config.Model,
   objective = Classify(tiny, 3)
   model_variables = drawn(objective.init)
   batch = {'signal': _windows(6), 'label': np.arange(6, dtype=np.int32) % 3, 'weight': np.ones(6, np.float32)}
-  losses_of, predict = jax.jit(objective.losses), jax.jit(objective.predict)
+  losses_of, predict = (
+    jax.jit(functools.partial(objective.losses, training=_TRAINING)),
+    jax.jit(objective.predict),
+  )
   first, again, other = (losses_of(model_variables, batch, jax.random.key(seed))[0] for seed in (1, 1, 2))
   np.testing.assert_array_equal(first, again)
   assert not np.array_equal(first, other)
@@ -230,7 +234,7 @@ def test_pooled_statistics_have_finite_gradients(tiny: config.Model):
   }
 
   def loss(trained: variables.Variables, batch: dict) -> jax.Array:
-    return objective.losses(held | trained, batch, jax.random.key(1))[0].mean()
+    return objective.losses(held | trained, batch, jax.random.key(1), _TRAINING)[0].mean()
 
   params = {path: leaf for path, leaf in held.items() if path.startswith('params/')}
   gradient = jax.jit(jax.grad(loss))(params, batch)

@@ -28,7 +28,12 @@ class Line(Reconstruct):
   model: config.Model = _MODEL
 
   def losses(
-    self, variables: Variables, batch: dict, key: Array, shard_over_batch: ShardOverBatch = on_one_device
+    self,
+    variables: Variables,
+    batch: dict,
+    key: Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Array, Variables]:
     w = variables['params/head/kernel'] * variables['params/frozen/value']
     noise = 0.1 * jax.random.normal(key, batch['label'].shape)

@@ -77,7 +77,7 @@ class _FirstSample(Classify):
   """A window's loss is its first sample."""
 
   def losses(
-    self, variables: Any, batch: dict, key: jax.Array, shard_over_batch: Any
+    self, variables: Any, batch: dict, key: jax.Array, training: config.Training, shard_over_batch: Any
   ) -> tuple[jax.Array, dict]:
     return batch['signal'][:, 0, 0] + 0 * variables['w'], {}
 

@@ -21,7 +21,7 @@ class _OfUnitVectors(Contrastive):
     return signal
 
 
-_losses_of = jax.jit(_OfUnitVectors(_MODEL, temperature=0.5).losses)
+_losses_of = jax.jit(_OfUnitVectors(_MODEL, temperature=0.5).losses, static_argnames='training')
 
 
 def _unit_vectors(angles: list[float]) -> jax.Array:
@@ -43,7 +43,7 @@ def _losses(
     'origin': jnp.zeros((3, 2)),
     'weight': jnp.array(weight),
   }
-  losses, statistics = _losses_of({}, batch, jax.random.key(0))
+  losses, statistics = _losses_of({}, batch, jax.random.key(0), training=config.Training())
   assert statistics == {}
   return np.asarray(losses)
 
@@ -96,7 +96,7 @@ def test_each_window_of_a_pair_is_augmented_and_gradients_are_finite(drawn):
   }
 
   def mean(variables, key):
-    return objective.losses(variables, batch, key)[0].mean()
+    return objective.losses(variables, batch, key, config.Training())[0].mean()
 
   gradient = jax.jit(jax.grad(mean))(variables, jax.random.key(1))
   assert all(np.isfinite(leaf).all() for leaf in gradient.values())

@@ -27,7 +27,9 @@ def _batch() -> dict:
 
 
 def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], jax.Array]:
-  return lambda trainable: jnp.sum(objective.losses(variables | trainable, _batch(), jax.random.key(1))[0])
+  return lambda trainable: jnp.sum(
+    objective.losses(variables | trainable, _batch(), jax.random.key(1), config.Training())[0]
+  )
 
 
 @pytest.mark.parametrize('name', ['full', 'lora', 'qlora', 'pretraining'])

@@ -29,7 +29,12 @@ class Product(Reconstruct):
   noise: float = 0.0
 
   def losses(
-    self, variables: Variables, batch: dict, key: Array, shard_over_batch: ShardOverBatch = on_one_device
+    self,
+    variables: Variables,
+    batch: dict,
+    key: Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
   ) -> tuple[Array, Variables]:
     product = variables['params/w'] * variables['params/v']
     noise = self.noise * jax.random.normal(key, batch['x'].shape)

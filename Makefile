@@ -5,8 +5,8 @@
 # make web-test                      the page's tests, in a headless Chromium that npm installs
 # make test                          format, lint, types, all tests
 # make check                         format, lint, types, fast tests
-# make fuzz CASES=10000              damaged files of every format; a table, and runs/fuzz/report.md
-# make kills KILLS=100               commands killed and run again; a table, and runs/fuzz/kills.md
+# make fuzz CASES=10000              damaged files of every format; a few of these cases are in `make test`
+# make kills KILLS=100               commands killed at random moments and run again
 # make bench                         training steps against the committed reference; fails where one is slower
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
@@ -16,6 +16,7 @@ BIN := .venv/bin
 EXTRAS ?= dev
 CASES ?= 10000
 KILLS ?= 100
+FIRST ?= 0
 ARCHIVES ?=
 ifeq ($(ARCHIVES),)
 NAME := smoke
@@ -72,10 +73,10 @@ check: lint
 	$(call tests_and_types,-m 'not slow')
 
 fuzz: .venv/ready-dev
-	$(BIN)/python tests/fuzz/campaign.py --cases=$(CASES) --out=runs/fuzz
+	HAR_FUZZ_CASES=$(CASES) HAR_FUZZ_FIRST=$(FIRST) $(BIN)/python -m pytest -n auto tests/fuzz/test_fuzz.py
 
 kills: .venv/ready-dev
-	$(BIN)/python tests/fuzz/kills.py --kills=$(KILLS) --out=runs/fuzz
+	HAR_KILLS=$(KILLS) HAR_FUZZ_FIRST=$(FIRST) $(BIN)/python -m pytest -s tests/fuzz/test_kills.py
 
 # On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
 bench: .venv/ready

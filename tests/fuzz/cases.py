@@ -1,10 +1,6 @@
-"""One process that reads damaged files, a case after another, under limits of time and memory.
-
-`python cases.py` answers each line of JSON on its standard input, [format, seed], with one: the outcome.
-"""
+"""Reads a damaged copy of a format's valid input, under limits of time, memory and place."""
 
 import contextlib
-import json
 import logging
 import os
 import pathlib
@@ -12,7 +8,6 @@ import resource
 import shutil
 import signal
 import sys
-import tempfile
 import traceback
 import warnings
 import zlib
@@ -21,25 +16,15 @@ from typing import Any
 
 import formats
 import numpy as np
+import pytest
 
 from har_jax.errors import UserError
 
 TIME_S = 20
 MEMORY_BYTES = 1_500_000_000
 _DEVICES = ('/dev/', '/proc/')
-
-OUTCOMES = (
-  'refused',
-  'equal',
-  'reported',
-  'other data',
-  'different',
-  'traceback',
-  'hang',
-  'memory',
-  'escaped',
-)
-BAD = OUTCOMES[4:]
+GOOD = ('refused', 'equal', 'reported', 'other data')
+BAD = ('different', 'traceback', 'hang', 'memory', 'escaped')
 
 
 class _HangError(BaseException):
@@ -47,7 +32,7 @@ class _HangError(BaseException):
 
 
 class _Writes:
-  """Notes the paths that Python code opens for writing, makes, renames or deletes."""
+  """Notes the paths that Python code opens for writing, makes, renames or deletes outside of `allowed`."""
 
   def __init__(self) -> None:
     self.allowed: pathlib.Path | None = None
@@ -73,84 +58,76 @@ class _Writes:
           self.outside.append(full)
 
 
+_WRITES = _Writes()  # a hook cannot be removed
+
+
 class Cases:
-  """Reads damaged copies of each format's valid input."""
+  """Damaged copies of one format's valid input, below `folder`."""
 
-  def __init__(self, folder: pathlib.Path):
-    self._folder = folder
-    self._whole: dict[str, formats.Read] = {}
-    self._writes = _Writes()
+  def __init__(self, form: formats.Format, folder: pathlib.Path):
+    self._form, self._folder = form, folder.resolve()
     self._said: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: self._said.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger('har_jax').addHandler(handler)
+    (self._folder / 'valid').mkdir()
+    form.build(self._folder / 'valid')
+    case = self._fresh()
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')
+      self._whole = form.read(case / 'in', case / 'out')
 
-  def run(self, name: str, seed: int) -> dict[str, Any]:
-    """The outcome of one case, and what was said about it."""
-    form = formats.FORMATS[name]
-    valid = self._valid(form)
+  def run(self, seed: int) -> tuple[str, str]:
+    """The outcome of one case, and the damaged file with what was said about it."""
+    case = self._fresh()
+    rng = np.random.default_rng([zlib.crc32(self._form.name.encode()), seed])
+    files = sorted(path for path in (case / 'in').rglob(self._form.files) if path.is_file())
+    damaged = files[int(rng.integers(len(files)))]
+    damaged.write_bytes(self._form.damage(damaged.read_bytes(), rng))
+    before = _listing(case / 'in')
+    with contextlib.chdir(case):
+      outcome, words = self._outcome(case)
+    if _WRITES.outside or _listing(case / 'in') != before or sorted(os.listdir(case)) != ['in', 'out']:
+      outcome, words = 'escaped', f'{_WRITES.outside[:3]} {words}'
+    return outcome, f'{damaged.relative_to(case / "in")}: {words[-600:]}'
+
+  def _fresh(self) -> pathlib.Path:
     case = self._folder / 'case'
     shutil.rmtree(case, ignore_errors=True)
-    shutil.copytree(valid, case / 'in')
+    shutil.copytree(self._folder / 'valid', case / 'in')
     (case / 'out').mkdir()
-    rng = np.random.default_rng([zlib.crc32(name.encode()), seed])
-    files = sorted(path for path in (case / 'in').rglob(form.files) if path.is_file())
-    damaged = files[int(rng.integers(len(files)))]
-    content = damaged.read_bytes()
-    damaged.write_bytes(form.damage(content, rng))
-    before = _listing(case / 'in')
-    os.chdir(case)
-    outcome, words = self._outcome(form, case)
-    if self._writes.outside or _listing(case / 'in') != before or sorted(os.listdir(case)) != ['in', 'out']:
-      outcome, words = 'escaped', f'{self._writes.outside[:3]} {words}'
-    return {
-      'format': name,
-      'seed': seed,
-      'outcome': outcome,
-      'file': str(damaged.relative_to(case / 'in')),
-      'words': words[-600:],
-    }
+    return case
 
-  def _outcome(self, form: formats.Format, case: pathlib.Path) -> tuple[str, str]:
+  def _outcome(self, case: pathlib.Path) -> tuple[str, str]:
     self._said.clear()
-    self._writes.outside.clear()
+    _WRITES.outside.clear()
     try:
-      with _limits(), warnings.catch_warnings():
+      with _limits(), self._heard(), warnings.catch_warnings():
         warnings.simplefilter('ignore')
         # In Orbax's folder, temporary names come and go.
-        self._writes.allowed = case / ('in' if form.name == 'checkpoints' else 'out')
-        found = form.read(case / 'in', case / 'out')
+        _WRITES.allowed = case / ('in' if self._form.name == 'checkpoints' else 'out')
+        numbers, said = self._form.read(case / 'in', case / 'out')
     except UserError as error:
       return 'memory' if _is_of_memory(error) else 'refused', str(error)
-    except MemoryError:
-      return 'memory', traceback.format_exc()
     except _HangError:
       return 'hang', traceback.format_exc()
     except BaseException as error:
-      if _is_of_memory(error):
-        return 'memory', traceback.format_exc()
-      return 'traceback', traceback.format_exc()
+      return 'memory' if _is_of_memory(error) else 'traceback', traceback.format_exc()
     finally:
-      self._writes.allowed = None
-    whole = self._whole[form.name]
-    said = found[1] + ''.join(self._said)
-    if found[0] == whole[0]:
+      _WRITES.allowed = None
+    said += ''.join(self._said)
+    if numbers == self._whole[0]:
       return 'equal', ''
-    if said != whole[1]:
+    if said != self._whole[1]:
       return 'reported', said
-    return ('different' if form.has_sum else 'other data'), ''
+    return ('different' if self._form.has_sum else 'other data'), ''
 
-  def _valid(self, form: formats.Format) -> pathlib.Path:
-    folder = self._folder / form.name.replace(' ', '-')
-    if form.name not in self._whole:
-      folder.mkdir()
-      form.build(folder)
-      with tempfile.TemporaryDirectory() as out, warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        copy = pathlib.Path(out) / 'in'
-        shutil.copytree(folder, copy)
-        self._whole[form.name] = form.read(copy, pathlib.Path(out) / 'out')
-    return folder
+  @contextlib.contextmanager
+  def _heard(self) -> Iterator[None]:
+    handler = logging.Handler()
+    handler.emit = lambda record: self._said.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger('har_jax').addHandler(handler)
+    try:
+      yield
+    finally:
+      logging.getLogger('har_jax').removeHandler(handler)
 
 
 def _listing(folder: pathlib.Path) -> list[tuple[str, bytes]]:
@@ -179,28 +156,14 @@ def _limits() -> Iterator[None]:
 
   held = int(pathlib.Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
   unlimited = resource.getrlimit(resource.RLIMIT_AS)
-  previous = signal.signal(signal.SIGALRM, stop)
-  signal.alarm(TIME_S)
-  resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, unlimited[1]))
-  try:
-    yield
-  finally:
-    resource.setrlimit(resource.RLIMIT_AS, unlimited)
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, previous)
-
-
-def main() -> None:
-  answers = os.fdopen(os.dup(1), 'w')
-  quiet = os.open(os.devnull, os.O_WRONLY)
-  os.dup2(quiet, 1)
-  os.dup2(quiet, 2)
-  with tempfile.TemporaryDirectory() as folder:
-    cases = Cases(pathlib.Path(folder).resolve())
-    for line in sys.stdin:
-      print(json.dumps(cases.run(*json.loads(line))), file=answers, flush=True)
-    os.chdir('/')
-
-
-if __name__ == '__main__':
-  main()
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(sys, 'dont_write_bytecode', True)
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(TIME_S)
+    resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, unlimited[1]))
+    try:
+      yield
+    finally:
+      resource.setrlimit(resource.RLIMIT_AS, unlimited)
+      signal.alarm(0)
+      signal.signal(signal.SIGALRM, previous)

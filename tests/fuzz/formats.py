@@ -9,14 +9,30 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import made_archives
-import made_files
+import made_results
 import mutations
 import numpy as np
+import pandas as pd
 from made_archives import Read, digest
 
-from har_jax.archives import ARCHIVES
+from har_jax import checksums, config, config_fields, files, methods, recordings, results, storage
+from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
+from har_jax.datasets import prepare
+from har_jax.datasets import windows as store
+from har_jax.datasets.batches import training_batches
+from har_jax.errors import UserError
+from har_jax.recognizer import recording_head
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.report import frame, markdown, tables
+from har_jax.signal import cutting
+from har_jax.train import optimizer
+from har_jax.train.checkpoint import Checkpoints
+from har_jax.train.objective import Classify
+from har_jax.train.step import State, start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,88 +43,36 @@ class Format:
   """
 
   name: str
-  build: Callable[[pathlib.Path], None]
+  build: Callable[[pathlib.Path], Any]
   damage: Callable[[bytes, mutations.Random], bytes]
   read: Callable[[pathlib.Path, pathlib.Path], Read]
   has_sum: bool
   files: str = '*'  # which are damaged
 
 
-def _build_archive(folder: pathlib.Path, name: str) -> None:
-  (folder / 'a.zip').write_bytes(made_archives.zipped(made_archives.made(name)))
-
-
-def _read_archive(folder: pathlib.Path, out: pathlib.Path, name: str) -> Read:
-  return _prepared(ARCHIVES[name], folder / 'a.zip', out)
+# --- archives and own datasets
 
 
 def _prepared(archive: Archive, source: pathlib.Path, out: pathlib.Path) -> Read:
-  from har_jax.datasets.prepare import prepare
-
-  windows = prepare(archive, source, out, progress=False)
-  names = [np.array(windows.meta[each]) for each in ('activities', 'subjects')]
-  labels = names[0][windows.activity].tolist(), names[1][windows.subject].tolist()
+  windows = prepare.prepare(archive, source, out, progress=False)
+  activities, subjects = (np.array(windows.meta[each]) for each in ('activities', 'subjects'))
+  labels = activities[windows.activity].tolist(), subjects[windows.subject].tolist()
   return digest(windows.signals, labels, windows.start_s), repr(windows.meta['dropped'])
 
 
-def _archives(damage: Callable, kind: str, has_sum: bool) -> list[Format]:
+def _archives(kind: str, damage: Callable, has_sum: bool) -> list[Format]:
   return [
     Format(
       f'archive {name}, {kind}',
-      functools.partial(_build_archive, name=name),
+      lambda folder, name=name: (folder / 'a.zip').write_bytes(
+        made_archives.zipped(made_archives.made(name))
+      ),
       damage,
-      functools.partial(_read_archive, name=name),
+      lambda folder, out, name=name: _prepared(ARCHIVES[name], folder / 'a.zip', out),
       has_sum,
     )
     for name in made_archives.NAMES
   ]
-
-
-def _recording() -> Any:
-  import pandas as pd
-
-  rows = 700
-  time_s = np.arange(rows) / 50
-  rng = np.random.default_rng(1)
-  values = np.sin(2 * np.pi * 1.9 * time_s[:, None] + np.arange(6)) + rng.normal(0, 0.05, (rows, 6))
-  values[:, 2] += 9.6
-  frame = pd.DataFrame(values.round(5), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
-  frame.insert(0, 'time', (time_s * 1000).astype(int))
-  return frame
-
-
-def _build_csv(folder: pathlib.Path) -> None:
-  _recording().to_csv(folder / 'day.csv', index=False)
-
-
-def _build_labels(folder: pathlib.Path) -> None:
-  _build_csv(folder)
-  (folder / 'labels.csv').write_text('start,end,activity\n0,6,walking\n6,13.5,sitting\n')
-
-
-def _build_parquet(folder: pathlib.Path) -> None:
-  _recording().to_parquet(folder / 'day.parquet')
-
-
-def _build_sensor_files(folder: pathlib.Path) -> None:
-  """As some phone apps write them: a file a sensor."""
-  frame = _recording()
-  for name, columns in (('Accelerometer', ['ax', 'ay', 'az']), ('Gyroscope', ['gx', 'gy', 'gz'])):
-    part = frame[['time', *columns]].set_axis(['time', 'x', 'y', 'z'], axis=1)
-    part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)
-
-
-def _read_recording(folder: pathlib.Path, out: pathlib.Path, file: str, labels: str | None = None) -> Read:
-  from har_jax import recordings
-
-  del out  # nothing is written
-  reading = recordings.read(folder / file, labels=folder / labels if labels else None)
-  warnings = reading.warnings + recordings.check(reading)
-  dropped: collections.Counter = collections.Counter()
-  windows = recordings.to_windows(reading, dropped=dropped) if labels else []
-  windows += recordings.unlabeled_windows(reading)
-  numbers = [each.signal for each in windows], [(each.activity, each.start_s) for each in windows]
-  return digest(*numbers[0], numbers[1]), repr((reading.notes, warnings, dropped))
 
 
 def _build_dataset(folder: pathlib.Path) -> None:
@@ -118,83 +82,232 @@ def _build_dataset(folder: pathlib.Path) -> None:
   )
   for subject, label in (('1', 'go'), ('2', 'sitting')):
     (folder / subject).mkdir()
-    _recording().head(300).assign(label=label).to_csv(folder / subject / 'day.csv', index=False)
+    _day().head(300).assign(label=label).to_csv(folder / subject / 'day.csv', index=False)
 
 
 def _read_dataset(folder: pathlib.Path, out: pathlib.Path) -> Read:
-  from har_jax.archives import own_dataset
-
   return _prepared(own_dataset.load(folder / 'dataset.toml'), folder, out)
 
 
-def sealed(content: bytes, rng: mutations.Random) -> bytes:
-  """A card with another value and right sums, as a hostile hand would write it."""
-  from har_jax import checksums, storage  # type: ignore[attr-defined]
+# --- recordings
 
-  entries, files = checksums.unseal(json.loads(content))
+
+def _day() -> pd.DataFrame:
+  time_s = np.arange(700) / 50
+  noise = np.random.default_rng(1).normal(0, 0.05, (700, 6))
+  values = np.sin(2 * np.pi * 1.9 * time_s[:, None] + np.arange(6)) + noise + [0, 0, 9.6, 0, 0, 0]
+  columns = pd.DataFrame(values.round(5), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  return columns.assign(time=(time_s * 1000).astype(int))[['time', *columns]]
+
+
+def _build_day(folder: pathlib.Path) -> None:
+  _day().to_csv(folder / 'day.csv', index=False)
+  (folder / 'labels.csv').write_text('start,end,activity\n0,6,walking\n6,13.5,sitting\n')
+
+
+def _build_sensor_files(folder: pathlib.Path) -> None:
+  """As some phone apps write them: a file a sensor."""
+  for name, columns in (('Accelerometer', ['ax', 'ay', 'az']), ('Gyroscope', ['gx', 'gy', 'gz'])):
+    part = _day()[['time', *columns]].set_axis(['time', 'x', 'y', 'z'], axis=1)
+    part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)
+
+
+def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.Path], Read]:
+  def read(folder: pathlib.Path, out: pathlib.Path) -> Read:
+    del out  # nothing is written
+    reading = recordings.read(folder / file, labels=folder / labels if labels else None)
+    warnings = reading.warnings + recordings.check(reading)
+    dropped: collections.Counter = collections.Counter()
+    windows = recordings.to_windows(reading, dropped=dropped) if labels else []
+    windows += recordings.unlabeled_windows(reading)
+    numbers = digest(*(each.signal for each in windows), [(each.activity, each.start_s) for each in windows])
+    return numbers, repr((reading.notes, warnings, dropped))
+
+  return read
+
+
+# --- the files of har_jax itself
+
+_META = {'title': 'Alpha', 'position': 'waist', 'license': 'none', 'source': 'a.zip', 'archive': 'alpha'}
+_META |= {'checksum': 'sha256:0', 'code_version': '0', 'recordings_read': 9, 'dropped': {}}
+_SIZES: dict[str, int] = {'patch_size': 32, 'width': 24, 'mlp_dim': 48, 'depth': 1, 'decoder_depth': 1}
+_MODEL = config.Model(**_SIZES, num_heads=2, head=(8,))  # type: ignore[arg-type]
+_CARD = {
+  'model': config_fields.to_json(_MODEL),
+  'sources': [{'archive': 'alpha', 'license': 'none', 'checksum': '0', 'windows': 7}],
+  'pretraining': {'steps': 12, 'validation_loss': 0.5},
+}
+
+
+def _build_windows(folder: pathlib.Path) -> None:
+  rng = np.random.default_rng(2)
+  windows = [
+    cutting.Window(rng.normal(size=(128, 6)).astype(np.float32), activity, subject, number, 1.28 * number)
+    for number, (activity, subject) in enumerate([('walking', '1'), ('sitting', '1'), ('walking', '2')] * 3)
+  ]
+  store.save(store.gather(windows, _META), folder / 'alpha')
+
+
+def _read_windows(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  windows = store.load(folder / 'alpha')
+  columns = [windows.activity, windows.subject, windows.recording, windows.start_s, windows.position]
+  return digest(np.asarray(windows.signals), *columns, windows.meta), ''
+
+
+def _drawn(classes: int) -> dict[str, np.ndarray]:
+  rng = np.random.default_rng(3)
+  return {
+    path: np.asarray(0.3 * rng.standard_normal(leaf.shape) + path.endswith(('scale', 'var')), leaf.dtype)
+    for path, leaf in jax.eval_shape(Classify(_MODEL, classes).init, jax.random.key(0)).items()
+  }
+
+
+def _build_base(folder: pathlib.Path) -> files.Base:
+  return files.save_base(folder, _drawn(2), _CARD)
+
+
+def _read_base(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  base = files.load_base(folder)
+  return digest(*_leaves(base.variables), base.card), ''
+
+
+def _build_adapter(folder: pathlib.Path) -> None:
+  settings = methods.Settings(config.Lora(rank=2, alpha=4.0))
+  card = {
+    **files.method_entries('lora', settings, _MODEL),
+    'classes': ['sitting', 'walking'],
+    'normalizer': {'mean': [0.1, 0.2], 'deviation': [3.0, 1.0]},
+    'metrics': {'validation': {'macro_f1': 0.9, 'accuracy': 0.8}},
+  }
+  adapted = methods.METHODS['lora'].adapt(_drawn(2), settings, jax.random.key(0))
+  files.save_adapter(folder, files.make_adapter(_build_base(folder), adapted, card))
+
+
+def _read_adapter(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  recognizer = Recognizer.load(folder)
+  adapter = recognizer.adapter_
+  labels = recognizer.classes_.tolist()
+  return digest(*_leaves(adapter.variables), adapter.card, recognizer.temperature, labels), ''
+
+
+def _leaves(leaves: dict[str, Any]) -> list[Any]:
+  return [part for path in sorted(leaves) for part in (path, np.asarray(leaves[path]))]
+
+
+@functools.cache  # three formats damage it, and the fit takes a second
+def _recording_head() -> Any:
+  rng = np.random.default_rng(0)
+  features = rng.standard_normal((60, len(recording_head.relative_features.NAMES))).astype(np.float32)
+  return recording_head.fit(features, np.arange(60) % 2, ['walking', 'sitting'], seed=0)
+
+
+def _build_recording_head(folder: pathlib.Path) -> None:
+  """Of a base that knows more than the head."""
+  classes = ['sitting', 'unknown', 'walking']
+  base = files.save_base(folder, _drawn(3), {'model': _CARD['model'], 'classes': classes})
+  recording_head.save(folder, _recording_head(), base=base.checksum)
+
+
+def _read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  base = files.load_base(folder)
+  if (head := recording_head.load(folder, base)) is None:
+    raise UserError('there is no recording head')
+  windows = np.random.default_rng(0).standard_normal((20, 128, 6)).astype(np.float32)
+  features = recording_head.relative_features.describe(windows + np.float32([0, 0, 9.8, 0, 0, 0]))
+  encoder = np.full((20, len(base.classes)), 0.1)
+  encoder[:, base.classes.index('walking')] = 0.8
+  return digest(head.combine(encoder, features, base.classes), head.classes), ''
+
+
+def _results() -> list[dict[str, Any]]:
+  return [made_results.result(method='lora', seed=seed, subjects={'3': 0.8, '4': 0.9}) for seed in (0, 1)]
+
+
+def _build_results(folder: pathlib.Path) -> None:
+  for seed, entries in enumerate(_results()):
+    storage.write(folder / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / f'seed{seed}.json', entries)
+
+
+def _read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  runs = frame.load(folder)
+  text = markdown.markdown(tables.table2(runs))  # all tables take a second
+  storage.write_text(out / 'tables.md', text)
+  return digest(text, runs.to_csv()), ''
+
+
+def _build_table(folder: pathlib.Path) -> None:
+  frame.to_csv(frame.from_rows(results.row(each, 'lodo') for each in _results()), folder / 'runs.csv')
+
+
+def _read_table(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  return digest(frame.read_csv(folder / 'runs.csv').to_csv()), ''
+
+
+def _state(step: int) -> tuple[Any, Any]:
+  """A state, and new batches, which a restored checkpoint moves on."""
+  rng = np.random.default_rng(step)
+  shapes = {'params/head/kernel': (2, 3), 'lora/encoder/a': (2, 2)}
+  trainable = {path: jnp.asarray(rng.standard_normal(shape), jnp.float32) for path, shape in shapes.items()}
+  statistics = {'batch_stats/head/mean': jnp.full(3, float(step))}
+  state = start(trainable, statistics, optimizer.build(config.Training(), pretrained=True))
+  windows = {'signal': np.arange(10, dtype=np.float32)[:, None]}
+  batches = training_batches(windows, batch=2, steps=20, seed=0)
+  return State(jnp.int32(step), trainable, statistics, state.optimizer), batches
+
+
+def _build_checkpoints(folder: pathlib.Path) -> None:
+  checkpoints = Checkpoints(folder / 'checkpoints')
+  history = [{'step': step, 'score': 1.0 / step} for step in (1, 2)]
+  for step in (1, 2):
+    checkpoints.save(*_state(step), history[:step], 1.0 / step, seconds=1.0)
+
+
+def _read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  newest = Checkpoints(folder / 'checkpoints').newest(*_state(0))
+  if newest is None:
+    return '', 'no checkpoint'
+  state, history, seconds = newest
+  return digest(int(state.step), *map(np.asarray, jax.tree.leaves(state)), history, seconds), ''
+
+
+def _sealed(content: bytes, rng: mutations.Random) -> bytes:
+  """A card with another value and right sums, as a hostile hand would write it."""
+  entries, sums = checksums.unseal(json.loads(content))
   while True:
     with contextlib.suppress(ValueError):  # NaN, which no card can hold
-      return storage.card(mutations.damaged_value(entries, rng), files)
+      return storage.card(mutations.damaged_value(entries, rng), sums)
 
 
 _FOLDERS = (
-  ('windows', made_files.build_windows, made_files.read_windows, '*.json'),
-  ('base', made_files.build_base, made_files.read_base, '*.json'),
-  ('recording head', made_files.build_recording_head, made_files.read_recording_head, 'recording_head.json'),
-  ('adapter', made_files.build_adapter, made_files.read_adapter, 'adapter.json'),
-  ('results', made_files.build_results, made_files.read_results, '*.json'),
+  ('windows', _build_windows, _read_windows, '*.json'),
+  ('base', _build_base, _read_base, '*.json'),
+  ('recording head', _build_recording_head, _read_recording_head, 'recording_head.json'),
+  ('adapter', _build_adapter, _read_adapter, 'adapter.json'),
+  ('results', _build_results, _read_results, '*.json'),
 )
-_CSV = functools.partial(_read_recording, file='day.csv')
+_BYTES, _TEXT = mutations.damaged_bytes, mutations.damaged_text
 
-FORMATS: dict[str, Format] = {
-  each.name: each
-  for each in (
-    *_archives(mutations.damaged_bytes, 'bytes of its zip', True),
-    *_archives(mutations.damaged_member, 'a file in its zip', False),
-    Format('recording, CSV', _build_csv, mutations.damaged_text, _CSV, False),
-    Format(
-      'recording, Parquet',
-      _build_parquet,
-      mutations.damaged_bytes,
-      functools.partial(_read_recording, file='day.parquet'),
-      False,
-    ),
-    Format(
-      'recording, a file a sensor',
-      _build_sensor_files,
-      mutations.damaged_text,
-      functools.partial(_read_recording, file='.'),
-      False,
-    ),
-    Format(
-      'labels',
-      _build_labels,
-      mutations.damaged_text,
-      functools.partial(_CSV, labels='labels.csv'),
-      False,
-      'labels.csv',
-    ),
-    Format('own dataset', _build_dataset, mutations.damaged_text, _read_dataset, False),
-    *(
-      Format(f'{name}, bytes', build, mutations.damaged_bytes, read, True)
-      for name, build, read, _ in _FOLDERS
-    ),
-    *(
-      Format(f'{name}, card', build, mutations.damaged_json, read, True, cards)
-      for name, build, read, cards in _FOLDERS
-    ),
-    *(
-      Format(f'{name}, card with right sums', build, sealed, read, False, cards)
-      for name, build, read, cards in _FOLDERS
-    ),
-    Format(
-      'table of runs, bytes', made_files.build_table, mutations.damaged_bytes, made_files.read_table, True
-    ),
-    Format(
-      'table of runs, text', made_files.build_table, mutations.damaged_text, made_files.read_table, True
-    ),
-    Format(
-      'checkpoints', made_files.build_checkpoints, mutations.damaged_bytes, made_files.read_checkpoints, True
-    ),
-  )
-}
+FORMATS = (
+  *_archives('bytes of its zip', _BYTES, True),
+  *_archives('a file in its zip', mutations.damaged_member, False),
+  Format('recording, CSV', _build_day, _TEXT, _recording('day.csv'), False, 'day.csv'),
+  Format(
+    'recording, Parquet',
+    lambda folder: _day().to_parquet(folder / 'day.parquet'),
+    _BYTES,
+    _recording('day.parquet'),
+    False,
+  ),
+  Format('recording, a file a sensor', _build_sensor_files, _TEXT, _recording('.'), False),
+  Format('labels', _build_day, _TEXT, _recording('day.csv', 'labels.csv'), False, 'labels.csv'),
+  Format('own dataset', _build_dataset, _TEXT, _read_dataset, False),
+  *(Format(f'{name}, bytes', build, _BYTES, read, True) for name, build, read, _ in _FOLDERS),
+  *(
+    Format(f'{name}, card{words}', build, damage, read, has_sum, cards)
+    for words, damage, has_sum in (('', mutations.damaged_json, True), (' with right sums', _sealed, False))
+    for name, build, read, cards in _FOLDERS
+  ),
+  Format('table of runs, bytes', _build_table, _BYTES, _read_table, True),
+  Format('table of runs, text', _build_table, _TEXT, _read_table, True),
+  Format('checkpoints', _build_checkpoints, _BYTES, _read_checkpoints, True),
+)

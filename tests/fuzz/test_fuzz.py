@@ -1,75 +1,65 @@
 """Damaged files of every format are refused, or read with the same numbers."""
 
+import os
 import pathlib
-from collections.abc import Iterator
+import time
 
-import campaign
 import cases
 import formats
+import jax
 import pytest
 
-_SEEDS = range(60)  # `make fuzz` reads thousands
-
-
-@pytest.fixture(scope='module')
-def worker() -> Iterator[campaign.Worker]:
-  made = campaign.Worker()
-  yield made
-  made.close()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('name', formats.FORMATS)
-def test_damage_is_refused_or_changes_nothing(worker: campaign.Worker, name: str):
-  found = [worker.run(name, seed) for seed in _SEEDS]
-  assert not [each for each in found if each['outcome'] in cases.BAD]
-  assert any(each['outcome'] != 'equal' for each in found)  # the damage reaches what is read
-
-
-_SEEN = {
-  'refused': 'raise UserError("no")',
-  'equal': 'return "", ""',
-  'reported': 'return "1", "said"',
-  'different': 'return "1", ""',
-  'traceback': 'raise KeyError(1)',
-  'hang': 'time.sleep(9)',
-  'memory': 'bytearray(2_000_000_000)',
-  'escaped': 'os.remove(folder / "a")',
-  'escaped, too': '(out.parent / "x").write_text("")',
-  'traceback, of a process that died': 'os._exit(3)',
-}
-_PROGRAM = """
-import os, time
-import cases, formats
 from har_jax.errors import UserError
 
-def build(folder):
-  (folder / 'a').write_text('1')
+# A few in `make test`; `make fuzz` reads more, from another first seed each night.
+_FIRST = int(os.environ.get('HAR_FUZZ_FIRST', 0))
+_SEEDS = range(_FIRST, _FIRST + int(os.environ.get('HAR_FUZZ_CASES', 600)) // len(formats.FORMATS))
 
-def damage(content, rng):
-  return b'2'
 
-def reader(body):
-  def read(folder, out):
-    if (folder / 'a').read_bytes() == b'2':
-      exec(f'def run(folder, out):\\n  {body}\\n  return "", ""', globals())
-      return run(folder, out)
-    return '', ''
-  return read
-
-for name, body in SEEN.items():
-  formats.FORMATS[name] = formats.Format(name, build, damage, reader(body), True)
-cases.TIME_S = 1
-cases.main()
-"""
+@pytest.fixture(autouse=True)
+def _no_programs_on_disk():
+  """They would be writes outside of a case's folder."""
+  jax.config.update('jax_enable_compilation_cache', False)
+  yield
+  jax.config.update('jax_enable_compilation_cache', True)
 
 
 @pytest.mark.slow
-def test_the_campaign_sees_every_outcome(tmp_path: pathlib.Path):
-  (tmp_path / 'seen.py').write_text(f'SEEN = {_SEEN!r}\n{_PROGRAM}')
-  worker = campaign.Worker(tmp_path / 'seen.py')
-  try:
-    found = {name: worker.run(name, 0)['outcome'] for name in _SEEN}
-  finally:
-    worker.close()
-  assert found == {name: name.partition(',')[0] for name in _SEEN}
+@pytest.mark.parametrize('form', formats.FORMATS, ids=lambda form: form.name)
+def test_damage_is_refused_or_changes_nothing(form: formats.Format, tmp_path: pathlib.Path):
+  damaged = cases.Cases(form, tmp_path)
+  outcomes = {seed: damaged.run(seed) for seed in _SEEDS}
+  assert not {seed: outcome for seed, outcome in outcomes.items() if outcome[0] in cases.BAD}
+  assert any(outcome != 'equal' for outcome, _ in outcomes.values())  # the damage reaches what is read
+
+
+def _refuse(folder, out):
+  raise UserError('no')
+
+
+def _fail(folder, out):
+  raise KeyError(1)
+
+
+@pytest.mark.parametrize(
+  ('outcome', 'reader'),
+  [
+    ('refused', _refuse),
+    ('equal', lambda folder, out: ('', '')),
+    ('reported', lambda folder, out: ('1', 'said')),
+    ('different', lambda folder, out: ('1', '')),
+    ('traceback', _fail),
+    ('hang', lambda folder, out: time.sleep(9)),
+    ('memory', lambda folder, out: bytearray(2_000_000_000)),
+    ('escaped', lambda folder, out: os.remove(folder / 'a')),
+    ('escaped', lambda folder, out: (out.parent / 'x').write_text('')),
+  ],
+)
+def test_every_outcome_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, outcome, reader):
+  monkeypatch.setattr(cases, 'TIME_S', 1)
+
+  def read(folder: pathlib.Path, out: pathlib.Path) -> formats.Read:
+    return (reader(folder, out) or ('', '')) if (folder / 'a').read_bytes() == b'2' else ('', '')
+
+  form = formats.Format('toy', lambda folder: (folder / 'a').write_text('1'), lambda *_: b'2', read, True)
+  assert cases.Cases(form, tmp_path).run(0)[0] == outcome

@@ -1,9 +1,15 @@
-"""The campaign of kills sees what a killed command leaves."""
+"""A command that was killed and run again writes what an undisturbed run writes."""
 
+import os
 import pathlib
+import sys
+from collections.abc import Iterator
 
 import kills
 import pytest
+
+_TESTS = pathlib.Path(__file__).parents[1]
+_KILLS = int(os.environ.get('HAR_KILLS', 0))  # of all commands together; `make kills` sets it
 
 # Writes a file, waits to be killed, and writes another; its argument says what goes wrong after a kill.
 _PROGRAM = """
@@ -22,11 +28,60 @@ if was_killed and fault == 'failed':
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('outcome', kills.OUTCOMES)
-def test_the_campaign_of_kills_sees_every_outcome(tmp_path: pathlib.Path, outcome: str):
+@pytest.mark.parametrize('outcome', ['equal', 'different', 'left-overs', 'failed'])
+def test_every_outcome_is_told(tmp_path: pathlib.Path, outcome: str):
   command = kills.Command('toy', ('-c', _PROGRAM, outcome))
-  (tmp_path / 'whole').mkdir()
-  (trial,) = kills.run(command, tmp_path / 'whole', 1, 3)
-  assert trial['kills'] == ['path 2 of 3']
-  assert trial['outcome'] == outcome
-  assert outcome in kills.report([trial])
+  for name in ('whole', 'trial'):
+    (tmp_path / name).mkdir()
+  moments, seen, _ = command.trial(tmp_path / 'trial', command.whole(tmp_path / 'whole'), 3)
+  assert (moments, seen) == (['path 2 of 3'], outcome)
+
+
+def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Path]]:
+  """Each command with a folder, in which its undisturbed run is input of those that follow."""
+  sys.path.insert(0, str(_TESTS / 'cli'))
+  import recordings
+  import tiny_flags
+
+  from har_jax.archives import ARCHIVES
+  from har_jax.datasets import prepare
+
+  for name in ('synth_waist', 'synth_thigh'):
+    prepare.prepare(ARCHIVES[name], None, folder / 'windows', progress=False)
+  parts = [('walking', 24.0), ('lying', 24.0), ('sitting', 24.0)]
+  recordings.recording(folder / 'my.csv', parts)
+  recordings.labels(folder / 'labels.csv', parts)
+  windows = f'--windows={folder}/windows'
+  pretrain = ('--supervised_pretraining_steps=4', '--noprogress', *tiny_flags.MODEL, *tiny_flags.PRETRAIN)
+  adapt = (f'{folder}/my.csv', f'{folder}/labels.csv', f'--base={folder}/pretrain/out', '--overwrite')
+  for name, flags in {
+    'prepare': ('synth_waist',),
+    'pretrain': (windows, *pretrain),
+    'lodo': (windows, '--methods=lora', *tiny_flags.STUDY, '--continued_pretraining_steps=3'),
+    'adapt': (*adapt, *tiny_flags.ADAPT, '--max_steps=10'),
+    'export': (f'{folder}/adapt/out', '--format=onnx,stablehlo', '--overwrite'),
+  }.items():
+    (folder / name).mkdir()
+    yield kills.Command(name, ('-m', 'har_jax', name, *flags)), folder / name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _KILLS, reason='takes hours: `make kills KILLS=100`')
+def test_a_killed_command_ends_as_an_undisturbed_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  monkeypatch.setenv('PYTHONPATH', str(_TESTS.parent), prepend=os.pathsep)
+  monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
+  bad, number = [], int(os.environ.get('HAR_FUZZ_FIRST', 0))
+  for command, folder in _commands(tmp_path):
+    first, killed = command.whole(folder), 0  # it compiles, and so its time is not that of the others
+    (tmp_path / 'again').mkdir(exist_ok=True)
+    whole = command.whole(tmp_path / 'again')
+    assert whole.facts == first.facts, f'{command.name}: two undisturbed runs differ'
+    while killed < _KILLS / 5:
+      number += 1
+      (tmp_path / f'trial{number}').mkdir()
+      moments, outcome, words = command.trial(tmp_path / f'trial{number}', whole, number)
+      print(command.name, number, outcome, *moments, sep=', ', flush=True)
+      killed += len(moments)
+      bad += [] if outcome == 'equal' else [(command.name, number, moments, outcome, words)]
+    (tmp_path / 'again').rename(tmp_path / f'{command.name}-again')
+  assert not bad

@@ -76,7 +76,7 @@ def by_target() -> pd.DataFrame:
   table = pd.DataFrame(rows)
   place = {name: number for number, name in enumerate([*_BUDGETS, *_METHODS])}
   return table.sort_values(
-    ['target', 'labels', 'method'], key=lambda column: column.map(place).fillna(column)
+    ['target', 'labels', 'method'], key=lambda column: column.map(lambda name: place.get(name, name))
   ).replace({'labels': _BUDGETS})
 
 
@@ -87,9 +87,10 @@ def merged() -> pd.DataFrame:
   cells = (
     found.groupby(['method', 'label_budget'], observed=True)['score']
     .agg(lambda scores: f'{scores.mean():.3f} ± {scores.std():.3f}')
-    .unstack()
+    .unstack(fill_value=markdown.NONE)
   )
-  return cells.reindex(index=_METHODS, columns=list(_BUDGETS)).fillna(markdown.NONE).rename(columns=_BUDGETS)
+  cells = cells.reindex(index=_METHODS, columns=list(_BUDGETS), fill_value=markdown.NONE)
+  return cells.rename(columns=_BUDGETS)
 
 
 def block() -> str:

@@ -106,6 +106,7 @@ _HOLDERS: dict[type, tuple[str, ...]] = {
   config.Experiment: ('experiment',),
   config.Model: ('model',),
   config.Lora: ('lora',),
+  config.Methods: ('methods',),
   config.Precision: ('precision',),
   config.Protocol: ('protocol',),
   config.Training: ('training', 'pretrain', 'finetune'),

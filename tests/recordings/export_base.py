@@ -1,9 +1,10 @@
 """A recording, and what a test knows of a file that holds it.   n samples."""
 
 import dataclasses
+import io
 import pathlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,10 +81,16 @@ def columns_of(time: Any, sensors: dict[str, np.ndarray], decimals: int = 6) -> 
   return pd.DataFrame(columns)
 
 
-def zip_of(path: pathlib.Path, files: dict[str, str | bytes]) -> pathlib.Path:
-  with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as zipped:
+def zip_bytes(files: Mapping[str, str | bytes]) -> bytes:
+  content = io.BytesIO()
+  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as zipped:
     for name, text in files.items():
       zipped.writestr(name, text)
+  return content.getvalue()
+
+
+def zip_of(path: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
+  path.write_bytes(zip_bytes(files))
   return path
 
 

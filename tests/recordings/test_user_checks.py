@@ -1,13 +1,9 @@
-"""What a user is warned of before training, and what is refused."""
-
-import gzip
+"""What a user is warned of before training."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from har_jax import recordings
-from har_jax.errors import UserError
 from har_jax.recordings import activity_names
 from har_jax.signal import recording
 from har_jax.signal.recording import Recording, Samples, Span
@@ -149,97 +145,3 @@ def test_a_check_names_its_recording():
   both = recordings.Reading(good.recordings + stuck.recordings, [], [], '', True, ['mon', 'tue'], [0.0, 0.0])
   (sentence,) = recordings.check(both)
   assert 'in recording 2 (tue)' in sentence
-
-
-GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0.3\n' for i in range(10, 60))
-
-
-@pytest.mark.parametrize(
-  ('text', 'message'),
-  [
-    ('', 'is empty'),
-    ('\n\n', 'is empty'),
-    ('time,ax,ay,az\n', 'time, ax, ay, az and no row'),
-    ('hello\nworld\n', 'is no table'),
-    ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line such as time,ax'),
-    (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* rate_hz'),
-    (GOOD.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
-    (GOOD.replace('0.30,0.2', '0.30,oops'), r"line 22 has 'oops' in column 'ay'"),
-    (GOOD.replace('0.6,0.30', 'soon,0.30'), r"line 22 has 'soon' in column 'time'"),
-    (GOOD.replace(',9.8', ','), 'holds 0 samples of three axes'),
-    ('time,ax,ay,az\n' + '5,1,2,9\n' * 9, 'never changes'),
-    ('time,ax,ay,az\n' + ''.join(f'{i},1,2,9\n' for i in range(60)), 'counts rows: give rate_hz'),
-    ('time,ax,ay,az\n' + ''.join(f'{i // 50},1,2,9.{i}\n' for i in range(600)), '98% of the .* too coarse'),
-    (
-      'time,ax,ay,az\n' + ''.join(f'2026-05-0{i} at ten,1,2,9\n' for i in range(1, 9)),
-      "'2026-05-01 at ten' .* is no time",
-    ),
-  ],
-)  # fmt: skip
-def test_an_unusable_file_is_refused_with_the_reason(tmp_path, text, message):
-  path = tmp_path / 'day.csv'
-  path.write_text(text)
-  with pytest.raises(UserError, match=message):
-    recordings.read(path)
-
-
-@pytest.mark.parametrize(
-  ('options', 'message'),
-  [
-    ({'columns': {'ax': 'left', 'ay': 'ay', 'az': 'az'}}, r"no column 'left' \(for ax\); it has time, ax"),
-    ({'columns': {'ax': 'ax'}}, r'columns gives ax=ax: a sensor has three axes'),
-    ({'columns': {'ax': 'ax', 'ay': 'ax', 'az': 'az'}}, 'ax=ax, ay=ax, az=az'),
-    ({'columns': {'acc': 'ax'}}, 'columns has no role acc; it maps time, ax'),
-    ({'acc_unit': 'stone'}, r"acc_unit is 'stone'; it must be auto or one of m/s2, g, mg"),
-    ({'gyro_unit': 'g'}, r"gyro_unit is 'g'; it must be auto or one of rad/s, deg/s"),
-    ({'time_unit': 'weeks'}, "time_unit is 'weeks'"),
-    ({'time_unit': 'iso'}, 'holds numbers, not ISO times'),
-    ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must lie in 0.2 to 20000'),
-  ],
-)
-def test_options_are_checked(tmp_path, options, message):
-  path = tmp_path / 'day.csv'
-  path.write_text(GOOD)
-  recordings.read(path)
-  with pytest.raises(UserError, match=message):
-    recordings.read(path, **options)
-
-
-def test_paths_without_a_recording_are_refused(tmp_path):
-  with pytest.raises(UserError, match='no recording at'):
-    recordings.read(tmp_path / 'nowhere.csv')
-  with pytest.raises(UserError, match='holds no recording: these are read: Sensor Logger'):
-    recordings.read(tmp_path)
-  (tmp_path / 'day.xls').write_bytes(b'PK')
-  with pytest.raises(UserError, match=r'of no known format; nearest to \.xls is \.xlsx'):
-    recordings.read(tmp_path / 'day.xls')
-  (tmp_path / 'day.csv').write_text(GOOD)
-  with pytest.raises(UserError, match=r'no file .*labels\.csv'):
-    recordings.read(tmp_path / 'day.csv', labels=tmp_path / 'labels.csv')
-
-
-def test_a_truncated_file_is_refused(tmp_path):
-  path = tmp_path / 'day.csv.gz'
-  whole = gzip.compress((GOOD + GOOD.partition('\n')[2] * 2000).encode(), mtime=0)
-  path.write_bytes(whole[: len(whole) // 2])
-  with pytest.raises(UserError, match=r'day\.csv\.gz (is truncated|cannot be read)'):
-    recordings.read(path)
-
-
-def test_sensors_without_a_common_time_are_refused(tmp_path):
-  time = pd.Series(np.arange(200) / 50)
-  frame = pd.DataFrame({'time': time})
-  for name in ('ax', 'ay', 'az'):
-    frame[name] = np.where(time < 2, 5.7, np.nan)
-  for name in ('gx', 'gy', 'gz'):
-    frame[name] = np.where(time < 2, np.nan, 0.1)
-  frame.to_csv(tmp_path / 'day.csv', index=False)
-  with pytest.raises(UserError, match='do not overlap in time'):
-    recordings.read(tmp_path / 'day.csv')
-
-
-def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
-  monkeypatch.setitem(__import__('sys').modules, 'pyarrow', None)
-  (tmp_path / 'day.parquet').write_bytes(b'PAR1')
-  with pytest.raises(UserError, match=r'har_jax\[parquet\]'):
-    recordings.read(tmp_path / 'day.parquet')

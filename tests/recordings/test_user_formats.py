@@ -1,7 +1,6 @@
 """The same recording, exported by any app, is read as the same samples and labels."""
 
 import pathlib
-import zipfile
 
 import export_base
 import export_phyphox
@@ -10,28 +9,17 @@ import exports
 import numpy as np
 import pandas as pd
 import pytest
+import user_files
 
 from har_jax import recordings
-from har_jax.errors import UserError
 from har_jax.recordings import formats
 
 ONE = export_base.recording()
 
 
-def _written(name: str, folder: pathlib.Path) -> export_base.Written:
-  for part, library in exports.LIBRARIES.items():
-    if part in name:
-      pytest.importorskip(library, reason=f'{part} needs {library}')
-  return exports.WRITERS[name](folder, ONE)
-
-
-def _spans(recording) -> list[tuple[float, float, str]]:
-  return [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
-
-
 @pytest.mark.parametrize('name', exports.WRITERS)
 def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
-  written = _written(name, tmp_path)
+  written = user_files.exported(name, tmp_path, ONE)
   reading = recordings.read(written.path)
   (recording,) = reading.recordings
   np.testing.assert_allclose(recording.acc.time_s, ONE.time_s, atol=1e-6)
@@ -40,7 +28,7 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
   if written.gyro_atol is not None:
     np.testing.assert_allclose(recording.gyro.time_s, ONE.time_s, atol=1e-6)
     np.testing.assert_allclose(recording.gyro.values, ONE.gyro, atol=written.gyro_atol, rtol=0)
-  assert _spans(recording) == [tuple(span) for span in written.labels or ()]
+  assert user_files.spans(recording) == [tuple(span) for span in written.labels or ()]
   app = 'CSV or Parquet' if name in ('CSV', 'Parquet', 'Excel') else name.partition(',')[0].partition(' (')[0]
   assert f'read as {app}.' in reading.notes[0]
 
@@ -51,7 +39,7 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
 def test_gravity_that_ends_early_is_not_continued(tmp_path):
   files = export_sensor_logger.sensor_logger_files(ONE, 'android')
   files['Gravity.csv'] = ''.join(str(files['Gravity.csv']).splitlines(keepends=True)[:601])
-  reading = _read_files(tmp_path / 'walk', files)
+  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
   assert reading.recordings[0].acc.time_s[-1] == pytest.approx(12.98)
   assert any('550 rows of acceleration have no gravity' in warning for warning in reading.warnings)
 
@@ -64,17 +52,6 @@ def test_the_browsers_angular_velocity_is_in_degrees_about_x_y_and_z(tmp_path):
   frame.to_csv(tmp_path / 'walk.csv', index=False)
   (recording,) = recordings.read(tmp_path / 'walk.csv').recordings
   np.testing.assert_allclose(recording.gyro.values, ONE.gyro, atol=1e-5)
-
-
-@pytest.mark.parametrize('gyro', ['gyroscope x,gyroscope y,gyroscope z', 'gyroPitch,gyroRoll,gyroYaw'])
-def test_a_gyroscope_without_unit_or_axes_is_not_lost_in_silence(tmp_path, gyro):
-  frame = pd.DataFrame(np.concatenate([ONE.acc, ONE.gyro], axis=1))
-  frame.columns = [*(f'accélération {axis} (m/s²)' for axis in 'xyz'), *gyro.split(',')]
-  frame.insert(0, 'temps (s)', ONE.time_s)
-  frame.to_csv(tmp_path / 'walk.csv', index=False)
-  reading = recordings.read(tmp_path / 'walk.csv')
-  assert reading.has_gyro == (' ' in gyro)
-  assert any('may be a gyroscope' in warning for warning in reading.warnings) != reading.has_gyro
 
 
 @pytest.mark.parametrize('names', [['Downloads/x/walk.csv'], ['a/walk.csv', 'b/run.csv']])
@@ -91,17 +68,10 @@ def test_decimal_commas_may_stand_in_quotes(tmp_path):
   np.testing.assert_allclose(recording.acc.values, ONE.acc, atol=2e-6)
 
 
-def _read_files(folder: pathlib.Path, files: dict) -> recordings.Reading:
-  for name, text in files.items():
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text)
-  return recordings.read(folder)
-
-
 def test_without_metadata_sensor_logger_warns_of_the_sign(tmp_path):
   files = export_sensor_logger.sensor_logger_files(ONE, 'ios')
   del files['Metadata.csv']
-  reading = _read_files(tmp_path / 'walk', files)
+  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
   assert any('no Metadata with the platform' in warning for warning in reading.warnings)
   np.testing.assert_allclose(reading.recordings[0].acc.values, -ONE.acc, atol=1e-5)
 
@@ -110,9 +80,9 @@ def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tm
   files = export_sensor_logger.sensor_logger_files(ONE, 'ios') | export_sensor_logger.sensor_logger_files(
     ONE, 'ios', wrist=True
   )
-  reading = _read_files(tmp_path, files)
+  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
   assert any('WristMotion.csv is of the watch' in note for note in reading.notes)
-  alone = recordings.read(tmp_path / 'WristMotion.csv')
+  alone = recordings.read(tmp_path / 'walk' / 'WristMotion.csv')
   np.testing.assert_allclose(alone.recordings[0].acc.values, ONE.acc, atol=2e-5)
 
 
@@ -123,15 +93,16 @@ def test_annotations_without_text_end_an_activity(tmp_path):
     'time,seconds_elapsed,text,millisecond_press_duration\n'
     f'{start + 2 * 10**9},2,walk,\n{start + 7 * 10**9},7,,\n{start + 12 * 10**9},12,sit,\n'
   )
-  reading = _read_files(tmp_path, files)
-  assert _spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 24, 'sit')]
+  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
+  assert user_files.spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 24, 'sit')]
   assert reading.time_zone == 'Europe/Berlin'
 
 
 @pytest.mark.parametrize(('separator', 'decimal'), export_phyphox.PHYPHOX_DIALECTS)
 @pytest.mark.parametrize('short', [False, True])
 def test_every_dialect_and_layout_of_phyphox_is_read(tmp_path, separator, decimal, short):
-  reading = _read_files(tmp_path, export_phyphox.phyphox_files(ONE, separator, decimal, short=short))
+  files = export_phyphox.phyphox_files(ONE, separator, decimal, short=short)
+  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
   np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
   np.testing.assert_allclose(reading.recordings[0].gyro.values, ONE.gyro, atol=1e-5)
   assert reading.start == '2026-05-28T20:26:40+00:00'
@@ -142,7 +113,7 @@ def test_a_pause_of_phyphox_is_a_gap_on_the_wall_clock(tmp_path):
   events = [('START', 0.0, export_base.EPOCH_S), ('PAUSE', 8.0, export_base.EPOCH_S + 8)]
   events += [('START', 8.0, export_base.EPOCH_S + 38), ('PAUSE', 24.0, export_base.EPOCH_S + 54)]
   files = export_phyphox.phyphox_files(ONE, ',', '.') | {'meta/time.csv': export_phyphox.phyphox_time(events)}
-  reading = _read_files(tmp_path, files)
+  reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
   assert [len(recording.acc.time_s) for recording in reading.recordings] == [400, 800]
   assert reading.offsets_s == pytest.approx([0, 38])
 
@@ -162,44 +133,7 @@ def test_translated_names_of_phyphox_are_known(tmp_path):
     np.testing.assert_allclose(reading.recordings[0].acc.values, ONE.acc, atol=1e-5)
 
 
-def _without(files: dict, *names: str) -> dict:
-  return {name: text for name, text in files.items() if name not in names}
-
-
-LINEAR = export_phyphox.phyphox_text(
-  export_phyphox.phyphox_table('Linear Acceleration', ONE.time_s, ONE.linear)
-)
 SENSOR_LOGGER = export_sensor_logger.sensor_logger_files(ONE, 'ios')
-TOOLBOX = 'time,ax,ay,az,aT\n' + ''.join(f'{i / 50},0.{i},0.2,0.1,0.3\n' for i in range(10, 60))
-
-
-@pytest.mark.parametrize(
-  ('files', 'message'),
-  [
-    ({'Raw Data.csv': LINEAR}, 'no acceleration with gravity: record "Acceleration'),
-    (
-      _without(export_phyphox.phyphox_files(ONE, ',', '.'), 'Accelerometer.csv'),
-      'no acceleration with gravity',
-    ),
-    (_without(SENSOR_LOGGER, 'Gravity.csv'), r'Accelerometer\.csv is without gravity; give the whole folder'),
-    (_without(SENSOR_LOGGER, 'Gravity.csv', 'Accelerometer.csv'), 'there is no acceleration'),
-    ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
-    (
-      {'a.csv': TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n')},
-      'without gravity: record it with gravity',
-    ),
-  ],
-)
-def test_acceleration_without_gravity_alone_is_refused(tmp_path, files, message):
-  with pytest.raises(UserError, match=message):
-    _read_files(tmp_path / 'walk', files)
-
-
-def test_axes_that_the_user_names_are_no_linear_acceleration(tmp_path):
-  (tmp_path / 'a.csv').write_text(TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n'))
-  named = {'ax': 'linacc_x', 'ay': 'linacc_y', 'az': 'linacc_z'}
-  reading = recordings.read(tmp_path / 'a.csv', columns=named, acc_unit='m/s2')
-  assert len(reading.recordings[0].acc.time_s) == 50
 
 
 # --- folders, and what is none of these
@@ -228,7 +162,9 @@ def test_a_folder_of_exports_of_several_apps_is_several_recordings(tmp_path):
 
 def test_several_recordings_of_one_phyphox_sensor_are_not_mixed(tmp_path):
   text = export_phyphox.phyphox_text(export_phyphox.phyphox_table('Accelerometer', ONE.time_s, ONE.acc))
-  reading = _read_files(tmp_path, {'monday.csv': text, 'tuesday.csv': text})
+  reading = recordings.read(
+    export_base.folder_of(tmp_path / 'walk', {'monday.csv': text, 'tuesday.csv': text})
+  )
   assert reading.files == ['monday', 'tuesday']
 
 
@@ -242,57 +178,10 @@ def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
   exports.edge_impulse_dataset(tmp_path, ONE)
   info = tmp_path / 'dataset' / 'info.labels'
   info.write_text(info.read_text().replace('"label": "walk"', '"label": "sit"'))
-  assert _spans(recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 24, 'sit')]
-
-
-@pytest.mark.parametrize(
-  ('name', 'data', 'message'),
-  [
-    ('day.parquett', b'PAR1', r'nearest to \.parquett is \.parquet\. these are read: Sensor Logger'),
-    ('day.json', b'{"a": 1}', 'JSON or CBOR of none of these apps; these are read'),
-    ('day.json', b'[' * 100_000, r'no JSON file, was damaged or was cut short.*RecursionError'),
-    ('day.csv', b'loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
-    ('day.gt3x', b'PK', 'is no recording of ActiGraph, was damaged or was cut short'),
-    ('day.cwa', b'AX', 'is no recording of Axivity: it does not begin with MD'),
-    ('day.bin', b'\x00', 'is no recording of GENEActiv'),
-    ('day.zip', b'PK\x05\x06' + b'\x00' * 18, 'holds nothing, but no recording'),
-    ('day.zip', b'PK', 'is no zip, was damaged or was cut short'),
-    ('day.xlsx', b'PK', 'openpyxl|no Excel workbook'),
-    ('day.cbor', b'\xff', 'cbor2|no CBOR file'),
-    ('day.csv', b'time,ax,ay,az\nnow,1,2,9\nthen,1,2,9\n', r"'time' holds 'now', which is no time"),
-  ],
-)  # fmt: skip
-def test_an_unknown_file_is_answered_with_the_formats_or_the_fault(tmp_path, name, data, message):
-  (tmp_path / name).write_bytes(data)
-  with pytest.raises(UserError, match=message):
-    recordings.read(tmp_path / name)
-
-
-def test_without_its_library_a_format_names_the_extra(tmp_path, monkeypatch):
-  for library in ('openpyxl', 'cbor2', 'skdh', 'skdh.io'):
-    monkeypatch.setitem(__import__('sys').modules, library, None)
-  for name, data in (('a.xlsx', b'PK'), ('a.cbor', b'\xa0'), ('a.cwa', b'MD'), ('a.bin', b'Device Identity')):
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(UserError, match=r"pip install 'har_jax\[(formats|devices)\]'"):
-      recordings.read(tmp_path / name)
+  assert user_files.spans(recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 24, 'sit')]
 
 
 def test_the_page_lists_every_format_and_every_export():
   page = (pathlib.Path(__file__).parents[2] / 'docs' / 'formats.md').read_text(encoding='utf-8')
   rows = {cells[1].strip() for line in page.splitlines() if len(cells := line.split('|')) > 2}
   assert {each.app for each in formats.FORMATS} | set(exports.WRITERS) <= rows
-
-
-def test_damaged_seconds_of_an_actigraph_are_left_out(tmp_path):
-  path = exports.WRITERS['ActiGraph (.gt3x)'](tmp_path, ONE).path
-  with zipfile.ZipFile(path) as zipped:
-    files = {name: zipped.read(name) for name in zipped.namelist()}
-  log = bytearray(files['log.bin'])
-  log[100] ^= 1
-  export_base.zip_of(path, files | {'log.bin': bytes(log)})
-  reading = recordings.read(path)
-  assert sum(len(each.acc.time_s) for each in reading.recordings) == len(ONE.time_s) - 50
-  assert '1 damaged seconds were left out.' in reading.warnings
-  export_base.zip_of(path, files | {'log.bin': bytes(log[:-10])})
-  with pytest.raises(UserError, match=r'was damaged or was cut short.*no record at byte'):
-    recordings.read(path)

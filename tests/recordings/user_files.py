@@ -1,7 +1,13 @@
 """Files as a user has them, and the recordings that they hold."""
 
+import pathlib
+from typing import Any
+
+import export_base
+import exports
 import numpy as np
 import pandas as pd
+import pytest
 
 from har_jax import recordings
 
@@ -27,10 +33,44 @@ def frame(time, acc, gyro, names='time ax ay az gx gy gz') -> pd.DataFrame:
   return pd.DataFrame(dict(zip(names.split(), columns, strict=True)))
 
 
+FRAME = frame(*signal()).round(6)
+ACC, GYRO = ['ax', 'ay', 'az'], ['gx', 'gy', 'gz']
+AXES = [*ACC, *GYRO]
+
+
 def written(tmp_path, frame: pd.DataFrame, name='walk.csv', **options):
   path = tmp_path / name
   frame.to_csv(path, index=False, **options)
   return path
+
+
+def put(folder: pathlib.Path, content: Any) -> pathlib.Path:
+  """Writes a table or text as day.csv, a pair of name and bytes as a file, names with bytes as a folder."""
+  if isinstance(content, pd.DataFrame):
+    return written(folder, content, 'day.csv')
+  if isinstance(content, dict):
+    (folder / 'all').mkdir()
+    return export_base.folder_of(folder / 'all', content)
+  name, data = ('day.csv', content.encode()) if isinstance(content, str) else content
+  (folder / name).write_bytes(data)
+  return folder / name
+
+
+def exported(name: str, folder: pathlib.Path, one: export_base.Recording) -> export_base.Written:
+  """A recording as an app exports it. Skips the test if the format's library is not installed."""
+  for part, library in exports.LIBRARIES.items():
+    if part in name:
+      pytest.importorskip(library, reason=f'{part} needs {library}')
+  return exports.WRITERS[name](folder, one)
+
+
+def read(folder: pathlib.Path, table: pd.DataFrame, **options) -> recordings.Reading:
+  return recordings.read(written(folder, table), **{'gyro_unit': 'rad/s'} | options)
+
+
+def says(reading: recordings.Reading, words: str) -> bool:
+  """Whether a warning, of reading or of the check, has these words."""
+  return any(words in sentence for sentence in reading.warnings + recordings.check(reading))
 
 
 def assert_same(reading: recordings.Reading, *, gyro: bool = True, atol: float = 1e-3) -> None:

@@ -1,0 +1,277 @@
+"""Bad files, the fault of each, and the sentence that refuses it: a table."""
+
+import gzip
+import io
+import itertools
+import sys
+import zipfile
+
+import export_base
+import export_phyphox
+import export_sensor_logger
+import numpy as np
+import pandas as pd
+import pytest
+import user_files
+from export_base import zip_bytes
+from user_files import ACC, AXES, FRAME, GYRO
+
+from har_jax import recordings
+from har_jax.errors import UserError
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
+
+GOOD = 'time,ax,ay,az,gx,gy,gz\n' + ''.join(f'{i / 50},0.{i},0.2,9.8,0.1,0.{i},0.3\n' for i in range(10, 60))
+TOOLBOX = 'time,ax,ay,az,aT\n' + ''.join(f'{i / 50},0.{i},0.2,0.1,0.3\n' for i in range(10, 60))
+LINEAR = TOOLBOX.replace('ax,ay,az,aT', 'linacc_x,linacc_y,linacc_z,n')
+ONE = export_base.recording()
+PHYPHOX = export_phyphox.phyphox_files(ONE, ',', '.')
+SENSOR_LOGGER = export_sensor_logger.sensor_logger_files(ONE, 'ios')
+
+
+def _rows(text: str, count: int) -> str:
+  return 'time,ax,ay,az\n' + ''.join(text.format(i=i) for i in range(count))
+
+
+def _without(files: dict, *names: str) -> dict:
+  return {name: text for name, text in files.items() if name not in names}
+
+
+def _with_a_comma_too_many() -> str:
+  """As decimal commas between commas: the rest would be read as other numbers."""
+  lines = FRAME.round(3).to_csv(index=False).splitlines()
+  lines[700] = lines[700].replace('.', ',', 1)
+  return '\n'.join(lines)
+
+
+def _encrypted() -> bytes:
+  data = bytearray(zip_bytes({'walk.csv': b'time,ax\n' * 9}))
+  for signature, place in ((b'PK\x03\x04', 6), (b'PK\x01\x02', 8)):
+    data[data.index(signature) + place] |= 1  # the bit that says so
+  return bytes(data)
+
+
+def _halves() -> pd.DataFrame:
+  """Acceleration in the first half of the time, angular velocity in the second."""
+  is_first = FRAME.index < 500
+  return FRAME.assign(**{name: FRAME[name].where(is_first == (name in ACC)) for name in AXES})
+
+
+def _two_devices(name: str, later_s: float) -> pd.DataFrame:
+  watch = FRAME.assign(
+    time=FRAME.time + later_s, **dict(zip(ACC, FRAME[['az', 'ax', 'ay']].T.values, strict=True))
+  )
+  both = pd.concat([FRAME.assign(**{name: 'phone'}), watch.assign(**{name: 'watch'})])
+  return both.sort_values('time', kind='stable')
+
+
+def _sensor_rows(column: str, names: tuple, later_s: float, order: list[str]) -> pd.DataFrame:
+  parts = [
+    FRAME[['time', *axes]].set_axis(['time', *'xyz'], axis=1).assign(**{column: name})
+    for axes, name in zip((ACC, GYRO), names, strict=True)
+  ]
+  parts[1]['time'] += later_s
+  return pd.concat(parts).sort_values(order)
+
+
+SCALED = {
+  'mean 0 and standard deviation 1': lambda x: (x - x.mean()) / x.std(),
+  'minimum 0 and maximum 1': lambda x: (x - x.min()) / (x.max() - x.min()),
+  'minimum -1 and maximum 1': lambda x: 2 * (x - x.min()) / (x.max() - x.min()) - 1,
+}
+TABLE: list = [
+  # no table, or no times and axes in it
+  ('', 'is empty'),
+  ('\n\n', 'is empty'),
+  ('time,ax,ay,az\n', 'time, ax, ay, az and no row'),
+  ('hello\nworld\n', 'is no table'),
+  ('0.0,1,2,3\n0.02,1,2,3\n', 'add a first line such as time,ax'),
+  (GOOD.replace('time', 'what'), r'no column of time .* what, ax, .* rate_hz'),
+  (GOOD.replace('ax', 'left'), r'accelerometer .* time, left, ay'),
+  (GOOD.replace('0.30,0.2', '0.30,oops'), r"line 22 has 'oops' in column 'ay'"),
+  (GOOD.replace('0.6,0.30', 'soon,0.30'), r"line 22 has 'soon' in column 'time'"),
+  (GOOD.replace(',9.8', ','), 'holds 0 samples of three axes'),
+  (_with_a_comma_too_many(), r'line 701 has 8 fields, but there are 7 names .is a comma its decimal'),
+  (FRAME.rename(columns={'ax': 'x' * 10_000}), r'known name; its columns are .*characters\)'),
+  (('day.csv', b'time,ax,ay,az\nnow,1,2,9\nthen,1,2,9\n'), r"'time' holds 'now', which is no time"),
+  # times that are none
+  (_rows('5,1,2,9\n', 9), 'never changes'),
+  (_rows('{i},1,2,9\n', 60), 'counts rows: give rate_hz'),
+  (FRAME.assign(time=np.arange(1000) + 17), 'counts rows: give rate_hz'),
+  (''.join([_rows('', 0), *(f'{i // 50},1,2,9.{i}\n' for i in range(600))]), '98% of the .* too coarse'),
+  (_rows('2026-05-0{i} at ten,1,2,9\n', 9), "'2026-05-00 at ten' .* is no time"),
+  (FRAME.assign(time=FRAME.time * 1e298), 'spans .* days'),
+  (FRAME.assign(time=np.where(FRAME.index == 7, 1e300, FRAME.time)), 'spans .* days'),
+  (FRAME.assign(time=np.where(FRAME.index == 0, -1e300, FRAME.time)), 'is no time in any unit'),
+  (FRAME.assign(time=45_000 + FRAME.time / 86_400), r"'time' makes 4.\d+e\+06 Hz in s: is it the time"),
+  (_halves(), 'do not overlap in time'),
+  # units and sensors that are none
+  (FRAME.assign(**FRAME[ACC] / G * 16384), 'acceleration is in no known unit: .* raw counts'),
+  (FRAME.assign(**FRAME[ACC] * 3.28), 'acceleration is in no known unit'),
+  (FRAME.assign(**FRAME[GYRO] * user_files.DEGREES * 131), 'angular velocity is in no known unit: .* raw c'),
+  (FRAME.set_axis(['time', 'tx', 'ty', 'tz', *GYRO], axis=1), 'a gyroscope, but no three acc.* ax=<its'),
+  *(
+    (FRAME.assign(**scale(FRAME[axes])), f'{words}: the values were scaled, .* as measured')
+    for words, scale in SCALED.items()
+    for axes in (ACC, GYRO)
+  ),
+  # rows of several devices or sensors
+  *(
+    (
+      _two_devices(name, later_s),
+      f"column '{name}' says that rows are of phone, watch, .* a file for.* delete the column",
+    )
+    for name, later_s in itertools.product(('device', 'deviceName', 'sensor_id', 'Subject'), (0.0, 0.007))
+  ),
+  *(
+    (
+      _sensor_rows('sensor', ('accelerometer', 'gyroscope'), later_s, order),
+      'rows are of accelerometer, gyroscope, .*Accelerometer.csv and Gyro',
+    )
+    for order in (['time', 'sensor'], ['sensor', 'time'])
+    for later_s in (0.0, 0.003)
+  ),
+  (_sensor_rows('type', (1, 4), 0.003, ['time']), "column 'type' says that rows are of 1, 4"),
+  # acceleration without gravity
+  ({'Raw Data.csv': PHYPHOX['Linear Acceleration.csv']}, 'no acceleration with gravity: record "Acc'),
+  (_without(PHYPHOX, 'Accelerometer.csv'), 'no acceleration with gravity'),
+  (_without(SENSOR_LOGGER, 'Gravity.csv'), r'Accelerometer\.csv is without gravity; give the whole folder'),
+  (_without(SENSOR_LOGGER, 'Gravity.csv', 'Accelerometer.csv'), 'there is no acceleration'),
+  ({'walk.csv': TOOLBOX}, r'linear accelerometer .* G-Force Meter'),
+  ({'a.csv': LINEAR}, 'without gravity: record it with gravity'),
+  # other formats, damaged or cut short
+  ({}, 'holds no recording: these are read: Sensor Logger'),
+  (('day.xls', b'PK'), r'of no known format; nearest to \.xls is \.xlsx'),
+  (('day.parquett', b'PAR1'), r'nearest to \.parquett is \.parquet\. these are read: Sensor Logger'),
+  (('day.json', b'{"a": 1}'), 'JSON or CBOR of none of these apps; these are read'),
+  (('day.json', b'[' * 100_000), r'no JSON file, was damaged or was cut short.*RecursionError'),
+  ('loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
+  (('day.gt3x', b'PK'), 'is no recording of ActiGraph, was damaged or was cut short'),
+  (('day.cwa', b'AX'), 'is no recording of Axivity: it does not begin with MD'),
+  (('day.bin', b'\x00'), 'is no recording of GENEActiv'),
+  (('day.zip', b'PK\x05\x06' + b'\x00' * 18), 'holds nothing, but no recording'),
+  (('day.zip', b'PK'), 'is no zip, was damaged or was cut short'),
+  (('day.xlsx', b'PK'), 'openpyxl|no Excel workbook'),
+  (('day.cbor', b'\xff'), 'cbor2|no CBOR file'),
+  (('day.zip', _encrypted()), r'RuntimeError.*password'),
+  (('day.zip', zip_bytes({'b.zip': zip_bytes({'walk.csv': _rows('', 0)})})), 'is a zip in a zip: extract it'),
+  *(
+    (('day.csv.gz', gzip.compress((GOOD * 2000).encode(), mtime=0)[:size]), 'gz (is truncated|cannot be re)')
+    for size in (900, 3000)
+  ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('content', 'message'), TABLE)
+def test_a_bad_file_is_refused_in_a_short_sentence(tmp_path, content, message):
+  path = user_files.put(tmp_path, content)
+  with pytest.raises(UserError, match=message) as caught:
+    recordings.read(path)
+  assert len(str(caught.value)) < 1500
+
+
+@pytest.mark.parametrize(
+  ('options', 'message'),
+  [
+    ({'columns': {'ax': 'left', 'ay': 'ay', 'az': 'az'}}, r"no column 'left' \(for ax\); it has time, ax"),
+    ({'columns': {'ax': 'ax'}}, r'columns gives ax=ax: a sensor has three axes'),
+    ({'columns': {'ax': 'ax', 'ay': 'ax', 'az': 'az'}}, 'ax=ax, ay=ax, az=az'),
+    ({'columns': {'acc': 'ax'}}, 'columns has no role acc; it maps time, ax'),
+    ({'columns': {'label': 'time'}}, 'label=time, which is a sensor or the time'),
+    ({'acc_unit': 'stone'}, r"acc_unit is 'stone'; it must be auto or one of m/s2, g, mg"),
+    ({'gyro_unit': 'g'}, r"gyro_unit is 'g'; it must be auto or one of rad/s, deg/s"),
+    ({'time_unit': 'weeks'}, "time_unit is 'weeks'"),
+    ({'time_unit': 'iso'}, 'holds numbers, not ISO times'),
+    ({'rate_hz': 0.0}, 'rate_hz is 0.0; it must lie in 0.2 to 20000'),
+    ({'rate_hz': 1e-300}, 'rate_hz is 1e-300'),
+    ({'time_zone': 'Europe/Berln'}, r"time_zone is 'Europe/Berln'; give a name such as Europe/Berlin"),
+  ],
+)
+def test_options_are_checked(tmp_path, options, message):
+  path = user_files.put(tmp_path, GOOD)
+  recordings.read(path)
+  with pytest.raises(UserError, match=message):
+    recordings.read(path, **options)
+
+
+def test_scaled_values_and_linear_axes_are_read_if_the_user_says_what_they_are(tmp_path):
+  scaled = SCALED['minimum 0 and maximum 1'](FRAME[AXES])
+  for axes in (ACC, GYRO):
+    path = user_files.put(tmp_path, FRAME.assign(**scaled[axes]))
+    recordings.read(path, acc_unit='g', gyro_unit='rad/s')
+  axes = {'ax': 'linacc_x', 'ay': 'linacc_y', 'az': 'linacc_z'}
+  reading = recordings.read(user_files.put(tmp_path, LINEAR), columns=axes, acc_unit='m/s2')
+  assert len(reading.recordings[0].acc.time_s) == 50
+
+
+def test_paths_without_a_file_are_refused(tmp_path):
+  with pytest.raises(UserError, match='no recording at'):
+    recordings.read(tmp_path / 'nowhere.csv')
+  path = user_files.put(tmp_path, GOOD)
+  with pytest.raises(UserError, match=r'no file .*labels\.csv'):
+    recordings.read(path, labels=tmp_path / 'labels.csv')
+
+
+def test_a_point_among_decimal_commas_is_refused_with_its_line(tmp_path):
+  thousands = [f'{1000 * second:,.0f}'.replace(',', '.') for second in FRAME.time]
+  path = user_files.written(tmp_path, FRAME.assign(time=thousands), sep=';', decimal=',')
+  with pytest.raises(UserError, match=r"line 52 has '1\.000' in column 'time', which is no number"):
+    recordings.read(path)
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (('a.zip', zip_bytes({'walk.csv': b'0' * (4 << 20)})), r'would unpack [\d,]+ bytes to 4 MiB'),
+    (('b.csv.gz', gzip.compress(b'0' * (4 << 20), 1)), 'first line of over 64 KiB'),
+    (('c.csv.gz', gzip.compress(b'time,ax,ay,az\n0.0,1,2,9\n' + b'\n' * (4 << 20), 1)), 'would unpack'),
+    (('d.zip', zip_bytes({f'{i}.csv': b'' for i in range(5)})), 'has over 3 files'),
+  ],
+)  # fmt: skip
+def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, content, message):
+  monkeypatch.setattr('har_jax.recordings.archive_limits._ANY_RATIO_BYTES', 1 << 20)
+  monkeypatch.setattr('har_jax.recordings.archive_limits.MAX_MEMBERS', 3)
+  with pytest.raises(UserError, match=message):
+    recordings.read(user_files.put(tmp_path, content))
+
+
+@pytest.mark.parametrize(
+  ('name', 'data', 'extra'),
+  [
+    ('a.parquet', b'PAR1', 'parquet'),
+    ('a.xlsx', b'PK', 'formats'),
+    ('a.cbor', b'\xa0', 'formats'),
+    ('a.cwa', b'MD', 'devices'),
+    ('a.bin', b'Device Identity', 'devices'),
+  ],
+)
+def test_without_its_library_a_format_names_the_extra(tmp_path, monkeypatch, name, data, extra):
+  for library in ('pyarrow', 'openpyxl', 'cbor2', 'skdh', 'skdh.io'):
+    monkeypatch.setitem(sys.modules, library, None)
+  with pytest.raises(UserError, match=rf'har_jax\[{extra}\]'):
+    recordings.read(user_files.put(tmp_path, (name, data)))
+
+
+def test_a_parquet_with_a_name_twice_is_refused(tmp_path):
+  pyarrow = pytest.importorskip('pyarrow')
+  pytest.importorskip('pyarrow.parquet')
+  table = pyarrow.Table.from_pandas(FRAME)
+  pyarrow.parquet.write_table(
+    table.rename_columns(['time', 'ax', 'ax', *table.column_names[3:]]), tmp_path / 'walk.parquet'
+  )
+  with pytest.raises(UserError, match='has the column ax 2 times'):
+    recordings.read(tmp_path / 'walk.parquet')
+
+
+def test_an_actigraph_that_was_cut_is_refused_and_damaged_seconds_are_left_out(tmp_path):
+  path = user_files.exported('ActiGraph (.gt3x)', tmp_path, ONE).path
+  with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as zipped:
+    files = {name: zipped.read(name) for name in zipped.namelist()}
+  log = bytearray(files['log.bin'])
+  log[100] ^= 1
+  path.write_bytes(zip_bytes(files | {'log.bin': bytes(log)}))
+  reading = recordings.read(path)
+  assert sum(len(each.acc.time_s) for each in reading.recordings) == len(ONE.time_s) - 50
+  assert '1 damaged seconds were left out.' in reading.warnings
+  path.write_bytes(zip_bytes(files | {'log.bin': bytes(log[:-10])}))
+  with pytest.raises(UserError, match=r'was damaged or was cut short.*no record at byte'):
+    recordings.read(path)

@@ -99,6 +99,12 @@ def _rounded(value: Any) -> Any:
   return float(f'{value:.6g}') if isinstance(value, float) else value
 
 
+def default(flag: str) -> Any:
+  """A hyperparameter's value where nothing is said, in its own dataclass."""
+  part, name = HYPERPARAMETERS[flag]
+  return _WITHOUT[part][name]
+
+
 def flat(value: Any) -> Any:
   """A hyperparameter as its flag takes it."""
   return ','.join(map(str, value)) if isinstance(value, list | tuple) else value

@@ -45,14 +45,28 @@ def from_rows(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def read_csv(path: Place) -> pd.DataFrame:
-  """The table of all runs, with `bytes`. Raises UserError where it is damaged or has other columns."""
+  """The table of all runs, with `bytes`. Rows older than a hyperparameter have its field's default.
+
+  Raises UserError if the table is damaged, has a column that this version does not know, or lacks one.
+  """
   frame = csv_table.read(path, _TYPES)
-  if list(frame.columns) != list(results.RUN_COLUMNS):
-    differing = sorted(set(frame.columns) ^ set(results.RUN_COLUMNS))
-    raise UserError(
-      f'{path} has other columns than this version writes: {", ".join(differing)} or their order'
-    )
-  return _finished(frame)
+  newer = set(results.HYPERPARAMETERS) - set(frame)
+  if differing := set(frame) ^ (set(results.RUN_COLUMNS) - newer):
+    raise UserError(f'{path} has other columns than this version writes: {", ".join(sorted(differing))}')
+  for name in (*results.MEASURED, 'seed'):
+    if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
+      raise UserError(f'{path} is damaged: its column {name} has a cell that is no number; restore it')
+  for flag in newer:
+    default = pd.Series(results.flat(results.default(flag)), frame.index, _TYPES[flag])
+    frame[flag] = default.where(_depends_on(frame, flag))
+  return _finished(frame[list(results.RUN_COLUMNS)])
+
+
+def _depends_on(frame: pd.DataFrame, flag: str) -> pd.Series:
+  """Whether the method of each row depends on a hyperparameter: adapters have a rank, networks a width."""
+  if flag in results.SHARED:
+    return pd.Series(True, frame.index)
+  return frame['lora_rank' if flag in results.ADAPTERS else 'model_width'].notna()
 
 
 def _finished(frame: pd.DataFrame) -> pd.DataFrame:

@@ -307,7 +307,7 @@ FORMATS = (
     for words, damage, has_sum in (('', mutations.damaged_json, True), (' with right sums', _sealed, False))
     for name, build, read, cards in _FOLDERS
   ),
-  Format('table of runs, bytes', _build_table, _BYTES, _read_table, True),
-  Format('table of runs, text', _build_table, _TEXT, _read_table, True),
+  Format('table of runs, bytes', _build_table, _BYTES, _read_table, False),
+  Format('table of runs, text', _build_table, _TEXT, _read_table, False),
   Format('checkpoints', _build_checkpoints, _BYTES, _read_checkpoints, True),
 )

@@ -1,5 +1,9 @@
 """Result files and the table of all runs give the same rows, and lose nothing that tables need."""
 
+import pathlib
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -133,6 +137,50 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
   csv_table.write(pd.DataFrame(columns=[*results.RUN_COLUMNS, 'mood']), tmp_path / 'runs.csv')
   with pytest.raises(UserError, match='mood'):
     frame.read_csv(tmp_path / 'runs.csv')
+
+
+_NEWER = """
+import dataclasses
+import pathlib
+import sys
+
+from har_jax import config, config_fields
+
+
+def grown(part, **added):
+  fields = [(name, type(value.default), value) for name, value in added.items()]
+  return dataclasses.make_dataclass(part.__name__, fields, bases=(part,), frozen=True)
+
+
+added = {
+  'lora': grown(config.Lora, magnitude=config_fields.flag(False, 'help')),
+  'finetune': grown(config.Training, noise_std=config_fields.not_negative(0.25, 'help')),
+  'protocol': grown(config.Protocol, repeats=config_fields.count(3, 'help')),
+}
+parts = [(each.name, added.get(each.name, each.type)) for each in dataclasses.fields(config.Experiment)]
+config.Experiment = dataclasses.make_dataclass(
+  'Experiment', [(name, kind, kind()) for name, kind in parts], frozen=True
+)
+
+from har_jax.report import frame
+
+path = pathlib.Path(sys.argv[1])
+runs = frame.read_csv(path)
+has_rank, is_network = runs['lora_rank'].notna(), runs['model_width'].notna()
+assert 0 < has_rank.sum() < is_network.sum() < len(runs)
+assert (runs['lora_magnitude'][has_rank] == False).all() and runs['lora_magnitude'][~has_rank].isna().all()
+assert (runs['finetune_noise_std'][is_network] == 0.25).all()
+assert runs['finetune_noise_std'][~is_network].isna().all()
+assert (runs['repeats'] == 3).all()
+frame.to_csv(runs, pathlib.Path(sys.argv[2]))
+assert frame.read_csv(pathlib.Path(sys.argv[2])).equals(runs)
+"""
+
+
+def test_a_table_that_is_older_than_a_hyperparameter_has_its_default(tmp_path):
+  committed = pathlib.Path(__file__).parents[2] / 'results' / 'runs.csv'
+  command = [sys.executable, '-c', _NEWER, committed, tmp_path / 'runs.csv']
+  subprocess.run(command, check=True)
 
 
 def test_results_of_another_schema_version_are_refused(result, tmp_path):

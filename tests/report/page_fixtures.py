@@ -1,6 +1,12 @@
-"""A page of results made by hand, drawn once a session."""
+"""A page of results made by hand, drawn once a session.
 
+`python page_fixtures.py report.html` writes one with long names, for the tests of web/ in a browser.
+"""
+
+import copy
 import functools
+import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -73,3 +79,20 @@ def made(result: Callable[..., dict[str, Any]]) -> str:
   return page.html(
     with_json(found(result)), folder='runs/x', embeddings=[EMBEDDING], reconstructions=[RECONSTRUCTION]
   )
+
+
+def write_with_long_names(path: pathlib.Path) -> None:
+  sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+  import made_results
+
+  runs = copy.deepcopy(found(made_results.result))
+  for run in runs:
+    run['test']['confusion'] = (np.eye(9, dtype=int) * 95 + 1).tolist()
+    run['data']['classes'] = [f'walking {index} with a long name' for index in range(9)]
+  folder = 'runs/a-folder-with-a-rather-long-name-that-nobody-would-break/and-another-one-below-it'
+  text = page.html(with_json(runs), folder=folder, embeddings=[EMBEDDING], reconstructions=[RECONSTRUCTION])
+  path.write_text(text, encoding='utf-8')
+
+
+if __name__ == '__main__':
+  write_with_long_names(pathlib.Path(sys.argv[1]))

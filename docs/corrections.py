@@ -56,7 +56,7 @@ def main() -> None:
 
 def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
   from har_jax import Recognizer
-  from har_jax.archives.synthetic_signals import corpus_recordings
+  from har_jax.archives.synthetic import corpus_recordings
   from har_jax.experiments import corrections, decoding
 
   base, parts = Recognizer.load(), list(corpus_recordings(corpus, seconds=240.0))

@@ -17,7 +17,7 @@ from absl import flags
 from har_jax import config
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
-from har_jax.archives.synthetic_signals import corpus_recordings
+from har_jax.archives.synthetic import corpus_recordings
 from har_jax.cli import command
 from har_jax.errors import UserError
 from har_jax.experiments import decoding

@@ -23,7 +23,7 @@ from har_jax.archives.archive import Archive
 from har_jax.archives.runs import expecting, in_order, recordings
 from har_jax.archives.source import Source
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import text_lines
+from har_jax.recordings import limits
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
 
@@ -90,7 +90,7 @@ def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
   dtypes |= {'Arrival_Time': np.int64, 'Creation_Time': np.int64}
   parts: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
   with source.open(found[0]) as file, expecting(found[0], f'columns {", ".join(_COLUMNS)}'):
-    checked = text_lines.checked(file, f'{source.path}: {found[0]}', delimiter=',')
+    checked = limits.checked_lines(file, f'{source.path}: {found[0]}', delimiter=',')
     for chunk in pd.read_csv(checked, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
       unknown = sorted(set(chunk['gt'].dropna().unique()) - set(_ACTIVITIES))
       if unknown:

@@ -13,7 +13,7 @@ from har_jax.archives.archive import Archive
 from har_jax.archives.runs import expecting, in_order, recordings
 from har_jax.archives.source import Source
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import text_lines
+from har_jax.recordings import limits
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
 
@@ -55,7 +55,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for name in names:
     with source.open(name) as file, expecting(name, f'{_COLUMNS} numbers per line, separated by blanks'):
       # Checked here, as pandas fills short lines, and cuts long ones where columns are chosen.
-      checked = text_lines.checked(file, f'{source.path}: {name}', delimiter=' ', fields=_COLUMNS)
+      checked = limits.checked_lines(file, f'{source.path}: {name}', delimiter=' ', fields=_COLUMNS)
       table = pd.read_csv(checked, sep=' ', header=None, dtype=np.float64, usecols=columns)
       rows = table[columns].to_numpy()
       if np.isnan(rows[:, :2]).any():

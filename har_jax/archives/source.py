@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import archive_limits, text_lines
+from har_jax.recordings import limits
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)  # a damaged or truncated zip
 # All that zipfile, NumPy, pandas and SciPy raise for a file, whatever it holds. RuntimeError: an unknown
@@ -41,7 +41,7 @@ class Source:
   archive has.
   """
 
-  def __init__(self, path: str | pathlib.Path, *, max_unpacked_bytes: int = archive_limits.MAX_BYTES):
+  def __init__(self, path: str | pathlib.Path, *, max_unpacked_bytes: int = limits.MAX_BYTES):
     self.path = pathlib.Path(path)
     self.copies: set[str] = set()  # files that `find` left out, as another folder holds the same
     self.last_opened = ''
@@ -200,7 +200,7 @@ class Source:
     """Raises UserError before anything is unpacked. zipfile unpacks no more than an entry's stated size."""
     self._members += len(entries)
     self._unpacked_bytes += sum(entry.file_size for entry in entries)
-    archive_limits.check(
+    limits.check(
       self.path,
       self._unpacked_bytes,
       self._packed_bytes,
@@ -251,7 +251,9 @@ def read_rows(
   where = f'{source.path}: {shorten(name)}'
   with source.open(name) as file:
     fields = columns if isinstance(columns, int) and delimiter else None
-    checked = text_lines.checked(file, where, delimiter=delimiter, fields=fields, max_bytes=_MAX_TABLE_BYTES)
+    checked = limits.checked_lines(
+      file, where, delimiter=delimiter, fields=fields, max_bytes=_MAX_TABLE_BYTES
+    )
     text = io.StringIO(checked.read().decode('utf-8-sig', 'replace'))
     selected: list[int] | None = None
     if not isinstance(columns, int):

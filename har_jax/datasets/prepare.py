@@ -15,7 +15,7 @@ from har_jax.archives.archive import Archive
 from har_jax.archives.source import UNREADABLE, Source
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
-from har_jax.recordings import archive_limits
+from har_jax.recordings import limits
 from har_jax.signal import cutting, physics
 from har_jax.signal.recording import Recording
 from har_jax.signal.resample import resample
@@ -34,7 +34,7 @@ def prepare(
   out: str | pathlib.Path,
   *,
   position: str | None = None,
-  max_unpacked_bytes: int = archive_limits.MAX_BYTES,
+  max_unpacked_bytes: int = limits.MAX_BYTES,
   progress: bool = True,
 ) -> store.Windows:
   """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
@@ -187,7 +187,7 @@ def _detect_in_zip(path: pathlib.Path) -> Archive | None:
       inner_zips = (name for name in names if name.endswith('.zip') and '__MACOSX/' not in name)
       for name in itertools.islice(inner_zips, _MAX_INNER_ZIPS):
         entry = outer.getinfo(name)
-        if archive is None and not archive_limits.is_bomb(entry.file_size, entry.compress_size):
+        if archive is None and not limits.is_bomb(entry.file_size, entry.compress_size):
           with outer.open(name) as file, zipfile.ZipFile(file) as inner:
             archive = _detect_in_names([f'{name}/{entry}' for entry in inner.namelist()])
       return archive

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import gzip
-import io
 import itertools
 import pathlib
 import zipfile
@@ -12,10 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import archive_limits
+from har_jax.recordings import limits
 from har_jax.recordings.tables import border
-
-BUFFER_BYTES = 1 << 20  # counted at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +104,7 @@ def of_folder(path: pathlib.Path) -> Files:
   for child in below:
     with contextlib.suppress(OSError):  # a folder of someone else's
       found += [each for each in _visible(child) if each.is_file()]
-    if len(found) > archive_limits.MAX_MEMBERS:
+    if len(found) > limits.MAX_MEMBERS:
       break
   return Files(path.resolve().name, {each.relative_to(path).as_posix(): of_file(each) for each in found})
 
@@ -120,7 +117,7 @@ def of_zip(path: pathlib.Path) -> Files:
   with border(path, 'a zip'), zipfile.ZipFile(path) as zipped:
     members = [info for info in zipped.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
   size = sum(info.file_size for info in members)
-  archive_limits.check(path, size, path.stat().st_size, members=len(members))
+  limits.check(path, size, path.stat().st_size, members=len(members))
   folders = [pathlib.PurePosixPath(info.filename).parts[:-1] for info in members] or [()]
   depth = sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
   below = len('/'.join([*folders[0][:depth], '']))
@@ -145,32 +142,11 @@ def _visible(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def _open(path: pathlib.Path) -> Any:
   if path.suffix.lower() != '.gz':
     return path.open('rb')
-  return io.BufferedReader(_Bounded(gzip.open(path, 'rb'), path, path.stat().st_size), BUFFER_BYTES)
+  return limits.unpacked(gzip.open(path, 'rb'), path, path.stat().st_size)
 
 
 def _open_member(path: pathlib.Path, info: zipfile.ZipInfo) -> Any:
   file = zipfile.ZipFile(path).open(info)  # noqa: SIM115
   if not info.filename.lower().endswith('.gz'):
     return file
-  return io.BufferedReader(_Bounded(gzip.GzipFile(fileobj=file), path, info.compress_size), BUFFER_BYTES)
-
-
-class _Bounded(io.RawIOBase):
-  """A packed file that ends with an error where it unpacks to more than a recording can."""
-
-  def __init__(self, file: Any, path: pathlib.Path, size: int):
-    self._file, self._path, self._packed, self._read = file, path, size, 0
-
-  def readable(self) -> bool:
-    return True
-
-  def readinto(self, buffer) -> int:
-    data = self._file.read(len(buffer))
-    self._read += len(data)
-    archive_limits.check(self._path, self._read, self._packed)
-    buffer[: len(data)] = data
-    return len(data)
-
-  def close(self) -> None:
-    self._file.close()
-    super().close()
+  return limits.unpacked(gzip.GzipFile(fileobj=file), path, info.compress_size)

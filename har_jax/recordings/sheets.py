@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import archive_limits, tables
+from har_jax.recordings import limits, tables
 from har_jax.recordings.files import File
 from har_jax.recordings.tables import CHUNK_ROWS, HEAD_ROWS, Kind, Table, border
 
@@ -79,7 +79,7 @@ def open_workbook(file: File) -> dict[str, Table]:
     with file.open() as opened, zipfile.ZipFile(opened) as zipped:
       members = zipped.infolist()
     sizes = [sum(getattr(info, name) for info in members) for name in ('file_size', 'compress_size')]
-    archive_limits.check(file.path, *sizes, members=len(members))
+    limits.check(file.path, *sizes, members=len(members))
     with file.open() as opened:
       frames = pd.read_excel(opened, sheet_name=None, engine='openpyxl')
   sheets = {name: frame for name, frame in frames.items() if len(frame) and len(frame.columns) > 1}

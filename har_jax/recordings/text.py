@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import text_lines, units
-from har_jax.recordings.files import BUFFER_BYTES, File
+from har_jax.recordings import limits, units
+from har_jax.recordings.files import File
 from har_jax.recordings.tables import (
   CHUNK_ROWS,
   DTYPES,
@@ -153,12 +153,12 @@ def _chunks(
     'encoding_errors': 'replace',
     'chunksize': CHUNK_ROWS,
   }
+  counter = limits.FieldCounter(layout.separator)
   try:
     with (
       file.open() as opened,
-      _Counted(opened, layout.separator) as counted,
       pd.read_csv(
-        io.BufferedReader(counted, BUFFER_BYTES),
+        limits.watched(opened, counter),
         header=None,
         index_col=False,
         skipinitialspace=True,
@@ -176,7 +176,7 @@ def _chunks(
           for index, kind in kinds.items()
         }
     # pandas drops what exceeds the names in silence: 0,1,0,2 for 0.1 and 0.2 would be read as other numbers.
-    if counted.most > layout.fields and (bad := _bad_row(file, layout, names, {})):
+    if counter.most > layout.fields and (bad := _bad_row(file, layout, names, {})):
       raise UserError(f'{file.path}{bad}; correct or delete that line')
   except ValueError as error:
     with border(file.path, 'text'):
@@ -186,22 +186,6 @@ def _chunks(
     ) from error
   except (OSError, EOFError, RuntimeError, MemoryError, *_ZLIB) as error:
     raise UserError(f'{file.path} is truncated ({shorten(error)}): copy it again') from error
-
-
-class _Counted(io.RawIOBase):
-  """A file, and the most fields that one of its lines has."""
-
-  def __init__(self, file: Any, separator: str):
-    self._file, self._fields, self.most = file, text_lines.FieldCounter(separator), 0
-
-  def readable(self) -> bool:
-    return True
-
-  def readinto(self, buffer) -> int:
-    data = self._file.read(len(buffer))
-    buffer[: len(data)] = data
-    self.most = max(self.most, int(self._fields(np.frombuffer(data, np.uint8)).max(initial=0)))
-    return len(data)
 
 
 def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping[int, Kind]) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError
-from har_jax.recordings import text_lines
+from har_jax.recordings import limits
 
 
 def _zip(path, files: dict[str, bytes | str]):
@@ -176,7 +176,7 @@ def test_zips_may_be_nested_three_deep_and_no_deeper(tmp_path):
 
 
 def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
-  monkeypatch.setattr('har_jax.recordings.archive_limits._ANY_RATIO_BYTES', 3 << 20)
+  monkeypatch.setattr('har_jax.recordings.limits._ANY_RATIO_BYTES', 3 << 20)
   assert _bounded(tmp_path, {'a.csv': bytes(3 << 20)}) == ['a.csv']  # harmless, at any ratio
   with pytest.raises(UserError, match=r'would unpack [\d,]+ bytes to 4 MiB'):
     _bounded(tmp_path, {'a.csv': bytes(4 << 20)})
@@ -191,7 +191,7 @@ def test_zeros_that_would_fill_memory_are_refused_before_they_are_unpacked(tmp_p
 def test_the_bytes_and_files_of_an_archive_are_bounded(tmp_path, monkeypatch):
   with pytest.raises(UserError, match=r'--max_unpacked_gib=9\.31323e-09, give more'):
     _bounded(tmp_path, {'a.csv': '0123456789a'}, max_unpacked_bytes=10)
-  monkeypatch.setattr('har_jax.recordings.archive_limits.MAX_MEMBERS', 3)
+  monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
   with pytest.raises(UserError, match='over 3 files'):
     _bounded(tmp_path, {'1': '', '2': '', 'in.zip': _zipped({'3': ''})})
 
@@ -216,7 +216,7 @@ def test_lines_are_checked_over_blocks_of_any_size():
   for size in (1, 2, 3, 7, 64, 1 << 20):
 
     def read(content, size=size):
-      file = text_lines._Checked(io.BytesIO(content), 'f', ',', None, None)
+      file = limits._Watched(io.BytesIO(content), limits._LineCheck('f', ',', None, None))
       while block := file.read(size):
         yield block
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from har_jax import files
-from har_jax.archives.synthetic_signals import corpus_recordings
+from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.experiments import corrections
 from har_jax.experiments.corrections import Windows, measure, windows_of, without

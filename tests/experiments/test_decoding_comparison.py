@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from har_jax import config
-from har_jax.archives.synthetic_signals import corpus_recordings
+from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.experiments import decoding
 

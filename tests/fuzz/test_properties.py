@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from har_jax import escaping
 from har_jax.archives.source import Source
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import text_lines
+from har_jax.recordings import limits
 
 settings.register_profile('fast', max_examples=100, deadline=None, derandomize=True, database=None)
 settings.load_profile('fast')
@@ -52,7 +52,7 @@ def test_any_text_is_well_formed_xml(text: str):
 def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows: list[list[str]], size: int):
   content = ''.join(','.join(row) + '\n' for row in rows).encode()
   counts = {len(row) for row in rows if row != ['']}  # blank lines are no rows
-  file = text_lines._Checked(io.BytesIO(content), 'f', ',', None, None)
+  file = limits._Watched(io.BytesIO(content), limits._LineCheck('f', ',', None, None))
 
   def read() -> bytes:
     return b''.join(iter(lambda: file.read(size), b''))

@@ -228,8 +228,8 @@ def test_a_point_among_decimal_commas_is_refused_with_its_line(tmp_path):
   ],
 )  # fmt: skip
 def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, content, message):
-  monkeypatch.setattr('har_jax.recordings.archive_limits._ANY_RATIO_BYTES', 1 << 20)
-  monkeypatch.setattr('har_jax.recordings.archive_limits.MAX_MEMBERS', 3)
+  monkeypatch.setattr('har_jax.recordings.limits._ANY_RATIO_BYTES', 1 << 20)
+  monkeypatch.setattr('har_jax.recordings.limits.MAX_MEMBERS', 3)
   with pytest.raises(UserError, match=message):
     recordings.read(user_files.put(tmp_path, content))
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int16, UInt8
 
 from har_jax.errors import UserError
-from har_jax.recordings import archive_limits, tables
+from har_jax.recordings import limits, tables
 from har_jax.recordings.files import Files
 from har_jax.recordings.formats.export import Export, single
 from har_jax.recordings.tables import Axes, NoRecording, border
@@ -34,7 +34,7 @@ def find(files: Files) -> list[Export]:
   with border(file.path, f'recording of {APP}'), zipfile.ZipFile(file.path) as zipped:
     members = zipped.infolist()
     size = sum(info.file_size for info in members)
-    archive_limits.check(file.path, size, file.path.stat().st_size, members=len(members))
+    limits.check(file.path, size, file.path.stat().st_size, members=len(members))
     if not {'info.txt', 'log.bin'} <= {info.filename for info in members}:
       raise NoRecording(f'{file.path} has no info.txt and log.bin: export it from {APP} again')
     lines = [line.partition(':') for line in zipped.read('info.txt').decode('utf-8-sig').splitlines()]

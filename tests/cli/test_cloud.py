@@ -6,7 +6,6 @@ import pathlib
 import re
 import shlex
 import subprocess
-import warnings
 from typing import Any
 
 import pytest
@@ -103,19 +102,6 @@ def test_an_end_by_sigterm_is_no_failure(name: str):
 
 
 # --- SkyPilot
-
-
-@pytest.mark.parametrize('name', _SKY)
-def test_skypilot_parses_the_spec(name: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
-  monkeypatch.setenv('HOME', str(tmp_path))  # for its database
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore')  # of its dependencies
-    sky = pytest.importorskip('sky', reason='needs skypilot, which is too heavy for the extras')
-    task = sky.Task.from_yaml(str(_CLOUD / name))
-  assert task.envs.keys() == {'BUCKET', 'SHARD'}
-  for resources in task.resources:
-    assert resources.use_spot
-    assert resources.job_recovery['recover_on_exit_codes'] == [143]
 
 
 @pytest.mark.parametrize('name', _SKY)

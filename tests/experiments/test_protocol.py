@@ -18,7 +18,6 @@ from lodo_studies import (
   pretrained,
   run,
   spec_of,
-  target_of,
   without_seconds,
 )
 
@@ -153,17 +152,6 @@ def test_an_unfinished_run_of_another_experiment_names_its_folder(
   other = dataclasses.replace(experiment, finetune=config.Training(max_steps=5, batch=16))
   with pytest.raises(UserError, match=r'labels-0\.7/seed0 is of another experiment'):
     run(study_of(tmp_path / 'out', experiment=other))
-
-
-def test_labels_follow_the_chosen_classes(study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path):
-  data = target_of(study_of(tmp_path))
-  whole = target_of(study_of(tmp_path, protocol={'classes': 'all'}))
-  assert data.classes == ACTIVITIES
-  assert whole.classes == (*ACTIVITIES, 'eating_soup')
-  assert len(whole.test['label']) == len(data.test['label']) * 4 // 3
-  # In the data each activity swings less than the one before.
-  swings = [np.std(data.train['signal'][data.train['label'] == label], axis=1).mean() for label in range(3)]
-  assert swings[0] > swings[1] > swings[2]
 
 
 def test_seeds_trained_together_give_the_results_of_one_by_one(

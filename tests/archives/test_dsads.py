@@ -7,7 +7,6 @@ import pytest
 
 from har_jax.archives.dsads import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.resample import resample
 
@@ -60,19 +59,6 @@ def test_every_code_has_its_activity(tmp_path):
   names = [f'a{code:02}/p1/s01.txt' for code in range(1, 20)]
   activities = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
   assert dict(enumerate(activities, start=1)) == ACTIVITIES
-
-
-@pytest.mark.parametrize(
-  ('segments', 'shape', 'message'),
-  [
-    (_segments(1), {'rows': 124}, r's01\.txt has 124 rows where 125'),
-    (_segments(1), {'columns': 44}, r's01\.txt is not a table: line 1 has 44 columns where 45'),
-    (_segments(1, run='a20/p1'), {}, r'a20/p1/s01\.txt is not'),
-  ],
-)
-def test_a_damaged_archive_names_the_file(tmp_path, segments, shape, message):
-  with pytest.raises(UserError, match=message):
-    _read(_folder(tmp_path, segments, **shape))
 
 
 @pytest.mark.archives

@@ -9,7 +9,6 @@ import pytest
 
 from har_jax.archives.hapt import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
 from har_jax.signal import cutting
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.signal.resample import resample
@@ -63,22 +62,6 @@ def test_every_code_has_its_activity(tmp_path):
 
 def test_the_official_test_subjects_are_the_published_ones():
   assert ARCHIVE.test_subjects == TEST_SUBJECTS
-
-
-@pytest.mark.parametrize(
-  ('changes', 'message'),
-  [
-    ({'RawData/labels.txt': None}, r'no RawData/labels\.txt'),
-    ({'RawData/gyro_exp01_user01.txt': None}, r'no file RawData/gyro_exp01_user01\.txt'),
-    ({'RawData/acc_exp01_user01.txt': '1 2\n'}, '2 columns where 3'),
-    ({'RawData/acc_exp01_user01.txt': '1 2 g\n'}, "could not convert string 'g'"),
-    ({'RawData/labels.txt': '1 1 13 1 150\n'}, r'labels\.txt has experiment 1, activity 13'),
-    ({'RawData/labels.txt': '1 1 5 150 1\n'}, 'rows 150 to 1'),
-  ],
-)
-def test_a_damaged_archive_names_the_file(tmp_path, changes, message):
-  with pytest.raises(UserError, match=message):
-    list(ARCHIVE.read(_archive(tmp_path, _files(**changes)), 'waist', collections.Counter()))
 
 
 @pytest.mark.archives

@@ -10,7 +10,6 @@ import pytest
 from har_jax.archives import hhar
 from har_jax.archives.hhar import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
 
 HEADER = 'Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n'
 START_MS = 1_424_696_600_000
@@ -173,27 +172,3 @@ def test_reading_in_small_chunks_changes_nothing(tmp_path, monkeypatch):
 def test_the_wrist_has_the_watches(tmp_path):
   (recording,), _ = read(lines(1.0), lines(2.0), tmp_path, 'wrist')
   assert recording.acc.values[0, 0] == 50
-
-
-@pytest.mark.parametrize(
-  ('header', 'row', 'message'),
-  [
-    (HEADER.replace('Device', 'Thing'), '', 'Phones_accelerometer.csv: expected columns .*Device'),
-    (HEADER, '1,2,3,word,0,0,a,m,m_1,walk\n', 'Phones_accelerometer.csv: expected.*could not convert'),
-    (HEADER, '1,2,3,,0,0,a,m,m_1,walk\n', 'a value is missing'),
-    (HEADER, '1,2,3,0,0,0,a,m,m_1,dance\n', r"activities \['dance'\] are unknown"),
-  ],
-)
-def test_malformed_files_are_named(header, row, message, tmp_path):
-  with pytest.raises(UserError, match=message):
-    read([*lines(1.0), row], lines(2.0), tmp_path, header=header)
-
-
-def test_a_missing_file_is_named(tmp_path):
-  (tmp_path / 'Phones_accelerometer.csv').write_text(HEADER + ''.join(lines(1.0)))
-  with pytest.raises(UserError, match=r'Phones_gyroscope\.csv, found 0'):
-    list(ARCHIVE.read(Source(tmp_path), 'waist', collections.Counter()))
-
-
-def test_the_marker_matches(tmp_path):
-  assert source_of([], [], tmp_path).find(ARCHIVE.marker)

@@ -8,7 +8,6 @@ import pytest
 
 from har_jax.archives.motionsense import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 
 HEADER = (
@@ -70,20 +69,6 @@ def test_every_code_has_its_activity(tmp_path):
   recordings = [_read(_folder(tmp_path / code, {f'{code}/sub_1.csv': text}))[0] for code in codes]
   activities = [recording.spans[0].activity for recording in recordings]
   assert activities == ['downstairs', 'running', 'sitting', 'standing', 'upstairs', 'walking']
-
-
-@pytest.mark.parametrize(
-  ('name', 'text', 'message'),
-  [
-    ('wlk_7/sub_1.csv', HEADER.replace('gravity.y', 'gravity_y'), r'sub_1\.csv has no column gravity\.y'),
-    ('wlk_7/sub_1.csv', HEADER + '0,1,2\n', r'sub_1\.csv is not a table'),
-    ('wlk_7/sub_1.csv', HEADER, r'sub_1\.csv has no rows'),
-    ('run_7/sub_1.csv', HEADER, 'is not named'),
-  ],
-)
-def test_a_damaged_archive_names_the_file(tmp_path, name, text, message):
-  with pytest.raises(UserError, match=message):
-    _read(_folder(tmp_path, {name: text}))
 
 
 @pytest.mark.archives

@@ -119,23 +119,6 @@ def test_subjects_are_sorted_and_the_optional_folder_is_not_read(tmp_path):
   assert [span.activity for span in recordings[1].spans] == ['jumping']
 
 
-@pytest.mark.parametrize(
-  ('table', 'message'),
-  [
-    ('1 2 3\n4 5 6\n', 'subject101.dat is not a table: line 1 has 3 columns where 54'),
-    ('', 'subject101.dat: expected 54 numbers'),
-    ('a ' * 53 + 'a\n', 'subject101.dat: expected 54 numbers.*could not convert'),
-    (text(rows()[:3]) + '9.5\n', 'subject101.dat is not a table: line 4 has 1 columns where 54'),
-    (text(rows()[:3]).replace(' 0 ', ' NaN ', 1), 'no time or no activity'),
-    (text(rows()[:3]).replace(' 0 ', ' 0.5 ', 1), r'activities 0.5 are unknown'),
-    (text(np.where(np.arange(54) == 1, 8, rows()[:3])), r'activities 8 are unknown'),
-  ],
-)
-def test_malformed_files_are_named(table, message, tmp_path):
-  with pytest.raises(UserError, match=message):
-    read(table, tmp_path)
-
-
 def test_copies_in_another_folder_are_read_once_and_others_refused(tmp_path):
   for folder in ('a', 'b/copy'):
     (tmp_path / folder / 'Protocol').mkdir(parents=True)
@@ -146,12 +129,3 @@ def test_copies_in_another_folder_are_read_once_and_others_refused(tmp_path):
   (tmp_path / 'b/copy/Protocol/subject101.dat').write_text(text(rows()[1:]))
   with pytest.raises(UserError, match=r'a/Protocol/subject101\.dat and b/copy/.* differ: keep one'):
     list(ARCHIVE.read(Source(tmp_path), 'chest', collections.Counter()))
-
-
-def test_a_missing_protocol_folder_is_named(tmp_path):
-  with pytest.raises(UserError, match=r'Protocol/subject101\.dat'):
-    list(ARCHIVE.read(source_of({}, tmp_path), 'chest', collections.Counter()))
-
-
-def test_the_marker_matches(tmp_path):
-  assert source_of({'101': text(rows()[:5])}, tmp_path).find(ARCHIVE.marker)

@@ -9,7 +9,6 @@ import pytest
 
 from har_jax.archives.realworld import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
 
 START_MS = 1_435_993_000_000
 
@@ -143,37 +142,3 @@ def test_a_fully_extracted_folder_reads_the_same(tmp_path):
         inner.extractall((tmp_path / 'folder' / name).with_suffix(''))
   recordings = list(ARCHIVE.read(Source(tmp_path / 'folder'), 'waist', collections.Counter()))
   assert [r.acc.values.tobytes() for r in recordings] == [r.acc.values.tobytes() for r in expected]
-
-
-@pytest.mark.parametrize(
-  ('files', 'message'),
-  [
-    (
-      {
-        'proband1/data/acc_walking_csv.zip': zipped({'acc_walking_waist.csv': 'id,attr_time,attr_x\n1,2,3\n'})
-      },
-      'attr_y',
-    ),
-    (
-      {'proband1/data/acc_walking_csv.zip': zipped({'acc_dancing_waist.csv': table(0, 3, 1.0)})},
-      "'dancing' is unknown",
-    ),
-    ({'readme.txt': b'words'}, 'expected proband1/data'),
-  ],
-)
-def test_malformed_archives_are_errors(files, message, tmp_path):
-  gyro = {'proband1/data/gyr_walking_csv.zip': zipped({'Gyroscope_walking_waist.csv': table(0, 3, 1.0)})}
-  with pytest.raises(UserError, match=message):
-    read(files | (gyro if len(files) and 'readme.txt' not in files else {}), tmp_path)
-
-
-def test_rows_with_decimal_commas_are_not_read_shifted(tmp_path):
-  files = official()
-  name = 'realworld2016_dataset/proband2/data/acc_jumping_csv.zip'
-  files[name] = zipped({'acc_jumping_waist.csv': table(0, 100, 9.0).replace('9.81', '9,81')})
-  with pytest.raises(UserError, match=r'acc_jumping_waist\.csv is not a table: line 2 has 6 columns where 5'):
-    read(files, tmp_path)
-
-
-def test_the_marker_matches(tmp_path):
-  assert source_of(official(), tmp_path).find(ARCHIVE.marker)

@@ -103,21 +103,6 @@ def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
   assert not (tmp_path / 'sp_sw_har').exists()
 
 
-@pytest.mark.parametrize(
-  ('name', 'text', 'message'),
-  [
-    ('s01_01_sp', HEADER.replace('y_gyro', 'gyro'), r's01_01_sp\.csv has no column y_gyro'),
-    ('s01_01_sp', HEADER + '1,2\n', r's01_01_sp\.csv is not a table'),
-    ('s01_01_sp', HEADER, r's01_01_sp\.csv has no rows'),
-    ('s01_01_sp', HEADER + _rows(['RUNNING']), r's01_01_sp\.csv has activities RUNNING; known are SEATED'),
-    ('s01_x_sp', HEADER, r's01_x_sp\.csv is not named'),
-  ],
-)
-def test_a_damaged_archive_names_the_file(tmp_path, name, text, message):
-  with pytest.raises(UserError, match=message):
-    _read(_folder(tmp_path, {name: text}))
-
-
 @pytest.fixture(scope='module', params=POSITIONS)
 def real(request, real_archive):
   """A position of the real archive, its rows by label counted in the text, its recordings."""

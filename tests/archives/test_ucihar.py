@@ -5,11 +5,9 @@ import io
 import zipfile
 
 import numpy as np
-import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.ucihar import ARCHIVE
-from har_jax.errors import UserError
 from har_jax.signal.recording import Span
 
 SUBJECTS = {'train': [3, 3, 1], 'test': [2, 2]}
@@ -85,23 +83,6 @@ def test_an_extracted_folder_reads_the_same(tmp_path):
   assert [recording.acc.values.tobytes() for recording in folder] == [r.acc.values.tobytes() for r in zipped]
 
 
-@pytest.mark.parametrize(
-  ('name', 'content', 'message'),
-  [
-    ('train/Inertial Signals/body_gyro_z_train.txt', None, 'body_gyro_z_train.txt, found 0'),
-    ('train/Inertial Signals/body_gyro_z_train.txt', '1 2 3\n' * 3, 'body_gyro_z_train.txt has 3 columns'),
-    ('test/Inertial Signals/total_acc_x_test.txt', text(np.ones((1, 128))), r'differ in length: \[1, 2\]'),
-    ('test/Inertial Signals/total_acc_x_test.txt', 'one two\n', 'total_acc_x_test.txt is not a table'),
-    ('train/y_train.txt', '1\n2\n', "'labels': 2"),
-    ('train/y_train.txt', '1\n2\n7\n', r'labels \[7\]; 1 to 6'),
-  ],
-)
-def test_missing_or_malformed_files_are_named(name, content, message, tmp_path):
-  files = official() | {f'UCI HAR Dataset/{name}': content}
-  with pytest.raises(UserError, match=message):
-    read({name: content for name, content in files.items() if content is not None}, tmp_path)
-
-
 def test_every_code_has_its_activity(tmp_path):
   files = official() | {'UCI HAR Dataset/train/y_train.txt': '1\n2\n3\n'}
   files |= {f'UCI HAR Dataset/test/{name}_test.txt': '4\n5\n6\n' for name in ('y', 'subject')}
@@ -117,7 +98,3 @@ def test_every_code_has_its_activity(tmp_path):
 
 def test_the_official_test_subjects_are_the_published_ones():
   assert ARCHIVE.test_subjects == ('2', '4', '9', '10', '12', '13', '18', '20', '24')
-
-
-def test_the_marker_matches(tmp_path):
-  assert source_of(official(), tmp_path).find(ARCHIVE.marker)

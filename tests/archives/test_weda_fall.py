@@ -8,7 +8,6 @@ import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.weda_fall import ARCHIVE
-from har_jax.errors import UserError
 from har_jax.signal import cutting, gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.signal.resample import resample
@@ -116,29 +115,6 @@ def test_every_code_has_its_activity_and_other_files_are_skipped(tmp_path):
   recordings = _read(_folder(tmp_path, trials, falls), dropped)
   assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
   assert dropped['trials with one sensor only'] == 1
-
-
-@pytest.mark.parametrize(
-  ('trial', 'accel', 'falls', 'message'),
-  [
-    (
-      'D01/U01_R01',
-      'accel_time_list,accel_x_list\n',
-      FALLS,
-      r'U01_R01_accel\.csv has no column accel_y_list',
-    ),
-    ('D01/U01_R01', _text('accel', [0.0], ['1,2']), FALLS, r'U01_R01_accel\.csv is not a table'),
-    ('D01/U01_R01', _text('accel', []), FALLS, r'U01_R01_accel\.csv has no rows'),
-    ('D12/U01_R01', _text('accel', [0.0]), FALLS, r'D12/U01_R01_\w+\.csv has an unknown code'),
-    ('F01/U01_R02', _text('accel', [0.0]), FALLS, r'fall_timestamps\.csv lacks F01/U01_R02'),
-    ('F01/U01_R01', _text('accel', [0.0]), None, r'one file fall_timestamps\.csv, found 0'),
-    ('F01/U01_R01', _text('accel', [0.0]), FALLS.replace('4.5', '1.0'), r'fall_timestamps\.csv has a fall'),
-  ],
-)
-def test_a_damaged_archive_names_the_file(tmp_path, trial, accel, falls, message):
-  source = _folder(tmp_path, {trial: {'accel': accel, 'gyro': _text('gyro', _bursts(9))}}, falls)
-  with pytest.raises(UserError, match=message):
-    _read(source)
 
 
 @pytest.fixture(scope='module')

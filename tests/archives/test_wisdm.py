@@ -8,7 +8,6 @@ import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.wisdm import ARCHIVE
-from har_jax.errors import UserError
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.resample import resample
 
@@ -92,21 +91,6 @@ def test_clocks_that_share_no_moment_give_no_piece(tmp_path):
   dropped = collections.Counter()
   assert [resample(recording, dropped) for recording in _read(source)] == [[]]
   assert dropped == {'recordings whose sensors do not overlap in time': 1}
-
-
-@pytest.mark.parametrize(
-  ('text', 'message'),
-  [
-    ('1,A,5,1.0,2.0;\n', r'data_1_accel_phone\.txt is not a table'),
-    ('1,A,5,1.0,2.0,z;\n', "could not convert string 'z'"),
-    ('1,A,5.5,1.0,2.0,3.0;\n', "could not convert string '5.5' to int64"),
-    ('1,N,5,1.0,2.0,3.0;\n', "an activity 'N'"),
-    ('', 'has no rows'),
-  ],
-)
-def test_a_damaged_archive_names_the_file(tmp_path, text, message):
-  with pytest.raises(UserError, match=message):
-    _read(_folder(tmp_path, {1: text}, {1: _lines(1, 'A', _ticks(9))}))
 
 
 @pytest.mark.archives

@@ -106,7 +106,8 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
   shared = {name: case[name] for name in _SETTINGS} | {'rounds': _ROUNDS}
   labels, missing, target = case['labels_per_activity'], case['missing'], case['archive']
   most = _MOST.get(target)
-  clients = people.of_archive(windows, target, labels=labels, seed=case['seed'], missing=missing, most=most)
+  archive = people.Archive(windows, target, labels, case['seed'], missing, most=most)
+  clients = people.read(archive)
   if case['way'] in _REFERENCES:
     found = list(federated.references(Federation(clients.classes, **shared), clients))
   else:

@@ -25,4 +25,4 @@ class Archive:
   license: str
   sha256: str = ''  # of the download, as its authors publish it; empty where they publish none
   test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one
-  majority_label: bool = False  # True: spans are shorter than windows, see windows.cut
+  majority_label: bool = False  # True: spans are shorter than windows, see `signal.cutting.cut`

@@ -6,6 +6,7 @@
 
 import collections
 import dataclasses
+import logging
 import pathlib
 import re
 import tomllib
@@ -18,6 +19,7 @@ from har_jax.archives.source import Source
 from har_jax.errors import UserError
 from har_jax.signal.recording import Recording
 
+_LOG = logging.getLogger(__name__)
 FILE = 'dataset.toml'
 # Key → type; those of `columns` and `units` go to `recordings.read`.
 _KEYS: dict[str, type] = {
@@ -95,9 +97,11 @@ def _read(
       subject=folder.name,
       position=position,
     )
-    left_out = sum(warning.startswith('Left out') for warning in reading.warnings)
-    if left_out:
-      dropped['files that are no recordings'] += left_out
+    for warning in reading.warnings:
+      if warning.startswith('Left out'):
+        dropped['files that are no recordings'] += 1
+      else:
+        _LOG.warning('%s: %s', folder.name, warning)
     if not reading.has_gyro:
       dropped['recordings without a gyroscope: its samples are zeros'] += len(reading.recordings)
     for recording in reading.recordings:

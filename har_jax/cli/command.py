@@ -31,8 +31,7 @@ HELP = {
   'target': 'dataset whose people are the clients or the domains; some of them never take part',
   'targets': 'target datasets, one fold each; in continual one domain each, also a position: dsads/left_leg',
   'sources': 'datasets to pretrain on',
-  'method': 'full, scratch, probe, bitfit, norm, partial, ia3, prompt, adapter, pfeiffer, vera, lora, '
-  'adalora, dora; and all but the first two over kernels in four bits, as in qlora',
+  'method': '{methods}',
   'seeds': 'random seeds; each draws its own split, head, adapters and batch order',
   'seed': 'seed of the split, head, adapters and all orders',
   'labels_per_activity': "each person's labeled windows per activity, the first ones; 0: the first half",
@@ -162,17 +161,28 @@ def help_text(module: types.ModuleType, *, full: bool = False) -> str:
   common, *others = flag_groups(module).items()
   lines = [(module.__doc__ or '').strip(), '']
   for title, names in [common, *(others if full else [])]:
-    lines += [f'{title}:', *(_wrapped(flag_text(module.FLAGS[name])) for name in names), '']
+    lines += [f'{title}:', *(_wrapped(flag_text(module.FLAGS[name], full=full)) for name in names), '']
   if others and not full:
     lines += [f'--helpfull lists {sum(len(names) for _, names in others)} more flags.']
   return '\n'.join(lines).strip()
 
 
-def flag_text(flag: flags.Flag) -> str:
-  """A flag's name, help and default, on one line."""
+def flag_text(flag: flags.Flag, *, full: bool = True) -> str:
+  """A flag's name, help and default, on one line. full: with the names of all fine-tuning methods."""
   is_shown = flag.default not in (None, []) and '(default:' not in flag.help
   default = f' (default: {str(flag.default_as_str).strip(chr(39))})' if is_shown else ''
-  return f'--{"[no]" * flag.boolean}{flag.name}: {flag.help}{default}'
+  text = flag.help
+  if '{methods}' in text:
+    text = text.replace('{methods}', _all_methods() if full else 'full, lora, qlora, … (all: --helpfull)')
+  return f'--{"[no]" * flag.boolean}{flag.name}: {text}{default}'
+
+
+def _all_methods() -> str:
+  from har_jax.methods import METHODS  # late: it imports JAX, which takes a second
+
+  float_forms = [name for name in METHODS if name.removeprefix('q') not in METHODS or name[0] != 'q']
+  alone = ' and '.join(name for name in float_forms if f'q{name}' not in METHODS)
+  return f'{", ".join(float_forms)}; over kernels in four bits: the same with a q in front (but {alone})'
 
 
 def _wrapped(text: str) -> str:

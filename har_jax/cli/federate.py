@@ -92,21 +92,23 @@ def main() -> dict[str, Any]:
   import numpy as np
 
   from har_jax import experiments
-  from har_jax.federated import simulation
+  from har_jax.federated import people, simulation
   from har_jax.federated.server import Server
-  from har_jax.federated.task import Federation, task_of
+  from har_jax.federated.task import Federation, load_task
 
   windows = pathlib.Path(_WINDOWS.value)
   command.check_choices('target', [_TARGET.value], experiments.available(windows))
-  archive = simulation.Archive(windows, _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks)
-  people = archive.people()
-  federation = Federation.of(FLAGS.flag_values_dict() | {'classes': people.classes})
-  print(f'{len(people.clients)} clients; never taking part: {len(people.unseen["label"])} windows of others.')
-  task = task_of(federation, _BASE.value, None)
+  archive = people.Archive(windows, _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks)
+  everyone = people.read(archive)
+  federation = Federation.of(FLAGS.flag_values_dict() | {'classes': everyone.classes})
+  print(
+    f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
+  )
+  task = load_task(federation, _BASE.value, None)
   outputs.warn_of_known_people(task.base.card, windows, [_TARGET.value])
 
   def measure(task, variables) -> float:
-    return task.measure(variables, people.validation)['macro_f1']
+    return task.measure(variables, everyone.validation)['macro_f1']
 
   out = pathlib.Path(_OUT.value)
   server = Server(federation, out, _BASE.value, measure=measure, report=_print_round)
@@ -115,7 +117,7 @@ def main() -> dict[str, Any]:
   if federation.personal_head:
     print('The adapter in --out has the head as drawn: each client has kept its own.')
   else:
-    unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, people.unseen)
+    unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, everyone.unseen)
     found['unseen'] = unseen
     print(
       f'People who never took part: macro-F1 {unseen["macro_f1"]:.3f}, accuracy {unseen["accuracy"]:.3f}.'
@@ -124,7 +126,7 @@ def main() -> dict[str, Any]:
     scores = [each['macro_f1'] for each in later]
     print(f"Clients' later windows: macro-F1 {np.mean(scores):.3f} on average, {min(scores):.3f} at worst.")
   if federation.clip_norm:
-    found['epsilon'], delta = _epsilon(federation, len(people.clients))
+    found['epsilon'], delta = _epsilon(federation, len(everyone.clients))
     print(f'Differential privacy of each client: epsilon {found["epsilon"]:.2f} at delta {delta:.1g}.')
   print(out / 'adapter.json')
   return found

@@ -42,7 +42,7 @@ class Settings:
   seed: int = 0
 
   def __post_init__(self):
-    methods.of_name(self.method)  # raises UserError
+    methods.find(self.method)  # raises UserError
     if self.strategy not in strategies.STRATEGIES:
       raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(strategies.STRATEGIES)}')
     for name in ('rank', 'steps', 'batch', 'memory_kb'):

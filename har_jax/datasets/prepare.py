@@ -14,6 +14,7 @@ from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import UNREADABLE, Source
 from har_jax.datasets import windows as store
+from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
 from har_jax.recordings import limits
 from har_jax.signal import cutting, physics
@@ -43,7 +44,8 @@ def prepare(
   the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
   Holds all windows in memory, at the end twice.
   Raises UserError: an unknown position, another archive, a damaged file, one that unpacks to more bytes than
-  max_unpacked_bytes, no window, no space.
+  max_unpacked_bytes, units that its reader has not converted, no window, no space. Logs a warning for what is
+  doubtful about units and axes.
   """
   positions = _positions(archive, position)
   source = None if source_path is None else Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
@@ -51,6 +53,7 @@ def prepare(
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
   dropped: collections.Counter = collections.Counter()
   cut: list[cutting.Window] = []
+  unit_check = UnitCheck(archive.name)
   number = -1
   with contextlib.nullcontext() if source is None else source.border():
     if source is not None and archive.marker and not source.find(archive.marker):
@@ -60,6 +63,7 @@ def prepare(
       for each in positions
     )
     for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
+      unit_check.add(recording)
       pieces = resample(recording, dropped)
       cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
   if source is not None and source.copies:
@@ -67,6 +71,7 @@ def prepare(
   without = [each for each in positions if each not in {window.position for window in cut}]
   if len(positions) > 1 and without:
     raise UserError(f'{archive.name} has no window at {", ".join(without)}: leave it out of --position')
+  unit_check.finish(cut)
   windows = store.gather(
     cut,
     {

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from har_jax.federated.people import People
-from har_jax.federated.task import Federation, Task, task_of
+from har_jax.federated.people import Archive, People, read
+from har_jax.federated.task import Federation, Task, load_task
 from har_jax.variables import Variables
 
 # Of a person alone, and of all windows in one place; the latter are many more, so that it takes more steps.
@@ -21,7 +21,7 @@ _KINDS = ('bytes', 'serialized')  # of a client in a round: of the arrays, and o
 
 def references(federation: Federation, people: People) -> Iterator[dict[str, Any]]:
   """The rows of the base's own head, of each client alone, and of all clients' windows in one place."""
-  task = task_of(federation, None, None)
+  task = load_task(federation, None, None)
   yield _row('base head', task, people, [task.start] * len(people.clients), 0.0)
   begun_s = time.monotonic()
   alone = [task.fit_alone(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]
@@ -43,18 +43,18 @@ def federated(
   out: pathlib.Path,
   most: int | None = None,
 ) -> dict[str, Any]:
-  """The row of a federation of `people.of_archive`, run in Flower's simulation."""
+  """The row of a federation of an archive's people, run in Flower's simulation."""
   from har_jax.federated.server import Server  # late: it imports Flower
-  from har_jax.federated.simulation import Archive, simulate
+  from har_jax.federated.simulation import simulate
 
   archive = Archive(folder, target, labels, federation.seed, missing, most=most)
-  people = archive.people()
+  people = read(archive)
 
   def measure(task: Task, variables: Variables) -> float:
     return task.measure(variables, people.validation)['macro_f1']
 
   adapter = simulate(Server(federation, out, measure=measure), archive)
-  task, card = task_of(federation, None, None), adapter.card['federated']
+  task, card = load_task(federation, None, None), adapter.card['federated']
   shared = {path: np.asarray(adapter.variables[path]) for path in task.start}
   history, later = card['history'], [each['macro_f1'] for each in card['later']]
   scores = [entry['validation_macro_f1'] for entry in history]

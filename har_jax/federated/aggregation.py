@@ -9,13 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.errors import UserError
+from har_jax.methods import without
 from har_jax.variables import Variables, modules_with
 
 AGGREGATIONS = ('average', 'frozen_a', 'product')
 _COLUMN_NORM = 3**-0.5  # expected norm of a column of A where LoRA draws it
 
 
-def weights_of(windows: Sequence[int], *, equal: bool) -> Float[np.ndarray, 'c']:
+def client_weights(windows: Sequence[int], *, equal: bool) -> Float[np.ndarray, 'c']:
   """The weight of each client, by its windows or equal; they add up to 1."""
   counts = np.ones(len(windows)) if equal else np.asarray(windows, np.float64)
   return counts / counts.sum()
@@ -26,32 +27,35 @@ def average(clients: Sequence[Variables], weights: Float[np.ndarray, 'c']) -> Va
 
   That is the mean of the variances, and the variance of the means.   Source: arXiv:1602.05629 (FedAvg).
   """
-  mean = {path: _mean([each[path] for each in clients], weights) for path in clients[0]}
+  mean = {path: _mean([client[path] for client in clients], weights) for path in clients[0]}
   for path in filter(_is_variance, list(mean)):
     center = path.removesuffix('var') + 'mean'
-    mean[path] += _mean([np.square(each[center] - mean[center]) for each in clients], weights)
+    mean[path] += _mean([np.square(client[center] - mean[center]) for client in clients], weights)
   return {path: leaf.astype(clients[0][path].dtype) for path, leaf in mean.items()}
 
 
-def product(clients: Sequence[Variables], weights: Float[np.ndarray, 'c'], rank: int) -> Variables:
-  """As `average`, but LoRA's pairs become the product of this rank that is closest to the mean A B.
+def product(
+  clients: Sequence[Variables], weights: Float[np.ndarray, 'c'], rank: int, pairs: str
+) -> Variables:
+  """Averages all but the pairs, which become the product of this rank that is closest to the mean A B.
 
+  pairs: the collection that holds them (`Method.pairs`).
   The mean of A times the mean of B is not the mean of A B. The clients' pairs may differ in rank; their scale
   must be equal, and cancels. The factors are sorted by singular value, so that the first s columns of A and
   rows of B are the closest product of rank s. The columns of A are orthogonal and as long as LoRA draws
   them, so that a direction without weight can still be trained.
   Source: arXiv:2402.11505 (FlexLoRA), which shares the singular values in another way.
   """
-  modules = modules_with(clients[0], 'lora', 'a')
-  pairs = {f'lora/{module}/{leaf}' for module in modules for leaf in 'ab'}
-  merged = average(
-    [{path: leaf for path, leaf in each.items() if path not in pairs} for each in clients], weights
-  )
-  for module in modules:
-    a, b = f'lora/{module}/a', f'lora/{module}/b'
-    mean = _mean([each[a].astype(np.float64) @ each[b].astype(np.float64) for each in clients], weights)
+  merged = average([without(client, pairs) for client in clients], weights)
+  for a, b in _factor_paths(clients[0], pairs).items():
+    mean = _mean([np.matmul(client[a], client[b], dtype=np.float64) for client in clients], weights)
     merged |= dict(zip((a, b), _factors(mean, rank), strict=True))
   return merged
+
+
+def _factor_paths(variables: Variables, pairs: str) -> dict[str, str]:
+  """The path of each A → that of its B."""
+  return {f'{pairs}/{module}/a': f'{pairs}/{module}/b' for module in modules_with(variables, pairs, 'a')}
 
 
 def _factors(
@@ -59,20 +63,25 @@ def _factors(
 ) -> tuple[Float[np.ndarray, 'i r'], Float[np.ndarray, 'r o']]:
   """The closest product of this rank; a rank beyond the matrix' own is filled with zeros."""
   left, values, right = np.linalg.svd(matrix, full_matrices=False)
-  kept = min(rank, len(values))
+  nonzero = min(rank, len(values))
   a, b = np.zeros((len(matrix), rank), np.float32), np.zeros((rank, matrix.shape[1]), np.float32)
-  a[:, :kept] = left[:, :kept] * _COLUMN_NORM
-  b[:kept] = values[:kept, None] * right[:kept] / _COLUMN_NORM
+  a[:, :nonzero] = left[:, :nonzero] * _COLUMN_NORM
+  b[:nonzero] = values[:nonzero, None] * right[:nonzero] / _COLUMN_NORM
   return a, b
 
 
-def truncate(variables: Variables, rank: int) -> Variables:
-  """The variables with the first `rank` columns of each A and rows of each B, for a client of lower rank."""
-  pairs = {f'lora/{module}/{leaf}' for module in modules_with(variables, 'lora', 'a') for leaf in 'ab'}
-  return {
-    path: (leaf[:, :rank] if path.endswith('/a') else leaf[:rank]) if path in pairs else leaf
-    for path, leaf in variables.items()
-  }
+def truncate(variables: Variables, rank: int, pairs: str) -> Variables:
+  """Cuts each A to its first `rank` columns, and each B to its first rows, for a client of lower rank."""
+  truncated = dict(variables)
+  for a, b in _factor_paths(variables, pairs).items():
+    truncated[a], truncated[b] = variables[a][:, :rank], variables[b][:rank]
+  return truncated
+
+
+def truncate_as(variables: Variables, update: Variables, pairs: str) -> Variables:
+  """Cuts the pairs to the lowest rank of a client's update."""
+  ranks = [update[a].shape[1] for a in _factor_paths(update, pairs) if update[a].ndim == 2]
+  return truncate(variables, min(ranks), pairs) if ranks else variables
 
 
 def check_update(update: Variables, expected: Variables) -> None:
@@ -110,10 +119,10 @@ def private_mean(
   The noise is `noise_multiplier` times what one client can change.   Source: arXiv:1710.06963, algorithm 1.
   """
   change = {path: np.zeros(leaf.shape) for path, leaf in start.items()}
-  for each in clients:
-    distance = np.sqrt(sum(np.square(each[path] - start[path], dtype=np.float64).sum() for path in start))
+  for client in clients:
+    distance = np.sqrt(sum(np.square(client[path] - start[path], dtype=np.float64).sum() for path in start))
     for path in start:
-      change[path] += (each[path] - start[path]) * min(1.0, norm / max(distance, 1e-12)) / len(clients)
+      change[path] += (client[path] - start[path]) * min(1.0, norm / max(distance, 1e-12)) / len(clients)
   deviation = noise_multiplier * norm / len(clients)
   noisy = {path: start[path] + change[path] + rng.normal(0, deviation, change[path].shape) for path in start}
   return {

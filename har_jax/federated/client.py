@@ -16,7 +16,7 @@ from flwr.clientapp import ClientApp
 
 from har_jax.errors import UserError
 from har_jax.federated import aggregation, people
-from har_jax.federated.task import Federation, Task, task_of
+from har_jax.federated.task import Federation, Task, load_task
 from har_jax.variables import Variables
 
 _PERSONAL = 'personal'  # what stays here between rounds, in Flower's state of a client
@@ -51,7 +51,7 @@ def make(own: Callable[[Context, Federation], Own]) -> ClientApp:
 
   @app.evaluate()
   def evaluate(message: Message, context: Context) -> Message:
-    """On the person's later windows, which were not trained on."""
+    """Measures on the person's later windows, which were not trained on."""
     mine, task, _ = _begin(message, context, own)
     variables = _variables(task, read(message.content['arrays']), context)
     measured = task.measure(variables, mine.person.later)
@@ -65,11 +65,11 @@ def make(own: Callable[[Context, Federation], Own]) -> ClientApp:
 def _begin(
   message: Message, context: Context, own: Callable[[Context, Federation], Own]
 ) -> tuple[Own, Task, Mapping[str, Any]]:
-  """Raises UserError, which Flower sends to the server, where this client's frozen leaves are others."""
+  """Raises UserError, which Flower sends to the server, if this client's frozen leaves are others."""
   config = message.content['config']
   federation = Federation.of(config)
   mine = own(context, federation)
-  task = task_of(federation, mine.base, mine.rank)
+  task = load_task(federation, mine.base, mine.rank)
   if task.checksum != config['checksum']:
     raise UserError(
       f'this client has frozen leaves with the checksum {task.checksum[:12]}, the server with '
@@ -79,11 +79,11 @@ def _begin(
 
 
 def _variables(task: Task, sent: Variables, context: Context) -> Variables:
-  """All that training changes: where it starts, what stayed here, what the server sent."""
-  kept = read(context.state[_PERSONAL]) if _PERSONAL in context.state else {}
+  """What training changes: where it starts, what stayed here, what the server sent."""
+  personal = read(context.state[_PERSONAL]) if _PERSONAL in context.state else {}
   if task.federation.aggregation == 'product':
-    sent = aggregation.truncate(sent, task.settings.lora.rank)
-  return task.start | kept | sent
+    sent = aggregation.truncate(sent, task.settings.lora.rank, task.method.pairs)
+  return task.start | personal | sent
 
 
 def read(record: ArrayRecord) -> Variables:
@@ -91,20 +91,20 @@ def read(record: ArrayRecord) -> Variables:
 
 
 def written(variables: Variables) -> ArrayRecord:
-  """As Flower sends them, in the order of their paths."""
+  """The variables as Flower sends them, in the order of their paths."""
   return ArrayRecord({path: Array(variables[path]) for path in sorted(variables)})
 
 
 def serialized_bytes(content: Any) -> int:
-  """Of a message's content as Flower sends it: a tree of objects, each named in its parent by a checksum.
+  """Bytes of a message's content as Flower sends it: a tree of objects, named by their checksums.
 
   Equal arrays of a message are one object, such as LoRA's zeros before the first round.
   """
   return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
 
 
-def _of_node(context: Context, federation: Federation) -> Own:
-  """What a SuperNode's configuration names. Raises UserError where an entry or the person is missing."""
+def _from_node(context: Context, federation: Federation) -> Own:
+  """What a SuperNode's configuration names. Raises UserError if an entry or the person is missing."""
   node = context.node_config
   needed = ('windows', 'target', 'person', 'partition-id')
   if missing := [name for name in needed if name not in node]:
@@ -120,6 +120,6 @@ def _of_node(context: Context, federation: Federation) -> Own:
   return Own(person, node.get('base'), node.get('rank'))
 
 
-_person = functools.lru_cache(maxsize=4)(people.of_name)
+_person = functools.lru_cache(maxsize=4)(people.read_person)
 
-app = make(_of_node)
+app = make(_from_node)

@@ -4,7 +4,9 @@ w windows.
 """
 
 import dataclasses
+import functools
 import pathlib
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -27,7 +29,7 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class People:
-  """The clients, and those who never take part."""
+  """The clients, and the windows of people who never take part."""
 
   clients: tuple[Person, ...]
   validation: Batch
@@ -35,39 +37,58 @@ class People:
   classes: tuple[str, ...]
 
 
-def of_archive(
-  folder: pathlib.Path, target: str, *, labels: int, seed: int, missing: int = 0, most: int | None = None
-) -> People:
-  """The people of an archive: those to train on are clients, as a subject-wise split draws them.
+@dataclasses.dataclass(frozen=True)
+class Archive:
+  """An archive whose people are clients.
 
   labels: each client's labeled windows per activity, its first ones; 0: the first half of them.
   missing: activities that each client has no label of, drawn anew for each.
-  most: so many of the people are clients, drawn by the seed; None: all.
+  ranks: of the clients, in turn; none: all have the federation's.
+  most: number of people who are clients, drawn by the seed; None: all.
+  """
+
+  folder: pathlib.Path
+  target: str
+  labels: int
+  seed: int
+  missing: int = 0
+  ranks: tuple[int, ...] = ()
+  most: int | None = None
+
+  @property
+  def entries(self) -> dict[str, Any]:
+    """What decides the clients' windows and ranks, as a card holds it."""
+    entries = {'target': self.target, 'labels_per_activity': self.labels, 'missing': self.missing}
+    entries |= {'most': self.most, 'client_ranks': list(self.ranks)}
+    return entries | {'windows': store.sum_of(self.folder / self.target)}
+
+
+@functools.lru_cache(maxsize=2)
+def read(archive: Archive) -> People:
+  """The people of an archive: those to train on are clients, as a subject-wise split draws them.
+
   A person without labeled or without later windows is left out.
   """
-  data = folds.target_windows(folder, target, config.Protocol(normalize='none'), seed)
-  subjects = store.at_first_position(store.load(folder / target)).subject[data.indices['train']]
-  if missing > len(data.classes) - 2:
-    raise UserError(f'{missing} of {len(data.classes)} activities cannot be missing; two are needed')
+  folder, seed = archive.folder, archive.seed
+  data = folds.target_windows(folder, archive.target, config.Protocol(normalize='none'), seed)
+  subjects = store.at_first_position(store.load(folder / archive.target)).subject[data.indices['train']]
+  if archive.missing > len(data.classes) - 2:
+    raise UserError(f'{archive.missing} of {len(data.classes)} activities cannot be missing; two are needed')
   parts = []
-  for subject in _drawn(np.unique(subjects), most, seed):
-    lacks = np.random.default_rng([seed, subject]).permutation(len(data.classes))[:missing]
-    parts.append(_split(data.train, np.flatnonzero(subjects == subject), labels, lacks))
+  for subject in np.sort(np.random.default_rng(seed).permutation(np.unique(subjects))[: archive.most]):
+    lacks = np.random.default_rng([seed, subject]).permutation(len(data.classes))[: archive.missing]
+    parts.append(_split(data.train, np.flatnonzero(subjects == subject), archive.labels, lacks))
   usable = [(train, later) for train, later in parts if len(train['label']) and len(later['label'])]
   clients = tuple(Person(number, *part) for number, part in enumerate(usable))
   return People(clients, data.validation, data.test, data.classes)
 
 
-def _drawn(subjects: Int[np.ndarray, 's'], most: int | None, seed: int) -> Int[np.ndarray, 't']:
-  return np.sort(np.random.default_rng(seed).permutation(subjects)[:most])
-
-
-def of_name(
+def read_person(
   folder: pathlib.Path, target: str, name: str, *, classes: tuple[str, ...], labels: int, number: int
 ) -> Person:
-  """One person of prepared windows, of these activities alone. labels: as in `of_archive`.
+  """Reads one person of prepared windows, of these activities alone. labels: as in `Archive`.
 
-  Raises UserError where there is no such person, or it has no labeled or no later windows.
+  Raises UserError if there is no such person, or it has no labeled or no later windows.
   """
   windows = store.at_first_position(store.load(folder / target))
   people, activities = windows.meta['subjects'], windows.meta['activities']

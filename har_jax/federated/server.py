@@ -20,7 +20,7 @@ from har_jax import files
 from har_jax.errors import UserError, shorten
 from har_jax.federated import aggregation
 from har_jax.federated.client import read, serialized_bytes, written
-from har_jax.federated.task import Federation, Task, task_of
+from har_jax.federated.task import Federation, Task, load_task
 from har_jax.variables import Variables
 
 _LOG = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _WAIT_S = 1.0  # between looks at who is connected
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-  """A federation, the base (None: the bundled one), the folder of its adapter, and how it is run.
+  """What a server runs: a federation, its base (None: the bundled one), and the folder of its adapter.
 
   clients: the rounds wait until so many are connected. timeout_s: of a round; who is late is left out.
   data: what the clients train on, as far as the server knows it; kept in the card.
@@ -48,7 +48,7 @@ class Server:
 
 
 def run(server: Server, grid: Grid) -> None:
-  """The rounds that are not done yet, and the clients' evaluation. Raises UserError as `resume`."""
+  """Runs the rounds that are left, then the clients' evaluation. Raises UserError as `resume`."""
   strategy = _Rounds(server)
   base = strategy.task.base
   files.save_base(server.out, base.variables, base.card)  # so that the folder can predict
@@ -60,9 +60,9 @@ def run(server: Server, grid: Grid) -> None:
 def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
   """The variables and the history of the rounds that are done.
 
-  Raises UserError where the folder's adapter is of another federation, of another base or of other windows.
+  Raises UserError if the folder's adapter is of another federation, of another base or of other windows.
   """
-  task = task_of(server.federation, server.base, None)
+  task = load_task(server.federation, server.base, None)
   if not (server.out / 'adapter.json').exists():
     return task.shared, []
   adapter = files.load_adapter(server.out)
@@ -84,7 +84,7 @@ class _Rounds(FedAvg):
   def __init__(self, server: Server):
     super().__init__(min_available_nodes=server.clients)
     self._server, self._federation = server, server.federation
-    self.task = task_of(server.federation, server.base, None)
+    self.task = load_task(server.federation, server.base, None)
     self._start = self.task.shared
     self.variables, self._history = resume(server)
     self.done = self._first = len(self._history)
@@ -93,7 +93,7 @@ class _Rounds(FedAvg):
   def configure_train(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
   ) -> Iterable[Message]:
-    """To a fraction of the connected clients, drawn by seed and round in the order of registration."""
+    """Asks a fraction of the connected clients, drawn by seed and round in the order of registration."""
     self._begun_s = time.monotonic()
     number = self._first + server_round
     nodes = self._connected(grid)
@@ -103,7 +103,7 @@ class _Rounds(FedAvg):
     return self._messages(self._asked, arrays, number, MessageType.TRAIN)
 
   def _connected(self, grid: Grid, within_s: float = math.inf) -> list[int]:
-    """The clients, once all are connected; those that are after `within_s`."""
+    """The clients, once all are connected or `within_s` is over."""
     begun_s = time.monotonic()
     while len(nodes := _nodes(grid)) < self._server.clients and time.monotonic() - begun_s < within_s:
       time.sleep(_WAIT_S)
@@ -112,7 +112,7 @@ class _Rounds(FedAvg):
   def configure_evaluate(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
   ) -> Iterable[Message]:
-    """None: `test_clients` asks after the last round."""
+    """Asks nobody: `test_clients` does, after the last round."""
     return []
 
   def _messages(self, nodes: list[int], arrays: ArrayRecord, number: int, kind: str) -> list[Message]:
@@ -168,7 +168,7 @@ class _Rounds(FedAvg):
     return written(self.variables), None
 
   def _checked(self, message: Message) -> tuple[Variables, MetricRecord]:
-    """A client's update and metrics. Raises UserError where they are not what a client sends."""
+    """A client's update and metrics. Raises UserError if they are not what a client sends."""
     if message.has_error():
       raise UserError(f'no update: {message.error.reason}')
     records, metrics = message.content.array_records, message.content.metric_records.get('metrics')
@@ -183,15 +183,17 @@ class _Rounds(FedAvg):
       raise UserError(f'the arrays cannot be read: {error}') from error
     expected = self._start
     if self._federation.aggregation == 'product':
-      expected = aggregation.truncate(expected, _rank(update, self._federation.rank))
+      expected = aggregation.truncate_as(expected, update, self.task.method.pairs)
     aggregation.check_update(update, expected)
     return update, metrics
 
   def _aggregate(self, updates: tuple[Variables, ...], metrics: tuple[MetricRecord, ...]) -> Variables:
     federation = self._federation
-    weights = aggregation.weights_of([each['windows'] for each in metrics], equal=federation.equal_weights)
+    weights = aggregation.client_weights(
+      [client['windows'] for client in metrics], equal=federation.equal_weights
+    )
     if federation.aggregation == 'product':
-      return aggregation.product(updates, weights, federation.rank)
+      return aggregation.product(updates, weights, federation.rank, self.task.method.pairs)
     if federation.clip_norm:
       noise = np.random.default_rng()  # of the system: whoever knows the seed could take the noise off
       norm, multiplier = federation.clip_norm, federation.noise_multiplier
@@ -207,10 +209,9 @@ class _Rounds(FedAvg):
     nodes = self._connected(grid, within_s=self._server.timeout_s)
     messages = self._messages(nodes, arrays, number, MessageType.EVALUATE)
     replies = grid.send_and_receive(messages, timeout=self._server.timeout_s)
-    answered = [each.content for each in replies if not each.has_error()]
-    found = [dict(content['metrics']) for content in answered if 'metrics' in content]
-    if found:
-      self._save(later=sorted(found, key=lambda each: each['client']))
+    answers = [reply.content for reply in replies if not reply.has_error()]
+    if measures := [dict(content['metrics']) for content in answers if 'metrics' in content]:
+      self._save(later=sorted(measures, key=lambda measured: measured['client']))
 
   def _save(self, **entries: Any) -> None:
     made_of = {'settings': self._federation.entries(), 'data': dict(self._server.data)}
@@ -218,20 +219,10 @@ class _Rounds(FedAvg):
     files.save_adapter(self._server.out, self.task.adapter(self.task.start | self.variables, federated=card))
 
 
-def _rank(update: Variables, most: int) -> int:
-  """The rank of a client's pairs, at most the federation's."""
-  ranks = {
-    leaf.shape[1]
-    for path, leaf in update.items()
-    if path.startswith('lora/') and path.endswith('/a') and leaf.ndim == 2
-  }
-  return min(most, *ranks) if ranks else most
-
-
 def _nodes(grid: Grid) -> list[int]:
-  return [
-    node.node_id for node in sorted(grid.get_nodes(), key=lambda node: (node.registered_at, node.node_id))
-  ]
+  """The clients that are connected, in the order in which they came."""
+  nodes = sorted(grid.get_nodes(), key=lambda node: (node.registered_at, node.node_id))
+  return [node.node_id for node in nodes]
 
 
 app = ServerApp()
@@ -239,15 +230,9 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-  """With Flower's run_config: the fields of `Federation`, out, and optionally base, clients, timeout_s."""
-  given = context.run_config
-  run(
-    Server(
-      Federation.of(given),
-      pathlib.Path(str(given['out'])),
-      str(given['base']) if given.get('base') else None,
-      clients=int(given.get('clients', 2)),
-      timeout_s=float(given.get('timeout_s', 600)),
-    ),
-    grid,
-  )
+  """Reads Flower's run_config: the fields of `Federation`, out, and optionally base, clients, timeout_s."""
+  config = context.run_config
+  base = str(config['base']) if config.get('base') else None
+  clients, timeout_s = int(config.get('clients', 2)), float(config.get('timeout_s', 600))
+  out = pathlib.Path(str(config['out']))
+  run(Server(Federation.of(config), out, base, clients=clients, timeout_s=timeout_s), grid)

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import logging
 import os
-import pathlib
 import signal
 import sys
 import threading
@@ -17,7 +16,6 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from har_jax import files
-from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.federated import client, people
 from har_jax.federated.server import Server, resume, run
@@ -26,34 +24,7 @@ from har_jax.federated.task import Federation
 _RAY_MEMORY = 200 * 2**20  # bytes for messages; Ray would take a third of the machine's memory
 
 
-@dataclasses.dataclass(frozen=True)
-class Archive:
-  """Whose people the clients are: `people.of_archive`. ranks: of the clients, in turn; none: all alike."""
-
-  folder: pathlib.Path
-  target: str
-  labels: int
-  seed: int
-  missing: int = 0
-  ranks: tuple[int, ...] = ()
-  most: int | None = None
-
-  @property
-  def described(self) -> dict[str, Any]:
-    """What decides the clients' windows and ranks, as a card holds it."""
-    entries = {'target': self.target, 'labels_per_activity': self.labels, 'missing': self.missing}
-    entries |= {'most': self.most, 'client_ranks': list(self.ranks)}
-    return entries | {'windows': store.sum_of(self.folder / self.target)}
-
-  def people(self) -> people.People:
-    given = {'labels': self.labels, 'seed': self.seed, 'missing': self.missing, 'most': self.most}
-    return _people(self.folder, self.target, **given)
-
-
-_people = functools.lru_cache(maxsize=2)(people.of_archive)
-
-
-def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Adapter:
+def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> files.Adapter:
   """Runs the rounds that are not done yet; returns the adapter in the server's folder.
 
   workers: processes that train clients, each on one core.
@@ -62,10 +33,10 @@ def simulate(server: Server, archive: Archive, *, workers: int = 1) -> files.Ada
   left.
   """
   _check_heads(server)
-  server = dataclasses.replace(server, data=archive.described)
+  server = dataclasses.replace(server, data=archive.entries)
   resume(server)  # here, since Flower would replace what is raised in its thread
   logging.getLogger('flwr').setLevel(logging.ERROR)  # it logs each round, and that run_simulation may go
-  clients = len(archive.people().clients)
+  clients = len(people.read(archive).clients)
   app, is_over, is_terminated = ServerApp(), threading.Event(), threading.Event()
 
   @app.main()
@@ -121,7 +92,7 @@ def _check_heads(server: Server) -> None:
     )
 
 
-def _own(archive: Archive, base: str | None, context: Context, federation: Federation) -> client.Own:
+def _own(archive: people.Archive, base: str | None, context: Context, federation: Federation) -> client.Own:
   number = int(context.node_config['partition-id'])
   rank = archive.ranks[number % len(archive.ranks)] if archive.ranks else None
-  return client.Own(archive.people().clients[number], base, rank)
+  return client.Own(people.read(archive).clients[number], base, rank)

@@ -46,7 +46,7 @@ class Federation:
   seed: int = 0
 
   def __post_init__(self):
-    methods.of_name(self.method)  # raises UserError
+    methods.find(self.method)  # raises UserError
     if self.aggregation not in aggregation.AGGREGATIONS:
       raise UserError(
         f'aggregation {self.aggregation!r} is unknown; one of {", ".join(aggregation.AGGREGATIONS)}'
@@ -65,16 +65,16 @@ class Federation:
       raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
 
   def entries(self) -> dict[str, Any]:
-    """As Flower's ConfigRecord takes them."""
+    """The fields as Flower's ConfigRecord takes them."""
     return dataclasses.asdict(self) | {'classes': list(self.classes)}
 
   @classmethod
   def of(cls, entries: Mapping[str, Any]) -> 'Federation':
-    """From what `entries` gave, or from Flower's run_config, where the classes are one text with commas."""
-    known = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
-    classes = known.get('classes', ())
-    known['classes'] = tuple(classes.split(',') if isinstance(classes, str) else classes)
-    return cls(**known)
+    """Reads what `entries` gave, or Flower's run_config, where the classes are one text with commas."""
+    fields = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
+    classes = fields.get('classes', ())
+    fields['classes'] = tuple(classes.split(',') if isinstance(classes, str) else classes)
+    return cls(**fields)
 
 
 class Task:
@@ -97,33 +97,33 @@ class Task:
     )
     self.method, self.settings = self._training.method, self._training.settings
     self.objective, self.prepared = self._training.objective, self._training.prepared
-    if federation.aggregation != 'average' and 'lora' not in self.method.collections:
+    first_factors, others = split(self.prepared.trainable, lambda path: self.method.is_factor(path, 'a'))
+    if federation.aggregation != 'average' and not first_factors:
       raise UserError(
-        f'{federation.method} has no pairs of LoRA for the aggregation {federation.aggregation}; give average'
+        f'{federation.method} trains no pairs of LoRA for the aggregation {federation.aggregation}; '
+        'give average'
       )
-    frozen_a, self.trainable = split(self.prepared.trainable, self._is_frozen_a)
+    # FFA-LoRA: with one A for all, the mean of B is the mean of A B.   Source: arXiv:2403.12313.
+    frozen_a = first_factors if federation.aggregation == 'frozen_a' else {}
+    self.trainable = others if frozen_a else self.prepared.trainable
     self.frozen = self.prepared.frozen | frozen_a
-
-  def _is_frozen_a(self, path: str) -> bool:
-    """FFA-LoRA: with one A for all, the mean of B is the mean of A B.   Source: arXiv:2403.12313."""
-    return self.federation.aggregation == 'frozen_a' and path.startswith('lora/') and path.endswith('/a')
 
   def is_shared(self, path: str) -> bool:
     return not (self.federation.personal_head and '/head/' in path)
 
   @property
   def start(self) -> Variables:
-    """All that training changes, sorted: trainable leaves and BatchNorm's statistics, as NumPy arrays."""
+    """What training changes, sorted: trainable leaves and BatchNorm's statistics, as NumPy arrays."""
     return as_arrays(self.trainable | self.prepared.statistics)
 
   @property
   def shared(self) -> Variables:
-    """Those leaves of the start that are sent, in sorted order."""
+    """The leaves of the start that are sent, in sorted order."""
     return {path: leaf for path, leaf in self.start.items() if self.is_shared(path)}
 
   @functools.cached_property
   def checksum(self) -> str:
-    """Of all that is not sent and that every client must hold alike; not of A, where ranks may differ."""
+    """Checksum of all that is not sent and that every client must hold alike."""
     return safetensors_io.checksum(self.frozen)
 
   def fit(self, variables: Variables, windows: Batch, *, number: int, done: int) -> tuple[Variables, float]:
@@ -159,6 +159,6 @@ class Task:
 
 
 @functools.lru_cache(maxsize=8)
-def task_of(federation: Federation, base: str | None, rank: int | None) -> Task:
+def load_task(federation: Federation, base: str | None, rank: int | None) -> Task:
   """A process' task, prepared once. base: a folder; None: the bundled base."""
   return Task(federation, files.bundled_base() if base is None else files.load_base(base), rank)

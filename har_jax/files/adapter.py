@@ -40,7 +40,7 @@ class Adapter:
   @property
   def method(self) -> Method:
     """Raises UserError where the card names another."""
-    return methods.of_name(self.card['method'])
+    return methods.find(self.card['method'])
 
   @property
   def settings(self) -> Settings:
@@ -104,7 +104,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
   """
   if missing := [name for name in _REQUIRED if name not in card]:
     raise UserError(f'the card lacks {", ".join(missing)}')
-  method = methods.of_name(card['method'])
+  method = methods.find(card['method'])
   if method.pretrained and base is None:
     raise UserError(f'{method.name} adapts a base; give the one it was trained on')
   checksum = base.checksum if base is not None and method.pretrained else None

@@ -20,7 +20,7 @@ from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter
 from har_jax.files.base import Base
-from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, in_head, plain_start
+from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, in_head
 from har_jax.storage import Place
 from har_jax.variables import Variables, collection
 
@@ -44,16 +44,22 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
   Raises UserError for a method that peft does not have, and for a base that is missing. Also for a head that
   is itself adapted, since peft saves the head in full.
   """
-  if adapter.settings.lora.start == 'pissa' and 'nf4' not in adapter.method.collections:
-    adapter = _of_plain_start(adapter, base)
-  card, settings, layout = adapter.card, adapter.settings, _layout(adapter)
+  layout = _layout(adapter)
+  if adapter.settings.lora.start == 'pissa' and layout.plain is not None:
+    check_base(base, adapter)
+    encoder = {} if base is None else base.encoder
+    lora, plain = layout.plain(encoder, adapter.variables, adapter.settings)
+    adapter = Adapter(plain, adapter.card | {'rank': lora.rank, 'alpha': lora.alpha, 'start': lora.start})
+  card, settings = adapter.card, adapter.settings
   held = adapter.variables | _rebuilt(adapter, layout)
   modules = sorted({_module(path) for path in held if _is_adapter(path, layout) and path.count('/') > 2})
   if any(module.startswith('head') for module in modules):
     raise UserError(
       "peft's layout holds the head in full, and this head is adapted; merge, or adapt without head"
     )
-  tensors = {_key(path, layout): _written(path, held[path]) for path in held if _is_stored(path, layout)}
+  tensors = {
+    _key(path, layout): _written(path, held[path], layout) for path in held if _is_stored(path, layout)
+  }
   for key in [key for key in tensors if key.endswith('.running_mean')]:
     tensors[key.replace('running_mean', _COUNTER)] = np.zeros((), np.int64)
   last = {module.rpartition('.')[2] for module in modules}
@@ -108,7 +114,7 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
       f'{json.dumps(wrong[:5])}'
     )
   read = {path: _read(path, tensors[key], shapes[path].shape) for key, path in expected.items()}
-  scales = {path: np.float32(settings.lora.scale) for path in shapes if collection(path).endswith('_scale')}
+  scales = {path: np.float32(settings.lora.scale) for path in shapes if collection(path) in layout.scales}
   # Shapes stand for the base's leaves, which the adapter leaves out again.
   return make_adapter(base, shapes | read | scales, card)
 
@@ -120,19 +126,12 @@ def _layout(adapter: Adapter) -> PeftLayout:
   return adapter.method.peft
 
 
-def _of_plain_start(adapter: Adapter, base: Base | None) -> Adapter:
-  """The same adapter as LoRA of twice the rank, on the kernels of the base itself."""
-  check_base(base, adapter)
-  lora, held = plain_start({} if base is None else base.encoder, adapter.variables, adapter.settings)
-  return Adapter(held, adapter.card | {'rank': lora.rank, 'alpha': lora.alpha, 'start': lora.start})
-
-
 def _rebuilt(adapter: Adapter, layout: PeftLayout) -> Variables:
   """What the method computes again from any base, and peft stores."""
   wanted = {name.partition('/')[0] for name in layout.keys}.intersection(adapter.method.rebuilt)
   if not wanted:
     return {}
-  plain = expected_shapes(adapter.objective, METHODS['full'], adapter.settings)
+  plain = jax.eval_shape(adapter.objective.init, jax.random.key(0))
   zeros = {path: np.zeros(leaf.shape, np.float32) for path, leaf in plain.items()}
   adapted = adapter.method.adapt(zeros, adapter.settings, jax.random.key(0))
   return {path: leaf for path, leaf in adapted.items() if collection(path) in wanted}
@@ -151,15 +150,15 @@ def _is_stored(path: str, layout: PeftLayout) -> bool:
   return _is_adapter(path, layout) or path.startswith('batch_stats/') or in_head(path)
 
 
-def _written(path: str, leaf: Any) -> np.ndarray:
+def _written(path: str, leaf: Any, layout: PeftLayout) -> np.ndarray:
   """A leaf as PyTorch has it: a matrix [in, out] as [out, in], some vectors as matrices."""
   leaf = np.asarray(leaf)
   if leaf.ndim == 2:
     return np.ascontiguousarray(leaf.T)
   name = _collection_and_leaf(path)
-  if name in ('ia3/output', 'adalora/e'):
+  if name in layout.columns:
     return leaf[:, None]
-  return leaf[None] if name == 'ia3/input' else leaf
+  return leaf[None] if name in layout.rows else leaf
 
 
 def _read(path: str, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:

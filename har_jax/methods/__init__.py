@@ -16,7 +16,6 @@ from har_jax.methods import (
   scratch,
   vera,
 )
-from har_jax.methods.initial_pairs import plain_start
 from har_jax.methods.method import (
   MODEL_COLLECTIONS,
   Method,
@@ -26,6 +25,7 @@ from har_jax.methods.method import (
   check_collections,
   in_head,
   merge,
+  without,
 )
 from har_jax.methods.packing import pack, unpack, unpack_on_host
 from har_jax.methods.preparation import Prepared, arrange_head, output_layer, prepare
@@ -50,8 +50,8 @@ METHODS: dict[str, Method] = {
 }
 
 
-def of_name(name: str) -> Method:
-  """Raises UserError where there is no such method."""
+def find(name: str) -> Method:
+  """The method of this name. Raises UserError if there is none."""
   if name not in METHODS:
     raise UserError(f'unknown method {name!r}; one of {", ".join(METHODS)}')
   return METHODS[name]
@@ -67,14 +67,14 @@ __all__ = [
   'Wrapped',
   'arrange_head',
   'check_collections',
+  'find',
   'in_head',
   'merge',
-  'of_name',
   'output_layer',
   'pack',
-  'plain_start',
   'prepare',
   'quantized',
   'unpack',
   'unpack_on_host',
+  'without',
 ]

@@ -133,5 +133,10 @@ METHOD = Method(
   collections=('adalora', 'adalora_scale'),
   merge=merge,
   optimizer=optimizer,
-  peft=PeftLayout({'adalora/a': 'lora_A', 'adalora/e': 'lora_E', 'adalora/b': 'lora_B'}, _peft_config),
+  peft=PeftLayout(
+    {'adalora/a': 'lora_A', 'adalora/e': 'lora_E', 'adalora/b': 'lora_B'},
+    _peft_config,
+    columns=('adalora/e',),
+    scales=('adalora_scale',),
+  ),
 )

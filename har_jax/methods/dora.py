@@ -3,12 +3,14 @@
 Source: arXiv:2402.09353, section 4.   i in, o out.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, PeftLayout, Settings, modules_of, without
+from har_jax.methods.method import Method, Settings, modules_of, without
 from har_jax.variables import Variables, modules_with
 
 
@@ -42,8 +44,10 @@ METHOD = Method(
   collections=(*lora.COLLECTIONS, 'dora'),
   merge=merge,
   optimizer=lora.optimizer,
-  peft=PeftLayout(
-    lora.PEFT_KEYS | {'dora/magnitude': 'lora_magnitude_vector'},
-    lambda settings: lora.peft_config(settings) | {'use_dora': True},
+  pairs='lora',
+  peft=dataclasses.replace(
+    lora.PEFT,
+    keys={**lora.PEFT.keys, 'dora/magnitude': 'lora_magnitude_vector'},
+    config=lambda settings: lora.peft_config(settings) | {'use_dora': True},
   ),
 )

@@ -52,5 +52,7 @@ METHOD = Method(
       'feedforward_modules': list(_SCALED_INPUTS),
       'fan_in_fan_out': False,
     },
+    columns=('ia3/output',),
+    rows=('ia3/input',),
   ),
 )

@@ -76,9 +76,6 @@ def merge(variables: Variables) -> Variables:
   return merged
 
 
-PEFT_KEYS = {'lora/a': 'lora_A.weight', 'lora/b': 'lora_B.weight'}
-
-
 def peft_config(settings: Settings) -> dict[str, Any]:
   lora = settings.lora
   alpha = int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha
@@ -86,6 +83,12 @@ def peft_config(settings: Settings) -> dict[str, Any]:
   return common | {'use_rslora': lora.scaling == 'root', 'fan_in_fan_out': False}
 
 
+PEFT = PeftLayout(
+  {'lora/a': 'lora_A.weight', 'lora/b': 'lora_B.weight'},
+  peft_config,
+  scales=('lora_scale',),
+  plain=initial_pairs.plain_start,
+)
 METHOD = Method(
   name='lora',
   summary='trains low-rank adapters, and the head; kernels stay frozen in float32',
@@ -94,5 +97,7 @@ METHOD = Method(
   collections=COLLECTIONS,
   merge=merge,
   optimizer=optimizer,
-  peft=PeftLayout(PEFT_KEYS, peft_config),
+  pairs='lora',
+  peft=PEFT,
+  budget_place=1,
 )

@@ -42,8 +42,11 @@ class Method:
   merge: folds the collections into `params`; the result is a plain model.
   unmerged: why no plain model gives the same outputs, for methods that cannot be merged.
   optimizer: wraps the optimizer, to change rates or to prune.
+  pairs: the collection of LoRA's pairs, if it has them: leaves `a` [i, r] and `b` [r, o] of rank `lora.rank`,
+    whose scaled product is added to a kernel.
   peft: the layout of Hugging Face's peft; None: it has none.
   pretrained: False: the encoder starts from random weights.
+  budget_place: its place among the methods that a budget tries, the best first; None: it is not tried.
   """
 
   name: str
@@ -57,8 +60,14 @@ class Method:
   optimizer: Callable[
     [optax.GradientTransformationExtraArgs, Settings], optax.GradientTransformationExtraArgs
   ] = lambda transform, settings: transform
+  pairs: str = ''
   peft: 'PeftLayout | None' = None
   pretrained: bool = True
+  budget_place: int | None = None
+
+  def is_factor(self, path: str, leaf: str) -> bool:
+    """Whether the path is that of the leaf `a` or `b` of one of the method's pairs."""
+    return bool(self.pairs) and path.startswith(f'{self.pairs}/') and path.endswith(f'/{leaf}')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,10 +76,21 @@ class PeftLayout:
 
   keys: from 'collection/leaf' to the end of a tensor's name in peft.
   config: entries of peft's configuration, besides those that every method has.
+  columns, rows: vectors that peft has as matrices of one column or one row, as 'collection/leaf'.
+  scales: collections of `lora.scale`, which follows from peft's configuration.
+  plain: turns an adapter into one of the base's own kernels; None: it is one. From the base's encoder, the
+    adapter's variables and its settings to settings of LoRA and variables.
   """
 
   keys: Mapping[str, str]
   config: Callable[[Settings], dict[str, Any]]
+  columns: tuple[str, ...] = ()
+  rows: tuple[str, ...] = ()
+  scales: tuple[str, ...] = ()
+  plain: 'PlainStart | None' = None
+
+
+PlainStart = Callable[[Variables, Variables, Settings], tuple[config.Lora, Variables]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,4 +30,6 @@ def quantized(method: Method) -> Method:
     collections=(*method.collections, 'nf4'),
     rebuilt=(*method.rebuilt, 'nf4'),
     merge=lambda variables: method.merge(packing.unpack(variables)),
+    # The adapter belongs to the rounded kernels: nothing turns it into one of the base's own.
+    peft=method.peft and dataclasses.replace(method.peft, plain=None),
   )

@@ -103,9 +103,8 @@ class Fit:
 
   @property
   def rank(self) -> int | None:
-    """That of its low-rank pairs, all of which have the same; None without pairs."""
-    pairs = [path for path in self.prepared.trainable if path.startswith('lora/')]
-    return self.settings.lora.rank if pairs else None
+    """Rank of the low-rank pairs; None without pairs."""
+    return self.settings.lora.rank if self.method.pairs else None
 
   def _on(self, windows: Batch, title: str) -> Fitted:
     prepared = self.prepared

@@ -57,8 +57,9 @@ def add(
   Raises UserError where a method changes the output layer itself in another way than LoRA's sum.
   """
   layer, held = methods.output_layer(recognizer.variables_), recognizer.variables_
+  pairs = recognizer.adapter_.method.pairs
   name = layer.removeprefix('params')
-  if others := {collection(path) for path in held if f'{name}/' in path} - {'params', 'lora'}:
+  if others := {collection(path) for path in held if f'{name}/' in path} - {'params', pairs}:
     raise UserError(f'the output layer has {", ".join(sorted(others))}; adapt without `head` as a target')
   # Each leaf of the layer has a column for each class, but for the first one of LoRA's pair.
   wide = {

@@ -27,13 +27,13 @@ def _product(variables: Variables) -> np.ndarray:
 
 
 def test_weights_follow_the_windows_or_are_equal():
-  assert aggregation.weights_of([30, 10], equal=False).tolist() == [0.75, 0.25]
-  assert aggregation.weights_of([30, 10], equal=True).tolist() == [0.5, 0.5]
+  assert aggregation.client_weights([30, 10], equal=False).tolist() == [0.75, 0.25]
+  assert aggregation.client_weights([30, 10], equal=True).tolist() == [0.5, 0.5]
 
 
 def test_the_average_of_equal_clients_is_the_client():
   client = _client(0)
-  mean = aggregation.average([client] * 3, aggregation.weights_of([1, 2, 4], equal=False))
+  mean = aggregation.average([client] * 3, aggregation.client_weights([1, 2, 4], equal=False))
   for path, leaf in client.items():
     np.testing.assert_array_equal(mean[path], leaf)
     assert mean[path].dtype == np.float32
@@ -54,7 +54,7 @@ def test_running_statistics_are_those_of_all_windows_together():
     | {'batch_stats/head/norm_0/mean': part.mean(axis=0), 'batch_stats/head/norm_0/var': part.var(axis=0)}
     for part in parts
   ]
-  mean = aggregation.average(clients, aggregation.weights_of([30, 10], equal=False))
+  mean = aggregation.average(clients, aggregation.client_weights([30, 10], equal=False))
   together = np.concatenate(parts)
   np.testing.assert_allclose(mean['batch_stats/head/norm_0/mean'], together.mean(axis=0))
   np.testing.assert_allclose(mean['batch_stats/head/norm_0/var'], together.var(axis=0))
@@ -68,7 +68,7 @@ def test_the_average_of_pairs_is_not_the_average_of_their_products():
 
 def test_the_product_is_exact_where_the_rank_allows():
   clients, weights = [_client(0, rank=1), _client(1, rank=2)], np.array([0.75, 0.25])
-  merged = aggregation.product(clients, weights, 3)  # ranks 1 and 2 add up to 3
+  merged = aggregation.product(clients, weights, 3, 'lora')  # ranks 1 and 2 add up to 3
   wanted = 0.75 * _product(clients[0]) + 0.25 * _product(clients[1])
   np.testing.assert_allclose(_product(merged), wanted, atol=1e-6)
   assert merged['lora/encoder/up/a'].shape == (5, 3)
@@ -78,16 +78,16 @@ def test_the_product_is_the_closest_one_of_its_rank():
   clients = [_client(seed) for seed in range(4)]
   wanted = sum(map(_product, clients)) / 4
   values = np.linalg.svd(wanted, compute_uv=False)
-  merged = aggregation.product(clients, np.full(4, 0.25), 2)
+  merged = aggregation.product(clients, np.full(4, 0.25), 2, 'lora')
   # Eckart and Young: the squared error is that of the singular values left out.
   assert np.square(_product(merged) - wanted).sum() == pytest.approx(np.square(values[2:]).sum(), rel=1e-4)
   for rank in (1, 2):
-    left = np.square(_product(aggregation.truncate(merged, rank)) - wanted).sum()
+    left = np.square(_product(aggregation.truncate(merged, rank, 'lora')) - wanted).sum()
     assert left == pytest.approx(np.square(values[rank:]).sum(), rel=1e-4)
 
 
 def test_a_rank_over_that_of_the_kernel_is_filled_with_zeros():
-  merged = aggregation.product([_client(0)], np.ones(1), 6)
+  merged = aggregation.product([_client(0)], np.ones(1), 6, 'lora')
   assert merged['lora/encoder/up/b'].shape == (6, 4)
   assert not merged['lora/encoder/up/b'][4:].any()
   np.testing.assert_allclose(_product(merged), _product(_client(0)), atol=1e-6)

@@ -21,7 +21,7 @@ from har_jax import files
 from har_jax.errors import UserError
 from har_jax.federated import client, people, simulation
 from har_jax.federated.server import Server, run
-from har_jax.federated.task import Federation, task_of
+from har_jax.federated.task import Federation, load_task
 from har_jax.recognizer.recognizer import Recognizer
 
 _Arrays = dict[str, np.ndarray]
@@ -36,7 +36,7 @@ class _Grid(Grid):
     self.silent: set[int] = set()
     self.lost_after: int | None = None
     self.asked: list[list[int]] = []
-    everyone = people.of_archive(windows, 'made', labels=4, seed=0).clients
+    everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients
 
     def own(context: Context, federation: Federation) -> client.Own:
       number = int(context.node_config['partition-id'])
@@ -118,7 +118,7 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid: _Grid, server: Call
   losses = [entry['loss'] for entry in card['history']]
   assert losses[-1] < losses[0]
   assert [each['client'] for each in card['later']] == [0, 1, 2, 3, 4, 5]
-  task = task_of(made.federation, made.base, None)
+  task = load_task(made.federation, made.base, None)
   sent = sum(leaf.nbytes for leaf in task.shared.values())
   for entry in card['history']:
     for way in ('to', 'from'):
@@ -194,7 +194,7 @@ def test_a_simulation_without_its_personal_heads_does_not_go_on(
   with pytest.raises(KeyboardInterrupt):
     run(interrupted, grid)
   with pytest.raises(UserError, match='personal heads, which ended with it; give another --out'):
-    simulation.simulate(interrupted, simulation.Archive(windows, 'made', 4, 0))
+    simulation.simulate(interrupted, people.Archive(windows, 'made', 4, 0))
 
 
 def test_a_folder_of_another_federation_is_refused(grid: _Grid, server: Callable[..., Server]):
@@ -230,9 +230,9 @@ def test_a_simulation_of_other_windows_does_not_go_on(
   tmp_path: pathlib.Path,
   monkeypatch: pytest.MonkeyPatch,
 ):
-  archive = simulation.Archive(windows, 'made', 4, 0)
+  archive = people.Archive(windows, 'made', 4, 0)
   made = server(rounds=1, aggregation='product')
-  run(dataclasses.replace(made, data=archive.described), grid)
+  run(dataclasses.replace(made, data=archive.entries), grid)
   save_windows(tmp_path / changed.get('target', 'made'))
   monkeypatch.setattr(simulation.ray, 'init', lambda **_: pytest.fail('it goes on'))
   with pytest.raises(UserError, match=rf'made with other settings \({named}\); give another --out'):
@@ -284,7 +284,7 @@ def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[...
   run(made, grid)
   variables, card = _end(made)
   assert (card['history'][0]['clients'], card['history'][0]['loss']) == ([], None)
-  for path, leaf in task_of(made.federation, made.base, None).shared.items():
+  for path, leaf in load_task(made.federation, made.base, None).shared.items():
     np.testing.assert_array_equal(variables[path], leaf)
 
 
@@ -305,7 +305,7 @@ def test_heads_that_are_personal_stay_with_their_clients(grid: _Grid, server: Ca
   made = server(personal_head=True)
   run(made, grid)
   variables, _ = _end(made)
-  start = task_of(made.federation, made.base, None).start
+  start = load_task(made.federation, made.base, None).start
   np.testing.assert_array_equal(variables['params/head/dense_0/kernel'], start['params/head/dense_0/kernel'])
   kept = [context.state['personal'] for context in grid._contexts.values()]
   heads = [client.read(each)['params/head/dense_0/kernel'] for each in kept]
@@ -329,7 +329,7 @@ def test_private_rounds_need_all_that_were_asked(grid: _Grid, server: Callable[.
   private = functools.partial(server, clip_norm=1.0, noise_multiplier=1.0, equal_weights=True, rounds=1)
   grid.silent = {3}
   run(private(), grid)
-  start = task_of(private().federation, private().base, None).shared
+  start = load_task(private().federation, private().base, None).shared
   path = 'params/head/dense_0/kernel'
   np.testing.assert_array_equal(_end(private())[0][path], start[path])
   grid.silent = set()

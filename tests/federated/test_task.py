@@ -17,7 +17,7 @@ def _task(base: pathlib.Path, **changed) -> Task:
 
 
 def test_first_windows_are_for_training_and_later_ones_for_testing(windows: pathlib.Path):
-  found = people.of_archive(windows, 'made', labels=4, seed=0)
+  found = people.read(people.Archive(windows, 'made', labels=4, seed=0))
   assert found.classes == CLASSES
   assert len(found.clients) == 6  # of ten; one is for validation, three never take part
   assert len(found.unseen['label']) == 3 * 36
@@ -29,7 +29,9 @@ def test_first_windows_are_for_training_and_later_ones_for_testing(windows: path
 
 
 def test_a_part_of_the_people_can_be_clients(windows: pathlib.Path):
-  everyone, some = (people.of_archive(windows, 'made', labels=4, seed=0, most=most) for most in (None, 3))
+  everyone, some = (
+    people.read(people.Archive(windows, 'made', labels=4, seed=0, most=most)) for most in (None, 3)
+  )
   assert [person.number for person in some.clients] == [0, 1, 2]
   known = [person.train['signal'] for person in everyone.clients]
   assert all(any(np.array_equal(person.train['signal'], each) for each in known) for person in some.clients)
@@ -38,26 +40,26 @@ def test_a_part_of_the_people_can_be_clients(windows: pathlib.Path):
 
 
 def test_a_client_can_lack_activities(windows: pathlib.Path):
-  found = people.of_archive(windows, 'made', labels=4, seed=0, missing=1)
+  found = people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=1))
   lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in found.clients]
   assert {len(each) for each in lacking} == {1}
   assert len(set().union(*lacking)) > 1
   assert all(np.bincount(person.later['label']).tolist() == [7, 7, 7] for person in found.clients)
   with pytest.raises(UserError, match=r'2 of 3 activities cannot be missing'):
-    people.of_archive(windows, 'made', labels=4, seed=0, missing=2)
+    people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=2))
 
 
 def test_a_person_has_the_same_windows_by_name(windows: pathlib.Path):
-  by_name = people.of_name(windows, 'made', 'p3', classes=CLASSES, labels=4, number=3)
+  by_name = people.read_person(windows, 'made', 'p3', classes=CLASSES, labels=4, number=3)
   assert np.bincount(by_name.train['label']).tolist() == [4, 4, 4]
-  for person in people.of_archive(windows, 'made', labels=4, seed=0).clients:
+  for person in people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients:
     if np.array_equal(person.train['signal'], by_name.train['signal']):
       np.testing.assert_array_equal(person.later['signal'], by_name.later['signal'])
       break
   else:
     pytest.fail('p3 is no client of this seed')
   with pytest.raises(UserError, match=r"has no person 'p99'"):
-    people.of_name(windows, 'made', 'p99', classes=CLASSES, labels=4, number=0)
+    people.read_person(windows, 'made', 'p99', classes=CLASSES, labels=4, number=0)
 
 
 def test_settings_are_the_same_after_they_were_sent():
@@ -92,13 +94,13 @@ def test_only_what_trains_is_sent_in_sorted_order(base: pathlib.Path):
 
 def test_a_method_without_pairs_is_averaged_only(base: pathlib.Path):
   assert any(path.startswith('params/encoder/') for path in _task(base, method='bitfit').shared)
-  with pytest.raises(UserError, match=r'bitfit has no pairs of LoRA'):
+  with pytest.raises(UserError, match=r'bitfit trains no pairs of LoRA'):
     _task(base, method='bitfit', aggregation='product')
 
 
 @pytest.mark.slow
 def test_a_client_trains_all_that_it_sends_and_nothing_else(base: pathlib.Path, windows: pathlib.Path):
-  person = people.of_archive(windows, 'made', labels=4, seed=0).clients[0]
+  person = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients[0]
   for aggregation in ('average', 'frozen_a'):
     task = _task(base, aggregation=aggregation)
     frozen = {path: np.array(leaf) for path, leaf in task.frozen.items()}

@@ -18,6 +18,7 @@ class _Fit(fitting.Fit):
   def __init__(self, clock, path='lora/encoder/up/a', memory_mb=10.0, file_kb=100.0, step_s=1.0, rank=1):
     vars(self).update(clock=clock, memory_mb=memory_mb, file_kb=file_kb, step_s=step_s)
     vars(self)['prepared'] = types.SimpleNamespace(trainable={path: None})
+    vars(self)['method'] = types.SimpleNamespace(pairs='lora' if path.startswith('lora/') else '')
     vars(self)['settings'] = types.SimpleNamespace(lora=types.SimpleNamespace(rank=rank))
 
   def of_steps(self, steps, **changed):
@@ -33,6 +34,10 @@ class _Fit(fitting.Fit):
     taken = 3.0 + steps * self.step_s  # three to start
     self.clock[0] += taken
     return taken
+
+
+def test_the_order_is_from_the_best_on():
+  assert RANKED == ('lora', 'qlora', 'norm', 'qnorm', 'probe', 'qprobe')
 
 
 @pytest.fixture

@@ -1,0 +1,104 @@
+"""Every reader of ARCHIVES: units, axes, sign, clock and labels, of a small archive and of the real one."""
+
+import collections
+import itertools
+import pathlib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+from official import OFFICIAL, SECONDS, motion
+
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
+from har_jax.datasets.prepare import prepare
+from har_jax.signal import segments
+from har_jax.signal.recording import ACTIVITIES, STANDARD_GRAVITY_M_S2, Recording, Samples
+
+_WITH_FILES = [name for name, archive in ARCHIVES.items() if archive.marker]
+_RATE_ERROR = 0.05
+_FEW = 8  # recordings of a real archive that are read
+
+
+def _small(name: str, folder: pathlib.Path) -> pathlib.Path:
+  assert name in OFFICIAL, (
+    f'{name} has no small archive: write a function in tests/archives/official.py that writes the motion in '
+    'its official layout, units and axes, and add it to OFFICIAL'
+  )
+  return OFFICIAL[name].write(folder, OFFICIAL[name].rate_hz)
+
+
+def _check(recordings: Iterable[Recording], position: str, rate_hz: float | None) -> None:
+  for recording in recordings:
+    assert recording.subject
+    assert recording.position == position
+    assert {span.activity for span in recording.spans} <= set(ACTIVITIES)
+    for samples in (recording.acc, recording.gyro):
+      assert np.isfinite(samples.values).all()
+      assert (np.diff(samples.time_s) >= 0).all()
+      if rate_hz:
+        assert 1 / segments.step_s(samples) == pytest.approx(rate_hz, rel=_RATE_ERROR)
+
+
+def _mean_acc(recording: Recording, activity: str) -> np.ndarray:
+  """Mean acceleration, [3], during an activity; NaN if the recording lacks it."""
+  times = recording.acc.time_s
+  inside = [
+    (span.start_s <= times) & (times < span.stop_s) for span in recording.spans if span.activity == activity
+  ]
+  return recording.acc.values[np.any(inside, axis=0)].mean(axis=0) if inside else np.full(3, np.nan)
+
+
+def _begin_s(acc: Samples, gyro: Samples, rate_hz: float) -> float:
+  """When in the motion a recording begins: an archive of windows has many."""
+  times = np.arange(SECONDS * rate_hz) / rate_hz
+  first = np.concatenate([acc.values[0], gyro.values[0]])
+  return times[np.abs(np.concatenate(motion(times), axis=1) - first).sum(axis=1).argmin()]
+
+
+@pytest.mark.parametrize('name', _WITH_FILES)
+def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_path: pathlib.Path, name: str):
+  source = Source(_small(name, tmp_path))
+  for position in ARCHIVES[name].positions if name == 'dsads' else ARCHIVES[name].positions[:1]:
+    recordings = list(ARCHIVES[name].read(source, position, collections.Counter()))
+    _check(recordings, position, OFFICIAL[name].rate_hz)
+    assert 'walking' in {span.activity for recording in recordings for span in recording.spans}
+    for recording in recordings:
+      begin_s = _begin_s(recording.acc, recording.gyro, OFFICIAL[name].rate_hz)
+      acc, _ = motion(begin_s + recording.acc.time_s)
+      _, gyro = motion(begin_s + recording.gyro.time_s)
+      # A clock in whole milliseconds moves gravity by 0.01 m/s², and one rebuilt from bursts by some more.
+      np.testing.assert_allclose(recording.acc.values, acc, atol=0.1)
+      np.testing.assert_allclose(recording.gyro.values, gyro, atol=0.01)
+
+
+@pytest.mark.parametrize('name', _WITH_FILES)
+def test_a_small_archive_is_prepared_without_a_word(tmp_path: pathlib.Path, name: str, caplog):
+  windows = prepare(ARCHIVES[name], _small(name, tmp_path), tmp_path / 'windows', progress=False)
+  assert len(windows.signals) > 0
+  assert caplog.messages == []
+
+
+@pytest.mark.parametrize('name', [name for name in ARCHIVES if name not in _WITH_FILES])
+def test_a_synthetic_archive_has_units_labels_and_finite_values(name: str):
+  archive = ARCHIVES[name]
+  for position in archive.positions:
+    recordings = archive.read(None, position, collections.Counter())  # type: ignore[arg-type]
+    _check(itertools.islice(recordings, _FEW), position, None)
+
+
+@pytest.mark.archives
+@pytest.mark.parametrize('name', _WITH_FILES)
+def test_a_real_archive_has_units_labels_and_its_rate(real_archive: Callable[[str], pathlib.Path], name: str):
+  archive, source = ARCHIVES[name], Source(real_archive(name))
+  for position in archive.positions:
+    recordings = list(itertools.islice(archive.read(source, position, collections.Counter()), _FEW))
+    _check(recordings, position, OFFICIAL[name].rate_hz)
+    lengths = [np.median(np.linalg.norm(recording.acc.values, axis=1)) for recording in recordings]
+    assert np.median(lengths) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.15)
+    for activity in {span.activity for recording in recordings for span in recording.spans}:
+      if up := OFFICIAL[name].up.get((position, activity)):
+        means = [_mean_acc(recording, activity) for recording in recordings]
+        assert np.nanmean(means, axis=0) @ up > 0.9 * STANDARD_GRAVITY_M_S2
+    turns = np.concatenate([np.linalg.norm(recording.gyro.values, axis=1) for recording in recordings])
+    assert np.quantile(turns, 0.95) < 20  # in degrees per second it is some hundreds

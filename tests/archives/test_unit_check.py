@@ -1,0 +1,104 @@
+"""Readers that forget to convert, and sensors that disagree, are told before windows are saved."""
+
+import dataclasses
+import logging
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from official import OFFICIAL
+
+from har_jax.archives import ARCHIVES
+from har_jax.archives.archive import Archive
+from har_jax.datasets.prepare import prepare
+from har_jax.errors import UserError
+from har_jax.signal.recording import Recording, Samples
+
+
+def _changed(change: Callable[[Recording], Recording]) -> Archive:
+  """HAPT, whose reader makes a mistake."""
+  archive = ARCHIVES['hapt']
+
+  def read(source, position, dropped):
+    for recording in archive.read(source, position, dropped):
+      yield change(recording)
+
+  return dataclasses.replace(archive, read=read)
+
+
+def _scaled(*, acc: float = 1.0, gyro: float = 1.0) -> Callable[[Recording], Recording]:
+  def scaled(samples: Samples, factor: float) -> Samples:
+    return Samples(samples.time_s, samples.values * np.float32(factor))
+
+  return lambda recording: dataclasses.replace(
+    recording, acc=scaled(recording.acc, acc), gyro=scaled(recording.gyro, gyro)
+  )
+
+
+def _prepare(change: Callable[[Recording], Recording], tmp_path: pathlib.Path) -> None:
+  path = OFFICIAL['hapt'].write(tmp_path, 50)
+  prepare(_changed(change), path, tmp_path / 'windows', progress=False)
+
+
+@pytest.mark.parametrize(
+  ('mistake', 'message'),
+  [
+    ({'acc': 1 / 9.80665}, r'hapt: acceleration is in g by its own numbers, for 30 of 30 s.*by 9\.80665 in'),
+    ({'acc': 1000 / 9.80665}, r'hapt: acceleration is in mg .*Multiply by 0\.00980665 in the reader'),
+    ({'gyro': 180 / np.pi}, r'hapt: angular velocity is in deg/s .*Multiply by 0\.0174533 in the reader'),
+  ],
+)
+def test_units_that_a_reader_has_not_converted_are_an_error(
+  tmp_path: pathlib.Path, mistake: dict, message: str
+):
+  with pytest.raises(UserError, match=message):
+    _prepare(_scaled(**mistake), tmp_path)
+  assert not (tmp_path / 'windows' / 'hapt').exists()
+
+
+def _without_gravity(recording: Recording) -> Recording:
+  linear = np.random.default_rng(0).normal(0, 3, recording.acc.values.shape).astype(np.float32)
+  return dataclasses.replace(recording, acc=Samples(recording.acc.time_s, linear))
+
+
+def _turned(recording: Recording) -> Recording:
+  values = recording.gyro.values[:, [1, 0, 2]]
+  return dataclasses.replace(recording, gyro=Samples(recording.gyro.time_s, values))
+
+
+def _slowed(recording: Recording) -> Recording:
+  """Samples at 50 Hz that were read as samples at 25 Hz."""
+  acc, gyro = (Samples(2 * samples.time_s, samples.values) for samples in (recording.acc, recording.gyro))
+  spans = tuple(dataclasses.replace(span, stop_s=2 * span.stop_s) for span in recording.spans)
+  return dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (_without_gravity, 'hapt: Acceleration seems to lack gravity'),
+    (_turned, 'hapt, waist: gravity turns about other axes than the gyroscope says, for 1 of 1 people'),
+    (_slowed, 'hapt, waist: gravity turns 0.49 times as fast as the gyroscope says, for 1 of 1 people'),
+  ],
+)
+def test_what_is_doubtful_is_a_warning(tmp_path: pathlib.Path, change, message: str, caplog):
+  _prepare(change, tmp_path)
+  with caplog.at_level(logging.WARNING):
+    assert any(text.startswith(message) for text in caplog.messages), caplog.messages
+
+
+def test_one_device_in_another_unit_is_a_warning(tmp_path: pathlib.Path, caplog):
+  archive = ARCHIVES['hapt']
+
+  def read(source, position, dropped):
+    (recording,) = archive.read(source, position, dropped)
+    yield from (recording, recording)
+    yield dataclasses.replace(_scaled(acc=1 / 9.80665)(recording), subject='2')
+
+  path = OFFICIAL['hapt'].write(tmp_path, 50)
+  prepare(dataclasses.replace(archive, read=read), path, tmp_path / 'windows', progress=False)
+  assert caplog.messages[0] == (
+    'hapt: acceleration is in m/s2 by its own numbers, but 30 of 90 s in g: do all devices have the same '
+    'unit?'
+  )

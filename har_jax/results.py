@@ -8,7 +8,7 @@ from typing import Any
 
 from har_jax import config, escaping, schema
 from har_jax.errors import UserError, shorten
-from har_jax.storage import RUN_AGAIN, Place, files_below, parse, read, unsealed
+from har_jax.storage import RUN_AGAIN, Place, files_below, read
 
 FORMAT = f'har_jax result {config.SCHEMA_VERSION}'
 
@@ -181,7 +181,7 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
   Raises UserError where there is none, one of another schema version, a damaged one, or where two are of
   different windows of one archive.
   """
-  found = {path: parse(path) for path in files_below(folder, 'seed*.json')}
+  found = {path: read(path) for path in files_below(folder, 'seed*.json')}
   kind, _, version = FORMAT.rpartition(' ')
   for path, result in found.items():
     name, _, own_version = str(result.get('format', '')).rpartition(' ')
@@ -196,9 +196,8 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
   return results
 
 
-def checked(path: Place, sealed: dict[str, Any]) -> dict[str, Any]:
+def checked(path: Place, result: dict[str, Any]) -> dict[str, Any]:
   """A result file's entries. Raises UserError where it is damaged or no result."""
-  result, _ = unsealed(path, sealed, to_do=RUN_AGAIN)
   schema.check(result, schema.Result, path, to_do=RUN_AGAIN)
   return result
 

@@ -1,6 +1,7 @@
-"""What the entries of cards and result files may be: the fields that code reads, their types and ranges.
+"""What the entries of cards and result files may be: the fields that code reads, and their types.
 
-Every number has bounds, and so has every list: a forged card cannot make a command run for ever.
+Cards that users share also have bounds: a forged one cannot make a command run for ever (docs/trust.md).
+Results, windows and stages are the user's own, and have types alone.
 Entries that no code reads are not described, and are free.
 """
 
@@ -28,24 +29,24 @@ _Counts = dict[str, _Count]
 
 
 class _Counted(Struct):
-  windows: _Count
-  recordings: _Count
-  by_activity: _Counts
-  by_subject: _Counts
+  windows: int
+  recordings: int
+  by_activity: dict[str, int]
+  by_subject: dict[str, int]
 
 
 class Windows(Struct):
   """meta.json of a windows folder."""
 
   rate_hz: Literal[50]
-  activities: _Names
-  subjects: _Names
+  activities: list[str]
+  subjects: list[str]
   counts: _Counted
-  position: _Text = ''
-  positions: _Names | None = None
-  archive: _Name | None = None
-  checksum: _Text = ''
-  code_version: _Text = ''
+  position: str = ''
+  positions: list[str] | None = None
+  archive: str | None = None
+  checksum: str = ''
+  code_version: str = ''
 
 
 class _Normalizer(Struct):
@@ -140,18 +141,18 @@ class Export(Struct):
 class _IdentifiedWindows(Struct):
   """What an identity holds of a dataset's windows."""
 
-  checksum: _Text
-  position: _Text
-  windows: _Count
-  sum: _Text
-  code_version: _Text | None = None
+  checksum: str
+  position: str
+  windows: int
+  sum: str
+  code_version: str | None = None
 
 
 class _Validation(Struct):
-  step: _Count
-  macro_f1: _Fraction | None = None
-  accuracy: _Fraction | None = None
-  loss: Number | None = None
+  step: int
+  macro_f1: float | None = None
+  accuracy: float | None = None
+  loss: float | None = None
 
 
 def _check_step(step: int, history: list[_Validation]) -> None:
@@ -163,56 +164,56 @@ class _StageIdentity(Struct):
   stage: Literal['pretraining', 'continued', 'contrastive', 'supervised']
   windows: dict[str, _IdentifiedWindows]
   model: dict[str, Any] | None = None
-  classes: _Names | None = None
+  classes: list[str] | None = None
 
 
 class Stage(Struct):
   """pretrained.json of a finished stage."""
 
   identity: _StageIdentity
-  step: _Count
-  seconds: _Seconds
-  history: Annotated[list[_Validation], Meta(min_length=1, max_length=100_000)]
+  step: int
+  seconds: float
+  history: list[_Validation]
 
   def __post_init__(self):
     _check_step(self.step, self.history)
 
 
 class _Measured(Struct):
-  macro_f1: _Fraction
-  accuracy: _Fraction
+  macro_f1: float
+  accuracy: float
 
 
 class _LearnedDomain(Struct):
   """Scores on all domains after one more was learned; None: of a strategy that has no model yet."""
 
-  domain: _Name
+  domain: str
   start: _Measured | None
-  macro_f1: Annotated[list[_Fraction | None], Meta(max_length=10_000)]
-  accuracy: Annotated[list[_Fraction | None], Meta(max_length=10_000)]
-  bytes: _Count
-  seconds: _Seconds
+  macro_f1: list[float | None]
+  accuracy: list[float | None]
+  bytes: int
+  seconds: float
 
 
 class Continual(Struct):
   """continual.json, next to what the strategy keeps."""
 
   identity: dict[str, Any]
-  history: Annotated[list[_LearnedDomain], Meta(max_length=10_000)]
+  history: list[_LearnedDomain]
 
 
 class _Tested(Struct):
-  macro_f1: _Fraction
-  accuracy: _Fraction
-  precision: _Fraction
-  recall: _Fraction
-  confusion: list[list[_Count]]
+  macro_f1: float
+  accuracy: float
+  precision: float
+  recall: float
+  confusion: list[list[int]]
 
 
 class _Identity(Struct):
-  target: _Name
-  method: _Name
-  seed: _Count
+  target: str
+  method: str
+  seed: int
   experiment: config.Experiment
   windows: dict[str, _IdentifiedWindows]
 
@@ -222,40 +223,40 @@ class _Identity(Struct):
 
 
 class _Parts(Struct):
-  train: _Count
-  validation: _Count
-  test: _Count
+  train: int
+  validation: int
+  test: int
 
 
 class _TestSubjects(Struct):
-  test: list[_Text]
+  test: list[str]
 
 
 class _Data(Struct):
-  split: _Text
+  split: str
   subjects: _TestSubjects
-  classes: _Names
+  classes: list[str]
   normalizer: _Normalizer
   windows: _Parts
 
 
 class _Parameters(Struct):
-  trainable: _Count
-  total: _Count
+  trainable: int
+  total: int
 
 
 class _Bytes(Struct):
-  frozen: _Counts
-  trainable: _Counts
-  statistics: _Counts
-  optimizer: _Counts
+  frozen: dict[str, int]
+  trainable: dict[str, int]
+  statistics: dict[str, int]
+  optimizer: dict[str, int]
 
 
 class _Device(Struct):
-  kind: _Text
-  count: _Count
-  machine: _Text
-  host_cores: _Count
+  kind: str
+  count: int
+  machine: str
+  host_cores: int
 
 
 class Result(Struct):
@@ -265,15 +266,15 @@ class Result(Struct):
   test: _Tested
   test_by_subject: dict[str, _Measured]
   data: _Data
-  collections: list[_Name] | None
-  starts_from: _Text | None
+  collections: list[str] | None
+  starts_from: str | None
   validation: list[_Validation]
-  step: _Count
-  batch_runs: Annotated[int, Meta(ge=1, le=10**6)]
+  step: int
+  batch_runs: int
   parameters: _Parameters
   bytes: _Bytes
-  seconds: dict[str, _Seconds]
-  versions: dict[str, _Text]
+  seconds: dict[str, float]
+  versions: dict[str, str]
   device: _Device
   signals: dict[str, Any] | None = None  # none in results that are older, and of baselines
 
@@ -287,12 +288,12 @@ class Result(Struct):
 
 
 class _PersonalIdentity(_Identity):
-  personal_labels: _Count
+  personal_labels: int
 
 
 class _TrainAndTest(Struct):
-  train: _Count
-  test: _Count
+  train: int
+  test: int
 
 
 class _Personal(Struct):
@@ -306,8 +307,8 @@ class Personalization(Struct):
 
   identity: _PersonalIdentity
   by_subject: dict[str, _Personal]
-  seconds: _Seconds
-  versions: dict[str, _Text]
+  seconds: float
+  versions: dict[str, str]
   device: _Device
 
 

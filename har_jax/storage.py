@@ -1,5 +1,7 @@
 """Places on disk or in a bucket, and files that are written completely or not at all. No JAX.
 
+A card is a JSON file with the checksums of the files next to it. It is written last, so what a killed job
+leaves has none that fits.
 A place is a folder or a file. On a disk or a network share it is a `pathlib.Path`. In a bucket (gs://, s3://)
 it is an `epath.Path`, which has the same methods.
 """
@@ -22,6 +24,7 @@ from har_jax.errors import UserError, advice, shorten
 _DRIVERS = {'gs': 'gcsfs', 's3': 's3fs'}
 _MAX_CARD_BYTES = 1 << 26  # results and cards have kilobytes, pictures some megabytes
 RUN_AGAIN = 'delete it to run again'
+_SUMS = 'sums'  # entry of a card: file → checksum
 
 if typing.TYPE_CHECKING:
   Place = pathlib.Path
@@ -88,8 +91,12 @@ def write(path: Place, entries: Mapping[str, Any]) -> None:
 
 
 def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
-  """The content of a card, a JSON file: entries and sums. files: name → sum of each file next to it."""
-  text = json.dumps(checksums.seal(entries, files), indent=1, ensure_ascii=False)
+  """The content of a card. files: name → checksum of each file next to it.
+
+  Raises ValueError if an entry is no JSON value, such as NaN.
+  """
+  all_entries = {**entries, _SUMS: files} if files else entries
+  text = json.dumps(all_entries, indent=1, ensure_ascii=False, allow_nan=False)
   # Lists of numbers on one line each. JSON strings hold no line break, so none is touched.
   text = re.sub(r'\[\n[\s\d.,eE+-]*\]', lambda numbers: ' '.join(numbers[0].split()), text)
   # A name that is no text in this locale keeps its escapes.
@@ -124,21 +131,26 @@ def check_writable(folder: Place) -> None:
 
 
 def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
-  """A card's entries. Raises UserError where the file is no JSON object, or its checksum is another."""
-  return unsealed(path, parse(path, to_do=to_do), to_do=to_do)[0]
+  """A card's entries. Raises UserError if the file is no JSON object."""
+  entries = parse(path, to_do=to_do)
+  return {name: value for name, value in entries.items() if name != _SUMS}
 
 
 def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
   """A card's entries, and the checksums of its files.
 
-  Raises UserError as `read`, and where it is of another format or schema version.
+  Raises UserError as `read`, and if it is of another format or schema version.
   """
   entries = parse(path, to_do=to_do)
-  if (found := entries.get('format')) != format:
+  if entries.get('format') != format:
     raise UserError(
-      f'{path} has the format {shorten(repr(found))}, and this version reads {format!r}; {to_do}'
+      f'{path} has the format {shorten(repr(entries.get("format")))}, and this version reads {format!r}; '
+      f'{to_do}'
     )
-  return unsealed(path, entries, to_do=to_do)
+  files = entries.pop(_SUMS, {})
+  if not (isinstance(files, dict) and all(isinstance(sum_, str) for sum_ in files.values())):
+    raise UserError(f'{path}: its {_SUMS} are not file → checksum; {to_do}')
+  return entries, files
 
 
 def parse(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
@@ -153,14 +165,6 @@ def parse(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
   if not isinstance(entries, dict):
     raise UserError(f'{path} is no JSON object; {to_do}')
   return entries
-
-
-def unsealed(path: Place, entries: dict[str, Any], *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:
-  """A card's entries without its checksums, and those of its files. Raises UserError where it is damaged."""
-  try:
-    return checksums.unseal(entries)
-  except (ValueError, RecursionError) as error:
-    raise UserError(f'{path} is damaged or was edited ({shorten(error)}); {to_do}') from error
 
 
 def read_file(path: Place, expected: str | None, *, to_do: str) -> bytes:

@@ -166,15 +166,15 @@ def to_json(summary: SignalSummary | None) -> dict[str, Any] | None:
   return None if summary is None else dataclasses.asdict(summary)
 
 
-def of_card(card: Mapping[str, Any]) -> SignalSummary | None:
+def of_card(card: Mapping[str, Any], path: object = 'the card') -> SignalSummary | None:
   """The summary in a card, or None: a run of an experiment does not keep one. Raises as `from_json`."""
   entry = card.get('signals')
-  return None if entry is None else from_json(entry)
+  return None if entry is None else from_json(entry, path)
 
 
-def from_json(entry: Any) -> SignalSummary:
+def from_json(entry: Any, path: object = 'the card') -> SignalSummary:
   """Raises UserError where it is not what `to_json` gave."""
-  where = "the card's summary of the training signals"
+  where = f'{path}, its summary of the training signals'
   return schema.check(entry, SignalSummary, where, to_do='write the adapter or base again')
 
 

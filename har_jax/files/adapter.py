@@ -171,8 +171,9 @@ def save_adapter(folder: str | Place, adapter: Adapter) -> None:
 
 def load_adapter(folder: str | Place) -> Adapter:
   """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model."""
-  adapter = Adapter(*safetensors_io.read(storage.place(str(folder)), 'adapter', FORMAT, schema.Adapter))
-  signal_summary.of_card(adapter.card)  # raises UserError
+  place = storage.place(str(folder))
+  adapter = Adapter(*safetensors_io.read(place, 'adapter', FORMAT, schema.Adapter))
+  signal_summary.of_card(adapter.card, place / 'adapter.json')  # raises UserError
   return adapter
 
 

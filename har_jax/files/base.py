@@ -149,7 +149,7 @@ def load_base(folder: str | Place) -> Base:
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
     leaves, card = safetensors_io.read(place, 'base', FORMAT, schema.Base)
-    signal_summary.of_card(card)  # raises UserError
+    signal_summary.of_card(card, place / 'base.json')  # raises UserError
     return Base(jax.device_put(methods.unpack_on_host(leaves)), card)
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)

@@ -19,7 +19,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
   path = storage.place(str(result))
-  entries = storage.parse(path)
+  entries = storage.read(path)
   if entries.get('format') != results.FORMAT:
     raise UserError(f"{path} is not a {results.FORMAT!r} file; give a run's seed<k>.json")
   entries = results.checked(path, entries)

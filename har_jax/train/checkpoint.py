@@ -105,8 +105,11 @@ class Checkpoints:
     data = batches.get_state()
     items['data'] = ocp.args.JsonSave(data)
     expected = {name: _sum(collection) for name, collection in _collections(state).items()}
-    about = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
-    items['about'] = ocp.args.JsonSave(checksums.seal(about, expected | {'data': checksums.of_entries(data)}))
+    about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
+    about['sums'] = expected | {'data': checksums.of_entries(data)}
+    # The history chooses the best step: a changed digit in it would change results without a word.
+    about['sums'] = about['sums'] | {'itself': checksums.of_entries(about)}
+    items['about'] = ocp.args.JsonSave(about)
     step = int(state.step)
     try:
       if step in self._manager.all_steps():  # a damaged one, which `newest` skipped
@@ -186,9 +189,14 @@ class Checkpoints:
     """History, seconds and shapes; and the checksums of the other items. Raises _DamagedError."""
     about = self._restore(step, {'about': ocp.args.JsonRestore()}, None)['about']
     try:
-      return checksums.unseal(about)
-    except (ValueError, RecursionError, AttributeError) as error:
-      raise _DamagedError(shorten(error)) from error
+      sums = dict(about.pop('sums'))
+      expected = sums.pop('itself')
+      found = checksums.of_entries({**about, 'sums': sums})
+    except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
+      raise _DamagedError(f'its sums are missing: {shorten(error)}') from error
+    if found != expected:
+      raise _DamagedError(f'the sum of its entries is {found}, and it says {expected}')
+    return about, sums
 
   def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str] | None) -> Any:
     """Items by name, compared with their checksums; None: they hold their own. Raises _DamagedError."""

@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_the_old_files(
     ({}, 'missing required field `identity`'),
     ({'step': 10**30}, 'step'),
     ({'step': 2}, 'not one validation is of step 2'),
-    ({'history': []}, 'history'),
+    ({'history': []}, 'not one validation is of step 1'),
     ({'identity': {'stage': 'unknown', 'windows': {}}}, 'stage'),
   ],
 )

@@ -1,10 +1,8 @@
 """Every format that har_jax reads: a small valid input, how it is damaged, and what is read of it."""
 
 import collections
-import contextlib
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +16,7 @@ import numpy as np
 import pandas as pd
 from made_archives import Read, digest
 
-from har_jax import checksums, config, config_fields, files, methods, recordings, results, storage
+from har_jax import config, config_fields, files, methods, recordings, results, storage
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.datasets import prepare
@@ -270,14 +268,6 @@ def _read_checkpoints(folder: pathlib.Path, out: pathlib.Path) -> Read:
   return digest(int(state.step), *map(np.asarray, jax.tree.leaves(state)), history, seconds), ''
 
 
-def _sealed(content: bytes, rng: mutations.Random) -> bytes:
-  """A card with another value and right sums, as a hostile hand would write it."""
-  entries, sums = checksums.unseal(json.loads(content))
-  while True:
-    with contextlib.suppress(ValueError):  # NaN, which no card can hold
-      return storage.card(mutations.damaged_value(entries, rng), sums)
-
-
 _FOLDERS = (
   ('windows', _build_windows, _read_windows, '*.json'),
   ('base', _build_base, _read_base, '*.json'),
@@ -301,10 +291,14 @@ FORMATS = (
   Format('recording, a file a sensor', _build_sensor_files, _TEXT, _recording('.'), False),
   Format('labels', _build_day, _TEXT, _recording('day.csv', 'labels.csv'), False, 'labels.csv'),
   Format('own dataset', _build_dataset, _TEXT, _read_dataset, False),
-  *(Format(f'{name}, bytes', build, _BYTES, read, True) for name, build, read, _ in _FOLDERS),
   *(
-    Format(f'{name}, card{words}', build, damage, read, has_sum, cards)
-    for words, damage, has_sum in (('', mutations.damaged_json, True), (' with right sums', _sealed, False))
+    Format(f'{name}, bytes', build, _BYTES, read, True, '*[!n]')  # but its card
+    for name, build, read, _ in _FOLDERS
+    if name != 'results'
+  ),
+  *(
+    Format(f'{name}, card{words}', build, damage, read, False, cards)
+    for words, damage in ((' as text', _TEXT), ('', mutations.damaged_json))
     for name, build, read, cards in _FOLDERS
   ),
   Format('table of runs, bytes', _build_table, _BYTES, _read_table, False),

@@ -15,8 +15,8 @@ from absl import flags
 
 from har_jax import config, results, runtime
 from har_jax.cli import command
-from har_jax.datasets import folds
-from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Fold
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import markdown
@@ -60,8 +60,8 @@ def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> di
 def main() -> None:
   protocol = config.Protocol(label_budget='10/class')
   windows = pathlib.Path(_WINDOWS.value)
-  data = folds.target_windows(windows, 'hapt', protocol, seed=0)
-  signals = store.load(windows / 'hapt').signals[data.indices['train']]
+  data = Fold(Datasets.open(windows), 'hapt', (), protocol, seed=0).target_windows()
+  signals = data.signals[data.indices['train']]
   labels = np.array(data.classes)[data.train['label']]
   rows = []
   for limits in budgets():

@@ -96,14 +96,15 @@ def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
   """Of a stream and seed: its strategies share what is trained on a domain alone."""
   from har_jax import files
   from har_jax.continual import domains, run
+  from har_jax.datasets.datasets import Datasets
 
   given = _STREAMS[name]
   shared = {'labels': _LABELS, 'seed': seed, 'classes': given['classes'], 'most': given['people']}
-  targets = given['targets'].split(',')
+  datasets, targets = Datasets.open(windows), given['targets'].split(',')
   if len(targets) == 1:
-    stream = domains.of_people(windows, targets[0], **shared)
+    stream = domains.stream_people(datasets, targets[0], **shared)
   else:
-    stream = domains.of_datasets(windows, targets, **shared)
+    stream = domains.stream_datasets(datasets, targets, **shared)
   return run.Settings(steps=given['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
 
 

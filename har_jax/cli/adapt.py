@@ -129,11 +129,11 @@ def main() -> dict[str, Any]:
     print(f'Left out: {count} {reason}.')
   import numpy as np
 
-  from har_jax.datasets.temporal_split import hold_out
+  from har_jax.datasets import splits
   from har_jax.recognizer import ensemble
   from har_jax.recognizer.calibration import calibrate
 
-  held_out, overlapping = hold_out(windows, _VALIDATION_FRACTION.value)
+  held_out, overlapping = splits.hold_out_last(windows, _VALIDATION_FRACTION.value)
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]

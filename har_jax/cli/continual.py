@@ -80,8 +80,9 @@ def main() -> dict[str, Any]:
   if bool(_TARGET.value) == bool(_TARGETS.value):
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)
-  from har_jax import experiments, files, storage
+  from har_jax import files, storage
   from har_jax.continual import domains, run
+  from har_jax.datasets.datasets import Datasets
   from har_jax.report import curves
 
   settings = run.Settings(
@@ -97,18 +98,17 @@ def main() -> dict[str, Any]:
   )
   given: dict[str, Any] = {'labels': _LABELS.value, 'seed': _SEED.value, 'classes': _CLASSES.value}
   given['most'] = _MOST.value
-  windows, out = pathlib.Path(_WINDOWS.value), pathlib.Path(_OUT.value)
+  datasets, out = Datasets.open(pathlib.Path(_WINDOWS.value)), pathlib.Path(_OUT.value)
   flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
-  prepared = experiments.available(windows)
-  datasets = list(dict.fromkeys(target.partition('/')[0] for target in targets))
-  command.check_choices(flag, datasets, prepared)
+  names = list(dict.fromkeys(target.partition('/')[0] for target in targets))
+  command.check_choices(flag, names, datasets.names)
   if _TARGET.value:
-    stream = domains.of_people(windows, _TARGET.value, **given)
+    stream = domains.stream_people(datasets, _TARGET.value, **given)
   else:
-    stream = domains.of_datasets(windows, _TARGETS.value, **given)
+    stream = domains.stream_datasets(datasets, _TARGETS.value, **given)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
-  outputs.warn_of_known_people(base.card, windows, datasets)
+  outputs.warn_of_known_people(base.card, [datasets[name] for name in names])
   found = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(found))
   _print_summary(found)

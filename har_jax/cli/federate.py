@@ -91,13 +91,14 @@ def main() -> dict[str, Any]:
     raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
   import numpy as np
 
-  from har_jax import experiments
+  from har_jax.datasets.datasets import Datasets
   from har_jax.federated import people, simulation
   from har_jax.federated.server import Server
   from har_jax.federated.task import Federation, load_task
 
   windows = pathlib.Path(_WINDOWS.value)
-  command.check_choices('target', [_TARGET.value], experiments.available(windows))
+  datasets = Datasets.open(windows)
+  command.check_choices('target', [_TARGET.value], datasets.names)
   archive = people.Archive(windows, _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks)
   everyone = people.read(archive)
   federation = Federation.of(FLAGS.flag_values_dict() | {'classes': everyone.classes})
@@ -105,7 +106,7 @@ def main() -> dict[str, Any]:
     f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
   )
   task = load_task(federation, _BASE.value, None)
-  outputs.warn_of_known_people(task.base.card, windows, [_TARGET.value])
+  outputs.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
 
   def measure(task, variables) -> float:
     return task.measure(variables, everyone.validation)['macro_f1']

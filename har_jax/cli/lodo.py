@@ -89,14 +89,15 @@ def main() -> dict[str, Any]:
   experiment = _experiment()
   from har_jax import experiments, storage
   from har_jax.datasets import windows as store
+  from har_jax.datasets.datasets import Datasets
   from har_jax.train import mesh
 
-  windows = store.local(storage.place(_WINDOWS.value))
+  datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
   study = experiments.Study(
-    windows=windows,
+    datasets=datasets,
     out=storage.place(_OUT.value),
     experiment=experiment,
-    targets=tuple(_TARGETS.value or experiments.available(windows)),
+    targets=tuple(_TARGETS.value or datasets.names),
     methods=tuple(_METHODS.value),
     seeds=seeds,
     sources=tuple(_SOURCES.value or ()),

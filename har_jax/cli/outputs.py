@@ -1,14 +1,16 @@
 """One rule for all commands: folders that exist, folders that do not, and people whom a base knows."""
 
 import difflib
-import pathlib
 import sys
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from har_jax.errors import UserError, shorten
+
+if TYPE_CHECKING:
+  from har_jax.datasets.datasets import Dataset
 
 
 def define_overwrite(values: flags.FlagValues) -> Callable[..., None]:
@@ -46,12 +48,10 @@ def check_given(flag: str, text: str | None) -> None:
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
 
 
-def warn_of_known_people(card: Mapping[str, Any], windows: pathlib.Path, datasets: Collection[str]) -> None:
+def warn_of_known_people(card: Mapping[str, Any], datasets: 'Collection[Dataset]') -> None:
   """Warns where the base of this card was pretrained on these datasets: nobody of them is unseen."""
-  from har_jax.datasets import windows as store
-
   sources = {source['archive'] for source in card.get('sources', ())}
-  if known := [name for name in datasets if store.same_people(windows, name) & sources]:
+  if known := [dataset.name for dataset in datasets if dataset.people & sources]:
     print(
       f'warning: the base was pretrained on people of {", ".join(known)}, so none of them is unseen',
       file=sys.stderr,

@@ -49,18 +49,19 @@ def main() -> None:
   experiment = _experiment()
   from har_jax import experiments, storage
   from har_jax.datasets import windows as store
+  from har_jax.datasets.datasets import Datasets
   from har_jax.experiments import paper, pictures
   from har_jax.report import frame, tables
   from har_jax.train import mesh
 
-  windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
-  prepared = experiments.available(windows)
+  datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
+  out = storage.place(_OUT.value)
   plan = paper.Paper(
-    windows=windows,
+    datasets=datasets,
     out=out,
     experiment=experiment,
     seeds=seeds,
-    targets=tuple(_TARGETS.value or prepared),
+    targets=tuple(_TARGETS.value or datasets.names),
     tables=paper.TABLES if _TABLE.value == ['all'] else tuple(_TABLE.value),
     shard=shard,
   )
@@ -68,7 +69,7 @@ def main() -> None:
   studies = list(plan.studies())
   results = [[spec.result for spec in study.runs] for study in studies]
   total, done, start_s = sum(map(len, results)), 0, time.monotonic()
-  missing = [name for name in _PUBLISHED if name not in prepared]
+  missing = [name for name in _PUBLISHED if name not in datasets.names]
   if mesh.is_main_process() and missing:
     print(f'without windows, so in no table: {", ".join(missing)}', flush=True)
   if (number := min([_jobs(), *map(len, results)])) > 1:  # a study has a run for each shard

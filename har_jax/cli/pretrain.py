@@ -8,7 +8,6 @@ from absl import flags
 
 from har_jax.cli import command, processes
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError
 
 COMMON = (
   'windows',
@@ -53,39 +52,33 @@ def main() -> None:
   stop = _join()
   experiment = _experiment()
   from har_jax import experiments, files, storage
-  from har_jax.datasets import folds, signal_summary
+  from har_jax.datasets import signal_summary
   from har_jax.datasets import windows as store
+  from har_jax.datasets.datasets import Datasets
+  from har_jax.datasets.folds import Sources
   from har_jax.experiments import recording_head_training, supervised_head
   from har_jax.experiments import stages as staging
   from har_jax.recognizer import recording_head
   from har_jax.train import mesh
 
-  windows, out = store.local(storage.place(_WINDOWS.value)), storage.place(_OUT.value)
-  prepared = experiments.available(windows)
-  sources = _SOURCES.value or prepared
-  if unknown := sorted(set(sources).difference(prepared)):
-    raise UserError(f'no windows of {", ".join(unknown)} under {windows}; there are {", ".join(prepared)}')
-  names = ', '.join(sources)
-  stages = [
-    staging.masked_pretraining(out / 'pretrain', experiment, windows, sources, f'pretraining on {names}')
-  ]
+  datasets, out = Datasets.open(store.local(storage.place(_WINDOWS.value))), storage.place(_OUT.value)
+  sources = Sources(datasets, tuple(_SOURCES.value or datasets.names), experiment.protocol)
+  names = ', '.join(sources.names)
+  stages = [staging.masked_pretraining(out / 'pretrain', experiment, sources, f'pretraining on {names}')]
   if experiment.protocol.supervised_pretraining_steps:
-    supervised_head.check_activities(folds.source_classes(windows, sources))  # now, not after hours
+    supervised_head.check_activities(sources.classes)  # now, not after hours
     title = f'activities of {names}'
-    stages.append(staging.supervised_pretraining(out / 'supervised', experiment, windows, sources, title))
+    stages.append(staging.supervised_pretraining(out / 'supervised', experiment, sources, title))
   staging.run_stages(stages, experiments.TrainOptions(progress=_PROGRESS.value, stop=stop))
   if not mesh.is_main_process():
     return
   base = files.load_base(stages[-1].folder)
   if base.classes:
-    labeled = folds.labeled_source_windows(windows, sources, experiment.protocol)
-    base = supervised_head.with_general_head(base, *labeled)
-  signals = signal_summary.of_sources(windows, sources, supervised_head.NAMES)
+    base = supervised_head.with_general_head(base, *sources.labeled_windows())
+  signals = signal_summary.summarize_sources(datasets, sources.names, supervised_head.NAMES)
   card = base.card | {'signals': signal_summary.to_json(signals)}
   base = files.save_base(out, base.variables, card, four_bits=_FOUR_BITS.value)
-  if base.classes and (
-    head := recording_head_training.of_sources(windows, sources, experiment.protocol, seed=0)
-  ):
+  if base.classes and (head := recording_head_training.fit_to_sources(sources, seed=0)):
     recording_head.save(out, head, base=base.checksum)
   pretraining = base.card['pretraining']
   measured = ', '.join(

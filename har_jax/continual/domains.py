@@ -2,16 +2,16 @@
 
 import dataclasses
 import itertools
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.datasets import label_budget, splits
+from har_jax.datasets import splits
 from har_jax.datasets import windows as store
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.normalization import PHYSICAL
 from har_jax.errors import UserError
 from har_jax.signal.recording import LOCOMOTION
@@ -48,24 +48,23 @@ class Stream:
     return np.unique(np.concatenate([np.empty(0, int), *(each.labels for each in self.domains[:count])]))
 
 
-def of_people(
-  folder: pathlib.Path, target: str, *, labels: int, seed: int, classes: str = 'locomotion', most: int = 0
+def stream_people(
+  datasets: Datasets, target: str, *, labels: int, seed: int, classes: str = 'locomotion', most: int = 0
 ) -> Stream:
-  """The people of a dataset in a drawn order, but for those whom a subject-wise split tests on.
+  """Streams the people of a dataset in a drawn order, but for those whom a subject-wise split tests on.
 
   labels: each person's labeled windows per activity, the first ones; 0: the first half of them.
   classes: locomotion or all, as `config.Protocol` has it. most: people; 0: all.
   Raises UserError where nobody has windows both to train and to test on.
   """
-  names = _names(folder, [target], classes)
-  windows, label, own, unseen = _read(folder, target, names, seed)
-  subjects = windows.meta['subjects']
-  found = [_domain(subjects[person], windows, label, [at], labels) for person, at in own.items()]
-  return _stream(found[: most or None], [_test(windows, label, unseen, _MOST_UNSEEN)], names)
+  part = _read(datasets, target, _list_activities(datasets, [target], classes), seed)
+  names = part.windows.meta['subjects']
+  domains = [_make_domain(names[person], part, [rows], labels) for person, rows in part.people.items()]
+  return _make_stream(domains[: most or None], [_sample(part, part.unseen, _MOST_UNSEEN)], part.activities)
 
 
-def of_datasets(
-  folder: pathlib.Path,
+def stream_datasets(
+  datasets: Datasets,
   targets: Sequence[str],
   *,
   labels: int,
@@ -73,123 +72,130 @@ def of_datasets(
   classes: str = 'locomotion',
   most: int = 0,
 ) -> Stream:
-  """Datasets in a drawn order, each with all its people but for those whom a subject-wise split tests on.
+  """Streams datasets in a drawn order, each with all its people but for those whom a split tests on.
 
-  targets: names, each with a position after a slash or at its first one: dsads/left_leg. The rest is as in
-  `of_people`; labeled windows and `most` are of the people of each dataset.
+  targets: names, each with a position after a slash or at its first one: dsads/left_leg. The others are as in
+  `stream_people`; labeled windows and `most` are of the people of each dataset.
   """
-  names = _names(folder, targets, classes)
-  _check_people(folder, targets)
-  found, unseen = [], []
-  for place, target in enumerate(np.random.default_rng([seed, 2]).permutation(list(targets)).tolist()):
-    windows, label, own, not_here = _read(folder, target, names, seed)
-    domain = _domain(target, windows, label, list(own.values())[: most or None], labels)
-    others = _test(windows, label, not_here, _MOST_UNSEEN)
+  activities = _list_activities(datasets, targets, classes)
+  _check_people(datasets, targets)
+  domains, unseen = [], []
+  for number, target in enumerate(np.random.default_rng([seed, 2]).permutation(list(targets)).tolist()):
+    part = _read(datasets, target, activities, seed)
+    domain = _make_domain(target, part, list(part.people.values())[: most or None], labels)
+    others = _sample(part, part.unseen, _MOST_UNSEEN)
     for test in (domain.test, others):
-      test['recording'] += _MOST_RECORDINGS * place
-    found.append(domain)
+      test['recording'] += _MOST_RECORDINGS * number
+    domains.append(domain)
     unseen.append(others)
-  return _stream(found, unseen, names)
+  return _make_stream(domains, unseen, activities)
 
 
-def _stream(found: Sequence[Domain], unseen: Sequence[Batch], names: Sequence[str]) -> Stream:
-  """The domains with windows of two activities to train on and any to test on."""
-  usable = tuple(each for each in found if len(each.labels) > 1 and len(each.test['label']))
+def _make_stream(domains: Sequence[Domain], unseen: Sequence[Batch], activities: Sequence[str]) -> Stream:
+  """Keeps the domains with windows of two activities to train on and any to test on."""
+  usable = tuple(domain for domain in domains if len(domain.labels) > 1 and len(domain.test['label']))
   if len(usable) < 2:
     raise UserError(
-      f'{len(usable)} of {len(found)} domains have labeled windows of two activities, and later ones to test '
-      'on; two such domains are needed: give fewer --labels_per_activity, more --people or others'
+      f'{len(usable)} of {len(domains)} domains have labeled windows of two activities, and later ones to '
+      'test on; two such domains are needed: give fewer --labels_per_activity, more --people or others'
     )
   together = {name: np.concatenate([part[name] for part in unseen]) for name in unseen[0]}
-  return Stream(usable, together, tuple(names))
+  return Stream(usable, together, tuple(activities))
 
 
-def _names(folder: pathlib.Path, targets: Sequence[str], classes: str) -> list[str]:
-  """The activities of these datasets, each once. Raises UserError for an unknown kind of classes."""
+def _list_activities(datasets: Datasets, targets: Sequence[str], classes: str) -> list[str]:
+  """Lists the activities of these datasets, each once. Raises UserError for an unknown kind of classes."""
   classes = config.Protocol(classes=classes).classes
-  found = [name for each in targets for name in store.read_meta(folder / each.split('/')[0])['activities']]
-  return [name for name in dict.fromkeys(found) if classes == 'all' or name in LOCOMOTION]
+  names = [name for target in targets for name in datasets[target.split('/')[0]].meta['activities']]
+  return [name for name in dict.fromkeys(names) if classes == 'all' or name in LOCOMOTION]
 
 
-def _check_people(folder: pathlib.Path, targets: Sequence[str]) -> None:
+def _check_people(datasets: Datasets, targets: Sequence[str]) -> None:
   """Raises UserError where one target occurs twice, and where two datasets have the same people.
 
   One of these would train on people who are in no domain of the other.
   """
   if len(set(targets)) < len(targets):
     raise UserError(f'--targets={",".join(targets)}: give each once')
-  datasets = dict.fromkeys(target.partition('/')[0] for target in targets)
-  for one, other in itertools.combinations(datasets, 2):
-    if store.same_people(folder, one) & store.same_people(folder, other):
+  names = dict.fromkeys(target.partition('/')[0] for target in targets)
+  for one, other in itertools.combinations(names, 2):
+    if datasets[one].people & datasets[other].people:
       raise UserError(
         f'{one} and {other} have the same people, so people in no domain of one may be in the other; give one'
       )
 
 
-def _read(
-  folder: pathlib.Path, target: str, names: Sequence[str], seed: int
-) -> tuple[store.Windows, Int[np.ndarray, 'w'], dict[int, np.ndarray], Int[np.ndarray, 'p']]:
-  """Windows, labels (-1: none of the names), where those of each person are, and those of unseen people.
+@dataclasses.dataclass(frozen=True)
+class _Part:
+  """A dataset at one position: who is in the stream, in a drawn order, and who is not."""
 
-  The people are in a drawn order.
-  """
-  dataset, _, position = target.partition('/')
-  windows = store.load(folder / dataset)
-  unseen_people = _unseen_people(windows, target, names, seed)
+  windows: store.Windows
+  activities: Sequence[str]
+  label: Int[np.ndarray, 'w']  # indices into the activities; -1: none of them
+  people: dict[int, np.ndarray]  # person → where its windows are
+  unseen: Int[np.ndarray, 'p']
+
+
+def _read(datasets: Datasets, target: str, activities: Sequence[str], seed: int) -> _Part:
+  name, _, position = target.partition('/')
+  windows = datasets[name].windows
+  unseen_people = _draw_unseen_people(windows, target, activities, seed)
   positions = windows.meta.get('positions', [])
   if position and position not in positions:
     has = ', '.join(positions) or 'one position only'
-    raise UserError(f'{dataset} has no position {position!r}; it has {has}')
+    raise UserError(f'{name} has no position {position!r}; it has {has}')
   if positions:
     windows = store.at_position(windows, positions.index(position) if position else 0)
-  label = _labels(windows, names)
-  known = np.flatnonzero(label >= 0)
+  label = _label(windows, activities)
+  labeled = np.flatnonzero(label >= 0)
   subjects = np.array(windows.meta['subjects'])[windows.subject]
-  unseen = known[np.isin(subjects[known], unseen_people)]
-  rest = np.setdiff1d(known, unseen)
-  order = np.random.default_rng([seed, 3]).permutation(np.unique(windows.subject[rest])).tolist()
-  return windows, label, {person: rest[windows.subject[rest] == person] for person in order}, unseen
+  is_unseen = np.isin(subjects[labeled], unseen_people)
+  unseen, others = labeled[is_unseen], labeled[~is_unseen]
+  order = np.random.default_rng([seed, 3]).permutation(np.unique(windows.subject[others])).tolist()
+  people = {person: others[windows.subject[others] == person] for person in order}
+  return _Part(windows, activities, label, people, unseen)
 
 
-def _labels(windows: store.Windows, names: Sequence[str]) -> Int[np.ndarray, 'w']:
-  activities = windows.meta['activities']
-  label = np.array([names.index(each) if each in names else -1 for each in activities], np.int32)
+def _label(windows: store.Windows, activities: Sequence[str]) -> Int[np.ndarray, 'w']:
+  """The index of each window's activity in `activities`, or -1."""
+  names = windows.meta['activities']
+  label = np.array([activities.index(name) if name in activities else -1 for name in names], np.int32)
   return label[windows.activity]
 
 
-def _unseen_people(windows: store.Windows, target: str, names: Sequence[str], seed: int) -> list[str]:
-  """Those whom a subject-wise split tests on: of all positions, each of which may be a domain."""
-  label = _labels(windows, names)
-  known = np.flatnonzero(label >= 0)
-  subjects = windows.subject[known]
+def _draw_unseen_people(
+  windows: store.Windows, target: str, activities: Sequence[str], seed: int
+) -> list[str]:
+  """Draws those whom a subject-wise split tests on: of all positions, each of which may be a domain."""
+  label = _label(windows, activities)
+  labeled = np.flatnonzero(label >= 0)
+  subjects = windows.subject[labeled]
   try:
-    parts = splits.split(label[known], subjects, config.Protocol(), seed)
+    parts = splits.split(label[labeled], subjects, config.Protocol(), seed)
   except UserError as error:
     raise UserError(f'{target}: {error}') from error
   return [windows.meta['subjects'][person] for person in np.unique(subjects[parts.test])]
 
 
-def _domain(
-  name: str, windows: store.Windows, label: Int[np.ndarray, 'w'], people: Sequence[np.ndarray], labels: int
-) -> Domain:
+def _make_domain(name: str, part: _Part, people: Sequence[np.ndarray], labels: int) -> Domain:
   """people: where the windows of each are."""
   everyone = (*people, np.empty(0, int))  # all people of a position may be unseen
-  parts = [label_budget.split(label, own, labels) for own in everyone]
-  train, later = (np.sort(np.concatenate(part)) for part in zip(*parts, strict=True))
-  signal = PHYSICAL(windows.signals[train])
-  batch = {'signal': signal, 'label': label[train], 'origin': PHYSICAL.origins(len(train))}
-  return Domain(name, batch, _test(windows, label, later, _MOST_TEST))
+  halves = [splits.split_first(part.label, person, labels) for person in everyone]
+  train, later = (np.sort(np.concatenate(rows)) for rows in zip(*halves, strict=True))
+  signal = PHYSICAL(part.windows.signals[train])
+  batch = {'signal': signal, 'label': part.label[train], 'origin': PHYSICAL.origins(len(train))}
+  return Domain(name, batch, _sample(part, later, _MOST_TEST))
 
 
-def _test(windows: store.Windows, label: Int[np.ndarray, 'w'], at: Int[np.ndarray, 'p'], most: int) -> Batch:
-  """At most so many windows of each activity, evenly over all of them."""
-  kept = [np.empty(0, int)]
-  for each in np.unique(label[at]):
-    indices = at[label[at] == each]
-    kept.append(indices[np.unique(np.linspace(0, len(indices) - 1, most).round().astype(int))])
-  chosen = np.sort(np.concatenate(kept))
+def _sample(part: _Part, rows: Int[np.ndarray, 'p'], most: int) -> Batch:
+  """Takes at most so many windows of each activity, evenly over all of them."""
+  sampled = [np.empty(0, int)]
+  for label in np.unique(part.label[rows]):
+    indices = rows[part.label[rows] == label]
+    sampled.append(indices[np.unique(np.linspace(0, len(indices) - 1, most).round().astype(int))])
+  indices = np.sort(np.concatenate(sampled))
   return {
-    'signal': PHYSICAL(windows.signals[chosen]),
-    'label': label[chosen],
-    'recording': windows.recording[chosen].astype(np.int64),
+    'signal': PHYSICAL(part.windows.signals[indices]),
+    'label': part.label[indices],
+    'recording': part.windows.recording[indices].astype(np.int64),
   }

@@ -1,18 +1,17 @@
 """The windows of one fold: of the sources to pretrain on, of the target to adapt, validate and test on."""
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from har_jax import config
 from har_jax.archives import ARCHIVES
 from har_jax.datasets import balancing, normalization, splits, temporal_pairs
-from har_jax.datasets import windows as store
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
 from har_jax.signal.recording import LOCOMOTION, RATE_HZ
 
@@ -24,85 +23,66 @@ _SPLITS = {
 }
 
 
-def pretraining_windows(
-  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
-) -> tuple[Batch, Batch]:
-  """Train and validation windows of all sources: each holds out subjects, and is normalized on the others.
+@dataclasses.dataclass(frozen=True)
+class Sources:
+  """Datasets to pretrain on.
 
-  A held-out subject is held out at all positions, and each position of a source has its own normalizer.
+  Each holds out subjects for validation, at all positions, and each of its positions is normalized on the
+  other subjects. No seed has a part in it.
   """
-  train, validation = zip(*(_source_windows(folder, name, protocol) for name in sources), strict=True)
-  return _concatenate(train, ('signal', 'origin')), _concatenate(validation, ('signal',))
 
+  datasets: Datasets
+  names: tuple[str, ...]
+  protocol: config.Protocol
 
-def source_classes(folder: pathlib.Path, sources: Sequence[str]) -> tuple[str, ...]:
-  """All activities of all sources, sorted."""
-  return tuple(
-    sorted({name for source in sources for name in store.read_meta(folder / source)['activities']})
-  )
+  @property
+  def classes(self) -> tuple[str, ...]:
+    """All activities of all sources, sorted."""
+    return tuple(sorted({name for source in self.names for name in self.datasets[source].meta['activities']}))
 
+  def windows(self) -> tuple[Batch, Batch]:
+    """Train and validation windows, without labels."""
+    train, validation = zip(*map(self._read, self.names), strict=True)
+    return _concatenate(train, ('signal', 'origin')), _concatenate(validation, ('signal',))
 
-def labeled_source_windows(
-  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol
-) -> tuple[Batch, Batch]:
-  """`pretraining_windows` with labels, which index `source_classes`; a part of a large source."""
-  classes = source_classes(folder, sources)
-  train: list[Batch] = []
-  validation: list[Batch] = []
-  for source in sources:
-    label = _label_table(store.read_meta(folder / source)['activities'], classes)
-    for batches, part in zip((train, validation), _source_windows(folder, source, protocol), strict=True):
-      batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
-  names = ('signal', 'origin', 'label')
-  return _concatenate(train, names), _concatenate(validation, ('signal', 'label'))
+  def labeled_windows(self) -> tuple[Batch, Batch]:
+    """`windows` with labels, which index `classes`; a part of a large source."""
+    parts: tuple[list[Batch], list[Batch]] = ([], [])
+    for source in self.names:
+      label = _label_table(self.datasets[source].meta['activities'], self.classes)
+      for batches, part in zip(parts, self._read(source), strict=True):
+        batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
+    train, validation = parts
+    return _concatenate(train, ('signal', 'origin', 'label')), _concatenate(validation, ('signal', 'label'))
 
+  def windows_of_classes(self, classes: Sequence[str]) -> Batch:
+    """The train windows of a target's classes; labels index these."""
+    train, _ = self.labeled_windows()
+    label = _label_table(self.classes, classes)[train['label']]
+    return {name: values[label >= 0] for name, values in (train | {'label': label}).items()}
 
-def source_windows_of(
-  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol, classes: Sequence[str]
-) -> Batch:
-  """The sources' train windows of a target's classes; labels index `classes`."""
-  label = _label_table(source_classes(folder, sources), classes)
-  train, _ = labeled_source_windows(folder, sources, protocol)
-  return _with_known_labels(train, label[train['label']])
+  def held_out(self, name: str) -> Bool[np.ndarray, 'w']:
+    """True for a source's windows to validate on. Raises UserError if it has too few subjects."""
+    try:
+      return splits.hold_out_subjects(
+        self.datasets[name].windows.subject, self.protocol.validation_fraction, seed=0
+      )
+    except UserError as error:
+      raise UserError(f'{name}: {error}; leave it out with --sources') from error
 
-
-def _label_table(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, 'n']:
-  """The index of each name in `classes`, or -1."""
-  return np.array([classes.index(name) if name in classes else -1 for name in names], np.int32)
-
-
-def _with_known_labels(windows: Batch, label: Int[np.ndarray, 'w']) -> Batch:
-  """The windows with these labels, without those whose label is -1."""
-  return {name: values[label >= 0] for name, values in (windows | {'label': label}).items()}
-
-
-def _source_windows(folder: pathlib.Path, name: str, protocol: config.Protocol) -> tuple[Batch, Batch]:
-  """A source's train and validation windows, normalized on the former, with activities as archive indices."""
-  windows = store.load(folder / name)
-  try:
-    held_out = splits.hold_out(windows.subject, protocol.validation_fraction, seed=0)
-  except UserError as error:
-    raise UserError(f'{name}: {error}; leave it out with --sources') from error
-  train: list[Batch] = []
-  validation: list[Batch] = []
-  for position in np.unique(windows.position[~held_out]):
-    is_here = windows.position == position
-    normalizer = normalization.of_kind(windows.signals[is_here & ~held_out], protocol.normalize)
-    for batches, chosen in ((train, is_here & ~held_out), (validation, is_here & held_out)):
-      signal = normalizer(windows.signals[chosen])
-      origin = normalizer.origins(len(signal))
-      batches.append({'signal': signal, 'origin': origin, 'activity': windows.activity[chosen]})
-  names = ('signal', 'origin', 'activity')
-  return _concatenate(train, names), _concatenate(validation, names)
-
-
-def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
-  return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-
-def _classes(activities: Sequence[str], protocol: config.Protocol) -> tuple[str, ...]:
-  """Those of these activities that the protocol classifies."""
-  return tuple(name for name in activities if protocol.classes == 'all' or name in LOCOMOTION)
+  def _read(self, name: str) -> tuple[Batch, Batch]:
+    """A source's train and validation windows, with its own indices of activities."""
+    windows, held_out = self.datasets[name].windows, self.held_out(name)
+    parts: tuple[list[Batch], list[Batch]] = ([], [])
+    for position in np.unique(windows.position[~held_out]):
+      is_here = windows.position == position
+      normalizer = normalization.make(windows.signals[is_here & ~held_out], self.protocol.normalize)
+      for batches, mask in zip(parts, (is_here & ~held_out, is_here & held_out), strict=True):
+        signal = normalizer(windows.signals[mask])
+        origin = normalizer.origins(len(signal))
+        batches.append({'signal': signal, 'origin': origin, 'activity': windows.activity[mask]})
+    train, validation = (_concatenate(batches, ('signal', 'origin', 'activity')) for batches in parts)
+    return train, validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,110 +100,125 @@ class TargetWindows:
   description: dict[str, Any]
 
 
-def target_windows(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
-  """Splits a target, applies its label budget, and normalizes it as the protocol says.
+@dataclasses.dataclass(frozen=True)
+class Fold:
+  """One target and its sources, split as the protocol and the seed say."""
 
-  Has the first position only. The normalizer is fitted on the full train part: it needs no labels, so the
-  label budget does not limit it.
-  """
-  windows = store.at_first_position(store.load(folder / target))
-  names = windows.meta['activities']
-  classes = _classes(names, protocol)
-  if len(classes) < 2:
-    raise UserError(f'{target} has fewer than two classes ({", ".join(classes)}); try --classes=all')
-  chosen = np.flatnonzero(np.isin(windows.activity, [names.index(name) for name in classes]))
-  labels = np.searchsorted([names.index(name) for name in classes], windows.activity[chosen]).astype(np.int32)
-  subjects = windows.subject[chosen]
-  try:
-    parts = splits.split(labels, subjects, protocol, seed, official=_official(windows, target, protocol))
-  except UserError as error:
-    legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
-    raise UserError(f'{target}: {error} (classes: {legend})') from error
-  fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
-  normalizer = normalization.of_kind(windows.signals[chosen[fitted_on]], protocol.normalize)
-  indices = {
-    'train': splits.apply_label_budget(parts.train, labels, protocol, seed),
-    'validation': splits.apply_label_budget(parts.validation, labels, protocol, seed),
-    'test': parts.test,
-  }
-  batches = {
-    part: {'signal': normalizer(windows.signals[chosen[at]]), 'label': labels[at]}
-    for part, at in indices.items()
-  }
-  batches['train']['origin'] = normalizer.origins(len(indices['train']))
-  subject_names = np.array(windows.meta['subjects'])
-  return TargetWindows(
-    **batches,
-    test_subjects=subject_names[subjects[parts.test]],
-    classes=classes,
-    signals=windows.signals,
-    subjects=windows.subject,
-    indices={part: chosen[at] for part, at in indices.items()},
-    description={
-      'split': _SPLITS[protocol.split],
-      'classes': list(classes),
-      'windows': {part: len(at) for part, at in indices.items()},
-      'by_class': {
-        part: np.bincount(labels[at], minlength=len(classes)).tolist() for part, at in indices.items()
-      },
-      'subjects': {part: np.unique(subject_names[subjects[at]]).tolist() for part, at in indices.items()},
-      'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-      'position': windows.meta.get('position', ''),
-    },
-  )
+  datasets: Datasets
+  target: str
+  source_names: tuple[str, ...]
+  protocol: config.Protocol
+  seed: int
 
+  @property
+  def sources(self) -> Sources:
+    return Sources(self.datasets, self.source_names, self.protocol)
 
-def unlabeled_windows(
-  folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
-) -> tuple[Batch, Batch]:
-  """All windows of a target's train and validation parts, whatever the label budget, without labels."""
-  target_parts = _without_budget(folder, target, protocol, seed)
-  train = {name: target_parts.train[name] for name in ('signal', 'origin')}
-  return train, {'signal': target_parts.validation['signal']}
+  def target_windows(self) -> TargetWindows:
+    """Splits the target, applies its label budget, and normalizes it as the protocol says.
 
-
-def _without_budget(folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int) -> TargetWindows:
-  all_labels = repr(1 - protocol.test_fraction)
-  return target_windows(folder, target, dataclasses.replace(protocol, label_budget=all_labels), seed)
-
-
-def followed_windows(
-  folder: pathlib.Path, target: str, protocol: config.Protocol, seed: int
-) -> tuple[Batch, Batch]:
-  """`unlabeled_windows` for contrastive pretraining, each with its next window of the same part as `near`.
-
-  Adds `subject`, `recording` and `start_s`. Both parts are in the order of `temporal_pairs.subject_rows`,
-  since evaluation reads its batches in order.
-  """
-  target_parts = _without_budget(folder, target, protocol, seed)
-  archive = store.at_first_position(store.load(folder / target))
-  window_s = config.WINDOW_SAMPLES / RATE_HZ
-
-  def part(windows: Batch, indices: np.ndarray) -> Batch:
-    near = temporal_pairs.next_windows(archive.recording[indices], archive.start_s[indices], window_s)
-    order = temporal_pairs.subject_rows(archive.subject[indices], seed=0)
-    ordered = indices[order]
-    return {
-      'signal': windows['signal'][order],
-      'near': windows['signal'][near[order]],
-      'subject': archive.subject[ordered],
-      'recording': archive.recording[ordered],
-      'start_s': archive.start_s[ordered].astype(np.float32),
-      'origin': np.broadcast_to(target_parts.train['origin'][:1], (len(ordered), 2)),
+    Has the first position only. The normalizer is fitted on the full train part: it needs no labels, so the
+    label budget does not limit it.
+    """
+    protocol, windows = self.protocol, self.datasets[self.target].first_position
+    activities = windows.meta['activities']
+    classes = tuple(name for name in activities if protocol.classes == 'all' or name in LOCOMOTION)
+    if len(classes) < 2:
+      raise UserError(f'{self.target} has fewer than two classes ({", ".join(classes)}); try --classes=all')
+    table = _label_table(activities, classes)[windows.activity]
+    rows = np.flatnonzero(table >= 0)  # of the archive; the parts below index them
+    labels, subjects = table[rows], windows.subject[rows]
+    try:
+      parts = splits.split(labels, subjects, protocol, self.seed, official=self._official_test_subjects())
+    except UserError as error:
+      legend = ', '.join(f'{label} {name}' for label, name in enumerate(classes))
+      raise UserError(f'{self.target}: {error} (classes: {legend})') from error
+    fitted_on = slice(None) if protocol.normalize == 'dataset' else parts.train
+    normalizer = normalization.make(windows.signals[rows[fitted_on]], protocol.normalize)
+    indices = {
+      'train': splits.apply_label_budget(parts.train, labels, protocol, self.seed),
+      'validation': splits.apply_label_budget(parts.validation, labels, protocol, self.seed),
+      'test': parts.test,
     }
+    batches = {
+      part: {'signal': normalizer(windows.signals[rows[index]]), 'label': labels[index]}
+      for part, index in indices.items()
+    }
+    batches['train']['origin'] = normalizer.origins(len(indices['train']))
+    subject_names = np.array(windows.meta['subjects'])[subjects]
+    return TargetWindows(
+      **batches,
+      test_subjects=subject_names[parts.test],
+      classes=classes,
+      signals=windows.signals,
+      subjects=windows.subject,
+      indices={part: rows[index] for part, index in indices.items()},
+      description={
+        'split': _SPLITS[protocol.split],
+        'classes': list(classes),
+        'windows': {part: len(index) for part, index in indices.items()},
+        'by_class': {
+          part: np.bincount(labels[index], minlength=len(classes)).tolist() for part, index in indices.items()
+        },
+        'subjects': {part: np.unique(subject_names[index]).tolist() for part, index in indices.items()},
+        'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
+        'position': windows.meta.get('position', ''),
+      },
+    )
 
-  return (
-    part(target_parts.train, target_parts.indices['train']),
-    part(target_parts.validation, target_parts.indices['validation']),
-  )
+  def unlabeled_windows(self) -> tuple[Batch, Batch]:
+    """All windows of the target's train and validation parts, whatever the label budget, without labels."""
+    parts = self._without_budget()
+    train = {name: parts.train[name] for name in ('signal', 'origin')}
+    return train, {'signal': parts.validation['signal']}
+
+  def followed_windows(self) -> tuple[Batch, Batch]:
+    """`unlabeled_windows` for contrastive pretraining, each with its next window of the same part as `near`.
+
+    Adds `subject`, `recording` and `start_s`. Both parts are in the order of `temporal_pairs.subject_rows`,
+    since evaluation reads its batches in order.
+    """
+    parts, archive = self._without_budget(), self.datasets[self.target].first_position
+    window_s = config.WINDOW_SAMPLES / RATE_HZ
+
+    def with_next(signal: np.ndarray, indices: np.ndarray) -> Batch:
+      near = temporal_pairs.next_windows(archive.recording[indices], archive.start_s[indices], window_s)
+      order = temporal_pairs.subject_rows(archive.subject[indices], seed=0)
+      ordered = indices[order]
+      return {
+        'signal': signal[order],
+        'near': signal[near[order]],
+        'subject': archive.subject[ordered],
+        'recording': archive.recording[ordered],
+        'start_s': archive.start_s[ordered].astype(np.float32),
+        'origin': np.broadcast_to(parts.train['origin'][:1], (len(ordered), 2)),
+      }
+
+    return (
+      with_next(parts.train['signal'], parts.indices['train']),
+      with_next(parts.validation['signal'], parts.indices['validation']),
+    )
+
+  def _without_budget(self) -> TargetWindows:
+    all_labels = repr(1 - self.protocol.test_fraction)
+    protocol = dataclasses.replace(self.protocol, label_budget=all_labels)
+    return dataclasses.replace(self, protocol=protocol).target_windows()
+
+  def _official_test_subjects(self) -> Int[np.ndarray, 's'] | None:
+    """Indices of the archive's own test subjects, if the protocol splits by them."""
+    if self.protocol.split != 'official':
+      return None
+    test_subjects = ARCHIVES[self.target].test_subjects if self.target in ARCHIVES else ()
+    if not test_subjects:
+      others = ', '.join(name for name, archive in ARCHIVES.items() if archive.test_subjects)
+      raise UserError(f'{self.target} has no official split ({others} have one); use --split=subject')
+    return np.flatnonzero(np.isin(self.datasets[self.target].first_position.meta['subjects'], test_subjects))
 
 
-def _official(windows: store.Windows, target: str, protocol: config.Protocol) -> Int[np.ndarray, 's'] | None:
-  """Indices of the archive's own test subjects, if the protocol splits by them."""
-  if protocol.split != 'official':
-    return None
-  test_subjects = ARCHIVES[target].test_subjects if target in ARCHIVES else ()
-  if not test_subjects:
-    others = ', '.join(name for name, archive in ARCHIVES.items() if archive.test_subjects)
-    raise UserError(f'{target} has no official split ({others} have one); use --split=subject')
-  return np.flatnonzero(np.isin(windows.meta['subjects'], test_subjects))
+def _label_table(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, 'n']:
+  """The index of each name in `classes`, or -1."""
+  return np.array([classes.index(name) if name in classes else -1 for name in names], np.int32)
+
+
+def _concatenate(parts: Sequence[Batch], names: Sequence[str]) -> Batch:
+  return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -67,6 +67,6 @@ def fit(signals: Float[np.ndarray, 'w n 6']) -> Normalizer:
   return Normalizer(mean, np.maximum(deviation, _MIN_DEVIATION))
 
 
-def of_kind(signals: Float[np.ndarray, 'w n 6'], normalize: str) -> Normalizer:
-  """The normalizer of these windows, by `config.Protocol.normalize`."""
+def make(signals: Float[np.ndarray, 'w n 6'], normalize: str) -> Normalizer:
+  """Makes the normalizer of these windows, by `config.Protocol.normalize`."""
   return physical(signals) if normalize == 'none' else fit(signals)

@@ -4,7 +4,6 @@ w windows, k components, n samples, m vectors.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from jaxtyping import Bool, Float
 from msgspec import Meta
 
 from har_jax import schema
-from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
 from har_jax.schema import Number
 from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
@@ -95,7 +94,7 @@ class SignalSummary:
 def summarize(
   signals: Float[np.ndarray, 'w 128 6'], activities: Sequence[Any], positions: Sequence[str] | None = None
 ) -> SignalSummary:
-  """Of windows in m/s² and rad/s, by activity, and by position if there are several."""
+  """Summarizes windows in m/s² and rad/s, by activity, and by position if there are several."""
   names = np.array([str(each) for each in activities])
   places = np.full(len(names), '') if positions is None else np.array(positions)
   means = signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2
@@ -109,17 +108,17 @@ def summarize(
   return _summary(gravity, signals, means)
 
 
-def of_sources(
-  folder: pathlib.Path, sources: Sequence[str], names: Mapping[str, str]
+def summarize_sources(
+  datasets: Datasets, sources: Sequence[str], names: Mapping[str, str]
 ) -> SignalSummary | None:
-  """Of all positions of prepared sources; only of activities in `names`, under their names there.
+  """Summarizes all positions of prepared sources; only of activities in `names`, under their names there.
 
   None if the sources have none of them.
   """
   gravity: list[Gravity] = []
   samples, all_means = [], []
   for source in sources:
-    windows = store.load(folder / source)
+    windows = datasets[source].windows
     activities = np.array(windows.meta['activities'])[windows.activity]
     places = windows.meta.get('positions', [windows.meta.get('position', '')])
     positions = np.array([f'{source}, {place}' for place in places])[windows.position]

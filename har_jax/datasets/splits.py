@@ -1,17 +1,21 @@
-"""Splits into train, validation and test parts, and label budgets.   w windows."""
+"""Splits into train, validation and test parts, held-out windows, and label budgets.   w windows."""
 
 import dataclasses
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from har_jax import config
 from har_jax.errors import UserError
+from har_jax.signal.cutting import Window
+from har_jax.signal.recording import RATE_HZ
 
 _MAX_DRAWS = 100  # of subjects, until the train part has every class
 _FOLDS = 5
-_MIN_CLASS_WINDOWS = 5  # with fewer windows of a class, `draw_held_out` holds out none
-_MIN_SUBJECTS = 4  # with fewer subjects, it holds out windows, not subjects
+MIN_CLASS_WINDOWS = 5  # with fewer windows of a class, none are held out for validation
+_MIN_SUBJECTS = 4  # with fewer subjects, windows are held out, not subjects
+_MIN_REMAINING = 2  # windows of a class that stay: one to train on, and one that may overlap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +46,14 @@ def split(
   """
   if protocol.split == 'window':
     return _window_wise(labels, protocol, seed)
-  test = _fold(labels, subjects, seed) if protocol.split == 'five_fold' else official
+  test = _draw_fold(labels, subjects, seed) if protocol.split == 'five_fold' else official
   return _subject_wise(labels, subjects, protocol, seed, test)
 
 
-def _fold(labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], seed: int) -> Int[np.ndarray, 's']:
-  """The subjects of fold `seed` of five that together test each subject once, with similar classes."""
+def _draw_fold(
+  labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'], seed: int
+) -> Int[np.ndarray, 's']:
+  """Draws the subjects of fold `seed` of five that together test each subject once, with similar classes."""
   if seed >= _FOLDS:
     raise UserError(f'a five-fold split has seeds 0 to {_FOLDS - 1}; {seed} was given')
   if len(np.unique(subjects)) < _FOLDS:
@@ -113,7 +119,7 @@ def _check_class_sizes(labels: Int[np.ndarray, 'w']) -> None:
     )
 
 
-def hold_out(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: int) -> Bool[np.ndarray, 'w']:
+def hold_out_subjects(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: int) -> Bool[np.ndarray, 'w']:
   """True for the windows of a random fraction of the subjects, at least one subject. Needs no labels."""
   everyone = np.unique(subjects)
   count = max(1, round(fraction * len(everyone)))
@@ -122,17 +128,20 @@ def hold_out(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: int) -> B
   return np.isin(subjects, np.random.default_rng(seed).permutation(everyone)[:count])
 
 
-def draw_held_out(
+def hold_out_at_random(
   labels: Int[np.ndarray, 'w'], subjects: Int[np.ndarray, 'w'] | None, fraction: float, seed: int
 ) -> tuple[Bool[np.ndarray, 'w'], str]:
-  """Draws validation windows: True where held out, and the kind of split: subject, window or none."""
+  """Holds out subjects, or windows of each class if there are too few of them.
+
+  Returns a mask, True where held out, and the kind of split: subject, window or none.
+  """
   classes = np.unique(labels)
   held_out = np.zeros(len(labels), bool)
-  if not fraction or np.bincount(labels).min() < _MIN_CLASS_WINDOWS:
+  if not fraction or np.bincount(labels).min() < MIN_CLASS_WINDOWS:
     return held_out, 'none'
   if subjects is not None and len(np.unique(subjects)) >= _MIN_SUBJECTS:
     for draw in range(_MAX_DRAWS):
-      drawn = hold_out(subjects, fraction, seed=seed + draw)
+      drawn = hold_out_subjects(subjects, fraction, seed=seed + draw)
       if len(np.unique(labels[~drawn])) == len(classes):
         return drawn, 'subject'
     # Too few subjects have some class: hold out windows, so that every class is trained.
@@ -142,6 +151,62 @@ def draw_held_out(
     count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
     held_out[indices[:count]] = True
   return held_out, 'window'
+
+
+def hold_out_last(
+  windows: Sequence[Window], fraction: float
+) -> tuple[Bool[np.ndarray, 'w'], Bool[np.ndarray, 'w']]:
+  """Holds out the last windows of each activity in time, which share no sample with the others to train on.
+
+  Returns two disjoint masks. First, True: held out. Second, True: overlaps a held-out window.
+  Holds out the last `fraction` of each activity, at least one window, and nothing of an activity with fewer
+  than `MIN_CLASS_WINDOWS`. Holds out nothing at all if `fraction` is 0, or fewer than two activities remain.
+  A random choice would be optimistic: it shares half of its samples with the training windows on either side.
+  """
+  activity = np.array([window.activity for window in windows])
+  recording = np.array([window.recording for window in windows])
+  start_s = np.array([window.start_s for window in windows])
+  held_out, overlapping = np.zeros((2, len(windows)), bool)
+  by_activity = [np.flatnonzero(activity == name) for name in np.unique(activity)]
+  by_activity = [indices for indices in by_activity if len(indices) >= MIN_CLASS_WINDOWS]
+  if not fraction or len(by_activity) < 2:
+    return held_out, overlapping
+  for indices in by_activity:
+    in_order = indices[np.lexsort((start_s[indices], recording[indices]))]
+    count = min(max(1, round(fraction * len(in_order))), len(in_order) - _MIN_REMAINING)
+    held_out[in_order[-count:]] = True
+  window_s = (config.WINDOW_SAMPLES - 0.5) / RATE_HZ  # minus half a sample: adjacent windows do not overlap
+  for number in np.unique(recording[held_out]):
+    others = np.flatnonzero((recording == number) & ~held_out)
+    starts = np.sort(start_s[(recording == number) & held_out])
+    after = np.searchsorted(starts, start_s[others])
+    distance = np.minimum(
+      np.abs(start_s[others] - starts[np.minimum(after, len(starts) - 1)]),
+      np.abs(start_s[others] - starts[np.maximum(after - 1, 0)]),
+    )
+    overlapping[others[distance < window_s]] = True
+  return held_out, overlapping
+
+
+def split_first(
+  labels: Int[np.ndarray, 'w'],
+  person: Int[np.ndarray, 'p'],
+  count: int,
+  unlabeled: Collection[int] = (),
+) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
+  """Splits a person's windows into the first ones of each activity, to train on, and later ones; both sorted.
+
+  person: indices of the person's windows, in recording order. count: windows per activity to train on; 0: the
+  first half. unlabeled: activities without a window to train on. A window between the parts overlaps both,
+  and is in neither.
+  """
+  first, later = [np.empty(0, int)], [np.empty(0, int)]
+  for label in np.unique(labels[person]):
+    indices = person[labels[person] == label]
+    end = count or len(indices) // 2
+    first.append(indices[: 0 if label in unlabeled else end])
+    later.append(indices[end + 1 :])
+  return np.sort(np.concatenate(first)), np.sort(np.concatenate(later))
 
 
 def apply_label_budget(
@@ -154,7 +219,7 @@ def apply_label_budget(
   """
   budget = protocol.budget
   rng = np.random.default_rng([seed, 1])  # independent of the draw of the split
-  kept = []
+  drawn = []
   for label in np.unique(labels[indices]):
     class_indices = rng.permutation(indices[labels[indices] == label])
     count = (
@@ -162,5 +227,5 @@ def apply_label_budget(
       if isinstance(budget, int)
       else max(1, round(len(class_indices) * budget / (1 - protocol.test_fraction)))
     )
-    kept.append(class_indices[:count])
-  return np.sort(np.concatenate(kept))
+    drawn.append(class_indices[:count])
+  return np.sort(np.concatenate(drawn))

@@ -27,7 +27,7 @@ from har_jax.storage import Place
 FORMAT = 'har_jax windows 2'
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
 _PREPARE_AGAIN = 'delete the folder and prepare it again'
-_SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)  # archives
+Card = tuple[dict[str, Any], dict[str, str]]  # meta.json, and the checksums of the other files
 _INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
 
 
@@ -94,14 +94,6 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
       'counts': counts,
     },
   )
-
-
-def same_people(folder: Place, name: str) -> frozenset[str]:
-  """Names of a dataset, of its archive, and of archives of the same people; two datasets share people where
-  they share a name.
-  """
-  own = {name, read_meta(folder / name).get('archive', name)}
-  return frozenset(own.union(*(names for names in _SAME_PEOPLE if own & names)))
 
 
 def at_first_position(windows: Windows) -> Windows:
@@ -211,15 +203,15 @@ def local(folder: Place) -> pathlib.Path:
   return copy
 
 
-def load(folder: str | pathlib.Path) -> Windows:
+def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
   """Opens a windows folder; the signals are memory-mapped, and compared with their checksum.
 
-  The checksum takes 0.1 ms a megabyte.
+  card: what `read_card` returned, so that it is not read again. The checksum takes 0.1 ms a megabyte.
   Raises UserError: no such folder, other files, a damaged file, files that contradict each other.
   """
   folder = pathlib.Path(folder)
   _check_there(folder, _FILES)
-  meta, expected = _read_meta(folder)
+  meta, expected = card or read_card(folder)
   index_bytes = storage.read_file(folder / 'index.npz', expected.get('index.npz'), to_do=_PREPARE_AGAIN)
   try:
     signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
@@ -254,12 +246,12 @@ def _index_columns(meta: dict[str, Any]) -> tuple[str, ...]:
 
 def read_meta(folder: str | Place) -> dict[str, Any]:
   """The meta.json of a windows folder. Raises UserError if it is not one."""
-  return _read_meta(_place(folder))[0]
+  return read_card(_place(folder))[0]
 
 
-def sum_of(folder: Place) -> str:
-  """Names what numbers depend on: signals, index, and the names that it refers to; not the archive's file."""
-  meta, expected = _read_meta(folder)
+def sum_card(card: Card) -> str:
+  """The checksum of what numbers depend on: signals, index, and the names that it refers to."""
+  meta, expected = card
   named = [meta.get(name) for name in ('activities', 'subjects', 'positions')]
   return checksums.of_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
 
@@ -271,7 +263,7 @@ def _check_there(folder: Place, files: Sequence[str]) -> None:
     )
 
 
-def _read_meta(folder: Place) -> tuple[dict[str, Any], dict[str, str]]:
+def read_card(folder: Place) -> Card:
   """The meta.json, and the checksums of the other files."""
   path = folder / 'meta.json'
   _check_there(folder, (path.name,))

@@ -8,8 +8,9 @@
 Any number of jobs may share one --out: one job at a time holds a folder, and the others wait for its result.
 """
 
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.runs import pretrain, run
 from har_jax.experiments.stages import TrainOptions
-from har_jax.experiments.study import RunSpec, Study, available
+from har_jax.experiments.study import Study
 
-__all__ = ['RunSpec', 'Study', 'TrainOptions', 'available', 'pretrain', 'run']
+__all__ = ['RunSpec', 'Study', 'TrainOptions', 'pretrain', 'run']

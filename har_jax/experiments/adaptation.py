@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import methods, results, runtime, storage, variables
-from har_jax.datasets import balancing, folds, self_training, signal_summary
-from har_jax.datasets import windows as store
+from har_jax.datasets import balancing, self_training, signal_summary
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.folds import TargetWindows
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
-from har_jax.experiments.study import RunSpec
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train import metrics
@@ -30,7 +30,7 @@ class PreparedRun:
   spec: RunSpec
   objective: Classify
   run: Run
-  data: folds.TargetWindows
+  data: TargetWindows
 
 
 def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
@@ -40,14 +40,13 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     too.
   """
   experiment, method = spec.experiment, METHODS[spec.method]
-  data = folds.target_windows(spec.windows, spec.target, experiment.protocol, spec.seed)
+  data = spec.fold.target_windows()
   objective = Classify(experiment.model, len(data.classes), experiment.precision)
   encoder, rest = variables.split(base, lambda path: path.startswith('params/encoder/'))
   has_head = experiment.protocol.supervised_pretraining_steps and 'head' not in experiment.lora.targets
 
   def head(drawn: Variables) -> Variables:
-    known = folds.source_classes(spec.windows, spec.sources)
-    return methods.arrange_head(rest, drawn, known, data.classes)
+    return methods.arrange_head(rest, drawn, spec.fold.sources.classes, data.classes)
 
   prepared = methods.prepare(
     objective.init,
@@ -83,15 +82,15 @@ def adapt_and_test(
     return {}
   prepared = {spec.seed: prepare_run(spec, bases.get(spec.seed, {})) for spec in specs}
   objective, first = next(iter(prepared.values())).objective, specs[0]
-  protocol, pretrained = first.experiment.protocol, first.is_pretrained
+  protocol, method = first.experiment.protocol, METHODS[first.method]
 
   def trained(runs: Sequence[Run]) -> dict[int, Trained]:
     ends = train(
       objective,
       runs,
       training=first.experiment.finetune,
-      pretrained=pretrained,
-      wrap=methods.Wrapped(METHODS[first.method], Settings.of(first.experiment)),
+      pretrained=method.pretrained,
+      wrap=methods.Wrapped(method, Settings.of(first.experiment)),
       progress=options.progress,
       stop=options.stop,
     )
@@ -118,15 +117,14 @@ def _as_teacher(prepared: PreparedRun, run: Run, number: int) -> Run:
 def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
   """The same run from its start, with the teacher's confident pseudo-labels added to its windows."""
   run, spec, objective = prepared.run, prepared.spec, prepared.objective
-  protocol = spec.experiment.protocol
 
   def logits(windows: Batch) -> np.ndarray:
     return predict(objective, teacher.variables | run.frozen, windows)
 
-  unlabeled, _ = folds.unlabeled_windows(spec.windows, spec.target, protocol, spec.seed)
+  unlabeled, _ = spec.fold.unlabeled_windows()
   parts = [run.windows, self_training.pseudo_labeled(unlabeled, logits(unlabeled), seed=spec.seed)]
-  if spec.is_pretrained:
-    sources = folds.source_windows_of(spec.windows, spec.sources, protocol, prepared.data.classes)
+  if METHODS[spec.method].pretrained:
+    sources = spec.fold.sources.windows_of_classes(prepared.data.classes)
     parts.append(self_training.filter_by_teacher(sources, logits(sources), seed=spec.seed))
   return dataclasses.replace(run, windows=balancing.concatenate_equally(parts))
 
@@ -141,9 +139,11 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   plain = initial_shapes(objective)
   weights = {path: leaf for path, leaf in plain.items() if path.startswith('params/')}
   added = {path: leaf for path, leaf in run.trainable.items() if path not in plain}
-  stages = stages_of(spec) if spec.is_pretrained else []
-  return described(spec, data, predicted) | {
-    'signals': _summary(spec, data),
+  stages = stages_of(spec) if METHODS[spec.method].pretrained else []
+  signals = data.signals[data.indices['train']]
+  activities = [data.classes[label] for label in data.train['label']]
+  return describe_test(spec, data, predicted) | {
+    'signals': signal_summary.to_json(signal_summary.summarize(signals, activities)),
     'collections': list(METHODS[spec.method].collections),
     'starts_from': relative_to(stages[-1].folder, spec.result) if stages else None,
     'validation': end.history,
@@ -162,8 +162,8 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   }
 
 
-def described(spec: RunSpec, data: folds.TargetWindows, predicted: Int[np.ndarray, 'w']) -> dict[str, Any]:
-  """The entries of a result file that follow from the predictions on the test part."""
+def describe_test(spec: RunSpec, data: TargetWindows, predicted: Int[np.ndarray, 'w']) -> dict[str, Any]:
+  """Lists the entries of a result file that follow from the predictions on the test part."""
   return {
     'format': results.FORMAT,
     'identity': spec.identity,
@@ -173,13 +173,6 @@ def described(spec: RunSpec, data: folds.TargetWindows, predicted: Int[np.ndarra
   } | runtime.describe()
 
 
-def _summary(spec: RunSpec, data: folds.TargetWindows) -> dict[str, Any] | None:
-  """What the training windows looked like, for `files.load_run`."""
-  signals = store.at_first_position(store.load(spec.windows / spec.target)).signals
-  activities = [data.classes[label] for label in data.train['label']]
-  return signal_summary.to_json(signal_summary.summarize(signals[data.indices['train']], activities))
-
-
 def relative_to(folder: Place, result: Place) -> str:
   """The folder relative to the result file, so that both can move; in a bucket, its address."""
   if storage.is_bucket(folder) or storage.is_bucket(result):
@@ -187,7 +180,7 @@ def relative_to(folder: Place, result: Place) -> str:
   return os.path.relpath(folder, result.parent)
 
 
-def _by_subject(data: folds.TargetWindows, predicted: np.ndarray) -> dict[str, Any]:
+def _by_subject(data: TargetWindows, predicted: np.ndarray) -> dict[str, Any]:
   """The measures of each test subject."""
   by_subject = {}
   for subject in np.unique(data.test_subjects):

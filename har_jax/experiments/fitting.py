@@ -13,14 +13,16 @@ from jaxtyping import Float
 
 from har_jax import files, storage
 from har_jax.baselines import BASELINES, Baseline
-from har_jax.datasets import folds
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import Stopped
-from har_jax.experiments.adaptation import described
-from har_jax.experiments.study import RunSpec
+from har_jax.experiments.adaptation import describe_test
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.recognizer import ensemble
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
+
+ENCODER_METHOD = 'lora'  # of an ensemble's neural network
 
 
 class _Fits:
@@ -28,7 +30,7 @@ class _Fits:
 
   def __init__(self, spec: RunSpec, names: list[str], stop: Callable[[], bool]):
     """Raises Stopped where `stop` returns True before or after a fit."""
-    self.data = folds.target_windows(spec.windows, spec.target, spec.experiment.protocol, spec.seed)
+    self.data = spec.fold.target_windows()
     self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed) for name in names}
     train, labels = self.data.signals[self.data.indices['train']], self.data.train['label']
     _check(spec, stop)
@@ -59,7 +61,7 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
     return fits.probabilities(part)[spec.method]
 
   size, size_bytes = _size(fits)
-  return tested(spec, fits.data, probabilities) | {
+  return measure_probabilities(spec, fits.data, probabilities) | {
     'collections': None,  # no neural network
     'starts_from': None,
     'parameters': {'trainable': size, 'total': size},
@@ -69,13 +71,14 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
 
 
 def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
-  """The content of an ensemble's result file: of the finished run `spec.encoder` and all baselines.
+  """The content of an ensemble's result file: of the finished run by `ENCODER_METHOD` and all baselines.
 
   The encoder's temperature and the weights are fitted to the validation part. Its costs are those of all
   members. Raises Stopped as `_Fits`.
   """
-  encoder = storage.read(spec.encoder.result)
-  base, adapter = files.load_run(spec.encoder.result)
+  result = spec.by(ENCODER_METHOD).result
+  encoder = storage.read(result)
+  base, adapter = files.load_run(result)
   held, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts
   fits = _Fits(spec, list(BASELINES), stop)
 
@@ -92,7 +95,7 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
     return ensemble.average({ensemble.ENCODER: of_encoder, **fits.probabilities(part)}, weights)
 
   size, size_bytes = _size(fits)
-  return tested(spec, fits.data, probabilities) | {
+  return measure_probabilities(spec, fits.data, probabilities) | {
     'collections': encoder['collections'],
     'starts_from': encoder['starts_from'],
     'ensemble': {'weights': weights, 'encoder_temperature': temperature},
@@ -107,13 +110,13 @@ def _size(fits: _Fits) -> tuple[int, int]:
   return sum(array.size for array in fits.arrays), sum(array.nbytes for array in fits.arrays)
 
 
-def tested(
-  spec: RunSpec, data: folds.TargetWindows, probabilities: Callable[[str], Float[np.ndarray, 'w y']]
+def measure_probabilities(
+  spec: RunSpec, data: TargetWindows, probabilities: Callable[[str], Float[np.ndarray, 'w y']]
 ) -> dict[str, Any]:
   """The entries that follow from the probabilities of validation and test part, the test part last."""
   labels, classes = data.validation['label'], len(data.classes)
   validation = metrics.measure(labels, probabilities('validation').argmax(axis=1), classes)
-  return described(spec, data, probabilities('test').argmax(axis=1)) | {
+  return describe_test(spec, data, probabilities('test').argmax(axis=1)) | {
     'validation': [{'step': 0} | {name: validation[name] for name in ('macro_f1', 'accuracy')}],
     'step': 0,
     'batch_runs': 1,

@@ -9,14 +9,15 @@ Below these, paths are those of `har_jax.experiments`.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from har_jax import config
 from har_jax.baselines import BASELINES
+from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
-from har_jax.experiments.study import RunSpec, Study
+from har_jax.experiments.run_spec import RunSpec
+from har_jax.experiments.study import Study
 from har_jax.storage import Place
 
 # Table VI's ranks and Table VII's label fractions; then budgets that the paper lacks: fewer labels, and some
@@ -46,7 +47,7 @@ _COMPARED_METHODS = ('full', 'lora', 'qlora', 'scratch')
 class Paper:
   """Which tables, over which windows."""
 
-  windows: pathlib.Path
+  datasets: Datasets
   out: Place
   experiment: config.Experiment
   seeds: tuple[int, ...]
@@ -149,7 +150,7 @@ class Paper:
       if changed.supervised_pretraining_steps:  # this stage augments its windows as fine-tuning does
         pretrained = self.out / folder / 'pretrained'
     return Study(
-      windows=self.windows,
+      datasets=self.datasets,
       out=self.out / folder,
       experiment=experiment,
       targets=tuple(targets),

@@ -13,13 +13,13 @@ from jaxtyping import Float, Int
 
 from har_jax import runtime
 from har_jax.config import SCHEMA_VERSION
-from har_jax.datasets import label_budget
+from har_jax.datasets import splits
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
 from har_jax.experiments.adaptation import PreparedRun, prepare_run
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
-from har_jax.experiments.study import RunSpec
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.stream import head_update
@@ -56,7 +56,7 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
   identity = spec.identity | {'personal_labels': labels, 'personal_penalty': _PENALTY}
   if (found := job_lock.finished(path, identity)) is not None:
     return path, found
-  base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if spec.is_pretrained else {}
+  base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if METHODS[spec.method].pretrained else {}
   prepared = prepare_run(spec, base)
   data = prepared.data
   parts = {str(subject): _split(data, subject, labels) for subject in np.unique(data.test_subjects)}
@@ -121,4 +121,4 @@ def _split(
 ) -> tuple[Int[np.ndarray, 'a'], Int[np.ndarray, 'b']]:
   """Indices of a subject's windows to train and to test on, in recording order."""
   of_subject = np.flatnonzero(data.test_subjects == subject)
-  return label_budget.split(data.test['label'], of_subject, labels)
+  return splits.split_first(data.test['label'], of_subject, labels)

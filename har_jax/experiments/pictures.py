@@ -4,6 +4,7 @@ windows.
 b windows, d width, n samples, c channels, t tokens.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -12,10 +13,9 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax import config, storage
-from har_jax.datasets import folds
 from har_jax.experiments.adaptation import PreparedRun, prepare_run
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions, run_stages, stages_of
-from har_jax.experiments.study import RunSpec
 from har_jax.model import Autoencoder, draw_mask
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.variables import Variables, nest
@@ -79,7 +79,7 @@ def _reconstruction(spec: RunSpec) -> dict[str, Any]:
   """Windows of the target, which pretraining never saw, with their hidden tokens filled in by the decoder."""
   model, precision = spec.experiment.model, spec.experiment.precision
   held = run_stages(stages_of(spec)[:1], _LOAD)
-  data = folds.target_windows(spec.windows, spec.target, spec.experiment.protocol, 0)
+  data = dataclasses.replace(spec.fold, seed=0).target_windows()
   # The first window of each of the first activities.
   _, first = np.unique(data.test['label'], return_index=True)
   chosen = first[:_RECONSTRUCTED]

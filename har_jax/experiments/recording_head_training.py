@@ -1,14 +1,11 @@
 """Recording heads, fitted to the sources' recordings with their labels.   w windows, f features."""
 
-import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from har_jax import config
 from har_jax.baselines import relative_features
-from har_jax.datasets import splits
-from har_jax.datasets import windows as store
+from har_jax.datasets.folds import Sources
 from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recording_head import WALKING, RecordingHead
@@ -18,15 +15,13 @@ _PER_POSITION = 4000  # windows of a source at one position of the device
 _DRAWN = 12_000  # windows to fit to, of all sources
 
 
-def of_sources(
-  folder: pathlib.Path, sources: Sequence[str], protocol: config.Protocol, *, seed: int
-) -> RecordingHead | None:
-  """Fitted to the subjects that pretraining trains on. A subject at one position is one recording.
+def fit_to_sources(sources: Sources, *, seed: int) -> RecordingHead | None:
+  """Fits a head to the subjects that pretraining trains on. A subject at one position is one recording.
 
   A class with n windows at a position of a source weighs as √n. None where no source has walking and
   another activity.
   """
-  parts = [part for source in sources for part in _recordings(folder / source, protocol, seed)]
+  parts = [part for source in sources.names for part in _recordings(sources, source, seed)]
   if len({label for _, labels in parts for label in labels.tolist()}) < 2:
     return None
   features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -36,12 +31,9 @@ def of_sources(
   return recording_head.fit(features[drawn], labels[drawn], _GROUPS, seed=seed)
 
 
-def _recordings(
-  folder: pathlib.Path, protocol: config.Protocol, seed: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Features and labels of each position of a source, which index _GROUPS."""
-  windows = store.load(folder)
-  held_out = splits.hold_out(windows.subject, protocol.validation_fraction, seed=0)
+  windows, held_out = sources.datasets[source].windows, sources.held_out(source)
   groups = [NAMES.get(name, UNKNOWN) for name in windows.meta['activities']]
   label = np.array([_GROUPS.index(name) if name in _GROUPS else -1 for name in groups])[windows.activity]
   rng = np.random.default_rng(seed)

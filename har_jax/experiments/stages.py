@@ -12,18 +12,19 @@ stage holds its checkpoints, its log and `pretrained.json`, which says that it i
 
 import dataclasses
 import itertools
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 
 from har_jax import config, config_fields, runtime, storage, variables
-from har_jax.datasets import balancing, folds, temporal_pairs
+from har_jax.datasets import balancing, temporal_pairs
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Sources
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
-from har_jax.experiments.study import RunSpec, check_unchanged, checksums
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.storage import Place
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.loop import Run, train
@@ -54,7 +55,7 @@ class Stage:
   folder: Place
   objective: Objective
   training: config.Training
-  folder_of_windows: pathlib.Path
+  datasets: Datasets
   windows: Callable[[], tuple[Batch, Batch]]  # reads the windows to train and to validate on
   identity: dict[str, Any]
   seed: int
@@ -68,34 +69,24 @@ class Stage:
 
 def stages_of(spec: RunSpec) -> list[Stage]:
   """The stages of a run, in order. Runs of every method and label budget share them."""
-  protocol, target = spec.experiment.protocol, spec.target
-  stages = [
-    masked_pretraining(
-      spec.pretraining,
-      spec.experiment,
-      spec.windows,
-      spec.sources,
-      f'{target}: pretraining on {", ".join(spec.sources)}',
-    )
-  ]
+  protocol, target, sources = spec.experiment.protocol, spec.target, spec.fold.sources
+  names = ', '.join(sources.names)
+  title = f'{target}: pretraining on {names}'
+  stages = [masked_pretraining(spec.pretraining, spec.experiment, sources, title)]
   if protocol.continued_pretraining_steps:
     stages.append(_continued(spec))
   if protocol.contrastive_steps:
     stages.append(_contrastive(spec))
   if protocol.supervised_pretraining_steps:
-    title = f'{target}: activities of {", ".join(spec.sources)}'
+    title = f'{target}: activities of {names}'
     folder, seed = spec.pretraining.parent / 'supervised', 0
     if len(stages) > 1:  # it starts from a stage on the target's split
       folder, seed, title = _folder(spec, 'supervised'), spec.seed, f'{title}, seed {spec.seed}'
-    stages.append(
-      supervised_pretraining(folder, spec.experiment, spec.windows, spec.sources, title, seed=seed)
-    )
+    stages.append(supervised_pretraining(folder, spec.experiment, sources, title, seed=seed))
   return stages
 
 
-def masked_pretraining(
-  folder: Place, experiment: config.Experiment, windows: pathlib.Path, sources: Sequence[str], title: str
-) -> Stage:
+def masked_pretraining(folder: Place, experiment: config.Experiment, sources: Sources, title: str) -> Stage:
   """Pretraining of the masked autoencoder on the sources' windows."""
   model = config_fields.to_json(experiment.model)
   return Stage(
@@ -103,8 +94,8 @@ def masked_pretraining(
     folder=folder,
     objective=Reconstruct(experiment.model, experiment.precision),
     training=experiment.pretrain,
-    folder_of_windows=windows,
-    windows=lambda: folds.pretraining_windows(windows, sources, experiment.protocol),
+    datasets=sources.datasets,
+    windows=sources.windows,
     identity={
       'stage': 'pretraining',
       'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
@@ -112,7 +103,7 @@ def masked_pretraining(
       'training': config_fields.to_json(experiment.pretrain),
       'validation': experiment.protocol.validation_fraction,
       'normalize': 'none' if experiment.protocol.normalize == 'none' else 'train',
-      'windows': checksums(windows, sources),
+      'windows': sources.datasets.identify(sources.names),
     },
     seed=0,
     title=title,
@@ -128,8 +119,8 @@ def _continued(spec: RunSpec) -> Stage:
     folder=_folder(spec, 'continued'),
     objective=Reconstruct(experiment.model, experiment.precision),
     training=training,
-    folder_of_windows=spec.windows,
-    windows=lambda: folds.unlabeled_windows(spec.windows, spec.target, experiment.protocol, spec.seed),
+    datasets=spec.fold.datasets,
+    windows=spec.fold.unlabeled_windows,
     identity=_on_target(spec, 'continued', training),
     seed=spec.seed,
     title=f'{spec.target}: continued pretraining, {experiment.protocol.split} split, seed {spec.seed}',
@@ -154,8 +145,8 @@ def _contrastive(spec: RunSpec) -> Stage:
     folder=_folder(spec, 'contrastive'),
     objective=objective,
     training=training,
-    folder_of_windows=spec.windows,
-    windows=lambda: folds.followed_windows(spec.windows, spec.target, experiment.protocol, spec.seed),
+    datasets=spec.fold.datasets,
+    windows=spec.fold.followed_windows,
     identity=_on_target(spec, 'contrastive', training) | {'contrastive': settings},
     seed=spec.seed,
     title=f'{spec.target}: contrastive pretraining, {experiment.protocol.split} split, seed {spec.seed}',
@@ -164,33 +155,26 @@ def _contrastive(spec: RunSpec) -> Stage:
 
 
 def supervised_pretraining(
-  folder: Place,
-  experiment: config.Experiment,
-  windows: pathlib.Path,
-  sources: Sequence[str],
-  title: str,
-  *,
-  seed: int = 0,
+  folder: Place, experiment: config.Experiment, sources: Sources, title: str, *, seed: int = 0
 ) -> Stage:
   """Supervised pretraining: fine-tuning's steps on the sources' activities.   Source: arXiv:1811.01088.
 
   Raises UserError where the sources have fewer than two activities.
   """
-  protocol = experiment.protocol
-  classes = folds.source_classes(windows, sources)
+  steps, classes = experiment.protocol.supervised_pretraining_steps, sources.classes
   if len(classes) < 2:
     raise UserError(
-      f'supervised_pretraining_steps {protocol.supervised_pretraining_steps} need at least two activities; '
-      f'{", ".join(sources)} have {", ".join(classes) or "none"}'
+      f'supervised_pretraining_steps {steps} need at least two activities; '
+      f'{", ".join(sources.names)} have {", ".join(classes) or "none"}'
     )
-  training = _fixed_length(experiment.finetune, protocol.supervised_pretraining_steps)
+  training = _fixed_length(experiment.finetune, steps)
   return Stage(
     name='supervised',
     folder=folder,
     objective=Classify(experiment.model, len(classes), experiment.precision),
     training=training,
-    folder_of_windows=windows,
-    windows=lambda: folds.labeled_source_windows(windows, sources, protocol),
+    datasets=sources.datasets,
+    windows=sources.labeled_windows,
     identity={
       'stage': 'supervised',
       'model': config_fields.to_json(experiment.model),
@@ -198,7 +182,7 @@ def supervised_pretraining(
       'windows_per_source': balancing.WINDOWS_PER_SOURCE,
       'training': config_fields.to_json(training),
       'seed': seed,
-      'windows': checksums(windows, sources),
+      'windows': sources.datasets.identify(sources.names),
     },
     seed=seed,
     title=title,
@@ -225,7 +209,7 @@ def _on_target(spec: RunSpec, stage: str, training: config.Training) -> dict[str
     'protocol': {name: getattr(protocol, name) for name in splitting},
     'training': config_fields.to_json(training),
     'seed': spec.seed,
-    'windows': checksums(spec.windows, [spec.target]),
+    'windows': spec.fold.datasets.identify([spec.target]),
   }
 
 
@@ -270,7 +254,7 @@ def train_or_load(
     if _is_finished(stage):
       return _load(stage)
     windows, validation = stage.windows()
-    check_unchanged(stage.folder_of_windows, stage.identity['windows'])
+    stage.datasets.check_unchanged(stage.identity['windows'])
     first = _starting_from(stage, before)
     statistics, trainable = variables.split_statistics(first)
     run = Run(

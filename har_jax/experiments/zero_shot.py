@@ -16,14 +16,13 @@ from jaxtyping import Float
 
 from har_jax import variables
 from har_jax.baselines import relative_features
-from har_jax.datasets import folds
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.experiments import recording_head_training
 from har_jax.experiments.adaptation import relative_to
-from har_jax.experiments.fitting import tested
+from har_jax.experiments.fitting import measure_probabilities
+from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import seconds_of, stages_of
-from har_jax.experiments.study import ZERO_SHOT_RECORDING, RunSpec
 from har_jax.experiments.supervised_head import CLASSES, NAMES, UNKNOWN
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.train.evaluation import predict
@@ -34,25 +33,24 @@ _STAIRS, _DIRECTIONS = 'stairs', ('upstairs', 'downstairs')
 _GROUPS = tuple(CLASSES)
 
 
-def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
+def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = False) -> dict[str, Any]:
   """The content of the result file, on the target's windows of the classes that the sources know.
 
   base: what `stages.run_stages` returns.
   Raises UserError where the sources know fewer than two of the classes.
   """
-  protocol = spec.experiment.protocol
-  known = folds.source_classes(spec.windows, spec.sources)
-  data = folds.target_windows(spec.windows, spec.target, protocol, spec.seed)
+  sources, data = spec.fold.sources, spec.fold.target_windows()
+  known = sources.classes
   answerable = _answerable(data.classes, known)
   if answerable.sum() < 2:
     raise UserError(
       f'{spec.method} needs two classes of {spec.target} in the sources; they have {", ".join(known)}'
     )
   head = None
-  if spec.method == ZERO_SHOT_RECORDING:
-    head = recording_head_training.of_sources(spec.windows, spec.sources, protocol, seed=spec.seed)
+  if by_recording:
+    head = recording_head_training.fit_to_sources(sources, seed=spec.seed)
     if head is None:
-      raise UserError(f'{spec.method} needs sources with walking; {", ".join(spec.sources)} have none')
+      raise UserError(f'{spec.method} needs sources with walking; {", ".join(sources.names)} have none')
   objective = Classify(spec.experiment.model, len(known), spec.experiment.precision)
   kept = {part: answerable[getattr(data, part)['label']] for part in ('validation', 'test')}
 
@@ -60,7 +58,7 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
     return {name: values[kept[part]] for name, values in getattr(data, part).items()}
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
-    logits = predict(objective, base, getattr(data, part), tta_shifts=protocol.tta_shifts)
+    logits = predict(objective, base, getattr(data, part), tta_shifts=spec.experiment.protocol.tta_shifts)
     grouped = _grouped(scipy.special.softmax(logits, axis=1), known)
     if head is not None:
       signals = data.signals[data.indices[part]]
@@ -77,7 +75,7 @@ def predict_and_test(spec: RunSpec, base: Variables) -> dict[str, Any]:
   )
   stages = stages_of(spec)
   size = 0 if head is None else head.size
-  return tested(spec, known_data, probabilities) | {
+  return measure_probabilities(spec, known_data, probabilities) | {
     'collections': [],
     'starts_from': relative_to(stages[-1].folder, spec.result),
     'parameters': {'trainable': 0, 'total': variables.count(base) + size},

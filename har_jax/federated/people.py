@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Int
 
 from har_jax import config
-from har_jax.datasets import folds, label_budget, normalization
-from har_jax.datasets import windows as store
+from har_jax.datasets import normalization, splits
+from har_jax.datasets.datasets import Dataset, Datasets
+from har_jax.datasets.folds import Fold
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 
@@ -60,7 +61,7 @@ class Archive:
     """What decides the clients' windows and ranks, as a card holds it."""
     entries = {'target': self.target, 'labels_per_activity': self.labels, 'missing': self.missing}
     entries |= {'most': self.most, 'client_ranks': list(self.ranks)}
-    return entries | {'windows': store.sum_of(self.folder / self.target)}
+    return entries | {'windows': Datasets.open(self.folder)[self.target].checksum}
 
 
 @functools.lru_cache(maxsize=2)
@@ -69,9 +70,9 @@ def read(archive: Archive) -> People:
 
   A person without labeled or without later windows is left out.
   """
-  folder, seed = archive.folder, archive.seed
-  data = folds.target_windows(folder, archive.target, config.Protocol(normalize='none'), seed)
-  subjects = store.at_first_position(store.load(folder / archive.target)).subject[data.indices['train']]
+  datasets, seed = Datasets.open(archive.folder), archive.seed
+  data = Fold(datasets, archive.target, (), config.Protocol(normalize='none'), seed).target_windows()
+  subjects = data.subjects[data.indices['train']]
   if archive.missing > len(data.classes) - 2:
     raise UserError(f'{archive.missing} of {len(data.classes)} activities cannot be missing; two are needed')
   parts = []
@@ -90,7 +91,7 @@ def read_person(
 
   Raises UserError if there is no such person, or it has no labeled or no later windows.
   """
-  windows = store.at_first_position(store.load(folder / target))
+  windows = Dataset(folder / target).first_position
   people, activities = windows.meta['subjects'], windows.meta['activities']
   if name not in people:
     raise UserError(f'{folder / target} has no person {name!r}; it has {", ".join(people[:20])}')
@@ -111,7 +112,7 @@ def read_person(
 def _split(
   windows: Batch, own: Int[np.ndarray, 'w'], labels: int, lacks: Int[np.ndarray, 'm']
 ) -> tuple[Batch, Batch]:
-  train, later = label_budget.split(windows['label'], own, labels, lacks.tolist())
+  train, later = splits.split_first(windows['label'], own, labels, lacks.tolist())
   return {name: array[train] for name, array in windows.items()}, {
     name: windows[name][later] for name in ('signal', 'label')
   }

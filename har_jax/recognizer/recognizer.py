@@ -199,11 +199,11 @@ class Recognizer(Estimator):
     base, experiment = parameters.check(self.get_params())
     if held_out is None:
       fraction, seed = float(self.validation_fraction), int(self.random_state)
-      held_out, split = splits.draw_held_out(labels, subjects, fraction, seed)
+      held_out, split = splits.hold_out_at_random(labels, subjects, fraction, seed)
     else:
       held_out = validation.check_held_out(held_out, labels)
       split = 'held_out' if held_out.any() else 'none'
-    normalizer = normalization.of_kind(signals[~held_out], experiment.protocol.normalize)
+    normalizer = normalization.make(signals[~held_out], experiment.protocol.normalize)
     windows = {'signal': normalizer(signals), 'label': labels}
     train = {name: array[~held_out] for name, array in windows.items()}
     train['origin'] = normalizer.origins(len(train['label']))

@@ -10,8 +10,9 @@ from in_process import run_in_process
 
 from har_jax.archives import own_dataset
 from har_jax.config import Protocol
-from har_jax.datasets import folds
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Fold
 from har_jax.errors import UserError
 
 _TOML = """
@@ -55,7 +56,7 @@ def test_it_becomes_windows_in_our_units_and_names(dataset: pathlib.Path, tmp_pa
 
 def test_it_is_a_target_of_the_protocol(dataset: pathlib.Path, tmp_path: pathlib.Path):
   run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
-  found = folds.target_windows(tmp_path / 'windows', 'office', Protocol(classes='all'), 0)
+  found = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()
   assert found.classes == ('walking', 'juggling')
   assert len(set(found.test_subjects)) == 1
 

@@ -9,9 +9,8 @@ import pytest
 from in_process import run_in_process
 from toy_command import toy_module
 
-from har_jax.baselines import BASELINES
 from har_jax.cli import command, main
-from har_jax.experiments.study import ENSEMBLE, ZERO_SHOT
+from har_jax.experiments import kinds
 from har_jax.methods import METHODS
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -43,7 +42,7 @@ def test_the_help_of_commands_for_one_recording_does_without_numpy(name: str):
 def test_the_help_of_lodo_lists_every_method():
   text = command.flag_text(main.load('lodo').FLAGS['methods'])
   named = re.findall('[a-z0-9_]+(?=[,;]|$)', text.partition(' (default:')[0])
-  others = [*BASELINES, ENSEMBLE, *ZERO_SHOT]
+  others = [name for name in kinds.list_methods() if name not in METHODS]
   assert [name for name in named if name in {*METHODS, *others}] == [
     *(name for name in METHODS if name[0] != 'q'),
     *others,

@@ -10,6 +10,7 @@ from har_jax import files
 from har_jax.continual import domains, run
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner
+from har_jax.datasets.datasets import Datasets
 
 QUICK = run.Settings(rank=2, steps=16, batch=8, penalty=1.0, memory_kb=20)
 
@@ -35,7 +36,7 @@ def quick() -> run.Settings:
 
 @pytest.fixture(scope='session')
 def stream(windows: pathlib.Path) -> Stream:
-  found = domains.of_people(windows, 'made', labels=4, seed=0, most=3)
+  found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=3)
   first, *others = found.domains
   never = found.classes.index('standing')
   kept = {

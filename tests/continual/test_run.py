@@ -16,6 +16,7 @@ from har_jax.continual import domains, run, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, part
 from har_jax.datasets.batches import Batch
+from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 
@@ -104,7 +105,7 @@ def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
 
 
 def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
-  found = domains.of_people(windows, 'made', labels=4, seed=0)
+  found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
   assert len(found.domains) == 7  # of ten; three are in no domain
   for domain in found.domains:
     assert np.bincount(domain.train['label']).tolist() == [4, 4, 4]
@@ -113,26 +114,30 @@ def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
   recordings = {int(each) for domain in found.domains for each in domain.test['recording']}
   assert not recordings & set(found.unseen['recording'].tolist())
-  other = domains.of_people(windows, 'made', labels=4, seed=1)
+  other = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=1)
   assert [each.name for each in other.domains] != [each.name for each in found.domains]
 
 
 def test_datasets_and_positions_are_domains(windows: pathlib.Path):
-  found = domains.of_datasets(windows, ['made', 'placed/waist', 'placed/wrist'], labels=2, seed=0)
+  found = domains.stream_datasets(
+    Datasets.open(windows), ['made', 'placed/waist', 'placed/wrist'], labels=2, seed=0
+  )
   assert sorted(each.name for each in found.domains) == ['made', 'placed/waist', 'placed/wrist']
   assert all(np.bincount(each.train['label']).tolist() == [14] * 3 for each in found.domains)
   recordings = [set(each.test['recording'].tolist()) for each in found.domains]
   assert not recordings[0] & recordings[1] | recordings[1] & recordings[2]
   with pytest.raises(UserError, match=r"placed has no position 'ankle'; it has waist, wrist"):
-    domains.of_datasets(windows, ['made', 'placed/ankle'], labels=2, seed=0)
+    domains.stream_datasets(Datasets.open(windows), ['made', 'placed/ankle'], labels=2, seed=0)
   with pytest.raises(UserError, match=r'0 of 2 domains .* give fewer --labels_per_activity'):
-    domains.of_datasets(windows, ['made', 'placed'], labels=12, seed=0)
+    domains.stream_datasets(Datasets.open(windows), ['made', 'placed'], labels=12, seed=0)
 
 
 @pytest.mark.parametrize('seed', range(4))
 def test_unseen_people_are_in_no_domain_of_another_position(tmp_path: pathlib.Path, seed: int):
   made_people.save_windows(tmp_path / 'placed', ('waist', 'wrist'), lacking=('p0', 'p1'))
-  found = domains.of_datasets(tmp_path, ['placed/waist', 'placed/wrist'], labels=2, seed=seed)
+  found = domains.stream_datasets(
+    Datasets.open(tmp_path), ['placed/waist', 'placed/wrist'], labels=2, seed=seed
+  )
 
   def people(batch: Batch) -> set[int]:
     return set((batch['recording'] % 10**6 // len(made_people.CLASSES)).tolist())
@@ -144,7 +149,7 @@ def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
   for name in ('hapt', 'ucihar'):
     made_people.save_windows(tmp_path / name)
   with pytest.raises(UserError, match='hapt and ucihar have the same people'):
-    domains.of_datasets(tmp_path, ['hapt', 'ucihar'], labels=2, seed=0)
+    domains.stream_datasets(Datasets.open(tmp_path), ['hapt', 'ucihar'], labels=2, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +188,7 @@ def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:
 def test_predict_takes_the_adapter_of_the_nearest_domain(
   windows: pathlib.Path, base: pathlib.Path, quick: run.Settings, tmp_path: pathlib.Path
 ):
-  found = domains.of_datasets(windows, ['placed/waist', 'placed/wrist'], labels=4, seed=0)
+  found = domains.stream_datasets(Datasets.open(windows), ['placed/waist', 'placed/wrist'], labels=4, seed=0)
   settings = dataclasses.replace(quick, strategy='router')
   run.run(settings, settings.learner(files.load_base(base), found), tmp_path / 'run')
   for number, domain in enumerate(found.domains):

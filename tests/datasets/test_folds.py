@@ -7,12 +7,22 @@ import numpy as np
 import pytest
 
 from har_jax.config import Protocol
-from har_jax.datasets import balancing, folds, normalization, splits
+from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Fold, Sources
 from har_jax.errors import UserError
 from har_jax.signal import cutting
 
 _PARTS = ('train', 'validation', 'test')
+
+
+def _fold(folder: pathlib.Path, target: str, protocol: Protocol, seed: int) -> Fold:
+  return Fold(Datasets.open(folder), target, (), protocol, seed)
+
+
+def _sources(folder: pathlib.Path, names: tuple[str, ...], protocol: Protocol) -> Sources:
+  return Sources(Datasets.open(folder), names, protocol)
 
 
 def _windows(name: str, activities: tuple[str, ...], seed: int) -> store.Windows:
@@ -39,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: str):
   archive, fold = (
     store.load(folder / 'target'),
-    folds.target_windows(folder, 'target', Protocol(split=split), 0),
+    _fold(folder, 'target', Protocol(split=split), 0).target_windows(),
   )
   assert fold.classes == ('walking', 'sitting')  # in the order of recording.ACTIVITIES; eating_soup is none
   mean, deviation = (np.repeat(fold.description['normalizer'][name], 3) for name in ('mean', 'deviation'))
@@ -56,34 +66,35 @@ def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: s
 
 
 def test_normalization_depends_on_the_train_part_or_on_all(folder: pathlib.Path, tmp_path: pathlib.Path):
-  archive, before = store.load(folder / 'target'), folds.target_windows(folder, 'target', Protocol(), 0)
+  archive, before = store.load(folder / 'target'), _fold(folder, 'target', Protocol(), 0).target_windows()
   signals = np.array(archive.signals)
   signals[before.indices['test']] *= 10
   store.save(dataclasses.replace(archive, signals=signals), tmp_path / 'target')
-  after = folds.target_windows(tmp_path, 'target', Protocol(), 0)
+  after = _fold(tmp_path, 'target', Protocol(), 0).target_windows()
   assert after.description == before.description
   np.testing.assert_array_equal(after.train['signal'], before.train['signal'])
   on_all = [
-    folds.target_windows(path, 'target', Protocol(normalize='dataset'), 0) for path in (folder, tmp_path)
+    _fold(path, 'target', Protocol(normalize='dataset'), 0).target_windows() for path in (folder, tmp_path)
   ]
   assert on_all[0].description['normalizer'] != on_all[1].description['normalizer']
 
 
 def test_a_label_budget_changes_train_and_validation_labels_only(folder: pathlib.Path):
   full, thin = (
-    folds.target_windows(folder, 'target', Protocol(label_budget=budget), 0) for budget in ('0.7', '2/class')
+    _fold(folder, 'target', Protocol(label_budget=budget), 0).target_windows()
+    for budget in ('0.7', '2/class')
   )
   assert np.bincount(thin.train['label']).tolist() == np.bincount(thin.validation['label']).tolist() == [2, 2]
   np.testing.assert_array_equal(thin.test['signal'], full.test['signal'])
   assert thin.description['normalizer'] == full.description['normalizer']
-  unlabeled, validation = folds.unlabeled_windows(folder, 'target', Protocol(label_budget='2/class'), 0)
+  unlabeled, validation = _fold(folder, 'target', Protocol(label_budget='2/class'), 0).unlabeled_windows()
   assert sorted(unlabeled) == ['origin', 'signal']
   np.testing.assert_array_equal(unlabeled['signal'], full.train['signal'])
   np.testing.assert_array_equal(validation['signal'], full.validation['signal'])
 
 
 def test_pairs_are_two_windows_apart_in_one_recording(folder: pathlib.Path):
-  train, _ = folds.followed_windows(folder, 'target', Protocol(classes='all'), 0)
+  train, _ = _fold(folder, 'target', Protocol(classes='all'), 0).followed_windows()
   start_of = dict(zip((signal.tobytes() for signal in train['signal']), train['start_s'], strict=True))
   step_s = np.array([start_of[near.tobytes()] for near in train['near']]) - train['start_s']
   np.testing.assert_allclose(np.abs(step_s), 2.56, atol=1e-5)
@@ -92,9 +103,7 @@ def test_pairs_are_two_windows_apart_in_one_recording(folder: pathlib.Path):
 
 
 def test_sources_hold_out_subjects_and_are_normalized_each(folder: pathlib.Path):
-  train, validation = folds.pretraining_windows(
-    folder, ('first', 'second'), Protocol(validation_fraction=0.2)
-  )
+  train, validation = _sources(folder, ('first', 'second'), Protocol(validation_fraction=0.2)).windows()
   assert (len(train['signal']), len(validation['signal'])) == (4 * 60, 60)
   for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
     assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
@@ -121,21 +130,21 @@ def positions(tmp_path: pathlib.Path) -> pathlib.Path:
 @pytest.mark.parametrize('split', ['subject', 'window'])
 def test_a_target_has_its_first_position_only(positions: pathlib.Path, split: str):
   many, one = (
-    folds.target_windows(positions, name, Protocol(split=split), seed=3) for name in ('many', 'one')
+    _fold(positions, name, Protocol(split=split), seed=3).target_windows() for name in ('many', 'one')
   )
   assert many.description == one.description
   assert many.description['position'] == 'torso'
   for part in _PARTS:
     np.testing.assert_equal(getattr(many, part), getattr(one, part))
     np.testing.assert_array_equal(many.indices[part], one.indices[part])
-  followed = [folds.followed_windows(positions, name, Protocol(), seed=3) for name in ('many', 'one')]
+  followed = [_fold(positions, name, Protocol(), seed=3).followed_windows() for name in ('many', 'one')]
   np.testing.assert_equal(followed[0], followed[1])
 
 
 def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: pathlib.Path):
-  train, validation = folds.pretraining_windows(positions, ('many',), Protocol(validation_fraction=0.2))
+  train, validation = _sources(positions, ('many',), Protocol(validation_fraction=0.2)).windows()
   assert (len(train['signal']), len(validation['signal'])) == (2 * 4 * 36, 2 * 36)
-  alone, alone_validation = folds.pretraining_windows(positions, ('one',), Protocol(validation_fraction=0.2))
+  alone, alone_validation = _sources(positions, ('one',), Protocol(validation_fraction=0.2)).windows()
   np.testing.assert_array_equal(train['signal'][: 4 * 36], alone['signal'])
   np.testing.assert_array_equal(validation['signal'][:36], alone_validation['signal'])
   # Each position has its own normalizer.
@@ -143,7 +152,7 @@ def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: p
     assert part[..., :3].mean() == pytest.approx(0, abs=1e-5)
     assert part[..., 3:].std() == pytest.approx(1, abs=1e-5)
   archive = store.load(positions / 'many')
-  is_held_out = splits.hold_out(archive.subject, 0.2, seed=0)
+  is_held_out = splits.hold_out_subjects(archive.subject, 0.2, seed=0)
   assert len(set(archive.subject[is_held_out])) == 1
   is_left = archive.position == 1
   normalizer = normalization.fit(archive.signals[is_left & ~is_held_out])
@@ -152,11 +161,11 @@ def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: p
 
 def test_source_labels_index_the_classes_of_all_sources(folder: pathlib.Path):
   sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
-  assert folds.source_classes(folder, sources) == ('lying', 'running', 'typing', 'walking')
-  train, validation = folds.labeled_source_windows(folder, sources, protocol)
+  assert _sources(folder, sources, protocol).classes == ('lying', 'running', 'typing', 'walking')
+  train, validation = _sources(folder, sources, protocol).labeled_windows()
   assert np.bincount(train['label']).tolist() == [48, 48, 48, 96]  # typing, too, which is no locomotion
   assert np.bincount(validation['label']).tolist() == [12, 12, 12, 24]
-  of_target = folds.source_windows_of(folder, sources, protocol, ('walking', 'sitting', 'lying'))
+  of_target = _sources(folder, sources, protocol).windows_of_classes(('walking', 'sitting', 'lying'))
   assert np.bincount(of_target['label']).tolist() == [96, 0, 48]
   walking = of_target['signal'][of_target['label'] == 0]
   np.testing.assert_array_equal(walking, train['signal'][train['label'] == 3])
@@ -167,7 +176,7 @@ def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(
 ):
   monkeypatch.setattr(balancing, 'WINDOWS_PER_SOURCE', 100)
   sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
-  train, validation = folds.labeled_source_windows(folder, sources, protocol)
+  train, validation = _sources(folder, sources, protocol).labeled_windows()
   assert np.bincount(train['label'])[0] == 48  # lying, of the second source, which has 96 windows
   assert (len(train['label']), len(validation['label'])) == (100 + 96, 36 + 24)
   assert all(len(values) == 100 + 96 for values in train.values())
@@ -175,8 +184,8 @@ def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(
 
 def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Path):
   protocol, g = Protocol(normalize='none'), 9.80665
-  archive, fold = store.load(folder / 'target'), folds.target_windows(folder, 'target', protocol, 0)
-  train, _ = folds.pretraining_windows(folder, ('first', 'second'), protocol)
+  archive, fold = store.load(folder / 'target'), _fold(folder, 'target', protocol, 0).target_windows()
+  train, _ = _sources(folder, ('first', 'second'), protocol).windows()
   assert fold.description['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [g, 1.0]}
   for part in _PARTS:
     raw = archive.signals[fold.indices[part]] / np.repeat([g, 1.0], 3)
@@ -187,8 +196,8 @@ def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Pat
 
 def test_impossible_folds_name_the_dataset_and_the_flag(folder: pathlib.Path):
   with pytest.raises(UserError, match=r'target .*--split=subject'):
-    folds.target_windows(folder, 'target', Protocol(split='official'), 0)
+    _fold(folder, 'target', Protocol(split='official'), 0).target_windows()
   with pytest.raises(UserError, match=r'target: .*5 subjects.*walking'):
-    folds.target_windows(
+    _fold(
       folder, 'target', Protocol(test_fraction=0.7, validation_fraction=0.25, label_budget='0.1'), 0
-    )
+    ).target_windows()

@@ -14,6 +14,7 @@ from har_jax.archives import ARCHIVES
 from har_jax.cli import command
 from har_jax.cli import prepare as cli
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Dataset
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_all_prepares_several_archives_as_one_by_one(tmp_path, run):
   assert re.findall(r'^(\w+) \(\w+\): 12 windows', out, re.MULTILINE) == ['hapt', 'dsads']
   for name in ('hapt', 'dsads'):
     assert run(name, '--archive_path=archives', '--out=single')[0] == 0
-    sums = [store.sum_of(tmp_path / out / name) for out in ('both', 'single')]
+    sums = [Dataset(tmp_path / out / name).checksum for out in ('both', 'single')]
     assert sums[0] == sums[1]
 
 

@@ -6,6 +6,7 @@ import pytest
 from har_jax.config import Protocol
 from har_jax.datasets import splits
 from har_jax.errors import UserError
+from har_jax.signal.cutting import Window
 
 _SUBJECTS, _CLASSES, _EACH = 20, 4, 30
 SUBJECTS = np.repeat(np.arange(_SUBJECTS, dtype=np.int16), _CLASSES * _EACH)
@@ -151,14 +152,14 @@ def test_a_smaller_budget_is_a_subset_of_a_larger_one():
 
 
 def test_hold_out_takes_all_windows_of_a_fraction_of_the_subjects():
-  held_out = splits.hold_out(SUBJECTS, 0.1, seed=0)
+  held_out = splits.hold_out_subjects(SUBJECTS, 0.1, seed=0)
   assert len(set(SUBJECTS[held_out])) == 2
   assert not set(SUBJECTS[held_out]) & set(SUBJECTS[~held_out])
-  assert len(set(SUBJECTS[splits.hold_out(SUBJECTS, 0.001, seed=0)])) == 1  # at least one
+  assert len(set(SUBJECTS[splits.hold_out_subjects(SUBJECTS, 0.001, seed=0)])) == 1  # at least one
 
 
 def test_a_seed_repeats_its_hold_out_and_another_differs():
-  first, again, other = (splits.hold_out(SUBJECTS, 0.3, seed=seed) for seed in (0, 0, 1))
+  first, again, other = (splits.hold_out_subjects(SUBJECTS, 0.3, seed=seed) for seed in (0, 0, 1))
   np.testing.assert_array_equal(first, again)
   assert not np.array_equal(first, other)
 
@@ -181,26 +182,89 @@ def test_too_few_subjects_or_windows_are_an_error(
 
 def test_a_single_subject_cannot_be_held_out():
   with pytest.raises(UserError, match=r'^1 subjects'):
-    splits.hold_out(np.zeros(5, np.int16), 0.1, seed=0)
+    splits.hold_out_subjects(np.zeros(5, np.int16), 0.1, seed=0)
 
 
 def test_held_out_windows_are_of_other_subjects_or_of_every_class():
   labels, subjects = np.arange(72) % 3, np.arange(72) // 18
-  held_out, split = splits.draw_held_out(labels, subjects, 0.1, 0)
+  held_out, split = splits.hold_out_at_random(labels, subjects, 0.1, 0)
   assert split == 'subject'
   assert len(set(subjects[held_out])) == 1
   assert not set(subjects[held_out]) & set(subjects[~held_out])
   for too_few in (None, subjects % 3):
-    held_out, split = splits.draw_held_out(labels, too_few, 0.25, 0)
+    held_out, split = splits.hold_out_at_random(labels, too_few, 0.25, 0)
     assert split == 'window'
     assert np.bincount(labels[held_out]).tolist() == [6, 6, 6]
   # Only one subject has class 0, which must be trained whatever is drawn.
   rare = np.where(subjects == 2, 0, 1)
   for seed in range(8):
-    held_out, split = splits.draw_held_out(rare, subjects, 0.1, seed)
+    held_out, split = splits.hold_out_at_random(rare, subjects, 0.1, seed)
     assert split == 'subject'
     assert set(rare[~held_out]) == {0, 1}
   # Every class has one subject only, so none can be held out.
-  assert splits.draw_held_out(subjects, subjects, 0.1, 0)[1] == 'window'
+  assert splits.hold_out_at_random(subjects, subjects, 0.1, 0)[1] == 'window'
   # A class of four windows is too small to hold one out.
-  assert splits.draw_held_out(labels[:12], None, 0.1, 0)[1] == 'none'
+  assert splits.hold_out_at_random(labels[:12], None, 0.1, 0)[1] == 'none'
+
+
+_SIGNAL = np.zeros((128, 6), np.float32)
+
+
+def _windows(*runs: tuple[str, int, float, int]) -> list[Window]:
+  """From (activity, recording, start_s, count): windows every 1.28 s."""
+  return [
+    Window(_SIGNAL, activity, 'me', recording, start_s + 1.28 * i)
+    for activity, recording, start_s, count in runs
+    for i in range(count)
+  ]
+
+
+def test_the_last_windows_are_held_out_and_their_neighbor_dropped():
+  windows = _windows(('walk', 0, 0.0, 10), ('sit', 0, 20.0, 20))
+  held_out, overlapping = splits.hold_out_last(windows, 0.2)
+  assert np.flatnonzero(held_out).tolist() == [8, 9, 26, 27, 28, 29]
+  assert np.flatnonzero(overlapping).tolist() == [7, 25]
+
+
+def test_adjacent_windows_and_other_recordings_do_not_overlap():
+  # Two recordings of the same seconds: the last windows are those of the later recording.
+  windows = _windows(
+    ('walk', 1, 0.0, 5), ('walk', 0, 0.0, 5), ('sit', 0, 10.0, 4), ('sit', 0, 10 + 5 * 1.28, 1)
+  )
+  held_out, overlapping = splits.hold_out_last(windows, 0.2)
+  assert np.flatnonzero(held_out).tolist() == [3, 4, 14]
+  assert np.flatnonzero(overlapping).tolist() == [2]
+
+
+@pytest.mark.parametrize('fraction', [0.05, 0.3, 0.99])
+def test_train_and_held_out_windows_share_no_sample(fraction: float):
+  windows = _windows(
+    ('walk', 0, 0.0, 9), ('sit', 0, 14.0, 6), ('walk', 0, 30.0, 7), ('run', 1, 0.0, splits.MIN_CLASS_WINDOWS)
+  )
+  held_out, overlapping = splits.hold_out_last(windows, fraction)
+  assert not (held_out & overlapping).any()
+  train = ~held_out & ~overlapping
+  assert {windows[i].activity for i in np.flatnonzero(train)} == {'walk', 'sit', 'run'}
+  assert {windows[i].activity for i in np.flatnonzero(held_out)} == {'walk', 'sit', 'run'}
+  for i in np.flatnonzero(train):
+    for k in np.flatnonzero(held_out):
+      if windows[i].recording == windows[k].recording:
+        assert abs(windows[i].start_s - windows[k].start_s) > 2.55
+
+
+@pytest.mark.parametrize(
+  ('sitting', 'fraction'), [(splits.MIN_CLASS_WINDOWS - 1, 0.2), (splits.MIN_CLASS_WINDOWS, 0.0)]
+)
+def test_nothing_is_held_out_of_too_few_windows(sitting: int, fraction: float):
+  held_out, overlapping = splits.hold_out_last(
+    _windows(('walk', 0, 0.0, 30), ('sit', 0, 50.0, sitting)), fraction
+  )
+  assert not held_out.any()
+  assert not overlapping.any()
+
+
+def test_an_activity_with_few_windows_is_trained_and_not_validated():
+  runs = (('walk', 0, 0.0, 10), ('sit', 0, 20.0, 10), ('stand_to_sit', 0, 40.0, 1))
+  held_out, overlapping = splits.hold_out_last(_windows(*runs), 0.2)
+  assert np.flatnonzero(held_out).tolist() == [8, 9, 18, 19]
+  assert np.flatnonzero(overlapping).tolist() == [7, 17]

@@ -12,6 +12,7 @@ from cut_pieces import recording as _recording
 
 from har_jax import checksums, storage
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Dataset
 from har_jax.errors import UserError
 from har_jax.signal.recording import Span
 
@@ -231,7 +232,7 @@ def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
   windows = _windows()
   for name, source in (('a', 'x.zip'), ('b', 'y.zip')):
     store.save(dataclasses.replace(windows, meta=windows.meta | {'source': source}), tmp_path / name)
-  assert store.sum_of(tmp_path / 'a') == store.sum_of(tmp_path / 'b')
+  assert Dataset(tmp_path / 'a').checksum == Dataset(tmp_path / 'b').checksum
   for number, other in enumerate(
     (
       dataclasses.replace(windows, signals=windows.signals + 1),
@@ -240,7 +241,7 @@ def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
     )
   ):
     store.save(other, tmp_path / str(number))
-    assert store.sum_of(tmp_path / str(number)) != store.sum_of(tmp_path / 'a')
+    assert Dataset(tmp_path / str(number)).checksum != Dataset(tmp_path / 'a').checksum
 
 
 def test_a_truncated_signals_file_is_an_error(tmp_path):

@@ -10,6 +10,7 @@ from lodo_studies import METHODS, Study, dataset, run
 
 from har_jax import config, experiments
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
 
 
 @pytest.fixture(scope='session')
@@ -37,7 +38,7 @@ def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
   def study(out: pathlib.Path, **given: Any) -> experiments.Study:
     protocol = dataclasses.replace(experiment.protocol, **given.pop('protocol', {}))
     fields = {
-      'windows': windows,
+      'datasets': Datasets.open(given.pop('windows', windows)),
       'experiment': dataclasses.replace(experiment, protocol=protocol),
       'targets': ('alpha',),
       'methods': ('lora',),

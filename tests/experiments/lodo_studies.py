@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from har_jax import experiments, storage
-from har_jax.datasets import batches, folds
+from har_jax.datasets import batches
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Fold, Sources, TargetWindows
 from har_jax.experiments.stages import run_stages, stages_of
-from har_jax.experiments.study import checksums
 from har_jax.signal import cutting
 
 ACTIVITIES = ('walking', 'sitting', 'lying')
@@ -48,12 +49,12 @@ def run(study: experiments.Study) -> dict[str, dict[str, Any]]:
   return {str(path.relative_to(study.out)): result for path, result in runs}
 
 
-def target_of(study: experiments.Study) -> folds.TargetWindows:
-  return folds.target_windows(study.windows, 'alpha', study.experiment.protocol, seed=0)
+def target_of(study: experiments.Study) -> TargetWindows:
+  return Fold(study.datasets, 'alpha', (), study.experiment.protocol, seed=0).target_windows()
 
 
 def pretraining_of(study: experiments.Study) -> tuple[batches.Batch, batches.Batch]:
-  return folds.pretraining_windows(study.windows, ('beta',), study.experiment.protocol)
+  return Sources(study.datasets, ('beta',), study.experiment.protocol).windows()
 
 
 def spec_of(study: experiments.Study, method: str = 'lora', seed: int = 0) -> experiments.RunSpec:
@@ -80,7 +81,7 @@ def own_pretraining(
   for path in (own / 'pretrained.json', own / 'run.json') if windows is not None else ():
     entries = storage.read(path)
     identity = entries.get('identity', entries)
-    identity['windows'] = checksums(windows, list(identity['windows']))
+    identity['windows'] = Datasets.open(windows).identify(identity['windows'])
     storage.write(path, entries)
   return folder
 

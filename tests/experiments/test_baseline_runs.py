@@ -11,7 +11,6 @@ from lodo_studies import QUIET, Study, run, spec_of, target_of, with_altered, wi
 
 from har_jax import baselines, experiments, files, results, storage
 from har_jax.baselines import BASELINES
-from har_jax.datasets import windows as store
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments.personalization import personalize
 
@@ -69,7 +68,7 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(
 ):
   study = study_of(tmp_path, methods=('forest',), protocol={'label_budget': '4/class'})
   (result,) = run(study).values()
-  data, archive = target_of(study), store.load(study.windows / 'alpha')
+  data, archive = target_of(study), study.datasets['alpha'].windows
   seen = spy.last.seen
   assert seen['random_state'] == 0
   np.testing.assert_array_equal(np.bincount(seen['labels']), [4, 4, 4])

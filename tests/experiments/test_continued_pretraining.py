@@ -25,8 +25,9 @@ from lodo_studies import (
 )
 
 from har_jax import experiments, storage
-from har_jax.datasets import folds
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Fold, Sources
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments import pictures
 from har_jax.experiments.adaptation import prepare_run
@@ -77,9 +78,9 @@ def test_stages_on_the_target_see_no_label_and_no_test_subject(
   given = pretrained(study_of(tmp_path / 'altered', windows=altered, protocol=asked, pretrained_dir=out))
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   protocol = study_of(out).experiment.protocol
-  learned, measured_by = folds.unlabeled_windows(windows, 'alpha', protocol, 0)
+  learned, measured_by = Fold(Datasets.open(windows), 'alpha', (), protocol, 0).unlabeled_windows()
   assert (list(learned), list(measured_by)) == (['signal', 'origin'], ['signal'])
-  for part in folds.followed_windows(windows, 'alpha', protocol, 0):
+  for part in Fold(Datasets.open(windows), 'alpha', (), protocol, 0).followed_windows():
     assert sorted(part) == ['near', 'origin', 'recording', 'signal', 'start_s', 'subject']
 
 
@@ -214,8 +215,8 @@ def test_contrastive_pairs_come_from_one_recording(
   store.save(dataclasses.replace(archive, start_s=steps), tmp_path / 'windows' / 'alpha')
   study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')
   protocol = study.experiment.protocol
-  learned, _ = folds.followed_windows(study.windows, 'alpha', protocol, 0)
-  whole = folds.target_windows(study.windows, 'alpha', protocol, 0)
+  learned, _ = Fold(study.datasets, 'alpha', (), protocol, 0).followed_windows()
+  whole = Fold(study.datasets, 'alpha', (), protocol, 0).target_windows()
   place = {
     signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.indices['train'], strict=True)
   }
@@ -253,16 +254,19 @@ def test_labeled_source_windows_equal_those_of_pretraining(
 ):
   protocol = study_of(tmp_path).experiment.protocol
   sources = ('beta', 'gamma')
-  every, _ = folds.pretraining_windows(windows, sources, dataclasses.replace(protocol, classes='all'))
+  every_class = dataclasses.replace(protocol, classes='all')
+  every, _ = Sources(Datasets.open(windows), sources, every_class).windows()
   assert list(every) == ['signal', 'origin']
-  learned, measured_by = folds.labeled_source_windows(
-    windows, sources, dataclasses.replace(protocol, classes='all')
-  )
+  learned, measured_by = Sources(Datasets.open(windows), sources, every_class).labeled_windows()
   assert np.array_equal(learned['signal'], every['signal'])
-  assert folds.source_classes(windows, sources) == tuple(sorted((*ACTIVITIES, 'eating_soup')))
+  assert Sources(Datasets.open(windows), sources, protocol).classes == tuple(
+    sorted((*ACTIVITIES, 'eating_soup'))
+  )
   assert np.bincount(learned['label']).tolist() == [2 * EACH * (SUBJECTS - 1)] * 4
   assert np.bincount(measured_by['label']).tolist() == [2 * EACH] * 4
-  same, _ = folds.labeled_source_windows(windows, sources, protocol)  # the target's classes do not matter
+  same, _ = Sources(
+    Datasets.open(windows), sources, protocol
+  ).labeled_windows()  # the target's classes do not matter
   assert all(np.array_equal(same[name], learned[name]) for name in ('signal', 'label'))
   # Eating and lying, which come first, and no others have gravity along x, whatever was normalized.
   along = learned['signal'][..., 0].mean(axis=1)
@@ -285,7 +289,7 @@ def test_the_head_starts_from_known_activities_and_draws_others(
     ),
   )
   first = prepare_run(spec_of(study), entries).run
-  assert folds.source_classes(windows, ('beta', 'gamma')) == (
+  assert Sources(study.datasets, ('beta', 'gamma'), study.experiment.protocol).classes == (
     'eating_soup',
     'lying',
     'sitting',

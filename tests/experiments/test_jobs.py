@@ -26,6 +26,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _KILLED = """
 import json, os, pathlib, signal, sys
 from har_jax import config, config_fields, experiments
+from har_jax.datasets.datasets import Datasets
 from har_jax.train.log import Log
 
 windows, out, experiment, step = sys.argv[1:]
@@ -38,7 +39,8 @@ def dying(self, at, loss):
 
 Log.step = dying
 study = experiments.Study(
-  windows=pathlib.Path(windows), out=pathlib.Path(out), targets=('alpha',), methods=('lora',), seeds=(0,),
+  datasets=Datasets.open(pathlib.Path(windows)), out=pathlib.Path(out),
+  targets=('alpha',), methods=('lora',), seeds=(0,),
   experiment=config_fields.from_json(config.Experiment, json.loads(experiment)),
 )
 list(experiments.run(study, experiments.TrainOptions(progress=False)))

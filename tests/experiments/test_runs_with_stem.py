@@ -8,6 +8,7 @@ import pytest
 from lodo_studies import ACTIVITIES, SUBJECTS, Study, pretrained, run, spec_of, target_of, with_altered
 
 from har_jax import config, experiments, files, methods, storage
+from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
 from har_jax.experiments import zero_shot
 from har_jax.experiments.adaptation import prepare_run
@@ -153,7 +154,9 @@ def test_no_person_of_the_target_reaches_a_stage_before_adaptation(
   expected = pretrained(study)
   everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}
   for name, moves in (('alpha', False), ('beta', True)):
-    altered = with_altered(study.windows, tmp_path / name, name, everyone)
-    found = pretrained(dataclasses.replace(study, windows=altered, out=tmp_path / f'out-{name}'))
+    altered = with_altered(study.datasets.folder, tmp_path / name, name, everyone)
+    found = pretrained(
+      dataclasses.replace(study, datasets=Datasets.open(altered), out=tmp_path / f'out-{name}')
+    )
     assert found.keys() == expected.keys()
     assert any(not np.array_equal(found[path], leaf) for path, leaf in expected.items()) is moves, name

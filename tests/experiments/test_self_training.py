@@ -20,7 +20,9 @@ from lodo_studies import (
 )
 
 from har_jax import config, experiments, storage
-from har_jax.datasets import balancing, folds, self_training
+from har_jax.datasets import balancing, self_training
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Sources
 from har_jax.errors import Stopped
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
@@ -57,9 +59,9 @@ def test_the_teacher_keeps_windows_whose_label_it_predicts():
 
 def test_source_windows_get_the_labels_of_the_target(windows: pathlib.Path):
   classes = ('walking', 'jumping', 'lying')
-  given = folds.source_windows_of(
-    windows, ('beta', 'gamma'), config.Protocol(validation_fraction=0.2), classes
-  )
+  given = Sources(
+    Datasets.open(windows), ('beta', 'gamma'), config.Protocol(validation_fraction=0.2)
+  ).windows_of_classes(classes)
   assert np.bincount(given['label']).tolist() == [2 * EACH * (SUBJECTS - 1), 0, 2 * EACH * (SUBJECTS - 1)]
   along = given['signal'][..., 0].mean(axis=1)  # gravity, of lying alone
   assert along[given['label'] == 2].min() > along[given['label'] == 0].max()

@@ -14,7 +14,6 @@ from har_jax import experiments
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.experiments.stages import run_stages, stages_of
-from har_jax.experiments.study import check_unchanged
 
 
 @pytest.mark.parametrize(
@@ -148,13 +147,9 @@ def test_an_identity_holds_the_sum_of_the_windows(
 ):
   before = spec_of(study_of(tmp_path / 'out')).identity['windows']
   altered = with_altered(windows, tmp_path / 'altered', 'beta', {'beta-0'})
-  spec = spec_of(study_of(tmp_path / 'out', windows=altered))
-  after = spec.identity['windows']
+  after = spec_of(study_of(tmp_path / 'out', windows=altered)).identity['windows']
   assert {name for name in after if after[name] != before[name]} == {'beta'}
   assert after['beta'] | {'sum': ''} == before['beta'] | {'sum': ''}
-  check_unchanged(altered, after)
-  with pytest.raises(UserError, match=r'the windows of beta in .* have changed while they were in use'):
-    check_unchanged(altered, before)
 
 
 def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(

@@ -10,8 +10,9 @@ from adapters import assert_equal
 
 import har_jax
 from har_jax import config, experiments, files, storage
-from har_jax.datasets import folds
 from har_jax.datasets import windows as store
+from har_jax.datasets.datasets import Datasets
+from har_jax.datasets.folds import Fold, Sources
 from har_jax.errors import UserError
 from har_jax.experiments.stages import masked_pretraining, run_stages, stages_of
 from har_jax.files import safetensors_io
@@ -55,7 +56,7 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> exper
   for seed, name in enumerate(('alpha', 'hapt')):
     store.save(_dataset(name, seed), folder / 'windows' / name)
   return experiments.Study(
-    windows=folder / 'windows',
+    datasets=Datasets.open(folder / 'windows'),
     out=folder / 'out',
     # Of shapes that tests/experiments compile, too.
     experiment=config.Experiment(
@@ -100,7 +101,7 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
   path, result = runs[name]
   base, adapter = files.load_run(path)
   assert (base is None) == (name == 'scratch')
-  data = folds.target_windows(study.windows, 'alpha', study.experiment.protocol, 3)
+  data = Fold(study.datasets, 'alpha', (), study.experiment.protocol, 3).target_windows()
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], predicted), 1)
@@ -110,7 +111,7 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
   assert {each.activity: each.windows for each in adapter.signals.gravity} == dict(
     zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
   )
-  raw = np.array(store.load(study.windows / 'alpha').signals)
+  raw = np.array(study.datasets['alpha'].windows.signals)
   assert any(np.array_equal(adapter.normalizer(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
 
 
@@ -139,7 +140,7 @@ def test_a_run_is_read_with_the_stage_it_started_from(
   assert_equal(base.encoder, {path: start[path] for path in base.encoder})
   assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
   assert bool(base.classes) == ('supervised_pretraining_steps' in asked)
-  data = folds.target_windows(study.windows, 'alpha', protocol, 3)
+  data = Fold(study.datasets, 'alpha', (), protocol, 3).target_windows()
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], predicted), 1)
@@ -173,7 +174,8 @@ def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(
   study: experiments.Study, tmp_path: pathlib.Path
 ):
   experiment = dataclasses.replace(study.experiment, precision=config.Precision(dtype='bfloat16'))
-  stage = masked_pretraining(tmp_path / 'pretrain', experiment, study.windows, ['alpha'], 'alpha')
+  sources = Sources(study.datasets, ('alpha',), experiment.protocol)
+  stage = masked_pretraining(tmp_path / 'pretrain', experiment, sources, 'alpha')
   run_stages([stage], QUIET)
   base = files.load_base(tmp_path / 'pretrain')
   assert base.card['pretraining']['dtype'] == 'bfloat16'

@@ -178,7 +178,7 @@ def _draw_unseen_people(
 
 
 def _make_domain(name: str, part: _Part, people: Sequence[np.ndarray], labels: int) -> Domain:
-  """people: where the windows of each are."""
+  """Makes a domain of people; `people`: where the windows of each are."""
   everyone = (*people, np.empty(0, int))  # all people of a position may be unseen
   halves = [splits.split_first(part.label, person, labels) for person in everyone]
   train, later = (np.sort(np.concatenate(rows)) for rows in zip(*halves, strict=True))

@@ -81,7 +81,7 @@ class Learner:
   """A method on a base for the activities of a stream. `start`: what training changes, before any."""
 
   def __init__(self, base: files.Base, stream: Stream, *, steps: int, seed: int, **given: Any):
-    """given: method, rank, batch and learning_rate of `ShortTraining`."""
+    """Prepares the training. given: method, rank, batch and learning_rate of `ShortTraining`."""
     self.stream, self.steps, self.seed = stream, steps, seed
     self.training = ShortTraining(base, stream.classes, steps=steps, seed=seed, **given)
     prepared, objective = self.training.prepared, self.training.objective
@@ -93,8 +93,8 @@ class Learner:
     shape = objective.model, objective.classes, objective.precision
     self._objective, self._anchored, self._features = Classify(*shape), Anchored(*shape), Features(*shape)
 
-  def shown(self, variables: Variables, labels: Collection[int] | Int[np.ndarray, 'n']) -> Variables:
-    """The variables with the rows of these activities as they are drawn; all others stay as they are."""
+  def show(self, variables: Variables, labels: Collection[int] | Int[np.ndarray, 'n']) -> Variables:
+    """Shows the rows of these activities as they are drawn; all others stay as they are."""
     at = np.asarray(labels, int)
     kernel, bias = (np.array(variables[path]) for path in self.output)
     kernel[:, at], bias[at] = self.start[self.output[0]][:, at], self.start[self.output[1]][at]
@@ -103,12 +103,12 @@ class Learner:
   def start_with(self, labels: Collection[int] | Int[np.ndarray, 'n']) -> Variables:
     """The start, which answers these activities alone."""
     hidden = np.full_like(self.start[self.output[1]], _HIDDEN)
-    return self.shown(self.start | {self.output[1]: hidden}, labels)
+    return self.show(self.start | {self.output[1]: hidden}, labels)
 
-  def grown(self, state: State, number: int) -> Variables:
-    """The model so far, with rows for the new activities of a domain. Without one, the start."""
+  def grow(self, state: State, number: int) -> Variables:
+    """Adds rows for the new activities of a domain to the model so far. Without one, the start."""
     model = part(state, 'model') or self.start_with([])
-    return self.shown(model, np.setdiff1d(self.stream.seen(number + 1), self.stream.seen(number)))
+    return self.show(model, np.setdiff1d(self.stream.seen(number + 1), self.stream.seen(number)))
 
   def alone(self, number: int) -> Variables:
     """The variables after training on one domain, from the base. Trained once."""
@@ -148,13 +148,13 @@ class Learner:
     return evaluation.predict(self._objective, self._frozen | variables, given)
 
   def features(self, windows: Batch) -> Float[np.ndarray, 'w f']:
-    """Of the frozen base: no adapter, and no label, has a part in them."""
+    """Features of the frozen base: no adapter, and no label, has a part in them."""
     given = {name: windows[name] for name in ('signal', 'label')}
     return evaluation.predict(self._features, self._frozen | self.start, given)
 
   @functools.cached_property
   def _squares(self) -> Callable[[Variables, Variables, Array, Array], Variables]:
-    """Of one window: (trained, all others, signal, label) → squared gradients."""
+    """Function of one window: (trained, all others, signal, label) → squared gradients."""
 
     def loss(trained: Variables, rest: Variables, signal: Array, label: Array) -> Array:
       logits = self._objective.predict(trained | rest, {'signal': signal[None]}, jax.random.key(0))

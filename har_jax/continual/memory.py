@@ -17,7 +17,7 @@ _SHRINKAGE = 0.1  # of each feature's variance to the mean of all: some features
 
 
 def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: int) -> State:
-  """The stored windows with those of one more domain, in at most so many bytes.
+  """Stores windows of one more domain, in at most so many bytes.
 
   Each activity of each domain keeps as many, up to one: those drawn first. So nothing is drawn anew.
   Raises UserError where not one window fits.
@@ -40,8 +40,8 @@ def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: in
   return {name: array[kept] for name, array in together.items()}
 
 
-def stored_windows(stored: State) -> Batch:
-  """As windows to train on."""
+def read_windows(stored: State) -> Batch:
+  """Turns what is stored into windows to train on."""
   return {
     'signal': stored['signal'].astype(np.float32),
     'label': stored['label'].astype(np.int32),
@@ -68,10 +68,10 @@ def add_means(
   return joined | {name: kept[name] + new[name] for name in ('squares', 'windows')}
 
 
-def routes(
+def route(
   kept: State, features: Float[np.ndarray, 'w f'], recording: Int[np.ndarray, 'w']
 ) -> Int[np.ndarray, 'w']:
-  """The domain of each window, one for a whole recording: that of the nearest means.
+  """Chooses the domain of each window, one for a whole recording: that of the nearest means.
 
   A window's distance to a domain is the one to the nearest of its means, by a diagonal covariance that all
   share; a recording's is the sum of those of its windows.

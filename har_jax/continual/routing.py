@@ -40,5 +40,5 @@ class Routed:
     objective = Features(plain.model, plain.classes, plain.precision)
     features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)
     kept = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
-    number = int(memory.routes(kept, features, np.zeros(len(signals), int))[0])
+    number = int(memory.route(kept, features, np.zeros(len(signals), int))[0])
     return self._folder / f'domain{number}', card['history'][number]['domain']

@@ -83,7 +83,7 @@ def _run(
 ) -> dict[str, Any]:
   stream = learner.stream
   identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
-  identity |= {'classes': list(stream.classes), 'domains': [_described(each) for each in stream.domains]}
+  identity |= {'classes': list(stream.classes), 'domains': [_describe(each) for each in stream.domains]}
   state, card = _resume(out, identity)
   strategy = strategies.STRATEGIES[settings.strategy]
   history = card['history']
@@ -94,11 +94,11 @@ def _run(
     state = strategy.learn(learner, state, number, settings.limits)
     entry['seconds'] = time.monotonic() - begun_s
     entry['bytes'] = sum(leaf.nbytes for leaf in state.values())
-    entry |= _tested(learner, state)
+    entry |= _test(learner, state)
     history.append(entry)
     if number == len(stream.domains) - 1:
-      card |= summary(card)
-      card['unseen'] = _measured(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
+      card |= summarize(card)
+      card['unseen'] = _measure(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
       _save_adapters(out, learner, state, number + 1)
     safetensors_io.write(out, 'continual', state, card, schema.Continual)
     report(entry)
@@ -116,12 +116,12 @@ def _locked(out: pathlib.Path) -> Iterator[None]:
     lock.release()
 
 
-def _described(domain: Any) -> list[Any]:
+def _describe(domain: Any) -> list[Any]:
   return [domain.name, safetensors_io.checksum(domain.train), len(domain.test['label'])]
 
 
 def _resume(out: pathlib.Path, identity: dict[str, Any]) -> tuple[State, dict[str, Any]]:
-  """What was kept, and the card. Raises UserError where the folder has the card of another run."""
+  """Reads what was kept, and the card. Raises UserError where the folder has the card of another run."""
   if not (out / 'continual.json').exists():
     return {}, {'format': FORMAT, 'identity': identity, 'history': []}
   state, card = safetensors_io.read(out, 'continual', FORMAT, schema.Continual)
@@ -133,19 +133,19 @@ def _resume(out: pathlib.Path, identity: dict[str, Any]) -> tuple[State, dict[st
 
 
 def _start_scores(learner: Learner, number: int) -> dict[str, float] | None:
-  """Of the base on a domain, answering what was seen before it. None: nothing was."""
+  """Scores of the base on a domain, answering what was seen before it. None: nothing was."""
   if not number:
     return None
   test = learner.stream.domains[number].test
-  return _measured(learner, learner.logits(learner.start_with(learner.stream.seen(number)), test), test)
+  return _measure(learner, learner.logits(learner.start_with(learner.stream.seen(number)), test), test)
 
 
-def _measured(learner: Learner, logits: np.ndarray, windows: Batch) -> dict[str, float]:
+def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> dict[str, float]:
   found = measure(windows['label'], logits.argmax(axis=1), len(learner.stream.classes))
   return {name: found[name] for name in _SCORES}
 
 
-def _tested(learner: Learner, state: State) -> dict[str, list[float | None]]:
+def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:
   """The scores on all domains: a row of each matrix. None: the strategy has no model yet."""
   domains = learner.stream.domains
   if not strategies.has_model(state):
@@ -154,11 +154,11 @@ def _tested(learner: Learner, state: State) -> dict[str, list[float | None]]:
   together = {name: np.concatenate([test[name] for test in tests]) for name in tests[0]}
   ends = np.cumsum([len(test['label']) for test in tests])
   parts = np.split(strategies.logits(learner, state, together), ends[:-1])
-  found = [_measured(learner, logits, test) for logits, test in zip(parts, tests, strict=True)]
+  found = [_measure(learner, logits, test) for logits, test in zip(parts, tests, strict=True)]
   return {name: [each[name] for each in found] for name in _SCORES}
 
 
-def summary(card: dict[str, Any]) -> dict[str, Any]:
+def summarize(card: dict[str, Any]) -> dict[str, Any]:
   """The figures of a finished run, from its history."""
   history, found = card['history'], {}
   for name in _SCORES:
@@ -174,7 +174,7 @@ def summary(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _save_adapters(out: pathlib.Path, learner: Learner, state: State, count: int) -> None:
-  """Into the folder, or for a router a folder for each domain; each can predict with its base."""
+  """Saves into the folder, or for a router into a folder for each domain; each can predict with its base."""
   base = learner.training.base
   if model := part(state, 'model'):
     _save(out, base, learner.adapter(model, learner.stream.seen(count)))

@@ -34,26 +34,26 @@ class Strategy:
 
 
 def _sequential(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  variables = learner.grown(state, number)
+  variables = learner.grow(state, number)
   return under('model', learner.train(variables, learner.stream.domains[number].train, number))
 
 
 def _replay(learner: Learner, state: State, number: int, limits: Limits) -> State:
   """A stored window counts as much as a new one: a repeated half of new ones forgets more."""
   new, stored = learner.stream.domains[number].train, part(state, 'replay')
-  windows = _joined(memory.stored_windows(stored), new) if stored else new
-  model = learner.train(learner.grown(state, number), windows, number)
+  windows = _join(memory.read_windows(stored), new) if stored else new
+  model = learner.train(learner.grow(state, number), windows, number)
   kept = memory.store(stored, new, number, most_bytes=limits.memory_bytes, seed=learner.seed)
   return under('model', model) | under('replay', kept)
 
 
-def _joined(stored: Batch, new: Batch) -> Batch:
+def _join(stored: Batch, new: Batch) -> Batch:
   return {name: np.concatenate([stored[name], new[name]]) for name in new}
 
 
 def _ewc(learner: Learner, state: State, number: int, limits: Limits) -> State:
   """Source: arXiv:1612.00796 (EWC), with one sum of all domains' Fisher information (arXiv:1805.06370)."""
-  variables, windows = learner.grown(state, number), learner.stream.domains[number].train
+  variables, windows = learner.grow(state, number), learner.stream.domains[number].train
   anchor = {path: variables[path] for path in learner.trained_paths}
   fisher = part(state, 'fisher') or {path: np.zeros_like(leaf) for path, leaf in anchor.items()}
   importance = {path: limits.penalty * leaf for path, leaf in fisher.items()}
@@ -66,11 +66,11 @@ def _average(learner: Learner, state: State, number: int, limits: Limits) -> Sta
   domain, new = learner.stream.domains[number], learner.alone(number)
   known = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
   knows = np.isin(np.arange(len(known)), domain.labels)
-  model = averaged(part(state, 'model') or new, new, number, known, knows, learner.output)
+  model = average_in(part(state, 'model') or new, new, number, known, knows, learner.output)
   return under('model', model) | {'domains/of_activity': known + knows}
 
 
-def averaged(
+def average_in(
   mean: Variables,
   new: Variables,
   count: int,
@@ -78,7 +78,7 @@ def averaged(
   knows: Bool[np.ndarray, 'y'],
   output: list[str],
 ) -> Variables:
-  """The mean of `count` adapters with one more; a row of the output layer is that of those who know it.
+  """Averages one more adapter into the mean of `count`; a row of the output layer over those who know it.
 
   known: how many of the adapters know each activity. knows: whether the new one does.
   """
@@ -99,7 +99,7 @@ def _router(learner: Learner, state: State, number: int, limits: Limits) -> Stat
 def _joint(learner: Learner, state: State, number: int, limits: Limits) -> State:
   """Keeps everything, and trains once, after the last domain, with as many steps as the others in all."""
   new, stored = learner.stream.domains[number].train, part(state, 'windows')
-  kept = _joined(stored, new) if stored else new
+  kept = _join(stored, new) if stored else new
   count = len(learner.stream.domains)
   if number < count - 1:
     return under('windows', kept)
@@ -123,10 +123,10 @@ def has_model(state: State) -> bool:
 
 
 def logits(learner: Learner, state: State, windows: Batch) -> Float[np.ndarray, 'w y']:
-  """Of the model, or of the adapter that the router chooses for each recording."""
+  """Logits of the model, or of the adapter that the router chooses for each recording."""
   if model := part(state, 'model'):
     return learner.logits(model, windows)
-  chosen = memory.routes(part(state, 'router'), learner.features(windows), windows['recording'])
+  chosen = memory.route(part(state, 'router'), learner.features(windows), windows['recording'])
   found = np.zeros((len(chosen), len(learner.stream.classes)), np.float32)
   for number in np.unique(chosen):
     at = np.flatnonzero(chosen == number)

@@ -29,7 +29,7 @@ _MAX_WINDOWS = 2000  # for the gyroscope, evenly over the training windows
 
 @dataclasses.dataclass(frozen=True)
 class Gravity:
-  """Where the mean acceleration of an activity's windows points, at one position of the device. In g."""
+  """Distribution of the mean acceleration of an activity's windows, at one position of the device. In g."""
 
   activity: str
   position: str
@@ -44,7 +44,9 @@ class Gravity:
 
 @dataclasses.dataclass(frozen=True)
 class SignalSummary:
-  """`length_g`: median length of the windows' means. `at_rest_g`: of the windows without movement, if any.
+  """What windows looked like.
+
+  `length_g`: median length of the windows' means. `at_rest_g`: of the windows without movement, if any.
 
   `gyro_axes`: how the gyroscope's axes agree with acceleration's (`gyro_agreement.check`); '' if unknown.
   `rates_hz`: of the accelerometer and the gyroscope as recorded, if known.
@@ -70,11 +72,11 @@ class SignalSummary:
 
   @property
   def gyro_matrix(self) -> Float[np.ndarray, '3 3']:
-    """The identity where it is not known, as physics has it."""
+    """The matrix of `gyro_axes`; the identity if it is not known, as physics has it."""
     return frames.parse(self.gyro_axes or 'as_is').acc
 
   def log_likelihood(self, means_g: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '...']:
-    """Of windows' mean accelerations: a Gaussian per activity and position, and a few anywhere.
+    """Log density of windows' mean accelerations: a Gaussian per activity and position, and a few anywhere.
 
     A component's weight is half its fraction of the training windows and half an equal part: other people do
     other things for longer.
@@ -166,7 +168,7 @@ def to_json(summary: SignalSummary | None) -> dict[str, Any] | None:
 
 
 def of_card(card: Mapping[str, Any], path: object = 'the card') -> SignalSummary | None:
-  """The summary in a card, or None: a run of an experiment does not keep one. Raises as `from_json`."""
+  """Reads the summary in a card, or None: a run of an experiment does not keep one. Raises as `from_json`."""
   entry = card.get('signals')
   return None if entry is None else from_json(entry, path)
 

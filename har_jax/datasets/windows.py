@@ -3,7 +3,6 @@
 w windows; a window is [128, 6].
 """
 
-import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -11,7 +10,7 @@ import io
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ _FILES = ('signals.npy', 'index.npz', 'meta.json')
 _PREPARE_AGAIN = 'delete the folder and prepare it again'
 Card = tuple[dict[str, Any], dict[str, str]]  # meta.json, and the checksums of the other files
 _INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
+_NAMES = {'activity': 'activities', 'subject': 'subjects', 'position': 'positions'}  # column → entry of meta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,37 +63,42 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
   # A user's own activities follow those that archives share.
   activities = [activity for activity in ACTIVITIES if activity in present]
   activities += sorted(present - set(activities))
-  subjects = list(dict.fromkeys(window.subject for window in windows))
-  positions = list(dict.fromkeys(window.position for window in windows))
-  counts = {
-    'windows': len(windows),
-    'recordings': len({window.recording for window in windows}),
-    'by_activity': _counts([window.activity for window in windows], activities),
-    'by_subject': _counts([window.subject for window in windows], subjects),
+  names = {'activity': activities} | {
+    column: list(dict.fromkeys(getattr(window, column) for window in windows))
+    for column in ('subject', 'position')
   }
-  several = {}
-  if len(positions) > 1:
-    counts['by_position'] = _counts([window.position for window in windows], positions)
-    several['positions'] = positions
-  return Windows(
-    signals=np.stack([window.signal for window in windows]),
-    activity=np.array([activities.index(window.activity) for window in windows], np.int16),
-    subject=np.array([subjects.index(window.subject) for window in windows], np.int16),
-    recording=np.array([window.recording for window in windows], np.int32),
-    start_s=np.array([window.start_s for window in windows], np.float64),
-    position=np.array([positions.index(window.position) for window in windows], np.int16),
-    meta={
-      'format': FORMAT,
-      **meta,
-      **several,
-      'rate_hz': RATE_HZ,
-      'channels': [f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
-      'units': ['m/s²'] * 3 + ['rad/s'] * 3,
-      'activities': activities,
-      'subjects': subjects,
-      'counts': counts,
-    },
-  )
+  columns = {
+    column: np.array([values.index(getattr(window, column)) for window in windows], np.int16)
+    for column, values in names.items()
+  } | {
+    column: np.array([getattr(window, column) for window in windows], _INDEX[column])
+    for column in ('recording', 'start_s')
+  }
+  meta = {
+    'format': FORMAT,
+    **meta,
+    **({'positions': names['position']} if len(names['position']) > 1 else {}),
+    'rate_hz': RATE_HZ,
+    'channels': [f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
+    'units': ['m/s²'] * 3 + ['rad/s'] * 3,
+    'activities': activities,
+    'subjects': names['subject'],
+  }
+  signals = np.stack([window.signal for window in windows])
+  return Windows(signals, **columns, meta=meta | {'counts': _count(columns, meta)})
+
+
+def _count(columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Any]:
+  """Counts windows and recordings, and windows of each name in `meta`."""
+  counts: dict[str, Any] = {
+    'windows': len(columns['recording']),
+    'recordings': len(np.unique(columns['recording'])),
+  }
+  for column, entry in _NAMES.items():
+    if entry in meta:
+      of_each = np.bincount(columns[column], minlength=len(meta[entry])).tolist()
+      counts[f'by_{column}'] = dict(zip(meta[entry], of_each, strict=True))
+  return counts
 
 
 def at_first_position(windows: Windows) -> Windows:
@@ -105,23 +110,16 @@ def at_position(windows: Windows, number: int) -> Windows:
   """The windows of one of several positions, as if they had been prepared alone."""
   positions = windows.meta['positions']
   first, last = np.searchsorted(windows.position, [number, number + 1])
-  chosen = slice(int(first), int(last))  # a slice keeps the signals memory-mapped
-  columns = {name: getattr(windows, name)[chosen] for name in (*_INDEX, 'position')}
+  rows = slice(int(first), int(last))  # a slice keeps the signals memory-mapped
+  columns = {name: getattr(windows, name)[rows] for name in (*_INDEX, 'position')}
   meta = {name: value for name, value in windows.meta.items() if name not in ('positions', 'counts')}
   meta['position'] = positions[number]
-  for name, names in (('activity', 'activities'), ('subject', 'subjects')):
-    present, columns[name] = np.unique(columns[name], return_inverse=True)
-    columns[name] = columns[name].astype(np.int16)
-    meta[names] = [windows.meta[names][index] for index in present]
-  meta['counts'] = {
-    'windows': len(columns['recording']),
-    'recordings': len(np.unique(columns['recording'])),
-    **{
-      f'by_{name}': dict(zip(meta[names], np.bincount(columns[name]).tolist(), strict=True))
-      for name, names in (('activity', 'activities'), ('subject', 'subjects'))
-    },
-  }
-  return Windows(windows.signals[chosen], **columns, meta=meta)
+  for column in ('activity', 'subject'):
+    present, indices = np.unique(columns[column], return_inverse=True)
+    columns[column] = indices.astype(np.int16)
+    meta[_NAMES[column]] = [windows.meta[_NAMES[column]][index] for index in present]
+  meta['counts'] = _count(columns, meta)
+  return Windows(windows.signals[rows], **columns, meta=meta)
 
 
 def save(windows: Windows, folder: str | Place) -> None:
@@ -230,8 +228,8 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
   for name, values in columns.items():
     if values.shape != signals.shape[:1] or values.dtype != _INDEX.get(name, np.int16):
       raise _inconsistent(folder, f'{name} is {values.dtype}{list(values.shape)}')
-  for name in ('activity', 'subject', 'position'):
-    names = meta.get({'activity': 'activities'}.get(name, f'{name}s'), [''])
+  for name, entry in _NAMES.items():
+    names = meta.get(entry, [''])
     if len(signals) and not (columns[name].min() >= 0 and columns[name].max() < len(names)):
       raise _inconsistent(folder, f'{name} is out of range: meta.json names {len(names)}')
   if (np.diff(columns['position']) < 0).any():
@@ -270,11 +268,6 @@ def read_card(folder: Place) -> Card:
   meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
   schema.check(meta, schema.Windows, path, to_do=_PREPARE_AGAIN)
   return meta, expected
-
-
-def _counts(values: Sequence[str], order: Sequence[str]) -> dict[str, int]:
-  counted = collections.Counter(values)
-  return {value: counted[value] for value in order}
 
 
 def _place(folder: str | Place) -> Place:

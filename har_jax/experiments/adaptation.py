@@ -17,6 +17,7 @@ from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
 from har_jax.train import metrics
+from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 from har_jax.train.loop import Run, Trained, train
 from har_jax.train.objective import Classify, initial_shapes
@@ -69,6 +70,13 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
     title=spec.title,
   )
   return PreparedRun(spec, objective, run, data)
+
+
+def load_trained(prepared: PreparedRun, step: int) -> Variables:
+  """All variables of a finished run, as they were after this step."""
+  run = prepared.run
+  checkpoints = Checkpoints(prepared.spec.folder / 'checkpoints')
+  return checkpoints.variables(step, run.trainable | run.statistics) | run.frozen
 
 
 def adapt_and_test(

@@ -29,7 +29,7 @@ class _Fits:
   """Baselines of a run, fitted to the train part of the label budget, in physical units."""
 
   def __init__(self, spec: RunSpec, names: list[str], stop: Callable[[], bool]):
-    """Raises Stopped where `stop` returns True before or after a fit."""
+    """Fits all of them. Raises Stopped where `stop` returns True before or after a fit."""
     self.data = spec.fold.target_windows()
     self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed) for name in names}
     train, labels = self.data.signals[self.data.indices['train']], self.data.train['label']
@@ -41,7 +41,7 @@ class _Fits:
     self.seconds = time.monotonic() - start_s
 
   def probabilities(self, part: str) -> dict[str, Float[np.ndarray, 'w y']]:
-    """Of each baseline. Columns are classes: every train part has them all."""
+    """Probabilities by each baseline. Columns are classes: every train part has them all."""
     signals = self.data.signals[self.data.indices[part]]
     return {name: each.predict_proba(signals) for name, each in self._baselines.items()}
 

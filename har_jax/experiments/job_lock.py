@@ -16,7 +16,7 @@ _REPORT_S = 60.0  # between two lines that say what a job waits for
 
 
 def exists(path: Place) -> bool:
-  """As the main process sees it. The others do not look: a network share may show them an old state."""
+  """Whether the main process sees a file. Others do not look: a network share may show them an old state."""
   return mesh.broadcast_bool(mesh.is_main_process() and path.exists())
 
 

@@ -112,16 +112,9 @@ class Paper:
         return next(spec for spec in whole.runs if (spec.target, spec.method, spec.seed) == key)
     return None
 
-  def _under_both(
-    self,
-    targets: Sequence[str],
-    methods: Sequence[str],
-    *,
-    rank: int | None = None,
-    label_budget: str | None = None,
-  ) -> Iterator[Study]:
+  def _under_both(self, targets: Sequence[str], methods: Sequence[str], **changes: Any) -> Iterator[Study]:
     for protocol in _PROTOCOLS:
-      yield self._study(protocol, targets, methods, rank=rank, label_budget=label_budget)
+      yield self._study(protocol, targets, methods, **changes)
 
   def _study(
     self,
@@ -133,26 +126,26 @@ class Paper:
     label_budget: str | None = None,
     rotation_std_deg: float | None = None,
   ) -> Study:
-    experiment, folder, pretrained = self.experiment, 'base', self.out / 'pretrained'
-    changed = dataclasses.replace(experiment.protocol, **_PROTOCOLS[protocol])
-    if experiment.model.stem:  # takes physical units under both
-      changed = dataclasses.replace(changed, normalize='none')
-    if label_budget is not None:
-      changed = dataclasses.replace(changed, label_budget=label_budget)
-    experiment = dataclasses.replace(experiment, protocol=changed)
-    if rank is not None and rank != experiment.lora.rank:
-      experiment = dataclasses.replace(experiment, lora=dataclasses.replace(experiment.lora, rank=rank))
-      folder = f'rank-{rank}'
-    if rotation_std_deg is not None and rotation_std_deg != experiment.finetune.rotation_std_deg:
-      finetune = dataclasses.replace(experiment.finetune, rotation_std_deg=rotation_std_deg)
-      experiment = dataclasses.replace(experiment, finetune=finetune)
-      folder = 'rotation'
-      if changed.supervised_pretraining_steps:  # this stage augments its windows as fine-tuning does
+    """Makes a study of the experiment with these changes; None: as in the experiment."""
+    unchanged, folder, pretrained = self.experiment, 'base', self.out / 'pretrained'
+    splitting = dataclasses.replace(
+      unchanged.protocol,
+      label_budget=unchanged.protocol.label_budget if label_budget is None else label_budget,
+      **_PROTOCOLS[protocol],
+    )
+    if unchanged.model.stem:  # takes physical units under both
+      splitting = dataclasses.replace(splitting, normalize='none')
+    lora, finetune = unchanged.lora, unchanged.finetune
+    if rank is not None and rank != lora.rank:
+      lora, folder = dataclasses.replace(lora, rank=rank), f'rank-{rank}'
+    if rotation_std_deg is not None and rotation_std_deg != finetune.rotation_std_deg:
+      finetune, folder = dataclasses.replace(finetune, rotation_std_deg=rotation_std_deg), 'rotation'
+      if splitting.supervised_pretraining_steps:  # this stage augments its windows as fine-tuning does
         pretrained = self.out / folder / 'pretrained'
     return Study(
       datasets=self.datasets,
       out=self.out / folder,
-      experiment=experiment,
+      experiment=dataclasses.replace(unchanged, protocol=splitting, lora=lora, finetune=finetune),
       targets=tuple(targets),
       methods=tuple(methods),
       seeds=self.seeds,

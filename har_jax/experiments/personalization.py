@@ -17,14 +17,13 @@ from har_jax.datasets import splits
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
 from har_jax.experiments import job_lock
-from har_jax.experiments.adaptation import PreparedRun, prepare_run
+from har_jax.experiments.adaptation import PreparedRun, load_trained, prepare_run
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.methods import METHODS
 from har_jax.storage import Place
 from har_jax.stream import head_update
 from har_jax.train import metrics
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
 
 FORMAT = f'har_jax personal {SCHEMA_VERSION}'
@@ -89,10 +88,10 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
 
 def _outputs(prepared: PreparedRun, step: int) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
   """The output layer's inputs on the test part, with a 1 for the bias, and its logits."""
-  run, objective = prepared.run, prepared.objective
-  trained = Checkpoints(prepared.spec.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
-  held, test = trained | run.frozen, prepared.data.test
-  outputs = predict(objective.with_hidden, held, test).astype(np.float64)
+  objective = prepared.objective
+  outputs = predict(objective.with_hidden, load_trained(prepared, step), prepared.data.test).astype(
+    np.float64
+  )
   return outputs[:, : -objective.classes], outputs[:, -objective.classes :]
 
 

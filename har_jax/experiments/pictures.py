@@ -13,11 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax import config, storage
-from har_jax.experiments.adaptation import PreparedRun, prepare_run
+from har_jax.experiments.adaptation import PreparedRun, load_trained, prepare_run
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions, run_stages, stages_of
 from har_jax.model import Autoencoder, draw_mask
-from har_jax.train.checkpoint import Checkpoints
 from har_jax.variables import Variables, nest
 
 _WINDOWS = 600  # of an embedding: a picture shows no more, and t-SNE takes seconds
@@ -44,8 +43,7 @@ def _embedding(spec: RunSpec) -> dict[str, Any]:
   base = run_stages(stages_of(spec), _LOAD)
   prepared = prepare_run(spec, base)
   step = storage.read(spec.result)['step']
-  run, objective, test = prepared.run, prepared.objective, prepared.data.test
-  trained = Checkpoints(spec.folder / 'checkpoints').variables(step, run.trainable | run.statistics)
+  test = prepared.data.test
   shown = np.sort(np.random.default_rng(0).permutation(len(test['label']))[:_WINDOWS])
   signal = test['signal'][shown]
   encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}
@@ -57,8 +55,8 @@ def _embedding(spec: RunSpec) -> dict[str, Any]:
     'split': spec.experiment.protocol.split,
     'classes': list(prepared.data.classes),
     'label': test['label'][shown].tolist(),
-    'before': _project(_features(prepared, objective.init(jax.random.key(0)) | encoder, signal)),
-    'after': _project(_features(prepared, trained | run.frozen, signal)),
+    'before': _project(_features(prepared, prepared.objective.init(jax.random.key(0)) | encoder, signal)),
+    'after': _project(_features(prepared, load_trained(prepared, step), signal)),
   }
 
 

@@ -114,17 +114,8 @@ def _continued(spec: RunSpec) -> Stage:
   """Continued (task-adaptive) pretraining.   Source: arXiv:2004.10964, section 4."""
   experiment = spec.experiment
   training = _fixed_length(experiment.pretrain, experiment.protocol.continued_pretraining_steps)
-  return Stage(
-    name='continued',
-    folder=_folder(spec, 'continued'),
-    objective=Reconstruct(experiment.model, experiment.precision),
-    training=training,
-    datasets=spec.fold.datasets,
-    windows=spec.fold.unlabeled_windows,
-    identity=_on_target(spec, 'continued', training),
-    seed=spec.seed,
-    title=f'{spec.target}: continued pretraining, {experiment.protocol.split} split, seed {spec.seed}',
-  )
+  objective = Reconstruct(experiment.model, experiment.precision)
+  return _on_target(spec, 'continued', objective, training, spec.fold.unlabeled_windows)
 
 
 def _contrastive(spec: RunSpec) -> Stage:
@@ -136,21 +127,41 @@ def _contrastive(spec: RunSpec) -> Stage:
   rows = max(experiment.pretrain.batch // 2 // temporal_pairs.ROW_SIZE, 1)
   halved = dataclasses.replace(experiment.pretrain, batch=rows * temporal_pairs.ROW_SIZE)
   training = _fixed_length(halved, experiment.protocol.contrastive_steps)
-  settings = {
-    name: getattr(objective, name)
-    for name in ('temperature', 'rotation_std_deg', 'min_gap_s', 'windows_per_row')
-  }
+  names = ('temperature', 'rotation_std_deg', 'min_gap_s', 'windows_per_row')
+  stage = _on_target(spec, 'contrastive', objective, training, spec.fold.followed_windows)
+  identity = stage.identity | {'contrastive': {name: getattr(objective, name) for name in names}}
+  return dataclasses.replace(stage, identity=identity, pretrained=True)
+
+
+def _on_target(
+  spec: RunSpec,
+  name: str,
+  objective: Objective,
+  training: config.Training,
+  windows: Callable[[], tuple[Batch, Batch]],
+) -> Stage:
+  """A stage on the target's training part.
+
+  The label budget is no part of its identity: runs of every budget share it.
+  """
+  protocol = spec.experiment.protocol
+  splitting = ('split', 'test_fraction', 'validation_fraction', 'normalize', 'classes')
   return Stage(
-    name='contrastive',
-    folder=_folder(spec, 'contrastive'),
+    name=name,
+    folder=_folder(spec, name),
     objective=objective,
     training=training,
     datasets=spec.fold.datasets,
-    windows=spec.fold.followed_windows,
-    identity=_on_target(spec, 'contrastive', training) | {'contrastive': settings},
+    windows=windows,
+    identity={
+      'stage': name,
+      'protocol': {entry: getattr(protocol, entry) for entry in splitting},
+      'training': config_fields.to_json(training),
+      'seed': spec.seed,
+      'windows': spec.fold.datasets.identify([spec.target]),
+    },
     seed=spec.seed,
-    title=f'{spec.target}: contrastive pretraining, {experiment.protocol.split} split, seed {spec.seed}',
-    pretrained=True,
+    title=f'{spec.target}: {name} pretraining, {protocol.split} split, seed {spec.seed}',
   )
 
 
@@ -197,38 +208,22 @@ def _fixed_length(training: config.Training, steps: int) -> config.Training:
   return dataclasses.replace(training, epochs=float(steps), max_steps=steps, num_evals=1, patience=0)
 
 
-def _on_target(spec: RunSpec, stage: str, training: config.Training) -> dict[str, Any]:
-  """Identity of a stage on the target's training part.
-
-  The label budget is no part of it: runs of every budget share it.
-  """
-  protocol = spec.experiment.protocol
-  splitting = ('split', 'test_fraction', 'validation_fraction', 'normalize', 'classes')
-  return {
-    'stage': stage,
-    'protocol': {name: getattr(protocol, name) for name in splitting},
-    'training': config_fields.to_json(training),
-    'seed': spec.seed,
-    'windows': spec.fold.datasets.identify([spec.target]),
-  }
-
-
 def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:
   """The variables after the last stage. A finished stage is loaded; the others are trained, by one job each.
 
   Raises UserError where a stage is unfinished and may not be trained, or where its folder is another
   experiment's.
   """
-  identities = _chained(stages)
-  for stage, identity in zip(stages, identities, strict=True):
-    job_lock.is_claimed(stage.folder, identity)
+  stages = _chain(stages)
+  for stage in stages:
+    job_lock.is_claimed(stage.folder, stage.identity)
   finished = list(itertools.takewhile(_is_finished, stages))
   for stage in finished:
     job_lock.sweep(stage.folder)
-  held = _load(finished[-1]) if finished else {}
-  for stage, identity in list(zip(stages, identities, strict=True))[len(finished) :]:
-    held = train_or_load(stage, identity, held, options)
-  return held
+  variables_before = _load(finished[-1]) if finished else {}
+  for stage in stages[len(finished) :]:
+    variables_before = _train_or_load(stage, variables_before, options)
+  return variables_before
 
 
 def seconds_of(stages: Sequence[Stage]) -> dict[str, float]:
@@ -236,21 +231,20 @@ def seconds_of(stages: Sequence[Stage]) -> dict[str, float]:
   return {stage.name: storage.read(stage.path)['seconds'] for stage in stages}
 
 
-def _chained(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-  """Each stage's identity, including that of the stages before it."""
-  identities: list[dict[str, Any]] = []
+def _chain(stages: Sequence[Stage]) -> list[Stage]:
+  """Adds to each stage's identity that of the stage before it."""
+  chain: list[Stage] = []
   for stage in stages:
-    identities.append(stage.identity | ({'from': identities[-1]} if identities else {}))
-  return identities
+    before = {'from': chain[-1].identity} if chain else {}
+    chain.append(dataclasses.replace(stage, identity=stage.identity | before))
+  return chain
 
 
-def train_or_load(
-  stage: Stage, identity: dict[str, Any], before: Variables, options: TrainOptions
-) -> Variables:
+def _train_or_load(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
   """Trains the stage under its lock, or loads it if another job has finished it meanwhile."""
   if not options.may_train:
     raise UserError(f'{stage.path} is missing, and --stage=adapt trains no stage; run --stage=pretrain first')
-  with job_lock.exclusive(stage.folder, identity, title=stage.title, stop=options.stop) as stop:
+  with job_lock.exclusive(stage.folder, stage.identity, title=stage.title, stop=options.stop) as stop:
     if _is_finished(stage):
       return _load(stage)
     windows, validation = stage.windows()
@@ -269,7 +263,7 @@ def train_or_load(
       stop=stop,
     )
     entries = {
-      'identity': identity,
+      'identity': stage.identity,
       'step': trained.step,
       'seconds': trained.seconds,
       'history': trained.history,

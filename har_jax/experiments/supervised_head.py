@@ -48,7 +48,7 @@ NAMES = {activity: name for name, activities in CLASSES.items() for activity in 
 def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   """The base with a head for those of CLASSES that its sources have.
 
-  train, validation: `folds.labeled_source_windows`, whose labels index `base.classes`.
+  train, validation: `Sources.labeled_windows`, whose labels index `base.classes`.
   Raises UserError as `check_activities`.
   """
   check_activities(base.classes)

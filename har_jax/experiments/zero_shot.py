@@ -59,11 +59,11 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
     logits = predict(objective, base, getattr(data, part), tta_shifts=spec.experiment.protocol.tta_shifts)
-    grouped = _grouped(scipy.special.softmax(logits, axis=1), known)
+    grouped = _group(scipy.special.softmax(logits, axis=1), known)
     if head is not None:
       signals = data.signals[data.indices[part]]
       grouped = _by_recording(grouped, signals, data.subjects[data.indices[part]], head)
-    return _of_target(grouped, data.classes)[kept[part]]
+    return _divide(grouped, data.classes)[kept[part]]
 
   counts = {part: int(rows.sum()) for part, rows in kept.items()}
   known_data = dataclasses.replace(
@@ -99,8 +99,8 @@ def _by_recording(
   return combined
 
 
-def _grouped(probabilities: Float[np.ndarray, 'w s'], known: Sequence[str]) -> Float[np.ndarray, 'w g']:
-  """Of _GROUPS, from those of the sources' activities. Activities without a group are left out."""
+def _group(probabilities: Float[np.ndarray, 'w s'], known: Sequence[str]) -> Float[np.ndarray, 'w g']:
+  """Sums the probabilities of the sources' activities in each of _GROUPS; leaves the other activities out."""
   grouped = np.zeros((len(probabilities), len(_GROUPS)))
   for column, activity in enumerate(known):
     if activity in NAMES:
@@ -116,8 +116,11 @@ def _answerable(classes: Sequence[str], known: Sequence[str]) -> np.ndarray:
   return np.array([name in groups for name in classes])
 
 
-def _of_target(grouped: Float[np.ndarray, 'w g'], classes: Sequence[str]) -> Float[np.ndarray, 'w y']:
-  """A target has stairs, or both directions. The sources' stairs are either, in the directions' ratio."""
+def _divide(grouped: Float[np.ndarray, 'w g'], classes: Sequence[str]) -> Float[np.ndarray, 'w y']:
+  """Divides stairs as the target does, which has stairs, or both directions.
+
+  The sources' stairs are either direction, in the directions' ratio.
+  """
   column = {name: grouped[:, number] for number, name in enumerate(_GROUPS)}
   up, down = (column[name] for name in _DIRECTIONS)
   if set(classes) & set(_DIRECTIONS):

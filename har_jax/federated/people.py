@@ -13,9 +13,9 @@ from jaxtyping import Int
 
 from har_jax import config
 from har_jax.datasets import normalization, splits
+from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Dataset, Datasets
 from har_jax.datasets.folds import Fold
-from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 
 

@@ -45,7 +45,7 @@ def test_what_stays_was_stored_before():
 def test_a_stored_window_is_as_good_as_float16():
   train = _windows([0, 1], 0)
   stored = memory.store({}, train, 0, most_bytes=10**6, seed=0)
-  read = memory.stored_windows(stored)
+  read = memory.read_windows(stored)
   order = np.argsort(read['label'])
   np.testing.assert_allclose(read['signal'][order], train['signal'], rtol=1e-3, atol=1e-6)
   assert (read['signal'].dtype, read['label'].dtype) == (np.float32, np.int32)
@@ -79,19 +79,19 @@ def test_the_nearest_mean_is_by_the_shared_variance():
   squared = np.square(features[:, None] - means)
   assert squared.sum(axis=2).argmin(axis=1).tolist() == [1, 0]
   assert (squared / variance).sum(axis=2).argmin(axis=1).tolist() == [2, 0]
-  assert memory.routes(_means(), features, np.arange(2)).tolist() == [1, 0]
+  assert memory.route(_means(), features, np.arange(2)).tolist() == [1, 0]
 
 
 def test_one_window_of_each_activity_has_no_variance_and_is_nearest_by_distance_alone():
   features = np.float32([[0, 0], [5, 0], [0, 9], [5, 9]])
   kept = memory.add_means({}, features[:2], np.array([0, 1]), 0)
   kept = memory.add_means(kept, features[2:], np.array([0, 1]), 1)
-  found = memory.routes(kept, np.float32([[1, 1], [4, 8], [1, 8]]), np.arange(3))
+  found = memory.route(kept, np.float32([[1, 1], [4, 8], [1, 8]]), np.arange(3))
   assert found.tolist() == [0, 1, 1]
 
 
 def test_a_recording_has_one_domain():
   # Alone, the first two windows would be of domain 0, if barely; the third is of domain 1, clearly.
   features = np.array([[4.0, 25.0], [4.0, 75.0], [12.0, 50.0], [0.0, 0.0]])
-  assert memory.routes(_means(), features, np.arange(4)).tolist() == [0, 0, 1, 0]
-  assert memory.routes(_means(), features, np.array([5, 5, 5, 9])).tolist() == [1, 1, 1, 0]
+  assert memory.route(_means(), features, np.arange(4)).tolist() == [0, 0, 1, 0]
+  assert memory.route(_means(), features, np.array([5, 5, 5, 9])).tolist() == [1, 1, 1, 0]

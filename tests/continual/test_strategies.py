@@ -52,8 +52,8 @@ def test_the_average_has_each_row_of_those_who_know_it():
 
   # Three adapters: 1 and 2 know the first activity, all the second, only the last one the third.
   mean, known = adapter(1.0), np.array([1, 1, 0])
-  mean = strategies.averaged(mean, adapter(4.0), 1, known, np.array([True, True, False]), output)
-  mean = strategies.averaged(
+  mean = strategies.average_in(mean, adapter(4.0), 1, known, np.array([True, True, False]), output)
+  mean = strategies.average_in(
     mean, adapter(7.0), 2, np.array([2, 2, 0]), np.array([False, True, True]), output
   )
   np.testing.assert_allclose(mean['lora/a'], 4.0)
@@ -68,7 +68,7 @@ def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(learner
   assert [stream.classes[label] for label in never] == ['standing']
   everyone = strategies.logits(learner, first, stream.unseen)
   assert not np.isin(everyone.argmax(axis=1), never).any()
-  before, after = part(first, 'model'), learner.grown(first, 1)
+  before, after = part(first, 'model'), learner.grow(first, 1)
   kernel, bias = learner.output
   for path in before.keys() - {kernel, bias}:
     np.testing.assert_array_equal(before[path], after[path])
@@ -121,5 +121,5 @@ def test_the_router_answers_with_the_adapter_of_the_nearest_domain(learner: Lear
   of_each = [
     learner.logits(strategies.as_float32(part(state, f'adapter_{number}')), test) for number in range(2)
   ]
-  chosen = memory.routes(part(state, 'router'), learner.features(test), test['recording'])
+  chosen = memory.route(part(state, 'router'), learner.features(test), test['recording'])
   np.testing.assert_allclose(found, np.where((chosen == 0)[:, None], *of_each), rtol=1e-4)

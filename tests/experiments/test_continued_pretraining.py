@@ -303,7 +303,7 @@ def test_the_head_starts_from_known_activities_and_draws_others(
   )
   drawn = prepare_run(spec_of(every, 'scratch'), {}).run.trainable[outputs]
   with pytest.MonkeyPatch.context() as patched:  # sources that lack one of the target's activities
-    patched.setattr(folds, 'source_classes', lambda *_: ('dancing', 'lying', 'sitting', 'walking'))
+    patched.setattr(Sources, 'classes', property(lambda _: ('dancing', 'lying', 'sitting', 'walking')))
     fewer = prepare_run(spec_of(every, 'full'), entries)
   place = fewer.data.classes.index('eating_soup')
   assert np.array_equal(fewer.run.trainable[outputs][:, place], drawn[:, place])

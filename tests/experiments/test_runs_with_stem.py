@@ -142,10 +142,10 @@ def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes: tuple[
 
 def test_stairs_of_unknown_direction_are_up_or_down():
   names = ('walking', 'upstairs', 'downstairs', 'stairs')
-  grouped = zero_shot._grouped(np.array([[0.1, 0.3, 0.1, 0.4]]), names)
-  with_directions = zero_shot._of_target(grouped, ('walking', 'upstairs', 'downstairs', 'lying'))
+  grouped = zero_shot._group(np.array([[0.1, 0.3, 0.1, 0.4]]), names)
+  with_directions = zero_shot._divide(grouped, ('walking', 'upstairs', 'downstairs', 'lying'))
   np.testing.assert_allclose(with_directions, [[0.1, 0.6, 0.2, 0]])
-  np.testing.assert_allclose(zero_shot._of_target(grouped, ('walking', 'stairs')), [[0.1, 0.8]])
+  np.testing.assert_allclose(zero_shot._divide(grouped, ('walking', 'stairs')), [[0.1, 0.8]])
 
 
 def test_no_person_of_the_target_reaches_a_stage_before_adaptation(

@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Float
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, PeftLayout, Settings, key_of, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, module_key, target_modules, without
 from har_jax.variables import Variables, modules_with
 
 _START_RATIO = 1.5  # rank at the start over rank at the end, as in the source's experiments
@@ -24,13 +24,13 @@ _ORTHOGONALITY = 0.1  # weight of the penalty
 def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
   """Adds A with orthonormal columns, B with orthonormal rows, and a diagonal of zeros.
 
-  Raises UserError where a target matches no kernel.
+  Raises UserError if a target matches no kernel.
   """
   adapted, rank = dict(variables), math.ceil(_START_RATIO * settings.lora.rank)
   draw = jax.nn.initializers.orthogonal()
-  for module in modules_of(variables, settings.lora.targets):
+  for module in target_modules(variables, settings.lora.targets):
     fan_in, fan_out = variables[f'params/{module}/kernel'].shape
-    a_key, b_key = jax.random.split(key_of(module, key))
+    a_key, b_key = jax.random.split(module_key(module, key))
     adapted |= {
       f'adalora/{module}/a': draw(a_key, (fan_in, rank)),
       f'adalora/{module}/e': jnp.zeros(rank),
@@ -60,7 +60,7 @@ def optimizer(
   transform: optax.GradientTransformationExtraArgs, settings: Settings
 ) -> optax.GradientTransformationExtraArgs:
   """Adds the penalty's gradient, and sets the least important diagonal entries to zero after each step."""
-  kept = settings.lora.rank / math.ceil(_START_RATIO * settings.lora.rank)
+  final = settings.lora.rank / math.ceil(_START_RATIO * settings.lora.rank)
 
   def init(params: Variables) -> _State:
     def zeros() -> Variables:  # not the same arrays twice: the training step donates its state
@@ -79,7 +79,7 @@ def optimizer(
     updates, inner = transform.update(penalized, state.inner, params, step=step, total_steps=total_steps)
     scores = _scores({path: sensitivity[path] * uncertainty[path] for path in product})
     count = sum(score.size for score in scores.values())
-    budget = jnp.round(count * _fraction(step / total_steps, kept)).astype(jnp.int32)
+    budget = jnp.round(count * _fraction(step / total_steps, final)).astype(jnp.int32)
     least = jnp.sort(jnp.concatenate(list(scores.values())))[count - budget]
     pruned = {path: jnp.where(score >= least, updates[path], -params[path]) for path, score in scores.items()}
     return updates | pruned, _State(sensitivity, uncertainty, inner)
@@ -101,7 +101,7 @@ def _penalty_gradient(path: str, leaf: Array) -> Array | float:
 
 
 def _scores(importance: Variables) -> dict[str, Float[Array, 'r']]:
-  """The importance of each diagonal entry, with the mean over its column of A and its row of B."""
+  """Importance of each diagonal entry, with the mean over its column of A and its row of B."""
   return {
     path: score
     + jnp.mean(importance[f'{path[:-1]}a'], axis=0)
@@ -111,10 +111,10 @@ def _scores(importance: Variables) -> dict[str, Float[Array, 'r']]:
   }
 
 
-def _fraction(progress: Array, kept: float) -> Array:
-  """The fraction of diagonal entries to keep: a cubic from one to `kept`."""
+def _fraction(progress: Array, final: float) -> Array:
+  """The fraction of diagonal entries to keep: a cubic from one to `final`."""
   left = 1 - jnp.clip((progress - _PRUNED_FROM) / (_PRUNED_UNTIL - _PRUNED_FROM), 0, 1)
-  return kept + (1 - kept) * left**3
+  return final + (1 - final) * left**3
 
 
 def _peft_config(settings: Settings) -> dict[str, Any]:

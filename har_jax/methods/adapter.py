@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from har_jax.methods.method import Method, Settings, in_head, key_of, modules_of
+from har_jax.methods.method import Method, Settings, in_head, module_key, target_modules
 from har_jax.variables import Variables
 
 _INIT_STD = 0.01  # of the first layer; the second starts at zero, so that the model starts as it was
@@ -19,9 +19,9 @@ def _method(name: str, summary: str, targets: Sequence[str]) -> Method:
   def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables:
     width = settings.methods.adapter_width
     added: Variables = {}
-    for module in modules_of(variables, targets):
+    for module in target_modules(variables, targets):
       fan_out = variables[f'params/{module}/bias'].size
-      drawn = _INIT_STD * jax.random.truncated_normal(key_of(module, key), -2, 2, (fan_out, width))
+      drawn = _INIT_STD * jax.random.truncated_normal(module_key(module, key), -2, 2, (fan_out, width))
       added |= {
         f'adapter/{module}/down': drawn,
         f'adapter/{module}/down_bias': jnp.zeros(width),

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, Settings, modules_of, without
+from har_jax.methods.method import Method, Settings, target_modules, without
 from har_jax.variables import Variables, modules_with
 
 
@@ -18,7 +18,7 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   """Adds LoRA's pairs, and the norms of the columns of each base kernel. Raises as LoRA's."""
   magnitudes = {
     f'dora/{module}/magnitude': _norms(jnp.asarray(variables[f'params/{module}/kernel']))
-    for module in modules_of(variables, settings.lora.targets)
+    for module in target_modules(variables, settings.lora.targets)
   }
   return lora.adapt(variables, settings, key) | magnitudes
 

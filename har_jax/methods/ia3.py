@@ -6,7 +6,7 @@ Source: arXiv:2205.05638, section 3.3.   i in, o out.
 import jax
 import jax.numpy as jnp
 
-from har_jax.methods.method import Method, PeftLayout, Settings, in_head, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, in_head, target_modules, without
 from har_jax.variables import Variables, modules_with
 
 _SCALED_OUTPUTS, _SCALED_INPUTS = ('key', 'value'), ('down',)  # `down` reads the hidden units
@@ -16,11 +16,11 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   """Adds factors of one."""
   outputs = {
     f'ia3/{module}/output': jnp.ones(variables[f'params/{module}/kernel'].shape[1])
-    for module in modules_of(variables, _SCALED_OUTPUTS)
+    for module in target_modules(variables, _SCALED_OUTPUTS)
   }
   inputs = {
     f'ia3/{module}/input': jnp.ones(variables[f'params/{module}/kernel'].shape[0])
-    for module in modules_of(variables, _SCALED_INPUTS)
+    for module in target_modules(variables, _SCALED_INPUTS)
   }
   return variables | outputs | inputs
 

@@ -18,13 +18,13 @@ _LOFTQ_ITERATIONS = 5  # as in its source's experiments
 def start(
   kernel: Float[Array, 'i o'], path: str, settings: Settings, key: jax.Array
 ) -> tuple[Float[Array, 'i o'], Float[Array, 'i r'], Float[Array, 'r o']]:
-  """Kernel, A and B before the first step.
+  """Returns kernel, A and B before the first step.
 
   zero: A is uniform, like a dense layer, and B is zero.
   pissa: scale · A B holds the largest singular values, the kernel the rest (arXiv:2404.02948, section 3).
   loftq: the kernel is in four bits, and scale · A B holds what they miss (arXiv:2310.08659, section 3).
   Each follows from the base's kernel, so that an adapter file need not hold the kernel.
-  Raises UserError for loftq where kernels are not in four bits.
+  Raises UserError for loftq if kernels are not in four bits.
   """
   lora, bound = settings.lora, kernel.shape[0] ** -0.5
   shape = (kernel.shape[0], lora.rank)
@@ -65,7 +65,7 @@ def _loftq(
 
 
 def plain_start(encoder: Variables, adapter: Variables, settings: Settings) -> tuple[config.Lora, Variables]:
-  """Pairs that start at singular values, as pairs of twice the rank for the base's own kernels.
+  """Turns pairs that start at singular values into pairs of twice the rank for the base's own kernels.
 
   W' + s A B = W + s [A, A₀] [B; -B₀], since W' = W - s A₀ B₀.   Source: arXiv:2404.02948, appendix C.
   """

@@ -15,9 +15,9 @@ from har_jax.methods.method import (
   PeftLayout,
   Settings,
   in_head,
-  key_of,
-  modules_of,
+  module_key,
   scale_rates,
+  target_modules,
   without,
 )
 from har_jax.variables import Variables, modules_with
@@ -29,13 +29,13 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   """Adds a pair to each kernel under a target module.
 
   With `start` zero, the adapted model starts equal to the pretrained one, bit for bit.
-  Raises UserError where a target matches no kernel: a misspelled target would silently train nothing.
+  Raises UserError if a target matches no kernel: a misspelled target would silently train nothing.
   """
   adapted, lora = dict(variables), settings.lora
-  for module in modules_of(variables, lora.targets):
+  for module in target_modules(variables, lora.targets):
     path = f'params/{module}/kernel'
     adapted[path], adapted[f'lora/{module}/a'], adapted[f'lora/{module}/b'] = initial_pairs.start(
-      jnp.asarray(variables[path]), path, settings, key_of(module, key)
+      jnp.asarray(variables[path]), path, settings, module_key(module, key)
     )
     adapted[f'lora_scale/{module}/value'] = jnp.float32(lora.scale)
   return adapted

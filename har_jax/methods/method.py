@@ -107,14 +107,15 @@ class Wrapped:
 
 
 def in_head(path: str) -> bool:
+  """Whether the path is that of a weight of the head."""
   return path.startswith('params/head/')
 
 
-def modules_of(variables: Variables, targets: Sequence[str]) -> list[str]:
+def target_modules(variables: Variables, targets: Sequence[str]) -> list[str]:
   """The dense layers under modules of these names, such as encoder/block_0/up, without repetition.
 
   With two streams, a target also stands for the module of each stream: `embed` for `embed_acc`, `embed_gyro`.
-  Raises UserError where a target matches no kernel.
+  Raises UserError if a target matches no kernel.
   """
   kernels = [path for path in variables if path.startswith('params/') and path.endswith('/kernel')]
   modules: dict[str, None] = {}
@@ -128,7 +129,7 @@ def modules_of(variables: Variables, targets: Sequence[str]) -> list[str]:
   return list(modules)
 
 
-def key_of(module: str, key: jax.Array) -> jax.Array:
+def module_key(module: str, key: jax.Array) -> jax.Array:
   """A module's own key, which does not depend on the other modules."""
   return jax.random.fold_in(key, zlib.crc32(module.encode()))
 
@@ -150,7 +151,7 @@ def scale_rates(
 
 
 def check_collections(method: Method, variables: Variables) -> None:
-  """Raises UserError where a collection belongs neither to the plain model nor to the method."""
+  """Raises UserError if a collection belongs neither to the plain model nor to the method."""
   known = {*MODEL_COLLECTIONS, *method.collections}
   if unknown := sorted({collection(path) for path in variables} - known):
     raise UserError(
@@ -162,7 +163,7 @@ def check_collections(method: Method, variables: Variables) -> None:
 def merge(method: Method, variables: Variables) -> Variables:
   """The adapted model as a plain model of `params` and `batch_stats`.
 
-  Raises UserError where the method cannot be merged, where a collection has no owner, and where one is left.
+  Raises UserError if the method cannot be merged, a collection has no owner, or one is left.
   """
   check_collections(method, variables)
   if method.unmerged:

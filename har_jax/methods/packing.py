@@ -43,12 +43,12 @@ def pack(variables: Variables, *, double: bool = False, kept: Collection[str] = 
 
 @jax.jit  # op by op, each shape of kernel is compiled: seconds instead of tenths
 def unpack(variables: Variables) -> Variables:
-  """Every packed kernel as a float32 kernel again."""
+  """Turns every packed kernel into a float32 kernel again."""
   return _unpacked(variables, nf4.dequantize)
 
 
 def unpack_on_host(variables: Variables) -> Variables:
-  """`unpack` by NumPy, which compiles nothing. Bit for bit the same without double quantization."""
+  """Unpacks by NumPy, which compiles nothing. Bit for bit as `unpack` without double quantization."""
   return _unpacked(variables, nf4.dequantize_on_host)
 
 

@@ -4,7 +4,7 @@ import re
 
 import jax
 
-from har_jax.methods.method import Method, Settings, in_head, key_of
+from har_jax.methods.method import Method, Settings, in_head, module_key
 from har_jax.variables import Variables
 
 _NORM = re.compile(r'params/(encoder/block_\d+)/norm_attention/scale')
@@ -17,7 +17,7 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
   for path, scale in variables.items():
     if block := _NORM.fullmatch(path):
       shape = (1, settings.methods.prompt_tokens, scale.size)
-      added[f'prompt/{block[1]}/tokens'] = _INIT_STD * jax.random.normal(key_of(block[1], key), shape)
+      added[f'prompt/{block[1]}/tokens'] = _INIT_STD * jax.random.normal(module_key(block[1], key), shape)
   return variables | added
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from har_jax.methods import lora
-from har_jax.methods.method import Method, PeftLayout, Settings, modules_of, without
+from har_jax.methods.method import Method, PeftLayout, Settings, target_modules, without
 from har_jax.variables import Variables, modules_with
 
 _D_START = 0.1  # as in the source's experiments
@@ -19,18 +19,18 @@ def adapt(variables: Variables, settings: Settings, key: jax.Array) -> Variables
 
   Each layer takes as many rows and columns of the pair as it has inputs and outputs. The pair does not depend
   on the run's seed, so that no adapter file need hold it.
-  Raises UserError where a target matches no kernel.
+  Raises UserError if a target matches no kernel.
   """
   rank = settings.methods.vera_rank
   added: Variables = {}
   shapes: dict[str, list[tuple[int, int]]] = {}
-  for module in modules_of(variables, settings.lora.targets):
+  for module in target_modules(variables, settings.lora.targets):
     fan_in, fan_out = variables[f'params/{module}/kernel'].shape
     shapes.setdefault(_part(module), []).append((fan_in, fan_out))
     added |= {f'vera/{module}/d': jnp.full(rank, _D_START), f'vera/{module}/b': jnp.zeros(fan_out)}
   for part, sizes in shapes.items():
     rng = np.random.default_rng(0)
-    most_in, most_out = (max(each) for each in zip(*sizes, strict=True))
+    most_in, most_out = map(max, zip(*sizes, strict=True))
     added[f'vera_shared/{part}/a'] = _kaiming_uniform(rng, (most_in, rank))
     added[f'vera_shared/{part}/b'] = _kaiming_uniform(rng, (rank, most_out))
   return variables | added

@@ -133,3 +133,16 @@ def test_a_private_mean_moves_by_no_more_than_the_norm_and_its_noise_has_its_dev
   assert np.linalg.norm(clipped) == pytest.approx(2.0, rel=1e-5)
   noisy = aggregation.private_mean([start, start], start, 2.0, 3.0, rng)['params/head/kernel']
   assert noisy.std() == pytest.approx(3.0 * 2.0 / 2, rel=0.05)
+
+
+def test_the_norm_of_an_update_is_that_of_all_its_leaves():
+  start = {'params/a': np.zeros(1, np.float32), 'params/b': np.zeros(1, np.float32)}
+  update = {'params/a': np.float32([3]), 'params/b': np.float32([4])}  # its norm is 5
+  moved = aggregation.private_mean([update], start, 2.0, 0.0, np.random.default_rng(0))
+  np.testing.assert_allclose([moved['params/a'][0], moved['params/b'][0]], [1.2, 1.6], rtol=1e-6)
+
+
+def test_noise_leaves_no_variance_below_zero():
+  start = {'batch_stats/head/norm_0/var': np.full(1000, 1e-3, np.float32)}
+  noisy = aggregation.private_mean([start], start, 1.0, 5.0, np.random.default_rng(0))
+  assert noisy['batch_stats/head/norm_0/var'].min() == 0.0

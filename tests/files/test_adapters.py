@@ -42,6 +42,13 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   assert encoder.intersection(loaded.variables) == trains
 
 
+def test_the_file_of_qlora_holds_no_packed_kernel(
+  adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
+):
+  files.save_adapter(tmp_path, adapter_of('qlora'))
+  assert not [path for path in files.load_adapter(tmp_path).variables if path.startswith('nf4/')]
+
+
 def test_methods_that_peft_lacks_are_refused_by_name(
   adapter_of: Callable[..., files.Adapter], method_name: str, tmp_path: pathlib.Path
 ):

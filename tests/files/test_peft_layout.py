@@ -63,6 +63,36 @@ def test_pefts_layout_has_pytorchs_names_and_shapes(
   assert (peft_config['modules_to_save'], peft_config['task_type']) == (['head'], None)
 
 
+def test_pefts_vectors_are_matrices_of_one_row_or_column(
+  adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
+):
+  block, expected = 'base_model.model.blocks.1', {}
+  expected['ia3'] = {f'{block}.key.ia3_l': (24, 1), f'{block}.down.ia3_l': (1, 48)}
+  expected['adalora'] = {f'{block}.up.lora_E': (6, 1)}  # of rank 4 at the end, and 6 at the start
+  for name, shapes in expected.items():
+    files.write_peft(tmp_path / name, adapter_of(name))
+    tensors = safetensors.numpy.load_file(tmp_path / name / 'adapter_model.safetensors')
+    assert {key: tensors[key].shape for key in shapes} == shapes
+
+
+@pytest.mark.parametrize(
+  ('scaling', 'start', 'rank', 'alpha'), [('root', 'zero', 4, 8), ('root', 'pissa', 8, 8 * 2**0.5)]
+)
+def test_a_scale_over_the_root_of_the_rank_is_written_for_peft(
+  base: files.Base,
+  adapter_of: Callable[..., files.Adapter],
+  tmp_path: pathlib.Path,
+  scaling: str,
+  start: str,
+  rank: int,
+  alpha: float,
+):
+  adapter = adapter_of('lora', lora=dataclasses.replace(LORA, scaling=scaling, start=start))
+  files.write_peft(tmp_path, adapter, base)
+  written = json.loads((tmp_path / 'adapter_config.json').read_text())
+  assert (written['use_rslora'], written['r'], written['lora_alpha']) == (True, rank, pytest.approx(alpha))
+
+
 def test_what_pefts_layout_cannot_hold_is_refused(
   base: files.Base, adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
 ):

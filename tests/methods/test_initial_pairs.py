@@ -61,6 +61,33 @@ def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base: Variables):
     _adapted(base, 'lora', start='loftq')
 
 
+def test_more_iterations_of_loftq_start_closer(base: Variables, monkeypatch: pytest.MonkeyPatch):
+  kernel = np.asarray(base[f'params/{_UP}/kernel'])
+
+  def error() -> float:
+    merged = methods.merge(methods.METHODS['qlora'], _adapted(base, 'qlora', start='loftq'))
+    return float(np.linalg.norm(merged[f'params/{_UP}/kernel'] - kernel))
+
+  five = error()
+  monkeypatch.setattr('har_jax.methods.initial_pairs._LOFTQ_ITERATIONS', 1)
+  assert five < error()
+
+
+def test_adalora_scales_its_product_by_alpha_over_rank(base: Variables):
+  assert _adapted(base, 'adalora')[f'adalora_scale/{_UP}/value'] == 8 / 4
+
+
+def test_veras_shared_pair_is_uniform_within_kaimings_bound(base: Variables):
+  a = np.abs(_adapted(base, 'vera')['vera_shared/encoder/a'])
+  bound = (6 / len(a)) ** 0.5
+  assert 0.95 * bound < a.max() <= bound
+
+
+def test_each_block_has_prompts_of_its_own(base: Variables):
+  adapted = _adapted(base, 'prompt')
+  assert not np.array_equal(*(adapted[f'prompt/encoder/block_{block}/tokens'] for block in (0, 1)))
+
+
 def test_a_rank_beyond_the_kernels_own_is_filled(base: Variables):
   settings = methods.Settings(config.Lora(rank=60, alpha=8.0, targets=('query',), start='pissa'))
   adapted = methods.METHODS['lora'].adapt(base, settings, jax.random.key(0))
@@ -134,9 +161,10 @@ def test_settings_follow_from_an_adapters_card(base: Variables):
   assert Adapter({}, card).settings == dataclasses.replace(settings, depth=model.depth)
 
 
-def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables):
+@pytest.mark.parametrize('name', ['lora', 'dora'])
+def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables, name: str):
   settings = methods.Settings(config.Lora(rank=4, alpha=8.0, rate_ratio=8.0))
-  lora = methods.METHODS['lora']
+  lora = methods.METHODS[name]
   trainable = methods.prepare(lambda _: dict(base), lora, settings, 0).trainable
   training = config.Training(learning_rate=0.01, warmup=0.0)
   transform = optimizer.build(training, pretrained=True, wrap=methods.Wrapped(lora, settings))

@@ -34,20 +34,6 @@ def _result(folder: pathlib.Path, method: str) -> dict:
 # --- lodo
 
 
-def test_a_finished_run_is_not_run_again(study: tuple[str, ...], finished: pathlib.Path):
-  before = {path: path.stat().st_mtime_ns for path in finished.rglob('*.json')}
-  assert '[2/2] ' in _run('lodo', *study, f'--out={finished}')
-  assert {path: path.stat().st_mtime_ns for path in finished.rglob('*.json')} == before
-
-
-def test_a_finished_run_of_another_experiment_is_refused(study: tuple[str, ...], finished: pathlib.Path):
-  code, _, err = run_in_process('lodo', *study, f'--out={finished}', '--finetune_learning_rate=0.5')
-  assert code == 1
-  (line,) = [line for line in err.splitlines() if 'finetune.learning_rate' in line]
-  assert '0.02' in line
-  assert '0.5' in line
-
-
 def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path):
   code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--stage=adapt')
   assert code == 1
@@ -148,13 +134,6 @@ def test_a_baseline_runs_by_the_same_command(study: tuple[str, ...], tmp_path: p
 
 
 # --- report
-
-
-def test_the_report_of_a_study_is_a_table(finished: pathlib.Path):
-  out = _run('report', f'--results={finished}')
-  assert 'synth_waist' in out
-  assert str(finished / 'tables.md') in out
-  assert 'synth_waist' in (finished / 'tables.md').read_text(encoding='utf-8')
 
 
 # --- pretrain

@@ -126,6 +126,7 @@ def test_infinite_times_are_missing(tmp_path):
 def test_rows_out_of_order_or_twice_are_sorted(tmp_path, rows):
   reading = user_files.read(tmp_path, FRAME.iloc[rows])
   user_files.assert_same(reading)
+  assert user_files.has_note(reading, 'sorted')
   assert not user_files.says(reading, 'ran back')
 
 

@@ -6,10 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
+from user_files import FRAME
 
 from har_jax import recordings
 from har_jax.recordings import reading as reader
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
+
+MOMENTS = pd.DatetimeIndex(
+  pd.to_datetime(user_files.EPOCH_S, unit='s') + pd.to_timedelta(np.round(FRAME.time * 1e3), unit='ms')
+)
+LABELED = FRAME.assign(label=['walk'] * 300 + [''] * 300 + ['sit'] * 400)
 
 
 @pytest.mark.parametrize(
@@ -51,51 +57,38 @@ def test_names_of_many_apps_are_known(tmp_path, names, acc_per, gyro_per, encodi
 
 
 def test_columns_that_the_user_names_are_used(tmp_path):
-  time_s, acc, gyro = user_files.signal()
-  names = 'when up side front r1 r2 r3'
-  path = user_files.written(
-    tmp_path, user_files.frame(time_s, acc, gyro, names).assign(ax=0.0, ay=0.0, az=0.0)
-  )
-  mapped = dict(zip(('time', 'ax', 'ay', 'az', 'gx', 'gy', 'gz'), names.split(), strict=True))
-  user_files.assert_same(recordings.read(path, columns=mapped))
+  names = ['when', 'up', 'side', 'front', 'r1', 'r2', 'r3']
+  table = FRAME.set_axis(names, axis=1).assign(ax=0.0, ay=0.0, az=0.0)
+  columns = dict(zip(FRAME.columns, names, strict=True))
+  user_files.assert_same(user_files.read(tmp_path, table, columns=columns))
 
 
-@pytest.mark.parametrize('separator', [',', ';', '\t', '|'])
-@pytest.mark.parametrize('decimal', ['.', ','])
+@pytest.mark.parametrize(
+  ('separator', 'decimal'), [(each, decimal) for decimal in '.,' for each in ',;\t|' if each != decimal]
+)
 def test_separators_and_decimal_commas_are_inferred(tmp_path, separator, decimal):
-  if separator == decimal:
-    pytest.skip('a comma cannot be both')
-  time_s, acc, gyro = user_files.signal()
-  path = user_files.written(
-    tmp_path, user_files.frame(time_s, acc, gyro), 'walk.txt', sep=separator, decimal=decimal
-  )
+  path = user_files.written(tmp_path, FRAME, 'walk.txt', sep=separator, decimal=decimal)
   user_files.assert_same(recordings.read(path))
 
 
 def test_comments_and_trailing_separators_are_ignored(tmp_path):
-  time_s, acc, gyro = user_files.signal()
-  text = user_files.frame(time_s, acc, gyro).to_csv(index=False)
-  lines = '\n'.join(line + ',' for line in text.splitlines())
-  path = tmp_path / 'walk.csv'
-  path.write_text(f'sep=,\n# device: 7, rate: 50 Hz\n\n{lines}\n')
+  lines = '\n'.join(line + ',' for line in FRAME.to_csv(index=False).splitlines())
+  path = user_files.put(tmp_path, f'sep=,\n# device: 7, rate: 50 Hz\n\n{lines}\n')
   user_files.assert_same(recordings.read(path))
 
 
 def test_units_in_the_line_below_the_names_are_used(tmp_path):
   time_s, acc, gyro = user_files.signal()
   rows = user_files.frame(time_s * 1e3, acc / G, gyro).to_csv(index=False, header=False)
-  path = tmp_path / 'walk.csv'
-  path.write_text(f'time,ax,ay,az,gx,gy,gz\nms,g,g,g,rad/s,rad/s,rad/s\n{rows}')
-  reading = recordings.read(path)
+  text = f'time,ax,ay,az,gx,gy,gz\nms,g,g,g,rad/s,rad/s,rad/s\n{rows}'
+  reading = recordings.read(user_files.put(tmp_path, text))
   user_files.assert_same(reading)
   assert not reading.warnings
 
 
 def test_a_compressed_file_is_read(tmp_path):
-  time_s, acc, gyro = user_files.signal()
-  path = tmp_path / 'walk.csv.gz'
-  path.write_bytes(gzip.compress(user_files.frame(time_s, acc, gyro).to_csv(index=False).encode()))
-  user_files.assert_same(recordings.read(path))
+  content = 'walk.csv.gz', gzip.compress(FRAME.to_csv(index=False).encode())
+  user_files.assert_same(recordings.read(user_files.put(tmp_path, content)))
 
 
 @pytest.mark.parametrize(
@@ -110,32 +103,14 @@ def test_a_compressed_file_is_read(tmp_path):
   ],
 )
 def test_dates_and_times_of_day_are_read(tmp_path, written, start):
-  time_s, acc, gyro = user_files.signal()
-  moments = pd.to_datetime(user_files.EPOCH_S, unit='s') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
-  reading = recordings.read(
-    user_files.written(tmp_path, user_files.frame(written(pd.DatetimeIndex(moments)), acc, gyro))
-  )
+  reading = user_files.read(tmp_path, FRAME.assign(time=written(MOMENTS)))
   user_files.assert_same(reading)
   assert reading.start == start
 
 
 def test_time_of_day_continues_after_midnight(tmp_path):
-  time_s, acc, gyro = user_files.signal()
-  moments = pd.Timestamp('2026-05-28 23:59:55') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
-  user_files.assert_same(
-    recordings.read(
-      user_files.written(tmp_path, user_files.frame(moments.strftime('%H:%M:%S.%f'), acc, gyro))
-    )
-  )
-
-
-def test_rows_out_of_order_and_repeated_are_repaired_with_a_note(tmp_path):
-  frame = user_files.frame(*user_files.signal())
-  frame = pd.concat([frame, frame.iloc[100:130]]).sample(frac=1, random_state=1)
-  reading = recordings.read(user_files.written(tmp_path, frame))
-  user_files.assert_same(reading)
-  assert user_files.has_note(reading, 'sorted')
-  assert user_files.has_note(reading, '30 rows with a repeated time')
+  moments = MOMENTS + pd.Timedelta(hours=3, minutes=33, seconds=15)  # from 23:59:55 on
+  user_files.assert_same(user_files.read(tmp_path, FRAME.assign(time=moments.strftime('%H:%M:%S.%f'))))
 
 
 def test_an_irregular_clock_is_kept(tmp_path):
@@ -244,9 +219,8 @@ def test_acceleration_without_gravity_is_not_read_as_g(tmp_path):
 
 
 def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):
-  frame = user_files.frame(*user_files.signal())
-  user_files.written(tmp_path, frame, 'b.csv')
-  user_files.written(tmp_path, frame.iloc[:500], 'a.tsv', sep='\t')
+  user_files.written(tmp_path, FRAME, 'b.csv')
+  user_files.written(tmp_path, FRAME.iloc[:500], 'a.tsv', sep='\t')
   (tmp_path / 'notes.md').write_text('nothing')
   reading = recordings.read(tmp_path, subject='ann', position='wrist')
   assert reading.files == ['a', 'b']
@@ -262,15 +236,13 @@ def test_rows_without_a_time_are_spaced_by_the_rate(tmp_path):
 
 def test_parquet_reads_like_csv(tmp_path):
   pytest.importorskip('pyarrow')
-  time_s, acc, gyro = user_files.signal()
-  moments = pd.to_datetime(user_files.EPOCH_S, unit='s') + pd.to_timedelta(np.round(time_s * 1e3), unit='ms')
   for time, start in (
-    (time_s, ''),
-    (moments, user_files.START),
-    (moments.tz_localize('UTC'), f'{user_files.START}+00:00'),
+    (FRAME.time, ''),
+    (MOMENTS, user_files.START),
+    (MOMENTS.tz_localize('UTC'), f'{user_files.START}+00:00'),
   ):
-    frame = user_files.frame(time, acc, gyro).assign(label=['walk'] * 500 + [None] * 500)
-    frame.to_parquet(tmp_path / 'walk.parquet')
+    table = FRAME.assign(time=time, label=['walk'] * 500 + [None] * 500)
+    table.to_parquet(tmp_path / 'walk.parquet')
     reading = recordings.read(tmp_path / 'walk.parquet')
     user_files.assert_same(reading)
     assert reading.start == start
@@ -279,19 +251,13 @@ def test_parquet_reads_like_csv(tmp_path):
 
 def test_many_chunks_are_one_recording(tmp_path, monkeypatch):
   monkeypatch.setattr('har_jax.recordings.text.CHUNK_ROWS', 77)
-  labels = ['walk'] * 300 + [''] * 300 + ['sit'] * 400
-  reading = recordings.read(
-    user_files.written(tmp_path, user_files.frame(*user_files.signal()).assign(activity=labels))
-  )
+  reading = user_files.read(tmp_path, LABELED)
   user_files.assert_same(reading)
   assert user_files.spans(reading.recordings[0]) == [(0, 6, 'walk'), (12, 20, 'sit')]
 
 
 def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
-  labels = ['walk'] * 300 + [''] * 300 + ['sit'] * 400
-  reading = recordings.read(
-    user_files.written(tmp_path, user_files.frame(*user_files.signal()).assign(label=labels))
-  )
+  reading = user_files.read(tmp_path, LABELED)
   windows = recordings.to_windows(reading)
   assert [window.activity for window in windows] == ['walk'] * 3 + ['sit'] * 5
   assert [window.start_s for window in windows[:3]] == pytest.approx([0, 1.28, 2.56])
@@ -301,10 +267,7 @@ def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
 
 
 def test_the_unlabeled_rest_overlaps_no_label(tmp_path):
-  labels = ['walk'] * 300 + [''] * 300 + ['sit'] * 400
-  reading = recordings.read(
-    user_files.written(tmp_path, user_files.frame(*user_files.signal()).assign(label=labels))
-  )
+  reading = user_files.read(tmp_path, LABELED)
   rest = recordings.unlabeled_windows(reading)
   assert [window.start_s for window in rest] == pytest.approx([6.4, 7.68, 8.96])  # the labels end at 6 s
   assert [window.activity for window in rest] == [''] * 3

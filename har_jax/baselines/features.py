@@ -25,7 +25,7 @@ _OF_CHANNEL = [
 
 
 def names(channels: Sequence[str]) -> list[str]:
-  """Those of the columns of `statistics`."""
+  """Names of the columns of `statistics`."""
   pairs = itertools.combinations(channels, 2)
   return [f'{name}, {channel}' for name in _OF_CHANNEL for channel in channels] + [
     f'correlation, {first} and {second}' for first, second in pairs

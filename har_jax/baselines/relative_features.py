@@ -61,7 +61,7 @@ def _direction(gravity: Float[np.ndarray, 'm 3']) -> Float[np.ndarray, '3'] | No
 
 
 def describe(signals: Float[np.ndarray, 'w n 6']) -> Described:
-  """Of windows in m/s² and rad/s: what does not depend on how the device is turned, and gravity.
+  """Describes windows in m/s² and rad/s by what does not depend on how the device is turned, and gravity.
 
   Statistics of each sensor's length, and of its parts along and across gravity, the window's mean
   acceleration.

@@ -62,7 +62,7 @@ class Rocket:
 
 
 def _threads() -> int:
-  """As many as Numba has. The features are the same bits with any number."""
+  """Number of threads that Numba has. The features are the same bits with any number."""
   import numba
 
   return numba.get_num_threads()

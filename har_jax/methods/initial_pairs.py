@@ -1,4 +1,4 @@
-"""Where the pairs of LoRA start.   i in, o out, r rank."""
+"""Initial pairs of LoRA.   i in, o out, r rank."""
 
 import dataclasses
 

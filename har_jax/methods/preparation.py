@@ -1,4 +1,4 @@
-"""The one way to begin a run: draw the model, add the base, adapt, split the variables."""
+"""Begins a run, in the one way that there is: draw the model, add the base, adapt, split the variables."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

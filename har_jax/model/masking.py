@@ -25,7 +25,7 @@ def is_visible(visible: Int[Array, 'b v'], tokens: int) -> Bool[Array, 'b t']:
 
 
 def gather_tokens(tokens: Float[Array, 'b t d'], indices: Int[Array, 'b v']) -> Float[Array, 'b v d']:
-  """Each window's tokens at its indices."""
+  """Takes each window's tokens at its indices."""
   return jnp.take_along_axis(tokens, indices[:, :, None], axis=1)
 
 

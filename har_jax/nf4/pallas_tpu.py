@@ -154,7 +154,7 @@ def _decode_at_first_rows(codes_ref, scales_ref, weights_ref, first_block):
 
 
 def _unpack(packed):
-  """From [r, n] bytes to [r, 2n] integers whose low nibble is the column's code."""
+  """Unpacks [r, n] bytes into [r, 2n] integers whose low nibble is the column's code."""
   n = packed.shape[1]
   byte, column = (jax.lax.broadcasted_iota(jnp.int32, (n, 2 * n), axis) for axis in (0, 1))
   twice = (column // 2 == byte).astype(jnp.float32).astype(jnp.bfloat16)

@@ -80,7 +80,7 @@ kills: .venv/ready-dev
 
 # On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
 bench: .venv/ready
-	taskset -c 0 $(BIN)/har-jax bench --dtype=float32 --kinds=lora,pretraining,inference --batches=64 --repeats=5 --reference=results/bench_reference.json --out=runs/bench
+	taskset -c 0 $(BIN)/python -m launch.bench --dtype=float32 --kinds=lora,pretraining,inference --batches=64 --repeats=5 --reference=results/bench_reference.json --out=runs/bench
 
 style: lint
 	$(BIN)/mypy

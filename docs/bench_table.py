@@ -15,9 +15,13 @@ import pandas as pd
 
 from har_jax import results, storage
 from har_jax.cli import jobs, report
-from har_jax.report import bench, csv_table, markdown
+from har_jax.report import csv_table, markdown
 
 _ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(_ROOT))
+
+from launch.bench import tables  # noqa: E402
+
 TABLE, PAGE = _ROOT / 'results' / 'bench.csv', _ROOT / 'results' / 'bench.md'
 _OUT = _ROOT / 'runs' / 'bench_table'
 # PyTorch's model has the paper's linear embedding, and no augmentation that costs time.
@@ -31,8 +35,8 @@ _ALLOCATOR = 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_t
 def main() -> None:
   devices = f'--cpu_devices={len(jobs.cores())}'
   given = (*_MODEL, *_AUGMENTATION, *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
-  program = [sys.executable, '-m', 'har_jax', 'bench', '--peers', *given, f'--out={_OUT}']
-  measured = subprocess.run(program, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
+  program = [sys.executable, '-m', 'launch.bench', '--peers', *given, f'--out={_OUT}']
+  measured = subprocess.run(program, cwd=_ROOT, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
   if measured.returncode:  # its message is above
     sys.exit(measured.returncode)
   write(_OUT, report.commit())
@@ -56,7 +60,7 @@ def write(measured: pathlib.Path, commit: str) -> None:
   others = table[table['experiment'] != 'steps']
   joined = pd.concat([others, rows]).reindex(columns=table.columns)
   csv_table.write(joined.map(_rounded).astype(types), TABLE)
-  storage.write_text(PAGE, markdown.markdown(bench.sections(TABLE)))
+  storage.write_text(PAGE, markdown.markdown(tables.sections(TABLE)))
   print(PAGE)
 
 

@@ -1,20 +1,30 @@
-"""Commands of har-jax without a process of their own, which would cost seconds of imports."""
+"""Commands without a process of their own, which would cost seconds of imports."""
 
 import contextlib
 import io
 import signal
+import types
+from collections.abc import Callable
 
-from har_jax.cli import main
+from har_jax.cli import command, main
 
 
-def run_in_process(command: str, *arguments: object) -> tuple[int, str, str]:
-  """The exit code, the standard output and the standard error of `har-jax <command> <arguments>`."""
+def run_in_process(name: str, *arguments: object) -> tuple[int, str, str]:
+  """The exit code, the standard output and the standard error of `har-jax <name> <arguments>`."""
+  return _output(main.load(name), lambda: main.main([name, *map(str, arguments)]))
+
+
+def run_module(module: types.ModuleType, *arguments: object) -> tuple[int, str, str]:
+  """The same of `python -m <module> <arguments>`, a script that is no command of har-jax."""
+  return _output(module, lambda: command.run(module, [*map(str, arguments)]))
+
+
+def _output(module: types.ModuleType, run: Callable[[], int]) -> tuple[int, str, str]:
   out, err = io.StringIO(), io.StringIO()
   handler = signal.getsignal(signal.SIGTERM)
-  module = main.load(command)
   try:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-      code = main.main([command, *map(str, arguments)])
+      code = run()
   finally:
     module.FLAGS.unparse_flags()
     signal.signal(signal.SIGTERM, handler)

@@ -64,7 +64,11 @@ def test_a_room_imports_from_lower_rooms_only(path: pathlib.Path):
 
 @pytest.mark.parametrize('path', [path for path in _FILES if _room(path) != 'cli'], ids=_id)
 def test_only_the_command_line_reads_flags(path: pathlib.Path):
-  assert not [name for name in _imports(path) if name.startswith(('absl.flags', 'absl.app', 'launch'))]
+  assert not [name for name in _imports(path) if name.startswith(('absl.flags', 'absl.app'))]
+
+
+def test_the_package_needs_no_script_next_to_it():
+  assert not [name for path in _FILES for name in _imports(path) if name.startswith('launch')]
 
 
 @pytest.mark.parametrize(

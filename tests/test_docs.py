@@ -8,6 +8,7 @@ import re
 import runpy
 import shlex
 import sys
+import types
 from collections.abc import Iterator
 
 import pytest
@@ -27,7 +28,7 @@ _OTHER_PAGES = (
   'har_jax/assets/base/README.md',
   *(
     str(path.relative_to(_ROOT))
-    for folder in ('launch/flags', 'launch/cloud', 'har_jax/cli')
+    for folder in ('launch/flags', 'launch/cloud', 'launch/bench', 'har_jax/cli')
     for path in sorted((_ROOT / folder).iterdir())
     if path.is_file()
   ),
@@ -49,6 +50,7 @@ _FIGURE = re.compile(
   r'|\d ?(ms|s|MB|MiB|kB|GB|%|minutes|seconds|hours)(?![\w²])'
   r'|\d× (faster|slower|smaller|less)'
 )
+_BENCH = {'bench': 'launch.bench.__main__', 'bench.nf4': 'launch.bench.nf4'}
 _NOT_MEASURED = ('JAX 0.12', "the paper's 70 %")
 
 _MODULES = [
@@ -211,16 +213,23 @@ def test_the_commands_of_the_readme_print_what_it_shows(
     assert re.match(_as_pattern(output), _run(line, monkeypatch, capsys)), line
 
 
+def _module(command: str) -> types.ModuleType:
+  """A command of har-jax, or a script of launch/bench."""
+  return main.load(command) if command in main.COMMANDS else importlib.import_module(_BENCH[command])
+
+
 def _flags(command: str) -> set[str]:
-  values = main.load(command).FLAGS
+  values = _module(command).FLAGS
   return {f'{no}{name}' for name in values for no in ('', 'no')} | {'flagfile', 'help', 'helpfull'}
 
 
 def _commands_in(page: str) -> Iterator[tuple[str, list[str]]]:
-  """Command and flag names, from `har-jax <command> ...` and `launch/<command>.py ...`."""
+  """Command and flag names, from `har-jax <command>`, `launch/<command>.py`, `python -m launch.bench`."""
   text = re.sub(r'\\\n\s*', '', _read(page))
-  for command, arguments in re.findall(r'(?:har-jax |launch/)(\w+)(?:\.py)?([^\n`#]*)', text):
-    if command in main.COMMANDS:
+  for command, arguments in re.findall(
+    r'(?:har-jax |launch/|-m launch\.)([\w.]+?)(?:\.py)?(?![\w.])([^\n`#]*)', text
+  ):
+    if command in (*main.COMMANDS, *_BENCH):
       yield command, re.findall(r'--(\w+)', arguments)
 
 
@@ -233,7 +242,7 @@ def test_every_command_is_written_with_flags_that_it_has(page: str):
 
 @pytest.mark.parametrize('page', _PAGES)
 def test_every_flag_in_backticks_belongs_to_a_command(page: str):
-  known = set().union(*map(_flags, main.COMMANDS))
+  known = set().union(*map(_flags, (*main.COMMANDS, *_BENCH)))
   code = ' '.join(re.findall(r'`(--\w+[^`]*)`', _read(page)))
   assert not set(re.findall(r'--(\w+)', code)) - known
 

@@ -39,8 +39,6 @@ HELP = {
   "(default: the bundled base's head, which recognizes common activities)",
   'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',
   'labels': 'labels of the recording: CSV with columns start, end, activity',
-  'batches': 'batch sizes to measure, in windows',
-  'repeats': 'timed calls of each measurement, interleaved with the others',
   'tta_shifts': config.Protocol.__dataclass_fields__['tta_shifts'].metadata['help'],
   'progress': 'show progress bars',
 }

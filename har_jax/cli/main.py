@@ -21,8 +21,6 @@ COMMANDS = (
   'continual',
   'predict',
   'export',
-  'bench',
-  'bench_nf4',
 )
 _NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default
 

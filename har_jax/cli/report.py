@@ -50,7 +50,7 @@ _HTML = flags.DEFINE_bool(
 
 def main() -> dict[str, Any]:
   from har_jax import results, storage
-  from har_jax.report import bench, frame, markdown, page, tables
+  from har_jax.report import frame, markdown, page, tables
 
   if _HTML.value:
     page.refuse_without_tools()
@@ -80,8 +80,6 @@ def main() -> dict[str, Any]:
   files = [out / 'tables.md', out / 'headline.svg']
   storage.write_text(files[0], text)
   storage.write_text(files[1], page.headline(runs))
-  if (source / 'bench.csv').exists():
-    storage.write_text(out / 'bench.md', markdown.markdown(bench.sections(source / 'bench.csv')))
   if _HTML.value:
     html = page.html(
       runs,

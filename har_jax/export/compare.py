@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from har_jax import runtime
-from har_jax.bench import timing
 from har_jax.config import CHANNELS, WINDOW_SAMPLES
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
+from har_jax.export import timing
 from har_jax.export.exporter import Export
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train import metrics

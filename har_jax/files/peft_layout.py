@@ -1,4 +1,4 @@
-"""Adapters in the layout of Hugging Face's peft, for the PyTorch model of `har_jax.bench.pytorch_baseline`.
+"""Adapters in the layout of Hugging Face's peft, for the PyTorch model of `launch.bench.pytorch_baseline`.
 
 <folder>/adapter_model.safetensors   base_model.model.blocks.0.query.lora_A.weight [r, i], lora_B [o, r], head
 <folder>/adapter_config.json         peft's configuration

@@ -14,7 +14,7 @@ from har_jax.nf4.reference import Nf4, dequantize, float_scales
 
 # The fused kernels, by platform. Imported when needed: Pallas takes half a second to import.
 _FUSED = {'tpu': 'har_jax.nf4.pallas_tpu', 'gpu': 'har_jax.nf4.pallas_gpu'}
-# Platforms where `auto` uses them: where `har-jax bench_nf4` measured them faster than XLA. None measured
+# Platforms where `auto` uses them: where `launch.bench.nf4` measured them faster than XLA. None measured
 # so far.
 _FASTER: frozenset[str] = frozenset()
 

@@ -118,10 +118,3 @@ def continual(card: dict[str, Any]) -> str:
   scores = pd.DataFrame([entry['macro_f1'] for entry in history], names, names, dtype=float)
   size = 2.2 + 0.42 * len(names)
   return svg.file(svg.render(figures.domains, scores, named=named, size=(size, size * 0.85)))
-
-
-def scaling(bench: dict[str, Any]) -> str:
-  """An SVG file with a panel for each dimension: milliseconds per window over the size. Deterministic."""
-  rows = pd.DataFrame(bench['scaling']).sort_values('size')
-  size = (2.7 * rows['dimension'].nunique() + 0.7, 3.6)
-  return svg.file(svg.render(figures.scaling, rows, named=('scaling', 'Cost of a window'), size=size))

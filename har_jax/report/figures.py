@@ -20,8 +20,6 @@ _OTHERS = ((_ORANGE, 'P'), (_SKY, 'X'))
 _CLASSES = (_BLUE, _VERMILION, _GREEN, _PURPLE, _ORANGE, _SKY, INK)
 _MARKERS = 'os^vDP*X<>ph'
 _CHANNELS = ('acc x', 'acc y', 'acc z', 'gyro x', 'gyro y', 'gyro z')
-# Dimension of `har-jax bench --scaling` → the label of its axis.
-_AXES = {'width': 'width', 'tokens': 'tokens per window', 'batch': 'batch size', 'runs': 'runs per batch'}
 _LEGEND_ROWS, _LEGEND_ROW_INCHES = 4, 0.2  # more rows make the figure higher, not its panel lower
 _MOST_NUMBERS = 12  # domains; with more, the numbers in the cells cannot be read
 _LABEL = {'textcoords': 'offset points', 'va': 'center', 'annotation_clip': False}
@@ -200,31 +198,6 @@ def domains(figure: Any, scores: pd.DataFrame) -> None:
       color = 'black' if value > 0.6 else 'white'
       panel.text(column, row, f'{100 * value:.0f}', ha='center', va='center', color=color)
   figure.colorbar(shown, label='macro-F1')
-
-
-def scaling(figure: Any, rows: pd.DataFrame) -> None:
-  """A panel for each dimension: times of each step, and dashed in proportion to operations."""
-  from matplotlib.ticker import LogLocator
-
-  dimensions = [name for name in _AXES if name in set(rows['dimension'])]
-  scales = {'xscale': 'log', 'yscale': 'log'}
-  panels = figure.subplots(1, len(dimensions), sharey=True, squeeze=False, subplot_kw=scales)[0]
-  for panel, dimension in zip(panels, dimensions, strict=True):
-    shown = rows[rows['dimension'] == dimension]
-    for step, found in shown.groupby('step'):
-      sizes, times, operations = found[['size', 'ms_window', 'operations_window']].to_numpy().T
-      errors = np.abs(np.array(found['ms_window_quartiles'].to_list()).T - times)
-      expected = times[0] * operations / operations[0]
-      color, marker = style(step)
-      look = {'color': color, 'marker': marker, 'capsize': 3}
-      panel.errorbar(sizes, times, errors, **look, label=f'{step}, median and quartiles')
-      panel.plot(sizes, expected, '--', color=color, label=f'{step}, by operations')
-    panel.set_xticks(sorted(set(shown['size'])), labels=map(str, sorted(set(shown['size']))))
-    panel.xaxis.minorticks_off()
-    panel.set_xlabel(_AXES[dimension])
-  panels[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter='{x:g}', minor_formatter='')
-  panels[0].set_ylabel('ms per window')
-  figure.legend(*panels[0].get_legend_handles_labels(), loc='outside lower center', ncols=2)
 
 
 def _legend(figure: Any, columns: int = 4) -> None:

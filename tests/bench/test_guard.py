@@ -5,8 +5,8 @@ import pathlib
 import pytest
 
 from har_jax import storage
-from har_jax.bench import guard
 from har_jax.errors import UserError
+from launch.bench import guard
 
 _DEVICE = 'cpu (x86_64 host, 2 cores)'
 _BENCH = {

@@ -5,8 +5,8 @@ import multiprocessing
 import pytest
 
 from har_jax import config
-from har_jax.bench import peer_process
 from har_jax.errors import UserError
+from launch.bench import peer_process
 
 
 def test_errors_of_the_other_process_are_raised_here():

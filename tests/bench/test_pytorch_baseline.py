@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from har_jax import config, variables
-from har_jax.bench import running
 from har_jax.errors import UserError
 from har_jax.model import Autoencoder, Classifier, draw_mask, reconstruction_error, reconstruction_target
+from launch.bench import running
 
 torch = pytest.importorskip('torch')
-baseline: Any = pytest.importorskip('har_jax.bench.pytorch_baseline')
+baseline: Any = pytest.importorskip('launch.bench.pytorch_baseline')
 
 _SIGNAL = jnp.asarray(
   np.random.default_rng(0).standard_normal((5, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)

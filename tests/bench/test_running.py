@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from har_jax import config
-from har_jax.bench import running
+from launch.bench import running
 
 
 def test_operations_of_products_are_those_counted_by_hand():

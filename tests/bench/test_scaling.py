@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax import config, config_fields
-from har_jax.bench import running, scaling
-from har_jax.report import bench as report
-from har_jax.report import curves
+from launch.bench import chart, running, scaling, tables
 
 
 def test_costs_are_per_window(monkeypatch: pytest.MonkeyPatch):
@@ -119,16 +117,16 @@ def _bench() -> dict[str, Any]:
 
 
 def test_growth_is_the_power_of_the_size():
-  found = {(row['step'], row['dimension']): row for row in report.growth(_bench()['scaling'])}
+  found = {(row['step'], row['dimension']): row for row in tables.growth(_bench()['scaling'])}
   assert found['lora', 'width']['ms_window'] == pytest.approx(1)
   assert found['lora', 'width']['operations_window'] == pytest.approx(2)
   assert found['lora', 'runs']['ms_window'] == pytest.approx(0, abs=1e-12)
   # A single size has no growth.
-  assert report.growth([_row('lora', 'batch', 4, 1.0, 1.0)]) == []
+  assert tables.growth([_row('lora', 'batch', 4, 1.0, 1.0)]) == []
 
 
 def test_ratios_of_the_table_are_to_the_smallest_size():
-  text = report.scaling(_bench())
+  text = tables.scaling(_bench())
   rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if '|' in line]
   assert ['lora', 'width', '96 to 384', '1.00', '2.00'] in rows
   assert ['lora', 'width', '384', '192 (173 to 230)', '4.00', '16.00', '1'] in rows
@@ -136,7 +134,7 @@ def test_ratios_of_the_table_are_to_the_smallest_size():
 
 
 def test_the_figure_has_a_panel_per_measured_dimension():
-  text = curves.scaling(_bench())
+  text = chart.scaling(_bench())
   for label in (
     'width',
     'runs per batch',
@@ -147,5 +145,5 @@ def test_the_figure_has_a_panel_per_measured_dimension():
     assert f'>{label}<' in text
   assert 'tokens per window' not in text
   # The file is deterministic.
-  assert text == curves.scaling(_bench())
+  assert text == chart.scaling(_bench())
   assert '<dc:date>' not in text

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from har_jax import config
-from har_jax.bench import running, steps
-from har_jax.report import bench as table
+from launch.bench import running, steps, tables
 
 
 @pytest.fixture(scope='module')
@@ -135,7 +134,7 @@ _MACHINE = {
 
 
 def test_without_peers_the_table_has_our_rows_only():
-  text = table.steps(_MACHINE | {'steps': [_row('har_jax'), _row('har_jax, bfloat16')]})
+  text = tables.steps(_MACHINE | {'steps': [_row('har_jax'), _row('har_jax, bfloat16')]})
   assert 'other libraries' not in text
   assert '2 × cpu (x host, 4 cores). jax 1.2.' in text
   assert ['lora', '64', 'har_jax, bfloat16', '2.0 (1.0 to 3.0)', '32000', '50', '50%'] in [
@@ -151,10 +150,10 @@ def test_the_table_names_the_fastest_peer():
     'against_best_same_precision': 1.25,
   }
   others = [_row('PyTorch', ratio=1.25), _row('PyTorch, bfloat16', ratio=0.8)]
-  rows = _cells(table.steps(_MACHINE | {'steps': [_row('har_jax', **best), *others]}))
+  rows = _cells(tables.steps(_MACHINE | {'steps': [_row('har_jax', **best), *others]}))
   assert ['lora', '64', 'har_jax', '0.80 (PyTorch, bfloat16)', '1.25 (PyTorch)'] in rows
   assert ['lora', '64', 'PyTorch', '2.0 (1.0 to 3.0)', '32000', '50', '1.25'] in rows
   # There may be no peer of the same precision.
   alone = best | {'best_same_precision': None, 'against_best_same_precision': None}
-  rows = _cells(table.steps(_MACHINE | {'steps': [_row('har_jax', **alone), *others]}))
+  rows = _cells(tables.steps(_MACHINE | {'steps': [_row('har_jax', **alone), *others]}))
   assert ['lora', '64', 'har_jax', '0.80 (PyTorch, bfloat16)', '–'] in rows

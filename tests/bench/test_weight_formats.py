@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from har_jax.bench import nf4, weight_formats
+from launch.bench import nf4, weight_formats
 
 _RNG = np.random.default_rng(0)
 _WEIGHTS = _RNG.standard_normal((64, 128), np.float32)

@@ -101,8 +101,8 @@ def test_an_empty_list_flag_is_an_empty_tuple():
 
 
 def test_a_second_call_in_one_process_starts_from_the_defaults():
-  assert '--batches=0' in run_in_process('bench_nf4', '--batches=0')[2]
-  assert '--presets=huge' in run_in_process('bench_nf4', '--presets=huge')[2]
+  assert '--seeds=one' in run_in_process('lodo', '--seeds=one')[2]
+  assert '--lodo_shard=one' in run_in_process('lodo', '--lodo_shard=one')[2]
 
 
 # --- exit codes
@@ -209,21 +209,22 @@ def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytes
 @pytest.mark.parametrize(
   'entry',
   [
-    [str(pathlib.Path(sys.executable).parent / 'har-jax'), 'bench_nf4'],
-    [sys.executable, '-m', 'har_jax', 'bench_nf4'],
-    [sys.executable, str(_ROOT / 'launch' / 'bench_nf4.py')],
+    [str(pathlib.Path(sys.executable).parent / 'har-jax'), 'lodo'],
+    [sys.executable, '-m', 'har_jax', 'lodo'],
+    [sys.executable, str(_ROOT / 'launch' / 'lodo.py')],
   ],
   ids=['har-jax', 'python -m har_jax', 'launch'],
 )
 def test_an_entry_point_passes_flags_and_the_exit_code_on(entry: list[str]):
-  done = subprocess.run([*entry, '--batches=0'], cwd=_ROOT, capture_output=True, text=True)
+  done = subprocess.run([*entry, '--seeds=one'], cwd=_ROOT, capture_output=True, text=True)
   assert done.returncode == 1
-  assert done.stderr.startswith('error: --batches=0')
+  assert done.stderr.startswith('error: --seeds=one')
   assert len(done.stderr.splitlines()) == 1
 
 
 def test_launch_has_a_script_for_every_command():
-  assert {path.stem for path in (_ROOT / 'launch').glob('*.py')} == set(main.COMMANDS)
+  scripts = {path.stem for path in (_ROOT / 'launch').glob('*.py')} - {'__init__'}
+  assert scripts == set(main.COMMANDS)
 
 
 @pytest.mark.parametrize('command', main.COMMANDS)

@@ -219,9 +219,7 @@ def test_an_unknown_table_is_refused(windows: pathlib.Path, tmp_path: pathlib.Pa
   assert (code, "'9'" in err) == (1, True)
 
 
-@pytest.mark.parametrize(
-  ('command', 'out'), [('lodo', 'runs/lodo'), ('paper', 'runs/paper'), ('bench', 'runs/bench')]
-)
+@pytest.mark.parametrize(('command', 'out'), [('lodo', 'runs/lodo'), ('paper', 'runs/paper')])
 def test_runs_go_to_a_folder_that_is_not_committed(command: str, out: str):
   from har_jax.cli import main
 

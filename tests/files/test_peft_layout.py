@@ -142,7 +142,7 @@ def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
 ):
   torch = pytest.importorskip('torch')
   theirs: Any = pytest.importorskip('peft')
-  peers = pytest.importorskip('har_jax.bench.pytorch_baseline')
+  peers = pytest.importorskip('launch.bench.pytorch_baseline')
   adapter = adapter_of(name, lora=dataclasses.replace(LORA, start=start))
   attached = files.attach(base, adapter)
   # QLoRA's pairs were trained on kernels that four bits hold: PyTorch's model is given these values.

@@ -9,7 +9,8 @@ from absl import flags
 from har_jax import config_fields, results
 from har_jax.cli import command
 from har_jax.config import Experiment
-from har_jax.report import bench, commands, frame, groups, markdown, sweeps, tables
+from har_jax.report import commands, frame, groups, markdown, sweeps, tables
+from launch.bench import tables as bench
 
 FOLDER = pathlib.Path(__file__).parents[2] / 'results'
 

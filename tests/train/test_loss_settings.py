@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from har_jax import Recognizer, config, config_fields, experiments, files
-from har_jax.bench import running
 from har_jax.continual import domains, run
 from har_jax.experiments import stages
 from har_jax.federated import people
 from har_jax.federated.task import Federation, Task
 from har_jax.train import objective
+from launch.bench import running
 
 _QUIET = experiments.TrainOptions(progress=False)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from har_jax import config
-from har_jax.bench import running
 from har_jax.methods import METHODS, Settings, prepare
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.variables import Variables, modules_with
+from launch.bench import running
 
 pytestmark = pytest.mark.slow
 

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from har_jax import config
-from har_jax.bench import running
-from har_jax.bench.running import CLASSES
 from har_jax.errors import UserError
 from har_jax.model import tokens as ours
+from launch.bench import running
+from launch.bench.running import CLASSES
 
 _PACKED = ('query', 'key', 'value', 'output', 'up', 'down')
 _POSITION_STD = 0.02  # of initial positions and mask tokens, as ours

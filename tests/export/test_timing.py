@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from har_jax.bench import timing
+from har_jax.export import timing
 
 
 def test_each_call_is_timed_once_per_turn_in_random_order():

@@ -1,5 +1,7 @@
-"""Measurements of `har-jax bench` and `bench_nf4`, and of results/bench.csv, as Markdown. Needs no JAX."""
+"""Measurements of this folder, and of results/bench.csv, as Markdown. Needs no JAX."""
 
+import pathlib
+import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,11 +10,12 @@ import pandas as pd
 
 from har_jax import results
 from har_jax.report import csv_table, published
-from har_jax.report.markdown import NONE, TEXTS, Section, intervals, number
+from har_jax.report.markdown import NONE, Section, intervals, number
 from har_jax.storage import Place
 
 Row = dict[str, Any]
 
+TEXTS = tomllib.loads(pathlib.Path(__file__).with_name('texts.toml').read_text('utf-8'))
 _COLUMNS = TEXTS['columns']
 _SIZES = ['frozen', 'trainable', 'buffers', 'optimizer', 'temporary']
 _COSTS = ['ms_window', 'operations_window']

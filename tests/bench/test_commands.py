@@ -1,27 +1,33 @@
-"""har-jax bench and bench_nf4 on a small model."""
+"""python -m launch.bench and launch.bench.nf4 on a small model."""
 
 import json
 import pathlib
+import subprocess
+import sys
+import types
 
 import pytest
 import tiny_flags
-from in_process import run_in_process
+from in_process import run_module
 
-from har_jax.bench import scaling
 from har_jax.train import loop
+from launch.bench import __main__ as steps
+from launch.bench import nf4, scaling
+
+_ROOT = pathlib.Path(__file__).parents[2]
 
 
-def _run(command: str, *arguments: object) -> str:
+def _run(module: types.ModuleType, *arguments: object) -> str:
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(loop, 'steps_per_call', lambda batch: 2)
-    code, out, err = run_in_process(command, *tiny_flags.MODEL, '--repeats=2', *arguments)
+    code, out, err = run_module(module, *tiny_flags.MODEL, '--repeats=2', *arguments)
   assert code == 0, err
   return out
 
 
 @pytest.mark.slow
 def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
-  out = _run('bench_nf4', '--shapes=64x128', '--rows=8', '--batches=4', '--presets=', f'--out={tmp_path}')
+  out = _run(nf4, '--shapes=64x128', '--rows=8', '--batches=4', '--presets=', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'nf4.json').read_text())
   assert [row['method'] for row in bench['steps']] == ['lora', 'qlora', 'qlora double']
   lora, qlora, double = (row['frozen_bytes'] for row in bench['steps'])
@@ -36,7 +42,7 @@ def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
 
 @pytest.mark.slow
 def test_steps_are_measured_into_json_and_a_table(tmp_path: pathlib.Path):
-  out = _run('bench', '--kinds=inference', '--batches=4,8', f'--out={tmp_path}')
+  out = _run(steps, '--kinds=inference', '--batches=4,8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'steps.json').read_text())
   assert [(row['kind'], row['batch'], row['by']) for row in bench['steps']] == [
     ('inference', 4, 'har_jax'),
@@ -50,7 +56,7 @@ def test_scaling_is_measured_into_json_a_table_and_a_figure(
   tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
   monkeypatch.setattr(scaling, 'SIZES', {'runs': (1, 2), 'width': (24,)})
-  out = _run('bench', '--scaling', '--dimensions=runs', '--finetune_batch=8', f'--out={tmp_path}')
+  out = _run(steps, '--scaling', '--dimensions=runs', '--finetune_batch=8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'scaling.json').read_text())
   assert [(row['step'], row['dimension'], row['size']) for row in bench['scaling']] == [
     ('lora', 'runs', size) for size in (1, 2)
@@ -60,22 +66,29 @@ def test_scaling_is_measured_into_json_a_table_and_a_figure(
 
 
 @pytest.mark.parametrize(
-  ('command', 'arguments', 'named'),
+  ('module', 'arguments', 'named'),
   [
-    ('bench', ['--kinds=lroa'], '--kinds=lroa'),
-    ('bench', ['--kinds='], '--kinds=: give one or more of full, lora'),
-    ('bench', ['--batches=0'], '--batches=0'),
-    ('bench', ['--dtypes=float32,float8'], "'float8'"),
-    ('bench', ['--scaling', '--dimensions=depth'], '--dimensions=depth'),
-    ('bench_nf4', ['--shapes=64'], '--shapes=64'),
-    ('bench_nf4', ['--batches=many'], '--batches=many'),
-    ('bench_nf4', ['--presets=huge'], '--presets=huge'),
-    ('bench_nf4', ['--nf4_kernel=fast'], "'fast'"),
+    (steps, ['--kinds=lroa'], '--kinds=lroa'),
+    (steps, ['--kinds='], '--kinds=: give one or more of full, lora'),
+    (steps, ['--batches=0'], '--batches=0'),
+    (steps, ['--dtypes=float32,float8'], "'float8'"),
+    (steps, ['--scaling', '--dimensions=depth'], '--dimensions=depth'),
+    (nf4, ['--shapes=64'], '--shapes=64'),
+    (nf4, ['--batches=many'], '--batches=many'),
+    (nf4, ['--presets=huge'], '--presets=huge'),
+    (nf4, ['--nf4_kernel=fast'], "'fast'"),
   ],
 )
-def test_a_mistake_is_one_line(command: str, arguments: list[str], named: str):
-  code, _, err = run_in_process(command, *arguments)
+def test_a_mistake_is_one_line(module: types.ModuleType, arguments: list[str], named: str):
+  code, _, err = run_module(module, *arguments)
   assert code == 1
   assert err.startswith('error: ')
   assert named in err
   assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize('module', ['launch.bench', 'launch.bench.nf4'])
+def test_a_script_passes_flags_and_the_exit_code_on(module: str):
+  command = [sys.executable, '-m', module, '--batches=0']
+  done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+  assert (done.returncode, done.stderr) == (1, 'error: --batches=0: give numbers of at least 1\n')

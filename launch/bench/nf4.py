@@ -1,18 +1,84 @@
-"""Costs and savings of four-bit weights: for a matrix, a training step, a model."""
+"""Measure what NF4 weights cost in time and save in memory.
+
+python -m launch.bench.nf4 --out=runs/bench
+python -m launch.bench.nf4 --shapes=192x576 --rows=64 --batches=64
+"""
 
 import dataclasses
+import pathlib
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import tqdm
+from absl import flags
 
-from har_jax import config
-from har_jax.bench.running import Program, finetuning
-from har_jax.bench.timing import interleaved, per_step, summary
-from har_jax.bench.weight_formats import OPERATIONS, weight_formats
+from har_jax import config, config_fields, runtime, storage
+from har_jax.cli import command
+from har_jax.errors import UserError
+from har_jax.export.timing import interleaved, per_step, summary
+from launch.bench import HELP, tables
+from launch.bench.running import Program, finetuning
+from launch.bench.weight_formats import OPERATIONS, weight_formats
 
+COMMON = ('shapes', 'rows', 'batches', 'repeats', 'presets', 'out')
+FLAGS = command.new_flags()
+_SHAPES = flags.DEFINE_list(
+  'shapes', ['192x576', '1024x4096'], 'weight matrices to measure, inputs x outputs', flag_values=FLAGS
+)
+_ROWS = flags.DEFINE_integer('rows', 2048, 'rows of the other factor', lower_bound=1, flag_values=FLAGS)
+_BATCHES = flags.DEFINE_list('batches', ['64', '256'], HELP['batches'], flag_values=FLAGS)
+_REPEATS = flags.DEFINE_integer('repeats', 30, HELP['repeats'], lower_bound=2, flag_values=FLAGS)
+_PRESETS = flags.DEFINE_list(
+  'presets',
+  ['base', 'paper'],
+  'models whose memory to count: base, paper or both; empty: none',
+  flag_values=FLAGS,
+)
+_OUT = flags.DEFINE_string('out', 'runs/bench', 'folder for nf4.json and nf4.md', flag_values=FLAGS)
+_experiment = command.define_experiment(FLAGS, unused=('pretrain', 'methods', 'nf4_double'))
 # Name → method, double quantization. The first is the reference.
 _METHODS = {'lora': ('lora', False), 'qlora': ('qlora', False), 'qlora double': ('qlora', True)}
+
+
+def main() -> None:
+  experiment = _experiment()
+  shapes = [_shape(text) for text in _SHAPES.value]
+  batches = command.sizes('batches', _BATCHES.value)
+  if _PRESETS.value:
+    command.check_choices('presets', _PRESETS.value, list(config.PRESETS))
+  out = pathlib.Path(_OUT.value)
+  matrix_rows = _measured(matrices(shapes, rows=_ROWS.value, repeats=_REPEATS.value), 'matrices')
+  step_rows = [
+    row
+    for batch in batches
+    for row in _measured(steps(experiment, batch=batch, repeats=_REPEATS.value), f'batch {batch}')
+  ]
+  model = experiment.model
+  bench = {
+    'experiment': config_fields.to_json(experiment),
+    'two_kernels_bytes': 2 * 4 * model.width * max(model.width, model.mlp_dim),
+    'matrices': matrix_rows,
+    'steps': step_rows,
+    'memory': _measured(memory(_PRESETS.value), 'memory'),
+  } | runtime.describe(also=('bitsandbytes', 'torch', 'qwix'))
+  storage.write(out / 'nf4.json', bench)
+  text = tables.nf4(bench)
+  storage.write_text(out / 'nf4.md', text)
+  print(text)
+  print(out / 'nf4.md')
+
+
+def _shape(text: str) -> tuple[int, int]:
+  parts = text.split('x')
+  if len(parts) != 2 or not all(part.isdigit() and int(part) >= 1 for part in parts):
+    raise UserError(f'--shapes={text}: give inputs x outputs, such as 192x576')
+  return int(parts[0]), int(parts[1])
+
+
+def _measured(rows: Iterator[dict[str, Any]], title: str) -> list[dict[str, Any]]:
+  return list(tqdm.tqdm(rows, desc=title, unit=' figures'))
 
 
 def matrices(shapes: Sequence[tuple[int, int]], *, rows: int, repeats: int) -> Iterator[dict[str, Any]]:
@@ -84,3 +150,7 @@ def _program(experiment: config.Experiment, name: str, batch: int) -> Program:
   method, double = _METHODS[name]
   precision = dataclasses.replace(experiment.precision, nf4_double=double)
   return finetuning(dataclasses.replace(experiment, precision=precision), method, batch)
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

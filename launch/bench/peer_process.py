@@ -57,7 +57,7 @@ def _serve(connection: Any, experiment: config.Experiment, kind: str, batch: int
   """Sends the names, then the seconds of each name that it receives, until the other end closes."""
   with contextlib.suppress(EOFError, BrokenPipeError):
     try:
-      from har_jax.bench.pytorch_baseline import variants
+      from launch.bench.pytorch_baseline import variants
 
       calls = variants(experiment, kind, batch, steps)
       connection.send(list(calls))

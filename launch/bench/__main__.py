@@ -1,17 +1,21 @@
 """Measure the time of training steps, pretraining and inference.
 
-har-jax bench --out=runs/bench
-har-jax bench --scaling --dimensions=width,batch
-har-jax bench --reference=results/bench_reference.json
+python -m launch.bench --out=runs/bench
+python -m launch.bench --scaling --dimensions=width,batch
+python -m launch.bench --reference=results/bench_reference.json
 """
 
 import pathlib
+import sys
 
+import tqdm
 from absl import flags
 
+from har_jax import config, config_fields, results, runtime, storage
 from har_jax.cli import command
-from har_jax.cli.command import HELP
 from har_jax.errors import UserError
+from har_jax.train import mesh
+from launch.bench import HELP, chart, guard, scaling, steps, tables
 
 COMMON = (
   'kinds',
@@ -82,14 +86,7 @@ def main() -> None:
     _steps(experiment, batches)
 
 
-def _steps(experiment, batches: list[int]) -> None:
-  import tqdm
-
-  from har_jax import config, config_fields, results, runtime, storage
-  from har_jax.bench import guard, steps
-  from har_jax.report import bench as table
-  from har_jax.train import mesh
-
+def _steps(experiment: config.Experiment, batches: list[int]) -> None:
   command.check_choices('kinds', _KINDS.value, steps.KINDS)
   dtypes = _DTYPES.value or [experiment.precision.dtype]
   for dtype in dtypes:
@@ -114,7 +111,7 @@ def _steps(experiment, batches: list[int]) -> None:
   )
   out = pathlib.Path(_OUT.value)
   storage.write(out / 'steps.json', bench)
-  text = table.steps(bench)
+  text = tables.steps(bench)
   storage.write_text(out / 'steps.md', text)
   found = guard.ratios(bench)
   storage.write(out / 'ratios.json', found)
@@ -126,18 +123,9 @@ def _steps(experiment, batches: list[int]) -> None:
     )
 
 
-def _scaling(experiment) -> None:
-  from har_jax.bench import scaling
-  from har_jax.report import bench as table
-  from har_jax.report import curves
-
+def _scaling(experiment: config.Experiment) -> None:
   command.check_choices('dimensions', _DIMENSIONS.value, list(scaling.SIZES))
   sizes = {name: values for name, values in scaling.SIZES.items() if name in _DIMENSIONS.value}
-  import tqdm
-
-  from har_jax import config_fields, runtime, storage
-  from har_jax.train import mesh
-
   devices = mesh.data_mesh()
   mesh.check_divisible(experiment.finetune.batch, devices, flag='finetune_batch')
   mesh.check_divisible(experiment.pretrain.batch, devices, flag='pretrain_batch')
@@ -151,8 +139,12 @@ def _scaling(experiment) -> None:
   bench = {'experiment': config_fields.to_json(experiment), 'scaling': rows} | runtime.describe()
   out = pathlib.Path(_OUT.value)
   storage.write(out / 'scaling.json', bench)
-  text = table.scaling(bench)
+  text = tables.scaling(bench)
   storage.write_text(out / 'scaling.md', text)
-  storage.write_text(out / 'scaling.svg', curves.scaling(bench))
+  storage.write_text(out / 'scaling.svg', chart.scaling(bench))
   print(text)
   print(out / 'scaling.svg')
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -1,1 +1,0 @@
-"""Benchmarks of time, bytes and error."""

@@ -1,0 +1,1 @@
+"""Scripts over `har_jax.cli`, and the benchmarks."""

@@ -1,8 +1,0 @@
-"""har-jax bench, from a checkout."""
-
-import sys
-
-from har_jax.cli.main import main
-
-if __name__ == '__main__':  # child processes import this file
-  sys.exit(main(['bench', *sys.argv[1:]]))

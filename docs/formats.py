@@ -14,7 +14,7 @@ from har_jax import recordings
 from har_jax.recordings import formats
 
 _ROOT = pathlib.Path(__file__).parents[1]
-sys.path.insert(0, str(_ROOT / 'tests' / 'data'))
+sys.path.insert(0, str(_ROOT / 'tests' / 'recordings'))
 
 import export_base  # noqa: E402
 import exports  # noqa: E402  # the writers of the tests

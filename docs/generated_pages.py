@@ -1,11 +1,13 @@
 """A hook of MkDocs: pages that follow from the code, the results and the files next to docs/."""
 
 import contextlib
+import functools
 import io
 import itertools
 import pathlib
 import posixpath
 import re
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,10 +30,9 @@ _PLACES = {
   'results/decoding.csv': 'results/decoding.csv',
   'results/personalization.csv': 'results/personalization.csv',
   'results/runs.csv': 'results/runs.csv',
-  'results/tables.md': 'results.md',
   'results/transcript.md': 'results/transcript.md',
 }
-_COPIED = [path for path in _PLACES if path not in ('README.md', 'results/tables.md')]
+_COPIED = [path for path in _PLACES if path != 'README.md']
 _TITLES = {
   'Table II': 'Table II: macro-F1',
   'Table III': 'Table III: parameters',
@@ -45,7 +46,7 @@ _NOT_SEARCHED = '---\nsearch:\n  exclude: true\n---\n'
 
 def on_files(files: Files, config: Any) -> Files:
   """Adds the generated pages, and those that lie outside of docs/."""
-  pages = {'commands.md': commands(), 'results.md': results(), **tables()}
+  pages = {'commands.md': commands(), **tables()}
   for path, content in pages.items():
     files.append(File.generated(config, path, content=content))
   for path in _COPIED:
@@ -59,8 +60,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(text: str, page: Any, **_: Any) -> str:
   """Turns links that lead out of docs/ into links within the site."""
-  is_generated = page.file.generated_by is not None
-  return text if is_generated else with_links(text, f'docs/{page.file.src_uri}', page.file.src_uri)
+  if page.file.generated_by is not None:
+    return text
+  linked = with_links(text, f'docs/{page.file.src_uri}', page.file.src_uri)
+  return linked + results() if page.file.src_uri == 'results.md' else linked
 
 
 def with_links(text: str, source: str, place: str) -> str:
@@ -119,19 +122,23 @@ def results() -> str:
   headline = readme.partition('## Results\n')[2].partition('\n## ')[0]
   links = [f'- [{text.partition("# ")[2].partition(chr(10))[0]}]({path})' for path, text in tables().items()]
   parts = [
-    '# Results',
+    '',
+    '## In short',
     '![Macro-F1 on unseen subjects by label budget](label_budget.svg)',
     with_links(headline, 'README.md', 'results.md').strip(),
     '## All tables',
     '\n'.join(links),
-    'Next to them: [time and memory](results/bench.md), and [one row per run](results/runs.csv).',
   ]
   return '\n\n'.join(parts) + '\n'
 
 
+@functools.cache
 def tables() -> dict[str, str]:
-  """The sections of results/tables.md by their kind, one page each: 'results/table_ii.md' → Markdown."""
-  text = (_ROOT / 'results' / 'tables.md').read_text(encoding='utf-8')
+  """The tables of the committed runs by their kind, one page each: 'results/table_ii.md' → Markdown."""
+  with tempfile.TemporaryDirectory() as folder:
+    if main.main(['report', f'--runs_csv={_ROOT}/results/runs.csv', f'--out={folder}', '--quiet']):
+      raise RuntimeError('har-jax report failed; its message is above')
+    text = (pathlib.Path(folder) / 'tables.md').read_text(encoding='utf-8')
   pages: dict[str, list[str]] = {}
   for section in re.split(r'(?m)^## ', text)[1:]:
     kind = re.split(r'[:.]| \S+ − ', section.partition('\n')[0])[0]

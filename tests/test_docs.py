@@ -21,7 +21,7 @@ from har_jax.errors import UserError
 from har_jax.report import csv_table
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_DOCS = [f'docs/{path.name}' for path in sorted((_ROOT / 'docs').glob('*.md'))]
+_DOCS = [str(path.relative_to(_ROOT)) for path in sorted((_ROOT / 'docs').rglob('*.md'))]
 _PAGES = ('README.md', 'BUILD.md', 'CONTRIBUTING.md', 'CHANGELOG.md', *_DOCS)
 _OTHER_PAGES = (
   'Makefile',
@@ -51,7 +51,7 @@ _FIGURE = re.compile(
   r'|\d× (faster|slower|smaller|less)'
 )
 _BENCH = {'bench': 'launch.bench.__main__', 'bench.nf4': 'launch.bench.nf4'}
-_NOT_MEASURED = ('JAX 0.12', "the paper's 70 %")
+_NOT_MEASURED = ('JAX 0.12', 'jax2onnx 0.17', "the paper's 70 %")
 
 _MODULES = [
   '.'.join(path.relative_to(_ROOT).with_suffix('').parts)
@@ -141,6 +141,16 @@ def test_the_readme_has_a_python_example_and_names_the_first_walks():
   for page in _FIRST:
     assert _commands(page)
     assert page in _read('README.md')
+
+
+@pytest.mark.parametrize('page', [page for page in _DOCS if page.startswith('docs/results/')])
+def test_a_report_begins_with_five_plain_lines(page: str):
+  title, empty, *lines = _read(page).splitlines()
+  assert (title[:2], empty) == ('# ', '')
+  assert [re.match(r'- \*\*(\w+):\*\* \S', line)[1] for line in lines[:5]] == [  # type: ignore[index]
+    *('Asked', 'Measured', 'Answer', 'Data', 'Again')
+  ]
+  assert '`' in lines[4]  # a command
 
 
 @pytest.mark.parametrize('page', _DOCS)
@@ -262,7 +272,7 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page: str):
 
 
 @pytest.mark.parametrize(
-  ('script', 'page'), [('headline.py', 'README.md'), ('method_table.py', 'docs/methods.md')]
+  ('script', 'page'), [('headline.py', 'README.md'), ('studies/method_table.py', 'docs/results/methods.md')]
 )
 def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: str):
   made = runpy.run_path(str(_ROOT / 'docs' / script))
@@ -274,13 +284,13 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
   'name', ['continual', 'corrections', 'errors', 'federated', 'method_costs', 'time_and_memory']
 )
 def test_a_page_of_measurements_follows_from_its_table(name: str):
-  made = runpy.run_path(str(_ROOT / 'docs' / f'{name}.py'))
+  made = runpy.run_path(str(_ROOT / 'docs' / 'studies' / f'{name}.py'))
   page = _read(made['PAGE'])
   assert made['filled'](page) == page
 
 
 def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
-  made = runpy.run_path(str(_ROOT / 'docs' / 'bench_table.py'))
+  made = runpy.run_path(str(_ROOT / 'docs' / 'studies' / 'bench_table.py'))
   before = csv_table.read(made['TABLE'])
   row = {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'ms': 20.0, 'ms_quartiles': [19.0, 21.0]}
   row |= {'fraction_of_product': 0.5}

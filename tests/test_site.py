@@ -53,6 +53,7 @@ def test_the_results_have_the_table_of_the_readme_and_lead_to_all_others(site: p
   cells = [cell.strip() for cell in rows[0].split('|')]
   assert all(f'>{cell}</td>' in pages['results.html'] for cell in cells)
   tables = {name for name in pages if name.startswith('results/')} - {'results/transcript.html'}
+  assert len(tables) > 20
   assert tables <= set(re.findall(r'href="(results/[^"#]+)"', pages['results.html']))
 
 

@@ -57,7 +57,7 @@ def _files() -> list[pathlib.Path]:
   patterns = (
     'README.md',
     'BUILD.md',
-    'docs/*',
+    'docs/**/*',
     'har_jax/**/*.py',
     'launch/**/*',
     'Makefile',

@@ -13,8 +13,8 @@ from har_jax.errors import UserError
 from har_jax.methods import METHODS, in_head
 from har_jax.recognizer.fitting import Fit, FitOf
 
-# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/methods.md). One over
-# four bits follows its float form. `full` costs more and is within the spread of `lora`.
+# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/results/methods.md).
+# One over four bits follows its float form. `full` costs more and is within the spread of `lora`.
 _PLACES = {name: method.budget_place for name, method in METHODS.items() if method.budget_place is not None}
 RANKED = tuple(sorted(_PLACES, key=_PLACES.__getitem__))
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm

@@ -25,7 +25,7 @@ def ratios(bench: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(path: Place, experiment: Mapping[str, Any], device: str) -> dict[str, float]:
   """A reference's ratios. Raises UserError where it is damaged, or of another experiment or device."""
-  reference = storage.read(path, to_do='give the ratios.json of a run of `har-jax bench`')
+  reference = storage.read(path, to_do='give the ratios.json of a run of `python -m launch.bench`')
   if reference.get('experiment') != experiment or not isinstance(reference.get('ratios'), dict):
     raise UserError(f'{path} was measured with other hyperparameters; give those, or measure it again')
   if (other := reference.get('device')) != device:  # a step and a product use cores differently

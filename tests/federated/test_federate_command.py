@@ -39,7 +39,7 @@ def test_without_flower_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_nothing_else_imports_flower():
   code = (
     'import sys; sys.modules["flwr"] = sys.modules["ray"] = None; '
-    'import har_jax.experiments.federated, har_jax.federated.task, har_jax.federated.people; '
+    'import har_jax.federated.task, har_jax.federated.people; '
     'from har_jax.cli import main; [main.load(name) for name in main.COMMANDS]'
   )
   subprocess.run([sys.executable, '-c', code], cwd=_ROOT, check=True)

@@ -9,7 +9,7 @@ from absl import flags
 from har_jax import config_fields, results
 from har_jax.cli import command
 from har_jax.config import Experiment
-from har_jax.report import commands, frame, groups, markdown, sweeps, tables
+from har_jax.report import commands, frame, groups, markdown
 from launch.bench import tables as bench
 
 FOLDER = pathlib.Path(__file__).parents[2] / 'results'
@@ -27,12 +27,6 @@ def test_the_table_of_runs_is_as_the_command_writes_it(committed, tmp_path):
   pd.testing.assert_frame_equal(after[list(before)], before)  # without columns that are newer
   assert not committed.duplicated(frame.KEY).any()
   assert committed['commit'].str.fullmatch('[0-9a-f]{7,}').all()
-
-
-@pytest.mark.parametrize('table', [tables.table3, tables.table4, sweeps.table6])
-def test_fast_tables_are_those_of_the_runs(committed, table):
-  text = markdown.markdown(table(committed))
-  assert text in (FOLDER / 'tables.md').read_text(encoding='utf-8')
 
 
 def test_benchmark_tables_are_those_of_the_measurements():
@@ -71,18 +65,10 @@ def test_the_flagfile_of_the_paper_is_of_the_committed_runs(committed, monkeypat
     }
 
 
-@pytest.mark.slow
-def test_all_tables_are_those_of_the_runs(committed):
-  personal = markdown.markdown([tables.personalization(FOLDER / 'personalization.csv')])
-  decoding = markdown.markdown([tables.decoding(FOLDER / 'decoding.csv')])
-  text = f'{tables.text(committed)}\n{personal}\n{decoding}'
-  assert text.encode() == (FOLDER / 'tables.md').read_bytes()
-
-
 def test_nothing_else_is_committed_as_a_result():
   names = {path.name for path in FOLDER.iterdir()}
   assert names == {
-    *('runs.csv', 'personalization.csv', 'decoding.csv', 'frames.csv', 'bench.csv', 'tables.md', 'bench.md'),
+    *('runs.csv', 'personalization.csv', 'decoding.csv', 'frames.csv', 'bench.csv', 'bench.md'),
     *('continual.csv', 'corrections.csv', 'federated.csv', 'time_and_memory.csv', 'method_costs.csv'),
     *('transcript.md', 'bench_reference.json', 'second_pretraining.csv'),
   }

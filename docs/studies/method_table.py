@@ -1,4 +1,4 @@
-"""Generate tables and picture of docs/methods.md from results/: python docs/method_table.py."""
+"""Generate tables and picture of docs/results/methods.md: python docs/studies/method_table.py."""
 
 import functools
 import pathlib
@@ -8,8 +8,9 @@ import pandas as pd
 
 from har_jax.report import csv_table, frame, markdown, svg
 
-_ROOT = pathlib.Path(__file__).parents[1]
-PAGE, PICTURE = _ROOT / 'docs' / 'methods.md', _ROOT / 'docs' / 'methods.svg'
+_ROOT = pathlib.Path(__file__).parents[2]
+_FOLDER = _ROOT / 'docs' / 'results'
+PAGE, PICTURE = _FOLDER / 'methods.md', _FOLDER / 'methods.svg'
 _COSTS = _ROOT / 'results' / 'method_costs.csv'
 _AGAIN = _ROOT / 'results' / 'second_pretraining.csv'
 _EXPERIMENT, _FEW = 'recommended', '10/class'
@@ -166,7 +167,7 @@ def block() -> str:
 
 
 def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/method_table.py', block())
+  return markdown.fill(page, 'python docs/studies/method_table.py', block())
 
 
 def costs() -> pd.DataFrame:

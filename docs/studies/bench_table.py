@@ -1,6 +1,6 @@
 """Compare our steps with PyTorch's, write results/bench.csv, and its tables in results/bench.md.
 
-python docs/bench_table.py
+python docs/studies/bench_table.py
 
 Needs torch, peft and bitsandbytes, and JAX 0.12 or newer for bfloat16. Takes half an hour on an idle machine.
 """
@@ -17,7 +17,7 @@ from har_jax import results, storage
 from har_jax.cli import jobs, report
 from har_jax.report import csv_table, markdown
 
-_ROOT = pathlib.Path(__file__).parents[1]
+_ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT))
 
 from launch.bench import tables  # noqa: E402

@@ -1,7 +1,7 @@
-"""Measure continual adaptation, write results/continual.csv, and fill the tables of docs/continual.md.
+"""Measure continual adaptation, write results/continual.csv, and fill its page.
 
-python docs/continual.py --windows=<folder of har-jax prepare>
-python docs/continual.py --notrain
+python docs/studies/continual.py --windows=<folder of har-jax prepare>
+python docs/studies/continual.py --notrain
 
 Rows that the table has are not measured again. Needs about an hour.
 """
@@ -23,8 +23,8 @@ from har_jax.report import csv_table, markdown
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[1]
-TABLE, PAGE = _ROOT / 'results' / 'continual.csv', _ROOT / 'docs' / 'continual.md'
+_ROOT = pathlib.Path(__file__).parents[2]
+TABLE, PAGE = _ROOT / 'results' / 'continual.csv', _ROOT / 'docs' / 'results' / 'continual.md'
 _LABELS = 10
 # Title → what differs between the streams.
 _STREAMS: dict[str, dict[str, Any]] = {
@@ -173,7 +173,7 @@ def _percent(values: pd.Series) -> str:
 
 
 def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/continual.py', block())
+  return markdown.fill(page, 'python docs/studies/continual.py', block())
 
 
 if __name__ == '__main__':

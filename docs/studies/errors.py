@@ -1,4 +1,4 @@
-"""Generate the tables of docs/errors.md from results/runs.csv: python docs/errors.py."""
+"""Generate the tables of docs/results/errors.md from results/runs.csv: python docs/studies/errors.py."""
 
 import json
 import pathlib
@@ -9,8 +9,8 @@ from sklearn import metrics
 
 from har_jax.report import frame, markdown, statistics
 
-_ROOT = pathlib.Path(__file__).parents[1]
-PAGE = _ROOT / 'docs' / 'errors.md'
+_ROOT = pathlib.Path(__file__).parents[2]
+PAGE = _ROOT / 'docs' / 'results' / 'errors.md'
 _METHODS = ['lora', 'ensemble', 'rocket', 'forest']
 _BUDGETS = {'0.7': '70 %', '0.1': 'a tenth', '10/class': '10 per activity'}
 _ALIKE = ['sitting', 'standing']
@@ -105,7 +105,7 @@ def block() -> str:
 
 
 def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/errors.py', block())
+  return markdown.fill(page, 'python docs/studies/errors.py', block())
 
 
 if __name__ == '__main__':

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+import simulated_user
+from simulated_user import Windows, measure, windows_of, without
 
 from har_jax import files
 from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
-from har_jax.experiments import corrections
-from har_jax.experiments.corrections import Windows, measure, windows_of, without
 from har_jax.recognizer.recognizer import Recognizer
 
 
@@ -54,7 +54,9 @@ def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer: Reco
 
 def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch: pytest.MonkeyPatch):
   recognizer = Recognizer.load()
-  monkeypatch.setattr(corrections, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11)))
+  monkeypatch.setattr(
+    simulated_user, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11))
+  )
   recordings = list(corpus_recordings('synth_wrist', subjects=2, seconds=8.0))
   found = windows_of(recognizer, recordings)
   assert list(found) == ['1', '2']

@@ -1,23 +1,35 @@
-"""How to decode the windows of continuous recordings: each alone, by their average, by a hidden Markov model.
+"""Compare ways to decode continuous recordings, and write results/decoding.csv.   w windows, y activities.
 
-w windows, y activities.
+python docs/studies/decoding.py --archive_path=<HAPT's zip or folder>
+
+Each window alone, their average, and a hidden Markov model. Recordings: HAPT's, and made-up days of two
+synthetic corpora with few labels. Takes some minutes.
 """
 
 import collections
 import functools
+import pathlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from absl import flags
 from jaxtyping import Float, Int
 from scipy import special
 
 from har_jax import config
+from har_jax.archives import ARCHIVES
+from har_jax.archives.source import Source
+from har_jax.archives.synthetic import corpus_recordings
 from har_jax.baselines import BASELINES
+from har_jax.cli import command
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.recognizer.temperature import fit_temperature
 from har_jax.recordings import Reading, to_windows
+from har_jax.report import csv_table
 from har_jax.signal.recording import LOCOMOTION, RATE_HZ, STEP_SAMPLES, Recording, Span, regular
 from har_jax.timeline.bouts import without_gaps
 from har_jax.timeline.decoding import Chain
@@ -25,11 +37,37 @@ from har_jax.timeline.predictions import Predictions
 from har_jax.timeline.scoring import label_at
 from har_jax.train import metrics
 
+FLAGS = flags.FlagValues()
+_ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
+_TABLE = flags.DEFINE_string('table', 'results/decoding.csv', 'the table', flag_values=FLAGS)
+_SEEDS = (0, 1, 2)
+_DAYS = {'synth_waist': 60.0, 'synth_wrist': 60.0}  # corpus → mean bout, s
 Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
 _HOP_S = STEP_SAMPLES / RATE_HZ
 _MEANS_S = (2.5, 5.0, 10.0, 20.0, 40.0)
 _AVERAGED = 9  # windows, 10 s
 _MIN_PROBABILITY = 1e-3  # a forest's may be 0
+
+
+def main() -> None:
+  if _ARCHIVE_PATH.value is None:
+    raise UserError("--archive_path= HAPT's zip or folder")
+  csv_table.write(pd.DataFrame(_rows(_ARCHIVE_PATH.value)).round(6), pathlib.Path(_TABLE.value))
+  print(_TABLE.value)
+
+
+def _rows(archive_path: str) -> Iterator[dict[str, Any]]:
+  hapt = ARCHIVES['hapt']
+  recordings = list(hapt.read(Source(archive_path), hapt.positions[0], collections.Counter()))
+  for seed in _SEEDS:
+    for row in measure(recordings, config.Protocol(), seed):
+      yield {'recordings': 'hapt', **row}
+  for corpus, mean_bout_s in _DAYS.items():
+    parts = list(corpus_recordings(corpus, seconds=240.0))
+    for seed in _SEEDS:
+      days = made_up_days(parts, mean_bout_s=mean_bout_s, length_s=1200.0, seed=seed)
+      for row in measure(days, config.Protocol(label_budget='5/class'), seed):
+        yield {'recordings': f'{corpus}, made-up days', **row}
 
 
 def measure(
@@ -155,3 +193,7 @@ def _most_probable_path(chain: Chain, probabilities: Float[np.ndarray, 'w y']) -
   for earlier in reversed(came_from):
     path.append(int(earlier[path[-1]]))
   return states[path[::-1]]
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

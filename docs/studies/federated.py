@@ -1,7 +1,7 @@
-"""Measure federations, write results/federated.csv, and fill the table of docs/federated.md.
+"""Measure federations, write results/federated.csv, and fill the table of docs/results/federated.md.
 
-python docs/federated.py --windows=<folder of har-jax prepare>
-python docs/federated.py --notrain
+python docs/studies/federated.py --windows=<folder of har-jax prepare>
+python docs/studies/federated.py --notrain
 
 Rows that the table has are not measured again, and an interrupted federation goes on. Needs the extra
 `federated`, and some hours.
@@ -11,16 +11,22 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import jax
+import numpy as np
 import pandas as pd
 from absl import flags
 
 from har_jax.cli import command
+from har_jax.federated.people import Archive, People, read
+from har_jax.federated.task import Federation, Task, load_task
 from har_jax.report import csv_table, markdown
+from har_jax.variables import Variables
 
-_ROOT = pathlib.Path(__file__).parents[1]
+_ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(_ROOT / 'tests' / 'federated'))
 
 import flower_processes  # noqa: E402  # the processes of the tests
@@ -29,7 +35,7 @@ FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _TRAIN = flags.DEFINE_bool('train', True, 'measure what the table lacks', flag_values=FLAGS)
 _UNFINISHED = _ROOT / 'runs' / 'federated'
-TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'federated.md'
+TABLE, PAGE = _ROOT / 'results' / 'federated.csv', _ROOT / 'docs' / 'results' / 'federated.md'
 _LABELS, _ROUNDS = 10, 20
 _OTHERS = ('motionsense', 'wisdm')
 _SETTINGS = ['method', 'rank', 'personal_head', 'local_steps', 'seed']
@@ -37,6 +43,9 @@ _KEY = ['archive', 'labels_per_activity', 'missing', *_SETTINGS, 'way']
 _MOST = {'pdiot': 20}  # clients of an archive that has more
 _REFERENCES = ('base head', 'alone', 'pooled')
 _COUNTED_ROUNDS = 2
+# Of a person alone, and of all windows in one place; the latter are many more, so that it takes more steps.
+_STEPS_ALONE, _STEPS_POOLED = 100, 400
+_KINDS = ('bytes', 'serialized')  # of a client in a round: of the arrays, and of the whole message
 _SCORES = (
   f'{_ROUNDS} rounds of LoRA with rank 32 and a learning rate of 3e-3, and 5 steps of a client in a round, '
   'where nothing else is named. “Alone” and “pooled” have that rate too. '
@@ -58,7 +67,7 @@ _COSTS = (
 
 def _cases() -> Iterator[dict[str, Any]]:
   """What is measured: the way to train, and what differs from LoRA with shared heads."""
-  plain = {'labels_per_activity': _LABELS, 'missing': 0, 'local_steps': 5}
+  plain: dict[str, Any] = {'labels_per_activity': _LABELS, 'missing': 0, 'local_steps': 5}
   plain |= {'method': 'lora', 'rank': 32, 'personal_head': False}
   ways = (*_REFERENCES, 'average', 'frozen_a', 'product')
   for seed in range(3):
@@ -97,29 +106,84 @@ def main() -> None:
 
 def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any]]:
   """The case's row; a reference brings those of all references."""
-  import jax
-
-  from har_jax.experiments import federated
-  from har_jax.federated import people
-  from har_jax.federated.task import Federation
-
   shared = {name: case[name] for name in _SETTINGS} | {'rounds': _ROUNDS}
   labels, missing, target = case['labels_per_activity'], case['missing'], case['archive']
-  most = _MOST.get(target)
-  archive = people.Archive(windows, target, labels, case['seed'], missing, most=most)
-  clients = people.read(archive)
+  archive = Archive(windows, target, labels, case['seed'], missing, most=_MOST.get(target))
+  clients = read(archive)
   if case['way'] in _REFERENCES:
-    found = list(federated.references(Federation(clients.classes, **shared), clients))
+    found = list(_references(Federation(clients.classes, **shared), clients))
   else:
     federation = Federation(clients.classes, aggregation=case['way'], **shared)
     out = _UNFINISHED / '-'.join(str(case[name]) for name in _KEY)
     if case['personal_head']:
       shutil.rmtree(out, ignore_errors=True)  # an interrupted simulation has lost the heads
-    given = {'labels': labels, 'missing': missing, 'most': most}
-    found = [federated.federated(federation, windows, target, **given, out=out)]
+    found = [_federation_row(federation, archive, out)]
     shutil.rmtree(out)  # or rows that are deleted from the table would be read, not measured again
   made = {'clients': len(clients.clients), 'jax': jax.__version__}
   return [case | made | row for row in found]
+
+
+def _references(federation: Federation, people: People) -> Iterator[dict[str, Any]]:
+  """The rows of the base's own head, of each client alone, and of all clients' windows in one place."""
+  task = load_task(federation, None, None)
+  yield _reference_row('base head', task, people, [task.start] * len(people.clients), 0.0)
+  begun_s = time.monotonic()
+  alone = [task.fit_alone(person.train, seed=person.number, steps=_STEPS_ALONE) for person in people.clients]
+  yield _reference_row('alone', task, people, alone, time.monotonic() - begun_s)
+  begun_s = time.monotonic()
+  parts = [person.train for person in people.clients]
+  together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+  pooled = task.fit_alone(together, seed=federation.seed, steps=_STEPS_POOLED)
+  yield _reference_row('pooled', task, people, [pooled] * len(people.clients), time.monotonic() - begun_s)
+
+
+def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path) -> dict[str, Any]:
+  """The row of a federation of an archive's people, run in Flower's simulation."""
+  from har_jax.federated.server import Server  # late: it imports Flower
+  from har_jax.federated.simulation import simulate
+
+  people = read(archive)
+
+  def measure(task: Task, variables: Variables) -> float:
+    return task.measure(variables, people.validation)['macro_f1']
+
+  adapter = simulate(Server(federation, out, measure=measure), archive)
+  task, card = load_task(federation, None, None), adapter.card['federated']
+  shared = {path: np.asarray(adapter.variables[path]) for path in task.start}
+  history, later = card['history'], [each['macro_f1'] for each in card['later']]
+  scores = [entry['validation_macro_f1'] for entry in history]
+  enough = scores[-1] * 0.95
+  return {
+    'way': federation.aggregation,
+    # With personal heads there is none for a person who never took part.
+    'unseen_macro_f1': None if federation.personal_head else task.measure(shared, people.unseen)['macro_f1'],
+    'later_macro_f1': float(np.mean(later)),
+    'worst_later_macro_f1': min(later),
+    **{
+      f'{kind}_{way}_client': history[-1][f'{kind}_{way}_client'] for kind in _KINDS for way in ('to', 'from')
+    },
+    'rounds_to_95': next(entry['round'] for entry in history if entry['validation_macro_f1'] >= enough),
+    'seconds': sum(entry['seconds'] for entry in history),
+  }
+
+
+def _reference_row(
+  way: str, task: Task, people: People, models: list[Variables], seconds: float
+) -> dict[str, Any]:
+  """models: of each client; they may be one and the same, which is then measured once."""
+  distinct = {id(model): model for model in models}
+  unseen = [task.measure(model, people.unseen)['macro_f1'] for model in distinct.values()]
+  later = [
+    task.measure(model, person.later)['macro_f1']
+    for model, person in zip(models, people.clients, strict=True)
+  ]
+  return {
+    'way': way,
+    'unseen_macro_f1': float(np.mean(unseen)),
+    'later_macro_f1': float(np.mean(later)),
+    'worst_later_macro_f1': min(later),
+    'seconds': seconds,
+  }
 
 
 def _is_counted(row: dict[str, Any]) -> bool:
@@ -239,7 +303,7 @@ def _number(form: str, value: float) -> str:
 
 
 def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/federated.py', block())
+  return markdown.fill(page, 'python docs/studies/federated.py', block())
 
 
 if __name__ == '__main__':

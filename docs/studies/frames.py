@@ -1,6 +1,6 @@
 """Measure how often a recording's frame is judged rightly, and write results/frames.csv.
 
-python docs/frames.py --windows=<folder of har-jax prepare --position=all>
+python docs/studies/frames.py --windows=<folder of har-jax prepare --position=all>
 
 A model is trained on some people of an archive. The others are recorded as they are, and as other apps, in
 other units and with the device worn otherwise. Takes some minutes.

@@ -1,7 +1,7 @@
-"""Measure what a user's corrections are worth, write results/corrections.csv, and fill docs/corrections.md.
+"""Measure what a user's corrections are worth, write results/corrections.csv, and fill its page.
 
-python docs/corrections.py --archive_path=<HAPT's zip or folder>
-python docs/corrections.py --nomeasure
+python docs/studies/corrections.py --archive_path=<HAPT's zip or folder>
+python docs/studies/corrections.py --nomeasure
 
 A simulated user corrects wrong answers. Recordings: HAPT's, and made-up days of two synthetic corpora.
 Groups of rows that the table has are not measured again. All of them take some minutes.
@@ -24,8 +24,8 @@ from har_jax.stream.corrections import PENALTY, REPLAYED
 FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[1]
-TABLE, PAGE = _ROOT / 'results' / 'corrections.csv', _ROOT / 'docs' / 'corrections.md'
+_ROOT = pathlib.Path(__file__).parents[2]
+TABLE, PAGE = _ROOT / 'results' / 'corrections.csv', _ROOT / 'docs' / 'results' / 'corrections.md'
 _MOST = (0, 1, 3, 5, 10)
 _SEEDS = (0, 1, 2)
 _LABELS = 10  # windows of each activity and person that an adapter is trained on
@@ -55,9 +55,11 @@ def main() -> None:
 
 
 def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
+  import decoding
+  import simulated_user
+
   from har_jax import Recognizer
   from har_jax.archives.synthetic import corpus_recordings
-  from har_jax.experiments import corrections, decoding
 
   base, parts = Recognizer.load(), list(corpus_recordings(corpus, seconds=240.0))
   days = [  # two for each person, of different recordings
@@ -65,16 +67,17 @@ def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
     for half in (0, 1)
     for day in decoding.made_up_days(parts[half::2], mean_bout_s=60.0, length_s=1200.0, seed=seed)
   ]
-  people = [*corrections.windows_of(base, days).values()]
+  people = [*simulated_user.windows_of(base, days).values()]
   yield from _measured(people, base, 'test', PENALTY, REPLAYED)
 
 
 def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:
+  import simulated_user
+
   from har_jax import Recognizer
   from har_jax.archives import ARCHIVES
   from har_jax.archives.source import Source
   from har_jax.errors import UserError
-  from har_jax.experiments import corrections
 
   if _ARCHIVE_PATH.value is None:
     raise UserError("--archive_path= HAPT's zip or folder")
@@ -85,14 +88,14 @@ def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]
   recognizer = Recognizer.load()
   if trained:
     recognizer = _adapted(recognizer, [each for each in recordings if each.subject in trained], seed)
-  windows = corrections.windows_of(recognizer, recordings)
+  windows = simulated_user.windows_of(recognizer, recordings)
   known = [windows[each] for each in others if each in windows and each not in trained]
   for penalty, replayed in _CHOICES if seed == _SEEDS[0] else ():
     yield from _measured(known, recognizer, 'validation', penalty, replayed, _MOST[-1:])
   test = [windows[each] for each in hapt.test_subjects or () if each in windows]
   yield from _measured(test, recognizer, 'test', PENALTY, REPLAYED)
   for label, activity in enumerate(recognizer.classes_.tolist()) if trained_people > 1 else ():
-    lacking = [corrections.without(each, label) for each in test]
+    lacking = [simulated_user.without(each, label) for each in test]
     yield from _measured(lacking, recognizer, f'without {activity}', PENALTY, REPLAYED, _MOST[-1:])
 
 
@@ -104,9 +107,9 @@ def _measured(
   replayed: int,
   most: tuple[int, ...] = _MOST,
 ) -> Iterator[dict[str, Any]]:
-  from har_jax.experiments import corrections
+  import simulated_user
 
-  for row in corrections.measure(people, recognizer, most, penalty=penalty, replayed=replayed):
+  for row in simulated_user.measure(people, recognizer, most, penalty=penalty, replayed=replayed):
     yield {'part': part, 'penalty': penalty, 'replayed': replayed, **row}
 
 
@@ -119,14 +122,14 @@ def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
   reading = Reading(recordings, [], [], '', True)
   windows = to_windows(reading, unlabeled=True)
   names = [label_at(recordings[window.recording], window.start_s) for window in windows]
-  kept: dict[Any, list[int]] = collections.defaultdict(list)
-  for at, (name, window) in enumerate(zip(names, windows, strict=True)):
+  by_activity: dict[Any, list[int]] = collections.defaultdict(list)
+  for index, (name, window) in enumerate(zip(names, windows, strict=True)):
     if name in LOCOMOTION:
-      kept[window.subject, name].append(at)
-  at = [each for indices in kept.values() for each in indices[:_LABELS]]
-  signals = np.stack([windows[each].signal for each in at])
+      by_activity[window.subject, name].append(index)
+  first = [index for indices in by_activity.values() for index in indices[:_LABELS]]
+  signals = np.stack([windows[index].signal for index in first])
   options = {'max_steps': 100, 'validation_fraction': 0.0, 'random_state': seed}
-  return base.adapt(signals, [names[each] for each in at], **options)
+  return base.adapt(signals, [names[index] for index in first], **options)
 
 
 def block() -> str:
@@ -192,7 +195,7 @@ def _number(value: float) -> str:
 
 
 def filled(page: str) -> str:
-  return markdown.fill(page, 'python docs/corrections.py', block())
+  return markdown.fill(page, 'python docs/studies/corrections.py', block())
 
 
 if __name__ == '__main__':

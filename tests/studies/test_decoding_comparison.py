@@ -3,12 +3,12 @@
 import collections
 import itertools
 
+import decoding
 import pytest
 
 from har_jax import config
 from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
-from har_jax.experiments import decoding
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,7 @@
-"""Measure what each method costs, write results/method_costs.csv, and fill a table of docs/methods.md.
+"""Measure what each method costs, write results/method_costs.csv, and fill its table.
 
-python docs/method_costs.py
-python docs/method_costs.py --norun
+python docs/studies/method_costs.py
+python docs/studies/method_costs.py --norun
 
 The base is the bundled one, with the defaults of `adapt`. Takes ten minutes on an idle machine.
 """
@@ -21,8 +21,8 @@ from har_jax.report import csv_table, markdown
 
 FLAGS = flags.FlagValues()
 _RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[1]
-TABLE, PAGE = _ROOT / 'results' / 'method_costs.csv', _ROOT / 'docs' / 'methods.md'
+_ROOT = pathlib.Path(__file__).parents[2]
+TABLE, PAGE = _ROOT / 'results' / 'method_costs.csv', _ROOT / 'docs' / 'results' / 'methods.md'
 _CLASSES, _WINDOWS = 6, 60  # as with ten windows of each activity
 _STEPS, _REPEATS = (16, 80), 3
 _PREDICTED = 512  # windows
@@ -121,7 +121,7 @@ def filled(page: str) -> str:
     f'{machine}; the bundled base, steps of 32 windows. “Training” are the arrays of a step, with those '
     'that the compiler plans. “Prediction” are the weights. Times are medians of three.'
   )
-  return markdown.fill(page, 'python docs/method_costs.py', f'{text}\n\n{markdown.tabulated(shown)}')
+  return markdown.fill(page, 'python docs/studies/method_costs.py', f'{text}\n\n{markdown.tabulated(shown)}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
-"""Ten random budgets, what is chosen, and what that takes; fills a table of docs/methods.md.
+"""Ten random budgets, what is chosen, and what that takes; fills a table of docs/results/methods.md.
 
-python docs/budget_table.py --windows=<folder of har-jax prepare>
+python docs/studies/budget_table.py --windows=<folder of har-jax prepare>
 
 The windows are ten per activity of HAPT's people. Takes some minutes; an idle machine gives the times.
 """
@@ -23,7 +23,7 @@ from har_jax.report import markdown
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
-PAGE = pathlib.Path(__file__).parent / 'methods.md'
+PAGE = pathlib.Path(__file__).parents[1] / 'results' / 'methods.md'
 _BUDGETS, _STEPS = 10, 300
 # The range of each limit, drawn on a log scale.
 _RANGES = {'max_memory_mb': (10.0, 120.0), 'max_minutes': (0.1, 0.5), 'max_adapter_kb': (250.0, 600.0)}
@@ -74,7 +74,7 @@ def main() -> None:
     f'predicted / actual:\n\n{table}'
   )
   page = PAGE.read_text(encoding='utf-8')
-  PAGE.write_text(markdown.fill(page, 'python docs/budget_table.py', text), encoding='utf-8')
+  PAGE.write_text(markdown.fill(page, 'python docs/studies/budget_table.py', text), encoding='utf-8')
 
 
 if __name__ == '__main__':

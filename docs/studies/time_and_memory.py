@@ -1,7 +1,7 @@
 """Measure commands, write results/time_and_memory.csv, and fill the table of docs/install.md.
 
-python docs/time_and_memory.py --archive_path=<folder of archives> --windows=<folder of har-jax prepare>
-python docs/time_and_memory.py --norun
+python docs/studies/time_and_memory.py --archive_path=<folder of archives> --windows=<prepared windows>
+python docs/studies/time_and_memory.py --norun
 
 Each command runs twice, and the second run counts: it finds compiled programs, as a user's second run does.
 Needs about ten minutes on an idle machine.
@@ -28,7 +28,7 @@ _ARCHIVES = flags.DEFINE_string(
 )
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
 _RUN = flags.DEFINE_bool('run', True, 'measure; else only fill the table', flag_values=FLAGS)
-_ROOT = pathlib.Path(__file__).parents[1]
+_ROOT = pathlib.Path(__file__).parents[2]
 TABLE, PAGE = _ROOT / 'results' / 'time_and_memory.csv', _ROOT / 'docs' / 'install.md'
 _HOURS = (1, 11)
 _MADE_HOURS = 0.1  # of the recording that docs/make_recording.py makes
@@ -139,7 +139,9 @@ def filled(page: str) -> str:
   shown = frame[['command', 'seconds', *names]].rename(columns=names).astype(str)
   first = frame.iloc[0]
   machine = f'{first["cores"]} cores, {first["device"]}, {first["versions"]}, commit {first["commit"]}.'
-  return markdown.fill(page, 'python docs/time_and_memory.py', f'{markdown.tabulated(shown)}\n\n{machine}')
+  return markdown.fill(
+    page, 'python docs/studies/time_and_memory.py', f'{markdown.tabulated(shown)}\n\n{machine}'
+  )
 
 
 if __name__ == '__main__':

@@ -206,7 +206,9 @@ def _sp_sw_har(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
 # Archive → its writer; those without files need none.
 OFFICIAL = {
   'hapt': Official(50, _hapt, {('waist', 'standing'): (1, 0, 0)}),
-  'motionsense': Official(50, _motionsense),
+  'motionsense': Official(
+    50, _motionsense, {('pocket', 'standing'): (0, -1, 0), ('pocket', 'walking'): (0, -1, 0)}
+  ),
   'dsads': Official(25, _dsads),
   'wisdm': Official(20, _wisdm),
   'hhar': Official(100, _hhar),

@@ -58,11 +58,11 @@ def _folder(folder: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
   return folder
 
 
-def _zipped(files: dict[str, str | bytes]) -> bytes:
+def zipped(files: dict[str, str | bytes]) -> bytes:
   content = io.BytesIO()
   with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as file:
     for name, text in files.items():
-      file.writestr(name, text)
+      file.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)  # of a fixed date
   return content.getvalue()
 
 
@@ -122,7 +122,7 @@ def _hhar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
     ]
     header = 'Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n'
     files[f'Activity recognition exp/Phones_{sensor}.csv'] = header + ''.join(rows)
-  (folder / 'hhar.zip').write_bytes(_zipped({'Activity recognition exp.zip': _zipped(files)}))
+  (folder / 'hhar.zip').write_bytes(zipped({'Activity recognition exp.zip': zipped(files)}))
   return folder / 'hhar.zip'
 
 
@@ -134,8 +134,8 @@ def _realworld(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   for (sensor, name), values in zip(sensors, motion(time_s), strict=True):
     rows = [np.arange(len(time_s)) + 1, START_MS + (1000 * time_s).round(), *values.T]
     text = _table('id,attr_time,attr_x,attr_y,attr_z', rows, '%.14g')
-    files[f'realworld2016_dataset/proband1/data/{sensor}_walking_csv.zip'] = _zipped({name: text})
-  (folder / 'realworld.zip').write_bytes(_zipped(files))
+    files[f'realworld2016_dataset/proband1/data/{sensor}_walking_csv.zip'] = zipped({name: text})
+  (folder / 'realworld.zip').write_bytes(zipped(files))
   return folder / 'realworld.zip'
 
 
@@ -148,8 +148,8 @@ def _pamap2(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   for first in (3, 20, 37):  # temperature, acceleration up to 16 g, up to 6 g, angular velocity
     table[:, first + 1 : first + 4], table[:, first + 7 : first + 10] = acc, gyro
   text = _table('', list(table.T), delimiter=' ')
-  inner = _zipped({'PAMAP2_Dataset/Protocol/subject101.dat': text})
-  (folder / 'pamap2.zip').write_bytes(_zipped({'PAMAP2_Dataset.zip': inner}))
+  inner = zipped({'PAMAP2_Dataset/Protocol/subject101.dat': text})
+  (folder / 'pamap2.zip').write_bytes(zipped({'PAMAP2_Dataset.zip': inner}))
   return folder / 'pamap2.zip'
 
 
@@ -163,8 +163,8 @@ def _ucihar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
       for axis, column in zip('xyz', values.T, strict=True):
         text = _table('', list(column.reshape(10, 128).T), delimiter=' ')
         files[f'{part}/Inertial Signals/{sensor}_{axis}_{part}.txt'] = text
-  inner = _zipped({f'UCI HAR Dataset/{name}': text for name, text in files.items()})
-  (folder / 'har.zip').write_bytes(_zipped({'UCI HAR Dataset.zip': inner}))
+  inner = zipped({f'UCI HAR Dataset/{name}': text for name, text in files.items()})
+  (folder / 'har.zip').write_bytes(zipped({'UCI HAR Dataset.zip': inner}))
   return folder / 'har.zip'
 
 

@@ -4,8 +4,8 @@ import collections
 import re
 from collections.abc import Callable
 
-import made_archives
 import pytest
+from official import OFFICIAL, zipped
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
@@ -15,22 +15,25 @@ Texts = dict[str, str]  # by name; of a zip within, <zip>/<name>
 Fault = Callable[[Texts], Texts]
 
 
-def _flat(files: made_archives.Files, above: str = '') -> Texts:
-  flat: Texts = {}
-  for name, text in files.items():
-    flat |= {above + name: text} if isinstance(text, str) else _flat(text, f'{above}{name}/')
-  return flat
+def _texts(source: Source) -> Texts:
+  texts = {}
+  for name in source.names:
+    with source.open(name) as file:
+      texts[name] = file.read().decode()
+  return texts
 
 
-def _nested(texts: Texts) -> made_archives.Files:
-  files: dict = {}
+def _zipped(texts: Texts) -> bytes:
+  """As a zip; what lies in a zip within stays there."""
+  files: dict[str, str | bytes] = {}
+  inner: dict[str, Texts] = {}
   for name, text in texts.items():
-    outer, is_zip, inner = name.partition('.zip/')
+    outer, is_zip, rest = name.partition('.zip/')
     if is_zip:
-      files.setdefault(f'{outer}.zip', {})[inner] = text
+      inner.setdefault(f'{outer}.zip', {})[rest] = text
     else:
       files[name] = text
-  return {name: text if isinstance(text, str) else _nested(text) for name, text in files.items()}
+  return zipped(files | {name: _zipped(held) for name, held in inner.items()})
 
 
 def _text(end: str, change: Callable[[str], str] | str) -> Fault:
@@ -41,6 +44,10 @@ def _text(end: str, change: Callable[[str], str] | str) -> Fault:
     return texts | {name: change if isinstance(change, str) else change(texts[name])}
 
   return fault
+
+
+def _of_a_fall(fault: Fault) -> Fault:
+  return lambda texts: fault(_renamed('D01', 'F01')(texts))
 
 
 def _only_header(more: str = '') -> Callable[[str], str]:
@@ -96,18 +103,18 @@ TABLE: list[tuple[str, Fault, str]] = [
   ('pamap2', _text('subject101.dat', 'a ' * 53 + 'a\n'),
    'subject101.dat: expected 54 numbers.*could not convert'),
   ('pamap2', _text('subject101.dat', lambda text: f'{text}9.5\n'),
-   'subject101.dat is not a table: line 601 has 1 columns where 54'),
+   'subject101.dat is not a table: line 3001 has 1 columns where 54'),
   ('pamap2', _text('subject101.dat', _second('NaN')), 'no time or no activity'),
   ('pamap2', _text('subject101.dat', _second('0.5')), r'activities 0.5 are unknown'),
-  ('pamap2', _text('subject101.dat', _second('8', lines=600)), r'activities 8 are unknown'),
+  ('pamap2', _text('subject101.dat', _second('8', lines=0)), r'activities 8 are unknown'),
   ('pamap2', _without('.dat'), r'Protocol/subject101\.dat'),
   ('pdiot', _text('.csv', _replaced('gyro_y', 'gyro')),
-   r's7_thingy_normalWalking_\w+\.csv has no column gyro_y'),
-  ('pdiot', _text('.csv', _only_header('0,1,2\n')), r's7_thingy_normalWalking_\w+\.csv is not a table'),
-  ('pdiot', _text('.csv', _only_header()), r's7_thingy_normalWalking_\w+\.csv has no rows'),
+   r's1_thingy_normalWalking_\w+\.csv has no column gyro_y'),
+  ('pdiot', _text('.csv', _only_header('0,1,2\n')), r's1_thingy_normalWalking_\w+\.csv is not a table'),
+  ('pdiot', _text('.csv', _only_header()), r's1_thingy_normalWalking_\w+\.csv has no rows'),
   ('pdiot', _text('.csv', lambda text: '\n'.join([text.splitlines()[0], *text.splitlines()[:0:-1], ''])),
-   r's7_thingy_normalWalking_\w+\.csv has a timestamp'),
-  ('pdiot', _renamed('normalWalking', 'dancing'), r's7_thingy_dancing_\w+\.csv is not named'),
+   r's1_thingy_normalWalking_\w+\.csv has a timestamp'),
+  ('pdiot', _renamed('normalWalking', 'dancing'), r's1_thingy_dancing_\w+\.csv is not named'),
   ('realworld', _text('acc_walking_waist.csv', 'id,attr_time,attr_x\n1,2,3\n'), 'attr_y'),
   ('realworld', _renamed('acc_walking_waist', 'acc_dancing_waist'), "'dancing' is unknown"),
   ('realworld', _without('.csv'), 'expected proband1/data'),
@@ -122,19 +129,20 @@ TABLE: list[tuple[str, Fault, str]] = [
   ('ucihar', _without('body_gyro_z_train.txt'), 'body_gyro_z_train.txt, found 0'),
   ('ucihar', _text('body_gyro_z_train.txt', '1 2 3\n' * 3), 'body_gyro_z_train.txt has 3 columns'),
   ('ucihar', _text('total_acc_x_test.txt', lambda text: text.partition('\n')[0] + '\n'),
-   r'differ in length: \[1, 2\]'),
+   r'differ in length: \[1, 10\]'),
   ('ucihar', _text('total_acc_x_test.txt', 'one two\n'), 'total_acc_x_test.txt is not a table'),
-  ('ucihar', _text('y_train.txt', '1\n2\n'), "'labels': 2"),
-  ('ucihar', _text('y_train.txt', '1\n2\n7\n'), r'labels \[7\]; 1 to 6'),
+  ('ucihar', _text('/y_train.txt', '1\n2\n'), "'labels': 2"),
+  ('ucihar', _text('/y_train.txt', '7\n' * 10), r'labels \[7\]; 1 to 6'),
   ('weda_fall', _text('D01/U01_R01_accel.csv', 'accel_time_list,accel_x_list\n'),
    r'U01_R01_accel\.csv has no column accel_y_list'),
   ('weda_fall', _text('D01/U01_R01_accel.csv', _only_header('0.0,1,2\n')),
    r'U01_R01_accel\.csv is not a table'),
   ('weda_fall', _text('D01/U01_R01_accel.csv', _only_header()), r'U01_R01_accel\.csv has no rows'),
   ('weda_fall', _renamed('D01', 'D12'), r'D12/U01_R01_\w+\.csv has an unknown code'),
-  ('weda_fall', _renamed('F01/U01_R01', 'F01/U01_R02'), r'fall_timestamps\.csv lacks F01/U01_R02'),
-  ('weda_fall', _without('fall_timestamps.csv'), r'one file fall_timestamps\.csv, found 0'),
-  ('weda_fall', _text('fall_timestamps.csv', _replaced('4.5', '0.1')), r'fall_timestamps\.csv has a fall'),
+  ('weda_fall', _renamed('D01/U01_R01', 'F01/U01_R02'), r'fall_timestamps\.csv lacks F01/U01_R02'),
+  ('weda_fall', _of_a_fall(_without('fall_timestamps.csv')), r'one file fall_timestamps\.csv, found 0'),
+  ('weda_fall', _of_a_fall(_text('fall_timestamps.csv', _replaced('4.5', '0.1'))),
+   r'fall_timestamps\.csv has a fall'),
   ('wisdm', _text('data_1600_accel_phone.txt', '1,A,5,1.0,2.0;\n'),
    r'data_1600_accel_phone\.txt is not a table'),
   ('wisdm', _text('data_1600_accel_phone.txt', '1,A,5,1.0,2.0,z;\n'), "could not convert string 'z'"),
@@ -145,20 +153,16 @@ TABLE: list[tuple[str, Fault, str]] = [
 ]  # fmt: skip
 
 
-def _source(tmp_path, texts: Texts) -> Source:
-  (tmp_path / 'a.zip').write_bytes(made_archives.zipped(_nested(texts)))
-  return Source(tmp_path / 'a.zip')
-
-
 @pytest.mark.parametrize(('name', 'fault', 'message'), TABLE)
 def test_a_bad_archive_is_refused_with_its_file(tmp_path, name, fault, message):
-  archive = ARCHIVES[name]
-  source = _source(tmp_path, fault(_flat(made_archives.made(name))))
+  archive, official = ARCHIVES[name], OFFICIAL[name]
+  texts = _texts(Source(official.write(tmp_path, official.rate_hz)))
+  (tmp_path / 'a.zip').write_bytes(_zipped(fault(texts)))
   with pytest.raises(UserError, match=message):
-    list(archive.read(source, archive.positions[0], collections.Counter()))
+    list(archive.read(Source(tmp_path / 'a.zip'), archive.positions[0], collections.Counter()))
 
 
-@pytest.mark.parametrize('name', [name for name, archive in ARCHIVES.items() if archive.marker])
+@pytest.mark.parametrize('name', OFFICIAL)
 def test_every_archive_has_faults_in_the_table_and_a_marker_that_its_layout_matches(tmp_path, name):
   assert name in {row[0] for row in TABLE}
-  assert _source(tmp_path, _flat(made_archives.made(name))).find(ARCHIVES[name].marker)
+  assert Source(OFFICIAL[name].write(tmp_path, OFFICIAL[name].rate_hz)).find(ARCHIVES[name].marker)

@@ -150,6 +150,7 @@ TABLE: list[tuple[str, Fault, str]] = [
    "could not convert string '5.5' to int64"),
   ('wisdm', _text('data_1600_accel_phone.txt', '1,N,5,1.0,2.0,3.0;\n'), "an activity 'N'"),
   ('wisdm', _text('data_1600_accel_phone.txt', ''), 'has no rows'),
+  ('wisdm', _renamed('data_1600_accel', 'data_x_accel'), 'is not named data_<subject>_accel_phone'),
 ]  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def _on_target(
       'protocol': {entry: getattr(protocol, entry) for entry in splitting},
       'training': config_fields.to_json(training),
       'seed': spec.seed,
-      'windows': spec.fold.datasets.identify([spec.target]),
+      'windows': {spec.target: spec.identity['windows'][spec.target]},
     },
     seed=spec.seed,
     title=f'{spec.target}: {name} pretraining, {protocol.split} split, seed {spec.seed}',
@@ -217,12 +217,12 @@ def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:
   stages = _chain(stages)
   for stage in stages:
     job_lock.is_claimed(stage.folder, stage.identity)
-  finished = list(itertools.takewhile(_is_finished, stages))
-  for stage in finished:
+  finished = len(list(itertools.takewhile(_is_finished, stages)))
+  variables_before: Variables = {}
+  for stage in stages[max(finished - 1, 0) :]:
+    variables_before = _load_or_train(stage, variables_before, options)
+  for stage in stages:
     job_lock.sweep(stage.folder)
-  variables_before = _load(finished[-1]) if finished else {}
-  for stage in stages[len(finished) :]:
-    variables_before = _train_or_load(stage, variables_before, options)
   return variables_before
 
 
@@ -240,36 +240,45 @@ def _chain(stages: Sequence[Stage]) -> list[Stage]:
   return chain
 
 
-def _train_or_load(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
-  """Trains the stage under its lock, or loads it if another job has finished it meanwhile."""
-  if not options.may_train:
-    raise UserError(f'{stage.path} is missing, and --stage=adapt trains no stage; run --stage=pretrain first')
-  with job_lock.exclusive(stage.folder, stage.identity, title=stage.title, stop=options.stop) as stop:
-    if _is_finished(stage):
-      return _load(stage)
-    windows, validation = stage.windows()
-    stage.datasets.check_unchanged(stage.identity['windows'])
-    first = _starting_from(stage, before)
-    statistics, trainable = variables.split_statistics(first)
-    run = Run(
-      trainable, statistics, {}, windows, validation, stage.seed, folder=stage.folder, title=stage.title
-    )
-    (trained,) = train(
-      stage.objective,
-      [run],
-      training=stage.training,
-      pretrained=stage.pretrained,
-      progress=options.progress,
-      stop=stop,
-    )
-    entries = {
-      'identity': stage.identity,
-      'step': trained.step,
-      'seconds': trained.seconds,
-      'history': trained.history,
-    }
-    job_lock.write(stage.path, entries | {'windows': len(windows['signal'])} | runtime.describe())
-    return trained.variables
+def _load_or_train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
+  """Loads a finished stage, or trains it under its lock if no other job has finished it meanwhile."""
+  if not _is_finished(stage):
+    if not options.may_train:
+      raise UserError(
+        f'{stage.path} is missing, and --stage=adapt trains no stage; run --stage=pretrain first'
+      )
+    with job_lock.exclusive(stage.folder, stage.identity, title=stage.title, stop=options.stop) as stop:
+      if not _is_finished(stage):
+        return _train(stage, before, dataclasses.replace(options, stop=stop))
+  shapes = initial_shapes(stage.objective)
+  return Checkpoints(stage.folder / 'checkpoints').variables(storage.read(stage.path)['step'], shapes)
+
+
+def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
+  """Trains a stage, and writes that it is finished."""
+  windows, validation = stage.windows()
+  stage.datasets.check_unchanged(stage.identity['windows'])
+  first = _starting_from(stage, before)
+  statistics, trainable = variables.split_statistics(first)
+  run = Run(
+    trainable, statistics, {}, windows, validation, stage.seed, folder=stage.folder, title=stage.title
+  )
+  (trained,) = train(
+    stage.objective,
+    [run],
+    training=stage.training,
+    pretrained=stage.pretrained,
+    progress=options.progress,
+    stop=options.stop,
+  )
+  entries = {
+    'identity': stage.identity,
+    'step': trained.step,
+    'seconds': trained.seconds,
+    'history': trained.history,
+  }
+  job_lock.write(stage.path, entries | {'windows': len(windows['signal'])} | runtime.describe())
+  return trained.variables
 
 
 def _starting_from(stage: Stage, before: Variables) -> Variables:
@@ -277,11 +286,6 @@ def _starting_from(stage: Stage, before: Variables) -> Variables:
   shapes = initial_shapes(stage.objective)
   kept = {path: leaf for path, leaf in before.items() if path in shapes}
   return kept if len(kept) == len(shapes) else stage.objective.init(jax.random.key(stage.seed)) | kept
-
-
-def _load(stage: Stage) -> Variables:
-  shapes = initial_shapes(stage.objective)
-  return Checkpoints(stage.folder / 'checkpoints').variables(storage.read(stage.path)['step'], shapes)
 
 
 def _is_finished(stage: Stage) -> bool:

@@ -21,9 +21,9 @@ from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.archives.synthetic import corpus_recordings
 from har_jax.cli import command
-from har_jax.config import WINDOW_SAMPLES
+from har_jax.config import DEFAULT_WINDOWING as WINDOWING
 from har_jax.errors import UserError
-from har_jax.signal.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 
 FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv', flag_values=FLAGS)
@@ -69,7 +69,7 @@ def main() -> None:
       if _WINDOWS.value:
         count = min(_WINDOWS.value - labeled[span.activity], _windows_in(stop_s - start_s))
         labeled[span.activity] += max(count, 0)
-        cut_s = start_s + (WINDOW_SAMPLES + (count - 1) * STEP_SAMPLES) / RATE_HZ if count > 0 else start_s
+        cut_s = start_s + _seconds_of(count)
       labels.append((start_s, cut_s, span.activity))
       truth.append((cut_s, stop_s, span.activity))
     offset_s += length_s
@@ -102,7 +102,12 @@ def _recordings() -> Iterator[Recording]:
 
 
 def _windows_in(length_s: float) -> int:
-  return int((length_s * RATE_HZ - WINDOW_SAMPLES) // STEP_SAMPLES) + 1
+  return int((length_s * WINDOWING.rate_hz - WINDOWING.samples) // WINDOWING.step_samples) + 1
+
+
+def _seconds_of(windows: int) -> float:
+  samples = WINDOWING.samples + (windows - 1) * WINDOWING.step_samples
+  return samples / WINDOWING.rate_hz if windows > 0 else 0.0
 
 
 if __name__ == '__main__':

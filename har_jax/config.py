@@ -10,8 +10,34 @@ from har_jax import config_fields
 from har_jax.errors import UserError
 
 SCHEMA_VERSION = 3  # of result files and of the cards next to adapters and bases
-WINDOW_SAMPLES = 128  # 2.56 s at 50 Hz
 CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
+
+
+@dataclasses.dataclass(frozen=True)
+class Windowing:
+  """Length and rate of windows, which overlap by half. By default those of UCI HAR: 2.56 s at 50 Hz."""
+
+  samples: int = 128
+  rate_hz: int = 50
+
+  @property
+  def seconds(self) -> float:
+    return self.samples / self.rate_hz
+
+  @property
+  def step_samples(self) -> int:
+    """Samples from the start of a window to that of the next."""
+    return self.samples // 2
+
+  @property
+  def step_s(self) -> float:
+    return self.step_samples / self.rate_hz
+
+  def __str__(self) -> str:
+    return f'{self.samples} samples at {self.rate_hz} Hz'
+
+
+DEFAULT_WINDOWING = Windowing()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +83,21 @@ class Model(config_fields.Checked):
   )
   head: tuple[int, ...] = config_fields.widths((128,), 'hidden widths of the classifier head', least=1)
   dropout: float = config_fields.fraction(0.2, 'dropout rate in the classifier head')
+  window_samples: int = config_fields.count(
+    Windowing.samples, 'samples per window', most=config_fields.MOST_WINDOW_SAMPLES
+  )
+  rate_hz: int = config_fields.count(
+    Windowing.rate_hz, 'sampling rate of the windows, in Hz', most=config_fields.MOST_RATE_HZ
+  )
 
   def __post_init__(self):
     super().__post_init__()
     for whole, part, rule in (
-      (WINDOW_SAMPLES, self.patch_size, f'patch_size must divide the window of {WINDOW_SAMPLES} samples'),
+      (
+        self.window_samples,
+        self.patch_size,
+        f'patch_size must divide the window of {self.window_samples} samples',
+      ),
       (self.width, self.num_heads, 'width must be a multiple of num_heads'),
       (self.num_heads, self.streams, 'num_heads must be a multiple of streams'),
     ):
@@ -86,8 +122,12 @@ class Model(config_fields.Checked):
       )
 
   @property
+  def windowing(self) -> Windowing:
+    return Windowing(self.window_samples, self.rate_hz)
+
+  @property
   def tokens(self) -> int:
-    return WINDOW_SAMPLES // self.patch_size
+    return self.window_samples // self.patch_size
 
   @property
   def hidden(self) -> int:
@@ -200,7 +240,7 @@ class Protocol(config_fields.Checked):
   tta_shifts: int = config_fields.count(
     1,
     'test-time augmentation: average the logits over so many circular shifts, at so many times the cost',
-    most=WINDOW_SAMPLES,
+    most=config_fields.MOST_WINDOW_SAMPLES,
   )
 
   def __post_init__(self):
@@ -293,6 +333,11 @@ class Experiment:
         f'the stem takes signals in g and rad/s, the linear embedding normalized ones; given model_stem '
         f'{list(self.model.stem)} and normalize {self.protocol.normalize}, add '
         + ('--normalize=none' if self.model.stem else '--normalize=train')
+      )
+    if self.protocol.tta_shifts > self.model.window_samples:
+      raise UserError(
+        f'protocol tta_shifts is {self.protocol.tta_shifts}; it must be at most {self.model.window_samples}, '
+        'the samples of a window'
       )
 
   @classmethod

@@ -23,6 +23,11 @@ _WITHOUT = {
   part.name: {field.name: field.default for field in dataclasses.fields(part.type)}  # type: ignore[arg-type]
   for part in dataclasses.fields(config.Experiment)
 }
+# The same by the entries of an identity, as JSON has them.
+_DEFAULTS = {
+  part: {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
+  for part, defaults in (_WITHOUT | {'training': _WITHOUT['finetune']}).items()
+}
 # All methods depend on these, baselines too.
 SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'classes')
 # Only methods with adapters depend on these.
@@ -124,6 +129,7 @@ def _tested(windows: dict[str, Any]) -> dict[str, Any]:
     'checksum': windows['checksum'] or windows['sum'],
     'position': windows['position'].split(',')[0],
     'code_version': windows.get('code_version'),
+    **{name: windows[name] for name in ('window_samples', 'rate_hz') if name in windows},
   }
 
 
@@ -213,6 +219,18 @@ def _check_same_windows(results: Mapping[Place, dict[str, Any]]) -> None:
           f'{path} and {other} are of different windows of {name} from the same archive; '
           'delete one of them and run it again'
         )
+
+
+def with_defaults(made_with: Any, asked_for: Any) -> Any:
+  """An older identity with the default of each hyperparameter that it was made without."""
+  if not (isinstance(made_with, dict) and isinstance(asked_for, dict)):
+    return made_with
+  completed = {name: with_defaults(value, asked_for.get(name)) for name, value in made_with.items()}
+  for name in completed.keys() & _DEFAULTS.keys():
+    if isinstance(completed[name], dict) and isinstance(asked_for.get(name), dict):
+      asked = {entry: value for entry, value in _DEFAULTS[name].items() if entry in asked_for[name]}
+      completed[name] = asked | completed[name]
+  return completed
 
 
 _ABSENT = object()

@@ -38,13 +38,14 @@ class _Counted(Struct):
 class Windows(Struct):
   """meta.json of a windows folder."""
 
-  rate_hz: Literal[50]
+  rate_hz: Annotated[int, Meta(ge=1, le=config_fields.MOST_RATE_HZ)]
   activities: list[str]
   subjects: list[str]
   counts: _Counted
   position: str = ''
   positions: list[str] | None = None
   archive: str | None = None
+  window_samples: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] = config.Windowing.samples
   checksum: str = ''
   code_version: str = ''
 
@@ -75,7 +76,7 @@ class _TrainingOfAdapter(Struct):
   rotation_std_deg: _Seconds = 0.0
   random_state: _Count = 0
   validation_fraction: _Fraction = 0.0
-  tta_shifts: Annotated[int, Meta(ge=1, le=config.WINDOW_SAMPLES)] = 1
+  tta_shifts: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] = 1
   ensemble: bool = False
 
 

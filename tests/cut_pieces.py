@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
 from har_jax.signal.recording import Recording, Span, regular
 from har_jax.signal.resample import Piece
@@ -24,5 +25,11 @@ def ramp(samples: int, start_s: float = 0.0) -> Piece:
 
 def cut(recorded, pieces, dropped=None, number=0):
   return list(
-    cutting.cut(recorded, pieces, collections.Counter() if dropped is None else dropped, number=number)
+    cutting.cut(
+      recorded,
+      pieces,
+      collections.Counter() if dropped is None else dropped,
+      DEFAULT_WINDOWING,
+      number=number,
+    )
   )

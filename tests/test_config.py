@@ -39,6 +39,9 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Model, {'mask_ratio': 1.0}, 'model mask_ratio is 1.0; it must be in [0, 1)'),
     (config.Model, {'streams': 3}, '1 or 2'),
     (config.Model, {'patch_size': 24}, 'patch_size must divide the window of 128'),
+    (config.Model, {'window_samples': 100, 'patch_size': 16}, 'patch_size must divide the window of 100'),
+    (config.Model, {'window_samples': 10_001}, 'at most 10,000'),
+    (config.Model, {'rate_hz': 0}, 'at least 1'),
     (config.Model, {'num_heads': 5}, 'width must be a multiple of num_heads'),
     (config.Model, {'num_heads': 3, 'streams': 2}, 'num_heads must be a multiple of streams'),
     (
@@ -107,3 +110,10 @@ def test_a_label_budget_is_a_fraction_or_a_number_per_class(text: str, budget: f
 
 def test_tokens_and_hidden_tokens_are_counted():
   assert (config.Model().tokens, config.Model().hidden) == (16, 12)
+
+
+def test_no_more_shifts_than_samples():
+  model = config.Model(patch_size=8, stem=(8,) * 3, log_std=False, window_samples=64)
+  protocol = config.Protocol(normalize='none', tta_shifts=65)
+  with pytest.raises(UserError, match='tta_shifts is 65; it must be at most 64, the samples of a window'):
+    config.Experiment(model=model, protocol=protocol)

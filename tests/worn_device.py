@@ -3,7 +3,9 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from har_jax.signal.recording import RATE_HZ, STANDARD_GRAVITY_M_S2
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+
+RATE_HZ = 50
 
 _UP = {'walking': (1.0, -0.2, 0.1), 'sitting': (0.75, -0.6, 0.2), 'lying': (0.1, -0.8, 0.6)}  # device axes
 ACTIVITIES = tuple(_UP)

@@ -120,8 +120,8 @@ def _adapted(base: Any, recordings: list[Any], seed: int) -> Any:
   from har_jax.timeline.scoring import label_at
 
   reading = Reading(recordings, [], [], '', True)
-  windows = to_windows(reading, unlabeled=True)
-  names = [label_at(recordings[window.recording], window.start_s) for window in windows]
+  windows = to_windows(reading, base.windowing, unlabeled=True)
+  names = [label_at(recordings[window.recording], window.start_s, base.windowing) for window in windows]
   by_activity: dict[Any, list[int]] = collections.defaultdict(list)
   for index, (name, window) in enumerate(zip(names, windows, strict=True)):
     if name in LOCOMOTION:

@@ -30,7 +30,7 @@ from har_jax.errors import UserError
 from har_jax.recognizer.temperature import fit_temperature
 from har_jax.recordings import Reading, to_windows
 from har_jax.report import csv_table
-from har_jax.signal.recording import LOCOMOTION, RATE_HZ, STEP_SAMPLES, Recording, Span, regular
+from har_jax.signal.recording import LOCOMOTION, Recording, Span, regular
 from har_jax.timeline.bouts import without_gaps
 from har_jax.timeline.decoding import Chain
 from har_jax.timeline.predictions import Predictions
@@ -43,7 +43,7 @@ _TABLE = flags.DEFINE_string('table', 'results/decoding.csv', 'the table', flag_
 _SEEDS = (0, 1, 2)
 _DAYS = {'synth_waist': 60.0, 'synth_wrist': 60.0}  # corpus → mean bout, s
 Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
-_HOP_S = STEP_SAMPLES / RATE_HZ
+_WINDOWING = config.DEFAULT_WINDOWING
 _MEANS_S = (2.5, 5.0, 10.0, 20.0, 40.0)
 _AVERAGED = 9  # windows, 10 s
 _MIN_PROBABILITY = 1e-3  # a forest's may be 0
@@ -80,9 +80,9 @@ def measure(
   """
   if all(len({span.activity for span in recording.spans}) < 2 for recording in recordings):
     raise UserError('each recording has one activity; give continuous recordings, such as those of hapt')
-  windows = to_windows(Reading(list(recordings), [], [], '', True), unlabeled=True)
+  windows = to_windows(Reading(list(recordings), [], [], '', True), _WINDOWING, unlabeled=True)
   signals = np.stack([window.signal for window in windows])
-  names = [label_at(recordings[window.recording], window.start_s) for window in windows]
+  names = [label_at(recordings[window.recording], window.start_s, _WINDOWING) for window in windows]
   classes = [name for name in LOCOMOTION if name in names]
   labels = np.array([classes.index(name) if name in classes else -1 for name in names])
   people = list(dict.fromkeys(recording.subject for recording in recordings))
@@ -90,7 +90,7 @@ def measure(
   labeled = np.flatnonzero(labels >= 0)
   split = splits.split(labels[labeled], subjects[labeled], protocol, seed)
   train = labeled[splits.apply_label_budget(split.train, labels[labeled], protocol, seed)]
-  forest = BASELINES['forest'](seed).fit(signals[train], labels[train])
+  forest = BASELINES['forest'](seed, _WINDOWING.rate_hz).fit(signals[train], labels[train])
   logits = np.log(np.maximum(forest.predict_proba(signals), _MIN_PROBABILITY))
   known = labeled[split.validation]
   probabilities = special.softmax(logits / fit_temperature(logits[known], labels[known]), axis=1)
@@ -150,7 +150,7 @@ def _decoders() -> Iterator[tuple[str, float | None, Decoder]]:
   yield 'each window alone', None, lambda probabilities: probabilities
   yield 'average over 10 s', None, _average
   for mean_bout_s in _MEANS_S:
-    chain = Chain(mean_bout_s, _HOP_S)
+    chain = Chain(mean_bout_s, _WINDOWING.step_s, _WINDOWING.seconds)
     yield 'filter', mean_bout_s, functools.partial(_filtered, chain)
     yield 'smoother', mean_bout_s, chain.smoothed
     yield 'Viterbi', mean_bout_s, functools.partial(_most_probable_path, chain)

@@ -18,6 +18,7 @@ from absl import flags
 
 from har_jax import files
 from har_jax.cli import command
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import signal_summary
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
@@ -82,7 +83,9 @@ def _judged(
       chosen = rng.choice(people, trained, replace=False)
       training = np.flatnonzero(where & np.isin(windows.subject, chosen))[:: max(trained // 4, 1)]
       names = np.array(windows.meta['activities'])[windows.activity[training]]
-      expected = signal_summary.summarize(windows.signals[training], names.tolist())
+      expected = signal_summary.summarize(
+        windows.signals[training], names.tolist(), windows.windowing.rate_hz
+      )
       others = np.setdiff1d(people, chosen)
     for person in rng.permutation(others)[:_MOST_PEOPLE]:
       mine = np.flatnonzero(where & (windows.subject == person))
@@ -109,7 +112,7 @@ def _outcome(expected: signal_summary.SignalSummary, signals: np.ndarray, record
   else:
     signals = frame(signals)
   try:
-    found = frame_check.check(expected, signals, 'auto')
+    found = frame_check.check(expected, signals, 'auto', DEFAULT_WINDOWING.rate_hz)
   except UserError:
     return 'refused'
   if found.is_as_is:

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.experiments.supervised_head import NAMES
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading, to_windows
-from har_jax.signal.cutting import WINDOW_S
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES, Recording
+from har_jax.signal.recording import Recording
 from har_jax.stream.corrections import PENALTY, REPLAYED, CorrectedFilter
 from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
 from har_jax.timeline.scoring import label_at
@@ -26,7 +26,6 @@ from har_jax.train.evaluation import predict
 
 WRONG_S = 10.0  # after which the user corrects
 SAID_S = 5.0  # what the user then says that the last seconds were
-_HOP_S = STEP_SAMPLES / RATE_HZ
 _BETWEEN_S = 3600.0  # two recordings of a person
 
 
@@ -44,14 +43,15 @@ class Windows:
 def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[str, Windows]:
   """By person, those with two recordings or more. Activities are grouped as by the head of a base."""
   reading = Reading(list(recordings), [], [], '', True)
-  cut = to_windows(reading, unlabeled=True)
+  windowing = recognizer.windowing
+  cut = to_windows(reading, windowing, unlabeled=True)
   signal = recognizer.prepare(np.stack([window.signal for window in cut]))
   batch = {'signal': signal, 'label': np.zeros(len(signal), np.int32)}
   outputs = predict(recognizer.adapter_.objective.with_hidden, recognizer.variables_, batch)
   classes = recognizer.classes_.tolist()
   number = np.array([window.recording for window in cut])
   start_s = np.array([window.start_s for window in cut])
-  names = [label_at(recordings[window.recording], window.start_s) for window in cut]
+  names = [label_at(recordings[window.recording], window.start_s, windowing) for window in cut]
   names = [name if name is None or name in classes else NAMES.get(name) for name in names]
   label = np.array([classes.index(name) if name in classes else -1 for name in names])
   found = {}
@@ -89,12 +89,13 @@ def measure(
   processor.
   """
   classes, temperature = people[0].logits.shape[1], float(recognizer.adapter_.card['temperature'])
-  chain = Chain(MEAN_BOUT_S, _HOP_S)
+  windowing = recognizer.windowing
+  chain = Chain(MEAN_BOUT_S, windowing.step_s, windowing.seconds)
 
   def streamed(windows: Windows, limit: int) -> _Streamed:
     features = windows.hidden.shape[1]
     layer = CorrectedFilter(chain, features, classes, penalty=penalty, replayed=replayed)
-    return _stream(windows, layer, temperature, limit)
+    return _stream(windows, layer, temperature, limit, windowing)
 
   plain = [streamed(windows, 0).answers for windows in people]
   for limit in most:
@@ -121,20 +122,23 @@ class _Streamed(NamedTuple):
   milliseconds: list[float]
 
 
-def _stream(windows: Windows, layer: CorrectedFilter, temperature: float, limit: int) -> _Streamed:
+def _stream(
+  windows: Windows, layer: CorrectedFilter, temperature: float, limit: int, windowing: Windowing
+) -> _Streamed:
+  window_s = windowing.seconds
   answers = np.zeros(len(windows.label), int)
   corrected: list[int] = []
   milliseconds: list[float] = []
   wrong_since_s, wrong = 0.0, -1  # the activity that has been answered wrongly since then
   for at, (start_s, label) in enumerate(zip(windows.start_s.tolist(), windows.label.tolist(), strict=True)):
-    if at and start_s > windows.start_s[at - 1] + _HOP_S + WINDOW_S:
+    if at and start_s > windows.start_s[at - 1] + windowing.step_s + window_s:
       layer.restart()
     answers[at] = layer.update(start_s, windows.hidden[at], windows.logits[at], temperature).argmax()
     if label < 0 or answers[at] == label:
       wrong = -1
     elif label != wrong:
       wrong_since_s, wrong = start_s, label
-    is_long = wrong >= 0 and start_s + WINDOW_S >= wrong_since_s + WRONG_S
+    is_long = wrong >= 0 and start_s + window_s >= wrong_since_s + WRONG_S
     if is_long and not windows.is_last[at] and len(corrected) < limit:
       begun_s = time.process_time()
       layer.correct(label, label, SAID_S)

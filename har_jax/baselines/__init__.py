@@ -24,7 +24,7 @@ class Baseline(Protocol):
     """What was fitted and prediction reads, for the count of parameters and bytes."""
 
 
-# Name → what makes one from `random_state`. Raises UserError where a package is missing.
-BASELINES: dict[str, Callable[[int], Baseline]] = {'forest': forest.Forest, 'rocket': rocket.Rocket}
+# Name → what makes one of `random_state` and the windows' `rate_hz`. Raises UserError without its package.
+BASELINES: dict[str, Callable[..., Baseline]] = {'forest': forest.Forest, 'rocket': rocket.Rocket}
 
 __all__ = ['BASELINES', 'Baseline']

@@ -1,15 +1,13 @@
 """Statistics of a window, as classical activity recognition computes them.
 
-w windows, n samples, c channels, s spectral bins, f features.
+w windows, n samples, c channels, s spectral bins, e edges, d bands, f features.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
-
-from har_jax.signal.recording import RATE_HZ
+from jaxtyping import Float, Int
 
 # Finer at low frequencies: steps are at 1 to 3 Hz, and their harmonics below 10.
 _BAND_EDGES_HZ = (0.3, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.1)
@@ -35,9 +33,9 @@ def names(channels: Sequence[str]) -> list[str]:
 NAMES = names(CHANNELS)
 
 
-def window_features(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w f']:
+def window_features(windows: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Float[np.ndarray, 'w f']:
   """The features NAMES of windows in m/s² and rad/s."""
-  return in_chunks(windows, lambda chunk: statistics(_with_norms(chunk)))
+  return in_chunks(windows, lambda chunk: statistics(_with_norms(chunk), rate_hz))
 
 
 def in_chunks(
@@ -53,7 +51,7 @@ def _with_norms(windows: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 8
   return np.concatenate([triads.reshape(windows.shape), np.linalg.norm(triads, axis=-1)], axis=-1)
 
 
-def statistics(signals: Float[np.ndarray, 'w n c']) -> Float[np.ndarray, 'w f']:
+def statistics(signals: Float[np.ndarray, 'w n c'], rate_hz: int) -> Float[np.ndarray, 'w f']:
   """Statistics of each channel, and the correlations of all pairs.
 
   Zero crossings are of the signal minus its mean. A correlation with a constant channel is 0.
@@ -61,9 +59,8 @@ def statistics(signals: Float[np.ndarray, 'w n c']) -> Float[np.ndarray, 'w f']:
   means, deviations = signals.mean(axis=1), signals.std(axis=1)
   centered = signals - means[:, None]
   power = np.square(np.abs(np.fft.rfft(centered, axis=1))) / signals.shape[1] ** 2
-  frequencies_hz = np.fft.rfftfreq(signals.shape[1], 1 / RATE_HZ)
-  first, *bounds = np.searchsorted(frequencies_hz, _BAND_EDGES_HZ)
-  bands = np.add.reduceat(power[:, : bounds[-1]], [first, *bounds[:-1]], axis=1)
+  frequencies_hz = np.fft.rfftfreq(signals.shape[1], 1 / rate_hz)
+  bands = _sum_bands(power, np.searchsorted(frequencies_hz, _BAND_EDGES_HZ))
   positive = centered > 0
   scale = np.where(deviations > 1e-9, deviations, np.inf)
   correlations = np.einsum('wnc,wnd->wcd', centered / scale[:, None], centered / scale[:, None])
@@ -78,3 +75,11 @@ def statistics(signals: Float[np.ndarray, 'w n c']) -> Float[np.ndarray, 'w f']:
     correlations[:, *np.triu_indices(signals.shape[2], k=1)] / signals.shape[1],
   ]
   return np.concatenate(columns, axis=1)
+
+
+def _sum_bands(power: Float[np.ndarray, 'w s c'], edges: Int[np.ndarray, 'e']) -> Float[np.ndarray, 'w d c']:
+  """Power between consecutive edges. 0 in a band without a bin: short windows, or above half of the rate."""
+  bands = np.zeros((len(power), len(edges) - 1, power.shape[2]))
+  has_bins = edges[:-1] < edges[1:]
+  bands[:, has_bins] = np.add.reduceat(power[:, : edges[-1]], edges[:-1][has_bins], axis=1)
+  return bands

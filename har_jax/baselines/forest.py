@@ -17,21 +17,21 @@ _ARRAYS = ('feature', 'threshold', 'children_left', 'children_right', 'value')
 class Forest:
   """scikit-learn's ExtraTreesClassifier on `features.window_features`."""
 
-  def __init__(self, random_state: int):
+  def __init__(self, random_state: int, rate_hz: int = config.Windowing.rate_hz):
     from sklearn.ensemble import ExtraTreesClassifier  # late: importing it takes a second
 
-    self._seed = random_state
+    self._seed, self._rate_hz = random_state, rate_hz
     self.estimator = ExtraTreesClassifier(_TREES, random_state=random_state)
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> 'Forest':
     from har_jax.train.augment import augmented_copy  # late: prediction needs no JAX
 
     copies = augmented_copy(X, config.Experiment().finetune, self._seed)
-    self.estimator.fit(window_features(np.concatenate([X, copies])), np.concatenate([y, y]))
+    self.estimator.fit(window_features(np.concatenate([X, copies]), self._rate_hz), np.concatenate([y, y]))
     return self
 
   def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:
-    return self.estimator.predict_proba(window_features(X))
+    return self.estimator.predict_proba(window_features(X, self._rate_hz))
 
   @property
   def arrays(self) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ MAX_WINDOWS = 2000  # bounds the seconds of a fit, and the bytes of the trees
 
 
 def fit_installed(
-  X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w'], random_state: int
+  X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w'], random_state: int, rate_hz: int
 ) -> tuple[dict[str, Baseline], dict[str, float], list[str]]:
   """The fitted baselines and the seconds of each fit, by name; and a line for each whose package is missing.
 
@@ -22,7 +22,7 @@ def fit_installed(
   fitted, seconds, missing = {}, {}, []
   for name, make in BASELINES.items():
     try:
-      baseline = make(random_state)
+      baseline = make(random_state, rate_hz)
     except UserError as error:
       missing.append(str(error))
       continue

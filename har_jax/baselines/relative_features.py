@@ -60,13 +60,13 @@ def _direction(gravity: Float[np.ndarray, 'm 3']) -> Float[np.ndarray, '3'] | No
   return mean / length if length > STANDARD_GRAVITY_M_S2 / 2 else None
 
 
-def describe(signals: Float[np.ndarray, 'w n 6']) -> Described:
+def describe(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Described:
   """Describes windows in m/s² and rad/s by what does not depend on how the device is turned, and gravity.
 
   Statistics of each sensor's length, and of its parts along and across gravity, the window's mean
   acceleration.
   """
-  of_windows = in_chunks(signals, lambda chunk: _statistics(_relative_to_gravity(chunk)))
+  of_windows = in_chunks(signals, lambda chunk: _statistics(_relative_to_gravity(chunk), rate_hz))
   gravity = signals[..., :3].mean(axis=1, dtype=np.float64)
   moves = np.linalg.norm(signals[..., :3], axis=-1).std(axis=1) > _MOVING_M_S2
   return Described(of_windows.astype(np.float32), gravity, moves)
@@ -81,9 +81,9 @@ def concatenate(parts: Sequence[Described]) -> Described:
   )
 
 
-def _statistics(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w s']:
+def _statistics(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> Float[np.ndarray, 'w s']:
   scales = signals.std(axis=1), np.abs(np.diff(signals, axis=1)).mean(axis=1)
-  return np.concatenate([statistics(signals), *(np.log(each + _FLOOR) for each in scales)], axis=1)
+  return np.concatenate([statistics(signals, rate_hz), *(np.log(each + _FLOOR) for each in scales)], axis=1)
 
 
 def _relative_to_gravity(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:

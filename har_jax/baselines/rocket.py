@@ -21,7 +21,8 @@ _SCORE_SCALE = 3.0
 class Rocket:
   """aeon's MiniRocket, standardized features, and a ridge whose penalty leave-one-out chooses."""
 
-  def __init__(self, random_state: int):
+  def __init__(self, random_state: int, rate_hz: int = 0):
+    """rate_hz: not used, since its kernels are of samples."""
     try:
       import aeon.transformations.collection.convolution_based  # noqa: F401  here, so that no fit pays for it
     except ImportError as error:

@@ -115,15 +115,17 @@ def main() -> dict[str, Any]:
   pretrained = Recognizer.load(_BASE.value)
   if pretrained.base is None:
     raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
-  reading, _ = _correct(reading, pretrained.signals)
-  recording.warn(reading.warnings + recordings.check(reading))
+  reading, _ = _correct(pretrained, reading)
+  windowing = pretrained.windowing
+  recording.warn(reading.warnings + recordings.check(reading, windowing))
   dropped: collections.Counter = collections.Counter()
-  windows = recordings.to_windows(reading, dropped=dropped)
+  windows = recordings.to_windows(reading, windowing, dropped=dropped)
   activities = sorted({window.activity for window in windows})
   if len(activities) < 2:
     raise UserError(
       f'labeled windows of {len(activities)} activities ({", ".join(activities) or "none"}), two are needed: '
-      'label them for 2.56 s or more at a time, in a column of the recording or with --labels='
+      f'label them for {windowing.seconds:g} s or more at a time, in a column of the recording or with '
+      '--labels='
     )
   for reason, count in dropped.items():
     print(f'Left out: {count} {reason}.')
@@ -133,11 +135,11 @@ def main() -> dict[str, Any]:
   from har_jax.recognizer import ensemble
   from har_jax.recognizer.calibration import calibrate
 
-  held_out, overlapping = splits.hold_out_last(windows, _VALIDATION_FRACTION.value)
+  held_out, overlapping = splits.hold_out_last(windows, _VALIDATION_FRACTION.value, windowing)
   signals = np.stack([window.signal for window in windows])[~overlapping]
   labels = np.array([window.activity for window in windows])[~overlapping]
   held_out = held_out[~overlapping]
-  unlabeled = recordings.unlabeled_windows(reading) if _USE_UNLABELED.value else []
+  unlabeled = recordings.unlabeled_windows(reading, windowing) if _USE_UNLABELED.value else []
   is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
   recognizer = Recognizer(

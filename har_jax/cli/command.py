@@ -230,11 +230,12 @@ def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> 
 
 def define_experiment(
   values: flags.FlagValues, *, unused: Collection[str] = ()
-) -> Callable[[], config.Experiment]:
+) -> Callable[..., config.Experiment]:
   """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment.
 
   unused: flags, or parts of an experiment, that would change nothing in this command: it has no such flag.
   With --dtype=auto that function asks JAX for its device: call it after what has to come before JAX is used.
+  It takes `Datasets`, from whose windows the model has length and rate that no flag sets.
   """
   preset = flags.DEFINE_enum(
     'preset',
@@ -253,9 +254,12 @@ def define_experiment(
     for part, prefix in config.FLAG_PREFIXES.items()
   }
 
-  def experiment() -> config.Experiment:
+  def experiment(datasets: Any = None) -> config.Experiment:
     chosen = config.PRESETS[preset.value]()
     given = {part: _set(fields) for part, fields in holders.items()}
+    if datasets is not None and not {'window_samples', 'rate_hz'} <= given['model'].keys():
+      shared = datasets.windowing
+      given['model'] = {'window_samples': shared.samples, 'rate_hz': shared.rate_hz} | given['model']
     dtype = given['precision'].pop('dtype', _AUTO_DTYPE)
     parts = {part: dataclasses.replace(getattr(chosen, part), **values) for part, values in given.items()}
     if dtype == _AUTO_DTYPE:

@@ -102,12 +102,13 @@ def main() -> dict[str, Any]:
   flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
   names = list(dict.fromkeys(target.partition('/')[0] for target in targets))
   command.check_choices(flag, names, datasets.names)
+  base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
+  datasets.check_windowing(names, base.model.windowing)
   if _TARGET.value:
     stream = domains.stream_people(datasets, _TARGET.value, **given)
   else:
     stream = domains.stream_datasets(datasets, _TARGETS.value, **given)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
-  base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
   outputs.warn_of_known_people(base.card, [datasets[name] for name in names])
   found = run.run(settings, settings.learner(base, stream), out, _print_domain)
   storage.write_text(out / 'matrix.svg', curves.continual(found))

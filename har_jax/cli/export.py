@@ -72,7 +72,9 @@ def main() -> dict[str, Any]:
   windows = None
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))
-    windows = compare.labeled_windows(place, recognizer.classes_.tolist(), _test_subjects(_ADAPTER.value))
+    windows = compare.labeled_windows(
+      place, recognizer.classes_.tolist(), recognizer.windowing, _test_subjects(_ADAPTER.value)
+    )
   made = [
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]

@@ -106,6 +106,7 @@ def main() -> dict[str, Any]:
     f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
   )
   task = load_task(federation, _BASE.value, None)
+  datasets.check_windowing([_TARGET.value], task.base.model.windowing)
   outputs.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
 
   def measure(task, variables) -> float:

@@ -86,13 +86,15 @@ def main() -> dict[str, Any]:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
-  experiment = _experiment()
-  from har_jax import experiments, storage
+  from har_jax import storage
   from har_jax.datasets import windows as store
   from har_jax.datasets.datasets import Datasets
-  from har_jax.train import mesh
 
   datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
+  experiment = _experiment(datasets)
+  from har_jax import experiments
+  from har_jax.train import mesh
+
   study = experiments.Study(
     datasets=datasets,
     out=storage.place(_OUT.value),

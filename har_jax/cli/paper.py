@@ -46,15 +46,17 @@ def main() -> None:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   _set_cpu_devices()
   stop = _join()
-  experiment = _experiment()
-  from har_jax import experiments, storage
+  from har_jax import storage
   from har_jax.datasets import windows as store
   from har_jax.datasets.datasets import Datasets
+
+  datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
+  experiment = _experiment(datasets)
+  from har_jax import experiments
   from har_jax.experiments import paper, pictures
   from har_jax.report import frame, tables
   from har_jax.train import mesh
 
-  datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
   out = storage.place(_OUT.value)
   plan = paper.Paper(
     datasets=datasets,

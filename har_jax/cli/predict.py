@@ -83,7 +83,7 @@ def main() -> dict[str, Any]:
     raise UserError(f'--adapter={_ADAPTER.value} is a base without a head: run `har-jax adapt` first')
   if _ADAPTER.value is None:
     _print_trust(recognizer)
-  reading, frame = _correct(_read(_LABELS.value), recognizer.signals)
+  reading, frame = _correct(recognizer, _read(_LABELS.value))
   if routed is not None:
     recognizer = _nearest(routed, recognizer, reading)
   recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
@@ -94,7 +94,8 @@ def main() -> dict[str, Any]:
   reading = dataclasses.replace(
     reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
   )
-  recording.warn(reading.warnings + recordings.check(reading) + timeline.warnings_for(recognizer, reading))
+  doubts = recordings.check(reading, recognizer.windowing) + timeline.warnings_for(recognizer, reading)
+  recording.warn(reading.warnings + doubts)
   predictions = timeline.predict(recognizer, reading, progress=_PROGRESS.value)
   recording.warn(predictions.warnings)
   reading.warnings.extend(predictions.warnings)

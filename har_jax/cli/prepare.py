@@ -3,6 +3,7 @@
 har-jax prepare hapt --archive_path='HAPT Data Set.zip' --out=windows
 har-jax prepare all --archive_path=archives --out=windows
 har-jax prepare my_study/dataset.toml --out=windows
+har-jax prepare hapt --archive_path=archives --window_samples=256 --out=windows_of_5_s
 """
 
 import functools
@@ -14,13 +15,14 @@ from typing import Any
 
 from absl import flags
 
+from har_jax import config, config_fields
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.cli import command, jobs
 from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
-COMMON = ('archive', 'archive_path', 'position', 'download', 'out')
+COMMON = ('archive', 'archive_path', 'position', 'window_samples', 'rate_hz', 'download', 'out')
 FLAGS = command.new_flags()
 _ARCHIVE = flags.DEFINE_string(
   'archive',
@@ -43,6 +45,22 @@ _POSITION = flags.DEFINE_string(
   None,
   "where the device is worn: one position, several joined by commas, or all (default: the archive's first). "
   'A target has the first one only; a source has all',
+  flag_values=FLAGS,
+)
+_WINDOW_SAMPLES = flags.DEFINE_integer(
+  'window_samples',
+  config.Windowing.samples,
+  'samples per window; windows overlap by half',
+  lower_bound=2,
+  upper_bound=config_fields.MOST_WINDOW_SAMPLES,
+  flag_values=FLAGS,
+)
+_RATE_HZ = flags.DEFINE_integer(
+  'rate_hz',
+  config.Windowing.rate_hz,
+  'sampling rate of the windows, in Hz; recordings of other rates are resampled',
+  lower_bound=1,
+  upper_bound=config_fields.MOST_RATE_HZ,
   flag_values=FLAGS,
 )
 _MAX_UNPACKED_GIB = flags.DEFINE_float(
@@ -75,6 +93,7 @@ def main() -> None:
     _prepare,
     out=_OUT.value,
     position=_POSITION.value,
+    windowing=_windowing(),
     max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
     progress=processes == 1,  # bars of several processes would overwrite each other
   )
@@ -92,6 +111,10 @@ def main() -> None:
         'a process that prepared an archive was killed, perhaps for want of memory; '
         'prepare one archive after the other, by name'
       ) from error
+
+
+def _windowing() -> config.Windowing:
+  return config.Windowing(_WINDOW_SAMPLES.value, _RATE_HZ.value)
 
 
 def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> dict[str, Any]:
@@ -130,7 +153,7 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
     raise UserError(f'--archive_path={path} holds none of the archives {", ".join(ARCHIVES)}')
   chosen: list[tuple[Archive, pathlib.Path | None]] = []
   for archive, place in detected:
-    if is_prepared(archive, place, _OUT.value, position=_POSITION.value):
+    if is_prepared(archive, place, _OUT.value, position=_POSITION.value, windowing=_windowing()):
       print(
         f'{archive.name}: {_OUT.value}/{archive.name} is up to date; delete it to prepare it again',
         file=sys.stderr,

@@ -50,19 +50,22 @@ _join = processes.define_processes(FLAGS)
 def main() -> None:
   _set_cpu_devices()
   stop = _join()
-  experiment = _experiment()
-  from har_jax import experiments, files, storage
-  from har_jax.datasets import signal_summary
+  from har_jax import storage
   from har_jax.datasets import windows as store
   from har_jax.datasets.datasets import Datasets
+
+  datasets, out = Datasets.open(store.local(storage.place(_WINDOWS.value))), storage.place(_OUT.value)
+  experiment = _experiment(datasets)
+  from har_jax import experiments, files
+  from har_jax.datasets import signal_summary
   from har_jax.datasets.folds import Sources
   from har_jax.experiments import recording_head_training, supervised_head
   from har_jax.experiments import stages as staging
   from har_jax.recognizer import recording_head
   from har_jax.train import mesh
 
-  datasets, out = Datasets.open(store.local(storage.place(_WINDOWS.value))), storage.place(_OUT.value)
   sources = Sources(datasets, tuple(_SOURCES.value or datasets.names), experiment.protocol)
+  datasets.check_windowing(sources.names, experiment.model.windowing)
   names = ', '.join(sources.names)
   stages = [staging.masked_pretraining(out / 'pretrain', experiment, sources, f'pretraining on {names}')]
   if experiment.protocol.supervised_pretraining_steps:

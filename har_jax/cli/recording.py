@@ -76,8 +76,8 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
 def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, list[dict[str, Any]]]]:
   """Defines --frame; returns a function that checks a reading and puts it right before it is used.
 
-  That function takes the reading and the model's summary of its training signals, or None. It prints what it
-  changed, and returns the reading and the entries of a summary.
+  That function takes the recognizer and the reading. It prints what it changed, and returns the reading and
+  the entries of a summary.
   """
   frame = flags.DEFINE_string(
     'frame',
@@ -88,10 +88,10 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
     flag_values=values,
   )
 
-  def correct(reading: Any, expected: Any) -> tuple[Any, list[dict[str, Any]]]:
+  def correct(recognizer: Any, reading: Any) -> tuple[Any, list[dict[str, Any]]]:
     from har_jax.timeline import rate_check
 
-    changed, findings = rate_check.check(expected, reading, frame.value)
+    changed, findings = rate_check.check(recognizer.signals, reading, frame.value, recognizer.windowing)
     for note in changed.notes[len(reading.notes) :]:
       print(f'  {note}')
     sys.stdout.flush()

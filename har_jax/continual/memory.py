@@ -6,14 +6,17 @@ s stored windows, g groups (an activity of a domain), f features, w windows, d d
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import config
+from har_jax.config import CHANNELS
 from har_jax.continual.learner import State
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 
-# A stored window: float16 in g and rad/s, with an error below 0.1 %; its label and its domain as int16.
-WINDOW_BYTES = 2 * config.WINDOW_SAMPLES * config.CHANNELS + 2 + 2
 _SHRINKAGE = 0.1  # of each feature's variance to the mean of all: some features hardly vary in a few windows
+
+
+def window_bytes(samples: int) -> int:
+  """Of a stored window: float16 in g and rad/s, off by less than 0.1 %; its label and domain as int16."""
+  return 2 * samples * CHANNELS + 2 + 2
 
 
 def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: int) -> State:
@@ -22,9 +25,9 @@ def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: in
   Each activity of each domain keeps as many, up to one: those drawn first. So nothing is drawn anew.
   Raises UserError where not one window fits.
   """
-  capacity = most_bytes // WINDOW_BYTES
+  capacity = most_bytes // (size := window_bytes(train['signal'].shape[1]))
   if not capacity:
-    raise UserError(f'{most_bytes} bytes hold no window, which takes {WINDOW_BYTES}; give more --memory_kb')
+    raise UserError(f'{most_bytes} bytes hold no window, which takes {size}; give more --memory_kb')
   order = np.random.default_rng([seed, number, 3]).permutation(len(train['label']))
   new = {
     'signal': train['signal'][order].astype(np.float16),

@@ -12,7 +12,6 @@ from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.train import evaluation
 
 _WINDOWS = 500  # of a recording, evenly spaced: the time to choose must not grow with its length
@@ -33,8 +32,10 @@ class Routed:
     Raises UserError where files are damaged, or where the reading has no window.
     """
     state, card = safetensors_io.read(self._folder, 'continual', run.FORMAT, schema.Continual)
-    every = math.ceil(reading.seconds * RATE_HZ / STEP_SAMPLES / _WINDOWS) or 1
-    signals = [each.signal for each in itertools.islice(timeline.windows_of(reading), 0, None, every)]
+    windowing = recognizer.windowing
+    every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
+    cut = timeline.windows_of(reading, windowing)
+    signals = [each.signal for each in itertools.islice(cut, 0, None, every)]
     windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
     plain, base = recognizer.adapter_.objective, files.load_base(self.first)
     objective = Features(plain.model, plain.classes, plain.precision)

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Collection
 from typing import Any
 
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 
@@ -52,9 +53,15 @@ class Dataset:
 
   @property
   def identity(self) -> dict[str, Any]:
-    """What identifies the windows: where they are from, and their checksum."""
+    """What identifies the windows: origin, checksum, and length and rate if they are not the usual ones."""
     entries = {name: self.meta.get(name, '') for name in _ORIGIN}
+    if self.windowing != DEFAULT_WINDOWING:
+      entries |= {'window_samples': self.windowing.samples, 'rate_hz': self.windowing.rate_hz}
     return entries | {'windows': self.meta['counts']['windows'], 'sum': self.checksum}
+
+  @property
+  def windowing(self) -> Windowing:
+    return store.windowing_of(self.meta)
 
   @property
   def people(self) -> frozenset[str]:
@@ -100,6 +107,23 @@ class Datasets:
     if name not in self._datasets:
       raise UserError(f'no windows of {name!r} under {self.folder}; there are {", ".join(self.names)}')
     return self._datasets[name]
+
+  @property
+  def windowing(self) -> Windowing:
+    """Length and rate of all windows. Raises UserError if they differ."""
+    first, *others = [self[name].windowing for name in self.names]
+    if any(other != first for other in others):
+      listed = ', '.join(f'{name} {self[name].windowing}' for name in self.names)
+      raise UserError(
+        f'the windows in {self.folder} differ ({listed}): prepare them alike, or name one length and rate '
+        'with --model_window_samples and --model_rate_hz, and its datasets with --targets and --sources'
+      )
+    return first
+
+  def check_windowing(self, names: Collection[str], windowing: Windowing) -> None:
+    """Raises UserError if a dataset's windows are not of the length and rate that a model takes."""
+    for name in names:
+      store.check_windowing(name, self[name].meta, windowing)
 
   def sharing_people(self, name: str) -> frozenset[str]:
     """The datasets that have people of this one, itself among them, whatever their folder's name."""

@@ -13,7 +13,7 @@ from har_jax.datasets import balancing, normalization, splits, temporal_pairs
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
-from har_jax.signal.recording import LOCOMOTION, RATE_HZ
+from har_jax.signal.recording import LOCOMOTION
 
 _SPLITS = {
   'subject': 'subject-wise: no subject is in two parts',
@@ -179,7 +179,7 @@ class Fold:
     since evaluation reads its batches in order.
     """
     parts, archive = self._without_budget(), self.datasets[self.target].first_position
-    window_s = config.WINDOW_SAMPLES / RATE_HZ
+    window_s = archive.windowing.seconds
 
     def with_next(signal: np.ndarray, indices: np.ndarray) -> Batch:
       near = temporal_pairs.next_windows(archive.recording[indices], archive.start_s[indices], window_s)

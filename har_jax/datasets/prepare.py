@@ -13,6 +13,7 @@ from har_jax import __version__, storage
 from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import UNREADABLE, Source
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
 from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
@@ -35,10 +36,11 @@ def prepare(
   out: str | pathlib.Path,
   *,
   position: str | None = None,
+  windowing: Windowing = DEFAULT_WINDOWING,
   max_unpacked_bytes: int = limits.MAX_BYTES,
   progress: bool = True,
 ) -> store.Windows:
-  """Reads an archive, resamples it to 50 Hz, cuts windows, and saves them to `<out>/<archive's name>/`.
+  """Reads an archive, resamples it, cuts windows, and saves them to `<out>/<archive's name>/`.
 
   `position` is one of the archive's, several joined by commas, or 'all'; by default its first. Of several,
   the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
@@ -53,7 +55,7 @@ def prepare(
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
   dropped: collections.Counter = collections.Counter()
   cut: list[cutting.Window] = []
-  unit_check = UnitCheck(archive.name)
+  unit_check = UnitCheck(archive.name, windowing.rate_hz)
   number = -1
   with contextlib.nullcontext() if source is None else source.border():
     if source is not None and archive.marker and not source.find(archive.marker):
@@ -64,8 +66,10 @@ def prepare(
     )
     for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
       unit_check.add(recording)
-      pieces = resample(recording, dropped)
-      cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=archive.majority_label)
+      pieces = resample(recording, dropped, windowing)
+      cut += cutting.cut(
+        recording, pieces, dropped, windowing, number=number, majority_label=archive.majority_label
+      )
   if source is not None and source.copies:
     dropped['files that are copies in another folder'] += len(source.copies)
   without = [each for each in positions if each not in {window.position for window in cut}]
@@ -85,6 +89,7 @@ def prepare(
       'recordings_read': number + 1,
       'dropped': dict(sorted((+dropped).items())),
     },
+    windowing,
   )
   store.save(windows, storage.place(str(out)) / archive.name)
   for sensor, axes in _SENSORS.items():
@@ -96,9 +101,14 @@ def prepare(
 
 
 def is_prepared(
-  archive: Archive, source_path: str | pathlib.Path, out: str | pathlib.Path, *, position: str | None = None
+  archive: Archive,
+  source_path: str | pathlib.Path,
+  out: str | pathlib.Path,
+  *,
+  position: str | None = None,
+  windowing: Windowing = DEFAULT_WINDOWING,
 ) -> bool:
-  """Whether `out` has this archive's windows, of these positions and source, by this version of the code.
+  """Whether `out` has these windows of an archive: positions, length, rate, source, version of the code.
 
   Damaged ones do not count. In a bucket, only their meta.json is looked at.
   """
@@ -108,6 +118,8 @@ def is_prepared(
   except UserError:
     return False
   if meta.get('code_version') != __version__ or meta.get('position') != wanted:
+    return False
+  if store.windowing_of(meta) != windowing:
     return False
   return meta.get('checksum') == Source(source_path).checksum()
 

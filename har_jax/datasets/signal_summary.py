@@ -94,7 +94,10 @@ class SignalSummary:
 
 
 def summarize(
-  signals: Float[np.ndarray, 'w 128 6'], activities: Sequence[Any], positions: Sequence[str] | None = None
+  signals: Float[np.ndarray, 'w n 6'],
+  activities: Sequence[Any],
+  rate_hz: int,
+  positions: Sequence[str] | None = None,
 ) -> SignalSummary:
   """Summarizes windows in m/s² and rad/s, by activity, and by position if there are several."""
   names = np.array([str(each) for each in activities])
@@ -107,7 +110,7 @@ def summarize(
     gravity.append(
       Gravity(activity, position, len(of_both), _rounded(of_both.mean(axis=0)), _rounded(covariance[_UPPER]))
     )
-  return _summary(gravity, signals, means)
+  return _summary(gravity, signals, means, rate_hz)
 
 
 def summarize_sources(
@@ -118,7 +121,7 @@ def summarize_sources(
   None if the sources have none of them.
   """
   gravity: list[Gravity] = []
-  samples, all_means = [], []
+  samples, all_means, rate_hz = [], [], 0
   for source in sources:
     windows = datasets[source].windows
     activities = np.array(windows.meta['activities'])[windows.activity]
@@ -128,17 +131,22 @@ def summarize_sources(
     if not len(known):
       continue
     signals = windows.signals[known]
-    found = summarize(signals, [names[each] for each in activities[known]], positions[known].tolist())
+    rate_hz = windows.windowing.rate_hz
+    known_names = [names[each] for each in activities[known]]
+    found = summarize(signals, known_names, rate_hz, positions[known].tolist())
     gravity += found.gravity
     samples.append(_evenly(signals))
     all_means.append(signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2)
   if not gravity:
     return None
-  return _summary(gravity, np.concatenate(samples), np.concatenate(all_means))
+  return _summary(gravity, np.concatenate(samples), np.concatenate(all_means), rate_hz)
 
 
 def _summary(
-  gravity: list[Gravity], signals: Float[np.ndarray, 'w 128 6'], means: Float[np.ndarray, 'm 3']
+  gravity: list[Gravity],
+  signals: Float[np.ndarray, 'w n 6'],
+  means: Float[np.ndarray, 'm 3'],
+  rate_hz: int,
 ) -> SignalSummary:
   still = signals[is_still(signals)][..., :3]
   return SignalSummary(
@@ -148,7 +156,7 @@ def _summary(
     if len(still)
     else None,
     bool(signals[..., 3:].any()),
-    _gyro_axes(gyro_agreement.check(_evenly(signals))),
+    _gyro_axes(gyro_agreement.check(_evenly(signals), rate_hz)),
   )
 
 
@@ -189,5 +197,5 @@ def _rounded(values: np.ndarray) -> tuple[float, ...]:
   return tuple(np.round(values, 3).tolist())
 
 
-def _evenly(signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
+def _evenly(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
   return signals[:: max(len(signals) // _MAX_WINDOWS, 1)]

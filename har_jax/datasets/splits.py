@@ -9,7 +9,6 @@ from jaxtyping import Bool, Int
 from har_jax import config
 from har_jax.errors import UserError
 from har_jax.signal.cutting import Window
-from har_jax.signal.recording import RATE_HZ
 
 _MAX_DRAWS = 100  # of subjects, until the train part has every class
 _FOLDS = 5
@@ -154,7 +153,7 @@ def hold_out_at_random(
 
 
 def hold_out_last(
-  windows: Sequence[Window], fraction: float
+  windows: Sequence[Window], fraction: float, windowing: config.Windowing
 ) -> tuple[Bool[np.ndarray, 'w'], Bool[np.ndarray, 'w']]:
   """Holds out the last windows of each activity in time, which share no sample with the others to train on.
 
@@ -175,7 +174,9 @@ def hold_out_last(
     in_order = indices[np.lexsort((start_s[indices], recording[indices]))]
     count = min(max(1, round(fraction * len(in_order))), len(in_order) - _MIN_REMAINING)
     held_out[in_order[-count:]] = True
-  window_s = (config.WINDOW_SAMPLES - 0.5) / RATE_HZ  # minus half a sample: adjacent windows do not overlap
+  window_s = (
+    windowing.samples - 0.5
+  ) / windowing.rate_hz  # minus half a sample: adjacent windows do not overlap
   for number in np.unique(recording[held_out]):
     others = np.flatnonzero((recording == number) & ~held_out)
     starts = np.sort(start_s[(recording == number) & held_out])

@@ -28,8 +28,8 @@ _MAX_WINDOWS = 2000  # of a person, evenly over all
 class UnitCheck:
   """What the numbers of one archive's recordings say about their units."""
 
-  def __init__(self, name: str):
-    self._name = name
+  def __init__(self, name: str, rate_hz: int):
+    self._name, self._rate_hz = name, rate_hz  # rate_hz: of the windows
     # Quantity → unit → seconds of the recordings that are in it.
     self._seconds = {quantity: collections.defaultdict[str, float](float) for quantity in _EXPECTED}
     self._doubts: dict[str, str] = {}  # quantity → the first sentence
@@ -87,10 +87,10 @@ class UnitCheck:
     axes, factors = collections.defaultdict(list), collections.defaultdict(list)
     for (position, _), person in signals.items():
       some = np.stack(person[:: -(-len(person) // _MAX_WINDOWS)])
-      agreement = gyro_agreement.check(some)
+      agreement = gyro_agreement.check(some, self._rate_hz)
       if agreement.is_known:
         axes[position].append(agreement.gyro is not None)
-        factors[position].append(gyro_agreement.factor(some))
+        factors[position].append(gyro_agreement.factor(some, self._rate_hz))
     for position, are_other in axes.items():
       count, where = len(are_other), f'{self._name}, {position}'
       if sum(are_other) > _MOST * count:

@@ -1,6 +1,6 @@
-"""Windows of 2.56 s, and their folder on disk: signals.npy, index.npz, and meta.json with their sums.
+"""Windows, and their folder on disk: signals.npy, index.npz, and meta.json with their sums.
 
-w windows; a window is [128, 6].
+w windows, n samples.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
 from har_jax import checksums, replacing, schema, storage
-from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.config import CHANNELS, DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError, advice, shorten
-from har_jax.signal.cutting import WINDOW_S, Window
-from har_jax.signal.recording import ACTIVITIES, RATE_HZ
+from har_jax.signal.cutting import Window
+from har_jax.signal.recording import ACTIVITIES
 from har_jax.storage import Place
 
 FORMAT = 'har_jax windows 2'
@@ -41,7 +41,7 @@ class Windows:
   windows come position by position.
   """
 
-  signals: Float32[np.ndarray, 'w 128 6']
+  signals: Float32[np.ndarray, 'w n 6']
   activity: Int16[np.ndarray, 'w']
   subject: Int16[np.ndarray, 'w']
   recording: Int32[np.ndarray, 'w']
@@ -49,15 +49,36 @@ class Windows:
   position: Int16[np.ndarray, 'w']
   meta: dict[str, Any]
 
+  @property
+  def windowing(self) -> Windowing:
+    return windowing_of(self.meta)
 
-def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
+
+def windowing_of(meta: Mapping[str, Any]) -> Windowing:
+  """Length and rate of the windows of a meta.json; older ones do not say the length."""
+  return Windowing(meta.get('window_samples', Windowing.samples), meta['rate_hz'])
+
+
+def check_windowing(name: str, meta: Mapping[str, Any], windowing: Windowing) -> None:
+  """Raises UserError if the windows of a meta.json are not of the length and rate that a model takes."""
+  if (found := windowing_of(meta)) != windowing:
+    raise UserError(
+      f'the windows of {name} are {found}, and the model takes {windowing}: give a model or base of {found}, '
+      f'or prepare windows with --window_samples={windowing.samples} --rate_hz={windowing.rate_hz}'
+    )
+
+
+def gather(
+  windows: Sequence[Window], meta: dict[str, Any], windowing: Windowing = DEFAULT_WINDOWING
+) -> Windows:
   """Collects the windows of one archive; adds activities, subjects, counts and the format to `meta`.
 
   Windows of several positions must come position by position. Raises UserError if there are none.
   """
   if not windows:
     raise UserError(
-      f'no window of {WINDOW_S} s in {meta.get("archive", "these recordings")}: nothing to train on'
+      f'no window of {windowing.seconds:g} s in {meta.get("archive", "these recordings")}: nothing to train '
+      'on'
     )
   present = {window.activity for window in windows}
   # A user's own activities follow those that archives share.
@@ -78,7 +99,8 @@ def gather(windows: Sequence[Window], meta: dict[str, Any]) -> Windows:
     'format': FORMAT,
     **meta,
     **({'positions': names['position']} if len(names['position']) > 1 else {}),
-    'rate_hz': RATE_HZ,
+    'window_samples': windowing.samples,
+    'rate_hz': windowing.rate_hz,
     'channels': [f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
     'units': ['m/s²'] * 3 + ['rad/s'] * 3,
     'activities': activities,
@@ -222,8 +244,10 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
     raise
   except Exception as error:  # NumPy, zipfile and the tokenizer of a header's text raise dozens of types
     raise _inconsistent(folder, shorten(error)) from error
-  if signals.dtype != np.float32 or signals.shape[1:] != (WINDOW_SAMPLES, CHANNELS):
-    raise _inconsistent(folder, f'signals are {signals.dtype}{list(signals.shape)}, not float32[w, 128, 6]')
+  shape = windowing_of(meta).samples, CHANNELS
+  if signals.dtype != np.float32 or signals.shape[1:] != shape:
+    expected_shape = f'float32[w, {", ".join(map(str, shape))}]'
+    raise _inconsistent(folder, f'signals are {signals.dtype}{list(signals.shape)}, not {expected_shape}')
   columns.setdefault('position', np.zeros(len(signals), np.int16))
   for name, values in columns.items():
     if values.shape != signals.shape[:1] or values.dtype != _INDEX.get(name, np.int16):

@@ -151,7 +151,9 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   signals = data.signals[data.indices['train']]
   activities = [data.classes[label] for label in data.train['label']]
   return describe_test(spec, data, predicted) | {
-    'signals': signal_summary.to_json(signal_summary.summarize(signals, activities)),
+    'signals': signal_summary.to_json(
+      signal_summary.summarize(signals, activities, spec.experiment.model.rate_hz)
+    ),
     'collections': list(METHODS[spec.method].collections),
     'starts_from': relative_to(stages[-1].folder, spec.result) if stages else None,
     'validation': end.history,

@@ -31,7 +31,8 @@ class _Fits:
   def __init__(self, spec: RunSpec, names: list[str], stop: Callable[[], bool]):
     """Fits all of them. Raises Stopped where `stop` returns True before or after a fit."""
     self.data = spec.fold.target_windows()
-    self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed) for name in names}
+    rate_hz = spec.experiment.model.rate_hz
+    self._baselines: dict[str, Baseline] = {name: BASELINES[name](spec.seed, rate_hz) for name in names}
     train, labels = self.data.signals[self.data.indices['train']], self.data.train['label']
     _check(spec, stop)
     start_s = time.monotonic()

@@ -43,7 +43,7 @@ def write(path: Place, entries: dict[str, Any]) -> None:
 
 
 def _check_identity(path: Place, found: Any, expected: Any) -> None:
-  if lines := results.differences(found, expected):
+  if lines := results.differences(results.with_defaults(found, expected), expected):
     raise UserError(
       f'{path} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
     )

@@ -43,7 +43,7 @@ def _recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple[np.n
     features, labels = [], []
     for subject in np.unique(windows.subject[here]):
       own = here[windows.subject[here] == subject]
-      described = relative_features.describe(windows.signals[own])
+      described = relative_features.describe(windows.signals[own], windows.windowing.rate_hz)
       relative = described.relative_to(label[own] == _GROUPS.index(WALKING))
       if relative is not None:
         known = label[own] >= 0

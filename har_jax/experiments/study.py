@@ -42,6 +42,8 @@ class Study:
         raise UserError(
           f'no sources to pretrain on for {target}: {self.datasets.folder} holds no other dataset'
         )
+    used = {*self.targets, *(name for target in self.targets for name in self.sources_of(target))}
+    self.datasets.check_windowing(sorted(used), self.experiment.model.windowing)
     number, shards = self.shard
     if not 0 <= number < shards:
       raise UserError(f'shard {number} of {shards}: the number must be in [0, {shards}), such as 0/4')

@@ -62,7 +62,8 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
     grouped = _group(scipy.special.softmax(logits, axis=1), known)
     if head is not None:
       signals = data.signals[data.indices[part]]
-      grouped = _by_recording(grouped, signals, data.subjects[data.indices[part]], head)
+      subjects, rate_hz = data.subjects[data.indices[part]], spec.experiment.model.rate_hz
+      grouped = _by_recording(grouped, signals, subjects, head, rate_hz)
     return _divide(grouped, data.classes)[kept[part]]
 
   counts = {part: int(rows.sum()) for part, rows in kept.items()}
@@ -90,12 +91,16 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
 
 
 def _by_recording(
-  grouped: Float[np.ndarray, 'w g'], signals: np.ndarray, subjects: np.ndarray, head: RecordingHead
+  grouped: Float[np.ndarray, 'w g'],
+  signals: np.ndarray,
+  subjects: np.ndarray,
+  head: RecordingHead,
+  rate_hz: int,
 ) -> Float[np.ndarray, 'w g']:
   combined = np.array(grouped)
   for subject in np.unique(subjects):
     own = subjects == subject
-    combined[own] = head.combine(grouped[own], relative_features.describe(signals[own]), _GROUPS)
+    combined[own] = head.combine(grouped[own], relative_features.describe(signals[own], rate_hz), _GROUPS)
   return combined
 
 

@@ -1,4 +1,7 @@
-"""Compares an export, in its runtime, with the recognizer that it was made from.   w windows, y classes."""
+"""Compares an export, in its runtime, with the recognizer that it was made from.
+
+w windows, n samples, y classes.
+"""
 
 import functools
 import pathlib
@@ -9,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from har_jax import runtime
-from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.config import CHANNELS, Windowing
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.export import timing
@@ -19,17 +22,21 @@ from har_jax.train import metrics
 
 _MAX_WINDOWS = 4000  # slow runtimes take milliseconds for each
 _REPEATS = 100
-_WINDOW = np.zeros((1, WINDOW_SAMPLES, CHANNELS), np.float32)
 
 
 def labeled_windows(
-  folder: str | pathlib.Path, classes: Sequence[Any], subjects: Collection[str] | None = None
-) -> tuple[Float32[np.ndarray, 'w 128 6'], Int[np.ndarray, 'w']]:
+  folder: str | pathlib.Path,
+  classes: Sequence[Any],
+  windowing: Windowing,
+  subjects: Collection[str] | None = None,
+) -> tuple[Float32[np.ndarray, 'w n 6'], Int[np.ndarray, 'w']]:
   """The windows of a folder whose activity is one of `classes`, and the index of their class.
 
-  Only those of `subjects`, unless None. At most 4000, evenly spaced. Raises UserError if there is none.
+  Only those of `subjects`, unless None. At most 4000, evenly spaced. Raises UserError if there is none, or
+  if they are not of the model's length and rate.
   """
   windows = store.load(folder)
+  store.check_windowing(pathlib.Path(folder).name, windows.meta, windowing)
   names = windows.meta['activities']
   class_names = list(map(str, classes))
   index_of = [class_names.index(name) if name in class_names else -1 for name in names]
@@ -52,14 +59,15 @@ def labeled_windows(
 def measure(
   recognizer: Recognizer,
   exports: Sequence[Export],
-  windows: tuple[Float32[np.ndarray, 'w 128 6'], Int[np.ndarray, 'w']] | None = None,
+  windows: tuple[Float32[np.ndarray, 'w n 6'], Int[np.ndarray, 'w']] | None = None,
 ) -> list[dict[str, Any]]:
   """A row per export: size, latency and, with `windows`, the difference from the recognizer.
 
   Each call has one window, as on a device. Latencies are of calls from Python, interleaved over the exports.
   """
   runs = [export.start() for export in exports]
-  calls = {str(number): functools.partial(run, _WINDOW) for number, run in enumerate(runs)}
+  blank = np.zeros((1, recognizer.windowing.samples, CHANNELS), np.float32)
+  calls = {str(number): functools.partial(run, blank) for number, run in enumerate(runs)}
   seconds = timing.interleaved(calls, repeats=_REPEATS)
   device = runtime.describe()['device']
   rows: list[dict[str, Any]] = []

@@ -12,7 +12,6 @@ from har_jax.export import litert, merged, onnx_graph, stablehlo, web
 from har_jax.export.format import PRECISIONS, Format, Run
 from har_jax.files import safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.signal.resample import MAX_GAP_S
 from har_jax.storage import Place
 from har_jax.timeline.decoding import MEAN_BOUT_S
@@ -59,7 +58,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
   check_installed(name)
   model, chosen = merged.merge(recognizer), FORMATS[name]
   content, adapter = chosen.build(model, precision), recognizer.adapter_.card
-  windows = 'any number' if precision in chosen.batched else 1
+  windows, windowing = 'any number' if precision in chosen.batched else 1, recognizer.windowing
   return Export(
     content,
     {
@@ -71,9 +70,9 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
       'input': {
         'name': 'signal',
         'dtype': 'float32',
-        'shape': [windows, config.WINDOW_SAMPLES, config.CHANNELS],
+        'shape': [windows, windowing.samples, config.CHANNELS],
         'channels': list(_CHANNELS),
-        **safetensors_io.INPUT,
+        **safetensors_io.input_entries(windowing),
         'gravity': 'included',
         'rotation': 'used' if recognizer.has_gyro else 'ignored',
         'normalization': 'in the model',
@@ -84,7 +83,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         'shape': [windows, len(model.classes)],
         'values': 'one per class, in the order of `classes`',
       },
-      'stream': {'hop_s': STEP_SAMPLES / RATE_HZ, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
+      'stream': {'hop_s': windowing.step_s, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
       'signals': signal_summary.to_json(recognizer.signals),
       'adapter': {entry: adapter.get(entry) for entry in ('checksum', 'base', 'method', 'metrics')},
       'model': adapter['model'],

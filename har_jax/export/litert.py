@@ -24,7 +24,7 @@ def _build(merged: Merged, precision: str) -> bytes:
   from litert_converter.mlir import ir, passmanager
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
-  window = jax.ShapeDtypeStruct((1, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
+  window = jax.ShapeDtypeStruct((1, merged.model.window_samples, config.CHANNELS), np.float32)
   text = jax.jit(merged.recognize).trace(window).lower(lowering_platforms=('cpu',)).as_text()
   context = ir.Context()
   converter.prepare_mlir_context(context)

@@ -43,7 +43,7 @@ def _invariant_features(graph: Nodes, module: str, part: str, model: config.Mode
   acc = graph.add('Gather', triads, first, name=f'{name}/acc', axis=3)
   mean = graph.add('ReduceMean', acc, _axis(graph, f'{name}/of_patch', 2), name=f'{name}/mean')
   joined = relative_to_gravity(graph, name, triads, mean, 4)
-  return graph.reshape(joined, (config.WINDOW_SAMPLES, config.CHANNELS), name)
+  return graph.reshape(joined, (model.window_samples, config.CHANNELS), name)
 
 
 def relative_to_gravity(graph: Nodes, name: str, triads: str, mean: str, axis: int) -> str:

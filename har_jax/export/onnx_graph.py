@@ -39,7 +39,7 @@ def _build(merged: Merged, precision: str) -> bytes:
       'har_jax',
       [
         onnx.helper.make_tensor_value_info(
-          'signal', float32, [windows, config.WINDOW_SAMPLES, config.CHANNELS]
+          'signal', float32, [windows, merged.model.window_samples, config.CHANNELS]
         )
       ],
       [onnx.helper.make_tensor_value_info('probabilities', float32, [windows, len(merged.classes)])],
@@ -104,7 +104,7 @@ class _Graph(Nodes):
     """[w, d], or [w, 3 d]: the head's input."""
     model = self._model
     if model.stem:
-      tokens = onnx_stem.stem_tokens(self, 'encoder/embed', signal, model.stem, self._dense, self._norm)
+      tokens = onnx_stem.stem_tokens(self, 'encoder/embed', signal, model, self._dense, self._norm)
     else:
       embedded = []
       for i, part in enumerate(self._split(signal, 'sensors')):

@@ -15,13 +15,12 @@ from har_jax.model import stem, transformer
 Layer = Callable[[str, str], str]  # a module's name and its input → its output
 
 
-def stem_tokens(
-  graph: Nodes, name: str, signal: str, widths: tuple[int, ...], dense: Layer, norm: Layer
-) -> str:
+def stem_tokens(graph: Nodes, name: str, signal: str, model: config.Model, dense: Layer, norm: Layer) -> str:
   """[w, t, d] of a signal [w, n, c]. `dense` and `norm` add the layers of a module."""
-  x = _standardized(graph, name, signal)
-  samples, channels = config.WINDOW_SAMPLES, 2 * config.CHANNELS
-  for i, width in enumerate(widths):
+  samples = model.window_samples
+  x = _standardized(graph, name, signal, samples)
+  channels = 2 * config.CHANNELS
+  for i, width in enumerate(model.stem):
     down, conv = f'{name}/down_{i}', f'{name}/conv_{i}'
     samples //= 2
     y = dense(down, _neighbors(graph, down, x, stem.KERNEL if i else stem.FIRST_KERNEL, 2))
@@ -50,12 +49,12 @@ def statistics(graph: Nodes, name: str, x: str) -> str:
   )
 
 
-def _standardized(graph: Nodes, name: str, signal: str) -> str:
-  triads = graph.reshape(signal, (config.WINDOW_SAMPLES, 2, 3), f'{name}/triads')
+def _standardized(graph: Nodes, name: str, signal: str, samples: int) -> str:
+  triads = graph.reshape(signal, (samples, 2, 3), f'{name}/triads')
   acc = graph.add('Gather', triads, _ints(graph, f'{name}/first', 0), name=f'{name}/acc', axis=2)
   mean = graph.add('ReduceMean', acc, _ints(graph, f'{name}/of_window', 1), name=f'{name}/mean_acc')
   joined = relative_to_gravity(graph, name, triads, mean, 3)
-  flat = graph.reshape(joined, (config.WINDOW_SAMPLES, config.CHANNELS), f'{name}/invariant')
+  flat = graph.reshape(joined, (samples, config.CHANNELS), f'{name}/invariant')
   channels = graph.concat([signal, flat], f'{name}/channels')
   centered = graph.add(
     'Sub', channels, graph.constant(f'{name}/mean', np.array(stem.MEAN, np.float32)), name=f'{name}/centered'

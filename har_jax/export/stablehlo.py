@@ -23,7 +23,7 @@ _MAX_CODE = 127  # -128 is not used, so that codes are symmetric
 def _build(merged: Merged, precision: str) -> bytes:
   """Any number of windows per call. int8 kernels are multiplied in float32."""
   recognize = merged.recognize if precision == 'float32' else _with_int8_kernels(merged)
-  shape = jax.export.symbolic_shape(f'windows, {config.WINDOW_SAMPLES}, {config.CHANNELS}')
+  shape = jax.export.symbolic_shape(f'windows, {merged.model.window_samples}, {config.CHANNELS}')
   exported = jax.export.export(jax.jit(recognize), platforms=_PLATFORMS)(
     jax.ShapeDtypeStruct(shape, np.float32)
   )

@@ -115,7 +115,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) ->
     'format': FORMAT,
     'checksum': safetensors_io.checksum(kept),
     'har_jax': har_jax.__version__,
-    **safetensors_io.INPUT,
+    **safetensors_io.input_entries(adapter.objective.model.windowing),
   }
   return Adapter(jax.device_put(kept), adapter.card | filled)
 

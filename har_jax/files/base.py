@@ -93,7 +93,7 @@ def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
     'format': FORMAT,
     'checksum': safetensors_io.checksum(kept),
     'har_jax': har_jax.__version__,
-    **safetensors_io.INPUT,
+    **safetensors_io.input_entries(model.windowing),
   }
   normalization = _PHYSICAL if model.stem else _NORMALIZATION
   return Base(jax.device_put(kept), {'normalization': normalization, **card, **filled})

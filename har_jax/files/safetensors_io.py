@@ -11,19 +11,18 @@ import safetensors
 import safetensors.numpy
 
 from har_jax import checksums, replacing, schema, storage
-from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.config import CHANNELS, Windowing
 from har_jax.errors import UserError, advice, shorten
-from har_jax.signal.recording import RATE_HZ
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
 _MAKE_AGAIN = 'fetch or write it again'
-# The input of every model, as stated in its card.
-INPUT: dict[str, Any] = {
-  'rate_hz': RATE_HZ,
-  'window': WINDOW_SAMPLES,
-  'units': ['m/s²'] * (CHANNELS // 2) + ['rad/s'] * (CHANNELS // 2),
-}
+
+
+def input_entries(windowing: Windowing) -> dict[str, Any]:
+  """The input of a model, as stated in its card."""
+  units = ['m/s²'] * (CHANNELS // 2) + ['rad/s'] * (CHANNELS // 2)
+  return {'rate_hz': windowing.rate_hz, 'window': windowing.samples, 'units': units}
 
 
 def checksum(leaves: Variables) -> str:

@@ -1,4 +1,4 @@
-"""An adapter and baselines on the same held-out windows.   w windows."""
+"""An adapter and baselines on the same held-out windows.   w windows, n samples."""
 
 import copy
 import dataclasses
@@ -27,7 +27,7 @@ class Score:
 
 def compare(
   recognizer: Recognizer,
-  windows: Float[np.ndarray, 'w 128 6'],
+  windows: Float[np.ndarray, 'w n 6'],
   labels: np.ndarray,
   held_out: Bool[np.ndarray, 'w'],
   seconds: float,
@@ -50,7 +50,9 @@ def compare(
     ]
   else:
     indices = np.searchsorted(classes, labels[~held_out])
-    fitted, fit_s, missing = fit_installed(windows[~held_out], indices, int(recognizer.random_state))
+    fitted, fit_s, missing = fit_installed(
+      windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz
+    )
     adapted = [score(method, true, recognizer.predict(test), seconds)]
   baselines = [
     score(name, true, classes[each.predict_proba(test).argmax(axis=1)], fit_s[name])

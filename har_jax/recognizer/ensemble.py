@@ -125,10 +125,12 @@ class Ensemble:
     return {name: each.predict_proba(windows) for name, each in self.baselines.items()}
 
 
-def fit(windows: Float[np.ndarray, 'w n 6'], labels: Int[np.ndarray, 'w'], random_state: int) -> Ensemble:
+def fit(
+  windows: Float[np.ndarray, 'w n 6'], labels: Int[np.ndarray, 'w'], random_state: int, rate_hz: int
+) -> Ensemble:
   """An ensemble with the default weights. Raises UserError as `check_installed`."""
   check_installed()
-  fitted, seconds, _ = fit_installed(windows, labels, random_state)
+  fitted, seconds, _ = fit_installed(windows, labels, random_state, rate_hz)
   return Ensemble(fitted, dict(_DEFAULT_WEIGHTS), seconds)
 
 
@@ -145,8 +147,11 @@ def save(folder: str | Place, ensemble: Ensemble, *, adapter: str) -> None:
   estimators.write(storage.place(str(folder)), _NAME, fitted, card)
 
 
-def load(folder: str | Place, *, adapter: str) -> Ensemble:
-  """Raises UserError where there is none, it is damaged, or it belongs to another adapter."""
+def load(folder: str | Place, *, adapter: str, rate_hz: int) -> Ensemble:
+  """rate_hz: of the windows.
+
+  Raises UserError where there is none, it is damaged, or it belongs to another adapter.
+  """
   fitted, card = estimators.read(storage.place(str(folder)), _NAME, FORMAT)
   if card['adapter'] != adapter:
     raise UserError(
@@ -158,7 +163,7 @@ def load(folder: str | Place, *, adapter: str) -> Ensemble:
       f'the ensemble in {folder} has {shorten(", ".join(fitted))} and weights of '
       f'{shorten(", ".join(card["weights"]))}; this version knows {", ".join(BASELINES)}; fit it again'
     )
-  baselines: dict[str, Any] = {name: BASELINES[name](0) for name in fitted}
+  baselines: dict[str, Any] = {name: BASELINES[name](0, rate_hz) for name in fitted}
   for name, estimator in fitted.items():
     baselines[name].estimator = estimator
   return Ensemble(baselines, card['weights'], card['seconds'], card['temperature'])

@@ -48,7 +48,7 @@ class Fit:
     return self._on(self.train, 'labeled windows')
 
   def with_unlabeled(
-    self, teacher: Fitted, unlabeled: Float[np.ndarray, 'w 128 6'], *, tta_shifts: int, validated: bool
+    self, teacher: Fitted, unlabeled: Float[np.ndarray, 'w n 6'], *, tta_shifts: int, validated: bool
   ) -> Fitted:
     """One self-training round: trains anew, also on the windows that the teacher is most confident of.
 

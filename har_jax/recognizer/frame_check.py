@@ -1,4 +1,6 @@
-"""Whether a new recording is in the frame and units of the training windows.   w windows, c candidates.
+"""Whether a new recording is in the frame and units of the training windows.
+
+w windows, n samples, c candidates.
 
 What is certain is corrected. The rest is a warning, or an error where answers are worthless. Axes and signs
 are seen in two ways:
@@ -76,13 +78,15 @@ class FrameWarning(UserWarning):
   """Windows are not in the frame or units of the training windows."""
 
 
-def warn(expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6']) -> None:
+def warn(expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> None:
   """Warnings of `check` for windows that are not changed."""
-  for sentence in check(expected, signals, 'as_is').warnings:
+  for sentence in check(expected, signals, 'as_is', rate_hz).warnings:
     warnings.warn(sentence, FrameWarning, stacklevel=4)
 
 
-def check(expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'], frame: str) -> Finding:
+def check(
+  expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], frame: str, rate_hz: int
+) -> Finding:
   """Compares windows, as read, with a model's training windows.
 
   `expected`: None if the model's card does not say; then only units and gravity are checked.
@@ -102,11 +106,11 @@ def check(expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'],
     return finding  # in units that are not known, gravity says nothing
   if not _check_gravity(finding, expected, signals, may_refuse=frame != 'as_is'):
     return finding
-  _check_axes(finding, expected, finding(signals), may_change=frame == 'auto')
+  _check_axes(finding, expected, finding(signals), rate_hz, may_change=frame == 'auto')
   return finding
 
 
-def _check_units(finding: Finding, signals: Float[np.ndarray, 'w 128 6'], *, may_change: bool) -> None:
+def _check_units(finding: Finding, signals: Float[np.ndarray, 'w n 6'], *, may_change: bool) -> None:
   lengths = np.linalg.norm(_means_g(signals), axis=1)
   low, median, high = np.quantile(lengths, [0.25, 0.5, 0.75])
   for factor, (unit, taken_for) in _FACTORS.items():
@@ -120,7 +124,7 @@ def _check_units(finding: Finding, signals: Float[np.ndarray, 'w 128 6'], *, may
 
 
 def _check_gravity(
-  finding: Finding, expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'], *, may_refuse: bool
+  finding: Finding, expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], *, may_refuse: bool
 ) -> bool:
   """True: gravity can be compared."""
   length = float(np.median(np.linalg.norm(_means_g(finding(signals)), axis=1)))
@@ -139,19 +143,24 @@ def _check_gravity(
 
 
 def _check_axes(
-  finding: Finding, expected: SignalSummary | None, signals: Float[np.ndarray, 'w 128 6'], *, may_change: bool
+  finding: Finding,
+  expected: SignalSummary | None,
+  signals: Float[np.ndarray, 'w n 6'],
+  rate_hz: int,
+  *,
+  may_change: bool,
 ) -> None:
   """Of signals in the right units."""
   usual = np.eye(3) if expected is None else expected.gyro_matrix
   gravity = None if expected is None else _Directions.of(expected, signals)
-  factor = gyro_agreement.factor(signals, usual)
+  factor = gyro_agreement.factor(signals, rate_hz, usual)
   if factor is not None:
     finding.warnings.append(
       f'Gravity turns {factor:.2g} times as fast as the gyroscope says: the sampling rate or the unit of '
       f'angular velocity is wrong. Divide a rate given by hand by {factor:.2g}; else check the unit.'
     )
   # Signs seen at a wrong rate would be chance.
-  agreement = gyro_agreement.check(signals, usual) if factor is None else gyro_agreement.UNKNOWN
+  agreement = gyro_agreement.check(signals, rate_hz, usual) if factor is None else gyro_agreement.UNKNOWN
   if agreement.gyro is not None and agreement.is_unique:
     _check_sensors(finding, gravity, usual.T @ agreement.gyro, may_change=may_change)
     return
@@ -208,7 +217,7 @@ class _Directions:
   positions: int
 
   @classmethod
-  def of(cls, expected: SignalSummary, signals: Float[np.ndarray, 'w 128 6']) -> '_Directions':
+  def of(cls, expected: SignalSummary, signals: Float[np.ndarray, 'w n 6']) -> '_Directions':
     signals = signals[:: max(len(signals) // _MOST_COMPARED, 1)]
     means = _means_g(signals)
     moving = np.linalg.norm(signals[..., :3], axis=2).std(axis=1) > _MOVING_G * STANDARD_GRAVITY_M_S2
@@ -250,7 +259,7 @@ class _Directions:
     return bool(self.gain[_index(acc)] > self.gain.max() - _TIE)
 
 
-def _means_g(signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 3']:
+def _means_g(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w 3']:
   return signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2
 
 

@@ -1,4 +1,7 @@
-"""The recognizer: a scikit-learn classifier of windows, adapted from a pretrained base."""
+"""The recognizer: a scikit-learn classifier of windows, adapted from a pretrained base.
+
+w windows, n samples, y classes.
+"""
 
 import dataclasses
 from typing import Any
@@ -18,7 +21,8 @@ from har_jax.train import evaluation
 class Recognizer(Estimator):
   """Adapts a pretrained base to labeled windows and classifies new windows.
 
-  Windows are arrays [w, 128, 6] of 2.56 s at 50 Hz, not normalized. Their channels are acceleration x y z in
+  Windows are arrays [w, n, 6] of the base's length and rate, not normalized: 128 samples at 50 Hz for the
+  bundled base, and without a base. Their channels are acceleration x y z in
   m/s² with gravity, then angular velocity x y z in rad/s. Labels are strings or numbers.
 
   Parameters
@@ -158,7 +162,9 @@ class Recognizer(Estimator):
       base = files.load_base(place)
     recognizer = cls._from_adapter(base, adapter)
     if recognizer.ensemble:
-      recognizer.ensemble_ = ensemble.load(place, adapter=adapter.card['checksum'])
+      recognizer.ensemble_ = ensemble.load(
+        place, adapter=adapter.card['checksum'], rate_hz=recognizer.windowing.rate_hz
+      )
     return recognizer
 
   @classmethod
@@ -192,11 +198,12 @@ class Recognizer(Estimator):
     self-training, and as many steps.
     Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
     """
-    signals = validation.check_windows(X)
+    base, experiment = parameters.check(self.get_params())
+    windowing = experiment.model.windowing
+    signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
     subjects = validation.encode_groups(groups, len(signals))
-    more = None if unlabeled is None else validation.check_windows(unlabeled)
-    base, experiment = parameters.check(self.get_params())
+    more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     if held_out is None:
       fraction, seed = float(self.validation_fraction), int(self.random_state)
       held_out, split = splits.hold_out_at_random(labels, subjects, fraction, seed)
@@ -229,7 +236,9 @@ class Recognizer(Estimator):
       **files.method_entries(fit.method.name, fit.settings, experiment.model),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-      'signals': signal_summary.to_json(signal_summary.summarize(signals, classes[labels].tolist())),
+      'signals': signal_summary.to_json(
+        signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz)
+      ),
       'metrics': {'validation': fitted.metrics if has_validation else None},
       # Counts only: adapters are shared, and the names of subjects are private.
       'split': {
@@ -247,12 +256,14 @@ class Recognizer(Estimator):
 
   def _fit_ensemble(
     self,
-    signals: Float[np.ndarray, 'w 128 6'],
+    signals: Float[np.ndarray, 'w n 6'],
     labels: Int[np.ndarray, 'w'],
     held_out: Bool[np.ndarray, 'w'],
   ) -> None:
     windows = self._without_unknown_gyro(signals)
-    fitted = ensemble.fit(windows[~held_out], labels[~held_out], int(self.random_state))
+    fitted = ensemble.fit(
+      windows[~held_out], labels[~held_out], int(self.random_state), self.windowing.rate_hz
+    )
     if held_out.any():
       temperature, weights = ensemble.fit_members(
         self._logits(signals[held_out]), fitted.probabilities(windows[held_out]), labels[held_out]
@@ -275,7 +286,8 @@ class Recognizer(Estimator):
     Warns as `predict`.
     """
     probabilities = self.probabilities(X)
-    frame_check.warn(self.signals, validation.check_windows(X))
+    windowing = self.windowing
+    frame_check.warn(self.signals, validation.check_windows(X, windowing), windowing.rate_hz)
     return probabilities
 
   def probabilities(self, X) -> Float[np.ndarray, 'w y']:
@@ -290,7 +302,8 @@ class Recognizer(Estimator):
     encoder = special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
     if not self.ensemble:
       return encoder
-    return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(validation.check_windows(X)))
+    signals = validation.check_windows(X, self.windowing)
+    return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(signals))
 
   def _logits(self, X) -> Float[np.ndarray, 'w y']:
     """The encoder's, without temperature."""
@@ -301,12 +314,12 @@ class Recognizer(Estimator):
     logits = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
     return logits.astype(np.float64)
 
-  def prepare(self, X) -> Float[np.ndarray, 'w 128 6']:
+  def prepare(self, X) -> Float[np.ndarray, 'w n 6']:
     """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""
     self.check_fitted()
-    return self.adapter_.normalizer(validation.check_windows(X))
+    return self.adapter_.normalizer(validation.check_windows(X, self.windowing))
 
-  def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w 128 6']) -> Float[np.ndarray, 'w 128 6']:
+  def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
     """Angular velocity is zero if the training windows had none."""
     kept = np.arange(config.CHANNELS) < config.CHANNELS // 2
     return signals if self.has_gyro else np.where(kept, signals, 0).astype(signals.dtype)
@@ -329,6 +342,14 @@ class Recognizer(Estimator):
     """What the training windows looked like, or those of the base before it is fitted; None if unknown."""
     source = self.adapter_ if hasattr(self, 'adapter_') else parameters.load_base(self.base)
     return None if source is None else source.signals
+
+  @property
+  def windowing(self) -> config.Windowing:
+    """Length and rate of the windows that the model takes: those of its base."""
+    if hasattr(self, 'adapter_'):
+      return self.adapter_.objective.model.windowing
+    base = parameters.load_base(self.base)
+    return (config.Experiment() if base is None else base).model.windowing
 
   @property
   def has_gyro(self) -> bool:

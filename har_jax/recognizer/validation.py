@@ -1,4 +1,4 @@
-"""Checks of the arrays that a caller passes.   w windows.
+"""Checks of the arrays that a caller passes.   w windows, n samples.
 
 All raise UserError with the value found and the value expected.
 """
@@ -12,14 +12,15 @@ from har_jax import config
 from har_jax.errors import UserError
 
 
-def check_windows(X: Any) -> Float[np.ndarray, 'w 128 6']:
+def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n 6']:
   """Finite windows, in float32."""
   array = np.asarray(X)
   expected = (
-    f'give [w, {config.WINDOW_SAMPLES}, {config.CHANNELS}]: windows of 2.56 s at 50 Hz, '
+    f'give [w, {windowing.samples}, {config.CHANNELS}]: windows of {windowing.seconds:g} s at '
+    f'{windowing.rate_hz} Hz, '
     'acceleration x y z in m/s², angular velocity x y z in rad/s'
   )
-  if array.ndim != 3 or array.shape[1:] != (config.WINDOW_SAMPLES, config.CHANNELS) or not len(array):
+  if array.ndim != 3 or array.shape[1:] != (windowing.samples, config.CHANNELS) or not len(array):
     raise UserError(f'the windows are {list(array.shape)}; {expected}')
   if array.dtype.kind not in 'fiu':
     raise UserError(f'the windows are {array.dtype.name}, not real numbers; {expected}')

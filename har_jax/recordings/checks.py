@@ -1,18 +1,18 @@
 """What is odd about a user's recordings, in plain sentences, before anything is trained.   n samples."""
 
 import collections
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax.config import WINDOW_SAMPLES
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import shorten
 from har_jax.recordings import activity_names, held_values, infer, label_shift
 from har_jax.recordings.reading import Reading
 from har_jax.signal import physics, segments
-from har_jax.signal.cutting import WINDOW_S
-from har_jax.signal.recording import RATE_HZ, STANDARD_GRAVITY_M_S2, STEP_SAMPLES, Recording, Samples
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 from har_jax.signal.resample import MAX_GAP_S
 
 # The slowest archive for pretraining has 20 Hz, and no clock is exact.
@@ -33,14 +33,17 @@ _STUCK_AXIS_S, _OTHERS_MOVE = 5.0, 0.5
 _GRAVITY_OFF = 0.2
 # In none of 2,984 recordings of six archives are both lengths off by this factor for so long.
 _OFF_IN_PART, _OFF_S = 2.0, 10.0
+_STRETCH_S = 2.56
 _FEW_WINDOWS = 10
-_FEW_WINDOWS_S = (WINDOW_SAMPLES + (_FEW_WINDOWS - 1) * STEP_SAMPLES) / RATE_HZ
 
 
-def check(reading: Reading) -> list[str]:
-  """One sentence, with its numbers, for each thing that a user should know; none if all is well."""
-  checks = (
-    _rate,
+def check(reading: Reading, windowing: Windowing = DEFAULT_WINDOWING) -> list[str]:
+  """One sentence, with its numbers, for each thing that a user should know; none if all is well.
+
+  windowing: of the model that is to recognize the reading.
+  """
+  checks: tuple[Callable[[Reading], Iterator[str]], ...] = (
+    functools.partial(_rate, rate_hz=windowing.rate_hz),
     _repeats,
     _missing,
     _clipped,
@@ -50,14 +53,14 @@ def check(reading: Reading) -> list[str]:
     _gravity,
     _smooth,
     _gyro,
-    _labels,
+    functools.partial(_labels, windowing=windowing),
     _late_labels,
-    _length,
+    functools.partial(_length, windowing=windowing),
   )
   return [sentence for each in checks for sentence in each(reading)]
 
 
-def _rate(reading: Reading) -> Iterator[str]:
+def _rate(reading: Reading, rate_hz: int) -> Iterator[str]:
   for word, samples in _sensors(reading):
     rates_hz = [1 / segments.step_s(one) for one in samples]
     slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
@@ -65,7 +68,7 @@ def _rate(reading: Reading) -> Iterator[str]:
       none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
       yield (
         f'The {word} runs at {min(rates_hz):.3g} Hz{_where(reading, slow)}: steps and swings blur below '
-        f'{_SLOW_HZ:.0f} Hz; record at {RATE_HZ} Hz or more.{none}'
+        f'{_SLOW_HZ:.0f} Hz; record at {rate_hz} Hz or more.{none}'
       )
 
     if max(rates_hz) > _FAST_HZ:
@@ -212,19 +215,20 @@ def _gravity(reading: Reading) -> Iterator[str]:
 def _gravity_in_part(reading: Reading) -> Iterator[str]:
   """Where the unit changes within a recording, or acceleration lacks gravity from some moment on."""
   parts = [_lengths_off(recording.acc) for recording in reading.recordings]
-  where = [number for number, lengths in enumerate(parts) if WINDOW_S * len(lengths) >= _OFF_S]
+  where = [number for number, lengths in enumerate(parts) if _STRETCH_S * len(lengths) >= _OFF_S]
   if where:
     lengths = np.concatenate([parts[number] for number in where])
     yield (
-      f'For {WINDOW_S * len(lengths):.1f} s{_where(reading, where)} acceleration is {np.median(lengths):.3g} '
-      'm/s² long, and in the rest 9.81, as gravity is: the unit changes within the recording, or gravity is '
-      'missing there, so these answers are worthless. Leave that part out.'
+      f'For {_STRETCH_S * len(lengths):.1f} s{_where(reading, where)} acceleration is '
+      f'{np.median(lengths):.3g} m/s² long, and in the rest 9.81, as gravity is: the unit '
+      'changes within the recording, or gravity is missing there, so these answers are worthless. Leave '
+      'that part out.'
     )
 
 
 def _lengths_off(samples: Samples) -> Float[np.ndarray, 'k']:
-  """Median lengths of acceleration, m/s², in stretches of a window in which gravity has another length."""
-  each = max(round(WINDOW_S / segments.step_s(samples)), 1)
+  """Median lengths of acceleration, m/s², in stretches in which gravity has another length."""
+  each = max(round(_STRETCH_S / segments.step_s(samples)), 1)
   parts = samples.values[: len(samples.values) // each * each].reshape(-1, each, 3)
   medians = np.median(np.linalg.norm(parts, axis=2), axis=1)
   steady = np.linalg.norm(parts.mean(axis=1, dtype=np.float64), axis=1)
@@ -268,19 +272,19 @@ def _gyro(reading: Reading) -> Iterator[str]:
     yield 'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
 
 
-def _labels(reading: Reading) -> Iterator[str]:
+def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
   windows: collections.Counter = collections.Counter()
   seconds: dict[str, float] = collections.defaultdict(float)
   for span in (span for recording in reading.recordings for span in recording.spans):
-    samples = int((span.stop_s - span.start_s) * RATE_HZ + 1e-3)
-    windows[span.activity] += max((samples - WINDOW_SAMPLES) // STEP_SAMPLES + 1, 0)
+    samples = int((span.stop_s - span.start_s) * windowing.rate_hz + 1e-3)
+    windows[span.activity] += max((samples - windowing.samples) // windowing.step_samples + 1, 0)
     seconds[span.activity] += span.stop_s - span.start_s
   for activity, count in sorted(windows.items()):
     if count < _FEW_WINDOWS:
       yield (
-        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of {WINDOW_S} s: '
-        f'too few to learn from; label {_FEW_WINDOWS_S:.1f} s or more without a break '
-        f'({_FEW_WINDOWS} windows).'
+        f'The label {shorten(activity)!r} has {seconds[activity]:.1f} s, {count} windows of '
+        f'{windowing.seconds:g} s: too few to learn from; label {_few_windows_s(windowing):.1f} s or more '
+        f'without a break ({_FEW_WINDOWS} windows).'
       )
     if activity_names.means_none(activity):
       yield (
@@ -308,15 +312,20 @@ def _late_labels(reading: Reading) -> Iterator[str]:
       )
 
 
-def _length(reading: Reading) -> Iterator[str]:
+def _length(reading: Reading, windowing: Windowing) -> Iterator[str]:
   lengths_s = [_length_s(recording) for recording in reading.recordings]
-  if sum(lengths_s) < _FEW_WINDOWS_S:
+  if sum(lengths_s) < (few_s := _few_windows_s(windowing)):
     yield (
       f'All recordings together last {sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows '
-      f'({_FEW_WINDOWS_S:.1f} s); record for longer.'
+      f'({few_s:.1f} s); record for longer.'
     )
-  if short := sum(length_s < WINDOW_S for length_s in lengths_s):
-    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({WINDOW_S} s).'
+  if short := sum(length_s < windowing.seconds for length_s in lengths_s):
+    window_s = f'{windowing.seconds:g} s'
+    yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({window_s}).'
+
+
+def _few_windows_s(windowing: Windowing) -> float:
+  return (windowing.samples + (_FEW_WINDOWS - 1) * windowing.step_samples) / windowing.rate_hz
 
 
 def _length_s(recording: Recording) -> float:

@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.config import WINDOW_SAMPLES
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, language, units, zones
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.tables import Kind, Table, printable
 from har_jax.signal import segments
-from har_jax.signal.recording import RATE_HZ, Span
+from har_jax.signal.recording import Span
 
 _OVERLAP_S = 0.5  # that two activities may have: people label with a stopwatch
 _OUTSIDE_S = 1.0  # by which a label may exceed the recording without a warning
+_SHORT_S = 2.56  # of labels: too short to hold a window of the bundled base
 _FEW = 0.25  # of the recording: where labels in a guessed unit end before, it is doubtful
 _HOURS, _MINUTES = re.compile(r'\s*\d\d?:\d\d\s*'), 'min'  # 12:30, elsewhere minutes and seconds
 _MOST = 0.9  # of the labels fit after a shift by whole hours, or it is not named
@@ -64,7 +64,7 @@ class _Reading:
   @property
   def is_likely(self) -> bool:
     """In too small a unit all labels would lie in the first moments, too short to hold a window."""
-    return self.is_unit_known or bool(np.median(self.stop_s - self.start_s) >= WINDOW_SAMPLES / RATE_HZ)
+    return self.is_unit_known or bool(np.median(self.stop_s - self.start_s) >= _SHORT_S)
 
   def inside(self, length_s: float) -> float:
     """The fraction of labels whose middle lies in the recording."""

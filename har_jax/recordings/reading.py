@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from har_jax.config import WINDOW_SAMPLES
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import formats, language, sensors, units, zones
 from har_jax.recordings.formats import LABELS_ENDING, Export
@@ -17,8 +17,8 @@ from har_jax.recordings.rows import Options
 from har_jax.recordings.sensors import Track
 from har_jax.recordings.tables import NoRecording
 from har_jax.signal import segments
-from har_jax.signal.cutting import WINDOW_S, Window, cut
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples, Span
+from har_jax.signal.cutting import Window, cut
+from har_jax.signal.recording import Recording, Samples, Span
 from har_jax.signal.resample import resample
 
 _RATES_HZ = (0.2, 20_000.0)
@@ -26,9 +26,7 @@ _RATES_HZ = (0.2, 20_000.0)
 _GAP_S, _GAP_STEPS = 1.0, 3.0
 _LOST = 0.02  # of the acceleration without angular velocity: more is a warning
 # Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
-# A multiple of the windows' step, so that windows are the same with and without slices.
-_SLICE_S = 2812 * STEP_SAMPLES / RATE_HZ
-_OVERLAP_S = (WINDOW_SAMPLES - STEP_SAMPLES) / RATE_HZ
+_SLICE_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,9 +168,13 @@ def _known_zone(name: str) -> str:
 
 
 def to_windows(
-  reading: Reading, *, unlabeled: bool = False, dropped: collections.Counter | None = None
+  reading: Reading,
+  windowing: Windowing = DEFAULT_WINDOWING,
+  *,
+  unlabeled: bool = False,
+  dropped: collections.Counter | None = None,
 ) -> list[Window]:
-  """Windows at 50 Hz within labeled spans; with `unlabeled` all windows, of activity '', whatever the labels.
+  """Windows within labeled spans; with `unlabeled` all windows, of activity '', whatever the labels.
 
   A window's `recording` indexes reading.recordings, its `start_s` is on that recording's clock.
   `dropped` counts what is left out, by reason.
@@ -181,33 +183,39 @@ def to_windows(
   windows: list[Window] = []
   for number, recording in enumerate(reading.recordings):
     if unlabeled:
-      end_s = float(recording.acc.time_s[-1]) + 1 / RATE_HZ
+      end_s = float(recording.acc.time_s[-1]) + 1 / windowing.rate_hz
       recording = dataclasses.replace(recording, spans=(Span(0.0, end_s, ''),))
-    for part in _slices(recording):
-      windows += cut(part, resample(part, dropped), dropped, number=number)
+    for part in _slices(recording, windowing):
+      windows += cut(part, resample(part, dropped, windowing), dropped, windowing, number=number)
   return windows
 
 
-def unlabeled_windows(reading: Reading, *, limit: int = 12_000) -> list[Window]:
+def unlabeled_windows(
+  reading: Reading, windowing: Windowing = DEFAULT_WINDOWING, *, limit: int = 12_000
+) -> list[Window]:
   """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
   spans = [recording.spans for recording in reading.recordings]
   rest = [
     window
-    for window in to_windows(reading, unlabeled=True)
-    if not segments.clip(spans[window.recording], window.start_s, window.start_s + WINDOW_S)
+    for window in to_windows(reading, windowing, unlabeled=True)
+    if not segments.clip(spans[window.recording], window.start_s, window.start_s + windowing.seconds)
   ]
   indices = np.linspace(0, len(rest) - 1, min(limit, len(rest))).round().astype(int)
   return [rest[index] for index in indices]
 
 
-def _slices(recording: Recording) -> Iterator[Recording]:
+def _slices(recording: Recording, windowing: Windowing) -> Iterator[Recording]:
   """About an hour each, on the recording's clock, and half a window of the next: each window lies in one."""
+  # A multiple of the windows' step, so that windows are the same with and without slices.
+  samples = max(int(_SLICE_S / windowing.step_s), 1) * windowing.step_samples
+  slice_s = samples / windowing.rate_hz
+  overlap_s = (windowing.samples - windowing.step_samples) / windowing.rate_hz
   end_s = float(recording.acc.time_s[-1])
-  if end_s <= 1.5 * _SLICE_S:
+  if end_s <= 1.5 * slice_s:
     yield recording
     return
-  for start_s in np.arange(0.0, end_s, _SLICE_S).tolist():
-    stop_s = start_s + _SLICE_S + _OVERLAP_S
+  for start_s in np.arange(0.0, end_s, slice_s).tolist():
+    stop_s = start_s + slice_s + overlap_s
     spans = segments.clip(recording.spans, start_s, stop_s)
     # A nanosecond, for a sample that rounding moved behind the start.
     acc, gyro = (

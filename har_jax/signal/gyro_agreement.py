@@ -1,6 +1,6 @@
 """Whether gravity rotates as the gyroscope says: d(acceleration)/dt = acceleration × angular velocity.
 
-w windows, c candidates, t blocks of a window.
+w windows, n samples, c candidates, t blocks of a window.
 In the frame at a window's start, gravity is constant. So the gyroscope is integrated over the window, and
 acceleration is rotated back by it. Then both halves of the window must have the same mean: the body's own
 acceleration averages out over a stride. The relation is linear in acceleration, so its sign does not matter.
@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from har_jax.signal import frames
-from har_jax.signal.recording import RATE_HZ, STANDARD_GRAVITY_M_S2
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
-_BLOCK = 4  # samples: at 12.5 Hz the integral of a swing is still exact to a few degrees
+_BLOCK_S = 0.08  # at 12.5 Hz the integral of a swing is still exact to a few degrees
 _MOST_WINDOWS, _FEWEST_WINDOWS = 100, 8
 _LEAST_CHANGE = 0.1  # g between the means of a window's halves: a rotation of some six degrees
 _LARGEST_TURN = 1.5  # rad between the halves: beyond, every turn tells as much
@@ -47,7 +47,7 @@ UNKNOWN = Agreement(None, False, False)
 
 
 def check(
-  signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 3'] | None = None
+  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
 ) -> Agreement:
   """Compares all signed permutations of the gyroscope's axes on the calm windows that rotate most.
 
@@ -55,11 +55,11 @@ def check(
   rotates: with wrong axes, a turn about the vertical would move gravity.
   `expected`: the one to compare with the others; by default the identity.
   """
-  acc, gyro, change, calm = _blocks(signals)
-  turn = _between_halves(np.cumsum(gyro, axis=1) * (_BLOCK / RATE_HZ))
+  acc, gyro, change, calm, step_s = _blocks(signals, rate_hz)
+  turn = _between_halves(np.cumsum(gyro, axis=1) * step_s)
   expected = np.eye(3) if expected is None else expected
   found = [
-    _compare(acc, gyro, change, calm * size, expected)
+    _compare(acc, gyro, change, calm * size, expected, step_s)
     for size in (change, np.maximum(change, np.minimum(turn, _LARGEST_TURN)))
   ]
   decided = [each for each in found if each.is_unique or (each.is_known and each.gyro is None)]
@@ -67,18 +67,18 @@ def check(
 
 
 def factor(
-  signals: Float[np.ndarray, 'w 128 6'], expected: Float[np.ndarray, '3 3'] | None = None
+  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
 ) -> float | None:
   """By how much faster gravity rotates than the gyroscope says; None: as it says, or nobody knows.
 
   `expected`: as in `check`. A recording at 50 Hz that was read as one at 100 Hz gives 2.
   """
-  acc, gyro, change, calm = _blocks(signals)
+  acc, gyro, change, calm, step_s = _blocks(signals, rate_hz)
   chosen = _largest(change * calm)
   acc, gyro = acc[chosen], gyro[chosen] if expected is None else gyro[chosen] @ expected.T
   if len(chosen) < _FEWEST_WINDOWS or not gyro.any():
     return None
-  misfits = np.array([_misfits(acc, each * gyro, np.eye(3)[None])[0] for each in _FACTORS])
+  misfits = np.array([_misfits(acc, each * gyro, np.eye(3)[None], step_s)[0] for each in _FACTORS])
   mean = misfits.mean(axis=1)
   best, usual = int(mean.argmin()), int(np.flatnonzero(_FACTORS == 1)[0])
   explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
@@ -98,15 +98,25 @@ def factor(
 
 
 def _blocks(
-  signals: Float[np.ndarray, 'w 128 6'],
+  signals: Float[np.ndarray, 'w n 6'], rate_hz: int
 ) -> tuple[
-  Float[np.ndarray, 'w t 3'], Float[np.ndarray, 'w t 3'], Float[np.ndarray, 'w'], Float[np.ndarray, 'w']
+  Float[np.ndarray, 'w t 3'],
+  Float[np.ndarray, 'w t 3'],
+  Float[np.ndarray, 'w'],
+  Float[np.ndarray, 'w'],
+  float,
 ]:
-  """Both sensors, in g and rad/s; the change of acceleration between the halves; how calm a window is."""
-  blocks = signals.reshape(len(signals), -1, _BLOCK, 6).mean(axis=2, dtype=np.float64)
+  """Both sensors, in g and rad/s; the change of acceleration between the halves; how calm a window is.
+
+  Last the seconds of a block. Samples that fill no pair of blocks are left out.
+  """
+  samples = signals.shape[1]
+  size = min(max(round(_BLOCK_S * rate_hz), 1), samples // 2)
+  whole = signals[:, : samples // (2 * size) * 2 * size]
+  blocks = whole.reshape(len(whole), -1, size, 6).mean(axis=2, dtype=np.float64)
   acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]
   calm = 1 / np.hypot(1, np.linalg.norm(acc, axis=2).std(axis=1) / _CALM_G)
-  return acc, gyro, _between_halves(acc), calm
+  return acc, gyro, _between_halves(acc), calm, size / rate_hz
 
 
 def _largest(size: Float[np.ndarray, 'w']) -> Int[np.ndarray, 'k']:
@@ -125,13 +135,14 @@ def _compare(
   change: Float[np.ndarray, 'w'],
   size: Float[np.ndarray, 'w'],
   expected: Float[np.ndarray, '3 3'],
+  step_s: float,
 ) -> Agreement:
   """On the windows with the largest `size`."""
   chosen = _largest(size)
   if len(chosen) < _FEWEST_WINDOWS or not gyro[chosen].any():
     return UNKNOWN
   candidates = frames.signed_permutations()
-  misfits = _misfits(acc[chosen], gyro[chosen], candidates)
+  misfits = _misfits(acc[chosen], gyro[chosen], candidates, step_s)
   mean = misfits.mean(axis=1)
   order = np.argsort(mean)
   best, second = order[:2]
@@ -152,6 +163,7 @@ def _misfits(
   acc: Float[np.ndarray, 'w t 3'],
   gyro: Float[np.ndarray, 'w t 3'],
   candidates: Float[np.ndarray, 'c 3 3'],
+  step_s: float,
 ) -> Float[np.ndarray, 'c w']:
   """Squared distance, in g², of the means of both halves, each block rotated back to the window's start.
 
@@ -161,7 +173,7 @@ def _misfits(
   signs = np.linalg.det(candidates).round()
   misfits = np.empty((len(candidates), len(acc)))
   for sign in np.unique(signs):
-    back = _rotations_to_start(sign * gyro)
+    back = _rotations_to_start(sign * gyro, step_s)
     products = np.einsum('wtij,wtk->wtijk', back, acc).reshape(len(acc), 2, -1, 3, 3, 3).mean(axis=2)
     rotations = sign * candidates[signs == sign]
     distances = np.einsum('wijk,ckj->cwi', products[:, 1] - products[:, 0], rotations)
@@ -169,9 +181,9 @@ def _misfits(
   return np.minimum(misfits, _LARGEST)
 
 
-def _rotations_to_start(gyro: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w t 3 3']:
+def _rotations_to_start(gyro: Float[np.ndarray, 'w t 3'], step_s: float) -> Float[np.ndarray, 'w t 3 3']:
   """Rotations from each block's frame to the frame at the window's start."""
-  steps = _rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * (_BLOCK / RATE_HZ))
+  steps = _rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * step_s)
   back = np.broadcast_to(np.eye(3), (*gyro.shape[:2], 3, 3)).copy()
   for block in range(1, gyro.shape[1]):
     back[:, block] = back[:, block - 1] @ steps[:, block - 1]

@@ -8,8 +8,6 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.config import WINDOW_SAMPLES
-
 # Readers map an archive's labels to these names. The first nine are the paper's label union; stairs of
 # unknown direction are a separate class.
 LOCOMOTION = (
@@ -78,10 +76,6 @@ OTHER = (
 ACTIVITIES = LOCOMOTION + OTHER
 
 STANDARD_GRAVITY_M_S2 = 9.80665
-
-# Windows of 2.56 s at 50 Hz that overlap by half, as in UCI HAR.
-RATE_HZ = 50
-STEP_SAMPLES = WINDOW_SAMPLES // 2
 
 
 @dataclasses.dataclass(frozen=True)

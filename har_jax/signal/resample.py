@@ -1,4 +1,4 @@
-"""Recordings at any rate → unbroken pieces at 50 Hz with both sensors on one clock.
+"""Recordings at any rate → unbroken pieces at the rate of windows, with both sensors on one clock.
 
 n samples, r sensor rows, g grid points.
 """
@@ -10,9 +10,9 @@ import math
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from har_jax.config import WINDOW_SAMPLES
+from har_jax.config import Windowing
 from har_jax.signal import physics, segments
-from har_jax.signal.recording import RATE_HZ, Recording, Samples
+from har_jax.signal.recording import Recording, Samples
 
 # A longer gap breaks the signal. Under half a step of a walk (about 2 a second): no step is invented.
 # It bridges up to three lost samples of the slowest archive (20 Hz). WISDM's phones stall by up to 0.26 s.
@@ -28,22 +28,22 @@ _MAX_BURST = 10.0  # times the mean rate
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-  """An unbroken signal at 50 Hz: accelerometer x y z in m/s² with gravity, gyroscope x y z in rad/s.
+  """An unbroken signal at the windows' rate: accelerometer x y z in m/s² with gravity, gyroscope in rad/s.
 
-  Sample i is at `start_s` + i / 50 on the recording's clock.
+  Sample i is at `start_s` + i / rate on the recording's clock.
   """
 
   start_s: float
   signal: Float32[np.ndarray, 'n 6']
 
 
-def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
+def resample(recording: Recording, dropped: collections.Counter, windowing: Windowing) -> list[Piece]:
   """Pieces in which both sensors run without a gap, in order of time.
 
-  Sensors pair by time. Where both tick at 50 Hz on one clock, their values come through bit for bit.
-  Otherwise each is interpolated onto an even grid near its median rate, then filtered to 50 Hz (polyphase).
-  A tone above 29 Hz aliases by 0.3 % at most. One below 20 Hz keeps its amplitude to 0.3 %, on a slower
-  sensor one below 0.4 of its rate.
+  Sensors pair by time. Where both tick at the windows' rate on one clock, their values come through bit for
+  bit. Otherwise each is interpolated onto an even grid near its median rate, then filtered to the windows'
+  rate (polyphase). At 50 Hz, a tone above 29 Hz aliases by 0.3 % at most. One below 20 Hz, or 0.4 of the
+  rate of a slower sensor, keeps its amplitude to 0.3 %. Other rates scale these figures.
   `dropped` counts values that no motion gives (`physics`), rows with NaN, rows of a repeated time, gaps, and
   pieces shorter than a window.
   Raises ValueError where a sensor's time falls: readers sort.
@@ -58,10 +58,10 @@ def resample(recording: Recording, dropped: collections.Counter) -> list[Piece]:
     return []
   pieces = []
   for start_s, stop_s in segments.overlaps(_unbroken(acc, dropped), _unbroken(gyro, dropped)):
-    if _ticks(start_s, stop_s, RATE_HZ) < WINDOW_SAMPLES:
+    if _ticks(start_s, stop_s, windowing.rate_hz) < windowing.samples:
       dropped['unbroken pieces shorter than a window'] += 1
       continue
-    both = [_at_50_hz(samples, start_s, stop_s, dropped) for samples in (acc, gyro)]
+    both = [_at_rate(samples, windowing.rate_hz, start_s, stop_s, dropped) for samples in (acc, gyro)]
     pieces.append(Piece(start_s, np.concatenate(both, axis=1)))
   return pieces
 
@@ -91,8 +91,8 @@ def _unbroken(samples: Samples, dropped: collections.Counter) -> list[segments.S
   return found
 
 
-def _at_50_hz(
-  samples: Samples, start_s: float, stop_s: float, dropped: collections.Counter
+def _at_rate(
+  samples: Samples, windows_hz: int, start_s: float, stop_s: float, dropped: collections.Counter
 ) -> Float32[np.ndarray, 'n 3']:
   """One sensor from start to stop, both within its segment."""
   samples = segments.extract_around(samples, start_s + _SAME_TIME_S, stop_s - _SAME_TIME_S)
@@ -106,14 +106,14 @@ def _at_50_hz(
   even = _on_grid(time_s, values, grid_s)
   if even is None:
     even = _interpolate(time_s, values.astype(np.float64), grid_s)
-  if rate_hz != RATE_HZ:
+  if rate_hz != windows_hz:
     import scipy.signal  # takes a second to import, which `--help` should not pay
 
-    # The filter's phases differ by 0.05 % in their gain of a constant: gravity would become a tone at 25 Hz.
+    # The filter's phases differ by 0.05 % in their gain of a constant: gravity would become a tone.
     # So the mean bypasses the filter. The rest is extended beyond the ends by a straight line.
     mean = even.mean(axis=0, dtype=np.float64)
-    even = scipy.signal.resample_poly(even - mean, RATE_HZ, rate_hz, axis=0, padtype='line') + mean
-  return np.asarray(even[: _ticks(start_s, stop_s, RATE_HZ)], np.float32)  # the filter may exceed the stop
+    even = scipy.signal.resample_poly(even - mean, windows_hz, rate_hz, axis=0, padtype='line') + mean
+  return np.asarray(even[: _ticks(start_s, stop_s, windows_hz)], np.float32)  # the filter may exceed the stop
 
 
 def _ticks(start_s: float, stop_s: float, rate_hz: int) -> int:

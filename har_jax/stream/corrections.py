@@ -19,8 +19,6 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.errors import UserError
-from har_jax.signal.cutting import WINDOW_S
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.stream import head_update
 from har_jax.timeline.decoding import Chain
 
@@ -109,7 +107,7 @@ class CorrectedFilter:
     """The posterior of the next window's activity."""
     from scipy import special
 
-    window = _Window(start_s + WINDOW_S, hidden, logits)
+    window = _Window(start_s + self._chain.window_s, hidden, logits)
     for layer in self._layers:
       probabilities = special.softmax(layer.scores(window) / temperature)
       layer.posterior = posterior = self._chain.update(layer.posterior, probabilities)
@@ -123,13 +121,14 @@ class CorrectedFilter:
     label: of the activity; the number of all that there are, for one more.
     Raises UserError if there is none, and for `seconds` less than a window.
     """
-    if not (seconds >= WINDOW_S and math.isfinite(seconds)):
-      raise UserError(f'seconds is {seconds!r}; give {WINDOW_S}, the length of a window, or more')
+    window_s = self._chain.window_s
+    if not (seconds >= window_s and math.isfinite(seconds)):
+      raise UserError(f'seconds is {seconds!r}; give {window_s:g}, the length of a window, or more')
     if not self._recent:
       raise UserError('there is no window to correct yet; push samples first')
     now_s = self._recent[-1].stop_s
-    every = max(1, round(STEP_SAMPLES / RATE_HZ / self._chain.hop_s))  # they overlap by half, not more
-    begin_s = now_s - seconds + WINDOW_S - _SLACK_S
+    every = max(1, round(window_s / 2 / self._chain.hop_s))  # they overlap by half, not more
+    begin_s = now_s - seconds + window_s - _SLACK_S
     corrected = tuple(window for window in [*self._recent][::-every] if window.stop_s >= begin_s)
     correction = Correction(now_s, float(seconds), activity)
     before = self._layers[-MOST_CORRECTIONS:]

@@ -13,27 +13,27 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.config import CHANNELS
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.ensemble import check_encoder_alone
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES, Recording, Samples
+from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.resample import MAX_GAP_S, resample
 from har_jax.stream import head_update
 from har_jax.stream.corrections import CorrectedFilter, Correction
 from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
 from har_jax.train.step import compiled_predict
 
-_SETTLING_S = 0.5  # before a window: the resampling filter needs it to settle
-_LAST_S = (WINDOW_SAMPLES - 1) / RATE_HZ  # from a window's first sample to its last
+# Before a window, the resampling filter needs so long to settle: half of its length is so many samples.
+_SETTLING_S, _SETTLING_SAMPLES = 0.5, 10
 _SLACK_S = 1e-6
 _SLACK_SAMPLES = 1e-3
-_CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, one every 1.28 s
+_CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, that overlap by half at most
 
 
 class Prediction(NamedTuple):
-  """Of the window of 2.56 s that starts at `time_s`.
+  """Of the window that starts at `time_s`.
 
   `confidence`: posterior of the activity, from this window and those before it without a gap.
   """
@@ -44,10 +44,10 @@ class Prediction(NamedTuple):
 
 
 class Stream:
-  """Recognizes each window as soon as its last sample arrives. Keeps the last 3 s of samples.
+  """Recognizes each window as soon as its last sample arrives. Keeps half a second more than a window.
 
   Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, angular velocity x y z in rad/s.
-  At 50 Hz a window is the samples themselves; other rates, even or uneven, are resampled by `data.resample`.
+  At the model's rate a window is the samples themselves. `signal.resample` resamples others, even or uneven.
   After a gap of more than 0.2 s a new window starts, and earlier windows no longer count.
   `correct` takes a user's answer and changes the output layer for all later windows; `undo` takes it back.
   Compiles its program on construction.
@@ -57,11 +57,11 @@ class Stream:
     self,
     recognizer: Recognizer,
     *,
-    hop_s: float | int = STEP_SAMPLES / RATE_HZ,
+    hop_s: float | int | None = None,
     mean_bout_s: float | int = MEAN_BOUT_S,
     frame: str = 'auto',
   ):
-    """`hop_s`: from one window to the next, rounded to samples of 0.02 s.
+    """`hop_s`: from one window to the next, rounded to samples; None: half a window.
 
     `mean_bout_s`: mean time between changes of activity, for a hidden Markov model over windows. A prediction
     comes as early with it as without. A single deviating window is outvoted, unless its probability is high;
@@ -73,17 +73,21 @@ class Stream:
     """
     recognizer.check_fitted()
     check_encoder_alone(recognizer.ensemble, 'a stream')
-    if not hop_s * RATE_HZ >= 1 - _SLACK_SAMPLES:
-      raise UserError(f'hop_s is {hop_s!r}; give {1 / RATE_HZ} s or more')
+    self._windowing = windowing = recognizer.windowing
+    rate_hz = windowing.rate_hz
+    hop_s = windowing.step_s if hop_s is None else hop_s
+    if not hop_s * rate_hz >= 1 - _SLACK_SAMPLES:
+      raise UserError(f'hop_s is {hop_s!r}; give {1 / rate_hz:g} s or more')
+    self._settling_s = max(_SETTLING_S, _SETTLING_SAMPLES / rate_hz)
     self._recognizer = recognizer
-    self._hop_s = round(hop_s * RATE_HZ) / RATE_HZ
+    self._hop_s = round(hop_s * rate_hz) / rate_hz
     objective = recognizer.adapter_.objective
-    chain, features = Chain(mean_bout_s, self._hop_s), objective.model.head[-1] + 1
+    chain = Chain(mean_bout_s, self._hop_s, windowing.seconds)
+    features = objective.model.head[-1] + 1
     self._filter = CorrectedFilter(chain, features, objective.classes)
     self._frame = frame
-    self._finding = frame_check.check(
-      recognizer.signals, np.zeros((0, WINDOW_SAMPLES, CHANNELS), np.float32), frame
-    )
+    blank = np.zeros((windowing.samples, CHANNELS), np.float32)
+    self._finding = frame_check.check(recognizer.signals, blank[None][:0], frame, rate_hz)
     self._seen: list[np.ndarray] = []  # windows as pushed, that do not overlap by more than half
     self._seen_s = -math.inf
     self._program = compiled_predict(objective.with_hidden)
@@ -91,15 +95,16 @@ class Stream:
     self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
     self._due_s = 0.0  # the next window starts then, or less than a sample later
     self._now_s = 0.0  # time of the next sample if it comes without one
-    self._recognize(np.zeros((WINDOW_SAMPLES, CHANNELS), np.float32))
+    self._recognize(blank)
 
-  def push(self, samples, time_s=None, *, rate_hz: float | int = RATE_HZ) -> list[Prediction]:
+  def push(self, samples, time_s=None, *, rate_hz: float | int | None = None) -> list[Prediction]:
     """Takes samples [n, 6], any number of them, and returns the predictions that are due, in order.
 
-    `time_s` [n]: time of each sample, on any clock. Default: at `rate_hz`, starting at 0 in the first call.
+    `time_s` [n]: time of each sample, on any clock. Default: at `rate_hz`, or the model's
+    rate, starting at 0 in the first call.
     Samples that are not finite count as missing. Raises UserError on other shapes and on times that decrease.
     """
-    values, times_s = self._checked(samples, time_s, rate_hz)
+    values, times_s = self._checked(samples, time_s, self._windowing.rate_hz if rate_hz is None else rate_hz)
     is_finite = np.isfinite(values).all(axis=1)
     if not is_finite.any():
       return []
@@ -115,7 +120,7 @@ class Stream:
         self._due_s = float(self._time_s[first])
         self._filter.restart()
       predictions += self._recognize_due(self._time_s[first:stop], self._values[first:stop])
-    needed = int(np.searchsorted(self._time_s, self._due_s - _SETTLING_S - _SLACK_S))
+    needed = int(np.searchsorted(self._time_s, self._due_s - self._settling_s - _SLACK_S))
     keep = min(max(needed, bounds[-2]), size - 1)  # always the last sample, to detect a gap after it
     self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
     return predictions
@@ -129,7 +134,7 @@ class Stream:
     windows are kept in memory only. The last 32 corrections count.
     `new`: the activity may be one that the recognizer does not have. It is then one of `activities`.
     Raises UserError if the activity is not one of them without `new`, or is no name; if there is no window
-    yet, and for seconds less than 2.56, the length of a window.
+    yet, and for seconds less than the length of a window.
     """
     names = self.activities
     if str(activity) not in names:
@@ -195,19 +200,22 @@ class Stream:
     self, time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n 6']
   ) -> list[Prediction]:
     predictions: list[Prediction] = []
+    samples, rate_hz = self._windowing.samples, self._windowing.rate_hz
     while True:
-      first = int(np.searchsorted(time_s, self._due_s - _SETTLING_S - _SLACK_S))
+      first = int(np.searchsorted(time_s, self._due_s - self._settling_s - _SLACK_S))
       if first == len(time_s):
         return predictions
-      # The window starts on the grid that resampling makes from `first`: at 50 Hz, on a sample.
-      offset = max(math.ceil((self._due_s - time_s[first]) * RATE_HZ - _SLACK_SAMPLES), 0)
-      start_s = float(time_s[first]) + offset / RATE_HZ
-      if time_s[-1] < start_s + _LAST_S - _SLACK_S:
+      # The window starts on the grid that resampling makes from `first`: at its rate, on a sample.
+      offset = max(math.ceil((self._due_s - time_s[first]) * rate_hz - _SLACK_SAMPLES), 0)
+      start_s = float(time_s[first]) + offset / rate_hz
+      last_s = start_s + (samples - 1) / rate_hz - _SLACK_S
+      if time_s[-1] < last_s:
         return predictions
-      stop = int(np.searchsorted(time_s, start_s + _LAST_S - _SLACK_S)) + 1
+      stop = int(np.searchsorted(time_s, last_s)) + 1
       acc, gyro = (Samples(time_s[first:stop], values[first:stop, axes]) for axes in (slice(3), slice(3, 6)))
-      (piece,) = resample(Recording('', '', acc, gyro, ()), collections.Counter())
-      window = piece.signal[offset : offset + WINDOW_SAMPLES]
+      recording = Recording('', '', acc, gyro, ())
+      (piece,) = resample(recording, collections.Counter(), self._windowing)
+      window = piece.signal[offset : offset + samples]
       self._check_frame(start_s, window)
       hidden, logits = self._recognize(self._finding(window))
       # The current temperature: a later calibration takes effect.
@@ -217,23 +225,25 @@ class Stream:
       predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))
       self._due_s += self._hop_s
 
-  def _check_frame(self, start_s: float, window: Float[np.ndarray, '128 6']) -> None:
+  def _check_frame(self, start_s: float, window: Float[np.ndarray, 'n 6']) -> None:
     """Checks the frame of all windows so far at some of their numbers, the last time for good."""
-    if len(self._seen) == _CHECKED_AT[-1] or start_s < self._seen_s + STEP_SAMPLES / RATE_HZ - _SLACK_S:
+    if len(self._seen) == _CHECKED_AT[-1] or start_s < self._seen_s + self._windowing.step_s - _SLACK_S:
       return
     self._seen.append(window)
     self._seen_s = start_s
     if len(self._seen) not in _CHECKED_AT:
       return
     said = {*self._finding.notes, *self._finding.warnings}
-    self._finding = frame_check.check(self._recognizer.signals, np.stack(self._seen), self._frame)
+    self._finding = frame_check.check(
+      self._recognizer.signals, np.stack(self._seen), self._frame, self._windowing.rate_hz
+    )
     changes = [] if self._finding.is_as_is else self._finding.notes
     for sentence in changes + self._finding.warnings:
       if sentence not in said:
         warnings.warn(sentence, frame_check.FrameWarning, stacklevel=4)
 
   def _recognize(
-    self, window: Float[np.ndarray, '128 6']
+    self, window: Float[np.ndarray, 'n 6']
   ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'y']]:
     """Input and logits of the output layer as loaded."""
     signal = self._recognizer.prepare(window[None])

@@ -1,4 +1,4 @@
-"""Predictions every 1.28 s → bouts: what was done from when to when.   w windows, y classes."""
+"""Predictions of windows → bouts: what was done from when to when.   w windows, y classes."""
 
 import dataclasses
 import itertools
@@ -8,16 +8,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from har_jax.config import Windowing
 from har_jax.errors import UserError
-from har_jax.signal.cutting import WINDOW_S
-from har_jax.signal.recording import RATE_HZ, STEP_SAMPLES
 from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
 from har_jax.timeline.predictions import Predictions
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
 _UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
-_STEP_S = STEP_SAMPLES / RATE_HZ
-_MAX_STEP_S = 1.5 * _STEP_S  # after a gap the next window starts at least a whole window later
+_MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Rules:
       raise UserError(f'unknown_below is {self.unknown_below}; give a probability, 0 to 1')
     if not (self.not_worn_min >= 0 and math.isfinite(self.not_worn_min)):
       raise UserError(f'not_worn_min is {self.not_worn_min}; give 0 or more')
-    Chain(self.mean_bout_s, _STEP_S)  # raises UserError where it is out of range
+    Chain(self.mean_bout_s, 1.0, 1.0)  # raises UserError where it is out of range
 
   def __str__(self) -> str:
     parts = ['each window alone']
@@ -72,15 +70,16 @@ class Bout:
 
 def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
   """Bouts in order, without overlap. Two bouts meet midway between the centers of their windows."""
-  bouts = []
+  bouts, windowing = [], predictions.windowing
   for part in without_gaps(predictions):
     start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
-    not_worn = _not_worn(predictions.still[part], start_s, rules)
+    not_worn = _not_worn(predictions.still[part], start_s, rules, windowing.seconds)
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
-        codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules)
-    edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + WINDOW_S) / 2, start_s[-1] + WINDOW_S]
+        codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules, windowing)
+    window_s = windowing.seconds
+    edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
     recording = int(predictions.recording[part][0])
     for first, stop, code in _equal_runs(codes):
       activity = {_UNKNOWN: UNKNOWN, _NOT_WORN: NOT_WORN}.get(code) or predictions.classes[code]
@@ -99,17 +98,18 @@ def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
 
 def without_gaps(predictions: Predictions) -> Iterator[slice]:
   """Parts in which each window overlaps the next."""
-  is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > _MAX_STEP_S)
+  most_s = _MOST_STEPS * predictions.windowing.step_s
+  is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > most_s)
   bounds = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(predictions.start_s)]
   for first, stop in itertools.pairwise(bounds):
     yield slice(first, stop)
 
 
 def _decode(
-  probabilities: Float[np.ndarray, 'w y'], rules: Rules
+  probabilities: Float[np.ndarray, 'w y'], rules: Rules, windowing: Windowing
 ) -> tuple[Int[np.ndarray, 'w'], Float[np.ndarray, 'w']]:
   """Codes of windows without a gap, and the probability of each one's activity."""
-  chain = Chain(rules.mean_bout_s, _STEP_S)
+  chain = Chain(rules.mean_bout_s, windowing.step_s, windowing.seconds)
   codes = chain.smoothed(probabilities).argmax(axis=1)
   confidence = probabilities[np.arange(len(codes)), codes]
   # Within a bout: as one more activity, unknown would also take the windows around each change.
@@ -121,12 +121,12 @@ def _decode(
 
 
 def _not_worn(
-  still: Bool[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], rules: Rules
+  still: Bool[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], rules: Rules, window_s: float
 ) -> Bool[np.ndarray, 'w']:
   not_worn = np.zeros(len(still), bool)
   if rules.not_worn_min:
     for first, stop, code in _equal_runs(still.astype(np.int64)):
-      if code and start_s[stop - 1] + WINDOW_S - start_s[first] >= 60 * rules.not_worn_min:
+      if code and start_s[stop - 1] + window_s - start_s[first] >= 60 * rules.not_worn_min:
         not_worn[first:stop] = True
   return not_worn
 

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.errors import UserError
-from har_jax.signal.cutting import WINDOW_S
 
 # One value for filter and smoother, chosen on HAPT's validation people (results/decoding.csv). With larger
 # ones the filter is worse, the smoother little changed. People's bouts are longer, but neighboring windows
@@ -24,16 +23,17 @@ class Chain:
   """The activity as a Markov chain in continuous time: uniform prior, one rate from each activity to each.
 
   mean_bout_s: mean time between changes; 0: each window alone.
-  hop_s: time from one window to the next.
+  hop_s: time from one window to the next. window_s: length of a window.
 
   With a uniform prior, a window's probabilities are its likelihoods up to a factor. Overlapping windows share
-  samples: the power hop_s / 2.56 s counts each sample once.
+  samples: the power hop_s / window_s counts each sample once.
   Raises UserError unless mean_bout_s is 0 or more.
   Source: Rabiner, Proceedings of the IEEE 77(2), 1989, section III.
   """
 
   mean_bout_s: float | int
   hop_s: float
+  window_s: float
 
   def __post_init__(self):
     if not (self.mean_bout_s >= 0 and math.isfinite(self.mean_bout_s)):
@@ -62,7 +62,7 @@ class Chain:
     return smoothed
 
   def _likelihoods(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:
-    power = min(self.hop_s / WINDOW_S, 1.0) if self.mean_bout_s else 1.0
+    power = min(self.hop_s / self.window_s, 1.0) if self.mean_bout_s else 1.0
     return np.maximum(probabilities, _MIN_PROBABILITY, dtype=np.float64) ** power
 
   def _moved(self, probabilities: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:

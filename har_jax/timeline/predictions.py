@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -39,6 +40,7 @@ class Predictions:
   tta_shifts: int = 1
   compared: bool | None = None
   pooled_files: int = 0
+  windowing: Windowing = DEFAULT_WINDOWING
 
   @property
   def warnings(self) -> list[str]:
@@ -52,9 +54,9 @@ class Predictions:
 
 
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
-  """Predicts a window every 1.28 s. A base without an adapter answers with its recording head, if it has one.
+  """Predicts windows that overlap by half. A base without an adapter uses its recording head, if it has one.
 
-  Memory: 24 bytes per sample of the longest recording at 50 Hz, and a few MB. A recording head needs 1 kB
+  Memory: 24 bytes per sample of the longest recording, and a few MB. A recording head needs 1 kB
   per window more.
   Raises UserError if no window fits into the recordings.
   """
@@ -66,12 +68,12 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
   ) as bar:
-    for windows in _chunks(windows_of(reading), _CHUNK):
+    for windows in _chunks(windows_of(reading, recognizer.windowing), _CHUNK):
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.probabilities(signals).astype(np.float32))
       still.append(signal_summary.is_still(signals))
       if head is not None:
-        described.append(relative_features.describe(signals))
+        described.append(relative_features.describe(signals, recognizer.windowing.rate_hz))
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
       before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])
@@ -93,6 +95,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     int(recognizer.tta_shifts),  # JSON has no NumPy integers
     compared,
     pooled,
+    recognizer.windowing,
   )
 
 
@@ -142,20 +145,20 @@ def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
   return found
 
 
-def windows_of(reading: Reading) -> Iterator[Window]:
-  """Those without a gap, a window every 1.28 s. One resampled recording is in memory at a time.
+def windows_of(reading: Reading, windowing: Windowing) -> Iterator[Window]:
+  """Windows without a gap, which overlap by half. One resampled recording is in memory at a time.
 
   Raises UserError at the end if there was none.
   """
   count = 0
   for index, recording in enumerate(reading.recordings):
     one = dataclasses.replace(reading, recordings=[recording])
-    for window in recordings.to_windows(one, unlabeled=True, dropped=collections.Counter()):
+    for window in recordings.to_windows(one, windowing, unlabeled=True, dropped=collections.Counter()):
       count += 1
       yield dataclasses.replace(window, recording=index)
   if not count:
     raise UserError(
-      f'no window of 2.56 s without a gap in {reading.seconds:.1f} s of recording: '
+      f'no window of {windowing.seconds:g} s without a gap in {reading.seconds:.1f} s of recording: '
       'is its rate 5 Hz or less, or is it too short?'
     )
 

@@ -1,24 +1,27 @@
-"""The check of `frame_check` on a user's recordings, before they are cut into windows."""
+"""The check of `frame_check` on a user's recordings, before they are cut into windows.
+
+w windows, n samples.
+"""
 
 import dataclasses
 
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.config import CHANNELS, WINDOW_SAMPLES
+from har_jax.config import CHANNELS, Windowing
 from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recordings import Reading, to_windows
 from har_jax.signal import segments
-from har_jax.signal.recording import RATE_HZ, Recording, Samples
+from har_jax.signal.recording import Recording, Samples
 
-_PART_S, _MOST_PARTS = 1024 / RATE_HZ, 150  # 15 windows each
-_SLOWER, _FAST_ENOUGH_HZ = 0.5, 40.0
+_PART_WINDOWS, _MOST_PARTS = 8, 150  # lengths of a window: 15 windows each
+_SLOWER, _FAST_ENOUGH = 0.5, 0.8  # of the rate in training; of the model's rate
 
 
 def check(
-  expected: SignalSummary | None, reading: Reading, frame: str
+  expected: SignalSummary | None, reading: Reading, frame: str, windowing: Windowing
 ) -> tuple[Reading, dict[str, frame_check.Finding]]:
   """The reading with what is certain corrected, with more notes and warnings; and the finding of each file.
 
@@ -26,29 +29,34 @@ def check(
   Raises UserError as `frame_check.check`.
   """
   files = reading.files or [''] * len(reading.recordings)
-  signals = {name: _evenly_spaced(reading, [each == name for each in files]) for name in dict.fromkeys(files)}
+  signals = {
+    name: _evenly_spaced(reading, [each == name for each in files], windowing)
+    for name in dict.fromkeys(files)
+  }
   is_apart = len(signals) > 1 and min(map(len, signals.values())) >= frame_check.FEWEST_WINDOWS
   if not is_apart:
     together = np.concatenate(list(signals.values()))
-    findings = dict.fromkeys(signals, frame_check.check(expected, together, frame))
+    findings = dict.fromkeys(signals, frame_check.check(expected, together, frame, windowing.rate_hz))
   else:
-    findings = {name: _check_one(name, expected, windows, frame) for name, windows in signals.items()}
+    findings = {
+      name: _check_one(name, expected, windows, frame, windowing.rate_hz) for name, windows in signals.items()
+    }
   recordings = [_changed(each, findings[name]) for each, name in zip(reading.recordings, files, strict=True)]
   notes, doubts = list(reading.notes), list(reading.warnings)
   for name, finding in findings.items() if is_apart else list(findings.items())[:1]:
     prefix = f'{name}: ' if is_apart else ''
     notes += [prefix + note for note in finding.notes]
     doubts += [prefix + warning for warning in finding.warnings]
-  doubts += _slower(expected, rates_hz(reading))
+  doubts += _slower(expected, rates_hz(reading), windowing)
   changed = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
   return changed, findings
 
 
 def _check_one(
-  name: str, expected: SignalSummary | None, windows: Float[np.ndarray, 'w 128 6'], frame: str
+  name: str, expected: SignalSummary | None, windows: Float[np.ndarray, 'w n 6'], frame: str, rate_hz: int
 ) -> frame_check.Finding:
   try:
-    return frame_check.check(expected, windows, frame)
+    return frame_check.check(expected, windows, frame, rate_hz)
   except UserError as error:
     raise UserError(f'{name}: {error}') from error
 
@@ -60,19 +68,20 @@ def rates_hz(reading: Reading) -> tuple[float, ...]:
   return tuple(round(1 / segments.step_s(samples), 2) for samples in sensors)
 
 
-def _evenly_spaced(reading: Reading, kept: list[bool]) -> Float[np.ndarray, 'w 128 6']:
+def _evenly_spaced(reading: Reading, kept: list[bool], windowing: Windowing) -> Float[np.ndarray, 'w n 6']:
   """Windows of some recordings: of all of a short one, of evenly spaced parts of a long one."""
   parts = []
   chosen = [each for each, keep in zip(reading.recordings, kept, strict=True) if keep]
   total_s = sum(float(each.acc.time_s[-1]) for each in chosen)
-  every_s = max(_PART_S, total_s / _MOST_PARTS)
+  part_s = _PART_WINDOWS * windowing.seconds
+  every_s = max(part_s, total_s / _MOST_PARTS)
   for each in chosen:
     for start_s in np.arange(0.0, float(each.acc.time_s[-1]), every_s).tolist():
-      part = segments.extract(each, start_s, start_s + _PART_S)
+      part = segments.extract(each, start_s, start_s + part_s)
       if min(len(part.acc.time_s), len(part.gyro.time_s)) > 1:
         parts.append(part)
-  windows = to_windows(dataclasses.replace(reading, recordings=parts), unlabeled=True)
-  return np.array([each.signal for each in windows], np.float32).reshape(-1, WINDOW_SAMPLES, CHANNELS)
+  windows = to_windows(dataclasses.replace(reading, recordings=parts), windowing, unlabeled=True)
+  return np.array([each.signal for each in windows], np.float32).reshape(-1, windowing.samples, CHANNELS)
 
 
 def _changed(recording: Recording, finding: frame_check.Finding) -> Recording:
@@ -87,11 +96,11 @@ def _changed(recording: Recording, finding: frame_check.Finding) -> Recording:
   )
 
 
-def _slower(expected: SignalSummary | None, rates_hz: tuple[float, ...]) -> list[str]:
+def _slower(expected: SignalSummary | None, rates_hz: tuple[float, ...], windowing: Windowing) -> list[str]:
   """A sentence if a sensor is much slower than in training."""
   known = () if expected is None else expected.rates_hz
   return [
     f'The {sensor} runs at {hz:.3g} Hz, at {trained_hz:.3g} Hz in training: quick movements look different.'
     for sensor, hz, trained_hz in zip(('accelerometer', 'gyroscope'), rates_hz, known, strict=False)
-    if hz < min(_SLOWER * trained_hz, _FAST_ENOUGH_HZ)
+    if hz < min(_SLOWER * trained_hz, _FAST_ENOUGH * windowing.rate_hz)
   ]

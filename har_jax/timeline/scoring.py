@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from har_jax.config import Windowing
 from har_jax.errors import UserError
 from har_jax.recordings import language
-from har_jax.signal.cutting import WINDOW_S
-from har_jax.signal.recording import RATE_HZ, Recording
+from har_jax.signal.recording import Recording
 from har_jax.timeline.bouts import UNKNOWN
 from har_jax.timeline.predictions import Predictions
 from har_jax.train import metrics
 
-_SLACK_S = 0.5 / RATE_HZ  # times are rounded to samples: a window that ends with the span is inside
+_SLACK = 0.5  # samples: times are rounded to samples: a window that ends with the span is inside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   Raises UserError if no window lies inside a span.
   """
   labels = [
-    label_at(labeled[recording], start_s)
+    label_at(labeled[recording], start_s, predictions.windowing)
     for recording, start_s in zip(predictions.recording, predictions.start_s, strict=True)
   ]
   is_labeled = np.array([label is not None for label in labels])
@@ -60,9 +60,10 @@ def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> li
   return sorted(label for label in found if language.folded(label) not in known)
 
 
-def label_at(recording: Recording, start_s: float) -> str | None:
+def label_at(recording: Recording, start_s: float, windowing: Windowing) -> str | None:
   """The activity of the span that contains the window that starts at `start_s`."""
+  slack_s, stop_s = _SLACK / windowing.rate_hz, start_s + windowing.seconds
   for span in recording.spans:
-    if span.start_s <= start_s + _SLACK_S and start_s + WINDOW_S <= span.stop_s + _SLACK_S:
+    if span.start_s <= start_s + slack_s and stop_s <= span.stop_s + slack_s:
       return span.activity
   return None

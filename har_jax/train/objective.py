@@ -34,7 +34,9 @@ from har_jax.train import augment, metrics
 from har_jax.train.mesh import ShardOverBatch, on_one_device
 from har_jax.variables import Variables, flatten, nest, split
 
-_WINDOWS = jax.ShapeDtypeStruct((2, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
+
+def _two_windows(model: config.Model) -> jax.ShapeDtypeStruct:
+  return jax.ShapeDtypeStruct((2, model.window_samples, config.CHANNELS), np.float32)
 
 
 def _drawn(module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct, **options: Any) -> Variables:
@@ -64,7 +66,7 @@ class Reconstruct:
 
   def init(self, key: jax.Array) -> Variables:
     visible = jax.ShapeDtypeStruct((2, self.model.tokens - self.model.hidden), np.int32)
-    return _drawn(self._autoencoder, key, _WINDOWS, visible)
+    return _drawn(self._autoencoder, key, _two_windows(self.model), visible)
 
   def losses(
     self,
@@ -114,7 +116,7 @@ class Classify:
     return ClassifyWithHidden(self.model, self.classes, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    return _drawn(self._classifier, key, _WINDOWS)
+    return _drawn(self._classifier, key, _two_windows(self.model))
 
   def init_head(self, key: jax.Array) -> Variables:
     """The head's part of `init`, bit for bit. To draw the encoder, too, takes seconds of compiling."""
@@ -202,7 +204,7 @@ class Contrastive:
     return ProjectionModel(self.model, self.precision)
 
   def init(self, key: jax.Array) -> Variables:
-    return _drawn(self._projection_model, key, _WINDOWS)
+    return _drawn(self._projection_model, key, _two_windows(self.model))
 
   def losses(
     self,

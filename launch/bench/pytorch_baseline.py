@@ -84,7 +84,9 @@ def _call(
   precision = torch.autocast('cpu', torch.bfloat16) if half else contextlib.nullcontext()
   rng = np.random.default_rng(0)
   size = running.EPOCH_WINDOWS if kind == 'epoch' else batch
-  signal = torch.tensor(rng.standard_normal((size, config.WINDOW_SAMPLES, config.CHANNELS), np.float32))
+  signal = torch.tensor(
+    rng.standard_normal((size, experiment.model.window_samples, config.CHANNELS), np.float32)
+  )
   labels = torch.tensor(rng.integers(0, CLASSES, size))
   if kind == 'inference':
     model.eval()

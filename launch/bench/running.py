@@ -57,7 +57,7 @@ def epoch(experiment: config.Experiment, batch: int) -> Program:
   """An epoch of LoRA over `EPOCH_WINDOWS` windows in random order, loading included."""
   training = _Training(*_prepare(experiment, 'lora'), experiment.finetune, batch)
   program = training.program()
-  windows = _windows(EPOCH_WINDOWS)
+  windows = _windows(EPOCH_WINDOWS, experiment.model)
   steps = -(-EPOCH_WINDOWS // batch)
   seeds = itertools.count()
 
@@ -82,7 +82,7 @@ def inference(experiment: config.Experiment, batch: int) -> Program:
   objective = Classify(experiment.model, CLASSES, experiment.precision)
   devices = mesh.data_mesh()
   model, key = mesh.replicate(objective.init(jax.random.key(0)), devices), jax.random.key(2)
-  windows = _windows(batch)
+  windows = _windows(batch, experiment.model)
   arguments = (model, mesh.split(windows, devices), np.int32(0))
   compiled, compile_s = _compile(compiled_predict(objective, devices), *arguments)
   return Program(
@@ -122,7 +122,8 @@ class _Training:
     key: Any = jax.random.key(2)
     total_steps: Any = np.int32(10**6)
     step = training_step(objective, training, pretrained=pretrained)
-    self._operations = count_operations(step, state, prepared.frozen, _windows(batch), key, total_steps)
+    windows = _windows(batch, objective.model)
+    self._operations = count_operations(step, state, prepared.frozen, windows, key, total_steps)
     if runs > 1:
       state, key, total_steps = jax.tree.map(lambda leaf: jnp.stack([leaf] * runs), (state, key, total_steps))
     self._held_bytes = {
@@ -140,7 +141,7 @@ class _Training:
       mesh=self._devices,
       per_run_paths=frozenset() if runs > 1 else None,
     )
-    placed = self._place([_windows(batch)] * self.steps_per_call)
+    placed = self._place([windows] * self.steps_per_call)
     self._compiled, self._compile_s = _compile(lazy, *self._arguments(placed, self.steps_per_call))
     self._call = functools.partial(self._train, placed, self.steps_per_call)
 
@@ -175,10 +176,10 @@ def _compile(function: Any, *arguments: Any) -> tuple[Any, float]:
   return compiled, time.perf_counter() - started
 
 
-def _windows(count: int) -> Batch:
+def _windows(count: int, model: config.Model) -> Batch:
   rng = np.random.default_rng(0)
   return {
-    'signal': rng.standard_normal((count, config.WINDOW_SAMPLES, config.CHANNELS), np.float32),
+    'signal': rng.standard_normal((count, model.window_samples, config.CHANNELS), np.float32),
     'origin': np.zeros((count, 2), np.float32),
     'label': rng.integers(0, CLASSES, count, np.int32),
     'weight': np.ones(count, np.float32),

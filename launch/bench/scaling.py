@@ -58,7 +58,7 @@ def _program(experiment: config.Experiment, step: str, dimension: str, size: int
   if dimension == 'width':
     model = dataclasses.replace(model, width=size, mlp_dim=model.mlp_dim * size // model.width)
   elif dimension == 'tokens':
-    patch_size = config.WINDOW_SAMPLES // size
+    patch_size = model.window_samples // size
     model = dataclasses.replace(model, patch_size=patch_size, stem=_stem(model.stem, patch_size))
   scaled = dataclasses.replace(experiment, model=model)
   training = experiment.finetune if step == 'lora' else experiment.pretrain

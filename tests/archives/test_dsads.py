@@ -7,6 +7,7 @@ import pytest
 
 from har_jax.archives.dsads import ARCHIVE
 from har_jax.archives.source import Source
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.resample import resample
 
@@ -68,7 +69,7 @@ def test_the_real_archive_is_in_si_units_at_25_hz(real_archive):
   for position in UNITS:
     recording = next(ARCHIVE.read(source, position, dropped))  # subject 1, sitting
     assert len(recording.acc.values) == 7500
-    (piece,) = resample(recording, dropped)
+    (piece,) = resample(recording, dropped, DEFAULT_WINDOWING)
     assert len(piece.signal) == 14_999
     norm = np.linalg.norm(piece.signal[:, :3], axis=1)
     assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.02)

@@ -9,6 +9,7 @@ import pytest
 
 from har_jax.archives.hapt import ARCHIVE
 from har_jax.archives.source import Source
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.signal.resample import resample
@@ -70,7 +71,13 @@ def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, 
   source, dropped = Source(real_archive('hapt')), collections.Counter()
   windows: list[cutting.Window] = []
   for number, recording in enumerate(itertools.islice(ARCHIVE.read(source, 'waist', dropped), experiments)):
-    windows += cutting.cut(recording, resample(recording, dropped), dropped, number=number)
+    windows += cutting.cut(
+      recording,
+      resample(recording, dropped, DEFAULT_WINDOWING),
+      dropped,
+      DEFAULT_WINDOWING,
+      number=number,
+    )
   codes = {activity: code for code, activity in ACTIVITIES.items()}
   for part, is_test in (('Train', False), ('Test', True)):
     chosen = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]

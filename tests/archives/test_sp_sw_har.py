@@ -7,6 +7,7 @@ import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.sp_sw_har import ARCHIVE
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets.prepare import prepare
 from har_jax.errors import UserError
 from har_jax.signal import cutting, gyro_agreement
@@ -139,12 +140,19 @@ def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   position, _, recordings = real
   dropped, cut = collections.Counter(), []
   for number, recording in enumerate(recordings):
-    pieces = resample(recording, dropped)
-    cut += cutting.cut(recording, pieces, dropped, number=number, majority_label=ARCHIVE.majority_label)
+    pieces = resample(recording, dropped, DEFAULT_WINDOWING)
+    cut += cutting.cut(
+      recording,
+      pieces,
+      dropped,
+      DEFAULT_WINDOWING,
+      number=number,
+      majority_label=ARCHIVE.majority_label,
+    )
   assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
   assert not dropped
   lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]
   assert len(cut) == pytest.approx(sum((50 * each - 128) // 64 + 1 for each in lasts_s), abs=5)
-  assert gyro_agreement.check(np.stack([window.signal for window in cut])) == (None, True, False)
+  assert gyro_agreement.check(np.stack([window.signal for window in cut]), 50) == (None, True, False)
   norms = [np.linalg.norm(recording.acc.values, axis=1).mean() for recording in recordings]
   assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.06)

@@ -8,6 +8,7 @@ import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.wisdm import ARCHIVE
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.resample import resample
 
@@ -89,7 +90,7 @@ def test_subjects_and_runs_without_a_gyroscope_are_counted(tmp_path):
 def test_clocks_that_share_no_moment_give_no_piece(tmp_path):
   source = _folder(tmp_path, {1: _lines(1, 'A', _ticks(99))}, {1: _lines(1, 'A', _ticks(99, BOOT_NS * 2))})
   dropped = collections.Counter()
-  assert [resample(recording, dropped) for recording in _read(source)] == [[]]
+  assert [resample(recording, dropped, DEFAULT_WINDOWING) for recording in _read(source)] == [[]]
   assert dropped == {'recordings whose sensors do not overlap in time': 1}
 
 
@@ -100,7 +101,7 @@ def test_the_real_archive_has_all_codes_and_si_units(real_archive):
   assert {r.subject for r in recordings} == {'1600'}
   assert [r.spans[0].activity for r in recordings] == list(ACTIVITIES.values())
   for recording in recordings:
-    (piece,) = resample(recording, dropped)
+    (piece,) = resample(recording, dropped, DEFAULT_WINDOWING)
     assert len(piece.signal) == pytest.approx(180 * 50, abs=20)
     assert np.isfinite(piece.signal).all()
     if recording.spans[0].activity in ('sitting', 'standing'):

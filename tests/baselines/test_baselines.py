@@ -19,7 +19,7 @@ def _features(**channels: np.ndarray | float) -> dict[str, float]:
   window = np.zeros((1, 128, 6))
   for name, values in channels.items():
     window[0, :, features.CHANNELS.index(name.replace('_', ' '))] = values
-  (row,) = features.window_features(window)
+  (row,) = features.window_features(window, 50)
   return dict(zip(features.NAMES, row, strict=True))
 
 
@@ -34,6 +34,18 @@ def test_features_of_a_sine():
   assert found['log power 1.5-2 Hz, gyro y'] == pytest.approx(0, abs=1e-4)
   assert found['log power 3-4 Hz, gyro y'] == pytest.approx(np.log(1e-6))
   assert found['peak frequency, acc x'] == 0
+
+
+def test_bands_are_of_hertz_at_any_rate_and_empty_above_half_of_it():
+  tone = np.zeros((1, 64, 6))
+  tone[0, :, 4] = 3 + 2 * np.sin(2 * np.pi * 25 / 64 * 5 * np.arange(64) / 25)  # 1.95 Hz
+  (row,) = features.window_features(tone, 25)
+  found = dict(zip(features.NAMES, row, strict=True))
+  assert found['peak frequency, gyro y'] == pytest.approx(25 / 64 * 5)
+  assert found['log power 1.5-2 Hz, gyro y'] == pytest.approx(0, abs=1e-4)
+  assert found['log power 15-25.1 Hz, gyro y'] == pytest.approx(np.log(1e-6))
+  (short,) = features.window_features(tone[:, :16], 50)  # bins of 3 Hz: most bands have none
+  assert np.isfinite(short).all()
 
 
 def test_features_of_a_ramp():
@@ -54,11 +66,11 @@ def test_the_norm_is_that_of_three_axes():
 
 def test_features_are_of_each_window_alone(monkeypatch: pytest.MonkeyPatch):
   windows = np.random.default_rng(0).standard_normal((5, 128, 6)).astype(np.float32)
-  whole = features.window_features(windows)
+  whole = features.window_features(windows, 50)
   assert whole.shape == (5, len(features.NAMES))
   assert len(set(features.NAMES)) == len(features.NAMES)
   monkeypatch.setattr(features, '_CHUNK', 2)
-  np.testing.assert_allclose(features.window_features(windows), whole, rtol=1e-12)
+  np.testing.assert_allclose(features.window_features(windows, 50), whole, rtol=1e-12)
 
 
 # --- classifiers

@@ -18,7 +18,7 @@ def test_evenly_spaced_windows_keep_the_fractions_and_every_class():
 
 
 def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pytest.MonkeyPatch):
-  def missing(random_state: int) -> None:
+  def missing(random_state: int, rate_hz: int) -> None:
     raise UserError('rocket needs aeon: pip install it')
 
   monkeypatch.setitem(baselines.BASELINES, 'rocket', missing)
@@ -26,7 +26,7 @@ def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pyte
   rng = np.random.default_rng(0)
   labels = np.arange(40) % 2
   fitted, seconds, lines = installed.fit_installed(
-    rng.standard_normal((40, 128, 6)) * (1 + labels)[:, None, None], labels, 0
+    rng.standard_normal((40, 128, 6)) * (1 + labels)[:, None, None], labels, 0, 50
   )
   assert list(fitted) == list(seconds) == ['forest']
   assert seconds['forest'] > 0

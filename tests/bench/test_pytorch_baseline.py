@@ -17,7 +17,7 @@ torch = pytest.importorskip('torch')
 baseline: Any = pytest.importorskip('launch.bench.pytorch_baseline')
 
 _SIGNAL = jnp.asarray(
-  np.random.default_rng(0).standard_normal((5, config.WINDOW_SAMPLES, config.CHANNELS), np.float32)
+  np.random.default_rng(0).standard_normal((5, config.Windowing.samples, config.CHANNELS), np.float32)
 )
 _LEAVES = {
   'kernel': 'weight',

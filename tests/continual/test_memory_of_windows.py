@@ -17,7 +17,7 @@ def _windows(labels: list[int], seed: int) -> Batch:
 def _stored(capacity: int, domains: int = 3) -> State:
   stored: State = {}
   for number in range(domains):
-    most = capacity * memory.WINDOW_BYTES + 5
+    most = capacity * memory.window_bytes(128) + 5
     stored = memory.store(stored, _windows([0] * 6 + [1] * 4, number), number, most_bytes=most, seed=0)
   return stored
 
@@ -25,7 +25,7 @@ def _stored(capacity: int, domains: int = 3) -> State:
 @pytest.mark.parametrize('capacity', [4, 9, 100])
 def test_stored_windows_never_take_more_than_their_bytes(capacity: int):
   stored = _stored(capacity)
-  assert sum(array.nbytes for array in stored.values()) <= capacity * memory.WINDOW_BYTES
+  assert sum(array.nbytes for array in stored.values()) <= capacity * memory.window_bytes(128)
   assert len(stored['label']) == min(capacity, 30)
 
 

@@ -11,7 +11,7 @@ from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 
 SIGNALS, ACTIVITIES = worn_device.windows(0)
-SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist())
+SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist(), 50)
 
 
 def test_gravity_is_kept_by_activity_in_g():
@@ -27,12 +27,14 @@ def test_gravity_is_kept_by_activity_in_g():
 def test_rest_is_measured_where_the_device_does_not_move():
   still = np.float32([0, 0, 9.9, 0, 0, 0]) + np.zeros((10, 128, 6), np.float32)
   assert SUMMARY.at_rest_g is None
-  assert signal_summary.summarize(still, ['table'] * 10).at_rest_g == pytest.approx(9.9 / 9.80665, abs=1e-3)
+  assert signal_summary.summarize(still, ['table'] * 10, 50).at_rest_g == pytest.approx(
+    9.9 / 9.80665, abs=1e-3
+  )
 
 
 def test_acceleration_without_gravity_is_seen():
   linear = SIGNALS - SIGNALS.mean(axis=1, keepdims=True)
-  assert not signal_summary.summarize(linear, ACTIVITIES.tolist()).has_gravity
+  assert not signal_summary.summarize(linear, ACTIVITIES.tolist(), 50).has_gravity
 
 
 def test_the_means_of_training_are_more_likely_than_their_opposites():

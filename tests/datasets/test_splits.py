@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from har_jax.config import Protocol
+from har_jax.config import DEFAULT_WINDOWING, Protocol
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.signal.cutting import Window
@@ -221,7 +221,7 @@ def _windows(*runs: tuple[str, int, float, int]) -> list[Window]:
 
 def test_the_last_windows_are_held_out_and_their_neighbor_dropped():
   windows = _windows(('walk', 0, 0.0, 10), ('sit', 0, 20.0, 20))
-  held_out, overlapping = splits.hold_out_last(windows, 0.2)
+  held_out, overlapping = splits.hold_out_last(windows, 0.2, DEFAULT_WINDOWING)
   assert np.flatnonzero(held_out).tolist() == [8, 9, 26, 27, 28, 29]
   assert np.flatnonzero(overlapping).tolist() == [7, 25]
 
@@ -231,7 +231,7 @@ def test_adjacent_windows_and_other_recordings_do_not_overlap():
   windows = _windows(
     ('walk', 1, 0.0, 5), ('walk', 0, 0.0, 5), ('sit', 0, 10.0, 4), ('sit', 0, 10 + 5 * 1.28, 1)
   )
-  held_out, overlapping = splits.hold_out_last(windows, 0.2)
+  held_out, overlapping = splits.hold_out_last(windows, 0.2, DEFAULT_WINDOWING)
   assert np.flatnonzero(held_out).tolist() == [3, 4, 14]
   assert np.flatnonzero(overlapping).tolist() == [2]
 
@@ -241,7 +241,7 @@ def test_train_and_held_out_windows_share_no_sample(fraction: float):
   windows = _windows(
     ('walk', 0, 0.0, 9), ('sit', 0, 14.0, 6), ('walk', 0, 30.0, 7), ('run', 1, 0.0, splits.MIN_CLASS_WINDOWS)
   )
-  held_out, overlapping = splits.hold_out_last(windows, fraction)
+  held_out, overlapping = splits.hold_out_last(windows, fraction, DEFAULT_WINDOWING)
   assert not (held_out & overlapping).any()
   train = ~held_out & ~overlapping
   assert {windows[i].activity for i in np.flatnonzero(train)} == {'walk', 'sit', 'run'}
@@ -257,7 +257,7 @@ def test_train_and_held_out_windows_share_no_sample(fraction: float):
 )
 def test_nothing_is_held_out_of_too_few_windows(sitting: int, fraction: float):
   held_out, overlapping = splits.hold_out_last(
-    _windows(('walk', 0, 0.0, 30), ('sit', 0, 50.0, sitting)), fraction
+    _windows(('walk', 0, 0.0, 30), ('sit', 0, 50.0, sitting)), fraction, DEFAULT_WINDOWING
   )
   assert not held_out.any()
   assert not overlapping.any()
@@ -265,6 +265,6 @@ def test_nothing_is_held_out_of_too_few_windows(sitting: int, fraction: float):
 
 def test_an_activity_with_few_windows_is_trained_and_not_validated():
   runs = (('walk', 0, 0.0, 10), ('sit', 0, 20.0, 10), ('stand_to_sit', 0, 40.0, 1))
-  held_out, overlapping = splits.hold_out_last(_windows(*runs), 0.2)
+  held_out, overlapping = splits.hold_out_last(_windows(*runs), 0.2, DEFAULT_WINDOWING)
   assert np.flatnonzero(held_out).tolist() == [8, 9, 18, 19]
   assert np.flatnonzero(overlapping).tolist() == [7, 17]

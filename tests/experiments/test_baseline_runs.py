@@ -31,7 +31,7 @@ def test_a_missing_package_is_named_before_any_run(
 class _Spy:
   """Remembers what it is fitted to and what it predicts; every prediction is the first class."""
 
-  def __init__(self, random_state: int):
+  def __init__(self, random_state: int, rate_hz: int = 50):
     self.seen: dict[str, Any] = {'random_state': random_state, 'predicted': []}
     _Spy.last = self
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from har_jax import config
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
 from har_jax.signal.resample import resample
 
@@ -24,6 +25,8 @@ def cut_from(recordings: Any, count: int = 3, most: int = 24) -> np.ndarray:
   cut = [
     window.signal
     for recording in itertools.islice(recordings, count)
-    for window in cutting.cut(recording, resample(recording, dropped), dropped)
+    for window in cutting.cut(
+      recording, resample(recording, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING
+    )
   ]
   return np.stack(cut[:: max(1, len(cut) // most)]).astype(np.float32)

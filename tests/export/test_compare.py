@@ -8,6 +8,7 @@ import pytest
 from in_process import run_in_process
 
 from har_jax import export
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.export import compare
@@ -43,16 +44,20 @@ def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pat
 def test_windows_to_compare_are_of_the_classes_and_subjects(
   folder: pathlib.Path, signals: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
-  chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES)
+  chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING)
   np.testing.assert_array_equal(chosen, signals[:12][np.arange(12) % 3 < 2])
   assert labels.tolist() == [0, 1] * 4  # running is none of the classes
-  chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES, ['Bob', 'Cem'])
+  chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING, ['Bob', 'Cem'])
   np.testing.assert_array_equal(chosen, signals[1:12:3])
   assert labels.tolist() == [1] * 4
   with pytest.raises(UserError, match='Dov'):
-    compare.labeled_windows(folder, export_cases.CLASSES, ['Dov'])
+    compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING, ['Dov'])
   monkeypatch.setattr(compare, '_MAX_WINDOWS', 3)
-  assert compare.labeled_windows(folder, export_cases.CLASSES)[1].tolist() == [0, 1, 1]
+  assert compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING)[1].tolist() == [
+    0,
+    1,
+    1,
+  ]
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def _listed(folder: pathlib.Path) -> dict:
 def test_the_folder_holds_page_model_and_card(
   recognizer: Recognizer, signals: np.ndarray, tmp_path: pathlib.Path
 ):
-  trained = signal_summary.to_json(signal_summary.summarize(signals, ['walking'] * len(signals)))
+  trained = signal_summary.to_json(signal_summary.summarize(signals, ['walking'] * len(signals), 50))
   adapter = recognizer.adapter_.with_card(signals=trained)
   export.write(tmp_path / 'page', export.make(Recognizer._from_adapter(recognizer.base_, adapter), 'web'))
   names = {path.name for path in (tmp_path / 'page').iterdir()}

@@ -10,7 +10,7 @@ from har_jax.variables import Variables
 CLASSES = ('sitting', 'standing', 'walking', 'running', 'cycling', 'lying')  # as many as PyTorch's model has
 LORA = config.Lora(rank=4, alpha=8.0)
 SIGNAL = (
-  np.random.default_rng(0).standard_normal((5, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
+  np.random.default_rng(0).standard_normal((5, config.Windowing.samples, config.CHANNELS)).astype(np.float32)
 )
 
 

@@ -227,7 +227,7 @@ def _read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
   if (head := recording_head.load(folder, base)) is None:
     raise UserError('there is no recording head')
   windows = np.random.default_rng(0).standard_normal((20, 128, 6)).astype(np.float32)
-  features = recording_head.relative_features.describe(windows + np.float32([0, 0, 9.8, 0, 0, 0]))
+  features = recording_head.relative_features.describe(windows + np.float32([0, 0, 9.8, 0, 0, 0]), 50)
   encoder = np.full((20, len(base.classes)), 0.1)
   encoder[:, base.classes.index('walking')] = 0.8
   return digest(head.combine(encoder, features, base.classes), head.classes), ''

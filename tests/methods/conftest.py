@@ -10,7 +10,7 @@ from har_jax.datasets.batches import Batch
 @pytest.fixture(scope='session')
 def batch() -> Batch:
   rng = np.random.default_rng(0)
-  signal = rng.standard_normal((6, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
+  signal = rng.standard_normal((6, config.Windowing.samples, config.CHANNELS)).astype(np.float32)
   return {
     'signal': signal,
     'label': np.arange(6, dtype=np.int32) % 3,

@@ -391,7 +391,7 @@ def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
     return prepared.variables, after.trainable | after.statistics | prepared.frozen
 
   batch = {
-    'signal': jax.ShapeDtypeStruct((count, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
+    'signal': jax.ShapeDtypeStruct((count, config.Windowing.samples, config.CHANNELS), jnp.float32),
     'origin': jax.ShapeDtypeStruct((count, 2), jnp.float32),
     'label': jax.ShapeDtypeStruct((count,), jnp.int32),
     'weight': jax.ShapeDtypeStruct((count,), jnp.float32),

@@ -29,7 +29,7 @@ def _normal(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def _windows(count: int, seed: int = 0) -> np.ndarray:
-  return _normal(count, config.WINDOW_SAMPLES, config.CHANNELS, seed=seed)
+  return _normal(count, config.Windowing.samples, config.CHANNELS, seed=seed)
 
 
 @pytest.fixture(scope='module')

@@ -152,7 +152,7 @@ def test_a_damaged_or_missing_file_is_an_error(saved: pathlib.Path, change, mess
 
 def test_an_ensemble_of_another_adapter_is_an_error(whole: Recognizer, saved: pathlib.Path):
   with pytest.raises(UserError, match='belongs to the adapter with checksum'):
-    ensemble.load(saved, adapter='0')
+    ensemble.load(saved, adapter='0', rate_hz=50)
 
 
 def test_an_ensemble_with_other_weights_than_members_is_an_error(saved: pathlib.Path):

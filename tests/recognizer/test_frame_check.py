@@ -8,6 +8,7 @@ import pytest
 import worn_device
 
 from har_jax import files
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
@@ -20,14 +21,14 @@ from har_jax.stream.stream import Stream
 from har_jax.timeline import rate_check
 
 TRAINED, LABELS = worn_device.windows(0)
-SUMMARY = signal_summary.summarize(TRAINED, LABELS.tolist())
+SUMMARY = signal_summary.summarize(TRAINED, LABELS.tolist(), 50)
 SIGNALS, ACTIVITIES = worn_device.windows(1)  # of another person
 G = np.float32([9.80665] * 3 + [1] * 3)
 LINEAR = SIGNALS - SIGNALS.mean(axis=1, keepdims=True) * np.float32([1, 1, 1, 0, 0, 0])
 
 
 def _check(signals: np.ndarray, frame: str = 'auto') -> frame_check.Finding:
-  return frame_check.check(SUMMARY, signals, frame)
+  return frame_check.check(SUMMARY, signals, frame, 50)
 
 
 def test_a_recording_like_those_of_training_stays_as_it_is():
@@ -65,10 +66,10 @@ def test_acceleration_without_gravity_is_refused():
 
 
 def test_a_model_of_acceleration_without_gravity_refuses_gravity():
-  trained = signal_summary.summarize(LINEAR, ACTIVITIES.tolist())
-  assert not frame_check.check(trained, LINEAR, 'auto').warnings
+  trained = signal_summary.summarize(LINEAR, ACTIVITIES.tolist(), 50)
+  assert not frame_check.check(trained, LINEAR, 'auto', 50).warnings
   with pytest.raises(UserError, match=r'has gravity.*without gravity'):
-    frame_check.check(trained, SIGNALS, 'auto')
+    frame_check.check(trained, SIGNALS, 'auto', 50)
 
 
 @pytest.mark.parametrize('frame', ['-x,-y,z', 'y,z,x'])
@@ -142,16 +143,16 @@ def test_a_device_on_a_table_says_nothing_of_how_it_is_worn():
 def test_a_model_of_many_positions_warns_and_changes_no_sign():
   two = dataclasses.replace(SUMMARY.gravity[0], position='wrist')
   pooled = dataclasses.replace(SUMMARY, gravity=(two, *SUMMARY.gravity[1:]))
-  finding = frame_check.check(pooled, frames.FLIP(SIGNALS), 'auto')
+  finding = frame_check.check(pooled, frames.FLIP(SIGNALS), 'auto', 50)
   assert finding.is_as_is
   assert 'frame=-x,-y,-z would correct it' in finding.warnings[0]
 
 
 def test_a_card_without_a_summary_still_checks_units_and_gravity():
-  assert frame_check.check(None, SIGNALS / G, 'auto').acc_factor == pytest.approx(9.80665)
+  assert frame_check.check(None, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
   with pytest.raises(UserError, match='lacks gravity'):
-    frame_check.check(None, LINEAR, 'auto')
-  assert frame_check.check(None, frames.FLIP(SIGNALS), 'auto').is_as_is
+    frame_check.check(None, LINEAR, 'auto', 50)
+  assert frame_check.check(None, frames.FLIP(SIGNALS), 'auto', 50).is_as_is
 
 
 def test_a_few_windows_decide_nothing():
@@ -167,7 +168,7 @@ def test_the_file_that_is_refused_is_named():
     )
   reading = Reading(recordings, [], [], '', True, ['ana', 'ben'], [0.0, 0.0])
   with pytest.raises(UserError, match=r'^ben: Acceleration lacks gravity'):
-    rate_check.check(None, reading, 'auto')
+    rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
 
 
 # --- the bundled base
@@ -188,11 +189,11 @@ def test_the_bundled_base_knows_its_sources(pooled: signal_summary.SignalSummary
 
 
 def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled: signal_summary.SignalSummary):
-  assert frame_check.check(pooled, SIGNALS / G, 'auto').acc_factor == pytest.approx(9.80665)
+  assert frame_check.check(pooled, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
   with pytest.raises(UserError, match='lacks gravity'):
-    frame_check.check(pooled, LINEAR, 'auto')
+    frame_check.check(pooled, LINEAR, 'auto', 50)
   for signals in (SIGNALS, frames.FLIP(SIGNALS)):
-    finding = frame_check.check(pooled, signals, 'auto')
+    finding = frame_check.check(pooled, signals, 'auto', 50)
     assert finding.is_as_is
     assert finding.notes + finding.warnings
 

@@ -22,7 +22,7 @@ CLASSES = ('walking', 'standing', 'lying', 'unknown')
 
 
 def features_of(windows: np.ndarray, walking: np.ndarray) -> np.ndarray:
-  found = relative_features.describe(windows).relative_to(walking)
+  found = relative_features.describe(windows, 50).relative_to(walking)
   assert found is not None
   return found
 
@@ -72,28 +72,28 @@ def test_features_are_relative_to_walking():
 
 def test_windows_that_do_not_move_are_no_walking():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
-  assert relative_features.describe(windows).relative_to(labels == STANDING) is None
+  assert relative_features.describe(windows, 50).relative_to(labels == STANDING) is None
 
 
 def test_too_little_walking_or_gravity_without_direction_is_no_reference():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
   walking = np.flatnonzero(labels == WALKING)
   few = np.isin(np.arange(len(labels)), walking[: relative_features.FEWEST_WALKING - 1])
-  assert relative_features.describe(windows).relative_to(few) is None
+  assert relative_features.describe(windows, 50).relative_to(few) is None
   windows[walking[::2], :, :3] *= -1  # upside down in half of the time
-  assert relative_features.describe(windows).relative_to(labels == WALKING) is None
+  assert relative_features.describe(windows, 50).relative_to(labels == WALKING) is None
 
 
 def test_parts_of_a_recording_are_the_recording():
   windows, labels = recording(np.random.default_rng(1), np.eye(3))
-  parts = [relative_features.describe(windows[at]) for at in (slice(0, 10), slice(10, None))]
+  parts = [relative_features.describe(windows[at], 50) for at in (slice(0, 10), slice(10, None))]
   joined = relative_features.concatenate(parts).relative_to(labels == WALKING)
   np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
 
 
 def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
   windows, encoder = unseen
-  combined = head.combine(encoder, relative_features.describe(windows), CLASSES)
+  combined = head.combine(encoder, relative_features.describe(windows, 50), CLASSES)
   _, labels = recording(np.random.default_rng(9), np.eye(3))
   assert head.classes == CLASSES[:3]
   np.testing.assert_array_equal(combined[:, :3].argmax(axis=1), labels)
@@ -104,7 +104,7 @@ def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
 def test_without_walking_the_encoder_answers(head: RecordingHead, unseen):
   windows, encoder = unseen
   still = encoder.argmax(axis=1) != 0
-  combined = head.combine(encoder[still], relative_features.describe(windows[still]), CLASSES)
+  combined = head.combine(encoder[still], relative_features.describe(windows[still], 50), CLASSES)
   np.testing.assert_array_equal(combined, encoder[still])
 
 

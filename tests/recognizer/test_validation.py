@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.validation import check_held_out, check_labels, check_windows, encode_groups
 
@@ -15,7 +16,7 @@ _NOT_FINITE[3, :, 0] = np.inf
 
 
 def test_windows_are_converted_to_float32():
-  assert check_windows(_WINDOWS.astype(int).tolist()).dtype == np.float32
+  assert check_windows(_WINDOWS.astype(int).tolist(), DEFAULT_WINDOWING).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_windows_are_converted_to_float32():
 )
 def test_arrays_that_are_not_windows_are_errors(windows: np.ndarray, message: str):
   with pytest.raises(UserError, match=message):
-    check_windows(windows)
+    check_windows(windows, DEFAULT_WINDOWING)
 
 
 def test_labels_are_indices_of_the_sorted_classes():

@@ -8,6 +8,7 @@ from cut_pieces import cut as _cut
 from cut_pieces import ramp as _ramp
 from cut_pieces import recording as _recording
 
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.signal import cutting
 from har_jax.signal.recording import Span
@@ -69,7 +70,9 @@ def test_an_infinite_value_names_its_recording():
 
 def _cut_by_majority(*spans: Span, samples: int = 1000) -> list[cutting.Window]:
   recording = _recording(samples, *spans)
-  return list(cutting.cut(recording, [_ramp(samples)], collections.Counter(), majority_label=True))
+  return list(
+    cutting.cut(recording, [_ramp(samples)], collections.Counter(), DEFAULT_WINDOWING, majority_label=True)
+  )
 
 
 def test_with_a_majority_label_windows_cross_labels_and_have_the_longest():

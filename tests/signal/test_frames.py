@@ -45,7 +45,7 @@ def test_what_is_no_frame_is_named(text: str):
 
 def _checked(frame: str) -> gyro_agreement.Agreement:
   signals, _ = worn_device.windows(0)
-  return gyro_agreement.check(frames.parse(frame)(signals))
+  return gyro_agreement.check(frames.parse(frame)(signals), 50)
 
 
 @pytest.mark.parametrize('frame', ['as_is', 'flip', 'y,x,z', '-x,-y,z'])
@@ -72,7 +72,7 @@ def test_axes_of_one_sensor_are_named(frame: str, gyro: str):
 def test_a_device_that_does_not_turn_tells_nothing():
   rng = np.random.default_rng(0)
   still = np.float32([0, 0, 9.8, 0, 0, 0]) + 0.1 * rng.standard_normal((60, 128, 6)).astype(np.float32)
-  assert not gyro_agreement.check(still).is_known
+  assert not gyro_agreement.check(still, 50).is_known
 
 
 def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
@@ -81,9 +81,9 @@ def test_turns_about_the_vertical_tell_the_axes_where_gravity_hardly_moves():
   turning = np.float32([0, 0, 9.8, 0, 0, np.pi / 2 / 2.56]) + 0.01 * rng.standard_normal((40, 128, 6))
   tilting = worn_device.windows(0, count=2)[0]
   signals = np.concatenate([tilting, turning]).astype(np.float32)
-  assert not gyro_agreement.check(tilting).is_known
-  assert gyro_agreement.check(signals).gyro is None
-  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals))
+  assert not gyro_agreement.check(tilting, 50).is_known
+  assert gyro_agreement.check(signals, 50).gyro is None
+  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals), 50)
   assert agreement.gyro is not None
   assert np.array_equal(agreement.gyro, frames.parse('y,z,x').acc)
 
@@ -94,11 +94,23 @@ def test_windows_of_impacts_do_not_hide_the_calm_ones():
   impacts = signals.copy()
   impacts[..., :3] += (bounce * np.sin(np.arange(64) / 5)[:, None] ** 2).reshape(-1, 128, 3)
   mixed = frames.parse('x,y,z,-x,-y,-z')(np.concatenate([impacts, signals]))
-  assert np.array_equal(gyro_agreement.check(mixed).gyro, -np.eye(3))
+  assert np.array_equal(gyro_agreement.check(mixed, 50).gyro, -np.eye(3))
 
 
 def test_a_recording_is_compared_with_the_axes_of_training():
   signals, _ = worn_device.windows(0)
   mirrored = frames.parse('x,y,z,-x,-y,-z')(signals)
-  assert gyro_agreement.check(mirrored, -np.eye(3)).gyro is None
-  assert gyro_agreement.check(signals, -np.eye(3)).gyro is not None
+  assert gyro_agreement.check(mirrored, 50, -np.eye(3)).gyro is None
+  assert gyro_agreement.check(signals, 50, -np.eye(3)).gyro is not None
+
+
+@pytest.mark.parametrize('rate_hz', [25, 100])
+def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz: int):
+  signals, _ = worn_device.windows(0)
+  signals = signals[:, ::2] if rate_hz == 25 else signals.repeat(2, axis=1)
+  assert gyro_agreement.check(signals, rate_hz).gyro is None
+  assert gyro_agreement.check(signals, rate_hz).is_known
+  agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals), rate_hz)
+  assert agreement.is_unique
+  assert gyro_agreement.factor(signals, 2 * rate_hz) == pytest.approx(2, rel=0.1)
+  assert gyro_agreement.factor(signals, rate_hz) is None

@@ -5,6 +5,7 @@ import collections
 import numpy as np
 import pytest
 
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import normalization
 from har_jax.signal import physics
 from har_jax.signal.recording import Recording, Span, regular
@@ -35,10 +36,10 @@ def test_possible_values_and_nan_come_back_as_they_are():
 @pytest.mark.parametrize('sensor', [0, 1])
 def test_one_impossible_cell_costs_its_row_and_leaves_the_sensor_as_it_was(sensor):
   both = np.random.default_rng(0).normal(0, 2, (2, 8000, 3)).astype(np.float32)
-  (clean,) = resample(_recording(*both), collections.Counter())
+  (clean,) = resample(_recording(*both), collections.Counter(), DEFAULT_WINDOWING)
   both[sensor, 4000, 1] = 1e30
   dropped: collections.Counter = collections.Counter()
-  (piece,) = resample(_recording(*both), dropped)
+  (piece,) = resample(_recording(*both), dropped, DEFAULT_WINDOWING)
   assert dropped == {f'values {physics.RULE}, taken as NaN': 1, 'rows with NaN': 1}
   assert np.count_nonzero((piece.signal != clean.signal).any(axis=1)) == 1
   before, after = (normalization.fit(each.signal[None]).deviation for each in (clean, piece))

@@ -5,6 +5,7 @@ import collections
 import numpy as np
 import pytest
 
+from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.signal.recording import Recording, Samples, Span, regular
 from har_jax.signal.resample import resample
 
@@ -20,7 +21,9 @@ def _tones(time_s: np.ndarray, frequency_hz: float) -> Samples:
 
 
 def _resampled(acc: Samples, gyro: Samples, dropped=None):
-  return resample(_recording(acc, gyro), collections.Counter() if dropped is None else dropped)
+  return resample(
+    _recording(acc, gyro), collections.Counter() if dropped is None else dropped, DEFAULT_WINDOWING
+  )
 
 
 def _times(piece) -> np.ndarray:
@@ -235,3 +238,28 @@ def test_a_time_that_falls_is_an_error_of_the_reader():
   time_s[10] = 0
   with pytest.raises(ValueError, match='sort'):
     _resampled(_tones(time_s, 1.0), _tones(np.arange(1000) / 50, 1.0))
+
+
+@pytest.mark.parametrize('rate_hz', [20, 25, 100])
+def test_samples_at_the_rate_of_windows_come_through_bit_for_bit(rate_hz: int):
+  rng = np.random.default_rng(0)
+  acc, gyro = rng.normal(0, 9, (2, 1000, 3)).astype(np.float32)
+  recording = _recording(regular(acc, rate_hz), regular(gyro, rate_hz))
+  (piece,) = resample(recording, collections.Counter(), Windowing(64, rate_hz))
+  np.testing.assert_array_equal(piece.signal, np.concatenate([acc, gyro], axis=1))
+
+
+def test_windows_of_25_hz_keep_slow_tones_and_no_alias_of_fast_ones():
+  time_s = np.arange(0, 40, 1 / 100)
+  for frequency_hz, size in ((5.0, 1.0), (9.0, 1.0), (15.0, 0.0), (24.0, 0.0)):
+    tones = _tones(time_s, frequency_hz)
+    (piece,) = resample(_recording(tones, tones), collections.Counter(), Windowing(64, 25))
+    middle = slice(100, -100)
+    expected = size * _tones(piece.start_s + np.arange(len(piece.signal)) / 25, frequency_hz).values
+    np.testing.assert_allclose(piece.signal[middle, :3], expected[middle], atol=0.01)
+
+
+def test_a_piece_shorter_than_a_window_is_left_out_by_its_length_in_samples():
+  acc = regular(np.zeros((200, 3)), 50.0)
+  for samples, pieces in ((200, 1), (201, 0)):
+    assert len(resample(_recording(acc, acc), collections.Counter(), Windowing(samples, 50))) == pieces

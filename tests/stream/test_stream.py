@@ -62,7 +62,7 @@ def test_the_last_prediction_is_that_of_the_timeline(recognizer: Recognizer):
   signal = _signal(700)
   *_, last = Stream(recognizer, mean_bout_s=20.0).push(signal)
   _, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
-  posterior = Chain(20.0, 1.28).smoothed(probabilities)[-1]
+  posterior = Chain(20.0, 1.28, 2.56).smoothed(probabilities)[-1]
   assert last.activity == recognizer.classes_[posterior.argmax()]
   assert last.confidence == pytest.approx(posterior.max(), abs=1e-5)
   assert last.confidence != pytest.approx(probabilities[-1].max(), abs=1e-3)

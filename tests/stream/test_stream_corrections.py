@@ -111,7 +111,7 @@ def test_the_saved_recognizer_predicts_as_the_stream(
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(corrections, 'MOST_CORRECTIONS', 3)
-  corrected, rng = CorrectedFilter(Chain(5.0, 0.5), 4, 3, replayed=5), np.random.default_rng(0)
+  corrected, rng = CorrectedFilter(Chain(5.0, 0.5, 2.56), 4, 3, replayed=5), np.random.default_rng(0)
   for number in range(300):
     corrected.update(number / 2, rng.standard_normal(4), rng.standard_normal(3), 1.0)
     if number % 10 == 9:
@@ -129,7 +129,7 @@ def test_other_windows_hold_a_correction_back():
   kept, corrected = np.array([1.0, 0.9, 1.0]), np.array([1.0, 1.1, 1.0])
   moved = {}
   for replayed in (0, 32):
-    of_user = CorrectedFilter(Chain(0, 2.56), 3, 2, penalty=0.1, replayed=replayed)
+    of_user = CorrectedFilter(Chain(0, 2.56, 2.56), 3, 2, penalty=0.1, replayed=replayed)
     for number in range(60):
       of_user.update(2.56 * number, kept, np.array([2.0, 0.0]), 1.0)
     of_user.update(2.56 * 60, corrected, np.array([2.0, 0.0]), 1.0)

@@ -13,7 +13,7 @@ MEAN_BOUT_S = 2 * HOP_S / np.log(2)
 
 
 def test_a_window_moves_the_posterior_by_the_root_of_its_odds():
-  chain = Chain(MEAN_BOUT_S, HOP_S)
+  chain = Chain(MEAN_BOUT_S, HOP_S, 2.56)
   first = chain.update(None, PROBABILITIES[0])
   assert first == pytest.approx([2 / 3, 1 / 3])
   # The prediction is (2/3 · 3/4 + 1/3 · 1/4, ...) = (7/12, 5/12); the likelihoods are 1 to 3.
@@ -22,7 +22,7 @@ def test_a_window_moves_the_posterior_by_the_root_of_its_odds():
 
 def test_the_smoother_weighs_paths_by_both_windows():
   # Weights of the paths 00, 01, 10, 11: 2·3·1, 2·1·3, 1·1·1, 1·3·3 quarters, of 22.
-  smoothed = Chain(MEAN_BOUT_S, HOP_S).smoothed(PROBABILITIES)
+  smoothed = Chain(MEAN_BOUT_S, HOP_S, 2.56).smoothed(PROBABILITIES)
   assert smoothed == pytest.approx(np.array([[12, 10], [7, 15]]) / 22)
 
 
@@ -31,7 +31,7 @@ def _random(windows: int) -> np.ndarray:
 
 
 def test_the_filter_is_the_smoother_at_the_last_window():
-  chain, posterior = Chain(20.0, HOP_S), None
+  chain, posterior = Chain(20.0, HOP_S, 2.56), None
   probabilities = _random(9)
   for row in probabilities:
     posterior = chain.update(posterior, row)
@@ -40,22 +40,22 @@ def test_the_filter_is_the_smoother_at_the_last_window():
 
 def test_without_a_mean_bout_each_window_is_alone():
   probabilities = _random(9)
-  assert Chain(0, HOP_S).smoothed(probabilities) == pytest.approx(probabilities)
+  assert Chain(0, HOP_S, 2.56).smoothed(probabilities) == pytest.approx(probabilities)
 
 
 def test_windows_without_overlap_count_in_full():
-  assert Chain(60.0, 2.56).update(None, PROBABILITIES[0]) == pytest.approx(PROBABILITIES[0])
-  assert Chain(60.0, 9.0).update(None, PROBABILITIES[0]) == pytest.approx(PROBABILITIES[0])
+  assert Chain(60.0, 2.56, 2.56).update(None, PROBABILITIES[0]) == pytest.approx(PROBABILITIES[0])
+  assert Chain(60.0, 9.0, 2.56).update(None, PROBABILITIES[0]) == pytest.approx(PROBABILITIES[0])
 
 
 def test_short_hops_change_as_often_as_long_ones():
   """Two hops of 1.28 s without evidence are one of 2.56 s."""
   start, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
-  twice = Chain(10.0, 1.28).update(Chain(10.0, 1.28).update(start, nothing), nothing)
-  assert twice == pytest.approx(Chain(10.0, 2.56).update(start, nothing))
+  twice = Chain(10.0, 1.28, 2.56).update(Chain(10.0, 1.28, 2.56).update(start, nothing), nothing)
+  assert twice == pytest.approx(Chain(10.0, 2.56, 2.56).update(start, nothing))
 
 
 def test_no_window_rules_an_activity_out():
-  smoothed = Chain(5.0, HOP_S).smoothed(np.array([[1.0, 0.0], [0.0, 1.0]]))
+  smoothed = Chain(5.0, HOP_S, 2.56).smoothed(np.array([[1.0, 0.0], [0.0, 1.0]]))
   assert np.isfinite(smoothed).all()
   assert smoothed.argmax(axis=1).tolist() == [0, 1]

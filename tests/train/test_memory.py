@@ -50,7 +50,7 @@ def _temporary_bytes(
 
   state, frozen = jax.eval_shape(first)
   windows = {
-    'signal': jax.ShapeDtypeStruct((_STEPS, batch, config.WINDOW_SAMPLES, config.CHANNELS), jnp.float32),
+    'signal': jax.ShapeDtypeStruct((_STEPS, batch, config.Windowing.samples, config.CHANNELS), jnp.float32),
     'origin': jax.ShapeDtypeStruct((_STEPS, batch, 2), jnp.float32),
     'label': jax.ShapeDtypeStruct((_STEPS, batch), jnp.int32),
     'weight': jax.ShapeDtypeStruct((_STEPS, batch), jnp.float32),

@@ -53,7 +53,7 @@ _RUNS: dict[str, config.Training] = {
 
 def _windows(seed: int, size: int) -> Batch:
   rng = np.random.default_rng(seed)
-  signal = rng.standard_normal((size, config.WINDOW_SAMPLES, config.CHANNELS)).astype(np.float32)
+  signal = rng.standard_normal((size, config.Windowing.samples, config.CHANNELS)).astype(np.float32)
   label = rng.integers(0, 3, size).astype(np.int32)
   windows = {'signal': signal, 'origin': np.tile(np.float32([-0.4, 0.1]), (size, 1)), 'label': label}
   contrastive = {'near': signal[::-1].copy(), 'subject': label // 2, 'recording': label}

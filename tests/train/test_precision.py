@@ -22,7 +22,7 @@ _HALF = config.Precision(dtype='bfloat16')
 
 
 def _batch() -> dict:
-  signal = np.random.default_rng(0).standard_normal((6, config.WINDOW_SAMPLES, config.CHANNELS))
+  signal = np.random.default_rng(0).standard_normal((6, config.Windowing.samples, config.CHANNELS))
   return {'signal': jnp.float32(signal), 'label': jnp.arange(6) % 3, 'weight': jnp.ones(6)}
 
 

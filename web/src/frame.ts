@@ -14,7 +14,7 @@ const MOVING_G = 0.05; // of a device on a table, gravity says nothing
 const FEWEST_MOVING = 10;
 const PERSON_G = 0.25;
 const OUTLIERS = 0.02;
-const [SLOWER, FAST_ENOUGH_HZ] = [0.5, 40];
+const [SLOWER, FAST_ENOUGH] = [0.5, 0.8]; // of the rate in training; of the model's rate
 
 /** What the card keeps of the training recordings. */
 export interface Signals {
@@ -40,7 +40,10 @@ export class FrameCheck {
   private readonly moving: boolean[] = [];
   private found: Contradiction | undefined;
 
-  constructor(private readonly trained: Signals | null) {}
+  constructor(
+    private readonly trained: Signals | null,
+    private readonly modelHz: number,
+  ) {}
 
   /** What contradicts the training recordings, as far as the windows tell. They must not overlap by more. */
   push({ signal, rateHz }: Pick<Window, 'signal' | 'rateHz'>): Contradiction | undefined {
@@ -62,7 +65,7 @@ export class FrameCheck {
       if (opposite > OPPOSITE && opposite > best - TIE) return 'opposite';
       if (opposite > OPPOSITE || best > ELSEWHERE) return 'elsewhere';
     }
-    const slowest = Math.min(SLOWER * (this.trained.rates_hz.at(0) ?? 0), FAST_ENOUGH_HZ);
+    const slowest = Math.min(SLOWER * (this.trained.rates_hz.at(0) ?? 0), FAST_ENOUGH * this.modelHz);
     return rateHz < slowest ? 'slower' : undefined;
   }
 

@@ -3,8 +3,7 @@
 import { Chain } from './chain';
 import { FrameCheck, type Contradiction } from './frame';
 import type { Model } from './model';
-import { RATE_HZ } from './resample';
-import { Windows, type Sample, type Window } from './windows';
+import { rulesOf, Windows, type Sample, type Window } from './windows';
 
 export interface Answer {
   startS: number;
@@ -32,9 +31,9 @@ export class Recognizer {
     private readonly onError: (error: unknown) => void,
   ) {
     const { input, stream, signals } = model.card;
-    this.frame = new FrameCheck(signals);
-    this.windows = new Windows({ samples: input.window, hopS: stream.hop_s, maxGapS: stream.max_gap_s });
-    this.chain = new Chain(stream.mean_bout_s, stream.hop_s, input.window / RATE_HZ);
+    this.frame = new FrameCheck(signals, input.rate_hz);
+    this.windows = new Windows(rulesOf(model.card));
+    this.chain = new Chain(stream.mean_bout_s, stream.hop_s, input.window / input.rate_hz);
   }
 
   push(sample: Sample): void {

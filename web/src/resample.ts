@@ -1,10 +1,10 @@
 /**
- * One sensor at any rate → 50 Hz, as har_jax/signal/resample.py does, whose comments give the reasons.
+ * One sensor at any rate → the rate of windows, as har_jax/signal/resample.py does.
+ *
+ * The comments there give the reasons.
  *
  * The results are equal up to float32's rounding. Values are listed by axis: `values[axis][sample]`.
  */
-
-export const RATE_HZ = 50;
 
 const HOLE_STEPS = 2;
 const SAME_TIME_S = 1e-6;
@@ -19,7 +19,7 @@ export interface Samples {
 }
 
 /** The sensor from start to stop, both within its samples. */
-export function at50Hz(samples: Samples, startS: number, stopS: number): number[][] {
+export function atRate(samples: Samples, windowsHz: number, startS: number, stopS: number): number[][] {
   const first = Math.max(firstAbove(samples.timeS, startS + SAME_TIME_S) - 1, 0);
   const stop = firstAtLeast(samples.timeS, stopS - SAME_TIME_S) + 1;
   const timeS = samples.timeS.slice(first, stop);
@@ -28,8 +28,8 @@ export function at50Hz(samples: Samples, startS: number, stopS: number): number[
   const rateHz = Math.max(Math.round(medianHz), Math.ceil((1 - TOO_SLOW) * medianHz));
   const gridS = Array.from({ length: ticks(startS, stopS, rateHz) }, (_, i) => startS + i / rateHz);
   const even = onGrid(timeS, values, gridS) ?? interpolate(timeS, values, gridS);
-  const resampled = rateHz === RATE_HZ ? even : even.map((axis) => toFifty(axis, rateHz));
-  const count = ticks(startS, stopS, RATE_HZ);
+  const resampled = rateHz === windowsHz ? even : even.map((axis) => filtered(axis, rateHz, windowsHz));
+  const count = ticks(startS, stopS, windowsHz);
   return resampled.map((axis) => axis.slice(0, count).map(Math.fround));
 }
 
@@ -126,12 +126,12 @@ function hermite(t: number, step: number, ends: [number, number], slopes: [numbe
   );
 }
 
-/** From an integer rate. The mean bypasses the filter; a straight line extends the rest beyond the ends. */
-function toFifty(axis: number[], rateHz: number): number[] {
+/** To another integer rate. The mean bypasses the filter; a straight line extends the rest beyond the ends. */
+function filtered(axis: number[], rateHz: number, windowsHz: number): number[] {
   const mean = axis.reduce((sum, value) => sum + value, 0) / axis.length;
   const rest = axis.map((value) => value - mean);
-  const divisor = gcd(RATE_HZ, rateHz);
-  const [up, down] = [RATE_HZ / divisor, rateHz / divisor];
+  const divisor = gcd(windowsHz, rateHz);
+  const [up, down] = [windowsHz / divisor, rateHz / divisor];
   const filter = filterOf(up, down);
   const half = (filter.length - 1) / 2;
   return Array.from({ length: Math.ceil((axis.length * up) / down) }, (_, tick) => {

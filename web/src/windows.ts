@@ -1,10 +1,12 @@
-/** Samples as they arrive → windows of 2.56 s at 50 Hz, as har_jax/stream/stream.py cuts them. */
+/** Samples as they arrive → windows of the model's length and rate, as har_jax/stream/stream.py cuts them. */
 
-import { at50Hz, firstAtLeast, median, RATE_HZ, steps } from './resample';
+import type { Card } from './model';
+import { atRate, firstAtLeast, median, steps } from './resample';
 
 export const CHANNELS = 6;
 
-const SETTLING_S = 0.5; // before a window: the resampling filter needs it to settle
+// Before a window, the resampling filter needs so long to settle: half of its length is so many samples.
+const [SETTLING_S, SETTLING_SAMPLES] = [0.5, 10];
 const SLACK_S = 1e-6;
 const SLACK_SAMPLES = 1e-3;
 
@@ -23,18 +25,32 @@ export interface Window {
 
 export interface Rules {
   samples: number; // a window
+  rateHz: number;
   hopS: number;
   maxGapS: number;
 }
 
-/** Keeps the last 3 s of samples. A gap starts a new window. */
+/** How samples become this model's windows. */
+export function rulesOf({ input, stream }: Pick<Card, 'input' | 'stream'>): Rules {
+  return {
+    samples: input.window,
+    rateHz: input.rate_hz,
+    hopS: stream.hop_s,
+    maxGapS: stream.max_gap_s,
+  };
+}
+
+/** Keeps half a second more than a window. A gap starts a new window. */
 export class Windows {
   private timeS: number[] = [];
   private values: number[][] = Array.from({ length: CHANNELS }, () => []);
   private dueS = 0; // the next window starts then, or less than a sample later
   private isFirst = true;
+  private readonly settlingS: number;
 
-  constructor(private readonly rules: Rules) {}
+  constructor(private readonly rules: Rules) {
+    this.settlingS = Math.max(SETTLING_S, SETTLING_SAMPLES / rules.rateHz);
+  }
 
   /** The windows that end with this sample. One that is not finite or not later than the last is dropped. */
   push({ timeS, values }: Sample): Window[] {
@@ -58,12 +74,12 @@ export class Windows {
 
   private next(): Window | undefined {
     const { timeS, rules } = this;
-    const first = firstAtLeast(timeS, this.dueS - SETTLING_S - SLACK_S);
+    const first = firstAtLeast(timeS, this.dueS - this.settlingS - SLACK_S);
     if (first === timeS.length) return undefined;
-    // The window starts on the grid that resampling makes from `first`: at 50 Hz, on a sample.
-    const offset = Math.max(Math.ceil((this.dueS - timeS[first]) * RATE_HZ - SLACK_SAMPLES), 0);
-    const startS = timeS[first] + offset / RATE_HZ;
-    const lastS = startS + (rules.samples - 1) / RATE_HZ - SLACK_S;
+    // The window starts on the grid that resampling makes from `first`: at its rate, on a sample.
+    const offset = Math.max(Math.ceil((this.dueS - timeS[first]) * rules.rateHz - SLACK_SAMPLES), 0);
+    const startS = timeS[first] + offset / rules.rateHz;
+    const lastS = startS + (rules.samples - 1) / rules.rateHz - SLACK_S;
     if (timeS[timeS.length - 1] < lastS) return undefined;
     const stop = firstAtLeast(timeS, lastS) + 1;
     const signal = this.signal(first, stop, offset);
@@ -80,7 +96,7 @@ export class Windows {
     const sensors = [this.values.slice(0, 3), this.values.slice(3)];
     const axes = sensors.flatMap((sensor) => {
       const values = sensor.map((axis) => axis.slice(first, stop));
-      return at50Hz({ timeS, values }, timeS[0], timeS[timeS.length - 1]);
+      return atRate({ timeS, values }, this.rules.rateHz, timeS[0], timeS[timeS.length - 1]);
     });
     const signal = new Float32Array(this.rules.samples * CHANNELS);
     axes.forEach((axis, channel) => {
@@ -90,7 +106,7 @@ export class Windows {
   }
 
   private forget(): void {
-    const needed = firstAtLeast(this.timeS, this.dueS - SETTLING_S - SLACK_S);
+    const needed = firstAtLeast(this.timeS, this.dueS - this.settlingS - SLACK_S);
     const keep = Math.min(needed, this.timeS.length - 1); // always the last, to notice a gap after it
     this.timeS.splice(0, keep);
     for (const axis of this.values) axis.splice(0, keep);

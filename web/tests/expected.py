@@ -8,10 +8,11 @@ import json
 import pathlib
 import sys
 
+import jax
 import numpy as np
 import scipy.special
 
-from har_jax import export
+from har_jax import config, config_fields, export, files
 from har_jax.datasets import signal_summary
 from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.export import web
@@ -20,6 +21,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import frames
 from har_jax.stream.stream import Stream
 from har_jax.timeline.decoding import Chain
+from har_jax.train.objective import Classify
 
 _UNKNOWN_BELOW = 0.5  # the page's threshold when it opens
 _SECONDS = 14.0
@@ -73,10 +75,37 @@ def _answers(recognizer: Recognizer, time_s: np.ndarray, samples: np.ndarray) ->
   }
 
 
+def _lengths() -> dict:
+  """Cards and windows of models that take other windows, by their length and rate."""
+  found = {}
+  for windowing in (config.Windowing(256, 50), config.Windowing(64, 25)):
+    model = config.Model(
+      patch_size=4,
+      stem=(8, 8),
+      log_std=False,
+      width=24,
+      mlp_dim=48,
+      depth=1,
+      num_heads=2,
+      head=(16,),
+      window_samples=windowing.samples,
+      rate_hz=windowing.rate_hz,
+    )
+    drawn = Classify(model, 2).init(jax.random.key(0))
+    card = {'model': config_fields.to_json(model), 'classes': ['resting', 'walking']}
+    base = files.make_base(drawn, card)
+    recognizer = Recognizer(base)
+    recognizer._set_adapter(base, files.head_adapter(base))
+    exported = export.make(recognizer, 'onnx').card
+    cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
+    found[str(windowing)] = {'card': exported, 'cases': cases}
+  return found
+
+
 def _chain() -> dict:
   """One chain over random rows: of activities, and of known and unknown."""
   rows = np.random.default_rng(1).dirichlet(np.full(4, 0.5), 20)
-  chain, before, posteriors = Chain(5.0, 1.28), None, []
+  chain, before, posteriors = Chain(5.0, 1.28, 2.56), None, []
   for row in rows:
     before = chain.update(before, row)
     posteriors.append(before.tolist())
@@ -91,7 +120,7 @@ def _trained() -> tuple[SignalSummary, np.ndarray]:
     for first in (0, 350)
   )
   names = ['walking'] * len(walks) + ['resting'] * len(rests)
-  summary = signal_summary.summarize(np.concatenate([walks, rests]), names)
+  summary = signal_summary.summarize(np.concatenate([walks, rests]), names, 50)
   return dataclasses.replace(summary, rates_hz=(100.0, 100.0)), np.concatenate([walks[:12], rests[:8]])
 
 
@@ -119,7 +148,8 @@ def main(folder: pathlib.Path) -> None:
   export.write(folder / 'page', export.make(recognizer, 'web'), signals=signals)
   cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
   found = _frames(summary, windows) | {'signals': signals}
-  text = json.dumps({'cases': cases, 'chain': _chain(), 'unknown_below': _UNKNOWN_BELOW, 'frames': found})
+  expected = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
+  text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 
 

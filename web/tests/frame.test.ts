@@ -15,12 +15,12 @@ function pushAll(check: FrameCheck, change: Change, rateHz = 60): Contradiction 
 }
 
 function found(change: Change, trained: Signals | null = signals, rateHz = 60): Contradiction | undefined {
-  return pushAll(new FrameCheck(trained), change, rateHz);
+  return pushAll(new FrameCheck(trained, 50), change, rateHz);
 }
 
 test.each(Object.keys(cases))('gravity in the axes %s is judged as in Python', (name) => {
   const { axis, sign, opposite, best, contradiction } = cases[name];
-  const check = new FrameCheck(signals);
+  const check = new FrameCheck(signals, 50);
   const turned = pushAll(check, (value, index, window) => {
     const channel = index % 6;
     return channel < 3 ? sign[channel] * window[index - channel + axis[channel]] : value;
@@ -32,7 +32,7 @@ test.each(Object.keys(cases))('gravity in the axes %s is judged as in Python', (
 });
 
 test('fewer than twenty windows say nothing', () => {
-  const check = new FrameCheck(signals);
+  const check = new FrameCheck(signals, 50);
   const flipped = windows.slice(1).map((window) => new Float32Array(window.map((value) => -value)));
   for (const signal of flipped) expect(check.push({ signal, rateHz: 60 })).toBeUndefined();
 });
@@ -51,4 +51,10 @@ test('sensors are slow below half of the training rate, and only below 40 Hz', (
   expect(atHz(30, [50])).toBeUndefined();
   expect(atHz(45, [200])).toBeUndefined();
   expect(atHz(20, [])).toBeUndefined();
+});
+
+test('a model of 25 Hz has enough with 20 Hz', () => {
+  const slow = { ...signals, rates_hz: [50] };
+  expect(pushAll(new FrameCheck(slow, 25), (value) => value, 20)).toBeUndefined();
+  expect(pushAll(new FrameCheck(slow, 25), (value) => value, 19)).toBe('slower');
 });

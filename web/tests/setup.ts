@@ -7,6 +7,7 @@ import path from 'node:path';
 import { build, preview } from 'vite';
 import type { TestProject } from 'vitest/node';
 import type { Contradiction, Signals } from '../src/frame';
+import type { Card } from '../src/model';
 
 export const PYTHON = process.env.PYTHON ?? path.resolve('../.venv/bin/python');
 
@@ -32,6 +33,7 @@ export interface Expected {
   cases: Record<string, Case>;
   chain: { rows: number[][]; posteriors: number[][] };
   unknown_below: number;
+  lengths: Record<string, { card: Pick<Card, 'input' | 'stream'>; cases: Record<string, Case> }>;
   frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };
 }
 

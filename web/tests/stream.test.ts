@@ -2,11 +2,11 @@
 
 import { expect, inject, test } from 'vitest';
 import { Chain } from '../src/chain';
-import { Windows } from '../src/windows';
+import { rulesOf, Windows } from '../src/windows';
 import { readExpected } from './setup';
 
-const RULES = { samples: 128, hopS: 1.28, maxGapS: 0.2 };
-const { cases, chain } = readExpected(inject('folder'));
+const RULES = { samples: 128, rateHz: 50, hopS: 1.28, maxGapS: 0.2 };
+const { cases, chain, lengths } = readExpected(inject('folder'));
 
 function furthest(a: ArrayLike<number>, b: number[]): number {
   return Math.max(...b.map((value, index) => Math.abs(a[index] - value)));
@@ -19,6 +19,19 @@ test.each(Object.keys(cases))('windows are those of Python: %s', (name) => {
   expect(found).toHaveLength(windows.length);
   expect(furthest(found.map(({ startS }) => startS), start_s)).toBeLessThan(1e-9);
   found.forEach(({ signal }, index) => expect(furthest(signal, windows[index])).toBeLessThan(1e-5));
+});
+
+test.each(Object.keys(lengths))('a card of %s is heeded as in Python', (name) => {
+  const { card, cases } = lengths[name];
+  const rules = rulesOf(card);
+  for (const { time_s, samples, start_s, windows } of Object.values(cases)) {
+    const stream = new Windows(rules);
+    const found = time_s.flatMap((timeS, index) => stream.push({ timeS, values: samples[index] }));
+    expect(found).toHaveLength(windows.length);
+    expect(windows.length).toBeGreaterThan(1);
+    expect(furthest(found.map(({ startS }) => startS), start_s)).toBeLessThan(1e-9);
+    found.forEach(({ signal }, index) => expect(furthest(signal, windows[index])).toBeLessThan(1e-5));
+  }
 });
 
 test('only a window after a gap is a first one', () => {

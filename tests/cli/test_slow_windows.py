@@ -1,0 +1,107 @@
+"""Windows of 2.56 s at 25 Hz through every command, from one flag of `prepare`."""
+
+import functools
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import recordings
+import tiny_flags
+from in_process import run_in_process
+
+from har_jax.archives import synthetic
+from har_jax.config import Windowing
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.stream.stream import Stream
+
+_WINDOWING = Windowing(64, 25)
+_MODEL = (
+  *('--dtype=float32', '--model_patch_size=4', '--model_stem=8,8', '--model_width=24', '--model_mlp_dim=32'),
+  *('--model_num_heads=2', '--model_depth=1', '--model_decoder_depth=1', '--model_head=8', '--noprogress'),
+)
+
+
+def _run(command: str, *arguments: object) -> str:
+  code, out, err = run_in_process(command, *arguments)
+  assert code == 0, err
+  return out
+
+
+def _refused(command: str, *arguments: object) -> str:
+  code, _, err = run_in_process(command, *arguments)
+  assert code == 1
+  return err
+
+
+def _json(path: pathlib.Path) -> dict:
+  return json.loads(path.read_text(encoding='utf-8'))
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Windows of 64 samples at 25 Hz, and a base of them."""
+  folder = tmp_path_factory.mktemp('slow')
+  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  with pytest.MonkeyPatch.context() as patched:
+    patched.setattr(synthetic, 'corpus_recordings', short)
+    for name in ('synth_waist', 'synth_thigh'):
+      flags = (f'--window_samples={_WINDOWING.samples}', f'--rate_hz={_WINDOWING.rate_hz}')
+      _run('prepare', name, *flags, f'--out={folder}/windows')
+  pretrain = (f'--windows={folder}/windows', *_MODEL, *tiny_flags.PRETRAIN, f'--out={folder}/base')
+  _run('pretrain', *pretrain, '--supervised_pretraining_steps=2')
+  return folder
+
+
+def test_a_base_takes_length_and_rate_from_the_windows(folder: pathlib.Path):
+  meta, base = (_json(folder / name) for name in ('windows/synth_waist/meta.json', 'base/base.json'))
+  assert (meta['window_samples'], meta['rate_hz']) == (64, 25)
+  assert (base['model']['window_samples'], base['model']['rate_hz']) == (64, 25)
+  assert (base['window'], base['rate_hz']) == (64, 25)
+
+
+def test_a_study_takes_length_and_rate_from_the_windows(folder: pathlib.Path):
+  study = (f'--windows={folder}/windows', '--targets=synth_waist', '--methods=forest', '--seeds=0', *_MODEL)
+  _run('lodo', *study, f'--out={folder}/runs')
+  (path,) = (folder / 'runs').rglob('seed0.json')
+  model = _json(path)['identity']['experiment']['model']
+  assert (model['window_samples'], model['rate_hz']) == (64, 25)
+  error = _refused('lodo', *study, '--model_rate_hz=50', f'--out={folder}/others')
+  assert 'are 64 samples at 25 Hz, and the model takes 64 samples at 50 Hz: give a model or base of' in error
+
+
+def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder: pathlib.Path):
+  recordings.recording(folder / 'day.csv', recordings.LABELED)
+  starts = np.cumsum([0.0, *(seconds for _, seconds in recordings.LABELED)])
+  rows = [
+    f'{starts[number]},{starts[number + 1]},{activity.partition(",")[0]}'
+    for number, (activity, _) in enumerate(recordings.LABELED)
+  ]
+  (folder / 'labels.csv').write_text('\n'.join(['start,end,activity', *rows]), encoding='utf-8')
+  adapt = (folder / 'day.csv', folder / 'labels.csv', f'--base={folder}/base', '--max_steps=4', '--rank=2')
+  _run('adapt', *adapt, '--noprogress', '--noensemble', f'--out={folder}/adapter')
+  predict = (folder / 'day.csv', f'--adapter={folder}/adapter', '--noprogress', f'--out={folder}/answers')
+  _run('predict', *predict)
+  starts_s = np.genfromtxt(folder / 'answers' / 'windows.csv', delimiter=',', names=True, usecols=0)['time_s']
+  np.testing.assert_allclose(np.diff(starts_s)[:20], 1.28, atol=1e-3)
+  recognizer = Recognizer.load(folder / 'adapter')
+  assert recognizer.windowing == _WINDOWING
+  stream = Stream(recognizer)
+  predictions = stream.push(np.tile(np.float32([0, 0, 9.8, 0, 0, 0]), (100, 1)))  # 4 s
+  assert [each.time_s for each in predictions] == pytest.approx([0, 1.28])
+  export = (folder / 'adapter', '--format=onnx,stablehlo', f'--out={folder}/exports')
+  _run('export', *export, f'--compare_windows={folder}/windows/synth_waist')
+  for name in ('onnx', 'stablehlo'):
+    card = _json(folder / 'exports' / f'{name}-float32' / 'model.json')
+    assert (card['input']['shape'][1:], card['input']['rate_hz']) == ([64, 6], 25)
+    assert card['stream']['hop_s'] == 1.28
+    assert card['measured']['max_difference'] < 1e-4
+
+
+def test_a_base_of_another_length_is_refused(folder: pathlib.Path, windows: pathlib.Path):
+  arguments = (f'--windows={windows}', '--target=synth_waist', f'--base={folder}/base', f'--out={folder}/new')
+  error = _refused('continual', *arguments)
+  assert (
+    'the windows of synth_waist are 128 samples at 50 Hz, and the model takes 64 samples at 25 Hz' in error
+  )
+  assert 'prepare windows with --window_samples=64 --rate_hz=25' in error

@@ -65,7 +65,7 @@ class _Measured:
     from har_jax.recognizer import fitting, parameters
     from har_jax.recognizer.recognizer import Recognizer
 
-    given = Recognizer.load().get_params() | {'method': name}
+    given = Recognizer.load().set_params(method=name)
     base, experiment = parameters.check(given)
     windows = {
       'signal': signals,

@@ -14,6 +14,7 @@ from absl import flags
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
+from har_jax.recognizer.parameters import Parameters
 
 POSITIONAL = ('recording', 'labels')
 COMMON = (
@@ -62,26 +63,35 @@ _LIMITS = {
 _OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
 _check_out = outputs.define_overwrite(FLAGS)
 _RANK = flags.DEFINE_integer(
-  'rank', 8, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
+  'rank', Parameters.rank, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
 )
-_MAX_STEPS = flags.DEFINE_integer('max_steps', 300, 'training steps', lower_bound=1, flag_values=FLAGS)
-_LEARNING_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)
-_BATCH = flags.DEFINE_integer('batch', 32, 'windows per step', lower_bound=1, flag_values=FLAGS)
-_ROTATION_STD_DEG = flags.DEFINE_float(
+# Flags that are parameters of the recognizer, under the same names.
+flags.DEFINE_integer('max_steps', Parameters.max_steps, 'training steps', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float('learning_rate', Parameters.learning_rate, 'peak learning rate', flag_values=FLAGS)
+flags.DEFINE_integer('batch', Parameters.batch, 'windows per step', lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float(
   'rotation_std_deg',
-  10.0,
+  Parameters.rotation_std_deg,
   'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none',
   lower_bound=0,
   flag_values=FLAGS,
 )
-_RANDOM_STATE = flags.DEFINE_integer(
-  'random_state', 0, 'seed of head, adapter and batch order', lower_bound=0, flag_values=FLAGS
+flags.DEFINE_integer(
+  'random_state',
+  Parameters.random_state,
+  'seed of head, adapter and batch order',
+  lower_bound=0,
+  flag_values=FLAGS,
 )
 _VALIDATION_FRACTION = flags.DEFINE_float(
   'validation_fraction',
   0.2,
   'fraction of each activity, its last part, held out for validation and calibration; 0: none',
   flag_values=FLAGS,
+)
+_SAME = (
+  *('rank', 'max_steps', 'learning_rate', 'batch', 'rotation_std_deg', 'random_state', 'validation_fraction'),
+  *_LIMITS,
 )
 _ENSEMBLE = flags.DEFINE_bool(
   'ensemble',
@@ -142,20 +152,14 @@ def main() -> dict[str, Any]:
   unlabeled = recordings.unlabeled_windows(reading, windowing) if _USE_UNLABELED.value else []
   is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
+  options: dict[str, Any] = {name: FLAGS[name].value for name in _SAME}
   recognizer = Recognizer(
     pretrained.base,
     method=_method(),
-    rank=_RANK.value,
     alpha=2.0 * _RANK.value,
-    max_steps=_MAX_STEPS.value,
-    learning_rate=_LEARNING_RATE.value,
-    rotation_std_deg=_ROTATION_STD_DEG.value,
-    batch=_BATCH.value,
-    random_state=_RANDOM_STATE.value,
-    validation_fraction=_VALIDATION_FRACTION.value,
     ensemble=is_ensemble,
     verbose=_PROGRESS.value,
-    **{name: limit.value for name, limit in _LIMITS.items()},
+    **options,
   ).fit(
     signals,
     labels,

@@ -1,18 +1,22 @@
-"""The parameters of a recognizer: their checks, and the hyperparameters that follow from them."""
+"""Parameters of a recognizer: their defaults, their checks, and the hyperparameters that follow from them.
+
+The command line takes its defaults from here: nothing that is slow to import is imported at the top.
+"""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+import numbers
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from har_jax import config, files, methods
+from har_jax import config
 from har_jax.errors import UserError
-from har_jax.recognizer import budget, ensemble
-from har_jax.recognizer.fitting import Fit, FitOf
+
+if TYPE_CHECKING:
+  from har_jax import files
+  from har_jax.recognizer.budget import Plan
+  from har_jax.recognizer.fitting import Fit, FitOf
 
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
-LIMITS = tuple(each.name for each in dataclasses.fields(budget.Budget))
+LIMITS = ('max_memory_mb', 'max_minutes', 'max_adapter_kb')  # the fields of `budget.Budget`
 # Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
 KEPT = {
   'max_steps': int,
@@ -26,63 +30,93 @@ KEPT = {
 }
 
 
-def check(given: Mapping[str, Any]) -> tuple[files.Base | None, config.Experiment]:
+@dataclasses.dataclass(eq=False, repr=False)
+class Parameters:
+  """Parameters of `Recognizer`, whose docstring explains each. `fit` checks them, as scikit-learn asks."""
+
+  base: Any = None
+  _: dataclasses.KW_ONLY
+  method: str = 'lora'
+  rank: int = 8
+  alpha: float = 16.0
+  max_steps: int = 300
+  learning_rate: float = 1e-3
+  batch: int = 32
+  rotation_std_deg: float = 10.0
+  random_state: int = 0
+  validation_fraction: float = 0.1
+  tta_shifts: int = 1
+  ensemble: bool = False
+  verbose: bool = False
+  max_memory_mb: float | None = None
+  max_minutes: float | None = None
+  max_adapter_kb: float | None = None
+
+
+def check(given: Parameters) -> tuple['files.Base | None', config.Experiment]:
   """Base and the model's hyperparameters. Raises UserError if a parameter is invalid."""
-  if (name := given['method']) not in (AUTO, *methods.METHODS):
+  from har_jax import methods
+  from har_jax.recognizer import ensemble
+
+  if (name := given.method) not in (AUTO, *methods.METHODS):
     raise UserError(f'unknown method {name!r}; one of {", ".join((*methods.METHODS, AUTO))}')
-  limits = {limit: given[limit] for limit in LIMITS if given[limit] is not None}
+  limits = [limit for limit in LIMITS if getattr(given, limit) is not None]
   if name != AUTO and limits:
     raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')
-  base = load_base(given['base'])
+  base = load_base(given.base)
   if base is None and (name == AUTO or methods.METHODS[name].pretrained):
     raise UserError(
       f"{name} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
     )
-  if not 0 <= given['validation_fraction'] < 1:
-    raise UserError(f'validation_fraction is {given["validation_fraction"]!r}; give a number in [0, 1)')
-  seed = given['random_state']
-  if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**32):  # scikit-learn's range
+  if not 0 <= given.validation_fraction < 1:
+    raise UserError(f'validation_fraction is {given.validation_fraction!r}; give a number in [0, 1)')
+  seed = given.random_state
+  if not (isinstance(seed, numbers.Integral) and 0 <= seed < 2**32):  # scikit-learn's range
     raise UserError(f'random_state is {seed!r}; give a whole number in [0, 2³²)')
-  if given['max_steps'] < 1:
-    raise UserError(f'max_steps is {given["max_steps"]!r}; give 1 or more')
-  if given['ensemble']:
+  if given.max_steps < 1:
+    raise UserError(f'max_steps is {given.max_steps!r}; give 1 or more')
+  if given.ensemble:
     ensemble.check_installed()  # now, not after training
   model = config.Experiment().model if base is None else base.model
   experiment = config.Experiment(
     model=model,
-    lora=config.Lora(rank=int(given['rank']), alpha=float(given['alpha'])),
+    lora=config.Lora(rank=int(given.rank), alpha=float(given.alpha)),
     protocol=config.Protocol(normalize='none' if model.stem else 'train'),
   )
   return base, experiment
 
 
-def chosen(given: Mapping[str, Any], fit_of: FitOf, *, rounds: int) -> tuple[Fit, budget.Plan | None]:
+def chosen(given: Parameters, fit_of: 'FitOf', *, rounds: int) -> tuple['Fit', 'Plan | None']:
   """The fit of the method given, or of the plan that 'auto' makes.
 
   Raises UserError where nothing fits, and where a limit is not positive.
   """
-  if given['method'] != AUTO:
-    return fit_of(given['method']), None
-  limits = budget.Budget(**{name: given[name] for name in LIMITS})
-  return budget.choose(fit_of, limits, max_steps=int(given['max_steps']), rounds=rounds)
+  if given.method != AUTO:
+    return fit_of(given.method), None
+  from har_jax.recognizer import budget
+
+  limits = budget.Budget(**{name: getattr(given, name) for name in LIMITS})
+  return budget.choose(fit_of, limits, max_steps=int(given.max_steps), rounds=rounds)
 
 
-def training(given: Mapping[str, Any]) -> config.Training:
+def training(given: Parameters) -> config.Training:
   """The hyperparameters of training. Its one validation is after the last step, whose variables are kept."""
-  steps, rate = int(given['max_steps']), float(given['learning_rate'])
+  steps, rate = int(given.max_steps), float(given.learning_rate)
   return dataclasses.replace(
     config.Experiment().finetune,
     epochs=float(steps),  # at least one step per epoch, so that max_steps decides
     max_steps=steps,
-    batch=int(given['batch']),
+    batch=int(given.batch),
     learning_rate=rate,
     encoder_learning_rate=rate / 2,
-    rotation_std_deg=float(given['rotation_std_deg']),
+    rotation_std_deg=float(given.rotation_std_deg),
     num_evals=1,
     patience=0,
   )
 
 
-def load_base(base: Any) -> files.Base | None:
-  """A base itself, or that of a folder."""
+def load_base(base: Any) -> 'files.Base | None':
+  """A base itself, or the one in a folder."""
+  from har_jax import files
+
   return base if base is None or isinstance(base, files.Base) else files.load_base(base)

@@ -18,7 +18,7 @@ from har_jax.recognizer.estimator import Estimator
 from har_jax.train import evaluation
 
 
-class Recognizer(Estimator):
+class Recognizer(parameters.Parameters, Estimator):
   """Adapts a pretrained base to labeled windows and classifies new windows.
 
   Windows are arrays [w, n, 6] of the base's length and rate, not normalized: 128 samples at 50 Hz for the
@@ -97,43 +97,6 @@ class Recognizer(Estimator):
   ensemble_: Any
   recording_head_: recording_head.RecordingHead | None
 
-  def __init__(
-    self,
-    base=None,
-    *,
-    method='lora',
-    rank=8,
-    alpha=16.0,
-    max_steps=300,
-    learning_rate=1e-3,
-    batch=32,
-    rotation_std_deg=10.0,
-    random_state=0,
-    validation_fraction=0.1,
-    tta_shifts=1,
-    ensemble=False,
-    verbose=False,
-    max_memory_mb=None,
-    max_minutes=None,
-    max_adapter_kb=None,
-  ):
-    self.base = base
-    self.method = method
-    self.rank = rank
-    self.alpha = alpha
-    self.max_steps = max_steps
-    self.learning_rate = learning_rate
-    self.batch = batch
-    self.rotation_std_deg = rotation_std_deg
-    self.random_state = random_state
-    self.validation_fraction = validation_fraction
-    self.tta_shifts = tta_shifts
-    self.ensemble = ensemble
-    self.verbose = verbose
-    self.max_memory_mb = max_memory_mb
-    self.max_minutes = max_minutes
-    self.max_adapter_kb = max_adapter_kb
-
   @classmethod
   def load(cls, path=None, base=None) -> 'Recognizer':
     """Loads a recognizer, fitted or not, by what `path` is.
@@ -198,7 +161,7 @@ class Recognizer(Estimator):
     self-training, and as many steps.
     Raises UserError on windows or labels of another form, fewer than two classes, parameters out of range.
     """
-    base, experiment = parameters.check(self.get_params())
+    base, experiment = parameters.check(self)
     windowing = experiment.model.windowing
     signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
@@ -221,13 +184,13 @@ class Recognizer(Estimator):
       base,
       experiment,
       classes.tolist(),
-      parameters.training(self.get_params()),
+      parameters.training(self),
       train,
       validate,
       seed=int(self.random_state),
       progress=bool(self.verbose),
     )
-    fit, plan = parameters.chosen(self.get_params(), fit_of, rounds=1 if more is None else 2)
+    fit, plan = parameters.chosen(self, fit_of, rounds=1 if more is None else 2)
     fitted = fit.labeled()
     if more is not None:
       shifts = int(self.tta_shifts)

@@ -14,7 +14,6 @@ from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import PHYSICAL
 from har_jax.errors import UserError
 from har_jax.recognizer import parameters
-from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train import loop
 from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_start, compiled_steps
@@ -41,7 +40,7 @@ class ShortTraining:
   ):
     if not base.model.stem:
       raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
-    given = Recognizer(
+    given = parameters.Parameters(
       base,
       method=method,
       rank=rank,
@@ -49,7 +48,7 @@ class ShortTraining:
       max_steps=steps,
       learning_rate=learning_rate,
       batch=batch,
-    ).get_params()
+    )
     _, experiment = parameters.check(given)
     self.base, self.method = base, methods.METHODS[method]
     self.settings, self.training = methods.Settings.of(experiment), parameters.training(given)

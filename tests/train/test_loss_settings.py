@@ -11,6 +11,7 @@ import pytest
 
 from har_jax import Recognizer, config, config_fields, experiments, files
 from har_jax.continual import domains, run
+from har_jax.datasets.datasets import Datasets
 from har_jax.experiments import stages
 from har_jax.federated import people
 from har_jax.federated.task import Federation, Task
@@ -67,12 +68,12 @@ def _fit(base: pathlib.Path, windows: pathlib.Path) -> None:
 
 def _federate(base: pathlib.Path, windows: pathlib.Path) -> None:
   task = Task(Federation(made_people.CLASSES, **made_people.QUICK), files.load_base(base))
-  person = people.of_archive(windows, 'made', labels=4, seed=0, most=1).clients[0]
+  person = people.read(people.Archive(windows, 'made', labels=4, seed=0, most=1)).clients[0]
   task.fit(task.start, person.train, number=0, done=0)
 
 
 def _continue(base: pathlib.Path, windows: pathlib.Path) -> None:
-  stream = domains.of_people(windows, 'made', labels=4, seed=0, most=2)
+  stream = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=2)
   run.Settings(rank=2, steps=2, batch=8).learner(files.load_base(base), stream).alone(0)
 
 
@@ -86,7 +87,7 @@ def _study(windows: pathlib.Path, base: pathlib.Path, *methods: str) -> experime
   )
   return experiments.Study(
     out=windows / 'runs',
-    windows=windows,
+    datasets=Datasets.open(windows),
     experiment=_Experiment(model=files.load_base(base).model, protocol=protocol),
     targets=('made',),
     methods=methods,

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import shorten
-from har_jax.recordings import activity_names, held_values, infer, label_shift
+from har_jax.recordings import infer, label_shift, language, repeated_values
 from har_jax.recordings.reading import Reading
 from har_jax.signal import physics, segments
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
@@ -78,7 +78,7 @@ def _rate(reading: Reading, rate_hz: int) -> Iterator[str]:
 def _repeats(reading: Reading) -> Iterator[str]:
   """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
   for word, samples in _sensors(reading):
-    rate_hz, new_hz = held_values.rates_hz(max(samples, key=lambda one: len(one.values)))
+    rate_hz, new_hz = repeated_values.measure_rates_hz(max(samples, key=lambda one: len(one.values)))
     if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
       yield (
         f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
@@ -286,12 +286,12 @@ def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
         f'{windowing.seconds:g} s: too few to learn from; label {_few_windows_s(windowing):.1f} s or more '
         f'without a break ({_FEW_WINDOWS} windows).'
       )
-    if activity_names.means_none(activity):
+    if language.means_none(activity):
       yield (
         f'The label {shorten(activity)!r} is an activity like any other: leave its cells empty, or its rows '
         'out, where it means that there is no label.'
       )
-  for group in activity_names.duplicates(windows):
+  for group in language.find_duplicates(windows):
     yield (
       f'The labels {", ".join(map(repr, map(shorten, group)))} seem to be one activity, but are {len(group)} '
       'classes: give them one name.'

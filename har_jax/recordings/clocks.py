@@ -1,8 +1,12 @@
-"""Times as apps and people write them → nanoseconds, and what they count from.   n samples."""
+"""Times as apps and people write them → nanoseconds, what they count from, and time zones.   n times."""
 
 import dataclasses
 import datetime
+import difflib
+import os
+import pathlib
 import re
+import zoneinfo
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +36,15 @@ _EPOCH_S = (1e9, 4e9)  # numbers in this range, in seconds, count from 1970: 200
 _FEW_STRAYS = 0.01  # of the times
 _LONGEST_S = 10 * 365.25 * 86_400
 
+_OFFSET = re.compile(r'(?:UTC|GMT)?([+-])(\d\d):?(\d\d)', re.IGNORECASE)
+# One of each offset in summer and in winter, to suggest where the computer's own does not fit.
+_COMMON_ZONES = (
+  *('Europe/London', 'Europe/Berlin', 'Europe/Athens', 'Europe/Moscow', 'Asia/Dubai', 'Asia/Karachi'),
+  *('Asia/Kolkata', 'Asia/Dhaka', 'Asia/Bangkok', 'Asia/Shanghai', 'Asia/Tokyo', 'Australia/Sydney'),
+  *('Pacific/Auckland', 'America/New_York', 'America/Chicago', 'America/Denver', 'America/Los_Angeles'),
+  *('America/Sao_Paulo', 'America/Halifax', 'America/Anchorage', 'Pacific/Honolulu'),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
@@ -53,10 +66,6 @@ class Clock:
     epoch = datetime.datetime(1970, 1, 1, tzinfo=zone)
     return (epoch + datetime.timedelta(microseconds=self.origin_ns // 1000)).isoformat()
 
-  @property
-  def since_midnight_s(self) -> float:
-    return self.origin_ns % (86_400 * 10**9) / 1e9
-
 
 @dataclasses.dataclass(frozen=True)
 class Times:
@@ -71,7 +80,7 @@ class Times:
   example: str = ''
 
 
-def parse(cells: Any, place: str, first_row: int = 0) -> Times:
+def parse(cells: Any, column: str, first_row: int = 0) -> Times:
   """A pandas Series of times → nanoseconds, NaT if missing, and the kind of clock; '' for plain numbers.
 
   Raises UserError at a cell that is neither a date nor a time of day, with its row.
@@ -86,27 +95,27 @@ def parse(cells: Any, place: str, first_row: int = 0) -> Times:
     return Times({'': times.to_numpy('datetime64[ns]').astype(np.int64)}, 'zoned' if zoned else 'date')
   if pd.api.types.is_timedelta64_dtype(cells):
     return Times({'': cells.to_numpy('timedelta64[ns]').astype(np.int64)}, 'relative')
-  texts = [str(cell).strip() if known else None for cell, known in zip(cells, cells.notna(), strict=True)]
+  texts = [None if missing else str(cell).strip() for cell, missing in zip(cells, cells.isna(), strict=True)]
   first = next((text for text in texts if text is not None), '')
   if _TIME_OF_DAY.fullmatch(first):
-    day = [_time_of_day_ns(text, place, first_row + row) for row, text in enumerate(texts)]
+    day = [_time_of_day_ns(text, column, first_row + row) for row, text in enumerate(texts)]
     return Times({'': np.array(day, np.int64)}, 'day')
   series = pd.Series(texts, dtype='str')
   written = series.str.extract(_WRITTEN)
   if written['first'].notna().any():
-    return _written(series, written, place, first_row)
+    return _written(series, written, column, first_row)
   iso = pd.Series([None if text is None else _iso(text) for text in texts], dtype=object)
   times = pd.to_datetime(iso, format='ISO8601', utc=True, errors='coerce')
-  _check(series, times.isna().to_numpy(), place, first_row)
+  _check(series, times.isna().to_numpy(), column, first_row)
   ns = times.dt.tz_localize(None).to_numpy('datetime64[ns]').astype(np.int64)
   return Times({'': ns}, 'zoned' if _ZONE.search(first[10:]) else 'date')
 
 
-def _written(series: Any, parts: Any, place: str, first_row: int) -> Times:
+def _written(series: Any, parts: Any, column: str, first_row: int) -> Times:
   """Dates with the year last: both orders of day and month, without those that no calendar has."""
   import pandas as pd
 
-  _check(series, parts['first'].isna().to_numpy(), place, first_row)
+  _check(series, parts['first'].isna().to_numpy(), column, first_row)
   number = {name: pd.to_numeric(parts[name]).fillna(0).astype(np.int64) for name in
             ('first', 'second', 'year', 'hour', 'minute', 's')}  # fmt: skip
   half = parts['half'].str.lower()
@@ -128,35 +137,35 @@ def _written(series: Any, parts: Any, place: str, first_row: int) -> Times:
   example = str(series.dropna().iloc[0])
   if not orders:
     raise UserError(
-      f'{place}: some dates such as {shorten(example)} have the day first, others the month, or are in no '
+      f'{column}: some dates such as {shorten(example)} have the day first, others the month, or are in no '
       'calendar: write 2026-05-04'
     )
   return Times(orders, 'date', example)
 
 
-def _check(series: Any, failed: Bool[np.ndarray, 'n'], place: str, first_row: int) -> None:
+def _check(series: Any, failed: Bool[np.ndarray, 'n'], column: str, first_row: int) -> None:
   failed = failed & series.notna().to_numpy()
   if failed.any():
     row = int(np.argmax(failed))
     shown = shorten(repr(str(series.iloc[row])))
-    raise UserError(f'{place}: {shown} (row {first_row + row + 1}) is no time: write {_LEGIBLE}')
+    raise UserError(f'{column}: {shown} (row {first_row + row + 1}) is no time: write {_LEGIBLE}')
 
 
-def join(parts: Sequence[Times], place: str) -> tuple[np.ndarray, str]:
+def join(parts: Sequence[Times], column: str) -> tuple[np.ndarray, str]:
   """All chunks of a column: numbers or nanoseconds, and the kind of clock.
 
   Raises UserError where day and month may be exchanged in every row, or chunks are of different kinds.
   """
   if len({part.kind for part in parts}) > 1:
-    raise UserError(f'{place} holds dates and other times: write all alike, {_LEGIBLE}')
+    raise UserError(f'{column} holds dates and other times: write all alike, {_LEGIBLE}')
   orders = [order for order in parts[0].orders if all(order in part.orders for part in parts)]
   joined = [np.concatenate([part.orders[order] for part in parts]) for order in orders]
   if not joined:
-    raise UserError(f'{place}: some dates have the day first, others the month: write 2026-05-04')
+    raise UserError(f'{column}: some dates have the day first, others the month: write 2026-05-04')
   if len(joined) > 1 and not np.array_equal(joined[0], joined[1]):
     dates = [str(ns[ns != MISSING][0].astype('datetime64[ns]').astype('datetime64[D]')) for ns in joined]
     raise UserError(
-      f'{place}: {shorten(parts[0].example)} may be {dates[0]} or {dates[1]}, and no row decides it: write '
+      f'{column}: {shorten(parts[0].example)} may be {dates[0]} or {dates[1]}, and no row decides it: write '
       f'{dates[0]}, or with points if the day comes first'
     )
   return joined[0], parts[0].kind
@@ -174,12 +183,12 @@ def _iso(text: str) -> str:
   return re.sub(r'(\d\d:\d\d:\d\d)[,:_](\d+)', r'\1.\2', text)
 
 
-def _time_of_day_ns(text: str | None, place: str, row: int) -> int:
+def _time_of_day_ns(text: str | None, column: str, row: int) -> int:
   if text is None:
     return int(MISSING)
   match = _TIME_OF_DAY.fullmatch(text)
   if match is None:
-    raise UserError(f'{place}: {shorten(repr(text))} (row {row + 1}) is no time such as 12:30:00.125')
+    raise UserError(f'{column}: {shorten(repr(text))} (row {row + 1}) is no time such as 12:30:00.125')
   hours, minutes, seconds, sign, fraction, half = match.groups()  # 12:30 is minutes and seconds
   if half and hours is None:
     hours, minutes, seconds = minutes, seconds, '0'  # but 12:30 pm is not
@@ -191,24 +200,24 @@ def _time_of_day_ns(text: str | None, place: str, row: int) -> int:
   return total_s * 10**9 + int(digits[:9].ljust(9, '0'))
 
 
-def of_dates(ns: Int64[np.ndarray, 'n'], kind: str) -> tuple[Float[np.ndarray, 'n'], Clock]:
+def count_dates(ns: Int64[np.ndarray, 'n'], kind: str) -> tuple[Float[np.ndarray, 'n'], Clock]:
   """Seconds from the first row that has a time, NaN if missing; and the clock."""
-  known = ns != MISSING
-  origin_ns = int(ns[known][0]) if known.any() else 0
+  is_time = ns != MISSING
+  origin_ns = int(ns[is_time][0]) if is_time.any() else 0
   time_s = (ns - origin_ns).astype(np.float64) / 1e9
   if kind == 'day':
     # The time of day falls at midnight.
-    time_s[known] += np.cumsum(np.diff(time_s[known], prepend=0.0) < -43_200) * 86_400.0
-  time_s[~known] = np.nan
+    time_s[is_time] += np.cumsum(np.diff(time_s[is_time], prepend=0.0) < -43_200) * 86_400.0
+  time_s[~is_time] = np.nan
   return time_s, Clock(kind, origin_ns)
 
 
-def of_numbers(
+def count_numbers(
   values: Float[np.ndarray, 'n'],
   sampled: Bool[np.ndarray, 'n'],
   named: str,
   requested: str,
-  place: str,
+  column: str,
   findings: Findings,
 ) -> tuple[Float[np.ndarray, 'n'], Clock, str]:
   """Seconds from the first row, the clock, and how its unit was found.
@@ -218,19 +227,19 @@ def of_numbers(
   Raises UserError if the values are no times.
   """
   values = _without_strays(np.where(np.isfinite(values), values, np.nan), findings)
-  known = values[sampled & ~np.isnan(values)]
-  if len(known) < 2:
-    raise UserError(f'{place} has {len(known)} times: a recording needs at least two')
+  times = values[sampled & ~np.isnan(values)]
+  if len(times) < 2:
+    raise UserError(f'{column} has {len(times)} times: a recording needs at least two')
   first = float(values[~np.isnan(values)][0])
   since_1970 = [unit for unit, scale in units.TIME_S.items() if _EPOCH_S[0] < first * scale < _EPOCH_S[1]]
-  if not (requested or named or since_1970) and set(np.diff(known[:1000]).tolist()) == {1.0}:
-    raise UserError(f'{place} counts rows: give rate_hz, or the unit of time as time_unit')
-  steps = np.diff(known)
+  if not (requested or named or since_1970) and set(np.diff(times[:1000]).tolist()) == {1.0}:
+    raise UserError(f'{column} counts rows: give rate_hz, or the unit of time as time_unit')
+  steps = np.diff(times)
   # In order of rows: sorted, the steps of two recordings in one file would be mixed.
-  steps = steps if len(time_order.falls(known)) or (steps >= 0).all() else np.diff(np.sort(known))
+  steps = steps if len(time_order.falls(times)) or (steps >= 0).all() else np.diff(np.sort(times))
   steps = steps[steps > 0]
   if not len(steps):
-    raise UserError(f'{place} never changes: choose another column of time, or give rate_hz')
+    raise UserError(f'{column} never changes: choose another column of time, or give rate_hz')
   step = float(np.median(steps))
   rates_hz = {unit: 1 / max(step * scale, 1e-30) for unit, scale in units.TIME_S.items()}
   plausible = [unit for unit, hz in rates_hz.items() if _SLOWEST_HZ < hz < _FASTEST_HZ]
@@ -249,18 +258,18 @@ def of_numbers(
         'time_unit, or give rate_hz if the column counts rows.'
       )
   scale = units.TIME_S[unit]
-  mean_hz = len(steps) / (float(known.max() - known.min()) * scale)
+  mean_hz = len(steps) / (float(times.max() - times.min()) * scale)
   if mean_hz > _FASTEST_HZ:
     raise UserError(
-      f'{place} makes {mean_hz:.3g} Hz in {unit}: is it the time? Choose another column, or give '
+      f'{column} makes {mean_hz:.3g} Hz in {unit}: is it the time? Choose another column, or give '
       'time_unit or rate_hz'
     )
-  clock = Clock('zoned' if unit in since_1970 else 'relative', _origin_ns(first, scale, place), unit)
+  clock = Clock('zoned' if unit in since_1970 else 'relative', _origin_ns(first, scale, column), unit)
   return (values - first) * scale, clock, reason
 
 
 def _without_strays(values: Float[np.ndarray, 'n'], findings: Findings) -> Float[np.ndarray, 'n']:
-  """NaN in place of a few times that do not count from 1970 among others that do: a clock was not set yet."""
+  """NaN for a few times that do not count from 1970 among others that do: a clock was not set yet."""
   usual = float(np.nanmedian(values)) if not np.isnan(values).all() else 0.0
   for scale in units.TIME_S.values():
     if _EPOCH_S[0] < usual * scale < _EPOCH_S[1]:
@@ -271,16 +280,73 @@ def _without_strays(values: Float[np.ndarray, 'n'], findings: Findings) -> Float
   return values
 
 
-def _origin_ns(first: float, scale: float, place: str) -> int:
+def _origin_ns(first: float, scale: float, column: str) -> int:
   if abs(first * scale) > 2 * _EPOCH_S[1]:
-    raise UserError(f'{place} begins at {first:.4g}, which is no time in any unit: choose another column')
+    raise UserError(f'{column} begins at {first:.4g}, which is no time in any unit: choose another column')
   return round(first * (scale * 1e9))
 
 
-def check_span(time_s: Float[np.ndarray, 'n'], place: str) -> None:
+def check_span(time_s: Float[np.ndarray, 'n'], column: str) -> None:
   """Raises UserError where the times of a recording lie too far apart."""
   span_s = float(np.nanmax(time_s) - np.nanmin(time_s))
   if not span_s < _LONGEST_S:
     raise UserError(
-      f'{place} spans {span_s / 86_400:.3g} days: is it the time, and is its unit right? Give time_unit'
+      f'{column} spans {span_s / 86_400:.3g} days: is it the time, and is its unit right? Give time_unit'
     )
+
+
+def zone(name: str) -> datetime.tzinfo:
+  """A time zone by its name, Europe/Berlin, or its offset, UTC+02:00. Raises UserError if there is none."""
+  if match := _OFFSET.fullmatch(name.strip()):
+    sign, hours, minutes = match.groups()
+    offset = datetime.timedelta(hours=int(hours), minutes=int(minutes))
+    if offset < datetime.timedelta(hours=24):
+      return datetime.timezone(-offset if sign == '-' else offset)
+  try:
+    return zoneinfo.ZoneInfo(name.strip())
+  except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+    near = difflib.get_close_matches(name, sorted(zoneinfo.available_timezones()), 1, 0.5) or [
+      'Europe/Berlin'
+    ]
+    raise UserError(
+      f'time_zone is {shorten(repr(name))}; give a name such as {near[0]}, or an offset such as UTC+02:00'
+    ) from error
+
+
+def to_utc(ns: Int64[np.ndarray, 'n'], zone_name: str) -> Int64[np.ndarray, 'n']:
+  """Local times as UTC; NaT stays. A time that a change of clocks repeats or skips is the first."""
+  import pandas as pd
+
+  local = pd.DatetimeIndex(ns.astype('datetime64[ns]'))
+  is_summer = np.ones(len(local), bool)  # summer time comes first
+  utc = local.tz_localize(zone(zone_name), ambiguous=is_summer, nonexistent='shift_forward').tz_convert('UTC')
+  return utc.tz_localize(None).to_numpy('datetime64[ns]').astype(np.int64)
+
+
+def offset_s(zone_name: str, at_ns: int) -> float:
+  """Seconds by which a zone's clocks are ahead of UTC at a moment."""
+  moment = datetime.datetime.fromtimestamp(at_ns / 1e9, datetime.UTC)
+  offset = moment.astimezone(zone(zone_name)).utcoffset()
+  assert offset is not None
+  return offset.total_seconds()
+
+
+def suggest_zone(hours: float, at_ns: int) -> str:
+  """A zone that is so many hours ahead of UTC at a moment: the computer's, a common one, or an offset."""
+  for name in (_local_zone(), *_COMMON_ZONES):
+    try:
+      if name and offset_s(name, at_ns) == hours * 3600:
+        return name
+    except UserError:
+      continue
+  minutes = round(abs(hours) * 60)
+  return f'UTC{"-" if hours < 0 else "+"}{minutes // 60:02d}:{minutes % 60:02d}'
+
+
+def _local_zone() -> str:
+  if name := os.environ.get('TZ', '').lstrip(':'):
+    return name
+  try:
+    return pathlib.Path('/etc/localtime').resolve().as_posix().partition('zoneinfo/')[2]
+  except OSError:
+    return ''

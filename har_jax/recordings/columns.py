@@ -189,7 +189,7 @@ def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
       is_constant = len(cells) > 1 and len(set(cells)) <= max(1, len(cells) // 10)
       candidates.append((is_constant, ' '.join(parts) not in language.TIME_FIRST, not is_named, index))
     elif is_named:
-      illegible.append(f'{table.place(index)} holds {shorten(repr(cells[0]), 40)}, which is no time')
+      illegible.append(f'{table.title(index)} holds {shorten(repr(cells[0]), 40)}, which is no time')
   if not candidates:
     raise UserError(
       (illegible[0] if illegible else f'{table.path} has no column of time with a known name')

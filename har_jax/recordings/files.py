@@ -83,19 +83,19 @@ class Files:
     return dataclasses.replace(self, name=file.stem, single=file)
 
 
-def of_file(path: pathlib.Path) -> File:
+def make_file(path: pathlib.Path) -> File:
   return File(path, path.parent, functools.partial(_open, path))
 
 
-def with_siblings(path: pathlib.Path) -> Files:
+def list_siblings(path: pathlib.Path) -> Files:
   """A file alone, with the files next to it."""
-  file = of_file(path)
+  file = make_file(path)
   with contextlib.suppress(UserError):  # of a folder that cannot be listed
-    return of_folder(path.parent).only(file)
+    return list_folder(path.parent).only(file)
   return Files(file.stem, {file.name: file}, file)
 
 
-def of_folder(path: pathlib.Path) -> Files:
+def list_folder(path: pathlib.Path) -> Files:
   """The files in a folder and in its folders, no deeper; hidden ones are left out."""
   with border(path, 'a folder that can be listed'):
     children = list(_visible(path))
@@ -106,10 +106,10 @@ def of_folder(path: pathlib.Path) -> Files:
       found += [each for each in _visible(child) if each.is_file()]
     if len(found) > limits.MAX_MEMBERS:
       break
-  return Files(path.resolve().name, {each.relative_to(path).as_posix(): of_file(each) for each in found})
+  return Files(path.resolve().name, {each.relative_to(path).as_posix(): make_file(each) for each in found})
 
 
-def of_zip(path: pathlib.Path) -> Files:
+def list_zip(path: pathlib.Path) -> Files:
   """The files in a zip, below the folder that holds them all. A zip in a zip is no folder.
 
   Raises UserError: no zip, damaged, encrypted, too many files, or too much in it for its size.

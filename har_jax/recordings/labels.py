@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import clocks, language, units, zones
+from har_jax.recordings import clocks, language, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.infer import Findings
 from har_jax.recordings.tables import Kind, Table, printable
@@ -40,7 +40,7 @@ class Labels:
   activity: tuple[str, ...]
   recording: tuple[str, ...] | None
 
-  def of(self, names: set[str]) -> 'Labels':
+  def select(self, names: set[str]) -> 'Labels':
     """Those of one recording, by any of its names; all if none is named."""
     if self.recording is None:
       return self
@@ -107,7 +107,7 @@ def read_labels(table: Table) -> Labels:
   return Labels(path, start[kept], stop[kept], kind, unit, activities, recording)
 
 
-def place(
+def place_labels(
   labels: Labels,
   clock: Clock,
   length_s: float,
@@ -165,7 +165,7 @@ def place(
   elif labels.kind == 'date' and clock.kind == 'zoned':
     findings.warn(
       f'{name} has no time zone, and its times were read as UTC: if they are local, give --time_zone, such '
-      f'as {zones.suggest(1.0, clock.origin_ns)}.'
+      f'as {clocks.suggest_zone(1.0, clock.origin_ns)}.'
     )
   spans = map(Span, best.start_s.tolist(), best.stop_s.tolist(), labels.activity)
   clipped = segments.clip(tuple(spans), 0.0, length_s)
@@ -193,11 +193,11 @@ def _times(
   if isinstance(columns[0][0], np.ndarray):
     return np.concatenate(columns[0]), np.concatenate(columns[1]), ''
   # Both columns together say whether day or month is first.
-  places = (table.place(start), table.place(stop))
+  places = (table.title(start), table.title(stop))
   parts = [
     clocks.parse(part, place) for place, column in zip(places, columns, strict=True) for part in column
   ]
-  ns, kind = clocks.join(parts, table.place(start))
+  ns, kind = clocks.join(parts, table.title(start))
   times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
   return times[: len(times) // 2], times[len(times) // 2 :], kind
 
@@ -211,7 +211,7 @@ def _in_utc(labels: Labels, clock: Clock, length_s: float, time_zone: str) -> La
   if not (time_zone and labels.kind == 'date' and clock.kind == 'zoned'):
     return labels
   start, stop = (
-    zones.to_utc(times.astype(np.int64), time_zone).astype(np.float64)
+    clocks.to_utc(times.astype(np.int64), time_zone).astype(np.float64)
     for times in (labels.start, labels.stop)
   )
   return dataclasses.replace(labels, start=start, stop=stop, kind='zoned')
@@ -240,9 +240,9 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
     if clock.kind == 'day':
       on_clock.append(("times of day on the recording's clock", 1e-9, zero_s, True))
     elif dated:
-      ahead_s = zones.offset_s(time_zone, clock.origin_ns) if time_zone and clock.kind == 'zoned' else 0.0
+      ahead_s = clocks.offset_s(time_zone, clock.origin_ns) if time_zone and clock.kind == 'zoned' else 0.0
       zone = f' ({time_zone or "UTC"})' if clock.kind == 'zoned' else ''
-      zero_s = (clock.since_midnight_s + ahead_s) % 86_400
+      zero_s = (clock.origin_ns % (86_400 * 10**9) / 1e9 + ahead_s) % 86_400
       on_clock.append((f'times of the day on which the recording starts{zone}', 1e-9, zero_s, True))
     if on_clock and labels.unit == _MINUTES:
       how = f'hours and minutes of the day on which the recording starts{zone}'
@@ -294,7 +294,7 @@ def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, t
     return f'{sentence}: correct their times or their time zone'
   # Labels without a zone that are late belong east of UTC; so does such a recording with early labels.
   ahead = -best if clock.kind == 'zoned' else best
-  return f'{sentence}: --time_zone={zones.suggest(ahead, clock.origin_ns)}'
+  return f'{sentence}: --time_zone={clocks.suggest_zone(ahead, clock.origin_ns)}'
 
 
 def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:

@@ -57,7 +57,7 @@ def check(
     has_gyro = any(len(word) > 1 for name in names for word in language.GYRO & set(language.words(name)))
     if len(names) > 1 and (has_gyro or (is_mixed and not _is_one_signal(values[known], of))):
       raise UserError(
-        f'{table.place(source.column)} says that rows are of {shorten(", ".join(names))}, and they would be '
+        f'{table.title(source.column)} says that rows are of {shorten(", ".join(names))}, and they would be '
         'one signal: give a file for each; of the sensors of one device, Accelerometer.csv and Gyroscope.csv '
         'in one folder. If they are one signal, delete the column'
       )

@@ -9,10 +9,10 @@ import numpy as np
 
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import formats, language, sensors, units, zones
+from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING, Export
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.labels import Labels, place, read_labels
+from har_jax.recordings.labels import Labels, place_labels, read_labels
 from har_jax.recordings.rows import Options
 from har_jax.recordings.sensors import Track
 from har_jax.recordings.tables import NoRecording
@@ -79,7 +79,7 @@ def read(
   if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
     raise UserError(f'rate_hz is {rate_hz}; it must lie in {_RATES_HZ[0]:g} to {_RATES_HZ[1]:g}, such as 50')
   if time_zone:
-    zones.zone(time_zone)
+    clocks.zone(time_zone)
   options = Options(
     columns or {},
     units.requested(acc_unit, units.ACC, 'acc_unit'),
@@ -140,7 +140,7 @@ def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list
   """One name for each activity, where people write it now in capitals and now not: the first one."""
   names: dict[str, list[str]] = {}
   for span in (span for recording in recordings for span in recording.spans):
-    known = names.setdefault(language.folded(span.activity), [])
+    known = names.setdefault(language.normalize(span.activity), [])
     if span.activity not in known:
       known.append(span.activity)
   for first, *others in (known for known in names.values() if len(known) > 1):
@@ -151,7 +151,7 @@ def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list
     dataclasses.replace(
       recording,
       spans=tuple(
-        dataclasses.replace(span, activity=names[language.folded(span.activity)][0])
+        dataclasses.replace(span, activity=names[language.normalize(span.activity)][0])
         for span in recording.spans
       ),
     )
@@ -162,7 +162,7 @@ def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list
 def _known_zone(name: str) -> str:
   """The time zone that an app names, if it is one."""
   try:
-    return name if name and zones.zone(name) else ''
+    return name if name and clocks.zone(name) else ''
   except UserError:
     return ''
 
@@ -250,8 +250,8 @@ def _spans(
       f'{labels.path} does not say which recording each label is of, and their clocks do not tell: add a '
       'column `recording` with the names of the files'
     )
-  of = labels.of(export.names)
-  return place(of, track.clock, _length_s(track), findings, several=by_clock, time_zone=time_zone)
+  of = labels.select(export.names)
+  return place_labels(of, track.clock, _length_s(track), findings, several=by_clock, time_zone=time_zone)
 
 
 def _sibling_labels(export: Export) -> Labels | None:

@@ -12,11 +12,10 @@ from har_jax.recordings import (
   columns,
   language,
   mixed_people,
-  repeated_rows,
+  repeated_values,
   tables,
   time_order,
   units,
-  zones,
 )
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS, Columns
@@ -85,7 +84,7 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       times.append(
         clocks.Times({'': chunk[time]}, '')
         if numbers
-        else clocks.parse(chunk[time], table.place(time), count)
+        else clocks.parse(chunk[time], table.title(time), count)
       )
       count += len(chunk[time])
     if chosen.label is not None:
@@ -97,9 +96,9 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   values = {each: np.concatenate(part) for each, part in parts.items()}
   is_cut = _is_cut(values)
   if 'acc' in values and not chosen.sensors['acc'].is_linear:
-    repeated_rows.drop_acc(values, findings)
+    repeated_values.drop_acc_filler(values, findings)
   if 'gyro' in values:
-    repeated_rows.drop_gyro(values['gyro'], findings)
+    repeated_values.drop_gyro_filler(values['gyro'], findings)
   # The rate is that of the file's first sensor.
   sampled = np.isfinite(next(iter(values.values()))).all(axis=1)
   if sampled.sum() < 2:
@@ -144,11 +143,11 @@ def _clock(
     assert options.rate_hz is not None
     findings.note(f'Rows are evenly spaced at {options.rate_hz:g} Hz, as requested; no time is read.')
     return np.arange(len(sampled)) / options.rate_hz, Clock('relative', 0, 's')
-  name, (values, kind) = shorten(table.names[time]), clocks.join(times, table.place(time))
+  name, (values, kind) = shorten(table.names[time]), clocks.join(times, table.title(time))
   if kind:
     if options.time_unit not in ('', 'iso'):
       raise UserError(
-        f'{table.place(time)} holds text, which has no unit {options.time_unit}; omit time_unit'
+        f'{table.title(time)} holds text, which has no unit {options.time_unit}; omit time_unit'
       )
     written = {
       'zoned': 'dates with a time zone',
@@ -158,20 +157,20 @@ def _clock(
     }
     findings.note(f'Column {name} holds {written[kind]}.')
     if kind == 'date' and options.time_zone:
-      values, kind = zones.to_utc(values, options.time_zone), 'zoned'
+      values, kind = clocks.to_utc(values, options.time_zone), 'zoned'
       findings.note(f'They are read as times of {options.time_zone}.')
-    time_s, clock = clocks.of_dates(values, kind)
+    time_s, clock = clocks.count_dates(values, kind)
     time_s = time_order.unwrap(time_s, findings)
-    clocks.check_span(time_s[sampled], table.place(time))
+    clocks.check_span(time_s[sampled], table.title(time))
     return time_s, clock
   if options.time_unit == 'iso':
-    raise UserError(f'{table.place(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
+    raise UserError(f'{table.title(time)} holds numbers, not ISO times: give time_unit as s, ms, us or ns')
   named = units.time_unit(language.words(table.names[time]))
   values = time_order.unwrap(values, findings)
-  time_s, clock, reason = clocks.of_numbers(
-    values, sampled, named, options.time_unit, table.place(time), findings
+  time_s, clock, reason = clocks.count_numbers(
+    values, sampled, named, options.time_unit, table.title(time), findings
   )
-  clocks.check_span(time_s[sampled], table.place(time))
+  clocks.check_span(time_s[sampled], table.title(time))
   if named and clock.unit != named and not options.time_unit:
     findings.warn(
       f'The name of time says {named}, but only {clock.unit} makes a likely rate. Name it with time_unit.'

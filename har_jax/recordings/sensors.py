@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import held_values, infer, units
+from har_jax.recordings import infer, repeated_values, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS
 from har_jax.recordings.infer import Findings
@@ -195,7 +195,7 @@ def _samples(
     raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
   is_held = np.zeros(len(kept), bool)
   if len(kept) > 1:
-    is_held = held_values.repeats(Samples(rows.time_s[kept], values[kept]))
+    is_held = repeated_values.find_held_rows(Samples(rows.time_s[kept], values[kept]))
   if is_held.any():
     findings.warn(
       f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '

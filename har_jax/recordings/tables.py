@@ -79,7 +79,7 @@ class Table:
     cells = self.column(index)
     return 'precise' if 2 * sum(map(is_number, cells)) >= len(cells) else 'time'
 
-  def place(self, index: int) -> str:
+  def title(self, index: int) -> str:
     """A column, for messages."""
     return f'{self.path}, column {shorten(repr(self.names[index]))}'
 
@@ -144,7 +144,7 @@ def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
       return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
   except (ValueError, TypeError, OverflowError) as error:
     held = 'text' if kind == 'text' else 'numbers'
-    raise UserError(f'{table.place(index)} does not hold {held}: {shorten(error)}') from error
+    raise UserError(f'{table.title(index)} does not hold {held}: {shorten(error)}') from error
 
 
 def _text(cell: Any) -> str:
@@ -174,7 +174,7 @@ def printable(label: str) -> str:
   return ''.join(letter for letter in label if letter.isprintable()).strip()
 
 
-def of_frame(path: pathlib.Path, frame: Any, **known: Any) -> Table:
+def make_table(path: pathlib.Path, frame: Any, **known: Any) -> Table:
   """A DataFrame in memory. Raises UserError if it has no row."""
   names = tuple(str(name) for name in frame.columns)
   if not len(frame):

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 
-from har_jax.recordings import Reading, zones
+from har_jax.recordings import Reading, clocks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Clock:
     zone = ''
     if start is not None and start.tzinfo is not None:
       zone = reading.time_zone or 'UTC'
-      start = start.astimezone(zones.zone(reading.time_zone)) if reading.time_zone else start
+      start = start.astimezone(clocks.zone(reading.time_zone)) if reading.time_zone else start
     return cls(tuple(reading.files), tuple(reading.offsets_s), start, zone)
 
   @property

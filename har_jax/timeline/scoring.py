@@ -40,8 +40,8 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   is_labeled = np.array([label is not None for label in labels])
   if not is_labeled.any():
     raise UserError('no window lies within a labeled span: are the labels of this recording?')
-  spelled = {language.folded(name): name for name in predictions.classes}
-  true = np.array([spelled.get(language.folded(label), label) for label in labels if label is not None])
+  spelled = {language.normalize(name): name for name in predictions.classes}
+  true = np.array([spelled.get(language.normalize(label), label) for label in labels if label is not None])
   probabilities = predictions.probabilities[is_labeled]
   predicted = np.array(predictions.classes)[probabilities.argmax(axis=1)]
   predicted = np.where(probabilities.max(axis=1) < unknown_below, UNKNOWN, predicted)
@@ -55,9 +55,9 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
 
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
   """Labels that are no class, whatever their spelling: their windows cannot be right."""
-  known = {language.folded(name) for name in predictions.classes}
+  known = {language.normalize(name) for name in predictions.classes}
   found = {span.activity for recording in labeled for span in recording.spans}
-  return sorted(label for label in found if language.folded(label) not in known)
+  return sorted(label for label in found if language.normalize(label) not in known)
 
 
 def label_at(recording: Recording, start_s: float, windowing: Windowing) -> str | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from har_jax import recordings
-from har_jax.recordings import activity_names
+from har_jax.recordings import language
 from har_jax.signal import recording
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -132,8 +132,8 @@ def test_two_names_of_one_activity_are_both_named(one, other):
 
 def test_names_of_different_activities_are_left_alone():
   names = (*recording.ACTIVITIES, 'jogging', 'walking 1', 'walking 2', 'laufen', 'arm a', 'arm b')
-  assert activity_names.duplicates(names) == []
-  assert activity_names.duplicates(['walkng', 'sit', 'Gehen', 'walking']) == [['Gehen', 'walking', 'walkng']]
+  assert language.find_duplicates(names) == []
+  assert language.find_duplicates(['walkng', 'sit', 'Gehen', 'walking']) == [['Gehen', 'walking', 'walkng']]
 
 
 def test_constant_for_less_than_two_seconds_is_not_stuck():

@@ -7,13 +7,12 @@ import pathlib
 
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import files as user_files
-from har_jax.recordings import language
+from har_jax.recordings import language, opening
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats import (
   actigraph,
   devices,
   edge_impulse,
-  opening,
   phyphox,
   physics_toolbox,
   plain,
@@ -21,7 +20,7 @@ from har_jax.recordings.formats import (
   sensor_logger,
 )
 from har_jax.recordings.formats.export import Export, Format
-from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.opening import is_table, open_table
 from har_jax.recordings.tables import NoRecording, Table
 
 __all__ = ['FORMATS', 'Export', 'find', 'is_recording', 'nearest', 'open_labels']
@@ -57,7 +56,7 @@ def open_labels(path: pathlib.Path) -> Table:
   """A file of labels as a table. Raises UserError: no such file, or no table."""
   if not path.is_file():
     raise UserError(f'no file {path}: give a CSV file with the columns start, end and activity')
-  file = user_files.of_file(path)
+  file = user_files.make_file(path)
   if not is_table(file):
     raise UserError(f'{path} is none of {", ".join(opening.SUFFIXES)}: write the labels as CSV')
   return open_table(file)
@@ -69,37 +68,39 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
   Raises UserError: nothing there, an unknown format, no recording in a folder.
   """
   if path.is_file():
-    found, warnings = _of_file(user_files.with_siblings(path))
-    return _distinguished(found), warnings
+    found, warnings = _find_in_file(user_files.list_siblings(path))
+    return _distinguish(found), warnings
   if not path.is_dir():
-    raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list()}')
-  files = user_files.of_folder(path)
+    raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list_formats()}')
+  files = user_files.list_folder(path)
   if found := _together(files):
-    return _distinguished(found), _left_out(path, files)
-  found, warnings = _of_each(files, ignored)
+    return _distinguish(found), _warn_of_folders(path, files)
+  found, warnings = _find_one_by_one(files, ignored)
   has_own = bool(found)
   for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
-    below = user_files.of_folder(child)
+    below = user_files.list_folder(child)
     if together := _together(below):
       found += together
     elif not has_own:
-      each, left_out = _of_each(below, ignored)
+      each, left_out = _find_one_by_one(below, ignored)
       found += each
       warnings += left_out
     elif tables := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
       warnings.append(f'Not read: {shorten(", ".join(tables))}, as {path} holds recordings itself.')
   if not found:
-    raise UserError(f'{path} holds no recording: {_list()}' + ''.join(f'. {each}' for each in warnings[:1]))
-  return _distinguished(found), warnings
+    raise UserError(
+      f'{path} holds no recording: {_list_formats()}' + ''.join(f'. {each}' for each in warnings[:1])
+    )
+  return _distinguish(found), warnings
 
 
-def _left_out(path: pathlib.Path, files: Files) -> list[str]:
+def _warn_of_folders(path: pathlib.Path, files: Files) -> list[str]:
   """A sentence on folders with recordings, below files that belong together."""
   names = [below.name for below in files.folders if _together(below)]
   return [f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'] if names else []
 
 
-def _distinguished(found: list[Export]) -> list[Export]:
+def _distinguish(found: list[Export]) -> list[Export]:
   """By name; those of one name get more of their paths. A file name that several have names none."""
   owners = collections.Counter(name for export in found for name in export.files)
   named = []
@@ -138,41 +139,41 @@ def _together(files: Files) -> list[Export]:
   return next((found for each in FORMATS if (found := each.find(files))), [])
 
 
-def _of_file(files: Files) -> tuple[list[Export], list[str]]:
+def _find_in_file(files: Files) -> tuple[list[Export], list[str]]:
   """The recordings of a file or zip, and a sentence for each file in a zip that is none."""
   file = files.single
   assert file is not None
   if file.suffix == '.zip':
-    return _of_zip(file)
+    return _find_in_zip(file)
   if found := _together(files):
     return found, []
   if file.suffix == '.json' or file.suffix == '.cbor':
-    raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list()}')
+    raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list_formats()}')
   close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
   near = f'; nearest to {shorten(file.suffix, 20)} is {close[0]}' if close else ''
-  raise UserError(f'{file.path} is of no known format{near}. {_list()}')
+  raise UserError(f'{file.path} is of no known format{near}. {_list_formats()}')
 
 
-def _of_zip(file: File) -> tuple[list[Export], list[str]]:
+def _find_in_zip(file: File) -> tuple[list[Export], list[str]]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
-  files = user_files.of_zip(file.path)
+  files = user_files.list_zip(file.path)
   if found := _together(files):
-    warnings = _left_out(file.path, files)
+    warnings = _warn_of_folders(file.path, files)
   else:
-    found, warnings = _of_each(files, None)
+    found, warnings = _find_one_by_one(files, None)
     for below in files.folders:
       together = _together(below)
-      each, left_out = (together, []) if together else _of_each(below, None)
+      each, left_out = (together, []) if together else _find_one_by_one(below, None)
       found += each
       warnings += left_out
   if not found:
     names = shorten(', '.join(files.by_name)) or 'nothing'
-    raise UserError(f'{file.path} holds {names}, but no recording: {_list()}')
+    raise UserError(f'{file.path} holds {names}, but no recording: {_list_formats()}')
   return found, warnings
 
 
-def _of_each(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
+def _find_one_by_one(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
   """The recordings of each file in a folder, and a sentence for each file that is none."""
   found: list[Export] = []
   warnings: list[str] = []
@@ -180,7 +181,7 @@ def _of_each(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], 
     if not is_recording(file) or (ignored is not None and file.path.resolve() == ignored):
       continue
     try:
-      below, left_out = _of_file(files.only(file))
+      below, left_out = _find_in_file(files.only(file))
       found += below
       warnings += left_out
     except NoRecording as error:
@@ -188,5 +189,5 @@ def _of_each(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], 
   return found, warnings
 
 
-def _list() -> str:
+def _list_formats() -> str:
   return 'these are read: ' + '; '.join(f'{each.app} ({each.give})' for each in FORMATS)

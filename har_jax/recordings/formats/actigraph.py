@@ -14,7 +14,7 @@ from jaxtyping import Int16, UInt8
 from har_jax.errors import UserError
 from har_jax.recordings import limits, tables
 from har_jax.recordings.files import Files
-from har_jax.recordings.formats.export import Export, single
+from har_jax.recordings.formats.export import Export, export_single
 from har_jax.recordings.tables import Axes, NoRecording, border
 
 APP, SUFFIX = 'ActiGraph', '.gt3x'
@@ -51,9 +51,9 @@ def find(files: Files) -> list[Export]:
   # Such a device keeps local time, without saying where.
   columns: dict[str, Any] = {'time': pd.to_datetime(pd.Series(seconds), unit='s')}
   columns |= {f'acceleration {axis} (g)': counts[:, i] / np.float32(unit) for i, axis in enumerate('xyz')}
-  table = tables.of_frame(file.path, pd.DataFrame(columns), axes={'acc': Axes((1, 2, 3), 'g')}, time=0)
+  table = tables.make_table(file.path, pd.DataFrame(columns), axes={'acc': Axes((1, 2, 3), 'g')}, time=0)
   warnings = (f'{damaged} damaged seconds were left out.',) if damaged else ()
-  return single(files, table, APP, warnings=warnings)
+  return export_single(files, table, APP, warnings=warnings)
 
 
 def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n 3'], int]:
@@ -69,7 +69,7 @@ def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n
     if kind in (_PACKED, _WIDE) and size > 1:  # a single byte: the device was connected to a computer
       if np.bitwise_xor.reduce(content[start:stop]) ^ 0xFF == log[stop]:
         values = content[start + _HEADER.size : stop]
-        counts.append(_of_12_bits(values)[:, [1, 0, 2]] if kind == _PACKED else _of_16_bits(values))
+        counts.append(_unpack_12_bits(values)[:, [1, 0, 2]] if kind == _PACKED else _unpack_16_bits(values))
         seconds.append(second + np.arange(len(counts[-1])) / rate_hz)
       else:
         damaged += 1
@@ -77,11 +77,11 @@ def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n
   return np.concatenate(seconds), np.concatenate(counts), damaged
 
 
-def _of_16_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:
+def _unpack_16_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:
   return np.frombuffer(values[: len(values) // 6 * 6].tobytes(), '<i2').reshape(-1, 3)
 
 
-def _of_12_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:
+def _unpack_12_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:
   """Three bytes hold two numbers; an odd number of samples ends with half of them."""
   triples = np.pad(values, (0, -len(values) % 3)).reshape(-1, 3).astype(np.int16)
   first = triples[:, 0] << 4 | triples[:, 1] >> 4

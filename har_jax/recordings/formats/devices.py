@@ -7,7 +7,7 @@ from typing import Any
 from har_jax.errors import UserError
 from har_jax.recordings import tables
 from har_jax.recordings.files import File, Files
-from har_jax.recordings.formats.export import Export, single
+from har_jax.recordings.formats.export import Export, export_single
 from har_jax.recordings.tables import Axes, NoRecording, Table, border
 
 AXIVITY, GENEACTIV = '.cwa', '.bin'
@@ -22,7 +22,7 @@ def find(files: Files) -> list[Export]:
   file = files.single
   if file is None or file.suffix not in _READERS:
     return []
-  return single(files, _table(file), _MAKERS[file.suffix])
+  return export_single(files, _table(file), _MAKERS[file.suffix])
 
 
 def _table(file: File) -> Table:
@@ -46,7 +46,7 @@ def _table(file: File) -> Table:
   if 'gyro' in read:
     columns |= {f'rotation {axis} (deg/s)': read['gyro'][:, i] for i, axis in enumerate('xyz')}
     axes['gyro'] = Axes((4, 5, 6), 'deg/s')
-  return tables.of_frame(file.path, pd.DataFrame(columns), axes=axes, time=0)
+  return tables.make_table(file.path, pd.DataFrame(columns), axes=axes, time=0)
 
 
 def _read(path: pathlib.Path, reader: str) -> dict[str, Any]:

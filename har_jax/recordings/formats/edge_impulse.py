@@ -9,8 +9,8 @@ import numpy as np
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import tables
 from har_jax.recordings.files import File, Files
-from har_jax.recordings.formats.export import Export, single
-from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.formats.export import Export, export_single
+from har_jax.recordings.opening import is_table, open_table
 from har_jax.recordings.tables import Table, border, printable
 
 APP = 'Edge Impulse'
@@ -65,7 +65,7 @@ def _sample(files: Files, labels: dict[str, str]) -> list[Export]:
   source = f"{APP}'s {_INFO}" if listed is not None else "the file's name, as in Edge Impulse"
   notes = (f'The label of the whole recording is {shorten(activity)}, from {source}.',) if activity else ()
   # Samples of one label differ after the first dot.
-  return single(dataclasses.replace(files, name=file.stem), table, APP, activity=activity, notes=notes)
+  return export_single(dataclasses.replace(files, name=file.stem), table, APP, activity=activity, notes=notes)
 
 
 def _table(file: File) -> Table | None:
@@ -88,7 +88,7 @@ def _table(file: File) -> Table | None:
 
   frame = pd.DataFrame(values, columns=names)
   frame.insert(0, 'timestamp (ms)', np.arange(len(values)) * interval_ms, allow_duplicates=True)
-  return tables.of_frame(file.path, frame, time=0)
+  return tables.make_table(file.path, frame, time=0)
 
 
 def _name(sensor: Any) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
 
-from har_jax.recordings.files import File, Files
+from har_jax.recordings.files import Files
 from har_jax.recordings.labels import Labels
 from har_jax.recordings.tables import Table
 
@@ -41,11 +41,9 @@ class Format:
   columns: str = ''  # typical ones, by which the nearest format is found
 
 
-def single(files: Files, table: Table, app: str, **known) -> list[Export]:
+def export_single(files: Files, table: Table, app: str, **entries) -> list[Export]:
   """The recording of one file that holds everything."""
   assert files.single is not None
-  return [_of(files.single, files.name, {'': table}, app, **known)]
-
-
-def _of(file: File, name: str, tables: Mapping[str, Table], app: str, **known) -> Export:
-  return Export(name, tables, app, frozenset((file.name,)), file.folder, **known)
+  return [
+    Export(files.name, {'': table}, app, frozenset((files.single.name,)), files.single.folder, **entries)
+  ]

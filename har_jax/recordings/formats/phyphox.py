@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from har_jax.errors import UserError
-from har_jax.recordings import language, sheets, units
+from har_jax.recordings import language, opening, units
 from har_jax.recordings.files import Files
 from har_jax.recordings.formats.export import Export
-from har_jax.recordings.formats.opening import open_table, open_workbook, rows
 from har_jax.recordings.language import words
+from har_jax.recordings.opening import open_table, open_workbook, rows
 from har_jax.recordings.tables import Axes, Table, border, map_column
 
 APP = 'phyphox'
@@ -24,7 +24,7 @@ _ZONE = re.compile(r'UTC[+-]\d\d:?\d\d')
 
 def find(files: Files) -> list[Export]:
   """Raises UserError: acceleration without gravity alone, no acceleration, damaged files."""
-  if files.single is not None and files.single.suffix in sheets.EXCEL:
+  if files.single is not None and files.single.suffix in opening.EXCEL:
     found = open_workbook(files.single)
     events = [] if _TIMES not in found else _events(found[_TIMES])
     tables = {name: table for name, table in found.items() if not name.startswith('Metadata')}
@@ -43,11 +43,11 @@ def find(files: Files) -> list[Export]:
   if 'acc' not in of:
     held = ', '.join(tables)
     raise UserError(
-      f'{_place(files, tables)} holds {held}, but no acceleration with gravity: record "Acceleration '
+      f'{_path(files, tables)} holds {held}, but no acceleration with gravity: record "Acceleration '
       f'(with g)" in {APP}'
     )
   sensors: dict[str, Table] = {kind: _known(of[kind], kind) for kind in ('acc', 'gyro') if kind in of}
-  zone, mapped = _on_wall_clock(sensors, events, _place(files, tables))
+  zone, mapped = _on_wall_clock(sensors, events, _path(files, tables))
   first = files.single or files.top[0]
   notes = () if not events else (f'{APP} names the moments of start and pause: times are on the wall clock.',)
   names = frozenset(table.path.name for table in tables.values()) | {first.name}
@@ -56,7 +56,7 @@ def find(files: Files) -> list[Export]:
   return [Export(files.name, mapped, APP, names, first.folder, time_zone=zone, notes=notes)]
 
 
-def _place(files: Files, tables: Mapping[str, Table]) -> pathlib.Path:
+def _path(files: Files, tables: Mapping[str, Table]) -> pathlib.Path:
   return files.single.path if files.single is not None else next(iter(tables.values())).path.parent
 
 
@@ -112,10 +112,10 @@ def _events(table: Table) -> list[dict[str, str]]:
 
 
 def _on_wall_clock(
-  sensors: Mapping[str, Table], events: list[dict[str, str]], place: pathlib.Path
+  sensors: Mapping[str, Table], events: list[dict[str, str]], path: pathlib.Path
 ) -> tuple[str, dict[str, Table]]:
   """Seconds from the start → since 1970: during a pause the wall clock goes on, the app's does not."""
-  with border(place / 'meta' / 'time.csv', 'table of events'):
+  with border(path / 'meta' / 'time.csv', 'table of events'):
     starts = [
       (_number(each['experiment time']), _number(each['system time']))
       for each in events

@@ -2,8 +2,8 @@
 
 from har_jax.errors import UserError
 from har_jax.recordings.files import Files
-from har_jax.recordings.formats.export import Export, single
-from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.formats.export import Export, export_single
+from har_jax.recordings.opening import is_table, open_table
 
 APP = 'Physics Toolbox'
 COLUMNS = 'time, gFx, gFy, gFz, TgF, wx, wy, wz'
@@ -15,7 +15,7 @@ def find(files: Files) -> list[Export]:
     return []
   table = open_table(files.single)
   if table.xyz('gF') is not None:
-    return single(files, table, APP)
+    return export_single(files, table, APP)
   if table.xyz('a') is not None and table.index('aT', 'aTotal') is not None:
     raise UserError(
       f"{table.path} holds {APP}'s linear accelerometer (ax, ay, az, aT), which is without gravity: record "

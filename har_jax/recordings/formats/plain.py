@@ -5,8 +5,8 @@ import re
 
 from har_jax.errors import shorten
 from har_jax.recordings.files import File, Files
-from har_jax.recordings.formats.export import Export, single
-from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.formats.export import Export, export_single
+from har_jax.recordings.opening import is_table, open_table
 
 APP = 'CSV or Parquet'
 # Names of files of one sensor, best first.
@@ -31,7 +31,7 @@ _SENSORS = {
 def find(files: Files) -> list[Export]:
   """One recording of one file a sensor, as many apps export it; or one of a single file."""
   if files.single is not None:
-    return single(files, open_table(files.single), APP) if is_table(files.single) else []
+    return export_single(files, open_table(files.single), APP) if is_table(files.single) else []
   recordings: dict[str, dict[str, tuple[int, File]]] = {}  # by what else is in a file's name
   tables = [file for file in files.top if is_table(file)]
   for file in tables:

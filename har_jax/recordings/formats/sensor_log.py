@@ -6,8 +6,8 @@ from typing import Any
 from har_jax.errors import UserError
 from har_jax.recordings import tables
 from har_jax.recordings.files import Files
-from har_jax.recordings.formats.export import Export, single
-from har_jax.recordings.formats.opening import is_table, open_table
+from har_jax.recordings.formats.export import Export, export_single
+from har_jax.recordings.opening import is_table, open_table
 from har_jax.recordings.tables import Axes, Table
 
 APP = 'SensorLog'
@@ -40,7 +40,7 @@ def find(files: Files) -> list[Export]:
   if (label := table.index('label(N)')) is not None:
     table = dataclasses.replace(tables.map_column(table, label, _without_zero), label=label)
     notes.append('label(N) is read as labels; 0 is no label.')
-  return single(files, table, APP, notes=tuple(notes))
+  return export_single(files, table, APP, notes=tuple(notes))
 
 
 def _time(table: Table) -> int | None:

@@ -11,9 +11,9 @@ import numpy as np
 from har_jax.errors import UserError, shorten
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats.export import Export
-from har_jax.recordings.formats.opening import open_table, rows
 from har_jax.recordings.labels import Labels
-from har_jax.recordings.tables import Axes, Table, border, of_frame, printable
+from har_jax.recordings.opening import open_table, rows
+from har_jax.recordings.tables import Axes, Table, border, make_table, printable
 
 APP = 'Sensor Logger'
 # Best first: with gravity; without, if it is there to be added; unfiltered; of the watch.
@@ -167,7 +167,7 @@ def _from_json(file: File, name: str) -> list[Export]:
     rows_of.setdefault(_key(sensor), []).append(row)
   with border(file.path, f"file of {APP}'s JSON"):
     tables = {
-      stem: of_frame(file.path, _numbers(pd.DataFrame(rows_of[stem]))) for stem in _KNOWN if stem in rows_of
+      stem: make_table(file.path, _numbers(pd.DataFrame(rows_of[stem]))) for stem in _KNOWN if stem in rows_of
     }
   if not tables:
     listed = shorten(', '.join(dict.fromkeys(sensor for sensor, _ in found)))

@@ -1,22 +1,67 @@
-"""Parquet files and Excel workbooks as tables."""
+"""Files as tables, by their suffix: text, Parquet and Excel; each file is read once."""
 
 import contextlib
+import csv
+import io
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import limits, tables
+from har_jax.recordings import limits, tables, text
 from har_jax.recordings.files import File
-from har_jax.recordings.tables import CHUNK_ROWS, HEAD_ROWS, Kind, Table, border
+from har_jax.recordings.tables import CHUNK_ROWS, HEAD_ROWS, Kind, NoRecording, Table, border
 
 PARQUET = ('.parquet', '.pq')
 EXCEL = ('.xlsx',)
+SUFFIXES = (*text.SUFFIXES, *PARQUET, *EXCEL)
 
 _MAX_ROWS = 500_000_000  # six days of 1 kHz; 32 bytes a row in memory
 
 
-def open_parquet(file: File) -> Table:
+def is_table(file: File) -> bool:
+  return file.suffix in SUFFIXES
+
+
+def open_table(file: File) -> Table:
+  """Text, Parquet, or a workbook with one sheet; once. Raises UserError if it cannot be read."""
+  if 'table' not in file.opened:
+    file.opened['table'] = _open(file)
+  return file.opened['table']
+
+
+def _open(file: File) -> Table:
+  if file.suffix in PARQUET:
+    return _open_parquet(file)
+  if file.suffix in EXCEL:
+    sheets = open_workbook(file)
+    if len(sheets) > 1:
+      raise NoRecording(
+        f'{file.path} has the sheets {shorten(", ".join(sheets))}: keep the one to read, or export it as CSV'
+      )
+    return next(iter(sheets.values()))
+  return text.open_text(file)
+
+
+def open_workbook(file: File) -> dict[str, Table]:
+  """The sheets of a workbook, read once."""
+  if 'sheets' not in file.opened:
+    file.opened['sheets'] = _open_workbook(file)
+  return file.opened['sheets']
+
+
+def rows(file: File) -> list[dict[str, str]]:
+  """The rows of a small file of metadata; names are in lower case."""
+  with border(file.path, 'CSV file'):
+    lines = file.text().splitlines()
+    names = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
+    separator = next((mark for mark in ';\t' if any(mark in name for name in names)), ',')
+    reader = csv.reader(io.StringIO('\n'.join(lines)), delimiter=separator)
+    names = [name.strip().lower() for name in next(reader, [])]
+    return [dict(zip(names, (cell.strip() for cell in row), strict=False)) for row in reader if row]
+
+
+def _open_parquet(file: File) -> Table:
   """Raises UserError: pyarrow is missing, a damaged file, a name twice, no row."""
   with border(file.path, 'Parquet file', (Exception,)), file.open() as opened:
     parquet = _parquet(file, opened)
@@ -66,7 +111,7 @@ def _cells(column: Any) -> list[str]:
   ]
 
 
-def open_workbook(file: File) -> dict[str, Table]:
+def _open_workbook(file: File) -> dict[str, Table]:
   """The sheets of a workbook by name, without empty ones. Raises UserError if openpyxl is missing."""
   try:
     import openpyxl  # noqa: F401
@@ -85,4 +130,4 @@ def open_workbook(file: File) -> dict[str, Table]:
   sheets = {name: frame for name, frame in frames.items() if len(frame) and len(frame.columns) > 1}
   if not sheets:
     raise UserError(f'{file.path} holds no sheet with rows: nothing was recorded')
-  return {name: tables.of_frame(file.path / name, frame) for name, frame in sheets.items()}
+  return {name: tables.make_table(file.path / name, frame) for name, frame in sheets.items()}

@@ -5,10 +5,12 @@ n rows, c columns.
 
 import contextlib
 import fnmatch
+import functools
 import hashlib
 import io
 import lzma
 import pathlib
+import re
 import struct
 import warnings
 import zipfile
@@ -53,8 +55,6 @@ class Source:
     self._inner: tuple[str, zipfile.ZipFile] | None = None
     self._outer: zipfile.ZipFile | None = None
     self._zips: set[str] = set()  # inner zips; a folder may be named 'a.zip', too
-    self._names: list[str] | None = None
-    self._known: set[str] = set()
     if self.path.is_file():
       try:
         self._outer = zipfile.ZipFile(self.path)
@@ -65,31 +65,34 @@ class Source:
         ) from error
       self._packed_bytes = self.path.stat().st_size
 
-  @property
+  @functools.cached_property
   def names(self) -> list[str]:
     """Every file, sorted, without macOS resource forks."""
-    return self._list_once()
+    return sorted(self._names)
+
+  @functools.cached_property
+  def _names(self) -> set[str]:
+    return {name for name in self._list() if not _is_resource_fork(name)}
 
   def find(self, pattern: str) -> list[str]:
     """The names whose last components match a glob pattern, at any depth, sorted.
 
     Of copies of a pattern's folders, the least deep one is read. Raises UserError where they differ.
     """
-    found: dict[str, str] = {}
+    firsts: dict[str, str] = {}
     for name in sorted(self.names, key=lambda name: (name.count('/'), name)):
       if fnmatch.fnmatchcase(f'/{name}', f'*/{pattern}'):
         inner = '/'.join(name.split('/')[-1 - pattern.count('/') :])
-        first = found.setdefault(inner if '/' in pattern else name, name)
+        first = firsts.setdefault(inner if '/' in pattern else name, name)
         if name != first and name not in self.copies:
           self._check_equal(first, name)
           self.copies.add(name)
-    return sorted(found.values())
+    return sorted(firsts.values())
 
   @contextlib.contextmanager
   def open(self, name: str) -> Iterator[IO[bytes]]:
     """A file's bytes. Raises UserError: no such file, a damaged zip."""
-    self._list_once()
-    if name not in self._known:
+    if name not in self._names:
       raise UserError(
         f'{self.path} has no file {shorten(name)}: the archive is incomplete; download or extract it again'
       )
@@ -144,12 +147,6 @@ class Source:
         yield file
     except _DAMAGE as error:
       raise UserError(f'{message} ({error})') from error
-
-  def _list_once(self) -> list[str]:
-    if self._names is None:
-      self._known = {name for name in self._list() if not _is_resource_fork(name)}
-      self._names = sorted(self._known)
-    return self._names
 
   def _list(self) -> Iterator[str]:
     if self._outer is not None:
@@ -211,7 +208,8 @@ class Source:
 
   def _innermost_zip(self, name: str) -> tuple[zipfile.ZipFile | None, str]:
     """The innermost zip around a file, and the file's name there; None for a plain file of a folder."""
-    zip_name = max(self._zips_above(name), key=len, default=None)
+    above = [name[: match.end() - 1] for match in re.finditer(r'\.zip/', name)]
+    zip_name = next((folder for folder in reversed(above) if folder in self._zips), None)
     if zip_name is None:
       return self._outer, name
     if self._inner is None or self._inner[0] != zip_name:
@@ -224,13 +222,6 @@ class Source:
           f'{self.path}: {shorten(zip_name)} inside is not a zip, or a truncated one: download it again'
         ) from error
     return self._inner[1], name[len(zip_name) + 1 :]
-
-  def _zips_above(self, name: str) -> Iterator[str]:
-    at = name.find('.zip/')
-    while at >= 0:
-      if name[: at + 4] in self._zips:
-        yield name[: at + 4]
-      at = name.find('.zip/', at + 1)
 
 
 def read_rows(

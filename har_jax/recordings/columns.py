@@ -18,7 +18,6 @@ _ROLES_OF = {
   'gravity': ('time',),
 }
 WORDS = {'acc': 'accelerometer', 'gyro': 'gyroscope', 'gravity': 'gravity'}
-_FITTING = {'acc': units.ACC, 'gyro': units.GYRO, 'gravity': units.ACC}
 
 _ANGLES = {'alpha': 'x', 'beta': 'y', 'gamma': 'z'}  # of the browser's rotationRate, in deg/s
 
@@ -105,7 +104,7 @@ def _named_axes(
       f'a sensor has three axes, {", ".join(roles)}, each in a different column'
     )
   unit = units.split(table.names[x])[1]
-  return Axes((x, y, z), unit if unit in _FITTING[sensor] else '')
+  return Axes((x, y, z), unit if unit in units.SENSORS[sensor] else '')
 
 
 def _parse(name: str) -> tuple[str, str, str, str] | None:
@@ -139,7 +138,7 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
   return (
     kind,
     axes[0],
-    unit if unit in _FITTING['gyro' if kind == 'gyro' else 'acc'] else '',
+    unit if unit in units.SENSORS['gyro' if kind == 'gyro' else 'acc'] else '',
     ' '.join(others),
   )
 

@@ -231,7 +231,7 @@ def _spans(
   """From the shared labels, else the file next to the recording, else those in it."""
   labels = _sibling_labels(export) if shared is None else shared
   if labels is None and export.activity:
-    return (Span(0.0, _length_s(track), export.activity),)
+    return (Span(0.0, length_s(track.acc), export.activity),)
   if labels is None and track.labels is not None:
     spans = segments.labeled_spans(track.acc.time_s, track.labels, track.activities)
     missing = float((track.labels < 0).mean())
@@ -251,7 +251,7 @@ def _spans(
       'column `recording` with the names of the files'
     )
   of = labels.select(export.names)
-  return place_labels(of, track.clock, _length_s(track), findings, several=by_clock, time_zone=time_zone)
+  return place_labels(of, track.clock, length_s(track.acc), findings, several=by_clock, time_zone=time_zone)
 
 
 def _sibling_labels(export: Export) -> Labels | None:
@@ -263,8 +263,9 @@ def _sibling_labels(export: Export) -> Labels | None:
   return next((read_labels(formats.open_labels(path)) for path in paths if path.is_file()), None)
 
 
-def _length_s(track: Track) -> float:
-  return float(track.acc.time_s[-1]) + segments.step_s(track.acc)
+def length_s(samples: Samples) -> float:
+  """Seconds from 0 to the end of the last sample, which lasts a step."""
+  return float(samples.time_s[-1]) + segments.step_s(samples)
 
 
 def _split(

@@ -23,12 +23,6 @@ from har_jax.signal.recording import Samples
 _MANY_REPEATS, _TOO_MANY_REPEATS = 0.05, 0.5
 _LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
 _LIMITS = {'acc': physics.MAX_ACC_M_S2, 'gyro': physics.MAX_GYRO_RAD_S, 'gravity': physics.MAX_ACC_M_S2}
-# Of the unit in which the limit is the highest number: before the unit is known, values beyond are wrong.
-_SMALLEST = {
-  'acc': min(units.ACC.values()),
-  'gyro': min(units.GYRO.values()),
-  'gravity': min(units.ACC.values()),
-}
 # A clock in bursts: this fraction of steps is shorter than a tenth of the mean step. A gap is no step.
 _BURSTS, _SHORT_STEP, _GAP_S = 0.25, 0.1, 1.0
 _CONSTANT_S = 10.0  # a coarse gyroscope at rest may be constant for seconds
@@ -165,7 +159,9 @@ def _samples(
 
   An app may write each sensor in separate rows, where the others are empty.
   """
-  values, faults = physics.drop_impossible(rows.values[sensor], _LIMITS[sensor] / _SMALLEST[sensor])
+  # Before the unit is known, values beyond the limit in the smallest one are wrong.
+  limit = _LIMITS[sensor] / min(units.SENSORS[sensor].values())
+  values, faults = physics.drop_impossible(rows.values[sensor], limit)
   complete = np.isfinite(values).all(axis=1)
   if faults:
     findings.warn(

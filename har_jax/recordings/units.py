@@ -8,6 +8,7 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 ACC = {'m/s2': 1.0, 'g': STANDARD_GRAVITY_M_S2, 'mg': STANDARD_GRAVITY_M_S2 / 1e3, 'cm/s2': 0.01}
 GYRO = {'rad/s': 1.0, 'deg/s': math.pi / 180, 'mdeg/s': math.pi / 180e3}
+SENSORS = {'acc': ACC, 'gyro': GYRO, 'gravity': ACC}
 TIME_S = {'s': 1.0, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9}
 
 _SPELLINGS = {

@@ -12,16 +12,8 @@ APP = 'CSV or Parquet'
 # Names of files of one sensor, best first.
 _SENSORS = {
   'acc': (
-    *(
-      'totalacceleration',
-      'accelerometer',
-      'acceleration',
-      'rawaccelerometer',
-      'accelerometerraw',
-      'accel',
-      'acc',
-    ),
-    *('linearacceleration', 'linearaccelerometer'),
+    *('totalacceleration', 'accelerometer', 'acceleration', 'rawaccelerometer', 'accelerometerraw', 'accel'),
+    *('acc', 'linearacceleration', 'linearaccelerometer'),
   ),
   'gyro': ('gyroscope', 'gyro', 'rotationrate', 'rawgyroscope', 'gyroscoperaw', 'gyr'),
   'gravity': ('gravity',),

@@ -35,38 +35,40 @@ class Columns:
   label: int | None
 
 
-def choose(table: Table, named: Mapping[str, str], sensor: str, timed: bool, notes: list[str]) -> Columns:
-  """`named` maps roles to names of columns; the rest is inferred.
+def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, notes: list[str]) -> Columns:
+  """Chooses the columns of a table: `options` maps roles to names of columns; the rest is inferred.
 
   `sensor` is the one that a file holds alone, with axes perhaps called x, y, z only; or ''.
   Raises UserError: an unknown role or column, no three axes, no time though `timed`.
   """
-  known = _named(table, named, sensor)
-  found = _infer_axes(table, set(known.values()), sensor, notes) if table.axes is None else dict(table.axes)
-  for each, roles in _AXES.items():
-    if axes := _named_axes(table, known, each, roles):
-      found[each] = axes
-      if each == 'acc':
-        found.pop('gravity', None)  # axes that the user names are used as they are
-  if (sensor or 'acc') not in found:
+  named = _find_named(table, options, sensor)
+  sensors = (
+    dict(table.axes) if table.axes is not None else _infer_axes(table, set(named.values()), sensor, notes)
+  )
+  for name, roles in _AXES.items():
+    if axes := _named_axes(table, named, name, roles):
+      sensors[name] = axes
+      if name == 'acc':
+        sensors.pop('gravity', None)  # axes that the user names are used as they are
+  if (sensor or 'acc') not in sensors:
     word = WORDS[sensor or 'acc']
-    held = f'a {" and ".join(WORDS[each] for each in found)}, but ' if found else ''
+    others = f'a {" and ".join(WORDS[name] for name in sensors)}, but ' if sensors else ''
     raise NoRecording(
-      f'{table.path} has {held}no three {word} axes with a known name; its columns are {table.listed()}: '
+      f'{table.path} has {others}no three {word} axes with a known name; its columns are {table.listed()}: '
       f'record it, or name them with columns, such as {"gx" if sensor == "gyro" else "ax"}=<its name>'
     )
-  used = {column for axes in found.values() for column in axes.columns}
-  time = known.get('time', table.time)
+  used = {column for axes in sensors.values() for column in axes.columns}
+  time = named.get('time', table.time)
   if time is None and timed:
     time = _infer_time(table, used, notes)
   labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in language.IN_ROWS]
-  label = known.get('label', labels[0] if labels and table.label is None else table.label)
-  if known.get('label') in used | {time} and 'label' in known:
+  label = named.get('label', labels[0] if labels and table.label is None else table.label)
+  if 'label' in named and label in used | {time}:
     raise UserError(
-      f'columns gives label={shorten(table.names[known["label"]])}, which is a sensor or the time'
+      f'columns gives label={shorten(table.names[named["label"]])}, which is a sensor or the time'
     )
-  sensors = {each: found[each] for each in WORDS if each in found}
-  return Columns(time, sensors, None if label in used | {time} else label)
+  in_order = {name: sensors[name] for name in WORDS if name in sensors}
+  return Columns(time, in_order, None if label in used | {time} else label)
 
 
 def unused_gyro(table: Table) -> list[str]:
@@ -74,33 +76,34 @@ def unused_gyro(table: Table) -> list[str]:
   return [name for name in table.names if set(words(name)) & (language.GYRO - {'w'})]
 
 
-def _named(table: Table, named: Mapping[str, str], sensor: str) -> dict[str, int]:
-  if unknown := [role for role in named if role not in _ROLES]:
+def _find_named(table: Table, options: Mapping[str, str], sensor: str) -> dict[str, int]:
+  """The column of each role that the user names, if the table's sensor has the role."""
+  if unknown := [role for role in options if role not in _ROLES]:
     raise UserError(
       f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
     )
-  return {role: _find(table, name, role) for role, name in named.items() if role in _ROLES_OF[sensor]}
+  return {role: _find(table, name, role) for role, name in options.items() if role in _ROLES_OF[sensor]}
 
 
 def _find(table: Table, name: str, role: str) -> int:
   if name in table.names:
     return table.names.index(name)
-  similar = [i for i, each in enumerate(table.names) if each.strip().lower() == name.strip().lower()]
+  similar = [i for i, other in enumerate(table.names) if other.strip().lower() == name.strip().lower()]
   if len(similar) == 1:
     return similar[0]
   raise UserError(f'{table.path} has no column {shorten(name)!r} (for {role}); it has {table.listed()}')
 
 
 def _named_axes(
-  table: Table, known: Mapping[str, int], sensor: str, roles: tuple[str, str, str]
+  table: Table, named: Mapping[str, int], sensor: str, roles: tuple[str, str, str]
 ) -> Axes | None:
-  present = [role for role in roles if role in known]
+  present = [role for role in roles if role in named]
   if not present:
     return None
-  x, y, z = (known.get(role, -1) for role in roles)
+  x, y, z = (named.get(role, -1) for role in roles)
   if len(present) < 3 or len({x, y, z}) < 3:
     raise UserError(
-      f'columns gives {shorten(", ".join(f"{role}={table.names[known[role]]}" for role in present))}: '
+      f'columns gives {shorten(", ".join(f"{role}={table.names[named[role]]}" for role in present))}: '
       f'a sensor has three axes, {", ".join(roles)}, each in a different column'
     )
   unit = units.split(table.names[x])[1]
@@ -109,23 +112,23 @@ def _named_axes(
 
 def _parse(name: str) -> tuple[str, str, str, str] | None:
   """Kind (acc, linear, total, gyro, gravity, plain), axis, unit and other words of an axis; else None."""
-  rest, unit = units.split(name)
-  found = words(rest)
-  axes = [word for word in found if word in ('x', 'y', 'z')]
-  others = [word for word in found if word not in ('x', 'y', 'z', 'axis', 'value', 'values', 'data')]
-  have = set(others)
-  if 'rate' in have | set(found) and 'rotation' in have and (angle := have & set(_ANGLES)) and not axes:
+  bare, unit = units.split(name)
+  parts = words(bare)
+  axes = [word for word in parts if word in ('x', 'y', 'z')]
+  others = [word for word in parts if word not in ('x', 'y', 'z', 'axis', 'value', 'values', 'data')]
+  terms = set(others)
+  if {'rotation', 'rate'} <= terms and (angle := terms & set(_ANGLES)) and not axes:
     # The browser's angular velocity.
     return 'gyro', _ANGLES[angle.pop()], unit if unit in units.GYRO else 'deg/s', 'rotation rate'
-  if len(axes) != 1 or have & language.OTHER or ('velocity' in have and 'angular' not in have):
+  if len(axes) != 1 or terms & language.OTHER or ('velocity' in terms and 'angular' not in terms):
     return None
-  if have & language.GYRO:
+  if terms & language.GYRO:
     kind = 'gyro'
-  elif have & (language.ACC | {'linacc', 'lacc', 'gf'}):
-    kind = 'linear' if have & language.LINEAR else 'total' if have & language.TOTAL else 'acc'
-  elif have & language.GRAVITY:
+  elif terms & (language.ACC | {'linacc', 'lacc', 'gf'}):
+    kind = 'linear' if terms & language.LINEAR else 'total' if terms & language.TOTAL else 'acc'
+  elif terms & language.GRAVITY:
     kind = 'gravity'
-  elif 'g' in have:
+  elif 'g' in terms:
     kind = 'gyro'
   elif unit:
     kind = 'acc' if unit in units.ACC else 'gyro'
@@ -133,14 +136,9 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
     kind = 'plain'
   else:
     return None
-  if have & {'gf', 'gforce'}:
-    unit = unit or 'g'
-  return (
-    kind,
-    axes[0],
-    unit if unit in units.SENSORS['gyro' if kind == 'gyro' else 'acc'] else '',
-    ' '.join(others),
-  )
+  unit = unit or ('g' if terms & {'gf', 'gforce'} else '')
+  possible = units.SENSORS['gyro' if kind == 'gyro' else 'acc']
+  return kind, axes[0], unit if unit in possible else '', ' '.join(others)
 
 
 def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> dict[str, Axes]:
@@ -150,8 +148,8 @@ def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> 
     if index not in used and (parsed := _parse(name)) is not None:
       kind, axis, unit, other = parsed
       groups.setdefault((kind, other), {}).setdefault(axis, (index, unit))
-  found = {}
-  for each, kinds in (
+  sensors = {}
+  for name, kinds in (
     ('acc', ('total', 'acc', 'plain', 'linear')),
     ('gyro', ('gyro', 'plain') if sensor else ('gyro',)),
     ('gravity', ('gravity', 'plain') if sensor else ('gravity',)),
@@ -160,19 +158,19 @@ def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> 
       (key for key, axes in groups.items() if len(axes) == 3 and key[0] in kinds),
       key=lambda key: (kinds.index(key[0]), bool(language.ROUGH & set(key[1].split()))),
     )
-    if not ranked or (sensor and sensor != each):
+    if not ranked or (sensor and sensor != name):
       continue
     (kind, other), axes = ranked[0], groups[ranked[0]]
-    found[each] = Axes(
+    sensors[name] = Axes(
       (axes['x'][0], axes['y'][0], axes['z'][0]),
       axes['x'][1],
       is_linear=kind == 'linear',
-      is_flipped=each == 'acc' and other in _CORE_MOTION,
+      is_flipped=name == 'acc' and other in _CORE_MOTION,
     )
-    if rest := [table.names[groups[key]['x'][0]] for key in ranked[1:] if key[0] == kind]:
-      first, others = shorten(table.names[axes['x'][0]]), shorten(', '.join(rest))
+    if rivals := [table.names[groups[key]['x'][0]] for key in ranked[1:] if key[0] == kind]:
+      first, others = shorten(table.names[axes['x'][0]]), shorten(', '.join(rivals))
       notes.append(f'Besides {first}, {others} could be the x axis: choose with columns.')
-  return found
+  return sensors
 
 
 def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
@@ -195,7 +193,7 @@ def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
       + f'; its columns are {table.listed()}: name the one of time with columns, time=…, or give rate_hz '
       'if rows are evenly spaced'
     )
-  best, *rest = (table.names[candidate[-1]] for candidate in sorted(candidates))
-  if rest:
-    notes.append(f'Time is read from {best}; {shorten(", ".join(rest))} could be it: choose with columns.')
+  best, *others = (table.names[candidate[-1]] for candidate in sorted(candidates))
+  if others:
+    notes.append(f'Time is read from {best}; {shorten(", ".join(others))} could be it: choose with columns.')
   return min(candidates)[-1]

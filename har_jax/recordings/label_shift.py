@@ -24,16 +24,18 @@ _NOISE = 0.02
 
 
 def find(recordings: Sequence[Recording]) -> int | None:
-  """By how many seconds the labels are late; None: they fit as they are, or nobody knows."""
-  names = sorted({span.activity for each in recordings for span in each.spans})
+  """Finds by how many seconds the labels are late; None: they fit as they are, or nobody knows."""
+  names = sorted({span.activity for recording in recordings for span in recording.spans})
   if len(names) < 2:
     return None
-  features = [_features(each) for each in recordings]
-  labels = [_labels(each, len(of), names) for each, of in zip(recordings, features, strict=True)]
+  features = [_features(recording) for recording in recordings]
+  labels = [
+    _labels(recording, len(part), names) for recording, part in zip(recordings, features, strict=True)
+  ]
   # Nothing is shifted from one recording into another.
   pause = np.full((_MOST_S, features[0].shape[1]), np.nan)
-  all_features = np.concatenate([part for of in features for part in (of, pause)])
-  all_labels = np.concatenate([part for of in labels for part in (of, np.full(_MOST_S, -1))])
+  all_features = np.concatenate([rows for part in features for rows in (part, pause)])
+  all_labels = np.concatenate([rows for part in labels for rows in (part, np.full(_MOST_S, -1))])
   return _late_s(all_features, all_labels)
 
 
@@ -54,8 +56,8 @@ def _late_s(features: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't']) ->
   if np.isnan(fits[usual]):
     return None
   best = int(np.nanargmax(fits))
-  around = [fits[each] for each in (best - _PEAK_S, best + _PEAK_S) if 0 <= each < len(fits)]
-  around = [each for each in around if not np.isnan(each)]
+  around = [fits[shift] for shift in (best - _PEAK_S, best + _PEAK_S) if 0 <= shift < len(fits)]
+  around = [fit for fit in around if not np.isnan(fit)]
   near = fits[usual - _PEAK_S : usual + _PEAK_S + 1]
   if (
     fits[best] - fits[usual] < _GAIN
@@ -74,28 +76,28 @@ def _fit(
   """How much narrower features are within activities, in nats a second; NaN where too few labels are left."""
   moved = labeled - late_s
   inside = (moved >= 0) & (moved < len(features))
-  moved, of = moved[inside], labels[labeled[inside]]
-  known = ~np.isnan(features[moved]).any(axis=1)
-  moved, of = moved[known], of[known]
-  classes = np.unique(of)
-  if len(of) < _KEPT * len(labeled) or len(classes) < max(2, len(np.unique(labels[labeled]))):
+  moved, codes = moved[inside], labels[labeled[inside]]
+  complete = ~np.isnan(features[moved]).any(axis=1)
+  moved, codes = moved[complete], codes[complete]
+  classes = np.unique(codes)
+  if len(codes) < _KEPT * len(labeled) or len(classes) < max(2, len(np.unique(labels[labeled]))):
     return np.nan
   values = features[moved]
   deviations = values - values.mean(axis=0)
   within = values.copy()
-  for each in classes:
-    within[of == each] -= values[of == each].mean(axis=0)
+  for code in classes:
+    within[codes == code] -= values[codes == code].mean(axis=0)
   noise = _NOISE * np.eye(values.shape[1])
   wide, narrow = (
-    float(np.linalg.slogdet(each.T @ each / len(each) + noise)[1]) for each in (deviations, within)
+    float(np.linalg.slogdet(rows.T @ rows / len(rows) + noise)[1]) for rows in (deviations, within)
   )
   return (wide - narrow) / 2
 
 
 def _features(recording: Recording) -> Float[np.ndarray, 't f']:
-  """Of each second: the mean acceleration, and how much each sensor moves. NaN without samples."""
+  """Describes each second: the mean acceleration, and how much each sensor moves. NaN without samples."""
   count = int(min(recording.acc.time_s[-1], recording.gyro.time_s[-1]))
-  (mean, acc_std), (_, gyro_std) = (_moments(each, count) for each in (recording.acc, recording.gyro))
+  (mean, acc_std), (_, gyro_std) = (_moments(part, count) for part in (recording.acc, recording.gyro))
   return np.c_[mean / STANDARD_GRAVITY_M_S2, np.log(acc_std + 0.1), np.log(gyro_std + 0.05)]
 
 
@@ -106,8 +108,8 @@ def _moments(samples: Samples, count: int) -> tuple[Float[np.ndarray, 't 3'], Fl
   counts = np.bincount(second, minlength=count).astype(np.float64)
   counts[counts == 0] = np.nan
   mean, square = (
-    np.stack([np.bincount(second, axis, minlength=count) / counts for axis in each.T], axis=1)
-    for each in (values, values**2)
+    np.stack([np.bincount(second, axis, minlength=count) / counts for axis in power.T], axis=1)
+    for power in (values, values**2)
   )
   return mean, np.sqrt((square - mean**2).clip(0).sum(axis=1))
 

@@ -27,7 +27,7 @@ class Source:
 
 
 def find(table: Table, used: Collection[int]) -> list[Source]:
-  """Of the columns that are not `used`, those with a known name and few different words."""
+  """Finds columns that are not `used`, with a known name and few different words."""
   return [
     Source(index)
     for index, name in enumerate(table.names)
@@ -49,13 +49,13 @@ def check(
   rows = rows[np.argsort(time_s[rows], kind='stable')]
   for source in sources:
     codes = np.concatenate(source.parts)
-    known = rows[codes[rows] >= 0]
-    of = codes[known]
-    names = [name for name, code in source.codes.items() if (of == code).any()]
-    is_mixed = np.count_nonzero(np.diff(of)) > _MIXED * len(of)
+    named = rows[codes[rows] >= 0]
+    codes = codes[named]
+    names = [name for name, code in source.codes.items() if (codes == code).any()]
+    is_mixed = np.count_nonzero(np.diff(codes)) > _MIXED * len(codes)
     # A block of each sensor is no better: angular velocity would be read as acceleration.
     has_gyro = any(len(word) > 1 for name in names for word in language.GYRO & set(language.words(name)))
-    if len(names) > 1 and (has_gyro or (is_mixed and not _is_one_signal(values[known], of))):
+    if len(names) > 1 and (has_gyro or (is_mixed and not _is_one_signal(values[named], codes))):
       raise UserError(
         f'{table.title(source.column)} says that rows are of {shorten(", ".join(names))}, and they would be '
         'one signal: give a file for each; of the sensors of one device, Accelerometer.csv and Gyroscope.csv '
@@ -63,14 +63,14 @@ def check(
       )
 
 
-def _is_one_signal(values: Float[np.ndarray, 'n 3'], of: Int[np.ndarray, 'n']) -> bool:
+def _is_one_signal(values: Float[np.ndarray, 'n 3'], codes: Int[np.ndarray, 'n']) -> bool:
   """Whether a row is as near to one of another source before it as rows of one source are to each other."""
-  order = np.argsort(of, kind='stable')
-  own = np.full(len(of), np.nan)  # from the row before of the same source
-  own[order[1:]] = np.linalg.norm(np.diff(values[order], axis=0), axis=1)
-  own[order[np.r_[True, np.diff(of[order]) != 0]]] = np.nan
-  at = np.flatnonzero(np.diff(of)[:-1]) + 1
-  within = np.fmin(own[at - 1], own[at + 1])
-  known = ~np.isnan(within)
-  across = np.linalg.norm(values[at[known]] - values[at[known] - 1], axis=1)
-  return bool(across.sum() < _ONE_SIGNAL * within[known].sum())
+  order = np.argsort(codes, kind='stable')
+  change = np.full(len(codes), np.nan)  # from the row before of the same source
+  change[order[1:]] = np.linalg.norm(np.diff(values[order], axis=0), axis=1)
+  change[order[np.r_[True, np.diff(codes[order]) != 0]]] = np.nan
+  switches = np.flatnonzero(np.diff(codes)[:-1]) + 1
+  within = np.fmin(change[switches - 1], change[switches + 1])
+  switches, within = switches[~np.isnan(within)], within[~np.isnan(within)]
+  across = np.linalg.norm(values[switches] - values[switches - 1], axis=1)
+  return bool(across.sum() < _ONE_SIGNAL * within.sum())

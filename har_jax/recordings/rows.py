@@ -51,51 +51,48 @@ class Rows:
 def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -> Rows:
   """Reads a file; `sensor` is the one that it holds alone, or ''."""
   notes: list[str] = []
-  chosen = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
-  time = chosen.time if options.rate_hz is None else None
+  used = columns.choose(table, options.columns, sensor, options.rate_hz is None, notes)
+  time = used.time if options.rate_hz is None else None
   sources: dict[str, tuple[int, ...]] = {} if time is None else {'time': (time,)}
-  sources |= {WORDS[each]: axes.columns for each, axes in chosen.sensors.items()}
-  sources |= {'labels': (chosen.label,)} if chosen.label is not None else {}
-  named = [f'{what} from {", ".join(table.names[i] for i in used)}' for what, used in sources.items()]
-  if not sensor and 'gyro' not in chosen.sensors and (unused := columns.unused_gyro(table)):
+  sources |= {WORDS[name]: axes.columns for name, axes in used.sensors.items()}
+  sources |= {'labels': (used.label,)} if used.label is not None else {}
+  named = [f'{what} from {", ".join(table.names[i] for i in indices)}' for what, indices in sources.items()]
+  if not sensor and 'gyro' not in used.sensors and (unused := columns.unused_gyro(table)):
     findings.warn(
       f'{shorten(", ".join(unused))} may be a gyroscope, but its axes are not known: name gx, gy and gz with '
       'columns.'
     )
   findings.notes += [f'{table.path.name}: {shorten("; ".join(named), 400)}.', *notes]
-  kinds: dict[int, Kind] = {i: 'number' for axes in chosen.sensors.values() for i in axes.columns}
-  if chosen.label is not None:
-    kinds[chosen.label] = 'text'
+  kinds: dict[int, Kind] = {i: 'number' for axes in used.sensors.values() for i in axes.columns}
+  if used.label is not None:
+    kinds[used.label] = 'text'
   if time is not None:
     kinds[time] = table.kind_of_time(time)
-  parts: dict[str, list[np.ndarray]] = {each: [] for each in chosen.sensors}
+  parts: dict[str, list[np.ndarray]] = {name: [] for name in used.sensors}
   times: list[clocks.Times] = []
   count = 0
   labels: list[np.ndarray] = []
   codes: dict[str, int] = {}
-  rows_of = mixed_people.find(table, set(kinds))
-  kinds |= {each.column: 'text' for each in rows_of}
+  people = mixed_people.find(table, set(kinds))
+  kinds |= {source.column: 'text' for source in people}
   for chunk in table.read(kinds):
-    for each, axes in chosen.sensors.items():
-      parts[each].append(np.stack([chunk[index] for index in axes.columns], axis=1))
-    if time is not None:
+    for name, axes in used.sensors.items():
+      parts[name].append(np.stack([chunk[index] for index in axes.columns], axis=1))
+    if time is not None and kinds[time] == 'precise':
+      times.append(clocks.Times({'': chunk[time]}, ''))
+    elif time is not None:
       # Parsed chunk by chunk: as text, the times of a long recording would fill the memory.
-      numbers = kinds[time] == 'precise'
-      times.append(
-        clocks.Times({'': chunk[time]}, '')
-        if numbers
-        else clocks.parse(chunk[time], table.title(time), count)
-      )
+      times.append(clocks.parse(chunk[time], table.title(time), count))
       count += len(chunk[time])
-    if chosen.label is not None:
-      labels.append(tables.encode(chunk[chosen.label], codes))
-    for source in rows_of:
+    if used.label is not None:
+      labels.append(tables.encode(chunk[used.label], codes))
+    for source in people:
       source.parts.append(tables.encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
-  values = {each: np.concatenate(part) for each, part in parts.items()}
+  values = {name: np.concatenate(part) for name, part in parts.items()}
   is_cut = _is_cut(values)
-  if 'acc' in values and not chosen.sensors['acc'].is_linear:
+  if 'acc' in values and not used.sensors['acc'].is_linear:
     repeated_values.drop_acc_filler(values, findings)
   if 'gyro' in values:
     repeated_values.drop_gyro_filler(values['gyro'], findings)
@@ -110,14 +107,14 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       'short, and what followed is missing. Copy or export it again.'
     )
   time_s = time_order.continue_restarts(time_s, sampled, next(iter(values.values())), findings)
-  mixed_people.check(table, rows_of, np.where(sampled, time_s, np.nan), next(iter(values.values())))
+  mixed_people.check(table, people, np.where(sampled, time_s, np.nan), next(iter(values.values())))
   order = _order(time_s, findings.notes)
   return Rows(
-    chosen,
+    used,
     table.names,
     time_s[order],
     clock,
-    {each: rows[order] for each, rows in values.items()},
+    {name: rows[order] for name, rows in values.items()},
     np.concatenate(labels)[order] if labels else None,
     {code: word for word, code in codes.items()},
   )
@@ -126,8 +123,8 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
 def _is_cut(values: Mapping[str, Float32[np.ndarray, 'n 3']]) -> bool:
   """Whether the last row, and no other, lacks values."""
   incomplete = np.zeros(len(next(iter(values.values()))), bool)
-  for each in values.values():
-    incomplete |= ~np.isfinite(each).all(axis=1)
+  for sensor in values.values():
+    incomplete |= ~np.isfinite(sensor).all(axis=1)
   return bool(incomplete[-1:].any()) and int(incomplete.sum()) == 1
 
 

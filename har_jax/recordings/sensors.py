@@ -46,8 +46,8 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   """
   rows = {sensor: read_rows(table, options, sensor, findings) for sensor, table in tables.items()}
   main = rows.get('acc') or rows['']
-  rows_of = dict.fromkeys(main.columns.sensors, main) | {each: rows[each] for each in rows if each}
-  acc, kept = _samples(main, 'acc', main.clock, findings)
+  rows_of = dict.fromkeys(main.columns.sensors, main) | {name: file for name, file in rows.items() if name}
+  acc, indices = _samples(main, 'acc', main.clock, findings)
   if len(acc.time_s) < 2:
     raise UserError(f'{name} holds {len(acc.time_s)} accelerometer samples of up to 50 g: give at least two')
   axes = main.columns.sensors['acc']
@@ -58,8 +58,8 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
       'gravity, or name ax, ay and az with columns if gravity is in it'
     )
   if added:
-    known = ~np.isnan(acc.values).any(axis=1)
-    acc, kept = Samples(acc.time_s[known], acc.values[known]), kept[known]
+    complete = ~np.isnan(acc.values).any(axis=1)
+    acc, indices = Samples(acc.time_s[complete], acc.values[complete]), indices[complete]
     if len(acc.time_s) < 2:
       raise UserError(f'{name}: acceleration and gravity do not overlap in time: are they of one recording?')
   unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
@@ -70,13 +70,13 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
     )
   acc.values[:] *= np.float32((-1.0 if axes.is_flipped else 1.0) * units.ACC[unit])
   acc, possible = _possible(acc, 'acc', findings)
-  kept = kept[possible]
+  indices = indices[possible]
   gyro = _gyro(rows_of['gyro'], acc, main.clock, options, findings) if 'gyro' in rows_of else None
   start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
   acc = Samples(acc.time_s - start_s, acc.values)
   gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
   clock = dataclasses.replace(main.clock, origin_ns=main.clock.origin_ns + round(start_s * 1e9))
-  labels = None if main.labels is None else main.labels[kept]
+  labels = None if main.labels is None else main.labels[indices]
   return Track(acc, gyro, clock, labels, main.activities)
 
 
@@ -108,7 +108,7 @@ def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bo
   if len(gravity.time_s) < 2:
     return False
   acc_axes, gravity_axes = main.columns.sensors['acc'], rows.columns.sensors['gravity']
-  gravity_length, acc_length = (float(np.median(infer.lengths(each.values))) for each in (gravity, acc))
+  gravity_length, acc_length = (float(np.median(infer.lengths(part.values))) for part in (gravity, acc))
   if not acc_axes.is_linear and acc_length > _LINEAR * gravity_length:
     return False
   if acc_axes.unit and gravity_axes.unit and acc_axes.unit != gravity_axes.unit:
@@ -169,15 +169,14 @@ def _samples(
     )
   if not complete.all():
     findings.note(f'{count_of(~complete)} without all {WORDS[sensor]} values: left out.')
-  kept = np.flatnonzero(complete)
+  indices = np.flatnonzero(complete)
   # Rows that were sent or joined twice say nothing of the clock.
-  again = segments.repeats(rows.time_s[kept])
-  at = np.flatnonzero(again)
-  again[at] = (values[kept[at]] == values[kept[at - 1]]).all(axis=1)
+  again = segments.repeats(rows.time_s[indices])
+  again[again] = (values[indices[again]] == values[indices[np.flatnonzero(again) - 1]]).all(axis=1)
   if again.any():
     findings.note(f'{count_of(again)} with a repeated time and the same values: left out.')
-    kept = kept[~again]
-  repeats = segments.repeats(rows.time_s[kept])
+    indices = indices[~again]
+  repeats = segments.repeats(rows.time_s[indices])
   if repeats.any():
     findings.note(f'{count_of(repeats)} with a repeated time: the first of each time was kept.')
     fraction = float(repeats.mean())
@@ -186,22 +185,21 @@ def _samples(
       raise UserError(f'{repeated}: the time column is too coarse; choose another one, or give rate_hz')
     if fraction > _MANY_REPEATS:
       findings.warn(f'{repeated}: is the clock too coarse?')
-    kept = kept[~repeats]
+    indices = indices[~repeats]
   if rows.clock.kind != clock.kind:
     raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
-  is_held = np.zeros(len(kept), bool)
-  if len(kept) > 1:
-    is_held = repeated_values.find_held_rows(Samples(rows.time_s[kept], values[kept]))
-  if is_held.any():
-    findings.warn(
-      f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '
-      'missing. Export each sensor at its own rate.'
-    )
-    kept = kept[~is_held]
+  if len(indices) > 1:
+    is_held = repeated_values.find_held_rows(Samples(rows.time_s[indices], values[indices]))
+    if is_held.any():
+      findings.warn(
+        f'{count_of(is_held)} of the {WORDS[sensor]} repeat the values of the row before: left out, as if '
+        'missing. Export each sensor at its own rate.'
+      )
+      indices = indices[~is_held]
   shift_s = (rows.clock.origin_ns - clock.origin_ns) / 1e9
-  if len(kept) == len(values):
-    return Samples(_even(rows.time_s + shift_s, sensor, findings), values), kept  # no copy of the values
-  return Samples(_even(rows.time_s[kept] + shift_s, sensor, findings), values[kept]), kept
+  if len(indices) == len(values):
+    return Samples(_even(rows.time_s + shift_s, sensor, findings), values), indices  # no copy of the values
+  return Samples(_even(rows.time_s[indices] + shift_s, sensor, findings), values[indices]), indices
 
 
 def _even(time_s: Float[np.ndarray, 'm'], sensor: str, findings: Findings) -> Float[np.ndarray, 'm']:

@@ -44,7 +44,7 @@ FORMATS = (
   Format(actigraph.APP, '.gt3x', actigraph.find, (actigraph.SUFFIX,)),
   Format(plain.APP, '.csv, .tsv, .txt, .parquet or .xlsx', plain.find, (), 'time, ax, ay, az, gx, gy, gz'),
 )
-_SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for each in FORMATS for s in each.suffixes)]))
+_SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for form in FORMATS for s in form.suffixes)]))
 
 
 def is_recording(file: File) -> bool:
@@ -63,57 +63,58 @@ def open_labels(path: pathlib.Path) -> Table:
 
 
 def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[Export], list[str]]:
-  """The recordings at a path, by name, and sentences on files that are none. `ignored`: the file of labels.
+  """Finds the recordings at a path, and sentences on files that are none. `ignored`: the file of labels.
 
-  Raises UserError: nothing there, an unknown format, no recording in a folder.
+  They are in order of their names. Raises UserError: nothing there, an unknown format, no recording in a
+  folder.
   """
   if path.is_file():
-    found, warnings = _find_in_file(user_files.list_siblings(path))
-    return _distinguish(found), warnings
+    exports, warnings = _find_in_file(user_files.list_siblings(path))
+    return _distinguish(exports), warnings
   if not path.is_dir():
     raise UserError(f'no recording at {path}: give a file, a zip or a folder; {_list_formats()}')
   files = user_files.list_folder(path)
-  if found := _together(files):
-    return _distinguish(found), _warn_of_folders(path, files)
-  found, warnings = _find_one_by_one(files, ignored)
-  has_own = bool(found)
+  if exports := _find_together(files):
+    return _distinguish(exports), _warn_of_folders(path, files)
+  exports, warnings = _find_one_by_one(files, ignored)
+  has_recordings = bool(exports)
   for child in sorted(child for child in path.iterdir() if child.is_dir() and child.name[:1] not in '.~'):
     below = user_files.list_folder(child)
-    if together := _together(below):
-      found += together
-    elif not has_own:
-      each, left_out = _find_one_by_one(below, ignored)
-      found += each
-      warnings += left_out
+    if together := _find_together(below):
+      exports += together
+    elif not has_recordings:
+      _extend(exports, warnings, _find_one_by_one(below, ignored))
     elif tables := [f'{child.name}/{file.name}' for file in below.top if is_table(file)]:
       warnings.append(f'Not read: {shorten(", ".join(tables))}, as {path} holds recordings itself.')
-  if not found:
-    raise UserError(
-      f'{path} holds no recording: {_list_formats()}' + ''.join(f'. {each}' for each in warnings[:1])
-    )
-  return _distinguish(found), warnings
+  if not exports:
+    first = f'. {warnings[0]}' if warnings else ''
+    raise UserError(f'{path} holds no recording: {_list_formats()}{first}')
+  return _distinguish(exports), warnings
+
+
+def _extend(exports: list[Export], warnings: list[str], more: tuple[list[Export], list[str]]) -> None:
+  exports += more[0]
+  warnings += more[1]
 
 
 def _warn_of_folders(path: pathlib.Path, files: Files) -> list[str]:
   """A sentence on folders with recordings, below files that belong together."""
-  names = [below.name for below in files.folders if _together(below)]
+  names = [below.name for below in files.folders if _find_together(below)]
   return [f'Not read: {shorten(", ".join(names))}, as {path} holds a recording itself.'] if names else []
 
 
-def _distinguish(found: list[Export]) -> list[Export]:
-  """By name; those of one name get more of their paths. A file name that several have names none."""
-  owners = collections.Counter(name for export in found for name in export.files)
+def _distinguish(exports: list[Export]) -> list[Export]:
+  """Sorts by name; those of one name get more of their paths. A file name that several have names none."""
+  owners = collections.Counter(name for export in exports for name in export.files)
   named = []
-  for export in found:
-    files = frozenset(name for name in export.files if owners[name] == 1)
-    named.append(dataclasses.replace(export, files=files))
-    alike = [_path(other) for other in found if other is not export and other.name == export.name]
+  for export in exports:
+    name, stem, parts = export.name, export.stem, _path(export).parts
+    alike = [_path(other).parts for other in exports if other is not export and other.name == name]
     if alike:
-      parts = _path(export).parts
-      count = next(
-        n for n in range(1, len(parts) + 1) if all(each.parts[-n:] != parts[-n:] for each in alike)
-      )
-      named[-1] = dataclasses.replace(named[-1], name='/'.join(parts[-count:]), stem=export.name)
+      count = next(n for n in range(1, len(parts) + 1) if all(other[-n:] != parts[-n:] for other in alike))
+      name, stem = '/'.join(parts[-count:]), name
+    files = frozenset(file for file in export.files if owners[file] == 1)
+    named.append(dataclasses.replace(export, files=files, name=name, stem=stem))
   return sorted(named, key=lambda export: export.name)
 
 
@@ -123,20 +124,20 @@ def _path(export: Export) -> pathlib.Path:
 
 def nearest(names: tuple[str, ...]) -> str:
   """The formats, and the one whose typical columns are most like some names, for a message."""
-  own = {word for name in names for word in language.words(name)}
+  columns = {word for name in names for word in language.words(name)}
   scores = {}
-  for each in FORMATS:
-    typical = set(language.words(each.columns))
-    scores[each] = len(own & typical) / max(len(own | typical), 1)
-  best = max(scores, key=lambda each: scores[each])
-  apps = ', '.join(each.app for each in FORMATS)
+  for form in FORMATS:
+    typical = set(language.words(form.columns))
+    scores[form] = len(columns & typical) / max(len(columns | typical), 1)
+  best = max(scores, key=lambda form: scores[form])
+  apps = ', '.join(form.app for form in FORMATS)
   near = f', nearest is {best.app}: {best.columns}' if scores[best] else ''
   return f'; it is of none of {apps}{near}'
 
 
-def _together(files: Files) -> list[Export]:
+def _find_together(files: Files) -> list[Export]:
   """The recordings of files that belong together."""
-  return next((found for each in FORMATS if (found := each.find(files))), [])
+  return next((exports for form in FORMATS if (exports := form.find(files))), [])
 
 
 def _find_in_file(files: Files) -> tuple[list[Export], list[str]]:
@@ -145,9 +146,9 @@ def _find_in_file(files: Files) -> tuple[list[Export], list[str]]:
   assert file is not None
   if file.suffix == '.zip':
     return _find_in_zip(file)
-  if found := _together(files):
-    return found, []
-  if file.suffix == '.json' or file.suffix == '.cbor':
+  if exports := _find_together(files):
+    return exports, []
+  if file.suffix in ('.json', '.cbor'):
     raise NoRecording(f'{file.path} is JSON or CBOR of none of these apps; {_list_formats()}')
   close = difflib.get_close_matches(file.suffix, _SUFFIXES, 1, 0.5)
   near = f'; nearest to {shorten(file.suffix, 20)} is {close[0]}' if close else ''
@@ -158,36 +159,30 @@ def _find_in_zip(file: File) -> tuple[list[Export], list[str]]:
   if not file.path.is_file():
     raise UserError(f'{file.path} is a zip in a zip: extract it first')
   files = user_files.list_zip(file.path)
-  if found := _together(files):
-    warnings = _warn_of_folders(file.path, files)
-  else:
-    found, warnings = _find_one_by_one(files, None)
-    for below in files.folders:
-      together = _together(below)
-      each, left_out = (together, []) if together else _find_one_by_one(below, None)
-      found += each
-      warnings += left_out
-  if not found:
+  if exports := _find_together(files):
+    return exports, _warn_of_folders(file.path, files)
+  exports, warnings = _find_one_by_one(files, None)
+  for below in files.folders:
+    together = _find_together(below)
+    _extend(exports, warnings, (together, []) if together else _find_one_by_one(below, None))
+  if not exports:
     names = shorten(', '.join(files.by_name)) or 'nothing'
     raise UserError(f'{file.path} holds {names}, but no recording: {_list_formats()}')
-  return found, warnings
+  return exports, warnings
 
 
 def _find_one_by_one(files: Files, ignored: pathlib.Path | None) -> tuple[list[Export], list[str]]:
   """The recordings of each file in a folder, and a sentence for each file that is none."""
-  found: list[Export] = []
+  exports: list[Export] = []
   warnings: list[str] = []
   for file in files.top:
-    if not is_recording(file) or (ignored is not None and file.path.resolve() == ignored):
-      continue
-    try:
-      below, left_out = _find_in_file(files.only(file))
-      found += below
-      warnings += left_out
-    except NoRecording as error:
-      warnings.append(f'Left out: {error}')
-  return found, warnings
+    if is_recording(file) and (ignored is None or file.path.resolve() != ignored):
+      try:
+        _extend(exports, warnings, _find_in_file(files.only(file)))
+      except NoRecording as error:
+        warnings.append(f'Left out: {error}')
+  return exports, warnings
 
 
 def _list_formats() -> str:
-  return 'these are read: ' + '; '.join(f'{each.app} ({each.give})' for each in FORMATS)
+  return 'these are read: ' + '; '.join(f'{form.app} ({form.give})' for form in FORMATS)

@@ -99,14 +99,12 @@ def list_folder(path: pathlib.Path) -> Files:
   """The files in a folder and in its folders, no deeper; hidden ones are left out."""
   with border(path, 'a folder that can be listed'):
     children = list(_visible(path))
-  below = [child for child in children if child.is_dir()]
-  found = [child for child in children if child.is_file()]
-  for child in below:
-    with contextlib.suppress(OSError):  # a folder of someone else's
-      found += [each for each in _visible(child) if each.is_file()]
-    if len(found) > limits.MAX_MEMBERS:
-      break
-  return Files(path.resolve().name, {each.relative_to(path).as_posix(): make_file(each) for each in found})
+  paths = [child for child in children if child.is_file()]
+  for child in children:
+    if child.is_dir() and len(paths) <= limits.MAX_MEMBERS:
+      with contextlib.suppress(OSError):  # a folder of someone else's
+        paths += [below for below in _visible(child) if below.is_file()]
+  return Files(path.resolve().name, {file.relative_to(path).as_posix(): make_file(file) for file in paths})
 
 
 def list_zip(path: pathlib.Path) -> Files:
@@ -121,13 +119,13 @@ def list_zip(path: pathlib.Path) -> Files:
   folders = [pathlib.PurePosixPath(info.filename).parts[:-1] for info in members] or [()]
   depth = sum(1 for _ in itertools.takewhile(lambda names: len(set(names)) == 1, zip(*folders, strict=False)))
   below = len('/'.join([*folders[0][:depth], '']))
-  found = {
+  by_name = {
     info.filename[below:]: File(
       path / shorten(info.filename), path.parent, functools.partial(_open_member, path, info)
     )
     for info in members
   }
-  return Files(path.stem, found)
+  return Files(path.stem, by_name)
 
 
 def _is_hidden(name: str) -> bool:

@@ -33,7 +33,7 @@ def _labels(file: File) -> dict[str, str]:
   """The label of each path; '' if it has none."""
   with border(file.path, f'list of labels of {APP}'):
     entries = json.loads(file.text(64 << 20))['files']
-    return {str(each['path']): _label(each.get('label', '')) for each in entries}
+    return {str(entry['path']): _label(entry.get('label', '')) for entry in entries}
 
 
 def _label(entry: Any) -> str:
@@ -79,7 +79,7 @@ def _table(file: File) -> Table | None:
   with border(file.path, f'sample of {APP}'):
     interval_ms = float(payload['interval_ms'])
     values = np.array(payload['values'], np.float64)
-    names = [_name(each) for each in payload['sensors']]
+    names = [_name(sensor) for sensor in payload['sensors']]
     if values.ndim != 2 or values.shape[1] != len(names):
       raise ValueError(f'values of shape {values.shape} for {len(names)} sensors')
   if not 0.01 < interval_ms < 10_000:

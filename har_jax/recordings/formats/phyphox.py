@@ -25,39 +25,38 @@ _ZONE = re.compile(r'UTC[+-]\d\d:?\d\d')
 def find(files: Files) -> list[Export]:
   """Raises UserError: acceleration without gravity alone, no acceleration, damaged files."""
   if files.single is not None and files.single.suffix in opening.EXCEL:
-    found = open_workbook(files.single)
-    events = [] if _TIMES not in found else _events(found[_TIMES])
-    tables = {name: table for name, table in found.items() if not name.startswith('Metadata')}
+    sheets = open_workbook(files.single)
+    events = [] if _TIMES not in sheets else _events(sheets[_TIMES])
+    tables = {name: table for name, table in sheets.items() if not name.startswith('Metadata')}
   else:
-    chosen = files.top if files.single is None else [files.single]
-    texts = [file for file in chosen if file.suffix == '.csv' and _is_of_phyphox(file.text(4096))]
+    candidates = files.top if files.single is None else [files.single]
+    texts = [file for file in candidates if file.suffix == '.csv' and _is_of_phyphox(file.text(4096))]
     tables = {file.stem: open_table(file) for file in texts}
     events = rows(files.by_name['meta/time.csv']) if 'meta/time.csv' in files.by_name else []
   tables = {name: table for name, table in tables.items() if _starts_with_time(table)}
   kinds = {name: _kind(name, table) for name, table in tables.items()}
   if not tables:
     return []
-  of = {kind: tables[name] for name, kind in kinds.items()}
-  if len(of) < len(kinds) and files.single is None:
+  by_kind = {kind: tables[name] for name, kind in kinds.items()}
+  if len(by_kind) < len(kinds) and files.single is None:
     return []  # several recordings of one sensor
-  if 'acc' not in of:
-    held = ', '.join(tables)
+  path = files.single.path if files.single is not None else next(iter(tables.values())).path.parent
+  if 'acc' not in by_kind:
     raise UserError(
-      f'{_path(files, tables)} holds {held}, but no acceleration with gravity: record "Acceleration '
+      f'{path} holds {", ".join(tables)}, but no acceleration with gravity: record "Acceleration '
       f'(with g)" in {APP}'
     )
-  sensors: dict[str, Table] = {kind: _known(of[kind], kind) for kind in ('acc', 'gyro') if kind in of}
-  zone, mapped = _on_wall_clock(sensors, events, _path(files, tables))
+  sensors: dict[str, Table] = {}
+  for kind in ('acc', 'gyro'):
+    if (table := by_kind.get(kind)) is not None and (axes := _axes(table)) is not None:
+      sensors[kind] = dataclasses.replace(table, axes={kind: axes}, time=0)
+  zone, mapped = _on_wall_clock(sensors, events, path)
   first = files.single or files.top[0]
   notes = () if not events else (f'{APP} names the moments of start and pause: times are on the wall clock.',)
   names = frozenset(table.path.name for table in tables.values()) | {first.name}
   if len(mapped) == 1 and 'gyro' not in mapped:
     mapped = {'': mapped['acc']}
   return [Export(files.name, mapped, APP, names, first.folder, time_zone=zone, notes=notes)]
-
-
-def _path(files: Files, tables: Mapping[str, Table]) -> pathlib.Path:
-  return files.single.path if files.single is not None else next(iter(tables.values())).path.parent
 
 
 def _is_of_phyphox(head: str) -> bool:
@@ -74,36 +73,29 @@ def _starts_with_time(table: Table) -> bool:
   return units.time_unit(first) == 's' and bool(set(first) & language.TIME) and _axes(table) is not None
 
 
-def _axes(table: Table) -> tuple[tuple[int, int, int], str] | None:
+def _axes(table: Table) -> Axes | None:
   """The columns of x, y and z, and their unit, if the table is of one sensor."""
-  found: dict[str, tuple[int, str]] = {}
+  columns: dict[str, tuple[int, str]] = {}
   for index, name in enumerate(table.names):
-    rest, unit = units.split(name)
-    axis = [word for word in words(rest) if word in ('x', 'y', 'z')]
+    bare, unit = units.split(name)
+    axis = [word for word in words(bare) if word in ('x', 'y', 'z')]
     if len(axis) == 1:
-      if axis[0] in found or not unit or '(' not in name:
+      if axis[0] in columns or not unit or '(' not in name:
         return None
-      found[axis[0]] = (index, unit)
-  if set(found) != {'x', 'y', 'z'} or len({unit for _, unit in found.values()}) > 1:
+      columns[axis[0]] = (index, unit)
+  if set(columns) != {'x', 'y', 'z'} or len({unit for _, unit in columns.values()}) > 1:
     return None
-  return (found['x'][0], found['y'][0], found['z'][0]), found['x'][1]
+  return Axes((columns['x'][0], columns['y'][0], columns['z'][0]), columns['x'][1])
 
 
 def _kind(name: str, table: Table) -> str:
   """'acc', 'gyro' or 'linear', by the unit, the names of columns and the name of the file."""
   axes = _axes(table)
   assert axes is not None
-  known = set(words(table.names[axes[0][0]])) | set(words(name))
-  if axes[1] in units.GYRO:
+  if axes.unit in units.GYRO:
     return 'gyro'
-  return 'linear' if known & language.LINEAR else 'acc'
-
-
-def _known(table: Table, kind: str) -> Table:
-  axes = _axes(table)
-  assert axes is not None
-  both = {kind: Axes(*axes)}
-  return dataclasses.replace(table, axes=both, time=0)
+  terms = {*words(table.names[axes.columns[0]]), *words(name)}
+  return 'linear' if terms & language.LINEAR else 'acc'
 
 
 def _events(table: Table) -> list[dict[str, str]]:
@@ -117,9 +109,9 @@ def _on_wall_clock(
   """Seconds from the start → since 1970: during a pause the wall clock goes on, the app's does not."""
   with border(path / 'meta' / 'time.csv', 'table of events'):
     starts = [
-      (_number(each['experiment time']), _number(each['system time']))
-      for each in events
-      if each.get('event', '').strip().upper() == 'START'
+      (_number(event['experiment time']), _number(event['system time']))
+      for event in events
+      if event.get('event', '').strip().upper() == 'START'
     ]
   if not starts:
     return '', dict(sensors)

@@ -27,27 +27,27 @@ def find(files: Files) -> list[Export]:
   recordings: dict[str, dict[str, tuple[int, File]]] = {}  # by what else is in a file's name
   tables = [file for file in files.top if is_table(file)]
   for file in tables:
-    sensor, rank, rest = _sensor(file.stem)
+    sensor, rank, others = _sensor(file.stem)
     if sensor:
-      sensors = recordings.setdefault(rest, {})
-      sensors[sensor] = min(sensors.get(sensor, (rank, file)), (rank, file), key=lambda known: known[0])
-  found = []
-  for rest, sensors in recordings.items():
+      sensors = recordings.setdefault(others, {})
+      sensors[sensor] = min(sensors.get(sensor, (rank, file)), (rank, file), key=lambda ranked: ranked[0])
+  exports = []
+  for name, sensors in recordings.items():
     if 'acc' in sensors and len(sensors) > 1:
       names = frozenset(file.name for _, file in sensors.values())
       opened = {sensor: open_table(file) for sensor, (_, file) in sensors.items()}
-      found.append(Export(rest or files.name, opened, APP, names, sensors['acc'][1].folder))
-  used = set().union(*(export.files for export in found))
-  if found and (others := [file.name for file in tables if file.name not in used]):
+      exports.append(Export(name or files.name, opened, APP, names, sensors['acc'][1].folder))
+  used = set().union(*(export.files for export in exports))
+  if exports and (unused := [file.name for file in tables if file.name not in used]):
     lost = [sensors['acc'][1].name for sensors in recordings.values() if [*sensors] == ['acc']]
     warnings = (f'{shorten(", ".join(lost))}: left out, as no gyroscope has such a name; read it alone.',)
-    notes = (f'Not read: {shorten(", ".join(others))}.',)
-    found[0] = dataclasses.replace(found[0], notes=notes, warnings=warnings if lost else ())
-  return found
+    notes = (f'Not read: {shorten(", ".join(unused))}.',)
+    exports[0] = dataclasses.replace(exports[0], notes=notes, warnings=warnings if lost else ())
+  return exports
 
 
 def _sensor(stem: str) -> tuple[str, int, str]:
-  """The sensor in a file's name or '', its rank, and the rest: 'acc' and 'monday' of monday_accel.csv."""
+  """The sensor in a file's name or '', its rank, and other words: 'acc' and 'monday' of monday_accel.csv."""
   parts = [part for part in re.split(r'[\W_]+', stem.lower()) if part]
   for sensor, names in _SENSORS.items():
     for rank, name in enumerate(names):

@@ -30,11 +30,11 @@ def find(files: Files) -> list[Export]:
   if files.single is not None and files.single.suffix == '.json':
     return _from_json(files.single, files.name)
   by_stem = {_key(file.stem): file for file in files.top if file.suffix in ('.csv', '.txt', '.tsv')}
-  chosen = {files.single} if files.single is not None else set(by_stem.values())
+  candidates = {files.single} if files.single is not None else set(by_stem.values())
   tables = {}
   for stem in _KNOWN:
     file = by_stem.get(stem)
-    if file in chosen and file is not None and _has_rows(file):
+    if file in candidates and file is not None and _has_rows(file):
       table = open_table(file)
       if table.index('time') is not None and table.index('seconds_elapsed') is not None:
         tables[stem] = table
@@ -74,17 +74,17 @@ def _export(
       'opposite; export all files of the recording.'
     )
   else:
-    kept = 'opposite to ours, and reversed' if is_flipped else 'ours'
+    signs = 'opposite to ours, and reversed' if is_flipped else 'ours'
     standard = 'with' if _is_true(metadata.get('standardisation', '')) else 'without'
-    notes.append(f'{APP} on {metadata["platform"]}, {standard} standardized frames: its signs are {kept}.')
-  chosen = _sensors(tables, is_flipped, path)
+    notes.append(f'{APP} on {metadata["platform"]}, {standard} standardized frames: its signs are {signs}.')
+  sensors = _sensors(tables, is_flipped, path)
   unused = [
-    table.path.name for stem, table in tables.items() if stem == _WRIST and table not in chosen.values()
+    table.path.name for stem, table in tables.items() if stem == _WRIST and table not in sensors.values()
   ]
-  notes += [f'{each} is of the watch: give that file to read it.' for each in unused]
+  notes += [f'{file} is of the watch: give that file to read it.' for file in unused]
   return Export(
     name,
-    chosen,
+    sensors,
     APP,
     labels=_labels(annotations, path),
     time_zone=(metadata or {}).get('recording timezone', ''),
@@ -109,30 +109,30 @@ def _sensors(tables: Mapping[str, Table], is_flipped: bool, path: Any) -> dict[s
   if acc is None and _WRIST in tables:
     return {'': _wrist(tables[_WRIST], is_flipped)}
   if acc is None:
-    held = (
+    fault = (
       f'{tables[_LINEAR].path.name} is without gravity' if _LINEAR in tables else 'there is no acceleration'
     )
     raise UserError(
-      f'{path}: {held}; give the whole folder or zip, recorded with Accelerometer and Gravity, or with Total '
-      'Acceleration'
+      f'{path}: {fault}; give the whole folder or zip, recorded with Accelerometer and Gravity, or with '
+      'Total Acceleration'
     )
-  chosen = {'acc': _table(tables[acc], 'acc', is_linear=acc == _LINEAR, is_flipped=is_flipped)}
+  sensors = {'acc': _table(tables[acc], 'acc', is_linear=acc == _LINEAR, is_flipped=is_flipped)}
   if gyro:
-    chosen['gyro'] = _table(tables[gyro], 'gyro', unit='rad/s')
+    sensors['gyro'] = _table(tables[gyro], 'gyro', unit='rad/s')
   if acc == _LINEAR:
-    chosen['gravity'] = _table(tables['gravity'], 'gravity')
-  return chosen
+    sensors['gravity'] = _table(tables['gravity'], 'gravity')
+  return sensors
 
 
-def _table(table: Table, sensor: str, **known: Any) -> Table:
+def _table(table: Table, sensor: str, **entries: Any) -> Table:
   columns = table.xyz()
   if columns is None:
     raise UserError(f'{table.path} lacks x, y or z; its columns are {table.listed()}: export it again')
-  return dataclasses.replace(table, axes={sensor: Axes(columns, **known)}, time=table.index('time'))
+  return dataclasses.replace(table, axes={sensor: Axes(columns, **entries)}, time=table.index('time'))
 
 
 def _wrist(table: Table, is_flipped: bool) -> Table:
-  acc, gravity, gyro = (table.xyz(each) for each in ('acceleration', 'gravity', 'rotationrate'))
+  acc, gravity, gyro = (table.xyz(prefix) for prefix in ('acceleration', 'gravity', 'rotationrate'))
   if acc is None or gravity is None:
     raise UserError(f'{table.path} lacks acceleration or gravity; its columns are {table.listed()}')
   axes = {'acc': Axes(acc, is_linear=True, is_flipped=is_flipped), 'gravity': Axes(gravity)}
@@ -149,31 +149,35 @@ def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:
     return None
   starts = np.array([time for time, _ in moments], np.float64)
   stops = np.r_[starts[1:], np.inf]  # the last one lasts to the end of the recording
-  kept = [i for i, (_, text) in enumerate(moments) if text and starts[i] < stops[i]]
-  texts = tuple(moments[i][1] for i in kept)
-  return Labels(path / 'Annotation.csv', starts[kept], stops[kept], 'zoned', '', texts, None)
+  named = [i for i, (_, text) in enumerate(moments) if text and starts[i] < stops[i]]
+  texts = tuple(moments[i][1] for i in named)
+  return Labels(path / 'Annotation.csv', starts[named], stops[named], 'zoned', '', texts, None)
 
 
 def _from_json(file: File, name: str) -> list[Export]:
   """The app's JSON, a list of {sensor, time, …}; or what it sends: {payload: [{name, time, values}]}."""
   with border(file.path, 'JSON file'):
-    found = _entries(json.loads(file.bytes(_MAX_JSON)))
-  if not found:
+    entries = _entries(json.loads(file.bytes(_MAX_JSON)))
+  if not entries:
     return []
   import pandas as pd
 
-  rows_of: dict[str, list[dict[str, Any]]] = {}
-  for sensor, row in found:
-    rows_of.setdefault(_key(sensor), []).append(row)
+  rows_by_sensor: dict[str, list[dict[str, Any]]] = {}
+  for sensor, row in entries:
+    rows_by_sensor.setdefault(_key(sensor), []).append(row)
   with border(file.path, f"file of {APP}'s JSON"):
     tables = {
-      stem: make_table(file.path, _numbers(pd.DataFrame(rows_of[stem]))) for stem in _KNOWN if stem in rows_of
+      stem: make_table(file.path, _numbers(pd.DataFrame(rows_by_sensor[stem])))
+      for stem in _KNOWN
+      if stem in rows_by_sensor
     }
   if not tables:
-    listed = shorten(', '.join(dict.fromkeys(sensor for sensor, _ in found)))
+    listed = shorten(', '.join(dict.fromkeys(sensor for sensor, _ in entries)))
     raise UserError(f'{file.path} holds {listed}, but no accelerometer: record it, too')
-  metadata = {str(key).lower(): str(value) for key, value in rows_of.get('metadata', [{}])[0].items()}
-  annotations = [{key: str(value) for key, value in row.items()} for row in rows_of.get('annotation', [])]
+  metadata = {str(key).lower(): str(value) for key, value in rows_by_sensor.get('metadata', [{}])[0].items()}
+  annotations = [
+    {key: str(value) for key, value in row.items()} for row in rows_by_sensor.get('annotation', [])
+  ]
   export = _export(name, tables, metadata or None, annotations, file.path)
   return [dataclasses.replace(export, files=frozenset((file.name,)), folder=file.folder)]
 
@@ -182,21 +186,21 @@ def _numbers(frame: Any) -> Any:
   """All numbers are strings in this JSON."""
   import pandas as pd
 
-  known = [name for name in frame.columns if name == 'time' or name[-1:].lower() in ('x', 'y', 'z')]
-  return frame[known].apply(pd.to_numeric)
+  columns = [name for name in frame.columns if name == 'time' or name[-1:].lower() in ('x', 'y', 'z')]
+  return frame[columns].apply(pd.to_numeric)
 
 
 def _entries(content: Any) -> list[tuple[str, dict[str, Any]]]:
   """(sensor, row) of each entry; none if it is other JSON."""
   if isinstance(content, dict) and 'messageId' in content:
     content = [content]
-  if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
+  if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
     return []
-  if any('messageId' in each for each in content):
+  if any('messageId' in message for message in content):
     sent = [entry for message in content for entry in message.get('payload', [])]
     return [
-      (str(each['name']), {'time': each['time'], **each['values']})
-      for each in sent
-      if isinstance(each.get('values'), dict)
+      (str(entry['name']), {'time': entry['time'], **entry['values']})
+      for entry in sent
+      if isinstance(entry.get('values'), dict)
     ]
-  return [(str(each['sensor']), each) for each in content if 'sensor' in each]
+  return [(str(entry['sensor']), entry) for entry in content if 'sensor' in entry]

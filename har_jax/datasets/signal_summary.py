@@ -163,7 +163,7 @@ def _summary(
 def _gyro_axes(agreement: gyro_agreement.Agreement) -> str:
   if agreement.gyro is None:
     return 'x,y,z' if agreement.is_known else ''
-  return str(frames.of_acc(agreement.gyro)) if agreement.is_unique else ''
+  return str(frames.derive_frame(agreement.gyro)) if agreement.is_unique else ''
 
 
 def is_still(signals: Float[np.ndarray, 'w n 6']) -> Bool[np.ndarray, 'w']:

@@ -171,7 +171,7 @@ def _check_axes(
   if gravity.is_opposite:
     _correct(finding, frames.FLIP, _IS_OPPOSITE, may_change=may_change and gravity.is_certain)
   elif gravity.deviates:
-    best = frames.of_acc(gravity.best(mirrored=False))
+    best = frames.derive_frame(gravity.best(mirrored=False))
     finding.warnings.append(f'{_IS_ELSEWHERE} frame={best.after(finding.frame)} fits best.')
   elif gravity.is_undecided:
     finding.notes.append(_IS_UNDECIDED)
@@ -192,7 +192,7 @@ def _check_sensors(
     if gravity.gain[_index(acc)] > _TIE and gravity.fits(acc):
       _correct(finding, Frame(acc, np.eye(3)), _DISAGREE, may_change=may_change)
       return
-  best = frames.of_acc(gravity.best(mirrored=bool(np.linalg.det(gyro) < 0)))
+  best = frames.derive_frame(gravity.best(mirrored=bool(np.linalg.det(gyro) < 0)))
   both = Frame(best.acc, best.gyro @ gyro).after(finding.frame)
   finding.warnings.append(f'{_DISAGREE} frame={both} fits best.')
 

@@ -41,13 +41,13 @@ class Labels:
   recording: tuple[str, ...] | None
 
   def select(self, names: set[str]) -> 'Labels':
-    """Those of one recording, by any of its names; all if none is named."""
+    """Selects the labels of one recording, by any of its names; all if none is named."""
     if self.recording is None:
       return self
-    keep = [i for i, name in enumerate(self.recording) if name in names]
-    activity, recording = (tuple(each[i] for i in keep) for each in (self.activity, self.recording))
+    rows = [i for i, name in enumerate(self.recording) if name in names]
+    activity, recording = (tuple(words[i] for i in rows) for words in (self.activity, self.recording))
     return dataclasses.replace(
-      self, start=self.start[keep], stop=self.stop[keep], activity=activity, recording=recording
+      self, start=self.start[rows], stop=self.stop[rows], activity=activity, recording=recording
     )
 
 
@@ -84,7 +84,7 @@ def read_labels(table: Table) -> Labels:
   cells = {name: [cell for chunk in chunks for cell in chunk[index]] for name, index in indices.items()}
   start, stop, kind = _times(table, indices['start'], indices['end'], chunks)
   # Excel writes rows of separators only.
-  empty = np.isnan(start) & np.isnan(stop) & [not isinstance(each, str) for each in cells['activity']]
+  empty = np.isnan(start) & np.isnan(stop) & [not isinstance(cell, str) for cell in cells['activity']]
   for row, activity in enumerate(cells['activity']):
     if empty[row]:
       continue
@@ -96,15 +96,15 @@ def read_labels(table: Table) -> Labels:
       raise UserError(
         f'{path}: row {row + 1} ({shorten(activity.strip())}) ends at or before its start: correct its times'
       )
-  kept = np.flatnonzero(~empty)
-  activities = tuple(printable(cells['activity'][row]) for row in kept)
-  recording = tuple(str(cells['recording'][row]).strip() for row in kept) if 'recording' in cells else None
+  rows = np.flatnonzero(~empty)
+  activities = tuple(printable(cells['activity'][row]) for row in rows)
+  recording = tuple(str(cells['recording'][row]).strip() for row in rows) if 'recording' in cells else None
   unit = '' if kind else units.time_unit(language.words(table.names[indices['start']]))
   if kind == 'day' and all(
-    _HOURS.fullmatch(str(cells[name][row])) for name in ('start', 'end') for row in kept
+    _HOURS.fullmatch(str(cells[name][row])) for name in ('start', 'end') for row in rows
   ):
     unit = _MINUTES
-  return Labels(path, start[kept], stop[kept], kind, unit, activities, recording)
+  return Labels(path, start[rows], stop[rows], kind, unit, activities, recording)
 
 
 def place_labels(
@@ -116,7 +116,7 @@ def place_labels(
   several: bool = False,
   time_zone: str = '',
 ) -> tuple[Span, ...]:
-  """Spans in seconds from the recording's start, clipped to it, in order and without overlaps.
+  """Gives spans in seconds from the recording's start, clipped to it, in order and without overlaps.
 
   Of all ways to read the times, the one is chosen that puts most labels into the recording. `several`: the
   labels are of several recordings, which only the clock tells apart, so that this one may have none.
@@ -132,10 +132,10 @@ def place_labels(
     if several:
       return ()
     raise UserError(_outside(labels, clock, length_s, readings, time_zone))
-  best, *others = [reading for reading, each in zip(readings, inside, strict=True) if each == max(inside)]
+  best, *others = [reading for reading, share in zip(readings, inside, strict=True) if share == max(inside)]
   name = labels.path.name
   findings.note(f'{name}: {len(best.start_s)} labels, their times read as {best.how}.')
-  if other := next((each for each in others if abs(each.start_s - best.start_s).max() > _OUTSIDE_S), None):
+  if other := next((one for one in others if abs(one.start_s - best.start_s).max() > _OUTSIDE_S), None):
     findings.warn(
       f'{name}: times were read as {best.how}; as {other.how} they would lie in the recording too. '
       'Compare a label with the signal.'
@@ -261,11 +261,11 @@ def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Read
       f'{labels.path} gives dates, but the recording has none: write the labels in seconds from its start'
     )
   starts = f' and starts at {clock.start}' if clock.start else ''
-  shifts = [_shifted(labels, clock, length_s, each, time_zone) for each in readings]
+  shifts = [_shifted(labels, clock, length_s, reading, time_zone) for reading in readings]
   reading, shifted = next((pair for pair in zip(readings, shifts, strict=True) if pair[1]), (readings[0], ''))
   if not labels.kind:  # in another unit they may be decades away
-    likely = [each for each in readings if each.is_likely] or readings
-    reading = min(likely, key=lambda each: max(-each.stop_s.max(), each.start_s.min() - length_s))
+    likely = [reading for reading in readings if reading.is_likely] or readings
+    reading = min(likely, key=lambda reading: max(-reading.stop_s.max(), reading.start_s.min() - length_s))
   first, last = reading.start_s.min(), reading.stop_s.max()
   return (
     f'{labels.path}: no label lies in the recording, which lasts {length_s:.1f} s{starts}; read as '
@@ -299,19 +299,19 @@ def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, t
 
 def _without_overlaps(spans: list[Span], path: pathlib.Path) -> tuple[Span, ...]:
   """Joins overlaps of one activity; a short overlap of two belongs to the later one."""
-  kept: list[Span] = []
+  separate: list[Span] = []
   for span in spans:
-    last = kept[-1] if kept else None
+    last = separate[-1] if separate else None
     if last is None or span.start_s >= last.stop_s:
-      kept.append(span)
+      separate.append(span)
     elif span.activity == last.activity:
-      kept[-1] = Span(last.start_s, max(last.stop_s, span.stop_s), last.activity)
+      separate[-1] = Span(last.start_s, max(last.stop_s, span.stop_s), last.activity)
     elif min(last.stop_s, span.stop_s) - span.start_s <= _OVERLAP_S and span.start_s > last.start_s:
-      kept[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
+      separate[-1:] = [Span(last.start_s, span.start_s, last.activity), span]
     else:
       raise UserError(
         f'{path}: {shorten(last.activity)} ({last.start_s:.1f} to {last.stop_s:.1f} s) and '
         f'{shorten(span.activity)} '
         f'({span.start_s:.1f} to {span.stop_s:.1f} s) overlap: only one activity at a time'
       )
-  return tuple(kept)
+  return tuple(separate)

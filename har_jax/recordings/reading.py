@@ -50,8 +50,8 @@ class Reading:
 
   @property
   def seconds(self) -> float:
-    """Of all recordings together."""
-    return sum(float(each.acc.time_s[-1]) for each in self.recordings)
+    """Length of all recordings together."""
+    return sum(float(recording.acc.time_s[-1]) for recording in self.recordings)
 
 
 def read(
@@ -137,13 +137,13 @@ def read(
 
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
-  """One name for each activity, where people write it now in capitals and now not: the first one."""
+  """Gives each activity one name, the first, where people write it now in capitals and now not."""
   names: dict[str, list[str]] = {}
   for span in (span for recording in recordings for span in recording.spans):
-    known = names.setdefault(language.normalize(span.activity), [])
-    if span.activity not in known:
-      known.append(span.activity)
-  for first, *others in (known for known in names.values() if len(known) > 1):
+    spellings = names.setdefault(language.normalize(span.activity), [])
+    if span.activity not in spellings:
+      spellings.append(span.activity)
+  for first, *others in (spellings for spellings in names.values() if len(spellings) > 1):
     warnings.append(
       f'{shorten(", ".join(others))}: read as {shorten(first)}, which differs in its spelling only.'
     )
@@ -195,17 +195,17 @@ def unlabeled_windows(
 ) -> list[Window]:
   """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
   spans = [recording.spans for recording in reading.recordings]
-  rest = [
+  windows = [
     window
     for window in to_windows(reading, windowing, unlabeled=True)
     if not segments.clip(spans[window.recording], window.start_s, window.start_s + windowing.seconds)
   ]
-  indices = np.linspace(0, len(rest) - 1, min(limit, len(rest))).round().astype(int)
-  return [rest[index] for index in indices]
+  indices = np.linspace(0, len(windows) - 1, min(limit, len(windows))).round().astype(int)
+  return [windows[index] for index in indices]
 
 
 def _slices(recording: Recording, windowing: Windowing) -> Iterator[Recording]:
-  """About an hour each, on the recording's clock, and half a window of the next: each window lies in one."""
+  """Slices of about an hour and half a window of the next, so that each window lies in one."""
   # A multiple of the windows' step, so that windows are the same with and without slices.
   samples = max(int(_SLICE_S / windowing.step_s), 1) * windowing.step_samples
   slice_s = samples / windowing.rate_hz
@@ -228,7 +228,7 @@ def _slices(recording: Recording, windowing: Windowing) -> Iterator[Recording]:
 def _spans(
   export: Export, track: Track, shared: Labels | None, several: bool, time_zone: str, findings: Findings
 ) -> tuple[Span, ...]:
-  """From the shared labels, else the file next to the recording, else those in it."""
+  """Spans from the shared labels, else the file next to the recording, else those in it."""
   labels = _sibling_labels(export) if shared is None else shared
   if labels is None and export.activity:
     return (Span(0.0, length_s(track.acc), export.activity),)
@@ -250,8 +250,10 @@ def _spans(
       f'{labels.path} does not say which recording each label is of, and their clocks do not tell: add a '
       'column `recording` with the names of the files'
     )
-  of = labels.select(export.names)
-  return place_labels(of, track.clock, length_s(track.acc), findings, several=by_clock, time_zone=time_zone)
+  labels = labels.select(export.names)
+  return place_labels(
+    labels, track.clock, length_s(track.acc), findings, several=by_clock, time_zone=time_zone
+  )
 
 
 def _sibling_labels(export: Export) -> Labels | None:

@@ -30,14 +30,14 @@ class Frame:
     return np.concatenate([acc, gyro], axis=-1).astype(signals.dtype)
 
   def after(self, first: 'Frame') -> 'Frame':
-    """Both, one after the other."""
+    """Combines two frames, `first` before this one."""
     return Frame(self.acc @ first.acc, self.gyro @ first.gyro)
 
   def __str__(self) -> str:
     """As `parse` reads it: three axes where rotation follows from acceleration, else six."""
-    if np.array_equal(self.gyro, of_acc(self.acc).gyro):
-      return _names_of(self.acc)
-    return f'{_names_of(self.acc)},{_names_of(self.gyro)}'
+    if np.array_equal(self.gyro, derive_frame(self.acc).gyro):
+      return _write_axes(self.acc)
+    return f'{_write_axes(self.acc)},{_write_axes(self.gyro)}'
 
   def __eq__(self, other: object) -> bool:
     return isinstance(other, Frame) and str(self) == str(other)
@@ -46,8 +46,8 @@ class Frame:
     return hash(str(self))
 
 
-def of_acc(acc: Float[np.ndarray, '3 3']) -> Frame:
-  """The frame whose gyroscope still rotates gravity as before.
+def derive_frame(acc: Float[np.ndarray, '3 3']) -> Frame:
+  """Gives acceleration its axes, and the gyroscope those with which it rotates gravity as before.
 
   Angular velocity is a pseudovector: a mirrored frame negates it once more. So acceleration of the opposite
   sign on all axes leaves it unchanged, as on iOS.
@@ -56,7 +56,7 @@ def of_acc(acc: Float[np.ndarray, '3 3']) -> Frame:
 
 
 def parse(text: str) -> Frame:
-  """'as_is', 'flip' (acceleration of the opposite sign), three axes as for `of_acc`, or six, three a sensor.
+  """Reads 'as_is', 'flip' (acceleration of the opposite sign), three axes of acceleration, or six of both.
 
   Raises UserError otherwise.
   """
@@ -64,7 +64,7 @@ def parse(text: str) -> Frame:
   if len(words) not in (3, 6):
     raise UserError(f'the frame is {text!r}; {_EXAMPLES}')
   matrices = [_matrix(words[start : start + 3], text) for start in range(0, len(words), 3)]
-  return of_acc(matrices[0]) if len(matrices) == 1 else Frame(*matrices)
+  return derive_frame(matrices[0]) if len(matrices) == 1 else Frame(*matrices)
 
 
 def signed_permutations() -> Float[np.ndarray, '48 3 3']:
@@ -92,7 +92,7 @@ def _matrix(words: list[str], text: str) -> Float[np.ndarray, '3 3']:
   return matrix
 
 
-def _names_of(matrix: Float[np.ndarray, '3 3']) -> str:
+def _write_axes(matrix: Float[np.ndarray, '3 3']) -> str:
   axes = np.abs(matrix).argmax(axis=1)
   return ','.join('-' * bool(row[axis] < 0) + _NAMES[axis] for row, axis in zip(matrix, axes, strict=True))
 

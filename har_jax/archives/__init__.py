@@ -4,6 +4,7 @@ from har_jax.archives import (
   dsads,
   hapt,
   hhar,
+  liara,
   motionsense,
   pamap2,
   pdiot,
@@ -28,6 +29,7 @@ _ALL: tuple[Archive, ...] = (
   pdiot.ARCHIVE,
   weda_fall.ARCHIVE,
   sp_sw_har.ARCHIVE,
+  liara.ARCHIVE,
   *SYNTHETIC,
 )
 ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in _ALL}

@@ -1,12 +1,14 @@
-"""PDIoT 2023: a Nordic Thingy in the trouser pocket, 102 people, 12 activities, 30 s of each at 25 Hz.
+"""PDIoT 2023: 12 activities, 30 s of each at 25 Hz; a Thingy in the trouser pocket, a Respeck on the chest.
 
 The accelerometer saturates at ±2 g, which running exceeds. Timestamps are exactly 40 ms apart: not measured.
+The Respeck's angular velocity is negated and too small: a factor makes gravity turn with it.
 Clips that are the same under two names are left out and counted: it is unknown which name is right.
 
 n rows.
 """
 
 import collections
+import dataclasses
 import re
 from collections.abc import Iterator
 
@@ -33,7 +35,26 @@ _ACTIVITIES = {
   'sitting': 'sitting',
   'standing': 'standing',
 }
-_NAME = re.compile(r'Thingy/(s(\d+))/\1_thingy_([A-Za-z]+)_breathingNormal\.csv$')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Device:
+  """One of the two devices; people wear both at once, and have one number."""
+
+  folder: str
+  gyro_factor: float = 1.0  # from the archive's angular velocity to the device's, in its acceleration's axes
+
+  @property
+  def name(self) -> re.Pattern[str]:
+    """A file's subject, its number, and activity. Only the Respeck was also worn while eating and talking."""
+    device = self.folder.lower()
+    return re.compile(
+      rf'{self.folder}/(s(\d+))/\1_{device}_([A-Za-z]+)_(?:breathingNormal|eating|talking)\.csv$'
+    )
+
+
+# The factor is a fit of da/dt = a × f ω to the low-passed acceleration of all clips of `miscMovement`.
+_DEVICES = {'pocket': _Device('Thingy'), 'chest': _Device('Respeck', gyro_factor=-1.7)}
 _COLUMNS = ['timestamp', *(f'{sensor}_{axis}' for sensor in ('accel', 'gyro') for axis in 'xyz')]
 # Two clips have each row twice, so that their clock is unknown. In no other is a row equal to the one before.
 _MAX_REPEATED_ROWS = 0.25
@@ -41,13 +62,13 @@ _MAX_REPEATED_ROWS = 0.25
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per clip, by subject, then by the activity's name in the archive."""
-  clips = []
-  for name in source.find('Thingy/*.csv'):
-    match = _NAME.search(name)
+  device, clips = _DEVICES[position], []
+  for name in source.find(f'{device.folder}/s*/*.csv'):
+    match = device.name.search(name)
     if match is None or match[3] not in _ACTIVITIES:
       raise UserError(
         f'{source.path}: {shorten(name)} is not named '
-        f's<n>/s<n>_thingy_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
+        f's<n>/s<n>_{device.folder.lower()}_<{"|".join(_ACTIVITIES)}>_breathingNormal.csv'
       )
     rows = read_rows(source, name, columns=_COLUMNS)
     if (np.diff(rows[:, 0]) <= 0).any():
@@ -62,7 +83,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     else:
       time_s = (rows[:, 0] - rows[0, 0]) / 1e3
       acc = Samples(time_s, (rows[:, 1:4] * STANDARD_GRAVITY_M_S2).astype(np.float32))
-      gyro = Samples(time_s, np.deg2rad(rows[:, 4:]).astype(np.float32))
+      gyro = Samples(time_s, (device.gyro_factor * np.deg2rad(rows[:, 4:])).astype(np.float32))
       span = Span(0.0, float(time_s[-1]) + 1 / _RATE_HZ, _ACTIVITIES[activity])
       yield Recording(subject, position, acc, gyro, (span,))
 
@@ -74,9 +95,9 @@ def _repeated(values: Float[np.ndarray, 'n 6']) -> float:
 
 ARCHIVE = Archive(
   'pdiot',
-  'PDIoT 2023, Thingy (specknet/pdiot-data)',
-  marker='Thingy/s*/s*_thingy_*.csv',
-  positions=('pocket',),
+  'PDIoT 2023, Thingy and Respeck (specknet/pdiot-data)',
+  marker='[RT]*/s*/s*_[rt]*_*_breathingNormal.csv',
+  positions=tuple(_DEVICES),
   read=_read,
   url='https://github.com/specknet/pdiot-data/archive/HEAD.zip',
   license='none stated: do not redistribute, nor weights made of it',

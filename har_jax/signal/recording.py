@@ -25,7 +25,7 @@ OTHER = (
   *('exercising_on_cross_trainer', 'rowing', 'playing_basketball', 'shuffle_walking'),
   *('miscellaneous_movement', 'lying_on_stomach', 'turning', 'falling', 'sitting_and_getting_up'),
   *('collapsing_into_chair', 'crouching', 'stumbling', 'jumping_to_reach', 'hitting_table'),
-  *('opening_door'),
+  *('opening_door', 'lunging', 'marching', 'sit_ups', 'squatting', 'turning_wrist'),
 )
 ACTIVITIES = LOCOMOTION + OTHER
 

@@ -179,8 +179,24 @@ def _pdiot(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
     *np.rad2deg(gyro).T,
   ]
   header = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z'
-  name = 'updated_anonymized_dataset_2023/Thingy/s1/s1_thingy_normalWalking_breathingNormal.csv'
-  return _folder(folder, {name: _table(header, rows, '%.14g')})
+  files = {}
+  for device, factor in (('Thingy', 1.0), ('Respeck', -1 / 1.7)):
+    name = f'{device}/s1/s1_{device.lower()}_normalWalking_breathingNormal.csv'
+    scaled = [*rows[:5], *(factor * np.stack(rows[5:]))]
+    files[f'updated_anonymized_dataset_2023/{name}'] = _table(header, scaled, '%.14g')
+  return _folder(folder, files)
+
+
+def _liara(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
+  """Fifteen pieces without a clock; g, and degrees per second with the other sign."""
+  acc, gyro = motion(np.arange(15 * 112) / rate_hz)
+  rows = np.concatenate([acc / STANDARD_GRAVITY_M_S2, -np.rad2deg(gyro), np.zeros_like(acc)], axis=1)
+  names = [f'raw/A/shortWalking/iteration_{piece}.csv' for piece in range(1, 16)]
+  files = {
+    f'ActivitiesExercisesRecognition/{name}': _table('ax,ay,az,gx,gy,gz,mx,my,mz', list(piece.T))
+    for name, piece in zip(names, np.split(rows, 15), strict=True)
+  }
+  return _folder(folder, files)
 
 
 def _weda_fall(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -218,4 +234,5 @@ OFFICIAL = {
   'pdiot': Official(25, _pdiot),
   'weda_fall': Official(50, _weda_fall),
   'sp_sw_har': Official(102, _sp_sw_har),
+  'liara': Official(54, _liara),
 }

@@ -133,6 +133,8 @@ TABLE: list[tuple[str, Fault, str]] = [
   ('ucihar', _text('total_acc_x_test.txt', 'one two\n'), 'total_acc_x_test.txt is not a table'),
   ('ucihar', _text('/y_train.txt', '1\n2\n'), "'labels': 2"),
   ('ucihar', _text('/y_train.txt', '7\n' * 10), r'labels \[7\]; 1 to 6'),
+  ('liara', _text('iteration_1.csv', _only_header()), r'iteration_1\.csv has no rows'),
+  ('liara', _renamed('shortWalking', 'Dance'), r'is not named raw/<A\.\.J>/<activity>'),
   ('weda_fall', _text('D01/U01_R01_accel.csv', 'accel_time_list,accel_x_list\n'),
    r'U01_R01_accel\.csv has no column accel_y_list'),
   ('weda_fall', _text('D01/U01_R01_accel.csv', _only_header('0.0,1,2\n')),

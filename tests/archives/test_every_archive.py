@@ -3,6 +3,7 @@
 import collections
 import itertools
 import pathlib
+import sys
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -59,7 +60,7 @@ def _begin_s(acc: Samples, gyro: Samples, rate_hz: float) -> float:
 @pytest.mark.parametrize('name', _WITH_FILES)
 def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_path: pathlib.Path, name: str):
   source = Source(_small(name, tmp_path))
-  for position in ARCHIVES[name].positions if name == 'dsads' else ARCHIVES[name].positions[:1]:
+  for position in ARCHIVES[name].positions if name in ('dsads', 'pdiot') else ARCHIVES[name].positions[:1]:
     recordings = list(ARCHIVES[name].read(source, position, collections.Counter()))
     _check(recordings, position, OFFICIAL[name].rate_hz)
     assert 'walking' in {span.activity for recording in recordings for span in recording.spans}
@@ -77,6 +78,18 @@ def test_a_small_archive_is_prepared_without_a_word(tmp_path: pathlib.Path, name
   windows = prepare(ARCHIVES[name], _small(name, tmp_path), tmp_path / 'windows', progress=False)
   assert len(windows.signals) > 0
   assert caplog.messages == []
+
+
+@pytest.mark.parametrize('name', _WITH_FILES)
+def test_every_label_of_a_reader_is_the_name_of_an_activity(name: str):
+  reader = sys.modules[ARCHIVES[name].read.__module__]
+  labels = getattr(reader, '_ACTIVITIES', {})
+  names = labels.values() if isinstance(labels, dict) else labels
+  assert set(names) - {None} <= set(ACTIVITIES)
+
+
+def test_names_of_activities_are_words():
+  assert not [name for name in ACTIVITIES if len(name) < 5]
 
 
 @pytest.mark.parametrize('name', [name for name in ARCHIVES if name not in _WITH_FILES])

@@ -1,4 +1,4 @@
-"""PDIoT: g and degrees, clips under two names, the counts of the real archive."""
+"""PDIoT: g and degrees, clips under two names, two devices, the counts of the real archive."""
 
 import collections
 import re
@@ -57,6 +57,17 @@ def test_g_and_degrees_become_si_units_at_25_hz(tmp_path):
   np.testing.assert_allclose(recording.acc.time_s, np.arange(100) / 25)
 
 
+def test_angular_velocity_of_the_respeck_is_turned_round_and_larger(tmp_path):
+  folder = tmp_path / 'updated_anonymized_dataset_2023' / 'Respeck' / 's7'
+  folder.mkdir(parents=True)
+  (folder / 's7_respeck_sitting_eating.csv').write_text(HEADER + ''.join(_rows(100)))
+  (recording,) = ARCHIVE.read(Source(tmp_path), 'chest', collections.Counter())
+  assert (recording.position, recording.spans) == ('chest', (Span(0.0, 4.0, 'sitting'),))
+  expected = -1.7 * np.array([np.pi, -np.pi / 2, np.deg2rad(10)])
+  np.testing.assert_allclose(recording.gyro.values[10], expected, rtol=1e-6)
+  assert not list(ARCHIVE.read(Source(tmp_path), 'pocket', collections.Counter()))
+
+
 def test_clips_come_by_subject_as_a_number_and_every_name_has_its_activity(tmp_path):
   clips = {f's10 {name}': HEADER + ''.join(_rows(9, first)) for first, name in enumerate(ACTIVITIES)}
   clips['s9 running'] = HEADER + ''.join(_rows(9, 99))
@@ -88,7 +99,7 @@ def real(real_archive):
   """The real archive's files with their lines, its recordings, and what was dropped."""
   source, dropped = Source(real_archive('pdiot')), collections.Counter()
   lines = {}
-  for name in source.find('*.csv'):
+  for name in source.find('Thingy/s*/*.csv'):
     with source.open(name) as file:
       lines[name] = file.read().count(b'\n') - 1
   return lines, list(ARCHIVE.read(source, 'pocket', dropped)), dropped
@@ -141,3 +152,16 @@ def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   still = [r.acc.values for r in recordings if r.spans[0].activity == 'sitting']
   norms = [np.linalg.norm(values, axis=1).mean() for values in still]
   assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.archives
+def test_gravity_at_the_real_chest_turns_with_the_corrected_gyroscope(real_archive):
+  source, dropped = Source(real_archive('pdiot')), collections.Counter()
+  recordings = list(ARCHIVE.read(source, 'chest', dropped))
+  assert len({recording.subject for recording in recordings}) == 71
+  assert len(recordings) + sum(dropped.values()) == 986
+  moving = [each for each in recordings if each.spans[0].activity == 'miscellaneous_movement']
+  pieces = (piece for each in moving for piece in resample(each, dropped, DEFAULT_WINDOWING))
+  signals = [piece.signal[: len(piece.signal) // 128 * 128].reshape(-1, 128, 6) for piece in pieces]
+  assert gyro_agreement.check(np.concatenate(signals), 50) == (None, True, False)

@@ -15,6 +15,9 @@ Texts = dict[str, str]  # by name; of a zip within, <zip>/<name>
 Fault = Callable[[Texts], Texts]
 
 
+_THINGY = 'thingy_normalWalking_breathingNormal.csv'
+
+
 def _texts(source: Source) -> Texts:
   texts = {}
   for name in source.names:
@@ -108,11 +111,11 @@ TABLE: list[tuple[str, Fault, str]] = [
   ('pamap2', _text('subject101.dat', _second('0.5')), r'activities 0.5 are unknown'),
   ('pamap2', _text('subject101.dat', _second('8', lines=0)), r'activities 8 are unknown'),
   ('pamap2', _without('.dat'), r'Protocol/subject101\.dat'),
-  ('pdiot', _text('.csv', _replaced('gyro_y', 'gyro')),
+  ('pdiot', _text(_THINGY, _replaced('gyro_y', 'gyro')),
    r's1_thingy_normalWalking_\w+\.csv has no column gyro_y'),
-  ('pdiot', _text('.csv', _only_header('0,1,2\n')), r's1_thingy_normalWalking_\w+\.csv is not a table'),
-  ('pdiot', _text('.csv', _only_header()), r's1_thingy_normalWalking_\w+\.csv has no rows'),
-  ('pdiot', _text('.csv', lambda text: '\n'.join([text.splitlines()[0], *text.splitlines()[:0:-1], ''])),
+  ('pdiot', _text(_THINGY, _only_header('0,1,2\n')), r's1_thingy_normalWalking_\w+\.csv is not a table'),
+  ('pdiot', _text(_THINGY, _only_header()), r's1_thingy_normalWalking_\w+\.csv has no rows'),
+  ('pdiot', _text(_THINGY, lambda text: '\n'.join([text.splitlines()[0], *text.splitlines()[:0:-1], ''])),
    r's1_thingy_normalWalking_\w+\.csv has a timestamp'),
   ('pdiot', _renamed('normalWalking', 'dancing'), r's1_thingy_dancing_\w+\.csv is not named'),
   ('realworld', _text('acc_walking_waist.csv', 'id,attr_time,attr_x\n1,2,3\n'), 'attr_y'),

@@ -82,14 +82,15 @@ def from_json(cls: type, plain: dict[str, Any]) -> Any:
   """The dataclass again. Raises UserError on an unknown entry, and on a value of another type."""
   import msgspec  # here: `--help` need not pay for it
 
-  _check_names(cls, plain)
+  check_names(cls, plain)
   try:
     return msgspec.convert(plain, cls)
   except msgspec.ValidationError as error:
     raise UserError(f'{cls.__name__.lower()}: {shorten(error)}') from error
 
 
-def _check_names(cls: type, plain: Any) -> None:
+def check_names(cls: type, plain: Any) -> None:
+  """Raises UserError on entries that are no field of the dataclass, or of one within it."""
   if not isinstance(plain, dict):
     return
   fields = {each.name: each for each in dataclasses.fields(cls)}
@@ -99,4 +100,4 @@ def _check_names(cls: type, plain: Any) -> None:
     )
   for name, value in plain.items():
     if dataclasses.is_dataclass(kind := fields[name].type):
-      _check_names(kind, value)  # type: ignore[arg-type]
+      check_names(kind, value)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Result files: their schema, the row of each in the table of all runs, what differs between two. No JAX."""
+"""Result files: their records, the row of each in the table of all runs, what differs between two. No JAX."""
 
 import dataclasses
 import hashlib
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import config, escaping, schema
+from har_jax import config, escaping, records
 from har_jax.errors import UserError, shorten
 from har_jax.storage import RUN_AGAIN, Place, files_below, read
 
@@ -177,7 +177,7 @@ def personal_rows(result: dict[str, Any], experiment: str, commit: str = '') -> 
 def read_personalization(path: Place) -> dict[str, Any]:
   """Raises UserError where it is damaged or none."""
   result = read(path)
-  schema.check(result, schema.Personalization, path, to_do=RUN_AGAIN)
+  records.check(result, records.Personalization, path, to_do=RUN_AGAIN)
   return result
 
 
@@ -204,7 +204,7 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
 
 def checked(path: Place, result: dict[str, Any]) -> dict[str, Any]:
   """A result file's entries. Raises UserError where it is damaged or no result."""
-  schema.check(result, schema.Result, path, to_do=RUN_AGAIN)
+  records.check(result, records.Result, path, to_do=RUN_AGAIN)
   return result
 
 

@@ -157,7 +157,7 @@ def test_an_adapter_out_of_range_is_refused_at_once(tmp_path: pathlib.Path, entr
 
 def test_no_adapter_that_is_out_of_range_is_written(tmp_path: pathlib.Path):
   adapter = files.head_adapter(files.bundled_base())
-  adapter.card['temperature'] = float('nan')
+  adapter.card.temperature = float('nan')
   with pytest.raises(UserError, match='temperature'):
     files.save_adapter(tmp_path, adapter)
   assert not list(tmp_path.iterdir())

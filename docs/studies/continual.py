@@ -76,14 +76,15 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   learner = _learner(windows, case['stream'], case['seed'], case['rank'])
   with tempfile.TemporaryDirectory() as out:
     found = run.run(settings, learner, pathlib.Path(out))
+  assert found.unseen is not None
   domains, described = len(learner.stream.domains), runtime.describe()
-  scores = {name: found['macro_f1'][name] for name in ('average', 'forgetting', 'forward_transfer')}
+  scores = {name: found.macro_f1[name] for name in ('average', 'forgetting', 'forward_transfer')}
   row = case | given | {'labels_per_activity': _LABELS, 'domains': domains} | scores
-  row |= {f'accuracy_{name}': found['accuracy'][name] for name in ('average', 'forgetting')}
+  row |= {f'accuracy_{name}': found.accuracy[name] for name in ('average', 'forgetting')}
   return row | {
-    'unseen_macro_f1': found['unseen']['macro_f1'],
-    'bytes': found['bytes'],
-    'seconds': found['seconds'] / domains,
+    'unseen_macro_f1': found.unseen.macro_f1,
+    'bytes': found.bytes,
+    'seconds': found.seconds / domains,
     'split': 'subject',
     'device': described['device']['kind'],
     'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('har_jax', 'jax', 'flax')),

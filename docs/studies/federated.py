@@ -148,9 +148,10 @@ def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path)
     return task.measure(variables, people.validation)['macro_f1']
 
   adapter = simulate(Server(federation, out, measure=measure), archive)
-  task, card = load_task(federation, None, None), adapter.card['federated']
+  task, card = load_task(federation, None, None), adapter.card.federated
+  assert card is not None
   shared = {path: np.asarray(adapter.variables[path]) for path in task.start}
-  history, later = card['history'], [each['macro_f1'] for each in card['later']]
+  history, later = card.history, [each['macro_f1'] for each in card.later or ()]
   scores = [entry['validation_macro_f1'] for entry in history]
   enough = scores[-1] * 0.95
   return {

@@ -54,8 +54,8 @@ def main() -> None:
 
 def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   base = files.bundled_base()
-  pooled = None if base.card.get('signals') is None else signal_summary.from_json(base.card['signals'])
-  sources = {source['archive'] for source in base.card['sources']}
+  pooled = base.signals
+  sources = {source.archive for source in base.card.sources}
   for archive in _ARCHIVES:
     windows = store.load(folder / archive)
     for index, position in enumerate(windows.meta.get('positions', [windows.meta['position']])):

@@ -88,7 +88,7 @@ def measure(
   windows of activities that this person corrected, or never. Worst: of the people. Milliseconds: of the
   processor.
   """
-  classes, temperature = people[0].logits.shape[1], float(recognizer.adapter_.card['temperature'])
+  classes, temperature = people[0].logits.shape[1], float(recognizer.adapter_.card.temperature)
   windowing = recognizer.windowing
   chain = Chain(MEAN_BOUT_S, windowing.step_s, windowing.seconds)
 

@@ -167,11 +167,14 @@ def main() -> dict[str, Any]:
     unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
   )
   seconds = time.monotonic() - start_s
-  recognizer.adapter_.card['signals']['rates_hz'] = rate_check.rates_hz(reading)
+  summary = recognizer.adapter_.card.signals or {}
+  recognizer.adapter_ = recognizer.adapter_.with_card(
+    signals=summary | {'rates_hz': rate_check.rates_hz(reading)}
+  )
   if recognizer.plan_ is not None:
     _print_plan(recognizer.plan_)
   if unlabeled:
-    _print_self_training(recognizer.adapter_.card['training']['self_training'])
+    _print_self_training(recognizer.adapter_.card.training.self_training)
   if held_out.any():
     predicted = recognizer.predict(signals[held_out])
     calibration = calibrate(recognizer, signals[held_out], labels[held_out])
@@ -186,7 +189,10 @@ def main() -> dict[str, Any]:
     _print_counts(labels)
   _save(recognizer, out)
   print(out / 'adapter.json')
-  return {'out': out} | {name: recognizer.adapter_.card[name] for name in ('classes', 'split', 'metrics')}
+  from har_jax import records
+
+  entries = records.to_json(recognizer.adapter_.card)
+  return {'out': out} | {name: entries[name] for name in ('classes', 'split', 'metrics')}
 
 
 def _method() -> str:
@@ -258,7 +264,7 @@ def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
   if recognizer.ensemble:
     weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
     print(f'Weights of the ensemble, fitted to these windows: {weights}. Expect less on other windows.')
-  recognizer.adapter_.card['metrics']['comparison'] = comparison.as_metrics(scores)
+  recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(scores)
 
 
 def _print_counts(labels) -> None:

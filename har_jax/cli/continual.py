@@ -80,7 +80,7 @@ def main() -> dict[str, Any]:
   if bool(_TARGET.value) == bool(_TARGETS.value):
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)
-  from har_jax import files, storage
+  from har_jax import files, records, storage
   from har_jax.continual import domains, run
   from har_jax.datasets.datasets import Datasets
   from har_jax.report import curves
@@ -115,25 +115,23 @@ def main() -> dict[str, Any]:
   _print_summary(found)
   is_routed = not (out / 'adapter.json').exists()
   print(f'{out}/domain<k>: an adapter for each domain' if is_routed else out / 'adapter.json')
-  return {'out': out, **{name: found[name] for name in found if name not in ('format', 'identity')}}
+  entries = records.to_json(found)
+  return {'out': out, **{name: entries[name] for name in entries if name not in ('format', 'identity')}}
 
 
-def _print_domain(entry: dict[str, Any]) -> None:
-  scores = [score for score in entry['macro_f1'] if score is not None]
+def _print_domain(entry) -> None:
+  scores = [score for score in entry.macro_f1 if score is not None]
   mean = f'{sum(scores) / len(scores):.3f}' if scores else '–'
   print(
-    f'{entry["domain"]}: macro-F1 {mean} on average over all domains, {entry["bytes"] / 1e6:.2f} MB kept, '
-    f'{entry["seconds"]:.1f} s',
+    f'{entry.domain}: macro-F1 {mean} on average over all domains, {entry.bytes / 1e6:.2f} MB kept, '
+    f'{entry.seconds:.1f} s',
     flush=True,
   )
 
 
-def _print_summary(found: dict[str, Any]) -> None:
-  shown = found['macro_f1']
+def _print_summary(card) -> None:
   texts = [
-    f'{name.replace("_", " ")} {shown[name]:.3f}'
-    for name in ('average', 'forgetting', 'forward_transfer')
-    if shown[name] is not None
+    f'{name.replace("_", " ")} {value:.3f}' for name, value in card.macro_f1.items() if value is not None
   ]
-  print(f'Macro-F1 after the last domain: {", ".join(texts)}; {found["bytes"] / 1e6:.2f} MB kept.')
-  print(f'People who are in no domain: macro-F1 {found["unseen"]["macro_f1"]:.3f}.')
+  print(f'Macro-F1 after the last domain: {", ".join(texts)}; {card.bytes / 1e6:.2f} MB kept.')
+  print(f'People who are in no domain: macro-F1 {card.unseen.macro_f1:.3f}.')

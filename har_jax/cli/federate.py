@@ -91,6 +91,7 @@ def main() -> dict[str, Any]:
     raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
   import numpy as np
 
+  from har_jax import records
   from har_jax.datasets.datasets import Datasets
   from har_jax.federated import people, simulation
   from har_jax.federated.server import Server
@@ -115,7 +116,7 @@ def main() -> dict[str, Any]:
   out = pathlib.Path(_OUT.value)
   server = Server(federation, out, _BASE.value, measure=measure, report=_print_round)
   adapter = simulation.simulate(server, archive, workers=_WORKERS.value)
-  found = {'out': out, **adapter.card['federated']}
+  found = {'out': out, **records.to_json(adapter.card.federated or {})}
   if federation.personal_head:
     print('The adapter in --out has the head as drawn: each client has kept its own.')
   else:

@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -48,9 +48,9 @@ def check_given(flag: str, text: str | None) -> None:
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
 
 
-def warn_of_known_people(card: Mapping[str, Any], datasets: 'Collection[Dataset]') -> None:
+def warn_of_known_people(card: Any, datasets: 'Collection[Dataset]') -> None:
   """Warns where the base of this card was pretrained on these datasets: nobody of them is unseen."""
-  sources = {source['archive'] for source in card.get('sources', ())}
+  sources = {source.archive for source in card.sources}
   if known := [dataset.name for dataset in datasets if dataset.people & sources]:
     print(
       f'warning: the base was pretrained on people of {", ".join(known)}, so none of them is unseen',

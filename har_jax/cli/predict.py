@@ -110,10 +110,10 @@ def main() -> dict[str, Any]:
         ]
       )
     scored = timeline.score(predictions, labeled, unknown_below=rules.unknown_below)
-  card = recognizer.adapter_.card | {'temperature': recognizer.temperature}
-  if recognizer.ensemble:
-    card['ensemble'] = recognizer.ensemble_.weights
-  summary = timeline.write(out, predictions, bouts, rules, reading, card, scored, frame)
+  adapter: dict[str, Any] = {'method': recognizer.adapter_.card.method, 'classes': list(predictions.classes)}
+  adapter |= {'temperature': recognizer.temperature, 'checksum': recognizer.adapter_.card.checksum}
+  adapter['ensemble'] = recognizer.ensemble_.weights if recognizer.ensemble else None
+  summary = timeline.write(out, predictions, bouts, rules, reading, adapter, scored, frame)
   _print_summary(summary)
   if scored is not None:
     _print_score(scored)
@@ -147,7 +147,7 @@ def _nearest(routed: Any, recognizer: Any, reading: Any) -> Any:
 def _print_trust(recognizer: Any) -> None:
   """What the bundled base recognizes, and how well it does on people that it was not trained on."""
   print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
-  if measured := recognizer.base_.card['pretraining'].get('head_validation_macro_f1'):
+  if measured := recognizer.base_.card.pretraining.get('head_validation_macro_f1'):
     print(
       f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '
       'worn otherwise. `har-jax adapt` with ten labeled windows of each activity does better.'

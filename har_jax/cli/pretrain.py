@@ -79,11 +79,11 @@ def main() -> None:
   if base.classes:
     base = supervised_head.with_general_head(base, *sources.labeled_windows())
   signals = signal_summary.summarize_sources(datasets, sources.names, supervised_head.NAMES)
-  card = base.card | {'signals': signal_summary.to_json(signals)}
-  base = files.save_base(out, base.variables, card, four_bits=_FOUR_BITS.value)
+  base.card.signals = signal_summary.to_json(signals)
+  base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   if base.classes and (head := recording_head_training.fit_to_sources(sources, seed=0)):
     recording_head.save(out, head, base=base.checksum)
-  pretraining = base.card['pretraining']
+  pretraining = base.card.pretraining
   measured = ', '.join(
     f'{name.replace("_f1", "-F1").replace("_", " ")} {value:.3f}'
     for name, value in pretraining.items()

@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from har_jax import files, schema, storage, timeline
-from har_jax.continual import memory, run
+from har_jax import files, records, storage, timeline
+from har_jax.continual import memory
 from har_jax.continual.learner import Features, part
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
@@ -31,7 +31,7 @@ class Routed:
     recognizer: that of any domain. The features are those of the base without an adapter.
     Raises UserError where files are damaged, or where the reading has no window.
     """
-    state, card = safetensors_io.read(self._folder, 'continual', run.FORMAT, schema.Continual)
+    state, card = safetensors_io.read(self._folder, 'continual', records.Continual)
     windowing = recognizer.windowing
     every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
     cut = timeline.windows_of(reading, windowing)
@@ -42,4 +42,4 @@ class Routed:
     features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)
     kept = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
     number = int(memory.route(kept, features, np.zeros(len(signals), int))[0])
-    return self._folder / f'domain{number}', card['history'][number]['domain']
+    return self._folder / f'domain{number}', card.history[number].domain

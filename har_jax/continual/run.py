@@ -8,22 +8,21 @@ import dataclasses
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from har_jax import files, locks, methods, schema
-from har_jax.config import SCHEMA_VERSION
+from har_jax import files, locks, methods
 from har_jax.continual import scores, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, State, part
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+from har_jax.records import Continual, LearnedDomain, Measured
 from har_jax.train.metrics import measure
 
-FORMAT = f'har_jax continual {SCHEMA_VERSION}'
 _SCORES = ('macro_f1', 'accuracy')
 
 
@@ -65,9 +64,9 @@ def run(
   settings: Settings,
   learner: Learner,
   out: pathlib.Path,
-  report: Callable[[dict[str, Any]], None] = lambda entry: None,
-) -> dict[str, Any]:
-  """Learns the domains that are not done yet, and leaves the adapter in `out`. Returns the card's entries.
+  report: Callable[[LearnedDomain], None] = lambda entry: None,
+) -> Continual:
+  """Learns the domains that are not done yet, and leaves the adapter in `out`. Returns the card.
 
   report: gets each domain's entry. Raises UserError where the folder is of another run, or in use.
   """
@@ -79,28 +78,32 @@ def _run(
   settings: Settings,
   learner: Learner,
   out: pathlib.Path,
-  report: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
+  report: Callable[[LearnedDomain], None],
+) -> Continual:
   stream = learner.stream
   identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
   identity |= {'classes': list(stream.classes), 'domains': [_describe(each) for each in stream.domains]}
   state, card = _resume(out, identity)
   strategy = strategies.STRATEGIES[settings.strategy]
-  history = card['history']
-  for number in range(len(history), len(stream.domains)):
-    entry: dict[str, Any] = {'domain': stream.domains[number].name}
-    entry['start'] = _start_scores(learner, number)
+  for number in range(len(card.history), len(stream.domains)):
+    start = _start_scores(learner, number)
     begun_s = time.monotonic()
     state = strategy.learn(learner, state, number, settings.limits)
-    entry['seconds'] = time.monotonic() - begun_s
-    entry['bytes'] = sum(leaf.nbytes for leaf in state.values())
-    entry |= _test(learner, state)
-    history.append(entry)
+    seconds = time.monotonic() - begun_s
+    kept_bytes = sum(leaf.nbytes for leaf in state.values())
+    entry = LearnedDomain(
+      domain=stream.domains[number].name,
+      start=start,
+      seconds=seconds,
+      bytes=kept_bytes,
+      **_test(learner, state),
+    )
+    card.history.append(entry)
     if number == len(stream.domains) - 1:
-      card |= summarize(card)
-      card['unseen'] = _measure(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
+      _summarize(card)
+      card.unseen = _measure(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
       _save_adapters(out, learner, state, number + 1)
-    safetensors_io.write(out, 'continual', state, card, schema.Continual)
+    safetensors_io.write(out, 'continual', state, card)
     report(entry)
   return card
 
@@ -120,19 +123,19 @@ def _describe(domain: Any) -> list[Any]:
   return [domain.name, safetensors_io.checksum(domain.train), len(domain.test['label'])]
 
 
-def _resume(out: pathlib.Path, identity: dict[str, Any]) -> tuple[State, dict[str, Any]]:
+def _resume(out: pathlib.Path, identity: Mapping[str, Any]) -> tuple[State, Continual]:
   """Reads what was kept, and the card. Raises UserError where the folder has the card of another run."""
   if not (out / 'continual.json').exists():
-    return {}, {'format': FORMAT, 'identity': identity, 'history': []}
-  state, card = safetensors_io.read(out, 'continual', FORMAT, schema.Continual)
-  if changed := [name for name, value in identity.items() if card['identity'].get(name) != value]:
+    return {}, Continual(identity=dict(identity), history=[])
+  state, card = safetensors_io.read(out, 'continual', Continual)
+  if changed := [name for name, value in identity.items() if card.identity.get(name) != value]:
     raise UserError(
       f'{out} holds a run with other settings ({", ".join(changed)}); give another --out, or delete it'
     )
   return {path: np.asarray(leaf) for path, leaf in state.items()}, card
 
 
-def _start_scores(learner: Learner, number: int) -> dict[str, float] | None:
+def _start_scores(learner: Learner, number: int) -> Measured | None:
   """Scores of the base on a domain, answering what was seen before it. None: nothing was."""
   if not number:
     return None
@@ -140,9 +143,9 @@ def _start_scores(learner: Learner, number: int) -> dict[str, float] | None:
   return _measure(learner, learner.logits(learner.start_with(learner.stream.seen(number)), test), test)
 
 
-def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> dict[str, float]:
+def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> Measured:
   found = measure(windows['label'], logits.argmax(axis=1), len(learner.stream.classes))
-  return {name: found[name] for name in _SCORES}
+  return Measured(**{name: found[name] for name in _SCORES})
 
 
 def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:
@@ -155,22 +158,21 @@ def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:
   ends = np.cumsum([len(test['label']) for test in tests])
   parts = np.split(strategies.logits(learner, state, together), ends[:-1])
   found = [_measure(learner, logits, test) for logits, test in zip(parts, tests, strict=True)]
-  return {name: [each[name] for each in found] for name in _SCORES}
+  return {name: [getattr(each, name) for each in found] for name in _SCORES}
 
 
-def summarize(card: dict[str, Any]) -> dict[str, Any]:
-  """The figures of a finished run, from its history."""
-  history, found = card['history'], {}
+def _summarize(card: Continual) -> None:
+  """Adds the figures of a finished run, from its history."""
   for name in _SCORES:
-    matrix = np.array([entry[name] for entry in history], float)
-    start = np.array([entry['start'][name] if entry['start'] else np.nan for entry in history])
+    matrix = np.array([getattr(entry, name) for entry in card.history], float)
+    start = np.array([getattr(entry.start, name) if entry.start else np.nan for entry in card.history])
     of_name = {
       'average': scores.average(matrix),
       'forgetting': scores.forgetting(matrix),
       'forward_transfer': scores.forward_transfer(matrix, start),
     }
-    found[name] = {kind: None if np.isnan(value) else value for kind, value in of_name.items()}
-  return found | {'bytes': history[-1]['bytes'], 'seconds': sum(each['seconds'] for each in history)}
+    setattr(card, name, {kind: None if np.isnan(value) else float(value) for kind, value in of_name.items()})
+  card.bytes, card.seconds = card.history[-1].bytes, sum(entry.seconds for entry in card.history)
 
 
 def _save_adapters(out: pathlib.Path, learner: Learner, state: State, count: int) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from msgspec import Meta
 
-from har_jax import schema
+from har_jax import records
 from har_jax.datasets.datasets import Datasets
-from har_jax.schema import Number
+from har_jax.records import Number
 from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
@@ -175,16 +175,15 @@ def to_json(summary: SignalSummary | None) -> dict[str, Any] | None:
   return None if summary is None else dataclasses.asdict(summary)
 
 
-def of_card(card: Mapping[str, Any], path: object = 'the card') -> SignalSummary | None:
-  """Reads the summary in a card, or None: a run of an experiment does not keep one. Raises as `from_json`."""
-  entry = card.get('signals')
-  return None if entry is None else from_json(entry, path)
+def from_json(entry: Any, path: object = 'the card') -> SignalSummary | None:
+  """Reads the summary in the card of this path; None: a run of an experiment does not keep one.
 
-
-def from_json(entry: Any, path: object = 'the card') -> SignalSummary:
-  """Raises UserError where it is not what `to_json` gave."""
+  Raises UserError if it is not what `to_json` gave.
+  """
+  if entry is None:
+    return None
   where = f'{path}, its summary of the training signals'
-  return schema.check(entry, SignalSummary, where, to_do='write the adapter or base again')
+  return records.check(entry, SignalSummary, where, to_do='write the adapter or base again')
 
 
 def _symmetric(upper: Sequence[float]) -> Float[np.ndarray, '3 3']:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
-from har_jax import checksums, replacing, schema, storage
+from har_jax import checksums, records, replacing, storage
 from har_jax.config import CHANNELS, DEFAULT_WINDOWING, Windowing
 from har_jax.errors import UserError, advice, shorten
 from har_jax.signal.cutting import Window
@@ -290,7 +290,7 @@ def read_card(folder: Place) -> Card:
   path = folder / 'meta.json'
   _check_there(folder, (path.name,))
   meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
-  schema.check(meta, schema.Windows, path, to_do=_PREPARE_AGAIN)
+  records.check(meta, records.Windows, path, to_do=_PREPARE_AGAIN)
   return meta, expected
 
 

@@ -8,6 +8,7 @@ supervised stage. The encoder does not change.
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import sklearn.linear_model
 import sklearn.pipeline
@@ -69,8 +70,9 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,
     f'{output}/bias': base.variables[f'{output}/bias'] @ kernel + bias,
   }
-  pretraining = base.card['pretraining'] | {'head_validation_macro_f1': measured['macro_f1']}
-  card = base.card | {'classes': [list(CLASSES)[n] for n in known], 'pretraining': pretraining}
+  pretraining = base.card.pretraining | {'head_validation_macro_f1': measured['macro_f1']}
+  classes = [list(CLASSES)[n] for n in known]
+  card = msgspec.structs.replace(base.card, classes=classes, pretraining=pretraining)
   return make_base(base.variables | {path: jnp.asarray(leaf) for path, leaf in leaves.items()}, card)
 
 

@@ -74,8 +74,8 @@ def measure(
   expected = None if windows is None else recognizer.predict_proba(windows[0])
   for number, (export, run) in enumerate(zip(exports, runs, strict=True)):
     row: dict[str, Any] = {
-      'format': export.card['runtime'],
-      'precision': export.card['precision'],
+      'format': export.card.runtime,
+      'precision': export.card.precision,
       'bytes': len(export.content),
       **_milliseconds(seconds[str(number)]),
       'device': device,

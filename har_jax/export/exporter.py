@@ -4,8 +4,10 @@ import dataclasses
 import importlib.metadata
 from typing import Any
 
+import msgspec
+
 import har_jax
-from har_jax import config, schema, storage
+from har_jax import config, records, storage
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import litert, merged, onnx_graph, stablehlo, web
@@ -16,7 +18,6 @@ from har_jax.signal.resample import MAX_GAP_S
 from har_jax.storage import Place
 from har_jax.timeline.decoding import MEAN_BOUT_S
 
-FORMAT = f'har_jax export {config.SCHEMA_VERSION}'
 CARD = 'model.json'
 FORMATS: dict[str, Format] = {
   each.name: each for each in (litert.LITERT, onnx_graph.ONNX, stablehlo.STABLEHLO, web.WEB)
@@ -29,11 +30,11 @@ class Export:
   """The content of a model file, and its card."""
 
   content: bytes
-  card: dict[str, Any]
+  card: records.Export
 
   @property
   def format(self) -> Format:
-    return FORMATS[self.card['runtime']]
+    return FORMATS[self.card.runtime]
 
   def start(self) -> Run:
     """The model as a function of float32 windows, loaded into its runtime; on one thread if that can be set.
@@ -61,13 +62,12 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
   windows, windowing = 'any number' if precision in chosen.batched else 1, recognizer.windowing
   return Export(
     content,
-    {
-      'format': FORMAT,
-      'runtime': name,
-      'precision': precision,
-      'file': chosen.file,
-      'classes': list(model.classes),
-      'input': {
+    records.Export(
+      runtime=name,
+      precision=precision,
+      file=chosen.file,
+      classes=list(model.classes),
+      input={
         'name': 'signal',
         'dtype': 'float32',
         'shape': [windows, windowing.samples, config.CHANNELS],
@@ -77,21 +77,21 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         'rotation': 'used' if recognizer.has_gyro else 'ignored',
         'normalization': 'in the model',
       },
-      'output': {
+      output={
         'name': 'probabilities',
         'dtype': 'float32',
         'shape': [windows, len(model.classes)],
         'values': 'one per class, in the order of `classes`',
       },
-      'stream': {'hop_s': windowing.step_s, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
-      'signals': signal_summary.to_json(recognizer.signals),
-      'adapter': {entry: adapter.get(entry) for entry in ('checksum', 'base', 'method', 'metrics')},
-      'model': adapter['model'],
-      'temperature': model.temperature,
-      'normalizer': adapter['normalizer'],
-      'made_with': {'har_jax': har_jax.__version__}
+      stream={'hop_s': windowing.step_s, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
+      signals=signal_summary.to_json(recognizer.signals),
+      adapter={entry: getattr(adapter, entry) for entry in ('checksum', 'base', 'method', 'metrics')},
+      model=adapter.model,
+      temperature=model.temperature,
+      normalizer=adapter.normalizer,
+      made_with={'har_jax': har_jax.__version__}
       | {package: importlib.metadata.version(package) for package in ('jax', 'flax', *chosen.needs)},
-    },
+    ),
   )
 
 
@@ -100,18 +100,17 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
 
   Raises UserError if it cannot.
   """
-  files, card = {export.card['file']: export.content}, export.card | extra
-  extra_files = export.format.extra_files(files | {CARD: safetensors_io.to_text(card)})
-  safetensors_io.write_with_card(
-    storage.place(str(folder)), {**extra_files, **files}, CARD, card, schema.Export
-  )
+  card = msgspec.structs.replace(export.card, **extra)
+  files = {card.file: export.content}
+  extra_files = export.format.extra_files(files | {CARD: safetensors_io.to_text(records.to_json(card))})
+  safetensors_io.write_with_card(storage.place(str(folder)), {**extra_files, **files}, CARD, card)
 
 
 def load(folder: str | Place) -> Export:
   """Raises UserError if there is no export, or if it is damaged."""
   place = storage.place(str(folder))
-  card, expected = safetensors_io.read_card(place / CARD, FORMAT, schema.Export)
-  file = card['file']
+  card, expected = safetensors_io.read_card(place / CARD, records.Export)
+  file = card.file
   return Export(storage.read_file(place / file, expected.get(file), to_do='export again'), card)
 
 

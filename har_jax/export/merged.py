@@ -64,5 +64,5 @@ def merge(recognizer: Recognizer) -> Merged:
     tuple(recognizer.classes_.tolist()),
     mean.astype(np.float32),
     scale.astype(np.float32),
-    float(adapter.card['temperature']),
+    float(adapter.card.temperature),
   )

@@ -16,7 +16,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, M
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
-from har_jax import files
+from har_jax import files, records
 from har_jax.errors import UserError, shorten
 from har_jax.federated import aggregation
 from har_jax.federated.client import read, serialized_bytes, written
@@ -66,8 +66,8 @@ def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
   if not (server.out / 'adapter.json').exists():
     return task.shared, []
   adapter = files.load_adapter(server.out)
-  card = {'settings': {}, 'data': {}} | (adapter.card.get('federated') or {})
-  found = card['settings'] | card['data'] | {'base': adapter.card['base']}
+  card = adapter.card.federated or records.Federated(settings={}, history=[])
+  found = card.settings | card.data | {'base': adapter.card.base}
   base = task.base.checksum if task.method.pretrained else None
   wanted = {**server.federation.entries(), **server.data, 'base': base}
   if changed := [name for name, value in wanted.items() if found.get(name) != value]:
@@ -75,7 +75,7 @@ def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
       f'{server.out} holds an adapter made with other settings ({", ".join(changed)}); '
       'give another --out, or delete it'
     )
-  return {path: np.asarray(adapter.variables[path]) for path in task.shared}, card['history']
+  return {path: np.asarray(adapter.variables[path]) for path in task.shared}, card.history
 
 
 class _Rounds(FedAvg):
@@ -202,7 +202,8 @@ class _Rounds(FedAvg):
 
   def test_clients(self, grid: Grid) -> None:
     """Keeps each client's measures on its own later windows in the adapter's card, unless they are there."""
-    if 'later' in files.load_adapter(self._server.out).card['federated']:
+    card = files.load_adapter(self._server.out).card.federated
+    if card is not None and card.later is not None:
       return
     number, arrays = self._federation.rounds, written(self.variables)
     # One that has gone after its last round does not come back.

@@ -84,8 +84,8 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
 def _check_heads(server: Server) -> None:
   if not server.federation.personal_head or not (server.out / 'adapter.json').exists():
     return
-  found = files.load_adapter(server.out).card.get('federated')
-  if found and 'later' not in found:
+  card = files.load_adapter(server.out).card.federated
+  if card is not None and card.later is None:
     raise UserError(
       f'{server.out} holds an interrupted simulation with personal heads, which ended with it; give another '
       '--out, or delete it'

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 
 import har_jax
-from har_jax import config, config_fields, methods, schema, storage, variables
-from har_jax.config import SCHEMA_VERSION
+from har_jax import config, config_fields, methods, records, storage, variables
 from har_jax.datasets import signal_summary
 from har_jax.datasets.normalization import PHYSICAL, Normalizer
 from har_jax.datasets.signal_summary import SignalSummary
@@ -25,9 +25,7 @@ from har_jax.storage import Place
 from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables, collection
 
-FORMAT = f'har_jax adapter {SCHEMA_VERSION}'
-# Entries of a card that every prediction needs.
-_REQUIRED = ('method', 'rank', 'alpha', 'targets', 'model', 'precision', 'classes', 'normalizer')
+_REQUIRED = [field.name for field in msgspec.structs.fields(records.Adapter) if field.required]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -35,23 +33,17 @@ class Adapter:
   """The leaves that differ from the base, and a card."""
 
   variables: Variables
-  card: dict[str, Any]
+  card: records.Adapter
 
   @property
   def method(self) -> Method:
     """Raises UserError where the card names another."""
-    return methods.find(self.card['method'])
+    return methods.find(self.card.method)
 
   @property
   def settings(self) -> Settings:
     card = self.card
-    lora = {each.name: card[each.name] for each in dataclasses.fields(config.Lora) if each.name in card}
-    return Settings(
-      config_fields.from_json(config.Lora, lora),
-      config_fields.from_json(config.Precision, card['precision']),
-      config_fields.from_json(config.Methods, card.get('methods', {})),
-      config_fields.from_json(config.Model, card['model']).depth,  # which a card may leave out
-    )
+    return Settings(card.lora, card.precision, card.methods, card.model.depth)
 
   @property
   def objective(self) -> Classify:
@@ -59,25 +51,23 @@ class Adapter:
 
     Adapters with equal model, classes and precision share one compiled program.
     """
-    model = config_fields.from_json(config.Model, self.card['model'])
-    return Classify(model, len(self.card['classes']), self.settings.precision)
+    return Classify(self.card.model, len(self.card.classes), self.card.precision)
 
   @property
   def normalizer(self) -> Normalizer:
-    mean, deviation = (np.array(self.card['normalizer'][name]) for name in ('mean', 'deviation'))
-    return Normalizer(mean, deviation)
+    return Normalizer(np.array(self.card.normalizer.mean), np.array(self.card.normalizer.deviation))
 
   @property
   def signals(self) -> SignalSummary | None:
     """What the training windows looked like, if the card says."""
-    return signal_summary.of_card(self.card)
+    return signal_summary.from_json(self.card.signals)
 
   def with_card(self, **entries: Any) -> 'Adapter':
     """The same adapter, with these entries of its card replaced."""
-    return dataclasses.replace(self, card={**self.card, **entries})
+    return dataclasses.replace(self, card=msgspec.structs.replace(self.card, **entries))
 
   def __repr__(self) -> str:
-    return f'Adapter({self.card["method"]}, {", ".join(map(str, self.card["classes"]))})'
+    return f'Adapter({self.card.method}, {", ".join(map(str, self.card.classes))})'
 
 
 def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
@@ -94,30 +84,29 @@ def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
   }
 
 
-def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any]) -> Adapter:
+def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any] | records.Adapter) -> Adapter:
   """The adapter of an adapted model: the `leaves_of` it.
 
   base: None for a method that starts from scratch.
-  card: method, rank, alpha, targets, model, precision, classes and normalizer are required; temperature is 1
-    by default; `signals` is a `signal_summary` in JSON.
-  Raises UserError for a missing entry, for variables that do not fit the method, and for a missing base.
+  card: another adapter's, or entries: method, rank, alpha, targets, model, precision, classes and normalizer
+    are required.
+  Raises UserError for an entry that is missing or not valid, for variables that do not fit the method, and
+  for a missing base.
   """
-  if missing := [name for name in _REQUIRED if name not in card]:
+  entries = records.to_json(card)
+  if missing := [name for name in _REQUIRED if name not in entries]:
     raise UserError(f'the card lacks {", ".join(missing)}')
-  method = methods.find(card['method'])
+  method = methods.find(entries['method'])
   if method.pretrained and base is None:
     raise UserError(f'{method.name} adapts a base; give the one it was trained on')
   checksum = base.checksum if base is not None and method.pretrained else None
-  adapter = Adapter({}, {'temperature': 1.0, **card, 'base': checksum})
+  filled = {'base': checksum, 'har_jax': har_jax.__version__}
+  adapter = Adapter({}, records.check(entries | filled, records.Adapter, 'the card', to_do='give others'))
   _check_variables(adapter, held)
   kept = leaves_of(method, adapter.settings, held)
-  filled = {
-    'format': FORMAT,
-    'checksum': safetensors_io.checksum(kept),
-    'har_jax': har_jax.__version__,
-    **safetensors_io.input_entries(adapter.objective.model.windowing),
-  }
-  return Adapter(jax.device_put(kept), adapter.card | filled)
+  filled = safetensors_io.input_entries(adapter.card.model.windowing)
+  filled['checksum'] = safetensors_io.checksum(kept)
+  return Adapter(jax.device_put(kept), adapter.with_card(**filled).card)
 
 
 def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:
@@ -137,7 +126,7 @@ def head_adapter(base: Base) -> Adapter:
     **method_entries('probe', Settings(depth=base.model.depth), base.model),
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
-    'signals': base.card.get('signals'),
+    'signals': base.card.signals,
   }
   return make_adapter(base, base.variables, card)
 
@@ -166,20 +155,20 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
 
 def save_adapter(folder: str | Place, adapter: Adapter) -> None:
   """Writes it, completely or not at all; other files stay. Raises UserError where it cannot be written."""
-  safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card, schema.Adapter)
+  safetensors_io.write(storage.place(str(folder)), 'adapter', adapter.variables, adapter.card)
 
 
 def load_adapter(folder: str | Place) -> Adapter:
   """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model."""
   place = storage.place(str(folder))
-  adapter = Adapter(*safetensors_io.read(place, 'adapter', FORMAT, schema.Adapter))
-  signal_summary.of_card(adapter.card, place / 'adapter.json')  # raises UserError
+  adapter = Adapter(*safetensors_io.read(place, 'adapter', records.Adapter))
+  signal_summary.from_json(adapter.card.signals, place / 'adapter.json')  # raises UserError
   return adapter
 
 
 def check_base(base: Base | None, adapter: Adapter) -> None:
   """Raises UserError where the adapter was trained on another base."""
-  expected = adapter.card['base']
+  expected = adapter.card.base
   if expected is None:
     return
   if base is None:

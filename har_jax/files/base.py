@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
+import msgspec
 
 import har_jax
-from har_jax import config, config_fields, methods, schema, storage, variables
+from har_jax import config, config_fields, methods, records, storage, variables
 from har_jax.archives import ARCHIVES
-from har_jax.config import SCHEMA_VERSION
 from har_jax.datasets import signal_summary
 from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
@@ -19,7 +19,6 @@ from har_jax.storage import Place
 from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
 
-FORMAT = f'har_jax base {SCHEMA_VERSION}'
 BUNDLED = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
 _NORMALIZATION = (
   'each dataset by its own training part: one mean and one standard deviation per sensor, over its three axes'
@@ -35,7 +34,7 @@ class Base:
   """
 
   variables: Variables
-  card: dict[str, Any]
+  card: records.Base
 
   @property
   def encoder(self) -> Variables:
@@ -44,7 +43,7 @@ class Base:
   @property
   def classes(self) -> tuple[str, ...]:
     """What its head predicts without adaptation; none: it has no head."""
-    return tuple(self.card.get('classes', ()))
+    return tuple(self.card.classes)
 
   def head_for(self, classes: Sequence[Any]) -> Callable[[Variables], Variables] | None:
     """`methods.prepare`'s `head`: this base's head, arranged for other classes. None: it has no head."""
@@ -55,17 +54,17 @@ class Base:
 
   @property
   def checksum(self) -> str:
-    return self.card['checksum']
+    return self.card.checksum
 
   @property
   def model(self) -> config.Model:
     """The encoder's model. Its head is the default one where the card has no classes."""
-    return config_fields.from_json(config.Model, self.card['model'])
+    return self.card.model
 
   @property
   def signals(self) -> SignalSummary | None:
     """What the sources' windows looked like, if the card says."""
-    return signal_summary.of_card(self.card)
+    return signal_summary.from_json(self.card.signals)
 
   def __repr__(self) -> str:
     return f'Base({self.checksum[:12]}, {variables.count(self.variables)} weights)'
@@ -74,29 +73,26 @@ class Base:
     return self  # scikit-learn copies the parameters of an estimator for each fold
 
 
-def make_base(held: Variables, card: Mapping[str, Any]) -> Base:
+def make_base(held: Variables, card: Mapping[str, Any] | records.Base) -> Base:
   """A base of the encoder among some variables, and of the head if the card has classes.
 
-  card: `model` is required, as `config_fields.to_json` gives it; `classes`, `sources`, `normalization`,
-    `signals` and `pretraining` are optional. Checksum, format and version are filled in.
-  Raises UserError where the leaves do not fit the model, and lists them.
+  card: another base's, or entries: `model` is required; `classes`, `sources`, `normalization`, `signals` and
+    `pretraining` are optional. Checksum, format and version are filled in.
+  Raises UserError for an entry that is not valid, and if the leaves do not fit the model, and lists them.
   """
-  has_head = bool(card.get('classes'))
-  model = config_fields.from_json(config.Model, dict(card['model']))
-  shapes = initial_shapes(Classify(model, len(card['classes']) if has_head else 2))
+  filled = {**records.to_json(card), 'har_jax': har_jax.__version__}
+  checked = records.check(filled, records.Base, 'the card', to_do='give others')
+  shapes = initial_shapes(Classify(checked.model, len(checked.classes) or 2))
   kept, expected = (
-    leaves if has_head else variables.split(leaves, _in_encoder)[0] for leaves in (dict(held), shapes)
+    leaves if checked.classes else variables.split(leaves, _in_encoder)[0] for leaves in (dict(held), shapes)
   )
   if lines := variables.difference(expected, kept):
     raise UserError(f"these are not the leaves of the card's model:\n{lines}")
-  filled = {
-    'format': FORMAT,
+  made = safetensors_io.input_entries(checked.model.windowing) | {
     'checksum': safetensors_io.checksum(kept),
-    'har_jax': har_jax.__version__,
-    **safetensors_io.input_entries(model.windowing),
+    'normalization': checked.normalization or (_PHYSICAL if checked.model.stem else _NORMALIZATION),
   }
-  normalization = _PHYSICAL if model.stem else _NORMALIZATION
-  return Base(jax.device_put(kept), {'normalization': normalization, **card, **filled})
+  return Base(jax.device_put(kept), msgspec.structs.replace(checked, **made))
 
 
 def prepare(
@@ -122,7 +118,7 @@ def prepare(
 
 
 def save_base(
-  folder: str | Place, held: Variables, card: Mapping[str, Any], *, four_bits: bool = False
+  folder: str | Place, held: Variables, card: Mapping[str, Any] | records.Base, *, four_bits: bool = False
 ) -> Base:
   """Writes `make_base`'s base, completely or not at all, and returns it.
 
@@ -137,7 +133,7 @@ def save_base(
     # checksum.
     written = methods.pack(base.variables)
     base = make_base(methods.unpack(written), base.card)
-  safetensors_io.write(storage.place(str(folder)), 'base', written, base.card, schema.Base)
+  safetensors_io.write(storage.place(str(folder)), 'base', written, base.card)
   return base
 
 
@@ -148,8 +144,8 @@ def load_base(folder: str | Place) -> Base:
   """
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
-    leaves, card = safetensors_io.read(place, 'base', FORMAT, schema.Base)
-    signal_summary.of_card(card, place / 'base.json')  # raises UserError
+    leaves, card = safetensors_io.read(place, 'base', records.Base)
+    signal_summary.from_json(card.signals, place / 'base.json')  # raises UserError
     return Base(jax.device_put(methods.unpack_on_host(leaves)), card)
   if (place / 'pretrained.json').exists():
     return _of_pretraining(place)
@@ -173,40 +169,39 @@ def _of_pretraining(folder: Place) -> Base:
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
   path, to_do = folder / 'pretrained.json', 'delete its folder and run again'
-  done = storage.read(path, to_do=to_do)
-  schema.check(done, schema.Stage, path, to_do=to_do)
-  identity, step = done['identity'], done['step']
-  sources = dict(identity['windows'])
-  first = identity
-  while 'from' in first:  # the stages before it
-    first = first['from']
-    sources = first['windows'] | sources
-  model = config_fields.from_json(config.Model, identity.get('model', first['model']))
-  objective = _objective(identity, model)
-  (last,) = (entry for entry in done['history'] if entry['step'] == step)
-  pretraining: dict[str, Any] = {'stage': identity['stage'], 'steps': step, 'dtype': first['dtype']}
-  head: dict[str, Any] = {}
-  if isinstance(objective, Classify):
-    pretraining |= {'validation_macro_f1': last['macro_f1']}
-    head = {'classes': identity['classes']}
+  entries = storage.read(path, to_do=to_do)
+  done = records.check(entries, records.Stage, path, to_do=to_do)
+  identity, stages = done.identity, done.identity.stages
+  first = stages[0]
+  model = identity.model or first.model
+  if model is None:
+    raise UserError(f'{path}: its first stage has no model; {to_do}')
+  pretraining: dict[str, Any] = {'stage': identity.stage, 'steps': done.step, 'dtype': first.dtype}
+  if identity.stage == 'supervised':
+    pretraining |= {'validation_macro_f1': done.validated.macro_f1}
   else:
-    pretraining |= {'validation_loss': last['loss']}
-  shapes = initial_shapes(objective)
+    pretraining |= {'validation_loss': done.validated.loss}
+  # As they are: they say how the base was made, and nothing is computed from them.
+  pretraining |= {
+    name: entries['identity'][name] for name in ('training', 'from') if name in entries['identity']
+  }
+  sources = {name: windows for stage in stages for name, windows in stage.windows.items()}
   card = {
-    **head,
-    'model': identity.get('model', first['model']),
+    'classes': (identity.classes or []) if identity.stage == 'supervised' else [],
+    'model': config_fields.to_json(model),
     'sources': [
       {'archive': name, 'license': ARCHIVES[name].license if name in ARCHIVES else 'unknown'}
-      | {'checksum': windows['checksum'], 'windows': windows['windows']}
+      | {'checksum': windows.checksum, 'windows': windows.windows}
       for name, windows in sources.items()
     ],
-    'pretraining': pretraining | {name: identity[name] for name in ('training', 'from') if name in identity},
+    'pretraining': pretraining,
   }
-  return make_base(Checkpoints(folder / 'checkpoints').variables(step, shapes), card)
+  shapes = initial_shapes(_objective(identity, model))
+  return make_base(Checkpoints(folder / 'checkpoints').variables(done.step, shapes), card)
 
 
-def _objective(identity: Mapping[str, Any], model: config.Model) -> Objective:
+def _objective(identity: records.StageIdentity, model: config.Model) -> Objective:
   """The objective of the stage that an identity names."""
-  if identity['stage'] == 'supervised':
-    return Classify(model, len(identity['classes']))
-  return Contrastive(model) if identity['stage'] == 'contrastive' else Reconstruct(model)
+  if identity.stage == 'supervised':
+    return Classify(model, len(identity.classes or ()))
+  return Contrastive(model) if identity.stage == 'contrastive' else Reconstruct(model)

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import schema
+from har_jax import records
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
@@ -24,7 +24,7 @@ def check_installed() -> None:
     raise UserError("an ensemble's file needs skops: pip install 'har_jax[baselines]'")
 
 
-def write(folder: Place, name: str, estimators: Mapping[str, Any], card: Mapping[str, Any]) -> None:
+def write(folder: Place, name: str, estimators: Mapping[str, Any], card: records.Ensemble) -> None:
   """<name>.skops, and <name>.json: the card with versions. All of it or nothing.
 
   Raises UserError without skops, and where the files cannot be written.
@@ -33,12 +33,11 @@ def write(folder: Place, name: str, estimators: Mapping[str, Any], card: Mapping
   import skops.io
 
   content = skops.io.dumps(dict(estimators), compression=zipfile.ZIP_DEFLATED, compresslevel=6)
-  versions = {package: importlib.metadata.version(package) for package in ('scikit-learn', 'aeon')}
-  filled = {**card, 'versions': versions}
-  safetensors_io.write_with_card(folder, {f'{name}.skops': content}, f'{name}.json', filled, schema.Ensemble)
+  card.versions = {package: importlib.metadata.version(package) for package in ('scikit-learn', 'aeon')}
+  safetensors_io.write_with_card(folder, {f'{name}.skops': content}, f'{name}.json', card)
 
 
-def read(folder: Place, name: str, format: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def read(folder: Place, name: str) -> tuple[dict[str, Any], records.Ensemble]:
   """What `write` wrote: estimators and card.
 
   Raises UserError without skops or aeon, and where this version of scikit-learn or aeon cannot read a file.
@@ -48,9 +47,9 @@ def read(folder: Place, name: str, format: str) -> tuple[dict[str, Any], dict[st
   import skops.io
 
   file = f'{name}.skops'
-  card, contents = safetensors_io.read_with_card(folder, [file], f'{name}.json', format, schema.Ensemble)
+  card, contents = safetensors_io.read_with_card(folder, [file], f'{name}.json', records.Ensemble)
   try:
     return skops.io.loads(contents[file], trusted=_TRUSTED), card
   except Exception as error:  # whatever a changed class raises
-    versions = ', '.join(f'{package} {version}' for package, version in card['versions'].items())
+    versions = ', '.join(f'{package} {version}' for package, version in card.versions.items())
     raise UserError(f'{folder / file} cannot be loaded ({error}); it was written with {versions}') from error

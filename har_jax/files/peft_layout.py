@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from har_jax import schema, storage
+from har_jax import records, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
-from har_jax.files.adapter import FORMAT, Adapter, check_base, expected_shapes, make_adapter
+from har_jax.files.adapter import Adapter, check_base, expected_shapes, make_adapter
 from har_jax.files.base import Base
 from har_jax.methods import METHODS, MODEL_COLLECTIONS, PeftLayout, in_head
 from har_jax.storage import Place
@@ -49,7 +49,7 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
     check_base(base, adapter)
     encoder = {} if base is None else base.encoder
     lora, plain = layout.plain(encoder, adapter.variables, adapter.settings)
-    adapter = Adapter(plain, adapter.card | {'rank': lora.rank, 'alpha': lora.alpha, 'start': lora.start})
+    adapter = Adapter(plain, adapter.with_card(rank=lora.rank, alpha=lora.alpha, start=lora.start).card)
   card, settings = adapter.card, adapter.settings
   held = adapter.variables | _rebuilt(adapter, layout)
   modules = sorted({_module(path) for path in held if _is_adapter(path, layout) and path.count('/') > 2})
@@ -68,13 +68,15 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
     'base_model_name_or_path': None,
     'inference_mode': True,
     # For peft a name stands for every module that ends in it. Where our targets mean others, list full names.
-    'target_modules': sorted(last) if last == set(card['targets']) else modules,
+    'target_modules': sorted(last) if last == set(card.targets) else modules,
     'modules_to_save': ['head'],
   } | layout.config(settings)
   contents = {
     'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
     'adapter_config.json': safetensors_io.to_text(peft_config),
-    'har_jax.json': storage.card(card),  # without checksums of the others, which peft may train further
+    'har_jax.json': storage.card(
+      records.to_json(card)
+    ),  # without checksums of the others, which peft may train further
   }
   safetensors_io.write_files(storage.place(str(folder)), contents)
 
@@ -86,7 +88,7 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   by name.
   """
   place = storage.place(str(folder))
-  card, _ = safetensors_io.read_card(place / 'har_jax.json', FORMAT, schema.Adapter)
+  card, _ = safetensors_io.read_card(place / 'har_jax.json', records.Adapter)
   described = Adapter({}, card)
   check_base(base, described)
   settings, layout = described.settings, _layout(described)

@@ -1,6 +1,10 @@
 """The adapter of a finished run of `har_jax.experiments`."""
 
-from har_jax import config, config_fields, results, storage
+from typing import Any
+
+import msgspec
+
+from har_jax import config, config_fields, records, results, storage
 from har_jax.errors import UserError
 from har_jax.files.adapter import Adapter, make_adapter, method_entries
 from har_jax.files.base import Base, load_base, prepare
@@ -22,38 +26,40 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   entries = storage.read(path)
   if entries.get('format') != results.FORMAT:
     raise UserError(f"{path} is not a {results.FORMAT!r} file; give a run's seed<k>.json")
-  entries = results.checked(path, entries)
-  identity, data, seed = entries['identity'], entries['data'], entries['identity']['seed']
-  experiment = config_fields.from_json(config.Experiment, identity['experiment'])
-  if (name := identity['method']) not in METHODS:
+  run = records.check(entries, records.Result, path, to_do=storage.RUN_AGAIN)
+  config_fields.check_names(config.Experiment, entries['identity']['experiment'])  # raises UserError
+  identity, data, seed = run.identity, run.data, run.identity.seed
+  experiment = identity.experiment
+  if (name := identity.method) not in METHODS:
     raise UserError(f'{path} is of {name}, which has no adapter and no checkpoint of its own')
   method = METHODS[name]
   if not method.pretrained:
     base = None
   elif base is None:
-    base = load_base(_folder(path, entries['starts_from']))
-  objective = Classify(experiment.model, len(data['classes']), experiment.precision)
+    if run.starts_from is None:
+      raise UserError(f'{path} does not say what it starts from; {storage.RUN_AGAIN}')
+    base = load_base(_folder(path, run.starts_from))
+  objective = Classify(experiment.model, len(data.classes), experiment.precision)
   # As the run started: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint
   # holds them.
   settings = Settings.of(experiment)
   prepared = prepare(base, objective, method, settings, seed)
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')
-  trained = checkpoints.variables(entries['step'], prepared.trainable | prepared.statistics)
-  (chosen,) = (entry for entry in entries['validation'] if entry['step'] == entries['step'])
+  trained = checkpoints.variables(run.step, prepared.trainable | prepared.statistics)
+  measured: dict[str, Any] = {'validation': run.validated, 'test': run.test}
   card = {
     **method_entries(method.name, settings, experiment.model),
-    'classes': data['classes'],
-    'normalizer': data['normalizer'],
-    'signals': entries.get('signals'),
+    'classes': data.classes,
+    'normalizer': data.normalizer,
+    'signals': run.signals,
     'metrics': {
-      'validation': {name: chosen[name] for name in ('macro_f1', 'accuracy')},
-      'test': {name: entries['test'][name] for name in ('macro_f1', 'accuracy')},
+      part: {'macro_f1': scores.macro_f1, 'accuracy': scores.accuracy} for part, scores in measured.items()
     },
-    'split': {'by': data['split'], 'windows': data['windows']},
+    'split': {'by': data.split, 'windows': msgspec.to_builtins(data.windows)},
     'training': {
       'random_state': seed,
-      'step': entries['step'],
-      'target': identity['target'],
+      'step': run.step,
+      'target': identity.target,
       'tta_shifts': experiment.protocol.tta_shifts,
     },
   }

@@ -3,19 +3,21 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from har_jax import checksums, replacing, schema, storage
+from har_jax import checksums, records, replacing, storage
 from har_jax.config import CHANNELS, Windowing
 from har_jax.errors import UserError, advice, shorten
+from har_jax.records import Card
 from har_jax.storage import Place
 from har_jax.variables import Variables
 
+_Kind = TypeVar('_Kind', bound=Card)
 _MAKE_AGAIN = 'fetch or write it again'
 
 
@@ -35,56 +37,46 @@ def checksum(leaves: Variables) -> str:
   return digest.hexdigest()
 
 
-def write(
-  folder: Place, name: str, leaves: Variables, card: Mapping[str, Any], kind: type[schema.Struct]
-) -> None:
-  """<name>.safetensors, and the card as <name>.json. Raises UserError as `write_with_card`."""
-  write_with_card(folder, {f'{name}.safetensors': to_bytes(leaves)}, f'{name}.json', card, kind)
+def write(folder: Place, name: str, leaves: Variables, card: Card) -> None:
+  """Writes <name>.safetensors, and the card as <name>.json. Raises UserError as `write_with_card`."""
+  write_with_card(folder, {f'{name}.safetensors': to_bytes(leaves)}, f'{name}.json', card)
 
 
-def read(
-  folder: Place, name: str, format: str, kind: type[schema.Struct]
-) -> tuple[Variables, dict[str, Any]]:
+def read(folder: Place, name: str, kind: type[_Kind]) -> tuple[Variables, _Kind]:
   """What `write` wrote.
 
-  Raises UserError, naming the file, where one is missing, has another format, or another checksum.
+  Raises UserError, naming the file, if one is missing, has another format, or another checksum.
   """
   file = f'{name}.safetensors'
-  card, contents = read_with_card(folder, [file], f'{name}.json', format, kind)
+  card, contents = read_with_card(folder, [file], f'{name}.json', kind)
   return from_bytes(folder / file, contents[file]), card
 
 
-def write_with_card(
-  folder: Place,
-  contents: Mapping[str, bytes],
-  name: str,
-  card: Mapping[str, Any],
-  kind: type[schema.Struct],
-) -> None:
-  """Files, and a card of theirs. Raises UserError as `write_files`, and where the card is not of its kind."""
-  schema.check(json.loads(json.dumps(card)), kind, folder / name, to_do='nothing was written')
-  written = storage.card(card, {file: checksums.of(content) for file, content in contents.items()})
+def write_with_card(folder: Place, contents: Mapping[str, bytes], name: str, card: Card) -> None:
+  """Files, and a card of theirs. Raises UserError as `write_files`, and if an entry is not valid."""
+  entries = records.to_json(card)
+  records.check(entries, type(card), folder / name, to_do='nothing was written')
+  written = storage.card(entries, {file: checksums.of(content) for file, content in contents.items()})
   write_files(folder, {**contents, name: written})
 
 
 def read_with_card(
-  folder: Place, files: Sequence[str], name: str, format: str, kind: type[schema.Struct]
-) -> tuple[dict[str, Any], dict[str, bytes]]:
+  folder: Place, files: Sequence[str], name: str, kind: type[_Kind]
+) -> tuple[_Kind, dict[str, bytes]]:
   """A card and the contents of files next to it.
 
-  Raises UserError, naming the file, where one is missing, of another format, damaged, or not the card's.
+  Raises UserError, naming the file, if one is missing, of another format, damaged, or not the card's.
   """
-  card, expected = read_card(folder / name, format, kind)
+  card, expected = read_card(folder / name, kind)
   return card, {
     file: storage.read_file(folder / file, expected.get(file), to_do=_MAKE_AGAIN) for file in files
   }
 
 
-def read_card(path: Place, format: str, kind: type[schema.Struct]) -> tuple[dict[str, Any], dict[str, str]]:
-  """A card, and the checksums of its files. Raises UserError as `storage.read_card` and `schema.check`."""
-  card, expected = storage.read_card(path, format, to_do=_MAKE_AGAIN)
-  schema.check(card, kind, path, to_do=_MAKE_AGAIN)
-  return card, expected
+def read_card(path: Place, kind: type[_Kind]) -> tuple[_Kind, dict[str, str]]:
+  """A card, and the checksums of its files. Raises UserError as `storage.read_card` and `records.check`."""
+  entries, expected = storage.read_card(path, records.format_of(kind), to_do=_MAKE_AGAIN)
+  return records.check(entries, kind, path, to_do=_MAKE_AGAIN), expected
 
 
 def to_bytes(leaves: Variables) -> bytes:

@@ -38,7 +38,7 @@ def compare(
   windows, unless the recognizer has them.
   """
   test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
-  method = recognizer.adapter_.card['method']
+  method = recognizer.adapter_.card.method
   missing: list[str] = []
   if recognizer.ensemble:
     fitted, fit_s = recognizer.ensemble_.baselines, recognizer.ensemble_.seconds

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import config, storage
+from har_jax import records, storage
 from har_jax.baselines import BASELINES, Baseline
 from har_jax.baselines.installed import fit_installed
 from har_jax.errors import UserError, shorten
@@ -20,7 +20,6 @@ from har_jax.files import estimators
 from har_jax.recognizer.temperature import fit_temperature
 from har_jax.storage import Place
 
-FORMAT = f'har_jax ensemble {config.SCHEMA_VERSION}'
 ENCODER = 'encoder'
 _NAME = 'ensemble'
 _DEFAULT_WEIGHTS = {ENCODER: 0.5} | {name: 0.5 / len(BASELINES) for name in BASELINES}
@@ -136,13 +135,9 @@ def fit(
 
 def save(folder: str | Place, ensemble: Ensemble, *, adapter: str) -> None:
   """Writes it, completely or not at all. adapter: the checksum of the adapter that it belongs to."""
-  card = {
-    'format': FORMAT,
-    'adapter': adapter,
-    'weights': ensemble.weights,
-    'temperature': ensemble.temperature,
-    'seconds': ensemble.seconds,
-  }
+  card = records.Ensemble(
+    adapter=adapter, weights=ensemble.weights, seconds=ensemble.seconds, temperature=ensemble.temperature
+  )
   fitted = {name: each.estimator for name, each in ensemble.baselines.items()}
   estimators.write(storage.place(str(folder)), _NAME, fitted, card)
 
@@ -152,18 +147,18 @@ def load(folder: str | Place, *, adapter: str, rate_hz: int) -> Ensemble:
 
   Raises UserError where there is none, it is damaged, or it belongs to another adapter.
   """
-  fitted, card = estimators.read(storage.place(str(folder)), _NAME, FORMAT)
-  if card['adapter'] != adapter:
+  fitted, card = estimators.read(storage.place(str(folder)), _NAME)
+  if card.adapter != adapter:
     raise UserError(
-      f'the ensemble in {folder} belongs to the adapter with checksum {card["adapter"]}; the one there has '
+      f'the ensemble in {folder} belongs to the adapter with checksum {card.adapter}; the one there has '
       f'{adapter}; fetch or write both again'
     )
-  if fitted.keys() - BASELINES.keys() or {ENCODER, *fitted} != card['weights'].keys():
+  if fitted.keys() - BASELINES.keys() or {ENCODER, *fitted} != card.weights.keys():
     raise UserError(
       f'the ensemble in {folder} has {shorten(", ".join(fitted))} and weights of '
-      f'{shorten(", ".join(card["weights"]))}; this version knows {", ".join(BASELINES)}; fit it again'
+      f'{shorten(", ".join(card.weights))}; this version knows {", ".join(BASELINES)}; fit it again'
     )
   baselines: dict[str, Any] = {name: BASELINES[name](0, rate_hz) for name in fitted}
   for name, estimator in fitted.items():
     baselines[name].estimator = estimator
-  return Ensemble(baselines, card['weights'], card['seconds'], card['temperature'])
+  return Ensemble(baselines, card.weights, card.seconds, card.temperature)

@@ -6,6 +6,7 @@ w windows, n samples, y classes.
 import dataclasses
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -121,12 +122,12 @@ class Recognizer(parameters.Parameters, Estimator):
         )
       return cls._from_base(files.load_base(place), place)
     adapter = files.load_adapter(place)
-    if base is None and adapter.card['base'] is not None and (place / 'base.json').exists():
+    if base is None and adapter.card.base is not None and (place / 'base.json').exists():
       base = files.load_base(place)
     recognizer = cls._from_adapter(base, adapter)
     if recognizer.ensemble:
       recognizer.ensemble_ = ensemble.load(
-        place, adapter=adapter.card['checksum'], rate_hz=recognizer.windowing.rate_hz
+        place, adapter=adapter.card.checksum, rate_hz=recognizer.windowing.rate_hz
       )
     return recognizer
 
@@ -141,9 +142,9 @@ class Recognizer(parameters.Parameters, Estimator):
   @classmethod
   def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
     card = adapter.card
-    training = card.get('training', {})
-    given = {name: card[name] for name in ('method', 'rank', 'alpha')}
-    given |= {name: training[name] for name in parameters.KEPT if name in training}
+    given = {name: getattr(card, name) for name in ('method', 'rank', 'alpha')}
+    training = {name: getattr(card.training, name) for name in parameters.KEPT}
+    given |= {name: value for name, value in training.items() if value is not None}
     recognizer = cls(base, **given)
     recognizer._set_adapter(base, adapter)
     return recognizer
@@ -262,7 +263,7 @@ class Recognizer(parameters.Parameters, Estimator):
       raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
     from scipy import special  # late, as all that recognizing may do without
 
-    encoder = special.softmax(self._logits(X) / self.adapter_.card['temperature'], axis=1)
+    encoder = special.softmax(self._logits(X) / self.adapter_.card.temperature, axis=1)
     if not self.ensemble:
       return encoder
     signals = validation.check_windows(X, self.windowing)
@@ -290,7 +291,7 @@ class Recognizer(parameters.Parameters, Estimator):
   @property
   def temperature(self) -> float:
     """That of `predict_proba`: the adapter's, or the ensemble's."""
-    return self.ensemble_.temperature if self.ensemble else self.adapter_.card['temperature']
+    return self.ensemble_.temperature if self.ensemble else self.adapter_.card.temperature
 
   def set_temperature(self, temperature: float) -> None:
     """Replaces that of `predict_proba`; `calibration.calibrate` does so."""
@@ -322,16 +323,16 @@ class Recognizer(parameters.Parameters, Estimator):
   def save(self, folder, *, with_base=True) -> None:
     """Writes the adapter and, by default, its base. Raises UserError if they cannot be written."""
     self.check_fitted()
-    if with_base and self.base_ is not None and self.adapter_.card['base'] is not None:
+    if with_base and self.base_ is not None and self.adapter_.card.base is not None:
       files.save_base(folder, self.base_.variables, self.base_.card)
     card = self.adapter_.card
-    training = {**card.get('training', {}), 'ensemble': bool(self.ensemble)}
+    training = msgspec.structs.replace(card.training, ensemble=bool(self.ensemble))
     files.save_adapter(folder, self.adapter_.with_card(training=training))
     if self.ensemble:
-      ensemble.save(folder, self.ensemble_, adapter=card['checksum'])
+      ensemble.save(folder, self.ensemble_, adapter=card.checksum)
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
     self.ensemble_ = self.plan_ = self.recording_head_ = None
     self.variables_ = files.attach(base, adapter)
-    self.classes_ = np.array(adapter.card['classes'])
+    self.classes_ = np.array(adapter.card.classes)

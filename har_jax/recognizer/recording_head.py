@@ -13,14 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import config, schema, variables
+from har_jax import records, variables
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.errors import UserError, shorten
 from har_jax.files import Base, safetensors_io
 from har_jax.storage import Place
 
-FORMAT = f'har_jax recording head {config.SCHEMA_VERSION}'
 WALKING = 'walking'
 _NAME = 'recording_head'
 _MEMBERS, _HIDDEN = 3, 64
@@ -110,33 +109,33 @@ def save(folder: Place, head: RecordingHead, *, base: str) -> None:
   leaves = {'mean': head.mean, 'scale': head.scale}
   for number, member in enumerate(head.members):
     leaves |= {f'member_{number}/{name}': each for name, each in zip(_LEAVES, member, strict=True)}
-  card = {'format': FORMAT, 'base': base, 'classes': list(head.classes), 'members': len(head.members)}
-  safetensors_io.write(folder, _NAME, leaves, card, schema.RecordingHead)
+  card = records.RecordingHead(base=base, classes=list(head.classes), members=len(head.members))
+  safetensors_io.write(folder, _NAME, leaves, card)
 
 
 def load(folder: Place, base: Base) -> RecordingHead | None:
   """None where there is none. Raises UserError where it is damaged, or belongs to another base."""
   if not (folder / f'{_NAME}.json').exists():
     return None
-  leaves, card = safetensors_io.read(folder, _NAME, FORMAT, schema.RecordingHead)
-  if card['base'] != base.checksum:
+  leaves, card = safetensors_io.read(folder, _NAME, records.RecordingHead)
+  if card.base != base.checksum:
     raise UserError(
-      f'the recording head in {folder} belongs to the base with checksum {card["base"]}; the one there has '
+      f'the recording head in {folder} belongs to the base with checksum {card.base}; the one there has '
       f'{base.checksum}; fetch or write both again'
     )
-  if unknown := {WALKING, *card['classes']} - set(base.classes):
+  if unknown := {WALKING, *card.classes} - set(base.classes):
     raise UserError(
       f'the recording head in {folder} needs classes that its base lacks: '
       f'{shorten(", ".join(sorted(unknown)))}; write it again'
     )
-  expected = _shapes(card['members'], len(card['classes']))
+  expected = _shapes(card.members, len(card.classes))
   if lines := variables.difference(expected, leaves):
     raise UserError(f'the recording head in {folder} is not that of its card; write it again:\n{lines}')
   arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
   members = tuple(
-    tuple(arrays[f'member_{number}/{name}'] for name in _LEAVES) for number in range(card['members'])
+    tuple(arrays[f'member_{number}/{name}'] for name in _LEAVES) for number in range(card.members)
   )
-  return RecordingHead(tuple(card['classes']), arrays['mean'], arrays['scale'], members)
+  return RecordingHead(tuple(card.classes), arrays['mean'], arrays['scale'], members)
 
 
 _LEAVES = ('hidden/kernel', 'hidden/bias', 'output/kernel', 'output/bias')

@@ -96,7 +96,7 @@ class ShortTraining:
       **files.method_entries(self.method.name, self.settings, self.objective.model),
       'classes': list(classes),
       'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
-      'signals': self.base.card.get('signals'),
+      'signals': self.base.card.signals,
       **entries,
     }
     return files.make_adapter(self.base, variables, card)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from har_jax import records
 from har_jax.report import figures, published, statistics, svg
 
 _COSTS = {'trained parameters': ('trained_parameters', 1), 'megabytes held': ('bytes', 2**20)}
@@ -110,11 +111,11 @@ def reconstructions(picture: dict[str, Any], name: str) -> Iterator[str]:
     yield svg.render(figures.reconstruction, *data, named=named, size=(4.4, 5.6))
 
 
-def continual(card: dict[str, Any]) -> str:
+def continual(card: records.Continual) -> str:
   """An SVG file: macro-F1 on each domain after each. card: of `har-jax continual`."""
-  strategy, history = card['identity']['strategy'], card['history']
+  strategy, history = card.identity['strategy'], card.history
   named = f'matrix-{strategy}', f'Macro-F1 on each domain after training on each, {strategy}'
-  names = [entry['domain'] for entry in history]
-  scores = pd.DataFrame([entry['macro_f1'] for entry in history], names, names, dtype=float)
+  names = [entry.domain for entry in history]
+  scores = pd.DataFrame([entry.macro_f1 for entry in history], names, names, dtype=float)
   size = 2.2 + 0.42 * len(names)
   return svg.file(svg.render(figures.domains, scores, named=named, size=(size, size * 0.85)))

@@ -7,6 +7,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float
 
@@ -71,9 +72,9 @@ def add(
   parts = {f'{layer}/kernel': added[:-1], f'{layer}/bias': bias}
   changed = wide | {path: (wide[path] + part).astype(wide[path].dtype) for path, part in parts.items()}
   corrected = copy.copy(recognizer)
-  card = {**recognizer.adapter_.card, **entries}
-  card['classes'] = [*card['classes'], *new]
+  card = recognizer.adapter_.card
+  card = msgspec.structs.replace(card, classes=[*card.classes, *new], **entries)
   corrected.adapter_ = files.make_adapter(recognizer.base_, held | changed, card)
-  corrected.classes_ = np.array(card['classes'])
+  corrected.classes_ = np.array(card.classes)
   corrected.variables_ = files.attach(recognizer.base_, corrected.adapter_)
   return corrected

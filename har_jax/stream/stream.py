@@ -169,8 +169,7 @@ class Stream:
 
     The card counts them. Nothing else of the stream is in it: no window, no time.
     """
-    card = self._recognizer.adapter_.card
-    count = card.get('corrections', 0) + len(self.corrections)
+    count = self._recognizer.adapter_.card.corrections + len(self.corrections)
     # Metrics of the layer before corrections do not hold for this one.
     entries = {'corrections': count, 'metrics': {'validation': None}}
     return head_update.add(self._recognizer, self._filter.added, self._filter.new, **entries)
@@ -219,7 +218,7 @@ class Stream:
       self._check_frame(start_s, window)
       hidden, logits = self._recognize(self._finding(window))
       # The current temperature: a later calibration takes effect.
-      temperature = self._recognizer.adapter_.card['temperature']
+      temperature = self._recognizer.adapter_.card.temperature
       posterior = self._filter.update(start_s, hidden, logits, temperature)
       best = int(posterior.argmax())
       predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import har_jax
@@ -28,11 +28,13 @@ def write(
   bouts: Sequence[Bout],
   rules: Rules,
   reading: Reading,
-  card: dict[str, Any],
+  adapter: Mapping[str, Any],
   scored: Score | None = None,
   frame: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-  """Writes all files or none, and returns the summary. `card` is the adapter's.
+  """Writes all files or none, and returns the summary.
+
+  adapter: method, classes, temperature and checksum; weights of the members of an ensemble.
 
   `frame`: what was changed about each file's frame. The reading's warnings stand below the picture, too.
 
@@ -44,7 +46,7 @@ def write(
     'bouts.csv': _csv(_bout_rows(bouts, clock)),
     'timeline.svg': picture.svg(bouts, clock, predictions.classes, reading.warnings),
   }
-  summary = _summary(predictions, bouts, rules, reading, card)
+  summary = _summary(predictions, bouts, rules, reading, adapter)
   summary['frame'] = list(frame)
   if scored is not None:
     summary['score'] = dataclasses.asdict(scored)
@@ -54,7 +56,7 @@ def write(
 
 
 def _summary(
-  predictions: Predictions, bouts: Sequence[Bout], rules: Rules, reading: Reading, card: dict[str, Any]
+  predictions: Predictions, bouts: Sequence[Bout], rules: Rules, reading: Reading, adapter: Mapping[str, Any]
 ) -> dict[str, Any]:
   """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it."""
   minutes = minutes_by_activity(bouts)
@@ -89,13 +91,7 @@ def _summary(
     'tta_shifts': predictions.tta_shifts,
     'bouts': len(bouts),
     'rules': str(rules),
-    'adapter': {
-      'method': card['method'],
-      'classes': list(classes),
-      'temperature': card['temperature'],
-      'ensemble': card.get('ensemble'),  # weights of its members
-      'checksum': card['checksum'],
-    },
+    'adapter': adapter,
     'notes': reading.notes,
     'warnings': reading.warnings,
   }

@@ -133,8 +133,8 @@ def _combine(
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
   """Sentences on sensors that differ from those of the training windows, and on an untrained head."""
   found = []
-  federation = recognizer.adapter_.card.get('federated') or {'settings': {}}
-  if federation['settings'].get('personal_head'):
+  federated = recognizer.adapter_.card.federated
+  if federated is not None and federated.settings.get('personal_head'):
     found.append(
       'The adapter is of a federation with personal heads: its own was not trained. Expect errors.'
     )

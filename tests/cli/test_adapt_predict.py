@@ -112,10 +112,10 @@ def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, ada
   recognizer = Recognizer.load(folder / 'adapter')
   assert recognizer.classes_.tolist() == ['lying', 'sitting, upright', 'walking']
   card = recognizer.adapter_.card
-  assert card['temperature'] not in (0.0, 1.0)
-  assert f'Temperature {card["temperature"]:.2f}' in adapted[0]
-  assert (card['rank'], card['alpha']) == (4, 8.0)
-  assert card['split']['windows'] == {'train': 69, 'validation': 18}
+  assert card.temperature not in (0.0, 1.0)
+  assert f'Temperature {card.temperature:.2f}' in adapted[0]
+  assert (card.rank, card.alpha) == (4, 8.0)
+  assert card.split.windows == {'train': 69, 'validation': 18}
 
 
 def test_adapt_uses_the_bundled_base_by_default(

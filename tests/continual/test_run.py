@@ -4,14 +4,14 @@ import dataclasses
 import json
 import pathlib
 import re
-from typing import Any
 
 import made_people
+import msgspec
 import numpy as np
 import pytest
 from in_process import run_in_process
 
-from har_jax import Recognizer, files, locks
+from har_jax import Recognizer, files, locks, records
 from har_jax.continual import domains, run, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, part
@@ -25,13 +25,13 @@ class _KilledError(Exception):
   """In place of a signal."""
 
 
-def _kill(entry: dict[str, Any]) -> None:
+def _kill(entry: records.LearnedDomain) -> None:
   raise _KilledError
 
 
-def _without_seconds(card: dict[str, Any]) -> dict[str, Any]:
-  history = [{name: entry[name] for name in entry if name != 'seconds'} for entry in card['history']]
-  return {**card, 'history': history, 'seconds': None}
+def _without_seconds(card: records.Continual) -> records.Continual:
+  history = [msgspec.structs.replace(entry, seconds=0.0) for entry in card.history]
+  return msgspec.structs.replace(card, history=history, seconds=0.0)
 
 
 @pytest.mark.slow
@@ -53,8 +53,8 @@ def test_a_stopped_run_ends_with_the_same_numbers(
   assert kept[0].keys() == kept[1].keys()
   for path, leaf in kept[0].items():
     np.testing.assert_array_equal(leaf, kept[1][path])
-  assert whole['bytes'] == sum(leaf.nbytes for leaf in kept[0].values())
-  assert np.shape(whole['history'][-1]['macro_f1']) == (3,)
+  assert whole.bytes == sum(leaf.nbytes for leaf in kept[0].values())
+  assert np.shape(whole.history[-1].macro_f1) == (3,)
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_the_adapter_predicts_as_the_run_did(
 
 def test_an_adapter_has_the_activities_seen_alone(learner: Learner, stream: Stream):
   adapter = learner.adapter(learner.start_with(stream.seen(1)), stream.seen(1))
-  assert adapter.card['classes'] == [stream.classes[label] for label in stream.seen(1)]
+  assert adapter.card.classes == [stream.classes[label] for label in stream.seen(1)]
   assert files.attach(learner.training.base, adapter)[learner.output[1]].shape == (2,)
 
 
@@ -198,7 +198,7 @@ def test_predict_takes_the_adapter_of_the_nearest_domain(
     assert code == 0, err
     assert f'nearest to those of {domain.name}' in out
     assert f'{tmp_path}/run/domain{number}' in out
-    checksum = files.load_adapter(tmp_path / 'run' / f'domain{number}').card['checksum']
+    checksum = files.load_adapter(tmp_path / 'run' / f'domain{number}').card.checksum
     assert json.loads((answers / 'summary.json').read_text())['adapter']['checksum'] == checksum
 
 
@@ -233,6 +233,6 @@ def test_the_command_leaves_adapters_and_a_picture(
   assert len(found['history']) == 2
   assert '<svg' in (tmp_path / 'matrix.svg').read_text()
   for number in range(2):
-    assert files.load_adapter(tmp_path / f'domain{number}').card['classes'] == list(
+    assert files.load_adapter(tmp_path / f'domain{number}').card.classes == list(
       Recognizer.load(tmp_path / f'domain{number}').classes_
     )

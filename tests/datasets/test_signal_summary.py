@@ -44,8 +44,8 @@ def test_the_means_of_training_are_more_likely_than_their_opposites():
 
 def test_it_comes_back_from_json():
   plain = json.loads(json.dumps(signal_summary.to_json(SUMMARY)))
-  assert signal_summary.of_card({'signals': plain}) == SUMMARY
-  assert signal_summary.of_card({}) is None
+  assert signal_summary.from_json(plain) == SUMMARY
+  assert signal_summary.from_json(None) is None
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_it_comes_back_from_json():
 def test_a_damaged_summary_is_refused(entry: str, value: object):
   plain = copy.deepcopy(signal_summary.to_json(SUMMARY)) | {entry: value}
   with pytest.raises(UserError, match='summary of the training signals'):
-    signal_summary.of_card({'signals': plain})
+    signal_summary.from_json(plain)

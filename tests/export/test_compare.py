@@ -78,7 +78,7 @@ def test_the_command_exports_compares_and_prints_a_table(
     str(tmp_path / 'out' / f'stablehlo-{precision}') for precision in export.PRECISIONS
   ]
   for precision in export.PRECISIONS:
-    measured = export.load(tmp_path / 'out' / f'stablehlo-{precision}').card['measured']
+    measured = export.load(tmp_path / 'out' / f'stablehlo-{precision}').card.measured
     assert (measured['windows'], measured['precision']) == (8, precision)
     assert measured['max_difference'] < export_cases.BOUND[precision]
     assert measured['ms_quartiles'][0] <= measured['ms'] <= measured['ms_quartiles'][1]

@@ -48,9 +48,9 @@ def test_the_folder_holds_page_model_and_card(
   names = {path.name for path in (tmp_path / 'page').iterdir()}
   assert names == {*_BUILT, 'files.js', 'model.onnx', 'model.json'}
   card = export.load(tmp_path / 'page').card
-  assert card['classes'] == recognizer.classes_.tolist()
-  assert card['signals'] == json.loads(json.dumps(trained))
-  assert card['stream'] == {'hop_s': 1.28, 'mean_bout_s': 5.0, 'max_gap_s': 0.2}
+  assert card.classes == recognizer.classes_.tolist()
+  assert card.signals == json.loads(json.dumps(trained))
+  assert card.stream == {'hop_s': 1.28, 'mean_bout_s': 5.0, 'max_gap_s': 0.2}
 
 
 @pytest.mark.usefixtures('built')

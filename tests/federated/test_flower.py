@@ -106,21 +106,21 @@ def server(base: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., Server]:
 
 def _end(server: Server) -> tuple[dict[str, np.ndarray], dict]:
   adapter = files.load_adapter(server.out)
-  return {path: np.asarray(leaf) for path, leaf in adapter.variables.items()}, adapter.card['federated']
+  return {path: np.asarray(leaf) for path, leaf in adapter.variables.items()}, adapter.card.federated
 
 
 def test_the_rounds_end_with_an_adapter_of_all_clients(grid: _Grid, server: Callable[..., Server]):
   made = server()
   run(made, grid)
   variables, card = _end(made)
-  assert [entry['round'] for entry in card['history']] == [1, 2, 3]
-  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] and not entry['refused'] for entry in card['history'])
-  losses = [entry['loss'] for entry in card['history']]
+  assert [entry['round'] for entry in card.history] == [1, 2, 3]
+  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] and not entry['refused'] for entry in card.history)
+  losses = [entry['loss'] for entry in card.history]
   assert losses[-1] < losses[0]
-  assert [each['client'] for each in card['later']] == [0, 1, 2, 3, 4, 5]
+  assert [each['client'] for each in card.later] == [0, 1, 2, 3, 4, 5]
   task = load_task(made.federation, made.base, None)
   sent = sum(leaf.nbytes for leaf in task.shared.values())
-  for entry in card['history']:
+  for entry in card.history:
     for way in ('to', 'from'):
       arrays, serialized = entry[f'bytes_{way}_client'], entry[f'serialized_{way}_client']
       assert sent < arrays < sent + 200 * len(task.shared)
@@ -153,11 +153,11 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
   grid.asked, grid.lost_after = [], 2
   with pytest.raises(KeyboardInterrupt):
     run(interrupted, grid)
-  assert len(_end(interrupted)[1]['history']) == 2
+  assert len(_end(interrupted)[1].history) == 2
   grid.lost_after = None
   run(interrupted, grid)
   whole, again = _end(server()), _end(interrupted)
-  assert [entry['loss'] for entry in whole[1]['history']] == [entry['loss'] for entry in again[1]['history']]
+  assert [entry['loss'] for entry in whole[1].history] == [entry['loss'] for entry in again[1].history]
   for path, leaf in whole[0].items():
     np.testing.assert_array_equal(leaf, again[0][path])
 
@@ -176,14 +176,14 @@ def interrupted(grid: _Grid, server: Callable[..., Server]) -> Server:
 def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(grid: _Grid, interrupted: Server):
   run(interrupted, grid)
   _, card = _end(interrupted)
-  assert (len(card['history']), len(card['later']), len(grid.asked)) == (3, 6, 3)
+  assert (len(card.history), len(card.later), len(grid.asked)) == (3, 6, 3)
 
 
 def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(
   grid: _Grid, interrupted: Server
 ):
   run(dataclasses.replace(interrupted, clients=7, timeout_s=0.5), grid)
-  assert len(_end(interrupted)[1]['later']) == 6
+  assert len(_end(interrupted)[1].later) == 6
 
 
 def test_a_simulation_without_its_personal_heads_does_not_go_on(
@@ -261,7 +261,7 @@ def test_a_damaged_update_is_refused_and_named(
   made, grid.damage[2] = server(rounds=1), damage
   run(made, grid)
   variables, card = _end(made)
-  (entry,) = card['history']
+  (entry,) = card.history
   assert entry['clients'] == [0, 1, 3, 4, 5]
   assert len(entry['refused']) == 1
   assert entry['refused'][0].startswith('client at node 98: ')
@@ -273,7 +273,7 @@ def test_the_others_go_on_without_a_client_that_is_gone(grid: _Grid, server: Cal
   grid.silent = {0, 1}
   made = server(rounds=1)
   run(made, grid)
-  (entry,) = _end(made)[1]['history']
+  (entry,) = _end(made)[1].history
   assert entry['clients'] == [2, 3, 4, 5]
   assert entry['refused'] == ['client at node 100: no answer', 'client at node 99: no answer']
 
@@ -283,7 +283,7 @@ def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[...
   grid.damage = dict.fromkeys(range(6), _not_finite)
   run(made, grid)
   variables, card = _end(made)
-  assert (card['history'][0]['clients'], card['history'][0]['loss']) == ([], None)
+  assert (card.history[0]['clients'], card.history[0]['loss']) == ([], None)
   for path, leaf in load_task(made.federation, made.base, None).shared.items():
     np.testing.assert_array_equal(variables[path], leaf)
 
@@ -296,7 +296,7 @@ def test_a_client_with_another_base_is_refused_with_the_reason(
   files.save_base(tmp_path / 'other', first.variables | {path: first.variables[path] + 1}, first.card)
   made = server(rounds=1)
   run(made, _Grid(windows, tmp_path / 'other'))
-  (entry,) = _end(made)[1]['history']
+  (entry,) = _end(made)[1].history
   assert len(entry['refused']) == 6
   assert 'take the same base' in entry['refused'][0]
 
@@ -318,11 +318,11 @@ def test_clients_of_different_ranks_share_products(
   made = server(aggregation='product')
   run(made, _Grid(windows, base, ranks=(1, 2)))
   variables, card = _end(made)
-  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] for entry in card['history'])
+  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] for entry in card.history)
   assert variables['lora/encoder/block_0/up/a'].shape[1] == 2
   averaged = server('average', rounds=1)
   run(averaged, _Grid(windows, base, ranks=(1, 2)))
-  assert 'this needs product' in _end(averaged)[1]['history'][0]['refused'][0]
+  assert 'this needs product' in _end(averaged)[1].history[0]['refused'][0]
 
 
 def test_private_rounds_need_all_that_were_asked(grid: _Grid, server: Callable[..., Server]):

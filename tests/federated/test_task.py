@@ -128,4 +128,4 @@ def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base: pathlib.Path):
   adapter = task.adapter(task.start, federated={'history': []})
   held = files.attach(task.base, adapter)
   assert held.keys() == task.prepared.variables.keys()
-  assert adapter.card['classes'] == list(CLASSES)
+  assert adapter.card.classes == list(CLASSES)

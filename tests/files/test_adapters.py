@@ -30,8 +30,8 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   trained = adapted(method_name)
   assert_equal(files.attach(base, loaded), trained)
   assert loaded.card == adapter_of(method_name).card
-  assert loaded.card['base'] == (base.checksum if method.pretrained else None)
-  assert (loaded.card['temperature'], loaded.card['rate_hz'], loaded.card['window']) == (1.0, 50, 128)
+  assert loaded.card.base == (base.checksum if method.pretrained else None)
+  assert (loaded.card.temperature, loaded.card.rate_hz, loaded.card.window) == (1.0, 50, 128)
   np.testing.assert_array_equal(loaded.normalizer.deviation, [3.0, 1.0])
   # Small: the file holds what trains, the head and the method's collections, and nothing that the base gives
   # again.
@@ -123,7 +123,7 @@ def test_a_temperature_in_the_card_is_kept(
   base: files.Base, adapted: Callable[..., Variables], card_of: Callable[..., dict[str, Any]]
 ):
   made = files.make_adapter(base, adapted('lora'), card_of('lora') | {'temperature': 1.7})
-  assert made.card['temperature'] == 1.7
+  assert made.card.temperature == 1.7
 
 
 def test_adapters_of_one_shape_share_a_compiled_program(

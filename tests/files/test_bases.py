@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from adapters import assert_equal
 
-from har_jax import checksums, config, config_fields, files, nf4, storage
+from har_jax import checksums, config, config_fields, files, nf4, records, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.train.objective import Classify
@@ -29,10 +30,11 @@ def test_a_saved_base_is_loaded_bit_for_bit(
     loaded.variables, {path: leaf for path, leaf in whole.items() if path.startswith('params/encoder/')}
   )
   assert loaded.card == saved.card
-  assert loaded.card.items() >= base_card.items()
-  assert (loaded.card['rate_hz'], loaded.card['window']) == (50, 128)
-  assert loaded.card['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
-  assert 'one mean and one standard deviation' in loaded.card['normalization']
+  entries = records.to_json(loaded.card)
+  assert json.loads(json.dumps({name: entries[name] for name in base_card})) == base_card
+  assert (loaded.card.rate_hz, loaded.card.window) == (50, 128)
+  assert loaded.card.units == ['m/s²'] * 3 + ['rad/s'] * 3
+  assert 'one mean and one standard deviation' in loaded.card.normalization
   assert loaded.model == tiny
   assert sorted(path.name for path in (tmp_path / 'new' / 'base').iterdir()) == [
     'base.json',
@@ -49,7 +51,7 @@ def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(
   loaded = files.load_base(tmp_path)
   assert_equal(loaded.variables, saved.variables)
   assert loaded.model == model
-  assert loaded.card['normalization'] == 'acceleration in g, rotation in rad/s; no statistics of a dataset'
+  assert loaded.card.normalization == 'acceleration in g, rotation in rad/s; no statistics of a dataset'
   kernel = 'params/encoder/embed/down_0/kernel'  # no whole number of blocks
   assert held[kernel].size % 64
   np.testing.assert_array_equal(loaded.variables[kernel], _rounded(held[kernel]))

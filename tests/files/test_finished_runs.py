@@ -84,12 +84,12 @@ def test_a_pretraining_folder_is_a_base(
   folder = study.out / 'alpha' / 'pretrain'
   base = files.load_base(folder)
   assert_equal(base.variables, _started_from(study))
-  (source,) = base.card['sources']
-  assert (source['archive'], source['checksum'], source['windows']) == ('hapt', 'sum of hapt', 60)
-  assert 'no commercial use' in source['license']
+  (source,) = base.card.sources
+  assert (source.archive, source.checksum, source.windows) == ('hapt', 'sum of hapt', 60)
+  assert 'no commercial use' in source.license
   done = storage.read(folder / 'pretrained.json')
-  assert base.card['pretraining']['steps'] == done['step']
-  assert base.card['pretraining']['validation_loss'] in [entry['loss'] for entry in done['history']]
+  assert base.card.pretraining['steps'] == done['step']
+  assert base.card.pretraining['validation_loss'] in [entry['loss'] for entry in done['history']]
   assert (base.model.mlp_dim, base.model.depth) == (48, 1)
   files.save_base(tmp_path, base.variables, base.card)
   assert files.load_base(tmp_path).card == base.card
@@ -106,7 +106,7 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], predicted), 1)
   assert confusion.tolist() == result['test']['confusion']
-  assert adapter.card['classes'] == result['data']['classes']
+  assert adapter.card.classes == result['data']['classes']
   assert adapter.signals is not None
   assert {each.activity: each.windows for each in adapter.signals.gravity} == dict(
     zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
@@ -138,7 +138,7 @@ def test_a_run_is_read_with_the_stage_it_started_from(
   start = _started_from(continued)
   assert base.encoder.keys() == {path for path in start if path.startswith('params/encoder/')}
   assert_equal(base.encoder, {path: start[path] for path in base.encoder})
-  assert {source['archive'] for source in base.card['sources']} == {'alpha', 'hapt'}
+  assert {source.archive for source in base.card.sources} == {'alpha', 'hapt'}
   assert bool(base.classes) == ('supervised_pretraining_steps' in asked)
   data = Fold(study.datasets, 'alpha', (), protocol, 3).target_windows()
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
@@ -159,7 +159,7 @@ def test_a_run_is_read_with_its_test_time_augmentation(
   ((path, _),) = experiments.run(augmented, QUIET)
   base = files.load_base(study.out / 'alpha' / 'pretrain')
   _, adapter = files.load_run(path, base)
-  assert adapter.card['training']['tta_shifts'] == Recognizer.load(path, base).tta_shifts == 4
+  assert adapter.card.training.tta_shifts == Recognizer.load(path, base).tta_shifts == 4
   assert Recognizer.load(runs['lora'][0], base).tta_shifts == 1
 
 
@@ -178,14 +178,14 @@ def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(
   stage = masked_pretraining(tmp_path / 'pretrain', experiment, sources, 'alpha')
   run_stages([stage], QUIET)
   base = files.load_base(tmp_path / 'pretrain')
-  assert base.card['pretraining']['dtype'] == 'bfloat16'
+  assert base.card.pretraining['dtype'] == 'bfloat16'
   _, asked = parameters.check(Recognizer(base).get_params())
   assert asked.precision.dtype == 'float32'
 
 
 def test_the_bundled_base_is_redistributable_and_small():
   base = files.bundled_base()
-  licenses = {source['archive']: source['license'] for source in base.card['sources']}
+  licenses = {source.archive: source.license for source in base.card.sources}
   assert licenses.keys() == {'motionsense', 'sp_sw_har', 'wisdm', 'dsads'}
   assert all('MIT' in text or 'CC BY 4.0' in text for text in licenses.values())
   assert safetensors_io.checksum(base.variables) == base.checksum

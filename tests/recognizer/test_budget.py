@@ -140,7 +140,7 @@ def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: fil
   largest = Recognizer(base, method='auto', max_steps=4, max_adapter_kb=1e6)
   plan = largest.fit(SIGNALS, LABELS).plan_
   assert plan is not None
-  assert (plan.method, largest.adapter_.card['method'], plan.max_steps) == (RANKED[0], RANKED[0], 4)
+  assert (plan.method, largest.adapter_.card.method, plan.max_steps) == (RANKED[0], RANKED[0], 4)
   assert plan.actual is not None
   assert plan.actual.adapter_kb == plan.predicted.adapter_kb
   stored = sum(leaf.nbytes for leaf in largest.adapter_.variables.values())

@@ -13,7 +13,7 @@ import skops.io
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from scipy import optimize, special
 
-from har_jax import storage
+from har_jax import records, storage
 from har_jax.baselines import forest
 from har_jax.errors import UserError
 from har_jax.export.merged import merge
@@ -101,7 +101,7 @@ def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole
   mean = ensemble.average(members, whole.ensemble_.weights)
   np.testing.assert_allclose(whole.predict_proba(SIGNALS), mean, rtol=1e-6)
   assert sum(whole.ensemble_.weights.values()) == pytest.approx(1)
-  assert whole.adapter_.card['temperature'] != 1.0  # fitted to the held-out subject
+  assert whole.adapter_.card.temperature != 1.0  # fitted to the held-out subject
   # Trees of 54 of the 72 windows, and of a copy of each: one of four subjects is held out.
   trees = whole.ensemble_.baselines['forest'].estimator.estimators_
   assert {tree.tree_.n_node_samples[0] for tree in trees} == {108}
@@ -163,16 +163,10 @@ def test_an_ensemble_with_other_weights_than_members_is_an_error(saved: pathlib.
 
 
 def test_a_type_that_is_not_trusted_is_not_loaded(tmp_path: pathlib.Path):
-  card = {
-    'format': ensemble.FORMAT,
-    'adapter': 64 * '0',
-    'weights': {'encoder': 1.0},
-    'seconds': {},
-    'temperature': 1.0,
-  }
+  card = records.Ensemble(adapter=64 * '0', weights={'encoder': 1.0}, seconds={}, temperature=1.0)
   estimators.write(tmp_path, 'ensemble', {'forest': types.SimpleNamespace(trees=3)}, card)
   with pytest.raises(UserError, match=r'ensemble.skops cannot be loaded .*scikit-learn'):
-    estimators.read(tmp_path, 'ensemble', ensemble.FORMAT)
+    estimators.read(tmp_path, 'ensemble')
   assert skops.io.get_untrusted_types(file=tmp_path / 'ensemble.skops') == ['types.SimpleNamespace']
   assert storage.read(tmp_path / 'ensemble.json')['versions'].keys() == {'scikit-learn', 'aeon'}
 

@@ -226,8 +226,7 @@ def test_the_card_keeps_the_summary(recognizer: Recognizer, tmp_path):
 
 
 def test_a_damaged_summary_is_refused_on_loading(recognizer: Recognizer, tmp_path):
-  card = {**recognizer.adapter_.card, 'signals': {'gravity': 3}}
-  files.save_adapter(tmp_path, dataclasses.replace(recognizer.adapter_, card=card))
+  files.save_adapter(tmp_path, recognizer.adapter_.with_card(signals={'gravity': 3}))
   with pytest.raises(UserError, match='summary of the training signals'):
     files.load_adapter(tmp_path)
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import har_jax
-from har_jax import config, config_fields, files
+from har_jax import config, config_fields, files, records
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -67,7 +67,7 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted: Recognizer):
 @pytest.mark.parametrize('name', ['full', 'probe', 'qlora', 'scratch', 'qpartial', 'prompt', 'vera'])
 def test_every_method_adapts(fitted: Recognizer, name: str):
   adapted = fitted.adapt(SIGNALS, LABELS, method=name, max_steps=3)
-  assert adapted.adapter_.card['method'] == name
+  assert adapted.adapter_.card.method == name
   assert adapted.predict_proba(SIGNALS).shape == (len(LABELS), 3)
 
 
@@ -94,9 +94,9 @@ def test_saved_recognizers_predict_the_same(base: files.Base, fitted: Recognizer
 
 def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
   card = fitted.adapter_.card
-  assert card['split'] == {'by': 'subject', 'windows': {'train': 54, 'validation': 18}}
-  assert 0 < card['metrics']['validation']['macro_f1'] <= 1
-  assert card['training'] == {
+  assert card.split == records.Split(**{'by': 'subject', 'windows': {'train': 54, 'validation': 18}})
+  assert 0 < card.metrics['validation']['macro_f1'] <= 1
+  assert records.to_json(card.training) == {
     'max_steps': 30,
     'learning_rate': 0.01,
     'batch': 16,
@@ -106,26 +106,25 @@ def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
     'tta_shifts': 1,
     'ensemble': False,
     'step': 30,
-    'self_training': None,
   }
-  assert card['classes'] == ['lying', 'still', 'walking']
+  assert card.classes == ['lying', 'still', 'walking']
   assert not any(name in str(card) for name in set(SUBJECTS))
-  np.testing.assert_allclose(card['normalizer']['mean'][1], 0.0, atol=0.1)
+  np.testing.assert_allclose(card.normalizer.mean[1], 0.0, atol=0.1)
 
 
 def test_without_validation_the_last_step_is_kept(unfitted: Recognizer):
   card = unfitted.adapt(SIGNALS, LABELS, max_steps=3, validation_fraction=0).adapter_.card
-  assert card['training']['step'] == 3
-  assert card['metrics'] == {'validation': None}
-  assert card['split'] == {'by': 'none', 'windows': {'train': 72, 'validation': 0}}
+  assert card.training.step == 3
+  assert card.metrics == {'validation': None}
+  assert card.split == records.Split(**{'by': 'none', 'windows': {'train': 72, 'validation': 0}})
 
 
 def test_held_out_windows_are_not_trained_on(unfitted: Recognizer):
   held_out = np.arange(72) >= 54
   card = clone(unfitted).set_params(max_steps=1).fit(SIGNALS, LABELS, held_out=held_out).adapter_.card
-  assert card['split'] == {'by': 'held_out', 'windows': {'train': 54, 'validation': 18}}
+  assert card.split == records.Split(**{'by': 'held_out', 'windows': {'train': 54, 'validation': 18}})
   train = SIGNALS[~held_out].reshape(-1, 2, 3)
-  np.testing.assert_allclose(card['normalizer']['mean'], train.mean(axis=(0, 2)), atol=1e-5)
+  np.testing.assert_allclose(card.normalizer.mean, train.mean(axis=(0, 2)), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +156,7 @@ def test_a_base_with_a_stem_takes_physical_units(
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16), pooling='statistics')
   base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
   adapted = Recognizer(base, method=method, rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
-  assert adapted.adapter_.card['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
+  assert adapted.adapter_.card.normalizer == records.Normalizer([0.0, 0.0], [9.80665, 1.0])
   assert 'lora/encoder/embed/down_0/a' in adapted.adapter_.variables
   adapted.save(tmp_path)
   loaded = Recognizer.load(tmp_path)
@@ -165,7 +164,7 @@ def test_a_base_with_a_stem_takes_physical_units(
 
 
 def test_a_base_without_a_stem_takes_normalized_windows(fitted: Recognizer):
-  deviation = fitted.adapter_.card['normalizer']['deviation']
+  deviation = fitted.adapter_.card.normalizer.deviation
   assert deviation[0] != 9.80665
   assert 'lora/encoder/embed/a' in fitted.adapter_.variables
 
@@ -180,8 +179,8 @@ def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(
   without_gyro[..., 3:] = 0
   fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)
   card = fitted.adapter_.card
-  assert config_fields.from_json(config.Model, card['model']) == config.Experiment().model
-  assert card['normalizer']['deviation'][0] == 9.80665
+  assert card.model == config.Experiment().model
+  assert card.normalizer.deviation[0] == 9.80665
   assert fitted.base_ is None
   assert not fitted.has_gyro
   assert fitted.score(without_gyro, LABELS) > 0.6

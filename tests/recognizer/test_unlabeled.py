@@ -32,7 +32,7 @@ def test_unlabeled_windows_train_with_the_teachers_labels(unfitted: Recognizer, 
   correct = [model.classes_[number] == true[signal] for signal, number in added]
   assert np.mean(correct) > 0.9
   assert len(set(added)) > 10
-  assert model.adapter_.card['training']['self_training'] == {'unlabeled_windows': 32, 'kept': True}
+  assert model.adapter_.card.training.self_training == {'unlabeled_windows': 32, 'kept': True}
 
 
 @pytest.mark.parametrize(('after', 'kept'), [(0.4, False), (0.5, True)])
@@ -49,13 +49,13 @@ def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(
   monkeypatch.setattr(fitting.Fit, '_on', scored)
   model = unfitted.adapt(SIGNALS, LABELS, SUBJECTS, max_steps=2, unlabeled=SIGNALS)
   card = model.adapter_.card
-  assert card['training']['self_training'] == {
+  assert card.training.self_training == {
     'unlabeled_windows': len(SIGNALS),
     'kept': kept,
     'before': 0.5,
     'after': after,
   }
-  assert card['metrics']['validation']['macro_f1'] == 0.5
+  assert card.metrics['validation']['macro_f1'] == 0.5
 
 
 def test_unlabeled_windows_of_another_shape_are_refused_before_training(unfitted: Recognizer, monkeypatch):

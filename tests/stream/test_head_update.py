@@ -46,7 +46,7 @@ def test_windows_that_have_their_targets_change_nothing():
 
 def test_an_output_layer_that_is_no_plain_sum_is_refused(fitted: Recognizer):
   changed = dataclasses.replace(fitted.adapter_)
-  assert changed.card['method'] == 'lora'
+  assert changed.card.method == 'lora'
   packed = Recognizer.__new__(Recognizer)
   packed.variables_ = fitted.variables_ | {'nf4/head/dense_1/codes': np.zeros(3)}
   with pytest.raises(UserError, match='the output layer has nf4; adapt without `head`'):

@@ -1,7 +1,6 @@
 """A stream predicts what the recording as one piece gives, as samples arrive."""
 
 import copy
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ def recognizer(fitted: Recognizer) -> Recognizer:
   """At a temperature at which the windows' confidences differ."""
   recognizer = copy.copy(fitted)
   adapter = recognizer.adapter_
-  recognizer.adapter_ = dataclasses.replace(adapter, card={**adapter.card, 'temperature': 5.0})
+  recognizer.adapter_ = adapter.with_card(temperature=5.0)
   return recognizer
 
 
@@ -151,7 +150,7 @@ def test_it_compiles_once_and_runs_one_window_per_prediction(recognizer: Recogni
 def test_a_later_calibration_takes_effect(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
   stream, signal = Stream(recognizer), _signal(228)
   (before,) = stream.push(signal[:128])
-  monkeypatch.setitem(recognizer.adapter_.card, 'temperature', 50.0)
+  monkeypatch.setattr(recognizer.adapter_.card, 'temperature', 50.0)
   (after,) = Stream(recognizer).push(signal[:128])
   assert after.activity == before.activity
   assert after.confidence < before.confidence

@@ -96,8 +96,8 @@ def test_the_saved_recognizer_predicts_as_the_stream(
   stream.undo()
   stream.to_recognizer().save(tmp_path)
   loaded = Recognizer.load(tmp_path)
-  assert (loaded.adapter_.card['corrections'], loaded.adapter_.card['metrics']) == (1, {'validation': None})
-  assert loaded.adapter_.card['checksum'] != adapted.adapter_.card['checksum']
+  assert (loaded.adapter_.card.corrections, loaded.adapter_.card.metrics) == (1, {'validation': None})
+  assert loaded.adapter_.card.checksum != adapted.adapter_.card.checksum
   predictions = stream.push(_of(*_DAY))
   probabilities = loaded.predict_proba(_of(*_DAY).reshape(-1, 128, 6))
   assert [each.confidence for each in predictions] == pytest.approx(probabilities.max(axis=1), abs=1e-4)
@@ -106,7 +106,7 @@ def test_the_saved_recognizer_predicts_as_the_stream(
   later = Stream(loaded, hop_s=_HOP_S)
   later.push(_of('still'))
   later.correct('lying', seconds=2.56)
-  assert later.to_recognizer().adapter_.card['corrections'] == 2
+  assert later.to_recognizer().adapter_.card.corrections == 2
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch):

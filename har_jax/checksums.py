@@ -13,20 +13,20 @@ import numpy as np
 import xxhash
 
 
-def of(content: Any) -> str:
+def hash_bytes(content: Any) -> str:
   """The checksum of bytes, or of anything that holds bytes in one piece."""
   return xxhash.xxh3_128_hexdigest(content)
 
 
-def of_file(path: pathlib.Path) -> str:
+def hash_file(path: pathlib.Path) -> str:
   """The checksum of a file on disk, read through a memory map: nothing is copied."""
   if not path.stat().st_size:  # it cannot be mapped
-    return of(b'')
+    return hash_bytes(b'')
   with path.open('rb') as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-    return of(content)
+    return hash_bytes(content)
 
 
-def of_arrays(arrays: Iterable[np.ndarray]) -> str:
+def hash_arrays(arrays: Iterable[np.ndarray]) -> str:
   """The checksum of arrays in their order: of types, shapes and bytes."""
   digest = xxhash.xxh3_128()
   for array in arrays:
@@ -35,6 +35,6 @@ def of_arrays(arrays: Iterable[np.ndarray]) -> str:
   return digest.hexdigest()
 
 
-def of_entries(entries: Any) -> str:
+def hash_entries(entries: Any) -> str:
   """The checksum of JSON values. Spaces and the order of entries do not matter: they change no number."""
-  return of(json.dumps(entries, sort_keys=True, separators=(',', ':')).encode())
+  return hash_bytes(json.dumps(entries, sort_keys=True, separators=(',', ':')).encode())

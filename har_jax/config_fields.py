@@ -1,4 +1,4 @@
-"""How a hyperparameter is declared and checked, and its way to JSON and back."""
+"""Declarations of hyperparameters: their checks, and their way to JSON and back."""
 
 import dataclasses
 import math

@@ -32,7 +32,7 @@ def draw(sampler: Callable[..., Array], key: Array, shape: Sequence[int], **opti
 
 
 def xavier_uniform(key: Array, shape: Sequence[int], dtype: Any = np.float32) -> Array:
-  """As `flax.linen.initializers.xavier_uniform()`, of a kernel [i, o]."""
+  """Equals `flax.linen.initializers.xavier_uniform()`, of a kernel [i, o]."""
   variance = np.float32(2 / sum(shape))
   return jax.device_put(
     draw(jax.random.uniform, key, shape, dtype=dtype, minval=-1.0) * np.sqrt(3 * variance)
@@ -40,7 +40,7 @@ def xavier_uniform(key: Array, shape: Sequence[int], dtype: Any = np.float32) ->
 
 
 def normal(std: float) -> Callable[..., Array]:
-  """As `flax.linen.initializers.normal(std)`."""
+  """Equals `flax.linen.initializers.normal(std)`."""
   sampler = jax.nn.initializers.normal(std)  # with its factor, whose rounding differs between versions of JAX
 
   def drawn(key: Array, shape: Sequence[int], dtype: Any = np.float32) -> Array:

@@ -18,7 +18,7 @@ _HEARTBEATS = 4  # per lease: three may fail
 
 
 class FolderLock:
-  """On a disk or a network share: a file that exists while the lock is held. No file system locks needed."""
+  """Lock on a disk or a network share: a file that exists while it is held. No file system locks needed."""
 
   def __init__(self, folder: pathlib.Path, lease_s: float):
     self._path = folder / 'lock'
@@ -47,7 +47,7 @@ class FolderLock:
 
 
 class BucketLock:
-  """In a bucket: objects lock-0, lock-1, ... The last one names the holder, who rewrites it as a heartbeat.
+  """Lock in a bucket: objects lock-0, lock-1, ... The last names the holder, who rewrites it as a heartbeat.
 
   Taking the lock means creating the next object, which a bucket allows one job only. No object is ever
   deleted, so a job that decides on an outdated object finds the next one taken. An empty object is a released

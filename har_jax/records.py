@@ -100,7 +100,7 @@ class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCH
 
 
 class Training(Struct, omit_defaults=True):
-  """How an adapter was trained: parameters of a recognizer, or of a run. None: unknown."""
+  """Training of an adapter: parameters of a recognizer, or of a run. None: unknown."""
 
   max_steps: _Count | None = None
   learning_rate: _Seconds | None = None
@@ -128,7 +128,7 @@ class Federated(Struct):
 
 
 class Split(Struct):
-  """How validation windows were held out, and how many windows each part has."""
+  """Hold-out of validation windows, and the number of windows of each part."""
 
   by: _Name
   windows: _Counts

@@ -91,7 +91,7 @@ def _sweep(path: pathlib.Path, ours: Collection[str]) -> None:
 
 
 def _lock(handle: int) -> bool:
-  """Whether no other process holds the lock. True where the file system has no locks."""
+  """Returns whether no other process holds the lock. True where the file system has no locks."""
   if fcntl is not None:
     try:
       fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

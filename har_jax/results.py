@@ -94,7 +94,7 @@ def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, 
 
 
 def _depends_on(collections: list[str] | None, flag: str) -> bool:
-  """Whether a method with these collections depends on a hyperparameter; a baseline's are None."""
+  """Returns whether a method with these collections depends on a hyperparameter; a baseline's are None."""
   return flag in SHARED or (collections is not None and (bool(collections) or flag not in ADAPTERS))
 
 
@@ -134,7 +134,7 @@ def _tested(windows: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_sum(windows: dict[str, Any]) -> dict[str, Any]:
-  """Without the windows' checksum where their archive has one; synthetic archives have none."""
+  """Omits the windows' checksum where their archive has one; synthetic archives have none."""
   return {name: value for name, value in windows.items() if name != 'sum' or not windows['checksum']}
 
 

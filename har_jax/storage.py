@@ -173,7 +173,7 @@ def read_file(path: Place, expected: str | None, *, to_do: str) -> bytes:
   expected: its checksum in the card; None: the card does not name it.
   """
   content = read_bytes(path, to_do=to_do)
-  check_sum(path, checksums.of(content), expected, to_do=to_do)
+  check_sum(path, checksums.hash_bytes(content), expected, to_do=to_do)
   return content
 
 

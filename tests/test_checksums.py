@@ -166,14 +166,14 @@ def test_no_adapter_that_is_out_of_range_is_written(tmp_path: pathlib.Path):
 def test_the_sum_of_arrays_depends_on_type_shape_order_and_bytes():
   a, b = np.arange(6, dtype=np.float32), np.zeros((), np.int32)
   found = {
-    checksums.of_arrays(arrays)
+    checksums.hash_arrays(arrays)
     for arrays in ([a, b], [b, a], [a.reshape(2, 3), b], [a.view(np.int32), b], [a + 1, b], [a])
   }
   assert len(found) == 6
-  assert checksums.of_arrays([a[::-1][::-1], b]) == checksums.of_arrays([a, b])
+  assert checksums.hash_arrays([a[::-1][::-1], b]) == checksums.hash_arrays([a, b])
 
 
 def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path: pathlib.Path):
   for content in (b'', b'bytes'):
     (tmp_path / 'file').write_bytes(content)
-    assert checksums.of_file(tmp_path / 'file') == checksums.of(content)
+    assert checksums.hash_file(tmp_path / 'file') == checksums.hash_bytes(content)

@@ -1,7 +1,9 @@
 """The project uses the words of the field, and no coined ones, for what it names."""
 
+import ast
 import pathlib
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -51,6 +53,13 @@ _OF_THE_FIELD = (
   'window-wise',
   'pseudo-label',
 )
+# First words of a fragment: a sentence that begins so has neither a subject nor a verb in front.
+_FRAGMENT = re.compile(
+  '(Of|Those|That|Whose|Which|Whether|How|By|With|Without|Within|As|Where|When|While|Until|From|For|In|Into|On|At|'
+  'Around|About|Over|Under|Per|After|Before|If|Through|Between|Against|To|Like|Also|And|Or|But|Because|So|Such|'
+  'Always|Both|Some|Several|Evenly|Rounded)\\b'
+)
+_CODE = ('har_jax/**/*.py', 'launch/**/*.py', 'docs/studies/*.py')
 
 
 def _files() -> list[pathlib.Path]:
@@ -81,6 +90,25 @@ def _found(pattern: str, texts: dict[str, str]) -> list[str]:
     for number, line in enumerate(text.splitlines(), start=1)
   ]
   return [where for where, line in lines if re.search(pattern, line)]
+
+
+def _definitions() -> Iterator[tuple[str, ast.Module | ast.ClassDef | ast.FunctionDef]]:
+  """File and line, and the node of each module, class and function."""
+  for path in sorted(path for pattern in _CODE for path in _ROOT.glob(pattern)):
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+      if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+        yield f'{path.relative_to(_ROOT)}:{getattr(node, "lineno", 1)}', node
+
+
+def test_a_docstring_begins_with_a_subject_or_a_verb():
+  docstrings = {where: ast.get_docstring(node) or '' for where, node in _definitions()}
+  assert len(docstrings) > 1000
+  assert [f'{where}: {text[:60]}' for where, text in docstrings.items() if _FRAGMENT.match(text)] == []
+
+
+def test_no_function_is_named_after_what_it_is_of():
+  functions = {where: node.name for where, node in _definitions() if isinstance(node, ast.FunctionDef)}
+  assert [f'{where}: {name}' for where, name in functions.items() if re.match('_?of(_|$)', name)] == []
 
 
 @pytest.mark.parametrize('word', _COINED)

@@ -94,7 +94,7 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
-  """Of a stream and seed: its strategies share what is trained on a domain alone."""
+  """Learner of a stream and seed: its strategies share what is trained on a domain alone."""
   from har_jax import files
   from har_jax.continual import domains, run
   from har_jax.datasets.datasets import Datasets

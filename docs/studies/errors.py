@@ -18,7 +18,7 @@ _NAMED = 2  # confusions in a cell
 
 
 def runs() -> pd.DataFrame:
-  """Those of the recommended recipe and both baselines that have a confusion matrix: one row a run."""
+  """Runs of the recommended recipe and both baselines that have a confusion matrix, one row per run."""
   found = frame.read_csv(_ROOT / 'results' / 'runs.csv')
   found = found[found['experiment'].isin(['recommended', 'baselines']) & (found['split'] == 'subject')]
   found = found[found['method'].isin(_METHODS) & found['label_budget'].isin(_BUDGETS)]
@@ -36,7 +36,7 @@ def matrix(text: str, merged: list[str] | None = None) -> pd.DataFrame:
 
 
 def macro_f1(counts: pd.DataFrame) -> float:
-  """Of a confusion matrix, each of whose cells is one labeled and predicted window of that weight."""
+  """Macro-F1 of a confusion matrix, of whose cells each is a labeled and predicted window of that weight."""
   labeled, predicted = np.indices(counts.shape).reshape(2, -1)
   return metrics.f1_score(labeled, predicted, average='macro', sample_weight=counts.to_numpy().ravel())
 

@@ -34,7 +34,7 @@ def _table() -> pd.DataFrame:
 
 @functools.cache
 def _runs() -> pd.DataFrame:
-  """Those of every method that starts from a pretrained encoder, with subject-wise splits."""
+  """Runs of every method that starts from a pretrained encoder, with subject-wise splits."""
   runs = _table()
   is_own = (runs['experiment'] == _EXPERIMENT) & ~runs['method'].isin(_WITHOUT_ADAPTERS)
   runs = runs[is_own | (runs['experiment'] == 'baselines')]
@@ -43,7 +43,7 @@ def _runs() -> pd.DataFrame:
 
 @functools.cache
 def _again() -> pd.DataFrame:
-  """Those that start from a second pretraining of each target. Their settings are the same."""
+  """Runs that start from a second pretraining of each target. Their settings are the same."""
   return frame.read_csv(_AGAIN)
 
 

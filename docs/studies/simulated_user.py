@@ -41,7 +41,7 @@ class Windows:
 
 
 def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[str, Windows]:
-  """By person, those with two recordings or more. Activities are grouped as by the head of a base."""
+  """Windows of people with two recordings or more, by person, grouped as by a base's head."""
   reading = Reading(list(recordings), [], [], '', True)
   windowing = recognizer.windowing
   cut = to_windows(reading, windowing, unlabeled=True)
@@ -68,7 +68,7 @@ def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[
 
 
 def without(windows: Windows, label: int) -> Windows:
-  """As of a model that does not have this class: its label is then one more than the classes."""
+  """Windows as a model without this class has them: its label is then one more than the classes."""
   kept = np.arange(windows.logits.shape[1]) != label
   labels = np.append(np.where(kept, np.cumsum(kept) - 1, kept.sum()), -1)  # the last one: of no class
   return dataclasses.replace(windows, label=labels[windows.label], logits=windows.logits[:, kept])
@@ -149,7 +149,7 @@ def _stream(
 
 
 def _mean(values: Sequence[float | int]) -> float:
-  """Of the values that are there; NaN without any."""
+  """Mean of the values present; NaN if none."""
   known = [value for value in values if not math.isnan(value)]
   return sum(known) / len(known) if known else math.nan
 

@@ -112,7 +112,7 @@ def _write_long(day: pathlib.Path, hours: float, path: pathlib.Path) -> None:
 
 
 def _measured(arguments: list[str]) -> dict[str, Any]:
-  """Of one Python process, with those that it starts; memory is that of the largest of them."""
+  """Seconds and memory of a Python process and those that it starts; memory is that of the largest."""
   # A command keeps compiled programs, and tells its child processes where. A user's Python does not.
   environment = {name: value for name, value in os.environ.items() if not name.startswith('JAX_')}
   begun_s = time.monotonic()

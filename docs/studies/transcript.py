@@ -65,7 +65,7 @@ _INTRODUCTION = (
 
 
 class _Phone(export_base.Recording):
-  """With gravity as phones estimate it: below a third of a hertz."""
+  """Phone that reports gravity as phones estimate it: below a third of a hertz."""
 
   @property
   def gravity(self) -> np.ndarray:

@@ -55,7 +55,7 @@ class _Rows:
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """By user, then device. Memory: 29 bytes per row of both files (0.8 GB for the phones' 27 million rows)."""
+  """Reads by user, then device. Memory: 29 bytes per row of both files (phones: 0.8 GB, 27 million rows)."""
   acc_groups = _groups(source, f'{_FILES[position]}_accelerometer.csv')
   gyro_groups = _groups(source, f'{_FILES[position]}_gyroscope.csv')
   for key in sorted(acc_groups.keys() | gyro_groups.keys()):
@@ -134,7 +134,7 @@ def _clocks(
 
 
 def _is_same_pace(creation_s: Float[np.ndarray, 'n'], arrival_s: Float[np.ndarray, 'n']) -> bool:
-  """Whether the middle 90 % of the rows last equally long on both clocks."""
+  """Returns whether the middle 90 % of the rows last equally long on both clocks."""
   first, last = len(arrival_s) // 20, len(arrival_s) - 1 - len(arrival_s) // 20
   order = np.argsort(arrival_s, kind='stable')[[first, last]]
   duration_s = float(np.diff(arrival_s[order])[0])

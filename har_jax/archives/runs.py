@@ -1,4 +1,4 @@
-"""From rows with clocks and labels to recordings: what the readers of irregular archives share.
+"""Rows with clocks and labels become recordings: what the readers of irregular archives share.
 
 n rows, m rows kept.
 """
@@ -53,7 +53,7 @@ def in_order(time_s: Float[np.ndarray, 'n'], dropped: collections.Counter) -> In
 
 
 def even_clock(time_s: Float[np.ndarray, 'n']) -> Float[np.ndarray, 'n']:
-  """When rows were sampled that a device samples evenly but stamps as it delivers them, in bursts.
+  """Times of rows that a device samples evenly but stamps as it delivers them, in bursts.
 
   Fits a line to time over row number by least squares. All rows have one rate, and each stretch has one
   offset. A stretch ends at a gap over 0.2 s, where rows may be lost.

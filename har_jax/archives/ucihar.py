@@ -24,7 +24,7 @@ _ACTIVITIES = {1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 's
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-  """Both released parts, subject by subject."""
+  """Reads both released parts, subject by subject."""
   del dropped  # every window is complete and labeled
   windows = [window for part in ('train', 'test') for window in _part(source, position, part)]
   yield from sorted(windows, key=lambda window: int(window.subject))

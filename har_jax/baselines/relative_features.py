@@ -33,7 +33,7 @@ class Described:
   moves: Bool[np.ndarray, 'w']
 
   def only(self, kept: Bool[np.ndarray, 'w']) -> 'Described':
-    """Some of the windows."""
+    """Selects some of the windows."""
     return Described(self.statistics[kept], self.gravity[kept], self.moves[kept])
 
   def relative_to(self, walking: Bool[np.ndarray, 'w']) -> Float[np.ndarray, 'w f'] | None:

@@ -18,7 +18,7 @@ _UNREADABLE = 'Error reading persistent compilation cache'
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-  """Within it, JAX keeps compiled programs, if it is imported there for the first time.
+  """Lets JAX keep compiled programs, if it is imported for the first time within the block.
 
   Nothing changes where the user has set JAX_COMPILATION_CACHE_DIR, or where the folder cannot be written.
   JAX_ENABLE_COMPILATION_CACHE=false turns it off. A program's key is its code, JAX's version and flags, and

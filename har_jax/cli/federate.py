@@ -102,7 +102,7 @@ def main() -> dict[str, Any]:
   command.check_choices('target', [_TARGET.value], datasets.names)
   archive = people.Archive(windows, _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks)
   everyone = people.read(archive)
-  federation = Federation.of(FLAGS.flag_values_dict() | {'classes': everyone.classes})
+  federation = Federation.from_entries(FLAGS.flag_values_dict() | {'classes': everyone.classes})
   print(
     f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
   )

@@ -1,4 +1,4 @@
-"""Several jobs on one machine: processes that share the runs of a command, each on a core of its own."""
+"""Jobs on one machine: processes that share the runs of a command, each on a core of its own."""
 
 import contextlib
 import os
@@ -101,7 +101,7 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
 
 
 def cores() -> list[int]:
-  """Those that this process may use; where the system does not tell, one for each that there is."""
+  """CPU cores available to this process, else all."""
   if hasattr(os, 'sched_getaffinity'):
     return sorted(os.sched_getaffinity(0))
   return list(range(os.cpu_count() or 1))

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _rare_searches_for_cycles() -> Iterator[None]:
-  """Until the process ends, Python seldom looks for unused objects that refer to each other.
+  """Makes Python look seldom for unused objects that refer to each other, until the process ends.
 
   To import JAX and pandas makes a million objects that stay. To look through them again and again takes a
   quarter of a short command's time.

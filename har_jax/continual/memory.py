@@ -15,7 +15,7 @@ _SHRINKAGE = 0.1  # of each feature's variance to the mean of all: some features
 
 
 def window_bytes(samples: int) -> int:
-  """Of a stored window: float16 in g and rad/s, off by less than 0.1 %; its label and domain as int16."""
+  """Bytes of a stored window: float16 in g and rad/s, off by less than 0.1 %; label and domain as int16."""
   return 2 * samples * CHANNELS + 2 + 2
 
 

@@ -1,4 +1,4 @@
-"""Which adapter of a run with the strategy `router` answers a recording."""
+"""Choice of the adapter that answers a recording, in a run with the strategy `router`."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""How a model learns domain after domain: one function and one line of the table each.
+"""Strategies by which a model learns domain after domain: one function and one line of the table each.
 
 A strategy goes from what it keeps to what it keeps after one more domain. y activities, w windows.
 """

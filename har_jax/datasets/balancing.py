@@ -26,7 +26,7 @@ def balance_classes(windows: Batch, *, seed: int) -> Batch:
 
 
 def draw_from_source(windows: Batch, *, seed: int) -> Batch:
-  """At most `WINDOWS_PER_SOURCE` windows, in order.
+  """Draws at most `WINDOWS_PER_SOURCE` windows, in order.
 
   A class with n windows weighs as √n, so that rare activities are seen, but not repeated.
   """

@@ -33,7 +33,7 @@ class Normalizer:
 
   @property
   def has_gyro(self) -> bool:
-    """Whether the windows that it was fitted on have angular velocity."""
+    """Returns whether the windows that it was fitted on have angular velocity."""
     return bool(self.deviation[1] > _MIN_GYRO_STD_RAD_S)
 
   def origins(self, windows: int) -> Float[np.ndarray, 'w 2']:

@@ -108,7 +108,7 @@ def is_prepared(
   position: str | None = None,
   windowing: Windowing = DEFAULT_WINDOWING,
 ) -> bool:
-  """Whether `out` has these windows of an archive: positions, length, rate, source, version of the code.
+  """Returns whether `out` has these windows of an archive: positions, length, rate, source, code version.
 
   Damaged ones do not count. In a bucket, only their meta.json is looked at.
   """
@@ -179,7 +179,7 @@ def _candidates(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iter
 
 
 def _has_marker(folder: pathlib.Path, marker: str) -> bool:
-  """Whether a file matches the marker, relative to this folder."""
+  """Returns whether a file matches the marker, relative to this folder."""
   top_pattern, *below = marker.split('/')
   with contextlib.suppress(OSError):
     for top in folder.glob(top_pattern):

@@ -13,7 +13,7 @@ _MAX_DISTANCE_S = 6.0  # between the starts of a pair: the activity has hardly c
 def next_windows(
   recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], window_s: float
 ) -> Int[np.ndarray, 'w']:
-  """For each window, the index of the next window of its recording that shares no sample with it.
+  """Index, for each window, of the next window of its recording that shares no sample with it.
 
   If none starts within `_MAX_DISTANCE_S` (the end of a recording, a gap), the previous such window;
   failing that, the window itself.

@@ -170,7 +170,7 @@ def _write(windows: Windows, folder: pathlib.Path) -> None:
   np.save(folder / 'signals.npy', windows.signals, allow_pickle=False)
   names = _index_columns(windows.meta)
   np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in names})
-  written = {name: checksums.of_file(folder / name) for name in _FILES[:-1]}
+  written = {name: checksums.hash_file(folder / name) for name in _FILES[:-1]}
   (folder / 'meta.json').write_bytes(storage.card(windows.meta, written))
 
 
@@ -236,7 +236,7 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
   try:
     signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
     # Through the map itself, header included: its pages are then there for whoever reads the signals.
-    found = checksums.of(signals.base)
+    found = checksums.hash_bytes(signals.base)
     storage.check_sum(folder / 'signals.npy', found, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
     with np.load(io.BytesIO(index_bytes), allow_pickle=False) as index:
       columns = {name: index[name] for name in _index_columns(meta)}
@@ -275,7 +275,7 @@ def sum_card(card: Card) -> str:
   """The checksum of what numbers depend on: signals, index, and the names that it refers to."""
   meta, expected = card
   named = [meta.get(name) for name in ('activities', 'subjects', 'positions')]
-  return checksums.of_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
+  return checksums.hash_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
 
 
 def _check_there(folder: Place, files: Sequence[str]) -> None:

@@ -52,7 +52,7 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
   prepared = methods.prepare(
     objective.init,
     method,
-    Settings.of(experiment),
+    Settings.from_experiment(experiment),
     spec.seed,
     shapes=initial_shapes(objective),
     init_head=objective.init_head,
@@ -98,7 +98,7 @@ def adapt_and_test(
       runs,
       training=first.experiment.finetune,
       pretrained=method.pretrained,
-      wrap=methods.Wrapped(method, Settings.of(first.experiment)),
+      wrap=methods.Wrapped(method, Settings.from_experiment(first.experiment)),
       progress=options.progress,
       stop=options.stop,
     )

@@ -16,7 +16,7 @@ _REPORT_S = 60.0  # between two lines that say what a job waits for
 
 
 def exists(path: Place) -> bool:
-  """Whether the main process sees a file. Others do not look: a network share may show them an old state."""
+  """Returns whether the main process sees a file. The others may see an old state of a network share."""
   return mesh.broadcast_bool(mesh.is_main_process() and path.exists())
 
 
@@ -94,7 +94,7 @@ def exclusive(
 
 
 def is_claimed(folder: Place, identity: dict[str, Any]) -> bool:
-  """Whether a folder has a run.json. Raises UserError where it describes another run."""
+  """Returns whether a folder has a run.json. Raises UserError where it describes another run."""
   path = folder / 'run.json'
   if not exists(path):
     return False

@@ -22,7 +22,7 @@ Results = dict[int, dict[str, Any]]  # by seed, the content of the result file
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-  """How runs of these names are made.
+  """Kind of runs: the functions that make the runs of these names.
 
   `run` gets runs of one target and name that differ in their seed alone.
   """

@@ -45,7 +45,7 @@ _COMPARED_METHODS = ('full', 'lora', 'qlora', 'scratch')
 
 @dataclasses.dataclass(frozen=True)
 class Paper:
-  """Which tables, over which windows."""
+  """Tables to make, and the windows that their runs are on."""
 
   datasets: Datasets
   out: Place

@@ -34,7 +34,7 @@ from har_jax.variables import Variables
 
 @dataclasses.dataclass(frozen=True)
 class TrainOptions:
-  """How to train what is not finished yet."""
+  """Settings for training what is not finished yet."""
 
   may_train: bool = True  # False: an unfinished stage is an error
   progress: bool = True

@@ -114,7 +114,7 @@ def _group(probabilities: Float[np.ndarray, 'w s'], known: Sequence[str]) -> Flo
 
 
 def _answerable(classes: Sequence[str], known: Sequence[str]) -> np.ndarray:
-  """Whether a class of the target is one of the sources', or stairs of which the sources know a direction."""
+  """Returns whether each class is one of the sources', or stairs of which the sources know a direction."""
   groups = {NAMES[activity] for activity in known if activity in NAMES} - {UNKNOWN}
   if groups & set(_DIRECTIONS):
     groups |= {_STAIRS}

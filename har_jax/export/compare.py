@@ -95,7 +95,7 @@ def _milliseconds(seconds: np.ndarray) -> dict[str, Any]:
 def compare_probabilities(
   expected: Float[np.ndarray, 'w y'], exported: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
 ) -> dict[str, Any]:
-  """How the export's probabilities differ from the recognizer's. `macro_f1_loss` is before minus after."""
+  """Differences of probabilities after and before export. `macro_f1_loss` is before minus after."""
   before, after = (
     metrics.measure(labels, each.argmax(axis=1), each.shape[1])['macro_f1'] for each in (expected, exported)
   )

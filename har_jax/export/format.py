@@ -19,7 +19,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-  """How a merged model becomes the content of a file, and how the runtime of the format loads it.
+  """Functions that turn a merged model into the content of a file, and load it in the format's runtime.
 
   batched: the precisions in which a call takes any number of windows; in others it takes one.
   extra_files: from model and card, what else the folder holds. Raises UserError if it is missing.

@@ -67,7 +67,7 @@ def _begin(
 ) -> tuple[Own, Task, Mapping[str, Any]]:
   """Raises UserError, which Flower sends to the server, if this client's frozen leaves are others."""
   config = message.content['config']
-  federation = Federation.of(config)
+  federation = Federation.from_entries(config)
   mine = own(context, federation)
   task = load_task(federation, mine.base, mine.rank)
   if task.checksum != config['checksum']:

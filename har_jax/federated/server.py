@@ -236,4 +236,4 @@ def main(grid: Grid, context: Context) -> None:
   base = str(config['base']) if config.get('base') else None
   clients, timeout_s = int(config.get('clients', 2)), float(config.get('timeout_s', 600))
   out = pathlib.Path(str(config['out']))
-  run(Server(Federation.of(config), out, base, clients=clients, timeout_s=timeout_s), grid)
+  run(Server(Federation.from_entries(config), out, base, clients=clients, timeout_s=timeout_s), grid)

@@ -69,7 +69,7 @@ class Federation:
     return dataclasses.asdict(self) | {'classes': list(self.classes)}
 
   @classmethod
-  def of(cls, entries: Mapping[str, Any]) -> 'Federation':
+  def from_entries(cls, entries: Mapping[str, Any]) -> 'Federation':
     """Reads what `entries` gave, or Flower's run_config, where the classes are one text with commas."""
     fields = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
     classes = fields.get('classes', ())

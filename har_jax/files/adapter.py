@@ -71,7 +71,7 @@ class Adapter:
 
 
 def leaves_of(method: Method, settings: Settings, held: Variables) -> Variables:
-  """Those of an adapted model's variables that the base cannot reproduce.
+  """Variables of an adapted model that the base cannot reproduce.
 
   These are the method's collections (except for those that it rebuilds from the base), the head and the
   statistics. Every other leaf that the method trains is one, too.

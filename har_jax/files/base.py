@@ -148,7 +148,7 @@ def load_base(folder: str | Place) -> Base:
     signal_summary.from_json(card.signals, place / 'base.json')  # raises UserError
     return Base(jax.device_put(methods.unpack_on_host(leaves)), card)
   if (place / 'pretrained.json').exists():
-    return _of_pretraining(place)
+    return _load_pretraining(place)
   raise UserError(
     f'{place} holds no base: neither base.json nor the pretrained.json of a finished pretraining; '
     'har-jax lodo --stage=pretrain makes <out>/<target>/pretrain'
@@ -164,7 +164,7 @@ def _in_encoder(path: str) -> bool:
   return path.startswith('params/encoder/')
 
 
-def _of_pretraining(folder: Place) -> Base:
+def _load_pretraining(folder: Place) -> Base:
   """The base that a stage of `experiments.stages` left in its folder."""
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 

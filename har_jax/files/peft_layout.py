@@ -148,7 +148,7 @@ def _is_adapter(path: str, layout: PeftLayout) -> bool:
 
 
 def _is_stored(path: str, layout: PeftLayout) -> bool:
-  """Whether peft's file holds the leaf: all but the scales, which follow from its configuration."""
+  """Returns whether peft's file holds the leaf: all but the scales, which follow from its configuration."""
   return _is_adapter(path, layout) or path.startswith('batch_stats/') or in_head(path)
 
 

@@ -42,7 +42,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   objective = Classify(experiment.model, len(data.classes), experiment.precision)
   # As the run started: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint
   # holds them.
-  settings = Settings.of(experiment)
+  settings = Settings.from_experiment(experiment)
   prepared = prepare(base, objective, method, settings, seed)
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')
   trained = checkpoints.variables(run.step, prepared.trainable | prepared.statistics)

@@ -53,10 +53,10 @@ def read(folder: Place, name: str, kind: type[_Kind]) -> tuple[Variables, _Kind]
 
 
 def write_with_card(folder: Place, contents: Mapping[str, bytes], name: str, card: Card) -> None:
-  """Files, and a card of theirs. Raises UserError as `write_files`, and if an entry is not valid."""
+  """Writes files and their card. Raises UserError as `write_files`, and if an entry is not valid."""
   entries = records.to_json(card)
   records.check(entries, type(card), folder / name, to_do='nothing was written')
-  written = storage.card(entries, {file: checksums.of(content) for file, content in contents.items()})
+  written = storage.card(entries, {file: checksums.hash_bytes(content) for file, content in contents.items()})
   write_files(folder, {**contents, name: written})
 
 

@@ -27,7 +27,7 @@ class Settings:
   four_bits: bool = False  # whether frozen kernels are then packed
 
   @classmethod
-  def of(cls, experiment: config.Experiment) -> 'Settings':
+  def from_experiment(cls, experiment: config.Experiment) -> 'Settings':
     return cls(experiment.lora, experiment.precision, experiment.methods, experiment.model.depth)
 
 
@@ -66,13 +66,13 @@ class Method:
   budget_place: int | None = None
 
   def is_factor(self, path: str, leaf: str) -> bool:
-    """Whether the path is that of the leaf `a` or `b` of one of the method's pairs."""
+    """Returns whether the path is that of the leaf `a` or `b` of one of the method's pairs."""
     return bool(self.pairs) and path.startswith(f'{self.pairs}/') and path.endswith(f'/{leaf}')
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PeftLayout:
-  """How Hugging Face's peft stores the method's adapters.
+  """Layout in which Hugging Face's peft stores the method's adapters.
 
   keys: from 'collection/leaf' to the end of a tensor's name in peft.
   config: entries of peft's configuration, besides those that every method has.
@@ -107,7 +107,7 @@ class Wrapped:
 
 
 def in_head(path: str) -> bool:
-  """Whether the path is that of a weight of the head."""
+  """Returns whether the path is that of a weight of the head."""
   return path.startswith('params/head/')
 
 

@@ -15,7 +15,7 @@ _PACKED_KERNEL = re.compile(r'params/encoder/(block_\d+|embed)/.+/kernel')
 
 
 def is_packed(path: str) -> bool:
-  """Whether the leaf is a kernel of an encoder block or of the convolutional stem."""
+  """Returns whether the leaf is a kernel of an encoder block or of the convolutional stem."""
   return bool(_PACKED_KERNEL.fullmatch(path))
 
 

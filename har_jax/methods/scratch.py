@@ -1,4 +1,4 @@
-"""From scratch: the same model without pretraining, to measure what pretraining is worth."""
+"""Training from scratch: the same model without pretraining, to measure what pretraining is worth."""
 
 from har_jax.methods.method import Method
 

@@ -22,7 +22,7 @@ _SMALLEST = 16  # the least side of a Triton product
 
 
 def may_run(shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int) -> bool:
-  """Whether both products support the shape: rows of full blocks, and a multiple of 16 rows."""
+  """Returns whether both products support the shape: rows of full blocks, and a multiple of 16 rows."""
   if len(shape) != 2 or block != _BLOCK or jnp.dtype(dtype) not in (jnp.float32, jnp.bfloat16):
     return False
   return not (shape[0] % _SMALLEST or shape[1] % _BLOCK) and all(shape)

@@ -30,7 +30,7 @@ _BUDGET = 14 * 2**20  # bytes, of the 16 MiB that a v5e allows a kernel
 
 
 def may_run(shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int) -> bool:
-  """Whether both products support the shape: rows of full blocks, a multiple of 32 rows, tiles that fit."""
+  """Returns whether both products support the shape: full blocks, a multiple of 32 rows, tiles that fit."""
   if len(shape) != 2 or block != _BLOCK or jnp.dtype(dtype) not in (jnp.float32, jnp.bfloat16):
     return False
   if shape[0] % _SUBLANES or shape[1] % _BLOCK or not all(shape):

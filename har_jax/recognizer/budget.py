@@ -102,14 +102,14 @@ def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int) -> tup
       is_encoder_too_slow = trains_encoder and _excess(plan.predicted, budget) > 1
     if _excess(plan.predicted, budget) <= 1:
       plan = dataclasses.replace(plan, passed_over=tuple(missed for _, missed in misses))
-      return fit.of_steps(plan.max_steps), plan
+      return fit.replace_steps(plan.max_steps), plan
     misses.append((_excess(plan.predicted, budget), plan))
   _, nearest = min(misses, key=lambda each: each[0])
   raise UserError(f'no method fits {budget}; the nearest is {nearest}')
 
 
 def _with_rank(fit_of: FitOf, name: str, budget: Budget) -> Fit:
-  """That of the rank given, or of the highest half, quarter, … whose file fits; else of rank 1."""
+  """Fit with the largest rank, of the one given and its halves, whose file fits; else rank 1."""
   fit = fit_of(name)
   limit_kb = budget.max_adapter_kb or math.inf
   while fit.rank is not None and fit.rank > 1 and fit.file_bytes() > 1e3 * limit_kb:

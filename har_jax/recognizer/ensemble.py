@@ -81,7 +81,7 @@ def check_installed() -> None:
 
 
 def is_installed() -> bool:
-  """Whether the packages are there that the baselines and their files need."""
+  """Returns whether the packages are there that the baselines and their files need."""
   try:
     check_installed()
   except UserError:

@@ -70,15 +70,15 @@ class Fit:
       entries |= {'before': teacher.metrics['macro_f1'], 'after': student.metrics['macro_f1']}
     return dataclasses.replace(student if is_better else teacher, self_training=entries)
 
-  def of_steps(self, steps: int, **changed: Any) -> 'Fit':
+  def replace_steps(self, steps: int, **changed: Any) -> 'Fit':
     """The same with another number of training steps."""
     training = dataclasses.replace(self.training, epochs=float(steps), max_steps=steps, **changed)
     return dataclasses.replace(self, training=training)
 
   def seconds(self, steps: int) -> float:
-    """Those of a training of so many steps, whose weights are not kept."""
+    """Seconds to train so many steps; the weights are discarded."""
     begun_s = time.monotonic()
-    dataclasses.replace(self.of_steps(steps), progress=False).labeled()
+    dataclasses.replace(self.replace_steps(steps), progress=False).labeled()
     return time.monotonic() - begun_s
 
   def memory_bytes(self) -> int:
@@ -144,14 +144,14 @@ def fits(
   seed: int,
   progress: bool,
 ) -> FitOf:
-  """From the name of a method, and a rank if it is another, to what it trains on these windows."""
+  """Returns a function of a method's name, and a rank if it is another: what it trains on these windows."""
   objective = Classify(experiment.model, len(classes), experiment.precision)
   given = experiment.lora
 
   def fit_of(name: str, rank: int = given.rank) -> Fit:
     method = methods.METHODS[name]
     lora = dataclasses.replace(given, rank=rank, alpha=given.alpha * rank / given.rank)
-    settings = Settings.of(dataclasses.replace(experiment, lora=lora))
+    settings = Settings.from_experiment(dataclasses.replace(experiment, lora=lora))
     prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
     return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
 

@@ -1,4 +1,4 @@
-"""Whether a new recording is in the frame and units of the training windows.
+"""Check of a new recording's frame and units against the training windows.
 
 w windows, n samples, c candidates.
 
@@ -150,9 +150,9 @@ def _check_axes(
   *,
   may_change: bool,
 ) -> None:
-  """Of signals in the right units."""
+  """Compares the axes of signals in the right units."""
   usual = np.eye(3) if expected is None else expected.gyro_matrix
-  gravity = None if expected is None else _Directions.of(expected, signals)
+  gravity = None if expected is None else _Directions.from_signals(expected, signals)
   factor = gyro_agreement.factor(signals, rate_hz, usual)
   if factor is not None:
     finding.warnings.append(
@@ -207,7 +207,7 @@ def _correct(finding: Finding, frame: Frame, seen: str, *, may_change: bool) -> 
 
 @dataclasses.dataclass(frozen=True)
 class _Directions:
-  """How much better gravity fits the training windows in each signed permutation of acceleration's axes.
+  """Fit of gravity to the training windows in each signed permutation of acceleration's axes: the gains.
 
   The lower gain of all windows and of those that move: on a table, a device says nothing of how it is worn.
   """
@@ -217,7 +217,7 @@ class _Directions:
   positions: int
 
   @classmethod
-  def of(cls, expected: SignalSummary, signals: Float[np.ndarray, 'w n 6']) -> '_Directions':
+  def from_signals(cls, expected: SignalSummary, signals: Float[np.ndarray, 'w n 6']) -> '_Directions':
     signals = signals[:: max(len(signals) // _MOST_COMPARED, 1)]
     means = _means_g(signals)
     moving = np.linalg.norm(signals[..., :3], axis=2).std(axis=1) > _MOVING_G * STANDARD_GRAVITY_M_S2

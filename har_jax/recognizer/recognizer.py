@@ -290,7 +290,7 @@ class Recognizer(parameters.Parameters, Estimator):
 
   @property
   def temperature(self) -> float:
-    """That of `predict_proba`: the adapter's, or the ensemble's."""
+    """Temperature of `predict_proba`: the adapter's, or the ensemble's."""
     return self.ensemble_.temperature if self.ensemble else self.adapter_.card.temperature
 
   def set_temperature(self, temperature: float) -> None:
@@ -317,7 +317,7 @@ class Recognizer(parameters.Parameters, Estimator):
 
   @property
   def has_gyro(self) -> bool:
-    """Whether the training windows had angular velocity."""
+    """Returns whether the training windows had angular velocity."""
     return self.adapter_.normalizer.has_gyro
 
   def save(self, folder, *, with_base=True) -> None:

@@ -51,7 +51,7 @@ class ShortTraining:
     )
     _, experiment = parameters.check(given)
     self.base, self.method = base, methods.METHODS[method]
-    self.settings, self.training = methods.Settings.of(experiment), parameters.training(given)
+    self.settings, self.training = methods.Settings.from_experiment(experiment), parameters.training(given)
     self.objective = Classify(experiment.model, len(classes), experiment.precision)
     self.prepared = files.prepare(
       base, self.objective, self.method, self.settings, seed, classes=tuple(classes)
@@ -103,5 +103,5 @@ class ShortTraining:
 
 
 def as_arrays(variables: Variables) -> Variables:
-  """As NumPy arrays, in sorted order."""
+  """Variables as NumPy arrays, in sorted order."""
   return {path: np.asarray(variables[path]) for path in sorted(variables)}

@@ -61,7 +61,7 @@ def encode_groups(groups: Any, count: int) -> Int[np.ndarray, 'w'] | None:
 
 
 def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
-  """As an array; NumPy would silently stretch a single value over all windows."""
+  """Array with one value per window; NumPy would silently stretch a single value over all windows."""
   array = np.asarray(values)
   if array.shape != (count,):
     raise UserError(f'the {word}s are {list(array.shape)} for {count} windows; give one {word} per window')

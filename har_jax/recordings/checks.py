@@ -153,7 +153,7 @@ def _clipped(reading: Reading) -> Iterator[str]:
 
 
 def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
-  """Whether motion ends at this value again and again, and stays there for three samples."""
+  """Returns whether motion ends at this value again and again, and stays there for three samples."""
   if abs(end) < 0.9 * STANDARD_GRAVITY_M_S2:
     return False
   count = 0
@@ -213,7 +213,7 @@ def _gravity(reading: Reading) -> Iterator[str]:
 
 
 def _gravity_in_part(reading: Reading) -> Iterator[str]:
-  """Where the unit changes within a recording, or acceleration lacks gravity from some moment on."""
+  """Warns if the unit changes within a recording, or acceleration lacks gravity from some moment on."""
   parts = [_lengths_off(recording.acc) for recording in reading.recordings]
   where = [number for number, lengths in enumerate(parts) if _STRETCH_S * len(lengths) >= _OFF_S]
   if where:
@@ -339,7 +339,7 @@ def _sensors(reading: Reading) -> Iterator[tuple[str, list[Samples]]]:
 
 
 def _where(reading: Reading, numbers: Sequence[int]) -> str:
-  """Which recordings, unless all of them."""
+  """Names of the recordings, unless it is all of them."""
   if len(numbers) == len(reading.recordings):
     return ''
   names = [

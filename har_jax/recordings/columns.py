@@ -1,4 +1,4 @@
-"""Which column is what: by the names that phone apps use, or by the user's options."""
+"""Roles of columns: by the names that phone apps use, or by the user's options."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -67,12 +67,12 @@ class Files:
 
   @property
   def top(self) -> list[File]:
-    """Those directly in the folder, sorted."""
+    """Files directly in the folder, sorted."""
     return [file for name, file in sorted(self.by_name.items()) if '/' not in name]
 
   @property
   def folders(self) -> list['Files']:
-    """Those in its folders."""
+    """Files in its folders."""
     tops = dict.fromkeys(name.partition('/')[0] for name in sorted(self.by_name) if '/' in name)
     return [
       Files(top, {name[len(top) + 1 :]: f for name, f in self.by_name.items() if name.startswith(f'{top}/')})

@@ -51,7 +51,7 @@ class Findings:
 
 
 def lengths(values: Float[np.ndarray, 'n 3']) -> Float[np.ndarray, 'm']:
-  """Of all vectors of a short recording, of evenly spaced ones of a long one."""
+  """Lengths of all vectors of a short recording, of evenly spaced ones of a long one."""
   return np.linalg.norm(values[:: max(len(values) // _MAX_SAMPLES, 1)].astype(np.float64), axis=1)
 
 
@@ -169,7 +169,7 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
 
 
 def lag_s(acc: Samples, gyro: Samples) -> float:
-  """By how much the gyroscope's clock is ahead, if gravity turns with it at another time only; else 0.
+  """Seconds by which the gyroscope's clock is ahead, if gravity turns with it at another time only; else 0.
 
   Each file of a sensor may count from its own start.
   """
@@ -202,7 +202,7 @@ def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
 
 
 def _means(samples: Samples) -> _Moments:
-  """Which quarter seconds hold samples, and the mean of each."""
+  """Quarter seconds that hold samples, and the mean of each."""
   index = np.floor(samples.time_s / _MOMENT_S).astype(np.int64)
   starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])
   sums = np.add.reduceat(samples.values, starts, axis=0, dtype=np.float64)

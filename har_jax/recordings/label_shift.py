@@ -1,4 +1,4 @@
-"""Whether labels fit the signal far better at another time.   t seconds, f features, d shifts.
+"""Search for a shift in time by which labels fit the signal far better.   t seconds, f features, d shifts.
 
 At each shift, a Gaussian of one covariance is fitted to each activity's seconds. Labels that fit make it much
 narrower than that of all seconds.
@@ -73,7 +73,7 @@ def _late_s(features: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't']) ->
 def _fit(
   features: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't'], labeled: Int[np.ndarray, 'm'], late_s: int
 ) -> float:
-  """How much narrower features are within activities, in nats a second; NaN where too few labels are left."""
+  """Narrowing of the features within activities, in nats a second; NaN where too few labels are left."""
   moved = labeled - late_s
   inside = (moved >= 0) & (moved < len(features))
   moved, codes = moved[inside], labels[labeled[inside]]

@@ -63,7 +63,7 @@ class _Reading:
 
   @property
   def is_likely(self) -> bool:
-    """In too small a unit all labels would lie in the first moments, too short to hold a window."""
+    """Returns false for too small a unit: labels would lie in the first moments, too short for a window."""
     return self.is_unit_known or bool(np.median(self.stop_s - self.start_s) >= _SHORT_S)
 
   def inside(self, length_s: float) -> float:
@@ -203,7 +203,7 @@ def _times(
 
 
 def _in_utc(labels: Labels, clock: Clock, length_s: float, time_zone: str) -> Labels:
-  """With dates of the time zone, if both are known, as UTC, and an open end at that of the recording."""
+  """Converts dates of the time zone to UTC, if both are known, and ends an open label with the recording."""
   if np.isinf(labels.stop).any():
     end_ns = clock.origin_ns + length_s * 1e9
     stop = np.where(np.isinf(labels.stop), np.maximum(end_ns, labels.start + 1e9), labels.stop)
@@ -275,7 +275,7 @@ def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Read
 
 
 def _shifted(labels: Labels, clock: Clock, length_s: float, reading: _Reading, time_zone: str) -> str:
-  """Whether labels in dates or times of day fit better if shifted by whole hours, as a part of a sentence."""
+  """Part of a sentence: labels in dates or times of day fit better if shifted by whole hours; '' if not."""
   if labels.kind not in ('date', 'zoned', 'day') or clock.kind not in ('date', 'zoned'):
     return ''
 

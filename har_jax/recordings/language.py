@@ -124,7 +124,7 @@ def find_duplicates(labels: Iterable[str]) -> list[list[str]]:
 
 
 def means_none(label: str) -> bool:
-  """Whether a label, such as `none` or `-`, seems to say that there is no label."""
+  """Returns whether a label, such as `none` or `-`, seems to say that there is no label."""
   return _plain(label) in _NO_LABEL
 
 

@@ -21,7 +21,7 @@ _NEW_LINE, _CARRIAGE_RETURN = 10, 13
 
 
 def is_bomb(unpacked: int, packed: int) -> bool:
-  """Whether no recordings unpack to so many bytes from so few."""
+  """Returns whether no recordings unpack to so many bytes from so few."""
   return unpacked > max(_MAX_RATIO * packed, _ANY_RATIO_BYTES)
 
 

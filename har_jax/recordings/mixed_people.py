@@ -64,7 +64,7 @@ def check(
 
 
 def _is_one_signal(values: Float[np.ndarray, 'n 3'], codes: Int[np.ndarray, 'n']) -> bool:
-  """Whether a row is as near to one of another source before it as rows of one source are to each other."""
+  """Returns whether rows of different sources are as near to each other as rows of one source."""
   order = np.argsort(codes, kind='stable')
   change = np.full(len(codes), np.nan)  # from the row before of the same source
   change[order[1:]] = np.linalg.norm(np.diff(values[order], axis=0), axis=1)

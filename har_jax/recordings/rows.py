@@ -121,7 +121,7 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
 
 
 def _is_cut(values: Mapping[str, Float32[np.ndarray, 'n 3']]) -> bool:
-  """Whether the last row, and no other, lacks values."""
+  """Returns whether the last row, and no other, lacks values."""
   incomplete = np.zeros(len(next(iter(values.values()))), bool)
   for sensor in values.values():
     incomplete |= ~np.isfinite(sensor).all(axis=1)

@@ -136,7 +136,7 @@ def _add_gravity(acc: Samples, main: Rows, rows: Rows, findings: Findings) -> bo
 
 
 def _possible(samples: Samples, sensor: str, findings: Findings) -> tuple[Samples, Bool[np.ndarray, 'm']]:
-  """Without values that no motion gives, and which samples remain."""
+  """Removes values that no motion gives; also returns which samples remain."""
   values, count = physics.drop_impossible(samples.values, _LIMITS[sensor])
   remain = ~np.isnan(values).any(axis=1)
   if remain.all():

@@ -75,7 +75,7 @@ class Table:
     return present([row[index] for row in self.cells])
 
   def kind_of_time(self, index: int) -> Kind:
-    """By what most cells of a column of times are; an exception is reported when the file is read."""
+    """Judges by most cells of a column of times; an exception is reported when the file is read."""
     cells = self.column(index)
     return 'precise' if 2 * sum(map(is_number, cells)) >= len(cells) else 'time'
 
@@ -108,7 +108,7 @@ def is_number(cell: str) -> bool:
 
 
 def is_date(cell: str) -> bool:
-  """Also a time of day, or minutes and seconds."""
+  """Returns whether a cell is a date, a time of day, or minutes and seconds."""
   return _DATE.fullmatch(cell.strip()) is not None
 
 
@@ -116,7 +116,7 @@ def is_date(cell: str) -> bool:
 def border(
   path: pathlib.Path, what: str = 'file of its kind', errors: tuple[type[Exception], ...] = BROKEN
 ) -> Iterator[None]:
-  """Around every call of a library that parses a user's file: what it raises becomes one UserError.
+  """Surrounds every call of a library that parses a user's file: what it raises becomes one UserError.
 
   `errors` is (Exception,) for a library with exceptions of its own.
   """

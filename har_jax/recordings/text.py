@@ -126,7 +126,7 @@ def _records(text: str, separator: str) -> list[list[str]]:
 
 
 def _width(rows: list[list[str]]) -> int:
-  """How many fields nearly all of the later lines have; 0 if they disagree."""
+  """Number of fields that nearly all of the later lines have; 0 if they disagree."""
   filled = [len(row) for row in rows if row]
   later = filled[len(filled) // 2 :]
   width = max(set(later), key=later.count, default=0)

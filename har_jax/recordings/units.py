@@ -58,7 +58,7 @@ def time_unit(words: list[str]) -> str:
 
 
 def is_unit(cell: str) -> bool:
-  """Whether a cell below a name is a unit, or stands for none."""
+  """Returns whether a cell below a name is a unit, or stands for none."""
   return not cell.strip(' -') or bool(
     parse(cell) or time_unit([cell.strip().lower()]) or cell.lower() == 'cal'
   )

@@ -59,7 +59,7 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
 
 
 def _higher(column: str) -> Cell:
-  """How many differences are positive, of all."""
+  """Number of positive differences, of all."""
 
   def cell(part: pd.DataFrame) -> str:
     return f'{(part[column] > 0).sum()} of {part[column].count()}'

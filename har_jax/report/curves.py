@@ -76,7 +76,7 @@ def label_budgets(runs: pd.DataFrame, name: str) -> Iterator[str]:
 
 
 def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: dict[str, str]) -> Iterator[str]:
-  """For each target, axis and measure, a figure of the methods with two values of x or more, if any."""
+  """Figures, one for each target, axis and measure, of the methods with two values of x or more, if any."""
   theirs = theirs.assign(line=theirs['method'] + ', published', std=np.nan)
   runs = runs[runs.groupby(['target', 'axis', 'method'])['x'].transform('nunique') > 1]
   for (target, axis), part in runs.groupby(['target', 'axis']):

@@ -31,7 +31,7 @@ def style(method: str) -> tuple[str, str]:
 
 
 def means(figure: Any, scores: pd.DataFrame) -> None:
-  """Of method × target, from the top: a mark per target, and the mean of methods that have all targets."""
+  """Draws method × target, from the top: a mark per target, and the mean of methods that have all targets."""
   panel = figure.subplots()
   for index, target in enumerate(scores):
     marker = _MARKERS[index % len(_MARKERS)]
@@ -130,7 +130,7 @@ def confusion(figure: Any, counts: pd.DataFrame, title: str) -> None:
 
 
 def percent(fraction: float) -> str:
-  """Rounded, but never to 0 or 100 unless it is; nothing for 0."""
+  """Percentage, rounded, but never to 0 or 100 unless it is; nothing for 0."""
   if 0 < fraction < 0.005 or 0.995 <= fraction < 1:
     return '<1' if fraction < 0.5 else '>99'
   return f'{100 * fraction:.0f}' if fraction else ''

@@ -63,7 +63,7 @@ def read_csv(path: Place) -> pd.DataFrame:
 
 
 def _depends_on(frame: pd.DataFrame, flag: str) -> pd.Series:
-  """Whether the method of each row depends on a hyperparameter: adapters have a rank, networks a width."""
+  """Returns whether each row's method depends on a hyperparameter: adapters have a rank, networks a width."""
   if flag in results.SHARED:
     return pd.Series(True, frame.index)
   return frame['lora_rank' if flag in results.ADAPTERS else 'model_width'].notna()

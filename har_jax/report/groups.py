@@ -1,4 +1,4 @@
-"""Which runs may share a table, and in which hyperparameters experiments differ. Needs no JAX."""
+"""Groups of runs that may share a table, and hyperparameters in which experiments differ. Needs no JAX."""
 
 import itertools
 from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ def _placed(runs: pd.DataFrame, free: Sequence[str]) -> pd.DataFrame:
 
 
 def _has_basis(runs: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
-  """Whether one of the others is of the same windows of the target, seed, split and labels."""
+  """Returns whether one of the others is of the same windows of the target, seed, split and labels."""
   known = pd.MultiIndex.from_frame(others[_BASIS])
   return pd.Series(pd.MultiIndex.from_frame(runs[_BASIS]).isin(known), index=runs.index)
 
@@ -124,7 +124,7 @@ def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def differing(runs: pd.DataFrame, flags: Iterable[str] = results.HYPERPARAMETERS) -> list[str]:
-  """Those of the hyperparameters that differ between runs; a missing value is no difference."""
+  """Hyperparameters that differ between runs; a missing value is no difference."""
   return [flag for flag in flags if runs[flag].nunique() > 1]
 
 

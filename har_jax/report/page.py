@@ -100,7 +100,7 @@ def finding(runs: pd.DataFrame) -> tuple[str, str]:
 
 
 def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
-  """For each split the experiment with the most runs."""
+  """Experiments with the most runs, one for each split."""
   found: dict[str, pd.DataFrame] = {}
   for part in groups.experiments(runs):
     split = part['split'].iloc[0]

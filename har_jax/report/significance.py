@@ -10,7 +10,7 @@ _AGAINST = 'full'
 
 
 def sections(runs: pd.DataFrame) -> list[Section]:
-  """For each experiment: tests against full fine-tuning, intervals, and ranks of three methods or more."""
+  """Sections of each experiment: tests against full fine-tuning, intervals, ranks of over two methods."""
   found = groups.experiments(runs)
   return [
     *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),

@@ -1,4 +1,4 @@
-"""Which differences between methods are significant. Needs no JAX.
+"""Significance of differences between methods. Needs no JAX.
 
 The unit is a test subject, who counts once: the mean over the seeds that tested the subject. Figures are
 macro-F1 in points, 100 times the fraction.
@@ -130,7 +130,7 @@ class Ranks(NamedTuple):
 
 
 def ranks(runs: pd.DataFrame) -> Ranks | None:
-  """Over the subjects that every method was tested on under one seed; None of two methods or one subject.
+  """Ranks over subjects that every method was tested on under one seed; None for two methods or one subject.
 
   Where Friedman's test finds no difference at .05, all methods are one clique.
   """

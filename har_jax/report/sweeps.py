@@ -19,13 +19,13 @@ _OFF = {
 
 
 def matched(runs: pd.DataFrame, others: pd.DataFrame, column: str, by: Sequence[str]) -> pd.Series:
-  """For each run, the column of the other run with the same values `by`; missing where there is none."""
+  """Column of the other run with the same values `by`, for each run; missing where there is none."""
   values = others.set_index(list(by))[column]
   return pd.Series(values.reindex(pd.MultiIndex.from_frame(runs[list(by)])).to_numpy(), index=runs.index)
 
 
 def matched_full(runs: pd.DataFrame, column: str, by: Sequence[str]) -> pd.Series:
-  """For each run of another method, the column of the matching run of full fine-tuning."""
+  """Column of the matching run of full fine-tuning, for each run of another method."""
   is_full = runs['method'] == 'full'
   return matched(runs, runs[is_full], column, by).where(~is_full)
 

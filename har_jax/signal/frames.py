@@ -19,7 +19,7 @@ _EXAMPLES = 'give auto, as_is, flip, or axes such as -x,-y,z or y,x,z,y,x,z'
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Frame:
-  """Which measured axis, with which sign, stands for x, y and z of each sensor."""
+  """Measured axes, with their signs, that stand for x, y and z of each sensor."""
 
   acc: Float[np.ndarray, '3 3']
   gyro: Float[np.ndarray, '3 3']
@@ -34,7 +34,7 @@ class Frame:
     return Frame(self.acc @ first.acc, self.gyro @ first.gyro)
 
   def __str__(self) -> str:
-    """As `parse` reads it: three axes where rotation follows from acceleration, else six."""
+    """Text that `parse` reads: three axes where rotation follows from acceleration, else six."""
     if np.array_equal(self.gyro, derive_frame(self.acc).gyro):
       return _write_axes(self.acc)
     return f'{_write_axes(self.acc)},{_write_axes(self.gyro)}'

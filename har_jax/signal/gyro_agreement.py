@@ -1,4 +1,4 @@
-"""Whether gravity rotates as the gyroscope says: d(acceleration)/dt = acceleration × angular velocity.
+"""Agreement of gravity's rotation with the gyroscope: d(acceleration)/dt = acceleration × angular velocity.
 
 w windows, n samples, c candidates, t blocks of a window.
 In the frame at a window's start, gravity is constant. So the gyroscope is integrated over the window, and
@@ -69,7 +69,7 @@ def check(
 def factor(
   signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
 ) -> float | None:
-  """By how much faster gravity rotates than the gyroscope says; None: as it says, or nobody knows.
+  """Factor by which gravity turns faster than the gyroscope reports; None if it agrees or is unknown.
 
   `expected`: as in `check`. A recording at 50 Hz that was read as one at 100 Hz gives 2.
   """
@@ -106,7 +106,7 @@ def _blocks(
   Float[np.ndarray, 'w'],
   float,
 ]:
-  """Both sensors, in g and rad/s; the change of acceleration between the halves; how calm a window is.
+  """Sensors in g and rad/s; the change of acceleration between the halves; how calm a window is.
 
   Last the seconds of a block. Samples that fill no pair of blocks are left out.
   """
@@ -137,7 +137,7 @@ def _compare(
   expected: Float[np.ndarray, '3 3'],
   step_s: float,
 ) -> Agreement:
-  """On the windows with the largest `size`."""
+  """Compares the windows with the largest `size`."""
   chosen = _largest(size)
   if len(chosen) < _FEWEST_WINDOWS or not gyro[chosen].any():
     return UNKNOWN

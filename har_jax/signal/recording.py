@@ -68,5 +68,5 @@ class Recording:
 
 
 def regular(values: Float[np.ndarray, 'n 3'], rate_hz: float) -> Samples:
-  """Evenly spaced samples from time 0."""
+  """Samples at even intervals, from time 0."""
   return Samples(np.arange(len(values)) / rate_hz, np.asarray(values, np.float32))

@@ -1,4 +1,4 @@
-"""Where signals may be cut: unbroken segments of a sensor, overlaps of two sensors, and labeled spans.
+"""Borders at which signals may be cut: unbroken segments of a sensor, overlaps of two, labeled spans.
 
 The rule: a sensor breaks off where two samples are more than `max_gap_s` apart. Both sensors run where a
 segment of one overlaps a segment of the other. Callers differ in `max_gap_s`, and give the reason there.
@@ -37,7 +37,7 @@ def unbroken(time_s: Float[np.ndarray, 'n'], max_gap_s: float) -> list[Segment]:
 
 
 def overlaps(a: Sequence[Segment], b: Sequence[Segment], *, moments: bool = False) -> Iterator[Segment]:
-  """Where both sensors run, in order of time; with `moments` also where they share a single time."""
+  """Segments where both sensors run, in order of time; with `moments` also single times that they share."""
   i = j = 0
   while i < len(a) and j < len(b):
     start_s, stop_s = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
@@ -81,7 +81,7 @@ def labeled_spans(
 
 
 def clip(spans: Sequence[Span], start_s: float, stop_s: float) -> tuple[Span, ...]:
-  """Of each span what lies between `start_s` and `stop_s`; spans outside are left out."""
+  """Parts of the spans that lie between `start_s` and `stop_s`; spans outside are left out."""
   return tuple(
     dataclasses.replace(span, start_s=max(span.start_s, start_s), stop_s=min(span.stop_s, stop_s))
     for span in spans
@@ -90,7 +90,7 @@ def clip(spans: Sequence[Span], start_s: float, stop_s: float) -> tuple[Span, ..
 
 
 def extract_around(samples: Samples, start_s: float, stop_s: float) -> Samples:
-  """From the last sample at or before `start_s` to the first at or after `stop_s`, for interpolation."""
+  """Samples from the last at or before `start_s` to the first at or after `stop_s`, for interpolation."""
   first = max(int(np.searchsorted(samples.time_s, start_s, side='right')) - 1, 0)
   stop = int(np.searchsorted(samples.time_s, stop_s)) + 1
   return Samples(samples.time_s[first:stop], samples.values[first:stop])

@@ -33,7 +33,7 @@ _CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, that overlap by 
 
 
 class Prediction(NamedTuple):
-  """Of the window that starts at `time_s`.
+  """Prediction for the window that starts at `time_s`.
 
   `confidence`: posterior of the activity, from this window and those before it without a gap.
   """
@@ -161,7 +161,7 @@ class Stream:
 
   @property
   def corrections(self) -> list[Correction]:
-    """Those that count, in order of time: at most the last 32."""
+    """Corrections that count, in order of time: at most the last 32."""
     return self._filter.corrections
 
   def to_recognizer(self) -> Recognizer:

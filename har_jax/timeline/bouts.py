@@ -20,7 +20,7 @@ _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window 
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-  """How predictions become bouts.
+  """Rules by which predictions become bouts.
 
   mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
   unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A hidden Markov

@@ -16,7 +16,7 @@ class Clock:
   zone: str = ''  # in which times are shown; '' if the file does not say it
 
   @classmethod
-  def of(cls, reading: Reading) -> 'Clock':
+  def from_reading(cls, reading: Reading) -> 'Clock':
     is_known = bool(reading.start) and len(set(reading.files)) == 1
     start = datetime.datetime.fromisoformat(reading.start) if is_known else None
     zone = ''

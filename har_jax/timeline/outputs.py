@@ -40,7 +40,7 @@ def write(
 
   Raises UserError if they cannot be written.
   """
-  clock = Clock.of(reading)
+  clock = Clock.from_reading(reading)
   contents = {
     'windows.csv': _csv(_window_rows(predictions, rules, clock)),
     'bouts.csv': _csv(_bout_rows(bouts, clock)),
@@ -60,7 +60,7 @@ def _summary(
 ) -> dict[str, Any]:
   """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it."""
   minutes = minutes_by_activity(bouts)
-  clock = Clock.of(reading)
+  clock = Clock.from_reading(reading)
   ends_s: dict[str, float] = {}
   for index, recording in enumerate(reading.recordings):
     end_s = clock.in_file_s(index, float(recording.acc.time_s[-1]))

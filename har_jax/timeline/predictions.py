@@ -100,7 +100,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
 
 
 def _by_file(reading: Reading, recording: Int[np.ndarray, 'w']) -> list[Bool[np.ndarray, 'w']]:
-  """Which windows are of each file."""
+  """Masks of the windows of each file."""
   files = np.array(reading.files or [''] * len(reading.recordings))[recording]
   return [files == name for name in dict.fromkeys(files.tolist())]
 

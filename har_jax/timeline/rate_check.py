@@ -62,7 +62,7 @@ def _check_one(
 
 
 def rates_hz(reading: Reading) -> tuple[float, ...]:
-  """Of the accelerometer and, if there is one, the gyroscope: those of the longest recording."""
+  """Rates of the accelerometer and, if there is one, the gyroscope: those of the longest recording."""
   longest = max(reading.recordings, key=lambda each: len(each.acc.time_s))
   sensors = (longest.acc, longest.gyro) if reading.has_gyro else (longest.acc,)
   return tuple(round(1 / segments.step_s(samples), 2) for samples in sensors)

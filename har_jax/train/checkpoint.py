@@ -44,7 +44,7 @@ class _DamagedError(Exception):
 
 class _Manager(ocp.CheckpointManager):
   def reached_preemption(self, step: int) -> bool:
-    """Always false: Orbax would poll JAX by the run's step and disturb the count of the loop's `stop`."""
+    """Returns false: Orbax would poll JAX by the run's step and disturb the count of the loop's `stop`."""
     return False
 
 
@@ -106,9 +106,9 @@ class Checkpoints:
     items['data'] = ocp.args.JsonSave(data)
     expected = {name: _sum(collection) for name, collection in _collections(state).items()}
     about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
-    about['sums'] = expected | {'data': checksums.of_entries(data)}
+    about['sums'] = expected | {'data': checksums.hash_entries(data)}
     # The history chooses the best step: a changed digit in it would change results without a word.
-    about['sums'] = about['sums'] | {'itself': checksums.of_entries(about)}
+    about['sums'] = about['sums'] | {'itself': checksums.hash_entries(about)}
     items['about'] = ocp.args.JsonSave(about)
     step = int(state.step)
     try:
@@ -191,7 +191,7 @@ class Checkpoints:
     try:
       sums = dict(about.pop('sums'))
       expected = sums.pop('itself')
-      found = checksums.of_entries({**about, 'sums': sums})
+      found = checksums.hash_entries({**about, 'sums': sums})
     except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
       raise _DamagedError(f'its sums are missing: {shorten(error)}') from error
     if found != expected:
@@ -208,7 +208,7 @@ class Checkpoints:
     if expected is None:
       return restored
     for name in items:
-      found = checksums.of_entries(restored[name]) if name == 'data' else _sum(restored[name])
+      found = checksums.hash_entries(restored[name]) if name == 'data' else _sum(restored[name])
       if found != expected.get(name):
         raise _DamagedError(f'the sum of {name} is {found}, and it was saved with {expected.get(name)}')
     return restored
@@ -261,7 +261,7 @@ def _drop_unreadable_scores(folder: Place) -> None:
 
 @functools.cache
 def _silence_late_reads() -> None:
-  """Where one read of a checkpoint fails, Orbax closes its event loop while TensorStore still reads the rest.
+  """Silences late reads: where one read fails, Orbax closes its event loop while TensorStore reads the rest.
 
   Each late read would print a traceback about the closed loop, from a thread that no caller can catch.
   """
@@ -279,7 +279,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _sum(item: Any) -> str:
-  return checksums.of_arrays(np.asarray(leaf) for leaf in jax.tree.leaves(item))
+  return checksums.hash_arrays(np.asarray(leaf) for leaf in jax.tree.leaves(item))
 
 
 def _collections(state: State) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def process_rank() -> dict[str, int]:
 
 
 def is_main_process() -> bool:
-  """Whether this process writes logs and results; the others stay silent."""
+  """Returns whether this process writes logs and results; the others stay silent."""
   return jax.process_index() == 0
 
 

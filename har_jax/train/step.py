@@ -107,7 +107,7 @@ def compiled_steps(
   mesh: Mesh | None = None,
   per_run_paths: frozenset[str] | None = None,
 ) -> Steps:
-  """Several steps in one program: (state, frozen, batches, key, total steps, count) → (state, losses [s]).
+  """Compiles several steps: (state, frozen, batches, key, total steps, count) → (state, losses [s]).
 
   Batches are stacked along a first axis of s; the program trains on the first `count` of them. One call for
   several steps allocates its temporary memory once. The state is donated.

@@ -195,7 +195,7 @@ def _patch_features(signal, model: config.Model):
 
 
 def _invariant_features(cut):
-  """Per sensor of patches [b, t, p, 6]: norm, part along gravity, norm of the part across."""
+  """Features per sensor of patches [b, t, p, 6]: norm, part along gravity, norm of the part across."""
   triads = cut.unflatten(3, (2, 3))
   gravity = triads[..., 0, :].mean(dim=2)[:, :, None, None]
   gravity = gravity / (gravity.square().sum(dim=-1, keepdim=True) + ours.GRAVITY_EPS).sqrt()

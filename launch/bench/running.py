@@ -97,7 +97,7 @@ def inference(experiment: config.Experiment, batch: int) -> Program:
 
 def _prepare(experiment: config.Experiment, method: str) -> tuple[Objective, methods.Prepared]:
   objective = Classify(experiment.model, CLASSES, experiment.precision)
-  settings = methods.Settings.of(experiment)
+  settings = methods.Settings.from_experiment(experiment)
   return objective, methods.prepare(objective.init, methods.METHODS[method], settings, seed=0)
 
 

@@ -1,4 +1,4 @@
-"""How the cost per window grows with width, tokens, batch size and number of runs trained together."""
+"""Growth of the cost per window with width, tokens, batch size and number of runs trained together."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence

@@ -66,7 +66,7 @@ def nf4(bench: Row) -> str:
 
 
 def scaling(bench: Row) -> str:
-  """How time and operations grow along each dimension, and every size measured."""
+  """Growth of time and operations along each dimension, and every size measured."""
   frame = pd.DataFrame(bench['scaling'])
   first = frame.sort_values('size').groupby(['step', 'dimension'])[_COSTS].transform('first')
   sizes = frame.join((frame[_COSTS] / first).add_suffix('_ratio'))
@@ -79,7 +79,7 @@ def scaling(bench: Row) -> str:
 
 
 def growth(rows: list[Row]) -> list[Row]:
-  """For each step and dimension, the powers of the size by which time and operations grow. Least squares."""
+  """Powers of the size by which time and operations grow, for each step and dimension. Least squares."""
   found = []
   for (step, dimension), part in pd.DataFrame(rows).groupby(['step', 'dimension'], sort=False):
     if len(part) > 1:

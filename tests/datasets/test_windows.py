@@ -196,7 +196,7 @@ def _reseal(folder, signals=None, **changes):
   meta = store.read_meta(folder)
   if signals is not None:
     np.save(folder / 'signals.npy', signals, allow_pickle=True)
-  files = {name: checksums.of_file(folder / name) for name in ('signals.npy', 'index.npz')}
+  files = {name: checksums.hash_file(folder / name) for name in ('signals.npy', 'index.npz')}
   (folder / 'meta.json').write_bytes(storage.card(meta | changes, files))
 
 

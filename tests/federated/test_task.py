@@ -64,8 +64,8 @@ def test_a_person_has_the_same_windows_by_name(windows: pathlib.Path):
 
 def test_settings_are_the_same_after_they_were_sent():
   sent = Federation(CLASSES, aggregation='product', participation=0.5)
-  assert Federation.of(sent.entries()) == sent
-  assert Federation.of(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
+  assert Federation.from_entries(sent.entries()) == sent
+  assert Federation.from_entries(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,9 @@ def test_a_damaged_base_is_refused_by_name(
   whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
 ):
   files.save_base(tmp_path, whole, base_card)
-  expected = checksums.of_file(tmp_path / 'base.safetensors')
+  expected = checksums.hash_file(tmp_path / 'base.safetensors')
   _flip_a_bit(tmp_path / 'base.safetensors')
-  found = checksums.of_file(tmp_path / 'base.safetensors')
+  found = checksums.hash_file(tmp_path / 'base.safetensors')
   with pytest.raises(
     UserError, match=rf'base\.safetensors is damaged .* {found}, .* {expected}; fetch or write it again'
   ):

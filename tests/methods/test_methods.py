@@ -382,7 +382,7 @@ def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
   count = experiment.finetune.batch
 
   def full_step(drawn: Variables, key: jax.Array, batch: Batch) -> tuple[Variables, Variables]:
-    prepared = methods.prepare(lambda _: drawn, method, methods.Settings.of(experiment), 0)
+    prepared = methods.prepare(lambda _: drawn, method, methods.Settings.from_experiment(experiment), 0)
     state = start(
       prepared.trainable, prepared.statistics, optimizer.build(experiment.finetune, pretrained=True)
     )

@@ -251,7 +251,7 @@ def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[i
   base = _shapes(Classify(experiment.model, classes))
 
   def split(base: variables.Variables) -> tuple[variables.Variables, variables.Variables]:
-    prepared = prepare(lambda _: dict(base), METHODS[method], Settings.of(experiment), seed=0)
+    prepared = prepare(lambda _: dict(base), METHODS[method], Settings.from_experiment(experiment), seed=0)
     return prepared.trainable, prepared.variables
 
   trainable, adapted = jax.eval_shape(split, base)

@@ -168,7 +168,9 @@ def test_a_day_past_midnight_has_a_row_per_date():
   from har_jax.timeline import picture
 
   bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
-  clock = Clock(('day',), (0.0,), Clock.of(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start)
+  clock = Clock(
+    ('day',), (0.0,), Clock.from_reading(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start
+  )
   text = picture.svg(bouts, clock, tuple('abcdefghij')).decode()
   assert '2026-05-28' in text
   assert '2026-05-29' in text
@@ -180,11 +182,14 @@ def test_times_are_shown_in_the_time_zone_also_after_a_change_of_clocks():
   reading = dataclasses.replace(
     _reading([7200.0], ['day'], [0.0], '2026-10-25T00:30:00+00:00'), time_zone='Europe/Berlin'
   )
-  clock = Clock.of(reading)
+  clock = Clock.from_reading(reading)
   assert clock.zone == 'Europe/Berlin'
   assert clock.wall(0.0) == '2026-10-25T02:30:00.000+02:00'
   assert clock.wall(3600.0) == '2026-10-25T02:30:00.000+01:00'
-  assert Clock.of(dataclasses.replace(reading, time_zone='')).wall(0.0) == '2026-10-25T00:30:00.000+00:00'
+  assert (
+    Clock.from_reading(dataclasses.replace(reading, time_zone='')).wall(0.0)
+    == '2026-10-25T00:30:00.000+00:00'
+  )
 
 
 def _labeled(*spans: tuple[float, float, str]) -> list[Recording]:

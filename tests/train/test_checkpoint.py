@@ -302,9 +302,9 @@ def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(
   checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
   checkpoints.save(_state(1), _batches(), [], 0.9)
-  true_sum = checksums.of_arrays
+  true_sum = checksums.hash_arrays
   with monkeypatch.context() as patched:  # as if other arrays had been written
-    patched.setattr(checksums, 'of_arrays', lambda arrays: true_sum([*arrays, np.zeros(1)]))
+    patched.setattr(checksums, 'hash_arrays', lambda arrays: true_sum([*arrays, np.zeros(1)]))
     checkpoints.save(_state(2), _batches(), [], 0.5)
   assert _skips_the_newest(checkpoints, caplog, 'batch_stats')
 

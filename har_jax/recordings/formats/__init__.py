@@ -48,7 +48,7 @@ _SUFFIXES = tuple(dict.fromkeys([*opening.SUFFIXES, '.zip', *(s for form in FORM
 
 
 def is_recording(file: File) -> bool:
-  """Whether the suffix is of a format, and the name is not of labels."""
+  """Returns whether the suffix is of a format, and the name is not of labels."""
   return file.suffix in _SUFFIXES and not file.stem.lower().endswith(LABELS_ENDING)
 
 

@@ -60,7 +60,7 @@ def find(files: Files) -> list[Export]:
 
 
 def _is_of_phyphox(head: str) -> bool:
-  """Whether the first line is the quoted or unquoted names of a sensor's table."""
+  """Returns whether the first line is the quoted or unquoted names of a sensor's table."""
   first = re.split(r'[,;\t]', head.partition('\n')[0].strip().replace('"', ''))
   return (
     len(first) >= 4 and units.time_unit(words(first[0])) == 's' and bool(set(words(first[0])) & language.TIME)
@@ -68,7 +68,7 @@ def _is_of_phyphox(head: str) -> bool:
 
 
 def _starts_with_time(table: Table) -> bool:
-  """And has three axes whose unit is in brackets: 'Acceleration x (m/s^2)' or 'X (rad/s)'."""
+  """Returns whether time comes first, then axes with a unit: 'Acceleration x (m/s^2)' or 'X (rad/s)'."""
   first = words(table.names[0])
   return units.time_unit(first) == 's' and bool(set(first) & language.TIME) and _axes(table) is not None
 

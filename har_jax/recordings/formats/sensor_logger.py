@@ -94,7 +94,7 @@ def _export(
 
 
 def _is_flipped(metadata: Mapping[str, str]) -> bool:
-  """On iOS acceleration and gravity have the opposite sign to Android's, unless frames are standardized."""
+  """Returns whether signs are opposite to Android's, as on iOS unless frames are standardized."""
   return metadata.get('platform', '').lower() == 'ios' and not _is_true(metadata.get('standardisation', ''))
 
 

@@ -1,6 +1,5 @@
 /** Samples as they arrive → windows of the model's length and rate, as har_jax/stream/stream.py cuts them. */
 
-import type { Card } from './model';
 import { atRate, firstAtLeast, median, steps } from './resample';
 
 export const CHANNELS = 6;
@@ -30,8 +29,14 @@ export interface Rules {
   maxGapS: number;
 }
 
-/** How samples become this model's windows. */
-export function rulesOf({ input, stream }: Pick<Card, 'input' | 'stream'>): Rules {
+/** How samples become a model's windows; of its card, the parts that say so. */
+export function rulesOf({
+  input,
+  stream,
+}: {
+  input: { window: number; rate_hz: number };
+  stream: { hop_s: number; max_gap_s: number };
+}): Rules {
   return {
     samples: input.window,
     rateHz: input.rate_hz,

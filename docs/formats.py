@@ -11,6 +11,7 @@ import tempfile
 import numpy as np
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import formats
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -45,7 +46,7 @@ def compared_table() -> str:
       written = write(pathlib.Path(folder), one)
       reading = recordings.read(written.path)
     (recording,) = reading.recordings
-    cut = recordings.to_windows(reading, unlabeled=True)
+    cut = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
     windows[name] = np.stack([window.signal for window in cut])
     spans = [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
     labels = 'none' if written.labels is None else 'found' if spans == list(written.labels) else 'wrong'

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from har_jax import config, config_fields, files
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.signal.cutting import Window
 from har_jax.train.objective import Classify
@@ -54,5 +55,5 @@ def save_windows(
     for kind, activity in enumerate(CLASSES)
     for number in range(12)
   ]
-  store.save(store.gather(cut, {'archive': folder.name}), folder)
+  store.save(store.gather(cut, {'archive': folder.name}, DEFAULT_WINDOWING), folder)
   return folder

@@ -11,6 +11,7 @@ import pytest
 from made_results import result
 
 from har_jax import checksums, files, results, storage
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.signal import cutting
@@ -29,7 +30,7 @@ def _write_windows(folder: pathlib.Path) -> None:
     cutting.Window(rng.normal(size=(128, 6)).astype(np.float32), activity, subject, number, 0.0, 'waist')
     for number, (activity, subject) in enumerate([('walking', 'a'), ('sitting', 'a'), ('walking', 'b')])
   ]
-  store.save(store.gather(cut, {'archive': 'tiny', 'position': 'waist'}), folder / 'tiny')
+  store.save(store.gather(cut, {'archive': 'tiny', 'position': 'waist'}, DEFAULT_WINDOWING), folder / 'tiny')
 
 
 def _read_windows(folder: pathlib.Path) -> dict[str, Any]:

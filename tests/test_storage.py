@@ -12,6 +12,7 @@ from made_results import result
 from memory_bucket import Bucket
 
 from har_jax import results, storage
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.signal import cutting
@@ -127,7 +128,7 @@ def test_an_unusable_bucket_is_refused_by_its_address(bucket: Place, monkeypatch
 def _windows(size: float) -> store.Windows:
   signal = np.full((128, 6), size, np.float32)
   window = cutting.Window(signal, 'walking', 'someone', 0, 0.0)
-  return store.gather([window], {'archive': 'alpha', 'checksum': 'sum'})
+  return store.gather([window], {'archive': 'alpha', 'checksum': 'sum'}, DEFAULT_WINDOWING)
 
 
 def test_windows_in_a_bucket_are_copied_again_when_they_change(bucket: Place, tmp_path: pathlib.Path):

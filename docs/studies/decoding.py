@@ -27,7 +27,7 @@ from har_jax.baselines import BASELINES
 from har_jax.cli import command
 from har_jax.datasets import splits
 from har_jax.errors import UserError
-from har_jax.recognizer.temperature import fit_temperature
+from har_jax.recognizer.calibration import fit_temperature
 from har_jax.recordings import Reading, to_windows
 from har_jax.report import csv_table
 from har_jax.signal.recording import LOCOMOTION, Recording, Span, regular
@@ -102,6 +102,7 @@ def measure(
       np.array([windows[index].start_s for index in at]),
       probabilities[at],
       np.zeros(len(at), bool),
+      _WINDOWING,
     )
     for decoder, mean_bout_s, decode in _decoders():
       yield {

@@ -62,27 +62,18 @@ class _Measured:
   """The costs of one method."""
 
   def __init__(self, name: str, signals: np.ndarray, labels: np.ndarray):
+    from har_jax import files
     from har_jax.recognizer import fitting, parameters
     from har_jax.recognizer.recognizer import Recognizer
 
-    given = Recognizer.load().set_params(method=name)
-    base, experiment = parameters.check(given)
+    defaults = parameters.Parameters(files.bundled_base(), method=name)
+    base, experiment = parameters.check(defaults)
     windows = {
       'signal': signals,
       'label': labels.astype(np.int32),
       'origin': np.zeros((len(labels), 2), np.float32),
     }
-    fit_of = fitting.fits(
-      base,
-      experiment,
-      list(range(_CLASSES)),
-      parameters.training(given),
-      windows,
-      windows,
-      seed=0,
-      progress=False,
-    )
-    self._fit = fit_of(name)
+    self._fit = fitting.fits(defaults, base, experiment, list(range(_CLASSES)), windows, windows)(name)
     self._recognizer = Recognizer.load().adapt(signals, labels, method=name, max_steps=1)
     self._predicted = np.resize(signals, (_PREDICTED, 128, 6))
     self._step_s: list[float] = []

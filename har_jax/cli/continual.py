@@ -81,11 +81,11 @@ def main() -> dict[str, Any]:
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)
   from har_jax import files, records, storage
-  from har_jax.continual import domains, run
+  from har_jax.continual import domains, run, strategies
   from har_jax.datasets.datasets import Datasets
   from har_jax.report import curves
 
-  settings = run.Settings(
+  settings = strategies.Settings(
     strategy=_STRATEGY.value,
     method=_METHOD.value,
     rank=_RANK.value,

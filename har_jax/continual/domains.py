@@ -99,8 +99,7 @@ def _make_stream(domains: Sequence[Domain], unseen: Sequence[Batch], activities:
       f'{len(usable)} of {len(domains)} domains have labeled windows of two activities, and later ones to '
       'test on; two such domains are needed: give fewer --labels_per_activity, more --people or others'
     )
-  together = {name: np.concatenate([part[name] for part in unseen]) for name in unseen[0]}
-  return Stream(usable, together, tuple(activities))
+  return Stream(usable, concatenate(unseen), tuple(activities))
 
 
 def _list_activities(datasets: Datasets, targets: Sequence[str], classes: str) -> list[str]:
@@ -146,7 +145,7 @@ def _read(datasets: Datasets, target: str, activities: Sequence[str], seed: int)
     raise UserError(f'{name} has no position {position!r}; it has {has}')
   if positions:
     windows = store.at_position(windows, positions.index(position) if position else 0)
-  label = _label(windows, activities)
+  label = windows.labels(activities)
   labeled = np.flatnonzero(label >= 0)
   subjects = np.array(windows.meta['subjects'])[windows.subject]
   is_unseen = np.isin(subjects[labeled], unseen_people)
@@ -156,18 +155,11 @@ def _read(datasets: Datasets, target: str, activities: Sequence[str], seed: int)
   return _Part(windows, activities, label, people, unseen)
 
 
-def _label(windows: store.Windows, activities: Sequence[str]) -> Int[np.ndarray, 'w']:
-  """The index of each window's activity in `activities`, or -1."""
-  names = windows.meta['activities']
-  label = np.array([activities.index(name) if name in activities else -1 for name in names], np.int32)
-  return label[windows.activity]
-
-
 def _draw_unseen_people(
   windows: store.Windows, target: str, activities: Sequence[str], seed: int
 ) -> list[str]:
   """Draws those whom a subject-wise split tests on: of all positions, each of which may be a domain."""
-  label = _label(windows, activities)
+  label = windows.labels(activities)
   labeled = np.flatnonzero(label >= 0)
   subjects = windows.subject[labeled]
   try:
@@ -199,3 +191,8 @@ def _sample(part: _Part, rows: Int[np.ndarray, 'p'], most: int) -> Batch:
     'label': part.label[indices],
     'recording': part.windows.recording[indices].astype(np.int64),
   }
+
+
+def concatenate(parts: Sequence[Batch]) -> Batch:
+  """Joins windows of several parts, which have the same entries."""
+  return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""What the strategies share: a growing head, training with a penalty, predictions and features.
+"""Parts that the strategies share: a growing head, training with a penalty, predictions and features.
 
 y activities of the whole stream, w windows, f features.
 
@@ -9,7 +9,7 @@ exactly zero. `Learner.adapter` leaves it out.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -22,6 +22,7 @@ from har_jax.continual.domains import Stream
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.methods import output_layer
+from har_jax.recognizer.parameters import Parameters
 from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.train import evaluation
 from har_jax.train.mesh import ShardOverBatch, on_one_device
@@ -29,7 +30,7 @@ from har_jax.train.objective import Classify
 from har_jax.variables import Variables, split
 
 _HIDDEN = -3e4  # bias of a hidden row; a float16 holds it
-State = dict[str, np.ndarray]  # all that a strategy keeps: 'model/lora/…', 'replay/signal', ...
+State = dict[str, np.ndarray]  # what a strategy stores between domains: 'model/lora/…', 'replay/signal', ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +81,9 @@ def under(name: str, variables: Variables) -> State:
 class Learner:
   """A method on a base for the activities of a stream. `start`: what training changes, before any."""
 
-  def __init__(self, base: files.Base, stream: Stream, *, steps: int, seed: int, **given: Any):
-    """Prepares the training. given: method, rank, batch and learning_rate of `ShortTraining`."""
-    self.stream, self.steps, self.seed = stream, steps, seed
-    self.training = ShortTraining(base, stream.classes, steps=steps, seed=seed, **given)
+  def __init__(self, stream: Stream, parameters: Parameters):
+    self.stream, self.steps = stream, int(parameters.max_steps)
+    self.training = ShortTraining(stream.classes, parameters)
     prepared, objective = self.training.prepared, self.training.objective
     self.start = as_arrays(prepared.trainable | prepared.statistics)
     self.trained_paths = sorted(prepared.trainable)
@@ -93,14 +93,14 @@ class Learner:
     shape = objective.model, objective.classes, objective.precision
     self._objective, self._anchored, self._features = Classify(*shape), Anchored(*shape), Features(*shape)
 
-  def show(self, variables: Variables, labels: Collection[int] | Int[np.ndarray, 'n']) -> Variables:
+  def show(self, variables: Variables, labels: Sequence[int] | Int[np.ndarray, 'n']) -> Variables:
     """Shows the rows of these activities as they are drawn; all others stay as they are."""
-    at = np.asarray(labels, int)
-    kernel, bias = (np.array(variables[path]) for path in self.output)
-    kernel[:, at], bias[at] = self.start[self.output[0]][:, at], self.start[self.output[1]][at]
-    return variables | dict(zip(self.output, (kernel, bias), strict=True))
+    rows = {path: np.array(variables[path]) for path in self.output}
+    for path, leaf in rows.items():
+      leaf[..., labels] = self.start[path][..., labels]
+    return variables | rows
 
-  def start_with(self, labels: Collection[int] | Int[np.ndarray, 'n']) -> Variables:
+  def start_with(self, labels: Sequence[int] | Int[np.ndarray, 'n']) -> Variables:
     """The start, which answers these activities alone."""
     hidden = np.full_like(self.start[self.output[1]], _HIDDEN)
     return self.show(self.start | {self.output[1]: hidden}, labels)
@@ -128,12 +128,11 @@ class Learner:
     importance: Variables | None = None,
   ) -> Variables:
     """The variables after the steps of a domain. Raises UserError where the loss is not finite."""
-    seed = int(np.random.SeedSequence([self.seed, number]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([self.training.seed, number]).generate_state(1)[0])
     steps = steps or self.steps
-    own = {path: variables[path] for path in self.trained_paths}
-    no_importance = {path: np.zeros_like(leaf) for path, leaf in own.items()}
-    extra = under('anchor', own if anchor is None else anchor)
-    extra |= under('importance', no_importance if importance is None else importance)
+    anchor = anchor or {path: variables[path] for path in self.trained_paths}
+    importance = importance or {path: np.zeros_like(leaf) for path, leaf in anchor.items()}
+    extra = under('anchor', anchor) | under('importance', importance)
     frozen = self._frozen | jax.device_put(extra)
     trained, losses = self.training.run(
       variables, frozen, windows, seed=seed, steps=steps, total=steps, objective=self._anchored
@@ -144,31 +143,29 @@ class Learner:
     return trained
 
   def logits(self, variables: Variables, windows: Batch) -> Float[np.ndarray, 'w y']:
-    given = {name: windows[name] for name in ('signal', 'label')}
-    return evaluation.predict(self._objective, self._frozen | variables, given)
+    return evaluation.predict(self._objective, self._frozen | variables, _inputs(windows))
 
   def features(self, windows: Batch) -> Float[np.ndarray, 'w f']:
     """Features of the frozen base: no adapter, and no label, has a part in them."""
-    given = {name: windows[name] for name in ('signal', 'label')}
-    return evaluation.predict(self._features, self._frozen | self.start, given)
+    return evaluation.predict(self._features, self._frozen | self.start, _inputs(windows))
 
   @functools.cached_property
   def _squares(self) -> Callable[[Variables, Variables, Array, Array], Variables]:
     """Function of one window: (trained, all others, signal, label) → squared gradients."""
 
-    def loss(trained: Variables, rest: Variables, signal: Array, label: Array) -> Array:
-      logits = self._objective.predict(trained | rest, {'signal': signal[None]}, jax.random.key(0))
+    def loss(trained: Variables, others: Variables, signal: Array, label: Array) -> Array:
+      logits = self._objective.predict(trained | others, {'signal': signal[None]}, jax.random.key(0))
       return -jax.nn.log_softmax(logits[0])[label]
 
-    return jax.jit(lambda *given: jax.tree.map(jnp.square, jax.grad(loss)(*given)))
+    return jax.jit(lambda *inputs: jax.tree.map(jnp.square, jax.grad(loss)(*inputs)))
 
   def squared_gradients(self, variables: Variables, windows: Batch) -> Variables:
     """The mean over windows of each trained variable's squared gradient: the empirical Fisher's diagonal."""
-    trained, rest = split(variables, set(self.trained_paths).__contains__)
+    trained, others = split(variables, set(self.trained_paths).__contains__)
     total = {path: np.zeros_like(leaf) for path, leaf in trained.items()}
     for signal, label in zip(windows['signal'], windows['label'], strict=True):
-      found = self._squares(trained, self._frozen | rest, signal, label)
-      total = {path: total[path] + np.asarray(leaf) for path, leaf in found.items()}
+      squares = self._squares(trained, self._frozen | others, signal, label)
+      total = {path: total[path] + np.asarray(leaf) for path, leaf in squares.items()}
     return {path: leaf / len(windows['label']) for path, leaf in total.items()}
 
   def adapter(self, variables: Variables, labels: Int[np.ndarray, 'n'], **entries: Any) -> files.Adapter:
@@ -176,3 +173,7 @@ class Learner:
     cut = {path: variables[path][..., labels] for path in self.output}
     classes = [self.stream.classes[label] for label in labels]
     return self.training.adapter(self._frozen | variables | cut, classes, **entries)
+
+
+def _inputs(windows: Batch) -> Batch:
+  return {name: windows[name] for name in ('signal', 'label')}

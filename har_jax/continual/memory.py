@@ -1,4 +1,4 @@
-"""What is kept of the windows of earlier domains: a bounded part of them, or means of their features.
+"""Memory of the windows of earlier domains: a bounded part of them, or means of their features.
 
 s stored windows, g groups (an activity of a domain), f features, w windows, d domains.
 """
@@ -37,10 +37,10 @@ def store(stored: State, train: Batch, number: int, *, most_bytes: int, seed: in
   together = {name: np.concatenate([stored[name], new[name]]) if stored else new[name] for name in new}
   _, group = np.unique(np.stack([together['domain'], together['label']]), axis=1, return_inverse=True)
   rank = np.zeros(len(group), int)
-  for each in np.unique(group):
-    rank[group == each] = np.arange((group == each).sum())
-  kept = np.sort(np.lexsort((group, rank))[:capacity])
-  return {name: array[kept] for name, array in together.items()}
+  for number in np.unique(group):
+    rank[group == number] = np.arange((group == number).sum())
+  first = np.sort(np.lexsort((group, rank))[:capacity])
+  return {name: array[first] for name, array in together.items()}
 
 
 def read_windows(stored: State) -> Batch:
@@ -53,11 +53,11 @@ def read_windows(stored: State) -> Batch:
 
 
 def add_means(
-  kept: State, features: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w'], number: int
+  stored: State, features: Float[np.ndarray, 'w f'], labels: Int[np.ndarray, 'w'], number: int
 ) -> State:
   """The means of each activity of one more domain, and the squared deviations from them, of all so far."""
   groups = np.unique(labels)
-  means = np.stack([features[labels == each].mean(axis=0) for each in groups])
+  means = np.stack([features[labels == group].mean(axis=0) for group in groups])
   squares = np.square(features - means[np.searchsorted(groups, labels)]).sum(axis=0)
   new = {
     'means': means.astype(np.float32),
@@ -65,27 +65,29 @@ def add_means(
     'squares': squares.astype(np.float32),
     'windows': np.array([len(labels)], np.int32),
   }
-  if not kept:
+  if not stored:
     return new
-  joined = {name: np.concatenate([kept[name], new[name]]) for name in ('means', 'domain')}
-  return joined | {name: kept[name] + new[name] for name in ('squares', 'windows')}
+  joined = {name: np.concatenate([stored[name], new[name]]) for name in ('means', 'domain')}
+  return joined | {name: stored[name] + new[name] for name in ('squares', 'windows')}
 
 
 def route(
-  kept: State, features: Float[np.ndarray, 'w f'], recording: Int[np.ndarray, 'w']
+  stored: State, features: Float[np.ndarray, 'w f'], recording: Int[np.ndarray, 'w']
 ) -> Int[np.ndarray, 'w']:
   """Chooses the domain of each window, one for a whole recording: that of the nearest means.
 
   A window's distance to a domain is the one to the nearest of its means, by a diagonal covariance that all
   share; a recording's is the sum of those of its windows.
   """
-  squares = kept['squares'] if kept['squares'].any() else np.ones_like(kept['squares'])  # one window each
-  variance = squares / kept['windows']
+  squares = (
+    stored['squares'] if stored['squares'].any() else np.ones_like(stored['squares'])
+  )  # one window each
+  variance = squares / stored['windows']
   variance = (1 - _SHRINKAGE) * variance + _SHRINKAGE * variance.mean()
-  scaled, means = features / np.sqrt(variance), kept['means'] / np.sqrt(variance)
+  scaled, means = features / np.sqrt(variance), stored['means'] / np.sqrt(variance)
   distances = np.square(scaled).sum(axis=1)[:, None] + np.square(means).sum(axis=1) - 2 * scaled @ means.T
-  domains = np.unique(kept['domain'])
-  nearest = np.stack([distances[:, kept['domain'] == each].min(axis=1) for each in domains], axis=1)
+  domains = np.unique(stored['domain'])
+  nearest = np.stack([distances[:, stored['domain'] == number].min(axis=1) for number in domains], axis=1)
   _, of_window = np.unique(recording, return_inverse=True)
   sums = np.zeros((of_window.max() + 1, len(domains)))
   np.add.at(sums, of_window, nearest)

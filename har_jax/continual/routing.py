@@ -35,11 +35,11 @@ class Routed:
     windowing = recognizer.windowing
     every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
     cut = timeline.windows_of(reading, windowing)
-    signals = [each.signal for each in itertools.islice(cut, 0, None, every)]
+    signals = [window.signal for window in itertools.islice(cut, 0, None, every)]
     windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
     plain, base = recognizer.adapter_.objective, files.load_base(self.first)
     objective = Features(plain.model, plain.classes, plain.precision)
     features = evaluation.predict(objective, base.variables, windows, sizes=evaluation.ONE_SIZE)
-    kept = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
-    number = int(memory.route(kept, features, np.zeros(len(signals), int))[0])
+    means = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
+    number = int(memory.route(means, features, np.zeros(len(signals), int))[0])
     return self._folder / f'domain{number}', card.history[number].domain

@@ -5,7 +5,6 @@ The same command goes on after the last finished domain, and ends with the same 
 
 import contextlib
 import dataclasses
-import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import files, locks, methods
+from har_jax import files, locks
 from har_jax.continual import scores, strategies
-from har_jax.continual.domains import Stream
+from har_jax.continual.domains import concatenate
 from har_jax.continual.learner import Learner, State, part
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
@@ -26,42 +25,8 @@ from har_jax.train.metrics import measure
 _SCORES = ('macro_f1', 'accuracy')
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-  """The hyperparameters of a run. strategy: see `strategies.STRATEGIES`. steps: for each domain."""
-
-  strategy: str = 'replay'
-  method: str = 'lora'
-  rank: int = 32
-  steps: int = 100
-  batch: int = 32
-  learning_rate: float = 1e-3
-  memory_kb: int = 500
-  penalty: float = 1e5
-  seed: int = 0
-
-  def __post_init__(self):
-    methods.find(self.method)  # raises UserError
-    if self.strategy not in strategies.STRATEGIES:
-      raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(strategies.STRATEGIES)}')
-    for name in ('rank', 'steps', 'batch', 'memory_kb'):
-      if getattr(self, name) < 1:
-        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
-    for name in ('penalty', 'learning_rate'):
-      if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
-        raise UserError(f'{name} is {getattr(self, name)}; give a number over 0')
-
-  @property
-  def limits(self) -> strategies.Limits:
-    return strategies.Limits(1000 * self.memory_kb, self.penalty)
-
-  def learner(self, base: files.Base, stream: Stream) -> Learner:
-    given = {name: getattr(self, name) for name in ('method', 'rank', 'batch', 'learning_rate')}
-    return Learner(base, stream, steps=self.steps, seed=self.seed, **given)
-
-
 def run(
-  settings: Settings,
+  settings: strategies.Settings,
   learner: Learner,
   out: pathlib.Path,
   report: Callable[[LearnedDomain], None] = lambda entry: None,
@@ -71,41 +36,29 @@ def run(
   report: gets each domain's entry. Raises UserError where the folder is of another run, or in use.
   """
   with _locked(out):
-    return _run(settings, learner, out, report)
-
-
-def _run(
-  settings: Settings,
-  learner: Learner,
-  out: pathlib.Path,
-  report: Callable[[LearnedDomain], None],
-) -> Continual:
-  stream = learner.stream
-  identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
-  identity |= {'classes': list(stream.classes), 'domains': [_describe(each) for each in stream.domains]}
-  state, card = _resume(out, identity)
-  strategy = strategies.STRATEGIES[settings.strategy]
-  for number in range(len(card.history), len(stream.domains)):
-    start = _start_scores(learner, number)
-    begun_s = time.monotonic()
-    state = strategy.learn(learner, state, number, settings.limits)
-    seconds = time.monotonic() - begun_s
-    kept_bytes = sum(leaf.nbytes for leaf in state.values())
-    entry = LearnedDomain(
-      domain=stream.domains[number].name,
-      start=start,
-      seconds=seconds,
-      bytes=kept_bytes,
-      **_test(learner, state),
-    )
-    card.history.append(entry)
-    if number == len(stream.domains) - 1:
-      _summarize(card)
-      card.unseen = _measure(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
-      _save_adapters(out, learner, state, number + 1)
-    safetensors_io.write(out, 'continual', state, card)
-    report(entry)
-  return card
+    stream = learner.stream
+    identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
+    identity |= {'classes': list(stream.classes), 'domains': [_describe(each) for each in stream.domains]}
+    state, card = _resume(out, identity)
+    learn = strategies.STRATEGIES[settings.strategy]
+    for number in range(len(card.history), len(stream.domains)):
+      start, begun_s = _start_scores(learner, number), time.monotonic()
+      state = learn(learner, state, number, settings)
+      entry = LearnedDomain(
+        domain=stream.domains[number].name,
+        start=start,
+        seconds=time.monotonic() - begun_s,
+        bytes=sum(leaf.nbytes for leaf in state.values()),
+        **_test(learner, state),
+      )
+      card.history.append(entry)
+      if number == len(stream.domains) - 1:
+        _summarize(card)
+        card.unseen = _measure(learner, strategies.logits(learner, state, stream.unseen), stream.unseen)
+        _save_adapters(out, learner, state, number + 1)
+      safetensors_io.write(out, 'continual', state, card)
+      report(entry)
+    return card
 
 
 @contextlib.contextmanager
@@ -124,7 +77,7 @@ def _describe(domain: Any) -> list[Any]:
 
 
 def _resume(out: pathlib.Path, identity: Mapping[str, Any]) -> tuple[State, Continual]:
-  """Reads what was kept, and the card. Raises UserError where the folder has the card of another run."""
+  """Reads the state and the card. Raises UserError where the folder has the card of another run."""
   if not (out / 'continual.json').exists():
     return {}, Continual(identity=dict(identity), history=[])
   state, card = safetensors_io.read(out, 'continual', Continual)
@@ -144,8 +97,8 @@ def _start_scores(learner: Learner, number: int) -> Measured | None:
 
 
 def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> Measured:
-  found = measure(windows['label'], logits.argmax(axis=1), len(learner.stream.classes))
-  return Measured(**{name: found[name] for name in _SCORES})
+  measured = measure(windows['label'], logits.argmax(axis=1), len(learner.stream.classes))
+  return Measured(**{name: measured[name] for name in _SCORES})
 
 
 def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:
@@ -154,11 +107,10 @@ def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:
   if not strategies.has_model(state):
     return {name: [None] * len(domains) for name in _SCORES}
   tests = [domain.test for domain in domains]
-  together = {name: np.concatenate([test[name] for test in tests]) for name in tests[0]}
   ends = np.cumsum([len(test['label']) for test in tests])
-  parts = np.split(strategies.logits(learner, state, together), ends[:-1])
-  found = [_measure(learner, logits, test) for logits, test in zip(parts, tests, strict=True)]
-  return {name: [getattr(each, name) for each in found] for name in _SCORES}
+  parts = np.split(strategies.logits(learner, state, concatenate(tests)), ends[:-1])
+  rows = [_measure(learner, logits, test) for logits, test in zip(parts, tests, strict=True)]
+  return {name: [getattr(row, name) for row in rows] for name in _SCORES}
 
 
 def _summarize(card: Continual) -> None:
@@ -166,12 +118,12 @@ def _summarize(card: Continual) -> None:
   for name in _SCORES:
     matrix = np.array([getattr(entry, name) for entry in card.history], float)
     start = np.array([getattr(entry.start, name) if entry.start else np.nan for entry in card.history])
-    of_name = {
+    values = {
       'average': scores.average(matrix),
       'forgetting': scores.forgetting(matrix),
       'forward_transfer': scores.forward_transfer(matrix, start),
     }
-    setattr(card, name, {kind: None if np.isnan(value) else float(value) for kind, value in of_name.items()})
+    setattr(card, name, {kind: None if np.isnan(value) else float(value) for kind, value in values.items()})
   card.bytes, card.seconds = card.history[-1].bytes, sum(entry.seconds for entry in card.history)
 
 

@@ -1,68 +1,62 @@
 """Strategies by which a model learns domain after domain: one function and one line of the table each.
 
-A strategy goes from what it keeps to what it keeps after one more domain. y activities, w windows.
+A strategy goes from the state that it keeps to the state after one more domain. y activities, w windows.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from har_jax import files, methods
 from har_jax.continual import memory
+from har_jax.continual.domains import Stream, concatenate
 from har_jax.continual.learner import Learner, State, part, under
 from har_jax.datasets.batches import Batch
+from har_jax.errors import UserError
 from har_jax.federated import aggregation
+from har_jax.recognizer.parameters import Parameters
 from har_jax.variables import Variables
 
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-  """memory_bytes: of stored windows. penalty: the weight of squared changes of earlier weights."""
-
-  memory_bytes: int
-  penalty: float
+Learn = Callable[[Learner, State, int, 'Settings'], State]
 
 
-Learn = Callable[[Learner, State, int, Limits], State]
-
-
-@dataclasses.dataclass(frozen=True)
-class Strategy:
-  summary: str
-  learn: Learn
-
-
-def _sequential(learner: Learner, state: State, number: int, limits: Limits) -> State:
+def _sequential(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+  """Fine-tunes the same adapter on and on."""
   variables = learner.grow(state, number)
   return under('model', learner.train(variables, learner.stream.domains[number].train, number))
 
 
-def _replay(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  """A stored window counts as much as a new one: a repeated half of new ones forgets more."""
+def _replay(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+  """Fine-tunes also on stored windows of earlier domains.
+
+  A stored window counts as much as a new one: a repeated half of new ones forgets more.
+  """
   new, stored = learner.stream.domains[number].train, part(state, 'replay')
-  windows = _join(memory.read_windows(stored), new) if stored else new
+  windows = concatenate([memory.read_windows(stored), new]) if stored else new
   model = learner.train(learner.grow(state, number), windows, number)
-  kept = memory.store(stored, new, number, most_bytes=limits.memory_bytes, seed=learner.seed)
-  return under('model', model) | under('replay', kept)
+  replay = memory.store(stored, new, number, most_bytes=1000 * settings.memory_kb, seed=settings.seed)
+  return under('model', model) | under('replay', replay)
 
 
-def _join(stored: Batch, new: Batch) -> Batch:
-  return {name: np.concatenate([stored[name], new[name]]) for name in new}
+def _ewc(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+  """Fine-tunes with a penalty weighted by the Fisher information of each weight.
 
-
-def _ewc(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  """Source: arXiv:1612.00796 (EWC), with one sum of all domains' Fisher information (arXiv:1805.06370)."""
+  Source: arXiv:1612.00796 (EWC), with one sum of all domains' Fisher information (arXiv:1805.06370).
+  """
   variables, windows = learner.grow(state, number), learner.stream.domains[number].train
   anchor = {path: variables[path] for path in learner.trained_paths}
   fisher = part(state, 'fisher') or {path: np.zeros_like(leaf) for path, leaf in anchor.items()}
-  importance = {path: limits.penalty * leaf for path, leaf in fisher.items()}
+  importance = {path: settings.penalty * leaf for path, leaf in fisher.items()}
   model = learner.train(variables, windows, number, anchor=anchor, importance=importance)
   squares = learner.squared_gradients(model, windows)
   return under('model', model) | under('fisher', {path: fisher[path] + squares[path] for path in fisher})
 
 
-def _average(learner: Learner, state: State, number: int, limits: Limits) -> State:
+def _average(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+  """Trains an adapter of each domain from the base, and averages their weights."""
   domain, new = learner.stream.domains[number], learner.alone(number)
   known = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
   knows = np.isin(np.arange(len(known)), domain.labels)
@@ -88,34 +82,77 @@ def average_in(
   return merged | rows
 
 
-def _router(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  domain, new = learner.stream.domains[number], learner.alone(number)
-  features = learner.features(domain.train)
-  kept = memory.add_means(part(state, 'router'), features, domain.train['label'], number)
-  adapter = {path: leaf.astype(np.float16) for path, leaf in new.items()}
-  return state | under(f'adapter_{number}', adapter) | under('router', kept)
+def _router(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+  """Adds an adapter of the domain; the nearest features choose one."""
+  train = learner.stream.domains[number].train
+  means = memory.add_means(part(state, 'router'), learner.features(train), train['label'], number)
+  adapter = {path: leaf.astype(np.float16) for path, leaf in learner.alone(number).items()}
+  return state | under(f'adapter_{number}', adapter) | under('router', means)
 
 
-def _joint(learner: Learner, state: State, number: int, limits: Limits) -> State:
-  """Keeps everything, and trains once, after the last domain, with as many steps as the others in all."""
+def _joint(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+  """Stores everything, and trains once, after the last domain, with as many steps as the others in all."""
   new, stored = learner.stream.domains[number].train, part(state, 'windows')
-  kept = _join(stored, new) if stored else new
+  windows = concatenate([stored, new]) if stored else new
   count = len(learner.stream.domains)
   if number < count - 1:
-    return under('windows', kept)
+    return under('windows', windows)
   start = learner.start_with(learner.stream.seen(count))
-  model = learner.train(start, kept, number, steps=count * learner.steps)
-  return under('windows', kept) | under('model', model)
+  model = learner.train(start, windows, number, steps=count * learner.steps)
+  return under('windows', windows) | under('model', model)
 
 
-STRATEGIES = {
-  'sequential': Strategy('fine-tune the same adapter on and on', _sequential),
-  'replay': Strategy('fine-tune also on stored windows of earlier domains', _replay),
-  'ewc': Strategy('fine-tune with a penalty weighted by the Fisher information of each weight', _ewc),
-  'average': Strategy('train an adapter of each domain from the base, and average their weights', _average),
-  'router': Strategy('keep an adapter of each domain; the nearest features choose one', _router),
-  'joint': Strategy('train once on the windows of all domains, for comparison', _joint),
+STRATEGIES: dict[str, Learn] = {
+  'sequential': _sequential,
+  'replay': _replay,
+  'ewc': _ewc,
+  'average': _average,
+  'router': _router,
+  'joint': _joint,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """The hyperparameters of a run.
+
+  strategy: a name in `STRATEGIES`. steps: for each domain. memory_kb: of stored windows.
+  penalty: the weight of squared changes of earlier weights.
+  """
+
+  strategy: str = 'replay'
+  method: str = 'lora'
+  rank: int = 32
+  steps: int = 100
+  batch: int = 32
+  learning_rate: float = 1e-3
+  memory_kb: int = 500
+  penalty: float = 1e5
+  seed: int = 0
+
+  def __post_init__(self):
+    methods.find(self.method)  # raises UserError
+    if self.strategy not in STRATEGIES:
+      raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(STRATEGIES)}')
+    for name in ('rank', 'steps', 'batch', 'memory_kb'):
+      if getattr(self, name) < 1:
+        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
+    for name in ('penalty', 'learning_rate'):
+      if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
+        raise UserError(f'{name} is {getattr(self, name)}; give a number over 0')
+
+  def learner(self, base: files.Base, stream: Stream) -> Learner:
+    parameters = Parameters(
+      base,
+      method=self.method,
+      rank=self.rank,
+      alpha=2.0 * self.rank,
+      max_steps=self.steps,
+      learning_rate=self.learning_rate,
+      batch=self.batch,
+      random_state=self.seed,
+    )
+    return Learner(stream, parameters)
 
 
 def has_model(state: State) -> bool:
@@ -126,13 +163,13 @@ def logits(learner: Learner, state: State, windows: Batch) -> Float[np.ndarray, 
   """Logits of the model, or of the adapter that the router chooses for each recording."""
   if model := part(state, 'model'):
     return learner.logits(model, windows)
-  chosen = memory.route(part(state, 'router'), learner.features(windows), windows['recording'])
-  found = np.zeros((len(chosen), len(learner.stream.classes)), np.float32)
-  for number in np.unique(chosen):
-    at = np.flatnonzero(chosen == number)
+  domains = memory.route(part(state, 'router'), learner.features(windows), windows['recording'])
+  predicted = np.zeros((len(domains), len(learner.stream.classes)), np.float32)
+  for number in np.unique(domains):
+    indices = np.flatnonzero(domains == number)
     adapter = as_float32(part(state, f'adapter_{number}'))
-    found[at] = learner.logits(adapter, {name: array[at] for name, array in windows.items()})
-  return found
+    predicted[indices] = learner.logits(adapter, {name: array[indices] for name, array in windows.items()})
+  return predicted
 
 
 def as_float32(adapter: State) -> Variables:

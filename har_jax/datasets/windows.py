@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
 from har_jax import checksums, records, replacing, storage
-from har_jax.config import CHANNELS, DEFAULT_WINDOWING, Windowing
+from har_jax.config import CHANNELS, Windowing
 from har_jax.errors import UserError, advice, shorten
 from har_jax.signal.cutting import Window
 from har_jax.signal.recording import ACTIVITIES
@@ -53,6 +53,12 @@ class Windows:
   def windowing(self) -> Windowing:
     return windowing_of(self.meta)
 
+  def labels(self, classes: Sequence[str]) -> Int32[np.ndarray, 'w']:
+    """The index of each window's activity in `classes`, or -1."""
+    names = self.meta['activities']
+    indices = [classes.index(name) if name in classes else -1 for name in names]
+    return np.array(indices, np.int32)[self.activity]
+
 
 def windowing_of(meta: Mapping[str, Any]) -> Windowing:
   """Length and rate of the windows of a meta.json; older ones do not say the length."""
@@ -68,9 +74,7 @@ def check_windowing(name: str, meta: Mapping[str, Any], windowing: Windowing) ->
     )
 
 
-def gather(
-  windows: Sequence[Window], meta: dict[str, Any], windowing: Windowing = DEFAULT_WINDOWING
-) -> Windows:
+def gather(windows: Sequence[Window], meta: dict[str, Any], windowing: Windowing) -> Windows:
   """Collects the windows of one archive; adds activities, subjects, counts and the format to `meta`.
 
   Windows of several positions must come position by position. Raises UserError if there are none.

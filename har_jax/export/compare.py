@@ -37,19 +37,17 @@ def labeled_windows(
   """
   windows = store.load(folder)
   store.check_windowing(pathlib.Path(folder).name, windows.meta, windowing)
-  names = windows.meta['activities']
   class_names = list(map(str, classes))
-  index_of = [class_names.index(name) if name in class_names else -1 for name in names]
-  labels = np.array(index_of)[windows.activity]
-  chosen = labels >= 0
+  labels = windows.labels(class_names)
+  is_used = labels >= 0
   if subjects is not None:
-    chosen &= np.isin(np.array(windows.meta['subjects'])[windows.subject], list(subjects))
-  indices = np.flatnonzero(chosen)
+    is_used &= np.isin(np.array(windows.meta['subjects'])[windows.subject], list(subjects))
+  indices = np.flatnonzero(is_used)
   if not len(indices):
     raise UserError(
       f'{folder} has no window of the classes {", ".join(class_names)}'
       + ('' if subjects is None else f' by the subjects {", ".join(sorted(subjects))}')
-      + f'; it has {", ".join(names)}'
+      + f'; it has {", ".join(windows.meta["activities"])}'
     )
   if len(indices) > _MAX_WINDOWS:
     indices = indices[np.linspace(0, len(indices) - 1, _MAX_WINDOWS).astype(int)]
@@ -97,7 +95,8 @@ def compare_probabilities(
 ) -> dict[str, Any]:
   """Differences of probabilities after and before export. `macro_f1_loss` is before minus after."""
   before, after = (
-    metrics.measure(labels, each.argmax(axis=1), each.shape[1])['macro_f1'] for each in (expected, exported)
+    metrics.measure(labels, answers.argmax(axis=1), answers.shape[1])['macro_f1']
+    for answers in (expected, exported)
   )
   return {
     'windows': len(labels),

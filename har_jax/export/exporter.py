@@ -57,15 +57,15 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
   if precision not in PRECISIONS:
     raise UserError(f'unknown precision {precision!r}; one of {", ".join(PRECISIONS)}')
   check_installed(name)
-  model, chosen = merged.merge(recognizer), FORMATS[name]
-  content, adapter = chosen.build(model, precision), recognizer.adapter_.card
-  windows, windowing = 'any number' if precision in chosen.batched else 1, recognizer.windowing
+  model, target = merged.merge(recognizer), FORMATS[name]
+  content, adapter = target.build(model, precision), recognizer.adapter_.card
+  windows, windowing = 'any number' if precision in target.batched else 1, recognizer.windowing
   return Export(
     content,
     records.Export(
       runtime=name,
       precision=precision,
-      file=chosen.file,
+      file=target.file,
       classes=list(model.classes),
       input={
         'name': 'signal',
@@ -90,7 +90,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
       temperature=model.temperature,
       normalizer=adapter.normalizer,
       made_with={'har_jax': har_jax.__version__}
-      | {package: importlib.metadata.version(package) for package in ('jax', 'flax', *chosen.needs)},
+      | {package: importlib.metadata.version(package) for package in ('jax', 'flax', *target.needs)},
     ),
   )
 
@@ -107,7 +107,7 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
 
 
 def load(folder: str | Place) -> Export:
-  """Raises UserError if there is no export, or if it is damaged."""
+  """Loads an export. Raises UserError if there is none, or if it is damaged."""
   place = storage.place(str(folder))
   card, expected = safetensors_io.read_card(place / CARD, records.Export)
   file = card.file

@@ -21,7 +21,7 @@ _MAX_CODE = 127  # -128 is not used, so that codes are symmetric
 
 
 def _build(merged: Merged, precision: str) -> bytes:
-  """Any number of windows per call. int8 kernels are multiplied in float32."""
+  """The program for any number of windows per call. int8 kernels are multiplied in float32."""
   recognize = merged.recognize if precision == 'float32' else _with_int8_kernels(merged)
   shape = jax.export.symbolic_shape(f'windows, {merged.model.window_samples}, {config.CHANNELS}')
   exported = jax.export.export(jax.jit(recognize), platforms=_PLATFORMS)(

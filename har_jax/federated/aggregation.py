@@ -1,4 +1,4 @@
-"""What a server makes of its clients' updates: checks, averages, products of LoRA's pairs.
+"""Aggregation of clients' updates by the server: checks, averages, products of LoRA's pairs.
 
 i in, o out, r rank.
 """
@@ -96,11 +96,9 @@ def check_update(update: Variables, expected: Variables) -> None:
       f'missing: {", ".join(missing[:3]) or "none"}, unknown: {", ".join(unknown[:3]) or "none"}'
     )
   for path, leaf in update.items():
-    want = expected[path]
-    if leaf.shape != want.shape or leaf.dtype != want.dtype:
-      raise UserError(
-        f'{path} is {leaf.dtype.name}{list(leaf.shape)}, expected {want.dtype.name}{list(want.shape)}'
-      )
+    kinds = [f'{array.dtype.name}{list(array.shape)}' for array in (leaf, expected[path])]
+    if kinds[0] != kinds[1]:
+      raise UserError(f'{path} is {kinds[0]}, expected {kinds[1]}')
     if not np.isfinite(leaf).all():
       raise UserError(f'{path} is not finite')
     if _is_variance(path) and (leaf < 0).any():

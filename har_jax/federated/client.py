@@ -17,69 +17,67 @@ from flwr.clientapp import ClientApp
 from har_jax.errors import UserError
 from har_jax.federated import aggregation, people
 from har_jax.federated.task import Federation, Task, load_task
-from har_jax.variables import Variables
+from har_jax.variables import Variables, split
 
 _PERSONAL = 'personal'  # what stays here between rounds, in Flower's state of a client
 
 
 @dataclasses.dataclass(frozen=True)
-class Own:
-  """What a client brings: its person, the folder of its base (None: the bundled one), and its rank."""
+class Participant:
+  """A client's own part: its person, the folder of its base (None: the bundled one), and its rank."""
 
   person: people.Person
   base: str | None = None
   rank: int | None = None
 
 
-def make(own: Callable[[Context, Federation], Own]) -> ClientApp:
-  """The app of clients that bring what `own` returns."""
+Find = Callable[[Context, Federation], Participant]
+
+
+def make(find: Find) -> ClientApp:
+  """The app of clients that bring what `find` returns."""
   app = ClientApp()
 
   @app.train()
   def train(message: Message, context: Context) -> Message:
-    mine, task, config = _begin(message, context, own)
-    sent = read(message.content['arrays'])
-    changed, loss = task.fit(
-      _variables(task, sent, context), mine.person.train, number=mine.person.number, done=config['round'] - 1
-    )
-    personal = {path: leaf for path, leaf in changed.items() if not task.is_shared(path)}
+    person, task, config = _begin(message, context, find)
+    variables = _variables(task, message, context)
+    changed, loss = task.fit(variables, person.train, number=person.number, done=config['round'] - 1)
+    shared, personal = split(changed, task.is_shared)
     context.state[_PERSONAL] = written(personal)
-    shared = {path: leaf for path, leaf in changed.items() if task.is_shared(path)}
-    metrics = {'windows': len(mine.person.train['label']), 'loss': loss, 'client': mine.person.number}
+    metrics = {'windows': len(person.train['label']), 'loss': loss, 'client': person.number}
     content = RecordDict({'arrays': written(shared), 'metrics': MetricRecord(metrics)})
     return Message(content=content, reply_to=message)
 
   @app.evaluate()
   def evaluate(message: Message, context: Context) -> Message:
     """Measures on the person's later windows, which were not trained on."""
-    mine, task, _ = _begin(message, context, own)
-    variables = _variables(task, read(message.content['arrays']), context)
-    measured = task.measure(variables, mine.person.later)
+    person, task, _ = _begin(message, context, find)
+    measured = task.measure(_variables(task, message, context), person.later)
     metrics = {name: measured[name] for name in ('macro_f1', 'accuracy')}
-    metrics |= {'windows': len(mine.person.later['label']), 'client': mine.person.number}
+    metrics |= {'windows': len(person.later['label']), 'client': person.number}
     return Message(content=RecordDict({'metrics': MetricRecord(metrics)}), reply_to=message)
 
   return app
 
 
-def _begin(
-  message: Message, context: Context, own: Callable[[Context, Federation], Own]
-) -> tuple[Own, Task, Mapping[str, Any]]:
+def _begin(message: Message, context: Context, find: Find) -> tuple[people.Person, Task, Mapping[str, Any]]:
   """Raises UserError, which Flower sends to the server, if this client's frozen leaves are others."""
   config = message.content['config']
   federation = Federation.from_entries(config)
-  mine = own(context, federation)
-  task = load_task(federation, mine.base, mine.rank)
+  participant = find(context, federation)
+  task = load_task(federation, participant.base, participant.rank)
   if task.checksum != config['checksum']:
     raise UserError(
       f'this client has frozen leaves with the checksum {task.checksum[:12]}, the server with '
       f'{config["checksum"][:12]}: take the same base, and the same versions of har_jax and JAX'
     )
-  return mine, task, config
+  return participant.person, task, config
 
 
-def _variables(task: Task, sent: Variables, context: Context) -> Variables:
-  """What training changes: where it starts, what stayed here, what the server sent."""
+def _variables(task: Task, message: Message, context: Context) -> Variables:
+  """The variables that training changes: the start, what stayed here, what the server sent."""
+  sent = read(message.content['arrays'])
   personal = read(context.state[_PERSONAL]) if _PERSONAL in context.state else {}
   if task.federation.aggregation == 'product':
     sent = aggregation.truncate(sent, task.settings.lora.rank, task.method.pairs)
@@ -103,8 +101,8 @@ def serialized_bytes(content: Any) -> int:
   return len(content.deflate()) + sum(map(serialized_bytes, (content.children or {}).values()))
 
 
-def _from_node(context: Context, federation: Federation) -> Own:
-  """What a SuperNode's configuration names. Raises UserError if an entry or the person is missing."""
+def _from_node(context: Context, federation: Federation) -> Participant:
+  """Reads a SuperNode's configuration. Raises UserError if an entry or the person is missing."""
   node = context.node_config
   needed = ('windows', 'target', 'person', 'partition-id')
   if missing := [name for name in needed if name not in node]:
@@ -117,7 +115,7 @@ def _from_node(context: Context, federation: Federation) -> Own:
     labels=int(node.get('labels', 0)),
     number=int(node['partition-id']),
   )
-  return Own(person, node.get('base'), node.get('rank'))
+  return Participant(person, node.get('base'), node.get('rank'))
 
 
 _person = functools.lru_cache(maxsize=4)(people.read_person)

@@ -6,6 +6,7 @@ w windows.
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Archive:
 
   @property
   def entries(self) -> dict[str, Any]:
-    """What decides the clients' windows and ranks, as a card holds it."""
+    """Entries of a card that decide the clients' windows and ranks."""
     entries = {'target': self.target, 'labels_per_activity': self.labels, 'missing': self.missing}
     entries |= {'most': self.most, 'client_ranks': list(self.ranks)}
     return entries | {'windows': Datasets.open(self.folder)[self.target].checksum}
@@ -77,10 +78,9 @@ def read(archive: Archive) -> People:
     raise UserError(f'{archive.missing} of {len(data.classes)} activities cannot be missing; two are needed')
   parts = []
   for subject in np.sort(np.random.default_rng(seed).permutation(np.unique(subjects))[: archive.most]):
-    lacks = np.random.default_rng([seed, subject]).permutation(len(data.classes))[: archive.missing]
-    parts.append(_split(data.train, np.flatnonzero(subjects == subject), archive.labels, lacks))
-  usable = [(train, later) for train, later in parts if len(train['label']) and len(later['label'])]
-  clients = tuple(Person(number, *part) for number, part in enumerate(usable))
+    missing = np.random.default_rng([seed, subject]).permutation(len(data.classes))[: archive.missing]
+    parts.append(_split(data.train, np.flatnonzero(subjects == subject), archive.labels, missing.tolist()))
+  clients = tuple(Person(number, *part) for number, part in enumerate(part for part in parts if part))
   return People(clients, data.validation, data.test, data.classes)
 
 
@@ -92,27 +92,27 @@ def read_person(
   Raises UserError if there is no such person, or it has no labeled or no later windows.
   """
   windows = Dataset(folder / target).first_position
-  people, activities = windows.meta['subjects'], windows.meta['activities']
+  people, label = windows.meta['subjects'], windows.labels(classes)
   if name not in people:
     raise UserError(f'{folder / target} has no person {name!r}; it has {", ".join(people[:20])}')
-  label = np.array([classes.index(each) if each in classes else -1 for each in activities], np.int32)
-  own = np.flatnonzero((windows.subject == people.index(name)) & (label[windows.activity] >= 0))
-  normalizer = normalization.physical(windows.signals[own])
-  mine = {
-    'signal': normalizer(windows.signals[own]),
-    'label': label[windows.activity[own]],
-    'origin': normalizer.origins(len(own)),
+  indices = np.flatnonzero((windows.subject == people.index(name)) & (label >= 0))
+  normalizer = normalization.physical(windows.signals[indices])
+  batch = {
+    'signal': normalizer(windows.signals[indices]),
+    'label': label[indices],
+    'origin': normalizer.origins(len(indices)),
   }
-  train, later = _split(mine, np.arange(len(own)), labels, np.empty(0, int))
-  if not len(train['label']) or not len(later['label']):
+  if (parts := _split(batch, np.arange(len(indices)), labels)) is None:
     raise UserError(f'{name} has too few windows of {", ".join(classes)} to train and to test on')
-  return Person(number, train, later)
+  return Person(number, *parts)
 
 
 def _split(
-  windows: Batch, own: Int[np.ndarray, 'w'], labels: int, lacks: Int[np.ndarray, 'm']
-) -> tuple[Batch, Batch]:
-  train, later = splits.split_first(windows['label'], own, labels, lacks.tolist())
-  return {name: array[train] for name, array in windows.items()}, {
-    name: windows[name][later] for name in ('signal', 'label')
-  }
+  windows: Batch, indices: Int[np.ndarray, 'w'], labels: int, missing: Sequence[int] = ()
+) -> tuple[Batch, Batch] | None:
+  """One person's labeled and later windows; None if there are none of either. missing: without labels."""
+  train, later = splits.split_first(windows['label'], indices, labels, missing)
+  if not len(train) or not len(later):
+    return None
+  labeled = {name: array[train] for name, array in windows.items()}
+  return labeled, {name: windows[name][later] for name in ('signal', 'label')}

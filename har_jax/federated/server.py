@@ -29,7 +29,7 @@ _WAIT_S = 1.0  # between looks at who is connected
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-  """What a server runs: a federation, its base (None: the bundled one), and the folder of its adapter.
+  """A server's part: a federation, its base (None: the bundled one), and the folder of its adapter.
 
   clients: the rounds wait until so many are connected. timeout_s: of a round; who is late is left out.
   data: what the clients train on, as far as the server knows it; kept in the card.
@@ -67,10 +67,10 @@ def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
     return task.shared, []
   adapter = files.load_adapter(server.out)
   card = adapter.card.federated or records.Federated(settings={}, history=[])
-  found = card.settings | card.data | {'base': adapter.card.base}
+  earlier = card.settings | card.data | {'base': adapter.card.base}
   base = task.base.checksum if task.method.pretrained else None
   wanted = {**server.federation.entries(), **server.data, 'base': base}
-  if changed := [name for name, value in wanted.items() if found.get(name) != value]:
+  if changed := [name for name, value in wanted.items() if earlier.get(name) != value]:
     raise UserError(
       f'{server.out} holds an adapter made with other settings ({", ".join(changed)}); '
       'give another --out, or delete it'
@@ -136,20 +136,19 @@ class _Rounds(FedAvg):
         serialized += serialized_bytes(message.content)
       except UserError as error:
         problems[node] = shorten(error)
+    number = self._first + server_round
     refused = [f'client at node {node}: {problem}' for node, problem in problems.items()]
     for text in refused:
-      _LOG.warning('round %d, refused: %s', self._first + server_round, text)
+      _LOG.warning('round %d, refused: %s', number, text)
     updates.sort(key=lambda update: update[1]['client'])  # so that rounding does not depend on who is first
     if is_too_few := bool(self._federation.clip_norm) and len(updates) < len(self._asked):
-      _LOG.warning(
-        'round %d left out: its noise is for all clients that were asked', self._first + server_round
-      )
+      _LOG.warning('round %d left out: its noise is for all clients that were asked', number)
     if updates and not is_too_few:
       self.variables = self._aggregate(*zip(*updates, strict=True))
     sent = sum(len(array.data) for array in written(self._start).values())
     received = sum(len(array.data) for update, _ in updates for array in written(update).values())
     entry = {
-      'round': self._first + server_round,
+      'round': number,
       'asked': len(self._asked),
       'clients': [int(metrics['client']) for _, metrics in updates],
       'refused': refused,
@@ -215,9 +214,10 @@ class _Rounds(FedAvg):
       self._save(later=sorted(measures, key=lambda measured: measured['client']))
 
   def _save(self, **entries: Any) -> None:
-    made_of = {'settings': self._federation.entries(), 'data': dict(self._server.data)}
-    card = {**made_of, 'history': self._history, **entries}
-    files.save_adapter(self._server.out, self.task.adapter(self.task.start | self.variables, federated=card))
+    card = {'settings': self._federation.entries(), 'data': dict(self._server.data), 'history': self._history}
+    files.save_adapter(
+      self._server.out, self.task.adapter(self.task.start | self.variables, federated=card | entries)
+    )
 
 
 def _nodes(grid: Grid) -> list[int]:

@@ -67,9 +67,9 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
   # After Ray's own handler, which would end this process without a word.
   before = signal.signal(signal.SIGTERM, terminate)
   try:
-    own = functools.partial(_own, archive, server.base)
+    find = functools.partial(_find_participant, archive, server.base)
     resources = {'client_resources': {'num_cpus': 1, 'num_gpus': 0.0}}
-    run_simulation(app, client.make(own), clients, backend_config=resources)
+    run_simulation(app, client.make(find), clients, backend_config=resources)
   except KeyboardInterrupt:
     if is_terminated.is_set():
       raise Stopped(f'{server.out}: stopped, and saved after its last round') from None
@@ -92,7 +92,9 @@ def _check_heads(server: Server) -> None:
     )
 
 
-def _own(archive: people.Archive, base: str | None, context: Context, federation: Federation) -> client.Own:
+def _find_participant(
+  archive: people.Archive, base: str | None, context: Context, federation: Federation
+) -> client.Participant:
   number = int(context.node_config['partition-id'])
   rank = archive.ranks[number % len(archive.ranks)] if archive.ranks else None
-  return client.Own(people.read(archive).clients[number], base, rank)
+  return client.Participant(people.read(archive).clients[number], base, rank)

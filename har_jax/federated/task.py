@@ -1,4 +1,4 @@
-"""What server and clients agree on, and a client's part of it: some steps on its own windows."""
+"""The task that server and clients agree on, and a client's part of it: some steps on its own windows."""
 
 import dataclasses
 import functools
@@ -12,6 +12,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.federated import aggregation
 from har_jax.files import safetensors_io
+from har_jax.recognizer.parameters import Parameters
 from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
@@ -85,16 +86,17 @@ class Task:
     self.federation, self.base, rank = federation, base, rank or federation.rank
     if rank != federation.rank and federation.aggregation != 'product':
       raise UserError(f'rank {rank} is not {federation.rank}, that of the others: this needs product')
-    self._training = ShortTraining(
+    parameters = Parameters(
       base,
-      federation.classes,
       method=federation.method,
       rank=rank,
-      steps=federation.rounds * federation.local_steps,
-      batch=federation.batch,
+      alpha=2.0 * rank,
+      max_steps=federation.rounds * federation.local_steps,
       learning_rate=federation.learning_rate,
-      seed=federation.seed,
+      batch=federation.batch,
+      random_state=federation.seed,
     )
+    self._training = ShortTraining(federation.classes, parameters)
     self.method, self.settings = self._training.method, self._training.settings
     self.objective, self.prepared = self._training.objective, self._training.prepared
     first_factors, others = split(self.prepared.trainable, lambda path: self.method.is_factor(path, 'a'))
@@ -113,7 +115,7 @@ class Task:
 
   @property
   def start(self) -> Variables:
-    """What training changes, sorted: trainable leaves and BatchNorm's statistics, as NumPy arrays."""
+    """Variables that training changes, sorted: trainable leaves and BatchNorm's statistics, in NumPy."""
     return as_arrays(self.trainable | self.prepared.statistics)
 
   @property

@@ -23,7 +23,7 @@ _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-  """What a fit takes: megabytes of arrays in training, minutes (0: not measured), kilobytes of the file."""
+  """Costs of a fit: megabytes of arrays in training, minutes (0: not measured), kilobytes of the file."""
 
   memory_mb: float
   minutes: float
@@ -104,7 +104,7 @@ def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int) -> tup
       plan = dataclasses.replace(plan, passed_over=tuple(missed for _, missed in misses))
       return fit.replace_steps(plan.max_steps), plan
     misses.append((_excess(plan.predicted, budget), plan))
-  _, nearest = min(misses, key=lambda each: each[0])
+  _, nearest = min(misses, key=lambda miss: miss[0])
   raise UserError(f'no method fits {budget}; the nearest is {nearest}')
 
 

@@ -17,7 +17,7 @@ from har_jax.baselines import BASELINES, Baseline
 from har_jax.baselines.installed import fit_installed
 from har_jax.errors import UserError, shorten
 from har_jax.files import estimators
-from har_jax.recognizer.temperature import fit_temperature
+from har_jax.recognizer.calibration import fit_temperature
 from har_jax.storage import Place
 
 ENCODER = 'encoder'
@@ -55,8 +55,8 @@ def _fit_weights(
   By expectation maximization for the weights of a mixture; the loss is convex.
   Source: Dempster, Laird and Rubin, J. R. Stat. Soc. B 39(1), 1977, section 4.3.
   """
-  at = np.arange(len(labels))
-  likelihood = np.stack([np.maximum(each[at, labels], _TINY) for each in probabilities.values()])
+  indices = np.arange(len(labels))
+  likelihood = np.stack([np.maximum(member[indices, labels], _TINY) for member in probabilities.values()])
   prior = np.array([_DEFAULT_WEIGHTS[name] for name in probabilities])
   weights = prior
   for _ in range(_EM_STEPS):
@@ -70,7 +70,7 @@ def average(
   probabilities: Mapping[str, Float[np.ndarray, 'w y']], weights: Mapping[str, float]
 ) -> Float[np.ndarray, 'w y']:
   """The weighted mean of the members' probabilities."""
-  return np.sum([weights[name] * each for name, each in probabilities.items()], axis=0)
+  return np.sum([weights[name] * member for name, member in probabilities.items()], axis=0)
 
 
 def check_installed() -> None:
@@ -100,7 +100,7 @@ def check_encoder_alone(is_ensemble: bool, what: str) -> None:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Ensemble:
-  """What an ensemble adds to an adapted encoder. Its baselines take windows in physical units.
+  """What an ensemble adds to an adapted encoder. The baselines take windows in physical units.
 
   temperature: of the mean. seconds: of each baseline's fit.
   """
@@ -120,8 +120,8 @@ class Ensemble:
     return special.softmax(np.log(np.maximum(mean, _TINY)) / self.temperature, axis=1)
 
   def probabilities(self, windows: Float[np.ndarray, 'w n 6']) -> dict[str, Float[np.ndarray, 'w y']]:
-    """Each baseline's."""
-    return {name: each.predict_proba(windows) for name, each in self.baselines.items()}
+    """Probabilities of each baseline, by its name."""
+    return {name: baseline.predict_proba(windows) for name, baseline in self.baselines.items()}
 
 
 def fit(
@@ -138,7 +138,7 @@ def save(folder: str | Place, ensemble: Ensemble, *, adapter: str) -> None:
   card = records.Ensemble(
     adapter=adapter, weights=ensemble.weights, seconds=ensemble.seconds, temperature=ensemble.temperature
   )
-  fitted = {name: each.estimator for name, each in ensemble.baselines.items()}
+  fitted = {name: baseline.estimator for name, baseline in ensemble.baselines.items()}
   estimators.write(storage.place(str(folder)), _NAME, fitted, card)
 
 

@@ -1,4 +1,4 @@
-"""What scikit-learn asks of a classifier, without importing it: that would take a second of each start."""
+"""Methods that scikit-learn asks of a classifier. To import it would take a second of each start."""
 
 import inspect
 from typing import Any
@@ -17,10 +17,10 @@ class Estimator:
 
   def set_params(self, **changed: Any) -> Any:
     """Changes parameters and returns itself. Raises ValueError where one is unknown."""
-    known = self.get_params()
+    names = self.get_params()
     for name, value in changed.items():
-      if name not in known:
-        raise ValueError(f'{name!r} is no parameter of {type(self).__name__}; one of {", ".join(known)}')
+      if name not in names:
+        raise ValueError(f'{name!r} is no parameter of {type(self).__name__}; one of {", ".join(names)}')
       setattr(self, name, value)
     return self
 
@@ -37,10 +37,6 @@ class Estimator:
       from sklearn.exceptions import NotFittedError
 
       raise NotFittedError(f'this {type(self).__name__} is not fitted: call fit first')
-
-  def __repr__(self) -> str:
-    given = ', '.join(f'{name}={value!r}' for name, value in self.get_params().items())
-    return f'{type(self).__name__}({given})'
 
   def __sklearn_tags__(self) -> Any:
     from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags

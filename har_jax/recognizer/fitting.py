@@ -13,6 +13,7 @@ from har_jax import config, files, methods
 from har_jax.datasets import balancing, self_training
 from har_jax.datasets.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
+from har_jax.recognizer.parameters import Parameters
 from har_jax.train import evaluation, loop
 from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_start
@@ -31,7 +32,7 @@ class Fitted:
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-  """What a recognizer trains. `train` and `validation` are normalized and labeled."""
+  """A training of a recognizer by one method. `train` and `validation` are normalized and labeled."""
 
   objective: Classify
   method: Method
@@ -130,28 +131,30 @@ class Fit:
     return Fitted(trained.variables | prepared.frozen, trained.step, metrics)
 
 
-FitOf = Callable[..., Fit]  # (method's name, rank=that given) → what it trains
+FitOf = Callable[..., Fit]  # (method's name, rank=the parameters') → what it trains
 
 
 def fits(
+  parameters: Parameters,
   base: files.Base | None,
   experiment: config.Experiment,
   classes: Sequence[Any],
-  training: config.Training,
   train: Batch,
   validation: Batch,
-  *,
-  seed: int,
-  progress: bool,
 ) -> FitOf:
-  """Returns a function of a method's name, and a rank if it is another: what it trains on these windows."""
-  objective = Classify(experiment.model, len(classes), experiment.precision)
-  given = experiment.lora
+  """Returns a function from the name of a method, and a rank if it is another, to its fit.
 
-  def fit_of(name: str, rank: int = given.rank) -> Fit:
-    method = methods.METHODS[name]
-    lora = dataclasses.replace(given, rank=rank, alpha=given.alpha * rank / given.rank)
-    settings = Settings.from_experiment(dataclasses.replace(experiment, lora=lora))
+  base, experiment: of `parameters.check`.
+  """
+  objective = Classify(experiment.model, len(classes), experiment.precision)
+  lora, training = experiment.lora, experiment.finetune
+  seed, progress = int(parameters.random_state), bool(parameters.verbose)
+
+  def fit_of(name: str, rank: int = lora.rank) -> Fit:
+    method, alpha = methods.METHODS[name], lora.alpha * rank / lora.rank
+    settings = Settings.from_experiment(
+      dataclasses.replace(experiment, lora=dataclasses.replace(lora, rank=rank, alpha=alpha))
+    )
     prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
     return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
 

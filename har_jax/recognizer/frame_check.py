@@ -55,7 +55,7 @@ _IS_UNDECIDED = (
 
 @dataclasses.dataclass
 class Finding:
-  """What to apply to a recording, in this order, and sentences: what was corrected, and what is doubtful."""
+  """Corrections of a recording, in this order, and sentences: what was corrected, and what is doubtful."""
 
   acc_factor: float = 1.0
   frame: Frame = frames.AS_IS
@@ -126,7 +126,7 @@ def _check_units(finding: Finding, signals: Float[np.ndarray, 'w n 6'], *, may_c
 def _check_gravity(
   finding: Finding, expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], *, may_refuse: bool
 ) -> bool:
-  """True: gravity can be compared."""
+  """Tells if gravity can be compared."""
   length = float(np.median(np.linalg.norm(_means_g(finding(signals)), axis=1)))
   has_gravity, trained = length > HAS_GRAVITY_G, expected is None or expected.has_gravity
   if has_gravity == trained:
@@ -224,8 +224,8 @@ class _Directions:
     moves = int(moving.sum()) >= _FEWEST_MOVING
     fits = expected.log_likelihood(means @ _CANDIDATES.swapaxes(1, 2))
     gains = [
-      (fits[:, kept] - fits[_AS_IS, kept]).mean(axis=1)
-      for kept in ([moving] if moves else []) + [np.ones(len(means), bool)]
+      (fits[:, part] - fits[_AS_IS, part]).mean(axis=1)
+      for part in ([moving] if moves else []) + [np.ones(len(means), bool)]
     ]
     return cls(np.min(gains, axis=0), moves, expected.positions)
 
@@ -269,4 +269,4 @@ def _index(acc: Float[np.ndarray, '3 3']) -> int:
 
 _CANDIDATES = frames.signed_permutations()
 _IS_ROTATION = np.linalg.det(_CANDIDATES) > 0
-_AS_IS, _FLIP = (_index(each.acc) for each in (frames.AS_IS, frames.FLIP))
+_AS_IS, _FLIP = _index(frames.AS_IS.acc), _index(frames.FLIP.acc)

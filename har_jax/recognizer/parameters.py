@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
 LIMITS = ('max_memory_mb', 'max_minutes', 'max_adapter_kb')  # the fields of `budget.Budget`
 # Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
-KEPT = {
+IN_CARD = {
   'max_steps': int,
   'learning_rate': float,
   'batch': int,
@@ -30,7 +30,7 @@ KEPT = {
 }
 
 
-@dataclasses.dataclass(eq=False, repr=False)
+@dataclasses.dataclass(eq=False)
 class Parameters:
   """Parameters of `Recognizer`, whose docstring explains each. `fit` checks them, as scikit-learn asks."""
 
@@ -38,81 +38,80 @@ class Parameters:
   _: dataclasses.KW_ONLY
   method: str = 'lora'
   rank: int = 8
-  alpha: float = 16.0
+  alpha: float | int = 16.0
   max_steps: int = 300
-  learning_rate: float = 1e-3
+  learning_rate: float | int = 1e-3
   batch: int = 32
-  rotation_std_deg: float = 10.0
+  rotation_std_deg: float | int = 10.0
   random_state: int = 0
-  validation_fraction: float = 0.1
+  validation_fraction: float | int = 0.1
   tta_shifts: int = 1
   ensemble: bool = False
   verbose: bool = False
-  max_memory_mb: float | None = None
-  max_minutes: float | None = None
-  max_adapter_kb: float | None = None
+  max_memory_mb: float | int | None = None
+  max_minutes: float | int | None = None
+  max_adapter_kb: float | int | None = None
 
 
-def check(given: Parameters) -> tuple['files.Base | None', config.Experiment]:
-  """Base and the model's hyperparameters. Raises UserError if a parameter is invalid."""
+def check(parameters: Parameters) -> tuple['files.Base | None', config.Experiment]:
+  """Base, and the hyperparameters of model and training. Raises UserError if a parameter is invalid.
+
+  The one validation of a training is after its last step, whose variables are kept.
+  """
   from har_jax import methods
   from har_jax.recognizer import ensemble
 
-  if (name := given.method) not in (AUTO, *methods.METHODS):
+  if (name := parameters.method) not in (AUTO, *methods.METHODS):
     raise UserError(f'unknown method {name!r}; one of {", ".join((*methods.METHODS, AUTO))}')
-  limits = [limit for limit in LIMITS if getattr(given, limit) is not None]
+  limits = [limit for limit in LIMITS if getattr(parameters, limit) is not None]
   if name != AUTO and limits:
     raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')
-  base = load_base(given.base)
+  base = load_base(parameters.base)
   if base is None and (name == AUTO or methods.METHODS[name].pretrained):
     raise UserError(
       f"{name} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
     )
-  if not 0 <= given.validation_fraction < 1:
-    raise UserError(f'validation_fraction is {given.validation_fraction!r}; give a number in [0, 1)')
-  seed = given.random_state
+  if not 0 <= parameters.validation_fraction < 1:
+    raise UserError(f'validation_fraction is {parameters.validation_fraction!r}; give a number in [0, 1)')
+  seed = parameters.random_state
   if not (isinstance(seed, numbers.Integral) and 0 <= seed < 2**32):  # scikit-learn's range
     raise UserError(f'random_state is {seed!r}; give a whole number in [0, 2³²)')
-  if given.max_steps < 1:
-    raise UserError(f'max_steps is {given.max_steps!r}; give 1 or more')
-  if given.ensemble:
+  if (steps := int(parameters.max_steps)) < 1:
+    raise UserError(f'max_steps is {parameters.max_steps!r}; give 1 or more')
+  if parameters.ensemble:
     ensemble.check_installed()  # now, not after training
-  model = config.Experiment().model if base is None else base.model
+  default = config.Experiment()
+  model, rate = (default if base is None else base).model, float(parameters.learning_rate)
   experiment = config.Experiment(
     model=model,
-    lora=config.Lora(rank=int(given.rank), alpha=float(given.alpha)),
+    lora=config.Lora(rank=int(parameters.rank), alpha=float(parameters.alpha)),
     protocol=config.Protocol(normalize='none' if model.stem else 'train'),
+    finetune=dataclasses.replace(
+      default.finetune,
+      epochs=float(steps),  # at least one step per epoch, so that max_steps decides
+      max_steps=steps,
+      batch=int(parameters.batch),
+      learning_rate=rate,
+      encoder_learning_rate=rate / 2,
+      rotation_std_deg=float(parameters.rotation_std_deg),
+      num_evals=1,
+      patience=0,
+    ),
   )
   return base, experiment
 
 
-def chosen(given: Parameters, fit_of: 'FitOf', *, rounds: int) -> tuple['Fit', 'Plan | None']:
-  """The fit of the method given, or of the plan that 'auto' makes.
+def choose_fit(parameters: Parameters, fit_of: 'FitOf', *, rounds: int) -> tuple['Fit', 'Plan | None']:
+  """The fit of the parameters' method, or of the plan that 'auto' makes.
 
   Raises UserError where nothing fits, and where a limit is not positive.
   """
-  if given.method != AUTO:
-    return fit_of(given.method), None
+  if parameters.method != AUTO:
+    return fit_of(parameters.method), None
   from har_jax.recognizer import budget
 
-  limits = budget.Budget(**{name: getattr(given, name) for name in LIMITS})
-  return budget.choose(fit_of, limits, max_steps=int(given.max_steps), rounds=rounds)
-
-
-def training(given: Parameters) -> config.Training:
-  """The hyperparameters of training. Its one validation is after the last step, whose variables are kept."""
-  steps, rate = int(given.max_steps), float(given.learning_rate)
-  return dataclasses.replace(
-    config.Experiment().finetune,
-    epochs=float(steps),  # at least one step per epoch, so that max_steps decides
-    max_steps=steps,
-    batch=int(given.batch),
-    learning_rate=rate,
-    encoder_learning_rate=rate / 2,
-    rotation_std_deg=float(given.rotation_std_deg),
-    num_evals=1,
-    patience=0,
-  )
+  limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
+  return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds)
 
 
 def load_base(base: Any) -> 'files.Base | None':

@@ -73,11 +73,11 @@ class Recognizer(parameters.Parameters, Estimator):
     The trained weights and their card.
   variables_ : dict
     The adapted model's variables, 'collection/module/leaf' → array.
-  recording_head_ : inference.recording_head.RecordingHead or None
+  recording_head_ : recognizer.recording_head.RecordingHead or None
     A base's head for whole recordings, with which `har-jax predict` answers; None after a fit.
-  ensemble_ : inference.ensemble.Ensemble or None
+  ensemble_ : recognizer.ensemble.Ensemble or None
     The baselines and their weights, if fitted as an ensemble.
-  plan_ : inference.budget.Plan or None
+  plan_ : recognizer.budget.Plan or None
     What 'auto' has chosen, and its predicted and actual cost.
 
   Examples
@@ -142,10 +142,10 @@ class Recognizer(parameters.Parameters, Estimator):
   @classmethod
   def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
     card = adapter.card
-    given = {name: getattr(card, name) for name in ('method', 'rank', 'alpha')}
-    training = {name: getattr(card.training, name) for name in parameters.KEPT}
-    given |= {name: value for name, value in training.items() if value is not None}
-    recognizer = cls(base, **given)
+    options = {name: getattr(card, name) for name in ('method', 'rank', 'alpha')}
+    training = {name: getattr(card.training, name) for name in parameters.IN_CARD}
+    options |= {name: value for name, value in training.items() if value is not None}
+    recognizer = cls(base, **options)
     recognizer._set_adapter(base, adapter)
     return recognizer
 
@@ -181,17 +181,8 @@ class Recognizer(parameters.Parameters, Estimator):
     # Nothing held out: the validation is on all windows, and its metrics are not used.
     has_validation = split != 'none'
     validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
-    fit_of = fitting.fits(
-      base,
-      experiment,
-      classes.tolist(),
-      parameters.training(self),
-      train,
-      validate,
-      seed=int(self.random_state),
-      progress=bool(self.verbose),
-    )
-    fit, plan = parameters.chosen(self, fit_of, rounds=1 if more is None else 2)
+    fit_of = fitting.fits(self, base, experiment, classes.tolist(), train, validate)
+    fit, plan = parameters.choose_fit(self, fit_of, rounds=1 if more is None else 2)
     fitted = fit.labeled()
     if more is not None:
       shifts = int(self.tta_shifts)
@@ -209,7 +200,7 @@ class Recognizer(parameters.Parameters, Estimator):
         'by': split,
         'windows': {'train': len(train['label']), 'validation': int(held_out.sum())},
       },
-      'training': {name: kind(getattr(self, name)) for name, kind in parameters.KEPT.items()}
+      'training': {name: kind(getattr(self, name)) for name, kind in parameters.IN_CARD.items()}
       | {'step': fitted.step, 'self_training': fitted.self_training},
     }
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
@@ -270,7 +261,7 @@ class Recognizer(parameters.Parameters, Estimator):
     return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(signals))
 
   def _logits(self, X) -> Float[np.ndarray, 'w y']:
-    """The encoder's, without temperature."""
+    """Logits of the encoder, without temperature."""
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
@@ -285,8 +276,8 @@ class Recognizer(parameters.Parameters, Estimator):
 
   def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
     """Angular velocity is zero if the training windows had none."""
-    kept = np.arange(config.CHANNELS) < config.CHANNELS // 2
-    return signals if self.has_gyro else np.where(kept, signals, 0).astype(signals.dtype)
+    is_acc = np.arange(config.CHANNELS) < config.CHANNELS // 2
+    return signals if self.has_gyro else np.where(is_acc, signals, 0).astype(signals.dtype)
 
   @property
   def temperature(self) -> float:
@@ -294,7 +285,7 @@ class Recognizer(parameters.Parameters, Estimator):
     return self.ensemble_.temperature if self.ensemble else self.adapter_.card.temperature
 
   def set_temperature(self, temperature: float) -> None:
-    """Replaces that of `predict_proba`; `calibration.calibrate` does so."""
+    """Replaces the temperature of `predict_proba`; `calibration.calibrate` does so."""
     self.check_fitted()
     if self.ensemble:
       self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
@@ -303,7 +294,7 @@ class Recognizer(parameters.Parameters, Estimator):
 
   @property
   def signals(self) -> SignalSummary | None:
-    """What the training windows looked like, or those of the base before it is fitted; None if unknown."""
+    """Summary of the training windows, or of the base's before it is fitted; None if unknown."""
     source = self.adapter_ if hasattr(self, 'adapter_') else parameters.load_base(self.base)
     return None if source is None else source.signals
 

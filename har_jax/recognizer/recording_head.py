@@ -39,9 +39,8 @@ class RecordingHead:
   classes: tuple[str, ...]
   mean: Float[np.ndarray, 'f']
   scale: Float[np.ndarray, 'f']
-  members: tuple[
-    tuple[np.ndarray, ...], ...
-  ]  # each: kernel and bias of the hidden layer, of the output layer
+  # Kernel and bias of the hidden layer, then of the output layer.
+  members: tuple[tuple[np.ndarray, ...], ...]
 
   @property
   def size(self) -> int:
@@ -69,10 +68,10 @@ class RecordingHead:
     if features is None:
       return encoder
     columns = [list(classes).index(name) for name in self.classes]
-    known = encoder[:, columns]
-    joint = self.predict_proba(features) * np.maximum(known, _TINY) ** _ENCODER_POWER
+    shared = encoder[:, columns]
+    joint = self.predict_proba(features) * np.maximum(shared, _TINY) ** _ENCODER_POWER
     combined = np.array(encoder)
-    combined[:, columns] = joint * (known.sum(axis=1) / joint.sum(axis=1))[:, None]
+    combined[:, columns] = joint * (shared.sum(axis=1) / joint.sum(axis=1))[:, None]
     return combined
 
 
@@ -92,16 +91,13 @@ def fit(
   for member in range(_MEMBERS):
     network = MLPClassifier(_HIDDEN, alpha=_DECAY, early_stopping=True, random_state=seed + member)
     network.fit(x, np.searchsorted(present, labels))
-    weights = [
-      np.asarray(each, np.float32)
-      for pair in zip(network.coefs_, network.intercepts_, strict=True)
-      for each in pair
-    ]
+    layers = zip(network.coefs_, network.intercepts_, strict=True)
+    weights = [np.asarray(leaf, np.float32) for layer in layers for leaf in layer]
     if len(present) == 2:  # one output, the log odds of the second class
-      weights[2:] = [np.concatenate([-each / 2, each / 2], axis=-1) for each in weights[2:]]
+      weights[2:] = [np.concatenate([-leaf / 2, leaf / 2], axis=-1) for leaf in weights[2:]]
     members.append(tuple(weights))
-  known = tuple(classes[number] for number in present)
-  return RecordingHead(known, mean.astype(np.float32), scale.astype(np.float32), tuple(members))
+  names = tuple(classes[number] for number in present)
+  return RecordingHead(names, mean.astype(np.float32), scale.astype(np.float32), tuple(members))
 
 
 def save(folder: Place, head: RecordingHead, *, base: str) -> None:
@@ -114,7 +110,7 @@ def save(folder: Place, head: RecordingHead, *, base: str) -> None:
 
 
 def load(folder: Place, base: Base) -> RecordingHead | None:
-  """None where there is none. Raises UserError where it is damaged, or belongs to another base."""
+  """Loads the head, None if there is none. Raises UserError if it is damaged or of another base."""
   if not (folder / f'{_NAME}.json').exists():
     return None
   leaves, card = safetensors_io.read(folder, _NAME, records.RecordingHead)
@@ -143,10 +139,8 @@ _LEAVES = ('hidden/kernel', 'hidden/bias', 'output/kernel', 'output/bias')
 
 def _shapes(members: int, classes: int) -> dict[str, np.ndarray]:
   features = len(relative_features.NAMES)
-  of_member = zip(_LEAVES, ((features, _HIDDEN), (_HIDDEN,), (_HIDDEN, classes), (classes,)), strict=True)
-  shapes = dict(of_member)
-  of_members = {f'member_{n}/{name}': shape for n in range(members) for name, shape in shapes.items()}
-  return {
-    path: np.broadcast_to(np.float32(0), shape)
-    for path, shape in ({'mean': (features,), 'scale': (features,)} | of_members).items()
-  }
+  layers = (features, _HIDDEN), (_HIDDEN,), (_HIDDEN, classes), (classes,)
+  shapes: dict[str, tuple[int, ...]] = {'mean': (features,), 'scale': (features,)}
+  for member in range(members):
+    shapes |= {f'member_{member}/{name}': shape for name, shape in zip(_LEAVES, layers, strict=True)}
+  return {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}

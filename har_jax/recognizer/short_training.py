@@ -13,7 +13,7 @@ from har_jax.datasets import batches as data_batches
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.normalization import PHYSICAL
 from har_jax.errors import UserError
-from har_jax.recognizer import parameters
+from har_jax.recognizer.parameters import Parameters, check
 from har_jax.train import loop
 from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_start, compiled_steps
@@ -21,40 +21,20 @@ from har_jax.variables import Variables, split_statistics
 
 
 class ShortTraining:
-  """What many trainings of the same shapes share: they are one compiled program.
+  """State that many trainings of the same shapes share: they are one compiled program.
 
   prepared: the variables before any training. Raises UserError where the base takes normalized windows.
   """
 
-  def __init__(
-    self,
-    base: files.Base,
-    classes: Sequence[Any],
-    *,
-    method: str,
-    rank: int,
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    seed: int,
-  ):
-    if not base.model.stem:
+  def __init__(self, classes: Sequence[Any], parameters: Parameters):
+    base, experiment = check(parameters)
+    if base is None or not base.model.stem:
       raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
-    given = parameters.Parameters(
-      base,
-      method=method,
-      rank=rank,
-      alpha=2.0 * rank,
-      max_steps=steps,
-      learning_rate=learning_rate,
-      batch=batch,
-    )
-    _, experiment = parameters.check(given)
-    self.base, self.method = base, methods.METHODS[method]
-    self.settings, self.training = methods.Settings.from_experiment(experiment), parameters.training(given)
+    self.base, self.method, self.training = base, methods.METHODS[parameters.method], experiment.finetune
+    self.settings, self.seed = methods.Settings.from_experiment(experiment), int(parameters.random_state)
     self.objective = Classify(experiment.model, len(classes), experiment.precision)
     self.prepared = files.prepare(
-      base, self.objective, self.method, self.settings, seed, classes=tuple(classes)
+      base, self.objective, self.method, self.settings, self.seed, classes=tuple(classes)
     )
 
   def run(
@@ -86,8 +66,8 @@ class ShortTraining:
     for begin in range(0, steps, size):
       count = min(size, steps - begin)
       stacked = data_batches.stack([next(read) for _ in range(count)], size)
-      state, found = train_steps(state, frozen, stacked, key, np.int32(total), np.int32(count))
-      losses.append(np.asarray(found)[:count])
+      state, step_losses = train_steps(state, frozen, stacked, key, np.int32(total), np.int32(count))
+      losses.append(np.asarray(step_losses)[:count])
     return as_arrays(state.trainable | state.statistics), np.concatenate(losses)
 
   def adapter(self, variables: Variables, classes: Sequence[Any], **entries: Any) -> files.Adapter:

@@ -41,7 +41,7 @@ def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
 
 
 def check_held_out(held_out: Any, label: Int[np.ndarray, 'w']) -> Bool[np.ndarray, 'w']:
-  """True: held out. At least one window of each class must stay to train on."""
+  """Reads which windows are held out. At least one window of each class must stay to train on."""
   mask = np.asarray(held_out)
   if mask.shape != label.shape or mask.dtype != bool:
     raise UserError(

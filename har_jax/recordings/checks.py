@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax.config import DEFAULT_WINDOWING, Windowing
+from har_jax.config import Windowing
 from har_jax.errors import shorten
 from har_jax.recordings import infer, label_shift, language, repeated_values
 from har_jax.recordings.reading import Reading
@@ -37,7 +37,7 @@ _STRETCH_S = 2.56
 _FEW_WINDOWS = 10
 
 
-def check(reading: Reading, windowing: Windowing = DEFAULT_WINDOWING) -> list[str]:
+def check(reading: Reading, windowing: Windowing) -> list[str]:
   """One sentence, with its numbers, for each thing that a user should know; none if all is well.
 
   windowing: of the model that is to recognize the reading.

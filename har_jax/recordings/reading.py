@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from har_jax.config import DEFAULT_WINDOWING, Windowing
+from har_jax.config import Windowing
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING, Export
@@ -169,7 +169,7 @@ def _known_zone(name: str) -> str:
 
 def to_windows(
   reading: Reading,
-  windowing: Windowing = DEFAULT_WINDOWING,
+  windowing: Windowing,
   *,
   unlabeled: bool = False,
   dropped: collections.Counter | None = None,
@@ -190,9 +190,7 @@ def to_windows(
   return windows
 
 
-def unlabeled_windows(
-  reading: Reading, windowing: Windowing = DEFAULT_WINDOWING, *, limit: int = 12_000
-) -> list[Window]:
+def unlabeled_windows(reading: Reading, windowing: Windowing, *, limit: int = 12_000) -> list[Window]:
   """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
   spans = [recording.spans for recording in reading.recordings]
   windows = [

@@ -93,7 +93,7 @@ class CorrectedFilter:
 
   @property
   def added(self) -> Float[np.ndarray, 'f z']:
-    """What the corrections add to the output layer's weights and, in the last row, to its bias."""
+    """Addition of the corrections to the output layer's weights and, in the last row, to its bias."""
     return self._layers[-1].added
 
   def restart(self) -> None:
@@ -132,17 +132,16 @@ class CorrectedFilter:
     corrected = tuple(window for window in [*self._recent][::-every] if window.stop_s >= begin_s)
     correction = Correction(now_s, float(seconds), activity)
     before = self._layers[-MOST_CORRECTIONS:]
-    known, new = self.added.shape[1], self.new
-    layer = _Layer(
-      self.added, (*new, activity) if label == known else new, now_s, correction, corrected, label
-    )
+    before_count, new = self.added.shape[1], self.new
+    new = (*new, activity) if label == before_count else new
+    layer = _Layer(self.added, new, now_s, correction, corrected, label)
     # A window that was corrected twice has the later label.
     layers = [*before[1:], layer]
     labeled = {window.stop_s: (window, each.label) for each in layers for window in each.corrected}
     replay = self._replay([each.correction for each in layers if each.correction])
     windows = [*(window for window, _ in labeled.values()), *replay]
     hidden = np.stack([window.hidden for window in windows], dtype=np.float64)
-    count = max(known, label + 1)
+    count = max(before_count, label + 1)
     logits = np.stack([_with_new(window.logits, count) for window in windows], dtype=np.float64)
     is_label = np.eye(count)
     targets = [*is_label[[label for _, label in labeled.values()]]]
@@ -161,12 +160,12 @@ class CorrectedFilter:
   def _sample(self, window: _Window) -> None:
     """Keeps each window of a class with equal probability."""
     number = int(window.logits.argmax())
-    kept = self._samples[number]
+    sample = self._samples[number]
     self._counts[number] += 1
-    if len(kept) < self._replayed:
-      kept.append(window)
-    elif (place := int(self._rng.integers(self._counts[number]))) < self._replayed:
-      kept[place] = window
+    if len(sample) < self._replayed:
+      sample.append(window)
+    elif (index := int(self._rng.integers(self._counts[number]))) < self._replayed:
+      sample[index] = window
 
   def _replay(self, corrections: list[Correction]) -> list[_Window]:
     spans = [(each.time_s - max(each.seconds, _UNSURE_S), each.time_s) for each in corrections]

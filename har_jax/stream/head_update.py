@@ -28,7 +28,7 @@ def fit(
   *,
   penalty: float,
 ) -> Float[np.ndarray, 'f y']:
-  """What to add to the output layer's weights; `logits` are those without it, `targets` probabilities.
+  """Addition to the output layer's weights; `logits` are those without it, `targets` probabilities.
 
   Minimizes the sum of the windows' cross-entropies, plus penalty / 2 times the sum of squares of what is
   added. This is the maximum a posteriori estimate, with the old weights as the prior's mean. The loss is
@@ -45,8 +45,8 @@ def fit(
 
   start = np.zeros(hidden.shape[1] * logits.shape[1])
   options = {'maxiter': _MAX_ITERATIONS}
-  found = optimize.minimize(loss, start, jac=True, method='L-BFGS-B', options=options)
-  return found.x.reshape(hidden.shape[1], -1)
+  minimum = optimize.minimize(loss, start, jac=True, method='L-BFGS-B', options=options)
+  return minimum.x.reshape(hidden.shape[1], -1)
 
 
 def add(
@@ -57,15 +57,15 @@ def add(
   new: names of classes that the recognizer does not have. Their columns are the last ones.
   Raises UserError where a method changes the output layer itself in another way than LoRA's sum.
   """
-  layer, held = methods.output_layer(recognizer.variables_), recognizer.variables_
+  layer, variables = methods.output_layer(recognizer.variables_), recognizer.variables_
   pairs = recognizer.adapter_.method.pairs
   name = layer.removeprefix('params')
-  if others := {collection(path) for path in held if f'{name}/' in path} - {'params', pairs}:
+  if others := {collection(path) for path in variables if f'{name}/' in path} - {'params', pairs}:
     raise UserError(f'the output layer has {", ".join(sorted(others))}; adapt without `head` as a target')
   # Each leaf of the layer has a column for each class, but for the first one of LoRA's pair.
   wide = {
-    path: np.pad(held[path], [(0, 0)] * (np.ndim(held[path]) - 1) + [(0, len(new))])
-    for path in held
+    path: np.pad(variables[path], [(0, 0)] * (np.ndim(variables[path]) - 1) + [(0, len(new))])
+    for path in variables
     if f'{name}/' in path and not path.endswith('/a')
   }
   bias = added[-1] + np.repeat([0.0, NEW_LOGIT], [added.shape[1] - len(new), len(new)])
@@ -74,7 +74,7 @@ def add(
   corrected = copy.copy(recognizer)
   card = recognizer.adapter_.card
   card = msgspec.structs.replace(card, classes=[*card.classes, *new], **entries)
-  corrected.adapter_ = files.make_adapter(recognizer.base_, held | changed, card)
+  corrected.adapter_ = files.make_adapter(recognizer.base_, variables | changed, card)
   corrected.classes_ = np.array(card.classes)
   corrected.variables_ = files.attach(recognizer.base_, corrected.adapter_)
   return corrected

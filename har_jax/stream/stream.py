@@ -104,7 +104,9 @@ class Stream:
     rate, starting at 0 in the first call.
     Samples that are not finite count as missing. Raises UserError on other shapes and on times that decrease.
     """
-    values, times_s = self._checked(samples, time_s, self._windowing.rate_hz if rate_hz is None else rate_hz)
+    values, times_s = self._check_samples(
+      samples, time_s, self._windowing.rate_hz if rate_hz is None else rate_hz
+    )
     is_finite = np.isfinite(values).all(axis=1)
     if not is_finite.any():
       return []
@@ -152,7 +154,7 @@ class Stream:
 
   @property
   def activities(self) -> list[str]:
-    """What a prediction may be: the recognizer's classes, and new ones of corrections."""
+    """Activities of predictions: the recognizer's classes, and new ones of corrections."""
     return [*map(str, self._recognizer.classes_), *self._filter.new]
 
   def undo(self) -> Correction:
@@ -174,7 +176,7 @@ class Stream:
     entries = {'corrections': count, 'metrics': {'validation': None}}
     return head_update.add(self._recognizer, self._filter.added, self._filter.new, **entries)
 
-  def _checked(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
+  def _check_samples(self, samples, time_s, rate_hz: float | int) -> tuple[np.ndarray, np.ndarray]:
     values = np.asarray(samples)
     if values.ndim != 2 or values.shape[1] != CHANNELS or values.dtype.kind not in 'fiu':
       raise UserError(

@@ -89,7 +89,7 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
 
 
 def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
-  """Longest first."""
+  """Minutes of each activity, longest first."""
   minutes: dict[str, float] = {}
   for bout in bouts:
     minutes[bout.activity] = minutes.get(bout.activity, 0.0) + bout.length_s / 60

@@ -33,7 +33,7 @@ class Clock:
     return self.offsets_s[recording] + time_s
 
   def wall(self, file_s: float) -> str:
-    """ISO 8601, to the millisecond."""
+    """The time in ISO 8601, to the millisecond."""
     return self.at(file_s).isoformat(timespec='milliseconds')
 
   def at(self, file_s: float) -> datetime.datetime:

@@ -70,8 +70,8 @@ class Chain:
     if not self.mean_bout_s:
       return np.full(len(probabilities), probabilities.mean())
     count = len(probabilities)
-    kept = math.exp(-self.hop_s / self.mean_bout_s * count / max(count - 1, 1))
-    return kept * probabilities + (1 - kept) * probabilities.mean()
+    stays = math.exp(-self.hop_s / self.mean_bout_s * count / max(count - 1, 1))
+    return stays * probabilities + (1 - stays) * probabilities.mean()
 
 
 def _normalized(values: Float[np.ndarray, 'y']) -> Float[np.ndarray, 'y']:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
-from har_jax.config import DEFAULT_WINDOWING, Windowing
+from har_jax.config import Windowing
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -37,10 +37,10 @@ class Predictions:
   start_s: Float[np.ndarray, 'w']
   probabilities: Float[np.ndarray, 'w y']
   still: Bool[np.ndarray, 'w']
+  windowing: Windowing
   tta_shifts: int = 1
   compared: bool | None = None
   pooled_files: int = 0
-  windowing: Windowing = DEFAULT_WINDOWING
 
   @property
   def warnings(self) -> list[str]:
@@ -76,15 +76,15 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
         described.append(relative_features.describe(signals, recognizer.windowing.rate_hz))
       recording += [window.recording for window in windows]
       start_s += [window.start_s for window in windows]
-      before_s = sum(float(each.acc.time_s[-1]) for each in reading.recordings[: recording[-1]])
+      before_s = sum(float(earlier.acc.time_s[-1]) for earlier in reading.recordings[: recording[-1]])
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
-  classes, joined = tuple(str(each) for each in recognizer.classes_), np.concatenate(probabilities)
+  classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
   compared, pooled = None, 0
   if head is not None:
-    each_file = _by_file(reading, np.array(recording))
+    files = np.array(reading.files or [''] * len(reading.recordings))[recording]
     joined, compared, pooled = _combine(
-      head, joined, relative_features.concatenate(described), classes, each_file
+      head, joined, relative_features.concatenate(described), classes, files
     )
   return Predictions(
     classes,
@@ -92,17 +92,11 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     np.array(start_s),
     joined,
     np.concatenate(still),
+    recognizer.windowing,
     int(recognizer.tta_shifts),  # JSON has no NumPy integers
     compared,
     pooled,
-    recognizer.windowing,
   )
-
-
-def _by_file(reading: Reading, recording: Int[np.ndarray, 'w']) -> list[Bool[np.ndarray, 'w']]:
-  """Masks of the windows of each file."""
-  files = np.array(reading.files or [''] * len(reading.recordings))[recording]
-  return [files == name for name in dict.fromkeys(files.tolist())]
 
 
 def _combine(
@@ -110,39 +104,45 @@ def _combine(
   encoder: Float[np.ndarray, 'w y'],
   described: Described,
   classes: tuple[str, ...],
-  each_file: list[Bool[np.ndarray, 'w']],
+  files: np.ndarray,
 ) -> tuple[Float[np.ndarray, 'w y'], bool, int]:
   """Probabilities, whether windows were compared with walking, and how many files with that of all.
 
   Each file with its own walking if all have enough, since they may be of several people; else all together.
+  files: the name of each window's file.
   """
-  combined = np.array(encoder)
-  for kept in each_file:
-    alone = encoder[kept]
-    found = head.combine(alone, described.only(kept), classes)
-    if found is alone:  # too little walking
+  combined, names = np.array(encoder), dict.fromkeys(files.tolist())
+  for name in names:
+    is_in_file = files == name
+    alone = encoder[is_in_file]
+    answers = head.combine(alone, described.only(is_in_file), classes)
+    if answers is alone:  # too little walking
       break
-    combined[kept] = found
+    combined[is_in_file] = answers
   else:
     return combined, True, 0
   together = head.combine(encoder, described, classes)
   compared = together is not encoder
-  return together, compared, len(each_file) if compared and len(each_file) > 1 else 0
+  return together, compared, len(names) if compared and len(names) > 1 else 0
 
 
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
   """Sentences on sensors that differ from those of the training windows, and on an untrained head."""
-  found = []
+  sentences = []
   federated = recognizer.adapter_.card.federated
   if federated is not None and federated.settings.get('personal_head'):
-    found.append(
+    sentences.append(
       'The adapter is of a federation with personal heads: its own was not trained. Expect errors.'
     )
   if recognizer.has_gyro and not reading.has_gyro:
-    found.append('The adapter was trained with a gyroscope, and this recording has none: expect more errors.')
+    sentences.append(
+      'The adapter was trained with a gyroscope, and this recording has none: expect more errors.'
+    )
   if reading.has_gyro and not recognizer.has_gyro:
-    found.append('The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.')
-  return found
+    sentences.append(
+      'The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.'
+    )
+  return sentences
 
 
 def windows_of(reading: Reading, windowing: Windowing) -> Iterator[Window]:

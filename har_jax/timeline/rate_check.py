@@ -30,35 +30,29 @@ def check(
   """
   files = reading.files or [''] * len(reading.recordings)
   signals = {
-    name: _evenly_spaced(reading, [each == name for each in files], windowing)
+    name: _evenly_spaced(
+      [recording for recording, file in zip(reading.recordings, files, strict=True) if file == name],
+      reading,
+      windowing,
+    )
     for name in dict.fromkeys(files)
   }
   is_apart = len(signals) > 1 and min(map(len, signals.values())) >= frame_check.FEWEST_WINDOWS
-  if not is_apart:
-    together = np.concatenate(list(signals.values()))
-    findings = dict.fromkeys(signals, frame_check.check(expected, together, frame, windowing.rate_hz))
-  else:
-    findings = {
-      name: _check_one(name, expected, windows, frame, windowing.rate_hz) for name, windows in signals.items()
-    }
-  recordings = [_changed(each, findings[name]) for each, name in zip(reading.recordings, files, strict=True)]
+  findings: dict[str, frame_check.Finding] = {}
   notes, doubts = list(reading.notes), list(reading.warnings)
-  for name, finding in findings.items() if is_apart else list(findings.items())[:1]:
+  for name, windows in (signals if is_apart else {'': np.concatenate(list(signals.values()))}).items():
     prefix = f'{name}: ' if is_apart else ''
+    try:
+      finding = frame_check.check(expected, windows, frame, windowing.rate_hz)
+    except UserError as error:
+      raise UserError(f'{prefix}{error}') from error
+    findings |= {name: finding} if is_apart else dict.fromkeys(signals, finding)
     notes += [prefix + note for note in finding.notes]
     doubts += [prefix + warning for warning in finding.warnings]
-  doubts += _slower(expected, rates_hz(reading), windowing)
-  changed = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
-  return changed, findings
-
-
-def _check_one(
-  name: str, expected: SignalSummary | None, windows: Float[np.ndarray, 'w n 6'], frame: str, rate_hz: int
-) -> frame_check.Finding:
-  try:
-    return frame_check.check(expected, windows, frame, rate_hz)
-  except UserError as error:
-    raise UserError(f'{name}: {error}') from error
+  recordings = [_correct(each, findings[file]) for each, file in zip(reading.recordings, files, strict=True)]
+  doubts += _warn_of_slow(expected, rates_hz(reading), windowing)
+  corrected = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
+  return corrected, findings
 
 
 def rates_hz(reading: Reading) -> tuple[float, ...]:
@@ -68,23 +62,24 @@ def rates_hz(reading: Reading) -> tuple[float, ...]:
   return tuple(round(1 / segments.step_s(samples), 2) for samples in sensors)
 
 
-def _evenly_spaced(reading: Reading, kept: list[bool], windowing: Windowing) -> Float[np.ndarray, 'w n 6']:
-  """Windows of some recordings: of all of a short one, of evenly spaced parts of a long one."""
+def _evenly_spaced(
+  recordings: list[Recording], reading: Reading, windowing: Windowing
+) -> Float[np.ndarray, 'w n 6']:
+  """Windows of some of a reading's recordings: all of a short one, evenly spaced parts of a long one."""
   parts = []
-  chosen = [each for each, keep in zip(reading.recordings, kept, strict=True) if keep]
-  total_s = sum(float(each.acc.time_s[-1]) for each in chosen)
+  total_s = sum(float(recording.acc.time_s[-1]) for recording in recordings)
   part_s = _PART_WINDOWS * windowing.seconds
   every_s = max(part_s, total_s / _MOST_PARTS)
-  for each in chosen:
-    for start_s in np.arange(0.0, float(each.acc.time_s[-1]), every_s).tolist():
-      part = segments.extract(each, start_s, start_s + part_s)
+  for recording in recordings:
+    for start_s in np.arange(0.0, float(recording.acc.time_s[-1]), every_s).tolist():
+      part = segments.extract(recording, start_s, start_s + part_s)
       if min(len(part.acc.time_s), len(part.gyro.time_s)) > 1:
         parts.append(part)
   windows = to_windows(dataclasses.replace(reading, recordings=parts), windowing, unlabeled=True)
-  return np.array([each.signal for each in windows], np.float32).reshape(-1, windowing.samples, CHANNELS)
+  return np.array([window.signal for window in windows], np.float32).reshape(-1, windowing.samples, CHANNELS)
 
 
-def _changed(recording: Recording, finding: frame_check.Finding) -> Recording:
+def _correct(recording: Recording, finding: frame_check.Finding) -> Recording:
   if finding.is_as_is:
     return recording
   acc = recording.acc.values * finding.acc_factor @ finding.frame.acc.T
@@ -96,11 +91,13 @@ def _changed(recording: Recording, finding: frame_check.Finding) -> Recording:
   )
 
 
-def _slower(expected: SignalSummary | None, rates_hz: tuple[float, ...], windowing: Windowing) -> list[str]:
+def _warn_of_slow(
+  expected: SignalSummary | None, rates_hz: tuple[float, ...], windowing: Windowing
+) -> list[str]:
   """A sentence if a sensor is much slower than in training."""
-  known = () if expected is None else expected.rates_hz
+  trained_hz = () if expected is None else expected.rates_hz
   return [
-    f'The {sensor} runs at {hz:.3g} Hz, at {trained_hz:.3g} Hz in training: quick movements look different.'
-    for sensor, hz, trained_hz in zip(('accelerometer', 'gyroscope'), rates_hz, known, strict=False)
-    if hz < min(_SLOWER * trained_hz, _FAST_ENOUGH * windowing.rate_hz)
+    f'The {sensor} runs at {hz:.3g} Hz, at {usual_hz:.3g} Hz in training: quick movements look different.'
+    for sensor, hz, usual_hz in zip(('accelerometer', 'gyroscope'), rates_hz, trained_hz, strict=False)
+    if hz < min(_SLOWER * usual_hz, _FAST_ENOUGH * windowing.rate_hz)
   ]

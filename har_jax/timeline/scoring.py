@@ -55,9 +55,9 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
 
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
   """Labels that are no class, whatever their spelling: their windows cannot be right."""
-  known = {language.normalize(name) for name in predictions.classes}
-  found = {span.activity for recording in labeled for span in recording.spans}
-  return sorted(label for label in found if language.normalize(label) not in known)
+  classes = {language.normalize(name) for name in predictions.classes}
+  labels = {span.activity for recording in labeled for span in recording.spans}
+  return sorted(label for label in labels if language.normalize(label) not in classes)
 
 
 def label_at(recording: Recording, start_s: float, windowing: Windowing) -> str | None:

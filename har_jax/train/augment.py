@@ -32,7 +32,7 @@ def augment(batch: dict, key: Array, training: config.Training) -> tuple[Array, 
 def augmented_copy(
   windows: Float[np.ndarray, 'w n c'], training: config.Training, seed: int
 ) -> Float[np.ndarray, 'w n c']:
-  """Each window once, augmented. The windows are in physical units."""
+  """An augmented copy of each window. The windows are in physical units."""
   copy, key, copies = _copy_of_chunk(training), jax.random.key(seed), []
   for number, start in enumerate(range(0, len(windows), _CHUNK)):
     chunk = np.asarray(windows[start : start + _CHUNK], np.float32)

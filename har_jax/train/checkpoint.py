@@ -39,7 +39,7 @@ _NEWEST_AND_BEST = checkpoint_managers.AnyPreservationPolicy(
 
 
 class _DamagedError(Exception):
-  """What a checkpoint holds is not what was saved."""
+  """A checkpoint does not hold what was saved."""
 
 
 class _Manager(ocp.CheckpointManager):
@@ -97,20 +97,16 @@ class Checkpoints:
     A checkpoint without a score only serves to resume: it is kept while it is the newest.
     Raises UserError where the disk is full or the folder not writable; older checkpoints stay.
     """
-    items: dict[str, Any] = {
-      name: ocp.args.StandardSave(collection) for name, collection in _collections(state).items()
-    }
     self._check_disk_space(state)
+    collections, step = _collections(state), int(state.step)
     # Not Grain's checkpoint item, which is per process: the state is the same in all processes.
     data = batches.get_state()
-    items['data'] = ocp.args.JsonSave(data)
-    expected = {name: _sum(collection) for name, collection in _collections(state).items()}
-    about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': _shapes(state)}
-    about['sums'] = expected | {'data': checksums.hash_entries(data)}
+    sums = {name: _sum(item) for name, item in collections.items()} | {'data': checksums.hash_entries(data)}
+    about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': _shapes(state), 'sums': sums}
     # The history chooses the best step: a changed digit in it would change results without a word.
-    about['sums'] = about['sums'] | {'itself': checksums.hash_entries(about)}
-    items['about'] = ocp.args.JsonSave(about)
-    step = int(state.step)
+    about['sums'] = sums | {'itself': checksums.hash_entries(about)}
+    items: dict[str, Any] = {name: ocp.args.StandardSave(item) for name, item in collections.items()}
+    items |= {'data': ocp.args.JsonSave(data), 'about': ocp.args.JsonSave(about)}
     try:
       if step in self._manager.all_steps():  # a damaged one, which `newest` skipped
         self._manager.delete(step)
@@ -125,17 +121,17 @@ class Checkpoints:
     the state's step.
     """
     for step in sorted(self._manager.all_steps(), reverse=True):
-      found, reason = None, 'the main process cannot read it'
+      restored, reason = None, 'the main process cannot read it'
       try:
-        found = self._restore_state(step, like, batches)
+        restored = self._restore_state(step, like, batches)
       except _DamagedError as error:
         reason = str(error)
       # Every process reads the same files. All must take the same checkpoint: that of the main process.
-      if mesh.broadcast_bool(found is not None):
-        if found is None:
+      if mesh.broadcast_bool(restored is not None):
+        if restored is None:
           raise UserError(f'checkpoint {step} in {self.folder} cannot be read here ({reason}); run again')
-        self._drop_superseded(step, found[1])
-        return found
+        self._drop_superseded(step, restored[1])
+        return restored
       _LOG.warning('checkpoint %d in %s is damaged and skipped: %s', step, self.folder, reason)
     return None
 
@@ -150,13 +146,12 @@ class Checkpoints:
   def _restore_state(
     self, step: int, like: State, batches: grain.DatasetIterator
   ) -> tuple[State, list[dict], float]:
-    about, expected = self._about(step)
+    about, sums = self._about(step)
     self._check_variables(about, like.trainable | like.statistics)
-    items = _to_restore(_collections(like))
-    items['data'] = ocp.args.JsonRestore()
-    restored = self._restore(step, items, expected)
+    items = _to_restore(_collections(like)) | {'data': ocp.args.JsonRestore()}
+    restored = self._restore(step, items, sums)
     batches.set_state(restored['data'])
-    arrays = {name: _arrays(restored[name]) for name in _collections(like)}
+    arrays = {name: _arrays(restored[name]) for name in items if name != 'data'}
     optimizer = arrays.pop('optimizer')
     flat = variables.flatten(arrays)
     state = State(
@@ -177,40 +172,40 @@ class Checkpoints:
         f'{self.folder} has no checkpoint of step {step}; delete {self.folder.parent} and run again'
       )
     try:
-      about, expected = self._about(step)
+      about, sums = self._about(step)
       self._check_variables(about, like)
       items = _to_restore(variables.nest(like))
-      restored = self._restore(step, items, expected)
+      restored = self._restore(step, items, sums)
     except _DamagedError as error:
       raise self._damaged(f'checkpoint {step}', error) from error
     return variables.flatten({name: _arrays(restored[name]) for name in items})
 
   def _about(self, step: int) -> tuple[dict[str, Any], dict[str, str]]:
     """History, seconds and shapes; and the checksums of the other items. Raises _DamagedError."""
-    about = self._restore(step, {'about': ocp.args.JsonRestore()}, None)['about']
+    about = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
     try:
       sums = dict(about.pop('sums'))
       expected = sums.pop('itself')
-      found = checksums.hash_entries({**about, 'sums': sums})
+      computed = checksums.hash_entries({**about, 'sums': sums})
     except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
       raise _DamagedError(f'its sums are missing: {shorten(error)}') from error
-    if found != expected:
-      raise _DamagedError(f'the sum of its entries is {found}, and it says {expected}')
+    if computed != expected:
+      raise _DamagedError(f'the sum of its entries is {computed}, and it says {expected}')
     return about, sums
 
-  def _restore(self, step: int, items: dict[str, Any], expected: Mapping[str, str] | None) -> Any:
-    """Items by name, compared with their checksums; None: they hold their own. Raises _DamagedError."""
+  def _restore(self, step: int, items: dict[str, Any], sums: Mapping[str, str] | None = None) -> Any:
+    """Items by name, compared with `sums`, unless they hold their own. Raises _DamagedError."""
     _silence_late_reads()
     try:
       restored = self._manager.restore(step, args=ocp.args.Composite(**items))
     except Exception as error:  # Orbax and TensorStore raise many types at a damaged file
       raise _DamagedError(_first_line(error)) from error
-    if expected is None:
+    if sums is None:
       return restored
     for name in items:
-      found = checksums.hash_entries(restored[name]) if name == 'data' else _sum(restored[name])
-      if found != expected.get(name):
-        raise _DamagedError(f'the sum of {name} is {found}, and it was saved with {expected.get(name)}')
+      computed = checksums.hash_entries(restored[name]) if name == 'data' else _sum(restored[name])
+      if computed != sums.get(name):
+        raise _DamagedError(f'the sum of {name} is {computed}, and it was saved with {sums.get(name)}')
     return restored
 
   def _damaged(self, what: str, error: Exception) -> UserError:
@@ -241,9 +236,9 @@ def _reason(error: OSError | ValueError) -> str:
   """The system's message. TensorStore raises ValueError on a full disk, with the error number in its text."""
   if isinstance(error, OSError):
     return error.strerror or str(error)
-  if (found := re.search(r"os_error_code='(\d+)'", str(error))) is None:
+  if (code := re.search(r"os_error_code='(\d+)'", str(error))) is None:
     raise error
-  return os.strerror(int(found[1]))
+  return os.strerror(int(code[1]))
 
 
 def _drop_unreadable_scores(folder: Place) -> None:
@@ -263,7 +258,7 @@ def _drop_unreadable_scores(folder: Place) -> None:
 def _silence_late_reads() -> None:
   """Silences late reads: where one read fails, Orbax closes its event loop while TensorStore reads the rest.
 
-  Each late read would print a traceback about the closed loop, from a thread that no caller can catch.
+  Each of them would print a traceback about the closed loop, from a thread that no caller can catch.
   """
   previous = sys.unraisablehook
 

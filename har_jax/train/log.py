@@ -20,8 +20,8 @@ class Log:
   """The log of one run, in its folder. A resumed run drops the lines after the step it resumes from.
 
   A `silent` log writes and shows nothing, because another process does; without a folder, it only shows the
-  bar. Buckets cannot append to a file:
-  there the log is written locally and copied after each validation and at the end.
+  bar. Buckets cannot append to a file: there the log is written locally and copied after each validation and
+  at the end.
   """
 
   def __init__(
@@ -43,10 +43,10 @@ class Log:
     self._path = self._folder / 'log.jsonl' if has_files else pathlib.Path(os.devnull)
     if self._bucket is not None and (self._bucket / 'log.jsonl').exists():
       self._path.write_bytes((self._bucket / 'log.jsonl').read_bytes())
-    found = self._path.read_text(errors='replace') if self._path.exists() else ''
-    kept = ''.join(line for line in found.splitlines(keepends=True) if _step_of(line) <= resumed)
-    if kept != found:
-      replacing.write({self._path: kept.encode()})
+    lines = self._path.read_text(errors='replace') if self._path.exists() else ''
+    earlier = ''.join(line for line in lines.splitlines(keepends=True) if _read_step(line) <= resumed)
+    if earlier != lines:
+      replacing.write({self._path: earlier.encode()})
     self._events = _event_file(self._folder, resumed) if has_files else None
     self._bar = tqdm.tqdm(
       total=steps * batch,
@@ -109,7 +109,7 @@ def _event_file(folder: pathlib.Path, resumed: int) -> Any:
   return tensorboardX.SummaryWriter(str(folder), purge_step=resumed + 1 if resumed else None)
 
 
-def _step_of(line: str) -> int:
+def _read_step(line: str) -> int:
   """A line's step. A damaged line, such as an incomplete last one, counts as later than any step."""
   try:
     return int(json.loads(line)['step'])

@@ -11,6 +11,7 @@ training settings, which hold a loss's hyperparameters, so that all trainers hee
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -45,13 +46,31 @@ def _drawn(module: nn.Module, key: jax.Array, *inputs: jax.ShapeDtypeStruct, **o
     return flatten(module.lazy_init(key, *inputs, **options))
 
 
-def _score_of(losses: Float[np.ndarray, 'w']) -> dict[str, float]:
-  loss = float(np.mean(losses, dtype=np.float64))
-  return {'score': -loss, 'loss': loss}
+class _Pretraining:
+  """Objectives without labels: the loss of each window is its prediction, and the score minus their mean."""
+
+  _errors: Callable[..., Float[Array, 'b']]  # (variables, batch, key, shard_over_batch)
+
+  def losses(
+    self,
+    variables: Variables,
+    batch: dict,
+    key: jax.Array,
+    training: config.Training,
+    shard_over_batch: ShardOverBatch = on_one_device,
+  ) -> tuple[Float[Array, 'b'], Variables]:
+    return self._errors(variables, batch, key, shard_over_batch), {}
+
+  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
+    return self._errors(variables, batch, key, on_one_device)
+
+  def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
+    loss = float(np.mean(predictions, dtype=np.float64))
+    return {'score': -loss, 'loss': loss}
 
 
 @dataclasses.dataclass(frozen=True)
-class Reconstruct:
+class Reconstruct(_Pretraining):
   """Masked pretraining: squared error on hidden patches. Every validation hides the same patches."""
 
   part: ClassVar[str] = 'pretrain'  # of the experiment, with this objective's training settings
@@ -68,18 +87,8 @@ class Reconstruct:
     visible = jax.ShapeDtypeStruct((2, self.model.tokens - self.model.hidden), np.int32)
     return _drawn(self._autoencoder, key, _two_windows(self.model), visible)
 
-  def losses(
-    self,
-    variables: Variables,
-    batch: dict,
-    key: jax.Array,
-    training: config.Training,
-    shard_over_batch: ShardOverBatch = on_one_device,
-  ) -> tuple[Float[Array, 'b'], Variables]:
-    return self._errors(variables, batch, key, shard_over_batch), {}
-
   def _errors(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch
   ) -> Float[Array, 'b']:
     signal = batch['signal']
     visible, mask = draw_mask(key, len(signal), self.model.tokens, self.model.hidden)
@@ -88,12 +97,6 @@ class Reconstruct:
 
   def _reconstruct(self, variables: Variables, signal: Array, visible: Array) -> Any:
     return self._autoencoder.apply(nest(variables), signal, visible)
-
-  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
-    return self._errors(variables, batch, key)
-
-  def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
-    return _score_of(predictions)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +180,7 @@ class ClassifyWithHidden(Classify):
 
 
 @dataclasses.dataclass(frozen=True)
-class Contrastive:
+class Contrastive(_Pretraining):
   """Contrastive pretraining: InfoNCE within subject.
 
   A window and its next window in the same recording form a positive pair. Negatives are the batch's windows
@@ -206,18 +209,8 @@ class Contrastive:
   def init(self, key: jax.Array) -> Variables:
     return _drawn(self._projection_model, key, _two_windows(self.model))
 
-  def losses(
-    self,
-    variables: Variables,
-    batch: dict,
-    key: jax.Array,
-    training: config.Training,
-    shard_over_batch: ShardOverBatch = on_one_device,
-  ) -> tuple[Float[Array, 'b'], Variables]:
-    return self._errors(variables, batch, key, shard_over_batch), {}
-
   def _errors(
-    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch = on_one_device
+    self, variables: Variables, batch: dict, key: jax.Array, shard_over_batch: ShardOverBatch
   ) -> Float[Array, 'b']:
     first, second = (
       shard_over_batch(self._project, variables, self._augment(batch[name], batch['origin'], view_key))
@@ -244,12 +237,6 @@ class Contrastive:
 
   def _project(self, variables: Variables, signal: Array) -> Any:
     return self._projection_model.apply(nest(variables), signal)
-
-  def predict(self, variables: Variables, batch: dict, key: jax.Array) -> Float[Array, 'b']:
-    return self._errors(variables, batch, key)
-
-  def score(self, predictions: Float[np.ndarray, 'w'], windows: dict) -> dict[str, float]:
-    return _score_of(predictions)
 
 
 Objective = Reconstruct | Contrastive | Classify

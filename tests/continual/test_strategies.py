@@ -1,5 +1,6 @@
 """The rule of each strategy, against values computed by hand; the growing head."""
 
+import dataclasses
 import functools
 
 import jax
@@ -61,8 +62,10 @@ def test_the_average_has_each_row_of_those_who_know_it():
   np.testing.assert_allclose(mean[output[0]], [[2.5, 4.0, 7.0]] * 2)
 
 
-def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(learner: Learner, stream: Stream):
-  first = strategies.STRATEGIES['sequential'].learn(learner, {}, 0, strategies.Limits(20_000, 1.0))
+def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(
+  learner: Learner, stream: Stream, quick: strategies.Settings
+):
+  first = strategies.STRATEGIES['sequential'](learner, {}, 0, quick)
   seen = stream.seen(1)
   never = np.setdiff1d(np.arange(3), seen)
   assert [stream.classes[label] for label in never] == ['standing']
@@ -101,21 +104,23 @@ def test_the_fisher_information_is_the_mean_squared_gradient(learner: Learner, s
   np.testing.assert_allclose(found[learner.output[1]], wanted, rtol=1e-4)
 
 
-def test_a_large_penalty_holds_important_weights(learner: Learner):
-  limits = strategies.Limits(20_000, 1e6)
-  first = strategies.STRATEGIES['ewc'].learn(learner, {}, 1, limits)
+def test_a_large_penalty_holds_important_weights(learner: Learner, quick: strategies.Settings):
+  settings = dataclasses.replace(quick, penalty=1e6)
+  first = strategies.STRATEGIES['ewc'](learner, {}, 1, settings)
   before, fisher = part(first, 'model'), part(first, 'fisher')
   moved = {}
   for name in ('sequential', 'ewc'):
-    after = part(strategies.STRATEGIES[name].learn(learner, first, 2, limits), 'model')
+    after = part(strategies.STRATEGIES[name](learner, first, 2, settings), 'model')
     moved[name] = sum((fisher[path] * np.square(after[path] - before[path])).sum() for path in fisher)
   assert moved['ewc'] < 0.5 * moved['sequential']
 
 
-def test_the_router_answers_with_the_adapter_of_the_nearest_domain(learner: Learner, stream: Stream):
+def test_the_router_answers_with_the_adapter_of_the_nearest_domain(
+  learner: Learner, stream: Stream, quick: strategies.Settings
+):
   state: dict[str, np.ndarray] = {}
   for number in range(2):
-    state = strategies.STRATEGIES['router'].learn(learner, state, number, strategies.Limits(1, 1.0))
+    state = strategies.STRATEGIES['router'](learner, state, number, quick)
   test = stream.domains[1].test
   found = strategies.logits(learner, state, test)
   of_each = [

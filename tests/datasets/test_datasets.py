@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from har_jax.config import Protocol
+from har_jax.config import DEFAULT_WINDOWING, Protocol
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold
@@ -28,7 +28,9 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
       for activity in ('walking', 'sitting')
       for n in range(12)
     ]
-    store.save(store.gather(windows, {'archive': name, 'position': 'waist'}), tmp_path / name)
+    store.save(
+      store.gather(windows, {'archive': name, 'position': 'waist'}, DEFAULT_WINDOWING), tmp_path / name
+    )
   return tmp_path
 
 

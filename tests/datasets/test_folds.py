@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from har_jax.config import Protocol
+from har_jax.config import DEFAULT_WINDOWING, Protocol
 from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
@@ -33,7 +33,7 @@ def _windows(name: str, activities: tuple[str, ...], seed: int) -> store.Windows
     for number in range(12 * len(activities)):
       signal = rng.normal(subject, 1 + seed, (128, 6)).astype(np.float32)
       cut.append(cutting.Window(signal, activities[number // 12], f's{subject}', subject, 1.28 * number))
-  return store.gather(cut, {'archive': name, 'position': 'waist'})
+  return store.gather(cut, {'archive': name, 'position': 'waist'}, DEFAULT_WINDOWING)
 
 
 @pytest.fixture(scope='module')
@@ -122,8 +122,12 @@ def positions(tmp_path: pathlib.Path) -> pathlib.Path:
         activity = ('walking', 'sitting', 'lying')[number // 12]
         recording = 5 * place + subject
         cut.append(cutting.Window(signal, activity, f's{subject}', recording, 1.28 * number, position))
-  store.save(store.gather(cut, {'archive': 'many', 'position': 'torso,left_leg'}), tmp_path / 'many')
-  store.save(store.gather(cut[: 5 * 36], {'archive': 'one', 'position': 'torso'}), tmp_path / 'one')
+  store.save(
+    store.gather(cut, {'archive': 'many', 'position': 'torso,left_leg'}, DEFAULT_WINDOWING), tmp_path / 'many'
+  )
+  store.save(
+    store.gather(cut[: 5 * 36], {'archive': 'one', 'position': 'torso'}, DEFAULT_WINDOWING), tmp_path / 'one'
+  )
   return tmp_path
 
 

@@ -11,6 +11,7 @@ from cut_pieces import ramp as _ramp
 from cut_pieces import recording as _recording
 
 from har_jax import checksums, storage
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Dataset
 from har_jax.errors import UserError
@@ -27,7 +28,7 @@ def _at_positions(*positions: str) -> store.Windows:
     spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
     recording = dataclasses.replace(_recording(1000, *spans, subject=subject), position=position)
     cut += _cut(recording, [_ramp(1000)], number=number)
-  return store.gather(cut, {'archive': 'tiny', 'position': ','.join(positions)})
+  return store.gather(cut, {'archive': 'tiny', 'position': ','.join(positions)}, DEFAULT_WINDOWING)
 
 
 def test_one_position_is_stored_without_a_column_for_it(tmp_path):
@@ -55,7 +56,7 @@ def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
       _recording(1000, Span(0.0, 4.0, 'walking'), subject=subject), [_ramp(1000)], number=number
     )
   ]
-  alone = store.gather(cut, {'archive': 'tiny', 'position': 'torso'})
+  alone = store.gather(cut, {'archive': 'tiny', 'position': 'torso'}, DEFAULT_WINDOWING)
   first = store.at_first_position(loaded)
   for field in dataclasses.fields(alone):
     np.testing.assert_equal(getattr(first, field.name), getattr(alone, field.name))
@@ -80,7 +81,7 @@ def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Wi
   for number, subject in enumerate(subjects):
     spans = [Span(4.0 * index, 4.0 * index + 4, activity) for index, activity in enumerate(activities)]
     cut += _cut(_recording(1000, *spans, subject=subject), [_ramp(1000)], number=number)
-  return store.gather(cut, {'archive': 'tiny', 'dropped': {}})
+  return store.gather(cut, {'archive': 'tiny', 'dropped': {}}, DEFAULT_WINDOWING)
 
 
 def test_activities_are_in_a_fixed_order_and_subjects_as_read():
@@ -99,7 +100,7 @@ def test_activities_are_in_a_fixed_order_and_subjects_as_read():
 
 def test_no_window_at_all_is_an_error():
   with pytest.raises(UserError, match='no window'):
-    store.gather([], {'archive': 'tiny'})
+    store.gather([], {'archive': 'tiny'}, DEFAULT_WINDOWING)
 
 
 def test_a_saved_folder_loads_with_memory_mapped_signals(tmp_path):

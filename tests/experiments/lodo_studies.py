@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from har_jax import experiments, storage
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import batches
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
@@ -39,7 +40,9 @@ def dataset(name: str, seed: int) -> store.Windows:
         signal = (swing + gravity + 0.1 * rng.standard_normal((128, 6))).astype(np.float32)
         windows.append(cutting.Window(signal, activity, f'{name}-{subject}', subject, 0.0))
   return store.gather(
-    windows, {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'}
+    windows,
+    {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'},
+    DEFAULT_WINDOWING,
   )
 
 

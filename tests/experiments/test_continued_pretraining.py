@@ -25,6 +25,7 @@ from lodo_studies import (
 )
 
 from har_jax import experiments, storage
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold, Sources
@@ -340,6 +341,7 @@ def test_supervised_pretraining_refuses_a_single_activity(
           for at in np.flatnonzero(chosen)
         ],
         {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'},
+        DEFAULT_WINDOWING,
       ),
       tmp_path / 'windows' / name,
     )

@@ -10,6 +10,7 @@ import pytest
 
 from har_jax import config, experiments
 from har_jax.baselines import BASELINES
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
@@ -25,7 +26,7 @@ def paper(tmp_path: pathlib.Path) -> Paper:
     signal, activities = np.zeros((128, 6), np.float32), ('walking', 'sitting')
     windows = [cutting.Window(signal, activity, 'a', 0, 0.0) for activity in activities]
     meta = {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'}
-    store.save(store.gather(windows, meta), tmp_path / 'windows' / name)
+    store.save(store.gather(windows, meta, DEFAULT_WINDOWING), tmp_path / 'windows' / name)
   return Paper(
     datasets=Datasets.open(tmp_path / 'windows'),
     out=tmp_path / 'out',

@@ -37,7 +37,7 @@ def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pat
     cutting.Window(signal, shown[i % 3][1], shown[i % 3][0], i % 3, 0.0)
     for i, signal in enumerate(signals[:12])
   ]
-  store.save(store.gather(cut, {'archive': 'export_cases', 'position': 'waist'}), place)
+  store.save(store.gather(cut, {'archive': 'export_cases', 'position': 'waist'}, DEFAULT_WINDOWING), place)
   return place
 
 

@@ -38,9 +38,9 @@ class _Grid(Grid):
     self.asked: list[list[int]] = []
     everyone = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients
 
-    def own(context: Context, federation: Federation) -> client.Own:
+    def own(context: Context, federation: Federation) -> client.Participant:
       number = int(context.node_config['partition-id'])
-      return client.Own(everyone[number], str(base), ranks[number % len(ranks)] if ranks else None)
+      return client.Participant(everyone[number], str(base), ranks[number % len(ranks)] if ranks else None)
 
     self._app = client.make(own)
     self._contexts = {

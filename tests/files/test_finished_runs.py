@@ -10,6 +10,7 @@ from adapters import assert_equal
 
 import har_jax
 from har_jax import config, experiments, files, storage
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold, Sources
@@ -40,7 +41,9 @@ def _dataset(name: str, seed: int) -> store.Windows:
     for _ in range(5)
   ]
   return store.gather(
-    windows, {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'}
+    windows,
+    {'archive': name, 'position': 'waist', 'checksum': f'sum of {name}', 'code_version': '0'},
+    DEFAULT_WINDOWING,
   )
 
 
@@ -179,7 +182,7 @@ def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(
   run_stages([stage], QUIET)
   base = files.load_base(tmp_path / 'pretrain')
   assert base.card.pretraining['dtype'] == 'bfloat16'
-  _, asked = parameters.check(Recognizer(base).get_params())
+  _, asked = parameters.check(parameters.Parameters(base))
   assert asked.precision.dtype == 'float32'
 
 

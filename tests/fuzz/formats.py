@@ -20,6 +20,7 @@ from official import OFFICIAL, zipped
 from har_jax import config, config_fields, files, methods, recordings, results, storage
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import prepare
 from har_jax.datasets import windows as store
 from har_jax.datasets.batches import training_batches
@@ -130,10 +131,10 @@ def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.P
   def read(folder: pathlib.Path, out: pathlib.Path) -> Read:
     del out  # nothing is written
     reading = recordings.read(folder / file, labels=folder / labels if labels else None)
-    warnings = reading.warnings + recordings.check(reading)
+    warnings = reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
     dropped: collections.Counter = collections.Counter()
-    windows = recordings.to_windows(reading, dropped=dropped) if labels else []
-    windows += recordings.unlabeled_windows(reading)
+    windows = recordings.to_windows(reading, DEFAULT_WINDOWING, dropped=dropped) if labels else []
+    windows += recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
     numbers = digest(*(each.signal for each in windows), [(each.activity, each.start_s) for each in windows])
     return numbers, repr((reading.notes, warnings, dropped))
 
@@ -159,7 +160,7 @@ def _build_windows(folder: pathlib.Path) -> None:
     cutting.Window(rng.normal(size=(128, 6)).astype(np.float32), activity, subject, number, 1.28 * number)
     for number, (activity, subject) in enumerate([('walking', '1'), ('sitting', '1'), ('walking', '2')] * 3)
   ]
-  store.save(store.gather(windows, _META), folder / 'alpha')
+  store.save(store.gather(windows, _META, DEFAULT_WINDOWING), folder / 'alpha')
 
 
 def _read_windows(folder: pathlib.Path, out: pathlib.Path) -> Read:

@@ -11,6 +11,7 @@ import user_files
 from user_files import ACC, AXES, FRAME, GYRO
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 
 ONE = export_base.recording(300)
@@ -33,7 +34,7 @@ def test_a_damaged_export_is_read_or_refused_in_a_sentence(tmp_path, name):
         data[place] = int(rng.integers(256))
     file.write_bytes(data)
     with contextlib.suppress(UserError):
-      windows = recordings.to_windows(recordings.read(path), unlabeled=True)
+      windows = recordings.to_windows(recordings.read(path), DEFAULT_WINDOWING, unlabeled=True)
       assert all(np.isfinite(window.signal).all() for window in windows)
     file.write_bytes(whole[file])
 
@@ -102,7 +103,7 @@ def test_a_clock_in_bursts_is_put_on_the_grid_of_its_count_over_its_span(tmp_pat
   steps_s = np.diff(reading.recordings[0].acc.time_s)
   np.testing.assert_allclose(steps_s, 149 * 0.2 / 1499, rtol=1e-3)
   assert any('clock in bursts' in each and '50.3 Hz' in each for each in reading.warnings)
-  assert len(recordings.to_windows(reading, unlabeled=True)) == 22
+  assert len(recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)) == 22
 
 
 def test_infinite_times_are_missing(tmp_path):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import language
 from har_jax.signal import recording
 from har_jax.signal.recording import Recording, Samples, Span
@@ -51,14 +52,18 @@ def _clipped_at_1_g(values):
 
 
 def test_a_good_recording_has_no_warnings():
-  assert recordings.check(_reading()) == []
+  assert recordings.check(_reading(), DEFAULT_WINDOWING) == []
 
 
 def test_a_quantized_sensor_at_rest_is_not_clipped():
   def coarse(values):
     return (np.round((values * [0.02, 0.02, 0.01] + [0, 0, 9.7]) / 0.02) * 0.02).astype(np.float32)
 
-  assert not [sentence for sentence in recordings.check(_reading(acc=coarse)) if 'clipped' in sentence]
+  assert not [
+    sentence
+    for sentence in recordings.check(_reading(acc=coarse), DEFAULT_WINDOWING)
+    if 'clipped' in sentence
+  ]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_a_quantized_sensor_at_rest_is_not_clipped():
   ],
 )  # fmt: skip
 def test_each_defect_gives_one_sentence_with_its_numbers(changes, sentences):
-  found = recordings.check(_reading(**changes))
+  found = recordings.check(_reading(**changes), DEFAULT_WINDOWING)
   assert len(found) == len(sentences)
   for sentence, words in zip(found, sentences, strict=True):
     assert words in sentence
@@ -112,7 +117,7 @@ def test_a_coarse_axis_may_be_constant_while_another_moves_a_little():
   def coarse(values):
     return np.c_[_one_axis_held(values, 0, 1500)[:, :1], (0.1 * values[:, 1:]).round(1)]
 
-  assert recordings.check(_reading(gyro=coarse)) == []
+  assert recordings.check(_reading(gyro=coarse), DEFAULT_WINDOWING) == []
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,7 @@ def test_a_coarse_axis_may_be_constant_while_another_moves_a_little():
   ],
 )
 def test_two_names_of_one_activity_are_both_named(one, other):
-  (sentence,) = recordings.check(_reading(spans=((0.0, 30.0, one), (30.0, 60.0, other))))
+  (sentence,) = recordings.check(_reading(spans=((0.0, 30.0, one), (30.0, 60.0, other))), DEFAULT_WINDOWING)
   assert f'{min(one, other)!r}, {max(one, other)!r} seem to be one activity, but are 2 classes' in sentence
 
 
@@ -137,11 +142,11 @@ def test_names_of_different_activities_are_left_alone():
 
 
 def test_constant_for_less_than_two_seconds_is_not_stuck():
-  assert recordings.check(_reading(acc=lambda v: _held(v, 500, 600))) == []
+  assert recordings.check(_reading(acc=lambda v: _held(v, 500, 600)), DEFAULT_WINDOWING) == []
 
 
 def test_a_check_names_its_recording():
   good, stuck = _reading(), _reading(acc=lambda v: _held(v, 500, 701))
   both = recordings.Reading(good.recordings + stuck.recordings, [], [], '', True, ['mon', 'tue'], [0.0, 0.0])
-  (sentence,) = recordings.check(both)
+  (sentence,) = recordings.check(both, DEFAULT_WINDOWING)
   assert 'in recording 2 (tue)' in sentence

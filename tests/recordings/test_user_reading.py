@@ -9,6 +9,7 @@ import user_files
 from user_files import FRAME
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import reading as reader
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
@@ -215,7 +216,7 @@ def test_acceleration_without_gravity_is_not_read_as_g(tmp_path):
   reading = recordings.read(user_files.written(tmp_path, user_files.frame(time_s, moved, gyro)))
   np.testing.assert_allclose(reading.recordings[0].acc.values, moved, atol=1e-3)
   assert any('acc_unit' in warning for warning in reading.warnings)
-  assert any('linear acceleration' in sentence for sentence in recordings.check(reading))
+  assert any('linear acceleration' in sentence for sentence in recordings.check(reading, DEFAULT_WINDOWING))
 
 
 def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):
@@ -258,7 +259,7 @@ def test_many_chunks_are_one_recording(tmp_path, monkeypatch):
 
 def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
   reading = user_files.read(tmp_path, LABELED)
-  windows = recordings.to_windows(reading)
+  windows = recordings.to_windows(reading, DEFAULT_WINDOWING)
   assert [window.activity for window in windows] == ['walk'] * 3 + ['sit'] * 5
   assert [window.start_s for window in windows[:3]] == pytest.approx([0, 1.28, 2.56])
   recording = reading.recordings[0]
@@ -268,22 +269,22 @@ def test_windows_lie_in_the_spans_and_hold_the_signal(tmp_path):
 
 def test_the_unlabeled_rest_overlaps_no_label(tmp_path):
   reading = user_files.read(tmp_path, LABELED)
-  rest = recordings.unlabeled_windows(reading)
+  rest = recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
   assert [window.start_s for window in rest] == pytest.approx([6.4, 7.68, 8.96])  # the labels end at 6 s
   assert [window.activity for window in rest] == [''] * 3
-  few = recordings.unlabeled_windows(reading, limit=2)
+  few = recordings.unlabeled_windows(reading, DEFAULT_WINDOWING, limit=2)
   assert [window.start_s for window in few] == pytest.approx([6.4, 8.96])
 
 
 def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monkeypatch):
   reading = recordings.read(user_files.written(tmp_path, user_files.frame(*user_files.signal(5000))))
-  assert recordings.to_windows(reading) == []
-  whole = recordings.to_windows(reading, unlabeled=True)
+  assert recordings.to_windows(reading, DEFAULT_WINDOWING) == []
+  whole = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
   assert len(whole) == (5000 - 128) // 64 + 1
   assert {window.activity for window in whole} == {''}
   # A long recording is cut in slices.
   monkeypatch.setattr(reader, '_SLICE_S', 9 * 1.28)
-  sliced = recordings.to_windows(reading, unlabeled=True)
+  sliced = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
   assert [window.start_s for window in sliced] == pytest.approx([window.start_s for window in whole])
   for one, other in zip(whole, sliced, strict=True):
     np.testing.assert_array_equal(one.signal, other.signal)

@@ -5,6 +5,7 @@ import pytest
 import user_files
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 
@@ -72,7 +73,7 @@ def test_a_run_does_not_change_the_unit(tmp_path, per):
   )
   np.testing.assert_allclose(reading.recordings[0].acc.values, acc, atol=1e-3)
   assert not reading.warnings
-  assert not [sentence for sentence in recordings.check(reading) if 'ravity' in sentence]
+  assert not [sentence for sentence in recordings.check(reading, DEFAULT_WINDOWING) if 'ravity' in sentence]
 
 
 def test_a_unit_in_the_name_is_used_whatever_the_numbers(tmp_path):

@@ -7,6 +7,7 @@ import user_files
 from user_files import ACC, FRAME, GYRO
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 
 RNG = np.random.default_rng(1)
 MOST = FRAME[RNG.random(1000) < 0.6]
@@ -68,7 +69,7 @@ TABLE: list = [
 @pytest.mark.parametrize(('table', 'acc', 'gyro', 'words'), TABLE)
 def test_a_doubtful_file_is_read_with_a_warning(tmp_path, table, acc, gyro, words):
   reading = user_files.read(tmp_path, table)
-  sentences = reading.warnings + recordings.check(reading)
+  sentences = reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
   assert any(all(word in sentence for word in words) for sentence in sentences), sentences
   assert sum(len(each.acc.time_s) for each in reading.recordings) == acc
   assert sum(len(each.gyro.time_s) for each in reading.recordings) == gyro

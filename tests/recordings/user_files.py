@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 
 DEGREES = 180 / np.pi
 EPOCH_S = 1_780_000_000  # 2026-05-28T20:26:40Z
@@ -70,7 +71,9 @@ def read(folder: pathlib.Path, table: pd.DataFrame, **options) -> recordings.Rea
 
 def says(reading: recordings.Reading, words: str) -> bool:
   """Whether a warning, of reading or of the check, has these words."""
-  return any(words in sentence for sentence in reading.warnings + recordings.check(reading))
+  return any(
+    words in sentence for sentence in reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
+  )
 
 
 def assert_same(reading: recordings.Reading, *, gyro: bool = True, atol: float = 1e-3) -> None:

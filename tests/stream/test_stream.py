@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal.recording import Recording, Samples
@@ -39,7 +40,9 @@ def _offline(
   """Starts and probabilities of the windows of the recording as one piece."""
   values = signal.astype(np.float32)
   recording = Recording('', '', Samples(time_s, values[:, :3]), Samples(time_s, values[:, 3:]), ())
-  windows = recordings.to_windows(recordings.Reading([recording], [], [], '', True), unlabeled=True)
+  windows = recordings.to_windows(
+    recordings.Reading([recording], [], [], '', True), DEFAULT_WINDOWING, unlabeled=True
+  )
   probabilities = recognizer.predict_proba(np.stack([window.signal for window in windows]))
   return [window.start_s for window in windows], probabilities
 

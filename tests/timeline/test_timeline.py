@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
@@ -37,6 +38,7 @@ def _predictions(
     1.28 * np.arange(size) if starts is None else np.array(starts),
     probabilities,
     np.zeros(size, bool) if still is None else np.array(still),
+    DEFAULT_WINDOWING,
   )
 
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from har_jax import records
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -241,7 +242,7 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
 
 def test_a_missing_gyroscope_and_an_untrained_head_are_named(fitted: Recognizer):
   personal = copy.copy(fitted)
-  federated = {'settings': {'personal_head': True}, 'history': []}
+  federated = records.Federated(settings={'personal_head': True}, history=[])
   personal.adapter_ = fitted.adapter_.with_card(federated=federated)
   without, complete = (Reading([], [], [], '', has_gyro) for has_gyro in (False, True))
   assert fitted.has_gyro

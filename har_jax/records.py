@@ -121,8 +121,8 @@ class Federated(Struct):
   later: each client's measures on its own later windows, once it is over.
   """
 
-  settings: dict[str, Any]
-  history: Annotated[list[dict[str, Any]], Meta(max_length=100_000)]
+  settings: dict[str, Any] = {}
+  history: Annotated[list[dict[str, Any]], Meta(max_length=100_000)] = []
   data: dict[str, Any] = {}
   later: Annotated[list[dict[str, Any]], Meta(max_length=100_000)] | None = None
 

@@ -66,7 +66,7 @@ def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
   if not (server.out / 'adapter.json').exists():
     return task.shared, []
   adapter = files.load_adapter(server.out)
-  card = adapter.card.federated or records.Federated(settings={}, history=[])
+  card = adapter.card.federated or records.Federated()
   earlier = card.settings | card.data | {'base': adapter.card.base}
   base = task.base.checksum if task.method.pretrained else None
   wanted = {**server.federation.entries(), **server.data, 'base': base}

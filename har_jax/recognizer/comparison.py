@@ -40,23 +40,20 @@ def compare(
   test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
   method = recognizer.adapter_.card.method
   missing: list[str] = []
+  adapted: list[Score] = []
   if recognizer.ensemble:
     fitted, fit_s = recognizer.ensemble_.baselines, recognizer.ensemble_.seconds
-    encoder = copy.copy(recognizer).set_params(ensemble=False)
-    encoder_s = seconds - sum(fit_s.values())
-    adapted = [
-      score('ensemble', true, recognizer.predict(test), seconds),
-      score(method, true, encoder.predict(test), encoder_s),
-    ]
+    adapted = [score('ensemble', true, recognizer.predict(test), seconds)]
+    recognizer, seconds = copy.copy(recognizer).set_params(ensemble=False), seconds - sum(fit_s.values())
   else:
     indices = np.searchsorted(classes, labels[~held_out])
     fitted, fit_s, missing = fit_installed(
       windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz
     )
-    adapted = [score(method, true, recognizer.predict(test), seconds)]
+  adapted.append(score(method, true, recognizer.predict(test), seconds))
   baselines = [
-    score(name, true, classes[each.predict_proba(test).argmax(axis=1)], fit_s[name])
-    for name, each in fitted.items()
+    score(name, true, classes[baseline.predict_proba(test).argmax(axis=1)], fit_s[name])
+    for name, baseline in fitted.items()
   ]
   return adapted, baselines, missing
 
@@ -64,9 +61,10 @@ def compare(
 def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -> Score:
   """The score of predicted labels."""
   classes, labels = np.unique(np.r_[true, predicted], return_inverse=True)
-  actual, found = np.split(labels, 2)
-  measured = metrics.measure(actual, found, len(classes))
-  return Score(model, measured['macro_f1'], measured['accuracy'], seconds, actual == found)
+  true_labels, predicted_labels = np.split(labels, 2)
+  measured = metrics.measure(true_labels, predicted_labels, len(classes))
+  is_correct = true_labels == predicted_labels
+  return Score(model, measured['macro_f1'], measured['accuracy'], seconds, is_correct)
 
 
 def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float:
@@ -80,23 +78,23 @@ def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float
   return float(stats.binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0
 
 
-def verdict(chosen: Score, baselines: Sequence[Score]) -> str:
+def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
   """Sentences: which has the higher macro-F1, by how much, and whether that may be chance."""
-  best = max(baselines, key=lambda each: each.macro_f1)
-  points = 100 * (best.macro_f1 - chosen.macro_f1)
+  best = max(baselines, key=lambda baseline: baseline.macro_f1)
+  points = 100 * (best.macro_f1 - adapted.macro_f1)
   if not points:
-    return f'{chosen.model} and {best.model}, the best baseline, have the same macro-F1.'
+    return f'{adapted.model} and {best.model}, the best baseline, have the same macro-F1.'
   if points > 0:
-    first = f'The baseline {best.model} is better than {chosen.model}, by {points:.1f} points of macro-F1.'
+    first = f'The baseline {best.model} is better than {adapted.model}, by {points:.1f} points of macro-F1.'
   else:
     first = (
-      f'{chosen.model} is better than {best.model}, the best baseline, by {-points:.1f} points of macro-F1.'
+      f'{adapted.model} is better than {best.model}, the best baseline, by {-points:.1f} points of macro-F1.'
     )
-  p = mcnemar_p(best.is_correct, chosen.is_correct)
+  p = mcnemar_p(best.is_correct, adapted.is_correct)
   return (
     f'{first}\nOf {len(best.is_correct)} windows, {best.model} alone is right on '
-    f'{(best.is_correct & ~chosen.is_correct).sum()}, {chosen.model} alone on '
-    f'{(chosen.is_correct & ~best.is_correct).sum()} (exact McNemar test: p = {p:.2g}).\n'
+    f'{(best.is_correct & ~adapted.is_correct).sum()}, {adapted.model} alone on '
+    f'{(adapted.is_correct & ~best.is_correct).sum()} (exact McNemar test: p = {p:.2g}).\n'
     + (
       'With so few of them, the difference may be chance.'
       if p >= _LEVEL
@@ -108,6 +106,6 @@ def verdict(chosen: Score, baselines: Sequence[Score]) -> str:
 def as_metrics(scores: Sequence[Score]) -> Mapping[str, dict[str, float]]:
   """The figures of a comparison as a card holds them, by model."""
   return {
-    each.model: {'macro_f1': each.macro_f1, 'accuracy': each.accuracy, 'seconds': round(each.seconds, 1)}
-    for each in scores
+    one.model: {'macro_f1': one.macro_f1, 'accuracy': one.accuracy, 'seconds': round(one.seconds, 1)}
+    for one in scores
   }

@@ -100,8 +100,7 @@ def without_gaps(predictions: Predictions) -> Iterator[slice]:
   """Parts in which each window overlaps the next."""
   most_s = _MOST_STEPS * predictions.windowing.step_s
   is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > most_s)
-  bounds = [0, *(np.flatnonzero(is_gap) + 1).tolist(), len(predictions.start_s)]
-  for first, stop in itertools.pairwise(bounds):
+  for first, stop, _ in _equal_runs(np.r_[0, np.cumsum(is_gap)]):
     yield slice(first, stop)
 
 

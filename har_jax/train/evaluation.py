@@ -35,21 +35,17 @@ def predict(
   Test-time augmentation: averages the predictions over `tta_shifts` circular shifts by fractions of a patch.
   sizes: the batch sizes to choose from, in place of BATCH_SIZES. Predictions depend on them by rounding.
   """
-  sizes = sizes or BATCH_SIZES
-  count, most = len(windows['signal']), BATCH_SIZES[-1]
-  if tta_shifts > 1 and count > most:  # all shifts of all windows at once would take much memory
-    parts = [
-      {name: each[first : first + most] for name, each in windows.items()} for first in range(0, count, most)
-    ]
-    return np.concatenate(
-      [predict(objective, variables, part, tta_shifts=tta_shifts, sizes=sizes) for part in parts]
-    )
+  sizes, count = sizes or BATCH_SIZES, len(windows['signal'])
   if tta_shifts > 1:
     shifts = [round(i * objective.model.patch_size / tta_shifts) for i in range(tta_shifts)]
-    shifted = {name: np.concatenate([each] * tta_shifts) for name, each in windows.items()}
-    shifted['signal'] = np.concatenate([np.roll(windows['signal'], shift, axis=1) for shift in shifts])
-    predicted = predict(objective, variables, shifted, sizes=sizes)
-    return predicted.reshape(tta_shifts, count, *predicted.shape[1:]).mean(axis=0)
+    parts, most = [], BATCH_SIZES[-1]
+    for first in range(0, count, most):  # all shifts of all windows at once would take much memory
+      part = {name: array[first : first + most] for name, array in windows.items()}
+      shifted = {name: np.concatenate([array] * tta_shifts) for name, array in part.items()}
+      shifted['signal'] = np.concatenate([np.roll(part['signal'], shift, axis=1) for shift in shifts])
+      predicted = predict(objective, variables, shifted, sizes=sizes)
+      parts.append(predicted.reshape(tta_shifts, -1, *predicted.shape[1:]).mean(axis=0))
+    return np.concatenate(parts)
   devices = mesh.data_mesh()
   compiled = compiled_predict(objective, devices)
   variables = mesh.replicate(variables, devices)

@@ -125,7 +125,7 @@ def test_clients_without_the_same_frozen_leaves_have_another_checksum(base: path
 
 def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base: pathlib.Path):
   task = _task(base)
-  adapter = task.adapter(task.start, federated={'history': []})
+  adapter = task.adapter(task.start, federated={'settings': {}, 'history': []})
   held = files.attach(task.base, adapter)
   assert held.keys() == task.prepared.variables.keys()
   assert adapter.card.classes == list(CLASSES)

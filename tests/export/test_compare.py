@@ -8,6 +8,7 @@ import pytest
 from in_process import run_in_process
 
 from har_jax import export
+from har_jax.cli import main
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
@@ -83,6 +84,13 @@ def test_the_command_exports_compares_and_prints_a_table(
     assert measured['max_difference'] < export_cases.BOUND[precision]
     assert measured['ms_quartiles'][0] <= measured['ms'] <= measured['ms_quartiles'][1]
     assert f'{measured["macro_f1"]:.4f}' in out
+
+
+def test_the_help_and_the_documentation_list_every_format():
+  page = (pathlib.Path(__file__).parents[2] / 'docs' / 'export.md').read_text(encoding='utf-8')
+  listed = main.load('export').FLAGS['format'].help.removeprefix('one or more of ').split(', ')
+  assert sorted(listed) == sorted(export.FORMATS)
+  assert [name for name in export.FORMATS if f'\n| `{name}` |' not in page] == []
 
 
 @pytest.mark.parametrize(

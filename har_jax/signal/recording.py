@@ -67,6 +67,6 @@ class Recording:
   spans: tuple[Span, ...]
 
 
-def regular(values: Float[np.ndarray, 'n 3'], rate_hz: float) -> Samples:
+def regular(values: Float[np.ndarray, 'n 3'], rate_hz: float | int) -> Samples:
   """Samples at even intervals, from time 0."""
   return Samples(np.arange(len(values)) / rate_hz, np.asarray(values, np.float32))

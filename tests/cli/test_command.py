@@ -23,6 +23,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 # The same meaning, in each command's own terms.
 _OWN_HELP = {
   'out': 'what a command writes, each its own files',
+  'rate_hz': 'of the windows in prepare; of a recording without a time column in adapt and predict',
   'validation_fraction': 'of subjects or windows in a protocol; of each activity, in time, in adapt',
 }
 

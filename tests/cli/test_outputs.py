@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import types
 
 import made_people
 import pytest
@@ -10,6 +11,7 @@ import tiny_flags
 from in_process import run_in_process
 
 from har_jax.cli import outputs
+from har_jax.datasets.datasets import Dataset
 
 
 @pytest.mark.parametrize('command', ['adapt', 'predict', 'export'])
@@ -42,10 +44,11 @@ def test_adapt_finds_an_unwritable_folder_before_training(tmp_path: pathlib.Path
 def test_people_whom_the_base_knows_are_named(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture):
   for name in ('hapt', 'pdiot'):
     made_people.save_windows(tmp_path / name)
-  card = {'sources': [{'archive': 'ucihar'}, {'archive': 'wisdm'}]}
-  outputs.warn_of_known_people(card, tmp_path, ['hapt', 'pdiot'])
+  datasets = [Dataset(tmp_path / name) for name in ('hapt', 'pdiot')]
+  sources = [types.SimpleNamespace(archive=name) for name in ('ucihar', 'wisdm')]
+  outputs.warn_of_known_people(types.SimpleNamespace(sources=sources), datasets)
   assert capsys.readouterr().err.startswith('warning: the base was pretrained on people of hapt, so')
-  outputs.warn_of_known_people({}, tmp_path, ['hapt', 'pdiot'])
+  outputs.warn_of_known_people(types.SimpleNamespace(sources=[]), datasets)
   assert not capsys.readouterr().err
 
 

@@ -213,7 +213,7 @@ def _reseal(folder, signals=None, **changes):
     (lambda folder: _add_one(folder / 'signals.npy'), r'signals\.npy is damaged'),
     (lambda folder: (folder / 'index.npz').write_bytes(b'PK'), r'index\.npz is damaged'),
     (lambda folder: _reseal(folder, format='other'), 'har_jax windows 2'),
-    (lambda folder: _reseal(folder, rate_hz=20), 'rate_hz'),
+    (lambda folder: _reseal(folder, rate_hz=0), 'rate_hz'),
     (lambda folder: _reseal(folder, counts={}), 'counts'),
     (lambda folder: _reseal(folder, activities=['walking']), 'activity is out of range'),
     (lambda folder: _reseal(folder, np.zeros((8, 128, 3), np.float32)), 'not float32'),

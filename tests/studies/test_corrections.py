@@ -1,11 +1,13 @@
 """A simulated user corrects what was wrong for ten seconds; the last recording tests what that was worth."""
 
+import types
+
 import numpy as np
 import pytest
 import simulated_user
 from simulated_user import Windows, measure, windows_of, without
 
-from har_jax import files
+from har_jax import config
 from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
@@ -15,7 +17,10 @@ from har_jax.recognizer.recognizer import Recognizer
 def recognizer() -> Recognizer:
   """Of two classes; that it is measured needs no weights."""
   made = Recognizer()
-  made.classes_, made.adapter_ = np.array(['sitting', 'standing']), files.Adapter({}, {'temperature': 1.0})
+  made.classes_ = np.array(['sitting', 'standing'])
+  made.adapter_ = types.SimpleNamespace(
+    card=types.SimpleNamespace(temperature=1.0), objective=types.SimpleNamespace(model=config.Model())
+  )
   return made
 
 

@@ -153,7 +153,7 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
     raise UserError(f'--archive_path={path} holds none of the archives {", ".join(ARCHIVES)}')
   chosen: list[tuple[Archive, pathlib.Path | None]] = []
   for archive, place in detected:
-    if is_prepared(archive, place, _OUT.value, position=_POSITION.value, windowing=_windowing()):
+    if is_prepared(archive, place, _OUT.value, _windowing(), position=_POSITION.value):
       print(
         f'{archive.name}: {_OUT.value}/{archive.name} is up to date; delete it to prepare it again',
         file=sys.stderr,

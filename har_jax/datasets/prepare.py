@@ -104,9 +104,9 @@ def is_prepared(
   archive: Archive,
   source_path: str | pathlib.Path,
   out: str | pathlib.Path,
+  windowing: Windowing,
   *,
   position: str | None = None,
-  windowing: Windowing = DEFAULT_WINDOWING,
 ) -> bool:
   """Returns whether `out` has these windows of an archive: positions, length, rate, source, code version.
 

@@ -13,6 +13,7 @@ from tiny_archives import dsads_folder, hapt_files, hapt_zip
 
 import har_jax
 from har_jax.archives import ARCHIVES, synthetic
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.prepare import detect_archives, is_prepared, prepare
 from har_jax.errors import UserError
@@ -112,18 +113,18 @@ def test_progress_is_on_standard_error(tmp_path, capsys):
 
 def test_windows_are_current_for_one_source_position_and_version(tmp_path, monkeypatch):
   path = hapt_zip(tmp_path / 'a.zip')
-  assert not is_prepared(HAPT, path, tmp_path)
+  assert not is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
   prepare(HAPT, path, tmp_path, progress=False)
-  assert is_prepared(HAPT, path, tmp_path)
-  assert is_prepared(HAPT, path, tmp_path, position='all')  # it has one position
-  assert not is_prepared(HAPT, hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path)
+  assert is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
+  assert is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING, position='all')  # it has one position
+  assert not is_prepared(HAPT, hapt_zip(tmp_path / 'b.zip', rows=501), tmp_path, DEFAULT_WINDOWING)
   monkeypatch.setattr('har_jax.datasets.prepare.__version__', '99')
-  assert not is_prepared(HAPT, path, tmp_path)
+  assert not is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
   monkeypatch.undo()
   with (tmp_path / 'hapt' / 'signals.npy').open('r+b') as signals:
     signals.seek(-1, 2)
     signals.write(b'x')
-  assert not is_prepared(HAPT, path, tmp_path)
+  assert not is_prepared(HAPT, path, tmp_path, DEFAULT_WINDOWING)
 
 
 def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_path):
@@ -142,8 +143,8 @@ def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_p
   legs = prepare(archive, path, tmp_path / 'legs', position='left_leg,torso', progress=False)
   assert legs.meta['positions'] == ['left_leg', 'torso']
   np.testing.assert_array_equal(legs.signals[len(alone.signals) :], alone.signals)
-  assert is_prepared(archive, path, tmp_path / 'all', position='all')
-  assert not is_prepared(archive, path, tmp_path / 'all')
+  assert is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING, position='all')
+  assert not is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING)
   with pytest.raises(UserError, match=r"'head'; one of torso, .* or all"):
     prepare(archive, path, tmp_path, position='torso,head', progress=False)
 

@@ -9,8 +9,6 @@ import pathlib
 import time
 from typing import Any
 
-from absl import flags
-
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
@@ -30,6 +28,7 @@ COMMON = (
   'overwrite',
 )
 FLAGS = command.new_flags(with_json=True)
+_define = command.definer(FLAGS)
 # What an adapter's folder holds; --overwrite deletes nothing else.
 _OURS = (
   *('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors'),
@@ -37,77 +36,63 @@ _OURS = (
 )
 _read = recording.define_recording(FLAGS)
 _correct = recording.define_frame(FLAGS)
-_LABELS = flags.DEFINE_string(
-  'labels',
-  None,
-  f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)',
-  flag_values=FLAGS,
+_LABELS = _define(
+  'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
 )
-_BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
-_METHOD = flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
+_BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
+_METHOD = _define('method', 'lora')
 _CHOICE = 'With a limit and without --method, the best method that fits is chosen'
 _LIMITS = {
-  'max_memory_mb': flags.DEFINE_float(
+  'max_memory_mb': _define(
     'max_memory_mb',
     None,
     f'limit on the megabytes of a training step: weights, optimizer, temporaries. {_CHOICE}',
-    flag_values=FLAGS,
+    kind=float,
   ),
-  'max_minutes': flags.DEFINE_float(
-    'max_minutes', None, f'limit on the minutes of training and compiling. {_CHOICE}', flag_values=FLAGS
+  'max_minutes': _define(
+    'max_minutes', None, f'limit on the minutes of training and compiling. {_CHOICE}', kind=float
   ),
-  'max_adapter_kb': flags.DEFINE_float(
-    'max_adapter_kb', None, f"limit on the kilobytes of the adapter's file. {_CHOICE}", flag_values=FLAGS
+  'max_adapter_kb': _define(
+    'max_adapter_kb', None, f"limit on the kilobytes of the adapter's file. {_CHOICE}", kind=float
   ),
 }
-_OUT = flags.DEFINE_string('out', 'adapter', 'new folder for the adapter and its base', flag_values=FLAGS)
+_OUT = _define('out', 'adapter', 'new folder for the adapter and its base')
 _check_out = outputs.define_overwrite(FLAGS)
-_RANK = flags.DEFINE_integer(
-  'rank', Parameters.rank, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
-)
+_RANK = _define('rank', Parameters.rank, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1)
 # Flags that are parameters of the recognizer, under the same names.
-flags.DEFINE_integer('max_steps', Parameters.max_steps, 'training steps', lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float('learning_rate', Parameters.learning_rate, 'peak learning rate', flag_values=FLAGS)
-flags.DEFINE_integer('batch', Parameters.batch, 'windows per step', lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_float(
+_define('max_steps', Parameters.max_steps, 'training steps', lower_bound=1)
+_define('learning_rate', Parameters.learning_rate, 'peak learning rate')
+_define('batch', Parameters.batch, 'windows per step', lower_bound=1)
+_define(
   'rotation_std_deg',
   Parameters.rotation_std_deg,
   'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none',
   lower_bound=0,
-  flag_values=FLAGS,
 )
-flags.DEFINE_integer(
-  'random_state',
-  Parameters.random_state,
-  'seed of head, adapter and batch order',
-  lower_bound=0,
-  flag_values=FLAGS,
-)
-_VALIDATION_FRACTION = flags.DEFINE_float(
+_define('random_state', Parameters.random_state, 'seed of head, adapter and batch order', lower_bound=0)
+_VALIDATION_FRACTION = _define(
   'validation_fraction',
   0.2,
   'fraction of each activity, its last part, held out for validation and calibration; 0: none',
-  flag_values=FLAGS,
 )
 _SAME = (
   *('rank', 'max_steps', 'learning_rate', 'batch', 'rotation_std_deg', 'random_state', 'validation_fraction'),
   *_LIMITS,
 )
-_ENSEMBLE = flags.DEFINE_bool(
+_ENSEMBLE = _define(
   'ensemble',
   None,
   'predict by the weighted mean of the adapted encoder and the baselines forest and rocket (default: where '
   'the extra `baselines` is installed)',
-  flag_values=FLAGS,
+  kind=bool,
 )
-_USE_UNLABELED = flags.DEFINE_bool(
+_USE_UNLABELED = _define(
   'use_unlabeled',
   True,
   'self-training: train once more, also on the unlabeled rest of the recording with confident pseudo-labels; '
   'kept if the held-out windows are recognized at least as well',
-  flag_values=FLAGS,
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_PROGRESS = _define('progress', True)
 
 
 def main() -> dict[str, Any]:

@@ -25,6 +25,15 @@ _FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags
 _AUTO_DTYPE = 'auto'
 _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
 
+_DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {
+  bool: flags.DEFINE_bool,
+  int: flags.DEFINE_integer,
+  float: flags.DEFINE_float,
+  str: flags.DEFINE_string,
+  list: flags.DEFINE_list,
+  tuple: flags.DEFINE_list,
+}
+
 # Help of flags that several commands have: one name, one meaning.
 HELP = {
   'windows': 'folder or bucket (gs://, s3://) of `har-jax prepare`, with windows of one or more datasets',
@@ -47,11 +56,29 @@ HELP = {
 def new_flags(*, with_json: bool = False) -> flags.FlagValues:
   """A command's flags, with --quiet. with_json: also --json; `main` returns what it prints."""
   values = flags.FlagValues()
-  flags.DEFINE_bool('quiet', False, 'print errors and warnings only', flag_values=values)
+  define = definer(values)
+  define('quiet', False, 'print errors and warnings only')
   if with_json:
-    text = 'print one JSON object with the results on stdout, and all else on stderr'
-    flags.DEFINE_bool('json', False, text, flag_values=values)
+    define('json', False, 'print one JSON object with the results on stdout, and all else on stderr')
   return values
+
+
+def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder]:
+  """Returns a function that defines one flag. Its type is that of its default, or `kind`.
+
+  text: its help; by default, that of `HELP`.
+  """
+
+  def define(
+    name: str, default: Any = None, text: str | None = None, *, kind: type | None = None, **options: Any
+  ) -> flags.FlagHolder:
+    text = HELP[name] if text is None else text
+    if 'choices' in options:
+      return flags.DEFINE_enum(name, default, options['choices'], text, flag_values=values)
+    kind = kind or (str if default is None else type(default))
+    return _DEFINES[kind](name, default, text, flag_values=values, **options)
+
+  return define
 
 
 def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
@@ -237,17 +264,14 @@ def define_experiment(
   With --dtype=auto that function asks JAX for its device: call it after what has to come before JAX is used.
   It takes `Datasets`, from whose windows the model has length and rate that no flag sets.
   """
-  preset = flags.DEFINE_enum(
-    'preset',
-    'base',
-    list(config.PRESETS),
-    'source of the hyperparameters that no flag sets',
-    flag_values=values,
+  define = definer(values)
+  preset = define(
+    'preset', 'base', 'source of the hyperparameters that no flag sets', choices=list(config.PRESETS)
   )
   base = config.Experiment()
   holders = {
     part: {
-      field.name: _define(values, f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
+      field.name: _define(define, f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
       for field in dataclasses.fields(getattr(base, part))
       if not {part, f'{prefix}{field.name}'}.intersection(unused)
     }
@@ -274,13 +298,13 @@ def define_experiment(
 
 def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
   """Defines --cpu_devices; returns a function that applies it, to be called before JAX is used."""
-  cpu_devices = flags.DEFINE_integer(
+  cpu_devices = definer(values)(
     'cpu_devices',
     None,
     'number of JAX devices on the CPU; each batch is split over them. With 2 on two cores, long runs take '
     'about 10 % less time and each compilation twice as long (default: 1)',
+    kind=int,
     lower_bound=1,
-    flag_values=values,
   )
 
   def set_devices() -> None:
@@ -294,12 +318,8 @@ def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
 
 def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
   """Defines --lodo_shard; returns a function that reads (shard, number of shards)."""
-  shard = flags.DEFINE_string(
-    'lodo_shard',
-    '0/1',
-    'i/n: do part i (from 0) of the runs, dealt to n jobs with the same --out',
-    flag_values=values,
-  )
+  text = 'i/n: do part i (from 0) of the runs, dealt to n jobs with the same --out'
+  shard = definer(values)('lodo_shard', '0/1', text)
 
   def read() -> tuple[int, int]:
     number, _, shards = shard.value.partition('/')
@@ -311,21 +331,15 @@ def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
   return read
 
 
-def _define(values: flags.FlagValues, name: str, field: dataclasses.Field, default: Any) -> flags.FlagHolder:
+def _define(
+  define: Callable[..., flags.FlagHolder], name: str, field: dataclasses.Field, default: Any
+) -> flags.FlagHolder:
   shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
   shown = str(shown).lower() if isinstance(default, bool) else shown
   text = f'{field.metadata["help"]} (default: {shown})'
   if name == 'dtype':
     text = f'{field.metadata["help"]}, or auto: the faster one on this device (default: {_AUTO_DTYPE})'
-  if isinstance(default, tuple):
-    return flags.DEFINE_list(name, None, text, flag_values=values)
-  kinds: dict[type, Callable[..., flags.FlagHolder]] = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-  }
-  return kinds[type(default)](name, None, text, flag_values=values)
+  return define(name, None, text, kind=type(default))
 
 
 def _set(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ har-jax continual --windows=windows --targets=hapt,dsads/left_leg --strategy=rou
 import pathlib
 from typing import Any
 
-from absl import flags
-
 from har_jax import config
 from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
@@ -27,53 +25,29 @@ COMMON = (
   'out',
 )
 FLAGS = command.new_flags(with_json=True)
-_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGET = flags.DEFINE_string('target', None, HELP['target'], flag_values=FLAGS)
-_TARGETS = flags.DEFINE_list('targets', [], HELP['targets'], flag_values=FLAGS)
-_BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
-_STRATEGY = flags.DEFINE_string(
+_define = command.definer(FLAGS)
+_WINDOWS = _define('windows', 'windows')
+_TARGET = _define('target')
+_TARGETS = _define('targets', [])
+_BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
+_STRATEGY = _define(
   'strategy',
   'replay',
   'sequential: the same adapter on and on; replay: also stored windows; ewc: a penalty on changes; '
   'average: of an adapter for each domain; router: chooses one of them; joint: all windows at once',
-  flag_values=FLAGS,
 )
-_METHOD = flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
-_RANK = flags.DEFINE_integer(
-  'rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
-)
-_MEMORY = flags.DEFINE_integer(
-  'memory_kb', 500, 'for replay: kilobytes of stored windows of all domains', lower_bound=1, flag_values=FLAGS
-)
-_PENALTY = flags.DEFINE_float(
-  'penalty', 1e5, 'for ewc: weight of the squared changes of earlier weights', flag_values=FLAGS
-)
-_LABELS = flags.DEFINE_integer(
-  'labels_per_activity',
-  10,
-  HELP['labels_per_activity'],
-  lower_bound=0,
-  flag_values=FLAGS,
-)
-_STEPS = flags.DEFINE_integer(
-  'steps_per_domain', 100, 'training steps on each domain', lower_bound=1, flag_values=FLAGS
-)
-_BATCH = flags.DEFINE_integer('batch', 32, 'windows per step', lower_bound=1, flag_values=FLAGS)
-_RATE = flags.DEFINE_float('learning_rate', 1e-3, 'peak learning rate', flag_values=FLAGS)
-_CLASSES = flags.DEFINE_string(
-  'classes', 'locomotion', config.Protocol.__dataclass_fields__['classes'].metadata['help'], flag_values=FLAGS
-)
-_MOST = flags.DEFINE_integer(
-  'people',
-  0,
-  'so many people of each dataset, drawn; 0: all',
-  lower_bound=0,
-  flag_values=FLAGS,
-)
-_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
-_OUT = flags.DEFINE_string(
-  'out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on', flag_values=FLAGS
-)
+_METHOD = _define('method', 'lora')
+_RANK = _define('rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1)
+_MEMORY = _define('memory_kb', 500, 'for replay: kilobytes of stored windows of all domains', lower_bound=1)
+_PENALTY = _define('penalty', 1e5, 'for ewc: weight of the squared changes of earlier weights')
+_LABELS = _define('labels_per_activity', 10, lower_bound=0)
+_STEPS = _define('steps_per_domain', 100, 'training steps on each domain', lower_bound=1)
+_BATCH = _define('batch', 32, 'windows per step', lower_bound=1)
+_RATE = _define('learning_rate', 1e-3, 'peak learning rate')
+_CLASSES = _define('classes', 'locomotion', config.Protocol.__dataclass_fields__['classes'].metadata['help'])
+_MOST = _define('people', 0, 'so many people of each dataset, drawn; 0: all', lower_bound=0)
+_SEED = _define('seed', 0, lower_bound=0, upper_bound=2**32 - 1)
+_OUT = _define('out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on')
 
 
 def main() -> dict[str, Any]:

@@ -8,36 +8,25 @@ har-jax export my_adapter --format=web --out=page
 import sys
 from typing import Any
 
-from absl import flags
-
 from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
 POSITIONAL = ('adapter',)
 FLAGS = command.new_flags(with_json=True)
-_ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
-_BASE = flags.DEFINE_string(
-  'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
-)
-_FORMAT = flags.DEFINE_list(
-  'format', ['onnx'], 'one or more of litert, onnx, stablehlo, web', flag_values=FLAGS
-)
-_PRECISION = flags.DEFINE_list(
-  'precision', ['float32'], 'number format of the weights: float32, int8 or both', flag_values=FLAGS
-)
-_COMPARE_WINDOWS = flags.DEFINE_string(
+_define = command.definer(FLAGS)
+_ADAPTER = _define('adapter')
+_BASE = _define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
+_FORMAT = _define('format', ['onnx'], 'one or more of litert, onnx, stablehlo, web')
+_PRECISION = _define('precision', ['float32'], 'number format of the weights: float32, int8 or both')
+_COMPARE_WINDOWS = _define(
   'compare_windows',
   None,
   "one dataset's prepared windows, to compare predictions before and after export; only those of the test "
   'subjects if --adapter is a run (default: compare size and latency only)',
-  flag_values=FLAGS,
 )
-_OUT = flags.DEFINE_string(
-  'out',
-  'exports',
-  'folder or bucket for <format>-<precision>/, each with a model file and model.json',
-  flag_values=FLAGS,
+_OUT = _define(
+  'out', 'exports', 'folder or bucket for <format>-<precision>/, each with a model file and model.json'
 )
 _check_out = outputs.define_overwrite(FLAGS)
 

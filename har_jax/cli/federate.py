@@ -8,8 +8,6 @@ import importlib.util
 import pathlib
 from typing import Any
 
-from absl import flags
-
 from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
@@ -27,55 +25,36 @@ COMMON = (
   'out',
 )
 FLAGS = command.new_flags(with_json=True)
-_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGET = flags.DEFINE_string('target', None, HELP['target'], flag_values=FLAGS)
-_BASE = flags.DEFINE_string('base', None, f'{HELP["base"]} (default: the bundled base)', flag_values=FLAGS)
+_define = command.definer(FLAGS)
+_WINDOWS = _define('windows', 'windows')
+_TARGET = _define('target')
+_BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
 # The fields of `Federation`, which is made of them.
-flags.DEFINE_string('method', 'lora', HELP['method'], flag_values=FLAGS)
-_RANK = flags.DEFINE_integer(
-  'rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1, flag_values=FLAGS
-)
-_RANKS = flags.DEFINE_list(
+_define('method', 'lora')
+_RANK = _define('rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1)
+_RANKS = _define(
   'client_ranks',
   [],
   'for --aggregation=product: ranks of the clients, in turn, at most --rank (default: all have --rank)',
-  flag_values=FLAGS,
 )
-flags.DEFINE_integer('rounds', 20, 'rounds of training and aggregation', flag_values=FLAGS)
-flags.DEFINE_integer('local_steps', 10, 'steps of a client in each round', flag_values=FLAGS)
-_AGGREGATION = flags.DEFINE_enum(
+_define('rounds', 20, 'rounds of training and aggregation')
+_define('local_steps', 10, 'steps of a client in each round')
+_AGGREGATION = _define(
   'aggregation',
   'average',
-  ['average', 'frozen_a', 'product'],
   'average: of every leaf; frozen_a: A of each pair stays as drawn, and B is averaged; product: the closest '
   'pair to the average of the products A B',
-  flag_values=FLAGS,
+  choices=['average', 'frozen_a', 'product'],
 )
-flags.DEFINE_float('participation', 1.0, 'fraction of the clients that each round asks', flag_values=FLAGS)
-flags.DEFINE_bool('equal_weights', False, 'clients count equally, not by their windows', flag_values=FLAGS)
-flags.DEFINE_bool(
-  'personal_head', False, 'each client keeps a head of its own, and sends only the rest', flag_values=FLAGS
-)
-_LABELS = flags.DEFINE_integer(
-  'labels_per_activity',
-  10,
-  HELP['labels_per_activity'],
-  lower_bound=0,
-  flag_values=FLAGS,
-)
-flags.DEFINE_float(
-  'clip_norm', 0.0, 'differential privacy: largest norm of an update; 0: none', flag_values=FLAGS
-)
-flags.DEFINE_float(
-  'noise_multiplier', 0.0, 'differential privacy: noise over --clip_norm; 0: none', flag_values=FLAGS
-)
-_SEED = flags.DEFINE_integer('seed', 0, HELP['seed'], lower_bound=0, upper_bound=2**32 - 1, flag_values=FLAGS)
-_WORKERS = flags.DEFINE_integer(
-  'workers', 1, 'processes that train clients, each on one core', lower_bound=1, flag_values=FLAGS
-)
-_OUT = flags.DEFINE_string(
-  'out', 'runs/federated', 'folder for the adapter; an unfinished federation there goes on', flag_values=FLAGS
-)
+_define('participation', 1.0, 'fraction of the clients that each round asks')
+_define('equal_weights', False, 'clients count equally, not by their windows')
+_define('personal_head', False, 'each client keeps a head of its own, and sends only the rest')
+_LABELS = _define('labels_per_activity', 10, lower_bound=0)
+_define('clip_norm', 0.0, 'differential privacy: largest norm of an update; 0: none')
+_define('noise_multiplier', 0.0, 'differential privacy: noise over --clip_norm; 0: none')
+_SEED = _define('seed', 0, lower_bound=0, upper_bound=2**32 - 1)
+_WORKERS = _define('workers', 1, 'processes that train clients, each on one core', lower_bound=1)
+_OUT = _define('out', 'runs/federated', 'folder for the adapter; an unfinished federation there goes on')
 
 
 def main() -> dict[str, Any]:

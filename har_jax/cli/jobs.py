@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
+from har_jax.cli import command
 from har_jax.errors import Stopped, UserError
 from har_jax.storage import Place
 
@@ -18,12 +19,12 @@ _POLL_S = 0.2
 
 def define_jobs(values: flags.FlagValues) -> Callable[[], int]:
   """Defines --jobs; returns a function that reads how many."""
-  jobs = flags.DEFINE_string(
+  define = command.definer(values)
+  jobs = define(
     'jobs',
     '1',
     'processes that share the runs, each on a core of its own, with weights of its own; auto: one a core, or '
     'a single one with an accelerator',
-    flag_values=values,
   )
 
   def read() -> int:

@@ -7,8 +7,6 @@ har-jax lodo --windows=windows --targets=hapt --methods=lora,forest --label_budg
 import itertools
 from typing import Any
 
-from absl import flags
-
 from har_jax.cli import command, jobs, processes
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
@@ -26,55 +24,44 @@ COMMON = (
   'finetune_max_steps',
 )
 FLAGS = command.new_flags(with_json=True)
-_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGETS = flags.DEFINE_list(
-  'targets', None, f'{HELP["targets"]} (default: all under --windows)', flag_values=FLAGS
+_define = command.definer(FLAGS)
+_WINDOWS = _define('windows', 'windows')
+_TARGETS = _define('targets', None, f'{HELP["targets"]} (default: all under --windows)', kind=list)
+_SOURCES = _define(
+  'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', kind=list
 )
-_SOURCES = flags.DEFINE_list(
-  'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', flag_values=FLAGS
-)
-_METHODS = flags.DEFINE_list(
+_METHODS = _define(
   'methods',
   ['full', 'lora', 'qlora'],
   f'one or more of {HELP["method"]}; of the baselines forest, rocket; '
   'the weighted mean of lora and both: ensemble; without adaptation: zero_shot, zero_shot_recording',
-  flag_values=FLAGS,
 )
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)
-_OUT = flags.DEFINE_string(
+_SEEDS = _define('seeds', ['0', '1', '2'])
+_OUT = _define(
   'out',
   'runs/lodo',
   'folder or bucket for results and checkpoints; finished runs there are skipped, unfinished ones resumed',
-  flag_values=FLAGS,
 )
-_PRETRAINED_DIR = flags.DEFINE_string(
-  'pretrained_dir',
-  None,
-  'folder or bucket of pretrainings, shared with other experiments (default: --out)',
-  flag_values=FLAGS,
+_PRETRAINED_DIR = _define(
+  'pretrained_dir', None, 'folder or bucket of pretrainings, shared with other experiments (default: --out)'
 )
-_BATCH_RUNS = flags.DEFINE_integer(
+_BATCH_RUNS = _define(
   'lodo_batch_runs',
   1,
   'seeds of a method that train together, in one program with one frozen backbone',
   lower_bound=1,
-  flag_values=FLAGS,
 )
-_STAGE = flags.DEFINE_enum(
+_STAGE = _define(
   'stage',
   'all',
-  ['all', 'pretrain', 'adapt', 'personalize'],
   'pretrain: only the pretrainings; adapt: only the runs, from finished pretrainings; personalize: from each '
   'finished subject-wise run, an output layer per test subject',
-  flag_values=FLAGS,
+  choices=['all', 'pretrain', 'adapt', 'personalize'],
 )
-_PERSONAL_LABELS = flags.DEFINE_list(
-  'personal_labels',
-  ['10'],
-  'for --stage=personalize: labeled windows per activity and subject',
-  flag_values=FLAGS,
+_PERSONAL_LABELS = _define(
+  'personal_labels', ['10'], 'for --stage=personalize: labeled windows per activity and subject'
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_PROGRESS = _define('progress', True)
 _experiment = command.define_experiment(FLAGS)
 _set_cpu_devices = command.define_cpu_devices(FLAGS)
 _join = processes.define_processes(FLAGS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
+from har_jax.cli import command
 from har_jax.errors import UserError, shorten
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ def define_overwrite(values: flags.FlagValues) -> Callable[..., None]:
 
   That function takes the folders that will be written, and raises UserError.
   """
-  overwrite = flags.DEFINE_bool(
-    'overwrite', False, 'replace the files of an earlier run in --out', flag_values=values
-  )
+  define = command.definer(values)
+  overwrite = define('overwrite', False, 'replace the files of an earlier run in --out')
 
   def check(*folders) -> None:
     for folder in folders:

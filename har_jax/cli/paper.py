@@ -7,31 +7,22 @@ har-jax paper --flagfile=paper --windows=windows --table=2 --targets=hapt
 import itertools
 import time
 
-from absl import flags
-
 from har_jax.cli import command, jobs, processes
 from har_jax.cli.command import HELP
 
 COMMON = ('windows', 'table', 'targets', 'seeds', 'out', 'preset', 'progress')
 FLAGS = command.new_flags()
-_TABLE = flags.DEFINE_list(
+_define = command.definer(FLAGS)
+_TABLE = _define(
   'table',
   ['all'],
   'one or more of 2 to 7; pretraining (its gain with few labels); rotation (rotated windows); or all',
-  flag_values=FLAGS,
 )
-_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_TARGETS = flags.DEFINE_list(
-  'targets', None, f'{HELP["targets"]} (default: all under --windows)', flag_values=FLAGS
-)
-_SEEDS = flags.DEFINE_list('seeds', ['0', '1', '2'], HELP['seeds'], flag_values=FLAGS)
-_OUT = flags.DEFINE_string(
-  'out',
-  'runs/paper',
-  'folder or bucket for runs and tables.md; finished runs there are reused',
-  flag_values=FLAGS,
-)
-_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_WINDOWS = _define('windows', 'windows')
+_TARGETS = _define('targets', None, f'{HELP["targets"]} (default: all under --windows)', kind=list)
+_SEEDS = _define('seeds', ['0', '1', '2'])
+_OUT = _define('out', 'runs/paper', 'folder or bucket for runs and tables.md; finished runs there are reused')
+_PROGRESS = _define('progress', True)
 _experiment = command.define_experiment(FLAGS, unused=('split',))  # both splits are run
 _set_cpu_devices = command.define_cpu_devices(FLAGS)
 _join = processes.define_processes(FLAGS)

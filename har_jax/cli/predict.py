@@ -7,8 +7,6 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 import dataclasses
 from typing import Any
 
-from absl import flags
-
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, shorten
@@ -27,45 +25,29 @@ COMMON = (
   'overwrite',
 )
 FLAGS = command.new_flags(with_json=True)
+_define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)
 _correct = recording.define_frame(FLAGS)
-_ADAPTER = flags.DEFINE_string('adapter', None, HELP['adapter'], flag_values=FLAGS)
-_BASE = flags.DEFINE_string(
-  'base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)', flag_values=FLAGS
+_ADAPTER = _define('adapter')
+_BASE = _define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
+_LABELS = _define(
+  'labels', None, f'{HELP["labels"]} (default: no score; labels never change the predictions)'
 )
-_LABELS = flags.DEFINE_string(
-  'labels',
-  None,
-  f'{HELP["labels"]} (default: no score; labels never change the predictions)',
-  flag_values=FLAGS,
-)
-_OUT = flags.DEFINE_string(
-  'out',
-  'timeline',
-  'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg',
-  flag_values=FLAGS,
+_OUT = _define(
+  'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
 )
 _check_out = outputs.define_overwrite(FLAGS)
-_UNKNOWN_BELOW = flags.DEFINE_float(
-  'unknown_below', 0.0, 'predict `unknown` where the confidence is below this', flag_values=FLAGS
-)
-_MEAN_BOUT_S = flags.DEFINE_float(
+_UNKNOWN_BELOW = _define('unknown_below', 0.0, 'predict `unknown` where the confidence is below this')
+_MEAN_BOUT_S = _define(
   'mean_bout_s',
   5.0,
   'bouts: mean time between changes, for a hidden Markov model over windows; 0: each window alone',
-  flag_values=FLAGS,
 )
-_NOT_WORN_MIN = flags.DEFINE_float(
-  'not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never', flag_values=FLAGS
+_NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
+_TTA_SHIFTS = _define(
+  'tta_shifts', None, f"{HELP['tta_shifts']} (default: the adapter's)", kind=int, lower_bound=1
 )
-_TTA_SHIFTS = flags.DEFINE_integer(
-  'tta_shifts',
-  None,
-  f"{HELP['tta_shifts']} (default: the adapter's)",
-  lower_bound=1,
-  flag_values=FLAGS,
-)
-_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_PROGRESS = _define('progress', True)
 
 
 def main() -> dict[str, Any]:

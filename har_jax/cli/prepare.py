@@ -13,8 +13,6 @@ import sys
 from concurrent import futures
 from typing import Any
 
-from absl import flags
-
 from har_jax import config, config_fields
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
@@ -24,63 +22,48 @@ from har_jax.errors import UserError
 POSITIONAL = ('archive',)
 COMMON = ('archive', 'archive_path', 'position', 'window_samples', 'rate_hz', 'download', 'out')
 FLAGS = command.new_flags()
-_ARCHIVE = flags.DEFINE_string(
+_define = command.definer(FLAGS)
+_ARCHIVE = _define(
   'archive',
   None,
   f'one of {", ".join(ARCHIVES)}; all: every one in the folder --archive_path; synthetic: all '
   'that begin with synth_; or the dataset.toml of your own dataset',
-  flag_values=FLAGS,
 )
-_ARCHIVE_PATH = flags.DEFINE_string(
-  'archive_path', None, "the archive's zip or extracted folder, or a folder of archives", flag_values=FLAGS
+_ARCHIVE_PATH = _define(
+  'archive_path', None, "the archive's zip or extracted folder, or a folder of archives"
 )
-_OUT = flags.DEFINE_string(
-  'out',
-  'windows',
-  'folder or bucket (gs://, s3://) for the windows, one folder per dataset',
-  flag_values=FLAGS,
-)
-_POSITION = flags.DEFINE_string(
+_OUT = _define('out', 'windows', 'folder or bucket (gs://, s3://) for the windows, one folder per dataset')
+_POSITION = _define(
   'position',
   None,
   "where the device is worn: one position, several joined by commas, or all (default: the archive's first). "
   'A target has the first one only; a source has all',
-  flag_values=FLAGS,
 )
-_WINDOW_SAMPLES = flags.DEFINE_integer(
+_WINDOW_SAMPLES = _define(
   'window_samples',
   config.Windowing.samples,
   'samples per window; windows overlap by half',
   lower_bound=2,
   upper_bound=config_fields.MOST_WINDOW_SAMPLES,
-  flag_values=FLAGS,
 )
-_RATE_HZ = flags.DEFINE_integer(
+_RATE_HZ = _define(
   'rate_hz',
   config.Windowing.rate_hz,
   'sampling rate of the windows, in Hz; recordings of other rates are resampled',
   lower_bound=1,
   upper_bound=config_fields.MOST_RATE_HZ,
-  flag_values=FLAGS,
 )
-_MAX_UNPACKED_GIB = flags.DEFINE_float(
+_MAX_UNPACKED_GIB = _define(
   'max_unpacked_gib',
   64.0,
   'refuse an archive that would unpack to more, in units of 2^30 bytes',
   lower_bound=0,
-  flag_values=FLAGS,
 )
-_DOWNLOAD = flags.DEFINE_bool(
-  'download',
-  False,
-  'first download the official archive to --archive_path, or to archives/',
-  flag_values=FLAGS,
+_DOWNLOAD = _define(
+  'download', False, 'first download the official archive to --archive_path, or to archives/'
 )
-_ALLOW_HTTP = flags.DEFINE_bool(
-  'allow_http',
-  False,
-  'with --download: also without encryption, where anyone on the way can change the file',
-  flag_values=FLAGS,
+_ALLOW_HTTP = _define(
+  'allow_http', False, 'with --download: also without encryption, where anyone on the way can change the file'
 )
 
 

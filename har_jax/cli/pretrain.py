@@ -4,8 +4,6 @@ har-jax pretrain --flagfile=base --windows=windows --out=runs/base
 har-jax pretrain --windows=windows --sources=hapt,wisdm --four_bits --out=runs/base
 """
 
-from absl import flags
-
 from har_jax.cli import command, processes
 from har_jax.cli.command import HELP
 
@@ -20,20 +18,16 @@ COMMON = (
   'progress',
 )
 FLAGS = command.new_flags()
-_WINDOWS = flags.DEFINE_string('windows', 'windows', HELP['windows'], flag_values=FLAGS)
-_SOURCES = flags.DEFINE_list(
-  'sources', None, f'{HELP["sources"]} (default: all under --windows)', flag_values=FLAGS
-)
-_OUT = flags.DEFINE_string(
-  'out', 'runs/base', 'folder for the base; an unfinished pretraining there is resumed', flag_values=FLAGS
-)
-_FOUR_BITS = flags.DEFINE_bool(
+_define = command.definer(FLAGS)
+_WINDOWS = _define('windows', 'windows')
+_SOURCES = _define('sources', None, f'{HELP["sources"]} (default: all under --windows)', kind=list)
+_OUT = _define('out', 'runs/base', 'folder for the base; an unfinished pretraining there is resumed')
+_FOUR_BITS = _define(
   'four_bits',
   False,
   'store the matrices of the stem and of the encoder blocks in NF4, in a seventh of the bytes',
-  flag_values=FLAGS,
 )
-_PROGRESS = flags.DEFINE_bool('progress', True, HELP['progress'], flag_values=FLAGS)
+_PROGRESS = _define('progress', True)
 _experiment = command.define_experiment(
   FLAGS,
   unused=(

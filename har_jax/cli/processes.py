@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from absl import flags
 
+from har_jax.cli import command
 from har_jax.errors import UserError
 
 # Seconds that an ending process waits for the others. They end within a moment, or wait for one that failed
@@ -19,20 +20,14 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
   That function returns `stop`: whether SIGTERM has reached any process. A run calls it after each step,
   equally often in each process; it turns True at the same step in all. The signal itself no longer ends them.
   """
-  coordinator = flags.DEFINE_string(
-    'coordinator', None, 'distributed run: host:port of process 0', flag_values=values
+  define = command.definer(values)
+  coordinator = define('coordinator', None, 'distributed run: host:port of process 0')
+  processes = define('processes', None, 'distributed run: number of processes', kind=int, lower_bound=1)
+  process = define(
+    'process', None, 'distributed run: number of this process, from 0', kind=int, lower_bound=0
   )
-  processes = flags.DEFINE_integer(
-    'processes', None, 'distributed run: number of processes', lower_bound=1, flag_values=values
-  )
-  process = flags.DEFINE_integer(
-    'process', None, 'distributed run: number of this process, from 0', lower_bound=0, flag_values=values
-  )
-  distributed = flags.DEFINE_bool(
-    'distributed',
-    False,
-    'distributed run whose processes the cluster lists (Slurm, TPU pods, GKE)',
-    flag_values=values,
+  distributed = define(
+    'distributed', False, 'distributed run whose processes the cluster lists (Slurm, TPU pods, GKE)'
   )
 
   def join() -> Callable[[], bool]:

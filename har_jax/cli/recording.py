@@ -6,6 +6,7 @@ from typing import Any
 
 from absl import flags
 
+from har_jax.cli import command
 from har_jax.errors import UserError
 
 
@@ -14,36 +15,24 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
 
   That function takes the path of the labels, or None, and prints what was inferred: columns, units, clock.
   """
-  recording = flags.DEFINE_string(
-    'recording',
-    None,
-    'what the app exported: a file, a zip or a folder (docs/formats.md lists the formats)',
-    flag_values=values,
+  define = command.definer(values)
+  recording = define(
+    'recording', None, 'what the app exported: a file, a zip or a folder (docs/formats.md lists the formats)'
   )
-  columns = flags.DEFINE_list(
+  columns = define(
     'columns',
     [],
     'names of columns that are not inferred, as role=column; roles: time, ax, ay, az, gx, gy, gz, label',
-    flag_values=values,
   )
-  acc_unit = flags.DEFINE_string(
-    'acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg', flag_values=values
-  )
-  gyro_unit = flags.DEFINE_string(
-    'gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s', flag_values=values
-  )
-  time_unit = flags.DEFINE_string(
-    'time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso', flag_values=values
-  )
-  rate_hz = flags.DEFINE_float(
-    'rate_hz', None, 'sampling rate of a recording without a time column', flag_values=values
-  )
-  time_zone = flags.DEFINE_string(
+  acc_unit = define('acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg')
+  gyro_unit = define('gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s')
+  time_unit = define('time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso')
+  rate_hz = define('rate_hz', None, 'sampling rate of a recording without a time column', kind=float)
+  time_zone = define(
     'time_zone',
     '',
     'time zone of times that do not say it, and of the timeline, such as Europe/Berlin (default: that of the '
     'export, or UTC)',
-    flag_values=values,
   )
 
   def read(labels: str | None = None) -> Any:
@@ -79,13 +68,13 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
   That function takes the recognizer and the reading. It prints what it changed, and returns the reading and
   the entries of a summary.
   """
-  frame = flags.DEFINE_string(
+  define = command.definer(values)
+  frame = define(
     'frame',
     'auto',
     'axes and signs of the recording. auto: compare with what the model was trained on, and correct what is '
     'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. -x,-y,z: '
     "measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each sensor's own",
-    flag_values=values,
   )
 
   def correct(recognizer: Any, reading: Any) -> tuple[Any, list[dict[str, Any]]]:

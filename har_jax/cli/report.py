@@ -11,41 +11,28 @@ import pathlib
 import subprocess
 from typing import Any
 
-from absl import flags
-
 from har_jax.cli import command
 from har_jax.errors import UserError
 
 POSITIONAL = ('results',)
 FLAGS = command.new_flags(with_json=True)
-_RESULTS = flags.DEFINE_list(
+_define = command.definer(FLAGS)
+_RESULTS = _define(
   'results',
   ['runs/lodo'],
   'folder or bucket with result files, as `har-jax lodo` or `har-jax paper` wrote them; two or more are '
   'compared on the terminal',
-  flag_values=FLAGS,
 )
-_RUNS_CSV = flags.DEFINE_string(
-  'runs_csv',
-  None,
-  'table of all runs, read instead of --results, with the other CSV files next to it',
-  flag_values=FLAGS,
+_RUNS_CSV = _define(
+  'runs_csv', None, 'table of all runs, read instead of --results, with the other CSV files next to it'
 )
-_APPEND_TO = flags.DEFINE_string(
-  'append_to',
-  None,
-  'runs.csv, or personalization.csv, to add those under --results to; writes nothing else',
-  flag_values=FLAGS,
+_APPEND_TO = _define(
+  'append_to', None, 'runs.csv, or personalization.csv, to add those under --results to; writes nothing else'
 )
-_OUT = flags.DEFINE_string(
-  'out',
-  None,
-  'folder or bucket for tables.md, report.html and headline.svg (default: --results)',
-  flag_values=FLAGS,
+_OUT = _define(
+  'out', None, 'folder or bucket for tables.md, report.html and headline.svg (default: --results)'
 )
-_HTML = flags.DEFINE_bool(
-  'html', False, 'also write report.html: tables and figures on one page', flag_values=FLAGS
-)
+_HTML = _define('html', False, 'also write report.html: tables and figures on one page')
 
 
 def main() -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _repeated(values: Float[np.ndarray, 'n 6']) -> float:
 ARCHIVE = Archive(
   'pdiot',
   'PDIoT 2023, Thingy and Respeck (specknet/pdiot-data)',
-  marker='[RT]*/s*/s*_[rt]*_*_breathingNormal.csv',
+  marker='*/s*/s*_breathingNormal.csv',
   positions=tuple(_DEVICES),
   read=_read,
   url='https://github.com/specknet/pdiot-data/archive/HEAD.zip',

@@ -32,35 +32,51 @@ _Classes = Annotated[list[str | int | Number], Meta(min_length=2, max_length=10_
 _Counts = dict[str, _Count]
 
 
-class _Counted(Struct):
+class Card(Struct, kw_only=True, tag_field='format'):
+  """A JSON file next to others. Its tag, the entry `format`, names kind and schema version."""
+
+
+class WindowCounts(Struct, omit_defaults=True):
   windows: int
   recordings: int
   by_activity: dict[str, int]
   by_subject: dict[str, int]
+  by_position: dict[str, int] | None = None
 
 
-class Windows(Struct):
-  """meta.json of a windows folder."""
+class Windows(Card, kw_only=True, tag='har_jax windows 2'):
+  """meta.json of a windows folder. positions: None if there is one only, which is `position`."""
 
-  rate_hz: Annotated[int, Meta(ge=1, le=config_fields.MOST_RATE_HZ)]
-  activities: list[str]
-  subjects: list[str]
-  counts: _Counted
-  position: str = ''
-  positions: list[str] | None = None
   archive: str | None = None
-  window_samples: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] = config.Windowing.samples
+  title: str | None = None
+  position: str = ''
+  license: str | None = None
+  source: str | None = None
   checksum: str = ''
   code_version: str = ''
+  recordings_read: int | None = None
+  dropped: dict[str, int] = {}
+  positions: list[str] | None = None
+  window_samples: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] = config.Windowing.samples
+  rate_hz: Annotated[int, Meta(ge=1, le=config_fields.MOST_RATE_HZ)]
+  channels: list[str] | None = None
+  units: list[str] | None = None
+  activities: list[str]
+  subjects: list[str]
+  counts: WindowCounts
+
+  @property
+  def all_positions(self) -> list[str]:
+    return [self.position] if self.positions is None else self.positions
+
+  @property
+  def windowing(self) -> config.Windowing:
+    return config.Windowing(self.window_samples, self.rate_hz)
 
 
 class Normalizer(Struct):
   mean: Annotated[list[Number], Meta(min_length=2, max_length=2)]
   deviation: Annotated[list[_Positive], Meta(min_length=2, max_length=2)]
-
-
-class Card(Struct, kw_only=True, tag_field='format'):
-  """A JSON file next to others. Its tag, the entry `format`, names kind and schema version."""
 
 
 class _Made(Card, kw_only=True):

@@ -58,7 +58,7 @@ def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
   sources = {source.archive for source in base.card.sources}
   for archive in _ARCHIVES:
     windows = store.load(folder / archive)
-    for index, position in enumerate(windows.meta.get('positions', [windows.meta['position']])):
+    for index, position in enumerate(windows.meta.all_positions):
       where = windows.position == index
       trained = {'one person': 1, '70 % of the people': int(0.7 * len(np.unique(windows.subject[where])))}
       for name, people in trained.items():
@@ -82,7 +82,7 @@ def _judged(
     if isinstance(trained, int):
       chosen = rng.choice(people, trained, replace=False)
       training = np.flatnonzero(where & np.isin(windows.subject, chosen))[:: max(trained // 4, 1)]
-      names = np.array(windows.meta['activities'])[windows.activity[training]]
+      names = np.array(windows.meta.activities)[windows.activity[training]]
       expected = signal_summary.summarize(
         windows.signals[training], names.tolist(), windows.windowing.rate_hz
       )

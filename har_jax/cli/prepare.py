@@ -13,7 +13,7 @@ import sys
 from concurrent import futures
 from typing import Any
 
-from har_jax import config, config_fields
+from har_jax import config, config_fields, records
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.cli import command, jobs
@@ -100,7 +100,7 @@ def _windowing() -> config.Windowing:
   return config.Windowing(_WINDOW_SAMPLES.value, _RATE_HZ.value)
 
 
-def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> dict[str, Any]:
+def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> records.Windows:
   from har_jax.datasets.prepare import prepare
 
   return prepare(archive, path, **options).meta
@@ -146,17 +146,17 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
   return chosen
 
 
-def _summary(meta: dict) -> str:
+def _summary(meta: records.Windows) -> str:
   from tabulate import tabulate
 
-  counts = meta['counts']
+  counts = meta.counts
   title = (
-    f'{meta["archive"]} ({meta["position"]}): {counts["windows"]} windows, {len(meta["subjects"])} subjects, '
-    f'{counts["recordings"]} recordings'
+    f'{meta.archive} ({meta.position}): {counts.windows} windows, {len(meta.subjects)} subjects, '
+    f'{counts.recordings} recordings'
   )
-  parts = [title, tabulate(counts['by_activity'].items(), headers=('activity', 'windows'))]
-  if 'by_position' in counts:
-    parts.append(tabulate(counts['by_position'].items(), headers=('position', 'windows')))
-  if meta['dropped']:
-    parts.append(tabulate(meta['dropped'].items(), headers=('left out', 'count')))
+  parts = [title, tabulate(counts.by_activity.items(), headers=('activity', 'windows'))]
+  if counts.by_position:
+    parts.append(tabulate(counts.by_position.items(), headers=('position', 'windows')))
+  if meta.dropped:
+    parts.append(tabulate(meta.dropped.items(), headers=('left out', 'count')))
   return '\n\n'.join(parts) + '\n'

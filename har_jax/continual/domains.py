@@ -58,7 +58,7 @@ def stream_people(
   Raises UserError where nobody has windows both to train and to test on.
   """
   part = _read(datasets, target, _list_activities(datasets, [target], classes), seed)
-  names = part.windows.meta['subjects']
+  names = part.windows.meta.subjects
   domains = [_make_domain(names[person], part, [rows], labels) for person, rows in part.people.items()]
   return _make_stream(domains[: most or None], [_sample(part, part.unseen, _MOST_UNSEEN)], part.activities)
 
@@ -105,7 +105,7 @@ def _make_stream(domains: Sequence[Domain], unseen: Sequence[Batch], activities:
 def _list_activities(datasets: Datasets, targets: Sequence[str], classes: str) -> list[str]:
   """Lists the activities of these datasets, each once. Raises UserError for an unknown kind of classes."""
   classes = config.Protocol(classes=classes).classes
-  names = [name for target in targets for name in datasets[target.split('/')[0]].meta['activities']]
+  names = [name for target in targets for name in datasets[target.split('/')[0]].meta.activities]
   return [name for name in dict.fromkeys(names) if classes == 'all' or name in LOCOMOTION]
 
 
@@ -139,7 +139,7 @@ def _read(datasets: Datasets, target: str, activities: Sequence[str], seed: int)
   name, _, position = target.partition('/')
   windows = datasets[name].windows
   unseen_people = _draw_unseen_people(windows, target, activities, seed)
-  positions = windows.meta.get('positions', [])
+  positions = windows.meta.positions or []
   if position and position not in positions:
     has = ', '.join(positions) or 'one position only'
     raise UserError(f'{name} has no position {position!r}; it has {has}')
@@ -147,7 +147,7 @@ def _read(datasets: Datasets, target: str, activities: Sequence[str], seed: int)
     windows = store.at_position(windows, positions.index(position) if position else 0)
   label = windows.labels(activities)
   labeled = np.flatnonzero(label >= 0)
-  subjects = np.array(windows.meta['subjects'])[windows.subject]
+  subjects = np.array(windows.meta.subjects)[windows.subject]
   is_unseen = np.isin(subjects[labeled], unseen_people)
   unseen, others = labeled[is_unseen], labeled[~is_unseen]
   order = np.random.default_rng([seed, 3]).permutation(np.unique(windows.subject[others])).tolist()
@@ -166,7 +166,7 @@ def _draw_unseen_people(
     parts = splits.split(label[labeled], subjects, config.Protocol(), seed)
   except UserError as error:
     raise UserError(f'{target}: {error}') from error
-  return [windows.meta['subjects'][person] for person in np.unique(subjects[parts.test])]
+  return [windows.meta.subjects[person] for person in np.unique(subjects[parts.test])]
 
 
 def _make_domain(name: str, part: _Part, people: Sequence[np.ndarray], labels: int) -> Domain:

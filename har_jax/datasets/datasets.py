@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Collection
 from typing import Any
 
+from har_jax import records
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
@@ -29,7 +30,7 @@ class Dataset:
     return store.read_card(self.folder)
 
   @property
-  def meta(self) -> dict[str, Any]:
+  def meta(self) -> records.Windows:
     return self._card[0]
 
   @functools.cached_property
@@ -54,19 +55,19 @@ class Dataset:
   @property
   def identity(self) -> dict[str, Any]:
     """What identifies the windows: origin, checksum, and length and rate if they are not the usual ones."""
-    entries = {name: self.meta.get(name, '') for name in _ORIGIN}
+    entries = {name: getattr(self.meta, name) for name in _ORIGIN}
     if self.windowing != DEFAULT_WINDOWING:
       entries |= {'window_samples': self.windowing.samples, 'rate_hz': self.windowing.rate_hz}
-    return entries | {'windows': self.meta['counts']['windows'], 'sum': self.checksum}
+    return entries | {'windows': self.meta.counts.windows, 'sum': self.checksum}
 
   @property
   def windowing(self) -> Windowing:
-    return store.windowing_of(self.meta)
+    return self.meta.windowing
 
   @property
   def people(self) -> frozenset[str]:
     """The dataset, its archive, and archives of the same people: datasets that share one share people."""
-    names = {self.name, self.meta.get('archive', self.name)}
+    names = {self.name, self.meta.archive or self.name}
     return frozenset(names.union(*(same for same in _SAME_PEOPLE if names & same)))
 
   def check_unchanged(self) -> None:

@@ -38,7 +38,7 @@ class Sources:
   @property
   def classes(self) -> tuple[str, ...]:
     """All activities of all sources, sorted."""
-    return tuple(sorted({name for source in self.names for name in self.datasets[source].meta['activities']}))
+    return tuple(sorted({name for source in self.names for name in self.datasets[source].meta.activities}))
 
   def windows(self) -> tuple[Batch, Batch]:
     """Train and validation windows, without labels."""
@@ -49,7 +49,7 @@ class Sources:
     """`windows` with labels, which index `classes`; a part of a large source."""
     parts: tuple[list[Batch], list[Batch]] = ([], [])
     for source in self.names:
-      label = _label_table(self.datasets[source].meta['activities'], self.classes)
+      label = _label_table(self.datasets[source].meta.activities, self.classes)
       for batches, part in zip(parts, self._read(source), strict=True):
         batches.append(balancing.draw_from_source(part | {'label': label[part['activity']]}, seed=0))
     train, validation = parts
@@ -121,7 +121,7 @@ class Fold:
     label budget does not limit it.
     """
     protocol, windows = self.protocol, self.datasets[self.target].first_position
-    activities = windows.meta['activities']
+    activities = windows.meta.activities
     classes = tuple(name for name in activities if protocol.classes == 'all' or name in LOCOMOTION)
     if len(classes) < 2:
       raise UserError(f'{self.target} has fewer than two classes ({", ".join(classes)}); try --classes=all')
@@ -145,7 +145,7 @@ class Fold:
       for part, index in indices.items()
     }
     batches['train']['origin'] = normalizer.origins(len(indices['train']))
-    subject_names = np.array(windows.meta['subjects'])[subjects]
+    subject_names = np.array(windows.meta.subjects)[subjects]
     return TargetWindows(
       **batches,
       test_subjects=subject_names[parts.test],
@@ -162,7 +162,7 @@ class Fold:
         },
         'subjects': {part: np.unique(subject_names[index]).tolist() for part, index in indices.items()},
         'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-        'position': windows.meta.get('position', ''),
+        'position': windows.meta.position,
       },
     )
 
@@ -212,7 +212,7 @@ class Fold:
     if not test_subjects:
       others = ', '.join(name for name, archive in ARCHIVES.items() if archive.test_subjects)
       raise UserError(f'{self.target} has no official split ({others} have one); use --split=subject')
-    return np.flatnonzero(np.isin(self.datasets[self.target].first_position.meta['subjects'], test_subjects))
+    return np.flatnonzero(np.isin(self.datasets[self.target].first_position.meta.subjects, test_subjects))
 
 
 def _label_table(names: Sequence[str], classes: Sequence[str]) -> Int[np.ndarray, 'n']:

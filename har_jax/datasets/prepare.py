@@ -117,11 +117,9 @@ def is_prepared(
     meta = store.read_meta(folder) if storage.is_bucket(folder) else store.load(folder).meta
   except UserError:
     return False
-  if meta.get('code_version') != __version__ or meta.get('position') != wanted:
+  if (meta.code_version, meta.position, meta.windowing) != (__version__, wanted, windowing):
     return False
-  if store.windowing_of(meta) != windowing:
-    return False
-  return meta.get('checksum') == Source(source_path).checksum()
+  return meta.checksum == Source(source_path).checksum()
 
 
 def _positions(archive: Archive, position: str | None) -> tuple[str, ...]:

@@ -124,9 +124,8 @@ def summarize_sources(
   samples, all_means, rate_hz = [], [], 0
   for source in sources:
     windows = datasets[source].windows
-    activities = np.array(windows.meta['activities'])[windows.activity]
-    places = windows.meta.get('positions', [windows.meta.get('position', '')])
-    positions = np.array([f'{source}, {place}' for place in places])[windows.position]
+    activities = np.array(windows.meta.activities)[windows.activity]
+    positions = np.array([f'{source}, {place}' for place in windows.meta.all_positions])[windows.position]
     known = np.flatnonzero(np.isin(activities, list(names)))
     if not len(known):
       continue

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float, Float32, Int16, Int32
 
@@ -23,12 +24,12 @@ from har_jax.signal.cutting import Window
 from har_jax.signal.recording import ACTIVITIES
 from har_jax.storage import Place
 
-FORMAT = 'har_jax windows 2'
+FORMAT = records.format_of(records.Windows)
 _FILES = ('signals.npy', 'index.npz', 'meta.json')
 _PREPARE_AGAIN = 'delete the folder and prepare it again'
-Card = tuple[dict[str, Any], dict[str, str]]  # meta.json, and the checksums of the other files
+Card = tuple[records.Windows, dict[str, str]]  # meta.json, and the checksums of the other files
 _INDEX = {'activity': np.int16, 'subject': np.int16, 'recording': np.int32, 'start_s': np.float64}
-_NAMES = {'activity': 'activities', 'subject': 'subjects', 'position': 'positions'}  # column → entry of meta
+_NAMES = {'activity': 'activities', 'subject': 'subjects', 'position': 'all_positions'}  # of meta
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +37,8 @@ class Windows:
   """An archive's windows, in the order of its recordings.
 
   `signals` are in m/s² with gravity and rad/s, not normalized. `activity` and `subject` index
-  meta['activities'] and meta['subjects']; `recording` numbers the recordings as read; `start_s` is the
-  recording's time. `position` indexes meta['positions'], which is absent if there is one position only; the
-  windows come position by position.
+  meta.activities and meta.subjects; `recording` numbers the recordings as read; `start_s` is the
+  recording's time. `position` indexes meta.all_positions; the windows come position by position.
   """
 
   signals: Float32[np.ndarray, 'w n 6']
@@ -47,41 +47,35 @@ class Windows:
   recording: Int32[np.ndarray, 'w']
   start_s: Float[np.ndarray, 'w']
   position: Int16[np.ndarray, 'w']
-  meta: dict[str, Any]
+  meta: records.Windows
 
   @property
   def windowing(self) -> Windowing:
-    return windowing_of(self.meta)
+    return self.meta.windowing
 
   def labels(self, classes: Sequence[str]) -> Int32[np.ndarray, 'w']:
     """The index of each window's activity in `classes`, or -1."""
-    names = self.meta['activities']
-    indices = [classes.index(name) if name in classes else -1 for name in names]
+    indices = [classes.index(name) if name in classes else -1 for name in self.meta.activities]
     return np.array(indices, np.int32)[self.activity]
 
 
-def windowing_of(meta: Mapping[str, Any]) -> Windowing:
-  """Length and rate of the windows of a meta.json; older ones do not say the length."""
-  return Windowing(meta.get('window_samples', Windowing.samples), meta['rate_hz'])
-
-
-def check_windowing(name: str, meta: Mapping[str, Any], windowing: Windowing) -> None:
+def check_windowing(name: str, meta: records.Windows, windowing: Windowing) -> None:
   """Raises UserError if the windows of a meta.json are not of the length and rate that a model takes."""
-  if (found := windowing_of(meta)) != windowing:
+  if (found := meta.windowing) != windowing:
     raise UserError(
       f'the windows of {name} are {found}, and the model takes {windowing}: give a model or base of {found}, '
       f'or prepare windows with --window_samples={windowing.samples} --rate_hz={windowing.rate_hz}'
     )
 
 
-def gather(windows: Sequence[Window], meta: dict[str, Any], windowing: Windowing) -> Windows:
-  """Collects the windows of one archive; adds activities, subjects, counts and the format to `meta`.
+def gather(windows: Sequence[Window], about: Mapping[str, Any], windowing: Windowing) -> Windows:
+  """Collects the windows of one archive. about: entries of meta.json that the windows do not tell.
 
   Windows of several positions must come position by position. Raises UserError if there are none.
   """
   if not windows:
     raise UserError(
-      f'no window of {windowing.seconds:g} s in {meta.get("archive", "these recordings")}: nothing to train '
+      f'no window of {windowing.seconds:g} s in {about.get("archive", "these recordings")}: nothing to train '
       'on'
     )
   present = {window.activity for window in windows}
@@ -99,52 +93,57 @@ def gather(windows: Sequence[Window], meta: dict[str, Any], windowing: Windowing
     column: np.array([getattr(window, column) for window in windows], _INDEX[column])
     for column in ('recording', 'start_s')
   }
-  meta = {
-    'format': FORMAT,
-    **meta,
-    **({'positions': names['position']} if len(names['position']) > 1 else {}),
-    'window_samples': windowing.samples,
-    'rate_hz': windowing.rate_hz,
-    'channels': [f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
-    'units': ['m/s²'] * 3 + ['rad/s'] * 3,
-    'activities': activities,
-    'subjects': names['subject'],
-  }
-  signals = np.stack([window.signal for window in windows])
-  return Windows(signals, **columns, meta=meta | {'counts': _count(columns, meta)})
+  if len(names['position']) == 1:
+    del names['position']
+  meta = records.Windows(
+    **about,
+    positions=names.get('position'),
+    window_samples=windowing.samples,
+    rate_hz=windowing.rate_hz,
+    channels=[f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz'],
+    units=['m/s²'] * 3 + ['rad/s'] * 3,
+    activities=activities,
+    subjects=names['subject'],
+    counts=_count(columns, names),
+  )
+  return Windows(np.stack([window.signal for window in windows]), **columns, meta=meta)
 
 
-def _count(columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> dict[str, Any]:
-  """Counts windows and recordings, and windows of each name in `meta`."""
-  counts: dict[str, Any] = {
-    'windows': len(columns['recording']),
-    'recordings': len(np.unique(columns['recording'])),
+def _count(columns: Mapping[str, np.ndarray], names: Mapping[str, Sequence[str]]) -> records.WindowCounts:
+  """Counts windows and recordings, and windows of each name of a column."""
+  by_name = {
+    f'by_{column}': dict(
+      zip(listed, np.bincount(columns[column], minlength=len(listed)).tolist(), strict=True)
+    )
+    for column, listed in names.items()
   }
-  for column, entry in _NAMES.items():
-    if entry in meta:
-      of_each = np.bincount(columns[column], minlength=len(meta[entry])).tolist()
-      counts[f'by_{column}'] = dict(zip(meta[entry], of_each, strict=True))
-  return counts
+  recordings = columns['recording']
+  return records.WindowCounts(len(recordings), len(np.unique(recordings)), **by_name)
 
 
 def at_first_position(windows: Windows) -> Windows:
   """The windows of the first position, as if they had been prepared alone; only sources use the others."""
-  return at_position(windows, 0) if 'positions' in windows.meta else windows
+  return at_position(windows, 0) if windows.meta.positions else windows
 
 
 def at_position(windows: Windows, number: int) -> Windows:
   """The windows of one of several positions, as if they had been prepared alone."""
-  positions = windows.meta['positions']
   first, last = np.searchsorted(windows.position, [number, number + 1])
   rows = slice(int(first), int(last))  # a slice keeps the signals memory-mapped
   columns = {name: getattr(windows, name)[rows] for name in (*_INDEX, 'position')}
-  meta = {name: value for name, value in windows.meta.items() if name not in ('positions', 'counts')}
-  meta['position'] = positions[number]
+  names = {}
   for column in ('activity', 'subject'):
     present, indices = np.unique(columns[column], return_inverse=True)
     columns[column] = indices.astype(np.int16)
-    meta[_NAMES[column]] = [windows.meta[_NAMES[column]][index] for index in present]
-  meta['counts'] = _count(columns, meta)
+    names[column] = [getattr(windows.meta, _NAMES[column])[index] for index in present]
+  meta = msgspec.structs.replace(
+    windows.meta,
+    position=windows.meta.all_positions[number],
+    positions=None,
+    activities=names['activity'],
+    subjects=names['subject'],
+    counts=_count(columns, names),
+  )
   return Windows(windows.signals[rows], **columns, meta=meta)
 
 
@@ -175,7 +174,7 @@ def _write(windows: Windows, folder: pathlib.Path) -> None:
   names = _index_columns(windows.meta)
   np.savez(folder / 'index.npz', **{name: getattr(windows, name) for name in names})
   written = {name: checksums.hash_file(folder / name) for name in _FILES[:-1]}
-  (folder / 'meta.json').write_bytes(storage.card(windows.meta, written))
+  (folder / 'meta.json').write_bytes(storage.card(records.to_json(windows.meta), written))
 
 
 def _upload(windows: Windows, folder: Place) -> None:
@@ -248,7 +247,7 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
     raise
   except Exception as error:  # NumPy, zipfile and the tokenizer of a header's text raise dozens of types
     raise _inconsistent(folder, shorten(error)) from error
-  shape = windowing_of(meta).samples, CHANNELS
+  shape = meta.window_samples, CHANNELS
   if signals.dtype != np.float32 or signals.shape[1:] != shape:
     expected_shape = f'float32[w, {", ".join(map(str, shape))}]'
     raise _inconsistent(folder, f'signals are {signals.dtype}{list(signals.shape)}, not {expected_shape}')
@@ -257,7 +256,7 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
     if values.shape != signals.shape[:1] or values.dtype != _INDEX.get(name, np.int16):
       raise _inconsistent(folder, f'{name} is {values.dtype}{list(values.shape)}')
   for name, entry in _NAMES.items():
-    names = meta.get(entry, [''])
+    names = getattr(meta, entry)
     if len(signals) and not (columns[name].min() >= 0 and columns[name].max() < len(names)):
       raise _inconsistent(folder, f'{name} is out of range: meta.json names {len(names)}')
   if (np.diff(columns['position']) < 0).any():
@@ -265,12 +264,12 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
   return Windows(signals, **columns, meta=meta)
 
 
-def _index_columns(meta: dict[str, Any]) -> tuple[str, ...]:
+def _index_columns(meta: records.Windows) -> tuple[str, ...]:
   """The columns of index.npz: without positions if there is only one."""
-  return (*_INDEX, 'position') if 'positions' in meta else tuple(_INDEX)
+  return (*_INDEX, 'position') if meta.positions else tuple(_INDEX)
 
 
-def read_meta(folder: str | Place) -> dict[str, Any]:
+def read_meta(folder: str | Place) -> records.Windows:
   """The meta.json of a windows folder. Raises UserError if it is not one."""
   return read_card(_place(folder))[0]
 
@@ -278,7 +277,7 @@ def read_meta(folder: str | Place) -> dict[str, Any]:
 def sum_card(card: Card) -> str:
   """The checksum of what numbers depend on: signals, index, and the names that it refers to."""
   meta, expected = card
-  named = [meta.get(name) for name in ('activities', 'subjects', 'positions')]
+  named = [meta.activities, meta.subjects, meta.positions]
   return checksums.hash_entries([*(expected.get(file) for file in _FILES[:-1]), *named])
 
 
@@ -293,9 +292,8 @@ def read_card(folder: Place) -> Card:
   """The meta.json, and the checksums of the other files."""
   path = folder / 'meta.json'
   _check_there(folder, (path.name,))
-  meta, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
-  records.check(meta, records.Windows, path, to_do=_PREPARE_AGAIN)
-  return meta, expected
+  entries, expected = storage.read_card(path, FORMAT, to_do=_PREPARE_AGAIN)
+  return records.check(entries, records.Windows, path, to_do=_PREPARE_AGAIN), expected
 
 
 def _place(folder: str | Place) -> Place:

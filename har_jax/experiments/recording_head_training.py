@@ -34,7 +34,7 @@ def fit_to_sources(sources: Sources, *, seed: int) -> RecordingHead | None:
 def _recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Features and labels of each position of a source, which index _GROUPS."""
   windows, held_out = sources.datasets[source].windows, sources.held_out(source)
-  groups = [NAMES.get(name, UNKNOWN) for name in windows.meta['activities']]
+  groups = [NAMES.get(name, UNKNOWN) for name in windows.meta.activities]
   label = np.array([_GROUPS.index(name) if name in _GROUPS else -1 for name in groups])[windows.activity]
   rng = np.random.default_rng(seed)
   for position in np.unique(windows.position):

@@ -41,13 +41,13 @@ def labeled_windows(
   labels = windows.labels(class_names)
   is_used = labels >= 0
   if subjects is not None:
-    is_used &= np.isin(np.array(windows.meta['subjects'])[windows.subject], list(subjects))
+    is_used &= np.isin(np.array(windows.meta.subjects)[windows.subject], list(subjects))
   indices = np.flatnonzero(is_used)
   if not len(indices):
     raise UserError(
       f'{folder} has no window of the classes {", ".join(class_names)}'
       + ('' if subjects is None else f' by the subjects {", ".join(sorted(subjects))}')
-      + f'; it has {", ".join(windows.meta["activities"])}'
+      + f'; it has {", ".join(windows.meta.activities)}'
     )
   if len(indices) > _MAX_WINDOWS:
     indices = indices[np.linspace(0, len(indices) - 1, _MAX_WINDOWS).astype(int)]

@@ -92,7 +92,7 @@ def read_person(
   Raises UserError if there is no such person, or it has no labeled or no later windows.
   """
   windows = Dataset(folder / target).first_position
-  people, label = windows.meta['subjects'], windows.labels(classes)
+  people, label = windows.meta.subjects, windows.labels(classes)
   if name not in people:
     raise UserError(f'{folder / target} has no person {name!r}; it has {", ".join(people[:20])}')
   indices = np.flatnonzero((windows.subject == people.index(name)) & (label >= 0))

@@ -47,9 +47,9 @@ def test_it_becomes_windows_in_our_units_and_names(dataset: pathlib.Path, tmp_pa
   code, out, err = run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
   assert (code, 'office (wrist): ' in out) == (0, True), err
   windows = store.load(tmp_path / 'windows' / 'office')
-  assert windows.meta['activities'] == ['walking', 'juggling']  # an own activity follows the shared ones
-  assert windows.meta['subjects'] == ['ana', 'ben', 'eva', 'tom']
-  assert windows.meta['license'] == 'CC BY 4.0'
+  assert windows.meta.activities == ['walking', 'juggling']  # an own activity follows the shared ones
+  assert windows.meta.subjects == ['ana', 'ben', 'eva', 'tom']
+  assert windows.meta.license == 'CC BY 4.0'
   np.testing.assert_allclose(windows.signals[:, :, 2], 9.80665, rtol=1e-3)
   assert len(windows.signals) == 8 * 6  # 10 s hold six windows of 2.56 s, each half over the next
 

@@ -91,10 +91,10 @@ def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_long
   files = {f's01_01_{device}': HEADER + _rows(labels) for device in POSITIONS.values()}
   _folder(tmp_path / 'archive', files)
   windows = prepare(ARCHIVE, tmp_path / 'archive', tmp_path, position='all', progress=False)
-  names = [windows.meta['activities'][activity] for activity in windows.activity]
+  names = [windows.meta.activities[activity] for activity in windows.activity]
   assert names == 2 * ['sit_to_stand', 'walking']
-  assert windows.meta['counts']['by_position'] == {'pocket': 2, 'wrist': 2}
-  assert windows.meta['subjects'] == ['s01']  # one person at both positions
+  assert windows.meta.counts.by_position == {'pocket': 2, 'wrist': 2}
+  assert windows.meta.subjects == ['s01']  # one person at both positions
 
 
 def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):

@@ -55,7 +55,7 @@ def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: s
   mean, deviation = (np.repeat(fold.description['normalizer'][name], 3) for name in ('mean', 'deviation'))
   for part in _PARTS:
     at, batch = fold.indices[part], getattr(fold, part)
-    names = [archive.meta['activities'][activity] for activity in archive.activity[at]]
+    names = [archive.meta.activities[activity] for activity in archive.activity[at]]
     assert [fold.classes[label] for label in batch['label']] == names
     np.testing.assert_allclose(batch['signal'] * deviation + mean, archive.signals[at], atol=1e-5)
     assert fold.description['windows'][part] == len(at)

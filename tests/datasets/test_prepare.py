@@ -29,17 +29,17 @@ def test_a_windows_folder_describes_its_content_and_origin(tmp_path):
   np.testing.assert_array_equal(windows.signals, returned.signals)
   assert len(windows.signals) == 2 * ((500 - 128) // 64 + 1)
   meta = windows.meta
-  assert meta['units'] == ['m/s²'] * 3 + ['rad/s'] * 3
-  assert meta['channels'] == ['acc_x', 'acc_y', 'acc_z', 'gyro_x', 'gyro_y', 'gyro_z']
-  assert (meta['archive'], meta['position'], meta['rate_hz']) == ('hapt', 'waist', 50)
-  assert (meta['title'], meta['license']) == (HAPT.title, HAPT.license)
-  assert meta['source'] == 'HAPT Data Set.zip'
-  assert meta['checksum'].startswith('sha256:')
-  assert meta['code_version'] == har_jax.__version__
-  assert meta['counts']['by_activity'] == {'walking': 6, 'sitting': 6}
-  assert meta['counts']['by_subject'] == {'1': 6, '2': 6}
-  assert meta['counts']['recordings'] == meta['recordings_read'] == 2
-  assert meta['dropped'] == {'spans shorter than a window': 1}
+  assert meta.units == ['m/s²'] * 3 + ['rad/s'] * 3
+  assert meta.channels == ['acc_x', 'acc_y', 'acc_z', 'gyro_x', 'gyro_y', 'gyro_z']
+  assert (meta.archive, meta.position, meta.rate_hz) == ('hapt', 'waist', 50)
+  assert (meta.title, meta.license) == (HAPT.title, HAPT.license)
+  assert meta.source == 'HAPT Data Set.zip'
+  assert meta.checksum.startswith('sha256:')
+  assert meta.code_version == har_jax.__version__
+  assert meta.counts.by_activity == {'walking': 6, 'sitting': 6}
+  assert meta.counts.by_subject == {'1': 6, '2': 6}
+  assert meta.counts.recordings == meta.recordings_read == 2
+  assert meta.dropped == {'spans shorter than a window': 1}
 
 
 def test_a_sensor_whose_scale_few_samples_set_is_told(tmp_path, caplog):
@@ -63,7 +63,7 @@ def test_a_zip_and_its_folder_give_the_same_windows(tmp_path):
     archive.extractall(tmp_path / 'deep' / 'er')
   folder = prepare(HAPT, tmp_path / 'deep', tmp_path / 'windows', progress=False)
   np.testing.assert_array_equal(zipped.signals, folder.signals)
-  assert folder.meta['checksum'].startswith('listing-sha256:')
+  assert folder.meta.checksum.startswith('listing-sha256:')
 
 
 def test_another_archive_or_position_is_an_error(tmp_path):
@@ -130,18 +130,18 @@ def test_windows_are_current_for_one_source_position_and_version(tmp_path, monke
 def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_path):
   path, archive = dsads_folder(tmp_path), ARCHIVES['dsads']
   alone = prepare(archive, path, tmp_path / 'torso', progress=False)
-  assert (alone.meta['position'], 'positions' in alone.meta) == ('torso', False)
+  assert (alone.meta.position, alone.meta.positions) == ('torso', None)
   every = prepare(archive, path, tmp_path / 'all', position='all', progress=False)
-  assert every.meta['positions'] == list(archive.positions)
-  assert every.meta['position'] == ','.join(archive.positions)
-  assert every.meta['counts']['by_position'] == dict.fromkeys(archive.positions, len(alone.signals))
+  assert every.meta.positions == list(archive.positions)
+  assert every.meta.position == ','.join(archive.positions)
+  assert every.meta.counts.by_position == dict.fromkeys(archive.positions, len(alone.signals))
   first = store.at_first_position(store.load(tmp_path / 'all' / 'dsads'))
   for name in ('signals', 'activity', 'subject', 'recording', 'start_s'):
     np.testing.assert_array_equal(getattr(first, name), getattr(alone, name))
   # No two positions share a recording, so that no pair of windows is of two positions.
   assert len(np.unique(every.recording)) == len(archive.positions) * len(np.unique(alone.recording))
   legs = prepare(archive, path, tmp_path / 'legs', position='left_leg,torso', progress=False)
-  assert legs.meta['positions'] == ['left_leg', 'torso']
+  assert legs.meta.positions == ['left_leg', 'torso']
   np.testing.assert_array_equal(legs.signals[len(alone.signals) :], alone.signals)
   assert is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING, position='all')
   assert not is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING)
@@ -153,10 +153,10 @@ def test_a_synthetic_archive_needs_no_source(tmp_path, monkeypatch):
   short = functools.partial(synthetic.corpus_recordings, subjects=2, seconds=5)
   monkeypatch.setattr(synthetic, 'corpus_recordings', short)
   windows = prepare(ARCHIVES['synth_waist'], None, tmp_path, progress=False)
-  assert windows.meta['checksum'] == ''
-  assert set(windows.meta['activities']) <= set(ACTIVITIES)
+  assert windows.meta.checksum == ''
+  assert set(windows.meta.activities) <= set(ACTIVITIES)
   assert store.read_meta(tmp_path / 'synth_waist') == windows.meta
-  assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta['activities'])))
+  assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta.activities)))
 
 
 def _marker_file(archive) -> str:

@@ -4,13 +4,14 @@ import dataclasses
 import errno
 import pathlib
 
+import msgspec
 import numpy as np
 import pytest
 from cut_pieces import cut as _cut
 from cut_pieces import ramp as _ramp
 from cut_pieces import recording as _recording
 
-from har_jax import checksums, storage
+from har_jax import checksums, records, storage
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Dataset
@@ -36,7 +37,8 @@ def test_one_position_is_stored_without_a_column_for_it(tmp_path):
   with np.load(tmp_path / 'tiny' / 'index.npz') as index:
     assert sorted(index.files) == ['activity', 'recording', 'start_s', 'subject']
   loaded = store.load(tmp_path / 'tiny')
-  assert not {'positions', 'by_position'} & (loaded.meta.keys() | loaded.meta['counts'].keys())
+  entries = storage.read(tmp_path / 'tiny' / 'meta.json')
+  assert not {'positions', 'by_position'} & (entries.keys() | entries['counts'].keys())
   assert loaded.position.tolist() == [0] * len(loaded.signals)
   assert store.at_first_position(loaded) is loaded
 
@@ -45,10 +47,10 @@ def test_several_positions_are_stored_and_the_first_is_as_if_alone(tmp_path):
   several = _at_positions('torso', 'left_leg', 'right_arm')
   store.save(several, tmp_path / 'tiny')
   loaded = store.load(tmp_path / 'tiny')
-  assert loaded.meta['positions'] == ['torso', 'left_leg', 'right_arm']
-  assert loaded.meta['counts']['by_position'] == {'torso': 4, 'left_leg': 4, 'right_arm': 8}
+  assert loaded.meta.positions == ['torso', 'left_leg', 'right_arm']
+  assert loaded.meta.counts.by_position == {'torso': 4, 'left_leg': 4, 'right_arm': 8}
   np.testing.assert_array_equal(loaded.position, np.repeat([0, 1, 2], [4, 4, 8]))
-  assert loaded.meta['activities'] == ['walking', 'sitting']
+  assert loaded.meta.activities == ['walking', 'sitting']
   cut = [
     window
     for number, subject in enumerate(('9', '10'))
@@ -86,16 +88,13 @@ def _windows(activities=('walking', 'sitting'), subjects=('1', '2')) -> store.Wi
 
 def test_activities_are_in_a_fixed_order_and_subjects_as_read():
   windows = _windows(('sitting', 'walking'), ('9', '10'))
-  assert windows.meta['activities'] == ['walking', 'sitting']  # as in ACTIVITIES
-  assert windows.meta['subjects'] == ['9', '10']
+  assert windows.meta.activities == ['walking', 'sitting']  # as in ACTIVITIES
+  assert windows.meta.subjects == ['9', '10']
   assert windows.activity.tolist() == [1, 1, 0, 0] * 2  # 200 samples of each: two windows
   assert windows.subject.tolist() == [0] * 4 + [1] * 4
-  assert windows.meta['counts'] == {
-    'windows': 8,
-    'recordings': 2,
-    'by_activity': {'walking': 4, 'sitting': 4},
-    'by_subject': {'9': 4, '10': 4},
-  }
+  assert windows.meta.counts == records.WindowCounts(
+    8, 2, by_activity={'walking': 4, 'sitting': 4}, by_subject={'9': 4, '10': 4}
+  )
 
 
 def test_no_window_at_all_is_an_error():
@@ -116,7 +115,7 @@ def test_a_saved_folder_loads_with_memory_mapped_signals(tmp_path):
 def test_a_complete_folder_is_replaced(tmp_path):
   store.save(_windows(), tmp_path / 'tiny')
   store.save(_windows(subjects=('5',)), tmp_path / 'tiny')
-  assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
+  assert store.load(tmp_path / 'tiny').meta.subjects == ['5']
   assert [path.name for path in tmp_path.iterdir()] == ['tiny']
 
 
@@ -163,7 +162,7 @@ def test_a_full_disk_leaves_the_previous_folder(tmp_path, monkeypatch, stage, be
   monkeypatch.undo()
   assert [path.name for path in tmp_path.iterdir()] == (['tiny'] if before else [])
   if before:
-    assert store.load(tmp_path / 'tiny').meta['subjects'] == ['5']
+    assert store.load(tmp_path / 'tiny').meta.subjects == ['5']
 
 
 def test_a_saved_folder_keeps_the_users_files_and_a_link_to_it(tmp_path):
@@ -198,7 +197,7 @@ def _reseal(folder, signals=None, **changes):
   if signals is not None:
     np.save(folder / 'signals.npy', signals, allow_pickle=True)
   files = {name: checksums.hash_file(folder / name) for name in ('signals.npy', 'index.npz')}
-  (folder / 'meta.json').write_bytes(storage.card(meta | changes, files))
+  (folder / 'meta.json').write_bytes(storage.card(records.to_json(meta) | changes, files))
 
 
 @pytest.mark.parametrize(
@@ -232,13 +231,15 @@ def test_a_damaged_folder_is_an_error(tmp_path, damage, message):
 def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
   windows = _windows()
   for name, source in (('a', 'x.zip'), ('b', 'y.zip')):
-    store.save(dataclasses.replace(windows, meta=windows.meta | {'source': source}), tmp_path / name)
+    store.save(
+      dataclasses.replace(windows, meta=msgspec.structs.replace(windows.meta, source=source)), tmp_path / name
+    )
   assert Dataset(tmp_path / 'a').checksum == Dataset(tmp_path / 'b').checksum
   for number, other in enumerate(
     (
       dataclasses.replace(windows, signals=windows.signals + 1),
       dataclasses.replace(windows, start_s=windows.start_s + 1),
-      dataclasses.replace(windows, meta=windows.meta | {'subjects': ['2', '1']}),
+      dataclasses.replace(windows, meta=msgspec.structs.replace(windows.meta, subjects=['2', '1'])),
     )
   ):
     store.save(other, tmp_path / str(number))

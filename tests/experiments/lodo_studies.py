@@ -94,7 +94,7 @@ def with_altered(windows: pathlib.Path, folder: pathlib.Path, name: str, subject
   shutil.copytree(windows, folder)
   old = store.load(folder / name)
   signals = np.array(old.signals)
-  signals[np.isin(np.array(old.meta['subjects'])[old.subject], list(subjects))] *= -3
+  signals[np.isin(np.array(old.meta.subjects)[old.subject], list(subjects))] *= -3
   store.save(dataclasses.replace(old, signals=signals), folder / name)
   return folder
 

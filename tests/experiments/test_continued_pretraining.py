@@ -333,7 +333,7 @@ def test_supervised_pretraining_refuses_a_single_activity(
 ):
   for name in ('beta', 'gamma'):
     still = dataset(name, 0)
-    chosen = still.activity == still.meta['activities'].index('walking')
+    chosen = still.activity == still.meta.activities.index('walking')
     store.save(
       store.gather(
         [

@@ -98,7 +98,7 @@ def test_held_out_windows_never_affect_pretraining_normalization(
 ):
   beta = store.load(windows / 'beta')
   held_out = splits.hold_out_subjects(beta.subject, 0.2, seed=0)
-  people = set(np.array(beta.meta['subjects'])[beta.subject[held_out]])
+  people = set(np.array(beta.meta.subjects)[beta.subject[held_out]])
   altered = with_altered(windows, tmp_path / 'windows', 'beta', people)
   for normalize in ('train', 'dataset'):
     parts = [

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from lodo_studies import QUIET, Study, spec_of, target_of, with_altered
@@ -71,7 +72,9 @@ def test_a_dataset_that_cannot_be_split_is_named(
   shutil.copytree(windows, tmp_path / 'windows')
   old = store.load(windows / 'alpha')
   lone = dataclasses.replace(
-    old, subject=np.zeros_like(old.subject), meta=old.meta | {'subjects': old.meta['subjects'][:1]}
+    old,
+    subject=np.zeros_like(old.subject),
+    meta=msgspec.structs.replace(old.meta, subjects=old.meta.subjects[:1]),
   )
   store.save(lone, tmp_path / 'windows' / 'alpha')
   study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')

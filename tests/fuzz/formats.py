@@ -64,9 +64,9 @@ class Format:
 
 def _prepared(archive: Archive, source: pathlib.Path, out: pathlib.Path) -> Read:
   windows = prepare.prepare(archive, source, out, progress=False)
-  activities, subjects = (np.array(windows.meta[each]) for each in ('activities', 'subjects'))
+  activities, subjects = (np.array(names) for names in (windows.meta.activities, windows.meta.subjects))
   labels = activities[windows.activity].tolist(), subjects[windows.subject].tolist()
-  return digest(windows.signals, labels, windows.start_s), repr(windows.meta['dropped'])
+  return digest(windows.signals, labels, windows.start_s), repr(windows.meta.dropped)
 
 
 def _build_archive(folder: pathlib.Path, name: str) -> None:

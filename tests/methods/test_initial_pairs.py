@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from har_jax import config, methods
+from har_jax import config, methods, records
 from har_jax.errors import UserError
 from har_jax.methods import packing
 from har_jax.train import optimizer
@@ -157,7 +157,11 @@ def test_settings_follow_from_an_adapters_card(base: Variables):
   from har_jax.files.adapter import Adapter, method_entries
 
   model = config.Model()
-  card = method_entries('lora', settings, model)
+  entries = method_entries('lora', settings, model) | {
+    'classes': ['sitting', 'walking'],
+    'normalizer': {'mean': [0.0, 0.0], 'deviation': [1.0, 1.0]},
+  }
+  card = records.check(entries, records.Adapter, 'the card', to_do='give others')
   assert Adapter({}, card).settings == dataclasses.replace(settings, depth=model.depth)
 
 

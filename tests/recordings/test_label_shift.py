@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from har_jax.config import DEFAULT_WINDOWING
 from har_jax.recordings import Reading, check
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -39,7 +40,7 @@ def _late(recording: Recording, late_s: float) -> Recording:
 
 def _found(*recordings: Recording, files: list[str] | None = None) -> list[str]:
   reading = Reading(list(recordings), [], [], '', True, files or [])
-  return [sentence for sentence in check(reading) if 'labels fit' in sentence]
+  return [sentence for sentence in check(reading, DEFAULT_WINDOWING) if 'labels fit' in sentence]
 
 
 @pytest.mark.parametrize(

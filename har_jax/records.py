@@ -218,14 +218,16 @@ class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
   measured: dict[str, Any] | None = None  # latency, and difference from the recognizer
 
 
-class _IdentifiedWindows(Struct):
-  """What an identity holds of a dataset's windows."""
+class IdentifiedWindows(Struct, omit_defaults=True):
+  """What an identity holds of a dataset's windows. Length and rate: None if they are the usual ones."""
 
   checksum: str
   position: str
   windows: int
   sum: str
   code_version: str | None = None
+  window_samples: int | None = None
+  rate_hz: int | None = None
 
 
 class Validation(Struct):
@@ -244,7 +246,7 @@ class StageIdentity(Struct, rename={'before': 'from'}):
   """What a stage of pretraining depends on. before: the identity of the stage that it starts from."""
 
   stage: Literal['pretraining', 'continued', 'contrastive', 'supervised']
-  windows: dict[str, _IdentifiedWindows]
+  windows: dict[str, IdentifiedWindows]
   model: config.Model | None = None
   classes: list[str] | None = None
   dtype: str = 'float32'
@@ -315,7 +317,7 @@ class _Identity(Struct):
   method: str
   seed: int
   experiment: config.Experiment
-  windows: dict[str, _IdentifiedWindows]
+  windows: dict[str, IdentifiedWindows]
 
   def __post_init__(self):
     if self.target not in self.windows:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from har_jax import config, escaping, records
 from har_jax.errors import UserError, shorten
 from har_jax.storage import RUN_AGAIN, Place, files_below, read
@@ -53,41 +55,41 @@ RUN_COLUMNS = (
 )
 
 
-def row(result: dict[str, Any], experiment: str, commit: str = '') -> dict[str, Any]:
+def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, Any]:
   """A result's row: RUN_COLUMNS → value, floats to six significant digits, None where it does not apply.
 
   `experiment` names the set of runs it belongs to; `commit` the code that made it.
   """
-  identity, data, seconds = result['identity'], result['data'], result['seconds']
+  identity, data, seconds = result.identity, result.data, result.seconds
   values = {
     'experiment': experiment,
-    **{name: identity[name] for name in ('target', 'method', 'seed')},
-    **{name: result['test'][name] for name in ('macro_f1', 'accuracy', 'precision', 'recall')},
+    **{name: getattr(identity, name) for name in ('target', 'method', 'seed')},
+    **{name: getattr(result.test, name) for name in ('macro_f1', 'accuracy', 'precision', 'recall')},
     'seconds': seconds['training'],
     'pretraining_seconds': sum(value for name, value in seconds.items() if name != 'training'),
-    **{f'{part}_bytes': sum(sizes.values()) for part, sizes in result['bytes'].items()},
-    'trained_parameters': result['parameters']['trainable'],
-    'total_parameters': result['parameters']['total'],
-    'num_classes': len(data['classes']),
-    **{f'{part}_windows': data['windows'][part] for part in ('train', 'validation', 'test')},
-    'step': result['step'],
-    'batch_runs': result['batch_runs'],
-    'sources': ' '.join(sorted(set(identity['windows']) - {identity['target']})),
-    'windows': _digest({name: _without_sum(each) for name, each in identity['windows'].items()}),
-    'target_windows': _digest(_tested(identity['windows'][identity['target']])),
-    'device': device_text(result['device']),
+    **{f'{part}_bytes': sum(sizes.values()) for part, sizes in msgspec.structs.asdict(result.bytes).items()},
+    'trained_parameters': result.parameters.trainable,
+    'total_parameters': result.parameters.total,
+    'num_classes': len(data.classes),
+    **{f'{part}_windows': getattr(data.windows, part) for part in ('train', 'validation', 'test')},
+    'step': result.step,
+    'batch_runs': result.batch_runs,
+    'sources': ' '.join(sorted(set(identity.windows) - {identity.target})),
+    'windows': _digest({name: _without_sum(each) for name, each in identity.windows.items()}),
+    'target_windows': _digest(_tested(identity.windows[identity.target])),
+    'device': device_text(msgspec.structs.asdict(result.device)),
     'versions': _versions(result),
     'commit': commit,
     **{
-      flag: flat((_WITHOUT[part] | identity['experiment'].get(part, {}))[name])
+      flag: flat(getattr(getattr(identity.experiment, part), name))
       for flag, (part, name) in HYPERPARAMETERS.items()
-      if _depends_on(result['collections'], flag)
+      if _depends_on(result.collections, flag)
     },
     'subject_macro_f1': ' '.join(
-      f'{subject}={measured["macro_f1"]:.6g}' for subject, measured in result['test_by_subject'].items()
+      f'{subject}={measured.macro_f1:.6g}' for subject, measured in result.test_by_subject.items()
     ),
     'confusion': json.dumps(
-      dict(zip(data['classes'], result['test']['confusion'], strict=True)), separators=(',', ':')
+      dict(zip(data.classes, result.test.confusion, strict=True)), separators=(',', ':')
     ),
   }
   return {name: _rounded(values.get(name)) for name in RUN_COLUMNS}
@@ -123,65 +125,67 @@ def _digest(windows: dict[str, Any]) -> str:
   return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _tested(windows: dict[str, Any]) -> dict[str, Any]:
+def _tested(windows: records.IdentifiedWindows) -> dict[str, Any]:
   """What identifies a target's windows. Of several positions, a target has the first."""
+  entries = msgspec.to_builtins(windows)
   return {
-    'checksum': windows['checksum'] or windows['sum'],
-    'position': windows['position'].split(',')[0],
-    'code_version': windows.get('code_version'),
-    **{name: windows[name] for name in ('window_samples', 'rate_hz') if name in windows},
+    'checksum': windows.checksum or windows.sum,
+    'position': windows.position.split(',')[0],
+    'code_version': windows.code_version,
+    **{name: value for name, value in entries.items() if name in ('window_samples', 'rate_hz')},
   }
 
 
-def _without_sum(windows: dict[str, Any]) -> dict[str, Any]:
+def _without_sum(windows: records.IdentifiedWindows) -> dict[str, Any]:
   """Omits the windows' checksum where their archive has one; synthetic archives have none."""
-  return {name: value for name, value in windows.items() if name != 'sum' or not windows['checksum']}
+  entries = msgspec.to_builtins(windows)
+  return {name: value for name, value in entries.items() if name != 'sum' or not windows.checksum}
 
 
-def _versions(result: dict[str, Any]) -> str:
-  return ' '.join(f'{name}={result["versions"].get(name)}' for name in ('har_jax', 'jax', 'python'))
+def _versions(result: records.Result | records.Personalization) -> str:
+  return ' '.join(f'{name}={result.versions.get(name)}' for name in ('har_jax', 'jax', 'python'))
 
 
-def device_text(device: dict[str, Any]) -> str:
+def device_text(device: Mapping[str, Any]) -> str:
   many = f'{device["count"]} × ' if device['count'] > 1 else ''
   cores = f'{device["host_cores"]} core{"" if device["host_cores"] == 1 else "s"}'
   return f'{many}{device["kind"]} ({device["machine"]} host, {cores})'
 
 
-def personal_rows(result: dict[str, Any], experiment: str, commit: str = '') -> list[dict[str, Any]]:
+def personal_rows(result: records.Personalization, experiment: str, commit: str = '') -> list[dict[str, Any]]:
   """A row of the table of personalizations for each subject of a result."""
-  identity = result['identity']
+  identity, protocol = result.identity, result.identity.experiment.protocol
   return [
     {
       'experiment': experiment,
-      **{name: identity[name] for name in ('target', 'method')},
-      **{name: identity['experiment']['protocol'][name] for name in ('split', 'label_budget')},
-      'seed': identity['seed'],
+      'target': identity.target,
+      'method': identity.method,
+      'split': protocol.split,
+      'label_budget': protocol.label_budget,
+      'seed': identity.seed,
       'subject': subject,
-      'labels_per_class': identity['personal_labels'],
-      **{f'{part}_windows': each['windows'][part] for part in ('train', 'test')},
+      'labels_per_class': identity.personal_labels,
+      **{f'{part}_windows': getattr(each.windows, part) for part in ('train', 'test')},
       **{
-        f'{name}_{when}': each[when][name]
+        f'{name}_{when}': getattr(getattr(each, when), name)
         for name in ('macro_f1', 'accuracy')
         for when in ('before', 'after')
       },
-      'seconds': result['seconds'],
-      'device': device_text(result['device']),
+      'seconds': result.seconds,
+      'device': device_text(msgspec.structs.asdict(result.device)),
       'versions': _versions(result),
       'commit': commit,
     }
-    for subject, each in result['by_subject'].items()
+    for subject, each in result.by_subject.items()
   ]
 
 
-def read_personalization(path: Place) -> dict[str, Any]:
+def read_personalization(path: Place) -> records.Personalization:
   """Raises UserError where it is damaged or none."""
-  result = read(path)
-  records.check(result, records.Personalization, path, to_do=RUN_AGAIN)
-  return result
+  return records.check(read(path), records.Personalization, path, to_do=RUN_AGAIN)
 
 
-def find(folder: Place) -> dict[Place, dict[str, Any]]:
+def find(folder: Place) -> dict[Place, records.Result]:
   """Path → result, of every result under a folder, by path.
 
   Raises UserError where there is none, one of another schema version, a damaged one, or where two are of
@@ -195,26 +199,24 @@ def find(folder: Place) -> dict[Place, dict[str, Any]]:
       raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run it again')
     if name != kind and 'identity' in result:  # a result whose first entry is damaged must not go uncounted
       raise UserError(f'{path} has the format {shorten(repr(result.get("format")))}; {RUN_AGAIN}')
-  results = {path: checked(path, result) for path, result in found.items() if result.get('format') == FORMAT}
+  results = {
+    path: records.check(result, records.Result, path, to_do=RUN_AGAIN)
+    for path, result in found.items()
+    if result.get('format') == FORMAT
+  }
   if not results:
     raise UserError(f'no results under {folder}; har-jax lodo --out={folder} makes them')
   _check_same_windows(results)
   return results
 
 
-def checked(path: Place, result: dict[str, Any]) -> dict[str, Any]:
-  """A result file's entries. Raises UserError where it is damaged or no result."""
-  records.check(result, records.Result, path, to_do=RUN_AGAIN)
-  return result
-
-
-def _check_same_windows(results: Mapping[Place, dict[str, Any]]) -> None:
+def _check_same_windows(results: Mapping[Place, records.Result]) -> None:
   first: dict[str, tuple[Place, str]] = {}
   for path, result in results.items():
-    for name, windows in result['identity']['windows'].items():
+    for name, windows in result.identity.windows.items():
       source = json.dumps([name, _without_sum(windows)])
-      other, sum_ = first.setdefault(source, (path, windows['sum']))
-      if sum_ != windows['sum']:
+      other, sum_ = first.setdefault(source, (path, windows.sum))
+      if sum_ != windows.sum:
         raise UserError(
           f'{path} and {other} are of different windows of {name} from the same archive; '
           'delete one of them and run it again'

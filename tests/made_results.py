@@ -2,7 +2,9 @@
 
 import copy
 
-from har_jax import config, config_fields, results
+import msgspec
+
+from har_jax import config, config_fields, records, results
 
 BYTES = {
   'frozen': {'params': 3 * 2**20},
@@ -39,6 +41,11 @@ def result(
   for flag, value in (flags | {'label_budget': label_budget}).items():
     part, name = results.HYPERPARAMETERS[flag]
     experiment[part][name] = value
+  # Only signals that are not normalized have a stem.
+  if 'normalize' in flags:
+    experiment['model']['stem'] = []
+  elif not experiment['model']['stem']:
+    experiment['protocol']['normalize'] = 'train'
   names = sorted({target, *sources})
   steps = (0,) if method in (*_BASELINES, 'ensemble') else (30, 60)
   return {
@@ -87,3 +94,8 @@ def result(
     'versions': {'har_jax': '0.1.0', 'python': '3.11.7', 'jax': '0.10.2'},
     'device': DEVICE | (device or {}),
   }
+
+
+def row(made, experiment, commit=''):
+  """The row of a result file with this content."""
+  return results.row(msgspec.convert(made, records.Result), experiment, commit)

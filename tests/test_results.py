@@ -2,6 +2,7 @@
 
 import pathlib
 
+import made_results
 import pytest
 from made_results import result
 
@@ -11,11 +12,14 @@ from har_jax.errors import UserError
 
 def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path: pathlib.Path):
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    storage.write(tmp_path / name, result() | {'name': name})
+    storage.write(tmp_path / name, result())
   storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
   storage.write(tmp_path / 'a' / 'pretrained.json', {'format': results.FORMAT})
   found = results.find(tmp_path)
-  assert [result['name'] for result in found.values()] == ['a/full/window/seed0.json', 'b/lora/seed1.json']
+  assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+    'a/full/window/seed0.json',
+    'b/lora/seed1.json',
+  ]
 
 
 def test_no_results_is_the_users_error(tmp_path: pathlib.Path):
@@ -53,7 +57,7 @@ def test_made_up_windows_have_their_sum_in_place_of_a_checksum():
     made = result(checksum=checksum)
     for windows in made['identity']['windows'].values():
       windows['sum'] = sum_
-    row = results.row(made, 'study')
+    row = made_results.row(made, 'study')
     return row['windows'], row['target_windows']
 
   assert named('', 'a')[0] != named('', 'b')[0]
@@ -91,6 +95,6 @@ def test_rows_of_windows_of_another_length_do_not_share_the_name_of_their_window
   usual, long = result(), result()
   for windows in long['identity']['windows'].values():
     windows |= {'window_samples': 256, 'rate_hz': 50}
-  rows = [results.row(each, 'made') for each in (usual, long)]
+  rows = [made_results.row(each, 'made') for each in (usual, long)]
   for column in ('windows', 'target_windows'):
     assert rows[0][column] != rows[1][column]

@@ -95,12 +95,12 @@ def test_a_local_path_stays_a_plain_path(tmp_path: pathlib.Path):
 def test_files_in_a_bucket_are_written_read_and_found(bucket: Place):
   assert isinstance(bucket, epath.Path)
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
-    storage.write(bucket / name, result() | {'name': name, 'x': 'pampã'})
+    storage.write(bucket / name, result() | {'x': 'pampã'})
   storage.write(bucket / 'a' / 'pretrained.json', {'format': results.FORMAT})
   assert storage.read(bucket / 'b' / 'lora' / 'seed1.json')['x'] == 'pampã'
   assert (bucket / 'b' / 'lora' / 'seed1.json').exists()
   assert not (bucket / 'b' / 'lora' / 'seed2.json').exists()
-  found = [result['name'] for result in results.find(bucket).values()]
+  found = [str(path.relative_to(bucket)) for path in results.find(bucket)]
   assert found == ['a/full/window/seed0.json', 'b/lora/seed1.json']
   assert len(Bucket.store) == 3  # no temporary files
 

@@ -32,8 +32,8 @@ def learning_curves(runs: pd.DataFrame, name: str) -> Iterator[str]:
 def confusion(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One per target and method, over all seeds."""
   for (target, method), results in runs.groupby(['target', 'method'], sort=False)['result']:
-    classes = results.iloc[0]['data']['classes']
-    counts = pd.DataFrame(sum(np.array(each['test']['confusion']) for each in results), classes, classes)
+    classes = results.iloc[0].data.classes
+    counts = pd.DataFrame(sum(np.array(each.test.confusion) for each in results), classes, classes)
     recall = np.diag(counts) / counts.sum(axis=1).clip(lower=1)
     listed = ', '.join(f'{label} {value:.2f}' for label, value in recall.items())
     title, side = f'{target}, {method}', 2.2 + 0.35 * len(classes)

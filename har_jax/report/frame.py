@@ -23,7 +23,7 @@ _TYPES = dict.fromkeys(set(results.RUN_COLUMNS) - {*results.MEASURED, 'seed'}, '
 
 
 def load(folder: Place) -> pd.DataFrame:
-  """Every result under a folder: results.RUN_COLUMNS, `bytes` (all that are held), `result` (the JSON).
+  """Every result under a folder: results.RUN_COLUMNS, `bytes` (all that are held), `result` (its record).
 
   An experiment is named by its folder, seen from the parent of `folder`: 'paper/base' of runs/paper.
   Raises UserError as results.find does.

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from official import OFFICIAL, zipped
 
-from har_jax import config, config_fields, files, methods, recordings, results, storage
+from har_jax import config, config_fields, files, methods, recordings, storage
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.config import DEFAULT_WINDOWING
@@ -251,7 +251,7 @@ def _read_results(folder: pathlib.Path, out: pathlib.Path) -> Read:
 
 
 def _build_table(folder: pathlib.Path) -> None:
-  frame.to_csv(frame.from_rows(results.row(each, 'lodo') for each in _results()), folder / 'runs.csv')
+  frame.to_csv(frame.from_rows(made_results.row(each, 'lodo') for each in _results()), folder / 'runs.csv')
 
 
 def _read_table(folder: pathlib.Path, out: pathlib.Path) -> Read:

@@ -1,12 +1,13 @@
 """What tests of tables share."""
 
-from har_jax import results
+import made_results
+
 from har_jax.report import frame, groups
 
 
 def runs(found, name='study'):
   """Results as the frame that a table of runs gives: without the JSON."""
-  return frame.from_rows(results.row(each, name) for each in found)
+  return frame.from_rows(made_results.row(each, name) for each in found)
 
 
 def cells(table, **where):

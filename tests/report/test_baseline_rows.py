@@ -2,11 +2,13 @@
 
 import re
 
+import made_results
+import msgspec
 import page_fixtures
 import pytest
 from report_rows import cells, runs
 
-from har_jax import results
+from har_jax import records, results
 from har_jax.errors import UserError
 from har_jax.report import commands, curves, frame, groups, page, tables
 
@@ -97,7 +99,8 @@ def test_missing_hyperparameters_read_back(result, tmp_path):
 
 def test_a_baseline_has_no_learning_curve(result):
   found = frame.from_rows(
-    results.row(each, 'a') | {'result': each} for each in (result(), result(method='forest', target='dsads'))
+    made_results.row(each, 'a') | {'result': msgspec.convert(each, records.Result)}
+    for each in (result(), result(method='forest', target='dsads'))
   )
   (drawing,) = curves.learning_curves(found, 'curves')
   assert 'forest' not in drawing

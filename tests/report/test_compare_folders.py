@@ -3,6 +3,7 @@
 import pathlib
 from collections.abc import Callable
 
+import made_results
 import pytest
 from in_process import run_in_process
 
@@ -15,7 +16,7 @@ def _frame(
   result: Callable, scores: dict[int, float], *, method: str = 'lora', **flags
 ) -> frame.pd.DataFrame:
   made = [result(method=method, seed=seed, macro_f1=score, **flags) for seed, score in scores.items()]
-  return frame.from_rows(frame.results.row(each, 'x') for each in made)
+  return frame.from_rows(made_results.row(each, 'x') for each in made)
 
 
 def test_the_flags_that_differ_and_the_paired_difference_are_shown(result: Callable):

@@ -1,6 +1,7 @@
 """Figures: what a reader would see, from matplotlib's artists or from the SVG."""
 
 import re
+import types
 from typing import Any
 from xml.etree import ElementTree
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from har_jax import records
 from har_jax.report import figures, statistics, svg
 
 
@@ -22,8 +24,9 @@ def lines(figure: Figure) -> dict[str, Any]:
   return {line.get_label(): line for panel in figure.axes for line in panel.get_lines()}
 
 
-def history(*scores: float) -> dict[str, Any]:
-  return {'validation': [{'step': step, 'macro_f1': score} for step, score in enumerate(scores, 1)]}
+def history(*scores: float) -> types.SimpleNamespace:
+  validation = [records.Validation(step, macro_f1=score) for step, score in enumerate(scores, 1)]
+  return types.SimpleNamespace(validation=validation)
 
 
 RUNS = pd.DataFrame(

@@ -4,10 +4,12 @@ import pathlib
 import subprocess
 import sys
 
+import made_results
+import msgspec
 import pandas as pd
 import pytest
 
-from har_jax import config, results, storage
+from har_jax import config, records, results, storage
 from har_jax.errors import UserError
 from har_jax.report import csv_table, frame
 
@@ -26,7 +28,7 @@ def test_a_row_holds_what_the_result_holds(result):
   found = result(
     method='lora', seed=2, macro_f1=0.123456789, subjects={'a': 0.5, 'b': 1 / 3}, lora_rank=8, batch_runs=3
   )
-  row = results.row(found, 'study', 'abc1234')
+  row = made_results.row(found, 'study', 'abc1234')
   assert tuple(row) == results.RUN_COLUMNS
   expected = {
     'experiment': 'study',
@@ -73,13 +75,15 @@ def test_every_hyperparameter_is_a_column():
 
 
 def test_runs_without_adapters_do_not_depend_on_the_rank(result):
-  one, other = (results.row(result(lora_rank=rank), 'study') for rank in (8, 32))
+  one, other = (made_results.row(result(lora_rank=rank), 'study') for rank in (8, 32))
   assert one == other
   assert one['lora_rank'] is one['lora_targets'] is None
 
 
 def test_other_windows_have_another_name(result):
-  names = {results.row(result(checksum=f'sha256:{end}'), 'study')['windows'] for end in ('aa', 'aa', 'bb')}
+  names = {
+    made_results.row(result(checksum=f'sha256:{end}'), 'study')['windows'] for end in ('aa', 'aa', 'bb')
+  }
   assert len(names) == 2
 
 
@@ -91,14 +95,14 @@ def test_a_table_of_runs_reads_back_as_the_results(result, tmp_path):
   assert list(loaded['experiment']) == ['paper/base', 'paper/base']
   assert list(loaded['method']) == ['full', 'lora']
   assert list(loaded['bytes']) == [int(7.5 * 2**20) + 64] * 2
-  assert loaded['result'][1] == found[0]
+  assert loaded['result'][1] == msgspec.convert(found[0], records.Result)
   frame.to_csv(loaded, tmp_path / 'runs.csv')
   pd.testing.assert_frame_equal(frame.read_csv(tmp_path / 'runs.csv'), loaded.drop(columns='result'))
 
 
 def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_path):
   found = [result(model_stem=()), result(method='forest'), result(seed=1)]
-  frame.to_csv(frame.from_rows(results.row(each, 'study') for each in found), tmp_path / 'runs.csv')
+  frame.to_csv(frame.from_rows(made_results.row(each, 'study') for each in found), tmp_path / 'runs.csv')
   read = frame.read_csv(tmp_path / 'runs.csv').set_index(['method', 'seed'])['model_stem']
   assert read['full', 0] == ''
   assert read['full', 1] == '64,96,128,128'
@@ -106,10 +110,10 @@ def test_a_run_without_a_stem_and_a_baseline_stay_apart_in_a_table(result, tmp_p
 
 
 def test_a_result_that_is_older_than_a_hyperparameter_was_made_without_it(result):
-  old = result()
+  old = result(normalize='train')
   for part, name in (('model', 'stem'), ('model', 'pooling'), ('finetune', 'time_warp_std')):
     del old['identity']['experiment'][part][name]
-  row = results.row(old, 'study')
+  row = made_results.row(old, 'study')
   assert (row['model_stem'], row['model_pooling'], row['finetune_time_warp_std']) == ('', 'mean', 0.0)
 
 
@@ -120,15 +124,17 @@ def test_an_experiment_of_a_folder_itself_has_its_name(result, tmp_path):
 
 def test_appending_adds_new_runs_and_replaces_known_ones(result, tmp_path):
   table = tmp_path / 'runs.csv'
-  frame.append(frame.from_rows([results.row(result(seed=seed), 'a') for seed in (1, 0)]), table, 'aaaaaaa')
-  again = [results.row(result(seed=1, macro_f1=0.5), 'a'), results.row(result(), 'b')]
+  frame.append(
+    frame.from_rows([made_results.row(result(seed=seed), 'a') for seed in (1, 0)]), table, 'aaaaaaa'
+  )
+  again = [made_results.row(result(seed=1, macro_f1=0.5), 'a'), made_results.row(result(), 'b')]
   frame.append(frame.from_rows(again), table, 'bbbbbbb')
   found = frame.read_csv(table)[['experiment', 'seed', 'macro_f1', 'commit']].to_numpy().tolist()
   assert found == [['a', 0, 0.9, 'aaaaaaa'], ['a', 1, 0.5, 'bbbbbbb'], ['b', 0, 0.9, 'bbbbbbb']]
 
 
 def test_appending_keeps_every_rank_of_a_sweep(result, tmp_path):
-  rows = [results.row(result(method='lora', lora_rank=rank), 'a') for rank in (8, 32)]
+  rows = [made_results.row(result(method='lora', lora_rank=rank), 'a') for rank in (8, 32)]
   frame.append(frame.from_rows(rows), tmp_path / 'runs.csv', '')
   assert list(frame.read_csv(tmp_path / 'runs.csv')['lora_rank']) == [8, 32]
 

@@ -289,6 +289,7 @@ def test_the_configuration_has_only_what_differs(result):
   assert common.table.to_dict('records') == [
     {'field': 'model_patch_size', 'value': '32'},
     {'field': 'model_stem', 'value': 'none'},
+    {'field': 'normalize', 'value': 'train'},
   ]
   row = cells(data.table, target='wisdm')
   assert (row['train windows'], row['test windows'], row['pretrained on']) == ('600', '300', 'dsads hhar')

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from har_jax import experiments, storage
+from har_jax import experiments, records, storage
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import batches
 from har_jax.datasets import windows as store
@@ -103,3 +103,8 @@ def without_seconds(result: Any) -> Any:
   if isinstance(result, dict):
     return {name: without_seconds(value) for name, value in result.items() if name != 'seconds'}
   return [without_seconds(value) for value in result] if isinstance(result, list) else result
+
+
+def as_record(result: dict[str, Any]) -> records.Result:
+  """A result file's content as it is read."""
+  return records.check(result, records.Result, 'a result', to_do='run again')

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, Study, run, spec_of, target_of, with_altered, without_seconds
+from lodo_studies import QUIET, Study, as_record, run, spec_of, target_of, with_altered, without_seconds
 
 from har_jax import baselines, experiments, files, results, storage
 from har_jax.baselines import BASELINES
@@ -78,7 +78,7 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(
   # Each part once, and the test part last.
   assert seen['predicted'] == [result['data']['windows'][part] for part in ('validation', 'test')]
   assert result['parameters'] == {'trainable': 10, 'total': 10}
-  assert results.row(result, 'a')['trainable_bytes'] == 6 * 4 + 4 * 8
+  assert results.row(as_record(result), 'a')['trainable_bytes'] == 6 * 4 + 4 * 8
 
 
 def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(
@@ -137,5 +137,5 @@ def test_a_stopped_baseline_leaves_no_result(study_of: Study, tmp_path: pathlib.
 def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(
   study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
 ):
-  row = results.row(run(study_of(tmp_path, methods=('forest',)))[_FOREST], 'a')
+  row = results.row(as_record(run(study_of(tmp_path, methods=('forest',)))[_FOREST]), 'a')
   assert {flag for flag in results.HYPERPARAMETERS if row[flag] is not None} == set(results.SHARED)

@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from lodo_studies import LORA, QUIET, Study, run, spec_of, target_of, with_altered
+from lodo_studies import LORA, QUIET, Study, as_record, run, spec_of, target_of, with_altered
 
 from har_jax import files, results, storage
 from har_jax.errors import UserError
@@ -62,7 +62,7 @@ def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora
   for name in ('trainable', 'total'):
     assert made['parameters'][name] > runs[LORA]['parameters'][name]
   assert made['seconds']['training'] > runs[LORA]['seconds']['training']
-  row, of_lora = results.row(made, 'a'), results.row(runs[LORA], 'a')
+  row, of_lora = results.row(as_record(made), 'a'), results.row(as_record(runs[LORA]), 'a')
   assert {flag: row[flag] for flag in results.HYPERPARAMETERS} == {
     flag: of_lora[flag] for flag in results.HYPERPARAMETERS
   }

@@ -80,7 +80,7 @@ def _hapt(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
 
 
 def _motionsense(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
-  """As iOS has it: in g, with gravity that points down, apart from the user's acceleration."""
+  """The layout of iOS: in g, with gravity that points down, apart from the user's acceleration."""
   acc, gyro = motion(_clock(rate_hz))
   user = np.tile([0.05, -0.02, 0.01], (len(acc), 1))
   gravity = -acc / STANDARD_GRAVITY_M_S2 - user

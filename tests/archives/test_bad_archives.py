@@ -27,7 +27,7 @@ def _texts(source: Source) -> Texts:
 
 
 def _zipped(texts: Texts) -> bytes:
-  """As a zip; what lies in a zip within stays there."""
+  """The texts as a zip; what lies in a zip within stays there."""
   files: dict[str, str | bytes] = {}
   inner: dict[str, Texts] = {}
   for name, text in texts.items():

@@ -217,7 +217,7 @@ def _recording_head() -> Any:
 
 
 def _build_recording_head(folder: pathlib.Path) -> None:
-  """Of a base that knows more than the head."""
+  """Writes the head of a base that knows more classes than the head."""
   classes = ['sitting', 'unknown', 'walking']
   base = files.save_base(folder, _drawn(3), {'model': _CARD['model'], 'classes': classes})
   recording_head.save(folder, _recording_head(), base=base.checksum)

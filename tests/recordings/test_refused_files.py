@@ -37,7 +37,7 @@ def _without(files: dict, *names: str) -> dict:
 
 
 def _with_a_comma_too_many() -> str:
-  """As decimal commas between commas: the rest would be read as other numbers."""
+  """Writes one decimal comma between commas: the rest would be read as other numbers."""
   lines = FRAME.round(3).to_csv(index=False).splitlines()
   lines[700] = lines[700].replace('.', ',', 1)
   return '\n'.join(lines)

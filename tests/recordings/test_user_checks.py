@@ -46,7 +46,7 @@ def _in_part(values, change):
 
 
 def _clipped_at_1_g(values):
-  """Of a walk, which stays beyond for some samples."""
+  """Clips acceleration at 1 g, beyond which a walk stays for some samples."""
   up = 9.81 + 3 * np.sin(np.arange(len(values)) * 2 * np.pi * 2 / 50)
   return np.c_[values[:, :2], up.clip(-9.80665, 9.80665)].astype(np.float32)
 

@@ -100,6 +100,7 @@ def test_a_synthetic_archive_has_units_labels_and_finite_values(name: str):
     _check(itertools.islice(recordings, _FEW), position, None)
 
 
+@pytest.mark.slow
 @pytest.mark.archives
 @pytest.mark.parametrize('name', _WITH_FILES)
 def test_a_real_archive_has_units_labels_and_its_rate(real_archive: Callable[[str], pathlib.Path], name: str):

@@ -17,8 +17,14 @@ CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 class Windowing:
   """Length and rate of windows, which overlap by half. By default those of UCI HAR: 2.56 s at 50 Hz."""
 
-  samples: int = 128
-  rate_hz: int = 50
+  samples: int = config_fields.count(
+    128, 'samples per window; windows overlap by half', least=2, most=config_fields.MOST_WINDOW_SAMPLES
+  )
+  rate_hz: int = config_fields.count(
+    50,
+    'sampling rate of the windows, in Hz; recordings of other rates are resampled',
+    most=config_fields.MOST_RATE_HZ,
+  )
 
   @property
   def seconds(self) -> float:
@@ -78,16 +84,20 @@ class Model(config_fields.Checked):
   )
   pooling: str = config_fields.choice(
     'mean',
-    ('mean', 'statistics'),
-    'head input over the tokens; `statistics`: mean, maximum, standard deviation',
+    {'mean': 'their mean', 'statistics': 'their mean, maximum and standard deviation'},
+    'head input, from the tokens',
   )
   head: tuple[int, ...] = config_fields.widths((128,), 'hidden widths of the classifier head', least=1)
   dropout: float = config_fields.fraction(0.2, 'dropout rate in the classifier head')
   window_samples: int = config_fields.count(
-    Windowing.samples, 'samples per window', most=config_fields.MOST_WINDOW_SAMPLES
+    Windowing.samples,
+    'samples per window',
+    most=config_fields.MOST_WINDOW_SAMPLES,
   )
   rate_hz: int = config_fields.count(
-    Windowing.rate_hz, 'sampling rate of the windows, in Hz', most=config_fields.MOST_RATE_HZ
+    Windowing.rate_hz,
+    'sampling rate of the windows, in Hz',
+    most=config_fields.MOST_RATE_HZ,
   )
 
   def __post_init__(self):
@@ -147,14 +157,17 @@ class Lora(config_fields.Checked):
   )
   scaling: str = config_fields.choice(
     'rank',
-    ('rank', 'root'),
-    'adapters are scaled by alpha over the rank, or over its square root (rsLoRA)',
+    {'rank': 'the rank', 'root': 'its square root (rsLoRA)'},
+    'divisor of alpha in the scale of adapters',
   )
   start: str = config_fields.choice(
     'zero',
-    ('zero', 'pissa', 'loftq'),
-    'where adapters start: at zero; at the largest singular values of the kernel (PiSSA); at what four bits '
-    'miss of it (LoftQ)',
+    {
+      'zero': 'product of zero',
+      'pissa': 'largest singular values of the kernel (PiSSA)',
+      'loftq': 'error of the four-bit kernel (LoftQ)',
+    },
+    'initial adapters',
   )
   rate_ratio: float = config_fields.field(
     1.0, 'rate of the second matrix over that of the first (LoRA+)', lambda v: v > 0, 'positive'
@@ -190,8 +203,8 @@ class Precision(config_fields.Checked):
   )
   nf4_kernel: str = config_fields.choice(
     'auto',
-    ('auto', 'reference', 'pallas'),
-    'kernel for products with NF4 weights; `auto` takes the one measured to be faster',
+    {'auto': 'the one measured to be faster', 'reference': 'plain JAX', 'pallas': 'fused'},
+    'kernel for products with NF4 weights',
   )
 
 
@@ -201,9 +214,13 @@ class Protocol(config_fields.Checked):
 
   split: str = config_fields.choice(
     'subject',
-    ('subject', 'window', 'official', 'five_fold'),
-    'subject-wise; window-wise (leaks, so it is optimistic); the test subjects that the authors name; or '
-    'subject-wise five-fold cross-validation, in which seeds 0 to 4 test each subject once',
+    {
+      'subject': 'subject-wise',
+      'window': 'window-wise (leaks, so it is optimistic)',
+      'official': 'the test subjects that the authors name',
+      'five_fold': 'subject-wise cross-validation, in which seeds 0 to 4 test each subject once',
+    },
+    'split of the target',
   )
   test_fraction: float = config_fields.field(
     0.3, 'fraction of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'
@@ -219,10 +236,14 @@ class Protocol(config_fields.Checked):
   )
   normalize: str = config_fields.choice(
     'train',
-    ('train', 'dataset', 'none'),
-    'windows that the mean and standard deviation are computed on; `none`: signals in g and rad/s instead',
+    {
+      'train': 'by mean and standard deviation of the training part',
+      'dataset': 'by those of all windows',
+      'none': 'signals in g and rad/s',
+    },
+    'normalization of the windows',
   )
-  classes: str = config_fields.choice('locomotion', ('locomotion', 'all'), 'activities of the target')
+  classes: str = config_fields.choice('locomotion', ('locomotion', 'all'), 'activities to classify')
   continued_pretraining_steps: int = config_fields.not_negative(
     0, "stage 'continued': steps of masked pretraining on the target's unlabeled training part"
   )
@@ -276,12 +297,12 @@ class Training(config_fields.Checked):
   """One training run: AdamW, linear warm-up, cosine decay to zero."""
 
   epochs: float = config_fields.field(
-    50.0, 'passes over the training windows', lambda value: value > 0, 'positive'
+    50.0, "passes over the target's training windows", lambda value: value > 0, 'positive'
   )
   max_steps: int = config_fields.not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
   batch: int = config_fields.count(64, 'windows per step')
   learning_rate: float = config_fields.not_negative(
-    1e-3, 'peak learning rate of new weights: head, adapters, everything in pretraining and under `scratch`'
+    1e-3, 'peak learning rate of new weights: head and adapters, or everything under `scratch`'
   )
   encoder_learning_rate: float = config_fields.not_negative(
     5e-4, "peak learning rate of a pretrained encoder's own weights, where the method trains them"
@@ -359,6 +380,14 @@ class Experiment:
       finetune=Training(patience=4),
     )
 
+
+# Help of a field of `Training` where it is another one in pretraining.
+PRETRAIN_HELP = {
+  'epochs': "passes over the sources' windows; fewer than in fine-tuning, since the sources have more",
+  'batch': 'windows per step; more than in fine-tuning, since the sources have more',
+  'learning_rate': 'peak learning rate',
+  'encoder_learning_rate': "stage 'contrastive': peak learning rate of the encoder",
+}
 
 # Each part of an experiment, and the prefix of its flags: --model_width, --split, --finetune_epochs.
 FLAG_PREFIXES = {

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from har_jax.errors import UserError, shorten
@@ -12,13 +12,15 @@ MOST_LAYERS, MOST_WIDTH = 100, 100_000
 MOST_WINDOW_SAMPLES, MOST_RATE_HZ = 10_000, 1000
 
 
-def field(default: Any, text: str, is_valid: Callable[[Any], bool], rule: str) -> Any:
+def field(
+  default: Any, text: str, is_valid: Callable[[Any], bool] = lambda value: True, rule: str = ''
+) -> Any:
   """A dataclass field with its help text, its check, and the check in words."""
   return dataclasses.field(default=default, metadata={'help': text, 'is_valid': is_valid, 'rule': rule})
 
 
-def count(default: int, text: str, *, most: int = MOST) -> Any:
-  return field(default, text, lambda value: 1 <= value <= most, f'at least 1 and at most {most:,}')
+def count(default: int, text: str, *, least: int = 1, most: int = MOST) -> Any:
+  return field(default, text, lambda value: least <= value <= most, f'at least {least} and at most {most:,}')
 
 
 def not_negative(default: float | int, text: str) -> Any:
@@ -43,10 +45,21 @@ def flag(default: bool, text: str) -> Any:
   return field(default, text, lambda value: value in (True, False), 'a bool')
 
 
-def choice(default: str, choices: tuple[str, ...], text: str) -> Any:
-  return field(
-    default, f'{text}: {" or ".join(choices)}', lambda value: value in choices, f'one of {", ".join(choices)}'
-  )
+def choice(default: str, choices: Mapping[str, str] | Sequence[str], text: str) -> Any:
+  """A field with one of several names. A mapping says what each stands for."""
+  if isinstance(choices, Mapping):
+    text = f'{text}. {"; ".join(f"{name}: {meaning}" for name, meaning in choices.items())}'
+  else:
+    text = f'{text}: {" or ".join(choices)}'
+  return field(default, text, lambda value: value in choices, f'one of {", ".join(choices)}')
+
+
+def positive(default: float, text: str) -> Any:
+  return field(default, text, lambda value: value > 0, 'a number over 0')
+
+
+def seed(text: str) -> Any:
+  return field(0, text, lambda value: 0 <= value < 2**32, 'in [0, 2³²)')  # scikit-learn's range
 
 
 def names(default: tuple, text: str) -> Any:
@@ -57,14 +70,26 @@ class Checked:
   """A dataclass of hyperparameters. Raises UserError where a value is not valid."""
 
   def __post_init__(self):
-    for each in dataclasses.fields(self):  # type: ignore[arg-type]
-      value = getattr(self, each.name)
-      is_finite = not isinstance(value, float) or math.isfinite(value)
-      if not (is_finite and each.metadata['is_valid'](value)):
+    for field in dataclasses.fields(self):  # type: ignore[arg-type]
+      value = getattr(self, field.name)
+      if not is_valid(field, value):
         raise UserError(
-          f'{type(self).__name__.lower()} {each.name} is {shorten(repr(value))}; '
-          f'it must be {each.metadata["rule"]}'
+          f'{type(self).__name__.lower()} {field.name} is {shorten(repr(value))}; '
+          f'it must be {field.metadata["rule"]}'
         )
+
+  @classmethod
+  def help_text(cls, name: str) -> str:
+    return {field.name: field for field in dataclasses.fields(cls)}[name].metadata['help']  # type: ignore[arg-type]
+
+
+def is_valid(field: dataclasses.Field, value: Any) -> bool:
+  """Checks a value by the rule of its field. A field without a rule takes any; a number must be finite."""
+  is_finite = not isinstance(value, float) or math.isfinite(value)
+  try:
+    return 'is_valid' not in field.metadata or (is_finite and field.metadata['is_valid'](value))
+  except TypeError:  # a word in place of a number
+    return False
 
 
 def to_json(config: Any) -> dict[str, Any]:

@@ -68,11 +68,12 @@ def main() -> None:
 
 def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   from har_jax import runtime
-  from har_jax.continual import run, strategies
+  from har_jax.continual import run
+  from har_jax.continual.settings import Settings
 
   given = _STREAMS[case['stream']]
   chosen = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'penalty', 'seed')}
-  settings = strategies.Settings(steps=given['steps'], **chosen)
+  settings = Settings(steps=given['steps'], **chosen)
   learner = _learner(windows, case['stream'], case['seed'], case['rank'])
   with tempfile.TemporaryDirectory() as out:
     found = run.run(settings, learner, pathlib.Path(out))
@@ -96,7 +97,8 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
 def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
   """Learner of a stream and seed: its strategies share what is trained on a domain alone."""
   from har_jax import files
-  from har_jax.continual import domains, strategies
+  from har_jax.continual import domains
+  from har_jax.continual.settings import Settings
   from har_jax.datasets.datasets import Datasets
 
   given = _STREAMS[name]
@@ -106,7 +108,7 @@ def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
     stream = domains.stream_people(datasets, targets[0], **shared)
   else:
     stream = domains.stream_datasets(datasets, targets, **shared)
-  return strategies.Settings(steps=given['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
+  return Settings(steps=given['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
 
 
 @functools.cache

@@ -21,8 +21,9 @@ import pandas as pd
 from absl import flags
 
 from har_jax.cli import command
+from har_jax.federated.federation import Federation
 from har_jax.federated.people import Archive, People, read
-from har_jax.federated.task import Federation, Task, load_task
+from har_jax.federated.task import Task, load_task
 from har_jax.report import csv_table, markdown
 from har_jax.variables import Variables
 

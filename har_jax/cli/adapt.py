@@ -12,7 +12,7 @@ from typing import Any
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
-from har_jax.recognizer.parameters import Parameters
+from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters
 
 POSITIONAL = ('recording', 'labels')
 COMMON = (
@@ -40,44 +40,14 @@ _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
 )
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
-_METHOD = _define('method', 'lora')
-_CHOICE = 'With a limit and without --method, the best method that fits is chosen'
-_LIMITS = {
-  'max_memory_mb': _define(
-    'max_memory_mb',
-    None,
-    f'limit on the megabytes of a training step: weights, optimizer, temporaries. {_CHOICE}',
-    kind=float,
-  ),
-  'max_minutes': _define(
-    'max_minutes', None, f'limit on the minutes of training and compiling. {_CHOICE}', kind=float
-  ),
-  'max_adapter_kb': _define(
-    'max_adapter_kb', None, f"limit on the kilobytes of the adapter's file. {_CHOICE}", kind=float
-  ),
-}
 _OUT = _define('out', 'adapter', 'new folder for the adapter and its base')
 _check_out = outputs.define_overwrite(FLAGS)
-_RANK = _define('rank', Parameters.rank, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1)
-# Flags that are parameters of the recognizer, under the same names.
-_define('max_steps', Parameters.max_steps, 'training steps', lower_bound=1)
-_define('learning_rate', Parameters.learning_rate, 'peak learning rate')
-_define('batch', Parameters.batch, 'windows per step', lower_bound=1)
-_define(
-  'rotation_std_deg',
-  Parameters.rotation_std_deg,
-  'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none',
-  lower_bound=0,
-)
-_define('random_state', Parameters.random_state, 'seed of head, adapter and batch order', lower_bound=0)
+_parameters = command.define_fields(FLAGS, Parameters)
 _VALIDATION_FRACTION = _define(
   'validation_fraction',
   0.2,
-  'fraction of each activity, its last part, held out for validation and calibration; 0: none',
-)
-_SAME = (
-  *('rank', 'max_steps', 'learning_rate', 'batch', 'rotation_std_deg', 'random_state', 'validation_fraction'),
-  *_LIMITS,
+  'fraction of each activity, its last part, to validate and calibrate on; 0: none; more than elsewhere, '
+  'since one recording has few windows',
 )
 _ENSEMBLE = _define(
   'ensemble',
@@ -137,11 +107,13 @@ def main() -> dict[str, Any]:
   unlabeled = recordings.unlabeled_windows(reading, windowing) if _USE_UNLABELED.value else []
   is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
-  options: dict[str, Any] = {name: FLAGS[name].value for name in _SAME}
+  options: dict[str, Any] = _parameters()
+  if not FLAGS['method'].present and any(options[limit] is not None for limit in LIMITS):
+    options['method'] = AUTO
   recognizer = Recognizer(
     pretrained.base,
-    method=_method(),
-    alpha=2.0 * _RANK.value,
+    alpha=2.0 * options['rank'],
+    validation_fraction=_VALIDATION_FRACTION.value,
     ensemble=is_ensemble,
     verbose=_PROGRESS.value,
     **options,
@@ -178,12 +150,6 @@ def main() -> dict[str, Any]:
 
   entries = records.to_json(recognizer.adapter_.card)
   return {'out': out} | {name: entries[name] for name in ('classes', 'split', 'metrics')}
-
-
-def _method() -> str:
-  """The method given; with a limit and without a method, the choice within the limits."""
-  is_limited = any(limit.value is not None for limit in _LIMITS.values())
-  return 'auto' if is_limited and not FLAGS['method'].present else _METHOD.value
 
 
 def _print_plan(plan) -> None:

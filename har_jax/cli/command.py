@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import errno
+import functools
 import io
 import json
 import os
@@ -10,12 +11,13 @@ import pathlib
 import signal
 import sys
 import types
-from collections.abc import Callable, Collection, Sequence
+import typing
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from absl import flags
 
-from har_jax import config
+from har_jax import config, config_fields
 from har_jax.cli import compiled_programs
 from har_jax.errors import Stopped, UserError, advice
 
@@ -23,6 +25,12 @@ _PACKAGE = pathlib.Path(__file__).parents[1]
 # In a wheel, and in a clone.
 _FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags')
 _AUTO_DTYPE = 'auto'
+# Defaults of hyperparameters that follow from something else.
+_FOLLOWING = {
+  'dtype': _AUTO_DTYPE,
+  'model_window_samples': 'those of the windows',
+  'model_rate_hz': 'that of the windows',
+}
 _TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
 
 _DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {
@@ -37,18 +45,14 @@ _DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {
 # Help of flags that several commands have: one name, one meaning.
 HELP = {
   'windows': 'folder or bucket (gs://, s3://) of `har-jax prepare`, with windows of one or more datasets',
-  'target': 'dataset whose people are the clients or the domains; some of them never take part',
-  'targets': 'target datasets, one fold each; in continual one domain each, also a position: dsads/left_leg',
+  'targets': 'target datasets, one fold each (default: all under --windows)',
   'sources': 'datasets to pretrain on',
-  'method': '{methods}',
   'seeds': 'random seeds; each draws its own split, head, adapters and batch order',
-  'seed': 'seed of the split, head, adapters and all orders',
   'labels_per_activity': "each person's labeled windows per activity, the first ones; 0: the first half",
   'adapter': "folder of `har-jax adapt`, or a run's seed<k>.json "
   "(default: the bundled base's head, which recognizes common activities)",
   'base': 'folder of a base, a pretraining (<out>/<target>/pretrain), or an adapter saved with its base',
   'labels': 'labels of the recording: CSV with columns start, end, activity',
-  'tta_shifts': config.Protocol.__dataclass_fields__['tta_shifts'].metadata['help'],
   'progress': 'show progress bars',
 }
 
@@ -79,6 +83,44 @@ def definer(values: flags.FlagValues) -> Callable[..., flags.FlagHolder]:
     return _DEFINES[kind](name, default, text, flag_values=values, **options)
 
   return define
+
+
+def define_fields(
+  values: flags.FlagValues, cls: type, *, prefix: str = '', **names: str
+) -> Callable[[], dict[str, Any]]:
+  """Defines a flag for each field of a dataclass that has a help text; returns a function that reads them.
+
+  names: field → its flag, where this is not the prefix and the field's name.
+  """
+  holders = {
+    field.name: _define_field(
+      values, names.get(field.name, f'{prefix}{field.name}'), field, field.metadata['help'], field.default
+    )
+    for field in dataclasses.fields(cls)
+    if 'help' in field.metadata
+  }
+  return lambda: {name: holder.value for name, holder in holders.items()}
+
+
+def _define_field(
+  values: flags.FlagValues,
+  name: str,
+  field: dataclasses.Field,
+  text: str,
+  default: Any,
+  kind: type | None = None,
+) -> flags.FlagHolder:
+  """Defines the flag of a field, by whose rule a value is checked as soon as it is read."""
+  kind = kind or (typing.get_args(field.type)[0] if default is None else type(default))
+  holder = definer(values)(name, default, text, kind=kind)
+  if rule := field.metadata['rule']:
+    flags.register_validator(
+      holder,
+      lambda value: value in (None, _AUTO_DTYPE) or config_fields.is_valid(field, _entries(value)),
+      f'it must be {rule}',
+      values,
+    )
+  return holder
 
 
 def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
@@ -218,11 +260,8 @@ def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   """Title → names of flags: the common ones, the others, then hyperparameters by their part."""
   names = sorted(module.FLAGS, key=('quiet', 'json').__contains__)  # those of every command come last
   common = getattr(module, 'COMMON', ()) or names
-  part_of = {
-    f'{prefix}{field.name}': part.capitalize()
-    for part, prefix in config.FLAG_PREFIXES.items()
-    for field in dataclasses.fields(getattr(config.Experiment(), part))
-  }
+  is_experiment = 'preset' in module.FLAGS
+  part_of = {name: part.capitalize() for part, name, _ in _hyperparameters() if is_experiment}
   titles = ('Other', *map(str.capitalize, config.FLAG_PREFIXES))
   groups: dict[str, list[str]] = {title: [] for title in titles}
   for name in names:
@@ -258,95 +297,61 @@ def check_choices(flag: str, words: Sequence[str], choices: Collection[str]) -> 
 def define_experiment(
   values: flags.FlagValues, *, unused: Collection[str] = ()
 ) -> Callable[..., config.Experiment]:
-  """Defines --preset and a flag for each hyperparameter; returns a function that reads the experiment.
+  """Defines --preset and a flag for each hyperparameter; returns `read_experiment` of these flags.
 
   unused: flags, or parts of an experiment, that would change nothing in this command: it has no such flag.
-  With --dtype=auto that function asks JAX for its device: call it after what has to come before JAX is used.
-  It takes `Datasets`, from whose windows the model has length and rate that no flag sets.
   """
-  define = definer(values)
-  preset = define(
-    'preset', 'base', 'source of the hyperparameters that no flag sets', choices=list(config.PRESETS)
-  )
-  base = config.Experiment()
-  holders = {
-    part: {
-      field.name: _define(define, f'{prefix}{field.name}', field, getattr(getattr(base, part), field.name))
-      for field in dataclasses.fields(getattr(base, part))
-      if not {part, f'{prefix}{field.name}'}.intersection(unused)
-    }
-    for part, prefix in config.FLAG_PREFIXES.items()
-  }
-
-  def experiment(datasets: Any = None) -> config.Experiment:
-    chosen = config.PRESETS[preset.value]()
-    given = {part: _set(fields) for part, fields in holders.items()}
-    if datasets is not None and not {'window_samples', 'rate_hz'} <= given['model'].keys():
-      shared = datasets.windowing
-      given['model'] = {'window_samples': shared.samples, 'rate_hz': shared.rate_hz} | given['model']
-    dtype = given['precision'].pop('dtype', _AUTO_DTYPE)
-    parts = {part: dataclasses.replace(getattr(chosen, part), **values) for part, values in given.items()}
-    if dtype == _AUTO_DTYPE:
-      from har_jax import runtime
-
-      dtype = runtime.fastest_dtype()
-    parts['precision'] = dataclasses.replace(parts['precision'], dtype=dtype)
-    return dataclasses.replace(chosen, **parts)
-
-  return experiment
+  text = 'source of the hyperparameters that no flag sets'
+  definer(values)('preset', 'base', text, choices=list(config.PRESETS))
+  for part, name, field in _hyperparameters():
+    if not {part, name}.intersection(unused):
+      default = getattr(getattr(config.Experiment(), part), field.name)
+      text = field.metadata['help']
+      if part == 'pretrain':
+        text = config.PRETRAIN_HELP.get(field.name, text)
+      if name == 'dtype':
+        text += f', or {_AUTO_DTYPE}: the faster one on this device'
+      text = f'{text} (default: {_FOLLOWING.get(name) or _shown(default)})'
+      _define_field(values, name, field, text, None, type(default))
+  return functools.partial(read_experiment, values)
 
 
-def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
-  """Defines --cpu_devices; returns a function that applies it, to be called before JAX is used."""
-  cpu_devices = definer(values)(
-    'cpu_devices',
-    None,
-    'number of JAX devices on the CPU; each batch is split over them. With 2 on two cores, long runs take '
-    'about 10 % less time and each compilation twice as long (default: 1)',
-    kind=int,
-    lower_bound=1,
-  )
+def read_experiment(values: flags.FlagValues, datasets: Any = None) -> config.Experiment:
+  """The preset with what the flags set. Without a flag, length and rate of windows are those of the datasets.
 
-  def set_devices() -> None:
-    if cpu_devices.value is not None:
-      import jax
+  With --dtype=auto it asks JAX for its device: call it after what has to come before JAX is used.
+  """
+  parts: dict[str, dict[str, Any]] = {part: {} for part in config.FLAG_PREFIXES}
+  for part, name, field in _hyperparameters():
+    if name in values and values[name].value is not None:
+      parts[part][field.name] = _entries(values[name].value)
+  if datasets is not None and not {'window_samples', 'rate_hz'} <= parts['model'].keys():
+    windowing = datasets.windowing
+    parts['model'] = {'window_samples': windowing.samples, 'rate_hz': windowing.rate_hz} | parts['model']
+  if parts['precision'].get('dtype', _AUTO_DTYPE) == _AUTO_DTYPE:
+    from har_jax import runtime
 
-      jax.config.update('jax_num_cpu_devices', cpu_devices.value)
-
-  return set_devices
-
-
-def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
-  """Defines --lodo_shard; returns a function that reads (shard, number of shards)."""
-  text = 'i/n: do part i (from 0) of the runs, dealt to n jobs with the same --out'
-  shard = definer(values)('lodo_shard', '0/1', text)
-
-  def read() -> tuple[int, int]:
-    number, _, shards = shard.value.partition('/')
-    try:
-      return int(number), int(shards)
-    except ValueError as error:
-      raise UserError(f'--lodo_shard={shard.value}: give i/n, such as 0/4 to 3/4') from error
-
-  return read
+    parts['precision']['dtype'] = runtime.fastest_dtype()
+  preset = config.PRESETS[str(values['preset'].value)]()
+  changed = {part: dataclasses.replace(getattr(preset, part), **entries) for part, entries in parts.items()}
+  return dataclasses.replace(preset, **changed)
 
 
-def _define(
-  define: Callable[..., flags.FlagHolder], name: str, field: dataclasses.Field, default: Any
-) -> flags.FlagHolder:
-  shown = ','.join(map(str, default)) if isinstance(default, tuple) else default
-  shown = str(shown).lower() if isinstance(default, bool) else shown
-  text = f'{field.metadata["help"]} (default: {shown})'
-  if name == 'dtype':
-    text = f'{field.metadata["help"]}, or auto: the faster one on this device (default: {_AUTO_DTYPE})'
-  return define(name, None, text, kind=type(default))
+def _hyperparameters() -> Iterator[tuple[str, str, dataclasses.Field]]:
+  """Part of the experiment, name of the flag and field of each hyperparameter."""
+  for part, prefix in config.FLAG_PREFIXES.items():
+    for field in dataclasses.fields(getattr(config.Experiment, part)):
+      yield part, f'{prefix}{field.name}', field
 
 
-def _set(holders: dict[str, flags.FlagHolder]) -> dict[str, Any]:
-  """The values of flags that the command line sets."""
-  given = {name: holder.value for name, holder in holders.items() if holder.value is not None}
-  return {name: _entries(value) if isinstance(value, list) else value for name, value in given.items()}
+def _shown(default: Any) -> str:
+  if isinstance(default, tuple):
+    return ','.join(map(str, default))
+  return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def _entries(words: list[str]) -> tuple:
-  return tuple(int(word) if word.isdigit() else word for word in words)
+def _entries(value: Any) -> Any:
+  """The value of a flag; that of a list as a tuple of whole numbers and words."""
+  if not isinstance(value, list):
+    return value
+  return tuple(int(word) if word.isdigit() else word for word in value)

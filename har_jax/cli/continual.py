@@ -10,6 +10,7 @@ from typing import Any
 from har_jax import config
 from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
+from har_jax.continual.settings import Settings
 from har_jax.errors import UserError
 
 COMMON = (
@@ -27,26 +28,13 @@ COMMON = (
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _WINDOWS = _define('windows', 'windows')
-_TARGET = _define('target')
-_TARGETS = _define('targets', [])
+_TARGET = _define('target', None, 'dataset whose people are the domains; some of them are in none')
+_TARGETS = _define('targets', [], 'datasets, each of which is a domain; dsads/left_leg: a position of one')
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
-_STRATEGY = _define(
-  'strategy',
-  'replay',
-  'sequential: the same adapter on and on; replay: also stored windows; ewc: a penalty on changes; '
-  'average: of an adapter for each domain; router: chooses one of them; joint: all windows at once',
-)
-_METHOD = _define('method', 'lora')
-_RANK = _define('rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1)
-_MEMORY = _define('memory_kb', 500, 'for replay: kilobytes of stored windows of all domains', lower_bound=1)
-_PENALTY = _define('penalty', 1e5, 'for ewc: weight of the squared changes of earlier weights')
+_settings = command.define_fields(FLAGS, Settings, steps='steps_per_domain')
 _LABELS = _define('labels_per_activity', 10, lower_bound=0)
-_STEPS = _define('steps_per_domain', 100, 'training steps on each domain', lower_bound=1)
-_BATCH = _define('batch', 32, 'windows per step', lower_bound=1)
-_RATE = _define('learning_rate', 1e-3, 'peak learning rate')
-_CLASSES = _define('classes', 'locomotion', config.Protocol.__dataclass_fields__['classes'].metadata['help'])
-_MOST = _define('people', 0, 'so many people of each dataset, drawn; 0: all', lower_bound=0)
-_SEED = _define('seed', 0, lower_bound=0, upper_bound=2**32 - 1)
+_CLASSES = _define('classes', 'locomotion', config.Protocol.help_text('classes'))
+_MOST = _define('people', 0, 'number of people of each dataset, drawn; 0: all', lower_bound=0)
 _OUT = _define('out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on')
 
 
@@ -55,23 +43,13 @@ def main() -> dict[str, Any]:
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)
   from har_jax import files, records, storage
-  from har_jax.continual import domains, run, strategies
+  from har_jax.continual import domains, run
   from har_jax.datasets.datasets import Datasets
   from har_jax.report import curves
 
-  settings = strategies.Settings(
-    strategy=_STRATEGY.value,
-    method=_METHOD.value,
-    rank=_RANK.value,
-    steps=_STEPS.value,
-    batch=_BATCH.value,
-    learning_rate=_RATE.value,
-    memory_kb=_MEMORY.value,
-    penalty=_PENALTY.value,
-    seed=_SEED.value,
-  )
-  given: dict[str, Any] = {'labels': _LABELS.value, 'seed': _SEED.value, 'classes': _CLASSES.value}
-  given['most'] = _MOST.value
+  settings = Settings(**_settings())
+  options: dict[str, Any] = {'labels': _LABELS.value, 'seed': settings.seed, 'classes': _CLASSES.value}
+  options['most'] = _MOST.value
   datasets, out = Datasets.open(pathlib.Path(_WINDOWS.value)), pathlib.Path(_OUT.value)
   flag, targets = ('target', [_TARGET.value]) if _TARGET.value else ('targets', _TARGETS.value)
   names = list(dict.fromkeys(target.partition('/')[0] for target in targets))
@@ -79,9 +57,9 @@ def main() -> dict[str, Any]:
   base = files.bundled_base() if _BASE.value is None else files.load_base(_BASE.value)
   datasets.check_windowing(names, base.model.windowing)
   if _TARGET.value:
-    stream = domains.stream_people(datasets, _TARGET.value, **given)
+    stream = domains.stream_people(datasets, _TARGET.value, **options)
   else:
-    stream = domains.stream_datasets(datasets, _TARGETS.value, **given)
+    stream = domains.stream_datasets(datasets, _TARGETS.value, **options)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   outputs.warn_of_known_people(base.card, [datasets[name] for name in names])
   found = run.run(settings, settings.learner(base, stream), out, _print_domain)

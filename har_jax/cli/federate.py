@@ -11,6 +11,7 @@ from typing import Any
 from har_jax.cli import command, outputs
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
+from har_jax.federated.federation import Federation
 
 COMMON = (
   'windows',
@@ -27,32 +28,15 @@ COMMON = (
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _WINDOWS = _define('windows', 'windows')
-_TARGET = _define('target')
+_TARGET = _define('target', None, 'dataset whose people are the clients; some of them never take part')
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
-# The fields of `Federation`, which is made of them.
-_define('method', 'lora')
-_RANK = _define('rank', 32, 'rank of LoRA and QLoRA; alpha is twice the rank', lower_bound=1)
+_federation = command.define_fields(FLAGS, Federation)
 _RANKS = _define(
   'client_ranks',
   [],
   'for --aggregation=product: ranks of the clients, in turn, at most --rank (default: all have --rank)',
 )
-_define('rounds', 20, 'rounds of training and aggregation')
-_define('local_steps', 10, 'steps of a client in each round')
-_AGGREGATION = _define(
-  'aggregation',
-  'average',
-  'average: of every leaf; frozen_a: A of each pair stays as drawn, and B is averaged; product: the closest '
-  'pair to the average of the products A B',
-  choices=['average', 'frozen_a', 'product'],
-)
-_define('participation', 1.0, 'fraction of the clients that each round asks')
-_define('equal_weights', False, 'clients count equally, not by their windows')
-_define('personal_head', False, 'each client keeps a head of its own, and sends only the rest')
 _LABELS = _define('labels_per_activity', 10, lower_bound=0)
-_define('clip_norm', 0.0, 'differential privacy: largest norm of an update; 0: none')
-_define('noise_multiplier', 0.0, 'differential privacy: noise over --clip_norm; 0: none')
-_SEED = _define('seed', 0, lower_bound=0, upper_bound=2**32 - 1)
 _WORKERS = _define('workers', 1, 'processes that train clients, each on one core', lower_bound=1)
 _OUT = _define('out', 'runs/federated', 'folder for the adapter; an unfinished federation there goes on')
 
@@ -61,7 +45,8 @@ def main() -> dict[str, Any]:
   if _TARGET.value is None:
     raise UserError('--target= the dataset whose people are the clients, such as hapt')
   ranks = tuple(command.sizes('client_ranks', _RANKS.value))
-  if ranks and (_AGGREGATION.value != 'product' or max(ranks) > _RANK.value):
+  entries = _federation()
+  if ranks and (entries['aggregation'] != 'product' or max(ranks) > entries['rank']):
     raise UserError(
       f'--client_ranks={",".join(_RANKS.value)}: give --aggregation=product and a --rank as high'
     )
@@ -74,14 +59,14 @@ def main() -> dict[str, Any]:
   from har_jax.datasets.datasets import Datasets
   from har_jax.federated import people, simulation
   from har_jax.federated.server import Server
-  from har_jax.federated.task import Federation, load_task
+  from har_jax.federated.task import load_task
 
   windows = pathlib.Path(_WINDOWS.value)
   datasets = Datasets.open(windows)
   command.check_choices('target', [_TARGET.value], datasets.names)
-  archive = people.Archive(windows, _TARGET.value, _LABELS.value, _SEED.value, ranks=ranks)
+  archive = people.Archive(windows, _TARGET.value, _LABELS.value, entries['seed'], ranks=ranks)
   everyone = people.read(archive)
-  federation = Federation.from_entries(FLAGS.flag_values_dict() | {'classes': everyone.classes})
+  federation = Federation(everyone.classes, **entries)
   print(
     f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
   )

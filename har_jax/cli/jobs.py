@@ -39,6 +39,21 @@ def define_jobs(values: flags.FlagValues) -> Callable[[], int]:
   return read
 
 
+def define_shard(values: flags.FlagValues) -> Callable[[], tuple[int, int]]:
+  """Defines --lodo_shard; returns a function that reads (shard, number of shards)."""
+  text = 'i/n: do part i (from 0) of the runs, dealt to n jobs with the same --out'
+  shard = command.definer(values)('lodo_shard', '0/1', text)
+
+  def read() -> tuple[int, int]:
+    number, _, shards = shard.value.partition('/')
+    try:
+      return int(number), int(shards)
+    except ValueError as error:
+      raise UserError(f'--lodo_shard={shard.value}: give i/n, such as 0/4 to 3/4') from error
+
+  return read
+
+
 def run(
   command: str,
   values: flags.FlagValues,

@@ -4,10 +4,11 @@ har-jax lodo --windows=windows --methods=full,lora,qlora --seeds=0,1,2
 har-jax lodo --windows=windows --targets=hapt --methods=lora,forest --label_budget=10/class
 """
 
+import dataclasses
 import itertools
 from typing import Any
 
-from har_jax.cli import command, jobs, processes
+from har_jax.cli import command, jobs, training
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
@@ -25,15 +26,14 @@ COMMON = (
 )
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
-_WINDOWS = _define('windows', 'windows')
-_TARGETS = _define('targets', None, f'{HELP["targets"]} (default: all under --windows)', kind=list)
+_TARGETS = _define('targets', kind=list)
 _SOURCES = _define(
   'sources', None, f'{HELP["sources"]} (default: all under --windows except the target)', kind=list
 )
 _METHODS = _define(
   'methods',
   ['full', 'lora', 'qlora'],
-  f'one or more of {HELP["method"]}; of the baselines forest, rocket; '
+  'one or more of {methods}; of the baselines forest, rocket; '
   'the weighted mean of lora and both: ensemble; without adaptation: zero_shot, zero_shot_recording',
 )
 _SEEDS = _define('seeds', ['0', '1', '2'])
@@ -61,25 +61,15 @@ _STAGE = _define(
 _PERSONAL_LABELS = _define(
   'personal_labels', ['10'], 'for --stage=personalize: labeled windows per activity and subject'
 )
-_PROGRESS = _define('progress', True)
-_experiment = command.define_experiment(FLAGS)
-_set_cpu_devices = command.define_cpu_devices(FLAGS)
-_join = processes.define_processes(FLAGS)
-_shard = command.define_shard(FLAGS)
+_start = training.define_training(FLAGS)
+_shard = jobs.define_shard(FLAGS)
 _jobs = jobs.define_jobs(FLAGS)
 
 
 def main() -> dict[str, Any]:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
-  _set_cpu_devices()
-  stop = _join()
-  from har_jax import storage
-  from har_jax.datasets import windows as store
-  from har_jax.datasets.datasets import Datasets
-
-  datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
-  experiment = _experiment(datasets)
-  from har_jax import experiments
+  datasets, experiment, options = _start()
+  from har_jax import experiments, storage
   from har_jax.train import mesh
 
   study = experiments.Study(
@@ -94,10 +84,10 @@ def main() -> dict[str, Any]:
     shard=shard,
     batch_runs=_BATCH_RUNS.value,
   )
-  options = experiments.TrainOptions(may_train=_STAGE.value != 'adapt', progress=_PROGRESS.value, stop=stop)
+  options = dataclasses.replace(options, may_train=_STAGE.value != 'adapt')
   results = [spec.result for spec in study.runs]
   if (number := min(_jobs(), len(results))) > 1:
-    jobs.run('lodo', FLAGS, number, results=results, stop=stop)
+    jobs.run('lodo', FLAGS, number, results=results, stop=options.stop)
   if _STAGE.value == 'pretrain':
     for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():

@@ -7,8 +7,7 @@ har-jax paper --flagfile=paper --windows=windows --table=2 --targets=hapt
 import itertools
 import time
 
-from har_jax.cli import command, jobs, processes
-from har_jax.cli.command import HELP
+from har_jax.cli import command, jobs, training
 
 COMMON = ('windows', 'table', 'targets', 'seeds', 'out', 'preset', 'progress')
 FLAGS = command.new_flags()
@@ -18,15 +17,11 @@ _TABLE = _define(
   ['all'],
   'one or more of 2 to 7; pretraining (its gain with few labels); rotation (rotated windows); or all',
 )
-_WINDOWS = _define('windows', 'windows')
-_TARGETS = _define('targets', None, f'{HELP["targets"]} (default: all under --windows)', kind=list)
+_TARGETS = _define('targets', kind=list)
 _SEEDS = _define('seeds', ['0', '1', '2'])
 _OUT = _define('out', 'runs/paper', 'folder or bucket for runs and tables.md; finished runs there are reused')
-_PROGRESS = _define('progress', True)
-_experiment = command.define_experiment(FLAGS, unused=('split',))  # both splits are run
-_set_cpu_devices = command.define_cpu_devices(FLAGS)
-_join = processes.define_processes(FLAGS)
-_shard = command.define_shard(FLAGS)
+_start = training.define_training(FLAGS, unused=('split',))  # both splits are run
+_shard = jobs.define_shard(FLAGS)
 _jobs = jobs.define_jobs(FLAGS)
 
 # Targets of the paper.
@@ -35,15 +30,8 @@ _PUBLISHED = ('hhar', 'motionsense', 'pamap2', 'realworld', 'ucihar')
 
 def main() -> None:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
-  _set_cpu_devices()
-  stop = _join()
-  from har_jax import storage
-  from har_jax.datasets import windows as store
-  from har_jax.datasets.datasets import Datasets
-
-  datasets = Datasets.open(store.local(storage.place(_WINDOWS.value)))
-  experiment = _experiment(datasets)
-  from har_jax import experiments
+  datasets, experiment, options = _start()
+  from har_jax import experiments, storage
   from har_jax.experiments import paper, pictures
   from har_jax.report import frame, tables
   from har_jax.train import mesh
@@ -58,7 +46,6 @@ def main() -> None:
     tables=paper.TABLES if _TABLE.value == ['all'] else tuple(_TABLE.value),
     shard=shard,
   )
-  options = experiments.TrainOptions(progress=_PROGRESS.value, stop=stop)
   studies = list(plan.studies())
   results = [[spec.result for spec in study.runs] for study in studies]
   total, done, start_s = sum(map(len, results)), 0, time.monotonic()
@@ -66,7 +53,7 @@ def main() -> None:
   if mesh.is_main_process() and missing:
     print(f'without windows, so in no table: {", ".join(missing)}', flush=True)
   if (number := min([_jobs(), *map(len, results)])) > 1:  # a study has a run for each shard
-    jobs.run('paper', FLAGS, number, results=list(itertools.chain(*results)), stop=stop)
+    jobs.run('paper', FLAGS, number, results=list(itertools.chain(*results)), stop=options.stop)
   for study in studies:
     for path, result in experiments.run(study, options):
       done += 1

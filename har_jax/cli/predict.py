@@ -7,6 +7,7 @@ har-jax predict day.csv --adapter=my_adapter --out=answers
 import dataclasses
 from typing import Any
 
+from har_jax import config
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, shorten
@@ -45,7 +46,11 @@ _MEAN_BOUT_S = _define(
 )
 _NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
 _TTA_SHIFTS = _define(
-  'tta_shifts', None, f"{HELP['tta_shifts']} (default: the adapter's)", kind=int, lower_bound=1
+  'tta_shifts',
+  None,
+  f"{config.Protocol.help_text('tta_shifts')} (default: the adapter's)",
+  kind=int,
+  lower_bound=1,
 )
 _PROGRESS = _define('progress', True)
 

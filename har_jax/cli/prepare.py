@@ -13,14 +13,14 @@ import sys
 from concurrent import futures
 from typing import Any
 
-from har_jax import config, config_fields, records
+from har_jax import config, records
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.cli import command, jobs
 from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
-COMMON = ('archive', 'archive_path', 'position', 'window_samples', 'rate_hz', 'download', 'out')
+COMMON = ('archive', 'archive_path', 'position', 'window_samples', 'window_rate_hz', 'download', 'out')
 FLAGS = command.new_flags()
 _define = command.definer(FLAGS)
 _ARCHIVE = _define(
@@ -39,20 +39,7 @@ _POSITION = _define(
   "where the device is worn: one position, several joined by commas, or all (default: the archive's first). "
   'A target has the first one only; a source has all',
 )
-_WINDOW_SAMPLES = _define(
-  'window_samples',
-  config.Windowing.samples,
-  'samples per window; windows overlap by half',
-  lower_bound=2,
-  upper_bound=config_fields.MOST_WINDOW_SAMPLES,
-)
-_RATE_HZ = _define(
-  'rate_hz',
-  config.Windowing.rate_hz,
-  'sampling rate of the windows, in Hz; recordings of other rates are resampled',
-  lower_bound=1,
-  upper_bound=config_fields.MOST_RATE_HZ,
-)
+_windowing = command.define_fields(FLAGS, config.Windowing, prefix='window_')
 _MAX_UNPACKED_GIB = _define(
   'max_unpacked_gib',
   64.0,
@@ -76,7 +63,7 @@ def main() -> None:
     _prepare,
     out=_OUT.value,
     position=_POSITION.value,
-    windowing=_windowing(),
+    windowing=config.Windowing(**_windowing()),
     max_unpacked_bytes=int(_MAX_UNPACKED_GIB.value * 2**30),
     progress=processes == 1,  # bars of several processes would overwrite each other
   )
@@ -94,10 +81,6 @@ def main() -> None:
         'a process that prepared an archive was killed, perhaps for want of memory; '
         'prepare one archive after the other, by name'
       ) from error
-
-
-def _windowing() -> config.Windowing:
-  return config.Windowing(_WINDOW_SAMPLES.value, _RATE_HZ.value)
 
 
 def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> records.Windows:
@@ -136,7 +119,7 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
     raise UserError(f'--archive_path={path} holds none of the archives {", ".join(ARCHIVES)}')
   chosen: list[tuple[Archive, pathlib.Path | None]] = []
   for archive, place in detected:
-    if is_prepared(archive, place, _OUT.value, _windowing(), position=_POSITION.value):
+    if is_prepared(archive, place, _OUT.value, config.Windowing(**_windowing()), position=_POSITION.value):
       print(
         f'{archive.name}: {_OUT.value}/{archive.name} is up to date; delete it to prepare it again',
         file=sys.stderr,

@@ -4,7 +4,7 @@ har-jax pretrain --flagfile=base --windows=windows --out=runs/base
 har-jax pretrain --windows=windows --sources=hapt,wisdm --four_bits --out=runs/base
 """
 
-from har_jax.cli import command, processes
+from har_jax.cli import command, training
 from har_jax.cli.command import HELP
 
 COMMON = (
@@ -19,7 +19,6 @@ COMMON = (
 )
 FLAGS = command.new_flags()
 _define = command.definer(FLAGS)
-_WINDOWS = _define('windows', 'windows')
 _SOURCES = _define('sources', None, f'{HELP["sources"]} (default: all under --windows)', kind=list)
 _OUT = _define('out', 'runs/base', 'folder for the base; an unfinished pretraining there is resumed')
 _FOUR_BITS = _define(
@@ -27,30 +26,21 @@ _FOUR_BITS = _define(
   False,
   'store the matrices of the stem and of the encoder blocks in NF4, in a seventh of the bytes',
 )
-_PROGRESS = _define('progress', True)
-_experiment = command.define_experiment(
+_start = training.define_training(
   FLAGS,
   unused=(
     *('lora', 'methods', 'nf4_double', 'nf4_kernel'),
     *('split', 'test_fraction', 'label_budget', 'classes', 'self_training', 'tta_shifts'),
     *('continued_pretraining_steps', 'contrastive_steps', 'finetune_epochs', 'finetune_max_steps'),
-    *('finetune_num_evals', 'finetune_patience'),
+    *('finetune_num_evals', 'finetune_patience', 'pretrain_encoder_learning_rate'),
+    'finetune_encoder_learning_rate',
   ),
 )
-_set_cpu_devices = command.define_cpu_devices(FLAGS)
-_join = processes.define_processes(FLAGS)
 
 
 def main() -> None:
-  _set_cpu_devices()
-  stop = _join()
-  from har_jax import storage
-  from har_jax.datasets import windows as store
-  from har_jax.datasets.datasets import Datasets
-
-  datasets, out = Datasets.open(store.local(storage.place(_WINDOWS.value))), storage.place(_OUT.value)
-  experiment = _experiment(datasets)
-  from har_jax import experiments, files
+  datasets, experiment, options = _start()
+  from har_jax import files, storage
   from har_jax.datasets import signal_summary
   from har_jax.datasets.folds import Sources
   from har_jax.experiments import recording_head_training, supervised_head
@@ -58,6 +48,7 @@ def main() -> None:
   from har_jax.recognizer import recording_head
   from har_jax.train import mesh
 
+  out = storage.place(_OUT.value)
   sources = Sources(datasets, tuple(_SOURCES.value or datasets.names), experiment.protocol)
   datasets.check_windowing(sources.names, experiment.model.windowing)
   names = ', '.join(sources.names)
@@ -66,7 +57,7 @@ def main() -> None:
     supervised_head.check_activities(sources.classes)  # now, not after hours
     title = f'activities of {names}'
     stages.append(staging.supervised_pretraining(out / 'supervised', experiment, sources, title))
-  staging.run_stages(stages, experiments.TrainOptions(progress=_PROGRESS.value, stop=stop))
+  staging.run_stages(stages, options)
   if not mesh.is_main_process():
     return
   base = files.load_base(stages[-1].folder)

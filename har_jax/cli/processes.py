@@ -1,4 +1,4 @@
-"""One run by several processes, and the end of a run by SIGTERM."""
+"""Devices of a run, one run by several processes, and the end of a run by SIGTERM."""
 
 import itertools
 import signal
@@ -12,6 +12,26 @@ from har_jax.errors import UserError
 # Seconds that an ending process waits for the others. They end within a moment, or wait for one that failed
 # and end only after this. JAX's default of 300 s would hold all machines for as long.
 _SHUTDOWN_S = 20
+
+
+def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
+  """Defines --cpu_devices; returns a function that applies it, to be called before JAX is used."""
+  cpu_devices = command.definer(values)(
+    'cpu_devices',
+    None,
+    'number of JAX devices on the CPU; each batch is split over them. With 2 on two cores, long runs take '
+    'about 10 % less time and each compilation twice as long (default: 1)',
+    kind=int,
+    lower_bound=1,
+  )
+
+  def set_devices() -> None:
+    if cpu_devices.value is not None:
+      import jax
+
+      jax.config.update('jax_num_cpu_devices', cpu_devices.value)
+
+  return set_devices
 
 
 def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool]]:

@@ -16,6 +16,7 @@ from har_jax import files, locks
 from har_jax.continual import scores, strategies
 from har_jax.continual.domains import concatenate
 from har_jax.continual.learner import Learner, State, part
+from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
@@ -26,7 +27,7 @@ _SCORES = ('macro_f1', 'accuracy')
 
 
 def run(
-  settings: strategies.Settings,
+  settings: Settings,
   learner: Learner,
   out: pathlib.Path,
   report: Callable[[LearnedDomain], None] = lambda entry: None,

@@ -3,33 +3,29 @@
 A strategy goes from the state that it keeps to the state after one more domain. y activities, w windows.
 """
 
-import dataclasses
-import math
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax import files, methods
 from har_jax.continual import memory
-from har_jax.continual.domains import Stream, concatenate
+from har_jax.continual.domains import concatenate
 from har_jax.continual.learner import Learner, State, part, under
+from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
-from har_jax.errors import UserError
 from har_jax.federated import aggregation
-from har_jax.recognizer.parameters import Parameters
 from har_jax.variables import Variables
 
-Learn = Callable[[Learner, State, int, 'Settings'], State]
+Learn = Callable[[Learner, State, int, Settings], State]
 
 
-def _sequential(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+def _sequential(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Fine-tunes the same adapter on and on."""
   variables = learner.grow(state, number)
   return under('model', learner.train(variables, learner.stream.domains[number].train, number))
 
 
-def _replay(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+def _replay(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Fine-tunes also on stored windows of earlier domains.
 
   A stored window counts as much as a new one: a repeated half of new ones forgets more.
@@ -41,7 +37,7 @@ def _replay(learner: Learner, state: State, number: int, settings: 'Settings') -
   return under('model', model) | under('replay', replay)
 
 
-def _ewc(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+def _ewc(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Fine-tunes with a penalty weighted by the Fisher information of each weight.
 
   Source: arXiv:1612.00796 (EWC), with one sum of all domains' Fisher information (arXiv:1805.06370).
@@ -55,7 +51,7 @@ def _ewc(learner: Learner, state: State, number: int, settings: 'Settings') -> S
   return under('model', model) | under('fisher', {path: fisher[path] + squares[path] for path in fisher})
 
 
-def _average(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+def _average(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Trains an adapter of each domain from the base, and averages their weights."""
   domain, new = learner.stream.domains[number], learner.alone(number)
   known = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
@@ -82,7 +78,7 @@ def average_in(
   return merged | rows
 
 
-def _router(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+def _router(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Adds an adapter of the domain; the nearest features choose one."""
   train = learner.stream.domains[number].train
   means = memory.add_means(part(state, 'router'), learner.features(train), train['label'], number)
@@ -90,7 +86,7 @@ def _router(learner: Learner, state: State, number: int, settings: 'Settings') -
   return state | under(f'adapter_{number}', adapter) | under('router', means)
 
 
-def _joint(learner: Learner, state: State, number: int, settings: 'Settings') -> State:
+def _joint(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Stores everything, and trains once, after the last domain, with as many steps as the others in all."""
   new, stored = learner.stream.domains[number].train, part(state, 'windows')
   windows = concatenate([stored, new]) if stored else new
@@ -110,49 +106,6 @@ STRATEGIES: dict[str, Learn] = {
   'router': _router,
   'joint': _joint,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-  """The hyperparameters of a run.
-
-  strategy: a name in `STRATEGIES`. steps: for each domain. memory_kb: of stored windows.
-  penalty: the weight of squared changes of earlier weights.
-  """
-
-  strategy: str = 'replay'
-  method: str = 'lora'
-  rank: int = 32
-  steps: int = 100
-  batch: int = 32
-  learning_rate: float = 1e-3
-  memory_kb: int = 500
-  penalty: float = 1e5
-  seed: int = 0
-
-  def __post_init__(self):
-    methods.find(self.method)  # raises UserError
-    if self.strategy not in STRATEGIES:
-      raise UserError(f'unknown strategy {self.strategy!r}; one of {", ".join(STRATEGIES)}')
-    for name in ('rank', 'steps', 'batch', 'memory_kb'):
-      if getattr(self, name) < 1:
-        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
-    for name in ('penalty', 'learning_rate'):
-      if not (getattr(self, name) > 0 and math.isfinite(getattr(self, name))):
-        raise UserError(f'{name} is {getattr(self, name)}; give a number over 0')
-
-  def learner(self, base: files.Base, stream: Stream) -> Learner:
-    parameters = Parameters(
-      base,
-      method=self.method,
-      rank=self.rank,
-      alpha=2.0 * self.rank,
-      max_steps=self.steps,
-      learning_rate=self.learning_rate,
-      batch=self.batch,
-      random_state=self.seed,
-    )
-    return Learner(stream, parameters)
 
 
 def has_model(state: State) -> bool:

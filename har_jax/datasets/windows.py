@@ -64,7 +64,7 @@ def check_windowing(name: str, meta: records.Windows, windowing: Windowing) -> N
   if (found := meta.windowing) != windowing:
     raise UserError(
       f'the windows of {name} are {found}, and the model takes {windowing}: give a model or base of {found}, '
-      f'or prepare windows with --window_samples={windowing.samples} --rate_hz={windowing.rate_hz}'
+      f'or prepare windows with --window_samples={windowing.samples} --window_rate_hz={windowing.rate_hz}'
     )
 
 

@@ -16,7 +16,8 @@ from flwr.clientapp import ClientApp
 
 from har_jax.errors import UserError
 from har_jax.federated import aggregation, people
-from har_jax.federated.task import Federation, Task, load_task
+from har_jax.federated.federation import Federation
+from har_jax.federated.task import Task, load_task
 from har_jax.variables import Variables, split
 
 _PERSONAL = 'personal'  # what stays here between rounds, in Flower's state of a client

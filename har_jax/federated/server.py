@@ -20,7 +20,8 @@ from har_jax import files, records
 from har_jax.errors import UserError, shorten
 from har_jax.federated import aggregation
 from har_jax.federated.client import read, serialized_bytes, written
-from har_jax.federated.task import Federation, Task, load_task
+from har_jax.federated.federation import Federation
+from har_jax.federated.task import Task, load_task
 from har_jax.variables import Variables
 
 _LOG = logging.getLogger(__name__)

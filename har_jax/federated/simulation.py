@@ -18,8 +18,8 @@ from flwr.simulation import run_simulation
 from har_jax import files
 from har_jax.errors import Stopped, UserError
 from har_jax.federated import client, people
+from har_jax.federated.federation import Federation
 from har_jax.federated.server import Server, resume, run
-from har_jax.federated.task import Federation
 
 _RAY_MEMORY = 200 * 2**20  # bytes for messages; Ray would take a third of the machine's memory
 

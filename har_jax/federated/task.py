@@ -1,81 +1,19 @@
 """The task that server and clients agree on, and a client's part of it: some steps on its own windows."""
 
-import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from har_jax import files, methods
+from har_jax import files
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
-from har_jax.federated import aggregation
+from har_jax.federated.federation import Federation
 from har_jax.files import safetensors_io
-from har_jax.recognizer.parameters import Parameters
 from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
 from har_jax.variables import Variables, split
-
-
-@dataclasses.dataclass(frozen=True)
-class Federation:
-  """The hyperparameters that the server sends with every message.
-
-  classes: what the head predicts. aggregation: see `aggregation.AGGREGATIONS`.
-  participation: the fraction of the connected clients that a round asks.
-  learning_rate: the best of 1e-3, 2e-3 and 3e-3 for an average of HAPT's clients, on its validation people.
-  equal_weights: clients count equally, not by their windows.
-  personal_head: the head and its BatchNorm statistics stay with each client.
-  clip_norm, noise_multiplier: differential privacy of whole clients; 0: none.
-  """
-
-  classes: tuple[str, ...]
-  method: str = 'lora'
-  rank: int = 32
-  rounds: int = 20
-  local_steps: int = 10
-  batch: int = 32
-  learning_rate: float = 3e-3
-  aggregation: str = 'average'
-  participation: float = 1.0
-  equal_weights: bool = False
-  personal_head: bool = False
-  clip_norm: float = 0.0
-  noise_multiplier: float = 0.0
-  seed: int = 0
-
-  def __post_init__(self):
-    methods.find(self.method)  # raises UserError
-    if self.aggregation not in aggregation.AGGREGATIONS:
-      raise UserError(
-        f'aggregation {self.aggregation!r} is unknown; one of {", ".join(aggregation.AGGREGATIONS)}'
-      )
-    if not 0 < self.participation <= 1:
-      raise UserError(f'participation is {self.participation}; give a fraction over 0 and up to 1')
-    for name in ('rounds', 'local_steps', 'batch', 'rank'):
-      if getattr(self, name) < 1:
-        raise UserError(f'{name} is {getattr(self, name)}; it must be at least 1')
-    if bool(self.clip_norm) != bool(self.noise_multiplier) or min(self.clip_norm, self.noise_multiplier) < 0:
-      raise UserError(
-        'differential privacy needs both clip_norm and noise_multiplier over 0; they are '
-        f'{self.clip_norm} and {self.noise_multiplier}'
-      )
-    if self.clip_norm and (self.aggregation == 'product' or not self.equal_weights):
-      raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
-
-  def entries(self) -> dict[str, Any]:
-    """The fields as Flower's ConfigRecord takes them."""
-    return dataclasses.asdict(self) | {'classes': list(self.classes)}
-
-  @classmethod
-  def from_entries(cls, entries: Mapping[str, Any]) -> 'Federation':
-    """Reads what `entries` gave, or Flower's run_config, where the classes are one text with commas."""
-    fields = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
-    classes = fields.get('classes', ())
-    fields['classes'] = tuple(classes.split(',') if isinstance(classes, str) else classes)
-    return cls(**fields)
 
 
 class Task:
@@ -86,17 +24,7 @@ class Task:
     self.federation, self.base, rank = federation, base, rank or federation.rank
     if rank != federation.rank and federation.aggregation != 'product':
       raise UserError(f'rank {rank} is not {federation.rank}, that of the others: this needs product')
-    parameters = Parameters(
-      base,
-      method=federation.method,
-      rank=rank,
-      alpha=2.0 * rank,
-      max_steps=federation.rounds * federation.local_steps,
-      learning_rate=federation.learning_rate,
-      batch=federation.batch,
-      random_state=federation.seed,
-    )
-    self._training = ShortTraining(federation.classes, parameters)
+    self._training = ShortTraining(federation.classes, federation.parameters(base, rank))
     self.method, self.settings = self._training.method, self._training.settings
     self.objective, self.prepared = self._training.objective, self._training.prepared
     first_factors, others = split(self.prepared.trainable, lambda path: self.method.is_factor(path, 'a'))

@@ -7,7 +7,7 @@ import dataclasses
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from har_jax import config
+from har_jax import config, config_fields
 from har_jax.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,27 +30,42 @@ IN_CARD = {
 }
 
 
+def _limit(quantity: str) -> Any:
+  text = f'limit on {quantity}. With a limit and without --method, the best method that fits is chosen'
+  return config_fields.field(None, text)
+
+
 @dataclasses.dataclass(eq=False)
 class Parameters:
-  """Parameters of `Recognizer`, whose docstring explains each. `fit` checks them, as scikit-learn asks."""
+  """Parameters of `Recognizer`, whose docstring explains each. `fit` checks them, as scikit-learn asks.
+
+  The fields with a help text have a flag of `har-jax adapt`.
+  """
 
   base: Any = None
   _: dataclasses.KW_ONLY
-  method: str = 'lora'
-  rank: int = 8
+  method: str = config_fields.field('lora', '{methods}')
+  rank: int = config_fields.count(
+    8,
+    'rank of LoRA and QLoRA; alpha is twice the rank; less than elsewhere, since more was not better here',
+  )
   alpha: float | int = 16.0
-  max_steps: int = 300
-  learning_rate: float | int = 1e-3
-  batch: int = 32
-  rotation_std_deg: float | int = 10.0
-  random_state: int = 0
+  max_steps: int = config_fields.count(300, 'training steps')
+  learning_rate: float | int = config_fields.not_negative(1e-3, 'peak learning rate')
+  batch: int = config_fields.count(32, 'windows per step')
+  rotation_std_deg: float | int = config_fields.not_negative(
+    10.0, 'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none'
+  )
+  random_state: int = config_fields.seed('seed of head, adapter and batch order')
   validation_fraction: float | int = 0.1
   tta_shifts: int = 1
   ensemble: bool = False
   verbose: bool = False
-  max_memory_mb: float | int | None = None
-  max_minutes: float | int | None = None
-  max_adapter_kb: float | int | None = None
+  max_memory_mb: float | int | None = _limit(
+    'the megabytes of a training step: weights, optimizer, temporaries'
+  )
+  max_minutes: float | int | None = _limit('the minutes of training and compiling')
+  max_adapter_kb: float | int | None = _limit("the kilobytes of the adapter's file")
 
 
 def check(parameters: Parameters) -> tuple['files.Base | None', config.Experiment]:

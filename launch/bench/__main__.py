@@ -12,7 +12,7 @@ import tqdm
 from absl import flags
 
 from har_jax import config, config_fields, results, runtime, storage
-from har_jax.cli import command
+from har_jax.cli import command, processes
 from har_jax.errors import UserError
 from har_jax.train import mesh
 from launch.bench import HELP, chart, guard, scaling, steps, tables
@@ -73,7 +73,7 @@ _OUT = flags.DEFINE_string(
   flag_values=FLAGS,
 )
 _experiment = command.define_experiment(FLAGS)
-_set_cpu_devices = command.define_cpu_devices(FLAGS)
+_set_cpu_devices = processes.define_cpu_devices(FLAGS)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from absl import flags
 
-from har_jax.cli import main
+from har_jax.cli import command, main
 from har_jax.config import Experiment
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -52,8 +52,8 @@ def _parse(script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -
   module = main.load(pathlib.Path(script).stem)
   try:
     module.FLAGS([script, *arguments])
-    if hasattr(module, '_experiment'):
-      module._experiment()
+    if 'preset' in module.FLAGS:
+      command.read_experiment(module.FLAGS)
     return {name: module.FLAGS[name].value for name in module.FLAGS if module.FLAGS[name].present}
   finally:
     module.FLAGS.unparse_flags()

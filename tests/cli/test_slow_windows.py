@@ -46,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(synthetic, 'corpus_recordings', short)
     for name in ('synth_waist', 'synth_thigh'):
-      flags = (f'--window_samples={_WINDOWING.samples}', f'--rate_hz={_WINDOWING.rate_hz}')
+      flags = (f'--window_samples={_WINDOWING.samples}', f'--window_rate_hz={_WINDOWING.rate_hz}')
       _run('prepare', name, *flags, f'--out={folder}/windows')
   pretrain = (f'--windows={folder}/windows', *_MODEL, *tiny_flags.PRETRAIN, f'--out={folder}/base')
   _run('pretrain', *pretrain, '--supervised_pretraining_steps=2')
@@ -104,4 +104,4 @@ def test_a_base_of_another_length_is_refused(folder: pathlib.Path, windows: path
   assert (
     'the windows of synth_waist are 128 samples at 50 Hz, and the model takes 64 samples at 25 Hz' in error
   )
-  assert 'prepare windows with --window_samples=64 --rate_hz=25' in error
+  assert 'prepare windows with --window_samples=64 --window_rate_hz=25' in error

@@ -7,12 +7,13 @@ import made_people
 import pytest
 
 from har_jax import files
-from har_jax.continual import domains, strategies
+from har_jax.continual import domains
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner
+from har_jax.continual.settings import Settings
 from har_jax.datasets.datasets import Datasets
 
-QUICK = strategies.Settings(rank=2, steps=16, batch=8, penalty=1.0, memory_kb=20)
+QUICK = Settings(rank=2, steps=16, batch=8, penalty=1.0, memory_kb=20)
 
 
 @pytest.fixture(scope='session')
@@ -30,7 +31,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
-def quick() -> strategies.Settings:
+def quick() -> Settings:
   return QUICK
 
 
@@ -47,5 +48,5 @@ def stream(windows: pathlib.Path) -> Stream:
 
 
 @pytest.fixture(scope='session')
-def learner(base: pathlib.Path, stream: Stream, quick: strategies.Settings) -> Learner:
+def learner(base: pathlib.Path, stream: Stream, quick: Settings) -> Learner:
   return quick.learner(files.load_base(base), stream)

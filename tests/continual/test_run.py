@@ -15,6 +15,7 @@ from har_jax import Recognizer, files, locks, records
 from har_jax.continual import domains, run, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Learner, part
+from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
@@ -37,7 +38,7 @@ def _without_seconds(card: records.Continual) -> records.Continual:
 @pytest.mark.slow
 @pytest.mark.parametrize('strategy', strategies.STRATEGIES)
 def test_a_stopped_run_ends_with_the_same_numbers(
-  strategy: str, learner: Learner, stream: Stream, quick: strategies.Settings, tmp_path: pathlib.Path
+  strategy: str, learner: Learner, stream: Stream, quick: Settings, tmp_path: pathlib.Path
 ):
   settings = dataclasses.replace(quick, strategy=strategy)
   whole = run.run(settings, learner, tmp_path / 'whole')
@@ -59,7 +60,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(
 
 @pytest.mark.slow
 def test_the_adapter_predicts_as_the_run_did(
-  learner: Learner, stream: Stream, quick: strategies.Settings, tmp_path: pathlib.Path
+  learner: Learner, stream: Stream, quick: Settings, tmp_path: pathlib.Path
 ):
   settings = dataclasses.replace(quick, strategy='sequential')
   run.run(settings, learner, tmp_path)
@@ -78,7 +79,7 @@ def test_an_adapter_has_the_activities_seen_alone(learner: Learner, stream: Stre
 
 
 def test_a_folder_of_another_run_or_in_use_is_refused(
-  learner: Learner, stream: Stream, quick: strategies.Settings, tmp_path: pathlib.Path
+  learner: Learner, stream: Stream, quick: Settings, tmp_path: pathlib.Path
 ):
   with pytest.raises(_KilledError):
     run.run(quick, learner, tmp_path, _kill)
@@ -101,7 +102,7 @@ def test_a_folder_of_another_run_or_in_use_is_refused(
 )
 def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
   with pytest.raises(UserError, match=named):
-    strategies.Settings(**changed)
+    Settings(**changed)
 
 
 def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
@@ -160,7 +161,7 @@ def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
     (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
     (('--target=made', '--strategy=forget'), 'one of sequential, replay'),
     (('--target=made', '--method=auto'), "unknown method 'auto'; one of full"),
-    (('--target=made', '--learning_rate=0'), 'learning_rate is 0.0; give a number over 0'),
+    (('--target=made', '--learning_rate=0'), '--learning_rate=0.0: it must be a number over 0'),
     (('--target=made', '--seed=99999999999'), '--seed'),
     (('--target=mad',), '--target=mad: give one or more of made, placed'),
     (('--targets=made,placed/waist,made',), '--targets=made,placed/waist,made: give each once'),
@@ -186,7 +187,7 @@ def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:
 
 @pytest.mark.slow
 def test_predict_takes_the_adapter_of_the_nearest_domain(
-  windows: pathlib.Path, base: pathlib.Path, quick: strategies.Settings, tmp_path: pathlib.Path
+  windows: pathlib.Path, base: pathlib.Path, quick: Settings, tmp_path: pathlib.Path
 ):
   found = domains.stream_datasets(Datasets.open(windows), ['placed/waist', 'placed/wrist'], labels=4, seed=0)
   settings = dataclasses.replace(quick, strategy='router')
@@ -204,7 +205,7 @@ def test_predict_takes_the_adapter_of_the_nearest_domain(
 
 @pytest.mark.slow
 def test_predict_refuses_a_router_that_has_not_ended(
-  learner: Learner, quick: strategies.Settings, tmp_path: pathlib.Path, stream: Stream
+  learner: Learner, quick: Settings, tmp_path: pathlib.Path, stream: Stream
 ):
   with pytest.raises(_KilledError):
     run.run(dataclasses.replace(quick, strategy='router'), learner, tmp_path / 'run', _kill)

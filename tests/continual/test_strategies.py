@@ -12,6 +12,7 @@ from har_jax import config
 from har_jax.continual import memory, strategies
 from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Anchored, Learner, part, penalty, under
+from har_jax.continual.settings import Settings
 from har_jax.train.objective import Classify
 
 
@@ -63,7 +64,7 @@ def test_the_average_has_each_row_of_those_who_know_it():
 
 
 def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(
-  learner: Learner, stream: Stream, quick: strategies.Settings
+  learner: Learner, stream: Stream, quick: Settings
 ):
   first = strategies.STRATEGIES['sequential'](learner, {}, 0, quick)
   seen = stream.seen(1)
@@ -104,7 +105,7 @@ def test_the_fisher_information_is_the_mean_squared_gradient(learner: Learner, s
   np.testing.assert_allclose(found[learner.output[1]], wanted, rtol=1e-4)
 
 
-def test_a_large_penalty_holds_important_weights(learner: Learner, quick: strategies.Settings):
+def test_a_large_penalty_holds_important_weights(learner: Learner, quick: Settings):
   settings = dataclasses.replace(quick, penalty=1e6)
   first = strategies.STRATEGIES['ewc'](learner, {}, 1, settings)
   before, fisher = part(first, 'model'), part(first, 'fisher')
@@ -116,7 +117,7 @@ def test_a_large_penalty_holds_important_weights(learner: Learner, quick: strate
 
 
 def test_the_router_answers_with_the_adapter_of_the_nearest_domain(
-  learner: Learner, stream: Stream, quick: strategies.Settings
+  learner: Learner, stream: Stream, quick: Settings
 ):
   state: dict[str, np.ndarray] = {}
   for number in range(2):

@@ -20,8 +20,9 @@ from flwr.supercore.task_identity import TaskIdentity
 from har_jax import files
 from har_jax.errors import UserError
 from har_jax.federated import client, people, simulation
+from har_jax.federated.federation import Federation
 from har_jax.federated.server import Server, run
-from har_jax.federated.task import Federation, load_task
+from har_jax.federated.task import load_task
 from har_jax.recognizer.recognizer import Recognizer
 
 _Arrays = dict[str, np.ndarray]

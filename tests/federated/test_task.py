@@ -9,7 +9,8 @@ from made_people import CLASSES, QUICK
 from har_jax import files
 from har_jax.errors import UserError
 from har_jax.federated import people
-from har_jax.federated.task import Federation, Task
+from har_jax.federated.federation import Federation
+from har_jax.federated.task import Task
 
 
 def _task(base: pathlib.Path, **changed) -> Task:

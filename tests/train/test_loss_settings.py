@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from har_jax import Recognizer, config, config_fields, experiments, files
-from har_jax.continual import domains, strategies
+from har_jax.continual import domains
+from har_jax.continual.settings import Settings
 from har_jax.datasets.datasets import Datasets
 from har_jax.experiments import stages
 from har_jax.federated import people
-from har_jax.federated.task import Federation, Task
+from har_jax.federated.federation import Federation
+from har_jax.federated.task import Task
 from har_jax.train import objective
 from launch.bench import running
 
@@ -74,7 +76,7 @@ def _federate(base: pathlib.Path, windows: pathlib.Path) -> None:
 
 def _continue(base: pathlib.Path, windows: pathlib.Path) -> None:
   stream = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=2)
-  strategies.Settings(rank=2, steps=2, batch=8).learner(files.load_base(base), stream).alone(0)
+  Settings(rank=2, steps=2, batch=8).learner(files.load_base(base), stream).alone(0)
 
 
 def _bench(base: pathlib.Path, windows: pathlib.Path) -> None:

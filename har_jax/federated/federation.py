@@ -1,0 +1,90 @@
+"""Hyperparameters of a federation. Flags of `har-jax federate` follow from them: nothing slow is imported."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from har_jax import config_fields
+from har_jax.errors import UserError
+from har_jax.recognizer.parameters import Parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Federation(config_fields.Checked):
+  """The hyperparameters that the server sends with every message. classes: what the head predicts."""
+
+  classes: tuple[str, ...]
+  method: str = config_fields.field('lora', '{methods}')
+  rank: int = config_fields.count(32, 'rank of LoRA and QLoRA; alpha is twice the rank')
+  rounds: int = config_fields.count(20, 'rounds of training and aggregation')
+  local_steps: int = config_fields.count(10, 'steps of a client in each round')
+  batch: int = config_fields.count(32, 'windows per step')
+  # The best of 1e-3, 2e-3 and 3e-3 for an average of HAPT's clients, on its validation people.
+  learning_rate: float = config_fields.positive(
+    3e-3,
+    'peak learning rate; higher than elsewhere, since an average moves less than each client',
+  )
+  aggregation: str = config_fields.choice(
+    'average',
+    {
+      'average': 'mean of every leaf',
+      'frozen_a': 'A of each pair stays as drawn, and B is averaged',
+      'product': 'the closest pair to the average of the products A B',
+    },
+    'one update from those of the clients',
+  )
+  participation: float = config_fields.field(
+    1.0,
+    'fraction of the clients that each round asks',
+    lambda value: 0 < value <= 1,
+    'a fraction over 0 and up to 1',
+  )
+  equal_weights: bool = config_fields.flag(False, 'clients count equally, not by their windows')
+  personal_head: bool = config_fields.flag(
+    False, 'each client keeps a head of its own, with its BatchNorm statistics, and sends only the rest'
+  )
+  clip_norm: float = config_fields.not_negative(
+    0.0, 'differential privacy: largest norm of an update; 0: none'
+  )
+  noise_multiplier: float = config_fields.not_negative(
+    0.0, 'differential privacy: noise over --clip_norm; 0: none'
+  )
+  seed: int = config_fields.seed('seed of the split, head, adapters and all orders')
+
+  def __post_init__(self):
+    from har_jax import methods
+
+    super().__post_init__()
+    methods.find(self.method)  # raises UserError
+    if bool(self.clip_norm) != bool(self.noise_multiplier):
+      raise UserError(
+        'differential privacy needs both clip_norm and noise_multiplier over 0; they are '
+        f'{self.clip_norm} and {self.noise_multiplier}'
+      )
+    if self.clip_norm and (self.aggregation == 'product' or not self.equal_weights):
+      raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
+
+  def entries(self) -> dict[str, Any]:
+    """The fields as Flower's ConfigRecord takes them."""
+    return dataclasses.asdict(self) | {'classes': list(self.classes)}
+
+  @classmethod
+  def from_entries(cls, entries: Mapping[str, Any]) -> 'Federation':
+    """Reads what `entries` gave, or Flower's run_config, where the classes are one text with commas."""
+    fields = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
+    classes = fields.get('classes', ())
+    fields['classes'] = tuple(classes.split(',') if isinstance(classes, str) else classes)
+    return cls(**fields)
+
+  def parameters(self, base: Any, rank: int) -> Parameters:
+    """Parameters of the training by clients of this rank."""
+    return Parameters(
+      base,
+      method=self.method,
+      rank=rank,
+      alpha=2.0 * rank,
+      max_steps=self.rounds * self.local_steps,
+      learning_rate=self.learning_rate,
+      batch=self.batch,
+      random_state=self.seed,
+    )

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import language, units
-from har_jax.recordings.language import words
+from har_jax.recordings import units
+from har_jax.recordings.language import COLUMNS, IN_ROWS, words
 from har_jax.recordings.tables import Axes, NoRecording, Table, is_date, is_number
 
 _AXES = {'acc': ('ax', 'ay', 'az'), 'gyro': ('gx', 'gy', 'gz')}
@@ -61,7 +61,7 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
   time = named.get('time', table.time)
   if time is None and timed:
     time = _infer_time(table, used, notes)
-  labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in language.IN_ROWS]
+  labels = [i for i, name in enumerate(table.names) if ' '.join(words(name)) in IN_ROWS]
   label = named.get('label', labels[0] if labels and table.label is None else table.label)
   if 'label' in named and label in used | {time}:
     raise UserError(
@@ -73,7 +73,7 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
 
 def unused_gyro(table: Table) -> list[str]:
   """Columns whose name is of a gyroscope, but of no axis: for a table that has none."""
-  return [name for name in table.names if set(words(name)) & (language.GYRO - {'w'})]
+  return [name for name in table.names if set(words(name)) & (COLUMNS['gyro'] - {'w'})]
 
 
 def _find_named(table: Table, options: Mapping[str, str], sensor: str) -> dict[str, int]:
@@ -120,13 +120,13 @@ def _parse(name: str) -> tuple[str, str, str, str] | None:
   if {'rotation', 'rate'} <= terms and (angle := terms & set(_ANGLES)) and not axes:
     # The browser's angular velocity.
     return 'gyro', _ANGLES[angle.pop()], unit if unit in units.GYRO else 'deg/s', 'rotation rate'
-  if len(axes) != 1 or terms & language.OTHER or ('velocity' in terms and 'angular' not in terms):
+  if len(axes) != 1 or terms & COLUMNS['other'] or ('velocity' in terms and 'angular' not in terms):
     return None
-  if terms & language.GYRO:
+  if terms & COLUMNS['gyro']:
     kind = 'gyro'
-  elif terms & (language.ACC | {'linacc', 'lacc', 'gf'}):
-    kind = 'linear' if terms & language.LINEAR else 'total' if terms & language.TOTAL else 'acc'
-  elif terms & language.GRAVITY:
+  elif terms & (COLUMNS['acc'] | {'linacc', 'lacc', 'gf'}):
+    kind = 'linear' if terms & COLUMNS['linear'] else 'total' if terms & COLUMNS['total'] else 'acc'
+  elif terms & COLUMNS['gravity']:
     kind = 'gravity'
   elif 'g' in terms:
     kind = 'gyro'
@@ -156,7 +156,7 @@ def _infer_axes(table: Table, used: set[int], sensor: str, notes: list[str]) -> 
   ):
     ranked = sorted(
       (key for key, axes in groups.items() if len(axes) == 3 and key[0] in kinds),
-      key=lambda key: (kinds.index(key[0]), bool(language.ROUGH & set(key[1].split()))),
+      key=lambda key: (kinds.index(key[0]), bool(COLUMNS['rough'] & set(key[1].split()))),
     )
     if not ranked or (sensor and sensor != name):
       continue
@@ -180,11 +180,11 @@ def _infer_time(table: Table, used: set[int], notes: list[str]) -> int:
     if index in used or not cells:
       continue
     parts = words(units.without_brackets(name))
-    is_named = bool(set(parts) & language.TIME)
+    is_named = bool(set(parts) & COLUMNS['time'])
     dates, numbers = (sum(map(is_kind, cells)) > len(cells) / 2 for is_kind in (is_date, is_number))
     if dates or (is_named and numbers):
       is_constant = len(cells) > 1 and len(set(cells)) <= max(1, len(cells) // 10)
-      candidates.append((is_constant, ' '.join(parts) not in language.TIME_FIRST, not is_named, index))
+      candidates.append((is_constant, ' '.join(parts) not in COLUMNS['time_first'], not is_named, index))
     elif is_named:
       illegible.append(f'{table.title(index)} holds {shorten(repr(cells[0]), 40)}, which is no time')
   if not candidates:

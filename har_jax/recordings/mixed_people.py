@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import language
+from har_jax.recordings.language import COLUMNS, words
 from har_jax.recordings.tables import Table
 
 _MOST = 20  # different words among the first rows: more are a count or a text
@@ -32,8 +32,8 @@ def find(table: Table, used: Collection[int]) -> list[Source]:
     Source(index)
     for index, name in enumerate(table.names)
     if index not in used
-    and (words := set(language.words(name)))
-    and words <= language.SOURCE
+    and (parts := set(words(name)))
+    and parts <= COLUMNS['source']
     and len(set(table.column(index))) <= _MOST
   ]
 
@@ -54,7 +54,7 @@ def check(
     names = [name for name, code in source.codes.items() if (codes == code).any()]
     is_mixed = np.count_nonzero(np.diff(codes)) > _MIXED * len(codes)
     # A block of each sensor is no better: angular velocity would be read as acceleration.
-    has_gyro = any(len(word) > 1 for name in names for word in language.GYRO & set(language.words(name)))
+    has_gyro = any(len(word) > 1 for name in names for word in COLUMNS['gyro'] & set(words(name)))
     if len(names) > 1 and (has_gyro or (is_mixed and not _is_one_signal(values[named], codes))):
       raise UserError(
         f'{table.title(source.column)} says that rows are of {shorten(", ".join(names))}, and they would be '

@@ -4,6 +4,7 @@ import math
 import re
 
 from har_jax.errors import UserError
+from har_jax.recordings.language import WORDS
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 ACC = {'m/s2': 1.0, 'g': STANDARD_GRAVITY_M_S2, 'mg': STANDARD_GRAVITY_M_S2 / 1e3, 'cm/s2': 0.01}
@@ -11,25 +12,11 @@ GYRO = {'rad/s': 1.0, 'deg/s': math.pi / 180, 'mdeg/s': math.pi / 180e3}
 SENSORS = {'acc': ACC, 'gyro': GYRO, 'gravity': ACC}
 TIME_S = {'s': 1.0, 'ms': 1e-3, 'us': 1e-6, 'ns': 1e-9}
 
-_SPELLINGS = {
-  'm/s2': r'm\s?/\s?s\s?(\^|\*\*)?[2²�]|m/s/s|ms-?2|m s\^?-2|m[_ ]s2|mps2',
-  'cm/s2': r'cm\s?/\s?s\s?(\^|\*\*)?[2²]|cm/s/s|gal',
-  'mg': r'mg|milli-?g',
-  'g': r'g|gs|g-?force|standard gravity',
-  'rad/s': r'rad(ian)?s?\s?/\s?s(ec)?|rads|rad[_ ]s|rad s\^?-1|radps|rps',
-  'mdeg/s': r'mdps|mdeg\s?/\s?s(ec)?',
-  'deg/s': r'(deg(ree)?s?|°|º|�)\s?/\s?s(ec)?|degs|deg[_ ]s|deg s\^?-1|degps|dps',
-}
+_SPELLINGS: dict[str, str] = WORDS['units']  # patterns
 _BRACKETS = re.compile(r'[(\[{]([^)\]}]*)[)\]}]')
 _TRAILING = re.compile(
   r'(?<=[xyz])[\s_.,:-]+(?:in[\s_]+)?(' + '|'.join(_SPELLINGS.values()) + r')$', re.IGNORECASE
 )
-_TIME_SPELLINGS = {
-  's': ('s', 'sec', 'secs', 'second', 'seconds'),
-  'ms': ('ms', 'msec', 'msecs', 'milli', 'millis', 'millisecond', 'milliseconds'),
-  'us': ('us', 'µs', 'μs', 'usec', 'usecs', 'micro', 'micros', 'microsecond', 'microseconds'),
-  'ns': ('ns', 'nsec', 'nsecs', 'nano', 'nanos', 'nanosecond', 'nanoseconds'),
-}
 
 
 def parse(text: str) -> str:
@@ -54,7 +41,7 @@ def without_brackets(name: str) -> str:
 
 def time_unit(words: list[str]) -> str:
   """The unit of time among the words of a name, or empty."""
-  return next((u for word in reversed(words) for u, known in _TIME_SPELLINGS.items() if word in known), '')
+  return next((u for word in reversed(words) for u, known in WORDS['times'].items() if word in known), '')
 
 
 def is_unit(cell: str) -> bool:

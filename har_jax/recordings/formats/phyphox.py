@@ -63,14 +63,18 @@ def _is_of_phyphox(head: str) -> bool:
   """Returns whether the first line is the quoted or unquoted names of a sensor's table."""
   first = re.split(r'[,;\t]', head.partition('\n')[0].strip().replace('"', ''))
   return (
-    len(first) >= 4 and units.time_unit(words(first[0])) == 's' and bool(set(words(first[0])) & language.TIME)
+    len(first) >= 4
+    and units.time_unit(words(first[0])) == 's'
+    and bool(set(words(first[0])) & language.COLUMNS['time'])
   )
 
 
 def _starts_with_time(table: Table) -> bool:
   """Returns whether time comes first, then axes with a unit: 'Acceleration x (m/s^2)' or 'X (rad/s)'."""
   first = words(table.names[0])
-  return units.time_unit(first) == 's' and bool(set(first) & language.TIME) and _axes(table) is not None
+  return (
+    units.time_unit(first) == 's' and bool(set(first) & language.COLUMNS['time']) and _axes(table) is not None
+  )
 
 
 def _axes(table: Table) -> Axes | None:
@@ -95,7 +99,7 @@ def _kind(name: str, table: Table) -> str:
   if axes.unit in units.GYRO:
     return 'gyro'
   terms = {*words(table.names[axes.columns[0]]), *words(name)}
-  return 'linear' if terms & language.LINEAR else 'acc'
+  return 'linear' if terms & language.COLUMNS['linear'] else 'acc'
 
 
 def _events(table: Table) -> list[dict[str, str]]:

@@ -11,20 +11,84 @@ n samples, k harmonics of the stride, c channels: roll, pitch, yaw (rad), then f
 
 import collections
 import dataclasses
+import importlib.resources
 import zlib
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 from jaxtyping import Complex, Float
 
 from har_jax.archives.archive import Archive
-from har_jax.archives.synthetic_corpora import ACTIVITIES, CORPORA, Corpus
 from har_jax.errors import UserError
+from har_jax.signal.gyro_agreement import rotations
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples, Span
 
 _HARMONICS = 8
 _SLOW_HZ = 0.04  # sway, breath and turns are harmonics of a cycle of 25 s
 _BAND = 0.45  # fraction of the sampling rate: the device's filter removes faster motion
+
+
+@dataclasses.dataclass(frozen=True)
+class Activity:
+  """The pelvis's acceleration in one cycle (two steps, one pedal turn, one jump): m/s² by harmonic."""
+
+  cycle_hz: float = 0.0
+  up: tuple[float, ...] = ()
+  forward: tuple[float, ...] = ()
+  left: tuple[float, ...] = ()
+  swing: float = 0.0  # of the limb or trunk, relative to walking's
+  lean_rad: float = 0.0  # of the trunk
+  sway_rad: float = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+  """A body position: how the device there moves with the body."""
+
+  swing_rad: tuple[tuple[float, float, float], ...]  # in walking, by harmonic: roll, pitch, yaw
+  lever_m: tuple[float, float, float]  # from the joint
+  pitch_rad: dict[str, float]  # by activity, added to the trunk's lean
+  trunk: float = 1.0  # fraction of the trunk's lean
+  wander_rad: float = 0.08  # standard deviation of the posture between recordings
+  bounce: float = 1.0  # fraction of the pelvis's acceleration
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+  """One corpus: device, body position, population, activities."""
+
+  name: str
+  title: str
+  position: str
+  activities: tuple[str, ...]
+  rate_hz: float
+  mounting_rad: tuple[float, float, float]  # rotation vector from the body's axes to the device's
+  jitter: float = 0.0  # standard deviation, in sampling intervals
+  lost: float = 0.0  # fraction of lost rows
+  gain: float = 0.01  # standard deviation over devices and axes
+  acc_bias_m_s2: float = 0.1
+  gyro_bias_rad_s: float = 0.01
+  acc_noise_m_s2: float = 0.05
+  gyro_noise_rad_s: float = 0.01
+  acc_range_m_s2: float = 160.0
+  cadence: float = 1.0  # of this population, relative to the table of activities
+  vigor: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parameters:
+  """The content of synthetic.toml: activities and body positions by name, and the corpora."""
+
+  activities: dict[str, Activity]
+  placements: dict[str, Placement]
+  corpora: tuple[Corpus, ...]
+
+
+_PARAMETERS = msgspec.toml.decode(
+  importlib.resources.files('har_jax.archives').joinpath('synthetic.toml').read_bytes(), type=_Parameters
+)
+CORPORA = _PARAMETERS.corpora
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,14 +189,15 @@ def _subject_recordings(
   # The subject's deviation from the population's harmonics.
   habit = rng.normal(0, 0.2, (_HARMONICS, 6, 2)) @ (1, 1j)
   stance_rad = rng.normal(0, 1, 3) * (0.06, 0.1, 0.0)
-  mounting = _rotation(rng.normal(0, 0.15, 3)) @ _rotation(np.array(corpus.mounting_rad))
+  wander_rad = _PARAMETERS.placements[corpus.position].wander_rad
+  mounting = rotations(rng.normal(0, 0.15, 3)) @ rotations(np.array(corpus.mounting_rad))
   acc_gain, gyro_gain = rng.normal(1, corpus.gain, (2, 3))
   acc_bias = rng.normal(0, corpus.acc_bias_m_s2, 3)
   gyro_bias = rng.normal(0, corpus.gyro_bias_rad_s, 3)
   for activity in corpus.activities:
     # Only part of the deviation is common to all activities.
     activity_habit = habit + rng.normal(0, 0.12, (_HARMONICS, 6, 2)) @ (1, 1j)
-    activity_stance_rad = stance_rad + rng.normal(0, corpus.placement.wander_rad, 3) * (1, 1, 0)
+    activity_stance_rad = stance_rad + rng.normal(0, wander_rad, 3) * (1, 1, 0)
     for _ in range(2):
       motion = _motion(
         activity if activity != 'stairs' else str(rng.choice(['upstairs', 'downstairs'])),
@@ -140,7 +205,7 @@ def _subject_recordings(
         cycle_scale=cadence * rng.normal(1, 0.05),
         vigor=vigor * rng.lognormal(0, 0.1),
         habit=activity_habit,
-        stance_rad=activity_stance_rad + rng.normal(0, corpus.placement.wander_rad / 2, 3) * (1, 1, 0),
+        stance_rad=activity_stance_rad + rng.normal(0, wander_rad / 2, 3) * (1, 1, 0),
         rng=rng,
       )
       acc_s, gyro_s = _clock(corpus, seconds, rng), _clock(corpus, seconds, rng)
@@ -171,7 +236,7 @@ def _motion(
   rng: np.random.Generator,
 ) -> Motion:
   """One recording's motion of one activity at the corpus's body position."""
-  pelvis, placement = ACTIVITIES[activity], corpus.placement
+  pelvis, placement = _PARAMETERS.activities[activity], _PARAMETERS.placements[corpus.position]
   amplitude = np.zeros((_HARMONICS, 6))
   for harmonic, swing in enumerate(placement.swing_rad):
     amplitude[harmonic, :3] = np.array(swing) * pelvis.swing
@@ -234,16 +299,6 @@ def _clock(corpus: Corpus, seconds: float | int, rng: np.random.Generator) -> Fl
   ticks = np.arange(round(seconds * corpus.rate_hz)).astype(float)
   ticks += corpus.jitter * rng.normal(size=len(ticks))
   return np.sort(ticks.clip(min=0))[rng.random(len(ticks)) >= corpus.lost] / corpus.rate_hz
-
-
-def _rotation(vector: Float[np.ndarray, '3']) -> Float[np.ndarray, '3 3']:
-  """The rotation about a vector by its length in rad (Rodrigues' formula)."""
-  angle = np.linalg.norm(vector)
-  if angle == 0:
-    return np.eye(3)
-  x, y, z = vector / angle
-  skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-  return np.eye(3) + np.sin(angle) * skew + (1 - np.cos(angle)) * skew @ skew
 
 
 def _archive(corpus: Corpus) -> Archive:

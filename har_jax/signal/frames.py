@@ -6,7 +6,6 @@ changes one sensor or both.
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -69,15 +68,9 @@ def parse(text: str) -> Frame:
 
 def signed_permutations() -> Float[np.ndarray, '48 3 3']:
   """All ways to name and orient three orthogonal axes: 24 rotations, and their mirror images."""
-  return np.array(list(_signed_permutations()))
-
-
-def _signed_permutations() -> Iterator[Float[np.ndarray, '3 3']]:
-  for order in itertools.permutations(range(3)):
-    for signs in itertools.product((1.0, -1.0), repeat=3):
-      matrix = np.zeros((3, 3))
-      matrix[range(3), order] = signs
-      yield matrix
+  orders = np.eye(3)[list(itertools.permutations(range(3)))]
+  signs = np.array(list(itertools.product((1.0, -1.0), repeat=3)))
+  return (orders[:, None] * signs[..., None]).reshape(-1, 3, 3) + 0.0  # without negative zeros
 
 
 def _matrix(words: list[str], text: str) -> Float[np.ndarray, '3 3']:

@@ -32,6 +32,23 @@ _FACTORS = np.exp2(np.arange(-12, 13) / 4)
 _FACTOR_RATIO, _FACTOR_REMAINING, _LEAST_FACTOR = 2.0, 0.3, 1.15
 
 
+class _Blocks(NamedTuple):
+  """Windows as means of blocks: sensors in g and rad/s, and the seconds of a block.
+
+  change: of acceleration between the halves, in g. calm: near 1 if the body's own acceleration is small.
+  """
+
+  acc: Float[np.ndarray, 'w t 3']
+  gyro: Float[np.ndarray, 'w t 3']
+  change: Float[np.ndarray, 'w']
+  calm: Float[np.ndarray, 'w']
+  step_s: float
+
+  def only(self, windows: Int[np.ndarray, 'k']) -> '_Blocks':
+    acc, gyro, change, calm, step_s = self
+    return _Blocks(acc[windows], gyro[windows], change[windows], calm[windows], step_s)
+
+
 class Agreement(NamedTuple):
   """`gyro`: what makes the gyroscope agree with acceleration; None: it does as it is, or nobody knows.
 
@@ -55,13 +72,11 @@ def check(
   rotates: with wrong axes, a turn about the vertical would move gravity.
   `expected`: the one to compare with the others; by default the identity.
   """
-  acc, gyro, change, calm, step_s = _blocks(signals, rate_hz)
-  turn = _between_halves(np.cumsum(gyro, axis=1) * step_s)
+  blocks = _blocks(signals, rate_hz)
+  turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
   expected = np.eye(3) if expected is None else expected
-  found = [
-    _compare(acc, gyro, change, calm * size, expected, step_s)
-    for size in (change, np.maximum(change, np.minimum(turn, _LARGEST_TURN)))
-  ]
+  sizes = blocks.change, np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN))
+  found = [_compare(blocks.only(_largest(blocks.calm * size)), expected) for size in sizes]
   decided = [each for each in found if each.is_unique or (each.is_known and each.gyro is None)]
   return (decided or found)[0]
 
@@ -73,15 +88,16 @@ def factor(
 
   `expected`: as in `check`. A recording at 50 Hz that was read as one at 100 Hz gives 2.
   """
-  acc, gyro, change, calm, step_s = _blocks(signals, rate_hz)
-  chosen = _largest(change * calm)
-  acc, gyro = acc[chosen], gyro[chosen] if expected is None else gyro[chosen] @ expected.T
-  if len(chosen) < _FEWEST_WINDOWS or not gyro.any():
+  blocks = _blocks(signals, rate_hz)
+  blocks = blocks.only(_largest(blocks.change * blocks.calm))
+  gyro = blocks.gyro if expected is None else blocks.gyro @ expected.T
+  if len(gyro) < _FEWEST_WINDOWS or not gyro.any():
     return None
-  misfits = np.array([_misfits(acc, each * gyro, np.eye(3)[None], step_s)[0] for each in _FACTORS])
+  identity = np.eye(3)[None]
+  misfits = np.array([_misfits(blocks._replace(gyro=each * gyro), identity)[0] for each in _FACTORS])
   mean = misfits.mean(axis=1)
   best, usual = int(mean.argmin()), int(np.flatnonzero(_FACTORS == 1)[0])
-  explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
+  explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
   gain = misfits[usual] - misfits[best]
   if best > usual:
     # A small turn tells as much as a large one. Not for slower turns than measured: a leg's own acceleration,
@@ -97,26 +113,15 @@ def factor(
   return found if max(found, 1 / found) > _LEAST_FACTOR else None
 
 
-def _blocks(
-  signals: Float[np.ndarray, 'w n 6'], rate_hz: int
-) -> tuple[
-  Float[np.ndarray, 'w t 3'],
-  Float[np.ndarray, 'w t 3'],
-  Float[np.ndarray, 'w'],
-  Float[np.ndarray, 'w'],
-  float,
-]:
-  """Sensors in g and rad/s; the change of acceleration between the halves; how calm a window is.
-
-  Last the seconds of a block. Samples that fill no pair of blocks are left out.
-  """
+def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
+  """Means of blocks. Samples that fill no pair of blocks are left out."""
   samples = signals.shape[1]
   size = min(max(round(_BLOCK_S * rate_hz), 1), samples // 2)
   whole = signals[:, : samples // (2 * size) * 2 * size]
   blocks = whole.reshape(len(whole), -1, size, 6).mean(axis=2, dtype=np.float64)
   acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]
   calm = 1 / np.hypot(1, np.linalg.norm(acc, axis=2).std(axis=1) / _CALM_G)
-  return acc, gyro, _between_halves(acc), calm, size / rate_hz
+  return _Blocks(acc, gyro, _between_halves(acc), calm, size / rate_hz)
 
 
 def _largest(size: Float[np.ndarray, 'w']) -> Int[np.ndarray, 'k']:
@@ -129,26 +134,17 @@ def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w'
   return np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1)
 
 
-def _compare(
-  acc: Float[np.ndarray, 'w t 3'],
-  gyro: Float[np.ndarray, 'w t 3'],
-  change: Float[np.ndarray, 'w'],
-  size: Float[np.ndarray, 'w'],
-  expected: Float[np.ndarray, '3 3'],
-  step_s: float,
-) -> Agreement:
-  """Compares the windows with the largest `size`."""
-  chosen = _largest(size)
-  if len(chosen) < _FEWEST_WINDOWS or not gyro[chosen].any():
+def _compare(blocks: _Blocks, expected: Float[np.ndarray, '3 3']) -> Agreement:
+  if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
     return UNKNOWN
   candidates = frames.signed_permutations()
-  misfits = _misfits(acc[chosen], gyro[chosen], candidates, step_s)
+  misfits = _misfits(blocks, candidates)
   mean = misfits.mean(axis=1)
   order = np.argsort(mean)
   best, second = order[:2]
   (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
   gain = misfits[usual] - misfits[best]
-  explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(change[chosen]), _LARGEST).mean()
+  explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
   if not (explains and mean[usual] > _RATIO * mean[best] and _deviates(gain)):
     rest = order[order != usual][0]
     return Agreement(None, bool(explains and mean[rest] > _RATIO * mean[usual]), False)
@@ -159,22 +155,18 @@ def _deviates(gain: Float[np.ndarray, 'w']) -> bool:
   return bool(gain.mean() > _BY_CHANCE * gain.std() / len(gain) ** 0.5)
 
 
-def _misfits(
-  acc: Float[np.ndarray, 'w t 3'],
-  gyro: Float[np.ndarray, 'w t 3'],
-  candidates: Float[np.ndarray, 'c 3 3'],
-  step_s: float,
-) -> Float[np.ndarray, 'c w']:
+def _misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:
   """Squared distance, in g², of the means of both halves, each block rotated back to the window's start.
 
   A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two
   integrals do for all candidates: of the gyroscope, and of its opposite for mirror images.
   """
   signs = np.linalg.det(candidates).round()
-  misfits = np.empty((len(candidates), len(acc)))
+  misfits = np.empty((len(candidates), len(blocks.acc)))
   for sign in np.unique(signs):
-    back = _rotations_to_start(sign * gyro, step_s)
-    products = np.einsum('wtij,wtk->wtijk', back, acc).reshape(len(acc), 2, -1, 3, 3, 3).mean(axis=2)
+    back = _rotations_to_start(sign * blocks.gyro, blocks.step_s)
+    products = np.einsum('wtij,wtk->wtijk', back, blocks.acc)
+    products = products.reshape(len(products), 2, -1, 3, 3, 3).mean(axis=2)
     rotations = sign * candidates[signs == sign]
     distances = np.einsum('wijk,ckj->cwi', products[:, 1] - products[:, 0], rotations)
     misfits[signs == sign] = np.square(distances).sum(axis=2)
@@ -183,14 +175,14 @@ def _misfits(
 
 def _rotations_to_start(gyro: Float[np.ndarray, 'w t 3'], step_s: float) -> Float[np.ndarray, 'w t 3 3']:
   """Rotations from each block's frame to the frame at the window's start."""
-  steps = _rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * step_s)
+  steps = rotations((gyro[:, 1:] + gyro[:, :-1]) / 2 * step_s)
   back = np.broadcast_to(np.eye(3), (*gyro.shape[:2], 3, 3)).copy()
   for block in range(1, gyro.shape[1]):
     back[:, block] = back[:, block - 1] @ steps[:, block - 1]
   return back
 
 
-def _rotations(angles: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3 3']:
+def rotations(angles: Float[np.ndarray, '... 3']) -> Float[np.ndarray, '... 3 3']:
   """Rotation matrices of rotation vectors, in radians: Rodrigues' formula."""
   length = np.maximum(np.linalg.norm(angles, axis=-1), 1e-9)[..., None, None]
   cross = np.cross(np.eye(3), angles[..., None, :] / length)  # row i: unit vector i × axis

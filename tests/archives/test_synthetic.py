@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from har_jax.archives import ARCHIVES
-from har_jax.archives.synthetic import Motion, corpus_recordings
-from har_jax.archives.synthetic_corpora import CORPORA
+from har_jax.archives.synthetic import CORPORA, Motion, corpus_recordings
 from har_jax.errors import UserError
 from har_jax.signal.recording import LOCOMOTION, STANDARD_GRAVITY_M_S2
 

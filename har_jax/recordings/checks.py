@@ -1,8 +1,9 @@
 """What is odd about a user's recordings, in plain sentences, before anything is trained.   n samples."""
 
 import collections
+import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,9 +11,9 @@ from jaxtyping import Bool, Float, Int
 from har_jax.config import Windowing
 from har_jax.errors import shorten
 from har_jax.recordings import infer, label_shift, language, repeated_values
-from har_jax.recordings.reading import Reading
+from har_jax.recordings.reading import Reading, length_s
 from har_jax.signal import physics, segments
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
 from har_jax.signal.resample import MAX_GAP_S
 
 # The slowest archive for pretraining has 20 Hz, and no clock is exact.
@@ -37,85 +38,83 @@ _STRETCH_S = 2.56
 _FEW_WINDOWS = 10
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sensor:
+  """One sensor of all recordings of a reading."""
+
+  word: str
+  samples: list[Samples]
+  reading: Reading
+
+
 def check(reading: Reading, windowing: Windowing) -> list[str]:
   """One sentence, with its numbers, for each thing that a user should know; none if all is well.
 
   windowing: of the model that is to recognize the reading.
   """
-  checks: tuple[Callable[[Reading], Iterator[str]], ...] = (
-    functools.partial(_rate, rate_hz=windowing.rate_hz),
-    _repeats,
-    _missing,
-    _clipped,
-    _stuck,
-    _constant_axis,
-    _scale,
-    _gravity,
-    _smooth,
-    _gyro,
-    functools.partial(_labels, windowing=windowing),
-    _late_labels,
-    functools.partial(_length, windowing=windowing),
-  )
-  return [sentence for each in checks for sentence in each(reading)]
-
-
-def _rate(reading: Reading, rate_hz: int) -> Iterator[str]:
-  for word, samples in _sensors(reading):
-    rates_hz = [1 / segments.step_s(one) for one in samples]
-    slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
-    if slow:
-      none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
-      yield (
-        f'The {word} runs at {min(rates_hz):.3g} Hz{_where(reading, slow)}: steps and swings blur below '
-        f'{_SLOW_HZ:.0f} Hz; record at {rate_hz} Hz or more.{none}'
-      )
-
-    if max(rates_hz) > _FAST_HZ:
-      yield f'The {word} runs at {max(rates_hz):.4g} Hz: is the unit of time right? Name it with time_unit.'
-
-
-def _repeats(reading: Reading) -> Iterator[str]:
-  """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
-  for word, samples in _sensors(reading):
-    rate_hz, new_hz = repeated_values.measure_rates_hz(max(samples, key=lambda one: len(one.values)))
-    if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
-      yield (
-        f'The {word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
-        f'slower than the file; record it at {_SLOW_HZ:.0f} Hz or more.'
-      )
-
-
-def _missing(reading: Reading) -> Iterator[str]:
-  for word, samples in _sensors(reading):
-    steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in samples])
-    # The median of many bursts would be short: only whole steps can be missing rows.
-    missing = float((steps_s.round() - 1).clip(0).sum())
-    if (
-      missing > _MISSING * (len(steps_s) + missing) and (np.abs(steps_s - steps_s.round()) < 0.1).mean() > 0.9
-    ):
-      yield (
-        f'{missing / (len(steps_s) + missing):.0%} of the rows of the {word} are missing between others: '
-        'quick movements are lost.'
-      )
-
-
-def _constant_axis(reading: Reading) -> Iterator[str]:
-  for word, samples in _sensors(reading):
-    low, high = (
-      extreme([extreme(one.values, axis=0) for one in samples], axis=0) for extreme in (np.min, np.max)
+  sensors = [_Sensor('accelerometer', [recording.acc for recording in reading.recordings], reading)]
+  if reading.has_gyro:
+    sensors.append(_Sensor('gyroscope', [recording.gyro for recording in reading.recordings], reading))
+  rate = functools.partial(_rate, rate_hz=windowing.rate_hz)
+  of_sensors = (rate, _repeats, _missing, _clipped, _stuck, _constant_axis, _scale)
+  sentences = [sentence for find in of_sensors for sensor in sensors for sentence in find(sensor)]
+  sentences += [*_gravity(reading), *_smooth(reading)]
+  if not reading.has_gyro:
+    sentences.append(
+      'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
     )
-    for axis, name in enumerate('xyz'):
-      if low[axis] == high[axis] and not (low == high).all():
-        yield (
-          f'The {word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: choose '
-          'another column with columns.'
-        )
-      elif stuck_s := sum(_stuck_axis_s(one, axis) for one in samples):
-        yield (
-          f'The {word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers there are '
-          'worthless: leave that part out, or record it again.'
-        )
+  return [*sentences, *_labels(reading, windowing), *_late_labels(reading), *_length(reading, windowing)]
+
+
+def _rate(sensor: _Sensor, rate_hz: int) -> Iterator[str]:
+  rates_hz = [1 / segments.step_s(one) for one in sensor.samples]
+  slow = [number for number, hz in enumerate(rates_hz) if hz < _NEARLY * _SLOW_HZ]
+  if slow:
+    none = f' Below {1 / MAX_GAP_S:.0f} Hz there are no windows.' if min(rates_hz) < 1 / MAX_GAP_S else ''
+    yield (
+      f'The {sensor.word} runs at {min(rates_hz):.3g} Hz{_where(sensor.reading, slow)}: steps and swings '
+      f'blur below {_SLOW_HZ:.0f} Hz; record at {rate_hz} Hz or more.{none}'
+    )
+  if (fastest_hz := max(rates_hz)) > _FAST_HZ:
+    yield f'The {sensor.word} runs at {fastest_hz:.4g} Hz: is the unit of time right? Name it with time_unit.'
+
+
+def _repeats(sensor: _Sensor) -> Iterator[str]:
+  """Values that are held until the next one comes, as apps do that write all sensors at one rate."""
+  rate_hz, new_hz = repeated_values.measure_rates_hz(max(sensor.samples, key=lambda one: len(one.values)))
+  if 0 < new_hz < min(_NEARLY * _SLOW_HZ, rate_hz / 2):
+    yield (
+      f'The {sensor.word} has {rate_hz:.3g} rows a second, but only {new_hz:.3g} new values: it is '
+      f'slower than the file; record it at {_SLOW_HZ:.0f} Hz or more.'
+    )
+
+
+def _missing(sensor: _Sensor) -> Iterator[str]:
+  steps_s = np.concatenate([np.diff(one.time_s) / segments.step_s(one) for one in sensor.samples])
+  # The median of many bursts would be short: only whole steps can be missing rows.
+  missing = float((steps_s.round() - 1).clip(0).sum())
+  if missing > _MISSING * (len(steps_s) + missing) and (np.abs(steps_s - steps_s.round()) < 0.1).mean() > 0.9:
+    yield (
+      f'{missing / (len(steps_s) + missing):.0%} of the rows of the {sensor.word} are missing between '
+      'others: quick movements are lost.'
+    )
+
+
+def _constant_axis(sensor: _Sensor) -> Iterator[str]:
+  low, high = (
+    extreme([extreme(one.values, axis=0) for one in sensor.samples], axis=0) for extreme in (np.min, np.max)
+  )
+  for axis, name in enumerate('xyz'):
+    if low[axis] == high[axis] and not (low == high).all():
+      yield (
+        f'The {sensor.word} has {low[axis] + 0.0:.4g} on {name} all the time, so answers are worthless: '
+        'choose another column with columns.'
+      )
+    elif stuck_s := sum(_stuck_axis_s(one, axis) for one in sensor.samples):
+      yield (
+        f'The {sensor.word} is constant on {name} for {stuck_s:.1f} s while other axes move, so answers '
+        'there are worthless: leave that part out, or record it again.'
+      )
 
 
 def _stuck_axis_s(samples: Samples, axis: int) -> float:
@@ -135,21 +134,20 @@ def _runs(same: Bool[np.ndarray, 'm']) -> Int[np.ndarray, 'k 2']:
   return np.flatnonzero(np.diff(np.r_[False, same, False].astype(np.int8))).reshape(-1, 2)
 
 
-def _clipped(reading: Reading) -> Iterator[str]:
-  for word, samples in _sensors(reading):
-    far, unit = _FAR[word]
-    count = sum(len(one.values) for one in samples)
-    for axis, name in enumerate('xyz'):
-      for extreme, words in ((np.min, 'minimum'), (np.max, 'maximum')):
-        end = extreme([extreme(one.values[:, axis]) for one in samples])
-        at_end = sum(int((one.values[:, axis] == end).sum()) for one in samples)
-        if at_end <= max(_CLIPPED * count, _FEW_SAMPLES):
-          continue
-        if abs(end) > far or (word == 'accelerometer' and _is_held(samples, axis, end)):
-          yield (
-            f'{at_end / count:.1%} of the {word} values on {name} are at their {words}, {end:.4g} {unit}: '
-            "clipped at the end of the sensor's range; set a wider range."
-          )
+def _clipped(sensor: _Sensor) -> Iterator[str]:
+  far, unit = _FAR[sensor.word]
+  count = sum(len(one.values) for one in sensor.samples)
+  for axis, name in enumerate('xyz'):
+    for extreme, words in ((np.min, 'minimum'), (np.max, 'maximum')):
+      end = extreme([extreme(one.values[:, axis]) for one in sensor.samples])
+      at_end = sum(int((one.values[:, axis] == end).sum()) for one in sensor.samples)
+      if at_end <= max(_CLIPPED * count, _FEW_SAMPLES):
+        continue
+      if abs(end) > far or (sensor.word == 'accelerometer' and _is_held(sensor.samples, axis, end)):
+        yield (
+          f'{at_end / count:.1%} of the {sensor.word} values on {name} are at their {words}, {end:.4g} {unit}'
+          ": clipped at the end of the sensor's range; set a wider range."
+        )
 
 
 def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
@@ -165,17 +163,16 @@ def _is_held(samples: Sequence[Samples], axis: int, end: np.floating) -> bool:
   return count >= _FEWEST_HELD
 
 
-def _stuck(reading: Reading) -> Iterator[str]:
-  for word, samples in _sensors(reading):
-    constant = [_constant_s(one) for one in samples]
-    where = [number for number, durations_s in enumerate(constant) if len(durations_s)]
-    if where:
-      durations_s = np.concatenate(constant)
-      times = 'once' if len(durations_s) == 1 else f'{len(durations_s)} times'
-      yield (
-        f'The {word} is constant {times} for over {_STUCK_S:.0f} s, at longest {durations_s.max():.1f} s'
-        f'{_where(reading, where)}: even at rest a sensor has noise; it may have been stuck or asleep.'
-      )
+def _stuck(sensor: _Sensor) -> Iterator[str]:
+  constant = [_constant_s(one) for one in sensor.samples]
+  where = [number for number, durations_s in enumerate(constant) if len(durations_s)]
+  if where:
+    durations_s = np.concatenate(constant)
+    times = 'once' if len(durations_s) == 1 else f'{len(durations_s)} times'
+    yield (
+      f'The {sensor.word} is constant {times} for over {_STUCK_S:.0f} s, at longest {durations_s.max():.1f} s'
+      f'{_where(sensor.reading, where)}: even at rest a sensor has noise; it may have been stuck or asleep.'
+    )
 
 
 def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
@@ -185,10 +182,9 @@ def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
   return durations_s[durations_s > _STUCK_S]
 
 
-def _scale(reading: Reading) -> Iterator[str]:
-  for word, samples in _sensors(reading):
-    if sentence := physics.scale_of_few(word, [one.values for one in samples]):
-      yield sentence
+def _scale(sensor: _Sensor) -> Iterator[str]:
+  if sentence := physics.scale_of_few(sensor.word, [one.values for one in sensor.samples]):
+    yield sentence
 
 
 def _gravity(reading: Reading) -> Iterator[str]:
@@ -267,11 +263,6 @@ def _spread(time_s: Float[np.ndarray, 'n'], values: Float[np.ndarray, 'n c']) ->
   return np.sqrt(np.maximum(variance, 0))
 
 
-def _gyro(reading: Reading) -> Iterator[str]:
-  if not reading.has_gyro:
-    yield 'There is no gyroscope: zeros stand in for it, and turns are lost; record it if you can.'
-
-
 def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
   windows: collections.Counter = collections.Counter()
   seconds: dict[str, float] = collections.defaultdict(float)
@@ -313,29 +304,19 @@ def _late_labels(reading: Reading) -> Iterator[str]:
 
 
 def _length(reading: Reading, windowing: Windowing) -> Iterator[str]:
-  lengths_s = [_length_s(recording) for recording in reading.recordings]
+  lengths_s = [length_s(recording.acc) for recording in reading.recordings]
   if sum(lengths_s) < (few_s := _few_windows_s(windowing)):
     yield (
       f'All recordings together last {sum(lengths_s):.1f} s: that is under {_FEW_WINDOWS} windows '
       f'({few_s:.1f} s); record for longer.'
     )
-  if short := sum(length_s < windowing.seconds for length_s in lengths_s):
+  if short := sum(seconds < windowing.seconds for seconds in lengths_s):
     window_s = f'{windowing.seconds:g} s'
     yield f'{short} of {len(lengths_s)} parts without a gap are shorter than a window ({window_s}).'
 
 
 def _few_windows_s(windowing: Windowing) -> float:
   return (windowing.samples + (_FEW_WINDOWS - 1) * windowing.step_samples) / windowing.rate_hz
-
-
-def _length_s(recording: Recording) -> float:
-  return float(recording.acc.time_s[-1]) + segments.step_s(recording.acc)
-
-
-def _sensors(reading: Reading) -> Iterator[tuple[str, list[Samples]]]:
-  yield 'accelerometer', [recording.acc for recording in reading.recordings]
-  if reading.has_gyro:
-    yield 'gyroscope', [recording.gyro for recording in reading.recordings]
 
 
 def _where(reading: Reading, numbers: Sequence[int]) -> str:

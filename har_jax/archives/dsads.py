@@ -54,7 +54,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for (subject, activity), segments in sorted(runs.items()):
     if missing := _SEGMENTS - len(segments):
       dropped['segments of 5 s missing'] += missing
-    for run in _consecutive(sorted(segments)):
+    numbers = sorted(segments)
+    for run in np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1):
       rows = np.concatenate([_segment(source, segments[number]) for number in run])[:, column : column + 6]
       span = Span(0.0, len(rows) / _RATE_HZ, _ACTIVITIES[activity])
       acc, gyro = regular(rows[:, :3], _RATE_HZ), regular(rows[:, 3:], _RATE_HZ)
@@ -66,16 +67,6 @@ def _segment(source: Source, name: str) -> np.ndarray:
   if len(rows) != _SEGMENT_ROWS:
     raise UserError(f'{source.path}: {shorten(name)} has {len(rows)} rows where {_SEGMENT_ROWS} are expected')
   return rows
-
-
-def _consecutive(numbers: list[int]) -> Iterator[list[int]]:
-  run: list[int] = []
-  for number in numbers:
-    if run and number != run[-1] + 1:
-      yield run
-      run = []
-    run.append(number)
-  yield run
 
 
 ARCHIVE = Archive(

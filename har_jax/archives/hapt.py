@@ -7,7 +7,6 @@ import collections
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import Source, read_rows
@@ -40,8 +39,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   folder = names[0].removesuffix('labels.txt')
   for experiment, user in dict.fromkeys(map(tuple, labels[:, :2].tolist())):
     suffix = f'exp{experiment:02}_user{user:02}.txt'
-    acc_g = _sensor(source, f'{folder}acc_{suffix}')
-    gyro = _sensor(source, f'{folder}gyro_{suffix}')
+    files = (f'{folder}{sensor}_{suffix}' for sensor in ('acc', 'gyro'))
+    acc_g, gyro = (read_rows(source, file, columns=3, delimiter=None) for file in files)
     spans = []
     labeled = np.zeros(len(acc_g), bool)
     for code, start, stop in labels[labels[:, 0] == experiment, 2:].tolist():
@@ -56,10 +55,6 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     dropped['rows without a label'] += int((~labeled).sum())
     acc = regular(acc_g * STANDARD_GRAVITY_M_S2, _RATE_HZ)
     yield Recording(str(user), position, acc, regular(gyro, _RATE_HZ), tuple(spans))
-
-
-def _sensor(source: Source, name: str) -> Float[np.ndarray, 'n 3']:
-  return read_rows(source, name, columns=3, delimiter=None)
 
 
 ARCHIVE = Archive(

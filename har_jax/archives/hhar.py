@@ -22,7 +22,7 @@ from jaxtyping import Float, Float32, Int, Int8
 from har_jax.archives.archive import Archive
 from har_jax.archives.runs import expecting, in_order, recordings
 from har_jax.archives.source import Source
-from har_jax.errors import UserError, shorten
+from har_jax.errors import shorten
 from har_jax.recordings import limits
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
@@ -83,14 +83,12 @@ def _groups(source: Source, file_name: str) -> dict[tuple[str, str], _Rows]:
   import pandas as pd
 
   # The download also has 'Still exp', devices at rest on a table, in files of the same name.
-  found = [name for name in source.find(file_name) if 'still' not in name.lower()]
-  if len(found) != 1:
-    raise UserError(f'{source.path}: expected one file {file_name}, found {len(found)}')
+  name = source.find_one(file_name, without='still')
   dtypes = {'x': np.float32, 'y': np.float32, 'z': np.float32, 'User': str, 'Device': str, 'gt': str}
   dtypes |= {'Arrival_Time': np.int64, 'Creation_Time': np.int64}
   parts: dict[tuple[str, str], list[tuple[np.ndarray, ...]]] = {}
-  with source.open(found[0]) as file, expecting(found[0], f'columns {", ".join(_COLUMNS)}'):
-    checked = limits.checked_lines(file, f'{source.path}: {found[0]}', delimiter=',')
+  with source.open(name) as file, expecting(name, f'columns {", ".join(_COLUMNS)}'):
+    checked = limits.checked_lines(file, f'{source.path}: {name}', delimiter=',')
     for chunk in pd.read_csv(checked, usecols=_COLUMNS, dtype=dtypes, chunksize=_CHUNK_ROWS):
       unknown = sorted(set(chunk['gt'].dropna().unique()) - set(_ACTIVITIES))
       if unknown:

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float
 
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import Source, read_rows
@@ -57,7 +56,7 @@ class _Device:
 _DEVICES = {'pocket': _Device('Thingy'), 'chest': _Device('Respeck', gyro_factor=-1.7)}
 _COLUMNS = ['timestamp', *(f'{sensor}_{axis}' for sensor in ('accel', 'gyro') for axis in 'xyz')]
 # Two clips have each row twice, so that their clock is unknown. In no other is a row equal to the one before.
-_MAX_REPEATED_ROWS = 0.25
+_MAX_REPEATED_ROWS = 0.25  # fraction of the rows
 
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
@@ -78,7 +77,7 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
   for _, activity, subject, rows in sorted(clips, key=lambda clip: clip[:2]):
     if signals[rows[:, 1:].tobytes()] > 1:
       dropped['clips that are the same under two names'] += 1
-    elif _repeated(rows[:, 1:]) > _MAX_REPEATED_ROWS:
+    elif (np.diff(rows[:, 1:], axis=0) == 0).all(axis=1).sum() > _MAX_REPEATED_ROWS * len(rows):
       dropped['clips whose rows are repeated'] += 1
     else:
       time_s = (rows[:, 0] - rows[0, 0]) / 1e3
@@ -86,11 +85,6 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
       gyro = Samples(time_s, (device.gyro_factor * np.deg2rad(rows[:, 4:])).astype(np.float32))
       span = Span(0.0, float(time_s[-1]) + 1 / _RATE_HZ, _ACTIVITIES[activity])
       yield Recording(subject, position, acc, gyro, (span,))
-
-
-def _repeated(values: Float[np.ndarray, 'n 6']) -> float:
-  """The fraction of rows that equal the row before."""
-  return float((np.diff(values, axis=0) == 0).all(axis=1).sum() / len(values))
 
 
 ARCHIVE = Archive(

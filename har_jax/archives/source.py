@@ -89,6 +89,13 @@ class Source:
           self.copies.add(name)
     return sorted(firsts.values())
 
+  def find_one(self, pattern: str, *, without: str | None = None) -> str:
+    """The one name that matches, and lacks the text `without`. Raises UserError unless there is one."""
+    names = [name for name in self.find(pattern) if without is None or without not in name.lower()]
+    if len(names) != 1:
+      raise UserError(f'{self.path}: expected one file {pattern}, found {len(names)}')
+    return names[0]
+
   @contextlib.contextmanager
   def open(self, name: str) -> Iterator[IO[bytes]]:
     """A file's bytes. Raises UserError: no such file, a damaged zip."""

@@ -53,9 +53,8 @@ def _part(source: Source, position: str, part: str) -> Iterator[Recording]:
 
 
 def _sensor(source: Source, part: str, sensor: str) -> Float32[np.ndarray, 'n 128 3']:
-  axes = []
-  for axis in 'xyz':
-    axes.append(_numbers(source, f'Inertial Signals/{sensor}_{axis}_{part}.txt', _SAMPLES, np.float32))
+  names = (f'Inertial Signals/{sensor}_{axis}_{part}.txt' for axis in 'xyz')
+  axes = [_numbers(source, name, _SAMPLES, np.float32) for name in names]
   lengths = {len(values) for values in axes}
   if len(lengths) > 1:
     raise UserError(f'{source.path}: {sensor} x, y and z of {part} differ in length: {sorted(lengths)}')
@@ -67,10 +66,7 @@ def _integers(source: Source, pattern: str) -> Int[np.ndarray, 'n']:
 
 
 def _numbers(source: Source, pattern: str, columns: int, dtype: type) -> Shaped[np.ndarray, 'n c']:
-  found = source.find(pattern)
-  if len(found) != 1:
-    raise UserError(f'{source.path}: expected one file {pattern}, found {len(found)}')
-  return read_rows(source, found[0], columns=columns, delimiter=None, dtype=dtype)
+  return read_rows(source, source.find_one(pattern), columns=columns, delimiter=None, dtype=dtype)
 
 
 ARCHIVE = Archive(

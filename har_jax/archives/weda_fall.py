@@ -79,12 +79,10 @@ def _samples(source: Source, name: str, sensor: str, dropped: collections.Counte
 
 def _falls(source: Source) -> dict[str, tuple[float, float]]:
   """Start and stop of the fall of each trial, such as F01/U01_R01, in seconds."""
-  names = source.find('fall_timestamps.csv')
-  if len(names) != 1:
-    raise UserError(f'{source.path}: expected one file fall_timestamps.csv, found {len(names)}')
-  rows = read_rows(source, names[0], columns=list(_FALL.names or ()), dtype=_FALL)
+  name = source.find_one('fall_timestamps.csv')
+  rows = read_rows(source, name, columns=list(_FALL.names or ()), dtype=_FALL)
   if (rows['end_time'] <= rows['start_time']).any():
-    raise UserError(f'{source.path}: {names[0]} has a fall that ends before it starts')
+    raise UserError(f'{source.path}: {name} has a fall that ends before it starts')
   return {row['filename']: (float(row['start_time']), float(row['end_time'])) for row in rows}
 
 

@@ -264,7 +264,9 @@ def count_numbers(
       f'{column} makes {mean_hz:.3g} Hz in {unit}: is it the time? Choose another column, or give '
       'time_unit or rate_hz'
     )
-  clock = Clock('zoned' if unit in since_1970 else 'relative', _origin_ns(first, scale, column), unit)
+  if abs(first * scale) > 2 * _EPOCH_S[1]:
+    raise UserError(f'{column} begins at {first:.4g}, which is no time in any unit: choose another column')
+  clock = Clock('zoned' if unit in since_1970 else 'relative', round(first * (scale * 1e9)), unit)
   return (values - first) * scale, clock, reason
 
 
@@ -278,12 +280,6 @@ def _without_strays(values: Float[np.ndarray, 'n'], findings: Findings) -> Float
         findings.warn(f'{int(strays.sum())} times lie before 2001 or after 2096: their rows were left out.')
         return np.where(strays, np.nan, values)
   return values
-
-
-def _origin_ns(first: float, scale: float, column: str) -> int:
-  if abs(first * scale) > 2 * _EPOCH_S[1]:
-    raise UserError(f'{column} begins at {first:.4g}, which is no time in any unit: choose another column')
-  return round(first * (scale * 1e9))
 
 
 def check_span(time_s: Float[np.ndarray, 'n'], column: str) -> None:

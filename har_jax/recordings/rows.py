@@ -7,20 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import (
-  clocks,
-  columns,
-  language,
-  mixed_people,
-  repeated_values,
-  tables,
-  time_order,
-  units,
-)
+from har_jax.recordings import clocks, columns, language, mixed_people, repeated_values, time_order, units
 from har_jax.recordings.clocks import Clock
 from har_jax.recordings.columns import WORDS, Columns
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.tables import Kind, Table, count_of
+from har_jax.recordings.tables import Kind, Table, count_of, encode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +76,9 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
       times.append(clocks.parse(chunk[time], table.title(time), count))
       count += len(chunk[time])
     if used.label is not None:
-      labels.append(tables.encode(chunk[used.label], codes))
+      labels.append(encode(chunk[used.label], codes))
     for source in people:
-      source.parts.append(tables.encode(chunk[source.column], source.codes))
+      source.parts.append(encode(chunk[source.column], source.codes))
   if not next(iter(parts.values())):
     raise UserError(f'{table.path} holds no row: nothing was recorded')
   values = {name: np.concatenate(part) for name, part in parts.items()}

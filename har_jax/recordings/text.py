@@ -15,20 +15,9 @@ from typing import Any
 import numpy as np
 
 from har_jax.errors import UserError, shorten
-from har_jax.recordings import limits, units
+from har_jax.recordings import limits, tables, units
 from har_jax.recordings.files import File
-from har_jax.recordings.tables import (
-  CHUNK_ROWS,
-  DTYPES,
-  HEAD_ROWS,
-  Kind,
-  NoRecording,
-  Table,
-  border,
-  is_date,
-  is_number,
-  present,
-)
+from har_jax.recordings.tables import Kind, NoRecording, Table, border, is_date, is_number
 
 SUFFIXES = ('.csv', '.tsv', '.txt')
 
@@ -79,7 +68,7 @@ def open_text(file: File) -> Table:
     raise UserError(f'{file.path} holds the names {listed} and no row below: nothing was recorded')
   while names and not names[-1] and all(len(row) < len(names) or not row[len(names) - 1] for row in body):
     names = names[:-1]  # lines that end with a separator
-  cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[:HEAD_ROWS])
+  cells = tuple((*row, *[''] * len(names))[: len(names)] for row in body[: tables.HEAD_ROWS])
   fields = max(len(names), min(map(len, body)))
   layout = _Layout(separator, _decimal(body), header + 1, encoding, fields)
   return Table(file.path, names, cells, functools.partial(_chunks, file, layout, names))
@@ -149,9 +138,9 @@ def _chunks(
     'encoding': layout.encoding,
     'names': list(range(len(names))),
     'usecols': sorted(kinds),
-    'dtype': {index: DTYPES[kind] for index, kind in kinds.items()},
+    'dtype': {index: tables.DTYPES[kind] for index, kind in kinds.items()},
     'encoding_errors': 'replace',
-    'chunksize': CHUNK_ROWS,
+    'chunksize': tables.CHUNK_ROWS,
   }
   counter = limits.FieldCounter(layout.separator)
   try:
@@ -205,7 +194,7 @@ def _bad_row(file: File, layout: _Layout, names: tuple[str, ...], kinds: Mapping
       for index in numbers:
         cell = row[index].strip() if index < len(row) else ''
         other = ',' if layout.decimal == '.' else '.'
-        if other in cell or (present([cell]) and not is_number(cell)):
+        if other in cell or (tables.present([cell]) and not is_number(cell)):
           shown = shorten(repr(cell))
           return f': line {reader.line_num} has {shown} in column {names[index]!r}, which is no number'
   return ''

@@ -8,7 +8,7 @@ import dataclasses
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 
 from har_jax.config import Windowing
 from har_jax.signal import physics, segments
@@ -142,13 +142,9 @@ def _interpolate(
 
   grid_s = grid_s.clip(time_s[0], time_s[-1])  # a tick that rounding moved outside would be NaN
   curve = scipy.interpolate.Akima1DInterpolator(time_s, values, method='makima')(grid_s)
-  hole = _in_hole(time_s, grid_s)
+  step_s = np.diff(time_s)
+  interval = np.searchsorted(time_s, grid_s, side='right').clip(1, len(step_s)) - 1
+  hole = step_s[interval] > _HOLE_STEPS * np.median(step_s)
   for axis in range(values.shape[1]):
     curve[hole, axis] = np.interp(grid_s[hole], time_s, values[:, axis])
   return curve
-
-
-def _in_hole(time_s: Float[np.ndarray, 'r'], grid_s: Float[np.ndarray, 'g']) -> Bool[np.ndarray, 'g']:
-  step_s = np.diff(time_s)
-  interval = np.searchsorted(time_s, grid_s, side='right').clip(1, len(step_s)) - 1
-  return step_s[interval] > _HOLE_STEPS * np.median(step_s)

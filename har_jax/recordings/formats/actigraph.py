@@ -69,16 +69,13 @@ def _records(log: bytes, rate_hz: int) -> tuple[np.ndarray, Int16[np.ndarray, 'n
     if kind in (_PACKED, _WIDE) and size > 1:  # a single byte: the device was connected to a computer
       if np.bitwise_xor.reduce(content[start:stop]) ^ 0xFF == log[stop]:
         values = content[start + _HEADER.size : stop]
-        counts.append(_unpack_12_bits(values)[:, [1, 0, 2]] if kind == _PACKED else _unpack_16_bits(values))
+        wide = np.frombuffer(values[: len(values) // 6 * 6].tobytes(), '<i2').reshape(-1, 3)
+        counts.append(_unpack_12_bits(values)[:, [1, 0, 2]] if kind == _PACKED else wide)
         seconds.append(second + np.arange(len(counts[-1])) / rate_hz)
       else:
         damaged += 1
     start = stop + 1
   return np.concatenate(seconds), np.concatenate(counts), damaged
-
-
-def _unpack_16_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:
-  return np.frombuffer(values[: len(values) // 6 * 6].tobytes(), '<i2').reshape(-1, 3)
 
 
 def _unpack_12_bits(values: UInt8[np.ndarray, 'b']) -> Int16[np.ndarray, 'n 3']:

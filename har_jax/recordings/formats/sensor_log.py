@@ -8,7 +8,7 @@ from har_jax.recordings import tables
 from har_jax.recordings.files import Files
 from har_jax.recordings.formats.export import Export, export_single
 from har_jax.recordings.opening import is_table, open_table
-from har_jax.recordings.tables import Axes, Table
+from har_jax.recordings.tables import Axes
 
 APP = 'SensorLog'
 COLUMNS = 'loggingTime(txt), motionUserAccelerationX(G), motionGravityX(G), motionRotationRateX(rad/s)'
@@ -35,19 +35,16 @@ def find(files: Files) -> list[Export]:
       axes['gyro'] = Axes(gyro, 'rad/s')
   if 'acc' not in axes:
     raise UserError(f'{table.path} has no acceleration; its columns are {table.listed()}: log it, too')
-  table = dataclasses.replace(table, axes=axes, time=_time(table))
+  # The time of logging has the date; others count from the device's start.
+  time = table.index(
+    'loggingTime(txt)', 'motionTimestamp_sinceReboot(s)', 'accelerometerTimestamp_sinceReboot(s)'
+  )
+  table = dataclasses.replace(table, axes=axes, time=time)
   notes = []
   if (label := table.index('label(N)')) is not None:
     table = dataclasses.replace(tables.map_column(table, label, _without_zero), label=label)
     notes.append('label(N) is read as labels; 0 is no label.')
   return export_single(files, table, APP, notes=tuple(notes))
-
-
-def _time(table: Table) -> int | None:
-  """The time of logging has the date; others count from the device's start."""
-  return table.index(
-    'loggingTime(txt)', 'motionTimestamp_sinceReboot(s)', 'accelerometerTimestamp_sinceReboot(s)'
-  )
 
 
 def _without_zero(cells: Any) -> Any:

@@ -67,15 +67,18 @@ def _export(
   path: Any,
 ) -> Export:
   notes, warnings = [], []
-  is_flipped = bool(metadata) and _is_flipped(metadata or {})
-  if not metadata or not metadata.get('platform'):
+  metadata = metadata or {}
+  is_standard = metadata.get('standardisation', '').strip().lower() in ('true', '1', 'yes')
+  # Signs are opposite to Android's on iOS, unless frames are standardized.
+  is_flipped = metadata.get('platform', '').lower() == 'ios' and not is_standard
+  if not metadata.get('platform'):
     warnings.append(
       f'{path} has no Metadata with the platform: if this is of an iPhone, the signs of acceleration may be '
       'opposite; export all files of the recording.'
     )
   else:
     signs = 'opposite to ours, and reversed' if is_flipped else 'ours'
-    standard = 'with' if _is_true(metadata.get('standardisation', '')) else 'without'
+    standard = 'with' if is_standard else 'without'
     notes.append(f'{APP} on {metadata["platform"]}, {standard} standardized frames: its signs are {signs}.')
   sensors = _sensors(tables, is_flipped, path)
   unused = [
@@ -87,19 +90,10 @@ def _export(
     sensors,
     APP,
     labels=_labels(annotations, path),
-    time_zone=(metadata or {}).get('recording timezone', ''),
+    time_zone=metadata.get('recording timezone', ''),
     notes=tuple(notes),
     warnings=tuple(warnings),
   )
-
-
-def _is_flipped(metadata: Mapping[str, str]) -> bool:
-  """Returns whether signs are opposite to Android's, as on iOS unless frames are standardized."""
-  return metadata.get('platform', '').lower() == 'ios' and not _is_true(metadata.get('standardisation', ''))
-
-
-def _is_true(text: str) -> bool:
-  return text.strip().lower() in ('true', '1', 'yes')
 
 
 def _sensors(tables: Mapping[str, Table], is_flipped: bool, path: Any) -> dict[str, Table]:

@@ -103,17 +103,6 @@ def _plain(value: Any) -> Any:
   return list(value) if isinstance(value, tuple) else value
 
 
-def from_json(cls: type, plain: dict[str, Any]) -> Any:
-  """The dataclass again. Raises UserError on an unknown entry, and on a value of another type."""
-  import msgspec  # here: `--help` need not pay for it
-
-  check_names(cls, plain)
-  try:
-    return msgspec.convert(plain, cls)
-  except msgspec.ValidationError as error:
-    raise UserError(f'{cls.__name__.lower()}: {shorten(error)}') from error
-
-
 def check_names(cls: type, plain: Any) -> None:
   """Raises UserError on entries that are no field of the dataclass, or of one within it."""
   if not isinstance(plain, dict):

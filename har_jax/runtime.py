@@ -21,7 +21,7 @@ def describe(also: Sequence[str] = ()) -> dict[str, Any]:
   return {
     'versions': {'har_jax': har_jax.__version__, 'python': platform.python_version()}
     | {name: importlib.metadata.version(name) for name in names}
-    | {name: version for name in also if (version := _version(name))},
+    | {name: found for name in also if (found := version(name))},
     'device': {
       'platform': device.platform,
       'kind': device.device_kind,
@@ -61,7 +61,8 @@ def _cpu_features() -> set[str]:
   return {word for line in text.splitlines() if line.startswith('flags') for word in line.split()}
 
 
-def _version(name: str) -> str | None:
+def version(name: str) -> str | None:
+  """The version of a package; None if it is not installed."""
   try:
     return importlib.metadata.version(name)
   except importlib.metadata.PackageNotFoundError:

@@ -104,18 +104,25 @@ def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> 
 
 
 def write_text(path: Place, text: str) -> None:
-  """Writes a temporary file and renames it; an object in a bucket appears only when complete.
+  """Writes a text file as `write_files` does."""
+  write_files({path: text.encode(errors='backslashreplace')}, str(path))
 
+
+def write_files(contents: Mapping[Place, bytes], what: str) -> None:
+  """Writes files under temporary names, then renames them in order; other files stay.
+
+  An object in a bucket appears only when complete. A card comes last, so that a reader in between finds a
+  checksum that does not match. what: the files, for a message.
   Raises UserError where the disk is full or the folder is not writable.
   """
-  content = text.encode(errors='backslashreplace')
   try:
-    if is_bucket(path):
-      path.write_bytes(content)
+    if contents and is_bucket(next(iter(contents))):
+      for path, content in contents.items():
+        path.write_bytes(content)
     else:
-      replacing.write({path: content})
+      replacing.write(contents)
   except OSError as error:
-    raise UserError(f'cannot write {path}: {error.strerror or error}; {advice(error)}') from error
+    raise UserError(f'cannot write {what}: {error.strerror or error}; {advice(error)}') from error
 
 
 def check_writable(folder: Place) -> None:

@@ -79,9 +79,8 @@ def route(
   A window's distance to a domain is the one to the nearest of its means, by a diagonal covariance that all
   share; a recording's is the sum of those of its windows.
   """
-  squares = (
-    stored['squares'] if stored['squares'].any() else np.ones_like(stored['squares'])
-  )  # one window each
+  # All are 0 where each group has one window.
+  squares = stored['squares'] if stored['squares'].any() else np.ones_like(stored['squares'])
   variance = squares / stored['windows']
   variance = (1 - _SHRINKAGE) * variance + _SHRINKAGE * variance.mean()
   scaled, means = features / np.sqrt(variance), stored['means'] / np.sqrt(variance)

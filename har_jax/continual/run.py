@@ -20,6 +20,7 @@ from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+from har_jax.files.safetensors_io import checksum
 from har_jax.records import Continual, LearnedDomain, Measured
 from har_jax.train.metrics import measure
 
@@ -39,7 +40,8 @@ def run(
   with _locked(out):
     stream = learner.stream
     identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
-    identity |= {'classes': list(stream.classes), 'domains': [_describe(each) for each in stream.domains]}
+    domains = [[each.name, checksum(each.train), len(each.test['label'])] for each in stream.domains]
+    identity |= {'classes': list(stream.classes), 'domains': domains}
     state, card = _resume(out, identity)
     learn = strategies.STRATEGIES[settings.strategy]
     for number in range(len(card.history), len(stream.domains)):
@@ -73,10 +75,6 @@ def _locked(out: pathlib.Path) -> Iterator[None]:
     lock.release()
 
 
-def _describe(domain: Any) -> list[Any]:
-  return [domain.name, safetensors_io.checksum(domain.train), len(domain.test['label'])]
-
-
 def _resume(out: pathlib.Path, identity: Mapping[str, Any]) -> tuple[State, Continual]:
   """Reads the state and the card. Raises UserError where the folder has the card of another run."""
   if not (out / 'continual.json').exists():
@@ -105,7 +103,7 @@ def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> Measured:
 def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:
   """The scores on all domains: a row of each matrix. None: the strategy has no model yet."""
   domains = learner.stream.domains
-  if not strategies.has_model(state):
+  if not any(path.startswith(('model/', 'adapter_')) for path in state):
     return {name: [None] * len(domains) for name in _SCORES}
   tests = [domain.test for domain in domains]
   ends = np.cumsum([len(test['label']) for test in tests])

@@ -108,10 +108,6 @@ STRATEGIES: dict[str, Learn] = {
 }
 
 
-def has_model(state: State) -> bool:
-  return any(path.startswith(('model/', 'adapter_')) for path in state)
-
-
 def logits(learner: Learner, state: State, windows: Batch) -> Float[np.ndarray, 'w y']:
   """Logits of the model, or of the adapter that the router chooses for each recording."""
   if model := part(state, 'model'):

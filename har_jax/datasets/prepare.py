@@ -9,6 +9,8 @@ import pathlib
 import zipfile
 from collections.abc import Iterator
 
+from tqdm import tqdm
+
 from har_jax import __version__, storage
 from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
@@ -19,7 +21,6 @@ from har_jax.datasets.unit_check import UnitCheck
 from har_jax.errors import UserError
 from har_jax.recordings import limits
 from har_jax.signal import cutting, physics
-from har_jax.signal.recording import Recording
 from har_jax.signal.resample import resample
 
 _LOG = logging.getLogger(__name__)
@@ -64,7 +65,8 @@ def prepare(
       archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
       for each in positions
     )
-    for number, recording in enumerate(_with_progress(recordings, archive.name) if progress else recordings):
+    bar = tqdm(recordings, archive.name, unit=' recordings', mininterval=0.5, disable=not progress)
+    for number, recording in enumerate(bar):
       unit_check.add(recording)
       pieces = resample(recording, dropped, windowing)
       cut += cutting.cut(
@@ -150,12 +152,6 @@ def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.P
       if archive.name not in found and archive.marker and path.is_dir() and _has_marker(path, archive.marker):
         found[archive.name] = archive, path
   return [found[name] for name in ARCHIVES if name in found]
-
-
-def _with_progress(recordings: Iterator[Recording], name: str) -> Iterator[Recording]:
-  import tqdm
-
-  yield from tqdm.tqdm(recordings, desc=name, unit=' recordings', mininterval=0.5)
 
 
 def _candidates(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:

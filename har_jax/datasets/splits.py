@@ -96,7 +96,11 @@ def _subject_wise(
 def _window_wise(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: int) -> Split:
   from sklearn.model_selection import train_test_split  # late: importing it takes a second
 
-  _check_class_sizes(labels)
+  classes, counts = np.unique(labels, return_counts=True)
+  if counts.min() < 10:
+    raise UserError(
+      f'class {classes[counts.argmin()]} has {counts.min()} windows; a window-wise split needs 10'
+    )
   fraction = protocol.validation_fraction / (1 - protocol.test_fraction)
   try:
     rest, test = train_test_split(
@@ -108,14 +112,6 @@ def _window_wise(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: 
       f'{len(labels)} windows are too few for these fractions of a window-wise split: {error}'
     ) from error
   return Split(np.sort(train), np.sort(validation), np.sort(test))
-
-
-def _check_class_sizes(labels: Int[np.ndarray, 'w']) -> None:
-  classes, counts = np.unique(labels, return_counts=True)
-  if counts.min() < 10:
-    raise UserError(
-      f'class {classes[counts.argmin()]} has {counts.min()} windows; a window-wise split needs 10'
-    )
 
 
 def hold_out_subjects(subjects: Int[np.ndarray, 'w'], fraction: float, *, seed: int) -> Bool[np.ndarray, 'w']:
@@ -174,9 +170,7 @@ def hold_out_last(
     in_order = indices[np.lexsort((start_s[indices], recording[indices]))]
     count = min(max(1, round(fraction * len(in_order))), len(in_order) - _MIN_REMAINING)
     held_out[in_order[-count:]] = True
-  window_s = (
-    windowing.samples - 0.5
-  ) / windowing.rate_hz  # minus half a sample: adjacent windows do not overlap
+  window_s = (windowing.samples - 0.5) / windowing.rate_hz  # half a sample less: neighbors do not overlap
   for number in np.unique(recording[held_out]):
     others = np.flatnonzero((recording == number) & ~held_out)
     starts = np.sort(start_s[(recording == number) & held_out])

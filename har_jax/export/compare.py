@@ -75,7 +75,7 @@ def measure(
       'format': export.card.runtime,
       'precision': export.card.precision,
       'bytes': len(export.content),
-      **_milliseconds(seconds[str(number)]),
+      **timing.summary(seconds[str(number)]),
       'device': device,
     }
     if windows is not None and expected is not None:
@@ -83,11 +83,6 @@ def measure(
       row |= compare_probabilities(expected, exported, windows[1])
     rows.append(row)
   return rows
-
-
-def _milliseconds(seconds: np.ndarray) -> dict[str, Any]:
-  summary = timing.summary(seconds, None)
-  return {name: summary[name] for name in ('ms', 'ms_quartiles', 'repeats')}
 
 
 def compare_probabilities(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 import har_jax
-from har_jax import config, records, storage
+from har_jax import config, records, runtime, storage
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import litert, merged, onnx_graph, stablehlo, web
@@ -116,16 +116,8 @@ def load(folder: str | Place) -> Export:
 
 def check_installed(name: str) -> None:
   """Raises UserError if a package or a page that the format needs is missing."""
-  if missing := [package for package in FORMATS[name].needs if not _is_installed(package)]:
+  if missing := [package for package in FORMATS[name].needs if runtime.version(package) is None]:
     raise UserError(
       f"{name} needs {', '.join(missing)}: pip install 'har_jax[export-{name}]', or run make export-env"
     )
   FORMATS[name].extra_files({})
-
-
-def _is_installed(package: str) -> bool:
-  try:
-    importlib.metadata.version(package)
-  except importlib.metadata.PackageNotFoundError:
-    return False
-  return True

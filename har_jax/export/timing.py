@@ -31,13 +31,7 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict
   return {name: np.array(times) for name, times in seconds.items()}
 
 
-def summary(seconds: np.ndarray, reference: np.ndarray | None) -> dict[str, Any]:
-  """Median and quartiles in milliseconds; `ratio`: the median over turns of the ratio to the reference."""
+def summary(seconds: np.ndarray) -> dict[str, Any]:
+  """Median and quartiles in milliseconds."""
   low, median, high = (1e3 * np.quantile(seconds, [0.25, 0.5, 0.75])).tolist()
-  ratio = None if reference is None else float(np.median(seconds / reference))
-  return {'ms': median, 'ms_quartiles': [low, high], 'ratio': ratio, 'repeats': len(seconds)}
-
-
-def per_step(timed: Mapping[str, Any], fraction: float) -> dict[str, Any]:
-  """The milliseconds of a step that is this fraction of a call, from the call's summary."""
-  return {'ms': fraction * timed['ms'], 'ms_quartiles': [fraction * ms for ms in timed['ms_quartiles']]}
+  return {'ms': median, 'ms_quartiles': [low, high], 'repeats': len(seconds)}

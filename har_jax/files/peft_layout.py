@@ -74,9 +74,8 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
   contents = {
     'adapter_model.safetensors': safetensors_io.to_bytes(tensors),
     'adapter_config.json': safetensors_io.to_text(peft_config),
-    'har_jax.json': storage.card(
-      records.to_json(card)
-    ),  # without checksums of the others, which peft may train further
+    # Without checksums of the others, which peft may train further.
+    'har_jax.json': storage.card(records.to_json(card)),
   }
   safetensors_io.write_files(storage.place(str(folder)), contents)
 
@@ -115,7 +114,10 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
       f'{place}: {len(wrong)} tensors of adapter_model.safetensors are missing or unknown: '
       f'{json.dumps(wrong[:5])}'
     )
-  read = {path: _read(path, tensors[key], shapes[path].shape) for key, path in expected.items()}
+  read: Variables = {}
+  for key, leaf in expected.items():
+    tensor, shape = np.asarray(tensors[key]), shapes[leaf].shape
+    read[leaf] = tensor.T if len(shape) == 2 else tensor.reshape(shape)
   scales = {path: np.float32(settings.lora.scale) for path in shapes if collection(path) in layout.scales}
   # Shapes stand for the base's leaves, which the adapter leaves out again.
   return make_adapter(base, shapes | read | scales, card)
@@ -161,10 +163,6 @@ def _written(path: str, leaf: Any, layout: PeftLayout) -> np.ndarray:
   if name in layout.columns:
     return leaf[:, None]
   return leaf[None] if name in layout.rows else leaf
-
-
-def _read(path: str, tensor: Any, shape: tuple[int, ...]) -> np.ndarray:
-  return np.asarray(tensor).T if len(shape) == 2 else np.asarray(tensor).reshape(shape)
 
 
 def _key(path: str, layout: PeftLayout) -> str:

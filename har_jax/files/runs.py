@@ -38,7 +38,8 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   elif base is None:
     if run.starts_from is None:
       raise UserError(f'{path} does not say what it starts from; {storage.RUN_AGAIN}')
-    base = load_base(_folder(path, run.starts_from))
+    is_place = '://' in run.starts_from
+    base = load_base(storage.place(run.starts_from) if is_place else path.parent / run.starts_from)
   objective = Classify(experiment.model, len(data.classes), experiment.precision)
   # As the run started: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint
   # holds them.
@@ -64,7 +65,3 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
     },
   }
   return base, make_adapter(base, prepared.variables | trained, card)
-
-
-def _folder(result: Place, starts_from: str) -> Place:
-  return storage.place(starts_from) if '://' in starts_from else result.parent / starts_from

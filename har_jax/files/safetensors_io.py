@@ -10,9 +10,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from har_jax import checksums, records, replacing, storage
+from har_jax import checksums, records, storage
 from har_jax.config import CHANNELS, Windowing
-from har_jax.errors import UserError, advice, shorten
+from har_jax.errors import UserError, shorten
 from har_jax.records import Card
 from har_jax.storage import Place
 from har_jax.variables import Variables
@@ -99,18 +99,6 @@ def to_text(entries: Mapping[str, Any]) -> bytes:
 
 
 def write_files(folder: Place, contents: Mapping[str, bytes]) -> None:
-  """Writes files into a folder, all of them or none; other files stay.
-
-  All are written under temporary names, then renamed; the card comes last, so that a reader in between finds
-  a checksum that does not match. Raises UserError where the disk is full or the folder is not writable.
-  """
-  try:
-    if storage.is_bucket(folder):  # an object appears when all of it is there
-      for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    else:
-      replacing.write({folder / name: content for name, content in contents.items()})
-  except OSError as error:
-    raise UserError(
-      f'cannot write {", ".join(contents)} to {folder}: {error.strerror or error}; {advice(error)}'
-    ) from error
+  """Writes files into a folder, all of them or none. Raises UserError as `storage.write_files`."""
+  paths = {folder / name: content for name, content in contents.items()}
+  storage.write_files(paths, f'{", ".join(contents)} to {folder}')

@@ -1,5 +1,6 @@
 """One table of two or more folders of results: what differs between them, and by how much. Needs no JAX."""
 
+import functools
 import string
 from collections.abc import Mapping
 
@@ -49,7 +50,7 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
     column = f'{name} − {names[0]}, points'
     shared[column] = 100 * (shared[name] - shared[names[0]])
     cells[column] = spread_of(column, '+.1f')
-    cells[f'seeds with {name} > {names[0]}'] = _higher(column)
+    cells[f'seeds with {name} > {names[0]}'] = functools.partial(_higher, column)
   table = rows(shared, by, cells)
   left_out = of_rows.ngroups - len(table)
   notes = [f'{left_out} rows are left out: one folder has them alone.'] if left_out else []
@@ -58,10 +59,6 @@ def _figures(runs: pd.DataFrame, names: list[str]) -> Section:
   return Section('Macro-F1', TEXTS['compared'], table, notes)
 
 
-def _higher(column: str) -> Cell:
+def _higher(column: str, part: pd.DataFrame) -> str:
   """Number of positive differences, of all."""
-
-  def cell(part: pd.DataFrame) -> str:
-    return f'{(part[column] > 0).sum()} of {part[column].count()}'
-
-  return cell
+  return f'{(part[column] > 0).sum()} of {part[column].count()}'

@@ -17,9 +17,9 @@ from absl import flags
 from har_jax import config, config_fields, runtime, storage
 from har_jax.cli import command
 from har_jax.errors import UserError
-from har_jax.export.timing import interleaved, per_step, summary
+from har_jax.export.timing import interleaved
 from launch.bench import HELP, tables
-from launch.bench.running import Program, finetuning
+from launch.bench.running import Program, finetuning, per_step, summary
 from launch.bench.weight_formats import OPERATIONS, weight_formats
 
 COMMON = ('shapes', 'rows', 'batches', 'repeats', 'presets', 'out')

@@ -5,7 +5,7 @@ import functools
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from jax.interpreters import partial_eval
 from har_jax import config, methods, variables
 from har_jax.datasets import batches
 from har_jax.datasets.batches import Batch
+from har_jax.export import timing
 from har_jax.train import loop, mesh, optimizer
 from har_jax.train.objective import Classify, Objective, Reconstruct
 from har_jax.train.step import compiled_predict, compiled_steps, start, training_step
@@ -34,6 +35,17 @@ class Program:
   compile_s: float
   temporary_bytes: int  # that the compiler plans in addition to the arguments
   held_bytes: dict[str, int]  # of live variables: frozen, trainable, buffers, optimizer
+
+
+def summary(seconds: np.ndarray, reference: np.ndarray | None) -> dict[str, Any]:
+  """A call's `timing.summary`; `ratio`: the median over turns of the ratio to the reference."""
+  ratio = None if reference is None else float(np.median(seconds / reference))
+  return timing.summary(seconds) | {'ratio': ratio}
+
+
+def per_step(timed: Mapping[str, Any], fraction: float) -> dict[str, Any]:
+  """The milliseconds of a step that is this fraction of a call, from the call's summary."""
+  return {'ms': fraction * timed['ms'], 'ms_quartiles': [fraction * ms for ms in timed['ms_quartiles']]}
 
 
 def finetuning(experiment: config.Experiment, method: str, batch: int) -> Program:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from har_jax import config
-from har_jax.export.timing import interleaved, summary
+from har_jax.export.timing import interleaved
 from launch.bench import running
-from launch.bench.running import Program
+from launch.bench.running import Program, summary
 
 # Sizes of each dimension; everything else is the experiment's. Growth is relative to the first.
 SIZES: dict[str, tuple[int, ...]] = {

@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from har_jax import config
-from har_jax.export.timing import interleaved, per_step, summary
+from har_jax.export.timing import interleaved
 from launch.bench import peer_process, running
-from launch.bench.running import Program
+from launch.bench.running import Program, per_step, summary
 
 OURS = 'har_jax'
 EPOCH = 'epoch'  # over running.EPOCH_WINDOWS, loading included; every other kind is a step

@@ -25,7 +25,8 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 _KILLED = """
 import json, os, pathlib, signal, sys
-from har_jax import config, config_fields, experiments
+import msgspec
+from har_jax import config, experiments
 from har_jax.datasets.datasets import Datasets
 from har_jax.train.log import Log
 
@@ -41,7 +42,7 @@ Log.step = dying
 study = experiments.Study(
   datasets=Datasets.open(pathlib.Path(windows)), out=pathlib.Path(out),
   targets=('alpha',), methods=('lora',), seeds=(0,),
-  experiment=config_fields.from_json(config.Experiment, json.loads(experiment)),
+  experiment=msgspec.convert(json.loads(experiment), config.Experiment),
 )
 list(experiments.run(study, experiments.TrainOptions(progress=False)))
 """

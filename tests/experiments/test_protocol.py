@@ -6,6 +6,7 @@ import pathlib
 import shutil
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import toy_method
@@ -21,7 +22,7 @@ from lodo_studies import (
   without_seconds,
 )
 
-from har_jax import config, config_fields, files, results, storage
+from har_jax import config, files, results, storage
 from har_jax.errors import UserError
 from har_jax.experiments.adaptation import prepare_run
 from har_jax.train import metrics
@@ -45,7 +46,7 @@ def test_a_result_states_its_experiment_data_and_versions(
   result = runs[f'alpha/{name}/subject/labels-0.7/seed0.json']
   identity = result['identity']
   assert (identity['target'], identity['method'], identity['seed']) == ('alpha', name, 0)
-  assert config_fields.from_json(config.Experiment, identity['experiment']) == experiment
+  assert msgspec.convert(identity['experiment'], config.Experiment) == experiment
   assert identity['windows'].keys() == {'alpha', 'beta', 'gamma'}
   assert identity['windows']['beta']['checksum'] == 'sum of beta'
   assert {'jax', 'flax', 'numpy', 'har_jax', 'python'} <= result['versions'].keys()

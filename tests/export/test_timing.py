@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from har_jax.export import timing
+from launch.bench import running
 
 
 def test_each_call_is_timed_once_per_turn_in_random_order():
@@ -36,9 +37,9 @@ def test_times_are_those_of_the_second_call_of_each_turn(monkeypatch: pytest.Mon
 
 def test_the_ratio_is_the_median_over_turns():
   # 2, 4 and 2 turn by turn; the ratio of the means would be 2.67.
-  summary = timing.summary(np.array([0.02, 0.04, 0.02]), np.array([0.01, 0.01, 0.01]))
+  summary = running.summary(np.array([0.02, 0.04, 0.02]), np.array([0.01, 0.01, 0.01]))
   assert summary['ratio'] == pytest.approx(2)
   assert summary['ms'] == pytest.approx(20)
   assert summary['ms_quartiles'] == pytest.approx([20, 30])
   assert summary['repeats'] == 3
-  assert timing.summary(np.array([0.02]), None)['ratio'] is None
+  assert running.summary(np.array([0.02]), None)['ratio'] is None

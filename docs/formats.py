@@ -31,7 +31,7 @@ def formats_table() -> str:
   """A row for each format that is read."""
   from tabulate import tabulate
 
-  rows = [(each.app, each.give) for each in formats.FORMATS]
+  rows = [(app_format.app, app_format.give) for app_format in formats.FORMATS]
   return tabulate(rows, headers=('app', 'what to give'), tablefmt='github')
 
 
@@ -69,8 +69,8 @@ def _differences(windows: dict[str, np.ndarray]) -> list[float]:
   signals = np.concatenate([plain, without, *windows.values()])
   all_six, three, *others = np.split(recognizer.predict_proba(signals), len(windows) + 2)
   return [
-    float(np.abs(each - (all_six if signal[..., 3:].any() else three)).max())
-    for each, signal in zip(others, windows.values(), strict=True)
+    float(np.abs(values - (all_six if signal[..., 3:].any() else three)).max())
+    for values, signal in zip(others, windows.values(), strict=True)
   ]
 
 
@@ -79,7 +79,7 @@ def filled(page: str, tables: dict[str, str]) -> str:
     block = re.compile(
       rf'(<!-- generated: .*? -->\n<!-- {name} -->\n).*?(<!-- end of generated -->)', re.DOTALL
     )
-    page = block.sub(lambda found, table=table: f'{found[1]}\n{table}\n\n{found[2]}', page)
+    page = block.sub(lambda match, table=table: f'{match[1]}\n{table}\n\n{match[2]}', page)
   return page
 
 

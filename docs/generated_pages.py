@@ -18,8 +18,8 @@ from har_jax.cli import command, main
 _ROOT = pathlib.Path(__file__).parents[1]
 _GITHUB_ONLY = ('launch/', 'tests/', 'har_jax/')  # code is no part of the site: its links become plain text
 _LINK = re.compile(r'(?<!!)\[([^\]]*)\]\((?!\w+:|#)([^)#]+)(#[^)]*)?\)')
-# Pages that lie elsewhere in the repository → their place in the site.
-_PLACES = {
+# Pages that lie elsewhere in the repository → their path in the site.
+_SITE_PATHS = {
   'BUILD.md': 'build.md',
   'CHANGELOG.md': 'changelog.md',
   'CITATION.cff': 'CITATION.cff',
@@ -32,7 +32,7 @@ _PLACES = {
   'results/runs.csv': 'results/runs.csv',
   'results/transcript.md': 'results/transcript.md',
 }
-_COPIED = [path for path in _PLACES if path != 'README.md']
+_COPIED = [path for path in _SITE_PATHS if path != 'README.md']
 _TITLES = {
   'Table II': 'Table II: macro-F1',
   'Table III': 'Table III: parameters',
@@ -52,9 +52,11 @@ def on_files(files: Files, config: Any) -> Files:
   for path in _COPIED:
     if path.endswith('.md'):
       text = (_ROOT / path).read_text(encoding='utf-8')
-      files.append(File.generated(config, _PLACES[path], content=with_links(text, path, _PLACES[path])))
+      files.append(
+        File.generated(config, _SITE_PATHS[path], content=with_links(text, path, _SITE_PATHS[path]))
+      )
     else:
-      files.append(File.generated(config, _PLACES[path], abs_src_path=str(_ROOT / path)))
+      files.append(File.generated(config, _SITE_PATHS[path], abs_src_path=str(_ROOT / path)))
   return files
 
 
@@ -66,16 +68,16 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
   return linked + results() if page.file.src_uri == 'results.md' else linked
 
 
-def with_links(text: str, source: str, place: str) -> str:
-  """A page with the site's links. `source` is its path in the repository, `place` that in the site."""
+def with_links(text: str, source: str, site_path: str) -> str:
+  """A page with the site's links. `source` is its path in the repository, `site_path` that in the site."""
 
   def link(match: re.Match) -> str:
     words, target, anchor = match[1], match[2], match[3] or ''
     path = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-    found = path.removeprefix('docs/') if path.startswith('docs/') else _PLACES.get(path)
-    if found is None and path.startswith(_GITHUB_ONLY):
+    linked = path.removeprefix('docs/') if path.startswith('docs/') else _SITE_PATHS.get(path)
+    if linked is None and path.startswith(_GITHUB_ONLY):
       return words
-    return f'[{words}]({posixpath.relpath(found or path, posixpath.dirname(place) or ".")}{anchor})'
+    return f'[{words}]({posixpath.relpath(linked or path, posixpath.dirname(site_path) or ".")}{anchor})'
 
   return _LINK.sub(link, text)
 

@@ -36,12 +36,12 @@ _DRAWN = {
 def means() -> pd.DataFrame:
   """Macro-F1, mean of the targets and seeds: a row for each experiment, a column for each method."""
   runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
-  found = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
-  runs = pd.concat(found)  # each experiment with its baselines
-  chosen = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
+  parts = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
+  runs = pd.concat(parts)  # each experiment with its baselines
+  shown = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
   rows = pd.concat(
     markdown.mean_rows(part, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
-    for _, part in chosen.groupby('experiment')  # each has its own targets
+    for _, part in shown.groupby('experiment')  # each has its own targets
   )
   wide = rows.pivot(index=_KEY, columns='method', values='macro-F1')
   return wide.reindex(index=pd.MultiIndex.from_tuples(_ROWS, names=_KEY), columns=_METHODS)
@@ -80,11 +80,11 @@ def picture() -> str:
 
 def _draw(figure: Any, scores: dict[str, dict[str, float]]) -> None:
   axes = figure.subplots()
-  places = list(_BUDGETS)
+  budgets = list(_BUDGETS)
   for method, (color, marker) in _DRAWN.items():
-    x = [places.index(budget) for budget in scores[method]]
+    x = [budgets.index(budget) for budget in scores[method]]
     axes.plot(x, list(scores[method].values()), color=color, marker=marker, label=method)
-  axes.set_xticks(range(len(places)), list(_BUDGETS.values()))
+  axes.set_xticks(range(len(budgets)), list(_BUDGETS.values()))
   axes.set_xlabel('labels of the target')
   axes.set_ylabel('macro-F1, unseen subjects')
   figure.legend(loc='outside right center')

@@ -29,19 +29,19 @@ def megabytes(name: str) -> float:
   return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6
 
 
-def closure(requirements: Iterable[str], found: dict[str, set[str]] | None = None) -> dict[str, set[str]]:
+def closure(requirements: Iterable[str], installed: dict[str, set[str]] | None = None) -> dict[str, set[str]]:
   """Every package that these requirements install here → the extras that are asked of it."""
-  found = {} if found is None else found
+  installed = {} if installed is None else installed
   for requirement in map(Requirement, requirements):
     name, extras = canonicalize_name(requirement.name), requirement.extras
-    if name in found and extras <= found[name]:
+    if name in installed and extras <= installed[name]:
       continue
-    found[name] = found.get(name, set()) | extras
-    needed = [Requirement(each) for each in importlib.metadata.requires(name) or []]
+    installed[name] = installed.get(name, set()) | extras
+    needed = [Requirement(line) for line in importlib.metadata.requires(name) or []]
     markers = [{'extra': extra} for extra in ('', *extras)]
     needed = [each for each in needed if not each.marker or any(map(each.marker.evaluate, markers))]
-    closure([str(each).partition(';')[0] for each in needed], found)
-  return found
+    closure([str(each).partition(';')[0] for each in needed], installed)
+  return installed
 
 
 def table() -> str:

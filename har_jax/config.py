@@ -285,9 +285,9 @@ class Protocol(config_fields.Checked):
 
 
 def _is_budget(text: str) -> bool:
-  number, per_class, rest = text.partition('/class')
+  number, per_class, after = text.partition('/class')
   try:
-    return not rest and (int(number) >= 1 if per_class else 0 < float(number) <= 1)
+    return not after and (int(number) >= 1 if per_class else 0 < float(number) <= 1)
   except ValueError:
     return False
 

@@ -32,7 +32,7 @@ def widths(default: tuple[int, ...], text: str, *, least: int) -> Any:
   return field(
     default,
     text,
-    lambda value: least <= len(value) <= MOST_LAYERS and all(1 <= each <= MOST_WIDTH for each in value),
+    lambda value: least <= len(value) <= MOST_LAYERS and all(1 <= width <= MOST_WIDTH for width in value),
     f'{least} to {MOST_LAYERS} widths from 1 to {MOST_WIDTH:,}',
   )
 
@@ -94,7 +94,7 @@ def is_valid(field: dataclasses.Field, value: Any) -> bool:
 
 def to_json(config: Any) -> dict[str, Any]:
   """A dataclass of hyperparameters, or of such dataclasses, as plain JSON values."""
-  return {each.name: _plain(getattr(config, each.name)) for each in dataclasses.fields(config)}
+  return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
 
 
 def _plain(value: Any) -> Any:
@@ -107,7 +107,7 @@ def check_names(cls: type, plain: Any) -> None:
   """Raises UserError on entries that are no field of the dataclass, or of one within it."""
   if not isinstance(plain, dict):
     return
-  fields = {each.name: each for each in dataclasses.fields(cls)}
+  fields = {field.name: field for field in dataclasses.fields(cls)}
   if unknown := sorted(map(str, plain.keys() - fields)):
     raise UserError(
       f'{cls.__name__.lower()} has no {shorten(", ".join(unknown))}; its fields are {", ".join(fields)}'

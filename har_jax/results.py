@@ -75,7 +75,7 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
     'step': result.step,
     'batch_runs': result.batch_runs,
     'sources': ' '.join(sorted(set(identity.windows) - {identity.target})),
-    'windows': _digest({name: _without_sum(each) for name, each in identity.windows.items()}),
+    'windows': _digest({name: _without_sum(windows) for name, windows in identity.windows.items()}),
     'target_windows': _digest(_tested(identity.windows[identity.target])),
     'device': device_text(msgspec.structs.asdict(result.device)),
     'versions': _versions(result),
@@ -165,9 +165,9 @@ def personal_rows(result: records.Personalization, experiment: str, commit: str 
       'seed': identity.seed,
       'subject': subject,
       'labels_per_class': identity.personal_labels,
-      **{f'{part}_windows': getattr(each.windows, part) for part in ('train', 'test')},
+      **{f'{part}_windows': getattr(scores.windows, part) for part in ('train', 'test')},
       **{
-        f'{name}_{when}': getattr(getattr(each, when), name)
+        f'{name}_{when}': getattr(getattr(scores, when), name)
         for name in ('macro_f1', 'accuracy')
         for when in ('before', 'after')
       },
@@ -176,7 +176,7 @@ def personal_rows(result: records.Personalization, experiment: str, commit: str 
       'versions': _versions(result),
       'commit': commit,
     }
-    for subject, each in result.by_subject.items()
+    for subject, scores in result.by_subject.items()
   ]
 
 
@@ -191,9 +191,9 @@ def find(folder: Place) -> dict[Place, records.Result]:
   Raises UserError where there is none, one of another schema version, a damaged one, or where two are of
   different windows of one archive.
   """
-  found = {path: read(path) for path in files_below(folder, 'seed*.json')}
+  contents = {path: read(path) for path in files_below(folder, 'seed*.json')}
   kind, _, version = FORMAT.rpartition(' ')
-  for path, result in found.items():
+  for path, result in contents.items():
     name, _, own_version = str(result.get('format', '')).rpartition(' ')
     if name == kind and own_version != version:
       raise UserError(f'{path} has schema version {own_version}, not {version}; delete it and run it again')
@@ -201,7 +201,7 @@ def find(folder: Place) -> dict[Place, records.Result]:
       raise UserError(f'{path} has the format {shorten(repr(result.get("format")))}; {RUN_AGAIN}')
   results = {
     path: records.check(result, records.Result, path, to_do=RUN_AGAIN)
-    for path, result in found.items()
+    for path, result in contents.items()
     if result.get('format') == FORMAT
   }
   if not results:

@@ -62,8 +62,8 @@ def cache_folder() -> pathlib.Path:
 
   Raises RuntimeError where the user has no home folder.
   """
-  if given := os.environ.get('XDG_CACHE_HOME'):
-    return pathlib.Path(given) / 'har_jax'
+  if cache_home := os.environ.get('XDG_CACHE_HOME'):
+    return pathlib.Path(cache_home) / 'har_jax'
   if sys.platform == 'win32':
     return (
       pathlib.Path(os.environ.get('LOCALAPPDATA') or '~/AppData/Local').expanduser() / 'har_jax' / 'cache'
@@ -129,7 +129,7 @@ def check_writable(folder: Place) -> None:
   """Raises UserError where no file can be written into a folder, which need not exist."""
   if is_bucket(folder):
     return
-  existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+  existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
   try:
     with tempfile.TemporaryFile(dir=existing) as file:
       file.write(bytes(4096))
@@ -192,11 +192,11 @@ def read_bytes(path: Place, *, to_do: str) -> bytes:
     raise UserError(f'{path} cannot be read ({error.strerror or error}); {to_do}') from error
 
 
-def check_sum(path: Place, found: str, expected: str | None, *, to_do: str) -> None:
+def check_sum(path: Place, checksum: str, expected: str | None, *, to_do: str) -> None:
   """Raises UserError where a file's checksum is not the one in its card."""
-  if found != expected:
+  if checksum != expected:
     raise UserError(
-      f'{path} is damaged or belongs to another card: its sum is {found}, the card next to it says '
+      f'{path} is damaged or belongs to another card: its sum is {checksum}, the card next to it says '
       f'{shorten(expected)}; {to_do}'
     )
 

@@ -45,9 +45,9 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
     _download(archive.url, part, allow_http)
   except (OSError, ValueError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
     size, _ = _resumable(part)
-    kept = f'{size} bytes are kept, and the next try resumes from there. ' if size else ''
+    progress = f'{size} bytes are kept, and the next try resumes from there. ' if size else ''
     raise UserError(
-      f'{archive.url} could not be downloaded ({shorten(error)}). {kept}'
+      f'{archive.url} could not be downloaded ({shorten(error)}). {progress}'
       f'Try again, or download it in another way and put it at {path}'
     ) from error
   try:
@@ -62,8 +62,8 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
 
 def _file_name(url: str) -> str:
   """The URL's last part; of GitHub's snapshots, which are all HEAD.zip, the repository's name."""
-  place = pathlib.PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
-  return f'{place.parts[-3]}.zip' if place.match('archive/HEAD.zip') else place.name
+  path = pathlib.PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
+  return f'{path.parts[-3]}.zip' if path.match('archive/HEAD.zip') else path.name
 
 
 def _refuse_unencrypted(url: str, allow_http: bool) -> None:
@@ -196,9 +196,9 @@ def _check(file: pathlib.Path, path: pathlib.Path, official: str) -> None:
         digest,
       )
     return
-  known = sidecar.read_text(encoding='utf-8', errors='replace').split()[:1]
-  if known != [digest]:
+  earlier = sidecar.read_text(encoding='utf-8', errors='replace').split()[:1]
+  if earlier != [digest]:
     raise UserError(
-      f'{path.name} has SHA-256 {digest}, an earlier download had {shorten(" ".join(known)) or "none"}: '
+      f'{path.name} has SHA-256 {digest}, an earlier download had {shorten(" ".join(earlier)) or "none"}: '
       f'it is damaged, or its authors changed it; to accept it, delete {sidecar}'
     )

@@ -26,16 +26,16 @@ _COLUMNS = [
 
 def _read(source: Source, position: str, dropped: collections.Counter) -> Iterator[Recording]:
   """One recording per file, by subject, then trial; counts the files that are missing."""
-  found = []
+  files = []
   for name in source.find('A_DeviceMotion_data/*/sub_*.csv'):
     match = re.search(r'A_DeviceMotion_data/(\w+)_(\d+)/sub_(\d+)\.csv$', name)
     if match is None or match[1] not in _ACTIVITIES:
       raise UserError(
         f'{source.path}: {shorten(name)} is not named <{"|".join(_ACTIVITIES)}>_<trial>/sub_<subject>.csv'
       )
-    found.append((int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name))
-  dropped['files of the archive missing'] += max(_SUBJECTS * _TRIALS - len(found), 0)
-  for subject, _, activity, name in sorted(found):
+    files.append((int(match[3]), int(match[2]), _ACTIVITIES[match[1]], name))
+  dropped['files of the archive missing'] += max(_SUBJECTS * _TRIALS - len(files), 0)
+  for subject, _, activity, name in sorted(files):
     rows = read_rows(source, name, columns=_COLUMNS)
     # iOS splits acceleration into gravity and the user's. Its gravity points down: -1 g on z if a phone lies
     # face up. The other archives have specific force, +1 g there, hence the sign.

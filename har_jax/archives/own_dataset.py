@@ -82,7 +82,7 @@ def _read(
   """The recordings subject by subject; a label that `activities` lacks keeps its name."""
   from har_jax import recordings  # imports pandas
 
-  folders = sorted(each for each in source.path.iterdir() if each.is_dir() and not each.name.startswith('.'))
+  folders = sorted(path for path in source.path.iterdir() if path.is_dir() and not path.name.startswith('.'))
   if not folders:
     raise UserError(
       f'{source.path} has no folder: put the recordings of each subject into a folder of its own'

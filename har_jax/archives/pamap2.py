@@ -63,8 +63,8 @@ def _read(source: Source, position: str, dropped: collections.Counter) -> Iterat
     rows = rows[in_order(rows[:, 0], dropped)]
     unknown = sorted(set(rows[:, 1].tolist()) - set(_ACTIVITIES) - {0})
     if unknown:
-      held = shorten(', '.join(f'{code:g}' for code in unknown))
-      raise UserError(f'{name}: activities {held} are unknown; known are 0 and {sorted(_ACTIVITIES)}')
+      codes = shorten(', '.join(f'{code:g}' for code in unknown))
+      raise UserError(f'{name}: activities {codes} are unknown; known are 0 and {sorted(_ACTIVITIES)}')
     time_s, labels = rows[:, 0], rows[:, 1].astype(np.int64)
     spans = segments.labeled_spans(time_s, labels, _ACTIVITIES)
     dropped['rows between activities'] += int((labels == 0).sum())

@@ -85,10 +85,10 @@ def recordings(
   """
   rows = Recording(subject, position, acc, gyro, tuple(spans))
   both = (segments.unbroken(samples.time_s, MAX_GAP_S) for samples in (acc, gyro))
-  kept = 0
+  paired = 0
   for start_s, stop_s in segments.overlaps(*both):
     recording = segments.extract(rows, start_s, stop_s)
-    kept += len(recording.acc.time_s) + len(recording.gyro.time_s)
+    paired += len(recording.acc.time_s) + len(recording.gyro.time_s)
     yield recording
-  if alone := len(acc.time_s) + len(gyro.time_s) - kept:
+  if alone := len(acc.time_s) + len(gyro.time_s) - paired:
     dropped['rows of one sensor while the other was silent'] += alone

@@ -257,8 +257,8 @@ def read_rows(
     if not isinstance(columns, int):
       header = [word.strip() for word in text.readline().split(delimiter)]
       if missing := [column for column in columns if column not in header]:
-        held = shorten(', '.join(header))
-        raise UserError(f'{where} has no column {", ".join(missing)}; it has {held}')
+        listed = shorten(', '.join(header))
+        raise UserError(f'{where} has no column {", ".join(missing)}; it has {listed}')
       selected = [header.index(column) for column in columns]
     records = np.dtype(dtype).names or ()
     try:

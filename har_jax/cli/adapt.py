@@ -193,8 +193,8 @@ def _print_self_training(entries) -> None:
   if 'after' not in entries:
     print(text + 'not validated.')
     return
-  kept = 'kept' if entries['kept'] else 'not kept, because it is lower'
-  print(text + f'macro-F1 {entries["before"]:.3f} before, {entries["after"]:.3f} after; {kept}.')
+  outcome = 'kept' if entries['kept'] else 'not kept, because it is lower'
+  print(text + f'macro-F1 {entries["before"]:.3f} before, {entries["after"]:.3f} after; {outcome}.')
 
 
 def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
@@ -205,12 +205,12 @@ def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
 
   adapted, baselines, missing = comparison.compare(recognizer, signals, labels, held_out, seconds)
   scores = [*adapted, *baselines]
-  rows = [(each.model, each.macro_f1, each.accuracy, each.seconds) for each in scores]
+  rows = [(score.model, score.macro_f1, score.accuracy, score.seconds) for score in scores]
   headers = ('model', 'macro-F1', 'accuracy', 'seconds')
   print('The same windows, by models that were fitted to the same training windows:')
   print(tabulate(rows, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
   print(*missing, comparison.verdict(adapted[0], baselines), sep='\n')
-  if not recognizer.ensemble and max(each.macro_f1 for each in baselines) > adapted[0].macro_f1:
+  if not recognizer.ensemble and max(baseline.macro_f1 for baseline in baselines) > adapted[0].macro_f1:
     print('--ensemble averages the adapter and the baselines.')
   if recognizer.ensemble:
     weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
@@ -232,7 +232,7 @@ def _print_counts(labels) -> None:
 
 def _check_replaceable(out: pathlib.Path) -> None:
   """Raises UserError, before training, where the folder holds files of someone else."""
-  if out.is_dir() and (foreign := sorted(each.name for each in out.iterdir() if each.name not in _OURS)):
+  if out.is_dir() and (foreign := sorted(path.name for path in out.iterdir() if path.name not in _OURS)):
     raise UserError(f'--out={out} holds {shorten(foreign[0])}, which is of no adapter: give another folder')
 
 

@@ -158,21 +158,21 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
 
 def _main(module: types.ModuleType) -> None:
   """Calls `module.main`, with the standard output that --quiet and --json ask for."""
-  given = module.FLAGS.flag_values_dict()
-  is_quiet, is_json = given.get('quiet'), given.get('json')
+  values = module.FLAGS.flag_values_dict()
+  is_quiet, is_json = values.get('quiet'), values.get('json')
   with contextlib.ExitStack() as stack:
-    stack.enter_context(compiled_programs.kept())
+    stack.enter_context(compiled_programs.keep())
     if is_quiet:
       os.environ['TQDM_DISABLE'] = '1'  # bars of commands without --progress
       stack.callback(os.environ.pop, 'TQDM_DISABLE')
-      if 'progress' in given:
+      if 'progress' in values:
         module.FLAGS['progress'].value = False
       stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, 'w'))))
     elif is_json:
       stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-    found = module.main()
+    results = module.main()
   if is_json:
-    print(json.dumps(found, default=_plain))
+    print(json.dumps(results, default=_plain))
 
 
 def _plain(value: Any) -> Any:
@@ -181,7 +181,7 @@ def _plain(value: Any) -> Any:
 
 
 def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
-  """Sets `module.FLAGS`. Raises UserError for a word that is no flag and has no place."""
+  """Sets `module.FLAGS`. Raises UserError for a word that is no flag and takes no position."""
   module.FLAGS.set_gnu_getopt(True)  # flags may follow words
   _, *words = module.FLAGS(['har-jax', *map(_with_flagfile, arguments)])
   names = getattr(module, 'POSITIONAL', ())
@@ -190,8 +190,8 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
     words += [','.join(last)] if last else []
   for i, word in enumerate(words):
     if i >= len(names):
-      places = f'; by position: {", ".join(names)}' if names else ''
-      raise UserError(f'{word!r} is not a flag: write --name=value{places}')
+      by_position = f'; by position: {", ".join(names)}' if names else ''
+      raise UserError(f'{word!r} is not a flag: write --name=value{by_position}')
     if module.FLAGS[names[i]].present:
       raise UserError(f'{word!r} and --{names[i]}={module.FLAGS[names[i]].value}: give one of them')
     module.FLAGS[names[i]].parse(word)
@@ -202,10 +202,10 @@ def _with_flagfile(argument: str) -> str:
   flag, _, name = argument.partition('=')
   if flag not in ('--flagfile', '-flagfile') or pathlib.Path(name).exists():
     return argument
-  folder = next((each for each in _FLAGFILES if each.is_dir()), _FLAGFILES[0])
-  known = sorted(path.stem for path in folder.glob('*.flags'))
-  if name not in known:
-    raise UserError(f'--flagfile={name}: no such file; by name there are {", ".join(known) or "none"}')
+  folder = next((path for path in _FLAGFILES if path.is_dir()), _FLAGFILES[0])
+  names = sorted(path.stem for path in folder.glob('*.flags'))
+  if name not in names:
+    raise UserError(f'--flagfile={name}: no such file; by name there are {", ".join(names) or "none"}')
   return f'{flag}={folder / name}.flags'
 
 
@@ -268,7 +268,7 @@ def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
     if name not in common:
       groups[part_of.get(name, 'Other')].append(name)
   first = 'Flags; --flagfile=<file or name> reads them from a file, one per line'
-  return {first: list(common)} | {title: found for title, found in groups.items() if found}
+  return {first: list(common)} | {title: listed for title, listed in groups.items() if listed}
 
 
 def whole_numbers(flag: str, words: Sequence[str]) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ _UNREADABLE = 'Error reading persistent compilation cache'
 
 
 @contextlib.contextmanager
-def kept() -> Iterator[None]:
+def keep() -> Iterator[None]:
   """Lets JAX keep compiled programs, if it is imported for the first time within the block.
 
   Nothing changes where the user has set JAX_COMPILATION_CACHE_DIR, or where the folder cannot be written.
@@ -29,18 +29,18 @@ def kept() -> Iterator[None]:
     yield
     return
   added = {
-    name: each for name, each in ({_FOLDER: str(folder)} | _SETTINGS).items() if name not in os.environ
+    name: value for name, value in ({_FOLDER: str(folder)} | _SETTINGS).items() if name not in os.environ
   }
   os.environ |= added
-  found: list[str] = []
+  unreadable: list[str] = []
   try:
     with warnings.catch_warnings():
-      warnings.showwarning = _collect(found, warnings.showwarning)  # type: ignore[assignment]
+      warnings.showwarning = _collect(unreadable, warnings.showwarning)  # type: ignore[assignment]
       yield
   finally:
     for name in added:
       del os.environ[name]
-    if found:  # JAX has compiled the program, and does not replace what it cannot read
+    if unreadable:  # JAX has compiled the program, and does not replace what it cannot read
       with contextlib.suppress(OSError):
         _drop(folder, lambda *_: True)
 
@@ -71,12 +71,12 @@ def _drop(folder: pathlib.Path, is_dropped: Callable[[str, set[str]], bool]) -> 
         (folder / f'{name.removesuffix("-cache")}-atime').unlink(missing_ok=True)
 
 
-def _collect(found: list[str], show: Callable[..., None]) -> Callable[..., None]:
+def _collect(unreadable: list[str], show: Callable[..., None]) -> Callable[..., None]:
   """`show`, but warnings of programs that cannot be read are collected."""
 
   def shown(message: Warning | str, *details: Any, **more: Any) -> None:
     if str(message).startswith(_UNREADABLE):
-      found.append(str(message))
+      unreadable.append(str(message))
     else:
       show(message, *details, **more)
 

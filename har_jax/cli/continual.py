@@ -62,12 +62,12 @@ def main() -> dict[str, Any]:
     stream = domains.stream_datasets(datasets, _TARGETS.value, **options)
   print(f'{len(stream.domains)} domains, {len(stream.classes)} activities: {", ".join(stream.classes)}.')
   outputs.warn_of_known_people(base.card, [datasets[name] for name in names])
-  found = run.run(settings, settings.learner(base, stream), out, _print_domain)
-  storage.write_text(out / 'matrix.svg', curves.continual(found))
-  _print_summary(found)
+  card = run.run(settings, settings.learner(base, stream), out, _print_domain)
+  storage.write_text(out / 'matrix.svg', curves.continual(card))
+  _print_summary(card)
   is_routed = not (out / 'adapter.json').exists()
   print(f'{out}/domain<k>: an adapter for each domain' if is_routed else out / 'adapter.json')
-  entries = records.to_json(found)
+  entries = records.to_json(card)
   return {'out': out, **{name: entries[name] for name in entries if name not in ('format', 'identity')}}
 
 

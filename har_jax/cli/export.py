@@ -68,8 +68,8 @@ def main() -> dict[str, Any]:
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value
   ]
   rows = compare.measure(recognizer, made, windows)
-  for folder, each, row in zip(folders, made, rows, strict=True):
-    export.write(folder, each, measured=row)
+  for folder, export_file, row in zip(folders, made, rows, strict=True):
+    export.write(folder, export_file, measured=row)
   if windows is not None:
     score, count = rows[0]['macro_f1_before'], rows[0]['windows']
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')

@@ -80,23 +80,23 @@ def main() -> dict[str, Any]:
   out = pathlib.Path(_OUT.value)
   server = Server(federation, out, _BASE.value, measure=measure, report=_print_round)
   adapter = simulation.simulate(server, archive, workers=_WORKERS.value)
-  found = {'out': out, **records.to_json(adapter.card.federated or {})}
+  results = {'out': out, **records.to_json(adapter.card.federated or {})}
   if federation.personal_head:
     print('The adapter in --out has the head as drawn: each client has kept its own.')
   else:
     unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, everyone.unseen)
-    found['unseen'] = unseen
+    results['unseen'] = unseen
     print(
       f'People who never took part: macro-F1 {unseen["macro_f1"]:.3f}, accuracy {unseen["accuracy"]:.3f}.'
     )
-  if later := found.get('later'):
-    scores = [each['macro_f1'] for each in later]
+  if later := results.get('later'):
+    scores = [client['macro_f1'] for client in later]
     print(f"Clients' later windows: macro-F1 {np.mean(scores):.3f} on average, {min(scores):.3f} at worst.")
   if federation.clip_norm:
-    found['epsilon'], delta = _epsilon(federation, len(everyone.clients))
-    print(f'Differential privacy of each client: epsilon {found["epsilon"]:.2f} at delta {delta:.1g}.')
+    results['epsilon'], delta = _epsilon(federation, len(everyone.clients))
+    print(f'Differential privacy of each client: epsilon {results["epsilon"]:.2f} at delta {delta:.1g}.')
   print(out / 'adapter.json')
-  return found
+  return results
 
 
 def _print_round(entry: dict[str, Any]) -> None:

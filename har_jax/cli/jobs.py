@@ -102,10 +102,10 @@ def run(
 def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen]]:
   """Processes of `har-jax`, each on one core. SIGTERM ends those that are left: they save their state."""
   processes: list[subprocess.Popen] = []
-  own = cores()
+  available = cores()
   try:
     for number, arguments in enumerate(commands):
-      with _on_core(own[number % len(own)]):
+      with _on_core(available[number % len(available)]):
         processes.append(subprocess.Popen([sys.executable, '-m', 'har_jax', *arguments]))
     yield processes
   finally:

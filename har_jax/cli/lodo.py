@@ -120,7 +120,7 @@ def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict
   for spec, number in itertools.product(study.runs, labels):
     path, result = personalize(spec, number, options)
     before, after = (
-      [each[when]['macro_f1'] for each in result['by_subject'].values()] for when in ('before', 'after')
+      [subject[when]['macro_f1'] for subject in result['by_subject'].values()] for when in ('before', 'after')
     )
     gains = [100 * (later - first) for first, later in zip(before, after, strict=True)]
     spread = f' ± {statistics.stdev(gains):.1f}' if len(gains) > 1 else ''

@@ -54,14 +54,14 @@ def _rare_searches_for_cycles() -> Iterator[None]:
 
 
 def _run(arguments: Sequence[str]) -> int:
-  name, *rest = arguments or ['--help']
+  name, *flags = arguments or ['--help']
   if name in ('--help', '-h'):
     print(_overview())
     return 0
   if name not in COMMANDS:
     print(f'error: unknown command {name!r}; one of {", ".join(COMMANDS)}', file=sys.stderr)
     return 1
-  return command.run(load(name), rest)
+  return command.run(load(name), flags)
 
 
 def load(name: str) -> types.ModuleType:

@@ -43,7 +43,7 @@ def check_given(flag: str, text: str | None) -> None:
     return
   near: list[str] = []
   if place.parent.is_dir():
-    near = difflib.get_close_matches(place.name, [each.name for each in place.parent.iterdir()], 1)
+    near = difflib.get_close_matches(place.name, [path.name for path in place.parent.iterdir()], 1)
   hint = f'; did you mean {place.parent / near[0]}?' if near else ''
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
 
@@ -51,8 +51,8 @@ def check_given(flag: str, text: str | None) -> None:
 def warn_of_known_people(card: Any, datasets: 'Collection[Dataset]') -> None:
   """Warns where the base of this card was pretrained on these datasets: nobody of them is unseen."""
   sources = {source.archive for source in card.sources}
-  if known := [dataset.name for dataset in datasets if dataset.people & sources]:
+  if names := [dataset.name for dataset in datasets if dataset.people & sources]:
     print(
-      f'warning: the base was pretrained on people of {", ".join(known)}, so none of them is unseen',
+      f'warning: the base was pretrained on people of {", ".join(names)}, so none of them is unseen',
       file=sys.stderr,
     )

@@ -79,7 +79,7 @@ def main() -> dict[str, Any]:
   labeled = reading.recordings
   # Without labels: they must not change predictions, and too few of them are no reason to warn.
   reading = dataclasses.replace(
-    reading, recordings=[dataclasses.replace(each, spans=()) for each in reading.recordings]
+    reading, recordings=[dataclasses.replace(part, spans=()) for part in reading.recordings]
   )
   doubts = recordings.check(reading, recognizer.windowing) + timeline.warnings_for(recognizer, reading)
   recording.warn(reading.warnings + doubts)

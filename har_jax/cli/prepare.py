@@ -57,8 +57,8 @@ _ALLOW_HTTP = _define(
 def main() -> None:
   import tqdm
 
-  chosen = _chosen()
-  processes = min(len(jobs.cores()), len(chosen)) if _ARCHIVE.value == 'all' else 1
+  pairs = _select()
+  processes = min(len(jobs.cores()), len(pairs)) if _ARCHIVE.value == 'all' else 1
   prepare = functools.partial(
     _prepare,
     out=_OUT.value,
@@ -68,13 +68,13 @@ def main() -> None:
     progress=processes == 1,  # bars of several processes would overwrite each other
   )
   if processes <= 1:
-    for archive, path in chosen:
+    for archive, path in pairs:
       print(_summary(prepare(archive, path)), flush=True)
     return
   with futures.ProcessPoolExecutor(processes, multiprocessing.get_context('spawn')) as pool:
-    metas = pool.map(prepare, *zip(*chosen, strict=True))
+    metas = pool.map(prepare, *zip(*pairs, strict=True))
     try:
-      for meta in tqdm.tqdm(metas, 'archives', total=len(chosen), unit=' archives'):
+      for meta in tqdm.tqdm(metas, 'archives', total=len(pairs), unit=' archives'):
         print(_summary(meta), flush=True)
     except futures.process.BrokenProcessPool as error:
       raise UserError(
@@ -89,7 +89,7 @@ def _prepare(archive: Archive, path: pathlib.Path | None, **options: Any) -> rec
   return prepare(archive, path, **options).meta
 
 
-def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
+def _select() -> list[tuple[Archive, pathlib.Path | None]]:
   from har_jax.datasets.prepare import detect_archives, is_prepared
 
   name, path = _ARCHIVE.value, pathlib.Path(_ARCHIVE_PATH.value) if _ARCHIVE_PATH.value else None
@@ -110,23 +110,23 @@ def _chosen() -> list[tuple[Archive, pathlib.Path | None]]:
       return [(archive, fetch(archive, folder, allow_http=_ALLOW_HTTP.value))]
     if path is None:
       return [(archive, None)]
-    found = {each.name: place for each, place in detect_archives(path)} if path.is_dir() else {}
-    return [(archive, found.get(name, path))]
+    paths = {archive.name: source for archive, source in detect_archives(path)} if path.is_dir() else {}
+    return [(archive, paths.get(name, path))]
   if path is None or _DOWNLOAD.value:
     raise UserError('--archive=all needs --archive_path= a folder of archives, and no --download')
   detected = detect_archives(path)
   if not detected:
     raise UserError(f'--archive_path={path} holds none of the archives {", ".join(ARCHIVES)}')
-  chosen: list[tuple[Archive, pathlib.Path | None]] = []
-  for archive, place in detected:
-    if is_prepared(archive, place, _OUT.value, config.Windowing(**_windowing()), position=_POSITION.value):
+  pairs: list[tuple[Archive, pathlib.Path | None]] = []
+  for archive, source in detected:
+    if is_prepared(archive, source, _OUT.value, config.Windowing(**_windowing()), position=_POSITION.value):
       print(
         f'{archive.name}: {_OUT.value}/{archive.name} is up to date; delete it to prepare it again',
         file=sys.stderr,
       )
     else:
-      chosen.append((archive, place))
-  return chosen
+      pairs.append((archive, source))
+  return pairs
 
 
 def _summary(meta: records.Windows) -> str:

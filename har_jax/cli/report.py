@@ -88,26 +88,25 @@ def _compare(folders: list[str]) -> list[dict[str, Any]]:
   from har_jax import storage
   from har_jax.report import compare, frame, markdown
 
-  if given := [name for name in ('runs_csv', 'append_to', 'out', 'html') if FLAGS[name].value]:
-    raise UserError(f'--{given[0]} needs one folder of results; {len(folders)} were given')
+  if set_flags := [name for name in ('runs_csv', 'append_to', 'out', 'html') if FLAGS[name].value]:
+    raise UserError(f'--{set_flags[0]} needs one folder of results; {len(folders)} were given')
   if len(set(folders)) < len(folders):
     raise UserError(f'--results={",".join(folders)}: give each folder once')
-  found = compare.sections({name: frame.load(storage.place(name)) for name in folders})
-  for section in found:
+  sections = compare.sections({name: frame.load(storage.place(name)) for name in folders})
+  for section in sections:
     table = markdown.tabulated(section.table, 'simple') if len(section.table) else ''
     print(*filter(None, [section.title, section.caption, table, *section.notes]), sep='\n')
     print()
   return [
-    {'title': each.title, 'notes': [*each.notes], 'rows': each.table.to_dict('records')} for each in found
+    {'title': section.title, 'notes': [*section.notes], 'rows': section.table.to_dict('records')}
+    for section in sections
   ]
 
 
 def commit() -> str:
   """Short hash of the working folder's commit; '' outside a git repository."""
   try:
-    found = subprocess.run(
-      ['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(['git', 'rev-parse', '--short', 'HEAD'], capture_output=True, text=True, check=True)
   except (OSError, subprocess.CalledProcessError):
     return ''
-  return found.stdout.strip()
+  return done.stdout.strip()

@@ -45,7 +45,7 @@ class Stream:
 
   def seen(self, count: int) -> Int[np.ndarray, 'y']:
     """The activities of the first domains, sorted."""
-    return np.unique(np.concatenate([np.empty(0, int), *(each.labels for each in self.domains[:count])]))
+    return np.unique(np.concatenate([np.empty(0, int), *(domain.labels for domain in self.domains[:count])]))
 
 
 def stream_people(

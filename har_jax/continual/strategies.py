@@ -54,26 +54,26 @@ def _ewc(learner: Learner, state: State, number: int, settings: Settings) -> Sta
 def _average(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Trains an adapter of each domain from the base, and averages their weights."""
   domain, new = learner.stream.domains[number], learner.alone(number)
-  known = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
-  knows = np.isin(np.arange(len(known)), domain.labels)
-  model = average_in(part(state, 'model') or new, new, number, known, knows, learner.output)
-  return under('model', model) | {'domains/of_activity': known + knows}
+  counts = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
+  knows = np.isin(np.arange(len(counts)), domain.labels)
+  model = average_in(part(state, 'model') or new, new, number, counts, knows, learner.output)
+  return under('model', model) | {'domains/of_activity': counts + knows}
 
 
 def average_in(
   mean: Variables,
   new: Variables,
   count: int,
-  known: Int[np.ndarray, 'y'],
+  counts: Int[np.ndarray, 'y'],
   knows: Bool[np.ndarray, 'y'],
   output: list[str],
 ) -> Variables:
   """Averages one more adapter into the mean of `count`; a row of the output layer over those who know it.
 
-  known: how many of the adapters know each activity. knows: whether the new one does.
+  counts: how many of the adapters know each activity. knows: whether the new one does.
   """
   merged = aggregation.average([mean, new], np.array([count, 1]) / (count + 1))
-  weight = np.divide(knows, known + knows, out=np.zeros(len(known)), where=known + knows > 0)
+  weight = np.divide(knows, counts + knows, out=np.zeros(len(counts)), where=counts + knows > 0)
   rows = {path: ((1 - weight) * mean[path] + weight * new[path]).astype(np.float32) for path in output}
   return merged | rows
 

@@ -17,11 +17,11 @@ def balance_classes(windows: Batch, *, seed: int) -> Batch:
   A class with fewer windows repeats them, each at most `MAX_REPEATS` times.
   """
   rng = np.random.default_rng(seed)
-  chosen = [np.empty(0, int)]
+  drawn = [np.empty(0, int)]
   for label in np.unique(windows['label']):
     class_indices = rng.permutation(np.flatnonzero(windows['label'] == label))
-    chosen.append(np.resize(class_indices, min(WINDOWS_PER_CLASS, MAX_REPEATS * len(class_indices))))
-  indices = np.concatenate(chosen)
+    drawn.append(np.resize(class_indices, min(WINDOWS_PER_CLASS, MAX_REPEATS * len(class_indices))))
+  indices = np.concatenate(drawn)
   return {name: values[indices] for name, values in windows.items()}
 
 
@@ -35,8 +35,8 @@ def draw_from_source(windows: Batch, *, seed: int) -> Batch:
     return windows
   weights = 1 / np.sqrt(np.bincount(label))[label]
   rng = np.random.default_rng(seed)
-  chosen = np.sort(rng.choice(len(label), WINDOWS_PER_SOURCE, replace=False, p=weights / weights.sum()))
-  return {name: values[chosen] for name, values in windows.items()}
+  indices = np.sort(rng.choice(len(label), WINDOWS_PER_SOURCE, replace=False, p=weights / weights.sum()))
+  return {name: values[indices] for name, values in windows.items()}
 
 
 def concatenate_equally(parts: Sequence[Batch]) -> Batch:

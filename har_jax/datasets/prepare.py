@@ -62,8 +62,8 @@ def prepare(
     if source is not None and archive.marker and not source.find(archive.marker):
       raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
     recordings = itertools.chain.from_iterable(
-      archive.read(source, each, dropped)  # type: ignore[arg-type]  # None: synthetic
-      for each in positions
+      archive.read(source, name, dropped)  # type: ignore[arg-type]  # None: synthetic
+      for name in positions
     )
     bar = tqdm(recordings, archive.name, unit=' recordings', mininterval=0.5, disable=not progress)
     for number, recording in enumerate(bar):
@@ -74,7 +74,7 @@ def prepare(
       )
   if source is not None and source.copies:
     dropped['files that are copies in another folder'] += len(source.copies)
-  without = [each for each in positions if each not in {window.position for window in cut}]
+  without = [name for name in positions if name not in {window.position for window in cut}]
   if len(positions) > 1 and without:
     raise UserError(f'{archive.name} has no window at {", ".join(without)}: leave it out of --position')
   unit_check.finish(cut)
@@ -129,10 +129,10 @@ def _positions(archive: Archive, position: str | None) -> tuple[str, ...]:
   if position == 'all':
     return archive.positions
   positions = tuple(dict.fromkeys((position or archive.positions[0]).split(',')))
-  for each in positions:
-    if each not in archive.positions:
+  for name in positions:
+    if name not in archive.positions:
       raise UserError(
-        f'{archive.name} has no position {each!r}; one of {", ".join(archive.positions)}, or all'
+        f'{archive.name} has no position {name!r}; one of {", ".join(archive.positions)}, or all'
       )
   return positions
 
@@ -143,15 +143,20 @@ def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.P
   Reads names only, no contents. Skips other files; warns of an unreadable zip.
   """
   candidates = list(_candidates(pathlib.Path(folder), _MAX_DEPTH, set()))
-  found: dict[str, tuple[Archive, pathlib.Path]] = {}
+  detected: dict[str, tuple[Archive, pathlib.Path]] = {}
   for path in candidates:
     if path.is_file() and (archive := _detect_in_zip(path)) is not None:
-      found.setdefault(archive.name, (archive, path))
+      detected.setdefault(archive.name, (archive, path))
   for path in candidates:
     for archive in ARCHIVES.values():
-      if archive.name not in found and archive.marker and path.is_dir() and _has_marker(path, archive.marker):
-        found[archive.name] = archive, path
-  return [found[name] for name in ARCHIVES if name in found]
+      if (
+        archive.name not in detected
+        and archive.marker
+        and path.is_dir()
+        and _has_marker(path, archive.marker)
+      ):
+        detected[archive.name] = archive, path
+  return [detected[name] for name in ARCHIVES if name in detected]
 
 
 def _candidates(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:

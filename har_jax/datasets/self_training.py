@@ -19,13 +19,13 @@ def pseudo_labeled(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed: in
   from scipy import special
 
   confidence = special.softmax(logits, axis=1).max(axis=1)
-  kept = np.zeros(len(predicted), bool)
+  is_confident = np.zeros(len(predicted), bool)
   for label in np.unique(predicted):
     indices = np.flatnonzero(predicted == label)
     most_confident_first = indices[np.argsort(-confidence[indices], kind='stable')]
-    kept[most_confident_first[: int(np.ceil(_CONFIDENT_FRACTION * len(indices)))]] = True
-  chosen = {name: values[kept] for name, values in windows.items()}
-  return balancing.balance_classes(chosen | {'label': predicted[kept].astype(np.int32)}, seed=seed)
+    is_confident[most_confident_first[: int(np.ceil(_CONFIDENT_FRACTION * len(indices)))]] = True
+  confident = {name: values[is_confident] for name, values in windows.items()}
+  return balancing.balance_classes(confident | {'label': predicted[is_confident].astype(np.int32)}, seed=seed)
 
 
 def filter_by_teacher(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed: int) -> Batch:
@@ -33,5 +33,5 @@ def filter_by_teacher(windows: Batch, logits: Float[np.ndarray, 'w y'], *, seed:
 
   The others come from another body position or device orientation, and would mislead.
   """
-  kept = logits.argmax(axis=1) == windows['label']
-  return balancing.balance_classes({name: values[kept] for name, values in windows.items()}, seed=seed)
+  agrees = logits.argmax(axis=1) == windows['label']
+  return balancing.balance_classes({name: values[agrees] for name, values in windows.items()}, seed=seed)

@@ -68,7 +68,7 @@ class SignalSummary:
 
   @property
   def positions(self) -> int:
-    return len({each.position for each in self.gravity})
+    return len({entry.position for entry in self.gravity})
 
   @property
   def gyro_matrix(self) -> Float[np.ndarray, '3 3']:
@@ -81,13 +81,13 @@ class SignalSummary:
     A component's weight is half its fraction of the training windows and half an equal part: other people do
     other things for longer.
     """
-    total = sum(each.windows for each in self.gravity)
+    total = sum(entry.windows for entry in self.gravity)
     logs = [np.full(means_g.shape[:-1], np.log(_OUTLIERS) - _LOG_UNIT_BALL)]
-    for each in self.gravity:
-      covariance = _symmetric(each.covariance) + _PERSON_G**2 * np.eye(3)
-      deviation = means_g - np.array(each.mean)
+    for entry in self.gravity:
+      covariance = _symmetric(entry.covariance) + _PERSON_G**2 * np.eye(3)
+      deviation = means_g - np.array(entry.mean)
       distance = (deviation @ np.linalg.inv(covariance) * deviation).sum(axis=-1)
-      weight = (1 - _OUTLIERS) * (each.windows / total + 1 / len(self.gravity)) / 2
+      weight = (1 - _OUTLIERS) * (entry.windows / total + 1 / len(self.gravity)) / 2
       scale = np.linalg.slogdet(2 * np.pi * covariance)[1]
       logs.append(np.log(weight) - (distance + scale) / 2)
     return np.logaddexp.reduce(logs, axis=0)
@@ -100,12 +100,12 @@ def summarize(
   positions: Sequence[str] | None = None,
 ) -> SignalSummary:
   """Summarizes windows in m/s² and rad/s, by activity, and by position if there are several."""
-  names = np.array([str(each) for each in activities])
-  places = np.full(len(names), '') if positions is None else np.array(positions)
+  names = np.array([str(activity) for activity in activities])
+  worn_at = np.full(len(names), '') if positions is None else np.array(positions)
   means = signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2
   gravity = []
-  for position, activity in sorted(set(zip(places.tolist(), names.tolist(), strict=True))):
-    of_both = means[(places == position) & (names == activity)]
+  for position, activity in sorted(set(zip(worn_at.tolist(), names.tolist(), strict=True))):
+    of_both = means[(worn_at == position) & (names == activity)]
     covariance = np.cov(of_both.T) if len(of_both) > 3 else np.zeros((3, 3))
     gravity.append(
       Gravity(activity, position, len(of_both), _rounded(of_both.mean(axis=0)), _rounded(covariance[_UPPER]))
@@ -125,15 +125,17 @@ def summarize_sources(
   for source in sources:
     windows = datasets[source].windows
     activities = np.array(windows.meta.activities)[windows.activity]
-    positions = np.array([f'{source}, {place}' for place in windows.meta.all_positions])[windows.position]
-    known = np.flatnonzero(np.isin(activities, list(names)))
-    if not len(known):
+    positions = np.array([f'{source}, {position}' for position in windows.meta.all_positions])[
+      windows.position
+    ]
+    indices = np.flatnonzero(np.isin(activities, list(names)))
+    if not len(indices):
       continue
-    signals = windows.signals[known]
+    signals = windows.signals[indices]
     rate_hz = windows.windowing.rate_hz
-    known_names = [names[each] for each in activities[known]]
-    found = summarize(signals, known_names, rate_hz, positions[known].tolist())
-    gravity += found.gravity
+    known_names = [names[activity] for activity in activities[indices]]
+    summary = summarize(signals, known_names, rate_hz, positions[indices].tolist())
+    gravity += summary.gravity
     samples.append(_evenly(signals))
     all_means.append(signals[..., :3].mean(axis=1, dtype=np.float64) / STANDARD_GRAVITY_M_S2)
   if not gravity:

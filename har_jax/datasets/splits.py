@@ -103,10 +103,12 @@ def _window_wise(labels: Int[np.ndarray, 'w'], protocol: config.Protocol, seed: 
     )
   fraction = protocol.validation_fraction / (1 - protocol.test_fraction)
   try:
-    rest, test = train_test_split(
+    others, test = train_test_split(
       np.arange(len(labels)), test_size=protocol.test_fraction, stratify=labels, random_state=seed
     )
-    train, validation = train_test_split(rest, test_size=fraction, stratify=labels[rest], random_state=seed)
+    train, validation = train_test_split(
+      others, test_size=fraction, stratify=labels[others], random_state=seed
+    )
   except ValueError as error:
     raise UserError(
       f'{len(labels)} windows are too few for these fractions of a window-wise split: {error}'

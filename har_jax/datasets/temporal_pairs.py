@@ -30,9 +30,9 @@ def next_windows(
     inside = np.clip(candidate, 0, len(order) - 1)
     is_near = (candidate == inside) & (np.abs(along[inside] - along) <= _MAX_DISTANCE_S)
     partner = np.where(is_near, inside, partner)
-  found = np.empty(len(order), int)
-  found[order] = order[partner]
-  return found
+  partners = np.empty(len(order), int)
+  partners[order] = order[partner]
+  return partners
 
 
 def subject_rows(subject: Int[np.ndarray, 'w'], *, seed: int) -> Int[np.ndarray, 'r']:
@@ -43,7 +43,7 @@ def subject_rows(subject: Int[np.ndarray, 'w'], *, seed: int) -> Int[np.ndarray,
   rng = np.random.default_rng(seed)
   shuffled = rng.permutation(len(subject))
   rows = []
-  for each in np.unique(subject):
-    windows = shuffled[subject[shuffled] == each]
+  for person in np.unique(subject):
+    windows = shuffled[subject[shuffled] == person]
     rows.append(np.resize(windows, (-(-len(windows) // ROW_SIZE), ROW_SIZE)))
   return rng.permutation(np.concatenate(rows)).reshape(-1)

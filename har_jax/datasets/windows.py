@@ -61,10 +61,11 @@ class Windows:
 
 def check_windowing(name: str, meta: records.Windows, windowing: Windowing) -> None:
   """Raises UserError if the windows of a meta.json are not of the length and rate that a model takes."""
-  if (found := meta.windowing) != windowing:
+  if (actual := meta.windowing) != windowing:
     raise UserError(
-      f'the windows of {name} are {found}, and the model takes {windowing}: give a model or base of {found}, '
-      f'or prepare windows with --window_samples={windowing.samples} --window_rate_hz={windowing.rate_hz}'
+      f'the windows of {name} are {actual}, and the model takes {windowing}: give a model or base of '
+      f'{actual}, or prepare windows with --window_samples={windowing.samples} '
+      f'--window_rate_hz={windowing.rate_hz}'
     )
 
 
@@ -200,14 +201,14 @@ def local(folder: Place) -> pathlib.Path:
   if not storage.is_bucket(folder):
     return folder
   filesystem, root = storage.bucket(folder)
-  found = {
+  files = {
     name[len(root) :].lstrip('/'): details
     for name, details in sorted(filesystem.find(root, detail=True).items())
     if name.rpartition('/')[2] in _FILES
   }
-  if not found:
+  if not files:
     raise UserError(f'no windows in {folder}; make some with har-jax prepare')
-  state = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:16]
+  state = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
   cache = storage.cache_folder()
   copy = cache / state
   if copy.is_dir():
@@ -216,7 +217,7 @@ def local(folder: Place) -> pathlib.Path:
     cache.mkdir(parents=True, exist_ok=True)
     # Several jobs may run this at once: each downloads to a new folder; the first to finish renames it.
     with tempfile.TemporaryDirectory(dir=cache) as download:
-      for name in found:
+      for name in files:
         (path := pathlib.Path(download) / 'windows' / name).parent.mkdir(parents=True, exist_ok=True)
         filesystem.get_file(f'{root}/{name}', str(path))
       with contextlib.suppress(OSError):
@@ -239,8 +240,8 @@ def load(folder: str | pathlib.Path, card: Card | None = None) -> Windows:
   try:
     signals = np.load(folder / 'signals.npy', mmap_mode='r', allow_pickle=False)
     # Through the map itself, header included: its pages are then there for whoever reads the signals.
-    found = checksums.hash_bytes(signals.base)
-    storage.check_sum(folder / 'signals.npy', found, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
+    checksum = checksums.hash_bytes(signals.base)
+    storage.check_sum(folder / 'signals.npy', checksum, expected.get('signals.npy'), to_do=_PREPARE_AGAIN)
     with np.load(io.BytesIO(index_bytes), allow_pickle=False) as index:
       columns = {name: index[name] for name in _index_columns(meta)}
   except UserError:

@@ -43,11 +43,11 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
   experiment, method = spec.experiment, METHODS[spec.method]
   data = spec.fold.target_windows()
   objective = Classify(experiment.model, len(data.classes), experiment.precision)
-  encoder, rest = variables.split(base, lambda path: path.startswith('params/encoder/'))
+  encoder, others = variables.split(base, lambda path: path.startswith('params/encoder/'))
   has_head = experiment.protocol.supervised_pretraining_steps and 'head' not in experiment.lora.targets
 
   def head(drawn: Variables) -> Variables:
-    return methods.arrange_head(rest, drawn, spec.fold.sources.classes, data.classes)
+    return methods.arrange_head(others, drawn, spec.fold.sources.classes, data.classes)
 
   prepared = methods.prepare(
     objective.init,
@@ -104,10 +104,13 @@ def adapt_and_test(
     )
     return dict(zip(prepared, ends, strict=True))
 
-  runs, seconds = [each.run for each in prepared.values()], dict.fromkeys(prepared, 0.0)
+  runs, seconds = [prepared_run.run for prepared_run in prepared.values()], dict.fromkeys(prepared, 0.0)
   for number in range(1, protocol.self_training + 1):
     teachers = trained(
-      [_as_teacher(each, run, number) for each, run in zip(prepared.values(), runs, strict=True)]
+      [
+        _as_teacher(prepared_run, run, number)
+        for prepared_run, run in zip(prepared.values(), runs, strict=True)
+      ]
     )
     seconds = {seed: seconds[seed] + teacher.seconds for seed, teacher in teachers.items()}
     runs = [_student_run(prepared[seed], teacher) for seed, teacher in teachers.items()]
@@ -140,8 +143,8 @@ def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
 def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str, Any]:
   """A result file's entries. The test part is used here alone. earlier_s: training time of the teachers."""
   spec, objective, run, data = prepared.spec, prepared.objective, prepared.run, prepared.data
-  held = end.variables | run.frozen
-  predicted = predict(objective, held, data.test, tta_shifts=spec.experiment.protocol.tta_shifts).argmax(
+  adapted = end.variables | run.frozen
+  predicted = predict(objective, adapted, data.test, tta_shifts=spec.experiment.protocol.tta_shifts).argmax(
     axis=1
   )
   plain = initial_shapes(objective)

@@ -36,19 +36,19 @@ class _Fits:
     train, labels = self.data.signals[self.data.indices['train']], self.data.train['label']
     _check(spec, stop)
     start_s = time.monotonic()
-    for each in self._baselines.values():
-      each.fit(train, labels)
+    for baseline in self._baselines.values():
+      baseline.fit(train, labels)
       _check(spec, stop)
     self.seconds = time.monotonic() - start_s
 
   def probabilities(self, part: str) -> dict[str, Float[np.ndarray, 'w y']]:
     """Probabilities by each baseline. Columns are classes: every train part has them all."""
     signals = self.data.signals[self.data.indices[part]]
-    return {name: each.predict_proba(signals) for name, each in self._baselines.items()}
+    return {name: baseline.predict_proba(signals) for name, baseline in self._baselines.items()}
 
   @property
   def arrays(self) -> list[np.ndarray]:
-    return [array for each in self._baselines.values() for array in each.arrays]
+    return [array for baseline in self._baselines.values() for array in baseline.arrays]
 
 
 def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
   result = spec.by(ENCODER_METHOD).result
   encoder = storage.read(result)
   base, adapter = files.load_run(result)
-  held, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts
+  adapted, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts
   fits = _Fits(spec, list(BASELINES), stop)
 
   def logits(windows: Batch) -> Float[np.ndarray, 'w y']:
-    return predict(adapter.objective, held, windows, tta_shifts=shifts).astype(np.float64)
+    return predict(adapter.objective, adapted, windows, tta_shifts=shifts).astype(np.float64)
 
   validation = fits.data.validation
   temperature, weights = ensemble.fit_members(

@@ -42,8 +42,8 @@ def write(path: Place, entries: dict[str, Any]) -> None:
   mesh.wait_for_all(str(path))
 
 
-def _check_identity(path: Place, found: Any, expected: Any) -> None:
-  if lines := results.differences(results.with_defaults(found, expected), expected):
+def _check_identity(path: Place, identity: Any, expected: Any) -> None:
+  if lines := results.differences(results.with_defaults(identity, expected), expected):
     raise UserError(
       f'{path} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
     )

@@ -53,8 +53,8 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
   step = (job_lock.finished(spec.result, spec.identity) or {})['step']
   path = spec.folder / 'personal' / f'labels-{labels}-per-class.json'
   identity = spec.identity | {'personal_labels': labels, 'personal_penalty': _PENALTY}
-  if (found := job_lock.finished(path, identity)) is not None:
-    return path, found
+  if (earlier := job_lock.finished(path, identity)) is not None:
+    return path, earlier
   base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if METHODS[spec.method].pretrained else {}
   prepared = prepare_run(spec, base)
   data = prepared.data

@@ -60,8 +60,8 @@ def _embedding(spec: RunSpec) -> dict[str, Any]:
   }
 
 
-def _features(prepared: PreparedRun, held: Variables, signal: np.ndarray) -> Float[np.ndarray, 'b d']:
-  return np.asarray(jax.jit(prepared.objective.features)(held, signal))
+def _features(prepared: PreparedRun, adapted: Variables, signal: np.ndarray) -> Float[np.ndarray, 'b d']:
+  return np.asarray(jax.jit(prepared.objective.features)(adapted, signal))
 
 
 def _project(features: Float[np.ndarray, 'b d']) -> list[list[float]]:
@@ -76,15 +76,15 @@ def _project(features: Float[np.ndarray, 'b d']) -> list[list[float]]:
 def _reconstruction(spec: RunSpec) -> dict[str, Any]:
   """Windows of the target, which pretraining never saw, with their hidden tokens filled in by the decoder."""
   model, precision = spec.experiment.model, spec.experiment.precision
-  held = run_stages(stages_of(spec)[:1], _LOAD)
+  pretrained = run_stages(stages_of(spec)[:1], _LOAD)
   data = dataclasses.replace(spec.fold, seed=0).target_windows()
   # The first window of each of the first activities.
   _, first = np.unique(data.test['label'], return_index=True)
-  chosen = first[:_RECONSTRUCTED]
-  signal = data.test['signal'][chosen]
+  indices = first[:_RECONSTRUCTED]
+  signal = data.test['signal'][indices]
   visible, mask = draw_mask(jax.random.key(0), len(signal), model.tokens, model.hidden)
   fill: Any = jax.jit(Autoencoder(model, precision).apply)  # op by op, each of 140 operations is compiled
-  filled = fill(nest(held), jnp.asarray(signal), visible)
+  filled = fill(nest(pretrained), jnp.asarray(signal), visible)
   samples = model.patch_size * config.CHANNELS  # the samples come first, then the spectrum
   filled = np.asarray(filled)[..., :samples].reshape(signal.shape)
   return {
@@ -94,7 +94,7 @@ def _reconstruction(spec: RunSpec) -> dict[str, Any]:
     'windows': [
       {
         'dataset': spec.target,
-        'activity': data.classes[data.test['label'][chosen[number]]],
+        'activity': data.classes[data.test['label'][indices[number]]],
         'hidden': np.asarray(mask[number]).tolist(),
         'signal': np.round(signal[number].astype(float), 3).tolist(),
         'reconstructed': np.round(filled[number].astype(float), 3).tolist(),

@@ -24,7 +24,7 @@ def fit_to_sources(sources: Sources, *, seed: int) -> RecordingHead | None:
   parts = [part for source in sources.names for part in _recordings(sources, source, seed)]
   if len({label for _, labels in parts for label in labels.tolist()}) < 2:
     return None
-  features, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+  features, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
   weights = np.concatenate([1 / np.sqrt(np.bincount(of_part)[of_part]) for _, of_part in parts])
   rng = np.random.default_rng(seed)
   drawn = rng.choice(len(labels), _DRAWN, p=weights / weights.sum())
@@ -42,12 +42,12 @@ def _recordings(sources: Sources, source: str, seed: int) -> Iterator[tuple[np.n
     here = np.sort(rng.permutation(here)[:_PER_POSITION])
     features, labels = [], []
     for subject in np.unique(windows.subject[here]):
-      own = here[windows.subject[here] == subject]
-      described = relative_features.describe(windows.signals[own], windows.windowing.rate_hz)
-      relative = described.relative_to(label[own] == _GROUPS.index(WALKING))
+      indices = here[windows.subject[here] == subject]
+      described = relative_features.describe(windows.signals[indices], windows.windowing.rate_hz)
+      relative = described.relative_to(label[indices] == _GROUPS.index(WALKING))
       if relative is not None:
-        known = label[own] >= 0
-        features.append(relative[known])
-        labels.append(label[own][known])
+        is_labeled = label[indices] >= 0
+        features.append(relative[is_labeled])
+        labels.append(label[indices][is_labeled])
     if features:
       yield np.concatenate(features), np.concatenate(labels)

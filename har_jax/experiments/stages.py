@@ -284,8 +284,8 @@ def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
 def _starting_from(stage: Stage, before: Variables) -> Variables:
   """The leaves of the stage before, where the stage's model has them; the others are drawn."""
   shapes = initial_shapes(stage.objective)
-  kept = {path: leaf for path, leaf in before.items() if path in shapes}
-  return kept if len(kept) == len(shapes) else stage.objective.init(jax.random.key(stage.seed)) | kept
+  shared = {path: leaf for path, leaf in before.items() if path in shapes}
+  return shared if len(shared) == len(shapes) else stage.objective.init(jax.random.key(stage.seed)) | shared
 
 
 def _is_finished(stage: Stage) -> bool:

@@ -56,22 +56,22 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   objective = Classify(base.model, len(base.classes))
   group = np.array([_group(activity) for activity in base.classes])
   (logits, labels), (held_out, true) = (
-    (predict(objective, base.variables, part)[kept], group[part['label']][kept])
+    (predict(objective, base.variables, part)[is_grouped], group[part['label']][is_grouped])
     for part in (train, validation)
-    for kept in [group[part['label']] >= 0]
+    for is_grouped in [group[part['label']] >= 0]
   )
-  known = np.unique(labels)
+  present = np.unique(labels)
   kernel, bias = _fit(logits, labels)
-  is_known = np.isin(true, known)
+  is_known = np.isin(true, present)
   predicted = (held_out[is_known] @ kernel + bias).argmax(axis=1)
-  measured = metrics.measure(np.searchsorted(known, true[is_known]), predicted, len(known))
+  measured = metrics.measure(np.searchsorted(present, true[is_known]), predicted, len(present))
   output = methods.output_layer(base.variables)
   leaves = {
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,
     f'{output}/bias': base.variables[f'{output}/bias'] @ kernel + bias,
   }
   pretraining = base.card.pretraining | {'head_validation_macro_f1': measured['macro_f1']}
-  classes = [list(CLASSES)[n] for n in known]
+  classes = [list(CLASSES)[n] for n in present]
   card = msgspec.structs.replace(base.card, classes=classes, pretraining=pretraining)
   return make_base(base.variables | {path: jnp.asarray(leaf) for path, leaf in leaves.items()}, card)
 

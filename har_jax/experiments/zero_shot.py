@@ -40,38 +40,38 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
   Raises UserError where the sources know fewer than two of the classes.
   """
   sources, data = spec.fold.sources, spec.fold.target_windows()
-  known = sources.classes
-  answerable = _answerable(data.classes, known)
+  activities = sources.classes
+  answerable = _answerable(data.classes, activities)
   if answerable.sum() < 2:
     raise UserError(
-      f'{spec.method} needs two classes of {spec.target} in the sources; they have {", ".join(known)}'
+      f'{spec.method} needs two classes of {spec.target} in the sources; they have {", ".join(activities)}'
     )
   head = None
   if by_recording:
     head = recording_head_training.fit_to_sources(sources, seed=spec.seed)
     if head is None:
       raise UserError(f'{spec.method} needs sources with walking; {", ".join(sources.names)} have none')
-  objective = Classify(spec.experiment.model, len(known), spec.experiment.precision)
-  kept = {part: answerable[getattr(data, part)['label']] for part in ('validation', 'test')}
+  objective = Classify(spec.experiment.model, len(activities), spec.experiment.precision)
+  is_answerable = {part: answerable[getattr(data, part)['label']] for part in ('validation', 'test')}
 
   def known_part(part: str) -> Batch:
-    return {name: values[kept[part]] for name, values in getattr(data, part).items()}
+    return {name: values[is_answerable[part]] for name, values in getattr(data, part).items()}
 
   def probabilities(part: str) -> Float[np.ndarray, 'w y']:
     logits = predict(objective, base, getattr(data, part), tta_shifts=spec.experiment.protocol.tta_shifts)
-    grouped = _group(scipy.special.softmax(logits, axis=1), known)
+    grouped = _group(scipy.special.softmax(logits, axis=1), activities)
     if head is not None:
       signals = data.signals[data.indices[part]]
       subjects, rate_hz = data.subjects[data.indices[part]], spec.experiment.model.rate_hz
       grouped = _by_recording(grouped, signals, subjects, head, rate_hz)
-    return _divide(grouped, data.classes)[kept[part]]
+    return _divide(grouped, data.classes)[is_answerable[part]]
 
-  counts = {part: int(rows.sum()) for part, rows in kept.items()}
+  counts = {part: int(rows.sum()) for part, rows in is_answerable.items()}
   known_data = dataclasses.replace(
     data,
     validation=known_part('validation'),
     test=known_part('test'),
-    test_subjects=data.test_subjects[kept['test']],
+    test_subjects=data.test_subjects[is_answerable['test']],
     description=data.description | {'windows': {'train': 0} | counts},
   )
   stages = stages_of(spec)
@@ -99,23 +99,25 @@ def _by_recording(
 ) -> Float[np.ndarray, 'w g']:
   combined = np.array(grouped)
   for subject in np.unique(subjects):
-    own = subjects == subject
-    combined[own] = head.combine(grouped[own], relative_features.describe(signals[own], rate_hz), _GROUPS)
+    indices = subjects == subject
+    combined[indices] = head.combine(
+      grouped[indices], relative_features.describe(signals[indices], rate_hz), _GROUPS
+    )
   return combined
 
 
-def _group(probabilities: Float[np.ndarray, 'w s'], known: Sequence[str]) -> Float[np.ndarray, 'w g']:
+def _group(probabilities: Float[np.ndarray, 'w s'], activities: Sequence[str]) -> Float[np.ndarray, 'w g']:
   """Sums the probabilities of the sources' activities in each of _GROUPS; leaves the other activities out."""
   grouped = np.zeros((len(probabilities), len(_GROUPS)))
-  for column, activity in enumerate(known):
+  for column, activity in enumerate(activities):
     if activity in NAMES:
       grouped[:, _GROUPS.index(NAMES[activity])] += probabilities[:, column]
   return grouped
 
 
-def _answerable(classes: Sequence[str], known: Sequence[str]) -> np.ndarray:
+def _answerable(classes: Sequence[str], activities: Sequence[str]) -> np.ndarray:
   """Returns whether each class is one of the sources', or stairs of which the sources know a direction."""
-  groups = {NAMES[activity] for activity in known if activity in NAMES} - {UNKNOWN}
+  groups = {NAMES[activity] for activity in activities if activity in NAMES} - {UNKNOWN}
   if groups & set(_DIRECTIONS):
     groups |= {_STAIRS}
   return np.array([name in groups for name in classes])

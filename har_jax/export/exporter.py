@@ -20,7 +20,8 @@ from har_jax.timeline.decoding import MEAN_BOUT_S
 
 CARD = 'model.json'
 FORMATS: dict[str, Format] = {
-  each.name: each for each in (litert.LITERT, onnx_graph.ONNX, stablehlo.STABLEHLO, web.WEB)
+  export_format.name: export_format
+  for export_format in (litert.LITERT, onnx_graph.ONNX, stablehlo.STABLEHLO, web.WEB)
 }
 _CHANNELS = tuple(f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in 'xyz')
 

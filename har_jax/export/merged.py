@@ -53,7 +53,7 @@ def merge(recognizer: Recognizer) -> Merged:
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2
   mean, deviation = (
-    np.repeat(each, axes) for each in (adapter.normalizer.mean, adapter.normalizer.deviation)
+    np.repeat(values, axes) for values in (adapter.normalizer.mean, adapter.normalizer.deviation)
   )
   scale = 1 / deviation
   if not recognizer.has_gyro:

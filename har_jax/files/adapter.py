@@ -103,10 +103,10 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any] | r
   filled = {'base': checksum, 'har_jax': har_jax.__version__}
   adapter = Adapter({}, records.check(entries | filled, records.Adapter, 'the card', to_do='give others'))
   _check_variables(adapter, held)
-  kept = leaves_of(method, adapter.settings, held)
+  leaves = leaves_of(method, adapter.settings, held)
   filled = safetensors_io.input_entries(adapter.card.model.windowing)
-  filled['checksum'] = safetensors_io.checksum(kept)
-  return Adapter(jax.device_put(kept), adapter.with_card(**filled).card)
+  filled['checksum'] = safetensors_io.checksum(leaves)
+  return Adapter(jax.device_put(leaves), adapter.with_card(**filled).card)
 
 
 def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:
@@ -148,9 +148,11 @@ def attach(base: Base | None, adapter: Adapter) -> Variables:
   adapted = method.adapt(pretrained | plain, adapter.settings, jax.random.key(0))
   # Not the leaves just drawn: one that is missing from the file must be an error.
   drawn = set(method.collections).difference(method.rebuilt)
-  held = {path: leaf for path, leaf in adapted.items() if collection(path) not in drawn} | adapter.variables
-  _check_variables(adapter, held)
-  return held
+  variables_before = {
+    path: leaf for path, leaf in adapted.items() if collection(path) not in drawn
+  } | adapter.variables
+  _check_variables(adapter, variables_before)
+  return variables_before
 
 
 def save_adapter(folder: str | Place, adapter: Adapter) -> None:
@@ -179,9 +181,9 @@ def check_base(base: Base | None, adapter: Adapter) -> None:
     )
 
 
-def _check_variables(adapter: Adapter, held: Variables) -> None:
+def _check_variables(adapter: Adapter, leaves: Variables) -> None:
   expected = expected_shapes(adapter.objective, adapter.method, adapter.settings)
-  if lines := variables.difference(expected, held):
+  if lines := variables.difference(expected, leaves):
     raise UserError(f"these are not the variables of {adapter.method.name} for the card's model:\n{lines}")
 
 

@@ -83,16 +83,16 @@ def make_base(held: Variables, card: Mapping[str, Any] | records.Base) -> Base:
   filled = {**records.to_json(card), 'har_jax': har_jax.__version__}
   checked = records.check(filled, records.Base, 'the card', to_do='give others')
   shapes = initial_shapes(Classify(checked.model, len(checked.classes) or 2))
-  kept, expected = (
+  stored, expected = (
     leaves if checked.classes else variables.split(leaves, _in_encoder)[0] for leaves in (dict(held), shapes)
   )
-  if lines := variables.difference(expected, kept):
+  if lines := variables.difference(expected, stored):
     raise UserError(f"these are not the leaves of the card's model:\n{lines}")
   made = safetensors_io.input_entries(checked.model.windowing) | {
-    'checksum': safetensors_io.checksum(kept),
+    'checksum': safetensors_io.checksum(stored),
     'normalization': checked.normalization or (_PHYSICAL if checked.model.stem else _NORMALIZATION),
   }
-  return Base(jax.device_put(kept), msgspec.structs.replace(checked, **made))
+  return Base(jax.device_put(stored), msgspec.structs.replace(checked, **made))
 
 
 def prepare(

@@ -51,14 +51,16 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
     lora, plain = layout.plain(encoder, adapter.variables, adapter.settings)
     adapter = Adapter(plain, adapter.with_card(rank=lora.rank, alpha=lora.alpha, start=lora.start).card)
   card, settings = adapter.card, adapter.settings
-  held = adapter.variables | _rebuilt(adapter, layout)
-  modules = sorted({_module(path) for path in held if _is_adapter(path, layout) and path.count('/') > 2})
+  variables = adapter.variables | _rebuilt(adapter, layout)
+  modules = sorted({_module(path) for path in variables if _is_adapter(path, layout) and path.count('/') > 2})
   if any(module.startswith('head') for module in modules):
     raise UserError(
       "peft's layout holds the head in full, and this head is adapted; merge, or adapt without head"
     )
   tensors = {
-    _key(path, layout): _written(path, held[path], layout) for path in held if _is_stored(path, layout)
+    _key(path, layout): _written(path, variables[path], layout)
+    for path in variables
+    if _is_stored(path, layout)
   }
   for key in [key for key in tensors if key.endswith('.running_mean')]:
     tensors[key.replace('running_mean', _COUNTER)] = np.zeros((), np.int64)
@@ -91,11 +93,11 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
   described = Adapter({}, card)
   check_base(base, described)
   settings, layout = described.settings, _layout(described)
-  found = storage.parse(place / 'adapter_config.json', to_do='write it again with peft')
+  config = storage.parse(place / 'adapter_config.json', to_do='write it again with peft')
   expected_config = json.loads(json.dumps(layout.config(settings)))
-  if other := [name for name, value in expected_config.items() if found.get(name) != value]:
+  if other := [name for name, value in expected_config.items() if config.get(name) != value]:
     differences = ', '.join(
-      f'{name} {found.get(name)}, har_jax.json {expected_config[name]}' for name in other
+      f'{name} {config.get(name)}, har_jax.json {expected_config[name]}' for name in other
     )
     raise UserError(f'{place}: adapter_config.json has {differences}')
   shapes = expected_shapes(described.objective, described.method, described.settings)
@@ -125,8 +127,8 @@ def read_peft(folder: str | Place, base: Base) -> Adapter:
 
 def _layout(adapter: Adapter) -> PeftLayout:
   if adapter.method.peft is None:
-    known = ', '.join(name for name, method in METHODS.items() if method.peft)
-    raise UserError(f'peft has no layout for {adapter.method.name}; it has one for {known}')
+    names = ', '.join(name for name, method in METHODS.items() if method.peft)
+    raise UserError(f'peft has no layout for {adapter.method.name}; it has one for {names}')
   return adapter.method.peft
 
 
@@ -179,9 +181,9 @@ def _module(path: str) -> str:
   if part == 'head':  # dense, norm, ReLU, dropout, and again
     kind, number = modules[0].split('_')
     return f'head.{4 * int(number) + (kind == "norm")}'
-  first, *rest = modules
+  first, *names = modules
   if first.startswith('block_'):
     return '.'.join(
-      ['blocks', first.removeprefix('block_'), *(module for module in rest if module != 'attention')]
+      ['blocks', first.removeprefix('block_'), *(module for module in names if module != 'attention')]
     )
   return '.'.join(modules)

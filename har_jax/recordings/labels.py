@@ -174,10 +174,10 @@ def place_labels(
 
 def _find_columns(table: Table) -> dict[str, int]:
   indices: dict[str, int] = {}
-  for role, known in language.LABELS.items():
+  for role, titles in language.LABELS.items():
     for index, name in enumerate(table.names):
       bare = [word for word in language.words(units.without_brackets(name)) if not units.time_unit([word])]
-      if ' '.join(bare) in known and index not in indices.values():
+      if ' '.join(bare) in titles and index not in indices.values():
         indices[role] = index
         break
   if missing := [role for role in ('start', 'end', 'activity') if role not in indices]:
@@ -193,9 +193,9 @@ def _times(
   if isinstance(columns[0][0], np.ndarray):
     return np.concatenate(columns[0]), np.concatenate(columns[1]), ''
   # Both columns together say whether day or month is first.
-  places = (table.title(start), table.title(stop))
+  titles = (table.title(start), table.title(stop))
   parts = [
-    clocks.parse(part, place) for place, column in zip(places, columns, strict=True) for part in column
+    clocks.parse(part, title) for title, column in zip(titles, columns, strict=True) for part in column
   ]
   ns, kind = clocks.join(parts, table.title(start))
   times = np.where(ns == clocks.MISSING, np.nan, ns.astype(np.float64))
@@ -228,10 +228,10 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
     possible = [labels.unit] if labels.unit else units.TIME_S
     scales = {unit: (units.TIME_S[unit], bool(labels.unit) or unit == 's') for unit in possible}
     for unit in dict.fromkeys(possible if labels.unit else [clock.unit, *possible]):
-      scale, known = scales[unit]
-      on_clock.append((f"{unit} on the recording's clock", scale, origin_s, known))
-    for unit, (scale, known) in scales.items():
-      from_start.append((f"{unit} from the recording's start", scale, 0.0, known))
+      scale, is_certain = scales[unit]
+      on_clock.append((f"{unit} on the recording's clock", scale, origin_s, is_certain))
+    for unit, (scale, is_certain) in scales.items():
+      from_start.append((f"{unit} from the recording's start", scale, 0.0, is_certain))
   elif labels.kind in ('zoned', 'date'):
     utc = '' if clock.kind == labels.kind else ', without a time zone as UTC'
     on_clock = [(f"dates on the recording's clock{utc}", 1e-9, origin_s, True)] if dated else []
@@ -250,9 +250,9 @@ def _readings(labels: Labels, clock: Clock, *, several: bool, time_zone: str) ->
     from_start.append(("hours, minutes and seconds from the recording's start", 1e-9, 0.0, True))
   if several:
     from_start = []
-  for how, scale, zero_s, known in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
+  for how, scale, zero_s, is_certain in on_clock[:1] + from_start[:1] + on_clock[1:] + from_start[1:]:
     unit = how.partition(' ')[0]
-    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, known, unit)
+    yield _Reading(how, labels.start * scale - zero_s, labels.stop * scale - zero_s, is_certain, unit)
 
 
 def _outside(labels: Labels, clock: Clock, length_s: float, readings: list[_Reading], time_zone: str) -> str:

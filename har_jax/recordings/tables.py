@@ -143,8 +143,8 @@ def convert(table: Table, index: int, series: Any, kind: Kind) -> Any:
     with np.errstate(over='ignore'):  # 1e39 is infinite in float32
       return pd.to_numeric(series).to_numpy(DTYPES[kind], na_value=np.nan)
   except (ValueError, TypeError, OverflowError) as error:
-    held = 'text' if kind == 'text' else 'numbers'
-    raise UserError(f'{table.title(index)} does not hold {held}: {shorten(error)}') from error
+    expected = 'text' if kind == 'text' else 'numbers'
+    raise UserError(f'{table.title(index)} does not hold {expected}: {shorten(error)}') from error
 
 
 def _text(cell: Any) -> str:
@@ -156,11 +156,11 @@ def _text(cell: Any) -> str:
 def encode(cells: Any, codes: dict[str, int]) -> Int32[np.ndarray, 'n']:
   """Labels as codes, -1 if empty; new ones are added to `codes`."""
   indices, cells = cells.factorize()
-  known = [printable(str(cell)) for cell in cells]
-  for word in known:
+  words = [printable(str(cell)) for cell in cells]
+  for word in words:
     if word:
       codes.setdefault(word, len(codes))
-  lookup = np.array([*(codes.get(word, -1) for word in known), -1], np.int32)
+  lookup = np.array([*(codes.get(word, -1) for word in words), -1], np.int32)
   return lookup[indices]  # a missing label has the index -1, which is the last
 
 
@@ -174,7 +174,7 @@ def printable(label: str) -> str:
   return ''.join(letter for letter in label if letter.isprintable()).strip()
 
 
-def make_table(path: pathlib.Path, frame: Any, **known: Any) -> Table:
+def make_table(path: pathlib.Path, frame: Any, **fields: Any) -> Table:
   """A DataFrame in memory. Raises UserError if it has no row."""
   names = tuple(str(name) for name in frame.columns)
   if not len(frame):
@@ -188,7 +188,7 @@ def make_table(path: pathlib.Path, frame: Any, **known: Any) -> Table:
       for index, kind in kinds.items()
     }
 
-  table = Table(path, names, tuple(zip(*columns, strict=True)), read, **known)
+  table = Table(path, names, tuple(zip(*columns, strict=True)), read, **fields)
   return table
 
 
@@ -199,5 +199,5 @@ def map_column(table: Table, index: int, function: Callable[[Any], Any], name: s
     for chunk in table.read(kinds):
       yield chunk | ({index: function(chunk[index])} if index in chunk else {})
 
-  names = tuple(name if name and i == index else each for i, each in enumerate(table.names))
+  names = tuple(name if name and i == index else title for i, title in enumerate(table.names))
   return dataclasses.replace(table, names=names, read=read)

@@ -19,20 +19,20 @@ _SET_BACK_S, _PAUSE_S = 5.0, 2.0  # a longer fall is a new start, put so long af
 
 def falls(values: Float[np.ndarray, 's']) -> Int[np.ndarray, 'f']:
   """Indices of samples before which the time falls; none where rows are just out of order."""
-  found = np.flatnonzero(np.diff(values) < 0) + 1
-  return found if len(found) * _SHORT_RUN <= len(values) else found[:0]
+  starts = np.flatnonzero(np.diff(values) < 0) + 1
+  return starts if len(starts) * _SHORT_RUN <= len(values) else starts[:0]
 
 
 def unwrap(values: Float[np.ndarray, 'n'], findings: Findings) -> Float[np.ndarray, 'n']:
   """Times in any unit, NaN if missing, that go on where a counter began again: at 2^16, 2^32, an hour, …"""
   rows = np.flatnonzero(np.isfinite(values))
-  known = values[rows]
-  fell = falls(known)
+  present = values[rows]
+  fell = falls(present)
   if not len(fell):
     return values
-  steps = np.diff(known)
+  steps = np.diff(present)
   near = _GOES_ON * float(np.quantile(steps[steps > 0], 0.95)) if (steps > 0).any() else 0.0
-  drops = known[fell] - known[fell - 1]
+  drops = present[fell] - present[fell - 1]
   for modulus in _MODULI:
     wrapped = (drops + modulus > 0) & (drops + modulus <= near)
     if near < modulus / 10 and wrapped.any():
@@ -56,26 +56,26 @@ def continue_restarts(
   are left for sorting. `values` are of the sensor of the `sampled` rows.
   """
   rows = np.flatnonzero(sampled & ~np.isnan(time_s))
-  known = time_s[rows]
-  fell = falls(known)
+  present_s = time_s[rows]
+  fell = falls(present_s)
   if not len(fell):
     return time_s
-  run = np.zeros(len(known), np.int32)
+  run = np.zeros(len(present_s), np.int32)
   run[fell] = 1
   run = np.cumsum(run)
-  order = np.argsort(known, kind='stable')
+  order = np.argsort(present_s, kind='stable')
   changes = np.flatnonzero(np.diff(run[order]) != 0)
   within = np.flatnonzero(np.diff(run) == 0)
   rough, usual = (
     float(np.abs(values[rows[after]] - values[rows[before]]).mean()) if len(before) else 0.0
     for before, after in ((order[changes], order[changes + 1]), (within, within + 1))
   )
-  step_s = float(np.median(np.diff(known)[np.diff(known) > 0]))
+  step_s = float(np.median(np.diff(present_s)[np.diff(present_s) > 0]))
   times = 'once' if len(fell) == 1 else f'{len(fell)} times'
-  longest_s = float((known[fell - 1] - known[fell]).max())
+  longest_s = float((present_s[fell - 1] - present_s[fell]).max())
   if len(changes) <= _MIXED * (len(fell) + 1):
     # Parts that follow one another without a gap were only written in another order.
-    gaps_s = known[order[changes + 1]] - known[order[changes]]
+    gaps_s = present_s[order[changes + 1]] - present_s[order[changes]]
     if longest_s > _SET_BACK_S and (gaps_s > max(_PAUSE_S, 4 * step_s)).any():
       findings.warn(
         f'Time ran back {times}, by up to {longest_s:.1f} s, into times that were free: parts of the file '
@@ -86,13 +86,13 @@ def continue_restarts(
   if rough < _ROUGH * usual:
     return time_s
   moved = np.zeros(len(time_s))
-  ends_s = np.maximum.reduceat(known, np.r_[0, fell])
+  ends_s = np.maximum.reduceat(present_s, np.r_[0, fell])
   shift_s = 0.0
   end_s = float(ends_s[0])
   for number, first in enumerate(fell.tolist(), start=1):
-    drop_s = float(known[first - 1] - known[first])
+    drop_s = float(present_s[first - 1] - present_s[first])
     pause_s = step_s if drop_s <= _SET_BACK_S else max(_PAUSE_S, 4 * step_s)
-    new_s = end_s + pause_s - float(known[first])
+    new_s = end_s + pause_s - float(present_s[first])
     moved[rows[first]] = new_s - shift_s
     shift_s = new_s
     end_s = float(ends_s[number]) + shift_s

@@ -14,16 +14,16 @@ def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   """
   everything = set(part['target']) | set(' '.join(part['sources']).split())
   usual = part['target'].map(lambda target: ' '.join(sorted(everything - {target})))
-  found = []
+  lines = []
   for sources, of in part.groupby(part['sources'].where(part['sources'] != usual, ''), sort=False):
     lists = {'targets': of['target'], 'sources': sources.split()}
     lists |= {'methods': part['method'], 'seeds': part['seed']}
     flags = {name: ','.join(dict.fromkeys(map(str, values))) for name, values in lists.items()}
     words = [f'--{name}={text}' for name, text in flags.items() if text]
-    found.append(
+    lines.append(
       shlex.join(['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), f'--out={out}'])
     )
-  return found
+  return lines
 
 
 def flags_of(part: pd.DataFrame) -> list[str]:

@@ -30,10 +30,10 @@ def sections(folders: Mapping[str, pd.DataFrame]) -> list[Section]:
 
 def _settings(runs: pd.DataFrame, names: list[str]) -> Section:
   flags = [*results.HYPERPARAMETERS, *_WINDOWS]
-  found = runs.groupby('folder')[flags].agg(
+  settings = runs.groupby('folder')[flags].agg(
     lambda column: ', '.join(dict.fromkeys(map(str, column.dropna())))
   )
-  values = found.replace('', NONE).T[names]
+  values = settings.replace('', NONE).T[names]
   differing = values[values.nunique(axis=1) > 1].rename(_WINDOWS).rename_axis('differs').reset_index()
   note = [] if len(differing) else ['No hyperparameter differs, and the windows are the same.']
   return Section('What differs', '', differing, note)

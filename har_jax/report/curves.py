@@ -16,8 +16,8 @@ _WINDOWS = 4  # reconstructions drawn of a target
 
 def means(scores: pd.DataFrame, name: str) -> str:
   """Method × target → one figure, of a height that fits the methods."""
-  known = scores.mean(axis=1, skipna=False).dropna()
-  listed = ', '.join(f'{method} {mean:.3f}' for method, mean in known.items())
+  complete = scores.mean(axis=1, skipna=False).dropna()
+  listed = ', '.join(f'{method} {mean:.3f}' for method, mean in complete.items())
   named = (name, f'Macro-F1, mean of {", ".join(scores)}: {listed}')
   return svg.render(figures.means, scores, named=named, size=(4.6, 1.5 + 0.28 * len(scores)))
 
@@ -33,7 +33,7 @@ def confusion(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One per target and method, over all seeds."""
   for (target, method), results in runs.groupby(['target', 'method'], sort=False)['result']:
     classes = results.iloc[0].data.classes
-    counts = pd.DataFrame(sum(np.array(each.test.confusion) for each in results), classes, classes)
+    counts = pd.DataFrame(sum(np.array(result.test.confusion) for result in results), classes, classes)
     recall = np.diag(counts) / counts.sum(axis=1).clip(lower=1)
     listed = ', '.join(f'{label} {value:.2f}' for label, value in recall.items())
     title, side = f'{target}, {method}', 2.2 + 0.35 * len(classes)
@@ -52,14 +52,14 @@ def costs(runs: pd.DataFrame, name: str) -> Iterator[str]:
 
 def rank_diagram(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """One, or none where ranks need more methods or subjects."""
-  if found := statistics.ranks(runs):
-    yield svg.render(figures.rank_diagram, found, named=(name, 'Mean ranks of methods'))
+  if ranks := statistics.ranks(runs):
+    yield svg.render(figures.rank_diagram, ranks, named=(name, 'Mean ranks of methods'))
 
 
 def ranks(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """Macro-F1 and relative training time over the rank, for each target."""
   ours, theirs = (
-    each.assign(axis='rank', x=each['lora_rank'].astype(float)) for each in (runs, published.runs_of('VI'))
+    part.assign(axis='rank', x=part['lora_rank'].astype(float)) for part in (runs, published.runs_of('VI'))
   )
   return _sweeps(ours, theirs, name, {'macro_f1': 'macro-F1', 'seconds': _RELATIVE})
 
@@ -68,9 +68,9 @@ def label_budgets(runs: pd.DataFrame, name: str) -> Iterator[str]:
   """Accuracy and macro-F1 over the fraction of labels, and over labels per class, for each target."""
   axes = {'': 'fraction of labels', '/class': 'labels per class'}
   ours, theirs = (
-    each.assign(axis=parts[1].map(axes), x=parts[0].astype(float))
-    for each in (runs, published.runs_of('VII'))
-    for parts in [each['label_budget'].str.partition('/class')]
+    part.assign(axis=parts[1].map(axes), x=parts[0].astype(float))
+    for part in (runs, published.runs_of('VII'))
+    for parts in [part['label_budget'].str.partition('/class')]
   )
   return _sweeps(ours, theirs, name, {'accuracy': 'accuracy', 'macro_f1': 'macro-F1'})
 

@@ -53,7 +53,7 @@ def learning_curves(figure: Any, runs: pd.DataFrame, title: str) -> None:
   for method in frame.methods(runs):
     color, marker = style(method)
     results = runs.loc[runs['method'] == method, 'result']
-    histories = [pd.Series({entry.step: entry.macro_f1 for entry in each.validation}) for each in results]
+    histories = [pd.Series({entry.step: entry.macro_f1 for entry in result.validation}) for result in results]
     for history in histories:
       panel.plot(history, color=color, linewidth=0.7, alpha=0.45)
     mean = pd.concat(histories, axis=1, join='inner').mean(axis=1).sort_index()

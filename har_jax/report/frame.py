@@ -93,9 +93,9 @@ def append(frame: pd.DataFrame, path: pathlib.Path, commit: str) -> None:
 def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> None:
   """Adds or replaces the subjects of every personalization under a folder. Raises UserError without one."""
   rows = []
-  for found in results.files_below(folder, 'labels-*-per-class.json'):
-    name = _experiment(folder, found.parents[1])  # seed<k>/personal/labels-<n>-per-class.json
-    rows += results.personal_rows(results.read_personalization(found), name, commit)
+  for file in results.files_below(folder, 'labels-*-per-class.json'):
+    name = _experiment(folder, file.parents[1])  # seed<k>/personal/labels-<n>-per-class.json
+    rows += results.personal_rows(results.read_personalization(file), name, commit)
   if not rows:
     raise UserError(f'no personalization under {folder}; har-jax lodo --stage=personalize makes them')
   types = {'label_budget': str, 'subject': str}
@@ -110,5 +110,5 @@ def _replaced(frames: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
 
 def methods(frame: pd.DataFrame) -> list[str]:
   """The methods of a frame in the order of tables."""
-  found = set(frame['method'])
-  return [name for name in _METHODS if name in found] + sorted(found.difference(_METHODS))
+  names = set(frame['method'])
+  return [name for name in _METHODS if name in names] + sorted(names.difference(_METHODS))

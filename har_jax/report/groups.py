@@ -34,8 +34,8 @@ def experiments(runs: pd.DataFrame, free: Sequence[str] = ()) -> list[pd.DataFra
   if len(twice):
     target, method, seed, name = twice[['target', 'method', 'seed', 'experiment']].iloc[0]
     raise UserError(f'two results of {target}, {method}, seed {seed}, of experiment {name}; keep one')
-  found = [part.drop(columns='_group') for _, part in placed.groupby('_group')]
-  return sorted(found, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
+  parts = [part.drop(columns='_group') for _, part in placed.groupby('_group')]
+  return sorted(parts, key=lambda part: (part['split'].iat[0], _budget_order(part['label_budget'].iat[0])))
 
 
 def families(runs: pd.DataFrame, flag: str, *more: str) -> list[pd.DataFrame]:
@@ -65,8 +65,8 @@ def _placed(runs: pd.DataFrame, free: Sequence[str]) -> pd.DataFrame:
 
 def _has_basis(runs: pd.DataFrame, others: pd.DataFrame) -> pd.Series:
   """Returns whether one of the others is of the same windows of the target, seed, split and labels."""
-  known = pd.MultiIndex.from_frame(others[_BASIS])
-  return pd.Series(pd.MultiIndex.from_frame(runs[_BASIS]).isin(known), index=runs.index)
+  bases = pd.MultiIndex.from_frame(others[_BASIS])
+  return pd.Series(pd.MultiIndex.from_frame(runs[_BASIS]).isin(bases), index=runs.index)
 
 
 def _numbers(runs: pd.DataFrame, free: Sequence[str]) -> pd.Series:
@@ -118,9 +118,11 @@ def without_sweeps(runs: pd.DataFrame) -> pd.DataFrame:
       sizes = family.groupby(flag, sort=False).size()
       if len(sizes) >= _SWEEP:
         dropped += list(family.index[family[flag].notna() & (family[flag] != sizes.idxmax())])
-  kept, networks = runs.drop(index=dropped), runs[~baselines(runs)]
-  joined_before, join_now = (_has_basis(kept, each) for each in (networks, kept[~baselines(kept)]))
-  return kept[join_now | ~joined_before]
+  remaining, networks = runs.drop(index=dropped), runs[~baselines(runs)]
+  joined_before, join_now = (
+    _has_basis(remaining, part) for part in (networks, remaining[~baselines(remaining)])
+  )
+  return remaining[join_now | ~joined_before]
 
 
 def differing(runs: pd.DataFrame, flags: Iterable[str] = results.HYPERPARAMETERS) -> list[str]:

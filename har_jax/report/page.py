@@ -39,7 +39,7 @@ def html(
   refuse_without_tools()
   import jinja2
 
-  chosen = largest(groups.without_sweeps(runs))
+  shown = largest(groups.without_sweeps(runs))
   budgets = groups.families(runs, 'label_budget')
   ranks = groups.families(runs[runs['lora_rank'].notna()], 'lora_rank')
   environment = jinja2.Environment(
@@ -47,21 +47,21 @@ def html(
   )
   template = importlib.resources.files('har_jax.report').joinpath('page.html.jinja').read_text('utf-8')
   return environment.from_string(template).render(
-    finding=finding(chosen[0]),
-    means=tables.means(chosen[0]),
-    picture=curves.means(tables.by_target(chosen[0]), 'means'),
+    finding=finding(shown[0]),
+    means=tables.means(shown[0]),
+    picture=curves.means(tables.by_target(shown[0]), 'means'),
     figures={
-      'ranks': _drawn('mean-ranks', curves.rank_diagram, chosen, 'ranks'),
-      'costs': _drawn('cost', curves.costs, chosen, 'cost'),
+      'ranks': _drawn('mean-ranks', curves.rank_diagram, shown, 'ranks'),
+      'costs': _drawn('cost', curves.costs, shown, 'cost'),
       'budgets': _drawn('label_budget', curves.label_budgets, budgets, 'sweep'),
       'lora_ranks': _drawn('lora_rank', curves.ranks, ranks, 'sweep'),
-      'confusion': _drawn('confusion', curves.confusion, chosen, 'confusion'),
-      'learning': _drawn('curves', curves.learning_curves, chosen, 'curves'),
+      'confusion': _drawn('confusion', curves.confusion, shown, 'confusion'),
+      'learning': _drawn('curves', curves.learning_curves, shown, 'curves'),
       'encoder': _drawn('embeddings', curves.embeddings, embeddings, 'embedding')
       + _drawn('windows', curves.reconstructions, reconstructions, 'reconstruction'),
     },
     tables=tables.sections(runs)
-    | {'means': [*map(tables.targets, chosen)], 'commands': [_commands(runs, folder)]},
+    | {'means': [*map(tables.targets, shown)], 'commands': [_commands(runs, folder)]},
     numeric=markdown.numeric,
     keys=lambda table: list(itertools.takewhile(_KEYS.__contains__, table)) or list(table)[:1],
   )
@@ -72,11 +72,11 @@ def pictures(folder: storage.Place, kind: str) -> list[Picture]:
 
   Raises UserError if one has another format.
   """
-  found = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
-  for path, picture in found.items():
+  contents = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
+  for path, picture in contents.items():
     if picture.get('format') != f'har_jax {kind} 3':
       raise UserError(f"{path} is not of format 'har_jax {kind} 3'; delete it and run har-jax paper again")
-  return list(found.values())
+  return list(contents.values())
 
 
 def headline(runs: pd.DataFrame) -> str:
@@ -101,11 +101,11 @@ def finding(runs: pd.DataFrame) -> tuple[str, str]:
 
 def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
   """Experiments with the most runs, one for each split."""
-  found: dict[str, pd.DataFrame] = {}
+  parts: dict[str, pd.DataFrame] = {}
   for part in groups.experiments(runs):
     split = part['split'].iloc[0]
-    found[split] = max(found.get(split, part), part, key=len)
-  return list(found.values())
+    parts[split] = max(parts.get(split, part), part, key=len)
+  return list(parts.values())
 
 
 def _commands(runs: pd.DataFrame, folder: str) -> Section:

@@ -59,8 +59,8 @@ def rows(
 
   def cell(index: int, form: str, part: pd.DataFrame) -> str:
     values = (part[name].iat[0] for name in key)
-    found = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in values))
-    return number(found[index], form) if found else NONE
+    entry = table.get(tuple(SAME_RECORDINGS.get(value, value) for value in values))
+    return number(entry[index], form) if entry else NONE
 
   columns = enumerate(forms.items())
   added = {f'published {name}': functools.partial(cell, index, form) for index, (name, form) in columns}

@@ -11,11 +11,11 @@ _AGAINST = 'full'
 
 def sections(runs: pd.DataFrame) -> list[Section]:
   """Sections of each experiment: tests against full fine-tuning, intervals, ranks of over two methods."""
-  found = groups.experiments(runs)
+  parts = groups.experiments(runs)
   return [
-    *(_tests(part) for part in found if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
-    *(_levels(part) for part in found),
-    *(_ranks(part, made) for part in found if (made := statistics.ranks(part))),
+    *(_tests(part) for part in parts if _AGAINST in set(part['method']) and part['method'].nunique() > 1),
+    *(_levels(part) for part in parts),
+    *(_ranks(part, made) for part in parts if (made := statistics.ranks(part))),
     Section('What datasets can show', what_datasets_show(runs['target'].nunique())),
   ]
 
@@ -30,17 +30,17 @@ def _notes(part: pd.DataFrame) -> list[str]:
 
 
 def _tests(part: pd.DataFrame) -> Section:
-  found = statistics.compare(part, _AGAINST)
-  n = found['n'].astype(str)
-  table = found[['target', 'method']].assign(
+  comparisons = statistics.compare(part, _AGAINST)
+  n = comparisons['n'].astype(str)
+  table = comparisons[['target', 'method']].assign(
     **{
       'subjects': n,
-      f'macro-F1 − {_AGAINST}, points': intervals(found[['mean', 'low', 'high']], '+.1f'),
-      'better on': found['better_on'].astype(str) + ' of ' + n,
-      'r': [number(value, '+.2f') for value in found['rank_biserial']],
-      'p of a difference': found['wilcoxon_p'].map(p_value),
-      'p of equivalence': found['equivalence_p'].map(p_value),
-      'verdict': found['verdict'],
+      f'macro-F1 − {_AGAINST}, points': intervals(comparisons[['mean', 'low', 'high']], '+.1f'),
+      'better on': comparisons['better_on'].astype(str) + ' of ' + n,
+      'r': [number(value, '+.2f') for value in comparisons['rank_biserial']],
+      'p of a difference': comparisons['wilcoxon_p'].map(p_value),
+      'p of equivalence': comparisons['equivalence_p'].map(p_value),
+      'verdict': comparisons['verdict'],
     }
   )
   caption = TEXTS['tests'].format(**TEXTS, margin=MARGIN, fewest=FEWEST, level=LEVEL)
@@ -53,23 +53,23 @@ def _levels(part: pd.DataFrame) -> Section:
     for target, of_target in statistics.by_subject(statistics.scores(part)).groupby('target')
     for method, points in of_target.dropna(axis=1, how='all').items()
   ]
-  found = pd.DataFrame(rows, columns=['target', 'method', 'subjects', 'mean', 'low', 'high'])
-  table = found[['target', 'method', 'subjects']].assign(
-    **{'macro-F1, points': intervals(found[['mean', 'low', 'high']], '.1f')}
+  numbers = pd.DataFrame(rows, columns=['target', 'method', 'subjects', 'mean', 'low', 'high'])
+  table = numbers[['target', 'method', 'subjects']].assign(
+    **{'macro-F1, points': intervals(numbers[['mean', 'low', 'high']], '.1f')}
   )
   return Section(f'Intervals: {groups.title(part)}', TEXTS['levels'].format(**TEXTS), table, _notes(part))
 
 
-def _ranks(part: pd.DataFrame, found: statistics.Ranks) -> Section:
+def _ranks(part: pd.DataFrame, ranks: statistics.Ranks) -> Section:
   rows = []
-  for method, rank in found.mean_ranks.items():
-    cliques = [[name for name in each if name != method] for each in found.cliques if method in each]
+  for method, rank in ranks.mean_ranks.items():
+    cliques = [[name for name in clique if name != method] for clique in ranks.cliques if method in clique]
     similar = '; '.join(map(', '.join, cliques)) or NONE
     rows.append({'method': method, 'mean rank': f'{rank:.2f}', 'not significantly different': similar})
-  targets = ', '.join(sorted(set(found.blocks.get_level_values('target'))))
+  targets = ', '.join(sorted(set(ranks.blocks.get_level_values('target'))))
   note = (
-    f'Friedman p: {p_value(found.friedman_p)}, over {len(found.blocks)} subjects of {targets}. '
-    f'Critical difference: {found.critical_difference:.2f} ranks.'
+    f'Friedman p: {p_value(ranks.friedman_p)}, over {len(ranks.blocks)} subjects of {targets}. '
+    f'Critical difference: {ranks.critical_difference:.2f} ranks.'
   )
   return Section(
     f'Ranks: {groups.title(part)}', TEXTS['ranks'].format(**TEXTS), pd.DataFrame(rows), [note, *_notes(part)]

@@ -45,10 +45,10 @@ def interval(points: np.ndarray) -> tuple[float, float, float]:
   """
   if points.size < 2:
     return (float(points[0]) if points.size else np.nan,) * 3
-  found = scipy.stats.bootstrap(
+  interval = scipy.stats.bootstrap(
     [points], np.mean, n_resamples=10_000, method='percentile', rng=np.random.default_rng(0)
   ).confidence_interval
-  return float(points.mean()), float(found.low), float(found.high)
+  return float(points.mean()), float(interval.low), float(interval.high)
 
 
 def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
@@ -57,14 +57,14 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
   Columns: target, method, n subjects; mean, low, high of the difference; better_on, rank_biserial,
   wilcoxon_p, equivalence_p, verdict. Each of the two tests is corrected by Holm over all rows; NaN: not made.
   """
-  targets, points, found = sorted(set(runs['target'])), scores(runs), []
+  targets, points, comparisons = sorted(set(runs['target'])), scores(runs), []
   # Of the seeds that have both.
   pairs = {name: by_subject(points[[name, against]].dropna()) for name in methods(runs) if name != against}
   for target, method in itertools.product([*targets, *[POOLED][: len(targets) - 1]], pairs):
     pair = pairs[method]
     pair = pair if target == POOLED else pair[pair.index.get_level_values('target') == target]
     differences = (pair[method] - pair[against]).round(_DECIMALS).to_numpy()
-    found.append(
+    comparisons.append(
       {
         'target': target,
         'method': method,
@@ -76,7 +76,7 @@ def compare(runs: pd.DataFrame, against: str = 'full') -> pd.DataFrame:
         'equivalence_p': equivalence(differences),
       }
     )
-  table = pd.DataFrame(found)
+  table = pd.DataFrame(comparisons)
   table[['wilcoxon_p', 'equivalence_p']] = table[['wilcoxon_p', 'equivalence_p']].apply(holm)
   return table.assign(verdict=table.apply(_verdict, axis=1))
 

@@ -61,16 +61,16 @@ def table7(runs: pd.DataFrame) -> list[Section]:
   }
   by = ['target', 'label_budget', 'method']
   theirs = published.TABLE_VII, published.RUN, {'accuracy': '.4f'}
-  found = []
+  tables = []
   for family in groups.families(runs, 'label_budget'):
     for column in ('accuracy', 'macro_f1'):
       full = matched_full(family, column, ['target', 'label_budget', 'seed'])
       family = family.assign(**{f'{column}_ratio': family[column] / full.where(full != 0)})
     title = f'Table VII. Labels: {groups.title(family, ["label_budget"])}'
-    found.append(
+    tables.append(
       Section(title, TEXTS['spread'], *published.rows(family, by, cells, theirs, TEXTS['sweep_remark']))
     )
-  return found
+  return tables
 
 
 def leakage(runs: pd.DataFrame) -> list[Section]:

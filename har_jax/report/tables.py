@@ -18,7 +18,7 @@ _NARROW = ['target', 'method', 'seeds', 'accuracy', 'macro-F1', DIFFERENCE]  # w
 
 def text(runs: pd.DataFrame) -> str:
   """All tables as Markdown. Raises UserError where one run occurs twice."""
-  return '\n'.join(markdown.markdown(found) for found in sections(runs).values() if found)
+  return '\n'.join(markdown.markdown(part) for part in sections(runs).values() if part)
 
 
 def by_target(runs: pd.DataFrame, column: str = 'macro_f1') -> pd.DataFrame:
@@ -82,7 +82,7 @@ def configuration(runs: pd.DataFrame) -> list[Section]:
 
 def table2(runs: pd.DataFrame) -> list[Section]:
   """Adaptation to the dataset left out of pretraining: a section for each experiment."""
-  found = []
+  tables = []
   theirs = published.TABLE_II, published.RUN, {'accuracy': '.3f', 'macro-F1': '.3f'}
   for part in groups.experiments(runs):
     full = sweeps.matched_full(part, 'macro_f1', ['target', 'seed'])
@@ -106,8 +106,8 @@ def table2(runs: pd.DataFrame) -> list[Section]:
       TEXTS[name] for name in ('ensemble', 'zero_shot') if name in set(part['method'])
     ]
     title = f'Table II: {groups.title(part)}'
-    found.append(Section(title, TEXTS['figures'], markdown.joined(table, means), notes))
-  return found
+    tables.append(Section(title, TEXTS['figures'], markdown.joined(table, means), notes))
+  return tables
 
 
 def table3(runs: pd.DataFrame) -> list[Section]:
@@ -160,33 +160,33 @@ def table5(runs: pd.DataFrame) -> list[Section]:
   }
   theirs = published.TABLE_V, published.RUN, {'s': ',.0f', '÷ full': '.2f'}
   remark = '50 epochs on their CPU, window-wise split; only the ratio compares'
-  found = []
+  tables = []
   for part in groups.experiments(runs):
     full = sweeps.matched_full(part, 'seconds', ['target', 'seed', 'device', 'batch_runs'])
     part = part.assign(ratio=part['seconds'] / full)
     table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
-    found.append(
+    tables.append(
       Section(f'Table V: {groups.title(part)}', TEXTS['seconds'], table, notes + groups.not_run(part))
     )
-  return found
+  return tables
 
 
 def sections(runs: pd.DataFrame) -> dict[str, list[Section]]:
   """Name of each table → a section for each set of runs that may share it."""
-  kept = groups.without_sweeps(runs)
+  main_runs = groups.without_sweeps(runs)
   return {
     'configuration': configuration(runs),
-    '2': table2(kept),
+    '2': table2(main_runs),
     '3': table3(runs),
     '4': table4(runs),
-    '5': table5(kept),
+    '5': table5(main_runs),
     '6': sweeps.table6(runs),
     '7': sweeps.table7(runs),
-    'leakage': sweeps.leakage(kept),
+    'leakage': sweeps.leakage(main_runs),
     'pretraining': sweeps.pretraining(runs),
     'rotation': sweeps.ablations(runs, {'finetune_rotation_std_deg': 0.0}),
     'ablations': sweeps.ablations(runs),
-    'statistics': significance.sections(kept),
+    'statistics': significance.sections(main_runs),
   }
 
 
@@ -214,8 +214,8 @@ def decoding(path: Place) -> Section:
   by = ['recordings', 'decoder']
   mean = measured.groupby([*by, 'mean_bout_s', 'part'], sort=False)['macro_f1'].mean().unstack('part')
   best = mean['validation'].groupby(by, sort=False).idxmax()
-  chosen = measured[pd.MultiIndex.from_frame(measured[[*by, 'mean_bout_s']]).isin(best)]
-  test, validation = (chosen[chosen['part'] == part] for part in ('test', 'validation'))
+  best_rows = measured[pd.MultiIndex.from_frame(measured[[*by, 'mean_bout_s']]).isin(best)]
+  test, validation = (best_rows[best_rows['part'] == part] for part in ('test', 'validation'))
   means = validation.groupby(by)['macro_f1'].mean()
   cells = {
     'seeds': seeds,

@@ -71,10 +71,10 @@ def _clean(samples: Samples, limit: float, dropped: collections.Counter) -> Samp
   if impossible:
     dropped[f'values {physics.RULE}, taken as NaN'] += impossible
   time_s = samples.time_s
-  known = ~np.isnan(values).any(axis=1)
-  if not known.all():
-    dropped['rows with NaN'] += int((~known).sum())
-    time_s, values = time_s[known], values[known]
+  is_present = ~np.isnan(values).any(axis=1)
+  if not is_present.all():
+    dropped['rows with NaN'] += int((~is_present).sum())
+    time_s, values = time_s[is_present], values[is_present]
   if (np.diff(time_s) < 0).any():
     raise ValueError('the time of a sensor falls: its reader has to sort')
   repeats = segments.repeats(time_s)
@@ -85,10 +85,10 @@ def _clean(samples: Samples, limit: float, dropped: collections.Counter) -> Samp
 
 
 def _unbroken(samples: Samples, dropped: collections.Counter) -> list[segments.Segment]:
-  found = segments.unbroken(samples.time_s, MAX_GAP_S)
-  if len(found) > 1:
-    dropped[f'gaps in a sensor longer than {MAX_GAP_S} s, cut out'] += len(found) - 1
-  return found
+  unbroken = segments.unbroken(samples.time_s, MAX_GAP_S)
+  if len(unbroken) > 1:
+    dropped[f'gaps in a sensor longer than {MAX_GAP_S} s, cut out'] += len(unbroken) - 1
+  return unbroken
 
 
 def _at_rate(

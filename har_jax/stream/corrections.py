@@ -137,8 +137,8 @@ class CorrectedFilter:
     layer = _Layer(self.added, new, now_s, correction, corrected, label)
     # A window that was corrected twice has the later label.
     layers = [*before[1:], layer]
-    labeled = {window.stop_s: (window, each.label) for each in layers for window in each.corrected}
-    replay = self._replay([each.correction for each in layers if each.correction])
+    labeled = {window.stop_s: (window, layer.label) for layer in layers for window in layer.corrected}
+    replay = self._replay([layer.correction for layer in layers if layer.correction])
     windows = [*(window for window, _ in labeled.values()), *replay]
     hidden = np.stack([window.hidden for window in windows], dtype=np.float64)
     count = max(before_count, label + 1)
@@ -168,7 +168,10 @@ class CorrectedFilter:
       sample[index] = window
 
   def _replay(self, corrections: list[Correction]) -> list[_Window]:
-    spans = [(each.time_s - max(each.seconds, _UNSURE_S), each.time_s) for each in corrections]
+    spans = [
+      (correction.time_s - max(correction.seconds, _UNSURE_S), correction.time_s)
+      for correction in corrections
+    ]
     return [
       window
       for windows in self._samples.values()

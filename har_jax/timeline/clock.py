@@ -34,9 +34,9 @@ class Clock:
 
   def wall(self, file_s: float) -> str:
     """The time in ISO 8601, to the millisecond."""
-    return self.at(file_s).isoformat(timespec='milliseconds')
+    return self.moment(file_s).isoformat(timespec='milliseconds')
 
-  def at(self, file_s: float) -> datetime.datetime:
+  def moment(self, file_s: float) -> datetime.datetime:
     """The moment on the wall clock, which summer time may have changed since the start."""
     assert self.start is not None
     seconds = datetime.timedelta(seconds=file_s)

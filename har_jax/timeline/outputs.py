@@ -133,8 +133,8 @@ def _location_names(clock: Clock, names: Sequence[str]) -> list[str]:
 def _location(clock: Clock, recording: int, times_s: Sequence[float]) -> list[str]:
   """File, seconds and wall-clock times, as `_location_names` lists them."""
   file_s = [clock.in_file_s(recording, time_s) for time_s in times_s]
-  walls = [clock.wall(each) for each in file_s] if clock.start is not None else []
-  return [clock.files[recording]] * clock.has_several + [f'{each:.3f}' for each in file_s] + walls
+  walls = [clock.wall(time_s) for time_s in file_s] if clock.start is not None else []
+  return [clock.files[recording]] * clock.has_several + [f'{time_s:.3f}' for time_s in file_s] + walls
 
 
 def _csv(rows: Iterable[list[str]]) -> bytes:

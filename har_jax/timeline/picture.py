@@ -47,7 +47,7 @@ def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str], doubts: Seq
   import matplotlib
   from matplotlib.figure import Figure
 
-  lines = [line for each in doubts for line in textwrap.wrap(f'Warning: {each}', _LINE_LETTERS)]
+  lines = [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
   strips = [strip for bout in bouts for strip in _strips(bout, clock)]
   rows = list(dict.fromkeys(strip.row for strip in strips))
   with matplotlib.rc_context(_STYLE):
@@ -116,7 +116,7 @@ def _time_axis(axes: Any, strips: Sequence[_Strip]) -> None:
   first_s = min(strip.start_s for strip in strips)
   last_s = max(strip.start_s + strip.length_s for strip in strips)
   least_min = (last_s - first_s) / _MINUTE_S / _MAX_TICKS
-  step_s = _MINUTE_S * next((each for each in _TICKS_MIN if each >= least_min), _TICKS_MIN[-1])
+  step_s = _MINUTE_S * next((minutes for minutes in _TICKS_MIN if minutes >= least_min), _TICKS_MIN[-1])
   ticks = [step_s * number for number in range(int(first_s // step_s), int(last_s // step_s) + 2)]
   axes.set_xticks(ticks, [f'{int(tick // _HOUR_S)}:{int(tick % _HOUR_S // _MINUTE_S):02d}' for tick in ticks])
   axes.set_xlim(first_s, last_s)
@@ -143,4 +143,4 @@ def _on_axis_s(clock: Clock, file_s: float) -> float:
   if clock.start is None:
     return file_s
   midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-  return (clock.at(file_s).replace(tzinfo=None) - midnight).total_seconds()
+  return (clock.moment(file_s).replace(tzinfo=None) - midnight).total_seconds()

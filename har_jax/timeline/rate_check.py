@@ -49,7 +49,9 @@ def check(
     findings |= {name: finding} if is_apart else dict.fromkeys(signals, finding)
     notes += [prefix + note for note in finding.notes]
     doubts += [prefix + warning for warning in finding.warnings]
-  recordings = [_correct(each, findings[file]) for each, file in zip(reading.recordings, files, strict=True)]
+  recordings = [
+    _correct(recording, findings[file]) for recording, file in zip(reading.recordings, files, strict=True)
+  ]
   doubts += _warn_of_slow(expected, rates_hz(reading), windowing)
   corrected = dataclasses.replace(reading, recordings=recordings, notes=notes, warnings=doubts)
   return corrected, findings
@@ -57,7 +59,7 @@ def check(
 
 def rates_hz(reading: Reading) -> tuple[float, ...]:
   """Rates of the accelerometer and, if there is one, the gyroscope: those of the longest recording."""
-  longest = max(reading.recordings, key=lambda each: len(each.acc.time_s))
+  longest = max(reading.recordings, key=lambda recording: len(recording.acc.time_s))
   sensors = (longest.acc, longest.gyro) if reading.has_gyro else (longest.acc,)
   return tuple(round(1 / segments.step_s(samples), 2) for samples in sensors)
 

@@ -113,11 +113,11 @@ def _steps(experiment: config.Experiment, batches: list[int]) -> None:
   storage.write(out / 'steps.json', bench)
   text = tables.steps(bench)
   storage.write_text(out / 'steps.md', text)
-  found = guard.ratios(bench)
-  storage.write(out / 'ratios.json', found)
+  ratios = guard.ratios(bench)
+  storage.write(out / 'ratios.json', ratios)
   print(text)
   print(out / 'steps.md')
-  if reference is not None and (lines := guard.slower(found['ratios'], reference)):
+  if reference is not None and (lines := guard.slower(ratios['ratios'], reference)):
     raise UserError(
       f'slower than {_REFERENCE.value} by more than {guard.TOLERANCE:.0%}:\n' + '\n'.join(lines)
     )

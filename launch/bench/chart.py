@@ -28,9 +28,9 @@ def _draw(figure: Any, rows: pd.DataFrame) -> None:
   panels = figure.subplots(1, len(dimensions), sharey=True, squeeze=False, subplot_kw=scales)[0]
   for panel, dimension in zip(panels, dimensions, strict=True):
     shown = rows[rows['dimension'] == dimension]
-    for step, found in shown.groupby('step'):
-      sizes, times, operations = found[['size', 'ms_window', 'operations_window']].to_numpy().T
-      errors = np.abs(np.array(found['ms_window_quartiles'].to_list()).T - times)
+    for step, part in shown.groupby('step'):
+      sizes, times, operations = part[['size', 'ms_window', 'operations_window']].to_numpy().T
+      errors = np.abs(np.array(part['ms_window_quartiles'].to_list()).T - times)
       expected = times[0] * operations / operations[0]
       color, marker = style(step)
       look = {'color': color, 'marker': marker, 'capsize': 3}

@@ -88,20 +88,24 @@ def matrices(shapes: Sequence[tuple[int, int]], *, rows: int, repeats: int) -> I
     weights = rng.standard_normal(shape, np.float32)
     formats = list(weight_formats(weights, rng.standard_normal((rows, shape[0]), np.float32)))
     for operation in OPERATIONS:
-      calls = {each.name: each.calls[operation] for each in formats if operation in each.calls}
+      calls = {
+        weight_format.name: weight_format.calls[operation]
+        for weight_format in formats
+        if operation in weight_format.calls
+      }
       seconds = interleaved(calls, repeats=repeats)
-      for each in formats:
-        if each.name in seconds:
-          timed = summary(seconds[each.name], seconds.get('float32'))
+      for weight_format in formats:
+        if weight_format.name in seconds:
+          timed = summary(seconds[weight_format.name], seconds.get('float32'))
           yield {
             'operation': operation,
             'shape': list(shape),
             'rows': rows,
-            'format': each.name,
+            'format': weight_format.name,
             **timed,
-            **_rate(operation, each.held_bytes, weights, rows, timed['ms'] / 1e3),
-            'bits': 8 * each.held_bytes / weights.size,
-            'error': float(np.linalg.norm(each.unpacked - weights) / np.linalg.norm(weights)),
+            **_rate(operation, weight_format.held_bytes, weights, rows, timed['ms'] / 1e3),
+            'bits': 8 * weight_format.held_bytes / weights.size,
+            'error': float(np.linalg.norm(weight_format.unpacked - weights) / np.linalg.norm(weights)),
           }
 
 

@@ -222,10 +222,10 @@ def products(traced: Any) -> Iterator[Any]:
 
 def _inside(parameters: dict[str, Any]) -> list[Any]:
   """The programs inside a traced operation: jit, custom derivatives; one of those for several platforms."""
-  found = []
+  notes = []
   for value in parameters.values():
     first = value[0] if isinstance(value, tuple) and value else value
     inner = getattr(first, 'jaxpr', first)
     if hasattr(inner, 'eqns'):
-      found.append(inner)
-  return found
+      notes.append(inner)
+  return notes

@@ -107,12 +107,12 @@ def _compare(
 def against(name: str, seconds: Mapping[str, np.ndarray], others: Sequence[str]) -> dict[str, Any]:
   """The fastest other, and the median ratio of its time to that of `name`; also of the same precision."""
   same_precision = [other for other in others if precision_of(other) == precision_of(name)]
-  found: dict[str, Any] = {}
+  entries: dict[str, Any] = {}
   for suffix, among in (('best', others), ('best_same_precision', same_precision)):
     best = min(among, key=lambda other: float(np.median(seconds[other])), default=None)
-    found[suffix] = best
-    found[f'against_{suffix}'] = None if best is None else summary(seconds[best], seconds[name])['ratio']
-  return found
+    entries[suffix] = best
+    entries[f'against_{suffix}'] = None if best is None else summary(seconds[best], seconds[name])['ratio']
+  return entries
 
 
 def peak_resident_bytes() -> int:

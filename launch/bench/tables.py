@@ -80,14 +80,14 @@ def scaling(bench: Row) -> str:
 
 def growth(rows: list[Row]) -> list[Row]:
   """Powers of the size by which time and operations grow, for each step and dimension. Least squares."""
-  found = []
+  tables = []
   for (step, dimension), part in pd.DataFrame(rows).groupby(['step', 'dimension'], sort=False):
     if len(part) > 1:
       logs = np.log(part[['size', *_COSTS]])
       powers = logs.cov()['size'] / logs['size'].var()
       ends = {'from': part['size'].min(), 'to': part['size'].max()}
-      found.append({'step': step, 'dimension': dimension, **ends, **powers.drop('size')})
-  return found
+      tables.append({'step': step, 'dimension': dimension, **ends, **powers.drop('size')})
+  return tables
 
 
 def sections(path: Place) -> list[Section]:
@@ -104,8 +104,8 @@ def _section(name: str, part: pd.DataFrame) -> Section:
     **{column: [number(value, form) for value in part[column]] for column, form in _FORMS.items()},
   }
   table = part[by].astype(str).assign(**columns)
-  kept = table.loc[:, (table != NONE).any()]
-  return Section(name, TEXTS['bench'], kept, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
+  shown = table.loc[:, (table != NONE).any()]
+  return Section(name, TEXTS['bench'], shown, ['. '.join(part[['device', 'versions']].iloc[0]) + '.'])
 
 
 def _table(rows: Sequence[Row], by: Sequence[str], columns: Mapping[str, str] | None = None) -> str:

@@ -103,5 +103,7 @@ def _bitsandbytes(weights: np.ndarray, x: np.ndarray) -> WeightFormat:
     'product': product,
     'product and gradient': gradient,
   }
-  held = sum(tensor.numel() * tensor.element_size() for tensor in (packed, state.absmax))
-  return WeightFormat('bitsandbytes NF4', held, calls, functional.dequantize_4bit(packed, state).numpy().T)
+  size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in (packed, state.absmax))
+  return WeightFormat(
+    'bitsandbytes NF4', size_bytes, calls, functional.dequantize_4bit(packed, state).numpy().T
+  )

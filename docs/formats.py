@@ -59,7 +59,7 @@ def compared_table() -> str:
 
 
 def _differences(windows: dict[str, np.ndarray]) -> list[float]:
-  """Of probabilities from those for the plain CSV, with zeros for its gyroscope where an export has none."""
+  """Largest differences to the probabilities of the plain CSV, with a gyroscope only if an export has one."""
   from har_jax import Recognizer
 
   recognizer = Recognizer.load()

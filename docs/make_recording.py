@@ -4,8 +4,10 @@ python docs/make_recording.py --out=watch
 
 The signals are made up, or those of one person of an archive:
 --archive=motionsense --archive_path=<zip or folder> --subject=5
-Files: day.csv, the recording; labels.csv, the first --windows_per_activity windows of each activity;
-truth.csv, the labels of the rest.
+
+day.csv     the recording
+labels.csv  the first --windows_per_activity windows of each activity
+truth.csv   the labels of the rest
 """
 
 import collections

@@ -23,7 +23,7 @@ def purposes() -> dict[str, str]:
 
 
 def megabytes(name: str) -> float:
-  """Of an installed package's own files, without compiled Python, in units of 10⁶ bytes."""
+  """Size of an installed package's own files, without compiled Python, in units of 10⁶ bytes."""
   files = importlib.metadata.files(name) or []
   paths = [pathlib.Path(str(file.locate())) for file in files if file.suffix != '.pyc']
   return sum(path.stat().st_size for path in paths if path.is_file()) / 1e6

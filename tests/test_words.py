@@ -3,9 +3,12 @@
 import ast
 import pathlib
 import re
+import tokenize
 from collections.abc import Iterator
 
 import pytest
+
+from har_jax.cli import main
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _COINED = (
@@ -59,7 +62,7 @@ _FRAGMENT = re.compile(
   'Around|About|Over|Under|Per|After|Before|If|Through|Between|Against|To|Like|Also|And|Or|But|Because|So|Such|'
   'Always|Both|Some|Several|Evenly|Rounded)\\b'
 )
-_CODE = ('har_jax/**/*.py', 'launch/**/*.py', 'docs/studies/*.py')
+_CODE = ('har_jax/**/*.py', 'launch/**/*.py', 'docs/**/*.py')
 
 
 def _files() -> list[pathlib.Path]:
@@ -92,9 +95,13 @@ def _found(pattern: str, texts: dict[str, str]) -> list[str]:
   return [where for where, line in lines if re.search(pattern, line)]
 
 
+def _code() -> list[pathlib.Path]:
+  return sorted(path for pattern in _CODE for path in _ROOT.glob(pattern))
+
+
 def _definitions() -> Iterator[tuple[str, ast.Module | ast.ClassDef | ast.FunctionDef]]:
   """File and line, and the node of each module, class and function."""
-  for path in sorted(path for pattern in _CODE for path in _ROOT.glob(pattern)):
+  for path in _code():
     for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
       if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
         yield f'{path.relative_to(_ROOT)}:{getattr(node, "lineno", 1)}', node
@@ -109,6 +116,42 @@ def test_a_docstring_begins_with_a_subject_or_a_verb():
 def test_no_function_is_named_after_what_it_is_of():
   functions = {where: node.name for where, node in _definitions() if isinstance(node, ast.FunctionDef)}
   assert [f'{where}: {name}' for where, name in functions.items() if re.match('_?of(_|$)', name)] == []
+
+
+def _comments(path: pathlib.Path) -> Iterator[tuple[str, str]]:
+  """File and line, and the text of each comment; lines of comments below each other are one."""
+  lines = path.read_text(encoding='utf-8').splitlines()
+  with tokenize.open(path) as file:
+    comments = [token for token in tokenize.generate_tokens(file.readline) if token.type == tokenize.COMMENT]
+  joined: list[tuple[int, int, str]] = []  # the last line, its column, and the text
+  for token in comments:
+    number, column = token.start
+    if joined and joined[-1][:2] == (number - 1, column) and not lines[number - 1][:column].strip():
+      text = f'{joined.pop()[2]} {token.string[1:].strip()}'
+    else:
+      text = token.string[1:].strip()
+    joined.append((number, column, text))
+  yield from ((f'{path.relative_to(_ROOT)}:{number}', text) for number, _, text in joined)
+
+
+def _help_texts() -> Iterator[tuple[str, str]]:
+  for name in main.COMMANDS:
+    flags = main.load(name).FLAGS
+    yield from ((f'{name} --{flag}', flags[flag].help) for flag in flags)
+
+
+def test_a_sentence_has_25_words_or_fewer():
+  docstrings = [(where, ast.get_docstring(node) or '') for where, node in _definitions()]
+  comments = [entry for path in _code() for entry in _comments(path)]
+  long = [
+    f'{where}: {sentence}'
+    for where, text in [*docstrings, *comments, *_help_texts()]
+    for paragraph in re.split(r'\n\s*\n|\n(?=.*\S {2,}\S)|\n(?=Parameters|Attributes|Examples| *>>>)', text)
+    for sentence in re.split(r'[.!?;:]\s', paragraph)
+    if len(re.findall(r'[^\s(]*\w\S*', sentence)) > 25
+  ]
+  assert len(comments) > 900
+  assert long == []
 
 
 @pytest.mark.parametrize('word', _COINED)

@@ -4,10 +4,10 @@ The phones of a subject record at the same time; each (user, device) gives separ
 paired by user, device and time: the rows of their files do not correspond, and two devices share a model.
 
 Timestamps: Creation_Time is the sampling time. Its unit (ns, µs or ms) and its origin (1970 or the last
-boot) depend on the device, so the number of digits (13 to 19) does not reveal the unit. Arrival_Time, in ms
-since 1970, has the jitter of delivery. We use Creation_Time if two things hold in one of the units, else
-Arrival_Time: it runs as fast as Arrival_Time within 2 %, and both sensors' offsets from Arrival_Time agree
-within 0.5 s.
+boot) depend on the device. The number of digits (13 to 19) does not reveal the unit. Arrival_Time, in ms
+since 1970, has the jitter of delivery. We use Creation_Time if, in one of the units, it runs as fast as
+Arrival_Time within 2 %. Both sensors' offsets from Arrival_Time must also agree within 0.5 s. Else we use
+Arrival_Time.
 
 n rows.
 """

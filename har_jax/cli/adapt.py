@@ -59,8 +59,8 @@ _ENSEMBLE = _define(
 _USE_UNLABELED = _define(
   'use_unlabeled',
   True,
-  'self-training: train once more, also on the unlabeled rest of the recording with confident pseudo-labels; '
-  'kept if the held-out windows are recognized at least as well',
+  'self-training: train once more, also on confident pseudo-labels of the unlabeled rest of the recording. '
+  'The result is kept if it recognizes the held-out windows at least as well',
 )
 _PROGRESS = _define('progress', True)
 

@@ -22,8 +22,8 @@ _PRECISION = _define('precision', ['float32'], 'number format of the weights: fl
 _COMPARE_WINDOWS = _define(
   'compare_windows',
   None,
-  "one dataset's prepared windows, to compare predictions before and after export; only those of the test "
-  'subjects if --adapter is a run (default: compare size and latency only)',
+  "one dataset's prepared windows, to compare predictions before and after export. Of a run, only those of "
+  'the test subjects are taken (default: compare size and latency only)',
 )
 _OUT = _define(
   'out', 'exports', 'folder or bucket for <format>-<precision>/, each with a model file and model.json'

@@ -72,7 +72,7 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
   frame = define(
     'frame',
     'auto',
-    'axes and signs of the recording. auto: compare with what the model was trained on, and correct what is '
+    'axes and signs of the recording. auto: compare with what the model was trained on, correct what is '
     'certain, and warn of the rest. as_is: change nothing. flip: acceleration of the opposite sign. -x,-y,z: '
     "measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each sensor's own",
   )

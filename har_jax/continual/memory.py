@@ -77,7 +77,7 @@ def route(
   """Chooses the domain of each window, one for a whole recording: that of the nearest means.
 
   A window's distance to a domain is the one to the nearest of its means, by a diagonal covariance that all
-  share; a recording's is the sum of those of its windows.
+  share. A recording's distance is the sum of those of its windows.
   """
   # All are 0 where each group has one window.
   squares = stored['squares'] if stored['squares'].any() else np.ones_like(stored['squares'])

@@ -46,9 +46,9 @@ def prepare(
   `position` is one of the archive's, several joined by commas, or 'all'; by default its first. Of several,
   the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
   Holds all windows in memory, at the end twice.
-  Raises UserError: an unknown position, another archive, a damaged file, one that unpacks to more bytes than
-  max_unpacked_bytes, units that its reader has not converted, no window, no space. Logs a warning for what is
-  doubtful about units and axes.
+  Raises UserError: an unknown position, another archive, a damaged file, more than max_unpacked_bytes, units
+  that its reader has not converted, no window, no space. Logs a warning for what is doubtful about units and
+  axes.
   """
   positions = _positions(archive, position)
   source = None if source_path is None else Source(source_path, max_unpacked_bytes=max_unpacked_bytes)

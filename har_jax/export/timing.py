@@ -14,7 +14,7 @@ def interleaved(calls: Mapping[str, Callable[[], Any]], *, repeats: int) -> dict
   """Seconds of each call, `repeats` times. Calls take turns, so that a disturbance affects all alike.
 
   The order within a turn is random. Each timed call follows an untimed one of the same kind, as steps do in
-  training: caches are warm, and threads of other libraries have stopped spinning.
+  training. So caches are warm, and threads of other libraries have stopped spinning.
   A call that returns a float has timed itself, in another process.
   """
   for call in calls.values():

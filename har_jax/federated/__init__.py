@@ -5,7 +5,7 @@
 
 import os
 
-# Before Flower and Ray are imported: neither shall report what is run to its makers, and Ray shall not warn
-# that it leaves the choice of accelerators alone from its next version on.
+# Before Flower and Ray are imported. Neither shall report to its makers what is run. Ray shall not warn of
+# its next version, which leaves the choice of accelerators alone.
 for _name in ('FLWR_TELEMETRY_ENABLED', 'RAY_USAGE_STATS_ENABLED', 'RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO'):
   os.environ.setdefault(_name, '0')

@@ -41,7 +41,7 @@ def product(
 
   pairs: the collection that holds them (`Method.pairs`).
   The mean of A times the mean of B is not the mean of A B. The clients' pairs may differ in rank; their scale
-  must be equal, and cancels. The factors are sorted by singular value, so that the first s columns of A and
+  must be equal, and cancels. The factors are sorted by singular value: the first s columns of A and
   rows of B are the closest product of rank s. The columns of A are orthogonal and as long as LoRA draws
   them, so that a direction without weight can still be trained.
   Source: arXiv:2402.11505 (FlexLoRA), which shares the singular values in another way.

@@ -1,8 +1,13 @@
 """The client's app for Flower: trains on its own person's windows, and sends what is shared.
 
 In Flower's simulation `make` gets a person of an archive. In a SuperNode, `app` reads the configuration of
-its node: windows (folder of `har-jax prepare`), target, person (its name there), partition-id (its number),
-and optionally labels (windows per activity to train on), base and rank.
+its node:
+windows       folder of `har-jax prepare`
+target        dataset in it
+person        name of the person there
+partition-id  number of the person
+labels        optional: windows per activity to train on
+base, rank    optional
 """
 
 import dataclasses

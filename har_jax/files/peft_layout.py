@@ -39,7 +39,7 @@ def write_peft(folder: str | Place, adapter: Adapter, base: Base | None = None) 
   """Writes the three files, all of them or none.
 
   An adapter over four bits belongs to kernels that are not the base's own, least of all with `start` pissa or
-  loftq: give the PyTorch model those of `methods.unpack(files.attach(base, adapter))`.
+  loftq. Give the PyTorch model those of `methods.unpack(files.attach(base, adapter))`.
   base: needed for LoRA that starts at singular values (PiSSA), which is written as LoRA of twice its rank.
   Raises UserError for a method that peft does not have, and for a base that is missing. Also for a head that
   is itself adapted, since peft saves the head in full.

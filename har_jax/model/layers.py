@@ -21,7 +21,7 @@ class Dense(nn.Module):
   """A dense layer: y = x W + bias, changed by the collections that a fine-tuning method adds (`adapted`).
 
   W is the packed kernel of the collection `nf4` if it exists, otherwise the kernel of `params`. A pair A, B
-  of `lora`, `adalora` or `vera` is added to W, `dora` sets the norms of the columns of the sum, `ia3` scales
+  of `lora`, `adalora` or `vera` is added to W; `dora` sets the norms of the columns of the sum. `ia3` scales
   inputs or outputs, and `adapter` adds a hidden layer after it.
   Products are computed in the precision's dtype and returned as float32.
   Source: arXiv:2106.09685 (LoRA), section 4.1; arXiv:2305.14314 (QLoRA), section 3.

@@ -20,8 +20,8 @@ from har_jax.signal.resample import MAX_GAP_S
 _SLOW_HZ, _NEARLY = 20.0, 0.98
 _FAST_HZ = 1000.0  # phones have 400 Hz at most
 _MISSING = 0.2  # fraction of rows
-# Median deviation of the length of acceleration in half seconds in which the device turns to and fro: under
-# 0.05 for gravity alone, over 1.9 for people.
+# Median deviation of the length of acceleration, in half seconds in which the device turns to and fro. It is
+# under 0.05 for gravity alone, over 1.9 for people.
 _SMOOTH_M_S2, _TURNS_RAD_S, _MOMENT_S, _FEW_MOMENTS = 0.2, 0.5, 0.5, 20
 _CLIPPED = 0.005  # fraction of samples at an axis's extreme value
 _FEW_SAMPLES = 5  # that a short recording may have there by chance

@@ -13,8 +13,8 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Samples
 
 _MOST_S = 60
 _LEAST_S, _NEAR_S = 8, 5  # people are some seconds late: then the best shift is near 0
-# In nats a second. Of 180 people's labels as published, or off by up to 6 s at random, none gains as much;
-# 15 to 50 s late, two thirds do.
+# In nats a second. Of 180 people's labels, none gains as much as published, or off by up to 6 s at random.
+# Two thirds do if they are 15 to 50 s late.
 _GAIN, _PEAK = 0.6, 0.3
 _PEAK_S = 10
 _FEWEST_S, _DENSE = 120, 0.5  # labeled seconds, and fraction of those from the first label to the last

@@ -12,8 +12,8 @@ from har_jax.recordings.tables import Table
 
 _MOST = 20  # different words among the first rows: more are a count or a text
 _MIXED = 0.05  # of the rows, in order of time, follow one of another device: a position changes more seldom
-# Change from a row to the next one, of another source, as a multiple of the change within a source: at least
-# 1.26 for two devices in 776 pairs of recordings, less than 1.15 for most single signals at 50 Hz.
+# Change from a row to the next one, of another source, as a multiple of the change within a source. For two
+# devices it is at least 1.26, in 776 pairs of recordings. For most single signals at 50 Hz it is below 1.15.
 _ONE_SIGNAL = 1.15
 
 

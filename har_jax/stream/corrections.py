@@ -3,9 +3,9 @@
 y classes, z classes with those that corrections have added, f features: the output layer's inputs, and a 1
 for the bias.
 
-A correction labels the last windows. An addition to the output layer is then fitted to all corrected windows
-and, as replay, to other windows of the same stream with the probabilities that they got: what nobody
-corrected is to stay. No training window is needed or kept.
+A correction labels the last windows. An addition to the output layer is then fitted to all corrected windows.
+Other windows of the same stream are replayed with the probabilities that they got: what nobody corrected is
+to stay. No training window is needed or kept.
 Source: Li and Hoiem, arXiv:1606.09282 (soft targets from the model itself); Vitter, ACM TOMS 11(1), 1985,
 algorithm R (the sample of windows to replay).
 """

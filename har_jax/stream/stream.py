@@ -135,8 +135,8 @@ class Stream:
     than a minute, the last minute is learned. The next prediction starts from this activity. Features of
     windows are kept in memory only. The last 32 corrections count.
     `new`: the activity may be one that the recognizer does not have. It is then one of `activities`.
-    Raises UserError if the activity is not one of them without `new`, or is no name; if there is no window
-    yet, and for seconds less than the length of a window.
+    Raises UserError if the activity is not one of them without `new`, or is no name. Also if there is no
+    window yet, and for seconds less than the length of a window.
     """
     names = self.activities
     if str(activity) not in names:

@@ -108,7 +108,7 @@ def _combine(
 ) -> tuple[Float[np.ndarray, 'w y'], bool, int]:
   """Probabilities, whether windows were compared with walking, and how many files with that of all.
 
-  Each file with its own walking if all have enough, since they may be of several people; else all together.
+  Each file has its own walking if all have enough, since they may be of several people. Else all share one.
   files: the name of each window's file.
   """
   combined, names = np.array(encoder), dict.fromkeys(files.tolist())

@@ -62,8 +62,8 @@ _DIMENSIONS = flags.DEFINE_list(
 _REFERENCE = flags.DEFINE_string(
   'reference',
   None,
-  'ratios.json of an earlier run on the same kind of machine: fail where the rate of a step, over that of a '
-  'plain matrix product of the same run, is lower by more than a quarter',
+  'ratios.json of an earlier run on the same kind of machine. Fail if a step is slower by more than a '
+  'quarter, each divided by a plain matrix product of its run',
   flag_values=FLAGS,
 )
 _OUT = flags.DEFINE_string(

@@ -53,7 +53,7 @@ class Model(config_fields.Checked):
   patch_size: int = config_fields.count(8, 'samples per token')
   stem: tuple[int, ...] = config_fields.widths(
     (),
-    'widths of the convolution stages before the blocks, each of which halves the time axis; '
+    'widths of the convolutions before the blocks, each of which halves the time axis; '
     'none: a linear embedding of patches',
     least=0,
   )
@@ -122,7 +122,7 @@ class Model(config_fields.Checked):
       )
     if self.stem and (self.patch_size != 2 ** len(self.stem) or self.streams > 1):
       raise UserError(
-        f'model stem of {len(self.stem)} stages needs patch_size {2 ** len(self.stem)} and streams 1; '
+        f'model stem of {len(self.stem)} widths needs patch_size {2 ** len(self.stem)} and streams 1; '
         f'given patch_size {self.patch_size}, streams {self.streams}'
       )
     if not 1 <= self.hidden < self.tokens:

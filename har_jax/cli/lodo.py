@@ -51,15 +51,15 @@ _BATCH_RUNS = _define(
   'seeds of a method that train together, in one program with one frozen backbone',
   lower_bound=1,
 )
-_STAGE = _define(
-  'stage',
+_PHASE = _define(
+  'phase',
   'all',
   'pretrain: only the pretrainings; adapt: only the runs, from finished pretrainings; personalize: from each '
   'finished subject-wise run, an output layer per test subject',
   choices=['all', 'pretrain', 'adapt', 'personalize'],
 )
 _PERSONAL_LABELS = _define(
-  'personal_labels', ['10'], 'for --stage=personalize: labeled windows per activity and subject'
+  'personal_labels', ['10'], 'for --phase=personalize: labeled windows per activity and subject'
 )
 _start = training.define_training(FLAGS)
 _shard = jobs.define_shard(FLAGS)
@@ -84,16 +84,16 @@ def main() -> dict[str, Any]:
     shard=shard,
     batch_runs=_BATCH_RUNS.value,
   )
-  options = dataclasses.replace(options, may_train=_STAGE.value != 'adapt')
+  options = dataclasses.replace(options, may_train=_PHASE.value != 'adapt')
   results = [spec.result for spec in study.runs]
   if (number := min(_jobs(), len(results))) > 1:
     jobs.run('lodo', FLAGS, number, results=results, stop=options.stop)
-  if _STAGE.value == 'pretrain':
+  if _PHASE.value == 'pretrain':
     for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():
         print(f'{path}: step {done["step"]}, {done["seconds"]:.0f} s', flush=True)
     return {'runs': []}
-  if _STAGE.value == 'personalize':
+  if _PHASE.value == 'personalize':
     labels = command.whole_numbers('personal_labels', _PERSONAL_LABELS.value)
     return {'runs': _personalize(study, labels, options)}
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''

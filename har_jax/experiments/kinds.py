@@ -30,7 +30,7 @@ class Kind:
   names: Collection[str]
   run: Callable[[Sequence[RunSpec], Bases, TrainOptions], Results]
   is_pretrained: Callable[[str], bool] = lambda name: False  # whether a run starts from the stages' variables
-  has_stages: bool = True  # whether `--stage=pretrain` trains the stages
+  has_stages: bool = True  # whether `--phase=pretrain` trains the stages
   check: Callable[[str, config.Experiment], Any] = lambda name, experiment: None  # raises UserError, early
   after: tuple[str, ...] = ()  # methods whose runs must be finished first
 

@@ -49,7 +49,7 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
       'a run with a window-wise split was trained on all subjects it is tested on; give --split=subject'
     )
   if not job_lock.exists(spec.result):
-    raise UserError(f'{spec.result} is missing; run --stage=all before --stage=personalize')
+    raise UserError(f'{spec.result} is missing; run --phase=all before --phase=personalize')
   step = (job_lock.finished(spec.result, spec.identity) or {})['step']
   path = spec.folder / 'personal' / f'labels-{labels}-per-class.json'
   identity = spec.identity | {'personal_labels': labels, 'personal_penalty': _PENALTY}

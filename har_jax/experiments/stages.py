@@ -245,7 +245,7 @@ def _load_or_train(stage: Stage, before: Variables, options: TrainOptions) -> Va
   if not _is_finished(stage):
     if not options.may_train:
       raise UserError(
-        f'{stage.path} is missing, and --stage=adapt trains no stage; run --stage=pretrain first'
+        f'{stage.path} is missing, and --phase=adapt trains no stage; run --phase=pretrain first'
       )
     with job_lock.exclusive(stage.folder, stage.identity, title=stage.title, stop=options.stop) as stop:
       if not _is_finished(stage):

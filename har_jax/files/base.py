@@ -151,7 +151,7 @@ def load_base(folder: str | Place) -> Base:
     return _load_pretraining(place)
   raise UserError(
     f'{place} holds no base: neither base.json nor the pretrained.json of a finished pretraining; '
-    'har-jax lodo --stage=pretrain makes <out>/<target>/pretrain'
+    'har-jax lodo --phase=pretrain makes <out>/<target>/pretrain'
   )
 
 

@@ -97,7 +97,7 @@ def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> No
     name = _experiment(folder, file.parents[1])  # seed<k>/personal/labels-<n>-per-class.json
     rows += results.personal_rows(results.read_personalization(file), name, commit)
   if not rows:
-    raise UserError(f'no personalization under {folder}; har-jax lodo --stage=personalize makes them')
+    raise UserError(f'no personalization under {folder}; har-jax lodo --phase=personalize makes them')
   types = {'label_budget': str, 'subject': str}
   old = [csv_table.read(path, types)] if path.exists() else []
   csv_table.write(_replaced([*old, pd.DataFrame(rows).astype(types)], PERSONAL_KEY).round(6), path)

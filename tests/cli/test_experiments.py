@@ -35,18 +35,18 @@ def _result(folder: pathlib.Path, method: str) -> dict:
 
 
 def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path):
-  code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--stage=adapt')
+  code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--phase=adapt')
   assert code == 1
-  assert '--stage' in err
+  assert '--phase' in err
   pretrained = tmp_path / 'synth_waist' / 'pretrain' / 'pretrained.json'
-  assert _run('lodo', *study, f'--out={tmp_path}', '--stage=pretrain').startswith(f'{pretrained}: step ')
+  assert _run('lodo', *study, f'--out={tmp_path}', '--phase=pretrain').startswith(f'{pretrained}: step ')
   assert not list(tmp_path.rglob('seed0.json'))
-  _run('lodo', *study, '--methods=full', f'--out={tmp_path}', '--stage=adapt')
+  _run('lodo', *study, '--methods=full', f'--out={tmp_path}', '--phase=adapt')
   assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
 
 
 def test_personalization_writes_one_file_per_label_count(study: tuple[str, ...], finished: pathlib.Path):
-  flags = ('--methods=full', f'--out={finished}', '--stage=personalize', '--personal_labels=2')
+  flags = ('--methods=full', f'--out={finished}', '--phase=personalize', '--personal_labels=2')
   out = _run('lodo', *study, *flags)
   path, _, figures = out.partition(': ')
   assert json.loads(pathlib.Path(path).read_text())['by_subject']
@@ -88,7 +88,7 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
 ):
   arguments = (*study, f'--out={tmp_path}')
   pretraining = tmp_path / 'synth_waist' / 'pretrain'
-  killed = processes.start('lodo', *arguments, '--stage=pretrain')
+  killed = processes.start('lodo', *arguments, '--phase=pretrain')
   processes.wait_for(pretraining / 'checkpoints' / '3', killed)
   killed.send_signal(signal.SIGKILL)
   processes.end(killed)
@@ -123,11 +123,11 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
 
 def test_a_baseline_runs_by_the_same_command(study: tuple[str, ...], tmp_path: pathlib.Path):
   flags = (*study, '--methods=forest', f'--out={tmp_path}')
-  assert _run('lodo', *flags, '--stage=pretrain') == ''
+  assert _run('lodo', *flags, '--phase=pretrain') == ''
   out = _run('lodo', *flags)
   assert out.startswith(f'[1/1] {tmp_path}/{_RESULT.format("forest")}: accuracy ')
   assert 'forest' in _run('report', f'--results={tmp_path}')
-  code, _, err = run_in_process('lodo', *flags, '--stage=personalize')
+  code, _, err = run_in_process('lodo', *flags, '--phase=personalize')
   assert code == 1
   (line,) = err.splitlines()
   assert line.startswith('error: forest has no output layer')

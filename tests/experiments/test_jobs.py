@@ -93,7 +93,7 @@ def test_a_killed_and_stopped_run_ends_with_the_same_numbers(
 
 
 def test_stage_adapt_names_the_missing_pretraining(study_of: Study, tmp_path: pathlib.Path):
-  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --stage=pretrain first'):
+  with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --phase=pretrain first'):
     list(experiments.run(study_of(tmp_path), ADAPT_ONLY))
   assert not list(tmp_path.iterdir())
 

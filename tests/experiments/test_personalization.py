@@ -65,7 +65,7 @@ def test_personalization_needs_a_finished_subject_wise_run(
 ):
   with pytest.raises(UserError, match='--split=subject'):
     personalize(spec_of(study_of(tmp_path, protocol={'split': 'window'})), 2)
-  with pytest.raises(UserError, match='run --stage=all before'):
+  with pytest.raises(UserError, match='run --phase=all before'):
     personalize(spec_of(study_of(tmp_path)), 2)
   with pytest.raises(UserError, match='fewer --personal_labels'):
     personalize(spec_of(study_of(out)), 6)

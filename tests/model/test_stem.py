@@ -62,5 +62,5 @@ def test_a_zero_signal_has_finite_gradients():
 
 @pytest.mark.parametrize('changes', [{'patch_size': 8}, {'streams': 2}])
 def test_stages_must_make_one_token_per_patch(changes: dict):
-  with pytest.raises(UserError, match='stem of 4 stages needs patch_size 16 and streams 1'):
+  with pytest.raises(UserError, match='stem of 4 widths needs patch_size 16 and streams 1'):
     config.Model(**{'patch_size': 16, 'stem': (4, 4, 4, 4)} | changes)

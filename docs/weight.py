@@ -39,8 +39,8 @@ def closure(requirements: Iterable[str], installed: dict[str, set[str]] | None =
     installed[name] = installed.get(name, set()) | extras
     needed = [Requirement(line) for line in importlib.metadata.requires(name) or []]
     markers = [{'extra': extra} for extra in ('', *extras)]
-    needed = [each for each in needed if not each.marker or any(map(each.marker.evaluate, markers))]
-    closure([str(each).partition(';')[0] for each in needed], installed)
+    needed = [item for item in needed if not item.marker or any(map(item.marker.evaluate, markers))]
+    closure([str(item).partition(';')[0] for item in needed], installed)
   return installed
 
 

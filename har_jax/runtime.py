@@ -21,7 +21,7 @@ def describe(also: Sequence[str] = ()) -> dict[str, Any]:
   return {
     'versions': {'har_jax': har_jax.__version__, 'python': platform.python_version()}
     | {name: importlib.metadata.version(name) for name in names}
-    | {name: found for name in also if (found := version(name))},
+    | {name: number for name in also if (number := version(name))},
     'device': {
       'platform': device.platform,
       'kind': device.device_kind,

@@ -40,7 +40,7 @@ def run(
   with _locked(out):
     stream = learner.stream
     identity = {'base': learner.training.base.checksum, **dataclasses.asdict(settings)}
-    domains = [[each.name, checksum(each.train), len(each.test['label'])] for each in stream.domains]
+    domains = [[domain.name, checksum(domain.train), len(domain.test['label'])] for domain in stream.domains]
     identity |= {'classes': list(stream.classes), 'domains': domains}
     state, card = _resume(out, identity)
     learn = strategies.STRATEGIES[settings.strategy]

@@ -224,8 +224,8 @@ def _gravity_in_part(reading: Reading) -> Iterator[str]:
 
 def _lengths_off(samples: Samples) -> Float[np.ndarray, 'k']:
   """Median lengths of acceleration, m/s², in stretches in which gravity has another length."""
-  each = max(round(_STRETCH_S / segments.step_s(samples)), 1)
-  parts = samples.values[: len(samples.values) // each * each].reshape(-1, each, 3)
+  step = max(round(_STRETCH_S / segments.step_s(samples)), 1)
+  parts = samples.values[: len(samples.values) // step * step].reshape(-1, step, 3)
   medians = np.median(np.linalg.norm(parts, axis=2), axis=1)
   steady = np.linalg.norm(parts.mean(axis=1, dtype=np.float64), axis=1)
   shortest, longest = np.minimum(medians, steady), np.maximum(medians, steady)
@@ -294,7 +294,7 @@ def _labels(reading: Reading, windowing: Windowing) -> Iterator[str]:
 def _late_labels(reading: Reading) -> Iterator[str]:
   files = reading.files or [''] * len(reading.recordings)
   for name in dict.fromkeys(files):
-    numbers = [number for number, each in enumerate(files) if each == name]
+    numbers = [number for number, other in enumerate(files) if other == name]
     late_s = label_shift.find([reading.recordings[number] for number in numbers])
     if late_s is not None:
       yield (

@@ -17,10 +17,10 @@ WORDS = tomllib.loads(
   importlib.resources.files('har_jax.recordings').joinpath('words.toml').read_text('utf-8')
 )
 # What a column is of → words in its name.
-COLUMNS: dict[str, frozenset[str]] = {kind: frozenset(known) for kind, known in WORDS['columns'].items()}
+COLUMNS: dict[str, frozenset[str]] = {kind: frozenset(words) for kind, words in WORDS['columns'].items()}
 IN_ROWS = COLUMNS['activity'] | COLUMNS['ground_truth']  # names of a column of labels in a recording
 # Role → names of its column in a file of labels.
-LABELS: dict[str, frozenset[str]] = {role: frozenset(known) for role, known in WORDS['labels'].items()}
+LABELS: dict[str, frozenset[str]] = {role: frozenset(words) for role, words in WORDS['labels'].items()}
 LABELS['activity'] |= COLUMNS['activity']
 _LONG = 6  # letters: among shorter words a letter more or less often makes another word
 

@@ -21,7 +21,9 @@ _TRAILING = re.compile(
 
 def parse(text: str) -> str:
   """A unit of a sensor in our spelling; empty if the text is none."""
-  matches = (unit for unit, known in _SPELLINGS.items() if re.fullmatch(known, text.strip(), re.IGNORECASE))
+  matches = (
+    unit for unit, pattern in _SPELLINGS.items() if re.fullmatch(pattern, text.strip(), re.IGNORECASE)
+  )
   return next(matches, '')
 
 
@@ -41,7 +43,9 @@ def without_brackets(name: str) -> str:
 
 def time_unit(words: list[str]) -> str:
   """The unit of time among the words of a name, or empty."""
-  return next((u for word in reversed(words) for u, known in WORDS['times'].items() if word in known), '')
+  return next(
+    (u for word in reversed(words) for u, spellings in WORDS['times'].items() if word in spellings), ''
+  )
 
 
 def is_unit(cell: str) -> bool:
@@ -51,11 +55,11 @@ def is_unit(cell: str) -> bool:
   )
 
 
-def requested(text: str, known: dict[str, float], option: str) -> str:
+def requested(text: str, spellings: dict[str, float], option: str) -> str:
   """The unit that an option names, in our spelling; empty for 'auto'. Raises UserError if unknown."""
   if text == 'auto':
     return ''
-  unit = text if text in known else time_unit([text.lower()]) if known is TIME_S else parse(text)
-  if unit not in known:
-    raise UserError(f'{option} is {text!r}; it must be auto or one of {", ".join(known)}')
+  unit = text if text in spellings else time_unit([text.lower()]) if spellings is TIME_S else parse(text)
+  if unit not in spellings:
+    raise UserError(f'{option} is {text!r}; it must be auto or one of {", ".join(spellings)}')
   return unit

@@ -76,9 +76,13 @@ def check(
   turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
   expected = np.eye(3) if expected is None else expected
   sizes = blocks.change, np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN))
-  found = [_compare(blocks.only(_largest(blocks.calm * size)), expected) for size in sizes]
-  decided = [each for each in found if each.is_unique or (each.is_known and each.gyro is None)]
-  return (decided or found)[0]
+  agreements = [_compare(blocks.only(_largest(blocks.calm * size)), expected) for size in sizes]
+  decided = [
+    agreement
+    for agreement in agreements
+    if agreement.is_unique or (agreement.is_known and agreement.gyro is None)
+  ]
+  return (decided or agreements)[0]
 
 
 def factor(
@@ -94,7 +98,7 @@ def factor(
   if len(gyro) < _FEWEST_WINDOWS or not gyro.any():
     return None
   identity = np.eye(3)[None]
-  misfits = np.array([_misfits(blocks._replace(gyro=each * gyro), identity)[0] for each in _FACTORS])
+  misfits = np.array([_misfits(blocks._replace(gyro=ratio * gyro), identity)[0] for ratio in _FACTORS])
   mean = misfits.mean(axis=1)
   best, usual = int(mean.argmin()), int(np.flatnonzero(_FACTORS == 1)[0])
   explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
@@ -109,8 +113,8 @@ def factor(
   # The vertex of a parabola through the best factor and those next to it.
   before, least, after = mean[best - 1 : best + 2]
   vertex = (before - after) / (2 * (before - 2 * least + after))
-  found = float(_FACTORS[best] * (_FACTORS[1] / _FACTORS[0]) ** vertex)
-  return found if max(found, 1 / found) > _LEAST_FACTOR else None
+  ratio = float(_FACTORS[best] * (_FACTORS[1] / _FACTORS[0]) ** vertex)
+  return ratio if max(ratio, 1 / ratio) > _LEAST_FACTOR else None
 
 
 def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
@@ -125,8 +129,8 @@ def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
 
 
 def _largest(size: Float[np.ndarray, 'w']) -> Int[np.ndarray, 'k']:
-  chosen = np.argsort(-size, kind='stable')[:_MOST_WINDOWS]
-  return chosen[size[chosen] > _LEAST_CHANGE]
+  indices = np.argsort(-size, kind='stable')[:_MOST_WINDOWS]
+  return indices[size[indices] > _LEAST_CHANGE]
 
 
 def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w']:
@@ -146,8 +150,8 @@ def _compare(blocks: _Blocks, expected: Float[np.ndarray, '3 3']) -> Agreement:
   gain = misfits[usual] - misfits[best]
   explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
   if not (explains and mean[usual] > _RATIO * mean[best] and _deviates(gain)):
-    rest = order[order != usual][0]
-    return Agreement(None, bool(explains and mean[rest] > _RATIO * mean[usual]), False)
+    other = order[order != usual][0]
+    return Agreement(None, bool(explains and mean[other] > _RATIO * mean[usual]), False)
   return Agreement(candidates[best], True, bool(mean[second] > _RATIO * mean[best]))
 
 

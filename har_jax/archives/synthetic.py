@@ -11,6 +11,7 @@ n samples, k harmonics of the stride, c channels: roll, pitch, yaw (rad), then f
 
 import collections
 import dataclasses
+import functools
 import importlib.resources
 import zlib
 from collections.abc import Iterator
@@ -301,15 +302,13 @@ def _clock(corpus: Corpus, seconds: float | int, rng: np.random.Generator) -> Fl
   return np.sort(ticks.clip(min=0))[rng.random(len(ticks)) >= corpus.lost] / corpus.rate_hz
 
 
-def _archive(corpus: Corpus) -> Archive:
-  """A corpus as an archive: it has no files, so its source may be None."""
-
-  def read(source: object, position: str, dropped: collections.Counter) -> Iterator[Recording]:
-    del source, position, dropped  # no files, one position, nothing dropped
-    return corpus_recordings(corpus.name)
-
-  license = 'none: generated'
-  return Archive(corpus.name, corpus.title, '', (corpus.position,), read, url='', license=license)
+def _read(name: str, source: object, position: str, dropped: collections.Counter) -> Iterator[Recording]:
+  """Reads a corpus as an archive: it has no files, one position, and drops nothing."""
+  del source, position, dropped
+  return corpus_recordings(name)
 
 
-SYNTHETIC = tuple(_archive(corpus) for corpus in CORPORA)
+SYNTHETIC = tuple(
+  Archive(name, title, '', (position,), functools.partial(_read, name), url='', license='none: generated')
+  for name, title, position in ((corpus.name, corpus.title, corpus.position) for corpus in CORPORA)
+)

@@ -107,23 +107,14 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
   """Markdown, a row per export."""
   from tabulate import tabulate
 
-  cells = [
-    {
-      'format': row['format'],
-      'weights': row['precision'],
-      'size, kB': f'{row["bytes"] / 1000:.0f}',
-      'one window, ms': f'{row["ms"]:.2f} ({row["ms_quartiles"][0]:.2f} to {row["ms_quartiles"][1]:.2f})',
-    }
-    | (
-      {
-        'largest |Δp|': f'{row["max_difference"]:.1e}',
-        'changed predictions': f'{row["changed_predictions"]} of {row["windows"]}',
-        'macro-F1': f'{row["macro_f1"]:.4f}',
-        'macro-F1 loss': f'{row["macro_f1_loss"]:+.4f}',
-      }
-      if 'windows' in row
-      else {}
-    )
-    for row in rows
-  ]
+  cells = []
+  for row in rows:
+    low, high = row['ms_quartiles']
+    size, time = f'{row["bytes"] / 1000:.0f}', f'{row["ms"]:.2f} ({low:.2f} to {high:.2f})'
+    cell = {'format': row['format'], 'weights': row['precision'], 'size, kB': size, 'one window, ms': time}
+    if 'windows' in row:
+      cell['largest |Δp|'] = f'{row["max_difference"]:.1e}'
+      cell['changed predictions'] = f'{row["changed_predictions"]} of {row["windows"]}'
+      cell |= {'macro-F1': f'{row["macro_f1"]:.4f}', 'macro-F1 loss': f'{row["macro_f1_loss"]:+.4f}'}
+    cells.append(cell)
   return tabulate(cells, headers='keys', tablefmt='pipe', disable_numparse=True)

@@ -41,7 +41,11 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
   `sensor` is the one that a file holds alone, with axes perhaps called x, y, z only; or ''.
   Raises UserError: an unknown role or column, no three axes, no time though `timed`.
   """
-  named = _find_named(table, options, sensor)
+  if unknown := [role for role in options if role not in _ROLES]:
+    raise UserError(
+      f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
+    )
+  named = {role: _find(table, name, role) for role, name in options.items() if role in _ROLES_OF[sensor]}
   sensors = (
     dict(table.axes) if table.axes is not None else _infer_axes(table, set(named.values()), sensor, notes)
   )
@@ -74,15 +78,6 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
 def unused_gyro(table: Table) -> list[str]:
   """Columns whose name is of a gyroscope, but of no axis: for a table that has none."""
   return [name for name in table.names if set(words(name)) & (COLUMNS['gyro'] - {'w'})]
-
-
-def _find_named(table: Table, options: Mapping[str, str], sensor: str) -> dict[str, int]:
-  """The column of each role that the user names, if the table's sensor has the role."""
-  if unknown := [role for role in options if role not in _ROLES]:
-    raise UserError(
-      f'columns has no role {shorten(", ".join(unknown))}; it maps {", ".join(_ROLES)} to column names'
-    )
-  return {role: _find(table, name, role) for role, name in options.items() if role in _ROLES_OF[sensor]}
 
 
 def _find(table: Table, name: str, role: str) -> int:

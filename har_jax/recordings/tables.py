@@ -192,12 +192,11 @@ def make_table(path: pathlib.Path, frame: Any, **fields: Any) -> Table:
   return table
 
 
-def map_column(table: Table, index: int, function: Callable[[Any], Any], name: str | None = None) -> Table:
+def map_column(table: Table, index: int, function: Callable[[Any], Any]) -> Table:
   """The table with a function of one of its columns in the column's place."""
 
   def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
     for chunk in table.read(kinds):
       yield chunk | ({index: function(chunk[index])} if index in chunk else {})
 
-  names = tuple(name if name and i == index else title for i, title in enumerate(table.names))
-  return dataclasses.replace(table, names=names, read=read)
+  return dataclasses.replace(table, read=read)

@@ -99,12 +99,8 @@ def _summary(
 
 def _window_rows(predictions: Predictions, rules: Rules, clock: Clock) -> Iterable[list[str]]:
   """The prediction of each window alone, without its neighbors and without the rule for `not_worn`."""
-  yield [
-    *_location_names(clock, ('time',)),
-    'activity',
-    'confidence',
-    *(f'p_{name}' for name in predictions.classes),
-  ]
+  columns = [f'p_{name}' for name in predictions.classes]
+  yield [*_location_names(clock, ('time',)), 'activity', 'confidence', *columns]
   for recording, start_s, probabilities in zip(
     predictions.recording, predictions.start_s, predictions.probabilities, strict=True
   ):

@@ -56,11 +56,8 @@ def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str], doubts: Seq
     _draw(axes, strips, rows, classes)
     _legend(figure, bouts, classes)
     _time_axis(axes, strips)
-    axes.set_xlabel(
-      f'time of day{clock.zone and f" ({clock.zone})"}'
-      if clock.start
-      else 'hours : minutes from the first sample'
-    )
+    zone = f' ({clock.zone})' if clock.zone else ''
+    axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
     if lines:
       figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
     written = io.StringIO()
@@ -86,13 +83,8 @@ def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Seq
 def _style(activity: str, classes: Sequence[str]) -> dict[str, Any]:
   if activity in classes:
     index = list(classes).index(activity)
-    hatch = _HATCHES[index // len(_COLORS) % len(_HATCHES)]
-    return {
-      'facecolor': _COLORS[index % len(_COLORS)],
-      'edgecolor': 'white' if hatch else 'none',
-      'hatch': hatch,
-      'linewidth': 0,
-    }
+    color, hatch = _COLORS[index % len(_COLORS)], _HATCHES[index // len(_COLORS) % len(_HATCHES)]
+    return {'facecolor': color, 'edgecolor': 'white' if hatch else 'none', 'hatch': hatch, 'linewidth': 0}
   if activity == NOT_WORN:
     return {'facecolor': 'white', 'edgecolor': '#999999', 'hatch': '////', 'linewidth': 0}
   return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}

@@ -102,7 +102,9 @@ class Checkpoints:
     # Not Grain's checkpoint item, which is per process: the state is the same in all processes.
     data = batches.get_state()
     sums = {name: _sum(item) for name, item in collections.items()} | {'data': checksums.hash_entries(data)}
-    about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': _shapes(state), 'sums': sums}
+    leaves = state.trainable | state.statistics
+    shapes = {path: (list(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in leaves.items()}
+    about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': shapes, 'sums': sums}
     # The history chooses the best step: a changed digit in it would change results without a word.
     about['sums'] = sums | {'itself': checksums.hash_entries(about)}
     items: dict[str, Any] = {name: ocp.args.StandardSave(item) for name, item in collections.items()}
@@ -280,11 +282,6 @@ def _sum(item: Any) -> str:
 def _collections(state: State) -> dict[str, Any]:
   """The items of a state: one per collection, and the optimizer."""
   return variables.nest(state.trainable | state.statistics) | {'optimizer': state.optimizer}
-
-
-def _shapes(state: State) -> dict[str, Any]:
-  flat = state.trainable | state.statistics
-  return {path: (list(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in flat.items()}
 
 
 def _to_restore(items: dict[str, Any]) -> dict[str, Any]:

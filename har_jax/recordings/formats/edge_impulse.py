@@ -33,13 +33,11 @@ def _labels(file: File) -> dict[str, str]:
   """The label of each path; '' if it has none."""
   with border(file.path, f'list of labels of {APP}'):
     entries = json.loads(file.text(64 << 20))['files']
-    return {str(entry['path']): _label(entry.get('label', '')) for entry in entries}
-
-
-def _label(entry: Any) -> str:
-  if isinstance(entry, dict):  # {"type": "label", "label": "walk"} or {"type": "unlabeled"}
-    return str(entry.get('label', ''))
-  return str(entry or '')
+    labels = {str(entry['path']): entry.get('label') or '' for entry in entries}
+    # A text, or {"type": "label", "label": "walk"}, or {"type": "unlabeled"}.
+    return {
+      path: str(each.get('label', '') if isinstance(each, dict) else each) for path, each in labels.items()
+    }
 
 
 def _sample(files: Files, labels: dict[str, str]) -> list[Export]:

@@ -26,7 +26,9 @@ def find(files: Files) -> list[Export]:
   """Raises UserError: acceleration without gravity alone, no acceleration, damaged files."""
   if files.single is not None and files.single.suffix in opening.EXCEL:
     sheets = open_workbook(files.single)
-    events = [] if _TIMES not in sheets else _events(sheets[_TIMES])
+    times = sheets.get(_TIMES)
+    lower = [] if times is None else [name.strip().lower() for name in times.names]
+    events = [] if times is None else [dict(zip(lower, row, strict=True)) for row in times.cells]
     tables = {name: table for name, table in sheets.items() if not name.startswith('Metadata')}
   else:
     candidates = files.top if files.single is None else [files.single]
@@ -100,11 +102,6 @@ def _kind(name: str, table: Table) -> str:
     return 'gyro'
   terms = {*words(table.names[axes.columns[0]]), *words(name)}
   return 'linear' if terms & language.COLUMNS['linear'] else 'acc'
-
-
-def _events(table: Table) -> list[dict[str, str]]:
-  names = [name.strip().lower() for name in table.names]
-  return [dict(zip(names, row, strict=True)) for row in table.cells]
 
 
 def _on_wall_clock(

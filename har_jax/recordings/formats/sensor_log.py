@@ -1,7 +1,6 @@
 """SensorLog (iOS): one CSV with Core Motion's names and signs, in g."""
 
 import dataclasses
-from typing import Any
 
 from har_jax.errors import UserError
 from har_jax.recordings import tables
@@ -42,10 +41,9 @@ def find(files: Files) -> list[Export]:
   table = dataclasses.replace(table, axes=axes, time=time)
   notes = []
   if (label := table.index('label(N)')) is not None:
-    table = dataclasses.replace(tables.map_column(table, label, _without_zero), label=label)
+    labels = tables.map_column(
+      table, label, lambda cells: cells.where(~cells.str.strip().isin((_NO_LABEL, f'{_NO_LABEL}.0')))
+    )
+    table = dataclasses.replace(labels, label=label)
     notes.append('label(N) is read as labels; 0 is no label.')
   return export_single(files, table, APP, notes=tuple(notes))
-
-
-def _without_zero(cells: Any) -> Any:
-  return cells.where(~cells.str.strip().isin((_NO_LABEL, f'{_NO_LABEL}.0')))

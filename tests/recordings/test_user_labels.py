@@ -133,7 +133,7 @@ def test_a_recording_may_have_german_names(tmp_path):
 
 
 def test_an_ambiguous_day_and_month_is_decided_by_the_whole_column_or_refused(tmp_path, monkeypatch):
-  monkeypatch.setattr('har_jax.recordings.text.CHUNK_ROWS', 500)
+  monkeypatch.setattr('har_jax.recordings.tables.CHUNK_ROWS', 500)
 
   def read(start: str, form: str) -> str:
     days = pd.date_range(start, periods=3000, freq='20ms')

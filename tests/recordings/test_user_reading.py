@@ -251,7 +251,7 @@ def test_parquet_reads_like_csv(tmp_path):
 
 
 def test_many_chunks_are_one_recording(tmp_path, monkeypatch):
-  monkeypatch.setattr('har_jax.recordings.text.CHUNK_ROWS', 77)
+  monkeypatch.setattr('har_jax.recordings.tables.CHUNK_ROWS', 77)
   reading = user_files.read(tmp_path, LABELED)
   user_files.assert_same(reading)
   assert user_files.spans(reading.recordings[0]) == [(0, 6, 'walk'), (12, 20, 'sit')]

@@ -72,6 +72,7 @@ class Checked:
   def __post_init__(self):
     for field in dataclasses.fields(self):  # type: ignore[arg-type]
       value = getattr(self, field.name)
+      self.__dict__.setdefault(field.name, value)  # msgspec sets no default, and encodes what is set alone
       if not is_valid(field, value):
         raise UserError(
           f'{type(self).__name__.lower()} {field.name} is {shorten(repr(value))}; '

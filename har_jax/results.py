@@ -12,7 +12,7 @@ from har_jax import config, escaping, records
 from har_jax.errors import UserError, shorten
 from har_jax.storage import RUN_AGAIN, Place, files_below, read
 
-FORMAT = f'har_jax result {config.SCHEMA_VERSION}'
+FORMAT = records.format_of(records.Result)
 
 # Flag → part and name of each hyperparameter: 'model_width' → ('model', 'width').
 HYPERPARAMETERS = {
@@ -24,11 +24,6 @@ HYPERPARAMETERS = {
 _WITHOUT = {
   part.name: {field.name: field.default for field in dataclasses.fields(part.type)}  # type: ignore[arg-type]
   for part in dataclasses.fields(config.Experiment)
-}
-# The same by the entries of an identity, as JSON has them.
-_DEFAULTS = {
-  part: {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
-  for part, defaults in (_WITHOUT | {'training': _WITHOUT['finetune']}).items()
 }
 # All methods depend on these, baselines too.
 SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'classes')
@@ -77,7 +72,7 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
     'sources': ' '.join(sorted(set(identity.windows) - {identity.target})),
     'windows': _digest({name: _without_sum(windows) for name, windows in identity.windows.items()}),
     'target_windows': _digest(_tested(identity.windows[identity.target])),
-    'device': device_text(msgspec.structs.asdict(result.device)),
+    'device': str(result.device),
     'versions': _versions(result),
     'commit': commit,
     **{
@@ -146,12 +141,6 @@ def _versions(result: records.Result | records.Personalization) -> str:
   return ' '.join(f'{name}={result.versions.get(name)}' for name in ('har_jax', 'jax', 'python'))
 
 
-def device_text(device: Mapping[str, Any]) -> str:
-  many = f'{device["count"]} × ' if device['count'] > 1 else ''
-  cores = f'{device["host_cores"]} core{"" if device["host_cores"] == 1 else "s"}'
-  return f'{many}{device["kind"]} ({device["machine"]} host, {cores})'
-
-
 def personal_rows(result: records.Personalization, experiment: str, commit: str = '') -> list[dict[str, Any]]:
   """A row of the table of personalizations for each subject of a result."""
   identity, protocol = result.identity, result.identity.experiment.protocol
@@ -172,17 +161,12 @@ def personal_rows(result: records.Personalization, experiment: str, commit: str 
         for when in ('before', 'after')
       },
       'seconds': result.seconds,
-      'device': device_text(msgspec.structs.asdict(result.device)),
+      'device': str(result.device),
       'versions': _versions(result),
       'commit': commit,
     }
     for subject, scores in result.by_subject.items()
   ]
-
-
-def read_personalization(path: Place) -> records.Personalization:
-  """Raises UserError where it is damaged or none."""
-  return records.check(read(path), records.Personalization, path, to_do=RUN_AGAIN)
 
 
 def find(folder: Place) -> dict[Place, records.Result]:
@@ -221,33 +205,3 @@ def _check_same_windows(results: Mapping[Place, records.Result]) -> None:
           f'{path} and {other} are of different windows of {name} from the same archive; '
           'delete one of them and run it again'
         )
-
-
-def with_defaults(made_with: Any, asked_for: Any) -> Any:
-  """An older identity with the default of each hyperparameter that it was made without."""
-  if not (isinstance(made_with, dict) and isinstance(asked_for, dict)):
-    return made_with
-  completed = {name: with_defaults(value, asked_for.get(name)) for name, value in made_with.items()}
-  for name in completed.keys() & _DEFAULTS.keys():
-    if isinstance(completed[name], dict) and isinstance(asked_for.get(name), dict):
-      asked = {entry: value for entry, value in _DEFAULTS[name].items() if entry in asked_for[name]}
-      completed[name] = asked | completed[name]
-  return completed
-
-
-_ABSENT = object()
-
-
-def differences(made_with: Any, asked_for: Any, name: str = '') -> list[str]:
-  """What differs between two JSON values, a line an entry."""
-  if isinstance(made_with, dict) and isinstance(asked_for, dict):
-    entries = sorted(made_with.keys() | asked_for.keys())
-    lines = (
-      differences(made_with.get(key, _ABSENT), asked_for.get(key, _ABSENT), f'{name}.{key}'.lstrip('.'))
-      for key in entries
-    )
-    return [line for part in lines for line in part]
-  if made_with == asked_for:
-    return []
-  made, now = ('without' if value is _ABSENT else f'with {value!r}' for value in (made_with, asked_for))
-  return [f'{name}: made {made}, now {now}']

@@ -1,44 +1,47 @@
-"""Versions and device, for result files."""
+"""Versions of packages and the device, for result files."""
 
 import importlib.metadata
 import os
 import pathlib
 import platform
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 
 import har_jax
+from har_jax import records
 
 _CPU_PRODUCTS = frozenset({'avx512_bf16', 'amx_bf16'})
 
 
-def describe(also: Sequence[str] = ()) -> dict[str, Any]:
-  """Versions of packages and the device; `also` names further packages, skipped if not installed."""
+def versions(also: Sequence[str] = ()) -> dict[str, str]:
+  """Versions of packages; `also` names further packages, skipped if not installed."""
   names = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'numpy', 'scikit-learn', 'scipy')
-  device = jax.devices()[0]
-  return {
-    'versions': {'har_jax': har_jax.__version__, 'python': platform.python_version()}
+  return (
+    {'har_jax': har_jax.__version__, 'python': platform.python_version()}
     | {name: importlib.metadata.version(name) for name in names}
-    | {name: number for name in also if (number := version(name))},
-    'device': {
-      'platform': device.platform,
-      'kind': device.device_kind,
-      'count': jax.device_count(),
-      'host_cores': len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(),
-      # With the instructions that bfloat16 products use: their speed depends on these.
-      'machine': ' '.join([platform.machine(), *sorted(_CPU_PRODUCTS & _cpu_features())]),
-    },
-  }
+    | {name: number for name in also if (number := version(name))}
+  )
 
 
-def columns() -> dict[str, Any]:
+def device() -> records.Device:
+  """JAX's device and its host."""
+  first = jax.devices()[0]
+  return records.Device(
+    platform=first.platform,
+    kind=first.device_kind,
+    count=jax.device_count(),
+    host_cores=len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1,
+    # With the instructions that bfloat16 products use: their speed depends on these.
+    machine=' '.join([platform.machine(), *sorted(_CPU_PRODUCTS & _cpu_features())]),
+  )
+
+
+def columns() -> dict[str, str | int]:
   """Device and versions as columns of a table of measurements."""
-  described = describe()
-  versions = ' '.join(f'{name} {described["versions"][name]}' for name in ('python', 'har_jax', 'jax'))
-  device = described['device']
-  return {'device': device['kind'], 'cores': device['host_cores'], 'versions': versions}
+  listed, run_on = versions(), device()
+  shown = ' '.join(f'{name} {listed[name]}' for name in ('python', 'har_jax', 'jax'))
+  return {'device': run_on.kind, 'cores': run_on.host_cores, 'versions': shown}
 
 
 def fastest_dtype() -> str:

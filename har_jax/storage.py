@@ -15,9 +15,9 @@ import sys
 import tempfile
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from har_jax import checksums, replacing
+from har_jax import checksums, records, replacing
 from har_jax.errors import UserError, advice, shorten
 
 # Scheme → the package that fsspec opens it with; the scheme is our extra's name.
@@ -25,6 +25,7 @@ _DRIVERS = {'gs': 'gcsfs', 's3': 's3fs'}
 _MAX_CARD_BYTES = 1 << 26  # results and cards have kilobytes, pictures some megabytes
 RUN_AGAIN = 'delete it to run again'
 _SUMS = 'sums'  # entry of a card: file → checksum
+_Kind = TypeVar('_Kind')
 
 if typing.TYPE_CHECKING:
   Place = pathlib.Path
@@ -87,7 +88,8 @@ def bucket(path: Place) -> tuple[Any, str]:
 
 def write(path: Place, entries: Mapping[str, Any]) -> None:
   """Writes a card without further files. Raises UserError as `write_text` does."""
-  write_text(path, card(entries).decode())
+  text = card(entries).decode()
+  write_text(path, text)
 
 
 def card(entries: Mapping[str, Any], files: Mapping[str, str] | None = None) -> bytes:
@@ -141,6 +143,11 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
   """A card's entries. Raises UserError if the file is no JSON object."""
   entries = parse(path, to_do=to_do)
   return {name: value for name, value in entries.items() if name != _SUMS}
+
+
+def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
+  """A card's entries as a record. Raises UserError as `read` and `records.check`."""
+  return records.check(read(path, to_do=to_do), kind, path, to_do=to_do)
 
 
 def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:

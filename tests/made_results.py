@@ -72,7 +72,10 @@ def result(
       'recall': macro_f1 + 0.03,
       'confusion': confusion or [[9, 1], [2, 8]],
     },
-    'test_by_subject': {name: {'accuracy': 1 - f1, 'macro_f1': f1} for name, f1 in (subjects or {}).items()},
+    'test_by_subject': {
+      name: {'accuracy': 1 - f1, 'macro_f1': f1, 'precision': f1, 'recall': f1, 'confusion': [[1, 0], [0, 1]]}
+      for name, f1 in (subjects or {}).items()
+    },
     'validation': validation or [{'step': step, 'macro_f1': macro_f1, 'seconds': step} for step in steps],
     'step': steps[-1],
     'seconds': {
@@ -85,6 +88,7 @@ def result(
     'data': {
       'classes': ['walking', 'sitting'],
       'windows': {'train': 600, 'validation': 100, 'test': 300 + seed},
+      'by_class': {'train': [300, 300], 'validation': [50, 50], 'test': [150, 150 + seed]},
       'subjects': {'train': ['1'], 'validation': ['2'], 'test': ['3', '4']},
       'position': 'waist',
       'split': 'subject-wise',

@@ -11,6 +11,7 @@ import sys
 import types
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from in_process import run_in_process
 
@@ -294,8 +295,8 @@ def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path: pathlib.Path, mon
   before = csv_table.read(made['TABLE'])
   row = {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'ms': 20.0, 'ms_quartiles': [19.0, 21.0]}
   row |= {'fraction_of_product': 0.5}
-  described = runtime.describe()
-  described['versions'] |= dict.fromkeys(('torch', 'peft', 'bitsandbytes'), '1')
+  versions = runtime.versions() | dict.fromkeys(('torch', 'peft', 'bitsandbytes'), '1')
+  described = {'versions': versions, 'device': msgspec.structs.asdict(runtime.device())}
   storage.write(tmp_path / 'steps.json', {'steps': [row]} | described)
   monkeypatch.setitem(made['write'].__globals__, 'TABLE', tmp_path / 'bench.csv')
   monkeypatch.setitem(made['write'].__globals__, 'PAGE', tmp_path / 'bench.md')

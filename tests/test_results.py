@@ -65,32 +65,6 @@ def test_made_up_windows_have_their_sum_in_place_of_a_checksum():
   assert named('sha256:aa', 'a') == named('sha256:aa', 'b')  # as rows without sums have it
 
 
-def test_differences_name_the_entry_and_both_values():
-  made, asked = {'a': {'b': 1, 'c': [1]}, 'd': 2}, {'a': {'b': 2, 'c': [1]}, 'e': 2}
-  assert results.differences(made, asked) == [
-    'a.b: made with 1, now with 2',
-    'd: made with 2, now without',
-    'e: made without, now with 2',
-  ]
-  assert results.differences(made, made) == []
-
-
-def test_an_identity_older_than_a_hyperparameter_was_made_with_its_default():
-  model = {'width': 24, 'window_samples': 128, 'rate_hz': 50, 'stem': []}
-  training = {'batch': 8, 'patience': 0}
-  asked = {'experiment': {'model': model}, 'from': {'model': {'rate_hz': 50}, 'training': training}}
-  older = {'experiment': {'model': {'width': 24}}, 'from': {'model': {}, 'training': {'batch': 8}}}
-  assert results.differences(results.with_defaults(older, asked), asked) == []
-  other = {'experiment': {'model': model | {'window_samples': 256}}, 'from': asked['from']}
-  assert results.differences(results.with_defaults(older, other), other) == [
-    'experiment.model.window_samples: made with 128, now with 256'
-  ]
-  newer = {'experiment': {'model': model | {'fresh': 1}}, 'from': asked['from']}
-  assert results.differences(results.with_defaults(newer, asked), asked) == [
-    'experiment.model.fresh: made with 1, now without'
-  ]
-
-
 def test_rows_of_windows_of_another_length_do_not_share_the_name_of_their_windows():
   usual, long = result(), result()
   for windows in long['identity']['windows'].values():

@@ -33,9 +33,9 @@ def test_bfloat16_is_taken_where_its_products_are_faster(
 def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setattr(runtime.platform, 'machine', lambda: 'x86_64')
   monkeypatch.setattr(runtime, '_cpu_features', lambda: {'avx2', 'avx512_bf16', 'amx_bf16'})
-  assert runtime.describe()['device']['machine'] == 'x86_64 amx_bf16 avx512_bf16'
+  assert runtime.device().machine == 'x86_64 amx_bf16 avx512_bf16'
   monkeypatch.setattr(runtime, '_cpu_features', lambda: {'avx2'})
-  assert runtime.describe()['device']['machine'] == 'x86_64'
+  assert runtime.device().machine == 'x86_64'
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax import results, storage
+from har_jax import records, storage
 from har_jax.cli import jobs, report
 from har_jax.report import csv_table, markdown
 
@@ -53,7 +53,7 @@ def write(measured: pathlib.Path, commit: str) -> None:
     ms_low=lambda frame: frame['ms_quartiles'].str[0],
     ms_high=lambda frame: frame['ms_quartiles'].str[1],
     product_fraction=lambda frame: frame['fraction_of_product'],
-    device=results.device_text(found['device']),
+    device=str(records.Device(**found['device'])),
     versions=' '.join(f'{name}={found["versions"][name]}' for name in shown),
     commit=commit,
   )

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from har_jax import config, results, runtime
+from har_jax import config, runtime
 from har_jax.cli import command
 from har_jax.datasets.datasets import Datasets
 from har_jax.datasets.folds import Fold
@@ -68,7 +68,7 @@ def main() -> None:
     rows.append(row(limits, signals, labels))
     print(rows[-1], flush=True)
   table = markdown.tabulated(pd.DataFrame(rows).fillna('–'))
-  device = results.device_text(runtime.describe()['device'])
+  device = runtime.device()
   text = (
     f'Ten random budgets, {len(labels)} windows of HAPT, the bundled base, {device}; '
     f'predicted / actual:\n\n{table}'

@@ -78,7 +78,7 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   with tempfile.TemporaryDirectory() as out:
     found = run.run(settings, learner, pathlib.Path(out))
   assert found.unseen is not None
-  domains, described = len(learner.stream.domains), runtime.describe()
+  domains, versions = len(learner.stream.domains), runtime.versions()
   scores = {name: found.macro_f1[name] for name in ('average', 'forgetting', 'forward_transfer')}
   row = case | given | {'labels_per_activity': _LABELS, 'domains': domains} | scores
   row |= {f'accuracy_{name}': found.accuracy[name] for name in ('average', 'forgetting')}
@@ -87,8 +87,8 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
     'bytes': found.bytes,
     'seconds': found.seconds / domains,
     'split': 'subject',
-    'device': described['device']['kind'],
-    'versions': ' '.join(f'{name} {described["versions"][name]}' for name in ('har_jax', 'jax', 'flax')),
+    'device': runtime.device().kind,
+    'versions': ' '.join(f'{name} {versions[name]}' for name in ('har_jax', 'jax', 'flax')),
     'commit': _commit(),
   }
 

@@ -163,7 +163,7 @@ def _measures(
   parts = [decode(predictions.probabilities[part]) for part in without_gaps(predictions)]
   predicted, known = np.concatenate(parts).argmax(axis=1), labels >= 0
   measured = metrics.measure(labels[known], predicted[known], len(predictions.classes))
-  return {'windows': int(known.sum())} | {name: measured[name] for name in ('accuracy', 'macro_f1')}
+  return {'windows': int(known.sum())} | {'accuracy': measured.accuracy, 'macro_f1': measured.macro_f1}
 
 
 def _average(probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:

@@ -146,7 +146,7 @@ def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path)
   people = read(archive)
 
   def measure(task: Task, variables: Variables) -> float:
-    return task.measure(variables, people.validation)['macro_f1']
+    return task.measure(variables, people.validation).macro_f1
 
   adapter = simulate(Server(federation, out, measure=measure), archive)
   task, card = load_task(federation, None, None), adapter.card.federated
@@ -158,7 +158,7 @@ def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path)
   return {
     'way': federation.aggregation,
     # With personal heads there is none for a person who never took part.
-    'unseen_macro_f1': None if federation.personal_head else task.measure(shared, people.unseen)['macro_f1'],
+    'unseen_macro_f1': None if federation.personal_head else task.measure(shared, people.unseen).macro_f1,
     'later_macro_f1': float(np.mean(later)),
     'worst_later_macro_f1': min(later),
     **{
@@ -174,10 +174,9 @@ def _reference_row(
 ) -> dict[str, Any]:
   """models: of each client; they may be one and the same, which is then measured once."""
   distinct = {id(model): model for model in models}
-  unseen = [task.measure(model, people.unseen)['macro_f1'] for model in distinct.values()]
+  unseen = [task.measure(model, people.unseen).macro_f1 for model in distinct.values()]
   later = [
-    task.measure(model, person.later)['macro_f1']
-    for model, person in zip(models, people.clients, strict=True)
+    task.measure(model, person.later).macro_f1 for model, person in zip(models, people.clients, strict=True)
   ]
   return {
     'way': way,

@@ -167,8 +167,8 @@ def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']
   measured = metrics.measure(label, answers, 1 + int(max(label.max(), answers.max())))
   return {
     'used': len(streamed.corrected),
-    'accuracy': measured['accuracy'],
-    'macro_f1': measured['macro_f1'],
+    'accuracy': measured.accuracy,
+    'macro_f1': measured.macro_f1,
     'plain_accuracy': float((plain == label).mean()),
     **accuracies,
   }

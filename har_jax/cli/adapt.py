@@ -182,7 +182,7 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
     print(f'Too few windows to validate: {", ".join(few)}; label at least 5 windows of an activity.')
   print(
     f'Validation on {len(true)} windows, the last {_VALIDATION_FRACTION.value:.0%} of each activity: '
-    f'macro-F1 {measured["macro_f1"]:.3f}, accuracy {measured["accuracy"]:.3f}. '
+    f'macro-F1 {measured.macro_f1:.3f}, accuracy {measured.accuracy:.3f}. '
     f'{overlapping} windows that overlap them were left out.\n'
     'They come from the same recording: expect less on another day, and less on another person.'
   )

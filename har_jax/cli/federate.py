@@ -85,10 +85,8 @@ def main() -> dict[str, Any]:
     print('The adapter in --out has the head as drawn: each client has kept its own.')
   else:
     unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, everyone.unseen)
-    results['unseen'] = unseen
-    print(
-      f'People who never took part: macro-F1 {unseen["macro_f1"]:.3f}, accuracy {unseen["accuracy"]:.3f}.'
-    )
+    results['unseen'] = records.to_json(unseen)
+    print(f'People who never took part: macro-F1 {unseen.macro_f1:.3f}, accuracy {unseen.accuracy:.3f}.')
   if later := results.get('later'):
     scores = [client['macro_f1'] for client in later]
     print(f"Clients' later windows: macro-F1 {np.mean(scores):.3f} on average, {min(scores):.3f} at worst.")

@@ -69,6 +69,8 @@ _jobs = jobs.define_jobs(FLAGS)
 def main() -> dict[str, Any]:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   datasets, experiment, options = _start()
+  import msgspec
+
   from har_jax import experiments, storage
   from har_jax.train import mesh
 
@@ -91,7 +93,7 @@ def main() -> dict[str, Any]:
   if _PHASE.value == 'pretrain':
     for path, done in experiments.pretrain(study, options):
       if mesh.is_main_process():
-        print(f'{path}: step {done["step"]}, {done["seconds"]:.0f} s', flush=True)
+        print(f'{path}: step {done.step}, {done.seconds:.0f} s', flush=True)
     return {'runs': []}
   if _PHASE.value == 'personalize':
     labels = command.whole_numbers('personal_labels', _PERSONAL_LABELS.value)
@@ -99,17 +101,19 @@ def main() -> dict[str, Any]:
   caveat = ' (window-wise split: optimistic)' if experiment.protocol.split == 'window' else ''
   total, rows = len(results), []
   for number, (path, result) in enumerate(experiments.run(study, options), start=1):
-    test = result['test']
-    figures = f'accuracy {test["accuracy"]:.3f}, macro-F1 {test["macro_f1"]:.3f}{caveat}'
+    identity, test = result.identity, result.test
+    figures = f'accuracy {test.accuracy:.3f}, macro-F1 {test.macro_f1:.3f}{caveat}'
     if mesh.is_main_process():
       print(f'[{number}/{total}] {path}: {figures}', flush=True)
-    identity = {name: result['identity'][name] for name in ('target', 'method', 'seed')}
-    rows.append({'file': path, **identity, **test})
+    run = {'target': identity.target, 'method': identity.method, 'seed': identity.seed}
+    rows.append({'file': path, **run, **msgspec.to_builtins(test)})
   return {'runs': rows}
 
 
 def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict[str, Any]]:
   import statistics
+
+  import msgspec
 
   from har_jax.experiments.personalization import personalize
   from har_jax.train import mesh
@@ -119,9 +123,8 @@ def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict
   rows = []
   for spec, number in itertools.product(study.runs, labels):
     path, result = personalize(spec, number, options)
-    before, after = (
-      [subject[when]['macro_f1'] for subject in result['by_subject'].values()] for when in ('before', 'after')
-    )
+    before = [subject.before.macro_f1 for subject in result.by_subject.values()]
+    after = [subject.after.macro_f1 for subject in result.by_subject.values()]
     gains = [100 * (later - first) for first, later in zip(before, after, strict=True)]
     spread = f' ± {statistics.stdev(gains):.1f}' if len(gains) > 1 else ''
     if mesh.is_main_process():
@@ -130,5 +133,5 @@ def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict
         f'{statistics.mean(after):.3f} after ({statistics.mean(gains):+.1f}{spread} points, over subjects)',
         flush=True,
       )
-    rows.append({'file': path, 'by_subject': result['by_subject']})
+    rows.append({'file': path, 'by_subject': msgspec.to_builtins(result.by_subject)})
   return rows

@@ -59,9 +59,7 @@ def main() -> None:
       done += 1
       minutes = (time.monotonic() - start_s) / 60
       if mesh.is_main_process():
-        print(
-          f'[{done}/{total}, {minutes:.0f} min] {path}: macro-F1 {result["test"]["macro_f1"]:.3f}', flush=True
-        )
+        print(f'[{done}/{total}, {minutes:.0f} min] {path}: macro-F1 {result.test.macro_f1:.3f}', flush=True)
   if not mesh.is_main_process():
     return
   if shard[1] > 1:

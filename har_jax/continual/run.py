@@ -21,7 +21,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.safetensors_io import checksum
-from har_jax.records import Continual, LearnedDomain, Measured
+from har_jax.records import Continual, LearnedDomain, Scores
 from har_jax.train.metrics import measure
 
 _SCORES = ('macro_f1', 'accuracy')
@@ -87,7 +87,7 @@ def _resume(out: pathlib.Path, identity: Mapping[str, Any]) -> tuple[State, Cont
   return {path: np.asarray(leaf) for path, leaf in state.items()}, card
 
 
-def _start_scores(learner: Learner, number: int) -> Measured | None:
+def _start_scores(learner: Learner, number: int) -> Scores | None:
   """Scores of the base on a domain, answering what was seen before it. None: nothing was."""
   if not number:
     return None
@@ -95,9 +95,9 @@ def _start_scores(learner: Learner, number: int) -> Measured | None:
   return _measure(learner, learner.logits(learner.start_with(learner.stream.seen(number)), test), test)
 
 
-def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> Measured:
+def _measure(learner: Learner, logits: np.ndarray, windows: Batch) -> Scores:
   measured = measure(windows['label'], logits.argmax(axis=1), len(learner.stream.classes))
-  return Measured(**{name: measured[name] for name in _SCORES})
+  return Scores(measured.macro_f1, measured.accuracy)
 
 
 def _test(learner: Learner, state: State) -> dict[str, list[float | None]]:

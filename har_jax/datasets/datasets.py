@@ -4,7 +4,6 @@ import functools
 import os
 import pathlib
 from collections.abc import Collection
-from typing import Any
 
 from har_jax import records
 from har_jax.config import DEFAULT_WINDOWING, Windowing
@@ -12,7 +11,6 @@ from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 
 _SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)  # archives
-_ORIGIN = ('checksum', 'position', 'code_version')  # entries of meta.json
 
 
 class Dataset:
@@ -53,12 +51,17 @@ class Dataset:
     return store.sum_card(self._card)
 
   @property
-  def identity(self) -> dict[str, Any]:
-    """What identifies the windows: origin, checksum, and length and rate if they are not the usual ones."""
-    entries = {name: getattr(self.meta, name) for name in _ORIGIN}
-    if self.windowing != DEFAULT_WINDOWING:
-      entries |= {'window_samples': self.windowing.samples, 'rate_hz': self.windowing.rate_hz}
-    return entries | {'windows': self.meta.counts.windows, 'sum': self.checksum}
+  def identity(self) -> records.IdentifiedWindows:
+    meta, is_usual = self.meta, self.windowing == DEFAULT_WINDOWING
+    return records.IdentifiedWindows(
+      checksum=meta.checksum,
+      position=meta.position,
+      code_version=meta.code_version,
+      window_samples=None if is_usual else meta.window_samples,
+      rate_hz=None if is_usual else meta.rate_hz,
+      windows=meta.counts.windows,
+      sum=self.checksum,
+    )
 
   @property
   def windowing(self) -> Windowing:
@@ -130,7 +133,7 @@ class Datasets:
     """The datasets that have people of this one, itself among them, whatever their folder's name."""
     return frozenset(other for other in self.names if self[name].people & self[other].people)
 
-  def identify(self, names: Collection[str]) -> dict[str, Any]:
+  def identify(self, names: Collection[str]) -> dict[str, records.IdentifiedWindows]:
     return {name: self[name].identity for name in names}
 
   def check_unchanged(self, names: Collection[str]) -> None:

@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from har_jax import config
+from har_jax import config, records
 from har_jax.archives import ARCHIVES
 from har_jax.datasets import balancing, normalization, splits, temporal_pairs
 from har_jax.datasets.batches import Batch
@@ -97,7 +96,7 @@ class TargetWindows:
   signals: Float[np.ndarray, 'w n 6']  # in m/s² and rad/s: the archive's at one position
   subjects: Int[np.ndarray, 'w']
   indices: dict[str, Int[np.ndarray, 'p']]  # part → where its windows are in these
-  description: dict[str, Any]
+  description: records.TargetData
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,17 +152,17 @@ class Fold:
       signals=windows.signals,
       subjects=windows.subject,
       indices={part: rows[index] for part, index in indices.items()},
-      description={
-        'split': _SPLITS[protocol.split],
-        'classes': list(classes),
-        'windows': {part: len(index) for part, index in indices.items()},
-        'by_class': {
-          part: np.bincount(labels[index], minlength=len(classes)).tolist() for part, index in indices.items()
-        },
-        'subjects': {part: np.unique(subject_names[index]).tolist() for part, index in indices.items()},
-        'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-        'position': windows.meta.position,
-      },
+      description=records.TargetData(
+        split=_SPLITS[protocol.split],
+        classes=list(classes),
+        windows=records.Parts(*(len(index) for index in indices.values())),
+        by_class=records.Parts(
+          *(np.bincount(labels[index], minlength=len(classes)).tolist() for index in indices.values())
+        ),
+        subjects=records.Parts(*(np.unique(subject_names[index]).tolist() for index in indices.values())),
+        normalizer=records.Normalizer(normalizer.mean.tolist(), normalizer.deviation.tolist()),
+        position=windows.meta.position,
+      ),
     )
 
   def unlabeled_windows(self) -> tuple[Batch, Batch]:

@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Int
 
-from har_jax import methods, results, runtime, storage, variables
+from har_jax import methods, records, runtime, storage, variables
 from har_jax.datasets import balancing, self_training, signal_summary
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.folds import TargetWindows
@@ -81,7 +82,7 @@ def load_trained(prepared: PreparedRun, step: int) -> Variables:
 
 def adapt_and_test(
   specs: Sequence[RunSpec], bases: Mapping[int, Variables], options: TrainOptions
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, records.Result]:
   """Trains runs that differ only in their seed together; returns each result by seed.
 
   bases: by seed, what `stages.run_stages` returns; none for a method that starts from scratch.
@@ -115,7 +116,7 @@ def adapt_and_test(
     seconds = {seed: seconds[seed] + teacher.seconds for seed, teacher in teachers.items()}
     runs = [_student_run(prepared[seed], teacher) for seed, teacher in teachers.items()]
   return {
-    seed: _test(prepared[seed], end, earlier_s=seconds[seed]) | {'batch_runs': len(prepared)}
+    seed: _test(prepared[seed], end, earlier_s=seconds[seed], batch_runs=len(prepared))
     for seed, end in trained(runs).items()
   }
 
@@ -140,8 +141,8 @@ def _student_run(prepared: PreparedRun, teacher: Trained) -> Run:
   return dataclasses.replace(run, windows=balancing.concatenate_equally(parts))
 
 
-def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str, Any]:
-  """A result file's entries. The test part is used here alone. earlier_s: training time of the teachers."""
+def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float, batch_runs: int) -> records.Result:
+  """The result of a run. The test part is used here alone. earlier_s: training time of the teachers."""
   spec, objective, run, data = prepared.spec, prepared.objective, prepared.run, prepared.data
   adapted = end.variables | run.frozen
   predicted = predict(objective, adapted, data.test, tta_shifts=spec.experiment.protocol.tta_shifts).argmax(
@@ -153,37 +154,44 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float) -> dict[str,
   stages = stages_of(spec) if METHODS[spec.method].pretrained else []
   signals = data.signals[data.indices['train']]
   activities = [data.classes[label] for label in data.train['label']]
-  return describe_test(spec, data, predicted) | {
-    'signals': signal_summary.to_json(
+  return make_result(
+    spec,
+    data,
+    predicted,
+    signals=signal_summary.to_json(
       signal_summary.summarize(signals, activities, spec.experiment.model.rate_hz)
     ),
-    'collections': list(METHODS[spec.method].collections),
-    'starts_from': relative_to(stages[-1].folder, spec.result) if stages else None,
-    'validation': end.history,
-    'step': end.step,
-    'parameters': {
-      'trainable': variables.count(run.trainable),
-      'total': variables.count(weights) + variables.count(added),
-    },
-    'bytes': {
-      'frozen': variables.bytes_held(run.frozen),
-      'trainable': variables.bytes_held(run.trainable),
-      'statistics': variables.bytes_held(run.statistics),
-      'optimizer': {'state': end.optimizer_bytes},
-    },
-    'seconds': {'training': earlier_s + end.seconds, 'pretraining': 0.0} | seconds_of(stages),
-  }
+    collections=list(METHODS[spec.method].collections),
+    starts_from=relative_to(stages[-1].folder, spec.result) if stages else None,
+    validation=msgspec.convert(end.history, list[records.Validation]),
+    step=end.step,
+    parameters=records.Counted(
+      trainable=variables.count(run.trainable), total=variables.count(weights) + variables.count(added)
+    ),
+    bytes=records.Bytes(
+      frozen=variables.bytes_held(run.frozen),
+      trainable=variables.bytes_held(run.trainable),
+      statistics=variables.bytes_held(run.statistics),
+      optimizer={'state': end.optimizer_bytes},
+    ),
+    seconds={'training': earlier_s + end.seconds, 'pretraining': 0.0} | seconds_of(stages),
+    batch_runs=batch_runs,
+  )
 
 
-def describe_test(spec: RunSpec, data: TargetWindows, predicted: Int[np.ndarray, 'w']) -> dict[str, Any]:
-  """Lists the entries of a result file that follow from the predictions on the test part."""
-  return {
-    'format': results.FORMAT,
-    'identity': spec.identity,
-    'test': metrics.measure(data.test['label'], predicted, len(data.classes)),
-    'test_by_subject': _by_subject(data, predicted),
-    'data': data.description,
-  } | runtime.describe()
+def make_result(
+  spec: RunSpec, data: TargetWindows, predicted: Int[np.ndarray, 'w'], **entries: Any
+) -> records.Result:
+  """The result of predictions on the test part. entries: those that do not follow from the predictions."""
+  return records.Result(
+    identity=spec.identity,
+    test=metrics.measure(data.test['label'], predicted, len(data.classes)),
+    test_by_subject=_by_subject(data, predicted),
+    data=data.description,
+    versions=runtime.versions(),
+    device=runtime.device(),
+    **entries,
+  )
 
 
 def relative_to(folder: Place, result: Place) -> str:
@@ -193,7 +201,7 @@ def relative_to(folder: Place, result: Place) -> str:
   return os.path.relpath(folder, result.parent)
 
 
-def _by_subject(data: TargetWindows, predicted: np.ndarray) -> dict[str, Any]:
+def _by_subject(data: TargetWindows, predicted: np.ndarray) -> dict[str, records.Measures]:
   """The measures of each test subject."""
   by_subject = {}
   for subject in np.unique(data.test_subjects):

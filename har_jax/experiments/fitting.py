@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import scipy.special
 from jaxtyping import Float
+from msgspec.structs import replace
 
-from har_jax import files, storage
+from har_jax import files, records, storage
 from har_jax.baselines import BASELINES, Baseline
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import Stopped
-from har_jax.experiments.adaptation import describe_test
+from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.recognizer import ensemble
 from har_jax.train import metrics
@@ -51,8 +52,8 @@ class _Fits:
     return [array for baseline in self._baselines.values() for array in baseline.arrays]
 
 
-def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
-  """The content of a baseline's result file.
+def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
+  """The result of a baseline.
 
   The validation part is only predicted: nothing is chosen on it. Raises Stopped as `_Fits`.
   """
@@ -62,23 +63,26 @@ def fit_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
     return fits.probabilities(part)[spec.method]
 
   size, size_bytes = _size(fits)
-  return measure_probabilities(spec, fits.data, probabilities) | {
-    'collections': None,  # no neural network
-    'starts_from': None,
-    'parameters': {'trainable': size, 'total': size},
-    'bytes': {'frozen': {}, 'trainable': {'fitted': size_bytes}, 'statistics': {}, 'optimizer': {}},
-    'seconds': {'training': fits.seconds, 'pretraining': 0.0},
-  }
+  return measure_probabilities(
+    spec,
+    fits.data,
+    probabilities,
+    collections=None,  # no neural network
+    starts_from=None,
+    parameters=records.Counted(trainable=size, total=size),
+    bytes=records.Bytes(trainable={'fitted': size_bytes}),
+    seconds={'training': fits.seconds, 'pretraining': 0.0},
+  )
 
 
-def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
-  """The content of an ensemble's result file: of the finished run by `ENCODER_METHOD` and all baselines.
+def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> records.Result:
+  """The result of an ensemble of the finished run by `ENCODER_METHOD` and all baselines.
 
   The encoder's temperature and the weights are fitted to the validation part. Its costs are those of all
   members. Raises Stopped as `_Fits`.
   """
   result = spec.by(ENCODER_METHOD).result
-  encoder = storage.read(result)
+  encoder = storage.read_record(result, records.Result)
   base, adapter = files.load_run(result)
   adapted, shifts = files.attach(base, adapter), spec.experiment.protocol.tta_shifts
   fits = _Fits(spec, list(BASELINES), stop)
@@ -96,14 +100,19 @@ def combine_and_test(spec: RunSpec, stop: Callable[[], bool]) -> dict[str, Any]:
     return ensemble.average({ensemble.ENCODER: of_encoder, **fits.probabilities(part)}, weights)
 
   size, size_bytes = _size(fits)
-  return measure_probabilities(spec, fits.data, probabilities) | {
-    'collections': encoder['collections'],
-    'starts_from': encoder['starts_from'],
-    'ensemble': {'weights': weights, 'encoder_temperature': temperature},
-    'parameters': {name: count + size for name, count in encoder['parameters'].items()},
-    'bytes': encoder['bytes'] | {'trainable': encoder['bytes']['trainable'] | {'fitted': size_bytes}},
-    'seconds': encoder['seconds'] | {'training': encoder['seconds']['training'] + fits.seconds},
-  }
+  return measure_probabilities(
+    spec,
+    fits.data,
+    probabilities,
+    collections=encoder.collections,
+    starts_from=encoder.starts_from,
+    ensemble=records.EnsembleFit(weights=weights, encoder_temperature=temperature),
+    parameters=records.Counted(
+      trainable=encoder.parameters.trainable + size, total=encoder.parameters.total + size
+    ),
+    bytes=replace(encoder.bytes, trainable=encoder.bytes.trainable | {'fitted': size_bytes}),
+    seconds=encoder.seconds | {'training': encoder.seconds['training'] + fits.seconds},
+  )
 
 
 def _size(fits: _Fits) -> tuple[int, int]:
@@ -112,16 +121,20 @@ def _size(fits: _Fits) -> tuple[int, int]:
 
 
 def measure_probabilities(
-  spec: RunSpec, data: TargetWindows, probabilities: Callable[[str], Float[np.ndarray, 'w y']]
-) -> dict[str, Any]:
-  """The entries that follow from the probabilities of validation and test part, the test part last."""
+  spec: RunSpec,
+  data: TargetWindows,
+  probabilities: Callable[[str], Float[np.ndarray, 'w y']],
+  **entries: Any,
+) -> records.Result:
+  """The result of probabilities of the validation part and, last, of the test part.
+
+  entries: those that do not follow from the probabilities.
+  """
   labels, classes = data.validation['label'], len(data.classes)
-  validation = metrics.measure(labels, probabilities('validation').argmax(axis=1), classes)
-  return describe_test(spec, data, probabilities('test').argmax(axis=1)) | {
-    'validation': [{'step': 0} | {name: validation[name] for name in ('macro_f1', 'accuracy')}],
-    'step': 0,
-    'batch_runs': 1,
-  }
+  measured = metrics.measure(labels, probabilities('validation').argmax(axis=1), classes)
+  validation = records.Validation(step=0, macro_f1=measured.macro_f1, accuracy=measured.accuracy)
+  predicted = probabilities('test').argmax(axis=1)
+  return make_result(spec, data, predicted, validation=[validation], step=0, batch_runs=1, **entries)
 
 
 def _check(spec: RunSpec, stop: Callable[[], bool]) -> None:

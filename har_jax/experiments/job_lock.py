@@ -4,15 +4,19 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
-from har_jax import locks, results, storage
+import msgspec
+from msgspec import Struct
+
+from har_jax import locks, records, storage
 from har_jax.errors import Stopped, UserError
 from har_jax.storage import Place
 from har_jax.train import mesh
 
 _POLL_S = 1.0  # between two attempts to take a lock
 _REPORT_S = 60.0  # between two lines that say what a job waits for
+_Kind = TypeVar('_Kind')
 
 
 def exists(path: Place) -> bool:
@@ -26,32 +30,52 @@ def sweep(folder: Place) -> None:
     locks.sweep(folder)
 
 
-def finished(path: Place, identity: dict[str, Any]) -> dict[str, Any] | None:
-  """A result file's content, None where it is missing. Raises UserError where it is of another experiment."""
+def finished(path: Place, identity: Struct, kind: type[_Kind]) -> _Kind | None:
+  """A result file's record; None if it is missing. Raises UserError if it is of another experiment."""
   if not exists(path):
     return None
-  result = storage.read(path)
-  _check_identity(path, result.get('identity'), identity)
-  return result
+  entries = storage.read(path)
+  _check_identity(path, entries.get('identity'), identity)
+  return records.check(entries, kind, path, to_do=storage.RUN_AGAIN)
 
 
-def write(path: Place, entries: dict[str, Any]) -> None:
+def write(path: Place, record: Struct) -> None:
   """One process writes; the others wait for the file."""
   if mesh.is_main_process():
-    storage.write(path, entries)
+    storage.write(path, msgspec.to_builtins(record))
   mesh.wait_for_all(str(path))
 
 
-def _check_identity(path: Place, identity: Any, expected: Any) -> None:
-  if lines := results.differences(results.with_defaults(identity, expected), expected):
+def _check_identity(path: Place, entries: Any, expected: Struct) -> None:
+  """Raises UserError, with the differences, if the entries are of another identity."""
+  made_with = records.check(entries, type(expected), path, to_do='give another --out or delete it')
+  if lines := differences(msgspec.to_builtins(made_with), msgspec.to_builtins(expected)):
     raise UserError(
       f'{path} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
     )
 
 
+_ABSENT = object()
+
+
+def differences(made_with: Any, asked_for: Any, name: str = '') -> list[str]:
+  """What differs between two JSON values, a line an entry."""
+  if isinstance(made_with, dict) and isinstance(asked_for, dict):
+    entries = sorted(made_with.keys() | asked_for.keys())
+    lines = (
+      differences(made_with.get(key, _ABSENT), asked_for.get(key, _ABSENT), f'{name}.{key}'.lstrip('.'))
+      for key in entries
+    )
+    return [line for part in lines for line in part]
+  if made_with == asked_for:
+    return []
+  made, now = ('without' if value is _ABSENT else f'with {value!r}' for value in (made_with, asked_for))
+  return [f'{name}: made {made}, now {now}']
+
+
 @contextlib.contextmanager
 def exclusive(
-  folder: Place, identity: dict[str, Any], *, title: str, stop: Callable[[], bool]
+  folder: Place, identity: Struct, *, title: str, stop: Callable[[], bool]
 ) -> Iterator[Callable[[], bool]]:
   """Holds a run's folder for the run that its run.json describes. Other jobs that need the folder wait.
 
@@ -93,7 +117,7 @@ def exclusive(
       lock.release()
 
 
-def is_claimed(folder: Place, identity: dict[str, Any]) -> bool:
+def is_claimed(folder: Place, identity: Struct) -> bool:
   """Returns whether a folder has a run.json. Raises UserError where it describes another run."""
   path = folder / 'run.json'
   if not exists(path):
@@ -103,7 +127,7 @@ def is_claimed(folder: Place, identity: dict[str, Any]) -> bool:
   return True
 
 
-def _claim(folder: Place, identity: dict[str, Any]) -> None:
+def _claim(folder: Place, identity: Struct) -> None:
   path = folder / 'run.json'
   write(path, identity)
   if not path.exists():

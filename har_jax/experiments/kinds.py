@@ -5,7 +5,7 @@ import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from har_jax import config
+from har_jax import config, records
 from har_jax.baselines import BASELINES
 from har_jax.errors import UserError
 from har_jax.experiments.adaptation import adapt_and_test
@@ -17,7 +17,7 @@ from har_jax.methods import METHODS
 from har_jax.variables import Variables
 
 Bases = Mapping[int, Variables]  # by seed, what `stages.run_stages` returns; empty unless pretrained
-Results = dict[int, dict[str, Any]]  # by seed, the content of the result file
+Results = dict[int, records.Result]  # by seed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Kind:
   after: tuple[str, ...] = ()  # methods whose runs must be finished first
 
 
-def one_by_one(run: Callable[[RunSpec, Variables, TrainOptions], dict[str, Any]]) -> Callable[..., Results]:
+def one_by_one(run: Callable[[RunSpec, Variables, TrainOptions], records.Result]) -> Callable[..., Results]:
   """Makes `Kind.run` of a function that makes one run."""
 
   def run_each(specs: Sequence[RunSpec], bases: Bases, options: TrainOptions) -> Results:

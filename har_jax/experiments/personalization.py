@@ -6,13 +6,12 @@ w windows, f features, y classes.
 """
 
 import time
-from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax import runtime
-from har_jax.config import SCHEMA_VERSION
+from har_jax import records, runtime
 from har_jax.datasets import splits
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import UserError
@@ -26,14 +25,15 @@ from har_jax.stream import head_update
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 
-FORMAT = f'har_jax personal {SCHEMA_VERSION}'
 # Weight of the penalty on squared weights, against the sum of the windows' cross-entropies. Chosen on the
 # validation people of four targets: a smaller one hurts the worst person more, three times as much hurts one
 # target.
 _PENALTY = 10.0
 
 
-def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> tuple[Place, dict[str, Any]]:
+def personalize(
+  spec: RunSpec, labels: int, options: TrainOptions = DEFAULT
+) -> tuple[Place, records.Personalization]:
   """The result file and its content: for each test subject, measures on the same windows before and after.
 
   The first `labels` windows of each activity are for training, as a new user would record them. The next one
@@ -48,12 +48,14 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
     raise UserError(
       'a run with a window-wise split was trained on all subjects it is tested on; give --split=subject'
     )
-  if not job_lock.exists(spec.result):
+  run = job_lock.finished(spec.result, spec.identity, records.Result)
+  if run is None:
     raise UserError(f'{spec.result} is missing; run --phase=all before --phase=personalize')
-  step = (job_lock.finished(spec.result, spec.identity) or {})['step']
   path = spec.folder / 'personal' / f'labels-{labels}-per-class.json'
-  identity = spec.identity | {'personal_labels': labels, 'personal_penalty': _PENALTY}
-  if (earlier := job_lock.finished(path, identity)) is not None:
+  identity = records.PersonalIdentity(
+    **msgspec.structs.asdict(spec.identity), personal_labels=labels, personal_penalty=_PENALTY
+  )
+  if (earlier := job_lock.finished(path, identity, records.Personalization)) is not None:
     return path, earlier
   base = run_stages(stages_of(spec), TrainOptions(may_train=False)) if METHODS[spec.method].pretrained else {}
   prepared = prepare_run(spec, base)
@@ -69,19 +71,20 @@ def personalize(spec: RunSpec, labels: int, options: TrainOptions = DEFAULT) -> 
       f'{spec.target}: no test subject has windows of two activities left to test on; '
       'give fewer --personal_labels'
     )
-  hidden, logits = _outputs(prepared, step)
+  hidden, logits = _outputs(prepared, run.step)
   start_s = time.monotonic()
   by_subject = {
     subject: _before_and_after(hidden, logits, data.test['label'], train_at, test_at)
     for subject, (train_at, test_at) in included.items()
   }
-  result = {
-    'format': FORMAT,
-    'identity': identity,
-    'by_subject': by_subject,
-    'excluded': sorted(parts.keys() - included.keys()),
-    'seconds': time.monotonic() - start_s,
-  } | runtime.describe()
+  result = records.Personalization(
+    identity=identity,
+    by_subject=by_subject,
+    excluded=sorted(parts.keys() - included.keys()),
+    seconds=time.monotonic() - start_s,
+    versions=runtime.versions(),
+    device=runtime.device(),
+  )
   job_lock.write(path, result)
   return path, result
 
@@ -101,18 +104,15 @@ def _before_and_after(
   labels: Int[np.ndarray, 'w'],
   train_at: Int[np.ndarray, 'a'],
   test_at: Int[np.ndarray, 'b'],
-) -> dict[str, Any]:
+) -> records.BeforeAndAfter:
   is_label = np.eye(logits.shape[1])[labels[train_at]]
   added = head_update.fit(hidden[train_at], logits[train_at], is_label, penalty=_PENALTY)
   before = logits[test_at]
   after = before + hidden[test_at] @ added
-  return {
-    'windows': {'train': len(train_at), 'test': len(test_at)},
-    **{
-      when: metrics.measure(labels[test_at], scores.argmax(axis=1), logits.shape[1])
-      for when, scores in (('before', before), ('after', after))
-    },
-  }
+  return records.BeforeAndAfter(
+    records.PersonalWindows(train=len(train_at), test=len(test_at)),
+    *(metrics.measure(labels[test_at], scores.argmax(axis=1), logits.shape[1]) for scores in (before, after)),
+  )
 
 
 def _split(

@@ -2,9 +2,8 @@
 
 import dataclasses
 import functools
-from typing import Any
 
-from har_jax import config, config_fields
+from har_jax import config, records
 from har_jax.datasets.folds import Fold
 from har_jax.storage import Place
 
@@ -44,15 +43,15 @@ class RunSpec:
     return f'{self.target}: {self.method}, {self.experiment.protocol.split} split, seed {self.seed}'
 
   @functools.cached_property  # it reads a file of each dataset
-  def identity(self) -> dict[str, Any]:
-    """All that decides a result's numbers. A result file with another identity is refused."""
-    return {
-      'target': self.target,
-      'method': self.method,
-      'seed': self.seed,
-      'experiment': config_fields.to_json(self.experiment),
-      'windows': self.fold.datasets.identify((self.target, *self.fold.source_names)),
-    }
+  def identity(self) -> records.Identity:
+    """A result file with another identity is refused."""
+    return records.Identity(
+      target=self.target,
+      method=self.method,
+      seed=self.seed,
+      experiment=self.experiment,
+      windows=self.fold.datasets.identify((self.target, *self.fold.source_names)),
+    )
 
   def by(self, method: str) -> 'RunSpec':
     """The same run by another method."""

@@ -4,17 +4,17 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from har_jax import storage
 from har_jax.experiments import job_lock, kinds
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
 from har_jax.experiments.study import Study
+from har_jax.records import Result, Stage
 from har_jax.storage import Place
 
 
-def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, dict[str, Any]]]:
+def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, Result]]:
   """Yields each run's result file and its content as it is finished. Finished runs are read, not run again.
 
   With several processes, all call this alike and one writes.
@@ -23,12 +23,12 @@ def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, 
     yield from _run(specs, options)
 
 
-def _run(specs: Sequence[RunSpec], options: TrainOptions) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _run(specs: Sequence[RunSpec], options: TrainOptions) -> Iterator[tuple[Place, Result]]:
   """Runs of one target and method, after those that their kind needs."""
   method = specs[0].method
   kind = kinds.find(method)
-  results = {spec: job_lock.finished(spec.result, spec.identity) for spec in specs}
-  if missing := [spec for spec in specs if results[spec] is None]:
+  results = _finished(specs)
+  if missing := [spec for spec in specs if spec not in results]:
     for earlier in kind.after:
       list(_run([spec.by(earlier) for spec in missing], options))
     bases = {}
@@ -37,10 +37,16 @@ def _run(specs: Sequence[RunSpec], options: TrainOptions) -> Iterator[tuple[Plac
     results |= _run_missing(kind, missing, bases, options)
   for spec in specs:
     job_lock.sweep(spec.folder)
-    yield spec.result, results[spec] or {}
+    yield spec.result, results[spec]
 
 
-def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _finished(specs: Sequence[RunSpec]) -> dict[RunSpec, Result]:
+  """The results that exist."""
+  results = {spec: job_lock.finished(spec.result, spec.identity, Result) for spec in specs}
+  return {spec: result for spec, result in results.items() if result is not None}
+
+
+def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, Stage]]:
   """Yields the `pretrained.json` of each stage of this shard's runs and its content, as it is finished."""
   done: set[str] = set()
   for spec in study.runs:
@@ -50,24 +56,23 @@ def pretrain(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Pl
       run_stages(stages, options)
     for path in new:
       done.add(str(path))
-      yield path, storage.read(path)
+      yield path, storage.read_record(path, Stage)
 
 
 def _run_missing(
   kind: kinds.Kind, specs: Sequence[RunSpec], bases: kinds.Bases, options: TrainOptions
-) -> dict[RunSpec, dict[str, Any] | None]:
+) -> dict[RunSpec, Result]:
   """Runs what no other job has finished meanwhile, under the locks of all runs."""
   with contextlib.ExitStack() as locks:
     stop = options.stop
-    results: dict[RunSpec, dict[str, Any] | None] = {}
     for spec in specs:
       title = f'{spec.target}: {spec.method}, seed {spec.seed}'
       stop = locks.enter_context(job_lock.exclusive(spec.folder, spec.identity, title=title, stop=stop))
-      results[spec] = job_lock.finished(spec.result, spec.identity)
-    missing = [spec for spec in specs if results[spec] is None]
+    results = _finished(specs)
+    missing = [spec for spec in specs if spec not in results]
     by_seed = kind.run(missing, bases, dataclasses.replace(options, stop=stop))
     for spec in missing:
-      spec.fold.datasets.check_unchanged(spec.identity['windows'])
+      spec.fold.datasets.check_unchanged(spec.identity.windows)
       job_lock.write(spec.result, by_seed[spec.seed])
       results[spec] = by_seed[spec.seed]
   return results

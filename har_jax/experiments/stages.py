@@ -13,11 +13,11 @@ stage holds its checkpoints, its log and `pretrained.json`, which says that it i
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
+import msgspec
 
-from har_jax import config, config_fields, runtime, storage, variables
+from har_jax import config, records, runtime, storage, variables
 from har_jax.datasets import balancing, temporal_pairs
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
@@ -51,16 +51,18 @@ class Stage:
   `identity` decides its numbers, together with that of the stages before it.
   """
 
-  name: str
   folder: Place
   objective: Objective
-  training: config.Training
   datasets: Datasets
   windows: Callable[[], tuple[Batch, Batch]]  # reads the windows to train and to validate on
-  identity: dict[str, Any]
+  identity: records.StageIdentity
   seed: int
   title: str
   pretrained: bool = False  # whether the encoder trains at `encoder_learning_rate`
+
+  @property
+  def name(self) -> str:
+    return self.identity.name
 
   @property
   def path(self) -> Place:
@@ -88,23 +90,19 @@ def stages_of(spec: RunSpec) -> list[Stage]:
 
 def masked_pretraining(folder: Place, experiment: config.Experiment, sources: Sources, title: str) -> Stage:
   """Pretraining of the masked autoencoder on the sources' windows."""
-  model = config_fields.to_json(experiment.model)
   return Stage(
-    name='pretraining',
     folder=folder,
     objective=Reconstruct(experiment.model, experiment.precision),
-    training=experiment.pretrain,
     datasets=sources.datasets,
     windows=sources.windows,
-    identity={
-      'stage': 'pretraining',
-      'model': {name: value for name, value in model.items() if name not in ('head', 'dropout')},
-      'dtype': experiment.precision.dtype,
-      'training': config_fields.to_json(experiment.pretrain),
-      'validation': experiment.protocol.validation_fraction,
-      'normalize': 'none' if experiment.protocol.normalize == 'none' else 'train',
-      'windows': sources.datasets.identify(sources.names),
-    },
+    identity=records.Pretraining(
+      model=records.Encoder.part(experiment.model),
+      dtype=experiment.precision.dtype,
+      training=experiment.pretrain,
+      validation=experiment.protocol.validation_fraction,
+      normalize='none' if experiment.protocol.normalize == 'none' else 'train',
+      windows=sources.datasets.identify(sources.names),
+    ),
     seed=0,
     title=title,
   )
@@ -127,9 +125,11 @@ def _contrastive(spec: RunSpec) -> Stage:
   rows = max(experiment.pretrain.batch // 2 // temporal_pairs.ROW_SIZE, 1)
   halved = dataclasses.replace(experiment.pretrain, batch=rows * temporal_pairs.ROW_SIZE)
   training = _fixed_length(halved, experiment.protocol.contrastive_steps)
-  names = ('temperature', 'rotation_std_deg', 'min_gap_s', 'windows_per_row')
+  loss = records.ContrastiveLoss(
+    objective.temperature, objective.rotation_std_deg, objective.min_gap_s, objective.windows_per_row
+  )
   stage = _on_target(spec, 'contrastive', objective, training, spec.fold.followed_windows)
-  identity = stage.identity | {'contrastive': {name: getattr(objective, name) for name in names}}
+  identity = records.Contrastive(**msgspec.structs.asdict(stage.identity), contrastive=loss)
   return dataclasses.replace(stage, identity=identity, pretrained=True)
 
 
@@ -145,21 +145,23 @@ def _on_target(
   The label budget is no part of its identity: runs of every budget share it.
   """
   protocol = spec.experiment.protocol
-  splitting = ('split', 'test_fraction', 'validation_fraction', 'normalize', 'classes')
   return Stage(
-    name=name,
     folder=_folder(spec, name),
     objective=objective,
-    training=training,
     datasets=spec.fold.datasets,
     windows=windows,
-    identity={
-      'stage': name,
-      'protocol': {entry: getattr(protocol, entry) for entry in splitting},
-      'training': config_fields.to_json(training),
-      'seed': spec.seed,
-      'windows': {spec.target: spec.identity['windows'][spec.target]},
-    },
+    identity=records.Continued(
+      protocol=records.Splitting(
+        split=protocol.split,
+        test_fraction=protocol.test_fraction,
+        validation_fraction=protocol.validation_fraction,
+        normalize=protocol.normalize,
+        classes=protocol.classes,
+      ),
+      training=training,
+      seed=spec.seed,
+      windows=spec.fold.datasets.identify([spec.target]),
+    ),
     seed=spec.seed,
     title=f'{spec.target}: {name} pretraining, {protocol.split} split, seed {spec.seed}',
   )
@@ -178,23 +180,19 @@ def supervised_pretraining(
       f'supervised_pretraining_steps {steps} need at least two activities; '
       f'{", ".join(sources.names)} have {", ".join(classes) or "none"}'
     )
-  training = _fixed_length(experiment.finetune, steps)
   return Stage(
-    name='supervised',
     folder=folder,
     objective=Classify(experiment.model, len(classes), experiment.precision),
-    training=training,
     datasets=sources.datasets,
     windows=sources.labeled_windows,
-    identity={
-      'stage': 'supervised',
-      'model': config_fields.to_json(experiment.model),
-      'classes': list(classes),
-      'windows_per_source': balancing.WINDOWS_PER_SOURCE,
-      'training': config_fields.to_json(training),
-      'seed': seed,
-      'windows': sources.datasets.identify(sources.names),
-    },
+    identity=records.Supervised(
+      model=experiment.model,
+      classes=list(classes),
+      windows_per_source=balancing.WINDOWS_PER_SOURCE,
+      training=_fixed_length(experiment.finetune, steps),
+      seed=seed,
+      windows=sources.datasets.identify(sources.names),
+    ),
     seed=seed,
     title=title,
   )
@@ -228,15 +226,15 @@ def run_stages(stages: Sequence[Stage], options: TrainOptions) -> Variables:
 
 def seconds_of(stages: Sequence[Stage]) -> dict[str, float]:
   """Training time of each finished stage, by name."""
-  return {stage.name: storage.read(stage.path)['seconds'] for stage in stages}
+  return {stage.name: storage.read_record(stage.path, records.Stage).seconds for stage in stages}
 
 
 def _chain(stages: Sequence[Stage]) -> list[Stage]:
   """Adds to each stage's identity that of the stage before it."""
   chain: list[Stage] = []
   for stage in stages:
-    before = {'from': chain[-1].identity} if chain else {}
-    chain.append(dataclasses.replace(stage, identity=stage.identity | before))
+    before = chain[-1].identity if chain else None
+    chain.append(dataclasses.replace(stage, identity=msgspec.structs.replace(stage.identity, before=before)))
   return chain
 
 
@@ -250,14 +248,14 @@ def _load_or_train(stage: Stage, before: Variables, options: TrainOptions) -> Va
     with job_lock.exclusive(stage.folder, stage.identity, title=stage.title, stop=options.stop) as stop:
       if not _is_finished(stage):
         return _train(stage, before, dataclasses.replace(options, stop=stop))
-  shapes = initial_shapes(stage.objective)
-  return Checkpoints(stage.folder / 'checkpoints').variables(storage.read(stage.path)['step'], shapes)
+  step = storage.read_record(stage.path, records.Stage).step
+  return Checkpoints(stage.folder / 'checkpoints').variables(step, initial_shapes(stage.objective))
 
 
 def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
   """Trains a stage, and writes that it is finished."""
   windows, validation = stage.windows()
-  stage.datasets.check_unchanged(stage.identity['windows'])
+  stage.datasets.check_unchanged(stage.identity.windows)
   first = _starting_from(stage, before)
   statistics, trainable = variables.split_statistics(first)
   run = Run(
@@ -266,18 +264,21 @@ def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
   (trained,) = train(
     stage.objective,
     [run],
-    training=stage.training,
+    training=stage.identity.training,
     pretrained=stage.pretrained,
     progress=options.progress,
     stop=options.stop,
   )
-  entries = {
-    'identity': stage.identity,
-    'step': trained.step,
-    'seconds': trained.seconds,
-    'history': trained.history,
-  }
-  job_lock.write(stage.path, entries | {'windows': len(windows['signal'])} | runtime.describe())
+  done = records.Stage(
+    identity=stage.identity,
+    step=trained.step,
+    seconds=trained.seconds,
+    history=msgspec.convert(trained.history, list[records.Validation]),
+    windows=len(windows['signal']),
+    versions=runtime.versions(),
+    device=runtime.device(),
+  )
+  job_lock.write(stage.path, done)
   return trained.variables
 
 

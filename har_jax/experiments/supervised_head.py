@@ -70,7 +70,7 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,
     f'{output}/bias': base.variables[f'{output}/bias'] @ kernel + bias,
   }
-  pretraining = base.card.pretraining | {'head_validation_macro_f1': measured['macro_f1']}
+  pretraining = base.card.pretraining | {'head_validation_macro_f1': measured.macro_f1}
   classes = [list(CLASSES)[n] for n in present]
   card = msgspec.structs.replace(base.card, classes=classes, pretraining=pretraining)
   return make_base(base.variables | {path: jnp.asarray(leaf) for path, leaf in leaves.items()}, card)

@@ -8,13 +8,13 @@ w windows, s activities of the sources, y classes.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
+import msgspec
 import numpy as np
 import scipy.special
 from jaxtyping import Float
 
-from har_jax import variables
+from har_jax import records, variables
 from har_jax.baselines import relative_features
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
@@ -33,8 +33,8 @@ _STAIRS, _DIRECTIONS = 'stairs', ('upstairs', 'downstairs')
 _GROUPS = tuple(CLASSES)
 
 
-def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = False) -> dict[str, Any]:
-  """The content of the result file, on the target's windows of the classes that the sources know.
+def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = False) -> records.Result:
+  """The result on the target's windows of the classes that the sources know.
 
   base: what `stages.run_stages` returns.
   Raises UserError where the sources know fewer than two of the classes.
@@ -72,22 +72,20 @@ def predict_and_test(spec: RunSpec, base: Variables, *, by_recording: bool = Fal
     validation=known_part('validation'),
     test=known_part('test'),
     test_subjects=data.test_subjects[is_answerable['test']],
-    description=data.description | {'windows': {'train': 0} | counts},
+    description=msgspec.structs.replace(data.description, windows=records.Parts(train=0, **counts)),
   )
   stages = stages_of(spec)
   size = 0 if head is None else head.size
-  return measure_probabilities(spec, known_data, probabilities) | {
-    'collections': [],
-    'starts_from': relative_to(stages[-1].folder, spec.result),
-    'parameters': {'trainable': 0, 'total': variables.count(base) + size},
-    'bytes': {
-      'frozen': variables.bytes_held(base),
-      'trainable': {},
-      'statistics': {},
-      'optimizer': {},
-    },
-    'seconds': {'training': 0.0} | seconds_of(stages),
-  }
+  return measure_probabilities(
+    spec,
+    known_data,
+    probabilities,
+    collections=[],
+    starts_from=relative_to(stages[-1].folder, spec.result),
+    parameters=records.Counted(trainable=0, total=variables.count(base) + size),
+    bytes=records.Bytes(frozen=variables.bytes_held(base)),
+    seconds={'training': 0.0} | seconds_of(stages),
+  )
 
 
 def _by_recording(

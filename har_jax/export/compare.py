@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
@@ -67,7 +68,7 @@ def measure(
   blank = np.zeros((1, recognizer.windowing.samples, CHANNELS), np.float32)
   calls = {str(number): functools.partial(run, blank) for number, run in enumerate(runs)}
   seconds = timing.interleaved(calls, repeats=_REPEATS)
-  device = runtime.describe()['device']
+  device = msgspec.to_builtins(runtime.device())
   rows: list[dict[str, Any]] = []
   expected = None if windows is None else recognizer.predict_proba(windows[0])
   for number, (export, run) in enumerate(zip(exports, runs, strict=True)):
@@ -90,7 +91,7 @@ def compare_probabilities(
 ) -> dict[str, Any]:
   """Differences of probabilities after and before export. `macro_f1_loss` is before minus after."""
   before, after = (
-    metrics.measure(labels, answers.argmax(axis=1), answers.shape[1])['macro_f1']
+    metrics.measure(labels, answers.argmax(axis=1), answers.shape[1]).macro_f1
     for answers in (expected, exported)
   )
   return {

@@ -60,7 +60,7 @@ def make(find: Find) -> ClientApp:
     """Measures on the person's later windows, which were not trained on."""
     person, task, _ = _begin(message, context, find)
     measured = task.measure(_variables(task, message, context), person.later)
-    metrics = {name: measured[name] for name in ('macro_f1', 'accuracy')}
+    metrics = {'macro_f1': measured.macro_f1, 'accuracy': measured.accuracy}
     metrics |= {'windows': len(person.later['label']), 'client': person.number}
     return Message(content=RecordDict({'metrics': MetricRecord(metrics)}), reply_to=message)
 

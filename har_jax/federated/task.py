@@ -11,6 +11,7 @@ from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
 from har_jax.files import safetensors_io
 from har_jax.recognizer.short_training import ShortTraining, as_arrays
+from har_jax.records import Measures
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
 from har_jax.variables import Variables, split
@@ -78,8 +79,8 @@ class Task:
     """The variables of `start` after these steps on these windows, without a federation."""
     return self._training.run(self.start, self.frozen, windows, seed=seed, steps=steps, total=steps)[0]
 
-  def measure(self, variables: Variables, windows: Batch) -> dict[str, Any]:
-    """Macro-F1 and the other measures of these variables of `start`."""
+  def measure(self, variables: Variables, windows: Batch) -> Measures:
+    """Measures of these variables of `start`."""
     predicted = predict(self.objective, self.frozen | variables, windows).argmax(axis=1)
     return measure(windows['label'], predicted, len(self.federation.classes))
 

@@ -169,25 +169,23 @@ def _load_pretraining(folder: Place) -> Base:
   from har_jax.train.checkpoint import Checkpoints  # late: it imports Orbax
 
   path, to_do = folder / 'pretrained.json', 'delete its folder and run again'
-  entries = storage.read(path, to_do=to_do)
-  done = records.check(entries, records.Stage, path, to_do=to_do)
-  identity, stages = done.identity, done.identity.stages
-  first = stages[0]
-  model = identity.model or first.model
-  if model is None:
+  done = storage.read_record(path, records.Stage, to_do=to_do)
+  identity, first = done.identity, done.identity.stages[0]
+  if not isinstance(first, records.Pretraining):
     raise UserError(f'{path}: its first stage has no model; {to_do}')
-  pretraining: dict[str, Any] = {'stage': identity.stage, 'steps': done.step, 'dtype': first.dtype}
-  if identity.stage == 'supervised':
-    pretraining |= {'validation_macro_f1': done.validated.macro_f1}
+  model = first.model.with_head
+  pretraining = {'stage': identity.name, 'steps': done.step, 'dtype': first.dtype}
+  if isinstance(identity, records.Supervised):
+    model = identity.model
+    pretraining['validation_macro_f1'] = done.validated.macro_f1
   else:
-    pretraining |= {'validation_loss': done.validated.loss}
-  # As they are: they say how the base was made, and nothing is computed from them.
-  pretraining |= {
-    name: entries['identity'][name] for name in ('training', 'from') if name in entries['identity']
-  }
-  sources = {name: windows for stage in stages for name, windows in stage.windows.items()}
+    pretraining['validation_loss'] = done.validated.loss
+  # They say how the base was made, and nothing is computed from them.
+  entries = msgspec.to_builtins(identity)
+  pretraining |= {name: entries[name] for name in ('training', 'from') if name in entries}
+  sources = {name: windows for stage in identity.stages for name, windows in stage.windows.items()}
   card = {
-    'classes': (identity.classes or []) if identity.stage == 'supervised' else [],
+    'classes': identity.classes if isinstance(identity, records.Supervised) else [],
     'model': config_fields.to_json(model),
     'sources': [
       {'archive': name, 'license': ARCHIVES[name].license if name in ARCHIVES else 'unknown'}
@@ -202,6 +200,6 @@ def _load_pretraining(folder: Place) -> Base:
 
 def _objective(identity: records.StageIdentity, model: config.Model) -> Objective:
   """The objective of the stage that an identity names."""
-  if identity.stage == 'supervised':
-    return Classify(model, len(identity.classes or ()))
-  return Contrastive(model) if identity.stage == 'contrastive' else Reconstruct(model)
+  if isinstance(identity, records.Supervised):
+    return Classify(model, len(identity.classes))
+  return Contrastive(model) if isinstance(identity, records.Contrastive) else Reconstruct(model)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from har_jax import config, config_fields, records, results, storage
+from har_jax import records, results, storage
 from har_jax.errors import UserError
 from har_jax.files.adapter import Adapter, make_adapter, method_entries
 from har_jax.files.base import Base, load_base, prepare
@@ -27,7 +27,6 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   if entries.get('format') != results.FORMAT:
     raise UserError(f"{path} is not a {results.FORMAT!r} file; give a run's seed<k>.json")
   run = records.check(entries, records.Result, path, to_do=storage.RUN_AGAIN)
-  config_fields.check_names(config.Experiment, entries['identity']['experiment'])  # raises UserError
   identity, data, seed = run.identity, run.data, run.identity.seed
   experiment = identity.experiment
   if (name := identity.method) not in METHODS:

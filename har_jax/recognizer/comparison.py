@@ -64,7 +64,7 @@ def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -
   true_labels, predicted_labels = np.split(labels, 2)
   measured = metrics.measure(true_labels, predicted_labels, len(classes))
   is_correct = true_labels == predicted_labels
-  return Score(model, measured['macro_f1'], measured['accuracy'], seconds, is_correct)
+  return Score(model, measured.macro_f1, measured.accuracy, seconds, is_correct)
 
 
 def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from har_jax import config, results
+from har_jax import config, records, results, storage
 from har_jax.errors import UserError
 from har_jax.report import csv_table
 from har_jax.storage import Place
@@ -95,7 +95,7 @@ def append_personalization(folder: Place, path: pathlib.Path, commit: str) -> No
   rows = []
   for file in results.files_below(folder, 'labels-*-per-class.json'):
     name = _experiment(folder, file.parents[1])  # seed<k>/personal/labels-<n>-per-class.json
-    rows += results.personal_rows(results.read_personalization(file), name, commit)
+    rows += results.personal_rows(storage.read_record(file, records.Personalization), name, commit)
   if not rows:
     raise UserError(f'no personalization under {folder}; har-jax lodo --phase=personalize makes them')
   types = {'label_budget': str, 'subject': str}

@@ -48,9 +48,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   names, codes = np.unique([true, predicted], return_inverse=True)
   true_codes, predicted_codes = codes.reshape(2, -1)
   measured = metrics.measure(true_codes, predicted_codes, len(names))
-  return Score(
-    len(true), measured['macro_f1'], measured['accuracy'], tuple(names.tolist()), measured['confusion']
-  )
+  return Score(len(true), measured.macro_f1, measured.accuracy, tuple(names.tolist()), measured.confusion)
 
 
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:

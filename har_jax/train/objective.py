@@ -158,8 +158,7 @@ class Classify:
 
   def score(self, predictions: Float[np.ndarray, 'w y'], windows: dict) -> dict[str, float]:
     measured = metrics.measure(windows['label'], predictions.argmax(axis=1), self.classes)
-    macro_f1, accuracy = measured['macro_f1'], measured['accuracy']
-    return {'score': macro_f1, 'macro_f1': macro_f1, 'accuracy': accuracy}
+    return {'score': measured.macro_f1, 'macro_f1': measured.macro_f1, 'accuracy': measured.accuracy}
 
 
 @dataclasses.dataclass(frozen=True)

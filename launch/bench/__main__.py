@@ -10,8 +10,9 @@ import sys
 
 import tqdm
 from absl import flags
+from msgspec import structs
 
-from har_jax import config, config_fields, results, runtime, storage
+from har_jax import config, config_fields, runtime, storage
 from har_jax.cli import command, processes
 from har_jax.errors import UserError
 from har_jax.train import mesh
@@ -95,7 +96,7 @@ def _steps(experiment: config.Experiment, batches: list[int]) -> None:
     mesh.check_divisible(batch, mesh.data_mesh(), flag='batches')
   reference = None
   if _REFERENCE.value is not None:
-    device = results.device_text(runtime.describe()['device'])
+    device = str(runtime.device())
     reference = guard.read(storage.place(_REFERENCE.value), config_fields.to_json(experiment), device)
   measured = steps.measure(
     experiment, _KINDS.value, batches, repeats=_REPEATS.value, peers=_PEERS.value, dtypes=dtypes
@@ -106,9 +107,12 @@ def _steps(experiment: config.Experiment, batches: list[int]) -> None:
     raise UserError(
       f'--peers needs torch, peft and bitsandbytes installed; {missing.name} is not'
     ) from missing
-  bench = {'experiment': config_fields.to_json(experiment), 'steps': rows} | runtime.describe(
-    also=('torch', 'peft', 'bitsandbytes')
-  )
+  bench = {
+    'experiment': config_fields.to_json(experiment),
+    'steps': rows,
+    'versions': runtime.versions(also=('torch', 'peft', 'bitsandbytes')),
+    'device': structs.asdict(runtime.device()),
+  }
   out = pathlib.Path(_OUT.value)
   storage.write(out / 'steps.json', bench)
   text = tables.steps(bench)
@@ -136,7 +140,12 @@ def _scaling(experiment: config.Experiment) -> None:
     )
   measured = scaling.measure(experiment, sizes, repeats=_REPEATS.value)
   rows = list(tqdm.tqdm(measured, desc='scaling', unit=' figures'))
-  bench = {'experiment': config_fields.to_json(experiment), 'scaling': rows} | runtime.describe()
+  bench = {
+    'experiment': config_fields.to_json(experiment),
+    'scaling': rows,
+    'versions': runtime.versions(),
+    'device': structs.asdict(runtime.device()),
+  }
   out = pathlib.Path(_OUT.value)
   storage.write(out / 'scaling.json', bench)
   text = tables.scaling(bench)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import results, storage
+from har_jax import records, storage
 from har_jax.errors import UserError, shorten
 from har_jax.storage import Place
 
@@ -14,7 +14,7 @@ def ratios(bench: Mapping[str, Any]) -> dict[str, Any]:
   """What a reference file holds: the rate of each step over that of the fastest plain float32 product."""
   return {
     'experiment': bench['experiment'],
-    'device': results.device_text(bench['device']),
+    'device': str(records.Device(**bench['device'])),
     'versions': bench['versions'],
     'ratios': {
       f'{row["kind"]} {row["batch"]}, {row["by"]}': round(row['fraction_of_product'], 4)

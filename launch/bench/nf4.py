@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tqdm
 from absl import flags
+from msgspec import structs
 
 from har_jax import config, config_fields, runtime, storage
 from har_jax.cli import command
@@ -62,7 +63,9 @@ def main() -> None:
     'matrices': matrix_rows,
     'steps': step_rows,
     'memory': _measured(memory(_PRESETS.value), 'memory'),
-  } | runtime.describe(also=('bitsandbytes', 'torch', 'qwix'))
+    'versions': runtime.versions(also=('bitsandbytes', 'torch', 'qwix')),
+    'device': structs.asdict(runtime.device()),
+  }
   storage.write(out / 'nf4.json', bench)
   text = tables.nf4(bench)
   storage.write_text(out / 'nf4.md', text)

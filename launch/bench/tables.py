@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from har_jax import results
+from har_jax import records
 from har_jax.report import csv_table, published
 from har_jax.report.markdown import NONE, Section, intervals, number
 from har_jax.storage import Place
@@ -130,6 +130,6 @@ def _cell(form: str, row: Row) -> str:
 def _document(name: str, bench: Row, **parts: Any) -> str:
   """A text with device, versions and the parts filled in."""
   versions = ', '.join(f'{name} {version}' for name, version in bench['versions'].items())
-  device = results.device_text(bench['device'])
+  device = str(records.Device(**bench['device']))
   machine = f'{device}. {versions}. Medians and quartiles of interleaved calls.'
   return TEXTS[name].format(machine=machine, **parts)

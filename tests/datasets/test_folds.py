@@ -3,9 +3,11 @@
 import dataclasses
 import pathlib
 
+import msgspec
 import numpy as np
 import pytest
 
+from har_jax import records
 from har_jax.config import DEFAULT_WINDOWING, Protocol
 from har_jax.datasets import balancing, normalization, splits
 from har_jax.datasets import windows as store
@@ -52,15 +54,17 @@ def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: s
     _fold(folder, 'target', Protocol(split=split), 0).target_windows(),
   )
   assert fold.classes == ('walking', 'sitting')  # in the order of recording.ACTIVITIES; eating_soup is none
-  mean, deviation = (np.repeat(fold.description['normalizer'][name], 3) for name in ('mean', 'deviation'))
+  mean, deviation = (np.repeat(values, 3) for values in msgspec.structs.astuple(fold.description.normalizer))
   for part in _PARTS:
     at, batch = fold.indices[part], getattr(fold, part)
     names = [archive.meta.activities[activity] for activity in archive.activity[at]]
     assert [fold.classes[label] for label in batch['label']] == names
     np.testing.assert_allclose(batch['signal'] * deviation + mean, archive.signals[at], atol=1e-5)
-    assert fold.description['windows'][part] == len(at)
-    assert sum(fold.description['by_class'][part]) == len(at)
-    assert fold.description['subjects'][part] == sorted({f's{subject}' for subject in archive.subject[at]})
+    assert getattr(fold.description.windows, part) == len(at)
+    assert sum(getattr(fold.description.by_class, part)) == len(at)
+    assert getattr(fold.description.subjects, part) == sorted(
+      {f's{subject}' for subject in archive.subject[at]}
+    )
   assert len(set(np.concatenate(list(fold.indices.values())))) == 5 * 24
   assert fold.test_subjects.tolist() == [f's{subject}' for subject in archive.subject[fold.indices['test']]]
 
@@ -76,7 +80,7 @@ def test_normalization_depends_on_the_train_part_or_on_all(folder: pathlib.Path,
   on_all = [
     _fold(path, 'target', Protocol(normalize='dataset'), 0).target_windows() for path in (folder, tmp_path)
   ]
-  assert on_all[0].description['normalizer'] != on_all[1].description['normalizer']
+  assert on_all[0].description.normalizer != on_all[1].description.normalizer
 
 
 def test_a_label_budget_changes_train_and_validation_labels_only(folder: pathlib.Path):
@@ -86,7 +90,7 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder: pathlib
   )
   assert np.bincount(thin.train['label']).tolist() == np.bincount(thin.validation['label']).tolist() == [2, 2]
   np.testing.assert_array_equal(thin.test['signal'], full.test['signal'])
-  assert thin.description['normalizer'] == full.description['normalizer']
+  assert thin.description.normalizer == full.description.normalizer
   unlabeled, validation = _fold(folder, 'target', Protocol(label_budget='2/class'), 0).unlabeled_windows()
   assert sorted(unlabeled) == ['origin', 'signal']
   np.testing.assert_array_equal(unlabeled['signal'], full.train['signal'])
@@ -137,7 +141,7 @@ def test_a_target_has_its_first_position_only(positions: pathlib.Path, split: st
     _fold(positions, name, Protocol(split=split), seed=3).target_windows() for name in ('many', 'one')
   )
   assert many.description == one.description
-  assert many.description['position'] == 'torso'
+  assert many.description.position == 'torso'
   for part in _PARTS:
     np.testing.assert_equal(getattr(many, part), getattr(one, part))
     np.testing.assert_array_equal(many.indices[part], one.indices[part])
@@ -190,7 +194,7 @@ def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Pat
   protocol, g = Protocol(normalize='none'), 9.80665
   archive, fold = store.load(folder / 'target'), _fold(folder, 'target', protocol, 0).target_windows()
   train, _ = _sources(folder, ('first', 'second'), protocol).windows()
-  assert fold.description['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [g, 1.0]}
+  assert fold.description.normalizer == records.Normalizer([0.0, 0.0], [g, 1.0])
   for part in _PARTS:
     raw = archive.signals[fold.indices[part]] / np.repeat([g, 1.0], 3)
     np.testing.assert_allclose(getattr(fold, part)['signal'], raw, rtol=1e-6)

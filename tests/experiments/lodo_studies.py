@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from har_jax import experiments, records, storage
@@ -47,9 +48,8 @@ def dataset(name: str, seed: int) -> store.Windows:
 
 
 def run(study: experiments.Study) -> dict[str, dict[str, Any]]:
-  """Results by the name of their file under `out`."""
-  runs = experiments.run(study, QUIET)
-  return {str(path.relative_to(study.out)): result for path, result in runs}
+  """The content of each result file, by its name under `out`."""
+  return {str(path.relative_to(study.out)): storage.read(path) for path, _ in experiments.run(study, QUIET)}
 
 
 def target_of(study: experiments.Study) -> TargetWindows:
@@ -84,7 +84,7 @@ def own_pretraining(
   for path in (own / 'pretrained.json', own / 'run.json') if windows is not None else ():
     entries = storage.read(path)
     identity = entries.get('identity', entries)
-    identity['windows'] = Datasets.open(windows).identify(identity['windows'])
+    identity['windows'] = msgspec.to_builtins(Datasets.open(windows).identify(identity['windows']))
     storage.write(path, entries)
   return folder
 

@@ -74,7 +74,7 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(
   np.testing.assert_array_equal(np.bincount(seen['labels']), [4, 4, 4])
   np.testing.assert_array_equal(seen['windows'], archive.signals[data.indices['train']])
   of_train = np.array(archive.meta.subjects)[archive.subject[data.indices['train']]]
-  assert not set(of_train) & {*data.description['subjects']['test'], *result['test_by_subject']}
+  assert not set(of_train) & {*data.description.subjects.test, *result['test_by_subject']}
   # Each part once, and the test part last.
   assert seen['predicted'] == [result['data']['windows'][part] for part in ('validation', 'test')]
   assert result['parameters'] == {'trainable': 10, 'total': 10}

@@ -46,11 +46,11 @@ def test_weights_and_temperature_are_those_of_the_validation_part(
 def test_the_test_part_changes_no_weight(
   made: dict, study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
 ):
-  held_out = target_of(study_of(out)).description['subjects']['test']
+  held_out = target_of(study_of(out)).description.subjects.test
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))
   again = combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), stop=lambda: False)
-  assert again['ensemble'] == made['ensemble']
-  assert again['test'] != made['test']
+  assert again.ensemble == as_record(made).ensemble
+  assert again.test != as_record(made).test
 
 
 def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora(

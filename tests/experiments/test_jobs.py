@@ -12,7 +12,7 @@ import sys
 import pytest
 from lodo_studies import ADAPT_ONLY, LORA, QUIET, Study, run, without_seconds
 
-from har_jax import config, config_fields, experiments, locks, storage
+from har_jax import config, config_fields, experiments, locks, records, storage
 from har_jax.errors import Stopped, UserError
 from har_jax.experiments import job_lock
 from har_jax.train import loop
@@ -106,7 +106,7 @@ def test_stage_pretrain_writes_its_file_and_no_result(
     path.unlink()
   ((path, done),) = experiments.pretrain(study_of(tmp_path, methods=('full', 'lora')), QUIET)
   assert path == tmp_path / 'alpha' / 'pretrain' / 'pretrained.json'
-  assert done == storage.read(path)
+  assert done == storage.read_record(path, records.Stage)
   assert not list(tmp_path.rglob('seed0.json'))
 
 

@@ -8,17 +8,29 @@ import numpy as np
 import pytest
 from lodo_studies import QUIET, Study, run
 
-from har_jax import experiments
+from har_jax import experiments, records
 from har_jax.baselines import BASELINES
 from har_jax.errors import UserError
 from har_jax.experiments import RunSpec, kinds
-from har_jax.experiments.adaptation import describe_test
+from har_jax.experiments.adaptation import make_result
 from har_jax.methods import METHODS
 
 
-def _always_first(spec: RunSpec, base: Any, options: Any) -> dict[str, Any]:
+def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
   data = spec.fold.target_windows()
-  return describe_test(spec, data, np.zeros(len(data.test['label']), int))
+  return make_result(
+    spec,
+    data,
+    np.zeros(len(data.test['label']), int),
+    collections=None,
+    starts_from=None,
+    validation=[records.Validation(step=0)],
+    step=0,
+    parameters=records.Counted(trainable=0, total=0),
+    bytes=records.Bytes(),
+    seconds={'training': 0.0},
+    batch_runs=1,
+  )
 
 
 def test_a_kind_is_added_with_one_line(

@@ -40,15 +40,15 @@ def test_pictures_of_an_unfinished_run_are_refused(study_of: Study, tmp_path: pa
 def test_each_test_subject_gets_an_output_layer(runs: dict[str, dict], study_of: Study, out: pathlib.Path):
   study = study_of(out)
   path, made = personalize(spec_of(study), 2, QUIET)
-  assert list(made['by_subject']) == runs[LORA]['data']['subjects']['test']
-  for each in made['by_subject'].values():
+  assert list(made.by_subject) == runs[LORA]['data']['subjects']['test']
+  for each in made.by_subject.values():
     # Of six windows an activity two are learned, one shares samples with them, three are left.
-    assert each['windows'] == {'train': 2 * len(ACTIVITIES), 'test': 3 * len(ACTIVITIES)}
-    for when in ('before', 'after'):
-      assert np.sum(each[when]['confusion'], axis=1).tolist() == [3, 3, 3]
-    assert each['after']['accuracy'] >= each['before']['accuracy']
-  assert made['excluded'] == []
-  assert personalize(spec_of(study), 2, QUIET) == (path, storage.read(path))
+    assert (each.windows.train, each.windows.test) == (2 * len(ACTIVITIES), 3 * len(ACTIVITIES))
+    for measured in (each.before, each.after):
+      assert np.sum(measured.confusion, axis=1).tolist() == [3, 3, 3]
+    assert each.after.accuracy >= each.before.accuracy
+  assert made.excluded == []
+  assert personalize(spec_of(study), 2, QUIET) == (path, made)
 
 
 def test_results_with_another_penalty_are_refused(

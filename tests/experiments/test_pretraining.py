@@ -86,11 +86,11 @@ def test_normalization_is_fitted_on_the_training_part_or_on_all(
   for protocol, moves in (({'normalize': 'train'}, False), ({'normalize': 'dataset'}, True)):
     study = study_of(tmp_path / 'out', protocol=protocol)
     before = target_of(study)
-    tested = set(before.description['subjects']['test'])
+    tested = set(before.description.subjects.test)
     folder = with_altered(windows, tmp_path / protocol['normalize'], 'alpha', tested)
     after = target_of(study_of(tmp_path / 'out', windows=folder, protocol=protocol))
     assert np.array_equal(before.train['signal'], after.train['signal']) is not moves
-    assert (before.description['normalizer'] != after.description['normalizer']) is moves
+    assert (before.description.normalizer != after.description.normalizer) is moves
 
 
 def test_held_out_windows_never_affect_pretraining_normalization(
@@ -113,9 +113,9 @@ def test_held_out_windows_never_affect_pretraining_normalization(
 def test_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
   ((_, result),) = experiments.run(study_of(tmp_path, methods=('scratch',)), ADAPT_ONLY)
   assert not (tmp_path / 'alpha' / 'pretrain').exists()
-  assert result['seconds']['pretraining'] == 0
-  assert result['parameters']['trainable'] == result['parameters']['total']
-  assert result['bytes']['frozen'] == {}
+  assert result.seconds['pretraining'] == 0
+  assert result.parameters.trainable == result.parameters.total
+  assert result.bytes.frozen == {}
 
 
 def test_experiments_can_share_pretrainings(study_of: Study, tmp_path: pathlib.Path):

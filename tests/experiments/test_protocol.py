@@ -197,4 +197,4 @@ def test_test_time_augmentation_changes_the_test_only(
   for tta_shifts, entries in ((4, result), (1, runs[LORA])):
     logits = predict(prepared.objective, trained, prepared.data.test, tta_shifts=tta_shifts)
     measured = metrics.measure(prepared.data.test['label'], logits.argmax(axis=1), len(prepared.data.classes))
-    assert measured['confusion'] == entries['test']['confusion']
+    assert measured.confusion == entries['test']['confusion']

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 import pytest
 from adapters import assert_equal
 
-from har_jax import checksums, config, config_fields, files, nf4, records, storage
+from har_jax import checksums, config, config_fields, files, nf4, records, runtime, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.train.objective import Classify
@@ -157,8 +158,23 @@ def test_a_full_disk_leaves_the_old_files(
   ],
 )
 def test_a_stage_with_wrong_entries_is_refused(tmp_path: pathlib.Path, entries: dict[str, Any], says: str):
-  stage = {'identity': {'stage': 'pretraining', 'windows': {}}, 'step': 1, 'seconds': 1.0}
-  history = {'history': [{'step': 1, 'loss': 0.5}]}
-  storage.write(tmp_path / 'pretrained.json', stage | history | entries if entries else {})
+  identity = records.Pretraining(
+    model=records.Encoder(),
+    dtype='float32',
+    training=config.Training(),
+    validation=0.1,
+    normalize='none',
+    windows={},
+  )
+  stage = records.Stage(
+    identity=identity,
+    step=1,
+    seconds=1.0,
+    history=[records.Validation(step=1, loss=0.5)],
+    windows=1,
+    versions={},
+    device=runtime.device(),
+  )
+  storage.write(tmp_path / 'pretrained.json', msgspec.to_builtins(stage) | entries if entries else {})
   with pytest.raises(UserError, match=rf'pretrained\.json: .*{says}.*; delete its folder and run again'):
     files.load_base(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from adapters import assert_equal
 
 import har_jax
-from har_jax import config, experiments, files, storage
+from har_jax import config, experiments, files, records, storage
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
@@ -76,8 +76,8 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> exper
 
 
 @pytest.fixture(scope='module')
-def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, dict[str, Any]]]:
-  return {result['identity']['method']: (path, result) for path, result in experiments.run(study, QUIET)}
+def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, records.Result]]:
+  return {result.identity.method: (path, result) for path, result in experiments.run(study, QUIET)}
 
 
 @pytest.mark.slow
@@ -108,8 +108,8 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], predicted), 1)
-  assert confusion.tolist() == result['test']['confusion']
-  assert adapter.card.classes == result['data']['classes']
+  assert confusion.tolist() == result.test.confusion
+  assert adapter.card.classes == result.data.classes
   assert adapter.signals is not None
   assert {each.activity: each.windows for each in adapter.signals.gravity} == dict(
     zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
@@ -147,7 +147,7 @@ def test_a_run_is_read_with_the_stage_it_started_from(
   predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], predicted), 1)
-  assert confusion.tolist() == result['test']['confusion']
+  assert confusion.tolist() == result.test.confusion
 
 
 @pytest.mark.slow

@@ -119,8 +119,7 @@ def test_a_hyperparameter_of_the_loss_is_in_every_stage_and_its_identity(
 ):
   (spec,) = _study(windows, base, 'lora').runs
   for stage in stages.stages_of(spec):
-    assert (stage.name, stage.training.smoothing) == (stage.name, 0.25)  # type: ignore[attr-defined]
-    assert stage.identity['training']['smoothing'] == 0.25
+    assert (stage.name, stage.identity.training.smoothing) == (stage.name, 0.25)  # type: ignore[attr-defined]
 
 
 def test_settings_that_differ_in_length_alone_share_a_step_and_its_loss():

@@ -16,21 +16,21 @@ def _labels_and_predictions(table: list[list[int]]) -> tuple[np.ndarray, np.ndar
 
 def test_metrics_of_a_confusion_matrix_by_hand():
   measured = metrics.measure(*_labels_and_predictions(_TABLE), 3)
-  assert measured['confusion'] == _TABLE
-  assert measured['accuracy'] == pytest.approx(11 / 15)
-  assert measured['precision'] == pytest.approx((4 / 6 + 3 / 5 + 4 / 4) / 3)
-  assert measured['recall'] == pytest.approx((4 / 5 + 3 / 5 + 4 / 5) / 3)
+  assert measured.confusion == _TABLE
+  assert measured.accuracy == pytest.approx(11 / 15)
+  assert measured.precision == pytest.approx((4 / 6 + 3 / 5 + 4 / 4) / 3)
+  assert measured.recall == pytest.approx((4 / 5 + 3 / 5 + 4 / 5) / 3)
   # 2 p r / (p + r): 8/11, 3/5, 8/9
-  assert measured['macro_f1'] == pytest.approx((8 / 11 + 3 / 5 + 8 / 9) / 3)
+  assert measured.macro_f1 == pytest.approx((8 / 11 + 3 / 5 + 8 / 9) / 3)
 
 
 def test_a_class_without_a_prediction_has_precision_0_and_no_warning():
   measured = metrics.measure(*_labels_and_predictions([[3, 0], [2, 0]]), 2)
-  assert measured['precision'] == pytest.approx((3 / 5 + 0) / 2)
-  assert measured['macro_f1'] == pytest.approx((2 * 0.6 / 1.6) / 2)
+  assert measured.precision == pytest.approx((3 / 5 + 0) / 2)
+  assert measured.macro_f1 == pytest.approx((2 * 0.6 / 1.6) / 2)
 
 
 def test_macro_averages_leave_out_classes_that_do_not_occur():
   measured = metrics.measure(*_labels_and_predictions([[3, 0, 0], [0, 2, 0], [0, 0, 0]]), 3)
-  assert measured['macro_f1'] == 1
-  assert np.shape(measured['confusion']) == (3, 3)
+  assert measured.macro_f1 == 1
+  assert np.shape(measured.confusion) == (3, 3)

@@ -1,0 +1,210 @@
+"""Cards: JSON files next to the arrays that they describe.
+
+Users share adapters, bases and exports, so entries have bounds: a forged card cannot make a command run for
+ever (docs/trust.md). Windows are the user's own, and have types alone.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from har_jax import config, config_fields
+
+Name = Annotated[str, Meta(min_length=1, max_length=1000)]
+Text = Annotated[str, Meta(max_length=10_000)]
+Count = Annotated[int, Meta(ge=0, le=10**15)]
+Number = Annotated[float, Meta(ge=-1e30, le=1e30)]  # neither NaN nor infinite
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+Positive = Annotated[float, Meta(gt=0, le=1e12)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Sha256 = Annotated[str, Meta(pattern='^[0-9a-f]{64}$')]
+# What a user calls activities: any names or numbers.
+_Classes = Annotated[list[str | int | Number], Meta(min_length=2, max_length=10_000)]
+_Counts = dict[str, Count]
+
+
+class Card(Struct, kw_only=True, tag_field='format'):
+  """A JSON file with a tag: its entry `format` names kind and schema version."""
+
+
+class Normalizer(Struct):
+  mean: Annotated[list[Number], Meta(min_length=2, max_length=2)]
+  deviation: Annotated[list[Positive], Meta(min_length=2, max_length=2)]
+
+
+class WindowCounts(Struct, omit_defaults=True):
+  windows: int
+  recordings: int
+  by_activity: dict[str, int]
+  by_subject: dict[str, int]
+  by_position: dict[str, int] | None = None
+
+
+class Windows(Card, kw_only=True, tag='har_jax windows 2'):
+  """meta.json of a windows folder. positions: None if there is one only, which is `position`."""
+
+  archive: str | None = None
+  title: str | None = None
+  position: str = ''
+  license: str | None = None
+  source: str | None = None
+  checksum: str = ''
+  code_version: str = ''
+  recordings_read: int | None = None
+  dropped: dict[str, int] = {}
+  positions: list[str] | None = None
+  window_samples: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] = config.Windowing.samples
+  rate_hz: Annotated[int, Meta(ge=1, le=config_fields.MOST_RATE_HZ)]
+  channels: list[str] | None = None
+  units: list[str] | None = None
+  activities: list[str]
+  subjects: list[str]
+  counts: WindowCounts
+
+  @property
+  def all_positions(self) -> list[str]:
+    return [self.position] if self.positions is None else self.positions
+
+  @property
+  def windowing(self) -> config.Windowing:
+    return config.Windowing(self.window_samples, self.rate_hz)
+
+
+class _Made(Card, kw_only=True):
+  """What a model's card says of its maker and its input."""
+
+  checksum: Sha256 = ''  # of the leaves
+  har_jax: Text = ''
+  rate_hz: Count = 0
+  window: Count = 0  # samples
+  units: list[Name] = []
+  model: config.Model
+  signals: dict[str, Any] | None = None  # of `signal_summary`
+
+
+class _Source(Struct):
+  archive: Name
+  license: Text = 'unknown'
+  checksum: Text = ''
+  windows: Count = 0
+
+
+class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
+  """base.json, next to an encoder's leaves. pretraining: steps, scores and hyperparameters of its stages."""
+
+  classes: Annotated[list[Name], Meta(max_length=10_000)] = []
+  sources: Annotated[list[_Source], Meta(max_length=10_000)] = []
+  normalization: Text = ''
+  pretraining: dict[str, Any] = {}
+
+
+class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCHEMA_VERSION}'):
+  """recording_head.json, next to a base's files."""
+
+  base: Sha256
+  classes: Annotated[list[Name], Meta(min_length=2, max_length=1000)]
+  members: Annotated[int, Meta(ge=1, le=100)]
+
+
+class Training(Struct, omit_defaults=True):
+  """Training of an adapter: parameters of a recognizer, or of a run. None: unknown."""
+
+  max_steps: Count | None = None
+  learning_rate: Seconds | None = None
+  batch: Annotated[int, Meta(ge=1, le=10**6)] | None = None
+  rotation_std_deg: Seconds | None = None
+  random_state: Count | None = None
+  validation_fraction: Fraction | None = None
+  tta_shifts: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] | None = None
+  ensemble: bool | None = None
+  step: Count | None = None
+  target: Name | None = None
+  self_training: dict[str, Any] | None = None
+
+
+class Federated(Struct):
+  """The settings of a federation, what it trained on if the server knew it, and an entry for each round.
+
+  later: each client's measures on its own later windows, once it is over.
+  """
+
+  settings: dict[str, Any] = {}
+  history: Annotated[list[dict[str, Any]], Meta(max_length=100_000)] = []
+  data: dict[str, Any] = {}
+  later: Annotated[list[dict[str, Any]], Meta(max_length=100_000)] | None = None
+
+
+class Split(Struct):
+  """Hold-out of validation windows, and the number of windows of each part."""
+
+  by: Name
+  windows: _Counts
+
+
+class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}'):
+  """adapter.json, next to what an adaptation adds to its base.
+
+  metrics: `validation` and `test`, None without windows of that part; `comparison` with baselines.
+  """
+
+  method: Name
+  rank: Annotated[int, Meta(ge=1, le=config_fields.MOST_WIDTH)]
+  alpha: Positive
+  targets: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=100_000)]
+  scaling: str = 'rank'  # these three are checked as hyperparameters
+  start: str = 'zero'
+  rate_ratio: float = 1.0
+  methods: config.Methods = config.Methods()
+  precision: config.Precision
+  classes: _Classes
+  normalizer: Normalizer
+  temperature: Positive = 1.0
+  base: Sha256 | None = None
+  metrics: dict[str, Any] = {}
+  split: Split | None = None
+  training: Training = msgspec.field(default_factory=Training)
+  federated: Federated | None = None
+  corrections: Count = 0  # of a stream's user, in the head
+
+  def __post_init__(self):
+    if len(set(self.classes)) < len(self.classes):
+      raise ValueError('a class is named twice')
+
+  @property
+  def lora(self) -> config.Lora:
+    """Raises UserError if a hyperparameter is not valid."""
+    return config.Lora(self.rank, self.alpha, self.targets, self.scaling, self.start, self.rate_ratio)
+
+
+class Ensemble(Card, kw_only=True, tag=f'har_jax ensemble {config.SCHEMA_VERSION}'):
+  """ensemble.json, next to an adapter's files."""
+
+  adapter: Sha256
+  weights: dict[str, Fraction]
+  seconds: dict[str, Seconds]
+  temperature: Positive
+  versions: dict[str, Text] = {}  # of the packages that its baselines are made with
+
+  def __post_init__(self):
+    if abs(sum(self.weights.values()) - 1) > 1e-6:
+      raise ValueError(f'the weights add up to {sum(self.weights.values())}, not to 1')
+
+
+class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
+  """model.json of an exported model. The dictionaries tell another runtime what our own knows."""
+
+  runtime: Name
+  precision: Name
+  file: Annotated[str, Meta(pattern=r'^[\w-]+(\.[\w-]+)+$', max_length=100)]  # a name, not a path
+  classes: _Classes
+  input: dict[str, Any] = {}
+  output: dict[str, Any] = {}
+  stream: dict[str, float] = {}
+  signals: dict[str, Any] | None = None  # of `signal_summary`
+  adapter: dict[str, Any] = {}
+  model: config.Model
+  temperature: Positive
+  normalizer: Normalizer
+  made_with: dict[str, str] = {}
+  measured: dict[str, Any] | None = None  # latency, and difference from the recognizer

@@ -1,0 +1,72 @@
+"""Identities: what a folder was made for, compared with what is asked for."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import msgspec
+import pytest
+
+from har_jax import config, records, storage
+from har_jax.errors import UserError
+from har_jax.experiments import job_lock
+
+_WINDOWS = {'alpha': records.IdentifiedWindows(checksum='aa', position='waist', windows=9, sum='bb')}
+_IDENTITY = records.Identity(
+  target='alpha', method='lora', seed=0, experiment=config.Experiment(), windows=_WINDOWS
+)
+
+
+def _claimed(folder: pathlib.Path) -> dict[str, Any]:
+  entries = msgspec.to_builtins(_IDENTITY)
+  storage.write(folder / 'run.json', entries)
+  return entries
+
+
+def test_differences_name_the_entry_and_both_values():
+  made, asked = {'a': {'b': 1, 'c': [1]}, 'd': 2}, {'a': {'b': 2, 'c': [1]}, 'e': 2}
+  assert job_lock.differences(made, asked) == [
+    'a.b: made with 1, now with 2',
+    'd: made with 2, now without',
+    'e: made without, now with 2',
+  ]
+  assert job_lock.differences(made, made) == []
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: pathlib.Path):
+  _claimed(tmp_path)
+  assert job_lock.is_claimed(tmp_path, _IDENTITY)
+  other = msgspec.structs.replace(_IDENTITY, seed=1)
+  with pytest.raises(UserError, match=r'of another experiment; .*\n  seed: made with 0, now with 1'):
+    job_lock.is_claimed(tmp_path, other)
+
+
+def test_an_identity_older_than_a_hyperparameter_was_made_with_its_default(tmp_path: pathlib.Path):
+  older = _claimed(tmp_path)
+  del older['experiment']['model']['window_samples'], older['experiment']['pretrain']['patience']
+  storage.write(tmp_path / 'run.json', older)
+  assert job_lock.is_claimed(tmp_path, _IDENTITY)
+  experiment = _IDENTITY.experiment
+  model = dataclasses.replace(experiment.model, window_samples=256)
+  other = msgspec.structs.replace(_IDENTITY, experiment=dataclasses.replace(experiment, model=model))
+  with pytest.raises(UserError, match=r'experiment\.model\.window_samples: made with 128, now with 256'):
+    job_lock.is_claimed(tmp_path, other)
+
+
+def test_an_identity_with_an_entry_that_this_version_does_not_know_is_refused(tmp_path: pathlib.Path):
+  entries = _claimed(tmp_path)
+  storage.write(tmp_path / 'run.json', entries | {'fresh': 1})
+  with pytest.raises(UserError, match=r'unknown field `fresh`.*; give another --out or delete it'):
+    job_lock.is_claimed(tmp_path, _IDENTITY)
+  entries['experiment']['model']['fresh'] = 1
+  storage.write(tmp_path / 'run.json', entries)
+  with pytest.raises(UserError, match='model has no fresh'):
+    job_lock.is_claimed(tmp_path, _IDENTITY)
+
+
+def test_a_stage_does_not_depend_on_the_head_of_the_model():
+  model = config.Experiment().model
+  other = dataclasses.replace(model, head=(8,), dropout=0.5)
+  assert records.Encoder.part(model) == records.Encoder.part(other)
+  assert records.Encoder.part(other).with_head.head == config.Model().head
+  assert {'head', 'dropout'}.isdisjoint(msgspec.to_builtins(records.Encoder.part(model)))

@@ -1,4 +1,4 @@
-"""Declarations of hyperparameters: their checks, and their way to JSON and back."""
+"""Declarations of hyperparameters: their checks, and their way to JSON."""
 
 import dataclasses
 import math
@@ -102,17 +102,3 @@ def _plain(value: Any) -> Any:
   if dataclasses.is_dataclass(value):
     return to_json(value)
   return list(value) if isinstance(value, tuple) else value
-
-
-def check_names(cls: type, plain: Any) -> None:
-  """Raises UserError on entries that are no field of the dataclass, or of one within it."""
-  if not isinstance(plain, dict):
-    return
-  fields = {field.name: field for field in dataclasses.fields(cls)}
-  if unknown := sorted(map(str, plain.keys() - fields)):
-    raise UserError(
-      f'{cls.__name__.lower()} has no {shorten(", ".join(unknown))}; its fields are {", ".join(fields)}'
-    )
-  for name, value in plain.items():
-    if dataclasses.is_dataclass(kind := fields[name].type):
-      check_names(kind, value)  # type: ignore[arg-type]

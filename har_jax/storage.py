@@ -147,7 +147,8 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
   """A card's entries as a record. Raises UserError as `read` and `records.check`."""
-  return records.check(read(path, to_do=to_do), kind, path, to_do=to_do)
+  entries = read(path, to_do=to_do)
+  return records.check(entries, kind, path, to_do=to_do)
 
 
 def read_card(path: Place, format: str, *, to_do: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -4,7 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -35,7 +35,7 @@ def finished(path: Place, identity: Struct, kind: type[_Kind]) -> _Kind | None:
   if not exists(path):
     return None
   entries = storage.read(path)
-  _check_identity(path, entries.get('identity'), identity)
+  records.check_identity(entries.get('identity'), identity, path)
   return records.check(entries, kind, path, to_do=storage.RUN_AGAIN)
 
 
@@ -44,33 +44,6 @@ def write(path: Place, record: Struct) -> None:
   if mesh.is_main_process():
     storage.write(path, msgspec.to_builtins(record))
   mesh.wait_for_all(str(path))
-
-
-def _check_identity(path: Place, entries: Any, expected: Struct) -> None:
-  """Raises UserError, with the differences, if the entries are of another identity."""
-  made_with = records.check(entries, type(expected), path, to_do='give another --out or delete it')
-  if lines := differences(msgspec.to_builtins(made_with), msgspec.to_builtins(expected)):
-    raise UserError(
-      f'{path} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
-    )
-
-
-_ABSENT = object()
-
-
-def differences(made_with: Any, asked_for: Any, name: str = '') -> list[str]:
-  """What differs between two JSON values, a line an entry."""
-  if isinstance(made_with, dict) and isinstance(asked_for, dict):
-    entries = sorted(made_with.keys() | asked_for.keys())
-    lines = (
-      differences(made_with.get(key, _ABSENT), asked_for.get(key, _ABSENT), f'{name}.{key}'.lstrip('.'))
-      for key in entries
-    )
-    return [line for part in lines for line in part]
-  if made_with == asked_for:
-    return []
-  made, now = ('without' if value is _ABSENT else f'with {value!r}' for value in (made_with, asked_for))
-  return [f'{name}: made {made}, now {now}']
 
 
 @contextlib.contextmanager
@@ -123,7 +96,8 @@ def is_claimed(folder: Place, identity: Struct) -> bool:
   if not exists(path):
     return False
   # Users must delete the whole folder: without run.json alone, another run would resume from its checkpoints.
-  _check_identity(folder, storage.read(path, to_do=f'delete {folder} to run again'), identity)
+  entries = storage.read(path, to_do=f'delete {folder} to run again')
+  records.check_identity(entries, identity, folder)
   return True
 
 

@@ -160,7 +160,7 @@ def _on_target(
       ),
       training=training,
       seed=spec.seed,
-      windows=spec.fold.datasets.identify([spec.target]),
+      windows={spec.target: spec.identity.windows[spec.target]},
     ),
     seed=spec.seed,
     title=f'{spec.target}: {name} pretraining, {protocol.split} split, seed {spec.seed}',

@@ -7,13 +7,12 @@ left out of a card, and entries of a card that no code reads are dropped.
 import dataclasses
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from har_jax import config_fields
 from har_jax.errors import UserError, shorten
 from har_jax.records.cards import *  # noqa: F403
 from har_jax.records.cards import Card
@@ -36,10 +35,16 @@ def check(entries: Any, kind: type[_Kind], where: object, *, to_do: str) -> _Kin
 
 
 def _check_names(kind: type, entries: Any) -> None:
-  """Raises UserError if a part of hyperparameters has an unknown entry."""
+  """Raises UserError if hyperparameters within a record have an entry that is no field of theirs."""
   for name, part in _parts(kind).items() if isinstance(entries, dict) else ():
-    check_names = _check_names if issubclass(part, Struct) else config_fields.check_names
-    check_names(part, entries.get(name))
+    values = entries.get(name)
+    if dataclasses.is_dataclass(part) and isinstance(values, dict):
+      fields = [field.name for field in dataclasses.fields(part)]
+      if unknown := sorted(map(str, values.keys() - fields)):
+        raise UserError(
+          f'{part.__name__.lower()} has no {shorten(", ".join(unknown))}; its fields are {", ".join(fields)}'
+        )
+    _check_names(part, values)
 
 
 @functools.cache
@@ -51,6 +56,29 @@ def _parts(kind: type) -> dict[str, type]:
     for name, part in hints.items()
     if isinstance(part, type) and (dataclasses.is_dataclass(part) or issubclass(part, Struct))
   }
+
+
+def check_identity(entries: Any, identity: Struct, where: object) -> None:
+  """Compares an identity in a file with that of what is asked for. Raises UserError with the differences."""
+  made_with = check(entries, type(identity), where, to_do='give another --out or delete it')
+  if lines := list(_differences(msgspec.to_builtins(made_with), msgspec.to_builtins(identity))):
+    raise UserError(
+      f'{where} is of another experiment; give another --out or delete it:\n  ' + '\n  '.join(lines[:10])
+    )
+
+
+_ABSENT = object()
+
+
+def _differences(made_with: Any, asked_for: Any, name: str = '') -> Iterator[str]:
+  """Yields a line for each entry that differs between two JSON values."""
+  if isinstance(made_with, dict) and isinstance(asked_for, dict):
+    for key in sorted(made_with.keys() | asked_for.keys()):
+      values = made_with.get(key, _ABSENT), asked_for.get(key, _ABSENT)
+      yield from _differences(*values, f'{name}.{key}'.lstrip('.'))
+  elif made_with != asked_for:
+    made, now = ('without' if value is _ABSENT else f'with {value!r}' for value in (made_with, asked_for))
+    yield f'{name}: made {made}, now {now}'
 
 
 def to_json(record: Struct | Mapping[str, Any]) -> dict[str, Any]:

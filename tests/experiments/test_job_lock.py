@@ -23,22 +23,17 @@ def _claimed(folder: pathlib.Path) -> dict[str, Any]:
   return entries
 
 
-def test_differences_name_the_entry_and_both_values():
-  made, asked = {'a': {'b': 1, 'c': [1]}, 'd': 2}, {'a': {'b': 2, 'c': [1]}, 'e': 2}
-  assert job_lock.differences(made, asked) == [
-    'a.b: made with 1, now with 2',
-    'd: made with 2, now without',
-    'e: made without, now with 2',
-  ]
-  assert job_lock.differences(made, made) == []
-
-
 def test_a_folder_of_another_run_is_refused(tmp_path: pathlib.Path):
   _claimed(tmp_path)
   assert job_lock.is_claimed(tmp_path, _IDENTITY)
-  other = msgspec.structs.replace(_IDENTITY, seed=1)
-  with pytest.raises(UserError, match=r'of another experiment; .*\n  seed: made with 0, now with 1'):
+  other = msgspec.structs.replace(_IDENTITY, seed=1, windows=_WINDOWS | {'beta': _WINDOWS['alpha']})
+  with pytest.raises(UserError) as refused:
     job_lock.is_claimed(tmp_path, other)
+  assert str(refused.value).splitlines() == [
+    f'{tmp_path} is of another experiment; give another --out or delete it:',
+    '  seed: made with 0, now with 1',
+    f'  windows.beta: made without, now with {msgspec.to_builtins(_WINDOWS["alpha"])}',
+  ]
 
 
 def test_an_identity_older_than_a_hyperparameter_was_made_with_its_default(tmp_path: pathlib.Path):

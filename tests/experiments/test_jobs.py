@@ -24,7 +24,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 
 _KILLED = """
-import json, os, pathlib, signal, sys
+import os, pathlib, signal, sys
 import msgspec
 from har_jax import config, experiments
 from har_jax.datasets.datasets import Datasets
@@ -42,7 +42,7 @@ Log.step = dying
 study = experiments.Study(
   datasets=Datasets.open(pathlib.Path(windows)), out=pathlib.Path(out),
   targets=('alpha',), methods=('lora',), seeds=(0,),
-  experiment=msgspec.convert(json.loads(experiment), config.Experiment),
+  experiment=msgspec.json.decode(experiment, type=config.Experiment),
 )
 list(experiments.run(study, experiments.TrainOptions(progress=False)))
 """

@@ -98,41 +98,7 @@ def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(
 
 
 _SUPERVISED = {'supervised_pretraining_steps': 4}
-
-
-def test_supervised_pretraining_after_another_stage_runs_once_per_seed(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
-  shared = {'protocol': _CONTINUED | _SUPERVISED, 'pretrained_dir': out}
-  made = run(study_of(tmp_path, methods=('full', 'scratch'), **shared))
-  path = tmp_path / 'alpha/supervised/subject/seed0/pretrained.json'
-  before, entries = path.stat().st_mtime_ns, storage.read(path)
-  (lora,) = run(
-    study_of(tmp_path, **shared | {'protocol': _CONTINUED | _SUPERVISED | {'label_budget': '2/class'}})
-  ).values()
-  assert path.stat().st_mtime_ns == before
-  every = (*ACTIVITIES, 'eating_soup')  # of both sources; the target's classes are the first three
-  assert entries['identity']['classes'] == sorted(every)
-  assert entries['identity']['windows'].keys() == {'beta', 'gamma'}
-  assert (
-    entries['identity']['from']
-    == storage.read(tmp_path / 'alpha/continued/subject/seed0/pretrained.json')['identity']
-  )
-  each = 2 * len(every) * EACH  # of both sources, a subject of each
-  assert (entries['step'], entries['windows']) == (4, each * (SUBJECTS - 1))
-  seconds = {name.split('/')[1]: result['seconds'] for name, result in made.items()}
-  assert seconds['full']['supervised'] == lora['seconds']['supervised'] == entries['seconds']
-  assert 'supervised' not in seconds['scratch']
-  assert (
-    made['alpha/scratch/subject/labels-0.7/seed0.json']['test']
-    == runs['alpha/scratch/subject/labels-0.7/seed0.json']['test']
-  )
-  # A study with fewer stages finds the shared ones.
-  continued = pretrained(study_of(tmp_path, protocol=_CONTINUED, pretrained_dir=out))
-  started = pretrained(study_of(tmp_path, **shared))
-  assert {path for path in started if '/encoder/' in path} == continued.keys()
-  kernel = 'params/encoder/embed/kernel'
-  assert not np.array_equal(continued[kernel], started[kernel])
+_STAGES = ('continued', 'contrastive', 'supervised')
 
 
 def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(
@@ -178,33 +144,42 @@ def test_stages_run_in_order_and_are_shared(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   every = _CONTINUED | _CONTRASTIVE | _SUPERVISED
-  (result,) = run(study_of(tmp_path, protocol=every, pretrained_dir=out)).values()
-  stages = ('continued', 'contrastive', 'supervised')
-  entries = [storage.read(tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json') for stage in stages]
-  for before, after in itertools.pairwise(entries):
-    assert after['identity']['from'] == before['identity']
-  assert {stage: result['seconds'][stage] for stage in stages} == {
-    stage: each['seconds'] for stage, each in zip(stages, entries, strict=True)
-  }
-  # A study with fewer stages finds the shared ones.
-  kept = {
-    stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
-  }
+  made = run(study_of(tmp_path, protocol=every, pretrained_dir=out, methods=('lora', 'scratch')))
+  paths = [tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json' for stage in _STAGES]
+  entries = dict(zip(_STAGES, map(storage.read, paths), strict=True))
+  before = [path.stat().st_mtime_ns for path in paths]
+  for stage, following in itertools.pairwise(_STAGES):
+    assert entries[following]['identity']['from'] == entries[stage]['identity']
+  seconds = {stage: entries[stage]['seconds'] for stage in _STAGES}
+  assert made[LORA]['seconds'].items() >= seconds.items()
+  scratch = 'alpha/scratch/subject/labels-0.7/seed0.json'
+  assert made[scratch]['seconds'].keys().isdisjoint(_STAGES)
+  assert made[scratch]['test'] == runs[scratch]['test']
+  # Every activity and subject of both sources; the target's classes are the first three.
+  names = (*ACTIVITIES, 'eating_soup')
+  supervised = entries['supervised']
+  assert supervised['identity']['classes'] == sorted(names)
+  assert supervised['identity']['windows'].keys() == {'beta', 'gamma'}
+  assert (supervised['step'], supervised['windows']) == (4, 2 * len(names) * EACH * (SUBJECTS - 1))
+  # Studies with fewer labels or fewer stages find the shared ones.
+  few = study_of(tmp_path, protocol=every | {'label_budget': '2/class'}, pretrained_dir=out)
   started = [
-    pretrained(study_of(tmp_path, protocol=asked, pretrained_dir=out))
-    for asked in (_CONTINUED, _CONTINUED | _CONTRASTIVE)
+    pretrained(few),
+    *(
+      pretrained(study_of(tmp_path, protocol=asked, pretrained_dir=out))
+      for asked in (_CONTINUED, _CONTINUED | _CONTRASTIVE)
+    ),
   ]
-  assert started[0].keys() == started[1].keys() == pretrained(study_of(out)).keys()
-  assert not np.array_equal(*(each['params/encoder/embed/kernel'] for each in started))
-  assert kept == {
-    stage: (tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json').stat().st_mtime_ns for stage in stages
-  }
+  assert started[1].keys() == started[2].keys() == pretrained(study_of(out)).keys()
+  assert {path for path in started[0] if '/encoder/' in path} == started[1].keys()
+  assert len({each['params/encoder/embed/kernel'].tobytes() for each in started}) == 3
+  assert [path.stat().st_mtime_ns for path in paths] == before
   # A stage whose folder was deleted is trained again, although a later one is finished.
   shutil.rmtree(tmp_path / 'alpha' / 'continued')
   (tmp_path / LORA).unlink()
   (again,) = run(study_of(tmp_path, protocol=every, pretrained_dir=out)).values()
-  assert again['test'] == result['test']
-  assert again['seconds'].keys() == result['seconds'].keys()
+  assert again['test'] == made[LORA]['test']
+  assert again['seconds'].keys() == made[LORA]['seconds'].keys()
 
 
 def test_contrastive_pairs_come_from_one_recording(

@@ -7,10 +7,7 @@ import pytest
 from lodo_studies import (
   ADAPT_ONLY,
   LORA,
-  QUIET,
-  SUBJECTS,
   Study,
-  pretrained,
   pretraining_of,
   run,
   target_of,
@@ -51,21 +48,6 @@ def test_a_pretraining_without_checkpoints_is_trained_again(
   storage.write(tmp_path / at, storage.read(out / at))
   name = 'alpha/probe/subject/labels-0.7/seed0.json'
   assert run(study_of(tmp_path, methods=('probe',)))[name]['test'] == runs[name]['test']
-
-
-def test_pretraining_never_sees_the_target(
-  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
-):
-  expected = pretrained(study_of(out))
-  everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}
-  of_target = with_altered(windows, tmp_path / 'target', 'alpha', everyone)
-  given = pretrained(study_of(tmp_path / 'out', windows=of_target))
-  assert given.keys() == expected.keys()
-  assert all(path.startswith('params/encoder/') for path in given)
-  assert all(np.array_equal(given[path], expected[path]) for path in given)
-  of_source = with_altered(windows, tmp_path / 'source', 'beta', everyone)
-  other = pretrained(study_of(tmp_path / 'other', windows=of_source))
-  assert not np.array_equal(other['params/encoder/embed/kernel'], expected['params/encoder/embed/kernel'])
 
 
 def test_test_windows_affect_neither_training_nor_model_choice(
@@ -116,17 +98,3 @@ def test_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path
   assert result.seconds['pretraining'] == 0
   assert result.parameters.trainable == result.parameters.total
   assert result.bytes.frozen == {}
-
-
-def test_experiments_can_share_pretrainings(study_of: Study, tmp_path: pathlib.Path):
-  shared = tmp_path / 'pretrained'
-  for split in ('subject', 'window'):  # and what each normalizes the target on is no matter of pretraining
-    normalize = 'dataset' if split == 'window' else 'train'
-    study = study_of(
-      tmp_path / split,
-      pretrained_dir=shared,
-      protocol={'split': split, 'normalize': normalize},
-    )
-    list(experiments.run(study, QUIET if split == 'subject' else ADAPT_ONLY))
-  assert len(list(tmp_path.rglob('pretrained.json'))) == 1
-  assert (shared / 'alpha' / 'pretrain' / 'pretrained.json').exists()

@@ -158,11 +158,9 @@ def test_seeds_trained_together_give_the_results_of_one_by_one(
   runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
 ):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
-  methods = ('lora', 'qlora')
-  together = run(study_of(tmp_path, methods=methods, seeds=(0, 1, 2), batch_runs=2))
-  alone = run(study_of(out, methods=methods, seeds=(0, 1)))
-  assert len(together) == 6
-  assert [result['batch_runs'] for result in together.values()] == [2, 2, 1, 2, 2, 1]
+  together = run(study_of(tmp_path, methods=('qlora',), seeds=(0, 1, 2), batch_runs=2))
+  alone = run(study_of(out, methods=('qlora',), seeds=(0, 1)))
+  assert [result['batch_runs'] for result in together.values()] == [2, 2, 1]
   for name, result in alone.items():
     assert together[name].keys() == result.keys()
     assert result['batch_runs'] == 1

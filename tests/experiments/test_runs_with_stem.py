@@ -5,9 +5,9 @@ import pathlib
 
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, SUBJECTS, Study, pretrained, run, spec_of, target_of, with_altered
+from lodo_studies import ACTIVITIES, LORA, SUBJECTS, Study, pretrained, run, spec_of, target_of, with_altered
 
-from har_jax import config, experiments, files, methods, storage
+from har_jax import config, experiments, files, methods, storage, variables
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
 from har_jax.experiments import zero_shot
@@ -44,70 +44,55 @@ def with_stem(experiment: config.Experiment) -> config.Experiment:
 def study(
   study_of: Study, with_stem: config.Experiment, tmp_path_factory: pytest.TempPathFactory
 ) -> experiments.Study:
-  made = study_of(tmp_path_factory.mktemp('stem'), methods=('lora', 'qlora'))
+  made = study_of(tmp_path_factory.mktemp('stem'))
   return dataclasses.replace(made, experiment=with_stem)
 
 
 @pytest.fixture(scope='module')
-def made(study: experiments.Study) -> dict[str, dict]:
-  return run(study)
+def made(study: experiments.Study) -> dict:
+  """The result of LoRA."""
+  return run(study)[LORA]
 
 
-def _of(made: dict[str, dict], method: str) -> dict:
-  return made[f'alpha/{method}/subject/labels-0.7/seed0.json']
-
-
-def test_lora_and_qlora_start_from_supervised_pretraining(made: dict[str, dict], study: experiments.Study):
+def test_a_run_starts_from_supervised_pretraining(made: dict, study: experiments.Study):
   stage = storage.read(study.out / 'alpha/supervised/pretrained.json')
   assert stage['identity']['classes'] == sorted((*ACTIVITIES, 'eating_soup'))
   assert stage['identity']['from']['normalize'] == 'none'
-  for method in ('lora', 'qlora'):
-    result = _of(made, method)
-    assert result['starts_from'].endswith('../supervised')
-    assert result['seconds'].keys() == {'training', 'pretraining', 'supervised'}
-    assert result['data']['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
-    assert 0 <= result['test']['macro_f1'] <= 1
+  assert made['starts_from'].endswith('../supervised')
+  assert made['seconds'].keys() == {'training', 'pretraining', 'supervised'}
+  assert made['data']['normalizer'] == {'mean': [0.0, 0.0], 'deviation': [9.80665, 1.0]}
+  assert 0 <= made['test']['macro_f1'] <= 1
 
 
-def test_parameters_and_bytes_have_the_stem(made: dict[str, dict]):
-  lora, qlora = _of(made, 'lora'), _of(made, 'qlora')
+def test_parameters_and_bytes_have_the_stem(made: dict, study: experiments.Study):
+  qlora = prepare_run(spec_of(study, 'qlora'), pretrained(study)).run
+  frozen = variables.bytes_held(qlora.frozen)
   one, two = _WIDTHS
   stages = [(7 * 12, one), (3 * one, one), (12, one)]
   stages += [(5 * one, two), (3 * two, two), (one, two), (two, 24)]
   block = [(24, 24)] * 4 + [(24, 48), (48, 24)]
   adapters = 4 * sum(i + o for i, o in stages + block)
-  assert lora['bytes']['trainable']['lora'] == 4 * adapters
-  assert lora['parameters'] == qlora['parameters']
+  assert made['bytes']['trainable']['lora'] == 4 * adapters
+  assert made['parameters']['trainable'] == variables.count(qlora.trainable)
   sizes = [i * o for i, o in stages + block]
   assert any(size % 64 for size in sizes)
-  assert lora['bytes']['frozen']['params'] - qlora['bytes']['frozen']['params'] == 4 * sum(sizes)
-  assert qlora['bytes']['frozen']['nf4'] == sum(-(-size // 2) + 4 * -(-size // 64) for size in sizes)
+  assert made['bytes']['frozen']['params'] - frozen['params'] == 4 * sum(sizes)
+  assert frozen['nf4'] == sum(-(-size // 2) + 4 * -(-size // 64) for size in sizes)
 
 
-@pytest.mark.parametrize('method', ['lora', 'qlora'])
-def test_a_finished_run_is_loaded_and_merged(made: dict[str, dict], study: experiments.Study, method: str):
-  base, adapter = files.load_run(study.out / f'alpha/{method}/subject/labels-0.7/seed0.json')
+def test_a_finished_run_is_loaded_and_merged(made: dict, study: experiments.Study):
+  base, adapter = files.load_run(study.out / LORA)
   held, data = files.attach(base, adapter), target_of(study)
   objective = Classify(study.experiment.model, len(data.classes))
   logits = predict(objective, held, data.test)
   confusion = np.zeros((3, 3), int)
   np.add.at(confusion, (data.test['label'], logits.argmax(axis=1)), 1)
-  assert confusion.tolist() == _of(made, method)['test']['confusion']
-  merged = predict(objective, methods.merge(methods.METHODS[method], held), data.test)
+  assert confusion.tolist() == made['test']['confusion']
+  merged = predict(objective, methods.merge(adapter.method, held), data.test)
   np.testing.assert_allclose(merged, logits, rtol=0, atol=1e-4 * np.abs(logits).max())
 
 
-def test_the_head_starts_from_the_sources(made: dict[str, dict], study: experiments.Study):
-  started = pretrained(study)
-  prepared = prepare_run(spec_of(study), started)
-  bias, known = 'params/head/dense_1/bias', sorted((*ACTIVITIES, 'eating_soup'))
-  expected = started[bias][[known.index(name) for name in prepared.data.classes]]
-  np.testing.assert_array_equal(prepared.run.trainable[bias], expected)
-
-
-def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(
-  made: dict[str, dict], study: experiments.Study
-):
+def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made: dict, study: experiments.Study):
   (result,) = run(dataclasses.replace(study, methods=('zero_shot',))).values()
   known, data = sorted((*ACTIVITIES, 'eating_soup')), target_of(study)
   logits = predict(Classify(study.experiment.model, len(known)), pretrained(study), data.test)
@@ -124,7 +109,7 @@ def test_zero_shot_needs_supervised_pretraining(study_of: Study, tmp_path: pathl
     study_of(tmp_path, methods=('zero_shot',))
 
 
-def test_a_recording_head_answers_for_the_test_subjects(made: dict[str, dict], study: experiments.Study):
+def test_a_recording_head_answers_for_the_test_subjects(made: dict, study: experiments.Study):
   results = run(dataclasses.replace(study, methods=('zero_shot', 'zero_shot_recording'))).values()
   alone, combined = results
   assert combined['parameters']['total'] > alone['parameters']['total']
@@ -149,7 +134,7 @@ def test_stairs_of_unknown_direction_are_up_or_down():
 
 
 def test_no_person_of_the_target_reaches_a_stage_before_adaptation(
-  made: dict[str, dict], study: experiments.Study, tmp_path: pathlib.Path
+  made: dict, study: experiments.Study, tmp_path: pathlib.Path
 ):
   expected = pretrained(study)
   everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}

@@ -36,8 +36,8 @@ def budgets() -> list[dict[str, float]]:
   drawn: list[dict[str, float]] = []
   while len(drawn) < _BUDGETS:
     limits = {name: float(np.exp(rng.uniform(*np.log(ends)))) for name, ends in _RANGES.items()}
-    if kept := {name: round(limit, 2) for name, limit in limits.items() if rng.random() < 0.6}:
-      drawn.append(kept)
+    if limited := {name: round(limit, 2) for name, limit in limits.items() if rng.random() < 0.6}:
+      drawn.append(limited)
   return drawn
 
 
@@ -49,8 +49,8 @@ def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> di
     plan = recognizer.fit(signals, labels).plan_
   except UserError:
     return entries | {'chosen': 'nothing fits'}
-  chosen = plan.method if plan.rank is None else f'{plan.method}, rank {plan.rank}'
-  entries |= {'chosen': chosen, 'steps': str(plan.max_steps)}
+  method = plan.method if plan.rank is None else f'{plan.method}, rank {plan.rank}'
+  entries |= {'chosen': method, 'steps': str(plan.max_steps)}
   for name, form in _SHOWN.items():
     costs = [getattr(cost, name) for cost in (plan.predicted, plan.actual)]
     entries[name] = ' / '.join(form.format(cost) for cost in costs)

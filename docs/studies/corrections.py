@@ -87,15 +87,17 @@ def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]
   trained = np.random.default_rng(seed).permutation(others)[:trained_people].tolist()
   recognizer = Recognizer.load()
   if trained:
-    recognizer = _adapted(recognizer, [each for each in recordings if each.subject in trained], seed)
+    recognizer = _adapted(
+      recognizer, [recording for recording in recordings if recording.subject in trained], seed
+    )
   windows = simulated_user.windows_of(recognizer, recordings)
-  known = [windows[each] for each in others if each in windows and each not in trained]
+  validation = [windows[person] for person in others if person in windows and person not in trained]
   for penalty, replayed in _CHOICES if seed == _SEEDS[0] else ():
-    yield from _measured(known, recognizer, 'validation', penalty, replayed, _MOST[-1:])
-  test = [windows[each] for each in hapt.test_subjects or () if each in windows]
+    yield from _measured(validation, recognizer, 'validation', penalty, replayed, _MOST[-1:])
+  test = [windows[person] for person in hapt.test_subjects or () if person in windows]
   yield from _measured(test, recognizer, 'test', PENALTY, REPLAYED)
   for label, activity in enumerate(recognizer.classes_.tolist()) if trained_people > 1 else ():
-    lacking = [simulated_user.without(each, label) for each in test]
+    lacking = [simulated_user.without(person_windows, label) for person_windows in test]
     yield from _measured(lacking, recognizer, f'without {activity}', PENALTY, REPLAYED, _MOST[-1:])
 
 
@@ -172,7 +174,7 @@ def _shown(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     'accuracy': means['accuracy'].map('{:.3f}'.format),
     'macro-F1': means['macro_f1'].map('{:.3f}'.format),
     'gain': [
-      f'{each:+.1f} ± {100 * spread:.1f}' for each, spread in zip(gain, means['gain_deviation'], strict=True)
+      f'{mean:+.1f} ± {100 * spread:.1f}' for mean, spread in zip(gain, means['gain_deviation'], strict=True)
     ],
     'worst': (100 * worst['gain_worst']).map('{:+.1f}'.format),
     'corrected': _pairs(means, 'corrected'),

@@ -19,20 +19,20 @@ _NAMED = 2  # confusions in a cell
 
 def runs() -> pd.DataFrame:
   """Runs of the recommended recipe and both baselines that have a confusion matrix, one row per run."""
-  found = frame.read_csv(_ROOT / 'results' / 'runs.csv')
-  found = found[found['experiment'].isin(['recommended', 'baselines']) & (found['split'] == 'subject')]
-  found = found[found['method'].isin(_METHODS) & found['label_budget'].isin(_BUDGETS)]
-  return found[found['confusion'] != '']
+  table = frame.read_csv(_ROOT / 'results' / 'runs.csv')
+  table = table[table['experiment'].isin(['recommended', 'baselines']) & (table['split'] == 'subject')]
+  table = table[table['method'].isin(_METHODS) & table['label_budget'].isin(_BUDGETS)]
+  return table[table['confusion'] != '']
 
 
 def matrix(text: str, merged: list[str] | None = None) -> pd.DataFrame:
   """Activity × predicted activity → windows. merged: activities that count as one."""
   counts = json.loads(text)
-  found = pd.DataFrame(counts.values(), list(counts), list(counts))
+  table = pd.DataFrame(counts.values(), list(counts), list(counts))
   if merged is None:
-    return found
+    return table
   names = {name: ' or '.join(merged) for name in merged}
-  return found.rename(names).rename(names, axis=1).groupby(level=0).sum().T.groupby(level=0).sum().T
+  return table.rename(names).rename(names, axis=1).groupby(level=0).sum().T.groupby(level=0).sum().T
 
 
 def macro_f1(counts: pd.DataFrame) -> float:
@@ -82,10 +82,10 @@ def by_target() -> pd.DataFrame:
 
 def merged() -> pd.DataFrame:
   """Method × label budget, on DSADS with sitting and standing as one activity: macro-F1."""
-  found = runs()[lambda each: each['target'] == 'dsads']
-  found = found.assign(score=[macro_f1(matrix(text, _ALIKE)) for text in found['confusion']])
+  table = runs()[lambda rows: rows['target'] == 'dsads']
+  table = table.assign(score=[macro_f1(matrix(text, _ALIKE)) for text in table['confusion']])
   cells = (
-    found.groupby(['method', 'label_budget'], observed=True)['score']
+    table.groupby(['method', 'label_budget'], observed=True)['score']
     .agg(lambda scores: f'{scores.mean():.3f} ± {scores.std():.3f}')
     .unstack(fill_value=markdown.NONE)
   )
@@ -100,7 +100,7 @@ def block() -> str:
     'the mean over the seeds that test this subject. An error’s share is of the windows with that label.'
   )
   more = 'DSADS with sitting and standing as one activity:'
-  tables = [markdown.tabulated(each) for each in (by_target(), merged().reset_index())]
+  tables = [markdown.tabulated(part) for part in (by_target(), merged().reset_index())]
   return '\n\n'.join([intro, tables[0], more, tables[1]])
 
 

@@ -112,16 +112,16 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> list[dict[str, Any
   archive = Archive(windows, target, labels, case['seed'], missing, most=_MOST.get(target))
   clients = read(archive)
   if case['way'] in _REFERENCES:
-    found = list(_references(Federation(clients.classes, **shared), clients))
+    rows = list(_references(Federation(clients.classes, **shared), clients))
   else:
     federation = Federation(clients.classes, aggregation=case['way'], **shared)
     out = _UNFINISHED / '-'.join(str(case[name]) for name in _KEY)
     if case['personal_head']:
       shutil.rmtree(out, ignore_errors=True)  # an interrupted simulation has lost the heads
-    found = [_federation_row(federation, archive, out)]
+    rows = [_federation_row(federation, archive, out)]
     shutil.rmtree(out)  # or rows that are deleted from the table would be read, not measured again
   made = {'clients': len(clients.clients), 'jax': jax.__version__}
-  return [case | made | row for row in found]
+  return [case | made | row for row in rows]
 
 
 def _references(federation: Federation, people: People) -> Iterator[dict[str, Any]]:
@@ -152,7 +152,7 @@ def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path)
   task, card = load_task(federation, None, None), adapter.card.federated
   assert card is not None
   shared = {path: np.asarray(adapter.variables[path]) for path in task.start}
-  history, later = card.history, [each['macro_f1'] for each in card.later or ()]
+  history, later = card.history, [client['macro_f1'] for client in card.later or ()]
   scores = [entry['validation_macro_f1'] for entry in history]
   enough = scores[-1] * 0.95
   return {

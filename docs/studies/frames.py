@@ -80,13 +80,13 @@ def _judged(
   for _ in range(1 if isinstance(trained, signal_summary.SignalSummary) else _REPEATS):
     others, expected = people, trained
     if isinstance(trained, int):
-      chosen = rng.choice(people, trained, replace=False)
-      training = np.flatnonzero(where & np.isin(windows.subject, chosen))[:: max(trained // 4, 1)]
+      trained_people = rng.choice(people, trained, replace=False)
+      training = np.flatnonzero(where & np.isin(windows.subject, trained_people))[:: max(trained // 4, 1)]
       names = np.array(windows.meta.activities)[windows.activity[training]]
       expected = signal_summary.summarize(
         windows.signals[training], names.tolist(), windows.windowing.rate_hz
       )
-      others = np.setdiff1d(people, chosen)
+      others = np.setdiff1d(people, trained_people)
     for person in rng.permutation(others)[:_MOST_PEOPLE]:
       mine = np.flatnonzero(where & (windows.subject == person))
       start = int(rng.integers(max(len(mine) - _TWO_MINUTES, 1)))
@@ -112,16 +112,18 @@ def _outcome(expected: signal_summary.SignalSummary, signals: np.ndarray, record
   else:
     signals = frame(signals)
   try:
-    found = frame_check.check(expected, signals, 'auto', DEFAULT_WINDOWING.rate_hz)
+    checked = frame_check.check(expected, signals, 'auto', DEFAULT_WINDOWING.rate_hz)
   except UserError:
     return 'refused'
-  if found.is_as_is:
-    return 'warned' if found.warnings else 'undecided' if found.notes else 'unchanged'
+  if checked.is_as_is:
+    return 'warned' if checked.warnings else 'undecided' if checked.notes else 'unchanged'
   is_back = frame is None or (
-    np.array_equal(found.frame.acc @ frame.acc, np.eye(3))
-    and np.array_equal(found.frame.gyro @ frame.gyro, np.eye(3))
+    np.array_equal(checked.frame.acc @ frame.acc, np.eye(3))
+    and np.array_equal(checked.frame.gyro @ frame.gyro, np.eye(3))
   )
-  return 'corrected' if is_back and found.acc_factor == factor and not found.warnings else 'changed_otherwise'
+  return (
+    'corrected' if is_back and checked.acc_factor == factor and not checked.warnings else 'changed_otherwise'
+  )
 
 
 if __name__ == '__main__':

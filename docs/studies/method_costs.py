@@ -52,10 +52,10 @@ def _rows() -> list[dict[str, Any]]:
   run_on = runtime.columns() | {'commit': report.commit()}
   measured = {name: _Measured(name, signals, labels) for name in methods.METHODS if name != 'scratch'}
   for _ in range(_REPEATS):
-    for each in measured.values():
-      each.time()
+    for method in measured.values():
+      method.time()
     print('.', end='', flush=True)
-  return [{'method': name} | each.costs() | run_on for name, each in measured.items()]
+  return [{'method': name} | method.costs() | run_on for name, method in measured.items()]
 
 
 class _Measured:

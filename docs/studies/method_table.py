@@ -48,8 +48,8 @@ def _again() -> pd.DataFrame:
 
 
 def _few() -> pd.DataFrame:
-  runs = _runs()[lambda each: (each['experiment'] == _EXPERIMENT) & (each['label_budget'] == _FEW)]
-  return runs.assign(held=lambda each: each[_HELD].sum(axis=1))
+  runs = _runs()[lambda rows: (rows['experiment'] == _EXPERIMENT) & (rows['label_budget'] == _FEW)]
+  return runs.assign(held=lambda rows: rows[_HELD].sum(axis=1))
 
 
 def measured() -> pd.DataFrame:
@@ -105,7 +105,9 @@ def by_layer() -> pd.DataFrame:
   runs = runs[is_own & is_few & runs['method'].isin(['lora', 'probe'])]
   runs = runs.assign(layers=runs['lora_targets'].map(_LAYERS).where(runs['method'] == 'lora', 'none'))
   scores = runs.pivot_table(index=['layers', 'seed'], columns='target', values='macro_f1')
-  means = scores.mean(axis=1).groupby('layers').agg(lambda each: f'{each.mean():.3f} ± {each.std():.3f}')
+  means = (
+    scores.mean(axis=1).groupby('layers').agg(lambda column: f'{column.mean():.3f} ± {column.std():.3f}')
+  )
   weights = runs.groupby('layers')['trained_parameters'].mean().map('{:,.0f}'.format)
   table = scores.groupby('layers').mean().map('{:.3f}'.format).assign(mean=means, trained=weights)
   order = [name for name in (*_LAYERS.values(), 'none') if name in table.index]
@@ -114,7 +116,7 @@ def by_layer() -> pd.DataFrame:
 
 def by_size() -> pd.DataFrame:
   """A row for each rank of LoRA, in all layers or in the stem alone, and for methods with less to train."""
-  runs = _again()[lambda each: each['method'].isin(['lora', 'norm', 'probe'])]
+  runs = _again()[lambda rows: rows['method'].isin(['lora', 'norm', 'probe'])]
   is_lora = runs['method'] == 'lora'
   runs = runs.assign(
     layers=runs['lora_targets'].map(_LAYERS).where(is_lora, markdown.NONE),
@@ -154,7 +156,7 @@ def block() -> str:
   sizes = (
     'From the second pretraining: lower ranks, adapters in the stem alone, and methods with less to train.'
   )
-  lora_alone = _again()[lambda each: (each['method'] != 'lora') | each['lora_rank'].eq(32)]
+  lora_alone = _again()[lambda rows: (rows['method'] != 'lora') | rows['lora_rank'].eq(32)]
   return '\n\n'.join(
     [
       *(text, markdown.tabulated(shown.rename(columns=names).reset_index())),

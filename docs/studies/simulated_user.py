@@ -54,24 +54,25 @@ def windows_of(recognizer: Recognizer, recordings: Sequence[Recording]) -> dict[
   names = [label_at(recordings[window.recording], window.start_s, windowing) for window in cut]
   names = [name if name is None or name in classes else NAMES.get(name) for name in names]
   label = np.array([classes.index(name) if name in classes else -1 for name in names])
-  found = {}
+  by_person = {}
   for subject in dict.fromkeys(recording.subject for recording in recordings):
-    own = [at for at, recording in enumerate(recordings) if recording.subject == subject]
-    if len(own) > 1:
-      at = np.flatnonzero(np.isin(number, own))
-      clock_s = start_s[at] + _BETWEEN_S * number[at]
-      hidden, logits = outputs[at, : -len(classes)], outputs[at, -len(classes) :]
-      found[subject] = Windows(clock_s, label[at], hidden, logits, number[at] == own[-1])
-  if not found:
+    numbers = [index for index, recording in enumerate(recordings) if recording.subject == subject]
+    if len(numbers) > 1:
+      indices = np.flatnonzero(np.isin(number, numbers))
+      clock_s = start_s[indices] + _BETWEEN_S * number[indices]
+      hidden, logits = outputs[indices, : -len(classes)], outputs[indices, -len(classes) :]
+      by_person[subject] = Windows(clock_s, label[indices], hidden, logits, number[indices] == numbers[-1])
+  if not by_person:
     raise UserError('no person has two recordings; give those of hapt')
-  return found
+  return by_person
 
 
 def without(windows: Windows, label: int) -> Windows:
   """Windows as a model without this class has them: its label is then one more than the classes."""
-  kept = np.arange(windows.logits.shape[1]) != label
-  labels = np.append(np.where(kept, np.cumsum(kept) - 1, kept.sum()), -1)  # the last one: of no class
-  return dataclasses.replace(windows, label=labels[windows.label], logits=windows.logits[:, kept])
+  is_other = np.arange(windows.logits.shape[1]) != label
+  # The last one: of no class.
+  labels = np.append(np.where(is_other, np.cumsum(is_other) - 1, is_other.sum()), -1)
+  return dataclasses.replace(windows, label=labels[windows.label], logits=windows.logits[:, is_other])
 
 
 def measure(
@@ -99,11 +100,12 @@ def measure(
 
   plain = [streamed(windows, 0).answers for windows in people]
   for limit in most:
-    found = [streamed(windows, limit) for windows in people]
+    streams = [streamed(windows, limit) for windows in people]
     rows = [
-      _measures(windows, each, before) for windows, each, before in zip(people, found, plain, strict=True)
+      _measures(windows, stream, before)
+      for windows, stream, before in zip(people, streams, plain, strict=True)
     ]
-    milliseconds = [each for person in found for each in person.milliseconds]
+    milliseconds = [duration for person in streams for duration in person.milliseconds]
     mean = {name: _mean([row[name] for row in rows]) for name in rows[0]}
     change = [row['accuracy'] - row['plain_accuracy'] for row in rows]
     yield {'most': limit, 'people': len(rows), **mean} | {
@@ -130,16 +132,18 @@ def _stream(
   corrected: list[int] = []
   milliseconds: list[float] = []
   wrong_since_s, wrong = 0.0, -1  # the activity that has been answered wrongly since then
-  for at, (start_s, label) in enumerate(zip(windows.start_s.tolist(), windows.label.tolist(), strict=True)):
-    if at and start_s > windows.start_s[at - 1] + windowing.step_s + window_s:
+  for index, (start_s, label) in enumerate(
+    zip(windows.start_s.tolist(), windows.label.tolist(), strict=True)
+  ):
+    if index and start_s > windows.start_s[index - 1] + windowing.step_s + window_s:
       layer.restart()
-    answers[at] = layer.update(start_s, windows.hidden[at], windows.logits[at], temperature).argmax()
-    if label < 0 or answers[at] == label:
+    answers[index] = layer.update(start_s, windows.hidden[index], windows.logits[index], temperature).argmax()
+    if label < 0 or answers[index] == label:
       wrong = -1
     elif label != wrong:
       wrong_since_s, wrong = start_s, label
     is_long = wrong >= 0 and start_s + window_s >= wrong_since_s + WRONG_S
-    if is_long and not windows.is_last[at] and len(corrected) < limit:
+    if is_long and not windows.is_last[index] and len(corrected) < limit:
       begun_s = time.process_time()
       layer.correct(label, label, SAID_S)
       milliseconds.append(1e3 * (time.process_time() - begun_s))
@@ -150,8 +154,8 @@ def _stream(
 
 def _mean(values: Sequence[float | int]) -> float:
   """Mean of the values present; NaN if none."""
-  known = [value for value in values if not math.isnan(value)]
-  return sum(known) / len(known) if known else math.nan
+  present = [value for value in values if not math.isnan(value)]
+  return sum(present) / len(present) if present else math.nan
 
 
 def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']) -> dict[str, float | int]:
@@ -160,9 +164,9 @@ def _measures(windows: Windows, streamed: _Streamed, plain: Int[np.ndarray, 'w']
   label, answers, plain = windows.label[tested], streamed.answers[tested], plain[tested]
   is_corrected = np.isin(label, streamed.corrected)
   accuracies = {
-    f'{name}_{suffix}': float((each == label)[of].mean()) if of.any() else math.nan
+    f'{name}_{suffix}': float((predicted == label)[of].mean()) if of.any() else math.nan
     for name, of in (('corrected', is_corrected), ('other', ~is_corrected))
-    for suffix, each in (('plain_accuracy', plain), ('accuracy', answers))
+    for suffix, predicted in (('plain_accuracy', plain), ('accuracy', answers))
   }
   measured = metrics.measure(label, answers, 1 + int(max(label.max(), answers.max())))
   return {

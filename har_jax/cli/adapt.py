@@ -15,18 +15,7 @@ from har_jax.errors import UserError, advice, shorten
 from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters
 
 POSITIONAL = ('recording', 'labels')
-COMMON = (
-  'recording',
-  'labels',
-  'out',
-  'base',
-  'method',
-  'max_minutes',
-  'ensemble',
-  'use_unlabeled',
-  'time_zone',
-  'overwrite',
-)
+COMMON = 'recording labels out base method max_minutes ensemble use_unlabeled time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 # What an adapter's folder holds; --overwrite deletes nothing else.

@@ -259,7 +259,7 @@ def _wrapped(text: str) -> str:
 def flag_groups(module: types.ModuleType) -> dict[str, list[str]]:
   """Title → names of flags: the common ones, the others, then hyperparameters by their part."""
   names = sorted(module.FLAGS, key=('quiet', 'json').__contains__)  # those of every command come last
-  common = getattr(module, 'COMMON', ()) or names
+  common = getattr(module, 'COMMON', '').split() or names
   is_experiment = 'preset' in module.FLAGS
   part_of = {name: part.capitalize() for part, name, _ in _hyperparameters() if is_experiment}
   titles = ('Other', *map(str.capitalize, config.FLAG_PREFIXES))

@@ -13,18 +13,7 @@ from har_jax.cli.command import HELP
 from har_jax.continual.settings import Settings
 from har_jax.errors import UserError
 
-COMMON = (
-  'windows',
-  'target',
-  'targets',
-  'base',
-  'strategy',
-  'rank',
-  'memory_kb',
-  'labels_per_activity',
-  'steps_per_domain',
-  'out',
-)
+COMMON = 'windows target targets base strategy rank memory_kb labels_per_activity steps_per_domain out'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _WINDOWS = _define('windows', 'windows')

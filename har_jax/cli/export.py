@@ -9,14 +9,11 @@ import sys
 from typing import Any
 
 from har_jax.cli import command, outputs
-from har_jax.cli.command import HELP
-from har_jax.errors import UserError
 
 POSITIONAL = ('adapter',)
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
-_ADAPTER = _define('adapter')
-_BASE = _define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
+_load = outputs.define_recognizer(FLAGS)
 _FORMAT = _define('format', ['onnx'], 'one or more of litert, onnx, stablehlo, web')
 _PRECISION = _define('precision', ['float32'], 'number format of the weights: float32, int8 or both')
 _COMPARE_WINDOWS = _define(
@@ -35,7 +32,6 @@ def main() -> dict[str, Any]:
   from har_jax import export, storage
   from har_jax.datasets import windows as store
   from har_jax.export import compare
-  from har_jax.recognizer.recognizer import Recognizer
 
   command.check_choices('format', _FORMAT.value, export.FORMATS)
   command.check_choices('precision', _PRECISION.value, export.PRECISIONS)
@@ -47,13 +43,7 @@ def main() -> dict[str, Any]:
     for precision in _PRECISION.value
   ]
   _check_out(*folders)
-  outputs.check_given('adapter', _ADAPTER.value)
-  outputs.check_given('base', _BASE.value)
-  recognizer = Recognizer.load(_ADAPTER.value, base=_BASE.value)
-  if not hasattr(recognizer, 'classes_'):
-    raise UserError(f'--adapter={_ADAPTER.value} is a base, which has no classes: run `har-jax adapt` first')
-  if _ADAPTER.value is None:
-    print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
+  recognizer = _load()
   if recognizer.ensemble:
     print('warning: an export holds the adapted encoder alone, without the ensemble', file=sys.stderr)
   # The exported program has no test-time augmentation and no baselines.
@@ -62,7 +52,7 @@ def main() -> dict[str, Any]:
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))
     windows = compare.labeled_windows(
-      place, recognizer.classes_.tolist(), recognizer.windowing, _test_subjects(_ADAPTER.value)
+      place, recognizer.classes_.tolist(), recognizer.windowing, _test_subjects(FLAGS['adapter'].value)
     )
   made = [
     export.make(recognizer, name, precision) for name in _FORMAT.value for precision in _PRECISION.value

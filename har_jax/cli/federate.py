@@ -13,18 +13,7 @@ from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
 
-COMMON = (
-  'windows',
-  'target',
-  'base',
-  'method',
-  'rounds',
-  'local_steps',
-  'aggregation',
-  'participation',
-  'labels_per_activity',
-  'out',
-)
+COMMON = 'windows target base method rounds local_steps aggregation participation labels_per_activity out'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _WINDOWS = _define('windows', 'windows')
@@ -91,7 +80,7 @@ def main() -> dict[str, Any]:
     scores = [client['macro_f1'] for client in later]
     print(f"Clients' later windows: macro-F1 {np.mean(scores):.3f} on average, {min(scores):.3f} at worst.")
   if federation.clip_norm:
-    results['epsilon'], delta = _epsilon(federation, len(everyone.clients))
+    results['epsilon'], delta = federation.epsilon(len(everyone.clients))
     print(f'Differential privacy of each client: epsilon {results["epsilon"]:.2f} at delta {delta:.1g}.')
   print(out / 'adapter.json')
   return results
@@ -107,15 +96,3 @@ def _print_round(entry: dict[str, Any]) -> None:
   )
   for refused in entry['refused']:
     print(f'  refused: {refused}', flush=True)
-
-
-def _epsilon(federation: Any, clients: int) -> tuple[float, float]:
-  """What all rounds promise each client, by Rényi accounting, whichever clients a round asks; and its delta.
-
-  It covers the variables that clients get and the adapter, not the losses and numbers of windows.
-  """
-  from dp_accounting import dp_event, rdp
-
-  accountant, delta = rdp.RdpAccountant(), 0.1 / clients
-  accountant.compose(dp_event.GaussianDpEvent(federation.noise_multiplier), federation.rounds)
-  return accountant.get_epsilon(delta), delta

@@ -12,18 +12,7 @@ from har_jax.cli import command, jobs, training
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 
-COMMON = (
-  'windows',
-  'targets',
-  'methods',
-  'seeds',
-  'out',
-  'preset',
-  'split',
-  'label_budget',
-  'lora_rank',
-  'finetune_max_steps',
-)
+COMMON = 'windows targets methods seeds out preset split label_budget lora_rank finetune_max_steps'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _TARGETS = _define('targets', kind=list)

@@ -1,4 +1,4 @@
-"""One rule for all commands: folders that exist, folders that do not, and people whom a base knows."""
+"""One rule for all commands: folders that exist or do not, recognizers, and people whom a base knows."""
 
 import difflib
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from har_jax.cli import command
+from har_jax.cli.command import HELP
 from har_jax.errors import UserError, shorten
 
 if TYPE_CHECKING:
@@ -46,6 +47,30 @@ def check_given(flag: str, text: str | None) -> None:
     near = difflib.get_close_matches(place.name, [path.name for path in place.parent.iterdir()], 1)
   hint = f'; did you mean {place.parent / near[0]}?' if near else ''
   raise UserError(f'--{flag}={shorten(text)}: no such folder or file{hint}')
+
+
+def define_recognizer(values: flags.FlagValues) -> Callable[..., Any]:
+  """Defines --adapter and --base; returns a function that loads the recognizer, and says which one it is.
+
+  That function takes a folder in place of --adapter, and raises UserError for a base without a head.
+  """
+  define = command.definer(values)
+  adapter = define('adapter')
+  base = define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
+
+  def load(folder: Any = None) -> Any:
+    from har_jax.recognizer.recognizer import Recognizer
+
+    check_given('adapter', adapter.value)
+    check_given('base', base.value)
+    recognizer = Recognizer.load(adapter.value if folder is None else folder, base.value)
+    if not hasattr(recognizer, 'adapter_'):
+      raise UserError(f'--adapter={adapter.value} is a base without a head: run `har-jax adapt` first')
+    if adapter.value is None:
+      print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
+    return recognizer
+
+  return load
 
 
 def warn_of_known_people(card: Any, datasets: 'Collection[Dataset]') -> None:

@@ -9,7 +9,7 @@ import time
 
 from har_jax.cli import command, jobs, training
 
-COMMON = ('windows', 'table', 'targets', 'seeds', 'out', 'preset', 'progress')
+COMMON = 'windows table targets seeds out preset progress'
 FLAGS = command.new_flags()
 _define = command.definer(FLAGS)
 _TABLE = _define(

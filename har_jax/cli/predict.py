@@ -10,27 +10,15 @@ from typing import Any
 from har_jax import config
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
-from har_jax.errors import UserError, shorten
+from har_jax.errors import shorten
 
 POSITIONAL = ('recording',)
-COMMON = (
-  'recording',
-  'adapter',
-  'labels',
-  'out',
-  'unknown_below',
-  'mean_bout_s',
-  'columns',
-  'frame',
-  'time_zone',
-  'overwrite',
-)
+COMMON = 'recording adapter labels out unknown_below mean_bout_s columns frame time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)
 _correct = recording.define_frame(FLAGS)
-_ADAPTER = _define('adapter')
-_BASE = _define('base', None, f'{HELP["base"]} (default: the base that was saved with --adapter)')
+_load = outputs.define_recognizer(FLAGS)
 _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: no score; labels never change the predictions)'
 )
@@ -57,22 +45,24 @@ _PROGRESS = _define('progress', True)
 
 def main() -> dict[str, Any]:
   from har_jax import storage, timeline
-  from har_jax.recognizer.recognizer import Recognizer
 
   rules = timeline.Rules(_MEAN_BOUT_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
   out = storage.place(_OUT.value)
   _check_out(out)
-  outputs.check_given('adapter', _ADAPTER.value)
-  outputs.check_given('base', _BASE.value)
-  routed = _routed_run()
-  recognizer = Recognizer.load(_ADAPTER.value if routed is None else routed.first, _BASE.value)
-  if not hasattr(recognizer, 'adapter_'):
-    raise UserError(f'--adapter={_ADAPTER.value} is a base without a head: run `har-jax adapt` first')
-  if _ADAPTER.value is None:
+  path = FLAGS['adapter'].value
+  folder, routed = storage.place(path or ''), None
+  if path and (folder / 'continual.json').exists() and not (folder / 'adapter.json').exists():
+    from har_jax.continual import routing
+
+    routed = routing.Routed(folder)  # a run with --strategy=router, which has an adapter for each domain
+  recognizer = _load(None if routed is None else routed.first)
+  if path is None:
     _print_trust(recognizer)
   reading, frame = _correct(recognizer, _read(_LABELS.value))
   if routed is not None:
-    recognizer = _nearest(routed, recognizer, reading)
+    folder, domain = routed.nearest(recognizer, reading)
+    print(f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.')
+    recognizer = _load(folder)
   recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
   from har_jax import recordings
 
@@ -108,32 +98,8 @@ def main() -> dict[str, Any]:
   return {'out': out, **summary}
 
 
-def _routed_run() -> Any:
-  """The run of `har-jax continual --strategy=router` in --adapter, which has an adapter for each domain."""
-  from har_jax import storage
-
-  if _ADAPTER.value is None:
-    return None
-  folder = storage.place(_ADAPTER.value)
-  if not (folder / 'continual.json').exists() or (folder / 'adapter.json').exists():
-    return None
-  from har_jax.continual import routing
-
-  return routing.Routed(folder)
-
-
-def _nearest(routed: Any, recognizer: Any, reading: Any) -> Any:
-  """The recognizer with the adapter that the router chooses for this recording."""
-  from har_jax.recognizer.recognizer import Recognizer
-
-  folder, domain = routed.nearest(recognizer, reading)
-  print(f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.')
-  return Recognizer.load(folder, _BASE.value)
-
-
 def _print_trust(recognizer: Any) -> None:
-  """What the bundled base recognizes, and how well it does on people that it was not trained on."""
-  print(f'No --adapter: the bundled base recognizes {", ".join(recognizer.classes_)}.')
+  """Prints how well the bundled base does on people that it was not trained on."""
   if measured := recognizer.base_.card.pretraining.get('head_validation_macro_f1'):
     print(
       f'Macro-F1 {measured:.3f} on people held out from its datasets. Expect less with another device, or '

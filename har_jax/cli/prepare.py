@@ -20,7 +20,7 @@ from har_jax.cli import command, jobs
 from har_jax.errors import UserError
 
 POSITIONAL = ('archive',)
-COMMON = ('archive', 'archive_path', 'position', 'window_samples', 'window_rate_hz', 'download', 'out')
+COMMON = 'archive archive_path position window_samples window_rate_hz download out'
 FLAGS = command.new_flags()
 _define = command.definer(FLAGS)
 _ARCHIVE = _define(

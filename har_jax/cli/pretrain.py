@@ -7,16 +7,7 @@ har-jax pretrain --windows=windows --sources=hapt,wisdm --four_bits --out=runs/b
 from har_jax.cli import command, training
 from har_jax.cli.command import HELP
 
-COMMON = (
-  'windows',
-  'sources',
-  'out',
-  'four_bits',
-  'preset',
-  'pretrain_max_steps',
-  'supervised_pretraining_steps',
-  'progress',
-)
+COMMON = 'windows sources out four_bits preset pretrain_max_steps supervised_pretraining_steps progress'
 FLAGS = command.new_flags()
 _define = command.definer(FLAGS)
 _SOURCES = _define('sources', None, f'{HELP["sources"]} (default: all under --windows)', kind=list)

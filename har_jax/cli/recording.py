@@ -24,16 +24,18 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
     [],
     'names of columns that are not inferred, as role=column; roles: time, ax, ay, az, gx, gy, gz, label',
   )
-  acc_unit = define('acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg')
-  gyro_unit = define('gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s')
-  time_unit = define('time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso')
-  rate_hz = define('rate_hz', None, 'sampling rate of a recording without a time column', kind=float)
-  time_zone = define(
-    'time_zone',
-    '',
-    'time zone of times that do not say it, and of the timeline, such as Europe/Berlin (default: that of the '
-    'export, or UTC)',
-  )
+  options = {
+    'acc_unit': define('acc_unit', 'auto', 'unit of acceleration: auto, m/s2, g or mg'),
+    'gyro_unit': define('gyro_unit', 'auto', 'unit of angular velocity: auto, rad/s or deg/s'),
+    'time_unit': define('time_unit', 'auto', 'unit of time: auto, s, ms, us, ns or iso'),
+    'rate_hz': define('rate_hz', None, 'sampling rate of a recording without a time column', kind=float),
+    'time_zone': define(
+      'time_zone',
+      '',
+      'time zone of times that do not say it, and of the timeline, such as Europe/Berlin (default: that of '
+      'the export, or UTC)',
+    ),
+  }
 
   def read(labels: str | None = None) -> Any:
     if recording.value is None:
@@ -43,16 +45,9 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
       raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
     from har_jax import recordings  # imports pandas
 
-    reading = recordings.read(
-      recording.value,
-      labels=labels,
-      columns={role.strip(): column for role, _, column in pairs},
-      acc_unit=acc_unit.value,
-      gyro_unit=gyro_unit.value,
-      time_unit=time_unit.value,
-      rate_hz=rate_hz.value,
-      time_zone=time_zone.value,
-    )
+    roles = {role.strip(): column for role, _, column in pairs}
+    values = {name: option.value for name, option in options.items()}
+    reading = recordings.read(recording.value, labels=labels, columns=roles, **values)
     print('Inferred from the recording; flags override it:')
     for note in reading.notes:
       print(f'  {note}')

@@ -64,6 +64,17 @@ class Federation(config_fields.Checked):
     if self.clip_norm and (self.aggregation == 'product' or not self.equal_weights):
       raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
 
+  def epsilon(self, clients: int) -> tuple[float, float]:
+    """Epsilon and delta that all rounds promise each client, by Rényi accounting, whomever a round asks.
+
+    It covers the variables that clients get and the adapter, not the losses and numbers of windows.
+    """
+    from dp_accounting import dp_event, rdp
+
+    accountant, delta = rdp.RdpAccountant(), 0.1 / clients
+    accountant.compose(dp_event.GaussianDpEvent(self.noise_multiplier), self.rounds)
+    return accountant.get_epsilon(delta), delta
+
   def entries(self) -> dict[str, Any]:
     """The fields as Flower's ConfigRecord takes them."""
     return dataclasses.asdict(self) | {'classes': list(self.classes)}

@@ -18,18 +18,7 @@ from har_jax.errors import UserError
 from har_jax.train import mesh
 from launch.bench import HELP, chart, guard, scaling, steps, tables
 
-COMMON = (
-  'kinds',
-  'batches',
-  'dtypes',
-  'repeats',
-  'peers',
-  'scaling',
-  'dimensions',
-  'reference',
-  'out',
-  'cpu_devices',
-)
+COMMON = 'kinds batches dtypes repeats peers scaling dimensions reference out cpu_devices'
 FLAGS = command.new_flags()
 _KINDS = flags.DEFINE_list(
   'kinds',

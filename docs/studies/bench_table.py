@@ -34,8 +34,8 @@ _ALLOCATOR = 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_t
 
 def main() -> None:
   devices = f'--cpu_devices={len(jobs.cores())}'
-  given = (*_MODEL, *_AUGMENTATION, *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
-  program = [sys.executable, '-m', 'launch.bench', '--peers', *given, f'--out={_OUT}']
+  arguments = (*_MODEL, *_AUGMENTATION, *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
+  program = [sys.executable, '-m', 'launch.bench', '--peers', *arguments, f'--out={_OUT}']
   measured = subprocess.run(program, cwd=_ROOT, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
   if measured.returncode:  # its message is above
     sys.exit(measured.returncode)
@@ -46,15 +46,15 @@ def write(measured: pathlib.Path, commit: str) -> None:
   """Replaces the table's rows of steps by those in the folder, measured at the commit."""
   types = {'batch': 'Int64', 'size': 'Int64'}
   table = csv_table.read(TABLE, types)
-  found = storage.read(measured / 'steps.json')
+  bench = storage.read(measured / 'steps.json')
   shown = ('har_jax', 'python', 'jax', 'torch', 'peft', 'bitsandbytes')
-  rows = pd.DataFrame(found['steps']).assign(
+  rows = pd.DataFrame(bench['steps']).assign(
     experiment='steps',
     ms_low=lambda frame: frame['ms_quartiles'].str[0],
     ms_high=lambda frame: frame['ms_quartiles'].str[1],
     product_fraction=lambda frame: frame['fraction_of_product'],
-    device=str(records.Device(**found['device'])),
-    versions=' '.join(f'{name}={found["versions"][name]}' for name in shown),
+    device=str(records.Device(**bench['device'])),
+    versions=' '.join(f'{name}={bench["versions"][name]}' for name in shown),
     commit=commit,
   )
   others = table[table['experiment'] != 'steps']

@@ -71,21 +71,21 @@ def _measured(case: dict[str, Any], windows: pathlib.Path) -> dict[str, Any]:
   from har_jax.continual import run
   from har_jax.continual.settings import Settings
 
-  given = _STREAMS[case['stream']]
-  chosen = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'penalty', 'seed')}
-  settings = Settings(steps=given['steps'], **chosen)
+  entries = _STREAMS[case['stream']]
+  options = {name: case[name] for name in ('strategy', 'rank', 'memory_kb', 'penalty', 'seed')}
+  settings = Settings(steps=entries['steps'], **options)
   learner = _learner(windows, case['stream'], case['seed'], case['rank'])
   with tempfile.TemporaryDirectory() as out:
-    found = run.run(settings, learner, pathlib.Path(out))
-  assert found.unseen is not None
+    card = run.run(settings, learner, pathlib.Path(out))
+  assert card.unseen is not None
   domains, versions = len(learner.stream.domains), runtime.versions()
-  scores = {name: found.macro_f1[name] for name in ('average', 'forgetting', 'forward_transfer')}
-  row = case | given | {'labels_per_activity': _LABELS, 'domains': domains} | scores
-  row |= {f'accuracy_{name}': found.accuracy[name] for name in ('average', 'forgetting')}
+  scores = {name: card.macro_f1[name] for name in ('average', 'forgetting', 'forward_transfer')}
+  row = case | entries | {'labels_per_activity': _LABELS, 'domains': domains} | scores
+  row |= {f'accuracy_{name}': card.accuracy[name] for name in ('average', 'forgetting')}
   return row | {
-    'unseen_macro_f1': found.unseen.macro_f1,
-    'bytes': found.bytes,
-    'seconds': found.seconds / domains,
+    'unseen_macro_f1': card.unseen.macro_f1,
+    'bytes': card.bytes,
+    'seconds': card.seconds / domains,
     'split': 'subject',
     'device': runtime.device().kind,
     'versions': ' '.join(f'{name} {versions[name]}' for name in ('har_jax', 'jax', 'flax')),
@@ -101,14 +101,14 @@ def _learner(windows: pathlib.Path, name: str, seed: int, rank: int) -> Any:
   from har_jax.continual.settings import Settings
   from har_jax.datasets.datasets import Datasets
 
-  given = _STREAMS[name]
-  shared = {'labels': _LABELS, 'seed': seed, 'classes': given['classes'], 'most': given['people']}
-  datasets, targets = Datasets.open(windows), given['targets'].split(',')
+  entries = _STREAMS[name]
+  shared = {'labels': _LABELS, 'seed': seed, 'classes': entries['classes'], 'most': entries['people']}
+  datasets, targets = Datasets.open(windows), entries['targets'].split(',')
   if len(targets) == 1:
     stream = domains.stream_people(datasets, targets[0], **shared)
   else:
     stream = domains.stream_datasets(datasets, targets, **shared)
-  return Settings(steps=given['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
+  return Settings(steps=entries['steps'], rank=rank, seed=seed).learner(files.bundled_base(), stream)
 
 
 @functools.cache

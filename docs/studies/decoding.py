@@ -92,16 +92,16 @@ def measure(
   train = labeled[splits.apply_label_budget(split.train, labels[labeled], protocol, seed)]
   forest = BASELINES['forest'](seed, _WINDOWING.rate_hz).fit(signals[train], labels[train])
   logits = np.log(np.maximum(forest.predict_proba(signals), _MIN_PROBABILITY))
-  known = labeled[split.validation]
-  probabilities = special.softmax(logits / fit_temperature(logits[known], labels[known]), axis=1)
+  validation = labeled[split.validation]
+  probabilities = special.softmax(logits / fit_temperature(logits[validation], labels[validation]), axis=1)
   for part in ('validation', 'test'):
-    at = np.flatnonzero(np.isin(subjects, subjects[labeled[getattr(split, part)]]))
+    indices = np.flatnonzero(np.isin(subjects, subjects[labeled[getattr(split, part)]]))
     predictions = Predictions(
       tuple(classes),
-      np.array([windows[index].recording for index in at]),
-      np.array([windows[index].start_s for index in at]),
-      probabilities[at],
-      np.zeros(len(at), bool),
+      np.array([windows[index].recording for index in indices]),
+      np.array([windows[index].start_s for index in indices]),
+      probabilities[indices],
+      np.zeros(len(indices), bool),
       _WINDOWING,
     )
     for decoder, mean_bout_s, decode in _decoders():
@@ -110,7 +110,7 @@ def measure(
         'part': part,
         'decoder': decoder,
         'mean_bout_s': mean_bout_s,
-        **_measures(predictions, labels[at], decode),
+        **_measures(predictions, labels[indices], decode),
       }
 
 
@@ -134,7 +134,7 @@ def _day(
 ) -> Recording:
   acc, gyro, spans, at_s, name = [], [], [], 0.0, ''
   while at_s < length_s:
-    name = rng.choice([each for each in of if each != name])
+    name = rng.choice([activity for activity in of if activity != name])
     source = of[name][rng.integers(len(of[name]))]
     rate_hz = 1 / float(np.median(np.diff(source.acc.time_s)))
     count = min(round((3 + rng.exponential(mean_bout_s)) * rate_hz), len(source.acc.values))
@@ -161,14 +161,16 @@ def _measures(
   predictions: Predictions, labels: Int[np.ndarray, 'w'], decode: Decoder
 ) -> dict[str, float | int]:
   parts = [decode(predictions.probabilities[part]) for part in without_gaps(predictions)]
-  predicted, known = np.concatenate(parts).argmax(axis=1), labels >= 0
-  measured = metrics.measure(labels[known], predicted[known], len(predictions.classes))
-  return {'windows': int(known.sum())} | {'accuracy': measured.accuracy, 'macro_f1': measured.macro_f1}
+  predicted, is_labeled = np.concatenate(parts).argmax(axis=1), labels >= 0
+  measured = metrics.measure(labels[is_labeled], predicted[is_labeled], len(predictions.classes))
+  return {'windows': int(is_labeled.sum())} | {'accuracy': measured.accuracy, 'macro_f1': measured.macro_f1}
 
 
 def _average(probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
   half = _AVERAGED // 2
-  means = [probabilities[max(at - half, 0) : at + half + 1].mean(axis=0) for at in range(len(probabilities))]
+  means = [
+    probabilities[max(row - half, 0) : row + half + 1].mean(axis=0) for row in range(len(probabilities))
+  ]
   return np.stack(means)
 
 

@@ -36,7 +36,8 @@ def _labels(file: File) -> dict[str, str]:
     labels = {str(entry['path']): entry.get('label') or '' for entry in entries}
     # A text, or {"type": "label", "label": "walk"}, or {"type": "unlabeled"}.
     return {
-      path: str(each.get('label', '') if isinstance(each, dict) else each) for path, each in labels.items()
+      path: str(label.get('label', '') if isinstance(label, dict) else label)
+      for path, label in labels.items()
     }
 
 

@@ -98,18 +98,17 @@ def test_dates_are_read_as_people_write_them(tmp_path, form):
   assert user_files.spans(reading.recordings[0]) == SPANS
 
 
-@pytest.mark.parametrize('encoding', ['utf-8', 'cp1252'])
 @pytest.mark.parametrize(
-  'names',
+  ('names', 'encoding'),
   [
-    'Begin,Stop,Label',
-    'Beginn,Ende,Aktivität',
-    'Anfang (s),Ende (s),Tätigkeit',
-    'von,bis,Bezeichnung',
-    'début,fin,activité',
-    'Début,Fin,Étiquette',
-    'inicio,fin,actividad',
-    'desde,hasta,etiqueta',
+    ('Begin,Stop,Label', 'utf-8'),
+    ('Beginn,Ende,Aktivität', 'utf-8'),
+    ('Anfang (s),Ende (s),Tätigkeit', 'cp1252'),
+    ('von,bis,Bezeichnung', 'utf-8'),
+    ('début,fin,activité', 'utf-8'),
+    ('Début,Fin,Étiquette', 'cp1252'),
+    ('inicio,fin,actividad', 'utf-8'),
+    ('desde,hasta,etiqueta', 'utf-8'),
   ],
 )
 def test_columns_of_labels_may_have_other_names_and_rows_of_separators(tmp_path, names, encoding):

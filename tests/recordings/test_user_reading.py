@@ -41,8 +41,7 @@ LABELED = FRAME.assign(label=['walk'] * 300 + [''] * 300 + ['sit'] * 400)
      -1 / G, 1),  # SensorLog: gravity points down
   ],
 )  # fmt: skip
-@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'cp1252', 'utf-16'])
-def test_names_of_many_apps_are_known(tmp_path, names, acc_per, gyro_per, encoding):
+def test_names_of_many_apps_are_known(tmp_path, names, acc_per, gyro_per):
   time_s, acc, gyro = user_files.signal()
   frame = user_files.frame(time_s, acc * acc_per, gyro * gyro_per, names)
   frame.columns = [
@@ -51,10 +50,19 @@ def test_names_of_many_apps_are_known(tmp_path, names, acc_per, gyro_per, encodi
   rng = np.random.default_rng(len(names))
   frame['magnetometer_x'] = 1.0
   shuffled = frame[list(rng.permutation(frame.columns))]
-  reading = recordings.read(user_files.written(tmp_path, shuffled, encoding=encoding))
+  reading = recordings.read(user_files.written(tmp_path, shuffled))
   user_files.assert_same(reading)
   assert user_files.has_note(reading, 'of iOS') == (acc_per < 0)
   assert any(frame.columns[1] in note for note in reading.notes), 'the columns are not shown'
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'cp1252', 'utf-16'])
+def test_encodings_are_inferred(tmp_path, encoding):
+  names = [
+    f'{sensor} {axis} ({unit})' for sensor, unit in (('acc', 'm/s²'), ('gyro', '°/s')) for axis in 'xyz'
+  ]
+  degrees = FRAME.assign(**FRAME[['gx', 'gy', 'gz']] * user_files.DEGREES).set_axis(['time', *names], axis=1)
+  user_files.assert_same(recordings.read(user_files.written(tmp_path, degrees, encoding=encoding)))
 
 
 def test_columns_that_the_user_names_are_used(tmp_path):

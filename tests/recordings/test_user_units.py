@@ -8,14 +8,22 @@ from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
+TIME = {'s': 1, 'ms': 1e3, 'us': 1e6, 'ns': 1e9}
+ACC = {'m/s2': 1, 'g': 1 / G, 'mg': 1e3 / G}
+GYRO = {'rad/s': 1, 'deg/s': user_files.DEGREES}
 
-@pytest.mark.parametrize(('time', 'per_s'), [('s', 1), ('ms', 1e3), ('us', 1e6), ('ns', 1e9)])
-@pytest.mark.parametrize(('acc_unit', 'acc_per'), [('m/s2', 1), ('g', 1 / G), ('mg', 1e3 / G)])
-@pytest.mark.parametrize(('gyro_unit', 'gyro_per'), [('rad/s', 1), ('deg/s', user_files.DEGREES)])
-@pytest.mark.parametrize('epoch', [0, user_files.EPOCH_S])
-def test_units_are_inferred_from_the_numbers(
-  tmp_path, time, per_s, acc_unit, acc_per, gyro_unit, gyro_per, epoch
-):
+
+@pytest.mark.parametrize(
+  ('time', 'acc_unit', 'gyro_unit', 'epoch'),
+  [  # every unit with every unit of another kind
+    *((time, acc_unit, 'rad/s', 0) for time in TIME for acc_unit in ACC),
+    *(
+      (time, acc_unit, 'deg/s', user_files.EPOCH_S) for time, acc_unit in zip(TIME, [*ACC, 'g'], strict=True)
+    ),
+  ],
+)
+def test_units_are_inferred_from_the_numbers(tmp_path, time, acc_unit, gyro_unit, epoch):
+  per_s, acc_per, gyro_per = TIME[time], ACC[acc_unit], GYRO[gyro_unit]
   time_s, acc, gyro = user_files.signal()
   stamps = (
     (epoch + time_s) * per_s

@@ -105,8 +105,6 @@ class Checkpoints:
     leaves = state.trainable | state.statistics
     shapes = {path: (list(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in leaves.items()}
     about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': shapes, 'sums': sums}
-    # The history chooses the best step: a changed digit in it would change results without a word.
-    about['sums'] = sums | {'itself': checksums.hash_entries(about)}
     items: dict[str, Any] = {name: ocp.args.StandardSave(item) for name, item in collections.items()}
     items |= {'data': ocp.args.JsonSave(data), 'about': ocp.args.JsonSave(about)}
     try:
@@ -148,10 +146,10 @@ class Checkpoints:
   def _restore_state(
     self, step: int, like: State, batches: grain.DatasetIterator
   ) -> tuple[State, list[dict], float]:
-    about, sums = self._about(step)
+    about = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
     self._check_variables(about, like.trainable | like.statistics)
     items = _to_restore(_collections(like)) | {'data': ocp.args.JsonRestore()}
-    restored = self._restore(step, items, sums)
+    restored = self._restore(step, items, about['sums'])
     batches.set_state(restored['data'])
     arrays = {name: _arrays(restored[name]) for name in items if name != 'data'}
     optimizer = arrays.pop('optimizer')
@@ -174,26 +172,13 @@ class Checkpoints:
         f'{self.folder} has no checkpoint of step {step}; delete {self.folder.parent} and run again'
       )
     try:
-      about, sums = self._about(step)
+      about = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
       self._check_variables(about, like)
       items = _to_restore(variables.nest(like))
-      restored = self._restore(step, items, sums)
+      restored = self._restore(step, items, about['sums'])
     except _DamagedError as error:
       raise self._damaged(f'checkpoint {step}', error) from error
     return variables.flatten({name: _arrays(restored[name]) for name in items})
-
-  def _about(self, step: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """History, seconds and shapes; and the checksums of the other items. Raises _DamagedError."""
-    about = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
-    try:
-      sums = dict(about.pop('sums'))
-      expected = sums.pop('itself')
-      computed = checksums.hash_entries({**about, 'sums': sums})
-    except (KeyError, TypeError, ValueError, RecursionError, AttributeError) as error:
-      raise _DamagedError(f'its sums are missing: {shorten(error)}') from error
-    if computed != expected:
-      raise _DamagedError(f'the sum of its entries is {computed}, and it says {expected}')
-    return about, sums
 
   def _restore(self, step: int, items: dict[str, Any], sums: Mapping[str, str] | None = None) -> Any:
     """Items by name, compared with `sums`, unless they hold their own. Raises _DamagedError."""

@@ -6,18 +6,10 @@ import re
 from har_jax.errors import shorten
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats.export import Export, export_single
+from har_jax.recordings.language import WORDS
 from har_jax.recordings.opening import is_table, open_table
 
 APP = 'CSV or Parquet'
-# Names of files of one sensor, best first.
-_SENSORS = {
-  'acc': (
-    *('totalacceleration', 'accelerometer', 'acceleration', 'rawaccelerometer', 'accelerometerraw', 'accel'),
-    *('acc', 'linearacceleration', 'linearaccelerometer'),
-  ),
-  'gyro': ('gyroscope', 'gyro', 'rotationrate', 'rawgyroscope', 'gyroscoperaw', 'gyr'),
-  'gravity': ('gravity',),
-}
 
 
 def find(files: Files) -> list[Export]:
@@ -49,7 +41,7 @@ def find(files: Files) -> list[Export]:
 def _sensor(stem: str) -> tuple[str, int, str]:
   """The sensor in a file's name or '', its rank, and other words: 'acc' and 'monday' of monday_accel.csv."""
   parts = [part for part in re.split(r'[\W_]+', stem.lower()) if part]
-  for sensor, names in _SENSORS.items():
+  for sensor, names in WORDS['files'].items():
     for rank, name in enumerate(names):
       if ''.join(parts) == name:
         return sensor, rank, ''

@@ -33,9 +33,9 @@ def small_forest() -> Iterator[None]:
 
 @pytest.fixture(scope='session')
 def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """Two of the made-up datasets with short recordings, prepared by the command."""
+  """Two of the made-up datasets with few short recordings, prepared by the command."""
   folder = tmp_path_factory.mktemp('windows')
-  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(synthetic, 'corpus_recordings', short)
     for name in ('synth_waist', 'synth_thigh'):

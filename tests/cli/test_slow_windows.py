@@ -17,8 +17,9 @@ from har_jax.stream.stream import Stream
 
 _WINDOWING = Windowing(64, 25)
 _MODEL = (
-  *('--dtype=float32', '--model_patch_size=4', '--model_stem=8,8', '--model_width=24', '--model_mlp_dim=32'),
+  *('--dtype=float32', '--model_patch_size=16', '--model_stem=', '--model_width=24', '--model_mlp_dim=32'),
   *('--model_num_heads=2', '--model_depth=1', '--model_decoder_depth=1', '--model_head=8', '--noprogress'),
+  *('--model_pooling=mean', '--normalize=train'),
 )
 
 
@@ -42,7 +43,7 @@ def _json(path: pathlib.Path) -> dict:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   """Windows of 64 samples at 25 Hz, and a base of them."""
   folder = tmp_path_factory.mktemp('slow')
-  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(synthetic, 'corpus_recordings', short)
     for name in ('synth_waist', 'synth_thigh'):

@@ -87,7 +87,12 @@ class Model(config_fields.Checked):
     {'mean': 'their mean', 'statistics': 'their mean, maximum and standard deviation'},
     'head input, from the tokens',
   )
-  head: tuple[int, ...] = config_fields.widths((128,), 'hidden widths of the classifier head', least=1)
+  head: tuple[int, ...] = config_fields.widths(
+    (128,), 'hidden widths of the classifier head; none: a linear layer on standardized inputs', least=0
+  )
+  window_statistics: bool = config_fields.flag(
+    False, 'the head also takes statistics of the whole window: moments, quantiles, spectrum, correlations'
+  )
   dropout: float = config_fields.fraction(0.2, 'dropout rate in the classifier head')
   window_samples: int = config_fields.count(
     Windowing.samples,
@@ -124,6 +129,11 @@ class Model(config_fields.Checked):
       raise UserError(
         f'model stem of {len(self.stem)} widths needs patch_size {2 ** len(self.stem)} and streams 1; '
         f'given patch_size {self.patch_size}, streams {self.streams}'
+      )
+    if self.window_statistics and not self.stem:
+      raise UserError(
+        'model window_statistics are of signals in g and rad/s, which a stem takes; give a stem, or '
+        '--nomodel_window_statistics'
       )
     if not 1 <= self.hidden < self.tokens:
       raise UserError(

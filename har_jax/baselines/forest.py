@@ -8,14 +8,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from har_jax import config
-from har_jax.baselines.features import window_features
+from har_jax.signal.statistics import window_statistics
 
 _TREES = 400
 _ARRAYS = ('feature', 'threshold', 'children_left', 'children_right', 'value')
 
 
 class Forest:
-  """scikit-learn's ExtraTreesClassifier on `features.window_features`."""
+  """scikit-learn's ExtraTreesClassifier on `window_statistics`."""
 
   def __init__(self, random_state: int, rate_hz: int = config.Windowing.rate_hz):
     from sklearn.ensemble import ExtraTreesClassifier  # late: importing it takes a second
@@ -27,11 +27,11 @@ class Forest:
     from har_jax.train.augment import augmented_copy  # late: prediction needs no JAX
 
     copies = augmented_copy(X, config.Experiment().finetune, self._seed)
-    self.estimator.fit(window_features(np.concatenate([X, copies]), self._rate_hz), np.concatenate([y, y]))
+    self.estimator.fit(window_statistics(np.concatenate([X, copies]), self._rate_hz), np.concatenate([y, y]))
     return self
 
   def predict_proba(self, X: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w y']:
-    return self.estimator.predict_proba(window_features(X, self._rate_hz))
+    return self.estimator.predict_proba(window_statistics(X, self._rate_hz))
 
   @property
   def arrays(self) -> list[np.ndarray]:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from har_jax.baselines.features import in_chunks, names, statistics
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.statistics import in_chunks, names, statistics
 
 CHANNELS = ('acc norm', 'acc along', 'acc across', 'gyro norm', 'gyro along', 'gyro across')
 FEWEST_WALKING = 5  # windows, to compare others with

@@ -17,11 +17,11 @@ from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions, seconds_of, stages_of
 from har_jax.methods import METHODS, Settings
 from har_jax.storage import Place
-from har_jax.train import metrics
+from har_jax.train import loop, metrics, output_layer
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.evaluation import predict
-from har_jax.train.loop import Run, Trained, train
 from har_jax.train.objective import Classify, initial_shapes
+from har_jax.train.run import Run, Trained
 from har_jax.variables import Variables
 
 
@@ -43,9 +43,13 @@ def prepare_run(spec: RunSpec, base: Variables) -> PreparedRun:
   """
   experiment, method = spec.experiment, METHODS[spec.method]
   data = spec.fold.target_windows()
-  objective = Classify(experiment.model, len(data.classes), experiment.precision)
+  objective = Classify(method.model(experiment.model), len(data.classes), experiment.precision)
   encoder, others = variables.split(base, lambda path: path.startswith('params/encoder/'))
-  has_head = experiment.protocol.supervised_pretraining_steps and 'head' not in experiment.lora.targets
+  has_head = (
+    experiment.protocol.supervised_pretraining_steps
+    and 'head' not in experiment.lora.targets
+    and not method.fits_head
+  )
 
   def head(drawn: Variables) -> Variables:
     return methods.arrange_head(others, drawn, spec.fold.sources.classes, data.classes)
@@ -94,6 +98,7 @@ def adapt_and_test(
   protocol, method = first.experiment.protocol, METHODS[first.method]
 
   def trained(runs: Sequence[Run]) -> dict[int, Trained]:
+    train = output_layer.train if method.fits_head else loop.train
     ends = train(
       objective,
       runs,

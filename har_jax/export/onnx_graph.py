@@ -13,7 +13,7 @@ import numpy as np
 
 import har_jax
 from har_jax import config
-from har_jax.export import onnx_stem
+from har_jax.export import onnx_statistics, onnx_stem
 from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
 from har_jax.export.onnx_features import KEEP_FLOAT32, patch_features
@@ -101,7 +101,16 @@ class _Graph(Nodes):
     return self.add('Mul', self.add('Sub', signal, mean, name='centered'), scale, name='normalized')
 
   def encoder(self, signal: str) -> str:
-    """[w, d], or [w, 3 d]: the head's input."""
+    """[w, f]: the head's input."""
+    pooled, model = self._pooled(signal), self._model
+    if not model.window_statistics:
+      return pooled
+    return self.concat(
+      [pooled, onnx_statistics.window_statistics(self, 'statistics', signal, model)], 'features'
+    )
+
+  def _pooled(self, signal: str) -> str:
+    """[w, d], or [w, 3 d]."""
     model = self._model
     if model.stem:
       tokens = onnx_stem.stem_tokens(self, 'encoder/embed', signal, model, self._dense, self._norm)
@@ -123,6 +132,8 @@ class _Graph(Nodes):
   def head(self, features: str) -> str:
     """[w, y]: probabilities. Each BatchNorm is folded into the dense layer before it."""
     last = len(self._model.head)
+    if not last:
+      features = self._standardize('head/standardize', features)
     for i in range(last):
       features = self.add(
         'Relu', self._dense(f'head/dense_{i}', features, f'head/norm_{i}'), name=f'head/relu_{i}'
@@ -130,6 +141,13 @@ class _Graph(Nodes):
     temperature = self.constant('temperature', np.float32(self._merged.temperature))
     logits = self.add('Div', self._dense(f'head/dense_{last}', features), temperature, name='logits')
     return self.add('Softmax', logits, name='softmax', axis=-1)
+
+  def _standardize(self, module: str, x: str) -> str:
+    mean, scale = (
+      self.constant(f'{module}/{name}', self._value(f'{module}/{name}', 'batch_stats'))
+      for name in ('mean', 'scale')
+    )
+    return self.add('Mul', self.add('Sub', x, mean, name=f'{module}/centered'), scale, name=module)
 
   def _block(self, module: str, x: str) -> str:
     model = self._model

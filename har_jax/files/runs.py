@@ -39,7 +39,8 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
       raise UserError(f'{path} does not say what it starts from; {storage.RUN_AGAIN}')
     is_place = '://' in run.starts_from
     base = load_base(storage.place(run.starts_from) if is_place else path.parent / run.starts_from)
-  objective = Classify(experiment.model, len(data.classes), experiment.precision)
+  model = method.model(experiment.model)
+  objective = Classify(model, len(data.classes), experiment.precision)
   # As the run started: a head that is itself adapted keeps the kernels that were drawn, and no checkpoint
   # holds them.
   settings = Settings.from_experiment(experiment)
@@ -48,7 +49,7 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   trained = checkpoints.variables(run.step, prepared.trainable | prepared.statistics)
   measured: dict[str, Any] = {'validation': run.validated, 'test': run.test}
   card = {
-    **method_entries(method.name, settings, experiment.model),
+    **method_entries(method.name, settings, model),
     'classes': data.classes,
     'normalizer': data.normalizer,
     'signals': run.signals,

@@ -8,6 +8,7 @@ from har_jax.methods import (
   dora,
   full,
   ia3,
+  linear,
   lora,
   norm,
   partial,
@@ -33,6 +34,7 @@ from har_jax.methods.quantized import quantized
 
 _FROZEN = (
   probe.METHOD,
+  linear.METHOD,
   bitfit.METHOD,
   norm.METHOD,
   partial.METHOD,

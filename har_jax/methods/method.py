@@ -46,6 +46,7 @@ class Method:
     whose scaled product is added to a kernel.
   peft: the layout of Hugging Face's peft; None: it has none.
   pretrained: False: the encoder starts from random weights.
+  fits_head: True: no weight trains by gradients; a linear head is fitted by `train.output_layer`.
   budget_place: its place among the methods that a budget tries, the best first; None: it is not tried.
   """
 
@@ -63,7 +64,14 @@ class Method:
   pairs: str = ''
   peft: 'PeftLayout | None' = None
   pretrained: bool = True
+  fits_head: bool = False
   budget_place: int | None = None
+
+  def model(self, model: config.Model) -> config.Model:
+    """The model with the head that the method trains."""
+    if not self.fits_head:
+      return model
+    return dataclasses.replace(model, head=(), window_statistics=bool(model.stem))
 
   def is_factor(self, path: str, leaf: str) -> bool:
     """Returns whether the path is that of the leaf `a` or `b` of one of the method's pairs."""

@@ -2,13 +2,22 @@
 
 from har_jax.model.masking import draw_mask
 from har_jax.model.tokens import reconstruction_target
-from har_jax.model.transformer import Autoencoder, Classifier, ProjectionModel, reconstruction_error
+from har_jax.model.transformer import (
+  Autoencoder,
+  Classifier,
+  ProjectionModel,
+  Standardize,
+  head_input_widths,
+  reconstruction_error,
+)
 
 __all__ = [
   'Autoencoder',
   'Classifier',
   'ProjectionModel',
+  'Standardize',
   'draw_mask',
+  'head_input_widths',
   'reconstruction_error',
   'reconstruction_target',
 ]

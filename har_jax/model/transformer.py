@@ -1,12 +1,13 @@
 """The encoder, and the models that contain it: masked autoencoder, classifier, projection model.
 
-b batch, n samples, c channels, t tokens, v visible tokens, q values per token, d width, y classes,
-e projection width, f head input: d, or 3 d with statistics.
+b batch, n samples, c channels, t tokens, v visible tokens, q values per token;
+d width, y classes, e projection width, f inputs of the head.
 """
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from har_jax import config, initializers
@@ -14,9 +15,14 @@ from har_jax.model import masking
 from har_jax.model.layers import Block, Dense, LayerNorm, stream_name
 from har_jax.model.stem import Stem
 from har_jax.model.tokens import patch_features, target_dim
+from har_jax.signal import statistics
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 _INIT_STD = 0.02  # of learned positions and mask tokens, as in BERT and MAE
 _PROJECTION_DIM = 128  # as in SimCLR
+TO_PHYSICAL = np.repeat(
+  np.array([STANDARD_GRAVITY_M_S2, 1], np.float32), 3
+)  # from g and rad/s to m/s² and rad/s
 VAR_EPS = 1e-4  # so that the gradient of the standard deviation is finite at zero
 
 
@@ -98,8 +104,25 @@ def reconstruction_error(
   return jnp.sum(errors * mask, axis=-1) / jnp.sum(mask, axis=-1)
 
 
+def head_input_widths(model: config.Model) -> tuple[int, ...]:
+  """Widths of the parts of the head's input: what the tokens say, and the window's statistics."""
+  pooled = model.width * (3 if model.pooling == 'statistics' else 1)
+  return (pooled, len(statistics.NAMES)) if model.window_statistics else (pooled,)
+
+
+class Standardize(nn.Module):
+  """Subtracts a mean and multiplies by a scale; `train.output_layer` takes both from training windows."""
+
+  @nn.compact
+  def __call__(self, features: Float[Array, 'b f']) -> Float[Array, 'b f']:
+    width = features.shape[-1:]
+    mean = self.variable('batch_stats', 'mean', initializers.zeros, None, width)
+    scale = self.variable('batch_stats', 'scale', initializers.ones, None, width)
+    return (features - mean.value[None]) * scale.value[None]
+
+
 class Head(nn.Module):
-  """An MLP with BatchNorm and Dropout after each hidden layer."""
+  """An MLP with BatchNorm and Dropout after each hidden layer; without any, a standardized linear layer."""
 
   hidden: tuple[int, ...]
   dropout: float
@@ -110,6 +133,8 @@ class Head(nn.Module):
   def __call__(
     self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
+    if not self.hidden:
+      features = Standardize(name='standardize')(features)
     for i, width in enumerate(self.hidden):
       features = Dense(width, self.precision, name=f'dense_{i}')(features)
       # Momentum 0.9 instead of 0.99: runs of a few hundred steps are too short for the latter.
@@ -149,11 +174,13 @@ class Classifier(nn.Module):
   def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b f']:
     """The head's input. Each window's features depend on that window only."""
     tokens, _ = self.encoder(signal)
-    mean = jnp.mean(tokens, axis=1)
-    if self.model.pooling == 'mean':
-      return mean
-    std = jnp.sqrt(jnp.var(tokens, axis=1) + VAR_EPS)
-    return jnp.concatenate([mean, _maximum(tokens), std], axis=-1)
+    parts = [jnp.mean(tokens, axis=1)]
+    if self.model.pooling == 'statistics':
+      parts += [_maximum(tokens), jnp.sqrt(jnp.var(tokens, axis=1) + VAR_EPS)]
+    if self.model.window_statistics:
+      channels = statistics.with_norms(signal * TO_PHYSICAL[None, None], jnp)
+      parts.append(statistics.statistics(channels, self.model.rate_hz, jnp))
+    return jnp.concatenate(parts, axis=-1)
 
   def classify(
     self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None

@@ -14,7 +14,7 @@ from har_jax.datasets import balancing, self_training
 from har_jax.datasets.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.recognizer.parameters import Parameters
-from har_jax.train import evaluation, loop
+from har_jax.train import evaluation, loop, output_layer
 from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_start
 from har_jax.variables import Variables, resident
@@ -119,7 +119,8 @@ class Fit:
       folder=None,  # minutes of training, which nothing resumes
       title=f'{self.method.name}, {title}',
     )
-    (trained,) = loop.train(
+    train = output_layer.train if self.method.fits_head else loop.train
+    (trained,) = train(
       self.objective,
       [run],
       training=self.training,
@@ -146,7 +147,6 @@ def fits(
 
   base, experiment: of `parameters.check`.
   """
-  objective = Classify(experiment.model, len(classes), experiment.precision)
   lora, training = experiment.lora, experiment.finetune
   seed, progress = int(parameters.random_state), bool(parameters.verbose)
 
@@ -155,7 +155,9 @@ def fits(
     settings = Settings.from_experiment(
       dataclasses.replace(experiment, lora=dataclasses.replace(lora, rank=rank, alpha=alpha))
     )
-    prepared = files.prepare(base, objective, method, settings, seed, classes=classes)
+    objective = Classify(method.model(experiment.model), len(classes), experiment.precision)
+    of_head = None if method.fits_head else classes
+    prepared = files.prepare(base, objective, method, settings, seed, classes=of_head)
     return Fit(objective, method, settings, prepared, training, train, validation, seed, progress)
 
   return fit_of

@@ -188,7 +188,7 @@ class Recognizer(parameters.Parameters, Estimator):
       shifts = int(self.tta_shifts)
       fitted = fit.with_unlabeled(fitted, normalizer(more), tta_shifts=shifts, validated=has_validation)
     card = {
-      **files.method_entries(fit.method.name, fit.settings, experiment.model),
+      **files.method_entries(fit.method.name, fit.settings, fit.objective.model),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'signals': signal_summary.to_json(

@@ -28,6 +28,11 @@ class ShortTraining:
 
   def __init__(self, classes: Sequence[Any], parameters: Parameters):
     base, experiment = check(parameters)
+    if methods.METHODS[parameters.method].fits_head:
+      raise UserError(
+        f'{parameters.method} is fitted to all windows at once, not in steps; give a method that trains '
+        'in steps, such as probe or lora'
+      )
     if base is None or not base.model.stem:
       raise UserError('the base needs statistics of all windows for its inputs; give a base with a stem')
     self.base, self.method, self.training = base, methods.METHODS[parameters.method], experiment.finetune

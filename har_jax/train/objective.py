@@ -27,7 +27,9 @@ from har_jax.model import (
   Autoencoder,
   Classifier,
   ProjectionModel,
+  Standardize,
   draw_mask,
+  head_input_widths,
   reconstruction_error,
   reconstruction_target,
 )
@@ -123,8 +125,7 @@ class Classify:
 
   def init_head(self, key: jax.Array) -> Variables:
     """The head's part of `init`, bit for bit. To draw the encoder, too, takes seconds of compiling."""
-    width = self.model.width * (3 if self.model.pooling == 'statistics' else 1)
-    features = jax.ShapeDtypeStruct((2, width), np.float32)
+    features = jax.ShapeDtypeStruct((2, sum(head_input_widths(self.model))), np.float32)
     return _drawn(self._classifier, key, features, training=False, method='classify')
 
   def losses(
@@ -169,10 +170,10 @@ class ClassifyWithHidden(Classify):
     logits, captured = self._classifier.apply(
       nest(variables),
       batch['signal'],
-      capture_intermediates=lambda module, _: isinstance(module, nn.Dropout),
+      capture_intermediates=lambda module, _: isinstance(module, nn.Dropout | Standardize),
       mutable=['intermediates'],
     )
-    last = f'Dropout_{len(self.model.head) - 1}'
+    last = f'Dropout_{len(self.model.head) - 1}' if self.model.head else 'standardize'
     hidden: Any = captured['intermediates']['head'][last]['__call__'][0]
     parts = (hidden, jnp.ones((len(hidden), 1)), logits)
     return jnp.concatenate([part.astype(jnp.float32) for part in parts], axis=1)

@@ -98,6 +98,11 @@ def test_a_collection_without_an_owner_is_not_exported(recognizer: Recognizer):
       config.Lora(rank=4, alpha=8.0),
       {'depth': 1, 'patch_size': 4, 'stem': (8, 16), 'pooling': 'statistics'},
     ),
+    (
+      'linear',
+      export_cases.LORA,
+      {'depth': 1, 'patch_size': 4, 'stem': (8, 16), 'head': (), 'window_statistics': True},
+    ),
   ],
 )
 def test_models_of_every_shape_are_exported(

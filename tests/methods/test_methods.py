@@ -37,6 +37,7 @@ TRAINED = {
   'full': r'params/.*',
   'scratch': r'params/.*',
   'probe': '',
+  'linear': '',
   'bitfit': rf'params/({_LAYER}|encoder/block_\d/norm_(attention|ffn)|encoder/norm)/bias',
   'norm': r'params/encoder/(block_\d/norm_(attention|ffn)|norm)/(scale|bias)',
   'partial': r'params/encoder/(block_1/.*|norm/(scale|bias))',
@@ -149,7 +150,7 @@ def test_each_method_trains_the_paths_of_the_table(objective: Classify, base: Va
   expected = _trained(name, [path for part in prepared.values() for path in part])
   assert prepared['trainable'].keys() == expected
   assert any(path.startswith('params/head/') for path in expected)
-  assert any(not path.startswith('params/head/') for path in expected) or name.endswith('probe')
+  assert any(not path.startswith('params/head/') for path in expected) or name.endswith(('probe', 'linear'))
 
 
 def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base: Variables):

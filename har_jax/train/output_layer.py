@@ -1,0 +1,103 @@
+"""A linear head, fitted to all training windows at once by logistic regression.
+
+w windows, f the head's inputs, y classes.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from har_jax import config
+from har_jax.datasets.batches import Batch
+from har_jax.errors import Stopped
+from har_jax.model import head_input_widths
+from har_jax.train import optimizer
+from har_jax.train.evaluation import evaluate, predict
+from har_jax.train.objective import Classify
+from har_jax.train.run import ActiveRun, Run, Trained
+from har_jax.train.step import compiled_start
+from har_jax.variables import Variables
+
+# Weight of the windows' summed loss against half of the squared weights. Chosen among 3, 10 and 30 on SPAR,
+# LIARA and PDIoT's pocket: docs/results/unseen.md.
+_LOSS_WEIGHT = 10.0
+_MAX_ITERATIONS = 1000
+_MEAN, _SCALE = 'batch_stats/head/standardize/mean', 'batch_stats/head/standardize/scale'
+_LEAST_DEVIATION = 1e-6  # of an input: below, it is constant
+
+
+def train(
+  objective: Classify,
+  runs: Sequence[Run],
+  *,
+  training: config.Training,
+  pretrained: bool,
+  wrap: optimizer.Wrap = optimizer.unchanged,
+  progress: bool = True,
+  stop: Callable[[], bool] = lambda: False,
+) -> list[Trained]:
+  """Fits the head of each run, as the one step of its training. Takes the arguments of `loop.train`.
+
+  Raises Stopped where `stop` returns True before a fit.
+  """
+  one_step = dataclasses.replace(training, max_steps=1, num_evals=1, patience=0)
+  start = compiled_start(one_step, pretrained=pretrained, wrap=wrap)
+  results = []
+  for run in runs:
+    active = ActiveRun(run, one_step, start, windows_per_row=objective.windows_per_row)
+    if active.is_active():
+      if stop():
+        raise Stopped(f'{run.title}: stopped before its fit')
+      head = fit(objective, run.trainable | run.statistics | run.frozen, run.windows)
+      state = dataclasses.replace(
+        active.initial_state,
+        step=jnp.int32(1),
+        trainable={path: head.get(path, leaf) for path, leaf in run.trainable.items()},
+        statistics={path: head.get(path, leaf) for path, leaf in run.statistics.items()},
+      )
+      active.open_log(progress=progress)
+      active.step = 1
+      variables = state.trainable | state.statistics | run.frozen
+      active.record_validation(state, evaluate(objective, variables, run.validation))
+      active.log.close()
+    results.append(active.result())
+  return results
+
+
+def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
+  """The leaves of a linear head, for these windows and their labels. Each class must have a window.
+
+  variables: all of the model's, with the head as drawn. Each part of the head's input is scaled to the same
+  total variance, so that the wider one does not count for more.
+  """
+  from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
+
+  # Without a standardization, the hidden outputs are the head's input itself.
+  unscaled = {_MEAN: jnp.zeros_like(variables[_MEAN]), _SCALE: jnp.ones_like(variables[_SCALE])}
+  outputs = predict(objective.with_hidden, variables | unscaled, windows)
+  features = outputs[:, : -1 - objective.classes].astype(np.float64)
+  mean, scale = _standardization(features, head_input_widths(objective.model))
+  model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
+  model.fit((features - mean) * scale, windows['label'])
+  kernel, bias = model.coef_.T, model.intercept_
+  if objective.classes == 2:  # scikit-learn has one column: the second class against the first
+    kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
+  leaves: dict[str, Any] = {
+    _MEAN: mean,
+    _SCALE: scale,
+    'params/head/dense_0/kernel': kernel,
+    'params/head/dense_0/bias': bias,
+  }
+  return {path: jnp.asarray(leaf, jnp.float32) for path, leaf in leaves.items()}
+
+
+def _standardization(
+  features: Float[np.ndarray, 'w f'], widths: Sequence[int]
+) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'f']]:
+  deviations = features.std(axis=0)
+  deviations = np.where(deviations > _LEAST_DEVIATION, deviations, np.inf)  # a constant input is left out
+  return features.mean(axis=0), 1 / (deviations * np.sqrt(np.repeat(widths, widths)))

@@ -1,0 +1,92 @@
+"""The fit of a linear head: against scikit-learn on the same inputs, and as a run that is resumed."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from har_jax import config
+from har_jax.datasets.batches import Batch
+from har_jax.errors import Stopped
+from har_jax.model import head_input_widths
+from har_jax.signal import statistics
+from har_jax.train import output_layer
+from har_jax.train.evaluation import predict
+from har_jax.train.objective import Classify
+from har_jax.train.run import Run
+from har_jax.variables import Variables, split, split_statistics
+
+
+@pytest.fixture(scope='module')
+def model(tiny: config.Model) -> config.Model:
+  changed = {'patch_size': 4, 'stem': (8, 16), 'log_std': False, 'invariant_features': False}
+  return dataclasses.replace(tiny, depth=1, head=(), window_statistics=True, **changed)
+
+
+@pytest.fixture(scope='module', params=[2, 3])
+def case(
+  request: pytest.FixtureRequest, model: config.Model, drawn: Callable[..., Any]
+) -> tuple[Classify, Variables, Batch]:
+  classes = request.param
+  rng = np.random.default_rng(0)
+  label = np.arange(24, dtype=np.int32) % classes
+  signal = rng.normal(0, 0.2 + label[:, None, None], (24, model.window_samples, 6)).astype(np.float32)
+  objective = Classify(model, classes)
+  return objective, dict(drawn(objective.init)), {'signal': signal, 'label': label}
+
+
+def _features(objective: Classify, held: Variables, windows: Batch) -> np.ndarray:
+  return np.asarray(jax.jit(objective.features)(held, windows['signal']), np.float64)
+
+
+def test_the_heads_input_ends_in_the_statistics_in_physical_units(case: tuple[Classify, Variables, Batch]):
+  objective, held, windows = case
+  features = _features(objective, held, windows)
+  physical = windows['signal'] * np.repeat([9.80665, 1.0], 3)
+  expected = statistics.window_statistics(physical, objective.model.rate_hz)
+  assert features.shape[1] == sum(head_input_widths(objective.model))
+  np.testing.assert_allclose(features[:, -expected.shape[1] :], expected, atol=5e-3)
+
+
+def test_a_fit_is_logistic_regression_on_parts_of_equal_variance(case: tuple[Classify, Variables, Batch]):
+  objective, held, windows = case
+  fitted = held | output_layer.fit(objective, held, windows)
+  features = _features(objective, held, windows)
+  pooled, of_window = head_input_widths(objective.model)
+  deviations = np.where(features.std(axis=0) > 1e-6, features.std(axis=0), np.inf)
+  parts = (features - features.mean(axis=0)) / deviations
+  parts /= np.sqrt([pooled] * pooled + [of_window] * of_window)
+  expected = LogisticRegression(C=10.0, max_iter=1000).fit(parts, windows['label']).predict_proba(parts)
+  found = jax.nn.softmax(predict(objective, fitted, windows), axis=1)
+  np.testing.assert_allclose(found, expected, atol=2e-4)
+  assert (found.argmax(axis=1) == windows['label']).mean() > 0.9
+
+
+def test_a_fitted_run_is_resumed_and_stops_when_told(
+  case: tuple[Classify, Variables, Batch], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  objective, held, windows = case
+  counted, rest = split_statistics(held)
+  trainable, frozen = split(rest, lambda path: '/head/' in path)
+  run = Run(trainable, counted, frozen, windows, windows, 0, tmp_path, 'a run')
+
+  def train(**options: Any) -> Any:
+    (trained,) = output_layer.train(
+      objective, [run], training=config.Training(), pretrained=True, progress=False, **options
+    )
+    return trained
+
+  with pytest.raises(Stopped, match='a run: stopped before its fit'):
+    train(stop=lambda: True)
+  first = train()
+  assert first.step == 1
+  assert first.history[0]['macro_f1'] > 0.9
+  monkeypatch.setattr(output_layer, 'fit', lambda *_: pytest.fail('it is fitted already'))
+  again = train()
+  for path, leaf in first.variables.items():
+    np.testing.assert_array_equal(again.variables[path], leaf)

@@ -13,8 +13,10 @@ from typing import Any
 
 import grain
 import jax
+import msgspec
 import numpy as np
 import orbax.checkpoint as ocp
+from jaxtyping import PyTree
 from orbax.checkpoint import checkpoint_managers
 from orbax.checkpoint.path import atomicity
 
@@ -29,13 +31,22 @@ _LOG = logging.getLogger(__name__)
 _DISK_FACTOR = 3  # a save needs this many times the state's size: Orbax writes parts, then merges them
 
 
-def _score(measured: dict[str, Any]) -> float:
+def _score(measured: Mapping[str, int | float]) -> float:
   return measured['score']
 
 
 _NEWEST_AND_BEST = checkpoint_managers.AnyPreservationPolicy(
   [checkpoint_managers.LatestN(1), checkpoint_managers.BestN(get_metric_fn=_score, n=1)]
 )
+
+
+class _About(msgspec.Struct):
+  """The item `about`. sums: of each item. shapes: path → shape and dtype of a leaf."""
+
+  history: list[dict[str, int | float]]
+  seconds: float
+  shapes: dict[str, tuple[list[int], str]]
+  sums: dict[str, str]
 
 
 class _DamagedError(Exception):
@@ -104,8 +115,8 @@ class Checkpoints:
     sums = {name: _sum(item) for name, item in collections.items()} | {'data': checksums.hash_entries(data)}
     leaves = state.trainable | state.statistics
     shapes = {path: (list(leaf.shape), np.dtype(leaf.dtype).name) for path, leaf in leaves.items()}
-    about: dict[str, Any] = {'history': history, 'seconds': seconds, 'shapes': shapes, 'sums': sums}
-    items: dict[str, Any] = {name: ocp.args.StandardSave(item) for name, item in collections.items()}
+    about = msgspec.to_builtins(_About(history, seconds, shapes, sums))
+    items = {name: ocp.args.StandardSave(item) for name, item in collections.items()}
     items |= {'data': ocp.args.JsonSave(data), 'about': ocp.args.JsonSave(about)}
     try:
       if step in self._manager.all_steps():  # a damaged one, which `newest` skipped
@@ -146,10 +157,10 @@ class Checkpoints:
   def _restore_state(
     self, step: int, like: State, batches: grain.DatasetIterator
   ) -> tuple[State, list[dict], float]:
-    about = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
+    about = self._about(step)
     self._check_variables(about, like.trainable | like.statistics)
     items = _to_restore(_collections(like)) | {'data': ocp.args.JsonRestore()}
-    restored = self._restore(step, items, about['sums'])
+    restored = self._restore(step, items, about.sums)
     batches.set_state(restored['data'])
     arrays = {name: _arrays(restored[name]) for name in items if name != 'data'}
     optimizer = arrays.pop('optimizer')
@@ -160,7 +171,7 @@ class Checkpoints:
       statistics={path: flat[path] for path in like.statistics},
       optimizer=optimizer,
     )
-    return state, about['history'], about['seconds']
+    return state, about.history, about.seconds
 
   def variables(self, step: int, like: Variables) -> Variables:
     """The variables of `like` (arrays or shapes) at a step. Other items are not read.
@@ -172,15 +183,25 @@ class Checkpoints:
         f'{self.folder} has no checkpoint of step {step}; delete {self.folder.parent} and run again'
       )
     try:
-      about = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
+      about = self._about(step)
       self._check_variables(about, like)
       items = _to_restore(variables.nest(like))
-      restored = self._restore(step, items, about['sums'])
+      restored = self._restore(step, items, about.sums)
     except _DamagedError as error:
       raise self._damaged(f'checkpoint {step}', error) from error
     return variables.flatten({name: _arrays(restored[name]) for name in items})
 
-  def _restore(self, step: int, items: dict[str, Any], sums: Mapping[str, str] | None = None) -> Any:
+  def _about(self, step: int) -> _About:
+    """The item `about`. Raises _DamagedError."""
+    entries = self._restore(step, {'about': ocp.args.JsonRestore()})['about']
+    try:
+      return msgspec.convert(entries, _About)
+    except msgspec.ValidationError as error:
+      raise _DamagedError(_first_line(error)) from error
+
+  def _restore(
+    self, step: int, items: Mapping[str, ocp.args.CheckpointArgs], sums: Mapping[str, str] | None = None
+  ) -> Any:
     """Items by name, compared with `sums`, unless they hold their own. Raises _DamagedError."""
     _silence_late_reads()
     try:
@@ -212,9 +233,9 @@ class Checkpoints:
         f'and {free / 1e6:.1f} MB are free; free some space, then rerun to resume from the last checkpoint'
       )
 
-  def _check_variables(self, about: dict[str, Any], like: Variables) -> None:
+  def _check_variables(self, about: _About, like: Variables) -> None:
     """Raises UserError, with the differences, where names, shapes or dtypes do not match."""
-    saved = {path: jax.ShapeDtypeStruct(shape, dtype) for path, (shape, dtype) in about['shapes'].items()}
+    saved = {path: jax.ShapeDtypeStruct(shape, dtype) for path, (shape, dtype) in about.shapes.items()}
     if lines := variables.difference(like, saved):
       raise UserError(f'the checkpoint in {self.folder} is of another model; use another --out:\n{lines}')
 
@@ -260,16 +281,16 @@ def _first_line(error: Exception) -> str:
   return shorten(str(error).partition('\n')[0] or type(error).__name__)
 
 
-def _sum(item: Any) -> str:
+def _sum(item: PyTree) -> str:
   return checksums.hash_arrays(np.asarray(leaf) for leaf in jax.tree.leaves(item))
 
 
-def _collections(state: State) -> dict[str, Any]:
+def _collections(state: State) -> dict[str, PyTree]:
   """The items of a state: one per collection, and the optimizer."""
   return variables.nest(state.trainable | state.statistics) | {'optimizer': state.optimizer}
 
 
-def _to_restore(items: dict[str, Any]) -> dict[str, Any]:
+def _to_restore(items: Mapping[str, PyTree]) -> dict[str, ocp.args.CheckpointArgs]:
   # NumPy arrays: for JAX arrays, Orbax looks for the devices that they were saved from.
   like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), items)
   return {name: ocp.args.StandardRestore(item) for name, item in like.items()}

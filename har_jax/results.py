@@ -112,7 +112,7 @@ def flat(value: Any) -> Any:
   return ','.join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def _digest(windows: dict[str, Any]) -> str:
+def _digest(windows: Mapping[str, object]) -> str:
   """Names a set of windows folders; the same windows have the same name.
 
   By their archives' checksums, as in rows that are older than the windows' sums; `find` compares the sums.
@@ -120,7 +120,7 @@ def _digest(windows: dict[str, Any]) -> str:
   return hashlib.sha256(json.dumps(windows, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _tested(windows: records.IdentifiedWindows) -> dict[str, Any]:
+def _tested(windows: records.IdentifiedWindows) -> dict[str, str | int | None]:
   """What identifies a target's windows. Of several positions, a target has the first."""
   entries = msgspec.to_builtins(windows)
   return {
@@ -131,7 +131,7 @@ def _tested(windows: records.IdentifiedWindows) -> dict[str, Any]:
   }
 
 
-def _without_sum(windows: records.IdentifiedWindows) -> dict[str, Any]:
+def _without_sum(windows: records.IdentifiedWindows) -> dict[str, str | int]:
   """Omits the windows' checksum where their archive has one; synthetic archives have none."""
   entries = msgspec.to_builtins(windows)
   return {name: value for name, value in entries.items() if name != 'sum' or not windows.checksum}

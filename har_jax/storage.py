@@ -146,8 +146,11 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
-  """A card's entries as a record. Raises UserError as `read` and `records.check`."""
-  entries = read(path, to_do=to_do)
+  """A file's entries as a record. Raises UserError as `records.check`, `read` and, for a card, `read_card`."""
+  if issubclass(kind, records.Card):
+    entries, _ = read_card(path, records.format_of(kind), to_do=to_do)
+  else:
+    entries = read(path, to_do=to_do)
   return records.check(entries, kind, path, to_do=to_do)
 
 

@@ -29,6 +29,8 @@ _check_out = outputs.define_overwrite(FLAGS)
 
 
 def main() -> dict[str, Any]:
+  import msgspec
+
   from har_jax import export, storage
   from har_jax.datasets import windows as store
   from har_jax.export import compare
@@ -61,17 +63,19 @@ def main() -> dict[str, Any]:
   for folder, export_file, row in zip(folders, made, rows, strict=True):
     export.write(folder, export_file, measured=row)
   if windows is not None:
-    score, count = rows[0]['macro_f1_before'], rows[0]['windows']
+    score, count = rows[0].macro_f1_before, rows[0].windows
     print(f'Before export: macro-F1 {score:.4f} on {count} windows of {_COMPARE_WINDOWS.value}.')
   print(compare.table(rows))
   print(*folders, sep='\n')
-  return {'exports': [{'out': folder} | row for folder, row in zip(folders, rows, strict=True)]}
+  return {
+    'exports': [{'out': folder} | msgspec.to_builtins(row) for folder, row in zip(folders, rows, strict=True)]
+  }
 
 
 def _test_subjects(adapter: str | None) -> list[str] | None:
   """The test subjects of a run's result file; None for a folder."""
-  from har_jax import storage
+  from har_jax import records, storage
 
   if adapter is None or not adapter.endswith('.json'):
     return None
-  return storage.read(storage.place(adapter))['data']['subjects']['test']
+  return storage.read_record(storage.place(adapter), records.Result).data.subjects.test

@@ -36,7 +36,7 @@ _HTML = _define('html', False, 'also write report.html: tables and figures on on
 
 
 def main() -> dict[str, Any]:
-  from har_jax import results, storage
+  from har_jax import records, results, storage
   from har_jax.report import frame, markdown, page, tables
 
   if _HTML.value:
@@ -71,8 +71,8 @@ def main() -> dict[str, Any]:
     html = page.html(
       runs,
       folder=_RESULTS.value[0],
-      embeddings=page.pictures(folder, 'embedding'),
-      reconstructions=page.pictures(folder, 'reconstruction'),
+      embeddings=page.pictures(folder, records.Embedding),
+      reconstructions=page.pictures(folder, records.Reconstruction),
     )
     files.append(out / 'report.html')
     storage.write_text(files[-1], html)

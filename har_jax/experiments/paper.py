@@ -34,7 +34,7 @@ ROTATION_STD_DEG = config.Experiment().finetune.rotation_std_deg
 # Tables VI and VII are of UCI HAR; without it, of the same people's other recordings; else of the first
 # target.
 _SWEPT = ('ucihar', 'hapt')
-_PROTOCOLS: dict[str, dict[str, Any]] = {
+_PROTOCOLS: dict[str, dict[str, str]] = {
   'paper': {'split': 'window', 'normalize': 'dataset'},
   'subject': {'split': 'subject', 'normalize': 'train'},
 }

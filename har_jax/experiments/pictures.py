@@ -9,10 +9,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from har_jax import config, storage
+from har_jax import config, records, storage
 from har_jax.experiments.adaptation import PreparedRun, load_trained, prepare_run
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import TrainOptions, run_stages, stages_of
@@ -32,32 +33,31 @@ def write(spec: RunSpec) -> None:
   """
   embeddings = spec.folder / 'embeddings.json'
   if not embeddings.exists():
-    storage.write(embeddings, _embedding(spec))
+    storage.write(embeddings, msgspec.to_builtins(_embedding(spec)))
   reconstructions = spec.pretraining / 'reconstructions.json'
   if not reconstructions.exists():
-    storage.write(reconstructions, _reconstruction(spec))
+    storage.write(reconstructions, msgspec.to_builtins(_reconstruction(spec)))
 
 
-def _embedding(spec: RunSpec) -> dict[str, Any]:
+def _embedding(spec: RunSpec) -> records.Embedding:
   """A random sample of test windows in two dimensions, by the pretrained encoder and by the adapted one."""
   base = run_stages(stages_of(spec), _LOAD)
   prepared = prepare_run(spec, base)
-  step = storage.read(spec.result)['step']
+  step = storage.read_record(spec.result, records.Result).step
   test = prepared.data.test
   shown = np.sort(np.random.default_rng(0).permutation(len(test['label']))[:_WINDOWS])
   signal = test['signal'][shown]
   encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}
-  return {
-    'format': 'har_jax embedding 3',
-    'target': spec.target,
-    'method': spec.method,
-    'seed': spec.seed,
-    'split': spec.experiment.protocol.split,
-    'classes': list(prepared.data.classes),
-    'label': test['label'][shown].tolist(),
-    'before': _project(_features(prepared, prepared.objective.init(jax.random.key(0)) | encoder, signal)),
-    'after': _project(_features(prepared, load_trained(prepared, step), signal)),
-  }
+  return records.Embedding(
+    target=spec.target,
+    method=spec.method,
+    seed=spec.seed,
+    split=spec.experiment.protocol.split,
+    classes=list(prepared.data.classes),
+    label=test['label'][shown].tolist(),
+    before=_project(_features(prepared, prepared.objective.init(jax.random.key(0)) | encoder, signal)),
+    after=_project(_features(prepared, load_trained(prepared, step), signal)),
+  )
 
 
 def _features(prepared: PreparedRun, adapted: Variables, signal: np.ndarray) -> Float[np.ndarray, 'b d']:
@@ -73,7 +73,7 @@ def _project(features: Float[np.ndarray, 'b d']) -> list[list[float]]:
   return np.round(points.astype(float), 2).tolist()
 
 
-def _reconstruction(spec: RunSpec) -> dict[str, Any]:
+def _reconstruction(spec: RunSpec) -> records.Reconstruction:
   """Windows of the target, which pretraining never saw, with their hidden tokens filled in by the decoder."""
   model, precision = spec.experiment.model, spec.experiment.precision
   pretrained = run_stages(stages_of(spec)[:1], _LOAD)
@@ -87,18 +87,14 @@ def _reconstruction(spec: RunSpec) -> dict[str, Any]:
   filled = fill(nest(pretrained), jnp.asarray(signal), visible)
   samples = model.patch_size * config.CHANNELS  # the samples come first, then the spectrum
   filled = np.asarray(filled)[..., :samples].reshape(signal.shape)
-  return {
-    'format': 'har_jax reconstruction 3',
-    'target': spec.target,
-    'patch_size': model.patch_size,
-    'windows': [
-      {
-        'dataset': spec.target,
-        'activity': data.classes[data.test['label'][indices[number]]],
-        'hidden': np.asarray(mask[number]).tolist(),
-        'signal': np.round(signal[number].astype(float), 3).tolist(),
-        'reconstructed': np.round(filled[number].astype(float), 3).tolist(),
-      }
-      for number in range(len(signal))
-    ],
-  }
+  windows = [
+    records.ReconstructedWindow(
+      dataset=spec.target,
+      activity=data.classes[data.test['label'][indices[number]]],
+      hidden=np.asarray(mask[number]).tolist(),
+      signal=np.round(signal[number].astype(float), 3).tolist(),
+      reconstructed=np.round(filled[number].astype(float), 3).tolist(),
+    )
+    for number in range(len(signal))
+  ]
+  return records.Reconstruction(target=spec.target, patch_size=model.patch_size, windows=windows)

@@ -19,6 +19,7 @@ from har_jax.errors import UserError
 from har_jax.export import timing
 from har_jax.export.exporter import Export
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.records import MeasuredExport
 from har_jax.train import metrics
 
 _MAX_WINDOWS = 4000  # slow runtimes take milliseconds for each
@@ -59,8 +60,8 @@ def measure(
   recognizer: Recognizer,
   exports: Sequence[Export],
   windows: tuple[Float32[np.ndarray, 'w n 6'], Int[np.ndarray, 'w']] | None = None,
-) -> list[dict[str, Any]]:
-  """A row per export: size, latency and, with `windows`, the difference from the recognizer.
+) -> list[MeasuredExport]:
+  """Measures each export: size, latency and, with `windows`, the difference from the recognizer.
 
   Each call has one window, as on a device. Latencies are of calls from Python, interleaved over the exports.
   """
@@ -68,54 +69,57 @@ def measure(
   blank = np.zeros((1, recognizer.windowing.samples, CHANNELS), np.float32)
   calls = {str(number): functools.partial(run, blank) for number, run in enumerate(runs)}
   seconds = timing.interleaved(calls, repeats=_REPEATS)
-  device = msgspec.to_builtins(runtime.device())
-  rows: list[dict[str, Any]] = []
+  device, rows = runtime.device(), []
   expected = None if windows is None else recognizer.predict_proba(windows[0])
   for number, (export, run) in enumerate(zip(exports, runs, strict=True)):
-    row: dict[str, Any] = {
-      'format': export.card.runtime,
-      'precision': export.card.precision,
-      'bytes': len(export.content),
-      **timing.summary(seconds[str(number)]),
-      'device': device,
-    }
+    row = MeasuredExport(
+      format=export.card.runtime,
+      precision=export.card.precision,
+      bytes=len(export.content),
+      **timing.summary(seconds[str(number)])._asdict(),
+      device=device,
+    )
     if windows is not None and expected is not None:
       exported = np.concatenate([run(signal[None]) for signal in windows[0]])
-      row |= compare_probabilities(expected, exported, windows[1])
+      row = compare_probabilities(row, expected, exported, windows[1])
     rows.append(row)
   return rows
 
 
 def compare_probabilities(
-  expected: Float[np.ndarray, 'w y'], exported: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
-) -> dict[str, Any]:
-  """Differences of probabilities after and before export. `macro_f1_loss` is before minus after."""
+  row: MeasuredExport,
+  expected: Float[np.ndarray, 'w y'],
+  exported: Float[np.ndarray, 'w y'],
+  labels: Int[np.ndarray, 'w'],
+) -> MeasuredExport:
+  """The row with the differences of probabilities after and before export."""
   before, after = (
     metrics.measure(labels, answers.argmax(axis=1), answers.shape[1]).macro_f1
     for answers in (expected, exported)
   )
-  return {
-    'windows': len(labels),
-    'max_difference': float(np.abs(expected - exported).max()),
-    'changed_predictions': int((expected.argmax(axis=1) != exported.argmax(axis=1)).sum()),
-    'macro_f1_before': before,
-    'macro_f1': after,
-    'macro_f1_loss': before - after,
-  }
+  return msgspec.structs.replace(
+    row,
+    windows=len(labels),
+    max_difference=float(np.abs(expected - exported).max()),
+    changed_predictions=int((expected.argmax(axis=1) != exported.argmax(axis=1)).sum()),
+    macro_f1_before=before,
+    macro_f1=after,
+    macro_f1_loss=before - after,
+  )
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
+def table(rows: Sequence[MeasuredExport]) -> str:
   """Markdown, a row per export."""
   from tabulate import tabulate
 
   cells = []
   for row in rows:
-    low, high = row['ms_quartiles']
-    size, time = f'{row["bytes"] / 1000:.0f}', f'{row["ms"]:.2f} ({low:.2f} to {high:.2f})'
-    cell = {'format': row['format'], 'weights': row['precision'], 'size, kB': size, 'one window, ms': time}
-    if 'windows' in row:
-      cell['largest |Δp|'] = f'{row["max_difference"]:.1e}'
-      cell['changed predictions'] = f'{row["changed_predictions"]} of {row["windows"]}'
-      cell |= {'macro-F1': f'{row["macro_f1"]:.4f}', 'macro-F1 loss': f'{row["macro_f1_loss"]:+.4f}'}
+    low, high = row.ms_quartiles
+    size, time = f'{row.bytes / 1000:.0f}', f'{row.ms:.2f} ({low:.2f} to {high:.2f})'
+    cell = {'format': row.format, 'weights': row.precision, 'size, kB': size, 'one window, ms': time}
+    if row.windows is not None:
+      cell['largest |Δp|'] = f'{row.max_difference:.1e}'
+      cell['changed predictions'] = f'{row.changed_predictions} of {row.windows}'
+      cell |= {'macro-F1': f'{row.macro_f1:.4f}', 'macro-F1 loss': f'{row.macro_f1_loss:+.4f}'}
     cells.append(cell)
   return tabulate(cells, headers='keys', tablefmt='pipe', disable_numparse=True)

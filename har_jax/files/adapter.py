@@ -104,9 +104,9 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any] | r
   adapter = Adapter({}, records.check(entries | filled, records.Adapter, 'the card', to_do='give others'))
   _check_variables(adapter, held)
   leaves = leaves_of(method, adapter.settings, held)
-  filled = safetensors_io.input_entries(adapter.card.model.windowing)
-  filled['checksum'] = safetensors_io.checksum(leaves)
-  return Adapter(jax.device_put(leaves), adapter.with_card(**filled).card)
+  inputs = safetensors_io.input_entries(adapter.card.model.windowing)
+  complete = adapter.with_card(checksum=safetensors_io.checksum(leaves), **inputs)
+  return Adapter(jax.device_put(leaves), complete.card)
 
 
 def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:

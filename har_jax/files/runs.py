@@ -1,7 +1,5 @@
 """The adapter of a finished run of `har_jax.experiments`."""
 
-from typing import Any
-
 import msgspec
 
 from har_jax import records, results, storage
@@ -47,14 +45,14 @@ def load_run(result: str | Place, base: Base | None = None) -> tuple[Base | None
   prepared = prepare(base, objective, method, settings, seed)
   checkpoints = Checkpoints(path.with_suffix('') / 'checkpoints')
   trained = checkpoints.variables(run.step, prepared.trainable | prepared.statistics)
-  measured: dict[str, Any] = {'validation': run.validated, 'test': run.test}
   card = {
     **method_entries(method.name, settings, model),
     'classes': data.classes,
     'normalizer': data.normalizer,
     'signals': run.signals,
     'metrics': {
-      part: {'macro_f1': scores.macro_f1, 'accuracy': scores.accuracy} for part, scores in measured.items()
+      'validation': {'macro_f1': run.validated.macro_f1, 'accuracy': run.validated.accuracy},
+      'test': {'macro_f1': run.test.macro_f1, 'accuracy': run.test.accuracy},
     },
     'split': {'by': data.split, 'windows': msgspec.to_builtins(data.windows)},
     'training': {

@@ -18,13 +18,13 @@ from har_jax.storage import Place
 from har_jax.variables import Variables
 
 _Kind = TypeVar('_Kind', bound=Card)
+UNITS = ['m/s²'] * (CHANNELS // 2) + ['rad/s'] * (CHANNELS // 2)
 _MAKE_AGAIN = 'fetch or write it again'
 
 
-def input_entries(windowing: Windowing) -> dict[str, Any]:
+def input_entries(windowing: Windowing) -> dict[str, int | list[str]]:
   """The input of a model, as stated in its card."""
-  units = ['m/s²'] * (CHANNELS // 2) + ['rad/s'] * (CHANNELS // 2)
-  return {'rate_hz': windowing.rate_hz, 'window': windowing.samples, 'units': units}
+  return {'rate_hz': windowing.rate_hz, 'window': windowing.samples, 'units': UNITS}
 
 
 def checksum(leaves: Variables) -> str:

@@ -177,6 +177,21 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
     return config.Lora(self.rank, self.alpha, self.targets, self.scaling, self.start, self.rate_ratio)
 
 
+class Device(Struct):
+  """count: of JAX devices. machine: the processor's architecture."""
+
+  platform: str
+  kind: str
+  count: int
+  host_cores: int
+  machine: str
+
+  def __str__(self) -> str:
+    many = f'{self.count} × ' if self.count > 1 else ''
+    cores = f'{self.host_cores} core{"" if self.host_cores == 1 else "s"}'
+    return f'{many}{self.kind} ({self.machine} host, {cores})'
+
+
 class Ensemble(Card, kw_only=True, tag=f'har_jax ensemble {config.SCHEMA_VERSION}'):
   """ensemble.json, next to an adapter's files."""
 
@@ -191,20 +206,67 @@ class Ensemble(Card, kw_only=True, tag=f'har_jax ensemble {config.SCHEMA_VERSION
       raise ValueError(f'the weights add up to {sum(self.weights.values())}, not to 1')
 
 
+class ExportInput(Struct, kw_only=True):
+  """What the model takes. shape: windows, samples, channels."""
+
+  name: Name
+  dtype: Name
+  shape: list[int | Name]
+  channels: list[Name]
+  rate_hz: Count
+  window: Count
+  units: list[Name]
+  gravity: Name
+  rotation: Name
+  normalization: Name
+
+
+class ExportOutput(Struct, kw_only=True):
+  name: Name
+  dtype: Name
+  shape: list[int | Name]
+  values: Text
+
+
+class ExportedAdapter(Struct, kw_only=True):
+  checksum: Sha256
+  base: Sha256 | None
+  method: Name
+  metrics: dict[str, Any]
+
+
+class MeasuredExport(Struct, kw_only=True, omit_defaults=True):
+  """Bytes and latency of an export, and differences from its recognizer if windows were given."""
+
+  format: Name
+  precision: Name
+  bytes: Count
+  ms: Seconds
+  ms_quartiles: list[Seconds]
+  repeats: Count
+  device: Device
+  windows: Count | None = None
+  max_difference: Number | None = None
+  changed_predictions: Count | None = None
+  macro_f1_before: Number | None = None
+  macro_f1: Number | None = None
+  macro_f1_loss: Number | None = None  # before minus after
+
+
 class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
-  """model.json of an exported model. The dictionaries tell another runtime what our own knows."""
+  """model.json of an exported model: it tells another runtime what our own knows."""
 
   runtime: Name
   precision: Name
   file: Annotated[str, Meta(pattern=r'^[\w-]+(\.[\w-]+)+$', max_length=100)]  # a name, not a path
   classes: _Classes
-  input: dict[str, Any] = {}
-  output: dict[str, Any] = {}
-  stream: dict[str, float] = {}
+  input: ExportInput
+  output: ExportOutput
+  stream: dict[str, Number]
   signals: dict[str, Any] | None = None  # of `signal_summary`
-  adapter: dict[str, Any] = {}
+  adapter: ExportedAdapter
   model: config.Model
   temperature: Positive
   normalizer: Normalizer
   made_with: dict[str, str] = {}
-  measured: dict[str, Any] | None = None  # latency, and difference from the recognizer
+  measured: MeasuredExport | None = None

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from har_jax import config
-from har_jax.records.cards import Card, Normalizer
+from har_jax.records.cards import Card, Device, Normalizer
 
 _Entry = TypeVar('_Entry')
 
@@ -141,21 +141,6 @@ class Validation(Struct, kw_only=True, omit_defaults=True):
   macro_f1: float | None = None
   accuracy: float | None = None
   seconds: float | None = None
-
-
-class Device(Struct):
-  """count: of JAX devices. machine: the processor's architecture."""
-
-  platform: str
-  kind: str
-  count: int
-  host_cores: int
-  machine: str
-
-  def __str__(self) -> str:
-    many = f'{self.count} × ' if self.count > 1 else ''
-    cores = f'{self.host_cores} core{"" if self.host_cores == 1 else "s"}'
-    return f'{many}{self.kind} ({self.machine} host, {cores})'
 
 
 def _find_step(step: int, history: list[Validation]) -> Validation:

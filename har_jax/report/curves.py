@@ -1,7 +1,6 @@
 """SVG elements drawn from the runs of an experiment or of a sweep. Needs no JAX."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,20 +93,20 @@ def _sweeps(runs: pd.DataFrame, theirs: pd.DataFrame, name: str, measures: dict[
       yield svg.render(figures.sweep, points, target, axis, y, named=named)
 
 
-def embeddings(picture: dict[str, Any], name: str) -> Iterator[str]:
+def embeddings(picture: records.Embedding, name: str) -> Iterator[str]:
   """Test windows before and after adaptation."""
-  labels, classes = np.array(picture['label']), picture['classes']
-  for when in ('before', 'after'):
-    title = f'{when} adaptation by {picture["method"]}, {picture["split"]}-wise split'
-    data, named = (np.array(picture[when], float), labels, classes, title), (f'{name}-{when}', title)
+  labels, classes = np.array(picture.label), picture.classes
+  for when, points in (('before', picture.before), ('after', picture.after)):
+    title = f'{when} adaptation by {picture.method}, {picture.split}-wise split'
+    data, named = (np.array(points, float), labels, classes, title), (f'{name}-{when}', title)
     yield svg.render(figures.embedding, *data, named=named, size=(4.4, 4.4))
 
 
-def reconstructions(picture: dict[str, Any], name: str) -> Iterator[str]:
+def reconstructions(picture: records.Reconstruction, name: str) -> Iterator[str]:
   """The first windows of a target."""
-  for number, window in enumerate(picture['windows'][:_WINDOWS]):
-    title = f'{window["dataset"]}, {window["activity"]}'
-    data, named = (window, picture['patch_size'], title), (f'{name}-{number}', f'Reconstruction, {title}')
+  for number, window in enumerate(picture.windows[:_WINDOWS]):
+    title = f'{window.dataset}, {window.activity}'
+    data, named = (window, picture.patch_size, title), (f'{name}-{number}', f'Reconstruction, {title}')
     yield svg.render(figures.reconstruction, *data, named=named, size=(4.4, 5.6))
 
 

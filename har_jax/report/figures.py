@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from har_jax.records import ReconstructedWindow
 from har_jax.report import frame
 from har_jax.report.svg import INK
 
@@ -167,10 +168,10 @@ def embedding(figure: Any, points: np.ndarray, labels: np.ndarray, classes: list
   _legend(figure, columns=3)
 
 
-def reconstruction(figure: Any, window: dict[str, Any], patch_size: int, title: str) -> None:
+def reconstruction(figure: Any, window: ReconstructedWindow, patch_size: int, title: str) -> None:
   """A window's six channels, and the model's reconstruction of the hidden tokens, which are shaded."""
-  signal, hidden = np.array(window['signal']), np.array(window['hidden'], dtype=bool)
-  masked = np.where(np.repeat(hidden, patch_size)[:, None], window['reconstructed'], np.nan)
+  signal, hidden = np.array(window.signal), np.array(window.hidden, dtype=bool)
+  masked = np.where(np.repeat(hidden, patch_size)[:, None], window.reconstructed, np.nan)
   panels = figure.subplots(len(_CHANNELS), 1, sharex=True)
   for panel, name, true, made in zip(panels, _CHANNELS, signal.T, masked.T, strict=True):
     for start in patch_size * np.flatnonzero(hidden) - 0.5:

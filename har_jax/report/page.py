@@ -5,17 +5,17 @@ import importlib.util
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from har_jax import storage
+from har_jax import records, storage
 from har_jax.errors import UserError
 from har_jax.report import commands, curves, groups, markdown, svg, tables
 from har_jax.report.markdown import Section
 
 _KEYS = ('target', 'method', 'label_budget', 'lora_rank')  # leading columns that name a row together
-Picture = dict[str, Any]
+_Picture = TypeVar('_Picture', bound=records.Card)
 
 
 def refuse_without_tools() -> None:
@@ -28,8 +28,8 @@ def html(
   runs: pd.DataFrame,
   *,
   folder: str,
-  embeddings: Sequence[Picture] = (),
-  reconstructions: Sequence[Picture] = (),
+  embeddings: Sequence[records.Embedding] = (),
+  reconstructions: Sequence[records.Reconstruction] = (),
 ) -> str:
   """The page: the finding, then a part for each question. Deterministic. Parts without content are left out.
 
@@ -67,16 +67,13 @@ def html(
   )
 
 
-def pictures(folder: storage.Place, kind: str) -> list[Picture]:
-  """Every <kind>s.json that `har-jax paper` wrote below a folder, by path; kind: embedding or reconstruction.
+def pictures(folder: storage.Place, kind: type[_Picture]) -> list[_Picture]:
+  """Every embeddings.json or reconstructions.json that `har-jax paper` wrote below a folder, by path.
 
   Raises UserError if one has another format.
   """
-  contents = {path: storage.read(path) for path in sorted(folder.rglob(f'{kind}s.json'))}
-  for path, picture in contents.items():
-    if picture.get('format') != f'har_jax {kind} 3':
-      raise UserError(f"{path} is not of format 'har_jax {kind} 3'; delete it and run har-jax paper again")
-  return list(contents.values())
+  paths = sorted(folder.rglob(f'{kind.__name__.lower()}s.json'))
+  return [storage.read_record(path, kind, to_do='delete it and run har-jax paper again') for path in paths]
 
 
 def headline(runs: pd.DataFrame) -> str:
@@ -124,7 +121,7 @@ def _drawn(name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], 
   ]
 
 
-def _title(part: pd.DataFrame | Picture) -> str:
-  if isinstance(part, dict):
-    return part['target']
-  return groups.title(part, groups.differing(part, ['label_budget']))
+def _title(part: pd.DataFrame | records.Embedding | records.Reconstruction) -> str:
+  if isinstance(part, pd.DataFrame):
+    return groups.title(part, groups.differing(part, ['label_budget']))
+  return part.target

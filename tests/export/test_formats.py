@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from har_jax import config, export, variables
+from har_jax import config, export, records, runtime, variables
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.errors import UserError
@@ -147,7 +147,7 @@ def test_rotation_is_ignored_if_no_training_window_had_it(
   np.testing.assert_allclose(exported, adapted.predict_proba(signals[:3]), atol=export_cases.BOUND['float32'])
   rotating = signals[:3] + np.repeat([0.0, 1.0], 3).astype(np.float32)
   np.testing.assert_array_equal(_one_by_one(made, rotating), exported)
-  assert made.card.input['rotation'] == 'ignored'
+  assert made.card.input.rotation == 'ignored'
 
 
 def test_a_bfloat16_recognizer_is_exported_in_float32(
@@ -167,10 +167,10 @@ def test_a_call_takes_the_windows_of_the_cards_input_shape(
   _skip_unless_installed(name)
   made = export_of(name, precision)
   one_by_one, run = _one_by_one(made, signals[:3]), made.start()
-  if made.card.input['shape'] == ['any number', 128, 6]:
+  if made.card.input.shape == ['any number', 128, 6]:
     np.testing.assert_allclose(run(signals[:3]), one_by_one, atol=1e-6)
   else:
-    assert made.card.input['shape'] == [1, 128, 6]
+    assert made.card.input.shape == [1, 128, 6]
     with pytest.raises(Exception, match=r'dimension|reshape'):
       run(signals[:3])
 
@@ -205,10 +205,10 @@ def test_the_card_describes_input_output_and_adapter(
   card = export_of('stablehlo', 'int8').card
   assert msgspec.json.decode(msgspec.json.encode(card), type=type(card)) == card
   assert card.classes == export_cases.CLASSES
-  assert (card.input['rate_hz'], card.input['units']) == (50, ['m/s²'] * 3 + ['rad/s'] * 3)
-  assert card.input['channels'][2:4] == ['acc_z', 'gyro_x']
-  assert card.output['shape'] == ['any number', len(export_cases.CLASSES)]
-  assert (card.adapter['checksum'], card.adapter['base']) == (
+  assert (card.input.rate_hz, card.input.units) == (50, ['m/s²'] * 3 + ['rad/s'] * 3)
+  assert card.input.channels[2:4] == ['acc_z', 'gyro_x']
+  assert card.output.shape == ['any number', len(export_cases.CLASSES)]
+  assert (card.adapter.checksum, card.adapter.base) == (
     recognizer.adapter_.card.checksum,
     recognizer.base_.checksum,
   )
@@ -246,12 +246,21 @@ def test_exports_load_as_written_and_damaged_ones_do_not(
   export_of: Callable[..., export.Export], tmp_path: pathlib.Path
 ):
   made = export_of('stablehlo')
-  export.write(tmp_path, made, measured={'ms': 1.0})
+  measured = records.MeasuredExport(
+    format='stablehlo',
+    precision='float32',
+    bytes=1,
+    ms=1.0,
+    ms_quartiles=[0.5, 1.5],
+    repeats=3,
+    device=runtime.device(),
+  )
+  export.write(tmp_path, made, measured=measured)
   assert sorted(path.name for path in tmp_path.iterdir()) == ['model.json', 'model.stablehlo']
   again = export.load(tmp_path)
   assert (again.content, again.card) == (
     made.content,
-    msgspec.structs.replace(made.card, measured={'ms': 1.0}),
+    msgspec.structs.replace(made.card, measured=measured),
   )
   (tmp_path / 'model.stablehlo').write_bytes(made.content[:-1] + b'?')
   with pytest.raises(UserError, match='damaged'):

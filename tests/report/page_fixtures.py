@@ -16,31 +16,24 @@ import numpy as np
 from har_jax import records, results
 from har_jax.report import frame, page
 
-EMBEDDING = {
-  'format': 'har_jax embedding 3',
-  'target': 'hapt',
-  'method': 'lora',
-  'seed': 0,
-  'split': 'subject',
-  'classes': ['walking', 'sitting'],
-  'label': [0, 1, 0],
-  'before': [[0, 1], [2, 3], [4, 5]],
-  'after': [[0, 0], [9, 9], [0, 1]],
-}
-RECONSTRUCTION = {
-  'format': 'har_jax reconstruction 3',
-  'target': 'hapt',
-  'patch_size': 16,
-  'windows': [
-    {
-      'dataset': 'hapt',
-      'activity': 'walking',
-      'hidden': [True] * 6 + [False] * 2,
-      'signal': np.full((128, 6), 0.1).tolist(),
-      'reconstructed': np.full((128, 6), 0.2).tolist(),
-    }
-  ],
-}
+EMBEDDING = records.Embedding(
+  target='hapt',
+  method='lora',
+  seed=0,
+  split='subject',
+  classes=['walking', 'sitting'],
+  label=[0, 1, 0],
+  before=[[0, 1], [2, 3], [4, 5]],
+  after=[[0, 0], [9, 9], [0, 1]],
+)
+_WINDOW = records.ReconstructedWindow(
+  dataset='hapt',
+  activity='walking',
+  hidden=[True] * 6 + [False] * 2,
+  signal=np.full((128, 6), 0.1).tolist(),
+  reconstructed=np.full((128, 6), 0.2).tolist(),
+)
+RECONSTRUCTION = records.Reconstruction(target='hapt', patch_size=16, windows=[_WINDOW])
 
 
 def with_json(found: list[dict[str, Any]]) -> Any:

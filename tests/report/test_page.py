@@ -6,13 +6,14 @@ import json
 import re
 import shlex
 
+import msgspec
 import page_fixtures
 import pytest
 from page_fixtures import EMBEDDING, RECONSTRUCTION, with_json
 
 pytest.importorskip('jinja2')
 
-from har_jax import storage
+from har_jax import records, storage
 from har_jax.cli import main
 from har_jax.errors import UserError
 from har_jax.report import curves, page, svg, tables
@@ -122,7 +123,7 @@ def test_the_same_results_give_the_same_page(result, text):
 def test_names_from_result_files_are_escaped(result):
   name = '<b>"&$'
   one = json.loads(json.dumps(result(target='x<script>y')).replace('"walking"', json.dumps(name)))
-  picture = EMBEDDING | {'classes': [name, 'sitting'], 'target': 'x<script>y'}
+  picture = msgspec.structs.replace(EMBEDDING, classes=[name, 'sitting'], target='x<script>y')
   text = page.html(with_json([one]), folder='runs/<i>', embeddings=[picture])
   read = Read(text)
   assert not read.named('b')
@@ -276,15 +277,16 @@ def test_a_missing_tool_names_the_extra(monkeypatch):
 # --- files of pictures
 
 
-@pytest.mark.parametrize('name', ['embedding', 'reconstruction'])
-def test_pictures_of_another_format_are_refused(name, tmp_path):
+@pytest.mark.parametrize('kind', [records.Embedding, records.Reconstruction])
+def test_pictures_of_another_format_are_refused(kind, tmp_path):
+  name = kind.__name__.lower()
   storage.write(tmp_path / f'{name}s.json', {'format': f'har_jax {name} 1'})
   with pytest.raises(UserError, match=f'{name}s.json.*har_jax {name} 3'):
-    page.pictures(tmp_path, name)
+    page.pictures(tmp_path, kind)
 
 
 def test_pictures_are_found_below_a_folder(tmp_path):
-  storage.write(tmp_path / 'a' / 'embeddings.json', EMBEDDING)
-  storage.write(tmp_path / 'a' / 'reconstructions.json', RECONSTRUCTION)
-  assert page.pictures(tmp_path, 'embedding') == [EMBEDDING]
-  assert page.pictures(tmp_path, 'reconstruction') == [RECONSTRUCTION]
+  for picture in (EMBEDDING, RECONSTRUCTION):
+    path = tmp_path / 'a' / f'{type(picture).__name__.lower()}s.json'
+    storage.write(path, msgspec.to_builtins(picture))
+    assert page.pictures(tmp_path, type(picture)) == [picture]

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import msgspec
 import page_fixtures
 import pytest
 from in_process import run_in_process
@@ -54,7 +55,7 @@ def test_a_flag_sets_the_output_folder(result, tmp_path):
 def test_html_writes_the_page_and_the_headline_figure(result, tmp_path):
   pytest.importorskip('jinja2')
   write(tmp_path, [result(target='hapt')])
-  storage.write(tmp_path / 'embeddings.json', page_fixtures.EMBEDDING)
+  storage.write(tmp_path / 'embeddings.json', msgspec.to_builtins(page_fixtures.EMBEDDING))
   code, out, err = run_in_process('report', f'--results={tmp_path}', '--html')
   assert (code, err) == (0, '')
   assert out.splitlines()[-1] == str(tmp_path / 'report.html')

@@ -146,7 +146,7 @@ def read(path: Place, *, to_do: str = RUN_AGAIN) -> dict[str, Any]:
 
 
 def read_record(path: Place, kind: type[_Kind], *, to_do: str = RUN_AGAIN) -> _Kind:
-  """A file's entries as a record. Raises UserError as `records.check`, `read` and, for a card, `read_card`."""
+  """Reads a record. Raises UserError as `records.check` and, for a card, `read_card`; else `read`."""
   if issubclass(kind, records.Card):
     entries, _ = read_card(path, records.format_of(kind), to_do=to_do)
   else:

@@ -26,6 +26,7 @@ from har_jax.recognizer import frame_check
 from har_jax.report import csv_table
 from har_jax.signal import frames
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.summary import SignalSummary
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', command.HELP['windows'], flag_values=FLAGS)
@@ -77,7 +78,7 @@ def _judged(
   """`trained`: a number of people, or the summary of a base."""
   people = np.unique(windows.subject[where])
   outcomes: dict[tuple[str, str], collections.Counter] = collections.defaultdict(collections.Counter)
-  for _ in range(1 if isinstance(trained, signal_summary.SignalSummary) else _REPEATS):
+  for _ in range(1 if isinstance(trained, SignalSummary) else _REPEATS):
     others, expected = people, trained
     if isinstance(trained, int):
       trained_people = rng.choice(people, trained, replace=False)
@@ -101,7 +102,7 @@ def _judged(
 _OUTCOMES = ('unchanged', 'undecided', 'warned', 'corrected', 'changed_otherwise', 'refused')
 
 
-def _outcome(expected: signal_summary.SignalSummary, signals: np.ndarray, recorded: str) -> str:
+def _outcome(expected: SignalSummary, signals: np.ndarray, recorded: str) -> str:
   frame, factor = _RECORDED[recorded], 1.0
   if recorded == 'without gravity':
     mean = signals.mean(axis=1, keepdims=True)

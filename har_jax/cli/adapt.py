@@ -5,6 +5,7 @@ har-jax adapt my.csv labels.csv --method=qlora --noensemble
 """
 
 import collections
+import dataclasses
 import pathlib
 import time
 from typing import Any
@@ -113,10 +114,9 @@ def main() -> dict[str, Any]:
     unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
   )
   seconds = time.monotonic() - start_s
-  summary = recognizer.adapter_.card.signals or {}
-  recognizer.adapter_ = recognizer.adapter_.with_card(
-    signals=summary | {'rates_hz': rate_check.rates_hz(reading)}
-  )
+  if (summary := recognizer.adapter_.signals) is not None:
+    summary = dataclasses.replace(summary, rates_hz=rate_check.rates_hz(reading))
+    recognizer.adapter_ = recognizer.adapter_.with_card(signals=summary)
   if recognizer.plan_ is not None:
     _print_plan(recognizer.plan_)
   if unlabeled:

@@ -54,8 +54,7 @@ def main() -> None:
   base = files.load_base(stages[-1].folder)
   if base.classes:
     base = supervised_head.with_general_head(base, *sources.labeled_windows())
-  signals = signal_summary.summarize_sources(datasets, sources.names, supervised_head.NAMES)
-  base.card.signals = signal_summary.to_json(signals)
+  base.card.signals = signal_summary.summarize_sources(datasets, sources.names, supervised_head.NAMES)
   base = files.save_base(out, base.variables, base.card, four_bits=_FOUR_BITS.value)
   if base.classes and (head := recording_head_training.fit_to_sources(sources, seed=0)):
     recording_head.save(out, head, base=base.checksum)

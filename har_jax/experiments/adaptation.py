@@ -163,9 +163,7 @@ def _test(prepared: PreparedRun, end: Trained, *, earlier_s: float, batch_runs: 
     spec,
     data,
     predicted,
-    signals=signal_summary.to_json(
-      signal_summary.summarize(signals, activities, spec.experiment.model.rate_hz)
-    ),
+    signals=signal_summary.summarize(signals, activities, spec.experiment.model.rate_hz),
     collections=list(METHODS[spec.method].collections),
     starts_from=relative_to(stages[-1].folder, spec.result) if stages else None,
     validation=msgspec.convert(end.history, list[records.Validation]),

@@ -34,10 +34,7 @@ ROTATION_STD_DEG = config.Experiment().finetune.rotation_std_deg
 # Tables VI and VII are of UCI HAR; without it, of the same people's other recordings; else of the first
 # target.
 _SWEPT = ('ucihar', 'hapt')
-_PROTOCOLS: dict[str, dict[str, str]] = {
-  'paper': {'split': 'window', 'normalize': 'dataset'},
-  'subject': {'split': 'subject', 'normalize': 'train'},
-}
+_PROTOCOLS = {'paper': ('window', 'dataset'), 'subject': ('subject', 'train')}  # split and normalization
 TABLES = ('2', '3', '4', '5', '6', '7', 'pretraining', 'rotation')
 _METHODS = ('full', 'lora', 'qlora', 'probe', 'scratch')
 _COMPARED_METHODS = ('full', 'lora', 'qlora', 'scratch')
@@ -128,10 +125,12 @@ class Paper:
   ) -> Study:
     """Makes a study of the experiment with these changes; None: as in the experiment."""
     unchanged, folder, pretrained = self.experiment, 'base', self.out / 'pretrained'
+    split, normalize = _PROTOCOLS[protocol]
     splitting = dataclasses.replace(
       unchanged.protocol,
+      split=split,
       label_budget=unchanged.protocol.label_budget if label_budget is None else label_budget,
-      **_PROTOCOLS[protocol],
+      normalize=normalize,
     )
     if unchanged.model.stem:  # takes physical units under both
       splitting = dataclasses.replace(splitting, normalize='none')

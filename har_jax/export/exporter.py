@@ -8,7 +8,6 @@ import msgspec
 
 import har_jax
 from har_jax import config, records, runtime, storage
-from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import litert, merged, onnx_graph, stablehlo, web
 from har_jax.export.format import PRECISIONS, Format, Run
@@ -87,7 +86,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
         values='one per class, in the order of `classes`',
       ),
       stream={'hop_s': windowing.step_s, 'mean_bout_s': MEAN_BOUT_S, 'max_gap_s': MAX_GAP_S},
-      signals=signal_summary.to_json(recognizer.signals),
+      signals=recognizer.signals,
       adapter=records.ExportedAdapter(
         checksum=adapter.checksum, base=adapter.base, method=adapter.method, metrics=adapter.metrics
       ),

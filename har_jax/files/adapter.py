@@ -14,13 +14,12 @@ import numpy as np
 
 import har_jax
 from har_jax import config, config_fields, methods, records, storage, variables
-from har_jax.datasets import signal_summary
 from har_jax.datasets.normalization import PHYSICAL, Normalizer
-from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.files.base import Base
 from har_jax.methods import Method, Settings
+from har_jax.signal.summary import SignalSummary
 from har_jax.storage import Place
 from har_jax.train.objective import Classify, initial_shapes
 from har_jax.variables import Variables, collection
@@ -60,7 +59,7 @@ class Adapter:
   @property
   def signals(self) -> SignalSummary | None:
     """What the training windows looked like, if the card says."""
-    return signal_summary.from_json(self.card.signals)
+    return self.card.signals
 
   def with_card(self, **entries: Any) -> 'Adapter':
     """The same adapter, with these entries of its card replaced."""
@@ -163,9 +162,7 @@ def save_adapter(folder: str | Place, adapter: Adapter) -> None:
 def load_adapter(folder: str | Place) -> Adapter:
   """Raises UserError where there is none, and where it is damaged. `attach` compares leaves and model."""
   place = storage.place(str(folder))
-  adapter = Adapter(*safetensors_io.read(place, 'adapter', records.Adapter))
-  signal_summary.from_json(adapter.card.signals, place / 'adapter.json')  # raises UserError
-  return adapter
+  return Adapter(*safetensors_io.read(place, 'adapter', records.Adapter))
 
 
 def check_base(base: Base | None, adapter: Adapter) -> None:

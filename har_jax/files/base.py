@@ -11,10 +11,9 @@ import msgspec
 import har_jax
 from har_jax import config, config_fields, methods, records, storage, variables
 from har_jax.archives import ARCHIVES
-from har_jax.datasets import signal_summary
-from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+from har_jax.signal.summary import SignalSummary
 from har_jax.storage import Place
 from har_jax.train.objective import Classify, Contrastive, Objective, Reconstruct, initial_shapes
 from har_jax.variables import Variables
@@ -64,7 +63,7 @@ class Base:
   @property
   def signals(self) -> SignalSummary | None:
     """What the sources' windows looked like, if the card says."""
-    return signal_summary.from_json(self.card.signals)
+    return self.card.signals
 
   def __repr__(self) -> str:
     return f'Base({self.checksum[:12]}, {variables.count(self.variables)} weights)'
@@ -145,7 +144,6 @@ def load_base(folder: str | Place) -> Base:
   place = storage.place(str(folder))
   if (place / 'base.json').exists():
     leaves, card = safetensors_io.read(place, 'base', records.Base)
-    signal_summary.from_json(card.signals, place / 'base.json')  # raises UserError
     return Base(jax.device_put(methods.unpack_on_host(leaves)), card)
   if (place / 'pretrained.json').exists():
     return _load_pretraining(place)

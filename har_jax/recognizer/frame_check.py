@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from har_jax.datasets.signal_summary import HAS_GRAVITY_G, SignalSummary
 from har_jax.errors import UserError
 from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.frames import Frame
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.summary import HAS_GRAVITY_G, SignalSummary
 
 FEWEST_WINDOWS = 20
 # Log-likelihood per window by which gravity must fit another frame better. They are measured in

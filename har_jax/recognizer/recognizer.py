@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float, Int
 
 from har_jax import config, files, storage
 from har_jax.datasets import normalization, signal_summary, splits
-from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.recognizer import ensemble, fitting, frame_check, parameters, recording_head, validation
 from har_jax.recognizer.estimator import Estimator
+from har_jax.signal.summary import SignalSummary
 from har_jax.train import evaluation
 
 
@@ -191,9 +191,7 @@ class Recognizer(parameters.Parameters, Estimator):
       **files.method_entries(fit.method.name, fit.settings, fit.objective.model),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
-      'signals': signal_summary.to_json(
-        signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz)
-      ),
+      'signals': signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz),
       'metrics': {'validation': fitted.metrics if has_validation else None},
       # Counts only: adapters are shared, and the names of subjects are private.
       'split': {

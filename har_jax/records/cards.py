@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from har_jax import config, config_fields
+from har_jax.signal.summary import SignalSummary
 
 Name = Annotated[str, Meta(min_length=1, max_length=1000)]
 Text = Annotated[str, Meta(max_length=10_000)]
@@ -80,7 +81,7 @@ class _Made(Card, kw_only=True):
   window: Count = 0  # samples
   units: list[Name] = []
   model: config.Model
-  signals: dict[str, Any] | None = None  # of `signal_summary`
+  signals: SignalSummary | None = None
 
 
 class _Source(Struct):
@@ -263,7 +264,7 @@ class Export(Card, kw_only=True, tag=f'har_jax export {config.SCHEMA_VERSION}'):
   input: ExportInput
   output: ExportOutput
   stream: dict[str, Number]
-  signals: dict[str, Any] | None = None  # of `signal_summary`
+  signals: SignalSummary | None = None
   adapter: ExportedAdapter
   model: config.Model
   temperature: Positive

@@ -19,7 +19,7 @@ class Embedding(Card, kw_only=True, tag='har_jax embedding 3'):
 
 
 class ReconstructedWindow(Struct, kw_only=True):
-  """Both signals have a row per sample. hidden: of each token."""
+  """A window and its reconstruction, a row per sample. hidden: of each token."""
 
   dataset: str
   activity: str

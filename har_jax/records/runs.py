@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from har_jax import config
 from har_jax.records.cards import Card, Device, Normalizer
+from har_jax.signal.summary import SignalSummary
 
 _Entry = TypeVar('_Entry')
 
@@ -236,7 +237,7 @@ class Result(Card, kw_only=True, omit_defaults=True, tag=f'har_jax result {confi
   data: TargetData
   versions: dict[str, str]
   device: Device
-  signals: dict[str, Any] | None = None  # none in results that are older, and of baselines
+  signals: SignalSummary | None = None  # none in results that are older, and of baselines
   collections: list[str] | None
   starts_from: str | None
   ensemble: EnsembleFit | None = None

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax.config import CHANNELS, Windowing
-from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recordings import Reading, to_windows
 from har_jax.signal import segments
 from har_jax.signal.recording import Recording, Samples
+from har_jax.signal.summary import SignalSummary
 
 _PART_WINDOWS, _MOST_PARTS = 8, 150  # lengths of a window: 15 windows each
 _SLOWER, _FAST_ENOUGH = 0.5, 0.8  # of the rate in training; of the model's rate

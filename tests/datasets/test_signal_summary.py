@@ -1,14 +1,18 @@
 """What a card keeps of the training windows."""
 
-import copy
+import dataclasses
 import json
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import worn_device
 
+from har_jax import records
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
+from har_jax.signal.summary import SignalSummary
 
 SIGNALS, ACTIVITIES = worn_device.windows(0)
 SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist(), 50)
@@ -42,10 +46,12 @@ def test_the_means_of_training_are_more_likely_than_their_opposites():
   assert (SUMMARY.log_likelihood(means) > SUMMARY.log_likelihood(-means) + 2).all()
 
 
+def _read(entries: Any) -> SignalSummary:
+  return records.check(entries, SignalSummary, 'a card', to_do='write it again')
+
+
 def test_it_comes_back_from_json():
-  plain = json.loads(json.dumps(signal_summary.to_json(SUMMARY)))
-  assert signal_summary.from_json(plain) == SUMMARY
-  assert signal_summary.from_json(None) is None
+  assert _read(json.loads(msgspec.json.encode(SUMMARY))) == SUMMARY
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,5 @@ def test_it_comes_back_from_json():
   ],
 )
 def test_a_damaged_summary_is_refused(entry: str, value: object):
-  plain = copy.deepcopy(signal_summary.to_json(SUMMARY)) | {entry: value}
-  with pytest.raises(UserError, match='summary of the training signals'):
-    signal_summary.from_json(plain)
+  with pytest.raises(UserError, match=r'a card: .*; write it again'):
+    _read(dataclasses.asdict(SUMMARY) | {entry: value})

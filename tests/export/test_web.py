@@ -42,14 +42,14 @@ def _listed(folder: pathlib.Path) -> dict:
 def test_the_folder_holds_page_model_and_card(
   recognizer: Recognizer, signals: np.ndarray, tmp_path: pathlib.Path
 ):
-  trained = signal_summary.to_json(signal_summary.summarize(signals, ['walking'] * len(signals), 50))
+  trained = signal_summary.summarize(signals, ['walking'] * len(signals), 50)
   adapter = recognizer.adapter_.with_card(signals=trained)
   export.write(tmp_path / 'page', export.make(Recognizer._from_adapter(recognizer.base_, adapter), 'web'))
   names = {path.name for path in (tmp_path / 'page').iterdir()}
   assert names == {*_BUILT, 'files.js', 'model.onnx', 'model.json'}
   card = export.load(tmp_path / 'page').card
   assert card.classes == recognizer.classes_.tolist()
-  assert card.signals == json.loads(json.dumps(trained))
+  assert card.signals == trained
   assert card.stream == {'hop_s': 1.28, 'mean_bout_s': 5.0, 'max_gap_s': 0.2}
 
 

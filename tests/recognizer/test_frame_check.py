@@ -1,6 +1,7 @@
 """A recording in another frame or unit than in training is corrected, warned of or refused."""
 
 import dataclasses
+import json
 import warnings
 
 import numpy as np
@@ -17,6 +18,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
 from har_jax.signal import frames
 from har_jax.signal.recording import Recording, Samples
+from har_jax.signal.summary import SignalSummary
 from har_jax.stream.stream import Stream
 from har_jax.timeline import rate_check
 
@@ -175,20 +177,20 @@ def test_the_file_that_is_refused_is_named():
 
 
 @pytest.fixture(scope='module')
-def pooled() -> signal_summary.SignalSummary:
+def pooled() -> SignalSummary:
   summary = files.bundled_base().signals
   assert summary is not None
   return summary
 
 
-def test_the_bundled_base_knows_its_sources(pooled: signal_summary.SignalSummary):
+def test_the_bundled_base_knows_its_sources(pooled: SignalSummary):
   assert pooled.positions == 8 + 1
   assert pooled.has_gravity
   assert pooled.has_gyro
   assert pooled.gyro_axes == 'x,y,z'
 
 
-def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled: signal_summary.SignalSummary):
+def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled: SignalSummary):
   assert frame_check.check(pooled, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
   with pytest.raises(UserError, match='lacks gravity'):
     frame_check.check(pooled, LINEAR, 'auto', 50)
@@ -226,8 +228,11 @@ def test_the_card_keeps_the_summary(recognizer: Recognizer, tmp_path):
 
 
 def test_a_damaged_summary_is_refused_on_loading(recognizer: Recognizer, tmp_path):
-  files.save_adapter(tmp_path, recognizer.adapter_.with_card(signals={'gravity': 3}))
-  with pytest.raises(UserError, match='summary of the training signals'):
+  files.save_adapter(tmp_path, recognizer.adapter_)
+  card = json.loads((tmp_path / 'adapter.json').read_text())
+  card['signals']['gyro_axes'] = 'x,x,z'
+  (tmp_path / 'adapter.json').write_text(json.dumps(card))
+  with pytest.raises(UserError, match=r'adapter\.json: .*x,x,z'):
     files.load_adapter(tmp_path)
 
 

@@ -312,7 +312,9 @@ class Training(config_fields.Checked):
   max_steps: int = config_fields.not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
   batch: int = config_fields.count(64, 'windows per step')
   learning_rate: float = config_fields.not_negative(
-    1e-3, 'peak learning rate of new weights: head and adapters, or everything under `scratch`'
+    1e-3,
+    'peak learning rate of new weights: head and adapters; of all weights under `scratch` and in the stage '
+    "'supervised'",
   )
   encoder_learning_rate: float = config_fields.not_negative(
     5e-4, "peak learning rate of a pretrained encoder's own weights, where the method trains them"

@@ -28,7 +28,7 @@ class Settings(config_fields.Checked):
     },
     'training on one domain after another',
   )
-  method: str = config_fields.field('lora', '{methods}')
+  method: str = config_fields.field('lora', 'fine-tuning method: {methods}')
   rank: int = config_fields.count(32, 'rank of LoRA and QLoRA; alpha is twice the rank')
   steps: int = config_fields.count(100, 'training steps on each domain')
   batch: int = config_fields.count(32, 'windows per step')

@@ -12,7 +12,6 @@ from har_jax.errors import UserError
 from har_jax.methods import without
 from har_jax.variables import Variables, modules_with
 
-AGGREGATIONS = ('average', 'frozen_a', 'product')
 _COLUMN_NORM = 3**-0.5  # expected norm of a column of A where LoRA draws it
 
 

@@ -14,7 +14,7 @@ class Federation(config_fields.Checked):
   """The hyperparameters that the server sends with every message. classes: what the head predicts."""
 
   classes: tuple[str, ...]
-  method: str = config_fields.field('lora', '{methods}')
+  method: str = config_fields.field('lora', 'fine-tuning method: {methods}')
   rank: int = config_fields.count(32, 'rank of LoRA and QLoRA; alpha is twice the rank')
   rounds: int = config_fields.count(20, 'rounds of training and aggregation')
   local_steps: int = config_fields.count(10, 'steps of a client in each round')

@@ -44,7 +44,7 @@ class Parameters:
 
   base: Any = None
   _: dataclasses.KW_ONLY
-  method: str = config_fields.field('lora', '{methods}')
+  method: str = config_fields.field('lora', 'fine-tuning method: {methods}')
   rank: int = config_fields.count(
     8,
     'rank of LoRA and QLoRA; alpha is twice the rank; less than elsewhere, since more was not better here',

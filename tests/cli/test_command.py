@@ -17,7 +17,10 @@ from toy_command import toy_module
 
 from har_jax import config
 from har_jax.cli import command, main, processes
+from har_jax.continual.settings import Settings
 from har_jax.errors import Stopped, UserError
+from har_jax.federated.federation import Federation
+from har_jax.recognizer.parameters import Parameters
 
 _ROOT = pathlib.Path(__file__).parents[2]
 # The same meaning, in each command's own terms.
@@ -82,6 +85,30 @@ def test_a_flagfile_sets_flags_of_the_command_that_it_names(path: pathlib.Path):
     assert experiment != config.Experiment()
   finally:
     module.FLAGS.unparse_flags()
+
+
+@pytest.mark.parametrize(
+  ('name', 'cls', 'others'),
+  [
+    ('adapt', Parameters, {}),
+    ('federate', Federation, {}),
+    ('continual', Settings, {'steps': 'steps_per_domain'}),
+    ('prepare', config.Windowing, {'samples': 'window_samples', 'rate_hz': 'window_rate_hz'}),
+  ],
+)
+def test_a_field_with_a_help_text_is_a_flag_with_its_default(name: str, cls: type, others: dict[str, str]):
+  values = main.load(name).FLAGS
+  fields = [field for field in dataclasses.fields(cls) if 'help' in field.metadata]
+  assert len(fields) > 1
+  for field in fields:
+    flag = values[others.get(field.name, field.name)]
+    assert (flag.help, flag.default) == (field.metadata['help'], field.default)
+
+
+def test_a_value_out_of_range_is_refused_as_the_flag_is_read():
+  for flag in ('--rank=0', '--random_state=-1', '--batch=half'):
+    code, _, error = run_in_process('adapt', flag)
+    assert (code, error.startswith(f'error: flag {flag}: ')) == (1, True)
 
 
 def test_lodo_has_a_flag_for_every_hyperparameter():

@@ -105,6 +105,11 @@ def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
     Settings(**changed)
 
 
+def test_the_choices_of_strategy_are_those_of_the_table():
+  field = Settings.__dataclass_fields__['strategy']
+  assert field.metadata['rule'] == f'one of {", ".join(strategies.STRATEGIES)}'
+
+
 def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
   found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
   assert len(found.domains) == 7  # of ten; three are in no domain

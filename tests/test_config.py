@@ -55,7 +55,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     ),
     (config.Model, {'mask_ratio': 0.01}, 'hides 0 of 16 tokens'),
     (config.Model, {'mask_ratio': 0.99}, 'hides 16 of 16 tokens'),
-    (config.Model, {'head': ()}, '1 to 100 widths'),
+    (config.Model, {'head': (64,) * 101}, '0 to 100 widths'),
     (config.Model, {'head': (64, 0)}, 'model head'),
     (config.Lora, {'rank': 0}, 'at least 1'),
     (config.Lora, {'alpha': 0.0}, 'positive'),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+import tiny_flags
 from in_process import run_in_process
 
 from har_jax import export, methods, runtime, storage
@@ -40,7 +41,7 @@ _WALKS = (*_FIRST, *(page for page in _DOCS if page not in _FIRST))
 _SMALLER = {
   'lodo': (
     *('--pretrain_max_steps=4', '--pretrain_num_evals=1', '--finetune_max_steps=4', '--finetune_num_evals=1'),
-    *('--model_depth=1', '--model_patch_size=4', '--model_stem=8,8', '--methods=lora'),
+    *(*tiny_flags.MODEL, '--methods=lora'),
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
 }
@@ -203,7 +204,7 @@ def test_a_command_of_a_walk_writes_what_it_names(
   line: str, clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
   monkeypatch.chdir(clone)
-  short = functools.partial(synthetic.corpus_recordings, seconds=8.0)
+  short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
   monkeypatch.setattr(synthetic, 'corpus_recordings', short)
   assert _run(line, monkeypatch, capsys)
   for argument in shlex.split(line):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shutil
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from har_jax import config, experiments, files, records, storage
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.datasets import Datasets
-from har_jax.datasets.folds import Fold, Sources
+from har_jax.datasets.folds import Fold
 from har_jax.errors import UserError
-from har_jax.experiments.stages import masked_pretraining, run_stages, stages_of
+from har_jax.experiments.stages import run_stages, stages_of
 from har_jax.files import safetensors_io
 from har_jax.recognizer import parameters
 from har_jax.recognizer.recognizer import Recognizer
@@ -122,7 +123,6 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
 @pytest.mark.parametrize(
   'asked',
   [
-    {'continued_pretraining_steps': 2},
     {'continued_pretraining_steps': 2, 'contrastive_steps': 2},
     {'contrastive_steps': 2, 'supervised_pretraining_steps': 2},
   ],
@@ -174,13 +174,13 @@ def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dic
 
 @pytest.mark.slow
 def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(
-  study: experiments.Study, tmp_path: pathlib.Path
+  study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
 ):
-  experiment = dataclasses.replace(study.experiment, precision=config.Precision(dtype='bfloat16'))
-  sources = Sources(study.datasets, ('alpha',), experiment.protocol)
-  stage = masked_pretraining(tmp_path / 'pretrain', experiment, sources, 'alpha')
-  run_stages([stage], QUIET)
-  base = files.load_base(tmp_path / 'pretrain')
+  folder = shutil.copytree(study.out / 'alpha' / 'pretrain', tmp_path / 'pretrain')
+  stage = storage.read(folder / 'pretrained.json')
+  stage['identity']['dtype'] = 'bfloat16'
+  storage.write(folder / 'pretrained.json', stage)
+  base = files.load_base(folder)
   assert base.card.pretraining['dtype'] == 'bfloat16'
   _, asked = parameters.check(parameters.Parameters(base))
   assert asked.precision.dtype == 'float32'

@@ -62,7 +62,9 @@ def test_encodings_are_inferred(tmp_path, encoding):
     f'{sensor} {axis} ({unit})' for sensor, unit in (('acc', 'm/s²'), ('gyro', '°/s')) for axis in 'xyz'
   ]
   degrees = FRAME.assign(**FRAME[['gx', 'gy', 'gz']] * user_files.DEGREES).set_axis(['time', *names], axis=1)
-  user_files.assert_same(recordings.read(user_files.written(tmp_path, degrees, encoding=encoding)))
+  reading = recordings.read(user_files.written(tmp_path, degrees, encoding=encoding))
+  user_files.assert_same(reading)
+  assert any(names[0] in note for note in reading.notes), 'the columns are not shown'
 
 
 def test_columns_that_the_user_names_are_used(tmp_path):

@@ -1,6 +1,7 @@
 """Exceptions whose message is shown to the user without a traceback."""
 
 import errno
+import importlib.util
 
 _VALUE_CHARACTERS = 200
 _MESSAGE_CHARACTERS = 2000
@@ -35,6 +36,12 @@ def shorten(value: object, limit: int = _VALUE_CHARACTERS, *, keep: str = '') ->
   if max(len(text), len(shown)) <= limit:
     return shown
   return f'{shown[:limit]}… ({len(text):,} characters)'
+
+
+def require(package: str, sentence: str) -> None:
+  """Raises UserError with the sentence if an optional package is not installed."""
+  if importlib.util.find_spec(package) is None:
+    raise UserError(sentence)
 
 
 def advice(error: OSError) -> str:

@@ -1,13 +1,12 @@
 """Fitted scikit-learn estimators in a skops file, which runs no code when it is read, and a JSON card."""
 
 import importlib.metadata
-import importlib.util
 import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 from har_jax import records
-from har_jax.errors import UserError
+from har_jax.errors import UserError, require
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
 
@@ -20,8 +19,7 @@ _TRUSTED = [
 
 def check_installed() -> None:
   """Raises UserError without skops."""
-  if importlib.util.find_spec('skops') is None:
-    raise UserError("an ensemble's file needs skops: pip install 'har_jax[baselines]'")
+  require('skops', "an ensemble's file needs skops: pip install 'har_jax[baselines]'")
 
 
 def write(folder: Place, name: str, estimators: Mapping[str, Any], card: records.Ensemble) -> None:

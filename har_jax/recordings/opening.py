@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, require, shorten
 from har_jax.recordings import limits, tables, text
 from har_jax.recordings.files import File
 from har_jax.recordings.tables import CHUNK_ROWS, HEAD_ROWS, Kind, NoRecording, Table, border
@@ -95,12 +95,9 @@ def _open_parquet(file: File) -> Table:
 
 
 def _parquet(file: File, opened: Any) -> Any:
-  try:
-    import pyarrow.parquet
-  except ImportError as error:
-    raise UserError(
-      f"{file.path} needs pyarrow: pip install 'har_jax[parquet]', or export it as CSV"
-    ) from error
+  require('pyarrow', f"{file.path} needs pyarrow: pip install 'har_jax[parquet]', or export it as CSV")
+  import pyarrow.parquet
+
   return pyarrow.parquet.ParquetFile(opened)
 
 
@@ -113,13 +110,9 @@ def _cells(column: Any) -> list[str]:
 
 def _open_workbook(file: File) -> dict[str, Table]:
   """The sheets of a workbook by name, without empty ones. Raises UserError if openpyxl is missing."""
-  try:
-    import openpyxl  # noqa: F401
-    import pandas as pd
-  except ImportError as error:
-    raise UserError(
-      f"{file.path} needs openpyxl: pip install 'har_jax[formats]', or export it as CSV"
-    ) from error
+  require('openpyxl', f"{file.path} needs openpyxl: pip install 'har_jax[formats]', or export it as CSV")
+  import pandas as pd
+
   with border(file.path, 'Excel workbook', (Exception,)):
     with file.open() as opened, zipfile.ZipFile(opened) as zipped:
       members = zipped.infolist()

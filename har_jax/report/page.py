@@ -1,7 +1,6 @@
 """Runs as one HTML page without other files or network. Needs no JAX; needs jinja2."""
 
 import importlib.resources
-import importlib.util
 import itertools
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from har_jax import records, storage
-from har_jax.errors import UserError
+from har_jax.errors import require
 from har_jax.report import commands, curves, groups, markdown, svg, tables
 from har_jax.report.markdown import Section
 
@@ -20,8 +19,7 @@ _Picture = TypeVar('_Picture', bound=records.Card)
 
 def refuse_without_tools() -> None:
   """Raises UserError if jinja2 is not installed."""
-  if importlib.util.find_spec('jinja2') is None:
-    raise UserError("the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
+  require('jinja2', "the page needs jinja2: pip install jinja2, or 'har_jax[report]'")
 
 
 def html(

@@ -4,7 +4,7 @@ import pathlib
 import warnings
 from typing import Any
 
-from har_jax.errors import UserError
+from har_jax.errors import UserError, require
 from har_jax.recordings import tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats.export import Export, export_single
@@ -50,13 +50,12 @@ def _table(file: File) -> Table:
 
 
 def _read(path: pathlib.Path, reader: str) -> dict[str, Any]:
-  try:
-    import skdh.io
-  except ImportError as error:
-    raise UserError(
-      f"{path} needs scikit-digital-health: pip install 'har_jax[devices]'; or export it from the maker's "
-      'program as CSV with time, x, y and z'
-    ) from error
+  install = (
+    "pip install 'har_jax[devices]'; or export it from the maker's program as CSV with time, x, y and z"
+  )
+  require('skdh', f'{path} needs scikit-digital-health: {install}')
+  import skdh.io
+
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')  # that the time zone is unknown
     return getattr(skdh.io, reader)().predict(file=str(path))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from har_jax.errors import UserError, shorten
+from har_jax.errors import UserError, require, shorten
 from har_jax.recordings import tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats.export import Export, export_single
@@ -96,12 +96,10 @@ def _name(sensor: Any) -> str:
 
 
 def _cbor(file: File, data: bytes) -> Any:
-  try:
-    import cbor2
-  except ImportError as error:
-    raise UserError(
-      f"{file.path} needs cbor2: pip install 'har_jax[formats]', or export the samples as CSV or JSON"
-    ) from error
+  install = "pip install 'har_jax[formats]', or export the samples as CSV or JSON"
+  require('cbor2', f'{file.path} needs cbor2: {install}')
+  import cbor2
+
   try:
     return cbor2.loads(data)
   except cbor2.CBORError as error:

@@ -152,8 +152,8 @@ def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path)
   task, card = load_task(federation, None, None), adapter.card.federated
   assert card is not None
   shared = {path: np.asarray(adapter.variables[path]) for path in task.start}
-  history, later = card.history, [client['macro_f1'] for client in card.later or ()]
-  scores = [entry['validation_macro_f1'] for entry in history]
+  history, later = card.history, [client.macro_f1 for client in card.later or ()]
+  scores = [entry.validation_macro_f1 or 0.0 for entry in history]
   enough = scores[-1] * 0.95
   return {
     'way': federation.aggregation,
@@ -162,10 +162,14 @@ def _federation_row(federation: Federation, archive: Archive, out: pathlib.Path)
     'later_macro_f1': float(np.mean(later)),
     'worst_later_macro_f1': min(later),
     **{
-      f'{kind}_{way}_client': history[-1][f'{kind}_{way}_client'] for kind in _KINDS for way in ('to', 'from')
+      f'{kind}_{way}_client': getattr(history[-1], f'{kind}_{way}_client')
+      for kind in _KINDS
+      for way in ('to', 'from')
     },
-    'rounds_to_95': next(entry['round'] for entry in history if entry['validation_macro_f1'] >= enough),
-    'seconds': sum(entry['seconds'] for entry in history),
+    'rounds_to_95': next(
+      entry.round for entry, score in zip(history, scores, strict=True) if score >= enough
+    ),
+    'seconds': sum(entry.seconds for entry in history),
   }
 
 
@@ -211,7 +215,7 @@ def _at_sockets(row: dict[str, Any], windows: pathlib.Path) -> dict[str, float]:
       history = processes.card['history']
     finally:
       processes.close()
-  assert all(entry['clients'] == [0, 1] for entry in history), history
+  assert all(entry.clients == [0, 1] for entry in history), history
   # The adapter is sent once more, to test it.
   sent = sum(processes.sent.values()) / len(names) / (_COUNTED_ROUNDS + 1)
   received = sum(processes.received.values()) / len(names) / _COUNTED_ROUNDS

@@ -177,13 +177,13 @@ def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
   )
 
 
-def _print_self_training(entries) -> None:
-  text = f'Self-training with {entries["unlabeled_windows"]} unlabeled windows: '
-  if 'after' not in entries:
+def _print_self_training(entry) -> None:
+  text = f'Self-training with {entry.unlabeled_windows} unlabeled windows: '
+  if entry.after is None:
     print(text + 'not validated.')
     return
-  outcome = 'kept' if entries['kept'] else 'not kept, because it is lower'
-  print(text + f'macro-F1 {entries["before"]:.3f} before, {entries["after"]:.3f} after; {outcome}.')
+  outcome = 'kept' if entry.kept else 'not kept, because it is lower'
+  print(text + f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after; {outcome}.')
 
 
 def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:

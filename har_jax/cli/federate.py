@@ -64,7 +64,7 @@ def main() -> dict[str, Any]:
   outputs.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
 
   def measure(task, variables) -> float:
-    return task.measure(variables, everyone.validation)['macro_f1']
+    return task.measure(variables, everyone.validation).macro_f1
 
   out = pathlib.Path(_OUT.value)
   server = Server(federation, out, _BASE.value, measure=measure, report=_print_round)
@@ -86,13 +86,13 @@ def main() -> dict[str, Any]:
   return results
 
 
-def _print_round(entry: dict[str, Any]) -> None:
-  megabytes = (entry['bytes_to_client'] + entry['bytes_from_client']) / 1e6
-  loss = '–' if entry['loss'] is None else f'{entry["loss"]:.3f}'
+def _print_round(entry: Any) -> None:
+  megabytes = (entry.bytes_to_client + entry.bytes_from_client) / 1e6
+  loss = '–' if entry.loss is None else f'{entry.loss:.3f}'
   print(
-    f'round {entry["round"]}: {len(entry["clients"])} of {entry["asked"]} clients, loss {loss}, validation '
-    f'macro-F1 {entry["validation_macro_f1"]:.3f}, {megabytes:.2f} MB a client, {entry["seconds"]:.1f} s',
+    f'round {entry.round}: {len(entry.clients)} of {entry.asked} clients, loss {loss}, validation '
+    f'macro-F1 {entry.validation_macro_f1:.3f}, {megabytes:.2f} MB a client, {entry.seconds:.1f} s',
     flush=True,
   )
-  for refused in entry['refused']:
+  for refused in entry.refused:
     print(f'  refused: {refused}', flush=True)

@@ -22,6 +22,7 @@ from har_jax.federated import aggregation
 from har_jax.federated.client import read, serialized_bytes, written
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task, load_task
+from har_jax.records import Round
 from har_jax.variables import Variables
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ class Server:
   timeout_s: float = 600.0
   data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   measure: Callable[[Task, Variables], float] | None = None
-  report: Callable[[dict[str, Any]], None] = lambda entry: None
+  report: Callable[[Round], None] = lambda entry: None
 
 
 def run(server: Server, grid: Grid) -> None:
@@ -58,7 +59,7 @@ def run(server: Server, grid: Grid) -> None:
   strategy.test_clients(grid)
 
 
-def resume(server: Server) -> tuple[Variables, list[dict[str, Any]]]:
+def resume(server: Server) -> tuple[Variables, list[Round]]:
   """The variables and the history of the rounds that are done.
 
   Raises UserError if the folder's adapter is of another federation, of another base or of other windows.
@@ -148,20 +149,20 @@ class _Rounds(FedAvg):
       self.variables = self._aggregate(*zip(*updates, strict=True))
     sent = sum(len(array.data) for array in written(self._start).values())
     received = sum(len(array.data) for update, _ in updates for array in written(update).values())
-    entry = {
-      'round': number,
-      'asked': len(self._asked),
-      'clients': [int(metrics['client']) for _, metrics in updates],
-      'refused': refused,
-      'loss': float(np.mean([metrics['loss'] for _, metrics in updates])) if updates else None,
-      'bytes_to_client': sent,
-      'bytes_from_client': received // max(1, len(updates)),
-      'serialized_to_client': self._serialized,
-      'serialized_from_client': serialized // max(1, len(updates)),
-      'seconds': time.monotonic() - self._begun_s,
-    }
+    entry = Round(
+      round=number,
+      asked=len(self._asked),
+      clients=[int(metrics['client']) for _, metrics in updates],
+      refused=refused,
+      loss=float(np.mean([metrics['loss'] for _, metrics in updates])) if updates else None,
+      bytes_to_client=sent,
+      bytes_from_client=received // max(1, len(updates)),
+      serialized_to_client=self._serialized,
+      serialized_from_client=serialized // max(1, len(updates)),
+      seconds=time.monotonic() - self._begun_s,
+    )
     if self._server.measure is not None:
-      entry['validation_macro_f1'] = self._server.measure(self.task, self.task.start | self.variables)
+      entry.validation_macro_f1 = self._server.measure(self.task, self.task.start | self.variables)
     self._history.append(entry)
     self._save()
     self._server.report(entry)

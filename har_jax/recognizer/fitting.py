@@ -14,6 +14,7 @@ from har_jax.datasets import balancing, self_training
 from har_jax.datasets.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.recognizer.parameters import Parameters
+from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
 from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_start
@@ -27,7 +28,7 @@ class Fitted:
   variables: Variables
   step: int
   metrics: dict[str, float]
-  self_training: dict[str, Any] | None = None  # the round's entries of the card
+  self_training: SelfTraining | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +67,13 @@ class Fit:
     pseudo_labeled = self_training.pseudo_labeled(windows, logits, seed=self.seed)
     student = self._on(balancing.concatenate_equally([self.train, pseudo_labeled]), 'with pseudo-labels')
     is_better = not validated or student.metrics['macro_f1'] >= teacher.metrics['macro_f1']
-    entries: dict[str, Any] = {'unlabeled_windows': len(unlabeled), 'kept': is_better}
-    if validated:
-      entries |= {'before': teacher.metrics['macro_f1'], 'after': student.metrics['macro_f1']}
-    return dataclasses.replace(student if is_better else teacher, self_training=entries)
+    entry = SelfTraining(
+      unlabeled_windows=len(unlabeled),
+      kept=is_better,
+      before=teacher.metrics['macro_f1'] if validated else None,
+      after=student.metrics['macro_f1'] if validated else None,
+    )
+    return dataclasses.replace(student if is_better else teacher, self_training=entry)
 
   def replace_steps(self, steps: int, **changed: Any) -> 'Fit':
     """The same with another number of training steps."""

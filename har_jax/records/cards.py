@@ -108,6 +108,15 @@ class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCH
   members: Annotated[int, Meta(ge=1, le=100)]
 
 
+class SelfTraining(Struct, kw_only=True, omit_defaults=True):
+  """A round with pseudo-labels. before, after: macro-F1 on the validation windows, if there are any."""
+
+  unlabeled_windows: Count
+  kept: bool
+  before: Fraction | None = None
+  after: Fraction | None = None
+
+
 class Training(Struct, omit_defaults=True):
   """Training of an adapter: parameters of a recognizer, or of a run. None: unknown."""
 
@@ -121,19 +130,44 @@ class Training(Struct, omit_defaults=True):
   ensemble: bool | None = None
   step: Count | None = None
   target: Name | None = None
-  self_training: dict[str, Any] | None = None
+  self_training: SelfTraining | None = None
+
+
+class Round(Struct, kw_only=True, omit_defaults=True):
+  """A round of a federation. Bytes are of one client's message: of its arrays, and as it is sent."""
+
+  round: Count
+  asked: Count  # clients
+  clients: list[Count]  # that answered
+  refused: list[str]
+  loss: Number | None
+  bytes_to_client: Count
+  bytes_from_client: Count
+  serialized_to_client: Count
+  serialized_from_client: Count
+  seconds: Seconds
+  validation_macro_f1: Fraction | None = None  # if the server has validation windows
+
+
+class ClientScores(Struct, kw_only=True):
+  """Scores of a client on its own later windows."""
+
+  macro_f1: Fraction
+  accuracy: Fraction
+  windows: Count
+  client: Count
 
 
 class Federated(Struct):
-  """The settings of a federation, what it trained on if the server knew it, and an entry for each round.
+  """The settings of a federation, what it trained on if the server knew it, and its rounds.
 
-  later: each client's measures on its own later windows, once it is over.
+  later: of each client, once it is over.
   """
 
   settings: dict[str, Any] = {}
-  history: Annotated[list[dict[str, Any]], Meta(max_length=100_000)] = []
+  history: Annotated[list[Round], Meta(max_length=100_000)] = []
   data: dict[str, Any] = {}
-  later: Annotated[list[dict[str, Any]], Meta(max_length=100_000)] | None = None
+  later: Annotated[list[ClientScores], Meta(max_length=100_000)] | None = None
 
 
 class Split(Struct):

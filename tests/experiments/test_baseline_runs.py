@@ -85,10 +85,10 @@ def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(
   study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path, spy: type[_Spy]
 ):
   study = study_of(tmp_path / 'one', methods=('forest',))
-  held_out = target_of(study).description['subjects']
+  held_out = target_of(study).description.subjects
   run(study)
   first = spy.last.seen['windows']
-  altered = with_altered(windows, tmp_path / 'windows', 'alpha', {*held_out['test'], *held_out['validation']})
+  altered = with_altered(windows, tmp_path / 'windows', 'alpha', {*held_out.test, *held_out.validation})
   run(study_of(tmp_path / 'other', methods=('forest',), windows=altered))
   np.testing.assert_array_equal(spy.last.seen['windows'], first)
 

@@ -114,16 +114,16 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid: _Grid, server: Call
   made = server()
   run(made, grid)
   variables, card = _end(made)
-  assert [entry['round'] for entry in card.history] == [1, 2, 3]
-  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] and not entry['refused'] for entry in card.history)
-  losses = [entry['loss'] for entry in card.history]
+  assert [entry.round for entry in card.history] == [1, 2, 3]
+  assert all(entry.clients == [0, 1, 2, 3, 4, 5] and not entry.refused for entry in card.history)
+  losses = [entry.loss for entry in card.history]
   assert losses[-1] < losses[0]
-  assert [each['client'] for each in card.later] == [0, 1, 2, 3, 4, 5]
+  assert [each.client for each in card.later] == [0, 1, 2, 3, 4, 5]
   task = load_task(made.federation, made.base, None)
   sent = sum(leaf.nbytes for leaf in task.shared.values())
   for entry in card.history:
     for way in ('to', 'from'):
-      arrays, serialized = entry[f'bytes_{way}_client'], entry[f'serialized_{way}_client']
+      arrays, serialized = getattr(entry, f'bytes_{way}_client'), getattr(entry, f'serialized_{way}_client')
       assert sent < arrays < sent + 200 * len(task.shared)
       assert arrays < serialized < arrays + 1000 * (len(task.shared) + 1)
   assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.shared.items())
@@ -158,7 +158,7 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid: _Grid, server: Call
   grid.lost_after = None
   run(interrupted, grid)
   whole, again = _end(server()), _end(interrupted)
-  assert [entry['loss'] for entry in whole[1].history] == [entry['loss'] for entry in again[1].history]
+  assert [entry.loss for entry in whole[1].history] == [entry.loss for entry in again[1].history]
   for path, leaf in whole[0].items():
     np.testing.assert_array_equal(leaf, again[0][path])
 
@@ -263,10 +263,10 @@ def test_a_damaged_update_is_refused_and_named(
   run(made, grid)
   variables, card = _end(made)
   (entry,) = card.history
-  assert entry['clients'] == [0, 1, 3, 4, 5]
-  assert len(entry['refused']) == 1
-  assert entry['refused'][0].startswith('client at node 98: ')
-  assert named in entry['refused'][0]
+  assert entry.clients == [0, 1, 3, 4, 5]
+  assert len(entry.refused) == 1
+  assert entry.refused[0].startswith('client at node 98: ')
+  assert named in entry.refused[0]
   assert all(np.isfinite(leaf).all() for leaf in variables.values())
 
 
@@ -275,8 +275,8 @@ def test_the_others_go_on_without_a_client_that_is_gone(grid: _Grid, server: Cal
   made = server(rounds=1)
   run(made, grid)
   (entry,) = _end(made)[1].history
-  assert entry['clients'] == [2, 3, 4, 5]
-  assert entry['refused'] == ['client at node 100: no answer', 'client at node 99: no answer']
+  assert entry.clients == [2, 3, 4, 5]
+  assert entry.refused == ['client at node 100: no answer', 'client at node 99: no answer']
 
 
 def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[..., Server]):
@@ -284,7 +284,7 @@ def test_without_any_update_the_variables_stay(grid: _Grid, server: Callable[...
   grid.damage = dict.fromkeys(range(6), _not_finite)
   run(made, grid)
   variables, card = _end(made)
-  assert (card.history[0]['clients'], card.history[0]['loss']) == ([], None)
+  assert (card.history[0].clients, card.history[0].loss) == ([], None)
   for path, leaf in load_task(made.federation, made.base, None).shared.items():
     np.testing.assert_array_equal(variables[path], leaf)
 
@@ -298,8 +298,8 @@ def test_a_client_with_another_base_is_refused_with_the_reason(
   made = server(rounds=1)
   run(made, _Grid(windows, tmp_path / 'other'))
   (entry,) = _end(made)[1].history
-  assert len(entry['refused']) == 6
-  assert 'take the same base' in entry['refused'][0]
+  assert len(entry.refused) == 6
+  assert 'take the same base' in entry.refused[0]
 
 
 def test_heads_that_are_personal_stay_with_their_clients(grid: _Grid, server: Callable[..., Server]):
@@ -319,7 +319,7 @@ def test_clients_of_different_ranks_share_products(
   made = server(aggregation='product')
   run(made, _Grid(windows, base, ranks=(1, 2)))
   variables, card = _end(made)
-  assert all(entry['clients'] == [0, 1, 2, 3, 4, 5] for entry in card.history)
+  assert all(entry.clients == [0, 1, 2, 3, 4, 5] for entry in card.history)
   assert variables['lora/encoder/block_0/up/a'].shape[1] == 2
   averaged = server('average', rounds=1)
   run(averaged, _Grid(windows, base, ranks=(1, 2)))

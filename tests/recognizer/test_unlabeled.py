@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 
+from har_jax import records
 from har_jax.errors import UserError
 from har_jax.recognizer import fitting
 from har_jax.recognizer.recognizer import Recognizer
@@ -32,7 +33,7 @@ def test_unlabeled_windows_train_with_the_teachers_labels(unfitted: Recognizer, 
   correct = [model.classes_[number] == true[signal] for signal, number in added]
   assert np.mean(correct) > 0.9
   assert len(set(added)) > 10
-  assert model.adapter_.card.training.self_training == {'unlabeled_windows': 32, 'kept': True}
+  assert model.adapter_.card.training.self_training == records.SelfTraining(unlabeled_windows=32, kept=True)
 
 
 @pytest.mark.parametrize(('after', 'kept'), [(0.4, False), (0.5, True)])
@@ -49,12 +50,9 @@ def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(
   monkeypatch.setattr(fitting.Fit, '_on', scored)
   model = unfitted.adapt(SIGNALS, LABELS, SUBJECTS, max_steps=2, unlabeled=SIGNALS)
   card = model.adapter_.card
-  assert card.training.self_training == {
-    'unlabeled_windows': len(SIGNALS),
-    'kept': kept,
-    'before': 0.5,
-    'after': after,
-  }
+  assert card.training.self_training == records.SelfTraining(
+    unlabeled_windows=len(SIGNALS), kept=kept, before=0.5, after=after
+  )
   assert card.metrics['validation']['macro_f1'] == 0.5
 
 

@@ -8,11 +8,11 @@ import warnings
 
 import pytest
 
-from har_jax.cli.compiled_programs import kept
+from har_jax.cli.compiled_programs import keep
 
 _PROGRAM = """
-from har_jax.cli.compiled_programs import kept
-with kept():
+from har_jax.cli.compiled_programs import keep
+with keep():
   import jax
   print(jax.jit(lambda x: x + 1)(1.5))
 """
@@ -29,7 +29,7 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
 
 def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_environment(folder: pathlib.Path):
   before = dict(os.environ)
-  with kept():
+  with keep():
     assert os.environ['JAX_COMPILATION_CACHE_DIR'] == str(folder)
     assert int(os.environ['JAX_COMPILATION_CACHE_MAX_SIZE']) > 0
   assert dict(os.environ) == before
@@ -38,14 +38,14 @@ def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_envir
 def test_a_folder_of_the_user_is_left_alone(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
   monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', 'mine')
   before = dict(os.environ)
-  with kept():
+  with keep():
     assert dict(os.environ) == before
   assert not folder.exists()
 
 
 def test_without_a_folder_to_write_to_nothing_is_kept(folder: pathlib.Path):
   folder.parent.write_text('a file')
-  with kept():
+  with keep():
     assert 'JAX_COMPILATION_CACHE_DIR' not in os.environ
 
 
@@ -53,12 +53,12 @@ def test_what_a_killed_process_left_is_deleted(folder: pathlib.Path):
   folder.mkdir(parents=True)
   for name in ('whole-cache', 'whole-atime', 'killed-cache'):
     (folder / name).write_text('')
-  with kept():
+  with keep():
     assert {path.name for path in folder.iterdir()} - {'.lockfile'} == {'whole-cache', 'whole-atime'}
 
 
 def test_other_warnings_are_shown(folder: pathlib.Path):
-  with pytest.warns(UserWarning, match='another'), kept():
+  with pytest.warns(UserWarning, match='another'), keep():
     warnings.warn('another', stacklevel=1)
 
 

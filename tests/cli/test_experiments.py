@@ -133,9 +133,6 @@ def test_a_baseline_runs_by_the_same_command(study: tuple[str, ...], tmp_path: p
   assert line.startswith('error: forest has no output layer')
 
 
-# --- report
-
-
 # --- pretrain
 
 

@@ -161,8 +161,9 @@ def test_stages_run_in_order_and_are_shared(
   assert supervised['identity']['classes'] == sorted(names)
   assert supervised['identity']['windows'].keys() == {'beta', 'gamma'}
   assert (supervised['step'], supervised['windows']) == (4, 2 * len(names) * EACH * (SUBJECTS - 1))
-  # Studies with fewer labels or fewer stages find the shared ones.
-  few = study_of(tmp_path, protocol=every | {'label_budget': '2/class'}, pretrained_dir=out)
+  # Studies with fewer labels, self-training or fewer stages find the shared ones.
+  other = every | {'label_budget': '2/class', 'self_training': 1}
+  few = study_of(tmp_path, protocol=other, pretrained_dir=out)
   started = [
     pretrained(few),
     *(

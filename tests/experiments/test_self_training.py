@@ -13,7 +13,6 @@ from lodo_studies import (
   QUIET,
   SUBJECTS,
   Study,
-  pretrained,
   run,
   with_altered,
   without_seconds,
@@ -152,17 +151,6 @@ def test_stopped_self_training_resumes_to_the_same_numbers(
   (result,) = run(stopped).values()
   assert without_seconds(result) == without_seconds(made[_FULL])
   _assert_equal(_weights(stopped, _FULL), _weights(study, _FULL))
-
-
-def test_stages_do_not_depend_on_self_training(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
-  pretraining = {'continued_pretraining_steps': 2, 'supervised_pretraining_steps': 2}
-  before, after = (
-    pretrained(study_of(tmp_path, protocol=protocol, pretrained_dir=out))
-    for protocol in (pretraining, pretraining | _FEW)  # the second would be refused, were it another stage
-  )
-  _assert_equal(after, before)
 
 
 def test_seeds_trained_together_have_their_own_teachers(

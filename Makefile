@@ -4,7 +4,7 @@
 # make web                           the page for `har-jax export --format=web`; needs Node.js 20.19 or newer
 # make web-test                      the page's tests, in a headless Chromium that npm installs
 # make test                          format, lint, types, all tests
-# make check                         format, lint, types, fast tests
+# make check                         format, lint, types, fast tests without shapes
 # make fuzz CASES=10000              damaged files of every format; a few of these cases are in `make test`
 # make kills KILLS=100               commands killed at random moments and run again
 # make bench                         training steps against the committed reference; fails where one is slower
@@ -69,8 +69,9 @@ endef
 test: lint
 	$(call tests_and_types)
 
+# Without the check of arrays' shapes, which takes a quarter of the tests' time: `make test` has it.
 check: lint
-	$(call tests_and_types,-m 'not slow')
+	$(call tests_and_types,-m 'not slow' -o addopts=-q)
 
 fuzz: .venv/ready-dev
 	HAR_FUZZ_CASES=$(CASES) HAR_FUZZ_FIRST=$(FIRST) $(BIN)/python -m pytest -n auto tests/fuzz/test_fuzz.py

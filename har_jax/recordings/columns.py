@@ -75,11 +75,6 @@ def choose(table: Table, options: Mapping[str, str], sensor: str, timed: bool, n
   return Columns(time, in_order, None if label in used | {time} else label)
 
 
-def unused_gyro(table: Table) -> list[str]:
-  """Columns whose name is of a gyroscope, but of no axis: for a table that has none."""
-  return [name for name in table.names if set(words(name)) & (COLUMNS['gyro'] - {'w'})]
-
-
 def _find(table: Table, name: str, role: str) -> int:
   if name in table.names:
     return table.names.index(name)

@@ -1,6 +1,5 @@
 """Files as tables, by their suffix: text, Parquet and Excel; each file is read once."""
 
-import contextlib
 import csv
 import io
 import zipfile
@@ -63,8 +62,11 @@ def rows(file: File) -> list[dict[str, str]]:
 
 def _open_parquet(file: File) -> Table:
   """Raises UserError: pyarrow is missing, a damaged file, a name twice, no row."""
+  require('pyarrow', f"{file.path} needs pyarrow: pip install 'har_jax[parquet]', or export it as CSV")
+  import pyarrow.parquet
+
   with border(file.path, 'Parquet file', (Exception,)), file.open() as opened:
-    parquet = _parquet(file, opened)
+    parquet = pyarrow.parquet.ParquetFile(opened)
     names, rows = tuple(parquet.schema_arrow.names), parquet.metadata.num_rows
     first = next(parquet.iter_batches(batch_size=HEAD_ROWS), None)
     columns = [] if first is None else [_cells(column) for column in first.columns]
@@ -77,28 +79,16 @@ def _open_parquet(file: File) -> Table:
     raise UserError(f'{file.path} holds {rows:,} rows: split it, up to {_MAX_ROWS:,} are read')
 
   def read(kinds: Mapping[int, Kind]) -> Iterator[dict[int, Any]]:
-    with contextlib.ExitStack() as stack:
-      with border(file.path, 'Parquet file', (Exception,)):
-        opened = stack.enter_context(file.open())
-        used = [names[index] for index in kinds]
-        batches = _parquet(file, opened).iter_batches(batch_size=CHUNK_ROWS, columns=used)
-      while True:
-        with border(file.path, 'Parquet file', (Exception,)):
-          batch = next(batches, None)
-          series = {} if batch is None else {index: batch.column(names[index]).to_pandas() for index in kinds}
-        if batch is None:
-          return
-        yield {index: tables.convert(table, index, series[index], kind) for index, kind in kinds.items()}
+    used = [names[index] for index in kinds]
+    with border(file.path, 'Parquet file', (Exception,)), file.open() as opened:
+      for batch in pyarrow.parquet.ParquetFile(opened).iter_batches(batch_size=CHUNK_ROWS, columns=used):
+        yield {
+          index: tables.convert(table, index, batch.column(names[index]).to_pandas(), kind)
+          for index, kind in kinds.items()
+        }
 
   table = Table(file.path, names, tuple(zip(*columns, strict=True)), read)
   return table
-
-
-def _parquet(file: File, opened: Any) -> Any:
-  require('pyarrow', f"{file.path} needs pyarrow: pip install 'har_jax[parquet]', or export it as CSV")
-  import pyarrow.parquet
-
-  return pyarrow.parquet.ParquetFile(opened)
 
 
 def _cells(column: Any) -> list[str]:

@@ -48,7 +48,9 @@ def read_rows(table: Table, options: Options, sensor: str, findings: Findings) -
   sources |= {WORDS[name]: axes.columns for name, axes in used.sensors.items()}
   sources |= {'labels': (used.label,)} if used.label is not None else {}
   named = [f'{what} from {", ".join(table.names[i] for i in indices)}' for what, indices in sources.items()]
-  if not sensor and 'gyro' not in used.sensors and (unused := columns.unused_gyro(table)):
+  gyro_words = language.COLUMNS['gyro'] - {'w'}
+  unused = [name for name in table.names if gyro_words & set(language.words(name))]
+  if not sensor and 'gyro' not in used.sensors and unused:
     findings.warn(
       f'{shorten(", ".join(unused))} may be a gyroscope, but its axes are not known: name gx, gy and gz with '
       'columns.'

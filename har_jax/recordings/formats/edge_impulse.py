@@ -78,7 +78,9 @@ def _table(file: File) -> Table | None:
   with border(file.path, f'sample of {APP}'):
     interval_ms = float(payload['interval_ms'])
     values = np.array(payload['values'], np.float64)
-    names = [_name(sensor) for sensor in payload['sensors']]
+    units = [sensor.get('units', '') for sensor in payload['sensors']]
+    names = [str(sensor['name']) for sensor in payload['sensors']]
+    names = [f'{name} ({unit})' if unit else name for name, unit in zip(names, units, strict=True)]
     if values.ndim != 2 or values.shape[1] != len(names):
       raise ValueError(f'values of shape {values.shape} for {len(names)} sensors')
   if not 0.01 < interval_ms < 10_000:
@@ -88,11 +90,6 @@ def _table(file: File) -> Table | None:
   frame = pd.DataFrame(values, columns=names)
   frame.insert(0, 'timestamp (ms)', np.arange(len(values)) * interval_ms, allow_duplicates=True)
   return tables.make_table(file.path, frame, time=0)
-
-
-def _name(sensor: Any) -> str:
-  unit = sensor.get('units', '')
-  return f'{sensor["name"]} ({unit})' if unit else str(sensor['name'])
 
 
 def _cbor(file: File, data: bytes) -> Any:

@@ -7,7 +7,6 @@ import functools
 import io
 import json
 import os
-import pathlib
 import signal
 import sys
 import types
@@ -18,12 +17,9 @@ from typing import Any
 from absl import flags
 
 from har_jax import config, config_fields
-from har_jax.cli import compiled_programs
+from har_jax.cli import compiled_programs, flagfiles
 from har_jax.errors import Stopped, UserError, advice
 
-_PACKAGE = pathlib.Path(__file__).parents[1]
-# In a wheel, and in a clone.
-_FLAGFILES = (_PACKAGE / 'assets' / 'flags', _PACKAGE.parent / 'launch' / 'flags')
 _AUTO_DTYPE = 'auto'
 # Defaults of hyperparameters that follow from something else.
 _FOLLOWING = {
@@ -183,7 +179,9 @@ def _plain(value: Any) -> Any:
 def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
   """Sets `module.FLAGS`. Raises UserError for a word that is no flag and takes no position."""
   module.FLAGS.set_gnu_getopt(True)  # flags may follow words
-  _, *words = module.FLAGS(['har-jax', *map(_with_flagfile, arguments)])
+  _, *words = module.FLAGS(
+    ['har-jax', *(flagfiles.resolve(argument, module.FLAGS) for argument in arguments)]
+  )
   names = getattr(module, 'POSITIONAL', ())
   if names and isinstance(module.FLAGS[names[-1]].parser, flags.ListParser):  # it takes all that follow
     words, last = words[: len(names) - 1], words[len(names) - 1 :]
@@ -195,18 +193,6 @@ def _parse(module: types.ModuleType, arguments: Sequence[str]) -> None:
     if module.FLAGS[names[i]].present:
       raise UserError(f'{word!r} and --{names[i]}={module.FLAGS[names[i]].value}: give one of them')
     module.FLAGS[names[i]].parse(word)
-
-
-def _with_flagfile(argument: str) -> str:
-  """--flagfile=paper, as the path of the flags file of that name, unless there is such a file."""
-  flag, _, name = argument.partition('=')
-  if flag not in ('--flagfile', '-flagfile') or pathlib.Path(name).exists():
-    return argument
-  folder = next((path for path in _FLAGFILES if path.is_dir()), _FLAGFILES[0])
-  names = sorted(path.stem for path in folder.glob('*.flags'))
-  if name not in names:
-    raise UserError(f'--flagfile={name}: no such file; by name there are {", ".join(names) or "none"}')
-  return f'{flag}={folder / name}.flags'
 
 
 def _check_out(values: flags.FlagValues) -> None:

@@ -102,9 +102,8 @@ def table2(runs: pd.DataFrame) -> list[Section]:
     )
     table, notes = published.rows(part, ['target', 'method'], cells, theirs, remark)
     means = mean_rows(part, ['method'], {name: (of, '.3f') for name, of in _MEASURES.items()} | difference)
-    notes += groups.not_run(part) + [
-      TEXTS[name] for name in ('ensemble', 'zero_shot') if name in set(part['method'])
-    ]
+    notes += groups.not_run(part)
+    notes += [note for method, note in TEXTS['kinds'].items() if method in set(part['method'])]
     title = f'Table II: {groups.title(part)}'
     tables.append(Section(title, TEXTS['figures'], markdown.joined(table, means), notes))
   return tables

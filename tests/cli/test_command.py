@@ -16,7 +16,7 @@ from in_process import run_in_process
 from toy_command import toy_module
 
 from har_jax import config
-from har_jax.cli import command, main, processes
+from har_jax.cli import command, flagfiles, main, processes
 from har_jax.continual.settings import Settings
 from har_jax.errors import Stopped, UserError
 from har_jax.federated.federation import Federation
@@ -76,8 +76,7 @@ def test_every_flag_has_a_help_text(name: str):
 
 @pytest.mark.parametrize('path', sorted((_ROOT / 'launch' / 'flags').iterdir()), ids=lambda path: path.name)
 def test_a_flagfile_sets_flags_of_the_command_that_it_names(path: pathlib.Path):
-  text = path.read_text()
-  name = 'lodo' if 'make lodo' in text else re.findall(r'^# har-jax (\w+)', text, re.MULTILINE)[0]
+  (name,) = re.findall(rf'^# har-jax (\w+) --flagfile={path.stem}\b', path.read_text(), re.MULTILINE)
   module = main.load(name)
   try:
     module.FLAGS(['har-jax', f'--flagfile={path}'])
@@ -199,7 +198,7 @@ def test_other_exceptions_keep_their_traceback(ends: BaseException):
 def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
   tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
-  monkeypatch.setattr(command, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
+  monkeypatch.setattr(flagfiles, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'small.flags').write_text('--size=7\n')
   module = toy_module()
@@ -208,6 +207,14 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
   (tmp_path / 'small').write_text('--size=8\n')
   assert command.run(module, ['--flagfile=small']) == 0
   assert module.FLAGS['size'].value == 8
+
+
+def test_a_flagfile_of_another_command_names_it(capsys: pytest.CaptureFixture[str]):
+  assert command.run(main.load('pretrain'), ['--flagfile=smoke']) == 1
+  told = (
+    'error: --flagfile=smoke is for har-jax lodo; this command has no targets, methods, seeds, lora_rank, '
+  )
+  assert capsys.readouterr().err == told + 'lora_alpha, finetune_max_steps, finetune_num_evals\n'
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from har_jax.errors import UserError
 from har_jax.experiments import RunSpec, kinds
 from har_jax.experiments.adaptation import make_result
 from har_jax.methods import METHODS
+from har_jax.report.markdown import TEXTS
 
 
 def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
@@ -45,6 +46,13 @@ def test_a_kind_is_added_with_one_line(
   assert list(experiments.pretrain(study, QUIET)) == []
   with pytest.raises(UserError, match=r"unknown method 'last_class'; .*, zero_shot_recording, first_class"):
     dataclasses.replace(study, methods=('last_class',))
+
+
+def test_every_other_kind_has_a_note_in_the_report():
+  others = [
+    name for kind in kinds.KINDS.values() for name in kind.names if name not in (*METHODS, *BASELINES)
+  ]
+  assert list(TEXTS['kinds']) == others
 
 
 def test_every_method_and_baseline_is_of_one_kind():

@@ -7,7 +7,7 @@ import numpy as np
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import cutting
 from har_jax.signal.recording import Recording, Span, regular
-from har_jax.signal.resample import Piece
+from har_jax.signal.resample import Piece, resample
 
 
 def recording(samples: int, *spans: Span, subject: str = '7') -> Recording:
@@ -33,3 +33,14 @@ def cut(recorded, pieces, dropped=None, number=0):
       number=number,
     )
   )
+
+
+def cut_all(recordings, dropped, **options):
+  """Windows of recordings as an archive's reader gives them."""
+  return [
+    window
+    for number, one in enumerate(recordings)
+    for window in cutting.cut(
+      one, resample(one, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING, number=number, **options
+    )
+  ]

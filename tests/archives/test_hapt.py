@@ -4,15 +4,13 @@ import collections
 import itertools
 import zipfile
 
+import cut_pieces
 import numpy as np
 import pytest
 
 from har_jax.archives.hapt import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.config import DEFAULT_WINDOWING
-from har_jax.signal import cutting
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
-from har_jax.signal.resample import resample
 
 ACTIVITIES = {  # activity_labels.txt
   1: 'walking', 2: 'upstairs', 3: 'downstairs', 4: 'sitting', 5: 'standing', 6: 'lying',
@@ -69,15 +67,8 @@ def test_the_official_test_subjects_are_the_published_ones():
 @pytest.mark.parametrize('experiments', [4, pytest.param(61, marks=pytest.mark.slow)])
 def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, experiments):
   source, dropped = Source(real_archive('hapt')), collections.Counter()
-  windows: list[cutting.Window] = []
-  for number, recording in enumerate(itertools.islice(ARCHIVE.read(source, 'waist', dropped), experiments)):
-    windows += cutting.cut(
-      recording,
-      resample(recording, dropped, DEFAULT_WINDOWING),
-      dropped,
-      DEFAULT_WINDOWING,
-      number=number,
-    )
+  recordings = itertools.islice(ARCHIVE.read(source, 'waist', dropped), experiments)
+  windows = cut_pieces.cut_all(recordings, dropped)
   codes = {activity: code for code, activity in ACTIVITIES.items()}
   for part, is_test in (('Train', False), ('Test', True)):
     chosen = [window for window in windows if (window.subject in TEST_SUBJECTS) == is_test]

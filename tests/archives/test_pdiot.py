@@ -3,15 +3,14 @@
 import collections
 import re
 
+import cut_pieces
 import numpy as np
 import pytest
 
 from har_jax.archives.pdiot import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.config import DEFAULT_WINDOWING
-from har_jax.signal import cutting, gyro_agreement
+from har_jax.signal import gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
-from har_jax.signal.resample import resample
 
 HEADER = ',timestamp,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z\n'
 ACTIVITIES = {
@@ -96,19 +95,20 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(tmp_pa
 
 @pytest.fixture(scope='module')
 def real(real_archive):
-  """The real archive's files with their lines, its recordings, and what was dropped."""
+  """The real archive's files with their lines, its recordings, their windows, and what was dropped."""
   source, dropped = Source(real_archive('pdiot')), collections.Counter()
   lines = {}
   for name in source.find('Thingy/s*/*.csv'):
     with source.open(name) as file:
       lines[name] = file.read().count(b'\n') - 1
-  return lines, list(ARCHIVE.read(source, 'pocket', dropped)), dropped
+  recordings = list(ARCHIVE.read(source, 'pocket', dropped))
+  return lines, recordings, cut_pieces.cut_all(recordings, dropped), dropped
 
 
 @pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_102_people_and_every_row(real):
-  lines, recordings, dropped = real
+  lines, recordings, cut, dropped = real
   assert len(lines) == 1213
   assert dropped == {'clips that are the same under two names': 8, 'clips whose rows are repeated': 2}
   expected = collections.Counter()
@@ -120,16 +120,9 @@ def test_the_real_archive_has_102_people_and_every_row(real):
       windows[ACTIVITIES[activity]] += (2 * rows - 1 - 128) // 64 + 1  # at 50 Hz, without the last half step
   assert len({recording.subject for recording in recordings}) == 102
   assert len(recordings) == 1203
-  found, cut = collections.Counter(), []
-  for number, recording in enumerate(recordings):
+  found = collections.Counter()
+  for recording in recordings:
     found[recording.spans[0].activity] += len(recording.acc.values)
-    cut += cutting.cut(
-      recording,
-      resample(recording, dropped, DEFAULT_WINDOWING),
-      dropped,
-      DEFAULT_WINDOWING,
-      number=number,
-    )
   assert found == expected
   assert (sum(lines.values()), sum(expected.values())) == (919_080, 911_490)
   assert collections.Counter(window.activity for window in cut) == windows
@@ -140,15 +133,9 @@ def test_the_real_archive_has_102_people_and_every_row(real):
 @pytest.mark.slow
 @pytest.mark.archives
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
-  _, recordings, dropped = real
-  cut = [
-    window.signal
-    for recording in recordings[::4]
-    for window in cutting.cut(
-      recording, resample(recording, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING
-    )
-  ]
-  assert gyro_agreement.check(np.stack(cut), 50) == (None, True, False)
+  _, recordings, cut, _ = real
+  signals = [window.signal for window in cut[::4]]
+  assert gyro_agreement.check(np.stack(signals), 50) == (None, True, False)
   still = [r.acc.values for r in recordings if r.spans[0].activity == 'sitting']
   norms = [np.linalg.norm(values, axis=1).mean() for values in still]
   assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.01)
@@ -162,6 +149,5 @@ def test_gravity_at_the_real_chest_turns_with_the_corrected_gyroscope(real_archi
   assert len({recording.subject for recording in recordings}) == 71
   assert len(recordings) + sum(dropped.values()) == 986
   moving = [each for each in recordings if each.spans[0].activity == 'miscellaneous_movement']
-  pieces = (piece for each in moving for piece in resample(each, dropped, DEFAULT_WINDOWING))
-  signals = [piece.signal[: len(piece.signal) // 128 * 128].reshape(-1, 128, 6) for piece in pieces]
-  assert gyro_agreement.check(np.concatenate(signals), 50) == (None, True, False)
+  signals = [window.signal for window in cut_pieces.cut_all(moving, dropped)]
+  assert gyro_agreement.check(np.stack(signals), 50) == (None, True, False)

@@ -2,17 +2,16 @@
 
 import collections
 
+import cut_pieces
 import numpy as np
 import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.sp_sw_har import ARCHIVE
-from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets.prepare import prepare
 from har_jax.errors import UserError
-from har_jax.signal import cutting, gyro_agreement
+from har_jax.signal import gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
-from har_jax.signal.resample import resample
 
 HEADER = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n'
 ACTIVITIES = {
@@ -138,17 +137,8 @@ def test_the_real_archive_has_23_people_and_every_row(real):
 @pytest.mark.archives
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   position, _, recordings = real
-  dropped, cut = collections.Counter(), []
-  for number, recording in enumerate(recordings):
-    pieces = resample(recording, dropped, DEFAULT_WINDOWING)
-    cut += cutting.cut(
-      recording,
-      pieces,
-      dropped,
-      DEFAULT_WINDOWING,
-      number=number,
-      majority_label=ARCHIVE.majority_label,
-    )
+  dropped = collections.Counter()
+  cut = cut_pieces.cut_all(recordings, dropped, majority_label=ARCHIVE.majority_label)
   assert collections.Counter(window.activity for window in cut) == WINDOWS[position]
   assert not dropped
   lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]

@@ -3,13 +3,14 @@
 import collections
 import re
 
+import cut_pieces
 import numpy as np
 import pytest
 
 from har_jax.archives.source import Source
 from har_jax.archives.weda_fall import ARCHIVE
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.signal import cutting, gyro_agreement
+from har_jax.signal import gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 from har_jax.signal.resample import resample
 
@@ -120,19 +121,20 @@ def test_every_code_has_its_activity_and_other_files_are_skipped(tmp_path):
 
 @pytest.fixture(scope='module')
 def real(real_archive):
-  """The real archive's files with their lines, its recordings, and what was dropped."""
+  """The real archive's files with their lines, its recordings, their windows, and what was dropped."""
   source, dropped = Source(real_archive('weda_fall')), collections.Counter()
   lines = {}
   for name in source.find('50Hz/*.csv'):
     with source.open(name) as file:
       lines[name] = len(file.read().split()) - 1
-  return lines, list(ARCHIVE.read(source, 'wrist', dropped)), dropped
+  recordings = list(ARCHIVE.read(source, 'wrist', dropped))
+  return lines, recordings, cut_pieces.cut_all(recordings, dropped), dropped
 
 
 @pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_25_people_and_every_row(real):
-  lines, recordings, dropped = real
+  lines, recordings, _, dropped = real
   expected = collections.Counter()
   for name, rows in lines.items():
     code, sensor = re.search(r'50Hz/(\w\d\d)/U\d+_R\d+_(\w+)\.csv', name).groups()
@@ -154,16 +156,9 @@ def test_the_real_archive_has_25_people_and_every_row(real):
 @pytest.mark.slow
 @pytest.mark.archives
 def test_the_real_archive_has_these_windows_and_two_rates(real):
-  _, recordings, dropped = real
-  cut, rates_hz = [], collections.defaultdict(list)
-  for number, recording in enumerate(recordings):
-    cut += cutting.cut(
-      recording,
-      resample(recording, dropped, DEFAULT_WINDOWING),
-      dropped,
-      DEFAULT_WINDOWING,
-      number=number,
-    )
+  _, recordings, cut, _ = real
+  rates_hz = collections.defaultdict(list)
+  for recording in recordings:
     is_slow = recording.spans[0].activity == 'falling' and recording.subject != 'U14'
     rates_hz[is_slow] += [1 / np.median(np.diff(recording.acc.time_s))]
   assert collections.Counter(window.activity for window in cut) == WINDOWS
@@ -174,15 +169,9 @@ def test_the_real_archive_has_these_windows_and_two_rates(real):
 @pytest.mark.slow
 @pytest.mark.archives
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
-  _, recordings, dropped = real
-  cut = [
-    window.signal
-    for recording in recordings[::4]
-    for window in cutting.cut(
-      recording, resample(recording, dropped, DEFAULT_WINDOWING), dropped, DEFAULT_WINDOWING
-    )
-  ]
-  assert gyro_agreement.check(np.stack(cut), 50) == (None, True, False)
+  _, recordings, cut, _ = real
+  signals = [window.signal for window in cut[::4]]
+  assert gyro_agreement.check(np.stack(signals), 50) == (None, True, False)
   norms = [
     np.linalg.norm(r.acc.values, axis=1).mean() for r in recordings if r.spans[0].activity == 'opening_door'
   ]

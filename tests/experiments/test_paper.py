@@ -20,16 +20,17 @@ from har_jax.experiments.stages import stages_of
 from har_jax.signal import cutting
 
 
-@pytest.fixture
-def paper(tmp_path: pathlib.Path) -> Paper:
+@pytest.fixture(scope='module')
+def paper(tmp_path_factory: pytest.TempPathFactory) -> Paper:
+  folder = tmp_path_factory.mktemp('paper')
   for name in ('hapt', 'wisdm'):
     signal, activities = np.zeros((128, 6), np.float32), ('walking', 'sitting')
     windows = [cutting.Window(signal, activity, 'a', 0, 0.0) for activity in activities]
     meta = {'archive': name, 'position': 'waist', 'checksum': name, 'code_version': '0'}
-    store.save(store.gather(windows, meta, DEFAULT_WINDOWING), tmp_path / 'windows' / name)
+    store.save(store.gather(windows, meta, DEFAULT_WINDOWING), folder / 'windows' / name)
   return Paper(
-    datasets=Datasets.open(tmp_path / 'windows'),
-    out=tmp_path / 'out',
+    datasets=Datasets.open(folder / 'windows'),
+    out=folder / 'out',
     experiment=config.Experiment(
       model=config.Model(), protocol=config.Protocol(), finetune=config.Training()
     ),

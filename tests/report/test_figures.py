@@ -25,7 +25,7 @@ def lines(figure: Figure) -> dict[str, Any]:
 
 
 def history(*scores: float) -> types.SimpleNamespace:
-  validation = [records.Validation(step, macro_f1=score) for step, score in enumerate(scores, 1)]
+  validation = [records.Validation(step=step, macro_f1=score) for step, score in enumerate(scores, 1)]
   return types.SimpleNamespace(validation=validation)
 
 
@@ -169,7 +169,8 @@ def test_embedding_draws_each_class_once():
 
 
 def test_reconstruction_is_drawn_in_hidden_tokens_only():
-  window = {'hidden': [True, False], 'signal': np.full((8, 6), 0.1), 'reconstructed': np.full((8, 6), 0.2)}
+  signals = {'signal': np.full((8, 6), 0.1).tolist(), 'reconstructed': np.full((8, 6), 0.2).tolist()}
+  window = records.ReconstructedWindow(dataset='hapt', activity='walking', hidden=[True, False], **signals)
   figure = drawn(figures.reconstruction, window, 4, 't')
   signal, made = figure.axes[5].get_lines()
   assert np.array_equal(signal.get_ydata(), np.full(8, 0.1))

@@ -20,11 +20,6 @@ HYPERPARAMETERS = {
   for part in dataclasses.fields(config.Experiment)
   for field in dataclasses.fields(part.type)  # type: ignore[arg-type]
 }
-# A result that is older than a hyperparameter was made without it, as its field's default is.
-_WITHOUT = {
-  part.name: {field.name: field.default for field in dataclasses.fields(part.type)}  # type: ignore[arg-type]
-  for part in dataclasses.fields(config.Experiment)
-}
 # All methods depend on these, baselines too.
 SHARED = ('split', 'test_fraction', 'validation_fraction', 'label_budget', 'classes')
 # Only methods with adapters depend on these.
@@ -102,9 +97,9 @@ def _rounded(value: Any) -> Any:
 
 
 def default(flag: str) -> Any:
-  """A hyperparameter's value where nothing is said, in its own dataclass."""
+  """The default of a hyperparameter's field: a result that is older than the field was made so."""
   part, name = HYPERPARAMETERS[flag]
-  return _WITHOUT[part][name]
+  return getattr(type(getattr(config.Experiment(), part)), name)
 
 
 def flat(value: Any) -> Any:

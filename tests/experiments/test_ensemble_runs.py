@@ -22,7 +22,7 @@ _ENSEMBLE = 'alpha/ensemble/subject/labels-0.7/seed0.json'
 def made(runs: dict[str, dict], study_of: Study, out: pathlib.Path) -> dict:
   """The result of the ensemble of the finished LoRA run, which is not trained again."""
   with pytest.MonkeyPatch.context() as patched:
-    for module in ('adaptation', 'stages'):
+    for module in ('adaptation.loop', 'stages'):
       patched.setattr(f'har_jax.experiments.{module}.train', lambda *_, **__: pytest.fail('trained again'))
     found = run(study_of(out, methods=('lora', 'ensemble')))
   assert list(found) == [LORA, _ENSEMBLE]

@@ -23,6 +23,7 @@ def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any])
 def unfitted(base: files.Base) -> Recognizer:
   return Recognizer(
     base,
+    method='lora',
     rank=4,
     alpha=8.0,
     max_steps=30,

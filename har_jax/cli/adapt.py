@@ -13,7 +13,7 @@ from typing import Any
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
-from har_jax.recognizer.parameters import AUTO, LIMITS, Parameters
+from har_jax.recognizer.parameters import Parameters
 
 POSITIONAL = ('recording', 'labels')
 COMMON = 'recording labels out base method max_minutes ensemble use_unlabeled time_zone overwrite'
@@ -98,8 +98,6 @@ def main() -> dict[str, Any]:
   is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
   start_s = time.monotonic()
   options: dict[str, Any] = _parameters()
-  if not FLAGS['method'].present and any(options[limit] is not None for limit in LIMITS):
-    options['method'] = AUTO
   recognizer = Recognizer(
     pretrained.base,
     alpha=2.0 * options['rank'],

@@ -226,7 +226,9 @@ def flag_text(flag: flags.Flag, *, full: bool = True) -> str:
   default = f' (default: {str(flag.default_as_str).strip(chr(39))})' if is_shown else ''
   text = flag.help
   if '{methods}' in text:
-    text = text.replace('{methods}', _all_methods() if full else 'full, lora, qlora, … (all: --helpfull)')
+    text = text.replace(
+      '{methods}', _all_methods() if full else 'linear, full, lora, qlora, … (all: --helpfull)'
+    )
   return f'--{"[no]" * flag.boolean}{flag.name}: {text}{default}'
 
 

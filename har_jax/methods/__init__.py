@@ -26,6 +26,7 @@ from har_jax.methods.method import (
   check_collections,
   in_head,
   merge,
+  with_linear_head,
   without,
 )
 from har_jax.methods.packing import pack, unpack, unpack_on_host
@@ -78,5 +79,6 @@ __all__ = [
   'quantized',
   'unpack',
   'unpack_on_host',
+  'with_linear_head',
   'without',
 ]

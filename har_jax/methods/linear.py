@@ -13,4 +13,5 @@ METHOD = Method(
   adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path),
   fits_head=True,
+  budget_place=2,
 )

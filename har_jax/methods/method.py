@@ -69,9 +69,7 @@ class Method:
 
   def model(self, model: config.Model) -> config.Model:
     """The model with the head that the method trains."""
-    if not self.fits_head:
-      return model
-    return dataclasses.replace(model, head=(), window_statistics=bool(model.stem))
+    return with_linear_head(model) if self.fits_head else model
 
   def is_factor(self, path: str, leaf: str) -> bool:
     """Returns whether the path is that of the leaf `a` or `b` of one of the method's pairs."""
@@ -112,6 +110,11 @@ class Wrapped:
     self, transform: optax.GradientTransformationExtraArgs
   ) -> optax.GradientTransformationExtraArgs:
     return self.method.optimizer(transform, self.settings)
+
+
+def with_linear_head(model: config.Model) -> config.Model:
+  """The model with a linear head, also on the window's statistics where its signals have physical units."""
+  return dataclasses.replace(model, head=(), window_statistics=bool(model.stem))
 
 
 def in_head(path: str) -> bool:

@@ -14,5 +14,4 @@ METHOD = Method(
   summary='trains scale and bias of the layer norms, and the head',
   adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path) or bool(_NORM.fullmatch(path)),
-  budget_place=2,
 )

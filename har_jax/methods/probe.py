@@ -7,5 +7,4 @@ METHOD = Method(
   summary='trains the head on the frozen encoder',
   adapt=lambda variables, settings, key: variables,
   trains=lambda path, settings: in_head(path),
-  budget_place=3,
 )

@@ -13,10 +13,13 @@ from har_jax.errors import UserError
 from har_jax.methods import METHODS, in_head
 from har_jax.recognizer.fitting import Fit, FitOf
 
-# From the best on, by mean macro-F1 on unseen people with ten labels per activity (docs/results/methods.md).
+# From the best on with many labels, by mean macro-F1 on unseen people (docs/results/methods.md, unseen.md).
 # One over four bits follows its float form. `full` costs more and is within the spread of `lora`.
 _PLACES = {name: method.budget_place for name, method in METHODS.items() if method.budget_place is not None}
 RANKED = tuple(sorted(_PLACES, key=_PLACES.__getitem__))
+# Labeled windows of the median activity. With fewer, a linear head on the frozen encoder is better than
+# training the encoder: with 10 on PDIoT's pocket, SPAR and LIARA, but not with 30 on PDIoT's pocket and HAPT.
+FEW_LABELS = 25
 MIN_STEPS = 50  # with fewer, the learning rate is hardly warm
 _TRIAL_STEPS = (16, 48)  # whose times give that of a step, and that of starting
 
@@ -38,9 +41,9 @@ class Cost:
 class Budget:
   """Upper limits; None: no limit."""
 
-  max_memory_mb: float | None = None
-  max_minutes: float | None = None
-  max_adapter_kb: float | None = None
+  max_memory_mb: float | int | None = None
+  max_minutes: float | int | None = None
+  max_adapter_kb: float | int | None = None
 
   def __post_init__(self):
     for name, value in dataclasses.asdict(self).items():
@@ -76,28 +79,34 @@ class Plan:
 
   def __str__(self) -> str:
     rank = '' if self.rank is None else f' of rank {self.rank}'
-    return f'{self.method}{rank} with {self.max_steps} steps: {self.predicted}'
+    steps = '' if METHODS[self.method].fits_head else f' with {self.max_steps} steps'
+    return f'{self.method}{rank}{steps}: {self.predicted}'
 
 
-def choose(fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int) -> tuple[Fit, Plan]:
-  """The first method in `RANKED` that fits, and its plan.
+def choose(
+  fit_of: FitOf, budget: Budget, *, max_steps: int, rounds: int, labels: float | int
+) -> tuple[Fit, Plan]:
+  """The first method in `RANKED` that fits, and its plan; with few labels, those that fit a head come first.
 
   It has as many steps up to `max_steps` as the time allows, and its rank is halved until the file fits.
-  Measures the time of a few steps. A method that trains the encoder is not tried where another took too long.
-  fit_of: the fit of a method. rounds: how often it trains, one time after the other.
+  Where the time is limited, measures that of a few steps. A method that trains the encoder is not tried where
+  another took too long.
+  fit_of: the fit of a method. labels: windows of the median activity.
+  rounds: how often it trains, one time after the other.
   Raises UserError where nothing fits, with the method that is nearest to it.
   """
   begun_s = time.monotonic()
   misses: list[tuple[float, Plan]] = []
   is_encoder_too_slow = False
-  for name in RANKED:
+  is_first = {name: METHODS[name].fits_head and labels < FEW_LABELS for name in RANKED}
+  for name in sorted(RANKED, key=lambda name: not is_first[name]):
     fit = _with_rank(fit_of, name, budget)
     trains_encoder = not all(map(in_head, fit.prepared.trainable))
     if trains_encoder and is_encoder_too_slow:
       continue
     cost = Cost(fit.memory_bytes() / 1e6, 0.0, fit.file_bytes() / 1e3)
-    plan = Plan(name, fit.rank, min(MIN_STEPS, max_steps), cost, begun_s)
-    if _excess(plan.predicted, budget) <= 1:
+    plan = Plan(name, fit.rank, 1 if METHODS[name].fits_head else max_steps, cost, begun_s)
+    if _excess(plan.predicted, budget) <= 1 and budget.max_minutes is not None:
       plan = _timed(fit, plan, budget, max_steps=max_steps, rounds=rounds)
       is_encoder_too_slow = trains_encoder and _excess(plan.predicted, budget) > 1
     if _excess(plan.predicted, budget) <= 1:
@@ -119,13 +128,16 @@ def _with_rank(fit_of: FitOf, name: str, budget: Budget) -> Fit:
 
 def _timed(fit: Fit, plan: Plan, budget: Budget, *, max_steps: int, rounds: int) -> Plan:
   """The plan with its steps, and with the minutes since the choice began, which include these trials."""
+  if plan.max_steps == 1:
+    minutes = (time.monotonic() - plan.begun_s + rounds * fit.seconds(1)) / 60
+    return dataclasses.replace(plan, predicted=dataclasses.replace(plan.predicted, minutes=minutes))
   fit.seconds(_TRIAL_STEPS[0])  # compiles
   seconds = [fit.seconds(steps) for steps in _TRIAL_STEPS]
   step_s = max((seconds[1] - seconds[0]) / (_TRIAL_STEPS[1] - _TRIAL_STEPS[0]), 1e-6)
   start_s = max(seconds[0] - _TRIAL_STEPS[0] * step_s, 0.0)
   spent_s = time.monotonic() - plan.begun_s
   affordable = ((budget.max_seconds - spent_s) / rounds - start_s) / step_s
-  steps = int(min(max_steps, max(affordable, plan.max_steps)))
+  steps = int(min(max_steps, max(affordable, MIN_STEPS)))
   minutes = (spent_s + rounds * (start_s + steps * step_s)) / 60
   return dataclasses.replace(
     plan, max_steps=steps, predicted=dataclasses.replace(plan.predicted, minutes=minutes)

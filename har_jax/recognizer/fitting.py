@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from har_jax import config, files, methods
 from har_jax.datasets import balancing, self_training
 from har_jax.datasets.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
+from har_jax.model import head_input_widths
 from har_jax.recognizer.parameters import Parameters
 from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
@@ -25,6 +26,7 @@ from har_jax.variables import Variables, resident
 class Fitted:
   """A trained model: its variables, its last step, and its metrics on the validation windows."""
 
+  objective: Classify
   variables: Variables
   step: int
   metrics: dict[str, float]
@@ -75,6 +77,26 @@ class Fit:
     )
     return dataclasses.replace(student if is_better else teacher, self_training=entry)
 
+  def with_linear_head(self, fitted: Fitted) -> Fitted:
+    """Replaces the head by a linear one on the adapted encoder's features and the windows' statistics."""
+    objective = self.final_objective
+    if objective == self.objective:
+      return fitted
+    variables = _without_head(fitted.variables) | objective.init_head(jax.random.key(0))
+    variables |= output_layer.fit(objective, variables, self.train)
+    metrics = evaluation.evaluate(objective, variables, self.validation)
+    return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=_scores(metrics))
+
+  @property
+  def final_objective(self) -> Classify:
+    """The model that predicts after the fit: with a linear head, but for the paper's normalized windows."""
+    model = self.objective.model
+    return (
+      dataclasses.replace(self.objective, model=methods.with_linear_head(model))
+      if model.stem
+      else self.objective
+    )
+
   def replace_steps(self, steps: int, **changed: Any) -> 'Fit':
     """The same with another number of training steps."""
     training = dataclasses.replace(self.training, epochs=float(steps), max_steps=steps, **changed)
@@ -87,7 +109,13 @@ class Fit:
     return time.monotonic() - begun_s
 
   def memory_bytes(self) -> int:
-    """Bytes of a training step: weights, the optimizer's state, and what the compiler plans in addition."""
+    """Bytes of a training step: weights, the optimizer's state, and what the compiler plans in addition.
+
+    Where no step trains, of the weights and of the head's inputs.
+    """
+    if self.method.fits_head:
+      inputs = 8 * len(self.train['label']) * sum(head_input_widths(self.objective.model))
+      return resident(self.prepared.variables) + inputs
     wrap = Wrapped(self.method, self.settings)
     start = compiled_start(self.training, pretrained=self.method.pretrained, wrap=wrap)
     state = jax.eval_shape(start, self.prepared.trainable, self.prepared.statistics)
@@ -104,7 +132,9 @@ class Fit:
 
   def file_bytes(self) -> int:
     """Bytes of the arrays in the adapter's file."""
-    return resident(files.leaves_of(self.method, self.settings, self.prepared.variables))
+    head = jax.eval_shape(self.final_objective.init_head, jax.random.key(0))
+    adapted = _without_head(self.prepared.variables) | head
+    return resident(files.leaves_of(self.method, self.settings, adapted))
 
   @property
   def rank(self) -> int | None:
@@ -132,8 +162,16 @@ class Fit:
       wrap=Wrapped(self.method, self.settings),
       progress=self.progress,
     )
-    metrics = {name: trained.history[-1][name] for name in ('macro_f1', 'accuracy')}
-    return Fitted(trained.variables | prepared.frozen, trained.step, metrics)
+    variables = trained.variables | prepared.frozen
+    return Fitted(self.objective, variables, trained.step, _scores(trained.history[-1]))
+
+
+def _without_head(variables: Variables) -> Variables:
+  return {path: leaf for path, leaf in variables.items() if '/head/' not in path}
+
+
+def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
+  return {name: metrics[name] for name in ('macro_f1', 'accuracy')}
 
 
 FitOf = Callable[..., Fit]  # (method's name, rank=the parameters') → what it trains

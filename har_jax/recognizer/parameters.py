@@ -31,7 +31,7 @@ IN_CARD = {
 
 
 def _limit(quantity: str) -> Any:
-  text = f'limit on {quantity}. With a limit and without --method, the best method that fits is chosen'
+  text = f'limit on {quantity}, for --method=auto'
   return config_fields.field(None, text)
 
 
@@ -44,7 +44,10 @@ class Parameters:
 
   base: Any = None
   _: dataclasses.KW_ONLY
-  method: str = config_fields.field('lora', 'fine-tuning method: {methods}')
+  method: str = config_fields.field(
+    AUTO,
+    'fine-tuning method: {methods}; auto: linear with few labels, else the best one within the limits',
+  )
   rank: int = config_fields.count(
     8,
     'rank of LoRA and QLoRA; alpha is twice the rank; less than elsewhere, since more was not better here',
@@ -116,8 +119,10 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   return base, experiment
 
 
-def choose_fit(parameters: Parameters, fit_of: 'FitOf', *, rounds: int) -> tuple['Fit', 'Plan | None']:
-  """The fit of the parameters' method, or of the plan that 'auto' makes.
+def choose_fit(
+  parameters: Parameters, fit_of: 'FitOf', *, rounds: int, labels: float
+) -> tuple['Fit', 'Plan | None']:
+  """The fit of the parameters' method, or of the plan that 'auto' makes. rounds, labels: as `budget.choose`.
 
   Raises UserError where nothing fits, and where a limit is not positive.
   """
@@ -126,7 +131,7 @@ def choose_fit(parameters: Parameters, fit_of: 'FitOf', *, rounds: int) -> tuple
   from har_jax.recognizer import budget
 
   limits = budget.Budget(**{name: getattr(parameters, name) for name in LIMITS})
-  return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds)
+  return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds, labels=labels)
 
 
 def load_base(base: Any) -> 'files.Base | None':

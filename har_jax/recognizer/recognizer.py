@@ -30,9 +30,10 @@ class Recognizer(parameters.Parameters, Estimator):
   ----------
   base : files.Base or str or path-like, default None
     Pretrained encoder, or the folder of one. Only the method 'scratch' works without one.
-  method : str, default 'lora'
-    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'full', 'probe', 'lora' or 'qlora'.
-    'auto': the best one within the three limits below; `max_steps` is then an upper limit.
+  method : str, default 'auto'
+    Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'linear', 'full', 'lora' or 'qlora'.
+    'auto': 'linear' with few labels, else the best one within the three limits below; `max_steps` is then an
+    upper limit. Whatever the method, the head is linear and fitted last; it also takes window statistics.
   max_memory_mb, max_minutes, max_adapter_kb : float or None, default None
     Limits for 'auto'. None: no limit. Megabytes are those of a training step: weights, optimizer,
     temporaries. Minutes are of training, compilation and trials. Kilobytes are of the adapter's arrays.
@@ -182,13 +183,15 @@ class Recognizer(parameters.Parameters, Estimator):
     has_validation = split != 'none'
     validate = {name: array[held_out] for name, array in windows.items()} if has_validation else windows
     fit_of = fitting.fits(self, base, experiment, classes.tolist(), train, validate)
-    fit, plan = parameters.choose_fit(self, fit_of, rounds=1 if more is None else 2)
+    rounds, count = 1 if more is None else 2, float(np.median(np.bincount(train['label'])))
+    fit, plan = parameters.choose_fit(self, fit_of, rounds=rounds, labels=count)
     fitted = fit.labeled()
     if more is not None:
       shifts = int(self.tta_shifts)
       fitted = fit.with_unlabeled(fitted, normalizer(more), tta_shifts=shifts, validated=has_validation)
+    fitted = fit.with_linear_head(fitted)
     card = {
-      **files.method_entries(fit.method.name, fit.settings, fit.objective.model),
+      **files.method_entries(fit.method.name, fit.settings, fitted.objective.model),
       'classes': classes.tolist(),
       'normalizer': {'mean': normalizer.mean.tolist(), 'deviation': normalizer.deviation.tolist()},
       'signals': signal_summary.summarize(signals, classes[labels].tolist(), windowing.rate_hz),

@@ -83,8 +83,7 @@ class Stream:
     self._hop_s = round(hop_s * rate_hz) / rate_hz
     objective = recognizer.adapter_.objective
     chain = Chain(mean_bout_s, self._hop_s, windowing.seconds)
-    features = objective.model.head[-1] + 1
-    self._filter = CorrectedFilter(chain, features, objective.classes)
+    self._filter = CorrectedFilter(chain, objective.hidden_width + 1, objective.classes)
     self._frame = frame
     blank = np.zeros((windowing.samples, CHANNELS), np.float32)
     self._finding = frame_check.check(recognizer.signals, blank[None][:0], frame, rate_hz)

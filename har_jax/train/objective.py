@@ -120,6 +120,11 @@ class Classify:
   def with_hidden(self) -> 'ClassifyWithHidden':
     return ClassifyWithHidden(self.model, self.classes, self.precision)
 
+  @property
+  def hidden_width(self) -> int:
+    """The number of the output layer's inputs."""
+    return self.model.head[-1] if self.model.head else sum(head_input_widths(self.model))
+
   def init(self, key: jax.Array) -> Variables:
     return _drawn(self._classifier, key, _two_windows(self.model))
 

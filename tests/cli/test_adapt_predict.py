@@ -64,13 +64,13 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, 
   rows = {line.split()[0]: line.split()[1:] for line in adapted[0].splitlines() if len(line.split()) == 4}
   card = json.loads((folder / 'adapter' / 'adapter.json').read_text())
   figures = card['metrics']['comparison']
-  assert list(figures) == ['lora', 'forest', 'rocket']
+  assert list(figures) == ['linear', 'forest', 'rocket']
   for model, measured in figures.items():
     assert rows[model][:2] == [f'{measured[name]:.3f}' for name in ('macro_f1', 'accuracy')]
-  assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['lora']['accuracy'])
+  assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['linear']['accuracy'])
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
   best = max(figures[name]['macro_f1'] for name in ('forest', 'rocket'))
-  assert ('--ensemble averages' in adapted[0]) == (best > figures['lora']['macro_f1'])
+  assert ('--ensemble averages' in adapted[0]) == (best > figures['linear']['macro_f1'])
 
 
 def test_by_default_an_ensemble_is_compared_predicts_and_is_exported_as_its_encoder(
@@ -80,7 +80,7 @@ def test_by_default_an_ensemble_is_compared_predicts_and_is_exported_as_its_enco
   where = f'--adapter={tmp_path}/adapter'
   out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *(set(tiny_flags.ADAPT) - {'--noensemble'}))
   card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
-  assert list(card['metrics']['comparison']) == ['ensemble', 'lora', 'forest', 'rocket']
+  assert list(card['metrics']['comparison']) == ['ensemble', 'linear', 'forest', 'rocket']
   assert 'Weights of the ensemble, fitted to these windows: encoder 0.' in out
   _run('predict', f'--recording={folder}/day.csv', where, f'--out={tmp_path}/day')
   used = _summary(tmp_path / 'day')['adapter']

@@ -64,7 +64,7 @@ def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, t
   recognizer = Recognizer.load(tmp_path)
   still_or_walking = windows(np.array([1, 3, 1, 3]))['signal'] * np.float32([9.80665] * 3 + [1] * 3)
   assert recognizer.predict(still_or_walking).tolist() == ['standing', 'walking', 'standing', 'walking']
-  assert recognizer.method == 'lora'  # that of the next fit
+  assert recognizer.method == 'auto'  # that of the next fit
 
 
 def test_fitting_starts_from_the_rows_of_known_classes():

@@ -2,6 +2,7 @@
 
 import types
 
+import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS
 
@@ -36,8 +37,14 @@ class _Fit(fitting.Fit):
     return taken
 
 
+@pytest.mark.parametrize(('labels', 'first'), [(24.5, 'linear'), (25, 'lora')])
+def test_with_few_labels_a_linear_head_comes_first(clock, labels: float, first: str):
+  _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=60, rounds=1, labels=labels)
+  assert (plan.method, plan.max_steps) == (first, 1 if first == 'linear' else 60)
+
+
 def test_the_order_is_from_the_best_on():
-  assert RANKED == ('lora', 'qlora', 'norm', 'qnorm', 'probe', 'qprobe')
+  assert RANKED == ('lora', 'qlora', 'linear', 'qlinear')
 
 
 @pytest.fixture
@@ -48,34 +55,33 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clock):
-  _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=200, rounds=1)
+  _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=200, rounds=1, labels=100)
   assert (plan.method, plan.max_steps, plan.passed_over) == (RANKED[0], 200, ())
-  # Three trials of 16, 16 and 48 steps, then the training.
-  assert plan.predicted.minutes == pytest.approx((3 * 3 + 80 + 3 + 200) / 60)
+  assert plan.predicted.minutes == 0  # no limit asks for it
 
 
 @pytest.mark.parametrize('limit', ['max_memory_mb', 'max_adapter_kb'])
 def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str):
   fits = {RANKED[0]: _Fit(clock, memory_mb=99, file_kb=999), RANKED[1]: _Fit(clock)}
-  _, plan = budget.choose(fits.__getitem__, Budget(**{limit: 101.0}), max_steps=60, rounds=1)
+  _, plan = budget.choose(fits.__getitem__, Budget(**{limit: 101.0}), max_steps=60, rounds=1, labels=100)
   if limit == 'max_memory_mb':
     assert plan.method == RANKED[0]
-    _, plan = budget.choose(fits.__getitem__, Budget(max_memory_mb=98.0), max_steps=60, rounds=1)
+    _, plan = budget.choose(fits.__getitem__, Budget(max_memory_mb=98.0), max_steps=60, rounds=1, labels=100)
   assert plan.method == RANKED[1]
   assert [each.method for each in plan.passed_over] == [RANKED[0]]
 
 
 @pytest.mark.parametrize(
   ('limit_kb', 'expected'),
-  [(420.0, ('lora', 8)), (419.0, ('lora', 4)), (259.0, ('lora', 2)), (139.0, ('norm', None))],
+  [(420.0, ('lora', 8)), (419.0, ('lora', 4)), (259.0, ('lora', 2)), (139.0, ('linear', None))],
 )
 def test_the_rank_is_halved_until_the_file_fits(clock, limit_kb: float, expected: tuple[str, int | None]):
   def fit_of(name: str, rank: int = 8) -> _Fit:
-    if name == 'norm':
-      return _Fit(clock, path='params/encoder/norm/scale', file_kb=120.0)
+    if name == 'linear':
+      return _Fit(clock, path='params/head/dense_0/kernel', file_kb=120.0)
     return _Fit(clock, rank=rank, file_kb=100.0 + 40 * rank)
 
-  _, plan = budget.choose(fit_of, Budget(max_adapter_kb=limit_kb), max_steps=60, rounds=1)
+  _, plan = budget.choose(fit_of, Budget(max_adapter_kb=limit_kb), max_steps=60, rounds=1, labels=100)
   assert (plan.method, plan.rank) == expected
   named = {each.method: each.rank for each in plan.passed_over}
   assert named == ({} if plan.method == 'lora' else {'lora': 1, 'qlora': 1})
@@ -85,14 +91,16 @@ def test_memory_alone_does_not_lower_the_rank(clock):
   def fit_of(name: str, rank: int = 8) -> _Fit:
     return _Fit(clock, rank=rank, memory_mb=99.0 if name == 'lora' else 10.0)
 
-  _, plan = budget.choose(fit_of, Budget(max_memory_mb=50.0), max_steps=60, rounds=1)
+  _, plan = budget.choose(fit_of, Budget(max_memory_mb=50.0), max_steps=60, rounds=1, labels=100)
   assert (plan.method, plan.rank) == ('qlora', 8)
   assert f'{plan}'.startswith('qlora of rank 8 with 60 steps: 10.0 MB in training')
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
 def test_the_steps_are_those_that_the_minutes_allow(clock, rounds: int):
-  _, plan = budget.choose(lambda name: _Fit(clock), Budget(max_minutes=5.0), max_steps=1000, rounds=rounds)
+  _, plan = budget.choose(
+    lambda name: _Fit(clock), Budget(max_minutes=5.0), max_steps=1000, rounds=rounds, labels=100
+  )
   spent_s = 3 * 3 + 80
   assert plan.max_steps == int((300 - spent_s) / rounds - 3)
   assert 4.9 < plan.predicted.minutes <= 5
@@ -102,24 +110,26 @@ def test_a_slow_encoder_is_not_tried_twice(clock):
   tried = []
 
   def fit_of(name: str) -> _Fit:
-    path = 'params/head/dense_0/kernel' if 'probe' in name else 'params/encoder/norm/scale'
-    memory_mb = 99 if name == 'probe' else 10
-    fit = _Fit(clock, path=path, memory_mb=memory_mb, step_s=0.01 if name == 'qprobe' else 1.0)
+    path = 'params/head/dense_0/kernel' if 'linear' in name else 'params/encoder/norm/scale'
+    memory_mb = 99 if name == 'linear' else 10
+    fit = _Fit(clock, path=path, memory_mb=memory_mb, step_s=0.01 if name == 'qlinear' else 1.0)
     seconds = fit.seconds
     vars(fit)['seconds'] = lambda steps: tried.append(name) or seconds(steps)
     return fit
 
-  _, plan = budget.choose(fit_of, Budget(max_minutes=2.0, max_memory_mb=50.0), max_steps=200, rounds=1)
-  assert plan.method == 'qprobe'
-  assert tried == ['lora'] * 3 + ['qprobe'] * 3  # those between train the encoder, as lora does
+  _, plan = budget.choose(
+    fit_of, Budget(max_minutes=2.0, max_memory_mb=50.0), max_steps=200, rounds=1, labels=100
+  )
+  assert plan.method == 'qlinear'
+  assert tried == ['lora'] * 3 + ['qlinear']  # those between train the encoder, as lora does
 
 
 def test_a_budget_that_nothing_fits_names_the_nearest(clock):
   def fit_of(name: str) -> _Fit:
-    return _Fit(clock, file_kb=20 if name == 'norm' else 30)
+    return _Fit(clock, file_kb=20 if name == 'linear' else 30)
 
-  with pytest.raises(UserError, match=r'max_adapter_kb=10; the nearest is norm .*20 kB'):
-    budget.choose(fit_of, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1)
+  with pytest.raises(UserError, match=r'max_adapter_kb=10; the nearest is linear .*20 kB'):
+    budget.choose(fit_of, Budget(max_adapter_kb=10.0), max_steps=60, rounds=1, labels=100)
 
 
 @pytest.mark.parametrize('value', [0.0, -1.0, float('nan'), float('inf')])
@@ -132,13 +142,14 @@ def test_limits_need_the_automatic_method(base: files.Base):
   with pytest.raises(
     UserError, match="max_minutes choose the method, and method is 'lora'; give method='auto'"
   ):
-    Recognizer(base, max_minutes=1).fit(SIGNALS, LABELS)
+    Recognizer(base, method='lora', max_minutes=1).fit(SIGNALS, LABELS)
 
 
 @pytest.mark.slow
 def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: files.Base):
   largest = Recognizer(base, method='auto', max_steps=4, max_adapter_kb=1e6)
-  plan = largest.fit(SIGNALS, LABELS).plan_
+  X, y = np.concatenate([SIGNALS, SIGNALS]), np.concatenate([LABELS, LABELS])
+  plan = largest.fit(X, y).plan_
   assert plan is not None
   assert (plan.method, largest.adapter_.card.method, plan.max_steps) == (RANKED[0], RANKED[0], 4)
   assert plan.actual is not None

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import har_jax
-from har_jax import config, config_fields, files, records
+from har_jax import config, config_fields, files, methods, records
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -179,7 +179,7 @@ def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(
   without_gyro[..., 3:] = 0
   fitted = Recognizer(method='scratch', max_steps=20, batch=16).fit(without_gyro, LABELS, SUBJECTS)
   card = fitted.adapter_.card
-  assert card.model == config.Experiment().model
+  assert card.model == methods.with_linear_head(config.Experiment().model)
   assert card.normalizer.deviation[0] == 9.80665
   assert fitted.base_ is None
   assert not fitted.has_gyro

@@ -1,5 +1,7 @@
 """Self-training of a recognizer on unlabeled windows."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
@@ -44,8 +46,9 @@ def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(
   train = fitting.Fit._on
 
   def scored(self, windows, title):
-    found = train(self, windows, title)
-    return fitting.Fitted(found.variables, found.step, {'macro_f1': next(scores), 'accuracy': 0.5})
+    return dataclasses.replace(
+      train(self, windows, title), metrics={'macro_f1': next(scores), 'accuracy': 0.5}
+    )
 
   monkeypatch.setattr(fitting.Fit, '_on', scored)
   model = unfitted.adapt(SIGNALS, LABELS, SUBJECTS, max_steps=2, unlabeled=SIGNALS)

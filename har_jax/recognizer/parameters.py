@@ -46,7 +46,8 @@ class Parameters:
   _: dataclasses.KW_ONLY
   method: str = config_fields.field(
     AUTO,
-    'fine-tuning method: {methods}; auto: linear with few labels, else the best one within the limits',
+    'fine-tuning method: {methods}; other than elsewhere, since auto fits a linear head to few labels, and '
+    'else takes the best method within the limits',
   )
   rank: int = config_fields.count(
     8,

@@ -76,7 +76,7 @@ def test_scaling_is_measured_into_json_a_table_and_a_figure(
     (nf4, ['--shapes=64'], '--shapes=64'),
     (nf4, ['--batches=many'], '--batches=many'),
     (nf4, ['--presets=huge'], '--presets=huge'),
-    (nf4, ['--nf4_kernel=fast'], "'fast'"),
+    (nf4, ['--nf4_kernel=fast'], '--nf4_kernel=fast'),
   ],
 )
 def test_a_mistake_is_one_line(module: types.ModuleType, arguments: list[str], named: str):

@@ -11,7 +11,7 @@ from launch.bench import guard
 _DEVICE = 'cpu (x86_64 host, 2 cores)'
 _BENCH = {
   'experiment': {'model': {'width': 24}},
-  'device': {'kind': 'cpu', 'count': 1, 'host_cores': 2, 'machine': 'x86_64'},
+  'device': {'platform': 'cpu', 'kind': 'cpu', 'count': 1, 'host_cores': 2, 'machine': 'x86_64'},
   'versions': {'jax': '0.10'},
   'steps': [
     {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'fraction_of_product': 0.5},

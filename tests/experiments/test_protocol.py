@@ -113,8 +113,8 @@ def test_finished_runs_are_read_and_not_run_again(
     raise AssertionError('trained again')
 
   before = {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()}
-  for module in ('adaptation', 'stages'):
-    monkeypatch.setattr(f'har_jax.experiments.{module}.train', forbidden)
+  for place in ('adaptation.loop', 'stages'):
+    monkeypatch.setattr(f'har_jax.experiments.{place}.train', forbidden)
   again = run(study_of(out, methods=METHODS))
   assert json.dumps(again) == json.dumps(runs)
   assert {path: path.stat().st_mtime_ns for path in out.rglob('*') if path.is_file()} == before

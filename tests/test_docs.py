@@ -283,7 +283,7 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
 
 
 @pytest.mark.parametrize(
-  'name', ['continual', 'corrections', 'errors', 'federated', 'method_costs', 'time_and_memory']
+  'name', ['continual', 'corrections', 'errors', 'federated', 'method_costs', 'time_and_memory', 'unseen']
 )
 def test_a_page_of_measurements_follows_from_its_table(name: str):
   made = runpy.run_path(str(_ROOT / 'docs' / 'studies' / f'{name}.py'))

@@ -185,7 +185,7 @@ def main() -> dict[str, Any]:
       csv_table.write(pd.DataFrame(rows), table)
       print(*(rows[-1][column] for column in (*_KEY, 'macro_f1', 'seconds')), sep='\t', flush=True)
   if table == TABLE:
-    PAGE.write_text(filled(PAGE.read_text(encoding='utf-8'), pd.DataFrame(rows)), encoding='utf-8')
+    PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
   else:
     print(summary(pd.DataFrame(rows)))
   return {'out': table}
@@ -220,9 +220,9 @@ def _interval(rows: pd.DataFrame) -> str:
   return f'{low:.3f} to {high:.3f}'
 
 
-def filled(page: str, rows: pd.DataFrame) -> str:
-  """The page with the tables of these rows."""
-  return markdown.fill(page, 'python docs/studies/unseen.py', summary(rows))
+def filled(page: str) -> str:
+  """The page with the tables of TABLE."""
+  return markdown.fill(page, 'python docs/studies/unseen.py', summary(csv_table.read(TABLE)))
 
 
 if __name__ == '__main__':

@@ -59,7 +59,7 @@ def train(
         trainable={path: head.get(path, leaf) for path, leaf in run.trainable.items()},
         statistics={path: head.get(path, leaf) for path, leaf in run.statistics.items()},
       )
-      active.open_log(progress=progress)
+      active.open_log(progress=False)  # there is one step
       active.step = 1
       variables = state.trainable | state.statistics | run.frozen
       active.record_validation(state, evaluate(objective, variables, run.validation))

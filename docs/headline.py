@@ -17,7 +17,17 @@ _ROWS = [
   ('recommended-self-training', 'subject', '10/class'),
   ('bundled-base', 'subject', '10/class'),
 ]
-_METHODS = ['full', 'lora', 'qlora', 'linear', 'scratch', 'ensemble', 'forest', 'rocket', 'zero_shot_recording']
+_METHODS = [
+  'full',
+  'lora',
+  'qlora',
+  'linear',
+  'scratch',
+  'ensemble',
+  'forest',
+  'rocket',
+  'zero_shot_recording',
+]
 _BUDGETS = {
   '10/class': '10 windows\nper activity',
   '0.1': '10 % of\nall windows',

@@ -38,7 +38,7 @@ _MODEL = flags.DEFINE_string(
 _OUT = flags.DEFINE_string('out', None, 'table (default: results/unseen.csv)', flag_values=FLAGS)
 _ROOT = pathlib.Path(__file__).parents[2]
 TABLE, PAGE = _ROOT / 'results' / 'unseen.csv', _ROOT / 'docs' / 'results' / 'unseen.md'
-_SEEDS, _LABELS = (0, 1, 2), (10, 1, 3)
+_SEEDS, _LABELS = (0, 1, 2), (10, 1)
 _MOST_TESTED = 2000  # windows of a kind, drawn at random
 _FEWEST = 3  # windows of an activity, of the people to train on
 _RESAMPLED = 200  # times, the people tested on
@@ -58,7 +58,7 @@ class Kind:
 
 
 KINDS = (
-  Kind('pocket, 12 activities', 'pdiot', note='PDIoT, Thingy; 25 Hz'),
+  Kind('pocket', 'pdiot', note='PDIoT, Thingy; 25 Hz'),
   Kind('chest', 'pdiot', 1, note='PDIoT, Respeck; 25 Hz'),
   Kind('wrist, falls', 'weda_fall', note='WEDA-FALL, Fitbit Sense'),
   Kind('wrist, exercises', 'liara', note='LIARA, LSM9DS1; 54 Hz'),
@@ -193,7 +193,7 @@ def main() -> dict[str, Any]:
 
 def summary(rows: pd.DataFrame) -> str:
   """A table for each number of labels: macro-F1 by kind and model, and its mean."""
-  return '\n\n'.join(_table(part, labels) for labels, part in rows.groupby('labels'))
+  return '\n\n'.join(_table(part, labels) for labels, part in rows.groupby('labels', sort=False))
 
 
 def _table(rows: pd.DataFrame, labels: Any) -> str:

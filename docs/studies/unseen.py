@@ -54,19 +54,15 @@ class Kind:
   dataset: str
   position: int = 0
   rate_hz: float = 50.0
-  note: str = ''
 
 
 KINDS = (
-  Kind('pocket', 'pdiot', note='PDIoT, Thingy; 25 Hz'),
-  Kind('chest', 'pdiot', 1, note='PDIoT, Respeck; 25 Hz'),
-  Kind('wrist, falls', 'weda_fall', note='WEDA-FALL, Fitbit Sense'),
-  Kind('wrist, exercises', 'liara', note='LIARA, LSM9DS1; 54 Hz'),
-  Kind('wrist, shoulder exercises', 'spar', note='SPAR, Apple Watch'),
-  *(
-    Kind(f'waist, {rate_hz:g} Hz', 'hapt', rate_hz=rate_hz, note='HAPT, each sample repeated')
-    for rate_hz in (12.5, 18.0, 25.0)
-  ),
+  Kind('pocket', 'pdiot'),
+  Kind('chest', 'pdiot', 1),
+  Kind('wrist, falls', 'weda_fall'),
+  Kind('wrist, exercises', 'liara'),
+  Kind('wrist, shoulder exercises', 'spar'),
+  *(Kind(f'waist, {rate_hz:g} Hz', 'hapt', rate_hz=rate_hz) for rate_hz in (12.5, 18.0, 25.0)),
 )
 
 

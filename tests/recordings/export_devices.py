@@ -1,40 +1,68 @@
 """One recording as Axivity, GENEActiv and ActiGraph keep it."""
 
+import dataclasses
 import datetime
 import math
 import pathlib
 import struct
 
 import numpy as np
-from export_base import EPOCH_S, G, Recording, Written, zip_of
+from export_base import DEGREES, EPOCH_S, G, Recording, Written, zip_of
 
 
 def _counts(one: Recording) -> np.ndarray:
   return np.round(one.acc / G * 256).astype(int)
 
 
-def axivity(folder: pathlib.Path, one: Recording) -> Written:
-  """Blocks of 512 bytes with 80 samples; a block's time is that of the sample at a whole second."""
+def _axivity(folder: pathlib.Path, layout: int, scales: int, samples: np.ndarray) -> Written:
+  """Blocks of 80 samples, or 40 of two sensors; a block's time is that of the sample at a whole second."""
   header = bytearray(1024)
   struct.pack_into('<HHBHI', header, 0, 0x444D, 1020, 0x17, 7, 1)
   header[36] = 0x49  # 50 Hz, 8 g
   blocks = [bytes(header)]
-  counts = _counts(one).astype('<i2')
-  for number in range(len(counts) // 80):
-    second = math.ceil(number * 1.6)
+  size = 80 if layout >> 4 == 3 else 40
+  for number in range(len(samples) // size):
+    start_s = number * size / 50
+    second = math.ceil(start_s)
     at = datetime.datetime(2026, 5, 28, 20, 26, 40) + datetime.timedelta(seconds=second)
     stamp = (
       (at.year - 2000) << 26 | at.month << 22 | at.day << 17 | at.hour << 12 | at.minute << 6 | at.second
     )
     block = bytearray(512)
-    struct.pack_into('<HHHIII', block, 0, 0x5841, 508, 0, 1, number, stamp)
-    struct.pack_into('<BBhH', block, 24, 0x49, 0x32, round((second - number * 1.6) * 50), 80)
-    block[30:510] = counts[80 * number :][:80].tobytes()
-    total = int(np.frombuffer(bytes(block), '<u2').sum(dtype=np.uint32))
-    struct.pack_into('<H', block, 510, -total & 0xFFFF)  # all words add up to 0
-    blocks.append(bytes(block))
+    struct.pack_into('<HHHIIIH', block, 0, 0x5841, 508, 0, 1, number, stamp, scales << 10)
+    struct.pack_into('<BBhH', block, 24, 0x49, layout, round((second - start_s) * 50), size)
+    data = samples[size * number :][:size].tobytes()
+    block[30 : 30 + len(data)] = data
+    blocks.append(checked(block))
   (folder / 'walk.cwa').write_bytes(b''.join(blocks))
   return Written(folder / 'walk.cwa', 0.501 * G / 256, None)
+
+
+def checked(block: bytearray) -> bytes:
+  """The block with the checksum by which its words add up to 0."""
+  block[510:] = bytes(2)
+  total = int(np.frombuffer(bytes(block), '<u2').sum(dtype=np.uint32))
+  return bytes(block[:510]) + struct.pack('<H', -total & 0xFFFF)
+
+
+def axivity(folder: pathlib.Path, one: Recording) -> Written:
+  return _axivity(folder, 0x32, 0, _counts(one).astype('<i2'))
+
+
+def axivity_packed(folder: pathlib.Path, one: Recording) -> Written:
+  """Ten bits an axis, and a common power of two: up to 512 counts are exact, others lose their last bits."""
+  counts = _counts(one)
+  powers = np.ceil(np.log2(np.abs(counts).max(axis=1) / 511)).clip(0, 3).astype(int)
+  digits = counts >> powers[:, None] & 0x3FF
+  words = digits[:, 0] | digits[:, 1] << 10 | digits[:, 2] << 20 | powers << 30
+  return dataclasses.replace(_axivity(folder, 0x30, 0, words.astype('<u4')), acc_atol=G / 256 * 8)
+
+
+def axivity_six(folder: pathlib.Path, one: Recording) -> Written:
+  """AX6: angular velocity of up to 2,000 deg/s, then acceleration in 4,096 counts a g."""
+  samples = np.round(np.c_[one.gyro * DEGREES / 2000 * 32768, one.acc / G * 4096]).astype('<i2')
+  written = _axivity(folder, 0x62, 4 << 3 | 2, samples)
+  return dataclasses.replace(written, acc_atol=0.501 * G / 4096, gyro_atol=0.501 * 2000 / 32768 / DEGREES)
 
 
 _GENEACTIV = (
@@ -85,8 +113,8 @@ def _actigraph(folder: pathlib.Path, one: Recording, kind: int, scale: float) ->
       payload, code = bytes.fromhex(digits), kind
     record = struct.pack('<BBIH', 0x1E, code, EPOCH_S + max(second, 0), len(payload)) + payload
     checksum = 0xFF
-    for each in record:
-      checksum ^= each
+    for octet in record:
+      checksum ^= octet
     records.append(record + bytes([checksum]))
   info = f'Serial Number: TAS1D48140206\nSample Rate: 50\nAcceleration Scale: {scale}\nTimeZone: 02:00:00\n'
   path = zip_of(folder / 'walk.gt3x', {'info.txt': info, 'log.bin': b''.join(records)})

@@ -112,8 +112,6 @@ LIBRARIES = {
   'Parquet': 'pyarrow',
   'Excel': 'openpyxl',
   'CBOR': 'cbor2',
-  'Axivity': 'skdh',
-  'GENEActiv': 'skdh',
 }
 
 WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
@@ -139,6 +137,8 @@ WRITERS: dict[str, Callable[[pathlib.Path, Recording], Written]] = {
   'Edge Impulse (CBOR)': edge_impulse_cbor,
   'Edge Impulse, dataset': edge_impulse_dataset,
   'Axivity (.cwa)': export_devices.axivity,
+  'Axivity (.cwa, packed)': export_devices.axivity_packed,
+  'Axivity (.cwa of an AX6)': export_devices.axivity_six,
   'GENEActiv (.bin)': export_devices.geneactiv,
   'ActiGraph (.gt3x)': export_devices.actigraph,
   'ActiGraph (.gt3x, 12 bits)': export_devices.actigraph_packed,

@@ -240,12 +240,10 @@ def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, mon
     ('a.parquet', b'PAR1', 'parquet'),
     ('a.xlsx', b'PK', 'formats'),
     ('a.cbor', b'\xa0', 'formats'),
-    ('a.cwa', b'MD', 'devices'),
-    ('a.bin', b'Device Identity', 'devices'),
   ],
 )
 def test_without_its_library_a_format_names_the_extra(tmp_path, monkeypatch, name, data, extra):
-  for library in ('pyarrow', 'openpyxl', 'cbor2', 'skdh', 'skdh.io'):
+  for library in ('pyarrow', 'openpyxl', 'cbor2'):
     monkeypatch.setitem(sys.modules, library, None)
   with pytest.raises(UserError, match=rf'har_jax\[{extra}\]'):
     recordings.read(user_files.put(tmp_path, (name, data)))

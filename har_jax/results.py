@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import re
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +42,7 @@ RUN_COLUMNS = (
   *MEASURED,
   *_ORIGIN,
   *(flag for flag in HYPERPARAMETERS if flag not in _KEYS),
-  'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject
+  'subject_macro_f1',  # '1=0.95 2=0.876', one entry a test subject, as `join_scores` writes them
   'confusion',  # JSON: activity → how often each activity was predicted for its test windows
 )
 
@@ -75,14 +77,29 @@ def row(result: records.Result, experiment: str, commit: str = '') -> dict[str, 
       for flag, (part, name) in HYPERPARAMETERS.items()
       if _depends_on(result.collections, flag)
     },
-    'subject_macro_f1': ' '.join(
-      f'{subject}={measured.macro_f1:.6g}' for subject, measured in result.test_by_subject.items()
+    'subject_macro_f1': join_scores(
+      {subject: measured.macro_f1 for subject, measured in result.test_by_subject.items()}
     ),
     'confusion': json.dumps(
       dict(zip(data.classes, result.test.confusion, strict=True)), separators=(',', ':')
     ),
   }
   return {name: _rounded(values.get(name)) for name in RUN_COLUMNS}
+
+
+def join_scores(scores: Mapping[str, float]) -> str:
+  """Writes scores as 'subject=score', parted by blanks; what parts them is percent-encoded in names."""
+  names = {
+    subject: re.sub(r'[\s%=\x00-\x1f]', lambda match: urllib.parse.quote(match[0]), subject)
+    for subject in scores
+  }
+  return ' '.join(f'{names[subject]}={score:.6g}' for subject, score in scores.items())
+
+
+def split_scores(text: str) -> dict[str, float]:
+  """Reads what `join_scores` wrote."""
+  entries = (entry.rpartition('=') for entry in text.split())
+  return {urllib.parse.unquote(subject): float(score) for subject, _, score in entries}
 
 
 def _depends_on(collections: list[str] | None, flag: str) -> bool:

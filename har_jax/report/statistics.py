@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import scipy  # loads scipy.stats when it is used
 
+from har_jax import results
 from har_jax.report.frame import methods
 
 MARGIN = 1.0  # points; methods closer than this count as equivalent
@@ -25,10 +26,9 @@ _DECIMALS = 4  # the table of runs holds six digits; rounding must not break tie
 
 def scores(runs: pd.DataFrame) -> pd.DataFrame:
   """(target, subject, seed) × method → points."""
-  texts = runs['subject_macro_f1'].str.split()
-  long = runs[['target', 'seed', 'method']].assign(entry=texts).explode('entry').dropna(subset='entry')
-  long[['subject', 'points']] = long.pop('entry').astype(str).str.extract('(.*)=(.*)')
-  long['points'] = 100 * long['points'].astype(float)
+  entries = runs['subject_macro_f1'].map(lambda text: list(results.split_scores(text).items()))
+  long = runs[['target', 'seed', 'method']].assign(entry=entries).explode('entry').dropna(subset='entry')
+  long['subject'], long['points'] = long['entry'].str[0], 100 * long['entry'].str[1].astype(float)
   wide = long.pivot(index=['target', 'subject', 'seed'], columns='method', values='points')
   return wide.reindex(columns=methods(runs))
 

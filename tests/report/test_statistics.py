@@ -43,6 +43,15 @@ def test_a_subject_counts_once_however_many_seeds_tested_it(result):
   assert (row['n'], row['mean'], row['better_on']) == (2, -5.5, 0)  # of -1 and -10
 
 
+def test_subjects_may_have_any_name(result):
+  names = ['Subject 1', 'Subject 2', 'Ana Maria', 'a=1', '50%20', '\u2003', '', 'Zoë\n']
+  points = {name: number / 10 for number, name in enumerate(names)}
+  table = statistics.scores(one_group(runs_of(result, 'full', points)))
+  assert dict(
+    zip(table.index.get_level_values('subject'), table['full'] / 100, strict=True)
+  ) == pytest.approx(points)
+
+
 def test_seeds_are_averaged_by_the_mean(result):
   full = runs_of(result, 'full', *[{'a': 0.5, 'b': 0.5}] * 3)
   lora = runs_of(result, 'lora', *({'a': 0.5 + gain, 'b': 0.5} for gain in (0.0, 0.01, 0.11)))

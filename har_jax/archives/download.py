@@ -17,6 +17,7 @@ from har_jax.archives.archive import Archive
 from har_jax.errors import UserError, shorten
 
 _CHUNK_BYTES = 1 << 20
+_MAX_BYTES = 16 << 30  # the largest archive has 4 GB
 _TIMEOUT_S = 60  # without a byte for so long, a connection is dead
 
 
@@ -38,7 +39,7 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
   if path.exists():
     _check(path, path, archive.sha256)
     return path
-  _refuse_unencrypted(archive.url, allow_http)
+  _check_scheme(archive.url, allow_http)
   part = path.with_name(f'{path.name}.part')
   try:
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,8 +67,11 @@ def _file_name(url: str) -> str:
   return f'{path.parts[-3]}.zip' if path.match('archive/HEAD.zip') else path.name
 
 
-def _refuse_unencrypted(url: str, allow_http: bool) -> None:
-  if urllib.parse.urlsplit(url).scheme != 'https' and not allow_http:
+def _check_scheme(url: str, allow_http: bool) -> None:
+  scheme = urllib.parse.urlsplit(url).scheme
+  if scheme not in ('https', 'http'):
+    raise UserError(f'{shorten(url)} is neither https nor http: download it in another way')
+  if scheme == 'http' and not allow_http:
     raise UserError(
       f'{shorten(url)} is not encrypted, so anyone on the way can change the file: download it in '
       'another way, or accept that with --allow_http'
@@ -75,13 +79,13 @@ def _refuse_unencrypted(url: str, allow_http: bool) -> None:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-  """Follows no redirection from https to http, unless that is allowed."""
+  """Follows no redirection from https to http, unless that is allowed, and none to another scheme."""
 
   def __init__(self, allow_http: bool):
     self._allow_http = allow_http
 
   def redirect_request(self, req, fp, code, msg, headers, newurl):
-    _refuse_unencrypted(newurl, self._allow_http)
+    _check_scheme(newurl, self._allow_http)
     return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -128,6 +132,7 @@ def _download(url: str, part: pathlib.Path, allow_http: bool) -> None:
       _delete(part)
       raise OSError('the file changed on the server; starting over')
     total_size = _total_size(response, size)
+    _check_size(part, total_size or 0)
     if not size:  # in this order: bytes of one version must never lie next to the name of another
       _delete(part)
       _version_of(part).write_text(_version(response), encoding='latin-1')
@@ -139,8 +144,19 @@ def _download(url: str, part: pathlib.Path, allow_http: bool) -> None:
       while chunk := response.read1(_CHUNK_BYTES):
         file.write(chunk)
         progress.update(len(chunk))
+        _check_size(part, file.tell())
   if total_size is not None and part.stat().st_size != total_size:
     raise OSError(f'the connection ended after {part.stat().st_size} of {total_size} bytes')
+
+
+def _check_size(part: pathlib.Path, size: int) -> None:
+  """Raises UserError, and deletes the file, if it is larger than any archive."""
+  if size > _MAX_BYTES:
+    _delete(part)
+    raise UserError(
+      f'the server sends over {_MAX_BYTES >> 30} GiB for {part.stem}; no archive is so large: download it in '
+      'another way'
+    )
 
 
 def _version(response: http.client.HTTPResponse) -> str:

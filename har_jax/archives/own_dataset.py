@@ -16,7 +16,7 @@ from typing import Any
 from har_jax.archives import ARCHIVES
 from har_jax.archives.archive import Archive
 from har_jax.archives.source import Source
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 from har_jax.signal.recording import Recording
 
 _LOG = logging.getLogger(__name__)
@@ -60,8 +60,8 @@ def load(path: str | pathlib.Path) -> Archive:
 def _entries(path: pathlib.Path) -> dict[str, Any]:
   try:
     entries = tomllib.loads(path.read_text(encoding='utf-8'))
-  except (OSError, ValueError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
-    raise UserError(f'{path} cannot be read as TOML: {error}') from error
+  except (OSError, ValueError, RecursionError) as error:  # TOML's and Unicode's errors are ValueErrors
+    raise UserError(f'{path} cannot be read as TOML: {shorten(error)}') from error
   for key, value in entries.items():
     if key not in _KEYS:
       raise UserError(f'{path}: unknown key {key}; known are {", ".join(_KEYS)}')

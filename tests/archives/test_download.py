@@ -190,6 +190,8 @@ def test_http_needs_an_explicit_yes_and_a_redirection_to_it_too(web, tmp_path):
   request = urllib.request.Request('https://example.org/a.zip')
   with pytest.raises(UserError, match=r'http://example.org/a.zip is not encrypted'):
     download._Redirects(False).redirect_request(request, None, 302, '', {}, 'http://example.org/a.zip')
+  with pytest.raises(UserError, match='neither https nor http'):
+    download._Redirects(True).redirect_request(request, None, 302, '', {}, 'ftp://example.org/a.zip')
   assert web.ranges == []
   assert list(tmp_path.iterdir()) == []
 
@@ -217,6 +219,15 @@ def test_a_server_without_ranges_is_read_from_the_start(web, tmp_path):
 def test_a_server_without_a_length_is_read_to_the_end(web, tmp_path):
   web.has_length = False
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+
+
+@pytest.mark.parametrize('has_length', [True, False])
+def test_a_download_without_end_is_ended(web, tmp_path, monkeypatch, has_length):
+  monkeypatch.setattr(download, '_MAX_BYTES', 2_000_000)
+  web.has_length = has_length
+  with pytest.raises(UserError, match='no archive is so large'):
+    fetch(archive_at(web.url), tmp_path)
+  assert list(tmp_path.iterdir()) == []
 
 
 def _kept(tmp_path, content: bytes) -> None:

@@ -72,6 +72,7 @@ def test_it_is_a_target_of_the_protocol(dataset: pathlib.Path, tmp_path: pathlib
     ('acc = ', 'magnet = ', 'unknown units of magnet'),
     ('acc = "g"', 'acc = 3', 'acc = 3 in [units]'),
     ('name = "office"', 'name = office', 'cannot be read as TOML'),
+    ('name = "office"', f'name = {"[" * 5000}{"]" * 5000}', 'cannot be read as TOML'),
   ],
 )
 def test_a_mistake_in_the_file_is_an_error(dataset: pathlib.Path, old: str, new: str, message: str):

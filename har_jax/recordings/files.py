@@ -73,11 +73,12 @@ class Files:
   @property
   def folders(self) -> list['Files']:
     """Files in its folders."""
-    tops = dict.fromkeys(name.partition('/')[0] for name in sorted(self.by_name) if '/' in name)
-    return [
-      Files(top, {name[len(top) + 1 :]: f for name, f in self.by_name.items() if name.startswith(f'{top}/')})
-      for top in tops
-    ]
+    below: dict[str, dict[str, File]] = {}
+    for name in sorted(self.by_name):
+      top, slash, rest = name.partition('/')
+      if slash:
+        below.setdefault(top, {})[rest] = self.by_name[name]
+    return [Files(top, by_name) for top, by_name in below.items()]
 
   def only(self, file: File) -> 'Files':
     return dataclasses.replace(self, name=file.stem, single=file)
@@ -112,7 +113,8 @@ def list_zip(path: pathlib.Path) -> Files:
 
   Raises UserError: no zip, damaged, encrypted, too many files, or too much in it for its size.
   """
-  with border(path, 'a zip'), zipfile.ZipFile(path) as zipped:
+  with border(path, 'a zip'):
+    zipped = zipfile.ZipFile(path)  # for all members: opening it reads the names of all
     members = [info for info in zipped.infolist() if not info.is_dir() and not _is_hidden(info.filename)]
   size = sum(info.file_size for info in members)
   limits.check(path, size, path.stat().st_size, members=len(members))
@@ -121,7 +123,7 @@ def list_zip(path: pathlib.Path) -> Files:
   below = len('/'.join([*folders[0][:depth], '']))
   by_name = {
     info.filename[below:]: File(
-      path / shorten(info.filename), path.parent, functools.partial(_open_member, path, info)
+      path / shorten(info.filename), path.parent, functools.partial(_open_member, zipped, info)
     )
     for info in members
   }
@@ -143,8 +145,8 @@ def _open(path: pathlib.Path) -> Any:
   return limits.unpacked(gzip.open(path, 'rb'), path, path.stat().st_size)
 
 
-def _open_member(path: pathlib.Path, info: zipfile.ZipInfo) -> Any:
-  file = zipfile.ZipFile(path).open(info)  # noqa: SIM115
+def _open_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
+  file = zipped.open(info)
   if not info.filename.lower().endswith('.gz'):
     return file
-  return limits.unpacked(gzip.GzipFile(fileobj=file), path, info.compress_size)
+  return limits.unpacked(gzip.GzipFile(fileobj=file), pathlib.Path(str(zipped.filename)), info.compress_size)

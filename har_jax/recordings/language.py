@@ -1,7 +1,6 @@
 """The words of apps and people, for columns and for activities; `words.toml` lists them."""
 
 import importlib.resources
-import itertools
 import re
 import tomllib
 import unicodedata
@@ -22,7 +21,7 @@ IN_ROWS = COLUMNS['activity'] | COLUMNS['ground_truth']  # names of a column of 
 # Role → names of its column in a file of labels.
 LABELS: dict[str, frozenset[str]] = {role: frozenset(words) for role, words in WORDS['labels'].items()}
 LABELS['activity'] |= COLUMNS['activity']
-_LONG = 6  # letters: among shorter words a letter more or less often makes another word
+_LONG, _LONGEST = 6, 100  # letters of a label that may be misspelt
 
 
 def normalize(label: str) -> str:
@@ -44,11 +43,17 @@ def words(name: str) -> list[str]:
 
 def find_duplicates(labels: Iterable[str]) -> list[list[str]]:
   """Groups of different labels that seem to be one activity."""
-  groups: list[list[str]] = []
+  groups: dict[str, list[str]] = {}  # by the plain form of each of a group's labels
   for label in sorted(set(labels)):
-    same = [group for group in groups if any(_is_one(_plain(label), _plain(other)) for other in group)]
-    groups = [group for group in groups if group not in same] + [[*itertools.chain(*same), label]]
-  return [group for group in groups if len(group) > 1]
+    groups.setdefault(_plain(label), []).append(label)
+  for plain in list(groups):
+    for other in _alike(plain):
+      if other in groups and groups[other] is not groups[plain]:
+        short, long = sorted((groups[other], groups[plain]), key=len)
+        long += short
+        groups |= dict.fromkeys(map(_plain, short), long)
+  distinct = {id(group): sorted(group) for group in groups.values() if len(group) > 1}
+  return sorted(distinct.values())
 
 
 def means_none(label: str) -> bool:
@@ -62,18 +67,14 @@ def _plain(label: str) -> str:
   return ' '.join(re.sub(r'[^\w\s]|_', '', parts).split())
 
 
-def _is_one(one: str, other: str) -> bool:
-  if one == other:
-    return True
-  if any(one in names and other in names for names in WORDS['activities']['same']):
-    return True
-  short, long = sorted((one, other), key=len)
-  if len(short) < _LONG or not (short + long).replace(' ', '').isalpha():
-    return False  # a count, such as walking 2, may be meant
-  if len(short) == len(long):  # two letters exchanged
-    return any(
-      long[:i] + long[i + 1] + long[i] + long[i + 2 :] == short
-      for i in range(len(long) - 1)
-      if ' ' not in long[i : i + 2]
-    )
-  return len(long) == len(short) + 1 and any(long[:i] + long[i + 1 :] == short for i in range(len(long)))
+def _alike(plain: str) -> set[str]:
+  """Other words for the same, and the word with a letter less or two letters exchanged."""
+  alike = {word for words in WORDS['activities']['same'] if plain in words for word in words}
+  count = len(plain)
+  # Among short words a letter more or less makes another word; a count, such as walking 2, may be meant.
+  if _LONG <= count <= _LONGEST and plain.replace(' ', '').isalpha():
+    if count > _LONG:
+      alike |= {plain[:i] + plain[i + 1 :] for i in range(count)}
+    pairs = (i for i in range(count - 1) if ' ' not in plain[i : i + 2])
+    alike |= {plain[:i] + plain[i + 1] + plain[i] + plain[i + 2 :] for i in pairs}
+  return alike - {plain}

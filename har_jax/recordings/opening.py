@@ -1,7 +1,11 @@
 """Files as tables, by their suffix: text, Parquet and Excel; each file is read once."""
 
+import contextlib
 import csv
+import functools
 import io
+import pathlib
+import xml.parsers.expat
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +19,7 @@ PARQUET = ('.parquet', '.pq')
 EXCEL = ('.xlsx',)
 SUFFIXES = (*text.SUFFIXES, *PARQUET, *EXCEL)
 
+_ANY_CELLS, _MAX_SPARSE = 2_000_000, 20  # of a sheet from its first to its last cell, for each that is there
 _MAX_ROWS = 500_000_000  # six days of 1 kHz; 32 bytes a row in memory
 
 
@@ -108,9 +113,38 @@ def _open_workbook(file: File) -> dict[str, Table]:
       members = zipped.infolist()
     sizes = [sum(getattr(info, name) for info in members) for name in ('file_size', 'compress_size')]
     limits.check(file.path, *sizes, members=len(members))
+    with file.open() as opened, zipfile.ZipFile(opened) as zipped:
+      for info in members:
+        _check_cells(file.path, zipped.open(info))
     with file.open() as opened:
       frames = pd.read_excel(opened, sheet_name=None, engine='openpyxl')
   sheets = {name: frame for name, frame in frames.items() if len(frame) and len(frame.columns) > 1}
   if not sheets:
     raise UserError(f'{file.path} holds no sheet with rows: nothing was recorded')
   return {name: tables.make_table(file.path / name, frame) for name, frame in sheets.items()}
+
+
+def _check_cells(path: pathlib.Path, member: Any) -> None:
+  """Raises UserError for a sheet whose cells lie so far apart that the empty ones would fill memory."""
+  row = column = last_row = last_column = count = 0
+
+  def start(name: str, attributes: dict[str, str]) -> None:
+    nonlocal row, column, last_row, last_column, count
+    tag, place = name.rpartition(':')[2], attributes.get('r', '')
+    if tag == 'row':
+      row, column = int(place) if place else row + 1, 0
+    elif tag == 'c':
+      letters = place.rstrip('0123456789')
+      number = functools.reduce(lambda total, letter: 26 * total + ord(letter) - 64, letters, 0)
+      column = number or column + 1
+      count += 1
+      last_row, last_column = max(last_row, row, int(place[len(letters) :] or 0)), max(last_column, column)
+      if last_row * last_column > max(_ANY_CELLS, _MAX_SPARSE * count):
+        raise UserError(
+          f'{path} has a cell in row {last_row:,}, column {last_column:,}, after {count:,} others: delete it'
+        )
+
+  parser = xml.parsers.expat.ParserCreate()
+  parser.StartElementHandler = start
+  with member, contextlib.suppress(xml.parsers.expat.ExpatError):  # a member that is no sheet
+    parser.ParseFile(member)

@@ -24,6 +24,7 @@ from har_jax.signal.resample import resample
 _RATES_HZ = (0.2, 20_000.0)
 # A gap ends a recording if longer than both: a slow sensor's steps are no gaps. Shorter gaps end a piece.
 _GAP_S, _GAP_STEPS = 1.0, 3.0
+_SENTENCE = 2000  # characters
 _LOST = 0.02  # of the acceleration without angular velocity: more is a warning
 # Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
 _SLICE_S = 3600.0
@@ -133,7 +134,11 @@ def read(
     reading.warnings.append(f'Only {listed} lacks a gyroscope: read it separately.')
   reading.recordings[:] = _spelled_alike(reading.recordings, reading.warnings)
   reading.notes.append(_summary(reading.recordings))
-  return dataclasses.replace(reading, has_gyro=not without_gyro)
+  # A name of a file or a value in it may hold marks of direction.
+  notes, warnings = (
+    [shorten(text, _SENTENCE) for text in texts] for texts in (reading.notes, reading.warnings)
+  )
+  return dataclasses.replace(reading, notes=notes, warnings=warnings, has_gyro=not without_gyro)
 
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:

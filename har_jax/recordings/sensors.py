@@ -25,6 +25,7 @@ _LINEAR = 0.7  # acceleration shorter than this fraction of gravity lacks it
 _LIMITS = {'acc': physics.MAX_ACC_M_S2, 'gyro': physics.MAX_GYRO_RAD_S, 'gravity': physics.MAX_ACC_M_S2}
 # A clock in bursts: this fraction of steps is shorter than a tenth of the mean step. A gap is no step.
 _BURSTS, _SHORT_STEP, _GAP_S = 0.25, 0.1, 1.0
+_SLOWEST_S = 5.0  # from one row to the next; no window has pauses of over 0.2 s
 _CONSTANT_S = 10.0  # a coarse gyroscope at rest may be constant for seconds
 
 
@@ -189,6 +190,13 @@ def _samples(
   if rows.clock.kind != clock.kind:
     raise UserError('the clocks of the sensors are of different kinds: choose similar time columns')
   if len(indices) > 1:
+    # All that follows takes memory for each second.
+    step_s = float(np.median(np.diff(rows.time_s[indices])))
+    if step_s > _SLOWEST_S:
+      raise UserError(
+        f'the {WORDS[sensor]} rows are {step_s:.3g} s apart, and a window needs several a second: is the '
+        'unit of time right? Give time_unit'
+      )
     is_held = repeated_values.find_held_rows(Samples(rows.time_s[indices], values[indices]))
     if is_held.any():
       findings.warn(

@@ -1,6 +1,7 @@
-"""The archives of the readers' own tests."""
+"""The archives and recordings of the readers' own tests."""
 
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'archives'))
+for room in ('archives', 'recordings'):
+  sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / room))

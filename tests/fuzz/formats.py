@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import export_base
+import export_devices
 import jax
 import jax.numpy as jnp
 import made_results
@@ -125,6 +127,22 @@ def _build_sensor_files(folder: pathlib.Path) -> None:
   for name, columns in (('Accelerometer', ['ax', 'ay', 'az']), ('Gyroscope', ['gx', 'gy', 'gz'])):
     part = _day()[['time', *columns]].set_axis(['time', 'x', 'y', 'z'], axis=1)
     part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)
+
+
+def _build_workbook(folder: pathlib.Path) -> None:
+  _day().to_excel(folder / 'day.xlsx', index=False)
+
+
+def _build_device(write: Callable, folder: pathlib.Path) -> None:
+  write(folder, export_base.recording())
+
+
+def _damaged_blocks(content: bytes, rng: mutations.Random) -> bytes:
+  """Damage to the blocks of an Axivity, whose checksums are right."""
+  content = mutations.damaged_bytes(content, rng)
+  starts = range(1024, len(content) - 511, 512)
+  blocks = [export_devices.checked(bytearray(content[start : start + 512])) for start in starts]
+  return content[:1024] + b''.join(blocks)
 
 
 def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.Path], Read]:
@@ -304,6 +322,21 @@ FORMATS = (
     _BYTES,
     _recording('day.parquet'),
     False,
+  ),
+  *(
+    Format(f'recording, {name}', build, damage, _recording(file), False)
+    for name, build, damage, file in (
+      ('Excel, bytes', _build_workbook, _BYTES, 'day.xlsx'),
+      ('Excel, a sheet', _build_workbook, mutations.damaged_member, 'day.xlsx'),
+      ('Axivity, bytes', functools.partial(_build_device, export_devices.axivity_packed), _BYTES, 'walk.cwa'),
+      (
+        'Axivity, blocks',
+        functools.partial(_build_device, export_devices.axivity_six),
+        _damaged_blocks,
+        'walk.cwa',
+      ),
+      ('GENEActiv', functools.partial(_build_device, export_devices.geneactiv), _TEXT, 'walk.bin'),
+    )
   ),
   Format('recording, a file a sensor', _build_sensor_files, _TEXT, _recording('.'), False),
   Format('labels', _build_day, _TEXT, _recording('day.csv', 'labels.csv'), False, 'labels.csv'),

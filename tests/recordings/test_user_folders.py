@@ -26,6 +26,16 @@ def _sensors(folder, prefix: str = '', *columns: list[str]) -> None:
     _write(folder, f'{prefix}{name}.csv', _frame()[chosen].set_axis(['time', 'x', 'y', 'z'], axis=1))
 
 
+def test_marks_of_direction_in_a_name_reach_no_sentence_and_no_table(tmp_path):
+  name = 'walk\u202efdp'
+  _write(tmp_path, f'{name}.csv', _frame())
+  _labels(tmp_path / f'{name}.labels.csv')
+  reading = recordings.read(tmp_path / f'{name}.csv')
+  assert reading.files == ['walkfdp']
+  assert all(sentence.isprintable() for sentence in reading.notes + reading.warnings)
+  assert user_files.spans(reading.recordings[0])  # labels next to it are found
+
+
 def _labels(path, **columns: list):
   pd.DataFrame({'start': [1], 'end': [9], 'activity': ['walk']} | columns).to_csv(path, index=False)
   return path

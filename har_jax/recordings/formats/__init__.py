@@ -21,7 +21,7 @@ from har_jax.recordings.formats import (
 )
 from har_jax.recordings.formats.export import Export, Format
 from har_jax.recordings.opening import is_table, open_table
-from har_jax.recordings.tables import NoRecording, Table
+from har_jax.recordings.tables import NoRecording, Table, printable
 
 __all__ = ['FORMATS', 'Export', 'find', 'is_recording', 'nearest', 'open_labels']
 
@@ -106,20 +106,23 @@ def _warn_of_folders(path: pathlib.Path, files: Files) -> list[str]:
 def _distinguish(exports: list[Export]) -> list[Export]:
   """Sorts by name; those of one name get more of their paths. A file name that several have names none."""
   owners = collections.Counter(name for export in exports for name in export.files)
+  names = collections.Counter(export.name for export in exports)
+  ends = collections.Counter((export.name, end) for export in exports for end in _ends(export))
   named = []
   for export in exports:
-    name, stem, parts = export.name, export.stem, _path(export).parts
-    alike = [_path(other).parts for other in exports if other is not export and other.name == name]
-    if alike:
-      count = next(n for n in range(1, len(parts) + 1) if all(other[-n:] != parts[-n:] for other in alike))
-      name, stem = '/'.join(parts[-count:]), name
+    # Marks of direction and control characters would reach terminals and pictures.
+    name, stem = printable(export.name), export.stem or export.name
+    if names[export.name] > 1:
+      name = printable('/'.join(next(end for end in _ends(export) if ends[export.name, end] == 1)))
     files = frozenset(file for file in export.files if owners[file] == 1)
     named.append(dataclasses.replace(export, files=files, name=name, stem=stem))
   return sorted(named, key=lambda export: export.name)
 
 
-def _path(export: Export) -> pathlib.Path:
-  return next(iter(export.tables.values())).path
+def _ends(export: Export) -> list[tuple[str, ...]]:
+  """The last part of its path, the last two, …, all."""
+  parts = next(iter(export.tables.values())).path.parts
+  return [parts[-count:] for count in range(1, len(parts) + 1)]
 
 
 def nearest(names: tuple[str, ...]) -> str:

@@ -1,0 +1,66 @@
+"""Small files that claim much: they are refused or read in time and memory that fit their size."""
+
+import io
+import resource
+import time
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import user_files
+from user_files import FRAME
+
+from har_jax import recordings
+from har_jax.errors import UserError
+from har_jax.recordings import language
+
+
+@pytest.fixture(autouse=True)
+def _limits():
+  """Twenty seconds of processor time, half a gigabyte more memory."""
+  before, start_s = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+  yield
+  assert time.process_time() - start_s < 20
+  assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KB
+
+
+@pytest.mark.parametrize(
+  ('times', 'unit'),
+  [(pd.date_range('2020-01-01', periods=1000), 'auto'), (np.arange(1000) * 3600.0, 's')],
+)
+def test_rows_a_day_or_an_hour_apart_are_refused(tmp_path, times, unit):
+  with pytest.raises(UserError, match=r'rows are 8\.64e\+04 s apart|rows are 3\.6e\+03 s apart'):
+    recordings.read(user_files.written(tmp_path, FRAME.assign(time=times)), time_unit=unit)
+
+
+@pytest.mark.parametrize('cell', [(1_048_570, 16_384), (3000, 16_384), (1_048_570, 40)])
+def test_a_workbook_with_a_cell_far_away_is_refused(tmp_path, cell):
+  openpyxl = pytest.importorskip('openpyxl')
+  book = openpyxl.Workbook()
+  book.active.append([*FRAME.columns])
+  for row in FRAME.head(20).to_numpy().tolist():
+    book.active.append(row)
+  book.active.cell(*cell, 1)
+  book.save(tmp_path / 'walk.xlsx')
+  with pytest.raises(UserError, match=f'has a cell in row {cell[0]:,}, column {cell[1]:,}'):
+    recordings.read(tmp_path / 'walk.xlsx')
+
+
+def test_duplicates_of_thousands_of_labels_are_found_at_once():
+  names = [f'{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}quilting' for i in range(5000)]
+  groups = language.find_duplicates([*names, 'climbing', 'climbng', 'Gehen', 'walk'])
+  assert groups[0] == ['Gehen', 'walk']
+  assert ['climbing', 'climbng'] in groups
+
+
+def test_thousands_of_folders_in_a_zip_are_read_in_a_time_that_grows_with_them(tmp_path):
+  text = FRAME.head(60).to_csv(index=False)
+  content = io.BytesIO()
+  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as zipped:
+    zipped.writestr('walk.csv', text)
+    for number in range(2000):
+      zipped.writestr(f'{number}/notes.md', 'x')
+      zipped.writestr(f'{number}/walk.json', '{}')
+  reading = recordings.read(user_files.put(tmp_path, ('all.zip', content.getvalue())))
+  assert reading.files == ['walk']

@@ -1,14 +1,33 @@
 """Human activity recognition: a pretrained Transformer, adapted with little data, compute and memory."""
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+  from har_jax.errors import UserError
+  from har_jax.recognizer.recognizer import Recognizer
+  from har_jax.timeline.adaptation import Adapted, adapt
+  from har_jax.timeline.answers import Answers
+  from har_jax.timeline.recognition import recognize
 
 __version__ = '0.1.0'
+__all__ = ['Adapted', 'Answers', 'Recognizer', 'UserError', 'adapt', 'recognize']
+_MODULES = {
+  'Adapted': 'timeline.adaptation',
+  'Answers': 'timeline.answers',
+  'Recognizer': 'recognizer.recognizer',
+  'UserError': 'errors',
+  'adapt': 'timeline.adaptation',
+  'recognize': 'timeline.recognition',
+}
 
 
 def __getattr__(name: str) -> Any:
-  """Imports `Recognizer` on first use, since that takes a second."""
-  if name == 'Recognizer':
-    from har_jax.recognizer.recognizer import Recognizer
+  """Imports a public name on first use, since that takes a second."""
+  if name not in _MODULES:
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
 
-    return Recognizer
-  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+def __dir__() -> list[str]:
+  return [*__all__, '__version__']

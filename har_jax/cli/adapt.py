@@ -4,16 +4,16 @@ har-jax adapt my.csv labels.csv --out=my_adapter
 har-jax adapt my.csv labels.csv --method=qlora --noensemble
 """
 
-import collections
-import dataclasses
 import pathlib
-import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
 from har_jax.recognizer.parameters import Parameters
+
+if TYPE_CHECKING:
+  from har_jax.timeline import Adapted
 
 POSITIONAL = ('recording', 'labels')
 COMMON = 'recording labels out base method max_minutes ensemble use_unlabeled time_zone overwrite'
@@ -25,7 +25,6 @@ _OURS = (
   *('ensemble.json', 'ensemble.skops'),
 )
 _read = recording.define_recording(FLAGS)
-_correct = recording.define_frame(FLAGS)
 _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
 )
@@ -62,80 +61,36 @@ def main() -> dict[str, Any]:
   _check_out(out)
   _check_replaceable(out)
   outputs.check_given('base', _BASE.value)
-  reading = _read(_LABELS.value)
-  from har_jax import recordings
-  from har_jax.recognizer.recognizer import Recognizer
-  from har_jax.timeline import rate_check
+  source, options = _read()
+  from har_jax import records, timeline
 
-  pretrained = Recognizer.load(_BASE.value)
-  if pretrained.base is None:
-    raise UserError(f'--base={_BASE.value} was trained from scratch and has no base: give another folder')
-  reading, _ = _correct(pretrained, reading)
-  windowing = pretrained.windowing
-  recording.warn(reading.warnings + recordings.check(reading, windowing))
-  dropped: collections.Counter = collections.Counter()
-  windows = recordings.to_windows(reading, windowing, dropped=dropped)
-  activities = sorted({window.activity for window in windows})
-  if len(activities) < 2:
-    raise UserError(
-      f'labeled windows of {len(activities)} activities ({", ".join(activities) or "none"}), two are needed: '
-      f'label them for {windowing.seconds:g} s or more at a time, in a column of the recording or with '
-      '--labels='
-    )
-  for reason, count in dropped.items():
-    print(f'Left out: {count} {reason}.')
-  import numpy as np
-
-  from har_jax.datasets import splits
-  from har_jax.recognizer import ensemble
-  from har_jax.recognizer.calibration import calibrate
-
-  held_out, overlapping = splits.hold_out_last(windows, _VALIDATION_FRACTION.value, windowing)
-  signals = np.stack([window.signal for window in windows])[~overlapping]
-  labels = np.array([window.activity for window in windows])[~overlapping]
-  held_out = held_out[~overlapping]
-  unlabeled = recordings.unlabeled_windows(reading, windowing) if _USE_UNLABELED.value else []
-  is_ensemble = ensemble.is_installed() if _ENSEMBLE.value is None else _ENSEMBLE.value
-  start_s = time.monotonic()
-  options: dict[str, Any] = _parameters()
-  recognizer = Recognizer(
-    pretrained.base,
-    alpha=2.0 * options['rank'],
+  adapted = timeline.adapt(
+    source,
+    _LABELS.value,
+    base=_BASE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
-    ensemble=is_ensemble,
-    verbose=_PROGRESS.value,
+    ensemble=_ENSEMBLE.value,
+    use_unlabeled=_USE_UNLABELED.value,
+    progress=_PROGRESS.value,
     **options,
-  ).fit(
-    signals,
-    labels,
-    held_out=held_out,
-    unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
+    **_parameters(),
   )
-  seconds = time.monotonic() - start_s
-  if (summary := recognizer.adapter_.signals) is not None:
-    summary = dataclasses.replace(summary, rates_hz=rate_check.rates_hz(reading))
-    recognizer.adapter_ = recognizer.adapter_.with_card(signals=summary)
+  overlapping = adapted.left_out.pop(timeline.OVERLAPPING)
+  for reason, count in adapted.left_out.items():
+    print(f'Left out: {count} {reason}.')
+  recognizer, card = adapted.recognizer, adapted.recognizer.adapter_.card
   if recognizer.plan_ is not None:
     _print_plan(recognizer.plan_)
-  if unlabeled:
-    _print_self_training(recognizer.adapter_.card.training.self_training)
-  if held_out.any():
-    predicted = recognizer.predict(signals[held_out])
-    calibration = calibrate(recognizer, signals[held_out], labels[held_out])
-    _print_validation(labels, held_out, predicted, int(overlapping.sum()))
-    _compare(recognizer, signals, labels, held_out, seconds)
-    before, after = calibration.confidence
-    print(
-      f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
-      f'before and {after:.3f} after, accuracy {calibration.accuracy:.3f}.'
-    )
+  if card.training.self_training is not None:
+    _print_self_training(card.training.self_training)
+  if adapted.comparison is not None:
+    _print_validation(adapted, overlapping)
+    _print_comparison(adapted)
   else:
-    _print_counts(labels)
+    _print_counts(adapted)
   _save(recognizer, out)
   print(out / 'adapter.json')
-  from har_jax import records
-
-  entries = records.to_json(recognizer.adapter_.card)
+  entries = records.to_json(card)
   return {'out': out} | {name: entries[name] for name in ('classes', 'split', 'metrics')}
 
 
@@ -146,30 +101,16 @@ def _print_plan(plan) -> None:
   print(f'It took {plan.actual}.')
 
 
-def _print_validation(labels, held_out, predicted, overlapping: int) -> None:
-  import numpy as np
+def _print_validation(adapted: 'Adapted', overlapping: int) -> None:
   from tabulate import tabulate
 
-  from har_jax.train.metrics import measure
-
-  classes = np.unique(labels)
-  true = labels[held_out]
-  measured = measure(np.searchsorted(classes, true), np.searchsorted(classes, predicted), len(classes))
-  rows = [
-    (
-      name,
-      (labels[~held_out] == name).sum(),
-      (true == name).sum(),
-      ((true == name) & (predicted == name)).sum(),
-    )
-    for name in classes
-  ]
-  print(tabulate(rows, headers=('activity', 'training', 'validation', 'correct')))
-  if few := [name for name, _, validated, _ in rows if not validated]:
+  table, score = adapted.validation, adapted.scores.iloc[0]
+  print(tabulate(table, headers=('activity', *table.columns)))
+  if few := table.index[table['validation'] == 0].tolist():
     print(f'Too few windows to validate: {", ".join(few)}; label at least 5 windows of an activity.')
   print(
-    f'Validation on {len(true)} windows, the last {_VALIDATION_FRACTION.value:.0%} of each activity: '
-    f'macro-F1 {measured.macro_f1:.3f}, accuracy {measured.accuracy:.3f}. '
+    f'Validation on {table["validation"].sum()} windows, the last {_VALIDATION_FRACTION.value:.0%} of each '
+    f'activity: macro-F1 {score["macro_f1"]:.3f}, accuracy {score["accuracy"]:.3f}. '
     f'{overlapping} windows that overlap them were left out.\n'
     'They come from the same recording: expect less on another day, and less on another person.'
   )
@@ -184,32 +125,33 @@ def _print_self_training(entry) -> None:
   print(text + f'macro-F1 {entry.before:.3f} before, {entry.after:.3f} after; {outcome}.')
 
 
-def _compare(recognizer, signals, labels, held_out, seconds: float) -> None:
-  """Prints the recognizer and the baselines on the held-out windows, and adds their figures to the card."""
+def _print_comparison(adapted: 'Adapted') -> None:
   from tabulate import tabulate
 
-  from har_jax.recognizer import comparison
-
-  adapted, baselines, missing = comparison.compare(recognizer, signals, labels, held_out, seconds)
-  scores = [*adapted, *baselines]
-  rows = [(score.model, score.macro_f1, score.accuracy, score.seconds) for score in scores]
+  recognizer, comparison, calibration = adapted.recognizer, adapted.comparison, adapted.calibration
+  assert comparison is not None
+  assert calibration is not None
   headers = ('model', 'macro-F1', 'accuracy', 'seconds')
   print('The same windows, by models that were fitted to the same training windows:')
-  print(tabulate(rows, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
-  print(*missing, comparison.verdict(adapted[0], baselines), sep='\n')
-  if not recognizer.ensemble and max(baseline.macro_f1 for baseline in baselines) > adapted[0].macro_f1:
+  print(tabulate(adapted.scores, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
+  print(*comparison.sentences, sep='\n')
+  best = max(baseline.macro_f1 for baseline in comparison.baselines)
+  if not recognizer.ensemble and best > comparison.adapted[0].macro_f1:
     print('--ensemble averages the adapter and the baselines.')
   if recognizer.ensemble:
     weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
     print(f'Weights of the ensemble, fitted to these windows: {weights}. Expect less on other windows.')
-  recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(scores)
+  before, after = calibration.confidence
+  print(
+    f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
+    f'before and {after:.3f} after, accuracy {calibration.accuracy:.3f}.'
+  )
 
 
-def _print_counts(labels) -> None:
-  import numpy as np
+def _print_counts(adapted: 'Adapted') -> None:
   from tabulate import tabulate
 
-  print(tabulate(zip(*np.unique(labels, return_counts=True), strict=True), headers=('activity', 'training')))
+  print(tabulate(adapted.validation[['training']], headers=('activity', 'training')))
   print(
     'No validation, no calibration and no baselines to compare with: --validation_fraction=0, or fewer '
     'than two activities have 5 windows. '

@@ -4,20 +4,17 @@ har-jax predict day.csv --out=answers
 har-jax predict day.csv --adapter=my_adapter --out=answers
 """
 
-import dataclasses
 from typing import Any
 
 from har_jax import config
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
-from har_jax.errors import shorten
 
 POSITIONAL = ('recording',)
 COMMON = 'recording adapter labels out unknown_below mean_bout_s columns frame time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)
-_correct = recording.define_frame(FLAGS)
 _load = outputs.define_recognizer(FLAGS)
 _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: no score; labels never change the predictions)'
@@ -45,57 +42,33 @@ _PROGRESS = _define('progress', True)
 
 def main() -> dict[str, Any]:
   from har_jax import storage, timeline
+  from har_jax.continual import routing
 
-  rules = timeline.Rules(_MEAN_BOUT_S.value, _UNKNOWN_BELOW.value, _NOT_WORN_MIN.value)
   out = storage.place(_OUT.value)
   _check_out(out)
   path = FLAGS['adapter'].value
-  folder, routed = storage.place(path or ''), None
-  if path and (folder / 'continual.json').exists() and not (folder / 'adapter.json').exists():
-    from har_jax.continual import routing
-
-    routed = routing.Routed(folder)  # a run with --strategy=router, which has an adapter for each domain
-  recognizer = _load(None if routed is None else routed.first)
+  adapter = path if routing.find(path) is not None else _load()
   if path is None:
-    _print_trust(recognizer)
-  reading, frame = _correct(recognizer, _read(_LABELS.value))
-  if routed is not None:
-    folder, domain = routed.nearest(recognizer, reading)
-    print(f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.')
-    recognizer = _load(folder)
-  recognizer.set_params(tta_shifts=_TTA_SHIFTS.value or recognizer.tta_shifts)
-  from har_jax import recordings
-
-  labeled = reading.recordings
-  # Without labels: they must not change predictions, and too few of them are no reason to warn.
-  reading = dataclasses.replace(
-    reading, recordings=[dataclasses.replace(part, spans=()) for part in reading.recordings]
+    _print_trust(adapter)
+  source, options = _read()
+  answers = timeline.recognize(
+    source,
+    adapter,
+    labels=_LABELS.value,
+    base=FLAGS['base'].value,
+    unknown_below=_UNKNOWN_BELOW.value,
+    mean_bout_s=_MEAN_BOUT_S.value,
+    not_worn_min=_NOT_WORN_MIN.value,
+    tta_shifts=_TTA_SHIFTS.value,
+    progress=_PROGRESS.value,
+    **options,
   )
-  doubts = recordings.check(reading, recognizer.windowing) + timeline.warnings_for(recognizer, reading)
-  recording.warn(reading.warnings + doubts)
-  predictions = timeline.predict(recognizer, reading, progress=_PROGRESS.value)
-  recording.warn(predictions.warnings)
-  reading.warnings.extend(predictions.warnings)
-  bouts = timeline.find_bouts(predictions, rules)
-  scored = None
-  if _LABELS.value is not None:
-    if unknown := timeline.unknown_labels(predictions, labeled):
-      recording.warn(
-        [
-          f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
-          f'classes are {", ".join(predictions.classes)}.'
-        ]
-      )
-    scored = timeline.score(predictions, labeled, unknown_below=rules.unknown_below)
-  adapter: dict[str, Any] = {'method': recognizer.adapter_.card.method, 'classes': list(predictions.classes)}
-  adapter |= {'temperature': recognizer.temperature, 'checksum': recognizer.adapter_.card.checksum}
-  adapter['ensemble'] = recognizer.ensemble_.weights if recognizer.ensemble else None
-  summary = timeline.write(out, predictions, bouts, rules, reading, adapter, scored, frame)
-  _print_summary(summary)
-  if scored is not None:
-    _print_score(scored)
+  answers.save(out)
+  _print_summary(answers)
+  if answers.score is not None:
+    _print_score(answers.score)
   print(out / 'summary.json')
-  return {'out': out, **summary}
+  return {'out': out, **answers.summary}
 
 
 def _print_trust(recognizer: Any) -> None:
@@ -107,16 +80,11 @@ def _print_trust(recognizer: Any) -> None:
     )
 
 
-def _print_summary(summary: dict[str, Any]) -> None:
+def _print_summary(answers: Any) -> None:
   from tabulate import tabulate
 
-  rows = [
-    *summary['minutes'].items(),
-    *([] if 'unknown' in summary['minutes'] else [('unknown', summary['unknown_minutes'])]),
-    ('not worn', summary['not_worn_minutes']),
-    ('no signal', summary['gap_minutes']),
-    ('recorded', summary['recorded_minutes']),
-  ]
+  summary = answers.summary
+  rows = [*answers.minutes['minutes'].items(), ('recorded', summary['recorded_minutes'])]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
   print(f'{summary["bouts"]} bouts: {summary["rules"]}.')
   if summary['compared_with_walking']:

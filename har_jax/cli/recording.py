@@ -10,10 +10,10 @@ from har_jax.cli import command
 from har_jax.errors import UserError
 
 
-def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
-  """Defines --recording and the flags around it; returns a function that reads it.
+def define_recording(values: flags.FlagValues) -> Callable[[], tuple[str, dict[str, Any]]]:
+  """Defines --recording and the flags around it; returns a function that checks them.
 
-  That function takes the path of the labels, or None, and prints what was inferred: columns, units, clock.
+  It returns the path, and the other arguments of `recognize` and `adapt`, which print what is inferred.
   """
   define = command.definer(values)
   recording = define(
@@ -37,33 +37,6 @@ def define_recording(values: flags.FlagValues) -> Callable[..., Any]:
     ),
   }
 
-  def read(labels: str | None = None) -> Any:
-    if recording.value is None:
-      raise UserError('--recording= what the app exported: a file, a zip or a folder')
-    pairs = [entry.partition('=') for entry in columns.value]
-    if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
-      raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
-    from har_jax import recordings  # imports pandas
-
-    roles = {role.strip(): column for role, _, column in pairs}
-    values = {name: option.value for name, option in options.items()}
-    reading = recordings.read(recording.value, labels=labels, columns=roles, **values)
-    print('Inferred from the recording; flags override it:')
-    for note in reading.notes:
-      print(f'  {note}')
-    sys.stdout.flush()
-    return reading
-
-  return read
-
-
-def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, list[dict[str, Any]]]]:
-  """Defines --frame; returns a function that checks a reading and puts it right before it is used.
-
-  That function takes the recognizer and the reading. It prints what it changed, and returns the reading and
-  the entries of a summary.
-  """
-  define = command.definer(values)
   frame = define(
     'frame',
     'auto',
@@ -72,19 +45,30 @@ def define_frame(values: flags.FlagValues) -> Callable[[Any, Any], tuple[Any, li
     "measured axes that stand for x, y, z; angular velocity follows. y,x,z,y,x,z: each sensor's own",
   )
 
-  def correct(recognizer: Any, reading: Any) -> tuple[Any, list[dict[str, Any]]]:
-    from har_jax.timeline import rate_check
+  def read() -> tuple[str, dict[str, Any]]:
+    if recording.value is None:
+      raise UserError('--recording= what the app exported: a file, a zip or a folder')
+    pairs = [entry.partition('=') for entry in columns.value]
+    if wrong := [''.join(pair) for pair in pairs if not (pair[0] and pair[2])]:
+      raise UserError(f'--columns={wrong[0]}: give role=column, such as time=timestamp,ax=acc_1')
+    roles = {role.strip(): column for role, _, column in pairs}
+    values = {name: option.value for name, option in options.items()}
+    return recording.value, {'columns': roles, 'frame': frame.value, 'tell': Printer(), **values}
 
-    changed, findings = rate_check.check(recognizer.signals, reading, frame.value, recognizer.windowing)
-    for note in changed.notes[len(reading.notes) :]:
-      print(f'  {note}')
-    sys.stdout.flush()
-    return changed, [{'file': name, **finding.to_json()} for name, finding in findings.items()]
-
-  return correct
+  return read
 
 
-def warn(sentences: list[str]) -> None:
-  """Warnings about a recording, on stderr."""
-  for sentence in sentences:
-    print(f'warning: {sentence}', file=sys.stderr, flush=True)
+class Printer:
+  """Prints sentences on a recording as they come: notes on stdout, warnings on stderr."""
+
+  def __init__(self) -> None:
+    self._has_title = False
+
+  def __call__(self, kind: str, sentence: str) -> None:
+    if kind == 'warning':
+      print(f'warning: {sentence}', file=sys.stderr, flush=True)
+      return
+    if not self._has_title:
+      print('Inferred from the recording; flags override it:')
+      self._has_title = True
+    print(f'  {sentence}', flush=True)

@@ -2,10 +2,11 @@
 
 import itertools
 import math
+import os
 
 import numpy as np
 
-from har_jax import files, records, storage, timeline
+from har_jax import files, recordings, records, storage
 from har_jax.continual import memory
 from har_jax.continual.learner import Features, part
 from har_jax.errors import UserError
@@ -34,7 +35,7 @@ class Routed:
     state, card = safetensors_io.read(self._folder, 'continual', records.Continual)
     windowing = recognizer.windowing
     every = math.ceil(reading.seconds * windowing.rate_hz / windowing.step_samples / _WINDOWS) or 1
-    cut = timeline.windows_of(reading, windowing)
+    cut = recordings.overlapping_windows(reading, windowing)
     signals = [window.signal for window in itertools.islice(cut, 0, None, every)]
     windows = {'signal': recognizer.prepare(np.stack(signals)), 'label': np.zeros(len(signals), np.int32)}
     plain, base = recognizer.adapter_.objective, files.load_base(self.first)
@@ -43,3 +44,12 @@ class Routed:
     means = {name: np.asarray(leaf) for name, leaf in part(state, 'router').items()}
     number = int(memory.route(means, features, np.zeros(len(signals), int))[0])
     return self._folder / f'domain{number}', card.history[number].domain
+
+
+def find(folder: str | os.PathLike[str] | None) -> Routed | None:
+  """The run in a folder; None if it is no run with an adapter for each domain."""
+  place = storage.place(str(folder or ''))
+  is_run = (
+    folder is not None and (place / 'continual.json').exists() and not (place / 'adapter.json').exists()
+  )
+  return Routed(place) if is_run else None

@@ -25,14 +25,35 @@ class Score:
   is_correct: Bool[np.ndarray, 'w']
 
 
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Scores on the same windows. `missing`: sentences on packages that baselines lack.
+
+  adapted: of the recognizer, and of an ensemble's encoder alone.
+  """
+
+  adapted: list[Score]
+  baselines: list[Score]
+  missing: list[str]
+
+  @property
+  def scores(self) -> list[Score]:
+    return [*self.adapted, *self.baselines]
+
+  @property
+  def sentences(self) -> list[str]:
+    """What is missing, and which model is better."""
+    return [*self.missing, verdict(self.adapted[0], self.baselines)]
+
+
 def compare(
   recognizer: Recognizer,
   windows: Float[np.ndarray, 'w n 6'],
   labels: np.ndarray,
   held_out: Bool[np.ndarray, 'w'],
   seconds: float,
-) -> tuple[list[Score], list[Score], list[str]]:
-  """Scores of the recognizer and of an ensemble's encoder; of the baselines; lines on missing packages.
+) -> Comparison:
+  """Scores the recognizer and the baselines on held-out windows.
 
   windows, labels, held_out, seconds: of the recognizer's fit. The baselines are fitted to the same training
   windows, unless the recognizer has them.
@@ -55,7 +76,7 @@ def compare(
     score(name, true, classes[baseline.predict_proba(test).argmax(axis=1)], fit_s[name])
     for name, baseline in fitted.items()
   ]
-  return adapted, baselines, missing
+  return Comparison(adapted, baselines, missing)
 
 
 def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -> Score:

@@ -5,7 +5,8 @@ The command line takes its defaults from here: nothing that is slow to import is
 
 import dataclasses
 import numbers
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from har_jax import config, config_fields
 from har_jax.errors import UserError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
   from har_jax import files
   from har_jax.recognizer.budget import Plan
   from har_jax.recognizer.fitting import Fit, FitOf
+
+Base: TypeAlias = 'files.Base | str | os.PathLike[str] | None'
 
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
 LIMITS = ('max_memory_mb', 'max_minutes', 'max_adapter_kb')  # the fields of `budget.Budget`
@@ -42,7 +45,7 @@ class Parameters:
   The fields with a help text have a flag of `har-jax adapt`.
   """
 
-  base: Any = None
+  base: Base = None
   _: dataclasses.KW_ONLY
   method: str = config_fields.field(
     AUTO,
@@ -70,6 +73,32 @@ class Parameters:
   )
   max_minutes: float | int | None = _limit('the minutes of training and compiling')
   max_adapter_kb: float | int | None = _limit("the kilobytes of the adapter's file")
+
+
+class TrainingChanges(TypedDict, total=False):
+  """Parameters of training, where some are given by name."""
+
+  method: str
+  rank: int
+  alpha: float | int
+  max_steps: int
+  learning_rate: float | int
+  batch: int
+  rotation_std_deg: float | int
+  random_state: int
+  tta_shifts: int
+  max_memory_mb: float | int | None
+  max_minutes: float | int | None
+  max_adapter_kb: float | int | None
+
+
+class ParameterChanges(TrainingChanges, total=False):
+  """All parameters, where some are given by name."""
+
+  base: Base
+  validation_fraction: float | int
+  ensemble: bool
+  verbose: bool
 
 
 def check(parameters: Parameters) -> tuple['files.Base | None', config.Experiment]:

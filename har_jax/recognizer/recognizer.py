@@ -4,6 +4,7 @@ w windows, n samples, y classes.
 """
 
 import dataclasses
+import os
 from typing import Any
 
 import msgspec
@@ -312,16 +313,22 @@ class Recognizer(parameters.Parameters, Estimator):
     """Returns whether the training windows had angular velocity."""
     return self.adapter_.normalizer.has_gyro
 
-  def save(self, folder, *, with_base=True) -> None:
-    """Writes the adapter and, by default, its base. Raises UserError if they cannot be written."""
+  def save(self, folder: str | os.PathLike[str], *, with_base: bool = True, overwrite: bool = False) -> None:
+    """Writes the adapter and, by default, its base.
+
+    Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
+    """
     self.check_fitted()
+    place = storage.place(str(folder))
+    if not overwrite and place.exists() and any(place.iterdir()):
+      raise UserError(f'{folder} holds files already: give another folder, or overwrite=True')
     if with_base and self.base_ is not None and self.adapter_.card.base is not None:
-      files.save_base(folder, self.base_.variables, self.base_.card)
+      files.save_base(place, self.base_.variables, self.base_.card)
     card = self.adapter_.card
     training = msgspec.structs.replace(card.training, ensemble=bool(self.ensemble))
-    files.save_adapter(folder, self.adapter_.with_card(training=training))
+    files.save_adapter(place, self.adapter_.with_card(training=training))
     if self.ensemble:
-      ensemble.save(folder, self.ensemble_, adapter=card.checksum)
+      ensemble.save(place, self.ensemble_, adapter=card.checksum)
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter

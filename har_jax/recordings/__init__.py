@@ -1,6 +1,16 @@
 """A user's recordings: files of many apps → recordings in m/s² and rad/s, and what was inferred."""
 
 from har_jax.recordings.checks import check
-from har_jax.recordings.reading import Reading, read, to_windows, unlabeled_windows
+from har_jax.recordings.reading import Reading, ReadingOptions, Source, read
+from har_jax.recordings.windows import overlapping_windows, to_windows, unlabeled_windows
 
-__all__ = ['Reading', 'check', 'read', 'to_windows', 'unlabeled_windows']
+__all__ = [
+  'Reading',
+  'ReadingOptions',
+  'Source',
+  'check',
+  'overlapping_windows',
+  'read',
+  'to_windows',
+  'unlabeled_windows',
+]

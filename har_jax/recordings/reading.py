@@ -2,12 +2,13 @@
 
 import collections
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import numpy as np
 
-from har_jax.config import Windowing
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING, Export
@@ -17,17 +18,16 @@ from har_jax.recordings.rows import Options
 from har_jax.recordings.sensors import Track
 from har_jax.recordings.tables import NoRecording
 from har_jax.signal import segments
-from har_jax.signal.cutting import Window, cut
 from har_jax.signal.recording import Recording, Samples, Span
-from har_jax.signal.resample import resample
+
+if TYPE_CHECKING:
+  import pandas as pd
 
 _RATES_HZ = (0.2, 20_000.0)
 # A gap ends a recording if longer than both: a slow sensor's steps are no gaps. Shorter gaps end a piece.
 _GAP_S, _GAP_STEPS = 1.0, 3.0
 _SENTENCE = 2000  # characters
 _LOST = 0.02  # of the acceleration without angular velocity: more is a warning
-# Resampling holds some 150 bytes a sample, gigabytes for a day: windows are cut from an hour at a time.
-_SLICE_S = 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +55,24 @@ class Reading:
     return sum(float(recording.acc.time_s[-1]) for recording in self.recordings)
 
 
+Source: TypeAlias = 'str | os.PathLike[str] | pd.DataFrame'
+
+
+class ReadingOptions(TypedDict, total=False):
+  """Parameters of `read` for what it would infer."""
+
+  columns: Mapping[str, str]
+  acc_unit: str
+  gyro_unit: str
+  time_unit: str
+  rate_hz: float | int | None
+  time_zone: str
+
+
 def read(
-  path: str | pathlib.Path,
+  source: Source,
   *,
-  labels: str | pathlib.Path | None = None,
+  labels: 'Source | None' = None,
   columns: Mapping[str, str] | None = None,
   acc_unit: str = 'auto',
   gyro_unit: str = 'auto',
@@ -68,10 +82,10 @@ def read(
   rate_hz: float | int | None = None,
   time_zone: str = '',
 ) -> Reading:
-  """Reads a recording as an app exported it, or a folder of recordings, with or without labels.
+  """Reads a recording as an app exported it, a folder of recordings, or a DataFrame, with or without labels.
 
   `columns` maps roles (time, ax, ay, az, gx, gy, gz, label) to names of columns; the rest is inferred.
-  `labels` is a file of start, end, activity (and recording, for a folder). Without it, `<name>.labels.csv`
+  `labels` is a table of start, end, activity (and recording, for a folder). Without it, `<name>.labels.csv`
   next to the recording is read, else its own labels. `rate_hz` is for rows without a time. `time_zone`, such
   as Europe/Berlin, is that of times that do not say it.
   Memory: 32 bytes for each row of both sensors, about three times that at the peak.
@@ -89,9 +103,13 @@ def read(
     rate_hz,
     time_zone,
   )
-  labels_path = None if labels is None else pathlib.Path(labels)
-  shared = None if labels_path is None else read_labels(formats.open_labels(labels_path))
-  exports, warnings = formats.find(pathlib.Path(path), labels_path.resolve() if labels_path else None)
+  given = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
+  shared = None if given is None else read_labels(formats.open_labels(given))
+  if isinstance(source, str | os.PathLike):
+    ignored = given.resolve() if isinstance(given, pathlib.Path) else None
+    exports, warnings = formats.find(pathlib.Path(source), ignored)
+  else:
+    exports, warnings = formats.find_in_frame(source), []
   several = len(exports) > 1
   named = set() if shared is None else set(shared.recording or ())
   if shared is not None and (unknown := sorted(named.difference(*(export.names for export in exports)))):
@@ -126,7 +144,7 @@ def read(
     reading.notes.extend(prefix + note for note in dict.fromkeys(findings.notes))
     reading.warnings.extend(prefix + warning for warning in dict.fromkeys(findings.warnings))
   if not reading.recordings:
-    raise UserError(f'{path} holds no recording. {reading.warnings[0]}')
+    raise UserError(f'{source} holds no recording. {reading.warnings[0]}')
   if shared is not None and not any(recording.spans for recording in reading.recordings):
     raise UserError(f'{shared.path}: no label lies in any recording: are its times on their clock?')
   if 0 < len(without_gyro) < len(set(reading.files)):
@@ -170,62 +188,6 @@ def _known_zone(name: str) -> str:
     return name if name and clocks.zone(name) else ''
   except UserError:
     return ''
-
-
-def to_windows(
-  reading: Reading,
-  windowing: Windowing,
-  *,
-  unlabeled: bool = False,
-  dropped: collections.Counter | None = None,
-) -> list[Window]:
-  """Windows within labeled spans; with `unlabeled` all windows, of activity '', whatever the labels.
-
-  A window's `recording` indexes reading.recordings, its `start_s` is on that recording's clock.
-  `dropped` counts what is left out, by reason.
-  """
-  dropped = collections.Counter() if dropped is None else dropped
-  windows: list[Window] = []
-  for number, recording in enumerate(reading.recordings):
-    if unlabeled:
-      end_s = float(recording.acc.time_s[-1]) + 1 / windowing.rate_hz
-      recording = dataclasses.replace(recording, spans=(Span(0.0, end_s, ''),))
-    for part in _slices(recording, windowing):
-      windows += cut(part, resample(part, dropped, windowing), dropped, windowing, number=number)
-  return windows
-
-
-def unlabeled_windows(reading: Reading, windowing: Windowing, *, limit: int = 12_000) -> list[Window]:
-  """Windows that overlap no labeled span; evenly spaced ones if there are more than `limit`."""
-  spans = [recording.spans for recording in reading.recordings]
-  windows = [
-    window
-    for window in to_windows(reading, windowing, unlabeled=True)
-    if not segments.clip(spans[window.recording], window.start_s, window.start_s + windowing.seconds)
-  ]
-  indices = np.linspace(0, len(windows) - 1, min(limit, len(windows))).round().astype(int)
-  return [windows[index] for index in indices]
-
-
-def _slices(recording: Recording, windowing: Windowing) -> Iterator[Recording]:
-  """Slices of about an hour and half a window of the next, so that each window lies in one."""
-  # A multiple of the windows' step, so that windows are the same with and without slices.
-  samples = max(int(_SLICE_S / windowing.step_s), 1) * windowing.step_samples
-  slice_s = samples / windowing.rate_hz
-  overlap_s = (windowing.samples - windowing.step_samples) / windowing.rate_hz
-  end_s = float(recording.acc.time_s[-1])
-  if end_s <= 1.5 * slice_s:
-    yield recording
-    return
-  for start_s in np.arange(0.0, end_s, slice_s).tolist():
-    stop_s = start_s + slice_s + overlap_s
-    spans = segments.clip(recording.spans, start_s, stop_s)
-    # A nanosecond, for a sample that rounding moved behind the start.
-    acc, gyro = (
-      segments.extract_around(samples, start_s + 1e-9, stop_s) for samples in (recording.acc, recording.gyro)
-    )
-    if spans and len(acc.time_s) > 1 and len(gyro.time_s) > 1:
-      yield dataclasses.replace(recording, acc=acc, gyro=gyro, spans=spans)
 
 
 def _spans(

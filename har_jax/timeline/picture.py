@@ -7,11 +7,14 @@ import io
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from har_jax import escaping
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
 from har_jax.timeline.clock import Clock
+
+if TYPE_CHECKING:
+  from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, readable with color blindness. The ninth activity has the first color, hatched.
 _COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
@@ -42,29 +45,45 @@ class _Strip:
   activity: str
 
 
-def svg(bouts: Sequence[Bout], clock: Clock, classes: Sequence[str], doubts: Sequence[str] = ()) -> bytes:
-  """Draws the bouts, with doubts about the recording below them. The same arguments give the same bytes."""
-  import matplotlib
-  from matplotlib.figure import Figure
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """Bouts on a clock, with doubts about the recording below them. The same arguments give the same bytes."""
 
-  lines = [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
-  strips = [strip for bout in bouts for strip in _strips(bout, clock)]
-  rows = list(dict.fromkeys(strip.row for strip in strips))
-  with matplotlib.rc_context(_STYLE):
-    figure = Figure(figsize=(_WIDTH, _MARGIN + _ROW * len(rows) + _LINE * len(lines)), layout='constrained')
-    axes = figure.add_subplot()
-    _draw(axes, strips, rows, classes)
-    _legend(figure, bouts, classes)
-    _time_axis(axes, strips)
-    zone = f' ({clock.zone})' if clock.zone else ''
-    axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
-    if lines:
-      figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
+  bouts: Sequence[Bout]
+  clock: Clock
+  classes: Sequence[str]
+  doubts: Sequence[str] = ()
+
+  def draw(self) -> 'Figure':
+    """The picture as a figure of Matplotlib."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    clock = self.clock
+    lines = [line for doubt in self.doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
+    strips = [strip for bout in self.bouts for strip in _strips(bout, clock)]
+    rows = list(dict.fromkeys(strip.row for strip in strips))
+    height = _MARGIN + _ROW * len(rows) + _LINE * len(lines)
+    with matplotlib.rc_context(_STYLE):
+      figure = Figure(figsize=(_WIDTH, height), layout='constrained')
+      axes = figure.add_subplot()
+      _draw(axes, strips, rows, self.classes)
+      _legend(figure, self.bouts, self.classes)
+      _time_axis(axes, strips)
+      zone = f' ({clock.zone})' if clock.zone else ''
+      axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
+      if lines:
+        figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
+    return figure
+
+  def svg(self) -> bytes:
+    import matplotlib
+
     written = io.StringIO()
-    with warnings.catch_warnings():
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
       warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
-      figure.savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
-  return written.getvalue().encode()
+      self.draw().savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
+    return written.getvalue().encode()
 
 
 def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The recognizer's prediction for each window of a long recording.   w windows, y classes."""
 
-import collections
 import dataclasses
 import itertools
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
 from har_jax.datasets import signal_summary
-from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
@@ -68,7 +66,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   with tqdm.tqdm(
     total=round(seconds), desc='recognizing', unit='s', unit_scale=True, disable=not progress
   ) as bar:
-    for windows in _chunks(windows_of(reading, recognizer.windowing), _CHUNK):
+    for windows in _chunks(recordings.overlapping_windows(reading, recognizer.windowing), _CHUNK):
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.probabilities(signals).astype(np.float32))
       still.append(signal_summary.is_still(signals))
@@ -143,24 +141,6 @@ def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
       'The adapter was trained without a gyroscope: the gyroscope of this recording is ignored.'
     )
   return sentences
-
-
-def windows_of(reading: Reading, windowing: Windowing) -> Iterator[Window]:
-  """Windows without a gap, which overlap by half. One resampled recording is in memory at a time.
-
-  Raises UserError at the end if there was none.
-  """
-  count = 0
-  for index, recording in enumerate(reading.recordings):
-    one = dataclasses.replace(reading, recordings=[recording])
-    for window in recordings.to_windows(one, windowing, unlabeled=True, dropped=collections.Counter()):
-      count += 1
-      yield dataclasses.replace(window, recording=index)
-  if not count:
-    raise UserError(
-      f'no window of {windowing.seconds:g} s without a gap in {reading.seconds:.1f} s of recording: '
-      'is its rate 5 Hz or less, or is it too short?'
-    )
 
 
 def _chunks(windows: Iterator[Window], size: int) -> Iterator[list[Window]]:

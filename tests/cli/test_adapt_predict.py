@@ -320,7 +320,7 @@ def test_an_adapter_is_exported_with_a_card(
     ('predict', ['--recording={}/day.csv', '--adapter={}/base'], '--adapter='),
     ('predict', ['--recording={}/day.csv', '--adapter={}/none'], 'no such folder'),
     ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--labels={}/none.csv'], 'none.csv'),
-    ('predict', ['--recording={}/day.csv', '--adapter={}/base', '--unknown_below=60'], '60.0'),
+    ('predict', ['--recording={}/day.csv', '--adapter={}/adapter', '--unknown_below=60'], '60.0'),
     ('predict', ['--recording={}/none.csv', '--adapter={}/adapter'], 'none.csv'),
     ('export', ['--adapter={}/base'], '--adapter='),
     ('export', ['--adapter={}/adapter', '--format=caffe'], '--format=caffe'),

@@ -14,7 +14,15 @@ from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples, Span
-from har_jax.timeline import Predictions, Rules, find_bouts, score, unknown_labels, warnings_for, write
+from har_jax.timeline import (
+  Predictions,
+  Rules,
+  find_bouts,
+  make_answers,
+  score,
+  unknown_labels,
+  warnings_for,
+)
 from har_jax.timeline.clock import Clock
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
@@ -139,7 +147,8 @@ def _reading(lengths_s: list[float], files: list[str], offsets_s: list[float], s
 def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
   predictions = _predictions([0, 0, 1, 1], recording=[0, 0, 1, 1], starts=[0, 1.28, 0, 1.28])
   reading = _reading([3.84, 3.84], ['a', 'b'], [0.0, 0.0], '2026-05-28T20:26:40')
-  summary = write(tmp_path, predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD)
+  answers = make_answers(predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD)
+  answers.save(tmp_path)
   assert (tmp_path / 'bouts.csv').read_text().splitlines() == [
     'file,start_s,end_s,activity,confidence',
     'a,0.000,3.840,run,0.9000',
@@ -150,34 +159,37 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
     .read_text()
     .startswith('file,time_s,activity,confidence,p_run,p_sit\na,0.000,run,')
   )
-  assert summary['minutes'] == {'run': 0.06, 'sit': 0.06}
-  assert summary['gap_minutes'] == 0
+  assert answers.summary['minutes'] == {'run': 0.06, 'sit': 0.06}
+  assert answers.summary['gap_minutes'] == 0
 
 
-def test_minutes_add_up_to_the_recorded_time(tmp_path):
+def test_minutes_add_up_to_the_recorded_time():
   # 64 s of activity, 76.8 s unworn, and 40 s after the last window.
   still = [False] * 49 + [True] * 60
   predictions = _predictions([0] * 49 + [1] * 60, still=still)
   bouts = find_bouts(predictions, Rules(not_worn_min=1.0))
   reading = _reading([140.8 + 40.0], ['day'], [0.0])
-  summary = write(tmp_path, predictions, bouts, Rules(), reading, _CARD)
+  answers = make_answers(predictions, bouts, Rules(), reading, _CARD)
+  summary = answers.summary
   names = ('unknown_minutes', 'not_worn_minutes', 'gap_minutes')
   parts = [*summary['minutes'].values(), *(summary[name] for name in names)]
   assert parts == pytest.approx([63.36 / 60, 0, 0, 77.44 / 60, 40 / 60], abs=0.006)
   assert sum(parts) == pytest.approx(summary['recorded_minutes'], abs=0.02)
+  assert answers.minutes['minutes'].sum() == pytest.approx(sum(parts))
 
 
 def test_a_day_past_midnight_has_a_row_per_date():
-  from har_jax.timeline import picture
+  from har_jax.timeline.picture import Picture
 
   bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
   clock = Clock(
     ('day',), (0.0,), Clock.from_reading(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start
   )
-  text = picture.svg(bouts, clock, tuple('abcdefghij')).decode()
+  picture = Picture(bouts, clock, tuple('abcdefghij'))
+  text = picture.svg().decode()
   assert '2026-05-28' in text
   assert '2026-05-29' in text
-  assert text == picture.svg(bouts, clock, tuple('abcdefghij')).decode()
+  assert text == picture.svg().decode()
 
 
 def test_times_are_shown_in_the_time_zone_also_after_a_change_of_clocks():
@@ -230,9 +242,8 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   classes = ('=cmd|1', 'a\x00\x1b[2J<script>\ud800')
   predictions = _predictions([0] * 9 + [1] * 9, classes=classes)
   reading = _reading([30.0], ['=a.csv'], [0.0])
-  write(
-    tmp_path / 'out', predictions, find_bouts(predictions, Rules(mean_bout_s=0.0)), Rules(), reading, _CARD
-  )
+  bouts = find_bouts(predictions, Rules(mean_bout_s=0.0))
+  make_answers(predictions, bouts, Rules(), reading, _CARD).save(tmp_path / 'out')
   rows = list(csv.reader((tmp_path / 'out' / 'bouts.csv').read_text().splitlines()))
   assert "'=cmd|1" in rows[1]
   root = ElementTree.parse(tmp_path / 'out' / 'timeline.svg').getroot()

@@ -4,10 +4,11 @@ import collections
 import dataclasses
 import difflib
 import pathlib
+from typing import TYPE_CHECKING
 
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import files as user_files
-from har_jax.recordings import language, opening
+from har_jax.recordings import language, opening, tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats import (
   actigraph,
@@ -23,7 +24,10 @@ from har_jax.recordings.formats.export import Export, Format
 from har_jax.recordings.opening import is_table, open_table
 from har_jax.recordings.tables import NoRecording, Table, printable
 
-__all__ = ['FORMATS', 'Export', 'find', 'is_recording', 'nearest', 'open_labels']
+if TYPE_CHECKING:
+  import pandas as pd
+
+__all__ = ['FORMATS', 'Export', 'find', 'find_in_frame', 'is_recording', 'nearest', 'open_labels']
 
 LABELS_ENDING = '.labels'
 # phyphox comes before formats of single tables, as its workbooks have several sheets.
@@ -52,8 +56,10 @@ def is_recording(file: File) -> bool:
   return file.suffix in _SUFFIXES and not file.stem.lower().endswith(LABELS_ENDING)
 
 
-def open_labels(path: pathlib.Path) -> Table:
-  """A file of labels as a table. Raises UserError: no such file, or no table."""
+def open_labels(path: 'pathlib.Path | pd.DataFrame') -> Table:
+  """A file of labels, or a DataFrame, as a table. Raises UserError: no such file, or no table."""
+  if not isinstance(path, pathlib.Path):
+    return tables.make_table(pathlib.Path('labels'), path)
   if not path.is_file():
     raise UserError(f'no file {path}: give a CSV file with the columns start, end and activity')
   file = user_files.make_file(path)
@@ -90,6 +96,25 @@ def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[
     first = f'. {warnings[0]}' if warnings else ''
     raise UserError(f'{path} holds no recording: {_list_formats()}{first}')
   return _distinguish(exports), warnings
+
+
+def find_in_frame(frame: 'pd.DataFrame') -> list[Export]:
+  """The recording in a DataFrame, as that of a file with its columns; an index of times counts as a column.
+
+  Raises UserError as `find`.
+  """
+  import pandas as pd
+
+  if isinstance(frame.index, pd.DatetimeIndex | pd.TimedeltaIndex):
+    frame = frame.reset_index(names='time')
+  name = pathlib.Path('DataFrame')
+  path = name.with_suffix(opening.PARQUET[0])  # nobody looks for an app's text in it
+  file = File(path, path.parent, path.open, {'table': tables.make_table(name, frame)})
+  exports, _ = _find_in_file(Files(name.name, {path.name: file}, file))
+  apps = {plain.APP: 'a table'}
+  return [
+    dataclasses.replace(export, folder=None, app=apps.get(export.app, export.app)) for export in exports
+  ]
 
 
 def _extend(exports: list[Export], warnings: list[str], more: tuple[list[Export], list[str]]) -> None:

@@ -1,0 +1,204 @@
+"""A recognizer adapted to a user's labeled recording, and how well it does on windows that were held out.
+
+w windows, v windows held out.
+"""
+
+import collections
+import dataclasses
+import os
+import time
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from jaxtyping import Bool
+
+from har_jax import files, recordings
+from har_jax.config import Windowing
+from har_jax.datasets import splits
+from har_jax.errors import UserError
+from har_jax.recognizer import comparison
+from har_jax.recognizer import ensemble as ensembles
+from har_jax.recognizer.calibration import Calibration, calibrate
+from har_jax.recognizer.comparison import Comparison
+from har_jax.recognizer.parameters import Base, TrainingChanges
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading, ReadingOptions, Source
+from har_jax.signal.cutting import Window
+from har_jax.timeline import rate_check
+from har_jax.timeline.notices import Notices, Tell
+
+if TYPE_CHECKING:
+  import pandas as pd
+
+OVERLAPPING = 'overlap windows held out'  # a reason why windows were left out
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Adapted:
+  """A recognizer that was adapted to a recording, as `har_jax.adapt` returns it.
+
+  Attributes
+  ----------
+  recognizer : Recognizer
+    It is calibrated if windows were held out.
+  validation : DataFrame
+    Windows of each activity: to train on, held out, and recognized among these.
+  comparison : Comparison or None
+    The recognizer and baselines on the windows held out; None if there are none.
+  calibration : Calibration or None
+    The temperature that was fitted to them.
+  left_out : dict
+    Counts of windows that were not used, by the reason.
+  notes, warnings : list of str
+    What was inferred from the recording, and what is doubtful.
+  """
+
+  recognizer: Recognizer
+  validation: 'pd.DataFrame'
+  comparison: Comparison | None
+  calibration: Calibration | None
+  left_out: dict[str, int]
+  notes: list[str]
+  warnings: list[str]
+
+  @property
+  def scores(self) -> 'pd.DataFrame':
+    """Macro-F1, accuracy and seconds of the fit of each model; no row if nothing was held out."""
+    import pandas as pd
+
+    names = ['model', 'macro_f1', 'accuracy', 'seconds']
+    scores = [] if self.comparison is None else self.comparison.scores
+    rows = [[getattr(score, name) for name in names] for score in scores]
+    return pd.DataFrame(rows, columns=names).set_index('model')
+
+  def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Writes adapter and base, as `Recognizer.save`."""
+    self.recognizer.save(folder, overwrite=overwrite)
+
+  def __repr__(self) -> str:
+    return f'{self.recognizer}\n{self.validation}\n{self.scores}'
+
+  def _repr_html_(self) -> str:
+    return ''.join(frame.to_html(float_format='%.3f') for frame in (self.validation, self.scores))
+
+
+class AdaptOptions(ReadingOptions, TrainingChanges, total=False):
+  """What `adapt` passes on to `recordings.read` and to `Recognizer`."""
+
+
+def adapt(
+  recording: Source,
+  labels: 'Source | None' = None,
+  *,
+  base: Base = None,
+  validation_fraction: float | int = 0.2,
+  ensemble: bool | None = None,
+  use_unlabeled: bool = True,
+  frame: str = 'auto',
+  progress: bool = False,
+  tell: Tell | None = None,
+  **options: Unpack[AdaptOptions],
+) -> Adapted:
+  """Adapts a base to a labeled recording, as `har-jax adapt` does.
+
+  Parameters
+  ----------
+  recording : str, path-like or DataFrame
+    What an app exported: a file, a zip or a folder; or a table of one recording.
+  labels : str, path-like or DataFrame, default None
+    Table of start, end and activity. None: <recording>.labels.csv, or a column of the recording.
+  base : Base, str or path-like, default None
+    The base to adapt, or a folder that has one, such as an adapter's. None: the bundled base.
+  validation_fraction : float in [0, 1), default 0.2
+    Fraction of each activity, its last part, to validate and calibrate on.
+  ensemble : bool, default None
+    Predict by the weighted mean of the adapted encoder and the baselines. None: if their packages are there.
+  use_unlabeled : bool, default True
+    Self-training with the rest of the recording, kept if the windows held out are recognized as well.
+  frame, progress, tell
+    As in `har_jax.recognize`.
+  **options
+    Parameters of `Recognizer`, except that alpha is twice the rank by default; and what is not to be
+    inferred, as in `har_jax.recognize`.
+
+  Raises UserError, with what to do, if the recording, its labels or a parameter cannot be used.
+  """
+  if not 0 <= validation_fraction < 1:
+    raise UserError(f'validation_fraction is {validation_fraction!r}; give a number in [0, 1)')
+  read_options: Any = {
+    name: value for name, value in options.items() if name in ReadingOptions.__annotations__
+  }
+  parameters: Any = {name: value for name, value in options.items() if name not in read_options}
+  notices = Notices(tell)
+  reading = recordings.read(recording, labels=labels, **read_options)
+  notices.note(reading.notes)
+  pretrained = Recognizer(base) if isinstance(base, files.Base) else Recognizer.load(base)
+  if pretrained.base is None:
+    raise UserError(f'{base} was trained from scratch and has no base: give another folder')
+  reading, _ = rate_check.check(pretrained.signals, reading, frame, pretrained.windowing)
+  notices.note(reading.notes[len(notices.notes) :])
+  notices.warn(reading.warnings + recordings.check(reading, pretrained.windowing))
+  dropped: collections.Counter[str] = collections.Counter()
+  windows = _labeled_windows(reading, pretrained.windowing, dropped)
+  held_out, overlapping = splits.hold_out_last(windows, validation_fraction, pretrained.windowing)
+  dropped[OVERLAPPING] = int(overlapping.sum())
+  signals = np.stack([window.signal for window in windows])[~overlapping]
+  activities = np.array([window.activity for window in windows])[~overlapping]
+  held_out = held_out[~overlapping]
+  unlabeled = recordings.unlabeled_windows(reading, pretrained.windowing) if use_unlabeled else []
+  start_s = time.monotonic()
+  recognizer = Recognizer(
+    pretrained.base,
+    validation_fraction=validation_fraction,
+    ensemble=ensembles.is_installed() if ensemble is None else ensemble,
+    verbose=progress,
+    **({'alpha': 2.0 * parameters.get('rank', Recognizer.rank)} | parameters),
+  ).fit(
+    signals,
+    activities,
+    held_out=held_out,
+    unlabeled=np.stack([window.signal for window in unlabeled]) if unlabeled else None,
+  )
+  seconds = time.monotonic() - start_s
+  if (summary := recognizer.adapter_.signals) is not None:
+    summary = dataclasses.replace(summary, rates_hz=rate_check.rates_hz(reading))
+    recognizer.adapter_ = recognizer.adapter_.with_card(signals=summary)
+  compared, calibration, is_correct = None, None, np.zeros(0, bool)
+  if held_out.any():
+    calibration = calibrate(recognizer, signals[held_out], activities[held_out])
+    compared = comparison.compare(recognizer, signals, activities, held_out, seconds)
+    recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(compared.scores)
+    is_correct = compared.adapted[0].is_correct
+  counts = _count(activities, held_out, is_correct)
+  return Adapted(recognizer, counts, compared, calibration, dropped, notices.notes, notices.warnings)
+
+
+def _labeled_windows(
+  reading: Reading, windowing: Windowing, dropped: collections.Counter[str]
+) -> list[Window]:
+  """Raises UserError unless they are of two activities."""
+  windows = recordings.to_windows(reading, windowing, dropped=dropped)
+  activities = sorted({window.activity for window in windows})
+  if len(activities) < 2:
+    raise UserError(
+      f'labeled windows of {len(activities)} activities ({", ".join(activities) or "none"}), two are needed: '
+      f'label them for {windowing.seconds:g} s or more at a time, in a column of the recording or with '
+      '--labels='
+    )
+  return windows
+
+
+def _count(
+  activities: np.ndarray, held_out: Bool[np.ndarray, 'w'], is_correct: Bool[np.ndarray, 'v']
+) -> 'pd.DataFrame':
+  import pandas as pd
+
+  windows = {
+    'training': activities[~held_out],
+    'validation': activities[held_out],
+    'correct': activities[held_out][is_correct],
+  }
+  names = pd.Index(np.unique(activities), name='activity')
+  return pd.DataFrame(
+    {column: [int((present == name).sum()) for name in names] for column, present in windows.items()}, names
+  )

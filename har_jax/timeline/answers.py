@@ -1,0 +1,232 @@
+"""What was done when in a recording: DataFrames, a picture, and the files of a timeline."""
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import har_jax
+from har_jax import escaping, storage
+from har_jax.config import SCHEMA_VERSION
+from har_jax.files import safetensors_io
+from har_jax.recordings import Reading
+from har_jax.storage import Place
+from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes_by_activity
+from har_jax.timeline.clock import Clock
+from har_jax.timeline.picture import Picture
+from har_jax.timeline.predictions import Predictions
+from har_jax.timeline.scoring import Score
+
+if TYPE_CHECKING:
+  import pandas as pd
+  from matplotlib.figure import Figure
+
+_SECONDS = ('time_s', 'start_s', 'end_s')
+FORMAT = f'har_jax timeline {SCHEMA_VERSION}'
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Answers:
+  """What was done when in a recording, as `har_jax.recognize` answers. A notebook shows it as a timeline.
+
+  Attributes
+  ----------
+  windows : DataFrame
+    A row per window, each alone: time, activity, confidence, and the probability p_<activity> of each. Times
+    in seconds count from a file's first sample; `time` is on the wall clock, if the file states it.
+  bouts : DataFrame
+    A row per bout, decoded over the windows: start, end, activity, and mean confidence (NaN if not worn).
+  summary : dict
+    The entries of summary.json.
+  notes, warnings : list of str
+    What was inferred from the recording, and what is doubtful.
+  score : Score or None
+    Agreement of single windows with the labels, if there are any.
+  """
+
+  windows: 'pd.DataFrame'
+  bouts: 'pd.DataFrame'
+  summary: dict[str, Any]
+  notes: list[str]
+  warnings: list[str]
+  score: Score | None
+  picture: Picture
+
+  @property
+  def minutes(self) -> 'pd.DataFrame':
+    """Minutes of each activity, longest first, then the rest of the recorded time."""
+    import pandas as pd
+
+    summary = self.summary
+    rest = {} if UNKNOWN in summary['minutes'] else {UNKNOWN: summary['unknown_minutes']}
+    rest |= {'not worn': summary['not_worn_minutes'], 'no signal': summary['gap_minutes']}
+    return pd.Series(summary['minutes'] | rest, name='minutes').rename_axis('activity').to_frame()
+
+  def plot(self) -> 'Figure':
+    """The timeline as a figure of Matplotlib: a row per day or file, a color per activity."""
+    return self.picture.draw()
+
+  def save(self, folder: str | Place) -> None:
+    """Writes windows.csv, bouts.csv, summary.json and timeline.svg, all or none.
+
+    Raises UserError if they cannot be written.
+    """
+    contents = {
+      'windows.csv': _csv(self.windows),
+      'bouts.csv': _csv(self.bouts),
+      'timeline.svg': self.picture.svg(),
+      'summary.json': safetensors_io.to_text(self.summary),
+    }
+    safetensors_io.write_files(storage.place(str(folder)), contents)
+
+  def __repr__(self) -> str:
+    return f'{len(self.bouts)} bouts in {self.summary["recorded_minutes"]} minutes\n{self.minutes}'
+
+  def _repr_html_(self) -> str:
+    svg = self.picture.svg().decode()
+    return svg[svg.index('<svg') :] + self.minutes.to_html(float_format='%.1f')
+
+
+def make_answers(
+  predictions: Predictions,
+  bouts: Sequence[Bout],
+  rules: Rules,
+  reading: Reading,
+  adapter: Mapping[str, Any],
+  scored: Score | None = None,
+  frame: Sequence[dict[str, Any]] = (),
+  warnings: Sequence[str] = (),
+) -> Answers:
+  """The answers to a reading. The reading's warnings stand in the summary and below the picture, too.
+
+  adapter: method, classes, temperature and checksum; weights of the members of an ensemble.
+  frame: what was changed about each file's frame. warnings: all, those of the reading included.
+  """
+  clock = Clock.from_reading(reading)
+  summary = _summary(predictions, bouts, rules, reading, adapter)
+  summary['frame'] = list(frame)
+  if scored is not None:
+    summary['score'] = dataclasses.asdict(scored)
+  return Answers(
+    _window_frame(predictions, rules, clock),
+    _bout_frame(bouts, clock),
+    summary,
+    reading.notes,
+    list(warnings),
+    scored,
+    Picture(bouts, clock, predictions.classes, reading.warnings),
+  )
+
+
+def _summary(
+  predictions: Predictions, bouts: Sequence[Bout], rules: Rules, reading: Reading, adapter: Mapping[str, Any]
+) -> dict[str, Any]:
+  """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it."""
+  minutes = minutes_by_activity(bouts)
+  clock = Clock.from_reading(reading)
+  ends_s: dict[str, float] = {}
+  for index, recording in enumerate(reading.recordings):
+    end_s = clock.in_file_s(index, float(recording.acc.time_s[-1]))
+    ends_s[clock.files[index]] = max(end_s, ends_s.get(clock.files[index], 0.0))
+  recorded = sum(ends_s.values()) / 60
+  covered = sum(bout.length_s for bout in bouts) / 60
+  classes = predictions.classes
+  unknown, not_worn = (
+    0.0 if name in classes else minutes.get(name, 0.0)  # a class may have this name
+    for name in (UNKNOWN, NOT_WORN)
+  )
+  return {
+    'format': FORMAT,
+    'har_jax': har_jax.__version__,
+    'start': reading.start or None,
+    'time_zone': reading.time_zone or None,
+    'files': list(ends_s),
+    'minutes': {
+      name: round(minutes.get(name, 0.0), 2)
+      for name in sorted(classes, key=lambda name: -minutes.get(name, 0.0))
+    },
+    'unknown_minutes': round(unknown, 2),
+    'not_worn_minutes': round(not_worn, 2),
+    'compared_with_walking': predictions.compared,
+    'gap_minutes': round(max(recorded - covered, 0.0), 2),
+    'recorded_minutes': round(recorded, 2),
+    'windows': len(predictions.start_s),
+    'tta_shifts': predictions.tta_shifts,
+    'bouts': len(bouts),
+    'rules': str(rules),
+    'adapter': adapter,
+    'notes': reading.notes,
+    'warnings': reading.warnings,
+  }
+
+
+def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.DataFrame':
+  """The prediction of each window alone, without its neighbors and without the rule for `not_worn`."""
+  probabilities = predictions.probabilities
+  confidence = probabilities.max(axis=1)
+  names = np.array(predictions.classes)[probabilities.argmax(axis=1)]
+  columns = _locations(clock, predictions.recording.tolist(), {'time': predictions.start_s.tolist()})
+  columns |= {
+    'activity': np.where(confidence >= rules.unknown_below, names, UNKNOWN),
+    'confidence': confidence,
+  }
+  columns |= {f'p_{name}': column for name, column in zip(predictions.classes, probabilities.T, strict=True)}
+  return _to_frame(columns)
+
+
+def _bout_frame(bouts: Sequence[Bout], clock: Clock) -> 'pd.DataFrame':
+  times_s = {'start': [bout.start_s for bout in bouts], 'end': [bout.stop_s for bout in bouts]}
+  columns = _locations(clock, [bout.recording for bout in bouts], times_s)
+  columns |= {name: [getattr(bout, name) for bout in bouts] for name in ('activity', 'confidence')}
+  return _to_frame(columns)
+
+
+def _locations(
+  clock: Clock, recordings: Sequence[int], times_s: Mapping[str, Sequence[float]]
+) -> dict[str, Any]:
+  """Columns of the file, if there are several, of seconds, and of times on the wall clock, if it is known."""
+  file_s = {
+    name: [clock.in_file_s(*pair) for pair in zip(recordings, column, strict=True)]
+    for name, column in times_s.items()
+  }
+  columns: dict[str, Any] = (
+    {'file': [clock.files[recording] for recording in recordings]} if clock.has_several else {}
+  )
+  columns |= {f'{name}_s': column for name, column in file_s.items()}
+  if clock.start is not None:
+    columns |= {name: [clock.moment(time_s) for time_s in column] for name, column in file_s.items()}
+  return columns
+
+
+def _to_frame(columns: dict[str, Any]) -> 'pd.DataFrame':
+  import pandas as pd
+
+  # Half a pair of UTF-16, which a card's JSON may hold, is no text for pandas.
+  texts = {'file', 'activity'}.intersection(columns)
+  columns |= {name: [_as_text(value) for value in columns[name]] for name in texts}
+  return pd.DataFrame({_as_text(name): column for name, column in columns.items()})
+
+
+def _as_text(name: str) -> str:
+  return name.encode(errors='replace').decode()
+
+
+def _csv(frame: 'pd.DataFrame') -> bytes:
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator='\n')
+  writer.writerow(map(escaping.csv_cell, frame.columns))
+  columns = [[_cell(name, value) for value in frame[name]] for name in frame.columns]
+  writer.writerows(map(escaping.csv_cell, row) for row in zip(*columns, strict=True))
+  return text.getvalue().encode()
+
+
+def _cell(name: str, value: Any) -> str:
+  if isinstance(value, str):
+    return value
+  if isinstance(value, float):
+    return '' if math.isnan(value) else f'{value:.3f}' if name in _SECONDS else f'{value:.4f}'
+  return value.isoformat(timespec='milliseconds')

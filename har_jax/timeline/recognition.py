@@ -1,0 +1,136 @@
+"""A user's recording → answers, with a recognizer, an adapter or the bundled base."""
+
+import copy
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any, TypeAlias, Unpack
+
+from har_jax import recordings
+from har_jax.continual import routing
+from har_jax.errors import UserError, shorten
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import ReadingOptions, Source
+from har_jax.signal.recording import Recording
+from har_jax.timeline import rate_check, scoring
+from har_jax.timeline.adaptation import Adapted
+from har_jax.timeline.answers import Answers, make_answers
+from har_jax.timeline.bouts import Rules, find_bouts
+from har_jax.timeline.decoding import MEAN_BOUT_S
+from har_jax.timeline.notices import Notices, Tell
+from har_jax.timeline.predictions import Predictions, predict, warnings_for
+
+Adapter: TypeAlias = Recognizer | Adapted | str | os.PathLike[str]
+
+
+def recognize(
+  recording: Source,
+  adapter: Adapter | None = None,
+  *,
+  labels: 'Source | None' = None,
+  base: str | os.PathLike[str] | None = None,
+  unknown_below: float | int = 0.0,
+  mean_bout_s: float | int = MEAN_BOUT_S,
+  not_worn_min: float | int = 30.0,
+  tta_shifts: int | None = None,
+  frame: str = 'auto',
+  progress: bool = False,
+  tell: Tell | None = None,
+  **options: Unpack[ReadingOptions],
+) -> Answers:
+  """Recognizes the activities of a whole recording, as `har-jax predict` does.
+
+  Parameters
+  ----------
+  recording : str, path-like or DataFrame
+    What an app exported: a file, a zip or a folder; or a table of one recording. Columns, units and clock are
+    inferred.
+  adapter : Recognizer, Adapted, str or path-like, default None
+    A fitted recognizer, what `har_jax.adapt` returns, or the folder that either saved. None: the bundled
+    base, which recognizes common activities.
+  labels : str, path-like or DataFrame, default None
+    Table of start, end and activity, to score the answers with. It never changes them.
+  base : str or path-like, default None
+    Folder of the adapter's base, if it was saved elsewhere.
+  unknown_below, mean_bout_s, not_worn_min : float
+    The rules by which windows become bouts: `har_jax.timeline.Rules`.
+  tta_shifts : int, default None
+    Test-time augmentation; None: the adapter's.
+  frame : str, default 'auto'
+    Axes and signs: 'auto' corrects what is certain, 'as_is' changes nothing, '-x,-y,z' names them.
+  progress : bool, default False
+    Show a progress bar.
+  tell : callable, default None
+    Called with 'note' or 'warning' and each sentence as soon as it is known.
+  **options
+    What is not to be inferred: columns (role → name; roles are time, ax, ay, az, gx, gy, gz, label),
+    acc_unit, gyro_unit, time_unit, rate_hz, time_zone.
+
+  Raises UserError, with what to do, if the recording or the adapter cannot be used.
+  """
+  rules, notices = Rules(mean_bout_s, unknown_below, not_worn_min), Notices(tell)
+  if isinstance(adapter, Adapted):
+    adapter = adapter.recognizer
+  routed = None if isinstance(adapter, Recognizer) else routing.find(adapter)
+  if isinstance(adapter, Recognizer):
+    recognizer = adapter
+  else:
+    recognizer = Recognizer.load(adapter if routed is None else routed.first, base)
+  if not hasattr(recognizer, 'adapter_'):
+    raise UserError(f'{adapter} has a base without a head and no adapter: adapt it first')
+  reading = recordings.read(recording, labels=labels, **options)
+  notices.note(reading.notes)
+  reading, findings = rate_check.check(recognizer.signals, reading, frame, recognizer.windowing)
+  notices.note(reading.notes[len(notices.notes) :])
+  if routed is not None:
+    folder, domain = routed.nearest(recognizer, reading)
+    reading.notes.append(
+      f'The features of this recording are nearest to those of {domain}: its adapter {folder} answers.'
+    )
+    notices.note(reading.notes[-1:])
+    recognizer = Recognizer.load(folder, base)
+  if tta_shifts is not None:
+    recognizer = copy.copy(recognizer).set_params(tta_shifts=tta_shifts)
+  labeled = reading.recordings
+  # Without labels: they must not change predictions, and too few of them are no reason to warn.
+  reading = dataclasses.replace(reading, recordings=[dataclasses.replace(part, spans=()) for part in labeled])
+  notices.warn(reading.warnings + recordings.check(reading, recognizer.windowing))
+  notices.warn(warnings_for(recognizer, reading))
+  predictions = predict(recognizer, reading, progress=progress)
+  notices.warn(predictions.warnings)
+  reading.warnings.extend(predictions.warnings)
+  scored = None
+  if labels is not None:
+    notices.warn(_unknown_labels(predictions, labeled))
+    scored = scoring.score(predictions, labeled, unknown_below=rules.unknown_below)
+  return make_answers(
+    predictions,
+    find_bouts(predictions, rules),
+    rules,
+    reading,
+    _describe(recognizer, predictions),
+    scored,
+    [{'file': name, **finding.to_json()} for name, finding in findings.items()],
+    notices.warnings,
+  )
+
+
+def _unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
+  """A sentence if some labels are no class of the model."""
+  unknown = scoring.unknown_labels(predictions, labeled)
+  return [
+    f'The model has no class {shorten(", ".join(unknown))}, so these labels count as errors. Its '
+    f'classes are {", ".join(predictions.classes)}.'
+  ] * bool(unknown)
+
+
+def _describe(recognizer: Recognizer, predictions: Predictions) -> dict[str, Any]:
+  """The entries of a summary that say who answered."""
+  card = recognizer.adapter_.card
+  return {
+    'method': card.method,
+    'classes': list(predictions.classes),
+    'temperature': recognizer.temperature,
+    'checksum': card.checksum,
+    'ensemble': recognizer.ensemble_.weights if recognizer.ensemble else None,
+  }

@@ -1,0 +1,111 @@
+"""`har_jax.recognize` and `har_jax.adapt` do what the commands do, and print nothing."""
+
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from in_process import run_in_process
+
+import har_jax
+from har_jax import files
+from har_jax.errors import UserError
+from har_jax.timeline import OVERLAPPING
+
+pytestmark = pytest.mark.slow
+
+
+def test_answers_are_those_of_the_command_and_nothing_is_printed(
+  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
+):
+  told = []
+  answers = har_jax.recognize(
+    folder / 'day.csv', folder / 'adapter', unknown_below=0.4, tell=lambda *sentence: told.append(sentence)
+  )
+  answers.save(tmp_path / 'python')
+  assert capfd.readouterr() == ('', '')
+  where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', '--noprogress')
+  code, out, err = run_in_process('predict', *where, '--unknown_below=0.4', f'--out={tmp_path}/command')
+  assert code == 0, err
+  for path in (tmp_path / 'command').iterdir():
+    assert path.read_bytes() == (tmp_path / 'python' / path.name).read_bytes()
+  notes = [f'  {note}' for note in answers.notes]
+  assert out.splitlines()[1 : len(notes) + 1] == notes
+  assert err.splitlines() == [f'warning: {warning}' for warning in answers.warnings]
+  assert told == [('note', note) for note in answers.notes] + [('warning', one) for one in answers.warnings]
+
+
+def test_answers_are_tables_with_times_and_a_picture(folder: pathlib.Path, adapted: tuple[str, str]):
+  answers = har_jax.recognize(folder / 'day.csv', folder / 'adapter', not_worn_min=1.5)
+  bouts, windows = answers.bouts, answers.windows
+  assert bouts['activity'].tolist() == ['walking', 'lying', 'not_worn', 'walking']
+  assert bouts['start'].iloc[0] == pd.Timestamp('2026-05-28T20:26:40Z')
+  assert (bouts['end'] - bouts['start']).sum().total_seconds() == pytest.approx(
+    (bouts['end_s'] - bouts['start_s']).sum(), abs=1e-3
+  )
+  probabilities = windows.filter(like='p_')
+  np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+  assert (probabilities.idxmax(axis=1) == 'p_' + windows['activity']).all()
+  assert answers.minutes['minutes'].sum() == pytest.approx(answers.summary['recorded_minutes'], abs=0.05)
+  assert len(answers.plot().axes) == 1
+  shown = answers._repr_html_()
+  assert shown.startswith('<svg')
+  assert '<th>walking</th>' in shown
+
+
+def test_a_dataframe_is_answered_as_its_file(folder: pathlib.Path, adapted: tuple[str, str]):
+  frame = pd.read_csv(folder / 'day.csv')
+  by_file = har_jax.recognize(folder / 'day.csv', folder / 'adapter')
+  by_frame = har_jax.recognize(frame, folder / 'adapter')
+  pd.testing.assert_frame_equal(by_frame.windows, by_file.windows)
+  pd.testing.assert_frame_equal(by_frame.bouts, by_file.bouts)
+  frame.index = pd.to_datetime(frame.pop('time_ms'), unit='ms', utc=True)
+  by_index = har_jax.recognize(frame, folder / 'adapter')
+  pd.testing.assert_frame_equal(by_index.bouts, by_file.bouts)
+
+
+def test_adapting_to_dataframes_gives_the_commands_adapter(
+  folder: pathlib.Path,
+  adapted: tuple[str, str],
+  tmp_path: pathlib.Path,
+  capfd: pytest.CaptureFixture[str],
+):
+  made = har_jax.adapt(
+    pd.read_csv(folder / 'my.csv'),
+    pd.read_csv(folder / 'labels.csv'),
+    base=folder / 'base',
+    rank=4,
+    max_steps=30,
+    learning_rate=0.01,
+    ensemble=False,
+  )
+  assert capfd.readouterr() == ('', '')
+  assert made.validation['validation'].tolist() == [6, 6, 6]
+  assert made.left_out[OVERLAPPING] == 3
+  assert made.scores.index.tolist() == ['linear', 'forest', 'rocket']
+  assert '<th>walking</th>' in made._repr_html_()
+  made.save(tmp_path / 'adapter')
+  of_command, of_python = (files.load_adapter(place / 'adapter') for place in (folder, tmp_path))
+  assert of_python.card.checksum == of_command.card.checksum
+  assert of_python.card.metrics['validation'] == of_command.card.metrics['validation']
+  answers = har_jax.recognize(folder / 'day.csv', made)
+  pd.testing.assert_frame_equal(
+    answers.windows, har_jax.recognize(folder / 'day.csv', tmp_path / 'adapter').windows
+  )
+
+
+def test_labels_score_the_answers(folder: pathlib.Path, adapted: tuple[str, str]):
+  labels = pd.DataFrame({'start': [0.0, 40.0], 'end': [40.0, 80.0], 'activity': ['walking', 'lying']})
+  answers = har_jax.recognize(folder / 'my.csv', folder / 'adapter', labels=labels)
+  assert answers.score is not None
+  assert answers.score.accuracy > 0.9
+  assert answers.score.names[:1] == ('lying',)
+
+
+def test_what_cannot_be_used_is_named(folder: pathlib.Path):
+  with pytest.raises(UserError, match='base without a head'):
+    har_jax.recognize(folder / 'day.csv', folder / 'base')
+  with pytest.raises(UserError, match='validation_fraction is 1'):
+    har_jax.adapt(folder / 'my.csv', validation_fraction=1)
+  with pytest.raises(UserError, match='no row'):
+    har_jax.recognize(pd.DataFrame({'time': [], 'ax': []}), folder / 'adapter')

@@ -72,3 +72,16 @@ def test_rows_of_windows_of_another_length_do_not_share_the_name_of_their_window
   rows = [made_results.row(each, 'made') for each in (usual, long)]
   for column in ('windows', 'target_windows'):
     assert rows[0][column] != rows[1][column]
+
+
+def test_a_target_of_several_positions_is_tested_on_the_first():
+  def windows(position: str) -> tuple[str, str]:
+    made = result()
+    for entry in made['identity']['windows'].values():
+      entry['position'] = position
+    row = made_results.row(made, 'study')
+    return row['target_windows'], row['windows']
+
+  waist, both, wrist = map(windows, ('waist', 'waist,wrist', 'wrist'))
+  assert both[0] == waist[0] != wrist[0]
+  assert both[1] != waist[1]

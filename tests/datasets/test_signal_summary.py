@@ -2,17 +2,21 @@
 
 import dataclasses
 import json
+import pathlib
 from typing import Any
 
+import made_people
 import msgspec
 import numpy as np
 import pytest
 import worn_device
+from scipy import stats
 
 from har_jax import records
 from har_jax.datasets import signal_summary
+from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
-from har_jax.signal.summary import SignalSummary
+from har_jax.signal.summary import Gravity, SignalSummary
 
 SIGNALS, ACTIVITIES = worn_device.windows(0)
 SUMMARY = signal_summary.summarize(SIGNALS, ACTIVITIES.tolist(), 50)
@@ -44,6 +48,38 @@ def test_acceleration_without_gravity_is_seen():
 def test_the_means_of_training_are_more_likely_than_their_opposites():
   means = np.array([each.mean for each in SUMMARY.gravity])
   assert (SUMMARY.log_likelihood(means) > SUMMARY.log_likelihood(-means) + 2).all()
+
+
+def test_the_likelihood_is_a_mixture_in_which_rare_activities_weigh_more_than_their_windows():
+  gravity = (
+    Gravity('lying', 'waist', 90, (1.0, 0.0, 0.0), (0.01, 0.005, 0.0, 0.02, 0.0, 0.03)),
+    Gravity('standing', 'waist', 10, (0.0, 1.0, 0.0), (0.0,) * 6),
+  )
+  summary = dataclasses.replace(SUMMARY, gravity=gravity)
+  means = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5]])
+  person = 0.25**2 * np.eye(3)
+  lying = person + np.array([[0.01, 0.005, 0.0], [0.005, 0.02, 0.0], [0.0, 0.0, 0.03]])
+  # Half the fraction of the windows and half an equal part; 2 % anywhere in the unit ball.
+  expected = (
+    0.98 * (0.9 + 0.5) / 2 * stats.multivariate_normal([1, 0, 0], lying).pdf(means)
+    + 0.98 * (0.1 + 0.5) / 2 * stats.multivariate_normal([0, 1, 0], person).pdf(means)
+    + 0.02 / (4 / 3 * np.pi)
+  )
+  np.testing.assert_allclose(np.exp(summary.log_likelihood(means)), expected)
+
+
+def test_positions_of_two_sources_are_apart(tmp_path: pathlib.Path):
+  for name in ('one', 'other'):
+    made_people.save_windows(tmp_path / name, ('waist', 'wrist'))
+  names = {'walking': 'walks', 'sitting': 'sits'}
+  summary = signal_summary.summarize_sources(Datasets.open(tmp_path), ['one', 'other'], names)
+  assert summary.positions == 4
+  assert [(entry.activity, entry.position, entry.windows) for entry in summary.gravity] == [
+    (activity, f'{source}, {position}', 120)
+    for source in ('one', 'other')
+    for position in ('waist', 'wrist')
+    for activity in ('sits', 'walks')
+  ]
 
 
 def _read(entries: Any) -> SignalSummary:

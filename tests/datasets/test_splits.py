@@ -195,6 +195,9 @@ def test_held_out_windows_are_of_other_subjects_or_of_every_class():
     held_out, split = splits.hold_out_at_random(labels, too_few, 0.25, 0)
     assert split == 'window'
     assert np.bincount(labels[held_out]).tolist() == [6, 6, 6]
+  first, again, other = (splits.hold_out_at_random(labels, None, 0.25, seed)[0] for seed in (0, 0, 1))
+  assert np.array_equal(first, again)
+  assert not np.array_equal(first, other)
   # Only one subject has class 0, which must be trained whatever is drawn.
   rare = np.where(subjects == 2, 0, 1)
   for seed in range(8):

@@ -84,6 +84,14 @@ def test_table_6_varies_the_rank_only(paper: Paper):
     )
 
 
+@pytest.mark.parametrize(
+  ('targets', 'swept'),
+  [(('hapt', 'ucihar'), 'ucihar'), (('wisdm', 'hapt'), 'hapt'), (('wisdm', 'dsads'), 'wisdm')],
+)
+def test_tables_6_and_7_are_of_ucihar_if_it_is_there(paper: Paper, targets: tuple[str, ...], swept: str):
+  assert dataclasses.replace(paper, targets=targets).swept == swept
+
+
 def test_table_7_varies_the_label_budget_only(paper: Paper):
   studies = _of(paper, '7')
   assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *LABEL_FRACTIONS]

@@ -6,6 +6,8 @@ import jax
 import msgspec
 import numpy as np
 import pytest
+import sklearn.linear_model
+import sklearn.preprocessing
 
 from har_jax import config, config_fields, files
 from har_jax.errors import UserError
@@ -65,6 +67,19 @@ def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, t
   still_or_walking = windows(np.array([1, 3, 1, 3]))['signal'] * np.float32([9.80665] * 3 + [1] * 3)
   assert recognizer.predict(still_or_walking).tolist() == ['standing', 'walking', 'standing', 'walking']
   assert recognizer.method == 'auto'  # that of the next fit
+
+
+def test_a_rare_class_weighs_as_much_as_a_frequent_one():
+  rng = np.random.default_rng(0)
+  labels = np.repeat([0, 1], [90, 10])
+  logits = (rng.normal(0, 1, (100, 3)) + labels[:, None]).astype(np.float32)
+  kernel, bias = supervised_head._fit(logits, labels)
+  scaler = sklearn.preprocessing.StandardScaler().fit(logits)
+  weight = np.where(labels == 0, 100 / 2 / 90, 100 / 2 / 10)
+  regression = sklearn.linear_model.LogisticRegression(max_iter=1000)
+  regression.fit(scaler.transform(logits), labels, sample_weight=weight)
+  odds = regression.decision_function(scaler.transform(logits))
+  np.testing.assert_allclose(np.diff(logits @ kernel + bias)[:, 0], odds, atol=1e-3)
 
 
 def test_fitting_starts_from_the_rows_of_known_classes():

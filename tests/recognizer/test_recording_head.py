@@ -108,6 +108,28 @@ def test_without_walking_the_encoder_answers(head: RecordingHead, unseen):
   np.testing.assert_array_equal(combined, encoder[still])
 
 
+def test_without_an_opinion_the_encoders_answers_are_flattened(unseen):
+  windows, encoder = unseen
+  count = len(relative_features.NAMES)
+  shapes = (count, 1), (1,), (1, 3), (3,)
+  undecided = RecordingHead(CLASSES[:3], np.zeros(count), np.ones(count), (tuple(map(np.zeros, shapes)),))
+  combined = undecided.combine(encoder, relative_features.describe(windows, 50), CLASSES)
+  powers = np.array([0.1, 0.25, 0.3]) ** 0.3
+  still = encoder.argmax(axis=1) != 0
+  expected = np.tile([*(0.65 * powers / powers.sum()), 0.35], (still.sum(), 1))
+  np.testing.assert_allclose(combined[still], expected)
+
+
+def test_a_fifth_of_the_windows_trains_without_angular_velocity():
+  features = np.ones((1000, len(relative_features.NAMES)), np.float32)
+  head = recording_head.fit(features, np.arange(1000) % 2, CLASSES, seed=0)
+  of_gyro = np.zeros(features.shape[1], bool)
+  of_gyro[relative_features.OF_GYRO] = True
+  np.testing.assert_array_equal(head.mean[~of_gyro], 1.0)
+  np.testing.assert_allclose(head.mean[of_gyro], 0.8, atol=0.04)
+  assert len(set(head.mean[of_gyro].tolist())) == 1  # the whole window
+
+
 def test_two_classes_have_a_probability_each():
   windows, labels = recording(np.random.default_rng(1), np.eye(3), each=40)
   kept = labels != STANDING

@@ -145,6 +145,10 @@ TABLE: list = [
   (('day.json', b'{"a": 1}'), 'JSON or CBOR of none of these apps; these are read'),
   (('day.json', b'[' * 100_000), r'no JSON file, was damaged or was cut short.*RecursionError'),
   ('loggingSample(N),motionYaw(rad)\n1,2.0\n2,3.0\n', 'a known name.*nearest is SensorLog'),
+  (
+    ('day.json', b'[{"sensor": "TotalAcceleration", "time": "1", "x": "abc", "y": "1", "z": "2"}]'),
+    "no file of Sensor Logger's JSON, was damaged or was cut short.*abc",
+  ),
   (('day.gt3x', b'PK'), 'is no recording of ActiGraph, was damaged or was cut short'),
   (('day.cwa', b'AX'), 'is no recording of Axivity: it does not begin with MD'),
   (('day.bin', b'\x00'), 'is no recording of GENEActiv'),

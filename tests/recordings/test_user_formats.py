@@ -3,6 +3,7 @@
 import pathlib
 
 import export_base
+import export_devices
 import export_phyphox
 import export_sensor_logger
 import exports
@@ -84,6 +85,17 @@ def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tm
   assert any('WristMotion.csv is of the watch' in note for note in reading.notes)
   alone = recordings.read(tmp_path / 'walk' / 'WristMotion.csv')
   np.testing.assert_allclose(alone.recordings[0].acc.values, ONE.acc, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+  ('serial', 'scale'), [('NEO1C1', 341), ('CLE2A1', 341), ('MOS2E3', 256), ('TAS1D4', 256)]
+)
+def test_an_actigraph_that_does_not_say_its_scale_has_that_of_its_model(tmp_path, serial, scale):
+  written = export_devices.actigraph_of(tmp_path, ONE, 0x1A, scale, serial)
+  (recording,) = recordings.read(written.path).recordings
+  np.testing.assert_allclose(
+    recording.acc.values, ONE.acc[: len(recording.acc.values)], atol=written.acc_atol
+  )
 
 
 def test_annotations_without_text_end_an_activity(tmp_path):

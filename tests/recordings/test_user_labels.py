@@ -8,6 +8,7 @@ from user_files import EPOCH_S
 
 from har_jax import recordings
 from har_jax.errors import UserError
+from har_jax.recordings import clocks
 
 SPANS = [(2.0, 12.5, 'walk the dog'), (12.5, 30.0, 'sit'), (40.0, 55.0, 'walk the dog')]
 STARTS, STOPS = (np.array([span[i] for span in SPANS]) for i in (0, 1))
@@ -161,6 +162,20 @@ def test_labels_in_local_time_are_read_with_the_time_zone(tmp_path, monkeypatch,
     recordings.read(tmp_path / 'day.csv', labels=labels)
 
 
+@pytest.mark.parametrize(
+  ('local', 'utc'),
+  [
+    ('2026-10-25T02:30', '2026-10-25T00:30'),  # twice in that night, first in summer time
+    ('2026-03-29T02:30', '2026-03-29T01:00'),  # skipped: clocks show 3:00 next
+    ('2026-10-25T03:30', '2026-10-25T02:30'),
+    ('NaT', 'NaT'),
+  ],
+)
+def test_a_time_that_a_change_of_clocks_repeats_is_the_first(local, utc):
+  ns, expected = (np.array([text], 'datetime64[ns]').astype(np.int64) for text in (local, utc))
+  assert clocks.to_utc(ns, 'Europe/Berlin') == expected
+
+
 def test_a_recording_in_local_time_is_read_with_the_time_zone(tmp_path):
   labels = _labels(tmp_path, EPOCH_S + STARTS, EPOCH_S + STOPS)
   reading = _read(tmp_path, labels, _moments(TIME_S + 7200), time_zone='Europe/Berlin')
@@ -255,6 +270,11 @@ def test_spans_are_clipped_at_the_ends_and_at_gaps(tmp_path):
 def test_a_short_overlap_belongs_to_the_later_label(tmp_path):
   labels = _labels(tmp_path, [1.0, 9.8, 15.0], [10.0, 16.0, 20.0], ['sit', 'run', 'run'])
   assert user_files.spans(_read(tmp_path, labels).recordings[0]) == [(1, 9.8, 'sit'), (9.8, 20, 'run')]
+
+
+def test_a_label_within_a_longer_one_of_its_activity_cuts_nothing(tmp_path):
+  labels = _labels(tmp_path, [1.0, 5.0], [20.0, 10.0], ['run', 'run'])
+  assert user_files.spans(_read(tmp_path, labels).recordings[0]) == [(1, 20, 'run')]
 
 
 def test_a_column_of_labels_gives_spans_and_empty_cells_none(tmp_path):

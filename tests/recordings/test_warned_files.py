@@ -83,6 +83,7 @@ def test_a_doubtful_file_is_read_with_a_warning(tmp_path, table, acc, gyro, word
     (FRAME[np.random.default_rng(1).random(1000) < 0.5], 'bursts'),
     (LONG, 'gravity alone'),
     (_french('gyroscope x,gyroscope y,gyroscope z'), 'may be a gyroscope'),
+    (_set(ACC, [100, 300, 500, 700], 0.0), 'on all axes'),  # by chance, as few as they are
   ],
 )
 def test_a_good_file_is_not_warned_of(tmp_path, table, words):

@@ -228,6 +228,19 @@ def test_no_difference_at_all_is_no_claim(result):
   assert (row['p of a difference'], row['p of equivalence'], row['verdict']) == ('–', '–', 'undecided')
 
 
+def test_each_p_is_in_its_own_column(result):
+  # All seven are better, by 5 to 11 points: 2 / 2^7 of a difference. None is within a point: t = 7 / 0.8165
+  # above the margin, of six degrees of freedom.
+  row = cells(section_of(full_and_lora(result, range(5, 12))).table, method='lora')
+  assert (row['p of a difference'], row['p of equivalence']) == ('0.016', '1.000')
+
+
+def test_differences_that_are_equal_in_the_table_tie(result):
+  # In floats, 70.1 - 70.0 is less than 80.2 - 80.1. Ranks 1.5, 1.5 and 3: (1.5 - 1.5 + 3) / 6.
+  row = compared(full_and_lora(result, (0.1, -0.1, 5.0), full=(70.0, 80.2, 60.0)))
+  assert row['rank_biserial'] == pytest.approx(0.5)
+
+
 def test_the_same_difference_everywhere_has_no_t_test(result):
   row = compared(full_and_lora(result, [-3] * 7))
   # Float noise would let the seven differ by 1e-14.

@@ -142,6 +142,29 @@ def test_other_windows_hold_a_correction_back():
   assert moved[32][1] > moved[32][0]
 
 
+def test_windows_shortly_before_a_correction_are_not_replayed():
+  corrected = CorrectedFilter(Chain(0, 2.0, 2.0), 2, 2)
+  for number in range(30):
+    corrected.update(2.0 * number, np.ones(2), np.array([1.0, 0.0]), 1.0)
+  for seconds, last_s in ((4.0, 30.0), (50.0, 10.0)):  # half a minute, or all that is corrected
+    stops_s = [window.stop_s for window in corrected._replay([Correction(60.0, seconds, 'x')])]
+    assert stops_s == list(np.arange(2.0, last_s + 1, 2.0))
+
+
+def test_a_replayed_window_keeps_the_answer_of_its_time():
+  corrected = CorrectedFilter(Chain(0, 2.0, 2.0), 2, 2)
+  answers = []  # of one window in each half minute
+  for number in range(90):
+    answers.append(corrected.update(2.0 * number, np.array([1.0, 1.0]), np.array([1.0, 0.0]), 1.0))
+    if number in (29, 59):
+      corrected.correct(number // 30 % 2, 'x', 4.0)
+  windows = sorted(corrected._samples[0], key=lambda window: window.stop_s)
+  assert {window.stop_s // 60 for window in windows} == {0.0, 1.0, 2.0}
+  for window in windows:
+    np.testing.assert_allclose(corrected._answer(window), answers[int(window.stop_s / 2) - 1])
+  assert len({tuple(answer.round(6)) for answer in answers}) == 3
+
+
 @pytest.mark.parametrize(
   ('activity', 'arguments', 'message'),
   [

@@ -46,6 +46,20 @@ def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seco
   assert 0 < one['milliseconds'] <= one['milliseconds_worst']
 
 
+def test_answers_are_those_of_the_calibrated_model(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+  recognizer.adapter_.card.temperature = 2.0
+  temperatures = set()
+  update = simulated_user.CorrectedFilter.update
+
+  def spied(layer, start_s, hidden, logits, temperature):
+    temperatures.add(temperature)
+    return update(layer, start_s, hidden, logits, temperature)
+
+  monkeypatch.setattr(simulated_user.CorrectedFilter, 'update', spied)
+  list(measure([_person(np.repeat([0, 1], 20))], recognizer, (0,)))
+  assert temperatures == {2.0}
+
+
 def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer: Recognizer):
   person = _person(np.repeat([0, 1, -1, 0, 1] * 2, 20))
   lacking = without(person, 1)

@@ -4,11 +4,13 @@ import collections
 import itertools
 
 import decoding
+import numpy as np
 import pytest
 
 from har_jax import config
 from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
+from har_jax.timeline.decoding import Chain
 
 
 @pytest.fixture(scope='module')
@@ -24,6 +26,34 @@ def test_a_day_has_several_activities_and_each_follows_another(recordings: list)
     assert all(before != after for before, after in itertools.pairwise(names))
     assert day.spans[-1].stop_s >= 100
     assert day.spans[-1].stop_s == pytest.approx(len(day.acc.values) / 50, abs=0.03)
+
+
+def test_the_viterbi_path_is_the_most_probable_of_all_paths():
+  chain, rng = Chain(5.0, 1.28, 2.56), np.random.default_rng(0)
+  stays = np.exp(-1.28 / 5.0 * 3 / 2)  # of three activities
+  moves = stays * np.eye(3) + (1 - stays) / 3
+  for _ in range(20):
+    evidence = rng.dirichlet(np.full(3, 0.5), 5)
+
+    def probability(path: tuple[int, ...], evidence: np.ndarray = evidence) -> float:
+      # The square root, as each sample is in two windows.
+      return (
+        np.prod([moves[pair] for pair in itertools.pairwise(path)]) * np.prod(evidence[range(5), path]) ** 0.5
+      )
+
+    best = max(itertools.product(range(3), repeat=5), key=probability)
+    assert decoding._most_probable_path(chain, evidence).argmax(axis=1).tolist() == list(best)
+
+
+def test_the_filter_knows_earlier_windows_and_no_later_one():
+  chain, evidence = Chain(5.0, 1.28, 2.56), np.random.default_rng(0).dirichlet(np.ones(3), 4)
+  filtered = decoding._filtered(chain, evidence)
+  before = None
+  for row, posterior in zip(evidence, filtered, strict=True):
+    before = chain.update(before, row)
+    np.testing.assert_allclose(posterior, before)
+  # The last window's posterior is that of the smoother, which knows no later one there.
+  np.testing.assert_allclose(filtered[-1], chain.smoothed(evidence)[-1])
 
 
 def test_all_decoders_are_measured_on_the_same_windows(recordings: list):

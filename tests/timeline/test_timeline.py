@@ -179,12 +179,17 @@ def test_minutes_add_up_to_the_recorded_time():
 
 
 def test_a_day_past_midnight_has_a_row_per_date():
-  from har_jax.timeline.picture import Picture
+  from har_jax.timeline.picture import Picture, _strips
 
   bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
   clock = Clock(
     ('day',), (0.0,), Clock.from_reading(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start
   )
+  stop_s = bouts[-1].stop_s
+  assert [dataclasses.astuple(strip) for strip in _strips(bouts[0], clock)] == [
+    ('2026-05-28', 23.5 * 3600, 1800.0, 'a'),
+    ('2026-05-29', 0.0, pytest.approx(stop_s - 1800), 'a'),
+  ]
   picture = Picture(bouts, clock, tuple('abcdefghij'))
   text = picture.svg().decode()
   assert '2026-05-28' in text

@@ -1,8 +1,10 @@
 """The log: JSON lines, TensorBoard events and the progress bar."""
 
+import itertools
 import json
 import pathlib
 import sys
+import types
 
 import pytest
 
@@ -19,7 +21,9 @@ def _lines(folder: pathlib.Path) -> list[dict]:
   return [json.loads(line) for line in (folder / 'log.jsonl').read_text().splitlines()]
 
 
-def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path):
+def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  clock = itertools.count(10.0, 2.5)
+  monkeypatch.setattr('har_jax.train.log.time', types.SimpleNamespace(monotonic=lambda: next(clock)))
   log = _log(tmp_path)
   log.step(1, 0.5)
   log.validation(1, {'score': 0.1, 'macro_f1': 0.1})
@@ -28,7 +32,7 @@ def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path):
   assert (first['step'], first['loss']) == (1, 0.5)
   assert (second['step'], second['validation_macro_f1']) == (1, 0.1)
   assert 'validation_score' not in second
-  assert first['seconds'] >= 0
+  assert (first['seconds'], second['seconds']) == (2.5, 5.0)
 
 
 def test_a_long_run_logs_about_a_hundred_losses(tmp_path: pathlib.Path):

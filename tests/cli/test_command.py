@@ -287,7 +287,10 @@ def test_launch_has_a_script_for_every_command():
 
 
 @pytest.mark.parametrize('command', main.COMMANDS)
-def test_a_launch_script_runs_nothing_where_a_child_process_imports_it(command: str):
+def test_a_launch_script_runs_nothing_where_a_child_process_imports_it(
+  command: str, monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(main, 'main', lambda *_: pytest.fail('the command ran'))
   # Python's `spawn` imports the main script of the parent under this name.
   runpy.run_path(str(_ROOT / 'launch' / f'{command}.py'), run_name='__mp_main__')
 

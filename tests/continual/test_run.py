@@ -1,5 +1,6 @@
 """A run over a stream: it goes on after a stop, and leaves an adapter."""
 
+import copy
 import dataclasses
 import json
 import pathlib
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from in_process import run_in_process
+from sklearn import metrics
 
 from har_jax import Recognizer, files, locks, records
 from har_jax.continual import domains, run, strategies
@@ -20,6 +22,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+from har_jax.variables import Variables
 
 
 class _KilledError(Exception):
@@ -72,6 +75,29 @@ def test_the_adapter_predicts_as_the_run_did(
   assert (recognizer.predict(signals) == np.array(stream.classes)[wanted.argmax(axis=1)]).mean() > 0.98
 
 
+def test_the_start_never_answers_activities_that_no_domain_had_before(
+  learner: Learner, stream: Stream, monkeypatch: pytest.MonkeyPatch
+):
+  assert run._start_scores(learner, 0) is None
+  test, never = stream.domains[1].test, stream.classes.index('standing')
+  bias = learner.output[1]
+  monkeypatch.setitem(learner.start, bias, learner.start[bias] + 9.0 * (np.arange(3) == never))
+  answers: list[np.ndarray] = []
+  logits_of = learner.logits
+
+  def logits(variables: Variables, windows: Batch) -> np.ndarray:
+    made = logits_of(variables, windows)
+    answers.append(made.argmax(axis=1))
+    return made
+
+  monkeypatch.setattr(learner, 'logits', logits)
+  scores = run._start_scores(learner, 1)
+  assert never in test['label']
+  assert never not in answers[0]  # though the base would answer nothing else
+  assert scores.accuracy == metrics.accuracy_score(test['label'], answers[0])
+  assert scores.macro_f1 == metrics.f1_score(test['label'], answers[0], average='macro', zero_division=0)
+
+
 def test_an_adapter_has_the_activities_seen_alone(learner: Learner, stream: Stream):
   adapter = learner.adapter(learner.start_with(stream.seen(1)), stream.seen(1))
   assert adapter.card.classes == [stream.classes[label] for label in stream.seen(1)]
@@ -85,6 +111,13 @@ def test_a_folder_of_another_run_or_in_use_is_refused(
     run.run(quick, learner, tmp_path, _kill)
   with pytest.raises(UserError, match=r'other settings \(strategy\)'):
     run.run(dataclasses.replace(quick, strategy='average'), learner, tmp_path)
+  test, train = (dict(part) for part in (stream.domains[1].test, stream.domains[1].train))
+  train['signal'] = train['signal'] + (np.arange(len(train['signal'])) == 3)[:, None, None].astype(np.float32)
+  other = copy.copy(learner)
+  changed = dataclasses.replace(stream.domains[1], train=train, test=test)
+  other.stream = dataclasses.replace(stream, domains=(stream.domains[0], changed, stream.domains[2]))
+  with pytest.raises(UserError, match=r'other settings \(domains\)'):
+    run.run(quick, other, tmp_path)
   held = locks.lock(tmp_path)
   assert held.take()
   with pytest.raises(UserError, match=r'is running in .*; wait for it'):

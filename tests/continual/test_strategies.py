@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,11 @@ import pytest
 from har_jax import config
 from har_jax.continual import memory, strategies
 from har_jax.continual.domains import Stream
-from har_jax.continual.learner import Anchored, Learner, part, penalty, under
+from har_jax.continual.learner import Anchored, Learner, State, part, penalty, under
 from har_jax.continual.settings import Settings
+from har_jax.datasets.batches import Batch
 from har_jax.train.objective import Classify
+from har_jax.variables import Variables
 
 
 def test_the_gradient_of_the_penalty_is_importance_times_distance():
@@ -103,6 +106,49 @@ def test_the_fisher_information_is_the_mean_squared_gradient(learner: Learner, s
   probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
   wanted = np.square(probabilities - np.eye(3)[windows['label']]).mean(axis=0)
   np.testing.assert_allclose(found[learner.output[1]], wanted, rtol=1e-4)
+
+
+@pytest.fixture
+def trainings(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+  """What each training is asked for, in place of the training."""
+  asked: list[dict[str, Any]] = []
+
+  def train(variables: Variables, windows: Batch, number: int, **options: Any) -> Variables:
+    asked.append({'start': variables, 'windows': len(windows['label']), **options})
+    return variables
+
+  monkeypatch.setattr(learner, 'train', train)
+  return asked
+
+
+def test_ewc_adds_up_the_fisher_information_of_all_domains(
+  learner: Learner, stream: Stream, quick: Settings, trainings: list[dict[str, Any]]
+):
+  state: State = {}
+  for number in range(2):
+    state = strategies.STRATEGIES['ewc'](learner, state, number, quick)
+  first, second = (
+    learner.squared_gradients(learner.start_with(stream.seen(number + 1)), stream.domains[number].train)
+    for number in range(2)
+  )
+  for path, fisher in part(state, 'fisher').items():
+    np.testing.assert_allclose(fisher, first[path] + second[path], rtol=1e-5)
+    np.testing.assert_allclose(trainings[1]['importance'][path], quick.penalty * first[path], rtol=1e-5)
+    np.testing.assert_array_equal(trainings[1]['anchor'][path], trainings[1]['start'][path])
+
+
+def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(
+  learner: Learner, stream: Stream, quick: Settings, trainings: list[dict[str, Any]]
+):
+  state: State = {}
+  for number in range(3):
+    assert not trainings
+    state = strategies.STRATEGIES['joint'](learner, state, number, quick)
+  (asked,) = trainings
+  assert asked['steps'] == 3 * quick.steps
+  assert asked['windows'] == sum(len(domain.train['label']) for domain in stream.domains)
+  start = learner.start_with(stream.seen(3))
+  assert all(np.array_equal(leaf, start[path]) for path, leaf in asked['start'].items())
 
 
 def test_a_large_penalty_holds_important_weights(learner: Learner, quick: Settings):

@@ -46,9 +46,17 @@ def test_each_test_subject_gets_an_output_layer(runs: dict[str, dict], study_of:
     assert (each.windows.train, each.windows.test) == (2 * len(ACTIVITIES), 3 * len(ACTIVITIES))
     for measured in (each.before, each.after):
       assert np.sum(measured.confusion, axis=1).tolist() == [3, 3, 3]
-    assert each.after.accuracy >= each.before.accuracy
+    assert each.before.accuracy <= each.after.accuracy
   assert made.excluded == []
   assert personalize(spec_of(study), 2, QUIET) == (path, made)
+
+
+def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
+  labels = np.tile([0, 1], 10)
+  hidden = np.stack([labels * 2.0 - 1, np.ones(20)], axis=1)
+  always_first = np.tile([1.0, 0.0], (20, 1))
+  made = personalization._before_and_after(hidden, always_first, labels, np.arange(12), np.arange(12, 20))
+  assert (made.before.accuracy, made.after.accuracy) == (0.5, 1.0)
 
 
 def test_results_with_another_penalty_are_refused(

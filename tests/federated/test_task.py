@@ -118,6 +118,25 @@ def test_a_client_trains_all_that_it_sends_and_nothing_else(base: pathlib.Path, 
       np.testing.assert_array_equal(task.frozen[path], leaf)
 
 
+def test_a_round_goes_on_in_the_schedule_of_all_rounds(base: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+  task = _task(base)
+  asked: list[dict] = []
+
+  def run(variables, frozen, windows, **options):
+    asked.append(options)
+    return variables, np.zeros(2)
+
+  monkeypatch.setattr(task._training, 'run', run)
+  for done in range(2):
+    task.fit(task.start, {}, number=5, done=done)
+  steps, rounds = QUICK['local_steps'], QUICK['rounds']
+  assert [(each['first'], each['steps'], each['total']) for each in asked] == [
+    (0, steps, rounds * steps),
+    (steps, steps, rounds * steps),
+  ]
+  assert asked[0]['seed'] != asked[1]['seed']
+
+
 def test_clients_without_the_same_frozen_leaves_have_another_checksum(base: pathlib.Path):
   assert _task(base).checksum == _task(base, rounds=9).checksum
   assert _task(base, aggregation='frozen_a').checksum != _task(base).checksum

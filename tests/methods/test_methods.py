@@ -32,24 +32,25 @@ _CLASSES = 3
 _HEAD = r'params/head/(dense_[01]/(kernel|bias)|norm_0/(scale|bias))'
 _BLOCK_LAYER = r'encoder/block_\d/(attention/(query|key|value|output)|up|down)'
 _LAYER = rf'({_BLOCK_LAYER}|encoder/embed)'
-# Method → the paths that it trains of a patch model of two blocks, the head apart. Over four bits, the same.
+# Method → the paths that it trains of a patch model of two blocks, the head apart, and how many they are: six
+# layers a block and one that embeds, two norms a block and one at the end. Over four bits, the same.
 TRAINED = {
-  'full': r'params/.*',
-  'scratch': r'params/.*',
-  'probe': '',
-  'linear': '',
-  'bitfit': rf'params/({_LAYER}|encoder/block_\d/norm_(attention|ffn)|encoder/norm)/bias',
-  'norm': r'params/encoder/(block_\d/norm_(attention|ffn)|norm)/(scale|bias)',
-  'partial': r'params/encoder/(block_1/.*|norm/(scale|bias))',
-  'ia3': r'ia3/encoder/block_\d/(attention/(key|value)/output|down/input)',
-  'prompt': r'prompt/encoder/block_\d/tokens',
-  'adapter': r'adapter/encoder/block_\d/(attention/output|down)/(down|down_bias|up|up_bias)',
-  'pfeiffer': r'adapter/encoder/block_\d/down/(down|down_bias|up|up_bias)',
-  'vera': rf'vera/{_LAYER}/[db]',
-  'lora': rf'lora/{_LAYER}/[ab]',
-  'adalora': rf'adalora/{_LAYER}/[aeb]',
-  'dora': rf'lora/{_LAYER}/[ab]|dora/{_LAYER}/magnitude',
-  toy_method.NAME: rf'gain/{_BLOCK_LAYER}/value',
+  'full': (r'params/.*', 38),  # with the mask token and the positions
+  'scratch': (r'params/.*', 38),
+  'probe': ('', 0),
+  'linear': ('', 0),
+  'bitfit': (rf'params/({_LAYER}|encoder/block_\d/norm_(attention|ffn)|encoder/norm)/bias', 13 + 5),
+  'norm': (r'params/encoder/(block_\d/norm_(attention|ffn)|norm)/(scale|bias)', 2 * 5),
+  'partial': (r'params/encoder/(block_1/.*|norm/(scale|bias))', 2 * (6 + 2) + 2),
+  'ia3': (r'ia3/encoder/block_\d/(attention/(key|value)/output|down/input)', 2 * 3),
+  'prompt': (r'prompt/encoder/block_\d/tokens', 2),
+  'adapter': (r'adapter/encoder/block_\d/(attention/output|down)/(down|down_bias|up|up_bias)', 2 * 2 * 4),
+  'pfeiffer': (r'adapter/encoder/block_\d/down/(down|down_bias|up|up_bias)', 2 * 4),
+  'vera': (rf'vera/{_LAYER}/[db]', 13 * 2),
+  'lora': (rf'lora/{_LAYER}/[ab]', 13 * 2),
+  'adalora': (rf'adalora/{_LAYER}/[aeb]', 13 * 3),
+  'dora': (rf'lora/{_LAYER}/[ab]|dora/{_LAYER}/magnitude', 13 * 3),
+  toy_method.NAME: (rf'gain/{_BLOCK_LAYER}/value', 12),
 }
 # A classifier hides no patch, so the mask token has no gradient and, as no matrix, no decay.
 _UNUSED = 'params/encoder/mask_token'
@@ -87,7 +88,7 @@ def _trained(name: str, paths: Iterable[str]) -> set[str]:
   """The paths that a method trains, by the table; a name that begins with a q is that of its float form."""
   float_form = name if name in TRAINED else name.removeprefix('q')
   assert float_form in TRAINED, f'add a line to TRAINED that says which paths {name} trains'
-  return {path for path in paths if re.fullmatch(f'{_HEAD}|{TRAINED[float_form]}', path)}
+  return {path for path in paths if re.fullmatch(f'{_HEAD}|{TRAINED[float_form][0]}', path)}
 
 
 def _has_second(held: Variables) -> bool:
@@ -149,8 +150,9 @@ def test_each_method_trains_the_paths_of_the_table(objective: Classify, base: Va
     )
   expected = _trained(name, [path for part in prepared.values() for path in part])
   assert prepared['trainable'].keys() == expected
-  assert any(path.startswith('params/head/') for path in expected)
-  assert any(not path.startswith('params/head/') for path in expected) or name.endswith(('probe', 'linear'))
+  in_head = {path for path in expected if path.startswith('params/head/')}
+  count = TRAINED[name if name in TRAINED else name.removeprefix('q')][1]
+  assert (len(in_head), len(expected - in_head)) == (6, count)
 
 
 def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base: Variables):

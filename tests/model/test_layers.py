@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from har_jax import nf4
+from har_jax import config, nf4
 from har_jax.model.layers import Attention, Block, Dense
 
 Draw = Callable[[Callable[[jax.Array], Any]], Any]
@@ -42,6 +42,13 @@ def test_dense_is_product_and_bias():
     variables['params']['bias']
   )
   np.testing.assert_allclose(_apply(Dense(4), variables, x), expected, atol=1e-5)
+
+
+def test_the_bias_of_a_dense_layer_in_bfloat16_is_not_rounded():
+  bias = jnp.float32([1 + 2**-10])  # bfloat16 has seven bits after the first
+  layer = Dense(1, config.Precision(dtype='bfloat16'))
+  y = _apply(layer, {'params': {'kernel': jnp.zeros((2, 1)), 'bias': bias}}, jnp.ones((1, 2)))
+  assert (y.dtype, y.item()) == (jnp.float32, 1 + 2**-10)
 
 
 def test_dense_adds_its_scaled_lora_pair():

@@ -15,11 +15,13 @@ from scipy import optimize, special
 
 from har_jax import records, storage
 from har_jax.baselines import forest
+from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.export.merged import merge
 from har_jax.files import estimators
 from har_jax.recognizer import ensemble
 from har_jax.recognizer.calibration import calibrate
+from har_jax.recognizer.comparison import compare
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream.stream import Stream
 from har_jax.train import loop
@@ -98,13 +100,28 @@ def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole
   encoder = copy.copy(whole).set_params(ensemble=False).predict_proba(SIGNALS)
   members = {'encoder': encoder} | whole.ensemble_.probabilities(SIGNALS.astype(np.float32))
   assert tuple(members) == _NAMES
-  mean = ensemble.average(members, whole.ensemble_.weights)
+  weights = whole.ensemble_.weights
+  mean = sum(weights[name] * members[name] for name in _NAMES)
   np.testing.assert_allclose(whole.predict_proba(SIGNALS), mean, rtol=1e-6)
-  assert sum(whole.ensemble_.weights.values()) == pytest.approx(1)
+  labels = np.unique(LABELS, return_inverse=True)[1]
+  held_out, _ = splits.hold_out_at_random(labels, SUBJECTS, 0.1, 0)
+  fitted = ensemble._fit_weights({name: each[held_out] for name, each in members.items()}, labels[held_out])
+  assert weights == pytest.approx(fitted, abs=1e-4)
   assert whole.adapter_.card.temperature != 1.0  # fitted to the held-out subject
   # Trees of 54 of the 72 windows, and of a copy of each: one of four subjects is held out.
   trees = whole.ensemble_.baselines['forest'].estimator.estimators_
   assert {tree.tree_.n_node_samples[0] for tree in trees} == {108}
+
+
+def test_its_encoder_is_compared_without_the_seconds_of_the_baselines(whole: Recognizer):
+  adapted, baselines, missing = compare(whole, SIGNALS, LABELS, SUBJECTS == 'Ann', 100.0)
+  seconds = whole.ensemble_.seconds
+  assert [(one.model, one.seconds) for one in adapted] == [
+    ('ensemble', 100.0),
+    ('lora', 100.0 - seconds['forest'] - seconds['rocket']),
+  ]
+  assert {one.model: one.seconds for one in baselines} == seconds
+  assert missing == []
 
 
 def test_calibration_changes_the_temperature_of_the_mean_alone(whole: Recognizer, tmp_path: pathlib.Path):

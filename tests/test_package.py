@@ -69,6 +69,45 @@ def test_the_workflow_runs_the_checks_on_every_python_that_the_package_names():
   assert not [line for line in commands if line.startswith('make ') and line.split()[1] not in targets]
 
 
+# Skips for another reason than a missing package → the command of a workflow that runs them; or why none does.
+_SKIPS = {
+  'tests/conftest.py': 'real recordings may not be passed on',
+  'tests/export/test_formats.py': 'make export-env',
+  'tests/export/test_web.py': 'make web web-test',
+  'tests/fuzz/test_kills.py': 'kills KILLS=40',
+  'tests/test_docs.py': 'make export-env',
+}
+_PACKAGES = {'skdh': 'scikit-digital-health', 'kubernetes_validate': 'kubernetes-validate'}
+
+
+def _packages(extra: str) -> set[str]:
+  """Packages of an extra, and of the extras of this package that it names."""
+  names: set[str] = set()
+  for line in _PROJECT['optional-dependencies'][extra]:
+    name, _, extras = re.split(r'[<>=]', line)[0].partition('[')
+    names |= set().union(*map(_packages, extras.rstrip(']').split(','))) if name == 'har_jax' else {name}
+  return names
+
+
+def test_what_is_skipped_without_a_package_runs_in_a_job_of_the_workflow():
+  workflows = _text('.github/workflows/test.yml') + _text('.github/workflows/nightly.yml')
+  extras = {'dev', *','.join(re.findall(r'EXTRAS=([\w,-]+)', workflows)).split(',')}
+  packages = set().union(*map(_packages, extras))
+  needed, other = {}, set()
+  for path in sorted((_ROOT / 'tests').rglob('*.py')):
+    text, name = path.read_text(), str(path.relative_to(_ROOT))
+    for module in re.findall(r"importorskip\('([\w.]+)'", text):
+      needed[_PACKAGES.get(module.partition('.')[0], module.partition('.')[0])] = name
+    if re.search(r'pytest\.(mark\.)?skip(if)?\(', text) and path != pathlib.Path(__file__):
+      other.add(name)
+  for module in re.findall(r"^  '\w+': '(\w+)',$", _text('tests/recordings/exports.py'), re.MULTILINE):
+    needed[_PACKAGES.get(module, module)] = 'tests/recordings/exports.py'
+  assert len(needed) > 10
+  assert {package: name for package, name in needed.items() if package not in {*packages, 'launch'}} == {}
+  assert other == _SKIPS.keys()
+  assert all(command in workflows for command in _SKIPS.values() if ' may not ' not in command)
+
+
 def test_the_image_installs_extras_that_the_package_has():
   extras = re.findall(
     r'EXTRAS=([\w,-]+)', _text('launch/cloud/Dockerfile') + _text('launch/cloud/gke_tpu.yaml')

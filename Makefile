@@ -7,6 +7,7 @@
 # make check                         format, lint, types, fast tests without shapes
 # make fuzz CASES=10000              damaged files of every format; a few of these cases are in `make test`
 # make kills KILLS=100               commands killed at random moments and run again
+# make mutants SAMPLE=400            faults put into the package one at a time; lists those that no test sees
 # make bench                         training steps against the committed reference; fails where one is slower
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
@@ -16,6 +17,10 @@ BIN := .venv/bin
 EXTRAS ?= dev
 CASES ?= 10000
 KILLS ?= 100
+SAMPLE ?= 400
+SEED ?= 0
+FAULTY ?= har_jax
+TESTS ?=
 FIRST ?= 0
 ARCHIVES ?=
 ifeq ($(ARCHIVES),)
@@ -30,7 +35,7 @@ endif
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check fuzz kills bench style lint docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz kills mutants bench style lint docs dist clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -78,6 +83,9 @@ fuzz: .venv/ready-dev
 
 kills: .venv/ready-dev
 	HAR_KILLS=$(KILLS) HAR_FUZZ_FIRST=$(FIRST) $(BIN)/python -m pytest -s tests/fuzz/test_kills.py
+
+mutants: .venv/ready-dev
+	$(BIN)/python tests/mutants/mutants.py --sample=$(SAMPLE) --seed=$(SEED) --tests="$(TESTS)" $(FAULTY)
 
 # On one core, as the reference. After a change of speed that is meant: cp runs/bench/ratios.json results/bench_reference.json
 bench: .venv/ready

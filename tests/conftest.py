@@ -33,9 +33,10 @@ gc.disable()  # while modules are imported
 
 def pytest_configure(config: pytest.Config) -> None:
   """Compiles fast and once per session, in workers and child processes too: compiling costs the most."""
-  if hasattr(config, 'workerinput'):  # a worker of pytest-xdist uses the folder of the main process
-    folder = os.environ['JAX_COMPILATION_CACHE_DIR']
-  else:
+  folder = os.environ.get(
+    'JAX_COMPILATION_CACHE_DIR'
+  )  # a worker of pytest-xdist has that of the main process
+  if folder is None:
     folder = tempfile.mkdtemp(prefix='har_jax-')
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
   for name, value in (

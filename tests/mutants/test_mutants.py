@@ -1,0 +1,105 @@
+"""Faults of a file, the tests that are chosen for them, and a whole run on a tiny package."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import mutants
+import pytest
+from faults import Fault, faults
+
+_SOURCE = '''
+"""A docstring."""
+import os
+
+LIMIT = 3
+
+
+def clipped(value: float, low: float = 0.0) -> float:
+  """Between the limits."""
+  if value > LIMIT and not low:
+    raise ValueError(f'{value + 1} is too large')
+  return max(low, -value) + min(value, low, key='abs')
+'''
+_CHANGES = [
+  '3 → 4',
+  '0.0 → 1.0',
+  'value > LIMIT and not low → (value > LIMIT or not low)',
+  'value > LIMIT and not low → (not (value > LIMIT and (not low)))',
+  'value > LIMIT → (value >= LIMIT)',
+  'value → low',
+  'not low → low',
+  'low → value',
+  "max(low, -value) + min(value, low, key='abs') → (max(low, -value) - min(value, low, key='abs'))",
+  'max(low, -value) → max(-value, low)',
+  'low → value',
+  '-value → value',
+  'value → low',
+  "min(value, low, key='abs') → min(value, low)",
+  "min(value, low, key='abs') → min(low, value, key='abs')",
+  'value → low',
+  'low → value',
+  "'abs' → 'abs_'",
+]
+
+
+def test_a_fault_changes_one_operator_constant_comparison_argument_or_name():
+  made = faults(_SOURCE, 'a.py')
+  assert sorted(fault.change for fault in made) == sorted(_CHANGES)
+  for fault in made:
+    changed = fault.put_into(_SOURCE)
+    assert changed != _SOURCE
+    ast.parse(changed)
+
+
+@pytest.mark.parametrize('line', [2, 5, 9])
+def test_tests_that_reach_the_line_come_first_then_others_of_their_files(
+  line: int, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  (tmp_path / 'a.py').write_text(_SOURCE)
+  monkeypatch.setattr(mutants, 'ROOT', tmp_path)
+  seconds = {
+    't/test_a.py::slow': 3.0,
+    't/test_a.py::fast': 1.0,
+    't/test_b.py::other': 0.0,
+    't/test_a.py::x': 99,
+  }
+  reached = {'a.py': {2: [], 5: ['t/test_a.py::slow'], 9: ['t/test_a.py::slow', 't/test_a.py::fast']}}
+  map_ = mutants.Map(seconds, reached, {'a.py': mutants._checksum('a.py')})
+  chosen = map_.tests(Fault('a.py', line, line, line, 0, 1, 'a', 'b'))
+  near = (
+    ['t/test_a.py::slow', 't/test_a.py::fast'] if line == 5 else ['t/test_a.py::fast', 't/test_a.py::slow']
+  )
+  assert chosen == near  # x takes too long
+  assert map_.tests(Fault('a.py', 7, 7, 7, 0, 1, 'a', 'b')) == []  # it never runs
+  assert map_.tests(Fault('b.py', 1, 1, 1, 0, 1, 'a', 'b')) == []
+
+
+@pytest.mark.slow
+def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path: pathlib.Path):
+  pytest.importorskip('coverage')
+  files = {
+    'har_jax/__init__.py': '',
+    'har_jax/signs.py': 'def is_large(value):\n  return value > 2 + 1\n\n\ndef unused():\n  return 1\n',
+    'tests/test_signs.py': 'from har_jax.signs import is_large\n\n\ndef test_large():\n  assert is_large(9)\n'
+    '  assert not is_large(2)\n\n\ndef test_broken():\n  assert False\n',
+    'pyproject.toml': '[tool.pytest.ini_options]\n',
+  }
+  for name, text in files.items():
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+  subprocess.run(['git', 'init', '-q'], cwd=tmp_path, check=True)
+
+  def run(*arguments: str) -> list[str]:
+    command = [sys.executable, mutants.__file__, '--jobs=1', f'--out={tmp_path}/out', *arguments]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    return printed.splitlines()
+
+  first, whole = run('--sample=2'), run('--sample=99')
+  tried = [line for line in (*first, *whole) if line.startswith(('killed: ', 'survived: ', 'unreached: '))]
+  assert len(set(tried)) == len(tried) == 5
+  assert 'killed: har_jax/signs.py:2: 2 + 1 → (2 - 1)' in tried
+  assert 'unreached: har_jax/signs.py:6: 1 → 2' in tried
+  assert '| har_jax/signs.py | 5 | 1 | 4 |' in whole
+  assert '- har_jax/signs.py:2: `value > 2 + 1 → (value >= 2 + 1)` (survived)' in whole

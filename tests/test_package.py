@@ -69,7 +69,7 @@ def test_the_workflow_runs_the_checks_on_every_python_that_the_package_names():
   assert not [line for line in commands if line.startswith('make ') and line.split()[1] not in targets]
 
 
-# Skips for another reason than a missing package → the command of a workflow that runs them; or why none does.
+# Skips for another reason than a missing package → a workflow's command that runs them; or why none does.
 _SKIPS = {
   'tests/conftest.py': 'real recordings may not be passed on',
   'tests/export/test_formats.py': 'make export-env',
@@ -77,7 +77,7 @@ _SKIPS = {
   'tests/fuzz/test_kills.py': 'kills KILLS=40',
   'tests/test_docs.py': 'make export-env',
 }
-_PACKAGES = {'skdh': 'scikit-digital-health', 'kubernetes_validate': 'kubernetes-validate'}
+_PACKAGES = {'kubernetes_validate': 'kubernetes-validate'}
 
 
 def _packages(extra: str) -> set[str]:

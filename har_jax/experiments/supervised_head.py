@@ -20,7 +20,7 @@ from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import Base, make_base
 from har_jax.train import metrics
-from har_jax.train.evaluation import predict
+from har_jax.train.evaluation import class_means, predict
 from har_jax.train.objective import Classify
 
 UNKNOWN = 'unknown'
@@ -72,7 +72,8 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   }
   pretraining = base.card.pretraining | {'head_validation_macro_f1': measured.macro_f1}
   classes = [list(CLASSES)[n] for n in present]
-  card = msgspec.structs.replace(base.card, classes=classes, pretraining=pretraining)
+  means = class_means(logits @ kernel + bias, np.searchsorted(present, labels))
+  card = msgspec.structs.replace(base.card, classes=classes, pretraining=pretraining, class_logits=means)
   return make_base(base.variables | {path: jnp.asarray(leaf) for path, leaf in leaves.items()}, card)
 
 

@@ -126,6 +126,7 @@ def head_adapter(base: Base) -> Adapter:
     'classes': list(base.classes),
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
     'signals': base.card.signals,
+    'class_logits': base.card.class_logits,
   }
   return make_adapter(base, base.variables, card)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from har_jax import config, files, methods
+from har_jax.baselines.installed import MAX_WINDOWS, evenly_spaced
 from har_jax.datasets import balancing, self_training
 from har_jax.datasets.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
@@ -86,6 +87,13 @@ class Fit:
     variables |= output_layer.fit(objective, variables, self.train)
     metrics = evaluation.evaluate(objective, variables, self.validation)
     return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=_scores(metrics))
+
+  def class_logits(self, fitted: Fitted) -> list[list[float]]:
+    """Mean logits of the training windows of each class."""
+    chosen = evenly_spaced(self.train['label'], MAX_WINDOWS)
+    windows = {name: array[chosen] for name, array in self.train.items()}
+    logits = evaluation.predict(fitted.objective, fitted.variables, windows, sizes=evaluation.ONE_SIZE)
+    return evaluation.class_means(logits, windows['label'])
 
   @property
   def final_objective(self) -> Classify:

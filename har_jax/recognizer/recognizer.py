@@ -205,6 +205,7 @@ class Recognizer(parameters.Parameters, Estimator):
       'training': {name: kind(getattr(self, name)) for name, kind in parameters.IN_CARD.items()}
       | {'step': fitted.step, 'self_training': fitted.self_training},
     }
+    card['class_logits'] = fit.class_logits(fitted)
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
     self.plan_ = None if plan is None else plan.ended(fit)
     if self.ensemble:
@@ -293,6 +294,13 @@ class Recognizer(parameters.Parameters, Estimator):
       self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
     else:
       self.adapter_ = self.adapter_.with_card(temperature=temperature)
+
+  @property
+  def class_logits(self) -> Float[np.ndarray, 'y y'] | None:
+    """Mean logits of the training windows of each class; None if unknown, and for an ensemble."""
+    if not hasattr(self, 'adapter_') or self.ensemble or (card := self.adapter_.card).class_logits is None:
+      return None
+    return np.array(card.class_logits) / card.temperature
 
   @property
   def signals(self) -> SignalSummary | None:

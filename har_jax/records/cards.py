@@ -72,6 +72,10 @@ class Windows(Card, kw_only=True, tag='har_jax windows 2'):
     return config.Windowing(self.window_samples, self.rate_hz)
 
 
+# Mean logits of the training windows of each class.
+ClassLogits = Annotated[list[list[Number]], Meta(max_length=10_000)]
+
+
 class _Made(Card, kw_only=True):
   """What a model's card says of its maker and its input."""
 
@@ -98,6 +102,16 @@ class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
   sources: Annotated[list[_Source], Meta(max_length=10_000)] = []
   normalization: Text = ''
   pretraining: dict[str, Any] = {}
+  class_logits: ClassLogits | None = None
+
+  def __post_init__(self):
+    _check_class_logits(self)
+
+
+def _check_class_logits(card: 'Base | Adapter') -> None:
+  count = len(card.classes)
+  if card.class_logits is not None and [len(row) for row in card.class_logits] != [count] * count:
+    raise ValueError(f'class_logits is not {count} rows of {count} numbers')
 
 
 class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCHEMA_VERSION}'):
@@ -201,10 +215,12 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   training: Training = msgspec.field(default_factory=Training)
   federated: Federated | None = None
   corrections: Count = 0  # of a stream's user, in the head
+  class_logits: ClassLogits | None = None
 
   def __post_init__(self):
     if len(set(self.classes)) < len(self.classes):
       raise ValueError('a class is named twice')
+    _check_class_logits(self)
 
   @property
   def lora(self) -> config.Lora:

@@ -16,6 +16,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
 from har_jax.signal.cutting import Window
+from har_jax.timeline import recording_adaptation
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
 
@@ -52,7 +53,9 @@ class Predictions:
 
 
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
-  """Predicts windows that overlap by half. A base without an adapter uses its recording head, if it has one.
+  """Predicts windows that overlap by half, adapted to each file (`recording_adaptation`).
+
+  A base without an adapter uses its recording head, if it has one.
 
   Memory: 24 bytes per sample of the longest recording, and a few MB. A recording head needs 1 kB
   per window more.
@@ -78,12 +81,17 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       bar.update(round(before_s + start_s[-1]) - bar.n)
     bar.update(round(seconds) - bar.n)
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
+  files = np.array(reading.files or [''] * len(reading.recordings))[recording]
   compared, pooled = None, 0
   if head is not None:
-    files = np.array(reading.files or [''] * len(reading.recordings))[recording]
     joined, compared, pooled = _combine(
       head, joined, relative_features.concatenate(described), classes, files
     )
+  if (class_logits := recognizer.class_logits) is not None:
+    people = np.zeros_like(files) if pooled else files  # files may be of several people
+    for person in np.unique(people):
+      is_own = people == person
+      joined[is_own] = recording_adaptation.adapt_to_recording(joined[is_own], class_logits)
   return Predictions(
     classes,
     np.array(recording),

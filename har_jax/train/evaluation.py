@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from har_jax.datasets import batches as data_batches
 from har_jax.datasets.batches import Batch
@@ -58,3 +59,9 @@ def predict(
     for number, batch in enumerate(batches)
   ]
   return np.concatenate(predictions)[:count]  # padding comes last
+
+
+def class_means(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> list[list[float]]:
+  """Mean logits of the windows of each class, for a card. Each class must have a window."""
+  means = [logits[labels == label].mean(axis=0, dtype=np.float64) for label in range(logits.shape[1])]
+  return np.round(means, 3).tolist()

@@ -1,0 +1,71 @@
+"""Test-time adaptation, against a linear head whose features are moved explicitly."""
+
+import numpy as np
+import pytest
+from scipy import special
+
+from har_jax.timeline import recording_adaptation
+
+CENTERS = np.array([[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]])
+CLASS_LOGITS = CENTERS @ CENTERS.T - np.square(CENTERS).sum(axis=1) / 2
+
+
+def _recording(move, labels, seed=0):
+  """Features around the moved centers, and the probabilities of the head that has CENTERS as its weights."""
+  noise = np.random.default_rng(seed).standard_normal((len(labels), 3))
+  features = CENTERS[labels] + np.asarray(move)[labels] + noise
+  return features, special.softmax(features @ CENTERS.T - np.square(CENTERS).sum(axis=1) / 2, axis=1)
+
+
+LABELS = np.repeat([0, 1, 2], 30)
+MOVE = np.array([[-1.6, 1.6, 0], [0, 0, 0], [0, 0, 0]])  # the first class lies near the second
+
+
+def test_windows_of_a_moved_class_are_recognized():
+  _, probabilities = _recording(MOVE, LABELS)
+  adapted = recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS)
+  before, after = ((values.argmax(axis=1) == LABELS).mean() for values in (probabilities, adapted))
+  assert before < 0.97
+  assert after > before + 0.02
+  np.testing.assert_allclose(adapted.sum(axis=1), 1)
+
+
+def test_moving_logits_is_moving_the_features_of_a_linear_head():
+  features, probabilities = _recording(MOVE, LABELS)
+  expected = probabilities
+  for _ in range(5):
+    counts = expected.sum(axis=0)
+    shares = counts / counts.sum()
+    prior = 2 * (3 / np.exp(-(shares * np.log(shares)).sum())) ** 2
+    moves = (expected.T @ features - counts[:, None] * CENTERS) / (prior + counts)[:, None]
+    moved = features - expected @ moves
+    expected = special.softmax(moved @ CENTERS.T - np.square(CENTERS).sum(axis=1) / 2, axis=1)
+  np.testing.assert_allclose(
+    recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS), expected, rtol=1e-6, atol=1e-9
+  )
+
+
+def test_a_recording_like_the_training_windows_keeps_its_answers():
+  _, probabilities = _recording(np.zeros((3, 3)), LABELS)
+  adapted = recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS)
+  assert (adapted.argmax(axis=1) == probabilities.argmax(axis=1)).mean() > 0.98
+
+
+def test_one_class_alone_is_moved_less():
+  _, alone = _recording(MOVE, LABELS[:30])
+  _, together = _recording(MOVE, LABELS)
+  changes = [
+    np.abs(
+      np.log(recording_adaptation.adapt_to_recording(part, CLASS_LOGITS)[:30]) - np.log(part[:30])
+    ).mean()
+    for part in (alone, together)
+  ]
+  assert changes[0] < changes[1]
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_few_windows_and_certain_ones(count):
+  probabilities = np.eye(3, dtype=np.float32)[:count]
+  adapted = recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS)
+  assert adapted.dtype == np.float32
+  np.testing.assert_array_equal(adapted.argmax(axis=1), np.arange(count))

@@ -1,4 +1,4 @@
-# make lodo [ARCHIVES=<folder>]      the main experiment: on synthetic recordings, or on the real archives in a folder
+# make lodo [ARCHIVES=<folder>]      the main experiment: on the sample of real recordings, or on the archives in a folder
 # make pretrained ARCHIVES=<folder>  a base for adaptation, pretrained on every archive in the folder
 # make export-env                    an environment for every export format, with LiteRT; tests the export there
 # make web                           the page for `har-jax export --format=web`; needs Node.js 20.19 or newer
@@ -24,14 +24,25 @@ TESTS ?=
 FIRST ?= 0
 ARCHIVES ?=
 ifeq ($(ARCHIVES),)
-NAME := smoke
-PREPARE := --archive=synthetic
+NAME := sample
+PREPARE := --archive=sample
 SPLITS := subject
+# Programs that run for seconds are not worth the minutes in which XLA would make them fast.
+COMPILE := XLA_FLAGS=--xla_backend_optimization_level=0
+define NEXT
+A small model, pretrained for a moment on few people: README.md has the results of full size, and why they differ.
+Next, recognize the activities of someone whom the adapter has never seen:
+  $(BIN)/python docs/make_recording.py --subject=3 --out=watch
+  $(BIN)/har-jax predict watch/day.csv --adapter=$(RUNS)/sample_motionsense/lora/subject/labels-10-per-class/seed0.json --out=watch/answers
+Or adapt to your own recording: docs/index.md. On whole archives: make lodo ARCHIVES=<folder of archives>
+endef
 else
 NAME := real
 PREPARE := --archive=all --archive_path="$(ARCHIVES)"
 SPLITS := subject window
+NEXT := The report as a page, with the extra report: $(BIN)/har-jax report $(RUNS) --html
 endif
+export NEXT
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
@@ -39,11 +50,10 @@ RUNS := runs/$(NAME)
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
-	for split in $(SPLITS); do $(BIN)/har-jax lodo --flagfile=$(NAME) --jobs=auto \
+	for split in $(SPLITS); do $(COMPILE) $(BIN)/har-jax lodo --flagfile=$(NAME) --jobs=auto \
 	  --split=$$split --windows=$(WINDOWS) --out=$(RUNS) || exit 1; done
 	$(BIN)/har-jax report --results=$(RUNS)
-	@printf '%s\n' '' 'The picture of this table: $(RUNS)/headline.svg' 'Next, recognize activities in a recording:' \
-	  '  $(BIN)/python docs/make_recording.py --windows_per_activity=10 --out=watch' '  $(BIN)/har-jax predict watch/day.csv --out=watch/answers'
+	@printf '\n%s\n' 'The picture of this table: $(RUNS)/headline.svg' "$$NEXT"
 
 pretrained: .venv/ready
 	$(if $(ARCHIVES),,$(error make pretrained ARCHIVES=<folder of archives>))
@@ -132,4 +142,4 @@ dist: .venv/ready-release
 	touch $@
 
 clean:
-	rm -rf .venv site dist windows/smoke windows/real
+	rm -rf .venv site dist windows/sample windows/real

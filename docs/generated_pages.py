@@ -26,6 +26,7 @@ _SITE_PATHS = {
   'CONTRIBUTING.md': 'contributing.md',
   'README.md': 'index.md',
   'har_jax/assets/base/README.md': 'bundled_base.md',
+  'har_jax/assets/sample/README.md': 'sample.md',
   'results/bench.md': 'results/bench.md',
   'results/decoding.csv': 'results/decoding.csv',
   'results/personalization.csv': 'results/personalization.csv',

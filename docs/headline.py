@@ -10,13 +10,13 @@ from har_jax.report import frame, groups, markdown, svg
 _ROOT = pathlib.Path(__file__).parents[1]
 PICTURE = _ROOT / 'docs' / 'label_budget.svg'
 _KEY = ['experiment', 'split', 'label_budget']
-_ROWS = [
-  ('recommended', 'subject', '0.7'),
-  ('recommended', 'subject', '0.1'),
-  ('recommended', 'subject', '10/class'),
-  ('recommended-self-training', 'subject', '10/class'),
-  ('bundled-base', 'subject', '10/class'),
-]
+_COLUMNS = {
+  ('recommended', 'subject', '0.7'): '70 % labeled',
+  ('recommended', 'subject', '0.1'): '10 % labeled',
+  ('recommended', 'subject', '10/class'): '10 windows per activity',
+  ('recommended-self-training', 'subject', '10/class'): '10, self-training',
+  ('bundled-base', 'subject', '10/class'): '10, new devices',
+}
 _METHODS = [
   'full',
   'lora',
@@ -48,19 +48,19 @@ def means() -> pd.DataFrame:
   runs = frame.read_csv(_ROOT / 'results' / 'runs.csv')
   parts = [part.assign(experiment=groups.experiment(part)) for part in groups.experiments(runs)]
   runs = pd.concat(parts)  # each experiment with its baselines
-  shown = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(_ROWS)]
+  shown = runs[pd.MultiIndex.from_frame(runs[_KEY]).isin(list(_COLUMNS))]
   rows = pd.concat(
     markdown.mean_rows(part, [*_KEY, 'method'], {'macro-F1': ('macro_f1', '.3f')})
     for _, part in shown.groupby('experiment')  # each has its own targets
   )
   wide = rows.pivot(index=_KEY, columns='method', values='macro-F1')
-  return wide.reindex(index=pd.MultiIndex.from_tuples(_ROWS, names=_KEY), columns=_METHODS)
+  return wide.reindex(index=pd.MultiIndex.from_tuples(_COLUMNS, names=_KEY), columns=_METHODS)
 
 
 def table() -> str:
   """The means as Markdown: a row for each method, a column for each experiment and label budget."""
-  wide = means().fillna(markdown.NONE).droplevel('split').T
-  wide.columns = [f'{experiment}, {budget}' for experiment, budget in wide.columns]
+  wide = means().fillna(markdown.NONE).T
+  wide.columns = list(_COLUMNS.values())
   return markdown.tabulated(wide.reset_index())
 
 

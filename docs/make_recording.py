@@ -2,8 +2,8 @@
 
 python docs/make_recording.py --out=watch
 
-The signals are made up, or those of one person of an archive:
---archive=motionsense --archive_path=<zip or folder> --subject=5
+The signals are those of one person: of the sample that comes with the package, or of an archive with
+--archive=hapt --archive_path=<zip or folder> --subject=5. --archive=synth_waist makes them up.
 
 day.csv     the recording
 labels.csv  the first --windows_per_activity windows of each activity
@@ -11,9 +11,11 @@ truth.csv   the labels of the rest
 """
 
 import collections
+import itertools
 import pathlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,6 @@ from absl import flags
 
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
-from har_jax.archives.synthetic import corpus_recordings
 from har_jax.cli import command
 from har_jax.config import DEFAULT_WINDOWING as WINDOWING
 from har_jax.errors import UserError
@@ -30,12 +31,21 @@ from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording
 FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string('out', 'watch', 'folder for day.csv, labels.csv and truth.csv', flag_values=FLAGS)
 _ARCHIVE = flags.DEFINE_enum(
-  'archive', None, list(ARCHIVES), 'archive of the recordings (default: made-up signals)', flag_values=FLAGS
+  'archive', 'sample_motionsense', list(ARCHIVES), 'archive of the recordings', flag_values=FLAGS
 )
 _ARCHIVE_PATH = flags.DEFINE_string(
-  'archive_path', None, "the archive's zip or extracted folder", flag_values=FLAGS
+  'archive_path',
+  None,
+  "the archive's zip or extracted folder; none if it comes with the package",
+  flag_values=FLAGS,
 )
-_SUBJECT = flags.DEFINE_string('subject', '1', 'subject, by its name in the archive', flag_values=FLAGS)
+_ALL = 'all'
+_SUBJECT = flags.DEFINE_string(
+  'subject',
+  '1',
+  f'subject, by its name in the archive; {_ALL}: a folder for each, and a dataset.toml',
+  flag_values=FLAGS,
+)
 _WINDOWS = flags.DEFINE_integer(
   'windows_per_activity',
   0,
@@ -48,13 +58,31 @@ _START_NS = 1_767_000_000_000_000_000  # 2025-12-29T09:20Z
 
 
 def main() -> None:
+  out = pathlib.Path(_OUT.value)
+  by_subject = itertools.groupby(_recordings(), key=lambda recording: recording.subject)
+  written = [
+    _write(recordings, out / subject if _is_dataset() else out) for subject, recordings in by_subject
+  ]
+  if not written:
+    raise UserError(f'{_ARCHIVE.value} has no subject --subject={_SUBJECT.value}')
+  if _is_dataset():
+    (out / 'dataset.toml').write_text(f'name = "{out.name}"\n', encoding='utf-8')
+  print(*written, sep='\n')
+
+
+def _is_dataset() -> bool:
+  return _SUBJECT.value == _ALL
+
+
+def _write(recordings: Iterator[Recording], folder: pathlib.Path) -> str:
+  """Writes the recordings of one subject as one; returns what it holds."""
   rng = np.random.default_rng(0)
   parts: list[np.ndarray] = []
   labels: list[tuple[float, float, str]] = []
   truth: list[tuple[float, float, str]] = []
   labeled: collections.Counter = collections.Counter()
   offset_s = 0.0
-  for recording in _recordings():
+  for recording in recordings:
     length_s = min(recording.acc.time_s[-1], recording.gyro.time_s[-1])
     time_s = np.arange(0, length_s, 1 / _APP_HZ)
     time_s += rng.uniform(0, 0.4 / _APP_HZ, len(time_s))
@@ -75,31 +103,28 @@ def main() -> None:
       labels.append((start_s, cut_s, span.activity))
       truth.append((cut_s, stop_s, span.activity))
     offset_s += length_s
-  if not parts:
-    raise UserError(f'{_ARCHIVE.value} has no subject --subject={_SUBJECT.value}')
-  out = pathlib.Path(_OUT.value)
-  out.mkdir(parents=True, exist_ok=True)
+  folder.mkdir(parents=True, exist_ok=True)
   rows = np.concatenate(parts)
   columns = {'timestamp_ns': _START_NS + (rows[:, 0] * 1e9).astype(np.int64)}
   columns |= {f'acceleration_{axis} (g)': rows[:, 1 + index].round(5) for index, axis in enumerate('xyz')}
   columns |= {f'rotation_{axis} (deg/s)': rows[:, 4 + index].round(3) for index, axis in enumerate('xyz')}
-  pd.DataFrame(columns).to_csv(out / 'day.csv', index=False)
-  for name, spans in ({'labels': labels} | ({'truth': truth} if _WINDOWS.value else {})).items():
+  pd.DataFrame(columns).to_csv(folder / 'day.csv', index=False)
+  first = 'day.labels' if _is_dataset() else 'labels'
+  for name, spans in ({first: labels} | ({'truth': truth} if _WINDOWS.value else {})).items():
     table = pd.DataFrame([span for span in spans if span[1] > span[0]], columns=['start', 'end', 'activity'])
-    table.round(2).to_csv(out / f'{name}.csv', index=False)
+    table.round(2).to_csv(folder / f'{name}.csv', index=False)
   activities = dict.fromkeys(activity for _, _, activity in truth)
-  print(f'{out / "day.csv"}: {offset_s:.0f} s of {", ".join(activities)}')
+  return f'{folder / "day.csv"}: {offset_s:.0f} s of {", ".join(activities)}'
 
 
 def _recordings() -> Iterator[Recording]:
-  if _ARCHIVE.value is None:
-    yield from corpus_recordings('synth_waist', subjects=1, seconds=30.0)  # one per activity
-    return
-  if _ARCHIVE_PATH.value is None:
-    raise UserError(f"--archive_path= {_ARCHIVE.value}'s zip or folder")
   archive = ARCHIVES[_ARCHIVE.value]
-  for recording in archive.read(Source(_ARCHIVE_PATH.value), archive.positions[0], collections.Counter()):
-    if recording.subject == _SUBJECT.value:
+  path = _ARCHIVE_PATH.value or archive.bundled
+  if path is None and archive.marker:
+    raise UserError(f"--archive_path= {archive.name}'s zip or folder")
+  source: Any = Source(path) if path else None
+  for recording in archive.read(source, archive.positions[0], collections.Counter()):
+    if _SUBJECT.value in (recording.subject, _ALL):
       yield recording
 
 

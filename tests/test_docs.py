@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import tiny_flags
+import yaml
 from in_process import run_in_process
 
 from har_jax import export, methods, runtime, storage
@@ -35,13 +36,21 @@ _OTHER_PAGES = (
     if path.is_file()
   ),
 )
-_FIRST = ('docs/reproduce.md', 'docs/adapt.md', 'docs/export.md')  # export needs the adapter that adapt makes
-_WALKS = (*_FIRST, *(page for page in _DOCS if page not in _FIRST))
+_FIRST = ('docs/index.md', 'docs/adapt.md', 'docs/reproduce.md')
+# In the order of the site: pages use what earlier ones made, and none is in the way of another.
+_WALKS = [
+  f'docs/{page}'
+  for section in yaml.safe_load((_ROOT / 'mkdocs.yml').read_text(encoding='utf-8'))['nav']
+  for entries in section.values()
+  for entry in entries
+  for page in entry.values()
+  if f'docs/{page}' in _DOCS
+]
 # Small enough to test; `make lodo` runs the full size.
 _SMALLER = {
   'lodo': (
     *('--pretrain_max_steps=4', '--pretrain_num_evals=1', '--finetune_max_steps=4', '--finetune_num_evals=1'),
-    *(*tiny_flags.MODEL, '--methods=lora'),
+    *(*tiny_flags.MODEL, '--supervised_pretraining_steps=4', '--methods=lora'),
   ),
   'adapt': ('--max_steps=4', '--method=probe'),
 }
@@ -136,6 +145,14 @@ def test_the_readme_is_short_and_has_few_figures():
   text = _without_generated(_read('README.md'))
   assert len(_read('README.md').splitlines()) < 100
   assert len(re.findall(r'\d[\d.,:]*', text)) < 40
+  assert len(re.findall(r'\d\.\d', _read('README.md'))) <= 60
+
+
+def test_the_first_screen_of_the_readme_names_the_commands_that_do_everything():
+  screen = '\n'.join(_read('README.md').splitlines()[:45])
+  assert _blocks('README.md', 'sh')[0].split('\n')[0].startswith('make lodo ')
+  for shown in ('make lodo', 'make test', 'docs/timeline.svg', 'pip install'):
+    assert shown in screen
 
 
 def test_the_readme_has_a_python_example_and_names_the_first_walks():
@@ -199,9 +216,13 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('line', dict.fromkeys(line for page in _WALKS for line in _commands(page)))
-def test_a_command_of_a_walk_writes_what_it_names(
-  line: str, clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(('page', 'line'), [(page, line) for page in _WALKS for line in _commands(page)])
+def test_the_commands_of_the_site_run_one_after_another_in_one_folder(
+  page: str,
+  line: str,
+  clone: pathlib.Path,
+  monkeypatch: pytest.MonkeyPatch,
+  capsys: pytest.CaptureFixture[str],
 ):
   monkeypatch.chdir(clone)
   short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)

@@ -15,6 +15,7 @@ from har_jax.archives import (
   wisdm,
 )
 from har_jax.archives.archive import Archive
+from har_jax.archives.sample import SAMPLE
 from har_jax.archives.synthetic import SYNTHETIC
 
 _ALL: tuple[Archive, ...] = (
@@ -30,6 +31,7 @@ _ALL: tuple[Archive, ...] = (
   weda_fall.ARCHIVE,
   sp_sw_har.ARCHIVE,
   liara.ARCHIVE,
+  *SAMPLE,
   *SYNTHETIC,
 )
 ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in _ALL}

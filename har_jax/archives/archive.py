@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import pathlib
 from collections.abc import Callable, Iterator
 
 from har_jax.archives.source import Source
@@ -18,11 +19,12 @@ class Archive:
 
   name: str
   title: str  # its authors' name for it, with the version
-  marker: str  # glob pattern of a file that only this archive has; empty if synthetic
+  marker: str  # glob pattern of a file that only this archive has; empty if it comes with the package
   positions: tuple[str, ...]  # the default first: the one nearest to the waist
   read: Callable[[Source, str, collections.Counter], Iterator[Recording]]
-  url: str  # official download; empty if synthetic
+  url: str  # official download; empty if it comes with the package
   license: str
   sha256: str = ''  # of the download, as its authors publish it; empty where they publish none
   test_subjects: tuple[str, ...] = ()  # of the authors' own split, if they published one
+  bundled: pathlib.Path | None = None  # its file, if that comes with the package
   majority_label: bool = False  # True: spans are shorter than windows, see `signal.cutting.cut`

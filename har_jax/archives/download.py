@@ -33,7 +33,7 @@ def fetch(archive: Archive, folder: str | pathlib.Path, *, allow_http: bool = Fa
   checksum (deletes the file).
   """
   if not archive.url:
-    raise UserError(f'{archive.name} is synthetic: there is nothing to download')
+    raise UserError(f'{archive.name} comes with the package: there is nothing to download')
   folder = pathlib.Path(folder)
   path = folder / _file_name(archive.url)
   if path.exists():

@@ -76,7 +76,7 @@ def main() -> dict[str, Any]:
     )
     files.append(out / 'report.html')
     storage.write_text(files[-1], html)
-  print(tables.terminal(runs))
+  print(tables.terminal(runs), page.verdict(runs), sep='\n\n')
   print(*files, sep='\n')
   # Through text: it turns missing values into null.
   rows = json.loads(runs[[*frame.KEY, *results.MEASURED]].to_json(orient='records'))

@@ -6,11 +6,16 @@ import pathlib
 from collections.abc import Collection
 
 from har_jax import records
+from har_jax.archives.sample import SAMPLE
 from har_jax.config import DEFAULT_WINDOWING, Windowing
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 
-_SAME_PEOPLE = (frozenset({'hapt', 'ucihar'}),)  # archives
+# Archives.
+_SAME_PEOPLE = (
+  frozenset({'hapt', 'ucihar'}),
+  *(frozenset({archive.name, archive.name.removeprefix('sample_')}) for archive in SAMPLE),
+)
 
 
 class Dataset:

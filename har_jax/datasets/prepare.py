@@ -44,13 +44,15 @@ def prepare(
   """Reads an archive, resamples it, cuts windows, and saves them to `<out>/<archive's name>/`.
 
   `position` is one of the archive's, several joined by commas, or 'all'; by default its first. Of several,
-  the first is the position of a target, and sources have all. `source_path` is None for synthetic archives.
+  the first is the position of a target, and sources have all. `source_path` is None for archives that come
+  with the package.
   Holds all windows in memory, at the end twice.
   Raises UserError: an unknown position, another archive, a damaged file, more than max_unpacked_bytes, units
   that its reader has not converted, no window, no space. Logs a warning for what is doubtful about units and
   axes.
   """
   positions = _positions(archive, position)
+  source_path = source_path or archive.bundled
   source = None if source_path is None else Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
   if source is None and archive.marker:
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')

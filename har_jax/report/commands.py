@@ -6,6 +6,8 @@ import pandas as pd
 
 from har_jax import config, config_fields, results
 
+WINDOWS = '--windows=<folder>'  # results do not say where it was, and users move it
+
 
 def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
   """One command for each set of sources, of runs of one experiment.
@@ -20,9 +22,7 @@ def commands(part: pd.DataFrame, out: str = 'runs/again') -> list[str]:
     lists |= {'methods': part['method'], 'seeds': part['seed']}
     flags = {name: ','.join(dict.fromkeys(map(str, values))) for name, values in lists.items()}
     words = [f'--{name}={text}' for name, text in flags.items() if text]
-    lines.append(
-      shlex.join(['har-jax', 'lodo', '--windows=windows', *words, *flags_of(part), f'--out={out}'])
-    )
+    lines.append(f'har-jax lodo {WINDOWS} {shlex.join([*words, *flags_of(part), f"--out={out}"])}')
   return lines
 
 

@@ -94,6 +94,19 @@ def finding(runs: pd.DataFrame) -> tuple[str, str]:
   )
 
 
+def verdict(runs: pd.DataFrame) -> str:
+  """The finding as a terminal shows it, and whether LoRA is ahead of the forest if both were run."""
+  shown = largest(groups.without_sweeps(runs))[0]
+  best, mean_of = finding(shown)
+  lines = [f'{best}. {mean_of}']
+  means = tables.by_target(shown).mean(axis=1, skipna=False).dropna()
+  if {'lora', 'forest'} <= set(means.index):
+    points = 100 * (means['lora'] - means['forest'])
+    is_ahead = 'is' if points > 0 else 'is not'
+    lines.append(f'lora {is_ahead} ahead of forest, which has no neural network: {points:+.1f} points.')
+  return '\n'.join(lines)
+
+
 def largest(runs: pd.DataFrame) -> list[pd.DataFrame]:
   """Experiments with the most runs, one for each split."""
   parts: dict[str, pd.DataFrame] = {}
@@ -108,7 +121,8 @@ def _commands(runs: pd.DataFrame, folder: str) -> Section:
   lines = [shlex.join(['har-jax', 'report', f'--results={folder}', '--html'])]
   for number, part in enumerate(groups.experiments(runs), start=1):
     lines += commands.commands(part, f'runs/again-{number}')
-  return Section('Commands', 'The first writes this page. The others need prepared windows.', commands=lines)
+  caption = 'The first writes this page. The others need the folder of `har-jax prepare`: put it in.'
+  return Section('Commands', caption, commands=lines)
 
 
 def _drawn(name: str, draw: Callable[..., Iterable[str]], parts: Sequence[Any], text: str) -> list[Section]:

@@ -5,6 +5,7 @@ import itertools
 import pathlib
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,10 +94,11 @@ def test_names_of_activities_are_words():
 
 
 @pytest.mark.parametrize('name', [name for name in ARCHIVES if name not in _WITH_FILES])
-def test_a_synthetic_archive_has_units_labels_and_finite_values(name: str):
+def test_an_archive_of_the_package_has_units_labels_and_finite_values(name: str):
   archive = ARCHIVES[name]
+  source: Any = Source(archive.bundled) if archive.bundled else None
   for position in archive.positions:
-    recordings = archive.read(None, position, collections.Counter())  # type: ignore[arg-type]
+    recordings = archive.read(source, position, collections.Counter())
     _check(itertools.islice(recordings, _FEW), position, None)
 
 

@@ -210,11 +210,12 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
 
 
 def test_a_flagfile_of_another_command_names_it(capsys: pytest.CaptureFixture[str]):
-  assert command.run(main.load('pretrain'), ['--flagfile=smoke']) == 1
+  assert command.run(main.load('pretrain'), ['--flagfile=sample']) == 1
   told = (
-    'error: --flagfile=smoke is for har-jax lodo; this command has no targets, methods, seeds, lora_rank, '
+    'error: --flagfile=sample is for har-jax lodo; this command has no targets, methods, seeds, '
+    'lodo_batch_runs, label_budget, lora_rank, lora_alpha, finetune_epochs, '
   )
-  assert capsys.readouterr().err == told + 'lora_alpha, finetune_max_steps, finetune_num_evals\n'
+  assert capsys.readouterr().err == told + 'finetune_max_steps, finetune_num_evals\n'
 
 
 @pytest.mark.parametrize(

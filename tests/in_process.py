@@ -21,11 +21,13 @@ def run_module(module: types.ModuleType, *arguments: object) -> tuple[int, str, 
 
 def _output(module: types.ModuleType, run: Callable[[], int]) -> tuple[int, str, str]:
   out, err = io.StringIO(), io.StringIO()
-  handler = signal.getsignal(signal.SIGTERM)
+  handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+  signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
   try:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
       code = run()
   finally:
     module.FLAGS.unparse_flags()
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+      signal.signal(number, handler)
   return code, out.getvalue(), err.getvalue()

@@ -7,7 +7,6 @@ import functools
 import io
 import json
 import os
-import signal
 import sys
 import types
 import typing
@@ -27,7 +26,6 @@ _FOLLOWING = {
   'model_window_samples': 'those of the windows',
   'model_rate_hz': 'that of the windows',
 }
-_TERMINATED = 128 + signal.SIGTERM  # as a shell reports a process that the signal ended
 
 _DEFINES: dict[type, Callable[..., flags.FlagHolder]] = {
   bool: flags.DEFINE_bool,
@@ -123,8 +121,8 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   """Parses `module.FLAGS`, calls `module.main` and returns the exit code.
 
   A module's POSITIONAL names the flags that may be given by position, COMMON those that --help shows.
-  0: done. 1: a mistake in flags or files, a full disk, too little memory. 130: Ctrl-C. 143: SIGTERM,
-  training state saved. docs/scripts.md lists them.
+  0: done. 1: a mistake in flags or files, a full disk, too little memory. 130: Ctrl-C. 143: SIGTERM.
+  Both save the state of a training. docs/scripts.md lists them.
   """
   if {'--help', '-h', '--helpfull'}.intersection(arguments):
     print(help_text(module, full='--helpfull' in arguments))
@@ -144,9 +142,11 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   except MemoryError as error:
     return _fail(f'error: out of memory ({error or "no size given"})', 1)
   except Stopped as stopped:
+    from har_jax.cli import processes
     from har_jax.train import mesh  # imports JAX
 
-    return _fail(f'{stopped}; run the same command to resume' if mesh.is_main_process() else '', _TERMINATED)
+    message = f'{stopped}; run the same command to resume' if mesh.is_main_process() else ''
+    return _fail(message, processes.stop_code())
   except KeyboardInterrupt:
     return _fail('interrupted; run the same command again to continue', 130)
   return 0

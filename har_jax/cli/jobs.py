@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -100,12 +101,15 @@ def run(
 
 @contextlib.contextmanager
 def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen]]:
-  """Processes of `har-jax`, each on one core. SIGTERM ends those that are left: they save their state."""
+  """Processes of `har-jax`, each on one core. SIGTERM ends those that are left: they save their state.
+
+  Ctrl-C reaches this process alone, which then ends the others.
+  """
   processes: list[subprocess.Popen] = []
   available = cores()
   try:
     for number, arguments in enumerate(commands):
-      with _on_core(available[number % len(available)]):
+      with _without_interrupts(), _on_core(available[number % len(available)]):
         processes.append(subprocess.Popen([sys.executable, '-m', 'har_jax', *arguments]))
     yield processes
   finally:
@@ -114,6 +118,16 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
         process.terminate()
     for process in processes:
       process.wait()
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+  """A process that is started within it ignores Ctrl-C."""
+  before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+  try:
+    yield
+  finally:
+    signal.signal(signal.SIGINT, before)
 
 
 def cores() -> list[int]:

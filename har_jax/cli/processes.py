@@ -1,7 +1,8 @@
-"""Devices of a run, one run by several processes, and the end of a run by SIGTERM."""
+"""Devices of a run, one run by several processes, and the end of a run by SIGTERM or Ctrl-C."""
 
 import itertools
 import signal
+import sys
 from collections.abc import Callable
 
 from absl import flags
@@ -12,6 +13,7 @@ from har_jax.errors import UserError
 # Seconds that an ending process waits for the others. They end within a moment, or wait for one that failed
 # and end only after this. JAX's default of 300 s would hold all machines for as long.
 _SHUTDOWN_S = 20
+_interrupts: list[int] = []  # Ctrl-C since the last `join`
 
 
 def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
@@ -37,8 +39,9 @@ def define_cpu_devices(values: flags.FlagValues) -> Callable[[], None]:
 def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool]]:
   """Defines the flags of a distributed run; returns a function that joins it, before JAX is used.
 
-  That function returns `stop`: whether SIGTERM has reached any process. A run calls it after each step,
-  equally often in each process; it turns True at the same step in all. The signal itself no longer ends them.
+  That function returns `stop`: whether SIGTERM or Ctrl-C has reached any process. A run calls it after each
+  step, equally often in each process; it turns True at the same step in all. The signal itself no longer ends
+  them, but a second Ctrl-C does.
   """
   define = command.definer(values)
   coordinator = define('coordinator', None, 'distributed run: host:port of process 0')
@@ -52,6 +55,7 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
 
   def join() -> Callable[[], bool]:
     address, count, index = coordinator.value, processes.value, process.value
+    _turn_interrupts_into_sigterm()
     is_single = (address, count, index) == (None, None, None)
     if distributed.value:
       if not is_single:
@@ -87,3 +91,22 @@ def _sigterm_flag() -> Callable[[], bool]:
   received: list[int] = []
   signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
   return lambda: bool(received)
+
+
+def _turn_interrupts_into_sigterm() -> None:
+  """Handles Ctrl-C as SIGTERM, once. Ignored, as in processes that another one ends, it stays so."""
+  _interrupts.clear()
+
+  def handle(number: int, _: object) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _interrupts.append(number)
+    print('\nstopping after this step; Ctrl-C again stops at once, unsaved', file=sys.stderr, flush=True)
+    signal.raise_signal(signal.SIGTERM)
+
+  if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+    signal.signal(signal.SIGINT, handle)
+
+
+def stop_code() -> int:
+  """The exit code of a command that saved its state and stopped, as a shell reports the signal."""
+  return 128 + (signal.SIGINT if _interrupts else signal.SIGTERM)

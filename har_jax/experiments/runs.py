@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from har_jax import storage
+from har_jax.errors import Stopped
 from har_jax.experiments import job_lock, kinds
 from har_jax.experiments.run_spec import RunSpec
 from har_jax.experiments.stages import DEFAULT, TrainOptions, run_stages, stages_of
@@ -17,9 +18,11 @@ from har_jax.storage import Place
 def run(study: Study, options: TrainOptions = DEFAULT) -> Iterator[tuple[Place, Result]]:
   """Yields each run's result file and its content as it is finished. Finished runs are read, not run again.
 
-  With several processes, all call this alike and one writes.
+  With several processes, all call this alike and one writes. Raises Stopped where `options.stop` says so.
   """
   for specs in _batched(study.runs, study.batch_runs):
+    if options.stop():
+      raise Stopped(f'stopped before {specs[0].target}: {specs[0].method}, seed {specs[0].seed}')
     yield from _run(specs, options)
 
 

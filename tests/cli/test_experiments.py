@@ -96,21 +96,22 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
   assert not (pretraining / 'pretrained.json').exists()
 
   save = Checkpoints.save
+  for number, step in ((signal.SIGTERM, 4), (signal.SIGINT, 8)):
 
-  def save_and_end(self: Checkpoints, *arguments: Any, **options: Any) -> None:
-    save(self, *arguments, **options)
-    if 'full' in self.folder.parts:
-      signal.raise_signal(signal.SIGTERM)
+    def save_and_end(self: Checkpoints, *arguments: Any, number: int = number, **options: Any) -> None:
+      save(self, *arguments, **options)
+      if 'full' in self.folder.parts:
+        signal.raise_signal(number)
 
-  with monkeypatch.context() as patched:
-    patched.setattr(Checkpoints, 'save', save_and_end)
-    code, out, err = run_in_process('lodo', *arguments)
-  assert (code, out) == (143, '')
-  assert 'waiting' not in err  # the lock of a dead process is taken at once
-  (line,) = [line for line in err.splitlines() if 'stopped' in line]
-  assert re.match(r'synth_waist: full, .* step 4;', line)
-  assert (tmp_path / _RESULT.format('full')).with_suffix('').joinpath('checkpoints', '4').is_dir()
-  assert not list(tmp_path.rglob('seed*.json'))
+    with monkeypatch.context() as patched:
+      patched.setattr(Checkpoints, 'save', save_and_end)
+      code, out, err = run_in_process('lodo', *arguments)
+    assert (code, out) == (128 + number, '')
+    assert 'waiting' not in err  # the lock of a dead process is taken at once
+    (line,) = [line for line in err.splitlines() if 'stopped' in line]
+    assert re.match(rf'synth_waist: full, .* step {step}; run the same command to resume', line)
+    assert (tmp_path / _RESULT.format('full')).with_suffix('').joinpath('checkpoints', str(step)).is_dir()
+    assert not list(tmp_path.rglob('seed*.json'))
 
   _run('lodo', *arguments)
   for method in ('full', 'probe'):

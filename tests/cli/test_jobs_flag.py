@@ -2,27 +2,30 @@
 
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
 from absl import flags
 
-from har_jax.cli import jobs
+from har_jax.cli import jobs, processes
 from har_jax.errors import Stopped, UserError
 
 # In place of `python -m har_jax`: writes what it was given and its cores, and does what its shard says.
 _JOB = """\
-import json, os, pathlib, re, sys
+import json, os, pathlib, re, signal, sys
 flagfile = next(word.partition('=')[2] for word in sys.argv if word.startswith('--flagfile='))
 shard = next(word.partition('=')[2] for word in sys.argv if word.startswith('--lodo_shard='))
 lines = pathlib.Path(flagfile).read_text().splitlines()
 given = dict(line[2:].split('=', 1) for line in lines if '=' in line)
 out = pathlib.Path(given['out'])
-(out / f'job{shard[0]}.json').write_text(json.dumps([sys.argv[1], shard, sorted(os.sched_getaffinity(0))]))
+is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+told = [sys.argv[1], shard, sorted(os.sched_getaffinity(0)), is_deaf]
+(out / f'job{shard[0]}.json').write_text(json.dumps(told))
 if given['does'] == f'fail{shard[0]}':
   sys.exit('no such windows')
 if given['does'] == 'wait' or given['does'].startswith('fail'):
-  import signal, time
+  import time
   signal.signal(signal.SIGTERM, lambda *_: ((out / f'saved{shard[0]}').touch(), sys.exit(143)))
   time.sleep(60)
 """
@@ -52,15 +55,16 @@ def run(values: flags.FlagValues, tmp_path: pathlib.Path, monkeypatch: pytest.Mo
   return lambda stop=lambda: False: jobs.run('lodo', values, 2, results=results, stop=stop)
 
 
-def test_each_job_has_a_shard_and_a_core(run, tmp_path: pathlib.Path):
+def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, tmp_path: pathlib.Path):
   import json
 
-  before = os.sched_getaffinity(0)
+  before, interrupt = os.sched_getaffinity(0), signal.getsignal(signal.SIGINT)
   run()
   first, second = (json.loads((tmp_path / f'job{number}.json').read_text()) for number in range(2))
   cores = sorted(before)
-  assert first == ['lodo', '0/2', cores[:1]]
-  assert second == ['lodo', '1/2', [cores[1 % len(cores)]]]
+  assert first == ['lodo', '0/2', cores[:1], True]
+  assert second == ['lodo', '1/2', [cores[1 % len(cores)]], True]
+  assert signal.getsignal(signal.SIGINT) == interrupt
   assert os.sched_getaffinity(0) == before
 
 
@@ -101,3 +105,24 @@ def test_auto_is_one_job_a_core_on_a_cpu():
   read = jobs.define_jobs(values)
   values(['har-jax', '--jobs=auto'])
   assert read() == len(os.sched_getaffinity(0))
+
+
+def test_the_first_ctrl_c_asks_for_a_stop_and_the_second_ends_at_once(capsys):
+  handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+  values = flags.FlagValues()
+  join = processes.define_processes(values)
+  values(['har-jax'])
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  try:
+    stop = join()
+    assert not stop()
+    assert processes.stop_code() == 128 + signal.SIGTERM
+    signal.raise_signal(signal.SIGINT)
+    assert stop()
+    assert processes.stop_code() == 128 + signal.SIGINT
+    assert 'Ctrl-C again stops at once' in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+      signal.raise_signal(signal.SIGINT)
+  finally:
+    for number, handler in handlers.items():
+      signal.signal(number, handler)

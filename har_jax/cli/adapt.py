@@ -64,6 +64,9 @@ def main() -> dict[str, Any]:
   source, options = _read()
   from har_jax import records, timeline
 
+  print(
+    'Compiling and training the adapter, then fitting the baselines that it is compared with.', flush=True
+  )
   adapted = timeline.adapt(
     source,
     _LABELS.value,

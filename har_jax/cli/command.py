@@ -127,6 +127,8 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   if {'--help', '-h', '--helpfull'}.intersection(arguments):
     print(help_text(module, full='--helpfull' in arguments))
     return 0
+  # XLA prints an alarm about a slow compilation, as an error; what fails is raised, too.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors='replace')  # terminals without ±, or without the letters of a file's names
   try:

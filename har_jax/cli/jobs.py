@@ -65,7 +65,8 @@ def run(
 ) -> None:
   """Runs the shards of a command with --lodo_shard, until all have ended.
 
-  results: the files that the runs write, for the progress. stop: whether to end all jobs.
+  On a terminal, each job shows what it trains on a line of its own. results: the files that the runs write,
+  for the bar of all. stop: whether to end all jobs.
   Raises UserError where a job fails, and Stopped after `stop`, when the others have saved their state.
   """
   if values['lodo_shard'].present or values['coordinator'].present or values['distributed'].value:
@@ -80,8 +81,10 @@ def run(
   with tempfile.NamedTemporaryFile('w', suffix='.flags') as file:
     file.write(values.flags_into_string())
     file.flush()
-    arguments = [f'--flagfile={file.name}', '--jobs=1', '--noprogress', '--quiet']
+    arguments = [f'--flagfile={file.name}', '--jobs=1']
     arguments += ['--nojson'] if 'json' in values else []
+    is_terminal = sys.stderr.isatty()
+    arguments += [] if is_terminal else ['--noprogress']  # lines of a file cannot be drawn over
     shards = [[command, *arguments, f'--lodo_shard={job}/{jobs}'] for job in range(jobs)]
     bar = tqdm.tqdm(total=len(results), desc='runs', disable=not values['progress'].value)
     with _started(shards) as processes, bar:
@@ -90,6 +93,8 @@ def run(
           break
         time.sleep(_POLL_S)
         bar.update(finished() - bar.n)
+        if is_terminal:
+          bar.refresh()  # the time that passes
       bar.update(finished() - bar.n)
       failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]
   if stop():
@@ -110,7 +115,9 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
   try:
     for number, arguments in enumerate(commands):
       with _without_interrupts(), _on_core(available[number % len(available)]):
-        processes.append(subprocess.Popen([sys.executable, '-m', 'har_jax', *arguments]))
+        place = {'TQDM_POSITION': str(number + 1)}  # a line for its bar, below that of all runs
+        words = [sys.executable, '-m', 'har_jax', *arguments]
+        processes.append(subprocess.Popen(words, env=os.environ | place, stdout=subprocess.DEVNULL))
     yield processes
   finally:
     for process in processes:

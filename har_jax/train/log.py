@@ -55,10 +55,11 @@ class Log:
       unit='w',
       unit_scale=True,
       disable=silent or not progress,
+      leave=None,  # not below the bar of other jobs, which --jobs places by TQDM_POSITION
     )
     self._bar.set_postfix_str('compiling')
     self._is_compiling = True
-    self._batch = batch
+    self._batch, self._steps = batch, steps
     self._every = math.ceil(steps / _LINES)
     self._started = time.monotonic()
 
@@ -66,10 +67,9 @@ class Log:
     if self._is_compiling:
       self._is_compiling = False
       self._bar.unpause()  # the rate and the time left do not count it
-      self._bar.set_postfix_str('', refresh=False)
+    self._bar.set_postfix_str(f'step {step}/{self._steps}, loss {loss:.3f}', refresh=False)
     self._bar.update(self._batch)
     if step % self._every == 0:
-      self._bar.set_postfix(loss=f'{loss:.3f}', refresh=False)
       self._write(step, {'loss': loss})
 
   def validation(self, step: int, metrics: dict[str, float]) -> None:

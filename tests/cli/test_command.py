@@ -209,6 +209,15 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
   assert module.FLAGS['size'].value == 8
 
 
+def test_alarms_of_the_compiler_do_not_reach_the_user(monkeypatch: pytest.MonkeyPatch):
+  for given, level in ((None, '3'), ('0', '0')):
+    monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL', raising=False)
+    if given:
+      monkeypatch.setenv('TF_CPP_MIN_LOG_LEVEL', given)
+    command.run(main.load('pretrain'), ['--flagfile=sample'])
+    assert os.environ['TF_CPP_MIN_LOG_LEVEL'] == level
+
+
 def test_a_flagfile_of_another_command_names_it(capsys: pytest.CaptureFixture[str]):
   assert command.run(main.load('pretrain'), ['--flagfile=sample']) == 1
   told = (

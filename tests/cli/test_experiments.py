@@ -97,11 +97,14 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
 
   save = Checkpoints.save
   for number, step in ((signal.SIGTERM, 4), (signal.SIGINT, 8)):
+    numbers = [number]  # a second Ctrl-C would end it at once
 
-    def save_and_end(self: Checkpoints, *arguments: Any, number: int = number, **options: Any) -> None:
+    def save_and_end(
+      self: Checkpoints, *arguments: Any, numbers: list[int] = numbers, **options: Any
+    ) -> None:
       save(self, *arguments, **options)
-      if 'full' in self.folder.parts:
-        signal.raise_signal(number)
+      if 'full' in self.folder.parts and numbers:
+        signal.raise_signal(numbers.pop())
 
     with monkeypatch.context() as patched:
       patched.setattr(Checkpoints, 'save', save_and_end)

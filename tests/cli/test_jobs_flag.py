@@ -21,6 +21,8 @@ given = dict(line[2:].split('=', 1) for line in lines if '=' in line)
 out = pathlib.Path(given['out'])
 is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 told = [sys.argv[1], shard, sorted(os.sched_getaffinity(0)), is_deaf]
+shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv]
+(out / f'shown{shard[0]}.json').write_text(json.dumps(shown))
 (out / f'job{shard[0]}.json').write_text(json.dumps(told))
 if given['does'] == f'fail{shard[0]}':
   sys.exit('no such windows')
@@ -49,8 +51,9 @@ def run(values: flags.FlagValues, tmp_path: pathlib.Path, monkeypatch: pytest.Mo
   script = tmp_path / 'job.py'
   script.write_text(_JOB)
   started = jobs.subprocess.Popen
-  replaced = lambda words: started([sys.executable, str(script), *words[3:]])  # noqa: E731
-  monkeypatch.setattr(jobs.subprocess, 'Popen', replaced)
+  monkeypatch.setattr(
+    jobs.subprocess, 'Popen', lambda words, **more: started([sys.executable, str(script), *words[3:]], **more)
+  )
   results = [tmp_path / f'job{number}.json' for number in range(2)]
   return lambda stop=lambda: False: jobs.run('lodo', values, 2, results=results, stop=stop)
 
@@ -66,6 +69,18 @@ def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, t
   assert second == ['lodo', '1/2', [cores[1 % len(cores)]], True]
   assert signal.getsignal(signal.SIGINT) == interrupt
   assert os.sched_getaffinity(0) == before
+
+
+@pytest.mark.parametrize('is_terminal', [True, False])
+def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(
+  run, is_terminal: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  import json
+
+  monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)
+  run()
+  shown = [json.loads((tmp_path / f'shown{number}.json').read_text()) for number in range(2)]
+  assert shown == [['1', not is_terminal], ['2', not is_terminal]]
 
 
 def test_a_job_that_fails_ends_the_others(run, values: flags.FlagValues, tmp_path: pathlib.Path, capfd):

@@ -116,3 +116,17 @@ def test_a_silent_log_writes_and_shows_nothing(tmp_path: pathlib.Path, capsys: p
   log.close()
   assert not list(tmp_path.iterdir())
   assert capsys.readouterr() == ('', '')
+
+
+def test_the_bar_tells_what_is_trained_its_step_its_loss_and_its_speed(
+  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+):
+  log = _log(tmp_path, progress=True)
+  log.step(1, 0.5)
+  log.step(2, 0.25)
+  log.close()
+  shown = capsys.readouterr().err
+  assert 'a run' in shown
+  assert 'compiling' in shown
+  assert 'step 2/10, loss 0.250' in shown
+  assert 'w/s' in shown

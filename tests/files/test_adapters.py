@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trained_paths
 from adapters import CLASSES, assert_equal, logits_of
 
 from har_jax import files, methods, variables
@@ -36,17 +37,11 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   # Small: the file holds what trains, the head and the method's collections, and nothing that the base gives
   # again.
   held = {variables.collection(path) for path in loaded.variables}
-  assert held == {'params', 'batch_stats', *method.collections} - set(method.rebuilt)
+  assert held == {'params', 'batch_stats'} | trained_paths.STORED.get(
+    trained_paths.float_form(method_name), set()
+  )
   encoder = {path for path in trained if path.startswith('params/encoder/')}
-  trains = {path for path in encoder if method.trains(path, loaded.settings)}
-  assert encoder.intersection(loaded.variables) == trains
-
-
-def test_the_file_of_qlora_holds_no_packed_kernel(
-  adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
-):
-  files.save_adapter(tmp_path, adapter_of('qlora'))
-  assert not [path for path in files.load_adapter(tmp_path).variables if path.startswith('nf4/')]
+  assert encoder.intersection(loaded.variables) == trained_paths.select(method_name, encoder)
 
 
 def test_methods_that_peft_lacks_are_refused_by_name(

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import toy_method
+import trained_paths
 
 from har_jax import config, methods, variables
 from har_jax.datasets.batches import Batch
@@ -29,29 +30,6 @@ _TRAINING = config.Training(learning_rate=0.01, encoder_learning_rate=0.01, weig
 _STEPS = 3
 _MATRICES = {f'attention/{name}' for name in ('query', 'key', 'value', 'output')} | {'up', 'down'}
 _CLASSES = 3
-_HEAD = r'params/head/(dense_[01]/(kernel|bias)|norm_0/(scale|bias))'
-_BLOCK_LAYER = r'encoder/block_\d/(attention/(query|key|value|output)|up|down)'
-_LAYER = rf'({_BLOCK_LAYER}|encoder/embed)'
-# Method → the paths that it trains of a patch model of two blocks, the head apart, and how many they are: six
-# layers a block and one that embeds, two norms a block and one at the end. Over four bits, the same.
-TRAINED = {
-  'full': (r'params/.*', 38),  # with the mask token and the positions
-  'scratch': (r'params/.*', 38),
-  'probe': ('', 0),
-  'linear': ('', 0),
-  'bitfit': (rf'params/({_LAYER}|encoder/block_\d/norm_(attention|ffn)|encoder/norm)/bias', 13 + 5),
-  'norm': (r'params/encoder/(block_\d/norm_(attention|ffn)|norm)/(scale|bias)', 2 * 5),
-  'partial': (r'params/encoder/(block_1/.*|norm/(scale|bias))', 2 * (6 + 2) + 2),
-  'ia3': (r'ia3/encoder/block_\d/(attention/(key|value)/output|down/input)', 2 * 3),
-  'prompt': (r'prompt/encoder/block_\d/tokens', 2),
-  'adapter': (r'adapter/encoder/block_\d/(attention/output|down)/(down|down_bias|up|up_bias)', 2 * 2 * 4),
-  'pfeiffer': (r'adapter/encoder/block_\d/down/(down|down_bias|up|up_bias)', 2 * 4),
-  'vera': (rf'vera/{_LAYER}/[db]', 13 * 2),
-  'lora': (rf'lora/{_LAYER}/[ab]', 13 * 2),
-  'adalora': (rf'adalora/{_LAYER}/[aeb]', 13 * 3),
-  'dora': (rf'lora/{_LAYER}/[ab]|dora/{_LAYER}/magnitude', 13 * 3),
-  toy_method.NAME: (rf'gain/{_BLOCK_LAYER}/value', 12),
-}
 # A classifier hides no patch, so the mask token has no gradient and, as no matrix, no decay.
 _UNUSED = 'params/encoder/mask_token'
 # What the softmax and the BatchNorm after them take out again: only rounding moves these, or nothing does.
@@ -82,13 +60,6 @@ def base(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any]
 def with_one_block(objective: Classify) -> Classify:
   """What most methods train: a block more takes half the time more to compile."""
   return dataclasses.replace(objective, model=dataclasses.replace(objective.model, depth=1))
-
-
-def _trained(name: str, paths: Iterable[str]) -> set[str]:
-  """The paths that a method trains, by the table; a name that begins with a q is that of its float form."""
-  float_form = name if name in TRAINED else name.removeprefix('q')
-  assert float_form in TRAINED, f'add a line to TRAINED that says which paths {name} trains'
-  return {path for path in paths if re.fullmatch(f'{_HEAD}|{TRAINED[float_form][0]}', path)}
 
 
 def _has_second(held: Variables) -> bool:
@@ -136,7 +107,7 @@ def test_every_trained_leaf_moves_and_no_other_does(run_of: Callable[[str], Run]
   run = run_of(method_name)
   moved = {path for path in run.before if not np.array_equal(run.before[path], run.after[path])}
   statistics = {path for path in run.before if path.startswith('batch_stats/')}
-  expected = (_trained(method_name, run.before) | statistics) - {_UNUSED}
+  expected = (trained_paths.select(method_name, run.before) | statistics) - {_UNUSED}
   assert {path for path in moved ^ expected if not _CANCELLED.fullmatch(path)} == set()
   assert moved <= expected
   assert run.before.keys() == run.after.keys()
@@ -148,11 +119,10 @@ def test_each_method_trains_the_paths_of_the_table(objective: Classify, base: Va
     prepared = jax.eval_shape(
       lambda: dataclasses.asdict(methods.prepare(lambda _: dict(base), methods.METHODS[name], _SETTINGS, 0))
     )
-  expected = _trained(name, [path for part in prepared.values() for path in part])
+  expected = trained_paths.select(name, [path for part in prepared.values() for path in part])
   assert prepared['trainable'].keys() == expected
   in_head = {path for path in expected if path.startswith('params/head/')}
-  count = TRAINED[name if name in TRAINED else name.removeprefix('q')][1]
-  assert (len(in_head), len(expected - in_head)) == (6, count)
+  assert (len(in_head), len(expected - in_head)) == (6, trained_paths.count(name))
 
 
 def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base: Variables):
@@ -218,8 +188,6 @@ def test_prepared_parts_are_disjoint_and_owned(base: Variables, method_name: str
   assert sum(map(len, parts)) == len(prepared.variables)
   held = {variables.collection(path) for path in prepared.variables}
   assert held == {*methods.MODEL_COLLECTIONS, *method.collections}
-  assert all(method.trains(path, _SETTINGS) for path in prepared.trainable)
-  assert not any(method.trains(path, _SETTINGS) for path in prepared.frozen)
   trains = [
     {path.replace(block, ''): path in prepared.trainable for path in prepared.variables if block in path}
     for block in ('/block_0/', '/block_1/')

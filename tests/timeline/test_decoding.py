@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import linalg
 
 from har_jax.timeline.decoding import Chain
 
@@ -53,6 +54,15 @@ def test_short_hops_change_as_often_as_long_ones():
   start, nothing = np.array([0.7, 0.2, 0.1]), np.full(3, 1 / 3)
   twice = Chain(10.0, 1.28, 2.56).update(Chain(10.0, 1.28, 2.56).update(start, nothing), nothing)
   assert twice == pytest.approx(Chain(10.0, 2.56, 2.56).update(start, nothing))
+
+
+@pytest.mark.parametrize('activities', [2, 5])
+def test_a_hop_is_the_matrix_exponential_of_the_rates(activities: int):
+  rates = np.full((activities, activities), 1 / (activities - 1) / 7.0)  # a change every 7 s
+  np.fill_diagonal(rates, -1 / 7.0)
+  before, nothing = np.eye(activities)[0], np.full(activities, 1 / activities)
+  expected = linalg.expm(rates * HOP_S)[0]
+  assert Chain(7.0, HOP_S, 2.56).update(before, nothing) == pytest.approx(expected)
 
 
 def test_no_window_rules_an_activity_out():

@@ -3,6 +3,7 @@
 i in, o out, r rank.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from har_jax.errors import UserError
 from har_jax.methods import without
 from har_jax.variables import Variables, modules_with
 
+_HUGE = 1e6  # of a weight or a running statistic: squares of far larger ones are not finite
 _COLUMN_NORM = 3**-0.5  # expected norm of a column of A where LoRA draws it
 
 
@@ -69,22 +71,17 @@ def _factors(
   return a, b
 
 
-def truncate(variables: Variables, rank: int, pairs: str) -> Variables:
-  """Cuts each A to its first `rank` columns, and each B to its first rows, for a client of lower rank."""
+def truncate_as(variables: Variables, update: Variables, pairs: str) -> Variables:
+  """Cuts each A to its first columns, and each B to its first rows, as many as another client's have."""
   truncated = dict(variables)
-  for a, b in _factor_paths(variables, pairs).items():
-    truncated[a], truncated[b] = variables[a][:, :rank], variables[b][:rank]
+  for path in itertools.chain(*_factor_paths(variables, pairs).items()):
+    if path in update and update[path].ndim == variables[path].ndim == 2:
+      truncated[path] = variables[path][tuple(map(slice, update[path].shape))]
   return truncated
 
 
-def truncate_as(variables: Variables, update: Variables, pairs: str) -> Variables:
-  """Cuts the pairs to the lowest rank of a client's update."""
-  ranks = [update[a].shape[1] for a in _factor_paths(update, pairs) if update[a].ndim == 2]
-  return truncate(variables, min(ranks), pairs) if ranks else variables
-
-
 def check_update(update: Variables, expected: Variables) -> None:
-  """Raises UserError, with the leaf, where names, shapes or dtypes are others or a value is not finite.
+  """Raises UserError, with the leaf, where names, shapes or dtypes are others, or a value is huge or none.
 
   expected: the leaves that the client was sent.
   """
@@ -100,6 +97,8 @@ def check_update(update: Variables, expected: Variables) -> None:
       raise UserError(f'{path} is {kinds[0]}, expected {kinds[1]}')
     if not np.isfinite(leaf).all():
       raise UserError(f'{path} is not finite')
+    if leaf.size and np.abs(leaf).max() > _HUGE:
+      raise UserError(f'{path} has a value of {np.abs(leaf).max():.2g}, beyond {_HUGE:.0e}')
     if _is_variance(path) and (leaf < 0).any():
       raise UserError(f'{path} is a variance below zero')
 

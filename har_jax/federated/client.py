@@ -19,12 +19,13 @@ from typing import Any
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from har_jax.errors import UserError
-from har_jax.federated import aggregation, people
+from har_jax.errors import UserError, shorten
+from har_jax.federated import aggregation, messages, people
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task, load_task
 from har_jax.variables import Variables, split
 
+_NUMPY = 'numpy.ndarray'  # Flower's name of our arrays' serialization
 _PERSONAL = 'personal'  # what stays here between rounds, in Flower's state of a client
 
 
@@ -46,9 +47,9 @@ def make(find: Find) -> ClientApp:
 
   @app.train()
   def train(message: Message, context: Context) -> Message:
-    person, task, config = _begin(message, context, find)
+    person, task, request = _begin(message, context, find)
     variables = _variables(task, message, context)
-    changed, loss = task.fit(variables, person.train, number=person.number, done=config['round'] - 1)
+    changed, loss = task.fit(variables, person.train, number=person.number, done=request.round - 1)
     shared, personal = split(changed, task.is_shared)
     context.state[_PERSONAL] = written(personal)
     metrics = {'windows': len(person.train['label']), 'loss': loss, 'client': person.number}
@@ -67,31 +68,44 @@ def make(find: Find) -> ClientApp:
   return app
 
 
-def _begin(message: Message, context: Context, find: Find) -> tuple[people.Person, Task, Mapping[str, Any]]:
-  """Raises UserError, which Flower sends to the server, if this client's frozen leaves are others."""
-  config = message.content['config']
-  federation = Federation.from_entries(config)
+def _begin(message: Message, context: Context, find: Find) -> tuple[people.Person, Task, messages.Request]:
+  """Raises UserError, which Flower sends to the server, if this client's frozen leaves are others.
+
+  Also if the server asks for what no server of har_jax does, or for the head that has stayed here.
+  """
+  federation, request = messages.read_request(message.content.config_records.get('config', {}))
+  if _PERSONAL in context.state and context.state[_PERSONAL] and not federation.personal_head:
+    raise UserError('the head of this client is personal since an earlier round: it is not sent')
   participant = find(context, federation)
+  if max(int(part['label'].max()) for part in participant.person.parts) >= len(federation.classes):
+    raise UserError(f'the windows of this client have more classes than {", ".join(federation.classes)}')
   task = load_task(federation, participant.base, participant.rank)
-  if task.checksum != config['checksum']:
+  if task.checksum != request.checksum:
     raise UserError(
       f'this client has frozen leaves with the checksum {task.checksum[:12]}, the server with '
-      f'{config["checksum"][:12]}: take the same base, and the same versions of har_jax and JAX'
+      f'{request.checksum[:12]}: take the same base, and the same versions of har_jax and JAX'
     )
-  return participant.person, task, config
+  return participant.person, task, request
 
 
 def _variables(task: Task, message: Message, context: Context) -> Variables:
-  """The variables that training changes: the start, what stayed here, what the server sent."""
-  sent = read(message.content['arrays'])
+  """The variables that training changes: the start, what stayed here, what the server sent.
+
+  Raises UserError if those are not the leaves that this client's method trains and shares.
+  """
+  sent = read(message.content.array_records.get('arrays', {}))
   personal = read(context.state[_PERSONAL]) if _PERSONAL in context.state else {}
   if task.federation.aggregation == 'product':
-    sent = aggregation.truncate(sent, task.settings.lora.rank, task.method.pairs)
+    sent = aggregation.truncate_as(sent, task.shared, task.method.pairs)
+  aggregation.check_update(sent, task.shared)
   return task.start | personal | sent
 
 
-def read(record: ArrayRecord) -> Variables:
-  return {path: array.numpy() for path, array in record.items()}
+def read(record: Mapping[str, Array]) -> Variables:
+  """Raises UserError if a part is no array as `written` sends it."""
+  if strange := sorted({array.stype for array in record.values()} - {_NUMPY}):
+    raise UserError(f'arrays of the type {shorten(", ".join(strange))}, not {_NUMPY}')
+  return {path: messages.read_array(array.data) for path, array in record.items()}
 
 
 def written(variables: Variables) -> ArrayRecord:

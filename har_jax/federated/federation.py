@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from har_jax import config_fields
+from har_jax import config_fields, records
 from har_jax.errors import UserError
 from har_jax.recognizer.parameters import Parameters
+
+_MOST_CLASSES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,10 +17,10 @@ class Federation(config_fields.Checked):
 
   classes: tuple[str, ...]
   method: str = config_fields.field('lora', 'fine-tuning method: {methods}')
-  rank: int = config_fields.count(32, 'rank of LoRA and QLoRA; alpha is twice the rank')
-  rounds: int = config_fields.count(20, 'rounds of training and aggregation')
-  local_steps: int = config_fields.count(10, 'steps of a client in each round')
-  batch: int = config_fields.count(32, 'windows per step')
+  rank: int = config_fields.count(32, 'rank of LoRA and QLoRA; alpha is twice the rank', most=4096)
+  rounds: int = config_fields.count(20, 'rounds of training and aggregation', most=100_000)
+  local_steps: int = config_fields.count(10, 'steps of a client in each round', most=10_000)
+  batch: int = config_fields.count(32, 'windows per step', most=10_000)
   # The best of 1e-3, 2e-3 and 3e-3 for an average of HAPT's clients, on its validation people.
   learning_rate: float = config_fields.positive(
     3e-3,
@@ -39,7 +41,22 @@ class Federation(config_fields.Checked):
     lambda value: 0 < value <= 1,
     'a fraction over 0 and up to 1',
   )
-  equal_weights: bool = config_fields.flag(False, 'clients count equally, not by their windows')
+  equal_weights: bool = config_fields.flag(
+    False, 'clients count equally, not by their windows, which count up to the median of the clients'
+  )
+  most_norm: float = config_fields.not_negative(
+    1.5, "largest change of a client, as a multiple of the round's median change; 0: any"
+  )
+  robust: str = config_fields.choice(
+    'none',
+    {
+      'none': 'the mean',
+      'median': 'the median of each number',
+      'trimmed_mean': 'the mean without the largest and smallest fifth of each number',
+      'multi_krum': 'the mean of the updates with the nearest neighbors',
+    },
+    'what one update is made with; all but none are for clients that may be malicious, and count equally',
+  )
   personal_head: bool = config_fields.flag(
     False, 'each client keeps a head of its own, with its BatchNorm statistics, and sends only the rest'
   )
@@ -56,6 +73,12 @@ class Federation(config_fields.Checked):
 
     super().__post_init__()
     methods.find(self.method)  # raises UserError
+    if not 2 <= len(set(self.classes)) == len(self.classes) <= _MOST_CLASSES:
+      raise UserError(f'{len(self.classes)} classes: give 2 to {_MOST_CLASSES:,}, each once')
+    if self.robust != 'none' and (self.aggregation == 'product' or self.clip_norm):
+      raise UserError(
+        f'robust {self.robust} needs the aggregation average or frozen_a, and no differential privacy'
+      )
     if bool(self.clip_norm) != bool(self.noise_multiplier):
       raise UserError(
         'differential privacy needs both clip_norm and noise_multiplier over 0; they are '
@@ -84,8 +107,10 @@ class Federation(config_fields.Checked):
     """Reads what `entries` gave, or Flower's run_config, where the classes are one text with commas."""
     fields = {field.name: entries[field.name] for field in dataclasses.fields(cls) if field.name in entries}
     classes = fields.get('classes', ())
-    fields['classes'] = tuple(classes.split(',') if isinstance(classes, str) else classes)
-    return cls(**fields)
+    fields['classes'] = classes.split(',') if isinstance(classes, str) else classes
+    return records.check(
+      fields, cls, 'the settings of the federation', to_do='take the same version of har_jax'
+    )
 
   def parameters(self, base: Any, rank: int) -> Parameters:
     """Parameters of the training by clients of this rank."""

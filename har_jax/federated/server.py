@@ -18,10 +18,11 @@ from flwr.serverapp.strategy import FedAvg
 
 from har_jax import files, records
 from har_jax.errors import UserError, shorten
-from har_jax.federated import aggregation
+from har_jax.federated import aggregation, messages, robust
 from har_jax.federated.client import read, serialized_bytes, written
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task, load_task
+from har_jax.files import safetensors_io
 from har_jax.records import Round
 from har_jax.variables import Variables
 
@@ -91,6 +92,7 @@ class _Rounds(FedAvg):
     self.variables, self._history = resume(server)
     self.done = self._first = len(self._history)
     self._begun_s, self._asked, self._serialized = time.monotonic(), list[int](), 0
+    self._seen = set[str]()  # digests of all updates: nobody makes the same one twice
 
   def configure_train(
     self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -127,11 +129,12 @@ class _Rounds(FedAvg):
     self, server_round: int, replies: Iterable[Message]
   ) -> tuple[ArrayRecord | None, MetricRecord | None]:
     """The updates that pass the checks; without any, the variables stay as they are."""
-    updates, problems, serialized = [], dict.fromkeys(self._asked, 'no answer'), 0
+    updates, serialized = list[tuple[Variables, messages.Trained]](), 0
+    problems = dict.fromkeys(self._asked, 'no answer')
     for message in replies:
       node = message.metadata.src_node_id
       if node not in problems:
-        continue  # Flower's own answer for a client that is gone
+        continue  # Flower's own answer for a client that is gone, or a client's second one
       try:
         updates.append(self._checked(message))
         del problems[node]
@@ -140,21 +143,24 @@ class _Rounds(FedAvg):
         problems[node] = shorten(error)
     number = self._first + server_round
     refused = [f'client at node {node}: {problem}' for node, problem in problems.items()]
-    for text in refused:
-      _LOG.warning('round %d, refused: %s', number, text)
-    updates.sort(key=lambda update: update[1]['client'])  # so that rounding does not depend on who is first
+    updates.sort(key=lambda update: update[1].client)  # so that rounding does not depend on who is first
     if is_too_few := bool(self._federation.clip_norm) and len(updates) < len(self._asked):
       _LOG.warning('round %d left out: its noise is for all clients that were asked', number)
     if updates and not is_too_few:
-      self.variables = self._aggregate(*zip(*updates, strict=True))
+      try:
+        self.variables = self._aggregate(*zip(*updates, strict=True))
+      except UserError as error:
+        refused.append(f'the update made of all: {error}')
+    for text in refused:
+      _LOG.warning('round %d, refused: %s', number, text)
     sent = sum(len(array.data) for array in written(self._start).values())
     received = sum(len(array.data) for update, _ in updates for array in written(update).values())
     entry = Round(
       round=number,
       asked=len(self._asked),
-      clients=[int(metrics['client']) for _, metrics in updates],
+      clients=[metrics.client for _, metrics in updates],
       refused=refused,
-      loss=float(np.mean([metrics['loss'] for _, metrics in updates])) if updates else None,
+      loss=float(np.mean([metrics.loss for _, metrics in updates])) if updates else None,
       bytes_to_client=sent,
       bytes_from_client=received // max(1, len(updates)),
       serialized_to_client=self._serialized,
@@ -168,38 +174,32 @@ class _Rounds(FedAvg):
     self._server.report(entry)
     return written(self.variables), None
 
-  def _checked(self, message: Message) -> tuple[Variables, MetricRecord]:
+  def _checked(self, message: Message) -> tuple[Variables, messages.Trained]:
     """A client's update and metrics. Raises UserError if they are not what a client sends."""
     if message.has_error():
       raise UserError(f'no update: {message.error.reason}')
-    records, metrics = message.content.array_records, message.content.metric_records.get('metrics')
-    if list(records) != ['arrays'] or metrics is None or not {'windows', 'loss', 'client'} <= set(metrics):
-      raise UserError('the message does not hold arrays and metrics')
-    windows, loss = metrics['windows'], metrics['loss']
-    if not (isinstance(windows, int) and windows > 0 and isinstance(loss, float) and np.isfinite(loss)):
-      raise UserError(f'windows are {windows} and the loss is {loss}')
-    try:
-      update = read(records['arrays'])
-    except (ValueError, OSError, EOFError) as error:
-      raise UserError(f'the arrays cannot be read: {error}') from error
+    content = message.content
+    if list(content.array_records) != ['arrays']:
+      raise UserError('the message does not hold one record of arrays')
+    metrics = messages.read_metrics(content.metric_records.get('metrics'), messages.Trained)
+    update = read(content.array_records['arrays'])
     expected = self._start
     if self._federation.aggregation == 'product':
       expected = aggregation.truncate_as(expected, update, self.task.method.pairs)
     aggregation.check_update(update, expected)
+    digest = safetensors_io.checksum(update)
+    if digest in self._seen:
+      raise UserError('this update was sent before')
+    self._seen.add(digest)
     return update, metrics
 
-  def _aggregate(self, updates: tuple[Variables, ...], metrics: tuple[MetricRecord, ...]) -> Variables:
-    federation = self._federation
-    weights = aggregation.client_weights(
-      [client['windows'] for client in metrics], equal=federation.equal_weights
-    )
-    if federation.aggregation == 'product':
-      return aggregation.product(updates, weights, federation.rank, self.task.method.pairs)
-    if federation.clip_norm:
-      noise = np.random.default_rng()  # of the system: whoever knows the seed could take the noise off
-      norm, multiplier = federation.clip_norm, federation.noise_multiplier
-      return aggregation.private_mean(updates, self.variables, norm, multiplier, noise)
-    return aggregation.average(updates, weights)
+  def _aggregate(self, updates: tuple[Variables, ...], metrics: tuple[messages.Trained, ...]) -> Variables:
+    """Raises UserError if it is no update that clients could go on with."""
+    windows, start = [client.windows for client in metrics], self.variables
+    noise = np.random.default_rng()  # of the system: whoever knows the seed could take the noise off
+    mean = robust.aggregate(updates, windows, start, self._federation, self.task.method.pairs, noise)
+    aggregation.check_update({path: mean[path] for path in sorted(mean)}, self._start)
+    return mean
 
   def test_clients(self, grid: Grid) -> None:
     """Keeps each client's measures on its own later windows in the adapter's card, unless they are there."""
@@ -209,11 +209,21 @@ class _Rounds(FedAvg):
     number, arrays = self._federation.rounds, written(self.variables)
     # One that has gone after its last round does not come back.
     nodes = self._connected(grid, within_s=self._server.timeout_s)
-    messages = self._messages(nodes, arrays, number, MessageType.EVALUATE)
-    replies = grid.send_and_receive(messages, timeout=self._server.timeout_s)
-    answers = [reply.content for reply in replies if not reply.has_error()]
-    if measures := [dict(content['metrics']) for content in answers if 'metrics' in content]:
-      self._save(later=sorted(measures, key=lambda measured: measured['client']))
+    asked = self._messages(nodes, arrays, number, MessageType.EVALUATE)
+    waiting, scores = set(nodes), list[records.ClientScores]()
+    for reply in grid.send_and_receive(asked, timeout=self._server.timeout_s):
+      node = reply.metadata.src_node_id
+      if node not in waiting or reply.has_error():
+        continue
+      try:
+        measured = messages.read_metrics(reply.content.metric_records.get('metrics'), records.ClientScores)
+      except UserError as error:
+        _LOG.warning('scores of the client at node %d, refused: %s', node, error)
+        continue
+      waiting.remove(node)
+      scores.append(measured)
+    if scores:
+      self._save(later=sorted(scores, key=lambda measured: measured.client))
 
   def _save(self, **entries: Any) -> None:
     card = {'settings': self._federation.entries(), 'data': dict(self._server.data), 'history': self._history}

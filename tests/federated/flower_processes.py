@@ -23,11 +23,20 @@ class Processes:
   """Processes of Flower, each in a group of its own, so that it ends with what it has started.
 
   nodes: the configuration of each SuperNode. settings: the run's. client: source of a client's app in place
-  of har_jax's. Each node reaches the link through a port that counts: `sent` to it, and `received` from it.
+  of har_jax's. is_secure: with TLS, and keys by which the link knows its nodes. Each node reaches the link
+  through a port that counts: `sent` to it, and `received` from it.
   """
 
-  def __init__(self, folder: pathlib.Path, nodes: Sequence[str], settings: str, client: str | None = None):
-    self.folder, self.out = folder, folder / 'out'
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    nodes: Sequence[str],
+    settings: str,
+    client: str | None = None,
+    *,
+    is_secure: bool = False,
+  ):
+    self.folder, self.out, self._is_secure = folder, folder / 'out', is_secure
     self.sent, self.received = collections.Counter[int](), collections.Counter[int]()
     self._nodes, self._settings = nodes, settings
     self._link, *self._ports = _free_ports(1 + len(nodes))
@@ -40,7 +49,11 @@ class Processes:
       'PYTHONPATH': str(_ROOT),
     }
     (folder / 'home').mkdir(parents=True)
-    link = f'address = "{_HOST}:{self._link}"\ninsecure = true\n'
+    security = 'insecure = true'
+    if is_secure:
+      _make_certificates(folder, len(nodes))
+      security = f'root-certificates = "{folder / "ca.crt"}"'
+    link = f'address = "{_HOST}:{self._link}"\n{security}\n'
     (folder / 'home' / 'config.toml').write_text(f'[superlink]\ndefault = "here"\n[superlink.here]\n{link}')
     app = shutil.copytree(_ROOT / 'launch' / 'flower', folder / 'app') / 'pyproject.toml'
     if client is not None:
@@ -48,20 +61,32 @@ class Processes:
       (folder / 'app' / 'other_client.py').write_text(client)
 
   def start_link(self) -> None:
-    host = ('--insecure', '--host', _HOST, '--port', str(self._link))
+    security = ['--insecure']
+    if self._is_secure:
+      files = (('ca-certfile', 'ca.crt'), ('certfile', 'link.crt'), ('keyfile', 'link.key'))
+      security = [f'--ssl-{option}={name}' for option, name in files] + ['--enable-supernode-auth']
+    host = (*security, '--host', _HOST, '--port', str(self._link))
     self._start('link', 'flower-superlink', *host, '--disable-runtime-dependency-installation')
     self.wait(lambda: _is_open(self._link))
 
+  def register(self, number: int) -> None:
+    """Makes a node known to the link by its public key."""
+    arguments = ('flwr', 'supernode', 'register', f'node{number}.pub', 'here')
+    subprocess.run(arguments, env=self._environment, cwd=self.folder, check=True, capture_output=True)
+
   def start_node(self, number: int) -> None:
+    security = ['--insecure']
+    if self._is_secure:
+      security = ['--root-certificates=ca.crt', f'--auth-supernode-private-key=node{number}']
     self._start(
       f'node{number}',
-      *('flower-supernode', '--insecure', '--superlink', f'{_HOST}:{self._counting[number]}'),
+      *('flower-supernode', *security, '--superlink', f'{_HOST}:{self._counting[number]}'),
       *('--host', _HOST, '--port', str(self._ports[number])),
       *('--node-config', f'partition-id={number} {self._nodes[number]}'),
     )
 
-  def run(self) -> None:
-    settings = f'{self._settings} clients={len(self._nodes)} out="{self.out}"'
+  def run(self, clients: int | None = None) -> None:
+    settings = f'{self._settings} clients={clients or len(self._nodes)} out="{self.out}"'
     self._start('run', 'flwr', 'run', 'app', 'here', '--run-config', settings)
     self._running.pop('run').wait(_PATIENCE_S)
 
@@ -124,6 +149,20 @@ class Processes:
 
     threading.Thread(target=accept, daemon=True).start()
     return server.getsockname()[1]
+
+
+def _make_certificates(folder: pathlib.Path, nodes: int) -> None:
+  """An authority of its own, the link's certificate, and a pair of keys for each node."""
+  (folder / 'names').write_text(f'subjectAltName=IP:{_HOST}\n')
+  ec = '-newkey ec -pkeyopt ec_paramgen_curve:secp384r1 -nodes'
+  commands = [
+    f'openssl req -x509 {ec} -keyout ca.key -out ca.crt -subj /CN=authority -days 9',
+    f'openssl req {ec} -keyout link.key -out link.csr -subj /CN={_HOST}',
+    'openssl x509 -req -in link.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out link.crt -extfile names',
+  ]
+  keys = ('ssh-keygen', '-q', '-t', 'ecdsa', '-b', '384', '-N', '', '-f')
+  for command in (*map(str.split, commands), *((*keys, f'node{number}') for number in range(nodes))):
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def _copy(source: socket.socket, target: socket.socket, counter: collections.Counter[int], key: int) -> None:

@@ -1,6 +1,7 @@
 """A SuperLink and two SuperNodes as processes: damage, a killed client, a server that is restarted."""
 
 import pathlib
+import shutil
 from collections.abc import Iterator
 
 import numpy as np
@@ -78,3 +79,22 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federa
   # All that the history counts has crossed node 0's sockets.
   assert federation.sent[0] > sum(entry['bytes_to_client'] for entry in history)
   assert federation.received[0] > sum(entry['bytes_from_client'] for entry in history)
+
+
+@pytest.mark.skipif(not (shutil.which('openssl') and shutil.which('ssh-keygen')), reason='makes certificates')
+def test_with_tls_only_nodes_whose_key_is_known_take_part(tmp_path: pathlib.Path, windows, base):
+  nodes = [f'windows="{windows}" target="made" person="p{each}" labels=4 base="{base}"' for each in range(3)]
+  settings = f'rank=2 rounds=1 local_steps=2 batch=4 classes="{",".join(CLASSES)}" base="{base}"'
+  made = Processes(tmp_path / 'made', nodes, settings, is_secure=True)
+  try:
+    made.start_link()
+    for number in range(3):
+      if number < 2:
+        made.register(number)
+      made.start_node(number)
+    made.run(clients=2)
+    made.wait(lambda: 'later' in made.card)
+    (entry,) = made.card['history']
+    assert (entry['clients'], entry['asked']) == ([0, 1], 2)
+  finally:
+    made.close()

@@ -1,6 +1,7 @@
 """What a client trains and sends, and whose windows it has."""
 
 import pathlib
+import tomllib
 
 import numpy as np
 import pytest
@@ -67,6 +68,13 @@ def test_settings_are_the_same_after_they_were_sent():
   sent = Federation(CLASSES, aggregation='product', participation=0.5)
   assert Federation.from_entries(sent.entries()) == sent
   assert Federation.from_entries(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
+
+
+def test_the_app_for_flower_has_every_setting_with_its_default():
+  path = pathlib.Path(__file__).parents[2] / 'launch' / 'flower' / 'pyproject.toml'
+  entries = tomllib.loads(path.read_text())['tool']['flwr']['app']['config']
+  classes = entries['classes'].split(',')
+  assert {name: entries.get(name) for name in Federation(CLASSES).entries()} == Federation(classes).entries()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""Aggregation that no single client can ruin: capped weights, clipped updates, robust means.   c clients.
+
+A client's change is measured in each collection by itself: running statistics move further than weights.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from har_jax.federated import aggregation
+from har_jax.federated.federation import Federation
+from har_jax.variables import Variables
+
+_TRIMMED = 0.2  # of the clients, at each end
+_TINY = 1e-12
+
+
+def aggregate(
+  updates: Sequence[Variables],
+  windows: Sequence[int],
+  start: Variables,
+  federation: Federation,
+  pairs: str,
+  noise: np.random.Generator,
+) -> Variables:
+  """One update from those of the clients, which began at `start`. pairs: as in `aggregation.product`."""
+  if federation.clip_norm:
+    multiplier = federation.noise_multiplier
+    return aggregation.private_mean(updates, start, federation.clip_norm, multiplier, noise)
+  starts = [aggregation.truncate_as(start, update, pairs) for update in updates]
+  if federation.most_norm:
+    updates = clip(updates, starts, federation.most_norm)
+  weights = aggregation.client_weights(cap(windows), equal=federation.equal_weights)
+  if federation.robust == 'multi_krum':
+    near = multi_krum(updates, starts)
+    updates, weights = [updates[number] for number in near], weights[near] / weights[near].sum()
+  if federation.aggregation == 'product':
+    return aggregation.product(updates, weights, federation.rank, pairs)
+  if federation.robust in _MEANS:
+    return {
+      path: _MEANS[federation.robust](np.stack([update[path] for update in updates])).astype(leaf.dtype)
+      for path, leaf in updates[0].items()
+    }
+  return aggregation.average(updates, weights)
+
+
+def cap(windows: Sequence[int]) -> list[int]:
+  """Windows by which clients count: nobody knows how many they have, so at most as many as the median."""
+  most = sorted(windows)[(len(windows) - 1) // 2]
+  return [min(count, most) for count in windows]
+
+
+def clip(updates: Sequence[Variables], starts: Sequence[Variables], most: float) -> list[Variables]:
+  """Shortens each client's change in a collection to a multiple of the median change in it.
+
+  Source: arXiv:1911.07963 (norm clipping), with the round's median as its bound.
+  """
+  norms = _norms(updates, starts)
+  limits = {name: most * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
+  return [
+    {
+      path: _shorten(leaf, start[path], limits[_collection(path)], norms[_collection(path)][number])
+      for path, leaf in update.items()
+    }
+    for number, (update, start) in enumerate(zip(updates, starts, strict=True))
+  ]
+
+
+def _shorten(leaf: np.ndarray, start: np.ndarray, limit: float, norm: float) -> np.ndarray:
+  if norm <= limit:
+    return leaf
+  return (start + (leaf.astype(np.float64) - start) * (limit / norm)).astype(leaf.dtype)
+
+
+def _norms(updates: Sequence[Variables], starts: Sequence[Variables]) -> dict[str, Float[np.ndarray, 'c']]:
+  """Length of each client's change, by collection."""
+  squares: dict[str, np.ndarray] = {}
+  for number, (update, start) in enumerate(zip(updates, starts, strict=True)):
+    for path, leaf in update.items():
+      change = leaf.astype(np.float64) - start[path]
+      squares.setdefault(_collection(path), np.zeros(len(updates)))[number] += np.square(change).sum()
+  return {name: np.sqrt(total) for name, total in squares.items()}
+
+
+def _collection(path: str) -> str:
+  return path.partition('/')[0]
+
+
+def _trimmed_mean(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape']:
+  """The mean of each number without its largest and smallest fifth, at least one of three or more clients.
+
+  Source: arXiv:1803.01498, as the median.
+  """
+  count = len(leaves)
+  cut = min(max(1, round(_TRIMMED * count)), (count - 1) // 2)
+  return np.sort(leaves, axis=0)[cut : count - cut].mean(axis=0, dtype=np.float64)
+
+
+def _median(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape']:
+  return np.median(leaves, axis=0)
+
+
+_MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {'median': _median, 'trimmed_mean': _trimmed_mean}
+
+
+def multi_krum(updates: Sequence[Variables], starts: Sequence[Variables]) -> Int[np.ndarray, 'k']:
+  """The clients with the nearest neighbors: all but as many as may be malicious, under half of them.
+
+  Changes are compared in units of their median in each collection.   Source: arXiv:1703.02757, section 4.
+  """
+  count = len(updates)
+  malicious = max(0, (count - 3) // 2)
+  norms = _norms(updates, starts)
+  units = {name: max(float(np.median(lengths)), _TINY) for name, lengths in norms.items()}
+  changes = np.stack(
+    [
+      np.concatenate(
+        [
+          ((leaf.astype(np.float64) - start[path]) / units[_collection(path)]).ravel()
+          for path, leaf in update.items()
+        ]
+      )
+      for update, start in zip(updates, starts, strict=True)
+    ]
+  )
+  squares = np.square(changes).sum(axis=1)
+  distances = np.sort(squares[:, None] + squares - 2 * changes @ changes.T, axis=1)
+  scores = distances[:, 1 : max(2, count - malicious - 1)].sum(axis=1)
+  return np.sort(np.argsort(scores, kind='stable')[: count - malicious])

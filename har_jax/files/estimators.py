@@ -1,12 +1,16 @@
 """Fitted scikit-learn estimators in a skops file, which runs no code when it is read, and a JSON card."""
 
 import importlib.metadata
+import io
+import re
 import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from har_jax import records
-from har_jax.errors import UserError, require
+from har_jax.errors import UserError, require, shorten
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
 
@@ -15,6 +19,9 @@ _TRUSTED = [
   'sklearn.tree._tree.Tree',
   'aeon.transformations.collection.convolution_based._minirocket.MiniRocket',
 ]
+
+_PACKAGES = ('scikit-learn', 'aeon')
+_ID = re.compile(r'(?<="__id__": )\d+|(?<="file": ")\d+(?=\.npy")')
 
 
 def check_installed() -> None:
@@ -30,24 +37,68 @@ def write(folder: Place, name: str, estimators: Mapping[str, Any], card: records
   check_installed()
   import skops.io
 
-  content = skops.io.dumps(dict(estimators), compression=zipfile.ZIP_DEFLATED, compresslevel=6)
-  card.versions = {package: importlib.metadata.version(package) for package in ('scikit-learn', 'aeon')}
+  content = _without_chance(skops.io.dumps(dict(estimators)))
+  card.versions = {package: importlib.metadata.version(package) for package in _PACKAGES}
   safetensors_io.write_with_card(folder, {f'{name}.skops': content}, f'{name}.json', card)
 
 
 def read(folder: Place, name: str) -> tuple[dict[str, Any], records.Ensemble]:
   """What `write` wrote: estimators and card.
 
-  Raises UserError without skops or aeon, and where this version of scikit-learn or aeon cannot read a file.
-  Also where a file is missing, damaged, of another format, or holds a type that is not trusted.
+  Raises UserError without skops or aeon, and where the file is of a newer scikit-learn or aeon. Also where a
+  file is missing, damaged, of another format, or holds a type that is not trusted.
   """
   check_installed()
   import skops.io
 
   file = f'{name}.skops'
   card, contents = safetensors_io.read_with_card(folder, [file], f'{name}.json', records.Ensemble)
+  for package, version in card.versions.items():
+    here = importlib.metadata.version(package) if package in _PACKAGES else version
+    if _release(version) > _release(here):
+      raise UserError(
+        f'{folder / file} was written with {package} {shorten(version)}, and {here} may read it wrongly: '
+        f'install that version, or fit the ensemble again'
+      )
   try:
     return skops.io.loads(contents[file], trusted=_TRUSTED), card
   except Exception as error:  # whatever a changed class raises
     versions = ', '.join(f'{package} {version}' for package, version in card.versions.items())
     raise UserError(f'{folder / file} cannot be loaded ({error}); it was written with {versions}') from error
+
+
+def _release(version: str) -> list[int]:
+  """1.9.1 as [1, 9]: files of one such release are alike."""
+  return [int(number) for number in re.findall(r'\d{1,9}', version)[:2]]
+
+
+def _without_chance(content: bytes) -> bytes:
+  """The same file without what differs each time: addresses of memory as names, hours, padding."""
+  with zipfile.ZipFile(io.BytesIO(content)) as made:
+    parts = {name.removesuffix('.npy'): made.read(name) for name in made.namelist()}
+  numbers: dict[str, str] = {}
+  schema = _ID.sub(
+    lambda match: numbers.setdefault(match[0], str(len(numbers))), parts.pop('schema.json').decode()
+  )
+  written = io.BytesIO()
+  with zipfile.ZipFile(written, 'w') as zipped:
+    for name, part in [
+      *((f'{numbers[name]}.npy', _padded(part)) for name, part in parts.items()),
+      ('schema.json', schema),
+    ]:
+      entry = zipfile.ZipInfo(name)  # of 1980
+      zipped.writestr(entry, part, zipfile.ZIP_DEFLATED, 6)
+  return written.getvalue()
+
+
+def _padded(npy: bytes) -> bytes:
+  """An array of records with zeros between its fields, where memory is as it was."""
+  array = np.load(io.BytesIO(npy), allow_pickle=False)
+  if array.dtype.names is None:
+    return npy
+  clean = np.zeros(array.shape, array.dtype)
+  for name in array.dtype.names:
+    clean[name] = array[name]
+  written = io.BytesIO()
+  np.save(written, clean)
+  return written.getvalue()

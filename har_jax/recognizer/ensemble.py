@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 from har_jax import records, storage
 from har_jax.baselines import BASELINES, Baseline
 from har_jax.baselines.installed import fit_installed
+from har_jax.config import Windowing
 from har_jax.errors import UserError, shorten
-from har_jax.files import estimators
+from har_jax.files import estimator_checks, estimators
 from har_jax.recognizer.calibration import fit_temperature
 from har_jax.storage import Place
 
@@ -142,10 +143,10 @@ def save(folder: str | Place, ensemble: Ensemble, *, adapter: str) -> None:
   estimators.write(storage.place(str(folder)), _NAME, fitted, card)
 
 
-def load(folder: str | Place, *, adapter: str, rate_hz: int) -> Ensemble:
-  """rate_hz: of the windows.
+def load(folder: str | Place, *, adapter: str, windowing: Windowing, classes: int) -> Ensemble:
+  """Reads what `save` wrote. classes: number of them.
 
-  Raises UserError where there is none, it is damaged, or it belongs to another adapter.
+  Raises UserError where there is none, it is damaged or forged, or it belongs to another adapter.
   """
   fitted, card = estimators.read(storage.place(str(folder)), _NAME)
   if card.adapter != adapter:
@@ -158,7 +159,13 @@ def load(folder: str | Place, *, adapter: str, rate_hz: int) -> Ensemble:
       f'the ensemble in {folder} has {shorten(", ".join(fitted))} and weights of '
       f'{shorten(", ".join(card.weights))}; this version knows {", ".join(BASELINES)}; fit it again'
     )
-  baselines: dict[str, Any] = {name: BASELINES[name](0, rate_hz) for name in fitted}
+  baselines: dict[str, Any] = {name: BASELINES[name](0, windowing.rate_hz) for name in fitted}
   for name, estimator in fitted.items():
     baselines[name].estimator = estimator
+    try:
+      estimator_checks.check_baseline(baselines[name], samples=windowing.samples, classes=classes)
+    except Exception as error:  # whatever a forged estimator raises
+      raise UserError(
+        f'the ensemble in {folder} holds a {name} that cannot predict: {shorten(error)}; fit it again'
+      ) from error
   return Ensemble(baselines, card.weights, card.seconds, card.temperature)

@@ -129,7 +129,10 @@ class Recognizer(parameters.Parameters, Estimator):
     recognizer = cls._from_adapter(base, adapter)
     if recognizer.ensemble:
       recognizer.ensemble_ = ensemble.load(
-        place, adapter=adapter.card.checksum, rate_hz=recognizer.windowing.rate_hz
+        place,
+        adapter=adapter.card.checksum,
+        windowing=recognizer.windowing,
+        classes=len(recognizer.classes_),
       )
     return recognizer
 

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 import hashlib
+import json
 import pathlib
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 from official import OFFICIAL, zipped
 
-from har_jax import config, config_fields, files, methods, recordings, storage
+from har_jax import config, config_fields, files, methods, recordings, records, storage
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
 from har_jax.config import DEFAULT_WINDOWING
@@ -27,6 +28,8 @@ from har_jax.datasets import prepare
 from har_jax.datasets import windows as store
 from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
+from har_jax.federated import aggregation, messages
+from har_jax.federated.federation import Federation
 from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import frame, markdown, tables
@@ -157,6 +160,30 @@ def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.P
     return numbers, repr((reading.notes, warnings, dropped))
 
   return read
+
+
+# --- messages of a federation
+
+
+def _build_messages(folder: pathlib.Path) -> None:
+  entries = Federation(('sitting', 'walking')).entries() | {'round': 3, 'checksum': 'a' * 64}
+  storage.write(folder / 'request.json', entries)
+  storage.write(folder / 'trained.json', {'windows': 30, 'loss': 0.5, 'client': 2})
+  storage.write(folder / 'scores.json', {'windows': 30, 'macro_f1': 0.5, 'accuracy': 0.6, 'client': 2})
+  for number, shape in enumerate(((5, 2), (2, 4), (3,))):
+    np.save(folder / f'{number}.npy', np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+
+
+def _read_messages(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  entries = {path.stem: json.loads(path.read_bytes()) for path in folder.glob('*.json')}
+  update = {path.stem: messages.read_array(path.read_bytes()) for path in sorted(folder.glob('*.npy'))}
+  shapes = {'0': (5, 2), '1': (2, 4), '2': (3,)}
+  aggregation.check_update(update, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+  metrics = [
+    messages.read_metrics(entries['trained'], messages.Trained),
+    messages.read_metrics(entries['scores'], records.ClientScores),
+  ]
+  return digest(*messages.read_request(entries['request']), metrics, *update.values()), ''
 
 
 # --- the files of har_jax itself
@@ -339,6 +366,15 @@ FORMATS = (
     )
   ),
   Format('recording, a file a sensor', _build_sensor_files, _TEXT, _recording('.'), False),
+  Format('messages, arrays', _build_messages, _BYTES, _read_messages, False, '*.npy'),
+  Format(
+    'messages, settings and metrics',
+    _build_messages,
+    mutations.damaged_value_of_json,
+    _read_messages,
+    False,
+    '*.json',
+  ),
   Format('labels', _build_day, _TEXT, _recording('day.csv', 'labels.csv'), False, 'labels.csv'),
   Format('own dataset', _build_dataset, _TEXT, _read_dataset, False),
   *(

@@ -90,6 +90,11 @@ def damaged_json(content: bytes, rng: Random) -> bytes:
   return json.dumps(damaged_value(json.loads(content), rng), ensure_ascii=True).encode()
 
 
+def damaged_value_of_json(content: bytes, rng: Random) -> bytes:
+  """As `damaged_json`, of what stays JSON: a message whose entries are read already."""
+  return json.dumps(damaged_value(json.loads(content), rng)).encode()
+
+
 def damaged_value(value: Any, rng: Random) -> Any:
   value = copy.deepcopy(value)
   for _ in range(rng.integers(1, 3)):

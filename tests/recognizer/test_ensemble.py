@@ -13,12 +13,12 @@ import skops.io
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from scipy import optimize, special
 
-from har_jax import records, storage
+from har_jax import config, records, storage
 from har_jax.baselines import forest
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.export.merged import merge
-from har_jax.files import estimators
+from har_jax.files import estimator_checks, estimators
 from har_jax.recognizer import ensemble
 from har_jax.recognizer.calibration import calibrate
 from har_jax.recognizer.comparison import compare
@@ -169,7 +169,7 @@ def test_a_damaged_or_missing_file_is_an_error(saved: pathlib.Path, change, mess
 
 def test_an_ensemble_of_another_adapter_is_an_error(whole: Recognizer, saved: pathlib.Path):
   with pytest.raises(UserError, match='belongs to the adapter with checksum'):
-    ensemble.load(saved, adapter='0', rate_hz=50)
+    ensemble.load(saved, adapter='0', windowing=config.DEFAULT_WINDOWING, classes=3)
 
 
 def test_an_ensemble_with_other_weights_than_members_is_an_error(saved: pathlib.Path):
@@ -186,6 +186,111 @@ def test_a_type_that_is_not_trusted_is_not_loaded(tmp_path: pathlib.Path):
     estimators.read(tmp_path, 'ensemble')
   assert skops.io.get_untrusted_types(file=tmp_path / 'ensemble.skops') == ['types.SimpleNamespace']
   assert storage.read(tmp_path / 'ensemble.json')['versions'].keys() == {'scikit-learn', 'aeon'}
+
+
+def _rewrite(saved: pathlib.Path, change, package: str = '') -> None:
+  """Changes the fitted baselines, and writes them with a card that fits."""
+  fitted, card = estimators.read(saved, 'ensemble')
+  change(fitted)
+  estimators.write(saved, 'ensemble', fitted, card)
+
+
+def _forge_parameter(number: int, change):
+  def forge(fitted: dict) -> None:
+    parameters = [*fitted['rocket'][0].parameters]
+    parameters[number] = change(parameters[number])
+    fitted['rocket'][0].parameters = tuple(parameters)
+
+  return forge
+
+
+def _forge_tree(**changed):
+  """changed: a field of the nodes, or `values`, and a function of its array."""
+
+  def forge(fitted: dict) -> None:
+    tree = fitted['forest'].estimators_[0].tree_
+    state = tree.__getstate__()
+    for name, change in changed.items():
+      if name in state:
+        state[name] = change(state[name])
+      else:
+        nodes = state['nodes'] = state['nodes'].copy()
+        nodes[name] = change(nodes[name])
+    forged = type(tree)(*tree.__reduce__()[1])
+    forged.__setstate__(state)
+    fitted['forest'].estimators_[0].tree_ = forged
+
+  return forge
+
+
+def _first(value):
+  return lambda array: np.r_[np.array([value], array.dtype), array[1:]]
+
+
+_FORGED = {
+  'biases cut': _forge_parameter(4, lambda array: array[:10]),
+  'features of a dilation': _forge_parameter(3, lambda array: array * 1000),
+  'no features': _forge_parameter(3, lambda array: array * 0),
+  'negative features': _forge_parameter(3, lambda array: -array),
+  'a channel that is none': _forge_parameter(1, lambda array: array + 10**6),
+  'channels cut': _forge_parameter(1, lambda array: array[:3]),
+  'a dilation of 0': _forge_parameter(2, lambda array: array * 0),
+  'a dilation too long': _forge_parameter(2, lambda array: array + 10**6),
+  'another type': _forge_parameter(2, lambda array: array.astype(np.float64)),
+  'a string': _forge_parameter(2, lambda array: 'x'),
+  'two parameters': lambda fitted: setattr(
+    fitted['rocket'][0], 'parameters', fitted['rocket'][0].parameters[:2]
+  ),
+  'a child that is the root': _forge_tree(left_child=_first(0)),
+  'a child far away': _forge_tree(right_child=_first(10**9)),
+  'a child before all': _forge_tree(left_child=_first(-(10**6))),
+  'a feature far away': _forge_tree(feature=_first(10**9)),
+  'a feature below 0': _forge_tree(feature=_first(-5)),
+  'values of NaN': _forge_tree(values=lambda values: values * np.nan),
+  'a string for trees': lambda fitted: setattr(fitted['forest'], 'estimators_', 'trees'),
+  'other kinds': lambda fitted: fitted.update(forest=fitted['rocket'], rocket=fitted['forest']),
+  'a million threads': lambda fitted: setattr(fitted['forest'], 'n_jobs', 10**6),
+  'other classes': lambda fitted: setattr(fitted['forest'], 'n_classes_', 7),
+  'a scaler of another width': lambda fitted: setattr(fitted['rocket'][1], 'mean_', np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize('name', _FORGED)
+def test_a_forged_ensemble_is_refused_before_it_is_used(saved: pathlib.Path, name: str):
+  _rewrite(saved, _FORGED[name])
+  if name == 'a million threads':
+    assert Recognizer.load(saved).ensemble_.baselines['forest'].estimator.n_jobs is None
+    return
+  with pytest.raises(UserError, match='that cannot predict'):
+    Recognizer.load(saved)
+
+
+def test_a_tree_that_counts_more_nodes_than_it_has_is_refused_before_they_are_read():
+  with pytest.raises(ValueError, match='counts other nodes'):
+    estimator_checks._check_nodes(types.SimpleNamespace(node_count=5, capacity=3), 2)
+
+
+def test_an_ensemble_has_the_same_bytes_each_time(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
+  monkeypatch.setattr(forest, '_TREES', 5)
+  labels = np.unique(LABELS, return_inverse=True)[1]
+  fits = [ensemble.fit(SIGNALS.astype(np.float32), labels, 0, 50) for _ in range(2)]  # at other addresses
+  files = []
+  for fitted in fits:
+    fitted.seconds.clear()
+    ensemble.save(tmp_path, fitted, adapter=64 * '0')
+    files.append((tmp_path / 'ensemble.skops').read_bytes())
+  assert files[0] == files[1]
+
+
+@pytest.mark.parametrize('version', ['99.0', '1.999.3'])
+def test_an_ensemble_of_a_newer_scikit_learn_is_refused_by_its_card(saved: pathlib.Path, version: str):
+  entries = storage.parse(saved / 'ensemble.json')
+  entries['versions']['scikit-learn'] = version
+  (saved / 'ensemble.json').write_text(json.dumps(entries))
+  with pytest.raises(
+    UserError, match=rf'was written with scikit-learn {version}, and .* install that version'
+  ):
+    Recognizer.load(saved)
 
 
 @pytest.mark.parametrize('make', [Stream, merge])

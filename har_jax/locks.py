@@ -21,8 +21,12 @@ class FolderLock:
   """Lock on a disk or a network share: a file that exists while it is held. No file system locks needed."""
 
   def __init__(self, folder: pathlib.Path, lease_s: float):
-    self._path = folder / 'lock'
-    self._lease = filelock.SoftFileLease(
+    self._path, self._lease_s = folder / 'lock', lease_s
+    self._lease = self._make_lease(lease_s)
+    self._empty_since: float | None = None
+
+  def _make_lease(self, lease_s: float) -> filelock.SoftFileLease:
+    return filelock.SoftFileLease(
       self._path, lease_duration=lease_s, heartbeat_interval=lease_s / _HEARTBEATS
     )
 
@@ -30,6 +34,11 @@ class FolderLock:
     try:
       self._lease.acquire(timeout=0)
     except filelock.Timeout:
+      self._delete_empty()
+      return False
+    except filelock.LeaseSettingsMismatch:  # of another version: its own lease decides when it is over
+      if (owner := self._lease.owner) is not None and owner.lease_duration is not None:
+        self._lease = self._make_lease(owner.lease_duration)
       return False
     except OSError as error:
       raise UserError(f'cannot write {self._path}: {error.strerror or error}; give another --out') from error
@@ -40,10 +49,34 @@ class FolderLock:
     return f'process {owner.pid} on {owner.hostname.partition("?")[0]}' if owner else 'another job'
 
   def is_lost(self) -> bool:
-    return self._lease.compromise is not None
+    """Reads the file, as no heartbeat may have come since this process was paused."""
+    # A waiting job may move the file away for a moment, to look at it.
+    if self._lease.token is None:  # released
+      return self._lease.compromise is not None
+    return self._lease.compromise is not None or (self._is_anothers() and self._is_anothers(after_s=0.1))
+
+  def _is_anothers(self, after_s: float = 0.0) -> bool:
+    time.sleep(after_s)
+    owner = self._lease.owner
+    return not self._path.exists() if owner is None else owner.token != self._lease.token
 
   def release(self) -> None:
     self._lease.release()
+
+  def _delete_empty(self) -> None:
+    """Deletes a file that stays empty for a lease, which a full disk or a power cut left: nobody holds it."""
+    with contextlib.suppress(OSError):
+      if self._path.stat().st_size:
+        self._empty_since = None
+      elif self._empty_since is None:
+        self._empty_since = time.monotonic()
+      elif time.monotonic() - self._empty_since > self._lease_s:
+        left = self._path.with_name(f'lock.{uuid.uuid4().hex}')
+        self._path.rename(left)
+        if left.stat().st_size:  # another job took it just now
+          left.rename(self._path)
+        else:
+          left.unlink()
 
 
 class BucketLock:
@@ -59,7 +92,7 @@ class BucketLock:
     self._seen: tuple[int, bytes] = (-1, b'')
     self._since = time.monotonic()
     self._name = ''
-    self._lost = False
+    self._lost, self._alive_s = False, 0.0
     self._stopped = threading.Event()
     self._thread: threading.Thread | None = None
 
@@ -79,6 +112,7 @@ class BucketLock:
     except OSError as error:
       raise UserError(f'cannot write to {self._folder}: {error}; give another --out') from error
     self._seen, self._lost, self._stopped = (number + 1, b''), False, threading.Event()
+    self._alive_s = time.time()
     self._thread = threading.Thread(target=self._live, name='har_jax-lock', daemon=True)
     self._thread.start()
     return True
@@ -87,6 +121,10 @@ class BucketLock:
     return self._seen[1].decode().rpartition(' ')[0] or 'another job'
 
   def is_lost(self) -> bool:
+    """Looks into the bucket if a heartbeat is overdue, as after a pause of this process."""
+    if not self._lost and abs(time.time() - self._alive_s) > 2 * self._lease_s / _HEARTBEATS:
+      with contextlib.suppress(Exception):  # the heartbeats tell whether the bucket can be reached
+        self._lost = self._last()[0] != self._seen[0]
     return self._lost
 
   def release(self) -> None:
@@ -120,7 +158,7 @@ class BucketLock:
         if self._last()[0] != self._seen[0]:
           break
         bucket(self._folder)[0].pipe_file(self._name, self._heartbeat())
-        alive = time.monotonic()
+        alive, self._alive_s = time.monotonic(), time.time()
       # Earlier than a waiting job would: it sees a heartbeat later than it was sent.
       if time.monotonic() - alive > self._lease_s * (1 - 1 / _HEARTBEATS):
         break

@@ -5,6 +5,7 @@ releases the lock of a dead process: then the next writer of the same name delet
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
@@ -16,6 +17,8 @@ try:
   import fcntl
 except ImportError:  # Windows: nothing is swept there
   fcntl = None  # type: ignore[assignment]
+
+_TRIES = 10  # to make a temporary file that no other process sweeps
 
 
 def write(contents: Mapping[pathlib.Path, bytes]) -> None:
@@ -59,13 +62,17 @@ def folder(path: pathlib.Path, ours: Collection[str] = ()) -> Iterator[pathlib.P
 def _partial(path: pathlib.Path, *, is_folder: bool, ours: Collection[str] = ()) -> Iterator[pathlib.Path]:
   """A temporary file or folder next to `path`, locked; deleted at the end unless renamed."""
   _sweep(path, ours)
-  while True:
+  for tries_left in reversed(range(_TRIES)):
     partial = path.with_name(f'.{path.name}.{secrets.token_hex(4)}.partial')
     partial.mkdir() if is_folder else partial.touch(exist_ok=False)
     handle = os.open(partial, os.O_RDONLY)
-    if _lock(handle) and partial.exists():  # else another process swept it before the lock
+    # Another process may have swept it before the lock. Some file systems always say that it did.
+    if (_lock(handle) or not tries_left) and partial.exists():
       break
     os.close(handle)
+    _delete(partial)
+  else:
+    raise OSError(errno.EAGAIN, 'its temporary files vanish', str(path))
   try:
     yield partial
   finally:

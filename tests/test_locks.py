@@ -107,6 +107,37 @@ def test_an_overtaken_job_notices_and_leaves_the_lock(place: Place):
   waiting.release()
 
 
+def test_a_job_that_slept_notices_at_once_that_another_has_been_there(place: Place):
+  slept, other = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
+  assert slept.take()
+  _silence(slept)  # no heartbeat tells it
+  if isinstance(slept, locks.BucketLock):
+    slept._alive_s -= 100
+  assert not slept.is_lost()
+  _wait_for(other)
+  assert slept.is_lost()
+  other.release()
+  assert slept.is_lost()
+
+
+def test_an_empty_lock_is_taken_after_a_lease(tmp_path: pathlib.Path):
+  (tmp_path / 'lock').touch()
+  lock = locks.lock(tmp_path, lease_s=_LEASE_S)
+  assert _wait_for(lock) >= 0.9 * _LEASE_S
+  assert [path.name for path in tmp_path.iterdir()] == ['lock']
+  lock.release()
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_with_another_lease_is_waited_for(tmp_path: pathlib.Path):
+  gone, waiting = locks.lock(tmp_path, lease_s=2 * _LEASE_S), locks.lock(tmp_path, lease_s=_LEASE_S)
+  assert gone.take()
+  assert not waiting.take()
+  _silence(gone)
+  assert _wait_for(waiting) >= 1.5 * _LEASE_S
+  waiting.release()
+
+
 def _overtake(place: Place) -> None:
   """As another machine does that saw no heartbeat."""
   if storage.is_bucket(place):

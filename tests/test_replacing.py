@@ -95,6 +95,15 @@ def test_what_a_living_writer_holds_is_left_alone(tmp_path: pathlib.Path):
   assert os.listdir(tmp_path) == ['w']
 
 
+def test_a_file_system_that_refuses_every_lock_is_written_to(tmp_path: pathlib.Path, monkeypatch):
+  monkeypatch.setattr(replacing, '_lock', lambda handle: False)
+  folder = _old_folder(tmp_path)
+  _replace(folder)
+  replacing.write({tmp_path / 'a.json': b'1'})
+  assert sorted(os.listdir(tmp_path)) == ['a.json', 'w']
+  assert (folder / 'a').read_text() == 'newer'
+
+
 def test_links_are_followed(tmp_path: pathlib.Path):
   folder = _old_folder(tmp_path)
   (tmp_path / 'link').symlink_to(folder)

@@ -91,6 +91,7 @@ def main() -> dict[str, Any]:
     _print_comparison(adapted)
   else:
     _print_counts(adapted)
+  _check_out(out)  # another command may have written it meanwhile
   _save(recognizer, out)
   print(out / 'adapter.json')
   entries = records.to_json(card)

@@ -278,6 +278,7 @@ def _train(stage: Stage, before: Variables, options: TrainOptions) -> Variables:
     versions=runtime.versions(),
     device=runtime.device(),
   )
+  options.stop()  # raises if another job has taken the folder over
   job_lock.write(stage.path, done)
   return trained.variables
 

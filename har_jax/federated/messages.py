@@ -70,5 +70,6 @@ def read_array(content: bytes) -> np.ndarray:
   body = content[10 + size :]
   if len(body) != dtype.itemsize * math.prod(shape):
     raise UserError(f'an array has {len(body)} bytes, and its header claims {dtype.name}{list(shape)}')
-  order = 'F' if header[2] == b'True' else 'C'
-  return np.frombuffer(body, dtype).reshape(shape, order=order)
+  is_fortran = header[2] == b'True'
+  array = np.frombuffer(body, dtype).reshape(shape[::-1] if is_fortran else shape)
+  return array.T if is_fortran else array

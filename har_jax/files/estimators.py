@@ -72,22 +72,18 @@ def _release(version: str) -> list[int]:
   return [int(number) for number in re.findall(r'\d{1,9}', version)[:2]]
 
 
-def _without_chance(content: bytes) -> bytes:
+def _without_chance(dumped: bytes) -> bytes:
   """The same file without what differs each time: addresses of memory as names, hours, padding."""
-  with zipfile.ZipFile(io.BytesIO(content)) as made:
+  with zipfile.ZipFile(io.BytesIO(dumped)) as made:
     parts = {name.removesuffix('.npy'): made.read(name) for name in made.namelist()}
   numbers: dict[str, str] = {}
-  schema = _ID.sub(
-    lambda match: numbers.setdefault(match[0], str(len(numbers))), parts.pop('schema.json').decode()
-  )
+  schema = parts.pop('schema.json').decode()
+  schema = _ID.sub(lambda match: numbers.setdefault(match[0], str(len(numbers))), schema)
+  contents = {f'{numbers[name]}.npy': _padded(part) for name, part in parts.items()}
   written = io.BytesIO()
   with zipfile.ZipFile(written, 'w') as zipped:
-    for name, part in [
-      *((f'{numbers[name]}.npy', _padded(part)) for name, part in parts.items()),
-      ('schema.json', schema),
-    ]:
-      entry = zipfile.ZipInfo(name)  # of 1980
-      zipped.writestr(entry, part, zipfile.ZIP_DEFLATED, 6)
+    for name, content in (contents | {'schema.json': schema.encode()}).items():
+      zipped.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED, 6)  # of 1980
   return written.getvalue()
 
 

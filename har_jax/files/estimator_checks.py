@@ -1,4 +1,4 @@
-"""Checks of fitted baselines from a stranger's file: compiled code would follow their numbers anywhere.
+"""Checks of fitted baselines in a shared file: compiled code would follow their numbers anywhere.
 
 skops reads trusted types alone, so that no code runs. Trees (Cython) and MiniRocket's kernels (Numba) check
 no number: a wrong index reads foreign memory, and a circle of nodes never ends.

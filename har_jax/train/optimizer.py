@@ -50,7 +50,7 @@ def _scheduled(warmup: float) -> optax.GradientTransformationExtraArgs:
     fraction = rate_fraction(step, total_steps, warmup)
     return jax.tree.map(lambda leaf: fraction * leaf, updates), state
 
-  return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+  return optax.GradientTransformationExtraArgs(lambda _: optax.EmptyState(), update)
 
 
 def _is_decayed(trainable: Variables) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from har_jax.errors import UserError
+from har_jax.errors import UserError, shorten
 
 _KERNELS = 10_000
 # Above so many windows, fewer kernels: the ridge's time grows with windows times kernels squared.
@@ -25,8 +25,8 @@ class Rocket:
     """rate_hz: not used, since its kernels are of samples."""
     try:
       import aeon.transformations.collection.convolution_based  # noqa: F401  here, so that no fit pays for it
-    except ImportError as error:
-      raise UserError("rocket needs aeon: pip install 'har_jax[baselines]'") from error
+    except Exception as error:  # Numba with a NumPy that it does not know raises AttributeError
+      raise UserError(f"rocket needs aeon: pip install 'har_jax[baselines]' ({shorten(error)})") from error
     self._random_state = random_state
     self.estimator: Any = None  # its number of kernels depends on the windows
 

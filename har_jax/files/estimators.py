@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from har_jax import records
-from har_jax.errors import UserError, require, shorten
+from har_jax.errors import UserError, shorten
 from har_jax.files import safetensors_io
 from har_jax.storage import Place
 
@@ -25,8 +25,13 @@ _ID = re.compile(r'(?<="__id__": )\d+|(?<="file": ")\d+(?=\.npy")')
 
 
 def check_installed() -> None:
-  """Raises UserError without skops."""
-  require('skops', "an ensemble's file needs skops: pip install 'har_jax[baselines]'")
+  """Raises UserError if skops cannot be imported."""
+  try:
+    import skops.io  # noqa: F401
+  except Exception as error:
+    raise UserError(
+      f"an ensemble's file needs skops: pip install 'har_jax[baselines]' ({shorten(error)})"
+    ) from error
 
 
 def write(folder: Place, name: str, estimators: Mapping[str, Any], card: records.Ensemble) -> None:

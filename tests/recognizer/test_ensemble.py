@@ -300,6 +300,19 @@ def test_streams_and_exports_refuse_an_ensemble(whole: Recognizer, make):
   make(copy.copy(whole).set_params(ensemble=False))
 
 
+@pytest.mark.parametrize('package', ['aeon', 'skops'])
+def test_a_package_that_cannot_be_imported_for_whatever_reason_counts_as_missing(
+  monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path, package: str
+):
+  for name in [name for name in sys.modules if name.partition('.')[0] == package]:
+    monkeypatch.delitem(sys.modules, name)
+  (tmp_path / f'{package}.py').write_text("raise AttributeError('no attribute trapz')")
+  monkeypatch.syspath_prepend(tmp_path)
+  assert not ensemble.is_installed()
+  with pytest.raises(UserError, match=rf'needs {package}: pip install .* \(no attribute trapz\)'):
+    ensemble.check_installed()
+
+
 @pytest.mark.parametrize(('package', 'message'), [('aeon', 'rocket needs aeon'), ('skops', 'needs skops')])
 def test_a_missing_package_is_named_before_training(
   unfitted: Recognizer, monkeypatch: pytest.MonkeyPatch, package: str, message: str
@@ -307,6 +320,7 @@ def test_a_missing_package_is_named_before_training(
   for name in [name for name in sys.modules if name.partition('.')[0] == package]:
     monkeypatch.delitem(sys.modules, name)
   monkeypatch.setitem(sys.modules, package, None)
+  assert not ensemble.is_installed()
   monkeypatch.setattr(loop, 'train', lambda *_, **__: pytest.fail('trains'))
   with pytest.raises(UserError, match=message):
     unfitted.adapt(SIGNALS, LABELS, ensemble=True)

@@ -142,13 +142,15 @@ def _positions(archive: Archive, position: str | None) -> tuple[str, ...]:
 def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.Path]]:
   """The archives in a folder, zipped or extracted, up to three levels down; each once, a zip before a folder.
 
-  Reads names only, no contents. Skips other files; warns of an unreadable zip.
+  Zips of one archive that are alone in a folder are its parts: the folder is read. Reads names only, no
+  contents. Skips other files; warns of an unreadable zip, and of one that is left out.
   """
   candidates = list(_candidates(pathlib.Path(folder), _MAX_DEPTH, set()))
-  detected: dict[str, tuple[Archive, pathlib.Path]] = {}
+  zips: dict[str, list[pathlib.Path]] = {}
   for path in candidates:
     if path.is_file() and (archive := _detect_in_zip(path)) is not None:
-      detected.setdefault(archive.name, (archive, path))
+      zips.setdefault(archive.name, []).append(path)
+  detected = {name: (ARCHIVES[name], _whole(name, parts, candidates)) for name, parts in zips.items()}
   for path in candidates:
     for archive in ARCHIVES.values():
       if (
@@ -159,6 +161,16 @@ def detect_archives(folder: str | pathlib.Path) -> list[tuple[Archive, pathlib.P
       ):
         detected[archive.name] = archive, path
   return [detected[name] for name in ARCHIVES if name in detected]
+
+
+def _whole(name: str, parts: list[pathlib.Path], candidates: list[pathlib.Path]) -> pathlib.Path:
+  """The zip of an archive, or the folder that holds its parts and no other zip."""
+  folder = parts[0].parent
+  if len(parts) > 1 and parts == [path for path in candidates if path.is_file() and path.parent == folder]:
+    return folder
+  for other in parts[1:]:
+    _LOG.warning('%s: %s is read, %s is not; put parts of one archive into a folder', name, parts[0], other)
+  return parts[0]
 
 
 def _candidates(path: pathlib.Path, depth: int, seen: set[pathlib.Path]) -> Iterator[pathlib.Path]:

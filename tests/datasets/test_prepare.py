@@ -13,6 +13,7 @@ from tiny_archives import dsads_folder, hapt_files, hapt_zip
 
 import har_jax
 from har_jax.archives import ARCHIVES, synthetic
+from har_jax.archives.source import Source
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.prepare import detect_archives, is_prepared, prepare
@@ -237,4 +238,25 @@ def test_the_real_archives_are_detected(archives_folder):
   expected = {name for name in ARCHIVES if (archives_folder / name).is_dir()}
   assert [archive.name for archive, _ in detect_archives(archives_folder)] == [
     name for name in ARCHIVES if name in expected
+  ]
+
+
+def test_parts_of_an_archive_in_two_zips_are_read_together_or_one_is_named(tmp_path, caplog):
+  names = [
+    f'data/{device}/s1/s1_{device.lower()}_sitting_breathingNormal.csv' for device in ('Thingy', 'Respeck')
+  ]
+  (tmp_path / 'pdiot').mkdir()
+  for number, name in enumerate(names):
+    with zipfile.ZipFile(tmp_path / 'pdiot' / f'{number}.zip', 'w') as part:
+      part.writestr(name, '')
+  (detected,) = detect_archives(tmp_path / 'pdiot')
+  assert detected == (ARCHIVES['pdiot'], tmp_path / 'pdiot')
+  found = Source(detected[1]).find('*/s*/s*_breathingNormal.csv')
+  assert [name.partition('/')[2] for name in found] == names
+  assert not caplog.messages
+  hapt_zip(tmp_path / 'pdiot' / 'HAPT Data Set.zip')
+  paths = {archive.name: path.name for archive, path in detect_archives(tmp_path / 'pdiot')}
+  assert paths == {'hapt': 'HAPT Data Set.zip', 'pdiot': '0.zip'}
+  assert [message.partition(';')[0] for message in caplog.messages] == [
+    f'pdiot: {tmp_path}/pdiot/0.zip is read, {tmp_path}/pdiot/1.zip is not'
   ]

@@ -1,6 +1,7 @@
 /** The page: sensor → recognizer and recorder → what is shown. */
 
-import { CONTRADICTIONS, FAILURES, NO_MODEL, NO_ROTATION, paused, seconds } from './messages';
+import { CONTRADICTIONS, DAMAGED, FAILURES, NO_MODEL, NO_ROTATION, NOT_STORED } from './messages';
+import { paused, seconds } from './messages';
 import { loadModel, type Model } from './model';
 import { keepOffline, keepScreenOn, watchBattery } from './phone';
 import { connectPocket } from './pocket';
@@ -99,7 +100,7 @@ function stopRecording(): void {
 }
 
 function keepCurrent(): void {
-  if (recorder.active) keep(recorder.active).catch(console.warn); // private tabs have no storage
+  if (recorder.active) keep(recorder.active).catch(() => view.notify(NOT_STORED));
 }
 
 function showRecorded(): void {
@@ -166,10 +167,11 @@ function connect(): void {
 }
 
 async function showEarlier(): Promise<void> {
-  const earlier = await restore().catch(() => []);
-  if (!earlier.length) return;
-  recorder.takes.push(...earlier);
-  for (const { label } of earlier) buttons.add(label);
+  const earlier = await restore().catch(() => ({ takes: [], damaged: 0 })); // private tabs have no storage
+  if (earlier.damaged) view.notify(DAMAGED);
+  if (!earlier.takes.length) return;
+  recorder.takes.push(...earlier.takes);
+  for (const { label } of earlier.takes) buttons.add(label);
   view.element('record').hidden = false;
   showRecorded();
 }

@@ -33,6 +33,10 @@ export const CONTRADICTIONS: Record<Contradiction, string> = {
 };
 
 export const NO_MODEL = 'The model cannot be loaded, so nothing is recognized. Recording works.';
+export const NOT_STORED =
+  'The storage of this browser is full or switched off: what you record is lost if this page is closed. ' +
+  'Save recording and labels soon.';
+export const DAMAGED = 'A part of the earlier recording is damaged, and was left out: there is a gap.';
 export const NO_ROTATION =
   'This browser gives no rotation, and the model was trained with it: expect more errors.';
 

@@ -1,0 +1,74 @@
+/** What is recorded outlives a full storage and damaged parts; its CSV files hold no formula. */
+
+import { beforeEach, expect, test, vi } from 'vitest';
+import { csv, type Take } from '../src/recorder';
+
+let isFull: boolean;
+let held: Map<string, string>;
+
+beforeEach(() => {
+  isFull = false;
+  held = new Map<string, string>();
+  vi.stubGlobal('location', { pathname: '/x/' });
+  vi.stubGlobal('caches', {
+    open: () =>
+      Promise.resolve({
+        put: async (key: string, response: Response) => {
+          if (isFull) throw new DOMException('full', 'QuotaExceededError');
+          held.set(key, await response.text());
+        },
+        matchAll: () => Promise.resolve([...held.values()].map((text) => new Response(text))),
+      }),
+  });
+});
+
+function add(take: Take, count: number): void {
+  for (let i = 0; i < count; i++) take.rows.push([1000 + take.rows.length * 20, 0, 0, 9.8, 0, 0, 0]);
+}
+
+test('rows that a full storage refused are stored once there is room', async () => {
+  const { keep, restore } = await import('../src/store');
+  const take: Take = { label: 'walk', hasRotation: true, rows: [] };
+  const outcomes: string[] = [];
+  for (const full of [false, true, true, false, false]) {
+    add(take, 600);
+    isFull = full;
+    await keep(take).then(
+      () => outcomes.push('kept'),
+      () => outcomes.push('refused'),
+    );
+  }
+  expect(outcomes).toEqual(['kept', 'refused', 'refused', 'kept', 'kept']);
+  const { takes, damaged } = await restore();
+  expect(damaged).toBe(0);
+  expect(takes.flatMap(({ rows }) => rows)).toEqual(take.rows);
+});
+
+test('two writes at once store each row once', async () => {
+  const { keep, restore } = await import('../src/store');
+  const take: Take = { label: 'walk', hasRotation: true, rows: [] };
+  add(take, 600);
+  const first = keep(take);
+  add(take, 600);
+  await Promise.all([first, keep(take)]);
+  expect((await restore()).takes.flatMap(({ rows }) => rows)).toEqual(take.rows);
+});
+
+test('a damaged part is left out and counted', async () => {
+  const { keep, restore } = await import('../src/store');
+  const take: Take = { label: 'walk', hasRotation: true, rows: [] };
+  add(take, 600);
+  await keep(take);
+  held.set('./rows-1', '{"broken');
+  held.set('./rows-2', JSON.stringify({ label: 'a', rows: [], takeMs: 1 }));
+  held.set('./rows-3', 'null');
+  const { takes, damaged } = await restore();
+  expect(takes.map(({ rows }) => rows.length)).toEqual([600]);
+  expect(damaged).toBe(3);
+});
+
+test('a label is no formula of a spreadsheet, and a number stays one', () => {
+  expect(csv(['a'], [['=1+1'], ['-12.5'], ['@x'], ['walk, fast'], ['+49 "x"']])).toBe(
+    'a\n\'=1+1\n-12.5\n\'@x\n"walk, fast"\n"\'+49 ""x"""\n',
+  );
+});

@@ -74,6 +74,7 @@ _SKIPS = {
   'tests/conftest.py': 'real recordings may not be passed on',
   'tests/export/test_formats.py': 'make export-env',
   'tests/export/test_web.py': 'make web web-test',
+  'tests/federated/test_processes.py': 'EXTRAS=dev,federated',
   'tests/fuzz/test_kills.py': 'kills KILLS=40',
   'tests/test_docs.py': 'make export-env',
 }

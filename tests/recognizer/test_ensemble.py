@@ -104,7 +104,7 @@ def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole
   mean = sum(weights[name] * members[name] for name in _NAMES)
   np.testing.assert_allclose(whole.predict_proba(SIGNALS), mean, rtol=1e-6)
   labels = np.unique(LABELS, return_inverse=True)[1]
-  held_out, _ = splits.hold_out_at_random(labels, SUBJECTS, 0.1, 0)
+  held_out, _ = splits.hold_out_at_random(labels, np.unique(SUBJECTS, return_inverse=True)[1], 0.1, 0)
   fitted = ensemble._fit_weights({name: each[held_out] for name, each in members.items()}, labels[held_out])
   assert weights == pytest.approx(fitted, abs=1e-4)
   assert whole.adapter_.card.temperature != 1.0  # fitted to the held-out subject
@@ -114,14 +114,14 @@ def test_it_averages_the_encoder_and_the_baselines_of_the_training_windows(whole
 
 
 def test_its_encoder_is_compared_without_the_seconds_of_the_baselines(whole: Recognizer):
-  adapted, baselines, missing = compare(whole, SIGNALS, LABELS, SUBJECTS == 'Ann', 100.0)
+  compared = compare(whole, SIGNALS, LABELS, SUBJECTS == 'Ann', 100.0)
   seconds = whole.ensemble_.seconds
-  assert [(one.model, one.seconds) for one in adapted] == [
+  assert [(one.model, one.seconds) for one in compared.adapted] == [
     ('ensemble', 100.0),
     ('lora', 100.0 - seconds['forest'] - seconds['rocket']),
   ]
-  assert {one.model: one.seconds for one in baselines} == seconds
-  assert missing == []
+  assert {one.model: one.seconds for one in compared.baselines} == seconds
+  assert compared.missing == []
 
 
 def test_calibration_changes_the_temperature_of_the_mean_alone(whole: Recognizer, tmp_path: pathlib.Path):

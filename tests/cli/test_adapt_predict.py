@@ -4,6 +4,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 from xml.etree import ElementTree
 
 import numpy as np
@@ -12,7 +13,7 @@ import recordings
 import tiny_flags
 from in_process import run_in_process
 
-from har_jax import files
+from har_jax import files, timeline
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 
@@ -44,6 +45,24 @@ def predicted(folder: pathlib.Path, adapted: tuple[str, str]) -> tuple[str, str]
 
 
 # --- adapt
+
+
+def test_the_second_of_two_commands_with_one_out_is_told(tmp_path: pathlib.Path, monkeypatch):
+  recognizer = types.SimpleNamespace(plan_=None, adapter_=types.SimpleNamespace(card=None))
+  recognizer.adapter_.card = types.SimpleNamespace(training=types.SimpleNamespace(self_training=None))
+
+  def adapt(*_, **__) -> types.SimpleNamespace:
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'adapter.json').write_text('{}')  # another command has written it meanwhile
+    return types.SimpleNamespace(left_out={timeline.OVERLAPPING: 0}, recognizer=recognizer, comparison=None)
+
+  monkeypatch.setattr(timeline, 'adapt', adapt)
+  monkeypatch.setattr('har_jax.cli.adapt._print_counts', lambda adapted: None)
+  arguments = ('--recording=day.csv', '--labels=labels.csv', f'--out={tmp_path}/out')
+  code, _, err = run_in_process('adapt', *arguments)
+  assert code == 1
+  assert 'exists already: give another folder, or --overwrite' in err
+  assert [path.name for path in (tmp_path / 'out').iterdir()] == ['adapter.json']
 
 
 def test_adapt_prints_what_it_inferred_and_its_validation(adapted: tuple[str, str]):

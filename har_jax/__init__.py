@@ -22,12 +22,14 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-  """Imports a public name on first use, since that takes a second."""
-  if name not in _MODULES:
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
+if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+  def __getattr__(name: str) -> Any:
+    """Imports a public name on first use, since that takes a second."""
+    if name not in _MODULES:
+      raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
 
 
 def __dir__() -> list[str]:
-  return [*__all__, '__version__']
+  return sorted({*globals(), *__all__})

@@ -41,7 +41,7 @@ def budgets() -> list[dict[str, float]]:
   return drawn
 
 
-def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def row(limits: dict[str, Any], signals: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
   """What is chosen within these limits, predicted and actual; or that nothing fits."""
   entries: dict[str, Any] = {name: f'{limits[name]:g}' if name in limits else '–' for name in _RANGES}
   recognizer = Recognizer.load().set_params(method='auto', max_steps=_STEPS, **limits)
@@ -49,6 +49,7 @@ def row(limits: dict[str, float], signals: np.ndarray, labels: np.ndarray) -> di
     plan = recognizer.fit(signals, labels).plan_
   except UserError:
     return entries | {'chosen': 'nothing fits'}
+  assert plan is not None
   method = plan.method if plan.rank is None else f'{plan.method}, rank {plan.rank}'
   entries |= {'chosen': method, 'steps': str(plan.max_steps)}
   for name, form in _SHOWN.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
 
 from har_jax.errors import UserError
 from har_jax.recognizer import validation
@@ -61,7 +62,7 @@ class Calibration:
   accuracy: float
 
 
-def calibrate(recognizer: 'Recognizer', X, y) -> Calibration:
+def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibration:
   """Fits the temperature of the adapter, or that of the ensemble, to windows outside the training set.
 
   `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.

@@ -3,6 +3,8 @@
 import inspect
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 
 class Estimator:
   """Parameters, score, tags and the check for a fit, as scikit-learn's BaseEstimator and ClassifierMixin.
@@ -24,7 +26,7 @@ class Estimator:
       setattr(self, name, value)
     return self
 
-  def score(self, X, y, sample_weight=None) -> float:
+  def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """Accuracy of `predict`."""
     from sklearn.metrics import accuracy_score
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 Base: TypeAlias = 'files.Base | str | os.PathLike[str] | None'
 
 AUTO = 'auto'  # in place of a method: one is chosen within a budget
+SCRATCH = 'scratch'  # the method without a base
 LIMITS = ('max_memory_mb', 'max_minutes', 'max_adapter_kb')  # the fields of `budget.Budget`
 # Parameters in an adapter's card. A parameter search sets them to NumPy numbers, which JSON does not have.
-IN_CARD = {
+IN_CARD: dict[str, type] = {
   'max_steps': int,
   'learning_rate': float,
   'batch': int,
@@ -74,6 +75,10 @@ class Parameters:
   max_minutes: float | int | None = _limit('the minutes of training and compiling')
   max_adapter_kb: float | int | None = _limit("the kilobytes of the adapter's file")
 
+  def load_base(self) -> 'files.Base | None':
+    """The base to adapt; None: training starts from scratch."""
+    return None if self.base is None and self.method == SCRATCH else load_base(self.base)
+
 
 class TrainingChanges(TypedDict, total=False):
   """Parameters of training, where some are given by name."""
@@ -114,11 +119,7 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   limits = [limit for limit in LIMITS if getattr(parameters, limit) is not None]
   if name != AUTO and limits:
     raise UserError(f'{", ".join(limits)} choose the method, and method is {name!r}; give method={AUTO!r}')
-  base = load_base(parameters.base)
-  if base is None and (name == AUTO or methods.METHODS[name].pretrained):
-    raise UserError(
-      f"{name} adapts a pretrained base, and base is None: give a folder of one, or method='scratch'"
-    )
+  base = parameters.load_base()
   if not 0 <= parameters.validation_fraction < 1:
     raise UserError(f'validation_fraction is {parameters.validation_fraction!r}; give a number in [0, 1)')
   seed = parameters.random_state
@@ -164,8 +165,15 @@ def choose_fit(
   return budget.choose(fit_of, limits, max_steps=int(parameters.max_steps), rounds=rounds, labels=labels)
 
 
-def load_base(base: Any) -> 'files.Base | None':
-  """A base itself, or the one in a folder."""
-  from har_jax import files
+def load_base(base: Base) -> 'files.Base':
+  """A base itself, the one in a folder, or the bundled one. Raises UserError if there is none."""
+  from har_jax import files, storage
 
-  return base if base is None or isinstance(base, files.Base) else files.load_base(base)
+  if base is None:
+    return files.bundled_base()
+  if isinstance(base, files.Base):
+    return base
+  place = storage.place(str(base))
+  if not place.exists():
+    raise UserError(f'no such folder: {base}')
+  return files.load_base(place)

@@ -5,11 +5,12 @@ w windows, n samples, y classes.
 
 import dataclasses
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 
 from har_jax import config, files, storage
 from har_jax.datasets import normalization, signal_summary, splits
@@ -18,19 +19,27 @@ from har_jax.recognizer import ensemble, fitting, frame_check, parameters, recor
 from har_jax.recognizer.estimator import Estimator
 from har_jax.signal.summary import SignalSummary
 from har_jax.train import evaluation
+from har_jax.variables import Variables
+
+if TYPE_CHECKING:
+  from har_jax.recognizer import budget
+
+_FITTED = (*('adapter_', 'base_', 'classes_', 'ensemble_', 'plan_', 'recording_head_', 'variables_'),)
 
 
 class Recognizer(parameters.Parameters, Estimator):
   """Adapts a pretrained base to labeled windows and classifies new windows.
 
+  Until it is fitted, it recognizes what the head of its base knows: the bundled one, common activities.
+
   Windows are arrays [w, n, 6] of the base's length and rate, not normalized: 128 samples at 50 Hz for the
-  bundled base, and without a base. Their channels are acceleration x y z in
+  bundled base, and without one. Their channels are acceleration x y z in
   m/s² with gravity, then angular velocity x y z in rad/s. Labels are strings or numbers.
 
   Parameters
   ----------
   base : files.Base or str or path-like, default None
-    Pretrained encoder, or the folder of one. Only the method 'scratch' works without one.
+    Pretrained encoder, or the folder of one. None: the bundled one, and none for the method 'scratch'.
   method : str, default 'auto'
     Fine-tuning method, a name in `har_jax.methods.METHODS`, such as 'linear', 'full', 'lora' or 'qlora'.
     'auto': 'linear' with few labels, else the best one within the three limits below; `max_steps` is then an
@@ -97,11 +106,15 @@ class Recognizer(parameters.Parameters, Estimator):
   """
 
   adapter_: files.Adapter
+  base_: files.Base | None
+  classes_: np.ndarray
   ensemble_: Any
+  plan_: 'budget.Plan | None'
   recording_head_: recording_head.RecordingHead | None
+  variables_: Variables
 
   @classmethod
-  def load(cls, path=None, base=None) -> 'Recognizer':
+  def load(cls, path: str | os.PathLike[str] | None = None, base: parameters.Base = None) -> 'Recognizer':
     """Loads a recognizer, fitted or not, by what `path` is.
 
     None: the base that comes with the package. It recognizes its own `classes_` until it is fitted.
@@ -113,7 +126,9 @@ class Recognizer(parameters.Parameters, Estimator):
     if path is None:
       return cls._from_base(files.bundled_base(), files.BUNDLED)
     place = storage.place(str(path))
-    base = parameters.load_base(base)
+    if not place.exists():
+      raise UserError(f'no such folder or file: {path}')
+    base = None if base is None else parameters.load_base(base)
     if place.name.endswith('.json'):
       return cls._from_adapter(*files.load_run(place, base))
     if not (place / 'adapter.json').exists():
@@ -139,10 +154,25 @@ class Recognizer(parameters.Parameters, Estimator):
   @classmethod
   def _from_base(cls, base: files.Base, folder: storage.Place) -> 'Recognizer':
     recognizer = cls(base)
-    if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
-      recognizer._set_adapter(base, files.head_adapter(base))
-      recognizer.recording_head_ = recording_head.load(folder, base)
+    recognizer._set_base(base, folder)
     return recognizer
+
+  if not TYPE_CHECKING:  # a type checker would take any name for an attribute
+
+    def __getattr__(self, name: str) -> Any:
+      """Answers with the base's head, if it has one, until `fit`. Else raises AttributeError."""
+      if name in _FITTED and 'adapter_' not in self.__dict__ and (base := self.load_base()) is not None:
+        path = files.BUNDLED if self.base is None else self.base
+        self._set_base(base, None if isinstance(path, files.Base) else storage.place(str(path)))
+      try:
+        return self.__dict__[name]
+      except KeyError:
+        raise AttributeError(
+          f'{type(self).__name__} has no attribute {name!r}', name=name, obj=self
+        ) from None
+
+  def __sklearn_is_fitted__(self) -> bool:
+    return hasattr(self, 'classes_')
 
   @classmethod
   def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
@@ -154,11 +184,32 @@ class Recognizer(parameters.Parameters, Estimator):
     recognizer._set_adapter(base, adapter)
     return recognizer
 
-  def adapt(self, X, y, groups=None, *, unlabeled=None, **changed) -> 'Recognizer':
+  def set_params(  # type: ignore[override]
+    self, **changed: Unpack[parameters.ParameterChanges]
+  ) -> 'Recognizer':
+    """Changes parameters and returns itself; `fit` uses them. Raises ValueError where one is unknown."""
+    return super().set_params(**changed)
+
+  def adapt(
+    self,
+    X: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    unlabeled: ArrayLike | None = None,
+    **changed: Unpack[parameters.ParameterChanges],
+  ) -> 'Recognizer':
     """A new recognizer, fitted, with this one's base and parameters except for those in `changed`."""
     return type(self)(**self.get_params()).set_params(**changed).fit(X, y, groups, unlabeled=unlabeled)
 
-  def fit(self, X, y, groups=None, held_out=None, unlabeled=None) -> 'Recognizer':
+  def fit(
+    self,
+    X: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike | None = None,
+    held_out: ArrayLike | None = None,
+    unlabeled: ArrayLike | None = None,
+  ) -> 'Recognizer':
     """Trains from the base on; fitting again starts anew.
 
     `groups`: the subject of each window, any names or numbers.
@@ -233,7 +284,7 @@ class Recognizer(parameters.Parameters, Estimator):
       fitted = dataclasses.replace(fitted, weights=weights)
     self.ensemble_ = fitted
 
-  def predict(self, X) -> np.ndarray:
+  def predict(self, X: ArrayLike) -> np.ndarray:
     """The most probable of `classes_` for each window.
 
     Warns where frame or units are not those of the training windows (`frame_check.FrameWarning`).
@@ -241,7 +292,7 @@ class Recognizer(parameters.Parameters, Estimator):
     indices = self.predict_proba(X).argmax(axis=1)
     return self.classes_[indices]
 
-  def predict_proba(self, X) -> Float[np.ndarray, 'w y']:
+  def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated.
 
     Warns as `predict`.
@@ -251,7 +302,7 @@ class Recognizer(parameters.Parameters, Estimator):
     frame_check.warn(self.signals, validation.check_windows(X, windowing), windowing.rate_hz)
     return probabilities
 
-  def probabilities(self, X) -> Float[np.ndarray, 'w y']:
+  def probabilities(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """`predict_proba` without its comparison of frames, for windows of a recording that has been compared."""
     self.check_fitted()
     if self.tta_shifts < 1:
@@ -266,7 +317,7 @@ class Recognizer(parameters.Parameters, Estimator):
     signals = validation.check_windows(X, self.windowing)
     return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(signals))
 
-  def _logits(self, X) -> Float[np.ndarray, 'w y']:
+  def _logits(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """Logits of the encoder, without temperature."""
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
@@ -275,7 +326,7 @@ class Recognizer(parameters.Parameters, Estimator):
     logits = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
     return logits.astype(np.float64)
 
-  def prepare(self, X) -> Float[np.ndarray, 'w n 6']:
+  def prepare(self, X: ArrayLike) -> Float[np.ndarray, 'w n 6']:
     """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""
     self.check_fitted()
     return self.adapter_.normalizer(validation.check_windows(X, self.windowing))
@@ -308,7 +359,7 @@ class Recognizer(parameters.Parameters, Estimator):
   @property
   def signals(self) -> SignalSummary | None:
     """Summary of the training windows, or of the base's before it is fitted; None if unknown."""
-    source = self.adapter_ if hasattr(self, 'adapter_') else parameters.load_base(self.base)
+    source = self.adapter_ if hasattr(self, 'adapter_') else self.load_base()
     return None if source is None else source.signals
 
   @property
@@ -316,7 +367,7 @@ class Recognizer(parameters.Parameters, Estimator):
     """Length and rate of the windows that the model takes: those of its base."""
     if hasattr(self, 'adapter_'):
       return self.adapter_.objective.model.windowing
-    base = parameters.load_base(self.base)
+    base = self.load_base()
     return (config.Experiment() if base is None else base).model.windowing
 
   @property
@@ -340,6 +391,12 @@ class Recognizer(parameters.Parameters, Estimator):
     files.save_adapter(place, self.adapter_.with_card(training=training))
     if self.ensemble:
       ensemble.save(place, self.ensemble_, adapter=card.checksum)
+
+  def _set_base(self, base: files.Base, folder: storage.Place | None) -> None:
+    """Makes the base's head answer, if it has one. folder: where its recording head may be."""
+    if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
+      self._set_adapter(base, files.head_adapter(base))
+      self.recording_head_ = None if folder is None else recording_head.load(folder, base)
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter

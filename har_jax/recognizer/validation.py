@@ -1,6 +1,6 @@
 """Checks of the arrays that a caller passes.   w windows, n samples.
 
-All raise UserError with the value found and the value expected.
+All raise ArrayError with the value found and the value expected.
 """
 
 from typing import Any
@@ -12,6 +12,10 @@ from har_jax import config
 from har_jax.errors import UserError
 
 
+class ArrayError(UserError, ValueError):
+  """Arrays that are no windows or labels; a ValueError, as scikit-learn has it."""
+
+
 def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n 6']:
   """Finite windows, in float32."""
   array = np.asarray(X)
@@ -21,11 +25,11 @@ def check_windows(X: Any, windowing: config.Windowing) -> Float[np.ndarray, 'w n
     'acceleration x y z in m/s², angular velocity x y z in rad/s'
   )
   if array.ndim != 3 or array.shape[1:] != (windowing.samples, config.CHANNELS) or not len(array):
-    raise UserError(f'the windows are {list(array.shape)}; {expected}')
+    raise ArrayError(f'the windows are {list(array.shape)}; {expected}')
   if array.dtype.kind not in 'fiu':
-    raise UserError(f'the windows are {array.dtype.name}, not real numbers; {expected}')
+    raise ArrayError(f'the windows are {array.dtype.name}, not real numbers; {expected}')
   if bad := int((~np.isfinite(array)).any(axis=(1, 2)).sum()):
-    raise UserError(f'{bad} of {len(array)} windows have a NaN or infinite value; leave these windows out')
+    raise ArrayError(f'{bad} of {len(array)} windows have a NaN or infinite value; leave these windows out')
   return array.astype(np.float32)
 
 
@@ -33,10 +37,12 @@ def check_labels(y: Any, count: int) -> tuple[np.ndarray, Int[np.ndarray, 'w']]:
   """The sorted classes, and the class index of each window."""
   array = one_per_window(y, count, 'label')
   if not all(isinstance(label, str | int | float) and label == label for label in array.tolist()):
-    raise UserError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
+    raise ArrayError(f'the labels are {array[:3].tolist()}...; give strings or numbers')
+  if array.dtype.kind == 'f' and (continuous := array[array % 1 != 0]).size:
+    raise ArrayError(f'the labels are continuous, such as {continuous[0]}; give names or whole numbers')
   classes, indices = np.unique(array, return_inverse=True)
   if len(classes) < 2:
-    raise UserError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
+    raise ArrayError(f'all labels are {classes.tolist()[0]!r}; give windows of two classes or more')
   return classes, indices.astype(np.int32)
 
 
@@ -44,12 +50,12 @@ def check_held_out(held_out: Any, label: Int[np.ndarray, 'w']) -> Bool[np.ndarra
   """Reads which windows are held out. At least one window of each class must stay to train on."""
   mask = np.asarray(held_out)
   if mask.shape != label.shape or mask.dtype != bool:
-    raise UserError(
+    raise ArrayError(
       f'held_out is {list(mask.shape)} of {mask.dtype.name} for {len(label)} windows; '
       'give True or False per window'
     )
   if len(np.unique(label[~mask])) < len(np.unique(label)):
-    raise UserError('held_out has all windows of a class; leave at least one of each class to train on')
+    raise ArrayError('held_out has all windows of a class; leave at least one of each class to train on')
   return mask
 
 
@@ -64,5 +70,5 @@ def one_per_window(values: Any, count: int, word: str) -> np.ndarray:
   """Array with one value per window; NumPy would silently stretch a single value over all windows."""
   array = np.asarray(values)
   if array.shape != (count,):
-    raise UserError(f'the {word}s are {list(array.shape)} for {count} windows; give one {word} per window')
+    raise ArrayError(f'the {word}s are {list(array.shape)} for {count} windows; give one {word} per window')
   return array

@@ -18,6 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.validation import check_is_fitted
 
 import har_jax
 from har_jax import config, config_fields, files, methods, records
@@ -90,6 +91,30 @@ def test_saved_recognizers_predict_the_same(base: files.Base, fitted: Recognizer
   assert not hasattr(unfitted, 'classes_')
   with pytest.raises(UserError, match='holds no base'):
     Recognizer.load(tmp_path)
+
+
+def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(
+  fitted: Recognizer, tmp_path: pathlib.Path
+):
+  (tmp_path / 'thesis.tex').write_text('mine')
+  with pytest.raises(UserError, match='holds files already: give another folder, or overwrite=True'):
+    fitted.save(tmp_path)
+  assert [path.name for path in tmp_path.iterdir()] == ['thesis.tex']
+  fitted.save(tmp_path, overwrite=True)
+  assert Recognizer.load(tmp_path).classes_.tolist() == fitted.classes_.tolist()
+  with pytest.raises(UserError, match=r'no such folder or file: .*nowhere'):
+    Recognizer.load(tmp_path / 'nowhere')
+
+
+def test_without_a_fit_the_bundled_base_answers():
+  loaded, made = Recognizer.load(), Recognizer()
+  check_is_fitted(made)
+  assert made.recording_head_ is not None
+  for recognizer in (made, Recognizer(files.BUNDLED), clone(loaded), pickle.loads(pickle.dumps(made))):
+    np.testing.assert_array_equal(recognizer.probabilities(SIGNALS), loaded.probabilities(SIGNALS))
+  assert made.windowing == loaded.windowing
+  with pytest.raises(NotFittedError):
+    check_is_fitted(Recognizer(method='scratch'))
 
 
 def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
@@ -249,8 +274,8 @@ def test_arrays_that_are_no_windows_are_errors(fitted: Recognizer, signals: Any,
     ({}, [np.nan, 1.0] * 36, None, 'give strings or numbers'),
     ({}, LABELS, SUBJECTS[:5], r'the groups are \[5\]'),
     ({'method': 'lroa'}, LABELS, None, "'lroa'; one of full, scratch"),
-    ({'base': None}, LABELS, None, "method='scratch'"),
-    ({'base': '/nowhere'}, LABELS, None, '/nowhere'),
+    ({'base': '/nowhere'}, LABELS, None, 'no such folder: /nowhere'),
+    ({}, [0.5, 1.5] * 36, None, 'continuous, such as 0.5'),
     ({'rank': 0}, LABELS, None, 'rank is 0'),
     ({'max_steps': 0}, LABELS, None, 'max_steps is 0'),
     ({'random_state': -1}, LABELS, None, 'random_state is -1; give a whole number'),
@@ -276,5 +301,7 @@ def test_the_package_exports_it_and_imports_nothing_heavy():
   )
   done = subprocess.run([sys.executable, '-c', code], check=True, capture_output=True, text=True)
   assert done.stdout == 'set()\n'
+  assert {*har_jax.__all__, 'recognize'} <= {*dir(har_jax)}
+  assert all(getattr(har_jax, name).__module__.startswith('har_jax.') for name in har_jax.__all__)
   with pytest.raises(AttributeError, match='Recogniser'):
     _ = har_jax.Recogniser

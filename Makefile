@@ -11,6 +11,7 @@
 # make bench                         training steps against the committed reference; fails where one is slower
 # make docs                          the documentation as a site, in site/
 # make dist                          wheel and sdist, checked, in dist/
+# make release VERSION=1.2.3         the same for a new version, committed and tagged: docs/release.md
 PYTHON ?= python3
 BIN := .venv/bin
 # Extras for the tests. EXTRAS=dev,test-optional also compares with PyTorch, peft and bitsandbytes.
@@ -46,7 +47,7 @@ export NEXT
 WINDOWS := windows/$(NAME)
 RUNS := runs/$(NAME)
 
-.PHONY: lodo pretrained export-env web web-test test check fuzz kills mutants bench style lint docs dist clean
+.PHONY: lodo pretrained export-env web web-test test check fuzz kills mutants bench style lint docs dist release clean
 
 lodo: .venv/ready
 	$(BIN)/har-jax prepare $(PREPARE) --out=$(WINDOWS)
@@ -114,6 +115,10 @@ docs: .venv/ready-docs
 dist: .venv/ready-release
 	$(BIN)/python -m build
 	$(BIN)/twine check --strict dist/*
+
+release: .venv/ready-release
+	$(if $(VERSION),,$(error make release VERSION=1.2.3))
+	$(BIN)/python docs/release.py $(VERSION)
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "har_jax needs Python 3.11 or newer; make PYTHON=python3.12")'

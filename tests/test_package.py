@@ -49,6 +49,29 @@ def test_the_changelog_names_every_command():
   assert not [name for name in main.COMMANDS if not re.search(rf'[` ]{name}`', _text('CHANGELOG.md'))]
 
 
+def test_a_release_changes_version_and_date_and_refuses_another_changelog():
+  made = runpy.run_path(str(_ROOT / 'docs' / 'release.py'))
+  code = "__version__ = '0.1.0'\n"
+  changelog = '# Changelog\n\n## 0.2.0 (not released yet)\n\n- New.\n\n## 0.1.0 (2026-01-01)\n'
+  assert made['released']('0.2.0', '2026-02-03', code, changelog) == (
+    "__version__ = '0.2.0'\n",
+    changelog.replace('(not released yet)', '(2026-02-03)'),
+  )
+  for version, text in (
+    ('0.3.0', changelog),
+    ('0.2', changelog),
+    ('0.1.0', changelog),
+    ('0.2.0', '# Changelog\n'),
+  ):
+    with pytest.raises(SystemExit, match='must begin with'):
+      made['released'](version, '2026-02-03', code, text)
+
+
+def test_the_command_says_its_version(capsys: pytest.CaptureFixture[str]):
+  assert main.main(['--version']) == 0
+  assert capsys.readouterr().out == f'har_jax {har_jax.__version__}\n'
+
+
 def test_the_page_says_what_every_dependency_and_extra_is_for():
   names = [re.match(r'[\w-]+', each)[0] for each in _PROJECT['dependencies']]  # type: ignore[index]
   purposes = runpy.run_path(str(_ROOT / 'docs' / 'weight.py'))['purposes']()
@@ -65,6 +88,7 @@ def test_the_workflow_runs_the_checks_on_every_python_that_the_package_names():
   assert _PROJECT['requires-python'] == f'>={_PYTHONS[0]}'
   commands = [step['run'] for job in jobs.values() for step in job['steps'] if 'run' in step]
   assert '.ci/run' in commands
+  assert jobs['portable']['strategy']['matrix']['system'] == ['macos-latest', 'windows-latest']
   targets = re.findall(r'^(\w[\w-]*):', _text('Makefile'), re.MULTILINE)
   assert not [line for line in commands if line.startswith('make ') and line.split()[1] not in targets]
 

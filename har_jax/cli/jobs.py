@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from har_jax.errors import Stopped, UserError
 from har_jax.storage import Place
 
 _POLL_S = 0.2
+# Windows knows no SIGTERM between processes, but Ctrl-Break, of a group of processes.
+_STOP = getattr(signal, 'CTRL_BREAK_EVENT', signal.SIGTERM)
+_NEW_GROUP = getattr(subprocess, 'CREATE_NEW_PROCESS_GROUP', 0)
 
 
 def define_jobs(values: flags.FlagValues) -> Callable[[], int]:
@@ -78,10 +82,10 @@ def run(
   def finished() -> int:
     return sum(path.exists() for path in results)
 
-  with tempfile.NamedTemporaryFile('w', suffix='.flags') as file:
-    file.write(values.flags_into_string())
-    file.flush()
-    arguments = [f'--flagfile={file.name}', '--jobs=1']
+  with tempfile.TemporaryDirectory() as folder:
+    file = pathlib.Path(folder) / f'{command}.flags'
+    file.write_text(values.flags_into_string(), encoding='utf-8')
+    arguments = [f'--flagfile={file}', '--jobs=1']
     arguments += ['--nojson'] if 'json' in values else []
     is_terminal = sys.stderr.isatty()
     arguments += [] if is_terminal else ['--noprogress']  # lines of a file cannot be drawn over
@@ -117,12 +121,14 @@ def _started(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Pope
       with _without_interrupts(), _on_core(available[number % len(available)]):
         place = {'TQDM_POSITION': str(number + 1)}  # a line for its bar, below that of all runs
         words = [sys.executable, '-m', 'har_jax', *arguments]
-        processes.append(subprocess.Popen(words, env=os.environ | place, stdout=subprocess.DEVNULL))
+        processes.append(
+          subprocess.Popen(words, env=os.environ | place, stdout=subprocess.DEVNULL, creationflags=_NEW_GROUP)
+        )
     yield processes
   finally:
     for process in processes:
       if process.poll() is None:
-        process.terminate()
+        process.send_signal(_STOP)
     for process in processes:
       process.wait()
 

@@ -8,6 +8,7 @@ import sys
 import types
 from collections.abc import Iterator, Sequence
 
+from har_jax import __version__
 from har_jax.cli import command
 
 COMMANDS = (
@@ -58,6 +59,9 @@ def _run(arguments: Sequence[str]) -> int:
   if name in ('--help', '-h'):
     print(_overview())
     return 0
+  if name == '--version':
+    print(f'har_jax {__version__}')
+    return 0
   if name not in COMMANDS:
     print(f'error: unknown command {name!r}; one of {", ".join(COMMANDS)}', file=sys.stderr)
     return 1
@@ -71,7 +75,13 @@ def load(name: str) -> types.ModuleType:
 
 def _overview() -> str:
   lines = [f'  {name:<10} {(load(name).__doc__ or "").splitlines()[0]}' for name in COMMANDS]
-  return '\n'.join(['har-jax <command> --flag=value; har-jax <command> --help lists the flags.', '', *lines])
+  return '\n'.join(
+    [
+      'har-jax <command> --flag=value; har-jax <command> --help lists the flags. --version: the version.',
+      '',
+      *lines,
+    ]
+  )
 
 
 if __name__ == '__main__':

@@ -89,7 +89,8 @@ def define_processes(values: flags.FlagValues) -> Callable[[], Callable[[], bool
 def _sigterm_flag() -> Callable[[], bool]:
   """Handles SIGTERM from now on; returns whether it has come."""
   received: list[int] = []
-  signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+  for number in (signal.SIGTERM, getattr(signal, 'SIGBREAK', signal.SIGTERM)):  # Ctrl-Break, of Windows
+    signal.signal(number, lambda number, _: received.append(number))
   return lambda: bool(received)
 
 

@@ -67,7 +67,7 @@ KINDS = (
 
 
 @functools.cache
-def _load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
+def load(kind: Kind) -> tuple[Float[np.ndarray, 'w n 6'], np.ndarray, np.ndarray]:
   """Windows, activities and people."""
   from har_jax.datasets import windows
 
@@ -141,7 +141,7 @@ def models() -> dict[str, Callable[[int], Any]]:
   return made
 
 
-def _macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
+def macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
   from sklearn.metrics import f1_score
 
   return float(f1_score(true, predicted, average='macro', labels=np.unique(true), zero_division=0))
@@ -149,7 +149,7 @@ def _macro_f1(true: np.ndarray, predicted: np.ndarray) -> float:
 
 def measure(kind: Kind, labels: int, seed: int, name: str, make: Callable[[int], Any]) -> dict[str, Any]:
   """A row of the table. `resampled`: macro-F1 with the tested people drawn anew, the same for all models."""
-  signals, activities, people = _load(kind)
+  signals, activities, people = load(kind)
   fitted, tested = draw(activities, people, labels, seed)
   begun_s = time.monotonic()
   with warnings.catch_warnings(action='ignore'):
@@ -160,9 +160,9 @@ def measure(kind: Kind, labels: int, seed: int, name: str, make: Callable[[int],
   resampled = []
   for _ in range(_RESAMPLED):
     drawn = np.concatenate([windows_of[i] for i in rng.integers(len(windows_of), size=len(windows_of))])
-    resampled.append(_macro_f1(true[drawn], predicted[drawn]))
+    resampled.append(macro_f1(true[drawn], predicted[drawn]))
   return dict(zip(_KEY, (kind.name, labels, seed, name), strict=True)) | {
-    'macro_f1': round(_macro_f1(true, predicted), 4),
+    'macro_f1': round(macro_f1(true, predicted), 4),
     'seconds': round(seconds, 1),
     'activities': len(np.unique(true)),
     'people': len(windows_of),

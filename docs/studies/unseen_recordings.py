@@ -1,0 +1,177 @@
+"""Compare answers to whole recordings of kinds that the base has never seen, and fill docs/results/unseen.md.
+
+python docs/studies/unseen_recordings.py --windows=windows
+python docs/studies/unseen_recordings.py --nomeasure
+
+People, labels and models are those of `unseen.py`. All windows of a tested person are one recording: `adapted`
+means that they move the model's logits, as in `har-jax predict`. A hidden Markov model then smooths the answers
+to each file, as for the bouts of `har-jax predict`. Without labels, the base's own head answers.
+"""
+
+import functools
+import itertools
+import pathlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import unseen
+from absl import flags
+from jaxtyping import Float
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
+from har_jax.timeline.recording_adaptation import adapt_to_recording
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
+TABLE = unseen.TABLE.with_name('unseen_recordings.csv')
+_SEEDS, _LABELS = (0, 1, 2), (0, 10, 1)
+_PEOPLE = 12  # tested in a kind, drawn at random
+_KEY = ['kind', 'labels', 'seed', 'model']
+_Answers = Iterator[tuple[str, Float[np.ndarray, 'w y']]]
+
+
+@functools.cache
+def _recordings(kind: unseen.Kind) -> np.ndarray:
+  """The file of each window of `unseen.load`."""
+  from har_jax.datasets import windows
+
+  loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
+  loaded = windows.at_position(loaded, kind.position) if loaded.meta.positions else loaded
+  return np.array(loaded.recording)
+
+
+def _by_person(
+  answer: Callable[[np.ndarray], Float[np.ndarray, 'w y']], people: np.ndarray
+) -> Float[np.ndarray, 'w y']:
+  """Probabilities, where `answer` takes the indices of all windows of one person."""
+  parts = [np.flatnonzero(people == person) for person in np.unique(people)]
+  answers = [answer(part) for part in parts]
+  joined = np.empty((len(people), answers[0].shape[1]))
+  for part, probabilities in zip(parts, answers, strict=True):
+    joined[part] = probabilities
+  return joined
+
+
+def _fitted(kind: unseen.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.ndarray, _Answers]:
+  """Indices of the tested people's windows, the classes, and probabilities by each model."""
+  from har_jax import Recognizer, files
+  from har_jax.baselines import BASELINES
+
+  signals, activities, people = unseen.load(kind)
+  chosen, tested = unseen.draw(activities, people, labels, seed)
+  drawn = np.random.default_rng(seed).permutation(np.unique(people[tested]))[:_PEOPLE]
+  indices = np.flatnonzero(np.isin(people, drawn))
+  classes, y = np.unique(activities[chosen], return_inverse=True)
+
+  def answers() -> _Answers:
+    for name in ('forest', 'rocket'):
+      yield name, BASELINES[name](seed).fit(signals[chosen], y).predict_proba(signals[indices])
+    model = Recognizer(files.bundled_base(), method='linear', validation_fraction=0.0)
+    model.fit(signals[chosen], activities[chosen])
+    probabilities = model.probabilities(signals[indices])
+    yield 'linear', probabilities
+    means = model.class_logits
+    adapted = _by_person(lambda own: adapt_to_recording(probabilities[own], means), people[indices])
+    yield 'linear, adapted', adapted
+
+  return indices, classes, answers()
+
+
+def _unlabeled(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, _Answers]:
+  """The same for the base's own head, on the windows of activities that it knows."""
+  from har_jax import Recognizer
+  from har_jax.baselines import relative_features
+
+  model = Recognizer.load()
+  signals, activities, people = unseen.load(kind)
+  is_known = np.isin(activities, model.classes_)
+  if len(np.unique(activities[is_known])) < 3:  # LIARA and SPAR: exercises
+    return np.arange(0), model.classes_, iter(())
+  drawn = np.random.default_rng(seed).permutation(np.unique(people[is_known]))[:_PEOPLE]
+  indices = np.flatnonzero(is_known & np.isin(people, drawn))
+  head, classes = model.recording_head_, model.classes_.tolist()
+  assert head is not None
+
+  def answers() -> _Answers:
+    probabilities = model.probabilities(signals[indices])
+    yield 'base, each window', probabilities
+
+    def compared(own: np.ndarray) -> Float[np.ndarray, 'w y']:
+      described = relative_features.describe(signals[indices[own]], 50)
+      return head.combine(probabilities[own], described, classes)
+
+    yield 'base, compared with walking', _by_person(compared, people[indices])
+    means = model.class_logits
+    yield 'base, adapted', _by_person(lambda own: adapt_to_recording(compared(own), means), people[indices])
+
+  return indices, model.classes_, answers()
+
+
+def measure(kind: unseen.Kind, labels: int, seed: int) -> Iterator[dict[str, Any]]:
+  """Rows of the table: macro-F1 of each window's answer, and of those that a hidden Markov model smoothed."""
+  from har_jax.config import Windowing
+
+  window_s = Windowing().seconds
+  chain = Chain(MEAN_BOUT_S, window_s / 2, window_s)
+  indices, classes, answers = _fitted(kind, labels, seed) if labels else _unlabeled(kind, seed)
+  _, activities, people = unseen.load(kind)
+  true, files = activities[indices], _recordings(kind)[indices]
+  is_scored = np.isin(true, classes)
+  for name, probabilities in answers:
+    smoothed = np.array(probabilities, np.float64)
+    for file in np.unique(files):
+      smoothed[files == file] = chain.smoothed(smoothed[files == file])
+    scores = [
+      unseen.macro_f1(true[is_scored], classes[values.argmax(axis=1)][is_scored])
+      for values in (probabilities, smoothed)
+    ]
+    yield dict(zip(_KEY, (kind.name, labels, seed, name), strict=True)) | {
+      'macro_f1': round(scores[0], 4),
+      'smoothed': round(scores[1], 4),
+      'people': len(np.unique(people[indices])),
+    }
+
+
+def main() -> dict[str, Any]:
+  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
+  rows = csv_table.read(TABLE).to_dict('records') if TABLE.exists() else []
+  done = {tuple(row[name] for name in _KEY[:3]) for row in rows}
+  for labels, seed, kind in itertools.product(_LABELS, _SEEDS, unseen.KINDS if _MEASURE.value else ()):
+    if (kind.name, labels, seed) in done:
+      continue
+    with warnings.catch_warnings(action='ignore'):
+      rows += measure(kind, labels, seed)
+    csv_table.write(pd.DataFrame(rows), TABLE)
+    print(kind.name, labels, seed, sep='\t', flush=True)
+  unseen.PAGE.write_text(filled(unseen.PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  return {'out': TABLE}
+
+
+def _table(rows: pd.DataFrame, labels: Any) -> str:
+  names, columns = list(dict.fromkeys(rows.model)), ('macro_f1', 'smoothed')
+  mean = rows.pivot_table(index='kind', columns='model', values=list(columns), sort=False)
+  lines = [
+    [kind, *(' / '.join(f'{row[column, name]:.3f}' for column in columns) for name in names)]
+    for kind, row in [*mean.iterrows(), ('**mean**', mean.mean())]
+  ]
+  title = f'{labels} window{"s" if int(labels) > 1 else ""} of each activity' if int(labels) else 'No label'
+  return f'**{title}**: each window / smoothed\n\n' + markdown.tabulated(
+    pd.DataFrame(lines, columns=['kind', *names])
+  )
+
+
+def filled(page: str) -> str:
+  """The page with the tables of TABLE."""
+  tables = [_table(part, labels) for labels, part in csv_table.read(TABLE).groupby('labels', sort=False)]
+  return markdown.fill(page, 'python docs/studies/unseen_recordings.py', '\n\n'.join(tables))
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

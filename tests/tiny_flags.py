@@ -31,6 +31,4 @@ STUDY = (
   '--targets=synth_waist',
   '--noprogress',
 )
-ADAPT = (
-  *('--max_steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress', '--noensemble'),
-)
+ADAPT = (*('--max_steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress'),)

@@ -86,7 +86,6 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
   day, labels = str(made / 'day.csv'), str(made / 'labels.csv')
   adapting = 'adapt, 6 minutes'
   yield adapting, ['adapt', day, labels]
-  yield 'adapt --noensemble, 6 minutes', ['adapt', day, labels, '--noensemble']
   adapter = _out(folder, adapting) / 'warm'
   yield 'predict, 6 minutes', ['predict', day]
   for hours in _HOURS:

@@ -3,14 +3,13 @@
 python docs/studies/unseen_recordings.py --windows=windows
 python docs/studies/unseen_recordings.py --nomeasure
 
-People, labels and models are those of `unseen.py`. All windows of a tested person are one recording: `adapted`
-means that they move the model's logits, as in `har-jax predict`. A hidden Markov model then smooths the answers
-to each file, as for the bouts of `har-jax predict`. Without labels, the base's own head answers.
+People, labels and models are those of `unseen.py`. All windows of a tested person are one recording:
+`adapted` means that they move the model's logits, as in `har-jax predict`. A hidden Markov model then smooths
+the answers to each file, as for the bouts of `har-jax predict`. Without labels, the base's own head answers.
 """
 
 import functools
 import itertools
-import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -77,8 +76,9 @@ def _fitted(kind: unseen.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.n
     model.fit(signals[chosen], activities[chosen])
     probabilities = model.probabilities(signals[indices])
     yield 'linear', probabilities
-    means = model.class_logits
-    adapted = _by_person(lambda own: adapt_to_recording(probabilities[own], means), people[indices])
+    class_logits = model.class_logits
+    assert class_logits is not None
+    adapted = _by_person(lambda own: adapt_to_recording(probabilities[own], class_logits), people[indices])
     yield 'linear, adapted', adapted
 
   return indices, classes, answers()
@@ -96,8 +96,9 @@ def _unlabeled(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, _A
     return np.arange(0), model.classes_, iter(())
   drawn = np.random.default_rng(seed).permutation(np.unique(people[is_known]))[:_PEOPLE]
   indices = np.flatnonzero(is_known & np.isin(people, drawn))
-  head, classes = model.recording_head_, model.classes_.tolist()
+  head, class_logits, classes = model.recording_head_, model.class_logits, model.classes_.tolist()
   assert head is not None
+  assert class_logits is not None
 
   def answers() -> _Answers:
     probabilities = model.probabilities(signals[indices])
@@ -108,8 +109,8 @@ def _unlabeled(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, _A
       return head.combine(probabilities[own], described, classes)
 
     yield 'base, compared with walking', _by_person(compared, people[indices])
-    means = model.class_logits
-    yield 'base, adapted', _by_person(lambda own: adapt_to_recording(compared(own), means), people[indices])
+    adapted = _by_person(lambda own: adapt_to_recording(compared(own), class_logits), people[indices])
+    yield 'base, adapted', adapted
 
   return indices, model.classes_, answers()
 
@@ -147,7 +148,7 @@ def main() -> dict[str, Any]:
     if (kind.name, labels, seed) in done:
       continue
     with warnings.catch_warnings(action='ignore'):
-      rows += measure(kind, labels, seed)
+      rows.extend(measure(kind, labels, seed))
     csv_table.write(pd.DataFrame(rows), TABLE)
     print(kind.name, labels, seed, sep='\t', flush=True)
   unseen.PAGE.write_text(filled(unseen.PAGE.read_text(encoding='utf-8')), encoding='utf-8')

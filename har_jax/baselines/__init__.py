@@ -13,7 +13,7 @@ from har_jax.baselines import forest, rocket
 class Baseline(Protocol):
   """A classifier of windows, with scikit-learn's methods.   w windows, n samples, y classes."""
 
-  estimator: Any  # scikit-learn's, which `files.estimators` saves
+  estimator: Any  # scikit-learn's
 
   def fit(self, X: Float[np.ndarray, 'w n 6'], y: Int[np.ndarray, 'w']) -> Any: ...
 

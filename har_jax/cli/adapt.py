@@ -1,7 +1,7 @@
 """Adapt a pretrained model to your own labeled recording.
 
 har-jax adapt my.csv labels.csv --out=my_adapter
-har-jax adapt my.csv labels.csv --method=qlora --noensemble
+har-jax adapt my.csv labels.csv --method=qlora
 """
 
 import pathlib
@@ -16,14 +16,11 @@ if TYPE_CHECKING:
   from har_jax.timeline import Adapted
 
 POSITIONAL = ('recording', 'labels')
-COMMON = 'recording labels out base method max_minutes ensemble use_unlabeled time_zone overwrite'
+COMMON = 'recording labels out base method max_minutes use_unlabeled time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 # What an adapter's folder holds; --overwrite deletes nothing else.
-_OURS = (
-  *('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors'),
-  *('ensemble.json', 'ensemble.skops'),
-)
+_OURS = ('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
 _read = recording.define_recording(FLAGS)
 _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
@@ -37,13 +34,6 @@ _VALIDATION_FRACTION = _define(
   0.2,
   'fraction of each activity, its last part, to validate and calibrate on; 0: none; more than elsewhere, '
   'since one recording has few windows',
-)
-_ENSEMBLE = _define(
-  'ensemble',
-  None,
-  'predict by the weighted mean of the adapted encoder and the baselines forest and rocket (default: where '
-  'the extra `baselines` is installed)',
-  kind=bool,
 )
 _USE_UNLABELED = _define(
   'use_unlabeled',
@@ -72,7 +62,6 @@ def main() -> dict[str, Any]:
     _LABELS.value,
     base=_BASE.value,
     validation_fraction=_VALIDATION_FRACTION.value,
-    ensemble=_ENSEMBLE.value,
     use_unlabeled=_USE_UNLABELED.value,
     progress=_PROGRESS.value,
     **options,
@@ -132,19 +121,13 @@ def _print_self_training(entry) -> None:
 def _print_comparison(adapted: 'Adapted') -> None:
   from tabulate import tabulate
 
-  recognizer, comparison, calibration = adapted.recognizer, adapted.comparison, adapted.calibration
+  comparison, calibration = adapted.comparison, adapted.calibration
   assert comparison is not None
   assert calibration is not None
   headers = ('model', 'macro-F1', 'accuracy', 'seconds')
   print('The same windows, by models that were fitted to the same training windows:')
   print(tabulate(adapted.scores, headers=headers, floatfmt=('', '.3f', '.3f', '.1f')))
   print(*comparison.sentences, sep='\n')
-  best = max(baseline.macro_f1 for baseline in comparison.baselines)
-  if not recognizer.ensemble and best > comparison.adapted[0].macro_f1:
-    print('--ensemble averages the adapter and the baselines.')
-  if recognizer.ensemble:
-    weights = ', '.join(f'{name} {weight:.2f}' for name, weight in recognizer.ensemble_.weights.items())
-    print(f'Weights of the ensemble, fitted to these windows: {weights}. Expect less on other windows.')
   before, after = calibration.confidence
   print(
     f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '

@@ -5,7 +5,6 @@ har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
 har-jax export my_adapter --format=web --out=page
 """
 
-import sys
 from typing import Any
 
 from har_jax.cli import command, outputs
@@ -46,10 +45,7 @@ def main() -> dict[str, Any]:
   ]
   _check_out(*folders)
   recognizer = _load()
-  if recognizer.ensemble:
-    print('warning: an export holds the adapted encoder alone, without the ensemble', file=sys.stderr)
-  # The exported program has no test-time augmentation and no baselines.
-  recognizer.set_params(tta_shifts=1, ensemble=False)
+  recognizer.set_params(tta_shifts=1)  # the exported program has no test-time augmentation
   windows = None
   if _COMPARE_WINDOWS.value:
     place = store.local(storage.place(_COMPARE_WINDOWS.value))

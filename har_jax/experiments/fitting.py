@@ -17,9 +17,9 @@ from har_jax.baselines import BASELINES, Baseline
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.folds import TargetWindows
 from har_jax.errors import Stopped
+from har_jax.experiments import ensemble
 from har_jax.experiments.adaptation import make_result
 from har_jax.experiments.run_spec import RunSpec
-from har_jax.recognizer import ensemble
 from har_jax.train import metrics
 from har_jax.train.evaluation import predict
 

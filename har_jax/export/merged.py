@@ -13,7 +13,6 @@ from jaxtyping import Array, Float, Float32
 
 from har_jax import config, methods
 from har_jax.model import Classifier
-from har_jax.recognizer.ensemble import check_encoder_alone
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.variables import Variables, nest
 
@@ -45,11 +44,9 @@ class Merged:
 def merge(recognizer: Recognizer) -> Merged:
   """Merges the recognizer's adapters into its kernels.
 
-  Raises scikit-learn's NotFittedError if it is not fitted, UserError if a collection has no owner, and for an
-  ensemble.
+  Raises scikit-learn's NotFittedError if it is not fitted, UserError if a collection has no owner.
   """
   recognizer.check_fitted()
-  check_encoder_alone(recognizer.ensemble, 'an export')
   adapter = recognizer.adapter_
   axes = config.CHANNELS // 2
   mean, deviation = (

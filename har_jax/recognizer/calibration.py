@@ -15,7 +15,7 @@ from har_jax.errors import UserError
 from har_jax.recognizer import validation
 
 if TYPE_CHECKING:
-  from har_jax.recognizer.recognizer import Recognizer  # which imports this file, for ensembles
+  from har_jax.recognizer.recognizer import Recognizer
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
 
@@ -63,7 +63,7 @@ class Calibration:
 
 
 def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibration:
-  """Fits the temperature of the adapter, or that of the ensemble, to windows outside the training set.
+  """Fits the temperature of the adapter to windows outside the training set.
 
   `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.
   Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.

@@ -1,6 +1,5 @@
 """An adapter and baselines on the same held-out windows.   w windows, n samples."""
 
-import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -27,23 +26,20 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Scores on the same windows. `missing`: sentences on packages that baselines lack.
+  """Scores on the same windows. `missing`: sentences on packages that baselines lack."""
 
-  adapted: of the recognizer, and of an ensemble's encoder alone.
-  """
-
-  adapted: list[Score]
+  adapted: Score
   baselines: list[Score]
   missing: list[str]
 
   @property
   def scores(self) -> list[Score]:
-    return [*self.adapted, *self.baselines]
+    return [self.adapted, *self.baselines]
 
   @property
   def sentences(self) -> list[str]:
     """What is missing, and which model is better."""
-    return [*self.missing, verdict(self.adapted[0], self.baselines)]
+    return [*self.missing, verdict(self.adapted, self.baselines)]
 
 
 def compare(
@@ -56,22 +52,15 @@ def compare(
   """Scores the recognizer and the baselines on held-out windows.
 
   windows, labels, held_out, seconds: of the recognizer's fit. The baselines are fitted to the same training
-  windows, unless the recognizer has them.
+  windows.
   """
   test, true, classes = windows[held_out], labels[held_out], recognizer.classes_
   method = recognizer.adapter_.card.method
-  missing: list[str] = []
-  adapted: list[Score] = []
-  if recognizer.ensemble:
-    fitted, fit_s = recognizer.ensemble_.baselines, recognizer.ensemble_.seconds
-    adapted = [score('ensemble', true, recognizer.predict(test), seconds)]
-    recognizer, seconds = copy.copy(recognizer).set_params(ensemble=False), seconds - sum(fit_s.values())
-  else:
-    indices = np.searchsorted(classes, labels[~held_out])
-    fitted, fit_s, missing = fit_installed(
-      windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz
-    )
-  adapted.append(score(method, true, recognizer.predict(test), seconds))
+  indices = np.searchsorted(classes, labels[~held_out])
+  fitted, fit_s, missing = fit_installed(
+    windows[~held_out], indices, int(recognizer.random_state), recognizer.windowing.rate_hz
+  )
+  adapted = score(method, true, recognizer.predict(test), seconds)
   baselines = [
     score(name, true, classes[baseline.predict_proba(test).argmax(axis=1)], fit_s[name])
     for name, baseline in fitted.items()

@@ -30,7 +30,6 @@ IN_CARD: dict[str, type] = {
   'random_state': int,
   'validation_fraction': float,
   'tta_shifts': int,
-  'ensemble': bool,
 }
 
 
@@ -67,7 +66,6 @@ class Parameters:
   random_state: int = config_fields.seed('seed of head, adapter and batch order')
   validation_fraction: float | int = 0.1
   tta_shifts: int = 1
-  ensemble: bool = False
   verbose: bool = False
   max_memory_mb: float | int | None = _limit(
     'the megabytes of a training step: weights, optimizer, temporaries'
@@ -102,7 +100,6 @@ class ParameterChanges(TrainingChanges, total=False):
 
   base: Base
   validation_fraction: float | int
-  ensemble: bool
   verbose: bool
 
 
@@ -112,7 +109,6 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
   The one validation of a training is after its last step, whose variables are kept.
   """
   from har_jax import methods
-  from har_jax.recognizer import ensemble
 
   if (name := parameters.method) not in (AUTO, *methods.METHODS):
     raise UserError(f'unknown method {name!r}; one of {", ".join((*methods.METHODS, AUTO))}')
@@ -127,8 +123,6 @@ def check(parameters: Parameters) -> tuple['files.Base | None', config.Experimen
     raise UserError(f'random_state is {seed!r}; give a whole number in [0, 2³²)')
   if (steps := int(parameters.max_steps)) < 1:
     raise UserError(f'max_steps is {parameters.max_steps!r}; give 1 or more')
-  if parameters.ensemble:
-    ensemble.check_installed()  # now, not after training
   default = config.Experiment()
   model, rate = (default if base is None else base).model, float(parameters.learning_rate)
   experiment = config.Experiment(

@@ -3,19 +3,17 @@
 w windows, n samples, y classes.
 """
 
-import dataclasses
 import os
 from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from har_jax import config, files, storage
 from har_jax.datasets import normalization, signal_summary, splits
 from har_jax.errors import UserError
-from har_jax.recognizer import ensemble, fitting, frame_check, parameters, recording_head, validation
+from har_jax.recognizer import fitting, frame_check, parameters, recording_head, validation
 from har_jax.recognizer.estimator import Estimator
 from har_jax.signal.summary import SignalSummary
 from har_jax.train import evaluation
@@ -24,7 +22,7 @@ from har_jax.variables import Variables
 if TYPE_CHECKING:
   from har_jax.recognizer import budget
 
-_FITTED = (*('adapter_', 'base_', 'classes_', 'ensemble_', 'plan_', 'recording_head_', 'variables_'),)
+_FITTED = (*('adapter_', 'base_', 'classes_', 'plan_', 'recording_head_', 'variables_'),)
 
 
 class Recognizer(parameters.Parameters, Estimator):
@@ -68,9 +66,6 @@ class Recognizer(parameters.Parameters, Estimator):
   tta_shifts : int, default 1
     Test-time augmentation: `predict` averages the logits over so many circular shifts. Exports and streams
     do not use it.
-  ensemble : bool, default False
-    `predict` averages the probabilities of the adapted encoder and of the baselines, which `fit` fits to the
-    same windows. The held-out windows choose the weights. Exports and streams hold the encoder alone.
   verbose : bool, default False
     Show a progress bar.
 
@@ -86,8 +81,6 @@ class Recognizer(parameters.Parameters, Estimator):
     The adapted model's variables, 'collection/module/leaf' → array.
   recording_head_ : recognizer.recording_head.RecordingHead or None
     A base's head for whole recordings, with which `har-jax predict` answers; None after a fit.
-  ensemble_ : recognizer.ensemble.Ensemble or None
-    The baselines and their weights, if fitted as an ensemble.
   plan_ : recognizer.budget.Plan or None
     What 'auto' has chosen, and its predicted and actual cost.
 
@@ -108,7 +101,6 @@ class Recognizer(parameters.Parameters, Estimator):
   adapter_: files.Adapter
   base_: files.Base | None
   classes_: np.ndarray
-  ensemble_: Any
   plan_: 'budget.Plan | None'
   recording_head_: recording_head.RecordingHead | None
   variables_: Variables
@@ -141,15 +133,7 @@ class Recognizer(parameters.Parameters, Estimator):
     adapter = files.load_adapter(place)
     if base is None and adapter.card.base is not None and (place / 'base.json').exists():
       base = files.load_base(place)
-    recognizer = cls._from_adapter(base, adapter)
-    if recognizer.ensemble:
-      recognizer.ensemble_ = ensemble.load(
-        place,
-        adapter=adapter.card.checksum,
-        windowing=recognizer.windowing,
-        classes=len(recognizer.classes_),
-      )
-    return recognizer
+    return cls._from_adapter(base, adapter)
 
   @classmethod
   def _from_base(cls, base: files.Base, folder: storage.Place) -> 'Recognizer':
@@ -262,27 +246,7 @@ class Recognizer(parameters.Parameters, Estimator):
     card['class_logits'] = fit.class_logits(fitted)
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
     self.plan_ = None if plan is None else plan.ended(fit)
-    if self.ensemble:
-      self._fit_ensemble(signals, labels, held_out)
     return self
-
-  def _fit_ensemble(
-    self,
-    signals: Float[np.ndarray, 'w n 6'],
-    labels: Int[np.ndarray, 'w'],
-    held_out: Bool[np.ndarray, 'w'],
-  ) -> None:
-    windows = self._without_unknown_gyro(signals)
-    fitted = ensemble.fit(
-      windows[~held_out], labels[~held_out], int(self.random_state), self.windowing.rate_hz
-    )
-    if held_out.any():
-      temperature, weights = ensemble.fit_members(
-        self._logits(signals[held_out]), fitted.probabilities(windows[held_out]), labels[held_out]
-      )
-      self.adapter_ = self.adapter_.with_card(temperature=temperature)
-      fitted = dataclasses.replace(fitted, weights=weights)
-    self.ensemble_ = fitted
 
   def predict(self, X: ArrayLike) -> np.ndarray:
     """The most probable of `classes_` for each window.
@@ -307,18 +271,12 @@ class Recognizer(parameters.Parameters, Estimator):
     self.check_fitted()
     if self.tta_shifts < 1:
       raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
-    if self.ensemble and self.ensemble_ is None:
-      raise UserError('ensemble is True, and this recognizer was fitted without; fit it again')
     from scipy import special  # late, as all that recognizing may do without
 
-    encoder = special.softmax(self._logits(X) / self.adapter_.card.temperature, axis=1)
-    if not self.ensemble:
-      return encoder
-    signals = validation.check_windows(X, self.windowing)
-    return self.ensemble_.predict_proba(encoder, self._without_unknown_gyro(signals))
+    return special.softmax(self._logits(X) / self.adapter_.card.temperature, axis=1)
 
   def _logits(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
-    """Logits of the encoder, without temperature."""
+    """Logits, without temperature."""
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
@@ -331,28 +289,20 @@ class Recognizer(parameters.Parameters, Estimator):
     self.check_fitted()
     return self.adapter_.normalizer(validation.check_windows(X, self.windowing))
 
-  def _without_unknown_gyro(self, signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w n 6']:
-    """Angular velocity is zero if the training windows had none."""
-    is_acc = np.arange(config.CHANNELS) < config.CHANNELS // 2
-    return signals if self.has_gyro else np.where(is_acc, signals, 0).astype(signals.dtype)
-
   @property
   def temperature(self) -> float:
-    """Temperature of `predict_proba`: the adapter's, or the ensemble's."""
-    return self.ensemble_.temperature if self.ensemble else self.adapter_.card.temperature
+    """Temperature of `predict_proba`."""
+    return self.adapter_.card.temperature
 
   def set_temperature(self, temperature: float) -> None:
     """Replaces the temperature of `predict_proba`; `calibration.calibrate` does so."""
     self.check_fitted()
-    if self.ensemble:
-      self.ensemble_ = dataclasses.replace(self.ensemble_, temperature=temperature)
-    else:
-      self.adapter_ = self.adapter_.with_card(temperature=temperature)
+    self.adapter_ = self.adapter_.with_card(temperature=temperature)
 
   @property
   def class_logits(self) -> Float[np.ndarray, 'y y'] | None:
-    """Mean logits of the training windows of each class; None if unknown, and for an ensemble."""
-    if not hasattr(self, 'adapter_') or self.ensemble or (card := self.adapter_.card).class_logits is None:
+    """Mean logits of the training windows of each class; None if unknown."""
+    if not hasattr(self, 'adapter_') or (card := self.adapter_.card).class_logits is None:
       return None
     return np.array(card.class_logits) / card.temperature
 
@@ -386,11 +336,7 @@ class Recognizer(parameters.Parameters, Estimator):
       raise UserError(f'{folder} holds files already: give another folder, or overwrite=True')
     if with_base and self.base_ is not None and self.adapter_.card.base is not None:
       files.save_base(place, self.base_.variables, self.base_.card)
-    card = self.adapter_.card
-    training = msgspec.structs.replace(card.training, ensemble=bool(self.ensemble))
-    files.save_adapter(place, self.adapter_.with_card(training=training))
-    if self.ensemble:
-      ensemble.save(place, self.ensemble_, adapter=card.checksum)
+    files.save_adapter(place, self.adapter_)
 
   def _set_base(self, base: files.Base, folder: storage.Place | None) -> None:
     """Makes the base's head answer, if it has one. folder: where its recording head may be."""
@@ -400,6 +346,6 @@ class Recognizer(parameters.Parameters, Estimator):
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter
-    self.ensemble_ = self.plan_ = self.recording_head_ = None
+    self.plan_ = self.recording_head_ = None
     self.variables_ = files.attach(base, adapter)
     self.classes_ = np.array(adapter.card.classes)

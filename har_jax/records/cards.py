@@ -141,7 +141,6 @@ class Training(Struct, omit_defaults=True):
   random_state: Count | None = None
   validation_fraction: Fraction | None = None
   tta_shifts: Annotated[int, Meta(ge=1, le=config_fields.MOST_WINDOW_SAMPLES)] | None = None
-  ensemble: bool | None = None
   step: Count | None = None
   target: Name | None = None
   self_training: SelfTraining | None = None
@@ -241,20 +240,6 @@ class Device(Struct):
     many = f'{self.count} × ' if self.count > 1 else ''
     cores = f'{self.host_cores} core{"" if self.host_cores == 1 else "s"}'
     return f'{many}{self.kind} ({self.machine} host, {cores})'
-
-
-class Ensemble(Card, kw_only=True, tag=f'har_jax ensemble {config.SCHEMA_VERSION}'):
-  """ensemble.json, next to an adapter's files."""
-
-  adapter: Sha256
-  weights: dict[str, Fraction]
-  seconds: dict[str, Seconds]
-  temperature: Positive
-  versions: dict[str, Text] = {}  # of the packages that its baselines are made with
-
-  def __post_init__(self):
-    if abs(sum(self.weights.values()) - 1) > 1e-6:
-      raise ValueError(f'the weights add up to {sum(self.weights.values())}, not to 1')
 
 
 class ExportInput(Struct, kw_only=True):

@@ -16,7 +16,6 @@ from jaxtyping import Float
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
-from har_jax.recognizer.ensemble import check_encoder_alone
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.resample import MAX_GAP_S, resample
@@ -68,11 +67,9 @@ class Stream:
     so a change may be predicted some windows late. 0: each window alone, and changes at once.
     `frame`: as in `frame_check.check`, which sees the windows so far after half a minute and twice later.
     What it corrects counts from then on, with a `frame_check.FrameWarning`; `push` raises its UserError.
-    Raises UserError if hop_s is less than a sample or mean_bout_s negative, and for an ensemble: a stream
-    holds the encoder alone.
+    Raises UserError if hop_s is less than a sample or mean_bout_s negative.
     """
     recognizer.check_fitted()
-    check_encoder_alone(recognizer.ensemble, 'a stream')
     self._windowing = windowing = recognizer.windowing
     rate_hz = windowing.rate_hz
     hop_s = windowing.step_s if hop_s is None else hop_s

@@ -17,7 +17,6 @@ from har_jax.config import Windowing
 from har_jax.datasets import splits
 from har_jax.errors import UserError
 from har_jax.recognizer import comparison
-from har_jax.recognizer import ensemble as ensembles
 from har_jax.recognizer.calibration import Calibration, calibrate
 from har_jax.recognizer.comparison import Comparison
 from har_jax.recognizer.parameters import Base, TrainingChanges
@@ -92,7 +91,6 @@ def adapt(
   *,
   base: Base = None,
   validation_fraction: float | int = 0.2,
-  ensemble: bool | None = None,
   use_unlabeled: bool = True,
   frame: str = 'auto',
   progress: bool = False,
@@ -111,8 +109,6 @@ def adapt(
     The base to adapt, or a folder that has one, such as an adapter's. None: the bundled base.
   validation_fraction : float in [0, 1), default 0.2
     Fraction of each activity, its last part, to validate and calibrate on.
-  ensemble : bool, default None
-    Predict by the weighted mean of the adapted encoder and the baselines. None: if their packages are there.
   use_unlabeled : bool, default True
     Self-training with the rest of the recording, kept if the windows held out are recognized as well.
   frame, progress, tell
@@ -150,7 +146,6 @@ def adapt(
   recognizer = Recognizer(
     pretrained.base,
     validation_fraction=validation_fraction,
-    ensemble=ensembles.is_installed() if ensemble is None else ensemble,
     verbose=progress,
     **({'alpha': 2.0 * parameters.get('rank', Recognizer.rank)} | parameters),
   ).fit(
@@ -168,7 +163,7 @@ def adapt(
     calibration = calibrate(recognizer, signals[held_out], activities[held_out])
     compared = comparison.compare(recognizer, signals, activities, held_out, seconds)
     recognizer.adapter_.card.metrics['comparison'] = comparison.as_metrics(compared.scores)
-    is_correct = compared.adapted[0].is_correct
+    is_correct = compared.adapted.is_correct
   counts = _count(activities, held_out, is_correct)
   return Adapted(recognizer, counts, compared, calibration, dropped, notices.notes, notices.warnings)
 

@@ -103,7 +103,7 @@ def make_answers(
 ) -> Answers:
   """The answers to a reading. The reading's warnings stand in the summary and below the picture, too.
 
-  adapter: method, classes, temperature and checksum; weights of the members of an ensemble.
+  adapter: method, classes, temperature and checksum.
   frame: what was changed about each file's frame. warnings: all, those of the reading included.
   """
   clock = Clock.from_reading(reading)

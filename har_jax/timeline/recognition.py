@@ -132,5 +132,4 @@ def _describe(recognizer: Recognizer, predictions: Predictions) -> dict[str, Any
     'classes': list(predictions.classes),
     'temperature': recognizer.temperature,
     'checksum': card.checksum,
-    'ensemble': recognizer.ensemble_.weights if recognizer.ensemble else None,
   }

@@ -88,26 +88,6 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, 
     assert rows[model][:2] == [f'{measured[name]:.3f}' for name in ('macro_f1', 'accuracy')]
   assert card['metrics']['validation']['accuracy'] == pytest.approx(figures['linear']['accuracy'])
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
-  best = max(figures[name]['macro_f1'] for name in ('forest', 'rocket'))
-  assert ('--ensemble averages' in adapted[0]) == (best > figures['linear']['macro_f1'])
-
-
-def test_by_default_an_ensemble_is_compared_predicts_and_is_exported_as_its_encoder(
-  folder: pathlib.Path, tmp_path: pathlib.Path
-):
-  arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
-  where = f'--adapter={tmp_path}/adapter'
-  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *(set(tiny_flags.ADAPT) - {'--noensemble'}))
-  card = json.loads((tmp_path / 'adapter' / 'adapter.json').read_text())
-  assert list(card['metrics']['comparison']) == ['ensemble', 'linear', 'forest', 'rocket']
-  assert 'Weights of the ensemble, fitted to these windows: encoder 0.' in out
-  _run('predict', f'--recording={folder}/day.csv', where, f'--out={tmp_path}/day')
-  used = _summary(tmp_path / 'day')['adapter']
-  kept = json.loads((tmp_path / 'adapter' / 'ensemble.json').read_text())
-  assert (used['ensemble'], used['temperature']) == (kept['weights'], kept['temperature'])
-  assert f'Temperature {kept["temperature"]:.2f}' in out
-  _, err = _run('export', where, '--format=stablehlo', f'--out={tmp_path}/exports')
-  assert 'warning: an export holds the adapted encoder alone' in err
 
 
 def test_adapt_without_aeon_says_how_to_install_it(
@@ -117,11 +97,9 @@ def test_adapt_without_aeon_says_how_to_install_it(
     monkeypatch.delitem(sys.modules, name)
   monkeypatch.setitem(sys.modules, 'aeon', None)
   arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
-  flags = set(tiny_flags.ADAPT) - {'--noensemble'}
-  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *flags, '--max_steps=2')
+  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/adapter', *tiny_flags.ADAPT, '--max_steps=2')
   assert "rocket needs aeon: pip install 'har_jax[baselines]'" in out
   assert 'forest' in out
-  assert not (tmp_path / 'adapter' / 'ensemble.json').exists()
 
 
 def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, adapted: tuple[str, str]):

@@ -67,7 +67,7 @@ def test_overwrite_replaces_an_adapter_and_answers(
   where = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
   out = tmp_path / 'adapter'
   for rank in (4, 2):
-    rest = ('--max_steps=2', f'--out={out}', '--overwrite', '--noensemble')
+    rest = ('--max_steps=2', f'--out={out}', '--overwrite')
     code, _, err = run_in_process('adapt', *where, *tiny_flags.ADAPT, f'--rank={rank}', *rest)
     assert code == 0, err
     assert json.loads((out / 'adapter.json').read_text())['rank'] == rank

@@ -77,7 +77,6 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(
     rank=4,
     max_steps=30,
     learning_rate=0.01,
-    ensemble=False,
   )
   assert capfd.readouterr() == ('', '')
   assert made.validation['validation'].tolist() == [6, 6, 6]

@@ -80,7 +80,7 @@ def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder: pathli
   ]
   (folder / 'labels.csv').write_text('\n'.join(['start,end,activity', *rows]), encoding='utf-8')
   adapt = (folder / 'day.csv', folder / 'labels.csv', f'--base={folder}/base', '--max_steps=4', '--rank=2')
-  _run('adapt', *adapt, '--noprogress', '--noensemble', f'--out={folder}/adapter')
+  _run('adapt', *adapt, '--noprogress', f'--out={folder}/adapter')
   predict = (folder / 'day.csv', f'--adapter={folder}/adapter', '--noprogress', f'--out={folder}/answers')
   _run('predict', *predict)
   starts_s = np.genfromtxt(folder / 'answers' / 'windows.csv', delimiter=',', names=True, usecols=0)['time_s']

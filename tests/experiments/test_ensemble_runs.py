@@ -8,9 +8,9 @@ from lodo_studies import LORA, QUIET, Study, as_record, run, spec_of, target_of,
 
 from har_jax import files, results, storage
 from har_jax.errors import UserError
+from har_jax.experiments import ensemble
 from har_jax.experiments.fitting import combine_and_test
 from har_jax.experiments.personalization import personalize
-from har_jax.recognizer import ensemble
 from har_jax.train.evaluation import predict
 
 pytestmark = pytest.mark.slow

@@ -18,13 +18,11 @@ import made_results
 import mutations
 import numpy as np
 import pandas as pd
-import pytest
 from official import OFFICIAL, zipped
 
 from har_jax import config, config_fields, files, methods, recordings, records, storage
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
-from har_jax.baselines import forest, rocket
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import prepare
 from har_jax.datasets import windows as store
@@ -32,8 +30,7 @@ from har_jax.datasets.batches import training_batches
 from har_jax.errors import UserError
 from har_jax.federated import aggregation, messages
 from har_jax.federated.federation import Federation
-from har_jax.files import estimators, safetensors_io
-from har_jax.recognizer import ensemble, recording_head
+from har_jax.recognizer import recording_head
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.report import frame, markdown, tables
 from har_jax.signal import cutting
@@ -282,31 +279,6 @@ def _read_recording_head(folder: pathlib.Path, out: pathlib.Path) -> Read:
   return digest(head.combine(encoder, features, base.classes), head.classes), ''
 
 
-_SIGNALS = np.random.default_rng(5).standard_normal((24, 128, 6)).astype(np.float32)
-
-
-@functools.cache
-def _ensemble() -> ensemble.Ensemble:
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(forest, '_TREES', 10)
-    patch.setattr(rocket, '_KERNELS', 500)
-    return ensemble.fit(_SIGNALS, np.arange(24) % 2, 0, 50)
-
-
-def _build_ensemble(folder: pathlib.Path) -> None:
-  ensemble.save(folder, _ensemble(), adapter=64 * '0')
-
-
-def _read_ensemble(folder: pathlib.Path, out: pathlib.Path) -> Read:
-  """A forger's card has the right checksum."""
-  _build_ensemble(out)
-  _, card = estimators.read(out, 'ensemble')
-  content = (folder / 'ensemble.skops').read_bytes()
-  safetensors_io.write_with_card(out, {'ensemble.skops': content}, 'ensemble.json', card)
-  loaded = ensemble.load(out, adapter=64 * '0', windowing=DEFAULT_WINDOWING, classes=2)
-  return digest(*(np.round(member, 5) for member in loaded.probabilities(_SIGNALS).values())), ''
-
-
 def _results() -> list[dict[str, Any]]:
   return [made_results.result(method='lora', seed=seed, subjects={'3': 0.8, '4': 0.9}) for seed in (0, 1)]
 
@@ -415,7 +387,6 @@ FORMATS = (
     for words, damage in ((' as text', _TEXT), ('', mutations.damaged_json))
     for name, build, read, cards in _FOLDERS
   ),
-  Format('ensemble, forged', _build_ensemble, mutations.forged_arrays, _read_ensemble, False, '*.skops'),
   Format('table of runs, bytes', _build_table, _BYTES, _read_table, False),
   Format('table of runs, text', _build_table, _TEXT, _read_table, False),
   Format('checkpoints', _build_checkpoints, _BYTES, _read_checkpoints, True),

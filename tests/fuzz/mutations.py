@@ -124,28 +124,6 @@ def _places(value: Any):
     yield from _places(value[key])
 
 
-def forged_arrays(content: bytes, rng: Random) -> bytes:
-  """A zip of arrays in which numbers of one are wild, its length is another, or its type."""
-  members = _members(content)
-  names = [name for name in sorted(members) if name.endswith('.npy')]
-  name = names[int(rng.integers(len(names)))]
-  array = np.load(io.BytesIO(members[name])).copy()
-  part = array[str(rng.choice(array.dtype.names))] if array.dtype.names else array
-  kind = rng.integers(5)
-  if kind == 0:
-    array = np.resize(array, int(rng.choice([0, 1, max(array.size - 1, 0), 2 * array.size])))
-  elif kind == 1 and not array.dtype.names:
-    array = array.astype(rng.choice([np.int64, np.float32, np.uint8]))
-  elif part.size and part.dtype.kind in 'iuf':
-    wild = rng.choice([-1e9, -5, -1, 0, 1, 7, 1e5, 1e9]) if part.dtype.kind != 'u' else 255
-    at = rng.integers(part.size, size=int(rng.choice([1, 3, part.size])))
-    with np.errstate(all='ignore'):
-      part.reshape(-1)[at] = np.array(wild).astype(part.dtype)
-  written = io.BytesIO()
-  np.save(written, array)
-  return _zipped(members | {name: written.getvalue()})
-
-
 def damaged_member(content: bytes, rng: Random) -> bytes:
   """A zip, one member of which is damaged as text, at any depth; or without, or with other members."""
   members = _members(content)

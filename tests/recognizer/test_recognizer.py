@@ -129,7 +129,6 @@ def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
     'random_state': 0,
     'validation_fraction': 0.1,
     'tta_shifts': 1,
-    'ensemble': False,
     'step': 30,
   }
   assert card.classes == ['lying', 'still', 'walking']

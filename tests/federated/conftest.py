@@ -1,9 +1,15 @@
 """A small base, and prepared windows of ten people in the dataset `made`."""
 
+import contextlib
 import pathlib
+import warnings
 
 import made_people
 import pytest
+
+with contextlib.suppress(ImportError), warnings.catch_warnings():  # without Flower
+  warnings.simplefilter('ignore')  # of what it imports
+  from flower_grid import grid, server, task_identity  # noqa: F401
 
 
 @pytest.fixture(scope='session')

@@ -14,9 +14,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import formats
 import numpy as np
 import pytest
+from form import Format
 
 from har_jax.errors import UserError
 
@@ -64,7 +64,7 @@ _WRITES = _Writes()  # a hook cannot be removed
 class Cases:
   """Damaged copies of one format's valid input, below `folder`."""
 
-  def __init__(self, form: formats.Format, folder: pathlib.Path):
+  def __init__(self, form: Format, folder: pathlib.Path):
     self._form, self._folder = form, folder.resolve()
     self._said: list[str] = []
     (self._folder / 'valid').mkdir()

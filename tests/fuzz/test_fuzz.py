@@ -8,6 +8,7 @@ import cases
 import formats
 import jax
 import pytest
+from form import Format, Read
 
 from har_jax.errors import UserError
 
@@ -26,7 +27,7 @@ def _no_programs_on_disk():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('form', formats.FORMATS, ids=lambda form: form.name)
-def test_damage_is_refused_or_changes_nothing(form: formats.Format, tmp_path: pathlib.Path):
+def test_damage_is_refused_or_changes_nothing(form: Format, tmp_path: pathlib.Path):
   damaged = cases.Cases(form, tmp_path)
   outcomes = {seed: damaged.run(seed) for seed in _SEEDS}
   assert not {seed: outcome for seed, outcome in outcomes.items() if outcome[0] in cases.BAD}
@@ -58,8 +59,8 @@ def _fail(folder, out):
 def test_every_outcome_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, outcome, reader):
   monkeypatch.setattr(cases, 'TIME_S', 1)
 
-  def read(folder: pathlib.Path, out: pathlib.Path) -> formats.Read:
+  def read(folder: pathlib.Path, out: pathlib.Path) -> Read:
     return (reader(folder, out) or ('', '')) if (folder / 'a').read_bytes() == b'2' else ('', '')
 
-  form = formats.Format('toy', lambda folder: (folder / 'a').write_text('1'), lambda *_: b'2', read, True)
+  form = Format('toy', lambda folder: (folder / 'a').write_text('1'), lambda *_: b'2', read, True)
   assert cases.Cases(form, tmp_path).run(0)[0] == outcome

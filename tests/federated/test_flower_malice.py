@@ -1,0 +1,174 @@
+"""One client that lies ends no round, and a server that lies gets nothing: both are refused by name."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+pytest.importorskip('flwr')
+
+from flower_grid import MemoryGrid, read_end
+from flwr.app import Array, ArrayRecord, Message
+
+from har_jax.federated import robust
+from har_jax.federated.server import Server, run
+from har_jax.federated.task import load_task
+
+
+def _npy(header: bytes) -> bytes:
+  return b'\x93NUMPY\x01\x00' + len(header).to_bytes(2, 'little') + header
+
+
+_CLAIM = b"{'descr': '<f4', 'fortran_order': False, 'shape': (400000000,), }\n"
+
+
+def _one_array(**fields) -> Callable[[Message], object]:
+  """The first array of a message as something else."""
+
+  def change(message: Message) -> None:
+    arrays = message.content['arrays']
+    path = next(iter(arrays))
+    parts = {name: getattr(arrays[path], name) for name in ('dtype', 'shape', 'stype', 'data')}
+    arrays[path] = Array(**(parts | fields))
+
+  return change
+
+
+def _metrics(**changed) -> Callable[[Message], object]:
+  return lambda message: message.content['metrics'].update(changed)
+
+
+def _without(name: str, key: str | None = None) -> Callable[[Message], object]:
+  def change(message: Message) -> None:
+    held = message.content if key is None else message.content[name]
+    if (key or name) in held:  # messages to several clients share their records
+      del held[key or name]
+
+  return change
+
+
+_BAD_REPLIES = {
+  'claims 16 GB': _one_array(data=_npy(_CLAIM)),
+  'no header': _one_array(data=_npy(b'((((')),
+  'an npz': _one_array(data=b'PK\x03\x04' + bytes(100)),
+  'of torch': _one_array(stype='torch.Tensor'),
+  'client NaN': _metrics(client=float('nan')),
+  'client infinite': _metrics(client=float('inf')),
+  'client a list': _metrics(client=[1]),
+  'client no list': _metrics(client=list[int]()),
+  'windows a million million': _metrics(windows=10**12),
+  'no client': _without('metrics', 'client'),
+  'no metrics': _without('metrics'),
+  'loss NaN': _metrics(loss=float('nan')),
+}
+
+
+@pytest.mark.parametrize('name', _BAD_REPLIES)
+def test_one_bad_client_is_refused_and_the_rounds_go_on(
+  name: str, grid: MemoryGrid, server: Callable[..., Server]
+):
+  def change(reply: Message) -> None:
+    if 'arrays' in reply.content or name in ('no client', 'client NaN', 'client a list', 'no metrics'):
+      _BAD_REPLIES[name](reply)
+
+  made, grid.malicious = server(rounds=2), {2: change}
+  run(made, grid)
+  variables, card = read_end(made)
+  for entry in card.history:
+    assert entry.clients == [0, 1, 3, 4, 5]
+    assert [text.partition(': ')[0] for text in entry.refused] == ['client at node 98']
+  assert [scores.client for scores in card.later if scores.client != 2] == [0, 1, 3, 4, 5]
+  assert all(np.isfinite(leaf).all() for leaf in variables.values())
+
+
+@pytest.mark.parametrize('value', [float('nan'), 2.0])
+def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(
+  value: float, grid: MemoryGrid, server: Callable[..., Server]
+):
+  def change(reply: Message) -> None:
+    if 'macro_f1' in reply.content['metrics']:
+      reply.content['metrics']['macro_f1'] = value
+
+  made, grid.malicious = server(rounds=1), {2: change, 3: lambda reply: None}
+  run(made, grid)
+  card = read_end(made)[1]
+  assert card.history[0].clients == [0, 1, 2, 3, 4, 5]
+  assert [scores.client for scores in card.later] == [0, 1, 3, 4, 5]
+
+
+def test_an_update_that_was_sent_before_is_refused(grid: MemoryGrid, server: Callable[..., Server]):
+  kept: list[ArrayRecord] = []
+
+  def replay(reply: Message) -> None:
+    if 'arrays' in reply.content:
+      kept.append(reply.content['arrays'])
+      reply.content['arrays'] = kept[0]
+
+  made, grid.malicious = server(rounds=2), {2: replay}
+  run(made, grid)
+  first, second = read_end(made)[1].history
+  assert (first.clients, second.clients) == ([0, 1, 2, 3, 4, 5], [0, 1, 3, 4, 5])
+  assert second.refused == ['client at node 98: this update was sent before']
+
+
+def _add_leaf(path: str) -> Callable[[Message], object]:
+  return lambda message: message.content['arrays'].update({path: Array(np.ones((3, 3), np.float32))})
+
+
+def _setting(**changed) -> Callable[[Message], object]:
+  return lambda message: message.content['config'].update(changed)
+
+
+@pytest.mark.parametrize(
+  ('tamper', 'words'),
+  [
+    (_add_leaf('params/encoder/block_0/up/kernel'), 'unknown: params/encoder/block_0/up/kernel'),
+    (_add_leaf('lora/encoder/block_9/up/a'), 'unknown: lora/encoder/block_9/up/a'),
+    (_one_array(data=_npy(_CLAIM)), 'its header claims'),
+    (_one_array(stype='torch.Tensor'), 'torch.Tensor'),
+    (_without('arrays'), 'missing'),
+    (_without('config'), 'lacks'),
+    (_without('config', 'checksum'), 'checksum'),
+    (_without('config', 'personal_head'), 'lacks personal_head'),
+    (_setting(round=-1), 'round'),
+    (_setting(batch=10**8), 'batch'),
+    (_setting(classes=['a', 'b']), 'have more classes than a, b'),
+    (_setting(method='x'), 'x'),
+  ],
+)
+def test_a_client_sends_nothing_to_a_server_that_asks_for_other_than_its_method_trains(
+  tamper: Callable[[Message], object], words: str, grid: MemoryGrid, server: Callable[..., Server]
+):
+  made, grid.tamper = server(rounds=1), tamper
+  run(made, grid)
+  (entry,) = read_end(made)[1].history
+  assert not entry.clients
+  assert all(words in text for text in entry.refused)
+
+
+def test_a_personal_head_stays_where_the_server_no_longer_says_so(
+  grid: MemoryGrid, server: Callable[..., Server]
+):
+  def ask_for_head(message: Message) -> None:
+    if message.content['config']['round'] == 2:
+      message.content['config']['personal_head'] = False
+
+  made, grid.tamper = server(rounds=2, personal_head=True), ask_for_head
+  run(made, grid)
+  first, second = read_end(made)[1].history
+  assert len(first.clients) == 6
+  assert all('the head of this client is personal' in text for text in second.refused)
+
+
+def test_a_mean_that_is_not_finite_leaves_the_variables_as_they_are(
+  grid: MemoryGrid, server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+):
+  monkeypatch.setattr(
+    robust, 'aggregate', lambda updates, *_: {path: leaf + np.inf for path, leaf in updates[0].items()}
+  )
+  made = server(rounds=1)
+  run(made, grid)
+  variables, card = read_end(made)
+  assert card.history[0].refused[0].startswith('the update made of all: ')
+  for path, leaf in load_task(made.federation, made.base, None).shared.items():
+    np.testing.assert_array_equal(variables[path], leaf)

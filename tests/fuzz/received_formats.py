@@ -1,0 +1,135 @@
+"""What others send: recordings of users, and messages of a federation."""
+
+import collections
+import functools
+import json
+import pathlib
+from collections.abc import Callable
+
+import export_base
+import export_devices
+import mutations
+import numpy as np
+import pandas as pd
+from form import Format, Read, digest
+
+from har_jax import recordings, records, storage
+from har_jax.config import DEFAULT_WINDOWING
+from har_jax.federated import aggregation, messages
+from har_jax.federated.federation import Federation
+
+_BYTES, _TEXT = mutations.damaged_bytes, mutations.damaged_text
+
+# --- recordings
+
+
+def make_day() -> pd.DataFrame:
+  time_s = np.arange(700) / 50
+  noise = np.random.default_rng(1).normal(0, 0.05, (700, 6))
+  values = np.sin(2 * np.pi * 1.9 * time_s[:, None] + np.arange(6)) + noise + [0, 0, 9.6, 0, 0, 0]
+  columns = pd.DataFrame(values.round(5), columns=['ax', 'ay', 'az', 'gx', 'gy', 'gz'])
+  return columns.assign(time=(time_s * 1000).astype(int))[['time', *columns]]
+
+
+def _build_day(folder: pathlib.Path) -> None:
+  make_day().to_csv(folder / 'day.csv', index=False)
+  (folder / 'labels.csv').write_text('start,end,activity\n0,6,walking\n6,13.5,sitting\n')
+
+
+def _build_sensor_files(folder: pathlib.Path) -> None:
+  """As some phone apps write them: a file a sensor."""
+  for name, columns in (('Accelerometer', ['ax', 'ay', 'az']), ('Gyroscope', ['gx', 'gy', 'gz'])):
+    part = make_day()[['time', *columns]].set_axis(['time', 'x', 'y', 'z'], axis=1)
+    part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)
+
+
+def _build_workbook(folder: pathlib.Path) -> None:
+  make_day().to_excel(folder / 'day.xlsx', index=False)
+
+
+def _build_device(write: Callable, folder: pathlib.Path) -> None:
+  write(folder, export_base.recording())
+
+
+def _damaged_blocks(content: bytes, rng: mutations.Random) -> bytes:
+  """Damage to the blocks of an Axivity, whose checksums are right."""
+  content = mutations.damaged_bytes(content, rng)
+  starts = range(1024, len(content) - 511, 512)
+  blocks = [export_devices.checked(bytearray(content[start : start + 512])) for start in starts]
+  return content[:1024] + b''.join(blocks)
+
+
+def _recording(file: str, labels: str = '') -> Callable[[pathlib.Path, pathlib.Path], Read]:
+  def read(folder: pathlib.Path, out: pathlib.Path) -> Read:
+    del out  # nothing is written
+    reading = recordings.read(folder / file, labels=folder / labels if labels else None)
+    warnings = reading.warnings + recordings.check(reading, DEFAULT_WINDOWING)
+    dropped: collections.Counter = collections.Counter()
+    windows = recordings.to_windows(reading, DEFAULT_WINDOWING, dropped=dropped) if labels else []
+    windows += recordings.unlabeled_windows(reading, DEFAULT_WINDOWING)
+    numbers = digest(*(each.signal for each in windows), [(each.activity, each.start_s) for each in windows])
+    return numbers, repr((reading.notes, warnings, dropped))
+
+  return read
+
+
+# --- messages of a federation
+
+
+def _build_messages(folder: pathlib.Path) -> None:
+  entries = Federation(('sitting', 'walking')).entries() | {'round': 3, 'checksum': 'a' * 64}
+  storage.write(folder / 'request.json', entries)
+  storage.write(folder / 'trained.json', {'windows': 30, 'loss': 0.5, 'client': 2})
+  storage.write(folder / 'scores.json', {'windows': 30, 'macro_f1': 0.5, 'accuracy': 0.6, 'client': 2})
+  for number, shape in enumerate(((5, 2), (2, 4), (3,))):
+    np.save(folder / f'{number}.npy', np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+
+
+def _read_messages(folder: pathlib.Path, out: pathlib.Path) -> Read:
+  entries = {path.stem: json.loads(path.read_bytes()) for path in folder.glob('*.json')}
+  update = {path.stem: messages.read_array(path.read_bytes()) for path in sorted(folder.glob('*.npy'))}
+  shapes = {'0': (5, 2), '1': (2, 4), '2': (3,)}
+  aggregation.check_update(update, {name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+  metrics = [
+    messages.read_metrics(entries['trained'], messages.Trained),
+    messages.read_metrics(entries['scores'], records.ClientScores),
+  ]
+  return digest(*messages.read_request(entries['request']), metrics, *update.values()), ''
+
+
+FORMATS = (
+  Format('recording, CSV', _build_day, _TEXT, _recording('day.csv'), False, 'day.csv'),
+  Format(
+    'recording, Parquet',
+    lambda folder: make_day().to_parquet(folder / 'day.parquet'),
+    _BYTES,
+    _recording('day.parquet'),
+    False,
+  ),
+  *(
+    Format(f'recording, {name}', build, damage, _recording(file), False)
+    for name, build, damage, file in (
+      ('Excel, bytes', _build_workbook, _BYTES, 'day.xlsx'),
+      ('Excel, a sheet', _build_workbook, mutations.damaged_member, 'day.xlsx'),
+      ('Axivity, bytes', functools.partial(_build_device, export_devices.axivity_packed), _BYTES, 'walk.cwa'),
+      (
+        'Axivity, blocks',
+        functools.partial(_build_device, export_devices.axivity_six),
+        _damaged_blocks,
+        'walk.cwa',
+      ),
+      ('GENEActiv', functools.partial(_build_device, export_devices.geneactiv), _TEXT, 'walk.bin'),
+    )
+  ),
+  Format('recording, a file a sensor', _build_sensor_files, _TEXT, _recording('.'), False),
+  Format('messages, arrays', _build_messages, _BYTES, _read_messages, False, '*.npy'),
+  Format(
+    'messages, settings and metrics',
+    _build_messages,
+    mutations.damaged_value_of_json,
+    _read_messages,
+    False,
+    '*.json',
+  ),
+  Format('labels', _build_day, _TEXT, _recording('day.csv', 'labels.csv'), False, 'labels.csv'),
+)

@@ -61,10 +61,9 @@ _ATTACKS = {
   'update times 10^4': (_times(1e4), 100),
   'flipped times 10': (lambda update, start, flipped: _times(10)(flipped, start, flipped), 100),
 }
-_UNPROTECTED = {'most_norm': 0.0, 'equal_weights': False}
 
 
-def _accuracy(attack: str, monkeypatch: pytest.MonkeyPatch | None = None, **settings) -> float:
+def _accuracy(attack: str, **settings) -> float:
   rng = np.random.default_rng(0)
   people = [_windows(rng, 100) for _ in range(_CLIENTS)]
   unseen = [_windows(rng, 400) for _ in range(5)]

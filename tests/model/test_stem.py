@@ -1,5 +1,8 @@
 """The convolutional stem, beside a convolution of another library."""
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +35,32 @@ def test_each_stage_halves_the_time_axis():
   kernels = {name: leaf['kernel'].shape for name, leaf in variables['params'].items() if 'kernel' in leaf}
   assert kernels['down_0'] == (7 * 12, 4)
   assert kernels['down_2'] == (5 * 8, 16)
+
+
+def test_a_stage_is_two_convolutions_beside_a_shortcut(drawn: Callable[[Callable[[jax.Array], Any]], Any]):
+  module, rng = stem.Stem((3,), 2), np.random.default_rng(0)
+  signal = jnp.asarray(rng.standard_normal((1, 16, 6)), jnp.float32)
+  variables = drawn(lambda key: module.init(key, signal))
+  params = jax.tree.map(np.asarray, variables['params'])
+
+  def convolved(x: np.ndarray, name: str) -> np.ndarray:
+    kernel = params[name]['kernel'].reshape(-1, x.shape[1], params[name]['kernel'].shape[1])
+    columns = [
+      sum(scipy.signal.correlate(axis, column, mode='same') for axis, column in zip(x.T, one.T, strict=True))
+      for one in np.moveaxis(kernel, 2, 0)
+    ]
+    return np.stack(columns, axis=1) + params[name]['bias']
+
+  def normalized(y: np.ndarray, name: str) -> np.ndarray:
+    scale = params[name]['scale'] / np.sqrt(y.var(axis=1, keepdims=True) + 1e-6)
+    return (y - y.mean(axis=1, keepdims=True)) * scale + params[name]['bias']
+
+  x = (np.concatenate([signal, _features(signal)], axis=2)[0] - stem.MEAN) / stem.STD
+  y = np.maximum(normalized(convolved(x, 'down_0')[::2], 'norm_down_0'), 0)
+  y = normalized(convolved(y, 'conv_0'), 'norm_conv_0')
+  shortcut = (x[::2] + x[1::2]) / 2 @ params['shortcut_0']['kernel'] + params['shortcut_0']['bias']
+  expected = np.maximum(y + shortcut, 0) @ params['project']['kernel'] + params['project']['bias']
+  np.testing.assert_allclose(jax.jit(module.apply)(variables, signal)[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_invariant_features_are_norms_and_parts_along_and_across_gravity():

@@ -19,6 +19,7 @@ _SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
   },
   **{ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
 }
+_CHECKS = ('strict',)  # arguments that only tell a mistake of the programmer
 # No behavior: messages, texts, types, and what runs for the type checker alone.
 _SKIPPED = (ast.JoinedStr, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)
 
@@ -73,7 +74,7 @@ def _changes(node: ast.AST, names: list[str], line: int) -> Iterator[tuple[int, 
     if field in ('annotation', 'returns', 'decorator_list', 'bases', 'type_params'):
       continue
     for child in value if isinstance(value, list) else [value]:
-      if isinstance(child, ast.AST) and not isinstance(child, _SKIPPED) and not _is_text(child):
+      if isinstance(child, ast.AST) and not _is_skipped(child):
         yield from _changes(child, names, line)
 
 
@@ -81,10 +82,13 @@ def _is_stored(name: ast.Name) -> bool:
   return isinstance(name.ctx, ast.Store)
 
 
-def _is_text(node: ast.AST) -> bool:
-  """Docstrings, and strings that are no key or name."""
+def _is_skipped(node: ast.AST) -> bool:
+  """Returns whether no fault is put into a node: also docstrings, and strings that are no key or name."""
   value = node.value if isinstance(node, ast.Expr) else node
-  return isinstance(value, ast.Constant) and isinstance(value.value, str) and not value.value.isidentifier()
+  is_text = (
+    isinstance(value, ast.Constant) and isinstance(value.value, str) and not value.value.isidentifier()
+  )
+  return is_text or isinstance(node, _SKIPPED) or (isinstance(node, ast.keyword) and node.arg in _CHECKS)
 
 
 def _replacements(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
@@ -106,7 +110,7 @@ def _replacements(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
     case ast.Constant(value=str() as value) if value.isidentifier():
       yield ast.Constant(f'{value}_')
     case ast.Call(args=args, keywords=keywords):
-      for index in range(len(keywords)):
+      for index in (n for n, keyword in enumerate(keywords) if keyword.arg not in _CHECKS):
         yield _with(node, keywords=keywords[:index] + keywords[index + 1 :])
       if len(args) > 1 and not any(isinstance(arg, ast.Starred) for arg in args[:2]):
         yield _with(node, args=[args[1], args[0], *args[2:]])

@@ -194,6 +194,8 @@ def try_fault(fault: Fault, tests: Sequence[str], tree: pathlib.Path) -> int:
   path = tree / fault.path
   path.write_text(fault.put_into((ROOT / fault.path).read_text()))
   files = dict.fromkeys(test.partition('::')[0] for test in tests)
+  if missing := [file for file in files if not (tree / file).exists()]:
+    raise RuntimeError(f'no file {missing[0]}; delete map.json, which is of other tests')
   return in_fork(lambda: run_tests(tree, [*files], _Ordered(tests)), tree.with_suffix('.log'))
 
 
@@ -266,7 +268,7 @@ def try_all(planned: Sequence[Fault], tests: Map, out: pathlib.Path, jobs: int) 
         os.killpg(number, signal.SIGKILL)
         os.waitpid(number, 0)
       code = os.waitstatus_to_exitcode(status) if done else None
-      if code in (pytest.ExitCode.NO_TESTS_COLLECTED, pytest.ExitCode.USAGE_ERROR):
+      if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise RuntimeError(f'{tree}.log: no test ran; delete map.json, which is of other tests')
       _write(out, fault, SLOW if code is None else SURVIVED if code == 0 else KILLED)
       shutil.copy2(ROOT / fault.path, tree / fault.path)

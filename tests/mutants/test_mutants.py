@@ -20,8 +20,9 @@ def clipped(value: float, low: float = 0.0) -> float:
   """Between the limits."""
   if value > LIMIT and not low:
     raise ValueError(f'{value + 1} is too large')
-  return max(low, -value) + min(value, low, key='abs')
+  return max(low, -value) + min(value, low, key='abs', strict=True)
 '''
+_LEAST = "min(value, low, key='abs', strict=True)"
 _CHANGES = [
   '3 → 4',
   '0.0 → 1.0',
@@ -31,13 +32,13 @@ _CHANGES = [
   'value → low',
   'not low → low',
   'low → value',
-  "max(low, -value) + min(value, low, key='abs') → (max(low, -value) - min(value, low, key='abs'))",
+  f'max(low, -value) + {_LEAST} → (max(low, -value) - {_LEAST})',
   'max(low, -value) → max(-value, low)',
   'low → value',
   '-value → value',
   'value → low',
-  "min(value, low, key='abs') → min(value, low)",
-  "min(value, low, key='abs') → min(low, value, key='abs')",
+  f'{_LEAST} → min(value, low, strict=True)',
+  f"{_LEAST} → min(low, value, key='abs', strict=True)",
   'value → low',
   'low → value',
   "'abs' → 'abs_'",

@@ -1,5 +1,8 @@
 """Baselines for a user's own windows: bounded in number, and without those whose package is missing."""
 
+import pathlib
+import sys
+
 import numpy as np
 import pytest
 
@@ -33,3 +36,14 @@ def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pyte
   assert lines == ['rocket needs aeon: pip install it']
   roots = [tree.tree_.n_node_samples[0] for tree in fitted['forest'].estimator.estimators_]
   assert set(roots) == {20}  # ten windows, and a copy of each
+
+
+def test_a_package_that_cannot_be_imported_for_whatever_reason_counts_as_missing(
+  monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+):
+  for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
+    monkeypatch.delitem(sys.modules, name)
+  (tmp_path / 'aeon.py').write_text("raise AttributeError('no attribute trapz')")  # as Numba may raise it
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(UserError, match=r'needs aeon: pip install .* \(no attribute trapz\)'):
+    baselines.BASELINES['rocket'](0)

@@ -22,9 +22,9 @@ from absl import flags
 from jaxtyping import Float
 
 from har_jax.cli import command
+from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.report import csv_table, markdown
 from har_jax.timeline.decoding import MEAN_BOUT_S, Chain
-from har_jax.timeline.recording_adaptation import adapt_to_recording
 
 FLAGS = flags.FlagValues()
 _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
@@ -76,10 +76,7 @@ def _fitted(kind: unseen.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.n
     model.fit(signals[chosen], activities[chosen])
     probabilities = model.probabilities(signals[indices])
     yield 'linear', probabilities
-    class_logits = model.class_logits
-    assert class_logits is not None
-    adapted = _by_person(lambda own: adapt_to_recording(probabilities[own], class_logits), people[indices])
-    yield 'linear, adapted', adapted
+    yield 'linear, adapted', adapt_to_recordings(probabilities, model.class_logits, people[indices])
 
   return indices, classes, answers()
 
@@ -96,21 +93,21 @@ def _unlabeled(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, _A
     return np.arange(0), model.classes_, iter(())
   drawn = np.random.default_rng(seed).permutation(np.unique(people[is_known]))[:_PEOPLE]
   indices = np.flatnonzero(is_known & np.isin(people, drawn))
-  head, class_logits, classes = model.recording_head_, model.class_logits, model.classes_.tolist()
+  head, classes, drawn_people = model.recording_head_, model.classes_.tolist(), people[indices]
   assert head is not None
-  assert class_logits is not None
 
   def answers() -> _Answers:
     probabilities = model.probabilities(signals[indices])
     yield 'base, each window', probabilities
 
-    def compared(own: np.ndarray) -> Float[np.ndarray, 'w y']:
+    def compared(before: Float[np.ndarray, 'w y'], own: np.ndarray) -> Float[np.ndarray, 'w y']:
       described = relative_features.describe(signals[indices[own]], 50)
-      return head.combine(probabilities[own], described, classes)
+      return head.combine(before[own], described, classes)
 
-    yield 'base, compared with walking', _by_person(compared, people[indices])
-    adapted = _by_person(lambda own: adapt_to_recording(compared(own), class_logits), people[indices])
-    yield 'base, adapted', adapted
+    yield 'base, compared with walking', _by_person(functools.partial(compared, probabilities), drawn_people)
+    adapted = adapt_to_recordings(probabilities, model.class_logits, drawn_people)
+    adapted = _by_person(functools.partial(compared, adapted), drawn_people)
+    yield 'base, adapted', adapt_to_recordings(adapted, model.class_logits, drawn_people)
 
   return indices, model.classes_, answers()
 

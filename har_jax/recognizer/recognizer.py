@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike
 from har_jax import config, files, storage
 from har_jax.datasets import normalization, signal_summary, splits
 from har_jax.errors import UserError
-from har_jax.recognizer import fitting, frame_check, parameters, recording_head, validation
+from har_jax.recognizer import (
+  fitting,
+  frame_check,
+  parameters,
+  recording_adaptation,
+  recording_head,
+  validation,
+)
 from har_jax.recognizer.estimator import Estimator
 from har_jax.signal.summary import SignalSummary
 from har_jax.train import evaluation
@@ -255,6 +262,19 @@ class Recognizer(parameters.Parameters, Estimator):
     """
     indices = self.predict_proba(X).argmax(axis=1)
     return self.classes_[indices]
+
+  def predict_recordings(self, X: ArrayLike, recordings: ArrayLike | None = None) -> np.ndarray:
+    """Predicts the windows of each recording together, adapted to it (`recording_adaptation`).
+
+    `recordings`: the recording of each window, any names or numbers; None: all are of one. A recording is of
+    one person and device, and of several activities. Its windows tell how far it differs from the training
+    windows, so the answers depend on all of them.
+    """
+    probabilities = self.predict_proba(X)
+    own = np.zeros(len(probabilities)) if recordings is None else np.asarray(recordings)
+    own = validation.one_per_window(own, len(probabilities), 'recording')
+    adapted = recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, own)
+    return self.classes_[adapted.argmax(axis=1)]
 
   def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated.

@@ -165,7 +165,7 @@ def _summary(
 
 
 def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.DataFrame':
-  """The prediction of each window alone, without its neighbors and without the rule for `not_worn`."""
+  """The prediction of each window, without a hidden Markov model and without the rule for `not_worn`."""
   probabilities = predictions.probabilities
   confidence = probabilities.max(axis=1)
   names = np.array(predictions.classes)[probabilities.argmax(axis=1)]

@@ -13,10 +13,10 @@ from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
 from har_jax.datasets import signal_summary
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
 from har_jax.signal.cutting import Window
-from har_jax.timeline import recording_adaptation
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
 
@@ -53,7 +53,7 @@ class Predictions:
 
 
 def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
-  """Predicts windows that overlap by half, adapted to each file (`recording_adaptation`).
+  """Predicts windows that overlap by half, adapted to each file (`recognizer.recording_adaptation`).
 
   A base without an adapter uses its recording head, if it has one.
 
@@ -83,15 +83,14 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   classes, joined = tuple(map(str, recognizer.classes_)), np.concatenate(probabilities)
   files = np.array(reading.files or [''] * len(reading.recordings))[recording]
   compared, pooled = None, 0
+  joined = adapt_to_recordings(joined, recognizer.class_logits, files)  # they may be of several people
   if head is not None:
     joined, compared, pooled = _combine(
       head, joined, relative_features.concatenate(described), classes, files
     )
-  if (class_logits := recognizer.class_logits) is not None:
-    people = np.zeros_like(files) if pooled else files  # files may be of several people
-    for person in np.unique(people):
-      is_own = people == person
-      joined[is_own] = recording_adaptation.adapt_to_recording(joined[is_own], class_logits)
+    if compared:
+      together = np.zeros(len(files)) if pooled else files
+      joined = adapt_to_recordings(joined, recognizer.class_logits, together)
   return Predictions(
     classes,
     np.array(recording),

@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 import har_jax
 from har_jax import config, config_fields, files, methods, records
 from har_jax.errors import UserError
+from har_jax.recognizer import recording_adaptation
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -304,3 +305,24 @@ def test_the_package_exports_it_and_imports_nothing_heavy():
   assert all(getattr(har_jax, name).__module__.startswith('har_jax.') for name in har_jax.__all__)
   with pytest.raises(AttributeError, match='Recogniser'):
     _ = har_jax.Recogniser
+
+
+def test_windows_of_a_recording_are_answered_together(fitted: Recognizer):
+  recordings = np.arange(len(SIGNALS)) % 2
+  together = fitted.predict_recordings(SIGNALS, recordings)
+  probabilities, class_logits = fitted.predict_proba(SIGNALS), fitted.class_logits
+  expected = np.empty_like(probabilities)
+  for number in (0, 1):
+    own = recordings == number
+    expected[own] = recording_adaptation.adapt_to_recording(probabilities[own], class_logits)
+  np.testing.assert_array_equal(together, fitted.classes_[expected.argmax(axis=1)])
+  whole = recording_adaptation.adapt_to_recording(probabilities, class_logits)
+  np.testing.assert_array_equal(fitted.predict_recordings(SIGNALS), fitted.classes_[whole.argmax(axis=1)])
+  with pytest.raises(UserError, match='give one recording per window'):
+    fitted.predict_recordings(SIGNALS, [0, 1])
+
+
+def test_a_card_has_the_mean_logits_of_the_training_windows(fitted: Recognizer):
+  means = [fitted._logits(SIGNALS[fitted.classes_[k] == LABELS]).mean(axis=0) for k in range(3)]
+  is_close = np.abs(np.array(fitted.adapter_.card.class_logits) - means) < 2  # a subject was held out
+  assert is_close.all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from har_jax.timeline import recording_adaptation
+from har_jax.recognizer import recording_adaptation
 
 CENTERS = np.array([[4.0, 0, 0], [0, 4.0, 0], [0, 0, 4.0]])
 CLASS_LOGITS = CENTERS @ CENTERS.T - np.square(CENTERS).sum(axis=1) / 2
@@ -69,3 +69,16 @@ def test_few_windows_and_certain_ones(count):
   adapted = recording_adaptation.adapt_to_recording(probabilities, CLASS_LOGITS)
   assert adapted.dtype == np.float32
   np.testing.assert_array_equal(adapted.argmax(axis=1), np.arange(count))
+
+
+def test_each_recording_is_adapted_by_itself():
+  _, moved = _recording(MOVE, LABELS)
+  _, plain = _recording(np.zeros((3, 3)), LABELS, seed=1)
+  names = np.array(['moved', 'plain'] * len(LABELS))
+  both = np.empty((2 * len(LABELS), 3))
+  both[names == 'moved'], both[names == 'plain'] = moved, plain
+  adapted = recording_adaptation.adapt_to_recordings(both, CLASS_LOGITS, names)
+  for name, alone in (('moved', moved), ('plain', plain)):
+    expected = recording_adaptation.adapt_to_recording(alone, CLASS_LOGITS)
+    np.testing.assert_array_equal(adapted[names == name], expected)
+  np.testing.assert_array_equal(recording_adaptation.adapt_to_recordings(both, None, names), both)

@@ -40,3 +40,21 @@ def adapt_to_recording(
     moves = (adapted.T @ logits - counts[:, None] * class_logits) / (prior + counts)[:, None]
     adapted = special.softmax(logits - adapted @ moves, axis=1)
   return adapted.astype(probabilities.dtype)
+
+
+def adapt_to_recordings(
+  probabilities: Float[np.ndarray, 'w y'],
+  class_logits: Float[np.ndarray, 'y y'] | None,
+  recordings: np.ndarray,
+) -> Float[np.ndarray, 'w y']:
+  """Probabilities of the windows of several recordings, each adapted by itself.
+
+  class_logits: None leaves all as it is.
+  recordings [w]: the name or number of each window's.
+  """
+  adapted = np.array(probabilities)
+  if class_logits is not None:
+    for recording in np.unique(recordings):
+      is_own = recordings == recording
+      adapted[is_own] = adapt_to_recording(probabilities[is_own], class_logits)
+  return adapted

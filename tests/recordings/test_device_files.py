@@ -3,6 +3,7 @@
 import re
 import struct
 
+import export_base
 import export_devices
 import numpy as np
 import pytest
@@ -64,6 +65,13 @@ def test_an_axivity_that_was_cut_or_holds_no_block_says_so(tmp_path):
     path.write_bytes(short)
     with pytest.raises(UserError, match=r'holds no block of samples that is whole|was cut short'):
       recordings.read(path)
+
+
+@pytest.mark.parametrize('name', ['Axivity (.cwa)', 'GENEActiv (.bin)'])
+def test_a_device_file_in_a_zip_is_read(tmp_path, name):
+  path = user_files.exported(name, tmp_path, ONE).path
+  zipped = export_base.zip_of(tmp_path / 'all.zip', {f'study/{path.name}': path.read_bytes()})
+  assert recordings.read(zipped).seconds == pytest.approx(23.98)
 
 
 def test_an_axivity_with_a_clock_that_drifts_has_even_steps(tmp_path):

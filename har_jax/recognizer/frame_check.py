@@ -14,15 +14,18 @@ in training, and the latter its mirror image, left for right.
 
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from har_jax.config import CHANNELS
 from har_jax.errors import UserError
+from har_jax.recordings import infer, units
 from har_jax.signal import frames, gyro_agreement
 from har_jax.signal.frames import Frame
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Samples
 from har_jax.signal.summary import HAS_GRAVITY_G, SignalSummary
 
 FEWEST_WINDOWS = 20
@@ -48,8 +51,8 @@ _IS_ELSEWHERE = (
   'otherwise or upside down, or axes are swapped.'
 )
 _IS_UNDECIDED = (
-  'Whether the signs of acceleration are right cannot be seen: the model was trained on devices worn in many '
-  'ways. If answers look wrong, try frame=flip.'
+  'Gravity does not show whether the signs of acceleration are right: the model was trained on devices worn '
+  'in many ways. If answers look wrong, try frame=flip.'
 )
 
 
@@ -79,9 +82,33 @@ class FrameWarning(UserWarning):
 
 
 def warn(expected: SignalSummary | None, signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> None:
-  """Warnings of `check` for windows that are not changed."""
-  for sentence in check(expected, signals, 'as_is', rate_hz).warnings:
+  """Warnings of `check`, and on units, for windows that are not changed."""
+  doubts = unit_warnings(signals, rate_hz) or check(expected, signals, 'as_is', rate_hz).warnings
+  for sentence in doubts:
     warnings.warn(sentence, FrameWarning, stacklevel=4)
+
+
+def warn_of_units(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> None:
+  """Warnings on units of windows to train on."""
+  for sentence in unit_warnings(signals, rate_hz):
+    warnings.warn(sentence, FrameWarning, stacklevel=4)
+
+
+def unit_warnings(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> list[str]:
+  """Sentences on acceleration that is not in m/s², and angular velocity that is not in rad/s."""
+  if len(signals) < FEWEST_WINDOWS:
+    return []
+  sentences = [f'{seen} Multiply it by {factor:.4g}.' for factor, seen in _units_seen(signals)]
+  samples = signals.shape[1]
+  period_s = np.ceil(samples / rate_hz) + 1  # no moment of one window is next to one of another
+  time_s = (np.arange(len(signals))[:, None] * period_s + np.arange(samples) / rate_hz).ravel()
+  flat = signals.reshape(-1, CHANNELS)
+  unit = infer.evident_gyro_unit(Samples(time_s, flat[:, :3]), Samples(time_s, flat[:, 3:]))
+  if unit not in ('', 'rad/s'):
+    sentences.append(
+      f'Angular velocity is in {unit} and was taken for rad/s. Multiply it by {units.GYRO[unit]:.4g}.'
+    )
+  return sentences
 
 
 def check(
@@ -110,17 +137,25 @@ def check(
   return finding
 
 
-def _check_units(finding: Finding, signals: Float[np.ndarray, 'w n 6'], *, may_change: bool) -> None:
+def _units_seen(signals: Float[np.ndarray, 'w n 6']) -> Iterator[tuple[float, str]]:
+  """The factor of acceleration that is in another unit, and a sentence."""
   lengths = np.linalg.norm(_means_g(signals), axis=1)
   low, median, high = np.quantile(lengths, [0.25, 0.5, 0.75])
   for factor, (unit, taken_for) in _FACTORS.items():
     if _NEAR_G[0] < low * factor and high * factor < _NEAR_G[1]:
-      seen = f'Gravity is {median:.3g} g as read: acceleration is in {unit} and was taken for {taken_for}.'
-      if may_change:
-        finding.acc_factor = factor
-        finding.notes.append(f'{seen} It was converted.')
-      else:
-        finding.warnings.append(f'{seen} frame=auto converts it.')
+      yield (
+        factor,
+        f'Gravity is {median:.3g} g as read: acceleration is in {unit} and was taken for {taken_for}.',
+      )
+
+
+def _check_units(finding: Finding, signals: Float[np.ndarray, 'w n 6'], *, may_change: bool) -> None:
+  for factor, seen in _units_seen(signals):
+    if may_change:
+      finding.acc_factor = factor
+      finding.notes.append(f'{seen} It was converted.')
+    else:
+      finding.warnings.append(f'{seen} frame=auto converts it.')
 
 
 def _check_gravity(

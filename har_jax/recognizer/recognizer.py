@@ -213,6 +213,7 @@ class Recognizer(parameters.Parameters, Estimator):
     windowing = experiment.model.windowing
     signals = validation.check_windows(X, windowing)
     classes, labels = validation.check_labels(y, len(signals))
+    frame_check.warn_of_units(signals, windowing.rate_hz)
     subjects = validation.encode_groups(groups, len(signals))
     more = None if unlabeled is None else validation.check_windows(unlabeled, windowing)
     if held_out is None:

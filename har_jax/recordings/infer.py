@@ -157,6 +157,12 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
   return unit
 
 
+def evident_gyro_unit(acc: Samples, gyro: Samples) -> str:
+  """The unit in which gravity turns with it, else deg/s if nobody turns as fast in rad/s; '' if unknown."""
+  is_fast = np.quantile(lengths(gyro.values), 0.95) > _FASTEST_RAD_S
+  return _unit_by_gravity(acc, gyro) or 'deg/s' * bool(is_fast)
+
+
 def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
   """A unit, or empty if the device hardly turns, or the sensors are not on one device.
 

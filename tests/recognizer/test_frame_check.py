@@ -258,3 +258,25 @@ def test_a_stream_at_a_wrong_rate_is_warned_of(recognizer: Recognizer):
 def test_a_stream_refuses_acceleration_without_gravity(recognizer: Recognizer):
   with pytest.raises(UserError, match='lacks gravity'):
     _push(Stream(recognizer), LINEAR)
+
+
+@pytest.mark.parametrize(
+  ('factors', 'words'),
+  [
+    (1 / G, ['acceleration is in g']),
+    (np.float32([1] * 3 + [180 / np.pi] * 3), ['Angular velocity is in deg/s and was taken for rad/s']),
+    (np.float32([1 / 9.80665] * 3 + [180 / np.pi] * 3), ['acceleration is in g', 'in deg/s']),
+    (np.ones(6, np.float32), []),
+  ],
+)
+def test_windows_in_other_units_are_noticed_before_a_fit_and_in_predictions(
+  factors: np.ndarray, words: list[str]
+):
+  sentences = frame_check.unit_warnings(SIGNALS * factors, 50)
+  assert len(sentences) == len(words)
+  assert all(part in sentence for part, sentence in zip(words, sentences, strict=True))
+  with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    frame_check.warn(SUMMARY, SIGNALS * factors, 50)
+    frame_check.warn_of_units(SIGNALS * factors, 50)
+  assert [str(one.message) for one in caught] == 2 * sentences

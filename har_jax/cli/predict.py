@@ -98,7 +98,14 @@ def _print_summary(answers: Any) -> None:
 def _print_score(scored: Any) -> None:
   from tabulate import tabulate
 
-  rows = [(name, *row) for name, row in zip(scored.names, scored.confusion, strict=True) if sum(row)]
+  labeled = [index for index, row in enumerate(scored.confusion) if sum(row)]
+  names = [scored.names[index] for index in labeled]
+  rows = [[scored.names[index], *(scored.confusion[index][other] for other in labeled)] for index in labeled]
+  if len(labeled) < len(scored.names):
+    names.append('others')
+    rows = [
+      [*row, sum(scored.confusion[index]) - sum(row[1:])] for index, row in zip(labeled, rows, strict=True)
+    ]
   print('Confusion matrix, rows: labels, columns: predictions; windows within one label only:')
-  print(tabulate(rows, headers=('', *scored.names)))
+  print(tabulate(rows, headers=('', *names)))
   print(f'Macro-F1 {scored.macro_f1:.3f}, accuracy {scored.accuracy:.3f}, {scored.windows} windows.')

@@ -69,12 +69,13 @@ def compare(
 
 
 def score(model: str, true: np.ndarray, predicted: np.ndarray, seconds: float) -> Score:
-  """The score of predicted labels."""
+  """The score of predicted labels. Macro-F1 is over the classes that occur in `true`."""
   classes, labels = np.unique(np.r_[true, predicted], return_inverse=True)
   true_labels, predicted_labels = np.split(labels, 2)
   measured = metrics.measure(true_labels, predicted_labels, len(classes))
   is_correct = true_labels == predicted_labels
-  return Score(model, measured.macro_f1, measured.accuracy, seconds, is_correct)
+  macro_f1 = metrics.labeled_macro_f1(measured.confusion)
+  return Score(model, macro_f1, measured.accuracy, seconds, is_correct)
 
 
 def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float:
@@ -89,27 +90,30 @@ def mcnemar_p(one: Bool[np.ndarray, 'w'], other: Bool[np.ndarray, 'w']) -> float
 
 
 def verdict(adapted: Score, baselines: Sequence[Score]) -> str:
-  """Sentences: which has the higher macro-F1, by how much, and whether that may be chance."""
+  """Sentences: which is better, by how much, if that is more than chance."""
   best = max(baselines, key=lambda baseline: baseline.macro_f1)
   points = 100 * (best.macro_f1 - adapted.macro_f1)
-  if not points:
-    return f'{adapted.model} and {best.model}, the best baseline, have the same macro-F1.'
+  alone = int((best.is_correct & ~adapted.is_correct).sum())
+  adapted_alone = int((adapted.is_correct & ~best.is_correct).sum())
+  p = mcnemar_p(best.is_correct, adapted.is_correct)
+  counts = (
+    f'Of {len(best.is_correct)} windows, {best.model} alone is right on {alone}, {adapted.model} alone on '
+    f'{adapted_alone} (exact McNemar test: p = {p:.2g}).'
+  )
+  if p >= _LEVEL or points * (alone - adapted_alone) <= 0:
+    return (
+      f'{adapted.model} and {best.model}, the best baseline, differ by no more than chance may explain.\n'
+      f'{counts}'
+    )
   if points > 0:
     first = f'The baseline {best.model} is better than {adapted.model}, by {points:.1f} points of macro-F1.'
   else:
     first = (
       f'{adapted.model} is better than {best.model}, the best baseline, by {-points:.1f} points of macro-F1.'
     )
-  p = mcnemar_p(best.is_correct, adapted.is_correct)
   return (
-    f'{first}\nOf {len(best.is_correct)} windows, {best.model} alone is right on '
-    f'{(best.is_correct & ~adapted.is_correct).sum()}, {adapted.model} alone on '
-    f'{(adapted.is_correct & ~best.is_correct).sum()} (exact McNemar test: p = {p:.2g}).\n'
-    + (
-      'With so few of them, the difference may be chance.'
-      if p >= _LEVEL
-      else 'Chance is unlikely, but neighboring windows are alike, and the test takes them as independent.'
-    )
+    f'{first}\n{counts}\n'
+    'Chance is unlikely, but neighboring windows are alike, and the test takes them as independent.'
   )
 
 

@@ -103,10 +103,10 @@ def read(
     rate_hz,
     time_zone,
   )
-  given = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
-  shared = None if given is None else read_labels(formats.open_labels(given))
+  label_source = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
+  shared = None if label_source is None else read_labels(formats.open_labels(label_source))
   if isinstance(source, str | os.PathLike):
-    ignored = given.resolve() if isinstance(given, pathlib.Path) else None
+    ignored = label_source.resolve() if isinstance(label_source, pathlib.Path) else None
     exports, warnings = formats.find(pathlib.Path(source), ignored)
   else:
     exports, warnings = formats.find_in_frame(source), []

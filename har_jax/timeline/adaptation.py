@@ -175,10 +175,10 @@ def _labeled_windows(
   windows = recordings.to_windows(reading, windowing, dropped=dropped)
   activities = sorted({window.activity for window in windows})
   if len(activities) < 2:
+    labeled = f'only {activities[0]} has' if activities else 'no activity has'
     raise UserError(
-      f'labeled windows of {len(activities)} activities ({", ".join(activities) or "none"}), two are needed: '
-      f'label them for {windowing.seconds:g} s or more at a time, in a column of the recording or with '
-      '--labels='
+      f'{labeled} labeled windows, and two activities are needed: label them for {windowing.seconds:g} s or '
+      'more at a time, in a column of the recording or with --labels='
     )
   return windows
 

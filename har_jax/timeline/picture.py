@@ -6,17 +6,19 @@ import datetime
 import io
 import textwrap
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from har_jax import escaping
+from har_jax.signal.recording import LOCOMOTION
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
 from har_jax.timeline.clock import Clock
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
-# Okabe and Ito's palette, readable with color blindness. The ninth activity has the first color, hatched.
+# Okabe and Ito's palette, readable with color blindness. An activity's color is its own; more are hatched.
 _COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
 _HATCHES = ('', '////', '....', 'xxxx')
 _STYLE: Any = {
@@ -100,13 +102,27 @@ def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Seq
 
 
 def _style(activity: str, classes: Sequence[str]) -> dict[str, Any]:
-  if activity in classes:
-    index = list(classes).index(activity)
-    color, hatch = _COLORS[index % len(_COLORS)], _HATCHES[index // len(_COLORS) % len(_HATCHES)]
-    return {'facecolor': color, 'edgecolor': 'white' if hatch else 'none', 'hatch': hatch, 'linewidth': 0}
   if activity == NOT_WORN:
     return {'facecolor': 'white', 'edgecolor': '#999999', 'hatch': '////', 'linewidth': 0}
-  return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}
+  if activity == UNKNOWN:
+    return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}
+  number = _numbers(classes)[activity]
+  color, hatch = _COLORS[number % len(_COLORS)], _HATCHES[number // len(_COLORS) % len(_HATCHES)]
+  return {'facecolor': color, 'edgecolor': 'white' if hatch else 'none', 'hatch': hatch, 'linewidth': 0}
+
+
+def _numbers(classes: Sequence[str]) -> dict[str, int]:
+  """A number of each activity, whatever the others are; if two share one, the second takes the next."""
+  numbers: dict[str, int] = {}
+  total = len(_COLORS) * len(_HATCHES)
+  for name in sorted(classes, key=lambda name: (name not in LOCOMOTION, name)):
+    is_common = name in LOCOMOTION
+    code = zlib.crc32(name.encode(errors='replace'))
+    number = LOCOMOTION.index(name) if is_common else len(LOCOMOTION) + code % (total - len(LOCOMOTION))
+    while number in numbers.values() and len(numbers) < total:
+      number = (number + 1) % total
+    numbers[name] = number
+  return numbers
 
 
 def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
@@ -115,7 +131,8 @@ def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
   names = {UNKNOWN: 'unknown', NOT_WORN: 'not worn'}
   handles = [
     Patch(
-      label=f'{escaping.xml_text(activity if activity in classes else names[activity])}, {spent:.1f} min',
+      # Rounded as in the summary, whose minutes are printed.
+      label=f'{escaping.xml_text(names.get(activity, activity))}, {round(spent, 2):.1f} min',
       **_style(activity, classes),
     )
     for activity, spent in minutes_by_activity(bouts).items()

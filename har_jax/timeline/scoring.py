@@ -18,7 +18,10 @@ _SLACK = 0.5  # samples: times are rounded to samples: a window that ends with t
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-  """Metrics over `windows` windows. The prediction `unknown` counts as an error."""
+  """Metrics over `windows` windows. The prediction `unknown` counts as an error.
+
+  macro_f1: mean over the activities that have labels.
+  """
 
   windows: int
   macro_f1: float
@@ -48,7 +51,8 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   names, codes = np.unique([true, predicted], return_inverse=True)
   true_codes, predicted_codes = codes.reshape(2, -1)
   measured = metrics.measure(true_codes, predicted_codes, len(names))
-  return Score(len(true), measured.macro_f1, measured.accuracy, tuple(names.tolist()), measured.confusion)
+  macro_f1 = metrics.labeled_macro_f1(measured.confusion)
+  return Score(len(true), macro_f1, measured.accuracy, tuple(names.tolist()), measured.confusion)
 
 
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:

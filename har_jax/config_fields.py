@@ -62,14 +62,14 @@ def seed(text: str) -> Any:
   return field(0, text, lambda value: 0 <= value < 2**32, 'in [0, 2³²)')  # scikit-learn's range
 
 
-def names(default: tuple, text: str) -> Any:
+def names(default: tuple[Any, ...], text: str) -> Any:
   return field(default, text, lambda value: 1 <= len(value) <= 1000, 'one entry or more, at most 1,000')
 
 
 class Checked:
   """A dataclass of hyperparameters. Raises UserError where a value is not valid."""
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for field in dataclasses.fields(self):  # type: ignore[arg-type]
       value = getattr(self, field.name)
       self.__dict__.setdefault(field.name, value)  # msgspec sets no default, and encodes what is set alone
@@ -84,7 +84,7 @@ class Checked:
     return {field.name: field for field in dataclasses.fields(cls)}[name].metadata['help']  # type: ignore[arg-type]
 
 
-def is_valid(field: dataclasses.Field, value: Any) -> bool:
+def is_valid(field: dataclasses.Field[Any], value: Any) -> bool:
   """Checks a value by the rule of its field. A field without a rule takes any; a number must be finite."""
   is_finite = not isinstance(value, float) or math.isfinite(value)
   try:

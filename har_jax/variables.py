@@ -20,7 +20,7 @@ def flatten(nested: Any) -> Variables:
   return traverse_util.flatten_dict(nested, sep='/')
 
 
-def nest(flat: Variables) -> dict:
+def nest(flat: Variables) -> dict[str, Any]:
   """The nested variables that linen's `apply` takes."""
   return traverse_util.unflatten_dict(flat, sep='/')
 

@@ -21,7 +21,7 @@ class Archive:
   title: str  # its authors' name for it, with the version
   marker: str  # glob pattern of a file that only this archive has; empty if it comes with the package
   positions: tuple[str, ...]  # the default first: the one nearest to the waist
-  read: Callable[[Source, str, collections.Counter], Iterator[Recording]]
+  read: Callable[[Source, str, collections.Counter[str]], Iterator[Recording]]
   url: str  # official download; empty if it comes with the package
   license: str
   sha256: str = ''  # of the download, as its authors publish it; empty where they publish none

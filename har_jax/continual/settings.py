@@ -37,7 +37,7 @@ class Settings(config_fields.Checked):
   penalty: float = config_fields.positive(1e5, 'for ewc: weight of the squared changes of earlier weights')
   seed: int = config_fields.seed('seed of the split, head, adapters and all orders')
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     from har_jax import methods
 
     super().__post_init__()

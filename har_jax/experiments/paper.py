@@ -52,7 +52,7 @@ class Paper:
   tables: tuple[str, ...] = TABLES
   shard: tuple[int, int] = (0, 1)  # number and count, of each table's runs
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in self.tables:
       if name not in TABLES:
         raise UserError(f'no table {name!r}; one of {", ".join(TABLES)}')

@@ -27,7 +27,7 @@ class Study:
   shard: tuple[int, int] = (0, 1)  # number, count
   batch_runs: int = 1  # seeds of a method that train together, in one program
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name in (*self.targets, *self.sources):
       self.datasets[name]  # raises UserError
     for name in self.methods:

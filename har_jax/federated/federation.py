@@ -68,7 +68,7 @@ class Federation(config_fields.Checked):
   )
   seed: int = config_fields.seed('seed of the split, head, adapters and all orders')
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     from har_jax import methods
 
     super().__post_init__()

@@ -167,9 +167,9 @@ class Classifier(nn.Module):
   classes: int
   precision: config.Precision = config.Precision()
 
-  def setup(self):
-    self.encoder = Encoder(self.model, self.precision)
-    self.head = Head(self.model.head, self.model.dropout, self.classes, self.precision)
+  def setup(self) -> None:
+    self.encoder: Encoder = Encoder(self.model, self.precision)
+    self.head: Head = Head(self.model.head, self.model.dropout, self.classes, self.precision)
 
   def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b f']:
     """The head's input. Each window's features depend on that window only."""

@@ -45,7 +45,7 @@ class Budget:
   max_minutes: float | int | None = None
   max_adapter_kb: float | int | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     for name, value in dataclasses.asdict(self).items():
       if value is not None and not (0 < value < math.inf):
         raise UserError(f'{name} is {value!r}; give a positive number')

@@ -23,7 +23,7 @@ def to_windows(
   windowing: Windowing,
   *,
   unlabeled: bool = False,
-  dropped: collections.Counter | None = None,
+  dropped: collections.Counter[str] | None = None,
 ) -> list[Window]:
   """Windows within labeled spans; with `unlabeled` all windows, of activity '', whatever the labels.
 

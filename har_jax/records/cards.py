@@ -104,7 +104,7 @@ class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
   pretraining: dict[str, Any] = {}
   class_logits: ClassLogits | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _check_class_logits(self)
 
 
@@ -216,7 +216,7 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   corrections: Count = 0  # of a stream's user, in the head
   class_logits: ClassLogits | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if len(set(self.classes)) < len(self.classes):
       raise ValueError('a class is named twice')
     _check_class_logits(self)

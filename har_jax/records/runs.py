@@ -39,7 +39,7 @@ class Identity(Struct, kw_only=True, forbid_unknown_fields=True):
   experiment: config.Experiment
   windows: dict[str, IdentifiedWindows]
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if self.target not in self.windows:
       raise ValueError(f'windows of {self.target}, the target, are missing')
 
@@ -163,7 +163,7 @@ class Stage(Struct, kw_only=True):
   versions: dict[str, str]
   device: Device
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _ = self.validated
 
   @property
@@ -248,7 +248,7 @@ class Result(Card, kw_only=True, omit_defaults=True, tag=f'har_jax result {confi
   seconds: dict[str, float]
   batch_runs: int
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _ = self.validated
     if 'training' not in self.seconds:
       raise ValueError('the seconds of training are missing')

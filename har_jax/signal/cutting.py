@@ -32,7 +32,7 @@ class Window:
 def cut(
   recording: Recording,
   pieces: Sequence[Piece],
-  dropped: collections.Counter,
+  dropped: collections.Counter[str],
   windowing: Windowing,
   *,
   number: int = 0,

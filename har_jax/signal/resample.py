@@ -37,7 +37,7 @@ class Piece:
   signal: Float32[np.ndarray, 'n 6']
 
 
-def resample(recording: Recording, dropped: collections.Counter, windowing: Windowing) -> list[Piece]:
+def resample(recording: Recording, dropped: collections.Counter[str], windowing: Windowing) -> list[Piece]:
   """Pieces in which both sensors run without a gap, in order of time.
 
   Sensors pair by time. Where both tick at the windows' rate on one clock, their values come through bit for
@@ -66,7 +66,7 @@ def resample(recording: Recording, dropped: collections.Counter, windowing: Wind
   return pieces
 
 
-def _clean(samples: Samples, limit: float, dropped: collections.Counter) -> Samples:
+def _clean(samples: Samples, limit: float, dropped: collections.Counter[str]) -> Samples:
   values, impossible = physics.drop_impossible(samples.values, limit)
   if impossible:
     dropped[f'values {physics.RULE}, taken as NaN'] += impossible
@@ -84,7 +84,7 @@ def _clean(samples: Samples, limit: float, dropped: collections.Counter) -> Samp
   return Samples(time_s, values)
 
 
-def _unbroken(samples: Samples, dropped: collections.Counter) -> list[segments.Segment]:
+def _unbroken(samples: Samples, dropped: collections.Counter[str]) -> list[segments.Segment]:
   unbroken = segments.unbroken(samples.time_s, MAX_GAP_S)
   if len(unbroken) > 1:
     dropped[f'gaps in a sensor longer than {MAX_GAP_S} s, cut out'] += len(unbroken) - 1

@@ -28,7 +28,7 @@ class Gravity:
   mean: Annotated[tuple[_Number, ...], Meta(min_length=3, max_length=3)]  # x y z
   covariance: Annotated[tuple[_Number, ...], Meta(min_length=6, max_length=6)]  # xx xy xz yy yz zz
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if np.linalg.eigvalsh(_symmetric(self.covariance)).min() < -0.01:
       raise ValueError('a covariance is not positive')
 
@@ -50,7 +50,7 @@ class SignalSummary:
   gyro_axes: str
   rates_hz: tuple[_Number, ...] = ()
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     _ = self.gyro_matrix  # raises UserError
 
   @property

@@ -7,11 +7,12 @@ import collections
 import itertools
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
@@ -93,7 +94,9 @@ class Stream:
     self._now_s = 0.0  # time of the next sample if it comes without one
     self._recognize(blank)
 
-  def push(self, samples, time_s=None, *, rate_hz: float | int | None = None) -> list[Prediction]:
+  def push(
+    self, samples: ArrayLike, time_s: ArrayLike | None = None, *, rate_hz: float | int | None = None
+  ) -> list[Prediction]:
     """Takes samples [n, 6], any number of them, and returns the predictions that are due, in order.
 
     `time_s` [n]: time of each sample, on any clock. Default: at `rate_hz`, or the model's
@@ -123,7 +126,7 @@ class Stream:
     self._time_s, self._values = self._time_s[keep:].copy(), self._values[keep:].copy()
     return predictions
 
-  def correct(self, activity, *, seconds: float | int = 5.0, new: bool = False) -> None:
+  def correct(self, activity: Any, *, seconds: float | int = 5.0, new: bool = False) -> None:
     """The user says that the last `seconds`, up to the end of the latest window, were this activity.
 
     Fits an addition to the output layer to all corrections, in milliseconds. Other windows of this stream are

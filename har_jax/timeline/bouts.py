@@ -32,7 +32,7 @@ class Rules:
   unknown_below: float = 0.0
   not_worn_min: float = 30.0
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not 0 <= self.unknown_below <= 1:
       raise UserError(f'unknown_below is {self.unknown_below}; give a probability, 0 to 1')
     if not (self.not_worn_min >= 0 and math.isfinite(self.not_worn_min)):

@@ -35,7 +35,7 @@ class Chain:
   hop_s: float
   window_s: float
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     if not (self.mean_bout_s >= 0 and math.isfinite(self.mean_bout_s)):
       raise UserError(f'mean_bout_s is {self.mean_bout_s}; give 0 or more')
 

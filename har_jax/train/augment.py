@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from har_jax import config
 _CHUNK = 256  # windows of a copy that one program augments, however many there are
 
 
-def augment(batch: dict, key: Array, training: config.Training) -> tuple[Array, dict]:
+def augment(batch: dict[str, Any], key: Array, training: config.Training) -> tuple[Array, dict[str, Any]]:
   """An unused key, and the batch with augmented windows. Each transform draws from a key of its own."""
   transforms: tuple[tuple[float, Callable[..., Array]], ...] = (
     (training.time_warp_std, warp_time),

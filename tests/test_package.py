@@ -45,11 +45,6 @@ def test_the_version_stands_in_one_place():
   assert re.findall(r'^## (\S+)', _text('CHANGELOG.md'), re.MULTILINE)[0] == har_jax.__version__
 
 
-def test_the_command_prints_its_version(capsys: pytest.CaptureFixture[str]):
-  assert main.main(['--version']) == 0
-  assert capsys.readouterr().out == f'har-jax {har_jax.__version__}\n'
-
-
 def test_the_changelog_names_every_command():
   assert not [name for name in main.COMMANDS if not re.search(rf'[` ]{name}`', _text('CHANGELOG.md'))]
 

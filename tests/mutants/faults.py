@@ -38,6 +38,11 @@ class Fault:
   after: str
 
   @property
+  def is_name(self) -> bool:
+    """Whether another name takes a name's place."""
+    return self.before.isidentifier() and self.after.isidentifier() and self.after not in ('True', 'False')
+
+  @property
   def change(self) -> str:
     return f'{self.before} → {self.after}'
 

@@ -77,6 +77,18 @@ def test_tests_that_reach_the_line_come_first_then_others_of_their_files(
   assert map_.tests(Fault('b.py', 1, 1, 1, 0, 1, 'a', 'b')) == []
 
 
+def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+  (tmp_path / 'a.py').write_text(_SOURCE)
+  monkeypatch.setattr(mutants, 'ROOT', tmp_path)
+  small, large = (mutants.sample(['a.py'], count, 0) for count in (6, 99))
+  assert large[:6] == small
+  assert sorted(large, key=str) == sorted(faults(_SOURCE, 'a.py'), key=str)
+  assert mutants.sample(['a.py'], 6, 1) != small
+  assert sum(fault.is_name for fault in large[:10]) == 2
+
+
 @pytest.mark.slow
 def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path: pathlib.Path):
   pytest.importorskip('coverage')

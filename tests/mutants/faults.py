@@ -44,7 +44,7 @@ class Fault:
 
   @property
   def change(self) -> str:
-    return f'{self.before} → {self.after}'
+    return f'{" ".join(self.before.split())} → {self.after}'
 
   def put_into(self, source: str) -> str:
     text = source.encode()

@@ -176,6 +176,16 @@ def test_a_time_that_a_change_of_clocks_repeats_is_the_first(local, utc):
   assert clocks.to_utc(ns, 'Europe/Berlin') == expected
 
 
+@pytest.mark.parametrize(
+  ('hours', 'zone'),
+  [(5.5, 'Asia/Kolkata'), (12.75, 'UTC+12:45'), (-2.5, 'UTC-02:30'), (1.0, 'Europe/London')],
+)
+def test_a_zone_is_suggested_by_a_common_name_or_else_by_its_offset(monkeypatch, hours, zone):
+  monkeypatch.setenv('TZ', 'UTC')
+  in_summer_ns = pd.Timestamp('2026-07-01').value
+  assert clocks.suggest_zone(hours, in_summer_ns) == zone
+
+
 def test_a_recording_in_local_time_is_read_with_the_time_zone(tmp_path):
   labels = _labels(tmp_path, EPOCH_S + STARTS, EPOCH_S + STOPS)
   reading = _read(tmp_path, labels, _moments(TIME_S + 7200), time_zone='Europe/Berlin')

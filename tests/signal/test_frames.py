@@ -114,3 +114,10 @@ def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz: int):
   assert agreement.is_unique
   assert gyro_agreement.factor(signals, 2 * rate_hz) == pytest.approx(2, rel=0.1)
   assert gyro_agreement.factor(signals, rate_hz) is None
+
+
+def test_a_few_windows_tell_no_factor():
+  signals, _ = worn_device.windows(0)
+  assert gyro_agreement.factor(signals, 100) == pytest.approx(2, rel=0.1)
+  turning = signals[gyro_agreement._largest(gyro_agreement._blocks(signals, 100).change)]
+  assert gyro_agreement.factor(turning[:7], 100) is None

@@ -31,7 +31,7 @@ SPLITS := subject
 # Programs that run for seconds are not worth the minutes in which XLA would make them fast.
 COMPILE := XLA_FLAGS=--xla_backend_optimization_level=0
 define NEXT
-A small model, pretrained for a moment on few people: README.md has the results of full size, and why they differ.
+The model is small, and pretrained for a moment on few people. So a forest may be ahead: README.md has the results of full size.
 Next, recognize the activities of someone whom the adapter has never seen:
   $(BIN)/python docs/make_recording.py --subject=3 --out=watch
   $(BIN)/har-jax predict watch/day.csv --adapter=$(RUNS)/sample_motionsense/lora/subject/labels-10-per-class/seed0.json --out=watch/answers

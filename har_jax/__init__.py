@@ -8,16 +8,19 @@ if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
   from har_jax.timeline.adaptation import Adapted, adapt
   from har_jax.timeline.answers import Answers
+  from har_jax.timeline.quality import Quality, check
   from har_jax.timeline.recognition import recognize
 
 __version__ = '0.1.0'
-__all__ = ['Adapted', 'Answers', 'Recognizer', 'UserError', 'adapt', 'recognize']
+__all__ = ['Adapted', 'Answers', 'Quality', 'Recognizer', 'UserError', 'adapt', 'check', 'recognize']
 _MODULES = {
   'Adapted': 'timeline.adaptation',
   'Answers': 'timeline.answers',
+  'Quality': 'timeline.quality',
   'Recognizer': 'recognizer.recognizer',
   'UserError': 'errors',
   'adapt': 'timeline.adaptation',
+  'check': 'timeline.quality',
   'recognize': 'timeline.recognition',
 }
 

@@ -160,7 +160,8 @@ def _decoders() -> Iterator[tuple[str, float | None, Decoder]]:
 def _measures(
   predictions: Predictions, labels: Int[np.ndarray, 'w'], decode: Decoder
 ) -> dict[str, float | int]:
-  parts = [decode(predictions.probabilities[part]) for part in without_gaps(predictions)]
+  gapless = without_gaps(predictions.recording, predictions.start_s, predictions.windowing)
+  parts = [decode(predictions.probabilities[part]) for part in gapless]
   predicted, is_labeled = np.concatenate(parts).argmax(axis=1), labels >= 0
   measured = metrics.measure(labels[is_labeled], predicted[is_labeled], len(predictions.classes))
   return {'windows': int(is_labeled.sum())} | {'accuracy': measured.accuracy, 'macro_f1': measured.macro_f1}

@@ -21,6 +21,7 @@ COMMANDS = (
   'federate',
   'continual',
   'predict',
+  'check',
   'export',
 )
 _NEW_OBJECTS = 100_000  # between two searches for cycles; 700 by default

@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from har_jax.datasets.datasets import Datasets
-from har_jax.signal import frames, gyro_agreement
+from har_jax.signal import frames, gyro_agreement, still
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.summary import Gravity, SignalSummary
 
-# Source: van Hees et al., PLoS ONE 8(4):e61691, 2013: a device is still if two of three axes deviate by less.
-_STILL_M_S2, _STILL_AXES = 0.013 * STANDARD_GRAVITY_M_S2, 2
 _UPPER = np.triu_indices(3)
 _MAX_WINDOWS = 2000  # for the gyroscope, evenly over the training windows
 
@@ -76,12 +74,12 @@ def _summary(
   means: Float[np.ndarray, 'm 3'],
   rate_hz: int,
 ) -> SignalSummary:
-  still = signals[is_still(signals)][..., :3]
+  at_rest = signals[still.is_still(signals)][..., :3]
   return SignalSummary(
     tuple(gravity),
     round(float(np.median(np.linalg.norm(means, axis=1))), 3),
-    round(float(np.median(np.linalg.norm(still, axis=-1))) / STANDARD_GRAVITY_M_S2, 3)
-    if len(still)
+    round(float(np.median(np.linalg.norm(at_rest, axis=-1))) / STANDARD_GRAVITY_M_S2, 3)
+    if len(at_rest)
     else None,
     bool(signals[..., 3:].any()),
     _gyro_axes(gyro_agreement.check(_evenly(signals), rate_hz)),
@@ -92,11 +90,6 @@ def _gyro_axes(agreement: gyro_agreement.Agreement) -> str:
   if agreement.gyro is None:
     return 'x,y,z' if agreement.is_known else ''
   return str(frames.derive_frame(agreement.gyro)) if agreement.is_unique else ''
-
-
-def is_still(signals: Float[np.ndarray, 'w n 6']) -> Bool[np.ndarray, 'w']:
-  """Windows in which the device does not move."""
-  return (signals[..., :3].std(axis=1) < _STILL_M_S2).sum(axis=1) >= _STILL_AXES
 
 
 def _rounded(values: np.ndarray) -> tuple[float, ...]:

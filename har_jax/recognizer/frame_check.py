@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from har_jax.config import CHANNELS
 from har_jax.errors import UserError
@@ -41,6 +41,10 @@ _FACTORS = {STANDARD_GRAVITY_M_S2: ('g', 'm/s²'), 1 / STANDARD_GRAVITY_M_S2: ('
 _NEAR_G = (0.8, 1.25)
 _DISAGREE = (
   'Gravity does not rotate as the gyroscope says: one sensor has other axes or signs than the other.'
+)
+_CHANGES = (
+  'Gravity rotates as the gyroscope says in one part of the recording, and not in another: axes or signs of '
+  'a sensor change. Cut the recording where they do.'
 )
 _IS_OPPOSITE = (
   'Gravity points opposite to the training windows: apps differ in the sign of acceleration, as on iOS and '
@@ -137,6 +141,14 @@ def check(
   return finding
 
 
+def mean_direction(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, '3']:
+  """Mean direction of gravity while the device moves; 1 long if it is always the same, 0 without movement."""
+  means = _means_g(signals)[_is_moving(signals)]
+  if not len(means):
+    return np.zeros(3)
+  return (means / np.linalg.norm(means, axis=1, keepdims=True)).mean(axis=0)
+
+
 def _units_seen(signals: Float[np.ndarray, 'w n 6']) -> Iterator[tuple[float, str]]:
   """The factor of acceleration that is in another unit, and a sentence."""
   lengths = np.linalg.norm(_means_g(signals), axis=1)
@@ -189,14 +201,14 @@ def _check_axes(
   usual = np.eye(3) if expected is None else expected.gyro_matrix
   gravity = None if expected is None else _Directions.from_signals(expected, signals)
   factor = gyro_agreement.factor(signals, rate_hz, usual)
-  if factor is not None:
-    finding.warnings.append(
-      f'Gravity turns {factor:.2g} times as fast as the gyroscope says: the sampling rate or the unit of '
-      f'angular velocity is wrong. Divide a rate given by hand by {factor:.2g}; else check the unit.'
-    )
+  _warn_of_factor(finding, factor)
   # Signs seen at a wrong rate would be chance.
   agreement = gyro_agreement.check(signals, rate_hz, usual) if factor is None else gyro_agreement.UNKNOWN
+  if factor is None and gyro_agreement.changes(signals, rate_hz, usual):
+    finding.warnings.append(_CHANGES)
+    return
   if agreement.gyro is not None and agreement.is_unique:
+    _warn_of_factor(finding, gyro_agreement.factor(signals, rate_hz, agreement.gyro))
     _check_sensors(finding, gravity, usual.T @ agreement.gyro, may_change=may_change)
     return
   if agreement.gyro is not None:
@@ -212,10 +224,26 @@ def _check_axes(
     finding.notes.append(_IS_UNDECIDED)
 
 
+def _warn_of_factor(finding: Finding, factor: float | None) -> None:
+  if factor is not None:
+    finding.warnings.append(
+      f'Gravity turns {factor:.2g} times as fast as the gyroscope says: the sampling rate or the unit of '
+      f'angular velocity is wrong. Divide a rate given by hand by {factor:.2g}; else check the unit.'
+    )
+
+
 def _check_sensors(
   finding: Finding, gravity: '_Directions | None', gyro: Float[np.ndarray, '3 3'], *, may_change: bool
 ) -> None:
   """`gyro` makes the gyroscope agree with acceleration, but acceleration may be the one with other axes."""
+  if gravity is not None and gravity.positions > 1:  # nothing tells which: a wrong correction costs more
+    ways = [f'frame={Frame(np.eye(3), gyro).after(finding.frame)} if it is the gyroscope']
+    if np.linalg.det(gyro) > 0:  # acceleration of other axes always gives a rotation
+      ways.append(f'frame={Frame(gyro.T, np.eye(3)).after(finding.frame)} if it is the accelerometer')
+    else:
+      ways.append('nothing if the axes of both are mirrored')
+    finding.warnings.append(f'{_DISAGREE} It cannot be seen which: {", ".join(ways)}.')
+    return
   if gravity is None or gravity.agrees:
     _correct(finding, Frame(np.eye(3), gyro), _DISAGREE, may_change=may_change)
     return
@@ -255,7 +283,7 @@ class _Directions:
   def from_signals(cls, expected: SignalSummary, signals: Float[np.ndarray, 'w n 6']) -> '_Directions':
     signals = signals[:: max(len(signals) // _MOST_COMPARED, 1)]
     means = _means_g(signals)
-    moving = np.linalg.norm(signals[..., :3], axis=2).std(axis=1) > _MOVING_G * STANDARD_GRAVITY_M_S2
+    moving = _is_moving(signals)
     moves = int(moving.sum()) >= _FEWEST_MOVING
     fits = expected.log_likelihood(means @ _CANDIDATES.swapaxes(1, 2))
     gains = [
@@ -292,6 +320,10 @@ class _Directions:
 
   def fits(self, acc: Float[np.ndarray, '3 3']) -> bool:
     return bool(self.gain[_index(acc)] > self.gain.max() - _TIE)
+
+
+def _is_moving(signals: Float[np.ndarray, 'w n 6']) -> Bool[np.ndarray, 'w']:
+  return np.linalg.norm(signals[..., :3], axis=2).std(axis=1) > _MOVING_G * STANDARD_GRAVITY_M_S2
 
 
 def _means_g(signals: Float[np.ndarray, 'w n 6']) -> Float[np.ndarray, 'w 3']:

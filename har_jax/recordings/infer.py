@@ -20,13 +20,15 @@ _NEAR = 1.35  # a unit fits if gravity is within this factor: the median of a ru
 _FASTEST_RAD_S = 20.0
 _STRETCH, _STRETCHES = 128, 1000
 _MAX_SAMPLES = 200_000  # for statistics, evenly over the recording
-_MOMENT_S = 0.25
+MOMENT_S = 0.25
 # The slope of 130 recordings of MotionSense, HAPT, WISDM and DSADS that correlate by over 0.3 is 0.17 to 1.32
 # for rad/s. It is below 1 where motion hides gravity. For deg/s it is a 57th of that.
 _SLOPES = (0.12, 1.5)
 _CORRELATION = 0.3
 _SURE_CORRELATION = 0.5  # for a lag: it is the best of many
-_MOST_LAGS, _MOST_MOMENTS = 40, 2400  # 10 s both ways, on the first ten minutes
+_MOST_LAGS, _MOST_S = 40, 600  # 10 s both ways, on the first ten minutes
+# Lags of up to half a second: as recorded, 0.1 s at most for 90 people and positions of eight archives.
+_NEAR_LAGS, _NEAR_LAG_S, _SHORT_LAG_S, _AS_ALIKE = 5, 0.1, 0.15, 0.85
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
 
 # Scaled axis by axis, as for a network: mean and deviation are within this of 0 and 1.
@@ -139,7 +141,7 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
         f'The name of angular velocity says {named}, but gravity turns with it as in {unit}, in which it was '
         'read. Name it with gyro_unit.'
       )
-  elif named:
+  elif named and not (named == 'rad/s' and _FASTEST_RAD_S < fast <= _FASTEST_RAD_S / units.GYRO['deg/s']):
     unit, reason = named, 'as its name says'
   elif fast * units.GYRO['deg/s'] > _FASTEST_RAD_S:
     raise UserError(
@@ -148,6 +150,11 @@ def gyro_unit(acc: Samples, gyro: Samples, named: str, requested: str, findings:
     )
   elif fast > _FASTEST_RAD_S:
     unit, reason = 'deg/s', f'as nobody turns at {_FASTEST_RAD_S:.0f} rad/s for a twentieth of the time'
+    if named:
+      findings.warn(
+        f'The name of angular velocity says {named}, but nobody turns as fast: it was read as deg/s. Name it '
+        'with gyro_unit.'
+      )
   else:
     findings.warn(
       f'The unit of angular velocity is a guess, rad/s: 95 % of it is below {fast:.4g}, as it would be for a '
@@ -170,7 +177,7 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
   stand for both; the slope of one side on the other tells the unit. Steps tell it, too, which do not
   tell the axes (`gyro_agreement`): the body's own acceleration changes the slope, but not by a factor of 57.
   """
-  slope, _ = _slope(_means(acc), _means(gyro))
+  slope, _ = _slope(means(acc), means(gyro))
   return next((u for u, rad_s in units.GYRO.items() if _SLOPES[0] < slope / rad_s < _SLOPES[1]), '')
 
 
@@ -179,16 +186,26 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
 
   Each file of a sensor may count from its own start.
   """
-  acc_moments, (gyro_index, gyro_means) = _means(acc), _means(gyro)
-  if _slope(acc_moments, (gyro_index, gyro_means))[1]:
-    return 0.0  # steps are as alike a stride later
-  first = slice(0, _MOST_MOMENTS)
-  acc_moments = acc_moments[0][first], acc_moments[1][first]
-  best, lag = max(
-    (_slope(acc_moments, (gyro_index - lag, gyro_means))[1], lag)
-    for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
-  )
-  return lag * _MOMENT_S if best > _SURE_CORRELATION else 0.0
+  acc, gyro = (Samples(part.time_s[: _first(part)], part.values[: _first(part)]) for part in (acc, gyro))
+  gravity, turns = means(acc), means(gyro)
+  # Of the opposite sign, a swing is as alike half a stride later.
+  usual = max(_slope(gravity, (turns[0], sign * turns[1]))[1] for sign in (1, -1))
+  fits = [
+    (_slope(gravity, means(Samples(gyro.time_s - lag, gyro.values)))[1], lag)
+    for lag in np.arange(-_NEAR_LAGS, _NEAR_LAGS + 1) * _NEAR_LAG_S
+  ]
+  if not usual:  # else steps are as alike a stride later
+    fits += [
+      (_slope(gravity, (turns[0] - lag, turns[1]))[1], lag * MOMENT_S)
+      for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
+    ]
+  best, lag = max(fits)
+  is_late = best > _SURE_CORRELATION and usual < _AS_ALIKE * best and abs(lag) > _SHORT_LAG_S
+  return round(float(lag), 2) if is_late else 0.0
+
+
+def _first(samples: Samples) -> int:
+  return int(np.searchsorted(samples.time_s, samples.time_s[0] + _MOST_S))
 
 
 def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
@@ -196,7 +213,7 @@ def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
   index, in_acc, in_gyro = np.intersect1d(acc[0], gyro[0], assume_unique=True, return_indices=True)
   gravity, turns = acc[1][in_acc], gyro[1][in_gyro]
   adjacent = index[2:] - index[:-2] == 2
-  measured = ((gravity[2:] - gravity[:-2]) / (2 * _MOMENT_S))[adjacent]
+  measured = ((gravity[2:] - gravity[:-2]) / (2 * MOMENT_S))[adjacent]
   predicted = np.cross(gravity, turns)[1:-1][adjacent]
   product, square = float((measured * predicted).sum()), float((predicted * predicted).sum())
   if not square or product <= 0:
@@ -207,9 +224,9 @@ def _slope(acc: _Moments, gyro: _Moments) -> tuple[float, float]:
   return product / square, correlation
 
 
-def _means(samples: Samples) -> _Moments:
+def means(samples: Samples) -> _Moments:
   """Quarter seconds that hold samples, and the mean of each."""
-  index = np.floor(samples.time_s / _MOMENT_S).astype(np.int64)
+  index = np.floor(samples.time_s / MOMENT_S).astype(np.int64)
   starts = np.flatnonzero(np.r_[True, np.diff(index) > 0])
   sums = np.add.reduceat(samples.values, starts, axis=0, dtype=np.float64)
   return index[starts], sums / np.diff(np.r_[starts, len(index)])[:, None]

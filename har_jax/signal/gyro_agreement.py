@@ -25,6 +25,7 @@ _LARGEST = 0.5  # g²: caps a window with an impact
 _RATIO = 1.5
 # Of the change, what rotating back may leave at most: a gyroscope out of step explains nothing.
 _MAX_REMAINING = 0.5
+_PARTS = 4
 _BY_CHANCE = 4.0  # standard deviations
 # Factors on the angle. Of 207 people and positions of seven archives as recorded, none is so much better
 # explained by another factor than 1. Read at twice or half the rate, over half of them are.
@@ -83,6 +84,21 @@ def check(
     if agreement.is_unique or (agreement.is_known and agreement.gyro is None)
   ]
   return (decided or agreements)[0]
+
+
+def changes(
+  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
+) -> bool:
+  """Returns whether the gyroscope agrees in one quarter of windows in order of time, and not in another.
+
+  `expected`: as in `check`.
+  """
+  agreements = [check(part, rate_hz, expected) for part in np.array_split(signals, _PARTS)]
+  agrees, disagrees = (
+    [one.is_known and one.gyro is None for one in agreements],
+    [one.gyro is not None and one.is_unique for one in agreements],
+  )
+  return any(agrees) and any(disagrees)
 
 
 def factor(

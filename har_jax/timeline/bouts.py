@@ -71,10 +71,10 @@ class Bout:
 def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
   """Bouts in order, without overlap. Two bouts meet midway between the centers of their windows."""
   bouts, windowing = [], predictions.windowing
-  for part in without_gaps(predictions):
+  for part in without_gaps(predictions.recording, predictions.start_s, windowing):
     start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
-    not_worn = _not_worn(predictions.still[part], start_s, rules, windowing.seconds)
+    not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, windowing.seconds)
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
         codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules, windowing)
@@ -96,10 +96,11 @@ def minutes_by_activity(bouts: Sequence[Bout]) -> dict[str, float]:
   return dict(sorted(minutes.items(), key=lambda entry: -entry[1]))
 
 
-def without_gaps(predictions: Predictions) -> Iterator[slice]:
+def without_gaps(
+  recording: Int[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], windowing: Windowing
+) -> Iterator[slice]:
   """Parts in which each window overlaps the next."""
-  most_s = _MOST_STEPS * predictions.windowing.step_s
-  is_gap = (np.diff(predictions.recording) != 0) | (np.diff(predictions.start_s) > most_s)
+  is_gap = (np.diff(recording) != 0) | (np.diff(start_s) > _MOST_STEPS * windowing.step_s)
   for first, stop, _ in _equal_runs(np.r_[0, np.cumsum(is_gap)]):
     yield slice(first, stop)
 
@@ -119,13 +120,17 @@ def _decode(
   return codes, confidence
 
 
-def _not_worn(
-  still: Bool[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], rules: Rules, window_s: float
+def find_not_worn(
+  still: Bool[np.ndarray, 'w'], start_s: Float[np.ndarray, 'w'], least_min: float | int, window_s: float
 ) -> Bool[np.ndarray, 'w']:
+  """Windows, of a part without gaps, in which the device is still for `least_min` minutes or more; 0: none.
+
+  Source: van Hees et al., PLoS ONE 8(4):e61691, 2013, whose limit is of an hour's deviation, not a window's.
+  """
   not_worn = np.zeros(len(still), bool)
-  if rules.not_worn_min:
+  if least_min:
     for first, stop, code in _equal_runs(still.astype(np.int64)):
-      if code and start_s[stop - 1] + window_s - start_s[first] >= 60 * rules.not_worn_min:
+      if code and start_s[stop - 1] + window_s - start_s[first] >= 60 * least_min:
         not_worn[first:stop] = True
   return not_worn
 

@@ -7,7 +7,7 @@ import io
 import textwrap
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from har_jax import escaping
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
 # Okabe and Ito's palette, readable with color blindness. An activity's color is its own; more are hatched.
-_COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
+COLORS = ('#e69f00', '#56b4e9', '#009e73', '#f0e442', '#0072b2', '#d55e00', '#cc79a7', '#000000')
 _HATCHES = ('', '////', '....', 'xxxx')
-_STYLE: Any = {
+STYLE: Any = {
   'svg.fonttype': 'none',  # letters stay text
   'svg.hashsalt': 'timeline',
   'font.family': 'sans-serif',
@@ -31,7 +31,7 @@ _STYLE: Any = {
   'hatch.linewidth': 0.6,
 }
 _DAY_S, _HOUR_S, _MINUTE_S = 86_400.0, 3600.0, 60.0
-_WIDTH, _ROW, _MARGIN, _LINE = 9.0, 0.45, 1.3, 0.15  # inches
+_WIDTH, _ROW, _MARGIN, LINE = 9.0, 0.45, 1.3, 0.15  # inches
 _LINE_LETTERS = 130  # of a warning
 _TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
 _MAX_TICKS = 12
@@ -62,11 +62,11 @@ class Picture:
     from matplotlib.figure import Figure
 
     clock = self.clock
-    lines = [line for doubt in self.doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
+    lines = wrap_doubts(self.doubts)
     strips = [strip for bout in self.bouts for strip in _strips(bout, clock)]
     rows = list(dict.fromkeys(strip.row for strip in strips))
-    height = _MARGIN + _ROW * len(rows) + _LINE * len(lines)
-    with matplotlib.rc_context(_STYLE):
+    height = _MARGIN + _ROW * len(rows) + LINE * len(lines)
+    with matplotlib.rc_context(STYLE):
       figure = Figure(figsize=(_WIDTH, height), layout='constrained')
       axes = figure.add_subplot()
       _draw(axes, strips, rows, self.classes)
@@ -74,18 +74,33 @@ class Picture:
       _time_axis(axes, strips)
       zone = f' ({clock.zone})' if clock.zone else ''
       axes.set_xlabel(f'time of day{zone}' if clock.start else 'hours : minutes from the first sample')
-      if lines:
-        figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
+      write_doubts(figure, lines)
     return figure
 
   def svg(self) -> bytes:
-    import matplotlib
+    return to_svg(self.draw, 'Activities over time')
 
-    written = io.StringIO()
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-      warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
-      self.draw().savefig(written, format='svg', metadata={'Date': None, 'Title': 'Activities over time'})
-    return written.getvalue().encode()
+
+def to_svg(draw: Callable[[], 'Figure'], title: str) -> bytes:
+  """The figure that a function draws, as a file."""
+  import matplotlib
+
+  written = io.StringIO()
+  with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    warnings.filterwarnings('ignore', 'Glyph', UserWarning)  # the reader's font may have it
+    draw().savefig(written, format='svg', metadata={'Date': None, 'Title': title})
+  return written.getvalue().encode()
+
+
+def wrap_doubts(doubts: Sequence[str]) -> list[str]:
+  """Lines of warnings."""
+  return [line for doubt in doubts for line in textwrap.wrap(f'Warning: {doubt}', _LINE_LETTERS)]
+
+
+def write_doubts(figure: 'Figure', lines: Sequence[str]) -> None:
+  """Writes the lines below a figure."""
+  if lines:
+    figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
 
 
 def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
@@ -107,14 +122,14 @@ def _style(activity: str, classes: Sequence[str]) -> dict[str, Any]:
   if activity == UNKNOWN:
     return {'facecolor': '#cccccc', 'edgecolor': 'none', 'linewidth': 0}
   number = _numbers(classes)[activity]
-  color, hatch = _COLORS[number % len(_COLORS)], _HATCHES[number // len(_COLORS) % len(_HATCHES)]
+  color, hatch = COLORS[number % len(COLORS)], _HATCHES[number // len(COLORS) % len(_HATCHES)]
   return {'facecolor': color, 'edgecolor': 'white' if hatch else 'none', 'hatch': hatch, 'linewidth': 0}
 
 
 def _numbers(classes: Sequence[str]) -> dict[str, int]:
   """A number of each activity, whatever the others are; if two share one, the second takes the next."""
   numbers: dict[str, int] = {}
-  total = len(_COLORS) * len(_HATCHES)
+  total = len(COLORS) * len(_HATCHES)
   for name in sorted(classes, key=lambda name: (name not in LOCOMOTION, name)):
     is_common = name in LOCOMOTION
     code = zlib.crc32(name.encode(errors='replace'))

@@ -11,12 +11,12 @@ from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
-from har_jax.datasets import signal_summary
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
 from har_jax.recordings import Reading
 from har_jax.signal.cutting import Window
+from har_jax.signal.still import is_still
 
 _CHUNK = 1024  # windows per call: a few seconds on a CPU, so that the progress bar moves
 
@@ -72,7 +72,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     for windows in _chunks(recordings.overlapping_windows(reading, recognizer.windowing), _CHUNK):
       signals = np.stack([window.signal for window in windows])
       probabilities.append(recognizer.probabilities(signals).astype(np.float32))
-      still.append(signal_summary.is_still(signals))
+      still.append(is_still(signals))
       if head is not None:
         described.append(relative_features.describe(signals, recognizer.windowing.rate_hz))
       recording += [window.recording for window in windows]

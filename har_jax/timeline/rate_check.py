@@ -4,6 +4,7 @@ w windows, n samples.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +18,8 @@ from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.summary import SignalSummary
 
 _PART_WINDOWS, _MOST_PARTS = 8, 150  # lengths of a window: 15 windows each
+# Length of the mean direction of gravity, and cosine: people who wear a device alike differ by up to 85°.
+_SAME_WAY, _OPPOSITE = 0.5, -0.85
 _SLOWER, _FAST_ENOUGH = 0.5, 0.8  # of the rate in training; of the model's rate
 
 
@@ -49,6 +52,8 @@ def check(
     findings |= {name: finding} if is_apart else dict.fromkeys(signals, finding)
     notes += [prefix + note for note in finding.notes]
     doubts += [prefix + warning for warning in finding.warnings]
+  if is_apart:
+    doubts += _warn_of_opposite({name: findings[name](windows) for name, windows in signals.items()})
   recordings = [
     _correct(recording, findings[file]) for recording, file in zip(reading.recordings, files, strict=True)
   ]
@@ -91,6 +96,22 @@ def _correct(recording: Recording, finding: frame_check.Finding) -> Recording:
     acc=Samples(recording.acc.time_s, acc.astype(np.float32)),
     gyro=Samples(recording.gyro.time_s, gyro.astype(np.float32)),
   )
+
+
+def _warn_of_opposite(signals: Mapping[str, Float[np.ndarray, 'w n 6']]) -> list[str]:
+  """A sentence for each file in which gravity points opposite to that of the other files."""
+  directions = {name: frame_check.mean_direction(windows) for name, windows in signals.items()}
+  names, total = [], np.sum(list(directions.values()), axis=0)
+  for name, direction in directions.items():
+    others = (total - direction) / (len(directions) - 1)
+    lengths = np.linalg.norm(direction), np.linalg.norm(others)
+    if min(lengths) > _SAME_WAY and direction @ others < _OPPOSITE * lengths[0] * lengths[1]:
+      names.append(name)
+  return [
+    f'{name}: gravity points opposite to that of the other files: the app or the device has another sign of '
+    'acceleration, or the device is worn upside down. Read it alone, with frame=flip if answers look wrong.'
+    for name in names[: 1 if len(directions) == 2 else None]
+  ]
 
 
 def _warn_of_slow(

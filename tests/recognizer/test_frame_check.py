@@ -150,6 +150,47 @@ def test_a_model_of_many_positions_warns_and_changes_no_sign():
   assert 'frame=-x,-y,-z would correct it' in finding.warnings[0]
 
 
+@pytest.mark.parametrize(
+  ('measured', 'ways'),
+  [
+    ('x,y,z,-x,-y,-z', ['frame=x,y,z,-x,-y,-z if it is the gyroscope', 'nothing if the axes of both are']),
+    ('z,x,y,x,y,z', ['frame=x,y,z,z,x,y if it is the gyroscope', 'frame=y,z,x,x,y,z if it is the acc']),
+  ],
+)
+def test_a_model_of_many_positions_names_both_sensors_and_corrects_neither(measured: str, ways: list[str]):
+  two = dataclasses.replace(SUMMARY.gravity[0], position='wrist')
+  pooled = dataclasses.replace(SUMMARY, gravity=(two, *SUMMARY.gravity[1:]))
+  finding = frame_check.check(pooled, frames.parse(measured)(SIGNALS), 'auto', 50)
+  assert finding.is_as_is
+  (warning,) = finding.warnings
+  assert all(way in warning for way in ways), warning
+
+
+def test_a_gyroscope_whose_sign_changes_half_way_is_warned_of():
+  half = len(SIGNALS) // 2
+  order = np.random.default_rng(0).permutation(len(SIGNALS))
+  signals = SIGNALS[order]
+  changed = np.concatenate([signals[:half], frames.parse('x,y,z,-x,-y,-z')(signals[half:])])
+  finding = _check(changed)
+  assert finding.is_as_is
+  assert 'in one part of the recording, and not in another' in finding.warnings[0]
+  assert not _check(signals).warnings
+
+
+def test_one_of_two_files_of_the_opposite_sign_is_named():
+  recordings = []
+  for signals in (SIGNALS, TRAINED, frames.FLIP(SIGNALS)):
+    time_s, samples = np.arange(signals.shape[0] * signals.shape[1]) / 50, signals.reshape(-1, 6)
+    recordings.append(
+      Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
+    )
+  for numbers, doubts in (([0, 1], 0), ([0, 2], 1)):
+    names, parts = [f'person{number}' for number in numbers], [recordings[number] for number in numbers]
+    reading = Reading(parts, [], [], '', True, names, [0.0, 0.0])
+    checked, _ = rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)
+    assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
+
+
 def test_a_card_without_a_summary_still_checks_units_and_gravity():
   assert frame_check.check(None, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
   with pytest.raises(UserError, match='lacks gravity'):

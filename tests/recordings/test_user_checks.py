@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import worn_device
+from scipy.spatial.transform import Rotation
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
@@ -150,3 +152,64 @@ def test_a_check_names_its_recording():
   both = recordings.Reading(good.recordings + stuck.recordings, [], [], '', True, ['mon', 'tue'], [0.0, 0.0])
   (sentence,) = recordings.check(both, DEFAULT_WINDOWING)
   assert 'in recording 2 (tue)' in sentence
+
+
+# --- faults that change answers in silence
+
+
+def _find(change=lambda acc, gyro: (acc, gyro), noise=0.05, minutes=2) -> list[str]:
+  """Sentences on a device that sways and walks, with another signal, but those on labels and length."""
+  signal = worn_device.signal('walking', 60 * minutes, 3)
+  rng = np.random.default_rng(4)
+  rest = 20 * worn_device.RATE_HZ
+  signal[:rest, 3:] = 0
+  signal[:rest, :3] = 9.81 * signal[rest, :3] / np.linalg.norm(signal[rest, :3])
+  acc, gyro = change(signal[:, :3] + rng.normal(0, noise, (len(signal), 3)), signal[:, 3:])
+  time_s = np.arange(len(acc)) / worn_device.RATE_HZ
+  samples = [Samples(time_s, part.astype(np.float32)) for part in (acc, gyro)]
+  reading = recordings.Reading([Recording('me', '', *samples, ())], [], [], '', True, ['day'], [10.0])
+  return recordings.check(reading, DEFAULT_WINDOWING)
+
+
+def _after_a_minute(change):
+  first = 60 * worn_device.RATE_HZ
+  return lambda acc, gyro: tuple(
+    np.concatenate([part[:first], changed])
+    for part, changed in zip((acc, gyro), change(acc[first:], gyro[first:]), strict=True)
+  )
+
+
+def _mean_of_3_s(acc, gyro):
+  kernel = np.ones(150) / 150
+  return np.stack([np.convolve(axis, kernel, 'same') for axis in acc.T], axis=1)[100:-100], gyro[100:-100]
+
+
+@pytest.mark.parametrize(
+  ('change', 'words'),
+  [
+    (lambda acc, gyro: (acc, acc * 0.3), 'gyroscope has the values of the accelerometer'),
+    (
+      lambda acc, gyro: (acc + np.random.default_rng(5).normal(0, 2, acc.shape), gyro),
+      'accelerometer has noise of 1.',
+    ),
+    (lambda acc, gyro: (acc - [1.8, 0, 0], gyro), 'At rest gravity is 8.0'),
+    (lambda acc, gyro: (acc * [1.17, 1, 1], gyro), 'At rest gravity is 11.'),
+    (_mean_of_3_s, 'gravity alone, or smoothed'),
+    (_after_a_minute(lambda acc, gyro: (-acc, gyro)), 'At 70.1 s gravity jumps'),
+    (_after_a_minute(lambda acc, gyro: (acc[:, [1, 2, 0]], gyro[:, [1, 2, 0]])), 'At 70.1 s gravity jumps'),
+  ],
+)
+def test_a_fault_of_a_sensor_is_named(change, words):
+  assert not [sentence for sentence in _find() if words[:12] in sentence]
+  assert len([sentence for sentence in _find(change) if words in sentence]) == 1
+
+
+def test_a_device_that_is_turned_by_hand_does_not_jump():
+  def turn(acc, gyro):
+    """Turns both by 120° in half a second, as the gyroscope says."""
+    angle = np.clip(np.arange(len(acc)) / 25 - 60, 0, 1)[:, None] * np.full(3, 2 * np.pi / 3 / 3**0.5)
+    speed = np.gradient(angle, axis=0) * worn_device.RATE_HZ
+    turned = Rotation.from_rotvec(angle).inv()
+    return turned.apply(acc), turned.apply(gyro) + speed
+
+  assert not [sentence for sentence in _find(turn) if 'jumps' in sentence]

@@ -10,7 +10,7 @@ from user_files import FRAME
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.recordings import reading as reader
+from har_jax.recordings import windows
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
 
 MOMENTS = pd.DatetimeIndex(
@@ -293,7 +293,7 @@ def test_unlabeled_windows_cover_all_and_do_not_depend_on_slices(tmp_path, monke
   assert len(whole) == (5000 - 128) // 64 + 1
   assert {window.activity for window in whole} == {''}
   # A long recording is cut in slices.
-  monkeypatch.setattr(reader, '_SLICE_S', 9 * 1.28)
+  monkeypatch.setattr(windows, '_SLICE_S', 9 * 1.28)
   sliced = recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)
   assert [window.start_s for window in sliced] == pytest.approx([window.start_s for window in whole])
   for one, other in zip(whole, sliced, strict=True):

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import user_files
+import worn_device
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.recordings import infer
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2 as G
+from har_jax.signal.recording import Samples
 
 TIME = {'s': 1, 'ms': 1e3, 'us': 1e6, 'ns': 1e9}
 ACC = {'m/s2': 1, 'g': 1 / G, 'mg': 1e3 / G}
@@ -91,3 +94,25 @@ def test_a_unit_in_the_name_is_used_whatever_the_numbers(tmp_path):
   (recording,) = recordings.read(user_files.written(tmp_path, frame)).recordings
   np.testing.assert_allclose(recording.acc.values, acc * 0.1, atol=1e-4)
   np.testing.assert_allclose(recording.gyro.values, gyro / user_files.DEGREES, atol=1e-4)
+
+
+def test_degrees_under_the_name_of_radians_are_read_as_degrees_with_a_warning(tmp_path):
+  """A fast gyroscope on a device that does not turn gravity: the name is all there is, and it is wrong."""
+  time_s, acc, _ = user_files.signal()
+  acc = np.broadcast_to([0.0, 0.0, 9.81], acc.shape) + np.random.default_rng(0).normal(0, 0.5, acc.shape)
+  names = 'time|acc x (m/s^2)|acc y (m/s^2)|acc z (m/s^2)|gyro x [rad/s]|gyro y [rad/s]|gyro z [rad/s]'
+  turns = 3 * np.sin(np.arange(len(time_s)))[:, None] * [0.0, 0.0, 1.0]
+  frame = user_files.frame(time_s, acc, turns * user_files.DEGREES).set_axis(names.split('|'), axis=1)
+  reading = recordings.read(user_files.written(tmp_path, frame))
+  np.testing.assert_allclose(reading.recordings[0].gyro.values, turns, atol=1e-3)
+  assert 'says rad/s, but nobody turns as fast' in ' '.join(reading.warnings)
+
+
+@pytest.mark.parametrize('late_s', [0.3, -0.4])
+def test_a_late_gyroscope_is_warned_of_with_its_delay(late_s):
+  signal = worn_device.signal('sitting', 480, 0)  # and four times as fast
+  time_s = np.arange(len(signal)) / worn_device.RATE_HZ / 4
+  acc, gyro = (Samples(time_s, part.astype(np.float32)) for part in (signal[:, :3], 4 * signal[:, 3:]))
+  assert infer.lag_s(acc, gyro) == 0
+  assert infer.lag_s(acc, Samples(time_s, -gyro.values)) == 0
+  assert infer.lag_s(acc, Samples(time_s + late_s, gyro.values)) == pytest.approx(late_s, abs=0.02)

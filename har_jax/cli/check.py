@@ -1,0 +1,40 @@
+"""Check a recording: is it any good? Rates, gaps, time worn, sensors at rest, and what is doubtful.
+
+har-jax check day.csv --out=checked
+"""
+
+from typing import Any
+
+from har_jax.cli import command, outputs, recording
+from har_jax.cli.command import HELP
+
+POSITIONAL = ('recording',)
+COMMON = 'recording adapter labels out columns time_zone overwrite'
+FLAGS = command.new_flags(with_json=True)
+_define = command.definer(FLAGS)
+_read = recording.define_recording(FLAGS)
+_ADAPTER = _define('adapter', None, 'folder of the adapter that is to answer (default: the bundled base)')
+_LABELS = _define(
+  'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
+)
+_OUT = _define('out', 'checked', 'folder or bucket for check.txt, check.json and check.svg')
+_check_out = outputs.define_overwrite(FLAGS)
+_NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
+
+
+def main() -> dict[str, Any]:
+  from har_jax import storage
+  from har_jax.timeline import quality
+
+  out = storage.place(_OUT.value)
+  _check_out(out)
+  outputs.check_given('adapter', _ADAPTER.value)
+  source, options = _read()
+  del options['tell']  # its sentences are on the page
+  checked = quality.check(
+    source, _ADAPTER.value, labels=_LABELS.value, not_worn_min=_NOT_WORN_MIN.value, **options
+  )
+  checked.save(out)
+  print(checked.text)
+  print(out / 'check.txt')
+  return {'out': out, **checked.summary}

@@ -1,0 +1,301 @@
+"""Quality of a recording: rates, gaps, time worn, sensors at rest, and what is doubtful.
+
+w windows.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+import har_jax
+from har_jax import recordings, storage
+from har_jax.config import SCHEMA_VERSION, Windowing
+from har_jax.files import safetensors_io
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import Reading, ReadingOptions, Source, repeated_values, rest
+from har_jax.recordings.rest import Rest
+from har_jax.signal import segments, still
+from har_jax.signal.recording import Samples
+from har_jax.storage import Place
+from har_jax.timeline import rate_check
+from har_jax.timeline.adaptation import Adapted
+from har_jax.timeline.bouts import find_not_worn, without_gaps
+from har_jax.timeline.clock import Clock
+from har_jax.timeline.notices import Notices, Tell
+from har_jax.timeline.predictions import warnings_for
+from har_jax.timeline.quality_picture import QualityPicture
+
+if TYPE_CHECKING:
+  import os
+
+  import pandas as pd
+  from matplotlib.figure import Figure
+
+FORMAT = f'har_jax check {SCHEMA_VERSION}'
+_RATE_S = 10.0  # a rate is counted over so long
+_AXES = 'xyz'
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Quality:
+  """Quality of a recording, as `har_jax.check` finds it. A notebook shows it as a picture and two tables.
+
+  Attributes
+  ----------
+  files : DataFrame
+    A row per file: minutes from first to last sample, their fraction with samples of both sensors, gaps, and
+    minutes worn and not worn.
+  sensors : DataFrame
+    A row per sensor: median rate, slowest and fastest rate over ten seconds, and new values a second.
+  summary : dict
+    The entries of check.json. `rest`: noise, bias and gain from moments without movement.
+  notes, warnings : list of str
+    What was inferred from the recording, and what is doubtful: those of `har_jax.recognize`.
+  """
+
+  files: 'pd.DataFrame'
+  sensors: 'pd.DataFrame'
+  summary: dict[str, Any]
+  notes: list[str]
+  warnings: list[str]
+  picture: QualityPicture
+
+  @property
+  def is_good(self) -> bool:
+    """Returns whether nothing is doubtful."""
+    return not self.warnings
+
+  @property
+  def text(self) -> str:
+    """All on one page."""
+    count = len(self.warnings)
+    verdict = f'{count} thing{"s" * (count > 1)} to look at:' if count else 'Nothing doubtful was found.'
+    tables = (frame.round(3).to_string() for frame in (self.files, self.sensors))
+    doubts = (f'{number}. {warning}' for number, warning in enumerate(self.warnings, 1))
+    return '\n'.join(['\n\n'.join([*tables, _describe_rest(self.summary['rest'])]), '', verdict, *doubts])
+
+  def plot(self) -> 'Figure':
+    """Acceleration and movement over time, as a figure of Matplotlib."""
+    return self.picture.draw()
+
+  def save(self, folder: str | Place) -> None:
+    """Writes check.txt, check.json and check.svg, all or none.
+
+    Raises UserError if they cannot be written.
+    """
+    contents = {
+      'check.txt': f'{self.text}\n'.encode(errors='backslashreplace'),
+      'check.svg': self.picture.svg(),
+      'check.json': safetensors_io.to_text(self.summary),
+    }
+    safetensors_io.write_files(storage.place(str(folder)), contents)
+
+  def __repr__(self) -> str:
+    return self.text
+
+  def _repr_html_(self) -> str:
+    svg = self.picture.svg().decode()
+    tables = (frame.to_html(float_format='%.3g') for frame in (self.files, self.sensors))
+    return svg[svg.index('<svg') :] + ''.join(tables)
+
+
+def check(
+  recording: Source,
+  adapter: 'Recognizer | Adapted | str | os.PathLike[str] | None' = None,
+  *,
+  labels: 'Source | None' = None,
+  not_worn_min: float | int = 30.0,
+  frame: str = 'auto',
+  tell: Tell | None = None,
+  **options: Unpack[ReadingOptions],
+) -> Quality:
+  """Says how good a recording is, as `har-jax check` does.
+
+  Its warnings are those of `recognize` and `adapt`.
+
+  Parameters
+  ----------
+  recording : str, path-like or DataFrame
+    What an app exported: a file, a zip or a folder; or a table of one recording.
+  adapter : Recognizer, Adapted, str or path-like, default None
+    The model for which the recording is meant; gravity is compared with its training windows. None: the
+    bundled base.
+  labels : str, path-like or DataFrame, default None
+    Table of start, end and activity. None: <recording>.labels.csv, or a column of the recording.
+  not_worn_min : float, default 30
+    A device at rest for so many minutes is not worn; 0: always worn.
+  frame : str, default 'auto'
+    Axes and signs. What `recognize` would correct with 'auto' is a warning here.
+  tell : callable, default None
+    Called with 'note' or 'warning' and each sentence as soon as it is known.
+  **options
+    What is not to be inferred, as in `har_jax.recognize`.
+
+  Raises UserError, with what to do, if the recording or the adapter cannot be read.
+  """
+  notices = Notices(tell)
+  if isinstance(adapter, Adapted):
+    adapter = adapter.recognizer
+  recognizer = adapter if isinstance(adapter, Recognizer) else Recognizer.load(adapter)
+  reading = recordings.read(recording, labels=labels, **options)
+  notices.note(reading.notes)
+  windowing = recognizer.windowing
+  frame = 'as_is' if frame == 'auto' else frame
+  reading, _ = rate_check.check(recognizer.signals, reading, frame, windowing)
+  notices.note(reading.notes[len(notices.notes) :])
+  notices.warn(reading.warnings + recordings.check(reading, windowing))
+  if hasattr(recognizer, 'adapter_'):
+    notices.warn(warnings_for(recognizer, reading))
+  return make_quality(reading, windowing, not_worn_min, notices.notes, notices.warnings)
+
+
+def make_quality(
+  reading: Reading,
+  windowing: Windowing,
+  not_worn_min: float | int = 30.0,
+  notes: Iterable[str] = (),
+  warnings: Iterable[str] = (),
+) -> Quality:
+  """Measures a reading. notes, warnings: all sentences on it."""
+  import pandas as pd
+
+  windows = _Windows.cut(reading, windowing)
+  is_worn = ~windows.find_not_worn(windowing, not_worn_min)
+  clock = Clock.from_reading(reading)
+  files = pd.DataFrame(_describe_files(reading, windows, is_worn, windowing)).set_index('file')
+  names = ('accelerometer', 'gyroscope')[: 1 + reading.has_gyro]
+  sensors = pd.DataFrame([_describe_sensor(reading, name) for name in names]).set_index('sensor')
+  warnings = list(warnings)
+  summary = {
+    'format': FORMAT,
+    'har_jax': har_jax.__version__,
+    'start': reading.start or None,
+    'time_zone': reading.time_zone or None,
+    'is_good': not warnings,
+    'files': files.round(4).reset_index().to_dict('records'),
+    'sensors': sensors.round(4).to_dict('index'),
+    'rest': _measure_rest(rest.find_rest(reading)),
+    'notes': list(notes),
+    'warnings': warnings,
+  }
+  times_s = [
+    clock.in_file_s(*pair) for pair in zip(windows.recording.tolist(), windows.start_s.tolist(), strict=True)
+  ]
+  names_of_files = [clock.files[number] for number in windows.recording.tolist()]
+  picture = QualityPicture(
+    names_of_files, np.array(times_s), windows.means, windows.deviations, is_worn, warnings
+  )
+  return Quality(files, sensors, summary, summary['notes'], warnings, picture)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Windows:
+  """Windows that overlap by half, as `recognize` cuts them. Mean and deviation are of acceleration, m/s²."""
+
+  recording: Int[np.ndarray, 'w']
+  start_s: Float[np.ndarray, 'w']
+  means: Float[np.ndarray, 'w 3']
+  deviations: Float[np.ndarray, 'w']
+  still: Bool[np.ndarray, 'w']
+
+  @classmethod
+  def cut(cls, reading: Reading, windowing: Windowing) -> '_Windows':
+    rows = [
+      (
+        window.recording,
+        window.start_s,
+        window.signal[:, :3].mean(axis=0),
+        np.linalg.norm(window.signal[:, :3].std(axis=0)),
+        still.is_still(window.signal[None])[0],
+      )
+      for window in recordings.overlapping_windows(reading, windowing)
+    ]
+    return cls(*map(np.array, zip(*rows, strict=True)))
+
+  def find_not_worn(self, windowing: Windowing, least_min: float | int) -> Bool[np.ndarray, 'w']:
+    parts = without_gaps(self.recording, self.start_s, windowing)
+    return np.concatenate(
+      [find_not_worn(self.still[part], self.start_s[part], least_min, windowing.seconds) for part in parts]
+    )
+
+
+def _describe_files(
+  reading: Reading, windows: _Windows, is_worn: Bool[np.ndarray, 'w'], windowing: Windowing
+) -> list[dict[str, Any]]:
+  rows, files = [], np.array(reading.files or [''] * len(reading.recordings))
+  offsets_s = reading.offsets_s or [0.0] * len(files)
+  for name in dict.fromkeys(files.tolist()):
+    numbers = np.flatnonzero(files == name).tolist()
+    lengths_s = [float(reading.recordings[number].acc.time_s[-1]) for number in numbers]
+    end_s = max(offsets_s[number] + length for number, length in zip(numbers, lengths_s, strict=True))
+    is_in_file = np.isin(windows.recording, numbers)
+    not_worn_min = float((is_in_file & ~is_worn).sum()) * windowing.step_s / 60
+    row = {'minutes': end_s / 60, 'coverage': sum(lengths_s) / max(end_s, 1e-9), 'gaps': len(numbers) - 1}
+    row |= {'worn_min': max(sum(lengths_s) / 60 - not_worn_min, 0.0), 'not_worn_min': not_worn_min}
+    rows.append({'file': name, **row})
+  return rows
+
+
+def _describe_sensor(reading: Reading, name: str) -> dict[str, Any]:
+  samples = [part.acc if name == 'accelerometer' else part.gyro for part in reading.recordings]
+  longest = max(samples, key=lambda one: len(one.values))
+  counted = np.concatenate([_rates_hz(one) for one in samples])
+  row = {'sensor': name, 'rows': sum(len(one.values) for one in samples)}
+  row |= {'rate_hz': 1 / segments.step_s(longest), 'slowest_hz': counted.min(), 'fastest_hz': counted.max()}
+  return row | {'new_values_hz': repeated_values.measure_rates_hz(longest)[1]}
+
+
+def _rates_hz(samples: Samples) -> Float[np.ndarray, '_k']:
+  """Rows a second, over ten seconds at a time; over all of a shorter recording."""
+  size = int(samples.time_s[-1] // _RATE_S)
+  if not size:
+    return np.array([(len(samples.time_s) - 1) / max(np.ptp(samples.time_s), 1e-9)])
+  edges = np.searchsorted(samples.time_s, np.arange(size + 1) * _RATE_S)
+  return np.diff(edges) / _RATE_S
+
+
+def _measure_rest(at_rest: Rest) -> dict[str, Any]:
+  calibration = still.calibrate(at_rest.means)
+  entries: dict[str, Any] = {
+    'stretches': len(at_rest.means),
+    'directions': still.count_directions(at_rest.means),
+    'noise_m_s2': None if at_rest.noise_m_s2 is None else round(at_rest.noise_m_s2, 4),
+    'gravity_error_m_s2': [round(float(error), 3) for error in _range(at_rest.errors)],
+    'calibration': None,
+  }
+  if calibration is not None:
+    entries['calibration'] = {
+      name: np.round(value, 4).tolist() for name, value in calibration._asdict().items()
+    }
+  return entries
+
+
+def _range(values: Float[np.ndarray, '_k']) -> Sequence[float]:
+  return (values.min(), values.max()) if len(values) else ()
+
+
+def _describe_rest(entries: dict[str, Any]) -> str:
+  if not entries['stretches']:
+    return 'The device is never at rest for 2.56 s, so noise, bias and gain are not known.'
+  low, high = entries['gravity_error_m_s2']
+  text = (
+    f'At rest {entries["stretches"]} times for 2.56 s: noise {entries["noise_m_s2"]:.3f} m/s², gravity '
+    f'{low:+.2f} to {high:+.2f} m/s² longer than 9.81.'
+  )
+  fit = entries['calibration']
+  if fit is None:
+    return (
+      f'{text} Bias and gain are left alone: at rest the device had {entries["directions"]} of '
+      f'{still.DIRECTIONS} directions.'
+    )
+  axes = (
+    f'{axis} = (measured {-bias:+.3f}) / {gain:.4f}'
+    for axis, bias, gain in zip(_AXES, fit['bias_m_s2'], fit['gain'], strict=True)
+  )
+  return (
+    f'{text} This calibration would reduce the mean error from {fit["before"]:.3f} to {fit["after"]:.3f}: '
+    f'{"; ".join(axes)}.'
+  )

@@ -1,0 +1,87 @@
+"""A check says on one page how good a recording is, with the warnings of `recognize`."""
+
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import worn_device
+from in_process import run_in_process
+
+import har_jax
+
+COLUMNS = ['ax', 'ay', 'az', 'gx', 'gy', 'gz']
+SIDES = np.concatenate([np.eye(3), -np.eye(3)]) * 9.80665
+
+
+def _frame(signals: np.ndarray, gap_s: float = 0.0, before_gap: int = 0) -> pd.DataFrame:
+  time_s = np.arange(len(signals)) / worn_device.RATE_HZ
+  time_s[before_gap:] += gap_s
+  return pd.DataFrame(signals, columns=COLUMNS).assign(time_s=time_s)
+
+
+def _at_rest(seconds: float, acc: np.ndarray) -> np.ndarray:
+  rng = np.random.default_rng(0)
+  size = round(seconds * worn_device.RATE_HZ)
+  return np.r_[acc, 0, 0, 0] + rng.normal(0, 0.02, (size, 6))
+
+
+WALK = worn_device.signal('walking', 60, 0)
+DAY = np.concatenate([WALK, _at_rest(90, SIDES[2]), worn_device.signal('walking', 60, 1)])
+
+
+@pytest.fixture(scope='module')
+def day() -> har_jax.Quality:
+  return har_jax.check(_frame(DAY, 30.0, len(DAY) - len(WALK)), not_worn_min=1)
+
+
+def test_a_check_tells_coverage_gaps_rates_and_time_worn(day: har_jax.Quality):
+  row = day.files.iloc[0]
+  assert row['minutes'] == pytest.approx(4.0, abs=0.01)
+  assert row['coverage'] == pytest.approx(3.5 / 4, abs=0.01)
+  assert row['gaps'] == 1
+  assert row['not_worn_min'] == pytest.approx(1.5, abs=0.1)
+  assert row['worn_min'] == pytest.approx(2.0, abs=0.1)
+  np.testing.assert_allclose(day.sensors[['rate_hz', 'slowest_hz', 'fastest_hz']].to_numpy(), 50, rtol=0.003)
+
+
+def test_noise_and_directions_are_those_of_the_rest(day: har_jax.Quality):
+  entries = day.summary['rest']
+  assert entries['noise_m_s2'] == pytest.approx(0.02, rel=0.1)
+  assert entries['directions'] == 1
+  assert entries['calibration'] is None
+  assert 'had 1 of 6 directions' in day.text
+
+
+def test_a_device_laid_on_six_sides_is_calibrated():
+  bias, gain = np.array([0.3, -0.2, 0.1]), np.array([1.01, 0.99, 1.02])
+  rest = [_at_rest(6, gain * side + bias) for side in SIDES]
+  checked = har_jax.check(_frame(np.concatenate([*rest, WALK])))
+  fit = checked.summary['rest']['calibration']
+  np.testing.assert_allclose(fit['gain'], gain, atol=1e-3)
+  np.testing.assert_allclose(fit['bias_m_s2'], bias, atol=1e-2)
+  assert '; z = (measured -0.100) / 1.0200.' in checked.text
+
+
+def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day: har_jax.Quality):
+  assert day.is_good, day.warnings
+  assert 'Nothing doubtful' in day.text
+  negated = har_jax.check(_frame(DAY * [1, 1, 1, -1, -1, -1]))
+  assert not negated.is_good
+  assert negated.summary['warnings'] == negated.warnings
+  assert 'frame=x,y,z,-x,-y,-z' in negated.text
+
+
+def test_the_command_prints_and_writes_what_python_returns(tmp_path: pathlib.Path, day: har_jax.Quality):
+  _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'day.csv', index=False)
+  flags = ('--not_worn_min=1', f'--out={tmp_path}/checked')
+  code, out, err = run_in_process('check', tmp_path / 'day.csv', *flags)
+  assert code == 0, err
+  assert (tmp_path / 'checked' / 'check.txt').read_text() == out.rsplit('\n', 2)[0] + '\n'
+  written = json.loads((tmp_path / 'checked' / 'check.json').read_text())
+  assert written['files'][0]['minutes'] == day.summary['files'][0]['minutes']
+  assert written['is_good']
+  assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
+  assert day._repr_html_().startswith('<svg')
+  assert len(day.plot().axes) == 1

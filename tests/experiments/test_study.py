@@ -55,6 +55,17 @@ def test_the_same_people_are_never_both_source_and_target(
     study_of(tmp_path, windows=tmp_path, targets=('hapt',), sources=('ucihar', 'beta'))
 
 
+@pytest.mark.parametrize('names', [('hapt', 'ucihar'), ('motionsense', 'sample_motionsense')])
+def test_an_archive_is_no_source_of_an_excerpt_of_it(
+  names: tuple[str, str], study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
+):
+  for original, name in zip(('alpha', 'beta'), names, strict=True):
+    shutil.copytree(windows / original, tmp_path / name)
+  for target in names:
+    with pytest.raises(UserError, match=f'no sources to pretrain on for {target}'):
+      study_of(tmp_path, windows=tmp_path, targets=(target,))
+
+
 def test_another_position_of_the_targets_archive_is_no_source_under_another_name(
   study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
 ):

@@ -121,3 +121,8 @@ def test_a_few_windows_tell_no_factor():
   assert gyro_agreement.factor(signals, 100) == pytest.approx(2, rel=0.1)
   turning = signals[gyro_agreement._largest(gyro_agreement._blocks(signals, 100).change)]
   assert gyro_agreement.factor(turning[:7], 100) is None
+
+
+def test_frames_are_equal_if_they_do_the_same_to_both_sensors():
+  assert frames.parse('x,y,z') == frames.parse('x,y,z,x,y,z') != frames.parse('y,x,z')
+  assert frames.parse('x,y,z') != 'x,y,z'

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
+from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def _print_comparison(adapted: 'Adapted') -> None:
     f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
     f'before and {after:.3f} after, accuracy {calibration.accuracy:.3f}.'
   )
+  sentence = prediction_sets.shortage(adapted.recognizer.set_scores, prediction_sets.COVERAGE)
+  print(sentence or 'Sets of possible activities: column `set` of `har-jax predict`.')
 
 
 def _print_counts(adapted: 'Adapted') -> None:

@@ -127,6 +127,7 @@ def head_adapter(base: Base) -> Adapter:
     'normalizer': {'mean': PHYSICAL.mean.tolist(), 'deviation': PHYSICAL.deviation.tolist()},
     'signals': base.card.signals,
     'class_logits': base.card.class_logits,
+    'set_scores': base.card.set_scores,
   }
   return make_adapter(base, base.variables, card)
 

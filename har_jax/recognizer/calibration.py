@@ -1,4 +1,6 @@
-"""Temperature scaling: calibrates a recognizer's confidence.   w windows, y classes.
+"""Calibrates a recognizer: its confidence by temperature scaling, and its prediction sets.
+
+w windows, y classes.
 
 Source: Guo et al., arXiv:1706.04599, section 4.2.
 """
@@ -12,12 +14,14 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from har_jax.errors import UserError
-from har_jax.recognizer import validation
+from har_jax.recognizer import prediction_sets, validation
 
 if TYPE_CHECKING:
   from har_jax.recognizer.recognizer import Recognizer
 
 _MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0  # bounds of the search, far beyond what data give
+# A temperature of 1 counts as so many windows: that of a dozen is noise (docs/results/sets.md).
+_PRIOR_WINDOWS = 30.0
 
 
 def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> float:
@@ -47,6 +51,11 @@ def fit_temperature(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w
   return math.exp(float(minimum.x))
 
 
+def shrink(temperature: float, windows: int) -> float:
+  """The temperature that was fitted to so many windows, closer to 1 the fewer they are."""
+  return temperature ** (windows / (windows + _PRIOR_WINDOWS))
+
+
 @dataclasses.dataclass(frozen=True)
 class Calibration:
   """The temperature, and what it changes on the windows that it was fitted to.
@@ -63,9 +72,11 @@ class Calibration:
 
 
 def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibration:
-  """Fits the temperature of the adapter to windows outside the training set.
+  """Fits temperature and prediction sets of the adapter to windows outside the training set.
 
-  `predict_proba` uses it from then on, and `save` keeps it. Predicted labels do not change.
+  `predict_proba` and `predict_set` use them from then on, and `save` keeps them. Predicted labels do not
+  change. The temperature of few windows is shrunk towards 1. The sets' scores are of the windows that the
+  temperature was fitted to; one number fitted to them hardly moves the coverage.
   Raises UserError if a label is not one of the recognizer's classes, and without a label for each window.
   """
   probabilities = recognizer.predict_proba(X)
@@ -80,10 +91,11 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
   # The logits up to a constant per window, which no probability depends on.
   logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
   logits *= recognizer.temperature
-  fitted = fit_temperature(logits, labels)
-  recognizer.set_temperature(fitted)
+  fitted = shrink(fit_temperature(logits, labels), len(labels))
   from scipy import special
 
+  scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels)
+  recognizer.set_temperature(fitted, scores.tolist())
   before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
   indices = np.arange(len(labels))
   return Calibration(

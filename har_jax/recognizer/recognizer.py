@@ -4,10 +4,11 @@ w windows, n samples, y classes.
 """
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from har_jax import config, files, storage
@@ -17,6 +18,7 @@ from har_jax.recognizer import (
   fitting,
   frame_check,
   parameters,
+  prediction_sets,
   recording_adaptation,
   recording_head,
   validation,
@@ -277,6 +279,19 @@ class Recognizer(parameters.Parameters, Estimator):
     adapted = recording_adaptation.adapt_to_recordings(probabilities, self.class_logits, own)
     return self.classes_[adapted.argmax(axis=1)]
 
+  def predict_set(
+    self, X: ArrayLike, coverage: float | int = prediction_sets.COVERAGE
+  ) -> Bool[np.ndarray, 'w y']:
+    """True for the classes that each window may be of (`prediction_sets`).
+
+    The true class is among them with this probability, if the windows are like those that
+    `calibration.calibrate` had. Warns with a `SetWarning` if these were too few; then all is True.
+    Warns as `predict`. Raises UserError unless coverage is between 0 and 1.
+    """
+    self.check_fitted()
+    prediction_sets.warn(self.set_scores, coverage)
+    return prediction_sets.make_sets(self.predict_proba(X), self.set_scores, coverage)
+
   def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """Probabilities of `classes_`. Overconfident, as neural networks are, unless calibrated.
 
@@ -315,10 +330,19 @@ class Recognizer(parameters.Parameters, Estimator):
     """Temperature of `predict_proba`."""
     return self.adapter_.card.temperature
 
-  def set_temperature(self, temperature: float) -> None:
-    """Replaces the temperature of `predict_proba`; `calibration.calibrate` does so."""
+  def set_temperature(self, temperature: float, set_scores: Sequence[float] | None = None) -> None:
+    """Replaces the temperature of `predict_proba`; `calibration.calibrate` does so.
+
+    set_scores: of prediction sets with this temperature. Those of another one do not hold any more.
+    """
     self.check_fitted()
-    self.adapter_ = self.adapter_.with_card(temperature=temperature)
+    scores = None if set_scores is None else list(set_scores)
+    self.adapter_ = self.adapter_.with_card(temperature=temperature, set_scores=scores)
+
+  @property
+  def set_scores(self) -> list[float]:
+    """Scores of prediction sets; none if it was not calibrated, or corrected since."""
+    return self.adapter_.card.set_scores or []
 
   @property
   def class_logits(self) -> Float[np.ndarray, 'y y'] | None:

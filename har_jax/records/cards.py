@@ -74,6 +74,8 @@ class Windows(Card, kw_only=True, tag='har_jax windows 2'):
 
 # Mean logits of the training windows of each class.
 ClassLogits = Annotated[list[list[Number]], Meta(max_length=10_000)]
+# Sorted scores of prediction sets (recognizer.prediction_sets).
+SetScores = Annotated[list[Fraction], Meta(max_length=1000)]
 
 
 class _Made(Card, kw_only=True):
@@ -103,15 +105,22 @@ class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
   normalization: Text = ''
   pretraining: dict[str, Any] = {}
   class_logits: ClassLogits | None = None
+  set_scores: SetScores | None = None
 
   def __post_init__(self) -> None:
     _check_class_logits(self)
+    check_set_scores(self.set_scores)
 
 
 def _check_class_logits(card: 'Base | Adapter') -> None:
   count = len(card.classes)
   if card.class_logits is not None and [len(row) for row in card.class_logits] != [count] * count:
     raise ValueError(f'class_logits is not {count} rows of {count} numbers')
+
+
+def check_set_scores(scores: list[float] | None) -> None:
+  if scores is not None and sorted(scores) != scores:
+    raise ValueError('set_scores is not sorted')
 
 
 class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCHEMA_VERSION}'):
@@ -215,11 +224,13 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   federated: Federated | None = None
   corrections: Count = 0  # of a stream's user, in the head
   class_logits: ClassLogits | None = None
+  set_scores: SetScores | None = None  # with this temperature
 
   def __post_init__(self) -> None:
     if len(set(self.classes)) < len(self.classes):
       raise ValueError('a class is named twice')
     _check_class_logits(self)
+    check_set_scores(self.set_scores)
 
   @property
   def lora(self) -> config.Lora:

@@ -73,8 +73,8 @@ def add(
   changed = wide | {path: (wide[path] + part).astype(wide[path].dtype) for path, part in parts.items()}
   corrected = copy.copy(recognizer)
   card = recognizer.adapter_.card
-  # No training window is here to measure the logits of the changed layer on.
-  entries |= {'class_logits': None}
+  # No window is here to measure the logits and probabilities of the changed layer on.
+  entries |= {'class_logits': None, 'set_scores': None}
   card = msgspec.structs.replace(card, classes=[*card.classes, *new], **entries)
   corrected.adapter_ = files.make_adapter(recognizer.base_, variables | changed, card)
   corrected.classes_ = np.array(card.classes)

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
   import pandas as pd
   from matplotlib.figure import Figure
 
+_SEPARATOR = ' | '  # of a set's activities
 _SECONDS = ('time_s', 'start_s', 'end_s')
 FORMAT = f'har_jax timeline {SCHEMA_VERSION}'
 
@@ -36,8 +38,9 @@ class Answers:
   Attributes
   ----------
   windows : DataFrame
-    A row per window, each alone: time, activity, confidence, and the probability p_<activity> of each. Times
-    in seconds count from a file's first sample; `time` is on the wall clock, if the file states it.
+    A row per window, each alone: time, activity, confidence, and the probability p_<activity> of each. `set`
+    has the activities that it may be of, with a coverage of 90 %, if enough windows calibrated the adapter.
+    Times in seconds count from a file's first sample; `time` is on the wall clock, if the file states it.
   bouts : DataFrame
     A row per bout, decoded over the windows: start, end, activity, and mean confidence (NaN if not worn).
   summary : dict
@@ -174,6 +177,9 @@ def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.D
     'activity': np.where(confidence >= rules.unknown_below, names, UNKNOWN),
     'confidence': confidence,
   }
+  if predictions.sets is not None:
+    classes = predictions.classes
+    columns['set'] = [_SEPARATOR.join(itertools.compress(classes, own)) for own in predictions.sets]
   columns |= {f'p_{name}': column for name, column in zip(predictions.classes, probabilities.T, strict=True)}
   return _to_frame(columns)
 
@@ -206,7 +212,7 @@ def _to_frame(columns: dict[str, Any]) -> 'pd.DataFrame':
   import pandas as pd
 
   # Half a pair of UTF-16, which a card's JSON may hold, is no text for pandas.
-  texts = {'file', 'activity'}.intersection(columns)
+  texts = {'file', 'activity', 'set'}.intersection(columns)
   columns |= {name: [_as_text(value) for value in columns[name]] for name in texts}
   return pd.DataFrame({_as_text(name): column for name, column in columns.items()})
 

@@ -11,6 +11,7 @@ from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
+from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
@@ -29,6 +30,8 @@ class Predictions:
   `still` is True where the device did not move. `compared`: whether the recording had enough walking for the
   recording head; None: there is no such head. `pooled_files`: how many were compared with the walking of all,
   because one of them has too little; 0: each with its own.
+  `sets`: True for the classes that a window may be of (`recognizer.prediction_sets`); None without enough
+  scores for that.
   """
 
   classes: tuple[str, ...]
@@ -40,6 +43,7 @@ class Predictions:
   tta_shifts: int = 1
   compared: bool | None = None
   pooled_files: int = 0
+  sets: Bool[np.ndarray, 'w y'] | None = None
 
   @property
   def warnings(self) -> list[str]:
@@ -91,6 +95,10 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     if compared:
       together = np.zeros(len(files)) if pooled else files
       joined = adapt_to_recordings(joined, recognizer.class_logits, together)
+  scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
+  # The recording head's probabilities are not those that were calibrated.
+  if not compared and prediction_sets.shortage(scores, coverage) is None:
+    sets = prediction_sets.make_sets(joined, scores, coverage)
   return Predictions(
     classes,
     np.array(recording),
@@ -101,6 +109,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     int(recognizer.tta_shifts),  # JSON has no NumPy integers
     compared,
     pooled,
+    sets,
   )
 
 

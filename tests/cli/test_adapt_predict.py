@@ -111,6 +111,8 @@ def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, ada
   card = recognizer.adapter_.card
   assert card.temperature not in (0.0, 1.0)
   assert f'Temperature {card.temperature:.2f}' in adapted[0]
+  assert len(card.set_scores) == 18
+  assert 'column `set` of `har-jax predict`' in adapted[0]
   assert (card.rank, card.alpha) == (4, 8.0)
   assert card.split.windows == {'train': 69, 'validation': 18}
 
@@ -230,6 +232,7 @@ def test_each_window_has_a_probability_per_class(folder: pathlib.Path, predicted
     assert sum(probabilities.values()) == pytest.approx(1, abs=2e-4)
     best = max(probabilities, key=lambda name: probabilities[name])
     assert float(row['confidence']) == probabilities[best]
+    assert best in row['set'].split(' | ')
     assert row['activity'] == ('unknown' if probabilities[best] < 0.4 else best)
   assert np.diff([float(row['time_s']) for row in rows]).min() == pytest.approx(1.28)
 

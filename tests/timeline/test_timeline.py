@@ -166,6 +166,16 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
   assert answers.summary['gap_minutes'] == 0
 
 
+def test_a_window_that_may_be_of_several_activities_names_them(tmp_path):
+  sets = np.array([[True, False], [True, True]])
+  predictions = dataclasses.replace(_predictions([0, 1]), sets=sets)
+  reading = _reading([3.84], [''], [0.0])
+  make_answers(predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD).save(tmp_path)
+  header, *rows = (tmp_path / 'windows.csv').read_text().splitlines()
+  assert header == 'time_s,activity,confidence,set,p_run,p_sit'
+  assert [row.split(',')[3] for row in rows] == ['run', 'run | sit']
+
+
 def test_minutes_add_up_to_the_recorded_time():
   # 64 s of activity, 76.8 s unworn, and 40 s after the last window.
   still = [False] * 49 + [True] * 60

@@ -1,0 +1,243 @@
+"""Measure prediction sets and shrunk temperatures on people who gave no label, and fill docs/results/sets.md.
+
+python docs/studies/sets.py --windows=windows
+python docs/studies/sets.py --nomeasure
+
+Half of a kind's people give the training windows. They calibrate, or another quarter does.
+The last quarter is tested.
+"""
+
+import dataclasses
+import math
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import unseen
+from absl import flags
+from jaxtyping import Bool, Float
+from scipy import special
+
+from har_jax.cli import command
+from har_jax.recognizer import calibration, prediction_sets
+from har_jax.recognizer.recording_adaptation import adapt_to_recordings
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure again', flag_values=FLAGS)
+TABLE = unseen.TABLE.with_name('sets.csv')
+TEMPERATURES, PAGE = TABLE.with_name('temperatures.csv'), unseen.PAGE.with_name('sets.md')
+KINDS = (
+  unseen.Kind('pocket', 'pdiot'),
+  unseen.Kind('wrist, falls', 'weda_fall'),
+  unseen.Kind('waist', 'hapt'),
+)
+_SEEDS, _COVERAGES = (0, 1, 2), (0.8, 0.9, 0.95)
+_LABELS = 10  # windows of each activity to train on
+_CALIBRATED = (2, 5, 30)  # more of these people
+_MOST_OTHERS, _MOST_TESTED = 600, 1500  # windows of other people
+_SLACK = 0.02  # by which a person's coverage may miss what was asked for
+_PENALTY = 0.1  # of regularized sets, for each class after the first
+LEAST = 'least ambiguous'
+_ADAPTED = f'{LEAST}, answers adapted to the recording'
+_FEW, _REPEATS = (5, 12, 25, 50, 150), 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Answered:
+  """Answers to windows of a kind.   part: 0 same people as the training windows, 1 others, 2 to test on."""
+
+  logits: Float[np.ndarray, 'w y']
+  class_logits: Float[np.ndarray, 'y y']
+  labels: np.ndarray
+  people: np.ndarray
+  part: np.ndarray
+
+  def select(self, windows: int | None) -> np.ndarray:
+    """Indices to calibrate on: so many of each activity of the same people, or all of other people."""
+    if windows is None:
+      return np.flatnonzero(self.part == 1)
+    own = np.flatnonzero(self.part == 0)
+    return np.concatenate([own[self.labels[own] == label][:windows] for label in np.unique(self.labels)])
+
+
+def answer(kind: unseen.Kind, seed: int) -> Answered:
+  """Answers of a linear head on the frozen bundled base."""
+  from har_jax import Recognizer, files
+
+  signals, activities, people = unseen.load(kind)
+  rng = np.random.default_rng(seed)
+  order = rng.permutation(np.unique(people))
+  half, quarter = len(order) // 2, len(order) // 4
+  parts = [np.isin(people, own) for own in np.split(order, [half, half + quarter])]
+  train, own = [], []
+  for name in np.unique(activities):
+    indices = rng.permutation(np.flatnonzero(parts[0] & (activities == name)))
+    if len(indices) >= _LABELS + max(_CALIBRATED) and (parts[2] & (activities == name)).any():
+      train.append(indices[:_LABELS])
+      own.append(indices[_LABELS : _LABELS + max(_CALIBRATED)])
+  fitted = np.concatenate(train)
+  is_class = np.isin(activities, activities[fitted])
+  others, tested = (
+    rng.permutation(np.flatnonzero(part & is_class))[:most]
+    for part, most in zip(parts[1:], (_MOST_OTHERS, _MOST_TESTED), strict=True)
+  )
+  base = files.bundled_base()
+  model = Recognizer(base, method='linear', validation_fraction=0.0).fit(signals[fitted], activities[fitted])
+  indices = np.concatenate([*own, others, tested])
+  logits = np.log(np.maximum(model.probabilities(signals[indices]), 1e-30))
+  part = np.repeat([0, 1, 2], [len(np.concatenate(own)), len(others), len(tested)])
+  assert model.class_logits is not None
+  labels = np.searchsorted(model.classes_, activities[indices])
+  return Answered(logits, model.class_logits, labels, people[indices], part)
+
+
+def scores_of(sets: str, probabilities: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
+  """The score of each class: its probability's complement, or the mass of the more probable ones."""
+  if not sets.startswith('adaptive'):
+    return 1 - probabilities
+  order = np.argsort(-probabilities, axis=1)
+  rank = np.argsort(order, axis=1)
+  sums = np.cumsum(np.take_along_axis(probabilities, order, axis=1), axis=1)
+  mass = np.take_along_axis(sums, rank, axis=1) - probabilities
+  return mass + (_PENALTY * np.maximum(rank - 1, 0) if sets.endswith('regularized') else 0)
+
+
+def _within(scores: np.ndarray, calibrated: np.ndarray, coverage: float) -> Bool[np.ndarray, '...']:
+  rank = math.ceil((len(calibrated) + 1) * coverage - 1e-9)
+  return scores <= (np.sort(calibrated)[rank - 1] if rank <= len(calibrated) else np.inf)
+
+
+def make(
+  sets: str, probabilities: Float[np.ndarray, 'w y'], chosen: np.ndarray, labels: np.ndarray, coverage: float
+) -> Bool[np.ndarray, 'w y']:
+  """Sets of all windows, calibrated on those chosen."""
+  if sets == LEAST:
+    fitted = prediction_sets.fit_scores(probabilities[chosen], labels[chosen])
+    return prediction_sets.make_sets(probabilities, fitted.tolist(), coverage)
+  scores = scores_of(sets, probabilities)
+  true = scores[chosen, labels[chosen]]
+  if sets.endswith('by activity'):
+    by_class = [true[labels[chosen] == label] for label in range(scores.shape[1])]
+    made = [_within(scores[:, label], own, coverage) for label, own in enumerate(by_class)]
+    return np.stack(made, axis=1)
+  return _within(scores, true, coverage)
+
+
+def measure(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
+  """Rows of TABLE: mean coverage of the tested people, how many reach it, and mean size."""
+  tested, labels = answered.part == 2, answered.labels
+  for windows in (*_CALIBRATED, None):
+    chosen = answered.select(windows)
+    fitted = calibration.fit_temperature(answered.logits[chosen], labels[chosen])
+    temperature = calibration.shrink(fitted, len(chosen))
+    probabilities = special.softmax(answered.logits / temperature, axis=1)
+    adapted = adapt_to_recordings(probabilities, answered.class_logits / temperature, answered.people)
+    for sets in (LEAST, _ADAPTED, f'{LEAST}, by activity', 'adaptive', 'adaptive, regularized'):
+      for coverage in _COVERAGES:
+        if sets == _ADAPTED:
+          fitted_scores = prediction_sets.fit_scores(probabilities[chosen], labels[chosen]).tolist()
+          made = prediction_sets.make_sets(adapted, fitted_scores, coverage)
+        else:
+          made = make(sets, probabilities, chosen, labels, coverage)
+        is_covered, true = made[tested, labels[tested]], labels[tested]
+        people = answered.people[tested]
+        by_person = [is_covered[people == person].mean() for person in np.unique(people)]
+        yield {
+          'kind': kind.name,
+          'seed': seed,
+          'calibrated_on': 'other people' if windows is None else f'same people, {windows} of each activity',
+          'sets': sets,
+          'asked': coverage,
+          'coverage': round(float(np.mean(by_person)), 4),
+          'people_covered': round(float(np.mean(np.array(by_person) >= coverage - _SLACK)), 4),
+          'size': round(float(made[tested].sum(axis=1).mean()), 3),
+          'least_covered_activity': round(min(is_covered[true == n].mean() for n in np.unique(true)), 4),
+        }
+
+
+def measure_temperatures(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
+  """Rows of TEMPERATURES: calibration error of the tested people's windows, mean over repeated draws."""
+  tested, own = answered.part == 2, np.flatnonzero(answered.part == 0)
+  true, rng = answered.labels[tested], np.random.default_rng(seed)
+  for windows in _FEW:
+    errors = []
+    for _ in range(_REPEATS):
+      chosen = rng.permutation(own)[:windows]
+      fitted = calibration.fit_temperature(answered.logits[chosen], answered.labels[chosen])
+      for temperature in (1.0, fitted, calibration.shrink(fitted, windows)):
+        probabilities = special.softmax(answered.logits[tested] / temperature, axis=1)
+        errors.append(calibration_error(probabilities, true))
+    none, fitted_only, shrunk = np.mean(np.reshape(errors, (_REPEATS, 3)), axis=0).round(4)
+    yield {
+      'kind': kind.name,
+      'seed': seed,
+      'windows': windows,
+      'not_calibrated': none,
+      'fitted': fitted_only,
+      'shrunk': shrunk,
+    }
+
+
+def calibration_error(probabilities: Float[np.ndarray, 'w y'], labels: np.ndarray) -> float:
+  """Expected calibration error with 15 bins of equal width."""
+  confidence = probabilities.max(axis=1)
+  gap = confidence - (probabilities.argmax(axis=1) == labels)
+  bins = np.minimum((15 * confidence).astype(int), 14)
+  return float(np.abs(np.bincount(bins, gap)).sum() / len(labels))
+
+
+def main() -> dict[str, Any]:
+  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
+  rows: list[dict[str, Any]] = []
+  temperatures: list[dict[str, Any]] = []
+  for kind in KINDS if _MEASURE.value else ():
+    for seed in _SEEDS:
+      with warnings.catch_warnings(action='ignore'):
+        answered = answer(kind, seed)
+      rows.extend(measure(kind, seed, answered))
+      temperatures.extend(measure_temperatures(kind, seed, answered))
+      print(kind.name, seed, sep='\t', flush=True)
+  if rows:
+    csv_table.write(pd.DataFrame(rows), TABLE)
+    csv_table.write(pd.DataFrame(temperatures), TEMPERATURES)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  return {'out': TABLE}
+
+
+def summary(rows: pd.DataFrame, temperatures: pd.DataFrame) -> str:
+  """Three tables: by sets, by coverage and kind, and of temperatures."""
+  figures = ['coverage', 'people_covered', 'size', 'least_covered_activity']
+  names = ['mean coverage', 'people covered', 'mean size', 'least covered activity']
+  sets = rows[rows.asked == 0.9].groupby(['calibrated_on', 'sets'], sort=False)[figures].mean().reset_index()
+  sets.columns = ['calibrated on', 'sets', *names]
+  least = rows[(rows.sets == LEAST) & rows.calibrated_on.str.contains(' 5 of')]
+  kinds = least.groupby(['kind', 'asked'], sort=False)[figures].mean().reset_index()
+  kinds.columns = ['kind', 'asked', *names]
+  errors = temperatures.drop(columns=['kind', 'seed']).groupby('windows').mean().reset_index()
+  errors.columns = ['windows', 'not calibrated', 'fitted', 'fitted and shrunk']
+  parts = {
+    'Coverage of 90 %, mean of kinds and seeds': _rounded(sets),
+    f'Sets that are {LEAST}, calibrated on 5 windows of each activity of the same people': _rounded(kinds),
+    'Expected calibration error on other people, by windows that calibrated': _rounded(errors),
+  }
+  return '\n\n'.join(f'**{title}**\n\n{markdown.tabulated(table)}' for title, table in parts.items())
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+  figures = [name for name in table.select_dtypes('float') if name != 'asked']
+  return table.assign(**{name: table[name].map('{:.3f}'.format) for name in figures}).astype(str)
+
+
+def filled(page: str) -> str:
+  """The page with the tables."""
+  text = summary(csv_table.read(TABLE), csv_table.read(TEMPERATURES))
+  return markdown.fill(page, 'python docs/studies/sets.py', text)
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -1,0 +1,81 @@
+"""Prediction sets: the activities that a window may be of, at a coverage that the user asks for.
+
+w windows, y classes, s scores.
+
+The score of a labeled window outside the training set is one minus the probability of its true class. A class
+is in a window's set if its own score is at most a quantile of these. If windows are exchangeable, the true
+class is in the set with at least the probability asked for. These are the least ambiguous sets of split
+conformal prediction. docs/results/sets.md has what was measured, and which others were tried.
+Source: Sadinle, Lei and Wasserman, arXiv:1609.00451; Angelopoulos and Bates, arXiv:2107.07511, section 1.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from har_jax.errors import UserError
+
+COVERAGE = 0.9  # of the sets in windows.csv
+MOST_SCORES = 200  # in a card
+_DIGITS = 6
+_TINY = 1e-9  # (9 + 1) * 0.9 is no more than 9
+
+
+class SetWarning(UserWarning):
+  """Too few windows were held out for the coverage that was asked for."""
+
+
+def fit_scores(
+  probabilities: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']
+) -> Float[np.ndarray, 's']:
+  """Sorted scores of labeled windows outside the training set, for a card.
+
+  Of more than MOST_SCORES windows, the largest score of each of as many blocks of neighbors: sets may become
+  larger by this, but never lose coverage. Scores are rounded up, for the same reason.
+  """
+  scores = np.sort(1 - probabilities[np.arange(len(labels)), labels].astype(np.float64))
+  count = min(len(scores), MOST_SCORES)
+  last = np.ceil(np.arange(1, count + 1) * len(scores) / max(count, 1) - _TINY).astype(int) - 1
+  return np.minimum(np.ceil(scores[last] * 10**_DIGITS) / 10**_DIGITS, 1.0)
+
+
+def shortage(scores: Sequence[float], coverage: float | int) -> str | None:
+  """A sentence if the scores are too few for the coverage, so that each set is of all activities."""
+  if _rank(len(scores), coverage) <= len(scores):
+    return None
+  needed = math.ceil(coverage / (1 - coverage) - _TINY)
+  return (
+    f'Sets with a coverage of {100 * coverage:g} % need {needed} labeled windows outside the training set, '
+    f'and there are {len(scores)}, so each set is of all activities. Label more windows.'
+  )
+
+
+def warn(scores: Sequence[float], coverage: float | int) -> None:
+  """Warns of the shortage, if there is one, where a user called the caller."""
+  if (sentence := shortage(scores, coverage)) is not None:
+    warnings.warn(sentence, SetWarning, stacklevel=3)
+
+
+def make_sets(
+  probabilities: Float[np.ndarray, 'w y'], scores: Sequence[float], coverage: float | int
+) -> Bool[np.ndarray, 'w y']:
+  """True: the class is in the window's set, as the most probable one always is.
+
+  All is True if the scores are too few. Raises UserError unless coverage is between 0 and 1.
+  """
+  rank = _rank(len(scores), coverage)
+  if rank > len(scores):
+    return np.ones(probabilities.shape, bool)
+  sets = 1 - probabilities <= scores[rank - 1]
+  sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
+  return sets
+
+
+def _rank(count: int, coverage: float | int) -> int:
+  """Rank of the score that is the quantile, from 1; more than `count` if that is too few."""
+  if not 0 < coverage < 1:
+    raise UserError(f'coverage is {coverage!r}; give a number between 0 and 1, such as {COVERAGE}')
+  return math.ceil((count + 1) * coverage - _TINY)

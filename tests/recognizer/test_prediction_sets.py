@@ -1,0 +1,114 @@
+"""Prediction sets: quantile by hand, coverage of exchangeable windows, cards, when they are dropped."""
+
+import copy
+import math
+import pathlib
+import warnings
+
+import msgspec
+import numpy as np
+import pytest
+from labeled_windows import LABELS, SIGNALS
+
+from har_jax import records
+from har_jax.errors import UserError
+from har_jax.recognizer.calibration import calibrate, shrink
+from har_jax.recognizer.prediction_sets import MOST_SCORES, SetWarning, fit_scores, make_sets, shortage
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.stream import head_update
+
+
+def _draw(rng: np.random.Generator, windows: int) -> tuple[np.ndarray, np.ndarray]:
+  """Probabilities of four classes that are too sure, and labels."""
+  labels = rng.integers(4, size=windows)
+  logits = 3 * rng.standard_normal((windows, 4)) + 4 * np.eye(4)[labels]
+  return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), labels
+
+
+def test_the_threshold_is_the_quantile_by_hand():
+  scores = [0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7]
+  probabilities = np.array([[0.66, 0.31, 0.03], [0.4, 0.39, 0.21]])
+  # The 9th of 9 scores: ceil((9 + 1) * 0.9). So classes of 0.3 and more, and the most probable one.
+  np.testing.assert_array_equal(make_sets(probabilities, scores, 0.9), [[1, 1, 0], [1, 1, 0]])
+  # The 5th, 0.35: classes of 0.65 and more.
+  np.testing.assert_array_equal(make_sets(probabilities, scores, 0.5), [[1, 0, 0], [1, 0, 0]])
+  # The 10th, which nine windows do not have.
+  assert make_sets(probabilities, scores, 0.91).all()
+
+
+@pytest.mark.parametrize('windows', [9, 30, 1000])
+@pytest.mark.parametrize('coverage', [0.8, 0.9])
+def test_exchangeable_windows_are_covered_as_asked(windows: int, coverage: float):
+  rng, repeats, covered = np.random.default_rng(0), 2000, []
+  for _ in range(repeats):
+    probabilities, labels = _draw(rng, windows + 1)
+    scores = fit_scores(probabilities[:-1], labels[:-1])
+    covered.append(make_sets(probabilities[-1:], scores.tolist(), coverage)[0, labels[-1]])
+  # At least as asked, but for four standard errors, and no more than ties and blocks of scores explain.
+  deviation = 4 * math.sqrt(coverage * (1 - coverage) / repeats)
+  most = coverage + 1 / (min(windows, MOST_SCORES) + 1)
+  # A window whose most probable class is right is covered whatever the scores.
+  most = max(most, (_draw(rng, 5000)[0].argmax(axis=1) == 0).mean())
+  assert coverage - deviation <= np.mean(covered) <= most + deviation
+
+
+def test_a_card_has_few_scores_that_lose_no_coverage():
+  probabilities, labels = _draw(np.random.default_rng(1), 1234)
+  scores, every = fit_scores(probabilities, labels), np.sort(1 - probabilities[np.arange(1234), labels])
+  assert len(scores) == MOST_SCORES
+  assert scores[-1] == pytest.approx(every[-1], abs=1e-6)
+  for coverage in np.arange(0.05, 0.96, 0.05):
+    exact = every[math.ceil(1235 * coverage) - 1]
+    ours = scores[math.ceil((MOST_SCORES + 1) * coverage - 1e-9) - 1]
+    assert exact <= ours <= every[min(math.ceil(1235 * coverage) + 14, 1233)] + 1e-6
+
+
+def test_too_few_windows_give_all_classes_and_a_sentence(fitted: Recognizer):
+  with pytest.warns(SetWarning, match='of 90 % need 9 labeled windows .* there are 0, so each set is of all'):
+    assert fitted.predict_set(SIGNALS[:3]).all()
+  recognizer = copy.copy(fitted)
+  calibrate(recognizer, SIGNALS[:12], LABELS[:12])
+  with pytest.warns(SetWarning, match='of 95 % need 19 labeled windows .* there are 12'):
+    assert recognizer.predict_set(SIGNALS[:3], coverage=0.95).all()
+  assert shortage([0.1] * 9, 0.9) is None
+  assert shortage([0.1] * 8, 0.9) is not None
+  with pytest.raises(UserError, match='coverage is 90; give a number between 0 and 1'):
+    fitted.predict_set(SIGNALS[:3], coverage=90)
+
+
+def test_sets_are_saved_and_hold_the_answer(fitted: Recognizer, tmp_path: pathlib.Path):
+  recognizer = copy.copy(fitted)
+  calibrate(recognizer, SIGNALS, LABELS)
+  with warnings.catch_warnings(action='error'):
+    sets = recognizer.predict_set(SIGNALS, coverage=0.9)
+  assert sets.shape == (len(SIGNALS), 3)
+  assert not sets.all()
+  probabilities = recognizer.predict_proba(SIGNALS)
+  assert sets[np.arange(len(sets)), probabilities.argmax(axis=1)].all()
+  recognizer.save(tmp_path)
+  np.testing.assert_array_equal(Recognizer.load(tmp_path).predict_set(SIGNALS), sets)
+
+
+def test_sets_are_dropped_with_another_head_or_temperature(fitted: Recognizer):
+  recognizer = copy.copy(fitted)
+  calibrate(recognizer, SIGNALS, LABELS)
+  features = head_update.methods.output_layer(recognizer.variables_) + '/kernel'
+  added = np.zeros((recognizer.variables_[features].shape[0] + 1, 3))
+  assert head_update.add(recognizer, added).set_scores == []
+  recognizer.set_temperature(2.0)
+  assert recognizer.set_scores == []
+
+
+@pytest.mark.parametrize('scores', [[0.2, 0.1], [0.5, 1.5], [-0.1], [math.nan], ['0.1'], [0.5] * 1001])
+def test_scores_that_are_none_are_refused(fitted: Recognizer, scores: list[float]):
+  entries = records.to_json(fitted.adapter_.card)
+  assert msgspec.convert(entries | {'set_scores': [0.1, 0.2]}, records.Adapter).set_scores == [0.1, 0.2]
+  with pytest.raises(UserError, match='set_scores'):
+    records.check(entries | {'set_scores': scores}, records.Adapter, 'the card', to_do='give others')
+
+
+def test_few_windows_move_the_temperature_little():
+  assert shrink(4.0, 30) == pytest.approx(2.0)  # as many as the prior: half of its logarithm
+  assert 1 < shrink(4.0, 1) < 1.05
+  assert shrink(4.0, 30_000) == pytest.approx(4.0, rel=0.01)
+  assert shrink(0.25, 30) == pytest.approx(0.5)

@@ -96,8 +96,8 @@ def run(
         if stop() or any(process.poll() for process in processes):
           break
         time.sleep(_POLL_S)
-        bar.update(finished() - bar.n)
-        if is_terminal:
+        if is_terminal or finished() > bar.n:  # in a file, each refresh would be a line
+          bar.update(finished() - bar.n)
           bar.refresh()  # the time that passes
       bar.update(finished() - bar.n)
       failed = [(job, process.returncode) for job, process in enumerate(processes) if process.returncode]

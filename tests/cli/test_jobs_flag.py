@@ -24,6 +24,9 @@ told = [sys.argv[1], shard, sorted(os.sched_getaffinity(0)), is_deaf]
 shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv]
 (out / f'shown{shard[0]}.json').write_text(json.dumps(shown))
 (out / f'job{shard[0]}.json').write_text(json.dumps(told))
+if given['does'] == 'pause':
+  import time
+  time.sleep(2)
 if given['does'] == f'fail{shard[0]}':
   sys.exit('no such windows')
 if given['does'] == 'wait' or given['does'].startswith('fail'):
@@ -81,6 +84,12 @@ def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(
   run()
   shown = [json.loads((tmp_path / f'shown{number}.json').read_text()) for number in range(2)]
   assert shown == [['1', not is_terminal], ['2', not is_terminal]]
+
+
+def test_a_file_gets_a_line_for_each_finished_run(run, values: flags.FlagValues, capfd):
+  values['progress'].value, values['does'].value = True, 'pause'
+  run()
+  assert 2 <= capfd.readouterr().err.count('runs:') <= 4  # the first, and two runs
 
 
 def test_a_job_that_fails_ends_the_others(run, values: flags.FlagValues, tmp_path: pathlib.Path, capfd):

@@ -28,7 +28,7 @@ _CORRELATION = 0.3
 _SURE_CORRELATION = 0.5  # for a lag: it is the best of many
 _MOST_LAGS, _MOST_S = 40, 600  # 10 s both ways, on the first ten minutes
 # Lags of up to half a second: as recorded, 0.1 s at most for 90 people and positions of eight archives.
-_NEAR_LAGS, _NEAR_LAG_S, _SHORT_LAG_S, _AS_ALIKE = 5, 0.1, 0.15, 0.85
+_NEAR_LAGS, _NEAR_LAG_S, _SHORT_LAG_S, _AS_ALIKE, _FEW_MOMENTS = 5, 0.1, 0.15, 0.85, 100
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
 
 # Scaled axis by axis, as for a network: mean and deviation are within this of 0 and 1.
@@ -200,7 +200,12 @@ def lag_s(acc: Samples, gyro: Samples) -> float:
       for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
     ]
   best, lag = max(fits)
-  is_late = best > _SURE_CORRELATION and usual < _AS_ALIKE * best and abs(lag) > _SHORT_LAG_S
+  is_late = (
+    len(turns[0]) > _FEW_MOMENTS
+    and best > _SURE_CORRELATION
+    and usual < _AS_ALIKE * best
+    and abs(lag) > _SHORT_LAG_S
+  )
   return round(float(lag), 2) if is_late else 0.0
 
 

@@ -1,6 +1,6 @@
 """Faults of sensors that their numbers tell: copies, noise, wrong gravity at rest, axes that change.
 
-c moments of a quarter second, k seconds or stretches.
+m moments of a quarter second, c changes between them, k seconds or stretches.
 """
 
 import itertools
@@ -24,7 +24,7 @@ _NOISE_M_S2, _WHITE, _USUAL_NOISE_M_S2 = 1.25, 0.7, 0.1
 _AROUND = 6  # moments before and after a change
 # Change of gravity there, in the axes of the first sample: 1.9 to 2.1 g if acceleration is negated, 0.7 to
 # 1.8 with other axes. Arms and legs that swing have 1 g, too, but again and again.
-_JUMP_G, _AGAIN, _CALM_G, _STEADY_G, _CALM_RAD_S = 1.25, 0.65, (0.6, 1.4), 0.25, 4.0
+_JUMP_G, _AGAIN, _CALM_G, _STEADY_G, _TURNED_RAD = 1.25, 0.65, (0.6, 1.4), 0.25, 1.0
 
 
 def find(reading: Reading) -> Iterator[str]:
@@ -114,18 +114,27 @@ def _changes(recording: Recording) -> tuple[Float[np.ndarray, 'c'], Float[np.nda
   if len(index) < size:
     return np.zeros(0), np.zeros(0)
   acc_g, gyro = acc[in_acc] / STANDARD_GRAVITY_M_S2, gyro[in_gyro]
+  turned = np.lib.stride_tricks.sliding_window_view(gyro, size, axis=0).cumsum(axis=2) * infer.MOMENT_S
+  is_calm = (np.linalg.norm(turned, axis=1) < _TURNED_RAD).all(axis=1)
+  is_calm &= index[size - 1 :] - index[: len(index) - size + 1] == size - 1
+  time_s = (index[_AROUND : len(index) - _AROUND] + 0.5) * infer.MOMENT_S
+  # Else a swing would look like a jump to a gyroscope of the opposite sign.
+  jumps_g = np.minimum(_jumps_by(acc_g, gyro, size), _jumps_by(acc_g, -gyro, size))
+  return time_s, np.where(is_calm, jumps_g, 0.0)
+
+
+def _jumps_by(
+  acc_g: Float[np.ndarray, 'm 3'], gyro: Float[np.ndarray, 'm 3'], size: int
+) -> Float[np.ndarray, 'c']:
+  """Changes of gravity within `size` moments, without the middle one; 0 if its length changes."""
   turns = gyro_agreement.rotations((gyro[1:] + gyro[:-1]) / 2 * infer.MOMENT_S)
   to_start = np.stack(list(itertools.accumulate(turns, np.matmul, initial=np.eye(3))))
-  around = np.lib.stride_tricks.sliding_window_view(np.einsum('cij,cj->ci', to_start, acc_g), size, axis=0)
-  # Without the moment of the change, in which both mix.
+  around = np.lib.stride_tricks.sliding_window_view(np.einsum('mij,mj->mi', to_start, acc_g), size, axis=0)
   sides = around[..., :_AROUND], around[..., _AROUND + 1 :]
   before, after = (side.mean(axis=2) for side in sides)
-  is_calm = index[size - 1 :] - index[: len(index) - size + 1] == size - 1
-  speeds = np.lib.stride_tricks.sliding_window_view(np.linalg.norm(gyro, axis=1), size)
-  is_calm &= (speeds < _CALM_RAD_S).all(axis=1)
+  is_steady = np.ones(len(around), bool)
   for side, mean in zip(sides, (before, after), strict=True):
     lengths_g = np.linalg.norm(side, axis=1)
-    is_calm &= ((lengths_g > _CALM_G[0]) & (lengths_g < _CALM_G[1])).all(axis=1)
-    is_calm &= np.abs(np.linalg.norm(mean, axis=1) - 1) < _STEADY_G
-  time_s = (index[_AROUND : len(index) - _AROUND] + 0.5) * infer.MOMENT_S
-  return time_s, np.where(is_calm, np.linalg.norm(after - before, axis=1), 0.0)
+    is_steady &= ((lengths_g > _CALM_G[0]) & (lengths_g < _CALM_G[1])).all(axis=1)
+    is_steady &= np.abs(np.linalg.norm(mean, axis=1) - 1) < _STEADY_G
+  return np.where(is_steady, np.linalg.norm(after - before, axis=1), 0.0)

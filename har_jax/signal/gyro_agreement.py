@@ -7,6 +7,7 @@ acceleration averages out over a stride. The relation is linear in acceleration,
 A wrong sampling rate and a wrong scale of the gyroscope change the angle by a factor, which the fit tells.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ _RATIO = 1.5
 # Of the change, what rotating back may leave at most: a gyroscope out of step explains nothing.
 _MAX_REMAINING = 0.5
 _PARTS = 4
+_SCALES = (1.0, 1.7)  # that of PDIoT's Respeck
 _BY_CHANCE = 4.0  # standard deviations
 # Factors on the angle. Of 207 people and positions of seven archives as recorded, none is so much better
 # explained by another factor than 1. Read at twice or half the rate, over half of them are.
@@ -70,20 +72,22 @@ def check(
   """Compares all signed permutations of the gyroscope's axes on the calm windows that rotate most.
 
   First on those in which gravity moves. If they do not tell, also on those in which only the gyroscope
-  rotates: with wrong axes, a turn about the vertical would move gravity.
+  rotates: with wrong axes, a turn about the vertical would move gravity. Last, with a larger gyroscope: one
+  that reports too little explains little of gravity's rotation, whatever its axes.
   `expected`: the one to compare with the others; by default the identity.
   """
   blocks = _blocks(signals, rate_hz)
   turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
   expected = np.eye(3) if expected is None else expected
   sizes = blocks.change, np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN))
-  agreements = [_compare(blocks.only(_largest(blocks.calm * size)), expected) for size in sizes]
-  decided = [
-    agreement
-    for agreement in agreements
-    if agreement.is_unique or (agreement.is_known and agreement.gyro is None)
-  ]
-  return (decided or agreements)[0]
+  agreements = []
+  for scale, size in itertools.product(_SCALES, sizes):
+    scaled = blocks._replace(gyro=scale * blocks.gyro)
+    agreement = _compare(scaled.only(_largest(blocks.calm * size)), expected)
+    if agreement.is_unique or (agreement.is_known and agreement.gyro is None):
+      return agreement
+    agreements.append(agreement)
+  return agreements[0]
 
 
 def changes(

@@ -166,6 +166,13 @@ def test_a_model_of_many_positions_names_both_sensors_and_corrects_neither(measu
   assert all(way in warning for way in ways), warning
 
 
+def test_a_gyroscope_that_is_negated_and_too_small_is_named_with_both():
+  """PDIoT's Respeck has such a gyroscope. It explains little of gravity's rotation, whatever its axes."""
+  finding = _check(SIGNALS * np.float32([1, 1, 1, -0.29, -0.29, -0.29]), 'as_is')
+  assert 'Gravity turns 3.4 times as fast' in finding.warnings[0]
+  assert 'frame=x,y,z,-x,-y,-z would correct it' in finding.warnings[1]
+
+
 def test_a_gyroscope_whose_sign_changes_half_way_is_warned_of():
   half = len(SIGNALS) // 2
   order = np.random.default_rng(0).permutation(len(SIGNALS))

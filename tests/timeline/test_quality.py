@@ -85,3 +85,15 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path: pathlib.Pat
   assert 'not worn' in (tmp_path / 'checked' / 'check.svg').read_text()
   assert day._repr_html_().startswith('<svg')
   assert len(day.plot().axes) == 1
+
+
+@pytest.mark.parametrize(
+  ('name', 'words'), [('Biceps_1', []), ('Slowwalking_1', []), ('Stairs_down_1', ['7.5 s'])]
+)
+def test_real_exports_are_sound_or_too_short(archives_folder: pathlib.Path, name: str, words: list[str]):
+  path = archives_folder / 'sensor_logger' / f'sensor_logger_{name}.zip'
+  if not path.exists():
+    pytest.skip('the real exports of Sensor Logger are not here')
+  warnings = har_jax.check(path).warnings
+  assert len(warnings) == len(words)
+  assert all(word in warning for word, warning in zip(words, warnings, strict=True))

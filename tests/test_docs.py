@@ -305,7 +305,17 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
 
 @pytest.mark.parametrize(
   'name',
-  ['continual', 'corrections', 'errors', 'federated', 'method_costs', 'sets', 'time_and_memory', 'unseen'],
+  [
+    'checks',
+    'continual',
+    'corrections',
+    'errors',
+    'federated',
+    'method_costs',
+    'sets',
+    'time_and_memory',
+    'unseen',
+  ],
 )
 def test_a_page_of_measurements_follows_from_its_table(name: str, monkeypatch: pytest.MonkeyPatch):
   monkeypatch.syspath_prepend(_ROOT / 'docs' / 'studies')  # one study imports another

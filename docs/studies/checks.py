@@ -52,7 +52,7 @@ CAUSES = {
   'smoothed': 'gravity alone, or smoothed',
   'time of the gyroscope': 'turns with angular velocity if',
 }
-_TURN = np.float32([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+_TURN = np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32)
 _Change = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -95,14 +95,14 @@ FAULTS: dict[str, tuple[str, _Change]] = {
   'gyroscope a copy of acceleration': ('copy', lambda acc, gyro: (acc, acc)),
   'gyroscope 15 samples late': ('time of the gyroscope', lambda acc, gyro: (acc, np.roll(gyro, 15, axis=0))),
   'noise of 3 m/s²': ('noise', _noisy),
-  'bias of 2 m/s² on y': ('bias or gain', lambda acc, gyro: (acc + np.float32([0, 2, 0]), gyro)),
+  'bias of 2 m/s² on y': ('bias or gain', lambda acc, gyro: (acc + np.array([0, 2, 0], np.float32), gyro)),
   'means of two seconds': ('smoothed', _smoothed),
 }
 
 
 def main() -> None:
   if _MEASURE.value:
-    csv_table.write(pd.DataFrame(_rows(pathlib.Path(_ARCHIVES.value))), TABLE)
+    csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_ARCHIVES.value)))), TABLE)
   PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
 
 

@@ -204,8 +204,7 @@ def _check_axes(
   _warn_of_factor(finding, factor)
   # Signs seen at a wrong rate would be chance.
   agreement = gyro_agreement.check(signals, rate_hz, usual) if factor is None else gyro_agreement.UNKNOWN
-  agrees = agreement.is_known and agreement.gyro is None
-  if factor is None and not agrees and gyro_agreement.changes(signals, rate_hz, usual):
+  if factor is None and gyro_agreement.changes(signals, rate_hz, usual):
     finding.warnings.append(_CHANGES)
     return
   if agreement.gyro is not None and agreement.is_unique:

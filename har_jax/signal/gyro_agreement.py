@@ -26,7 +26,8 @@ _LARGEST = 0.5  # g²: caps a window with an impact
 _RATIO = 1.5
 # Of the change, what rotating back may leave at most: a gyroscope out of step explains nothing.
 _MAX_REMAINING = 0.5
-_PARTS = 4
+# A part with few windows may disagree by a ratio of 2 by chance; a negated gyroscope has over 4.
+_PARTS, _SURE_RATIO = 4, 4.0
 _SCALES = (1.0, 1.7)  # that of PDIoT's Respeck
 _BY_CHANCE = 4.0  # standard deviations
 # Factors on the angle. Of 207 people and positions of seven archives as recorded, none is so much better
@@ -67,14 +68,18 @@ UNKNOWN = Agreement(None, False, False)
 
 
 def check(
-  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
+  signals: Float[np.ndarray, 'w n 6'],
+  rate_hz: int,
+  expected: Float[np.ndarray, '3 3'] | None = None,
+  *,
+  ratio: float = _RATIO,
 ) -> Agreement:
   """Compares all signed permutations of the gyroscope's axes on the calm windows that rotate most.
 
   First on those in which gravity moves. If they do not tell, also on those in which only the gyroscope
   rotates: with wrong axes, a turn about the vertical would move gravity. Last, with a larger gyroscope: one
   that reports too little explains little of gravity's rotation, whatever its axes.
-  `expected`: the one to compare with the others; by default the identity.
+  `expected`: the one to compare with the others; by default the identity. `ratio`: of misfits that tell.
   """
   blocks = _blocks(signals, rate_hz)
   turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
@@ -83,7 +88,7 @@ def check(
   agreements = []
   for scale, size in itertools.product(_SCALES, sizes):
     scaled = blocks._replace(gyro=scale * blocks.gyro)
-    agreement = _compare(scaled.only(_largest(blocks.calm * size)), expected)
+    agreement = _compare(scaled.only(_largest(blocks.calm * size)), expected, ratio)
     if agreement.is_unique or (agreement.is_known and agreement.gyro is None):
       return agreement
     agreements.append(agreement)
@@ -97,12 +102,12 @@ def changes(
 
   `expected`: as in `check`.
   """
-  agreements = [check(part, rate_hz, expected) for part in np.array_split(signals, _PARTS)]
-  agrees, disagrees = (
-    [one.is_known and one.gyro is None for one in agreements],
-    [one.gyro is not None and one.is_unique for one in agreements],
+  parts = np.array_split(signals, _PARTS)
+  agrees = any(
+    one.is_known and one.gyro is None for one in (check(part, rate_hz, expected) for part in parts)
   )
-  return any(agrees) and any(disagrees)
+  sure = (check(part, rate_hz, expected, ratio=_SURE_RATIO) for part in parts)
+  return agrees and any(one.gyro is not None and one.is_unique for one in sure)
 
 
 def factor(
@@ -158,7 +163,7 @@ def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w'
   return np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1)
 
 
-def _compare(blocks: _Blocks, expected: Float[np.ndarray, '3 3']) -> Agreement:
+def _compare(blocks: _Blocks, expected: Float[np.ndarray, '3 3'], ratio: float) -> Agreement:
   if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
     return UNKNOWN
   candidates = frames.signed_permutations()
@@ -169,10 +174,10 @@ def _compare(blocks: _Blocks, expected: Float[np.ndarray, '3 3']) -> Agreement:
   (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
   gain = misfits[usual] - misfits[best]
   explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
-  if not (explains and mean[usual] > _RATIO * mean[best] and _deviates(gain)):
+  if not (explains and mean[usual] > ratio * mean[best] and _deviates(gain)):
     other = order[order != usual][0]
-    return Agreement(None, bool(explains and mean[other] > _RATIO * mean[usual]), False)
-  return Agreement(candidates[best], True, bool(mean[second] > _RATIO * mean[best]))
+    return Agreement(None, bool(explains and mean[other] > ratio * mean[usual]), False)
+  return Agreement(candidates[best], True, bool(mean[second] > ratio * mean[best]))
 
 
 def _deviates(gain: Float[np.ndarray, 'w']) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -90,10 +91,9 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path: pathlib.Pat
 @pytest.mark.parametrize(
   ('name', 'words'), [('Biceps_1', []), ('Slowwalking_1', []), ('Stairs_down_1', ['7.5 s'])]
 )
-def test_real_exports_are_sound_or_too_short(archives_folder: pathlib.Path, name: str, words: list[str]):
-  path = archives_folder / 'sensor_logger' / f'sensor_logger_{name}.zip'
-  if not path.exists():
-    pytest.skip('the real exports of Sensor Logger are not here')
-  warnings = har_jax.check(path).warnings
+def test_real_exports_are_sound_or_too_short(
+  real_archive: Callable[[str], pathlib.Path], name: str, words: list[str]
+):
+  warnings = har_jax.check(real_archive('sensor_logger') / f'sensor_logger_{name}.zip').warnings
   assert len(warnings) == len(words)
   assert all(word in warning for word, warning in zip(words, warnings, strict=True))

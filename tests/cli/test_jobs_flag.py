@@ -23,10 +23,10 @@ is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 told = [sys.argv[1], shard, sorted(os.sched_getaffinity(0)), is_deaf]
 shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv]
 (out / f'shown{shard[0]}.json').write_text(json.dumps(shown))
-(out / f'job{shard[0]}.json').write_text(json.dumps(told))
 if given['does'] == 'pause':
   import time
   time.sleep(2)
+(out / f'job{shard[0]}.json').write_text(json.dumps(told))
 if given['does'] == f'fail{shard[0]}':
   sys.exit('no such windows')
 if given['does'] == 'wait' or given['does'].startswith('fail'):

@@ -144,20 +144,42 @@ def measure(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[s
           made = prediction_sets.make_sets(adapted, fitted_scores, coverage)
         else:
           made = make(sets, probabilities, chosen, labels, coverage)
-        is_covered, true = made[tested, labels[tested]], labels[tested]
-        people = answered.people[tested]
-        by_person = [is_covered[people == person].mean() for person in np.unique(people)]
-        yield {
-          'kind': kind.name,
-          'seed': seed,
-          'calibrated_on': 'other people' if windows is None else f'same people, {windows} of each activity',
-          'sets': sets,
-          'asked': coverage,
-          'coverage': round(float(np.mean(by_person)), 4),
-          'people_covered': round(float(np.mean(np.array(by_person) >= coverage - _SLACK)), 4),
-          'size': round(float(made[tested].sum(axis=1).mean()), 3),
-          'least_covered_activity': round(min(is_covered[true == n].mean() for n in np.unique(true)), 4),
-        }
+        calibrated = 'other people' if windows is None else f'same people, {windows} of each activity'
+        figures = measured(made[tested], labels[tested], answered.people[tested], coverage)
+        yield {'kind': kind.name, 'seed': seed, 'calibrated_on': calibrated, 'sets': sets, **figures}
+
+
+def measured(
+  sets: Bool[np.ndarray, 'w y'], labels: np.ndarray, people: np.ndarray, asked: float
+) -> dict[str, float]:
+  """Figures of a row of TABLE."""
+  is_covered = sets[np.arange(len(labels)), labels]
+  by_person = np.array([is_covered[people == person].mean() for person in np.unique(people)])
+  return {
+    'asked': asked,
+    'coverage': round(float(by_person.mean()), 4),
+    'people_covered': round(float((by_person >= asked - _SLACK).mean()), 4),
+    'size': round(float(sets.sum(axis=1).mean()), 3),
+    'least_covered_activity': round(
+      min(float(is_covered[labels == label].mean()) for label in np.unique(labels)), 4
+    ),
+  }
+
+
+def measure_base(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+  """Rows of TABLE: the bundled base without labels, on windows of activities that it knows."""
+  from har_jax import Recognizer
+
+  model = Recognizer.load()
+  signals, activities, people = unseen.load(kind)
+  is_class = np.flatnonzero(np.isin(activities, model.classes_))
+  tested = np.random.default_rng(seed).permutation(is_class)[:_MOST_TESTED]
+  labels = np.array([model.classes_.tolist().index(name) for name in activities[tested]])
+  described = {'calibrated_on': 'people of its sources', 'sets': f'{LEAST}, of the bundled base'}
+  for coverage in _COVERAGES:
+    made = model.predict_set(signals[tested], coverage)
+    figures = measured(made, labels, people[tested], coverage)
+    yield {'kind': kind.name, 'seed': seed, **described, **figures}
 
 
 def measure_temperatures(kind: unseen.Kind, seed: int, answered: Answered) -> Iterator[dict[str, Any]]:
@@ -199,7 +221,7 @@ def main() -> dict[str, Any]:
     for seed in _SEEDS:
       with warnings.catch_warnings(action='ignore'):
         answered = answer(kind, seed)
-      rows.extend(measure(kind, seed, answered))
+        rows.extend([*measure(kind, seed, answered), *measure_base(kind, seed)])
       temperatures.extend(measure_temperatures(kind, seed, answered))
       print(kind.name, seed, sep='\t', flush=True)
   if rows:

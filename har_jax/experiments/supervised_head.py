@@ -14,11 +14,13 @@ import sklearn.linear_model
 import sklearn.pipeline
 import sklearn.preprocessing
 from jaxtyping import Float, Int
+from scipy import special
 
 from har_jax import methods
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.files import Base, make_base
+from har_jax.recognizer import prediction_sets
 from har_jax.train import metrics
 from har_jax.train.evaluation import class_means, predict
 from har_jax.train.objective import Classify
@@ -63,8 +65,9 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   present = np.unique(labels)
   kernel, bias = _fit(logits, labels)
   is_known = np.isin(true, present)
-  predicted = (held_out[is_known] @ kernel + bias).argmax(axis=1)
-  measured = metrics.measure(np.searchsorted(present, true[is_known]), predicted, len(present))
+  answers, known = held_out[is_known] @ kernel + bias, np.searchsorted(present, true[is_known])
+  measured = metrics.measure(known, answers.argmax(axis=1), len(present))
+  scores = prediction_sets.fit_scores(special.softmax(answers, axis=1), known).tolist()
   output = methods.output_layer(base.variables)
   leaves = {
     f'{output}/kernel': base.variables[f'{output}/kernel'] @ kernel,
@@ -73,7 +76,9 @@ def with_general_head(base: Base, train: Batch, validation: Batch) -> Base:
   pretraining = base.card.pretraining | {'head_validation_macro_f1': measured.macro_f1}
   classes = [list(CLASSES)[n] for n in present]
   means = class_means(logits @ kernel + bias, np.searchsorted(present, labels))
-  card = msgspec.structs.replace(base.card, classes=classes, pretraining=pretraining, class_logits=means)
+  card = msgspec.structs.replace(
+    base.card, classes=classes, pretraining=pretraining, class_logits=means, set_scores=scores
+  )
   return make_base(base.variables | {path: jnp.asarray(leaf) for path, leaf in leaves.items()}, card)
 
 

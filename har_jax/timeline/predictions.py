@@ -96,8 +96,8 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
       together = np.zeros(len(files)) if pooled else files
       joined = adapt_to_recordings(joined, recognizer.class_logits, together)
   scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
-  # The recording head's probabilities are not those that were calibrated.
-  if not compared and prediction_sets.shortage(scores, coverage) is None:
+  # A base's own answers, with a recording head or without, cover far less on devices and places of others.
+  if head is None and prediction_sets.shortage(scores, coverage) is None:
     sets = prediction_sets.make_sets(joined, scores, coverage)
   return Predictions(
     classes,

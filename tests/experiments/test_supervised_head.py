@@ -58,6 +58,7 @@ def test_its_classes_group_the_sources_activities(general: files.Base):
   assert general.classes == ('walking', 'standing', 'unknown')
   assert general.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
   assert general.card.pretraining['head_validation_macro_f1'] > 0.9
+  assert len(general.card.set_scores) == 30  # validation windows of a group
 
 
 @pytest.mark.slow

@@ -89,6 +89,10 @@ def test_sets_are_saved_and_hold_the_answer(fitted: Recognizer, tmp_path: pathli
   np.testing.assert_array_equal(Recognizer.load(tmp_path).predict_set(SIGNALS), sets)
 
 
+def test_the_bundled_base_was_calibrated_on_people_of_its_sources():
+  assert len(Recognizer.load().set_scores) == MOST_SCORES
+
+
 def test_sets_are_dropped_with_another_head_or_temperature(fitted: Recognizer):
   recognizer = copy.copy(fitted)
   calibrate(recognizer, SIGNALS, LABELS)

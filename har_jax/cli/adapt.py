@@ -131,8 +131,9 @@ def _print_comparison(adapted: 'Adapted') -> None:
   print(*comparison.sentences, sep='\n')
   before, after = calibration.confidence
   print(
-    f'Temperature {calibration.temperature:.2f}, fitted to these windows: mean confidence {before:.3f} '
-    f'before and {after:.3f} after, accuracy {calibration.accuracy:.3f}.'
+    f'Temperature {calibration.temperature:.2f}, fitted to these {calibration.windows} windows, and '
+    f'closer to 1 if they are few: mean confidence {before:.3f} before and {after:.3f} after, '
+    f'accuracy {calibration.accuracy:.3f}.'
   )
   sentence = prediction_sets.shortage(adapted.recognizer.set_scores, prediction_sets.COVERAGE)
   print(sentence or 'Sets of possible activities: column `set` of `har-jax predict`.')

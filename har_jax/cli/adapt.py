@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 from har_jax.errors import UserError, advice, shorten
-from har_jax.recognizer import prediction_sets
 from har_jax.recognizer.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -135,6 +134,8 @@ def _print_comparison(adapted: 'Adapted') -> None:
     f'closer to 1 if they are few: mean confidence {before:.3f} before and {after:.3f} after, '
     f'accuracy {calibration.accuracy:.3f}.'
   )
+  from har_jax.recognizer import prediction_sets  # late: --help needs no NumPy
+
   sentence = prediction_sets.shortage(adapted.recognizer.set_scores, prediction_sets.COVERAGE)
   print(sentence or 'Sets of possible activities: column `set` of `har-jax predict`.')
 

@@ -13,7 +13,7 @@ COMMON = 'recording adapter labels out columns time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)
-_ADAPTER = _define('adapter', None, 'folder of the adapter that is to answer (default: the bundled base)')
+_ADAPTER = _define('adapter')
 _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
 )

@@ -91,7 +91,7 @@ def damaged_json(content: bytes, rng: Random) -> bytes:
 
 
 def damaged_value_of_json(content: bytes, rng: Random) -> bytes:
-  """As `damaged_json`, of what stays JSON: a message whose entries are read already."""
+  """Damages what stays JSON: a message whose entries are read already."""
   return json.dumps(damaged_value(json.loads(content), rng)).encode()
 
 

@@ -37,7 +37,7 @@ def _build_day(folder: pathlib.Path) -> None:
 
 
 def _build_sensor_files(folder: pathlib.Path) -> None:
-  """As some phone apps write them: a file a sensor."""
+  """Writes a file for each sensor, as some phone apps do."""
   for name, columns in (('Accelerometer', ['ax', 'ay', 'az']), ('Gyroscope', ['gx', 'gy', 'gz'])):
     part = make_day()[['time', *columns]].set_axis(['time', 'x', 'y', 'z'], axis=1)
     part.assign(time=part['time'] / 1000).to_csv(folder / f'{name}.csv', index=False)

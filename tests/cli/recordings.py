@@ -59,6 +59,8 @@ def worn(
   signals = np.concatenate(
     [worn_device.signal(activity, seconds, 10 * seed + n) for n, (activity, seconds) in enumerate(parts)]
   )
+  # Whatever turns is also moved, or it looks smoothed.
+  signals[:, :3] *= 1 + 0.05 * np.sin(2 * np.pi * 1.3 * np.arange(len(signals)) / 50)[:, None]
   names = [f'acc_{axis} (m/s^2)' for axis in 'xyz'] + [f'gyro_{axis} (rad/s)' for axis in 'xyz']
   frame = pd.DataFrame(change(signals), columns=names)
   frame.insert(0, 'time_ms', np.round((EPOCH_S + np.arange(len(signals)) / 50) * 1e3).astype(np.int64))

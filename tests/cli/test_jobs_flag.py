@@ -20,13 +20,13 @@ lines = pathlib.Path(flagfile).read_text().splitlines()
 given = dict(line[2:].split('=', 1) for line in lines if '=' in line)
 out = pathlib.Path(given['out'])
 is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-told = [sys.argv[1], shard, sorted(os.sched_getaffinity(0)), is_deaf]
+entries = [sys.argv[1], shard, sorted(os.sched_getaffinity(0)), is_deaf]
 shown = [os.environ['TQDM_POSITION'], '--noprogress' in sys.argv]
 (out / f'shown{shard[0]}.json').write_text(json.dumps(shown))
 if given['does'] == 'pause':
   import time
   time.sleep(2)
-(out / f'job{shard[0]}.json').write_text(json.dumps(told))
+(out / f'job{shard[0]}.json').write_text(json.dumps(entries))
 if given['does'] == f'fail{shard[0]}':
   sys.exit('no such windows')
 if given['does'] == 'wait' or given['does'].startswith('fail'):

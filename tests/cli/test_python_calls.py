@@ -18,9 +18,12 @@ pytestmark = pytest.mark.slow
 def test_answers_are_those_of_the_command_and_nothing_is_printed(
   folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
 ):
-  told = []
+  sentences = []
   answers = har_jax.recognize(
-    folder / 'day.csv', folder / 'adapter', unknown_below=0.4, tell=lambda *sentence: told.append(sentence)
+    folder / 'day.csv',
+    folder / 'adapter',
+    unknown_below=0.4,
+    tell=lambda *sentence: sentences.append(sentence),
   )
   answers.save(tmp_path / 'python')
   assert capfd.readouterr() == ('', '')
@@ -32,7 +35,9 @@ def test_answers_are_those_of_the_command_and_nothing_is_printed(
   notes = [f'  {note}' for note in answers.notes]
   assert out.replace('--', '').splitlines()[1 : len(notes) + 1] == notes  # flags have dashes
   assert err.replace('--', '').splitlines() == [f'warning: {warning}' for warning in answers.warnings]
-  assert told == [('note', note) for note in answers.notes] + [('warning', one) for one in answers.warnings]
+  assert sentences == [('note', note) for note in answers.notes] + [
+    ('warning', one) for one in answers.warnings
+  ]
 
 
 def test_answers_are_tables_with_times_and_a_picture(folder: pathlib.Path, adapted: tuple[str, str]):

@@ -53,7 +53,7 @@ def test_the_map_lists_every_room_once():
 
 
 @pytest.mark.parametrize('path', _FILES, ids=_id)
-def test_a_room_imports_from_lower_rooms_only(path: pathlib.Path):
+def test_a_room_imports_from_lower_rooms_only(path):
   level = _ROOMS.index(_room(path))
   ours = {name for name in _imports(path) if name.startswith('har_jax.')} - {
     'har_jax.__version__',
@@ -63,7 +63,7 @@ def test_a_room_imports_from_lower_rooms_only(path: pathlib.Path):
 
 
 @pytest.mark.parametrize('path', [path for path in _FILES if _room(path) != 'cli'], ids=_id)
-def test_only_the_command_line_reads_flags(path: pathlib.Path):
+def test_only_the_command_line_reads_flags(path):
   assert not [name for name in _imports(path) if name.startswith(('absl.flags', 'absl.app'))]
 
 
@@ -76,7 +76,7 @@ def test_the_package_needs_no_script_next_to_it():
   [path for path in _FILES if _room(path) in _WITHOUT_JAX],
   ids=_id,
 )
-def test_data_baselines_and_report_import_no_jax(path: pathlib.Path):
+def test_data_baselines_and_report_import_no_jax(path):
   banned = ('jax', 'jaxlib', 'flax', 'optax', 'orbax')
   assert not [name for name in _imports(path) if name.split('.')[0] in banned]
 
@@ -125,7 +125,7 @@ def read_outside_config() -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
   ('cls', 'name'), [(cls, field.name) for cls in _HOLDERS for field in dataclasses.fields(cls)]
 )
-def test_every_hyperparameter_is_read(read_outside_config: set[tuple[str, str]], cls: type, name: str):
+def test_every_hyperparameter_is_read(read_outside_config, cls, name):
   # A property that code reads counts for the fields it is computed from: `hidden` for `mask_ratio`.
   tree = ast.parse((_PACKAGE / 'config.py').read_text(encoding='utf-8'))
   (of_class,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__)

@@ -44,7 +44,7 @@ _KINDS: dict[str, tuple[Callable[[pathlib.Path], None], Callable[[pathlib.Path],
 
 
 @pytest.mark.parametrize('kind', _KINDS)
-def test_a_damaged_file_is_refused_in_a_line_that_says_where_it_is(tmp_path: pathlib.Path, kind: str):
+def test_a_damaged_file_is_refused_in_a_line_that_says_where_it_is(tmp_path, kind):
   """tests/fuzz damages each format in many ways."""
   write, read = _KINDS[kind]
   write(tmp_path / 'whole')
@@ -79,7 +79,7 @@ def test_a_damaged_file_is_refused_in_a_line_that_says_where_it_is(tmp_path: pat
     ('targets', []),
   ],
 )
-def test_an_adapter_out_of_range_is_refused_at_once(tmp_path: pathlib.Path, entry: str, value: Any):
+def test_an_adapter_out_of_range_is_refused_at_once(tmp_path, entry, value):
   _write_adapter(tmp_path)
   path = tmp_path / 'adapter.json'
   path.write_text(json.dumps(json.loads(path.read_bytes()) | {entry: value}))
@@ -87,7 +87,7 @@ def test_an_adapter_out_of_range_is_refused_at_once(tmp_path: pathlib.Path, entr
     files.load_adapter(tmp_path)
 
 
-def test_no_adapter_that_is_out_of_range_is_written(tmp_path: pathlib.Path):
+def test_no_adapter_that_is_out_of_range_is_written(tmp_path):
   adapter = files.head_adapter(files.bundled_base())
   adapter.card.temperature = float('nan')
   with pytest.raises(UserError, match='temperature'):
@@ -105,7 +105,7 @@ def test_the_sum_of_arrays_depends_on_type_shape_order_and_bytes():
   assert checksums.hash_arrays([a[::-1][::-1], b]) == checksums.hash_arrays([a, b])
 
 
-def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path: pathlib.Path):
+def test_the_sum_of_a_file_is_that_of_its_bytes(tmp_path):
   for content in (b'', b'bytes'):
     (tmp_path / 'file').write_bytes(content)
     assert checksums.hash_file(tmp_path / 'file') == checksums.hash_bytes(content)

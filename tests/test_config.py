@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ def _read(entries: dict) -> config.Experiment:
 
 
 @pytest.mark.parametrize('preset', config.PRESETS)
-def test_an_experiment_survives_json(preset: str):
+def test_an_experiment_survives_json(preset):
   experiment = config.PRESETS[preset]()
   again = _read(json.loads(json.dumps(config_fields.to_json(experiment))))
   assert again == experiment
@@ -77,7 +76,7 @@ def test_every_field_has_help_a_check_and_its_rule_in_words():
     (config.Training, {'warmup': 1.0}, 'in [0, 1)'),
   ],
 )
-def test_a_value_out_of_range_is_refused_with_its_rule(cls: type, given: dict[str, Any], says: str):
+def test_a_value_out_of_range_is_refused_with_its_rule(cls, given, says):
   with pytest.raises(UserError) as caught:
     cls(**given)
   assert says in str(caught.value)
@@ -87,9 +86,7 @@ def test_a_value_out_of_range_is_refused_with_its_rule(cls: type, given: dict[st
   ('stem', 'normalize', 'flag'),
   [((), 'none', 'train'), ((8,) * 3, 'train', 'none'), ((8,) * 3, 'dataset', 'none')],
 )
-def test_a_stem_takes_physical_units_and_no_other_model_does(
-  stem: tuple[int, ...], normalize: str, flag: str
-):
+def test_a_stem_takes_physical_units_and_no_other_model_does(stem, normalize, flag):
   model = config.Model(stem=stem)
   with pytest.raises(UserError, match=rf'{re.escape(str(list(stem)))} and normalize {normalize}, .*={flag}$'):
     config.Experiment(model=model, protocol=config.Protocol(normalize=normalize))
@@ -106,7 +103,7 @@ def test_an_unknown_entry_is_refused_with_the_known_ones():
 
 
 @pytest.mark.parametrize(('text', 'budget'), [('0.7', 0.7), ('0.01', 0.01), ('10/class', 10), ('1/class', 1)])
-def test_a_label_budget_is_a_fraction_or_a_number_per_class(text: str, budget: float | int):
+def test_a_label_budget_is_a_fraction_or_a_number_per_class(text, budget):
   read = config.Protocol(label_budget=text).budget
   assert read == budget
   assert type(read) is type(budget)

@@ -106,14 +106,7 @@ def _without_generated(text: str) -> str:
 @pytest.mark.parametrize(
   ('page', 'snippet', 'shown'), [(page, *found) for page in _PAGES for found in _snippets(page)]
 )
-def test_a_python_snippet_prints_what_its_page_shows(
-  page: str,
-  snippet: str,
-  shown: str,
-  tmp_path: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-  capsys: pytest.CaptureFixture[str],
-):
+def test_a_python_snippet_prints_what_its_page_shows(page, snippet, shown, tmp_path, monkeypatch, capsys):
   monkeypatch.chdir(tmp_path)
   before = dict(methods.METHODS)
   try:
@@ -127,7 +120,7 @@ def test_a_python_snippet_prints_what_its_page_shows(
 
 @pytest.mark.slow
 @pytest.mark.parametrize('module', _MODULES)
-def test_examples_of_docstrings_run_in_fresh_globals(module: str):
+def test_examples_of_docstrings_run_in_fresh_globals(module):
   # Not doctest.testmod: its globals are the module's, where a forgotten import is not noticed.
   tests = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module), globs={})
   runner = doctest.DocTestRunner()
@@ -163,7 +156,7 @@ def test_the_readme_has_a_python_example_and_names_the_first_walks():
 
 
 @pytest.mark.parametrize('page', [page for page in _DOCS if page.startswith('docs/results/')])
-def test_a_report_begins_with_five_plain_lines(page: str):
+def test_a_report_begins_with_five_plain_lines(page):
   title, empty, *lines = _read(page).splitlines()
   assert (title[:2], empty) == ('# ', '')
   assert [re.match(r'- \*\*(\w+):\*\* \S', line)[1] for line in lines[:5]] == [  # type: ignore[index]
@@ -173,7 +166,7 @@ def test_a_report_begins_with_five_plain_lines(page: str):
 
 
 @pytest.mark.parametrize('page', _DOCS)
-def test_the_site_leads_to_every_page(page: str):
+def test_the_site_leads_to_every_page(page):
   assert f': {page.removeprefix("docs/")}\n' in _read('mkdocs.yml')
 
 
@@ -217,13 +210,7 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('page', 'line'), [(page, line) for page in _WALKS for line in _commands(page)])
-def test_the_commands_of_the_site_run_one_after_another_in_one_folder(
-  page: str,
-  line: str,
-  clone: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-  capsys: pytest.CaptureFixture[str],
-):
+def test_the_commands_of_the_site_run_one_after_another_in_one_folder(page, line, clone, monkeypatch, capsys):
   monkeypatch.chdir(clone)
   short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
   monkeypatch.setattr(synthetic, 'corpus_recordings', short)
@@ -234,9 +221,7 @@ def test_the_commands_of_the_site_run_one_after_another_in_one_folder(
 
 
 @pytest.mark.slow
-def test_the_commands_of_the_readme_print_what_it_shows(
-  clone: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_the_commands_of_the_readme_print_what_it_shows(clone, monkeypatch, capsys):
   monkeypatch.chdir(clone)
   (made,) = re.findall(r'`(python docs/[^`]+)`', _read('README.md'))
   _run(made, monkeypatch, capsys)
@@ -267,27 +252,27 @@ def _commands_in(page: str) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.parametrize('page', [*_PAGES, *_OTHER_PAGES])
-def test_every_command_is_written_with_flags_that_it_has(page: str):
+def test_every_command_is_written_with_flags_that_it_has(page):
   assert not {
     (command, name) for command, names in _commands_in(page) for name in names if name not in _flags(command)
   }
 
 
 @pytest.mark.parametrize('page', _PAGES)
-def test_every_flag_in_backticks_belongs_to_a_command(page: str):
+def test_every_flag_in_backticks_belongs_to_a_command(page):
   known = set().union(*map(_flags, (*main.COMMANDS, *_BENCH)))
   code = ' '.join(re.findall(r'`(--\w+[^`]*)`', _read(page)))
   assert not set(re.findall(r'--(\w+)', code)) - known
 
 
 @pytest.mark.parametrize('page', _PAGES)
-def test_every_relative_link_leads_to_a_file(page: str):
+def test_every_relative_link_leads_to_a_file(page):
   links = re.findall(r'\]\((?!\w+:|#)([^)#]+)', _read(page))
   assert not [link for link in links if not ((_ROOT / page).parent / link).exists()]
 
 
 @pytest.mark.parametrize('page', _PAGES)
-def test_a_measured_figure_stands_only_in_a_generated_block(page: str):
+def test_a_measured_figure_stands_only_in_a_generated_block(page):
   text = _without_generated(_read(page))
   for phrase in _NOT_MEASURED:
     text = text.replace(phrase, '')
@@ -297,7 +282,7 @@ def test_a_measured_figure_stands_only_in_a_generated_block(page: str):
 @pytest.mark.parametrize(
   ('script', 'page'), [('headline.py', 'README.md'), ('studies/method_table.py', 'docs/results/methods.md')]
 )
-def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: str):
+def test_tables_and_pictures_follow_from_the_table_of_runs(script, page):
   made = runpy.run_path(str(_ROOT / 'docs' / script))
   assert made['filled'](_read(page)) == _read(page)
   assert f'>{made["caption"]()}</title>' in made['PICTURE'].read_text(encoding='utf-8')
@@ -317,14 +302,14 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script: str, page: st
     'unseen',
   ],
 )
-def test_a_page_of_measurements_follows_from_its_table(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_page_of_measurements_follows_from_its_table(name, monkeypatch):
   monkeypatch.syspath_prepend(_ROOT / 'docs' / 'studies')  # one study imports another
   made = runpy.run_path(str(_ROOT / 'docs' / 'studies' / f'{name}.py'))
   page = _read(made['PAGE'])
   assert made['filled'](page) == page
 
 
-def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path, monkeypatch):
   made = runpy.run_path(str(_ROOT / 'docs' / 'studies' / 'bench_table.py'))
   before = csv_table.read(made['TABLE'])
   row = {'kind': 'lora', 'batch': 64, 'by': 'har_jax', 'ms': 20.0, 'ms_quartiles': [19.0, 21.0]}
@@ -351,7 +336,7 @@ def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path: pathlib.Path, mon
     *('49.6 ms a step', '8.82 MiB', '30 %'),
   ],
 )
-def test_the_search_finds_a_measured_figure(line: str):
+def test_the_search_finds_a_measured_figure(line):
   assert _FIGURE.search(line)
   assert not _FIGURE.search(_without_generated(f'<!-- generated: x -->\n{line}\n<!-- end of generated -->'))
 
@@ -367,5 +352,5 @@ def test_the_search_finds_a_measured_figure(line: str):
     'arXiv:2512.17983',
   ],
 )
-def test_the_search_leaves_configuration_values_alone(line: str):
+def test_the_search_leaves_configuration_values_alone(line):
   assert not _FIGURE.search(line)

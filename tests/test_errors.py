@@ -5,24 +5,24 @@ import pytest
 from har_jax.errors import UserError, shorten
 
 
-def test_a_short_value_is_shown_as_it_is() -> None:
+def test_a_short_value_is_shown_as_it_is():
   assert shorten('Größe 3 µm') == 'Größe 3 µm'
   assert shorten(1.5) == '1.5'
 
 
-def test_a_long_value_is_cut_and_its_length_told() -> None:
+def test_a_long_value_is_cut_and_its_length_told():
   assert shorten('x' * 5_000_000) == 'x' * 200 + '… (5,000,000 characters)'
   assert shorten('x' * 200) == 'x' * 200
 
 
-def test_control_characters_are_escaped() -> None:
+def test_control_characters_are_escaped():
   assert shorten('a\x1b[2J\x00\nb') == r'a\x1b[2J\x00\nb'
 
 
 @pytest.mark.parametrize('text', ['y' * 100_000, '\x00' * 100_000, 'a b ' * 100_000])
-def test_no_error_message_is_long(text: str) -> None:
+def test_no_error_message_is_long(text):
   assert len(str(UserError(f'file.csv has columns {text}'))) < 2100
 
 
-def test_an_error_message_keeps_its_lines() -> None:
+def test_an_error_message_keeps_its_lines():
   assert str(UserError('differs:\n  a: 1')) == 'differs:\n  a: 1'

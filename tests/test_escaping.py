@@ -6,12 +6,12 @@ from har_jax import escaping
 
 
 @pytest.mark.parametrize('text', ['=1+1', '+cmd', '-run', '@sum', '\t=1', '\r=1', '-', '=HYPERLINK("x")'])
-def test_a_formula_gets_an_apostrophe(text: str):
+def test_a_formula_gets_an_apostrophe(text):
   assert escaping.csv_cell(text) == f"'{text}"
 
 
 @pytest.mark.parametrize('text', ['walking', '-0.5', '+1e-3', '-inf', '', "'=1", '1=0.95 2=0.9'])
-def test_numbers_and_words_stay_as_they_are(text: str):
+def test_numbers_and_words_stay_as_they_are(text):
   assert escaping.csv_cell(text) == text
 
 

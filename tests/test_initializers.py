@@ -21,7 +21,7 @@ _SHAPES = ((1, 1), (6, 4), (256, 256), (257, 256))  # below, at and above a draw
   ],
   ids=('uniform', 'normal', 'zeros', 'ones'),
 )
-def test_weights_are_those_of_flax(ours, theirs, shape: tuple[int, int]):
+def test_weights_are_those_of_flax(ours, theirs, shape):
   key = jax.random.key(3)
   drawn, expected = ours(key, shape), theirs(key, shape)
   assert drawn.dtype == expected.dtype

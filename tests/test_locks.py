@@ -27,7 +27,7 @@ def _wait_for(lock: locks.FolderLock | locks.BucketLock) -> float:
   return time.monotonic() - began
 
 
-def test_one_of_two_jobs_holds_a_folder_until_its_release(place: Place):
+def test_one_of_two_jobs_holds_a_folder_until_its_release(place):
   one, other = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
   assert one.take()
   until = time.monotonic() + 1.5 * _LEASE_S  # heartbeats keep it
@@ -53,7 +53,7 @@ time.sleep(600)
 """
 
 
-def test_the_lock_of_a_killed_local_process_is_taken_at_once(tmp_path: pathlib.Path):
+def test_the_lock_of_a_killed_local_process_is_taken_at_once(tmp_path):
   lock = locks.lock(tmp_path)
   with subprocess.Popen(
     [sys.executable, '-c', _HOLDER, str(tmp_path)], cwd=_ROOT, stdout=subprocess.PIPE, text=True
@@ -75,7 +75,7 @@ def test_the_lock_of_a_killed_local_process_is_taken_at_once(tmp_path: pathlib.P
   lock.release()
 
 
-def test_the_lock_of_a_silent_machine_is_taken_after_the_lease(place: Place):
+def test_the_lock_of_a_silent_machine_is_taken_after_the_lease(place):
   gone, waiting = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
   assert gone.take()
   _silence(gone)
@@ -94,7 +94,7 @@ def _silence(lock: locks.FolderLock | locks.BucketLock) -> None:
     lock._stopped.set()
 
 
-def test_an_overtaken_job_notices_and_leaves_the_lock(place: Place):
+def test_an_overtaken_job_notices_and_leaves_the_lock(place):
   slow, waiting = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
   assert slow.take()
   _overtake(place)
@@ -107,7 +107,7 @@ def test_an_overtaken_job_notices_and_leaves_the_lock(place: Place):
   waiting.release()
 
 
-def test_a_job_that_slept_notices_at_once_that_another_has_been_there(place: Place):
+def test_a_job_that_slept_notices_at_once_that_another_has_been_there(place):
   slept, other = (locks.lock(place, lease_s=_LEASE_S) for _ in range(2))
   assert slept.take()
   _silence(slept)  # no heartbeat tells it
@@ -120,7 +120,7 @@ def test_a_job_that_slept_notices_at_once_that_another_has_been_there(place: Pla
   assert slept.is_lost()
 
 
-def test_an_empty_lock_is_taken_after_a_lease(tmp_path: pathlib.Path):
+def test_an_empty_lock_is_taken_after_a_lease(tmp_path):
   (tmp_path / 'lock').touch()
   lock = locks.lock(tmp_path, lease_s=_LEASE_S)
   assert _wait_for(lock) >= 0.9 * _LEASE_S
@@ -129,7 +129,7 @@ def test_an_empty_lock_is_taken_after_a_lease(tmp_path: pathlib.Path):
   assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_with_another_lease_is_waited_for(tmp_path: pathlib.Path):
+def test_a_lock_with_another_lease_is_waited_for(tmp_path):
   gone, waiting = locks.lock(tmp_path, lease_s=2 * _LEASE_S), locks.lock(tmp_path, lease_s=_LEASE_S)
   assert gone.take()
   assert not waiting.take()
@@ -148,7 +148,7 @@ def _overtake(place: Place) -> None:
     os.replace(place / 'other', place / 'lock')
 
 
-def test_one_of_many_waiting_jobs_gets_a_bucket_lock(bucket: Place):
+def test_one_of_many_waiting_jobs_gets_a_bucket_lock(bucket):
   first, *rest = (locks.lock(bucket, lease_s=_LEASE_S) for _ in range(5))
   assert first.take()
   _silence(first)

@@ -67,7 +67,7 @@ def test_a_release_changes_version_and_date_and_refuses_another_changelog():
       made['released'](version, '2026-02-03', code, text)
 
 
-def test_the_command_says_its_version(capsys: pytest.CaptureFixture[str]):
+def test_the_command_says_its_version(capsys):
   assert main.main(['--version']) == 0
   assert capsys.readouterr().out == f'har_jax {har_jax.__version__}\n'
 
@@ -151,7 +151,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return built
 
 
-def test_a_wheel_holds_code_types_base_experiments_and_job_specs(wheel: pathlib.Path):
+def test_a_wheel_holds_code_types_base_experiments_and_job_specs(wheel):
   names = set(zipfile.ZipFile(wheel).namelist())
   package = {
     path for path in (_ROOT / 'har_jax').rglob('*') if path.is_file() and '__pycache__' not in path.parts
@@ -165,7 +165,7 @@ def test_a_wheel_holds_code_types_base_experiments_and_job_specs(wheel: pathlib.
 
 
 @pytest.mark.slow
-def test_a_wheel_answers_in_a_fresh_environment(wheel: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_wheel_answers_in_a_fresh_environment(wheel, tmp_path):
   venv.create(tmp_path / 'env', with_pip=False, symlinks=True)
   python = tmp_path / 'env' / 'bin' / 'python'
   (site,) = (tmp_path / 'env').glob('lib/*/site-packages')

@@ -56,7 +56,7 @@ def _replace(folder: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize('at', ['write', '1', '2'])
-def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path: pathlib.Path, at: str):
+def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path, at):
   folder = _old_folder(tmp_path)
   _killed(tmp_path, at)
   assert len(os.listdir(tmp_path)) == 2
@@ -65,7 +65,7 @@ def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_folder(tmp_path: pat
   assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'newer', 'notes.txt': 'mine'}
 
 
-def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path: pathlib.Path):
+def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path):
   folder = _old_folder(tmp_path)
   _killed(tmp_path, '2')
   assert not folder.exists()
@@ -76,7 +76,7 @@ def test_an_old_folder_returns_where_a_killed_writer_had_moved_it_away(tmp_path:
   assert (folder / 'a').read_text() == 'old'
 
 
-def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_file(tmp_path: pathlib.Path):
+def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_file(tmp_path):
   _killed(tmp_path, 'file')
   (tmp_path / '.b.json.0123abcd.partial').write_text('of another file')
   (tmp_path / '.a.json.17.partial').write_text('of a process with the same number')
@@ -85,7 +85,7 @@ def test_the_next_writer_sweeps_what_a_killed_one_left_of_a_file(tmp_path: pathl
   assert (tmp_path / 'a.json').read_bytes() == b'newer'
 
 
-def test_what_a_living_writer_holds_is_left_alone(tmp_path: pathlib.Path):
+def test_what_a_living_writer_holds_is_left_alone(tmp_path):
   folder = _old_folder(tmp_path)
   with replacing.folder(folder, ('a',)) as first:
     (first / 'a').write_text('first')
@@ -95,7 +95,7 @@ def test_what_a_living_writer_holds_is_left_alone(tmp_path: pathlib.Path):
   assert os.listdir(tmp_path) == ['w']
 
 
-def test_a_file_system_that_refuses_every_lock_is_written_to(tmp_path: pathlib.Path, monkeypatch):
+def test_a_file_system_that_refuses_every_lock_is_written_to(tmp_path, monkeypatch):
   monkeypatch.setattr(replacing, '_lock', lambda handle: False)
   folder = _old_folder(tmp_path)
   _replace(folder)
@@ -104,7 +104,7 @@ def test_a_file_system_that_refuses_every_lock_is_written_to(tmp_path: pathlib.P
   assert (folder / 'a').read_text() == 'newer'
 
 
-def test_links_are_followed(tmp_path: pathlib.Path):
+def test_links_are_followed(tmp_path):
   folder = _old_folder(tmp_path)
   (tmp_path / 'link').symlink_to(folder)
   (tmp_path / 'link.txt').symlink_to(folder / 'notes.txt')
@@ -115,7 +115,7 @@ def test_links_are_followed(tmp_path: pathlib.Path):
   assert {path.name: path.read_text() for path in folder.iterdir()} == {'a': 'newer', 'notes.txt': 'newer'}
 
 
-def test_files_are_written_all_or_none(tmp_path: pathlib.Path):
+def test_files_are_written_all_or_none(tmp_path):
   (tmp_path / 'b').mkdir()
   (tmp_path / 'b' / 'in the way').write_text('')
   replacing.write({tmp_path / 'a': b'1', tmp_path / 'c': b'2'})

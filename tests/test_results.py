@@ -1,7 +1,5 @@
 """Result files: found at any depth, and compared."""
 
-import pathlib
-
 import made_results
 import pytest
 from made_results import result
@@ -10,7 +8,7 @@ from har_jax import results, storage
 from har_jax.errors import UserError
 
 
-def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path: pathlib.Path):
+def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path):
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
     storage.write(tmp_path / name, result())
   storage.write(tmp_path / 'a' / 'seed9.json', {'format': 'another'})
@@ -22,12 +20,12 @@ def test_results_are_found_at_any_depth_and_others_passed_over(tmp_path: pathlib
   ]
 
 
-def test_no_results_is_the_users_error(tmp_path: pathlib.Path):
+def test_no_results_is_the_users_error(tmp_path):
   with pytest.raises(UserError, match='no results under'):
     results.find(tmp_path)
 
 
-def test_results_on_different_windows_of_one_archive_are_refused(tmp_path: pathlib.Path):
+def test_results_on_different_windows_of_one_archive_are_refused(tmp_path):
   for seed in (0, 1):
     made = result(seed=seed)
     made['identity']['windows']['wisdm']['sum'] += str(seed)
@@ -36,7 +34,7 @@ def test_results_on_different_windows_of_one_archive_are_refused(tmp_path: pathl
     results.find(tmp_path)
 
 
-def test_a_result_without_its_time_of_training_is_refused(tmp_path: pathlib.Path):
+def test_a_result_without_its_time_of_training_is_refused(tmp_path):
   made = result()
   del made['seconds']['training']
   storage.write(tmp_path / 'seed0.json', made)
@@ -44,7 +42,7 @@ def test_a_result_without_its_time_of_training_is_refused(tmp_path: pathlib.Path
     results.find(tmp_path)
 
 
-def test_a_result_without_the_windows_of_its_target_is_refused(tmp_path: pathlib.Path):
+def test_a_result_without_the_windows_of_its_target_is_refused(tmp_path):
   made = result()
   del made['identity']['windows']['wisdm']
   storage.write(tmp_path / 'seed0.json', made)

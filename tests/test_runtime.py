@@ -21,16 +21,14 @@ from har_jax.cli.command import define_experiment, new_flags
     ('tpu', set(), (0, 10, 2), 'bfloat16'),
   ],
 )
-def test_bfloat16_is_taken_where_its_products_are_faster(
-  backend: str, features: set[str], version: tuple[int, ...], dtype: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_bfloat16_is_taken_where_its_products_are_faster(backend, features, version, dtype, monkeypatch):
   monkeypatch.setattr(jax, 'default_backend', lambda: backend)
   monkeypatch.setattr(jax, '__version_info__', version)
   monkeypatch.setattr(runtime, '_cpu_features', lambda: features)
   assert runtime.fastest_dtype() == dtype
 
 
-def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch: pytest.MonkeyPatch):
+def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch):
   monkeypatch.setattr(runtime.platform, 'machine', lambda: 'x86_64')
   monkeypatch.setattr(runtime, '_cpu_features', lambda: {'avx2', 'avx512_bf16', 'amx_bf16'})
   assert runtime.device().machine == 'x86_64 amx_bf16 avx512_bf16'
@@ -42,9 +40,7 @@ def test_the_device_tells_which_products_in_bfloat16_it_has(monkeypatch: pytest.
   ('arguments', 'expected'),
   [([], 'bfloat16'), (['--dtype=auto'], 'bfloat16'), (['--dtype=float32'], 'float32')],
 )
-def test_dtype_auto_is_a_dtype_in_the_experiment(
-  arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_dtype_auto_is_a_dtype_in_the_experiment(arguments, expected, monkeypatch):
   monkeypatch.setattr(runtime, 'fastest_dtype', lambda: 'bfloat16')
   values = new_flags()
   experiment = define_experiment(values)

@@ -39,7 +39,7 @@ def _pages(site: pathlib.Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_page_loads_nothing_from_another_place(site: pathlib.Path):
+def test_a_page_loads_nothing_from_another_place(site):
   pages = _pages(site)
   assert len(pages) > 20
   assert not [(name, found) for name, text in pages.items() for found in _LOADED.findall(text)]
@@ -48,14 +48,14 @@ def test_a_page_loads_nothing_from_another_place(site: pathlib.Path):
 
 
 @pytest.mark.slow
-def test_the_reference_has_every_command_and_the_recognizer(site: pathlib.Path):
+def test_the_reference_has_every_command_and_the_recognizer(site):
   pages = _pages(site)
   assert not [name for name in main.COMMANDS if f'id="{name}"' not in pages['commands.html']]
   assert 'id="har_jax.recognizer.recognizer.Recognizer.fit"' in pages['api.html']
 
 
 @pytest.mark.slow
-def test_the_results_have_the_table_of_the_readme_and_lead_to_all_others(site: pathlib.Path):
+def test_the_results_have_the_table_of_the_readme_and_lead_to_all_others(site):
   pages = _pages(site)
   rows = re.findall(r'^\| (lora .*?)\|$', (_ROOT / 'README.md').read_text(encoding='utf-8'), re.MULTILINE)
   cells = [cell.strip() for cell in rows[0].split('|')]

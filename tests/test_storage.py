@@ -16,19 +16,16 @@ from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.signal import cutting
-from har_jax.storage import Place
 
 
-def test_a_file_is_read_as_it_was_written(tmp_path: pathlib.Path):
+def test_a_file_is_read_as_it_was_written(tmp_path):
   path = tmp_path / 'a' / 'b' / 'seed0.json'
   storage.write(path, {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]})
   assert storage.read(path) == {'format': results.FORMAT, 'target': 'pampã', 'x': [1, 2.5, None]}
   assert os.listdir(path.parent) == ['seed0.json']
 
 
-def test_a_full_disk_is_a_user_error_and_leaves_nothing(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_is_a_user_error_and_leaves_nothing(tmp_path, monkeypatch):
   def full(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -41,7 +38,7 @@ def test_a_full_disk_is_a_user_error_and_leaves_nothing(
   assert storage.read(path) == {'old': 1}
 
 
-def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path: pathlib.Path):
+def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path):
   storage.check_writable(tmp_path / 'not' / 'there' / 'yet')
   assert os.listdir(tmp_path) == []
   (tmp_path / 'file').write_text('')
@@ -61,9 +58,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_it_is_needed(tmp_path: 
     (errno.ENAMETOOLONG, 'give another --out'),
   ],
 )
-def test_the_advice_is_that_of_the_error(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
-):
+def test_the_advice_is_that_of_the_error(tmp_path, monkeypatch, number, words):
   def fails(*_):
     raise OSError(number, os.strerror(number))
 
@@ -73,26 +68,26 @@ def test_the_advice_is_that_of_the_error(
   assert ('space' in str(raised.value)) == (number == errno.EDQUOT)
 
 
-def test_a_file_in_place_of_a_folder_is_a_user_error(tmp_path: pathlib.Path):
+def test_a_file_in_place_of_a_folder_is_a_user_error(tmp_path):
   (tmp_path / 'out').write_text('')
   with pytest.raises(UserError, match='give another --out'):
     storage.write(tmp_path / 'out' / 'target' / 'seed0.json', {})
 
 
 @pytest.mark.parametrize('text', ['', '{"a": 1', '[1]', '\udcff'.encode(errors='surrogateescape')])
-def test_a_damaged_file_is_to_be_deleted(tmp_path: pathlib.Path, text: str | bytes):
+def test_a_damaged_file_is_to_be_deleted(tmp_path, text):
   path = tmp_path / 'seed0.json'
   path.write_bytes(text.encode() if isinstance(text, str) else text)
   with pytest.raises(UserError, match='delete it to run again'):
     storage.read(path)
 
 
-def test_a_local_path_stays_a_plain_path(tmp_path: pathlib.Path):
+def test_a_local_path_stays_a_plain_path(tmp_path):
   assert storage.place(str(tmp_path)) == tmp_path
   assert type(storage.place('results/lodo')) is type(pathlib.Path())
 
 
-def test_files_in_a_bucket_are_written_read_and_found(bucket: Place):
+def test_files_in_a_bucket_are_written_read_and_found(bucket):
   assert isinstance(bucket, epath.Path)
   for name in ('b/lora/seed1.json', 'a/full/window/seed0.json'):
     storage.write(bucket / name, result() | {'x': 'pampã'})
@@ -105,7 +100,7 @@ def test_files_in_a_bucket_are_written_read_and_found(bucket: Place):
   assert len(Bucket.store) == 3  # no temporary files
 
 
-def test_a_refused_write_to_a_bucket_is_a_user_error(bucket: Place, monkeypatch: pytest.MonkeyPatch):
+def test_a_refused_write_to_a_bucket_is_a_user_error(bucket, monkeypatch):
   def refuse(*_, **__):
     raise PermissionError('no')
 
@@ -114,7 +109,7 @@ def test_a_refused_write_to_a_bucket_is_a_user_error(bucket: Place, monkeypatch:
     storage.write(bucket / 'seed0.json', {})
 
 
-def test_an_unusable_bucket_is_refused_by_its_address(bucket: Place, monkeypatch: pytest.MonkeyPatch):
+def test_an_unusable_bucket_is_refused_by_its_address(bucket, monkeypatch):
   with pytest.raises(UserError, match=r'ftp://host/out.*gs://'):
     storage.place('ftp://host/out')
   monkeypatch.setattr(Bucket, 'info', lambda *_: (_ for _ in ()).throw(RuntimeError('no credentials')))
@@ -131,7 +126,7 @@ def _windows(size: float) -> store.Windows:
   return store.gather([window], {'archive': 'alpha', 'checksum': 'sum'}, DEFAULT_WINDOWING)
 
 
-def test_windows_in_a_bucket_are_copied_again_when_they_change(bucket: Place, tmp_path: pathlib.Path):
+def test_windows_in_a_bucket_are_copied_again_when_they_change(bucket, tmp_path):
   windows = storage.place('gs://bucket/windows')
   with pytest.raises(UserError, match='gs://bucket/windows'):
     store.local(windows)

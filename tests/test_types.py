@@ -45,7 +45,7 @@ _WRONG = {
 
 
 @pytest.mark.slow
-def test_a_right_snippet_passes_mypy_strictly_and_each_wrong_line_does_not(tmp_path: pathlib.Path):
+def test_a_right_snippet_passes_mypy_strictly_and_each_wrong_line_does_not(tmp_path):
   pytest.importorskip('mypy')
   (tmp_path / 'right.py').write_text(_RIGHT, encoding='utf-8')
   wrong = '\n'.join(['import har_jax', 'from har_jax import Recognizer', *_WRONG])

@@ -155,16 +155,16 @@ def test_a_sentence_has_25_words_or_fewer():
 
 
 @pytest.mark.parametrize('word', _COINED)
-def test_a_coined_word_is_gone(word: str, texts: dict[str, str]):
+def test_a_coined_word_is_gone(word, texts):
   assert not _found(rf'(?<![A-Za-z0-9_]){word}(?![A-Za-z0-9_])', texts)
 
 
 @pytest.mark.parametrize('word', _BRITISH)
-def test_spelling_is_american(word: str, texts: dict[str, str]):
+def test_spelling_is_american(word, texts):
   assert not _found(f'(?i){word}', texts)
 
 
 @pytest.mark.parametrize('word', _OF_THE_FIELD)
-def test_a_word_of_the_field_is_found(word: str, texts: dict[str, str]):
+def test_a_word_of_the_field_is_found(word, texts):
   pattern = re.compile(re.escape(word).replace(r'\ ', r'\s+'), re.IGNORECASE)
   assert [file for file, text in texts.items() if pattern.search(text)]

@@ -4,7 +4,7 @@ import collections
 import itertools
 import pathlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def _begin_s(acc: Samples, gyro: Samples, rate_hz: float) -> float:
 
 
 @pytest.mark.parametrize('name', _WITH_FILES)
-def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_path: pathlib.Path, name: str):
+def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_path, name):
   source = Source(_small(name, tmp_path))
   for position in ARCHIVES[name].positions if name in ('dsads', 'pdiot') else ARCHIVES[name].positions[:1]:
     recordings = list(ARCHIVES[name].read(source, position, collections.Counter()))
@@ -75,14 +75,14 @@ def test_a_reader_gives_back_the_motion_in_si_units_and_the_devices_axes(tmp_pat
 
 
 @pytest.mark.parametrize('name', _WITH_FILES)
-def test_a_small_archive_is_prepared_without_a_word(tmp_path: pathlib.Path, name: str, caplog):
+def test_a_small_archive_is_prepared_without_a_word(tmp_path, name, caplog):
   windows = prepare(ARCHIVES[name], _small(name, tmp_path), tmp_path / 'windows', progress=False)
   assert len(windows.signals) > 0
   assert caplog.messages == []
 
 
 @pytest.mark.parametrize('name', _WITH_FILES)
-def test_every_label_of_a_reader_is_the_name_of_an_activity(name: str):
+def test_every_label_of_a_reader_is_the_name_of_an_activity(name):
   reader = sys.modules[ARCHIVES[name].read.__module__]
   labels = getattr(reader, '_ACTIVITIES', {})
   names = labels.values() if isinstance(labels, dict) else labels
@@ -94,7 +94,7 @@ def test_names_of_activities_are_words():
 
 
 @pytest.mark.parametrize('name', [name for name in ARCHIVES if name not in _WITH_FILES])
-def test_an_archive_of_the_package_has_units_labels_and_finite_values(name: str):
+def test_an_archive_of_the_package_has_units_labels_and_finite_values(name):
   archive = ARCHIVES[name]
   source: Any = Source(archive.bundled) if archive.bundled else None
   for position in archive.positions:
@@ -105,7 +105,7 @@ def test_an_archive_of_the_package_has_units_labels_and_finite_values(name: str)
 @pytest.mark.slow
 @pytest.mark.archives
 @pytest.mark.parametrize('name', _WITH_FILES)
-def test_a_real_archive_has_units_labels_and_its_rate(real_archive: Callable[[str], pathlib.Path], name: str):
+def test_a_real_archive_has_units_labels_and_its_rate(real_archive, name):
   archive, source = ARCHIVES[name], Source(real_archive(name))
   for position in archive.positions:
     recordings = list(itertools.islice(archive.read(source, position, collections.Counter()), _FEW))

@@ -43,7 +43,7 @@ def dataset(tmp_path: pathlib.Path) -> pathlib.Path:
   return tmp_path / 'study' / 'dataset.toml'
 
 
-def test_it_becomes_windows_in_our_units_and_names(dataset: pathlib.Path, tmp_path: pathlib.Path):
+def test_it_becomes_windows_in_our_units_and_names(dataset, tmp_path):
   code, out, err = run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
   assert (code, 'office (wrist): ' in out) == (0, True), err
   windows = store.load(tmp_path / 'windows' / 'office')
@@ -54,7 +54,7 @@ def test_it_becomes_windows_in_our_units_and_names(dataset: pathlib.Path, tmp_pa
   assert len(windows.signals) == 8 * 6  # 10 s hold six windows of 2.56 s, each half over the next
 
 
-def test_it_is_a_target_of_the_protocol(dataset: pathlib.Path, tmp_path: pathlib.Path):
+def test_it_is_a_target_of_the_protocol(dataset, tmp_path):
   run_in_process('prepare', str(dataset), f'--out={tmp_path}/windows')
   found = Fold(Datasets.open(tmp_path / 'windows'), 'office', (), Protocol(classes='all'), 0).target_windows()
   assert found.classes == ('walking', 'juggling')
@@ -75,19 +75,19 @@ def test_it_is_a_target_of_the_protocol(dataset: pathlib.Path, tmp_path: pathlib
     ('name = "office"', f'name = {"[" * 5000}{"]" * 5000}', 'cannot be read as TOML'),
   ],
 )
-def test_a_mistake_in_the_file_is_an_error(dataset: pathlib.Path, old: str, new: str, message: str):
+def test_a_mistake_in_the_file_is_an_error(dataset, old, new, message):
   dataset.write_text(_TOML.replace(old, new))
   with pytest.raises(UserError, match=re.escape(message)):
     own_dataset.load(dataset)
 
 
-def test_a_dataset_without_folders_is_an_error(tmp_path: pathlib.Path):
+def test_a_dataset_without_folders_is_an_error(tmp_path):
   (tmp_path / 'dataset.toml').write_text(_TOML)
   code, _, err = run_in_process('prepare', f'{tmp_path}/dataset.toml', f'--out={tmp_path}/windows')
   assert (code, 'has no folder' in err) == (1, True)
 
 
-def test_recordings_without_a_gyroscope_are_counted(dataset: pathlib.Path):
+def test_recordings_without_a_gyroscope_are_counted(dataset):
   path = dataset.parent / 'ana' / 'day.csv'
   path.write_text(
     '\n'.join(','.join((*row.split(',')[:4], row.split(',')[7])) for row in path.read_text().split())

@@ -6,7 +6,6 @@ import pathlib
 import re
 import runpy
 import zipfile
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -39,7 +38,7 @@ def test_the_sample_is_small_and_has_the_checksums_that_it_states():
 
 
 @_archives
-def test_a_file_of_the_sample_is_of_16_bits_and_its_card_names_its_license(archive: Archive):
+def test_a_file_of_the_sample_is_of_16_bits_and_its_card_names_its_license(archive):
   assert archive.bundled is not None
   with zipfile.ZipFile(archive.bundled) as file, file.open('signals.npy') as signals:
     assert np.load(signals, allow_pickle=False).dtype == np.int16
@@ -49,7 +48,7 @@ def test_a_file_of_the_sample_is_of_16_bits_and_its_card_names_its_license(archi
 
 
 @_archives
-def test_the_sample_has_eight_people_and_at_most_a_minute_of_an_activity(archive: Archive):
+def test_the_sample_has_eight_people_and_at_most_a_minute_of_an_activity(archive):
   seconds: dict[tuple[str, str], float] = collections.defaultdict(float)
   for recording in _recordings(archive):
     for span in recording.spans:
@@ -59,7 +58,7 @@ def test_the_sample_has_eight_people_and_at_most_a_minute_of_an_activity(archive
 
 
 @pytest.mark.archives
-def test_an_excerpt_is_what_its_archive_holds_up_to_rounding(real_archive: Callable[[str], pathlib.Path]):
+def test_an_excerpt_is_what_its_archive_holds_up_to_rounding(real_archive):
   archive, name = ARCHIVES['motionsense'], 'sample_motionsense'
   original = next(iter(archive.read(Source(real_archive('motionsense')), 'pocket', collections.Counter())))
   excerpt = _recordings(ARCHIVES[name])[0]
@@ -69,7 +68,7 @@ def test_an_excerpt_is_what_its_archive_holds_up_to_rounding(real_archive: Calla
   np.testing.assert_allclose(excerpt.gyro.values, begun.gyro.values, atol=0.5 / 900 + 1e-5)
 
 
-def test_prepared_windows_of_the_sample_name_its_file_and_checksum(tmp_path: pathlib.Path):
+def test_prepared_windows_of_the_sample_name_its_file_and_checksum(tmp_path):
   windows = prepare(ARCHIVES['sample_sp_sw_har'], None, tmp_path, progress=False)
   assert windows.meta.source == 'sp_sw_har.zip'
   assert windows.meta.checksum.startswith('sha256:')
@@ -88,7 +87,7 @@ def test_the_script_takes_the_beginning_until_an_activity_has_lasted_a_minute():
   assert spans[-1][1] == pytest.approx(samples / 50, abs=0.02)
 
 
-def test_make_lodo_shows_a_person_whom_its_adapter_has_not_seen(tmp_path: pathlib.Path):
+def test_make_lodo_shows_a_person_whom_its_adapter_has_not_seen(tmp_path):
   makefile = (_ROOT / 'Makefile').read_text(encoding='utf-8')
   (person,) = re.findall(r'make_recording\.py --subject=(\d+)', makefile)
   assert '/sample_motionsense/lora/subject/labels-10-per-class/seed0.json' in makefile

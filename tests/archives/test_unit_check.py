@@ -49,9 +49,7 @@ def _prepare(change: Callable[[Recording], Recording], tmp_path: pathlib.Path) -
     ({'gyro': 180 / np.pi}, r'hapt: angular velocity is in deg/s .*Multiply by 0\.0174533 in the reader'),
   ],
 )
-def test_units_that_a_reader_has_not_converted_are_an_error(
-  tmp_path: pathlib.Path, mistake: dict, message: str
-):
+def test_units_that_a_reader_has_not_converted_are_an_error(tmp_path, mistake, message):
   with pytest.raises(UserError, match=message):
     _prepare(_scaled(**mistake), tmp_path)
   assert not (tmp_path / 'windows' / 'hapt').exists()
@@ -82,13 +80,13 @@ def _slowed(recording: Recording) -> Recording:
     (_slowed, 'hapt, waist: gravity turns 0.49 times as fast as the gyroscope says, for 1 of 1 people'),
   ],
 )
-def test_what_is_doubtful_is_a_warning(tmp_path: pathlib.Path, change, message: str, caplog):
+def test_what_is_doubtful_is_a_warning(tmp_path, change, message, caplog):
   _prepare(change, tmp_path)
   with caplog.at_level(logging.WARNING):
     assert any(text.startswith(message) for text in caplog.messages), caplog.messages
 
 
-def test_one_device_in_another_unit_is_a_warning(tmp_path: pathlib.Path, caplog):
+def test_one_device_in_another_unit_is_a_warning(tmp_path, caplog):
   archive = ARCHIVES['hapt']
 
   def read(source, position, dropped):

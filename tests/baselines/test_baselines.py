@@ -13,7 +13,7 @@ from har_jax.train import augment
   'name', [pytest.param(name, marks=pytest.mark.slow if name == 'rocket' else ()) for name in BASELINES]
 )
 @pytest.mark.parametrize('classes', [2, 3])
-def test_probabilities_are_of_each_class(name: str, classes: int):
+def test_probabilities_are_of_each_class(name, classes):
   rng = np.random.default_rng(0)
   labels = np.arange(24, dtype=np.int32) % classes
   windows = (rng.standard_normal((24, 128, 6)) * (1 + 3 * labels)[:, None, None]).astype(np.float32)
@@ -23,7 +23,7 @@ def test_probabilities_are_of_each_class(name: str, classes: int):
   np.testing.assert_array_equal(probabilities.argmax(axis=1), labels)
 
 
-def test_the_forest_grows_on_every_window_and_an_augmented_copy_of_it(monkeypatch: pytest.MonkeyPatch):
+def test_the_forest_grows_on_every_window_and_an_augmented_copy_of_it(monkeypatch):
   monkeypatch.setattr(augment, 'augmented_copy', lambda windows, training, seed: windows + seed)
   labels = np.arange(6, dtype=np.int32) % 2
   fitted = BASELINES['forest'](7).fit(np.zeros((6, 128, 6), np.float32), labels)
@@ -33,7 +33,7 @@ def test_the_forest_grows_on_every_window_and_an_augmented_copy_of_it(monkeypatc
 
 
 @pytest.mark.slow
-def test_rocket_of_a_machine_with_more_cores_predicts_the_same(monkeypatch: pytest.MonkeyPatch):
+def test_rocket_of_a_machine_with_more_cores_predicts_the_same(monkeypatch):
   labels = np.arange(24, dtype=np.int32) % 2
   windows = (np.random.default_rng(0).standard_normal((24, 128, 6)) * (1 + labels)[:, None, None]).astype('f')
   rocket = BASELINES['rocket'](0).fit(windows, labels)

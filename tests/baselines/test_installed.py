@@ -1,6 +1,5 @@
 """Baselines for a user's own windows: bounded in number, and without those whose package is missing."""
 
-import pathlib
 import sys
 
 import numpy as np
@@ -20,7 +19,7 @@ def test_evenly_spaced_windows_keep_the_fractions_and_every_class():
   np.testing.assert_array_equal(installed.evenly_spaced(labels, 5000), np.arange(1001))
 
 
-def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch):
   def missing(random_state: int, rate_hz: int) -> None:
     raise UserError('rocket needs aeon: pip install it')
 
@@ -38,9 +37,7 @@ def test_a_missing_package_is_a_line_and_the_others_are_fitted(monkeypatch: pyte
   assert set(roots) == {20}  # ten windows, and a copy of each
 
 
-def test_a_package_that_cannot_be_imported_for_whatever_reason_counts_as_missing(
-  monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
-):
+def test_a_package_that_cannot_be_imported_for_whatever_reason_counts_as_missing(monkeypatch, tmp_path):
   for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
     monkeypatch.delitem(sys.modules, name)
   (tmp_path / 'aeon.py').write_text("raise AttributeError('no attribute trapz')")  # as Numba may raise it

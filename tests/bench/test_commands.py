@@ -26,7 +26,7 @@ def _run(module: types.ModuleType, *arguments: object) -> str:
 
 
 @pytest.mark.slow
-def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
+def test_nf4_is_measured_into_json_and_a_table(tmp_path):
   out = _run(nf4, '--shapes=64x128', '--rows=8', '--batches=4', '--presets=', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'nf4.json').read_text())
   assert [row['method'] for row in bench['steps']] == ['lora', 'qlora', 'qlora double']
@@ -41,7 +41,7 @@ def test_nf4_is_measured_into_json_and_a_table(tmp_path: pathlib.Path):
 
 
 @pytest.mark.slow
-def test_steps_are_measured_into_json_and_a_table(tmp_path: pathlib.Path):
+def test_steps_are_measured_into_json_and_a_table(tmp_path):
   out = _run(steps, '--kinds=inference', '--batches=4,8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'steps.json').read_text())
   assert [(row['kind'], row['batch'], row['by']) for row in bench['steps']] == [
@@ -52,9 +52,7 @@ def test_steps_are_measured_into_json_and_a_table(tmp_path: pathlib.Path):
 
 
 @pytest.mark.slow
-def test_scaling_is_measured_into_json_a_table_and_a_figure(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_scaling_is_measured_into_json_a_table_and_a_figure(tmp_path, monkeypatch):
   monkeypatch.setattr(scaling, 'SIZES', {'runs': (1, 2), 'width': (24,)})
   out = _run(steps, '--scaling', '--dimensions=runs', '--finetune_batch=8', f'--out={tmp_path}')
   bench = json.loads((tmp_path / 'scaling.json').read_text())
@@ -79,7 +77,7 @@ def test_scaling_is_measured_into_json_a_table_and_a_figure(
     (nf4, ['--nf4_kernel=fast'], '--nf4_kernel=fast'),
   ],
 )
-def test_a_mistake_is_one_line(module: types.ModuleType, arguments: list[str], named: str):
+def test_a_mistake_is_one_line(module, arguments, named):
   code, _, err = run_module(module, *arguments)
   assert code == 1
   assert err.startswith('error: ')
@@ -88,7 +86,7 @@ def test_a_mistake_is_one_line(module: types.ModuleType, arguments: list[str], n
 
 
 @pytest.mark.parametrize('module', ['launch.bench', 'launch.bench.nf4'])
-def test_a_script_passes_flags_and_the_exit_code_on(module: str):
+def test_a_script_passes_flags_and_the_exit_code_on(module):
   command = [sys.executable, '-m', module, '--batches=0']
   done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
   assert (done.returncode, done.stderr) == (1, 'error: --batches=0: give numbers of at least 1\n')

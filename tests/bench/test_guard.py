@@ -1,7 +1,5 @@
 """A step that has become slower, relative to a plain matrix product, is found."""
 
-import pathlib
-
 import pytest
 
 from har_jax import storage
@@ -20,7 +18,7 @@ _BENCH = {
 }
 
 
-def test_ratios_that_fall_by_more_than_the_tolerance_are_named(tmp_path: pathlib.Path):
+def test_ratios_that_fall_by_more_than_the_tolerance_are_named(tmp_path):
   storage.write(tmp_path / 'ratios.json', guard.ratios(_BENCH))
   reference = guard.read(tmp_path / 'ratios.json', _BENCH['experiment'], _DEVICE)
   least = 1 - guard.TOLERANCE
@@ -30,7 +28,7 @@ def test_ratios_that_fall_by_more_than_the_tolerance_are_named(tmp_path: pathlib
   assert guard.slower({'qlora 64, har_jax': 1.0}, reference) == ['qlora 64, har_jax: not in the reference']
 
 
-def test_a_reference_of_other_hyperparameters_or_of_another_device_is_refused(tmp_path: pathlib.Path):
+def test_a_reference_of_other_hyperparameters_or_of_another_device_is_refused(tmp_path):
   storage.write(tmp_path / 'ratios.json', guard.ratios(_BENCH))
   with pytest.raises(UserError, match='other hyperparameters'):
     guard.read(tmp_path / 'ratios.json', {'model': {'width': 48}}, _DEVICE)

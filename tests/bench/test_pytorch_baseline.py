@@ -1,6 +1,5 @@
 """The PyTorch models compute what ours compute from the same variables."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -60,7 +59,7 @@ def _with_ours(model: Any, ours: variables.Variables) -> Any:
   return model.eval()
 
 
-def test_the_classifier_computes_our_logits(tiny: config.Model, drawn: Callable[..., Any]):
+def test_the_classifier_computes_our_logits(tiny, drawn):
   model = Classifier(tiny, running.CLASSES)
   ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL)))
   theirs = _with_ours(baseline.Classifier(tiny), ours)
@@ -69,7 +68,7 @@ def test_the_classifier_computes_our_logits(tiny: config.Model, drawn: Callable[
   np.testing.assert_allclose(logits, model.apply(variables.nest(ours), _SIGNAL), rtol=1e-4, atol=1e-4)
 
 
-def test_the_autoencoder_computes_our_error(tiny: config.Model, drawn: Callable[..., Any]):
+def test_the_autoencoder_computes_our_error(tiny, drawn):
   visible, mask = draw_mask(jax.random.key(3), len(_SIGNAL), tiny.tokens, tiny.hidden)
   model = Autoencoder(tiny)
   ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL, visible)))
@@ -81,7 +80,7 @@ def test_the_autoencoder_computes_our_error(tiny: config.Model, drawn: Callable[
   assert float(error) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_the_autoencoder_draws_masks_and_has_gradients(tiny: config.Model):
+def test_the_autoencoder_draws_masks_and_has_gradients(tiny):
   torch.manual_seed(0)
   model = baseline.Autoencoder(tiny)
   errors = [model(torch.tensor(np.asarray(_SIGNAL))) for _ in range(2)]
@@ -91,9 +90,7 @@ def test_the_autoencoder_draws_masks_and_has_gradients(tiny: config.Model):
 
 
 @pytest.mark.parametrize('kind', ['full', 'pretraining', 'inference', 'epoch'])
-def test_a_call_makes_as_many_steps_as_requested(
-  tiny: config.Model, kind: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_call_makes_as_many_steps_as_requested(tiny, kind, monkeypatch):
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 11)
   seen: list[int] = []
   if kind == 'epoch':
@@ -125,7 +122,7 @@ def test_a_call_makes_as_many_steps_as_requested(
       assert seen == ([4, 4, 3] if kind == 'epoch' else [4, 4, 4])
 
 
-def test_a_missing_compiler_is_an_error(tiny: config.Model, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_compiler_is_an_error(tiny, monkeypatch):
   from torch._inductor import config as inductor
 
   torch.compiler.reset()
@@ -138,9 +135,7 @@ def test_a_missing_compiler_is_an_error(tiny: config.Model, monkeypatch: pytest.
     )
 
 
-def test_models_and_batches_that_pytorch_lacks_are_errors(
-  tiny: config.Model, monkeypatch: pytest.MonkeyPatch
-):
+def test_models_and_batches_that_pytorch_lacks_are_errors(tiny, monkeypatch):
   two_streams = config.Experiment.paper()
   with pytest.raises(UserError, match='--model_streams=1'):
     baseline.variants(two_streams, 'full', 4, 1)

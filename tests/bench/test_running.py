@@ -22,7 +22,7 @@ def test_operations_of_products_are_those_counted_by_hand():
 
 
 @pytest.mark.slow
-def test_a_lora_step_has_the_operations_of_its_layers(monkeypatch: pytest.MonkeyPatch):
+def test_a_lora_step_has_the_operations_of_its_layers(monkeypatch):
   # Tracing is enough, and compiling a model of this size takes long.
   memory = types.SimpleNamespace(temp_size_in_bytes=0)
   compiled = types.SimpleNamespace(memory_analysis=lambda: memory)

@@ -10,7 +10,7 @@ from har_jax import config, config_fields
 from launch.bench import chart, running, scaling, tables
 
 
-def test_costs_are_per_window(monkeypatch: pytest.MonkeyPatch):
+def test_costs_are_per_window(monkeypatch):
   program = running.Program(lambda: None, 8, 1000, 0.0, 0, {})
   monkeypatch.setattr(running, 'pretraining', lambda experiment, batch: program)
   monkeypatch.setattr(running, 'parallel_finetuning', lambda experiment, method, batch, runs: program)
@@ -32,7 +32,7 @@ def test_costs_are_per_window(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_each_parallel_run_has_the_operations_of_a_single_run(tiny: config.Model):
+def test_each_parallel_run_has_the_operations_of_a_single_run(tiny):
   experiment = config.Experiment(protocol=config.Protocol(), model=dataclasses.replace(tiny, depth=1))
   single = running.finetuning(experiment, 'lora', 4)
   parallel = running.parallel_finetuning(experiment, 'lora', 4, 3)
@@ -44,7 +44,7 @@ def test_each_parallel_run_has_the_operations_of_a_single_run(tiny: config.Model
   np.testing.assert_allclose(losses, np.asarray(single.call())[:, None].repeat(3, axis=1), rtol=1e-4)
 
 
-def test_one_dimension_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
+def test_one_dimension_varies_at_a_time(monkeypatch):
   requests: list[tuple] = []
 
   def program(experiment: config.Experiment, batch: int, *, runs: int = 1) -> running.Program:
@@ -73,7 +73,7 @@ def test_one_dimension_varies_at_a_time(monkeypatch: pytest.MonkeyPatch):
   assert len(rows) == len(requests)
 
 
-def test_a_stem_has_as_many_stages_as_the_tokens_need(monkeypatch: pytest.MonkeyPatch):
+def test_a_stem_has_as_many_stages_as_the_tokens_need(monkeypatch):
   stems: list[tuple[int, ...]] = []
 
   def program(experiment: config.Experiment, batch: int) -> running.Program:

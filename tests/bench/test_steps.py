@@ -25,7 +25,7 @@ def short_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('short_epoch')
-def test_each_kind_of_step_is_measured(small: config.Model):
+def test_each_kind_of_step_is_measured(small):
   kinds = ['lora', 'pretraining', 'inference', 'epoch']
   rows = list(
     steps.measure(
@@ -49,7 +49,7 @@ def test_each_kind_of_step_is_measured(small: config.Model):
 
 
 @pytest.mark.slow
-def test_two_dtypes_are_measured_together(small: config.Model):
+def test_two_dtypes_are_measured_together(small):
   experiment = config.Experiment(protocol=config.Protocol(), model=small)
   rows = list(
     steps.measure(experiment, ['inference'], [4], repeats=3, peers=False, dtypes=['float32', 'bfloat16'])
@@ -86,7 +86,7 @@ def test_the_fastest_peer_is_that_of_the_least_median():
 
 
 @pytest.mark.slow
-def test_peers_make_as_many_steps_per_call_as_ours(small: config.Model, monkeypatch: pytest.MonkeyPatch):
+def test_peers_make_as_many_steps_per_call_as_ours(small, monkeypatch):
   requests: list[tuple] = []
 
   @contextlib.contextmanager

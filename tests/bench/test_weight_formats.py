@@ -15,7 +15,7 @@ def formats() -> dict[str, weight_formats.WeightFormat]:
   return {each.name: each for each in weight_formats.weight_formats(_WEIGHTS, _X)}
 
 
-def test_float32_comes_first_and_is_exact(formats: dict[str, weight_formats.WeightFormat]):
+def test_float32_comes_first_and_is_exact(formats):
   assert list(formats)[:3] == ['float32', 'har_jax NF4', 'har_jax NF4 double']
   np.testing.assert_array_equal(formats['float32'].unpacked, _WEIGHTS)
   assert formats['float32'].held_bytes == 4 * 64 * 128
@@ -23,7 +23,7 @@ def test_float32_comes_first_and_is_exact(formats: dict[str, weight_formats.Weig
   assert formats['har_jax NF4 double'].held_bytes == 64 * 128 // 2 + 64 * 128 // 64 + 4 + 4
 
 
-def test_products_are_those_of_the_dequantized_matrix(formats: dict[str, weight_formats.WeightFormat]):
+def test_products_are_those_of_the_dequantized_matrix(formats):
   for each in formats.values():
     expected = _X.astype(np.float64) @ each.unpacked.astype(np.float64)
     np.testing.assert_allclose(np.asarray(each.calls['product']()), expected, atol=1e-3)

@@ -47,7 +47,7 @@ def predicted(folder: pathlib.Path, adapted: tuple[str, str]) -> tuple[str, str]
 # --- adapt
 
 
-def test_the_second_of_two_commands_with_one_out_is_told(tmp_path: pathlib.Path, monkeypatch):
+def test_the_second_of_two_commands_with_one_out_is_told(tmp_path, monkeypatch):
   recognizer = types.SimpleNamespace(plan_=None, adapter_=types.SimpleNamespace(card=None))
   recognizer.adapter_.card = types.SimpleNamespace(training=types.SimpleNamespace(self_training=None))
 
@@ -65,7 +65,7 @@ def test_the_second_of_two_commands_with_one_out_is_told(tmp_path: pathlib.Path,
   assert [path.name for path in (tmp_path / 'out').iterdir()] == ['adapter.json']
 
 
-def test_adapt_prints_what_it_inferred_and_its_validation(adapted: tuple[str, str]):
+def test_adapt_prints_what_it_inferred_and_its_validation(adapted):
   out, err = adapted
   assert 'Column time_ms is in ms' in out
   assert '3 labels' in out
@@ -79,7 +79,7 @@ def test_adapt_prints_what_it_inferred_and_its_validation(adapted: tuple[str, st
   assert float(out.split('macro-F1 ')[1][:5]) > 0.8
 
 
-def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, adapted: tuple[str, str]):
+def test_adapt_compares_baselines_on_the_held_out_windows(folder, adapted):
   rows = {line.split()[0]: line.split()[1:] for line in adapted[0].splitlines() if len(line.split()) == 4}
   card = json.loads((folder / 'adapter' / 'adapter.json').read_text())
   figures = card['metrics']['comparison']
@@ -90,9 +90,7 @@ def test_adapt_compares_baselines_on_the_held_out_windows(folder: pathlib.Path, 
   assert 'the best baseline' in adapted[0] or 'The baseline' in adapted[0]
 
 
-def test_adapt_without_aeon_says_how_to_install_it(
-  folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_adapt_without_aeon_says_how_to_install_it(folder, tmp_path, monkeypatch):
   for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
     monkeypatch.delitem(sys.modules, name)
   monkeypatch.setitem(sys.modules, 'aeon', None)
@@ -102,7 +100,7 @@ def test_adapt_without_aeon_says_how_to_install_it(
   assert 'forest' in out
 
 
-def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, adapted: tuple[str, str]):
+def test_an_adapter_keeps_its_temperature_and_its_base(folder, adapted):
   assert {path.name for path in (folder / 'adapter').iterdir()} == {
     *('adapter.json', 'adapter.safetensors', 'base.json', 'base.safetensors')
   }
@@ -117,9 +115,7 @@ def test_an_adapter_keeps_its_temperature_and_its_base(folder: pathlib.Path, ada
   assert card.split.windows == {'train': 69, 'validation': 18}
 
 
-def test_adapt_uses_the_bundled_base_by_default(
-  folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_adapt_uses_the_bundled_base_by_default(folder, tmp_path, monkeypatch):
   base = files.load_base(folder / 'base')
   monkeypatch.setattr(files, 'bundled_base', lambda: base)  # the real one is larger
   arguments = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--out={tmp_path}/adapter')
@@ -129,9 +125,7 @@ def test_adapt_uses_the_bundled_base_by_default(
   assert card['base'] == base.checksum
 
 
-def test_a_recording_without_a_gyroscope_is_adapted_to(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
-):
+def test_a_recording_without_a_gyroscope_is_adapted_to(folder, adapted, tmp_path):
   recordings.recording(tmp_path / 'my.csv', recordings.LABELED, sensors='ax ay az')
   recordings.labels(tmp_path / 'my.labels.csv', recordings.LABELED)  # the default of --labels
   out, err = _run(
@@ -152,9 +146,7 @@ def test_a_recording_without_a_gyroscope_is_adapted_to(
   assert recordings.rows(tmp_path / 'day' / 'bouts.csv')[0]['activity'] == 'walking'
 
 
-def test_a_full_disk_leaves_no_partial_adapter(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_leaves_no_partial_adapter(folder, adapted, tmp_path, monkeypatch):
   def full(*_: object) -> None:
     raise UserError('cannot write: No space left on device')
 
@@ -175,7 +167,7 @@ def test_a_full_disk_leaves_no_partial_adapter(
 # --- predict
 
 
-def test_a_recording_is_predicted_without_an_adapter(folder: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_recording_is_predicted_without_an_adapter(folder, tmp_path):
   out, _ = _run('predict', f'--recording={folder}/day.csv', f'--out={tmp_path}/day')
   assert 'the bundled base recognizes walking, running, upstairs' in out
   summary = _summary(tmp_path / 'day')
@@ -184,7 +176,7 @@ def test_a_recording_is_predicted_without_an_adapter(folder: pathlib.Path, tmp_p
   assert sum(line.startswith('unknown ') for line in out.splitlines()) == 1
 
 
-def test_a_prediction_imports_no_large_package_for_one_function(tmp_path: pathlib.Path):
+def test_a_prediction_imports_no_large_package_for_one_function(tmp_path):
   time_s = np.arange(1500) / 50  # at another rate, SciPy's signal package resamples
   table = np.column_stack([time_s, recordings.signal('walking', 30, 0)])
   names = 'time_s,ax,ay,az,gx,gy,gz'
@@ -201,7 +193,7 @@ print(sorted(set({sorted(names)}).intersection(sys.modules)))
   assert done.stdout.splitlines()[-1] == '[]'
 
 
-def test_a_day_is_divided_into_bouts(folder: pathlib.Path, predicted: tuple[str, str]):
+def test_a_day_is_divided_into_bouts(folder, predicted):
   out, _ = predicted
   rows = recordings.rows(folder / 'day' / 'bouts.csv')
   assert [row['activity'] for row in rows] == ['walking', 'lying', 'not_worn', 'walking']
@@ -214,7 +206,7 @@ def test_a_day_is_divided_into_bouts(folder: pathlib.Path, predicted: tuple[str,
   assert out.splitlines()[-1] == str(folder / 'day' / 'summary.json')
 
 
-def test_minutes_add_up_to_the_recorded_time(folder: pathlib.Path, predicted: tuple[str, str]):
+def test_minutes_add_up_to_the_recorded_time(folder, predicted):
   summary = _summary(folder / 'day')
   rest = sum(summary[f'{name}_minutes'] for name in ('unknown', 'not_worn', 'gap'))
   assert sum(summary['minutes'].values()) + rest == pytest.approx(summary['recorded_minutes'], abs=0.05)
@@ -223,7 +215,7 @@ def test_minutes_add_up_to_the_recorded_time(folder: pathlib.Path, predicted: tu
   assert summary['gap_minutes'] == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_each_window_has_a_probability_per_class(folder: pathlib.Path, predicted: tuple[str, str]):
+def test_each_window_has_a_probability_per_class(folder, predicted):
   rows = recordings.rows(folder / 'day' / 'windows.csv')
   assert len(rows) == _summary(folder / 'day')['windows']
   for row in rows[:: len(rows) // 10]:
@@ -237,25 +229,21 @@ def test_each_window_has_a_probability_per_class(folder: pathlib.Path, predicted
   assert np.diff([float(row['time_s']) for row in rows]).min() == pytest.approx(1.28)
 
 
-def test_the_timeline_has_a_legend_and_hours(folder: pathlib.Path, predicted: tuple[str, str]):
+def test_the_timeline_has_a_legend_and_hours(folder, predicted):
   root = ElementTree.parse(folder / 'day' / 'timeline.svg').getroot()
   text = ' '.join(element.text or '' for element in root.iter('{http://www.w3.org/2000/svg}text'))
   for words in ('walking, 2.0 min', 'not worn, 2.0 min', '20:27', '2026-05-28', 'time of day (UTC)'):
     assert words in text
 
 
-def test_predictions_below_the_threshold_are_unknown(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
-):
+def test_predictions_below_the_threshold_are_unknown(folder, adapted, tmp_path):
   where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
   _run('predict', *where, '--unknown_below=1', '--not_worn_min=0')
   assert _summary(tmp_path)['unknown_minutes'] == pytest.approx(5.0, abs=0.1)
   assert not any(_summary(tmp_path)['minutes'].values())
 
 
-def test_tta_shifts_change_probabilities_a_little(
-  folder: pathlib.Path, predicted: tuple[str, str], tmp_path: pathlib.Path
-):
+def test_tta_shifts_change_probabilities_a_little(folder, predicted, tmp_path):
   where = (f'--recording={folder}/day.csv', f'--adapter={folder}/adapter', f'--out={tmp_path}')
   _run('predict', *where, '--tta_shifts=4')
   assert [_summary(each)['tta_shifts'] for each in (folder / 'day', tmp_path)] == [1, 4]
@@ -267,9 +255,7 @@ def test_tta_shifts_change_probabilities_a_little(
   assert np.abs(np.subtract(one, four)).mean() < 0.1
 
 
-def test_predictions_are_scored_by_labels(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
-):
+def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
   parts = [('walking', 30.0), ('lying', 30.0)]
   recordings.recording(tmp_path / 'other.csv', parts)
   recordings.labels(tmp_path / 'truth.csv', parts)
@@ -292,9 +278,7 @@ def test_predictions_are_scored_by_labels(
 # --- export
 
 
-def test_an_adapter_is_exported_with_a_card(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
-):
+def test_an_adapter_is_exported_with_a_card(folder, adapted, tmp_path):
   out, _ = _run('export', f'--adapter={folder}/adapter', '--format=stablehlo', f'--out={tmp_path}')
   exported = tmp_path / 'stablehlo-float32'
   assert out.splitlines()[-1] == str(exported)
@@ -327,14 +311,7 @@ def test_an_adapter_is_exported_with_a_card(
     ('export', ['--adapter={}/adapter', '--precision=int4'], '--precision=int4'),
   ],
 )
-def test_a_mistake_is_one_line_and_leaves_no_file(
-  command: str,
-  arguments: list[str],
-  named: str,
-  folder: pathlib.Path,
-  adapted: tuple[str, str],
-  tmp_path: pathlib.Path,
-):
+def test_a_mistake_is_one_line_and_leaves_no_file(command, arguments, named, folder, adapted, tmp_path):
   words = [word.format(folder) for word in arguments]
   out = [] if any(word.startswith('--out') for word in words) else [f'--out={tmp_path}/out']
   code, _, err = run_in_process(command, *words, *out)

@@ -64,7 +64,7 @@ def test_every_spec_is_tested():
 
 
 @pytest.mark.parametrize('name', _SPECS)
-def test_a_spec_runs_lodo_with_flags_that_it_has(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_spec_runs_lodo_with_flags_that_it_has(name, monkeypatch):
   script, *arguments = _command(name)
   assert script == 'launch/lodo.py'
   parsed = _parse(script, arguments, monkeypatch)
@@ -76,14 +76,14 @@ def test_a_spec_runs_lodo_with_flags_that_it_has(name: str, monkeypatch: pytest.
   assert ('distributed' in parsed) is (name != 'sky_gpu.yaml')
 
 
-def test_an_unknown_flag_in_a_spec_is_an_error(monkeypatch: pytest.MonkeyPatch):
+def test_an_unknown_flag_in_a_spec_is_an_error(monkeypatch):
   script, *arguments = _command('gke_tpu.yaml')
   with pytest.raises(flags.UnrecognizedFlagError, match='lodo_shart'):
     _parse(script, [*arguments, '--lodo_shart=0/1'], monkeypatch)
 
 
 @pytest.mark.parametrize('name', _SPECS)
-def test_a_spec_opens_with_its_command_and_what_to_edit(name: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_spec_opens_with_its_command_and_what_to_edit(name, monkeypatch):
   lines = _text(name).removeprefix('#!/bin/bash\n').splitlines()
   block = lines[: next(index for index, line in enumerate(lines) if not line.startswith('#'))]
   assert f' launch/cloud/{name}' in ' '.join(block[1:3])
@@ -95,7 +95,7 @@ def test_a_spec_opens_with_its_command_and_what_to_edit(name: str, monkeypatch: 
 
 
 @pytest.mark.parametrize('name', _SPECS)
-def test_an_end_by_sigterm_is_no_failure(name: str):
+def test_an_end_by_sigterm_is_no_failure(name):
   text = _text(name)
   assert '143' in text
   assert 'my-bucket' in text or '$BUCKET' in text
@@ -106,7 +106,7 @@ def test_an_end_by_sigterm_is_no_failure(name: str):
 
 @pytest.mark.parametrize('name', _SKY)
 @pytest.mark.parametrize('part', ['setup', 'run'])
-def test_skypilots_commands_are_valid_bash(name: str, part: str):
+def test_skypilots_commands_are_valid_bash(name, part):
   subprocess.run(['bash', '-n', '-c', yaml.safe_load(_text(name))[part]], check=True)
 
 
@@ -219,7 +219,7 @@ def test_the_slurm_script_is_bash_with_options_of_sbatch():
 
 
 @pytest.mark.parametrize(('code', 'is_requeued'), [(143, True), (0, False), (1, False)])
-def test_the_slurm_script_requeues_itself_after_sigterm(tmp_path: pathlib.Path, code: int, is_requeued: bool):
+def test_the_slurm_script_requeues_itself_after_sigterm(tmp_path, code, is_requeued):
   for name, ends in (('srun', code), ('scontrol', 0)):
     (tmp_path / name).write_text(f'#!/bin/bash\necho {name} "$@" >> {tmp_path}/called\nexit {ends}\n')
     (tmp_path / name).chmod(0o755)

@@ -69,13 +69,13 @@ def test_a_flag_has_one_default_or_its_help_says_why():
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)
-def test_every_flag_has_a_help_text(name: str):
+def test_every_flag_has_a_help_text(name):
   values = main.load(name).FLAGS
   assert all(values[flag].help for flag in values)
 
 
 @pytest.mark.parametrize('path', sorted((_ROOT / 'launch' / 'flags').iterdir()), ids=lambda path: path.name)
-def test_a_flagfile_sets_flags_of_the_command_that_it_names(path: pathlib.Path):
+def test_a_flagfile_sets_flags_of_the_command_that_it_names(path):
   (name,) = re.findall(rf'^# har-jax (\w+) --flagfile={path.stem}\b', path.read_text(), re.MULTILINE)
   module = main.load(name)
   try:
@@ -95,7 +95,7 @@ def test_a_flagfile_sets_flags_of_the_command_that_it_names(path: pathlib.Path):
     ('prepare', config.Windowing, {'samples': 'window_samples', 'rate_hz': 'window_rate_hz'}),
   ],
 )
-def test_a_field_with_a_help_text_is_a_flag_with_its_default(name: str, cls: type, others: dict[str, str]):
+def test_a_field_with_a_help_text_is_a_flag_with_its_default(name, cls, others):
   values = main.load(name).FLAGS
   fields = [field for field in dataclasses.fields(cls) if 'help' in field.metadata]
   assert len(fields) > 1
@@ -171,9 +171,7 @@ def test_a_second_call_in_one_process_starts_from_the_defaults():
     (KeyboardInterrupt(), 130, 'interrupted'),
   ],
 )
-def test_a_command_ends_with_an_exit_code_and_one_line(
-  ends: BaseException | None, code: int, named: str, capsys: pytest.CaptureFixture[str]
-):
+def test_a_command_ends_with_an_exit_code_and_one_line(ends, code, named, capsys):
   assert command.run(toy_module(ends), []) == code
   err = capsys.readouterr().err
   assert named in err
@@ -181,7 +179,7 @@ def test_a_command_ends_with_an_exit_code_and_one_line(
 
 
 @pytest.mark.parametrize('name', [name for name in main.COMMANDS if 'out' in main.load(name).FLAGS])
-def test_an_out_that_cannot_be_written_is_found_before_any_work(name: str, tmp_path: pathlib.Path):
+def test_an_out_that_cannot_be_written_is_found_before_any_work(name, tmp_path):
   (tmp_path / 'file').write_text('')
   code, out, err = run_in_process(name, f'--out={tmp_path}/file/out')
   assert (code, out) == (1, '')
@@ -190,14 +188,12 @@ def test_an_out_that_cannot_be_written_is_found_before_any_work(name: str, tmp_p
 
 
 @pytest.mark.parametrize('ends', [ValueError('a bug'), OSError(errno.EACCES, 'denied')])
-def test_other_exceptions_keep_their_traceback(ends: BaseException):
+def test_other_exceptions_keep_their_traceback(ends):
   with pytest.raises(type(ends)):
     command.run(toy_module(ends), [])
 
 
-def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(tmp_path, monkeypatch):
   monkeypatch.setattr(flagfiles, '_FLAGFILES', (tmp_path / 'missing', tmp_path))
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'small.flags').write_text('--size=7\n')
@@ -209,7 +205,7 @@ def test_a_flags_file_is_found_by_name_and_a_file_of_that_name_comes_first(
   assert module.FLAGS['size'].value == 8
 
 
-def test_alarms_of_the_compiler_do_not_reach_the_user(monkeypatch: pytest.MonkeyPatch):
+def test_alarms_of_the_compiler_do_not_reach_the_user(monkeypatch):
   for given, level in ((None, '3'), ('0', '0')):
     monkeypatch.delenv('TF_CPP_MIN_LOG_LEVEL', raising=False)
     if given:
@@ -218,7 +214,7 @@ def test_alarms_of_the_compiler_do_not_reach_the_user(monkeypatch: pytest.Monkey
     assert os.environ['TF_CPP_MIN_LOG_LEVEL'] == level
 
 
-def test_a_flagfile_of_another_command_names_it(capsys: pytest.CaptureFixture[str]):
+def test_a_flagfile_of_another_command_names_it(capsys):
   assert command.run(main.load('pretrain'), ['--flagfile=sample']) == 1
   told = (
     'error: --flagfile=sample is for har-jax lodo; this command has no targets, methods, seeds, '
@@ -236,7 +232,7 @@ def test_a_flagfile_of_another_command_names_it(capsys: pytest.CaptureFixture[st
     ('--flagfile=nowhere', 'by name there are base, choose, paper'),
   ],
 )
-def test_a_wrong_flag_is_one_line(argument: str, named: str, capsys: pytest.CaptureFixture[str]):
+def test_a_wrong_flag_is_one_line(argument, named, capsys):
   assert command.run(toy_module(), [argument]) == 1
   err = capsys.readouterr().err
   assert err.startswith('error: ')
@@ -253,7 +249,7 @@ def test_a_wrong_flag_is_one_line(argument: str, named: str, capsys: pytest.Capt
     (['--distributed', '--process=1'], '--distributed'),
   ],
 )
-def test_flags_of_a_distributed_run_are_checked(arguments: list[str], named: str):
+def test_flags_of_a_distributed_run_are_checked(arguments, named):
   values = flags.FlagValues()
   join = processes.define_processes(values)
   values(['har-jax', *arguments])
@@ -264,7 +260,7 @@ def test_flags_of_a_distributed_run_are_checked(arguments: list[str], named: str
 # --- entry points
 
 
-def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytest.MonkeyPatch):
+def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch):
   called: list[str] = []
   monkeypatch.setattr(gc, 'set_threshold', lambda _: called.append('set_threshold'))
   monkeypatch.setattr(gc, 'freeze', lambda: called.append('freeze'))
@@ -284,7 +280,7 @@ def test_only_a_process_of_its_own_searches_rarely_for_cycles(monkeypatch: pytes
   ],
   ids=['har-jax', 'python -m har_jax', 'launch'],
 )
-def test_an_entry_point_passes_flags_and_the_exit_code_on(entry: list[str]):
+def test_an_entry_point_passes_flags_and_the_exit_code_on(entry):
   done = subprocess.run([*entry, '--seeds=one'], cwd=_ROOT, capture_output=True, text=True)
   assert done.returncode == 1
   assert done.stderr.startswith('error: --seeds=one')
@@ -297,9 +293,7 @@ def test_launch_has_a_script_for_every_command():
 
 
 @pytest.mark.parametrize('command', main.COMMANDS)
-def test_a_launch_script_runs_nothing_where_a_child_process_imports_it(
-  command: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_launch_script_runs_nothing_where_a_child_process_imports_it(command, monkeypatch):
   monkeypatch.setattr(main, 'main', lambda *_: pytest.fail('the command ran'))
   # Python's `spawn` imports the main script of the parent under this name.
   runpy.run_path(str(_ROOT / 'launch' / f'{command}.py'), run_name='__mp_main__')

@@ -27,7 +27,7 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
   return tmp_path / 'har_jax' / 'programs'
 
 
-def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_environment(folder: pathlib.Path):
+def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_environment(folder):
   before = dict(os.environ)
   with keep():
     assert os.environ['JAX_COMPILATION_CACHE_DIR'] == str(folder)
@@ -35,7 +35,7 @@ def test_a_command_keeps_programs_in_the_users_cache_folder_and_leaves_the_envir
   assert dict(os.environ) == before
 
 
-def test_a_folder_of_the_user_is_left_alone(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_folder_of_the_user_is_left_alone(folder, monkeypatch):
   monkeypatch.setenv('JAX_COMPILATION_CACHE_DIR', 'mine')
   before = dict(os.environ)
   with keep():
@@ -43,13 +43,13 @@ def test_a_folder_of_the_user_is_left_alone(folder: pathlib.Path, monkeypatch: p
   assert not folder.exists()
 
 
-def test_without_a_folder_to_write_to_nothing_is_kept(folder: pathlib.Path):
+def test_without_a_folder_to_write_to_nothing_is_kept(folder):
   folder.parent.write_text('a file')
   with keep():
     assert 'JAX_COMPILATION_CACHE_DIR' not in os.environ
 
 
-def test_what_a_killed_process_left_is_deleted(folder: pathlib.Path):
+def test_what_a_killed_process_left_is_deleted(folder):
   folder.mkdir(parents=True)
   for name in ('whole-cache', 'whole-atime', 'killed-cache'):
     (folder / name).write_text('')
@@ -57,13 +57,13 @@ def test_what_a_killed_process_left_is_deleted(folder: pathlib.Path):
     assert {path.name for path in folder.iterdir()} - {'.lockfile'} == {'whole-cache', 'whole-atime'}
 
 
-def test_other_warnings_are_shown(folder: pathlib.Path):
+def test_other_warnings_are_shown(folder):
   with pytest.warns(UserWarning, match='another'), keep():
     warnings.warn('another', stacklevel=1)
 
 
 @pytest.mark.slow
-def test_a_damaged_program_is_compiled_again_and_deleted(folder: pathlib.Path):
+def test_a_damaged_program_is_compiled_again_and_deleted(folder):
   environment = os.environ | {
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
     'JAX_PLATFORMS': 'cpu',

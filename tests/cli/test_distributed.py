@@ -63,7 +63,7 @@ def by_two(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -
   return folder
 
 
-def test_two_processes_reach_the_numbers_of_one(finished: pathlib.Path, by_two: pathlib.Path):
+def test_two_processes_reach_the_numbers_of_one(finished, by_two):
   _assert_equal_numbers(finished, by_two)
 
 
@@ -79,9 +79,7 @@ def _assert_equal_numbers(by_one: pathlib.Path, by_two: pathlib.Path) -> None:
   assert np.sum(two['test']['confusion']) == np.sum(one['test']['confusion'])
 
 
-def test_two_killed_and_stopped_processes_are_ended_by_one_with_the_same_numbers(
-  command: tuple[str, ...], by_two: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_two_killed_and_stopped_processes_are_ended_by_one_with_the_same_numbers(command, by_two, tmp_path):
   command = (*command, f'--out={tmp_path}')
   both = _start_both(*command)
   processes.wait_for(tmp_path / _PRETRAIN / 'checkpoints', *both)

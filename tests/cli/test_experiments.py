@@ -34,7 +34,7 @@ def _result(folder: pathlib.Path, method: str) -> dict:
 # --- lodo
 
 
-def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path):
+def test_stages_are_run_one_at_a_time(study, finished, tmp_path):
   code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--phase=adapt')
   assert code == 1
   assert '--phase' in err
@@ -45,7 +45,7 @@ def test_stages_are_run_one_at_a_time(study: tuple[str, ...], finished: pathlib.
   assert _result(tmp_path, 'full')['test'] == _result(finished, 'full')['test']
 
 
-def test_personalization_writes_one_file_per_label_count(study: tuple[str, ...], finished: pathlib.Path):
+def test_personalization_writes_one_file_per_label_count(study, finished):
   flags = ('--methods=full', f'--out={finished}', '--phase=personalize', '--personal_labels=2')
   out = _run('lodo', *study, *flags)
   path, _, figures = out.partition(': ')
@@ -71,9 +71,7 @@ def test_personalization_writes_one_file_per_label_count(study: tuple[str, ...],
     (['--windows={}/nowhere'], 'nowhere'),
   ],
 )
-def test_a_mistake_is_one_line_and_starts_no_run(
-  arguments: list[str], named: str, study: tuple[str, ...], tmp_path: pathlib.Path
-):
+def test_a_mistake_is_one_line_and_starts_no_run(arguments, named, study, tmp_path):
   words = [word.format(tmp_path) for word in arguments]
   code, out, err = run_in_process('lodo', *study, f'--out={tmp_path}/out', *words)
   assert (code, out) == (1, '')
@@ -83,9 +81,7 @@ def test_a_mistake_is_one_line_and_starts_no_run(
   assert not list(tmp_path.rglob('seed*.json'))
 
 
-def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
-  study: tuple[str, ...], finished: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_killed_and_stopped_study_ends_with_the_same_numbers(study, finished, tmp_path, monkeypatch):
   arguments = (*study, f'--out={tmp_path}')
   pretraining = tmp_path / 'synth_waist' / 'pretrain'
   killed = processes.start('lodo', *arguments, '--phase=pretrain')
@@ -125,7 +121,7 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(
     ]
 
 
-def test_a_baseline_runs_by_the_same_command(study: tuple[str, ...], tmp_path: pathlib.Path):
+def test_a_baseline_runs_by_the_same_command(study, tmp_path):
   flags = (*study, '--methods=forest', f'--out={tmp_path}')
   assert _run('lodo', *flags, '--phase=pretrain') == ''
   out = _run('lodo', *flags)
@@ -164,7 +160,7 @@ def _card(folder: pathlib.Path) -> dict:
   return json.loads((folder / 'base.json').read_text(encoding='utf-8'))
 
 
-def test_a_base_is_pretrained_on_the_sources_alone(base: tuple[pathlib.Path, tuple[str, ...]]):
+def test_a_base_is_pretrained_on_the_sources_alone(base):
   folder, arguments = base
   assert [source['archive'] for source in _card(folder)['sources']] == ['synth_thigh']
   assert _card(folder)['pretraining']['steps'] == 6
@@ -173,7 +169,7 @@ def test_a_base_is_pretrained_on_the_sources_alone(base: tuple[pathlib.Path, tup
   assert (folder / 'base.safetensors').read_bytes() == first
 
 
-def test_supervised_pretraining_follows(base: tuple[pathlib.Path, tuple[str, ...]]):
+def test_supervised_pretraining_follows(base):
   folder, arguments = base
   first = (folder / 'base.safetensors').read_bytes()
   out = _run('pretrain', *arguments, '--supervised_pretraining_steps=2', '--finetune_batch=16')
@@ -184,7 +180,7 @@ def test_supervised_pretraining_follows(base: tuple[pathlib.Path, tuple[str, ...
   assert (folder / 'base.safetensors').read_bytes() != first
 
 
-def test_unknown_sources_are_refused(windows: pathlib.Path, tmp_path: pathlib.Path):
+def test_unknown_sources_are_refused(windows, tmp_path):
   code, _, err = run_in_process('pretrain', f'--windows={windows}', '--sources=nowhere', f'--out={tmp_path}')
   assert (code, 'nowhere' in err) == (1, True)
 
@@ -192,9 +188,7 @@ def test_unknown_sources_are_refused(windows: pathlib.Path, tmp_path: pathlib.Pa
 # --- paper
 
 
-def test_a_table_of_the_paper_is_one_command(
-  windows: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_table_of_the_paper_is_one_command(windows, tmp_path, monkeypatch):
   monkeypatch.setattr(paper, '_METHODS', ('lora',))
   monkeypatch.setattr(manifold, 'TSNE', functools.partial(manifold.TSNE, max_iter=250))
   few = [f'--{part}_{name}' for part in ('pretrain', 'finetune') for name in ('max_steps=2', 'num_evals=1')]
@@ -215,13 +209,13 @@ def test_a_table_of_the_paper_is_one_command(
   assert not (tmp_path / 'tables.md').exists()
 
 
-def test_an_unknown_table_is_refused(windows: pathlib.Path, tmp_path: pathlib.Path):
+def test_an_unknown_table_is_refused(windows, tmp_path):
   code, _, err = run_in_process('paper', f'--windows={windows}', f'--out={tmp_path}', '--table=9')
   assert (code, "'9'" in err) == (1, True)
 
 
 @pytest.mark.parametrize(('command', 'out'), [('lodo', 'runs/lodo'), ('paper', 'runs/paper')])
-def test_runs_go_to_a_folder_that_is_not_committed(command: str, out: str):
+def test_runs_go_to_a_folder_that_is_not_committed(command, out):
   from har_jax.cli import main
 
   assert main.load(command).FLAGS['out'].default == out

@@ -63,14 +63,14 @@ def _predict(folder: pathlib.Path, name: str, *arguments: str) -> tuple[str, str
   return out, err, json.loads((folder / 'answers' / 'summary.json').read_text())
 
 
-def test_a_card_says_how_the_training_recording_was(worn: pathlib.Path):
+def test_a_card_says_how_the_training_recording_was(worn):
   kept = json.loads((worn / 'worn' / 'adapter.json').read_text())['signals']
   assert [each['activity'] for each in kept['gravity']] == ['lying', 'sitting', 'walking']
   assert kept['rates_hz'] == [50.0, 50.0]
   assert kept['gyro_axes'] == 'x,y,z'
 
 
-def test_another_person_is_answered_as_recorded(worn: pathlib.Path):
+def test_another_person_is_answered_as_recorded(worn):
   out, err, summary = _predict(worn, 'as_is')
   assert 'corrected' not in out
   assert 'ravity' not in err
@@ -82,7 +82,7 @@ def test_another_person_is_answered_as_recorded(worn: pathlib.Path):
   ('name', 'frame', 'said'),
   [('flipped', '-x,-y,-z', 'Gravity points opposite'), ('in_g', 'x,y,z', 'acceleration is in g')],
 )
-def test_what_is_certain_is_corrected_and_said(worn: pathlib.Path, name: str, frame: str, said: str):
+def test_what_is_certain_is_corrected_and_said(worn, name, frame, said):
   out, err, summary = _predict(worn, name)
   assert said in out
   assert 'ravity' not in err
@@ -94,7 +94,7 @@ def test_what_is_certain_is_corrected_and_said(worn: pathlib.Path, name: str, fr
 @pytest.mark.parametrize(
   ('name', 'said'), [('upside_down', 'frame=-x,-y,z fits best'), ('swapped', 'frame=y,x,z,y,x,z fits best')]
 )
-def test_what_is_not_certain_is_a_warning_everywhere_and_has_a_flag(worn: pathlib.Path, name: str, said: str):
+def test_what_is_not_certain_is_a_warning_everywhere_and_has_a_flag(worn, name, said):
   _, err, summary = _predict(worn, name)
   assert f'--{said}' in err
   assert any(said in warning for warning in summary['warnings'])
@@ -104,21 +104,21 @@ def test_what_is_not_certain_is_a_warning_everywhere_and_has_a_flag(worn: pathli
   assert corrected['score'] == _predict(worn, 'as_is')[2]['score']
 
 
-def test_as_is_answers_and_warns(worn: pathlib.Path):
+def test_as_is_answers_and_warns(worn):
   _, err, summary = _predict(worn, 'flipped', '--frame=as_is')
   assert 'Gravity points opposite' in err
   assert summary['frame'][0]['frame'] == 'x,y,z'
   assert 'worthless' in _predict(worn, 'linear', '--frame=as_is')[1]
 
 
-def test_acceleration_without_gravity_is_refused(worn: pathlib.Path):
+def test_acceleration_without_gravity_is_refused(worn):
   _, err = _run('predict', worn, 'linear', f'--adapter={worn}/worn', f'--out={worn}/none', fails=True)
   assert 'lacks gravity' in err
   assert 'Traceback' not in err
   assert not (worn / 'none').exists()
 
 
-def test_the_bundled_base_is_as_careful(worn: pathlib.Path):
+def test_the_bundled_base_is_as_careful(worn):
   out, _ = _run('predict', worn, 'in_g', f'--out={worn}/base_answers')
   assert 'acceleration is in g' in out
   assert 'on people held out from its datasets' in out
@@ -129,7 +129,7 @@ def test_the_bundled_base_is_as_careful(worn: pathlib.Path):
   assert 'ravity' not in err
 
 
-def test_adapt_compares_with_the_adapter_that_it_starts_from(worn: pathlib.Path):
+def test_adapt_compares_with_the_adapter_that_it_starts_from(worn):
   def adapt(name: str, *arguments: str) -> tuple[str, str]:
     out = f'--out={worn}/from_{name}{len(arguments)}'
     return _run(
@@ -143,7 +143,7 @@ def test_adapt_compares_with_the_adapter_that_it_starts_from(worn: pathlib.Path)
   assert kept['gravity'][2]['mean'][0] > 0.5
 
 
-def test_a_frame_that_is_none_is_named(worn: pathlib.Path):
+def test_a_frame_that_is_none_is_named(worn):
   _, err = _run('predict', worn, 'as_is', '--frame=iphone', f'--out={worn}/none', fails=True)
   assert "'iphone'" in err
   assert 'flip' in err

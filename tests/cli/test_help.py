@@ -49,7 +49,7 @@ def test_the_help_of_lodo_lists_every_method():
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)
-def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name: str):
+def test_help_has_an_example_and_at_most_ten_flags_and_helpfull_has_all(name):
   code, short, _ = run_in_process(name, '--help')
   _, full, _ = run_in_process(name, '--helpfull')
   listed = [set(re.findall(r'^  --(?:\[no\])?(\w+): ', text, re.MULTILINE)) for text in (short, full)]
@@ -91,16 +91,14 @@ def test_words_set_the_flags_of_their_places_before_and_after_flags():
     (['five'], '--size=five'),
   ],
 )
-def test_a_word_without_a_place_is_an_error(
-  arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
-):
+def test_a_word_without_a_place_is_an_error(arguments, message, capsys):
   module = toy_module()
   module.POSITIONAL = ('size',)  # type: ignore[attr-defined]
   assert command.run(module, arguments) == 1
   assert message in capsys.readouterr().err
 
 
-def test_help_shows_a_default_once(capsys: pytest.CaptureFixture[str]):
+def test_help_shows_a_default_once(capsys):
   assert command.run(toy_module(), ['--help']) == 0
   lines = capsys.readouterr().out.splitlines()
   assert lines[0] == 'Do nothing.'
@@ -108,13 +106,13 @@ def test_help_shows_a_default_once(capsys: pytest.CaptureFixture[str]):
   assert '  --[no]progress: show progress bars (default: true)' in lines
 
 
-def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]):
+def test_without_a_command_all_are_listed(capsys):
   assert main.main([]) == 0
   listed = re.findall(r'^  (\w+) +\S', capsys.readouterr().out, re.MULTILINE)
   assert tuple(listed) == main.COMMANDS
 
 
-def test_an_unknown_command_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]):
+def test_an_unknown_command_is_answered_with_the_known_ones(capsys):
   assert main.main(['lood']) == 1
   err = capsys.readouterr().err
   assert "'lood'" in err

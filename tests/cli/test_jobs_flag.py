@@ -61,7 +61,7 @@ def run(values: flags.FlagValues, tmp_path: pathlib.Path, monkeypatch: pytest.Mo
   return lambda stop=lambda: False: jobs.run('lodo', values, 2, results=results, stop=stop)
 
 
-def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, tmp_path: pathlib.Path):
+def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, tmp_path):
   import json
 
   before, interrupt = os.sched_getaffinity(0), signal.getsignal(signal.SIGINT)
@@ -75,9 +75,7 @@ def test_each_job_has_a_shard_and_a_core_and_leaves_ctrl_c_to_the_command(run, t
 
 
 @pytest.mark.parametrize('is_terminal', [True, False])
-def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(
-  run, is_terminal: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(run, is_terminal, tmp_path, monkeypatch):
   import json
 
   monkeypatch.setattr(sys.stderr, 'isatty', lambda: is_terminal, raising=False)
@@ -86,13 +84,13 @@ def test_a_job_has_a_line_of_its_own_on_a_terminal_alone(
   assert shown == [['1', not is_terminal], ['2', not is_terminal]]
 
 
-def test_a_file_gets_a_line_for_each_finished_run(run, values: flags.FlagValues, capfd):
+def test_a_file_gets_a_line_for_each_finished_run(run, values, capfd):
   values['progress'].value, values['does'].value = True, 'pause'
   run()
   assert 2 <= capfd.readouterr().err.count('runs:') <= 4  # the first, and two runs
 
 
-def test_a_job_that_fails_ends_the_others(run, values: flags.FlagValues, tmp_path: pathlib.Path, capfd):
+def test_a_job_that_fails_ends_the_others(run, values, tmp_path, capfd):
   values.does = 'fail1'
   with pytest.raises(UserError, match='job 1 of 2 ended with exit code 1; its message is above'):
     run()
@@ -100,7 +98,7 @@ def test_a_job_that_fails_ends_the_others(run, values: flags.FlagValues, tmp_pat
   assert not (tmp_path / 'saved1').exists()
 
 
-def test_sigterm_ends_all_jobs_when_they_have_saved(run, values: flags.FlagValues, tmp_path: pathlib.Path):
+def test_sigterm_ends_all_jobs_when_they_have_saved(run, values, tmp_path):
   values.does = 'wait'
   both = [tmp_path / f'job{number}.json' for number in range(2)]
   with pytest.raises(Stopped, match='2 of 2 runs are done'):
@@ -108,7 +106,7 @@ def test_sigterm_ends_all_jobs_when_they_have_saved(run, values: flags.FlagValue
 
 
 @pytest.mark.parametrize('name', ['lodo_shard', 'coordinator'])
-def test_shards_of_other_machines_are_refused(run, values: flags.FlagValues, name: str):
+def test_shards_of_other_machines_are_refused(run, values, name):
   values[name].parse('0/1')
   values[name].present = 1
   with pytest.raises(UserError, match='--jobs is for one command on one machine'):
@@ -116,7 +114,7 @@ def test_shards_of_other_machines_are_refused(run, values: flags.FlagValues, nam
 
 
 @pytest.mark.parametrize('given', ['0', '-1', 'two', '1.5'])
-def test_a_number_of_jobs_is_a_number(given: str):
+def test_a_number_of_jobs_is_a_number(given):
   values = flags.FlagValues()
   read = jobs.define_jobs(values)
   values(['har-jax', f'--jobs={given}'])

@@ -1,7 +1,6 @@
 """Folders that exist, and paths that do not: one rule for adapt, predict and export."""
 
 import json
-import pathlib
 import types
 
 import made_people
@@ -15,7 +14,7 @@ from har_jax.datasets.datasets import Dataset
 
 
 @pytest.mark.parametrize('command', ['adapt', 'predict', 'export'])
-def test_a_folder_with_files_is_refused_before_anything_is_read(command: str, tmp_path: pathlib.Path):
+def test_a_folder_with_files_is_refused_before_anything_is_read(command, tmp_path):
   out = tmp_path / 'onnx-float32'
   out.mkdir()
   (out / 'mine.txt').write_text('mine')
@@ -27,21 +26,21 @@ def test_a_folder_with_files_is_refused_before_anything_is_read(command: str, tm
   assert (out / 'mine.txt').read_text() == 'mine'
 
 
-def test_adapt_overwrites_no_file_of_someone_else(tmp_path: pathlib.Path):
+def test_adapt_overwrites_no_file_of_someone_else(tmp_path):
   (tmp_path / 'thesis.tex').write_text('mine')
   code, _, err = run_in_process('adapt', '--recording=nowhere.csv', f'--out={tmp_path}', '--overwrite')
   assert (code, 'holds thesis.tex, which is of no adapter' in err) == (1, True)
   assert (tmp_path / 'thesis.tex').read_text() == 'mine'
 
 
-def test_adapt_finds_an_unwritable_folder_before_training(tmp_path: pathlib.Path):
+def test_adapt_finds_an_unwritable_folder_before_training(tmp_path):
   (tmp_path / 'file').write_text('')
   code, _, err = run_in_process('adapt', '--recording=nowhere.csv', f'--out={tmp_path}/file/adapter')
   assert (code, 'cannot write' in err) == (1, True)
   assert 'nowhere' not in err
 
 
-def test_people_whom_the_base_knows_are_named(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture):
+def test_people_whom_the_base_knows_are_named(tmp_path, capsys):
   for name in ('hapt', 'pdiot'):
     made_people.save_windows(tmp_path / name)
   datasets = [Dataset(tmp_path / name) for name in ('hapt', 'pdiot')]
@@ -53,7 +52,7 @@ def test_people_whom_the_base_knows_are_named(tmp_path: pathlib.Path, capsys: py
 
 
 @pytest.mark.parametrize('command', ['predict', 'export'])
-def test_a_mistyped_adapter_is_answered_with_the_nearest_folder(command: str, tmp_path: pathlib.Path):
+def test_a_mistyped_adapter_is_answered_with_the_nearest_folder(command, tmp_path):
   (tmp_path / 'my_adapter').mkdir()
   code, _, err = run_in_process(command, f'--adapter={tmp_path}/my_adaptor', f'--out={tmp_path}/out')
   assert code == 1
@@ -61,9 +60,7 @@ def test_a_mistyped_adapter_is_answered_with_the_nearest_folder(command: str, tm
 
 
 @pytest.mark.slow
-def test_overwrite_replaces_an_adapter_and_answers(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path
-):
+def test_overwrite_replaces_an_adapter_and_answers(folder, adapted, tmp_path):
   where = (f'--recording={folder}/my.csv', f'--labels={folder}/labels.csv', f'--base={folder}/base')
   out = tmp_path / 'adapter'
   for rank in (4, 2):

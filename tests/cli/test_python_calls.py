@@ -1,7 +1,5 @@
 """`har_jax.recognize` and `har_jax.adapt` do what the commands do, and print nothing."""
 
-import pathlib
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +13,7 @@ from har_jax.timeline import OVERLAPPING
 pytestmark = pytest.mark.slow
 
 
-def test_answers_are_those_of_the_command_and_nothing_is_printed(
-  folder: pathlib.Path, adapted: tuple[str, str], tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]
-):
+def test_answers_are_those_of_the_command_and_nothing_is_printed(folder, adapted, tmp_path, capfd):
   sentences = []
   answers = har_jax.recognize(
     folder / 'day.csv',
@@ -40,7 +36,7 @@ def test_answers_are_those_of_the_command_and_nothing_is_printed(
   ]
 
 
-def test_answers_are_tables_with_times_and_a_picture(folder: pathlib.Path, adapted: tuple[str, str]):
+def test_answers_are_tables_with_times_and_a_picture(folder, adapted):
   answers = har_jax.recognize(folder / 'day.csv', folder / 'adapter', not_worn_min=1.5)
   bouts, windows = answers.bouts, answers.windows
   assert bouts['activity'].tolist() == ['walking', 'lying', 'not_worn', 'walking']
@@ -58,7 +54,7 @@ def test_answers_are_tables_with_times_and_a_picture(folder: pathlib.Path, adapt
   assert '<th>walking</th>' in shown
 
 
-def test_a_dataframe_is_answered_as_its_file(folder: pathlib.Path, adapted: tuple[str, str]):
+def test_a_dataframe_is_answered_as_its_file(folder, adapted):
   frame = pd.read_csv(folder / 'day.csv')
   by_file = har_jax.recognize(folder / 'day.csv', folder / 'adapter')
   by_frame = har_jax.recognize(frame, folder / 'adapter')
@@ -69,12 +65,7 @@ def test_a_dataframe_is_answered_as_its_file(folder: pathlib.Path, adapted: tupl
   pd.testing.assert_frame_equal(by_index.bouts, by_file.bouts)
 
 
-def test_adapting_to_dataframes_gives_the_commands_adapter(
-  folder: pathlib.Path,
-  adapted: tuple[str, str],
-  tmp_path: pathlib.Path,
-  capfd: pytest.CaptureFixture[str],
-):
+def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_path, capfd):
   made = har_jax.adapt(
     pd.read_csv(folder / 'my.csv'),
     pd.read_csv(folder / 'labels.csv'),
@@ -98,7 +89,7 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(
   )
 
 
-def test_labels_score_the_answers(folder: pathlib.Path, adapted: tuple[str, str]):
+def test_labels_score_the_answers(folder, adapted):
   labels = pd.DataFrame({'start': [0.0, 40.0], 'end': [40.0, 80.0], 'activity': ['walking', 'lying']})
   answers = har_jax.recognize(folder / 'my.csv', folder / 'adapter', labels=labels)
   assert answers.score is not None
@@ -106,7 +97,7 @@ def test_labels_score_the_answers(folder: pathlib.Path, adapted: tuple[str, str]
   assert answers.score.names[:1] == ('lying',)
 
 
-def test_what_cannot_be_used_is_named(folder: pathlib.Path):
+def test_what_cannot_be_used_is_named(folder):
   with pytest.raises(UserError, match='base without a head'):
     har_jax.recognize(folder / 'day.csv', folder / 'base')
   with pytest.raises(UserError, match='validation_fraction is 1'):

@@ -39,9 +39,7 @@ def _module(*, fails: bool = False) -> types.ModuleType:
     (['--quiet', '--json'], {'out': 'a', 'score': 0.5, 'disabled': '1'}, 'warning: much\n'),
   ],
 )
-def test_results_warnings_and_the_object_go_to_their_streams(
-  arguments: list[str], out: str | dict, err: str, capsys: pytest.CaptureFixture[str]
-):
+def test_results_warnings_and_the_object_go_to_their_streams(arguments, out, err, capsys):
   assert command.run(_module(), arguments) == 0
   printed = capsys.readouterr()
   assert (json.loads(printed.out) if isinstance(out, dict) else printed.out) == out
@@ -49,7 +47,7 @@ def test_results_warnings_and_the_object_go_to_their_streams(
   assert 'TQDM_DISABLE' not in os.environ
 
 
-def test_an_error_leaves_the_standard_output_empty(capsys: pytest.CaptureFixture[str]):
+def test_an_error_leaves_the_standard_output_empty(capsys):
   assert command.run(_module(fails=True), ['--json']) == 1
   printed = capsys.readouterr()
   assert printed.out == ''
@@ -57,7 +55,7 @@ def test_an_error_leaves_the_standard_output_empty(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize('name', main.COMMANDS)
-def test_every_command_has_quiet_and_those_with_a_result_have_json(name: str):
+def test_every_command_has_quiet_and_those_with_a_result_have_json(name):
   module = main.load(name)
   has_result = inspect.signature(module.main).return_annotation is not None
   assert ('quiet' in module.FLAGS, 'json' in module.FLAGS) == (True, has_result)

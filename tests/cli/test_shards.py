@@ -38,9 +38,7 @@ def _read_line_with(text: str, job: subprocess.Popen[str]) -> str:
   raise AssertionError(lines)
 
 
-def test_jobs_wait_for_a_pretraining_and_only_one_trains_it(
-  study: tuple[str, ...], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_jobs_wait_for_a_pretraining_and_only_one_trains_it(study, tmp_path, monkeypatch):
   folder = tmp_path / 'synth_waist' / 'pretrain'
   lock = locks.lock(folder)
   assert lock.take()  # as a third job would, so that both are sure to wait

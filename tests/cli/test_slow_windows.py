@@ -54,14 +54,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   return folder
 
 
-def test_a_base_takes_length_and_rate_from_the_windows(folder: pathlib.Path):
+def test_a_base_takes_length_and_rate_from_the_windows(folder):
   meta, base = (_json(folder / name) for name in ('windows/synth_waist/meta.json', 'base/base.json'))
   assert (meta['window_samples'], meta['rate_hz']) == (64, 25)
   assert (base['model']['window_samples'], base['model']['rate_hz']) == (64, 25)
   assert (base['window'], base['rate_hz']) == (64, 25)
 
 
-def test_a_study_takes_length_and_rate_from_the_windows(folder: pathlib.Path):
+def test_a_study_takes_length_and_rate_from_the_windows(folder):
   study = (f'--windows={folder}/windows', '--targets=synth_waist', '--methods=forest', '--seeds=0', *_MODEL)
   _run('lodo', *study, f'--out={folder}/runs')
   (path,) = (folder / 'runs').rglob('seed0.json')
@@ -71,7 +71,7 @@ def test_a_study_takes_length_and_rate_from_the_windows(folder: pathlib.Path):
   assert 'are 64 samples at 25 Hz, and the model takes 64 samples at 50 Hz: give a model or base of' in error
 
 
-def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder: pathlib.Path):
+def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder):
   recordings.recording(folder / 'day.csv', recordings.LABELED)
   starts = np.cumsum([0.0, *(seconds for _, seconds in recordings.LABELED)])
   rows = [
@@ -99,7 +99,7 @@ def test_adapter_answers_stream_and_exports_are_those_of_the_base(folder: pathli
     assert card['measured']['max_difference'] < 1e-4
 
 
-def test_a_base_of_another_length_is_refused(folder: pathlib.Path, windows: pathlib.Path):
+def test_a_base_of_another_length_is_refused(folder, windows):
   arguments = (f'--windows={windows}', '--target=synth_waist', f'--base={folder}/base', f'--out={folder}/new')
   error = _refused('continual', *arguments)
   assert (

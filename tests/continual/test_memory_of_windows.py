@@ -23,7 +23,7 @@ def _stored(capacity: int, domains: int = 3) -> State:
 
 
 @pytest.mark.parametrize('capacity', [4, 9, 100])
-def test_stored_windows_never_take_more_than_their_bytes(capacity: int):
+def test_stored_windows_never_take_more_than_their_bytes(capacity):
   stored = _stored(capacity)
   assert sum(array.nbytes for array in stored.values()) <= capacity * memory.window_bytes(128)
   assert len(stored['label']) == min(capacity, 30)

@@ -15,8 +15,7 @@ from sklearn import metrics
 
 from har_jax import Recognizer, files, locks, records
 from har_jax.continual import domains, run, strategies
-from har_jax.continual.domains import Stream
-from har_jax.continual.learner import Learner, part
+from har_jax.continual.learner import part
 from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
 from har_jax.datasets.datasets import Datasets
@@ -40,9 +39,7 @@ def _without_seconds(card: records.Continual) -> records.Continual:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('strategy', strategies.STRATEGIES)
-def test_a_stopped_run_ends_with_the_same_numbers(
-  strategy: str, learner: Learner, stream: Stream, quick: Settings, tmp_path: pathlib.Path
-):
+def test_a_stopped_run_ends_with_the_same_numbers(strategy, learner, stream, quick, tmp_path):
   settings = dataclasses.replace(quick, strategy=strategy)
   whole = run.run(settings, learner, tmp_path / 'whole')
   for _ in stream.domains:
@@ -62,9 +59,7 @@ def test_a_stopped_run_ends_with_the_same_numbers(
 
 
 @pytest.mark.slow
-def test_the_adapter_predicts_as_the_run_did(
-  learner: Learner, stream: Stream, quick: Settings, tmp_path: pathlib.Path
-):
+def test_the_adapter_predicts_as_the_run_did(learner, stream, quick, tmp_path):
   settings = dataclasses.replace(quick, strategy='sequential')
   run.run(settings, learner, tmp_path)
   recognizer = Recognizer.load(tmp_path)
@@ -75,9 +70,7 @@ def test_the_adapter_predicts_as_the_run_did(
   assert (recognizer.predict(signals) == np.array(stream.classes)[wanted.argmax(axis=1)]).mean() > 0.98
 
 
-def test_the_start_never_answers_activities_that_no_domain_had_before(
-  learner: Learner, stream: Stream, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_start_never_answers_activities_that_no_domain_had_before(learner, stream, monkeypatch):
   assert run._start_scores(learner, 0) is None
   test, never = stream.domains[1].test, stream.classes.index('standing')
   bias = learner.output[1]
@@ -98,15 +91,13 @@ def test_the_start_never_answers_activities_that_no_domain_had_before(
   assert scores.macro_f1 == metrics.f1_score(test['label'], answers[0], average='macro', zero_division=0)
 
 
-def test_an_adapter_has_the_activities_seen_alone(learner: Learner, stream: Stream):
+def test_an_adapter_has_the_activities_seen_alone(learner, stream):
   adapter = learner.adapter(learner.start_with(stream.seen(1)), stream.seen(1))
   assert adapter.card.classes == [stream.classes[label] for label in stream.seen(1)]
   assert files.attach(learner.training.base, adapter)[learner.output[1]].shape == (2,)
 
 
-def test_a_folder_of_another_run_or_in_use_is_refused(
-  learner: Learner, stream: Stream, quick: Settings, tmp_path: pathlib.Path
-):
+def test_a_folder_of_another_run_or_in_use_is_refused(learner, stream, quick, tmp_path):
   with pytest.raises(_KilledError):
     run.run(quick, learner, tmp_path, _kill)
   with pytest.raises(UserError, match=r'other settings \(strategy\)'):
@@ -133,7 +124,7 @@ def test_a_folder_of_another_run_or_in_use_is_refused(
     ({'penalty': 0.0}, 'over 0'),
   ],
 )
-def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
+def test_settings_that_do_not_fit_are_refused(changed, named):
   with pytest.raises(UserError, match=named):
     Settings(**changed)
 
@@ -143,7 +134,7 @@ def test_the_choices_of_strategy_are_those_of_the_table():
   assert field.metadata['rule'] == f'one of {", ".join(strategies.STRATEGIES)}'
 
 
-def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
+def test_people_have_first_windows_and_others_are_unseen(windows):
   found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0)
   assert len(found.domains) == 7  # of ten; three are in no domain
   for domain in found.domains:
@@ -157,7 +148,7 @@ def test_people_have_first_windows_and_others_are_unseen(windows: pathlib.Path):
   assert [each.name for each in other.domains] != [each.name for each in found.domains]
 
 
-def test_datasets_and_positions_are_domains(windows: pathlib.Path):
+def test_datasets_and_positions_are_domains(windows):
   found = domains.stream_datasets(
     Datasets.open(windows), ['made', 'placed/waist', 'placed/wrist'], labels=2, seed=0
   )
@@ -172,7 +163,7 @@ def test_datasets_and_positions_are_domains(windows: pathlib.Path):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_unseen_people_are_in_no_domain_of_another_position(tmp_path: pathlib.Path, seed: int):
+def test_unseen_people_are_in_no_domain_of_another_position(tmp_path, seed):
   made_people.save_windows(tmp_path / 'placed', ('waist', 'wrist'), lacking=('p0', 'p1'))
   found = domains.stream_datasets(
     Datasets.open(tmp_path), ['placed/waist', 'placed/wrist'], labels=2, seed=seed
@@ -184,7 +175,7 @@ def test_unseen_people_are_in_no_domain_of_another_position(tmp_path: pathlib.Pa
   assert not people(found.unseen) & set().union(*(people(each.test) for each in found.domains))
 
 
-def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
+def test_datasets_of_the_same_people_are_refused(tmp_path):
   for name in ('hapt', 'ucihar'):
     made_people.save_windows(tmp_path / name)
   with pytest.raises(UserError, match='hapt and ucihar have the same people'):
@@ -206,9 +197,7 @@ def test_datasets_of_the_same_people_are_refused(tmp_path: pathlib.Path):
     (('--target=made', '--people=1'), 'give fewer --labels_per_activity, more --people'),
   ],
 )
-def test_flags_that_do_not_fit_are_refused(
-  arguments: tuple[str, ...], named: str, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_flags_that_do_not_fit_are_refused(arguments, named, windows, tmp_path):
   code, out, err = run_in_process('continual', *arguments, f'--windows={windows}', f'--out={tmp_path}/out')
   assert (code, out) == (1, '')
   assert named in err
@@ -224,9 +213,7 @@ def _export(folder: pathlib.Path, test: Batch) -> pathlib.Path:
 
 
 @pytest.mark.slow
-def test_predict_takes_the_adapter_of_the_nearest_domain(
-  windows: pathlib.Path, base: pathlib.Path, quick: Settings, tmp_path: pathlib.Path
-):
+def test_predict_takes_the_adapter_of_the_nearest_domain(windows, base, quick, tmp_path):
   found = domains.stream_datasets(Datasets.open(windows), ['placed/waist', 'placed/wrist'], labels=4, seed=0)
   settings = dataclasses.replace(quick, strategy='router')
   run.run(settings, settings.learner(files.load_base(base), found), tmp_path / 'run')
@@ -242,9 +229,7 @@ def test_predict_takes_the_adapter_of_the_nearest_domain(
 
 
 @pytest.mark.slow
-def test_predict_refuses_a_router_that_has_not_ended(
-  learner: Learner, quick: Settings, tmp_path: pathlib.Path, stream: Stream
-):
+def test_predict_refuses_a_router_that_has_not_ended(learner, quick, tmp_path, stream):
   with pytest.raises(_KilledError):
     run.run(dataclasses.replace(quick, strategy='router'), learner, tmp_path / 'run', _kill)
   day = _export(tmp_path, stream.domains[0].test)
@@ -260,9 +245,7 @@ def test_predict_refuses_a_router_that_has_not_ended(
 
 
 @pytest.mark.slow
-def test_the_command_leaves_adapters_and_a_picture(
-  windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_the_command_leaves_adapters_and_a_picture(windows, base, tmp_path):
   flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}', '--people=2')
   quick = ('--rank=2', '--steps_per_domain=4', '--batch=8', '--strategy=router', '--labels_per_activity=4')
   code, out, err = run_in_process('continual', *flags, *quick, '--json')

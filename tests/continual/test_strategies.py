@@ -11,9 +11,7 @@ import pytest
 
 from har_jax import config
 from har_jax.continual import memory, strategies
-from har_jax.continual.domains import Stream
 from har_jax.continual.learner import Anchored, Learner, State, part, penalty, under
-from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -28,7 +26,7 @@ def test_the_gradient_of_the_penalty_is_importance_times_distance():
   assert penalty(variables, extra) == pytest.approx(0.5 * (2.0 * 0.25 + 10.0 * 4.0))
 
 
-def test_the_loss_is_cross_entropy_plus_the_penalty(learner: Learner, stream: Stream):
+def test_the_loss_is_cross_entropy_plus_the_penalty(learner, stream):
   objective = learner.training.objective
   shape = objective.model, objective.classes, objective.precision
   train = stream.domains[1].train | {'weight': np.ones(len(stream.domains[1].train['label']))}
@@ -66,9 +64,7 @@ def test_the_average_has_each_row_of_those_who_know_it():
   np.testing.assert_allclose(mean[output[0]], [[2.5, 4.0, 7.0]] * 2)
 
 
-def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(
-  learner: Learner, stream: Stream, quick: Settings
-):
+def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(learner, stream, quick):
   first = strategies.STRATEGIES['sequential'](learner, {}, 0, quick)
   seen = stream.seen(1)
   never = np.setdiff1d(np.arange(3), seen)
@@ -88,7 +84,7 @@ def test_only_activities_seen_are_answered_and_growing_leaves_their_rows(
   assert np.isin(never, grown.argsort(axis=1)[:, 1:]).all()  # no longer always the last
 
 
-def test_a_hidden_row_has_no_gradient(learner: Learner, stream: Stream):
+def test_a_hidden_row_has_no_gradient(learner, stream):
   start = learner.start_with(stream.seen(1))
   trained = learner.train(start, stream.domains[0].train, 0)
   bias, never = learner.output[1], stream.classes.index('standing')
@@ -96,7 +92,7 @@ def test_a_hidden_row_has_no_gradient(learner: Learner, stream: Stream):
   assert (trained[bias][stream.seen(1)] != start[bias][stream.seen(1)]).all()
 
 
-def test_the_fisher_information_is_the_mean_squared_gradient(learner: Learner, stream: Stream):
+def test_the_fisher_information_is_the_mean_squared_gradient(learner, stream):
   variables = learner.start_with(stream.seen(2))
   windows = {name: array[:3] for name, array in stream.domains[1].train.items()}
   found = learner.squared_gradients(variables, windows)
@@ -121,9 +117,7 @@ def trainings(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> list[dict[st
   return asked
 
 
-def test_ewc_adds_up_the_fisher_information_of_all_domains(
-  learner: Learner, stream: Stream, quick: Settings, trainings: list[dict[str, Any]]
-):
+def test_ewc_adds_up_the_fisher_information_of_all_domains(learner, stream, quick, trainings):
   state: State = {}
   for number in range(2):
     state = strategies.STRATEGIES['ewc'](learner, state, number, quick)
@@ -137,9 +131,7 @@ def test_ewc_adds_up_the_fisher_information_of_all_domains(
     np.testing.assert_array_equal(trainings[1]['anchor'][path], trainings[1]['start'][path])
 
 
-def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(
-  learner: Learner, stream: Stream, quick: Settings, trainings: list[dict[str, Any]]
-):
+def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(learner, stream, quick, trainings):
   state: State = {}
   for number in range(3):
     assert not trainings
@@ -151,7 +143,7 @@ def test_joint_trains_once_on_all_windows_for_the_steps_of_all_domains(
   assert all(np.array_equal(leaf, start[path]) for path, leaf in asked['start'].items())
 
 
-def test_a_large_penalty_holds_important_weights(learner: Learner, quick: Settings):
+def test_a_large_penalty_holds_important_weights(learner, quick):
   settings = dataclasses.replace(quick, penalty=1e6)
   first = strategies.STRATEGIES['ewc'](learner, {}, 1, settings)
   before, fisher = part(first, 'model'), part(first, 'fisher')
@@ -162,9 +154,7 @@ def test_a_large_penalty_holds_important_weights(learner: Learner, quick: Settin
   assert moved['ewc'] < 0.5 * moved['sequential']
 
 
-def test_the_router_answers_with_the_adapter_of_the_nearest_domain(
-  learner: Learner, stream: Stream, quick: Settings
-):
+def test_the_router_answers_with_the_adapter_of_the_nearest_domain(learner, stream, quick):
   state: dict[str, np.ndarray] = {}
   for number in range(2):
     state = strategies.STRATEGIES['router'](learner, state, number, quick)

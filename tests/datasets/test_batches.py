@@ -20,7 +20,7 @@ def _counted(batch: Batch) -> list[int]:
 
 
 @pytest.mark.parametrize(('size', 'batch'), [(10, 4), (12, 4), (3, 8), (1, 1), (9, 1)])
-def test_an_epoch_counts_each_window_once(size: int, batch: int):
+def test_an_epoch_counts_each_window_once(size, batch):
   steps = -(-size // batch)
   batches = list(training_batches(_arrays(size), batch=batch, steps=3 * steps, seed=0))
   for epoch in range(3):
@@ -62,7 +62,7 @@ def test_rows_of_windows_stay_together_and_are_shuffled():
 
 
 @pytest.mark.parametrize('after', [0, 1, 2, 3, 4, 7, 11])  # epochs end after 3, 6, 9
-def test_a_resumed_iterator_continues_exactly(after: int):
+def test_a_resumed_iterator_continues_exactly(after):
   def batches():
     return training_batches(_arrays(10), batch=4, steps=12, seed=5)
 
@@ -79,7 +79,7 @@ def test_a_resumed_iterator_continues_exactly(after: int):
 
 
 @pytest.mark.parametrize(('size', 'batch'), [(10, 4), (8, 4), (3, 8)])
-def test_an_evaluation_counts_each_window_once_and_in_order(size: int, batch: int):
+def test_an_evaluation_counts_each_window_once_and_in_order(size, batch):
   batches = list(evaluation_batches(_arrays(size), batch=batch))
   assert [label for each in batches for label in _counted(each)] == list(range(size))
   assert {each['signal'].shape for each in batches} == {(batch, 4, 6)}
@@ -94,7 +94,7 @@ def test_stacked_batches_are_filled_with_the_first():
 
 
 @pytest.mark.parametrize('processes', [2, 4])
-def test_processes_share_a_training_batch(processes: int):
+def test_processes_share_a_training_batch(processes):
   arrays = _arrays(10)
   by_process = [
     training_batches(arrays, batch=8, steps=4, seed=3, process=process, processes=processes)

@@ -50,7 +50,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
   return counts
 
 
-def test_a_fold_is_read_once_whatever_is_asked_of_it(folder: pathlib.Path, reads: collections.Counter[str]):
+def test_a_fold_is_read_once_whatever_is_asked_of_it(folder, reads):
   datasets = Datasets.open(folder)
   assert not reads
   fold = Fold(datasets, 'target', ('other',), Protocol(validation_fraction=0.2), seed=0)
@@ -68,7 +68,7 @@ def test_a_fold_is_read_once_whatever_is_asked_of_it(folder: pathlib.Path, reads
   assert set(reads.values()) == {1}
 
 
-def test_signals_stay_on_the_disk(folder: pathlib.Path):
+def test_signals_stay_on_the_disk(folder):
   dataset = Datasets.open(folder)['target']
   assert dataset.windows is dataset.windows
   for windows in (dataset.windows, dataset.first_position):
@@ -80,7 +80,7 @@ def _rewrite(folder: pathlib.Path, change: float) -> None:
   store.save(dataclasses.replace(windows, signals=windows.signals + np.float32(change)), folder)
 
 
-def test_windows_that_change_while_in_use_are_told(folder: pathlib.Path):
+def test_windows_that_change_while_in_use_are_told(folder):
   datasets = Datasets.open(folder)
   before = np.array(datasets['target'].windows.signals)
   datasets.check_unchanged(datasets.names)
@@ -91,7 +91,7 @@ def test_windows_that_change_while_in_use_are_told(folder: pathlib.Path):
     datasets.check_unchanged(datasets.names)
 
 
-def test_windows_that_change_before_they_are_loaded_are_told(folder: pathlib.Path):
+def test_windows_that_change_before_they_are_loaded_are_told(folder):
   dataset = Datasets.open(folder)['target']
   assert dataset.identity
   _rewrite(folder / 'target', 1)
@@ -99,14 +99,14 @@ def test_windows_that_change_before_they_are_loaded_are_told(folder: pathlib.Pat
     _ = dataset.windows
 
 
-def test_the_same_windows_again_are_no_change(folder: pathlib.Path):
+def test_the_same_windows_again_are_no_change(folder):
   datasets = Datasets.open(folder)
   assert len(datasets['target'].windows.signals) == 120
   _rewrite(folder / 'target', 0)
   datasets.check_unchanged(datasets.names)
 
 
-def test_a_file_that_is_damaged_while_in_use_is_told(folder: pathlib.Path):
+def test_a_file_that_is_damaged_while_in_use_is_told(folder):
   datasets = Datasets.open(folder)
   assert len(datasets['target'].windows.signals) == 120
   path = folder / 'target' / 'signals.npy'
@@ -118,7 +118,7 @@ def test_a_file_that_is_damaged_while_in_use_is_told(folder: pathlib.Path):
     datasets.check_unchanged(datasets.names)
 
 
-def test_a_dataset_that_is_missing_is_named_with_the_others(folder: pathlib.Path):
+def test_a_dataset_that_is_missing_is_named_with_the_others(folder):
   with pytest.raises(UserError, match=r"no windows of 'tarhet' under .*; there are other, target"):
     Datasets.open(folder)['tarhet']
   with pytest.raises(UserError, match=r'no windows under .*; har-jax prepare'):

@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.mark.parametrize('split', ['subject', 'window'])
-def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: str):
+def test_each_part_has_its_windows_of_the_archive(folder, split):
   archive, fold = (
     store.load(folder / 'target'),
     _fold(folder, 'target', Protocol(split=split), 0).target_windows(),
@@ -69,7 +69,7 @@ def test_each_part_has_its_windows_of_the_archive(folder: pathlib.Path, split: s
   assert fold.test_subjects.tolist() == [f's{subject}' for subject in archive.subject[fold.indices['test']]]
 
 
-def test_normalization_depends_on_the_train_part_or_on_all(folder: pathlib.Path, tmp_path: pathlib.Path):
+def test_normalization_depends_on_the_train_part_or_on_all(folder, tmp_path):
   archive, before = store.load(folder / 'target'), _fold(folder, 'target', Protocol(), 0).target_windows()
   signals = np.array(archive.signals)
   signals[before.indices['test']] *= 10
@@ -83,7 +83,7 @@ def test_normalization_depends_on_the_train_part_or_on_all(folder: pathlib.Path,
   assert on_all[0].description.normalizer != on_all[1].description.normalizer
 
 
-def test_a_label_budget_changes_train_and_validation_labels_only(folder: pathlib.Path):
+def test_a_label_budget_changes_train_and_validation_labels_only(folder):
   full, thin = (
     _fold(folder, 'target', Protocol(label_budget=budget), 0).target_windows()
     for budget in ('0.7', '2/class')
@@ -97,7 +97,7 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder: pathlib
   np.testing.assert_array_equal(validation['signal'], full.validation['signal'])
 
 
-def test_pairs_are_two_windows_apart_in_one_recording(folder: pathlib.Path):
+def test_pairs_are_two_windows_apart_in_one_recording(folder):
   train, _ = _fold(folder, 'target', Protocol(classes='all'), 0).followed_windows()
   start_of = dict(zip((signal.tobytes() for signal in train['signal']), train['start_s'], strict=True))
   step_s = np.array([start_of[near.tobytes()] for near in train['near']]) - train['start_s']
@@ -106,7 +106,7 @@ def test_pairs_are_two_windows_apart_in_one_recording(folder: pathlib.Path):
   assert (train['subject'].reshape(-1, 32) == train['subject'].reshape(-1, 32)[:, :1]).all()
 
 
-def test_sources_hold_out_subjects_and_are_normalized_each(folder: pathlib.Path):
+def test_sources_hold_out_subjects_and_are_normalized_each(folder):
   train, validation = _sources(folder, ('first', 'second'), Protocol(validation_fraction=0.2)).windows()
   assert (len(train['signal']), len(validation['signal'])) == (4 * 60, 60)
   for part in (train['signal'][: 4 * 36], train['signal'][4 * 36 :]):
@@ -136,7 +136,7 @@ def positions(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.mark.parametrize('split', ['subject', 'window'])
-def test_a_target_has_its_first_position_only(positions: pathlib.Path, split: str):
+def test_a_target_has_its_first_position_only(positions, split):
   many, one = (
     _fold(positions, name, Protocol(split=split), seed=3).target_windows() for name in ('many', 'one')
   )
@@ -149,7 +149,7 @@ def test_a_target_has_its_first_position_only(positions: pathlib.Path, split: st
   np.testing.assert_equal(followed[0], followed[1])
 
 
-def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: pathlib.Path):
+def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions):
   train, validation = _sources(positions, ('many',), Protocol(validation_fraction=0.2)).windows()
   assert (len(train['signal']), len(validation['signal'])) == (2 * 4 * 36, 2 * 36)
   alone, alone_validation = _sources(positions, ('one',), Protocol(validation_fraction=0.2)).windows()
@@ -167,7 +167,7 @@ def test_a_source_has_all_positions_and_holds_a_subject_out_at_each(positions: p
   np.testing.assert_array_equal(validation['signal'][36:], normalizer(archive.signals[is_left & is_held_out]))
 
 
-def test_source_labels_index_the_classes_of_all_sources(folder: pathlib.Path):
+def test_source_labels_index_the_classes_of_all_sources(folder):
   sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
   assert _sources(folder, sources, protocol).classes == ('lying', 'running', 'typing', 'walking')
   train, validation = _sources(folder, sources, protocol).labeled_windows()
@@ -179,9 +179,7 @@ def test_source_labels_index_the_classes_of_all_sources(folder: pathlib.Path):
   np.testing.assert_array_equal(walking, train['signal'][train['label'] == 3])
 
 
-def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(
-  folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(folder, monkeypatch):
   monkeypatch.setattr(balancing, 'WINDOWS_PER_SOURCE', 100)
   sources, protocol = ('first', 'second'), Protocol(validation_fraction=0.2)
   train, validation = _sources(folder, sources, protocol).labeled_windows()
@@ -190,7 +188,7 @@ def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(
   assert all(len(values) == 100 + 96 for values in train.values())
 
 
-def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Path):
+def test_windows_in_physical_units_depend_on_no_other_window(folder):
   protocol, g = Protocol(normalize='none'), 9.80665
   archive, fold = store.load(folder / 'target'), _fold(folder, 'target', protocol, 0).target_windows()
   train, _ = _sources(folder, ('first', 'second'), protocol).windows()
@@ -202,7 +200,7 @@ def test_windows_in_physical_units_depend_on_no_other_window(folder: pathlib.Pat
   assert not train['origin'].any()
 
 
-def test_impossible_folds_name_the_dataset_and_the_flag(folder: pathlib.Path):
+def test_impossible_folds_name_the_dataset_and_the_flag(folder):
   with pytest.raises(UserError, match=r'target .*--split=subject'):
     _fold(folder, 'target', Protocol(split='official'), 0).target_windows()
   with pytest.raises(UserError, match=r'target: .*5 subjects.*walking'):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 from typing import Any
 
 import made_people
@@ -78,7 +77,7 @@ def test_the_likelihood_is_a_mixture_in_which_rare_activities_weigh_more_than_th
   np.testing.assert_allclose(np.exp(summary.log_likelihood(means)), expected)
 
 
-def test_positions_of_two_sources_are_apart(tmp_path: pathlib.Path):
+def test_positions_of_two_sources_are_apart(tmp_path):
   for name in ('one', 'other'):
     made_people.save_windows(tmp_path / name, ('waist', 'wrist'))
   names = {'walking': 'walks', 'sitting': 'sits'}
@@ -111,6 +110,6 @@ def test_it_comes_back_from_json():
     ('rates_hz', None),
   ],
 )
-def test_a_damaged_summary_is_refused(entry: str, value: object):
+def test_a_damaged_summary_is_refused(entry, value):
   with pytest.raises(UserError, match=r'a card: .*; write it again'):
     _read(dataclasses.asdict(SUMMARY) | {entry: value})

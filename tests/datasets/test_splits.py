@@ -19,14 +19,14 @@ def _parts(split: splits.Split) -> list[np.ndarray]:
 
 @pytest.mark.parametrize('kind', ['subject', 'window'])
 @pytest.mark.parametrize('seed', range(5))
-def test_every_window_is_in_one_part(kind: str, seed: int):
+def test_every_window_is_in_one_part(kind, seed):
   parts = _parts(splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed))
   np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(LABELS)))
   assert all((np.diff(part) > 0).all() for part in parts)
 
 
 @pytest.mark.parametrize('seed', range(5))
-def test_subject_wise_no_subject_is_in_two_parts(seed: int):
+def test_subject_wise_no_subject_is_in_two_parts(seed):
   parts = [set(SUBJECTS[part]) for part in _parts(splits.split(LABELS, SUBJECTS, Protocol(), seed))]
   assert [len(part) for part in parts] == [12, 2, 6]  # 0.6, 0.1 and 0.3 of twenty
   assert set.union(*parts) == set(range(_SUBJECTS))
@@ -66,7 +66,7 @@ def test_a_sixth_fold_and_fewer_subjects_than_folds_are_refused():
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_window_wise_every_part_keeps_the_class_proportions(seed: int):
+def test_window_wise_every_part_keeps_the_class_proportions(seed):
   labels = np.repeat(np.arange(3, dtype=np.int32), [600, 300, 100])
   split = splits.split(labels, np.zeros(1000, np.int16), Protocol(split='window'), seed)
   for part, total in zip(_parts(split), (600, 100, 300), strict=True):
@@ -76,7 +76,7 @@ def test_window_wise_every_part_keeps_the_class_proportions(seed: int):
 
 
 @pytest.mark.parametrize('kind', ['subject', 'window'])
-def test_a_seed_repeats_its_split_and_another_differs(kind: str):
+def test_a_seed_repeats_its_split_and_another_differs(kind):
   first, again, other = (splits.split(LABELS, SUBJECTS, Protocol(split=kind), seed) for seed in (0, 0, 1))
   for part, same, differs in zip(_parts(first), _parts(again), _parts(other), strict=True):
     np.testing.assert_array_equal(part, same)
@@ -84,7 +84,7 @@ def test_a_seed_repeats_its_split_and_another_differs(kind: str):
 
 
 @pytest.mark.parametrize('seed', range(10))
-def test_the_train_part_has_every_class_even_a_rare_one(seed: int):
+def test_the_train_part_has_every_class_even_a_rare_one(seed):
   labels = LABELS.copy()
   labels[(SUBJECTS >= 3) & (LABELS == 3)] = 0  # three subjects of twenty have class 3
   split = splits.split(labels, SUBJECTS, Protocol(), seed)
@@ -92,7 +92,7 @@ def test_the_train_part_has_every_class_even_a_rare_one(seed: int):
 
 
 @pytest.mark.parametrize('kind', ['subject', 'window'])
-def test_the_full_budget_keeps_every_window(kind: str):
+def test_the_full_budget_keeps_every_window(kind):
   protocol = Protocol(split=kind, label_budget='0.7')
   split = splits.split(LABELS, SUBJECTS, protocol, 0)
   for part in (split.train, split.validation):
@@ -100,7 +100,7 @@ def test_the_full_budget_keeps_every_window(kind: str):
 
 
 @pytest.mark.parametrize(('budget', 'fraction'), [('0.35', 0.5), ('0.1', 1 / 7), ('0.01', 1 / 70)])
-def test_a_budget_is_a_fraction_of_all_windows_and_equal_per_class(budget: str, fraction: float):
+def test_a_budget_is_a_fraction_of_all_windows_and_equal_per_class(budget, fraction):
   protocol = Protocol(label_budget=budget)
   split = splits.split(LABELS, SUBJECTS, protocol, 0)
   for part in (split.train, split.validation):
@@ -122,7 +122,7 @@ def test_a_budget_per_class_keeps_that_many_or_all():
 
 
 @pytest.mark.parametrize('budget', ['0.1', '10/class'])
-def test_a_seed_repeats_its_budget_and_another_differs(budget: str):
+def test_a_seed_repeats_its_budget_and_another_differs(budget):
   protocol, part = Protocol(label_budget=budget), np.arange(len(LABELS))
   first, again, other = (splits.apply_label_budget(part, LABELS, protocol, seed) for seed in (0, 0, 1))
   np.testing.assert_array_equal(first, again)
@@ -131,7 +131,7 @@ def test_a_seed_repeats_its_budget_and_another_differs(budget: str):
 
 @pytest.mark.parametrize('budget', ['0.7', '0.1', '0.01', '1/class', '10/class'])
 @pytest.mark.parametrize('kind', ['subject', 'window'])
-def test_a_budget_changes_no_split_and_stays_in_its_part(kind: str, budget: str):
+def test_a_budget_changes_no_split_and_stays_in_its_part(kind, budget):
   protocol = Protocol(split=kind, label_budget=budget)
   split, expected = (splits.split(LABELS, SUBJECTS, each, 3) for each in (protocol, Protocol(split=kind)))
   for part, same in zip(_parts(split), _parts(expected), strict=True):
@@ -173,9 +173,7 @@ def test_a_seed_repeats_its_hold_out_and_another_differs():
     ([0, 1] * 10, [0] * 20, Protocol(split='window', validation_fraction=0.01), '^20 windows are too few'),
   ],
 )
-def test_too_few_subjects_or_windows_are_an_error(
-  labels: list, subjects: list, protocol: Protocol, message: str
-):
+def test_too_few_subjects_or_windows_are_an_error(labels, subjects, protocol, message):
   with pytest.raises(UserError, match=message):
     splits.split(np.array(labels), np.array(subjects), protocol, 0)
 
@@ -240,7 +238,7 @@ def test_adjacent_windows_and_other_recordings_do_not_overlap():
 
 
 @pytest.mark.parametrize('fraction', [0.05, 0.3, 0.99])
-def test_train_and_held_out_windows_share_no_sample(fraction: float):
+def test_train_and_held_out_windows_share_no_sample(fraction):
   windows = _windows(
     ('walk', 0, 0.0, 9), ('sit', 0, 14.0, 6), ('walk', 0, 30.0, 7), ('run', 1, 0.0, splits.MIN_CLASS_WINDOWS)
   )
@@ -258,7 +256,7 @@ def test_train_and_held_out_windows_share_no_sample(fraction: float):
 @pytest.mark.parametrize(
   ('sitting', 'fraction'), [(splits.MIN_CLASS_WINDOWS - 1, 0.2), (splits.MIN_CLASS_WINDOWS, 0.0)]
 )
-def test_nothing_is_held_out_of_too_few_windows(sitting: int, fraction: float):
+def test_nothing_is_held_out_of_too_few_windows(sitting, fraction):
   held_out, overlapping = splits.hold_out_last(
     _windows(('walk', 0, 0.0, 30), ('sit', 0, 50.0, sitting)), fraction, DEFAULT_WINDOWING
   )

@@ -41,13 +41,13 @@ def test_seconds_and_steps_follow_from_samples_and_rate():
 
 
 @pytest.mark.parametrize('windowing', [_LONG, _SLOW])
-def test_a_folder_says_the_length_and_rate_of_its_windows(tmp_path: pathlib.Path, windowing: Windowing):
+def test_a_folder_says_the_length_and_rate_of_its_windows(tmp_path, windowing):
   windows = store.load(_save(tmp_path / 'made', windowing))
   assert windows.signals.shape == (6, windowing.samples, 6)
   assert windows.windowing == Datasets.open(tmp_path).windowing == windowing
 
 
-def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path: pathlib.Path):
+def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path):
   path = _save(tmp_path / 'made', DEFAULT_WINDOWING) / 'meta.json'
   meta, files = storage.read_card(path, store.FORMAT, to_do='')
   del meta['window_samples']
@@ -55,7 +55,7 @@ def test_windows_that_do_not_say_their_length_have_128_samples(tmp_path: pathlib
   assert store.load(path.parent).windowing == DEFAULT_WINDOWING
 
 
-def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path: pathlib.Path):
+def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path):
   path = _save(tmp_path / 'made', _LONG) / 'meta.json'
   meta, files = storage.read_card(path, store.FORMAT, to_do='')
   path.write_bytes(storage.card(meta | {'window_samples': 128}, files))
@@ -63,7 +63,7 @@ def test_signals_of_another_length_than_the_meta_says_are_refused(tmp_path: path
     store.load(path.parent)
 
 
-def test_datasets_of_two_lengths_have_none_in_common(tmp_path: pathlib.Path):
+def test_datasets_of_two_lengths_have_none_in_common(tmp_path):
   _save(tmp_path / 'one', _LONG)
   _save(tmp_path / 'two', _SLOW)
   with pytest.raises(
@@ -72,7 +72,7 @@ def test_datasets_of_two_lengths_have_none_in_common(tmp_path: pathlib.Path):
     _ = Datasets.open(tmp_path).windowing
 
 
-def test_a_study_of_windows_that_the_model_does_not_take_is_refused(tmp_path: pathlib.Path):
+def test_a_study_of_windows_that_the_model_does_not_take_is_refused(tmp_path):
   for name in ('one', 'two'):
     _save(tmp_path / name, _LONG)
 

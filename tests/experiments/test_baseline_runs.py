@@ -1,13 +1,12 @@
 """Runs of baselines through the protocol of all methods."""
 
 import dataclasses
-import pathlib
 import sys
 from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, Study, as_record, run, spec_of, target_of, with_altered, without_seconds
+from lodo_studies import QUIET, as_record, run, spec_of, target_of, with_altered, without_seconds
 
 from har_jax import baselines, experiments, files, results, storage
 from har_jax.baselines import BASELINES
@@ -18,9 +17,7 @@ _FOREST = 'alpha/forest/subject/labels-0.7/seed0.json'
 _EVERY = [pytest.param(name, marks=pytest.mark.slow if name == 'rocket' else ()) for name in BASELINES]
 
 
-def test_a_missing_package_is_named_before_any_run(
-  study_of: Study, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_missing_package_is_named_before_any_run(study_of, tmp_path, monkeypatch):
   for name in [name for name in sys.modules if name.partition('.')[0] == 'aeon']:
     monkeypatch.delitem(sys.modules, name)
   monkeypatch.setitem(sys.modules, 'aeon', None)
@@ -53,7 +50,7 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> type[_Spy]:
 
 
 @pytest.mark.parametrize('name', _EVERY)
-def test_the_same_seed_gives_the_same_numbers(study_of: Study, tmp_path: pathlib.Path, name: str):
+def test_the_same_seed_gives_the_same_numbers(study_of, tmp_path, name):
   one, other = (run(study_of(tmp_path / out, methods=(name,))) for out in ('one', 'other'))
   assert without_seconds(one) == without_seconds(other)
   (result,) = one.values()
@@ -63,9 +60,7 @@ def test_the_same_seed_gives_the_same_numbers(study_of: Study, tmp_path: pathlib
   assert result['bytes']['trainable']['fitted'] >= 4 * result['parameters']['total']
 
 
-def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(
-  study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
-):
+def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(study_of, tmp_path, spy):
   study = study_of(tmp_path, methods=('forest',), protocol={'label_budget': '4/class'})
   (result,) = run(study).values()
   data, archive = target_of(study), study.datasets['alpha'].windows
@@ -81,9 +76,7 @@ def test_it_is_fitted_to_the_labeled_train_windows_in_physical_units(
   assert results.row(as_record(result), 'a')['trainable_bytes'] == 6 * 4 + 4 * 8
 
 
-def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(
-  study_of: Study, tmp_path: pathlib.Path, windows: pathlib.Path, spy: type[_Spy]
-):
+def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(study_of, tmp_path, windows, spy):
   study = study_of(tmp_path / 'one', methods=('forest',))
   held_out = target_of(study).description.subjects
   run(study)
@@ -93,9 +86,7 @@ def test_nothing_of_the_test_subjects_or_the_sources_reaches_the_fit(
   np.testing.assert_array_equal(spy.last.seen['windows'], first)
 
 
-def test_a_finished_run_is_read_and_not_run_again(
-  study_of: Study, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_finished_run_is_read_and_not_run_again(study_of, tmp_path, monkeypatch):
   study = study_of(tmp_path, methods=('forest',))
   first = run(study)
   assert list(first) == [_FOREST]
@@ -107,15 +98,13 @@ def test_a_finished_run_is_read_and_not_run_again(
     run(study_of(tmp_path, methods=('forest',), protocol={'tta_shifts': 2}))
 
 
-def test_seeds_of_a_batch_are_fitted_one_by_one(study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]):
+def test_seeds_of_a_batch_are_fitted_one_by_one(study_of, tmp_path, spy):
   found = run(study_of(tmp_path, methods=('forest',), seeds=(0, 1), batch_runs=2))
   assert [result['identity']['seed'] for result in found.values()] == [0, 1]
   assert {result['batch_runs'] for result in found.values()} == {1}
 
 
-def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(
-  study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
-):
+def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(study_of, tmp_path, spy):
   study = study_of(tmp_path, methods=('forest',))
   assert list(experiments.pretrain(study, QUIET)) == []
   result = run(study)[_FOREST]
@@ -127,15 +116,13 @@ def test_a_baseline_has_no_stages_no_checkpoint_and_no_adapter(
     files.load_run(tmp_path / _FOREST)
 
 
-def test_a_stopped_baseline_leaves_no_result(study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]):
+def test_a_stopped_baseline_leaves_no_result(study_of, tmp_path, spy):
   study = study_of(tmp_path, methods=('forest',))
   with pytest.raises(Stopped, match='alpha: forest'):
     list(experiments.run(study, dataclasses.replace(QUIET, stop=lambda: True)))
   assert not (tmp_path / _FOREST).exists()
 
 
-def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(
-  study_of: Study, tmp_path: pathlib.Path, spy: type[_Spy]
-):
+def test_its_row_has_the_hyperparameters_of_split_and_labels_alone(study_of, tmp_path, spy):
   row = results.row(as_record(run(study_of(tmp_path, methods=('forest',)))[_FOREST]), 'a')
   assert {flag for flag in results.HYPERPARAMETERS if row[flag] is not None} == set(results.SHARED)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import pathlib
 import shutil
 
 import numpy as np
@@ -14,7 +13,6 @@ from lodo_studies import (
   LORA,
   QUIET,
   SUBJECTS,
-  Study,
   dataset,
   own_pretraining,
   pretrained,
@@ -40,9 +38,7 @@ _CONTINUED = {'continued_pretraining_steps': 3}
 _CONTRASTIVE = {'contrastive_steps': 3}
 
 
-def test_continued_pretraining_runs_once_per_seed_on_the_training_part(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_continued_pretraining_runs_once_per_seed_on_the_training_part(runs, study_of, out, tmp_path):
   shared = {'protocol': _CONTINUED, 'pretrained_dir': out, 'seeds': (0, 1)}
   made = run(study_of(tmp_path, methods=('lora', 'scratch'), **shared))
   continued = {seed: tmp_path / f'alpha/continued/subject/seed{seed}/pretrained.json' for seed in (0, 1)}
@@ -65,14 +61,7 @@ def test_continued_pretraining_runs_once_per_seed_on_the_training_part(
 
 
 @pytest.mark.parametrize('asked', [_CONTINUED, _CONTRASTIVE])
-def test_stages_on_the_target_see_no_label_and_no_test_subject(
-  runs: dict[str, dict],
-  study_of: Study,
-  windows: pathlib.Path,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-  asked: dict[str, int],
-):
+def test_stages_on_the_target_see_no_label_and_no_test_subject(runs, study_of, windows, out, tmp_path, asked):
   expected = pretrained(study_of(tmp_path / 'out', protocol=asked, pretrained_dir=out))
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
@@ -85,9 +74,7 @@ def test_stages_on_the_target_see_no_label_and_no_test_subject(
     assert sorted(part) == ['near', 'origin', 'recording', 'signal', 'start_s', 'subject']
 
 
-def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_stage_pretrain_trains_all_stages_and_stage_adapt_none(runs, study_of, out, tmp_path):
   study = study_of(tmp_path, protocol=_CONTINUED, pretrained_dir=out)
   with pytest.raises(UserError, match=r'continued/subject/seed0/pretrained\.json is missing'):
     list(experiments.run(study, ADAPT_ONLY))
@@ -101,9 +88,7 @@ _SUPERVISED = {'supervised_pretraining_steps': 4}
 _STAGES = ('continued', 'contrastive', 'supervised')
 
 
-def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(runs, study_of, out, tmp_path):
   shared = {'pretrained_dir': own_pretraining(out, tmp_path / 'own'), 'methods': ('full',)}
   made = [
     result
@@ -120,9 +105,7 @@ def test_supervised_pretraining_alone_is_shared_by_seeds_and_splits(
   assert seconds == storage.read(tmp_path / 'own/alpha/supervised/pretrained.json')['seconds']
 
 
-def test_supervised_pretraining_depends_on_source_labels_only(
-  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_supervised_pretraining_depends_on_source_labels_only(runs, study_of, windows, out, tmp_path):
   own = own_pretraining(out, tmp_path / 'own')
   expected = pretrained(study_of(tmp_path / 'out', protocol=_SUPERVISED, pretrained_dir=own))
   for name, moves in (('alpha', False), ('beta', True)):
@@ -140,9 +123,7 @@ def test_supervised_pretraining_depends_on_source_labels_only(
     assert any(not np.array_equal(given[path], leaf) for path, leaf in expected.items()) is moves, name
 
 
-def test_stages_run_in_order_and_are_shared(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):
   every = _CONTINUED | _CONTRASTIVE | _SUPERVISED
   made = run(study_of(tmp_path, protocol=every, pretrained_dir=out, methods=('lora', 'scratch')))
   paths = [tmp_path / f'alpha/{stage}/subject/seed0/pretrained.json' for stage in _STAGES]
@@ -183,9 +164,7 @@ def test_stages_run_in_order_and_are_shared(
   assert again['seconds'].keys() == made[LORA]['seconds'].keys()
 
 
-def test_contrastive_pairs_come_from_one_recording(
-  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
-):
+def test_contrastive_pairs_come_from_one_recording(windows, study_of, tmp_path):
   archive = store.load(windows / 'alpha')
   steps = np.arange(len(archive.start_s)) * 0.64  # each overlaps the three after it
   shutil.copytree(windows, tmp_path / 'windows')
@@ -209,9 +188,7 @@ def test_contrastive_pairs_come_from_one_recording(
 
 
 @pytest.mark.parametrize('asked', [{'supervised_pretraining_steps': 20}, {'contrastive_steps': 20}])
-def test_a_stopped_stage_resumes_to_the_same_numbers(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path, asked: dict[str, int]
-):
+def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_path, asked):
   whole, stopped = (
     study_of(tmp_path / name, protocol=asked, pretrained_dir=own_pretraining(out, tmp_path / f'{name}-own'))
     for name in ('whole', 'stopped')
@@ -226,9 +203,7 @@ def test_a_stopped_stage_resumes_to_the_same_numbers(
   pictures.write(spec_of(study))  # features alone are asked of it, whose head is another's
 
 
-def test_labeled_source_windows_equal_those_of_pretraining(
-  windows: pathlib.Path, study_of: Study, tmp_path: pathlib.Path
-):
+def test_labeled_source_windows_equal_those_of_pretraining(windows, study_of, tmp_path):
   protocol = study_of(tmp_path).experiment.protocol
   sources = ('beta', 'gamma')
   every_class = dataclasses.replace(protocol, classes='all')
@@ -250,9 +225,7 @@ def test_labeled_source_windows_equal_those_of_pretraining(
   assert along[learned['label'] < 2].min() > along[learned['label'] >= 2].max()
 
 
-def test_the_head_starts_from_known_activities_and_draws_others(
-  study_of: Study, out: pathlib.Path, windows: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
-):
+def test_the_head_starts_from_known_activities_and_draws_others(study_of, out, windows, runs, tmp_path):
   asked = {'protocol': _SUPERVISED, 'pretrained_dir': own_pretraining(out, tmp_path / 'own')}
   entries = pretrained(study_of(tmp_path, **asked))
   study = study_of(tmp_path, **asked | {'protocol': _SUPERVISED | {'classes': 'locomotion'}})
@@ -289,9 +262,7 @@ def test_the_head_starts_from_known_activities_and_draws_others(
   )
 
 
-def test_an_adapted_head_keeps_its_drawn_kernels(
-  study_of: Study, out: pathlib.Path, runs: dict[str, dict], tmp_path: pathlib.Path
-):
+def test_an_adapted_head_keeps_its_drawn_kernels(study_of, out, runs, tmp_path):
   own = own_pretraining(out, tmp_path / 'own')
   study = study_of(tmp_path, protocol=_SUPERVISED, pretrained_dir=own)
   entries = pretrained(study)
@@ -304,9 +275,7 @@ def test_an_adapted_head_keeps_its_drawn_kernels(
   assert np.array_equal(given.frozen['params/encoder/embed/kernel'], entries['params/encoder/embed/kernel'])
 
 
-def test_supervised_pretraining_refuses_a_single_activity(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_supervised_pretraining_refuses_a_single_activity(study_of, windows, tmp_path):
   for name in ('beta', 'gamma'):
     still = dataset(name, 0)
     chosen = still.activity == still.meta.activities.index('walking')

@@ -30,9 +30,7 @@ def made(runs: dict[str, dict], study_of: Study, out: pathlib.Path) -> dict:
   return found[_ENSEMBLE]
 
 
-def test_weights_and_temperature_are_those_of_the_validation_part(
-  made: dict, study_of: Study, out: pathlib.Path
-):
+def test_weights_and_temperature_are_those_of_the_validation_part(made, study_of, out):
   base, adapter = files.load_run(out / LORA)
   data = target_of(study_of(out))
   logits = predict(adapter.objective, files.attach(base, adapter), data.validation)
@@ -43,9 +41,7 @@ def test_weights_and_temperature_are_those_of_the_validation_part(
   assert sum(made['ensemble']['weights'].values()) == pytest.approx(1)
 
 
-def test_the_test_part_changes_no_weight(
-  made: dict, study_of: Study, windows: pathlib.Path, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_the_test_part_changes_no_weight(made, study_of, windows, out, tmp_path):
   held_out = target_of(study_of(out)).description.subjects.test
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', set(held_out))
   again = combine_and_test(spec_of(study_of(out, windows=altered), 'ensemble'), stop=lambda: False)
@@ -53,9 +49,7 @@ def test_the_test_part_changes_no_weight(
   assert again.test != as_record(made).test
 
 
-def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora(
-  made: dict, runs: dict[str, dict]
-):
+def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora(made, runs):
   assert np.sum(made['test']['confusion']) == made['data']['windows']['test']
   assert made['test']['accuracy'] > 0.9
   assert made['identity'] == runs[LORA]['identity'] | {'method': 'ensemble'}
@@ -69,16 +63,14 @@ def test_its_result_has_the_costs_of_all_members_and_the_hyperparameters_of_lora
   assert row['trainable_bytes'] > of_lora['trainable_bytes']
 
 
-def test_it_has_no_adapter(made: dict, study_of: Study, out: pathlib.Path):
+def test_it_has_no_adapter(made, study_of, out):
   with pytest.raises(UserError, match='ensemble has no output layer to personalize'):
     personalize(spec_of(study_of(out), 'ensemble'), 1, QUIET)
   with pytest.raises(UserError, match='is of ensemble, which has no adapter'):
     files.load_run(out / _ENSEMBLE)
 
 
-def test_without_its_lora_run_that_is_trained_first(
-  study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_without_its_lora_run_that_is_trained_first(study_of, out, tmp_path):
   study = study_of(tmp_path, methods=('ensemble',), pretrained_dir=out)
   assert list(run(study)) == [_ENSEMBLE]
   assert storage.read(tmp_path / LORA)['step'] > 0

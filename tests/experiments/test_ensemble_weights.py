@@ -18,7 +18,7 @@ def _drawn(windows: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 @pytest.mark.parametrize('windows', [40, 2000])
-def test_weights_minimize_the_log_loss_with_a_prior_of_100_windows_at_2_1_1(windows: int):
+def test_weights_minimize_the_log_loss_with_a_prior_of_100_windows_at_2_1_1(windows):
   members, labels = _drawn(windows)
   likelihood = np.stack([each[np.arange(windows), labels] for each in members.values()])
 

@@ -23,7 +23,7 @@ def _claimed(folder: pathlib.Path) -> dict[str, Any]:
   return entries
 
 
-def test_a_folder_of_another_run_is_refused(tmp_path: pathlib.Path):
+def test_a_folder_of_another_run_is_refused(tmp_path):
   _claimed(tmp_path)
   assert job_lock.is_claimed(tmp_path, _IDENTITY)
   other = msgspec.structs.replace(_IDENTITY, seed=1, windows=_WINDOWS | {'beta': _WINDOWS['alpha']})
@@ -36,7 +36,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path: pathlib.Path):
   ]
 
 
-def test_an_identity_older_than_a_hyperparameter_was_made_with_its_default(tmp_path: pathlib.Path):
+def test_an_identity_older_than_a_hyperparameter_was_made_with_its_default(tmp_path):
   older = _claimed(tmp_path)
   del older['experiment']['model']['window_samples'], older['experiment']['pretrain']['patience']
   storage.write(tmp_path / 'run.json', older)
@@ -48,7 +48,7 @@ def test_an_identity_older_than_a_hyperparameter_was_made_with_its_default(tmp_p
     job_lock.is_claimed(tmp_path, other)
 
 
-def test_an_identity_with_an_entry_that_this_version_does_not_know_is_refused(tmp_path: pathlib.Path):
+def test_an_identity_with_an_entry_that_this_version_does_not_know_is_refused(tmp_path):
   entries = _claimed(tmp_path)
   storage.write(tmp_path / 'run.json', entries | {'fresh': 1})
   with pytest.raises(UserError, match=r'unknown field `fresh`.*; give another --out or delete it'):

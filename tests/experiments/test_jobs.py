@@ -2,11 +2,10 @@
 
 import dataclasses
 import os
-import pathlib
 import shutil
 
 import pytest
-from lodo_studies import ADAPT_ONLY, LORA, QUIET, Study, run
+from lodo_studies import ADAPT_ONLY, LORA, QUIET, run
 
 from har_jax import experiments, locks
 from har_jax.errors import Stopped, UserError
@@ -17,15 +16,13 @@ from har_jax.train.log import Log
 pytestmark = pytest.mark.slow
 
 
-def test_stage_adapt_names_the_missing_pretraining(study_of: Study, tmp_path: pathlib.Path):
+def test_stage_adapt_names_the_missing_pretraining(study_of, tmp_path):
   with pytest.raises(UserError, match=r'pretrained\.json is missing, .* run --phase=pretrain first'):
     list(experiments.run(study_of(tmp_path), ADAPT_ONLY))
   assert not list(tmp_path.iterdir())
 
 
-def test_a_stop_works_while_waiting_for_another_job(
-  study_of: Study, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_stop_works_while_waiting_for_another_job(study_of, tmp_path, capsys, monkeypatch):
   monkeypatch.setattr(job_lock, '_POLL_S', 0.01)
   other = locks.lock(tmp_path / 'alpha' / 'pretrain')
   assert other.take()
@@ -41,13 +38,7 @@ def test_a_stop_works_while_waiting_for_another_job(
   assert os.listdir(tmp_path / 'alpha' / 'pretrain') == []
 
 
-def test_an_overtaken_job_stops_training(
-  runs: dict[str, dict],
-  study_of: Study,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-):
+def test_an_overtaken_job_stops_training(runs, study_of, out, tmp_path, monkeypatch):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 1)
   seen: list[int] = []

@@ -1,12 +1,11 @@
 """The table of the kinds of runs."""
 
 import dataclasses
-import pathlib
 from typing import Any
 
 import numpy as np
 import pytest
-from lodo_studies import QUIET, Study, run
+from lodo_studies import QUIET, run
 
 from har_jax import experiments, records
 from har_jax.baselines import BASELINES
@@ -34,9 +33,7 @@ def _always_first(spec: RunSpec, base: Any, options: Any) -> records.Result:
   )
 
 
-def test_a_kind_is_added_with_one_line(
-  study_of: Study, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_kind_is_added_with_one_line(study_of, tmp_path, monkeypatch):
   kind = kinds.Kind(('first_class',), kinds.one_by_one(_always_first), has_stages=False)
   monkeypatch.setitem(kinds.KINDS, 'constant', kind)
   study = study_of(tmp_path, methods=('first_class',), seeds=(0, 1))

@@ -43,7 +43,7 @@ def _of(paper: Paper, *tables: str) -> list[experiments.Study]:
   return list(dataclasses.replace(paper, tables=tables).studies())
 
 
-def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
+def test_table_2_has_every_target_and_method_under_both_protocols(paper):
   window, subject = _of(paper, '2')
   assert (window.experiment.protocol.split, window.experiment.protocol.normalize) == ('window', 'dataset')
   assert (subject.experiment.protocol.split, subject.experiment.protocol.normalize) == ('subject', 'train')
@@ -54,17 +54,17 @@ def test_table_2_has_every_target_and_method_under_both_protocols(paper: Paper):
     assert {(run.target, run.method, run.seed) for run in study.runs} == set(every)
 
 
-def test_a_stem_takes_physical_units_under_both_protocols(paper: Paper):
+def test_a_stem_takes_physical_units_under_both_protocols(paper):
   with_stem = dataclasses.replace(paper, experiment=config.Experiment())
   protocols = [study.experiment.protocol for study in _of(with_stem, '2')]
   assert [(each.split, each.normalize) for each in protocols] == [('window', 'none'), ('subject', 'none')]
 
 
-def test_tables_2_to_5_use_the_same_runs(paper: Paper):
+def test_tables_2_to_5_use_the_same_runs(paper):
   assert _of(paper, '2') == _of(paper, '3') == _of(paper, '4', '5') == _of(paper, '2', '3', '4', '5')
 
 
-def test_shards_of_a_table_partition_its_runs(paper: Paper):
+def test_shards_of_a_table_partition_its_runs(paper):
   parts = [dataclasses.replace(paper, tables=('2',), shard=(number, 2)) for number in (0, 1)]
   for whole, *halves in zip(_of(paper, '2'), *(part.studies() for part in parts), strict=True):
     parts_of_whole = [run for half in halves for run in half.runs]
@@ -73,7 +73,7 @@ def test_shards_of_a_table_partition_its_runs(paper: Paper):
     assert all(dataclasses.replace(half, shard=(0, 1)) == whole for half in halves)
 
 
-def test_table_6_varies_the_rank_only(paper: Paper):
+def test_table_6_varies_the_rank_only(paper):
   studies = _of(paper, '6')
   assert [study.experiment.lora.rank for study in studies[::2]] == list(RANKS)
   for study in studies:
@@ -88,24 +88,24 @@ def test_table_6_varies_the_rank_only(paper: Paper):
   ('targets', 'swept'),
   [(('hapt', 'ucihar'), 'ucihar'), (('wisdm', 'hapt'), 'hapt'), (('wisdm', 'dsads'), 'wisdm')],
 )
-def test_tables_6_and_7_are_of_ucihar_if_it_is_there(paper: Paper, targets: tuple[str, ...], swept: str):
+def test_tables_6_and_7_are_of_ucihar_if_it_is_there(paper, targets, swept):
   assert dataclasses.replace(paper, targets=targets).swept == swept
 
 
-def test_table_7_varies_the_label_budget_only(paper: Paper):
+def test_table_7_varies_the_label_budget_only(paper):
   studies = _of(paper, '7')
   assert [study.experiment.protocol.label_budget for study in studies[::2]] == [*FEW_LABELS, *LABEL_FRACTIONS]
   for study in studies:
     assert dataclasses.replace(study.experiment, protocol=paper.experiment.protocol) == paper.experiment
 
 
-def test_every_label_budget_has_the_baselines_and_the_rotation_has_none(paper: Paper):
+def test_every_label_budget_has_the_baselines_and_the_rotation_has_none(paper):
   # No hyperparameter of training changes them.
   for table, has_them in (('7', True), ('pretraining', True), ('rotation', False), ('6', False)):
     assert all(set(BASELINES).issubset(study.methods) == has_them for study in _of(paper, table))
 
 
-def test_the_rotation_table_changes_the_rotation_only(paper: Paper):
+def test_the_rotation_table_changes_the_rotation_only(paper):
   studies = _of(paper, 'rotation')
   assert [study.experiment.protocol.label_budget for study in studies] == ['0.7', '0.1', '10/class']
   for study in studies:
@@ -122,7 +122,7 @@ def test_the_rotation_table_changes_the_rotation_only(paper: Paper):
   assert {study.out for study in _of(every, 'rotation')} == {paper.out / 'base'}  # whose windows turn anyway
 
 
-def test_pictures_show_the_unchanged_experiment(paper: Paper):
+def test_pictures_show_the_unchanged_experiment(paper):
   spec = paper.pictured('wisdm')
   assert spec is not None
   assert (spec.target, spec.method, spec.seed) == ('wisdm', 'lora', 0)
@@ -139,7 +139,7 @@ def test_pictures_show_the_unchanged_experiment(paper: Paper):
   assert of_budgets.experiment.protocol.label_budget == '0.5'
 
 
-def test_one_result_file_belongs_to_one_experiment(paper: Paper):
+def test_one_result_file_belongs_to_one_experiment(paper):
   # Otherwise a table would refuse the finished runs of another.
   places: dict[pathlib.Path, config.Experiment] = {}
   for study in _of(paper, *TABLES):
@@ -150,7 +150,7 @@ def test_one_result_file_belongs_to_one_experiment(paper: Paper):
 
 @pytest.mark.parametrize('preset', ['base', 'paper'])
 @pytest.mark.parametrize('steps', [0, 10])
-def test_one_folder_of_a_stage_belongs_to_one_training(paper: Paper, preset: str, steps: int):
+def test_one_folder_of_a_stage_belongs_to_one_training(paper, preset, steps):
   experiment = config.PRESETS[preset]()
   protocol = dataclasses.replace(experiment.protocol, supervised_pretraining_steps=steps)
   whole = dataclasses.replace(paper, experiment=dataclasses.replace(experiment, protocol=protocol))
@@ -161,6 +161,6 @@ def test_one_folder_of_a_stage_belongs_to_one_training(paper: Paper, preset: str
   assert len(trainings) == len(paper.targets) * (1 if not steps else 2 if preset == 'base' else 4)
 
 
-def test_an_unknown_table_is_refused_with_the_choices(paper: Paper):
+def test_an_unknown_table_is_refused_with_the_choices(paper):
   with pytest.raises(UserError, match="no table '8'; one of 2, 3, 4, 5, 6, 7, pretraining, rotation"):
     _of(paper, '8')

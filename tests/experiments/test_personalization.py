@@ -1,10 +1,8 @@
 """Pictures of finished runs, and an output layer for each of their test subjects."""
 
-import pathlib
-
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, LORA, QUIET, Study, spec_of
+from lodo_studies import ACTIVITIES, LORA, QUIET, spec_of
 
 from har_jax import storage
 from har_jax.errors import UserError
@@ -14,9 +12,7 @@ from har_jax.experiments.personalization import personalize
 pytestmark = pytest.mark.slow
 
 
-def test_pictures_show_the_same_windows_before_and_after(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path
-):
+def test_pictures_show_the_same_windows_before_and_after(runs, study_of, out):
   study = study_of(out)
   pictures.write(spec_of(study))
   shown = storage.read(out / 'alpha/lora/subject/labels-0.7/seed0/embeddings.json')
@@ -32,12 +28,12 @@ def test_pictures_show_the_same_windows_before_and_after(
     assert np.shape(window['signal']) == np.shape(window['reconstructed']) == (128, 6)
 
 
-def test_pictures_of_an_unfinished_run_are_refused(study_of: Study, tmp_path: pathlib.Path):
+def test_pictures_of_an_unfinished_run_are_refused(study_of, tmp_path):
   with pytest.raises(UserError, match=r'pretrained.json is missing'):
     pictures.write(spec_of(study_of(tmp_path)))
 
 
-def test_each_test_subject_gets_an_output_layer(runs: dict[str, dict], study_of: Study, out: pathlib.Path):
+def test_each_test_subject_gets_an_output_layer(runs, study_of, out):
   study = study_of(out)
   path, made = personalize(spec_of(study), 2, QUIET)
   assert list(made.by_subject) == runs[LORA]['data']['subjects']['test']
@@ -59,18 +55,14 @@ def test_before_is_of_the_runs_layer_and_after_of_the_new_one():
   assert (made.before.accuracy, made.after.accuracy) == (0.5, 1.0)
 
 
-def test_results_with_another_penalty_are_refused(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_results_with_another_penalty_are_refused(runs, study_of, out, monkeypatch):
   personalize(spec_of(study_of(out)), 2, QUIET)
   monkeypatch.setattr(personalization, '_PENALTY', 1.0)
   with pytest.raises(UserError, match='personal_penalty'):
     personalize(spec_of(study_of(out)), 2, QUIET)
 
 
-def test_personalization_needs_a_finished_subject_wise_run(
-  study_of: Study, tmp_path: pathlib.Path, out: pathlib.Path
-):
+def test_personalization_needs_a_finished_subject_wise_run(study_of, tmp_path, out):
   with pytest.raises(UserError, match='--split=subject'):
     personalize(spec_of(study_of(tmp_path, protocol={'split': 'window'})), 2)
   with pytest.raises(UserError, match='run --phase=all before'):

@@ -7,7 +7,6 @@ import pytest
 from lodo_studies import (
   ADAPT_ONLY,
   LORA,
-  Study,
   pretraining_of,
   run,
   target_of,
@@ -22,9 +21,7 @@ from har_jax.datasets import windows as store
 pytestmark = pytest.mark.slow
 
 
-def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path
-):
+def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(runs, study_of, out):
   pretrained = out / 'alpha' / 'pretrain' / 'pretrained.json'
   before = pretrained.stat().st_mtime_ns
   by_window = run(study_of(out, methods=('probe',), seeds=(0, 1), protocol={'split': 'window'}))
@@ -40,9 +37,7 @@ def test_pretraining_is_shared_by_methods_seeds_splits_and_budgets(
   assert result['data']['windows']['test'] == whole['data']['windows']['test']
 
 
-def test_a_pretraining_without_checkpoints_is_trained_again(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_a_pretraining_without_checkpoints_is_trained_again(runs, study_of, out, tmp_path):
   at = pathlib.Path('alpha', 'pretrain', 'pretrained.json')
   (tmp_path / at).parent.mkdir(parents=True)
   storage.write(tmp_path / at, storage.read(out / at))
@@ -50,9 +45,7 @@ def test_a_pretraining_without_checkpoints_is_trained_again(
   assert run(study_of(tmp_path, methods=('probe',)))[name]['test'] == runs[name]['test']
 
 
-def test_test_windows_affect_neither_training_nor_model_choice(
-  runs: dict[str, dict], study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_test_windows_affect_neither_training_nor_model_choice(runs, study_of, windows, tmp_path):
   tested = set(runs[LORA]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
   result = run(study_of(tmp_path / 'out', windows=altered))[LORA]
@@ -62,9 +55,7 @@ def test_test_windows_affect_neither_training_nor_model_choice(
   assert result['test']['confusion'] != runs[LORA]['test']['confusion']
 
 
-def test_normalization_is_fitted_on_the_training_part_or_on_all(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_normalization_is_fitted_on_the_training_part_or_on_all(study_of, windows, tmp_path):
   for protocol, moves in (({'normalize': 'train'}, False), ({'normalize': 'dataset'}, True)):
     study = study_of(tmp_path / 'out', protocol=protocol)
     before = target_of(study)
@@ -75,9 +66,7 @@ def test_normalization_is_fitted_on_the_training_part_or_on_all(
     assert (before.description.normalizer != after.description.normalizer) is moves
 
 
-def test_held_out_windows_never_affect_pretraining_normalization(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_held_out_windows_never_affect_pretraining_normalization(study_of, windows, tmp_path):
   beta = store.load(windows / 'beta')
   held_out = splits.hold_out_subjects(beta.subject, 0.2, seed=0)
   people = set(np.array(beta.meta.subjects)[beta.subject[held_out]])
@@ -92,7 +81,7 @@ def test_held_out_windows_never_affect_pretraining_normalization(
     assert not np.array_equal(validation['signal'], validation_altered['signal'])
 
 
-def test_scratch_is_the_full_model_without_pretraining(study_of: Study, tmp_path: pathlib.Path):
+def test_scratch_is_the_full_model_without_pretraining(study_of, tmp_path):
   ((_, result),) = experiments.run(study_of(tmp_path, methods=('scratch',)), ADAPT_ONLY)
   assert not (tmp_path / 'alpha' / 'pretrain').exists()
   assert result.seconds['pretraining'] == 0

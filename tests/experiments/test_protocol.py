@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 import shutil
 from typing import Any
 
@@ -14,7 +13,6 @@ from lodo_studies import (
   EACH,
   LORA,
   METHODS,
-  Study,
   pretrained,
   run,
   spec_of,
@@ -31,7 +29,7 @@ from har_jax.train.evaluation import predict
 pytestmark = pytest.mark.slow
 
 
-def test_each_run_has_one_result_file(runs: dict[str, dict], out: pathlib.Path):
+def test_each_run_has_one_result_file(runs, out):
   assert list(runs) == [f'alpha/{name}/subject/labels-0.7/seed0.json' for name in METHODS]
   for name, result in runs.items():
     assert storage.read(out / name) == json.loads(json.dumps(result))
@@ -39,9 +37,7 @@ def test_each_run_has_one_result_file(runs: dict[str, dict], out: pathlib.Path):
 
 
 @pytest.mark.parametrize('name', METHODS)
-def test_a_result_states_its_experiment_data_and_versions(
-  runs: dict[str, dict], experiment: config.Experiment, name: str
-):
+def test_a_result_states_its_experiment_data_and_versions(runs, experiment, name):
   result = runs[f'alpha/{name}/subject/labels-0.7/seed0.json']
   identity = result['identity']
   assert (identity['target'], identity['method'], identity['seed']) == ('alpha', name, 0)
@@ -56,7 +52,7 @@ def test_a_result_states_its_experiment_data_and_versions(
   assert result['step'] in (2, 4, 6)
 
 
-def test_parameters_and_bytes_are_counted_by_collection(runs: dict[str, dict]):
+def test_parameters_and_bytes_are_counted_by_collection(runs):
   parameters = {name.split('/')[1]: result['parameters'] for name, result in runs.items()}
   held = {name.split('/')[1]: result['bytes'] for name, result in runs.items()}
   assert parameters['full']['trainable'] == parameters['full']['total'] == parameters['probe']['total']
@@ -74,9 +70,7 @@ def test_parameters_and_bytes_are_counted_by_collection(runs: dict[str, dict]):
   assert held['qlora']['frozen']['nf4'] == weights // 2 + 4 * weights // 64  # blocks of 64 fit evenly
 
 
-def test_a_new_method_is_counted_saved_and_read(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_a_new_method_is_counted_saved_and_read(runs, study_of, out, tmp_path):
   with toy_method.installed():
     ((name, result),) = run(study_of(tmp_path, methods=(toy_method.NAME,), pretrained_dir=out)).items()
     base, adapter = files.load_run(tmp_path / name)
@@ -90,7 +84,7 @@ def test_a_new_method_is_counted_saved_and_read(
   assert attached.keys() >= adapter.variables.keys()
 
 
-def test_the_test_part_is_of_subjects_that_training_never_saw(runs: dict[str, dict]):
+def test_the_test_part_is_of_subjects_that_training_never_saw(runs):
   for result in runs.values():
     subjects = result['data']['subjects']
     assert {part: len(of_part) for part, of_part in subjects.items()} == {
@@ -106,9 +100,7 @@ def test_the_test_part_is_of_subjects_that_training_never_saw(runs: dict[str, di
     np.testing.assert_array_equal(np.sum(by_subject, axis=0), result['test']['confusion'])
 
 
-def test_finished_runs_are_read_and_not_run_again(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_finished_runs_are_read_and_not_run_again(runs, study_of, out, monkeypatch):
   def forbidden(*_, **__):
     raise AssertionError('trained again')
 
@@ -126,11 +118,7 @@ def test_finished_runs_are_read_and_not_run_again(
   ids=['finetune', 'lora'],
 )
 def test_another_experiment_in_the_folder_is_refused_with_differences(
-  runs: dict[str, dict],
-  study_of: Study,
-  experiment: config.Experiment,
-  out: pathlib.Path,
-  change: dict[str, Any],
+  runs, study_of, experiment, out, change
 ):
   (part,) = change
   with pytest.raises(UserError) as caught:
@@ -140,13 +128,7 @@ def test_another_experiment_in_the_folder_is_refused_with_differences(
   assert 'made with' in str(caught.value)
 
 
-def test_an_unfinished_run_of_another_experiment_names_its_folder(
-  runs: dict[str, dict],
-  study_of: Study,
-  experiment: config.Experiment,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-):
+def test_an_unfinished_run_of_another_experiment_names_its_folder(runs, study_of, experiment, out, tmp_path):
   shutil.copytree(out, tmp_path / 'out')
   (tmp_path / 'out' / LORA).unlink()
   other = dataclasses.replace(experiment, finetune=config.Training(max_steps=5, batch=16))
@@ -154,9 +136,7 @@ def test_an_unfinished_run_of_another_experiment_names_its_folder(
     run(study_of(tmp_path / 'out', experiment=other))
 
 
-def test_seeds_trained_together_give_the_results_of_one_by_one(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_seeds_trained_together_give_the_results_of_one_by_one(runs, study_of, out, tmp_path):
   shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'alpha' / 'pretrain')
   together = run(study_of(tmp_path, methods=('qlora',), seeds=(0, 1, 2), batch_runs=2))
   alone = run(study_of(out, methods=('qlora',), seeds=(0, 1)))
@@ -168,13 +148,7 @@ def test_seeds_trained_together_give_the_results_of_one_by_one(
     assert {of: together[name][of] for of in same} == {of: result[of] for of in same}
 
 
-def test_test_time_augmentation_changes_the_test_only(
-  runs: dict[str, dict],
-  study_of: Study,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-):
+def test_test_time_augmentation_changes_the_test_only(runs, study_of, out, tmp_path, monkeypatch):
   study = study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out)
   shifts = []  # so few windows may be predicted alike with and without
 

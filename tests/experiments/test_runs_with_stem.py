@@ -1,7 +1,6 @@
 """Runs of a model with a convolutional stem, through every stage, method and file."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import pytest
@@ -54,7 +53,7 @@ def made(study: experiments.Study) -> dict:
   return run(study)[LORA]
 
 
-def test_a_run_starts_from_supervised_pretraining(made: dict, study: experiments.Study):
+def test_a_run_starts_from_supervised_pretraining(made, study):
   stage = storage.read(study.out / 'alpha/supervised/pretrained.json')
   assert stage['identity']['classes'] == sorted((*ACTIVITIES, 'eating_soup'))
   assert stage['identity']['from']['normalize'] == 'none'
@@ -64,7 +63,7 @@ def test_a_run_starts_from_supervised_pretraining(made: dict, study: experiments
   assert 0 <= made['test']['macro_f1'] <= 1
 
 
-def test_parameters_and_bytes_have_the_stem(made: dict, study: experiments.Study):
+def test_parameters_and_bytes_have_the_stem(made, study):
   qlora = prepare_run(spec_of(study, 'qlora'), pretrained(study)).run
   frozen = variables.bytes_held(qlora.frozen)
   one, two = _WIDTHS
@@ -80,7 +79,7 @@ def test_parameters_and_bytes_have_the_stem(made: dict, study: experiments.Study
   assert frozen['nf4'] == sum(-(-size // 2) + 4 * -(-size // 64) for size in sizes)
 
 
-def test_a_finished_run_is_loaded_and_merged(made: dict, study: experiments.Study):
+def test_a_finished_run_is_loaded_and_merged(made, study):
   base, adapter = files.load_run(study.out / LORA)
   held, data = files.attach(base, adapter), target_of(study)
   objective = Classify(study.experiment.model, len(data.classes))
@@ -92,7 +91,7 @@ def test_a_finished_run_is_loaded_and_merged(made: dict, study: experiments.Stud
   np.testing.assert_allclose(merged, logits, rtol=0, atol=1e-4 * np.abs(logits).max())
 
 
-def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made: dict, study: experiments.Study):
+def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made, study):
   (result,) = run(dataclasses.replace(study, methods=('zero_shot',))).values()
   known, data = sorted((*ACTIVITIES, 'eating_soup')), target_of(study)
   logits = predict(Classify(study.experiment.model, len(known)), pretrained(study), data.test)
@@ -104,12 +103,12 @@ def test_zero_shot_is_the_head_of_the_sources_on_the_classes_they_share(made: di
   assert result['starts_from'].endswith('../supervised')
 
 
-def test_zero_shot_needs_supervised_pretraining(study_of: Study, tmp_path: pathlib.Path):
+def test_zero_shot_needs_supervised_pretraining(study_of, tmp_path):
   with pytest.raises(UserError, match='zero_shot needs the head of supervised pretraining'):
     study_of(tmp_path, methods=('zero_shot',))
 
 
-def test_a_recording_head_answers_for_the_test_subjects(made: dict, study: experiments.Study):
+def test_a_recording_head_answers_for_the_test_subjects(made, study):
   results = run(dataclasses.replace(study, methods=('zero_shot', 'zero_shot_recording'))).values()
   alone, combined = results
   assert combined['parameters']['total'] > alone['parameters']['total']
@@ -121,7 +120,7 @@ def test_a_recording_head_answers_for_the_test_subjects(made: dict, study: exper
   ('classes', 'known'),
   [(('walking', 'stairs'), [True, True]), (('upstairs', 'lying', 'typing'), [True, False, False])],
 )
-def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes: tuple[str, ...], known: list[bool]):
+def test_a_target_is_tested_on_the_classes_that_the_sources_know(classes, known):
   assert zero_shot._answerable(classes, ('downstairs', 'typing', 'upstairs', 'walking')).tolist() == known
 
 
@@ -133,9 +132,7 @@ def test_stairs_of_unknown_direction_are_up_or_down():
   np.testing.assert_allclose(zero_shot._divide(grouped, ('walking', 'stairs')), [[0.1, 0.8]])
 
 
-def test_no_person_of_the_target_reaches_a_stage_before_adaptation(
-  made: dict, study: experiments.Study, tmp_path: pathlib.Path
-):
+def test_no_person_of_the_target_reaches_a_stage_before_adaptation(made, study, tmp_path):
   expected = pretrained(study)
   everyone = {f'{name}-{number}' for name in ('alpha', 'beta') for number in range(SUBJECTS)}
   for name, moves in (('alpha', False), ('beta', True)):

@@ -56,7 +56,7 @@ def test_the_teacher_keeps_windows_whose_label_it_predicts():
   assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
 
 
-def test_source_windows_get_the_labels_of_the_target(windows: pathlib.Path):
+def test_source_windows_get_the_labels_of_the_target(windows):
   classes = ('walking', 'jumping', 'lying')
   given = Sources(
     Datasets.open(windows), ('beta', 'gamma'), config.Protocol(validation_fraction=0.2)
@@ -96,12 +96,7 @@ def _losses(folder: pathlib.Path) -> list[float]:
   return [entries['loss'] for entries in map(json.loads, lines) if 'loss' in entries]
 
 
-def test_a_run_is_made_again_on_what_its_end_labeled(
-  self_trained: tuple[experiments.Study, dict[str, dict]],
-  study_of: Study,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-):
+def test_a_run_is_made_again_on_what_its_end_labeled(self_trained, study_of, out, tmp_path):
   study, made = self_trained
   asked = {'protocol': {'label_budget': '2/class'}, 'pretrained_dir': out, 'methods': ('full', 'scratch')}
   plain = run(study_of(tmp_path, **asked))
@@ -119,13 +114,7 @@ def test_a_run_is_made_again_on_what_its_end_labeled(
     )  # which are of the second alone
 
 
-def test_self_training_never_sees_who_is_tested_on(
-  self_trained: tuple[experiments.Study, dict[str, dict]],
-  study_of: Study,
-  windows: pathlib.Path,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-):
+def test_self_training_never_sees_who_is_tested_on(self_trained, study_of, windows, out, tmp_path):
   study, made = self_trained
   tested = set(made[_FULL]['data']['subjects']['test'])
   altered = with_altered(windows, tmp_path / 'windows', 'alpha', tested)
@@ -135,12 +124,7 @@ def test_self_training_never_sees_who_is_tested_on(
   _assert_equal(_weights(other, _FULL), _weights(study, _FULL))
 
 
-def test_stopped_self_training_resumes_to_the_same_numbers(
-  self_trained: tuple[experiments.Study, dict[str, dict]],
-  study_of: Study,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-):
+def test_stopped_self_training_resumes_to_the_same_numbers(self_trained, study_of, out, tmp_path):
   study, made = self_trained
   asked = itertools.count(1)
   stopped = study_of(tmp_path, protocol=_FEW, pretrained_dir=out, methods=('full',))
@@ -153,12 +137,7 @@ def test_stopped_self_training_resumes_to_the_same_numbers(
   _assert_equal(_weights(stopped, _FULL), _weights(study, _FULL))
 
 
-def test_seeds_trained_together_have_their_own_teachers(
-  self_trained: tuple[experiments.Study, dict[str, dict]],
-  study_of: Study,
-  out: pathlib.Path,
-  tmp_path: pathlib.Path,
-):
+def test_seeds_trained_together_have_their_own_teachers(self_trained, study_of, out, tmp_path):
   study, _ = self_trained
   asked = {'protocol': _FEW, 'pretrained_dir': out, 'methods': ('full',), 'seeds': (0, 1), 'batch_runs': 2}
   made = run(study_of(tmp_path, **asked))

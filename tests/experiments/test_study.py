@@ -2,14 +2,12 @@
 
 import collections
 import dataclasses
-import pathlib
 import shutil
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from lodo_studies import QUIET, Study, spec_of, target_of, with_altered
+from lodo_studies import QUIET, spec_of, target_of, with_altered
 
 from har_jax import experiments
 from har_jax.datasets import windows as store
@@ -28,21 +26,17 @@ from har_jax.experiments.stages import run_stages, stages_of
     ({'seeds': (0, -1)}, 'seed -1'),
   ],
 )
-def test_an_impossible_study_is_refused(
-  study_of: Study, tmp_path: pathlib.Path, given: dict[str, Any], says: str
-):
+def test_an_impossible_study_is_refused(study_of, tmp_path, given, says):
   with pytest.raises(UserError, match=says):
     study_of(tmp_path, **given)
 
 
-def test_missing_windows_name_the_command_that_makes_them(study_of: Study, tmp_path: pathlib.Path):
+def test_missing_windows_name_the_command_that_makes_them(study_of, tmp_path):
   with pytest.raises(UserError, match='har-jax prepare'):
     study_of(tmp_path, windows=tmp_path)
 
 
-def test_the_same_people_are_never_both_source_and_target(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_the_same_people_are_never_both_source_and_target(study_of, windows, tmp_path):
   for name in ('hapt', 'ucihar'):
     shutil.copytree(windows / 'alpha', tmp_path / name)
   with pytest.raises(UserError, match='no sources to pretrain on for hapt'):
@@ -56,9 +50,7 @@ def test_the_same_people_are_never_both_source_and_target(
 
 
 @pytest.mark.parametrize('names', [('hapt', 'ucihar'), ('motionsense', 'sample_motionsense')])
-def test_an_archive_is_no_source_of_an_excerpt_of_it(
-  names: tuple[str, str], study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_an_archive_is_no_source_of_an_excerpt_of_it(names, study_of, windows, tmp_path):
   for original, name in zip(('alpha', 'beta'), names, strict=True):
     shutil.copytree(windows / original, tmp_path / name)
   for target in names:
@@ -66,9 +58,7 @@ def test_an_archive_is_no_source_of_an_excerpt_of_it(
       study_of(tmp_path, windows=tmp_path, targets=(target,))
 
 
-def test_another_position_of_the_targets_archive_is_no_source_under_another_name(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_another_position_of_the_targets_archive_is_no_source_under_another_name(study_of, windows, tmp_path):
   for source, name in (('alpha', 'alpha'), ('alpha', 'alpha_wrist'), ('beta', 'beta')):
     shutil.copytree(windows / source, tmp_path / name)  # alpha_wrist has alpha as its archive
   study = study_of(tmp_path, windows=tmp_path, targets=('alpha', 'alpha_wrist'))
@@ -77,9 +67,7 @@ def test_another_position_of_the_targets_archive_is_no_source_under_another_name
     study_of(tmp_path, windows=tmp_path, targets=('alpha',), sources=('alpha_wrist', 'beta'))
 
 
-def test_a_dataset_that_cannot_be_split_is_named(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_a_dataset_that_cannot_be_split_is_named(study_of, windows, tmp_path):
   shutil.copytree(windows, tmp_path / 'windows')
   old = store.load(windows / 'alpha')
   lone = dataclasses.replace(
@@ -98,7 +86,7 @@ def test_a_dataset_that_cannot_be_split_is_named(
 
 
 @pytest.mark.parametrize('shards', [1, 2, 3, 4, 7, 11, 12])
-def test_shards_are_disjoint_complete_and_even(study_of: Study, tmp_path: pathlib.Path, shards: int):
+def test_shards_are_disjoint_complete_and_even(study_of, tmp_path, shards):
   whole = study_of(
     tmp_path, targets=('alpha', 'beta'), methods=('full', 'lora', 'qlora'), seeds=(0, 1), shard=(0, 1)
   )
@@ -108,19 +96,19 @@ def test_shards_are_disjoint_complete_and_even(study_of: Study, tmp_path: pathli
   assert max(map(len, parts)) - min(map(len, parts)) <= 1
 
 
-def test_as_many_shards_as_targets_get_one_target_each(study_of: Study, tmp_path: pathlib.Path):
+def test_as_many_shards_as_targets_get_one_target_each(study_of, tmp_path):
   whole = study_of(tmp_path, targets=('alpha', 'beta', 'gamma'), methods=('full', 'lora'), seeds=(0, 1))
   for number, target in enumerate(whole.targets):
     assert {run.target for run in dataclasses.replace(whole, shard=(number, 3)).runs} == {target}
 
 
-def test_duplicate_runs_are_merged(study_of: Study, tmp_path: pathlib.Path):
+def test_duplicate_runs_are_merged(study_of, tmp_path):
   study = study_of(tmp_path, targets=('alpha', 'alpha'), methods=('lora', 'full', 'lora'), seeds=(1, 1))
   runs = [(run.target, run.seed, run.method) for run in study.runs]
   assert runs == [('alpha', 1, 'lora'), ('alpha', 1, 'full')]
 
 
-def test_shards_begin_with_different_methods(study_of: Study, tmp_path: pathlib.Path):
+def test_shards_begin_with_different_methods(study_of, tmp_path):
   methods = ('full', 'lora', 'qlora', 'forest')
   whole = study_of(tmp_path, targets=('alpha', 'beta'), methods=methods, seeds=(0, 1))
   halves = [dataclasses.replace(whole, shard=(number, 2)).runs for number in (0, 1)]
@@ -138,27 +126,23 @@ def test_shards_begin_with_different_methods(study_of: Study, tmp_path: pathlib.
     ((0, 2), '1 runs are too few for 2 shards; give at most 1'),
   ],
 )
-def test_an_impossible_shard_is_refused(
-  study_of: Study, tmp_path: pathlib.Path, shard: tuple[int, int], says: str
-):
+def test_an_impossible_shard_is_refused(study_of, tmp_path, shard, says):
   with pytest.raises(UserError, match=says):
     study_of(tmp_path, shard=shard)
 
 
-def test_no_run_at_all_batch_runs_is_the_users_error(study_of: Study, tmp_path: pathlib.Path):
+def test_no_run_at_all_batch_runs_is_the_users_error(study_of, tmp_path):
   with pytest.raises(UserError, match='lodo_batch_runs is 0'):
     study_of(tmp_path, batch_runs=0)
 
 
-def test_a_target_without_an_official_split_is_refused(study_of: Study, tmp_path: pathlib.Path):
+def test_a_target_without_an_official_split_is_refused(study_of, tmp_path):
   study = study_of(tmp_path, protocol={'split': 'official'}, methods=('scratch',))
   with pytest.raises(UserError, match=r'alpha .*hapt.*--split=subject'):
     list(experiments.run(study, QUIET))
 
 
-def test_an_identity_holds_the_sum_of_the_windows(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_an_identity_holds_the_sum_of_the_windows(study_of, windows, tmp_path):
   before = spec_of(study_of(tmp_path / 'out')).identity.windows
   altered = with_altered(windows, tmp_path / 'altered', 'beta', {'beta-0'})
   after = spec_of(study_of(tmp_path / 'out', windows=altered)).identity.windows
@@ -166,9 +150,7 @@ def test_an_identity_holds_the_sum_of_the_windows(
   assert msgspec.structs.replace(after['beta'], sum=before['beta'].sum) == before['beta']
 
 
-def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(
-  study_of: Study, windows: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_a_stage_on_windows_that_changed_since_it_was_planned_is_refused(study_of, windows, tmp_path):
   copied = with_altered(windows, tmp_path / 'altered', 'beta', set())
   stages = stages_of(spec_of(study_of(tmp_path / 'out', windows=copied)))
   beta = store.load(copied / 'beta')

@@ -54,7 +54,7 @@ def general() -> files.Base:
 
 
 @pytest.mark.slow
-def test_its_classes_group_the_sources_activities(general: files.Base):
+def test_its_classes_group_the_sources_activities(general):
   assert general.classes == ('walking', 'standing', 'unknown')
   assert general.encoder.keys() == base_of(ACTIVITIES).encoder.keys()
   assert general.card.pretraining['head_validation_macro_f1'] > 0.9
@@ -62,7 +62,7 @@ def test_its_classes_group_the_sources_activities(general: files.Base):
 
 
 @pytest.mark.slow
-def test_a_recognizer_of_the_base_predicts_without_labels(general: files.Base, tmp_path):
+def test_a_recognizer_of_the_base_predicts_without_labels(general, tmp_path):
   files.save_base(tmp_path, general.variables, general.card)
   recognizer = Recognizer.load(tmp_path)
   still_or_walking = windows(np.array([1, 3, 1, 3]))['signal'] * np.float32([9.80665] * 3 + [1] * 3)

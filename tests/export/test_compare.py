@@ -13,7 +13,6 @@ from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.errors import UserError
 from har_jax.export import compare
-from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import cutting
 
 
@@ -49,9 +48,7 @@ def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pat
   return place
 
 
-def test_windows_to_compare_are_of_the_classes_and_subjects(
-  folder: pathlib.Path, signals: np.ndarray, monkeypatch: pytest.MonkeyPatch
-):
+def test_windows_to_compare_are_of_the_classes_and_subjects(folder, signals, monkeypatch):
   chosen, labels = compare.labeled_windows(folder, export_cases.CLASSES, DEFAULT_WINDOWING)
   np.testing.assert_array_equal(chosen, signals[:12][np.arange(12) % 3 < 2])
   assert labels.tolist() == [0, 1] * 4  # running is none of the classes
@@ -69,9 +66,7 @@ def test_windows_to_compare_are_of_the_classes_and_subjects(
 
 
 @pytest.mark.slow
-def test_the_command_exports_compares_and_prints_a_table(
-  recognizer: Recognizer, folder: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_the_command_exports_compares_and_prints_a_table(recognizer, folder, tmp_path):
   recognizer.save(tmp_path / 'adapter')
   code, out, err = run_in_process(
     'export',
@@ -107,7 +102,7 @@ def test_the_help_and_the_documentation_list_every_format():
     (['--adapter=nowhere', '--format=onxx'], '--format=onxx'),
   ],
 )
-def test_a_wrong_flag_is_named(arguments: list[str], message: str):
+def test_a_wrong_flag_is_named(arguments, message):
   code, _, err = run_in_process('export', *arguments)
   assert code == 1
   assert message in err

@@ -8,8 +8,6 @@ import importlib.metadata
 import json
 import os
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
 import export_cases
 import jax
@@ -24,7 +22,6 @@ from har_jax.archives.source import Source
 from har_jax.errors import UserError
 from har_jax.export import merged
 from har_jax.export.stablehlo import quantize
-from har_jax.recognizer.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
 
@@ -44,13 +41,7 @@ def _one_by_one(made: export.Export, signals: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
-def test_an_export_gives_the_probabilities_of_the_recognizer(
-  recognizer: Recognizer,
-  export_of: Callable[..., export.Export],
-  signals: np.ndarray,
-  name: str,
-  precision: str,
-):
+def test_an_export_gives_the_probabilities_of_the_recognizer(recognizer, export_of, signals, name, precision):
   _skip_unless_installed(name)
   expected = recognizer.predict_proba(signals)
   assert np.ptp(expected, axis=0).min() > 3 * export_cases.BOUND[precision]  # or a constant would pass
@@ -64,9 +55,7 @@ _PAPER = config.Lora(rank=4, alpha=4.0, targets=('embed_acc', 'embed_gyro', 'out
 
 
 @pytest.mark.parametrize('method', ['full', 'probe', 'lora', 'qlora', 'scratch'])
-def test_every_method_is_merged_into_a_plain_model(
-  recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray, method: str
-):
+def test_every_method_is_merged_into_a_plain_model(recognizer_of, tiny, signals, method):
   adapted = recognizer_of(dataclasses.replace(tiny, depth=1), method, export_cases.LORA)
   plain = merged.merge(adapted)
   assert {variables.collection(path) for path in plain.variables} == {'params', 'batch_stats'}
@@ -75,7 +64,7 @@ def test_every_method_is_merged_into_a_plain_model(
   np.testing.assert_allclose(exported, adapted.predict_proba(signals[:5]), atol=export_cases.BOUND['float32'])
 
 
-def test_a_collection_without_an_owner_is_not_exported(recognizer: Recognizer):
+def test_a_collection_without_an_owner_is_not_exported(recognizer):
   changed = copy.copy(recognizer)
   changed.variables_ = recognizer.variables_ | {'gates/encoder/block_0/up/value': jnp.ones(3)}
   with pytest.raises(UserError, match='gates'):
@@ -105,15 +94,7 @@ def test_a_collection_without_an_owner_is_not_exported(recognizer: Recognizer):
     ),
   ],
 )
-def test_models_of_every_shape_are_exported(
-  recognizer_of: Callable[..., Recognizer],
-  tiny: config.Model,
-  signals: np.ndarray,
-  name: str,
-  method: str,
-  lora: config.Lora,
-  changed: dict[str, Any],
-):
+def test_models_of_every_shape_are_exported(recognizer_of, tiny, signals, name, method, lora, changed):
   _skip_unless_installed(name)
   adapted = recognizer_of(dataclasses.replace(tiny, **changed), method, lora)
   exported = _one_by_one(export.make(adapted, name), signals[:5])
@@ -122,13 +103,7 @@ def test_models_of_every_shape_are_exported(
 
 @pytest.mark.archives
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
-def test_an_export_gives_the_same_on_real_windows(
-  recognizer: Recognizer,
-  export_of: Callable[..., export.Export],
-  real_archive: Callable[[str], pathlib.Path],
-  name: str,
-  precision: str,
-):
+def test_an_export_gives_the_same_on_real_windows(recognizer, export_of, real_archive, name, precision):
   _skip_unless_installed(name)
   source = Source(real_archive('motionsense'))
   real = export_cases.cut_from(ARCHIVES['motionsense'].read(source, 'pocket', collections.Counter()))
@@ -137,9 +112,7 @@ def test_an_export_gives_the_same_on_real_windows(
 
 
 @pytest.mark.parametrize('name', ['onnx', 'stablehlo'])
-def test_rotation_is_ignored_if_no_training_window_had_it(
-  recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray, name: str
-):
+def test_rotation_is_ignored_if_no_training_window_had_it(recognizer_of, tiny, signals, name):
   _skip_unless_installed(name)
   adapted = recognizer_of(dataclasses.replace(tiny, depth=1), deviation=(5.5, 1e-6))
   made = export.make(adapted, name)
@@ -150,9 +123,7 @@ def test_rotation_is_ignored_if_no_training_window_had_it(
   assert made.card.input.rotation == 'ignored'
 
 
-def test_a_bfloat16_recognizer_is_exported_in_float32(
-  recognizer_of: Callable[..., Recognizer], tiny: config.Model, signals: np.ndarray
-):
+def test_a_bfloat16_recognizer_is_exported_in_float32(recognizer_of, tiny, signals):
   adapted = recognizer_of(dataclasses.replace(tiny, depth=1), precision=config.Precision(dtype='bfloat16'))
   exported = _one_by_one(export.make(adapted, 'stablehlo'), signals[:5])
   difference = np.abs(exported - adapted.predict_proba(signals[:5])).max()
@@ -161,9 +132,7 @@ def test_a_bfloat16_recognizer_is_exported_in_float32(
 
 @pytest.mark.usefixtures('optimized')
 @pytest.mark.parametrize(('name', 'precision'), _ALL)
-def test_a_call_takes_the_windows_of_the_cards_input_shape(
-  export_of: Callable[..., export.Export], signals: np.ndarray, name: str, precision: str
-):
+def test_a_call_takes_the_windows_of_the_cards_input_shape(export_of, signals, name, precision):
   _skip_unless_installed(name)
   made = export_of(name, precision)
   one_by_one, run = _one_by_one(made, signals[:3]), made.start()
@@ -176,9 +145,7 @@ def test_a_call_takes_the_windows_of_the_cards_input_shape(
 
 
 @pytest.mark.parametrize('name', export.FORMATS)
-def test_int8_takes_about_a_quarter_of_the_bytes(
-  recognizer_of: Callable[..., Recognizer], tiny: config.Model, name: str
-):
+def test_int8_takes_about_a_quarter_of_the_bytes(recognizer_of, tiny, name):
   _skip_unless_installed(name)
   # Wide enough that kernels are nearly all of the file.
   wide = recognizer_of(dataclasses.replace(tiny, width=96, mlp_dim=384, depth=1))
@@ -199,9 +166,7 @@ def test_a_code_is_at_most_half_a_scale_off():
   assert not codes[:, 3].any()
 
 
-def test_the_card_describes_input_output_and_adapter(
-  recognizer: Recognizer, export_of: Callable[..., export.Export]
-):
+def test_the_card_describes_input_output_and_adapter(recognizer, export_of):
   card = export_of('stablehlo', 'int8').card
   assert msgspec.json.decode(msgspec.json.encode(card), type=type(card)) == card
   assert card.classes == export_cases.CLASSES
@@ -216,7 +181,7 @@ def test_the_card_describes_input_output_and_adapter(
   assert card.temperature == recognizer.adapter_.card.temperature != 1
 
 
-def test_onnx_has_class_names_and_an_older_ir_version(export_of: Callable[..., export.Export]):
+def test_onnx_has_class_names_and_an_older_ir_version(export_of):
   _skip_unless_installed('onnx')
   import onnx
 
@@ -230,7 +195,7 @@ def test_onnx_has_class_names_and_an_older_ir_version(export_of: Callable[..., e
     assert bool(counts['MatMulInteger']) == (precision == 'int8')
 
 
-def test_int8_weights_of_onnx_are_unsigned(export_of: Callable[..., export.Export]):
+def test_int8_weights_of_onnx_are_unsigned(export_of):
   _skip_unless_installed('onnx')
   import onnx
 
@@ -242,9 +207,7 @@ def test_int8_weights_of_onnx_are_unsigned(export_of: Callable[..., export.Expor
   assert {kinds[node.input[1]] for node in products} == {onnx.TensorProto.UINT8}
 
 
-def test_exports_load_as_written_and_damaged_ones_do_not(
-  export_of: Callable[..., export.Export], tmp_path: pathlib.Path
-):
+def test_exports_load_as_written_and_damaged_ones_do_not(export_of, tmp_path):
   made = export_of('stablehlo')
   measured = records.MeasuredExport(
     format='stablehlo',
@@ -272,9 +235,7 @@ def test_exports_load_as_written_and_damaged_ones_do_not(
     export.load(tmp_path / 'elsewhere')
 
 
-def test_a_full_disk_leaves_no_partial_export(
-  export_of: Callable[..., export.Export], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_leaves_no_partial_export(export_of, tmp_path, monkeypatch):
   write_bytes = pathlib.Path.write_bytes
 
   def full(path: pathlib.Path, content: bytes) -> int:
@@ -289,9 +250,7 @@ def test_a_full_disk_leaves_no_partial_export(
   assert not list(tmp_path.iterdir())
 
 
-def test_unknown_formats_and_missing_packages_are_errors(
-  recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
-):
+def test_unknown_formats_and_missing_packages_are_errors(recognizer, monkeypatch):
   with pytest.raises(UserError, match="'onxx'; one of litert, onnx, stablehlo"):
     export.make(recognizer, 'onxx')
   with pytest.raises(UserError, match="'int4'; one of float32, int8"):

@@ -22,7 +22,7 @@ def test_each_call_is_timed_once_per_turn_in_random_order():
   assert {name: len(times) for name, times in seconds.items()} == {'a': 20, 'b': 20, 'c': 20}
 
 
-def test_times_are_those_of_the_second_call_of_each_turn(monkeypatch: pytest.MonkeyPatch):
+def test_times_are_those_of_the_second_call_of_each_turn(monkeypatch):
   now_s, untimed = [0.0], itertools.cycle([True, False])
 
   def call() -> None:

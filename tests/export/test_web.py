@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from har_jax import export
@@ -39,9 +38,7 @@ def _listed(folder: pathlib.Path) -> dict:
 
 
 @pytest.mark.usefixtures('built')
-def test_the_folder_holds_page_model_and_card(
-  recognizer: Recognizer, signals: np.ndarray, tmp_path: pathlib.Path
-):
+def test_the_folder_holds_page_model_and_card(recognizer, signals, tmp_path):
   trained = signal_summary.summarize(signals, ['walking'] * len(signals), 50)
   adapter = recognizer.adapter_.with_card(signals=trained)
   export.write(tmp_path / 'page', export.make(Recognizer._from_adapter(recognizer.base_, adapter), 'web'))
@@ -54,7 +51,7 @@ def test_the_folder_holds_page_model_and_card(
 
 
 @pytest.mark.usefixtures('built')
-def test_the_list_for_offline_use_changes_with_the_model(recognizer: Recognizer, tmp_path: pathlib.Path):
+def test_the_list_for_offline_use_changes_with_the_model(recognizer, tmp_path):
   for precision in export.PRECISIONS:
     export.write(tmp_path / precision, export.make(recognizer, 'web', precision))
   float32, int8 = (_listed(tmp_path / precision) for precision in export.PRECISIONS)
@@ -64,7 +61,7 @@ def test_the_list_for_offline_use_changes_with_the_model(recognizer: Recognizer,
   assert _listed(tmp_path / 'again') == float32
 
 
-def test_a_page_that_is_not_built_is_refused(built: pathlib.Path, recognizer: Recognizer):
+def test_a_page_that_is_not_built_is_refused(built, recognizer):
   (built / 'index.html').unlink()
   with pytest.raises(UserError, match='run `make web`'):
     export.make(recognizer, 'web')

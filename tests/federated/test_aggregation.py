@@ -114,7 +114,7 @@ def test_with_one_a_the_average_is_the_average_of_products():
     ({'batch_stats/head/norm_0/var': np.full(3, -1, np.float32)}, r'norm_0/var is a variance below zero'),
   ],
 )
-def test_an_update_that_is_none_is_refused_with_its_leaf(changed: Variables, named: str):
+def test_an_update_that_is_none_is_refused_with_its_leaf(changed, named):
   with pytest.raises(UserError, match=named):
     aggregation.check_update(_client(0) | changed, _client(1))
 

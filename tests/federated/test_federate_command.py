@@ -22,13 +22,13 @@ _ROOT = pathlib.Path(__file__).parents[2]
     (('--target=made', '--seed=99999999999'), '--seed'),
   ],
 )
-def test_flags_that_do_not_fit_are_refused(arguments: tuple[str, ...], named: str, tmp_path: pathlib.Path):
+def test_flags_that_do_not_fit_are_refused(arguments, named, tmp_path):
   code, out, err = run_in_process('federate', *arguments, f'--out={tmp_path}/out')
   assert (code, out) == (1, '')
   assert named in err
 
 
-def test_without_flower_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path):
+def test_without_flower_the_extra_is_named(monkeypatch, tmp_path):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   code, _, err = run_in_process('federate', '--target=made', f'--out={tmp_path}/out')
   assert code == 1
@@ -46,7 +46,7 @@ def test_nothing_else_imports_flower():
 
 
 @pytest.mark.slow
-def test_a_simulation_ends_with_an_adapter(windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path):
+def test_a_simulation_ends_with_an_adapter(windows, base, tmp_path):
   pytest.importorskip('flwr')
   flags = (f'--windows={windows}', '--target=made', f'--base={base}', f'--out={tmp_path}/out')
   quick = ('--rank=2', '--rounds=2', '--local_steps=2')

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ from made_people import save_base, save_windows
 
 pytest.importorskip('flwr')
 
-from flower_grid import Arrays, Damage, MemoryGrid, read_end
+from flower_grid import Arrays, MemoryGrid, read_end
 from flwr.app import MetricRecord, RecordDict
 from flwr.supercore.inflatable.inflatable_object import get_all_nested_objects
 
@@ -23,7 +22,7 @@ from har_jax.federated.task import load_task
 from har_jax.recognizer.recognizer import Recognizer
 
 
-def test_the_rounds_end_with_an_adapter_of_all_clients(grid: MemoryGrid, server: Callable[..., Server]):
+def test_the_rounds_end_with_an_adapter_of_all_clients(grid, server):
   made = server()
   run(made, grid)
   variables, card = read_end(made)
@@ -51,7 +50,7 @@ def test_serialized_bytes_are_those_of_all_objects_that_flower_makes_of_a_messag
   assert client.serialized_bytes(content) == sum(len(each.deflate()) for each in objects.values())
 
 
-def test_the_clients_of_a_round_are_drawn(grid: MemoryGrid, server: Callable[..., Server]):
+def test_the_clients_of_a_round_are_drawn(grid, server):
   run(server(participation=0.5), grid)
   assert [len(each) for each in grid.asked] == [3, 3, 3]
   assert len({tuple(each) for each in grid.asked}) > 1
@@ -61,7 +60,7 @@ def test_the_clients_of_a_round_are_drawn(grid: MemoryGrid, server: Callable[...
   assert grid.asked == first
 
 
-def test_a_restarted_server_ends_with_the_same_adapter(grid: MemoryGrid, server: Callable[..., Server]):
+def test_a_restarted_server_ends_with_the_same_adapter(grid, server):
   run(server(), grid)
   interrupted = server('interrupted')
   grid.asked, grid.lost_after = [], 2
@@ -87,24 +86,18 @@ def interrupted(grid: MemoryGrid, server: Callable[..., Server]) -> Server:
   return stopped
 
 
-def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(
-  grid: MemoryGrid, interrupted: Server
-):
+def test_a_server_that_was_stopped_after_the_last_round_tests_the_clients(grid, interrupted):
   run(interrupted, grid)
   _, card = read_end(interrupted)
   assert (len(card.history), len(card.later), len(grid.asked)) == (3, 6, 3)
 
 
-def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(
-  grid: MemoryGrid, interrupted: Server
-):
+def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(grid, interrupted):
   run(dataclasses.replace(interrupted, clients=7, timeout_s=0.5), grid)
   assert len(read_end(interrupted)[1].later) == 6
 
 
-def test_a_simulation_without_its_personal_heads_does_not_go_on(
-  grid: MemoryGrid, server: Callable[..., Server], windows: pathlib.Path
-):
+def test_a_simulation_without_its_personal_heads_does_not_go_on(grid, server, windows):
   interrupted = server(personal_head=True)
   grid.lost_after = 2
   with pytest.raises(KeyboardInterrupt):
@@ -113,15 +106,13 @@ def test_a_simulation_without_its_personal_heads_does_not_go_on(
     simulation.simulate(interrupted, people.Archive(windows, 'made', 4, 0))
 
 
-def test_a_folder_of_another_federation_is_refused(grid: MemoryGrid, server: Callable[..., Server]):
+def test_a_folder_of_another_federation_is_refused(grid, server):
   run(server(rounds=1), grid)
   with pytest.raises(UserError, match=r'made with other settings \(seed\); give another --out'):
     run(server(rounds=1, seed=1), grid)
 
 
-def test_a_folder_of_another_base_is_refused(
-  grid: MemoryGrid, server: Callable[..., Server], drawn: Callable, tmp_path: pathlib.Path
-):
+def test_a_folder_of_another_base_is_refused(grid, server, drawn, tmp_path):
   made = server(rounds=1)
   run(made, grid)
   other = save_base(tmp_path / 'other', lambda init: {path: leaf + 1 for path, leaf in drawn(init).items()})
@@ -138,13 +129,7 @@ def test_a_folder_of_another_base_is_refused(
   ],
 )
 def test_a_simulation_of_other_windows_does_not_go_on(
-  grid: MemoryGrid,
-  server: Callable[..., Server],
-  windows: pathlib.Path,
-  changed: dict,
-  named: str,
-  tmp_path: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
+  grid, server, windows, changed, named, tmp_path, monkeypatch
 ):
   archive = people.Archive(windows, 'made', 4, 0)
   made = server(rounds=1, aggregation='product')
@@ -171,9 +156,7 @@ def _fewer(arrays: Arrays) -> Arrays:
   ('damage', 'named'),
   [(_not_finite, 'is not finite'), (_shorter, 'expected float32'), (_fewer, 'missing: batch_stats/')],
 )
-def test_a_damaged_update_is_refused_and_named(
-  damage: Damage, named: str, grid: MemoryGrid, server: Callable[..., Server]
-):
+def test_a_damaged_update_is_refused_and_named(damage, named, grid, server):
   made, grid.damage[2] = server(rounds=1), damage
   run(made, grid)
   variables, card = read_end(made)
@@ -185,7 +168,7 @@ def test_a_damaged_update_is_refused_and_named(
   assert all(np.isfinite(leaf).all() for leaf in variables.values())
 
 
-def test_the_others_go_on_without_a_client_that_is_gone(grid: MemoryGrid, server: Callable[..., Server]):
+def test_the_others_go_on_without_a_client_that_is_gone(grid, server):
   grid.silent = {0, 1}
   made = server(rounds=1)
   run(made, grid)
@@ -194,7 +177,7 @@ def test_the_others_go_on_without_a_client_that_is_gone(grid: MemoryGrid, server
   assert entry.refused == ['client at node 100: no answer', 'client at node 99: no answer']
 
 
-def test_without_any_update_the_variables_stay(grid: MemoryGrid, server: Callable[..., Server]):
+def test_without_any_update_the_variables_stay(grid, server):
   made = server(rounds=1)
   grid.damage = dict.fromkeys(range(6), _not_finite)
   run(made, grid)
@@ -204,9 +187,7 @@ def test_without_any_update_the_variables_stay(grid: MemoryGrid, server: Callabl
     np.testing.assert_array_equal(variables[path], leaf)
 
 
-def test_a_client_with_another_base_is_refused_with_the_reason(
-  windows: pathlib.Path, base: pathlib.Path, tmp_path: pathlib.Path, server: Callable[..., Server]
-):
+def test_a_client_with_another_base_is_refused_with_the_reason(windows, base, tmp_path, server):
   first = files.load_base(base)
   path = 'params/encoder/block_0/up/kernel'
   files.save_base(tmp_path / 'other', first.variables | {path: first.variables[path] + 1}, first.card)
@@ -217,7 +198,7 @@ def test_a_client_with_another_base_is_refused_with_the_reason(
   assert 'take the same base' in entry.refused[0]
 
 
-def test_heads_that_are_personal_stay_with_their_clients(grid: MemoryGrid, server: Callable[..., Server]):
+def test_heads_that_are_personal_stay_with_their_clients(grid, server):
   made = server(personal_head=True)
   run(made, grid)
   variables, _ = read_end(made)
@@ -228,9 +209,7 @@ def test_heads_that_are_personal_stay_with_their_clients(grid: MemoryGrid, serve
   assert not np.array_equal(heads[0], heads[1])
 
 
-def test_clients_of_different_ranks_share_products(
-  windows: pathlib.Path, base: pathlib.Path, server: Callable[..., Server]
-):
+def test_clients_of_different_ranks_share_products(windows, base, server):
   made = server(aggregation='product')
   run(made, MemoryGrid(windows, base, ranks=(1, 2)))
   variables, card = read_end(made)
@@ -241,7 +220,7 @@ def test_clients_of_different_ranks_share_products(
   assert 'this needs product' in read_end(averaged)[1].history[0].refused[0]
 
 
-def test_private_rounds_need_all_that_were_asked(grid: MemoryGrid, server: Callable[..., Server]):
+def test_private_rounds_need_all_that_were_asked(grid, server):
   private = functools.partial(server, clip_norm=1.0, noise_multiplier=1.0, equal_weights=True, rounds=1)
   grid.silent = {3}
   run(private(), grid)

@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip('flwr')
 
-from flower_grid import MemoryGrid, read_end
+from flower_grid import read_end
 from flwr.app import Array, ArrayRecord, Message
 
 from har_jax.federated import robust
-from har_jax.federated.server import Server, run
+from har_jax.federated.server import run
 from har_jax.federated.task import load_task
 
 
@@ -64,9 +64,7 @@ _BAD_REPLIES = {
 
 
 @pytest.mark.parametrize('name', _BAD_REPLIES)
-def test_one_bad_client_is_refused_and_the_rounds_go_on(
-  name: str, grid: MemoryGrid, server: Callable[..., Server]
-):
+def test_one_bad_client_is_refused_and_the_rounds_go_on(name, grid, server):
   def change(reply: Message) -> None:
     if 'arrays' in reply.content or name in ('no client', 'client NaN', 'client a list', 'no metrics'):
       _BAD_REPLIES[name](reply)
@@ -82,9 +80,7 @@ def test_one_bad_client_is_refused_and_the_rounds_go_on(
 
 
 @pytest.mark.parametrize('value', [float('nan'), 2.0])
-def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(
-  value: float, grid: MemoryGrid, server: Callable[..., Server]
-):
+def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(value, grid, server):
   def change(reply: Message) -> None:
     if 'macro_f1' in reply.content['metrics']:
       reply.content['metrics']['macro_f1'] = value
@@ -96,7 +92,7 @@ def test_scores_that_are_none_are_left_out_and_a_second_answer_counts_once(
   assert [scores.client for scores in card.later] == [0, 1, 3, 4, 5]
 
 
-def test_an_update_that_was_sent_before_is_refused(grid: MemoryGrid, server: Callable[..., Server]):
+def test_an_update_that_was_sent_before_is_refused(grid, server):
   kept: list[ArrayRecord] = []
 
   def replay(reply: Message) -> None:
@@ -137,7 +133,7 @@ def _setting(**changed) -> Callable[[Message], object]:
   ],
 )
 def test_a_client_sends_nothing_to_a_server_that_asks_for_other_than_its_method_trains(
-  tamper: Callable[[Message], object], words: str, grid: MemoryGrid, server: Callable[..., Server]
+  tamper, words, grid, server
 ):
   made, grid.tamper = server(rounds=1), tamper
   run(made, grid)
@@ -146,9 +142,7 @@ def test_a_client_sends_nothing_to_a_server_that_asks_for_other_than_its_method_
   assert all(words in text for text in entry.refused)
 
 
-def test_a_personal_head_stays_where_the_server_no_longer_says_so(
-  grid: MemoryGrid, server: Callable[..., Server]
-):
+def test_a_personal_head_stays_where_the_server_no_longer_says_so(grid, server):
   def ask_for_head(message: Message) -> None:
     if message.content['config']['round'] == 2:
       message.content['config']['personal_head'] = False
@@ -160,9 +154,7 @@ def test_a_personal_head_stays_where_the_server_no_longer_says_so(
   assert all('the head of this client is personal' in text for text in second.refused)
 
 
-def test_a_mean_that_is_not_finite_leaves_the_variables_as_they_are(
-  grid: MemoryGrid, server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_mean_that_is_not_finite_leaves_the_variables_as_they_are(grid, server, monkeypatch):
   monkeypatch.setattr(
     robust, 'aggregate', lambda updates, *_: {path: leaf + np.inf for path, leaf in updates[0].items()}
   )

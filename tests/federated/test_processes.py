@@ -48,7 +48,7 @@ def federation(tmp_path: pathlib.Path, windows: pathlib.Path, base: pathlib.Path
   made.close()
 
 
-def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federation: Processes):
+def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federation):
   federation.start_link()
   for number in range(2):
     federation.start_node(number)
@@ -82,7 +82,7 @@ def test_a_federation_survives_damage_a_killed_client_and_a_killed_server(federa
 
 
 @pytest.mark.skipif(not (shutil.which('openssl') and shutil.which('ssh-keygen')), reason='makes certificates')
-def test_with_tls_only_nodes_whose_key_is_known_take_part(tmp_path: pathlib.Path, windows, base):
+def test_with_tls_only_nodes_whose_key_is_known_take_part(tmp_path, windows, base):
   nodes = [f'windows="{windows}" target="made" person="p{each}" labels=4 base="{base}"' for each in range(3)]
   settings = f'rank=2 rounds=1 local_steps=2 batch=4 classes="{",".join(CLASSES)}" base="{base}"'
   made = Processes(tmp_path / 'made', nodes, settings, is_secure=True)

@@ -88,14 +88,14 @@ def _accuracy(attack: str, **settings) -> float:
 
 @pytest.mark.parametrize('method', ['none', 'median', 'trimmed_mean', 'multi_krum'])
 @pytest.mark.parametrize('attack', _ATTACKS)
-def test_one_of_five_clients_ruins_nothing(attack: str, method: str):
+def test_one_of_five_clients_ruins_nothing(attack, method):
   honest = _accuracy('honest', most_norm=0.0)
   assert honest > 0.95
   assert _accuracy(attack, robust=method) > (honest - 0.005 if attack == 'honest' else 0.9)
 
 
 @pytest.mark.parametrize('attack', ['flipped, claims 10^6 windows', 'update times -10', 'flipped times 10'])
-def test_without_bounds_one_client_decides(attack: str, monkeypatch: pytest.MonkeyPatch):
+def test_without_bounds_one_client_decides(attack, monkeypatch):
   monkeypatch.setattr(robust, 'cap', list)
   assert _accuracy(attack, most_norm=0.0) < 0.5
 
@@ -138,7 +138,7 @@ def test_robust_means_by_hand():
 @pytest.mark.parametrize(
   'changed', [{'aggregation': 'product'}, {'clip_norm': 1.0, 'noise_multiplier': 1.0, 'equal_weights': True}]
 )
-def test_a_robust_mean_is_of_plain_leaves(changed: dict):
+def test_a_robust_mean_is_of_plain_leaves(changed):
   with pytest.raises(UserError, match='robust median needs the aggregation average or frozen_a'):
     Federation(_CLASSES, robust='median', **changed)
 
@@ -191,7 +191,7 @@ _GOOD = _npy(np.ones(3, np.float32))
     _npy(np.array(['a'])),
   ],
 )  # fmt: skip
-def test_what_is_no_array_or_claims_more_than_it_holds_is_refused(content: bytes):
+def test_what_is_no_array_or_claims_more_than_it_holds_is_refused(content):
   with pytest.raises(UserError, match='an array'):
     messages.read_array(content)
 
@@ -226,13 +226,13 @@ def test_a_request_is_read_with_its_settings():
     ({'seed': [0]}, 'seed'),
   ],
 )
-def test_what_no_server_asks_for_is_refused(changed: dict, words: str):
+def test_what_no_server_asks_for_is_refused(changed, words):
   with pytest.raises(UserError, match=words):
     messages.read_request(_ENTRIES | changed)
 
 
 @pytest.mark.parametrize('name', [*Federation(_CLASSES).entries(), 'round', 'checksum'])
-def test_no_setting_is_assumed(name: str):
+def test_no_setting_is_assumed(name):
   with pytest.raises(UserError, match=name):
     messages.read_request({key: value for key, value in _ENTRIES.items() if key != name})
 
@@ -245,7 +245,7 @@ def test_no_setting_is_assumed(name: str):
     *({'loss': value} for value in (float('nan'), float('inf'), [0.5], 'low')),
   ],
 )
-def test_metrics_of_another_kind_are_refused(changed: dict):
+def test_metrics_of_another_kind_are_refused(changed):
   metrics = {'windows': 30, 'loss': 0.5, 'client': 2}
   assert messages.read_metrics(metrics, messages.Trained) == messages.Trained(windows=30, loss=0.5, client=2)
   for wrong in (
@@ -260,7 +260,7 @@ def test_metrics_of_another_kind_are_refused(changed: dict):
 @pytest.mark.parametrize(
   'changed', [{'macro_f1': float('nan')}, {'macro_f1': 2.0}, {'client': [1]}, {'client': None}]
 )
-def test_scores_of_another_kind_are_refused(changed: dict):
+def test_scores_of_another_kind_are_refused(changed):
   scores = {'windows': 30, 'macro_f1': 0.5, 'accuracy': 0.6, 'client': 2}
   with pytest.raises(UserError, match='the metrics'):
     messages.read_metrics(scores | changed, records.ClientScores)

@@ -18,7 +18,7 @@ def _task(base: pathlib.Path, **changed) -> Task:
   return Task(Federation(CLASSES, **{**QUICK, **changed}), files.load_base(base))
 
 
-def test_first_windows_are_for_training_and_later_ones_for_testing(windows: pathlib.Path):
+def test_first_windows_are_for_training_and_later_ones_for_testing(windows):
   found = people.read(people.Archive(windows, 'made', labels=4, seed=0))
   assert found.classes == CLASSES
   assert len(found.clients) == 6  # of ten; one is for validation, three never take part
@@ -30,7 +30,7 @@ def test_first_windows_are_for_training_and_later_ones_for_testing(windows: path
     assert not (flat[0][:, None] == flat[1][None]).all(axis=-1).any()
 
 
-def test_a_part_of_the_people_can_be_clients(windows: pathlib.Path):
+def test_a_part_of_the_people_can_be_clients(windows):
   everyone, some = (
     people.read(people.Archive(windows, 'made', labels=4, seed=0, most=most)) for most in (None, 3)
   )
@@ -41,7 +41,7 @@ def test_a_part_of_the_people_can_be_clients(windows: pathlib.Path):
   np.testing.assert_array_equal(some.validation['signal'], everyone.validation['signal'])
 
 
-def test_a_client_can_lack_activities(windows: pathlib.Path):
+def test_a_client_can_lack_activities(windows):
   found = people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=1))
   lacking = [set(range(3)) - set(person.train['label'].tolist()) for person in found.clients]
   assert {len(each) for each in lacking} == {1}
@@ -51,7 +51,7 @@ def test_a_client_can_lack_activities(windows: pathlib.Path):
     people.read(people.Archive(windows, 'made', labels=4, seed=0, missing=2))
 
 
-def test_a_person_has_the_same_windows_by_name(windows: pathlib.Path):
+def test_a_person_has_the_same_windows_by_name(windows):
   by_name = people.read_person(windows, 'made', 'p3', classes=CLASSES, labels=4, number=3)
   assert np.bincount(by_name.train['label']).tolist() == [4, 4, 4]
   for person in people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients:
@@ -88,12 +88,12 @@ def test_the_app_for_flower_has_every_setting_with_its_default():
     ({'clip_norm': 1.0, 'noise_multiplier': 1.0}, 'needs equal weights'),
   ],
 )
-def test_settings_that_do_not_fit_are_refused(changed: dict, named: str):
+def test_settings_that_do_not_fit_are_refused(changed, named):
   with pytest.raises(UserError, match=named):
     Federation(CLASSES, **changed)
 
 
-def test_only_what_trains_is_sent_in_sorted_order(base: pathlib.Path):
+def test_only_what_trains_is_sent_in_sorted_order(base):
   shared = _task(base).shared
   assert list(shared) == sorted(shared)
   assert {path.partition('/')[0] for path in shared} == {'batch_stats', 'lora', 'params'}
@@ -102,14 +102,14 @@ def test_only_what_trains_is_sent_in_sorted_order(base: pathlib.Path):
   assert not any(path.endswith('/a') for path in _task(base, aggregation='frozen_a').shared)
 
 
-def test_a_method_without_pairs_is_averaged_only(base: pathlib.Path):
+def test_a_method_without_pairs_is_averaged_only(base):
   assert any(path.startswith('params/encoder/') for path in _task(base, method='bitfit').shared)
   with pytest.raises(UserError, match=r'bitfit trains no pairs of LoRA'):
     _task(base, method='bitfit', aggregation='product')
 
 
 @pytest.mark.slow
-def test_a_client_trains_all_that_it_sends_and_nothing_else(base: pathlib.Path, windows: pathlib.Path):
+def test_a_client_trains_all_that_it_sends_and_nothing_else(base, windows):
   person = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients[0]
   for aggregation in ('average', 'frozen_a'):
     task = _task(base, aggregation=aggregation)
@@ -127,7 +127,7 @@ def test_a_client_trains_all_that_it_sends_and_nothing_else(base: pathlib.Path, 
       np.testing.assert_array_equal(task.frozen[path], leaf)
 
 
-def test_a_round_goes_on_in_the_schedule_of_all_rounds(base: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
   task = _task(base)
   asked: list[dict] = []
 
@@ -146,13 +146,13 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base: pathlib.Path, monke
   assert asked[0]['seed'] != asked[1]['seed']
 
 
-def test_clients_without_the_same_frozen_leaves_have_another_checksum(base: pathlib.Path):
+def test_clients_without_the_same_frozen_leaves_have_another_checksum(base):
   assert _task(base).checksum == _task(base, rounds=9).checksum
   assert _task(base, aggregation='frozen_a').checksum != _task(base).checksum
   assert _task(base, aggregation='frozen_a', seed=1).checksum != _task(base, aggregation='frozen_a').checksum
 
 
-def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base: pathlib.Path):
+def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base):
   task = _task(base)
   adapter = task.adapter(task.start, federated={'settings': {}, 'history': []})
   held = files.attach(task.base, adapter)

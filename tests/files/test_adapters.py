@@ -1,8 +1,6 @@
 """Adapters as files: an adapter fits its own base and method only."""
 
 import dataclasses
-import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,17 +11,11 @@ from adapters import CLASSES, assert_equal, logits_of
 from har_jax import files, methods, variables
 from har_jax.errors import UserError
 from har_jax.train import mesh
-from har_jax.train.objective import Classify
 from har_jax.train.step import compiled_predict
-from har_jax.variables import Variables
 
 
 def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
-  base: files.Base,
-  adapted: Callable[..., Variables],
-  adapter_of: Callable[..., files.Adapter],
-  method_name: str,
-  tmp_path: pathlib.Path,
+  base, adapted, adapter_of, method_name, tmp_path
 ):
   method = methods.METHODS[method_name]
   files.save_adapter(tmp_path, adapter_of(method_name))
@@ -44,9 +36,7 @@ def test_a_saved_adapter_restores_the_trained_model_bit_for_bit(
   assert encoder.intersection(loaded.variables) == trained_paths.select(method_name, encoder)
 
 
-def test_methods_that_peft_lacks_are_refused_by_name(
-  adapter_of: Callable[..., files.Adapter], method_name: str, tmp_path: pathlib.Path
-):
+def test_methods_that_peft_lacks_are_refused_by_name(adapter_of, method_name, tmp_path):
   if methods.METHODS[method_name].peft:
     files.write_peft(tmp_path, adapter_of(method_name))
     assert (tmp_path / 'adapter_config.json').exists()
@@ -56,13 +46,7 @@ def test_methods_that_peft_lacks_are_refused_by_name(
   assert not list(tmp_path.iterdir())
 
 
-def test_an_adapter_of_another_base_is_refused(
-  base: files.Base,
-  whole: Variables,
-  base_card: dict[str, Any],
-  adapter_of: Callable[..., files.Adapter],
-  tmp_path: pathlib.Path,
-):
+def test_an_adapter_of_another_base_is_refused(base, whole, base_card, adapter_of, tmp_path):
   path = 'params/encoder/norm/bias'
   other = files.make_base(whole | {path: whole[path] + 1}, base_card)
   for name in [name for name, method in methods.METHODS.items() if method.pretrained]:
@@ -78,9 +62,7 @@ def test_an_adapter_of_another_base_is_refused(
   assert files.attach(None, adapter_of('scratch')).keys() == whole.keys()
 
 
-def test_an_incomplete_adapter_names_what_is_missing(
-  base: files.Base, adapter_of: Callable[..., files.Adapter], adapted: Callable[..., Variables], card_of: Any
-):
+def test_an_incomplete_adapter_names_what_is_missing(base, adapter_of, adapted, card_of):
   lora = adapter_of('lora')
   path = 'lora/encoder/block_0/up/a'
   short = {name: leaf for name, leaf in lora.variables.items() if name != path}
@@ -99,9 +81,7 @@ def test_an_incomplete_adapter_names_what_is_missing(
     files.make_adapter(None, adapted('lora'), card_of('lora'))
 
 
-def test_attaching_again_undoes_a_merge(
-  base: files.Base, adapter_of: Callable[..., files.Adapter], objective: Classify, method_name: str
-):
+def test_attaching_again_undoes_a_merge(base, adapter_of, objective, method_name):
   adapter = adapter_of(method_name)
   attached = files.attach(base, adapter)
   if adapter.method.unmerged:
@@ -114,16 +94,12 @@ def test_attaching_again_undoes_a_merge(
   assert_equal(files.attach(base, adapter), attached)
 
 
-def test_a_temperature_in_the_card_is_kept(
-  base: files.Base, adapted: Callable[..., Variables], card_of: Callable[..., dict[str, Any]]
-):
+def test_a_temperature_in_the_card_is_kept(base, adapted, card_of):
   made = files.make_adapter(base, adapted('lora'), card_of('lora') | {'temperature': 1.7})
   assert made.card.temperature == 1.7
 
 
-def test_adapters_of_one_shape_share_a_compiled_program(
-  base: files.Base, adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
-):
+def test_adapters_of_one_shape_share_a_compiled_program(base, adapter_of, tmp_path):
   for seed in (1, 2):
     files.save_adapter(tmp_path / str(seed), adapter_of('lora', seed))
   adapters = [adapter_of('lora', 3), *(files.load_adapter(tmp_path / str(seed)) for seed in (1, 2))]

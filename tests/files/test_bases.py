@@ -4,8 +4,6 @@ import dataclasses
 import errno
 import json
 import pathlib
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import msgspec
@@ -17,14 +15,11 @@ from har_jax import checksums, config, config_fields, files, nf4, records, runti
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
 from har_jax.train.objective import Classify
-from har_jax.variables import Variables
 
 _rounded = jax.jit(lambda kernel: nf4.dequantize(nf4.quantize(kernel)))
 
 
-def test_a_saved_base_is_loaded_bit_for_bit(
-  whole: Variables, base_card: dict[str, Any], tiny: config.Model, tmp_path: pathlib.Path
-):
+def test_a_saved_base_is_loaded_bit_for_bit(whole, base_card, tiny, tmp_path):
   saved = files.save_base(tmp_path / 'new' / 'base', whole, base_card)
   loaded = files.load_base(str(tmp_path / 'new' / 'base'))
   assert_equal(
@@ -43,9 +38,7 @@ def test_a_saved_base_is_loaded_bit_for_bit(
   ]
 
 
-def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(
-  tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any], tmp_path: pathlib.Path
-):
+def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(tiny, drawn, tmp_path):
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16))
   held = drawn(Classify(model, 2).init)
   saved = files.save_base(tmp_path, held, {'model': config_fields.to_json(model)}, four_bits=True)
@@ -58,9 +51,7 @@ def test_a_base_with_a_stem_states_physical_units_and_is_packed_with_its_stem(
   np.testing.assert_array_equal(loaded.variables[kernel], _rounded(held[kernel]))
 
 
-def test_a_base_in_four_bits_has_the_kernels_of_qlora(
-  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
-):
+def test_a_base_in_four_bits_has_the_kernels_of_qlora(whole, base_card, tmp_path):
   saved = files.save_base(tmp_path / 'four', whole, base_card, four_bits=True)
   loaded = files.load_base(tmp_path / 'four')
   assert_equal(loaded.variables, saved.variables)
@@ -94,9 +85,7 @@ def _flip_a_bit(path: pathlib.Path) -> None:
   path.write_bytes(content)
 
 
-def test_a_damaged_base_is_refused_by_name(
-  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path
-):
+def test_a_damaged_base_is_refused_by_name(whole, base_card, tmp_path):
   files.save_base(tmp_path, whole, base_card)
   expected = checksums.hash_file(tmp_path / 'base.safetensors')
   _flip_a_bit(tmp_path / 'base.safetensors')
@@ -119,15 +108,13 @@ def test_a_damaged_base_is_refused_by_name(
     files.load_base(tmp_path)
 
 
-def test_leaves_of_another_model_are_refused(whole: Variables, base_card: dict[str, Any], tiny: config.Model):
+def test_leaves_of_another_model_are_refused(whole, base_card, tiny):
   wider = config_fields.to_json(dataclasses.replace(tiny, mlp_dim=96))
   with pytest.raises(UserError, match=r'block_0/down/bias|block_0/up/kernel: expected float32\[24, 96\]'):
     files.make_base(whole, base_card | {'model': wider})
 
 
-def test_a_full_disk_leaves_the_old_files(
-  whole: Variables, base_card: dict[str, Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_full_disk_leaves_the_old_files(whole, base_card, tmp_path, monkeypatch):
   before = files.save_base(tmp_path, whole, base_card)
   write = pathlib.Path.write_bytes
 
@@ -157,7 +144,7 @@ def test_a_full_disk_leaves_the_old_files(
     ({'identity': {'stage': 'unknown', 'windows': {}}}, 'stage'),
   ],
 )
-def test_a_stage_with_wrong_entries_is_refused(tmp_path: pathlib.Path, entries: dict[str, Any], says: str):
+def test_a_stage_with_wrong_entries_is_refused(tmp_path, entries, says):
   identity = records.Pretraining(
     model=records.Encoder(),
     dtype='float32',

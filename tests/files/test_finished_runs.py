@@ -82,9 +82,7 @@ def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, records.Resu
 
 
 @pytest.mark.slow
-def test_a_pretraining_folder_is_a_base(
-  study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
-):
+def test_a_pretraining_folder_is_a_base(study, runs, tmp_path):
   folder = study.out / 'alpha' / 'pretrain'
   base = files.load_base(folder)
   assert_equal(base.variables, _started_from(study))
@@ -101,7 +99,7 @@ def test_a_pretraining_folder_is_a_base(
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['lora', 'scratch'])
-def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs: dict[str, Any], name: str):
+def test_the_adapter_of_a_run_predicts_its_result(study, runs, name):
   path, result = runs[name]
   base, adapter = files.load_run(path)
   assert (base is None) == (name == 'scratch')
@@ -127,9 +125,7 @@ def test_the_adapter_of_a_run_predicts_its_result(study: experiments.Study, runs
     {'contrastive_steps': 2, 'supervised_pretraining_steps': 2},
   ],
 )
-def test_a_run_is_read_with_the_stage_it_started_from(
-  study: experiments.Study, runs: dict[str, Any], asked: dict[str, int], tmp_path: pathlib.Path
-):
+def test_a_run_is_read_with_the_stage_it_started_from(study, runs, asked, tmp_path):
   protocol = dataclasses.replace(study.experiment.protocol, **asked)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
   continued = dataclasses.replace(
@@ -151,9 +147,7 @@ def test_a_run_is_read_with_the_stage_it_started_from(
 
 
 @pytest.mark.slow
-def test_a_run_is_read_with_its_test_time_augmentation(
-  study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
-):
+def test_a_run_is_read_with_its_test_time_augmentation(study, runs, tmp_path):
   protocol = dataclasses.replace(study.experiment.protocol, tta_shifts=4)
   experiment = dataclasses.replace(study.experiment, protocol=protocol)
   augmented = dataclasses.replace(
@@ -167,15 +161,13 @@ def test_a_run_is_read_with_its_test_time_augmentation(
 
 
 @pytest.mark.slow
-def test_a_file_that_is_no_result_is_refused(study: experiments.Study, runs: dict[str, Any]):
+def test_a_file_that_is_no_result_is_refused(study, runs):
   with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 3' file"):
     files.load_run(study.out / 'alpha' / 'pretrain' / 'pretrained.json')
 
 
 @pytest.mark.slow
-def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(
-  study: experiments.Study, runs: dict[str, Any], tmp_path: pathlib.Path
-):
+def test_a_base_that_was_trained_in_bfloat16_predicts_in_float32(study, runs, tmp_path):
   folder = shutil.copytree(study.out / 'alpha' / 'pretrain', tmp_path / 'pretrain')
   stage = storage.read(folder / 'pretrained.json')
   stage['identity']['dtype'] = 'bfloat16'

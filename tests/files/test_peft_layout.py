@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,13 +22,7 @@ from har_jax.files import safetensors_io
     ('lora', ('attention', 'embed')),
   ],
 )
-def test_pefts_layout_comes_back_bit_for_bit(
-  base: files.Base,
-  adapter_of: Callable[..., files.Adapter],
-  name: str,
-  targets: tuple[str, ...],
-  tmp_path: pathlib.Path,
-):
+def test_pefts_layout_comes_back_bit_for_bit(base, adapter_of, name, targets, tmp_path):
   adapter = adapter_of(name, lora=config.Lora(4, 6.5, targets))
   files.write_peft(tmp_path, adapter)
   again = files.read_peft(tmp_path, base)
@@ -38,9 +30,7 @@ def test_pefts_layout_comes_back_bit_for_bit(
   assert again.card == adapter.card
 
 
-def test_pefts_layout_has_pytorchs_names_and_shapes(
-  adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
-):
+def test_pefts_layout_has_pytorchs_names_and_shapes(adapter_of, tmp_path):
   adapter = adapter_of('lora')
   files.write_peft(tmp_path, adapter)
   assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -63,9 +53,7 @@ def test_pefts_layout_has_pytorchs_names_and_shapes(
   assert (peft_config['modules_to_save'], peft_config['task_type']) == (['head'], None)
 
 
-def test_pefts_vectors_are_matrices_of_one_row_or_column(
-  adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
-):
+def test_pefts_vectors_are_matrices_of_one_row_or_column(adapter_of, tmp_path):
   block, expected = 'base_model.model.blocks.1', {}
   expected['ia3'] = {f'{block}.key.ia3_l': (24, 1), f'{block}.down.ia3_l': (1, 48)}
   expected['adalora'] = {f'{block}.up.lora_E': (6, 1)}  # of rank 4 at the end, and 6 at the start
@@ -79,13 +67,7 @@ def test_pefts_vectors_are_matrices_of_one_row_or_column(
   ('scaling', 'start', 'rank', 'alpha'), [('root', 'zero', 4, 8), ('root', 'pissa', 8, 8 * 2**0.5)]
 )
 def test_a_scale_over_the_root_of_the_rank_is_written_for_peft(
-  base: files.Base,
-  adapter_of: Callable[..., files.Adapter],
-  tmp_path: pathlib.Path,
-  scaling: str,
-  start: str,
-  rank: int,
-  alpha: float,
+  base, adapter_of, tmp_path, scaling, start, rank, alpha
 ):
   adapter = adapter_of('lora', lora=dataclasses.replace(LORA, scaling=scaling, start=start))
   files.write_peft(tmp_path, adapter, base)
@@ -93,9 +75,7 @@ def test_a_scale_over_the_root_of_the_rank_is_written_for_peft(
   assert (written['use_rslora'], written['r'], written['lora_alpha']) == (True, rank, pytest.approx(alpha))
 
 
-def test_what_pefts_layout_cannot_hold_is_refused(
-  base: files.Base, adapter_of: Callable[..., files.Adapter], tmp_path: pathlib.Path
-):
+def test_what_pefts_layout_cannot_hold_is_refused(base, adapter_of, tmp_path):
   with pytest.raises(UserError, match='head'):
     files.write_peft(tmp_path, adapter_of('lora', lora=config.Lora(4, 8.0, ('up', 'head'))))
   with pytest.raises(UserError, match=r'har_jax\.json cannot be read'):
@@ -133,12 +113,7 @@ def _torch_name(path: str) -> str:
   ],
 )
 def test_pytorchs_model_with_the_adapter_that_peft_loads_gives_our_logits(
-  base: files.Base,
-  adapter_of: Callable[..., files.Adapter],
-  tiny: config.Model,
-  name: str,
-  start: str,
-  tmp_path: pathlib.Path,
+  base, adapter_of, tiny, name, start, tmp_path
 ):
   torch = pytest.importorskip('torch')
   theirs: Any = pytest.importorskip('peft')

@@ -27,7 +27,7 @@ def _no_programs_on_disk():
 
 @pytest.mark.slow
 @pytest.mark.parametrize('form', formats.FORMATS, ids=lambda form: form.name)
-def test_damage_is_refused_or_changes_nothing(form: Format, tmp_path: pathlib.Path):
+def test_damage_is_refused_or_changes_nothing(form, tmp_path):
   damaged = cases.Cases(form, tmp_path)
   outcomes = {seed: damaged.run(seed) for seed in _SEEDS}
   assert not {seed: outcome for seed, outcome in outcomes.items() if outcome[0] in cases.BAD}
@@ -56,7 +56,7 @@ def _fail(folder, out):
     ('escaped', lambda folder, out: (out.parent / 'x').write_text('')),
   ],
 )
-def test_every_outcome_is_told(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, outcome, reader):
+def test_every_outcome_is_told(tmp_path, monkeypatch, outcome, reader):
   monkeypatch.setattr(cases, 'TIME_S', 1)
 
   def read(folder: pathlib.Path, out: pathlib.Path) -> Read:

@@ -29,7 +29,7 @@ if was_killed and fault == 'failed':
 
 @pytest.mark.slow
 @pytest.mark.parametrize('outcome', ['equal', 'different', 'left-overs', 'failed'])
-def test_every_outcome_is_told(tmp_path: pathlib.Path, outcome: str):
+def test_every_outcome_is_told(tmp_path, outcome):
   command = kills.Command('toy', ('-c', _PROGRAM, outcome))
   for name in ('whole', 'trial'):
     (tmp_path / name).mkdir()
@@ -67,7 +67,7 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Pat
 
 @pytest.mark.slow
 @pytest.mark.skipif(not _KILLS, reason='takes hours: `make kills KILLS=100`')
-def test_a_killed_command_ends_as_an_undisturbed_one(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_killed_command_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
   monkeypatch.setenv('PYTHONPATH', str(_TESTS.parent), prepend=os.pathsep)
   monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
   bad, number = [], int(os.environ.get('HAR_FUZZ_FIRST', 0))

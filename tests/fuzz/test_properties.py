@@ -21,7 +21,7 @@ settings.load_profile('fast')
 
 
 @given(some.text(), some.integers(1, 50))
-def test_a_shortened_value_is_short_printable_and_starts_as_the_value(text: str, limit: int):
+def test_a_shortened_value_is_short_printable_and_starts_as_the_value(text, limit):
   shown = shorten(text, limit)
   assert shown.isprintable()
   assert len(shown) <= limit + len(f'… ({len(text):,} characters)')
@@ -30,7 +30,7 @@ def test_a_shortened_value_is_short_printable_and_starts_as_the_value(text: str,
 
 
 @given(some.text())
-def test_a_cell_is_no_formula_and_comes_back_from_csv(text: str):
+def test_a_cell_is_no_formula_and_comes_back_from_csv(text):
   written = io.StringIO(newline='')
   csv.writer(written).writerow([escaping.csv_cell(text), 'end'])
   (cell, _), *_ = csv.reader(io.StringIO(written.getvalue(), newline=''))
@@ -42,14 +42,14 @@ def test_a_cell_is_no_formula_and_comes_back_from_csv(text: str):
 
 
 @given(some.text(some.characters(exclude_characters='<&')))
-def test_any_text_is_well_formed_xml(text: str):
+def test_any_text_is_well_formed_xml(text):
   ElementTree.fromstring(f'<a>{escaping.xml_text(text)}</a>'.encode())
 
 
 @given(
   some.lists(some.lists(some.text('ab', max_size=3), min_size=1, max_size=4), max_size=6), some.integers(1, 9)
 )
-def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows: list[list[str]], size: int):
+def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows, size):
   content = ''.join(','.join(row) + '\n' for row in rows).encode()
   counts = {len(row) for row in rows if row != ['']}  # blank lines are no rows
   file = limits._Watched(io.BytesIO(content), limits._LineCheck('f', ',', None, None))
@@ -65,7 +65,7 @@ def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows: list[list[s
 
 
 @given(some.binary(max_size=300), some.integers(0, 60))
-def test_any_bytes_are_a_zip_or_refused(content: bytes, tail: int):
+def test_any_bytes_are_a_zip_or_refused(content, tail):
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'a.zip'
     path.write_bytes(content + (b'PK\x05\x06' + bytes(18))[:tail])

@@ -35,7 +35,7 @@ def _pair(adapted: Variables) -> np.ndarray:
   return np.asarray(scale * (a @ b))
 
 
-def test_pissa_starts_at_the_closest_product_of_its_rank(base: Variables):
+def test_pissa_starts_at_the_closest_product_of_its_rank(base):
   adapted = _adapted(base, 'lora', start='pissa')
   kernel = np.asarray(base[f'params/{_UP}/kernel'])
   rest = np.asarray(adapted[f'params/{_UP}/kernel'])
@@ -47,7 +47,7 @@ def test_pissa_starts_at_the_closest_product_of_its_rank(base: Variables):
   )
 
 
-def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base: Variables):
+def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base):
   kernel = np.asarray(base[f'params/{_UP}/kernel'])
   errors = {
     start: np.linalg.norm(
@@ -62,7 +62,7 @@ def test_loftq_starts_closer_to_the_base_than_four_bits_alone(base: Variables):
     _adapted(base, 'lora', start='loftq')
 
 
-def test_more_iterations_of_loftq_start_closer(base: Variables, monkeypatch: pytest.MonkeyPatch):
+def test_more_iterations_of_loftq_start_closer(base, monkeypatch):
   kernel = np.asarray(base[f'params/{_UP}/kernel'])
 
   def error() -> float:
@@ -74,22 +74,22 @@ def test_more_iterations_of_loftq_start_closer(base: Variables, monkeypatch: pyt
   assert five < error()
 
 
-def test_adalora_scales_its_product_by_alpha_over_rank(base: Variables):
+def test_adalora_scales_its_product_by_alpha_over_rank(base):
   assert _adapted(base, 'adalora')[f'adalora_scale/{_UP}/value'] == 8 / 4
 
 
-def test_veras_shared_pair_is_uniform_within_kaimings_bound(base: Variables):
+def test_veras_shared_pair_is_uniform_within_kaimings_bound(base):
   a = np.abs(_adapted(base, 'vera')['vera_shared/encoder/a'])
   bound = (6 / len(a)) ** 0.5
   assert 0.95 * bound < a.max() <= bound
 
 
-def test_each_block_has_prompts_of_its_own(base: Variables):
+def test_each_block_has_prompts_of_its_own(base):
   adapted = _adapted(base, 'prompt')
   assert not np.array_equal(*(adapted[f'prompt/encoder/block_{block}/tokens'] for block in (0, 1)))
 
 
-def test_a_rank_beyond_the_kernels_own_is_filled(base: Variables):
+def test_a_rank_beyond_the_kernels_own_is_filled(base):
   settings = methods.Settings(config.Lora(rank=60, alpha=8.0, targets=('query',), start='pissa'))
   adapted = methods.METHODS['lora'].adapt(base, settings, jax.random.key(0))
   assert adapted['lora/encoder/block_0/attention/query/a'].shape == (24, 60)
@@ -97,19 +97,19 @@ def test_a_rank_beyond_the_kernels_own_is_filled(base: Variables):
   np.testing.assert_allclose(adapted['params/encoder/block_0/attention/query/kernel'], 0, atol=1e-6)
 
 
-def test_a_scale_over_the_root_of_the_rank(base: Variables):
+def test_a_scale_over_the_root_of_the_rank(base):
   adapted = _adapted(base, 'lora', scaling='root')
   assert float(adapted[f'lora_scale/{_UP}/value']) == 8 / 2
 
 
-def test_kernels_that_train_are_not_packed(base: Variables):
+def test_kernels_that_train_are_not_packed(base):
   settings = methods.Settings(depth=2)
   packed = methods.METHODS['qpartial'].adapt(base, settings, jax.random.key(0))
   kernels = {path for path in packed if packing.is_packed(path)}
   assert kernels == {path for path in base if packing.is_packed(path) and '/block_1/' in path} != set()
 
 
-def test_adalora_keeps_the_most_important_entries_of_all_layers(base: Variables):
+def test_adalora_keeps_the_most_important_entries_of_all_layers(base):
   method = methods.METHODS['adalora']
   settings = methods.Settings(config.Lora(rank=4, alpha=8.0, targets=('up', 'down')))
   trainable = methods.prepare(lambda _: dict(base), method, settings, 0).trainable
@@ -152,7 +152,7 @@ def test_adaloras_penalty_keeps_columns_orthonormal():
   np.testing.assert_allclose(adalora._penalty_gradient('adalora/encoder/x/b', leaf.T), found.T, rtol=1e-6)
 
 
-def test_settings_follow_from_an_adapters_card(base: Variables):
+def test_settings_follow_from_an_adapters_card(base):
   lora = dataclasses.replace(config.Lora(), start='pissa', scaling='root', rate_ratio=4.0)
   settings = methods.Settings(lora, methods=config.Methods(vera_rank=8))
   from har_jax.files.adapter import Adapter, method_entries
@@ -167,7 +167,7 @@ def test_settings_follow_from_an_adapters_card(base: Variables):
 
 
 @pytest.mark.parametrize('name', ['lora', 'dora'])
-def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables, name: str):
+def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base, name):
   settings = methods.Settings(config.Lora(rank=4, alpha=8.0, rate_ratio=8.0))
   lora = methods.METHODS[name]
   trainable = methods.prepare(lambda _: dict(base), lora, settings, 0).trainable
@@ -182,7 +182,7 @@ def test_the_second_matrix_of_lora_plus_has_a_rate_of_its_own(base: Variables, n
   assert a == pytest.approx(-training.learning_rate, rel=1e-2)  # and a decays a little
 
 
-def test_every_method_over_four_bits_packs_what_it_does_not_train(tiny: config.Model):
+def test_every_method_over_four_bits_packs_what_it_does_not_train(tiny):
   objective = Classify(tiny, 3)
   for name, method in methods.METHODS.items():
     if 'nf4' in method.collections:

@@ -103,7 +103,7 @@ def test_each_method_is_listed_under_its_name():
   assert all(name == method.name and method.summary for name, method in methods.METHODS.items())
 
 
-def test_every_trained_leaf_moves_and_no_other_does(run_of: Callable[[str], Run], method_name: str):
+def test_every_trained_leaf_moves_and_no_other_does(run_of, method_name):
   run = run_of(method_name)
   moved = {path for path in run.before if not np.array_equal(run.before[path], run.after[path])}
   statistics = {path for path in run.before if path.startswith('batch_stats/')}
@@ -114,7 +114,7 @@ def test_every_trained_leaf_moves_and_no_other_does(run_of: Callable[[str], Run]
 
 
 @pytest.mark.parametrize('name', [*methods.METHODS, toy_method.NAME])
-def test_each_method_trains_the_paths_of_the_table(objective: Classify, base: Variables, name: str):
+def test_each_method_trains_the_paths_of_the_table(objective, base, name):
   with toy_method.installed():
     prepared = jax.eval_shape(
       lambda: dataclasses.asdict(methods.prepare(lambda _: dict(base), methods.METHODS[name], _SETTINGS, 0))
@@ -125,7 +125,7 @@ def test_each_method_trains_the_paths_of_the_table(objective: Classify, base: Va
   assert (len(in_head), len(expected - in_head)) == (6, trained_paths.count(name))
 
 
-def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base: Variables):
+def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base):
   settings = methods.Settings(config.Lora(targets=('up', 'head')))
   adapted = methods.METHODS['lora'].adapt(base, settings, jax.random.key(0))
   trained = {path for path in adapted if methods.METHODS['lora'].trains(path, settings) and '/head/' in path}
@@ -135,7 +135,7 @@ def test_at_the_papers_targets_the_head_trains_adapters_and_norms_alone(base: Va
   }
 
 
-def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of: Callable[[str], Run], method_name: str):
+def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of, method_name):
   run = run_of(method_name)
   trainable = {path: run.before[path] for path in run.trainable}
   state = optimizer.build(_TRAINING, pretrained=True).init(trainable)
@@ -145,16 +145,12 @@ def test_the_optimizer_holds_no_state_of_frozen_leaves(run_of: Callable[[str], R
   assert held >= 2 * matrices
 
 
-def test_at_its_start_lora_gives_the_pretrained_output_bit_for_bit(
-  predict: Predict, base: Variables, batch: Batch
-):
+def test_at_its_start_lora_gives_the_pretrained_output_bit_for_bit(predict, base, batch):
   adapted = methods.METHODS['lora'].adapt(base, _SETTINGS, jax.random.key(1))
   np.testing.assert_array_equal(predict(adapted, batch), predict(base, batch))
 
 
-def test_merged_predicts_what_unmerged_predicts(
-  run_of: Callable[[str], Run], predict: Predict, batch: Batch, method_name: str
-):
+def test_merged_predicts_what_unmerged_predicts(run_of, predict, batch, method_name):
   run = run_of(method_name)
   if run.method.unmerged:
     with pytest.raises(UserError, match=f'{method_name} cannot be merged.*: {run.method.unmerged}'):
@@ -170,7 +166,7 @@ def test_merged_predicts_what_unmerged_predicts(
 
 
 @pytest.mark.parametrize('name', ['lora', 'qlora'])
-def test_a_merged_kernel_is_the_kernel_plus_the_scaled_product(run_of: Callable[[str], Run], name: str):
+def test_a_merged_kernel_is_the_kernel_plus_the_scaled_product(run_of, name):
   run = run_of(name)
   merged, unpacked = methods.merge(run.method, run.after), unpack(run.after)
   for path, b in run.after.items():
@@ -181,7 +177,7 @@ def test_a_merged_kernel_is_the_kernel_plus_the_scaled_product(run_of: Callable[
       np.testing.assert_allclose(merged[f'params/{module}/kernel'], kernel, rtol=0, atol=1e-6)
 
 
-def test_prepared_parts_are_disjoint_and_owned(base: Variables, method_name: str):
+def test_prepared_parts_are_disjoint_and_owned(base, method_name):
   method = methods.METHODS[method_name]
   prepared = methods.prepare(lambda _: dict(base), method, _SETTINGS, 0)
   parts = (prepared.trainable, prepared.statistics, prepared.frozen)
@@ -197,7 +193,7 @@ def test_prepared_parts_are_disjoint_and_owned(base: Variables, method_name: str
   assert (trains[0] == trains[1]) is ('partial' not in method_name)
 
 
-def test_pretrained_weights_and_head_replace_drawn_ones(base: Variables, method_name: str):
+def test_pretrained_weights_and_head_replace_drawn_ones(base, method_name):
   method = methods.METHODS[method_name]
   encoder = {path: leaf for path, leaf in base.items() if path.startswith('params/encoder/')}
   bias = 'params/head/dense_0/bias'
@@ -215,7 +211,7 @@ def test_pretrained_weights_and_head_replace_drawn_ones(base: Variables, method_
   assert bool(np.all(prepared.variables[bias] == 7)) is method.pretrained
 
 
-def test_a_collection_without_an_owner_is_an_error(base: Variables, method_name: str):
+def test_a_collection_without_an_owner_is_an_error(base, method_name):
   method = methods.METHODS[method_name]
 
   def adapt(held: Variables, settings: methods.Settings, key: jax.Array) -> Variables:
@@ -227,14 +223,14 @@ def test_a_collection_without_an_owner_is_an_error(base: Variables, method_name:
     methods.merge(method, base | {'stray/encoder/value': jnp.ones(())})
 
 
-def test_a_merge_that_leaves_a_collection_is_an_error(base: Variables):
+def test_a_merge_that_leaves_a_collection_is_an_error(base):
   lora = dataclasses.replace(methods.METHODS['lora'], merge=dict)
   adapted = lora.adapt(base, _SETTINGS, jax.random.key(0))
   with pytest.raises(UserError, match='leaves the collection lora, lora_scale'):
     methods.merge(lora, adapted)
 
 
-def test_merging_unpacks_kernels_without_an_adapter_too(base: Variables, predict: Predict, batch: Batch):
+def test_merging_unpacks_kernels_without_an_adapter_too(base, predict, batch):
   adapted = methods.METHODS['qlora'].adapt(
     base, methods.Settings(config.Lora(targets=('up',))), jax.random.key(1)
   )
@@ -244,7 +240,7 @@ def test_merging_unpacks_kernels_without_an_adapter_too(base: Variables, predict
   np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_qlora_packs_the_blocks_matrices_and_nothing_else(base: Variables):
+def test_qlora_packs_the_blocks_matrices_and_nothing_else(base):
   adapted = methods.METHODS['qlora'].adapt(base, _SETTINGS, jax.random.key(1))
   packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
   assert packed == {f'encoder/block_{i}/{name}' for i in (0, 1) for name in _MATRICES}
@@ -255,7 +251,7 @@ def test_qlora_packs_the_blocks_matrices_and_nothing_else(base: Variables):
   assert variables.bytes_held(adapted)['nf4'] == held
 
 
-def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base: Variables):
+def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base):
   doubled = dataclasses.replace(_SETTINGS, precision=config.Precision(nf4_double=True))
   plain, double = (
     methods.METHODS['qlora'].adapt(base, each, jax.random.key(1)) for each in (_SETTINGS, doubled)
@@ -270,9 +266,7 @@ def test_double_quantization_packs_the_same_codes_and_eight_bit_scales(base: Var
   assert variables.bytes_held(double)['nf4'] < variables.bytes_held(plain)['nf4']
 
 
-def test_a_target_stands_for_the_modules_of_both_streams(
-  tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]
-):
+def test_a_target_stands_for_the_modules_of_both_streams(tiny, drawn):
   objective = Classify(dataclasses.replace(tiny, streams=2, invariant_features=False), _CLASSES)
   adapted = methods.METHODS['lora'].adapt(drawn(objective.init), _SETTINGS, jax.random.key(0))
   assert {'lora/encoder/embed_acc/a', 'lora/encoder/embed_gyro/a'} <= adapted.keys()
@@ -289,14 +283,14 @@ def test_blocks_with_two_digits_are_packed_too():
 
 
 @pytest.mark.parametrize('bad', [np.nan, -np.inf])
-def test_weights_that_are_not_finite_are_refused_by_name(base: Variables, bad: float):
+def test_weights_that_are_not_finite_are_refused_by_name(base, bad):
   path = 'params/encoder/block_1/attention/value/kernel'
   broken = base | {path: base[path].at[3, 5].set(bad).at[0, 0].set(bad)}
   with pytest.raises(UserError, match=f'{path}: 2 of 576 weights are not finite'):
     methods.METHODS['qlora'].adapt(broken, _SETTINGS, jax.random.key(0))
 
 
-def test_qlora_is_lora_on_the_dequantized_kernels(predict: Predict, base: Variables, batch: Batch):
+def test_qlora_is_lora_on_the_dequantized_kernels(predict, base, batch):
   qlora = methods.METHODS['qlora'].adapt(base, _SETTINGS, jax.random.key(1))
   lora = methods.METHODS['lora'].adapt(unpack(qlora), _SETTINGS, jax.random.key(1))
   assert lora.keys() == unpack(qlora).keys()
@@ -307,7 +301,7 @@ def test_qlora_is_lora_on_the_dequantized_kernels(predict: Predict, base: Variab
 
 @pytest.mark.parametrize('name', ['lora', 'qlora'])
 @pytest.mark.parametrize('target', ['qurey', 'kernel', 'params', ''])
-def test_a_target_that_matches_nothing_lists_the_modules(base: Variables, name: str, target: str):
+def test_a_target_that_matches_nothing_lists_the_modules(base, name, target):
   with pytest.raises(UserError) as caught:
     methods.METHODS[name].adapt(
       base, methods.Settings(config.Lora(targets=('query', target))), jax.random.key(0)
@@ -317,7 +311,7 @@ def test_a_target_that_matches_nothing_lists_the_modules(base: Variables, name: 
     assert module in str(caught.value)
 
 
-def test_a_pair_starts_as_its_source_says(base: Variables):
+def test_a_pair_starts_as_its_source_says(base):
   adapted = methods.METHODS['lora'].adapt(base, _SETTINGS, jax.random.key(1))
   a, b = (adapted[f'lora/encoder/block_0/up/{leaf}'] for leaf in 'ab')
   assert (a.shape, b.shape) == ((24, 4), (4, 48))
@@ -330,7 +324,7 @@ def test_a_pair_starts_as_its_source_says(base: Variables):
   assert not np.array_equal(a, other_seed['lora/encoder/block_0/up/a'])
 
 
-def test_adapting_leaves_its_argument_unchanged(base: Variables, method_name: str):
+def test_adapting_leaves_its_argument_unchanged(base, method_name):
   paths, first = set(base), {path: np.asarray(leaf) for path, leaf in base.items()}
   methods.METHODS[method_name].adapt(base, _SETTINGS, jax.random.key(0))
   assert set(base) == paths
@@ -347,7 +341,7 @@ def _at_full_size(preset: str) -> tuple[Classify, dict[str, jax.ShapeDtypeStruct
 
 @pytest.mark.slow
 @pytest.mark.parametrize('preset', config.PRESETS)
-def test_a_full_step_is_traced_at_full_size(preset: str, method_name: str):
+def test_a_full_step_is_traced_at_full_size(preset, method_name):
   experiment, method = config.PRESETS[preset](), methods.METHODS[method_name]
   objective, drawn = _at_full_size(preset)
   count = experiment.finetune.batch

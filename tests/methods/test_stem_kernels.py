@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from har_jax import config, methods, variables
-from har_jax.datasets.batches import Batch
 from har_jax.methods import unpack
 from har_jax.train.objective import Classify
 from har_jax.variables import Variables
@@ -31,9 +30,7 @@ def stem_base(
   return objective, drawn(objective.init)
 
 
-def test_qlora_packs_the_stems_kernels_and_unpacking_gives_them_back(
-  stem_base: tuple[Classify, Variables],
-):
+def test_qlora_packs_the_stems_kernels_and_unpacking_gives_them_back(stem_base):
   _, base = stem_base
   adapted = methods.METHODS['qlora'].adapt(base, _SETTINGS, jax.random.key(1))
   packed = {path.removeprefix('nf4/').rsplit('/', 1)[0] for path in adapted if path.startswith('nf4/')}
@@ -56,9 +53,7 @@ def test_qlora_packs_the_stems_kernels_and_unpacking_gives_them_back(
 
 
 @pytest.mark.parametrize('name', ['lora', 'qlora'])
-def test_a_merged_stem_predicts_what_the_unmerged_predicts(
-  stem_base: tuple[Classify, Variables], batch: Batch, name: str
-):
+def test_a_merged_stem_predicts_what_the_unmerged_predicts(stem_base, batch, name):
   objective, base = stem_base
   method = methods.METHODS[name]
   adapted = method.adapt(base, _SETTINGS, jax.random.key(1))

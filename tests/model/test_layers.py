@@ -59,7 +59,7 @@ def test_dense_adds_its_scaled_lora_pair():
 
 
 @pytest.mark.parametrize('adapted', [False, True])
-def test_dense_uses_the_nf4_kernel_if_there_is_one(adapted: bool):
+def test_dense_uses_the_nf4_kernel_if_there_is_one(adapted):
   variables, x = _dense_variables() | (_pair() if adapted else {}), _normal(3, 6, seed=4)
   packed = jax.jit(nf4.quantize)(variables['params']['kernel'])
   kernel = jax.jit(nf4.dequantize)(packed)
@@ -77,7 +77,7 @@ def test_dense_starts_with_a_zero_bias_and_no_adapter():
   assert not variables['params']['bias'].any()
 
 
-def test_attention_equals_its_definition(drawn: Draw):
+def test_attention_equals_its_definition(drawn):
   x = _normal(2, 5, 8)
   variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
   dense = {
@@ -96,14 +96,14 @@ def test_attention_equals_its_definition(drawn: Draw):
   np.testing.assert_allclose(_apply(Attention(num_heads=2), variables, x), expected, atol=1e-5)
 
 
-def test_attention_does_not_depend_on_the_order_of_tokens(drawn: Draw):
+def test_attention_does_not_depend_on_the_order_of_tokens(drawn):
   x = _normal(2, 5, 8)
   variables = drawn(lambda key: Attention(num_heads=2).init(key, x))
   backwards = np.asarray(_apply(Attention(num_heads=2), variables, x[:, ::-1]))
   np.testing.assert_allclose(backwards[:, ::-1], _apply(Attention(num_heads=2), variables, x), atol=1e-5)
 
 
-def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
+def test_a_block_is_pre_norm_with_residuals(drawn):
   x = _normal(2, 5, 8)
   block = Block(mlp_dim=12, num_heads=2, streams=1)
   variables = drawn(lambda key: block.init(key, x))
@@ -116,7 +116,7 @@ def test_a_block_is_pre_norm_with_residuals(drawn: Draw):
   np.testing.assert_allclose(_apply(block, variables, x), mid + part(Dense(8), 'down', hidden), atol=1e-5)
 
 
-def test_each_stream_attends_to_one_half_of_the_width(drawn: Draw):
+def test_each_stream_attends_to_one_half_of_the_width(drawn):
   x = _normal(2, 5, 8)
   block = Block(mlp_dim=12, num_heads=2, streams=2)
   variables = drawn(lambda key: block.init(key, x))

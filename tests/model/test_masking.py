@@ -11,7 +11,7 @@ _draw_mask = jax.jit(masking.draw_mask, static_argnums=(1, 2, 3))
 
 
 @pytest.mark.parametrize(('tokens', 'hidden'), [(8, 6), (4, 1), (16, 12), (2, 1)])
-def test_the_configured_number_of_tokens_is_hidden(tokens: int, hidden: int):
+def test_the_configured_number_of_tokens_is_hidden(tokens, hidden):
   visible, mask = _draw_mask(jax.random.key(1), 50, tokens, hidden)
   assert visible.shape == (50, tokens - hidden)
   np.testing.assert_array_equal(mask.sum(axis=1), hidden)

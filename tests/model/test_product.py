@@ -10,7 +10,7 @@ from har_jax.model.product import low_rank_product, product
 
 
 @pytest.mark.parametrize('leading', [(), (5,), (2, 3), (2, 3, 4)])
-def test_gradients_equal_those_of_a_plain_product(leading: tuple[int, ...]):
+def test_gradients_equal_those_of_a_plain_product(leading):
   rng = np.random.default_rng(0)
   x, w, dy = (jnp.asarray(rng.standard_normal(shape)) for shape in ((*leading, 7), (7, 4), (*leading, 4)))
   ours, pull = jax.vjp(product, x, w)
@@ -30,7 +30,7 @@ def test_under_vmap_each_run_has_its_own_gradient():
 
 @pytest.mark.parametrize('packed', [False, True])
 @pytest.mark.parametrize('rank', [1, 5])  # the gradient through the rows, and through the kernel
-def test_the_product_with_a_low_rank_sum_equals_its_definition(rank: int, packed: bool):
+def test_the_product_with_a_low_rank_sum_equals_its_definition(rank, packed):
   rng = np.random.default_rng(1)
   shapes = (2, 3, 8), (8, 6), (8, rank), (rank, 6), (2, 3, 6)
   x, w, left, right, dy = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes)

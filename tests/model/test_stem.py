@@ -1,8 +1,5 @@
 """The convolutional stem, beside a convolution of another library."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +15,7 @@ _features = jax.jit(stem.invariant_features)
 
 
 @pytest.mark.parametrize(('size', 'stride'), [(7, 2), (5, 2), (3, 1)])
-def test_neighbors_times_a_kernel_is_a_convolution(size: int, stride: int):
+def test_neighbors_times_a_kernel_is_a_convolution(size, stride):
   rng = np.random.default_rng(0)
   signal, kernel = rng.standard_normal((128, 2)), rng.standard_normal((size, 2))
   cut = jax.jit(stem._neighbors, static_argnums=(1, 2))(jnp.asarray(signal)[None], size, stride)
@@ -37,7 +34,7 @@ def test_each_stage_halves_the_time_axis():
   assert kernels['down_2'] == (5 * 8, 16)
 
 
-def test_a_stage_is_two_convolutions_beside_a_shortcut(drawn: Callable[[Callable[[jax.Array], Any]], Any]):
+def test_a_stage_is_two_convolutions_beside_a_shortcut(drawn):
   module, rng = stem.Stem((3,), 2), np.random.default_rng(0)
   signal = jnp.asarray(rng.standard_normal((1, 16, 6)), jnp.float32)
   variables = drawn(lambda key: module.init(key, signal))
@@ -90,6 +87,6 @@ def test_a_zero_signal_has_finite_gradients():
 
 
 @pytest.mark.parametrize('changes', [{'patch_size': 8}, {'streams': 2}])
-def test_stages_must_make_one_token_per_patch(changes: dict):
+def test_stages_must_make_one_token_per_patch(changes):
   with pytest.raises(UserError, match='stem of 4 widths needs patch_size 16 and streams 1'):
     config.Model(**{'patch_size': 16, 'stem': (4, 4, 4, 4)} | changes)

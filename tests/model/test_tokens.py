@@ -49,7 +49,7 @@ def test_a_sine_has_its_power_at_its_frequency_for_every_phase():
 
 
 @pytest.mark.parametrize('spectrum', [True, False])
-def test_the_target_is_the_samples_then_the_spectrum(tiny: config.Model, spectrum: bool):
+def test_the_target_is_the_samples_then_the_spectrum(tiny, spectrum):
   model = dataclasses.replace(tiny, reconstruct_spectrum=spectrum)
   signal = jnp.asarray(np.random.default_rng(0).standard_normal((2, 128, 6), np.float32))
   target = np.asarray(reconstruction_target(signal, model))

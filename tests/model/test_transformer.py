@@ -46,9 +46,7 @@ def _init_encoder(model: config.Model) -> Callable[[jax.Array], dict]:
   ('log_std', 'invariant', 'values'),
   [(False, False, 32 * 6), (True, False, 33 * 6), (False, True, 48 * 12), (True, True, 49 * 12)],
 )
-def test_the_embedding_reads_samples_and_the_configured_features(
-  tiny: config.Model, drawn: Draw, log_std: bool, invariant: bool, values: int
-):
+def test_the_embedding_reads_samples_and_the_configured_features(tiny, drawn, log_std, invariant, values):
   model = dataclasses.replace(tiny, log_std=log_std, invariant_features=invariant)
   assert drawn(_init_encoder(model))['params']['embed']['kernel'].shape == (values, tiny.width)
 
@@ -56,7 +54,7 @@ def test_the_embedding_reads_samples_and_the_configured_features(
 @pytest.mark.parametrize(
   'changes', [{}, {'streams': 2, 'invariant_features': False}, {'patch_size': 4, 'stem': (8, 16)}]
 )
-def test_only_visible_patches_have_a_gradient(tiny: config.Model, drawn: Draw, changes: dict):
+def test_only_visible_patches_have_a_gradient(tiny, drawn, changes):
   model = dataclasses.replace(tiny, **changes)
   signal = _windows(5)
   visible, mask = _drawn_mask(jax.random.key(1), 5, model.tokens, model.hidden)
@@ -75,7 +73,7 @@ def test_only_visible_patches_have_a_gradient(tiny: config.Model, drawn: Draw, c
 
 
 @pytest.mark.parametrize('changes', [{}, {'patch_size': 4, 'stem': (8, 16)}])
-def test_the_reconstruction_does_not_depend_on_hidden_patches(tiny: config.Model, drawn: Draw, changes: dict):
+def test_the_reconstruction_does_not_depend_on_hidden_patches(tiny, drawn, changes):
   tiny = dataclasses.replace(tiny, **changes)
   signal = _windows(3)
   visible, mask = _drawn_mask(jax.random.key(1), 3, tiny.tokens, tiny.hidden)
@@ -101,7 +99,7 @@ def test_the_loss_is_the_mean_over_hidden_patches_only():
 
 
 @pytest.mark.slow
-def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, drawn: Draw):
+def test_the_loss_trains_every_weight_of_the_autoencoder(tiny, drawn):
   # With one visible token, attention would have no gradient.
   objective = Reconstruct(dataclasses.replace(tiny, depth=2, mask_ratio=0.5))
   model_variables, batch = drawn(objective.init), {'signal': jnp.asarray(_windows(4))}
@@ -113,7 +111,7 @@ def test_the_loss_trains_every_weight_of_the_autoencoder(tiny: config.Model, dra
   assert zero == []
 
 
-def test_with_two_streams_each_embedding_sees_one_sensor(tiny: config.Model, drawn: Draw):
+def test_with_two_streams_each_embedding_sees_one_sensor(tiny, drawn):
   model = dataclasses.replace(tiny, streams=2, invariant_features=False)
   model_variables = drawn(_init_encoder(model))
 
@@ -130,13 +128,13 @@ def test_with_two_streams_each_embedding_sees_one_sensor(tiny: config.Model, dra
     assert (np.asarray(gradient)[..., sensor] != 0).all()
 
 
-def test_positions_distinguish_equal_patches(tiny: config.Model, drawn: Draw):
+def test_positions_distinguish_equal_patches(tiny, drawn):
   same = np.tile(_windows(2)[:, : tiny.patch_size], (1, tiny.tokens, 1))
   tokens, _ = jax.jit(Encoder(tiny).apply)(drawn(_init_encoder(tiny)), same)
   assert not np.allclose(*np.asarray(tokens)[:, :2].swapaxes(0, 1))
 
 
-def test_the_logits_of_a_window_depend_on_that_window_only(tiny: config.Model, drawn: Draw):
+def test_the_logits_of_a_window_depend_on_that_window_only(tiny, drawn):
   model_variables = variables.nest(drawn(Classify(tiny, 3).init))
   gradient = jax.jit(jax.grad(lambda signal: Classifier(tiny, 3).apply(model_variables, signal)[0].sum()))(
     _windows(4)
@@ -145,7 +143,7 @@ def test_the_logits_of_a_window_depend_on_that_window_only(tiny: config.Model, d
   assert (np.asarray(gradient)[0] != 0).any()
 
 
-def test_padding_changes_neither_statistics_nor_losses(tiny: config.Model, drawn: Draw):
+def test_padding_changes_neither_statistics_nor_losses(tiny, drawn):
   objective = Classify(dataclasses.replace(tiny, dropout=0.0), 3)
   model_variables, signal = drawn(objective.init), _windows(6)
   losses_of = jax.jit(functools.partial(objective.losses, training=_TRAINING))
@@ -168,7 +166,7 @@ def test_padding_changes_neither_statistics_nor_losses(tiny: config.Model, drawn
     assert not np.array_equal(leaf, model_variables[path])
 
 
-def test_dropout_depends_on_the_key_and_is_off_in_prediction(tiny: config.Model, drawn: Draw):
+def test_dropout_depends_on_the_key_and_is_off_in_prediction(tiny, drawn):
   objective = Classify(tiny, 3)
   model_variables = drawn(objective.init)
   batch = {'signal': _windows(6), 'label': np.arange(6, dtype=np.int32) % 3, 'weight': np.ones(6, np.float32)}
@@ -196,14 +194,14 @@ def test_the_head_averages_statistics_with_momentum_09():
   np.testing.assert_allclose(statistics['var'], 0.9 + 0.1 * batch_variance, rtol=1e-4)  # from 1
 
 
-def test_the_heads_input_is_the_mean_over_tokens(tiny: config.Model, drawn: Draw):
+def test_the_heads_input_is_the_mean_over_tokens(tiny, drawn):
   model_variables, signal = variables.nest(drawn(Classify(tiny, 3).init)), _windows(2)
   tokens, _ = jax.jit(Encoder(tiny).apply)({'params': model_variables['params']['encoder']}, signal)
   features = jax.jit(Classify(tiny, 3).features)(variables.flatten(model_variables), signal)
   np.testing.assert_allclose(features, np.asarray(tokens).mean(axis=1), rtol=1e-5, atol=1e-6)
 
 
-def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny: config.Model, drawn: Draw):
+def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny, drawn):
   model = dataclasses.replace(tiny, pooling='statistics')
   objective, signal = Classify(model, 3), _windows(2)
   held = drawn(objective.init)
@@ -215,7 +213,7 @@ def test_pooled_statistics_are_mean_maximum_and_standard_deviation(tiny: config.
 
 
 @pytest.mark.parametrize('pooling', ['mean', 'statistics'])
-def test_a_head_drawn_alone_has_the_numbers_of_one_drawn_with_its_encoder(tiny: config.Model, pooling: str):
+def test_a_head_drawn_alone_has_the_numbers_of_one_drawn_with_its_encoder(tiny, pooling):
   objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling=pooling), 3)
   whole, head = objective.init(jax.random.key(0)), objective.init_head(jax.random.key(0))
   assert head.keys() == {path for path in whole if '/head/' in path}
@@ -223,7 +221,7 @@ def test_a_head_drawn_alone_has_the_numbers_of_one_drawn_with_its_encoder(tiny: 
     np.testing.assert_array_equal(leaf, whole[path])
 
 
-def test_pooled_statistics_have_finite_gradients(tiny: config.Model):
+def test_pooled_statistics_have_finite_gradients(tiny):
   # Not so by `jnp.max`, whose gradient divides by zero where XLA rounds a token in two ways.
   objective = Classify(dataclasses.replace(tiny, invariant_features=False, pooling='statistics'), 3)
   held = objective.init(jax.random.key(0))
@@ -264,7 +262,7 @@ def _counts(experiment: config.Experiment, classes: int, method: str) -> tuple[i
   ('method', 'trainable', 'total'),
   [('full', 2_210_857, 2_210_857), ('lora', 428_832, 2_636_105), ('qlora', 428_832, 2_636_105)],
 )
-def test_the_paper_configuration_has_the_counts_of_the_paper(method: str, trainable: int, total: int):
+def test_the_paper_configuration_has_the_counts_of_the_paper(method, trainable, total):
   assert _counts(config.Experiment.paper(), 9, method) == (trainable, total)  # Table III
 
 
@@ -285,7 +283,7 @@ def test_the_paper_configuration_has_the_counts_of_the_paper(method: str, traina
     ('qlora', 419_974, 1_544_934),
   ],
 )
-def test_the_base_configuration_has_these_counts(method: str, trainable: int, total: int):
+def test_the_base_configuration_has_these_counts(method, trainable, total):
   assert _counts(config.Experiment(), 6, method) == (trainable, total)
 
 

@@ -1,7 +1,6 @@
 """Faults of a file, the tests that are chosen for them, and a whole run on a tiny package."""
 
 import ast
-import pathlib
 import subprocess
 import sys
 
@@ -55,9 +54,7 @@ def test_a_fault_changes_one_operator_constant_comparison_argument_or_name():
 
 
 @pytest.mark.parametrize('line', [2, 5, 9])
-def test_tests_that_reach_the_line_come_first_then_others_of_their_files(
-  line: int, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_tests_that_reach_the_line_come_first_then_others_of_their_files(line, tmp_path, monkeypatch):
   (tmp_path / 'a.py').write_text(_SOURCE)
   monkeypatch.setattr(mutants, 'ROOT', tmp_path)
   seconds = {
@@ -77,9 +74,7 @@ def test_tests_that_reach_the_line_come_first_then_others_of_their_files(
   assert map_.tests(Fault('b.py', 1, 1, 1, 0, 1, 'a', 'b')) == []
 
 
-def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(tmp_path, monkeypatch):
   (tmp_path / 'a.py').write_text(_SOURCE)
   monkeypatch.setattr(mutants, 'ROOT', tmp_path)
   small, large = (mutants.sample(['a.py'], count, 0) for count in (6, 99))
@@ -90,7 +85,7 @@ def test_a_larger_sample_begins_with_the_smaller_and_has_few_names(
 
 
 @pytest.mark.slow
-def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path: pathlib.Path):
+def test_a_run_lists_what_no_test_sees_and_goes_on_where_it_was_stopped(tmp_path):
   pytest.importorskip('coverage')
   files = {
     'har_jax/__init__.py': '',

@@ -50,7 +50,7 @@ _MATRICES = {
 
 
 @pytest.mark.parametrize('name', _MATRICES)
-def test_codes_and_scales_equal_bitsandbytes_byte_for_byte(name: str):
+def test_codes_and_scales_equal_bitsandbytes_byte_for_byte(name):
   codes, state, unpacked = _by_bitsandbytes(_MATRICES[name])
   packed = jax.jit(nf4.quantize)(jnp.asarray(_MATRICES[name]))
   np.testing.assert_array_equal(packed.codes, codes)

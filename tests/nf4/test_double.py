@@ -38,7 +38,7 @@ def test_double_quantized_scales_by_hand():
 
 
 @pytest.mark.parametrize('shape', [(), (65,), (24, 48)])
-def test_double_quantization_keeps_codes_and_bounds_the_scales(shape: tuple[int, ...]):
+def test_double_quantization_keeps_codes_and_bounds_the_scales(shape):
   plain, double = (drawn.quantize(jnp.asarray(drawn.weights(shape)), double=each) for each in (False, True))
   np.testing.assert_array_equal(plain.codes, double.codes)
   distances = np.abs(np.asarray(plain.scales) - float(double.scales.mean))

@@ -54,7 +54,7 @@ def test_zeros_stay_zeros():
 
 
 @pytest.mark.parametrize('shape', drawn.SHAPES)
-def test_numpy_dequantizes_to_the_same_bits(shape: tuple[int, ...]):
+def test_numpy_dequantizes_to_the_same_bits(shape):
   packed = drawn.quantize(jnp.asarray(drawn.weights(shape)))
   np.testing.assert_array_equal(nf4.dequantize_on_host(packed), drawn.dequantize(packed))
 
@@ -64,7 +64,7 @@ def test_the_last_nibble_of_an_odd_number_of_weights_is_zero():
 
 
 @pytest.mark.parametrize('shape', drawn.SHAPES)
-def test_any_shape_is_quantized_within_the_bound(shape: tuple[int, ...]):
+def test_any_shape_is_quantized_within_the_bound(shape):
   weights = drawn.weights(shape)
   packed = drawn.quantize(jnp.asarray(weights))
   assert (packed.codes.size, packed.scales.size) == (-(-weights.size // 2), -(-weights.size // 64))
@@ -75,7 +75,7 @@ def test_any_shape_is_quantized_within_the_bound(shape: tuple[int, ...]):
 
 @pytest.mark.parametrize('block', [2, 64, 128])
 @pytest.mark.parametrize('seed', range(2))
-def test_error_is_at_most_0152_of_the_largest_in_the_block(block: int, seed: int):
+def test_error_is_at_most_0152_of_the_largest_in_the_block(block, seed):
   rng = np.random.default_rng(seed)
   weights = (rng.standard_t(2, 5000) * 10.0 ** rng.uniform(-6, 6, 5000)).astype(np.float32)
   _assert_within_bound(weights, _round_trip(jnp.asarray(weights), block=block), block=block)
@@ -113,13 +113,13 @@ def test_quantizing_again_changes_nothing():
 
 
 @pytest.mark.parametrize('scale', [1e-30, 1e30, 3e38])
-def test_the_bound_holds_for_large_and_small_weights(scale: float):
+def test_the_bound_holds_for_large_and_small_weights(scale):
   weights = np.float32(np.linspace(-1, 1, 64) * scale)
   _assert_within_bound(weights, _round_trip(jnp.asarray(weights)), block=64)
 
 
 @pytest.mark.parametrize('largest', [1e-44, 1e-39, 1.17e-38])
-def test_a_block_of_denormals_is_a_block_of_zeros(largest: float):
+def test_a_block_of_denormals_is_a_block_of_zeros(largest):
   packed = nf4.quantize(jnp.asarray(np.float32(np.linspace(-1, 1, 64) * largest)))
   assert set(packed.codes.tolist()) == {0x77}
   assert packed.scales.tolist() == [0]
@@ -127,7 +127,7 @@ def test_a_block_of_denormals_is_a_block_of_zeros(largest: float):
 
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize('jit', [False, True])
-def test_a_weight_that_is_not_finite_affects_its_block_only(bad: float, jit: bool):
+def test_a_weight_that_is_not_finite_affects_its_block_only(bad, jit):
   weights = drawn.weights((3, 64))
   expected = np.asarray(_round_trip(jnp.asarray(weights)))
   weights[1, 7] = bad
@@ -158,7 +158,7 @@ def test_a_short_block_of_zeros_has_the_scale_of_bitsandbytes():
 
 
 @pytest.mark.parametrize('dtype', [jnp.bfloat16, jnp.float16])
-def test_half_precision_is_quantized_as_its_float32_value(dtype: jax.typing.DTypeLike):
+def test_half_precision_is_quantized_as_its_float32_value(dtype):
   weights = jnp.asarray(drawn.weights((24, 48))).astype(dtype)
   packed, expected = drawn.quantize(weights), drawn.quantize(weights.astype(jnp.float32))
   np.testing.assert_array_equal(packed.codes, expected.codes)
@@ -175,7 +175,7 @@ def test_jit_and_vmap_change_nothing():
 
 
 @pytest.mark.parametrize('first', [-2.0, 0.5, 2.0])  # the CPU's product depends on it, but not in its result
-def test_the_product_uses_the_dequantized_weights(first: float):
+def test_the_product_uses_the_dequantized_weights(first):
   packed = nf4.quantize(jnp.asarray(drawn.weights((24, 48))))
   x = jnp.asarray(drawn.weights((2, 3, 24), 1)).at[0, 0, 0].set(first)
   expected = np.asarray(x, np.float64) @ np.asarray(nf4.dequantize(packed), np.float64)
@@ -186,13 +186,13 @@ def test_the_product_uses_the_dequantized_weights(first: float):
 
 
 @pytest.mark.parametrize('block', [0, 1, 63])
-def test_an_odd_block_is_refused(block: int):
+def test_an_odd_block_is_refused(block):
   with pytest.raises(ValueError, match='even'):
     nf4.quantize(jnp.ones(64), block=block)
 
 
 @pytest.mark.parametrize('kernel', ['auto', 'reference'])
-def test_the_gradient_uses_the_dequantized_weights(kernel: str):
+def test_the_gradient_uses_the_dequantized_weights(kernel):
   packed, x = drawn.quantize(jnp.asarray(drawn.weights((24, 48)))), jnp.asarray(drawn.weights((2, 3, 24), 1))
   y_gradient = jnp.asarray(drawn.weights((2, 3, 48), 2))
   x_gradient = jax.grad(lambda x: jnp.sum(nf4.matmul(x, packed, kernel) * y_gradient))(x)
@@ -230,14 +230,7 @@ def test_a_fused_kernel_on_an_unsupported_platform_is_an_error():
     ('reference', True, (64, 128), False),
   ],
 )
-def test_which_kernel_computes_the_product(
-  monkeypatch: pytest.MonkeyPatch,
-  platform: str,
-  kernel: str,
-  faster: bool,
-  shape: tuple[int, int],
-  fused: bool,
-):
+def test_which_kernel_computes_the_product(monkeypatch, platform, kernel, faster, shape, fused):
   packed = drawn.quantize(jnp.ones(shape))  # before the backend changes, and with it what is compiled
   monkeypatch.setattr(jax, 'default_backend', lambda: platform)
   monkeypatch.setattr(product, '_FASTER', frozenset({platform} if faster else ()))

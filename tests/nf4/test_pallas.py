@@ -71,9 +71,7 @@ def _assert_product(y: np.ndarray | jax.Array, x: np.ndarray | jax.Array, weight
     pytest.param((1024, 1024), jnp.bfloat16, marks=pytest.mark.slow),
   ],
 )
-def test_products_use_the_dequantized_weights(
-  kernel: ModuleType, shape: tuple[int, int], dtype: jax.typing.DTypeLike
-):
+def test_products_use_the_dequantized_weights(kernel, shape, dtype):
   packed = _packed(shape)
   weights = np.asarray(drawn.dequantize(packed, dtype))
   # Several tiles of rows, the last partly empty.
@@ -84,7 +82,7 @@ def test_products_use_the_dequantized_weights(
 
 @both_kernels
 @pytest.mark.parametrize('m', [0, 17, 64])
-def test_products_support_any_number_of_rows(kernel: ModuleType, m: int):
+def test_products_support_any_number_of_rows(kernel, m):
   packed = _packed((64, 128))
   weights = np.asarray(drawn.dequantize(packed))
   x, g = _rows(m, 64, jnp.float32), _rows(m, 128, jnp.float32)
@@ -94,7 +92,7 @@ def test_products_support_any_number_of_rows(kernel: ModuleType, m: int):
 
 @both_kernels
 @both_dtypes
-def test_weights_are_decoded_bit_for_bit(kernel: ModuleType, dtype: jax.typing.DTypeLike):
+def test_weights_are_decoded_bit_for_bit(kernel, dtype):
   packed = _packed((32, 320), double=True)  # 160 bytes per row: more than a register of 128, less than two
   weights = np.asarray(drawn.dequantize(packed, dtype))
   np.testing.assert_array_equal(_forward(kernel, _eye(32, dtype), packed), weights)
@@ -102,7 +100,7 @@ def test_weights_are_decoded_bit_for_bit(kernel: ModuleType, dtype: jax.typing.D
 
 
 @pytest.mark.parametrize('dtype', [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.slow)])
-def test_smaller_tiles_change_nothing(dtype: jax.typing.DTypeLike, monkeypatch: pytest.MonkeyPatch):
+def test_smaller_tiles_change_nothing(dtype, monkeypatch):
   packed = _packed((256, 512))  # no other test uses this shape, by which traces are cached
   x, g = _eye(256, dtype), _eye(512, dtype)
   monkeypatch.setattr(pallas_tpu, '_BUDGET', 2**20)
@@ -116,7 +114,7 @@ def test_smaller_tiles_change_nothing(dtype: jax.typing.DTypeLike, monkeypatch: 
 
 
 @pytest.mark.parametrize('direction', ['forward', 'backward'])
-def test_a_gpu_neither_reads_nor_writes_beyond_the_last_row(direction: str):
+def test_a_gpu_neither_reads_nor_writes_beyond_the_last_row(direction):
   # The interpreter clamps an index outside; a device would access foreign memory. So this reads the
   # program.
   packed = _packed((64, 64))
@@ -126,7 +124,7 @@ def test_a_gpu_neither_reads_nor_writes_beyond_the_last_row(direction: str):
 
 
 @both_kernels
-def test_vmap_over_rows_equals_single_products(kernel: ModuleType):
+def test_vmap_over_rows_equals_single_products(kernel):
   packed = _packed((64, 128))
   x = np.asarray(_rows(3 * 70, 64, jnp.float32)).reshape(3, 70, 64)
   y = np.asarray(jax.jit(jax.vmap(lambda rows: _forward(kernel, rows, packed)))(x))
@@ -140,9 +138,7 @@ def test_vmap_over_rows_equals_single_products(kernel: ModuleType):
 @pytest.mark.parametrize(
   'shape', [(192, 192), (192, 576), (576, 192), (1024, 1024), (1024, 4096), (4096, 1024)]
 )
-def test_the_shapes_of_the_models_may_run(
-  kernel: ModuleType, dtype: jax.typing.DTypeLike, shape: tuple[int, int]
-):
+def test_the_shapes_of_the_models_may_run(kernel, dtype, shape):
   assert kernel.may_run(shape, dtype, 64)
 
 
@@ -159,17 +155,13 @@ def test_the_shapes_of_the_models_may_run(
     ((0, 64), jnp.float32, 64),
   ],
 )
-def test_other_shapes_dtypes_and_blocks_may_not_run(
-  kernel: ModuleType, shape: tuple[int, ...], dtype: jax.typing.DTypeLike, block: int
-):
+def test_other_shapes_dtypes_and_blocks_may_not_run(kernel, shape, dtype, block):
   assert not kernel.may_run(shape, dtype, block)
 
 
 @both_dtypes
 @pytest.mark.parametrize('shape', [(2**16, 64), (64, 2**18)])
-def test_tiles_larger_than_the_memory_of_a_core_may_not_run(
-  dtype: jax.typing.DTypeLike, shape: tuple[int, int]
-):
+def test_tiles_larger_than_the_memory_of_a_core_may_not_run(dtype, shape):
   assert not pallas_tpu.may_run(shape, dtype, 64)
 
 
@@ -209,9 +201,7 @@ def _lowered(
 @_LOWERED_FOR
 @both_dtypes
 @pytest.mark.parametrize('direction', ['forward', 'backward'])
-def test_float_weights_are_never_in_device_memory(
-  kernel: ModuleType, platform: str, device: str, call: str, dtype: jax.typing.DTypeLike, direction: str
-):
+def test_float_weights_are_never_in_device_memory(kernel, platform, device, call, dtype, direction):
   text = _lowered(kernel, direction, platform, device, dtype)
   assert text.count(call) == 1
   name = {jnp.float32: 'f32', jnp.bfloat16: 'bf16'}[dtype]
@@ -222,7 +212,7 @@ def test_float_weights_are_never_in_device_memory(
 
 @pytest.mark.parametrize('precision', ['bfloat16', 'tensorfloat32', 'float32'])
 @both_dtypes
-def test_any_precision_compiles_for_a_tpu(dtype: jax.typing.DTypeLike, precision: str):
+def test_any_precision_compiles_for_a_tpu(dtype, precision):
   # Its compiler supports one pass or all in float32, and only one in bfloat16.
   def product(x: jax.Array) -> jax.Array:
     return _forward(pallas_tpu, x, _packed((64, 64)))

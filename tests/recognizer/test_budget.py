@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS
 
-from har_jax import files
 from har_jax.errors import UserError
 from har_jax.recognizer import budget, fitting
 from har_jax.recognizer.budget import RANKED, Budget
@@ -38,7 +37,7 @@ class _Fit(fitting.Fit):
 
 
 @pytest.mark.parametrize(('labels', 'first'), [(24.5, 'linear'), (25, 'lora')])
-def test_with_few_labels_a_linear_head_comes_first(clock, labels: float, first: str):
+def test_with_few_labels_a_linear_head_comes_first(clock, labels, first):
   _, plan = budget.choose(lambda name: _Fit(clock), Budget(), max_steps=60, rounds=1, labels=labels)
   assert (plan.method, plan.max_steps) == (first, 1 if first == 'linear' else 60)
 
@@ -61,7 +60,7 @@ def test_the_best_ranked_method_is_taken_with_all_steps_where_nothing_limits(clo
 
 
 @pytest.mark.parametrize('limit', ['max_memory_mb', 'max_adapter_kb'])
-def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str):
+def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit):
   fits = {RANKED[0]: _Fit(clock, memory_mb=99, file_kb=999), RANKED[1]: _Fit(clock)}
   _, plan = budget.choose(fits.__getitem__, Budget(**{limit: 101.0}), max_steps=60, rounds=1, labels=100)
   if limit == 'max_memory_mb':
@@ -75,7 +74,7 @@ def test_the_next_method_is_taken_where_the_first_is_too_large(clock, limit: str
   ('limit_kb', 'expected'),
   [(420.0, ('lora', 8)), (419.0, ('lora', 4)), (259.0, ('lora', 2)), (139.0, ('linear', None))],
 )
-def test_the_rank_is_halved_until_the_file_fits(clock, limit_kb: float, expected: tuple[str, int | None]):
+def test_the_rank_is_halved_until_the_file_fits(clock, limit_kb, expected):
   def fit_of(name: str, rank: int = 8) -> _Fit:
     if name == 'linear':
       return _Fit(clock, path='params/head/dense_0/kernel', file_kb=120.0)
@@ -97,7 +96,7 @@ def test_memory_alone_does_not_lower_the_rank(clock):
 
 
 @pytest.mark.parametrize('rounds', [1, 2])
-def test_the_steps_are_those_that_the_minutes_allow(clock, rounds: int):
+def test_the_steps_are_those_that_the_minutes_allow(clock, rounds):
   _, plan = budget.choose(
     lambda name: _Fit(clock), Budget(max_minutes=5.0), max_steps=1000, rounds=rounds, labels=100
   )
@@ -133,12 +132,12 @@ def test_a_budget_that_nothing_fits_names_the_nearest(clock):
 
 
 @pytest.mark.parametrize('value', [0.0, -1.0, float('nan'), float('inf')])
-def test_limits_are_positive_numbers(value: float):
+def test_limits_are_positive_numbers(value):
   with pytest.raises(UserError, match='max_minutes is'):
     Budget(max_minutes=value)
 
 
-def test_limits_need_the_automatic_method(base: files.Base):
+def test_limits_need_the_automatic_method(base):
   with pytest.raises(
     UserError, match="max_minutes choose the method, and method is 'lora'; give method='auto'"
   ):
@@ -146,7 +145,7 @@ def test_limits_need_the_automatic_method(base: files.Base):
 
 
 @pytest.mark.slow
-def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base: files.Base):
+def test_an_automatic_recognizer_says_what_it_chose_and_what_that_took(base):
   largest = Recognizer(base, method='auto', max_steps=4, max_adapter_kb=1e6)
   X, y = np.concatenate([SIGNALS, SIGNALS]), np.concatenate([LABELS, LABELS])
   plan = largest.fit(X, y).plan_

@@ -1,7 +1,6 @@
 """Temperature scaling: recovers a known temperature, avoids false certainty, is saved with the adapter."""
 
 import copy
-import pathlib
 
 import numpy as np
 import pytest
@@ -25,13 +24,13 @@ def _draw(windows: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize('factor', [0.5, 1.0, 3.0])
-def test_logits_scaled_by_a_factor_give_it_as_temperature(factor: float):
+def test_logits_scaled_by_a_factor_give_it_as_temperature(factor):
   logits, labels = _draw(20_000, 5)
   assert fit_temperature(factor * logits, labels) == pytest.approx(factor, rel=0.05)
 
 
 @pytest.mark.parametrize('windows', [5, 50])
-def test_a_few_correct_windows_do_not_give_certainty(windows: int):
+def test_a_few_correct_windows_do_not_give_certainty(windows):
   labels = np.arange(windows) % 3
   logits = 20.0 * np.eye(3)[labels]
   scaled = np.exp(logits / fit_temperature(logits, labels))
@@ -39,7 +38,7 @@ def test_a_few_correct_windows_do_not_give_certainty(windows: int):
   np.testing.assert_allclose(confidence, (windows + 1) / (windows + 2), atol=2e-3)
 
 
-def test_loss_confidence_and_accuracy_are_before_and_after(fitted: Recognizer):
+def test_loss_confidence_and_accuracy_are_before_and_after(fitted):
   recognizer = copy.copy(fitted)
   true = np.searchsorted(recognizer.classes_, _LABELS)
   before = recognizer.predict_proba(SIGNALS)
@@ -55,7 +54,7 @@ def test_loss_confidence_and_accuracy_are_before_and_after(fitted: Recognizer):
   assert calibration.windows == len(_LABELS)
 
 
-def test_calibration_keeps_predictions_and_is_saved(fitted: Recognizer, tmp_path: pathlib.Path):
+def test_calibration_keeps_predictions_and_is_saved(fitted, tmp_path):
   recognizer = copy.copy(fitted)
   before = recognizer.predict_proba(SIGNALS)
   temperature = calibrate(recognizer, SIGNALS, _LABELS).temperature
@@ -72,13 +71,13 @@ def test_calibration_keeps_predictions_and_is_saved(fitted: Recognizer, tmp_path
 
 
 @pytest.mark.parametrize('count', [1, 5])
-def test_each_window_needs_a_label(fitted: Recognizer, count: int):
+def test_each_window_needs_a_label(fitted, count):
   with pytest.raises(
     UserError, match=rf'the labels are \[{count}\] for 4 windows; give one label per window'
   ):
     calibrate(fitted, SIGNALS[:4], LABELS[:count])
 
 
-def test_an_unknown_label_is_an_error(fitted: Recognizer):
+def test_an_unknown_label_is_an_error(fitted):
   with pytest.raises(UserError, match='flying; it has lying, still, walking'):
     calibrate(fitted, SIGNALS[:2], ['walking', 'flying'])

@@ -25,7 +25,7 @@ def test_a_score_leaves_out_a_predicted_class_without_labels():
 @pytest.mark.parametrize(
   ('alone', 'other_alone', 'p'), [(0, 0, 1), (5, 0, 2 / 32), (0, 6, 2 / 64), (1, 1, 1), (1, 4, 2 * 6 / 32)]
 )
-def test_the_mcnemar_test_is_a_sign_test_over_windows_that_differ(alone: int, other_alone: int, p: float):
+def test_the_mcnemar_test_is_a_sign_test_over_windows_that_differ(alone, other_alone, p):
   one = np.repeat([True, False, True, False], [alone, other_alone, 5, 2])
   other = np.repeat([False, True, True, False], [alone, other_alone, 5, 2])
   assert mcnemar_p(one, other) == pytest.approx(p)

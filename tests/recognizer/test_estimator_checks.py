@@ -7,7 +7,6 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import check_estimator
 
-from har_jax import files
 from har_jax.recognizer.recognizer import Recognizer
 
 _MESSAGE = 'the error is a ValueError, in words of the field'
@@ -55,7 +54,7 @@ class _OfRows(Recognizer, BaseEstimator):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings('ignore::har_jax.recognizer.frame_check.FrameWarning')
-def test_it_passes_scikit_learns_checks_but_those_that_do_not_apply(base: files.Base):
+def test_it_passes_scikit_learns_checks_but_those_that_do_not_apply(base):
   results = check_estimator(
     _OfRows(base, method='linear', max_steps=2, validation_fraction=0), on_fail=None, on_skip=None
   )

@@ -49,7 +49,7 @@ def test_acceleration_of_the_opposite_sign_is_reversed():
 
 
 @pytest.mark.parametrize('factor', [G, 1 / G])
-def test_g_taken_for_m_s2_and_the_reverse_are_converted(factor: np.ndarray):
+def test_g_taken_for_m_s2_and_the_reverse_are_converted(factor):
   finding = _check(SIGNALS / factor)
   assert np.allclose(finding(SIGNALS / factor), SIGNALS, rtol=1e-5)
   assert 'was converted' in finding.notes[0]
@@ -75,7 +75,7 @@ def test_a_model_of_acceleration_without_gravity_refuses_gravity():
 
 
 @pytest.mark.parametrize('frame', ['-x,-y,z', 'y,z,x'])
-def test_a_device_worn_otherwise_is_warned_of_with_the_frame_that_fits(frame: str):
+def test_a_device_worn_otherwise_is_warned_of_with_the_frame_that_fits(frame):
   turned = frames.parse(frame)(SIGNALS)
   finding = _check(turned)
   assert finding.is_as_is
@@ -98,7 +98,7 @@ def test_swapped_columns_are_warned_of_with_the_frame_that_fits():
     ('-x,-y,-z,-x,-y,-z', '-x,-y,-z,-x,-y,-z'),
   ],
 )
-def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured: str, back: str):
+def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured, back):
   finding = _check(frames.parse(measured)(SIGNALS))
   assert str(finding.frame) == back
   assert not finding.warnings
@@ -106,7 +106,7 @@ def test_axes_of_one_sensor_are_corrected_by_gyroscope_and_gravity(measured: str
 
 
 @pytest.mark.parametrize('factor', [0.5, 0.8, 1.25, 2.0, 2 * np.pi])
-def test_a_wrong_rate_or_scale_of_the_gyroscope_is_warned_of_with_the_factor(factor: float):
+def test_a_wrong_rate_or_scale_of_the_gyroscope_is_warned_of_with_the_factor(factor):
   # At twice the rate, angles are half of what they should be.
   scaled = SIGNALS * np.float32([1, 1, 1, 1 / factor, 1 / factor, 1 / factor])
   for frame in ('auto', 'as_is'):
@@ -157,7 +157,7 @@ def test_a_model_of_many_positions_warns_and_changes_no_sign():
     ('z,x,y,x,y,z', ['frame=x,y,z,z,x,y if it is the gyroscope', 'frame=y,z,x,x,y,z if it is the acc']),
   ],
 )
-def test_a_model_of_many_positions_names_both_sensors_and_corrects_neither(measured: str, ways: list[str]):
+def test_a_model_of_many_positions_names_both_sensors_and_corrects_neither(measured, ways):
   two = dataclasses.replace(SUMMARY.gravity[0], position='wrist')
   pooled = dataclasses.replace(SUMMARY, gravity=(two, *SUMMARY.gravity[1:]))
   finding = frame_check.check(pooled, frames.parse(measured)(SIGNALS), 'auto', 50)
@@ -231,14 +231,14 @@ def pooled() -> SignalSummary:
   return summary
 
 
-def test_the_bundled_base_knows_its_sources(pooled: SignalSummary):
+def test_the_bundled_base_knows_its_sources(pooled):
   assert pooled.positions == 8 + 1
   assert pooled.has_gravity
   assert pooled.has_gyro
   assert pooled.gyro_axes == 'x,y,z'
 
 
-def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled: SignalSummary):
+def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled):
   assert frame_check.check(pooled, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
   with pytest.raises(UserError, match='lacks gravity'):
     frame_check.check(pooled, LINEAR, 'auto', 50)
@@ -256,7 +256,7 @@ def recognizer(unfitted: Recognizer) -> Recognizer:
   return unfitted.adapt(TRAINED, LABELS, max_steps=3)
 
 
-def test_predict_warns_and_does_not_change_windows(recognizer: Recognizer):
+def test_predict_warns_and_does_not_change_windows(recognizer):
   with warnings.catch_warnings():
     warnings.simplefilter('error')
     as_is = recognizer.predict_proba(SIGNALS)
@@ -270,12 +270,12 @@ def test_predict_warns_and_does_not_change_windows(recognizer: Recognizer):
       assert not np.array_equal(recognizer.predict_proba(turned), as_is)
 
 
-def test_the_card_keeps_the_summary(recognizer: Recognizer, tmp_path):
+def test_the_card_keeps_the_summary(recognizer, tmp_path):
   recognizer.save(tmp_path)
   assert Recognizer.load(tmp_path).signals == SUMMARY
 
 
-def test_a_damaged_summary_is_refused_on_loading(recognizer: Recognizer, tmp_path):
+def test_a_damaged_summary_is_refused_on_loading(recognizer, tmp_path):
   files.save_adapter(tmp_path, recognizer.adapter_)
   card = json.loads((tmp_path / 'adapter.json').read_text())
   card['signals']['gyro_axes'] = 'x,x,z'
@@ -288,7 +288,7 @@ def _push(stream: Stream, signals: np.ndarray) -> list[str]:
   return [each.activity for each in stream.push(signals.reshape(-1, 6))]
 
 
-def test_a_stream_puts_right_what_is_certain_and_says_so(recognizer: Recognizer):
+def test_a_stream_puts_right_what_is_certain_and_says_so(recognizer):
   # Moving parts first: half a minute of each activity.
   mixed = np.concatenate([SIGNALS[first::40] for first in range(40)])
   usual = _push(Stream(recognizer), mixed)
@@ -298,12 +298,12 @@ def test_a_stream_puts_right_what_is_certain_and_says_so(recognizer: Recognizer)
   assert _push(Stream(recognizer, frame='flip'), frames.FLIP(mixed)) == usual
 
 
-def test_a_stream_at_a_wrong_rate_is_warned_of(recognizer: Recognizer):
+def test_a_stream_at_a_wrong_rate_is_warned_of(recognizer):
   with pytest.warns(FrameWarning, match=r'Gravity turns (1\.9|2).* times as fast'):
     Stream(recognizer).push(SIGNALS.reshape(-1, 6)[::2])
 
 
-def test_a_stream_refuses_acceleration_without_gravity(recognizer: Recognizer):
+def test_a_stream_refuses_acceleration_without_gravity(recognizer):
   with pytest.raises(UserError, match='lacks gravity'):
     _push(Stream(recognizer), LINEAR)
 
@@ -317,9 +317,7 @@ def test_a_stream_refuses_acceleration_without_gravity(recognizer: Recognizer):
     (np.ones(6, np.float32), []),
   ],
 )
-def test_windows_in_other_units_are_noticed_before_a_fit_and_in_predictions(
-  factors: np.ndarray, words: list[str]
-):
+def test_windows_in_other_units_are_noticed_before_a_fit_and_in_predictions(factors, words):
   sentences = frame_check.unit_warnings(SIGNALS * factors, 50)
   assert len(sentences) == len(words)
   assert all(part in sentence for part, sentence in zip(words, sentences, strict=True))

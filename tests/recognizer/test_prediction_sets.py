@@ -2,7 +2,6 @@
 
 import copy
 import math
-import pathlib
 import warnings
 
 import msgspec
@@ -38,7 +37,7 @@ def test_the_threshold_is_the_quantile_by_hand():
 
 @pytest.mark.parametrize('windows', [9, 30, 1000])
 @pytest.mark.parametrize('coverage', [0.8, 0.9])
-def test_exchangeable_windows_are_covered_as_asked(windows: int, coverage: float):
+def test_exchangeable_windows_are_covered_as_asked(windows, coverage):
   rng, repeats, covered = np.random.default_rng(0), 2000, []
   for _ in range(repeats):
     probabilities, labels = _draw(rng, windows + 1)
@@ -63,7 +62,7 @@ def test_a_card_has_few_scores_that_lose_no_coverage():
     assert exact <= ours <= every[min(math.ceil(1235 * coverage) + 14, 1233)] + 1e-6
 
 
-def test_too_few_windows_give_all_classes_and_a_sentence(fitted: Recognizer):
+def test_too_few_windows_give_all_classes_and_a_sentence(fitted):
   with pytest.warns(SetWarning, match='of 90 % need 9 labeled windows .* there are 0, so each set is of all'):
     assert fitted.predict_set(SIGNALS[:3]).all()
   recognizer = copy.copy(fitted)
@@ -76,7 +75,7 @@ def test_too_few_windows_give_all_classes_and_a_sentence(fitted: Recognizer):
     fitted.predict_set(SIGNALS[:3], coverage=90)
 
 
-def test_sets_are_saved_and_hold_the_answer(fitted: Recognizer, tmp_path: pathlib.Path):
+def test_sets_are_saved_and_hold_the_answer(fitted, tmp_path):
   recognizer = copy.copy(fitted)
   calibrate(recognizer, SIGNALS, LABELS)
   with warnings.catch_warnings(action='error'):
@@ -93,7 +92,7 @@ def test_the_bundled_base_was_calibrated_on_people_of_its_sources():
   assert len(Recognizer.load().set_scores) == MOST_SCORES
 
 
-def test_sets_are_dropped_with_another_head_or_temperature(fitted: Recognizer):
+def test_sets_are_dropped_with_another_head_or_temperature(fitted):
   recognizer = copy.copy(fitted)
   calibrate(recognizer, SIGNALS, LABELS)
   features = head_update.methods.output_layer(recognizer.variables_) + '/kernel'
@@ -104,7 +103,7 @@ def test_sets_are_dropped_with_another_head_or_temperature(fitted: Recognizer):
 
 
 @pytest.mark.parametrize('scores', [[0.2, 0.1], [0.5, 1.5], [-0.1], [math.nan], ['0.1'], [0.5] * 1001])
-def test_scores_that_are_none_are_refused(fitted: Recognizer, scores: list[float]):
+def test_scores_that_are_none_are_refused(fitted, scores):
   entries = records.to_json(fitted.adapter_.card)
   assert msgspec.convert(entries | {'set_scores': [0.1, 0.2]}, records.Adapter).set_scores == [0.1, 0.2]
   with pytest.raises(UserError, match='set_scores'):

@@ -3,12 +3,9 @@
 import copy
 import dataclasses
 import functools
-import pathlib
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +25,7 @@ from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
-def test_it_learns_and_gives_probabilities(fitted: Recognizer):
+def test_it_learns_and_gives_probabilities(fitted):
   assert fitted.classes_.tolist() == ['lying', 'still', 'walking']
   assert fitted.score(SIGNALS, LABELS) > 0.9
   probabilities = fitted.predict_proba(SIGNALS[:7])
@@ -37,7 +34,7 @@ def test_it_learns_and_gives_probabilities(fitted: Recognizer):
   np.testing.assert_array_equal(fitted.predict(SIGNALS[:7]), fitted.classes_[probabilities.argmax(axis=1)])
 
 
-def test_test_time_augmentation_changes_probabilities(fitted: Recognizer):
+def test_test_time_augmentation_changes_probabilities(fitted):
   shifted = copy.copy(fitted).set_params(tta_shifts=4)
   difference = np.abs(shifted.predict_proba(SIGNALS) - fitted.predict_proba(SIGNALS)).max()
   assert 0 < difference < 0.5
@@ -47,7 +44,7 @@ def test_test_time_augmentation_changes_probabilities(fitted: Recognizer):
 
 
 @pytest.mark.slow
-def test_the_random_state_decides_the_fit(fitted: Recognizer):
+def test_the_random_state_decides_the_fit(fitted):
   again = clone(fitted).fit(SIGNALS, LABELS, SUBJECTS)
   np.testing.assert_array_equal(again.predict_proba(SIGNALS), fitted.predict_proba(SIGNALS))
   other = fitted.adapt(SIGNALS, LABELS, SUBJECTS, random_state=1)
@@ -55,7 +52,7 @@ def test_the_random_state_decides_the_fit(fitted: Recognizer):
   assert (fitted.random_state, other.random_state) == (0, 1)
 
 
-def test_a_clone_has_the_parameters_and_is_not_fitted(fitted: Recognizer):
+def test_a_clone_has_the_parameters_and_is_not_fitted(fitted):
   cloned = clone(fitted)
   assert cloned.get_params() == fitted.get_params()
   assert cloned.base is fitted.base
@@ -67,13 +64,13 @@ def test_a_clone_has_the_parameters_and_is_not_fitted(fitted: Recognizer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['full', 'probe', 'qlora', 'scratch', 'qpartial', 'prompt', 'vera'])
-def test_every_method_adapts(fitted: Recognizer, name: str):
+def test_every_method_adapts(fitted, name):
   adapted = fitted.adapt(SIGNALS, LABELS, method=name, max_steps=3)
   assert adapted.adapter_.card.method == name
   assert adapted.predict_proba(SIGNALS).shape == (len(LABELS), 3)
 
 
-def test_saved_recognizers_predict_the_same(base: files.Base, fitted: Recognizer, tmp_path: pathlib.Path):
+def test_saved_recognizers_predict_the_same(base, fitted, tmp_path):
   expected = fitted.predict_proba(SIGNALS)
   fitted.save(tmp_path / 'with_base')
   fitted.save(tmp_path / 'without_base', with_base=False)
@@ -94,9 +91,7 @@ def test_saved_recognizers_predict_the_same(base: files.Base, fitted: Recognizer
     Recognizer.load(tmp_path)
 
 
-def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(
-  fitted: Recognizer, tmp_path: pathlib.Path
-):
+def test_a_folder_with_files_is_kept_and_one_that_is_not_there_is_named(fitted, tmp_path):
   (tmp_path / 'thesis.tex').write_text('mine')
   with pytest.raises(UserError, match='holds files already: give another folder, or overwrite=True'):
     fitted.save(tmp_path)
@@ -118,7 +113,7 @@ def test_without_a_fit_the_bundled_base_answers():
     check_is_fitted(Recognizer(method='scratch'))
 
 
-def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
+def test_an_adapter_has_its_history_and_no_subject(fitted):
   card = fitted.adapter_.card
   assert card.split == records.Split(**{'by': 'subject', 'windows': {'train': 54, 'validation': 18}})
   assert 0 < card.metrics['validation']['macro_f1'] <= 1
@@ -137,14 +132,14 @@ def test_an_adapter_has_its_history_and_no_subject(fitted: Recognizer):
   np.testing.assert_allclose(card.normalizer.mean[1], 0.0, atol=0.1)
 
 
-def test_without_validation_the_last_step_is_kept(unfitted: Recognizer):
+def test_without_validation_the_last_step_is_kept(unfitted):
   card = unfitted.adapt(SIGNALS, LABELS, max_steps=3, validation_fraction=0).adapter_.card
   assert card.training.step == 3
   assert card.metrics == {'validation': None}
   assert card.split == records.Split(**{'by': 'none', 'windows': {'train': 72, 'validation': 0}})
 
 
-def test_held_out_windows_are_not_trained_on(unfitted: Recognizer):
+def test_held_out_windows_are_not_trained_on(unfitted):
   held_out = np.arange(72) >= 54
   card = clone(unfitted).set_params(max_steps=1).fit(SIGNALS, LABELS, held_out=held_out).adapter_.card
   assert card.split == records.Split(**{'by': 'held_out', 'windows': {'train': 54, 'validation': 18}})
@@ -160,12 +155,12 @@ def test_held_out_windows_are_not_trained_on(unfitted: Recognizer):
     (LABELS == 'walking', 'held_out has all windows of a class'),
   ],
 )
-def test_an_unusable_held_out_mask_is_an_error(unfitted: Recognizer, held_out: np.ndarray, message: str):
+def test_an_unusable_held_out_mask_is_an_error(unfitted, held_out, message):
   with pytest.raises(UserError, match=message):
     clone(unfitted).fit(SIGNALS, LABELS, held_out=held_out)
 
 
-def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
+def test_rotation_is_ignored_if_no_training_window_has_it(fitted):
   without = SIGNALS.copy()
   without[..., 3:] = 0.0
   acc_only = fitted.adapt(without, LABELS, method='probe', max_steps=3)
@@ -175,9 +170,7 @@ def test_rotation_is_ignored_if_no_training_window_has_it(fitted: Recognizer):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('method', ['lora', 'qlora'])
-def test_a_base_with_a_stem_takes_physical_units(
-  tiny: config.Model, drawn: Callable[..., Any], method: str, tmp_path: pathlib.Path
-):
+def test_a_base_with_a_stem_takes_physical_units(tiny, drawn, method, tmp_path):
   model = dataclasses.replace(tiny, depth=1, patch_size=4, stem=(8, 16), pooling='statistics')
   base = files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
   adapted = Recognizer(base, method=method, rank=4, max_steps=2, batch=16).fit(SIGNALS, LABELS, SUBJECTS)
@@ -188,16 +181,14 @@ def test_a_base_with_a_stem_takes_physical_units(
   np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), adapted.predict_proba(SIGNALS))
 
 
-def test_a_base_without_a_stem_takes_normalized_windows(fitted: Recognizer):
+def test_a_base_without_a_stem_takes_normalized_windows(fitted):
   deviation = fitted.adapter_.card.normalizer.deviation
   assert deviation[0] != 9.80665
   assert 'lora/encoder/embed/a' in fitted.adapter_.variables
 
 
 @pytest.mark.slow
-def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(
-  drawn: Callable[..., Any], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(drawn, tmp_path, monkeypatch):
   init = Classify.init  # of this size, its compilation takes seconds
   monkeypatch.setattr(Classify, 'init', lambda self, key: drawn(functools.partial(init, self)))
   without_gyro = SIGNALS.copy()
@@ -217,7 +208,7 @@ def test_from_scratch_the_default_model_with_its_stem_learns_and_is_saved(
 
 
 @pytest.mark.slow
-def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted: Recognizer):
+def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted):
   g_per_unit = np.array([9.81] * 3 + [1.0] * 3)
   to_m_s2 = FunctionTransformer(lambda signals: signals * g_per_unit)
   scores = cross_val_score(
@@ -233,7 +224,7 @@ def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted: Recognizer):
   assert scores.min() > 0.6
 
 
-def test_labels_and_parameters_may_be_numpy_numbers(unfitted: Recognizer, tmp_path: pathlib.Path):
+def test_labels_and_parameters_may_be_numpy_numbers(unfitted, tmp_path):
   numbers = np.unique(LABELS, return_inverse=True)[1] * 10
   recognizer = unfitted.adapt(SIGNALS, numbers, max_steps=np.int64(2), rank=np.int64(4))
   assert set(recognizer.predict(SIGNALS)) <= {0, 10, 20}
@@ -258,7 +249,7 @@ _NOT_FINITE[4, :, 0] = np.inf
     (_NOT_FINITE, '2 of 72 windows'),
   ],
 )
-def test_arrays_that_are_no_windows_are_errors(fitted: Recognizer, signals: Any, message: str):
+def test_arrays_that_are_no_windows_are_errors(fitted, signals, message):
   with pytest.raises(UserError, match=message):
     fitted.predict(signals)
   with pytest.raises(UserError, match=message):
@@ -285,9 +276,7 @@ def test_arrays_that_are_no_windows_are_errors(fitted: Recognizer, signals: Any,
     ({'learning_rate': -1.0}, LABELS, None, 'learning_rate is -1.0'),
   ],
 )
-def test_invalid_arguments_of_a_fit_are_named(
-  unfitted: Recognizer, parameters: dict[str, Any], labels: Any, groups: Any, message: str
-):
+def test_invalid_arguments_of_a_fit_are_named(unfitted, parameters, labels, groups, message):
   with pytest.raises(UserError, match=message):
     unfitted.adapt(SIGNALS, labels, groups, **parameters)
 
@@ -307,7 +296,7 @@ def test_the_package_exports_it_and_imports_nothing_heavy():
     _ = har_jax.Recogniser
 
 
-def test_windows_of_a_recording_are_answered_together(fitted: Recognizer):
+def test_windows_of_a_recording_are_answered_together(fitted):
   recordings = np.arange(len(SIGNALS)) % 2
   together = fitted.predict_recordings(SIGNALS, recordings)
   probabilities, class_logits = fitted.predict_proba(SIGNALS), fitted.class_logits
@@ -322,7 +311,7 @@ def test_windows_of_a_recording_are_answered_together(fitted: Recognizer):
     fitted.predict_recordings(SIGNALS, [0, 1])
 
 
-def test_a_card_has_the_mean_logits_of_the_training_windows(fitted: Recognizer):
+def test_a_card_has_the_mean_logits_of_the_training_windows(fitted):
   means = [fitted._logits(SIGNALS[fitted.classes_[k] == LABELS]).mean(axis=0) for k in range(3)]
   is_close = np.abs(np.array(fitted.adapter_.card.class_logits) - means) < 2  # a subject was held out
   assert is_close.all()

@@ -1,7 +1,6 @@
 """The head for a whole recording, without labels."""
 
 import dataclasses
-import pathlib
 
 import jax
 import numpy as np
@@ -91,7 +90,7 @@ def test_parts_of_a_recording_are_the_recording():
   np.testing.assert_allclose(joined, features_of(windows, labels == WALKING), atol=1e-5)
 
 
-def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
+def test_it_tells_apart_what_the_encoder_does_not(head, unseen):
   windows, encoder = unseen
   combined = head.combine(encoder, relative_features.describe(windows, 50), CLASSES)
   _, labels = recording(np.random.default_rng(9), np.eye(3))
@@ -101,7 +100,7 @@ def test_it_tells_apart_what_the_encoder_does_not(head: RecordingHead, unseen):
   np.testing.assert_array_equal(combined[:, 3], encoder[:, 3])  # what it does not know, it leaves
 
 
-def test_without_walking_the_encoder_answers(head: RecordingHead, unseen):
+def test_without_walking_the_encoder_answers(head, unseen):
   windows, encoder = unseen
   still = encoder.argmax(axis=1) != 0
   combined = head.combine(encoder[still], relative_features.describe(windows[still], 50), CLASSES)
@@ -149,7 +148,7 @@ def base() -> files.Base:
   return files.make_base(held, {'model': config_fields.to_json(model), 'classes': list(CLASSES)})
 
 
-def test_a_saved_head_predicts_the_same(head: RecordingHead, base: files.Base, tmp_path: pathlib.Path):
+def test_a_saved_head_predicts_the_same(head, base, tmp_path):
   assert recording_head.load(tmp_path, base) is None
   recording_head.save(tmp_path, head, base=base.checksum)
   loaded = recording_head.load(tmp_path, base)
@@ -167,9 +166,7 @@ def test_a_saved_head_predicts_the_same(head: RecordingHead, base: files.Base, t
     ({'mean': np.zeros(3), 'scale': np.zeros(3)}, None, r'mean: expected float32\[\d+\], found float32\[3\]'),
   ],
 )
-def test_a_head_of_another_base_is_refused(
-  head: RecordingHead, base: files.Base, tmp_path: pathlib.Path, changed: dict, checksum: str, message: str
-):
+def test_a_head_of_another_base_is_refused(head, base, tmp_path, changed, checksum, message):
   recording_head.save(tmp_path, dataclasses.replace(head, **changed), base=checksum or base.checksum)
   with pytest.raises(UserError, match=message):
     recording_head.load(tmp_path, base)
@@ -196,7 +193,7 @@ def _predicted(head: RecordingHead, **signals: np.ndarray) -> timeline.Predictio
   return timeline.predict(recognizer, reading, progress=False)
 
 
-def test_a_recording_is_compared_with_its_walking_if_it_has_some(head: RecordingHead):
+def test_a_recording_is_compared_with_its_walking_if_it_has_some(head):
   rng = np.random.default_rng(5)
   windows, labels = recording(rng, random_rotation(rng), each=20)
   predictions = _predicted(head, day=windows.reshape(-1, 6))
@@ -210,7 +207,7 @@ def test_a_recording_is_compared_with_its_walking_if_it_has_some(head: Recording
   assert set(still.probabilities.argmax(axis=1)) == {3}
 
 
-def test_files_of_several_people_are_not_compared_with_each_others_walking(head: RecordingHead):
+def test_files_of_several_people_are_not_compared_with_each_others_walking(head):
   rng = np.random.default_rng(5)
   one, other = (recording(rng, rotation, each=20) for rotation in (np.eye(3), random_rotation(rng)))
   ana, ben = (windows.reshape(-1, 6) for windows, _ in (one, other))
@@ -220,7 +217,7 @@ def test_files_of_several_people_are_not_compared_with_each_others_walking(head:
   assert alone.pooled_files == 0
 
 
-def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(head: RecordingHead):
+def test_a_file_without_walking_is_compared_with_that_of_all_and_this_is_said(head):
   rng = np.random.default_rng(5)
   windows, labels = recording(rng, random_rotation(rng), each=20)
   walk, rest = (windows[kept].reshape(-1, 6) for kept in (labels == WALKING, labels != WALKING))

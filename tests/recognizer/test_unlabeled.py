@@ -9,12 +9,11 @@ from labeled_windows import LABELS, SIGNALS, SUBJECTS
 from har_jax import records
 from har_jax.errors import UserError
 from har_jax.recognizer import fitting
-from har_jax.recognizer.recognizer import Recognizer
 
 pytestmark = pytest.mark.slow
 
 
-def test_unlabeled_windows_train_with_the_teachers_labels(unfitted: Recognizer, monkeypatch):
+def test_unlabeled_windows_train_with_the_teachers_labels(unfitted, monkeypatch):
   trained_on: list[dict] = []
   train = fitting.Fit._on
 
@@ -39,9 +38,7 @@ def test_unlabeled_windows_train_with_the_teachers_labels(unfitted: Recognizer, 
 
 
 @pytest.mark.parametrize(('after', 'kept'), [(0.4, False), (0.5, True)])
-def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(
-  unfitted: Recognizer, monkeypatch, after: float, kept: bool
-):
+def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(unfitted, monkeypatch, after, kept):
   scores = iter([0.5, after])
   train = fitting.Fit._on
 
@@ -59,7 +56,7 @@ def test_a_student_is_kept_unless_it_is_worse_on_the_held_out_windows(
   assert card.metrics['validation']['macro_f1'] == 0.5
 
 
-def test_unlabeled_windows_of_another_shape_are_refused_before_training(unfitted: Recognizer, monkeypatch):
+def test_unlabeled_windows_of_another_shape_are_refused_before_training(unfitted, monkeypatch):
   monkeypatch.setattr(fitting.Fit, 'labeled', lambda self: pytest.fail('trained'))
   with pytest.raises(UserError, match=r'the windows are \[2, 100, 6\]'):
     unfitted.adapt(SIGNALS, LABELS, unlabeled=np.zeros((2, 100, 6)))

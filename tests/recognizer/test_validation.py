@@ -1,7 +1,5 @@
 """Arrays that a caller passes are checked, and errors give the value found."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -29,7 +27,7 @@ def test_windows_are_converted_to_float32():
     (_NOT_FINITE, '2 of 4 windows'),
   ],
 )
-def test_arrays_that_are_not_windows_are_errors(windows: np.ndarray, message: str):
+def test_arrays_that_are_not_windows_are_errors(windows, message):
   with pytest.raises(UserError, match=message):
     check_windows(windows, DEFAULT_WINDOWING)
 
@@ -45,7 +43,7 @@ def test_labels_are_indices_of_the_sorted_classes():
   ('labels', 'message'),
   [(['a'], r'\[1\] for 2'), (['a', 'a'], "'a'"), ([1.0, np.nan], 'nan'), ([None, 'a'], 'None')],
 )
-def test_invalid_labels_are_errors(labels: list, message: str):
+def test_invalid_labels_are_errors(labels, message):
   with pytest.raises(UserError, match=message):
     check_labels(labels, 2)
 
@@ -66,7 +64,7 @@ def test_a_held_out_mask_must_leave_every_class():
 @pytest.mark.parametrize(
   ('groups', 'indices'), [(None, None), (['b', 'a', 'b'], [1, 0, 1]), ([7, 9, 7], [0, 1, 0])]
 )
-def test_groups_are_encoded_as_indices(groups: Any, indices: list[int] | None):
+def test_groups_are_encoded_as_indices(groups, indices):
   encoded = encode_groups(groups, 3)
   assert (None if encoded is None else encoded.tolist()) == indices
 

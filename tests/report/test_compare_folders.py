@@ -19,7 +19,7 @@ def _frame(
   return frame.from_rows(made_results.row(each, 'x') for each in made)
 
 
-def test_the_flags_that_differ_and_the_paired_difference_are_shown(result: Callable):
+def test_the_flags_that_differ_and_the_paired_difference_are_shown(result):
   folders = {
     'runs/rank8': _frame(result, {0: 0.80, 1: 0.90}, lora_rank=8),
     'runs/rank32': _frame(result, {0: 0.84, 1: 0.89, 2: 0.1}, lora_rank=32),
@@ -39,7 +39,7 @@ def test_the_flags_that_differ_and_the_paired_difference_are_shown(result: Calla
   assert not figures.notes
 
 
-def test_equal_settings_and_rows_of_one_folder_are_said(result: Callable):
+def test_equal_settings_and_rows_of_one_folder_are_said(result):
   both = _frame(result, {0: 0.8})
   more = frame.pd.concat([both, _frame(result, {0: 0.7}, method='full')])
   _, settings, figures = compare.sections({'a': both, 'b': more})
@@ -48,13 +48,13 @@ def test_equal_settings_and_rows_of_one_folder_are_said(result: Callable):
   assert figures.notes == ['1 rows are left out: one folder has them alone.']
 
 
-def test_a_hyperparameter_that_differs_within_a_folder_is_a_column(result: Callable):
+def test_a_hyperparameter_that_differs_within_a_folder_is_a_column(result):
   budgets = frame.pd.concat([_frame(result, {0: 0.8}, label_budget=each) for each in ('0.7', '10/class')])
   *_, figures = compare.sections({'a': budgets, 'b': budgets})
   assert list(figures.table['label_budget']) == ['0.7', '10/class']
 
 
-def test_other_splits_are_said(result: Callable):
+def test_other_splits_are_said(result):
   folders = {name: _frame(result, {0: 0.8}, split=name) for name in ('subject', 'window')}
   assert any('splits differ' in note for note in compare.sections(folders)[2].notes)
 
@@ -67,7 +67,7 @@ def folders(tmp_path: pathlib.Path, result: Callable) -> list[str]:
   return [str(tmp_path / name) for name in 'ab']
 
 
-def test_the_command_prints_a_comparison_and_writes_nothing(folders: list[str], tmp_path: pathlib.Path):
+def test_the_command_prints_a_comparison_and_writes_nothing(folders, tmp_path):
   code, out, err = run_in_process('report', *folders)
   assert (code, err) == (0, '')
   assert 'lora_rank' in out
@@ -78,12 +78,12 @@ def test_the_command_prints_a_comparison_and_writes_nothing(folders: list[str], 
 @pytest.mark.parametrize(
   ('arguments', 'message'), [(['--html'], '--html needs one folder'), (['--out=x'], '--out needs one folder')]
 )
-def test_what_needs_one_folder_refuses_two(folders: list[str], arguments: list[str], message: str):
+def test_what_needs_one_folder_refuses_two(folders, arguments, message):
   code, _, err = run_in_process('report', *folders, *arguments)
   assert (code, message in err) == (1, True)
 
 
-def test_a_folder_given_twice_is_an_error(folders: list[str]):
+def test_a_folder_given_twice_is_an_error(folders):
   code, _, err = run_in_process('report', folders[0], folders[0])
   assert (code, 'give each folder once' in err) == (1, True)
 

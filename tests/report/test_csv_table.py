@@ -1,7 +1,5 @@
 """Tables in CSV: what is written is read, and a table that is cut off is refused."""
 
-import pathlib
-
 import pandas as pd
 import pytest
 
@@ -18,12 +16,12 @@ _FRAME = pd.DataFrame(
 _TYPES = {'rank': 'Int64', 'score': float}
 
 
-def test_a_table_reads_back_as_it_was_written(tmp_path: pathlib.Path):
+def test_a_table_reads_back_as_it_was_written(tmp_path):
   csv_table.write(_FRAME, tmp_path / 'a.csv')
   pd.testing.assert_frame_equal(csv_table.read(tmp_path / 'a.csv', _TYPES), _FRAME)
 
 
-def test_a_table_that_is_cut_off_is_refused(tmp_path: pathlib.Path):
+def test_a_table_that_is_cut_off_is_refused(tmp_path):
   path = tmp_path / 'a.csv'
   csv_table.write(_FRAME[:3], path)
   whole = path.read_bytes()
@@ -34,7 +32,7 @@ def test_a_table_that_is_cut_off_is_refused(tmp_path: pathlib.Path):
         csv_table.read(path, _TYPES)
 
 
-def test_a_cell_that_is_no_number_is_refused(tmp_path: pathlib.Path):
+def test_a_cell_that_is_no_number_is_refused(tmp_path):
   path = tmp_path / 'a.csv'
   csv_table.write(_FRAME, path)
   path.write_text(path.read_text().replace('3.0', '3.x'))
@@ -42,6 +40,6 @@ def test_a_cell_that_is_no_number_is_refused(tmp_path: pathlib.Path):
     csv_table.read(path, _TYPES)
 
 
-def test_the_checksums_of_an_older_table_are_left_out(tmp_path: pathlib.Path):
+def test_the_checksums_of_an_older_table_are_left_out(tmp_path):
   (tmp_path / 'a.csv').write_text('name,sum_163122ee\na,22dd8dfe\n')
   assert csv_table.read(tmp_path / 'a.csv').to_dict('records') == [{'name': 'a'}]

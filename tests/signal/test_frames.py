@@ -24,7 +24,7 @@ def test_each_sensor_may_have_axes_of_its_own():
 
 
 @pytest.mark.parametrize('text', ['x,y,z', '-x,-y,-z', 'z,x,y', '-x,y,z,x,y,-z'])
-def test_a_frame_is_written_as_it_is_read(text: str):
+def test_a_frame_is_written_as_it_is_read(text):
   assert str(frames.parse(text)) == text
 
 
@@ -35,7 +35,7 @@ def test_one_frame_after_another_is_both():
 
 
 @pytest.mark.parametrize('text', ['', 'flipped', 'x,y', 'x,x,z', 'x,y,w', '--x,y,z', 'x,y,z,x'])
-def test_what_is_no_frame_is_named(text: str):
+def test_what_is_no_frame_is_named(text):
   with pytest.raises(UserError, match='the frame'):
     frames.parse(text)
 
@@ -49,7 +49,7 @@ def _checked(frame: str) -> gyro_agreement.Agreement:
 
 
 @pytest.mark.parametrize('frame', ['as_is', 'flip', 'y,x,z', '-x,-y,z'])
-def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame: str):
+def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame):
   assert _checked(frame) == (None, True, False)
 
 
@@ -62,7 +62,7 @@ def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame: str):
     ('z,x,y,x,y,z', 'z,x,y'),
   ],
 )
-def test_axes_of_one_sensor_are_named(frame: str, gyro: str):
+def test_axes_of_one_sensor_are_named(frame, gyro):
   agreement = _checked(frame)
   assert agreement.gyro is not None
   assert agreement.is_unique
@@ -105,7 +105,7 @@ def test_a_recording_is_compared_with_the_axes_of_training():
 
 
 @pytest.mark.parametrize('rate_hz', [25, 100])
-def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz: int):
+def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz):
   signals, _ = worn_device.windows(0)
   signals = signals[:, ::2] if rate_hz == 25 else signals.repeat(2, axis=1)
   assert gyro_agreement.check(signals, rate_hz).gyro is None

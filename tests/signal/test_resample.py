@@ -241,7 +241,7 @@ def test_a_time_that_falls_is_an_error_of_the_reader():
 
 
 @pytest.mark.parametrize('rate_hz', [20, 25, 100])
-def test_samples_at_the_rate_of_windows_come_through_bit_for_bit(rate_hz: int):
+def test_samples_at_the_rate_of_windows_come_through_bit_for_bit(rate_hz):
   rng = np.random.default_rng(0)
   acc, gyro = rng.normal(0, 9, (2, 1000, 3)).astype(np.float32)
   recording = _recording(regular(acc, rate_hz), regular(gyro, rate_hz))

@@ -26,7 +26,7 @@ def test_bias_and_gain_of_six_sides_are_recovered():
 
 
 @pytest.mark.parametrize('missing', range(6))
-def test_fewer_directions_are_left_alone(missing: int):
+def test_fewer_directions_are_left_alone(missing):
   means = _measure(np.delete(SIDES, missing, axis=0))
   assert still.count_directions(means) == 5
   assert still.calibrate(means) is None

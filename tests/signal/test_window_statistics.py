@@ -60,7 +60,7 @@ def test_the_norm_is_that_of_three_axes():
   assert (found['mean, acc norm'], found['mean, gyro norm']) == (7, 1)
 
 
-def test_statistics_are_of_each_window_alone(monkeypatch: pytest.MonkeyPatch):
+def test_statistics_are_of_each_window_alone(monkeypatch):
   windows = np.random.default_rng(0).standard_normal((5, 128, 6)).astype(np.float32)
   whole = statistics.window_statistics(windows, 50)
   assert whole.shape == (5, len(statistics.NAMES))
@@ -70,7 +70,7 @@ def test_statistics_are_of_each_window_alone(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize('samples', [128, 50])
-def test_jax_gives_the_statistics_of_numpy(samples: int):
+def test_jax_gives_the_statistics_of_numpy(samples):
   windows = np.random.default_rng(0).normal(3, 2, (6, samples, 6)).astype(np.float32)
   windows[0, :, 3:] = 0  # no gyroscope
   windows[1] = windows[1, :1]  # nothing moves

@@ -1,21 +1,18 @@
 """The addition to an output layer: its input, its optimum, and the adapter that holds it."""
 
 import copy
-from collections.abc import Callable
 
 import jax
 import numpy as np
 import pytest
 from scipy import special
 
-from har_jax import config
 from har_jax.errors import UserError
-from har_jax.recognizer.recognizer import Recognizer
 from har_jax.stream import head_update
 from har_jax.train.objective import Classify
 
 
-def test_the_last_hidden_layer_gives_the_logits(drawn: Callable, tiny: config.Model):
+def test_the_last_hidden_layer_gives_the_logits(drawn, tiny):
   objective = Classify(tiny, 3)
   variables = drawn(objective.init)
   batch = {'signal': np.random.default_rng(0).standard_normal((4, 128, 6), np.float32)}
@@ -44,7 +41,7 @@ def test_windows_that_have_their_targets_change_nothing():
   assert not head_update.fit(hidden, logits, special.softmax(logits, axis=1), penalty=1.0).any()
 
 
-def test_an_output_layer_that_is_no_plain_sum_is_refused(fitted: Recognizer):
+def test_an_output_layer_that_is_no_plain_sum_is_refused(fitted):
   packed = copy.copy(fitted)
   packed.variables_ = fitted.variables_ | {'nf4/head/dense_1/codes': np.zeros(3)}
   with pytest.raises(UserError, match='the output layer has nf4; adapt without `head`'):

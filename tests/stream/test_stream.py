@@ -48,7 +48,7 @@ def _offline(
 
 
 @pytest.mark.parametrize('size', [1, 7, 64, 1000])
-def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer: Recognizer, size: int):
+def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer, size):
   signal = _signal(700)
   stream = Stream(recognizer, mean_bout_s=0)
   predictions = [each for begin in range(0, 700, size) for each in stream.push(signal[begin : begin + size])]
@@ -60,7 +60,7 @@ def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer: Reco
   assert {each.activity for each in predictions} <= set(recognizer.classes_)
 
 
-def test_the_last_prediction_is_that_of_the_timeline(recognizer: Recognizer):
+def test_the_last_prediction_is_that_of_the_timeline(recognizer):
   signal = _signal(700)
   *_, last = Stream(recognizer, mean_bout_s=20.0).push(signal)
   _, probabilities = _offline(recognizer, signal, np.arange(700) / 50)
@@ -70,7 +70,7 @@ def test_the_last_prediction_is_that_of_the_timeline(recognizer: Recognizer):
   assert last.confidence != pytest.approx(probabilities[-1].max(), abs=1e-3)
 
 
-def test_a_prediction_comes_with_the_last_sample_of_its_window(recognizer: Recognizer):
+def test_a_prediction_comes_with_the_last_sample_of_its_window(recognizer):
   stream, signal = Stream(recognizer, hop_s=0.5), _signal(153)
   assert stream.push(signal[:127]) == []
   ((start_s, activity, confidence),) = stream.push(signal[127:128])
@@ -80,9 +80,7 @@ def test_a_prediction_comes_with_the_last_sample_of_its_window(recognizer: Recog
 
 
 @pytest.mark.parametrize(('rate_hz', 'jitter_s'), [(100.0, 0.0), (33.0, 0.0), (50.0, 0.004)])
-def test_other_rates_are_resampled_to_50_hz(
-  recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, rate_hz: float, jitter_s: float
-):
+def test_other_rates_are_resampled_to_50_hz(recognizer, monkeypatch, rate_hz, jitter_s):
   samples = round(12 * rate_hz)
   time_s = np.arange(samples) / rate_hz
   time_s[1:-1] += np.random.default_rng(0).uniform(-jitter_s, jitter_s, samples - 2)
@@ -109,7 +107,7 @@ def test_other_rates_are_resampled_to_50_hz(
   assert np.abs(errors).max() < 0.3 * 3  # at the ends of a window
 
 
-def test_a_new_window_starts_after_a_gap(recognizer: Recognizer):
+def test_a_new_window_starts_after_a_gap(recognizer):
   signal = _signal(500)
   time_s = np.arange(500) / 50 + np.where(np.arange(500) < 190, 0.0, 3.0)
   stream = Stream(recognizer)
@@ -120,7 +118,7 @@ def test_a_new_window_starts_after_a_gap(recognizer: Recognizer):
   assert predictions[1:] == Stream(recognizer).push(signal[190:], time_s[190:])
 
 
-def test_missing_samples_are_interpolated(recognizer: Recognizer):
+def test_missing_samples_are_interpolated(recognizer):
   signal = _signal(128)
   signal[50:53] = np.nan
   (prediction,) = Stream(recognizer).push(signal)
@@ -128,14 +126,14 @@ def test_missing_samples_are_interpolated(recognizer: Recognizer):
   assert np.isfinite(prediction.confidence)
 
 
-def test_it_keeps_three_seconds_of_samples(recognizer: Recognizer):
+def test_it_keeps_three_seconds_of_samples(recognizer):
   stream = Stream(recognizer, hop_s=10.0)
   for _ in range(30):
     stream.push(_signal(100))
   assert len(stream._time_s) <= 50 * 3.1
 
 
-def test_it_compiles_once_and_runs_one_window_per_prediction(recognizer: Recognizer):
+def test_it_compiles_once_and_runs_one_window_per_prediction(recognizer):
   stream, signal = Stream(recognizer, hop_s=0.02), _signal(228)
   program, shapes = stream._program, []
   compiled = program._cache_size()
@@ -150,7 +148,7 @@ def test_it_compiles_once_and_runs_one_window_per_prediction(recognizer: Recogni
   assert program._cache_size() == compiled
 
 
-def test_a_later_calibration_takes_effect(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+def test_a_later_calibration_takes_effect(recognizer, monkeypatch):
   stream, signal = Stream(recognizer), _signal(228)
   (before,) = stream.push(signal[:128])
   monkeypatch.setattr(recognizer.adapter_.card, 'temperature', 50.0)
@@ -171,14 +169,12 @@ def test_a_later_calibration_takes_effect(recognizer: Recognizer, monkeypatch: p
     ({'samples': np.zeros((2, 6)), 'time_s': [1.0, 0.0]}, 'time_s decreases'),
   ],
 )
-def test_arrays_that_are_no_samples_are_errors(
-  recognizer: Recognizer, arguments: dict[str, Any], message: str
-):
+def test_arrays_that_are_no_samples_are_errors(recognizer, arguments, message):
   with pytest.raises(UserError, match=message):
     Stream(recognizer).push(**arguments)
 
 
-def test_arguments_out_of_range_are_errors(recognizer: Recognizer):
+def test_arguments_out_of_range_are_errors(recognizer):
   with pytest.raises(UserError, match=r'hop_s is 0\.001'):
     Stream(recognizer, hop_s=0.001)
   with pytest.raises(UserError, match=r'mean_bout_s is -1'):

@@ -1,8 +1,5 @@
 """A user's corrections change a stream's answers, spare the others, and can be taken back."""
 
-import pathlib
-from typing import Any
-
 import numpy as np
 import pytest
 from labeled_windows import LABELS, SIGNALS
@@ -35,7 +32,7 @@ def _answers(predictions: list[Prediction]) -> list[str]:
   return [each.activity for each in predictions]
 
 
-def test_a_correction_changes_the_answer_for_such_windows_and_no_other(stream: Stream):
+def test_a_correction_changes_the_answer_for_such_windows_and_no_other(stream):
   day = _of(*_DAY)
   assert _answers(stream.push(day)) == [*_DAY]  # as fitted
   corrected = Stream(stream._recognizer, hop_s=_HOP_S, mean_bout_s=0)
@@ -45,7 +42,7 @@ def test_a_correction_changes_the_answer_for_such_windows_and_no_other(stream: S
   assert _answers(corrected.push(day)) == [*('lying', 'still', 'still') * 6]
 
 
-def test_the_next_prediction_starts_from_the_corrected_activity(fitted: Recognizer):
+def test_the_next_prediction_starts_from_the_corrected_activity(fitted):
   plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=1000.0) for _ in range(2))
   for each in (plain, corrected):
     each.push(_of('still', 'still'))
@@ -57,7 +54,7 @@ def test_the_next_prediction_starts_from_the_corrected_activity(fitted: Recogniz
   assert next_one.confidence > 0.99
 
 
-def test_a_correction_that_was_taken_back_leaves_no_trace(fitted: Recognizer):
+def test_a_correction_that_was_taken_back_leaves_no_trace(fitted):
   plain, corrected = (Stream(fitted, hop_s=_HOP_S, mean_bout_s=5.0) for _ in range(2))
   parts = [_of(*_DAY), _of(*_DAY[::-1]), _of('still', *_DAY), _of(*_DAY)]
   assert plain.push(parts[0]) == corrected.push(parts[0])
@@ -74,7 +71,7 @@ def test_a_correction_that_was_taken_back_leaves_no_trace(fitted: Recognizer):
   assert plain.push(parts[3]) == corrected.push(parts[3])
 
 
-def test_a_window_that_was_corrected_twice_has_the_later_label(fitted: Recognizer, stream: Stream):
+def test_a_window_that_was_corrected_twice_has_the_later_label(fitted, stream):
   once = Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
   for each in (stream, once):
     each.push(_of('walking', 'walking'))
@@ -85,9 +82,7 @@ def test_a_window_that_was_corrected_twice_has_the_later_label(fitted: Recognize
 
 
 @pytest.mark.parametrize('method', ['lora', pytest.param('qlora', marks=pytest.mark.slow)])
-def test_the_saved_recognizer_predicts_as_the_stream(
-  unfitted: Recognizer, fitted: Recognizer, tmp_path: pathlib.Path, method: str
-):
+def test_the_saved_recognizer_predicts_as_the_stream(unfitted, fitted, tmp_path, method):
   adapted = fitted if method == 'lora' else unfitted.adapt(SIGNALS, LABELS, method=method, max_steps=1)
   stream = Stream(adapted, hop_s=_HOP_S, mean_bout_s=0)
   stream.push(_of(*_DAY))
@@ -109,7 +104,7 @@ def test_the_saved_recognizer_predicts_as_the_stream(
   assert later.to_recognizer().adapter_.card.corrections == 2
 
 
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch):
+def test_what_is_kept_is_bounded(monkeypatch):
   monkeypatch.setattr(corrections, 'MOST_CORRECTIONS', 3)
   corrected, rng = CorrectedFilter(Chain(5.0, 0.5, 2.56), 4, 3, replayed=5), np.random.default_rng(0)
   for number in range(300):
@@ -175,9 +170,7 @@ def test_a_replayed_window_keeps_the_answer_of_its_time():
     ('still', {'seconds': float('nan')}, 'seconds is nan'),
   ],
 )
-def test_corrections_that_make_no_sense_are_refused(
-  stream: Stream, activity: Any, arguments: dict[str, Any], message: str
-):
+def test_corrections_that_make_no_sense_are_refused(stream, activity, arguments, message):
   with pytest.raises(UserError, match='no window to correct yet'):
     stream.correct('still')
   stream.push(_of('still'))
@@ -188,7 +181,7 @@ def test_corrections_that_make_no_sense_are_refused(
     stream.undo()
 
 
-def test_numbers_get_no_name_beside_them(fitted: Recognizer):
+def test_numbers_get_no_name_beside_them(fitted):
   _, numbers = np.unique(LABELS, return_inverse=True)
   stream = Stream(fitted.adapt(SIGNALS, numbers, max_steps=1), hop_s=_HOP_S)
   stream.push(_of('lying', 'still'))
@@ -197,7 +190,7 @@ def test_numbers_get_no_name_beside_them(fitted: Recognizer):
 
 
 @pytest.mark.slow
-def test_a_correction_can_add_an_activity_and_be_taken_back(fitted: Recognizer, tmp_path: pathlib.Path):
+def test_a_correction_can_add_an_activity_and_be_taken_back(fitted, tmp_path):
   known = np.isin(LABELS, ['lying', 'still'])
   two = fitted.adapt(SIGNALS[known], LABELS[known])
   plain, stream = (Stream(two, hop_s=_HOP_S, mean_bout_s=0) for _ in range(2))

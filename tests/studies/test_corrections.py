@@ -32,7 +32,7 @@ def _person(label: np.ndarray) -> Windows:
   return Windows(start_s, label, hidden, np.tile([1.0, 0.0], (len(label), 1)), start_s >= 3600)
 
 
-def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seconds(recognizer: Recognizer):
+def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seconds(recognizer):
   bouts = np.repeat([0, 1, -1, 0, 1], 20)
   people = [_person(np.r_[bouts, bouts]), _person(np.r_[np.repeat([0, 1] * 10, 5), bouts])]
   none, one, many = measure(people, recognizer, (0, 1, 9))
@@ -46,7 +46,7 @@ def test_the_user_corrects_before_the_last_recording_what_was_wrong_for_ten_seco
   assert 0 < one['milliseconds'] <= one['milliseconds_worst']
 
 
-def test_answers_are_those_of_the_calibrated_model(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+def test_answers_are_those_of_the_calibrated_model(recognizer, monkeypatch):
   recognizer.adapter_.card.temperature = 2.0
   temperatures = set()
   update = simulated_user.CorrectedFilter.update
@@ -60,7 +60,7 @@ def test_answers_are_those_of_the_calibrated_model(recognizer: Recognizer, monke
   assert temperatures == {2.0}
 
 
-def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer: Recognizer):
+def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer):
   person = _person(np.repeat([0, 1, -1, 0, 1] * 2, 20))
   lacking = without(person, 1)
   assert lacking.label.tolist() == person.label.tolist()  # one more than the classes
@@ -71,7 +71,7 @@ def test_a_class_that_a_model_lacks_can_be_added_by_corrections(recognizer: Reco
   assert many['corrected_accuracy'] > 0.9  # a window or two are late
 
 
-def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch: pytest.MonkeyPatch):
+def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch):
   recognizer = Recognizer.load()
   monkeypatch.setattr(
     simulated_user, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11))

@@ -18,7 +18,7 @@ def recordings() -> list:
   return list(corpus_recordings('synth_waist', subjects=5, seconds=20.0))
 
 
-def test_a_day_has_several_activities_and_each_follows_another(recordings: list):
+def test_a_day_has_several_activities_and_each_follows_another(recordings):
   days = decoding.made_up_days(recordings, mean_bout_s=5.0, length_s=100.0, seed=0)
   assert [day.subject for day in days] == ['1', '2', '3', '4', '5']
   for day in days:
@@ -56,7 +56,7 @@ def test_the_filter_knows_earlier_windows_and_no_later_one():
   np.testing.assert_allclose(filtered[-1], chain.smoothed(evidence)[-1])
 
 
-def test_all_decoders_are_measured_on_the_same_windows(recordings: list):
+def test_all_decoders_are_measured_on_the_same_windows(recordings):
   days = decoding.made_up_days(recordings, mean_bout_s=10.0, length_s=60.0, seed=0)
   rows = list(decoding.measure(days, config.Protocol(label_budget='5/class'), 0))
   assert len({(row['part'], row['windows']) for row in rows}) == 2
@@ -64,6 +64,6 @@ def test_all_decoders_are_measured_on_the_same_windows(recordings: list):
   assert counts == {'each window alone': 1, 'average over 10 s': 1, 'filter': 5, 'smoother': 5, 'Viterbi': 5}
 
 
-def test_recordings_of_one_activity_each_are_refused(recordings: list):
+def test_recordings_of_one_activity_each_are_refused(recordings):
   with pytest.raises(UserError, match='each recording has one activity'):
     list(decoding.measure(recordings, config.Protocol(), 0))

@@ -57,7 +57,7 @@ def test_short_hops_change_as_often_as_long_ones():
 
 
 @pytest.mark.parametrize('activities', [2, 5])
-def test_a_hop_is_the_matrix_exponential_of_the_rates(activities: int):
+def test_a_hop_is_the_matrix_exponential_of_the_rates(activities):
   rates = np.full((activities, activities), 1 / (activities - 1) / 7.0)  # a change every 7 s
   np.fill_diagonal(rates, -1 / 7.0)
   before, nothing = np.eye(activities)[0], np.full(activities, 1 / activities)

@@ -1,8 +1,6 @@
 """A check says on one page how good a recording is, with the warnings of `recognize`."""
 
 import json
-import pathlib
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -37,7 +35,7 @@ def day() -> har_jax.Quality:
   return har_jax.check(_frame(DAY, 30.0, len(DAY) - len(WALK)), not_worn_min=1)
 
 
-def test_a_check_tells_coverage_gaps_rates_and_time_worn(day: har_jax.Quality):
+def test_a_check_tells_coverage_gaps_rates_and_time_worn(day):
   row = day.files.iloc[0]
   assert row['minutes'] == pytest.approx(4.0, abs=0.01)
   assert row['coverage'] == pytest.approx(3.5 / 4, abs=0.01)
@@ -47,7 +45,7 @@ def test_a_check_tells_coverage_gaps_rates_and_time_worn(day: har_jax.Quality):
   np.testing.assert_allclose(day.sensors[['rate_hz', 'slowest_hz', 'fastest_hz']].to_numpy(), 50, rtol=0.003)
 
 
-def test_noise_and_directions_are_those_of_the_rest(day: har_jax.Quality):
+def test_noise_and_directions_are_those_of_the_rest(day):
   entries = day.summary['rest']
   assert entries['noise_m_s2'] == pytest.approx(0.02, rel=0.1)
   assert entries['directions'] == 1
@@ -65,7 +63,7 @@ def test_a_device_laid_on_six_sides_is_calibrated():
   assert '; z = (measured -0.100) / 1.0200.' in checked.text
 
 
-def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day: har_jax.Quality):
+def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day):
   assert day.is_good, day.warnings
   assert 'Nothing doubtful' in day.text
   negated = har_jax.check(_frame(DAY * [1, 1, 1, -1, -1, -1]))
@@ -74,7 +72,7 @@ def test_nothing_is_doubtful_in_a_sound_recording_and_a_negated_gyroscope_is(day
   assert 'frame=x,y,z,-x,-y,-z' in negated.text
 
 
-def test_the_command_prints_and_writes_what_python_returns(tmp_path: pathlib.Path, day: har_jax.Quality):
+def test_the_command_prints_and_writes_what_python_returns(tmp_path, day):
   _frame(DAY, 30.0, len(DAY) - len(WALK)).to_csv(tmp_path / 'day.csv', index=False)
   flags = ('--not_worn_min=1', f'--out={tmp_path}/checked')
   code, out, err = run_in_process('check', tmp_path / 'day.csv', *flags)
@@ -91,9 +89,7 @@ def test_the_command_prints_and_writes_what_python_returns(tmp_path: pathlib.Pat
 @pytest.mark.parametrize(
   ('name', 'words'), [('Biceps_1', []), ('Slowwalking_1', []), ('Stairs_down_1', ['7.5 s'])]
 )
-def test_real_exports_are_sound_or_too_short(
-  real_archive: Callable[[str], pathlib.Path], name: str, words: list[str]
-):
+def test_real_exports_are_sound_or_too_short(real_archive, name, words):
   warnings = har_jax.check(real_archive('sensor_logger') / f'sensor_logger_{name}.zip').warnings
   assert len(warnings) == len(words)
   assert all(word in warning for word, warning in zip(words, warnings, strict=True))

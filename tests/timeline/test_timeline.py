@@ -11,7 +11,6 @@ import pytest
 from har_jax import records
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
-from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import Reading
 from har_jax.signal.recording import Recording, Samples, Span
 from har_jax.timeline import (
@@ -123,7 +122,7 @@ def test_a_device_still_for_long_is_not_worn():
 
 
 @pytest.mark.parametrize(('last_start_s', 'activity'), [(57.44, 'not_worn'), (57.43, 'sit')])
-def test_not_worn_counts_from_first_to_last_sample(last_start_s: float, activity: str):
+def test_not_worn_counts_from_first_to_last_sample(last_start_s, activity):
   # 57.44 s and a window of 2.56 s are one minute exactly.
   starts = np.linspace(0, last_start_s, 46)
   (bout,) = _bouts(_predictions([1] * 46, starts=starts, still=[True] * 46), not_worn_min=1.0)
@@ -133,7 +132,7 @@ def test_not_worn_counts_from_first_to_last_sample(last_start_s: float, activity
 @pytest.mark.parametrize(
   'rules', [{'unknown_below': 1.5}, {'mean_bout_s': -1.0}, {'not_worn_min': float('nan')}]
 )
-def test_rules_out_of_range_are_errors(rules: dict[str, float]):
+def test_rules_out_of_range_are_errors(rules):
   (name,) = rules
   with pytest.raises(UserError, match=f'{name} is'):
     Rules(**rules)
@@ -288,7 +287,7 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   assert any(text.startswith('a\ufffd\ufffd[2J<script>\ufffd, ') for text in texts)
 
 
-def test_a_missing_gyroscope_and_an_untrained_head_are_named(fitted: Recognizer):
+def test_a_missing_gyroscope_and_an_untrained_head_are_named(fitted):
   personal = copy.copy(fitted)
   federated = records.Federated(settings={'personal_head': True}, history=[])
   personal.adapter_ = fitted.adapter_.with_card(federated=federated)

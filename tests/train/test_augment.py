@@ -54,7 +54,7 @@ def test_rotation_keeps_lengths_and_angles_within_and_between_sensors():
 
 
 @pytest.mark.parametrize('std_deg', [2.0, 10.0])
-def test_rotation_angles_have_the_configured_standard_deviation(std_deg: float):
+def test_rotation_angles_have_the_configured_standard_deviation(std_deg):
   signal, rotated = _rotated(std_deg)
   angles = [
     Rotation.align_vectors(after.reshape(-1, 3), before.reshape(-1, 3))[0].as_rotvec(degrees=True)
@@ -99,7 +99,7 @@ def _losses(training: config.Training, signal: np.ndarray, origin: tuple[float, 
   [{'circular_shift': True}, {'rotation_std_deg': 5.0}, {'amplitude_std': 0.1}, {'time_warp_std': 0.1}, {}],
   ids=str,
 )
-def test_each_training_step_draws_a_new_augmentation_if_configured(fields: dict[str, Any]):
+def test_each_training_step_draws_a_new_augmentation_if_configured(fields):
   signal = np.tile(np.arange(1, 129, dtype=np.float32)[None, :, None], (1, 1, 6))
   losses = _losses(config.Training(**fields), signal, (0.0, 0.0))
   assert len(set(losses)) > 5 if fields else losses == [1.0] * 8
@@ -160,7 +160,7 @@ def test_no_augmentation_with_a_deviation_of_zero():
 # --- a copy of windows in physical units
 
 
-def test_a_copy_does_not_depend_on_the_number_of_windows(monkeypatch: pytest.MonkeyPatch):
+def test_a_copy_does_not_depend_on_the_number_of_windows(monkeypatch):
   training = config.Experiment().finetune
   monkeypatch.setattr(augment, '_CHUNK', 8)
   windows = np.random.default_rng(0).standard_normal((20, 128, 6)).astype(np.float32)

@@ -58,11 +58,11 @@ def checkpoints(tmp_path: pathlib.Path) -> Checkpoints:
   return Checkpoints(tmp_path / 'checkpoints')
 
 
-def test_an_empty_folder_has_no_newest_state(checkpoints: Checkpoints):
+def test_an_empty_folder_has_no_newest_state(checkpoints):
   assert checkpoints.newest(_state(0), _batches()) is None
 
 
-def test_a_restored_state_and_its_batches_continue(checkpoints: Checkpoints):
+def test_a_restored_state_and_its_batches_continue(checkpoints):
   batches = _batches()
   for _ in range(7):
     next(batches)
@@ -77,12 +77,12 @@ def test_a_restored_state_and_its_batches_continue(checkpoints: Checkpoints):
   np.testing.assert_array_equal([each['signal'] for each in again], rest)
 
 
-def test_each_collection_is_one_item(saved: Checkpoints):
+def test_each_collection_is_one_item(saved):
   items = {path.name for path in (saved.folder / '1').iterdir() if path.is_dir()}
   assert {'params', 'lora', 'batch_stats', 'optimizer', 'data', 'about'} <= items
 
 
-def test_variables_are_restored_without_the_optimizer(saved: Checkpoints):
+def test_variables_are_restored_without_the_optimizer(saved):
   state = _state(1)
   shapes = jax.eval_shape(lambda: state.trainable | state.statistics)
   found = saved.variables(1, shapes)
@@ -95,7 +95,7 @@ def _kept(checkpoints: Checkpoints) -> set[int]:
   return {int(path.name) for path in checkpoints.folder.iterdir() if path.name.isdigit()}
 
 
-def test_the_newest_and_the_best_are_kept(checkpoints: Checkpoints):
+def test_the_newest_and_the_best_are_kept(checkpoints):
   kept = []
   for step, score in enumerate([0.3, 0.2, 0.3, 0.1, 0.2, 0.5], start=1):
     checkpoints.save(_state(step), _batches(), [], score)
@@ -103,7 +103,7 @@ def test_the_newest_and_the_best_are_kept(checkpoints: Checkpoints):
   assert kept == [{1}, {1, 2}, {3}, {3, 4}, {3, 5}, {6}]  # on equal scores the later
 
 
-def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints: Checkpoints):
+def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints):
   checkpoints.save(_state(1), _batches(), [])
   assert _kept(checkpoints) == {1}
   history = [{'step': 2, 'score': -5.0}]
@@ -120,7 +120,7 @@ def test_one_without_a_score_is_kept_while_it_is_the_newest(checkpoints: Checkpo
   assert _kept(checkpoints) == {2, 4}
 
 
-def test_a_save_does_not_poll_for_preemption(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch):
+def test_a_save_does_not_poll_for_preemption(checkpoints, monkeypatch):
   # The loop's `stop` polls JAX with its own count; a poll with another count in between would disturb it.
   polled: list[int] = []
   monkeypatch.setattr(multihost_utils, 'reached_preemption_sync_point', polled.append)
@@ -128,7 +128,7 @@ def test_a_save_does_not_poll_for_preemption(checkpoints: Checkpoints, monkeypat
   assert not polled
 
 
-def test_restored_arrays_are_on_one_device(saved: Checkpoints):
+def test_restored_arrays_are_on_one_device(saved):
   found = saved.newest(_state(0), _batches())
   assert found is not None
   for leaf in jax.tree.leaves(found[0]):
@@ -136,7 +136,7 @@ def test_restored_arrays_are_on_one_device(saved: Checkpoints):
     assert leaf.sharding.device_set == {jax.devices()[0]}
 
 
-def test_a_checkpoint_of_another_model_is_refused_with_the_difference(saved: Checkpoints):
+def test_a_checkpoint_of_another_model_is_refused_with_the_difference(saved):
   for restore in (
     lambda other: saved.newest(other, _batches()),
     lambda other: saved.variables(1, other.trainable | other.statistics),
@@ -147,7 +147,7 @@ def test_a_checkpoint_of_another_model_is_refused_with_the_difference(saved: Che
     assert 'lora' not in str(caught.value)
 
 
-def test_a_deleted_step_is_a_user_error(checkpoints: Checkpoints):
+def test_a_deleted_step_is_a_user_error(checkpoints):
   state = _state(1)
   with pytest.raises(UserError, match=r'step 1;'):
     checkpoints.variables(1, state.trainable | state.statistics)
@@ -162,9 +162,7 @@ def files_stay_small() -> Iterator[None]:
   resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_failed_write_is_a_user_error_and_keeps_the_last_checkpoint(
-  checkpoints: Checkpoints, request: pytest.FixtureRequest
-):
+def test_a_failed_write_is_a_user_error_and_keeps_the_last_checkpoint(checkpoints, request):
   checkpoints.save(_state(1), _batches(), [], 0.0)
   request.getfixturevalue('files_stay_small')
   large = _state(2)
@@ -178,7 +176,7 @@ def test_a_failed_write_is_a_user_error_and_keeps_the_last_checkpoint(
   _assert_same(found[0], _state(1))
 
 
-def test_a_full_disk_is_a_user_error(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_is_a_user_error(checkpoints, monkeypatch):
   def full(*_, **__):
     raise ValueError("RESOURCE_EXHAUSTED: failed to write: No space left on device [os_error_code='28']")
 
@@ -187,9 +185,7 @@ def test_a_full_disk_is_a_user_error(checkpoints: Checkpoints, monkeypatch: pyte
     checkpoints.save(_state(1), _batches(), [], 0.0)
 
 
-def test_too_little_disk_space_is_refused_before_writing(
-  checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
-):
+def test_too_little_disk_space_is_refused_before_writing(checkpoints, monkeypatch):
   checkpoints.save(_state(1), _batches(), [], 0.0)
   usage = types.SimpleNamespace(total=100, used=99, free=1)
   monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
@@ -198,7 +194,7 @@ def test_too_little_disk_space_is_refused_before_writing(
   assert sorted(path.name for path in checkpoints.folder.iterdir()) == ['1']
 
 
-def test_other_value_errors_are_not_user_errors(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch):
+def test_other_value_errors_are_not_user_errors(checkpoints, monkeypatch):
   def wrong(*_, **__):
     raise ValueError('shapes do not match')
 
@@ -207,7 +203,7 @@ def test_other_value_errors_are_not_user_errors(checkpoints: Checkpoints, monkey
     checkpoints.save(_state(1), _batches(), [], 0.0)
 
 
-def test_an_interrupted_save_is_removed(checkpoints: Checkpoints):
+def test_an_interrupted_save_is_removed(checkpoints):
   checkpoints.save(_state(1), _batches(), [], 0.0)
   partial = checkpoints.folder / '2.orbax-checkpoint-tmp'
   partial.mkdir()
@@ -220,7 +216,7 @@ def test_an_interrupted_save_is_removed(checkpoints: Checkpoints):
 
 @pytest.mark.parametrize('is_whole', [True, False])
 def test_what_a_killed_process_had_still_to_delete_is_deleted_when_the_run_goes_on(
-  checkpoints: Checkpoints, tmp_path: pathlib.Path, is_whole: bool
+  checkpoints, tmp_path, is_whole
 ):
   history: list[dict] = []
   for step, score in ((1, 0.9), (2, 0.5), (3, 0.7)):
@@ -257,7 +253,7 @@ def _damage(folder: pathlib.Path, item: str) -> None:
 
 @pytest.mark.parametrize('item', ['about', 'data', 'params', 'optimizer'])
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_next_save(
-  checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture, item: str
+  checkpoints, caplog, item
 ):
   first, second = _two(checkpoints)
   _damage(second, item)
@@ -277,14 +273,14 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_replaced_by_the_
     Checkpoints(checkpoints.folder).variables(1, _state(1).trainable | _state(1).statistics)
 
 
-def test_without_a_whole_checkpoint_there_is_none(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture):
+def test_without_a_whole_checkpoint_there_is_none(checkpoints, caplog):
   for folder in _two(checkpoints):
     _damage(folder, 'about')
   assert Checkpoints(checkpoints.folder).newest(_state(0), _batches()) is None
   assert caplog.text.count('skipped') == 2
 
 
-def test_a_damaged_score_costs_the_score_alone(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture):
+def test_a_damaged_score_costs_the_score_alone(checkpoints, caplog):
   _, second = _two(checkpoints)
   _damage(second, 'metrics')
   found = Checkpoints(checkpoints.folder).newest(_state(0), _batches())
@@ -298,9 +294,7 @@ def _skips_the_newest(checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture
   return found is not None and int(found[0].step) == 1 and f'the sum of {item}' in caplog.text
 
 
-def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(
-  checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
+def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(checkpoints, monkeypatch, caplog):
   checkpoints.save(_state(1), _batches(), [], 0.9)
   true_sum = checksums.hash_arrays
   with monkeypatch.context() as patched:  # as if other arrays had been written
@@ -309,15 +303,13 @@ def test_arrays_that_orbax_takes_for_whole_are_compared_with_their_sum(
   assert _skips_the_newest(checkpoints, caplog, 'batch_stats')
 
 
-def test_the_place_in_the_batches_is_compared_with_its_sum(
-  checkpoints: Checkpoints, caplog: pytest.LogCaptureFixture
-):
+def test_the_place_in_the_batches_is_compared_with_its_sum(checkpoints, caplog):
   _, second = _two(checkpoints)
   path = second / 'data' / 'metadata'
   path.write_text(path.read_text().replace('0', '1'))
   assert _skips_the_newest(checkpoints, caplog, 'data')
 
 
-def test_letters_that_the_locale_does_not_know_are_named(tmp_path: pathlib.Path):
+def test_letters_that_the_locale_does_not_know_are_named(tmp_path):
   with pytest.raises(UserError, match='PYTHONUTF8=1'):
     Checkpoints(tmp_path / 'L\udcc3\udca4ufe')

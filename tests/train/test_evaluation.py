@@ -15,7 +15,7 @@ from har_jax.variables import Variables
 
 
 @pytest.mark.parametrize('size', [1, 256, 257, 600])
-def test_predictions_are_in_the_order_of_the_windows(size: int):
+def test_predictions_are_in_the_order_of_the_windows(size):
   windows = windows_of(2, size)
   kernel = jnp.asarray(np.float32([1, -2, 3]))
   predicted = predict(Line(), {'params/head/kernel': kernel}, windows)
@@ -33,7 +33,7 @@ class _Size(Line):
 
 
 @pytest.mark.parametrize(('count', 'size'), [(1, 64), (64, 64), (65, 256), (300, 256)])
-def test_a_few_windows_are_padded_to_a_small_batch(count: int, size: int):
+def test_a_few_windows_are_padded_to_a_small_batch(count, size):
   assert set(predict(_Size(), {}, windows_of(2, count)).tolist()) == {size}
   assert set(predict(_Size(), {}, windows_of(2, count), sizes=(64,)).tolist()) == {64}
 

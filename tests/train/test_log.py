@@ -6,8 +6,6 @@ import pathlib
 import sys
 import types
 
-import pytest
-
 from har_jax.train.log import Log
 
 
@@ -21,7 +19,7 @@ def _lines(folder: pathlib.Path) -> list[dict]:
   return [json.loads(line) for line in (folder / 'log.jsonl').read_text().splitlines()]
 
 
-def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_steps_and_validations_are_json_lines(tmp_path, monkeypatch):
   clock = itertools.count(10.0, 2.5)
   monkeypatch.setattr('har_jax.train.log.time', types.SimpleNamespace(monotonic=lambda: next(clock)))
   log = _log(tmp_path)
@@ -35,7 +33,7 @@ def test_steps_and_validations_are_json_lines(tmp_path: pathlib.Path, monkeypatc
   assert (first['seconds'], second['seconds']) == (2.5, 5.0)
 
 
-def test_a_long_run_logs_about_a_hundred_losses(tmp_path: pathlib.Path):
+def test_a_long_run_logs_about_a_hundred_losses(tmp_path):
   log = _log(tmp_path, steps=1050)
   for step in range(1, 1051):
     log.step(step, 1.0)
@@ -43,7 +41,7 @@ def test_a_long_run_logs_about_a_hundred_losses(tmp_path: pathlib.Path):
   assert 90 <= len(_lines(tmp_path)) <= 110
 
 
-def test_a_resumed_run_drops_later_damaged_and_incomplete_lines(tmp_path: pathlib.Path):
+def test_a_resumed_run_drops_later_damaged_and_incomplete_lines(tmp_path):
   log = _log(tmp_path)
   for step in range(1, 7):
     log.step(step, float(step))
@@ -62,7 +60,7 @@ def test_a_resumed_run_drops_later_damaged_and_incomplete_lines(tmp_path: pathli
   ]
 
 
-def test_tensorboard_events_are_written(tmp_path: pathlib.Path):
+def test_tensorboard_events_are_written(tmp_path):
   log = _log(tmp_path)
   log.step(1, 0.5)
   log.close()
@@ -70,7 +68,7 @@ def test_tensorboard_events_are_written(tmp_path: pathlib.Path):
   assert b'loss' in events.read_bytes()
 
 
-def test_without_tensorboardx_the_lines_are_written(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_tensorboardx_the_lines_are_written(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'tensorboardX', None)
   log = _log(tmp_path)
   log.step(1, 0.5)
@@ -79,9 +77,7 @@ def test_without_tensorboardx_the_lines_are_written(tmp_path: pathlib.Path, monk
   assert [path.name for path in tmp_path.iterdir()] == ['log.jsonl']
 
 
-def test_the_progress_bar_shows_title_and_rate_and_is_optional(
-  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_progress_bar_shows_title_and_rate_and_is_optional(tmp_path, capsys):
   for progress in (True, False):
     log = _log(tmp_path, progress=progress)
     for step in range(1, 11):
@@ -92,9 +88,7 @@ def test_the_progress_bar_shows_title_and_rate_and_is_optional(
     assert ('w/s' in shown) is progress
 
 
-def test_the_progress_bar_says_compiling_and_leaves_it_out_of_the_rate(
-  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+def test_the_progress_bar_says_compiling_and_leaves_it_out_of_the_rate(tmp_path, capsys, monkeypatch):
   seconds = [1000.0]
   monkeypatch.setattr('tqdm.std.time', lambda: seconds[0])
   log = _log(tmp_path, steps=100, progress=True)
@@ -109,7 +103,7 @@ def test_the_progress_bar_says_compiling_and_leaves_it_out_of_the_rate(
   assert '[00:49<' in last or '[00:50<' in last
 
 
-def test_a_silent_log_writes_and_shows_nothing(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]):
+def test_a_silent_log_writes_and_shows_nothing(tmp_path, capsys):
   log = _log(tmp_path, progress=True, silent=True)
   log.step(1, 0.5)
   log.validation(1, {'macro_f1': 0.1})
@@ -118,9 +112,7 @@ def test_a_silent_log_writes_and_shows_nothing(tmp_path: pathlib.Path, capsys: p
   assert capsys.readouterr() == ('', '')
 
 
-def test_the_bar_tells_what_is_trained_its_step_its_loss_and_its_speed(
-  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_bar_tells_what_is_trained_its_step_its_loss_and_its_speed(tmp_path, capsys):
   log = _log(tmp_path, progress=True)
   log.step(1, 0.5)
   log.step(2, 0.25)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import pathlib
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,27 +20,26 @@ from har_jax import config
 from har_jax.datasets.batches import Batch
 from har_jax.errors import UserError
 from har_jax.train import loop
-from har_jax.train.loop import Trained
 from har_jax.train.run import count_steps
 from har_jax.variables import Variables
 
 
-def test_training_reduces_the_error_and_records_each_validation(trained: Trained):
+def test_training_reduces_the_error_and_records_each_validation(trained):
   assert [entry['step'] for entry in trained.history] == [3, 5, 8, 10, 12]  # ⌈12 i / 5⌉
   assert trained.history[-1]['error'] < trained.history[0]['error']
   assert trained.variables.keys() == {'params/head/kernel', 'batch_stats/mean'}
   assert trained.seconds == trained.history[-1]['seconds'] > 0
 
 
-def test_the_same_arguments_give_the_same_numbers(trained: Trained, tmp_path: pathlib.Path):
+def test_the_same_arguments_give_the_same_numbers(trained, tmp_path):
   assert numbers(train_line(tmp_path)) == numbers(trained)
 
 
-def test_without_a_folder_the_numbers_are_the_same(trained: Trained):
+def test_without_a_folder_the_numbers_are_the_same(trained):
   assert numbers(train_line(None)) == numbers(trained)
 
 
-def test_each_seed_draws_its_own_noise(tmp_path: pathlib.Path):
+def test_each_seed_draws_its_own_noise(tmp_path):
   signal = np.ones((4, 3), np.float32)  # equal windows, so that their order does not matter
   windows = {'signal': signal, 'label': np.zeros(4, np.float32)}  # the gradient comes from the noise only
   training = dataclasses.replace(TRAINING, max_steps=4, num_evals=1)
@@ -74,13 +72,7 @@ def _script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list
   ],
 )
 @pytest.mark.parametrize('has_folder', [True, False])
-def test_with_patience_the_best_validation_is_returned(
-  tmp_path: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-  scores: list[float],
-  best: int,
-  has_folder: bool,
-):
+def test_with_patience_the_best_validation_is_returned(tmp_path, monkeypatch, scores, best, has_folder):
   kernels = _script_scores(monkeypatch, scores)
   trained = train_line(tmp_path if has_folder else None, training=dataclasses.replace(TRAINING, patience=5))
   assert np.asarray(trained.variables['params/head/kernel']).tobytes() == kernels[best]
@@ -88,7 +80,7 @@ def test_with_patience_the_best_validation_is_returned(
   assert len(set(kernels)) == 5
 
 
-def test_without_patience_the_last_step_is_returned(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_patience_the_last_step_is_returned(tmp_path, monkeypatch):
   kernels = _script_scores(monkeypatch, [0.5, 0.4, 0.3, 0.2, 0.1])
   trained = train_line(tmp_path)
   assert np.asarray(trained.variables['params/head/kernel']).tobytes() == kernels[-1]
@@ -103,13 +95,7 @@ def test_without_patience_the_last_step_is_returned(tmp_path: pathlib.Path, monk
     (1, [0.1, 0.5, 0.4, 0.6, 0.9], 3),
   ],
 )
-def test_patience_stops_a_run_early_and_for_good(
-  tmp_path: pathlib.Path,
-  monkeypatch: pytest.MonkeyPatch,
-  patience: int,
-  scores: list[float],
-  validations: int,
-):
+def test_patience_stops_a_run_early_and_for_good(tmp_path, monkeypatch, patience, scores, validations):
   kernels = _script_scores(monkeypatch, scores)
   training = dataclasses.replace(TRAINING, patience=patience)
   trained = train_line(tmp_path, training)
@@ -118,14 +104,14 @@ def test_patience_stops_a_run_early_and_for_good(
   assert len(kernels) == validations
 
 
-def test_a_loss_that_is_not_finite_names_the_step(tmp_path: pathlib.Path):
+def test_a_loss_that_is_not_finite_names_the_step(tmp_path):
   windows = windows_of(0)
   windows['label'][4] = np.inf
   with pytest.raises(UserError, match=r'a line: .* (inf|nan) at step [123];'):
     train_line(tmp_path, windows=windows)
 
 
-def test_the_callers_variables_stay_usable(tmp_path: pathlib.Path):
+def test_the_callers_variables_stay_usable(tmp_path):
   kernel = jnp.zeros(3)  # the step donates its state: without a copy, this would be deleted
   train_line(tmp_path, dataclasses.replace(TRAINING, num_evals=1), trainable={'params/head/kernel': kernel})
   np.testing.assert_array_equal(kernel, np.zeros(3))
@@ -140,11 +126,11 @@ def test_the_callers_variables_stay_usable(tmp_path: pathlib.Path):
     (config.Training(epochs=1.0, batch=64, max_steps=7), 64, 1),
   ],
 )
-def test_the_number_of_steps_by_hand(training: config.Training, windows: int, steps: int):
+def test_the_number_of_steps_by_hand(training, windows, steps):
   assert count_steps(training, windows) == steps
 
 
-def test_more_validations_than_steps_are_one_per_step(tmp_path: pathlib.Path):
+def test_more_validations_than_steps_are_one_per_step(tmp_path):
   trained = train_line(tmp_path, dataclasses.replace(TRAINING, max_steps=3, num_evals=50))
   assert [entry['step'] for entry in trained.history] == [1, 2, 3]
   assert all(math.isfinite(entry['score']) for entry in trained.history)

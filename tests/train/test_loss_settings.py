@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import made_people
@@ -106,17 +105,13 @@ def _pretrain(base: pathlib.Path, windows: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize('train', [_fit, _federate, _continue, _bench, _train_a_run, _pretrain])
-def test_a_hyperparameter_of_the_loss_reaches(
-  train: Callable[[pathlib.Path, pathlib.Path], None], base: pathlib.Path, windows: pathlib.Path
-):
+def test_a_hyperparameter_of_the_loss_reaches(train, base, windows):
   with pytest.raises(_Reached) as reached:
     train(base, windows)
   assert reached.value.args == (0.25,)
 
 
-def test_a_hyperparameter_of_the_loss_is_in_every_stage_and_its_identity(
-  base: pathlib.Path, windows: pathlib.Path
-):
+def test_a_hyperparameter_of_the_loss_is_in_every_stage_and_its_identity(base, windows):
   (spec,) = _study(windows, base, 'lora').runs
   for stage in stages.stages_of(spec):
     assert (stage.name, stage.identity.training.smoothing) == (stage.name, 0.25)  # type: ignore[attr-defined]

@@ -71,7 +71,7 @@ def lora_bytes() -> int:
 
 
 @pytest.mark.parametrize('double', [False, True])
-def test_a_qlora_step_needs_at_most_two_float_kernels_more(lora_bytes: int, double: bool):
+def test_a_qlora_step_needs_at_most_two_float_kernels_more(lora_bytes, double):
   qlora_bytes = _temporary_bytes('qlora', _BASE, batch=64, double=double)
   assert qlora_bytes <= lora_bytes + _two_kernels(_BASE.model)
 

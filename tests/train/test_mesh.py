@@ -175,15 +175,11 @@ def qlora_on_one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarr
   return _run(tmp_path_factory.mktemp('one'), 'qlora')
 
 
-def test_qlora_on_eight_devices_gives_the_numbers_of_one(
-  on_eight: pathlib.Path, qlora_on_one: dict[str, np.ndarray]
-):
+def test_qlora_on_eight_devices_gives_the_numbers_of_one(on_eight, qlora_on_one):
   _assert_equal_numbers('qlora', qlora_on_one, on_eight)
 
 
-def test_contrastive_pretraining_on_eight_devices_gives_the_numbers_of_one(
-  on_eight: pathlib.Path, tmp_path: pathlib.Path
-):
+def test_contrastive_pretraining_on_eight_devices_gives_the_numbers_of_one(on_eight, tmp_path):
   _assert_equal_numbers('contrastive', _run(tmp_path, 'contrastive'), on_eight)
 
 
@@ -197,16 +193,14 @@ def _assert_equal_numbers(name: str, one: dict[str, np.ndarray], folder: pathlib
     np.testing.assert_allclose(eight[entry], one[entry], **_ROUNDING, err_msg=entry)
 
 
-def test_a_run_stopped_on_eight_devices_resumes_on_one(
-  on_eight: pathlib.Path, qlora_on_one: dict[str, np.ndarray]
-):
+def test_a_run_stopped_on_eight_devices_resumes_on_one(on_eight, qlora_on_one):
   assert (on_eight / 'stopped.txt').read_text().endswith('at step 3')
   resumed = _run(on_eight / 'stopped', 'qlora')
   for entry, expected in qlora_on_one.items():
     np.testing.assert_allclose(resumed[entry], expected, **_ROUNDING, err_msg=entry)
 
 
-def test_a_batch_that_devices_cannot_split_is_a_user_error(on_eight: pathlib.Path):
+def test_a_batch_that_devices_cannot_split_is_a_user_error(on_eight):
   message = (on_eight / 'uneven.txt').read_text()
   assert message.startswith('--finetune_batch=12 ')
   assert 'a multiple of 8' in message

@@ -1,7 +1,6 @@
 """The fit of a linear head: against scikit-learn on the same inputs, and as a run that is resumed."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +43,7 @@ def _features(objective: Classify, held: Variables, windows: Batch) -> np.ndarra
   return np.asarray(jax.jit(objective.features)(held, windows['signal']), np.float64)
 
 
-def test_the_heads_input_ends_in_the_statistics_in_physical_units(case: tuple[Classify, Variables, Batch]):
+def test_the_heads_input_ends_in_the_statistics_in_physical_units(case):
   objective, held, windows = case
   features = _features(objective, held, windows)
   physical = windows['signal'] * np.repeat([9.80665, 1.0], 3)
@@ -53,7 +52,7 @@ def test_the_heads_input_ends_in_the_statistics_in_physical_units(case: tuple[Cl
   np.testing.assert_allclose(features[:, -expected.shape[1] :], expected, atol=5e-3)
 
 
-def test_a_fit_is_logistic_regression_on_parts_of_equal_variance(case: tuple[Classify, Variables, Batch]):
+def test_a_fit_is_logistic_regression_on_parts_of_equal_variance(case):
   objective, held, windows = case
   fitted = held | output_layer.fit(objective, held, windows)
   features = _features(objective, held, windows)
@@ -67,9 +66,7 @@ def test_a_fit_is_logistic_regression_on_parts_of_equal_variance(case: tuple[Cla
   assert (found.argmax(axis=1) == windows['label']).mean() > 0.9
 
 
-def test_a_fitted_run_is_resumed_and_stops_when_told(
-  case: tuple[Classify, Variables, Batch], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_fitted_run_is_resumed_and_stops_when_told(case, tmp_path, monkeypatch):
   objective, held, windows = case
   counted, rest = split_statistics(held)
   trainable, frozen = split(rest, lambda path: '/head/' in path)

@@ -33,7 +33,7 @@ def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], j
 
 
 @pytest.mark.parametrize('name', ['full', 'lora', 'qlora', 'pretraining'])
-def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: config.Model, drawn: Draw):
+def test_products_of_a_step_are_bfloat16_and_gradients_float32(name, tiny, drawn):
   if name == 'pretraining':
     objective: Objective = Reconstruct(tiny, _HALF)
     variables = trainable = drawn(objective.init)
@@ -60,7 +60,7 @@ def test_products_of_a_step_are_bfloat16_and_gradients_float32(name: str, tiny: 
   assert all(np.isfinite(leaf).all() for leaf in gradients.values())
 
 
-def test_bfloat16_logits_differ_from_float32_ones_by_rounding(tiny: config.Model, drawn: Draw):
+def test_bfloat16_logits_differ_from_float32_ones_by_rounding(tiny, drawn):
   variables = drawn(Classify(tiny, 3).init)
   half, full = (
     np.asarray(jax.jit(Classify(tiny, 3, precision).predict)(variables, _batch(), jax.random.key(0)))

@@ -1,7 +1,6 @@
 """Killed, stopped and finished runs: they resume to the same numbers."""
 
 import dataclasses
-import pathlib
 
 import jax.numpy as jnp
 import pytest
@@ -17,7 +16,7 @@ from line import (
 from har_jax.errors import Stopped, UserError
 from har_jax.train import loop
 from har_jax.train.log import Log
-from har_jax.train.loop import Run, Trained
+from har_jax.train.loop import Trained
 
 
 def _kill_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
@@ -33,9 +32,7 @@ def _kill_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 @pytest.mark.parametrize('steps', [(1,), (3,), (12,), (4, 6, 9, 11)], ids=str)  # validations: 3, 5, 8, 10, 12
-def test_a_killed_run_resumes_to_the_same_numbers(
-  trained: Trained, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[int, ...]
-):
+def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch, steps):
   for step in steps:
     with monkeypatch.context() as patched:
       _kill_after(patched, step)
@@ -58,7 +55,7 @@ def trained_in_single_steps(tmp_path_factory: pytest.TempPathFactory) -> Trained
 
 @pytest.mark.parametrize('step', [1, 3, 12])  # validations: 3, 5, 8, 10, 12
 def test_a_stopped_run_saves_at_once_and_resumes_to_the_same_numbers(
-  trained_in_single_steps: Trained, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, step: int
+  trained_in_single_steps, tmp_path, monkeypatch, step
 ):
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 1)
   with pytest.raises(Stopped, match=f'a line: .* at step {step}$'):
@@ -72,16 +69,14 @@ def test_a_stopped_run_saves_at_once_and_resumes_to_the_same_numbers(
   assert logged_steps(tmp_path) == list(range(1, STEPS + 1))
 
 
-def test_a_finished_run_does_not_train_again(
-  uninterrupted: Run, trained: Trained, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_finished_run_does_not_train_again(uninterrupted, trained, monkeypatch):
   _kill_after(monkeypatch, 1)
   (again,) = train_all([uninterrupted])
   assert numbers(again) == numbers(trained)
   assert again.seconds == trained.seconds
 
 
-def test_a_folder_of_another_model_is_refused(uninterrupted: Run):
+def test_a_folder_of_another_model_is_refused(uninterrupted):
   other = dataclasses.replace(uninterrupted, trainable={'params/head/kernel': jnp.zeros(4)}, frozen={})
   with pytest.raises(UserError, match=r'params/head/kernel: expected float32\[4\], found float32\[3\]'):
     train_all([other])

@@ -1,7 +1,6 @@
 """Runs that train side by side in one program."""
 
 import dataclasses
-import pathlib
 from typing import Any
 
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from har_jax.train import loop
 
 
 @pytest.mark.slow
-def test_runs_side_by_side_end_as_they_do_alone(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def test_runs_side_by_side_end_as_they_do_alone(tmp_path, monkeypatch):
   """With different seeds, numbers of steps and frozen values; they are stopped together and resume."""
   monkeypatch.setattr(loop, '_MAX_STEPS_PER_CALL', 2)
   fields: list[dict[str, Any]] = [
@@ -47,9 +46,7 @@ def test_runs_side_by_side_end_as_they_do_alone(tmp_path: pathlib.Path, monkeypa
   assert [numbers(each) for each in again] == [numbers(each) for each in side_by_side]
 
 
-def test_a_run_out_of_patience_does_not_stop_the_others(
-  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_out_of_patience_does_not_stop_the_others(tmp_path, monkeypatch):
   # Alternately of both runs, until the first has had two scores below its best.
   scores = iter([0.5, 0.1, 0.4, 0.2, 0.3, 0.4, 0.5, 0.6])
   monkeypatch.setattr(loop, 'evaluate', lambda *_: {'score': next(scores)})

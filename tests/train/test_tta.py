@@ -10,9 +10,7 @@ from har_jax.train.objective import Classify
 
 
 @pytest.mark.parametrize('count', [5, 9])
-def test_predictions_average_over_circular_shifts_by_fractions_of_a_patch(
-  drawn, count: int, monkeypatch: pytest.MonkeyPatch
-):
+def test_predictions_average_over_circular_shifts_by_fractions_of_a_patch(drawn, count, monkeypatch):
   monkeypatch.setattr(evaluation, 'BATCH_SIZES', (8,))
   model = config.Model(patch_size=16, width=24, mlp_dim=48, depth=1, decoder_depth=1, num_heads=2, head=(16,))
   objective = Classify(model, 3)

@@ -1,7 +1,7 @@
 """Adapt to many people whose recordings stay with them: federated training, simulated on one machine.
 
 har-jax federate --windows=windows --target=hapt
-har-jax federate --windows=windows --target=hapt --aggregation=product --rounds=5
+har-jax federate --windows=windows --target=hapt --method=qlora --rounds=5
 """
 
 import importlib.util
@@ -13,18 +13,13 @@ from har_jax.cli.command import HELP
 from har_jax.errors import UserError
 from har_jax.federated.federation import Federation
 
-COMMON = 'windows target base method rounds local_steps aggregation participation labels_per_activity out'
+COMMON = 'windows target base method rounds local_steps participation labels_per_activity out'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _WINDOWS = _define('windows', 'windows')
 _TARGET = _define('target', None, 'dataset whose people are the clients; some of them never take part')
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
 _federation = command.define_fields(FLAGS, Federation)
-_RANKS = _define(
-  'client_ranks',
-  [],
-  'for --aggregation=product: ranks of the clients, in turn, at most --rank (default: all have --rank)',
-)
 _LABELS = _define('labels_per_activity', 10, lower_bound=0)
 _WORKERS = _define('workers', 1, 'processes that train clients, each on one core', lower_bound=1)
 _OUT = _define('out', 'runs/federated', 'folder for the adapter; an unfinished federation there goes on')
@@ -33,12 +28,7 @@ _OUT = _define('out', 'runs/federated', 'folder for the adapter; an unfinished f
 def main() -> dict[str, Any]:
   if _TARGET.value is None:
     raise UserError('--target= the dataset whose people are the clients, such as hapt')
-  ranks = tuple(command.sizes('client_ranks', _RANKS.value))
   entries = _federation()
-  if ranks and (entries['aggregation'] != 'product' or max(ranks) > entries['rank']):
-    raise UserError(
-      f'--client_ranks={",".join(_RANKS.value)}: give --aggregation=product and a --rank as high'
-    )
   outputs.check_given('base', _BASE.value)
   if importlib.util.find_spec('flwr') is None:
     raise UserError("federate needs Flower: pip install 'har_jax[federated]'")
@@ -53,13 +43,13 @@ def main() -> dict[str, Any]:
   windows = pathlib.Path(_WINDOWS.value)
   datasets = Datasets.open(windows)
   command.check_choices('target', [_TARGET.value], datasets.names)
-  archive = people.Archive(windows, _TARGET.value, _LABELS.value, entries['seed'], ranks=ranks)
+  archive = people.Archive(windows, _TARGET.value, _LABELS.value, entries['seed'])
   everyone = people.read(archive)
   federation = Federation(everyone.classes, **entries)
   print(
     f'{len(everyone.clients)} clients; never taking part: {len(everyone.unseen["label"])} windows of others.'
   )
-  task = load_task(federation, _BASE.value, None)
+  task = load_task(federation, _BASE.value)
   datasets.check_windowing([_TARGET.value], task.base.model.windowing)
   outputs.warn_of_known_people(task.base.card, [datasets[_TARGET.value]])
 
@@ -70,12 +60,9 @@ def main() -> dict[str, Any]:
   server = Server(federation, out, _BASE.value, measure=measure, report=_print_round)
   adapter = simulation.simulate(server, archive, workers=_WORKERS.value)
   results = {'out': out, **records.to_json(adapter.card.federated or {})}
-  if federation.personal_head:
-    print('The adapter in --out has the head as drawn: each client has kept its own.')
-  else:
-    unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, everyone.unseen)
-    results['unseen'] = records.to_json(unseen)
-    print(f'People who never took part: macro-F1 {unseen.macro_f1:.3f}, accuracy {unseen.accuracy:.3f}.')
+  unseen = task.measure({path: np.asarray(adapter.variables[path]) for path in task.start}, everyone.unseen)
+  results['unseen'] = records.to_json(unseen)
+  print(f'People who never took part: macro-F1 {unseen.macro_f1:.3f}, accuracy {unseen.accuracy:.3f}.')
   if later := results.get('later'):
     scores = [client['macro_f1'] for client in later]
     print(f"Clients' later windows: macro-F1 {np.mean(scores):.3f} on average, {min(scores):.3f} at worst.")

@@ -1,20 +1,14 @@
-"""Aggregation of clients' updates by the server: checks, averages, products of LoRA's pairs.
+"""Aggregation of clients' updates by the server: checks and averages."""
 
-i in, o out, r rank.
-"""
-
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
 from har_jax.errors import UserError
-from har_jax.methods import without
-from har_jax.variables import Variables, modules_with
+from har_jax.variables import Variables
 
 _HUGE = 1e6  # of a weight or a running statistic: squares of far larger ones are not finite
-_COLUMN_NORM = 3**-0.5  # expected norm of a column of A where LoRA draws it
 
 
 def client_weights(windows: Sequence[int], *, equal: bool) -> Float[np.ndarray, 'c']:
@@ -33,51 +27,6 @@ def average(clients: Sequence[Variables], weights: Float[np.ndarray, 'c']) -> Va
     center = path.removesuffix('var') + 'mean'
     mean[path] += _mean([np.square(client[center] - mean[center]) for client in clients], weights)
   return {path: leaf.astype(clients[0][path].dtype) for path, leaf in mean.items()}
-
-
-def product(
-  clients: Sequence[Variables], weights: Float[np.ndarray, 'c'], rank: int, pairs: str
-) -> Variables:
-  """Averages all but the pairs, which become the product of this rank that is closest to the mean A B.
-
-  pairs: the collection that holds them (`Method.pairs`).
-  The mean of A times the mean of B is not the mean of A B. The clients' pairs may differ in rank; their scale
-  must be equal, and cancels. The factors are sorted by singular value: the first s columns of A and
-  rows of B are the closest product of rank s. The columns of A are orthogonal and as long as LoRA draws
-  them, so that a direction without weight can still be trained.
-  Source: arXiv:2402.11505 (FlexLoRA), which shares the singular values in another way.
-  """
-  merged = average([without(client, pairs) for client in clients], weights)
-  for a, b in _factor_paths(clients[0], pairs).items():
-    mean = _mean([np.matmul(client[a], client[b], dtype=np.float64) for client in clients], weights)
-    merged |= dict(zip((a, b), _factors(mean, rank), strict=True))
-  return merged
-
-
-def _factor_paths(variables: Variables, pairs: str) -> dict[str, str]:
-  """The path of each A → that of its B."""
-  return {f'{pairs}/{module}/a': f'{pairs}/{module}/b' for module in modules_with(variables, pairs, 'a')}
-
-
-def _factors(
-  matrix: Float[np.ndarray, 'i o'], rank: int
-) -> tuple[Float[np.ndarray, 'i r'], Float[np.ndarray, 'r o']]:
-  """The closest product of this rank; a rank beyond the matrix' own is filled with zeros."""
-  left, values, right = np.linalg.svd(matrix, full_matrices=False)
-  nonzero = min(rank, len(values))
-  a, b = np.zeros((len(matrix), rank), np.float32), np.zeros((rank, matrix.shape[1]), np.float32)
-  a[:, :nonzero] = left[:, :nonzero] * _COLUMN_NORM
-  b[:nonzero] = values[:nonzero, None] * right[:nonzero] / _COLUMN_NORM
-  return a, b
-
-
-def truncate_as(variables: Variables, update: Variables, pairs: str) -> Variables:
-  """Cuts each A to its first columns, and each B to its first rows, as many as another client's have."""
-  truncated = dict(variables)
-  for path in itertools.chain(*_factor_paths(variables, pairs).items()):
-    if path in update and update[path].ndim == variables[path].ndim == 2:
-      truncated[path] = variables[path][tuple(map(slice, update[path].shape))]
-  return truncated
 
 
 def check_update(update: Variables, expected: Variables) -> None:

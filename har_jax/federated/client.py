@@ -7,7 +7,7 @@ target        dataset in it
 person        name of the person there
 partition-id  number of the person
 labels        optional: windows per activity to train on
-base, rank    optional
+base          optional
 """
 
 import dataclasses
@@ -23,19 +23,17 @@ from har_jax.errors import UserError, shorten
 from har_jax.federated import aggregation, messages, people
 from har_jax.federated.federation import Federation
 from har_jax.federated.task import Task, load_task
-from har_jax.variables import Variables, split
+from har_jax.variables import Variables
 
 _NUMPY = 'numpy.ndarray'  # Flower's name of our arrays' serialization
-_PERSONAL = 'personal'  # what stays here between rounds, in Flower's state of a client
 
 
 @dataclasses.dataclass(frozen=True)
 class Participant:
-  """A client's own part: its person, the folder of its base (None: the bundled one), and its rank."""
+  """A client's own part: its person, and the folder of its base (None: the bundled one)."""
 
   person: people.Person
   base: str | None = None
-  rank: int | None = None
 
 
 Find = Callable[[Context, Federation], Participant]
@@ -48,19 +46,17 @@ def make(find: Find) -> ClientApp:
   @app.train()
   def train(message: Message, context: Context) -> Message:
     person, task, request = _begin(message, context, find)
-    variables = _variables(task, message, context)
+    variables = _variables(task, message)
     changed, loss = task.fit(variables, person.train, number=person.number, done=request.round - 1)
-    shared, personal = split(changed, task.is_shared)
-    context.state[_PERSONAL] = written(personal)
     metrics = {'windows': len(person.train['label']), 'loss': loss, 'client': person.number}
-    content = RecordDict({'arrays': written(shared), 'metrics': MetricRecord(metrics)})
+    content = RecordDict({'arrays': written(changed), 'metrics': MetricRecord(metrics)})
     return Message(content=content, reply_to=message)
 
   @app.evaluate()
   def evaluate(message: Message, context: Context) -> Message:
     """Measures on the person's later windows, which were not trained on."""
     person, task, _ = _begin(message, context, find)
-    measured = task.measure(_variables(task, message, context), person.later)
+    measured = task.measure(_variables(task, message), person.later)
     metrics = {'macro_f1': measured.macro_f1, 'accuracy': measured.accuracy}
     metrics |= {'windows': len(person.later['label']), 'client': person.number}
     return Message(content=RecordDict({'metrics': MetricRecord(metrics)}), reply_to=message)
@@ -71,15 +67,13 @@ def make(find: Find) -> ClientApp:
 def _begin(message: Message, context: Context, find: Find) -> tuple[people.Person, Task, messages.Request]:
   """Raises UserError, which Flower sends to the server, if this client's frozen leaves are others.
 
-  Also if the server asks for what no server of har_jax does, or for the head that has stayed here.
+  Also if the server asks for what no server of har_jax does.
   """
   federation, request = messages.read_request(message.content.config_records.get('config', {}))
-  if _PERSONAL in context.state and context.state[_PERSONAL] and not federation.personal_head:
-    raise UserError('the head of this client is personal since an earlier round: it is not sent')
   participant = find(context, federation)
   if max(int(part['label'].max()) for part in participant.person.parts) >= len(federation.classes):
     raise UserError(f'the windows of this client have more classes than {", ".join(federation.classes)}')
-  task = load_task(federation, participant.base, participant.rank)
+  task = load_task(federation, participant.base)
   if task.checksum != request.checksum:
     raise UserError(
       f'this client has frozen leaves with the checksum {task.checksum[:12]}, the server with '
@@ -88,17 +82,11 @@ def _begin(message: Message, context: Context, find: Find) -> tuple[people.Perso
   return participant.person, task, request
 
 
-def _variables(task: Task, message: Message, context: Context) -> Variables:
-  """The variables that training changes: the start, what stayed here, what the server sent.
-
-  Raises UserError if those are not the leaves that this client's method trains and shares.
-  """
+def _variables(task: Task, message: Message) -> Variables:
+  """The variables that the server sent. Raises UserError if they are not those that training changes."""
   sent = read(message.content.array_records.get('arrays', {}))
-  personal = read(context.state[_PERSONAL]) if _PERSONAL in context.state else {}
-  if task.federation.aggregation == 'product':
-    sent = aggregation.truncate_as(sent, task.shared, task.method.pairs)
-  aggregation.check_update(sent, task.shared)
-  return task.start | personal | sent
+  aggregation.check_update(sent, task.start)
+  return sent
 
 
 def read(record: Mapping[str, Array]) -> Variables:
@@ -135,7 +123,7 @@ def _from_node(context: Context, federation: Federation) -> Participant:
     labels=int(node.get('labels', 0)),
     number=int(node['partition-id']),
   )
-  return Participant(person, node.get('base'), node.get('rank'))
+  return Participant(person, node.get('base'))
 
 
 _person = functools.lru_cache(maxsize=4)(people.read_person)

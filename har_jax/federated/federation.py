@@ -26,15 +26,6 @@ class Federation(config_fields.Checked):
     3e-3,
     'peak learning rate; higher than elsewhere, since an average moves less than each client',
   )
-  aggregation: str = config_fields.choice(
-    'average',
-    {
-      'average': 'mean of every leaf',
-      'frozen_a': 'A of each pair stays as drawn, and B is averaged',
-      'product': 'the closest pair to the average of the products A B',
-    },
-    'one update from those of the clients',
-  )
   participation: float = config_fields.field(
     1.0,
     'fraction of the clients that each round asks',
@@ -57,9 +48,6 @@ class Federation(config_fields.Checked):
     },
     'what one update is made with; all but none are for clients that may be malicious, and count equally',
   )
-  personal_head: bool = config_fields.flag(
-    False, 'each client keeps a head of its own, with its BatchNorm statistics, and sends only the rest'
-  )
   clip_norm: float = config_fields.not_negative(
     0.0, 'differential privacy: largest norm of an update; 0: none'
   )
@@ -75,17 +63,15 @@ class Federation(config_fields.Checked):
     methods.find(self.method)  # raises UserError
     if not 2 <= len(set(self.classes)) == len(self.classes) <= _MOST_CLASSES:
       raise UserError(f'{len(self.classes)} classes: give 2 to {_MOST_CLASSES:,}, each once')
-    if self.robust != 'none' and (self.aggregation == 'product' or self.clip_norm):
-      raise UserError(
-        f'robust {self.robust} needs the aggregation average or frozen_a, and no differential privacy'
-      )
+    if self.robust != 'none' and self.clip_norm:
+      raise UserError(f'robust {self.robust} is without differential privacy: give one of both')
     if bool(self.clip_norm) != bool(self.noise_multiplier):
       raise UserError(
         'differential privacy needs both clip_norm and noise_multiplier over 0; they are '
         f'{self.clip_norm} and {self.noise_multiplier}'
       )
-    if self.clip_norm and (self.aggregation == 'product' or not self.equal_weights):
-      raise UserError('differential privacy needs equal weights, and the aggregation average or frozen_a')
+    if self.clip_norm and not self.equal_weights:
+      raise UserError('differential privacy needs equal weights')
 
   def epsilon(self, clients: int) -> tuple[float, float]:
     """Epsilon and delta that all rounds promise each client, by Rényi accounting, whomever a round asks.
@@ -112,13 +98,13 @@ class Federation(config_fields.Checked):
       fields, cls, 'the settings of the federation', to_do='take the same version of har_jax'
     )
 
-  def parameters(self, base: Any, rank: int) -> Parameters:
-    """Parameters of the training by clients of this rank."""
+  def parameters(self, base: Any) -> Parameters:
+    """Parameters of the training by clients."""
     return Parameters(
       base,
       method=self.method,
-      rank=rank,
-      alpha=2.0 * rank,
+      rank=self.rank,
+      alpha=2.0 * self.rank,
       max_steps=self.rounds * self.local_steps,
       learning_rate=self.learning_rate,
       batch=self.batch,

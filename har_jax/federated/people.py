@@ -49,7 +49,6 @@ class Archive:
 
   labels: each client's labeled windows per activity, its first ones; 0: the first half of them.
   missing: activities that each client has no label of, drawn anew for each.
-  ranks: of the clients, in turn; none: all have the federation's.
   most: number of people who are clients, drawn by the seed; None: all.
   """
 
@@ -58,15 +57,13 @@ class Archive:
   labels: int
   seed: int
   missing: int = 0
-  ranks: tuple[int, ...] = ()
   most: int | None = None
 
   @property
   def entries(self) -> dict[str, Any]:
-    """Entries of a card that decide the clients' windows and ranks."""
+    """Entries of a card that decide the clients' windows."""
     entries = {'target': self.target, 'labels_per_activity': self.labels, 'missing': self.missing}
-    entries |= {'most': self.most, 'client_ranks': list(self.ranks)}
-    return entries | {'windows': Datasets.open(self.folder)[self.target].checksum}
+    return entries | {'most': self.most, 'windows': Datasets.open(self.folder)[self.target].checksum}
 
 
 @functools.lru_cache(maxsize=2)

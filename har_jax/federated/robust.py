@@ -21,22 +21,18 @@ def aggregate(
   windows: Sequence[int],
   start: Variables,
   federation: Federation,
-  pairs: str,
   noise: np.random.Generator,
 ) -> Variables:
-  """One update from those of the clients, which began at `start`. pairs: as in `aggregation.product`."""
+  """One update from those of the clients, which began at `start`."""
   if federation.clip_norm:
     multiplier = federation.noise_multiplier
     return aggregation.private_mean(updates, start, federation.clip_norm, multiplier, noise)
-  starts = [aggregation.truncate_as(start, update, pairs) for update in updates]
   if federation.most_norm:
-    updates = clip(updates, starts, federation.most_norm)
+    updates = clip(updates, start, federation.most_norm)
   weights = aggregation.client_weights(cap(windows), equal=federation.equal_weights)
   if federation.robust == 'multi_krum':
-    near = multi_krum(updates, starts)
+    near = multi_krum(updates, start)
     updates, weights = [updates[number] for number in near], weights[near] / weights[near].sum()
-  if federation.aggregation == 'product':
-    return aggregation.product(updates, weights, federation.rank, pairs)
   if federation.robust in _MEANS:
     return {
       path: _MEANS[federation.robust](np.stack([update[path] for update in updates])).astype(leaf.dtype)
@@ -51,19 +47,19 @@ def cap(windows: Sequence[int]) -> list[int]:
   return [min(count, most) for count in windows]
 
 
-def clip(updates: Sequence[Variables], starts: Sequence[Variables], most: float) -> list[Variables]:
+def clip(updates: Sequence[Variables], start: Variables, most: float) -> list[Variables]:
   """Shortens each client's change in a collection to a multiple of the median change in it.
 
   Source: arXiv:1911.07963 (norm clipping), with the round's median as its bound.
   """
-  norms = _norms(updates, starts)
+  norms = _norms(updates, start)
   limits = {name: most * np.sort(norms[name])[(len(updates) - 1) // 2] for name in norms}
   return [
     {
       path: _shorten(leaf, start[path], limits[_collection(path)], norms[_collection(path)][number])
       for path, leaf in update.items()
     }
-    for number, (update, start) in enumerate(zip(updates, starts, strict=True))
+    for number, update in enumerate(updates)
   ]
 
 
@@ -73,10 +69,10 @@ def _shorten(leaf: np.ndarray, start: np.ndarray, limit: float, norm: float) -> 
   return (start + (leaf.astype(np.float64) - start) * (limit / norm)).astype(leaf.dtype)
 
 
-def _norms(updates: Sequence[Variables], starts: Sequence[Variables]) -> dict[str, Float[np.ndarray, 'c']]:
+def _norms(updates: Sequence[Variables], start: Variables) -> dict[str, Float[np.ndarray, 'c']]:
   """Length of each client's change, by collection."""
   squares: dict[str, np.ndarray] = {}
-  for number, (update, start) in enumerate(zip(updates, starts, strict=True)):
+  for number, update in enumerate(updates):
     for path, leaf in update.items():
       change = leaf.astype(np.float64) - start[path]
       squares.setdefault(_collection(path), np.zeros(len(updates)))[number] += np.square(change).sum()
@@ -104,14 +100,14 @@ def _median(leaves: Float[np.ndarray, 'c *shape']) -> Float[np.ndarray, '*shape'
 _MEANS: dict[str, Callable[[np.ndarray], np.ndarray]] = {'median': _median, 'trimmed_mean': _trimmed_mean}
 
 
-def multi_krum(updates: Sequence[Variables], starts: Sequence[Variables]) -> Int[np.ndarray, 'k']:
+def multi_krum(updates: Sequence[Variables], start: Variables) -> Int[np.ndarray, 'k']:
   """The clients with the nearest neighbors: all but as many as may be malicious, under half of them.
 
   Changes are compared in units of their median in each collection.   Source: arXiv:1703.02757, section 4.
   """
   count = len(updates)
   malicious = max(0, (count - 3) // 2)
-  norms = _norms(updates, starts)
+  norms = _norms(updates, start)
   units = {name: max(float(np.median(lengths)), _TINY) for name, lengths in norms.items()}
   changes = np.stack(
     [
@@ -121,7 +117,7 @@ def multi_krum(updates: Sequence[Variables], starts: Sequence[Variables]) -> Int
           for path, leaf in update.items()
         ]
       )
-      for update, start in zip(updates, starts, strict=True)
+      for update in updates
     ]
   )
   squares = np.square(changes).sum(axis=1)

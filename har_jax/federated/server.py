@@ -65,9 +65,9 @@ def resume(server: Server) -> tuple[Variables, list[Round]]:
 
   Raises UserError if the folder's adapter is of another federation, of another base or of other windows.
   """
-  task = load_task(server.federation, server.base, None)
+  task = load_task(server.federation, server.base)
   if not (server.out / 'adapter.json').exists():
-    return task.shared, []
+    return task.start, []
   adapter = files.load_adapter(server.out)
   card = adapter.card.federated or records.Federated()
   earlier = card.settings | card.data | {'base': adapter.card.base}
@@ -78,7 +78,7 @@ def resume(server: Server) -> tuple[Variables, list[Round]]:
       f'{server.out} holds an adapter made with other settings ({", ".join(changed)}); '
       'give another --out, or delete it'
     )
-  return {path: np.asarray(adapter.variables[path]) for path in task.shared}, card.history
+  return {path: np.asarray(adapter.variables[path]) for path in task.start}, card.history
 
 
 class _Rounds(FedAvg):
@@ -87,8 +87,8 @@ class _Rounds(FedAvg):
   def __init__(self, server: Server):
     super().__init__(min_available_nodes=server.clients)
     self._server, self._federation = server, server.federation
-    self.task = load_task(server.federation, server.base, None)
-    self._start = self.task.shared
+    self.task = load_task(server.federation, server.base)
+    self._start = self.task.start
     self.variables, self._history = resume(server)
     self.done = self._first = len(self._history)
     self._begun_s, self._asked, self._serialized = time.monotonic(), list[int](), 0
@@ -168,7 +168,7 @@ class _Rounds(FedAvg):
       seconds=time.monotonic() - self._begun_s,
     )
     if self._server.measure is not None:
-      entry.validation_macro_f1 = self._server.measure(self.task, self.task.start | self.variables)
+      entry.validation_macro_f1 = self._server.measure(self.task, self.variables)
     self._history.append(entry)
     self._save()
     self._server.report(entry)
@@ -183,10 +183,7 @@ class _Rounds(FedAvg):
       raise UserError('the message does not hold one record of arrays')
     metrics = messages.read_metrics(content.metric_records.get('metrics'), messages.Trained)
     update = read(content.array_records['arrays'])
-    expected = self._start
-    if self._federation.aggregation == 'product':
-      expected = aggregation.truncate_as(expected, update, self.task.method.pairs)
-    aggregation.check_update(update, expected)
+    aggregation.check_update(update, self._start)
     digest = safetensors_io.checksum(update)
     if digest in self._seen:
       raise UserError('this update was sent before')
@@ -195,9 +192,9 @@ class _Rounds(FedAvg):
 
   def _aggregate(self, updates: tuple[Variables, ...], metrics: tuple[messages.Trained, ...]) -> Variables:
     """Raises UserError if it is no update that clients could go on with."""
-    windows, start = [client.windows for client in metrics], self.variables
+    windows = [client.windows for client in metrics]
     noise = np.random.default_rng()  # of the system: whoever knows the seed could take the noise off
-    mean = robust.aggregate(updates, windows, start, self._federation, self.task.method.pairs, noise)
+    mean = robust.aggregate(updates, windows, self.variables, self._federation, noise)
     aggregation.check_update({path: mean[path] for path in sorted(mean)}, self._start)
     return mean
 
@@ -227,9 +224,7 @@ class _Rounds(FedAvg):
 
   def _save(self, **entries: Any) -> None:
     card = {'settings': self._federation.entries(), 'data': dict(self._server.data), 'history': self._history}
-    files.save_adapter(
-      self._server.out, self.task.adapter(self.task.start | self.variables, federated=card | entries)
-    )
+    files.save_adapter(self._server.out, self.task.adapter(self.variables, federated=card | entries))
 
 
 def _nodes(grid: Grid) -> list[int]:

@@ -16,7 +16,7 @@ from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
 
 from har_jax import files
-from har_jax.errors import Stopped, UserError
+from har_jax.errors import Stopped
 from har_jax.federated import client, people
 from har_jax.federated.federation import Federation
 from har_jax.federated.server import Server, resume, run
@@ -28,11 +28,8 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
   """Runs the rounds that are not done yet; returns the adapter in the server's folder.
 
   workers: processes that train clients, each on one core.
-  Raises UserError as `server.resume`, and Stopped after SIGTERM: the rounds that are done stay. Personal
-  heads do not, since they were in the clients' memory: raises UserError where rounds of such a federation are
-  left.
+  Raises UserError as `server.resume`, and Stopped after SIGTERM: the rounds that are done stay.
   """
-  _check_heads(server)
   server = dataclasses.replace(server, data=archive.entries)
   resume(server)  # here, since Flower would replace what is raised in its thread
   logging.getLogger('flwr').setLevel(logging.ERROR)  # it logs each round, and that run_simulation may go
@@ -81,20 +78,8 @@ def simulate(server: Server, archive: people.Archive, *, workers: int = 1) -> fi
   return files.load_adapter(server.out)
 
 
-def _check_heads(server: Server) -> None:
-  if not server.federation.personal_head or not (server.out / 'adapter.json').exists():
-    return
-  card = files.load_adapter(server.out).card.federated
-  if card is not None and card.later is None:
-    raise UserError(
-      f'{server.out} holds an interrupted simulation with personal heads, which ended with it; give another '
-      '--out, or delete it'
-    )
-
-
 def _find_participant(
   archive: people.Archive, base: str | None, context: Context, federation: Federation
 ) -> client.Participant:
   number = int(context.node_config['partition-id'])
-  rank = archive.ranks[number % len(archive.ranks)] if archive.ranks else None
-  return client.Participant(people.read(archive).clients[number], base, rank)
+  return client.Participant(people.read(archive).clients[number], base)

@@ -14,48 +14,30 @@ from har_jax.recognizer.short_training import ShortTraining, as_arrays
 from har_jax.records import Measures
 from har_jax.train.evaluation import predict
 from har_jax.train.metrics import measure
-from har_jax.variables import Variables, split
+from har_jax.variables import Variables
 
 
 class Task:
   """A federation on a base: where its variables start, which of them are sent, and a client's training."""
 
-  def __init__(self, federation: Federation, base: files.Base, rank: int | None = None):
-    """rank: of a client whose rank is below the federation's."""
-    self.federation, self.base, rank = federation, base, rank or federation.rank
-    if rank != federation.rank and federation.aggregation != 'product':
-      raise UserError(f'rank {rank} is not {federation.rank}, that of the others: this needs product')
-    self._training = ShortTraining(federation.classes, federation.parameters(base, rank))
+  def __init__(self, federation: Federation, base: files.Base):
+    self.federation, self.base = federation, base
+    self._training = ShortTraining(federation.classes, federation.parameters(base))
     self.method, self.settings = self._training.method, self._training.settings
     self.objective, self.prepared = self._training.objective, self._training.prepared
-    first_factors, others = split(self.prepared.trainable, lambda path: self.method.is_factor(path, 'a'))
-    if federation.aggregation != 'average' and not first_factors:
-      raise UserError(
-        f'{federation.method} trains no pairs of LoRA for the aggregation {federation.aggregation}; '
-        'give average'
-      )
-    # FFA-LoRA: with one A for all, the mean of B is the mean of A B.   Source: arXiv:2403.12313.
-    frozen_a = first_factors if federation.aggregation == 'frozen_a' else {}
-    self.trainable = others if frozen_a else self.prepared.trainable
-    self.frozen = self.prepared.frozen | frozen_a
-
-  def is_shared(self, path: str) -> bool:
-    return not (self.federation.personal_head and '/head/' in path)
 
   @property
   def start(self) -> Variables:
-    """Variables that training changes, sorted: trainable leaves and BatchNorm's statistics, in NumPy."""
-    return as_arrays(self.trainable | self.prepared.statistics)
+    """Variables that training changes and messages hold, sorted, in NumPy.
 
-  @property
-  def shared(self) -> Variables:
-    """The leaves of the start that are sent, in sorted order."""
-    return {path: leaf for path, leaf in self.start.items() if self.is_shared(path)}
+    They are the trainable leaves and BatchNorm's statistics.
+    """
+    return as_arrays(self.prepared.trainable | self.prepared.statistics)
 
   @functools.cached_property
   def checksum(self) -> str:
     """Checksum of all that is not sent and that every client must hold alike."""
-    return safetensors_io.checksum(self.frozen)
+    return safetensors_io.checksum(self.prepared.frozen)
 
   def fit(self, variables: Variables, windows: Batch, *, number: int, done: int) -> tuple[Variables, float]:
     """The variables of `start` after a client's steps in round `done` + 1, and the mean loss.
@@ -67,7 +49,7 @@ class Task:
     steps = self.federation.local_steps
     total = self.federation.rounds * steps
     changed, losses = self._training.run(
-      variables, self.frozen, windows, seed=seed, first=done * steps, steps=steps, total=total
+      variables, self.prepared.frozen, windows, seed=seed, first=done * steps, steps=steps, total=total
     )
     if not np.isfinite(losses).all():
       raise UserError(
@@ -77,19 +59,20 @@ class Task:
 
   def fit_alone(self, windows: Batch, *, seed: int, steps: int) -> Variables:
     """The variables of `start` after these steps on these windows, without a federation."""
-    return self._training.run(self.start, self.frozen, windows, seed=seed, steps=steps, total=steps)[0]
+    frozen = self.prepared.frozen
+    return self._training.run(self.start, frozen, windows, seed=seed, steps=steps, total=steps)[0]
 
   def measure(self, variables: Variables, windows: Batch) -> Measures:
     """Measures of these variables of `start`."""
-    predicted = predict(self.objective, self.frozen | variables, windows).argmax(axis=1)
+    predicted = predict(self.objective, self.prepared.frozen | variables, windows).argmax(axis=1)
     return measure(windows['label'], predicted, len(self.federation.classes))
 
   def adapter(self, variables: Variables, **entries: Any) -> files.Adapter:
     """The adapter of these variables of `start`. entries: more of its card."""
-    return self._training.adapter(self.frozen | variables, self.federation.classes, **entries)
+    return self._training.adapter(self.prepared.frozen | variables, self.federation.classes, **entries)
 
 
 @functools.lru_cache(maxsize=8)
-def load_task(federation: Federation, base: str | None, rank: int | None) -> Task:
+def load_task(federation: Federation, base: str | None) -> Task:
   """A process' task, prepared once. base: a folder; None: the bundled base."""
-  return Task(federation, files.bundled_base() if base is None else files.load_base(base), rank)
+  return Task(federation, files.bundled_base() if base is None else files.load_base(base))

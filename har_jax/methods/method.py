@@ -71,10 +71,6 @@ class Method:
     """The model with the head that the method trains."""
     return with_linear_head(model) if self.fits_head else model
 
-  def is_factor(self, path: str, leaf: str) -> bool:
-    """Returns whether the path is that of the leaf `a` or `b` of one of the method's pairs."""
-    return bool(self.pairs) and path.startswith(f'{self.pairs}/') and path.endswith(f'/{leaf}')
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PeftLayout:

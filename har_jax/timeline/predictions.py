@@ -141,13 +141,8 @@ def _combine(
 
 
 def warnings_for(recognizer: Recognizer, reading: Reading) -> list[str]:
-  """Sentences on sensors that differ from those of the training windows, and on an untrained head."""
+  """Sentences on sensors that differ from those of the training windows."""
   sentences = []
-  federated = recognizer.adapter_.card.federated
-  if federated is not None and federated.settings.get('personal_head'):
-    sentences.append(
-      'The adapter is of a federation with personal heads: its own was not trained. Expect errors.'
-    )
   if recognizer.has_gyro and not reading.has_gyro:
     sentences.append(
       'The adapter was trained with a gyroscope, and this recording has none: expect more errors.'

@@ -24,7 +24,7 @@ Damage = Callable[[Arrays], Arrays]
 class MemoryGrid(Grid):
   """Six clients in this process. damage: of a client's updates, by its number, from a round on."""
 
-  def __init__(self, windows: pathlib.Path, base: pathlib.Path, ranks: tuple[int, ...] = ()):
+  def __init__(self, windows: pathlib.Path, base: pathlib.Path):
     self.damage: dict[int, Damage] = {}
     self.malicious: dict[int, Callable[[Message], object]] = {}  # changes the reply, which is sent twice
     self.tamper: Callable[[Message], object] = lambda message: None  # of a bad server
@@ -35,7 +35,7 @@ class MemoryGrid(Grid):
 
     def own(context: Context, federation: Federation) -> client.Participant:
       number = int(context.node_config['partition-id'])
-      return client.Participant(everyone[number], str(base), ranks[number % len(ranks)] if ranks else None)
+      return client.Participant(everyone[number], str(base))
 
     self._app = client.make(own)
     self._contexts = {

@@ -16,8 +16,6 @@ _ROOT = pathlib.Path(__file__).parents[2]
   ('arguments', 'named'),
   [
     ((), '--target= the dataset'),
-    (('--target=made', '--client_ranks=1,2'), 'give --aggregation=product and a --rank as high'),
-    (('--target=made', '--client_ranks=64', '--aggregation=product'), 'a --rank as high'),
     (('--target=made', '--base=nowhere'), '--base=nowhere: no such folder'),
     (('--target=made', '--seed=99999999999'), '--seed'),
   ],

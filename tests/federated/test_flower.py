@@ -31,14 +31,14 @@ def test_the_rounds_end_with_an_adapter_of_all_clients(grid, server):
   losses = [entry.loss for entry in card.history]
   assert losses[-1] < losses[0]
   assert [each.client for each in card.later] == [0, 1, 2, 3, 4, 5]
-  task = load_task(made.federation, made.base, None)
-  sent = sum(leaf.nbytes for leaf in task.shared.values())
+  task = load_task(made.federation, made.base)
+  sent = sum(leaf.nbytes for leaf in task.start.values())
   for entry in card.history:
     for way in ('to', 'from'):
       arrays, serialized = getattr(entry, f'bytes_{way}_client'), getattr(entry, f'serialized_{way}_client')
-      assert sent < arrays < sent + 200 * len(task.shared)
-      assert arrays < serialized < arrays + 1000 * (len(task.shared) + 1)
-  assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.shared.items())
+      assert sent < arrays < sent + 200 * len(task.start)
+      assert arrays < serialized < arrays + 1000 * (len(task.start) + 1)
+  assert all(not np.array_equal(variables[path], leaf) for path, leaf in task.start.items())
   assert Recognizer.load(made.out).predict(np.ones((2, 128, 6))).shape == (2,)
 
 
@@ -97,15 +97,6 @@ def test_a_client_that_has_gone_after_the_last_round_is_not_waited_for_forever(g
   assert len(read_end(interrupted)[1].later) == 6
 
 
-def test_a_simulation_without_its_personal_heads_does_not_go_on(grid, server, windows):
-  interrupted = server(personal_head=True)
-  grid.lost_after = 2
-  with pytest.raises(KeyboardInterrupt):
-    run(interrupted, grid)
-  with pytest.raises(UserError, match='personal heads, which ended with it; give another --out'):
-    simulation.simulate(interrupted, people.Archive(windows, 'made', 4, 0))
-
-
 def test_a_folder_of_another_federation_is_refused(grid, server):
   run(server(rounds=1), grid)
   with pytest.raises(UserError, match=r'made with other settings \(seed\); give another --out'):
@@ -125,14 +116,13 @@ def test_a_folder_of_another_base_is_refused(grid, server, drawn, tmp_path):
   [
     ({'labels': 6}, 'labels_per_activity'),
     ({'target': 'again'}, 'target'),
-    ({'ranks': (1, 2)}, 'client_ranks'),
   ],
 )
 def test_a_simulation_of_other_windows_does_not_go_on(
   grid, server, windows, changed, named, tmp_path, monkeypatch
 ):
   archive = people.Archive(windows, 'made', 4, 0)
-  made = server(rounds=1, aggregation='product')
+  made = server(rounds=1)
   run(dataclasses.replace(made, data=archive.entries), grid)
   save_windows(tmp_path / changed.get('target', 'made'))
   monkeypatch.setattr(simulation.ray, 'init', lambda **_: pytest.fail('it goes on'))
@@ -183,7 +173,7 @@ def test_without_any_update_the_variables_stay(grid, server):
   run(made, grid)
   variables, card = read_end(made)
   assert (card.history[0].clients, card.history[0].loss) == ([], None)
-  for path, leaf in load_task(made.federation, made.base, None).shared.items():
+  for path, leaf in load_task(made.federation, made.base).start.items():
     np.testing.assert_array_equal(variables[path], leaf)
 
 
@@ -198,33 +188,11 @@ def test_a_client_with_another_base_is_refused_with_the_reason(windows, base, tm
   assert 'take the same base' in entry.refused[0]
 
 
-def test_heads_that_are_personal_stay_with_their_clients(grid, server):
-  made = server(personal_head=True)
-  run(made, grid)
-  variables, _ = read_end(made)
-  start = load_task(made.federation, made.base, None).start
-  np.testing.assert_array_equal(variables['params/head/dense_0/kernel'], start['params/head/dense_0/kernel'])
-  kept = [context.state['personal'] for context in grid._contexts.values()]
-  heads = [client.read(each)['params/head/dense_0/kernel'] for each in kept]
-  assert not np.array_equal(heads[0], heads[1])
-
-
-def test_clients_of_different_ranks_share_products(windows, base, server):
-  made = server(aggregation='product')
-  run(made, MemoryGrid(windows, base, ranks=(1, 2)))
-  variables, card = read_end(made)
-  assert all(entry.clients == [0, 1, 2, 3, 4, 5] for entry in card.history)
-  assert variables['lora/encoder/block_0/up/a'].shape[1] == 2
-  averaged = server('average', rounds=1)
-  run(averaged, MemoryGrid(windows, base, ranks=(1, 2)))
-  assert 'this needs product' in read_end(averaged)[1].history[0].refused[0]
-
-
 def test_private_rounds_need_all_that_were_asked(grid, server):
   private = functools.partial(server, clip_norm=1.0, noise_multiplier=1.0, equal_weights=True, rounds=1)
   grid.silent = {3}
   run(private(), grid)
-  start = load_task(private().federation, private().base, None).shared
+  start = load_task(private().federation, private().base).start
   path = 'params/head/dense_0/kernel'
   np.testing.assert_array_equal(read_end(private())[0][path], start[path])
   grid.silent = set()

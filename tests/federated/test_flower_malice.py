@@ -125,7 +125,7 @@ def _setting(**changed) -> Callable[[Message], object]:
     (_without('arrays'), 'missing'),
     (_without('config'), 'lacks'),
     (_without('config', 'checksum'), 'checksum'),
-    (_without('config', 'personal_head'), 'lacks personal_head'),
+    (_without('config', 'equal_weights'), 'lacks equal_weights'),
     (_setting(round=-1), 'round'),
     (_setting(batch=10**8), 'batch'),
     (_setting(classes=['a', 'b']), 'have more classes than a, b'),
@@ -142,18 +142,6 @@ def test_a_client_sends_nothing_to_a_server_that_asks_for_other_than_its_method_
   assert all(words in text for text in entry.refused)
 
 
-def test_a_personal_head_stays_where_the_server_no_longer_says_so(grid, server):
-  def ask_for_head(message: Message) -> None:
-    if message.content['config']['round'] == 2:
-      message.content['config']['personal_head'] = False
-
-  made, grid.tamper = server(rounds=2, personal_head=True), ask_for_head
-  run(made, grid)
-  first, second = read_end(made)[1].history
-  assert len(first.clients) == 6
-  assert all('the head of this client is personal' in text for text in second.refused)
-
-
 def test_a_mean_that_is_not_finite_leaves_the_variables_as_they_are(grid, server, monkeypatch):
   monkeypatch.setattr(
     robust, 'aggregate', lambda updates, *_: {path: leaf + np.inf for path, leaf in updates[0].items()}
@@ -162,5 +150,5 @@ def test_a_mean_that_is_not_finite_leaves_the_variables_as_they_are(grid, server
   run(made, grid)
   variables, card = read_end(made)
   assert card.history[0].refused[0].startswith('the update made of all: ')
-  for path, leaf in load_task(made.federation, made.base, None).shared.items():
+  for path, leaf in load_task(made.federation, made.base).start.items():
     np.testing.assert_array_equal(variables[path], leaf)

@@ -79,7 +79,7 @@ def _accuracy(attack: str, **settings) -> float:
     features, labels = people[0]
     updates[0] = change(updates[0], variables, _train(variables, features, len(_CLASSES) - 1 - labels))
     windows = [claimed] + [100] * (_CLIENTS - 1)
-    variables = robust.aggregate(updates, windows, variables, federation, 'lora', rng)
+    variables = robust.aggregate(updates, windows, variables, federation, rng)
   kernel = variables['params/head/kernel']
   return float(
     np.mean([((features @ kernel).argmax(axis=1) == labels).mean() for features, labels in unseen])
@@ -111,11 +111,9 @@ def test_a_change_is_cut_to_a_multiple_of_the_median_in_its_collection():
   updates = [{path: 1 + leaf for path, leaf in _update(seed).items()} for seed in range(4)]
   # Its weights are far, its statistics are not: a norm over all would hide it.
   updates.append(updates[3] | {'params/a': 1 + _update(9, 30.0)['params/a']})
-  clipped = robust.clip(updates, [start] * 5, 2.0)
-  norms = robust._norms(clipped, [start] * 5)
-  assert norms['params'][4] == pytest.approx(
-    2 * np.median(robust._norms(updates, [start] * 5)['params']), rel=1e-5
-  )
+  clipped = robust.clip(updates, start, 2.0)
+  norms = robust._norms(clipped, start)
+  assert norms['params'][4] == pytest.approx(2 * np.median(robust._norms(updates, start)['params']), rel=1e-5)
   for before, after in zip(updates[:4], clipped[:4], strict=True):
     assert all(np.array_equal(before[path], after[path]) for path in before)
 
@@ -130,17 +128,14 @@ def test_robust_means_by_hand():
   start = {'params/a': np.zeros(2, np.float32)}
   for method, wanted in (('median', 3), ('trimmed_mean', 3), ('multi_krum', 2.5)):
     federation = Federation(_CLASSES, robust=method, most_norm=0.0)
-    made = robust.aggregate(updates, [1] * 5, start, federation, 'lora', np.random.default_rng(0))
+    made = robust.aggregate(updates, [1] * 5, start, federation, np.random.default_rng(0))
     np.testing.assert_allclose(made['params/a'], [wanted, -wanted])
     assert made['params/a'].dtype == np.float32
 
 
-@pytest.mark.parametrize(
-  'changed', [{'aggregation': 'product'}, {'clip_norm': 1.0, 'noise_multiplier': 1.0, 'equal_weights': True}]
-)
-def test_a_robust_mean_is_of_plain_leaves(changed):
-  with pytest.raises(UserError, match='robust median needs the aggregation average or frozen_a'):
-    Federation(_CLASSES, robust='median', **changed)
+def test_a_robust_mean_has_no_differential_privacy():
+  with pytest.raises(UserError, match='robust median is without differential privacy'):
+    Federation(_CLASSES, robust='median', clip_norm=1.0, noise_multiplier=1.0, equal_weights=True)
 
 
 def test_a_mean_that_is_not_finite_is_no_update():
@@ -222,7 +217,7 @@ def test_a_request_is_read_with_its_settings():
     ({'batch': 10**8}, 'batch'),
     ({'local_steps': 10**9}, 'local_steps'),
     ({'learning_rate': float('nan')}, 'learning_rate'),
-    ({'personal_head': 'no'}, 'personal_head'),
+    ({'equal_weights': 'no'}, 'equal_weights'),
     ({'seed': [0]}, 'seed'),
   ],
 )

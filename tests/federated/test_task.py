@@ -65,7 +65,7 @@ def test_a_person_has_the_same_windows_by_name(windows):
 
 
 def test_settings_are_the_same_after_they_were_sent():
-  sent = Federation(CLASSES, aggregation='product', participation=0.5)
+  sent = Federation(CLASSES, robust='median', participation=0.5)
   assert Federation.from_entries(sent.entries()) == sent
   assert Federation.from_entries(sent.entries() | {'classes': ','.join(CLASSES), 'out': 'x'}) == sent
 
@@ -81,7 +81,7 @@ def test_the_app_for_flower_has_every_setting_with_its_default():
 @pytest.mark.parametrize(
   ('changed', 'named'),
   [
-    ({'aggregation': 'median'}, 'one of average, frozen_a, product'),
+    ({'robust': 'mean'}, 'one of none, median, trimmed_mean, multi_krum'),
     ({'participation': 0.0}, 'participation is 0.0'),
     ({'rounds': 0}, 'rounds is 0; it must be at least 1'),
     ({'clip_norm': 1.0}, 'both clip_norm and noise_multiplier over 0; they are 1.0 and 0.0'),
@@ -94,37 +94,29 @@ def test_settings_that_do_not_fit_are_refused(changed, named):
 
 
 def test_only_what_trains_is_sent_in_sorted_order(base):
-  shared = _task(base).shared
-  assert list(shared) == sorted(shared)
-  assert {path.partition('/')[0] for path in shared} == {'batch_stats', 'lora', 'params'}
-  assert all('/head/' in path for path in shared if not path.startswith('lora/'))
-  assert not any('/head/' in path for path in _task(base, personal_head=True).shared)
-  assert not any(path.endswith('/a') for path in _task(base, aggregation='frozen_a').shared)
-
-
-def test_a_method_without_pairs_is_averaged_only(base):
-  assert any(path.startswith('params/encoder/') for path in _task(base, method='bitfit').shared)
-  with pytest.raises(UserError, match=r'bitfit trains no pairs of LoRA'):
-    _task(base, method='bitfit', aggregation='product')
+  sent = _task(base).start
+  assert list(sent) == sorted(sent)
+  assert {path.partition('/')[0] for path in sent} == {'batch_stats', 'lora', 'params'}
+  assert all('/head/' in path for path in sent if not path.startswith('lora/'))
+  assert any(path.startswith('params/encoder/') for path in _task(base, method='bitfit').start)
 
 
 @pytest.mark.slow
 def test_a_client_trains_all_that_it_sends_and_nothing_else(base, windows):
   person = people.read(people.Archive(windows, 'made', labels=4, seed=0)).clients[0]
-  for aggregation in ('average', 'frozen_a'):
-    task = _task(base, aggregation=aggregation)
-    frozen = {path: np.array(leaf) for path, leaf in task.frozen.items()}
-    changed, loss = task.fit(task.start, person.train, number=0, done=0)
-    again, _ = task.fit(task.start, person.train, number=0, done=0)
-    other, _ = task.fit(task.start, person.train, number=1, done=0)
-    assert np.isfinite(loss)
-    for path, leaf in changed.items():
-      np.testing.assert_array_equal(leaf, again[path])
-      # At first B is zero, and so is A's gradient: A moves in the second step.
-      assert not np.array_equal(leaf, task.start[path]), path
-    assert not np.array_equal(changed['params/head/dense_0/kernel'], other['params/head/dense_0/kernel'])
-    for path, leaf in frozen.items():
-      np.testing.assert_array_equal(task.frozen[path], leaf)
+  task = _task(base)
+  frozen = {path: np.array(leaf) for path, leaf in task.prepared.frozen.items()}
+  changed, loss = task.fit(task.start, person.train, number=0, done=0)
+  again, _ = task.fit(task.start, person.train, number=0, done=0)
+  other, _ = task.fit(task.start, person.train, number=1, done=0)
+  assert np.isfinite(loss)
+  for path, leaf in changed.items():
+    np.testing.assert_array_equal(leaf, again[path])
+    # At first B is zero, and so is A's gradient: A moves in the second step.
+    assert not np.array_equal(leaf, task.start[path]), path
+  assert not np.array_equal(changed['params/head/dense_0/kernel'], other['params/head/dense_0/kernel'])
+  for path, leaf in frozen.items():
+    np.testing.assert_array_equal(task.prepared.frozen[path], leaf)
 
 
 def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
@@ -148,8 +140,7 @@ def test_a_round_goes_on_in_the_schedule_of_all_rounds(base, monkeypatch):
 
 def test_clients_without_the_same_frozen_leaves_have_another_checksum(base):
   assert _task(base).checksum == _task(base, rounds=9).checksum
-  assert _task(base, aggregation='frozen_a').checksum != _task(base).checksum
-  assert _task(base, aggregation='frozen_a', seed=1).checksum != _task(base, aggregation='frozen_a').checksum
+  assert _task(base, method='bitfit').checksum != _task(base).checksum
 
 
 def test_the_adapter_of_a_task_is_an_adapter_of_its_base(base):

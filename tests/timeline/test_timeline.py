@@ -1,6 +1,5 @@
 """Predictions to bouts, by hand: decoding, unknown, not worn, gaps, minutes, midnight."""
 
-import copy
 import csv
 import dataclasses
 from xml.etree import ElementTree
@@ -8,7 +7,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from har_jax import records
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recordings import Reading
@@ -287,15 +285,9 @@ def test_names_from_files_are_no_formulas_and_the_picture_stays_xml(tmp_path):
   assert any(text.startswith('a\ufffd\ufffd[2J<script>\ufffd, ') for text in texts)
 
 
-def test_a_missing_gyroscope_and_an_untrained_head_are_named(fitted):
-  personal = copy.copy(fitted)
-  federated = records.Federated(settings={'personal_head': True}, history=[])
-  personal.adapter_ = fitted.adapter_.with_card(federated=federated)
+def test_a_missing_gyroscope_is_named(fitted):
   without, complete = (Reading([], [], [], '', has_gyro) for has_gyro in (False, True))
   assert fitted.has_gyro
   assert not warnings_for(fitted, complete)
   (missing,) = warnings_for(fitted, without)
   assert 'this recording has none' in missing
-  (head,) = warnings_for(personal, complete)
-  assert 'personal heads: its own was not trained' in head
-  assert len(warnings_for(personal, without)) == 2

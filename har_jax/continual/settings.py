@@ -21,9 +21,7 @@ class Settings(config_fields.Checked):
     {
       'sequential': 'the same adapter on and on',
       'replay': 'also stored windows',
-      'ewc': 'a penalty on changes',
-      'average': 'mean of an adapter for each domain',
-      'router': 'chooses one of them',
+      'router': 'an adapter for each domain; the nearest one answers',
       'joint': 'all windows at once',
     },
     'training on one domain after another',
@@ -34,7 +32,6 @@ class Settings(config_fields.Checked):
   batch: int = config_fields.count(32, 'windows per step')
   learning_rate: float = config_fields.positive(1e-3, 'peak learning rate')
   memory_kb: int = config_fields.count(500, 'for replay: kilobytes of stored windows of all domains')
-  penalty: float = config_fields.positive(1e5, 'for ewc: weight of the squared changes of earlier weights')
   seed: int = config_fields.seed('seed of the split, head, adapters and all orders')
 
   def __post_init__(self) -> None:

@@ -6,14 +6,13 @@ A strategy goes from the state that it keeps to the state after one more domain.
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from har_jax.continual import memory
 from har_jax.continual.domains import concatenate
 from har_jax.continual.learner import Learner, State, part, under
 from har_jax.continual.settings import Settings
 from har_jax.datasets.batches import Batch
-from har_jax.federated import aggregation
 from har_jax.variables import Variables
 
 Learn = Callable[[Learner, State, int, Settings], State]
@@ -37,52 +36,13 @@ def _replay(learner: Learner, state: State, number: int, settings: Settings) -> 
   return under('model', model) | under('replay', replay)
 
 
-def _ewc(learner: Learner, state: State, number: int, settings: Settings) -> State:
-  """Fine-tunes with a penalty weighted by the Fisher information of each weight.
-
-  Source: arXiv:1612.00796 (EWC), with one sum of all domains' Fisher information (arXiv:1805.06370).
-  """
-  variables, windows = learner.grow(state, number), learner.stream.domains[number].train
-  anchor = {path: variables[path] for path in learner.trained_paths}
-  fisher = part(state, 'fisher') or {path: np.zeros_like(leaf) for path, leaf in anchor.items()}
-  importance = {path: settings.penalty * leaf for path, leaf in fisher.items()}
-  model = learner.train(variables, windows, number, anchor=anchor, importance=importance)
-  squares = learner.squared_gradients(model, windows)
-  return under('model', model) | under('fisher', {path: fisher[path] + squares[path] for path in fisher})
-
-
-def _average(learner: Learner, state: State, number: int, settings: Settings) -> State:
-  """Trains an adapter of each domain from the base, and averages their weights."""
-  domain, new = learner.stream.domains[number], learner.alone(number)
-  counts = state.get('domains/of_activity', np.zeros(len(learner.stream.classes), np.int32))
-  knows = np.isin(np.arange(len(counts)), domain.labels)
-  model = average_in(part(state, 'model') or new, new, number, counts, knows, learner.output)
-  return under('model', model) | {'domains/of_activity': counts + knows}
-
-
-def average_in(
-  mean: Variables,
-  new: Variables,
-  count: int,
-  counts: Int[np.ndarray, 'y'],
-  knows: Bool[np.ndarray, 'y'],
-  output: list[str],
-) -> Variables:
-  """Averages one more adapter into the mean of `count`; a row of the output layer over those who know it.
-
-  counts: how many of the adapters know each activity. knows: whether the new one does.
-  """
-  merged = aggregation.average([mean, new], np.array([count, 1]) / (count + 1))
-  weight = np.divide(knows, counts + knows, out=np.zeros(len(counts)), where=counts + knows > 0)
-  rows = {path: ((1 - weight) * mean[path] + weight * new[path]).astype(np.float32) for path in output}
-  return merged | rows
-
-
 def _router(learner: Learner, state: State, number: int, settings: Settings) -> State:
   """Adds an adapter of the domain; the nearest features choose one."""
-  train = learner.stream.domains[number].train
-  means = memory.add_means(part(state, 'router'), learner.features(train), train['label'], number)
-  adapter = {path: leaf.astype(np.float16) for path, leaf in learner.alone(number).items()}
+  domain = learner.stream.domains[number]
+  features, labels = learner.features(domain.train), domain.train['label']
+  means = memory.add_means(part(state, 'router'), features, labels, number)
+  trained = learner.train(learner.start_with(domain.labels), domain.train, number)
+  adapter = {path: leaf.astype(np.float16) for path, leaf in trained.items()}
   return state | under(f'adapter_{number}', adapter) | under('router', means)
 
 
@@ -101,8 +61,6 @@ def _joint(learner: Learner, state: State, number: int, settings: Settings) -> S
 STRATEGIES: dict[str, Learn] = {
   'sequential': _sequential,
   'replay': _replay,
-  'ewc': _ewc,
-  'average': _average,
   'router': _router,
   'joint': _joint,
 }

@@ -52,17 +52,16 @@ class ShortTraining:
     first: int = 0,
     steps: int,
     total: int,
-    objective: Classify | None = None,
   ) -> tuple[Variables, np.ndarray]:
     """The trained variables and statistics after these steps, and the loss of each.
 
     `first` of `total` steps are done already: the rate follows its schedule over all. The optimizer's
-    averages start anew. objective: another one on the same variables.
+    averages start anew.
     """
     training, pretrained = self.training, self.method.pretrained
     wrap = methods.Wrapped(self.method, self.settings)
     start = compiled_start(training, pretrained=pretrained, wrap=wrap)
-    train_steps = compiled_steps(objective or self.objective, training, pretrained=pretrained, wrap=wrap)
+    train_steps = compiled_steps(self.objective, training, pretrained=pretrained, wrap=wrap)
     statistics, trainable = split_statistics(variables)
     state = dataclasses.replace(start(trainable, statistics), step=jnp.int32(first))
     read = data_batches.training_batches(windows, batch=training.batch, steps=steps, seed=seed)

@@ -13,7 +13,7 @@ from har_jax.continual.learner import Learner
 from har_jax.continual.settings import Settings
 from har_jax.datasets.datasets import Datasets
 
-QUICK = Settings(rank=2, steps=16, batch=8, penalty=1.0, memory_kb=20)
+QUICK = Settings(rank=2, steps=16, batch=8, memory_kb=20)
 
 
 @pytest.fixture(scope='session')

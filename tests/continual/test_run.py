@@ -101,7 +101,7 @@ def test_a_folder_of_another_run_or_in_use_is_refused(learner, stream, quick, tm
   with pytest.raises(_KilledError):
     run.run(quick, learner, tmp_path, _kill)
   with pytest.raises(UserError, match=r'other settings \(strategy\)'):
-    run.run(dataclasses.replace(quick, strategy='average'), learner, tmp_path)
+    run.run(dataclasses.replace(quick, strategy='joint'), learner, tmp_path)
   test, train = (dict(part) for part in (stream.domains[1].test, stream.domains[1].train))
   train['signal'] = train['signal'] + (np.arange(len(train['signal'])) == 3)[:, None, None].astype(np.float32)
   other = copy.copy(learner)
@@ -121,7 +121,7 @@ def test_a_folder_of_another_run_or_in_use_is_refused(learner, stream, quick, tm
   [
     ({'strategy': 'forget'}, 'one of sequential, replay'),
     ({'memory_kb': 0}, 'memory_kb is 0; it must be at least 1'),
-    ({'penalty': 0.0}, 'over 0'),
+    ({'learning_rate': 0.0}, 'over 0'),
   ],
 )
 def test_settings_that_do_not_fit_are_refused(changed, named):

@@ -17,6 +17,7 @@ from har_jax.errors import UserError
 from har_jax.recognizer import (
   fitting,
   frame_check,
+  loading,
   parameters,
   prediction_sets,
   recording_adaptation,
@@ -31,7 +32,7 @@ from har_jax.variables import Variables
 if TYPE_CHECKING:
   from har_jax.recognizer import budget
 
-_FITTED = (*('adapter_', 'base_', 'classes_', 'plan_', 'recording_head_', 'variables_'),)
+_FITTED = ('adapter_', 'base_', 'classes_', 'plan_', 'recording_head_', 'variables_')
 
 
 class Recognizer(parameters.Parameters, Estimator):
@@ -124,30 +125,12 @@ class Recognizer(parameters.Parameters, Estimator):
     `base`, a Base or a folder, replaces the base of a fitted one, for example if it was saved elsewhere.
     Raises UserError if nothing of these is there, or if adapter and base do not match.
     """
-    if path is None:
-      return cls._from_base(files.bundled_base(), files.BUNDLED)
-    place = storage.place(str(path))
-    if not place.exists():
-      raise UserError(f'no such folder or file: {path}')
-    base = None if base is None else parameters.load_base(base)
-    if place.name.endswith('.json'):
-      return cls._from_adapter(*files.load_run(place, base))
-    if not (place / 'adapter.json').exists():
-      if (place / 'continual.json').exists():
-        raise UserError(
-          f'{place} has no adapter of all domains: give one, such as {place / "domain0"}; '
-          'where there is none, run the same `har-jax continual` command to its end'
-        )
-      return cls._from_base(files.load_base(place), place)
-    adapter = files.load_adapter(place)
-    if base is None and adapter.card.base is not None and (place / 'base.json').exists():
-      base = files.load_base(place)
-    return cls._from_adapter(base, adapter)
+    return cls.from_stored(loading.load(path, base))
 
   @classmethod
-  def _from_base(cls, base: files.Base, folder: storage.Place) -> 'Recognizer':
-    recognizer = cls(base)
-    recognizer._set_base(base, folder)
+  def from_stored(cls, stored: loading.Stored) -> 'Recognizer':
+    recognizer = cls(stored.base, **stored.options)
+    recognizer._answer_with(stored)
     return recognizer
 
   if not TYPE_CHECKING:  # a type checker would take any name for an attribute
@@ -156,7 +139,8 @@ class Recognizer(parameters.Parameters, Estimator):
       """Answers with the base's head, if it has one, until `fit`. Else raises AttributeError."""
       if name in _FITTED and 'adapter_' not in self.__dict__ and (base := self.load_base()) is not None:
         path = files.BUNDLED if self.base is None else self.base
-        self._set_base(base, None if isinstance(path, files.Base) else storage.place(str(path)))
+        folder = None if isinstance(path, files.Base) else storage.place(str(path))
+        self._answer_with(loading.with_own_head(base, folder))
       try:
         return self.__dict__[name]
       except KeyError:
@@ -166,16 +150,6 @@ class Recognizer(parameters.Parameters, Estimator):
 
   def __sklearn_is_fitted__(self) -> bool:
     return hasattr(self, 'classes_')
-
-  @classmethod
-  def _from_adapter(cls, base: files.Base | None, adapter: files.Adapter) -> 'Recognizer':
-    card = adapter.card
-    options = {name: getattr(card, name) for name in ('method', 'rank', 'alpha')}
-    training = {name: getattr(card.training, name) for name in parameters.IN_CARD}
-    options |= {name: value for name, value in training.items() if value is not None}
-    recognizer = cls(base, **options)
-    recognizer._set_adapter(base, adapter)
-    return recognizer
 
   def set_params(  # type: ignore[override]
     self, **changed: Unpack[parameters.ParameterChanges]
@@ -252,8 +226,8 @@ class Recognizer(parameters.Parameters, Estimator):
       },
       'training': {name: kind(getattr(self, name)) for name, kind in parameters.IN_CARD.items()}
       | {'step': fitted.step, 'self_training': fitted.self_training},
+      'class_logits': fit.class_logits(fitted),
     }
-    card['class_logits'] = fit.class_logits(fitted)
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
     self.plan_ = None if plan is None else plan.ended(fit)
     return self
@@ -376,18 +350,12 @@ class Recognizer(parameters.Parameters, Estimator):
     Raises UserError if they cannot be written, and if the folder holds files, unless `overwrite`.
     """
     self.check_fitted()
-    place = storage.place(str(folder))
-    if not overwrite and place.exists() and any(place.iterdir()):
-      raise UserError(f'{folder} holds files already: give another folder, or overwrite=True')
-    if with_base and self.base_ is not None and self.adapter_.card.base is not None:
-      files.save_base(place, self.base_.variables, self.base_.card)
-    files.save_adapter(place, self.adapter_)
+    loading.save(folder, self.base_ if with_base else None, self.adapter_, overwrite=overwrite)
 
-  def _set_base(self, base: files.Base, folder: storage.Place | None) -> None:
-    """Makes the base's head answer, if it has one. folder: where its recording head may be."""
-    if base.classes and base.model.stem:  # a linear embedding needs statistics of the user's windows
-      self._set_adapter(base, files.head_adapter(base))
-      self.recording_head_ = None if folder is None else recording_head.load(folder, base)
+  def _answer_with(self, stored: loading.Stored) -> None:
+    if stored.adapter is not None:
+      self._set_adapter(stored.base, stored.adapter)
+      self.recording_head_ = stored.recording_head
 
   def _set_adapter(self, base: files.Base | None, adapter: files.Adapter) -> None:
     self.base_, self.adapter_ = base, adapter

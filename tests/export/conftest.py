@@ -12,6 +12,7 @@ import pytest
 
 from har_jax import config, config_fields, export, files, methods
 from har_jax.archives import ARCHIVES
+from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
@@ -61,7 +62,7 @@ def recognizer_of(
 
     def fitted(**entries: Any) -> Recognizer:
       adapter = files.make_adapter(start, prepared.frozen | trained, card | entries)
-      return Recognizer._from_adapter(start, adapter)
+      return Recognizer.from_stored(loading.with_adapter(start, adapter))
 
     # Center the logits and divide them by their size, so that every class is probable for some windows.
     logits = np.log(fitted().predict_proba(signals))

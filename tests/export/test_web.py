@@ -13,6 +13,7 @@ from har_jax import export
 from har_jax.datasets import signal_summary
 from har_jax.errors import UserError
 from har_jax.export import web
+from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
 
 _SOURCE = pathlib.Path(__file__).parents[2] / 'web'
@@ -41,7 +42,10 @@ def _listed(folder: pathlib.Path) -> dict:
 def test_the_folder_holds_page_model_and_card(recognizer, signals, tmp_path):
   trained = signal_summary.summarize(signals, ['walking'] * len(signals), 50)
   adapter = recognizer.adapter_.with_card(signals=trained)
-  export.write(tmp_path / 'page', export.make(Recognizer._from_adapter(recognizer.base_, adapter), 'web'))
+  export.write(
+    tmp_path / 'page',
+    export.make(Recognizer.from_stored(loading.with_adapter(recognizer.base_, adapter)), 'web'),
+  )
   names = {path.name for path in (tmp_path / 'page').iterdir()}
   assert names == {*_BUILT, 'files.js', 'model.onnx', 'model.json'}
   card = export.load(tmp_path / 'page').card

@@ -6,7 +6,21 @@ The command-line flag, its help and the entry in the result file all follow from
 import dataclasses
 from collections.abc import Callable
 
-from har_jax import config_fields
+from har_jax.config_fields import (
+  MOST_LAYERS,
+  MOST_RATE_HZ,
+  MOST_WIDTH,
+  MOST_WINDOW_SAMPLES,
+  Checked,
+  choice,
+  count,
+  field,
+  flag,
+  fraction,
+  names,
+  not_negative,
+  widths,
+)
 from har_jax.errors import UserError
 
 SCHEMA_VERSION = 3  # of result files and of the cards next to adapters and bases
@@ -17,13 +31,9 @@ CHANNELS = 6  # accelerometer x y z in m/s², gyroscope x y z in rad/s
 class Windowing:
   """Length and rate of windows, which overlap by half. By default those of UCI HAR: 2.56 s at 50 Hz."""
 
-  samples: int = config_fields.count(
-    128, 'samples per window; windows overlap by half', least=2, most=config_fields.MOST_WINDOW_SAMPLES
-  )
-  rate_hz: int = config_fields.count(
-    50,
-    'sampling rate of the windows, in Hz; recordings of other rates are resampled',
-    most=config_fields.MOST_RATE_HZ,
+  samples: int = count(128, 'samples per window; windows overlap by half', least=2, most=MOST_WINDOW_SAMPLES)
+  rate_hz: int = count(
+    50, 'sampling rate of the windows, in Hz; recordings of other rates are resampled', most=MOST_RATE_HZ
   )
 
   @property
@@ -47,79 +57,62 @@ DEFAULT_WINDOWING = Windowing()
 
 
 @dataclasses.dataclass(frozen=True)
-class Model(config_fields.Checked):
+class Model(Checked):
   """The masked autoencoder, and the classifier that shares its encoder."""
 
-  patch_size: int = config_fields.count(8, 'samples per token')
-  stem: tuple[int, ...] = config_fields.widths(
+  patch_size: int = count(8, 'samples per token')
+  stem: tuple[int, ...] = widths(
     (),
     'widths of the convolutions before the blocks, each of which halves the time axis; '
     'none: a linear embedding of patches',
     least=0,
   )
-  log_std: bool = config_fields.flag(
-    True, 'embed the log standard deviation of each channel with the samples'
-  )
-  invariant_features: bool = config_fields.flag(
+  log_std: bool = flag(True, 'embed the log standard deviation of each channel with the samples')
+  invariant_features: bool = flag(
     False, 'embed features that hardly change with device orientation: norms, parts along gravity, spectrum'
   )
-  width: int = config_fields.count(192, 'token width', most=config_fields.MOST_WIDTH)
-  mlp_dim: int = config_fields.count(
-    576, 'hidden width of the feed-forward layers', most=config_fields.MOST_WIDTH
-  )
-  depth: int = config_fields.count(6, 'encoder blocks', most=config_fields.MOST_LAYERS)
-  decoder_depth: int = config_fields.count(
-    2, 'decoder blocks; the decoder is dropped after pretraining', most=config_fields.MOST_LAYERS
-  )
-  num_heads: int = config_fields.count(6, 'attention heads per block, over all streams')
-  streams: int = config_fields.field(
+  width: int = count(192, 'token width', most=MOST_WIDTH)
+  mlp_dim: int = count(576, 'hidden width of the feed-forward layers', most=MOST_WIDTH)
+  depth: int = count(6, 'encoder blocks', most=MOST_LAYERS)
+  decoder_depth: int = count(2, 'decoder blocks; the decoder is dropped after pretraining', most=MOST_LAYERS)
+  num_heads: int = count(6, 'attention heads per block, over all streams')
+  streams: int = field(
     1,
     '1: attention over both sensors together; 2: one attention per sensor, each on half of the width',
     lambda value: value in (1, 2),
     '1 or 2',
   )
-  mask_ratio: float = config_fields.fraction(0.75, 'fraction of tokens that pretraining hides')
-  reconstruct_spectrum: bool = config_fields.flag(
+  mask_ratio: float = fraction(0.75, 'fraction of tokens that pretraining hides')
+  reconstruct_spectrum: bool = flag(
     True, 'pretraining reconstructs the log power spectrum of hidden tokens, as well as their samples'
   )
-  pooling: str = config_fields.choice(
+  pooling: str = choice(
     'mean',
     {'mean': 'their mean', 'statistics': 'their mean, maximum and standard deviation'},
     'head input, from the tokens',
   )
-  head: tuple[int, ...] = config_fields.widths(
+  head: tuple[int, ...] = widths(
     (128,), 'hidden widths of the classifier head; none: a linear layer on standardized inputs', least=0
   )
-  window_statistics: bool = config_fields.flag(
+  window_statistics: bool = flag(
     False, 'the head also takes statistics of the whole window: moments, quantiles, spectrum, correlations'
   )
-  dropout: float = config_fields.fraction(0.2, 'dropout rate in the classifier head')
-  window_samples: int = config_fields.count(
-    Windowing.samples,
-    'samples per window',
-    most=config_fields.MOST_WINDOW_SAMPLES,
-  )
-  rate_hz: int = config_fields.count(
-    Windowing.rate_hz,
-    'sampling rate of the windows, in Hz',
-    most=config_fields.MOST_RATE_HZ,
-  )
+  dropout: float = fraction(0.2, 'dropout rate in the classifier head')
+  window_samples: int = count(Windowing.samples, 'samples per window', most=MOST_WINDOW_SAMPLES)
+  rate_hz: int = count(Windowing.rate_hz, 'sampling rate of the windows, in Hz', most=MOST_RATE_HZ)
 
   def __post_init__(self) -> None:
     super().__post_init__()
-    for whole, part, rule in (
-      (
-        self.window_samples,
-        self.patch_size,
-        f'patch_size must divide the window of {self.window_samples} samples',
-      ),
-      (self.width, self.num_heads, 'width must be a multiple of num_heads'),
-      (self.num_heads, self.streams, 'num_heads must be a multiple of streams'),
-    ):
-      if whole % part:
-        raise UserError(
-          f'model {rule}; given patch_size {self.patch_size}, width {self.width}, num_heads {self.num_heads}'
-        )
+    remainders = {
+      f'patch_size must divide the window of {self.window_samples} samples': self.window_samples
+      % self.patch_size,
+      'width must be a multiple of num_heads': self.width % self.num_heads,
+      'num_heads must be a multiple of streams': self.num_heads % self.streams,
+    }
+    for rule in filter(remainders.get, remainders):
+      raise UserError(
+        f'model {rule}; given patch_size {self.patch_size}, width {self.width}, num_heads {self.num_heads}'
+      )
     if self.invariant_features and self.streams > 1:
       raise UserError(
         f'model invariant_features need both sensors in one stream; given streams {self.streams}, '
@@ -156,21 +149,21 @@ class Model(config_fields.Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Lora(config_fields.Checked):
+class Lora(Checked):
   """Low-rank adapters, for LoRA and QLoRA alike."""
 
-  rank: int = config_fields.count(32, 'adapter rank', most=config_fields.MOST_WIDTH)
-  alpha: float = config_fields.field(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
-  targets: tuple[str, ...] = config_fields.names(
+  rank: int = count(32, 'adapter rank', most=MOST_WIDTH)
+  alpha: float = field(64.0, 'adapters are scaled by alpha / rank', lambda v: v > 0, 'positive')
+  targets: tuple[str, ...] = names(
     ('embed', 'query', 'key', 'value', 'output', 'up', 'down'),
     'modules to adapt; `embed`: the stem or linear embedding; with `head`, its own kernels stay frozen',
   )
-  scaling: str = config_fields.choice(
+  scaling: str = choice(
     'rank',
     {'rank': 'the rank', 'root': 'its square root (rsLoRA)'},
     'divisor of alpha in the scale of adapters',
   )
-  start: str = config_fields.choice(
+  start: str = choice(
     'zero',
     {
       'zero': 'product of zero',
@@ -179,7 +172,7 @@ class Lora(config_fields.Checked):
     },
     'initial adapters',
   )
-  rate_ratio: float = config_fields.field(
+  rate_ratio: float = field(
     1.0, 'rate of the second matrix over that of the first (LoRA+)', lambda v: v > 0, 'positive'
   )
 
@@ -190,28 +183,24 @@ class Lora(config_fields.Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Methods(config_fields.Checked):
+class Methods(Checked):
   """Sizes of the fine-tuning methods other than LoRA."""
 
-  partial_blocks: int = config_fields.count(1, 'blocks that `partial` trains', most=config_fields.MOST_LAYERS)
-  adapter_width: int = config_fields.count(
-    32, 'hidden width of `adapter` and `pfeiffer`', most=config_fields.MOST_WIDTH
-  )
-  prompt_tokens: int = config_fields.count(8, 'tokens per block of `prompt`', most=config_fields.MOST_WIDTH)
-  vera_rank: int = config_fields.count(256, 'rank of `vera`', most=config_fields.MOST_WIDTH)
+  partial_blocks: int = count(1, 'blocks that `partial` trains', most=MOST_LAYERS)
+  adapter_width: int = count(32, 'hidden width of `adapter` and `pfeiffer`', most=MOST_WIDTH)
+  prompt_tokens: int = count(8, 'tokens per block of `prompt`', most=MOST_WIDTH)
+  vera_rank: int = count(256, 'rank of `vera`', most=MOST_WIDTH)
 
 
 @dataclasses.dataclass(frozen=True)
-class Precision(config_fields.Checked):
+class Precision(Checked):
   """Number formats of weights and products."""
 
-  dtype: str = config_fields.choice(
+  dtype: str = choice(
     'float32', ('float32', 'bfloat16'), 'dtype of matrix products; everything else is float32'
   )
-  nf4_double: bool = config_fields.flag(
-    False, 'double quantization: 8-bit scales for the NF4 blocks of QLoRA'
-  )
-  nf4_kernel: str = config_fields.choice(
+  nf4_double: bool = flag(False, 'double quantization: 8-bit scales for the NF4 blocks of QLoRA')
+  nf4_kernel: str = choice(
     'auto',
     {'auto': 'the one measured to be faster', 'reference': 'plain JAX', 'pallas': 'fused'},
     'kernel for products with NF4 weights',
@@ -219,10 +208,10 @@ class Precision(config_fields.Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-class Protocol(config_fields.Checked):
+class Protocol(Checked):
   """Splits, label budget, and the training stages around adaptation."""
 
-  split: str = config_fields.choice(
+  split: str = choice(
     'subject',
     {
       'subject': 'subject-wise',
@@ -232,19 +221,19 @@ class Protocol(config_fields.Checked):
     },
     'split of the target',
   )
-  test_fraction: float = config_fields.field(
+  test_fraction: float = field(
     0.3, 'fraction of the subjects or windows to test on', lambda v: 0 < v < 1, 'between 0 and 1'
   )
-  validation_fraction: float = config_fields.field(
+  validation_fraction: float = field(
     0.1, 'fraction of the subjects or windows to validate on', lambda v: 0 < v < 1, 'between 0 and 1'
   )
-  label_budget: str = config_fields.field(
+  label_budget: str = field(
     '0.7',
     'labels to train and validate with: a fraction of all windows (0.1), or n per class and part (10/class)',
     lambda value: _is_budget(value),
     'a fraction over 0 and up to 1 such as 0.1, or a number per class such as 10/class',
   )
-  normalize: str = config_fields.choice(
+  normalize: str = choice(
     'train',
     {
       'train': 'by mean and standard deviation of the training part',
@@ -253,25 +242,25 @@ class Protocol(config_fields.Checked):
     },
     'normalization of the windows',
   )
-  classes: str = config_fields.choice('locomotion', ('locomotion', 'all'), 'activities to classify')
-  continued_pretraining_steps: int = config_fields.not_negative(
+  classes: str = choice('locomotion', ('locomotion', 'all'), 'activities to classify')
+  continued_pretraining_steps: int = not_negative(
     0, "stage 'continued': steps of masked pretraining on the target's unlabeled training part"
   )
-  contrastive_steps: int = config_fields.not_negative(
+  contrastive_steps: int = not_negative(
     0,
     "stage 'contrastive': steps of contrastive pretraining (InfoNCE within subject) on the target's "
     'unlabeled training part',
   )
-  supervised_pretraining_steps: int = config_fields.not_negative(
+  supervised_pretraining_steps: int = not_negative(
     0, "stage 'supervised': steps of classifying the sources' activities, with their labels"
   )
-  self_training: int = config_fields.not_negative(
+  self_training: int = not_negative(
     0, 'self-training rounds: retrain with confident pseudo-labels of the training part'
   )
-  tta_shifts: int = config_fields.count(
+  tta_shifts: int = count(
     1,
     'test-time augmentation: average the logits over so many circular shifts, at so many times the cost',
-    most=config_fields.MOST_WINDOW_SAMPLES,
+    most=MOST_WINDOW_SAMPLES,
   )
 
   def __post_init__(self) -> None:
@@ -303,39 +292,39 @@ def _is_budget(text: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Training(config_fields.Checked):
+class Training(Checked):
   """One training run: AdamW, linear warm-up, cosine decay to zero."""
 
-  epochs: float = config_fields.field(
+  epochs: float = field(
     50.0, "passes over the target's training windows", lambda value: value > 0, 'positive'
   )
-  max_steps: int = config_fields.not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
-  batch: int = config_fields.count(64, 'windows per step')
-  learning_rate: float = config_fields.not_negative(
+  max_steps: int = not_negative(0, 'upper limit on the steps, whatever the epochs; 0: no limit')
+  batch: int = count(64, 'windows per step')
+  learning_rate: float = not_negative(
     1e-3,
     'peak learning rate of new weights: head and adapters; of all weights under `scratch` and in the stage '
     "'supervised'",
   )
-  encoder_learning_rate: float = config_fields.not_negative(
+  encoder_learning_rate: float = not_negative(
     5e-4, "peak learning rate of a pretrained encoder's own weights, where the method trains them"
   )
-  weight_decay: float = config_fields.not_negative(0.01, 'AdamW weight decay of matrices')
-  warmup: float = config_fields.fraction(0.1, 'fraction of the steps with a rising learning rate')
-  grad_clip_norm: float = config_fields.not_negative(1.0, 'largest gradient norm; 0: no limit')
-  circular_shift: bool = config_fields.flag(
+  weight_decay: float = not_negative(0.01, 'AdamW weight decay of matrices')
+  warmup: float = fraction(0.1, 'fraction of the steps with a rising learning rate')
+  grad_clip_norm: float = not_negative(1.0, 'largest gradient norm; 0: no limit')
+  circular_shift: bool = flag(
     False, 'circular shift augmentation: each window starts at a random sample and wraps around'
   )
-  rotation_std_deg: float = config_fields.not_negative(
+  rotation_std_deg: float = not_negative(
     0.0, 'rotation augmentation: standard deviation of the angle about each axis, in degrees; 0: none'
   )
-  amplitude_std: float = config_fields.not_negative(
+  amplitude_std: float = not_negative(
     0.0, 'amplitude augmentation: standard deviation of the log factor of movements; 0: none'
   )
-  time_warp_std: float = config_fields.not_negative(
+  time_warp_std: float = not_negative(
     0.0, 'time warp augmentation: standard deviation of the log factor of speed; 0: none'
   )
-  num_evals: int = config_fields.count(10, 'evenly spaced validations, each with a checkpoint')
-  patience: int = config_fields.not_negative(
+  num_evals: int = count(10, 'evenly spaced validations, each with a checkpoint')
+  patience: int = not_negative(
     0,
     'stop after so many validations without improvement and keep the best; 0: never stop, keep the last step',
   )

@@ -5,7 +5,7 @@ har-jax adapt my.csv labels.csv --method=qlora
 """
 
 import pathlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
@@ -44,7 +44,7 @@ _USE_UNLABELED = _define(
 _PROGRESS = _define('progress', True)
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   if not 0 <= _VALIDATION_FRACTION.value < 1:
     raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)

@@ -3,8 +3,6 @@
 har-jax check day.csv --out=checked
 """
 
-from typing import Any
-
 from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 
@@ -22,7 +20,7 @@ _check_out = outputs.define_overwrite(FLAGS)
 _NOT_WORN_MIN = _define('not_worn_min', 30.0, 'a device at rest for so many minutes is not worn; 0: never')
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   from har_jax import storage
   from har_jax.timeline import quality
 

@@ -27,7 +27,7 @@ _MOST = _define('people', 0, 'number of people of each dataset, drawn; 0: all', 
 _OUT = _define('out', 'runs/continual', 'folder for the adapter; an unfinished run there goes on')
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   if bool(_TARGET.value) == bool(_TARGETS.value):
     raise UserError('give --target= the dataset whose people are the domains, or --targets= several datasets')
   outputs.check_given('base', _BASE.value)

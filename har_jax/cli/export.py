@@ -5,8 +5,6 @@ har-jax export my_adapter --format=onnx,stablehlo --precision=float32,int8
 har-jax export my_adapter --format=web --out=page
 """
 
-from typing import Any
-
 from har_jax.cli import command, outputs
 
 POSITIONAL = ('adapter',)
@@ -27,7 +25,7 @@ _OUT = _define(
 _check_out = outputs.define_overwrite(FLAGS)
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   import msgspec
 
   from har_jax import export, storage

@@ -25,7 +25,7 @@ _WORKERS = _define('workers', 1, 'processes that train clients, each on one core
 _OUT = _define('out', 'runs/federated', 'folder for the adapter; an unfinished federation there goes on')
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   if _TARGET.value is None:
     raise UserError('--target= the dataset whose people are the clients, such as hapt')
   entries = _federation()

@@ -55,7 +55,7 @@ _shard = jobs.define_shard(FLAGS)
 _jobs = jobs.define_jobs(FLAGS)
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   seeds, shard = command.whole_numbers('seeds', _SEEDS.value), _shard()
   datasets, experiment, options = _start()
   import msgspec
@@ -99,7 +99,7 @@ def main() -> dict[str, Any]:
   return {'runs': rows}
 
 
-def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict[str, Any]]:
+def _personalize(study: Any, labels: tuple[int, ...], options: Any) -> list[dict[str, object]]:
   import statistics
 
   import msgspec

@@ -40,7 +40,7 @@ _TTA_SHIFTS = _define(
 _PROGRESS = _define('progress', True)
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   from har_jax import storage, timeline
   from har_jax.continual import routing
 

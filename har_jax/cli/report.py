@@ -9,7 +9,6 @@ har-jax report --runs_csv=results/runs.csv --out=results
 import json
 import pathlib
 import subprocess
-from typing import Any
 
 from har_jax.cli import command
 from har_jax.errors import UserError
@@ -35,7 +34,7 @@ _OUT = _define(
 _HTML = _define('html', False, 'also write report.html: tables and figures on one page')
 
 
-def main() -> dict[str, Any]:
+def main() -> dict[str, object]:
   from har_jax import records, results, storage
   from har_jax.report import frame, markdown, page, tables
 
@@ -83,7 +82,7 @@ def main() -> dict[str, Any]:
   return {'files': files, 'runs': rows}
 
 
-def _compare(folders: list[str]) -> list[dict[str, Any]]:
+def _compare(folders: list[str]) -> list[dict[str, object]]:
   """Prints what differs between folders of results; writes nothing."""
   from har_jax import storage
   from har_jax.report import compare, frame, markdown

@@ -108,7 +108,7 @@ def make_adapter(base: Base | None, held: Variables, card: Mapping[str, Any] | r
   return Adapter(jax.device_put(leaves), complete.card)
 
 
-def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, Any]:
+def method_entries(method: str, settings: Settings, model: config.Model) -> dict[str, object]:
   """A card's entries on method and model."""
   return {
     'method': method,

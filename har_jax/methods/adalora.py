@@ -117,7 +117,7 @@ def _fraction(progress: Array, final: float) -> Array:
   return final + (1 - final) * left**3
 
 
-def _peft_config(settings: Settings) -> dict[str, Any]:
+def _peft_config(settings: Settings) -> dict[str, object]:
   rank = math.ceil(_START_RATIO * settings.lora.rank)
   sizes = {'peft_type': 'ADALORA', 'r': rank, 'init_r': rank, 'target_r': settings.lora.rank}
   # peft divides alpha by the rank at the start, whatever the rank at the end.

@@ -3,8 +3,6 @@
 Source: arXiv:2106.09685, section 4.1.   i in, o out, r rank.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import optax
@@ -76,7 +74,7 @@ def merge(variables: Variables) -> Variables:
   return merged
 
 
-def peft_config(settings: Settings) -> dict[str, Any]:
+def peft_config(settings: Settings) -> dict[str, object]:
   lora = settings.lora
   alpha = int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha
   common = {'peft_type': 'LORA', 'r': lora.rank, 'lora_alpha': alpha, 'lora_dropout': 0.0, 'bias': 'none'}

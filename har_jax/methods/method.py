@@ -3,7 +3,6 @@
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
 import optax
@@ -85,7 +84,7 @@ class PeftLayout:
   """
 
   keys: Mapping[str, str]
-  config: Callable[[Settings], dict[str, Any]]
+  config: Callable[[Settings], dict[str, object]]
   columns: tuple[str, ...] = ()
   rows: tuple[str, ...] = ()
   scales: tuple[str, ...] = ()

@@ -15,7 +15,6 @@ in training, and the latter its mirror image, left for right.
 import dataclasses
 import warnings
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -77,7 +76,7 @@ class Finding:
   def is_as_is(self) -> bool:
     return self.acc_factor == 1.0 and self.frame == frames.AS_IS
 
-  def to_json(self) -> dict[str, Any]:
+  def to_json(self) -> dict[str, object]:
     return {'frame': str(self.frame), 'acc_factor': self.acc_factor}
 
 

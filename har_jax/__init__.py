@@ -10,18 +10,32 @@ if TYPE_CHECKING:
   from har_jax.timeline.answers import Answers
   from har_jax.timeline.quality import Quality, check
   from har_jax.timeline.recognition import recognize
+  from har_jax.timeline.suggestions import Suggestions, suggest
 
 __version__ = '0.1.0'
-__all__ = ['Adapted', 'Answers', 'Quality', 'Recognizer', 'UserError', 'adapt', 'check', 'recognize']
+__all__ = [
+  'Adapted',
+  'Answers',
+  'Quality',
+  'Recognizer',
+  'Suggestions',
+  'UserError',
+  'adapt',
+  'check',
+  'recognize',
+  'suggest',
+]
 _MODULES = {
   'Adapted': 'timeline.adaptation',
   'Answers': 'timeline.answers',
   'Quality': 'timeline.quality',
   'Recognizer': 'recognizer.recognizer',
+  'Suggestions': 'timeline.suggestions',
   'UserError': 'errors',
   'adapt': 'timeline.adaptation',
   'check': 'timeline.quality',
   'recognize': 'timeline.recognition',
+  'suggest': 'timeline.suggestions',
 }
 
 

@@ -2,6 +2,7 @@
 
 har-jax adapt my.csv labels.csv --out=my_adapter
 har-jax adapt my.csv labels.csv --method=qlora
+har-jax adapt my.csv --suggest=20 --out=to_label
 """
 
 import pathlib
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
   from har_jax.timeline import Adapted
 
 POSITIONAL = ('recording', 'labels')
-COMMON = 'recording labels out base method max_minutes use_unlabeled time_zone overwrite'
+COMMON = 'recording labels out suggest base method max_minutes use_unlabeled time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 # What an adapter's folder holds; --overwrite deletes nothing else.
@@ -26,7 +27,7 @@ _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: <recording>.labels.csv, or a label column of the recording)'
 )
 _BASE = _define('base', None, f'{HELP["base"]} (default: the bundled base)')
-_OUT = _define('out', 'adapter', 'new folder for the adapter and its base')
+_OUT = _define('out', 'adapter', 'new folder for the adapter and its base, or for the suggestions')
 _check_out = outputs.define_overwrite(FLAGS)
 _parameters = command.define_fields(FLAGS, Parameters)
 _VALIDATION_FRACTION = _define(
@@ -42,6 +43,14 @@ _USE_UNLABELED = _define(
   'The result is kept if it recognizes the held-out windows at least as well',
 )
 _PROGRESS = _define('progress', True)
+_SUGGEST = _define(
+  'suggest',
+  None,
+  'train nothing: write so many stretches of the recording that are most worth a label to suggestions.csv, '
+  'and mark them in timeline.svg. Fill in their activities, and give the table as --labels',
+  kind=int,
+  lower_bound=1,
+)
 
 
 def main() -> dict[str, object]:
@@ -49,11 +58,14 @@ def main() -> dict[str, object]:
     raise UserError(f'--validation_fraction={_VALIDATION_FRACTION.value}: give a number in [0, 1)')
   out = pathlib.Path(_OUT.value)
   _check_out(out)
-  _check_replaceable(out)
+  if _SUGGEST.value is None:
+    _check_replaceable(out)
   outputs.check_given('base', _BASE.value)
   source, options = _read()
   from har_jax import records, timeline
 
+  if _SUGGEST.value is not None:
+    return _suggest(source, options, out)
   print(
     'Compiling and training the adapter, then fitting the baselines that it is compared with.', flush=True
   )
@@ -85,6 +97,18 @@ def main() -> dict[str, object]:
   print(out / 'adapter.json')
   entries = records.to_json(card)
   return {'out': out} | {name: entries[name] for name in ('classes', 'split', 'metrics')}
+
+
+def _suggest(source, options, out: pathlib.Path) -> dict[str, object]:
+  from har_jax import timeline
+
+  count, labels, base = _SUGGEST.value, _LABELS.value, _BASE.value
+  suggestions = timeline.suggest(source, count, labels, base=base, progress=_PROGRESS.value, **options)
+  _check_out(out)  # another command may have written it meanwhile
+  suggestions.save(out)
+  print('Write the activity of each stretch into the table, or delete its row; then adapt to it as --labels.')
+  print(out / 'suggestions.csv')
+  return {'out': out, 'stretches': len(suggestions.stretches)}
 
 
 def _print_plan(plan) -> None:

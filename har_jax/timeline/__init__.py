@@ -1,4 +1,4 @@
-"""A recording of hours → a prediction per window, bouts, minutes per activity, a picture; or an adapter."""
+"""A recording of hours → predictions, bouts, minutes per activity, a picture; an adapter; what to label."""
 
 from har_jax.timeline.adaptation import OVERLAPPING, Adapted, adapt
 from har_jax.timeline.answers import Answers, make_answers
@@ -6,6 +6,7 @@ from har_jax.timeline.bouts import Bout, Rules, find_bouts
 from har_jax.timeline.predictions import Predictions, predict, warnings_for
 from har_jax.timeline.recognition import recognize
 from har_jax.timeline.scoring import Score, score, unknown_labels
+from har_jax.timeline.suggestions import Suggestions, suggest
 
 __all__ = [
   'OVERLAPPING',
@@ -15,12 +16,14 @@ __all__ = [
   'Predictions',
   'Rules',
   'Score',
+  'Suggestions',
   'adapt',
   'find_bouts',
   'make_answers',
   'predict',
   'recognize',
   'score',
+  'suggest',
   'unknown_labels',
   'warnings_for',
 ]

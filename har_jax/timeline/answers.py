@@ -79,8 +79,8 @@ class Answers:
     Raises UserError if they cannot be written.
     """
     contents = {
-      'windows.csv': _csv(self.windows),
-      'bouts.csv': _csv(self.bouts),
+      'windows.csv': to_csv(self.windows),
+      'bouts.csv': to_csv(self.bouts),
       'timeline.svg': self.picture.svg(),
       'summary.json': safetensors_io.to_text(self.summary),
     }
@@ -116,7 +116,7 @@ def make_answers(
     summary['score'] = dataclasses.asdict(scored)
   return Answers(
     _window_frame(predictions, rules, clock),
-    _bout_frame(bouts, clock),
+    bout_frame(bouts, clock),
     summary,
     reading.notes,
     list(warnings),
@@ -184,7 +184,8 @@ def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.D
   return _to_frame(columns)
 
 
-def _bout_frame(bouts: Sequence[Bout], clock: Clock) -> 'pd.DataFrame':
+def bout_frame(bouts: Sequence[Bout], clock: Clock) -> 'pd.DataFrame':
+  """A row per bout: start, end, activity and confidence, with the file if there are several."""
   times_s = {'start': [bout.start_s for bout in bouts], 'end': [bout.stop_s for bout in bouts]}
   columns = _locations(clock, [bout.recording for bout in bouts], times_s)
   columns |= {name: [getattr(bout, name) for bout in bouts] for name in ('activity', 'confidence')}
@@ -221,7 +222,8 @@ def _as_text(name: str) -> str:
   return name.encode(errors='replace').decode()
 
 
-def _csv(frame: 'pd.DataFrame') -> bytes:
+def to_csv(frame: 'pd.DataFrame') -> bytes:
+  """The table as a file that a spreadsheet opens; no cell is a formula."""
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(map(escaping.csv_cell, frame.columns))

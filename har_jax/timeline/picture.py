@@ -49,12 +49,16 @@ class _Strip:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """Bouts on a clock, with doubts about the recording below them. The same arguments give the same bytes."""
+  """Bouts on a clock, with doubts about the recording below them. The same arguments give the same bytes.
+
+  marks: stretches to label, each a triangle above its row.
+  """
 
   bouts: Sequence[Bout]
   clock: Clock
   classes: Sequence[str]
   doubts: Sequence[str] = ()
+  marks: Sequence[Bout] = ()
 
   def draw(self) -> 'Figure':
     """The picture as a figure of Matplotlib."""
@@ -70,6 +74,10 @@ class Picture:
       figure = Figure(figsize=(_WIDTH, height), layout='constrained')
       axes = figure.add_subplot()
       _draw(axes, strips, rows, self.classes)
+      if marks := [strip for bout in self.marks for strip in _strips(bout, clock)]:
+        middles_s = [mark.start_s + mark.length_s / 2 for mark in marks]
+        heights = [rows.index(mark.row) - 0.45 for mark in marks]
+        axes.plot(middles_s, heights, 'v', color='black', markersize=4, clip_on=False)
       _legend(figure, self.bouts, self.classes)
       _time_axis(axes, strips)
       zone = f' ({clock.zone})' if clock.zone else ''

@@ -8,6 +8,7 @@ import types
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 import recordings
 import tiny_flags
@@ -16,6 +17,7 @@ from in_process import run_in_process
 from har_jax import files, timeline
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recordings import read as read_recording
 
 pytestmark = pytest.mark.slow
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -113,6 +115,27 @@ def test_an_adapter_keeps_its_temperature_and_its_base(folder, adapted):
   assert 'column `set` of `har-jax predict`' in adapted[0]
   assert (card.rank, card.alpha) == (4, 8.0)
   assert card.split.windows == {'train': 69, 'validation': 18}
+
+
+def test_suggested_stretches_are_labels_once_their_activities_are_written(folder, adapted, tmp_path):
+  arguments = (f'--recording={folder}/my.csv', f'--base={folder}/adapter', '--suggest=6')
+  out, _ = _run('adapt', *arguments, f'--out={tmp_path}/out')
+  assert out.splitlines()[-1] == f'{tmp_path}/out/suggestions.csv'
+  table = pd.read_csv(tmp_path / 'out' / 'suggestions.csv')
+  assert table['activity'].isna().all()
+  truth = np.repeat([name for name, _ in recordings.LABELED], 40)
+  table['activity'] = truth[((table['start_s'] + table['end_s']) / 2).astype(int)]
+  assert set(table['activity']) == set(truth)
+  table.to_csv(tmp_path / 'labels.csv', index=False)
+  (read,) = read_recording(folder / 'my.csv', labels=tmp_path / 'labels.csv').recordings
+  # Neighbors of one activity are joined.
+  assert {round(span.start_s, 2) for span in read.spans} <= set(table['start_s'])
+  labeled_s = sum(span.stop_s - span.start_s for span in read.spans)
+  assert labeled_s == pytest.approx((table['end_s'] - table['start_s']).sum(), abs=1e-3)
+  _run('adapt', *arguments, f'--labels={tmp_path}/labels.csv', f'--out={tmp_path}/more')
+  others = pd.read_csv(tmp_path / 'more' / 'suggestions.csv')
+  middles_s = (table['start_s'] + table['end_s']) / 2
+  assert not any(row.start_s < middle_s < row.end_s for row in others.itertuples() for middle_s in middles_s)
 
 
 def test_adapt_uses_the_bundled_base_by_default(folder, tmp_path, monkeypatch):

@@ -1,0 +1,206 @@
+"""Compare stretches suggested for labels with random ones, and fill docs/results/suggestions.md.
+
+python docs/studies/suggestions.py --windows=windows
+python docs/studies/suggestions.py --nomeasure
+
+One person's recordings are cut into stretches, some of which are labeled. A linear head on the frozen bundled
+base is fitted to them, and tested on other people.
+w windows, s stretches, f features.
+"""
+
+import dataclasses
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import unseen
+from absl import flags
+from jaxtyping import Float
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+from har_jax.signal.statistics import window_statistics
+from har_jax.timeline import suggestions
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure again', flag_values=FLAGS)
+TABLE, PAGE = unseen.TABLE.with_name('suggestions.csv'), unseen.PAGE.with_name('suggestions.md')
+KINDS = (
+  unseen.Kind('HAPT, waist', 'hapt'),
+  unseen.Kind('MotionSense, pocket', 'motionsense'),
+  unseen.Kind('PDIoT, pocket', 'pdiot'),
+)
+_SEEDS, _LABELS = range(5), (10, 20, 40)
+_MOST_TESTED = 600  # windows of other people
+_GAP_S = 2.0  # between the starts of windows that are neighbors: less
+RANDOM, SUGGESTED = 'random', 'suggested'
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+  """Stretches of one person, and windows of other people with the same activities."""
+
+  stretches: list[np.ndarray]  # indices of the windows of each
+  tested: np.ndarray
+  features: dict[int, Float[np.ndarray, 'f']]  # the head's input, by window
+  probabilities: Float[np.ndarray, 's y']  # of the base's own head
+  statistics: Float[np.ndarray, 's f']
+  encoded: Float[np.ndarray, 's f']  # the encoder's part of the head's input
+
+
+def draw(kind: unseen.Kind, seed: int) -> Person:
+  """One person, drawn anew for each seed, and half of the others."""
+  signals, activities, people = unseen.load(kind)
+  recordings, start_s = _order(kind)
+  rng = np.random.default_rng(seed)
+  order = rng.permutation(np.unique(people))
+  own = np.flatnonzero(people == order[0])
+  own = own[np.lexsort((start_s[own], recordings[own]))]
+  breaks = np.flatnonzero((np.diff(recordings[own]) != 0) | (np.diff(start_s[own]) > _GAP_S)) + 1
+  size = suggestions.STRETCH_WINDOWS
+  stretches = [
+    part[first : first + size]
+    for part in np.split(own, breaks)
+    for first in range(0, len(part) - size + 1, size)
+  ]
+  names = [_most_frequent(activities[stretch]) for stretch in stretches]
+  others = np.isin(people, order[len(order) // 2 :]) & np.isin(activities, names)
+  tested = rng.permutation(np.flatnonzero(others))[:_MOST_TESTED]
+  indices = np.concatenate([*stretches, tested])
+  features, probabilities = encode(signals[indices])
+  own_count = size * len(stretches)
+
+  def means(windows: Float[np.ndarray, 'w f']) -> Float[np.ndarray, 's f']:
+    return windows[:own_count].reshape(len(stretches), size, -1).mean(axis=1)
+
+  statistics = window_statistics(signals[indices[:own_count]], 50)
+  encoded = features[:, : -statistics.shape[1]]
+  by_window = dict(zip(indices.tolist(), features, strict=True))
+  return Person(stretches, tested, by_window, means(probabilities), means(statistics), means(encoded))
+
+
+def _order(kind: unseen.Kind) -> tuple[np.ndarray, np.ndarray]:
+  """The recording and the start of each window of `unseen.load`."""
+  from har_jax.datasets import windows
+
+  loaded = windows.load(f'{_WINDOWS.value}/{kind.dataset}')
+  loaded = windows.at_position(loaded, kind.position) if loaded.meta.positions else loaded
+  return np.array(loaded.recording), np.array(loaded.start_s)
+
+
+def encode(signals: Float[np.ndarray, 'w n 6']) -> tuple[Float[np.ndarray, 'w f'], Float[np.ndarray, 'w y']]:
+  """Inputs of a linear head on the bundled base, and the base's own answers."""
+  from har_jax import Recognizer, methods
+  from har_jax.continual.learner import Features
+  from har_jax.train import evaluation
+
+  model = Recognizer.load()
+  windows = {'signal': model.prepare(signals), 'label': np.zeros(len(signals), np.int32)}
+  objective = Features(methods.with_linear_head(model.adapter_.objective.model), 2)
+  encoder = {path: leaf for path, leaf in model.variables_.items() if '/encoder/' in path}
+  return evaluation.predict(objective, encoder, windows), model.probabilities(signals)
+
+
+def choices(person: Person, count: int, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+  """Indices of so many stretches, by each way to choose them."""
+  from sklearn.cluster import kmeans_plusplus
+
+  total = len(person.stretches)
+  ordered = np.sort(person.probabilities, axis=1)
+  margins = ordered[:, -1] - ordered[:, -2]
+  scaled = _scaled(person.statistics)
+  yield RANDOM, np.random.default_rng(seed).permutation(total)[:count]
+  yield 'evenly spaced', np.linspace(0, total - 1, min(count, total)).round().astype(int)
+  yield 'least certain', np.argsort(margins)[:count]
+  yield 'k-means++', kmeans_plusplus(scaled, min(count, total), random_state=seed)[1]
+  yield 'least certain of each cluster', _least_certain(scaled, margins, min(count, total))
+  yield "centers of clusters of the encoder's features", suggestions.choose(person.encoded, count)
+  yield SUGGESTED, suggestions.choose(person.statistics, count)
+
+
+def _scaled(features: Float[np.ndarray, 's f']) -> Float[np.ndarray, 's f']:
+  return (features - features.mean(axis=0)) / np.maximum(features.std(axis=0), 1e-6)
+
+
+def _least_certain(scaled: Float[np.ndarray, 's f'], margins: np.ndarray, count: int) -> np.ndarray:
+  from sklearn.cluster import KMeans
+
+  clusters = KMeans(count, n_init=1, random_state=0).fit_predict(scaled)
+  members = [np.flatnonzero(clusters == cluster) for cluster in np.unique(clusters)]
+  return np.array([own[margins[own].argmin()] for own in members])
+
+
+def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+  """Rows of TABLE. A stretch has one label, its most frequent activity."""
+  from sklearn.linear_model import LogisticRegression
+
+  person, activities = draw(kind, seed), unseen.load(kind)[1]
+  names = np.array([_most_frequent(activities[stretch]) for stretch in person.stretches])
+  tested = np.stack([person.features[index] for index in person.tested.tolist()])
+  widths = person.encoded.shape[1], person.statistics.shape[1]
+  for count in _LABELS:
+    for name, chosen in choices(person, count, seed):
+      windows = np.concatenate([person.stretches[index] for index in chosen])
+      labels = np.repeat(names[chosen], suggestions.STRETCH_WINDOWS)
+      features = np.stack([person.features[index] for index in windows.tolist()])
+      score = 0.0
+      if len(np.unique(labels)) > 1:
+        # As `train.output_layer`: both parts of the head's input have the same total variance.
+        scale = 1 / (np.maximum(features.std(axis=0), 1e-6) * np.sqrt(np.repeat(widths, widths)))
+        head = LogisticRegression(C=10.0, max_iter=1000).fit(features * scale, labels)
+        score = unseen.macro_f1(activities[person.tested], head.predict(tested * scale))
+      yield {
+        'kind': kind.name,
+        'seed': seed,
+        'choice': name,
+        'labels': count,
+        'stretches': len(person.stretches),
+        'activities_labeled': round(len(np.unique(labels)) / len(np.unique(names)), 4),
+        'macro_f1': round(score, 4),
+      }
+
+
+def _most_frequent(activities: np.ndarray) -> str:
+  names, counts = np.unique(activities, return_counts=True)
+  return names[counts.argmax()]
+
+
+def main() -> dict[str, Any]:
+  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
+  rows: list[dict[str, Any]] = []
+  for kind in KINDS if _MEASURE.value else ():
+    for seed in _SEEDS:
+      with warnings.catch_warnings(action='ignore'):
+        rows.extend(measure(kind, seed))
+      print(kind.name, seed, sep='\t', flush=True)
+  if rows:
+    csv_table.write(pd.DataFrame(rows), TABLE)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  return {'out': TABLE}
+
+
+def summary(rows: pd.DataFrame) -> str:
+  """A table for each kind: macro-F1 by choice and labels, and how many of the activities have a label."""
+  parts = []
+  for kind, own in rows.groupby('kind', sort=False):
+    mean = own.groupby(['choice', 'labels'], sort=False)[['macro_f1', 'activities_labeled']].mean()
+    lines = [
+      [name, *('{:.3f} ({:.0%})'.format(*mean.loc[name, count]) for count in _LABELS)]
+      for name in own.choice.unique()
+    ]
+    table = pd.DataFrame(lines, columns=['stretches', *(f'{count} labels' for count in _LABELS)])
+    parts.append(f'**{kind}, {own.stretches.mean():.0f} stretches**\n\n{markdown.tabulated(table)}')
+  return '\n\n'.join(parts)
+
+
+def filled(page: str) -> str:
+  """The page with the tables."""
+  return markdown.fill(page, 'python docs/studies/suggestions.py', summary(csv_table.read(TABLE)))
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -1,0 +1,27 @@
+"""Choice of stretches to label, by hand."""
+
+import numpy as np
+
+from har_jax.timeline import Bout, suggestions
+from har_jax.timeline.clock import Clock
+from har_jax.timeline.picture import Picture
+
+
+def test_a_stretch_of_each_kind_is_chosen_however_rare_it_is():
+  kinds = np.repeat([0, 1, 2], [60, 3, 20])
+  centers = np.array([[0.0, 0, 7], [9, 0, 7], [0, 9, 7]])  # the last statistic is constant
+  features = centers[kinds] + 0.1 * np.random.default_rng(0).standard_normal((len(kinds), 3)) * [1, 1, 0]
+  assert sorted(kinds[suggestions.choose(features, 3)]) == [0, 1, 2]
+
+
+def test_equal_stretches_are_not_chosen_twice():
+  assert len(suggestions.choose(np.repeat(np.eye(2), 5, axis=0), 4)) == 2
+
+
+def test_the_picture_has_a_triangle_above_each_suggestion():
+  bouts = [Bout(0, 0.0, 60.0, 'walking', 0.9), Bout(1, 0.0, 60.0, 'lying', 0.9)]
+  marks = [Bout(recording, 20.0, 25.0, '', 0.0) for recording in (0, 1)]
+  clock = Clock(('a', 'b'), (0.0, 0.0), None)
+  figure = Picture(bouts, clock, ('lying', 'walking'), marks=marks).draw()
+  (drawn,) = figure.axes[0].lines
+  np.testing.assert_allclose(drawn.get_xydata(), [[22.5, -0.45], [22.5, 0.55]])

@@ -6,7 +6,7 @@ import worn_device
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
-from har_jax.recordings import language
+from har_jax.recordings import infer, language
 from har_jax.signal import recording
 from har_jax.signal.recording import Recording, Samples, Span
 
@@ -201,3 +201,13 @@ def _mean_of_3_s(acc, gyro):
 def test_a_fault_of_a_sensor_is_named(change, words):
   assert not [sentence for sentence in _find() if words[:12] in sentence]
   assert len([sentence for sentence in _find(change) if words in sentence]) == 1
+
+
+@pytest.mark.parametrize('late_s', [0.3, -0.4])
+def test_a_late_gyroscope_is_warned_of_with_its_delay(late_s):
+  signal = worn_device.signal('sitting', 480, 0)  # and four times as fast
+  time_s = np.arange(len(signal)) / worn_device.RATE_HZ / 4
+  acc, gyro = (Samples(time_s, part.astype(np.float32)) for part in (signal[:, :3], 4 * signal[:, 3:]))
+  assert infer.lag_s(acc, gyro) == 0
+  assert infer.lag_s(acc, Samples(time_s, -gyro.values)) == 0
+  assert infer.lag_s(acc, Samples(time_s + late_s, gyro.values)) == pytest.approx(late_s, abs=0.02)

@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 import user_files
+from user_files import FRAME
 
 from har_jax import recordings
 from har_jax.errors import UserError
@@ -33,7 +34,7 @@ def test_marks_of_direction_in_a_name_reach_no_sentence_and_no_table(tmp_path):
   reading = recordings.read(tmp_path / f'{name}.csv')
   assert reading.files == ['walkfdp']
   assert all(sentence.isprintable() for sentence in reading.notes + reading.warnings)
-  assert user_files.spans(reading.recordings[0])  # labels next to it are found
+  assert user_files.find_spans(reading.recordings[0])  # labels next to it are found
 
 
 def _labels(path, **columns: list):
@@ -51,9 +52,9 @@ def test_files_of_one_name_are_different_recordings(tmp_path):
   labels = _labels(tmp_path / 'day.labels.csv')
   reading = recordings.read(tmp_path)
   assert reading.files == ['day.csv', 'day.txt']
-  assert all(user_files.spans(each) == [(1, 9, 'walk')] for each in reading.recordings)
+  assert all(user_files.find_spans(each) == [(1, 9, 'walk')] for each in reading.recordings)
   of_one = recordings.read(tmp_path, labels=_labels(labels, recording=['day.txt']))
-  assert [user_files.spans(each) for each in of_one.recordings] == [[], [(1, 9, 'walk')]]
+  assert [user_files.find_spans(each) for each in of_one.recordings] == [[], [(1, 9, 'walk')]]
 
 
 @pytest.mark.parametrize('is_zip', [True, False])
@@ -105,3 +106,13 @@ def test_folders_next_to_the_files_of_one_recording_are_named(tmp_path, is_zip):
   reading = recordings.read(folder.with_suffix('.zip') if is_zip else folder)
   assert len(reading.files) == 1
   assert _has_warning(reading, 'Not read: ben, as')
+
+
+def test_a_folder_holds_one_recording_a_file_by_name(tmp_path):
+  user_files.written(tmp_path, FRAME, 'b.csv')
+  user_files.written(tmp_path, FRAME.iloc[:500], 'a.tsv', sep='\t')
+  (tmp_path / 'notes.md').write_text('nothing')
+  reading = recordings.read(tmp_path, subject='ann', position='wrist')
+  assert reading.files == ['a', 'b']
+  assert [len(recording.acc.time_s) for recording in reading.recordings] == [500, 1000]
+  assert {(recording.subject, recording.position) for recording in reading.recordings} == {('ann', 'wrist')}

@@ -1,5 +1,6 @@
 """The same recording, exported by any app, is read as the same samples and labels."""
 
+import contextlib
 import pathlib
 
 import export_base
@@ -11,8 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import user_files
+from test_read_files import MOMENTS
+from user_files import FRAME
 
 from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
+from har_jax.errors import UserError
 from har_jax.recordings import formats
 
 ONE = export_base.recording()
@@ -29,9 +34,42 @@ def test_every_format_gives_the_same_samples_and_its_labels(tmp_path, name):
   if written.gyro_atol is not None:
     np.testing.assert_allclose(recording.gyro.time_s, ONE.time_s, atol=1e-6)
     np.testing.assert_allclose(recording.gyro.values, ONE.gyro, atol=written.gyro_atol, rtol=0)
-  assert user_files.spans(recording) == [tuple(span) for span in written.labels or ()]
+  assert user_files.find_spans(recording) == [tuple(span) for span in written.labels or ()]
   app = 'CSV or Parquet' if name in ('CSV', 'Parquet', 'Excel') else name.partition(',')[0].partition(' (')[0]
   assert f'read as {app}.' in reading.notes[0]
+
+
+@pytest.mark.parametrize('name', exports.WRITERS)
+def test_a_damaged_export_is_read_or_refused_in_a_sentence(tmp_path, name):
+  rng = np.random.default_rng(sum(name.encode()))
+  path = user_files.exported(name, tmp_path, export_base.recording(300)).path
+  files = [path] if path.is_file() else sorted(each for each in path.rglob('*') if each.is_file())
+  whole = {file: file.read_bytes() for file in files}
+  for turn in range(6):
+    file = files[int(rng.integers(len(files)))]
+    data = bytearray(whole[file])
+    if turn % 2:
+      data = data[: int(rng.integers(len(data)))]
+    else:
+      for place in rng.integers(len(data), size=1 + turn):
+        data[place] = int(rng.integers(256))
+    file.write_bytes(data)
+    with contextlib.suppress(UserError):
+      windows = recordings.to_windows(recordings.read(path), DEFAULT_WINDOWING, unlabeled=True)
+      assert all(np.isfinite(window.signal).all() for window in windows)
+    file.write_bytes(whole[file])
+
+
+def test_parquet_reads_like_csv_with_labels_as_text_or_bytes(tmp_path):
+  pytest.importorskip('pyarrow')
+  for time, label, start in (
+    (FRAME.time, 'walk', ''),
+    (MOMENTS, b'walk', user_files.START),
+    (MOMENTS.tz_localize('UTC'), 'walk', f'{user_files.START}+00:00'),
+  ):
+    FRAME.assign(time=time, label=[label] * 500 + [None] * 500).to_parquet(tmp_path / 'walk.parquet')
+    reading = recordings.read(tmp_path / 'walk.parquet')
+    user_files.expect(reading, same=True, start=start, spans=[(0, 10, 'walk')])
 
 
 # --- signs, gravity and clocks
@@ -106,7 +144,7 @@ def test_annotations_without_text_end_an_activity(tmp_path):
     f'{start + 2 * 10**9},2,walk,\n{start + 7 * 10**9},7,,\n{start + 12 * 10**9},12,sit,\n'
   )
   reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
-  assert user_files.spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 24, 'sit')]
+  assert user_files.find_spans(reading.recordings[0]) == [(2, 7, 'walk'), (12, 24, 'sit')]
   assert reading.time_zone == 'Europe/Berlin'
 
 
@@ -190,7 +228,7 @@ def test_a_label_of_info_labels_is_used_before_that_of_the_name(tmp_path):
   exports.edge_impulse_dataset(tmp_path, ONE)
   info = tmp_path / 'dataset' / 'info.labels'
   info.write_text(info.read_text().replace('"label": "walk"', '"label": "sit"'))
-  assert user_files.spans(recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 24, 'sit')]
+  assert user_files.find_spans(recordings.read(tmp_path / 'dataset').recordings[0]) == [(0, 24, 'sit')]
 
 
 def test_the_page_lists_every_format_and_every_export():

@@ -1,6 +1,7 @@
 """Files as a user has them, and the recordings that they hold."""
 
 import pathlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import export_base
@@ -87,9 +88,59 @@ def assert_same(reading: recordings.Reading, *, gyro: bool = True, atol: float =
     np.testing.assert_allclose(recording.gyro.values, turn, atol=atol)
 
 
-def spans(recording) -> list[tuple[float, float, str]]:
+def find_spans(recording) -> list[tuple[float, float, str]]:
   return [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
 
 
 def has_note(reading: recordings.Reading, words: str) -> bool:
   return any(words in note for note in reading.notes)
+
+
+def values(reading: recordings.Reading, sensor: str, field: str = 'values') -> np.ndarray:
+  """Samples, or their times, of all recordings, one after another."""
+  return np.concatenate([getattr(getattr(recording, sensor), field) for recording in reading.recordings])
+
+
+def expect(
+  reading: recordings.Reading,
+  *,
+  same: bool = False,
+  samples: tuple[int, int] | None = None,
+  arrays: Mapping[str, tuple[np.ndarray, float]] = {},
+  notes: Sequence[str] = (),
+  warnings: Sequence[str] = (),
+  silent: bool = False,
+  never: Sequence[str] = (),
+  not_noted: Sequence[str] = (),
+  spans: Sequence[tuple] | None = None,
+  **fields: Any,
+) -> None:
+  """Compares a reading with what a row of a table says.
+
+  same: the samples are those of `signal`; those of the accelerometer alone if the reading has no gyroscope.
+  samples: counts of both sensors. arrays: by sensor, or `time_s` of the accelerometer, with a tolerance.
+  notes, warnings: parts of sentences; no note has those of `not_noted`, and no warning those of `never`. A
+  warning may be of the check that follows reading; `silent`: reading has none. spans: of all recordings.
+  """
+  said = reading.warnings
+  if never or not all(any(words in sentence for sentence in said) for words in warnings):
+    said = said + recordings.check(reading, DEFAULT_WINDOWING)
+  if same:
+    assert_same(reading, gyro=reading.has_gyro)
+  if samples:
+    assert tuple(len(values(reading, sensor)) for sensor in ('acc', 'gyro')) == samples
+  for name, (expected, atol) in arrays.items():
+    actual = values(reading, 'acc', 'time_s') if name == 'time_s' else values(reading, name)
+    np.testing.assert_allclose(actual, expected, atol=atol)
+  for words in notes:
+    assert any(words in note for note in reading.notes), reading.notes
+  for words in warnings:
+    assert any(words in sentence for sentence in said), said
+  assert not (silent and reading.warnings), reading.warnings
+  assert not [sentence for sentence in said if any(words in sentence for words in never)], said
+  assert not [note for note in reading.notes if any(words in note for words in not_noted)], reading.notes
+  if spans is not None:
+    assert [span for recording in reading.recordings for span in find_spans(recording)] == list(spans)
+  for name, expected in fields.items():
+    assert getattr(reading, name) == expected
+  assert max(np.abs(values(reading, sensor)).max() for sensor in ('acc', 'gyro')) < 30

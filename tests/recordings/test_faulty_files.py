@@ -1,0 +1,214 @@
+"""Files with a fault that are read all the same, the fault, and the sentence that says it: a table."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import user_files
+from test_read_files import (
+  ACC_M_S2,
+  GYRO_RAD_S,
+  LONG,
+  TIME_S,
+  WALKS,
+  at,
+  changed,
+  clock,
+  csv,
+  named,
+  rocking,
+  row,
+)
+from user_files import ACC, AXES, EPOCH_S, FRAME, GYRO
+
+from har_jax import recordings
+from har_jax.config import DEFAULT_WINDOWING
+
+RNG = np.random.default_rng(1)
+MOST = FRAME[RNG.random(1000) < 0.6]
+HALF = FRAME[np.random.default_rng(1).random(1000) < 0.5]
+SMOOTH = 0 * LONG[ACC] + LONG[ACC].mean() + np.random.default_rng(1).normal(0, 0.01, (2000, 3))
+MICRO = np.round(TIME_S * 1e6).astype(np.int64) + 2**32 - 7_000_000
+AGAIN = {'same': True, 'notes': ['The clock began again once']}
+EXCHANGED = {
+  'arrays': {'acc': (ACC_M_S2[np.r_[500:1000, :500]], 1e-3)},
+  'warnings': ['into times that were free: parts of the file were exchanged'],
+}
+BURSTS = user_files.frame(*user_files.signal(1500)).assign(
+  time=np.repeat(np.arange(150) * 0.2, 10) + np.tile(np.arange(10) * 1e-6, 150)
+)
+
+
+def at_epoch_but(place: int) -> pd.DataFrame:
+  """A time from before the clock was set."""
+  times = np.round((EPOCH_S + FRAME.time) * 1000)
+  times[place] = 0
+  return at(times)
+
+
+CLOCKS = [
+  row('16 bits of ms', at((np.round(TIME_S * 1000).astype(int) + 55_000) % 2**16), **AGAIN),
+  row('32 bits of µs', at(MICRO % 2**32), **AGAIN),
+  row('32 signed bits of µs', at(MICRO % 2**32 - 2**31), **AGAIN),
+  row('minutes', clock(TIME_S + 3590, '%M:%S.%f'), **AGAIN),
+  row('twelve hours', clock(TIME_S + 13 * 3600 - 7, '%I:%M:%S.%f'), **AGAIN),
+  row('set back in autumn', clock(EPOCH_S + TIME_S - 3600 * (TIME_S > 9), '%Y-%m-%d %H:%M:%S.%f'), **AGAIN),
+  row('16 bits again and again', at(np.round(8000 * TIME_S).astype(int) % 2**16), {'time_unit': 'ms'},
+      arrays={'time_s': (8 * TIME_S, 1e-3)}),
+  row('set back by a second', at(TIME_S - (TIME_S >= 10)), same=True, warnings=['by up to 1.0 s']),
+  row('a second recording', at(np.r_[TIME_S[:600], TIME_S[:400]]), samples=(1000, 1000), files=2 * ['day'],
+      arrays={'acc': (ACC_M_S2, 1e-3)},
+      warnings=['ran back once, by up to 12.0 s, into times that were taken']),
+  row('parts exchanged, times of day', clock(TIME_S + 3600 * (18 - 10 * (TIME_S >= 10)), '%H:%M:%S.%f'),
+      **EXCHANGED),
+  row('parts exchanged', at(EPOCH_S + TIME_S - 1000 * (TIME_S >= 10)), **EXCHANGED),
+  row('in bursts', BURSTS, {'time_unit': 's'}, warnings=['clock in bursts', '50.3 Hz'],
+      arrays={'time_s': (np.arange(1500) * 149 * 0.2 / 1499, 1e-4)}),
+  row('an infinite time', at(TIME_S).replace({'time': {0.06: np.inf}}), samples=(999, 999)),
+  *(
+    row(f'not set in row {place}', at_epoch_but(place), samples=(999, 999),
+        warnings=['1 times lie before 2001 or after 2096'])
+    for place in (0, 500)
+  ),
+  row('a guessed unit', at(2 * np.arange(1000)), samples=(1000, 1000),
+      warnings=['unit of time is a guess, ms, and makes 500 Hz']),
+  row('too fast', at(FRAME.time / 60), samples=(1000, 1000),
+      warnings=['runs at 3000 Hz: is the unit of time right?']),
+]  # fmt: skip
+
+
+LINES = csv(FRAME).decode().splitlines()[:501]
+TWICE = FRAME.iloc[200:800]
+LATER = FRAME[['time', *GYRO]].assign(time=FRAME.time + 0.003, sensor='gyroscope')
+BY_SENSOR = pd.concat([FRAME[['time', *ACC]].assign(sensor='accelerometer'), LATER]).sort_values('time')
+ROWS = [
+  *(
+    row(f'out of order, {fault}', FRAME.iloc[rows], same=True, notes=['sorted'], never=['ran back'])
+    for fault, rows in (
+      ('halves', np.r_[500:1000, 0:500]), ('some twice', np.r_[0:400, 300:1000]),
+      ('odd ones last', np.r_[0:1000:2, 1:1000:2]), ('any', np.random.default_rng(1).permutation(1000)),
+    )
+  ),
+  *(
+    row(f'{1 + copies} times', pd.concat([FRAME] + copies * [TWICE]).sort_values('time', kind='stable'),
+        same=True, silent=True,
+        notes=[f'{600 * copies} rows with a repeated time and the same values: left out.'])
+    for copies in (1, 2)
+  ),
+  *(
+    row(f'cut after {fields} fields', '\n'.join([*LINES[:-1], ','.join(LINES[-1].split(',')[:fields])]),
+        samples=(499, 499), warnings=['The last row of day.csv lacks values that every other row has'])
+    for fields in (1, 3, 6)
+  ),
+  row('a last row of separators', '\n'.join([*LINES, ',,,,,,']), silent=True),
+  row('a column of sensors, a row for each', BY_SENSOR, arrays={'gyro': (GYRO_RAD_S[:-1], 1e-3)}),
+  *(
+    row(f'a column that tells no rows apart, {fault}', FRAME.assign(**columns), same=True)
+    for fault, columns in (
+      ('two kinds', {'type': np.arange(1000) % 2}), ('twenty kinds', {'type': np.arange(1000) % 20}),
+      ('any', {'type': np.random.default_rng(1).integers(0, 3, 1000)}),
+      ('one device', {'device': 'phone', 'id': range(1000), 'position': ['pocket'] * 500 + ['hand'] * 500}),
+    )
+  ),
+  row('some missing', MOST, samples=(len(MOST), len(MOST)), warnings=['are missing between others']),
+  row('half missing', HALF, never=['bursts']),
+]  # fmt: skip
+
+
+MERGED = FRAME[['time', *ACC]].merge(
+  FRAME[['time', *GYRO]].assign(time=FRAME.time + 0.007), how='outer'
+).sort_values('time')  # fmt: skip
+STEPS = FRAME[GYRO].loc[FRAME.index // 10 * 10].set_axis(FRAME.index)
+PAIRED = FRAME.assign(**FRAME[ACC].loc[FRAME.index // 2 * 2].set_axis(FRAME.index), label=WALKS)
+NOTHING = ['The gyroscope has the same values all the time, so it measured nothing']
+
+
+def coarse(rows: slice, deviation: float) -> pd.DataFrame:
+  """A gyroscope that repeats values by chance or rests."""
+  time_s, acc, gyro = user_files.signal(3000)
+  gyro[rows] = np.random.default_rng(2).normal(0, deviation, gyro[rows].shape)
+  return user_files.frame(time_s, acc, gyro.round(1))
+
+
+def french(gyro: str) -> pd.DataFrame:
+  return named(f'temps (s)|accélération x (m/s²)|accélération y (m/s²)|accélération z (m/s²)|{gyro}')
+
+
+VALUES = [
+  *(
+    row(f'{value:g} for some {axis}', changed(axis, [100, 500], value), samples=samples,
+        warnings=[f'2 {sensor} values beyond 50 g'])
+    for axis, sensor, samples in (('ax', 'accelerometer', (998, 1000)), ('gz', 'gyroscope', (1000, 998)))
+    for value in (1e30, -600.0, 1e39)
+  ),
+  *(
+    row(f'{value:g} for all axes', changed(AXES, slice(100, 999, 20), value), samples=(955, 955),
+        warnings=[f'45 rows with {value:g} on all axes'])
+    for value in (0.0, -1.0, -999.0)
+  ),
+  row('zeros by chance', changed(ACC, [100, 300, 500, 700], 0.0), never=['on all axes']),
+  *(
+    row(f'{number:g} for the gyroscope, {every}', changed(GYRO, np.arange(1000) % every > 0, number),
+        samples=(1001 - every, 1000 // every),
+        arrays={'gyro': (GYRO_RAD_S[::every], 1e-3)},
+        warnings=[f'{1000 - 1000 // every} rows with {number:g} on all axes of the gyroscope'])
+    for number in (0.0, -1.0)
+    for every in (2, 5)
+  ),
+  row('merged sensors, filled with zeros', MERGED.fillna(0),
+      arrays={'acc': (ACC_M_S2[1:], 1e-3), 'gyro': (GYRO_RAD_S[:-1], 1e-3)}),
+  row('five new values a second', FRAME.assign(**STEPS), samples=(1000, 1000),
+      warnings=['50 rows a second, but only 5 new values']),
+  row('labels of rows that are left out', PAIRED, spans=[(0.0, 12.0, 'walk'), (12.0, 20.0, 'run')]),
+  row('a coarse gyroscope', coarse(slice(0, 2500), 0.03), samples=(3000, 3000), silent=True),
+  row('a coarse gyroscope at rest', coarse(slice(1000, 2500), 0.05), samples=(3000, 3000), silent=True),
+  *(
+    row(f'a gyroscope of {number}', FRAME.assign(gx=number, gy=-number, gz=number), {'gyro_unit': 'auto'},
+        same=True, has_gyro=False, warnings=NOTHING, arrays={'gyro': (np.zeros((1000, 3)), 0)})
+    for number in (0.0, 0.02)
+  ),
+  row('a gyroscope that ends early', changed(GYRO, slice(600, None), np.nan), samples=(600, 600),
+      warnings=['8.0 of 20.0 s of acceleration have no angular']),
+  row('an axis of zeros', FRAME.assign(ay=0.0), samples=(1000, 1000),
+      warnings=['accelerometer has 0 on y all the time']),
+  row('gravity alone', LONG.assign(**SMOOTH), samples=(2000, 2000),
+      warnings=['this looks like gravity alone, or smoothed']),
+  row('more than gravity', LONG, never=['gravity alone']),
+  row('a gyroscope under unknown names', french('gyroPitch|gyroRoll|gyroYaw'), samples=(1000, 1000),
+      warnings=['may be a gyroscope']),
+  row('a gyroscope under known names', french('gyroscope x|gyroscope y|gyroscope z'),
+      never=['may be a gyroscope']),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('content', 'options', 'expected'), CLOCKS + ROWS + VALUES)
+def test_a_faulty_file_is_read_and_the_fault_is_said(tmp_path, content, options, expected):
+  user_files.expect(recordings.read(user_files.put(tmp_path, content), **options), **expected)
+
+
+def test_a_clock_in_bursts_gives_windows(tmp_path):
+  reading = recordings.read(user_files.put(tmp_path, BURSTS), time_unit='s')
+  assert len(recordings.to_windows(reading, DEFAULT_WINDOWING, unlabeled=True)) == 22
+
+
+@pytest.mark.parametrize('columns', [ACC, GYRO, AXES])
+@pytest.mark.parametrize('every', [2, 4])
+def test_rows_that_were_filled_with_the_value_before_are_left_out(tmp_path, columns, every):
+  table = changed(columns, np.arange(1000) % every > 0, np.nan)
+  measured = user_files.read(tmp_path, table)
+  reading = user_files.read(tmp_path, table.ffill())
+  for sensor in ('acc', 'gyro'):
+    for field in ('time_s', 'values'):
+      np.testing.assert_array_equal(*(user_files.values(each, sensor, field) for each in (reading, measured)))
+  assert user_files.says(reading, f'{1000 - 1000 // every} rows of the')
+
+
+@pytest.mark.parametrize('late', [0, 150])
+def test_a_gyroscope_with_a_clock_of_its_own_is_said(tmp_path, late):
+  time_s, acc, gyro = rocking(60)
+  pd.DataFrame(acc, columns=list('xyz')).assign(time=time_s).to_csv(tmp_path / 'mon_accel.csv', index=False)
+  gyro = pd.DataFrame(gyro[late:], columns=list('xyz')).assign(time=time_s[: len(gyro) - late])
+  gyro.to_csv(tmp_path / 'mon_gyro.csv', index=False)
+  (tmp_path / 'notes.csv').write_text('who,when\nme,now\n')
+  reading = recordings.read(tmp_path)
+  user_files.expect(reading, files=['mon'], notes=['mon: read as CSV or Parquet.', 'Not read: notes.csv'])
+  assert user_files.says(reading, 'angular velocity if that is 3 s later') == bool(late)

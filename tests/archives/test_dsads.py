@@ -7,9 +7,6 @@ import pytest
 
 from har_jax.archives.dsads import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.config import DEFAULT_WINDOWING
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
-from har_jax.signal.resample import resample
 
 UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
 ACTIVITIES = {
@@ -60,19 +57,3 @@ def test_every_code_has_its_activity(tmp_path):
   names = [f'a{code:02}/p1/s01.txt' for code in range(1, 20)]
   activities = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
   assert dict(enumerate(activities, start=1)) == ACTIVITIES
-
-
-@pytest.mark.archives
-def test_the_real_archive_is_in_si_units_at_25_hz(real_archive):
-  source = Source(real_archive('dsads'))
-  dropped = collections.Counter()
-  for position in UNITS:
-    recording = next(ARCHIVE.read(source, position, dropped))  # subject 1, sitting
-    assert len(recording.acc.values) == 7500
-    (piece,) = resample(recording, dropped, DEFAULT_WINDOWING)
-    assert len(piece.signal) == 14_999
-    norm = np.linalg.norm(piece.signal[:, :3], axis=1)
-    assert norm.mean() == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.02)
-    sensors = np.hstack([recording.acc.values, recording.gyro.values])
-    np.testing.assert_allclose(piece.signal[::2], sensors, atol=0.35)
-  assert not dropped

@@ -105,10 +105,9 @@ def test_an_archive_of_the_package_has_units_labels_and_finite_values(name):
 @pytest.mark.slow
 @pytest.mark.archives
 @pytest.mark.parametrize('name', _WITH_FILES)
-def test_a_real_archive_has_units_labels_and_its_rate(real_archive, name):
-  archive, source = ARCHIVES[name], Source(real_archive(name))
-  for position in archive.positions:
-    recordings = list(itertools.islice(archive.read(source, position, collections.Counter()), _FEW))
+def test_a_real_archive_has_units_labels_and_its_rate(real_recordings, name):
+  for position in ARCHIVES[name].positions:
+    recordings, _ = real_recordings(name, position, _FEW)
     _check(recordings, position, OFFICIAL[name].rate_hz)
     lengths = [np.median(np.linalg.norm(recording.acc.values, axis=1)) for recording in recordings]
     assert np.median(lengths) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.15)

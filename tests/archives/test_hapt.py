@@ -1,7 +1,6 @@
 """HAPT: units, order and labels, in small archives and against the published label files."""
 
 import collections
-import itertools
 import zipfile
 
 import cut_pieces
@@ -65,9 +64,9 @@ def test_the_official_test_subjects_are_the_published_ones():
 
 @pytest.mark.archives
 @pytest.mark.parametrize('experiments', [4, pytest.param(61, marks=pytest.mark.slow)])
-def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, experiments):
-  source, dropped = Source(real_archive('hapt')), collections.Counter()
-  recordings = itertools.islice(ARCHIVE.read(source, 'waist', dropped), experiments)
+def test_the_real_archive_has_the_published_labels_in_their_order(real_archive, real_recordings, experiments):
+  source = Source(real_archive('hapt'))
+  recordings, dropped = real_recordings('hapt', 'waist', experiments)
   windows = cut_pieces.cut_all(recordings, dropped)
   codes = {activity: code for code, activity in ACTIVITIES.items()}
   for part, is_test in (('Train', False), ('Test', True)):

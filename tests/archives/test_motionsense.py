@@ -1,7 +1,6 @@
 """MotionSense: gravity added, the sign of the other archives, the published number of rows."""
 
 import collections
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -76,9 +75,9 @@ def test_every_code_has_its_activity(tmp_path):
 
 
 @pytest.mark.archives
-def test_subject_1_of_the_real_archive_has_the_published_rows(real_archive):
+def test_subject_1_of_the_real_archive_has_the_published_rows(real_recordings):
   rows = collections.Counter()
-  for recording in itertools.islice(_read(Source(real_archive('motionsense'))), 15):
+  for recording in real_recordings('motionsense', 'pocket', 15)[0]:
     assert recording.subject == '1'
     rows[recording.spans[0].activity] += len(recording.acc.values)
     assert np.isfinite(recording.acc.values).all()

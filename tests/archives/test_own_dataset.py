@@ -36,7 +36,7 @@ def _recording(path: pathlib.Path, labels: str) -> None:
 
 
 @pytest.fixture
-def dataset(tmp_path: pathlib.Path) -> pathlib.Path:
+def dataset(tmp_path) -> pathlib.Path:
   for subject in ('ana', 'ben', 'eva', 'tom'):
     _recording(tmp_path / 'study' / subject / 'day.csv', 'gehen juggling')
   (tmp_path / 'study' / 'dataset.toml').write_text(_TOML)

@@ -94,14 +94,14 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(tmp_pa
 
 
 @pytest.fixture(scope='module')
-def real(real_archive):
+def real(real_archive, real_recordings):
   """The real archive's files with their lines, its recordings, their windows, and what was dropped."""
-  source, dropped = Source(real_archive('pdiot')), collections.Counter()
+  source = Source(real_archive('pdiot'))
   lines = {}
   for name in source.find('Thingy/s*/*.csv'):
     with source.open(name) as file:
       lines[name] = file.read().count(b'\n') - 1
-  recordings = list(ARCHIVE.read(source, 'pocket', dropped))
+  recordings, dropped = real_recordings('pdiot', 'pocket')
   return lines, recordings, cut_pieces.cut_all(recordings, dropped), dropped
 
 
@@ -143,9 +143,8 @@ def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
 
 @pytest.mark.slow
 @pytest.mark.archives
-def test_gravity_at_the_real_chest_turns_with_the_corrected_gyroscope(real_archive):
-  source, dropped = Source(real_archive('pdiot')), collections.Counter()
-  recordings = list(ARCHIVE.read(source, 'chest', dropped))
+def test_gravity_at_the_real_chest_turns_with_the_corrected_gyroscope(real_recordings):
+  recordings, dropped = real_recordings('pdiot', 'chest')
   assert len({recording.subject for recording in recordings}) == 71
   assert len(recordings) + sum(dropped.values()) == 986
   moving = [each for each in recordings if each.spans[0].activity == 'miscellaneous_movement']

@@ -9,7 +9,6 @@ import pytest
 
 from har_jax.archives.source import Source, read_rows
 from har_jax.errors import UserError
-from har_jax.recordings import limits
 
 
 def _zip(path, files: dict[str, bytes | str]):
@@ -209,18 +208,3 @@ def test_a_name_that_a_damaged_directory_changes_is_refused(tmp_path, name):
 @pytest.mark.parametrize('text', ['1,2\n3,4', '1,2\r\n\r\n3,4\r\n\n'])
 def test_blank_lines_and_a_missing_last_line_break_are_no_damage(tmp_path, text):
   np.testing.assert_array_equal(_rows_of(tmp_path, text, columns=2), [[1, 2], [3, 4]])
-
-
-def test_lines_are_checked_over_blocks_of_any_size():
-  content = b'a,b\n' + b''.join(b'%d,%d\n' % (row, row * row) for row in range(100))
-  for size in (1, 2, 3, 7, 64, 1 << 20):
-
-    def read(content, size=size):
-      file = limits._Watched(io.BytesIO(content), limits._LineCheck('f', ',', None, None))
-      while block := file.read(size):
-        yield block
-
-    assert b''.join(read(content)) == content
-    for damaged, line in ((content.replace(b'7,49\n', b'7,4,9\n'), 9), (content + b'5', 102)):
-      with pytest.raises(UserError, match=f'line {line} has'):
-        list(read(damaged))

@@ -104,14 +104,14 @@ def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
 
 
 @pytest.fixture(scope='module', params=POSITIONS)
-def real(request, real_archive):
+def real(request, real_archive, real_recordings):
   """A position of the real archive, its rows by label counted in the text, its recordings."""
-  source, dropped = Source(real_archive('sp_sw_har')), collections.Counter()
+  source = Source(real_archive('sp_sw_har'))
   rows = collections.Counter()
   for name in source.find(f'*_{POSITIONS[request.param]}.csv'):
     with source.open(name) as file:
       rows.update(line.rpartition(b',')[2].decode() for line in file.read().split()[1:])
-  recordings = list(ARCHIVE.read(source, request.param, dropped))
+  recordings, dropped = real_recordings('sp_sw_har', request.param)
   assert not dropped
   return request.param, rows, recordings
 

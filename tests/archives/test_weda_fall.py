@@ -120,14 +120,14 @@ def test_every_code_has_its_activity_and_other_files_are_skipped(tmp_path):
 
 
 @pytest.fixture(scope='module')
-def real(real_archive):
+def real(real_archive, real_recordings):
   """The real archive's files with their lines, its recordings, their windows, and what was dropped."""
-  source, dropped = Source(real_archive('weda_fall')), collections.Counter()
+  source = Source(real_archive('weda_fall'))
   lines = {}
   for name in source.find('50Hz/*.csv'):
     with source.open(name) as file:
       lines[name] = len(file.read().split()) - 1
-  recordings = list(ARCHIVE.read(source, 'wrist', dropped))
+  recordings, dropped = real_recordings('weda_fall', 'wrist')
   return lines, recordings, cut_pieces.cut_all(recordings, dropped), dropped
 
 

@@ -1,7 +1,6 @@
 """WISDM: sensors paired by the phone's clock, every loss counted."""
 
 import collections
-import itertools
 
 import numpy as np
 import pytest
@@ -95,9 +94,8 @@ def test_clocks_that_share_no_moment_give_no_piece(tmp_path):
 
 
 @pytest.mark.archives
-def test_the_real_archive_has_all_codes_and_si_units(real_archive):
-  dropped = collections.Counter()
-  recordings = list(itertools.islice(ARCHIVE.read(Source(real_archive('wisdm')), 'pocket', dropped), 18))
+def test_the_real_archive_has_all_codes_and_si_units(real_recordings):
+  recordings, dropped = real_recordings('wisdm', 'pocket', 18)
   assert {r.subject for r in recordings} == {'1600'}
   assert [r.spans[0].activity for r in recordings] == list(ACTIVITIES.values())
   for recording in recordings:

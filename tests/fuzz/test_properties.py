@@ -51,14 +51,17 @@ def test_any_text_is_well_formed_xml(text):
 )
 def test_lines_pass_where_all_have_as_many_fields_as_the_first(rows, size):
   content = ''.join(','.join(row) + '\n' for row in rows).encode()
-  counts = {len(row) for row in rows if row != ['']}  # blank lines are no rows
+  counts = [
+    (number, len(row)) for number, row in enumerate(rows, 1) if row != ['']
+  ]  # blank lines are no rows
+  other = [number for number, count in counts if count != counts[0][1]]
   file = limits._Watched(io.BytesIO(content), limits._LineCheck('f', ',', None, None))
 
   def read() -> bytes:
     return b''.join(iter(lambda: file.read(size), b''))
 
-  if len(counts) > 1:
-    with pytest.raises(UserError, match='columns where'):
+  if other:
+    with pytest.raises(UserError, match=f'line {other[0]} has .* columns where'):
       read()
   else:
     assert read() == content

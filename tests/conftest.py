@@ -102,7 +102,7 @@ def archives_folder() -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
-def real_archive(archives_folder: pathlib.Path) -> Callable[[str], pathlib.Path]:
+def real_archive(archives_folder) -> Callable[[str], pathlib.Path]:
   """The folder of one real archive; tests that need it are skipped if it is missing."""
 
   def folder(name: str) -> pathlib.Path:
@@ -130,7 +130,7 @@ _METHODS = [name for name in methods.METHODS if name[0] != 'q' or name == 'qlora
 @pytest.fixture(
   params=[*_METHODS, *(pytest.param(name, marks=pytest.mark.slow) for name in _MORE), toy_method.NAME]
 )
-def method_name(request: pytest.FixtureRequest) -> Iterator[str]:
+def method_name(request) -> Iterator[str]:
   """Every method, and one that no code of the package knows."""
   with toy_method.installed() if request.param == toy_method.NAME else contextlib.nullcontext():
     yield request.param

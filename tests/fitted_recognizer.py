@@ -1,26 +1,23 @@
 """One base and one fitted recognizer for the tests of a folder. Tests that change it copy it first."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
-import jax
 import pytest
 from labeled_windows import LABELS, SIGNALS, SUBJECTS
 
-from har_jax import config, config_fields, files
+from har_jax import config_fields, files
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 
 @pytest.fixture(scope='session')
-def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> files.Base:
+def base(tiny, drawn) -> files.Base:
   model = dataclasses.replace(tiny, depth=1)
   return files.make_base(drawn(Classify(model, 2).init), {'model': config_fields.to_json(model)})
 
 
 @pytest.fixture(scope='session')
-def unfitted(base: files.Base) -> Recognizer:
+def unfitted(base) -> Recognizer:
   return Recognizer(
     base,
     method='lora',
@@ -34,5 +31,5 @@ def unfitted(base: files.Base) -> Recognizer:
 
 
 @pytest.fixture(scope='session')
-def fitted(unfitted: Recognizer) -> Recognizer:
+def fitted(unfitted) -> Recognizer:
   return unfitted.adapt(SIGNALS, LABELS, SUBJECTS)

@@ -1,6 +1,5 @@
 """A bucket in memory, for tests of storage and locks."""
 
-import pathlib
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -25,7 +24,7 @@ class Bucket(MemoryFileSystem):
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator[Place]:
+def bucket(monkeypatch, tmp_path) -> Iterator[Place]:
   for protocol in Bucket.protocol:
     fsspec.register_implementation(protocol, Bucket, clobber=True)
   monkeypatch.setattr(storage, '_DRIVERS', {'gs': 'fsspec'})
@@ -36,5 +35,5 @@ def bucket(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Iterator[
 
 
 @pytest.fixture(params=['folder', 'bucket'])
-def place(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Place:
+def place(request, tmp_path) -> Place:
   return tmp_path / 'out' if request.param == 'folder' else request.getfixturevalue('bucket')

@@ -179,7 +179,7 @@ def test_dots_in_a_shown_output_stand_for_whole_lines_only():
 
 
 @pytest.fixture(scope='module')
-def clone(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def clone(tmp_path_factory) -> pathlib.Path:
   """A folder that looks like a clone of the project, for the files that the commands write."""
   folder = tmp_path_factory.mktemp('clone')
   for name in ('docs', 'launch', 'har_jax'):

@@ -142,7 +142,7 @@ def test_the_image_installs_extras_that_the_package_has():
 
 
 @pytest.fixture(scope='module')
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def wheel(tmp_path_factory) -> pathlib.Path:
   pytest.importorskip('hatchling')
   folder = tmp_path_factory.mktemp('dist')
   command = [sys.executable, '-m', 'hatchling', 'build', '-t', 'wheel', '-d', str(folder)]

@@ -5,7 +5,6 @@ import pytest
 from absl import flags
 
 from har_jax import runtime
-from har_jax.cli import lodo
 from har_jax.cli.command import define_experiment, new_flags
 
 
@@ -53,7 +52,3 @@ def test_an_unknown_dtype_is_an_error():
   define_experiment(values)
   with pytest.raises(flags.Error, match='--dtype=float8: it must be one of float32, bfloat16'):
     values(['lodo', '--dtype=float8'])
-
-
-def test_help_names_the_automatic_dtype():
-  assert 'default: auto' in lodo.FLAGS['dtype'].help

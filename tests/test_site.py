@@ -23,7 +23,7 @@ _LOADED = re.compile(r'<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=
 
 
 @pytest.fixture(scope='module')
-def site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def site(tmp_path_factory) -> pathlib.Path:
   for package in ('material', 'mkdocstrings_handlers'):
     pytest.importorskip(package, reason='needs the extra `docs`')
   folder = tmp_path_factory.mktemp('site')

@@ -1,8 +1,5 @@
 """Benchmarks of small calls: no test compares times."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
 from har_jax.train import loop
@@ -10,12 +7,12 @@ from har_jax.train.objective import Classify, Reconstruct
 
 
 @pytest.fixture(autouse=True)
-def _two_steps_per_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def _two_steps_per_call(monkeypatch) -> None:
   monkeypatch.setattr(loop, 'steps_per_call', lambda batch: 2)
 
 
 @pytest.fixture(autouse=True)
-def _without_compiled_init(monkeypatch: pytest.MonkeyPatch, drawn: Callable[..., Any]) -> None:
+def _without_compiled_init(monkeypatch, drawn) -> None:
   for objective in (Classify, Reconstruct):
     init = objective.init
     monkeypatch.setattr(objective, 'init', lambda self, key, init=init: drawn(lambda key: init(self, key)))

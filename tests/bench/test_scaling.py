@@ -86,12 +86,6 @@ def test_a_stem_has_as_many_stages_as_the_tokens_need(monkeypatch):
   assert stems == 2 * [(64, 96, 128, 128, 128), (64, 96, 128, 128), (64, 96, 128), (64, 96)]
 
 
-def test_every_size_gives_a_valid_model():
-  model = config.Model()
-  assert all(width % model.num_heads == 0 for width in scaling.SIZES['width'])
-  assert all(config.Windowing.samples % tokens == 0 for tokens in scaling.SIZES['tokens'])
-
-
 def _row(step: str, dimension: str, size: int, ms: float, operations: float) -> dict[str, Any]:
   return {
     'step': step,

@@ -13,12 +13,12 @@ from launch.bench import running, steps, tables
 
 
 @pytest.fixture(scope='module')
-def small(tiny: config.Model) -> config.Model:
+def small(tiny) -> config.Model:
   return dataclasses.replace(tiny, depth=1)
 
 
 @pytest.fixture
-def short_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_epoch(monkeypatch) -> None:
   """An epoch of few windows whose last batch is not full."""
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 22)
 

@@ -2,16 +2,14 @@
 
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import jax
 import pytest
 import recordings
 import tiny_flags
 from in_process import run_in_process
 
-from har_jax import config, config_fields, files
+from har_jax import config_fields, files
 from har_jax.archives import synthetic
 from har_jax.baselines import forest
 from har_jax.train.objective import Classify
@@ -32,7 +30,7 @@ def small_forest() -> Iterator[None]:
 
 
 @pytest.fixture(scope='session')
-def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def windows(tmp_path_factory) -> pathlib.Path:
   """Two of the made-up datasets with few short recordings, prepared by the command."""
   folder = tmp_path_factory.mktemp('windows')
   short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
@@ -45,13 +43,13 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
-def study(windows: pathlib.Path) -> tuple[str, ...]:
+def study(windows) -> tuple[str, ...]:
   """Flags of a study of two runs."""
   return (f'--windows={windows}', '--methods=full,probe', *tiny_flags.STUDY)
 
 
 @pytest.fixture(scope='session')
-def finished(study: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def finished(study, tmp_path_factory) -> pathlib.Path:
   """The folder of the study, run without interruption in one process."""
   folder = tmp_path_factory.mktemp('runs')
   out, _ = _run('lodo', *study, f'--out={folder}')
@@ -61,11 +59,7 @@ def finished(study: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope='session')
-def folder(
-  tmp_path_factory: pytest.TempPathFactory,
-  tiny: config.Model,
-  drawn: Callable[[Callable[[jax.Array], Any]], Any],
-) -> pathlib.Path:
+def folder(tmp_path_factory, tiny, drawn) -> pathlib.Path:
   """my.csv and labels.csv to adapt to, day.csv to predict, and a base."""
   made = tmp_path_factory.mktemp('user')
   recordings.recording(made / 'my.csv', recordings.LABELED)
@@ -76,7 +70,7 @@ def folder(
 
 
 @pytest.fixture(scope='session')
-def adapted(folder: pathlib.Path) -> tuple[str, str]:
+def adapted(folder) -> tuple[str, str]:
   """What `har-jax adapt` prints while it makes the folder `adapter`."""
   return _run(
     'adapt',

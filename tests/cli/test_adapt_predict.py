@@ -34,7 +34,7 @@ def _summary(folder: pathlib.Path) -> dict:
 
 
 @pytest.fixture(scope='module')
-def predicted(folder: pathlib.Path, adapted: tuple[str, str]) -> tuple[str, str]:
+def predicted(folder, adapted) -> tuple[str, str]:
   """What `har-jax predict` prints while it makes the folder `day`."""
   return _run(
     'predict',

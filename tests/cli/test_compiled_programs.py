@@ -19,7 +19,7 @@ with keep():
 
 
 @pytest.fixture
-def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+def folder(tmp_path, monkeypatch) -> pathlib.Path:
   """The folder that a user's command takes, who has set nothing."""
   for name in [name for name in os.environ if name.startswith('JAX_')]:
     monkeypatch.delenv(name)

@@ -45,12 +45,12 @@ def _result(out: pathlib.Path) -> dict:
 
 
 @pytest.fixture(scope='module')
-def command(study: tuple[str, ...]) -> tuple[str, ...]:
+def command(study) -> tuple[str, ...]:
   return (*study, '--methods=full')
 
 
 @pytest.fixture(scope='module')
-def by_two(command: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def by_two(command, tmp_path_factory) -> pathlib.Path:
   """The folder of an uninterrupted run of two processes. Process 0 alone prints and writes."""
   folder = tmp_path_factory.mktemp('two')
   both = _start_both(*command, f'--out={folder}', '--progress')

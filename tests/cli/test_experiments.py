@@ -137,9 +137,7 @@ def test_a_baseline_runs_by_the_same_command(study, tmp_path):
 
 
 @pytest.fixture(scope='module')
-def base(
-  windows: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[pathlib.Path, tuple[str, ...]]:
+def base(windows, tmp_path_factory) -> tuple[pathlib.Path, tuple[str, ...]]:
   """A base, and the arguments that make it."""
   folder = tmp_path_factory.mktemp('base')
   arguments = (
@@ -207,11 +205,6 @@ def test_a_table_of_the_paper_is_one_command(windows, tmp_path, monkeypatch):
   (tmp_path / 'tables.md').unlink()
   assert '--lodo_shard' in _run('paper', '--table=2', '--lodo_shard=0/2', *arguments)
   assert not (tmp_path / 'tables.md').exists()
-
-
-def test_an_unknown_table_is_refused(windows, tmp_path):
-  code, _, err = run_in_process('paper', f'--windows={windows}', f'--out={tmp_path}', '--table=9')
-  assert (code, "'9'" in err) == (1, True)
 
 
 @pytest.mark.parametrize(('command', 'out'), [('lodo', 'runs/lodo'), ('paper', 'runs/paper')])

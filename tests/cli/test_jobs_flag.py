@@ -1,7 +1,6 @@
 """Several jobs on one machine."""
 
 import os
-import pathlib
 import signal
 import sys
 
@@ -37,7 +36,7 @@ if given['does'] == 'wait' or given['does'].startswith('fail'):
 
 
 @pytest.fixture
-def values(tmp_path: pathlib.Path) -> flags.FlagValues:
+def values(tmp_path) -> flags.FlagValues:
   made = flags.FlagValues()
   flags.DEFINE_string('out', str(tmp_path), '', flag_values=made)
   flags.DEFINE_string('does', 'end', '', flag_values=made)
@@ -50,7 +49,7 @@ def values(tmp_path: pathlib.Path) -> flags.FlagValues:
 
 
 @pytest.fixture
-def run(values: flags.FlagValues, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+def run(values, tmp_path, monkeypatch):
   script = tmp_path / 'job.py'
   script.write_text(_JOB)
   started = jobs.subprocess.Popen

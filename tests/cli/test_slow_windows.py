@@ -40,7 +40,7 @@ def _json(path: pathlib.Path) -> dict:
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def folder(tmp_path_factory) -> pathlib.Path:
   """Windows of 64 samples at 25 Hz, and a base of them."""
   folder = tmp_path_factory.mktemp('slow')
   short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)

@@ -17,12 +17,12 @@ QUICK = Settings(rank=2, steps=16, batch=8, memory_kb=20)
 
 
 @pytest.fixture(scope='session')
-def base(tmp_path_factory: pytest.TempPathFactory, drawn) -> pathlib.Path:
+def base(tmp_path_factory, drawn) -> pathlib.Path:
   return made_people.save_base(tmp_path_factory.mktemp('base'), drawn)
 
 
 @pytest.fixture(scope='session')
-def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def windows(tmp_path_factory) -> pathlib.Path:
   """The datasets `made`, and `placed` with two positions."""
   folder = tmp_path_factory.mktemp('windows')
   made_people.save_windows(folder / 'made')
@@ -36,7 +36,7 @@ def quick() -> Settings:
 
 
 @pytest.fixture(scope='session')
-def stream(windows: pathlib.Path) -> Stream:
+def stream(windows) -> Stream:
   found = domains.stream_people(Datasets.open(windows), 'made', labels=4, seed=0, most=3)
   first, *others = found.domains
   never = found.classes.index('standing')
@@ -48,5 +48,5 @@ def stream(windows: pathlib.Path) -> Stream:
 
 
 @pytest.fixture(scope='session')
-def learner(base: pathlib.Path, stream: Stream, quick: Settings) -> Learner:
+def learner(base, stream, quick) -> Learner:
   return quick.learner(files.load_base(base), stream)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from har_jax.continual import memory, strategies
-from har_jax.continual.learner import Learner, State, part, under
+from har_jax.continual.learner import State, part, under
 from har_jax.datasets.batches import Batch
 from har_jax.variables import Variables
 
@@ -40,7 +40,7 @@ def test_a_hidden_row_has_no_gradient(learner, stream):
 
 
 @pytest.fixture
-def trainings(learner: Learner, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def trainings(learner, monkeypatch) -> list[dict[str, Any]]:
   """What each training is asked for, in place of the training."""
   asked: list[dict[str, Any]] = []
 

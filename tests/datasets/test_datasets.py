@@ -17,7 +17,7 @@ from har_jax.signal import cutting
 
 
 @pytest.fixture
-def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+def folder(tmp_path) -> pathlib.Path:
   rng = np.random.default_rng(0)
   for name in ('other', 'target'):
     windows = [
@@ -35,7 +35,7 @@ def folder(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[str]:
+def reads(monkeypatch) -> collections.Counter[str]:
   """How often each file of windows was read, by its path."""
   counts: collections.Counter[str] = collections.Counter()
   for module, name in ((store.storage, 'read_card'), (store.storage, 'read_file'), (store.np, 'load')):

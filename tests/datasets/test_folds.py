@@ -39,7 +39,7 @@ def _windows(name: str, activities: tuple[str, ...], seed: int) -> store.Windows
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def folder(tmp_path_factory) -> pathlib.Path:
   path = tmp_path_factory.mktemp('windows')
   store.save(_windows('target', ('eating_soup', 'walking', 'sitting'), 1), path / 'target')
   store.save(_windows('first', ('running', 'walking', 'typing'), 2), path / 'first')
@@ -98,9 +98,17 @@ def test_a_label_budget_changes_train_and_validation_labels_only(folder):
 
 
 def test_pairs_are_two_windows_apart_in_one_recording(folder):
-  train, _ = _fold(folder, 'target', Protocol(classes='all'), 0).followed_windows()
-  start_of = dict(zip((signal.tobytes() for signal in train['signal']), train['start_s'], strict=True))
-  step_s = np.array([start_of[near.tobytes()] for near in train['near']]) - train['start_s']
+  fold, archive = _fold(folder, 'target', Protocol(classes='all'), 0), store.load(folder / 'target')
+  train, _ = fold.followed_windows()
+  whole = fold.target_windows()
+  signals = [signal.tobytes() for signal in whole.train['signal']]
+  number = dict(zip(signals, whole.indices['train'], strict=True))
+  own, near = ([number[signal.tobytes()] for signal in train[name]] for name in ('signal', 'near'))
+  assert set(own) == set(number.values())
+  for name in ('subject', 'recording', 'start_s'):
+    np.testing.assert_allclose(train[name], getattr(archive, name)[own], rtol=1e-6)
+  np.testing.assert_array_equal(archive.recording[near], train['recording'])
+  step_s = archive.start_s[near] - train['start_s']
   np.testing.assert_allclose(np.abs(step_s), 2.56, atol=1e-5)
   assert (step_s > 0).mean() > 0.8  # backward only at the end of a recording
   assert (train['subject'].reshape(-1, 32) == train['subject'].reshape(-1, 32)[:, :1]).all()
@@ -115,7 +123,7 @@ def test_sources_hold_out_subjects_and_are_normalized_each(folder):
 
 
 @pytest.fixture
-def positions(tmp_path: pathlib.Path) -> pathlib.Path:
+def positions(tmp_path) -> pathlib.Path:
   """'many' has two positions of the same five subjects, 'one' the first of them."""
   cut = []
   rng = np.random.default_rng(4)
@@ -177,6 +185,8 @@ def test_source_labels_index_the_classes_of_all_sources(folder):
   assert np.bincount(of_target['label']).tolist() == [96, 0, 48]
   walking = of_target['signal'][of_target['label'] == 0]
   np.testing.assert_array_equal(walking, train['signal'][train['label'] == 3])
+  every, _ = _sources(folder, sources, dataclasses.replace(protocol, classes='all')).windows()
+  np.testing.assert_array_equal(train['signal'], every['signal'])  # of pretraining without labels
 
 
 def test_a_large_source_gives_a_part_of_its_windows_a_small_one_all(folder, monkeypatch):

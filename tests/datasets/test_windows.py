@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import os
 import pathlib
 import re
 
@@ -210,6 +211,7 @@ def _reseal(folder, signals=None, **changes):
     (lambda folder: (folder / 'meta.json').write_text('{"a": ' * 100_000), r'meta\.json cannot be read'),
     (lambda folder: (folder / 'meta.json').write_text('{"rate_hz": NaN}'), 'NaN is no number'),
     (lambda folder: (folder / 'signals.npy').write_bytes(b'\x93NUMPY'), 'not a valid windows folder'),
+    (lambda folder: os.truncate(folder / 'signals.npy', 1000), 'not a valid windows folder'),
     (lambda folder: _add_one(folder / 'signals.npy'), r'signals\.npy is damaged'),
     (lambda folder: (folder / 'index.npz').write_bytes(b'PK'), r'index\.npz is damaged'),
     (lambda folder: _reseal(folder, format='other'), 'har_jax windows 2'),
@@ -247,21 +249,10 @@ def test_a_folder_is_named_by_its_content_and_not_by_its_archive_file(tmp_path):
     assert Dataset(tmp_path / str(number)).checksum != Dataset(tmp_path / 'a').checksum
 
 
-def test_a_truncated_signals_file_is_an_error(tmp_path):
-  store.save(_windows(), tmp_path / 'tiny')
-  content = (tmp_path / 'tiny' / 'signals.npy').read_bytes()
-  (tmp_path / 'tiny' / 'signals.npy').write_bytes(content[:-4])
-  with pytest.raises(UserError, match='not a valid windows folder'):
-    store.load(tmp_path / 'tiny')
-
-
-def test_a_missing_folder_has_no_meta_to_read(tmp_path):
-  with pytest.raises(
-    UserError, match=r'nowhere is not a windows folder \(meta\.json missing\): make one with'
-  ):
-    store.read_meta(tmp_path / 'nowhere')
-
-
-def test_a_missing_folder_names_the_command_to_make_one(tmp_path):
-  with pytest.raises(UserError, match='har-jax prepare'):
-    store.load(tmp_path / 'nowhere')
+@pytest.mark.parametrize(
+  ('read', 'names'), [(store.load, r'signals\.npy, index\.npz, meta\.json'), (store.read_meta, r'meta\.json')]
+)
+def test_a_missing_folder_names_the_command_to_make_one(tmp_path, read, names):
+  message = rf'nowhere is not a windows folder \({names} missing\): make one with har-jax prepare'
+  with pytest.raises(UserError, match=message):
+    read(tmp_path / 'nowhere')

@@ -14,7 +14,7 @@ from har_jax.datasets.datasets import Datasets
 
 
 @pytest.fixture(scope='session')
-def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def windows(tmp_path_factory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('windows')
   for seed, name in enumerate(('alpha', 'beta', 'gamma')):
     store.save(dataset(name, seed), folder / name)
@@ -22,7 +22,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.fixture(scope='session')
-def experiment(tiny: config.Model) -> config.Experiment:
+def experiment(tiny) -> config.Experiment:
   return config.Experiment(
     model=dataclasses.replace(tiny, depth=1),
     # Not the embedding: after few steps, predictions that the rounding decides would be more.
@@ -34,7 +34,7 @@ def experiment(tiny: config.Model) -> config.Experiment:
 
 
 @pytest.fixture(scope='session')
-def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
+def study_of(windows, experiment) -> Study:
   def study(out: pathlib.Path, **given: Any) -> experiments.Study:
     protocol = dataclasses.replace(experiment.protocol, **given.pop('protocol', {}))
     fields = {
@@ -50,9 +50,7 @@ def study_of(windows: pathlib.Path, experiment: config.Experiment) -> Study:
 
 
 @pytest.fixture(scope='session')
-def finished(
-  study_of: Study, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[pathlib.Path, dict[str, dict[str, Any]]]:
+def finished(study_of, tmp_path_factory) -> tuple[pathlib.Path, dict[str, dict[str, Any]]]:
   """The folder and the results of these methods, with a subject-wise split and seed 0."""
   folder = tmp_path_factory.mktemp('finished')
   results = run(study_of(folder, methods=METHODS))
@@ -60,14 +58,12 @@ def finished(
 
 
 @pytest.fixture(scope='module')
-def out(
-  finished: tuple[pathlib.Path, dict[str, dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory
-) -> pathlib.Path:
+def out(finished, tmp_path_factory) -> pathlib.Path:
   """A copy of the folder, which the tests of a module may add to."""
   return pathlib.Path(shutil.copytree(finished[0], tmp_path_factory.mktemp('out') / 'out'))
 
 
 @pytest.fixture(scope='module')
-def runs(finished: tuple[pathlib.Path, dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def runs(finished) -> dict[str, dict[str, Any]]:
   """The results by the name of their file under `out`."""
   return finished[1]

@@ -44,7 +44,7 @@ class _Spy:
 
 
 @pytest.fixture
-def spy(monkeypatch: pytest.MonkeyPatch) -> type[_Spy]:
+def spy(monkeypatch) -> type[_Spy]:
   monkeypatch.setitem(baselines.BASELINES, 'forest', _Spy)
   return _Spy
 

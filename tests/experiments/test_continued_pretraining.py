@@ -164,29 +164,6 @@ def test_stages_run_in_order_and_are_shared(runs, study_of, out, tmp_path):
   assert again['seconds'].keys() == made[LORA]['seconds'].keys()
 
 
-def test_contrastive_pairs_come_from_one_recording(windows, study_of, tmp_path):
-  archive = store.load(windows / 'alpha')
-  steps = np.arange(len(archive.start_s)) * 0.64  # each overlaps the three after it
-  shutil.copytree(windows, tmp_path / 'windows')
-  store.save(dataclasses.replace(archive, start_s=steps), tmp_path / 'windows' / 'alpha')
-  study = study_of(tmp_path / 'out', windows=tmp_path / 'windows')
-  protocol = study.experiment.protocol
-  learned, _ = Fold(study.datasets, 'alpha', (), protocol, 0).followed_windows()
-  whole = Fold(study.datasets, 'alpha', (), protocol, 0).target_windows()
-  place = {
-    signal.tobytes(): at for signal, at in zip(whole.train['signal'], whole.indices['train'], strict=True)
-  }
-  at = [place[signal.tobytes()] for signal in learned['signal']]
-  assert set(at) == set(place.values())
-  for name in ('subject', 'recording'):
-    np.testing.assert_array_equal(learned[name], getattr(archive, name)[at])
-  np.testing.assert_allclose(learned['start_s'], steps[at], rtol=1e-6)
-  for own, near in zip(at, learned['near'], strict=True):
-    other = place[near.tobytes()]
-    assert archive.recording[own] == archive.recording[other]
-    assert 4 <= abs(own - other) <= 9
-
-
 @pytest.mark.parametrize('asked', [{'supervised_pretraining_steps': 20}, {'contrastive_steps': 20}])
 def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_path, asked):
   whole, stopped = (
@@ -201,28 +178,6 @@ def test_a_stopped_stage_resumes_to_the_same_numbers(runs, study_of, out, tmp_pa
   assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
   list(experiments.run(study, QUIET))
   pictures.write(spec_of(study))  # features alone are asked of it, whose head is another's
-
-
-def test_labeled_source_windows_equal_those_of_pretraining(windows, study_of, tmp_path):
-  protocol = study_of(tmp_path).experiment.protocol
-  sources = ('beta', 'gamma')
-  every_class = dataclasses.replace(protocol, classes='all')
-  every, _ = Sources(Datasets.open(windows), sources, every_class).windows()
-  assert list(every) == ['signal', 'origin']
-  learned, measured_by = Sources(Datasets.open(windows), sources, every_class).labeled_windows()
-  assert np.array_equal(learned['signal'], every['signal'])
-  assert Sources(Datasets.open(windows), sources, protocol).classes == tuple(
-    sorted((*ACTIVITIES, 'eating_soup'))
-  )
-  assert np.bincount(learned['label']).tolist() == [2 * EACH * (SUBJECTS - 1)] * 4
-  assert np.bincount(measured_by['label']).tolist() == [2 * EACH] * 4
-  same, _ = Sources(
-    Datasets.open(windows), sources, protocol
-  ).labeled_windows()  # the target's classes do not matter
-  assert all(np.array_equal(same[name], learned[name]) for name in ('signal', 'label'))
-  # Eating and lying, which come first, and no others have gravity along x, whatever was normalized.
-  along = learned['signal'][..., 0].mean(axis=1)
-  assert along[learned['label'] < 2].min() > along[learned['label'] >= 2].max()
 
 
 def test_the_head_starts_from_known_activities_and_draws_others(study_of, out, windows, runs, tmp_path):

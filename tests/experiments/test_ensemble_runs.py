@@ -1,10 +1,8 @@
 """An ensemble's run: a finished LoRA run and the baselines, weighted on the validation part."""
 
-import pathlib
-
 import numpy as np
 import pytest
-from lodo_studies import LORA, QUIET, Study, as_record, run, spec_of, target_of, with_altered
+from lodo_studies import LORA, QUIET, as_record, run, spec_of, target_of, with_altered
 
 from har_jax import files, results, storage
 from har_jax.errors import UserError
@@ -19,7 +17,7 @@ _ENSEMBLE = 'alpha/ensemble/subject/labels-0.7/seed0.json'
 
 
 @pytest.fixture(scope='module')
-def made(runs: dict[str, dict], study_of: Study, out: pathlib.Path) -> dict:
+def made(runs, study_of, out) -> dict:
   """The result of the ensemble of the finished LoRA run, which is not trained again."""
   with pytest.MonkeyPatch.context() as patched:
     for module in ('adaptation.loop', 'stages'):

@@ -21,7 +21,7 @@ from har_jax.signal import cutting
 
 
 @pytest.fixture(scope='module')
-def paper(tmp_path_factory: pytest.TempPathFactory) -> Paper:
+def paper(tmp_path_factory) -> Paper:
   folder = tmp_path_factory.mktemp('paper')
   for name in ('hapt', 'wisdm'):
     signal, activities = np.zeros((128, 6), np.float32), ('walking', 'sitting')

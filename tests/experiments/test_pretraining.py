@@ -4,15 +4,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from lodo_studies import (
-  ADAPT_ONLY,
-  LORA,
-  pretraining_of,
-  run,
-  target_of,
-  with_altered,
-  without_seconds,
-)
+from lodo_studies import ADAPT_ONLY, LORA, pretraining_of, run, with_altered, without_seconds
 
 from har_jax import experiments, storage
 from har_jax.datasets import splits
@@ -53,17 +45,6 @@ def test_test_windows_affect_neither_training_nor_model_choice(runs, study_of, w
   assert result['data']['normalizer'] == runs[LORA]['data']['normalizer']
   assert result['step'] == runs[LORA]['step']
   assert result['test']['confusion'] != runs[LORA]['test']['confusion']
-
-
-def test_normalization_is_fitted_on_the_training_part_or_on_all(study_of, windows, tmp_path):
-  for protocol, moves in (({'normalize': 'train'}, False), ({'normalize': 'dataset'}, True)):
-    study = study_of(tmp_path / 'out', protocol=protocol)
-    before = target_of(study)
-    tested = set(before.description.subjects.test)
-    folder = with_altered(windows, tmp_path / protocol['normalize'], 'alpha', tested)
-    after = target_of(study_of(tmp_path / 'out', windows=folder, protocol=protocol))
-    assert np.array_equal(before.train['signal'], after.train['signal']) is not moves
-    assert (before.description.normalizer != after.description.normalizer) is moves
 
 
 def test_held_out_windows_never_affect_pretraining_normalization(study_of, windows, tmp_path):

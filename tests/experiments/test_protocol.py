@@ -8,16 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import toy_method
-from lodo_studies import (
-  ACTIVITIES,
-  EACH,
-  LORA,
-  METHODS,
-  pretrained,
-  run,
-  spec_of,
-  without_seconds,
-)
+from lodo_studies import ACTIVITIES, EACH, LORA, METHODS, pretrained, run, spec_of, without_seconds
 
 from har_jax import config, config_fields, files, results, storage
 from har_jax.errors import UserError

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from lodo_studies import ACTIVITIES, LORA, SUBJECTS, Study, pretrained, run, spec_of, target_of, with_altered
+from lodo_studies import ACTIVITIES, LORA, SUBJECTS, pretrained, run, spec_of, target_of, with_altered
 
 from har_jax import config, experiments, files, methods, storage, variables
 from har_jax.datasets.datasets import Datasets
@@ -22,7 +22,7 @@ _WIDTHS = (8, 16)
 
 
 @pytest.fixture(scope='module')
-def with_stem(experiment: config.Experiment) -> config.Experiment:
+def with_stem(experiment) -> config.Experiment:
   model = dataclasses.replace(
     experiment.model,
     patch_size=4,
@@ -40,15 +40,13 @@ def with_stem(experiment: config.Experiment) -> config.Experiment:
 
 
 @pytest.fixture(scope='module')
-def study(
-  study_of: Study, with_stem: config.Experiment, tmp_path_factory: pytest.TempPathFactory
-) -> experiments.Study:
+def study(study_of, with_stem, tmp_path_factory) -> experiments.Study:
   made = study_of(tmp_path_factory.mktemp('stem'))
   return dataclasses.replace(made, experiment=with_stem)
 
 
 @pytest.fixture(scope='module')
-def made(study: experiments.Study) -> dict:
+def made(study) -> dict:
   """The result of LoRA."""
   return run(study)[LORA]
 

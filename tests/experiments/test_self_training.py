@@ -8,20 +8,10 @@ import pathlib
 import jax
 import numpy as np
 import pytest
-from lodo_studies import (
-  EACH,
-  QUIET,
-  SUBJECTS,
-  Study,
-  run,
-  with_altered,
-  without_seconds,
-)
+from lodo_studies import QUIET, run, with_altered, without_seconds
 
-from har_jax import config, experiments, storage
+from har_jax import experiments, storage
 from har_jax.datasets import balancing, self_training
-from har_jax.datasets.datasets import Datasets
-from har_jax.datasets.folds import Sources
 from har_jax.errors import Stopped
 from har_jax.train.checkpoint import Checkpoints
 from har_jax.train.objective import Classify
@@ -56,16 +46,6 @@ def test_the_teacher_keeps_windows_whose_label_it_predicts():
   assert len(self_training.filter_by_teacher(windows, np.eye(3)[[1, 2, 0, 0]], seed=0)['label']) == 0
 
 
-def test_source_windows_get_the_labels_of_the_target(windows):
-  classes = ('walking', 'jumping', 'lying')
-  given = Sources(
-    Datasets.open(windows), ('beta', 'gamma'), config.Protocol(validation_fraction=0.2)
-  ).windows_of_classes(classes)
-  assert np.bincount(given['label']).tolist() == [2 * EACH * (SUBJECTS - 1), 0, 2 * EACH * (SUBJECTS - 1)]
-  along = given['signal'][..., 0].mean(axis=1)  # gravity, of lying alone
-  assert along[given['label'] == 2].min() > along[given['label'] == 0].max()
-
-
 def _weights(study: experiments.Study, name: str) -> dict[str, np.ndarray]:
   """What a run's last checkpoint holds of the encoder and the head."""
   path = study.out / name
@@ -82,9 +62,7 @@ def _assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray])
 
 
 @pytest.fixture(scope='module')
-def self_trained(
-  runs: dict[str, dict], study_of: Study, out: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[experiments.Study, dict[str, dict]]:
+def self_trained(runs, study_of, out, tmp_path_factory) -> tuple[experiments.Study, dict[str, dict]]:
   study = study_of(
     tmp_path_factory.mktemp('self_trained'), protocol=_FEW, pretrained_dir=out, methods=('full', 'scratch')
   )

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import export_cases
-import jax
 import numpy as np
 import pytest
 
@@ -25,9 +24,7 @@ def signals() -> np.ndarray:
 
 
 @pytest.fixture(scope='session')
-def recognizer_of(
-  drawn: Callable[[Callable[[jax.Array], Any]], Any], signals: np.ndarray
-) -> Callable[..., Recognizer]:
+def recognizer_of(drawn, signals) -> Callable[..., Recognizer]:
   """Recognizers with random weights, as if they had been trained: none is zero, and predictions vary."""
 
   @functools.cache
@@ -75,12 +72,12 @@ def recognizer_of(
 
 
 @pytest.fixture(scope='session')
-def recognizer(recognizer_of: Callable[..., Recognizer], tiny: config.Model) -> Recognizer:
+def recognizer(recognizer_of, tiny) -> Recognizer:
   return recognizer_of(tiny)
 
 
 @pytest.fixture(scope='session')
-def export_of(recognizer: Recognizer) -> Callable[..., export.Export]:
+def export_of(recognizer) -> Callable[..., export.Export]:
   """The recognizer in a format and a precision, exported once for all tests."""
 
   @functools.cache

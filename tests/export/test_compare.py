@@ -36,7 +36,7 @@ def test_differences_are_those_counted_by_hand():
 
 
 @pytest.fixture(scope='module')
-def folder(signals: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def folder(signals, tmp_path_factory) -> pathlib.Path:
   """Windows of Ann walking, Bob lying and Cem running."""
   place = tmp_path_factory.mktemp('windows') / 'export_cases'
   shown = (('Ann', 'walking'), ('Bob', 'lying'), ('Cem', 'running'))

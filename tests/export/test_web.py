@@ -21,7 +21,7 @@ _BUILT = ('icon.svg', 'index.html', 'page-1.js', 'service_worker.js')
 
 
 @pytest.fixture
-def built(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+def built(tmp_path, monkeypatch) -> pathlib.Path:
   """A page that was built, as far as Python knows."""
   pytest.importorskip('onnxruntime')
   folder = tmp_path / 'built'

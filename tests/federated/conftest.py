@@ -13,10 +13,10 @@ with contextlib.suppress(ImportError), warnings.catch_warnings():  # without Flo
 
 
 @pytest.fixture(scope='session')
-def base(tmp_path_factory: pytest.TempPathFactory, drawn) -> pathlib.Path:
+def base(tmp_path_factory, drawn) -> pathlib.Path:
   return made_people.save_base(tmp_path_factory.mktemp('base'), drawn)
 
 
 @pytest.fixture(scope='session')
-def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def windows(tmp_path_factory) -> pathlib.Path:
   return made_people.save_windows(tmp_path_factory.mktemp('windows') / 'made').parent

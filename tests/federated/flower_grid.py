@@ -84,19 +84,19 @@ class MemoryGrid(Grid):
 
 
 @pytest.fixture(autouse=True)
-def task_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+def task_identity(monkeypatch) -> None:
   """What Flower sets in the process of an app; without it, no message can be made."""
   for name in ('_task_id', '_run_id', '_node_id'):
     monkeypatch.setattr(TaskIdentity, name, 1)
 
 
 @pytest.fixture
-def grid(windows: pathlib.Path, base: pathlib.Path) -> MemoryGrid:
+def grid(windows, base) -> MemoryGrid:
   return MemoryGrid(windows, base)
 
 
 @pytest.fixture
-def server(base: pathlib.Path, tmp_path: pathlib.Path) -> Callable[..., Server]:
+def server(base, tmp_path) -> Callable[..., Server]:
   def make(name: str = 'out', **changed) -> Server:
     return Server(Federation(CLASSES, **{**QUICK, **changed}), tmp_path / name, str(base), clients=6)
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -76,7 +75,7 @@ def test_a_restarted_server_ends_with_the_same_adapter(grid, server):
 
 
 @pytest.fixture
-def interrupted(grid: MemoryGrid, server: Callable[..., Server]) -> Server:
+def interrupted(grid, server) -> Server:
   """One that was stopped after its last round."""
   stopped = server()
   grid.lost_after = 3

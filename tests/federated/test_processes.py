@@ -1,6 +1,5 @@
 """A SuperLink and two SuperNodes as processes: damage, a killed client, a server that is restarted."""
 
-import pathlib
 import shutil
 from collections.abc import Iterator
 
@@ -38,7 +37,7 @@ def evaluate(message, context):
 
 
 @pytest.fixture
-def federation(tmp_path: pathlib.Path, windows: pathlib.Path, base: pathlib.Path) -> Iterator[Processes]:
+def federation(tmp_path, windows, base) -> Iterator[Processes]:
   nodes = [f'windows="{windows}" target="made" person="p{each}" labels=4 base="{base}"' for each in range(2)]
   settings = (
     f'rank=2 rounds=5 local_steps=2 batch=4 timeout_s=90.0 classes="{",".join(CLASSES)}" base="{base}"'

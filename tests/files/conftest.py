@@ -15,17 +15,17 @@ from har_jax.variables import Variables
 
 
 @pytest.fixture(scope='module')
-def objective(tiny: config.Model) -> Classify:
+def objective(tiny) -> Classify:
   return Classify(tiny, len(CLASSES))
 
 
 @pytest.fixture(scope='module')
-def whole(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Variables:
+def whole(objective, drawn) -> Variables:
   return drawn(objective.init)
 
 
 @pytest.fixture(scope='module')
-def base_card(tiny: config.Model) -> dict[str, Any]:
+def base_card(tiny) -> dict[str, Any]:
   return {
     'model': config_fields.to_json(tiny),
     'sources': [{'archive': 'alpha', 'license': 'none', 'checksum': '0', 'windows': 7}],
@@ -34,12 +34,12 @@ def base_card(tiny: config.Model) -> dict[str, Any]:
 
 
 @pytest.fixture(scope='module')
-def base(whole: Variables, base_card: dict[str, Any]) -> files.Base:
+def base(whole, base_card) -> files.Base:
   return files.make_base(whole, base_card)
 
 
 @pytest.fixture(scope='module')
-def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
+def card_of(tiny) -> Callable[..., dict[str, Any]]:
   def card(method: str, lora: config.Lora = LORA) -> dict[str, Any]:
     return {
       **files.method_entries(method, methods.Settings(lora), tiny),
@@ -52,7 +52,7 @@ def card_of(tiny: config.Model) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope='module')
-def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
+def adapted(tiny, whole) -> Callable[..., Variables]:
   """A method's variables as if trained: every leaf that it trains differs from the base's."""
 
   @functools.cache
@@ -71,9 +71,7 @@ def adapted(tiny: config.Model, whole: Variables) -> Callable[..., Variables]:
 
 
 @pytest.fixture(scope='module')
-def adapter_of(
-  base: files.Base, adapted: Callable[..., Variables], card_of: Callable[..., dict[str, Any]]
-) -> Callable[..., files.Adapter]:
+def adapter_of(base, adapted, card_of) -> Callable[..., files.Adapter]:
   @functools.cache
   def adapter(name: str, seed: int = 1, lora: config.Lora = LORA) -> files.Adapter:
     return files.make_adapter(base, adapted(name, seed, lora), card_of(name, lora))

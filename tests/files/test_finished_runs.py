@@ -55,7 +55,7 @@ def _started_from(study: experiments.Study) -> dict[str, Any]:
 
 
 @pytest.fixture(scope='module')
-def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> experiments.Study:
+def study(tiny, tmp_path_factory) -> experiments.Study:
   folder = tmp_path_factory.mktemp('lodo')
   for seed, name in enumerate(('alpha', 'hapt')):
     store.save(_dataset(name, seed), folder / 'windows' / name)
@@ -77,7 +77,7 @@ def study(tiny: config.Model, tmp_path_factory: pytest.TempPathFactory) -> exper
 
 
 @pytest.fixture(scope='module')
-def runs(study: experiments.Study) -> dict[str, tuple[pathlib.Path, records.Result]]:
+def runs(study) -> dict[str, tuple[pathlib.Path, records.Result]]:
   return {result.identity.method: (path, result) for path, result in experiments.run(study, QUIET)}
 
 

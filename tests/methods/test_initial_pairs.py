@@ -1,7 +1,6 @@
 """Where LoRA's pairs start, their rates, and what AdaLoRA prunes."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,7 +20,7 @@ _UP = 'encoder/block_0/up'
 
 
 @pytest.fixture(scope='module')
-def base(tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Variables:
+def base(tiny, drawn) -> Variables:
   return drawn(Classify(tiny, 3).init)
 
 

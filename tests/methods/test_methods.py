@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -47,17 +46,17 @@ class Run:
 
 
 @pytest.fixture(scope='module')
-def objective(tiny: config.Model) -> Classify:
+def objective(tiny) -> Classify:
   return Classify(tiny, _CLASSES)
 
 
 @pytest.fixture(scope='module')
-def base(objective: Classify, drawn: Callable[[Callable[[jax.Array], Any]], Any]) -> Variables:
+def base(objective, drawn) -> Variables:
   return drawn(objective.init)
 
 
 @pytest.fixture(scope='module')
-def with_one_block(objective: Classify) -> Classify:
+def with_one_block(objective) -> Classify:
   """What most methods train: a block more takes half the time more to compile."""
   return dataclasses.replace(objective, model=dataclasses.replace(objective.model, depth=1))
 
@@ -67,15 +66,13 @@ def _has_second(held: Variables) -> bool:
 
 
 @pytest.fixture(scope='module')
-def predict(objective: Classify, with_one_block: Classify) -> Predict:
+def predict(objective, with_one_block) -> Predict:
   compiled = {True: jax.jit(objective.predict), False: jax.jit(with_one_block.predict)}
   return lambda held, batch: compiled[_has_second(held)](held, batch, jax.random.key(0))
 
 
 @pytest.fixture(scope='module')
-def run_of(
-  objective: Classify, with_one_block: Classify, base: Variables, batch: Batch
-) -> Callable[[str], Run]:
+def run_of(objective, with_one_block, base, batch) -> Callable[[str], Run]:
   runs: dict[str, Run] = {}
   first = {path: leaf for path, leaf in base.items() if '/block_1/' not in path}
 

@@ -1,8 +1,6 @@
 """LoRA and QLoRA on a model with a stem: its kernels are packed, adapted and merged."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +20,7 @@ _CLASSES = 3
 
 
 @pytest.fixture(scope='module')
-def stem_base(
-  tiny: config.Model, drawn: Callable[[Callable[[jax.Array], Any]], Any]
-) -> tuple[Classify, Variables]:
+def stem_base(tiny, drawn) -> tuple[Classify, Variables]:
   """A model with a stem. No kernel of it is a whole number of blocks of 64, and some are odd."""
   objective = Classify(dataclasses.replace(tiny, patch_size=8, stem=(5, 5, 5)), _CLASSES)
   return objective, drawn(objective.init)

@@ -33,7 +33,7 @@ def _windows(count: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope='module')
-def tiny(tiny: config.Model) -> config.Model:
+def tiny(tiny) -> config.Model:
   """One block; the tests of methods have two."""
   return dataclasses.replace(tiny, depth=1)
 

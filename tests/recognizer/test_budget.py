@@ -47,7 +47,7 @@ def test_the_order_is_from_the_best_on():
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def clock(monkeypatch) -> list[float]:
   now = [0.0]
   monkeypatch.setattr(budget.time, 'monotonic', lambda: now[0])
   return now

@@ -252,7 +252,7 @@ def test_the_bundled_base_converts_refuses_and_says_what_it_cannot_see(pooled):
 
 
 @pytest.fixture(scope='module')
-def recognizer(unfitted: Recognizer) -> Recognizer:
+def recognizer(unfitted) -> Recognizer:
   return unfitted.adapt(TRAINED, LABELS, max_steps=3)
 
 

@@ -2,6 +2,7 @@
 
 import made_results
 
+from har_jax import storage
 from har_jax.report import frame, groups
 
 
@@ -33,3 +34,13 @@ def scored(*points):
 def one_group(found):
   (group,) = groups.experiments(runs(found))
   return group
+
+
+def write(folder, found):
+  """Result files where a study puts them."""
+  for each in found:
+    identity = each['identity']
+    protocol = identity['experiment']['protocol']
+    budget = protocol['label_budget'].replace('/', '-per-')
+    place = folder / identity['target'] / identity['method'] / protocol['split'] / f'labels-{budget}'
+    storage.write(place / f'seed{identity["seed"]}.json', each)

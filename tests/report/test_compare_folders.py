@@ -1,6 +1,5 @@
 """Folders of results next to each other: what differs, and the difference paired by seed."""
 
-import pathlib
 from collections.abc import Callable
 
 import made_results
@@ -60,7 +59,7 @@ def test_other_splits_are_said(result):
 
 
 @pytest.fixture
-def folders(tmp_path: pathlib.Path, result: Callable) -> list[str]:
+def folders(tmp_path, result) -> list[str]:
   for name, rank in (('a', 8), ('b', 32)):
     path = tmp_path / name / 'wisdm' / 'lora' / 'subject' / 'labels-0.7' / 'seed0.json'
     storage.write(path, result(method='lora', lora_rank=rank))

@@ -8,20 +8,11 @@ import made_results
 import msgspec
 import pandas as pd
 import pytest
+from report_rows import write
 
-from har_jax import config, records, results, storage
+from har_jax import config, records, results
 from har_jax.errors import UserError
 from har_jax.report import csv_table, frame
-
-
-def write(folder, found):
-  """Result files where a study puts them."""
-  for each in found:
-    identity = each['identity']
-    protocol = identity['experiment']['protocol']
-    budget = protocol['label_budget'].replace('/', '-per-')
-    place = folder / identity['target'] / identity['method'] / protocol['split'] / f'labels-{budget}'
-    storage.write(place / f'seed{identity["seed"]}.json', each)
 
 
 def test_a_row_holds_what_the_result_holds(result):

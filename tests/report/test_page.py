@@ -114,12 +114,6 @@ def test_nothing_is_loaded_from_elsewhere(text, read):
 
 
 @pytest.mark.slow
-def test_the_same_results_give_the_same_page(result, text):
-  page_fixtures.made.cache_clear()
-  assert page_fixtures.made(result) == text
-
-
-@pytest.mark.slow
 def test_names_from_result_files_are_escaped(result):
   name = '<b>"&$'
   one = json.loads(json.dumps(result(target='x<script>y')).replace('"walking"', json.dumps(name)))

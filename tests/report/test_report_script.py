@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import pathlib
 import subprocess
 import sys
 
@@ -11,21 +10,12 @@ import msgspec
 import page_fixtures
 import pytest
 from in_process import run_in_process
+from report_rows import write
 
 from har_jax import storage
 from har_jax.cli import main
 
 pytestmark = pytest.mark.slow
-
-
-def write(folder: pathlib.Path, found: list[dict]) -> None:
-  """Result files as experiments write them, of the study 'base'."""
-  for each in found:
-    identity = each['identity']
-    protocol = identity['experiment']['protocol']
-    labels = f'labels-{protocol["label_budget"]}'
-    path = folder / 'base' / identity['target'] / identity['method'] / protocol['split'] / labels
-    storage.write(path / f'seed{identity["seed"]}.json', each)
 
 
 def test_a_folder_of_results_becomes_tables_there(result, tmp_path):

@@ -26,7 +26,7 @@ def _signal(samples: int) -> np.ndarray:
 
 
 @pytest.fixture(scope='module')
-def recognizer(fitted: Recognizer) -> Recognizer:
+def recognizer(fitted) -> Recognizer:
   """At a temperature at which the windows' confidences differ."""
   recognizer = copy.copy(fitted)
   adapter = recognizer.adapter_

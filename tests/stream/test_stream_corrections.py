@@ -24,7 +24,7 @@ _DAY = ('lying', 'still', 'walking') * 6
 
 
 @pytest.fixture
-def stream(fitted: Recognizer) -> Stream:
+def stream(fitted) -> Stream:
   return Stream(fitted, hop_s=_HOP_S, mean_bout_s=0)
 
 

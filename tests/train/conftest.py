@@ -1,16 +1,13 @@
 """A finished run, for tests of the loop and of resumption."""
 
 import pytest
-from line import (
-  run_of,
-  train_all,
-)
+from line import run_of, train_all
 
 from har_jax.train.loop import Run, Trained
 
 
 @pytest.fixture(scope='session')
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def uninterrupted(tmp_path_factory) -> Run:
   """A finished run; training it again only reads its result."""
   run = run_of(tmp_path_factory.mktemp('uninterrupted'))
   train_all([run])
@@ -18,5 +15,5 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope='session')
-def trained(uninterrupted: Run) -> Trained:
+def trained(uninterrupted) -> Trained:
   return train_all([uninterrupted])[0]

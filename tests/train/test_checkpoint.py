@@ -46,7 +46,7 @@ def _assert_same(actual: State, expected: State) -> None:
 
 
 @pytest.fixture(scope='module')
-def saved(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+def saved(tmp_path_factory) -> Checkpoints:
   """One checkpoint, for tests that only read."""
   checkpoints = Checkpoints(tmp_path_factory.mktemp('saved') / 'checkpoints')
   checkpoints.save(_state(1), _batches(), [], 0.0)
@@ -54,7 +54,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
 
 
 @pytest.fixture
-def checkpoints(tmp_path: pathlib.Path) -> Checkpoints:
+def checkpoints(tmp_path) -> Checkpoints:
   return Checkpoints(tmp_path / 'checkpoints')
 
 

@@ -6,15 +6,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from line import (
-  TRAINING,
-  Line,
-  numbers,
-  run_of,
-  train_all,
-  train_line,
-  windows_of,
-)
+from line import TRAINING, Line, numbers, run_of, train_all, train_line, windows_of
 
 from har_jax import config
 from har_jax.datasets.batches import Batch
@@ -31,12 +23,9 @@ def test_training_reduces_the_error_and_records_each_validation(trained):
   assert trained.seconds == trained.history[-1]['seconds'] > 0
 
 
-def test_the_same_arguments_give_the_same_numbers(trained, tmp_path):
-  assert numbers(train_line(tmp_path)) == numbers(trained)
-
-
-def test_without_a_folder_the_numbers_are_the_same(trained):
-  assert numbers(train_line(None)) == numbers(trained)
+@pytest.mark.parametrize('has_folder', [True, False])
+def test_the_same_arguments_give_the_same_numbers(trained, tmp_path, has_folder):
+  assert numbers(train_line(tmp_path if has_folder else None)) == numbers(trained)
 
 
 def test_each_seed_draws_its_own_noise(tmp_path):
@@ -64,27 +53,23 @@ def _script_scores(monkeypatch: pytest.MonkeyPatch, scores: list[float]) -> list
 
 
 @pytest.mark.parametrize(
-  ('scores', 'best'),
+  ('patience', 'scores', 'returned'),
   [
-    ([0.5, 0.4, 0.3, 0.2, 0.1], 0),
-    ([0.5, 0.1, 0.5, 0.1, 0.1], 2),  # on equal scores the later
-    ([-3.0, -1.0, -2.0, -2.0, -2.0], 1),
+    (5, [0.5, 0.4, 0.3, 0.2, 0.1], 0),
+    (5, [0.5, 0.1, 0.5, 0.1, 0.1], 2),  # on equal scores the later
+    (5, [-3.0, -1.0, -2.0, -2.0, -2.0], 1),
+    (0, [0.5, 0.4, 0.3, 0.2, 0.1], 4),
   ],
 )
 @pytest.mark.parametrize('has_folder', [True, False])
-def test_with_patience_the_best_validation_is_returned(tmp_path, monkeypatch, scores, best, has_folder):
+def test_with_patience_the_best_validation_is_returned_else_the_last(
+  tmp_path, monkeypatch, patience, scores, returned, has_folder
+):
   kernels = _script_scores(monkeypatch, scores)
-  trained = train_line(tmp_path if has_folder else None, training=dataclasses.replace(TRAINING, patience=5))
-  assert np.asarray(trained.variables['params/head/kernel']).tobytes() == kernels[best]
-  assert trained.step == trained.history[best]['step']
-  assert len(set(kernels)) == 5
-
-
-def test_without_patience_the_last_step_is_returned(tmp_path, monkeypatch):
-  kernels = _script_scores(monkeypatch, [0.5, 0.4, 0.3, 0.2, 0.1])
-  trained = train_line(tmp_path)
-  assert np.asarray(trained.variables['params/head/kernel']).tobytes() == kernels[-1]
-  assert trained.step == trained.history[-1]['step']
+  training = dataclasses.replace(TRAINING, patience=patience)
+  trained = train_line(tmp_path if has_folder else None, training)
+  assert np.asarray(trained.variables['params/head/kernel']).tobytes() == kernels[returned]
+  assert trained.step == trained.history[returned]['step']
   assert len(set(kernels)) == 5
 
 

@@ -40,7 +40,7 @@ class _Reached(Exception):
 
 
 @pytest.fixture(autouse=True)
-def loss_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def loss_that_reads(monkeypatch) -> None:
   def losses(self: Any, variables: Any, batch: Any, key: Any, training: Any, *_: Any) -> Any:
     raise _Reached(training.smoothing)
 
@@ -50,12 +50,12 @@ def loss_that_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope='module')
-def base(tmp_path_factory: pytest.TempPathFactory, drawn) -> pathlib.Path:
+def base(tmp_path_factory, drawn) -> pathlib.Path:
   return made_people.save_base(tmp_path_factory.mktemp('base'), drawn)
 
 
 @pytest.fixture(scope='module')
-def windows(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def windows(tmp_path_factory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('windows')
   for name in ('made', 'other'):
     made_people.save_windows(folder / name)

@@ -164,13 +164,13 @@ def _run_child(folder: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.fixture(scope='module')
-def on_eight(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def on_eight(tmp_path_factory) -> pathlib.Path:
   """The folder with the numbers of all runs on eight devices, by one child process."""
   return _run_child(tmp_path_factory.mktemp('eight'))
 
 
 @pytest.fixture(scope='module')
-def qlora_on_one(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+def qlora_on_one(tmp_path_factory) -> dict[str, np.ndarray]:
   """The numbers of QLoRA in this process, with one device."""
   return _run(tmp_path_factory.mktemp('one'), 'qlora')
 

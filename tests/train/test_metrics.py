@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from har_jax import config
 from har_jax.train import metrics
+from har_jax.train.objective import Classify
 
 _TABLE = [[4, 1, 0], [2, 3, 0], [0, 1, 4]]  # rows true, columns predicted
 
@@ -34,3 +36,10 @@ def test_macro_averages_leave_out_classes_that_do_not_occur():
   measured = metrics.measure(*_labels_and_predictions([[3, 0, 0], [0, 2, 0], [0, 0, 0]]), 3)
   assert measured.macro_f1 == 1
   assert np.shape(measured.confusion) == (3, 3)
+
+
+def test_classification_selects_by_macro_f1_not_accuracy():
+  logits = np.float32([[1, 0], [1, 0], [1, 0], [1, 0]])  # predicts class 0 throughout
+  scores = Classify(config.Model(), 2).score(logits, {'label': np.array([0, 0, 0, 1])})
+  assert scores['accuracy'] == 0.75
+  assert scores['score'] == scores['macro_f1'] == pytest.approx((6 / 7 + 0) / 2)

@@ -1,7 +1,6 @@
 """The fit of a linear head: against scikit-learn on the same inputs, and as a run that is resumed."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -22,15 +21,13 @@ from har_jax.variables import Variables, split, split_statistics
 
 
 @pytest.fixture(scope='module')
-def model(tiny: config.Model) -> config.Model:
+def model(tiny) -> config.Model:
   changed = {'patch_size': 4, 'stem': (8, 16), 'log_std': False, 'invariant_features': False}
   return dataclasses.replace(tiny, depth=1, head=(), window_statistics=True, **changed)
 
 
 @pytest.fixture(scope='module', params=[2, 3])
-def case(
-  request: pytest.FixtureRequest, model: config.Model, drawn: Callable[..., Any]
-) -> tuple[Classify, Variables, Batch]:
+def case(request, model, drawn) -> tuple[Classify, Variables, Batch]:
   classes = request.param
   rng = np.random.default_rng(0)
   label = np.arange(24, dtype=np.int32) % classes

@@ -4,14 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 import pytest
-from line import (
-  STEPS,
-  logged_steps,
-  numbers,
-  stop_at_poll,
-  train_all,
-  train_line,
-)
+from line import STEPS, logged_steps, numbers, stop_at_poll, train_all, train_line
 
 from har_jax.errors import Stopped, UserError
 from har_jax.train import loop
@@ -46,7 +39,7 @@ def test_a_killed_run_resumes_to_the_same_numbers(trained, tmp_path, monkeypatch
 
 
 @pytest.fixture(scope='module')
-def trained_in_single_steps(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained_in_single_steps(tmp_path_factory) -> Trained:
   """A program of one step per call, which may round otherwise than one of several."""
   with pytest.MonkeyPatch.context() as patched:
     patched.setattr(loop, '_MAX_STEPS_PER_CALL', 1)

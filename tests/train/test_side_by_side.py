@@ -6,15 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from line import (
-  TRAINING,
-  numbers,
-  run_of,
-  stop_at_poll,
-  train_all,
-  train_line,
-  windows_of,
-)
+from line import TRAINING, numbers, run_of, stop_at_poll, train_all, train_line, windows_of
 
 from har_jax.errors import Stopped
 from har_jax.train import loop

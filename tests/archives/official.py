@@ -51,10 +51,10 @@ def _table(
   return text.getvalue() if header else text.getvalue().lstrip('\n')
 
 
-def _folder(folder: pathlib.Path, files: dict[str, str]) -> pathlib.Path:
+def write(folder: pathlib.Path, files: Mapping[str, str | bytes]) -> pathlib.Path:
   for name, content in files.items():
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(content, encoding='utf-8')
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
   return folder
 
 
@@ -76,7 +76,7 @@ def _hapt(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   files = {'labels.txt': f'1 1 1 1 {len(acc)}\n'}
   for sensor, values in (('acc', acc / STANDARD_GRAVITY_M_S2), ('gyro', gyro)):
     files[f'{sensor}_exp01_user01.txt'] = _table('', list(values.T), delimiter=' ')
-  return _folder(folder, {f'RawData/{name}': text for name, text in files.items()})
+  return write(folder, {f'RawData/{name}': text for name, text in files.items()})
 
 
 def _motionsense(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -86,7 +86,7 @@ def _motionsense(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   gravity = -acc / STANDARD_GRAVITY_M_S2 - user
   names = [f'{kind}.{axis}' for kind in ('gravity', 'rotationRate', 'userAcceleration') for axis in 'xyz']
   text = _table(',' + ','.join(names), [np.arange(len(acc)), *gravity.T, *gyro.T, *user.T])
-  return _folder(folder, {'A_DeviceMotion_data/wlk_7/sub_1.csv': text})
+  return write(folder, {'A_DeviceMotion_data/wlk_7/sub_1.csv': text})
 
 
 def _dsads(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -94,7 +94,7 @@ def _dsads(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   unit = np.concatenate([*motion(_clock(rate_hz)), np.ones((round(SECONDS * rate_hz), 3))], axis=1)
   segments = np.tile(unit, (1, 5)).reshape(-1, 125, 45)
   texts = {f'p1/s{number:02}.txt': _table('', list(segment.T)) for number, segment in enumerate(segments, 1)}
-  return _folder(
+  return write(
     folder, {f'data/{code}/{name}': text for code in ('a01', 'a09') for name, text in texts.items()}
   )
 
@@ -107,7 +107,7 @@ def _wisdm(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
     rows = zip((time_s * 1e9).round().astype(int).tolist(), values.tolist(), strict=True)
     text = ''.join(f'1600,A,{10**15 + time},{x:.9g},{y:.9g},{z:.9g};\n' for time, (x, y, z) in rows)
     files[f'wisdm-dataset/raw/phone/{sensor}/data_1600_{sensor}_phone.txt'] = text
-  return _folder(folder, files)
+  return write(folder, files)
 
 
 def _hhar(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -184,7 +184,7 @@ def _pdiot(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
     name = f'{device}/s1/s1_{device.lower()}_normalWalking_breathingNormal.csv'
     scaled = [*rows[:5], *(factor * np.stack(rows[5:]))]
     files[f'updated_anonymized_dataset_2023/{name}'] = _table(header, scaled, '%.14g')
-  return _folder(folder, files)
+  return write(folder, files)
 
 
 def _liara(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -196,7 +196,7 @@ def _liara(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
     f'ActivitiesExercisesRecognition/{name}': _table('ax,ay,az,gx,gy,gz,mx,my,mz', list(piece.T))
     for name, piece in zip(names, np.split(rows, 15), strict=True)
   }
-  return _folder(folder, files)
+  return write(folder, files)
 
 
 def _weda_fall(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -206,7 +206,7 @@ def _weda_fall(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   for sensor, values in zip(('accel', 'gyro'), motion(time_s), strict=True):
     header = ','.join(f'{sensor}_{column}_list' for column in ('time', 'x', 'y', 'z'))
     files[f'dataset/50Hz/D01/U01_R01_{sensor}.csv'] = _table(header, [time_s, *values.T])
-  return _folder(folder, files)
+  return write(folder, files)
 
 
 def _sp_sw_har(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
@@ -216,7 +216,7 @@ def _sp_sw_har(folder: pathlib.Path, rate_hz: float) -> pathlib.Path:
   rows = [*acc.T, *gyro.T, START_MS + (1000 * time_s).round()]
   table = _table('', rows, '%.14g').replace('\n', ',WALKING\n')
   text = 'x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n' + table
-  return _folder(folder, {f'DATA/s01/s01_01_{device}.csv': text for device in ('sp', 'sw')})
+  return write(folder, {f'DATA/s01/s01_01_{device}.csv': text for device in ('sp', 'sw')})
 
 
 # Archive → its writer; those without files need none.

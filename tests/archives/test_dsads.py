@@ -1,12 +1,7 @@
 """DSADS: the columns of each unit, consecutive segments, all nineteen activities."""
 
-import collections
-
 import numpy as np
 import pytest
-
-from har_jax.archives.dsads import ARCHIVE
-from har_jax.archives.source import Source
 
 UNITS = ('torso', 'right_arm', 'left_arm', 'right_leg', 'left_leg')
 ACTIVITIES = {
@@ -18,42 +13,32 @@ ACTIVITIES = {
 }  # fmt: skip
 
 
-def _folder(tmp_path, segments: list[str], *, rows: int = 125, columns: int = 45) -> Source:
+def _files(*segments: str) -> dict[str, str]:
   """Column c of row r of the k-th segment holds c + r / 1000 + 100 k."""
+  files = {}
   for number, name in enumerate(segments):
-    path = tmp_path / 'data' / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.arange(columns) + np.arange(rows)[:, None] / 1000 + 100 * number
-    np.savetxt(path, values, delimiter=',', fmt='%.4f')
-  return Source(tmp_path)
-
-
-def _read(source: Source, position: str = 'torso', dropped=None):
-  return list(ARCHIVE.read(source, position, collections.Counter() if dropped is None else dropped))
-
-
-def _segments(*numbers: int, run: str = 'a09/p1') -> list[str]:
-  return [f'{run}/s{number:02}.txt' for number in numbers]
+    rows = np.arange(45) + np.arange(125)[:, None] / 1000 + 100 * number
+    files[f'data/{name}.txt'] = ''.join(','.join(f'{value:.4f}' for value in row) + '\n' for row in rows)
+  return files
 
 
 @pytest.mark.parametrize(('position', 'first'), list(zip(UNITS, (0, 9, 18, 27, 36), strict=True)))
-def test_a_position_is_nine_columns_of_which_six_are_read(tmp_path, position, first):
-  recording = _read(_folder(tmp_path, _segments(1)), position)[0]
+def test_a_position_is_nine_columns_of_which_six_are_read(read, position, first):
+  (recording,), _ = read(_files('a09/p1/s01'), position)
   np.testing.assert_allclose(recording.acc.values[0], first + np.arange(3))
   np.testing.assert_allclose(recording.gyro.values[0], first + 3 + np.arange(3))
   assert recording.position == position
 
 
-def test_segments_are_consecutive_and_a_missing_one_splits_the_run(tmp_path):
-  dropped = collections.Counter()
-  recordings = _read(_folder(tmp_path, _segments(1, 2, 3, 5, 6)), dropped=dropped)
+def test_segments_are_consecutive_and_a_missing_one_splits_the_run(read):
+  recordings, dropped = read(_files(*(f'a09/p1/s0{number}' for number in (1, 2, 3, 5, 6))))
   assert [len(recording.acc.values) for recording in recordings] == [375, 250]
   assert [recording.spans[0].stop_s for recording in recordings] == [15.0, 10.0]
   np.testing.assert_allclose(recordings[0].acc.values[[124, 125], 0], [0.124, 100], rtol=1e-6)
   assert dropped == {'segments of 5 s missing': 55}
 
 
-def test_every_code_has_its_activity(tmp_path):
-  names = [f'a{code:02}/p1/s01.txt' for code in range(1, 20)]
-  activities = [recording.spans[0].activity for recording in _read(_folder(tmp_path, names))]
+def test_every_code_has_its_activity(read):
+  recordings, _ = read(_files(*(f'a{code:02}/p1/s01' for code in range(1, 20))))
+  activities = [recording.spans[0].activity for recording in recordings]
   assert dict(enumerate(activities, start=1)) == ACTIVITIES

@@ -1,12 +1,10 @@
 """HAPT: units, order and labels, in small archives and against the published label files."""
 
-import collections
-import zipfile
-
 import cut_pieces
 import numpy as np
 import pytest
 
+from har_jax.archives import ucihar
 from har_jax.archives.hapt import ARCHIVE
 from har_jax.archives.source import Source
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
@@ -20,27 +18,18 @@ ACTIVITIES = {  # activity_labels.txt
 TEST_SUBJECTS = ('2', '4', '9', '10', '12', '13', '18', '20', '24')
 
 
-def _files(**changes) -> dict[str, str]:
+def _files(labels: str = '1 1 5 1 150\n1 1 7 201 400\n') -> dict[str, str]:
   acc = '\n'.join(f'{row} 0 -1' for row in range(400)) + '\n'
   gyro = '\n'.join(f'0.5 {row} 0' for row in range(400)) + '\n'
-  files = {
+  return {
     'RawData/acc_exp01_user01.txt': acc,
     'RawData/gyro_exp01_user01.txt': gyro,
-    'RawData/labels.txt': '1 1 5 1 150\n1 1 7 201 400\n',
+    'RawData/labels.txt': labels,
   }
-  return {name: content for name, content in (files | changes).items() if content is not None}
 
 
-def _archive(tmp_path, files: dict[str, str]) -> Source:
-  with zipfile.ZipFile(tmp_path / 'hapt.zip', 'w') as archive:
-    for name, content in files.items():
-      archive.writestr(name, content)
-  return Source(tmp_path / 'hapt.zip')
-
-
-def test_rows_and_labels_become_seconds_and_si_units(tmp_path):
-  dropped = collections.Counter()
-  (recording,) = ARCHIVE.read(_archive(tmp_path, _files()), 'waist', dropped)
+def test_rows_and_labels_become_seconds_and_si_units(read):
+  (recording,), dropped = read(_files())
   assert (recording.subject, recording.position) == ('1', 'waist')
   # Rows 1 to 150 are samples 0 to 149.
   assert recording.spans == (Span(0.0, 3.0, 'standing'), Span(4.0, 8.0, 'stand_to_sit'))
@@ -50,16 +39,15 @@ def test_rows_and_labels_become_seconds_and_si_units(tmp_path):
   assert dropped == {'rows without a label': 50}
 
 
-def test_every_code_has_its_activity(tmp_path):
+def test_every_code_has_its_activity(read):
   labels = ''.join(f'1 1 {code} {10 * code} {10 * code + 9}\n' for code in range(1, 13))
-  files = _files(**{'RawData/labels.txt': labels})
-  (recording,) = ARCHIVE.read(_archive(tmp_path, files), 'waist', collections.Counter())
+  (recording,), _ = read(_files(labels))
   activities = [span.activity for span in recording.spans]
   assert dict(enumerate(activities, start=1)) == ACTIVITIES
 
 
 def test_the_official_test_subjects_are_the_published_ones():
-  assert ARCHIVE.test_subjects == TEST_SUBJECTS
+  assert ARCHIVE.test_subjects == ucihar.ARCHIVE.test_subjects == TEST_SUBJECTS
 
 
 @pytest.mark.archives

@@ -1,15 +1,12 @@
 """HHAR as released: two tables of unpaired rows, with timestamps of several units and repeated rows."""
 
-import collections
-import io
-import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from har_jax.archives import hhar
-from har_jax.archives.hhar import ARCHIVE
-from har_jax.archives.source import Source
 
 HEADER = 'Index,Arrival_Time,Creation_Time,x,y,z,User,Model,Device,gt\n'
 START_MS = 1_424_696_600_000
@@ -43,29 +40,24 @@ def lines(
   ]
 
 
-def source_of(acc: list[str], gyro: list[str], tmp_path, header: str = HEADER) -> Source:
-  """As published: in a zip, one zip of activities and one of devices at rest."""
-  inner, still = io.BytesIO(), io.BytesIO()
-  with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
-    for sensor, rows in (('accelerometer', acc), ('gyroscope', gyro)):
-      zipped.writestr(f'Activity recognition exp/Phones_{sensor}.csv', header + ''.join(rows))
-      watch = lines(50.0, device='gear_1')
-      zipped.writestr(f'Activity recognition exp/Watch_{sensor}.csv', HEADER + ''.join(watch))
-  with zipfile.ZipFile(still, 'w') as zipped:
-    zipped.writestr('Still exp/Phones_accelerometer.csv', 'another table')
-  with zipfile.ZipFile(tmp_path / 'hhar.zip', 'w') as outer:
-    outer.writestr('Activity recognition exp.zip', inner.getvalue())
-    outer.writestr('Still exp.zip', still.getvalue())
-  return Source(tmp_path / 'hhar.zip')
+@pytest.fixture
+def read(read) -> Callable[..., Any]:
+  """(lines of the accelerometer, of the gyroscope, position) → what is read of them, beside other tables."""
+
+  def read_lines(acc: list[str], gyro: list[str], position: str = 'waist'):
+    watch = lines(50.0, device='gear_1')
+    tables = {
+      'Phones_accelerometer': acc, 'Phones_gyroscope': gyro,
+      'Watch_accelerometer': watch, 'Watch_gyroscope': watch,
+    }  # fmt: skip
+    files = {f'Activity recognition exp/{name}.csv': HEADER + ''.join(rows) for name, rows in tables.items()}
+    return read(files | {'Still exp/Phones_accelerometer.csv': 'another table'}, position)
+
+  return read_lines
 
 
-def read(acc, gyro, tmp_path, position='waist', header=HEADER):
-  dropped = collections.Counter()
-  return list(ARCHIVE.read(source_of(acc, gyro, tmp_path, header), position, dropped)), dropped
-
-
-def test_labels_become_spans_and_rows_without_one_are_counted(tmp_path):
-  (recording,), dropped = read(lines(1.0), lines(2.0), tmp_path)
+def test_labels_become_spans_and_rows_without_one_are_counted(read):
+  (recording,), dropped = read(lines(1.0), lines(2.0))
   assert (recording.subject, recording.position) == ('a', 'waist')
   assert [span.activity for span in recording.spans] == ['walking', 'upstairs']
   edges = [(span.start_s, span.stop_s) for span in recording.spans]
@@ -75,17 +67,17 @@ def test_labels_become_spans_and_rows_without_one_are_counted(tmp_path):
   np.testing.assert_allclose(recording.gyro.values[3], [2, 3, 9.81], rtol=1e-6)
 
 
-def test_every_label_has_its_activity(tmp_path):
+def test_every_label_has_its_activity(read):
   labels = tuple((word, 40) for word in ('bike', 'sit', 'stand', 'walk', 'stairsup', 'stairsdown'))
-  (recording,), _ = read(lines(1.0, labels=labels), lines(2.0, labels=labels), tmp_path)
+  (recording,), _ = read(lines(1.0, labels=labels), lines(2.0, labels=labels))
   activities = [span.activity for span in recording.spans]
   assert activities == ['cycling', 'sitting', 'standing', 'walking', 'upstairs', 'downstairs']
 
 
 @pytest.mark.parametrize('clock', CLOCKS)
-def test_creation_times_of_any_unit_become_even_seconds(clock, tmp_path):
+def test_creation_times_of_any_unit_become_even_seconds(clock, read):
   (recording,), dropped = read(
-    lines(1.0, creation=CLOCKS[clock]), lines(2.0, creation=CLOCKS[clock], rate_hz=50), tmp_path
+    lines(1.0, creation=CLOCKS[clock]), lines(2.0, creation=CLOCKS[clock], rate_hz=50)
   )
   np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.01, atol=1e-6)
   np.testing.assert_allclose(np.diff(recording.gyro.time_s), 0.02, atol=1e-6)
@@ -103,8 +95,8 @@ def test_creation_times_of_any_unit_become_even_seconds(clock, tmp_path):
     (lambda ms: CLOCKS['ns'](ms + ms // 20), lambda ms: CLOCKS['ns'](ms + ms // 20)),  # 5 % too fast
   ],
 )
-def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, gyro_clock, tmp_path):
-  (recording,), dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock), tmp_path)
+def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, gyro_clock, read):
+  (recording,), dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock))
   assert dropped['devices timed by arrival, as their creation clock is unusable (kept)'] == 1
   assert recording.acc.time_s[-1] == pytest.approx(7.99, abs=0.01)
   assert recording.gyro.time_s[-1] == pytest.approx(7.99, abs=0.01)
@@ -117,16 +109,16 @@ def test_arrival_times_both_sensors_if_a_creation_clock_is_unusable(acc_clock, g
     (lambda ms: CLOCKS['ns'](ms + ms // 100), lambda ms: CLOCKS['ns'](ms + ms // 100)),  # 1 % too fast
   ],
 )
-def test_a_creation_clock_slightly_off_arrival_is_used(acc_clock, gyro_clock, tmp_path):
-  _, dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock), tmp_path)
+def test_a_creation_clock_slightly_off_arrival_is_used(acc_clock, gyro_clock, read):
+  _, dropped = read(lines(1.0, creation=acc_clock), lines(2.0, creation=gyro_clock))
   assert not any('arrival' in reason for reason in dropped)
 
 
-def test_sensors_are_paired_by_user_device_and_time(tmp_path):
+def test_sensors_are_paired_by_user_device_and_time(read):
   """Two phones of one model, two users; the gyroscope's file has another order and starts later."""
   acc = lines(1.0) + lines(2.0, device='nexus4_2') + lines(3.0, user='b', start_ms=60_000)
   gyro = lines(30.0, user='b', start_ms=60_500) + lines(20.0, device='nexus4_2') + lines(10.0, start_ms=1000)
-  recordings, dropped = read(acc, gyro, tmp_path)
+  recordings, dropped = read(acc, gyro)
   pairs = [(r.subject, r.acc.values[0, 0], r.gyro.values[0, 0]) for r in recordings]
   assert pairs == [('a', 1, 10), ('a', 2, 20), ('b', 3, 30)]
   assert recordings[0].acc.values[0, 1] == 100  # the row of 1000 ms
@@ -134,41 +126,41 @@ def test_sensors_are_paired_by_user_device_and_time(tmp_path):
   assert dropped['rows of one sensor while the other was silent'] == 2 * (100 + 50)
 
 
-def test_a_gap_splits_a_recording_and_its_activity(tmp_path):
+def test_a_gap_splits_a_recording_and_its_activity(read):
   def twice(value):
     return lines(value, labels=(('sit', 500),)) + lines(value, labels=(('sit', 600),), start_ms=600_000)
 
-  (first, second), _ = read(twice(1.0), twice(2.0), tmp_path)
+  (first, second), _ = read(twice(1.0), twice(2.0))
   assert (len(first.acc.time_s), len(second.acc.time_s)) == (500, 600)
   assert first.spans[0].stop_s == pytest.approx(4.99)
   assert second.spans[0].start_s == 0
 
 
-def test_repeated_and_misplaced_rows_are_repaired_and_counted(tmp_path):
+def test_repeated_and_misplaced_rows_are_repaired_and_counted(read):
   acc = lines(1.0)
   acc[20], acc[21] = acc[21], acc[20]
   acc[100:100] = acc[90:100]  # ten rows twice
-  (recording,), dropped = read(acc, lines(2.0), tmp_path)
+  (recording,), dropped = read(acc, lines(2.0))
   assert recording.acc.values[:, 1].tolist() == list(range(800))
   assert dropped['rows out of order, sorted'] == 2
   assert dropped['rows at the same moment as another'] == 10
 
 
-def test_a_device_with_one_sensor_is_counted(tmp_path):
-  recordings, dropped = read(lines(1.0) + lines(1.0, user='b'), lines(2.0), tmp_path)
+def test_a_device_with_one_sensor_is_counted(read):
+  recordings, dropped = read(lines(1.0) + lines(1.0, user='b'), lines(2.0))
   assert [recording.subject for recording in recordings] == ['a']
   assert dropped['rows of a device with one sensor'] == 800
 
 
-def test_reading_in_small_chunks_changes_nothing(tmp_path, monkeypatch):
+def test_reading_in_small_chunks_changes_nothing(read, monkeypatch):
   acc, gyro = lines(1.0) + lines(3.0, user='b'), lines(2.0) + lines(4.0, user='b')
-  at_once, _ = read(acc, gyro, tmp_path)
+  at_once, _ = read(acc, gyro)
   monkeypatch.setattr(hhar, '_CHUNK_ROWS', 77)
-  in_chunks, _ = read(acc, gyro, tmp_path)
+  in_chunks, _ = read(acc, gyro)
   assert [r.acc.values.tobytes() for r in in_chunks] == [r.acc.values.tobytes() for r in at_once]
   assert [r.spans for r in in_chunks] == [r.spans for r in at_once]
 
 
-def test_the_wrist_has_the_watches(tmp_path):
-  (recording,), _ = read(lines(1.0), lines(2.0), tmp_path, 'wrist')
+def test_the_wrist_has_the_watches(read):
+  (recording,), _ = read(lines(1.0), lines(2.0), 'wrist')
   assert recording.acc.values[0, 0] == 50

@@ -5,36 +5,29 @@ import collections
 import numpy as np
 import pytest
 
-from har_jax.archives.liara import ARCHIVE
-from har_jax.archives.source import Source
 from har_jax.signal.recording import Span
 
 
-def _write(folder, activity: str, number: int, rows: int) -> None:
-  path = folder / 'ActivitiesExercisesRecognition' / 'raw' / 'B' / activity
-  path.mkdir(parents=True, exist_ok=True)
-  values = [f'{number},{row},1,10,20,{number},0,0,0' for row in range(rows)]
-  (path / f'iteration_{number}.csv').write_text('\n'.join(['ax,ay,az,gx,gy,gz,mx,my,mz', *values]))
+def _files(activity: str, numbers: tuple[int, ...], rows: int) -> dict[str, str]:
+  return {
+    f'ActivitiesExercisesRecognition/raw/B/{activity}/iteration_{number}.csv': '\n'.join(
+      ['ax,ay,az,gx,gy,gz,mx,my,mz', *(f'{number},{row},1,10,20,{number},0,0,0' for row in range(rows))]
+    )
+    for number in numbers
+  }
 
 
-def _read(folder):
-  return list(ARCHIVE.read(Source(folder), 'wrist', collections.Counter()))
-
-
-def test_pieces_of_walking_are_one_recording_in_the_order_of_their_numbers(tmp_path):
-  for number in (10, 2, 1):
-    _write(tmp_path, 'shortWalking', number, 27)
-  (recording,) = _read(tmp_path)
+def test_pieces_of_walking_are_one_recording_in_the_order_of_their_numbers(read):
+  (recording,), _ = read(_files('shortWalking', (10, 2, 1), 27))
   assert (recording.subject, recording.spans) == ('B', (Span(0.0, 1.5, 'walking'),))
   np.testing.assert_allclose(
     np.rad2deg(recording.gyro.values[::27]), [[-10, -20, -n] for n in (1, 2, 10)], rtol=1e-5
   )
 
 
-def test_repetitions_of_an_exercise_are_recordings_of_their_own(tmp_path):
-  for number in (1, 2):
-    _write(tmp_path, 'ExoSquat', number, 270)
-  assert [each.spans for each in _read(tmp_path)] == 2 * [(Span(0.0, 5.0, 'squatting'),)]
+def test_repetitions_of_an_exercise_are_recordings_of_their_own(read):
+  recordings, _ = read(_files('ExoSquat', (1, 2), 270))
+  assert [each.spans for each in recordings] == 2 * [(Span(0.0, 5.0, 'squatting'),)]
 
 
 @pytest.mark.archives

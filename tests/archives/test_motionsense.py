@@ -1,14 +1,13 @@
 """MotionSense: gravity added, the sign of the other archives, the published number of rows."""
 
 import collections
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from har_jax.archives.motionsense import ARCHIVE
 from har_jax.archives.source import Source
-from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Recording, Span
+from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
 
 HEADER = (
   ',attitude.roll,attitude.pitch,attitude.yaw,gravity.x,gravity.y,gravity.z,'
@@ -25,22 +24,14 @@ ROWS = {  # of subject 1
 }  # fmt: skip
 
 
-def _folder(tmp_path, files: dict[str, str]) -> Source:
-  for name, content in files.items():
-    path = tmp_path / 'A_DeviceMotion_data' / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
-  return Source(tmp_path)
+def _files(*names: str, rows: str = '0,0,0,0,0,0,-1,0,0,0,0,0,0\n') -> dict[str, str]:
+  return {f'A_DeviceMotion_data/{name}.csv': HEADER + rows for name in names}
 
 
-def _read(source: Source) -> Iterator[Recording]:
-  return ARCHIVE.read(source, 'pocket', collections.Counter())
-
-
-def test_a_phone_lying_face_up_reads_plus_one_g_on_z(tmp_path):
+def test_a_phone_lying_face_up_reads_plus_one_g_on_z(read):
   # iOS has gravity (0, 0, -1) there; user acceleration along it increases the reading.
-  text = HEADER + '0,0,0,0,0,0,-1,0.1,0.2,0.3,0,0,0\n' + '1,0,0,0,0,0,-1,0,0,0,0,0,-0.5\n'
-  (recording,) = _read(_folder(tmp_path, {'std_6/sub_1.csv': text}))
+  rows = '0,0,0,0,0,0,-1,0.1,0.2,0.3,0,0,0\n' + '1,0,0,0,0,0,-1,0,0,0,0,0,-0.5\n'
+  (recording,), _ = read(_files('std_6/sub_1', rows=rows))
   np.testing.assert_allclose(
     recording.acc.values / STANDARD_GRAVITY_M_S2, [[0, 0, 1], [0, 0, 1.5]], rtol=1e-6
   )
@@ -48,29 +39,22 @@ def test_a_phone_lying_face_up_reads_plus_one_g_on_z(tmp_path):
   assert recording.spans == (Span(0.0, 0.04, 'standing'),)
 
 
-def test_recordings_come_by_subject_then_trial_as_numbers(tmp_path):
-  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
-  names = ['ups_12/sub_2.csv', 'ups_3/sub_2.csv', 'dws_1/sub_10.csv', 'sit_5/sub_2.csv']
-  recordings = _read(_folder(tmp_path, dict.fromkeys(names, text)))
+def test_recordings_come_by_subject_then_trial_as_numbers(read):
+  recordings, _ = read(_files('ups_12/sub_2', 'ups_3/sub_2', 'dws_1/sub_10', 'sit_5/sub_2'))
   assert [(r.subject, r.spans[0].activity) for r in recordings] == [
     ('2', 'upstairs'), ('2', 'sitting'), ('2', 'upstairs'), ('10', 'downstairs')
   ]  # fmt: skip
 
 
-def test_missing_files_are_counted(tmp_path):
-  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
-  source, dropped = (
-    _folder(tmp_path, dict.fromkeys(['wlk_7/sub_1.csv', 'sit_5/sub_1.csv'], text)),
-    collections.Counter(),
-  )
-  assert len(list(ARCHIVE.read(source, 'pocket', dropped))) == 2
+def test_missing_files_are_counted(read):
+  recordings, dropped = read(_files('wlk_7/sub_1', 'sit_5/sub_1'))
+  assert len(recordings) == 2
   assert dropped == {'files of the archive missing': 24 * 15 - 2}
 
 
-def test_every_code_has_its_activity(tmp_path):
-  text = HEADER + '0,0,0,0,0,0,-1,0,0,0,0,0,0\n'
+def test_every_code_has_its_activity(read):
   for code, activity in CODES.items():
-    (recording,) = _read(_folder(tmp_path / code, {f'{code}_1/sub_1.csv': text}))
+    (recording,), _ = read(_files(f'{code}_1/sub_1'))
     assert recording.spans[0].activity == activity
 
 
@@ -90,7 +74,7 @@ def test_everyone_of_the_real_archive_stands_in_the_published_rows(real_archive,
   source = Source(real_archive('motionsense'))
   names = source.find('A_DeviceMotion_data/std_*/sub_*.csv')
   monkeypatch.setattr(source, 'find', lambda _: names)  # reading all takes long
-  standing = list(_read(source))
+  standing = list(ARCHIVE.read(source, 'pocket', collections.Counter()))
   assert sum(len(recording.acc.values) for recording in standing) == 306_427
   by_subject = {recording.subject: recording.acc.values for recording in reversed(standing)}
   assert len(by_subject) == 24

@@ -1,8 +1,8 @@
 """PAMAP2 as released: one text file of 54 columns per subject, with rows lost by radio."""
 
 import collections
-import io
-import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,23 +38,16 @@ def text(table) -> str:
   return ''.join(' '.join(map(entry, range(len(row)), row)) + '\n' for row in table)
 
 
-def source_of(subjects: dict[str, str], tmp_path) -> Source:
-  """As published: PAMAP2_Dataset.zip within another zip."""
-  inner = io.BytesIO()
-  with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
-    for subject, content in subjects.items():
-      zipped.writestr(f'PAMAP2_Dataset/Protocol/subject{subject}.dat', content)
-      zipped.writestr(f'PAMAP2_Dataset/Optional/subject{subject}.dat', 'not to be read')
-  with zipfile.ZipFile(tmp_path / 'pamap2.zip', 'w') as outer:
-    outer.writestr('PAMAP2_Dataset.zip', inner.getvalue())
-    outer.writestr('readme.pdf', 'words')
-  return Source(tmp_path / 'pamap2.zip')
+@pytest.fixture
+def read(read) -> Callable[..., Any]:
+  """(rows of subjects from 101 on, position) → what is read of them, beside the optional folder."""
 
+  def read_rows(*tables: np.ndarray, position: str = 'chest'):
+    files = {f'Protocol/subject{number}.dat': text(table) for number, table in enumerate(tables, 101)}
+    files |= {name.replace('Protocol', 'Optional'): 'not to be read' for name in files}
+    return read({f'PAMAP2_Dataset/{name}': content for name, content in files.items()}, position)
 
-def read(table, tmp_path, position='chest'):
-  dropped = collections.Counter()
-  content = table if isinstance(table, str) else text(table)
-  return list(ARCHIVE.read(source_of({'101': content}, tmp_path), position, dropped)), dropped
+  return read_rows
 
 
 @pytest.mark.parametrize(
@@ -66,15 +59,15 @@ def read(table, tmp_path, position='chest'):
     ('ankle', (38, 39, 40), (44, 45, 46)),
   ],
 )
-def test_each_unit_has_its_16_g_accelerometer_and_gyroscope(position, acc, gyro, tmp_path):
-  (recording,), _ = read(rows(), tmp_path, position)
+def test_each_unit_has_its_16_g_accelerometer_and_gyroscope(position, acc, gyro, read):
+  (recording,), _ = read(rows(), position=position)
   np.testing.assert_allclose(recording.acc.values[0], acc)
   np.testing.assert_allclose(recording.gyro.values[0], gyro)
   assert (recording.subject, recording.position) == ('101', position)
 
 
-def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(tmp_path):
-  (recording,), dropped = read(rows(), tmp_path)
+def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(read):
+  (recording,), dropped = read(rows())
   assert [span.activity for span in recording.spans] == ['lying', 'walking', 'jumping']
   edges = [(span.start_s, span.stop_s) for span in recording.spans]
   np.testing.assert_allclose(edges, [(0.5, 3.5), (3.5, 5.5), (5.9, 8.89)], atol=1e-6)
@@ -82,11 +75,11 @@ def test_spans_are_runs_of_one_activity_and_other_rows_are_counted(tmp_path):
   assert recording.acc.time_s[0] == 0
 
 
-def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(tmp_path):
+def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(read):
   table = rows()
   table[100:120, 20:37] = np.nan  # chest
   table[400:450, 37:54] = np.nan  # ankle, which does not affect the chest
-  (recording,), dropped = read(table, tmp_path)
+  (recording,), dropped = read(table)
   assert dropped['rows that the chest unit lost by radio'] == 20
   assert len(recording.acc.time_s) == len(recording.gyro.time_s) == len(table) - 20
   assert np.isfinite(recording.acc.values).all()
@@ -94,10 +87,10 @@ def test_rows_lost_by_the_chosen_unit_are_absent_and_counted(tmp_path):
   assert len(recording.spans) == 3  # a short gap does not end an activity
 
 
-def test_a_long_gap_splits_the_recording_within_one_activity(tmp_path):
+def test_a_long_gap_splits_the_recording_within_one_activity(read):
   table = rows()
   table[100:250, 20:37] = np.nan
-  (first, second), _ = read(table, tmp_path)
+  (first, second), _ = read(table)
   assert len(first.acc.time_s) == 100
   (cut,) = first.spans
   assert (cut.start_s, cut.stop_s) == (pytest.approx(0.5), pytest.approx(0.99))  # up to its last row
@@ -105,17 +98,16 @@ def test_a_long_gap_splits_the_recording_within_one_activity(tmp_path):
   assert [span.activity for span in second.spans] == ['lying', 'walking', 'jumping']
 
 
-def test_every_code_has_its_activity(tmp_path):
-  (recording,), _ = read(rows([(code, 20) for code in ACTIVITIES]), tmp_path)
+def test_every_code_has_its_activity(read):
+  (recording,), _ = read(rows([(code, 20) for code in ACTIVITIES]))
   assert [span.activity for span in recording.spans] == list(ACTIVITIES.values())
 
 
-def test_subjects_are_sorted_and_the_optional_folder_is_not_read(tmp_path):
+def test_subjects_are_sorted_and_the_optional_folder_is_not_read(read):
   one_activity = rows()[550:]  # as subject 109: only rope jumping
   one_activity[:, 1] = 24
-  source = source_of({'109': text(one_activity), '101': text(rows())}, tmp_path)
-  recordings = list(ARCHIVE.read(source, 'chest', collections.Counter()))
-  assert [recording.subject for recording in recordings] == ['101', '109']
+  recordings, _ = read(rows(), one_activity)
+  assert [recording.subject for recording in recordings] == ['101', '102']
   assert [span.activity for span in recordings[1].spans] == ['jumping']
 
 

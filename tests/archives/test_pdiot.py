@@ -7,7 +7,6 @@ import cut_pieces
 import numpy as np
 import pytest
 
-from har_jax.archives.pdiot import ARCHIVE
 from har_jax.archives.source import Source
 from har_jax.signal import gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
@@ -34,48 +33,42 @@ def _rows(count: int, first: int = 0) -> list[str]:
   ]
 
 
-def _folder(tmp_path, clips: dict[str, str]) -> Source:
+def _clips(rows: dict[str, str], device: str = 'Thingy') -> dict[str, str]:
   """Clips by '<subject> <activity>'."""
-  for clip, text in clips.items():
+  files = {}
+  for clip, text in rows.items():
     subject, activity = clip.split()
-    folder = tmp_path / 'updated_anonymized_dataset_2023' / 'Thingy' / subject
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f'{subject}_thingy_{activity}_breathingNormal.csv').write_text(text)
-  return Source(tmp_path)
+    name = f'{device}/{subject}/{subject}_{device.lower()}_{activity}_breathingNormal.csv'
+    files[f'updated_anonymized_dataset_2023/{name}'] = HEADER + text
+  return files
 
 
-def _read(source: Source, dropped=None):
-  return list(ARCHIVE.read(source, 'pocket', collections.Counter() if dropped is None else dropped))
-
-
-def test_g_and_degrees_become_si_units_at_25_hz(tmp_path):
-  (recording,) = _read(_folder(tmp_path, {'s7 sitting': HEADER + ''.join(_rows(100))}))
+def test_g_and_degrees_become_si_units_at_25_hz(read):
+  (recording,), _ = read(_clips({'s7 sitting': ''.join(_rows(100))}))
   assert (recording.subject, recording.spans) == ('s7', (Span(0.0, 4.0, 'sitting'),))
   np.testing.assert_allclose(recording.acc.values[10] / STANDARD_GRAVITY_M_S2, [0.51, -1, 0.25], rtol=1e-6)
   np.testing.assert_allclose(recording.gyro.values[10], [np.pi, -np.pi / 2, np.deg2rad(10)], rtol=1e-6)
   np.testing.assert_allclose(recording.acc.time_s, np.arange(100) / 25)
 
 
-def test_angular_velocity_of_the_respeck_is_turned_round_and_larger(tmp_path):
-  folder = tmp_path / 'updated_anonymized_dataset_2023' / 'Respeck' / 's7'
-  folder.mkdir(parents=True)
-  (folder / 's7_respeck_sitting_eating.csv').write_text(HEADER + ''.join(_rows(100)))
-  (recording,) = ARCHIVE.read(Source(tmp_path), 'chest', collections.Counter())
+def test_angular_velocity_of_the_respeck_is_turned_round_and_larger(read):
+  files = _clips({'s7 sitting': ''.join(_rows(100))}, 'Respeck')
+  (recording,), _ = read(files, 'chest')
   assert (recording.position, recording.spans) == ('chest', (Span(0.0, 4.0, 'sitting'),))
   expected = -1.7 * np.array([np.pi, -np.pi / 2, np.deg2rad(10)])
   np.testing.assert_allclose(recording.gyro.values[10], expected, rtol=1e-6)
-  assert not list(ARCHIVE.read(Source(tmp_path), 'pocket', collections.Counter()))
+  assert read(files, 'pocket') == ([], {})
 
 
-def test_clips_come_by_subject_as_a_number_and_every_name_has_its_activity(tmp_path):
-  clips = {f's10 {name}': HEADER + ''.join(_rows(9, first)) for first, name in enumerate(ACTIVITIES)}
-  clips['s9 running'] = HEADER + ''.join(_rows(9, 99))
-  recordings = _read(_folder(tmp_path, clips))
+def test_clips_come_by_subject_as_a_number_and_every_name_has_its_activity(read):
+  clips = {f's10 {name}': ''.join(_rows(9, first)) for first, name in enumerate(ACTIVITIES)}
+  clips['s9 running'] = ''.join(_rows(9, 99))
+  recordings, _ = read(_clips(clips))
   assert [recording.subject for recording in recordings] == ['s9'] + 12 * ['s10']
   assert [recording.spans[0].activity for recording in recordings[1:]] == list(ACTIVITIES.values())
 
 
-def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(tmp_path):
+def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(read):
   once = ''.join(_rows(60))
   twice = ''.join(
     f'{number},{40 * number},{row.split(",", 2)[2]}'
@@ -87,8 +80,7 @@ def test_clips_under_two_names_and_repeated_rows_are_left_out_and_counted(tmp_pa
     's2 running': ''.join(_rows(60, 7)),
     's3 miscMovement': twice,
   }
-  dropped = collections.Counter()
-  recordings = _read(_folder(tmp_path, {name: HEADER + text for name, text in clips.items()}), dropped)
+  recordings, dropped = read(_clips(clips))
   assert [(recording.subject, recording.spans[0].activity) for recording in recordings] == [('s2', 'running')]
   assert dropped == {'clips that are the same under two names': 2, 'clips whose rows are repeated': 1}
 

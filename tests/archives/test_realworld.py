@@ -1,14 +1,11 @@
 """RealWorld 2016 as released: zips of parts in zips, with part numbers and lengths that do not match."""
 
-import collections
 import io
 import zipfile
 
 import numpy as np
 import pytest
-
-from har_jax.archives.realworld import ARCHIVE
-from har_jax.archives.source import Source
+from official import zipped
 
 START_MS = 1_435_993_000_000
 
@@ -19,14 +16,6 @@ def table(start_s: float, rows: int, value: float, *, step_ms: int = 20) -> str:
     f'{row + 1},{START_MS + round(start_s * 1000) + row * step_ms},{value},{row},9.81' for row in range(rows)
   ]
   return '\n'.join(['id,attr_time,attr_x,attr_y,attr_z', *lines]) + '\n'
-
-
-def zipped(files: dict[str, str | bytes]) -> bytes:
-  content = io.BytesIO()
-  with zipfile.ZipFile(content, 'w', zipfile.ZIP_DEFLATED) as file:
-    for name, text in files.items():
-      file.writestr(name, text)
-  return content.getvalue()
 
 
 def official() -> dict[str, bytes]:
@@ -59,23 +48,13 @@ def official() -> dict[str, bytes]:
   return {f'realworld2016_dataset/{name}': content for name, content in files.items()}
 
 
-def source_of(files: dict[str, bytes], tmp_path) -> Source:
-  (tmp_path / 'realworld.zip').write_bytes(zipped(files))
-  return Source(tmp_path / 'realworld.zip')
-
-
-def read(files, tmp_path, position='waist'):
-  dropped = collections.Counter()
-  return list(ARCHIVE.read(source_of(files, tmp_path), position, dropped)), dropped
-
-
-def test_recordings_are_sorted_by_subject(tmp_path):
-  recordings, _ = read(official(), tmp_path)
+def test_recordings_are_sorted_by_subject(read):
+  recordings, _ = read(official())
   found = [(recording.subject, recording.spans[0].activity) for recording in recordings]
   assert found == [('1', 'walking'), ('2', 'jumping'), ('10', 'sitting'), ('10', 'sitting')]
 
 
-def test_every_code_has_its_activity(tmp_path):
+def test_every_code_has_its_activity(read):
   activities = {
     'climbingdown': 'downstairs', 'climbingup': 'upstairs', 'jumping': 'jumping', 'lying': 'lying',
     'running': 'running', 'sitting': 'sitting', 'standing': 'standing', 'walking': 'walking',
@@ -85,12 +64,12 @@ def test_every_code_has_its_activity(tmp_path):
     for code in activities
     for sensor in ('acc', 'gyr')
   }
-  recordings, _ = read(files, tmp_path)
+  recordings, _ = read(files)
   assert [recording.spans[0].activity for recording in recordings] == list(activities.values())
 
 
-def test_sensors_of_different_length_are_paired_by_time(tmp_path):
-  (walking, *_), dropped = read(official(), tmp_path)
+def test_sensors_of_different_length_are_paired_by_time(read):
+  (walking, *_), dropped = read(official())
   # The gyroscope runs from 0.1 to 9.68 s: accelerometer rows 5 to 484.
   assert walking.acc.values[[0, -1], 1].tolist() == [5, 484]
   assert walking.gyro.values[[0, -1], 1].tolist() == [0, 479]
@@ -100,45 +79,46 @@ def test_sensors_of_different_length_are_paired_by_time(tmp_path):
   assert dropped['rows of one sensor while the other was silent'] == 20 + 20  # walking, both ends; sitting
 
 
-def test_parts_are_paired_by_time_not_by_number_or_nesting(tmp_path):
-  *_, first, second = read(official(), tmp_path)[0]
+def test_parts_are_paired_by_time_not_by_number_or_nesting(read):
+  *_, first, second = read(official())[0]
   assert (first.acc.values[0, 0], first.gyro.values[0, 0]) == (5, 7)
   assert (second.acc.values[0, 0], second.gyro.values[0, 0]) == (6, 8)
   assert (len(first.acc.time_s), len(second.acc.time_s)) == (300, 200)
 
 
-def test_another_position_is_read_on_request(tmp_path):
-  (walking,), dropped = read(official(), tmp_path, 'head')
+def test_another_position_is_read_on_request(read):
+  (walking,), dropped = read(official(), 'head')
   assert (walking.acc.values[0, 0], walking.gyro.values[0, 0], walking.position) == (2, 4, 'head')
   assert dropped['activities of a subject without both head files'] == 2
 
 
-def test_a_missing_gyroscope_is_counted(tmp_path):
+def test_a_missing_gyroscope_is_counted(read):
   files = official()
   del files['realworld2016_dataset/proband2/data/gyr_jumping_csv.zip']
-  recordings, dropped = read(files, tmp_path)
+  recordings, dropped = read(files)
   assert {recording.subject for recording in recordings} == {'1', '10'}
   assert dropped['activities of a subject without both waist files'] == 1
 
 
-def test_rows_out_of_order_are_sorted_and_repeats_counted(tmp_path):
+def test_rows_out_of_order_are_sorted_and_repeats_counted(read):
   files = official()
   lines = table(0, 100, 9.0).splitlines()
   lines[10], lines[11] = lines[11], lines[10]
   files['realworld2016_dataset/proband2/data/acc_jumping_csv.zip'] = zipped(
     {'acc_jumping_waist.csv': '\n'.join([*lines, lines[5]])}
   )
-  recordings, dropped = read(files, tmp_path)
+  recordings, dropped = read(files)
   assert recordings[1].acc.values[:, 1].tolist() == list(range(100))
   assert dropped['rows out of order, sorted'] == 2
   assert dropped['rows at the same moment as another'] == 1
 
 
-def test_a_fully_extracted_folder_reads_the_same(tmp_path):
-  expected, _ = read(official(), tmp_path)
+def test_a_fully_extracted_folder_reads_the_same(read):
+  expected, _ = read(official())
+  files = {}
   for name, content in official().items():
     if name.endswith('.zip'):
       with zipfile.ZipFile(io.BytesIO(content)) as inner:
-        inner.extractall((tmp_path / 'folder' / name).with_suffix(''))
-  recordings = list(ARCHIVE.read(Source(tmp_path / 'folder'), 'waist', collections.Counter()))
+        files |= {f'{name.removesuffix(".zip")}/{member}': inner.read(member) for member in inner.namelist()}
+  recordings, _ = read(files)
   assert [r.acc.values.tobytes() for r in recordings] == [r.acc.values.tobytes() for r in expected]

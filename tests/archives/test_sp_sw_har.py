@@ -5,6 +5,7 @@ import collections
 import cut_pieces
 import numpy as np
 import pytest
+from official import write
 
 from har_jax.archives.source import Source
 from har_jax.archives.sp_sw_har import ARCHIVE
@@ -34,20 +35,12 @@ def _rows(labels: list[str], start_ms: int = 1657533977813, size: int = 10) -> s
   )
 
 
-def _folder(tmp_path, files: dict[str, str]) -> Source:
-  for name, text in files.items():
-    path = tmp_path / 'DATA' / name[:3] / f'{name}.csv'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-  return Source(tmp_path)
+def _files(rows: str, *names: str) -> dict[str, str]:
+  return {f'DATA/{name[:3]}/{name}.csv': HEADER + rows for name in names}
 
 
-def _read(source: Source, position: str = 'pocket', dropped=None):
-  return list(ARCHIVE.read(source, position, collections.Counter() if dropped is None else dropped))
-
-
-def test_rows_in_bursts_get_an_even_clock_and_none_is_lost(tmp_path):
-  (recording,) = _read(_folder(tmp_path, {'s01_01_sp': HEADER + _rows(['WALKING'] * 500)}))
+def test_rows_in_bursts_get_an_even_clock_and_none_is_lost(read):
+  (recording,), _ = read(_files(_rows(['WALKING'] * 500), 's01_01_sp'))
   assert recording.acc.values[:, 0].tolist() == [row + 0.5 for row in range(500)]
   np.testing.assert_allclose(np.diff(recording.acc.time_s), 0.01, rtol=1e-2)
   np.testing.assert_array_equal(recording.gyro.time_s, recording.acc.time_s)
@@ -55,31 +48,26 @@ def test_rows_in_bursts_get_an_even_clock_and_none_is_lost(tmp_path):
   assert recording.acc.time_s[0] == 0
 
 
-def test_a_position_is_a_device(tmp_path):
-  files = {
-    f's0{subject}_01_{device}': HEADER + _rows(['WALKING'] * 9)
-    for subject in (1, 2)
-    for device in ('sp', 'sw')
-  }
-  files['s01_01_sw'] = files['s01_01_sw'].replace('0.5,', '7.5,', 1)
-  source = _folder(tmp_path, files)
+def test_a_position_is_a_device(read):
+  rows = _rows(['WALKING'] * 9)
+  files = _files(rows, 's01_01_sp', 's02_01_sp', 's02_01_sw')
+  files |= _files(rows.replace('0.5,', '7.5,', 1), 's01_01_sw')
   for position, first in (('pocket', 0.5), ('wrist', 7.5)):
-    recordings = _read(source, position)
+    recordings, _ = read(files, position)
     assert [(each.subject, each.position) for each in recordings] == [('s01', position), ('s02', position)]
     assert recordings[0].acc.values[0, 0] == first
 
 
-def test_every_label_has_its_activity_and_spans_follow_one_another(tmp_path):
+def test_every_label_has_its_activity_and_spans_follow_one_another(read):
   labels = [label for label in ACTIVITIES for _ in range(20)]
-  (recording,) = _read(_folder(tmp_path, {'s01_01_sp': HEADER + _rows(labels)}))
+  (recording,), _ = read(_files(_rows(labels), 's01_01_sp'))
   assert [span.activity for span in recording.spans] == list(ACTIVITIES.values())
   assert [span.start_s for span in recording.spans][1:] == [span.stop_s for span in recording.spans][:-1]
 
 
-def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
-  first, second = _rows(['WALKING'] * 40).splitlines(True)[:20], _rows(['WALKING'] * 40).splitlines(True)[20:]
-  dropped = collections.Counter()
-  (recording,) = _read(_folder(tmp_path, {'s01_01_sp': HEADER + ''.join(second + first)}), dropped=dropped)
+def test_rows_out_of_order_are_sorted_and_counted(read):
+  rows = _rows(['WALKING'] * 40).splitlines(True)
+  (recording,), dropped = read(_files(''.join(rows[20:] + rows[:20]), 's01_01_sp'))
   assert dropped['rows out of order, sorted'] >= 1
   assert (np.diff(recording.acc.time_s) > 0).all()
   assert recording.acc.values[:, 0].max() == 39.5
@@ -87,8 +75,7 @@ def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
 
 def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_longest(tmp_path):
   labels = 70 * ['SEATED'] + 120 * ['STANDING_UP'] + 200 * ['WALKING'] + 110 * ['TURNING']  # at 100 Hz
-  files = {f's01_01_{device}': HEADER + _rows(labels) for device in POSITIONS.values()}
-  _folder(tmp_path / 'archive', files)
+  write(tmp_path / 'archive', _files(_rows(labels), 's01_01_sp', 's01_01_sw'))
   windows = prepare(ARCHIVE, tmp_path / 'archive', tmp_path, position='all', progress=False)
   names = [windows.meta.activities[activity] for activity in windows.activity]
   assert names == 2 * ['sit_to_stand', 'walking']
@@ -97,9 +84,9 @@ def test_prepared_windows_hold_several_activities_and_have_the_label_of_the_long
 
 
 def test_several_positions_of_which_one_has_no_window_are_refused(tmp_path):
-  source = _folder(tmp_path / 'archive', {'s01_01_sp': HEADER + _rows(300 * ['WALKING'])})
+  folder = write(tmp_path / 'archive', _files(_rows(300 * ['WALKING']), 's01_01_sp'))
   with pytest.raises(UserError, match='no window at wrist'):
-    prepare(ARCHIVE, source.path, tmp_path, position='all', progress=False)
+    prepare(ARCHIVE, folder, tmp_path, position='all', progress=False)
   assert not (tmp_path / 'sp_sw_har').exists()
 
 

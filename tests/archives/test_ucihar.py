@@ -1,13 +1,7 @@
 """UCI HAR v1 as released: windows in files of one axis each."""
 
-import collections
-import io
-import zipfile
-
 import numpy as np
 
-from har_jax.archives.source import Source
-from har_jax.archives.ucihar import ARCHIVE
 from har_jax.signal.recording import Span
 
 SUBJECTS = {'train': [3, 3, 1], 'test': [2, 2]}
@@ -35,33 +29,16 @@ def official() -> dict[str, str]:
   return {f'UCI HAR Dataset/{name}': content for name, content in files.items()}
 
 
-def source_of(files: dict[str, str], tmp_path) -> Source:
-  """As published: a zip in a zip, with resource forks of macOS."""
-  inner = io.BytesIO()
-  with zipfile.ZipFile(inner, 'w', zipfile.ZIP_DEFLATED) as zipped:
-    for name, content in files.items():
-      zipped.writestr(name, content)
-      zipped.writestr(f'__MACOSX/{name}', 'fork')
-  with zipfile.ZipFile(tmp_path / 'har.zip', 'w') as outer:
-    outer.writestr('UCI HAR Dataset.zip', inner.getvalue())
-    outer.writestr('UCI HAR Dataset.names', 'words')
-  return Source(tmp_path / 'har.zip')
-
-
-def read(files, tmp_path):
-  return list(ARCHIVE.read(source_of(files, tmp_path), 'waist', collections.Counter()))
-
-
-def test_each_released_window_is_a_recording(tmp_path):
-  recordings = read(official(), tmp_path)
+def test_each_released_window_is_a_recording(read):
+  recordings, _ = read(official())
   assert [recording.subject for recording in recordings] == ['1', '2', '2', '3', '3']
   activities = [recording.spans[0].activity for recording in recordings]
   assert activities == ['upstairs', 'standing', 'sitting', 'walking', 'lying']
   assert {recording.spans[0].stop_s for recording in recordings} == {128 / 50}
 
 
-def test_acceleration_is_total_in_m_s2_and_rotation_is_unchanged(tmp_path):
-  first = read(official(), tmp_path)[0]  # the third training window
+def test_acceleration_is_total_in_m_s2_and_rotation_is_unchanged(read):
+  first = read(official())[0][0]  # the third training window
   for axis, name in enumerate('xyz'):
     np.testing.assert_allclose(
       first.acc.values[:, axis], signal('total_acc', name, 'train')[2] * 9.80665, rtol=1e-5, atol=1e-6
@@ -73,28 +50,14 @@ def test_acceleration_is_total_in_m_s2_and_rotation_is_unchanged(tmp_path):
   assert first.spans == (Span(0.0, 2.56, 'upstairs'),)
 
 
-def test_an_extracted_folder_reads_the_same(tmp_path):
-  zipped = read(official(), tmp_path)
-  for name, content in official().items():
-    path = tmp_path / 'folder' / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
-  folder = list(ARCHIVE.read(Source(tmp_path / 'folder'), 'waist', collections.Counter()))
-  assert [recording.acc.values.tobytes() for recording in folder] == [r.acc.values.tobytes() for r in zipped]
-
-
-def test_every_code_has_its_activity(tmp_path):
+def test_every_code_has_its_activity(read):
   files = official() | {'UCI HAR Dataset/train/y_train.txt': '1\n2\n3\n'}
   files |= {f'UCI HAR Dataset/test/{name}_test.txt': '4\n5\n6\n' for name in ('y', 'subject')}
   for sensor in ('total_acc', 'body_gyro'):
     for axis in 'xyz':
       signals = f'UCI HAR Dataset/test/Inertial Signals/{sensor}_{axis}_test.txt'
       files[signals] = text(np.zeros((3, 128)))
-  found = sorted((int(r.subject), r.spans[0].activity) for r in read(files, tmp_path))
+  found = sorted((int(r.subject), r.spans[0].activity) for r in read(files)[0])
   assert found == [
     (1, 'downstairs'), (3, 'upstairs'), (3, 'walking'), (4, 'sitting'), (5, 'standing'), (6, 'lying')
   ]  # fmt: skip
-
-
-def test_the_official_test_subjects_are_the_published_ones():
-  assert ARCHIVE.test_subjects == ('2', '4', '9', '10', '12', '13', '18', '20', '24')

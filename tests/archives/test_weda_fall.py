@@ -2,13 +2,14 @@
 
 import collections
 import re
+from collections.abc import Callable
+from typing import Any
 
 import cut_pieces
 import numpy as np
 import pytest
 
 from har_jax.archives.source import Source
-from har_jax.archives.weda_fall import ARCHIVE
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal import gyro_agreement
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2, Span
@@ -43,78 +44,74 @@ def _text(sensor: str, times: list[float], values: list[str] | None = None) -> s
   return '\n'.join([header, *(f'{time},{value}' for time, value in zip(times, values, strict=True)), ''])
 
 
-def _folder(tmp_path, trials: dict[str, dict[str, str]], falls: str | None = FALLS) -> Source:
-  """Trials by 'D01/U01_R01', each with the texts of its sensors."""
-  for trial, sensors in trials.items():
-    path = tmp_path / 'dataset' / '50Hz' / trial
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for sensor, text in sensors.items():
-      path.with_name(f'{path.name}_{sensor}.csv').write_text(text)
-  if falls is not None:
-    (tmp_path / 'dataset' / 'fall_timestamps.csv').write_text(falls, encoding='utf-8-sig')
-  return Source(tmp_path)
+@pytest.fixture
+def read(read) -> Callable[..., Any]:
+  """(texts by 'D01/U01_R01' and sensor, falls) → what is read of them."""
+
+  def read_trials(trials: dict[str, dict[str, str]], falls: str = FALLS):
+    files = {
+      f'dataset/50Hz/{trial}_{sensor}.csv': text
+      for trial, sensors in trials.items()
+      for sensor, text in sensors.items()
+    }
+    return read(files | {'dataset/fall_timestamps.csv': f'\ufeff{falls}'})
+
+  return read_trials
 
 
 def _both(times: list[float]) -> dict[str, str]:
   return {sensor: _text(sensor, times) for sensor in ('accel', 'gyro')}
 
 
-def _read(source: Source, dropped=None):
-  return list(ARCHIVE.read(source, 'wrist', collections.Counter() if dropped is None else dropped))
-
-
-def test_rows_in_bursts_get_an_even_clock(tmp_path):
-  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': _both(_bursts())}))
+def test_rows_in_bursts_get_an_even_clock(read):
+  (recording,), _ = read({'D01/U01_R01': _both(_bursts())})
   for samples in (recording.acc, recording.gyro):
     np.testing.assert_allclose(np.diff(samples.time_s), 0.02, rtol=1e-3)
   np.testing.assert_allclose(recording.acc.values[7], [0.7, 9.8, -0.1], rtol=1e-6)
   assert recording.subject == 'U01'
 
 
-def test_each_sensor_has_its_own_clock_and_they_pair_by_time(tmp_path):
+def test_each_sensor_has_its_own_clock_and_they_pair_by_time(read):
   slow = [0.125 * (row // 5) + 0.001 * (row % 5) for row in range(300)]
   texts = {'accel': _text('accel', _bursts()), 'gyro': _text('gyro', slow)}
-  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': texts}))
+  (recording,), _ = read({'D01/U01_R01': texts})
   assert np.diff(recording.acc.time_s).mean() == pytest.approx(0.02, rel=1e-3)
   assert np.diff(recording.gyro.time_s).mean() == pytest.approx(0.025, rel=1e-3)
   (piece,) = resample(recording, collections.Counter(), DEFAULT_WINDOWING)
   assert len(piece.signal) == pytest.approx(50 * 6.0, abs=5)
 
 
-def test_a_late_burst_is_sorted_into_its_place_and_counted(tmp_path):
+def test_a_late_burst_is_sorted_into_its_place_and_counted(read):
   times, values = _bursts(), [f'{row},0,0' for row in range(300)]
   order = [*range(100), *range(115, 140), *range(100, 115), *range(140, 300)]  # rows 100 to 114 come late
   late = _text('accel', [times[row] for row in order], [values[row] for row in order])
-  dropped = collections.Counter()
   texts = {'accel': late, 'gyro': _text('gyro', times)}
-  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': texts}), dropped)
+  (recording,), dropped = read({'D01/U01_R01': texts})
   assert recording.acc.values[:, 0].tolist() == list(range(300))
   assert dropped == {'bursts out of order, sorted': 1}
 
 
-def test_a_lost_burst_is_a_gap(tmp_path):
+def test_a_lost_burst_is_a_gap(read):
   times = _bursts()
   texts = {'accel': _text('accel', times[:100] + times[125:]), 'gyro': _text('gyro', times)}
-  (recording,) = _read(_folder(tmp_path, {'D01/U01_R01': texts}))
+  (recording,), _ = read({'D01/U01_R01': texts})
   steps = np.diff(recording.acc.time_s)
   assert steps[99] == pytest.approx(26 * 0.02, rel=1e-2)
   np.testing.assert_allclose(np.delete(steps, 99), 0.02, rtol=1e-2)
 
 
-def test_a_fall_is_falling_between_its_timestamps_only(tmp_path):
-  dropped = collections.Counter()
-  (recording,) = _read(_folder(tmp_path, {'F01/U01_R01': _both(_bursts())}), dropped)
+def test_a_fall_is_falling_between_its_timestamps_only(read):
+  (recording,), dropped = read({'F01/U01_R01': _both(_bursts())})
   assert recording.spans == (Span(1.5, 4.5, 'falling'),)
   assert dropped == {'accelerometer rows before and after a fall': 150}
 
 
-def test_every_code_has_its_activity_and_other_files_are_skipped(tmp_path):
+def test_every_code_has_its_activity_and_other_files_are_skipped(read):
   trials = {f'{code}/U01_R01': _both(_bursts(20)) for code in ACTIVITIES}
   falls = 'filename,start_time,end_time\n' + ''.join(f'F0{kind}/U01_R01,0,9\n' for kind in range(1, 9))
   trials['D01/U02_R01'] = {'accel': _text('accel', _bursts(20))}  # without a gyroscope
   trials['D01/U01_R01']['vertical_accel'] = trials['D01/U01_R01']['orientation'] = 'anything'
-  dropped = collections.Counter()
-  recordings = _read(_folder(tmp_path, trials, falls), dropped)
+  recordings, dropped = read(trials, falls)
   assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
   assert dropped['trials with one sensor only'] == 1
 

@@ -1,12 +1,11 @@
 """WISDM: sensors paired by the phone's clock, every loss counted."""
 
-import collections
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from har_jax.archives.source import Source
-from har_jax.archives.wisdm import ARCHIVE
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 from har_jax.signal.resample import resample
@@ -24,35 +23,38 @@ def _lines(subject: int, code: str, times_ns, value: float = 1.5) -> str:
   return ''.join(f'{subject},{code},{time},{value},-2.25,0.5;\n' for time in times_ns)
 
 
-def _folder(tmp_path, acc: dict[int, str], gyro: dict[int, str]) -> Source:
-  for sensor, files in (('accel', acc), ('gyro', gyro)):
-    folder = tmp_path / 'wisdm-dataset' / 'raw' / 'phone' / sensor
-    folder.mkdir(parents=True, exist_ok=True)
-    for subject, text in files.items():
-      (folder / f'data_{subject}_{sensor}_phone.txt').write_text(text)
-  return Source(tmp_path)
+@pytest.fixture
+def read(read) -> Callable[..., Any]:
+  """(texts of the accelerometer by subject, of the gyroscope) → what is read of them."""
 
+  def read_texts(acc: dict[int, str], gyro: dict[int, str]):
+    return read(
+      {
+        f'wisdm-dataset/raw/phone/{sensor}/data_{subject}_{sensor}_phone.txt': text
+        for sensor, texts in (('accel', acc), ('gyro', gyro))
+        for subject, text in texts.items()
+      }
+    )
 
-def _read(source: Source, dropped=None):
-  return list(ARCHIVE.read(source, 'pocket', collections.Counter() if dropped is None else dropped))
+  return read_texts
 
 
 def _ticks(count: int, start_ns: int = BOOT_NS) -> list[int]:
   return [start_ns + 50_000_000 * index for index in range(count)]
 
 
-def test_every_code_has_its_activity(tmp_path):
+def test_every_code_has_its_activity(read):
   rows = ''.join(_lines(1600, code, _ticks(3)) for code in ACTIVITIES)
-  recordings = _read(_folder(tmp_path, {1600: rows}, {1600: rows}))
+  recordings, _ = read({1600: rows}, {1600: rows})
   assert [recording.spans[0].activity for recording in recordings] == list(ACTIVITIES.values())
 
 
-def test_a_recording_is_one_activity_on_the_phones_clock(tmp_path):
+def test_a_recording_is_one_activity_on_the_phones_clock(read):
   acc = _lines(1600, 'A', _ticks(100)) + _lines(1600, 'D', _ticks(100, BOOT_NS + 10**12))
   gyro = _lines(1600, 'A', _ticks(97, BOOT_NS + 150_000_001), 0.25) + _lines(
     1600, 'D', _ticks(9, BOOT_NS + 10**12)
   )
-  first, second = _read(_folder(tmp_path, {1600: acc}, {1600: gyro}))
+  (first, second), _ = read({1600: acc}, {1600: gyro})
   assert [r.spans[0].activity for r in (first, second)] == ['walking', 'sitting']
   np.testing.assert_array_equal(first.acc.values[0], [1.5, -2.25, 0.5])
   np.testing.assert_array_equal(first.gyro.values[0], [0.25, -2.25, 0.5])
@@ -61,35 +63,32 @@ def test_a_recording_is_one_activity_on_the_phones_clock(tmp_path):
   assert len(second.gyro.values) == 9
 
 
-def test_a_subject_with_a_gyroscope_only_is_counted(tmp_path):
-  both, dropped = _lines(1, 'A', _ticks(9)), collections.Counter()
-  assert len(_read(_folder(tmp_path, {1: both}, {1: both, 2: both}), dropped)) == 1
+def test_a_subject_with_a_gyroscope_only_is_counted(read):
+  both = _lines(1, 'A', _ticks(9))
+  recordings, dropped = read({1: both}, {1: both, 2: both})
+  assert len(recordings) == 1
   assert dropped == {'subjects without an accelerometer': 1}
 
 
-def test_rows_out_of_order_are_sorted_and_counted(tmp_path):
+def test_rows_out_of_order_are_sorted_and_counted(read):
   times = _ticks(100)
   times[10], times[11] = times[11], times[10]
-  dropped = collections.Counter()
-  (recording,) = _read(
-    _folder(tmp_path, {1: _lines(1, 'B', times)}, {1: _lines(1, 'B', _ticks(100))}), dropped
-  )
+  (recording,), dropped = read({1: _lines(1, 'B', times)}, {1: _lines(1, 'B', _ticks(100))})
   assert (np.diff(recording.acc.time_s) > 0).all()
   assert dropped == {'rows out of order, sorted': 1}
 
 
-def test_subjects_and_runs_without_a_gyroscope_are_counted(tmp_path):
+def test_subjects_and_runs_without_a_gyroscope_are_counted(read):
   both = _lines(1, 'A', _ticks(9)) + _lines(1, 'S', _ticks(9))
-  dropped = collections.Counter()
-  recordings = _read(_folder(tmp_path, {1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))}), dropped)
+  recordings, dropped = read({1: both, 2: both}, {1: _lines(1, 'A', _ticks(9))})
   assert [(r.subject, r.spans[0].activity) for r in recordings] == [('1', 'walking')]
   assert dropped == {'subjects without a gyroscope': 1, 'activity runs with one sensor only': 1}
 
 
-def test_clocks_that_share_no_moment_give_no_piece(tmp_path):
-  source = _folder(tmp_path, {1: _lines(1, 'A', _ticks(99))}, {1: _lines(1, 'A', _ticks(99, BOOT_NS * 2))})
-  dropped = collections.Counter()
-  assert [resample(recording, dropped, DEFAULT_WINDOWING) for recording in _read(source)] == [[]]
+def test_clocks_that_share_no_moment_give_no_piece(read):
+  acc, gyro = _lines(1, 'A', _ticks(99)), _lines(1, 'A', _ticks(99, BOOT_NS * 2))
+  (recording,), dropped = read({1: acc}, {1: gyro})
+  assert resample(recording, dropped, DEFAULT_WINDOWING) == []
   assert dropped == {'recordings whose sensors do not overlap in time': 1}
 
 

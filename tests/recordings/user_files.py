@@ -92,10 +92,6 @@ def find_spans(recording) -> list[tuple[float, float, str]]:
   return [(round(span.start_s, 3), round(span.stop_s, 3), span.activity) for span in recording.spans]
 
 
-def has_note(reading: recordings.Reading, words: str) -> bool:
-  return any(words in note for note in reading.notes)
-
-
 def values(reading: recordings.Reading, sensor: str, field: str = 'values') -> np.ndarray:
   """Samples, or their times, of all recordings, one after another."""
   return np.concatenate([getattr(getattr(recording, sensor), field) for recording in reading.recordings])

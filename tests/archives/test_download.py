@@ -24,6 +24,9 @@ def a_zip(size: int = 3_000_000) -> bytes:
   return content.getvalue()
 
 
+WHOLE, OTHER, LONG = a_zip(), a_zip(2_000_000), a_zip(4_000_000)
+
+
 @dataclasses.dataclass
 class Web:
   """How the server responds, and the ranges that were requested."""
@@ -38,10 +41,14 @@ class Web:
   url: str = ''
   ranges: list = dataclasses.field(default_factory=list)
 
+  def change(self, fields: dict) -> None:
+    for name, value in fields.items():
+      setattr(self, name, value)
+
 
 @pytest.fixture
 def web():
-  state = Web(a_zip())
+  state = Web(WHOLE)
 
   class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -91,19 +98,17 @@ def archive_at(url: str) -> Archive:
   return Archive('an', 'An archive', '', ('waist',), lambda *_: iter(()), url, 'none')
 
 
-def test_a_download_has_the_name_and_bytes_of_the_server_and_a_checksum(web, tmp_path):
+@pytest.mark.parametrize('has_length', [True, False])
+def test_a_download_has_the_name_and_bytes_of_the_server_and_a_checksum(web, tmp_path, has_length):
+  web.has_length = has_length
   path = fetch(archive_at(web.url), tmp_path / 'new')
   assert path == tmp_path / 'new' / 'an+archive.zip'
   assert path.read_bytes() == web.content
   checksum = hashlib.sha256(web.content).hexdigest()
   assert (tmp_path / 'new' / 'an+archive.zip.sha256').read_text() == f'{checksum}  an+archive.zip\n'
   assert len(list(path.parent.iterdir())) == 2  # no .part
-
-
-def test_an_existing_file_is_not_downloaded_again(web, tmp_path):
-  fetch(archive_at(web.url), tmp_path)
-  fetch(archive_at(web.url), tmp_path)
-  assert web.ranges == [None]
+  fetch(archive_at(web.url), tmp_path / 'new')
+  assert web.ranges == [None]  # not downloaded again
 
 
 def test_a_broken_download_resumes_from_its_bytes(web, tmp_path):
@@ -118,68 +123,85 @@ def test_a_broken_download_resumes_from_its_bytes(web, tmp_path):
   assert sorted(file.name for file in tmp_path.iterdir()) == ['an+archive.zip', 'an+archive.zip.sha256']
 
 
-def test_a_file_that_changed_between_two_tries_is_downloaded_from_its_start(web, tmp_path):
-  web.cut_after = 1000
+@pytest.mark.parametrize(
+  ('before', 'after', 'requested'),
+  [
+    ({}, {'content': OTHER, 'version': '"2"'}, 'bytes=1000-'),
+    ({'has_ranges': False}, {}, 'bytes=1000-'),
+    ({'version': ''}, {}, None),
+    ({'version': 'W/"weak"'}, {}, None),
+  ],
+)
+def test_of_another_version_or_an_unknown_one_a_download_starts_over(web, tmp_path, before, after, requested):
+  web.change({'cut_after': 1000} | before)
   with pytest.raises(UserError):
     fetch(archive_at(web.url), tmp_path)
-  web.content, web.version = a_zip(2_000_000), '"2"'
+  web.change(after)
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+  assert web.ranges == [None, requested]
 
 
-@pytest.mark.parametrize('version', ['', 'W/"weak"'])
-def test_without_a_version_a_download_starts_over(web, tmp_path, version):
-  web.cut_after, web.version = 1000, version
-  with pytest.raises(UserError):
-    fetch(archive_at(web.url), tmp_path)
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
-  assert web.ranges == [None, None]
+_OTHER_RANGES = [
+  {'Content-Range': 'bytes 0-999/3000000'},
+  {'Content-Range': 'bytes 999-1999/2000', 'Content-Length': '1000'},
+  {'Content-Range': 'bytes 1000-1999/*'},
+  {'Content-Range': 'pages 1-2/3'},
+  {'Content-Range': ''},
+  {'Content-Range': 'bytes 1000-1999/2000', 'Content-Length': '7'},
+]
+
+
+def _put_part(folder: pathlib.Path, content: bytes) -> None:
+  (folder / 'an+archive.zip.part').write_bytes(content)
+  (folder / 'an+archive.zip.part.version').write_text('"1"')
 
 
 @pytest.mark.parametrize(
-  'headers',
+  ('size', 'changes', 'message', 'is_left'),
   [
-    {'Content-Range': 'bytes 0-999/3000000'},
-    {'Content-Range': 'bytes 999-1999/2000'},
-    {'Content-Range': 'bytes 1000-1999/*'},
-    {'Content-Range': 'pages 1-2/3'},
-    {'Content-Range': ''},
-    {'Content-Range': 'bytes 1000-1999/2000', 'Content-Length': '7'},
+    *((1000, {'headers': headers}, 'the server sent', True) for headers in _OTHER_RANGES),
+    # It ignores If-Range.
+    (1000, {'content': OTHER, 'headers': {'ETag': '"2"'}}, 'changed on the server', False),
+    (len(WHOLE) + 4, {}, 'starting over', False),
   ],
 )
-def test_another_range_than_the_one_asked_for_is_not_appended(web, tmp_path, headers):
-  web.cut_after = 1000
-  with pytest.raises(UserError):
+def test_what_does_not_continue_a_part_is_not_appended(web, tmp_path, size, changes, message, is_left):
+  part = (WHOLE + b'more')[:size]
+  _put_part(tmp_path, part)
+  web.change(changes)
+  with pytest.raises(UserError, match=message):
     fetch(archive_at(web.url), tmp_path)
-  web.headers = headers
-  with pytest.raises(UserError, match='the server sent'):
-    fetch(archive_at(web.url), tmp_path)
-  assert (tmp_path / 'an+archive.zip.part').read_bytes() == web.content[:1000]
+  left = tmp_path / 'an+archive.zip.part'
+  assert (left.read_bytes() if left.exists() else None) == (part if is_left else None)
   web.headers = {}
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
 
 
-def test_a_server_that_resumes_another_version_is_asked_again(web, tmp_path):
-  web.cut_after = 1000
-  with pytest.raises(UserError):
-    fetch(archive_at(web.url), tmp_path)
-  web.content, web.headers = a_zip(2_000_000), {'ETag': '"2"'}  # it ignores If-Range
-  with pytest.raises(UserError, match='changed on the server'):
-    fetch(archive_at(web.url), tmp_path)
-  web.headers = {}
+def test_a_part_that_is_already_complete_is_used(web, tmp_path):
+  _put_part(tmp_path, web.content)
   assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
+  assert web.ranges == [f'bytes={len(web.content)}-']
 
 
-@pytest.mark.parametrize('length', ['many', '-5', '1e6', '٣'])
-def test_a_length_that_is_no_number_is_an_error(web, tmp_path, length):
-  web.headers = {'Content-Length': length.encode().decode('latin-1')}
-  with pytest.raises(UserError, match='could not be downloaded'):
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    *(
+      ({'headers': {'Content-Length': length.encode().decode('latin-1')}}, 'could not be downloaded')
+      for length in ('many', '-5', '1e6', '٣')
+    ),
+    ({'status': 206}, 'bytes from 0 to the end were asked for'),
+    ({'content': b'<html>Log in first</html>'}, 'is not a zip'),
+    ({'content': LONG}, 'no archive is so large'),
+    ({'content': LONG, 'has_length': False}, 'no archive is so large'),
+  ],
+)
+def test_a_wrong_response_is_an_error_that_leaves_nothing(web, tmp_path, monkeypatch, changes, message):
+  monkeypatch.setattr(download, '_MAX_BYTES', len(LONG) - 1000)
+  web.change(changes)
+  with pytest.raises(UserError, match=message):
     fetch(archive_at(web.url), tmp_path)
-
-
-def test_a_part_of_a_file_that_was_not_asked_for_is_an_error(web, tmp_path):
-  web.status = 206
-  with pytest.raises(UserError, match='bytes from 0 to the end were asked for'):
-    fetch(archive_at(web.url), tmp_path)
+  assert list(tmp_path.iterdir()) == []
 
 
 def test_http_needs_an_explicit_yes_and_a_redirection_to_it_too(web, tmp_path):
@@ -206,53 +228,6 @@ def test_a_sum_is_compared_with_the_official_one_or_said_to_be_unknown(web, tmp_
   assert not caplog.text
   fetch(archive_at(web.url), tmp_path / 'unknown')
   assert 'no official checksum is known' in caplog.text
-
-
-def test_a_server_without_ranges_is_read_from_the_start(web, tmp_path):
-  web.cut_after, web.has_ranges = 1000, False
-  with pytest.raises(UserError):
-    fetch(archive_at(web.url), tmp_path)
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
-  assert web.ranges[1] == 'bytes=1000-'
-
-
-def test_a_server_without_a_length_is_read_to_the_end(web, tmp_path):
-  web.has_length = False
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
-
-
-@pytest.mark.parametrize('has_length', [True, False])
-def test_a_download_without_end_is_ended(web, tmp_path, monkeypatch, has_length):
-  monkeypatch.setattr(download, '_MAX_BYTES', 2_000_000)
-  web.has_length = has_length
-  with pytest.raises(UserError, match='no archive is so large'):
-    fetch(archive_at(web.url), tmp_path)
-  assert list(tmp_path.iterdir()) == []
-
-
-def _kept(tmp_path, content: bytes) -> None:
-  (tmp_path / 'an+archive.zip.part').write_bytes(content)
-  (tmp_path / 'an+archive.zip.part.version').write_text('"1"')
-
-
-def test_a_part_that_is_already_complete_is_used(web, tmp_path):
-  _kept(tmp_path, web.content)
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
-  assert web.ranges == [f'bytes={len(web.content)}-']
-
-
-def test_a_part_longer_than_the_file_is_deleted(web, tmp_path):
-  _kept(tmp_path, web.content + b'more')
-  with pytest.raises(UserError, match='starting over'):
-    fetch(archive_at(web.url), tmp_path)
-  assert fetch(archive_at(web.url), tmp_path).read_bytes() == web.content
-
-
-def test_a_download_that_is_not_a_zip_is_deleted(web, tmp_path):
-  web.content = b'<html>Log in first</html>'
-  with pytest.raises(UserError, match='is not a zip'):
-    fetch(archive_at(web.url), tmp_path)
-  assert list(tmp_path.iterdir()) == []
 
 
 def test_other_bytes_than_in_an_earlier_download_are_an_error(web, tmp_path):

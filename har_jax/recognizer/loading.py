@@ -37,8 +37,11 @@ def load(path: str | os.PathLike[str] | None, base: parameters.Base) -> Stored:
       )
     return with_own_head(files.load_base(place), place)
   adapter = files.load_adapter(place)
-  if base is None and adapter.card.base is not None and (place / 'base.json').exists():
-    base = files.load_base(place)
+  if base is None and adapter.card.base is not None:
+    if (place / 'base.json').exists():
+      base = files.load_base(place)
+    elif (bundled := files.bundled_base()).checksum == adapter.card.base:
+      base = bundled
   return with_adapter(base, adapter)
 
 

@@ -123,6 +123,7 @@ class Recognizer(parameters.Parameters, Estimator):
     The folder of a base or of a pretraining stage: the same if it has a head, else not fitted.
     The folder that `save` wrote, or the result file of a run, .../seed<k>.json: fitted.
     `base`, a Base or a folder, replaces the base of a fitted one, for example if it was saved elsewhere.
+    An adapter without its base is put on the bundled one, if it needs that one.
     Raises UserError if nothing of these is there, or if adapter and base do not match.
     """
     return cls.from_stored(loading.load(path, base))

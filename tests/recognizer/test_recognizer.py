@@ -113,6 +113,13 @@ def test_without_a_fit_the_bundled_base_answers():
     check_is_fitted(Recognizer(method='scratch'))
 
 
+def test_an_adapter_without_its_base_is_put_on_the_bundled_one_if_it_needs_that(tmp_path):
+  bundled = Recognizer.load()
+  bundled.save(tmp_path, with_base=False)
+  loaded = Recognizer.load(tmp_path)
+  np.testing.assert_array_equal(loaded.predict_proba(SIGNALS), bundled.predict_proba(SIGNALS))
+
+
 def test_an_adapter_has_its_history_and_no_subject(fitted):
   card = fitted.adapter_.card
   assert card.split == records.Split(**{'by': 'subject', 'windows': {'train': 54, 'validation': 18}})

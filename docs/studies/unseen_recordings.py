@@ -4,7 +4,8 @@ python docs/studies/unseen_recordings.py --windows=windows
 python docs/studies/unseen_recordings.py --nomeasure
 
 People, labels and models are those of `unseen.py`. All windows of a tested person are one recording:
-`adapted` means that they move the model's logits, as in `har-jax predict`. A hidden Markov model then smooths
+`adapted` means that they move the model's logits, as in `har-jax predict`; `adapted so far`, that each window
+and those before it do, as in a `Stream`. A hidden Markov model then smooths
 the answers to each file, as for the bouts of `har-jax predict`. Without labels, the base's own head answers.
 """
 
@@ -31,6 +32,7 @@ _WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare
 _MEASURE = flags.DEFINE_bool('measure', True, 'measure what the table lacks', flag_values=FLAGS)
 TABLE = unseen.TABLE.with_name('unseen_recordings.csv')
 _SEEDS, _LABELS = (0, 1, 2), (0, 10, 1)
+_ADAPTED_TO = 400  # windows, as in a stream
 _PEOPLE = 12  # tested in a kind, drawn at random
 _KEY = ['kind', 'labels', 'seed', 'model']
 _Answers = Iterator[tuple[str, Float[np.ndarray, 'w y']]]
@@ -77,6 +79,14 @@ def _fitted(kind: unseen.Kind, labels: int, seed: int) -> tuple[np.ndarray, np.n
     probabilities = model.probabilities(signals[indices])
     yield 'linear', probabilities
     yield 'linear, adapted', adapt_to_recordings(probabilities, model.class_logits, people[indices])
+
+    def adapted_so_far(own: np.ndarray) -> Float[np.ndarray, 'w y']:
+      spans = (probabilities[own][max(stop - _ADAPTED_TO, 0) : stop] for stop in range(1, len(own) + 1))
+      return np.stack(
+        [adapt_to_recordings(span, model.class_logits, np.zeros(len(span)))[-1] for span in spans]
+      )
+
+    yield 'linear, adapted so far', _by_person(adapted_so_far, people[indices])
 
   return indices, classes, answers()
 

@@ -6,6 +6,7 @@ for the bias.
 A correction labels the last windows. An addition to the output layer is then fitted to all corrected windows.
 Other windows of the same stream are replayed with the probabilities that they got: what nobody corrected is
 to stay. No training window is needed or kept.
+Before the first correction, answers are adapted to the stream. The addition learns them from the replay.
 Source: Li and Hoiem, arXiv:1606.09282 (soft targets from the model itself); Vitter, ACM TOMS 11(1), 1985,
 algorithm R (the sample of windows to replay).
 """
@@ -45,6 +46,7 @@ class _Window(NamedTuple):
   stop_s: float
   hidden: Float[np.ndarray, 'f']
   logits: Float[np.ndarray, 'y']  # of the layer as loaded
+  adapted: Float[np.ndarray, 'y']  # the same, adapted to the windows so far
 
 
 @dataclasses.dataclass
@@ -60,6 +62,8 @@ class _Layer:
   posterior: Float[np.ndarray, 'z'] | None = None  # of the last window's activity; None: a chain starts
 
   def scores(self, window: _Window) -> Float[np.ndarray, 'z']:
+    if self.correction is None:
+      return window.adapted
     return _with_new(window.logits, self.added.shape[1]) + window.hidden @ self.added
 
 
@@ -102,12 +106,20 @@ class CorrectedFilter:
       layer.posterior = None
 
   def update(
-    self, start_s: float, hidden: Float[np.ndarray, 'f'], logits: Float[np.ndarray, 'y'], temperature: float
+    self,
+    start_s: float,
+    hidden: Float[np.ndarray, 'f'],
+    logits: Float[np.ndarray, 'y'],
+    temperature: float,
+    adapted: Float[np.ndarray, 'y'] | None = None,
   ) -> Float[np.ndarray, 'z']:
-    """The posterior of the next window's activity."""
+    """The posterior of the next window's activity.
+
+    adapted: logits that count until the first correction; None: the same.
+    """
     from scipy import special
 
-    window = _Window(start_s + self._chain.window_s, hidden, logits)
+    window = _Window(start_s + self._chain.window_s, hidden, logits, logits if adapted is None else adapted)
     for layer in self._layers:
       probabilities = special.softmax(layer.scores(window) / temperature)
       layer.posterior = posterior = self._chain.update(layer.posterior, probabilities)

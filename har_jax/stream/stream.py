@@ -18,6 +18,7 @@ from har_jax.config import CHANNELS
 from har_jax.errors import UserError
 from har_jax.recognizer import frame_check
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.signal.recording import Recording, Samples
 from har_jax.signal.resample import MAX_GAP_S, resample
 from har_jax.stream import head_update
@@ -29,6 +30,7 @@ from har_jax.train.step import compiled_predict
 _SETTLING_S, _SETTLING_SAMPLES = 0.5, 10
 _SLACK_S = 1e-6
 _SLACK_SAMPLES = 1e-3
+_ADAPTED_TO = 400  # windows: some nine minutes, and a millisecond for each prediction
 _CHECKED_AT = (frame_check.FEWEST_WINDOWS, 80, 320)  # windows, that overlap by half at most
 
 
@@ -48,7 +50,9 @@ class Stream:
 
   Samples are as a Recognizer's: acceleration x y z in m/s² with gravity, angular velocity x y z in rad/s.
   At the model's rate a window is the samples themselves. `signal.resample` resamples others, even or uneven.
-  After a gap of more than 0.2 s a new window starts, and earlier windows no longer count.
+  After a gap of more than 0.2 s a new window starts, and smoothing begins anew.
+  Until the first correction, probabilities are adapted to the last minutes, as `har-jax predict` adapts
+  them to a whole recording.
   `correct` takes a user's answer and changes the output layer for all later windows; `undo` takes it back.
   Compiles its program on construction.
   """
@@ -87,6 +91,8 @@ class Stream:
     self._finding = frame_check.check(recognizer.signals, blank[None][:0], frame, rate_hz)
     self._seen: list[np.ndarray] = []  # windows as pushed, that do not overlap by more than half
     self._seen_s = -math.inf
+    self._logits: collections.deque[np.ndarray] = collections.deque(maxlen=_ADAPTED_TO)
+    self._logits_s = -math.inf
     self._program = compiled_predict(objective.with_hidden)
     self._variables = jax.device_put(recognizer.variables_)
     self._time_s, self._values = np.zeros(0), np.zeros((0, CHANNELS), np.float32)  # without a gap
@@ -220,10 +226,27 @@ class Stream:
       hidden, logits = self._recognize(self._finding(window))
       # The current temperature: a later calibration takes effect.
       temperature = self._recognizer.adapter_.card.temperature
-      posterior = self._filter.update(start_s, hidden, logits, temperature)
+      adapted = self._adapt(start_s, logits, temperature)
+      posterior = self._filter.update(start_s, hidden, logits, temperature, adapted)
       best = int(posterior.argmax())
       predictions.append(Prediction(start_s, self.activities[best], float(posterior[best])))
       self._due_s += self._hop_s
+
+  def _adapt(
+    self, start_s: float, logits: Float[np.ndarray, 'y'], temperature: float
+  ) -> Float[np.ndarray, 'y']:
+    """Logits of the next window, adapted to those so far that overlap by half at most."""
+    class_logits = self._recognizer.class_logits
+    if class_logits is None:
+      return logits
+    from scipy import special
+
+    so_far = np.stack([*self._logits, logits])
+    if start_s >= self._logits_s + self._windowing.step_s - _SLACK_S:
+      self._logits.append(logits)
+      self._logits_s = start_s
+    adapted = adapt_to_recording(special.softmax(so_far.astype(float) / temperature, axis=1), class_logits)
+    return temperature * np.log(np.maximum(adapted[-1], np.finfo(float).tiny))
 
   def _check_frame(self, start_s: float, window: Float[np.ndarray, 'n 6']) -> None:
     """Checks the frame of all windows so far at some of their numbers, the last time for good."""

@@ -10,6 +10,7 @@ from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.recognizer.recording_adaptation import adapt_to_recording
 from har_jax.signal.recording import Recording, Samples
 from har_jax.stream.stream import Stream
 from har_jax.timeline.decoding import Chain
@@ -27,10 +28,13 @@ def _signal(samples: int) -> np.ndarray:
 
 @pytest.fixture(scope='module')
 def recognizer(fitted) -> Recognizer:
-  """At a temperature at which the windows' confidences differ."""
-  recognizer = copy.copy(fitted)
-  adapter = recognizer.adapter_
-  recognizer.adapter_ = adapter.with_card(temperature=5.0)
+  """At a temperature at which the windows' confidences differ. It answers each window alone."""
+  return _with_card(fitted, class_logits=None)
+
+
+def _with_card(recognizer: Recognizer, **entries: Any) -> Recognizer:
+  recognizer = copy.copy(recognizer)
+  recognizer.adapter_ = recognizer.adapter_.with_card(temperature=5.0, **entries)
   return recognizer
 
 
@@ -58,6 +62,20 @@ def test_portions_of_any_size_give_the_predictions_of_one_piece(recognizer, size
   assert [each.time_s for each in predictions] == pytest.approx(starts_s)
   assert [each.confidence for each in predictions] == pytest.approx(confidences, abs=1e-5)
   assert {each.activity for each in predictions} <= set(recognizer.classes_)
+
+
+def test_predictions_are_adapted_to_the_windows_so_far_that_overlap_by_half(fitted):
+  class_logits = [[3.0, 0.0, -1.0], [0.0, 2.0, 0.5], [-1.0, 0.0, 4.0]]
+  recognizer, signal = _with_card(fitted, class_logits=class_logits), _signal(1500)
+  _, probabilities = _offline(recognizer, signal, np.arange(1500) / 50)
+  expected = [
+    adapt_to_recording(probabilities[: count + 1], np.array(class_logits) / 5)[-1].max()
+    for count in range(len(probabilities))
+  ]
+  assert np.abs(expected - probabilities.max(axis=1)).max() > 0.01
+  for hop_s, every in ((1.28, 1), (0.64, 2)):
+    predictions = Stream(recognizer, mean_bout_s=0, hop_s=hop_s).push(signal)[::every]
+    assert [each.confidence for each in predictions] == pytest.approx(expected, abs=1e-4)
 
 
 def test_the_last_prediction_is_that_of_the_timeline(recognizer):

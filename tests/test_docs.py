@@ -298,6 +298,7 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script, page):
     'federated',
     'method_costs',
     'sets',
+    'steps',
     'time_and_memory',
     'unseen',
   ],

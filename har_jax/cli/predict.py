@@ -83,10 +83,16 @@ def _print_trust(recognizer: Any) -> None:
 def _print_summary(answers: Any) -> None:
   from tabulate import tabulate
 
+  from har_jax.timeline import movement
+
   summary = answers.summary
   rows = [*answers.minutes['minutes'].items(), ('recorded', summary['recorded_minutes'])]
   print(tabulate(rows, headers=('', 'minutes'), floatfmt='.1f'))
   print(f'{summary["bouts"]} bouts: {summary["rules"]}.')
+  for sentence in movement.sentences(summary['movement']):
+    print(sentence)
+  if len(summary['days']) > 1:
+    print(tabulate(answers.days, headers='keys', floatfmt='.1f'))
   if summary['compared_with_walking']:
     print('Each window was compared with the walking in this recording.')
   elif summary['compared_with_walking'] is not None:

@@ -6,6 +6,8 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable
 
+from har_jax.signal.recording import LOCOMOTION
+
 _GLUED = re.compile(
   r'(acceleration|accelerometer|accel|acc|ac|a|gyroscope|gyro|gyr|omega|rotationrate|rotation|rot'
   r'|gravity|grav|linacc|lacc|gforce|gf|g|w)([xyz])'
@@ -54,6 +56,13 @@ def find_duplicates(labels: Iterable[str]) -> list[list[str]]:
         groups |= dict.fromkeys(map(_plain, short), long)
   distinct = {id(group): sorted(group) for group in groups.values() if len(group) > 1}
   return sorted(distinct.values())
+
+
+def common_name(label: str) -> str:
+  """The name in `LOCOMOTION` of an activity in any language; of others, the label in small letters."""
+  plain = _plain(label)
+  words = next((words for words in WORDS['activities']['same'] if plain in words), [plain])
+  return next((word for word in words if word in LOCOMOTION), '_'.join(plain.split()))
 
 
 def means_none(label: str) -> bool:

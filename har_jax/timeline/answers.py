@@ -16,6 +16,7 @@ from har_jax.config import SCHEMA_VERSION
 from har_jax.files import safetensors_io
 from har_jax.recordings import Reading
 from har_jax.storage import Place
+from har_jax.timeline import movement
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, Rules, minutes_by_activity
 from har_jax.timeline.clock import Clock
 from har_jax.timeline.picture import Picture
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
   from matplotlib.figure import Figure
 
 _SEPARATOR = ' | '  # of a set's activities
-_SECONDS = ('time_s', 'start_s', 'end_s')
+_DIGITS = {'time_s': 3, 'start_s': 3, 'end_s': 3, 'steps': 0, 'cadence': 1}  # of other numbers 4
 FORMAT = f'har_jax timeline {SCHEMA_VERSION}'
 
 
@@ -43,6 +44,7 @@ class Answers:
     Times in seconds count from a file's first sample; `time` is on the wall clock, if the file states it.
   bouts : DataFrame
     A row per bout, decoded over the windows: start, end, activity, and mean confidence (NaN if not worn).
+    `steps`, and `cadence` in steps a minute, are counted while walking and running; NaN elsewhere.
   summary : dict
     The entries of summary.json.
   notes, warnings : list of str
@@ -65,9 +67,23 @@ class Answers:
     import pandas as pd
 
     summary = self.summary
-    rest = {} if UNKNOWN in summary['minutes'] else {UNKNOWN: summary['unknown_minutes']}
-    rest |= {'not worn': summary['not_worn_minutes'], 'no signal': summary['gap_minutes']}
+    rest = {
+      UNKNOWN: summary['unknown_minutes'],
+      'not worn': summary['not_worn_minutes'],
+      'no signal': summary['gap_minutes'],
+    }
     return pd.Series(summary['minutes'] | rest, name='minutes').rename_axis('activity').to_frame()
+
+  @property
+  def days(self) -> 'pd.DataFrame':
+    """A row per day, or per file and day if the date is unknown: hours worn, steps, minutes of activities."""
+    import pandas as pd
+
+    rows = [
+      {name: value for name, value in day.items() if name != 'minutes'} | day['minutes']
+      for day in self.summary['days']
+    ]
+    return pd.DataFrame(rows).set_index('day').fillna(0.0)
 
   def plot(self) -> 'Figure':
     """The timeline as a figure of Matplotlib: a row per day or file, a color per activity."""
@@ -110,13 +126,15 @@ def make_answers(
   frame: what was changed about each file's frame. warnings: all, those of the reading included.
   """
   clock = Clock.from_reading(reading)
+  measured = movement.measure(bouts, reading, clock)
   summary = _summary(predictions, bouts, rules, reading, adapter)
+  summary |= {'movement': measured.summary, 'days': measured.days}
   summary['frame'] = list(frame)
   if scored is not None:
     summary['score'] = dataclasses.asdict(scored)
   return Answers(
     _window_frame(predictions, rules, clock),
-    bout_frame(bouts, clock),
+    bout_frame(bouts, clock).assign(steps=measured.steps, cadence=measured.cadence),
     summary,
     reading.notes,
     list(warnings),
@@ -128,7 +146,10 @@ def make_answers(
 def _summary(
   predictions: Predictions, bouts: Sequence[Bout], rules: Rules, reading: Reading, adapter: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it."""
+  """`recorded_minutes`: from each file's first sample to its last. The other minutes add up to it.
+
+  `unknown_minutes`: answered `unknown`, whether the model has a class of that name or nothing was probable.
+  """
   minutes = minutes_by_activity(bouts)
   clock = Clock.from_reading(reading)
   ends_s: dict[str, float] = {}
@@ -138,10 +159,6 @@ def _summary(
   recorded = sum(ends_s.values()) / 60
   covered = sum(bout.length_s for bout in bouts) / 60
   classes = predictions.classes
-  unknown, not_worn = (
-    0.0 if name in classes else minutes.get(name, 0.0)  # a class may have this name
-    for name in (UNKNOWN, NOT_WORN)
-  )
   return {
     'format': FORMAT,
     'har_jax': har_jax.__version__,
@@ -151,9 +168,10 @@ def _summary(
     'minutes': {
       name: round(minutes.get(name, 0.0), 2)
       for name in sorted(classes, key=lambda name: -minutes.get(name, 0.0))
+      if name not in (UNKNOWN, NOT_WORN)
     },
-    'unknown_minutes': round(unknown, 2),
-    'not_worn_minutes': round(not_worn, 2),
+    'unknown_minutes': round(minutes.get(UNKNOWN, 0.0), 2),
+    'not_worn_minutes': round(minutes.get(NOT_WORN, 0.0), 2),
     'compared_with_walking': predictions.compared,
     'gap_minutes': round(max(recorded - covered, 0.0), 2),
     'recorded_minutes': round(recorded, 2),
@@ -236,5 +254,5 @@ def _cell(name: str, value: Any) -> str:
   if isinstance(value, str):
     return value
   if isinstance(value, float):
-    return '' if math.isnan(value) else f'{value:.3f}' if name in _SECONDS else f'{value:.4f}'
+    return '' if math.isnan(value) else f'{value:.{_DIGITS.get(name, 4)}f}'
   return value.isoformat(timespec='milliseconds')

@@ -2,8 +2,12 @@
 
 import dataclasses
 import datetime
+from collections.abc import Iterator
 
 from har_jax.recordings import Reading, clocks
+from har_jax.timeline.bouts import Bout
+
+_DAY_S = 86_400.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,3 +48,37 @@ class Clock:
       return self.start + seconds
     # Python adds to local times as if clocks never changed.
     return (self.start.astimezone(datetime.UTC) + seconds).astimezone(self.start.tzinfo)
+
+
+@dataclasses.dataclass(frozen=True)
+class Strip:
+  """Part of a bout in one row; seconds from the row's midnight, or from the file's first sample."""
+
+  row: str
+  start_s: float
+  length_s: float
+  activity: str
+
+
+def cut_at_midnight(bout: Bout, clock: Clock) -> Iterator[Strip]:
+  """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
+  begin_s, end_s = (
+    _on_axis_s(clock, clock.in_file_s(bout.recording, time_s)) for time_s in (bout.start_s, bout.stop_s)
+  )
+  while begin_s < end_s:
+    day = int(begin_s // _DAY_S)
+    stop_s = min(end_s, (day + 1) * _DAY_S)
+    if clock.start is not None:
+      row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
+    else:
+      row = clock.files[bout.recording] + (f', day {day + 1}' if day else '')
+    yield Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
+    begin_s = stop_s
+
+
+def _on_axis_s(clock: Clock, file_s: float) -> float:
+  """Seconds on the wall clock from the first day's midnight, or from the first sample if it is unknown."""
+  if clock.start is None:
+    return file_s
+  midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+  return (clock.moment(file_s).replace(tzinfo=None) - midnight).total_seconds()

@@ -2,18 +2,17 @@
 
 import collections
 import dataclasses
-import datetime
 import io
 import textwrap
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from har_jax import escaping
 from har_jax.signal.recording import LOCOMOTION
 from har_jax.timeline.bouts import NOT_WORN, UNKNOWN, Bout, minutes_by_activity
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.clock import Clock, Strip, cut_at_midnight
 
 if TYPE_CHECKING:
   from matplotlib.figure import Figure
@@ -30,21 +29,11 @@ STYLE: Any = {
   'font.size': 9,
   'hatch.linewidth': 0.6,
 }
-_DAY_S, _HOUR_S, _MINUTE_S = 86_400.0, 3600.0, 60.0
+_HOUR_S, _MINUTE_S = 3600.0, 60.0
 _WIDTH, _ROW, _MARGIN, LINE = 9.0, 0.45, 1.3, 0.15  # inches
 _LINE_LETTERS = 130  # of a warning
 _TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240)
 _MAX_TICKS = 12
-
-
-@dataclasses.dataclass(frozen=True)
-class _Strip:
-  """Part of a bout in one row; seconds from the row's midnight, or from the file's first sample."""
-
-  row: str
-  start_s: float
-  length_s: float
-  activity: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +56,14 @@ class Picture:
 
     clock = self.clock
     lines = wrap_doubts(self.doubts)
-    strips = [strip for bout in self.bouts for strip in _strips(bout, clock)]
+    strips = [strip for bout in self.bouts for strip in cut_at_midnight(bout, clock)]
     rows = list(dict.fromkeys(strip.row for strip in strips))
     height = _MARGIN + _ROW * len(rows) + LINE * len(lines)
     with matplotlib.rc_context(STYLE):
       figure = Figure(figsize=(_WIDTH, height), layout='constrained')
       axes = figure.add_subplot()
       _draw(axes, strips, rows, self.classes)
-      if marks := [strip for bout in self.marks for strip in _strips(bout, clock)]:
+      if marks := [strip for bout in self.marks for strip in cut_at_midnight(bout, clock)]:
         middles_s = [mark.start_s + mark.length_s / 2 for mark in marks]
         heights = [rows.index(mark.row) - 0.45 for mark in marks]
         axes.plot(middles_s, heights, 'v', color='black', markersize=4, clip_on=False)
@@ -111,13 +100,13 @@ def write_doubts(figure: 'Figure', lines: Sequence[str]) -> None:
     figure.supxlabel('\n'.join(lines), x=0.01, ha='left', fontsize='small', color='#a00000')
 
 
-def _draw(axes: Any, strips: Sequence[_Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
+def _draw(axes: Any, strips: Sequence[Strip], rows: Sequence[str], classes: Sequence[str]) -> None:
   spans_of: dict[tuple[str, str], list[tuple[float, float]]] = collections.defaultdict(list)
   for strip in strips:
     spans_of[strip.row, strip.activity].append((strip.start_s, strip.length_s))
   for (row, activity), spans in spans_of.items():
     axes.broken_barh(spans, (rows.index(row) - 0.4, 0.8), **_style(activity, classes))
-  axes.set_yticks(range(len(rows)), rows)
+  axes.set_yticks(range(len(rows)), list(map(escaping.xml_text, rows)))
   axes.set_ylim(len(rows) - 0.5, -0.5)  # first row on top
   for side in ('top', 'right', 'left'):
     axes.spines[side].set_visible(False)
@@ -163,7 +152,7 @@ def _legend(figure: Any, bouts: Sequence[Bout], classes: Sequence[str]) -> None:
   figure.legend(handles=handles, loc='outside upper left', ncols=5, frameon=False)
 
 
-def _time_axis(axes: Any, strips: Sequence[_Strip]) -> None:
+def _time_axis(axes: Any, strips: Sequence[Strip]) -> None:
   first_s = min(strip.start_s for strip in strips)
   last_s = max(strip.start_s + strip.length_s for strip in strips)
   least_min = (last_s - first_s) / _MINUTE_S / _MAX_TICKS
@@ -171,27 +160,3 @@ def _time_axis(axes: Any, strips: Sequence[_Strip]) -> None:
   ticks = [step_s * number for number in range(int(first_s // step_s), int(last_s // step_s) + 2)]
   axes.set_xticks(ticks, [f'{int(tick // _HOUR_S)}:{int(tick % _HOUR_S // _MINUTE_S):02d}' for tick in ticks])
   axes.set_xlim(first_s, last_s)
-
-
-def _strips(bout: Bout, clock: Clock) -> Iterator[_Strip]:
-  """Cuts a bout at midnight, or every 24 hours if the date is unknown."""
-  begin_s, end_s = (
-    _on_axis_s(clock, clock.in_file_s(bout.recording, time_s)) for time_s in (bout.start_s, bout.stop_s)
-  )
-  while begin_s < end_s:
-    day = int(begin_s // _DAY_S)
-    stop_s = min(end_s, (day + 1) * _DAY_S)
-    if clock.start is not None:
-      row = (clock.start + datetime.timedelta(days=day)).date().isoformat()
-    else:
-      row = escaping.xml_text(clock.files[bout.recording]) + (f', day {day + 1}' if day else '')
-    yield _Strip(row, begin_s - day * _DAY_S, stop_s - begin_s, bout.activity)
-    begin_s = stop_s
-
-
-def _on_axis_s(clock: Clock, file_s: float) -> float:
-  """Seconds on the wall clock from the first day's midnight, or from the first sample if it is unknown."""
-  if clock.start is None:
-    return file_s
-  midnight = clock.start.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-  return (clock.moment(file_s).replace(tzinfo=None) - midnight).total_seconds()

@@ -22,7 +22,7 @@ from har_jax.timeline import (
   warnings_for,
 )
 from har_jax.timeline import picture as pictures
-from har_jax.timeline.clock import Clock
+from har_jax.timeline.clock import Clock, cut_at_midnight
 from har_jax.timeline.picture import Picture
 
 _CARD = {'method': 'lora', 'temperature': 1.0, 'checksum': '0'}
@@ -150,9 +150,9 @@ def test_rows_of_several_files_name_the_file_and_no_time_of_day(tmp_path):
   answers = make_answers(predictions, find_bouts(predictions, Rules()), Rules(), reading, _CARD)
   answers.save(tmp_path)
   assert (tmp_path / 'bouts.csv').read_text().splitlines() == [
-    'file,start_s,end_s,activity,confidence',
-    'a,0.000,3.840,run,0.9000',
-    'b,0.000,3.840,sit,0.9000',
+    'file,start_s,end_s,activity,confidence,steps,cadence',
+    'a,0.000,3.840,run,0.9000,0,',
+    'b,0.000,3.840,sit,0.9000,,',
   ]
   assert (
     (tmp_path / 'windows.csv')
@@ -188,15 +188,28 @@ def test_minutes_add_up_to_the_recorded_time():
   assert answers.minutes['minutes'].sum() == pytest.approx(sum(parts))
 
 
-def test_a_day_past_midnight_has_a_row_per_date():
-  from har_jax.timeline.picture import _strips
+def test_unknown_minutes_are_all_that_was_answered_unknown():
+  predictions = _predictions([0, 0, 1, 1], classes=('run', 'unknown'), starts=[0, 1.28, 60, 61.28])
+  answers = make_answers(
+    predictions, find_bouts(predictions, Rules()), Rules(), _reading([64.0], ['a'], [0.0]), _CARD
+  )
+  assert (answers.summary['minutes'], answers.summary['unknown_minutes']) == ({'run': 0.06}, 0.06)
+  assert answers.minutes['minutes'].to_dict() == {
+    'run': 0.06,
+    'unknown': 0.06,
+    'not worn': 0,
+    'no signal': 0.94,
+  }
+  assert answers.days.loc['a', ['steps', 'run', 'unknown']].tolist() == [0, 0.06, 0.06]
 
+
+def test_a_day_past_midnight_has_a_row_per_date():
   bouts = find_bouts(_predictions([0] * 4000, classes=tuple('abcdefghij')), Rules())
   clock = Clock(
     ('day',), (0.0,), Clock.from_reading(_reading([5200.0], ['day'], [0.0], '2026-05-28T23:30:00')).start
   )
   stop_s = bouts[-1].stop_s
-  assert [dataclasses.astuple(strip) for strip in _strips(bouts[0], clock)] == [
+  assert [dataclasses.astuple(strip) for strip in cut_at_midnight(bouts[0], clock)] == [
     ('2026-05-28', 23.5 * 3600, 1800.0, 'a'),
     ('2026-05-29', 0.0, pytest.approx(stop_s - 1800), 'a'),
   ]

@@ -1,0 +1,93 @@
+"""Steps, days, and bouts of sitting and of moderate movement, by hand."""
+
+import dataclasses
+import datetime
+
+import made_gait
+import numpy as np
+import pytest
+
+from har_jax.recordings import Reading
+from har_jax.signal import steps
+from har_jax.signal.recording import Recording, Samples
+from har_jax.timeline import movement
+from har_jax.timeline.bouts import Bout
+from har_jax.timeline.clock import Clock
+
+
+def _walk(seconds: float, steps_per_minute: float, swing: float, rate_hz: float = 50.0) -> Samples:
+  """A walk with a second frequency, of half a step: the swing of an arm or a leg. Turned at random."""
+  rng = np.random.default_rng(0)
+  time_s = 100.0 + np.arange(0, seconds, 1 / rate_hz)
+  phase = np.pi * steps_per_minute / 60 * (time_s - 100)
+  values = 0.3 * rng.standard_normal((len(time_s), 3)) + [0, 9.8, 0]
+  values[:, 1] += 2 * np.sin(2 * phase) + swing * np.sin(phase)
+  return Samples(time_s, (values @ made_gait.random_rotation(rng).T).astype(np.float32))
+
+
+@pytest.mark.parametrize(('rate', 'swing'), [(80, 0.0), (110, 0.0), (80, 3.0), (110, 3.0), (140, 1.0)])
+def test_steps_are_counted_where_steps_or_strides_show(rate: int, swing: float):
+  counted, cadence = steps.count_steps(_walk(30.0, rate, swing), (0.8, 1.6))
+  assert counted == pytest.approx(rate / 2, abs=1)
+  assert cadence == pytest.approx(rate, abs=1)
+
+
+def test_the_rate_of_the_sensor_does_not_matter_and_short_walks_count():
+  for seconds, rate_hz in ((30.0, 20.0), (30.0, 104.0), (2.6, 50.0)):
+    counted, _ = steps.count_steps(_walk(seconds, 108, 1.0, rate_hz), (0.8, 1.6))
+    assert counted == pytest.approx(seconds * 1.8, rel=0.05)
+
+
+def test_noise_has_no_steps():
+  noise = Samples(np.arange(3000) / 50, np.random.default_rng(0).normal(0, 1, (3000, 3)).astype(np.float32))
+  counted, _ = steps.count_steps(noise, (0.8, 1.6))
+  assert counted < 20  # of 100 in a walk of this length
+  assert np.isnan(steps.count_steps(_walk(1.0, 110, 0.0), (0.8, 1.6))[1])
+
+
+def _measure(bouts: list[Bout], start: str = '', files: tuple[str, ...] = ('a', 'b')) -> movement.Movement:
+  recordings = [Recording('', '', _walk(120.0, 110, 1.0), _walk(1.0, 110, 1.0), ()) for _ in files]
+  for number, recording in enumerate(recordings):
+    acc = dataclasses.replace(recording.acc, time_s=recording.acc.time_s - 100)
+    recordings[number] = dataclasses.replace(recording, acc=acc)
+  begins = datetime.datetime.fromisoformat(start) if start else None
+  clock = Clock(files, (0.0,) * len(files), begins)
+  return movement.measure(bouts, Reading(recordings, [], [], start, True, list(files)), clock)
+
+
+def _bouts(*parts: tuple[float, str], recording: int = 0, start_s: float = 0.0) -> list[Bout]:
+  bouts = []
+  for seconds, activity in parts:
+    bouts.append(Bout(recording, start_s, start_s + seconds, activity, 0.9))
+    start_s += seconds
+  return bouts
+
+
+def test_steps_are_those_of_walking_in_any_language():
+  measured = _measure(_bouts((60, 'Gehen'), (30, 'sitting'), (30, 'walking')))
+  assert measured.steps == pytest.approx([110, np.nan, 55], abs=1.5, nan_ok=True)
+  assert measured.summary['steps'] == pytest.approx(165, abs=2)
+  assert measured.summary['walking_cadence'] == pytest.approx(110, abs=1)
+  assert measured.summary['moderate']['minutes'] == 1.5  # 100 steps a minute or more
+
+
+def test_breaks_of_a_minute_do_not_end_a_bout_unless_they_are_many():
+  sitting = _measure(_bouts((1200, 'sitting'), (50, 'standing'), (1200, 'sitting'))).summary['sitting']
+  assert sitting == {'minutes': 40.0, 'longest_minutes': 40.83, 'bout_minutes': 30.0, 'bouts': 1}
+  apart = _measure(_bouts((1200, 'sitting'), (61, 'standing'), (1200, 'sitting'))).summary['sitting']
+  assert (apart['longest_minutes'], apart['bouts']) == (20.0, 0)
+  # A fifth of the time may be a break, not a third.
+  for break_s, bouts in ((20, 1), (45, 0)):
+    parts = [(90.0, 'cycling'), (break_s, 'standing')] * 8
+    assert _measure(_bouts(*parts)).summary['moderate']['bouts'] == bouts
+  files = _bouts((1000, 'sitting')) + _bouts((1000, 'sitting'), recording=1)
+  assert _measure(files).summary['sitting']['longest_minutes'] == pytest.approx(16.67)
+
+
+def test_days_have_hours_worn_and_their_part_of_the_steps():
+  bouts = _bouts((60, 'walking'), (7140, 'not_worn'), (1800, 'lying'))
+  first, second = _measure(bouts, '2026-05-28T23:59:30', ('a',)).days
+  assert (first['day'], first['minutes'], first['worn_hours']) == ('2026-05-28', {'walking': 0.5}, 0.01)
+  assert second['minutes'] == {'lying': 30.0, 'not_worn': 119.0, 'walking': 0.5}
+  assert second['worn_hours'] == 0.51
+  assert first['steps'] == second['steps'] == pytest.approx(55, abs=1)

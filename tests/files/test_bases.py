@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from adapters import assert_equal
 
+import har_jax
 from har_jax import checksums, config, config_fields, files, nf4, records, runtime, storage
 from har_jax.errors import UserError
 from har_jax.files import safetensors_io
+from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
 
 _rounded = jax.jit(lambda kernel: nf4.dequantize(nf4.quantize(kernel)))
@@ -165,3 +167,25 @@ def test_a_stage_with_wrong_entries_is_refused(tmp_path, entries, says):
   storage.write(tmp_path / 'pretrained.json', msgspec.to_builtins(stage) | entries if entries else {})
   with pytest.raises(UserError, match=rf'pretrained\.json: .*{says}.*; delete its folder and run again'):
     files.load_base(tmp_path)
+
+
+def test_the_bundled_base_is_redistributable_and_small():
+  base = files.bundled_base()
+  licenses = {source.archive: source.license for source in base.card.sources}
+  assert licenses.keys() == {'motionsense', 'sp_sw_har', 'wisdm', 'dsads'}
+  assert all('MIT' in text or 'CC BY 4.0' in text for text in licenses.values())
+  assert safetensors_io.checksum(base.variables) == base.checksum
+  folder = pathlib.Path(har_jax.__file__).parent / 'assets' / 'base'
+  assert sum(path.stat().st_size for path in folder.iterdir()) < 2e6
+
+
+def test_the_bundled_base_recognizes_without_labels():
+  windows = np.zeros((2, 128, 6), np.float32)
+  windows[..., 1] = 9.8
+  # A walk: two steps a second.
+  windows[1] += (
+    4 * np.sin(2 * np.pi * 2 * np.arange(128) / 50)[:, None] * np.array([0.5, 1, 0.3, 0.2, 0.2, 0.1])
+  )
+  recognizer = Recognizer.load()
+  assert recognizer.predict(windows).tolist() == ['lying', 'walking']
+  assert (recognizer.predict_proba(windows).max(axis=1) > 0.9).all()

@@ -1,0 +1,102 @@
+"""Finished runs, read as bases and adapters."""
+
+import shutil
+
+import numpy as np
+import pytest
+from lodo_studies import LORA, pretrained, run, target_of
+
+from har_jax import files, storage
+from har_jax.errors import UserError
+from har_jax.recognizer import parameters
+from har_jax.recognizer.recognizer import Recognizer
+from har_jax.train.evaluation import predict
+
+pytestmark = pytest.mark.slow
+
+
+def confusion_of(base, adapter, data) -> list[list[int]]:
+  predicted = predict(adapter.objective, files.attach(base, adapter), data.test).argmax(axis=1)
+  confusion = np.zeros((3, 3), int)
+  np.add.at(confusion, (data.test['label'], predicted), 1)
+  return confusion.tolist()
+
+
+def assert_equal(given, expected) -> None:
+  assert given.keys() == expected.keys()
+  assert all(np.array_equal(given[path], leaf) for path, leaf in expected.items())
+
+
+def test_a_pretraining_folder_is_a_base(study_of, out, runs, tmp_path):
+  folder = out / 'alpha' / 'pretrain'
+  base = files.load_base(folder)
+  assert_equal(base.variables, pretrained(study_of(out)))
+  sources = [(source.archive, source.checksum, source.windows) for source in base.card.sources]
+  assert sources == [('beta', 'sum of beta', 120), ('gamma', 'sum of gamma', 120)]
+  done = storage.read(folder / 'pretrained.json')
+  assert base.card.pretraining['steps'] == done['step']
+  assert base.card.pretraining['validation_loss'] in [entry['loss'] for entry in done['history']]
+  assert (base.model.mlp_dim, base.model.depth) == (48, 1)
+  files.save_base(tmp_path, base.variables, base.card)
+  assert files.load_base(tmp_path).card == base.card
+
+
+@pytest.mark.parametrize('name', [LORA, LORA.replace('lora', 'scratch')])
+def test_the_adapter_of_a_run_predicts_its_result(study_of, out, runs, name):
+  study, result = study_of(out), runs[name]
+  base, adapter = files.load_run(out / name)
+  assert (base is None) == ('scratch' in name)
+  data = target_of(study)
+  assert confusion_of(base, adapter, data) == result['test']['confusion']
+  assert list(adapter.card.classes) == result['data']['classes']
+  assert adapter.signals is not None
+  assert {each.activity: each.windows for each in adapter.signals.gravity} == dict(
+    zip(data.classes, np.bincount(data.train['label']).tolist(), strict=True)
+  )
+  raw = np.array(study.datasets['alpha'].windows.signals)
+  assert any(np.array_equal(adapter.normalizer(raw)[i], data.test['signal'][0]) for i in range(len(raw)))
+
+
+@pytest.mark.parametrize(
+  'asked',
+  [
+    {'continued_pretraining_steps': 2, 'contrastive_steps': 2},
+    {'contrastive_steps': 2, 'supervised_pretraining_steps': 2},
+  ],
+)
+def test_a_run_is_read_with_the_stage_it_started_from(study_of, out, runs, asked, tmp_path):
+  study = study_of(tmp_path, protocol=asked, pretrained_dir=out)
+  ((name, result),) = run(study).items()
+  base, adapter = files.load_run(tmp_path / name)
+  assert base is not None
+  start = {path: leaf for path, leaf in pretrained(study).items() if '/encoder/' in path}
+  assert_equal(base.encoder, start)
+  assert {source.archive for source in base.card.sources} == {'alpha', 'beta', 'gamma'}
+  assert bool(base.classes) == ('supervised_pretraining_steps' in asked)
+  assert confusion_of(base, adapter, target_of(study)) == result['test']['confusion']
+
+
+def test_a_run_is_read_with_its_test_time_augmentation(study_of, out, runs, tmp_path):
+  (name,) = run(study_of(tmp_path, protocol={'tta_shifts': 4}, pretrained_dir=out))
+  base = files.load_base(out / 'alpha' / 'pretrain')
+  _, adapter = files.load_run(tmp_path / name, base)
+  assert adapter.card.training.tta_shifts == Recognizer.load(tmp_path / name, base).tta_shifts == 4
+  assert Recognizer.load(out / LORA, base).tta_shifts == 1
+
+
+def test_a_file_that_is_no_result_is_refused(out):
+  with pytest.raises(UserError, match=r"pretrained\.json is not a 'har_jax result 3' file"):
+    files.load_run(out / 'alpha' / 'pretrain' / 'pretrained.json')
+
+
+def test_a_base_has_its_sources_licenses_and_predicts_in_float32_after_bfloat16(out, tmp_path):
+  folder = shutil.copytree(out / 'alpha' / 'pretrain', tmp_path / 'pretrain')
+  stage = storage.read(folder / 'pretrained.json')
+  stage['identity']['dtype'] = 'bfloat16'
+  stage['identity']['windows']['hapt'] = stage['identity']['windows'].pop('beta')
+  storage.write(folder / 'pretrained.json', stage)
+  base = files.load_base(folder)
+  assert ['no commercial use' in source.license for source in base.card.sources] == [False, True]
+  assert base.card.pretraining['dtype'] == 'bfloat16'
+  _, asked = parameters.check(parameters.Parameters(base))
+  assert asked.precision.dtype == 'float32'

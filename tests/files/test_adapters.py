@@ -81,19 +81,6 @@ def test_an_incomplete_adapter_names_what_is_missing(base, adapter_of, adapted, 
     files.make_adapter(None, adapted('lora'), card_of('lora'))
 
 
-def test_attaching_again_undoes_a_merge(base, adapter_of, objective, method_name):
-  adapter = adapter_of(method_name)
-  attached = files.attach(base, adapter)
-  if adapter.method.unmerged:
-    return
-  merged = methods.merge(adapter.method, attached)
-  expected = logits_of(objective, attached)
-  np.testing.assert_allclose(
-    logits_of(objective, merged), expected, rtol=0, atol=1e-4 * np.abs(expected).max()
-  )
-  assert_equal(files.attach(base, adapter), attached)
-
-
 def test_a_temperature_in_the_card_is_kept(base, adapted, card_of):
   made = files.make_adapter(base, adapted('lora'), card_of('lora') | {'temperature': 1.7})
   assert made.card.temperature == 1.7

@@ -1,4 +1,4 @@
-"""From a recording and its labels to an adapter, a timeline of another recording, and an export."""
+"""From a recording and its labels to an adapter, and a timeline of another recording."""
 
 import json
 import pathlib
@@ -24,7 +24,7 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 
 def _run(command: str, *arguments: object) -> tuple[str, str]:
-  code, out, err = run_in_process(command, *arguments, *(['--noprogress'] if command != 'export' else []))
+  code, out, err = run_in_process(command, *arguments, '--noprogress')
   assert code == 0, err
   return out, err
 
@@ -296,18 +296,6 @@ def test_predictions_are_scored_by_labels(folder, adapted, tmp_path):
   correct = sum(row[index] for index, row in enumerate(score['confusion']))
   assert score['accuracy'] == pytest.approx(correct / 43)
   assert score['accuracy'] > 0.9
-
-
-# --- export
-
-
-def test_an_adapter_is_exported_with_a_card(folder, adapted, tmp_path):
-  out, _ = _run('export', f'--adapter={folder}/adapter', '--format=stablehlo', f'--out={tmp_path}')
-  exported = tmp_path / 'stablehlo-float32'
-  assert out.splitlines()[-1] == str(exported)
-  card = json.loads((exported / 'model.json').read_text())
-  assert (card['runtime'], card['precision']) == ('stablehlo', 'float32')
-  assert card['classes'] == ['lying', 'sitting, upright', 'walking']
 
 
 # --- mistakes

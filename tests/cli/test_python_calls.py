@@ -89,14 +89,6 @@ def test_adapting_to_dataframes_gives_the_commands_adapter(folder, adapted, tmp_
   )
 
 
-def test_labels_score_the_answers(folder, adapted):
-  labels = pd.DataFrame({'start': [0.0, 40.0], 'end': [40.0, 80.0], 'activity': ['walking', 'lying']})
-  answers = har_jax.recognize(folder / 'my.csv', folder / 'adapter', labels=labels)
-  assert answers.score is not None
-  assert answers.score.accuracy > 0.9
-  assert answers.score.names[:1] == ('lying',)
-
-
 def test_what_cannot_be_used_is_named(folder):
   with pytest.raises(UserError, match='base without a head'):
     har_jax.recognize(folder / 'day.csv', folder / 'base')

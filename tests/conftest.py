@@ -25,6 +25,7 @@ _LONGEST = (
   *('cli', 'experiments', 'recognizer', 'stream', 'timeline', 'train', 'recordings', 'datasets', 'archives'),
   *('report', 'test_docs.py', 'model', 'methods'),
 )
+_PROGRAMS_BYTES = 2 << 30
 _DEFAULT = pathlib.Path(__file__).parents[1] / '..' / 'shared' / 'data'
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')  # a bias that lines up with the wrong axis fails
@@ -32,13 +33,10 @@ gc.disable()  # while modules are imported
 
 
 def pytest_configure(config: pytest.Config) -> None:
-  """Compiles fast and once per session, in workers and child processes too: compiling costs the most."""
-  folder = os.environ.get(
-    'JAX_COMPILATION_CACHE_DIR'
-  )  # a worker of pytest-xdist has that of the main process
+  """Compiles fast, and each program once, in workers and child processes too: compiling costs the most."""
+  folder = os.environ.get('JAX_COMPILATION_CACHE_DIR')  # a worker of pytest-xdist has the main process's
   if folder is None:
-    folder = tempfile.mkdtemp(prefix='har_jax-')
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    folder = str(_programs(config))
   for name, value in (
     ('jax_disable_most_optimizations', True),  # most programs run a few times only
     ('jax_compilation_cache_dir', folder),
@@ -56,6 +54,21 @@ def pytest_configure(config: pytest.Config) -> None:
     # XLA's older emitters compile in half the time; programs so small are not worth splitting over cores.
     flags = '--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
     os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {flags}'
+
+
+def _programs(config: pytest.Config) -> pathlib.Path:
+  """The folder of compiled programs, which later sessions find; --cache-clear empties it."""
+  if not hasattr(config, 'cache'):  # -p no:cacheprovider
+    folder = tempfile.mkdtemp(prefix='har_jax-')
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return pathlib.Path(folder)
+  folder = config.cache.mkdir('programs')
+  sizes = {path: path.stat().st_size for path in folder.iterdir()}
+  is_full = sum(sizes.values()) > _PROGRAMS_BYTES
+  for path, size in sizes.items():
+    if is_full or not size:  # without content: a process was killed as it wrote
+      path.unlink(missing_ok=True)
+  return folder
 
 
 def pytest_collection_finish() -> None:

@@ -88,9 +88,9 @@ class UnitCheck:
     for (position, _), person in signals.items():
       some = np.stack(person[:: -(-len(person) // _MAX_WINDOWS)])
       agreement = gyro_agreement.check(some, self._rate_hz)
-      if agreement.is_known:
+      if agreement.is_known or agreement.factor is not None:
         axes[position].append(agreement.gyro is not None)
-        factors[position].append(gyro_agreement.factor(some, self._rate_hz))
+        factors[position].append(agreement.factor)
     for position, are_other in axes.items():
       count, where = len(are_other), f'{self._name}, {position}'
       if sum(are_other) > _MOST * count:

@@ -199,15 +199,18 @@ def _check_axes(
   """Compares the axes of signals in the right units."""
   usual = np.eye(3) if expected is None else expected.gyro_matrix
   gravity = None if expected is None else _Directions.from_signals(expected, signals)
-  factor = gyro_agreement.factor(signals, rate_hz, usual)
-  _warn_of_factor(finding, factor)
-  # Signs seen at a wrong rate would be chance.
-  agreement = gyro_agreement.check(signals, rate_hz, usual) if factor is None else gyro_agreement.UNKNOWN
-  if factor is None and gyro_agreement.changes(signals, rate_hz, usual):
+  agreement = gyro_agreement.check(signals, rate_hz, usual)
+  _warn_of_factor(finding, agreement.factor)
+  if agreement.late_s is not None:
+    when = f'{abs(agreement.late_s):.1f} s {"late" if agreement.late_s > 0 else "early"}'
+    finding.warnings.append(
+      f'The gyroscope is {when}: gravity turns with it at another time. Give both sensors one clock.'
+    )
+  if agreement.changes:
     finding.warnings.append(_CHANGES)
     return
   if agreement.gyro is not None and agreement.is_unique:
-    _warn_of_factor(finding, gyro_agreement.factor(signals, rate_hz, agreement.gyro))
+    _warn_of_factor(finding, gyro_agreement.check(signals, rate_hz, agreement.gyro).factor)
     _check_sensors(finding, gravity, usual.T @ agreement.gyro, may_change=may_change)
     return
   if agreement.gyro is not None:

@@ -27,8 +27,7 @@ _SLOPES = (0.12, 1.5)
 _CORRELATION = 0.3
 _SURE_CORRELATION = 0.5  # for a lag: it is the best of many
 _MOST_LAGS, _MOST_S = 40, 600  # 10 s both ways, on the first ten minutes
-# Lags of up to half a second: as recorded, 0.1 s at most for 90 people and positions of eight archives.
-_NEAR_LAGS, _NEAR_LAG_S, _SHORT_LAG_S, _AS_ALIKE, _FEW_MOMENTS = 5, 0.1, 0.15, 0.85, 100
+_FEW_MOMENTS = 100
 _BY_CHANCE = 5.0  # standard deviations of the correlation of noise
 
 # Scaled axis by axis, as for a network: mean and deviation are within this of 0 and 1.
@@ -184,29 +183,17 @@ def _unit_by_gravity(acc: Samples, gyro: Samples) -> str:
 def lag_s(acc: Samples, gyro: Samples) -> float:
   """Seconds by which the gyroscope's clock is ahead, if gravity turns with it at another time only; else 0.
 
-  Each file of a sensor may count from its own start.
+  Each file of a sensor may count from its own start. `gyro_agreement` sees shorter delays, of steps too.
   """
   acc, gyro = (Samples(part.time_s[: _first(part)], part.values[: _first(part)]) for part in (acc, gyro))
   gravity, turns = means(acc), means(gyro)
   # Of the opposite sign, a swing is as alike half a stride later.
-  usual = max(_slope(gravity, (turns[0], sign * turns[1]))[1] for sign in (1, -1))
-  fits = [
-    (_slope(gravity, means(Samples(gyro.time_s - lag, gyro.values)))[1], lag)
-    for lag in np.arange(-_NEAR_LAGS, _NEAR_LAGS + 1) * _NEAR_LAG_S
-  ]
-  if not usual:  # else steps are as alike a stride later
-    fits += [
-      (_slope(gravity, (turns[0] - lag, turns[1]))[1], lag * MOMENT_S)
-      for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
-    ]
-  best, lag = max(fits)
-  is_late = (
-    len(turns[0]) > _FEW_MOMENTS
-    and best > _SURE_CORRELATION
-    and usual < _AS_ALIKE * best
-    and abs(lag) > _SHORT_LAG_S
+  if any(_slope(gravity, (turns[0], sign * turns[1]))[1] for sign in (1, -1)):
+    return 0.0
+  best, lag = max(
+    (_slope(gravity, (turns[0] - lag, turns[1]))[1], lag) for lag in range(-_MOST_LAGS, _MOST_LAGS + 1)
   )
-  return round(float(lag), 2) if is_late else 0.0
+  return lag * MOMENT_S if len(turns[0]) > _FEW_MOMENTS and best > _SURE_CORRELATION else 0.0
 
 
 def _first(samples: Samples) -> int:

@@ -1,13 +1,13 @@
 """Agreement of gravity's rotation with the gyroscope: d(acceleration)/dt = acceleration × angular velocity.
 
-w windows, n samples, c candidates, t blocks of a window.
+w windows, n samples, c candidates, h hypotheses, t blocks of a window.
 In the frame at a window's start, gravity is constant. So the gyroscope is integrated over the window, and
 acceleration is rotated back by it. Then both halves of the window must have the same mean: the body's own
-acceleration averages out over a stride. The relation is linear in acceleration, so its sign does not matter.
-A wrong sampling rate and a wrong scale of the gyroscope change the angle by a factor, which the fit tells.
+acceleration averages out over a stride. What remains is the misfit of a window, and its logarithm tells how
+likely a hypothesis is: other axes or signs, another scale, another time of the gyroscope. Windows that no
+hypothesis explains then hardly count. The relation is linear in acceleration, so its sign does not matter.
 """
 
-import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -17,129 +17,102 @@ from har_jax.signal import frames
 from har_jax.signal.recording import STANDARD_GRAVITY_M_S2
 
 _BLOCK_S = 0.08  # at 12.5 Hz the integral of a swing is still exact to a few degrees
-_MOST_WINDOWS, _FEWEST_WINDOWS = 100, 8
+_MOST_WINDOWS, _FEWEST_WINDOWS = 200, 8
 _LEAST_CHANGE = 0.1  # g between the means of a window's halves: a rotation of some six degrees
 _LARGEST_TURN = 1.5  # rad between the halves: beyond, every turn tells as much
 _CALM_G = 0.15  # standard deviation of the length of acceleration: above, the body's own hides gravity
-_LARGEST = 0.5  # g²: caps a window with an impact
-# results/frames.csv: the largest ratio for the true frame is 1.3.
-_RATIO = 1.5
-# Of the change, what rotating back may leave at most: a gyroscope out of step explains nothing.
-_MAX_REMAINING = 0.5
-# A part with few windows may disagree by a ratio of 2 by chance; a negated gyroscope has over 4.
-_PARTS, _SURE_RATIO = 4, 4.0
-_SCALES = (1.0, 1.7)  # that of PDIoT's Respeck
-_BY_CHANCE = 4.0  # standard deviations
-# Factors on the angle. Of 207 people and positions of seven archives as recorded, none is so much better
-# explained by another factor than 1. Read at twice or half the rate, over half of them are.
+# Deviation of a misfit, in g: with no body acceleration, and for each g of its deviation.
+_NOISE_G, _OF_BODY = 0.05, 0.3
+# Gains are mean log-likelihoods of a window over that of the gyroscope as it is. docs/results/checks.md has
+# what they find. Of 379 people and positions of nine archives as recorded, other axes gain over 0.35 for two
+# (PDIoT's chest, a leg of DSADS); a larger gyroscope 0.35 at most; a smaller one up to 0.8, for legs that
+# cycle, whose own acceleration makes gravity seem to turn less, but 0.4 over no gyroscope; another time 0.1.
+_AXES_GAIN, _UNIQUE_GAIN = 0.5, 0.3
+_LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.15
+_LATE_GAIN, _LEAST_LATE_S = 0.15, 0.2
+_SMALL_SCALE = 1.7  # what makes PDIoT's Respeck right
+_PART_GAIN = 0.35  # before and after a change, for either
+_BY_CHANCE = 3.0  # standard errors of a mean gain
 _FACTORS = np.exp2(np.arange(-12, 13) / 4)
-_FACTOR_RATIO, _FACTOR_REMAINING, _LEAST_FACTOR = 2.0, 0.3, 1.15
+_LAGS = np.arange(-6, 7)  # blocks: half a second
 
 
 class _Blocks(NamedTuple):
   """Windows as means of blocks: sensors in g and rad/s, and the seconds of a block.
 
-  change: of acceleration between the halves, in g. calm: near 1 if the body's own acceleration is small.
+  change: of acceleration between the halves, in g. body: deviation of the length of acceleration, in g.
   """
 
   acc: Float[np.ndarray, 'w t 3']
   gyro: Float[np.ndarray, 'w t 3']
   change: Float[np.ndarray, 'w']
-  calm: Float[np.ndarray, 'w']
+  body: Float[np.ndarray, 'w']
   step_s: float
 
   def only(self, windows: Int[np.ndarray, 'k']) -> '_Blocks':
-    acc, gyro, change, calm, step_s = self
-    return _Blocks(acc[windows], gyro[windows], change[windows], calm[windows], step_s)
+    acc, gyro, change, body, step_s = self
+    return _Blocks(acc[windows], gyro[windows], change[windows], body[windows], step_s)
 
 
 class Agreement(NamedTuple):
   """`gyro`: what makes the gyroscope agree with acceleration; None: it does as it is, or nobody knows.
 
   `is_known`: the device rotates enough to tell whether they agree. `is_unique`: no other matrix is as good.
+  `factor`: by which gravity turns faster than the gyroscope reports, as of a wrong rate or scale; a recording
+  at 50 Hz that was read as one at 100 Hz has 2. `late_s`: seconds by which the gyroscope is behind.
+  `changes`: it agrees in one part of the windows, in order of time, and with other axes in another.
+  At most one of `gyro`, `factor`, `late_s` and `changes` is set: that which explains most.
   """
 
-  gyro: Float[np.ndarray, '3 3'] | None
-  is_known: bool
-  is_unique: bool
-
-
-UNKNOWN = Agreement(None, False, False)
+  gyro: Float[np.ndarray, '3 3'] | None = None
+  is_known: bool = False
+  is_unique: bool = False
+  factor: float | None = None
+  late_s: float | None = None
+  changes: bool = False
 
 
 def check(
-  signals: Float[np.ndarray, 'w n 6'],
-  rate_hz: int,
-  expected: Float[np.ndarray, '3 3'] | None = None,
-  *,
-  ratio: float = _RATIO,
+  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
 ) -> Agreement:
-  """Compares all signed permutations of the gyroscope's axes on the calm windows that rotate most.
+  """Compares the gyroscope, on the windows that rotate most, with other axes, scales and times of it.
 
-  First on those in which gravity moves. If they do not tell, also on those in which only the gyroscope
-  rotates: with wrong axes, a turn about the vertical would move gravity. Last, with a larger gyroscope: one
-  that reports too little explains little of gravity's rotation, whatever its axes.
-  `expected`: the one to compare with the others; by default the identity. `ratio`: of misfits that tell.
+  Where gravity moves in few windows, also on those in which only the gyroscope rotates, for the axes: with
+  wrong ones, a turn about the vertical would move gravity.
+  `expected`: the matrix that makes the gyroscope agree as it is in training; by default the identity.
   """
-  blocks = _blocks(signals, rate_hz)
-  turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
   expected = np.eye(3) if expected is None else expected
-  sizes = blocks.change, np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN))
-  agreements = []
-  for scale, size in itertools.product(_SCALES, sizes):
-    scaled = blocks._replace(gyro=scale * blocks.gyro)
-    agreement = _compare(scaled.only(_largest(blocks.calm * size)), expected, ratio)
-    if agreement.is_unique or (agreement.is_known and agreement.gyro is None):
-      return agreement
-    agreements.append(agreement)
-  return agreements[0]
-
-
-def changes(
-  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
-) -> bool:
-  """Returns whether the gyroscope agrees in one quarter of windows in order of time, and not in another.
-
-  `expected`: as in `check`.
-  """
-  parts = np.array_split(signals, _PARTS)
-  agrees = any(
-    one.is_known and one.gyro is None for one in (check(part, rate_hz, expected) for part in parts)
-  )
-  sure = (check(part, rate_hz, expected, ratio=_SURE_RATIO) for part in parts)
-  return agrees and any(one.gyro is not None and one.is_unique for one in sure)
-
-
-def factor(
-  signals: Float[np.ndarray, 'w n 6'], rate_hz: int, expected: Float[np.ndarray, '3 3'] | None = None
-) -> float | None:
-  """Factor by which gravity turns faster than the gyroscope reports; None if it agrees or is unknown.
-
-  `expected`: as in `check`. A recording at 50 Hz that was read as one at 100 Hz gives 2.
-  """
   blocks = _blocks(signals, rate_hz)
-  blocks = blocks.only(_largest(blocks.change * blocks.calm))
-  gyro = blocks.gyro if expected is None else blocks.gyro @ expected.T
-  if len(gyro) < _FEWEST_WINDOWS or not gyro.any():
-    return None
-  identity = np.eye(3)[None]
-  misfits = np.array([_misfits(blocks._replace(gyro=ratio * gyro), identity)[0] for ratio in _FACTORS])
-  mean = misfits.mean(axis=1)
-  best, usual = int(mean.argmin()), int(np.flatnonzero(_FACTORS == 1)[0])
-  explains = mean[best] < _FACTOR_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
-  gain = misfits[usual] - misfits[best]
-  if best > usual:
-    # A small turn tells as much as a large one. Not for slower turns than measured: a leg's own acceleration,
-    # as in cycling, makes gravity seem to turn less.
-    gain = gain / np.maximum(misfits[usual] + misfits[best], 1e-9)
-  is_better = mean[usual] > _FACTOR_RATIO * mean[best] and _deviates(gain)
-  if not (explains and is_better and 0 < best < len(_FACTORS) - 1):
-    return None
-  # The vertex of a parabola through the best factor and those next to it.
-  before, least, after = mean[best - 1 : best + 2]
-  vertex = (before - after) / (2 * (before - 2 * least + after))
-  ratio = float(_FACTORS[best] * (_FACTORS[1] / _FACTORS[0]) ** vertex)
-  return ratio if max(ratio, 1 / ratio) > _LEAST_FACTOR else None
+  calm = 1 / np.hypot(1, blocks.body / _CALM_G)
+  moving = blocks.only(_largest(blocks.change * calm))
+  if is_moving := len(moving.acc) >= _FEWEST_WINDOWS:
+    blocks = moving
+  else:
+    turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
+    blocks = blocks.only(_largest(np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN)) * calm))
+  if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
+    return Agreement()
+  candidates = frames.signed_permutations()
+  (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
+  logs = _log_misfits(blocks, candidates)
+  gains = logs[usual] - logs
+  agreement = _compare_axes(gains, candidates, int(usual))
+  if agreement.gyro is not None and not agreement.is_unique:
+    # One that reports too little explains little of gravity's rotation, whatever its axes.
+    logs = _log_misfits(blocks._replace(gyro=_SMALL_SCALE * blocks.gyro), candidates)
+    larger = _compare_axes(logs[usual] - logs, candidates, int(usual))
+    agreement = larger if larger.is_unique else agreement
+  if not is_moving:
+    return agreement
+  if _find_change(gains):
+    return Agreement(changes=True)
+  as_expected = blocks._replace(gyro=blocks.gyro @ expected.T)
+  factor_gain, factor = _find_factor(as_expected)
+  late_gain, late_s = _find_delay(as_expected)
+  best = max(factor_gain, late_gain)
+  if best == 0 or (agreement.gyro is not None and gains.mean(axis=1).max() > best):
+    return agreement
+  return Agreement(factor=factor) if factor_gain >= late_gain else Agreement(late_s=late_s)
 
 
 def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
@@ -149,12 +122,12 @@ def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
   whole = signals[:, : samples // (2 * size) * 2 * size]
   blocks = whole.reshape(len(whole), -1, size, 6).mean(axis=2, dtype=np.float64)
   acc, gyro = blocks[..., :3] / STANDARD_GRAVITY_M_S2, blocks[..., 3:]
-  calm = 1 / np.hypot(1, np.linalg.norm(acc, axis=2).std(axis=1) / _CALM_G)
-  return _Blocks(acc, gyro, _between_halves(acc), calm, size / rate_hz)
+  return _Blocks(acc, gyro, _between_halves(acc), np.linalg.norm(acc, axis=2).std(axis=1), size / rate_hz)
 
 
 def _largest(size: Float[np.ndarray, 'w']) -> Int[np.ndarray, 'k']:
-  indices = np.argsort(-size, kind='stable')[:_MOST_WINDOWS]
+  """Indices, in order of time."""
+  indices = np.sort(np.argsort(-size, kind='stable')[:_MOST_WINDOWS])
   return indices[size[indices] > _LEAST_CHANGE]
 
 
@@ -163,29 +136,72 @@ def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w'
   return np.linalg.norm(halves[:, 1] - halves[:, 0], axis=1)
 
 
-def _compare(blocks: _Blocks, expected: Float[np.ndarray, '3 3'], ratio: float) -> Agreement:
-  if len(blocks.acc) < _FEWEST_WINDOWS or not blocks.gyro.any():
-    return UNKNOWN
-  candidates = frames.signed_permutations()
-  misfits = _misfits(blocks, candidates)
-  mean = misfits.mean(axis=1)
-  order = np.argsort(mean)
-  best, second = order[:2]
-  (usual,) = np.flatnonzero((candidates == expected).all(axis=(1, 2)))
-  gain = misfits[usual] - misfits[best]
-  explains = mean[best] < _MAX_REMAINING * np.minimum(np.square(blocks.change), _LARGEST).mean()
-  if not (explains and mean[usual] > ratio * mean[best] and _deviates(gain)):
-    other = order[order != usual][0]
-    return Agreement(None, bool(explains and mean[other] > ratio * mean[usual]), False)
-  return Agreement(candidates[best], True, bool(mean[second] > ratio * mean[best]))
+def _exceeds(gains: Float[np.ndarray, 'w'], least: float) -> bool:
+  mean = gains.mean()
+  return bool(mean > least and mean > _BY_CHANCE * gains.std() / len(gains) ** 0.5)
 
 
-def _deviates(gain: Float[np.ndarray, 'w']) -> bool:
-  return bool(gain.mean() > _BY_CHANCE * gain.std() / len(gain) ** 0.5)
+def _compare_axes(
+  gains: Float[np.ndarray, 'c w'], candidates: Float[np.ndarray, 'c 3 3'], usual: int
+) -> Agreement:
+  best, second = np.argsort(-gains.mean(axis=1))[:2]
+  if _exceeds(gains[best], _AXES_GAIN):
+    is_unique = bool((gains[best] - gains[second]).mean() > _UNIQUE_GAIN)
+    return Agreement(candidates[best], True, is_unique)
+  is_known = best == usual and _exceeds(-gains[second], _UNIQUE_GAIN)
+  return Agreement(is_known=bool(is_known))
 
 
-def _misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:
-  """Squared distance, in g², of the means of both halves, each block rotated back to the window's start.
+def _find_change(gains: Float[np.ndarray, 'c w']) -> bool:
+  """Returns whether other axes fit better up to some window, and the usual ones after it, or the reverse."""
+  before = gains.cumsum(axis=1)
+  contrast = np.abs(2 * before - before[:, -1:])[:, _FEWEST_WINDOWS - 1 : -_FEWEST_WINDOWS]
+  if not contrast.size:
+    return False
+  candidate, window = np.unravel_index(contrast.argmax(), contrast.shape)
+  parts = np.split(gains[candidate], [window + _FEWEST_WINDOWS])
+  worse, better = sorted(parts, key=np.mean)
+  return _exceeds(-worse, _PART_GAIN) and _exceeds(better, _PART_GAIN)
+
+
+def _find_factor(blocks: _Blocks) -> tuple[float, float | None]:
+  """Mean gain, and by how much faster gravity turns; 0 and None if it turns as the gyroscope says."""
+  identity = np.eye(3)[None]
+  scaled = (blocks._replace(gyro=ratio * blocks.gyro) for ratio in _FACTORS)
+  logs = np.concatenate([_log_misfits(part, identity) for part in scaled])
+  mean, usual = logs.mean(axis=1), len(_FACTORS) // 2
+  best = int(mean.argmin())
+  is_better = _exceeds(logs[usual] - logs[best], _LARGER_GAIN if best > usual else _SMALLER_GAIN)
+  # The smallest factor stands for no gyroscope: cycling makes gravity seem to turn less.
+  if not is_better or best == len(_FACTORS) - 1 or mean[0] - mean[best] < _OVER_NONE:
+    return 0.0, None
+  # The vertex of a parabola through the best factor and those next to it.
+  before, least, after = mean[best - 1 : best + 2]
+  vertex = (before - after) / (2 * (before - 2 * least + after))
+  ratio = float(_FACTORS[best] * (_FACTORS[1] / _FACTORS[0]) ** vertex)
+  return (float(mean[usual] - least), ratio) if max(ratio, 1 / ratio) > _LEAST_FACTOR else (0.0, None)
+
+
+def _find_delay(blocks: _Blocks) -> tuple[float, float | None]:
+  """Mean gain, and seconds by which the gyroscope is behind; 0 and None if it is in time."""
+  size = (blocks.acc.shape[1] - _LAGS[-1]) // 2 * 2
+  if size < 2:
+    return 0.0, None
+  logs = []
+  for lag in _LAGS:
+    acc, gyro = blocks.acc[:, max(-lag, 0) :], blocks.gyro[:, max(lag, 0) :]
+    shifted = blocks._replace(acc=acc[:, :size], gyro=gyro[:, :size])
+    logs.append(_log_misfits(shifted, np.eye(3)[None])[0])
+  mean, usual = np.mean(logs, axis=1), len(_LAGS) // 2
+  best = int(mean.argmin())
+  late_s = float(_LAGS[best] * blocks.step_s)
+  if abs(late_s) < _LEAST_LATE_S or not _exceeds(logs[usual] - logs[best], _LATE_GAIN):
+    return 0.0, None
+  return float(mean[usual] - mean[best]), late_s
+
+
+def _log_misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[np.ndarray, 'c w']:
+  """Log of the squared distance, in g², of the means of both halves, each block rotated back to the start.
 
   A rotation R of angular velocity rotates back by R B Rᵀ where the sensor rotates back by B. So two
   integrals do for all candidates: of the gyroscope, and of its opposite for mirror images.
@@ -199,7 +215,7 @@ def _misfits(blocks: _Blocks, candidates: Float[np.ndarray, 'c 3 3']) -> Float[n
     rotations = sign * candidates[signs == sign]
     distances = np.einsum('wijk,ckj->cwi', products[:, 1] - products[:, 0], rotations)
     misfits[signs == sign] = np.square(distances).sum(axis=2)
-  return np.minimum(misfits, _LARGEST)
+  return np.log(misfits + np.square(_NOISE_G) + np.square(_OF_BODY * blocks.body))
 
 
 def _rotations_to_start(gyro: Float[np.ndarray, 'w t 3'], step_s: float) -> Float[np.ndarray, 'w t 3 3']:

@@ -127,7 +127,7 @@ def test_the_real_archive_has_102_people_and_every_row(real):
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   _, recordings, cut, _ = real
   signals = [window.signal for window in cut[::4]]
-  assert gyro_agreement.check(np.stack(signals), 50) == (None, True, False)
+  assert gyro_agreement.check(np.stack(signals), 50) == gyro_agreement.Agreement(is_known=True)
   still = [r.acc.values for r in recordings if r.spans[0].activity == 'sitting']
   norms = [np.linalg.norm(values, axis=1).mean() for values in still]
   assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.01)
@@ -141,4 +141,4 @@ def test_gravity_at_the_real_chest_turns_with_the_corrected_gyroscope(real_recor
   assert len(recordings) + sum(dropped.values()) == 986
   moving = [each for each in recordings if each.spans[0].activity == 'miscellaneous_movement']
   signals = [window.signal for window in cut_pieces.cut_all(moving, dropped)]
-  assert gyro_agreement.check(np.stack(signals), 50) == (None, True, False)
+  assert gyro_agreement.check(np.stack(signals), 50) == gyro_agreement.Agreement(is_known=True)

@@ -130,6 +130,8 @@ def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   assert not dropped
   lasts_s = [len(recording.acc.time_s) / RATES_HZ[position] for recording in recordings]
   assert len(cut) == pytest.approx(sum((50 * each - 128) // 64 + 1 for each in lasts_s), abs=5)
-  assert gyro_agreement.check(np.stack([window.signal for window in cut]), 50) == (None, True, False)
+  assert gyro_agreement.check(np.stack([window.signal for window in cut]), 50) == gyro_agreement.Agreement(
+    is_known=True
+  )
   norms = [np.linalg.norm(recording.acc.values, axis=1).mean() for recording in recordings]
   assert np.median(norms) == pytest.approx(STANDARD_GRAVITY_M_S2, rel=0.06)

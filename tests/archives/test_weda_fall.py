@@ -168,7 +168,7 @@ def test_the_real_archive_has_these_windows_and_two_rates(real):
 def test_gravity_of_the_real_archive_turns_as_the_gyroscope_says(real):
   _, recordings, cut, _ = real
   signals = [window.signal for window in cut[::4]]
-  assert gyro_agreement.check(np.stack(signals), 50) == (None, True, False)
+  assert gyro_agreement.check(np.stack(signals), 50) == gyro_agreement.Agreement(is_known=True)
   norms = [
     np.linalg.norm(r.acc.values, axis=1).mean() for r in recordings if r.spans[0].activity == 'opening_door'
   ]

@@ -203,11 +203,11 @@ def test_a_fault_of_a_sensor_is_named(change, words):
   assert len([sentence for sentence in _find(change) if words in sentence]) == 1
 
 
-@pytest.mark.parametrize('late_s', [0.3, -0.4])
+@pytest.mark.parametrize('late_s', [1.5, -1.0])
 def test_a_late_gyroscope_is_warned_of_with_its_delay(late_s):
   signal = worn_device.signal('sitting', 480, 0)  # and four times as fast
   time_s = np.arange(len(signal)) / worn_device.RATE_HZ / 4
   acc, gyro = (Samples(time_s, part.astype(np.float32)) for part in (signal[:, :3], 4 * signal[:, 3:]))
   assert infer.lag_s(acc, gyro) == 0
   assert infer.lag_s(acc, Samples(time_s, -gyro.values)) == 0
-  assert infer.lag_s(acc, Samples(time_s + late_s, gyro.values)) == pytest.approx(late_s, abs=0.02)
+  assert infer.lag_s(acc, Samples(time_s + late_s, gyro.values)) == late_s

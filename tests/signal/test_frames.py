@@ -50,7 +50,7 @@ def _checked(frame: str) -> gyro_agreement.Agreement:
 
 @pytest.mark.parametrize('frame', ['as_is', 'flip', 'y,x,z', '-x,-y,z'])
 def test_a_frame_of_both_sensors_is_not_seen_by_the_gyroscope(frame):
-  assert _checked(frame) == (None, True, False)
+  assert _checked(frame) == gyro_agreement.Agreement(is_known=True)
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,32 @@ def test_agreement_does_not_depend_on_the_rate_of_windows(rate_hz):
   assert gyro_agreement.check(signals, rate_hz).is_known
   agreement = gyro_agreement.check(frames.parse('x,y,z,z,x,y')(signals), rate_hz)
   assert agreement.is_unique
-  assert gyro_agreement.factor(signals, 2 * rate_hz) == pytest.approx(2, rel=0.1)
-  assert gyro_agreement.factor(signals, rate_hz) is None
+  assert gyro_agreement.check(signals, 2 * rate_hz).factor == pytest.approx(2, rel=0.1)
+  assert gyro_agreement.check(signals, rate_hz).factor is None
 
 
 def test_a_few_windows_tell_no_factor():
   signals, _ = worn_device.windows(0)
-  assert gyro_agreement.factor(signals, 100) == pytest.approx(2, rel=0.1)
+  assert gyro_agreement.check(signals, 100).factor == pytest.approx(2, rel=0.1)
   turning = signals[gyro_agreement._largest(gyro_agreement._blocks(signals, 100).change)]
-  assert gyro_agreement.factor(turning[:7], 100) is None
+  assert gyro_agreement.check(turning[:7], 100).factor is None
+
+
+@pytest.mark.parametrize('blocks', [-4, 4])
+def test_a_gyroscope_of_another_time_is_told_by_its_delay(blocks: int):
+  signals = worn_device.windows(0)[0].reshape(3, -1, 6)  # of each activity in one piece
+  late = signals.copy()
+  late[..., 3:] = np.roll(signals[..., 3:], 4 * blocks, axis=1)
+  assert gyro_agreement.check(late.reshape(-1, 128, 6), 50).late_s == pytest.approx(0.08 * blocks)
+
+
+def test_a_part_with_other_axes_is_told_from_a_recording_with_other_axes():
+  signals = np.random.default_rng(0).permutation(worn_device.windows(0)[0])
+  negated = frames.parse('x,y,z,-x,-y,-z')(signals)
+  for part in (20, 60, 100):
+    agreement = gyro_agreement.check(np.concatenate([signals[:part], negated[part:]]), 50)
+    assert agreement.changes
+    assert agreement.gyro is None
 
 
 def test_frames_are_equal_if_they_do_the_same_to_both_sensors():

@@ -3,7 +3,7 @@
 python docs/make_recording.py --out=watch
 
 The signals are those of one person: of the sample that comes with the package, or of an archive with
---archive=hapt --archive_path=<zip or folder> --subject=5. --archive=synth_waist makes them up.
+--archive=hapt --archive_path=<zip or folder> --subject=5.
 
 day.csv     the recording
 labels.csv  the first --windows_per_activity windows of each activity
@@ -15,7 +15,6 @@ import itertools
 import pathlib
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -120,10 +119,9 @@ def _write(recordings: Iterator[Recording], folder: pathlib.Path) -> str:
 def _recordings() -> Iterator[Recording]:
   archive = ARCHIVES[_ARCHIVE.value]
   path = _ARCHIVE_PATH.value or archive.bundled
-  if path is None and archive.marker:
+  if path is None:
     raise UserError(f"--archive_path= {archive.name}'s zip or folder")
-  source: Any = Source(path) if path else None
-  for recording in archive.read(source, archive.positions[0], collections.Counter()):
+  for recording in archive.read(Source(path), archive.positions[0], collections.Counter()):
     if _SUBJECT.value in (recording.subject, _ALL):
       yield recording
 

@@ -144,7 +144,7 @@ def _tested(windows: records.IdentifiedWindows) -> dict[str, str | int | None]:
 
 
 def _without_sum(windows: records.IdentifiedWindows) -> dict[str, str | int]:
-  """Omits the windows' checksum where their archive has one; synthetic archives have none."""
+  """Omits the windows' checksum where their archive has one."""
   entries = msgspec.to_builtins(windows)
   return {name: value for name, value in entries.items() if name != 'sum' or not windows.checksum}
 

@@ -1,7 +1,6 @@
 """README.md, BUILD.md, docs/ and docstrings: examples run, flags and links exist, figures are generated."""
 
 import doctest
-import functools
 import importlib
 import pathlib
 import re
@@ -18,7 +17,6 @@ import yaml
 from in_process import run_in_process
 
 from har_jax import export, methods, runtime, storage
-from har_jax.archives import synthetic
 from har_jax.cli import main
 from har_jax.errors import UserError
 from har_jax.report import csv_table
@@ -212,8 +210,7 @@ def _run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(('page', 'line'), [(page, line) for page in _WALKS for line in _commands(page)])
 def test_the_commands_of_the_site_run_one_after_another_in_one_folder(page, line, clone, monkeypatch, capsys):
   monkeypatch.chdir(clone)
-  short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
-  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
+  short_sample.shorten(monkeypatch)
   assert _run(line, monkeypatch, capsys)
   for argument in shlex.split(line):
     if argument.startswith('--out='):

@@ -28,7 +28,7 @@ STUDY = (
   '--finetune_learning_rate=0.02',
   '--finetune_rotation_std_deg=0',
   '--seeds=0',
-  '--targets=synth_waist',
+  '--targets=sample_motionsense',
   '--noprogress',
 )
 ADAPT = (*('--max_steps=30', '--learning_rate=0.01', '--batch=32', '--rank=4', '--noprogress'),)

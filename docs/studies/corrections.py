@@ -3,7 +3,7 @@
 python docs/studies/corrections.py --archive_path=<HAPT's zip or folder>
 python docs/studies/corrections.py --nomeasure
 
-A simulated user corrects wrong answers. Recordings: HAPT's, and made-up days of two synthetic corpora.
+A simulated user corrects wrong answers. Recordings: HAPT's. The table also has days of synthetic people.
 Groups of rows that the table has are not measured again. All of them take some minutes.
 """
 
@@ -31,14 +31,12 @@ _SEEDS = (0, 1, 2)
 _LABELS = 10  # windows of each activity and person that an adapter is trained on
 _CHOICES = ((1.0, 32), (3.0, 32), (1.0, 128), (1.0, 0))  # penalty, replayed windows per class
 _GROUP = ['recordings', 'trained_people', 'seed']  # trained_people 0: the bundled base's own head
-_DAYS = ('synth_waist', 'synth_wrist')
 
 
 def _groups() -> Iterator[tuple[str, int, int]]:
   yield 'hapt', 0, 0
   for seed in _SEEDS:
     yield 'hapt', 1, seed
-    yield from ((corpus, 0, seed) for corpus in _DAYS)
     yield 'hapt', 12, seed
 
 
@@ -47,28 +45,11 @@ def main() -> None:
   for group in _groups() if _MEASURE.value else ():
     which = dict(zip(_GROUP, group, strict=True))
     if not any(all(row[name] == which[name] for name in _GROUP) for row in rows):
-      rows += [which | row for row in (_days if group[0] in _DAYS else _hapt)(*group)]
+      rows += [which | row for row in _hapt(*group)]
       csv_table.write(pd.DataFrame(rows).round(6), TABLE)
       print(rows[-1], flush=True)
   PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
   print(TABLE)
-
-
-def _days(corpus: str, _: int, seed: int) -> Iterator[dict[str, Any]]:
-  import decoding
-  import simulated_user
-
-  from har_jax import Recognizer
-  from har_jax.archives.synthetic import corpus_recordings
-
-  base, parts = Recognizer.load(), list(corpus_recordings(corpus, seconds=240.0))
-  days = [  # two for each person, of different recordings
-    day
-    for half in (0, 1)
-    for day in decoding.made_up_days(parts[half::2], mean_bout_s=60.0, length_s=1200.0, seed=seed)
-  ]
-  people = [*simulated_user.windows_of(base, days).values()]
-  yield from _measured(people, base, 'test', PENALTY, REPLAYED)
 
 
 def _hapt(name: str, trained_people: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 python docs/studies/decoding.py --archive_path=<HAPT's zip or folder>
 
 Each window alone, their average, and a hidden Markov model. Recordings: HAPT's, and made-up days of two
-synthetic corpora with few labels. Takes some minutes.
+archives of the sample, with few labels. Takes some minutes. The committed table has days of synthetic people.
 """
 
 import collections
@@ -22,7 +22,6 @@ from scipy import special
 from har_jax import config
 from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
-from har_jax.archives.synthetic import corpus_recordings
 from har_jax.baselines import BASELINES
 from har_jax.cli import command
 from har_jax.datasets import splits
@@ -41,7 +40,7 @@ FLAGS = flags.FlagValues()
 _ARCHIVE_PATH = flags.DEFINE_string('archive_path', None, "HAPT's zip or extracted folder", flag_values=FLAGS)
 _TABLE = flags.DEFINE_string('table', 'results/decoding.csv', 'the table', flag_values=FLAGS)
 _SEEDS = (0, 1, 2)
-_DAYS = {'synth_waist': 60.0, 'synth_wrist': 60.0}  # corpus → mean bout, s
+_DAYS = {'sample_motionsense': 60.0, 'sample_wisdm': 60.0}  # archive → mean bout, s
 Decoder = Callable[[Float[np.ndarray, 'w y']], Float[np.ndarray, 'w y']]
 _WINDOWING = config.DEFAULT_WINDOWING
 _MEANS_S = (2.5, 5.0, 10.0, 20.0, 40.0)
@@ -57,17 +56,21 @@ def main() -> None:
 
 
 def _rows(archive_path: str) -> Iterator[dict[str, Any]]:
-  hapt = ARCHIVES['hapt']
-  recordings = list(hapt.read(Source(archive_path), hapt.positions[0], collections.Counter()))
+  recordings = _read('hapt', archive_path)
   for seed in _SEEDS:
     for row in measure(recordings, config.Protocol(), seed):
       yield {'recordings': 'hapt', **row}
-  for corpus, mean_bout_s in _DAYS.items():
-    parts = list(corpus_recordings(corpus, seconds=240.0))
+  for name, mean_bout_s in _DAYS.items():
+    parts = _read(name, ARCHIVES[name].bundled)
     for seed in _SEEDS:
       days = made_up_days(parts, mean_bout_s=mean_bout_s, length_s=1200.0, seed=seed)
       for row in measure(days, config.Protocol(label_budget='5/class'), seed):
-        yield {'recordings': f'{corpus}, made-up days', **row}
+        yield {'recordings': f'{name}, made-up days', **row}
+
+
+def _read(name: str, path: Any) -> list[Recording]:
+  archive = ARCHIVES[name]
+  return list(archive.read(Source(path), archive.positions[0], collections.Counter()))
 
 
 def measure(

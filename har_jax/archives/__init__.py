@@ -16,7 +16,6 @@ from har_jax.archives import (
 )
 from har_jax.archives.archive import Archive
 from har_jax.archives.sample import SAMPLE
-from har_jax.archives.synthetic import SYNTHETIC
 
 _ALL: tuple[Archive, ...] = (
   hapt.ARCHIVE,
@@ -32,6 +31,5 @@ _ALL: tuple[Archive, ...] = (
   sp_sw_har.ARCHIVE,
   liara.ARCHIVE,
   *SAMPLE,
-  *SYNTHETIC,
 )
 ARCHIVES: dict[str, Archive] = {archive.name: archive for archive in _ALL}

@@ -16,6 +16,7 @@ from typing import Any
 from har_jax import config, records
 from har_jax.archives import ARCHIVES, own_dataset
 from har_jax.archives.archive import Archive
+from har_jax.archives.sample import SAMPLE
 from har_jax.cli import command, jobs
 from har_jax.errors import UserError
 
@@ -23,13 +24,11 @@ POSITIONAL = ('archive',)
 COMMON = 'archive archive_path position window_samples window_rate_hz download out'
 FLAGS = command.new_flags()
 _define = command.definer(FLAGS)
-_GROUPS = {'sample': 'sample_', 'synthetic': 'synth_'}  # name → how those of its archives begin
 _ARCHIVE = _define(
   'archive',
   None,
   f'one of {", ".join(ARCHIVES)}; all: every one in the folder --archive_path; sample: the '
-  'excerpts of real archives that come with the package; synthetic: all that begin with synth_; or the '
-  'dataset.toml of your own dataset',
+  'excerpts of real archives that come with the package; or the dataset.toml of your own dataset',
 )
 _ARCHIVE_PATH = _define(
   'archive_path', None, "the archive's zip or extracted folder, or a folder of archives"
@@ -96,15 +95,13 @@ def _select() -> list[tuple[Archive, pathlib.Path | None]]:
 
   name, path = _ARCHIVE.value, pathlib.Path(_ARCHIVE_PATH.value) if _ARCHIVE_PATH.value else None
   if name is None:
-    raise UserError(f'--archive= one of {", ".join(ARCHIVES)}, all, sample or synthetic')
-  if name in _GROUPS:
-    return [(ARCHIVES[each], None) for each in ARCHIVES if each.startswith(_GROUPS[name])]
+    raise UserError(f'--archive= one of {", ".join(ARCHIVES)}, all or sample')
+  if name == 'sample':
+    return [(archive, None) for archive in SAMPLE]
   if name.endswith('.toml'):
     return [(own_dataset.load(name), pathlib.Path(name).parent)]
   if name not in (*ARCHIVES, 'all'):
-    raise UserError(
-      f'--archive={name}: give one of {", ".join(ARCHIVES)}, all, sample, synthetic, or a dataset.toml'
-    )
+    raise UserError(f'--archive={name}: give one of {", ".join(ARCHIVES)}, all, sample, or a dataset.toml')
   if name != 'all':
     archive = ARCHIVES[name]
     if _DOWNLOAD.value:

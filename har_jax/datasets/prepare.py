@@ -53,20 +53,17 @@ def prepare(
   """
   positions = _positions(archive, position)
   source_path = source_path or archive.bundled
-  source = None if source_path is None else Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
-  if source is None and archive.marker:
+  if source_path is None:
     raise UserError(f'{archive.name} needs --archive_path: its zip, or the extracted folder')
+  source = Source(source_path, max_unpacked_bytes=max_unpacked_bytes)
   dropped: collections.Counter = collections.Counter()
   cut: list[cutting.Window] = []
   unit_check = UnitCheck(archive.name, windowing.rate_hz)
   number = -1
-  with contextlib.nullcontext() if source is None else source.border():
-    if source is not None and archive.marker and not source.find(archive.marker):
+  with source.border():
+    if archive.marker and not source.find(archive.marker):
       raise UserError(f'{source.path} has no {archive.marker}: is it all of {archive.title}?')
-    recordings = itertools.chain.from_iterable(
-      archive.read(source, name, dropped)  # type: ignore[arg-type]  # None: synthetic
-      for name in positions
-    )
+    recordings = itertools.chain.from_iterable(archive.read(source, name, dropped) for name in positions)
     bar = tqdm(recordings, archive.name, unit=' recordings', mininterval=0.5, disable=not progress)
     for number, recording in enumerate(bar):
       unit_check.add(recording)
@@ -74,7 +71,7 @@ def prepare(
       cut += cutting.cut(
         recording, pieces, dropped, windowing, number=number, majority_label=archive.majority_label
       )
-  if source is not None and source.copies:
+  if source.copies:
     dropped['files that are copies in another folder'] += len(source.copies)
   without = [name for name in positions if name not in {window.position for window in cut}]
   if len(positions) > 1 and without:
@@ -87,8 +84,8 @@ def prepare(
       'title': archive.title,
       'position': ','.join(positions),
       'license': archive.license,
-      'source': '' if source is None else source.path.name,
-      'checksum': '' if source is None else source.checksum(),
+      'source': source.path.name,
+      'checksum': source.checksum(),
       'code_version': __version__,
       'recordings_read': number + 1,
       'dropped': dict(sorted((+dropped).items())),

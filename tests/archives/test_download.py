@@ -266,9 +266,9 @@ def test_without_a_network_the_part_is_kept(tmp_path):
   assert (tmp_path / 'x.zip.part').read_bytes() == b'some'
 
 
-def test_synthetic_corpora_are_not_downloaded(tmp_path):
-  with pytest.raises(UserError, match='synth_waist'):
-    fetch(ARCHIVES['synth_waist'], tmp_path)
+def test_the_sample_is_not_downloaded(tmp_path):
+  with pytest.raises(UserError, match='sample_wisdm comes with the package'):
+    fetch(ARCHIVES['sample_wisdm'], tmp_path)
 
 
 @pytest.mark.parametrize(('name', 'file'), [('pdiot', 'pdiot-data.zip'), ('weda_fall', 'WEDA-FALL.zip')])

@@ -1,16 +1,15 @@
 """Prepared windows, a study of them, and an adapter of a made-up recording, for all tests of commands."""
 
-import functools
 import pathlib
 from collections.abc import Iterator
 
 import pytest
 import recordings
+import short_sample
 import tiny_flags
 from in_process import run_in_process
 
 from har_jax import config_fields, files
-from har_jax.archives import synthetic
 from har_jax.baselines import forest
 from har_jax.train.objective import Classify
 
@@ -33,10 +32,9 @@ def small_forest() -> Iterator[None]:
 def windows(tmp_path_factory) -> pathlib.Path:
   """Two of the made-up datasets with few short recordings, prepared by the command."""
   folder = tmp_path_factory.mktemp('windows')
-  short = functools.partial(synthetic.corpus_recordings, subjects=5, seconds=8.0)
   with pytest.MonkeyPatch.context() as patched:
-    patched.setattr(synthetic, 'corpus_recordings', short)
-    for name in ('synth_waist', 'synth_thigh'):
+    short_sample.shorten(patched)
+    for name in short_sample.NAMES:
       out, _ = _run('prepare', f'--archive={name}', f'--out={folder}')
       assert 'walking' in out
   return folder
@@ -54,7 +52,9 @@ def finished(study, tmp_path_factory) -> pathlib.Path:
   folder = tmp_path_factory.mktemp('runs')
   out, _ = _run('lodo', *study, f'--out={folder}')
   for number, method in enumerate(('full', 'probe'), start=1):
-    assert f'[{number}/2] {folder}/synth_waist/{method}/subject/labels-0.7/seed0.json: accuracy ' in out
+    assert (
+      f'[{number}/2] {folder}/sample_motionsense/{method}/subject/labels-0.7/seed0.json: accuracy ' in out
+    )
   return folder
 
 

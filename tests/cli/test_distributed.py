@@ -14,9 +14,9 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-_PRETRAIN = 'synth_waist/pretrain'
-_FULL = 'synth_waist/full/subject/labels-0.7/seed0'
-_TITLE = 'synth_waist: full, subject split, seed 0'
+_PRETRAIN = 'sample_motionsense/pretrain'
+_FULL = 'sample_motionsense/full/subject/labels-0.7/seed0'
+_TITLE = 'sample_motionsense: full, subject split, seed 0'
 _STEPS = {_PRETRAIN: 6, _FULL: 8}
 
 

@@ -18,7 +18,7 @@ from har_jax.train.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.slow
 
-_RESULT = 'synth_waist/{}/subject/labels-0.7/seed0.json'
+_RESULT = 'sample_motionsense/{}/subject/labels-0.7/seed0.json'
 
 
 def _run(command: str, *arguments: object) -> str:
@@ -38,7 +38,7 @@ def test_stages_are_run_one_at_a_time(study, finished, tmp_path):
   code, _, err = run_in_process('lodo', *study, f'--out={tmp_path}', '--phase=adapt')
   assert code == 1
   assert '--phase' in err
-  pretrained = tmp_path / 'synth_waist' / 'pretrain' / 'pretrained.json'
+  pretrained = tmp_path / 'sample_motionsense' / 'pretrain' / 'pretrained.json'
   assert _run('lodo', *study, f'--out={tmp_path}', '--phase=pretrain').startswith(f'{pretrained}: step ')
   assert not list(tmp_path.rglob('seed0.json'))
   _run('lodo', *study, '--methods=full', f'--out={tmp_path}', '--phase=adapt')
@@ -58,9 +58,9 @@ def test_personalization_writes_one_file_per_label_count(study, finished):
 @pytest.mark.parametrize(
   ('arguments', 'named'),
   [
-    (['--targets=synth_wasit'], "'synth_wasit'"),
+    (['--targets=sample_motionsens'], "'sample_motionsens'"),
     (['--methods=lroa'], "'lroa'"),
-    (['--sources=synth_waist,synth_thigh'], 'synth_waist'),
+    (['--sources=sample_motionsense,sample_wisdm'], 'sample_motionsense'),
     (['--seeds=one'], '--seeds=one'),
     (['--finetune_batch=0'], '--finetune_batch=0: it must be at least 1'),
     (['--label_budget=0.9'], 'label_budget 0.9'),
@@ -83,7 +83,7 @@ def test_a_mistake_is_one_line_and_starts_no_run(arguments, named, study, tmp_pa
 
 def test_a_killed_and_stopped_study_ends_with_the_same_numbers(study, finished, tmp_path, monkeypatch):
   arguments = (*study, f'--out={tmp_path}')
-  pretraining = tmp_path / 'synth_waist' / 'pretrain'
+  pretraining = tmp_path / 'sample_motionsense' / 'pretrain'
   killed = processes.start('lodo', *arguments, '--phase=pretrain')
   processes.wait_for(pretraining / 'checkpoints' / '3', killed)
   killed.send_signal(signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_a_killed_and_stopped_study_ends_with_the_same_numbers(study, finished, 
     assert (code, out) == (128 + number, '')
     assert 'waiting' not in err  # the lock of a dead process is taken at once
     (line,) = [line for line in err.splitlines() if 'stopped' in line]
-    assert re.match(rf'synth_waist: full, .* step {step}; run the same command to resume', line)
+    assert re.match(rf'sample_motionsense: full, .* step {step}; run the same command to resume', line)
     assert (tmp_path / _RESULT.format('full')).with_suffix('').joinpath('checkpoints', str(step)).is_dir()
     assert not list(tmp_path.rglob('seed*.json'))
 
@@ -142,7 +142,7 @@ def base(windows, tmp_path_factory) -> tuple[pathlib.Path, tuple[str, ...]]:
   folder = tmp_path_factory.mktemp('base')
   arguments = (
     f'--windows={windows}',
-    '--sources=synth_thigh',
+    '--sources=sample_wisdm',
     '--four_bits',
     f'--out={folder}',
     *tiny_flags.MODEL,
@@ -160,7 +160,7 @@ def _card(folder: pathlib.Path) -> dict:
 
 def test_a_base_is_pretrained_on_the_sources_alone(base):
   folder, arguments = base
-  assert [source['archive'] for source in _card(folder)['sources']] == ['synth_thigh']
+  assert [source['archive'] for source in _card(folder)['sources']] == ['sample_wisdm']
   assert _card(folder)['pretraining']['steps'] == 6
   first = (folder / 'base.safetensors').read_bytes()
   _run('pretrain', *arguments)  # reads the finished pretraining
@@ -174,7 +174,7 @@ def test_supervised_pretraining_follows(base):
   assert ': step 2, validation macro-F1 ' in out
   assert ', head validation macro-F1 ' in out
   assert set(_card(folder)['classes']) < set(supervised_head.CLASSES)
-  assert [source['archive'] for source in _card(folder)['sources']] == ['synth_thigh']
+  assert [source['archive'] for source in _card(folder)['sources']] == ['sample_wisdm']
   assert (folder / 'base.safetensors').read_bytes() != first
 
 
@@ -194,11 +194,11 @@ def test_a_table_of_the_paper_is_one_command(windows, tmp_path, monkeypatch):
   out = _run('paper', '--table=2', *arguments)
   assert 'hhar, motionsense' in out.splitlines()[0]  # targets of the paper without windows
   assert len([line for line in out.splitlines() if ': macro-F1 ' in line]) == 6
-  made = sorted(tmp_path.glob('base/synth_waist/*/*/labels-0.7/seed0.json'))
+  made = sorted(tmp_path.glob('base/sample_motionsense/*/*/labels-0.7/seed0.json'))
   assert len(made) == 6  # a method, two baselines, two splits
   assert len(list(tmp_path.rglob('pretrained.json'))) == 1
   assert list(tmp_path.rglob('embeddings.json'))
-  assert 'synth_waist' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
+  assert 'sample_motionsense' in (tmp_path / 'tables.md').read_text(encoding='utf-8')
   before = {path: path.stat().st_mtime_ns for path in made}
   _run('paper', '--table=3', *arguments)
   assert {path: path.stat().st_mtime_ns for path in made} == before  # reused

@@ -17,7 +17,7 @@ from har_jax.experiments import job_lock
 
 pytestmark = pytest.mark.slow
 
-_RESULTS = [f'synth_waist/{method}/subject/labels-0.7/seed0.json' for method in ('full', 'probe')]
+_RESULTS = [f'sample_motionsense/{method}/subject/labels-0.7/seed0.json' for method in ('full', 'probe')]
 
 
 def _results(folder: pathlib.Path) -> list[str]:
@@ -39,7 +39,7 @@ def _read_line_with(text: str, job: subprocess.Popen[str]) -> str:
 
 
 def test_jobs_wait_for_a_pretraining_and_only_one_trains_it(study, tmp_path, monkeypatch):
-  folder = tmp_path / 'synth_waist' / 'pretrain'
+  folder = tmp_path / 'sample_motionsense' / 'pretrain'
   lock = locks.lock(folder)
   assert lock.take()  # as a third job would, so that both are sure to wait
   claimed = []
@@ -58,7 +58,7 @@ def test_jobs_wait_for_a_pretraining_and_only_one_trains_it(study, tmp_path, mon
   ended = [processes.end(job), (code, out, err)]
   assert [code for code, _, _ in ended] == [0, 0], ended
   for line in (waiting, err.splitlines()[0]):
-    assert line.startswith('synth_waist: pretraining on synth_thigh')
+    assert line.startswith('sample_motionsense: pretraining on sample_wisdm')
     assert f'process {os.getpid()} on ' in line
   assert not claimed[0]
   for (_, out, _), result in zip(ended, _RESULTS, strict=True):

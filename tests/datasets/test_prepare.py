@@ -1,8 +1,6 @@
 """Preparing an archive, and detecting archives in a folder."""
 
-import collections
 import dataclasses
-import functools
 import struct
 import zipfile
 import zlib
@@ -12,13 +10,12 @@ import pytest
 from tiny_archives import dsads_folder, hapt_files, hapt_zip
 
 import har_jax
-from har_jax.archives import ARCHIVES, synthetic
+from har_jax.archives import ARCHIVES
 from har_jax.archives.source import Source
 from har_jax.config import DEFAULT_WINDOWING
 from har_jax.datasets import windows as store
 from har_jax.datasets.prepare import detect_archives, is_prepared, prepare
 from har_jax.errors import UserError
-from har_jax.signal.recording import ACTIVITIES
 
 HAPT = ARCHIVES['hapt']
 
@@ -148,16 +145,6 @@ def test_several_positions_follow_one_another_and_the_first_is_as_if_alone(tmp_p
   assert not is_prepared(archive, path, tmp_path / 'all', DEFAULT_WINDOWING)
   with pytest.raises(UserError, match=r"'head'; one of torso, .* or all"):
     prepare(archive, path, tmp_path, position='torso,head', progress=False)
-
-
-def test_a_synthetic_archive_needs_no_source(tmp_path, monkeypatch):
-  short = functools.partial(synthetic.corpus_recordings, subjects=2, seconds=5)
-  monkeypatch.setattr(synthetic, 'corpus_recordings', short)
-  windows = prepare(ARCHIVES['synth_waist'], None, tmp_path, progress=False)
-  assert windows.meta.checksum == ''
-  assert set(windows.meta.activities) <= set(ACTIVITIES)
-  assert store.read_meta(tmp_path / 'synth_waist') == windows.meta
-  assert collections.Counter(windows.activity.tolist()).keys() == set(range(len(windows.meta.activities)))
 
 
 def _marker_file(archive) -> str:

@@ -1,6 +1,5 @@
 """Windows, and fitted recognizers to export."""
 
-import collections
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import export_cases
 import numpy as np
 import pytest
+import short_sample
 
 from har_jax import config, config_fields, export, files, methods
-from har_jax.archives import ARCHIVES
 from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.train.objective import Classify
@@ -18,9 +17,8 @@ from har_jax.train.objective import Classify
 
 @pytest.fixture(scope='session')
 def signals() -> np.ndarray:
-  """Synthetic windows of three subjects, in m/s² and rad/s."""
-  recordings = ARCHIVES['synth_waist'].read(None, 'waist', collections.Counter())  # type: ignore[arg-type]
-  return export_cases.cut_from(recordings)
+  """Windows of a person of the sample, in m/s² and rad/s."""
+  return export_cases.cut_from(short_sample.read('sample_motionsense', subjects=1, seconds=25.0))
 
 
 @pytest.fixture(scope='session')

@@ -46,7 +46,7 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Pat
   from har_jax.archives import ARCHIVES
   from har_jax.datasets import prepare
 
-  for name in ('synth_waist', 'synth_thigh'):
+  for name in ('sample_motionsense', 'sample_wisdm'):
     prepare.prepare(ARCHIVES[name], None, folder / 'windows', progress=False)
   parts = [('walking', 24.0), ('lying', 24.0), ('sitting', 24.0)]
   recordings.recording(folder / 'my.csv', parts)
@@ -55,7 +55,7 @@ def _commands(folder: pathlib.Path) -> Iterator[tuple[kills.Command, pathlib.Pat
   pretrain = ('--supervised_pretraining_steps=4', '--noprogress', *tiny_flags.MODEL, *tiny_flags.PRETRAIN)
   adapt = (f'{folder}/my.csv', f'{folder}/labels.csv', f'--base={folder}/pretrain/out', '--overwrite')
   for name, flags in {
-    'prepare': ('synth_waist',),
+    'prepare': ('sample_motionsense',),
     'pretrain': (windows, *pretrain),
     'lodo': (windows, '--methods=lora', *tiny_flags.STUDY, '--continued_pretraining_steps=3'),
     'adapt': (*adapt, *tiny_flags.ADAPT, '--max_steps=10'),

@@ -4,11 +4,11 @@ import types
 
 import numpy as np
 import pytest
+import short_sample
 import simulated_user
 from simulated_user import Windows, measure, windows_of, without
 
 from har_jax import config
-from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.recognizer.recognizer import Recognizer
 
@@ -76,9 +76,9 @@ def test_windows_are_by_person_with_the_labels_of_the_head(monkeypatch):
   monkeypatch.setattr(
     simulated_user, 'predict', lambda _, __, batch: np.zeros((len(batch['signal']), 129 + 11))
   )
-  recordings = list(corpus_recordings('synth_wrist', subjects=2, seconds=8.0))
+  recordings = short_sample.read('sample_wisdm', subjects=2)
   found = windows_of(recognizer, recordings)
-  assert list(found) == ['1', '2']
+  assert list(found) == ['1600', '1604']
   for person in found.values():
     assert person.hidden.shape[1:] == (129,)
     assert (np.diff(person.start_s) > 0).all()

@@ -6,16 +6,16 @@ import itertools
 import decoding
 import numpy as np
 import pytest
+import short_sample
 
 from har_jax import config
-from har_jax.archives.synthetic import corpus_recordings
 from har_jax.errors import UserError
 from har_jax.timeline.decoding import Chain
 
 
 @pytest.fixture(scope='module')
 def recordings() -> list:
-  return list(corpus_recordings('synth_waist', subjects=5, seconds=20.0))
+  return short_sample.read('sample_motionsense', seconds=20.0)
 
 
 def test_a_day_has_several_activities_and_each_follows_another(recordings):

@@ -11,7 +11,9 @@ from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
-COMMON = 'recording adapter labels out unknown_below mean_bout_s columns frame time_zone overwrite'
+COMMON = (
+  'recording adapter labels out unknown_below refusal_rate mean_bout_s columns frame time_zone overwrite'
+)
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)
@@ -24,6 +26,12 @@ _OUT = _define(
 )
 _check_out = outputs.define_overwrite(FLAGS)
 _UNKNOWN_BELOW = _define('unknown_below', 0.0, 'predict `unknown` where the confidence is below this')
+_REFUSAL_RATE = _define(
+  'refusal_rate',
+  0.0,
+  'predict `unknown` where a window is unlike all activities of the adapter. Of windows of these activities, '
+  'this fraction, such as 0.05, is refused, too; 0: none',
+)
 _MEAN_BOUT_S = _define(
   'mean_bout_s',
   5.0,
@@ -57,6 +65,7 @@ def main() -> dict[str, object]:
     labels=_LABELS.value,
     base=FLAGS['base'].value,
     unknown_below=_UNKNOWN_BELOW.value,
+    refusal_rate=_REFUSAL_RATE.value,
     mean_bout_s=_MEAN_BOUT_S.value,
     not_worn_min=_NOT_WORN_MIN.value,
     tta_shifts=_TTA_SHIFTS.value,

@@ -96,6 +96,9 @@ def calibrate(recognizer: 'Recognizer', X: ArrayLike, y: ArrayLike) -> Calibrati
 
   scores = prediction_sets.fit_scores(special.softmax(logits / fitted, axis=1), labels)
   recognizer.set_temperature(fitted, scores.tolist())
+  if recognizer.adapter_.card.class_means is not None:
+    distances = prediction_sets.thin(recognizer.score_unknown(X)[1])
+    recognizer.adapter_ = recognizer.adapter_.with_card(unknown_scores=distances.tolist())
   before, after = (special.log_softmax(logits / temperature, axis=1) for temperature in (1.0, fitted))
   indices = np.arange(len(labels))
   return Calibration(

@@ -15,6 +15,7 @@ from har_jax.datasets import balancing, self_training
 from har_jax.datasets.batches import Batch
 from har_jax.methods import Method, Prepared, Settings, Wrapped
 from har_jax.model import head_input_widths
+from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.parameters import Parameters
 from har_jax.records import SelfTraining
 from har_jax.train import evaluation, loop, output_layer
@@ -88,12 +89,17 @@ class Fit:
     metrics = evaluation.evaluate(objective, variables, self.validation)
     return dataclasses.replace(fitted, objective=objective, variables=variables, metrics=_scores(metrics))
 
-  def class_logits(self, fitted: Fitted) -> list[list[float]]:
-    """Mean logits of the training windows of each class."""
+  def class_means(self, fitted: Fitted) -> dict[str, list[list[float]]]:
+    """Mean logits, and mean inputs of the output layer, of each class's training windows, for a card."""
     chosen = evenly_spaced(self.train['label'], MAX_WINDOWS)
     windows = {name: array[chosen] for name, array in self.train.items()}
-    logits = evaluation.predict(fitted.objective, fitted.variables, windows, sizes=evaluation.ONE_SIZE)
-    return evaluation.class_means(logits, windows['label'])
+    outputs = evaluation.predict(fitted.objective.with_hidden, fitted.variables, windows)
+    logits, labels = outputs[:, -fitted.objective.classes :], windows['label']
+    hidden = unknown_activities.hidden(outputs, fitted.objective.classes)
+    return {
+      'class_logits': evaluation.class_means(logits, labels),
+      'class_means': evaluation.class_means(hidden, labels, digits=4),
+    }
 
   @property
   def final_objective(self) -> Classify:

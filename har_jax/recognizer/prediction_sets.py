@@ -33,18 +33,22 @@ def fit_scores(
 ) -> Float[np.ndarray, 's']:
   """Sorted scores of labeled windows outside the training set, for a card.
 
-  Of more than MOST_SCORES windows, the largest score of each of as many blocks of neighbors: sets may become
-  larger by this, but never lose coverage. Scores are rounded up, for the same reason.
+  Sets may become larger by rounding up and by `thin`, but never lose coverage.
   """
-  scores = np.sort(1 - probabilities[np.arange(len(labels)), labels].astype(np.float64))
+  scores = thin(1 - probabilities[np.arange(len(labels)), labels].astype(np.float64))
+  return np.minimum(np.ceil(scores * 10**_DIGITS) / 10**_DIGITS, 1.0)
+
+
+def thin(scores: Float[np.ndarray, 'w']) -> Float[np.ndarray, 's']:
+  """Sorted scores; of more than MOST_SCORES, the largest of each of as many blocks of neighbors."""
   count = min(len(scores), MOST_SCORES)
   last = np.ceil(np.arange(1, count + 1) * len(scores) / max(count, 1) - _TINY).astype(int) - 1
-  return np.minimum(np.ceil(scores[last] * 10**_DIGITS) / 10**_DIGITS, 1.0)
+  return np.sort(scores)[last]
 
 
 def shortage(scores: Sequence[float], coverage: float | int) -> str | None:
   """A sentence if the scores are too few for the coverage, so that each set is of all activities."""
-  if _rank(len(scores), coverage) <= len(scores):
+  if rank(len(scores), coverage) <= len(scores):
     return None
   needed = math.ceil(coverage / (1 - coverage) - _TINY)
   return (
@@ -66,15 +70,15 @@ def make_sets(
 
   All is True if the scores are too few. Raises UserError unless coverage is between 0 and 1.
   """
-  rank = _rank(len(scores), coverage)
-  if rank > len(scores):
+  number = rank(len(scores), coverage)
+  if number > len(scores):
     return np.ones(probabilities.shape, bool)
-  sets = 1 - probabilities <= scores[rank - 1]
+  sets = 1 - probabilities <= scores[number - 1]
   sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
   return sets
 
 
-def _rank(count: int, coverage: float | int) -> int:
+def rank(count: int, coverage: float | int) -> int:
   """Rank of the score that is the quantile, from 1; more than `count` if that is too few."""
   if not 0 < coverage < 1:
     raise UserError(f'coverage is {coverage!r}; give a number between 0 and 1, such as {COVERAGE}')

@@ -22,11 +22,13 @@ from har_jax.recognizer import (
   prediction_sets,
   recording_adaptation,
   recording_head,
+  unknown_activities,
   validation,
 )
 from har_jax.recognizer.estimator import Estimator
 from har_jax.signal.summary import SignalSummary
 from har_jax.train import evaluation
+from har_jax.train.objective import Classify
 from har_jax.variables import Variables
 
 if TYPE_CHECKING:
@@ -227,7 +229,7 @@ class Recognizer(parameters.Parameters, Estimator):
       },
       'training': {name: kind(getattr(self, name)) for name, kind in parameters.IN_CARD.items()}
       | {'step': fitted.step, 'self_training': fitted.self_training},
-      'class_logits': fit.class_logits(fitted),
+      **fit.class_means(fitted),
     }
     self._set_adapter(base, files.make_adapter(base, fitted.variables, card))
     self.plan_ = None if plan is None else plan.ended(fit)
@@ -280,20 +282,33 @@ class Recognizer(parameters.Parameters, Estimator):
   def probabilities(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
     """`predict_proba` without its comparison of frames, for windows of a recording that has been compared."""
     self.check_fitted()
-    if self.tta_shifts < 1:
-      raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
+    return self._softmax(self._outputs(self.adapter_.objective, X))
+
+  def score_unknown(self, X: ArrayLike) -> tuple[Float[np.ndarray, 'w y'], Float[np.ndarray, 'w']]:
+    """`probabilities`, and how far each window is from all classes (`unknown_activities`), in one pass.
+
+    Only for an adapter whose card has `class_means`.
+    """
+    card, objective = self.adapter_.card, self.adapter_.objective
+    outputs = self._outputs(objective.with_hidden, X)
+    hidden = unknown_activities.hidden(outputs, objective.classes)
+    scores = unknown_activities.score(hidden, np.array(card.class_means))
+    return self._softmax(outputs[:, -objective.classes :]), scores
+
+  def _softmax(self, logits: Float[np.ndarray, 'w y']) -> Float[np.ndarray, 'w y']:
     from scipy import special  # late, as all that recognizing may do without
 
-    return special.softmax(self._logits(X) / self.adapter_.card.temperature, axis=1)
+    return special.softmax(logits / self.adapter_.card.temperature, axis=1)
 
-  def _logits(self, X: ArrayLike) -> Float[np.ndarray, 'w y']:
-    """Logits, without temperature."""
+  def _outputs(self, objective: Classify, X: ArrayLike) -> Float[np.ndarray, 'w o']:
+    if self.tta_shifts < 1:
+      raise UserError(f'tta_shifts is {self.tta_shifts!r}; give 1 or more')
     signals = self.prepare(X)
     # The labels are not used: with them, the program is the one that validation compiled.
     windows = {'signal': signals, 'label': np.zeros(len(signals), np.int32)}
-    objective, shifts, sizes = self.adapter_.objective, int(self.tta_shifts), evaluation.ONE_SIZE
-    logits = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
-    return logits.astype(np.float64)
+    shifts, sizes = int(self.tta_shifts), evaluation.ONE_SIZE
+    outputs = evaluation.predict(objective, self.variables_, windows, tta_shifts=shifts, sizes=sizes)
+    return outputs.astype(np.float64)
 
   def prepare(self, X: ArrayLike) -> Float[np.ndarray, 'w n 6']:
     """The model's input: normalized; without angular velocity if training had none. Raises as `fit`."""
@@ -318,6 +333,11 @@ class Recognizer(parameters.Parameters, Estimator):
   def set_scores(self) -> list[float]:
     """Scores of prediction sets; none if it was not calibrated, or corrected since."""
     return self.adapter_.card.set_scores or []
+
+  @property
+  def unknown_scores(self) -> list[float]:
+    """Scores of held-out windows of known activities; none if it was not calibrated, or corrected since."""
+    return self.adapter_.card.unknown_scores or []
 
   @property
   def class_logits(self) -> Float[np.ndarray, 'y y'] | None:

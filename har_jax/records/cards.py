@@ -74,6 +74,10 @@ class Windows(Card, kw_only=True, tag='har_jax windows 2'):
 
 # Mean logits of the training windows of each class.
 ClassLogits = Annotated[list[list[Number]], Meta(max_length=10_000)]
+# Mean inputs of the output layer, of the training windows of each class; sorted scores of held-out windows
+# (recognizer.unknown_activities).
+ClassMeans = Annotated[list[list[Number]], Meta(max_length=10_000)]
+UnknownScores = Annotated[list[Number], Meta(max_length=1000)]
 # Sorted scores of prediction sets (recognizer.prediction_sets).
 SetScores = Annotated[list[Fraction], Meta(max_length=1000)]
 
@@ -109,7 +113,7 @@ class Base(_Made, kw_only=True, tag=f'har_jax base {config.SCHEMA_VERSION}'):
 
   def __post_init__(self) -> None:
     _check_class_logits(self)
-    check_set_scores(self.set_scores)
+    check_sorted('set_scores', self.set_scores)
 
 
 def _check_class_logits(card: 'Base | Adapter') -> None:
@@ -118,9 +122,9 @@ def _check_class_logits(card: 'Base | Adapter') -> None:
     raise ValueError(f'class_logits is not {count} rows of {count} numbers')
 
 
-def check_set_scores(scores: list[float] | None) -> None:
+def check_sorted(name: str, scores: list[float] | None) -> None:
   if scores is not None and sorted(scores) != scores:
-    raise ValueError('set_scores is not sorted')
+    raise ValueError(f'{name} is not sorted')
 
 
 class RecordingHead(Card, kw_only=True, tag=f'har_jax recording head {config.SCHEMA_VERSION}'):
@@ -225,12 +229,18 @@ class Adapter(_Made, kw_only=True, tag=f'har_jax adapter {config.SCHEMA_VERSION}
   corrections: Count = 0  # of a stream's user, in the head
   class_logits: ClassLogits | None = None
   set_scores: SetScores | None = None  # with this temperature
+  class_means: ClassMeans | None = None
+  unknown_scores: UnknownScores | None = None
 
   def __post_init__(self) -> None:
     if len(set(self.classes)) < len(self.classes):
       raise ValueError('a class is named twice')
     _check_class_logits(self)
-    check_set_scores(self.set_scores)
+    check_sorted('set_scores', self.set_scores)
+    check_sorted('unknown_scores', self.unknown_scores)
+    means = self.class_means
+    if means is not None and (len(means) != len(self.classes) or len({*map(len, means)}) != 1):
+      raise ValueError(f'class_means is not {len(self.classes)} rows of one length')
 
   @property
   def lora(self) -> config.Lora:

@@ -73,8 +73,8 @@ def add(
   changed = wide | {path: (wide[path] + part).astype(wide[path].dtype) for path, part in parts.items()}
   corrected = copy.copy(recognizer)
   card = recognizer.adapter_.card
-  # No window is here to measure the logits and probabilities of the changed layer on.
-  entries |= {'class_logits': None, 'set_scores': None}
+  # No window is here to measure the changed layer on.
+  entries |= dict.fromkeys(('class_logits', 'set_scores', 'class_means', 'unknown_scores'))
   card = msgspec.structs.replace(card, classes=[*card.classes, *new], **entries)
   corrected.adapter_ = files.make_adapter(recognizer.base_, variables | changed, card)
   corrected.classes_ = np.array(card.classes)

@@ -192,7 +192,7 @@ def _window_frame(predictions: Predictions, rules: Rules, clock: Clock) -> 'pd.D
   names = np.array(predictions.classes)[probabilities.argmax(axis=1)]
   columns = _locations(clock, predictions.recording.tolist(), {'time': predictions.start_s.tolist()})
   columns |= {
-    'activity': np.where(confidence >= rules.unknown_below, names, UNKNOWN),
+    'activity': np.where(predictions.is_unknown(rules.unknown_below), UNKNOWN, names),
     'confidence': confidence,
   }
   if predictions.sets is not None:

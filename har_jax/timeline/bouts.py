@@ -15,6 +15,7 @@ from har_jax.timeline.predictions import Predictions
 
 UNKNOWN, NOT_WORN = 'unknown', 'not_worn'
 _UNKNOWN, _NOT_WORN = -1, -2  # codes; those of the classes are 0 and up
+_TRUST = 0.8  # in whether a window was refused: in a bout, most of them decide
 _MOST_STEPS = 1.5  # after a gap the next window starts at least a whole window later
 
 
@@ -25,16 +26,21 @@ class Rules:
   mean_bout_s: of the hidden Markov model that decodes windows between gaps; 0: each window alone.
   unknown_below: a part of a bout is `unknown` where windows' highest probabilities are lower. A hidden Markov
     model of two states decides this, so that a single window is outvoted there, too.
+  refusal_rate: a part is `unknown`, too, where most windows are unlike all classes (`unknown_activities`). So
+    many single windows of known activities are refused; 0: none.
   not_worn_min: a device that is still for so many minutes is not worn; 0: always worn.
   """
 
   mean_bout_s: float = MEAN_BOUT_S
   unknown_below: float = 0.0
   not_worn_min: float = 30.0
+  refusal_rate: float = 0.0
 
   def __post_init__(self) -> None:
     if not 0 <= self.unknown_below <= 1:
       raise UserError(f'unknown_below is {self.unknown_below}; give a probability, 0 to 1')
+    if not 0 <= self.refusal_rate < 1:
+      raise UserError(f'refusal_rate is {self.refusal_rate}; give a fraction, such as 0.05, or 0')
     if not (self.not_worn_min >= 0 and math.isfinite(self.not_worn_min)):
       raise UserError(f'not_worn_min is {self.not_worn_min}; give 0 or more')
     Chain(self.mean_bout_s, 1.0, 1.0)  # raises UserError where it is out of range
@@ -45,6 +51,8 @@ class Rules:
       parts = [f'hidden Markov model with a mean bout of {self.mean_bout_s:g} s']
     if self.unknown_below:
       parts.append(f'unknown below {self.unknown_below:g}')
+    if self.refusal_rate:
+      parts.append(f'unknown if unlike all activities, at a refusal rate of {self.refusal_rate:g}')
     if self.not_worn_min:
       parts.append(f'not worn after {self.not_worn_min:g} minutes without movement')
     return '; '.join(parts)
@@ -73,11 +81,14 @@ def find_bouts(predictions: Predictions, rules: Rules) -> list[Bout]:
   bouts, windowing = [], predictions.windowing
   for part in without_gaps(predictions.recording, predictions.start_s, windowing):
     start_s, probabilities = predictions.start_s[part], predictions.probabilities[part]
+    refused = None if predictions.refused is None else predictions.refused[part]
     codes, confidence = np.full(len(start_s), _NOT_WORN), np.full(len(start_s), np.nan)
     not_worn = find_not_worn(predictions.still[part], start_s, rules.not_worn_min, windowing.seconds)
     for first, stop, off in _equal_runs(not_worn.astype(np.int64)):
       if not off:
-        codes[first:stop], confidence[first:stop] = _decode(probabilities[first:stop], rules, windowing)
+        codes[first:stop], confidence[first:stop] = _decode(
+          probabilities[first:stop], None if refused is None else refused[first:stop], rules, windowing
+        )
     window_s = windowing.seconds
     edges = np.r_[start_s[0], (start_s[1:] + start_s[:-1] + window_s) / 2, start_s[-1] + window_s]
     recording = int(predictions.recording[part][0])
@@ -106,7 +117,10 @@ def without_gaps(
 
 
 def _decode(
-  probabilities: Float[np.ndarray, 'w y'], rules: Rules, windowing: Windowing
+  probabilities: Float[np.ndarray, 'w y'],
+  refused: Bool[np.ndarray, 'w'] | None,
+  rules: Rules,
+  windowing: Windowing,
 ) -> tuple[Int[np.ndarray, 'w'], Float[np.ndarray, 'w']]:
   """Codes of windows without a gap, and the probability of each one's activity."""
   chain = Chain(rules.mean_bout_s, windowing.step_s, windowing.seconds)
@@ -117,6 +131,9 @@ def _decode(
     highest = probabilities[first:stop].max(axis=1)  # a window that is sure of another activity is known, too
     pair = np.stack([highest, np.full(stop - first, rules.unknown_below)], axis=1)
     codes[first:stop][chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
+  if refused is not None:
+    pair = np.stack([np.where(refused, 1 - _TRUST, _TRUST), np.where(refused, _TRUST, 1 - _TRUST)], axis=1)
+    codes[chain.smoothed(pair).argmax(axis=1) == 1] = _UNKNOWN
   return codes, confidence
 
 

@@ -11,7 +11,7 @@ from har_jax import recordings
 from har_jax.baselines import relative_features
 from har_jax.baselines.relative_features import Described
 from har_jax.config import Windowing
-from har_jax.recognizer import prediction_sets
+from har_jax.recognizer import prediction_sets, unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recognizer.recording_adaptation import adapt_to_recordings
 from har_jax.recognizer.recording_head import RecordingHead
@@ -32,6 +32,7 @@ class Predictions:
   because one of them has too little; 0: each with its own.
   `sets`: True for the classes that a window may be of (`recognizer.prediction_sets`); None without enough
   scores for that.
+  `refused`: True for windows unlike all classes (`recognizer.unknown_activities`); None: not asked for.
   """
 
   classes: tuple[str, ...]
@@ -44,6 +45,12 @@ class Predictions:
   compared: bool | None = None
   pooled_files: int = 0
   sets: Bool[np.ndarray, 'w y'] | None = None
+  refused: Bool[np.ndarray, 'w'] | None = None
+
+  def is_unknown(self, unknown_below: float) -> Bool[np.ndarray, 'w']:
+    """True: the window was refused, or its highest probability is lower."""
+    is_low = self.probabilities.max(axis=1) < unknown_below
+    return is_low if self.refused is None else is_low | self.refused
 
   @property
   def warnings(self) -> list[str]:
@@ -56,10 +63,13 @@ class Predictions:
     ]
 
 
-def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) -> Predictions:
+def predict(
+  recognizer: Recognizer, reading: Reading, *, refusal_rate: float = 0.0, progress: bool = True
+) -> Predictions:
   """Predicts windows that overlap by half, adapted to each file (`recognizer.recording_adaptation`).
 
   A base without an adapter uses its recording head, if it has one.
+  refusal_rate: of windows that are like those that calibrated the adapter; 0: none.
 
   Memory: 24 bytes per sample of the longest recording, and a few MB. A recording head needs 1 kB
   per window more.
@@ -67,7 +77,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   """
   import tqdm
 
-  recording, start_s, probabilities, still, described = [], [], [], [], []
+  recording, start_s, probabilities, still, described, refused = [], [], [], [], [], []
   head = recognizer.recording_head_
   seconds = reading.seconds
   with tqdm.tqdm(
@@ -75,7 +85,12 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
   ) as bar:
     for windows in _chunks(recordings.overlapping_windows(reading, recognizer.windowing), _CHUNK):
       signals = np.stack([window.signal for window in windows])
-      probabilities.append(recognizer.probabilities(signals).astype(np.float32))
+      if refusal_rate:
+        answers, scores = recognizer.score_unknown(signals)
+        refused.append(unknown_activities.refuse(scores, recognizer.unknown_scores, refusal_rate))
+      else:
+        answers = recognizer.probabilities(signals)
+      probabilities.append(answers.astype(np.float32))
       still.append(is_still(signals))
       if head is not None:
         described.append(relative_features.describe(signals, recognizer.windowing.rate_hz))
@@ -95,10 +110,10 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     if compared:
       together = np.zeros(len(files)) if pooled else files
       joined = adapt_to_recordings(joined, recognizer.class_logits, together)
-  scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
+  set_scores, coverage, sets = recognizer.set_scores, prediction_sets.COVERAGE, None
   # A base's own answers, with a recording head or without, cover far less on devices and places of others.
-  if head is None and prediction_sets.shortage(scores, coverage) is None:
-    sets = prediction_sets.make_sets(joined, scores, coverage)
+  if head is None and prediction_sets.shortage(set_scores, coverage) is None:
+    sets = prediction_sets.make_sets(joined, set_scores, coverage)
   return Predictions(
     classes,
     np.array(recording),
@@ -110,6 +125,7 @@ def predict(recognizer: Recognizer, reading: Reading, *, progress: bool = True) 
     compared,
     pooled,
     sets,
+    np.concatenate(refused) if refused else None,
   )
 
 

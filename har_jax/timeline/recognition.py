@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, Unpack
 from har_jax import recordings
 from har_jax.continual import routing
 from har_jax.errors import UserError, shorten
+from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.recordings import ReadingOptions, Source
 from har_jax.signal.recording import Recording
@@ -30,6 +31,7 @@ def recognize(
   labels: 'Source | None' = None,
   base: str | os.PathLike[str] | None = None,
   unknown_below: float | int = 0.0,
+  refusal_rate: float | int = 0.0,
   mean_bout_s: float | int = MEAN_BOUT_S,
   not_worn_min: float | int = 30.0,
   tta_shifts: int | None = None,
@@ -52,7 +54,7 @@ def recognize(
     Table of start, end and activity, to score the answers with. It never changes them.
   base : str or path-like, default None
     Folder of the adapter's base, if it was saved elsewhere.
-  unknown_below, mean_bout_s, not_worn_min : float
+  unknown_below, refusal_rate, mean_bout_s, not_worn_min : float
     The rules by which windows become bouts: `har_jax.timeline.Rules`.
   tta_shifts : int, default None
     Test-time augmentation; None: the adapter's.
@@ -68,7 +70,7 @@ def recognize(
 
   Raises UserError, with what to do, if the recording or the adapter cannot be used.
   """
-  rules, notices = Rules(mean_bout_s, unknown_below, not_worn_min), Notices(tell)
+  rules, notices = Rules(mean_bout_s, unknown_below, not_worn_min, refusal_rate), Notices(tell)
   if isinstance(adapter, Adapted):
     adapter = adapter.recognizer
   routed = None if isinstance(adapter, Recognizer) else routing.find(adapter)
@@ -96,7 +98,10 @@ def recognize(
   reading = dataclasses.replace(reading, recordings=[dataclasses.replace(part, spans=()) for part in labeled])
   notices.warn(reading.warnings + recordings.check(reading, recognizer.windowing))
   notices.warn(warnings_for(recognizer, reading))
-  predictions = predict(recognizer, reading, progress=progress)
+  if refusal_rate and (sentence := unknown_activities.shortage(recognizer.unknown_scores, refusal_rate)):
+    notices.warn([sentence])
+    refusal_rate = 0.0
+  predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
   notices.warn(predictions.warnings)
   reading.warnings.extend(predictions.warnings)
   scored = None

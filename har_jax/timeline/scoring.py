@@ -47,7 +47,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   true = np.array([spelled.get(language.normalize(label), label) for label in labels if label is not None])
   probabilities = predictions.probabilities[is_labeled]
   predicted = np.array(predictions.classes)[probabilities.argmax(axis=1)]
-  predicted = np.where(probabilities.max(axis=1) < unknown_below, UNKNOWN, predicted)
+  predicted = np.where(predictions.is_unknown(unknown_below)[is_labeled], UNKNOWN, predicted)
   names, codes = np.unique([true, predicted], return_inverse=True)
   true_codes, predicted_codes = codes.reshape(2, -1)
   measured = metrics.measure(true_codes, predicted_codes, len(names))

@@ -61,7 +61,9 @@ def predict(
   return np.concatenate(predictions)[:count]  # padding comes last
 
 
-def class_means(logits: Float[np.ndarray, 'w y'], labels: Int[np.ndarray, 'w']) -> list[list[float]]:
-  """Mean logits of the windows of each class, for a card. Each class must have a window."""
-  means = [logits[labels == label].mean(axis=0, dtype=np.float64) for label in range(logits.shape[1])]
-  return np.round(means, 3).tolist()
+def class_means(
+  outputs: Float[np.ndarray, 'w o'], labels: Int[np.ndarray, 'w'], *, digits: int = 3
+) -> list[list[float]]:
+  """Mean outputs of the windows of each class, for a card. Each class must have a window."""
+  means = [outputs[labels == label].mean(axis=0, dtype=np.float64) for label in range(labels.max() + 1)]
+  return np.round(means, digits).tolist()

@@ -54,6 +54,16 @@ def test_answers_are_tables_with_times_and_a_picture(folder, adapted):
   assert '<th>walking</th>' in shown
 
 
+def test_an_activity_that_was_never_learned_is_unknown_if_refusals_are_asked_for(folder, adapted):
+  asked = {'not_worn_min': 0.0, 'refusal_rate': 0.1}
+  bouts = har_jax.recognize(folder / 'day.csv', folder / 'adapter', **asked).bouts
+  spans = dict(zip(bouts['activity'], zip(bouts['start_s'], bouts['end_s'], strict=True), strict=True))
+  np.testing.assert_allclose(spans['unknown'], (140, 260), atol=4)  # on a table
+  few = har_jax.recognize(folder / 'day.csv', folder / 'adapter', refusal_rate=0.01)
+  assert any('needs 99 labeled windows' in warning for warning in few.warnings)
+  assert 'unknown' not in set(few.bouts['activity'])
+
+
 def test_a_dataframe_is_answered_as_its_file(folder, adapted):
   frame = pd.read_csv(folder / 'day.csv')
   by_file = har_jax.recognize(folder / 'day.csv', folder / 'adapter')

@@ -94,6 +94,18 @@ def test_part_of_a_bout_is_unknown():
   assert [bout[2] for bout in bouts] == ['run', 'unknown', 'run']
 
 
+def test_where_most_windows_are_refused_a_bout_is_unknown():
+  refused = np.isin(np.arange(60), [5, *range(20, 40)])
+  refused[30] = False
+  predictions = dataclasses.replace(_predictions([0] * 60), refused=refused)
+  expected = [(0, 26.24, 'run'), (26.24, 51.84, 'unknown'), (51.84, 78.08, 'run')]
+  assert _bouts(predictions) == expected
+  assert predictions.is_unknown(0.0).tolist() == refused.tolist()
+  assert score(predictions, _labeled((0.0, 99.0, 'run'))).accuracy == pytest.approx(40 / 60)
+  answered = make_answers(predictions, [], Rules(), _reading([80.0], ['day'], [0.0]), _CARD)
+  assert (answered.windows['activity'] == 'unknown').tolist() == refused.tolist()
+
+
 def test_gaps_belong_to_no_bout_and_end_a_chain():
   predictions = _predictions([0, 0, 0, 1, 1], starts=[0, 1.28, 2.56, 60, 61.28])
   assert _bouts(predictions) == [(0, 5.12, 'run'), (60, 63.84, 'sit')]

@@ -1,0 +1,173 @@
+"""Compare scores that tell activities that were never learned, and fill docs/results/unknown.md.
+
+python docs/studies/unknown.py --windows=windows
+python docs/studies/unknown.py --nomeasure
+
+Half of a kind's people give the training windows of all activities but one. Other people are tested.
+w windows, t training windows, f features.
+"""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import suggestions
+import unseen
+from absl import flags
+from jaxtyping import Float, Int
+
+from har_jax.cli import command
+from har_jax.recognizer import unknown_activities
+from har_jax.report import csv_table, markdown
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', 'windows', 'folder of `har-jax prepare`', flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure again', flag_values=FLAGS)
+TABLE, PAGE = unseen.TABLE.with_name('unknown.csv'), unseen.PAGE.with_name('unknown.md')
+CHOSEN_ON = ('waist', 'wrist, shoulder exercises', 'wrist, exercises')
+KINDS = (
+  unseen.Kind('waist', 'hapt'),
+  unseen.Kind('wrist, shoulder exercises', 'spar'),
+  unseen.Kind('wrist, exercises', 'liara'),
+  unseen.Kind('wrist, falls', 'weda_fall'),
+  unseen.Kind('pocket', 'pdiot'),
+  unseen.Kind('chest', 'pdiot', 1),
+)
+_SEEDS, _LABELS, _LEFT_OUT = (0, 1), 10, 5  # windows of each activity; activities
+_MOST_OTHERS, _MOST_TESTED = 200, 500  # windows
+_RATE = 0.05
+_NEIGHBORS = 3
+HIGHEST, MEANS = 'highest probability', 'nearest class mean'
+
+
+def draw(kind: unseen.Kind, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Head's inputs, activities and part of windows.
+
+  part: 0 to train on, 1 more of the same people, 2 of a quarter of the people, 3 of the last quarter.
+  """
+  signals, activities, people = unseen.load(kind)
+  rng = np.random.default_rng(seed)
+  order = rng.permutation(np.unique(people))
+  half, quarter = len(order) // 2, len(order) // 4
+  own, others, last = (np.isin(people, some) for some in np.split(order, [half, half + quarter]))
+  parts: list[list[np.ndarray]] = [[], []]
+  for name in np.unique(activities):
+    indices = rng.permutation(np.flatnonzero(own & (activities == name)))
+    if len(indices) >= 2 * _LABELS and (last & (activities == name)).any():
+      for part, drawn in zip(parts, np.split(indices[: 2 * _LABELS], 2), strict=True):
+        part.append(drawn)
+  is_class = np.isin(activities, activities[np.concatenate(parts[0])])
+  for some, most in ((others, _MOST_OTHERS), (last, _MOST_TESTED)):
+    parts.append([rng.permutation(np.flatnonzero(some & is_class))[:most]])
+  joined = [np.concatenate(part) for part in parts]
+  indices = np.concatenate(joined)
+  numbers = np.repeat(np.arange(len(joined)), [len(drawn) for drawn in joined])
+  return suggestions.encode(signals[indices])[0], activities[indices], numbers
+
+
+def scores(
+  features: Float[np.ndarray, 'w f'], train: Float[np.ndarray, 't f'], labels: Int[np.ndarray, 't']
+) -> Iterator[tuple[str, Float[np.ndarray, 'w']]]:
+  """Scores by name; the higher, the less known. The features are standardized."""
+  from scipy import special
+  from sklearn.covariance import ledoit_wolf_shrinkage
+  from sklearn.linear_model import LogisticRegression
+  from sklearn.neighbors import NearestNeighbors
+
+  head = LogisticRegression(C=10.0, max_iter=1000).fit(train, labels)
+  logits = head.predict_log_proba(features)
+  yield HIGHEST, -logits.max(axis=1)
+  raw = head.decision_function(features)
+  yield 'energy', -special.logsumexp(raw, axis=1) if raw.ndim > 1 else -np.abs(raw)
+  neighbors = NearestNeighbors(n_neighbors=_NEIGHBORS).fit(train)
+  distances = neighbors.kneighbors(features)[0]
+  yield 'nearest training window', distances[:, 0]
+  yield f'{_NEIGHBORS} nearest training windows', distances.mean(axis=1)
+  means = np.stack([train[labels == label].mean(axis=0) for label in np.unique(labels)])
+  # Mahalanobis' distance with Ledoit and Wolf's covariance: low rank, and one variance in all directions.
+  within = train - means[np.searchsorted(np.unique(labels), labels)]
+  shrinkage = ledoit_wolf_shrinkage(within, assume_centered=True)
+  _, singular, directions = np.linalg.svd(within, full_matrices=False)
+  least = shrinkage * within.var()
+  weights = 1 / ((1 - shrinkage) * singular**2 / len(within) + least) - 1 / least
+  squares = [
+    (difference**2).sum(axis=1) / least + (difference @ directions.T) ** 2 @ weights
+    for difference in (features - mean for mean in means)
+  ]
+  yield "Mahalanobis' distance", np.min(squares, axis=0)
+  yield MEANS, unknown_activities.score(features, means)
+
+
+def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
+  """Rows of TABLE: how well each score tells each of some activities that were left out."""
+  from sklearn.metrics import roc_auc_score
+
+  features, activities, part = draw(kind, seed)
+  widths = 576, features.shape[1] - 576
+  tested = activities[part == 3]
+  for name in np.random.default_rng(seed).permutation(np.unique(tested))[:_LEFT_OUT]:
+    is_train = (part == 0) & (activities != name)
+    train = features[is_train]
+    scale = 1 / (np.maximum(train.std(axis=0), 1e-6) * np.sqrt(np.repeat(widths, widths)))
+    standardized = (features - train.mean(axis=0)) * scale
+    labels = np.unique(activities[is_train], return_inverse=True)[1]
+    is_unknown = tested == name
+    for title, values in scores(standardized, standardized[is_train], labels):
+      row = {'kind': kind.name, 'seed': seed, 'left_out': name, 'score': title}
+      row['auroc'] = round(float(roc_auc_score(is_unknown, values[part == 3])), 4)
+      for people, number in (('same', 1), ('other', 2)):
+        held_out = np.sort(values[(part == number) & (activities != name)]).tolist()
+        refused = unknown_activities.refuse(values[part == 3], held_out, _RATE)
+        row[f'refused_wrongly_{people}'] = round(float(refused[~is_unknown].mean()), 4)
+        row[f'refused_rightly_{people}'] = round(float(refused[is_unknown].mean()), 4)
+      yield row
+
+
+def main() -> dict[str, Any]:
+  unseen.FLAGS([sys.argv[0], f'--windows={_WINDOWS.value}'])
+  rows: list[dict[str, Any]] = []
+  for kind in KINDS if _MEASURE.value else ():
+    for seed in _SEEDS:
+      with warnings.catch_warnings(action='ignore'):
+        rows.extend(measure(kind, seed))
+      print(kind.name, seed, sep='\t', flush=True)
+  if rows:
+    csv_table.write(pd.DataFrame(rows), TABLE)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+  return {'out': TABLE}
+
+
+def summary(rows: pd.DataFrame) -> str:
+  """AUROC by score and kind, and refusals by score on the kinds that chose nothing."""
+  order = list(dict.fromkeys(rows.score))
+  means = rows.pivot_table(index='score', columns='kind', values='auroc', sort=False).loc[order]
+  for title, is_chosen in (('chosen on', True), ('reported', False)):
+    names = [name for name in dict.fromkeys(rows.kind) if (name in CHOSEN_ON) == is_chosen]
+    means[f'mean, {title}'] = means[names].mean(axis=1)
+  reported = rows[~rows.kind.isin(CHOSEN_ON)]
+  columns = [name for name in rows if name.startswith('refused')]
+  by_kind = reported.groupby(['score', 'kind'], sort=False)[columns].mean()
+  refused = by_kind.groupby('score', sort=False).mean().loc[order]
+  refused.columns = [
+    f'{"known" if "wrongly" in name else "unknown"}, {name.rpartition("_")[2]} people' for name in columns
+  ]
+  parts = {
+    'AUROC between the activity left out and all others': means,
+    'Refused with a rate of 5 %, by the people who calibrated; kinds that chose nothing': refused,
+  }
+  return '\n\n'.join(
+    f'**{title}**\n\n{markdown.tabulated(table.map("{:.3f}".format).reset_index())}'
+    for title, table in parts.items()
+  )
+
+
+def filled(page: str) -> str:
+  """The page with the tables."""
+  return markdown.fill(page, 'python docs/studies/unknown.py', summary(csv_table.read(TABLE)))
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

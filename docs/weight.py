@@ -58,6 +58,8 @@ def table() -> str:
     for title, names in (
       ('With what they need in turn', closure(needed)),
       ('With the extra `baselines`', closure([*needed, *project['optional-dependencies']['baselines']])),
+      ('JAX alone', closure(['jax'])),
+      ('ONNX Runtime alone', closure(['onnxruntime'])),
     )
   ]
   return '\n\n'.join([markdown.tabulated(pd.DataFrame(rows)), ' '.join(totals)])

@@ -318,7 +318,7 @@ def test_a_new_benchmark_replaces_its_own_rows_alone(tmp_path, monkeypatch):
   monkeypatch.setitem(made['write'].__globals__, 'TABLE', tmp_path / 'bench.csv')
   monkeypatch.setitem(made['write'].__globals__, 'PAGE', tmp_path / 'bench.md')
   csv_table.write(before, tmp_path / 'bench.csv')
-  made['write'](tmp_path, 'abcdef0')
+  made['write']('steps', tmp_path, 'abcdef0')
   after = csv_table.read(tmp_path / 'bench.csv')
   assert after[['experiment', 'ms', 'commit']].iloc[-1].tolist() == ['steps', 20.0, 'abcdef0']
   assert after[['ms_low', 'ms_high', 'product_fraction']].iloc[-1].tolist() == [19.0, 21.0, 0.5]

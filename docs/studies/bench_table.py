@@ -1,8 +1,9 @@
 """Compare our steps with PyTorch's, write results/bench.csv, and its tables in results/bench.md.
 
-python docs/studies/bench_table.py
+python docs/studies/bench_table.py [steps] [recommended]
 
-Needs torch, peft and bitsandbytes, and JAX 0.12 or newer for bfloat16. Takes half an hour on an idle machine.
+Needs torch, peft and bitsandbytes, and JAX 0.12 or newer for bfloat16. Takes half an hour a model on an idle
+machine.
 """
 
 import os
@@ -24,32 +25,34 @@ from launch.bench import tables  # noqa: E402
 
 TABLE, PAGE = _ROOT / 'results' / 'bench.csv', _ROOT / 'results' / 'bench.md'
 _OUT = _ROOT / 'runs' / 'bench_table'
-# PyTorch's model has the paper's linear embedding, and no augmentation that costs time.
-_MODEL = ('--model_stem=', '--model_depth=6', '--model_pooling=mean', '--normalize=train')
-_AUGMENTATION = ('--finetune_amplitude_std=0', '--finetune_time_warp_std=0')
+_PAPER = ('--model_stem=', '--model_depth=6', '--model_pooling=mean', '--normalize=train')
+_NO_AUGMENTATION = ('--finetune_amplitude_std=0', '--finetune_time_warp_std=0')
+# Experiment in the table → its flags. `steps` is the paper's linear embedding; no flags: what everyone runs.
+MODELS = {'steps': (*_PAPER, *_NO_AUGMENTATION), 'recommended': ()}
 _MEASURED = ('--kinds=lora,full,qlora,pretraining,inference', '--batches=64,256,1024')
 # For both libraries: memory that was freed is used again.
 _ALLOCATOR = 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4000000000'
 
 
 def main() -> None:
-  devices = f'--cpu_devices={len(jobs.cores())}'
-  arguments = (*_MODEL, *_AUGMENTATION, *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
-  program = [sys.executable, '-m', 'launch.bench', '--peers', *arguments, f'--out={_OUT}']
-  measured = subprocess.run(program, cwd=_ROOT, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
-  if measured.returncode:  # its message is above
-    sys.exit(measured.returncode)
-  write(_OUT, report.commit())
+  for name in sys.argv[1:] or MODELS:
+    devices = f'--cpu_devices={len(jobs.cores())}'
+    arguments = (*MODELS[name], *_MEASURED, devices, '--dtypes=float32,bfloat16', '--repeats=8')
+    program = [sys.executable, '-m', 'launch.bench', '--peers', *arguments, f'--out={_OUT / name}']
+    measured = subprocess.run(program, cwd=_ROOT, env=os.environ | {'GLIBC_TUNABLES': _ALLOCATOR})
+    if measured.returncode:  # its message is above
+      sys.exit(measured.returncode)
+    write(name, _OUT / name, report.commit())
 
 
-def write(measured: pathlib.Path, commit: str) -> None:
-  """Replaces the table's rows of steps by those in the folder, measured at the commit."""
+def write(name: str, measured: pathlib.Path, commit: str) -> None:
+  """Replaces the table's rows of an experiment by those in the folder, measured at the commit."""
   types = {'batch': 'Int64', 'size': 'Int64'}
   table = csv_table.read(TABLE, types)
   bench = storage.read(measured / 'steps.json')
   shown = ('har_jax', 'python', 'jax', 'torch', 'peft', 'bitsandbytes')
   rows = pd.DataFrame(bench['steps']).assign(
-    experiment='steps',
+    experiment=name,
     ms_low=lambda frame: frame['ms_quartiles'].str[0],
     ms_high=lambda frame: frame['ms_quartiles'].str[1],
     product_fraction=lambda frame: frame['fraction_of_product'],
@@ -57,7 +60,7 @@ def write(measured: pathlib.Path, commit: str) -> None:
     versions=' '.join(f'{name}={bench["versions"][name]}' for name in shown),
     commit=commit,
   )
-  others = table[table['experiment'] != 'steps']
+  others = table[table['experiment'] != name]
   joined = pd.concat([others, rows]).reindex(columns=table.columns)
   csv_table.write(joined.map(_rounded).astype(types), TABLE)
   storage.write_text(PAGE, markdown.markdown(tables.sections(TABLE)))

@@ -1,5 +1,6 @@
 """The PyTorch models compute what ours compute from the same variables."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ from launch.bench import running
 
 torch = pytest.importorskip('torch')
 baseline: Any = pytest.importorskip('launch.bench.pytorch_baseline')
+models: Any = pytest.importorskip('launch.bench.pytorch_models')
 
 _SIGNAL = jnp.asarray(
   np.random.default_rng(0).standard_normal((5, config.Windowing.samples, config.CHANNELS), np.float32)
@@ -51,30 +53,46 @@ def _with_ours(model: Any, ours: variables.Variables) -> Any:
   if 'mask_token' not in theirs:  # a classifier does not use it
     ours_by_name.pop('mask_token', None)
   assert set(ours_by_name) == theirs
+  shapes = {name: leaf.shape for name, leaf in model.state_dict().items()}
   state = {
-    name: torch.tensor(value.T if path.endswith('/kernel') else value)
+    name: torch.tensor(_weight(value, shapes[name]) if path.endswith('/kernel') else value)
     for name, (path, value) in ours_by_name.items()
   }
   model.load_state_dict(state, strict=False)
   return model.eval()
 
 
-def test_the_classifier_computes_our_logits(tiny, drawn):
-  model = Classifier(tiny, running.CLASSES)
-  ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL)))
-  theirs = _with_ours(baseline.Classifier(tiny), ours)
+def _weight(kernel, shape):
+  """A weight [o, i], or that of a convolution, [o, channels, 1, size]."""
+  if len(shape) == 2:
+    return kernel.T
+  outputs, channels, _, size = shape
+  return kernel.reshape(size, channels, outputs).transpose(2, 1, 0)[:, :, None]
+
+
+@pytest.fixture(params=['embedding', 'stem'])
+def model(request, tiny):
+  if request.param == 'embedding':
+    return tiny
+  return dataclasses.replace(tiny, stem=(8, 8, 16, 16, 16), invariant_features=False, pooling='statistics')
+
+
+def test_the_classifier_computes_our_logits(model, drawn):
+  our_model = Classifier(model, running.CLASSES)
+  ours = drawn(lambda key: variables.flatten(our_model.init(key, _SIGNAL)))
+  theirs = _with_ours(models.Classifier(model), ours)
   with torch.inference_mode():
     logits = theirs(torch.tensor(np.asarray(_SIGNAL))).numpy()
-  np.testing.assert_allclose(logits, model.apply(variables.nest(ours), _SIGNAL), rtol=1e-4, atol=1e-4)
+  np.testing.assert_allclose(logits, our_model.apply(variables.nest(ours), _SIGNAL), rtol=1e-4, atol=1e-4)
 
 
-def test_the_autoencoder_computes_our_error(tiny, drawn):
-  visible, mask = draw_mask(jax.random.key(3), len(_SIGNAL), tiny.tokens, tiny.hidden)
-  model = Autoencoder(tiny)
-  ours = drawn(lambda key: variables.flatten(model.init(key, _SIGNAL, visible)))
-  theirs = _with_ours(baseline.Autoencoder(tiny), ours)
-  reconstructed: Any = model.apply(variables.nest(ours), _SIGNAL, visible)
-  expected = reconstruction_error(reconstructed, reconstruction_target(_SIGNAL, tiny), mask).mean()
+def test_the_autoencoder_computes_our_error(model, drawn):
+  visible, mask = draw_mask(jax.random.key(3), len(_SIGNAL), model.tokens, model.hidden)
+  our_model = Autoencoder(model)
+  ours = drawn(lambda key: variables.flatten(our_model.init(key, _SIGNAL, visible)))
+  theirs = _with_ours(models.Autoencoder(model), ours)
+  reconstructed: Any = our_model.apply(variables.nest(ours), _SIGNAL, visible)
+  expected = reconstruction_error(reconstructed, reconstruction_target(_SIGNAL, model), mask).mean()
   with torch.inference_mode():
     error = theirs.error(torch.tensor(np.asarray(_SIGNAL)), torch.tensor(np.asarray(visible)).long())
   assert float(error) == pytest.approx(float(expected), rel=1e-5)
@@ -82,7 +100,7 @@ def test_the_autoencoder_computes_our_error(tiny, drawn):
 
 def test_the_autoencoder_draws_masks_and_has_gradients(tiny):
   torch.manual_seed(0)
-  model = baseline.Autoencoder(tiny)
+  model = models.Autoencoder(tiny)
   errors = [model(torch.tensor(np.asarray(_SIGNAL))) for _ in range(2)]
   assert float(errors[0].detach()) != float(errors[1].detach())
   errors[0].backward()
@@ -139,18 +157,24 @@ def test_models_and_batches_that_pytorch_lacks_are_errors(tiny, monkeypatch):
   two_streams = config.Experiment.paper()
   with pytest.raises(UserError, match='--model_streams=1'):
     baseline.variants(two_streams, 'full', 4, 1)
-  with pytest.raises(UserError, match=r'no stem .* --model_stem= --normalize=train --model_pooling=mean'):
-    baseline.variants(config.Experiment(), 'inference', 4, 1)
-  warped = config.Training(time_warp_std=0.1)
-  with pytest.raises(UserError, match='--finetune_time_warp_std=0'):
-    baseline.variants(
-      config.Experiment(protocol=config.Protocol(), model=tiny, finetune=warped), 'lora', 4, 1
-    )
+  with pytest.raises(UserError, match='--nomodel_window_statistics'):
+    baseline.variants(config.Experiment(model=config.Model(window_statistics=True)), 'inference', 4, 1)
   monkeypatch.setattr(running, 'EPOCH_WINDOWS', 9)
   with pytest.raises(UserError, match='batch 4'):
     baseline.variants(
       config.Experiment(protocol=config.Protocol(), model=tiny, finetune=config.Training()), 'epoch', 4, 1
     )
+
+
+def test_augmentations_change_pace_and_strength_of_movements_and_leave_gravity():
+  torch.manual_seed(0)
+  time = torch.arange(128) / 50
+  wave = torch.sin(2 * torch.pi * time)[None, :, None].expand(50, -1, 6)
+  scaled = baseline._scale_amplitude(wave + 1, 0.2)
+  torch.testing.assert_close(scaled[..., :3].mean(dim=1), (wave + 1)[..., :3].mean(dim=1))
+  factors = scaled[..., 3:] / (wave + 1)[..., 3:]
+  torch.testing.assert_close(factors, factors[:, :1, :1].expand_as(factors))
+  torch.testing.assert_close(baseline._warp_time(wave, 0.0), wave, atol=1e-5, rtol=0)
 
 
 def test_rotation_keeps_angles_and_has_the_standard_deviation():

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -13,9 +14,9 @@ from har_jax.train.step import compiled_predict
 from har_jax.variables import Variables
 
 # Rounded up to a multiple of the devices. Each size compiles a program, so they are few: the smallest that
-# holds all windows, or the largest.
+# holds all windows, or the largest. On a CPU the first one, which is no slower for many windows.
 BATCH_SIZES = (64, 256)
-ONE_SIZE = BATCH_SIZES[:1]  # one program for all; on a CPU no slower for many windows
+ONE_SIZE = BATCH_SIZES[:1]  # one program for all, on any device
 
 
 def evaluate(objective: Objective, variables: Variables, windows: Batch) -> dict[str, float]:
@@ -34,9 +35,11 @@ def predict(
   """Predictions in the order of the windows. Every process returns all of them.
 
   Test-time augmentation: averages the predictions over `tta_shifts` circular shifts by fractions of a patch.
-  sizes: the batch sizes to choose from, in place of BATCH_SIZES. Predictions depend on them by rounding.
+  sizes: the batch sizes to choose from, by default those for the device. Predictions depend on them by
+  rounding.
   """
-  sizes, count = sizes or BATCH_SIZES, len(windows['signal'])
+  sizes = sizes or (BATCH_SIZES[:1] if jax.default_backend() == 'cpu' else BATCH_SIZES)
+  count = len(windows['signal'])
   if tta_shifts > 1:
     shifts = [round(i * objective.model.patch_size / tta_shifts) for i in range(tta_shifts)]
     parts, most = [], BATCH_SIZES[-1]

@@ -11,9 +11,7 @@ from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
-COMMON = (
-  'recording adapter labels out unknown_below refusal_rate mean_bout_s columns frame time_zone overwrite'
-)
+COMMON = 'recording adapter labels out unknown_below mean_bout_s columns frame time_zone overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)

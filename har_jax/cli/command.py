@@ -7,6 +7,7 @@ import functools
 import io
 import json
 import os
+import re
 import sys
 import types
 import typing
@@ -20,6 +21,11 @@ from har_jax.cli import compiled_programs, flagfiles
 from har_jax.errors import Stopped, UserError, advice
 
 _AUTO_DTYPE = 'auto'
+# Options of recordings that sentences name as Python does.
+_OPTION = re.compile(
+  r'(?<![\w-])(frame(?==)|(?<=with )columns\b|activities(?= (?:are|name) )'
+  r'|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz|unknown_below|mean_bout_s|not_worn_min)\b)'
+)
 # Defaults of hyperparameters that follow from something else.
 _FOLLOWING = {
   'dtype': _AUTO_DTYPE,
@@ -136,7 +142,8 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
     _check_out(module.FLAGS)
     _main(module)
   except (flags.Error, UserError) as error:
-    return _fail(f'error: {error}', 1)
+    is_of_recording = 'frame' in module.FLAGS
+    return _fail(f'error: {with_dashes(str(error)) if is_of_recording else error}', 1)
   except OSError as error:
     if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
@@ -152,6 +159,11 @@ def run(module: types.ModuleType, arguments: Sequence[str]) -> int:
   except KeyboardInterrupt:
     return _fail('interrupted; run the same command again to continue', 130)
   return 0
+
+
+def with_dashes(sentence: str) -> str:
+  """The sentence with flags of a recording as the command line has them; it names them as Python does."""
+  return _OPTION.sub(r'--\g<0>', sentence)
 
 
 def _main(module: types.ModuleType) -> None:

@@ -1,6 +1,5 @@
 """Flags that say how to read a user's own recording."""
 
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,11 +8,6 @@ from absl import flags
 
 from har_jax.cli import command
 from har_jax.errors import UserError
-
-# Options that sentences name as Python does.
-_OPTION = re.compile(
-  r'(?<![\w-])(frame(?==)|(?<=with )columns\b|(?:acc_unit|gyro_unit|time_unit|time_zone|rate_hz)\b)'
-)
 
 
 def define_recording(values: flags.FlagValues) -> Callable[[], tuple[str, dict[str, Any]]]:
@@ -71,7 +65,7 @@ class Printer:
     self._has_title = False
 
   def __call__(self, kind: str, sentence: str) -> None:
-    sentence = _OPTION.sub(r'--\g<0>', sentence)
+    sentence = command.with_dashes(sentence)
     if kind == 'warning':
       print(f'warning: {sentence}', file=sys.stderr, flush=True)
       return

@@ -53,7 +53,7 @@ _IS_ELSEWHERE = (
   'Gravity points elsewhere than in the training windows, so answers may be wrong: the device is worn '
   'otherwise or upside down, or axes are swapped.'
 )
-_IS_UNDECIDED = (
+IS_UNDECIDED = (
   'Gravity does not show whether the signs of acceleration are right: the model was trained on devices worn '
   'in many ways. If answers look wrong, try frame=flip.'
 )
@@ -223,7 +223,7 @@ def _check_axes(
     best = frames.derive_frame(gravity.best(mirrored=False))
     finding.warnings.append(f'{_IS_ELSEWHERE} frame={best.after(finding.frame)} fits best.')
   elif gravity.is_undecided:
-    finding.notes.append(_IS_UNDECIDED)
+    finding.notes.append(IS_UNDECIDED)
 
 
 def _warn_of_factor(finding: Finding, factor: float | None) -> None:

@@ -64,6 +64,16 @@ def steady_length(acc: Float[np.ndarray, 'n 3']) -> float:
   return float(np.median(np.linalg.norm(means, axis=1)))
 
 
+def seem_swapped(acc: Float[np.ndarray, 'n 3'], gyro: Float[np.ndarray, 'm 3']) -> bool:
+  """Returns whether gravity is in the angular velocity, and not in the acceleration."""
+  if len(gyro) < 2:
+    return False
+  has_gravity = _unit_near_gravity(float(np.median(lengths(gyro)))) and _unit_near_gravity(
+    steady_length(gyro)
+  )
+  return bool(has_gravity) and not _unit_near_gravity(steady_length(acc))
+
+
 def acc_unit(acc: Float[np.ndarray, 'n 3'], named: str, requested: str, findings: Findings) -> str:
   """The requested unit, else the one in the column's name, else the one in which gravity is near 9.81.
 

@@ -13,7 +13,7 @@ from har_jax.errors import UserError, shorten
 from har_jax.recordings import clocks, formats, language, sensors, units
 from har_jax.recordings.formats import LABELS_ENDING, Export
 from har_jax.recordings.infer import Findings
-from har_jax.recordings.labels import Labels, place_labels, read_labels
+from har_jax.recordings.labels import Labels, place_labels
 from har_jax.recordings.rows import Options
 from har_jax.recordings.sensors import Track
 from har_jax.recordings.tables import NoRecording
@@ -38,6 +38,7 @@ class Reading:
   `start` is the ISO time of the first file's first sample, or ''. Without a gyroscope its samples are zeros.
   `files` names the file of each recording, `offsets_s` its start, from the file's first sample.
   `time_zone` is the one in which its times are shown, or '': the user's, or the one that the app names.
+  `has_sure_signs`: each export says which way acceleration is positive.
   """
 
   recordings: list[Recording]
@@ -48,6 +49,7 @@ class Reading:
   files: list[str] = dataclasses.field(default_factory=list)
   offsets_s: list[float] = dataclasses.field(default_factory=list)
   time_zone: str = ''
+  has_sure_signs: bool = False
 
   @property
   def seconds(self) -> float:
@@ -104,7 +106,7 @@ def read(
     time_zone,
   )
   label_source = pathlib.Path(labels) if isinstance(labels, str | os.PathLike) else labels
-  shared = None if label_source is None else read_labels(formats.open_labels(label_source))
+  shared = None if label_source is None else formats.read_labels(label_source)
   if isinstance(source, str | os.PathLike):
     ignored = label_source.resolve() if isinstance(label_source, pathlib.Path) else None
     exports, warnings = formats.find(pathlib.Path(source), ignored)
@@ -156,7 +158,10 @@ def read(
   notes, warnings = (
     [shorten(text, _SENTENCE) for text in texts] for texts in (reading.notes, reading.warnings)
   )
-  return dataclasses.replace(reading, notes=notes, warnings=warnings, has_gyro=not without_gyro)
+  has_sure_signs = all(export.has_sure_signs for export in exports)
+  return dataclasses.replace(
+    reading, notes=notes, warnings=warnings, has_gyro=not without_gyro, has_sure_signs=has_sure_signs
+  )
 
 
 def _spelled_alike(recordings: Sequence[Recording], warnings: list[str]) -> list[Recording]:
@@ -227,7 +232,7 @@ def _sibling_labels(export: Export) -> Labels | None:
     return None
   folders = [export.folder] if '' in export.tables else [export.folder, export.folder.parent]
   paths = [folder / f'{export.stem or export.name}{LABELS_ENDING}.csv' for folder in folders]
-  return next((read_labels(formats.open_labels(path)) for path in paths if path.is_file()), None)
+  return next((formats.read_labels(path) for path in paths if path.is_file()), None)
 
 
 def length_s(samples: Samples) -> float:

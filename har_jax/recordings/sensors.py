@@ -63,6 +63,13 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
     acc, indices = Samples(acc.time_s[complete], acc.values[complete]), indices[complete]
     if len(acc.time_s) < 2:
       raise UserError(f'{name}: acceleration and gravity do not overlap in time: are they of one recording?')
+  turning = _samples(rows_of['gyro'], 'gyro', main.clock, findings)[0] if 'gyro' in rows_of else None
+  is_named = bool(axes.unit or options.acc_unit)
+  if not (is_named or turning is None) and infer.seem_swapped(acc.values, turning.values):
+    raise UserError(
+      f'{name}: gravity is in the columns of the gyroscope, not in those of the accelerometer: if they are '
+      'swapped, name them with columns, such as ax=<name>, gx=<name>'
+    )
   unit = infer.acc_unit(acc.values, axes.unit, options.acc_unit, findings)
   if axes.is_flipped:
     findings.note(
@@ -72,7 +79,8 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   acc.values[:] *= np.float32((-1.0 if axes.is_flipped else 1.0) * units.ACC[unit])
   acc, possible = _possible(acc, 'acc', findings)
   indices = indices[possible]
-  gyro = _gyro(rows_of['gyro'], acc, main.clock, options, findings) if 'gyro' in rows_of else None
+  named = '' if turning is None else rows_of['gyro'].columns.sensors['gyro'].unit
+  gyro = None if turning is None else _gyro(turning, named, acc, options, findings)
   start_s = min(float(samples.time_s[0]) for samples in (acc, gyro) if samples is not None)
   acc = Samples(acc.time_s - start_s, acc.values)
   gyro = None if gyro is None else Samples(gyro.time_s - start_s, gyro.values)
@@ -81,8 +89,9 @@ def load(name: str, tables: Mapping[str, Table], options: Options, findings: Fin
   return Track(acc, gyro, clock, labels, main.activities)
 
 
-def _gyro(rows: Rows, acc: Samples, clock: Clock, options: Options, findings: Findings) -> Samples | None:
-  gyro, _ = _samples(rows, 'gyro', clock, findings)
+def _gyro(
+  gyro: Samples, named_unit: str, acc: Samples, options: Options, findings: Findings
+) -> Samples | None:
   if len(gyro.time_s) < 2:
     findings.note('The columns of the gyroscope are empty.')
     return None
@@ -92,7 +101,7 @@ def _gyro(rows: Rows, acc: Samples, clock: Clock, options: Options, findings: Fi
       'without a gyroscope.'
     )
     return None
-  unit = infer.gyro_unit(acc, gyro, rows.columns.sensors['gyro'].unit, options.gyro_unit, findings)
+  unit = infer.gyro_unit(acc, gyro, named_unit, options.gyro_unit, findings)
   if lag_s := infer.lag_s(acc, gyro):
     when = f'{abs(lag_s):.2g} s {"earlier" if lag_s > 0 else "later"}'
     findings.warn(

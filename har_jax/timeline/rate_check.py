@@ -50,6 +50,8 @@ def check(
     except UserError as error:
       raise UserError(f'{prefix}{error}') from error
     findings |= {name: finding} if is_apart else dict.fromkeys(signals, finding)
+    if reading.has_sure_signs:  # the app's word is better than what gravity shows
+      finding.notes = [note for note in finding.notes if note != frame_check.IS_UNDECIDED]
     notes += [prefix + note for note in finding.notes]
     doubts += [prefix + warning for warning in finding.warnings]
   if is_apart:

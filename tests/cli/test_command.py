@@ -223,6 +223,14 @@ def test_a_flagfile_of_another_command_names_it(capsys):
   assert capsys.readouterr().err == told + 'finetune_max_steps, finetune_num_evals\n'
 
 
+def test_sentences_name_flags_with_their_dashes():
+  sentence = 'rate_hz is 3: give it with columns, --time_unit=s or frame=flip; unknown_below is a_rate_hz'
+  expected = (
+    '--rate_hz is 3: give it with --columns, --time_unit=s or --frame=flip; --unknown_below is a_rate_hz'
+  )
+  assert command.with_dashes(sentence) == expected
+
+
 @pytest.mark.parametrize(
   ('argument', 'named'),
   [

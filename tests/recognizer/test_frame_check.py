@@ -198,6 +198,16 @@ def test_one_of_two_files_of_the_opposite_sign_is_named():
     assert sum('opposite to that of the other files' in doubt for doubt in checked.warnings) == doubts
 
 
+def test_where_the_app_says_its_signs_nothing_is_said_to_be_unknown(monkeypatch):
+  notes = ['one', frame_check.IS_UNDECIDED]
+  monkeypatch.setattr(frame_check, 'check', lambda *_: frame_check.Finding(notes=list(notes)))
+  time_s, samples = np.arange(SIGNALS.shape[0] * SIGNALS.shape[1]) / 50, SIGNALS.reshape(-1, 6)
+  part = Recording('me', '', Samples(time_s, samples[:, :3]), Samples(time_s, samples[:, 3:]), ())
+  for is_sure in (False, True):
+    reading = Reading([part], [], [], '', True, has_sure_signs=is_sure)
+    assert rate_check.check(None, reading, 'auto', DEFAULT_WINDOWING)[0].notes == notes[: 2 - is_sure]
+
+
 def test_a_card_without_a_summary_still_checks_units_and_gravity():
   assert frame_check.check(None, SIGNALS / G, 'auto', 50).acc_factor == pytest.approx(9.80665)
   with pytest.raises(UserError, match='lacks gravity'):

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import user_files
 import worn_device
 
 from har_jax import recordings
 from har_jax.config import DEFAULT_WINDOWING
+from har_jax.errors import UserError
 from har_jax.recordings import infer, language
 from har_jax.signal import recording
 from har_jax.signal.recording import Recording, Samples, Span
@@ -211,3 +213,12 @@ def test_a_late_gyroscope_is_warned_of_with_its_delay(late_s):
   assert infer.lag_s(acc, gyro) == 0
   assert infer.lag_s(acc, Samples(time_s, -gyro.values)) == 0
   assert infer.lag_s(acc, Samples(time_s + late_s, gyro.values)) == late_s
+
+
+def test_gravity_in_the_columns_of_the_gyroscope_is_named(tmp_path):
+  time_s, acc, gyro = user_files.signal()
+  path = user_files.written(tmp_path, user_files.frame(time_s, gyro, acc))
+  with pytest.raises(UserError, match='gravity is in the columns of the gyroscope'):
+    recordings.read(path)
+  swapped = dict(zip(user_files.AXES, [*user_files.GYRO, *user_files.ACC], strict=True))
+  np.testing.assert_allclose(recordings.read(path, columns=swapped).recordings[0].acc.values, acc, atol=1e-5)

@@ -122,6 +122,7 @@ def test_the_watch_of_sensor_logger_is_read_alone_with_the_sign_of_its_folder(tm
   reading = recordings.read(export_base.folder_of(tmp_path / 'walk', files))
   assert any('WristMotion.csv is of the watch' in note for note in reading.notes)
   alone = recordings.read(tmp_path / 'walk' / 'WristMotion.csv')
+  assert not any('to read it' in note for note in alone.notes)
   np.testing.assert_allclose(alone.recordings[0].acc.values, ONE.acc, atol=2e-5)
 
 

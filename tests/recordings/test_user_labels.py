@@ -289,3 +289,10 @@ def test_labels_of_a_folder_use_the_clock_if_they_name_no_recording(tmp_path):
   _recording(folder, name='a.csv')
   with pytest.raises(UserError, match='add a column `recording`'):
     recordings.read(folder, labels=path)
+
+
+def test_annotations_of_sensor_logger_label_a_recording_of_another_app(tmp_path):
+  rows = (f'{EPOCH_S + at}000000000,{at},{word},' for at, word in ((2, 'walk'), (12, ''), (40, 'sit')))
+  path = _put(tmp_path, '\n'.join(['time,seconds_elapsed,text,millisecond_press_duration', *rows, '']))
+  reading = recordings.read(_recording(tmp_path, _moments(TIME_S)), labels=path)
+  assert user_files.find_spans(reading.recordings[0]) == [(2, 12, 'walk'), (40, 60, 'sit')]

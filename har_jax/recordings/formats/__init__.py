@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from har_jax.errors import UserError, shorten
 from har_jax.recordings import files as user_files
-from har_jax.recordings import language, opening, tables
+from har_jax.recordings import labels, language, opening, tables
 from har_jax.recordings.files import File, Files
 from har_jax.recordings.formats import (
   actigraph,
@@ -21,13 +21,14 @@ from har_jax.recordings.formats import (
   sensor_logger,
 )
 from har_jax.recordings.formats.export import Export, Format
+from har_jax.recordings.labels import Labels
 from har_jax.recordings.opening import is_table, open_table
 from har_jax.recordings.tables import NoRecording, Table, printable
 
 if TYPE_CHECKING:
   import pandas as pd
 
-__all__ = ['FORMATS', 'Export', 'find', 'find_in_frame', 'is_recording', 'nearest', 'open_labels']
+__all__ = ['FORMATS', 'Export', 'find', 'find_in_frame', 'is_recording', 'nearest', 'read_labels']
 
 LABELS_ENDING = '.labels'
 # phyphox comes before formats of single tables, as its workbooks have several sheets.
@@ -56,7 +57,7 @@ def is_recording(file: File) -> bool:
   return file.suffix in _SUFFIXES and not file.stem.lower().endswith(LABELS_ENDING)
 
 
-def open_labels(path: 'pathlib.Path | pd.DataFrame') -> Table:
+def _open_labels(path: 'pathlib.Path | pd.DataFrame') -> Table:
   """A file of labels, or a DataFrame, as a table. Raises UserError: no such file, or no table."""
   if not isinstance(path, pathlib.Path):
     return tables.make_table(pathlib.Path('labels'), path)
@@ -66,6 +67,15 @@ def open_labels(path: 'pathlib.Path | pd.DataFrame') -> Table:
   if not is_table(file):
     raise UserError(f'{path} is none of {", ".join(opening.SUFFIXES)}: write the labels as CSV')
   return open_table(file)
+
+
+def read_labels(path: 'pathlib.Path | pd.DataFrame') -> Labels:
+  """A file of labels, or a DataFrame: a table, or Sensor Logger's Annotation.csv. Raises UserError."""
+  table = _open_labels(path)
+  annotated = None
+  if isinstance(path, pathlib.Path) and set(table.names) >= sensor_logger.ANNOTATION_COLUMNS:
+    annotated = sensor_logger.read_annotations(user_files.make_file(path))
+  return labels.read_labels(table) if annotated is None else annotated
 
 
 def find(path: pathlib.Path, ignored: pathlib.Path | None = None) -> tuple[list[Export], list[str]]:

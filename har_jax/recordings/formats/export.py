@@ -23,6 +23,7 @@ class Export:
   time_zone: str = ''
   notes: tuple[str, ...] = ()
   warnings: tuple[str, ...] = ()
+  has_sure_signs: bool = False  # the export says which way acceleration is positive
   stem: str = ''  # of <stem>.labels.csv, if that is not its name
 
   @property

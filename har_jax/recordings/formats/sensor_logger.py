@@ -23,6 +23,7 @@ _LINEAR = 'accelerometer'
 _WRIST = 'wristmotion'
 _KNOWN = (*_ACC, *_GYRO, 'gravity', _WRIST)
 _MAX_JSON = 2 << 30
+ANNOTATION_COLUMNS = frozenset(('time', 'seconds_elapsed', 'text'))
 
 
 def find(files: Files) -> list[Export]:
@@ -81,16 +82,15 @@ def _export(
     standard = 'with' if is_standard else 'without'
     notes.append(f'{APP} on {metadata["platform"]}, {standard} standardized frames: its signs are {signs}.')
   sensors = _sensors(tables, is_flipped, path)
-  unused = [
-    table.path.name for stem, table in tables.items() if stem == _WRIST and table not in sensors.values()
-  ]
-  notes += [f'{file} is of the watch: give that file to read it.' for file in unused]
+  if _WRIST in tables and '' not in sensors:
+    notes.append(f'{tables[_WRIST].path.name} is of the watch: give that file alone to read it.')
   return Export(
     name,
     sensors,
     APP,
     labels=_labels(annotations, path),
     time_zone=metadata.get('recording timezone', ''),
+    has_sure_signs=bool(metadata.get('platform')),
     notes=tuple(notes),
     warnings=tuple(warnings),
   )
@@ -133,6 +133,11 @@ def _wrist(table: Table, is_flipped: bool) -> Table:
   if gyro is not None:
     axes['gyro'] = Axes(gyro, 'rad/s')
   return dataclasses.replace(table, axes=axes, time=table.index('time'))
+
+
+def read_annotations(file: File) -> Labels | None:
+  """The labels in the app's Annotation.csv, for a recording of another app; None if it has no text."""
+  return _labels(rows(file), file.path.parent)
 
 
 def _labels(annotations: list[dict[str, str]], path: Any) -> Labels | None:

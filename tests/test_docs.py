@@ -297,6 +297,7 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script, page):
     'sets',
     'steps',
     'time_and_memory',
+    'two_devices',
     'unseen',
   ],
 )

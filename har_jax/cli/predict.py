@@ -11,13 +11,22 @@ from har_jax.cli import command, outputs, recording
 from har_jax.cli.command import HELP
 
 POSITIONAL = ('recording',)
-COMMON = 'recording adapter labels out unknown_below mean_bout_s columns frame time_zone overwrite'
+COMMON = 'recording adapter labels activities second out unknown_below columns frame overwrite'
 FLAGS = command.new_flags(with_json=True)
 _define = command.definer(FLAGS)
 _read = recording.define_recording(FLAGS)
 _load = outputs.define_recognizer(FLAGS)
 _LABELS = _define(
   'labels', None, f'{HELP["labels"]} (default: no score; labels never change the predictions)'
+)
+_ACTIVITIES = _define(
+  'activities',
+  [],
+  'activities that answers may have, such as walking,running,still=sitting+standing: the last two count as '
+  'one (default: all)',
+)
+_SECOND = _define(
+  'second', None, 'recording of another device that the same person wore: both are answered together'
 )
 _OUT = _define(
   'out', 'timeline', 'folder or bucket for windows.csv, bouts.csv, summary.json and timeline.svg'
@@ -61,6 +70,8 @@ def main() -> dict[str, object]:
     source,
     adapter,
     labels=_LABELS.value,
+    activities=_ACTIVITIES.value,
+    second=_SECOND.value,
     base=FLAGS['base'].value,
     unknown_below=_UNKNOWN_BELOW.value,
     refusal_rate=_REFUSAL_RATE.value,

@@ -11,9 +11,10 @@ from har_jax.continual import routing
 from har_jax.errors import UserError, shorten
 from har_jax.recognizer import unknown_activities
 from har_jax.recognizer.recognizer import Recognizer
-from har_jax.recordings import ReadingOptions, Source
+from har_jax.recordings import Reading, ReadingOptions, Source
 from har_jax.signal.recording import Recording
-from har_jax.timeline import rate_check, scoring
+from har_jax.timeline import activities as levels
+from har_jax.timeline import devices, rate_check, scoring
 from har_jax.timeline.adaptation import Adapted
 from har_jax.timeline.answers import Answers, make_answers
 from har_jax.timeline.bouts import Rules, find_bouts
@@ -29,6 +30,8 @@ def recognize(
   adapter: Adapter | None = None,
   *,
   labels: 'Source | None' = None,
+  activities: Sequence[str] = (),
+  second: 'Source | None' = None,
   base: str | os.PathLike[str] | None = None,
   unknown_below: float | int = 0.0,
   refusal_rate: float | int = 0.0,
@@ -52,6 +55,12 @@ def recognize(
     base, which recognizes common activities.
   labels : str, path-like or DataFrame, default None
     Table of start, end and activity, to score the answers with. It never changes them.
+  activities : sequence of str, default all
+    Activities that answers may have. `still=sitting+standing` are several as one. Stairs are one activity,
+    or both directions, as they are named here.
+  second : str, path-like or DataFrame, default None
+    What another device recorded that the same person wore at the same time. Both are aligned by their clocks
+    and by movement, and answered together, on the times of the first.
   base : str or path-like, default None
     Folder of the adapter's base, if it was saved elsewhere.
   unknown_below, refusal_rate, mean_bout_s, not_worn_min : float
@@ -102,13 +111,26 @@ def recognize(
     notices.warn([sentence])
     refusal_rate = 0.0
   predictions = predict(recognizer, reading, refusal_rate=refusal_rate, progress=progress)
+  together = None
+  if second is not None:
+    other = _read_second(recognizer, second, frame, options)
+    offset_s, sentence = devices.find_offset(reading, other)
+    predictions, count = devices.combine(
+      predictions, predict(recognizer, other, progress=progress), (reading, other), offset_s
+    )
+    together = {'files': other.files[:1], 'offset_s': round(offset_s, 2), 'windows': count}
+    reading.notes.append(f'{sentence} {count} of {len(predictions.start_s)} windows are answered by both.')
+    notices.note(reading.notes[-1:])
+    reading.warnings.extend(other.warnings)
+    notices.warn(other.warnings)
+  predictions = levels.select(predictions, activities)
   notices.warn(predictions.warnings)
   reading.warnings.extend(predictions.warnings)
   scored = None
   if labels is not None:
     notices.warn(_unknown_labels(predictions, labeled))
     scored = scoring.score(predictions, labeled, unknown_below=rules.unknown_below)
-  return make_answers(
+  answers = make_answers(
     predictions,
     find_bouts(predictions, rules),
     rules,
@@ -118,6 +140,21 @@ def recognize(
     [{'file': name, **finding.to_json()} for name, finding in findings.items()],
     notices.warnings,
   )
+  if together is not None:
+    answers.summary['second_device'] = together
+  return answers
+
+
+def _read_second(recognizer: Recognizer, second: Source, frame: str, options: ReadingOptions) -> Reading:
+  """The second device's recording, checked as the first; its warnings say that they are of it."""
+  reading, _ = rate_check.check(
+    recognizer.signals, recordings.read(second, **options), frame, recognizer.windowing
+  )
+  reading = dataclasses.replace(
+    reading, recordings=[dataclasses.replace(part, spans=()) for part in reading.recordings]
+  )
+  doubts = reading.warnings + recordings.check(reading, recognizer.windowing)
+  return dataclasses.replace(reading, warnings=[f'Second device: {doubt}' for doubt in doubts])
 
 
 def _unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from har_jax.config import Windowing
 from har_jax.errors import UserError
-from har_jax.recordings import language
 from har_jax.signal.recording import Recording
+from har_jax.timeline import activities
 from har_jax.timeline.bouts import UNKNOWN
 from har_jax.timeline.predictions import Predictions
 from har_jax.train import metrics
@@ -33,7 +33,8 @@ class Score:
 def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_below: float = 0.0) -> Score:
   """Scores the windows that lie inside one labeled span; single windows, not bouts.
 
-  `labeled` are the recordings of the predictions, with their spans.
+  `labeled` are the recordings of the predictions, with their spans. Stairs have the level of the labels: one
+  class, or both directions.
   Raises UserError if no window lies inside a span.
   """
   labels = [
@@ -43,23 +44,29 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   is_labeled = np.array([label is not None for label in labels])
   if not is_labeled.any():
     raise UserError('no window lies within a labeled span: are the labels of this recording?')
-  spelled = {language.normalize(name): name for name in predictions.classes}
-  true = np.array([spelled.get(language.normalize(label), label) for label in labels if label is not None])
-  probabilities = predictions.probabilities[is_labeled]
-  predicted = np.array(predictions.classes)[probabilities.argmax(axis=1)]
-  predicted = np.where(predictions.is_unknown(unknown_below)[is_labeled], UNKNOWN, predicted)
+  level, classes = activities.at_level(predictions.probabilities, predictions.classes, _labels(labeled))
+  true = np.array([activities.find_class(label, classes) or label for label in labels if label is not None])
+  predicted = np.array(classes)[level.argmax(axis=1)]
+  is_unknown = dataclasses.replace(predictions, probabilities=level, sets=None).is_unknown(unknown_below)
+  predicted = np.where(is_unknown, UNKNOWN, predicted)[is_labeled]
   names, codes = np.unique([true, predicted], return_inverse=True)
   true_codes, predicted_codes = codes.reshape(2, -1)
-  measured = metrics.measure(true_codes, predicted_codes, len(names))
-  macro_f1 = metrics.labeled_macro_f1(measured.confusion)
-  return Score(len(true), macro_f1, measured.accuracy, tuple(names.tolist()), measured.confusion)
+  # scikit-learn warns of a matrix of one class.
+  measured = metrics.measure(true_codes, predicted_codes, max(len(names), 2))
+  confusion = [row[: len(names)] for row in measured.confusion[: len(names)]]
+  macro_f1 = metrics.labeled_macro_f1(confusion)
+  return Score(len(true), macro_f1, measured.accuracy, tuple(names.tolist()), confusion)
 
 
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
-  """Labels that are no class, whatever their spelling: their windows cannot be right."""
-  classes = {language.normalize(name) for name in predictions.classes}
-  labels = {span.activity for recording in labeled for span in recording.spans}
-  return sorted(label for label in labels if language.normalize(label) not in classes)
+  """Labels that are no class, in whatever spelling or language: their windows cannot be right."""
+  labels = _labels(labeled)
+  _, classes = activities.at_level(predictions.probabilities[:0], predictions.classes, labels)
+  return [label for label in labels if activities.find_class(label, classes) is None]
+
+
+def _labels(labeled: Sequence[Recording]) -> list[str]:
+  return sorted({span.activity for recording in labeled for span in recording.spans})
 
 
 def label_at(recording: Recording, start_s: float, windowing: Windowing) -> str | None:

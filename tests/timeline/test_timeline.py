@@ -22,6 +22,7 @@ from har_jax.timeline import (
   warnings_for,
 )
 from har_jax.timeline import picture as pictures
+from har_jax.timeline.activities import select
 from har_jax.timeline.clock import Clock, cut_at_midnight
 from har_jax.timeline.picture import Picture
 
@@ -290,6 +291,69 @@ def test_labels_may_be_spelled_otherwise_but_must_be_classes():
   predictions, labeled = _predictions([0, 1, 1, 1]), _labeled((0.0, 2.6, 'RUN'), (2.6, 9.0, 'jog'))
   assert score(predictions, labeled).confusion == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
   assert unknown_labels(predictions, labeled) == ['jog']
+
+
+def test_labels_may_be_in_another_language():
+  predictions = _predictions([0, 1, 1], classes=('walking', 'sitting'))
+  labeled = _labeled((0.0, 2.6, 'Gehen'), (1.28, 9.0, 'assise'))
+  assert not unknown_labels(predictions, labeled)
+  assert score(predictions, labeled).names == ('sitting', 'walking')
+  assert score(predictions, labeled).accuracy == 1
+
+
+_STAIRS = ('walking', 'upstairs', 'downstairs', 'stairs')
+
+
+@pytest.mark.parametrize(
+  ('labels', 'names', 'right'),
+  [
+    (('stairs', 'stairs'), ('stairs',), 4),  # one class
+    (
+      ('upstairs', 'downstairs'),
+      ('downstairs', 'upstairs'),
+      4,
+    ),  # stairs are up if that is likelier than down
+    (('treppab', 'treppauf'), ('downstairs', 'upstairs'), 0),
+    (('upstairs', 'stairs'), ('stairs',), 4),  # labels of both levels
+  ],
+)
+def test_stairs_are_scored_at_the_level_of_the_labels(labels, names, right: int):
+  predictions = _predictions([1, 2, 3, 3], confidence=0.6, classes=_STAIRS)
+  predictions.probabilities[2:, 1] += 0.1
+  first, second = labels
+  labeled = _labeled((0.0, 2.6, first), (1.28, 3.9, second), (2.56, 9.0, first))
+  scored = score(predictions, labeled)
+  assert (set(scored.names), scored.accuracy) == (set(names), right / 4)
+  assert not unknown_labels(predictions, labeled)
+
+
+def test_a_model_of_stairs_alone_is_scored_by_labels_of_directions():
+  predictions = _predictions([1, 1], classes=('walking', 'stairs'))
+  assert score(predictions, _labeled((0.0, 9.0, 'upstairs'))).accuracy == 1
+
+
+def test_answers_are_restricted_and_merged():
+  predictions = _predictions([3, 1, 0], confidence=0.4, classes=_STAIRS)
+  chosen = select(predictions, ['stairs', 'gehen'])
+  assert chosen.classes == ('stairs', 'gehen')
+  assert chosen.probabilities == pytest.approx(np.array([[0.8, 0.2], [0.8, 0.2], [0.6, 0.4]]))
+  merged = select(
+    dataclasses.replace(predictions, sets=predictions.probabilities > 0.3), ['on foot=walking+stairs']
+  )
+  assert (merged.classes, merged.probabilities.tolist()) == (('on foot',), [[1], [1], [1]])
+  assert merged.sets is not None
+  assert merged.sets.all()
+  directions = select(predictions, ['upstairs', 'downstairs'])
+  assert directions.probabilities[:2] == pytest.approx(np.array([[0.5, 0.5], [2 / 3, 1 / 3]]))
+  assert select(predictions, []) is predictions
+
+
+@pytest.mark.parametrize(
+  'activities', [['swimming'], ['walking', 'walking'], ['a=walking', 'walking'], ['=walking']]
+)
+def test_activities_that_are_no_class_or_named_twice_are_errors(activities: list[str]):
+  with pytest.raises(UserError, match=r'activities (name|are)'):
+    select(_predictions([0], classes=_STAIRS), activities)
 
 
 def test_labels_of_another_recording_are_an_error():

@@ -1,0 +1,129 @@
+"""Measure what a second device adds, and how two are best answered together.
+
+python docs/studies/two_devices.py --windows=<folder of prepared windows>
+python docs/studies/two_devices.py --nomeasure
+
+People of two archives wear two devices at once. Extremely randomized trees on window statistics are fitted to
+each place, and tested on other people. The command fills results/two_devices.csv and
+docs/results/two_devices.md. Takes some minutes.
+"""
+
+import json
+import pathlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from absl import flags
+
+from har_jax.cli import command
+from har_jax.report import csv_table, markdown
+from har_jax.signal.statistics import window_statistics
+from har_jax.train import metrics
+
+FLAGS = flags.FlagValues()
+_WINDOWS = flags.DEFINE_string('windows', None, 'folder of `har-jax prepare`', flag_values=FLAGS)
+_MEASURE = flags.DEFINE_bool('measure', True, 'measure anew, not only fill the page', flag_values=FLAGS)
+_ROOT = pathlib.Path(__file__).parents[2]
+TABLE, PAGE = _ROOT / 'results' / 'two_devices.csv', _ROOT / 'docs' / 'results' / 'two_devices.md'
+_PAIRS = (
+  ('sp_sw_har', 'pocket', 'wrist'),
+  ('dsads', 'right_leg', 'right_arm'),
+  ('dsads', 'right_leg', 'left_arm'),
+  ('dsads', 'torso', 'right_arm'),
+)
+_TREES, _FOLDS, _EVERY = 200, 4, {'sp_sw_har': 1, 'dsads': 3}  # of a recording's windows
+_RULES = {
+  'first alone': lambda first, second: first,
+  'second alone': lambda first, second: second,
+  'the surer one': lambda first, second: np.where(
+    first.max(axis=1, keepdims=True) >= second.max(axis=1, keepdims=True), first, second
+  ),
+  'mean of probabilities': lambda first, second: (first + second) / 2,
+  'mean of log-probabilities': lambda first, second: np.log(first) + np.log(second),
+}
+
+
+def main() -> None:
+  if _MEASURE.value:
+    csv_table.write(pd.DataFrame(_rows(pathlib.Path(str(_WINDOWS.value)))), TABLE)
+  PAGE.write_text(filled(PAGE.read_text(encoding='utf-8')), encoding='utf-8')
+
+
+def _rows(folder: pathlib.Path) -> Iterator[dict[str, Any]]:
+  """A row per pair of places, rule and person."""
+  for archive, *places in _PAIRS:
+    features, activity, subject = _pair(folder / archive, places, _EVERY[archive])
+    answers = [_answer(part, activity, subject) for part in features]
+    classes = int(activity.max()) + 1
+    for rule, combine in _RULES.items():
+      predicted = combine(*answers).argmax(axis=1)
+      for person in np.unique(subject).tolist():
+        own = subject == person
+        measured = metrics.measure(activity[own], predicted[own], classes)
+        yield {
+          'archive': archive,
+          'first': places[0],
+          'second': places[1],
+          'answer': rule,
+          'subject': person,
+          'windows': int(own.sum()),
+          'macro_f1': round(metrics.labeled_macro_f1(measured.confusion), 4),
+        }
+
+
+def _pair(
+  folder: pathlib.Path, places: list[str], every: int
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+  """Features of both places, and activity and subject, of windows at the same time."""
+  index = dict(np.load(folder / 'index.npz'))
+  signals = np.load(folder / 'signals.npy', mmap_mode='r')
+  names = json.loads((folder / 'meta.json').read_text())['positions']
+  tables = []
+  for place in places:
+    numbers = np.flatnonzero(index['position'] == names.index(place))
+    # Recordings of both places are in one order, by subject.
+    order = pd.Series(index['recording'][numbers]).rank(method='dense').astype(int) - 1
+    tables.append(
+      pd.DataFrame({'number': numbers, 'recording': order, 'start_s': index['start_s'][numbers].round(1)})
+    )
+  both = tables[0].merge(tables[1], on=['recording', 'start_s'])
+  both = both[
+    (index['subject'][both['number_x']] == index['subject'][both['number_y']])
+    & (index['activity'][both['number_x']] == index['activity'][both['number_y']])
+  ][::every]
+  features = [window_statistics(np.asarray(signals[both[column]]), 50) for column in ('number_x', 'number_y')]
+  return features, index['activity'][both['number_x']].astype(int), index['subject'][both['number_x']]
+
+
+def _answer(features: np.ndarray, activity: np.ndarray, subject: np.ndarray) -> np.ndarray:
+  """Probabilities by forests that were fitted to other people; none is 0."""
+  from sklearn.ensemble import ExtraTreesClassifier
+  from sklearn.model_selection import GroupKFold
+
+  probabilities = np.full((len(features), int(activity.max()) + 1), 0.0)
+  for train, test in GroupKFold(_FOLDS).split(features, groups=subject):
+    forest = ExtraTreesClassifier(_TREES, random_state=0).fit(features[train], activity[train])
+    probabilities[np.ix_(test, forest.classes_)] = forest.predict_proba(features[test])
+  return (probabilities + 0.5 / _TREES) / (1 + 0.5 / _TREES * probabilities.shape[1])
+
+
+def block() -> str:
+  """Macro-F1 of each pair of places and rule, mean over people."""
+  table = csv_table.read(TABLE)
+  table['devices'] = table['archive'] + ': ' + table['first'] + ' and ' + table['second']
+  means = table.pivot_table(index='devices', columns='answer', values='macro_f1', sort=False)
+  people = table.groupby('devices', sort=False)['subject'].nunique()
+  means = means[list(_RULES)].map('{:.3f}'.format).reset_index()
+  means.insert(1, 'people', people.reindex(means['devices']).to_numpy())
+  return markdown.tabulated(means.astype(str))
+
+
+def filled(page: str) -> str:
+  return markdown.fill(page, 'python docs/studies/two_devices.py', block())
+
+
+if __name__ == '__main__':
+  sys.exit(command.run(sys.modules[__name__], sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""The activities that answers have: restricted, merged, and stairs at the level that names have.
+
+w windows, y classes, a activities.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.errors import UserError, shorten
+from har_jax.recordings import language
+from har_jax.timeline.predictions import Predictions
+
+_STAIRS, _FAMILY = 'stairs', ('stairs', 'upstairs', 'downstairs')
+_TINY = 1e-12
+
+
+def find_class(name: str, classes: Sequence[str]) -> str | None:
+  """The class of this name in any spelling or language; stairs for one direction. None: no such class."""
+  spelled = {language.normalize(label): label for label in reversed(classes)}
+  common = {language.common_name(label): label for label in reversed(classes)}
+  wanted = language.common_name(name)
+  direct = spelled.get(language.normalize(name), common.get(wanted))
+  return common.get(_STAIRS) if direct is None and wanted in _FAMILY else direct
+
+
+def at_level(
+  probabilities: Float[np.ndarray, 'w y'], classes: Sequence[str], names: Sequence[str]
+) -> tuple[Float[np.ndarray, 'w a'], tuple[str, ...]]:
+  """Probabilities and classes in which stairs are one class, or one of each direction, as in the names.
+
+  Stairs of unknown direction are shared between both directions as these are. Names with both levels get one
+  class. Without stairs in the names, all stays as it is.
+  """
+  common = [language.common_name(label) for label in classes]
+  wanted = {language.common_name(name) for name in names}.intersection(_FAMILY)
+  stairs = [number for number, name in enumerate(common) if name == _STAIRS]
+  directions = [number for number, name in enumerate(common) if name in _FAMILY and name != _STAIRS]
+  if not wanted or not directions:
+    return probabilities, tuple(classes)
+  level = np.array(probabilities)
+  names_of_level = list(classes)
+  total = level[:, stairs].sum(axis=1, keepdims=True)
+  if _STAIRS in wanted:
+    first, *dropped = stairs + directions
+    names_of_level[first] = classes[stairs[0]] if stairs else _STAIRS
+    level[:, first] = level[:, stairs + directions].sum(axis=1)
+  else:
+    dropped = stairs
+    level[:, directions] *= 1 + total / np.maximum(level[:, directions].sum(axis=1, keepdims=True), _TINY)
+  columns = [number for number in range(len(classes)) if number not in dropped]
+  return level[:, columns], tuple(names_of_level[number] for number in columns)
+
+
+def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
+  """Predictions of some activities alone: each is a class, or `still=sitting+standing`, several as one.
+
+  Raises UserError for an activity that is no class, and for one that is named twice.
+  """
+  if not activities:
+    return predictions
+  merged = _parse(activities)
+  members = [member for parts in merged.values() for member in parts]
+  probabilities, classes = at_level(predictions.probabilities, predictions.classes, members)
+  columns = {name: [_number(part, classes) for part in parts] for name, parts in merged.items()}
+  numbers = [number for column in columns.values() for number in column]
+  if repeated := sorted({classes[number] for number in numbers if numbers.count(number) > 1}):
+    raise UserError(f'activities name {shorten(", ".join(repeated))} twice: name each once')
+  selected = np.stack([probabilities[:, column].sum(axis=1) for column in columns.values()], axis=1)
+  sets = predictions.sets
+  if sets is not None:
+    level, _ = at_level(sets.astype(np.float32), predictions.classes, members)
+    sets = np.stack([(level[:, column] > 0).any(axis=1) for column in columns.values()], axis=1)
+    sets[np.arange(len(sets)), selected.argmax(axis=1)] = True
+  shares = (selected + _TINY) / (selected + _TINY).sum(axis=1, keepdims=True)
+  return dataclasses.replace(
+    predictions, classes=tuple(columns), probabilities=shares.astype(np.float32), sets=sets
+  )
+
+
+def _parse(activities: Sequence[str]) -> Mapping[str, list[str]]:
+  merged = {}
+  for entry in activities:
+    name, is_merged, parts = entry.partition('=')
+    merged[name.strip()] = [part.strip() for part in parts.split('+')] if is_merged else [name.strip()]
+  if len(merged) < len(activities) or not all(name and all(parts) for name, parts in merged.items()):
+    raise UserError(
+      f'activities are {shorten(", ".join(activities))}; give different names, such as walking, or '
+      'still=sitting+standing for several as one'
+    )
+  return merged
+
+
+def _number(name: str, classes: Sequence[str]) -> int:
+  label = find_class(name, classes)
+  if label is None:
+    raise UserError(f'activities name {shorten(name)!r}, which is no class; these are {", ".join(classes)}')
+  return list(classes).index(label)

@@ -1,0 +1,121 @@
+"""Two devices that one person wears at once: their clocks aligned, their windows answered together.
+
+w windows, t and u half seconds, s shifts.
+"""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from har_jax.errors import UserError
+from har_jax.recordings import Reading
+from har_jax.timeline.clock import Clock
+from har_jax.timeline.predictions import Predictions
+
+_STEP_S = 0.5
+_MOST_OFF_S = 30.0  # two devices' clocks
+_LEAST_PART = 0.5  # of the shorter recording, in which both run
+# Standard deviations of the correlation of what is not of one person, if a movement lasts so many seconds.
+_BY_CHANCE, _LASTS_S = 4.0, 4.0
+_ALONE_S, _CLEARER = 10.0, 0.1  # no shift farther away comes as near
+_TINY = 1e-9
+
+
+def find_offset(first: Reading, second: Reading) -> tuple[float, str]:
+  """Seconds on the first one's clock at which the second one starts, and a sentence on how that was found.
+
+  Both move at the same moments, so that the shift counts at which their movement correlates most: near what
+  the clocks say, or anywhere without clocks.
+  Raises UserError if several files are one device's, or without clocks no shift stands out.
+  """
+  if any(len(set(reading.files)) > 1 for reading in (first, second)):
+    raise UserError('two devices need one file each: give a recording of the second one alone')
+  starts = [Clock.from_reading(reading).start for reading in (first, second)]
+  by_clock_s = None
+  if all(starts) and len({start.tzinfo is None for start in starts if start}) == 1:
+    by_clock_s = (starts[1] - starts[0]).total_seconds()  # type: ignore[operator]  # neither is None
+  shifts_s, fits, deviations = _correlate(_movement(first), _movement(second))
+  near = np.ones(len(fits), bool) if by_clock_s is None else abs(shifts_s - by_clock_s) <= _MOST_OFF_S
+  best = int(np.where(near, fits, -1.0).argmax()) if near.any() else 0
+  others = fits[near & (abs(shifts_s - shifts_s[best]) > _ALONE_S)]
+  is_clear = near.any() and deviations[best] > _BY_CHANCE and fits[best] > others.max(initial=0.0) + _CLEARER
+  if is_clear:
+    offset_s = float(shifts_s[best])
+    clocks = '' if by_clock_s is None else f', {offset_s - by_clock_s:+.1f} s from what the clocks say'
+    return (
+      offset_s,
+      f'The second device starts {offset_s:.1f} s after the first, as their movement shows{clocks}.',
+    )
+  if by_clock_s is None:
+    raise UserError(
+      'the movement of both devices does not show how their times belong together: record them with '
+      'clocks, or for longer, and move'
+    )
+  return by_clock_s, f'The second device starts {by_clock_s:.1f} s after the first, by their clocks alone.'
+
+
+def combine(
+  first: Predictions, second: Predictions, readings: tuple[Reading, Reading], offset_s: float
+) -> tuple[Predictions, int]:
+  """The first one's predictions, where there is one of the second at the same time with it; and their count.
+
+  A window's probabilities are the mean of both devices' log-probabilities, normalized; docs/results has
+  a comparison with other ways. There are no sets: they were calibrated for one device.
+  """
+  from scipy import special
+
+  starts_s, others_s = (
+    np.array(
+      [clock.in_file_s(*place) for place in zip(one.recording.tolist(), one.start_s.tolist(), strict=True)]
+    )
+    for one, clock in zip((first, second), map(Clock.from_reading, readings), strict=True)
+  )
+  others_s = others_s + offset_s
+  after = np.searchsorted(others_s, starts_s).clip(1, max(len(others_s) - 1, 1))
+  before = after - 1
+  after = np.minimum(after, len(others_s) - 1)
+  nearest = np.where(abs(others_s[before] - starts_s) <= abs(others_s[after] - starts_s), before, after)
+  is_near = abs(others_s[nearest] - starts_s) <= first.windowing.step_s / 2 + _TINY
+  logs = np.log(np.maximum(first.probabilities, _TINY, dtype=np.float64))
+  other = np.log(np.maximum(second.probabilities[nearest], _TINY, dtype=np.float64))
+  together = special.softmax((logs + other) / 2, axis=1)
+  joined = np.where(is_near[:, None], together, first.probabilities).astype(np.float32)
+  still = first.still & (second.still[nearest] | ~is_near)
+  return dataclasses.replace(first, probabilities=joined, still=still, sets=None), int(is_near.sum())
+
+
+def _movement(reading: Reading) -> Float[np.ndarray, 't']:
+  """Logarithm of the deviation of acceleration's length in each half second of a file; NaN in gaps."""
+  clock = Clock.from_reading(reading)
+  times_s = np.concatenate(
+    [clock.in_file_s(number, 0.0) + part.acc.time_s for number, part in enumerate(reading.recordings)]
+  )
+  lengths = np.concatenate([np.linalg.norm(part.acc.values, axis=1) for part in reading.recordings])
+  lengths = lengths.astype(np.float64)
+  steps = (times_s / _STEP_S).astype(int)
+  counts = np.bincount(steps)
+  with np.errstate(invalid='ignore', divide='ignore'):
+    means = np.bincount(steps, lengths) / counts
+    deviations = np.sqrt(np.bincount(steps, (lengths - means[steps]) ** 2) / counts)
+  return np.where(counts > 2, np.log(deviations + 0.05), np.nan)
+
+
+def _correlate(
+  first: Float[np.ndarray, 't'], second: Float[np.ndarray, 'u']
+) -> tuple[Float[np.ndarray, 's'], Float[np.ndarray, 's'], Float[np.ndarray, 's']]:
+  """Shifts in seconds, the correlation over what overlaps, or -1 for too little, and its deviations."""
+  from scipy import signal
+
+  present = [np.isfinite(series).astype(float) for series in (first, second)]
+  values = [np.nan_to_num(series - np.nanmean(series)) for series in (first, second)]
+
+  def products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return signal.correlate(one, other, method='fft')
+
+  overlap = products(*present)
+  size = np.sqrt(products(values[0] ** 2, present[1]) * products(present[0], values[1] ** 2).clip(0))
+  least = _LEAST_PART * min(len(first), len(second))
+  fits = np.where(overlap >= least, products(*values) / np.maximum(size, 1e-9), -1.0)
+  deviations = fits * np.sqrt(overlap.clip(0) * _STEP_S / _LASTS_S)
+  return signal.correlation_lags(len(first), len(second)) * _STEP_S, fits, deviations

@@ -1,0 +1,76 @@
+"""Two devices at once: how their times belong together, and their common answers."""
+
+import numpy as np
+import pytest
+
+from har_jax.config import DEFAULT_WINDOWING
+from har_jax.errors import UserError
+from har_jax.recordings import Reading
+from har_jax.signal.recording import Recording, Samples
+from har_jax.timeline.devices import combine, find_offset
+from har_jax.timeline.predictions import Predictions
+
+_RATE_HZ = 25
+
+
+def _reading(
+  first_s: float, last_s: float, start: str = '', *, day: int = 0, files: tuple[str, ...] = ('a',)
+):
+  """One person's day, of bouts of different movement, as one of several devices sees it."""
+  rng = np.random.default_rng(day)
+  strengths = np.repeat(rng.uniform(0, 2, 200), 4 * _RATE_HZ)
+  begin, end = round(first_s * _RATE_HZ), round(last_s * _RATE_HZ)
+  own = np.random.default_rng(begin)  # the other device's noise is another
+  length = 9.8 + strengths[begin:end] * own.normal(0, 1, end - begin) * rng.uniform(0.8, 1.2)
+  acc = Samples(
+    np.arange(end - begin) / _RATE_HZ, np.stack([length, 0 * length, 0 * length], 1).astype(np.float32)
+  )
+  recordings = [Recording('', '', acc, acc, ()) for _ in files]
+  return Reading(recordings, [], [], start, True, list(files), [0.0] * len(files))
+
+
+def test_without_clocks_the_movement_tells_the_shift():
+  offset_s, sentence = find_offset(_reading(0, 300), _reading(37.5, 280))
+  assert offset_s == 37.5
+  assert 'as their movement shows' in sentence
+  assert find_offset(_reading(100, 300), _reading(20, 290))[0] == -80
+
+
+def test_clocks_are_corrected_by_movement():
+  first, second = _reading(0, 300, '2026-05-28T08:00:00'), _reading(37.5, 280, '2026-05-28T08:00:41')
+  offset_s, sentence = find_offset(first, second)
+  assert offset_s == 37.5
+  assert '-3.5 s from what the clocks say' in sentence
+
+
+def test_without_likeness_the_clocks_count_and_without_clocks_nothing_does():
+  other = _reading(37.5, 280, day=1)
+  with pytest.raises(UserError, match='does not show how their times belong together'):
+    find_offset(_reading(0, 300), other)
+  starts = ('2026-05-28T08:00:00', '2026-05-28T08:01:00')
+  first, second = _reading(0, 300, starts[0]), _reading(37.5, 280, starts[1], day=1)
+  assert find_offset(first, second) == (
+    60,
+    'The second device starts 60.0 s after the first, by their clocks alone.',
+  )
+  with pytest.raises(UserError, match='one file each'):
+    find_offset(_reading(0, 300, files=('a', 'b')), other)
+
+
+def _predictions(probabilities: list[float], start_s: float = 0.0) -> Predictions:
+  size = len(probabilities)
+  both = np.stack([probabilities, 1 - np.array(probabilities)], axis=1).astype(np.float32)
+  still = np.ones(size, bool)
+  starts_s = start_s + 1.28 * np.arange(size)
+  return Predictions(('run', 'sit'), np.zeros(size, int), starts_s, both, still, DEFAULT_WINDOWING)
+
+
+def test_windows_at_one_time_have_the_mean_of_log_probabilities():
+  readings = _reading(0, 60), _reading(0, 60)
+  first, second = _predictions([0.5, 0.5, 0.9, 0.9]), _predictions([0.8, 0.1], start_s=0.3)
+  second.still[:] = False
+  joined, count = combine(first, second, readings, 1.28)  # of the first one's windows 1 and 2
+  assert count == 2
+  # sqrt(.5 · .8) to sqrt(.5 · .2) is 2 to 1; sqrt(.9 · .1) to sqrt(.1 · .9) is 1 to 1.
+  assert joined.probabilities[:, 0] == pytest.approx([0.5, 2 / 3, 0.5, 0.9], abs=1e-6)
+  assert joined.still.tolist() == [True, False, False, True]

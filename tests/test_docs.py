@@ -296,8 +296,10 @@ def test_tables_and_pictures_follow_from_the_table_of_runs(script, page):
     'method_costs',
     'sets',
     'steps',
+    'suggestions',
     'time_and_memory',
     'two_devices',
+    'unknown',
     'unseen',
   ],
 )

@@ -231,10 +231,11 @@ def test_it_is_cross_validated_by_subject_in_a_pipeline(unfitted):
   assert scores.min() > 0.6
 
 
-def test_labels_and_parameters_may_be_numpy_numbers(unfitted, tmp_path):
+def test_windows_labels_and_parameters_may_be_other_numbers(unfitted, tmp_path):
   numbers = np.unique(LABELS, return_inverse=True)[1] * 10
   recognizer = unfitted.adapt(SIGNALS, numbers, max_steps=np.int64(2), rank=np.int64(4))
-  assert set(recognizer.predict(SIGNALS)) <= {0, 10, 20}
+  for windows in (SIGNALS, SIGNALS.astype(int).tolist()):
+    assert set(recognizer.predict(windows)) <= {0, 10, 20}
   recognizer.save(tmp_path)
   assert Recognizer.load(tmp_path).classes_.tolist() == [0, 10, 20]
 

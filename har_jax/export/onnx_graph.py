@@ -18,6 +18,7 @@ from har_jax.export.format import Format, Run
 from har_jax.export.merged import BATCH_NORM_EPSILON, LAYER_NORM_EPSILON, Merged
 from har_jax.export.onnx_features import KEEP_FLOAT32, patch_features
 from har_jax.export.onnx_nodes import Nodes
+from har_jax.model import head_input_limits, head_input_widths
 from har_jax.model.layers import stream_name
 
 _OPSET = 20  # the first with Gelu
@@ -147,7 +148,14 @@ class _Graph(Nodes):
       self.constant(f'{module}/{name}', self._value(f'{module}/{name}', 'batch_stats'))
       for name in ('mean', 'scale')
     )
-    return self.add('Mul', self.add('Sub', x, mean, name=f'{module}/centered'), scale, name=module)
+    scaled = self.add(
+      'Mul', self.add('Sub', x, mean, name=f'{module}/centered'), scale, name=f'{module}/scaled'
+    )
+    limits = head_input_limits(head_input_widths(self._model))
+    most, least = (
+      self.constant(f'{module}/{name}', value) for name, value in (('most', limits), ('least', -limits))
+    )
+    return self.add('Max', self.add('Min', scaled, most, name=f'{module}/at_most'), least, name=module)
 
   def _block(self, module: str, x: str) -> str:
     model = self._model

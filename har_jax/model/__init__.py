@@ -7,6 +7,8 @@ from har_jax.model.transformer import (
   Classifier,
   ProjectionModel,
   Standardize,
+  head_input_limits,
+  head_input_weights,
   head_input_widths,
   reconstruction_error,
 )
@@ -17,6 +19,8 @@ __all__ = [
   'ProjectionModel',
   'Standardize',
   'draw_mask',
+  'head_input_limits',
+  'head_input_weights',
   'head_input_widths',
   'reconstruction_error',
   'reconstruction_target',

@@ -4,6 +4,8 @@ b batch, n samples, c channels, t tokens, v visible tokens, q values per token;
 d width, y classes, e projection width, f inputs of the head.
 """
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -110,15 +112,37 @@ def head_input_widths(model: config.Model) -> tuple[int, ...]:
   return (pooled, len(statistics.NAMES)) if model.window_statistics else (pooled,)
 
 
+# Total variance of the encoder's features, next to 1 of the statistics, and the most standard deviations of
+# an input that count: docs/results/ablations.md.
+_ENCODER_VARIANCE, _LIMIT = 0.5, 2.0
+
+
+def head_input_weights(widths: Sequence[int]) -> Float[np.ndarray, 'f']:
+  """The deviation that each input of a linear head is scaled to."""
+  variances = (_ENCODER_VARIANCE, 1.0) if len(widths) > 1 else (1.0,)
+  return np.sqrt(np.repeat(np.divide(variances, widths), widths)).astype(np.float32)
+
+
+def head_input_limits(widths: Sequence[int]) -> Float[np.ndarray, 'f']:
+  """The largest value of each input of a linear head: one outlier is not to decide an answer."""
+  return _LIMIT * head_input_weights(widths)
+
+
 class Standardize(nn.Module):
-  """Subtracts a mean and multiplies by a scale; `train.output_layer` takes both from training windows."""
+  """Subtracts a mean, multiplies by a scale, and limits the result.
+
+  `train.output_layer` takes mean and scale from training windows. widths: as of `head_input_widths`.
+  """
+
+  widths: tuple[int, ...]
 
   @nn.compact
   def __call__(self, features: Float[Array, 'b f']) -> Float[Array, 'b f']:
     width = features.shape[-1:]
     mean = self.variable('batch_stats', 'mean', initializers.zeros, None, width)
     scale = self.variable('batch_stats', 'scale', initializers.ones, None, width)
-    return (features - mean.value[None]) * scale.value[None]
+    limits = head_input_limits(self.widths)[None]
+    return jnp.clip((features - mean.value[None]) * scale.value[None], -limits, limits)
 
 
 class Head(nn.Module):
@@ -128,13 +152,14 @@ class Head(nn.Module):
   dropout: float
   classes: int
   precision: config.Precision = config.Precision()
+  input_widths: tuple[int, ...] = ()  # `head_input_widths`, for a linear head
 
   @nn.compact
   def __call__(
     self, features: Float[Array, 'b f'], *, training: bool, counts: Bool[Array, 'b'] | None = None
   ) -> Float[Array, 'b y']:
     if not self.hidden:
-      features = Standardize(name='standardize')(features)
+      features = Standardize(self.input_widths, name='standardize')(features)
     for i, width in enumerate(self.hidden):
       features = Dense(width, self.precision, name=f'dense_{i}')(features)
       # Momentum 0.9 instead of 0.99: runs of a few hundred steps are too short for the latter.
@@ -169,7 +194,8 @@ class Classifier(nn.Module):
 
   def setup(self) -> None:
     self.encoder: Encoder = Encoder(self.model, self.precision)
-    self.head: Head = Head(self.model.head, self.model.dropout, self.classes, self.precision)
+    widths = head_input_widths(self.model)
+    self.head: Head = Head(self.model.head, self.model.dropout, self.classes, self.precision, widths)
 
   def features(self, signal: Float[Array, 'b n c']) -> Float[Array, 'b f']:
     """The head's input. Each window's features depend on that window only."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from har_jax import config
 from har_jax.datasets.batches import Batch
 from har_jax.errors import Stopped
-from har_jax.model import head_input_widths
+from har_jax.model import head_input_limits, head_input_weights, head_input_widths
 from har_jax.train import optimizer
 from har_jax.train.evaluation import evaluate, predict
 from har_jax.train.objective import Classify
@@ -25,12 +25,10 @@ from har_jax.variables import Variables
 # Weight of the windows' summed loss against half of the squared weights. Chosen among 3, 10 and 30 on SPAR,
 # LIARA and PDIoT's pocket: docs/results/unseen.md.
 _LOSS_WEIGHT = 10.0
-# Total variance of the encoder's features, next to 1 of the statistics. Chosen among 1/8, 1/4, 1/2 and 1 on
-# other draws of the kinds of docs/results/unseen.md: better than 1 with 3 to 100 windows of each activity.
-_ENCODER_VARIANCE = 0.5
 _MAX_ITERATIONS = 1000
 _MEAN, _SCALE = 'batch_stats/head/standardize/mean', 'batch_stats/head/standardize/scale'
 _LEAST_DEVIATION = 1e-6  # of an input: below, it is constant
+_FAR_BELOW_LIMITS = 2.0**-40  # a scale at which no input is limited; a power of two leaves all digits
 
 
 def train(
@@ -75,17 +73,19 @@ def fit(objective: Classify, variables: Variables, windows: Batch) -> Variables:
   """The leaves of a linear head, for these windows and their labels. Each class must have a window.
 
   variables: all of the model's, with the head as drawn. Statistics, where the head has them, are scaled to a
-  total variance of 1, and the encoder's features to a half, however many there are.
+  total variance of 1, and the encoder's features to a half, however many there are. Inputs are limited to two
+  standard deviations.
   """
   from sklearn.linear_model import LogisticRegression  # late: importing it takes a second
 
-  # Without a standardization, the hidden outputs are the head's input itself.
-  unscaled = {_MEAN: jnp.zeros_like(variables[_MEAN]), _SCALE: jnp.ones_like(variables[_SCALE])}
-  outputs = predict(objective.with_hidden, variables | unscaled, windows)
-  features = outputs[:, : -1 - objective.classes].astype(np.float64)
-  mean, scale = _standardization(features, head_input_widths(objective.model))
+  tiny = jnp.full_like(variables[_SCALE], _FAR_BELOW_LIMITS)
+  outputs = predict(objective.with_hidden, variables | {_MEAN: jnp.zeros_like(tiny), _SCALE: tiny}, windows)
+  features = outputs[:, : -1 - objective.classes].astype(np.float64) / _FAR_BELOW_LIMITS
+  widths = head_input_widths(objective.model)
+  mean, scale = _standardization(features, widths)
+  limits = head_input_limits(widths)
   model = LogisticRegression(C=_LOSS_WEIGHT, max_iter=_MAX_ITERATIONS)
-  model.fit((features - mean) * scale, windows['label'])
+  model.fit(np.clip((features - mean) * scale, -limits, limits), windows['label'])
   kernel, bias = model.coef_.T, model.intercept_
   if objective.classes == 2:  # scikit-learn has one column: the second class against the first
     kernel, bias = (np.concatenate([-part / 2, part / 2], axis=-1) for part in (kernel, bias))
@@ -103,5 +103,4 @@ def _standardization(
 ) -> tuple[Float[np.ndarray, 'f'], Float[np.ndarray, 'f']]:
   deviations = features.std(axis=0)
   deviations = np.where(deviations > _LEAST_DEVIATION, deviations, np.inf)  # a constant input is left out
-  variances = (_ENCODER_VARIANCE, 1.0) if len(widths) > 1 else (1.0,)
-  return features.mean(axis=0), np.sqrt(np.repeat(np.divide(variances, widths), widths)) / deviations
+  return features.mean(axis=0), head_input_weights(widths) / deviations

@@ -26,7 +26,7 @@ def find_class(name: str, classes: Sequence[str]) -> str | None:
   return common.get(_STAIRS) if direct is None and wanted in _FAMILY else direct
 
 
-def at_level(
+def to_level(
   probabilities: Float[np.ndarray, 'w y'], classes: Sequence[str], names: Sequence[str]
 ) -> tuple[Float[np.ndarray, 'w a'], tuple[str, ...]]:
   """Probabilities and classes in which stairs are one class, or one of each direction, as in the names.
@@ -63,7 +63,7 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
     return predictions
   merged = _parse(activities)
   members = [member for parts in merged.values() for member in parts]
-  probabilities, classes = at_level(predictions.probabilities, predictions.classes, members)
+  probabilities, classes = to_level(predictions.probabilities, predictions.classes, members)
   columns = {name: [_number(part, classes) for part in parts] for name, parts in merged.items()}
   numbers = [number for column in columns.values() for number in column]
   if repeated := sorted({classes[number] for number in numbers if numbers.count(number) > 1}):
@@ -71,7 +71,7 @@ def select(predictions: Predictions, activities: Sequence[str]) -> Predictions:
   selected = np.stack([probabilities[:, column].sum(axis=1) for column in columns.values()], axis=1)
   sets = predictions.sets
   if sets is not None:
-    level, _ = at_level(sets.astype(np.float32), predictions.classes, members)
+    level, _ = to_level(sets.astype(np.float32), predictions.classes, members)
     sets = np.stack([(level[:, column] > 0).any(axis=1) for column in columns.values()], axis=1)
     sets[np.arange(len(sets)), selected.argmax(axis=1)] = True
   shares = (selected + _TINY) / (selected + _TINY).sum(axis=1, keepdims=True)

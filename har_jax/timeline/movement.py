@@ -18,9 +18,9 @@ from har_jax.signal.recording import Samples
 from har_jax.timeline.bouts import NOT_WORN, Bout
 from har_jax.timeline.clock import Clock, cut_at_midnight
 
-WALKING = ('walking', 'treadmill_walking', 'nordic_walking')
+_WALKING = ('walking', 'treadmill_walking', 'nordic_walking')
 # Seconds of a stride: 75 to 150 steps a minute, and 126 to 218.
-_STRIDE_S = dict.fromkeys(WALKING, (0.8, 1.6)) | dict.fromkeys(('running', 'jogging'), (0.55, 0.95))
+_STRIDE_S = dict.fromkeys(_WALKING, (0.8, 1.6)) | dict.fromkeys(('running', 'jogging'), (0.55, 0.95))
 # Three METs or more. Source: Herrmann et al., J Sport Health Sci 13:6, 2024, Adult Compendium.
 _MODERATE = frozenset((
   *('running', 'jogging', 'upstairs', 'downstairs', 'stairs', 'cycling', 'jumping', 'rowing'),
@@ -54,12 +54,12 @@ def measure(bouts: Sequence[Bout], reading: Reading, clock: Clock) -> Movement:
   walks = [
     (bout.length_s, rate)
     for bout, name, rate in zip(bouts, names, cadence, strict=True)
-    if name in WALKING and not math.isnan(rate)
+    if name in _WALKING and not math.isnan(rate)
   ]
   lengths_s, rates = zip(*walks, strict=True) if walks else ((), ())
 
   def is_moderate(number: int) -> bool:
-    is_brisk = names[number] in WALKING and cadence[number] >= _MODERATE_CADENCE
+    is_brisk = names[number] in _WALKING and cadence[number] >= _MODERATE_CADENCE
     return names[number] in _MODERATE or is_brisk
 
   summary = {
@@ -104,10 +104,10 @@ def _summarize(
   """Minutes of some bouts, and longer bouts of them: shorter breaks do not end one."""
   lengths_s, joined_s = [0.0], [0.0]
   numbers = [number for number in range(len(bouts)) if is_member(number)]
-  for _, own in itertools.groupby(numbers, lambda number: clock.files[bouts[number].recording]):
+  for _, numbers_of_file in itertools.groupby(numbers, lambda number: clock.files[bouts[number].recording]):
     first_s = last_s = -math.inf
     member_s = 0.0
-    for bout in (bouts[number] for number in own):
+    for bout in (bouts[number] for number in numbers_of_file):
       start_s, stop_s = (clock.in_file_s(bout.recording, time_s) for time_s in (bout.start_s, bout.stop_s))
       is_same = start_s - last_s <= _BREAK_S and member_s + bout.length_s >= part * (stop_s - first_s)
       if not is_same:
@@ -134,9 +134,9 @@ def _days(bouts: Sequence[Bout], counted: Sequence[float], clock: Clock) -> list
   return [
     {
       'day': row,
-      'worn_hours': round((sum(own.values()) - own.get(NOT_WORN, 0.0)) / 3600, 2),
+      'worn_hours': round((sum(spent_s.values()) - spent_s.get(NOT_WORN, 0.0)) / 3600, 2),
       'steps': round(counts[row]),
-      'minutes': {name: round(own[name] / 60, 2) for name in sorted(own)},
+      'minutes': {name: round(spent_s[name] / 60, 2) for name in sorted(spent_s)},
     }
-    for row, own in seconds.items()
+    for row, spent_s in seconds.items()
   ]

@@ -44,7 +44,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
   is_labeled = np.array([label is not None for label in labels])
   if not is_labeled.any():
     raise UserError('no window lies within a labeled span: are the labels of this recording?')
-  level, classes = activities.at_level(predictions.probabilities, predictions.classes, _labels(labeled))
+  level, classes = activities.to_level(predictions.probabilities, predictions.classes, _labels(labeled))
   true = np.array([activities.find_class(label, classes) or label for label in labels if label is not None])
   predicted = np.array(classes)[level.argmax(axis=1)]
   is_unknown = dataclasses.replace(predictions, probabilities=level, sets=None).is_unknown(unknown_below)
@@ -61,7 +61,7 @@ def score(predictions: Predictions, labeled: Sequence[Recording], *, unknown_bel
 def unknown_labels(predictions: Predictions, labeled: Sequence[Recording]) -> list[str]:
   """Labels that are no class, in whatever spelling or language: their windows cannot be right."""
   labels = _labels(labeled)
-  _, classes = activities.at_level(predictions.probabilities[:0], predictions.classes, labels)
+  _, classes = activities.to_level(predictions.probabilities[:0], predictions.classes, labels)
   return [label for label in labels if activities.find_class(label, classes) is None]
 
 

@@ -29,6 +29,7 @@ _FEW_SAMPLES = 5  # that a short recording may have there by chance
 _FAR = {'accelerometer': (1.2 * STANDARD_GRAVITY_M_S2, 'm/s²'), 'gyroscope': (1.0, 'rad/s')}
 _HELD_M_S2, _FEWEST_HELD = 0.5, 5  # nearer to gravity, only if motion ends at the value again and again
 _STUCK_S = 2.0
+_COARSE, _COARSE_STUCK_S = 0.05, 10.0  # m/s² or rad/s: steps over a sensor's noise hide it, as of WEDA-FALL's
 # An axis of a coarse sensor is constant for up to 6 s while others move by 0.4 m/s² or rad/s.
 _STUCK_AXIS_S, _OTHERS_MOVE = 5.0, 0.5
 _GRAVITY_OFF = 0.2
@@ -177,10 +178,12 @@ def _stuck(sensor: _Sensor) -> Iterator[str]:
 
 
 def _constant_s(samples: Samples) -> Float[np.ndarray, 'k']:
-  """Durations, longer than _STUCK_S, in which no axis changes."""
-  first, last = _runs((np.diff(samples.values, axis=0) == 0).all(axis=1)).T
+  """Durations, longer than _STUCK_S, in which no axis changes; of a coarse sensor, than _COARSE_STUCK_S."""
+  changes = np.abs(np.diff(samples.values, axis=0))
+  first, last = _runs((changes == 0).all(axis=1)).T
   durations_s = samples.time_s[last] - samples.time_s[first]
-  return durations_s[durations_s > _STUCK_S]
+  is_coarse = changes.min(where=changes > 0, initial=np.inf) > _COARSE
+  return durations_s[durations_s > (_COARSE_STUCK_S if is_coarse else _STUCK_S)]
 
 
 def _scale(sensor: _Sensor) -> Iterator[str]:

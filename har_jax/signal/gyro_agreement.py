@@ -29,7 +29,7 @@ _NOISE_G, _OF_BODY = 0.05, 0.3
 # cycle, whose own acceleration makes gravity seem to turn less, but 0.4 over no gyroscope; another time 0.1.
 _AXES_GAIN, _UNIQUE_GAIN = 0.5, 0.3
 _LARGER_GAIN, _SMALLER_GAIN, _OVER_NONE, _LEAST_FACTOR = 0.3, 0.6, 0.5, 1.15
-_LATE_GAIN, _LEAST_LATE_S = 0.15, 0.2
+_LATE_GAIN, _LEAST_LATE_S = 0.12, 0.2
 _SMALL_SCALE = 1.7  # what makes PDIoT's Respeck right
 _PART_GAIN = 0.35  # before and after a change, for either
 _BY_CHANCE = 3.0  # standard errors of a mean gain
@@ -84,9 +84,11 @@ def check(
   expected = np.eye(3) if expected is None else expected
   blocks = _blocks(signals, rate_hz)
   calm = 1 / np.hypot(1, blocks.body / _CALM_G)
-  moving = blocks.only(_largest(blocks.change * calm))
-  if is_moving := len(moving.acc) >= _FEWEST_WINDOWS:
-    blocks = moving
+  windows = _largest(blocks.change * calm)
+  if len(windows) < _FEWEST_WINDOWS:
+    windows = _largest(blocks.change * calm, _LEAST_CHANGE / 2)
+  if is_moving := len(windows) >= _FEWEST_WINDOWS:
+    blocks = blocks.only(windows)
   else:
     turn = _between_halves(np.cumsum(blocks.gyro, axis=1) * blocks.step_s)
     blocks = blocks.only(_largest(np.maximum(blocks.change, np.minimum(turn, _LARGEST_TURN)) * calm))
@@ -125,10 +127,10 @@ def _blocks(signals: Float[np.ndarray, 'w n 6'], rate_hz: int) -> _Blocks:
   return _Blocks(acc, gyro, _between_halves(acc), np.linalg.norm(acc, axis=2).std(axis=1), size / rate_hz)
 
 
-def _largest(size: Float[np.ndarray, 'w']) -> Int[np.ndarray, 'k']:
+def _largest(size: Float[np.ndarray, 'w'], least: float = _LEAST_CHANGE) -> Int[np.ndarray, 'k']:
   """Indices, in order of time."""
   indices = np.sort(np.argsort(-size, kind='stable')[:_MOST_WINDOWS])
-  return indices[size[indices] > _LEAST_CHANGE]
+  return indices[size[indices] > least]
 
 
 def _between_halves(values: Float[np.ndarray, 'w t 3']) -> Float[np.ndarray, 'w']:

@@ -123,6 +123,14 @@ def test_a_coarse_axis_may_be_constant_while_another_moves_a_little():
   assert recordings.check(_reading(gyro=coarse), DEFAULT_WINDOWING) == []
 
 
+def test_a_coarse_sensor_at_rest_is_not_stuck():
+  def coarse(values):
+    values[500:900] = 0
+    return (0.1 * values).round(1)
+
+  assert recordings.check(_reading(gyro=coarse), DEFAULT_WINDOWING) == []
+
+
 @pytest.mark.parametrize(
   ('one', 'other'),
   [
@@ -203,6 +211,19 @@ def _mean_of_3_s(acc, gyro):
 def test_a_fault_of_a_sensor_is_named(change, words):
   assert not [sentence for sentence in _find() if words[:12] in sentence]
   assert len([sentence for sentence in _find(change) if words in sentence]) == 1
+
+
+def test_a_jump_of_gravity_is_seen_in_a_run():
+  rng, signal = np.random.default_rng(0), worn_device.signal('walking', 60, 3)
+  time_s = np.arange(len(signal)) / worn_device.RATE_HZ
+  bounces = np.sin(2 * np.pi * 1.5 * time_s)[:, None] * signal[:, :3]  # up to 2 g, down to nothing
+  acc = signal[:, :3] + bounces + rng.normal(0, 0.1, (len(signal), 3))
+  for sign, count in ((1, 0), (-1, 1)):
+    changed = np.concatenate([acc[:1500], sign * acc[1500:]])
+    samples = [Samples(time_s, part.astype(np.float32)) for part in (changed, signal[:, 3:])]
+    reading = recordings.Reading([Recording('me', '', *samples, ())], [], [], '', True, ['day'], [0.0])
+    sentences = recordings.check(reading, DEFAULT_WINDOWING)
+    assert sum('gravity jumps to other axes or signs' in sentence for sentence in sentences) == count
 
 
 @pytest.mark.parametrize('late_s', [1.5, -1.0])

@@ -149,7 +149,7 @@ def measure(kind: unseen.Kind, seed: int) -> Iterator[dict[str, Any]]:
       features = np.stack([person.features[index] for index in windows.tolist()])
       score = 0.0
       if len(np.unique(labels)) > 1:
-        # As `train.output_layer`: both parts of the head's input have the same total variance.
+        # Both parts of the head's input have the same total variance, and no limit.
         scale = 1 / (np.maximum(features.std(axis=0), 1e-6) * np.sqrt(np.repeat(widths, widths)))
         head = LogisticRegression(C=10.0, max_iter=1000).fit(features * scale, labels)
         score = unseen.macro_f1(activities[person.tested], head.predict(tested * scale))

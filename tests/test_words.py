@@ -75,7 +75,9 @@ def _files() -> list[pathlib.Path]:
     'Makefile',
     'pyproject.toml',
   )
-  return sorted(path for pattern in patterns for path in _ROOT.glob(pattern) if path.suffix != '.pyc')
+  return sorted(
+    path for pattern in patterns for path in _ROOT.glob(pattern) if path.suffix not in ('.pyc', '.png')
+  )
 
 
 @pytest.fixture(scope='module')

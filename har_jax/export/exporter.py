@@ -11,7 +11,7 @@ from har_jax import config, records, runtime, storage
 from har_jax.errors import UserError
 from har_jax.export import litert, merged, onnx_graph, stablehlo, web
 from har_jax.export.format import PRECISIONS, Format, Run
-from har_jax.files import safetensors_io
+from har_jax.files import Adapter, safetensors_io
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal.resample import MAX_GAP_S
 from har_jax.storage import Place
@@ -27,10 +27,11 @@ _CHANNELS = tuple(f'{sensor}_{axis}' for sensor in ('acc', 'gyro') for axis in '
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Export:
-  """The content of a model file, and its card."""
+  """The content of a model file, and its card. adapter: None if it was loaded."""
 
   content: bytes
   card: records.Export
+  adapter: Adapter | None = None
 
   @property
   def format(self) -> Format:
@@ -59,6 +60,8 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
   check_installed(name)
   model, target = merged.merge(recognizer), FORMATS[name]
   content, adapter = target.build(model, precision), recognizer.adapter_.card
+  # Sets of a base's own answers cover too little (timeline.predictions).
+  has_sets = recognizer.recording_head_ is None
   windows, windowing = 'any number' if precision in target.batched else 1, recognizer.windowing
   return Export(
     content,
@@ -96,6 +99,7 @@ def make(recognizer: Recognizer, name: str, precision: str = 'float32') -> Expor
       made_with={'har_jax': har_jax.__version__}
       | {package: importlib.metadata.version(package) for package in ('jax', 'flax', *target.needs)},
     ),
+    recognizer.adapter_ if has_sets else recognizer.adapter_.with_card(set_scores=None),
   )
 
 
@@ -106,7 +110,11 @@ def write(folder: str | Place, export: Export, **extra: Any) -> None:
   """
   card = msgspec.structs.replace(export.card, **extra)
   files = {card.file: export.content}
-  extra_files = export.format.extra_files(files | {CARD: safetensors_io.to_text(records.to_json(card))})
+  described = files | {CARD: safetensors_io.to_text(records.to_json(card))}
+  if (adapter := export.adapter) is not None:
+    described['adapter.safetensors'] = safetensors_io.to_bytes(adapter.variables)
+    described['adapter.json'] = safetensors_io.to_text(records.to_json(adapter.card))
+  extra_files = export.format.extra_files(described)
   safetensors_io.write_with_card(storage.place(str(folder)), {**extra_files, **files}, CARD, card)
 
 

@@ -1,4 +1,4 @@
-"""A page that records motion and recognizes activities in a phone's browser: ONNX, and the page around it.
+"""A page that records, recognizes and learns activities in a phone's browser: ONNX, and the page around it.
 
 `make web` builds the page from web/ into har_jax/assets/web. A wheel holds it and git does not, since its
 runtime, onnxruntime-web, is a large binary.
@@ -12,10 +12,24 @@ import pathlib
 import har_jax
 from har_jax.errors import UserError
 from har_jax.export.format import Files
+from har_jax.export.merged import Merged
 from har_jax.export.onnx_graph import ONNX
 
 FOLDER = pathlib.Path(har_jax.__file__).parent / 'assets' / 'web'
+_ADAPTER = ('adapter.json', 'adapter.safetensors')  # the page saves what it learned as a changed one
 _LIST = 'files.js'  # what the page's service worker keeps for offline use
+
+
+def _build(merged: Merged, precision: str) -> bytes:
+  """The ONNX graph, with what the page learns from: the output layer's input, and logits as they are."""
+  import onnx
+
+  model, last = onnx.load_from_string(ONNX.build(merged, precision)), len(merged.model.head)
+  hidden = f'head/relu_{last - 1}' if last else 'head/standardize'
+  for name, tensor in (('hidden', hidden), ('raw_logits', f'head/dense_{last}')):
+    model.graph.node.append(onnx.helper.make_node('Identity', [tensor], [name], name=name))
+    model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+  return model.SerializeToString()
 
 
 def _page_files(files: Files) -> Files:
@@ -26,6 +40,7 @@ def _page_files(files: Files) -> Files:
       'or install a wheel of har_jax, which holds it'
     )
   page = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.is_file()}
+  page |= {name: files[name] for name in _ADAPTER if name in files}
   digest = hashlib.sha256()
   for name, content in sorted((page | dict(files)).items()):
     digest.update(f'{name} {len(content)}\n'.encode())
@@ -33,10 +48,10 @@ def _page_files(files: Files) -> Files:
   # The folder's address stands for index.html: some hosts redirect one to the other.
   names = [
     './',
-    *(name for name in sorted([*page, *files]) if name not in ('index.html', 'service_worker.js')),
+    *(name for name in sorted({*page, *files}) if name not in ('index.html', 'service_worker.js')),
   ]
   listed = json.dumps({'version': digest.hexdigest(), 'names': names}, indent=1)
   return page | {_LIST: f'self.FILES = {listed};\n'.encode()}
 
 
-WEB = dataclasses.replace(ONNX, name='web', extra_files=_page_files)
+WEB = dataclasses.replace(ONNX, name='web', build=_build, extra_files=_page_files)

@@ -1,5 +1,6 @@
 """The page for a phone: the built page beside the model, or a sentence that says how to build it."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from har_jax import export
@@ -15,8 +17,10 @@ from har_jax.errors import UserError
 from har_jax.export import web
 from har_jax.recognizer import loading
 from har_jax.recognizer.recognizer import Recognizer
+from har_jax.stream.stream import Stream
 
 _SOURCE = pathlib.Path(__file__).parents[2] / 'web'
+_ADAPTER = ('adapter.json', 'adapter.safetensors')
 _BUILT = ('icon.svg', 'index.html', 'page-1.js', 'service_worker.js')
 
 
@@ -47,7 +51,7 @@ def test_the_folder_holds_page_model_and_card(recognizer, signals, tmp_path):
     export.make(Recognizer.from_stored(loading.with_adapter(recognizer.base_, adapter)), 'web'),
   )
   names = {path.name for path in (tmp_path / 'page').iterdir()}
-  assert names == {*_BUILT, 'files.js', 'model.onnx', 'model.json'}
+  assert names == {*_BUILT, *_ADAPTER, 'files.js', 'model.onnx', 'model.json'}
   card = export.load(tmp_path / 'page').card
   assert card.classes == recognizer.classes_.tolist()
   assert card.signals == trained
@@ -59,10 +63,33 @@ def test_the_list_for_offline_use_changes_with_the_model(recognizer, tmp_path):
   for precision in export.PRECISIONS:
     export.write(tmp_path / precision, export.make(recognizer, 'web', precision))
   float32, int8 = (_listed(tmp_path / precision) for precision in export.PRECISIONS)
-  assert float32['names'] == int8['names'] == ['./', 'icon.svg', 'model.json', 'model.onnx', 'page-1.js']
+  expected = ['./', *_ADAPTER, 'icon.svg', 'model.json', 'model.onnx', 'page-1.js']
+  assert float32['names'] == int8['names'] == expected
   assert float32['version'] != int8['version']
   export.write(tmp_path / 'again', export.make(recognizer, 'web'))
   assert _listed(tmp_path / 'again') == float32
+
+
+@pytest.mark.usefixtures('built')
+@pytest.mark.parametrize('precision', export.PRECISIONS)
+@pytest.mark.parametrize('head', [(), (16,)])
+def test_the_model_gives_what_the_page_learns_from(recognizer_of, tiny, signals, head, precision):
+  import onnxruntime
+
+  adapted = recognizer_of(dataclasses.replace(tiny, head=head))
+  session = onnxruntime.InferenceSession(export.make(adapted, 'web', precision).content)
+  hidden, logits = session.run(['hidden', 'raw_logits'], {'signal': signals[:1]})
+  expected = Stream(adapted)._recognize(signals[0])
+  scale = np.abs(expected[1]).max()
+  for made, values in ((hidden[0], expected[0][:-1]), (logits[0], expected[1])):
+    assert np.abs(made - values).max() < (1e-4 if precision == 'float32' else 0.2) * scale
+
+
+@pytest.mark.usefixtures('built')
+def test_a_base_with_its_own_head_gives_the_page_no_sets():
+  recognizer = Recognizer.load()
+  assert recognizer.set_scores
+  assert export.make(recognizer, 'web').adapter.card.set_scores is None
 
 
 def test_a_page_that_is_not_built_is_refused(built, recognizer):

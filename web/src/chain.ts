@@ -8,19 +8,33 @@ export class Chain {
   /** `meanBoutS`: mean time between changes of activity; 0: each window alone. */
   constructor(
     private readonly meanBoutS: number,
-    private readonly hopS: number,
-    windowS: number,
+    readonly hopS: number,
+    readonly windowS: number,
   ) {
     this.power = meanBoutS ? Math.min(hopS / windowS, 1) : 1;
   }
 
   /** The forward filter. `before`: what the window before got; without it, a chain starts. */
   update(before: number[] | undefined, probabilities: number[]): number[] {
-    const likelihoods = probabilities.map((each) => Math.max(each, MIN_PROBABILITY) ** this.power);
     const prior = before && this.moved(before);
-    const joint = likelihoods.map((each, index) => each * (prior?.[index] ?? 1));
-    const sum = joint.reduce((total, each) => total + each, 0);
-    return joint.map((each) => each / sum);
+    return normalized(this.likelihoods(probabilities).map((each, index) => each * (prior?.[index] ?? 1)));
+  }
+
+  /** Forward-backward: posteriors from all windows of the chain. */
+  smoothed(probabilities: readonly number[][]): number[][] {
+    let before: number[] | undefined;
+    const smoothed = probabilities.map((row) => (before = this.update(before, row)));
+    let later = smoothed[0].map(() => 1);
+    for (let index = smoothed.length - 2; index >= 0; index--) {
+      const next = this.likelihoods(probabilities[index + 1]);
+      later = normalized(this.moved(normalized(later.map((each, i) => each * next[i]))));
+      smoothed[index] = normalized(smoothed[index].map((each, i) => each * later[i]));
+    }
+    return smoothed;
+  }
+
+  private likelihoods(probabilities: readonly number[]): number[] {
+    return probabilities.map((each) => Math.max(each, MIN_PROBABILITY) ** this.power);
   }
 
   private moved(probabilities: number[]): number[] {
@@ -30,4 +44,9 @@ export class Chain {
     const kept = this.meanBoutS ? Math.exp((-this.hopS / this.meanBoutS) * rate) : 0;
     return probabilities.map((each) => kept * each + (1 - kept) * mean);
   }
+}
+
+function normalized(values: number[]): number[] {
+  const sum = values.reduce((total, each) => total + each, 0);
+  return values.map((each) => each / sum);
 }

@@ -1,6 +1,7 @@
 /** What the page says, where it is more than a word. */
 
 import type { Contradiction } from './frame';
+import type { Correction } from './learner';
 import type { Failure } from './sensor';
 
 export const FAILURES: Record<Failure, string> = {
@@ -36,9 +37,30 @@ export const NO_MODEL = 'The model cannot be loaded, so nothing is recognized. R
 export const NOT_STORED =
   'The storage of this browser is full or switched off: what you record is lost if this page is closed. ' +
   'Save recording and labels soon.';
-export const DAMAGED = 'A part of the earlier recording is damaged, and was left out: there is a gap.';
+export const DAMAGED =
+  'A part of the earlier recording or answers is damaged, and was left out: there is a gap.';
 export const NO_ROTATION =
   'This browser gives no rotation, and the model was trained with it: expect more errors.';
+
+export const OTHER_MODEL = 'What was learned belongs to another model, and is not used with this one.';
+export const NOT_SAVED =
+  'The adapter cannot be saved. Save recording and labels, and adapt on a computer.';
+
+export function tooShort(activity: string, neededS: number): string {
+  return `Too short to learn “${activity}” from: it takes ${Math.ceil(neededS)} seconds without a gap.`;
+}
+
+export function learnedFrom(corrections: readonly Correction[]): string {
+  const counts = new Map<string, number>();
+  for (const { activity } of corrections) counts.set(activity, (counts.get(activity) ?? 0) + 1);
+  const times = [...counts].map(([each, count]) => `${each} ${count} ×`);
+  return `Learned: ${times.join(', ')}`;
+}
+
+export function inAll(totals: ReadonlyMap<string, number>): string {
+  const times = [...totals].map(([each, lastsS]) => `${each} ${seconds(lastsS)}`);
+  return `All windows together: ${times.join(', ')}`;
+}
 
 /** `label`: what was being recorded. */
 export function paused(fromMs: number, toMs: number, label: string | undefined): string {

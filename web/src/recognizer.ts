@@ -1,17 +1,27 @@
-/** Samples → answers: windows, model, and the filter over time, in order. */
+/** Samples → answers: windows, model, and the filter over time that learns from its user, in order. */
 
 import { Chain } from './chain';
 import { FrameCheck, type Contradiction } from './frame';
+import { Learner } from './learner';
 import type { Model } from './model';
+import { softmax } from './output_layer';
+import { adaptToRecording, classLogitsOf } from './whole';
 import { rulesOf, Windows, type Sample, type Window } from './windows';
 
+const ADAPTED_TO = 400; // windows: some nine minutes
+const SLACK_S = 1e-6;
+const TINY = Number.MIN_VALUE * 2 ** 52; // the smallest normal number
+
 export interface Answer {
-  startS: number;
+  startS: number; // Unix time
   isFirst: boolean; // after the start or a gap
-  probabilities: number[]; // of this window alone
+  alone: number[]; // probabilities of this window
+  probabilities: number[]; // adapted to the windows so far
   posterior: number[]; // with the windows before it
   best: number; // index of the posterior's highest
   isKnown: boolean;
+  names: readonly string[]; // of the probabilities
+  corrections: number; // that the answer rests on
   contradiction: Contradiction | undefined; // of all windows so far with the training recordings
 }
 
@@ -19,21 +29,25 @@ export class Recognizer {
   private readonly windows: Windows;
   private readonly chain: Chain;
   private readonly frame: FrameCheck;
-  private posterior: number[] | undefined;
+  readonly learner: Learner;
+  private recent: number[][] = []; // logits
+  private recentS = -Infinity; // start of the last one's window
   private known: number[] | undefined;
   private best = -1;
   private turn: Promise<void> = Promise.resolve(); // the model takes one window at a time
 
   constructor(
     private readonly model: Model,
+    private readonly originS: number, // Unix time from which samples' times count
     private readonly unknownBelow: () => number,
     private readonly onAnswer: (answer: Answer) => void,
     private readonly onError: (error: unknown) => void,
   ) {
-    const { input, stream, signals } = model.card;
+    const { classes, input, stream, signals } = model.card;
     this.frame = new FrameCheck(signals, input.rate_hz);
     this.windows = new Windows(rulesOf(model.card));
     this.chain = new Chain(stream.mean_bout_s, stream.hop_s, input.window / input.rate_hz);
+    this.learner = new Learner(model.adapter.checksum, this.chain, classes, model.adapter.temperature);
   }
 
   push(sample: Sample): void {
@@ -42,16 +56,45 @@ export class Recognizer {
     }
   }
 
+  /** Calls with the learner between two windows. */
+  change<T>(change: (learner: Learner) => T): Promise<T> {
+    const result = this.turn.then(() => change(this.learner));
+    this.turn = result.then(() => undefined, this.onError);
+    return result;
+  }
+
   private async answer(window: Window): Promise<void> {
-    const probabilities = await this.model.run(window.signal);
-    this.posterior = this.chain.update(window.isFirst ? undefined : this.posterior, probabilities);
-    const best = this.posterior.indexOf(Math.max(...this.posterior));
-    const isKnown = this.isKnown(probabilities, window.isFirst || best !== this.best);
+    const { hidden, logits } = await this.model.run(window.signal);
+    const { learner } = this;
+    const startS = this.originS + window.startS;
+    const { isFirst } = window;
+    if (isFirst) learner.restart();
+    const adapted = this.adapt(window.startS, logits);
+    const { alone, probabilities, posterior } = learner.update(startS, hidden, logits, adapted);
+    const best = posterior.indexOf(Math.max(...posterior));
+    const isKnown = this.isKnown(probabilities, isFirst || best !== this.best);
     this.best = best;
-    const { startS, isFirst } = window;
-    const posterior = this.posterior;
     const contradiction = this.frame.push(window);
-    this.onAnswer({ startS, isFirst, probabilities, posterior, best, isKnown, contradiction });
+    const [names, corrections] = [learner.names, learner.corrections.length];
+    this.onAnswer({
+      ...{ startS, isFirst, alone, probabilities, posterior, best, isKnown, names, corrections },
+      contradiction,
+    });
+  }
+
+  /** As `Stream` adapts: to the windows so far that overlap by half at most. */
+  private adapt(startS: number, logits: number[]): number[] {
+    const { temperature } = this.model.adapter;
+    const classLogits = classLogitsOf(this.model.adapter);
+    if (!classLogits) return logits;
+    const soFar = [...this.recent, logits];
+    if (startS >= this.recentS + this.chain.hopS - SLACK_S) {
+      this.recent = soFar.slice(-ADAPTED_TO);
+      this.recentS = startS;
+    }
+    const rows = soFar.map((row) => softmax(row, temperature));
+    const adapted = adaptToRecording(rows, classLogits)[rows.length - 1];
+    return adapted.map((each) => temperature * Math.log(Math.max(each, TINY)));
   }
 
   /** As bouts are decoded: a second chain within each bout, of known and unknown. */

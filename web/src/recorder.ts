@@ -1,15 +1,19 @@
 /** What was recorded under which label, and the two CSV files that `har-jax adapt` reads. */
 
+import type { Series } from './store';
 import type { Sample } from './windows';
 
 const NAMES = ['acc_x_m_s2', 'acc_y_m_s2', 'acc_z_m_s2', 'gyro_x_rad_s', 'gyro_y_rad_s', 'gyro_z_rad_s'];
 const DIGITS = 5;
 
-/** One activity, from a tap to the next. */
-export interface Take {
+/** One activity, from a tap to the next. Its rows hold the samples. */
+export interface Take extends Series {
   label: string;
   hasRotation: boolean;
-  rows: number[][]; // Unix time in ms, then the sample's values
+}
+
+export function isTake({ label }: Partial<Take>): boolean {
+  return typeof label === 'string';
 }
 
 export class Recorder {

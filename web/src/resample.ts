@@ -126,7 +126,7 @@ function hermite(t: number, step: number, ends: [number, number], slopes: [numbe
   );
 }
 
-/** To another integer rate. The mean bypasses the filter; a straight line extends the rest beyond the ends. */
+/** To another integer rate. The mean bypasses the filter; a line extends the rest beyond the ends. */
 function filtered(axis: number[], rateHz: number, windowsHz: number): number[] {
   const mean = axis.reduce((sum, value) => sum + value, 0) / axis.length;
   const rest = axis.map((value) => value - mean);

@@ -1,57 +1,87 @@
-/** Takes in the browser's storage, since a phone ends pages for which it has no memory. */
+/** What is recorded, answered and learned, in the browser's storage: a phone ends pages to free memory. */
 
-import type { Take } from './recorder';
+import type { Learned } from './learner';
 
-// Next to the files of the service worker, and like them one for each folder of a host.
-const NAME = `har_jax recording ${location.pathname}`;
-
-interface Part extends Take {
-  takeMs: number; // when its take began
+/** Rows that become more over time. */
+export interface Series {
+  rows: number[][]; // Unix time in ms, then values
 }
 
-const kept = new WeakMap<Take, number>(); // rows of a take that are stored
-let last: Promise<void> = Promise.resolve();
+type Part<T> = T & { takeMs: number }; // when its series began
 
-/**
- * Writes what the take has gained since it was last stored: a take of an hour is too much for each call.
- * Rejects where the storage is full or missing; the next call then writes those rows, too.
- */
-export function keep(take: Take): Promise<void> {
-  const next = last.then(() => store(take));
-  last = next.catch(() => undefined); // one write after the other
-  return next;
-}
+/** Series in the order in which they began. `is`: whether a stored part is one, apart from its rows. */
+export class Store<T extends Series> {
+  // Next to the files of the service worker, and like them one for each folder of a host.
+  private readonly cache: string;
+  private readonly stored = new WeakMap<T, number>(); // rows of a series that are stored
+  private last: Promise<void> = Promise.resolve();
 
-async function store(take: Take): Promise<void> {
-  const count = take.rows.length;
-  const rows = take.rows.slice(kept.get(take) ?? 0);
-  if (!rows.length) return;
-  const part: Part = { ...take, rows, takeMs: take.rows[0][0] };
-  const cache = await caches.open(NAME);
-  await cache.put(`./rows-${rows[0][0]}`, new Response(JSON.stringify(part)));
-  kept.set(take, count);
-}
-
-/** In the order in which they were recorded; `damaged` parts are left out. */
-export async function restore(): Promise<{ takes: Take[]; damaged: number }> {
-  const cache = await caches.open(NAME);
-  const responses = await cache.matchAll();
-  const stored = await Promise.all(responses.map((each) => each.json().catch(() => undefined)));
-  const parts = stored.filter(isPart);
-  const takes: Take[] = [];
-  for (const { takeMs, ...part } of parts.sort((a, b) => a.rows[0][0] - b.rows[0][0])) {
-    const before = takes.at(-1);
-    if (before?.rows[0][0] === takeMs) before.rows.push(...part.rows);
-    else takes.push(part);
+  constructor(
+    name: string,
+    private readonly is: (part: Partial<T>) => boolean,
+  ) {
+    this.cache = `har_jax ${name} ${location.pathname}`;
   }
-  return { takes, damaged: stored.length - parts.length };
+
+  /**
+   * Writes what the series has gained since it was last stored: all of an hour is too much for each call.
+   * Rejects where the storage is full or missing; the next call then writes those rows, too.
+   */
+  keep(series: T): Promise<void> {
+    const next = this.last.then(() => this.write(series));
+    this.last = next.catch(() => undefined); // one write after the other
+    return next;
+  }
+
+  private async write(series: T): Promise<void> {
+    const count = series.rows.length;
+    const rows = series.rows.slice(this.stored.get(series) ?? 0);
+    if (!rows.length) return;
+    const part: Part<T> = { ...series, rows, takeMs: series.rows[0][0] };
+    const cache = await caches.open(this.cache);
+    await cache.put(`./rows-${rows[0][0]}`, new Response(JSON.stringify(part)));
+    this.stored.set(series, count);
+  }
+
+  /** `damaged` parts are left out. */
+  async restore(): Promise<{ series: T[]; damaged: number }> {
+    const cache = await caches.open(this.cache);
+    const responses = await cache.matchAll();
+    const stored = await Promise.all(responses.map((each) => each.json().catch(() => undefined) as unknown));
+    const parts = stored.filter((each): each is Part<T> => this.isPart(each));
+    const series: T[] = [];
+    for (const { takeMs, ...part } of parts.sort((a, b) => a.rows[0][0] - b.rows[0][0])) {
+      const before = series.at(-1);
+      if (before?.rows[0][0] === takeMs) before.rows.push(...part.rows);
+      else series.push(part as unknown as T);
+    }
+    for (const each of series) this.stored.set(each, each.rows.length);
+    return { series, damaged: stored.length - parts.length };
+  }
+
+  private isPart(stored: unknown): boolean {
+    const part = (stored ?? {}) as Partial<T>;
+    const { rows } = part;
+    return Array.isArray(rows) && rows.length > 0 && rows.every(Array.isArray) && this.is(part);
+  }
+
+  async forget(): Promise<void> {
+    await caches.delete(this.cache);
+  }
 }
 
-function isPart(stored: unknown): stored is Part {
-  const { label, rows } = (stored ?? {}) as Partial<Part>;
-  return typeof label === 'string' && Array.isArray(rows) && rows.length > 0 && rows.every(Array.isArray);
-}
+const LEARNED = `har_jax learned ${location.pathname}`;
 
-export async function forget(): Promise<void> {
-  await caches.delete(NAME);
-}
+/** What was learned, as a whole. */
+export const learned = {
+  async keep(state: Learned): Promise<void> {
+    const cache = await caches.open(LEARNED);
+    await cache.put('./learned', new Response(JSON.stringify(state)));
+  },
+
+  /** Undefined: nothing, or it is damaged. */
+  async restore(): Promise<Learned | undefined> {
+    const response = await (await caches.open(LEARNED)).match('./learned');
+    return (await response?.json().catch(() => undefined)) as Learned | undefined;
+  },
+};

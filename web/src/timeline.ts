@@ -1,7 +1,7 @@
-/** The last minutes: what was shown when, as bars of each activity and as a CSV file. */
+/** All answers: as bars of the last minutes, and as sessions that outlive a reload. */
 
-import { csv } from './recorder';
 import type { Answer } from './recognizer';
+import type { Series } from './store';
 
 export const UNKNOWN = 'unknown';
 
@@ -10,51 +10,68 @@ export interface Bar {
   stopS: number;
 }
 
-export class Timeline {
-  private readonly answers: Answer[] = [];
+/** Answers of one model. A row: time, 1 after a gap, index of the name or -1, confidence, probabilities. */
+export interface Session extends Series {
+  names: readonly string[];
+  model: string; // checksum of its adapter
+  corrections: number;
+}
 
+export function isSession({ names, model, corrections }: Partial<Session>): boolean {
+  return Array.isArray(names) && typeof model === 'string' && typeof corrections === 'number';
+}
+
+export function nameOf({ names, best, isKnown }: Pick<Answer, 'names' | 'best' | 'isKnown'>): string {
+  return isKnown ? names[best] : UNKNOWN;
+}
+
+export class Timeline {
+  readonly sessions: Session[] = [];
+  private current: Session | undefined;
+
+  /** `model`: the checksum of its adapter. */
   constructor(
-    private readonly classes: readonly string[],
+    private readonly model: string,
     private readonly hopS: number,
   ) {}
 
-  push(answer: Answer): void {
-    this.answers.push(answer);
+  /** The session to which it belongs. */
+  push(answer: Answer): Session {
+    const { names, corrections, best, isKnown } = answer;
+    if (this.current?.corrections !== corrections || this.current.names.join() !== names.join()) {
+      this.current = { names, model: this.model, corrections, rows: [] };
+      this.sessions.push(this.current);
+    }
+    const numbers = [Number(answer.isFirst), isKnown ? best : -1, answer.posterior[best]];
+    this.current.rows.push([1000 * answer.startS, ...numbers, ...answer.alone]);
+    return this.current;
   }
 
-  nameOf({ best, isKnown }: Answer): string {
-    return isKnown ? this.classes[best] : UNKNOWN;
+  clear(): void {
+    this.sessions.length = 0;
+    this.current = undefined;
   }
 
   /** The times since `fromS` at which each name was shown; adjoining ones as one bar. */
   bars(fromS: number): Map<string, Bar[]> {
     const bars = new Map<string, Bar[]>();
-    for (const answer of this.answers.slice(this.firstAfter(fromS))) {
-      const of = bars.get(this.nameOf(answer)) ?? [];
-      bars.set(this.nameOf(answer), of);
-      const last = of.at(-1);
-      const [startS, stopS] = [answer.startS, answer.startS + this.hopS];
-      if (last && !answer.isFirst && startS - last.stopS < this.hopS / 2) last.stopS = stopS;
-      else of.push({ startS, stopS });
+    for (const { names, rows } of this.sessions) {
+      for (const [timeMs, isFirst, shown] of rows.slice(firstAfter(rows, 1000 * fromS))) {
+        const name = shown < 0 ? UNKNOWN : names[shown];
+        const of = bars.get(name) ?? [];
+        bars.set(name, of);
+        const last = of.at(-1);
+        const [startS, stopS] = [timeMs / 1000, timeMs / 1000 + this.hopS];
+        if (last && !isFirst && startS - last.stopS < this.hopS / 2) last.stopS = stopS;
+        else of.push({ startS, stopS });
+      }
     }
     return bars;
   }
+}
 
-  /** As in windows.csv of `har-jax predict`, the probabilities are those of each window alone. */
-  csv(timeMs: (timeS: number) => number): string {
-    const head = ['time_ms', 'activity', 'confidence', ...this.classes.map((name) => `p_${name}`)];
-    const rows = this.answers.map((answer) => [
-      timeMs(answer.startS).toFixed(3),
-      this.nameOf(answer),
-      answer.posterior[answer.best].toFixed(4),
-      ...answer.probabilities.map((each) => each.toFixed(4)),
-    ]);
-    return csv(head, rows);
-  }
-
-  private firstAfter(fromS: number): number {
-    let first = this.answers.length;
-    while (first && this.answers[first - 1].startS >= fromS) first--;
-    return first;
-  }
+function firstAfter(rows: readonly number[][], fromMs: number): number {
+  let first = rows.length;
+  while (first && rows[first - 1][0] >= fromMs) first--;
+  return first;
 }

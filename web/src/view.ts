@@ -22,6 +22,10 @@ export function enable(id: string, isEnabled: boolean): void {
   (element(id) as HTMLButtonElement).disabled = !isEnabled;
 }
 
+export function onClick(id: string, listener: () => void): void {
+  element(id).addEventListener('click', listener);
+}
+
 /** Written only where it changes, so that a screen reader repeats nothing. */
 export function write(id: string, text: string): void {
   const target = element(id);
@@ -61,9 +65,10 @@ export class Activities {
   }
 
   show(shown: string, names: readonly string[], probabilities: readonly number[]): void {
+    for (const name of names) if (!this.rows.has(name)) this.rows.set(name, addRow(name, true));
     for (const [name, { row, share, bar }] of this.rows) {
       row.classList.toggle('shown', name === shown);
-      const probability = probabilities[names.indexOf(name)];
+      const probability = names.includes(name) ? probabilities[names.indexOf(name)] : 0;
       if (share) share.textContent = percent(probability);
       bar?.style.setProperty('--share', percent(probability).replace(' ', ''));
     }
@@ -136,6 +141,21 @@ export class LabelButtons {
   }
 }
 
+/** Which activities a list offers. */
+export function choices(id: string, names: readonly string[]): void {
+  const select = element(id) as HTMLSelectElement;
+  const { value } = select;
+  select.replaceChildren(...names.map((name) => new Option(name)));
+  if (names.includes(value)) select.value = value;
+}
+
+/** In a bar that is seen wherever one has scrolled. */
+export function showRecording(label: string | undefined, lastsS: number): void {
+  element('recording').hidden = label === undefined;
+  write('recording-label', label ?? '');
+  write('recording-time', seconds(lastsS));
+}
+
 /** The latest values as numbers and, over the last seconds, as lines. `recent`: samples, six values each. */
 export function showSensors(recent: readonly (readonly number[])[], hasRotation: boolean): void {
   const cells = document.querySelectorAll('#readings td:not(:empty)');
@@ -157,10 +177,30 @@ function rounded(value: number, digits: number): string {
   return value.toFixed(digits).replace(/^-(?=[0.]+$)/, '');
 }
 
-export function save(name: string, text: string): void {
+export function csvFile(name: string, text: string): File {
+  return new File([text], name, { type: 'text/csv' });
+}
+
+export function save(file: File): void {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
-  link.download = name;
+  link.href = URL.createObjectURL(file);
+  link.download = file.name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // iOS reads it only after the user has agreed
+}
+
+/** False where a browser shares no files, or none of these types. */
+export function canShare(files: File[]): boolean {
+  return (navigator as Partial<Navigator>).canShare?.({ files }) ?? false;
+}
+
+/** To another app, all at once; where that cannot be, one after the other to where the browser saves. */
+export async function handOver(files: File[]): Promise<void> {
+  if (!canShare(files)) {
+    files.forEach(save);
+    return;
+  }
+  await navigator.share({ files }).catch((error: unknown) => {
+    if (!(error instanceof DOMException && error.name === 'AbortError')) files.forEach(save);
+  });
 }

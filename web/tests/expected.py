@@ -9,16 +9,19 @@ import pathlib
 import sys
 
 import jax
+import msgspec
 import numpy as np
 import scipy.special
 
-from har_jax import config, config_fields, export, files
+from har_jax import config, config_fields, export, files, methods, records
 from har_jax.datasets import signal_summary
-from har_jax.datasets.signal_summary import SignalSummary
 from har_jax.export import web
-from har_jax.recognizer import frame_check
+from har_jax.recognizer import frame_check, prediction_sets, recording_adaptation
 from har_jax.recognizer.recognizer import Recognizer
 from har_jax.signal import frames
+from har_jax.signal.summary import SignalSummary
+from har_jax.stream import head_update
+from har_jax.stream.corrections import REPLAYED, CorrectedFilter
 from har_jax.stream.stream import Stream
 from har_jax.timeline.decoding import Chain
 from har_jax.train.objective import Classify
@@ -98,7 +101,7 @@ def _lengths() -> dict:
     recognizer._set_adapter(base, files.head_adapter(base))
     exported = export.make(recognizer, 'onnx').card
     cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
-    found[str(windowing)] = {'card': exported, 'cases': cases}
+    found[str(windowing)] = {'card': msgspec.to_builtins(exported), 'cases': cases}
   return found
 
 
@@ -110,6 +113,85 @@ def _chain() -> dict:
     before = chain.update(before, row)
     posteriors.append(before.tolist())
   return {'rows': rows.tolist(), 'posteriors': posteriors}
+
+
+_CORRECTIONS = {30: ('rowing', 6.0), 32: ('a', 12.0), 45: ('c', 30.0), 55: ('b', 6.0), 58: ('rowing', 12.0)}
+
+
+def _corrections() -> list[dict]:
+  """What a corrected filter answers to made-up features, after each of its user's corrections.
+
+  At most 32 windows a class, so that none is drawn at random. As if they overlapped by three quarters.
+  """
+  rng = np.random.default_rng(2)
+  corrected = CorrectedFilter(Chain(5.0, 0.64, 2.56), 6, 3)
+  events: list[dict] = []
+  directions = 0.5 * rng.standard_normal((4, 5)) + 2 * (np.eye(4, 5) + np.eye(4, 5, k=-3))
+  for number in range(60):
+    hidden = np.append(directions[number // 5 % 4] + 0.3 * rng.standard_normal(5), 1.0)
+    window = {'start_s': 2.56 * number, 'hidden': hidden[:-1].tolist(), 'logits': (2 * hidden[:3]).tolist()}
+    window['adapted'] = (2 * hidden[:3] + rng.standard_normal(3)).tolist()
+    posterior = corrected.update(
+      window['start_s'], hidden, 2 * hidden[:3], 1.5, adapted=np.array(window['adapted'])
+    )
+    events.append({'window': window, 'posterior': posterior.tolist()})
+    if number in _CORRECTIONS:
+      activity, seconds = _CORRECTIONS[number]
+      names = ['a', 'b', 'c', *corrected.new]
+      names += [activity] * (activity not in names)
+      corrected.correct(names.index(activity), activity, seconds)
+      events.append({'correct': [activity, seconds], 'added': corrected.added.tolist()})
+    if number in (34, 57):
+      corrected.undo()
+      events.append({'undo': True, 'added': corrected.added.tolist()})
+    if number == 40:
+      corrected.restart()
+      events.append({'restart': True})
+  assert max(corrected._counts.values()) <= REPLAYED
+  return events
+
+
+def _adapters(folder: pathlib.Path) -> dict:
+  """Adapters with an addition to the output layer and a new activity: the checksums of their leaves."""
+  model = config.Model(patch_size=4, stem=(8, 8), width=24, mlp_dim=48, depth=1, num_heads=2, head=())
+  drawn = Classify(model, 2).init(jax.random.key(0))
+  base = files.make_base(drawn, {'model': config_fields.to_json(model)})
+  settings = methods.Settings(config.Lora(4, 8.0, ('up',)), depth=model.depth)
+  prepared = methods.prepare(lambda _: dict(drawn), methods.METHODS['lora'], settings, 0)
+  card = files.method_entries('lora', settings, model) | {
+    'classes': ['resting', 'walking'],
+    'normalizer': {'mean': [0.0, 0.0], 'deviation': [9.8, 1.0]},
+  }
+  linear = Recognizer(base)
+  linear._set_adapter(base, files.make_adapter(base, prepared.variables, card))
+  rng, found = np.random.default_rng(3), {}
+  for name, recognizer in {'base': Recognizer.load(), 'a linear head': linear}.items():
+    inputs = recognizer.adapter_.objective.hidden_width + 1
+    added = rng.standard_normal((inputs, len(recognizer.classes_) + 1))
+    learned = head_update.add(
+      recognizer, added, ['rowing'], corrections=2, metrics={'validation': None}
+    ).adapter_
+    recognizer.save(folder / name, with_base=False)
+    found[name] = {'added': added.tolist(), 'card': records.to_json(learned.card)}
+  return found
+
+
+def _recordings() -> dict:
+  """Windows of a recording, adapted to it; their sets; and their posteriors from both sides."""
+  rng = np.random.default_rng(4)
+  class_logits = 4 * np.eye(5) + rng.standard_normal((5, 5))
+  moved = class_logits + 2.5 * rng.standard_normal(5)  # by the person or the device
+  logits = moved[rng.integers(3, size=60)] + rng.standard_normal((60, 5))
+  probabilities = scipy.special.softmax(logits, axis=1)
+  scores = prediction_sets.fit_scores(rng.dirichlet(np.full(5, 0.5), 40), rng.integers(5, size=40))
+  return {
+    'probabilities': probabilities.tolist(),
+    'class_logits': class_logits.tolist(),
+    'adapted': recording_adaptation.adapt_to_recording(probabilities, class_logits).tolist(),
+    'scores': scores.tolist(),
+    'sets': prediction_sets.make_sets(probabilities, scores, 0.9).tolist(),
+    'smoothed': Chain(5.0, 1.28, 2.56).smoothed(probabilities).tolist(),
+  }
 
 
 def _trained() -> tuple[SignalSummary, np.ndarray]:
@@ -129,7 +211,7 @@ def _frames(summary: SignalSummary, windows: np.ndarray) -> dict:
   cases = {}
   for name in ('x,y,z', '-x,-y,-z', '-x,-y,z', 'z,x,y', 'y,x,z'):
     frame = frames.parse(name)
-    found = frame_check._Directions.of(summary, frame(windows))
+    found = frame_check._Directions.from_signals(summary, frame(windows))
     cases[name] = {
       'axis': np.abs(frame.acc).argmax(axis=1).tolist(),
       'sign': frame.acc.sum(axis=1).tolist(),
@@ -144,11 +226,11 @@ def main(folder: pathlib.Path) -> None:
   recognizer = Recognizer.load()
   web.FOLDER = folder / 'built'
   summary, windows = _trained()
-  signals = signal_summary.to_json(summary)
-  export.write(folder / 'page', export.make(recognizer, 'web'), signals=signals)
+  export.write(folder / 'page', export.make(recognizer, 'web'), signals=summary)
   cases = {name: _answers(recognizer, time_s, _samples(time_s)) for name, time_s in _times_s().items()}
-  found = _frames(summary, windows) | {'signals': signals}
+  found = _frames(summary, windows) | {'signals': msgspec.to_builtins(summary)}
   expected = {'cases': cases, 'lengths': _lengths(), 'chain': _chain(), 'frames': found}
+  expected |= {'corrections': _corrections(), 'recording': _recordings(), 'adapters': _adapters(folder)}
   text = json.dumps(expected | {'unknown_below': _UNKNOWN_BELOW})
   (folder / 'expected.json').write_text(text, encoding='utf-8')
 

@@ -219,6 +219,159 @@ test('a recording survives the end of the page, and can be deleted', async () =>
   expect(await page.page.$('#record[hidden]')).not.toBeNull();
 });
 
+test('a recording that is being made is seen and stopped wherever one has scrolled', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(rest(0, 2));
+  const [labels, probabilities] = await page.page.evaluate(() =>
+    ['labels', 'activities'].map((id) => document.getElementById(id)?.getBoundingClientRect().top ?? 0),
+  );
+  expect(labels).toBeLessThan(probabilities);
+  expect(await page.page.$('#recording[hidden]')).not.toBeNull();
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 12));
+  const isSeen = (): Promise<boolean> =>
+    page.page.$eval('#stop', (button) => {
+      const { top, bottom } = button.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    });
+  for (const share of [0, 0.5, 1]) {
+    await page.page.evaluate((part) => scrollTo(0, part * document.body.scrollHeight), share);
+    expect(await isSeen()).toBe(true);
+  }
+  await page.page.waitForFunction(() => document.getElementById('recording-time')?.textContent === '0:11');
+  expect(await page.text('#recording span')).toBe('Recording sitting 0:11');
+  await page.page.click('#stop');
+  expect(await page.page.$('#recording[hidden]')).not.toBeNull();
+  expect(await page.page.$('#labels [aria-pressed=true]')).toBeNull();
+});
+
+test('answers survive the end of the page, and can be deleted', async () => {
+  const page = await open();
+  await page.start();
+  await page.move(motionsOf(jitter));
+  const before = await answers(page, jitter.probabilities.length);
+  await page.setHidden(true);
+  await page.page.reload();
+  await page.page.waitForSelector('#answers:not([hidden])');
+  expect(await answers(page, before.length)).toEqual(before);
+  await page.page.click('#sum-up');
+  expect(await page.text('#totals')).toMatch(/All windows together: .* 0:\d\d/);
+  page.page.on('dialog', (dialog) => void dialog.accept());
+  await page.page.click('#clear-answers');
+  expect(await page.page.$('#save-answers:disabled')).not.toBeNull();
+  await page.page.reload();
+  await page.page.waitForFunction(() => document.getElementById('model')?.textContent !== 'loading …');
+  expect(await page.page.$('#answers[hidden]')).not.toBeNull();
+});
+
+test('one button shares recording and labels, where a browser can', async () => {
+  const page = await open(() => {
+    Object.assign(navigator, {
+      canShare: ({ files }: { files: File[] }) => files.length === 2,
+      share: async ({ files }: { files: File[] }) => {
+        const texts = await Promise.all(files.map((each) => each.text()));
+        document.body.dataset.shared = texts.join('|');
+      },
+    });
+  });
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 10));
+  await page.tapLabel('sitting');
+  await page.page.click('#share');
+  const saved = [
+    await page.download('#save-recording', 'recording.csv'),
+    await page.download('#save-labels', 'labels.csv'),
+  ];
+  await page.page.waitForFunction((text) => document.body.dataset.shared === text, {}, saved.join('|'));
+  await page.close();
+  const other = await open();
+  expect(await other.page.$('#share[hidden]')).not.toBeNull();
+});
+
+test('a full storage is told, and recording goes on', async () => {
+  const page = await open();
+  await page.start();
+  await page.page.evaluate(() => {
+    Cache.prototype.put = () => Promise.reject(new DOMException('full', 'QuotaExceededError'));
+  });
+  await page.move(rest(0, 2));
+  await page.tapLabel('sitting');
+  await page.move(rest(2, 25));
+  expect(await page.notice()).toContain('storage of this browser is full');
+  expect(await page.text('#recording-label')).toBe('sitting');
+  const [, ...rows] = rowsOf(await page.download('#save-recording', 'recording.csv'));
+  expect(rows).toHaveLength(25 * 60);
+});
+
+test('the page has an icon for iOS, and keeps it for offline use', async () => {
+  const page = await open();
+  const size = await page.page.evaluate(async () => {
+    const icon = new Image();
+    icon.src = document.querySelector<HTMLLinkElement>('link[rel=apple-touch-icon]')?.href ?? '';
+    await icon.decode();
+    return [icon.naturalWidth, icon.naturalHeight];
+  });
+  expect(size).toEqual([180, 180]);
+  expect(await (await fetch(`${inject('address')}files.js`)).text()).toContain('apple-touch-icon');
+});
+
+test('labels and a correction are learned, kept, taken back, and saved for har-jax', async () => {
+  const page = await open();
+  const waitForText = (text: string): Promise<unknown> =>
+    page.page.waitForFunction(
+      (said) => document.getElementById('learned-text')?.textContent === said,
+      {},
+      text,
+    );
+  await page.start();
+  await page.move(rest(0, 2));
+  await page.page.type('#own-label', 'sofa');
+  await page.page.keyboard.press('Enter');
+  await page.tapLabel('sofa');
+  await page.move(rest(2, 30));
+  await page.page.click('#stop');
+  await waitForText('Learned: sofa 1 ×');
+  await page.move(rest(32, 6));
+  await page.page.waitForFunction(() => document.getElementById('answer')?.textContent === 'sofa');
+  await page.page.select('#truth', 'lying');
+  await page.page.click('#correct button');
+  await waitForText('Learned: sofa 1 ×, lying 1 ×');
+  await page.page.click('#undo');
+  await waitForText('Learned: sofa 1 ×');
+  await page.shoot('learned-390-light');
+  await page.page.reload();
+  await waitForText('Learned: sofa 1 ×');
+  await page.start();
+  await page.move(motionsOf(jitter));
+  const count = jitter.probabilities.length;
+  await page.page.waitForFunction(
+    (wanted) => document.querySelector('#answer')?.textContent === wanted,
+    {},
+    'sofa', // it ends at rest
+  );
+  const [head, ...rows] = rowsOf(await page.download('#save-answers', 'answers.csv'));
+  const column = head.indexOf('p_sofa');
+  const onPhone = rows.slice(-count).map((row) => Number(row[column]));
+  await page.download('#save-adapter', 'adapter.json');
+  await page.download('#save-adapter', 'adapter.safetensors');
+  const script = `
+import json, sys, numpy as np
+from har_jax import Recognizer
+windows = json.load(open(sys.argv[1] + '/expected.json'))['cases']['jitter at 60 Hz']['windows']
+recognizer = Recognizer.load(sys.argv[2])
+probabilities = recognizer.predict_proba(np.array(windows, np.float32).reshape(-1, 128, 6))
+print(json.dumps(probabilities[:, recognizer.classes_ == 'sofa'][:, 0].tolist()))`;
+  const command = ['-c', script, inject('folder'), page.downloads];
+  const printed = execFileSync(PYTHON, command, { encoding: 'utf8' });
+  const inPython = JSON.parse(printed.trim().split('\n').at(-1) ?? '') as number[];
+  expect(inPython).toHaveLength(count);
+  expect(Math.max(...inPython)).toBeGreaterThan(0.5);
+  inPython.forEach((each, index) => expect(Math.abs(each - onPhone[index])).toBeLessThan(0.002));
+});
+
 test('har-jax adapts to a recording with labels of one’s own', { timeout: 600_000 }, async () => {
   const own = 'sofa, "lazy"';
   const page = await open();
@@ -269,6 +422,10 @@ test('the lock for the pocket opens after a long press only', async () => {
   await page.move(rest(0, 2));
   await page.page.click('#lock');
   await page.page.click('#unlock');
+  for (let i = 0; i < 3; i++) {
+    await page.page.keyboard.press('Escape');
+    await page.page.waitForSelector('#pocket[open]');
+  }
   expect(await page.page.$('#pocket[open]')).not.toBeNull();
   await page.page.click('#unlock', { delay: 1200 });
   expect(await page.page.$('#pocket[open]')).toBeNull();
@@ -305,7 +462,7 @@ test.each([
   await page.shoot(`running-${width}-${scheme}`);
   expect(await page.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
   await page.page.click('#lock');
-  await page.shoot(`pocket-${width}-${scheme}`);
+  await page.shoot(`pocket-${width}-${scheme}`, false);
   expect(page.errors).toEqual([]);
   const elsewhere = page.requests.filter((url) => !url.replace(/^blob:/, '').startsWith(inject('address')));
   expect(elsewhere).toEqual([]);

@@ -135,9 +135,9 @@ export class Phone {
   }
 
   /** Into the folder $SCREENSHOTS, to be looked at. */
-  async shoot(name: string): Promise<void> {
+  async shoot(name: string, fullPage = true): Promise<void> {
     const folder = process.env.SCREENSHOTS;
-    if (folder) await this.page.screenshot({ path: `${path.join(folder, name)}.png`, fullPage: true });
+    if (folder) await this.page.screenshot({ path: `${path.join(folder, name)}.png`, fullPage });
   }
 
   async close(): Promise<void> {

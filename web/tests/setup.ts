@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build, preview } from 'vite';
 import type { TestProject } from 'vitest/node';
+import type { AdapterCard } from '../src/adapter';
 import type { Contradiction, Signals } from '../src/frame';
 import type { Card } from '../src/model';
 
@@ -29,11 +30,26 @@ export interface FrameCase {
   contradiction: Contradiction | null;
 }
 
+export interface Event {
+  window?: { start_s: number; hidden: number[]; logits: number[]; adapted: number[] };
+  posterior?: number[];
+  correct?: [string, number];
+  undo?: boolean;
+  restart?: boolean;
+  added?: number[][];
+}
+
 export interface Expected {
   cases: Record<string, Case>;
   chain: { rows: number[][]; posteriors: number[][] };
   unknown_below: number;
   lengths: Record<string, { card: Pick<Card, 'input' | 'stream'>; cases: Record<string, Case> }>;
+  corrections: Event[];
+  recording: Record<'probabilities' | 'class_logits' | 'adapted' | 'smoothed', number[][]> & {
+    scores: number[];
+    sets: boolean[][];
+  };
+  adapters: Record<string, { added: number[][]; card: AdapterCard }>;
   frames: { signals: Signals; windows: number[][]; cases: Record<string, FrameCase> };
 }
 

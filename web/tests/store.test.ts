@@ -1,7 +1,8 @@
 /** What is recorded outlives a full storage and damaged parts; its CSV files hold no formula. */
 
 import { beforeEach, expect, test, vi } from 'vitest';
-import { csv, type Take } from '../src/recorder';
+import { csv, isTake, type Take } from '../src/recorder';
+import type { Store } from '../src/store';
 
 let isFull: boolean;
 let held: Map<string, string>;
@@ -22,48 +23,53 @@ beforeEach(() => {
   });
 });
 
+async function newStore(): Promise<Store<Take>> {
+  const { Store } = await import('../src/store');
+  return new Store('recording', isTake);
+}
+
 function add(take: Take, count: number): void {
   for (let i = 0; i < count; i++) take.rows.push([1000 + take.rows.length * 20, 0, 0, 9.8, 0, 0, 0]);
 }
 
 test('rows that a full storage refused are stored once there is room', async () => {
-  const { keep, restore } = await import('../src/store');
+  const store = await newStore();
   const take: Take = { label: 'walk', hasRotation: true, rows: [] };
   const outcomes: string[] = [];
   for (const full of [false, true, true, false, false]) {
     add(take, 600);
     isFull = full;
-    await keep(take).then(
+    await store.keep(take).then(
       () => outcomes.push('kept'),
       () => outcomes.push('refused'),
     );
   }
   expect(outcomes).toEqual(['kept', 'refused', 'refused', 'kept', 'kept']);
-  const { takes, damaged } = await restore();
+  const { series, damaged } = await store.restore();
   expect(damaged).toBe(0);
-  expect(takes.flatMap(({ rows }) => rows)).toEqual(take.rows);
+  expect(series.flatMap(({ rows }) => rows)).toEqual(take.rows);
 });
 
 test('two writes at once store each row once', async () => {
-  const { keep, restore } = await import('../src/store');
+  const store = await newStore();
   const take: Take = { label: 'walk', hasRotation: true, rows: [] };
   add(take, 600);
-  const first = keep(take);
+  const first = store.keep(take);
   add(take, 600);
-  await Promise.all([first, keep(take)]);
-  expect((await restore()).takes.flatMap(({ rows }) => rows)).toEqual(take.rows);
+  await Promise.all([first, store.keep(take)]);
+  expect((await store.restore()).series.flatMap(({ rows }) => rows)).toEqual(take.rows);
 });
 
 test('a damaged part is left out and counted', async () => {
-  const { keep, restore } = await import('../src/store');
+  const store = await newStore();
   const take: Take = { label: 'walk', hasRotation: true, rows: [] };
   add(take, 600);
-  await keep(take);
+  await store.keep(take);
   held.set('./rows-1', '{"broken');
   held.set('./rows-2', JSON.stringify({ label: 'a', rows: [], takeMs: 1 }));
   held.set('./rows-3', 'null');
-  const { takes, damaged } = await restore();
-  expect(takes.map(({ rows }) => rows.length)).toEqual([600]);
+  const { series, damaged } = await store.restore();
+  expect(series.map(({ rows }) => rows.length)).toEqual([600]);
   expect(damaged).toBe(3);
 });
 

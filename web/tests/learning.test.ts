@@ -1,0 +1,168 @@
+/** Corrections, the adapter made of them, and what a whole recording tells: the same numbers as in Python. */
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, inject, test } from 'vitest';
+import { withLearned, type AdapterCard } from '../src/adapter';
+import { tabulate } from '../src/answers';
+import { Chain } from '../src/chain';
+import { Learner } from '../src/learner';
+import { adaptToRecording, setOf } from '../src/whole';
+import { readExpected, type Event } from './setup';
+
+const folder = inject('folder');
+const { corrections, recording, adapters } = readExpected(folder);
+
+function newLearner(model = 'x'): Learner {
+  return new Learner(model, new Chain(5, 0.64, 2.56), ['a', 'b', 'c'], 1.5);
+}
+
+function furthest(a: readonly number[][], b: readonly number[][]): number {
+  return Math.max(...b.flatMap((row, i) => row.map((value, j) => Math.abs(a[i][j] - value))));
+}
+
+function update(learner: Learner, { start_s, hidden, logits, adapted }: NonNullable<Event['window']>) {
+  return learner.update(start_s, hidden, logits, adapted);
+}
+
+/** Its posteriors from the event `first` on. `learner`: one that has all events before. */
+function replay(learner: Learner, first = 0): number[][] {
+  let nowS = 0;
+  const posteriors: number[][] = [];
+  corrections.forEach(({ window, correct, undo, restart }, index) => {
+    if (window) nowS = window.start_s + 2.56;
+    if (index < first) return;
+    if (window) posteriors.push(update(learner, window).posterior);
+    if (correct) expect(learner.correct(correct[0], nowS - correct[1])).toBe(true);
+    if (undo) expect(learner.undo()).toBe(true);
+    if (restart) learner.restart();
+  });
+  return posteriors;
+}
+
+test('corrections change the filter as in Python', () => {
+  const posteriors = replay(newLearner());
+  const expected = corrections.flatMap(({ posterior }) => (posterior ? [posterior] : []));
+  expect(new Set(expected.map((row) => row.length))).toEqual(new Set([3, 4]));
+  expect(posteriors.map((row) => row.length)).toEqual(expected.map((row) => row.length));
+  expect(furthest(posteriors, expected)).toBeLessThan(1e-3);
+});
+
+test('the addition to the output layer is that of Python after each correction', () => {
+  const learner = newLearner();
+  let nowS = 0;
+  let compared = 0;
+  for (const { window, correct, undo, added } of corrections) {
+    if (window) {
+      nowS = window.start_s + 2.56;
+      update(learner, window);
+    }
+    if (correct) learner.correct(correct[0], nowS - correct[1]);
+    if (undo) learner.undo();
+    if (!added) continue;
+    expect(furthest(learner.added ?? [], added)).toBeLessThan(1e-3);
+    expect(Math.max(...added.flat())).toBeGreaterThan(0.1);
+    compared++;
+  }
+  expect(compared).toBe(7);
+});
+
+test('what was learned outlives a reload, and can be taken back after it', () => {
+  const [learner, reloaded] = [newLearner(), newLearner()];
+  replay(learner);
+  const state = JSON.parse(JSON.stringify(learner.save())) as ReturnType<Learner['save']>;
+  expect(reloaded.restore(state)).toBe(true);
+  expect(newLearner('other').restore(state)).toBe(false);
+  learner.restart();
+  const { hidden, logits, start_s } = corrections[0].window ?? { hidden: [], logits: [], start_s: 0 };
+  const answers = (): number[][] =>
+    [learner, reloaded].map((each) => each.update(200 + start_s, hidden, logits).posterior);
+  while (learner.corrections.length) {
+    const [before, after] = answers();
+    expect(furthest([after], [before])).toBeLessThan(1e-5);
+    expect([learner.undo(), reloaded.undo()]).toEqual([true, true]);
+  }
+  const [before, after] = answers();
+  expect(furthest([after], [before])).toBeLessThan(1e-5);
+  expect(reloaded.undo()).toBe(false);
+});
+
+test('a span without a whole window is not learned, nor what lies outside it', () => {
+  const learner = newLearner();
+  expect(learner.correct('a', 0)).toBe(false);
+  for (let i = 0; i < 10; i++) learner.update(1.28 * i, [1, 0, 0, 0, i], [1, 0, 0]);
+  expect(learner.correct('b', 3, 5)).toBe(false);
+  expect(learner.correct('b', 3.8, 7.7)).toBe(true);
+  expect(learner.save().layers[1].corrected.map(({ hidden }) => hidden[4])).toEqual([4]);
+  expect(learner.forget()).toBe(true);
+  expect(learner.names).toEqual(['a', 'b', 'c']);
+});
+
+test('of many windows a class keeps thirty-two, each as likely as another', () => {
+  const random = [0.999, 0.5, 0];
+  const learner = new Learner('x', new Chain(0, 1, 1), ['a', 'b'], 1, () => random.shift() ?? 1);
+  for (let i = 0; i < 35; i++) learner.update(i, [i], [1, 0]);
+  const [[, kept]] = learner.save().samples;
+  const numbers = Array.from({ length: 32 }, (_, i) => i);
+  numbers[17] = 33; // the second draw: 0.5 of 34; the first one is beyond the sample
+  numbers[0] = 34;
+  expect(kept.map(({ hidden }) => hidden[0])).toEqual(numbers);
+});
+
+test.each(Object.keys(adapters))('the adapter has the leaves of Python: %s', async (name) => {
+  const at = (file: string): Buffer => readFileSync(path.join(folder, name, file));
+  const { added, card } = adapters[name];
+  const content = new Uint8Array(at('adapter.safetensors')).buffer;
+  const before = JSON.parse(at('adapter.json').toString()) as AdapterCard;
+  const files = await withLearned(before, content, { added, created: ['rowing'], corrections: 2 });
+  const { sums, ...made } = JSON.parse(String(files['adapter.json'])) as AdapterCard & { sums: object };
+  expect(made).toEqual(JSON.parse(JSON.stringify(card))); // which has no negative zero
+  expect(made.checksum).not.toBe(before.checksum);
+  expect(Object.keys(sums)).toEqual(['adapter.safetensors']);
+});
+
+test('an output layer that is changed otherwise is refused', async () => {
+  const leaf = { dtype: 'F32', shape: [0], data_offsets: [0, 0] };
+  const header = JSON.stringify({ 'dora/head/dense_0/scale': leaf });
+  const bytes = new TextEncoder().encode(`        ${header}`);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(header.length), true);
+  const card = { model: { head: [] } } as unknown as AdapterCard;
+  const learned = withLearned(card, bytes.buffer, { added: [[0]], created: [], corrections: 1 });
+  await expect(learned).rejects.toThrow('it has dora/head/dense_0/scale');
+});
+
+test('a recording is adapted by its own windows as in Python', () => {
+  const { probabilities, class_logits, adapted } = recording;
+  expect(furthest(adaptToRecording(probabilities, class_logits), adapted)).toBeLessThan(1e-9);
+  expect(furthest(probabilities, adapted)).toBeGreaterThan(0.1);
+});
+
+test('only answers of this model without corrections are adapted to their recording', () => {
+  const { probabilities, class_logits, adapted } = recording;
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  const bestOf = (all: readonly number[][]) => all.map((row) => names[row.indexOf(Math.max(...row))]);
+  const rows = probabilities.map((row, i) => [1280 * i, 0, 0, 1, ...row]);
+  const said = (model: string, corrections: number): string[] => {
+    const doubled = class_logits.map((row) => row.map((each) => 2 * each));
+    const card = { checksum: 'x', temperature: 2, class_logits: doubled };
+    const session = { names, model, corrections, rows };
+    return tabulate([session], card as AdapterCard, new Chain(0, 1.28, 2.56)).map(({ activity }) => activity);
+  };
+  expect(said('x', 0)).toEqual(bestOf(adapted));
+  expect(said('x', 1)).toEqual(bestOf(probabilities));
+  expect(said('other', 0)).toEqual(bestOf(probabilities));
+  expect(bestOf(adapted)).not.toEqual(bestOf(probabilities));
+});
+
+test('posteriors from both sides are those of Python', () => {
+  const chain = new Chain(5, 1.28, 2.56);
+  expect(furthest(chain.smoothed(recording.probabilities), recording.smoothed)).toBeLessThan(1e-9);
+});
+
+test('sets are those of Python', () => {
+  const { probabilities, scores, sets } = recording;
+  const made = probabilities.map((row) => setOf(row, scores));
+  expect(made).toEqual(sets.map((row) => [...row.keys()].filter((index) => row[index])));
+  expect(new Set(made.map((each) => each.length)).size).toBeGreaterThan(1);
+  expect(setOf([0.9, 0.1], [0.2])).toEqual([0, 1]); // too few scores
+});

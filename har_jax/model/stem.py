@@ -6,6 +6,8 @@ b batch, n samples, m samples after a stage, c channels, t tokens, d token width
 Source: arXiv:1512.03385 (residual stages), arXiv:2205.03892 (masked convolution).
 """
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -39,10 +41,11 @@ class Stem(nn.Module):
     x = self._standardized(signal, is_visible)
     for i, width in enumerate(self.widths):
       x = _hide(x, is_visible)
-      neighbors = _neighbors(x, KERNEL if i else FIRST_KERNEL, stride=2)
+      dtype = self.precision.dtype
+      neighbors = _neighbors(x, KERNEL if i else FIRST_KERNEL, 2, dtype)
       y = Dense(width, self.precision, name=f'down_{i}')(neighbors)
       y = _hide(nn.relu(LayerNorm(name=f'norm_down_{i}')(y)), is_visible)
-      y = Dense(width, self.precision, name=f'conv_{i}')(_neighbors(y, SECOND_KERNEL, stride=1))
+      y = Dense(width, self.precision, name=f'conv_{i}')(_neighbors(y, SECOND_KERNEL, 1, dtype))
       pairs = jnp.mean(x.reshape(*x.shape[:-2], -1, 2, x.shape[-1]), axis=2)
       shortcut = Dense(width, self.precision, name=f'shortcut_{i}')(pairs)
       x = nn.relu(LayerNorm(name=f'norm_conv_{i}')(y) + shortcut)
@@ -69,8 +72,29 @@ def invariant_features(
   return relative_to_gravity(triads, gravity)
 
 
-def _neighbors(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, 'b m q']:
-  """Each `stride`-th sample beside its neighbors, `size` samples in all; zero beyond the window."""
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _neighbors(x: Float[Array, 'b n c'], size: int, stride: int, dtype: str) -> Float[Array, 'b m q']:
+  """Each `stride`-th sample beside its neighbors, `size` samples in all; zero beyond the window.
+
+  Numbers are cast to the dtype first, which is `size` times fewer casts. Gradients are added in float32.
+  """
+  return _shifted(x.astype(dtype), size, stride)
+
+
+def _neighbors_forward(x: Array, size: int, stride: int, dtype: str) -> tuple[Array, None]:
+  return _neighbors(x, size, stride, dtype), None
+
+
+def _neighbors_backward(size: int, stride: int, dtype: str, _: None, gradient: Array) -> tuple[Array]:
+  batch, count, values = gradient.shape
+  x = jax.ShapeDtypeStruct((batch, count * stride, values // size), jnp.float32)
+  return tuple(jax.linear_transpose(lambda x: _shifted(x, size, stride), x)(gradient.astype(jnp.float32)))
+
+
+_neighbors.defvjp(_neighbors_forward, _neighbors_backward)
+
+
+def _shifted(x: Float[Array, 'b n c'], size: int, stride: int) -> Float[Array, 'b m q']:
   count = x.shape[1] // stride
   before = (size - 1) // 2
   padded = jnp.pad(x, ((0, 0), (before, size - 1 - before), (0, 0)))

@@ -17,10 +17,21 @@ _features = jax.jit(stem.invariant_features)
 def test_neighbors_times_a_kernel_is_a_convolution(size, stride):
   rng = np.random.default_rng(0)
   signal, kernel = rng.standard_normal((128, 2)), rng.standard_normal((size, 2))
-  cut = jax.jit(stem._neighbors, static_argnums=(1, 2))(jnp.asarray(signal)[None], size, stride)
+  cut = jax.jit(stem._neighbors, static_argnums=(1, 2, 3))(jnp.asarray(signal)[None], size, stride, 'float32')
   found = np.asarray(cut)[0] @ kernel.reshape(-1)
   expected = sum(scipy.signal.correlate(signal[:, c], kernel[:, c], mode='same') for c in range(2))
   np.testing.assert_allclose(found, np.asarray(expected)[::stride], rtol=1e-4, atol=1e-4)
+
+
+def test_neighbors_are_cast_first_and_their_gradients_added_in_float32():
+  rng = np.random.default_rng(0)
+  x, dy = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((2, 8, 3), (2, 4, 15)))
+  half, pull = jax.vjp(lambda x: stem._neighbors(x, 5, 2, 'bfloat16'), x)
+  whole, pull_whole = jax.vjp(lambda x: stem._shifted(x, 5, 2), x)
+  np.testing.assert_array_equal(half, whole.astype(jnp.bfloat16))
+  (gradient,), dy = pull(dy.astype(jnp.bfloat16)), dy.astype(jnp.bfloat16).astype(jnp.float32)
+  assert gradient.dtype == jnp.float32
+  np.testing.assert_array_equal(gradient, *pull_whole(dy))
 
 
 def test_each_stage_halves_the_time_axis():

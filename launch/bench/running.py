@@ -200,15 +200,23 @@ def _windows(count: int, model: config.Model) -> Batch:
 
 def count_operations(function: Callable, *arguments: Any) -> int:
   """Operations of the matrix products that a function traces to; those without effect are not counted."""
+  return sum(
+    2 * equation.outvars[0].aval.size * contracted_size(equation)
+    for equation in used_products(function, *arguments)
+  )
+
+
+def used_products(function: Callable, *arguments: Any) -> Iterator[Any]:
+  """The equations of the matrix products that a function traces to, without those that nothing uses."""
   traced = jax.make_jaxpr(function)(*arguments).jaxpr
-  # Removes the gradients of frozen variables, which nothing uses.
-  used, _ = partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))
-  total = 0
-  for equation in products(used):
-    (contracted, _), _ = equation.params['dimension_numbers']
-    inner = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
-    total += 2 * equation.outvars[0].aval.size * inner
-  return total
+  # Removes the gradients of frozen variables.
+  return products(partial_eval.dce_jaxpr(traced, [True] * len(traced.outvars))[0])
+
+
+def contracted_size(product: Any) -> int:
+  """The number of terms in each sum of a matrix product."""
+  (contracted, _), _ = product.params['dimension_numbers']
+  return math.prod(product.invars[0].aval.shape[axis] for axis in contracted)
 
 
 def products(traced: Any) -> Iterator[Any]:

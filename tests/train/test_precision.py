@@ -21,14 +21,14 @@ Draw = Callable[[Callable[[jax.Array], Any]], Any]
 _HALF = config.Precision(dtype='bfloat16')
 
 
-def _batch() -> dict:
-  signal = np.random.default_rng(0).standard_normal((6, config.Windowing.samples, config.CHANNELS))
-  return {'signal': jnp.float32(signal), 'label': jnp.arange(6) % 3, 'weight': jnp.ones(6)}
+def _batch(windows: int = 6) -> dict:
+  signal = np.random.default_rng(0).standard_normal((windows, config.Windowing.samples, config.CHANNELS))
+  return {'signal': jnp.float32(signal), 'label': jnp.arange(windows) % 3, 'weight': jnp.ones(windows)}
 
 
-def _loss(objective: Objective, variables: Variables) -> Callable[[Variables], jax.Array]:
+def _loss(objective: Objective, variables: Variables, windows: int = 6) -> Callable[[Variables], jax.Array]:
   return lambda trainable: jnp.sum(
-    objective.losses(variables | trainable, _batch(), jax.random.key(1), config.Training())[0]
+    objective.losses(variables | trainable, _batch(windows), jax.random.key(1), config.Training())[0]
   )
 
 
@@ -69,3 +69,23 @@ def test_bfloat16_logits_differ_from_float32_ones_by_rounding(tiny, drawn):
   assert half.dtype == np.float32
   # About 30 products in sequence, each rounded by 2⁻⁹: √30 · 2⁻⁹ ≈ 1 % of the largest logit.
   assert 0 < np.abs(half - full).max() <= 0.05 * np.abs(full).max()
+
+
+@pytest.mark.parametrize('name', ['full', 'lora', 'qlora'])
+def test_only_full_fine_tuning_computes_gradients_of_the_encoders_kernels(
+  name: str, tiny: config.Model, drawn: Draw
+):
+  objective = Classify(tiny, 3)
+  settings = Settings(config.Lora(rank=1, targets=('query', 'down')))
+  prepared = prepare(lambda _: drawn(objective.init), METHODS[name], settings, seed=0)
+  windows = 11  # sums over windows are then the only ones with a multiple of 11 terms
+  gradient = jax.grad(_loss(objective, prepared.variables, windows))
+  sums = {
+    equation.outvars[0].aval.shape
+    for equation in running.used_products(gradient, prepared.trainable)
+    if running.contracted_size(equation) % windows == 0
+  }
+  width, hidden = tiny.width, tiny.mlp_dim
+  kernels = {(width, width), (width, hidden), (hidden, width)}
+  pairs = {(width, 1), (1, width), (hidden, 1)}
+  assert sums & (kernels | pairs) == (kernels if name == 'full' else pairs)

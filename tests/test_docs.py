@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+import short_sample
 import tiny_flags
 import yaml
 from in_process import run_in_process

@@ -184,6 +184,9 @@ def _check_variables(adapter: Adapter, leaves: Variables) -> None:
   expected = expected_shapes(adapter.objective, adapter.method, adapter.settings)
   if lines := variables.difference(expected, leaves):
     raise UserError(f"these are not the variables of {adapter.method.name} for the card's model:\n{lines}")
+  means, width = adapter.card.class_means, adapter.objective.hidden_width
+  if means is not None and len(means[0]) != width:
+    raise UserError(f'class_means has rows of {len(means[0])} numbers; the output layer has {width} inputs')
 
 
 @functools.lru_cache(maxsize=32)

@@ -86,6 +86,19 @@ def test_a_temperature_in_the_card_is_kept(base, adapted, card_of):
   assert made.card.temperature == 1.7
 
 
+def test_class_means_of_another_width_are_refused(base, adapter_of):
+  adapter = adapter_of('lora')
+  width = adapter.objective.hidden_width
+  for columns in (width, width + 1):
+    means = [[0.0] * columns] * len(adapter.card.classes)
+    changed = adapter.with_card(class_means=means)
+    if columns == width:
+      files.attach(base, changed)
+    else:
+      with pytest.raises(UserError, match=f'rows of {columns} numbers; the output layer has {width} inputs'):
+        files.attach(base, changed)
+
+
 def test_adapters_of_one_shape_share_a_compiled_program(base, adapter_of, tmp_path):
   for seed in (1, 2):
     files.save_adapter(tmp_path / str(seed), adapter_of('lora', seed))
